@@ -1,4 +1,4 @@
-//! Where a call comes from.
+//! The IP address that a request comes from.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
@@ -13,17 +13,17 @@ use crate::state::App;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Who holds the other end of the connection; the server puts it into every request.
+/// The IP address of the connection's other end. The server adds it to the extensions of every request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer(pub(crate) IpAddr);
 
-/// The caller's address: the peer's, or what a proxy that is trusted says of it.
+/// The client's IP address: the peer's, or the address that a trusted proxy forwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Address(pub(crate) IpAddr);
 
 impl Address {
     pub(crate) fn of(parts: &Parts, app: &App) -> Self {
-        // Without a connection (a router in a unit test) nobody is far away.
+        // A router in a unit test has no connection. Its requests count as local.
         let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0);
         let said = parts.headers.get_all(X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
         Self(address::origin(peer, &app.live.load().trusted_proxies, said))

@@ -1,4 +1,4 @@
-//! How often somebody may try to sign in: by account, whether there is one or not, and by address.
+//! Limits on sign-in attempts, per account (existing or not) and per IP address.
 
 use std::fmt::Write;
 use std::num::NonZeroU32;
@@ -13,22 +13,25 @@ use crate::address::Address;
 use crate::problem::Problem;
 
 const WINDOW: Duration = Duration::from_secs(15 * 60);
-/// Who knows an address can keep its owner from signing in by password, for as long as it goes on; more would let passwords be
-/// guessed from many addresses at once.
+/// Attempts per account and window. With a higher limit, passwords could be guessed from many addresses at once. With
+/// this limit, anyone who knows the e-mail address can block its owner's password sign-in for as long as the attempts
+/// continue.
 const PER_ACCOUNT: NonZeroU32 = NonZeroU32::new(10).unwrap();
-/// Several people may share one.
+/// Attempts per IP address and window. Several people may share one address.
 const PER_ADDRESS: NonZeroU32 = NonZeroU32::new(30).unwrap();
 
-/// Whose account is tried: a hash of its e-mail, so that neither counts nor Redis hold one.
+/// The account that an attempt is for: a hash of its e-mail address, so that neither counters nor Redis store
+/// addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Account(String);
 
 impl Account {
-    /// As a caller writes it; spaces around it and case make no difference, and it need not be an address.
+    /// The account of an e-mail address as a client writes it. Case and surrounding spaces make no difference, and the
+    /// text does not have to be a valid address.
     pub(crate) fn of(email: &str) -> Self {
         let hash = Sha256::digest(email.trim().to_lowercase().as_bytes());
         let hex = hash.iter().fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing to a string does not fail.
+            // Writing to a `String` cannot fail.
             let _ = write!(hex, "{byte:02x}");
             hex
         });
@@ -36,10 +39,10 @@ impl Account {
     }
 }
 
-/// Counts an attempt, one that will succeed too; `account` is `None` where no password is guessed.
+/// Counts one attempt, even if it succeeds later. `account` is `None` if the attempt guesses no password.
 ///
 /// # Errors
-/// `rate_limited`; then it is not counted.
+/// `rate_limited`; a refused attempt is not counted.
 pub(crate) async fn take(windows: &Windows, address: Address, account: Option<&Account>) -> Result<(), Problem> {
     let network = network(address.0).to_string();
     let by_address = WindowCheck { name: "sign_in_address", key: &network, limit: PER_ADDRESS, window: WINDOW };
@@ -53,7 +56,7 @@ pub(crate) async fn take(windows: &Windows, address: Address, account: Option<&A
     if verdict.allowed {
         return Ok(());
     }
-    // One text for both limits and for every account.
+    // Both limits and all accounts share one message, so that it reveals nothing.
     let refused = Problem::new(Refusal::RateLimited, "too many attempts to sign in; wait and try again");
     Err(refused.retry_after(verdict.retry_after))
 }

@@ -1,4 +1,4 @@
-//! Budgets as the API shows them: whom each holds, how much there is of it, and how far it is used.
+//! Budgets as the API shows them: the scope, the amount, and the part in use.
 
 use access::{Budget, BudgetId, Day, KeyId, KeyNo, Measure, PlanId, Role, usd};
 use config::snapshot::{BudgetDimension, BudgetLimit};
@@ -15,33 +15,35 @@ use crate::state::State;
 use crate::subject::Subject;
 use crate::words::{DimensionWord, PerWord, SourceWord};
 
-/// What stands for everybody's id, as in the path of the budget.
+/// The id of the budgets with scope `global`, as in the path of a budget.
 pub(crate) const GLOBAL: &str = "-";
 
-/// A budget and its use. Exactly one of `money`, `credits` and `tokens` is present: it is the measure and its value is the amount.
-/// For callers that are not admins, the amounts of budgets that several users share (`plan`, `global`) are null.
+/// A budget and its use. Exactly one of `money`, `credits` and `tokens` is present; its name is the measure and its
+/// value is the amount. The amounts of budgets that several users share (`plan`, `global`) are null, except for
+/// admins.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Budget)]
 pub(crate) struct Shown {
-    /// Whom it holds.
+    /// The scope of the budget.
     #[schema(value_type = DimensionWord)]
     dimension: &'static str,
-    /// The id of the key, the user or the plan, `-` for everybody; null where it holds each one of the dimension by itself.
+    /// The id of the key, the user or the plan; `-` for `global`. Null if the budget applies to each key, user or plan
+    /// separately.
     id: Option<String>,
-    /// The key's label, the user's address or the plan's name, where a list of all budgets names it.
+    /// The key's label, the user's e-mail address or the plan's name. Set only in the list of all budgets.
     name: Option<String>,
-    /// Its period: a day or a month of UTC.
+    /// The period: a UTC day or a UTC month.
     #[schema(value_type = PerWord)]
     per: &'static str,
-    /// What calls may cost.
+    /// The maximum cost, as an amount of money.
     #[schema(value_type = Option<String>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     money: Option<Visible<String>>,
-    /// Credits of the quota.
+    /// The maximum number of quota credits.
     #[schema(value_type = Option<u64>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     credits: Option<Visible<u64>>,
-    /// Tokens of every class, summed.
+    /// The maximum number of tokens, summed over all token classes.
     #[schema(value_type = Option<u64>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     tokens: Option<Visible<u64>>,
@@ -49,10 +51,10 @@ pub(crate) struct Shown {
     used: Option<Amount>,
     /// The rest, at least 0. Null if `id` is null or the amount is null.
     remaining: Option<Amount>,
-    /// When it is whole again.
+    /// The end of the current period; the budget is full again from then on.
     #[schema(format = DateTime)]
     resets_at: String,
-    /// Who set it.
+    /// The origin of the budget.
     #[schema(value_type = SourceWord)]
     source: &'static str,
 }
@@ -62,7 +64,7 @@ pub(crate) struct Shown {
 #[serde(transparent)]
 struct Visible<T>(Option<T>);
 
-/// So many credits or tokens, or an amount of money.
+/// A number of credits or tokens, or an amount of money.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = BudgetAmount)]
@@ -71,7 +73,7 @@ pub(crate) enum Amount {
     Money(Cost),
 }
 
-/// Who set a budget.
+/// The origin of a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
     Configuration,
@@ -80,26 +82,26 @@ enum Source {
     Key,
 }
 
-/// A question for the budgets that apply to a user, and to one of its keys.
+/// A query for the budgets that apply to a user, and to one of the user's keys.
 #[derive(Debug)]
 pub(crate) struct BudgetQuery<'a> {
-    /// The one who asks. Amounts that several users share are shown to admins alone.
+    /// The authenticated caller. Only admins see amounts that several users share.
     pub(crate) caller: &'a Caller,
     pub(crate) subject: &'a Subject,
     pub(crate) key: Option<OfKey>,
 }
 
-/// A key whose budgets are shown beside its user's.
+/// A key whose budgets are listed together with its user's budgets.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OfKey {
     pub(crate) id: KeyId,
     pub(crate) no: KeyNo,
-    /// Its own quota.
+    /// The quota of the key itself, if it has one.
     pub(crate) credits_per_day: Option<u64>,
 }
 
 impl OfKey {
-    /// The key that calls, where its own user's budgets are shown.
+    /// The key that authenticates the request, if the subject is that key's user.
     pub(crate) fn of(caller: &Caller, subject: &Subject) -> Option<Self> {
         let key = caller.key().filter(|key| key.user == subject.user)?;
         Some(Self { id: key.key, no: key.key_no, credits_per_day: key.bounds.credits_per_day })
@@ -121,7 +123,7 @@ impl Amount {
     fn of(measure: Measure, amount: u64) -> Self {
         match measure {
             Measure::Credits | Measure::Tokens => Self::Count(amount),
-            // Budgets end where the store's integers do, and so does what is used of them.
+            // Budgets, and the used parts of them, are bounded by the store's integers.
             Measure::Money => Self::Money(Cost::of(access::NanoUsd(i64::try_from(amount).unwrap_or(i64::MAX)))),
         }
     }
@@ -157,7 +159,7 @@ impl Shown {
         Self { money: self.money.map(|_| Visible(None)), credits, tokens, used: None, remaining: None, ..self }
     }
 
-    /// A budget that was set over the API or by a command.
+    /// The view of a budget that was set over the API or by a command.
     ///
     /// # Errors
     /// `unavailable`.
@@ -174,7 +176,8 @@ impl Shown {
         Ok(Self { name: Some(name).filter(|name| !name.is_empty()), ..shown })
     }
 
-    /// A budget of the configuration. What each key, user or plan has used of it by itself is not one figure.
+    /// The view of a budget of the configuration. A budget that applies to each key, user or plan separately has no
+    /// single used amount.
     ///
     /// # Errors
     /// `unavailable`.
@@ -189,8 +192,8 @@ impl Shown {
     }
 }
 
-/// Every budget that holds a user's calls, and those of one of its keys, in the order in which the proxy asks them: quotas, the
-/// plan's budgets, those that were set, and those of the configuration.
+/// Every budget that applies to a user's requests and to those of one of the user's keys, in the order in which the
+/// proxy checks them. Sources: quotas, the plan's budgets, budgets of the store, budgets of the configuration.
 ///
 /// # Errors
 /// `unavailable`.
@@ -237,8 +240,8 @@ pub(crate) async fn holding(state: &State, query: BudgetQuery<'_>, day: Day) -> 
     Ok(shown)
 }
 
-/// Whether several users together use up the budgets of a subject. The amounts of such a budget reveal what other users spend. A
-/// plan's own list (`plans[].budgets`) is counted for each user, so its subject is the user.
+/// Whether several users share the budgets of a subject. The amounts of such a budget reveal the spending of other
+/// users. A plan's own list (`plans[].budgets`) is counted for each user, so its subject is the user.
 const fn is_shared(subject: access::Subject) -> bool {
     match subject {
         access::Subject::Key(_) | access::Subject::User(_) => false,
@@ -246,8 +249,8 @@ const fn is_shared(subject: access::Subject) -> bool {
     }
 }
 
-/// What is used of a budget: by the live meter where it counts everything. Apart from the proxy, and of what is not counted yet, by
-/// the store, and where nodes share a budget, by the one that knows more.
+/// The used amount of a budget. The live meter reports it if it counts the whole budget; otherwise the store does. If
+/// nodes share the budget, the higher of both figures is used.
 async fn used(state: &State, budget: BudgetId, day: Day) -> Result<u64, Problem> {
     let period = Period::of(budget.per, day);
     let live = state.meter.as_ref().and_then(|meter| {

@@ -1,4 +1,4 @@
-//! Who asks, and what that permits: each extractor below is a permission.
+//! Authentication and permissions: each extractor of this module is one permission.
 
 use std::sync::Arc;
 
@@ -20,29 +20,30 @@ use crate::state::{App, State};
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const BEARER: &str = "bearer";
 
-/// Who calls: known by a key in force, or by a session. As a handler's argument it is the permission to see one's own.
+/// An authenticated user, by a valid key or by a session. As a handler's argument, it permits reading the user's own
+/// data.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) user: UserId,
     pub(crate) user_no: UserNo,
-    /// An admin's only where the admin signed in with a password: a key is in too many hands.
+    /// `Admin` only for admins who signed in with a password, because keys are copied to many places.
     pub(crate) role: Role,
     pub(crate) plan: Arc<Plan>,
     pub(crate) via: Via,
     pub(crate) address: Address,
 }
 
-/// How the caller is known.
+/// How the user authenticated.
 #[derive(Debug, Clone)]
 pub(crate) enum Via {
-    /// By a key.
+    /// The request carries a key.
     Key(Arc<Principal>),
-    /// By a session that was begun with a password, or with the key that is named.
+    /// The request carries an access token. `key` is the key that the session was begun with; `None` means a password.
     Session { id: SessionId, key: Option<Arc<Principal>> },
 }
 
 impl Caller {
-    /// Who is to be named for what this caller changes.
+    /// The actor that the audit log records for changes of this caller.
     pub(crate) fn actor(&self) -> Actor {
         let by = match &self.via {
             Via::Key(principal) => By::Key { user: self.user, key: principal.key },
@@ -51,7 +52,7 @@ impl Caller {
         Actor { by, address: Some(self.address.0) }
     }
 
-    /// The key that the caller holds, also where it signed in with it.
+    /// The key of the request, or the key that the session was begun with.
     pub(crate) fn key(&self) -> Option<&Arc<Principal>> {
         match &self.via {
             Via::Key(principal) => Some(principal),
@@ -59,10 +60,10 @@ impl Caller {
         }
     }
 
-    /// Finds who holds `key`.
+    /// Authenticates a user by a key.
     ///
     /// # Errors
-    /// `key_malformed`, or why the key opens nothing.
+    /// `key_malformed`, or the reason why the key is invalid.
     pub(crate) async fn find(state: &State, key: &str, address: Address) -> Result<(Self, KeyHash), Problem> {
         let hash = ApiKey::parse(key).map_err(|_| malformed())?.hash();
         let principal = state.directory.find(hash).await?;
@@ -71,11 +72,11 @@ impl Caller {
         Ok((Self { user, user_no, role: Role::Member, plan, via: Via::Key(principal), address }, hash))
     }
 
-    /// Finds who calls by a request's head. A credential that is written into it goes before cookies, which a browser adds by
-    /// itself: whoever sends one says who it wants to be, also where that opens nothing.
+    /// Authenticates a user by a request's head. A credential in a header field takes precedence over cookies, even if
+    /// it is invalid, because a client sends it on purpose while a browser adds cookies on its own.
     ///
     /// # Errors
-    /// Why the credential opens nothing; `unauthorized` without any.
+    /// The reason why the credential is invalid; `unauthorized` without any credential.
     pub(crate) async fn of(parts: &Parts, app: &App) -> Result<Self, Problem> {
         let address = Address::of(parts, app);
         match presented(&parts.headers)? {
@@ -91,12 +92,12 @@ impl Caller {
         }
     }
 
-    /// Finds who signed in, by an access token.
+    /// Authenticates a user by an access token.
     async fn signed_in(app: &App, token: &str, address: Address) -> Result<Self, Problem> {
         let now = app.clock.now();
         let claims = sign_in::signer(app)?.read(token, now)?;
         let state = app.sessions.find(&app.store, claims.session).await.map_err(Problem::store)?;
-        // A session whose row is gone, or that is another's, is no session of this token's.
+        // The token's session must exist and belong to the token's user.
         let state = state.filter(|state| state.user.id == claims.user).ok_or_else(ended)?;
         state.open_at(now)?;
         let plan = Arc::new(state.user.plan.clone());
@@ -110,7 +111,7 @@ impl Caller {
     }
 }
 
-/// The key that a session was begun with, as one who presents it is known.
+/// The principal of the key that a session was begun with, as if the request carried the key.
 fn principal(state: &SessionState, plan: &Arc<Plan>) -> Option<Principal> {
     let key = state.key.as_ref()?;
     Some(Principal {
@@ -118,16 +119,16 @@ fn principal(state: &SessionState, plan: &Arc<Plan>) -> Option<Principal> {
         user_no: state.user.no,
         key: key.id,
         key_no: key.no,
-        // Control names keys by their id alone.
+        // Control identifies keys only by their ids.
         last4: None,
         plan_id: PlanId::NIL,
         plan: plan.clone(),
-        // Control spends nothing.
+        // Control spends nothing of a budget.
         budgets: Arc::default(),
         expires_at: key.expires_at,
         rotated: None,
         bounds: key.bounds.clone(),
-        // Control calls no provider.
+        // Control sends no requests to providers on behalf of this key.
         provider_keys: ProviderKeys::default(),
     })
 }
@@ -143,7 +144,7 @@ impl From<TokenError> for Problem {
     fn from(error: TokenError) -> Self {
         match error {
             TokenError::Malformed => {
-                Self::new(Refusal::Unauthorized, "this is no access token of this server: sign in")
+                Self::new(Refusal::Unauthorized, "this is not an access token of this server; sign in")
             }
             TokenError::Expired => {
                 Self::new(Refusal::TokenExpired, "the access token has expired; refresh it or sign in again")
@@ -155,7 +156,9 @@ impl From<TokenError> for Problem {
 impl From<Shut> for Problem {
     fn from(reason: Shut) -> Self {
         match reason {
-            Shut::Suspended => Self::new(Refusal::UserSuspended, "this account is suspended: ask who runs this server"),
+            Shut::Suspended => {
+                Self::new(Refusal::UserSuspended, "this account is suspended; contact the operator of this server")
+            }
             Shut::Ended => ended(),
             Shut::KeyRevoked => Self::new(Refusal::KeyRevoked, "the key that you signed in with was revoked"),
             Shut::KeyExpired => Self::new(Refusal::KeyExpired, "the key that you signed in with has expired"),
@@ -163,7 +166,7 @@ impl From<Shut> for Problem {
     }
 }
 
-/// A session that opens nothing any more.
+/// The problem of a session that has ended.
 pub(crate) fn ended() -> Problem {
     Problem::new(Refusal::TokenExpired, "this session has ended; sign in again")
 }
@@ -179,8 +182,8 @@ impl FromRequestParts<Arc<App>> for Caller {
     }
 }
 
-/// A caller who may change what is its own: not one whose key is bounded, which could make itself another without bounds, nor
-/// one whose secret was replaced, which could replace the new one.
+/// A caller with the right to change the user's own data. Keys with scopes, limits or addresses are refused, because
+/// they could create keys without them. Replaced secrets are refused, because they could replace the new secret.
 #[derive(Debug)]
 pub(crate) struct Owner(pub(crate) Caller);
 
@@ -190,13 +193,12 @@ impl FromRequestParts<Arc<App>> for Owner {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let caller = Caller::from_request_parts(parts, app).await?;
         match caller.key() {
-            Some(key) if !key.bounds.is_unbounded() => Err(Problem::new(
-                Refusal::Forbidden,
-                "this key is bound to a part of its user's rights and changes nothing",
-            )),
+            Some(key) if !key.bounds.is_unbounded() => {
+                Err(Problem::new(Refusal::Forbidden, "this key is restricted and cannot change anything"))
+            }
             Some(key) if key.rotated.is_some() => Err(Problem::new(
                 Refusal::Forbidden,
-                "this secret was replaced and changes nothing any more: use the new one",
+                "this secret was replaced and cannot change anything; use the new one",
             )),
             Some(_) | None => Ok(Self(caller)),
         }
@@ -213,7 +215,7 @@ impl FromRequestParts<Arc<App>> for Person {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let caller = Caller::from_request_parts(parts, app).await?;
         match caller.key() {
-            Some(_) => Err(Problem::new(Refusal::Forbidden, "a key does not do: sign in with your password")),
+            Some(_) => Err(Problem::new(Refusal::Forbidden, "a key is not sufficient; sign in with your password")),
             None => Ok(Self(caller)),
         }
     }
@@ -230,15 +232,15 @@ impl FromRequestParts<Arc<App>> for Admin {
         let Person(caller) = Person::from_request_parts(parts, app).await?;
         match caller.role {
             Role::Admin => Ok(Self(caller)),
-            Role::Member => Err(Problem::new(Refusal::Forbidden, "this is for admins")),
+            Role::Member => Err(Problem::new(Refusal::Forbidden, "only admins may do this")),
         }
     }
 }
 
-/// The one credential in these headers.
+/// Returns the only credential in these header fields.
 ///
 /// # Errors
-/// `ambiguous_credentials` where there are two different ones, `key_malformed` and `unauthorized` for what is no key.
+/// `ambiguous_credentials` for two different credentials; `key_malformed` and `unauthorized` for malformed ones.
 pub(crate) fn presented(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let bearers = headers.get_all(header::AUTHORIZATION).into_iter().map(bearer);
     let keys = headers.get_all(X_API_KEY).into_iter().map(plain);
@@ -249,10 +251,10 @@ pub(crate) fn presented(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     Ok(found)
 }
 
-/// Whichever of two there is.
+/// Returns the credential that is present, of two places where it may be.
 ///
 /// # Errors
-/// `ambiguous_credentials` where both are there and differ.
+/// `ambiguous_credentials` if both are present and differ.
 pub(crate) fn one<'a>(a: Option<&'a str>, b: Option<&'a str>) -> Result<Option<&'a str>, Problem> {
     match (a, b) {
         (Some(a), Some(b)) if a != b => {
@@ -262,7 +264,7 @@ pub(crate) fn one<'a>(a: Option<&'a str>, b: Option<&'a str>) -> Result<Option<&
     }
 }
 
-/// No credential was sent; `hint` says where one is looked for.
+/// The problem of a request without a credential. `hint` tells the client where to send one.
 pub(crate) fn missing(hint: &'static str) -> Problem {
     Problem::new(Refusal::Unauthorized, hint)
 }
@@ -280,7 +282,7 @@ fn plain(value: &HeaderValue) -> Result<&str, Problem> {
     value.to_str().map(str::trim).map_err(|_| malformed())
 }
 
-/// RFC 6750, 2.1; the scheme's name has no case (RFC 9110, 11.1).
+/// Parses a bearer token (RFC 6750, 2.1). The scheme's name is case-insensitive (RFC 9110, 11.1).
 fn bearer(value: &HeaderValue) -> Result<&str, Problem> {
     let text = plain(value)?;
     match text.split_once(' ') {

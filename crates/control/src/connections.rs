@@ -1,7 +1,7 @@
-//! Connections of a listener: at most so many in all and from one address. Idle ones are closed to make room.
+//! Connections of a listener: a maximum in total and per IP address. Idle connections are closed to make room.
 //!
-//! A connection is idle while no call of it is being served, from its accept on. Which connection has been idle for longest is known
-//! by a sequence number, not by a clock.
+//! A connection is idle from its accept until its first request, and between requests. Idle connections are ordered by
+//! a sequence number, not by a clock.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// The seats of a listener.
+/// The connection permits of a listener.
 #[derive(Debug, Clone)]
 pub(crate) struct Seats {
     connections_max: usize,
@@ -21,29 +21,29 @@ pub(crate) struct Seats {
 #[derive(Debug, Default)]
 struct Shared {
     table: Mutex<Table>,
-    /// A connection ended or became idle.
+    /// Signals that a connection ended or became idle.
     changed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Table {
-    /// The number of the next connection, and of the next idle time.
+    /// The next sequence number, for a connection or for the start of an idle time.
     next: u64,
     taken: HashMap<u64, Taken>,
 }
 
-/// One connection.
+/// One connection of the listener.
 #[derive(Debug)]
 struct Taken {
     address: IpAddr,
-    /// Whether the connection counts towards the share of its address.
+    /// Whether the connection counts towards the limit of its address.
     shares: bool,
-    /// The sequence number from which on it has been idle; `None` while a call is served.
+    /// The sequence number at which it became idle; `None` while a request is served.
     idle_since: Option<u64>,
     close: Arc<Notify>,
 }
 
-/// The seat of one connection, given back when it is dropped.
+/// The permit of one connection; dropping it returns the permit.
 #[derive(Debug)]
 pub(crate) struct Seat {
     id: u64,
@@ -52,7 +52,7 @@ pub(crate) struct Seat {
     shared: Arc<Shared>,
 }
 
-/// A call that is being served on a connection. Dropped, the connection is idle.
+/// A request that is served on a connection. When it is dropped, the connection becomes idle.
 #[derive(Debug)]
 pub(crate) struct Serving {
     id: u64,
@@ -60,27 +60,28 @@ pub(crate) struct Serving {
     shared: Arc<Shared>,
 }
 
-/// Why there is no seat.
+/// The reason why no permit is available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoSeat {
-    /// Every connection of this address is serving a call.
+    /// Every connection of this address is serving a request.
     Address,
-    /// Every connection of the listener is serving a call: wait for [`Seats::changed`].
+    /// Every connection of the listener is serving a request. [`Seats::changed`] waits for a change.
     Listener,
 }
 
 impl Seats {
-    /// At most `connections_max` connections, and at most `per_address_max` from one address.
+    /// Permits at most `connections_max` connections, and at most `per_address_max` per address.
     pub(crate) fn new(connections_max: usize, per_address_max: usize) -> Self {
         Self { connections_max, per_address_max, shared: Arc::default() }
     }
 
-    /// A seat for a connection from `address`, which `shares` it with others or is a trusted proxy. Where the share of the address is
-    /// used up, the connection of that address that has been idle for longest is closed. Where the listener is full, it is one of
-    /// the same address, or of any address where this one has none.
+    /// Takes a permit for a connection from `address`. A trusted proxy does not count towards the limit of its address
+    /// (`shares` is false). If the address is at its limit, its longest idle connection is closed. If the listener is
+    /// full, the longest idle connection of the same address is closed, or of any address if this one has no idle
+    /// connection.
     ///
     /// # Errors
-    /// [`NoSeat`] where no connection that could be closed is idle.
+    /// [`NoSeat`] if no connection that could be closed is idle.
     pub(crate) fn take(&self, address: IpAddr, shares: bool) -> Result<Seat, NoSeat> {
         let mut table = self.shared.table();
         let of_address = |taken: &Taken| taken.address == address && taken.shares == shares;
@@ -104,19 +105,19 @@ impl Seats {
 }
 
 impl Seat {
-    /// Notes that a call is being served.
+    /// Marks the connection as serving a request.
     pub(crate) fn serving(&self) -> Serving {
         self.shared.set_idle(self.id, false);
         self.serving.store(true, Ordering::Relaxed);
         Serving { id: self.id, serving: self.serving.clone(), shared: self.shared.clone() }
     }
 
-    /// Whether a call is being served. A call may begin at the moment at which its connection is told to close.
+    /// Whether a request is being served. A request may begin at the moment at which its connection is asked to close.
     pub(crate) fn is_serving(&self) -> bool {
         self.serving.load(Ordering::Relaxed)
     }
 
-    /// Waits until this connection is to be closed, as another one needs its place. May be cancelled at any point.
+    /// Waits until this connection must close to make room for another one. May be cancelled at any point.
     pub(crate) async fn closed(&self) {
         self.close.notified().await;
     }
@@ -142,7 +143,7 @@ impl Shared {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A connection that was closed for another one has no entry any more.
+    /// Marks a connection as idle or busy. A connection that was closed to make room has no entry and is ignored.
     fn set_idle(&self, id: u64, is_idle: bool) {
         let mut table = self.table();
         let since = is_idle.then(|| table.number());
@@ -158,8 +159,8 @@ impl Table {
         self.next
     }
 
-    /// Tells the longest idle of these connections to close, and gives its place away at once: it serves no call, so it ends as soon
-    /// as its task runs.
+    /// Asks the longest idle of these connections to close, and frees its permit at once. It serves no request, so it
+    /// ends as soon as its task runs.
     fn close_longest_idle(&mut self, of: impl Fn(&Taken) -> bool) -> Option<()> {
         let idle = self.taken.iter().filter(|(_, taken)| of(taken));
         let (_, id) = idle.filter_map(|(id, taken)| taken.idle_since.map(|since| (since, *id))).min()?;
@@ -179,7 +180,7 @@ mod tests {
     const ADA: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 1));
     const BOB: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 2));
 
-    /// Whether the connection was told to close.
+    /// Whether the connection was asked to close.
     async fn is_closed(seat: &Seat) -> bool {
         timeout(Duration::ZERO, seat.closed()).await.is_ok()
     }
@@ -189,7 +190,7 @@ mod tests {
         let seats = Seats::new(10, 2);
         let other = seats.take(BOB, true).unwrap();
         let (first, second) = (seats.take(ADA, true).unwrap(), seats.take(ADA, true).unwrap());
-        // It was idle for longer, until it served a call.
+        // The first connection was idle for longer until it served a request.
         drop(first.serving());
         let third = seats.take(ADA, true).unwrap();
         assert_eq!(
@@ -204,7 +205,7 @@ mod tests {
         let first = seats.take(ADA, true).unwrap();
         let serving = first.serving();
         assert_eq!(seats.take(ADA, true).unwrap_err(), NoSeat::Address);
-        // A trusted proxy has no share, and no place of others that serve.
+        // A trusted proxy has no limit per address. It takes no permit of connections that serve a request.
         let proxy = seats.take(ADA, false).unwrap();
         let proxied = proxy.serving();
         assert_eq!(seats.take(BOB, true).unwrap_err(), NoSeat::Listener);
@@ -222,7 +223,7 @@ mod tests {
         let next = seats.take(ADA, true).unwrap();
         assert_eq!([is_closed(&other).await, is_closed(&own).await], [false, true]);
         drop((own, other, next));
-        assert!(seats.shared.table().taken.is_empty(), "nothing is kept of connections that ended");
+        assert!(seats.shared.table().taken.is_empty(), "connections that ended leave no entry");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The two cookies of a browser that signed in: one opens the API, the other renews it.
+//! The two cookies of a signed-in browser: one carries the access token, the other one the refresh token.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, header};
 use crate::problem::Problem;
 use crate::state::App;
 
-/// How the cookies are named, and where browsers send them.
+/// The names and attributes of the cookies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cookies {
     kind: Kind,
@@ -20,18 +20,18 @@ pub(crate) struct Cookies {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// Over TLS to this host alone (RFC 6265bis, 4.1.3.2: no other host, port-less scheme or path can set them).
+    /// Cookies over TLS, bound to this host (RFC 6265bis, 4.1.3.2: no other host, scheme or path can set them).
     Host,
-    /// On loopback without TLS, where browsers refuse the others.
+    /// Cookies for loopback without TLS, where browsers refuse `Host` cookies.
     Plain,
 }
 
-/// What a request brought along.
+/// The tokens in a request's cookies.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Held<'a> {
-    /// An access token.
+    /// The access token, if present.
     pub(crate) session: Option<&'a str>,
-    /// A refresh token.
+    /// The refresh token, if present.
     pub(crate) refresh: Option<&'a str>,
 }
 
@@ -42,7 +42,8 @@ impl Held<'_> {
 }
 
 impl Cookies {
-    /// Plain only where nobody but this machine can listen in: control is on loopback, and people reach it without TLS.
+    /// The cookies of a listener. They are plain only if control is on loopback and its public URL has no TLS, so that
+    /// only this machine could listen in.
     pub(crate) fn of(app: &App) -> Self {
         let snapshot = app.live.load();
         let public = snapshot.public_url.control.as_deref();
@@ -50,7 +51,7 @@ impl Cookies {
         Self::named(kind, snapshot.brand.slug())
     }
 
-    /// Those of a brand: `__Host-tollgate_session`.
+    /// The cookies of a brand, such as `__Host-tollgate_session`.
     fn named(kind: Kind, brand: &str) -> Self {
         let guard = match kind {
             Kind::Host => "__Host-",
@@ -59,18 +60,19 @@ impl Cookies {
         Self { kind, session: format!("{guard}{brand}_session"), refresh: format!("{guard}{brand}_refresh") }
     }
 
-    /// Whether the browser reached us over TLS, as far as we know.
+    /// Whether browsers reach the server over TLS, as far as the configuration says.
     pub(crate) const fn over_tls(&self) -> bool {
         matches!(self.kind, Kind::Host)
     }
 
-    /// Those of ours among the cookies of a request; an empty one is none.
+    /// Reads Tollgate's cookies of a request. An empty cookie counts as missing.
     ///
     /// # Errors
-    /// `ambiguous_credentials` where one is there twice with different values: somebody else set one of them.
+    /// `ambiguous_credentials` if a cookie is present twice with different values, because another host or page set
+    /// one of them.
     pub(crate) fn read<'a>(&self, headers: &'a HeaderMap) -> Result<Held<'a>, Problem> {
         let mut held = Held::default();
-        // Other cookies of this host may hold any bytes; they are no reason to refuse ours.
+        // Other cookies of this host may contain any bytes and are ignored.
         let pairs = headers.get_all(header::COOKIE).into_iter().flat_map(|line| line.as_bytes().split(|&b| b == b';'));
         for (name, value) in pairs.filter_map(pair) {
             let place = match name {
@@ -87,14 +89,14 @@ impl Cookies {
         Ok(held)
     }
 
-    /// Has the browser keep both.
+    /// Sets both cookies in a response.
     pub(crate) fn set(&self, headers: &mut HeaderMap, session: (&Secret, Duration), refresh: (&Secret, Duration)) {
         for (name, (value, keep)) in [(&self.session, session), (&self.refresh, refresh)] {
             self.put(headers, name, (value.expose(), keep));
         }
     }
 
-    /// Has the browser forget both.
+    /// Deletes both cookies in a response.
     pub(crate) fn clear(&self, headers: &mut HeaderMap) {
         for name in [&self.session, &self.refresh] {
             self.put(headers, name, ("", Duration::ZERO));
@@ -105,7 +107,7 @@ impl Cookies {
         let secure = if self.over_tls() { "; Secure" } else { "" };
         let age = keep.as_secs();
         let line = format!("{name}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}");
-        // Tokens are base64url: they always fit.
+        // Tokens are base64url, so they always fit into a header field.
         if let Ok(mut line) = HeaderValue::try_from(line) {
             line.set_sensitive(true);
             headers.append(header::SET_COOKIE, line);

@@ -1,7 +1,7 @@
-//! Which pages of other origins may call, in the words of the Fetch standard.
+//! Cross-origin requests from pages of other origins, as the Fetch standard defines them.
 //!
-//! Origins are compared whole and byte for byte, as browsers write them. Whatever is answered to a listed one can be read by its
-//! pages, errors of every layer too; everybody else's get no header at all.
+//! Origins are compared as a whole and byte for byte, as browsers write them. Pages of a listed origin may read every
+//! response, including errors of every layer. Other origins receive no CORS header field.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ const EXPOSED: HeaderValue =
 const VARY: HeaderValue = HeaderValue::from_static("Origin");
 const VARY_PREFLIGHT: HeaderValue =
     HeaderValue::from_static("Origin, Access-Control-Request-Method, Access-Control-Request-Headers");
-/// Seconds for which a browser remembers a preflight.
+/// Seconds for which a browser caches a preflight response.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("3600");
 
 pub(crate) async fn share(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
@@ -43,7 +43,7 @@ pub(crate) async fn share(State(app): State<Arc<App>>, request: Request, next: N
     response
 }
 
-/// The one origin of a request, where its pages may call.
+/// The origin of a request, if its pages may send requests.
 fn listed(app: &App, headers: &HeaderMap) -> Option<HeaderValue> {
     let mut origins = headers.get_all(header::ORIGIN).iter();
     let origin = origins.next().filter(|_| origins.next().is_none())?;

@@ -1,7 +1,8 @@
-//! Whether a page of ours made a browser send this request: browsers attach cookies to everybody's requests.
+//! Protection against cross-site request forgery: browsers attach cookies to requests that any page makes.
 //!
-//! Browsers say so themselves: `Sec-Fetch-Site` (Fetch Metadata; no page can set it), and `Origin`, which older ones send with
-//! every POST. Cookies are `SameSite=Strict` besides, which knows sites and not origins: another port of this host is the same site.
+//! Browsers report the sender themselves: in `Sec-Fetch-Site` (Fetch Metadata; no page can set it), and in `Origin`,
+//! which older browsers send with every POST. Cookies are also `SameSite=Strict`, but a site is not an origin: another
+//! port of this host is the same site.
 
 use access::Refusal;
 use http::{HeaderMap, HeaderName, Method, header};
@@ -12,28 +13,28 @@ use crate::state::App;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Who had the request sent.
+/// The page or program that made the browser or script send the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sender {
-    /// A page of ours, one that is allowed, or a person at the address bar.
+    /// A page of this server, an allowed page, or a user at the address bar.
     Ours,
-    /// Another page, or one that cannot be told.
+    /// Another page, or a page that cannot be identified.
     Foreign,
-    /// Nothing is said: no browser of these years.
+    /// Both header fields are missing: the client is a script or an outdated browser.
     Unsaid,
 }
 
-/// Which pages are ours.
+/// The pages that may make changes with cookies.
 #[derive(Debug, Clone, Copy)]
 struct Pages<'a> {
-    /// `public_url.control`.
+    /// The value of `public_url.control`.
     public: Option<&'a str>,
-    /// `control.cors.allowed_origins`.
+    /// The values of `control.cors.allowed_origins`.
     allowed: &'a [String],
     over_tls: bool,
 }
 
-/// Refuses what changes something, is authenticated by a cookie, and does not come from a page of ours.
+/// Refuses requests that change something, authenticate by a cookie and were sent by a foreign page.
 ///
 /// # Errors
 /// `forbidden`.
@@ -41,8 +42,8 @@ pub(crate) fn check(app: &App, method: &Method, headers: &HeaderMap) -> Result<(
     if is_safe(method) { Ok(()) } else { refuse_unless(app, headers, &[Sender::Ours]) }
 }
 
-/// Refuses a sign-in that another page asks for, which would have the browser go on as somebody else. Scripts, which say nothing
-/// and hold no cookies, pass.
+/// Refuses a sign-in that another page makes, which would sign the browser in as another user. Scripts, which send
+/// neither header field and no cookies, pass.
 ///
 /// # Errors
 /// `forbidden`.
@@ -64,12 +65,12 @@ fn refuse_unless(app: &App, headers: &HeaderMap, pass: &[Sender]) -> Result<(), 
     }
     Err(Problem::new(
         Refusal::Forbidden,
-        "this was sent from a page of another origin, or does not say from where: a browser needs an origin of \
+        "this request was sent by a page of another origin, or does not name its origin: a browser needs an origin of \
          `control.cors.allowed_origins`; a script sends its credential in `Authorization`",
     ))
 }
 
-/// RFC 9110, 9.2.1.
+/// Whether a method is safe (RFC 9110, 9.2.1).
 fn is_safe(method: &Method) -> bool {
     [Method::GET, Method::HEAD, Method::OPTIONS].contains(method)
 }
@@ -80,7 +81,7 @@ fn sender(headers: &HeaderMap, pages: Pages<'_>) -> Sender {
     let own = || matches!(origin, Said::Once(origin) if pages.are_at(origin, headers));
     let ours = match only(headers, &SEC_FETCH_SITE) {
         Said::Once("same-origin" | "none") => true,
-        // An origin of ours contradicts it.
+        // `cross-site` contradicts an origin of this server, so only allowed origins pass.
         Said::Once("cross-site") => allowed(),
         Said::Once("same-site") => allowed() || own(),
         Said::Once(_) | Said::Unclear => false,
@@ -90,7 +91,7 @@ fn sender(headers: &HeaderMap, pages: Pages<'_>) -> Sender {
     if ours { Sender::Ours } else { Sender::Foreign }
 }
 
-/// What a header that stands once says.
+/// The value of a header field that may be present at most once.
 #[derive(Debug, Clone, Copy)]
 enum Said<'a> {
     Nothing,
@@ -112,7 +113,7 @@ impl Pages<'_> {
         self.allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
     }
 
-    /// Whether `origin` is where this request went: the URL that people are given, or the host that the browser asked for.
+    /// Whether `origin` is the origin of the request's target: the public URL, or the host that the browser requested.
     fn are_at(self, origin: &str, headers: &HeaderMap) -> bool {
         let Some(origin) = Origin::of(origin) else { return false };
         let public = self.public.and_then(Origin::of);
@@ -120,14 +121,14 @@ impl Pages<'_> {
             return true;
         }
         let Said::Once(host) = only(headers, &header::HOST) else { return false };
-        // Without TLS of its own this server cannot know whether a proxy in front has it. Where cookies need TLS, a page without
-        // it is not ours: anybody on the way could have written it.
+        // A server without TLS cannot know whether a proxy in front uses TLS. If cookies need TLS, a
+        // page without TLS is foreign, because anyone on the network path could have written it.
         let schemes: &[&str] = if self.over_tls { &["https"] } else { &["http", "https"] };
         schemes.iter().any(|scheme| Origin { scheme, authority: host }.is(origin))
     }
 }
 
-/// RFC 6454, 6.2: scheme, host and port.
+/// A web origin: scheme, host and port (RFC 6454, 6.2).
 #[derive(Debug, Clone, Copy)]
 struct Origin<'a> {
     scheme: &'a str,
@@ -135,7 +136,7 @@ struct Origin<'a> {
 }
 
 impl<'a> Origin<'a> {
-    /// That of a URL.
+    /// The origin of a URL.
     fn of(url: &'a str) -> Option<Self> {
         let (scheme, rest) = url.split_once("://")?;
         let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
@@ -147,7 +148,7 @@ impl<'a> Origin<'a> {
         self.scheme.eq_ignore_ascii_case(other.scheme) && self.host().eq_ignore_ascii_case(other.host())
     }
 
-    /// Without the scheme's own port.
+    /// The host, without the default port of the scheme.
     fn host(self) -> &'a str {
         let own = if self.scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
         self.authority.strip_suffix(own).unwrap_or(self.authority)

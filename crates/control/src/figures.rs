@@ -1,4 +1,4 @@
-//! What was used, as the API writes it: tokens in disjoint classes, money, times.
+//! Usage as the API writes it: tokens in disjoint classes, money, and durations.
 
 use access::NanoUsd;
 use meter::Usage;
@@ -8,87 +8,89 @@ use utoipa::ToSchema;
 
 pub(crate) const CURRENCY: &str = "USD";
 
-/// What was used together.
+/// The usage of a group of requests.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Used {
-    /// Requests that count.
+    /// The number of requests that count.
     pub(crate) requests: u64,
-    /// What they cost of the quota.
+    /// The credits that the requests cost.
     pub(crate) credits: u64,
     pub(crate) tokens: Tokens,
-    /// The sum of what is known.
+    /// The sum of all known costs.
     pub(crate) cost: Cost,
-    /// What budgets in money count: the cost, and what was reserved where it is not known. Only in `usage/today` and
-    /// `usage/history`.
+    /// The amount that budgets in money count: the cost, and the reserved amount of requests with unknown cost. Only
+    /// in `usage/today` and `usage/history`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) charged: Option<Cost>,
-    /// LLM requests whose cost is not, or not wholly, known; it is in no sum, and never taken for zero.
+    /// The number of LLM requests whose cost is unknown, or known in part only. An unknown cost is part of no sum and
+    /// never counts as zero.
     pub(crate) unpriced_requests: u64,
 }
 
-/// Disjoint classes; `total` is their sum.
+/// Tokens in disjoint classes; `total` is their sum.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Tokens {
-    /// Input that no cache had, audio and images too.
+    /// Input tokens that no cache had, including audio and images.
     input: u64,
-    /// Input read from the provider's cache.
+    /// Input tokens that were read from the provider's cache.
     cached_input: u64,
-    /// Input written to the provider's cache.
+    /// Input tokens that were written to the provider's cache.
     cache_write: u64,
-    /// Output without reasoning, audio and images too.
+    /// Output tokens without reasoning, including audio and images.
     output: u64,
-    /// Reasoning that the provider tells apart from other output.
+    /// Reasoning tokens, if the provider reports them separately.
     reasoning: u64,
     total: u64,
 }
 
-/// Money.
+/// An amount of money.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub(crate) struct Cost {
-    /// Billionths.
+    /// The amount in billionths (nano) of the currency.
     #[schema(value_type = i64)]
     amount_nano: NanoUsd,
     currency: &'static str,
 }
 
-/// Every class that is told apart; null is not known, 0 a true zero. They are disjoint; `total` is the sum of what is known.
+/// Tokens in all disjoint classes. Null means unknown, 0 is a reported zero; `total` is the sum of the known classes.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub(crate) struct TokenClasses {
-    /// Text that no cache had, and what the provider does not tell apart from it.
+    /// Text input that no cache had, and input that the provider does not report separately.
     input: Option<u64>,
-    /// Input read from the provider's cache.
+    /// Input tokens that were read from the provider's cache.
     cached_input: Option<u64>,
-    /// Input written to a cache of the short lifetime (5 or 30 minutes).
+    /// Input that was written to a cache with the short lifetime (5 or 30 minutes).
     cache_write_short: Option<u64>,
-    /// Input written to a cache of the long lifetime (1 or 12 hours).
+    /// Input that was written to a cache with the long lifetime (1 or 12 hours).
     cache_write_long: Option<u64>,
-    /// Text without reasoning, and what the provider does not tell apart from it.
+    /// Text output without reasoning, and output that the provider does not report separately.
     output: Option<u64>,
-    /// Reasoning that the provider tells apart from other output.
+    /// Reasoning tokens, if the provider reports them separately.
     reasoning: Option<u64>,
-    /// Audio that no cache had.
+    /// Audio input that no cache had.
     audio_input: Option<u64>,
-    /// Images that no cache had.
+    /// Image input that no cache had.
     image_input: Option<u64>,
-    /// Audio made.
+    /// Audio that the model generated.
     audio_output: Option<u64>,
-    /// Images made.
+    /// Images that the model generated.
     image_output: Option<u64>,
     total: u64,
 }
 
-/// Calls of tools that the provider runs itself and sells beside the tokens; null where there were none.
+/// Tool calls that the provider runs itself and bills separately from tokens; null means that the provider reported
+/// none.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub(crate) struct ToolCalls {
-    /// Searches of the web; of Gemini the different queries.
+    /// Web searches; for Gemini, the number of different queries.
     searches: Option<u64>,
-    /// Prompts that Google Maps grounded.
+    /// Prompts that were grounded with Google Maps.
     maps_prompts: Option<u64>,
     /// Queries to Google Maps.
     maps_queries: Option<u64>,
     /// Containers of a code interpreter, in gigabytes of memory.
     containers: Option<u64>,
-    /// Searches of stored files.
+    /// Searches in stored files.
     file_searches: Option<u64>,
 }
 
@@ -121,7 +123,7 @@ impl From<&Totals> for Used {
 }
 
 impl Tokens {
-    /// In the order of [`Usage::folded`].
+    /// Takes the classes in the order of [`Usage::folded`].
     fn of([input, cached_input, short, long, output, reasoning]: [u64; 6]) -> Self {
         let cache_write = short.saturating_add(long);
         let total = [input, cached_input, cache_write, output, reasoning].into_iter().fold(0, u64::saturating_add);
@@ -159,7 +161,7 @@ impl Cost {
     }
 }
 
-/// Milliseconds, exact to the microsecond.
+/// Converts microseconds to milliseconds, exact to the microsecond.
 #[expect(clippy::cast_precision_loss, reason = "below 2^53 microseconds, which are 285 years, none is lost")]
 pub(crate) fn ms(us: u64) -> f64 {
     us as f64 / 1_000.0

@@ -1,4 +1,4 @@
-//! What callers send besides headers: a JSON body, a query.
+//! The parts of a request besides its head: JSON body, query and path parameters.
 
 mod fields;
 
@@ -24,13 +24,13 @@ use crate::problem::Problem;
 use crate::state::App;
 use fields::Fields;
 
-/// Largest body; the largest that any endpoint needs is a few kilobytes.
+/// The maximum size of a body; the largest body that an endpoint needs has a few kilobytes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 
-/// Reads a JSON object within `limit`; `None` where there is no body.
+/// Reads a JSON object within `limit`; returns `None` for an empty body.
 ///
 /// # Errors
-/// `unsupported_media_type`, `payload_too_large` (by `Content-Length`, before it is read, where there is one),
+/// `unsupported_media_type`, `payload_too_large` (with a `Content-Length`, before the body is read),
 /// `request_timeout`, and `bad_request`, which names an unknown field.
 pub(crate) async fn json<T: DeserializeOwned>(request: Request<Body>, limit: Duration) -> Result<Option<T>, Problem> {
     let (parts, body) = request.into_parts();
@@ -51,32 +51,33 @@ pub(crate) async fn json<T: DeserializeOwned>(request: Request<Body>, limit: Dur
     if bytes.is_empty() { Ok(None) } else { parse(&bytes).map(Some) }
 }
 
-/// The same where there must be one.
+/// Reads a JSON object that must be present.
 ///
 /// # Errors
-/// As [`json`], and `bad_request` without a body.
+/// The errors of [`json`], and `bad_request` for an empty body.
 pub(crate) async fn required<T: DeserializeOwned>(request: Request<Body>, limit: Duration) -> Result<T, Problem> {
     let body = json(request, limit).await?;
-    body.ok_or_else(|| Problem::new(Refusal::BadRequest, "this call needs a body: a JSON object"))
+    body.ok_or_else(|| Problem::new(Refusal::BadRequest, "this request needs a body: a JSON object"))
 }
 
-/// Refuses a body, `{}` too, where none is taken: whoever sends one expects something of it. One without a byte is none.
+/// Refuses a body (`{}` included) for operations that take none, because a client that sends one expects an effect. A
+/// body of zero bytes counts as missing.
 ///
 /// # Errors
-/// `bad_request`, and `request_timeout` where it is not known within `limit` whether there is one.
+/// `bad_request`, and `request_timeout` if no byte and no end of the body arrives within `limit`.
 pub(crate) async fn none(request: Request<Body>, limit: Duration) -> Result<Request<Body>, Problem> {
     let (parts, mut body) = request.into_parts();
     if !body.is_end_stream() {
         let is_there = body.size_hint().lower() > 0
             || tokio::time::timeout(limit, has_bytes(&mut body)).await.map_err(|_| late())??;
         if is_there {
-            return Err(Problem::new(Refusal::BadRequest, "this call takes no body"));
+            return Err(Problem::new(Refusal::BadRequest, "this request takes no body"));
         }
     }
     Ok(Request::from_parts(parts, Body::empty()))
 }
 
-/// Reads up to the first byte, or the end.
+/// Reads up to the first byte or the end, and returns whether there is a byte.
 async fn has_bytes(body: &mut Body) -> Result<bool, Problem> {
     while let Some(frame) = body.frame().await {
         if frame.map_err(|_| broke_off())?.data_ref().is_some_and(|data| !data.is_empty()) {
@@ -86,7 +87,7 @@ async fn has_bytes(body: &mut Body) -> Result<bool, Problem> {
     Ok(false)
 }
 
-/// Reads the query.
+/// Reads the query parameters.
 ///
 /// # Errors
 /// `bad_request`, which names an unknown or malformed parameter.
@@ -94,16 +95,16 @@ pub(crate) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
     let refused =
         |reason: &dyn Display| Problem::new(Refusal::BadRequest, format!("the query cannot be read: {reason}"));
     let pairs: Result<Query<Vec<(String, String)>>, _> = Query::try_from_uri(uri);
-    let Query(pairs) = pairs.map_err(|_| refused(&"it is no list of NAME=VALUE"))?;
+    let Query(pairs) = pairs.map_err(|_| refused(&"it is not a list of NAME=VALUE pairs"))?;
     Fields::spelled(pairs).read().map_err(|wrong| refused(&wrong))
 }
 
-/// For a field that may be left out and may be null, which are two things: `None` and `Some(None)`. It needs `#[serde(default)]`.
+/// Reads a field that can be missing (`None`) or null (`Some(None)`). The field needs `#[serde(default)]`.
 pub(crate) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(from).map(Some)
 }
 
-/// A name that people give to something: 1 to 200 characters, not all of them spaces, none a control character or invisible.
+/// Checks a name: 1 to 200 characters, not only spaces, without control characters and invisible characters.
 ///
 /// # Errors
 /// `unprocessable`, which names the field.
@@ -112,11 +113,11 @@ pub(crate) fn check_name(field: &'static str, text: &str) -> Result<(), Problem>
         return Ok(());
     }
     let message =
-        format!("`{field}` has 1 to {TEXT_CHARS_MAX} characters, none of them a control character or invisible");
+        format!("`{field}` must have 1 to {TEXT_CHARS_MAX} characters, without control or invisible characters");
     Err(Problem::new(Refusal::Unprocessable, message))
 }
 
-/// The one parameter of the path. What is no text names nothing, and is empty here.
+/// The only parameter of the path. It is empty if the path segment is not valid UTF-8, so that it matches no id.
 #[derive(Debug)]
 pub(crate) struct Segment(pub(crate) String);
 
@@ -130,7 +131,7 @@ impl FromRequestParts<Arc<App>> for Segment {
 }
 
 fn broke_off() -> Problem {
-    Problem::new(Refusal::BadRequest, "the body broke off")
+    Problem::new(Refusal::BadRequest, "the body ended early")
 }
 
 fn late() -> Problem {
@@ -158,9 +159,9 @@ fn media_type(headers: &HeaderMap) -> Result<(), Problem> {
 fn parse<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Problem> {
     let refused = |reason: String| Problem::new(Refusal::BadRequest, reason);
     let fields: Fields = serde_json::from_slice(bytes).map_err(|error| match error.classify() {
-        // The only type that is asked for here is an object.
+        // The requested type is always an object.
         Category::Data => refused("the body must be a JSON object".to_owned()),
-        // What serde_json says of syntax has a place and no value.
+        // Syntax errors of serde_json contain a position and no value.
         Category::Syntax | Category::Eof | Category::Io => refused(format!("the body is not JSON: {error}")),
     })?;
     fields.read().map_err(|wrong| refused(format!("the body is not as expected: {wrong}")))

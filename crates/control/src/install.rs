@@ -1,4 +1,4 @@
-//! The script that points a coding agent at the proxy: a common part, the agent's own, and what is configured put in, quoted.
+//! The script that configures a coding agent to use the proxy: a common part, the agent's part, and quoted settings.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -8,24 +8,24 @@ use serde_json::Value;
 const COMMON: &str = include_str!("install/common.sh");
 const CODEX: &str = include_str!("install/codex.sh");
 const CLAUDE: &str = include_str!("install/claude.sh");
-/// Last, so that a script that arrives in part does nothing.
+/// The call of `main` is the last line, so that a truncated script does nothing.
 const MAIN: &str = "\nmain \"$@\"\n";
 
-/// Whose configuration is written.
+/// The coding agent that a script configures.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Agent {
-    /// Codex CLI: whom a script is for that is asked for without an agent.
+    /// Codex CLI, which is also the default if a request names no agent.
     #[default]
     Codex,
-    /// Claude Code.
+    /// The Claude Code CLI of Anthropic.
     Claude,
 }
 
 impl Agent {
-    /// All of them, by the name that is asked for.
+    /// All agents with the names that requests use.
     pub(crate) const ALL: [(&'static str, Self); 2] = [("codex", Self::Codex), ("claude", Self::Claude)];
 
-    /// The one of this name.
+    /// Finds an agent by its name.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|(own, _)| *own == name).map(|(_, agent)| agent)
     }
@@ -38,7 +38,7 @@ impl Agent {
     }
 }
 
-/// The script; `None` where there are no LLM endpoints to point at.
+/// Returns the script, or `None` if no LLM endpoints are configured.
 pub(crate) fn script(agent: Agent, snapshot: &Snapshot) -> Option<String> {
     let base = format!("{}{}", proxy(snapshot), snapshot.ai.as_ref()?.prefix);
     let name = &snapshot.brand.name;
@@ -51,7 +51,7 @@ pub(crate) fn script(agent: Agent, snapshot: &Snapshot) -> Option<String> {
         ("slug=@SLUG@", snapshot.brand.slug().to_owned()),
         ("variable=@VARIABLE@", snapshot.brand.key_variable()),
     ];
-    // Line by line, so that what is put in is not looked at again.
+    // Lines are replaced as a whole, so that inserted text is never replaced again.
     let common = COMMON.lines().map(|line| match settings.iter().find(|(setting, _)| *setting == line) {
         Some((setting, text)) => format!("{}={}\n", setting.split('=').next().unwrap_or_default(), shell(text)),
         None => format!("{line}\n"),
@@ -59,13 +59,13 @@ pub(crate) fn script(agent: Agent, snapshot: &Snapshot) -> Option<String> {
     Some(common.chain([agent.part().to_owned(), MAIN.to_owned()]).collect())
 }
 
-/// A script in place of the one that could not be made: it prints why and ends with 1. Shells run what a refused download
-/// wrote, so that an error must be a script too.
+/// An error as a script: it prints the message and exits with 1. Shells run the body of a failed download, so an error
+/// must be a script too.
 pub(crate) fn failing(name: &str, message: &str) -> String {
     format!("#!/bin/sh\nprintf '%s\\n' {} >&2\nexit 1\n", shell(&format!("{name}: {message}")))
 }
 
-/// Where people reach the proxy: as configured, else where it listens.
+/// The URL of the proxy for users: the configured one, or the listener's address.
 pub(crate) fn proxy(snapshot: &Snapshot) -> String {
     if let Some(url) = &snapshot.public_url.proxy {
         return url.clone();
@@ -73,25 +73,25 @@ pub(crate) fn proxy(snapshot: &Snapshot) -> String {
     at(snapshot.listen.first().copied().unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))))
 }
 
-/// Where people reach control: as configured, else where it listens.
+/// The URL of control for users: the configured one, or the listener's address.
 pub(crate) fn control(snapshot: &Snapshot) -> String {
     snapshot.public_url.control.clone().unwrap_or_else(|| at(snapshot.control.listen))
 }
 
 fn at(mut address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
-        // On every address: of those, this one is certain on this machine.
+        // The listener accepts on all addresses. Loopback always works on this machine.
         address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
     }
     format!("http://{address}")
 }
 
-/// A text in double quotes, as JSON and TOML both write it.
+/// Quotes a text for JSON and TOML, in double quotes.
 fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// A text as one word of a shell, whatever it holds.
+/// Quotes any text as one word of a shell.
 fn shell(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }

@@ -1,4 +1,4 @@
-//! What stands around every call, in one place. [`around`] lists it from the inside out, with why.
+//! The layers around every request, in one place. [`around`] lists them from the inside out, with their reasons.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,12 +19,12 @@ use crate::undeclared::{self, Undeclared};
 use crate::{cors, limits, scripts};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Longest `x-request-id` of a caller's own that is kept as the correlation id.
+/// The maximum length of a client's `x-request-id` that is used as the correlation id.
 const CORRELATION_BYTES_MAX: usize = 128;
-/// What is asked every few seconds by machines is logged at debug.
+/// Probes arrive every few seconds and are logged at debug level.
 const PROBES: [&str; 4] = ["/health", "/livez", "/readyz", "/metrics"];
 
-/// Sees every call: gives it an id, counts it, logs it.
+/// Assigns an id to every request, counts it and logs it.
 #[derive(Debug)]
 pub(crate) struct Observer {
     metrics: Arc<Metrics>,
@@ -34,7 +34,7 @@ pub(crate) struct Observer {
 }
 
 impl Observer {
-    /// `brand` becomes the realm of `WWW-Authenticate`.
+    /// Creates the observer. `brand` becomes the realm of `WWW-Authenticate`.
     pub(crate) fn new(metrics: Arc<Metrics>, clock: Clock, brand: &str) -> Self {
         let realm: String = brand.chars().filter(|c| (' '..='~').contains(c) && !matches!(c, '"' | '\\')).collect();
         let challenge = HeaderValue::from_str(&format!("Bearer realm=\"{realm}\""));
@@ -43,12 +43,12 @@ impl Observer {
     }
 }
 
-/// Nearest to the handlers, inside of all below: what an operation does not take reaches none.
+/// Adds the layer next to the handlers. It refuses parameters and bodies that an operation does not declare.
 pub(crate) fn strict(router: Router<Arc<App>>, undeclared: Undeclared) -> Router<Arc<App>> {
     router.layer(from_fn_with_state(Arc::new(undeclared), undeclared::refuse))
 }
 
-/// Puts every layer around `router`; the last one is the outermost. `guard` is [`guard`].
+/// Adds every layer around `router`; the last one is the outermost. `guard` is [`guard`].
 pub(crate) fn around(
     router: Router,
     observer: Arc<Observer>,
@@ -57,29 +57,32 @@ pub(crate) fn around(
 ) -> Router {
     let panics = observer.metrics.control.panics.clone();
     let router = router
-        // Innermost, so that nothing of ours is held when it cuts a call off: no call outlives its time.
+        // Innermost, so that no layer holds anything when it aborts a request. Bounds the duration of every request.
         .layer(from_fn_with_state(call, deadline))
-        // Around the handlers, inside of what counts: a panic is an answer of 500 and no broken connection.
+        // Around the handlers and inside the counting layer: a panic becomes a 500 response instead of an aborted
+        // connection.
         .layer(CatchPanicLayer::custom(move |panic: Box<dyn std::any::Any + Send>| {
             panics.inc();
-            // The panic hook has already written where it happened.
+            // The panic hook has already logged the location.
             drop(panic);
             Problem::internal().into_response()
         }))
-        // Answers speak of users: no proxy or browser keeps them, and none guesses another media type.
+        // Responses contain user data: proxies and browsers must not cache them or guess another media type.
         .layer(from_fn(private));
-    // Outermost: whatever is answered has an id, is counted and logged once.
+    // Outermost: every response has an id, is counted and is logged once.
     guard(router).layer(from_fn_with_state(observer, observe))
 }
 
-/// What keeps callers off.
+/// Adds the layers that refuse clients.
 pub(crate) fn guard(router: Router, app: &Arc<App>) -> Router {
     router
-        // Around all that costs something: who is over a limit reaches no handler. Every answer says what is left, a panic's too.
+        // Around all expensive work: a client over its limit reaches no handler. All responses carry the limit's
+        // state.
         .layer(from_fn_with_state(app.clone(), limits::limit))
-        // Around every answer: pages that may call can read each, a 429 too. A preflight goes no further, and is not counted.
+        // Around every response: pages of allowed origins can read them all, 429 included. Preflights end here and
+        // count nothing.
         .layer(from_fn_with_state(app.clone(), cors::share))
-        // Around every refusal, a 429 and a 500 too: a shell that runs what was downloaded runs a script that fails.
+        // Around every error, 429 and 500 included: a shell that runs the downloaded body runs a script that fails.
         .layer(from_fn_with_state(app.clone(), scripts::fail_as_scripts))
 }
 
@@ -102,7 +105,7 @@ async fn observe(State(observer): State<Arc<Observer>>, request: Request, next: 
     let began = observer.clock.mono();
     let id = RequestId(observer.ids.lock().unwrap_or_else(PoisonError::into_inner).next_uuid());
     let method = metrics::method(request.method().as_str());
-    // The pattern, never the path itself: whoever asks for made-up paths makes no new series.
+    // The label is the path's pattern, because paths that clients invent must not create new series.
     let path = request.extensions().get::<MatchedPath>().cloned();
     let path = path.as_ref().map_or(metrics::OTHER, MatchedPath::as_str);
     let correlation = correlation(request.headers()).map(ToOwned::to_owned);
@@ -140,7 +143,7 @@ async fn observe(State(observer): State<Arc<Observer>>, request: Request, next: 
     response
 }
 
-/// A caller's own id, where it is fit for a log line.
+/// The client's own request id, if it is fit for a log line.
 fn correlation(headers: &HeaderMap) -> Option<&str> {
     let text = headers.get(X_REQUEST_ID)?.to_str().ok()?;
     let fit = (1..=CORRELATION_BYTES_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());

@@ -1,12 +1,14 @@
-//! The control API: what people and scripts ask Tollgate, over JSON.
+//! The control API: JSON over HTTP for users, operators and scripts.
 //!
-//! Never does: SQL, seeing the proxy, deciding who passes (the meter does), telling a caller of a fault's inside.
+//! This crate contains no SQL, does not use the proxy, does not decide about quotas (the meter does), and never
+//! reveals the cause of an internal error to a client.
 //!
-//! Read in this order: [`server`] and `connections` (connections and their bounds), `layers` (what stands around every call), `routes`
-//! (the endpoints by path), `caller` (who asks), `input` (bodies and queries), `undeclared` (what nobody reads), `problem` (what an error looks like), `scripts` (errors of the install script). Who signs in reads
-//! `sign_in` (what it hands out), `cookies`, `csrf`, `attempts`, `passwords` and `sessions`.
+//! Reading order: [`server`] and `connections` (connections and their bounds), `layers` (the layers around every
+//! request), `routes` (the endpoints by path), `caller` (authentication), `input` (bodies and queries), `undeclared`
+//! (parameters and bodies that no operation declares), `problem` (error responses), `scripts` (errors of the install
+//! script). For sign-in, read `sign_in` (tokens), `cookies`, `csrf`, `attempts`, `passwords` and `sessions`.
 
-// The example of a request in full is one `json!`, whose depth grows with its fields.
+// The example of a full request is one `json!`, whose recursion depth grows with its fields.
 #![recursion_limit = "256"]
 
 mod address;

@@ -1,8 +1,9 @@
-//! How often callers may call, and what every answer says of it.
+//! Rate limits of control, and the header fields that report them in every response.
 //!
-//! The credential is judged here, once: what comes of it goes to the handler with the request. A valid key counts for itself,
-//! whoever is signed in for its address, and everybody else, whose credential opens nothing too, for theirs. Where nobody can say
-//! whether it opens anything, only what holds for everybody is counted.
+//! A request is authenticated here, once, and the result is passed on to the handler. A request with a valid key
+//! counts for the key, a request of a session for its address, and any other request for the address of
+//! unauthenticated clients. If an internal error prevents authentication, only the limit of all clients at the address
+//! counts.
 
 use std::sync::{Arc, OnceLock};
 
@@ -23,27 +24,28 @@ pub(crate) const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-rate
 pub(crate) const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 pub(crate) const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
-/// What machines ask every few seconds, and what a browser or a shell opens: not limited, and described so in the OpenAPI document.
+/// Paths without limits: probes, and pages that a browser or a shell opens. The OpenAPI document shows them without
+/// limits.
 const FREE: [&str; 9] =
     ["/", "/health", "/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/link", "/install.sh"];
-/// Here the key may stand in the body, so that the handler says whose call it was.
+/// The endpoint that accepts a key in its body. Its handler reports which key was found.
 const VALIDATE: &str = "/api/auth/validate";
 
-/// Who calls, or why nobody known does.
+/// The result of authentication: the caller, or the reason why the request has none.
 #[derive(Debug, Clone)]
 pub(crate) struct Judged(pub(crate) Arc<Result<Caller, Problem>>);
 
-/// In a request's extensions where the key may stand in its body: what came of counting the call against it.
+/// A request extension for a key in the body: the verdict of counting the request for that key.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct InBody(Arc<OnceLock<Verdict>>);
 
-/// Who is counted.
+/// The party for which a request is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Who {
     Key(KeyId),
     SignedIn,
     Stranger,
-    /// Nobody could say: the credential may be a good one, and the fault is ours.
+    /// Unknown because of an internal error: the credential may be valid.
     Unknown,
 }
 
@@ -59,22 +61,23 @@ impl Who {
 }
 
 impl InBody {
-    /// Counts the call against the key that was found in its body, before that costs more.
+    /// Counts the request for the key that was found in its body, before further work.
     ///
     /// # Errors
     /// `rate_limited`.
     pub(crate) async fn take(&self, app: &App, key: KeyId, address: Address) -> Result<(), Problem> {
         let verdict = take(app, Who::Key(key), address).await;
-        // One call has one handler.
+        // A request has one handler, so the cell is empty.
         let _ = self.0.set(verdict);
         if verdict.allowed { Ok(()) } else { Err(refusal(app, &verdict)) }
     }
 }
 
-/// Lets a call through while its limits do; each answer says what is left.
+/// Refuses requests over a limit. Every response reports the limit's state.
 ///
-/// An address that is over what everybody there may call is refused before its credential is looked up. One that is over what callers
-/// without a valid credential may is not: a valid one does not count for it, and only the look-up tells.
+/// An address over the limit of all its clients is refused before its credential is looked up. An address over the
+/// limit of unauthenticated clients is not, because only the look-up shows whether the credential is valid and the
+/// request exempt.
 pub(crate) async fn limit(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().cloned();
     let path = path.as_ref().map(MatchedPath::as_str);
@@ -101,8 +104,8 @@ pub(crate) async fn limit(State(app): State<Arc<App>>, request: Request, next: N
     told(next.run(Request::from_parts(parts, body)).await, &verdict)
 }
 
-/// A call whose key may stand in its body: the handler counts it where there is a valid one. Where there is none it has cost one look-up
-/// at the most, so that its answer may be thrown away.
+/// Serves a request whose key may be in the body. The handler counts it for a valid key. Without a valid key, the
+/// request cost at most one look-up, so its response may be discarded.
 async fn validated(app: &App, address: Address, mut request: Request, next: Next) -> Response {
     let in_body = InBody::default();
     request.extensions_mut().insert(in_body.clone());
@@ -115,24 +118,24 @@ async fn validated(app: &App, address: Address, mut request: Request, next: Next
     told(if verdict.allowed { response } else { refusal(app, &verdict).into_response() }, &verdict)
 }
 
-/// Whether no limit counts calls of this path.
+/// Whether no limit applies to this path.
 pub(crate) fn is_free(path: &str) -> bool {
     FREE.contains(&path)
 }
 
-/// Counts a call against all limits that are its caller's, or against none.
+/// Counts a request in all limits that apply to it, or in none of them if one refuses it.
 async fn take(app: &App, who: Who, address: Address) -> Verdict {
     let asked = asked(app, who, address);
     app.windows.take(&asks(&asked)).await
 }
 
-/// What of the limits of everybody at this address is left, as far as this process knows; counts nothing.
+/// The state of the limit of all clients at this address, as far as this process knows. Counts nothing.
 fn crowd(app: &App, address: Address) -> Verdict {
     let asked = asked(app, Who::Unknown, address);
     app.windows.peek(&asks(&asked))
 }
 
-/// A limit, its name in metrics, and who is counted against it.
+/// A limit, its name in metrics, and the key of its counter.
 type Asked = (&'static str, WindowLimit, String);
 
 fn asked(app: &App, who: Who, address: Address) -> Vec<Asked> {
@@ -152,7 +155,7 @@ fn asks(asked: &[Asked]) -> Vec<WindowCheck<'_>> {
     asked.iter().map(|(name, rule, key)| WindowCheck { name, key, limit: rule.limit, window: rule.window }).collect()
 }
 
-/// The limit's name in metrics, where it is this caller's.
+/// The limit's name in metrics, if the limit applies to this party.
 fn name(who: Who, limit: WindowLimit) -> Option<&'static str> {
     match (limit.dimension, limit.whose, who) {
         (Dimension::Key, _, Who::Key(_)) => Some("key"),
@@ -165,7 +168,7 @@ fn name(who: Who, limit: WindowLimit) -> Option<&'static str> {
 
 fn refusal(app: &App, verdict: &Verdict) -> Problem {
     app.metrics.limits.refuse(verdict.name);
-    let message = format!("more than {} calls within the limit's window; wait and try again", verdict.limit);
+    let message = format!("more than {} requests within the limit's window; wait and try again", verdict.limit);
     Problem::new(Refusal::RateLimited, message).retry_after(verdict.retry_after)
 }
 
@@ -176,7 +179,7 @@ fn told(mut response: Response, verdict: &Verdict) -> Response {
     response
 }
 
-/// CX-7: `-Reset` in Unix seconds, rounded up.
+/// Writes the `X-RateLimit-*` fields; `-Reset` is in Unix seconds, rounded up (CX-7).
 fn write(headers: &mut HeaderMap, verdict: &Verdict) {
     headers.insert(X_RATELIMIT_LIMIT, HeaderValue::from(verdict.limit));
     headers.insert(X_RATELIMIT_REMAINING, HeaderValue::from(verdict.remaining));

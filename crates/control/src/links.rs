@@ -1,4 +1,4 @@
-//! One-time links as admins hand them out: `CONTROL_URL/link#TOKEN`.
+//! One-time links that admins give to users: `CONTROL_URL/link#TOKEN`.
 
 use std::time::Duration;
 
@@ -11,17 +11,17 @@ use crate::moment::rfc3339;
 use crate::problem::Problem;
 use crate::state::App;
 
-/// How long an invitation can be used.
+/// The lifetime of an invitation.
 pub(crate) const INVITE_FOR: Duration = Duration::from_secs(7 * 24 * 3_600);
-/// How long a link to choose a password can be used.
+/// The lifetime of a link to choose a password.
 pub(crate) const PASSWORD_FOR: Duration = Duration::from_secs(24 * 3_600);
 
-/// A link to choose a password, shown this once.
+/// A one-time link to choose a password. It is shown only in this response.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct PasswordLink {
-    /// To be given to the user, by whom no other reads along.
+    /// The URL. Give it to the user over a confidential channel.
     url: String,
-    /// From then on it opens nothing.
+    /// The expiry of the link.
     #[schema(format = DateTime)]
     expires_at: String,
 }
@@ -32,13 +32,15 @@ impl PasswordLink {
     }
 }
 
-/// The secret of a link that is being made.
+/// The secret of a new link.
 pub(crate) struct NewTicket {
     ticket: Ticket,
     expires_at: Timestamp,
 }
 
 impl NewTicket {
+    /// Creates a secret for a link with this lifetime.
+    ///
     /// # Errors
     /// `internal` without randomness.
     pub(crate) fn of(app: &App, lasts: Duration) -> Result<Self, Problem> {
@@ -46,18 +48,18 @@ impl NewTicket {
         Ok(Self { ticket, expires_at: app.clock.now().after(lasts) })
     }
 
-    /// What the store keeps of it.
+    /// The parts of the secret that the store keeps: the hash and the expiry.
     pub(crate) fn kept(&self) -> (TicketHash, Timestamp) {
         (self.ticket.hash(), self.expires_at)
     }
 
-    /// Where the link leads. The token stands in the fragment, which no browser sends and no log has.
+    /// The URL of the link. The token is in the fragment, which browsers do not send and no log contains.
     pub(crate) fn url(&self, app: &App) -> String {
         format!("{}/link#{}", control_url(app), self.ticket.expose())
     }
 }
 
-/// As it is configured, else where control listens; never what a caller's `Host` says.
+/// The configured URL of control, or the listener's address; never the client's `Host`.
 fn control_url(app: &App) -> String {
     let config = app.live.load();
     if let Some(url) = &config.public_url.control {

@@ -1,4 +1,4 @@
-//! Lists by page: `?limit=&cursor=` and `{"items": […], "next": …}`.
+//! Lists with pages: `?limit=&cursor=` and `{"items": […], "next": …}`.
 
 use access::{Refusal, Timestamp};
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -8,24 +8,24 @@ use uuid::Uuid;
 
 use crate::problem::Problem;
 
-/// Items on a page where nothing is said.
+/// The default number of items per page.
 const LIMIT: u32 = 50;
-/// The most.
+/// The maximum number of items per page.
 const LIMIT_MAX: u32 = 200;
 
-/// Which page of a list that cannot be filtered.
+/// The query of a list without filters.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Paged {
-    /// Items on a page. Default 50.
+    /// The maximum number of items on the page. Default 50.
     #[param(minimum = 1, maximum = 200)]
     pub(crate) limit: Option<u32>,
-    /// `next` of the page before; without it the first.
+    /// The value of `next` of the previous page. Without it, the first page is returned.
     pub(crate) cursor: Option<String>,
 }
 
-/// How many items a page has.
+/// Returns the number of items on a page.
 ///
 /// # Errors
 /// `bad_request` for 0 and for more than 200.
@@ -36,10 +36,10 @@ pub(crate) fn limit(asked: Option<u32>) -> Result<u32, Problem> {
     }
 }
 
-/// The id that a cursor stands for; `None` is the first page.
+/// Decodes a cursor into the id of the last item before the page; `None` is the first page.
 ///
 /// # Errors
-/// `bad_request` for what is no cursor.
+/// `bad_request` for an invalid cursor.
 pub(crate) fn after(cursor: Option<&str>) -> Result<Option<Uuid>, Problem> {
     let Some(cursor) = cursor else { return Ok(None) };
     let mut bytes = [0; 16];
@@ -49,12 +49,13 @@ pub(crate) fn after(cursor: Option<&str>) -> Result<Option<Uuid>, Problem> {
     }
 }
 
-/// The cursor of the page that follows one which ends with `last`.
+/// Encodes the cursor of the page that follows the item `last`.
 pub(crate) fn cursor(last: Uuid) -> String {
     Base64UrlUnpadded::encode_string(last.as_bytes())
 }
 
-/// Cuts a list, for which one item more was asked than a page has, to its page; answers the last item's id where more follow.
+/// Shortens a list that was read with one item more than a page has. Returns the cursor of the next page, if there are
+/// more items.
 pub(crate) fn cut<T>(items: &mut Vec<T>, limit: u32, id: impl Fn(&T) -> Uuid) -> Option<String> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     if items.len() <= limit {
@@ -64,12 +65,12 @@ pub(crate) fn cut<T>(items: &mut Vec<T>, limit: u32, id: impl Fn(&T) -> Uuid) ->
     items.last().map(|last| cursor(id(last)))
 }
 
-/// A place in a list that goes by time.
+/// A position in a list that is ordered by time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// When the last item was.
+    /// The time of the last item.
     pub(crate) at: Timestamp,
-    /// Its id.
+    /// The id of the last item.
     pub(crate) id: Uuid,
 }
 
@@ -81,10 +82,10 @@ impl Place {
         Base64UrlUnpadded::encode_string(&bytes)
     }
 
-    /// The place that a cursor stands for.
+    /// Decodes a position from a cursor.
     ///
     /// # Errors
-    /// `bad_request` for what is no cursor.
+    /// `bad_request` for an invalid cursor.
     pub(crate) fn read(cursor: &str) -> Result<Self, Problem> {
         let mut bytes = [0; Self::BYTES];
         let decoded = Base64UrlUnpadded::decode(cursor.as_bytes(), &mut bytes).ok();
@@ -94,9 +95,9 @@ impl Place {
     }
 }
 
-/// A cursor that no list answered.
+/// The problem of a cursor that no list returned.
 pub(crate) fn no_cursor() -> Problem {
-    Problem::new(Refusal::BadRequest, "`cursor` is none that a list answered as `next`")
+    Problem::new(Refusal::BadRequest, "`cursor` is not a value that a list returned as `next`")
 }
 
 #[cfg(test)]

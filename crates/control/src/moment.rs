@@ -1,43 +1,43 @@
-//! Time as the API writes it: RFC 3339, UTC.
+//! Times in the API: RFC 3339, UTC.
 
 use access::{Day, Refusal, Timestamp};
 use chrono::{DateTime, Datelike, SecondsFormat};
 
 use crate::problem::Problem;
 
-/// `2026-11-20T08:03:52Z`; microseconds stand only where there are some.
+/// Formats a time as `2026-11-20T08:03:52Z`, with microseconds if they are not zero.
 pub(crate) fn rfc3339(at: Timestamp) -> String {
     moment(at).to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
-/// `2026-11-20`.
+/// Formats a day as `2026-11-20`.
 pub(crate) fn date(day: Day) -> String {
     moment(day.start()).format("%Y-%m-%d").to_string()
 }
 
-/// Reads RFC 3339, with whatever offset; `None` before 1970 too.
+/// Parses RFC 3339 with any offset. Returns `None` for other texts and for times before 1970.
 pub(crate) fn parse(text: &str) -> Option<Timestamp> {
     let micros = DateTime::parse_from_rfc3339(text).ok()?.timestamp_micros();
     u64::try_from(micros).ok().map(Timestamp)
 }
 
-/// A moment that a query names as `name`.
+/// Parses the time in the query parameter `name`.
 ///
 /// # Errors
-/// `bad_request` for what is none.
+/// `bad_request` for a text that is not a time.
 pub(crate) fn asked(name: &'static str, text: Option<&str>) -> Result<Option<Timestamp>, Problem> {
     let Some(text) = text else { return Ok(None) };
-    let message = || format!("`{name}` is a moment as in 2026-11-20T08:03:52Z");
+    let message = || format!("`{name}` must be a time such as 2026-11-20T08:03:52Z");
     parse(text).map(Some).ok_or_else(|| Problem::new(Refusal::BadRequest, message()))
 }
 
-/// The first day of a day's month.
+/// Returns the first day of a day's month.
 pub(crate) fn first_of_month(day: Day) -> Day {
     Day(day.0.saturating_sub(moment(day.start()).day0()))
 }
 
 fn moment(at: Timestamp) -> DateTime<chrono::Utc> {
-    // Past the year 262,142 the last moment that can be written stands for the rest.
+    // Times after the year 262,142 are replaced by the last time that can be formatted.
     i64::try_from(at.0).ok().and_then(DateTime::from_timestamp_micros).unwrap_or(DateTime::<chrono::Utc>::MAX_UTC)
 }
 

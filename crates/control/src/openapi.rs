@@ -1,8 +1,8 @@
-//! The OpenAPI document: made from the handlers, then completed with what is true of every operation.
+//! The OpenAPI document: generated from the handlers, then completed with the rules that apply to every operation.
 //!
-//! A handler names the refusals that are its own in the extension `x-codes`; those that come from a body, a credential or a layer
-//! are added here. [`described`] joins handlers and finds names that two of them give to different things; `answers` writes
-//! what an operation may answer.
+//! A handler lists its own refusals in the extension `x-codes`. Refusals of bodies, authentication and layers are
+//! added here. [`described`] collects the handlers and finds schema names that two types share; `answers` adds the
+//! error responses.
 
 mod answers;
 pub(crate) mod described;
@@ -23,22 +23,23 @@ use utoipa::{OpenApi as _, ToSchema};
 use crate::{limits, scripts, undeclared};
 use answers::Errors;
 
-/// What the product is called where no brand is configured, for people and for machines.
+/// The brand of the document if no brand is configured, for people and for machines.
 const NAME: &str = "Tollgate";
 const SLUG: &str = "tollgate";
-/// Where a handler names its own refusals.
+/// The extension in which a handler lists its own refusals.
 const CODES: &str = "x-codes";
-/// Security schemes by which an operation knows its caller. A handler names `key` where a key does, `session` where an access token
-/// does, `token` where that must have begun with a password, and `cookie`; `key` with `cookie` takes every access token too.
+/// The security schemes of operations. A handler lists `key` for a key, `session` for an access token, `token` for an
+/// access token of a session that began with a password, and `cookie`. `key` together with `cookie` also accepts every
+/// access token.
 const KEY: &str = "key";
 const KEY_HEADER: &str = "x_api_key";
 const SESSION: &str = "session";
 const TOKEN: &str = "token";
 const COOKIE: &str = "cookie";
 
-/// Answers that any operation can meet.
+/// Refusals of every operation.
 const ALWAYS: [Refusal; 2] = [Refusal::Internal, Refusal::Unavailable];
-/// Answers to a credential that is none, or opens nothing.
+/// Refusals of an invalid or missing credential.
 const WITH_CALLER: [Refusal; 10] = [
     Refusal::AmbiguousCredentials,
     Refusal::Unauthorized,
@@ -48,58 +49,58 @@ const WITH_CALLER: [Refusal; 10] = [
     Refusal::KeyExpired,
     Refusal::TokenExpired,
     Refusal::UserSuspended,
-    // The key may be bound to other addresses.
+    // The key may be limited to other addresses.
     Refusal::Forbidden,
     Refusal::DirectoryBusy,
 ];
-/// Answers to a body that cannot be read.
+/// Refusals of an invalid body.
 const WITH_BODY: [Refusal; 4] =
     [Refusal::BadRequest, Refusal::RequestTimeout, Refusal::PayloadTooLarge, Refusal::UnsupportedMediaType];
 
-/// What every error looks like.
+/// The body of every error response.
 #[derive(ToSchema)]
 #[schema(as = Error)]
-#[expect(dead_code, reason = "it stands for what `Problem` writes")]
+#[expect(dead_code, reason = "the schema of the JSON that `Problem` writes")]
 pub(crate) struct ErrorBody {
     error: ErrorObject,
 }
 
-/// Why a call was refused.
+/// The reason why a request was refused.
 #[derive(ToSchema)]
 #[schema(as = ErrorObject)]
-#[expect(dead_code, reason = "it stands for what `Problem` writes")]
+#[expect(dead_code, reason = "the schema of the JSON that `Problem` writes")]
 pub(crate) struct ErrorObject {
-    /// One of a closed list; each has a page in the documentation.
+    /// The error code, one of a closed list. Each code has a page in the documentation.
     code: String,
-    /// What happened and what to do, for people.
+    /// The reason and the remedy, for people.
     message: String,
-    /// The HTTP status.
+    /// The HTTP status code.
     status: u16,
 }
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
-    info(license(name = "Apache-2.0", identifier = "Apache-2.0"), title = "Tollgate control API", description = "Accounts, keys, usage and credentials of providers. Times are UTC, ids UUIDv7, \
-        money integers with their currency. Below `/api/` a request with a field that is not listed is refused, and so is a parameter, and a body where none is listed."),
+    info(license(name = "Apache-2.0", identifier = "Apache-2.0"), title = "Tollgate control API", description = "Accounts, keys, usage and credentials of providers. Times are UTC, ids are UUIDv7, and money \
+        consists of an integer and a currency. Below `/api/`, requests with unlisted fields or parameters are refused, and so are bodies of operations that list none."),
     components(schemas(ErrorBody, ErrorObject)),
     tags(
-        (name = "auth", description = "Signing up, in and out"),
-        (name = "account", description = "The caller and where it is signed in"),
-        (name = "keys", description = "Keys that callers present to the proxy"),
-        (name = "usage", description = "What was used, and what it cost"),
+        (name = "auth", description = "Registration, sign-in and sign-out"),
+        (name = "account", description = "The authenticated user and the user's sessions"),
+        (name = "keys", description = "Keys with which clients authenticate to the proxy"),
+        (name = "usage", description = "Usage and cost"),
         (name = "provider keys", description = "Credentials of LLM providers, encrypted at rest"),
         (name = "admin", description = "Users, plans, invitations and the audit log; for admins"),
-        (name = "health", description = "Whether this server runs, is ready, and what it measures")
+        (name = "health", description = "Health, readiness and metrics of this server")
     )
 )]
 struct Document;
 
-/// The document without operations.
+/// Returns the document without operations.
 pub(crate) fn empty() -> OpenApi {
     Document::openapi()
 }
 
-/// Adds what no handler says of itself.
+/// Adds everything that handlers do not declare themselves.
 pub(crate) fn complete(document: &mut OpenApi, version: &str) {
     version.clone_into(&mut document.info.version);
     let components = document.components.get_or_insert_with(Components::new);
@@ -113,13 +114,14 @@ pub(crate) fn complete(document: &mut OpenApi, version: &str) {
     answers::components(components, &met);
 }
 
-/// The document as it is served and kept in the repository: indented, its fields in the handlers' order.
+/// Formats the document as it is served and kept in the repository: indented, with the fields in the handlers' order.
 pub(crate) fn text(document: &OpenApi) -> Bytes {
-    // What fails here fails in the test that compares it with the repository's.
+    // An error here fails the test that compares the text with the repository's document.
     Bytes::from(serde_json::to_string_pretty(document).unwrap_or_default() + "\n")
 }
 
-/// The document's text under another brand. The repository's text names Tollgate in its title, its examples and the cookies.
+/// Returns the document's text under another brand. The repository's text contains Tollgate in its title, its examples
+/// and its cookies.
 pub(crate) fn branded(text: &Bytes, brand: &Brand) -> Bytes {
     let (name, slug) = (brand.name.as_str(), brand.slug());
     let Ok(document) = std::str::from_utf8(text) else { return text.clone() };
@@ -128,7 +130,7 @@ pub(crate) fn branded(text: &Bytes, brand: &Brand) -> Bytes {
     }
     let quoted = Value::from(name).to_string();
     let name = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default();
-    // What is put in is not looked at again: a name may hold the other word.
+    // Inserted text is not searched again, because a name may contain the slug.
     let parts: Vec<String> = document.split(NAME).map(|part| part.replace(SLUG, slug)).collect();
     Bytes::from(parts.join(name))
 }
@@ -138,7 +140,8 @@ fn security(components: &mut Components) {
     let key = bearer().description(Some("A key: `tollgate_` and 32 hex digits")).build();
     components.add_security_scheme(KEY, SecurityScheme::Http(key));
     let jwt = |description| bearer().bearer_format("JWT").description(Some(description)).build();
-    let session = jwt("An access token of a session, which may do what it was begun with may: a password, or a key");
+    let session =
+        jwt("An access token of a session. It has the rights of the password or key that the session began with");
     components.add_security_scheme(SESSION, SecurityScheme::Http(session));
     let token = jwt("An access token of a session that began with a password");
     components.add_security_scheme(TOKEN, SecurityScheme::Http(token));
@@ -146,7 +149,7 @@ fn security(components: &mut Components) {
     components.add_security_scheme(KEY_HEADER, SecurityScheme::ApiKey(ApiKey::Header(header)));
     let cookie = ApiKeyValue::with_description(
         "__Host-tollgate_session",
-        "The session of a browser that signed in; `tollgate_session` where control is reached over plain HTTP on loopback",
+        "The session of a browser that signed in; named `tollgate_session` for plain HTTP on loopback",
     );
     components.add_security_scheme(COOKIE, SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
 }
@@ -162,7 +165,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut O
     all.into_iter().filter_map(|(method, operation)| operation.as_mut().map(|operation| (method, operation)))
 }
 
-/// Answers the codes that it may answer.
+/// Completes an operation, and returns the codes of its refusals.
 fn complete_operation(method: &str, path: &str, operation: &mut Operation) -> Vec<&'static str> {
     operation.operation_id = Some(operation_id(method, path));
     let mut codes: Vec<Refusal> = own_codes(operation);
@@ -174,7 +177,7 @@ fn complete_operation(method: &str, path: &str, operation: &mut Operation) -> Ve
     let schemes = operation.security.get_or_insert_default();
     if names(schemes, KEY) {
         schemes.push(SecurityRequirement::new::<_, [&str; 0], &str>(KEY_HEADER, []));
-        // Who signed in with a cookie may as well send the token that is in it.
+        // The token in the cookie is also accepted as a bearer token.
         if names(schemes, COOKIE) {
             schemes.push(SecurityRequirement::new::<_, [&str; 0], &str>(SESSION, []));
         }
@@ -182,7 +185,7 @@ fn complete_operation(method: &str, path: &str, operation: &mut Operation) -> Ve
     if !schemes.is_empty() {
         codes.extend(WITH_CALLER);
     }
-    // A page of another origin may have sent the cookie along.
+    // A page of another origin may have caused the request with the cookie.
     if names(schemes, COOKIE) && method != "get" {
         codes.push(Refusal::Forbidden);
     }
@@ -192,7 +195,7 @@ fn complete_operation(method: &str, path: &str, operation: &mut Operation) -> Ve
     if undeclared::is_strict(path) || operation.parameters.as_ref().is_some_and(|parameters| !parameters.is_empty()) {
         codes.push(Refusal::BadRequest);
     }
-    // A body that is not taken has to arrive before it can be refused.
+    // A body must arrive before it can be refused.
     if undeclared::is_strict(path) {
         codes.push(Refusal::RequestTimeout);
     }
@@ -206,13 +209,14 @@ fn names(schemes: &[SecurityRequirement], scheme: &str) -> bool {
     schemes.contains(&wanted)
 }
 
-/// `get_api_keys_id` of `GET /api/keys/{id}`: handlers of different paths have the same names.
+/// Returns the operation id, such as `get_api_keys_id` for `GET /api/keys/{id}`. Handlers of different paths have
+/// equal names.
 fn operation_id(method: &str, path: &str) -> String {
     let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty() && *word != "api");
     words.fold(method.to_owned(), |id, word| id + "_" + word)
 }
 
-/// Takes the list away: the answers say the same.
+/// Removes the extension and returns its refusals; the responses contain the same codes.
 fn own_codes(operation: &mut Operation) -> Vec<Refusal> {
     let listed = operation.extensions.as_mut().and_then(|extensions| extensions.remove(CODES));
     if operation.extensions.as_ref().is_some_and(|extensions| extensions.is_empty()) {

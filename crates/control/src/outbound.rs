@@ -1,5 +1,5 @@
-//! Control's own calls: one small question to a configured provider. Bounded in time, bytes and number; no redirect is
-//! followed, no body is read, and nothing but the status comes back.
+//! Control's own outgoing requests: one small request to a configured provider. Time, bytes and number are bounded.
+//! Redirects are not followed, no body is read, and only the status is returned.
 
 use std::io;
 use std::net::SocketAddr;
@@ -25,19 +25,19 @@ use tokio_rustls::TlsConnector;
 use crate::problem::Problem;
 use crate::seats::Seats;
 
-/// The whole question, from the name's look-up to the head of the answer.
+/// The maximum duration of a request, from the name look-up to the head of the response.
 const WITHIN: Duration = Duration::from_secs(10);
-/// Questions at once, of everybody.
+/// The maximum number of concurrent requests for all users.
 const AT_ONCE: usize = 16;
-/// Of these, one user's: a few users that ask providers which do not answer leave turns for others.
+/// The maximum number of concurrent requests per user, so that a few users with silent providers do not block others.
 const AT_ONCE_EACH: usize = 2;
-/// The head of an answer.
+/// The maximum size of a response head.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 const FIELDS_MAX: usize = 256;
-/// Addresses of a name that are tried.
+/// The maximum number of addresses of a name that are tried.
 const ADDRESSES_MAX: usize = 4;
 
-/// Who asks providers.
+/// The client for requests to providers.
 #[derive(Debug)]
 pub(crate) struct Outbound {
     tls: Arc<ClientConfig>,
@@ -45,20 +45,20 @@ pub(crate) struct Outbound {
     each: Seats<UserId>,
 }
 
-/// Why there was no answer.
+/// The reason why there is no response.
 #[derive(Debug, Error)]
 pub(crate) enum NoAnswer {
-    #[error("it did not answer within 10 s")]
+    #[error("it did not respond within 10 s")]
     Late(#[from] Elapsed),
     #[error("it cannot be reached")]
     Connect(#[source] io::Error),
     #[error("its TLS handshake failed")]
     Tls(#[source] io::Error),
-    #[error("its answer is no HTTP/1.1")]
+    #[error("its response is not HTTP/1.1")]
     Http(#[from] hyper::Error),
-    #[error("it is configured as h2c, which is not spoken here")]
+    #[error("it is configured as h2c, which is not supported here")]
     H2c,
-    #[error("its name or the credential cannot stand in a request")]
+    #[error("its name or the credential is not valid in a request")]
     Request,
 }
 
@@ -71,10 +71,11 @@ impl Default for Outbound {
 }
 
 impl Outbound {
-    /// Asks `provider` for its models with this credential, for `user`; answers the status.
+    /// Requests the model list of `provider` with this credential on behalf of `user`, and returns the status.
     ///
     /// # Errors
-    /// `overloaded` where too many are asked at once, by all or for this user; [`NoAnswer`] is an answer too.
+    /// `overloaded` if too many requests are in progress, for all users or for this one. [`NoAnswer`] is a result, not
+    /// an error.
     pub(crate) async fn ask(
         &self,
         user: UserId,
@@ -83,11 +84,11 @@ impl Outbound {
     ) -> Result<Result<StatusCode, NoAnswer>, Problem> {
         let own = self.each.take(user);
         let _own = own.ok_or_else(|| {
-            Problem::new(Refusal::Overloaded, "two providers are being asked for you already; wait for their answers")
+            Problem::new(Refusal::Overloaded, "two of your provider tests are in progress; wait for their results")
         })?;
         let turn = self.turns.try_acquire();
         let _turn =
-            turn.map_err(|_| Problem::new(Refusal::Overloaded, "too many providers are being asked; try again"))?;
+            turn.map_err(|_| Problem::new(Refusal::Overloaded, "too many provider tests are in progress; try again"))?;
         Ok(timeout(WITHIN, self.status(provider, credential)).await.unwrap_or_else(|late| Err(late.into())))
     }
 
@@ -107,7 +108,7 @@ impl Outbound {
     }
 }
 
-/// `GET` of the list of models.
+/// Builds the `GET` request for the list of models.
 fn question(provider: &Provider, credential: &Secret) -> Option<Request<Empty<Bytes>>> {
     let (path, extra) = provider.kind.models();
     let (name, scheme) = provider.kind.credential_header(provider.kind.dialect());
@@ -136,7 +137,7 @@ async fn tcp(origin: &Origin) -> io::Result<TcpStream> {
     let addresses = tokio::net::lookup_host((origin.host.as_str(), origin.port)).await?.take(ADDRESSES_MAX);
     let mut last = io::ErrorKind::NotFound.into();
     for address in addresses {
-        // The whole time is bounded: an address that is silent must not take all of it.
+        // Each address gets a part of the whole time, so that a silent address does not use up all of it.
         match timeout(WITHIN / 4, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => last = error,
@@ -146,7 +147,7 @@ async fn tcp(origin: &Origin) -> io::Result<TcpStream> {
     Err(last)
 }
 
-/// Sends the request on a connection of its own, which ends with the head of the answer.
+/// Sends the request on a new connection, which ends after the head of the response.
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     request: Request<Empty<Bytes>>,
@@ -161,7 +162,7 @@ async fn exchange(
     let answer = tokio::select! {
         biased;
         answer = &mut asking => answer,
-        // The answer that came with its end is there by now.
+        // If the connection ended with the response, the response is available by now.
         _ = &mut connection => asking.await,
     };
     Ok(answer?.status())

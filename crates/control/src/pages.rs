@@ -1,4 +1,4 @@
-//! Pages of ours: each one file with its own style and script, and no other source.
+//! Tollgate's HTML pages. Each is one file with its own style and script, and loads nothing else.
 
 use std::sync::LazyLock;
 
@@ -13,37 +13,37 @@ use crate::install;
 const LINK: &str = include_str!("pages/link.html");
 const DOCS: &str = include_str!("pages/docs.html");
 const HOME: &str = include_str!("pages/home.html");
-/// The part of [`HOME`] about LLM calls.
+/// The part of [`HOME`] about LLM requests.
 const HOME_LLM: &str = include_str!("pages/home-llm.html");
-/// The brand's name in a page.
+/// The placeholder of the brand's name in a page.
 const BRAND: &str = "{{brand}}";
-/// The part of [`HOME`] that there is only with LLM endpoints.
+/// The placeholder in [`HOME`] for the part about LLM requests.
 const LLM: &str = "{{llm}}";
 const REFERRER_POLICY: HeaderName = HeaderName::from_static("referrer-policy");
 
-/// What a page may do (CSP 3): run its own script, and ask this server.
+/// The policy (CSP 3) of the link page: it may run its own script and send requests to this server.
 static LINK_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(LINK));
 static DOCS_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(DOCS));
-/// A page without scripts, which asks nobody.
+/// The policy of a page without scripts, which sends no requests.
 static HOME_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(HOME));
 
-/// The page that a one-time link opens; the link's token stands in the fragment, which never reaches us.
+/// The page behind a one-time link. The link's token is in the fragment, which browsers do not send to the server.
 pub(crate) fn link(brand: &str) -> Response {
     page(LINK, &LINK_POLICY, brand)
 }
 
-/// The API's page, made in the browser from `/openapi.json`.
+/// The page of the API reference, which the browser builds from `/openapi.json`.
 pub(crate) fn docs(brand: &str) -> Response {
     page(DOCS, &DOCS_POLICY, brand)
 }
 
-/// The page at `/`: where to look, and with LLM endpoints which base URLs to use and a first call.
+/// The page at `/`: links to the other pages, and with LLM endpoints their base URLs and a first request.
 pub(crate) fn home(snapshot: &Snapshot) -> Response {
-    // The brand last: what a name holds is not looked at again.
+    // The brand is inserted last, so that placeholders in its name are not replaced.
     page(&HOME.replace(LLM, &llm(snapshot).unwrap_or_default()), &HOME_POLICY, &snapshot.brand.name)
 }
 
-/// `None` where no LLM call can be served.
+/// Returns the part about LLM requests, or `None` without LLM endpoints.
 fn llm(snapshot: &Snapshot) -> Option<String> {
     let call = snapshot.first_call()?;
     let (proxy, variable) = (install::proxy(snapshot), snapshot.brand.key_variable());
@@ -70,7 +70,8 @@ fn page(text: &str, policy: &HeaderValue, brand: &str) -> Response {
     response
 }
 
-/// `form-action 'none'`: without its script the page sends a password nowhere. A page without a script may run none and ask nobody.
+/// Builds a page's policy. With `form-action 'none'`, the page cannot send a password without its script. A page
+/// without a script may run no script and send no requests.
 fn policy(page: &str) -> HeaderValue {
     let style = hash(page, "style");
     let script = if page.contains("<script>") {
@@ -85,7 +86,7 @@ fn policy(page: &str) -> HeaderValue {
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }
 
-/// The only element of this name, as CSP names its text.
+/// Returns the CSP hash of the only element with this name.
 fn hash(page: &str, element: &str) -> String {
     let text = page
         .split_once(&format!("<{element}>"))
@@ -144,7 +145,7 @@ mod tests {
             assert!(!script.contains(BRAND), "its hash would differ from brand to brand");
         }
         for policy in [&LINK_POLICY, &DOCS_POLICY] {
-            // `sha256sum` of the empty text.
+            // The SHA-256 hash of the empty text.
             assert!(!policy.to_str().unwrap().contains("47DEQpj8HBSa"));
         }
     }
@@ -190,7 +191,7 @@ mod tests {
             assert!(page.contains(part), "{part}: {page}");
         }
         assert!(!page.contains("<script") && !page.contains(" style=") && !page.to_lowercase().contains("tollgate"));
-        assert_eq!(page.matches("{{").count(), 2, "the brand's own, in the title and the heading: {page}");
+        assert_eq!(page.matches("{{").count(), 2, "only the brand's name in the title and the heading: {page}");
     }
 
     #[tokio::test]
@@ -218,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_hash_is_that_of_the_specification() {
-        // CSP 3, 8.4: the example of `alert('Hello, world.');`
+        // The example of CSP 3, 8.4: `alert('Hello, world.');`.
         let page = "<script>alert('Hello, world.');</script>";
         assert_eq!(hash(page, "script"), "'sha256-qznLcsROx4GACP2dm0UCKCzCG+HiZ1guq6ZZDob/Tng='");
     }

@@ -1,4 +1,4 @@
-//! Passwords are hashed off the async threads, few at once: each takes 19 MiB and a core for as long as it lasts.
+//! Password hashing on a few separate threads. Each hash takes 19 MiB of memory and one core while it runs.
 
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,28 +11,30 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::problem::Problem;
 
-/// Callers that wait for one of those that run.
+/// The maximum number of jobs that wait for a thread.
 const QUEUE_MAX: usize = 64;
 
-/// What the threads are given.
+/// A job for the threads.
 type Job = Box<dyn FnOnce() + Send>;
 
-/// By so much others go first (nice(2)): a check that takes longer is noticed by nobody, a call that waits for it is.
+/// The niceness of the threads (nice(2)), so that other work goes first. A slower check is not noticeable, but slower
+/// requests are.
 const NICENESS: i32 = 10;
 
-/// Who may hash a password now. Its threads end with it.
+/// The pool that hashes passwords. Its threads end when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Passwords {
-    /// Those that run and those that wait.
+    /// Permits for running and waiting jobs.
     seats: Arc<Semaphore>,
-    /// Those that run.
+    /// Permits for running jobs.
     running: Arc<Semaphore>,
     jobs: SyncSender<Job>,
     metrics: Arc<Metrics>,
 }
 
 impl Passwords {
-    /// At most half of the machine's cores at once, so that a storm of sign-ins leaves the rest to everybody else.
+    /// Creates a pool that uses at most half of the cores, so that many concurrent sign-ins leave cores for other
+    /// work.
     pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Self::at_once((cores / 2).max(1), metrics)
@@ -46,16 +48,16 @@ impl Passwords {
             let queue = queue.clone();
             if let Err(error) = std::thread::Builder::new().name("passwords".to_owned()).spawn(move || work_off(&queue))
             {
-                tracing::error!(%error, "a thread for passwords cannot be started");
+                tracing::error!(%error, "cannot start a thread for passwords");
             }
         }
         Self { seats, running: Arc::new(Semaphore::new(at_once)), jobs, metrics }
     }
 
-    /// A place among those that run or wait: to be had before anything else is asked for, so that a storm costs nobody much.
+    /// Takes a permit to run or wait. Handlers take it before any other work, so that refused sign-ins are cheap.
     ///
     /// # Errors
-    /// `overloaded` where there is none.
+    /// `overloaded` if no permit is available.
     pub(crate) fn seat(&self) -> Result<Seat<'_>, Problem> {
         match self.seats.clone().try_acquire_owned() {
             Ok(permit) => Ok(Seat { passwords: self, permit }),
@@ -67,7 +69,7 @@ impl Passwords {
     }
 }
 
-/// A place; dropped, it is given back.
+/// A permit to run or wait for a thread; dropping it returns the permit.
 #[derive(Debug)]
 pub(crate) struct Seat<'a> {
     passwords: &'a Passwords,
@@ -75,11 +77,11 @@ pub(crate) struct Seat<'a> {
 }
 
 impl Seat<'_> {
-    /// Does `work`, one hash or one check, when its turn comes. May be cancelled at any point: who waits leaves the queue, what
-    /// runs goes on, still counted, and nobody reads its answer.
+    /// Runs `work` (one hash or one check) on a thread as soon as one is free. May be cancelled at any point: a
+    /// waiting job leaves the queue; a running job continues, still holds its permits, and its result is discarded.
     ///
     /// # Errors
-    /// `internal` where `work` panicked.
+    /// `internal` if `work` panics.
     pub(crate) async fn work<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
         let Self { passwords, permit } = self;
         // The semaphore is never closed.
@@ -87,22 +89,22 @@ impl Seat<'_> {
         let counter = passwords.metrics.control.passwords_hashed.clone();
         let (reply, answer) = oneshot::channel();
         let job = move || {
-            // The panic hook has written where it happened; no reply says that it did.
+            // The panic hook has logged the location. The missing reply reports the panic.
             let done = catch_unwind(AssertUnwindSafe(work)).ok();
             counter.inc();
             drop((permit, turn));
-            // Nobody may wait any more.
+            // The receiver may have been dropped.
             let _ = done.map(|done| reply.send(done));
         };
-        // There is room for as many as have a turn.
+        // The queue has room for every job that holds a running permit.
         passwords.jobs.try_send(Box::new(job)).map_err(|_| Problem::internal())?;
         answer.await.map_err(|_| Problem::internal())
     }
 }
 
-/// One thread's life.
+/// Runs the jobs of one thread.
 fn work_off(queue: &Mutex<Receiver<Job>>) {
-    // Where it is refused, others go no later than with every other thread.
+    // If the system refuses, the thread keeps its normal priority.
     let _ = rustix::process::nice(NICENESS);
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
     while let Ok(job) = next() {
@@ -180,7 +182,7 @@ mod tests {
         until(|| passwords.seats.available_permits() == QUEUE_MAX).await;
         first.abort();
         while callers.join_next().await.is_some() {}
-        assert_eq!(passwords.running.available_permits(), 0, "its work goes on");
+        assert_eq!(passwords.running.available_permits(), 0, "the running job continues");
         go.send(()).unwrap();
         until(|| passwords.running.available_permits() == 1).await;
         assert_eq!(passwords.seats.available_permits(), 1 + QUEUE_MAX);

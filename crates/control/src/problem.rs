@@ -1,4 +1,4 @@
-//! What went wrong, twice: for the caller, and for the log.
+//! Errors in two forms: a message for the client, and the cause for the log.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -11,24 +11,24 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 use store::StoreError;
 
-/// After this what is our fault may be tried again.
+/// The `Retry-After` value of internal errors.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Said of a credential that is not there, and of another user's.
+/// The message for provider keys that do not exist or belong to another user.
 pub(crate) const NO_PROVIDER_KEY: &str = "you have no credential with this id";
 
-/// Said of a key that is not there, and of another user's.
+/// The message for keys that do not exist or belong to another user.
 pub(crate) const NO_KEY: &str = "you have no key with this id";
 
-/// Said while what is stored can be read and not changed.
+/// The message while the store is read-only.
 const NO_WRITES: &str =
-    "the store takes no writes at the moment, and nothing was changed; try again later, or tell who runs this server";
+    "the store takes no writes at the moment, and nothing was changed; try again later, or contact the operator";
 
-/// Said where this server's master key seals nothing any more, or never did.
-const OTHER_MASTER_KEY: &str = "this server's master key is not the one in use, and nothing was changed; tell who runs this server that it \
-     has to be started with the one that is";
+/// The message if this server's master key is not the current one.
+const OTHER_MASTER_KEY: &str = "this server's master key is not the one in use, and nothing was changed; the operator must start this \
+     server with the current master key";
 
-/// An answer that is an error: `{"error":{"code","message","status"}}`.
+/// An error response: `{"error":{"code","message","status"}}`.
 #[derive(Debug, Clone)]
 pub(crate) struct Problem {
     refusal: Refusal,
@@ -37,7 +37,7 @@ pub(crate) struct Problem {
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
-/// What the log says of an answer that is an error; it travels in the answer's extensions.
+/// The cause of an error response for the log; a response extension carries it.
 #[derive(Debug, Clone)]
 pub(crate) struct Cause {
     pub(crate) refusal: Refusal,
@@ -47,33 +47,33 @@ pub(crate) struct Cause {
 }
 
 impl Problem {
-    /// `message` says what happened and what to do; it is read by the caller.
+    /// Creates a problem. `message` tells the client what happened and what to do.
     pub(crate) fn new(refusal: Refusal, message: impl Into<Cow<'static, str>>) -> Self {
         Self { refusal, message: message.into(), retry_after: None, source: None }
     }
 
-    /// The same, with how long to wait before it is tried again; the answer says whole seconds, rounded up.
+    /// Adds the time to wait before a retry; the response rounds it up to whole seconds.
     pub(crate) fn retry_after(self, wait: Duration) -> Self {
         Self { retry_after: Some(wait), ..self }
     }
 
-    /// It took longer than a call may.
+    /// The request exceeded its maximum duration.
     pub(crate) fn late() -> Self {
-        Self::new(Refusal::Unavailable, "the answer took too long; try again")
+        Self::new(Refusal::Unavailable, "the response took too long; try again")
     }
 
-    /// A fault of ours of which the caller is told nothing.
+    /// An internal error that reveals nothing to the client.
     pub(crate) fn internal() -> Self {
-        Self::new(Refusal::Internal, "something went wrong here; the request id helps to find it in the log")
+        Self::new(Refusal::Internal, "an internal error occurred; the request id identifies it in the log")
     }
 
-    /// The same, whose cause the log has.
+    /// An internal error whose cause is logged.
     pub(crate) fn fault(source: impl Error + Send + Sync + 'static) -> Self {
         Self { source: Some(Arc::new(source)), ..Self::internal() }
     }
 
-    /// What the store met; only the log says more than what can be done.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "of the rest nothing can be done but to try again")]
+    /// The problem for an error of the store. The client learns only the remedy, the log contains the cause.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a retry is the only remedy for the other errors")]
     pub(crate) fn store(source: StoreError) -> Self {
         let message = match &source {
             StoreError::ReadOnly(_) | StoreError::Full(_) => NO_WRITES,
@@ -83,12 +83,12 @@ impl Problem {
         Self { source: Some(Arc::new(source)), ..Self::new(Refusal::Unavailable, message) }
     }
 
-    /// Whether the fault is ours: the caller may have done everything right.
+    /// Whether the problem is an internal error, so that the request may have been correct.
     pub(crate) fn is_ours(&self) -> bool {
         self.refusal.status() >= 500
     }
 
-    /// Whether it is the credential that opens nothing.
+    /// Whether the credential is missing or invalid.
     pub(crate) fn is_of_credential(&self) -> bool {
         self.refusal.status() == StatusCode::UNAUTHORIZED
     }
@@ -97,7 +97,7 @@ impl Problem {
 impl From<NotFound> for Problem {
     fn from(reason: NotFound) -> Self {
         let (refusal, message) = match reason {
-            NotFound::Unknown => (Refusal::KeyUnknown, "no such key"),
+            NotFound::Unknown => (Refusal::KeyUnknown, "this key does not exist"),
             NotFound::Revoked => (Refusal::KeyRevoked, "this key was revoked"),
             NotFound::Rotated => {
                 (Refusal::KeyRevoked, "this secret was replaced when its key was rotated; use the new one")
@@ -111,18 +111,15 @@ impl From<NotFound> for Problem {
     }
 }
 
-/// What the store refuses is the caller's to mend; the rest is the store's own.
+/// Maps refusals of the store to client errors, and other errors to [`Problem::store`].
 impl From<StoreError> for Problem {
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "the rest is what the database meets, and what only commands meet"
-    )]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the other errors come from the database or only from commands")]
     fn from(error: StoreError) -> Self {
         let refusal = match &error {
-            // Names are the caller's own words, which no refusal repeats.
-            StoreError::NoPlan { .. } => return Self::new(Refusal::Unprocessable, "there is no plan of this name"),
+            // The message does not repeat the name, because no refusal repeats a client's text.
+            StoreError::NoPlan { .. } => return Self::new(Refusal::Unprocessable, "no plan has this name"),
             StoreError::PlanTaken { .. } => {
-                return Self::new(Refusal::Conflict, "there is a plan of this name already");
+                return Self::new(Refusal::Conflict, "a plan of this name exists already");
             }
             StoreError::Invalid { .. }
             | StoreError::InvalidPlan
@@ -167,7 +164,7 @@ impl IntoResponse for Problem {
 mod tests {
     use super::*;
 
-    /// Whether from [`Problem::store`] or by `?`.
+    /// Checks both ways to a problem: [`Problem::store`] and `?`.
     fn check(error: fn() -> StoreError, expected: &str) {
         for problem in [Problem::store(error()), error().into()] {
             assert_eq!(problem.refusal, Refusal::Unavailable, "{problem:?}");

@@ -1,5 +1,5 @@
-//! What is left of a user's day, as the live meter has it; apart from the proxy, as the store has it, and where nodes share
-//! the day, as who knows more of it has it.
+//! The daily quota of a user: the live meter reports the used credits. Without the proxy the store reports them, and
+//! if nodes share the quota, the higher of both figures counts.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::moment::rfc3339;
 use crate::problem::Problem;
 use crate::state::State;
 
-/// Pauses before the store is read again. Usage is recorded some 100 ms after it is settled.
+/// Pauses before the store is read again. Usage is recorded about 100 ms after it is settled.
 const RETRIES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(200)];
 
-/// Credits of a UTC day. `limit` and `remaining` are null where the plan has no daily quota.
+/// The credits of a UTC day. `limit` and `remaining` are null if there is no daily quota.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Quota {
     pub(crate) limit: Option<u64>,
@@ -26,7 +26,7 @@ pub(crate) struct Quota {
     pub(crate) resets_at: String,
 }
 
-/// Credits of a day that a user and its keys have used.
+/// The credits that a user and the user's keys have used on a day.
 #[derive(Debug)]
 pub(crate) struct Spent<'a> {
     by: By<'a>,
@@ -35,16 +35,18 @@ pub(crate) struct Spent<'a> {
 
 #[derive(Debug)]
 enum By<'a> {
-    /// What is in flight counts as used.
+    /// The live meter, which counts reserved credits of requests in flight as used.
     Meter(&'a Meter, UserNo),
-    /// Behind by what waits in spools; of a live meter that counts its node's part, what is more.
+    /// The store, which lacks usage that is still in spools. `part` is a live meter that counts only this node; the
+    /// higher figure counts.
     Store { total: u64, by_key: Vec<(KeyNo, u64)>, part: Option<(&'a Meter, UserNo)> },
 }
 
-/// A user's day as it is recorded, with everything that was settled before this call. Usage reaches the store some 100 ms after it
-/// is settled, so a client that reads its usage right after a request sees the request.
+/// Returns the recorded usage of a user's day, including everything that was settled before this request. Usage
+/// reaches the store about 100 ms after it is settled, so a client that reads its usage right after a request sees the
+/// request.
 ///
-/// The store is read at most three times within 300 ms. [`pending`] is what is not recorded by then.
+/// The store is read at most three times within 300 ms. [`pending`] returns the credits that are not recorded by then.
 ///
 /// # Errors
 /// `unavailable`.
@@ -53,7 +55,7 @@ pub(crate) async fn recorded(state: &State, user: UserNo, day: Day) -> Result<Da
     until(settled(state, user, day), read, sleep).await.map_err(Problem::store)
 }
 
-/// The first reading with at least `settled` credits, else the last one.
+/// Returns the first reading with at least `settled` credits, or the last reading.
 async fn until<E, R, P>(settled: u64, read: impl Fn() -> R, pause: impl Fn(Duration) -> P) -> Result<DayUsage, E>
 where
     R: Future<Output = Result<DayUsage, E>>,
@@ -70,20 +72,20 @@ where
     Ok(usage)
 }
 
-/// Credits of a user's day that the meter of this process has settled.
+/// Returns the credits of a user's day that the meter of this process has settled.
 pub(crate) fn settled(state: &State, user: UserNo, day: Day) -> u64 {
     let budget = BudgetId::credits_a_day(Subject::User(user));
     let cell = state.meter.as_ref().and_then(|meter| meter.counter(budget));
     cell.filter(|cell| cell.period().first() == day).map_or(0, |cell| cell.spent())
 }
 
-/// Credits that are used and not recorded: of requests in flight, and of those that ended a moment ago.
+/// Returns the credits that are used but not recorded: of requests in flight, and of requests that ended a moment ago.
 pub(crate) const fn pending(quota: &Quota, recorded: u64) -> u64 {
     quota.used.saturating_sub(recorded)
 }
 
 impl Quota {
-    /// Where `used` of `limit` stands on `day`.
+    /// Creates the quota of `day` with `used` of `limit` credits.
     pub(crate) fn new(limit: Option<u64>, used: u64, day: Day) -> Self {
         let remaining = limit.map(|limit| limit.saturating_sub(used));
         Self { limit, used, remaining, resets_at: rfc3339(day.next().start()) }
@@ -91,7 +93,7 @@ impl Quota {
 }
 
 impl<'a> Spent<'a> {
-    /// Asks the store where there is no live meter that counts everything.
+    /// Reads the used credits from the meter, or from the store if no live meter counts all usage.
     pub(crate) async fn of(state: &'a State, user: UserNo, day: Day) -> Result<Self, Problem> {
         match &state.meter {
             Some(meter) if !meter.is_leased() => Ok(Self { by: By::Meter(meter, user), day }),
@@ -102,8 +104,8 @@ impl<'a> Spent<'a> {
         }
     }
 
-    /// Where the store was asked already, for all of the user's keys: never less than was recorded, so that one response agrees
-    /// with itself.
+    /// Uses a recorded day that was read for all of the user's keys. The result is never lower than the recorded
+    /// usage, so that one response does not contradict itself.
     pub(crate) fn or(state: &'a State, user: UserNo, recorded: &DayUsage, day: Day) -> Self {
         Self::recorded(recorded, state.meter.as_deref().map(|meter| (meter, user)), day)
     }
@@ -113,7 +115,7 @@ impl<'a> Spent<'a> {
         Self { by: By::Store { total: usage.total.credits, by_key, part }, day }
     }
 
-    /// Where the user stands.
+    /// Returns the quota of the user.
     pub(crate) fn of_user(&self, plan: &Plan) -> Quota {
         let used = match &self.by {
             By::Meter(meter, user) => self.live(meter, Subject::User(*user)),
@@ -124,7 +126,7 @@ impl<'a> Spent<'a> {
         Quota::new(plan.credits_per_day, used, self.day)
     }
 
-    /// Where one of its keys stands whose own quota is `limit`.
+    /// Returns the quota of one of the user's keys; `limit` is the key's own quota.
     pub(crate) fn of_key(&self, key: KeyNo, limit: u64) -> Quota {
         let used = match &self.by {
             By::Meter(meter, _) => self.live(meter, Subject::Key(key)),
@@ -151,8 +153,8 @@ mod tests {
 
     use super::*;
 
-    /// Recorded credits reach what is settled at the reading number `at`. How many readings there are, and the pauses between them
-    /// in ms.
+    /// Checks that the recorded credits reach the settled ones at reading number `at`: the number of readings, and the
+    /// sum of the pauses in ms.
     async fn check(at: u32, readings: u32, ms: u128) {
         let (read, paused) = (Cell::new(0), Cell::new(0));
         let next = || {

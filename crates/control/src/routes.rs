@@ -34,7 +34,7 @@ use crate::problem::Problem;
 use crate::state::{App, Serves};
 use crate::undeclared::Undeclared;
 
-/// Every endpoint, inside of every layer.
+/// Returns the router with every endpoint and every layer.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let observer = Observer::new(app.metrics.clone(), app.clock.clone(), &app.live.load().brand.name);
     let (call, guarding) = (app.limits.call, app.clone());
@@ -54,12 +54,12 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     layers::around(router, Arc::new(observer), call, |router| layers::guard(router, &guarding))
 }
 
-/// What every process answers.
+/// The endpoints of every process.
 fn probes(described: Described<Arc<App>>) -> Described<Arc<App>> {
     described.routes(routes!(health::live)).routes(routes!(health::ready)).routes(routes!(metrics::show))
 }
 
-/// The API.
+/// The endpoints of the API.
 pub(crate) fn api() -> Described<Arc<App>> {
     probes(Described::new(openapi::empty()))
         .routes(routes!(health::health))
@@ -101,23 +101,23 @@ pub(crate) fn api() -> Described<Arc<App>> {
         .routes(routes!(audit::list))
 }
 
-/// The OpenAPI document, made once, without its brand.
+/// The OpenAPI document, generated once, without a brand.
 #[derive(Debug, Clone)]
 struct Document(Bytes);
 
-/// This document.
+/// The OpenAPI document of this API.
 #[utoipa::path(get, path = "/openapi.json", tag = "health", responses((status = 200, content_type = "application/json",
     body = Value, example = json!({"openapi": "3.1.0", "info": {"title": "Tollgate control API", "version": "0.1.0"}}))))]
 async fn document(State(app): State<Arc<App>>, Extension(Document(text)): Extension<Document>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], openapi::branded(&text, &app.live.load().brand))
 }
 
-/// The page that shows it.
+/// The page that shows the OpenAPI document.
 async fn docs(State(app): State<Arc<App>>) -> Response {
     pages::docs(&app.live.load().brand.name)
 }
 
-/// The page with the links that matter.
+/// The home page with links to the other pages.
 async fn home(State(app): State<Arc<App>>) -> Response {
     pages::home(&app.live.load())
 }
@@ -126,7 +126,7 @@ async fn not_found() -> Problem {
     Problem::new(Refusal::NotFound, "nothing is found at this path")
 }
 
-/// axum adds `Allow`.
+/// The response for an unknown method of a path; axum adds `Allow`.
 async fn method_not_allowed() -> Problem {
     Problem::new(Refusal::MethodNotAllowed, "this path has other methods: see the `Allow` header")
 }

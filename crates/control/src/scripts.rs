@@ -1,4 +1,5 @@
-//! Errors below `/install.sh`. `curl … | sh` without `--fail` hands an error's body to a shell, which must not run JSON.
+//! Errors below `/install.sh`. `curl … | sh` without `--fail` passes an error's body to a shell, which must not run
+//! JSON.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::state::App;
 
 /// The script's path. Errors of this path, and of every path below it, are scripts.
 pub(crate) const PATH: &str = "/install.sh";
-/// Media type of scripts.
+/// The media type of shell scripts.
 pub(crate) const MEDIA_TYPE: &str = "text/x-shellscript; charset=utf-8";
 
 /// Replaces the body of an error by a script that prints the error's message and exits with 1; the status stays.
@@ -32,13 +33,13 @@ pub(crate) async fn fail_as_scripts(State(app): State<Arc<App>>, request: Reques
     let script = install::failing(&app.live.load().brand.name, &message);
     let mut response = response.map(|_| Body::from(script));
     let headers = response.headers_mut();
-    // Of the body that was replaced.
+    // The length of the replaced body.
     headers.remove(header::CONTENT_LENGTH);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
     response
 }
 
-/// Whether errors of this path are scripts.
+/// Whether errors of this path are shell scripts.
 pub(crate) fn is_script(path: &str) -> bool {
     path.strip_prefix(PATH).is_some_and(|below| below.is_empty() || below.starts_with('/'))
 }

@@ -1,17 +1,17 @@
-//! How many of something each of many may have at once.
+//! Limits on concurrent work per user or address.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Seats by who holds them. It remembers nobody who holds none.
+/// Permits by holder. Holders without permits use no memory.
 #[derive(Debug)]
 pub(crate) struct Seats<K: Eq + Hash> {
     max: usize,
     held: Arc<Mutex<HashMap<K, usize>>>,
 }
 
-/// One of them, until it is dropped.
+/// One permit; dropping it returns the permit.
 #[derive(Debug)]
 pub(crate) struct Seat<K: Eq + Hash> {
     who: K,
@@ -19,12 +19,12 @@ pub(crate) struct Seat<K: Eq + Hash> {
 }
 
 impl<K: Eq + Hash + Clone> Seats<K> {
-    /// `max` for each.
+    /// Creates permits, `max` for each holder.
     pub(crate) fn new(max: usize) -> Self {
         Self { max, held: Arc::default() }
     }
 
-    /// A seat; `None` where `who` has all of its own.
+    /// Takes a permit; returns `None` if `who` holds the maximum.
     pub(crate) fn take(&self, who: K) -> Option<Seat<K>> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let count = held.get(&who).copied().unwrap_or(0);

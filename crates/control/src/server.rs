@@ -1,7 +1,7 @@
-//! Connections: how many, of whom, for how long, and how they end.
+//! Connections of the control listener: their number per address and in total, their deadlines, and their shutdown.
 //!
-//! hyper serves each one, because `axum::serve` has no deadlines. Heads over 64 KiB or 100 fields are answered by hyper
-//! itself, 431 without a body.
+//! hyper serves the connections, because `axum::serve` has no deadlines. hyper itself refuses heads over 64 KiB or 100
+//! fields, with 431 and without a body.
 
 use std::io;
 use std::pin::Pin;
@@ -32,15 +32,15 @@ use crate::state::{App, Limits, State};
 
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 const HEAD_FIELDS_MAX: usize = 100;
-/// Without a free file descriptor, `accept` fails at once, again and again.
+/// The pause after a failed `accept`. Without a free file descriptor, `accept` fails again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves the control API until `shutdown` ends, then lets what is in flight finish within [`Limits::drain`].
+/// Serves the control API until `shutdown` completes, then waits up to [`Limits::drain`] for requests in flight.
 ///
-/// `/readyz` speaks of the drain only while this runs: end the proxy first, this last.
+/// `/readyz` reports the drain only while this function runs: shut down the proxy first, this last.
 ///
 /// # Errors
-/// When the listener has no address; nothing is served then.
+/// Returns an error if the listener has no address; nothing is served then.
 pub async fn serve(listener: TcpListener, state: State, shutdown: impl Future<Output = ()>) -> io::Result<()> {
     let loopback = listener.local_addr()?.ip().to_canonical().is_loopback();
     let limits = state.limits;
@@ -49,7 +49,7 @@ pub async fn serve(listener: TcpListener, state: State, shutdown: impl Future<Ou
     let seats = Seats::new(limits.connections_max, limits.connections_per_address_max);
     let (stop, stopped) = watch::channel(false);
     let mut connections = JoinSet::new();
-    // The one connection that is accepted while every place is taken; others wait in the listener's backlog.
+    // At most one connection is accepted while no permit is free; others wait in the listener's backlog.
     let mut waiting = None;
     tokio::pin!(shutdown);
     loop {
@@ -65,19 +65,19 @@ pub async fn serve(listener: TcpListener, state: State, shutdown: impl Future<Ou
                 let connection = Connection { limits, peer, stopped: stopped.clone(), seat: Arc::new(seat) };
                 connections.spawn(connection.run(stream, router.clone()));
             }
-            // It is closed, so that no other address waits for a place.
+            // The connection is closed at once, so that it does not delay other addresses.
             Err(NoSeat::Address) => {}
             Err(NoSeat::Listener) => waiting = Some((stream, peer)),
         }
     }
     drop(listener);
     stop.send_replace(true);
-    // Dropping the set ends what is left.
+    // Dropping the set aborts the remaining connections.
     let _ = timeout(limits.drain, async { while connections.join_next().await.is_some() {} }).await;
     Ok(())
 }
 
-/// May be cancelled at any point.
+/// Accepts a connection. May be cancelled at any point.
 async fn accept(listener: &TcpListener) -> (TcpStream, Peer) {
     loop {
         match listener.accept().await {
@@ -92,12 +92,13 @@ async fn accept(listener: &TcpListener) -> (TcpStream, Peer) {
     }
 }
 
-/// Whether the peer is a trusted proxy, which calls for many clients and has no share.
+/// Whether the peer is a trusted proxy. It forwards requests of many clients, so the limit per address does not apply
+/// to it.
 fn is_trusted(app: &App, Peer(peer): Peer) -> bool {
     app.live.load().trusted_proxies.iter().any(|network| network.contains(&peer))
 }
 
-/// The caller was gone before it was accepted.
+/// Whether the client disconnected before its connection was accepted.
 fn is_callers(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     [ConnectionAborted, ConnectionRefused, ConnectionReset].contains(&error.kind())
@@ -112,7 +113,8 @@ struct Connection {
 
 impl Connection {
     async fn run(mut self, stream: TcpStream, router: Router) {
-        // Without it small answers wait for the caller's acknowledgement; a socket that refuses it still works.
+        // Without it, small responses wait for the client's acknowledgement. A socket that refuses the option still
+        // works.
         let _ = stream.set_nodelay(true);
         let inner = TowerToHyperService::new(AddExtension::new(router, self.peer));
         let service = Tracked { inner, seat: self.seat.clone() };
@@ -143,12 +145,12 @@ impl Connection {
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(%error, "connection broke off");
+            tracing::debug!(%error, "connection aborted");
         }
     }
 }
 
-/// Notes on the connection's seat that a call is being served, until its response's last byte is handed over.
+/// Marks the connection as serving a request until the last byte of the response is handed over.
 struct Tracked<S> {
     inner: S,
     seat: Arc<Seat>,
@@ -169,7 +171,7 @@ where
     }
 }
 
-/// A response's body.
+/// The body of a response. It keeps the connection marked as busy.
 struct Served {
     body: Body,
     _serving: Serving,

@@ -1,4 +1,4 @@
-//! Sessions as the store had them a moment ago: every request of a signed-in caller asks for one.
+//! A cache of sessions, because every request of a signed-in user needs its session.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,12 +7,12 @@ use std::time::Duration;
 use access::{Clock, Mono, SessionId, UserId};
 use store::{SessionState, Store, StoreError};
 
-/// An answer serves for so long after it was asked for: what is ended anywhere is refused here within a second.
+/// The lifetime of an entry. It makes every node refuse an ended session within a second.
 const FRESH_FOR: Duration = Duration::from_millis(750);
-/// Answers held at once.
+/// The maximum number of entries.
 const KNOWN_MAX: usize = 20_000;
 
-/// The cache. Nothing in it serves while the store is away.
+/// The cache of sessions. An expired entry is never used, even if the store is unavailable.
 #[derive(Debug)]
 pub(crate) struct Sessions {
     clock: Clock,
@@ -21,7 +21,7 @@ pub(crate) struct Sessions {
 
 #[derive(Debug, Clone)]
 struct Known {
-    /// `None`: there is no such session.
+    /// The state of the session; `None` if the session does not exist.
     state: Option<Arc<SessionState>>,
     asked_at: Mono,
 }
@@ -31,12 +31,12 @@ impl Sessions {
         Self { clock, known: Mutex::default() }
     }
 
-    /// What stands behind a session; `None` where there is no such. May be cancelled at any point.
+    /// Returns the state of a session, or `None` if it does not exist. May be cancelled at any point.
     ///
     /// # Errors
-    /// Where the store does not answer.
+    /// An error of the store.
     pub(crate) async fn find(&self, store: &Store, id: SessionId) -> Result<Option<Arc<SessionState>>, StoreError> {
-        // What changes while the store answers may be in the answer or not: it ages from here on.
+        // A change during the read may be missing in the result, so the entry's lifetime begins here.
         let asked_at = self.clock.mono();
         if let Some(known) = self.lock().get(&id)
             && asked_at.since(known.asked_at) < FRESH_FOR
@@ -48,12 +48,12 @@ impl Sessions {
         Ok(state)
     }
 
-    /// Has one asked for again: it was ended here.
+    /// Removes a session that ended on this node.
     pub(crate) fn forget(&self, id: SessionId) {
         self.lock().remove(&id);
     }
 
-    /// The same of all of a user's.
+    /// Removes all sessions of a user, which ended on this node.
     pub(crate) fn forget_all_of(&self, user: UserId) {
         self.lock().retain(|_, known| known.state.as_ref().is_some_and(|state| state.user.id != user));
     }
@@ -64,7 +64,7 @@ impl Sessions {
             known.retain(|_, known| new.asked_at.since(known.asked_at) < FRESH_FOR);
         }
         if known.len() >= KNOWN_MAX {
-            // So many in one second: each is asked for once more.
+            // All entries are fresh. Each session is read from the store once more.
             known.clear();
         }
         known.insert(id, new);

@@ -1,4 +1,4 @@
-//! What a sign-in hands out: a session of its own, an access token that names it, and a refresh token that renews it.
+//! The tokens of a sign-in: a new session, an access token that names it, and a refresh token that renews it.
 
 use std::time::Duration;
 
@@ -18,30 +18,30 @@ use crate::problem::Problem;
 use crate::state::App;
 use crate::words::{RoleWord, StatusWord};
 
-/// How long an access token opens anything.
+/// The lifetime of an access token.
 const ACCESS_FOR: Duration = Duration::from_secs(24 * 3_600);
-/// How long a refresh token can be used, and a session goes on without.
+/// The lifetime of a refresh token, and of a session that is not renewed.
 const REFRESH_FOR: Duration = Duration::from_secs(7 * 24 * 3_600);
 
-/// A user, as the user itself sees it.
+/// A user account, as the user sees it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Account {
-    /// Its id.
+    /// The id of the user.
     #[schema(value_type = Uuid)]
     pub(crate) id: UserId,
-    /// Shown to people.
+    /// The display name of the user.
     pub(crate) name: String,
-    /// Its e-mail address, in lowercase.
+    /// The e-mail address, in lowercase.
     pub(crate) email: String,
-    /// Its plan's name.
+    /// The name of the user's plan.
     pub(crate) plan: String,
-    /// What it may do beside using what is its own.
+    /// The role of the user.
     #[schema(value_type = RoleWord)]
     pub(crate) role: &'static str,
-    /// Whether its keys and sessions open anything.
+    /// Whether the user's keys and sessions are accepted.
     #[schema(value_type = StatusWord)]
     pub(crate) status: &'static str,
-    /// When it was made.
+    /// When the user was created.
     #[schema(format = DateTime)]
     pub(crate) created_at: String,
 }
@@ -60,7 +60,7 @@ impl From<&User> for Account {
     }
 }
 
-/// Who has signed in, and what its next calls go with.
+/// The user who signed in, and the tokens of the new session.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct SignedIn {
     user: Account,
@@ -68,30 +68,30 @@ pub(crate) struct SignedIn {
     tokens: Tokens,
 }
 
-/// What calls of a session go with; a browser has the same in its cookies.
+/// The tokens of a session. Browsers receive the same tokens as cookies.
 #[derive(Serialize, ToSchema)]
 #[schema(as = SessionTokens)]
 pub(crate) struct Tokens {
-    /// A JWT, for `Authorization: Bearer`.
+    /// The access token, a JWT for `Authorization: Bearer`.
     access_token: String,
-    /// When the access token ends.
+    /// The expiry of the access token.
     #[schema(format = DateTime)]
     expires_at: String,
-    /// What renews the session, once; only where it was asked for.
+    /// The refresh token, which renews the session once. Present only if the request asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<String>,
 }
 
-/// How a sign-in, or its renewal, is answered.
+/// The ways in which a response carries tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Handing {
-    /// The refresh token stands in the body.
+    /// The body contains the refresh token.
     pub(crate) in_body: bool,
     /// Both tokens are set as cookies.
     pub(crate) in_cookies: bool,
 }
 
-/// The tokens of a session, in clear.
+/// The tokens of a session in plain text.
 pub(crate) struct Pair {
     access: Secret,
     until: Timestamp,
@@ -99,7 +99,7 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// The tokens of a session that was begun or renewed now.
+    /// Creates the tokens of a session that was begun or renewed now.
     fn of(app: &App, signer: &Signer, (user, session): (UserId, SessionId), refresh: Ticket) -> Self {
         let now = app.clock.now();
         let (id, until) = (TokenId(Ids::new(app.clock.clone()).next_uuid()), now.after(ACCESS_FOR));
@@ -107,23 +107,23 @@ impl Pair {
         Self { access, until, refresh }
     }
 
-    /// With the tokens of a session that was just renewed.
+    /// Creates the tokens of a session that was just renewed.
     pub(crate) fn renewed(app: &App, session: &Session, refresh: Ticket) -> Result<Self, Problem> {
         Ok(Self::of(app, signer(app)?, (session.user, session.id), refresh))
     }
 
-    /// With tokens that open nothing and look like others: of a session and a user that there are not.
+    /// Creates tokens that are invalid but look like valid ones, for a session and a user that do not exist.
     pub(crate) fn of_nobody(app: &App, user: UserId, session: SessionId) -> Result<Self, Problem> {
         Ok(Self::of(app, signer(app)?, (user, session), new_refresh()?))
     }
 
-    /// The answer to a sign-in.
+    /// Builds the response to a sign-in.
     pub(crate) fn with_user(self, app: &App, (status, user): (StatusCode, Account), handing: Handing) -> Response {
         let cookies = self.cookies(app, handing);
         (status, cookies, Json(SignedIn { user, tokens: self.tokens(handing) })).into_response()
     }
 
-    /// The answer to a renewal.
+    /// Builds the response to a renewal.
     pub(crate) fn alone(self, app: &App, handing: Handing) -> Response {
         let cookies = self.cookies(app, handing);
         (StatusCode::OK, cookies, Json(self.tokens(handing))).into_response()
@@ -141,17 +141,18 @@ impl Pair {
         let mut headers = HeaderMap::new();
         if handing.in_cookies {
             let refresh = Secret::new(self.refresh.expose().to_owned());
-            // Also when it has ended: without it a browser would be told that it never signed in, not that it may renew.
+            // The cookie outlives the access token. Otherwise the server could not distinguish an expired session from
+            // a missing sign-in, and would not ask the browser to renew.
             Cookies::of(app).set(&mut headers, (&self.access, REFRESH_FOR), (&refresh, REFRESH_FOR));
         }
         headers
     }
 }
 
-/// Begins a session; one that the browser had before goes on beside it and is not used again.
+/// Begins a session. A previous session of the browser continues, but the browser no longer uses it.
 ///
 /// # Errors
-/// `unauthorized` or `key_revoked` where the password or the key was replaced or the user suspended since it was checked,
+/// `unauthorized` or `key_revoked` if the password or the key was replaced, or the user suspended, since the check;
 /// `unavailable`.
 pub(crate) async fn begin(
     app: &App,
@@ -180,10 +181,10 @@ pub(crate) async fn begin(
     }
 }
 
-/// What is said of a wrong password, and of an account that there is not.
+/// The message for a wrong password, and for an account that does not exist.
 pub(crate) const WRONG: &str = "the address or the password is wrong";
 
-/// A new refresh token.
+/// Generates a refresh token.
 ///
 /// # Errors
 /// `internal` without randomness.
@@ -191,17 +192,17 @@ pub(crate) fn new_refresh() -> Result<Ticket, Problem> {
     Ticket::generate(ticket::Kind::Refresh).map_err(|_| Problem::internal())
 }
 
-/// When a refresh token made at `now` ends.
+/// Returns the expiry of a refresh token that is created at `now`.
 pub(crate) fn refresh_until(now: Timestamp) -> Timestamp {
     now.after(REFRESH_FOR)
 }
 
-/// What signs access tokens; every process that serves the API has it.
+/// Returns the signer of access tokens; every process that serves the API has one.
 pub(crate) fn signer(app: &App) -> Result<&Signer, Problem> {
     app.signer.as_ref().ok_or_else(Problem::internal)
 }
 
-/// The client's own name; the store cuts and cleans it.
+/// Returns the client's `User-Agent`; the store shortens and cleans it.
 pub(crate) fn agent(headers: &HeaderMap) -> Option<String> {
     let agent = headers.get(header::USER_AGENT)?;
     Some(String::from_utf8_lossy(agent.as_bytes()).into_owned())

@@ -1,4 +1,4 @@
-//! What the endpoints answer from.
+//! The state that the endpoints share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,65 +15,65 @@ use crate::outbound::Outbound;
 use crate::passwords::Passwords;
 use crate::sessions::Sessions;
 
-/// Everything that the control API reads; nothing of it is changed by an endpoint.
+/// Everything that the control API uses. Endpoints do not change its fields.
 #[derive(Debug)]
 pub struct State {
     /// Users, keys and recorded usage.
     pub store: Store,
-    /// What is used of quotas at this moment; `None` in a process without the proxy, where the store says it, which is
-    /// behind by what the proxies' spools hold.
+    /// The used credits and budgets at this moment. `None` in a process without the proxy; then the store reports
+    /// them, without the usage that is still in the proxies' spools.
     pub meter: Option<Arc<Meter>>,
-    /// What is served.
+    /// The part of the API that is served.
     pub serves: Serves,
-    /// Who holds a key.
+    /// Authenticates requests by their keys.
     pub directory: Arc<Directory>,
-    /// What `/metrics` shows, and where calls are counted.
+    /// The metrics that `/metrics` shows, in which requests are counted.
     pub metrics: Arc<Metrics>,
-    /// Whether this instance is ready.
+    /// The readiness of this instance.
     pub board: Arc<LiveState>,
-    /// The time.
+    /// The source of the time.
     pub clock: Clock,
-    /// The binary's version.
+    /// The version of the binary.
     pub version: &'static str,
-    /// What is configured.
+    /// The configuration that is in force.
     pub live: Arc<Live>,
-    /// How often who has called lately.
+    /// Counters of the rate limits.
     pub windows: Windows,
-    /// What seals credentials of providers.
+    /// Encrypts and decrypts provider credentials.
     pub vault: Arc<Vault>,
-    /// What signs access tokens; `None` where only probes are served.
+    /// Signs access tokens; `None` if only probes are served.
     pub signer: Option<Signer>,
-    /// What a connection may take.
+    /// Limits on connections and requests.
     pub limits: Limits,
 }
 
-/// How much of the API a listener serves.
+/// The part of the API that a listener serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Serves {
-    /// All of it.
+    /// All endpoints of the API.
     Api,
-    /// `/livez`, `/readyz` and `/metrics`: beside a proxy whose control API is another process.
+    /// Only `/livez`, `/readyz` and `/metrics`, beside a proxy whose control API is another process.
     Probes,
 }
 
-/// What connections and calls may take of this process.
+/// Limits on the connections and requests of this process.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections at once. A further one takes the place of the longest idle connection. Without an idle one, it waits in the
-    /// listener's backlog. Default 1,024.
+    /// The maximum number of connections. A further connection replaces the longest idle one. Without an idle one, it
+    /// waits in the listener's backlog. Default 1,024.
     pub connections_max: usize,
-    /// Connections at once from one address (an IPv6 /64), except `trusted_proxies`. A further one takes the place of the longest
-    /// idle connection of that address. Without an idle one, it is closed at once. Default 256.
+    /// The maximum number of connections per address (an IPv6 /64); `trusted_proxies` are exempt. A further connection
+    /// replaces the longest idle one of its address. Without an idle one, it is closed at once. Default 256.
     pub connections_per_address_max: usize,
-    /// Until a call's head has arrived, the wait for it on an idle connection included. Default 10 s.
+    /// The deadline for a request's head, including the wait for it on an idle connection. Default 10 s.
     pub head: Duration,
-    /// Until a call's body has arrived. Default 10 s.
+    /// The deadline for a request's body. Default 10 s.
     pub body: Duration,
-    /// The whole call. Default 30 s.
+    /// The deadline for the whole request. Default 30 s.
     pub call: Duration,
-    /// The whole connection: also a caller that does not read ends by then. Default 10 min.
+    /// The maximum age of a connection; it also ends connections of clients that do not read. Default 10 min.
     pub connection: Duration,
-    /// What is in flight may go on for so long after the shutdown began. Default 5 s.
+    /// The time that requests in flight have after the shutdown began. Default 5 s.
     pub drain: Duration,
 }
 
@@ -95,20 +95,20 @@ impl Default for Limits {
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) state: State,
-    /// When serving began.
+    /// The start of the listener.
     pub(crate) started: Mono,
     /// Whether the listener is bound to loopback.
     pub(crate) loopback: bool,
-    /// Who has signed in, as the store had it a moment ago.
+    /// A cache of sessions.
     pub(crate) sessions: Sessions,
-    /// Who may hash a password now.
+    /// The pool that hashes passwords.
     pub(crate) passwords: Passwords,
-    /// What control asks of providers.
+    /// The client for requests to providers.
     pub(crate) outbound: Outbound,
 }
 
 impl App {
-    /// The state of a listener that begins to serve.
+    /// Creates the state of a listener that begins to serve.
     pub(crate) fn new(state: State, loopback: bool) -> Self {
         let started = state.clock.mono();
         let (sessions, passwords) = (Sessions::new(state.clock.clone()), Passwords::new(state.metrics.clone()));

@@ -1,4 +1,4 @@
-//! Whose usage is told: the caller's own, or, to an admin, anybody's.
+//! The user whose usage is requested: the caller's user, or for admins any user.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::caller::Caller;
 use crate::problem::{NO_KEY, Problem};
 use crate::state::State;
 
-/// A user whose usage is told.
+/// A user whose usage is requested.
 #[derive(Debug)]
 pub(crate) struct Subject {
     pub(crate) user: UserId,
@@ -19,10 +19,10 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
-    /// Who is asked about: the caller's user where nobody is named.
+    /// Returns the requested user: the caller's user if `user_id` is `None`.
     ///
     /// # Errors
-    /// `not_found` for another user, where the caller is no admin, as for one that is not there.
+    /// `not_found` if the user does not exist, or is another user and the caller is not an admin.
     pub(crate) async fn of(state: &State, caller: &Caller, user_id: Option<Uuid>) -> Result<Self, Problem> {
         let user = Self::id(caller, user_id)?;
         if user == caller.user {
@@ -33,10 +33,10 @@ impl Subject {
         Ok(Self { user: user.id, no: user.no, plan: Arc::new(user.plan) })
     }
 
-    /// The same, for who looks it up itself.
+    /// Returns the id of the requested user without a look-up.
     ///
     /// # Errors
-    /// As [`of`](Self::of), but for one that is not there.
+    /// The errors of [`of`](Self::of), except for a user that does not exist.
     pub(crate) fn id(caller: &Caller, user_id: Option<Uuid>) -> Result<UserId, Problem> {
         match user_id.map(UserId) {
             None => Ok(caller.user),
@@ -45,25 +45,25 @@ impl Subject {
         }
     }
 
-    /// The number of one of its keys, revoked ones included.
+    /// Returns the number of one of the user's keys, including revoked keys.
     ///
     /// # Errors
-    /// `not_found`, also for a key of another user: whether it exists is not told.
+    /// `not_found`, also for a key of another user, so that its existence stays secret.
     pub(crate) async fn key(&self, state: &State, id: Uuid) -> Result<KeyNo, Problem> {
         self.find_key(state, id).await.map(|key| key.no)
     }
 
-    /// One of its keys, revoked ones included.
+    /// Returns one of the user's keys, including revoked keys.
     ///
     /// # Errors
-    /// As [`key`](Self::key).
+    /// The errors of [`key`](Self::key).
     pub(crate) async fn find_key(&self, state: &State, id: Uuid) -> Result<Key, Problem> {
         let found = state.store.find_key(KeyRef::of(self.user, KeyId(id))).await.map_err(Problem::store)?;
         found.ok_or_else(|| Problem::new(Refusal::NotFound, NO_KEY))
     }
 }
 
-/// What is said of a user that is not there, and of one that the caller may not see.
+/// The problem of a user that does not exist or that the caller may not see.
 pub(crate) fn unseen() -> Problem {
-    Problem::new(Refusal::NotFound, "you see no user with this id")
+    Problem::new(Refusal::NotFound, "no user with this id is visible to you")
 }

@@ -1,5 +1,5 @@
-//! What an operation below `/api/` does not take. A handler that reads no query or no body need not think of either: what its
-//! description does not list is refused before it, by default. One that reads them refuses there what it does not know.
+//! Refuses query parameters and bodies that an operation below `/api/` does not declare. Handlers without a query or a
+//! body need no checks of their own. Handlers with them refuse unknown fields themselves.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use utoipa::openapi::{OpenApi, PathItem, RefOr};
 use crate::input;
 use crate::problem::Problem;
 
-/// Below this every operation is strict.
+/// The path prefix of the operations that are checked.
 const STRICT: &str = "/api/";
 
-/// What operations take, by path and method.
+/// The declared inputs of operations, by path and method.
 #[derive(Debug)]
 pub(crate) struct Undeclared {
     by_path: HashMap<String, Vec<(Method, Takes)>>,
-    /// Until a body has arrived.
+    /// The deadline for the arrival of a body.
     within: Duration,
 }
 
@@ -33,25 +33,25 @@ struct Takes {
     body: bool,
 }
 
-/// No parameter.
+/// A query without parameters.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-/// Whether what an operation of this path does not list is refused here.
+/// Whether undeclared inputs are refused for operations of this path.
 pub(crate) fn is_strict(path: &str) -> bool {
     path.starts_with(STRICT)
 }
 
 impl Undeclared {
-    /// By what the handlers say of themselves. A body that is not taken is waited for no longer than `within`.
+    /// Reads the declarations from the OpenAPI document. `within` bounds the wait for an undeclared body.
     pub(crate) fn of(document: &OpenApi, within: Duration) -> Self {
         let strict = document.paths.paths.iter().filter(|(path, _)| is_strict(path));
         Self { by_path: strict.map(|(path, item)| (path.clone(), methods(item))).collect(), within }
     }
 
     async fn judge(&self, request: Request) -> Result<Request, Problem> {
-        // Where there is no such method, that is told instead.
+        // An unknown method is refused later, with its own error.
         let Some(takes) = self.takes(&request) else { return Ok(request) };
         if !takes.query {
             let Nothing {} = input::query(request.uri())?;
@@ -61,7 +61,7 @@ impl Undeclared {
 
     fn takes(&self, request: &Request) -> Option<Takes> {
         let path = request.extensions().get::<MatchedPath>()?;
-        // axum has HEAD answered by the handler of GET.
+        // axum serves HEAD with the handler of GET.
         let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
         let methods = self.by_path.get(path.as_str())?;
         methods.iter().find(|(of, _)| of == method).map(|(_, takes)| *takes)
@@ -89,7 +89,7 @@ fn takes(operation: &Operation) -> Takes {
     }
 }
 
-/// Refuses what is not taken.
+/// Refuses requests with undeclared inputs.
 pub(crate) async fn refuse(State(undeclared): State<Arc<Undeclared>>, request: Request, next: Next) -> Response {
     match undeclared.judge(request).await {
         Ok(request) => next.run(request).await,

@@ -1,38 +1,38 @@
-//! Closed sets of words, for the document: what says them elsewhere is plain text.
+//! Closed sets of words for the OpenAPI document; the code elsewhere handles them as text.
 
 use utoipa::ToSchema;
 
-/// What a user may do beside using what is its own.
+/// The role of a user. Admins may manage users, plans, budgets and invitations.
 #[derive(ToSchema)]
 #[schema(as = Role, rename_all = "snake_case")]
-#[expect(dead_code, reason = "it stands for `access::Role`")]
+#[expect(dead_code, reason = "the words of `access::Role` in the document")]
 pub(crate) enum RoleWord {
     Admin,
     Member,
 }
 
-/// Whether a user's keys and sessions open anything.
+/// The status of a user: keys and sessions of `suspended` users are refused.
 #[derive(ToSchema)]
 #[schema(as = UserStatus, rename_all = "snake_case")]
-#[expect(dead_code, reason = "it stands for `access::UserStatus`")]
+#[expect(dead_code, reason = "the words of `access::UserStatus` in the document")]
 pub(crate) enum StatusWord {
     Active,
     Suspended,
 }
 
-/// How long a budget's period is: a day or a month of UTC.
+/// The period of a budget: a UTC day or a UTC month.
 #[derive(ToSchema)]
 #[schema(as = Per, rename_all = "snake_case")]
-#[expect(dead_code, reason = "it stands for `access::Per`")]
+#[expect(dead_code, reason = "the words of `access::Per` in the document")]
 pub(crate) enum PerWord {
     Day,
     Month,
 }
 
-/// Whom a budget holds: one key, one user, all users of a plan together, or everybody.
+/// The scope of a budget: one key, one user, all users of one plan together, or all users (`global`).
 #[derive(ToSchema)]
 #[schema(as = BudgetDimension, rename_all = "snake_case")]
-#[expect(dead_code, reason = "it stands for `config::snapshot::BudgetDimension`")]
+#[expect(dead_code, reason = "the words of `config::snapshot::BudgetDimension` in the document")]
 pub(crate) enum DimensionWord {
     Key,
     User,
@@ -40,10 +40,10 @@ pub(crate) enum DimensionWord {
     Global,
 }
 
-/// Who set a budget: the configuration, an admin (`api`, commands too), the user's plan, or the key's own quota.
+/// The origin of a budget: the configuration, the API or a command (`api`), the user's plan, or the key's own quota.
 #[derive(ToSchema)]
 #[schema(as = BudgetSource, rename_all = "snake_case")]
-#[expect(dead_code, reason = "it stands for the words of `budgets`")]
+#[expect(dead_code, reason = "the words of `budgets` in the document")]
 pub(crate) enum SourceWord {
     Configuration,
     Api,

@@ -1,5 +1,5 @@
-//! Whether the suite beside this met every operation of the OpenAPI document with every status that is listed for it. That suite
-//! notes what it met where it ran in full; cargo runs this one after it.
+//! Checks that the suite beside this file saw every operation of the OpenAPI document with every listed status. A full
+//! run of that suite records the responses; cargo runs this test afterwards.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking; JSON is read by indexing")]
 
 use std::collections::BTreeSet;
@@ -7,11 +7,11 @@ use std::path::Path;
 
 use serde_json::Value;
 
-/// What no test brings about at any operation: a fault of ours; and a body that comes too slowly, which is one piece of code for all
-/// (`server::a_body_that_does_not_arrive_is_a_timeout`).
+/// Statuses that no test causes at any operation: internal errors, and slow bodies, which one piece of code handles
+/// for all operations (`server::a_body_that_does_not_arrive_is_a_timeout`).
 const NOWHERE: [&str; 2] = ["500", "408"];
-/// What is listed and was met by no test: probes and pages that need no store and are not limited, credentials where none is
-/// looked at, a store with 100,000 budgets, and two refusals that are tested nowhere yet (the last).
+/// Listed statuses that no test causes: at probes and pages that need no store and have no limits, credentials at
+/// operations that ignore them, a store with 100,000 budgets, and two refusals without a test (the last ones).
 const MISSING: [&str; 12] = [
     "GET /health 503",
     "GET /install.sh 503",
@@ -35,7 +35,7 @@ fn every_operation_was_met_with_every_status_that_is_listed_for_it() {
     let notes = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("control-met-{store}"));
     let Ok(met) = std::fs::read_to_string(&notes) else {
         println!(
-            "nothing to judge: cargo test --workspace --exclude xtask --test control, without a filter, notes what it meets"
+            "nothing to check: cargo test --workspace --exclude xtask --test control, without a filter, notes what it meets"
         );
         return;
     };
@@ -53,7 +53,7 @@ fn every_operation_was_met_with_every_status_that_is_listed_for_it() {
     }
     let known: BTreeSet<String> = MISSING.into_iter().map(str::to_owned).collect();
     let news: Vec<_> = missing.difference(&known).collect();
-    assert!(news.is_empty(), "listed, and met by no test: {news:#?}");
+    assert!(news.is_empty(), "listed, but not covered by a test: {news:#?}");
     let stale: Vec<_> = known.difference(&missing).collect();
-    assert!(stale.is_empty(), "met, and still said to be missing: {stale:#?}");
+    assert!(stale.is_empty(), "covered, but still listed as missing: {stale:#?}");
 }

@@ -1,7 +1,7 @@
-//! Named values of a caller's, read into a type; what is wrong with them is told without repeating them.
+//! Reads a client's named values into a type. Error messages name fields and repeat no values.
 //!
-//! serde's own messages repeat values, and a value may be a key. So the errors here are made from what the type says,
-//! and from names.
+//! serde's own messages repeat values, and a value may be a key. So the messages are built from the type's
+//! expectations and from field names.
 
 use std::fmt::{self, Display};
 
@@ -12,20 +12,21 @@ use serde::de::{
 };
 use serde::{Deserialize, forward_to_deserialize_any};
 
-/// What of a name is repeated, in characters.
+/// The maximum number of characters of a name that a message repeats.
 const NAME_LEN_MAX: usize = 64;
-/// Letters and digits in a row, with a digit among them: no field is called so, and keys are.
+/// The minimum length of letters and digits in a row, with a digit among them, that counts as a key. No field has such
+/// a name.
 const RANDOM_LEN_MIN: usize = 16;
 
-/// Names and values in the order in which they were sent, repeated ones included.
+/// Names and values in the order in which they were sent, including repeated names.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
     pairs: Vec<(String, Sent)>,
-    /// Whether all values are texts that stand for what they spell: `limit=20`.
+    /// Whether all values are texts to be parsed, as in the query `limit=20`.
     spelled: bool,
 }
 
-/// A value as it was sent.
+/// A value as the client sent it.
 #[derive(Debug)]
 enum Sent {
     Null,
@@ -35,21 +36,21 @@ enum Sent {
     Fraction(f64),
     Text(String),
     List(Vec<Self>),
-    /// Names and values, repeated ones included.
+    /// Names and values, including repeated names.
     Object(Vec<(String, Self)>),
 }
 
-/// What is wrong with them. It repeats no value.
+/// The reason why fields are invalid. It repeats no value.
 #[derive(Debug)]
 pub(super) struct Wrong(String);
 
 impl Fields {
-    /// Those of a query.
+    /// The fields of a query.
     pub(super) fn spelled(pairs: Vec<(String, String)>) -> Self {
         Self { pairs: pairs.into_iter().map(|(name, value)| (name, Sent::Text(value))).collect(), spelled: true }
     }
 
-    /// Reads a `T` from them.
+    /// Reads a `T` from the fields.
     ///
     /// # Errors
     /// [`Wrong`], which names the field.
@@ -155,7 +156,7 @@ impl<'de> Deserializer<'de> for Fields {
     }
 }
 
-/// Goes over the values of an object.
+/// Iterates over the values of an object.
 struct Walk {
     fields: std::vec::IntoIter<(String, Sent)>,
     value: Option<(String, Sent)>,
@@ -185,7 +186,7 @@ impl<'de> MapAccess<'de> for Walk {
     }
 }
 
-/// Goes over the items of a list, which are counted from 1.
+/// Iterates over the items of a list. Messages count items from 1.
 struct Items {
     items: std::vec::IntoIter<Sent>,
     nth: usize,
@@ -202,7 +203,7 @@ impl<'de> SeqAccess<'de> for Items {
     }
 }
 
-/// A value to be read.
+/// A value that is to be deserialized.
 struct Given {
     value: Sent,
     spelled: bool,
@@ -210,7 +211,7 @@ struct Given {
 
 macro_rules! spelled {
     ($($method:ident)*) => {$(
-        /// JSON, where the text is no JSON of the kind that is asked for, is refused as a text is.
+        /// Parses a text of a query as JSON. If its type differs from the expected one, it is refused as a text.
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
             match &self.value {
                 Sent::Text(text) if self.spelled => match serde_json::from_str(text) {
@@ -241,7 +242,7 @@ impl<'de> Deserializer<'de> for Given {
         }
     }
 
-    /// A type made by derive would read a list too, field by field.
+    /// Derived types would also accept a list, field by field, so anything but an object is refused.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -272,7 +273,7 @@ impl<'de> Deserializer<'de> for Given {
 }
 
 impl Error for Wrong {
-    /// What a type's own reader says may repeat the value.
+    /// The message of a type's own deserializer may repeat the value, so it is dropped.
     fn custom<T: Display>(_: T) -> Self {
         Self("this value cannot be read".to_owned())
     }
@@ -295,7 +296,7 @@ impl Error for Wrong {
 
     fn unknown_field(name: &str, expected: &'static [&'static str]) -> Self {
         if expected.is_empty() {
-            return Self(format!("unknown field {}, none is taken here", shown(name)));
+            return Self(format!("unknown field {}, no fields are allowed here", shown(name)));
         }
         let expected: Vec<String> = expected.iter().map(|name| format!("`{name}`")).collect();
         Self(format!("unknown field {}, expected {}", shown(name), expected.join(" or ")))
@@ -310,7 +311,7 @@ impl Display for Wrong {
 
 impl std::error::Error for Wrong {}
 
-/// A name that a caller made up, for an answer: on one line, and no key.
+/// Formats a name of the client for a message: on one line, shortened, and without keys.
 fn shown(name: &str) -> String {
     if looks_like_a_key(name) {
         return "(not repeated: it looks like a key)".to_owned();
@@ -327,7 +328,8 @@ fn escaped(c: char) -> impl Iterator<Item = char> {
     plain.into_iter().chain(escape.into_iter().flatten())
 }
 
-/// A key of ours, or of anybody's: whoever writes a key where a name belongs did not mean to show it.
+/// Whether a name looks like a key of Tollgate or of a provider. A client that puts a key in place of a name did so by
+/// mistake.
 fn looks_like_a_key(name: &str) -> bool {
     let random = |word: &str| word.len() >= RANDOM_LEN_MIN && word.bytes().any(|byte| byte.is_ascii_digit());
     name.trim_start().starts_with("sk-") || name.split(|c: char| !c.is_ascii_alphanumeric()).any(random)

@@ -1,11 +1,11 @@
 
-# ---- Claude Code: an address and a helper that reads the key, in settings.json ---------------------------------------
+# ---- Claude Code: the base URL and a helper that reads the key, in settings.json ---------------------------------------
 
 settings=${CLAUDE_CONFIG_DIR:-$HOME/.claude}/settings.json
 codex_config=${CODEX_HOME:-$HOME/.codex}/config.toml
 helper="cat ~/.config/$slug/key"
 
-# change FILE [BEFORE]: FILE with our two settings, on stdout; with BEFORE, a file as it was, with what that says of them.
+# change FILE [BEFORE]: prints FILE with the two settings; with BEFORE, the original file, with the settings of BEFORE.
 change() {
     if has jq; then
         # shellcheck disable=SC2016  # these are jq's variables
@@ -89,7 +89,7 @@ undo() {
     if [ ! -e "$codex_config" ] || ! grep -qxF "$begin" "$codex_config"; then forget_key; fi
 }
 
-# Whether two files say the same.
+# Whether two files have the same content.
 same() {
     if has jq; then
         [ "$(jq -cS . "$1")" = "$(jq -cS . "$2")" ]

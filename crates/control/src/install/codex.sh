@@ -1,23 +1,23 @@
 
-# ---- Codex CLI: a provider of its own in config.toml ----------------------------------------------------------------
+# ---- Codex CLI: an additional provider in config.toml ----------------------------------------------------------------
 
 config=${CODEX_HOME:-$HOME/.codex}/config.toml
 claude_settings=${CLAUDE_CONFIG_DIR:-$HOME/.claude}/settings.json
 was="#$slug-was# "
 
-# The file without us: our lines are gone, and those that we set aside are back.
+# The file without the script's changes: added lines are removed, and disabled lines are restored.
 restored() {
     without_marks "$config" | sed "s/^$was//"
 }
 
-# A text on stdin, with what another provider's name or an earlier table of ours would say set aside.
+# Disables the settings on stdin that another provider or an earlier table of this script defines.
 set_aside() {
     awk -v was="$was" -v table="^[ \\t]*[[]+[ \\t]*model_providers[ \\t]*[.][ \\t]*\"?$slug\"?[ \\t]*[].]" '
         function quotes(text, mark) { return gsub(mark, "", text) }
         !inside && /^[ \t]*\[/ { ours = ($0 ~ table); top = 1 }
         !inside && (ours || !top && /^[ \t]*model_provider[ \t]*=/) { print was $0; next }
         { print }
-        # A text of several lines may hold anything.
+        # A multi-line string may contain anything.
         !/^[ \t]*#/ { if ((quotes($0, "\"\"\"") + quotes($0, "'"'''"'")) % 2) inside = !inside }
     '
 }

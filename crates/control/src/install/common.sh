@@ -1,24 +1,24 @@
 #!/bin/sh
-# Points a coding agent on this machine at a gateway. Nothing here is secret: it asks for your key, or reads the variable
-# that `variable` names below.
+# Configures a coding agent on this machine to use a gateway. The script contains no secret: it asks for your key, or reads
+# the variable that `variable` names below.
 #
 #   curl -fsSL 'CONTROL/install.sh?agent=AGENT' | sh                  installs; running it again changes nothing
-#   curl -fsSL 'CONTROL/install.sh?agent=AGENT' | sh -s -- --undo     takes back what it changed
+#   curl -fsSL 'CONTROL/install.sh?agent=AGENT' | sh -s -- --undo     reverts its changes
 #
-# It writes your key to `key_file` below, which nobody else can read, and changes the agent's own configuration, of which it
-# keeps a copy beside it (….NAME-backup-TIME).
+# It writes your key to `key_file` below, which only you can read, and changes the agent's configuration. A copy of the
+# previous configuration stays in the same folder (….NAME-backup-TIME).
 set -eu
 
-# What it is called, where it is, and the same two as text in quotes, as TOML and JSON write it.
+# The gateway's name and URL, and both as quoted text for TOML and JSON.
 name=@NAME@
 base=@BASE@
-# shellcheck disable=SC2034  # each agent's part takes what it needs
+# shellcheck disable=SC2034  # each agent's part uses some of them
 name_quoted=@NAME_QUOTED@
 # shellcheck disable=SC2034
 base_quoted=@BASE_QUOTED@
-# What keys begin with.
+# The prefix of keys.
 prefix=@PREFIX@
-# The name in file names and settings, and the variable with the key.
+# The name in file names and settings, and the variable that contains the key.
 slug=@SLUG@
 variable=@VARIABLE@
 
@@ -27,7 +27,7 @@ begin="# >>> $slug >>>"
 end="# <<< $slug <<<"
 key=
 work=
-# Whether what is typed is not shown.
+# Whether the terminal hides typed text.
 hidden=
 
 say() { printf '%s\n' "$*"; }
@@ -42,7 +42,7 @@ clean_up() {
     if [ -n "$hidden" ]; then stty echo </dev/tty; fi
 }
 
-# Puts a key into $key: that of the variable, or what is typed.
+# Sets $key from the variable or from the terminal.
 ask() {
     eval "key=\${$variable:-}"
     if [ -z "$key" ]; then
@@ -57,18 +57,18 @@ ask() {
     fi
     form="one looks like ${prefix}_ and 32 digits of 0-9 and a-f"
     case $key in
-    *[!a-z0-9_]* | *_*_* | _*) fail "this is no key: $form" ;;
+    *[!a-z0-9_]* | *_*_* | _*) fail "this is not a key: $form" ;;
     *_*) ;;
-    *) fail "this is no key: $form" ;;
+    *) fail "this is not a key: $form" ;;
     esac
     digits=${key#*_}
     case $digits in
-    *[!0-9a-f]*) fail "this is no key: $form" ;;
+    *[!0-9a-f]*) fail "this is not a key: $form" ;;
     esac
-    if [ "${#digits}" -ne 32 ]; then fail "this is no key: $form"; fi
+    if [ "${#digits}" -ne 32 ]; then fail "this is not a key: $form"; fi
 }
 
-# Asks the gateway for its models with $key, and says what is wrong. The key is in no command line, where others could see it.
+# Requests the gateway's models with $key, and reports errors. The key is in no command line, where others could see it.
 try() {
     status=000
     if has curl; then
@@ -92,10 +92,10 @@ try() {
     esac
 }
 
-# Whether FILE has something of ours.
+# Whether FILE contains changes of this script.
 is_ours() { grep -qxF "$begin" "$1" || grep -qF ".config/$slug/key" "$1"; }
 
-# save FILE NEW: FILE becomes what NEW holds. What it was without us is kept beside it.
+# save FILE NEW: replaces FILE by NEW. A copy of the original FILE stays in the same folder.
 save() {
     if [ -e "$1" ] && cmp -s "$1" "$2"; then return 0; fi
     mkdir -p "$(dirname "$1")"
@@ -105,7 +105,7 @@ save() {
             while [ -e "$copy" ]; do copy=$copy.1; done
             cp -p "$1" "$copy"
         fi
-        # As one step, and with its owner and rights as they were; a link stays a link.
+        # In one step, with the same owner and permissions; a link remains a link.
         if [ -L "$1" ]; then
             cat "$2" >"$1"
         else
@@ -119,7 +119,7 @@ save() {
     say "  $1"
 }
 
-# The last copy that save has kept of FILE; nothing without one.
+# Prints the name of the last copy of FILE, or nothing without a copy.
 backup_of() {
     last=
     for copy in "$1.$slug"-backup-*; do
@@ -128,7 +128,7 @@ backup_of() {
     printf '%s' "$last"
 }
 
-# FILE without the lines between our marks.
+# Prints FILE without the lines between the script's marks.
 without_marks() {
     if [ -e "$1" ]; then awk -v begin="$begin" -v end="$end" '$0 == begin { skip = 1 } !skip { print } $0 == end { skip = 0 }' "$1"; fi
 }
@@ -139,13 +139,13 @@ write_key() {
     say "  $key_file"
 }
 
-# Lets shells know the key.
+# Adds the key to the profiles of shells.
 write_profiles() {
     for profile in .profile .bash_profile .bashrc .zprofile .zshrc; do
         file=$HOME/$profile
         if [ "$profile" != .profile ] && [ ! -e "$file" ]; then continue; fi
         without_marks "$file" >"$work/profile"
-        # shellcheck disable=SC2016  # the shell that reads it finds out
+        # shellcheck disable=SC2016  # the shell that reads the profile expands it
         {
             printf '%s\n' "$begin"
             printf 'if [ -r "$HOME/.config/%s/key" ]; then %s=$(cat "$HOME/.config/%s/key"); export %s; fi\n' \
@@ -156,7 +156,7 @@ write_profiles() {
     done
 }
 
-# Takes FILE back to what it was without us, which NEW holds: byte by byte where nobody else has changed it since.
+# Restores FILE. NEW is FILE without the script's changes; if nothing else changed FILE, the backup is restored byte for byte.
 take_back() {
     kept=$(backup_of "$1")
     if [ -n "$kept" ] && awk 1 "$kept" | cmp -s - "$2"; then cp "$kept" "$2"; fi
@@ -166,7 +166,7 @@ take_back() {
     fi
 }
 
-# The key and the lines about it, once no agent uses them any more.
+# Removes the key and the lines about it, once no agent uses them.
 forget_key() {
     for profile in .profile .bash_profile .bashrc .zprofile .zshrc; do
         file=$HOME/$profile

@@ -9,7 +9,7 @@ fn snapshot() -> Snapshot {
     config::load(sources).unwrap().snapshot
 }
 
-/// What a program says of a script on its stdin, and whether it is content.
+/// Runs a program with a script on its stdin; returns whether it succeeds, and its output.
 fn ask(program: &str, words: &[&str], script: &str) -> (bool, String) {
     let mut command = Command::new(program);
     command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -21,7 +21,7 @@ fn ask(program: &str, words: &[&str], script: &str) -> (bool, String) {
     (output.status.success(), String::from_utf8_lossy(&told).into_owned())
 }
 
-/// Nothing of these leaves its quotes.
+/// Texts that must not leave their quotes.
 const HOSTILE: [&str; 6] = [
     "'; touch /tmp/x; '",
     "$(id) `id` ${HOME}",
@@ -38,7 +38,7 @@ fn shellcheck_finds_nothing_in_any_script() {
             let mut snapshot = snapshot();
             brand.clone_into(&mut snapshot.brand.name);
             let script = script(agent, &snapshot).unwrap();
-            // It doubts that a `$` in single quotes is meant.
+            // shellcheck warns about a `$` in single quotes, which is intended here.
             let words =
                 if brand == "Tollgate" { &["--shell=sh", "-"][..] } else { &["--shell=sh", "--exclude=SC2016", "-"] };
             let (fine, told) = ask("shellcheck", words, &script);

@@ -1,4 +1,5 @@
-//! What an operation may answer: its refusals by status, each code with an example, and the headers of every answer.
+//! The responses of operations: refusals by status, each code with an example, and the header fields of every
+//! response.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,16 +16,16 @@ use crate::{install, scripts};
 
 const JSON: &str = "application/json";
 
-/// What the body of an operation's errors is.
+/// The format of an operation's error bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Errors {
-    /// `{"error":{"code","message","status"}}`.
+    /// The JSON object `{"error":{"code","message","status"}}`.
     Json,
     /// A shell script that prints the message.
     Scripts,
 }
 
-/// A header of answers.
+/// A header field of responses.
 struct Described {
     name: &'static str,
     description: &'static str,
@@ -34,37 +35,37 @@ struct Described {
 
 const REQUEST_ID: Described = Described {
     name: "X-Request-Id",
-    description: "The call's id, a UUIDv7; it finds the call in the log",
+    description: "The request's id, a UUIDv7, as it appears in the log",
     example: || json!("0199aa00-0000-7000-8000-00000000000f"),
     kind: || ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid))),
 };
 const LIMIT: Described = Described {
     name: "X-RateLimit-Limit",
-    description: "Calls that may be made in the window of the tightest limit that counts this call",
+    description: "Maximum number of requests in the window of the tightest limit that applies",
     example: || json!(100),
     kind: number,
 };
 const REMAINING: Described = Described {
     name: "X-RateLimit-Remaining",
-    description: "How many of them may still pass at once",
+    description: "Requests that remain in this window",
     example: || json!(99),
     kind: number,
 };
 const RESET: Described = Described {
     name: "X-RateLimit-Reset",
-    description: "Unix seconds: from then on this window's calls count for less; where none may pass, not before one may",
+    description: "Unix seconds when this window's requests begin to expire and, if none remain, one is possible again",
     example: || json!(1_795_176_060),
     kind: number,
 };
 const RETRY_AFTER: Described = Described {
     name: "Retry-After",
-    description: "Seconds after which the same call may succeed",
+    description: "Seconds after which the same request may succeed",
     example: || json!(1),
     kind: number,
 };
 const CHALLENGE: Described = Described {
     name: "WWW-Authenticate",
-    description: "How to authenticate; the realm is the brand's name",
+    description: "The authentication scheme; the realm is the brand's name",
     example: || json!("Bearer realm=\"Tollgate\""),
     kind: || ObjectBuilder::new().schema_type(Type::String),
 };
@@ -73,7 +74,7 @@ fn number() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0_i64))
 }
 
-/// Adds the headers, and an example of each of these codes, for operations to point at.
+/// Adds the header fields, and an example of each of these codes, as components that operations refer to.
 pub(super) fn components(components: &mut Components, codes: &BTreeSet<&'static str>) {
     for header in [REQUEST_ID, LIMIT, REMAINING, RESET, RETRY_AFTER, CHALLENGE] {
         let schema = (header.kind)().build();
@@ -89,7 +90,7 @@ pub(super) fn components(components: &mut Components, codes: &BTreeSet<&'static 
     }
 }
 
-/// Adds the refusals to an operation's answers, and the headers to all of them.
+/// Adds the refusals to an operation's responses, and the header fields to all responses.
 pub(super) fn add(operation: &mut Operation, codes: &[Refusal], limited: bool, errors: Errors) {
     let mut by_status: BTreeMap<u16, BTreeMap<&'static str, Refusal>> = BTreeMap::new();
     for refusal in codes {
@@ -105,7 +106,7 @@ pub(super) fn add(operation: &mut Operation, codes: &[Refusal], limited: bool, e
                 answer.description = operation.summary.clone().unwrap_or_default();
             }
             add_headers(answer, &[REQUEST_ID]);
-            // Where nobody can say who calls, nothing is counted that could be told.
+            // If a request cannot be authenticated because of an internal error, no limit is reported.
             if limited && status != "503" {
                 add_headers(answer, &[LIMIT, REMAINING, RESET]);
             }

@@ -1,4 +1,4 @@
-//! A router that is described as it grows.
+//! A router that collects the OpenAPI descriptions of its handlers.
 
 use std::collections::BTreeSet;
 
@@ -6,19 +6,20 @@ use axum::Router;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
-/// Handlers with their document. utoipa takes the last of two schemas with one name for both; here they are told.
+/// Handlers with their OpenAPI document. If two schemas share one name, utoipa keeps the last; this type records the
+/// clash.
 pub(crate) struct Described<S> {
     router: OpenApiRouter<S>,
     clashes: BTreeSet<String>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Described<S> {
-    /// Nothing yet but what `document` says of all.
+    /// Creates a router without handlers; `document` contains the general parts.
     pub(crate) fn new(document: OpenApi) -> Self {
         Self { router: OpenApiRouter::with_openapi(document), clashes: BTreeSet::new() }
     }
 
-    /// With the handlers of one path.
+    /// Adds the handlers of one path.
     #[must_use]
     pub(crate) fn routes(mut self, added: UtoipaMethodRouter<S>) -> Self {
         let there = self.router.get_openapi().components.as_ref();
@@ -31,7 +32,7 @@ impl<S: Clone + Send + Sync + 'static> Described<S> {
         Self { router: self.router.routes(added), ..self }
     }
 
-    /// The router, its document, and the names that stand for several schemas.
+    /// Returns the router, its document, and the names that several schemas share.
     pub(crate) fn into_parts(self) -> (Router<S>, OpenApi, BTreeSet<String>) {
         let (router, document) = self.router.split_for_parts();
         (router, document, self.clashes)

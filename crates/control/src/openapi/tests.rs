@@ -7,10 +7,10 @@ use super::*;
 use crate::routes;
 
 const RENEW: &str = "UPDATE_OPENAPI=1 cargo test --workspace --exclude xtask --lib openapi";
-/// What a method's success may be.
+/// The statuses that an operation may declare for success.
 const SUCCESSES: [&str; 4] = ["200", "201", "202", "204"];
 
-/// An operation of the document: `GET /health`, and what it says.
+/// An operation of the document: method and path as in `GET /health`, and its description.
 struct Told {
     call: String,
     operation: Map<String, Value>,
@@ -34,15 +34,15 @@ fn operations_of(document: &Value) -> Vec<Told> {
     told
 }
 
-/// What `value` is, or points at.
+/// Follows `$ref`, if `value` is one.
 fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     match value.get("$ref").and_then(Value::as_str) {
-        Some(at) => document.pointer(at.trim_start_matches('#')).unwrap_or_else(|| panic!("nothing is at {at}")),
+        Some(at) => document.pointer(at.trim_start_matches('#')).unwrap_or_else(|| panic!("no value at {at}")),
         None => value,
     }
 }
 
-/// Says all that is wrong, not only the first.
+/// Reports all findings, not only the first one.
 fn check(wrong: &[String]) {
     assert!(wrong.is_empty(), "the document lacks:\n{}\n", wrong.join("\n"));
 }
@@ -65,7 +65,7 @@ fn a_brand_takes_the_place_of_the_products_name() {
         let cookie = &document["components"]["securitySchemes"]["cookie"]["name"];
         assert_eq!(cookie, &format!("__Host-{prefix}_session"));
     }
-    // What a name holds is not looked at again.
+    // An inserted name is not searched again.
     assert!(branded("My tollgate", "mine").contains("My tollgate control API"));
 }
 
@@ -84,13 +84,13 @@ fn the_repository_has_this_document() {
         std::fs::write(&file, &made).unwrap();
     }
     let kept = std::fs::read_to_string(&file).unwrap_or_default();
-    assert!(kept == made, "docs/openapi.json is not what the handlers say. Renew it: {RENEW}");
+    assert!(kept == made, "docs/openapi.json differs from the handlers. Renew it: {RENEW}");
 }
 
 #[test]
 fn a_name_stands_for_one_schema() {
     let (_, _, clashes) = routes::api().into_parts();
-    assert!(clashes.is_empty(), "two types have the name {clashes:?}: give one another with #[schema(as = …)]");
+    assert!(clashes.is_empty(), "two types share the name {clashes:?}: rename one with #[schema(as = …)]");
 }
 
 #[test]
@@ -100,14 +100,14 @@ fn every_operation_says_what_it_does() {
     let (mut ids, mut wrong) = (HashSet::new(), Vec::new());
     for Told { call, operation } in operations_of(&document) {
         if !ids.insert(operation["operationId"].clone()) {
-            wrong.push(format!("{call}: an operationId of its own"));
+            wrong.push(format!("{call}: a unique operationId"));
         }
         if operation.get("summary").and_then(Value::as_str).is_none_or(|text| !text.ends_with('.')) {
             wrong.push(format!("{call}: a sentence as its summary (the first line of the handler's documentation)"));
         }
         let own = operation.get("tags").and_then(Value::as_array).cloned().unwrap_or_default();
         if !matches!(own.as_slice(), [tag] if tags.contains(tag)) {
-            wrong.push(format!("{call}: one tag, of the document's"));
+            wrong.push(format!("{call}: exactly one tag of the document"));
         }
         if !operation.contains_key("security") {
             wrong.push(format!("{call}: who may call it"));
@@ -144,7 +144,7 @@ fn every_parameter_and_field_is_described_and_typed() {
             for schema in schemas {
                 let schema = resolved(&document, &schema);
                 if schema["type"] == "object" && schema.get("additionalProperties") != Some(&Value::Bool(false)) {
-                    wrong.push(format!("{call}: a body that refuses what it does not know (deny_unknown_fields)"));
+                    wrong.push(format!("{call}: a body that refuses unknown fields (deny_unknown_fields)"));
                 }
             }
         }
@@ -164,17 +164,17 @@ fn every_operation_has_examples() {
             .filter(|(status, _)| SUCCESSES.contains(&status.as_str()))
             .collect();
         if successes.len() != 1 {
-            wrong.push(format!("{call}: one answer when all is well"));
+            wrong.push(format!("{call}: exactly one success response"));
         }
         for (status, answer) in successes {
             let contents = contents(&document, Some(answer));
             if contents.is_empty() != (status == "204")
                 || contents.iter().any(|content| !has_example(&document, content))
             {
-                wrong.push(format!("{call}: an example of its answer {status}"));
+                wrong.push(format!("{call}: an example of its response {status}"));
             }
             if answer.get("description").and_then(Value::as_str).is_none_or(str::is_empty) {
-                wrong.push(format!("{call}: a description of its answer {status}"));
+                wrong.push(format!("{call}: a description of its response {status}"));
             }
         }
         if contents(&document, operation.get("requestBody")).iter().any(|content| !has_example(&document, content)) {
@@ -189,7 +189,7 @@ fn contents(document: &Value, of: Option<&Value>) -> Vec<Value> {
     content.map(|content| content.values().cloned().collect()).unwrap_or_default()
 }
 
-/// Beside the schema, or in it, also where it may be left out.
+/// Whether there is an example beside the schema or in it, also if the body is optional.
 fn has_example(document: &Value, content: &Value) -> bool {
     let has = |of: &Value| of.get("example").is_some() || of.get("examples").is_some();
     let schema = resolved(document, &content["schema"]);
@@ -219,7 +219,7 @@ fn every_error_has_its_codes_and_every_answer_its_headers() {
                     .get(header)
                     .is_none_or(|header| resolved(&document, header)["description"].is_null())
                 {
-                    wrong.push(format!("{call}: {header} on its answer {status}"));
+                    wrong.push(format!("{call}: {header} on its response {status}"));
                 }
             }
             if !SUCCESSES.contains(&status.as_str()) {
@@ -232,7 +232,7 @@ fn every_error_has_its_codes_and_every_answer_its_headers() {
         expected.extend((!is_open).then_some("401"));
         expected.extend(operation.contains_key("requestBody").then_some("415"));
         for status in expected.into_iter().filter(|status| operation["responses"].get(*status).is_none()) {
-            wrong.push(format!("{call}: its answer {status}"));
+            wrong.push(format!("{call}: its response {status}"));
         }
     }
     check(&wrong);
@@ -245,7 +245,7 @@ fn wrong_codes(document: &Value, call: &str, status: &str, answer: &Value) -> Ve
     let codes = answer["content"]["application/json"]["examples"].as_object().cloned().unwrap_or_default();
     let mut wrong = Vec::new();
     if codes.is_empty() {
-        wrong.push(format!("{call}: the codes of its answer {status}"));
+        wrong.push(format!("{call}: the codes of its response {status}"));
     }
     for (code, example) in &codes {
         let error = &resolved(document, example)["value"]["error"];
@@ -264,5 +264,5 @@ fn wrong_scripts(call: &str, status: &str, script: &Value) -> Vec<String> {
             .is_some_and(|text| text.starts_with("#!/bin/sh\n") && text.ends_with(" >&2\nexit 1\n"))
     };
     let fine = !examples.is_empty() && examples.values().all(fails);
-    if fine { Vec::new() } else { vec![format!("{call}: a script for each code of its answer {status}")] }
+    if fine { Vec::new() } else { vec![format!("{call}: a script for each code of its response {status}")] }
 }

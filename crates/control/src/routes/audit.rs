@@ -1,4 +1,4 @@
-//! `GET /api/audit`: who changed what, when, from where.
+//! `GET /api/audit`: changes with their time, their actor and the client's address.
 
 use std::sync::Arc;
 
@@ -22,73 +22,74 @@ use crate::{input, listing};
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Asked {
-    /// Only what was done to this user's things.
+    /// Returns only changes that concern this user.
     user_id: Option<Uuid>,
-    /// Only this, as `key.create`.
+    /// Returns only changes with this action, such as `key.create`.
     action: Option<String>,
-    /// Only what was done then or later (RFC 3339).
+    /// Returns only changes at or after this time (RFC 3339).
     #[param(format = DateTime)]
     since: Option<String>,
-    /// Only what was done before (RFC 3339).
+    /// Returns only changes before this time (RFC 3339).
     #[param(format = DateTime)]
     until: Option<String>,
-    /// Items on a page. Default 50.
+    /// The maximum number of items on the page. Default 50.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
-    /// `next` of the page before; without it the first.
+    /// The value of `next` of the previous page. Without it, the first page is returned.
     cursor: Option<String>,
 }
 
-/// Changes, newest first.
+/// A page of changes, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AuditLog)]
 pub(super) struct Page {
     items: Vec<Line>,
-    /// The next page's cursor; null at the log's end. A page may hold fewer items than were asked for, or none, and be followed
-    /// by another.
+    /// The cursor of the next page; null at the end of the log. A page can contain fewer items than requested, or no
+    /// items, and still be followed by another page.
     next: Option<String>,
 }
 
-/// A change.
+/// One change in the audit log.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AuditLine)]
 struct Line {
-    /// Its id.
+    /// The id of the log entry.
     id: Uuid,
-    /// When.
+    /// The time of the change.
     #[schema(format = DateTime)]
     at: String,
     actor: Doer,
-    /// What was done, as `key.create`.
+    /// The action, such as `key.create`.
     action: String,
-    /// What it was done to.
+    /// The id of the changed object.
     target_id: Uuid,
-    /// Whose that is; null is nobody's.
+    /// The owner of the changed object; null if no user owns it.
     #[schema(value_type = Option<Uuid>)]
     user_id: Option<UserId>,
-    /// What that user is called today.
+    /// The owner's current name.
     user_name: Option<String>,
-    /// What is new about it; never a secret.
+    /// The new values; never a secret.
     #[schema(value_type = Object)]
     detail: Value,
 }
 
-/// Who did it.
+/// The actor of a change.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AuditActor)]
 struct Doer {
-    /// `user` (signed in), `key`, `command` (at the command line), or `system` (tollgate itself, or somebody unknown).
+    /// `user` (signed in), `key`, `command` (at the command line), or `system` (the server itself, or an unknown
+    /// client).
     kind: &'static str,
-    /// Whose; null for `command` and `system`.
+    /// The actor's user; null for `command` and `system`.
     #[schema(value_type = Option<Uuid>)]
     user_id: Option<UserId>,
-    /// What that user is called today.
+    /// The current name of the actor's user.
     user_name: Option<String>,
-    /// The session; null for all but `user`, and while somebody signs in.
+    /// The actor's session; null except for `user`, and null during a sign-in.
     session_id: Option<Uuid>,
-    /// The key; null for all but `key`.
+    /// The actor's key; null except for `key`.
     key_id: Option<Uuid>,
-    /// From where; null for what did not come over the network.
+    /// The IP address of the client; null if the change did not come over the network.
     address: Option<String>,
 }
 
@@ -120,7 +121,9 @@ impl From<AuditLine> for Line {
     }
 }
 
-/// The audit log: every change of users, keys, plans, sessions, links and provider keys, and who made it.
+/// Lists the audit log.
+///
+/// It contains every change of users, keys, plans, budgets, sessions, links and provider keys, with its actor.
 #[utoipa::path(get, path = "/api/audit", tag = "admin", params(Asked), security(("token" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["forbidden"]))),
     responses((status = 200, body = Page, example = json!({
@@ -150,6 +153,6 @@ fn action(word: &str) -> Result<Action, Problem> {
     let found = Action::ALL.iter().copied().find(|action| action.as_str() == word);
     found.ok_or_else(|| {
         let all: Vec<&str> = Action::ALL.iter().map(|action| action.as_str()).collect();
-        Problem::new(Refusal::BadRequest, format!("`action` is one of {}", all.join(", ")))
+        Problem::new(Refusal::BadRequest, format!("`action` must be one of {}", all.join(", ")))
     })
 }

@@ -1,4 +1,4 @@
-//! `/api/auth/…`: signing up, in and out.
+//! `/api/auth/…`: registration, sign-in and sign-out.
 
 pub(super) mod link;
 pub(super) mod login;

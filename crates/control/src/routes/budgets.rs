@@ -26,21 +26,21 @@ use crate::subject;
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Budgets {
     items: Vec<Shown>,
-    /// The cursor of the next page; null on the last.
+    /// The cursor of the next page; null on the last page.
     next: Option<String>,
 }
 
-/// How much there is. Exactly one field, of the measure in the path.
+/// The amount of a budget: exactly one field, which must be the measure in the path.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = NewBudget, example = json!({"credits": 50000}))]
 #[serde(deny_unknown_fields)]
 struct New {
-    /// What calls may cost, with at most 9 decimal places: `20 USD`.
+    /// The maximum cost, with at most 9 decimal places: `20 USD`.
     money: Option<String>,
-    /// Credits of the quota.
+    /// The maximum number of quota credits.
     #[schema(minimum = 0, maximum = 9_223_372_036_854_775_807_i64)]
     credits: Option<u64>,
-    /// Tokens of every class, summed.
+    /// The maximum number of tokens, summed over all token classes.
     #[schema(minimum = 0, maximum = 9_223_372_036_854_775_807_i64)]
     tokens: Option<u64>,
 }
@@ -49,16 +49,15 @@ impl New {
     fn read(self, measure: Measure) -> Result<u64, Problem> {
         let refused = |why: String| Problem::new(Refusal::Unprocessable, why);
         match (measure, self.money, self.credits, self.tokens) {
-            (Measure::Money, Some(money), None, None) => {
-                usd::parse_money(&money).map_err(|expected| refused(format!("the money of a budget is {expected}")))
-            }
+            (Measure::Money, Some(money), None, None) => usd::parse_money(&money)
+                .map_err(|expected| refused(format!("the money of a budget must be {expected}"))),
             (Measure::Credits, None, Some(amount), None) | (Measure::Tokens, None, None, Some(amount)) => Ok(amount),
             _ => Err(refused(format!("this budget takes exactly one field, `{}`", measure.as_str()))),
         }
     }
 }
 
-/// The budget that a path names: whom it holds, by the id there, and what it counts.
+/// The budget that a path names: scope, id, measure and period.
 #[derive(Debug)]
 pub(super) struct Named {
     dimension: BudgetDimension,
@@ -67,7 +66,7 @@ pub(super) struct Named {
     per: Per,
 }
 
-/// `None` where the path names no budget that could be.
+/// The parsed path; `None` if it cannot name a budget.
 #[derive(Debug)]
 pub(super) struct Target(Option<Named>);
 
@@ -88,11 +87,11 @@ impl FromRequestParts<Arc<App>> for Target {
     }
 }
 
-/// A holder that there is, and the id under which the store has its budgets.
+/// An existing budget scope, and the id under which the store keeps its budgets.
 type Holder = (BudgetHolder, Uuid);
 
 impl Named {
-    /// Whom the budget holds. A plan is named by its id or its name.
+    /// Returns the scope of the budget. A plan is named by its id or its name.
     ///
     /// # Errors
     /// `not_found`, `unavailable`.
@@ -104,7 +103,7 @@ impl Named {
             (BudgetDimension::Plan, _) => {
                 let plans = app.store.stored_plans().await.map_err(Problem::store)?;
                 let is_it = |stored: &&StoredPlan| Some(stored.id.0) == id || stored.plan.name == self.id;
-                let found = plans.iter().find(is_it).ok_or_else(|| missing("there is no such plan"))?;
+                let found = plans.iter().find(is_it).ok_or_else(|| missing("this plan does not exist"))?;
                 Ok((BudgetHolder::Plan(found.plan.name.clone()), found.id.0))
             }
             (BudgetDimension::Global, _) if self.id == GLOBAL => Ok((BudgetHolder::Global, EVERYBODY)),
@@ -123,16 +122,18 @@ fn nobody() -> Problem {
     )
 }
 
-/// What the store says of a holder that is not there.
+/// Maps the store's error for a scope that does not exist.
 fn refused(error: StoreError) -> Problem {
     if let StoreError::NoUser { .. } = error {
         return subject::unseen();
     }
-    if let StoreError::NoPlan { .. } = error { missing("there is no such plan") } else { error.into() }
+    if let StoreError::NoPlan { .. } = error { missing("this plan does not exist") } else { error.into() }
 }
 
-/// Budgets of keys, users, plans and everybody: those of the configuration, then those that were set, the oldest first. Budgets of
-/// a plan's own list hold each of its users, and are shown with the plan.
+/// Lists the budgets of keys, users, plans and all users together.
+///
+/// The budgets of the configuration come first, then the other budgets, oldest first. Budgets in a plan's own list
+/// apply to each of its users and are shown with the plan.
 #[utoipa::path(get, path = "/api/budgets", tag = "admin", params(Paged), security(("token" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["forbidden"]))),
     responses((status = 200, body = Budgets, example = json!({
@@ -147,7 +148,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: Admin, request: Request
     let (limit, after) = (listing::limit(limit)?, listing::after(cursor.as_deref())?.unwrap_or(EVERYBODY));
     let day = app.clock.now().day();
     let snapshot = app.live.load_full();
-    // Budgets of the configuration have no ids. They are counted from 1, before every id of the store.
+    // Budgets of the configuration have no ids. They are numbered from 1, before every id of the store.
     let numbered = (1..).map(Uuid::from_u128).zip(&snapshot.budgets.limits).filter(|(id, _)| *id > after);
     let mut items = Vec::new();
     for (id, configured) in numbered {
@@ -161,8 +162,10 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: Admin, request: Request
     Ok(Json(Budgets { items: items.into_iter().map(|(_, shown)| shown).collect(), next }))
 }
 
-/// Sets a budget, or how much there is of one that was set. It holds on every server within a second. What was used of its period
-/// before counts.
+/// Creates a budget, or replaces its amount.
+///
+/// It applies on every server within a second. Usage of the current period counts, including the usage before this
+/// request.
 #[utoipa::path(put, path = "/api/budgets/{dimension}/{id}/{measure}/{per}", tag = "admin", request_body = New,
     security(("token" = []), ("cookie" = [])),
     params(("dimension" = String, Path, description = "`key`, `user`, `plan` or `global`"),
@@ -188,12 +191,14 @@ pub(super) async fn set(
     app.store.set_budget(&caller.actor(), &holder, wanted).await.map_err(refused)?;
     let there = app.store.budgets_of([subject; 4]).await.map_err(Problem::store)?;
     let set = there.into_iter().find(|stored| (stored.budget.measure, stored.budget.per) == (named.measure, named.per));
-    // Another admin may have removed it in this moment.
-    let set = set.ok_or_else(|| missing("there is no such budget"))?;
+    // Another admin may have removed the budget at this moment.
+    let set = set.ok_or_else(|| missing("this budget does not exist"))?;
     Ok(Json(Shown::stored(&app, set, app.clock.now().day()).await?))
 }
 
-/// Removes a budget that was set. Budgets of the configuration stay.
+/// Removes a budget that was set over the API or by a command.
+///
+/// Budgets of the configuration remain.
 #[utoipa::path(delete, path = "/api/budgets/{dimension}/{id}/{measure}/{per}", tag = "admin",
     security(("token" = []), ("cookie" = [])),
     params(("dimension" = String, Path, description = "`key`, `user`, `plan` or `global`"),
@@ -201,7 +206,7 @@ pub(super) async fn set(
         ("measure" = String, Path, description = "`money`, `credits` or `tokens`"),
         ("per" = String, Path, description = "`day` or `month`")),
     extensions(("x-codes" = json!(["forbidden", "not_found"]))),
-    responses((status = 204, description = "It is removed")))]
+    responses((status = 204, description = "The budget was removed")))]
 pub(super) async fn remove(
     State(app): State<Arc<App>>,
     Admin(caller): Admin,
@@ -211,5 +216,5 @@ pub(super) async fn remove(
     let (holder, _) = named.holder(&app).await?;
     let wanted = (named.measure, named.per, None);
     let removed = app.store.set_budget(&caller.actor(), &holder, wanted).await.map_err(refused)?;
-    if removed { Ok(StatusCode::NO_CONTENT) } else { Err(missing("there is no such budget")) }
+    if removed { Ok(StatusCode::NO_CONTENT) } else { Err(missing("this budget does not exist")) }
 }

@@ -1,4 +1,4 @@
-//! `GET /api/dashboard/overview`: what a user's first page tells.
+//! `GET /api/dashboard/overview`: the data of a user's overview page.
 
 use std::sync::Arc;
 
@@ -23,31 +23,31 @@ use crate::sign_in::Account;
 use crate::state::App;
 use crate::subject::{self, Subject};
 
-/// Of the newest requests so many are shown.
+/// The number of newest requests that the overview shows.
 const RECENT: usize = 20;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Asked {
-    /// This user's; for admins. Without it the caller's own.
+    /// The user; only for admins. Default: the authenticated user.
     user_id: Option<Uuid>,
 }
 
-/// A user's month and day.
+/// The overview of a user's day and month.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Overview)]
 pub(super) struct Told {
     user: Account,
     plan: OfPlan,
     quota: Quota,
-    /// What holds the caller's calls, as in `usage/today`.
+    /// The budgets that apply to the user's requests, as in `usage/today`.
     budgets: Vec<budgets::Shown>,
     today: Today,
     month: Month,
-    /// The user's keys: those used this month first, by credits; then others that are not revoked, newest first. At most 100.
+    /// The user's keys: keys used this month first, by credits; then other keys that are not revoked, newest first. At most 100.
     keys: Vec<OfKey>,
-    /// This month's models, the most used first. At most 20.
+    /// This month's models, the most used ones first. At most 20.
     models: Vec<OfModel>,
     latency: Latency,
     errors: Errors,
@@ -55,18 +55,18 @@ pub(super) struct Told {
     recent: Vec<Line>,
 }
 
-/// What the user may use.
+/// The user's plan and its limits.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OverviewPlan)]
 struct OfPlan {
     name: String,
-    /// Null is no limit.
+    /// The daily quota in credits; null means no quota.
     credits_per_day: Option<u64>,
-    /// Of each key; null is no limit.
+    /// The maximum number of requests per minute and key; null means no limit.
     requests_per_minute: Option<u32>,
 }
 
-/// What was recorded since midnight UTC.
+/// The recorded usage since midnight UTC.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OverviewToday)]
 struct Today {
@@ -74,15 +74,15 @@ struct Today {
     date: String,
     #[serde(flatten)]
     used: Used,
-    /// Credits of requests that are in flight or not recorded yet: with `credits` they are `quota.used`.
+    /// Credits of requests that are in flight or not recorded yet. Together with `credits` they equal `quota.used`.
     pending_credits: u64,
 }
 
-/// What was recorded in this month, today included.
+/// The recorded usage of this month, including today.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OverviewMonth)]
 struct Month {
-    /// Its first day.
+    /// The first day of the month.
     #[schema(format = Date)]
     since: String,
     #[serde(flatten)]
@@ -110,40 +110,40 @@ struct OfKey {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OverviewModel)]
 struct OfModel {
-    /// As callers name it; null stands for what asked for no model that is known by name.
+    /// The model as clients name it; null for requests without a known model name.
     model: Option<String>,
     #[serde(flatten)]
     used: Used,
-    /// Requests that were refused here and reached no provider; `requests` has none of them.
+    /// The number of requests that were refused before they reached a provider. `requests` does not include them.
     refused: u64,
-    /// Requests, also refused ones, that were answered with 400 or more.
+    /// The number of requests with a status of 400 or more, including refused requests.
     errors: u64,
-    /// How long `requests` took on average, from head to end; null without any.
+    /// The mean duration of `requests`, from the request's head to the end of the response; null without requests.
     mean_ms: Option<f64>,
 }
 
-/// How long the newest requests took, from head to end.
+/// The durations of the newest requests, from the request's head to the end of the response.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OverviewLatency)]
 struct Latency {
-    /// Half of them took no longer; null where there are none.
+    /// The median duration; null without requests.
     p50_ms: Option<f64>,
-    /// 95 of 100 took no longer.
+    /// The 95th percentile of the duration; null without requests.
     p95_ms: Option<f64>,
-    /// What this is taken from: `newest_requests`, the newest 50 less those that reached no provider.
+    /// The basis of the figures: `newest_requests` are the newest 50 requests, except those that reached no provider.
     basis: &'static str,
-    /// How many these are.
+    /// The number of these requests.
     requests: usize,
 }
 
-/// LLM requests of today that were answered with 400 or more.
+/// Today's LLM requests with a status of 400 or more.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OverviewErrors)]
 struct Errors {
     today: u64,
-    /// Of how many, refused ones included.
+    /// The number of today's LLM requests, including refused ones.
     requests: u64,
-    /// The one divided by the other; null where there were no requests.
+    /// The number of errors divided by the number of requests; null without requests.
     rate: Option<f64>,
 }
 
@@ -186,7 +186,7 @@ impl Latency {
         let sent = newest.iter().filter(|line| line.attempts > 0);
         let mut took: Vec<u64> = sent.map(|line| line.duration_us).collect();
         took.sort_unstable();
-        // By rank: the least that so many of a hundred do not exceed.
+        // Nearest-rank percentile: the lowest duration that `percent` of the requests do not exceed.
         let percentile = |percent: usize| {
             let rank = (took.len() * percent).div_ceil(100).saturating_sub(1);
             took.get(rank).copied().map(ms)
@@ -203,8 +203,10 @@ impl Errors {
     }
 }
 
-/// What the caller's first page shows: plan and quota, today and this month by key and by model, latency, errors, and the newest
-/// requests. It costs the same however many requests there were.
+/// Returns the data of the overview page.
+///
+/// It contains plan and quota, today's usage and this month's by key and by model, latency, errors, and the newest
+/// requests. The cost of this request does not depend on the number of requests.
 #[utoipa::path(get, path = "/api/dashboard/overview", tag = "usage", params(Asked), security(("key" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["not_found"]))),
     responses((status = 200, body = Told, example = json!({
@@ -253,7 +255,7 @@ pub(super) async fn overview(
 
 async fn read(app: &App, user: UserId, days: (Day, Day)) -> Result<Overview, Problem> {
     let found = app.store.overview(user, days).await.map_err(Problem::store)?;
-    // Nobody, or somebody whom a restored store that is older than the credential does not know.
+    // The user does not exist, or a restored store is older than the credential and does not contain the user.
     found.ok_or_else(subject::unseen)
 }
 

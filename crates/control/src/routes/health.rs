@@ -1,4 +1,4 @@
-//! `GET /health`, `/livez`, `/readyz`.
+//! `GET /health`, `/livez`, `/readyz`: health and readiness.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub(super) struct Status {
     status: &'static str,
 }
 
-/// Who this is, and for how long.
+/// Returns the version and the uptime.
 #[utoipa::path(get, path = "/health", tag = "health", responses((status = 200, body = Health,
     example = json!({"status": "ok", "version": "0.1.0", "uptime_s": 4711}))))]
 pub(super) async fn health(State(app): State<Arc<App>>) -> Json<Health> {
@@ -32,14 +32,16 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Json<Health> {
     Json(Health { status: "ok", version: app.version, uptime_s })
 }
 
-/// The process answers. It asks nobody: a database that is away is no reason to restart.
+/// Reports that the process responds.
+///
+/// It checks no dependency, because a restart does not help if the database is unavailable.
 #[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, body = Status,
     example = json!({"status": "ok"}))))]
 pub(super) async fn live() -> Json<Status> {
     Json(Status { status: "ok" })
 }
 
-/// Whether this instance may be given requests.
+/// Reports whether this instance is ready for requests.
 #[utoipa::path(get, path = "/readyz", tag = "health", extensions(("x-codes" = json!(["draining"]))),
     responses((status = 200, body = Status, example = json!({"status": "ready"}))))]
 pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<Json<Status>, Problem> {

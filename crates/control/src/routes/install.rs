@@ -1,4 +1,4 @@
-//! `GET /install.sh`.
+//! `GET /install.sh`: the script that configures a coding agent.
 
 use std::sync::Arc;
 
@@ -15,17 +15,20 @@ use crate::problem::Problem;
 use crate::scripts;
 use crate::state::App;
 
-/// Which script.
+/// The selection of the script.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
-    /// Whose configuration it writes: `codex` or `claude`. Default `codex`.
+    /// The coding agent to configure: `codex` or `claude`. Default `codex`.
     #[param(example = "codex")]
     agent: Option<String>,
 }
 
-/// A shell script that points a coding agent on the machine where it runs at the proxy. It asks for a key and carries none.
+/// Returns a shell script that configures a coding agent to use the proxy.
+///
+/// The script asks for a key and contains none.
+///
 ///
 /// Every error is a shell script too: it prints the error's message to its stderr and exits with 1.
 #[utoipa::path(get, path = "/install.sh", tag = "keys", params(Asked),
@@ -36,7 +39,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, request: Request) -> Resul
     let Asked { agent } = input::query(request.uri())?;
     let Some(agent) = agent.as_deref().map_or(Some(Agent::default()), Agent::named) else {
         let names = Agent::ALL.map(|(name, _)| format!("?agent={name}")).join(" or ");
-        return Err(Problem::new(Refusal::BadRequest, format!("there is no script for this agent: use {names}")));
+        return Err(Problem::new(Refusal::BadRequest, format!("no script exists for this agent; use {names}")));
     };
     let script = script(agent, &app.live.load());
     let script = script.ok_or_else(|| Problem::new(Refusal::NotFound, "the LLM endpoints are switched off here"))?;

@@ -1,4 +1,4 @@
-//! `GET` and `POST /api/invites`, `DELETE /api/invites/{id}`: one-time links to sign up with.
+//! `GET` and `POST /api/invites`, `DELETE /api/invites/{id}`: invitations, which are one-time links to sign up.
 
 use std::sync::Arc;
 
@@ -21,53 +21,53 @@ use crate::moment::rfc3339;
 use crate::problem::Problem;
 use crate::state::App;
 
-/// Invitations that can be used, newest first.
+/// A page of valid invitations, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Invites {
     items: Vec<Invite>,
-    /// The next page's cursor; null on the last page.
+    /// The cursor of the next page; null on the last page.
     next: Option<String>,
 }
 
-/// An invitation.
+/// An invitation to sign up.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Invite {
-    /// Its id.
+    /// The id of the invitation.
     #[schema(value_type = Uuid)]
     id: LinkId,
-    /// Who alone may use it; null is whoever has it.
+    /// The only e-mail address that the invitation is valid for; null for any address.
     email: Option<String>,
-    /// The plan that comes with it; null is the one that every sign-up gets.
+    /// The plan of the new user; null for the plan of all new users.
     plan: Option<String>,
-    /// Who made it.
+    /// The admin who created it.
     #[schema(value_type = Option<Uuid>)]
     made_by: Option<UserId>,
-    /// When it was made.
+    /// The time of creation.
     #[schema(format = DateTime)]
     created_at: String,
-    /// From then on it opens nothing.
+    /// The expiry of the invitation.
     #[schema(format = DateTime)]
     expires_at: String,
 }
 
-/// An invitation, and its link, which is shown this once.
+/// A new invitation with its link. The link is shown only in this response.
 #[derive(Serialize, ToSchema)]
 pub(super) struct NewInvite {
     #[serde(flatten)]
     invite: Invite,
-    /// To be given to who is invited.
+    /// The link, to be given to the invited person.
     url: String,
 }
 
-/// Who is invited.
+/// An invitation to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = InviteWish, example = json!({"email": "bob@example.com", "plan": "pro"}))]
 #[serde(deny_unknown_fields)]
 struct Wish {
-    /// Who alone may use it; left out, whoever has it.
+    /// The only e-mail address that the invitation is valid for. Default: any address.
     #[schema(max_length = 254)]
     email: Option<String>,
-    /// The plan that comes with it; left out, the one that every sign-up gets.
+    /// The plan of the new user. Default: the plan of all new users.
     plan: Option<String>,
 }
 
@@ -88,7 +88,7 @@ impl From<Link> for Invite {
     }
 }
 
-/// Invitations that are open.
+/// Lists the valid invitations.
 #[utoipa::path(get, path = "/api/invites", tag = "admin", params(Paged), security(("token" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["forbidden"]))),
     responses((status = 200, body = Invites, example = json!({
@@ -106,7 +106,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: Admin, request: Request
     Ok(Json(Invites { items: found.into_iter().map(Invite::from).collect(), next }))
 }
 
-/// Makes an invitation; it can be used once, for 7 days.
+/// Creates an invitation, which can be used once within 7 days.
 #[utoipa::path(post, path = "/api/invites", tag = "admin", request_body = Wish, security(("token" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["forbidden", "conflict", "unprocessable"]))),
     responses((status = 201, body = NewInvite, example = json!({
@@ -122,7 +122,7 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<NewInvite>), Problem> {
     let Wish { email, plan } = input::required(request, app.limits.body).await?;
     if app.live.load().signup.mode == SignupMode::Closed {
-        let message = "nobody signs up here, invited or not: set `signup: invite` in the configuration first";
+        let message = "sign-up is closed, also with an invitation; set `signup: invite` in the configuration first";
         return Err(Problem::new(Refusal::Conflict, message));
     }
     let email = email.as_deref().map(address_of).transpose()?;
@@ -133,17 +133,17 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(NewInvite { invite: made.into(), url: ticket.url(&app) })))
 }
 
-/// Takes an invitation back.
+/// Revokes an invitation permanently.
 #[utoipa::path(delete, path = "/api/invites/{id}", tag = "admin", security(("token" = []), ("cookie" = [])),
     params(("id" = Uuid, Path, description = "The invitation")),
     extensions(("x-codes" = json!(["forbidden", "not_found"]))),
-    responses((status = 204, description = "It opens nothing any more")))]
+    responses((status = 204, description = "The invitation was revoked")))]
 pub(super) async fn take_back(
     State(app): State<Arc<App>>,
     Admin(caller): Admin,
     Segment(id): Segment,
 ) -> Result<StatusCode, Problem> {
-    let missing = || Problem::new(Refusal::NotFound, "there is no open invitation with this id");
+    let missing = || Problem::new(Refusal::NotFound, "no valid invitation has this id");
     let id = id.parse::<Uuid>().map_err(|_| missing())?;
     let was_open = app.store.take_back_invite(&caller.actor(), LinkId(id)).await.map_err(Problem::store)?;
     if was_open { Ok(StatusCode::NO_CONTENT) } else { Err(missing()) }

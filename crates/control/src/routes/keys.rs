@@ -1,5 +1,5 @@
-//! `GET` and `POST /api/keys`, `GET`, `PATCH` and `DELETE /api/keys/{id}`, `POST /api/keys/{id}/rotate`: what a user's callers
-//! present. A key is in the answer that makes it and never again.
+//! `GET` and `POST /api/keys`, `GET`, `PATCH` and `DELETE /api/keys/{id}`, `POST /api/keys/{id}/rotate`: the keys of
+//! users. Only the response that creates a key contains its secret.
 
 mod asked;
 pub(super) mod shown;
@@ -29,29 +29,29 @@ use shown::Shown;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Asked {
-    /// Whether revoked keys are listed too. Default false.
+    /// Whether the list includes revoked keys. Default false.
     revoked: Option<bool>,
-    /// Items on a page. Default 50.
+    /// The maximum number of items on the page. Default 50.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
-    /// `next` of the page before; without it the first.
+    /// The value of `next` of the previous page. Without it, the first page is returned.
     cursor: Option<String>,
 }
 
-/// Keys, newest first.
+/// A page of keys, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ApiKeys)]
 pub(super) struct Keys {
     items: Vec<Shown>,
-    /// The next page's cursor; null on the last page.
+    /// The cursor of the next page; null on the last page.
     next: Option<String>,
 }
 
-/// A key with its secret, which is in no other answer.
+/// A key with its secret, which no other response contains.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ApiKeyWithSecret)]
 pub(super) struct Made {
-    /// The whole key: `tollgate_` and 32 hex digits. Keep it now.
+    /// The whole key: `tollgate_` and 32 hex digits. Store it now; it is not shown again.
     key: String,
     #[serde(flatten)]
     shown: Shown,
@@ -63,7 +63,7 @@ impl Made {
     }
 }
 
-/// The caller's keys, those of the same user.
+/// Lists the keys of the authenticated user.
 #[utoipa::path(get, path = "/api/keys", tag = "keys", params(Asked), security(("key" = []), ("cookie" = [])),
     responses((status = 200, body = Keys, example = json!({
         "items": [{"id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate", "last4": "9f3c", "label": "laptop",
@@ -76,7 +76,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller, request: R
     page(&app, caller.user, input::query(request.uri())?).await
 }
 
-/// A user's keys, for admins.
+/// Lists the keys of a user, for admins.
 #[utoipa::path(get, path = "/api/users/{id}/keys", tag = "admin", security(("token" = []), ("cookie" = [])),
     params(("id" = Uuid, Path, description = "The user"), Asked), extensions(("x-codes" = json!(["forbidden", "not_found"]))),
     responses((status = 200, body = Keys, example = json!({
@@ -106,7 +106,9 @@ async fn page(app: &App, user: UserId, asked: Asked) -> Result<Json<Keys>, Probl
     Ok(Json(Keys { items: found.into_iter().map(Shown::from).collect(), next }))
 }
 
-/// Makes a key, which opens at once. `key` is in this answer and never again.
+/// Creates a key, which is valid at once.
+///
+/// Only this response contains its secret, in `key`.
 #[utoipa::path(post, path = "/api/keys", tag = "keys", request_body = New, security(("key" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["forbidden", "conflict", "unprocessable"]))),
     responses((status = 201, body = Made, example = json!({
@@ -129,7 +131,7 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(Made::of(&secret, stored))))
 }
 
-/// One key of the caller's user; a revoked one too.
+/// Returns a key of the authenticated user, including revoked keys.
 #[utoipa::path(get, path = "/api/keys/{id}", tag = "keys", security(("key" = []), ("cookie" = [])),
     params(("id" = Uuid, Path, description = "The key")), extensions(("x-codes" = json!(["not_found"]))),
     responses((status = 200, body = Shown, example = json!({
@@ -147,7 +149,9 @@ pub(super) async fn show(
     Ok(Json(find(&app, own(&caller, &id)?).await?.into()))
 }
 
-/// Changes a key's label, end or bounds; what is left out stays, null takes a bound away. It holds everywhere within a second.
+/// Changes a key's label, expiry, scopes, limits or addresses.
+///
+/// Missing fields stay unchanged, and null removes a restriction. The change applies on every server within a second.
 #[utoipa::path(patch, path = "/api/keys/{id}", tag = "keys", request_body = Change, security(("key" = []), ("cookie" = [])),
     params(("id" = Uuid, Path, description = "The key")),
     extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "unprocessable"]))),
@@ -167,7 +171,7 @@ pub(super) async fn change(
     let change = asked.read(app.clock.now())?;
     let key = own(&caller, &id)?;
     if let Some(expires_at) = change.expires_at {
-        // Whether the key is there is told first.
+        // Whether the key exists is reported first.
         find(&app, key).await?;
         outlive_nothing(&caller, expires_at)?;
     }
@@ -176,10 +180,12 @@ pub(super) async fn change(
     Ok(Json(changed.into()))
 }
 
-/// Revokes a key for good; it is refused everywhere within a second. One that is revoked stays so.
+/// Revokes a key permanently.
+///
+/// It is refused on every server within a second. Revoking a revoked key succeeds.
 #[utoipa::path(delete, path = "/api/keys/{id}", tag = "keys", security(("key" = []), ("cookie" = [])),
     params(("id" = Uuid, Path, description = "The key")), extensions(("x-codes" = json!(["forbidden", "not_found"]))),
-    responses((status = 204, description = "It is revoked")))]
+    responses((status = 204, description = "The key was revoked")))]
 pub(super) async fn revoke(
     State(app): State<Arc<App>>,
     Owner(caller): Owner,
@@ -190,8 +196,10 @@ pub(super) async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Gives a key another secret; its id, label, bounds and usage stay. The secret before it is refused within a second, or opens
-/// the key for `grace` more; one before that is unknown from now on. Sessions begun with the key end, but for the one that asks.
+/// Replaces the secret of a key; id, label, limits and usage stay.
+///
+/// The previous secret is refused within a second, or remains valid for `grace`. An older secret becomes invalid at
+/// once. Sessions that began with the key end, except the session of this request.
 #[utoipa::path(post, path = "/api/keys/{id}/rotate", tag = "keys", request_body = Option<Rotate>,
     security(("key" = []), ("cookie" = [])), params(("id" = Uuid, Path, description = "The key")),
     extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "unprocessable"]))),
@@ -220,7 +228,7 @@ pub(super) async fn rotate(
     Ok(Json(Made::of(&secret, stored)))
 }
 
-/// A key that the caller may touch, if there is one: what is no id is no key's, the same answer as for another user's.
+/// Returns a reference to a key of the caller. An invalid id is reported like a key of another user.
 fn own(caller: &Caller, id: &str) -> Result<KeyRef, Problem> {
     let id = id.parse::<Uuid>().map_err(|_| missing())?;
     Ok(KeyRef::of(caller.user, KeyId(id)))
@@ -234,7 +242,7 @@ fn missing() -> Problem {
     Problem::new(Refusal::NotFound, NO_KEY)
 }
 
-/// Who calls with a key that ends gets no secret that opens longer: it would be a way around the end.
+/// Refuses an expiry after the expiry of the caller's own key, because it would circumvent that expiry.
 fn outlive_nothing(caller: &Caller, expires_at: Option<Timestamp>) -> Result<(), Problem> {
     match (caller.key().and_then(|key| key.expires_at), expires_at) {
         (None, _) => Ok(()),
@@ -242,7 +250,7 @@ fn outlive_nothing(caller: &Caller, expires_at: Option<Timestamp>) -> Result<(),
         (Some(own), _) => Err(Problem::new(
             Refusal::Forbidden,
             format!(
-                "the key that you call with ends at {}: it makes, changes and rotates none that ends later",
+                "your key expires at {}; it cannot create, change or rotate a key that expires later",
                 rfc3339(own)
             ),
         )),

@@ -1,4 +1,4 @@
-//! `GET /api/me`.
+//! `GET /api/me`: the authenticated user.
 
 use std::sync::Arc;
 
@@ -14,21 +14,21 @@ use crate::problem::Problem;
 use crate::sign_in::Account;
 use crate::state::App;
 
-/// The caller, and how it is known.
+/// The authenticated user, and the way of authentication.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Me {
     user: Account,
-    /// What this credential may do: `admin` only where an admin signed in with a password, else `member`.
+    /// The role of this credential: `admin` only if an admin signed in with a password, otherwise `member`.
     acts_as: &'static str,
     /// The session; null for a key.
     #[schema(value_type = Option<Uuid>)]
     session_id: Option<SessionId>,
-    /// The key that was sent, or that the session was begun with; null for a session begun with a password.
+    /// The key of the request, or the key that the session began with; null if the session began with a password.
     #[schema(value_type = Option<Uuid>)]
     key_id: Option<KeyId>,
 }
 
-/// Who the caller is.
+/// Returns the authenticated user.
 #[utoipa::path(get, path = "/api/me", tag = "account", security(("key" = []), ("cookie" = [])),
     responses((status = 200, body = Me, example = json!({
         "user": {"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "email": "ada@example.com", "plan": "starter",

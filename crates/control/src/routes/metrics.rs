@@ -1,4 +1,4 @@
-//! `GET /metrics`.
+//! `GET /metrics`: the metrics of this process.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,8 +14,11 @@ use crate::address::Address;
 use crate::problem::Problem;
 use crate::state::App;
 
-/// Every metric. Metrics reveal routes, models and money. With `metrics.token` set, every request needs the token as a bearer token.
-/// Without a token, metrics are shown on loopback only: to a client on loopback, at a listener on loopback, under a loopback `Host`.
+/// Returns all metrics of this process.
+///
+/// Metrics reveal routes, models and money. With `metrics.token` set, every request needs the token as a bearer token.
+/// Without a token, metrics are shown on loopback only: to a client on loopback, at a listener on loopback, under a
+/// loopback `Host`.
 #[utoipa::path(get, path = "/metrics", tag = "health", extensions(("x-codes" = json!(["unauthorized"]))),
     responses((status = 200, description = "In the OpenMetrics text format",
         content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8", body = String,
@@ -25,7 +28,8 @@ pub(super) async fn show(
     address: Address,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Problem> {
-    // A proxy on this host that adds no `Forwarded` header cannot be told apart from a local client. The token always can.
+    // A proxy on this host that adds no `Forwarded` header looks like a local client. Only the token distinguishes
+    // them.
     let (is_open, message) = match app.live.load().metrics_token.as_ref() {
         Some(token) => {
             (is_told(&headers, token), "metrics need `Authorization: Bearer TOKEN` with the token of metrics.token")
@@ -41,14 +45,15 @@ pub(super) async fn show(
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], app.metrics.encode()))
 }
 
-/// Whether the call begins on this machine: a proxy beside us, trusted or not, says for whom it calls.
+/// Whether the request comes from this machine. A proxy on the same host, trusted or not, forwards the address of its
+/// client.
 fn is_here(address: Address, headers: &HeaderMap) -> bool {
     let is_passed_on = [header::FORWARDED.as_str(), "x-forwarded-for"].iter().any(|name| headers.contains_key(*name));
     address.0.to_canonical().is_loopback() && !is_passed_on && is_asked_for_here(headers)
 }
 
-/// Whether `Host` is `localhost` or an address of loopback. A page whose own name was made to lead to this machine (DNS rebinding) has its
-/// browser ask from here, and may read the answer, but under that name.
+/// Whether `Host` is `localhost` or a loopback address. In a DNS rebinding attack, a browser on this machine sends the
+/// request and could read the response, but `Host` then contains the attacker's name.
 fn is_asked_for_here(headers: &HeaderMap) -> bool {
     let mut all = headers.get_all(header::HOST).iter();
     let (Some(host), None) = (all.next(), all.next()) else { return false };

@@ -1,4 +1,4 @@
-//! `GET` and `POST /api/plans`, `PATCH /api/plans/{name}`.
+//! `GET` and `POST /api/plans`, `PATCH /api/plans/{name}`: plans of users.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -22,31 +22,31 @@ use crate::words::PerWord;
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Plans {
     items: Vec<Shown>,
-    /// Always null: there is one page, of at most 1,000 plans.
+    /// Always null: one page contains all plans, at most 1,000.
     next: Option<String>,
 }
 
-/// What its users may use.
+/// A plan: the limits of its users.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Plan)]
 pub(super) struct Shown {
-    /// Its id.
+    /// The id of the plan.
     #[schema(value_type = Uuid)]
     id: PlanId,
-    /// Its name, by which users have it.
+    /// The name of the plan, which users refer to.
     name: String,
-    /// Credits of a UTC day, over all keys of a user; null is no quota.
+    /// The daily quota in credits, over all keys of a user; null means no quota.
     credits_per_day: Option<u64>,
-    /// Requests a minute, of each key; null is no limit.
+    /// The maximum number of requests per minute and key; null means no limit.
     requests_per_minute: Option<u32>,
-    /// What holds each user beside that, over all of their keys.
+    /// Further budgets of each user, over all of the user's keys.
     budgets: Vec<PlanBudget>,
-    /// Whether its users' calls may go with shared provider keys.
+    /// Whether requests of the plan's users may use shared provider keys.
     shared_keys: bool,
-    /// When it was made.
+    /// The time of creation.
     #[schema(format = DateTime)]
     created_at: String,
-    /// When it was changed last.
+    /// The time of the last change.
     #[schema(format = DateTime)]
     updated_at: String,
 }
@@ -66,65 +66,67 @@ impl From<StoredPlan> for Shown {
     }
 }
 
-/// A plan to be made.
+/// A plan to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = NewPlan, example = json!({"name": "team", "credits_per_day": 50000, "requests_per_minute": 600, "shared_keys": true}))]
 #[serde(deny_unknown_fields)]
 struct New {
-    /// 1 to 64 of `a-z`, `0-9`, `-`, `_` and `.`; it stays.
+    /// The name: 1 to 64 of `a-z`, `0-9`, `-`, `_` and `.`; it cannot be changed.
     #[schema(min_length = 1, max_length = 64)]
     name: String,
-    /// Credits of a UTC day, over all keys of a user; left out or null is no quota.
+    /// The daily quota in credits, over all keys of a user. Default or null: no quota.
     #[schema(minimum = 0, maximum = 9_223_372_036_854_775_807_i64)]
     credits_per_day: Option<u64>,
-    /// Requests a minute, of each key; left out or null is no limit.
+    /// The maximum number of requests per minute and key. Default or null: no limit.
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 2_147_483_647)]
     requests_per_minute: Option<NonZeroU32>,
-    /// What holds each user beside that, over all of their keys; one for each measure and period. Default none.
+    /// Further budgets of each user, over all of the user's keys; at most one per measure and period. Default: no
+    /// budgets.
     budgets: Option<Vec<PlanBudget>>,
-    /// Whether its users' calls may go with shared provider keys. Default true.
+    /// Whether requests of the plan's users may use shared provider keys. Default true.
     shared_keys: Option<bool>,
 }
 
-/// What of a plan shall be another. What is left out stays.
+/// Changes of a plan. Missing fields stay unchanged.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = PlanChange, example = json!({"credits_per_day": 100000, "requests_per_minute": null,
     "budgets": [{"money": "20 USD", "per": "day"}]}))]
 #[serde(deny_unknown_fields)]
 struct Change {
-    /// Credits of a UTC day, over all keys of a user; null is no quota.
+    /// The daily quota in credits, over all keys of a user; null means no quota.
     #[serde(default, deserialize_with = "input::nullable")]
     #[schema(value_type = Option<u64>, minimum = 0, maximum = 9_223_372_036_854_775_807_i64)]
     credits_per_day: Option<Option<u64>>,
-    /// Requests a minute, of each key; null is no limit.
+    /// The maximum number of requests per minute and key; null means no limit.
     #[serde(default, deserialize_with = "input::nullable")]
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 2_147_483_647)]
     requests_per_minute: Option<Option<NonZeroU32>>,
-    /// All that holds each user beside that, in place of what did; null is nothing.
+    /// The further budgets of each user. The list replaces the previous one; null removes all of them.
     #[serde(default, deserialize_with = "input::nullable")]
     #[schema(value_type = Option<Vec<PlanBudget>>)]
     budgets: Option<Option<Vec<PlanBudget>>>,
-    /// Whether its users' calls may go with shared provider keys.
+    /// Whether requests of the plan's users may use shared provider keys.
     shared_keys: Option<bool>,
 }
 
-/// So much of one measure in a period of UTC.
+/// A maximum of one measure in a UTC period.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"money": "20 USD", "per": "day"}))]
 #[serde(deny_unknown_fields)]
 struct PlanBudget {
-    /// What calls may cost, with at most 9 decimal places; exactly one of `money`, `credits` and `tokens` is there.
+    /// The maximum cost, with at most 9 decimal places. Exactly one of `money`, `credits` and `tokens` must be
+    /// present.
     #[serde(skip_serializing_if = "Option::is_none")]
     money: Option<String>,
-    /// Credits of the quota.
+    /// The maximum number of quota credits.
     #[schema(minimum = 0, maximum = 9_223_372_036_854_775_807_i64)]
     #[serde(skip_serializing_if = "Option::is_none")]
     credits: Option<u64>,
-    /// Tokens of every class, summed.
+    /// The maximum number of tokens, summed over all token classes.
     #[schema(minimum = 0, maximum = 9_223_372_036_854_775_807_i64)]
     #[serde(skip_serializing_if = "Option::is_none")]
     tokens: Option<u64>,
-    /// How long its period is.
+    /// The period of the budget.
     #[schema(value_type = PerWord)]
     per: String,
 }
@@ -143,13 +145,16 @@ impl PlanBudget {
         let (measure, amount) = match (self.money, self.credits, self.tokens) {
             (Some(money), None, None) => {
                 let amount = usd::parse_money(&money);
-                (Measure::Money, amount.map_err(|expected| refused(format!("the money of a budget is {expected}")))?)
+                (
+                    Measure::Money,
+                    amount.map_err(|expected| refused(format!("the money of a budget must be {expected}")))?,
+                )
             }
             (None, Some(credits), None) => (Measure::Credits, credits),
             (None, None, Some(tokens)) => (Measure::Tokens, tokens),
-            _ => return Err(refused("a budget has exactly one of money, credits and tokens".to_owned())),
+            _ => return Err(refused("a budget must have exactly one of money, credits and tokens".to_owned())),
         };
-        let per = Per::parse(&self.per).ok_or_else(|| refused("`per` is `day` or `month`".to_owned()))?;
+        let per = Per::parse(&self.per).ok_or_else(|| refused("`per` must be `day` or `month`".to_owned()))?;
         Ok(Budget { measure, per, amount })
     }
 }
@@ -158,7 +163,7 @@ fn read(budgets: Option<Vec<PlanBudget>>) -> Result<Vec<Budget>, Problem> {
     budgets.unwrap_or_default().into_iter().map(PlanBudget::read).collect()
 }
 
-/// All plans.
+/// Lists all plans by name.
 #[utoipa::path(get, path = "/api/plans", tag = "account", security(("key" = []), ("cookie" = [])),
     responses((status = 200, body = Plans, example = json!({
         "items": [{"id": "0199aa00-0000-7000-8000-000000000003", "name": "pro", "credits_per_day": 10000,
@@ -171,7 +176,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: Caller) -> Result<Json<
     Ok(Json(Plans { items: plans.into_iter().map(Shown::from).collect(), next: None }))
 }
 
-/// Makes a plan; users may have it at once.
+/// Creates a plan, which users can have at once.
 #[utoipa::path(post, path = "/api/plans", tag = "admin", request_body = New, security(("token" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["forbidden", "conflict", "unprocessable"]))),
     responses((status = 201, body = Shown, example = json!({
@@ -195,7 +200,7 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(made.into())))
 }
 
-/// Changes a plan for everybody who has it, within a second.
+/// Changes a plan for all of its users within a second.
 #[utoipa::path(patch, path = "/api/plans/{name}", tag = "admin", request_body = Change,
     security(("token" = []), ("cookie" = [])), params(("name" = String, Path, description = "The plan's name")),
     extensions(("x-codes" = json!(["forbidden", "not_found", "unprocessable"]))),
@@ -215,7 +220,7 @@ pub(super) async fn change(
     let change = PlanChange { credits_per_day, requests_per_minute, budgets, shared_keys };
     match app.store.change_plan(&caller.actor(), &name, change).await {
         Ok(changed) => Ok(Json(changed.into())),
-        Err(StoreError::NoPlan { .. }) => Err(Problem::new(Refusal::NotFound, "there is no plan of this name")),
+        Err(StoreError::NoPlan { .. }) => Err(Problem::new(Refusal::NotFound, "no plan has this name")),
         Err(error) => Err(error.into()),
     }
 }

@@ -1,5 +1,5 @@
-//! `GET` and `POST /api/provider-keys`, `PATCH` and `DELETE /api/provider-keys/{id}`, `POST /api/provider-keys/{id}/test`:
-//! credentials of LLM providers. What was put in never comes out again.
+//! `/api/provider-keys`, `/api/provider-keys/{id}` and `/api/provider-keys/{id}/test`: credentials of LLM providers. No
+//! response contains a stored credential.
 
 use std::sync::Arc;
 
@@ -20,44 +20,44 @@ use crate::moment::rfc3339;
 use crate::problem::{NO_PROVIDER_KEY, Problem};
 use crate::state::App;
 
-/// A credential's bytes.
+/// The permitted size of a credential in bytes.
 const SECRET_BYTES: std::ops::RangeInclusive<usize> = 8..=4_096;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Asked {
-    /// The shared ones instead of the caller's own; for admins. Default false.
+    /// Whether to list the shared credentials instead of the user's own ones; only for admins. Default false.
     shared: Option<bool>,
 }
 
-/// Credentials, oldest first.
+/// A page of credentials, oldest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ProviderKeys {
     items: Vec<Shown>,
-    /// Always null: there is one page, of at most 100 credentials.
+    /// Always null: one page contains all credentials, at most 100.
     next: Option<String>,
 }
 
-/// A credential of an LLM provider, without the credential.
+/// A stored credential of an LLM provider, without its secret.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ProviderKey)]
 pub(super) struct Shown {
-    /// Its id.
+    /// The id of the credential.
     #[schema(value_type = Uuid)]
     id: ProviderKeyId,
-    /// The provider that it is for, as `PROVIDER/MODEL` names it.
+    /// The provider of the credential, as in `PROVIDER/MODEL`.
     provider: String,
-    /// What its owner calls it.
+    /// The label of the credential.
     label: String,
-    /// Its last four characters.
+    /// The last four characters of the secret.
     last4: String,
-    /// Whether it is everybody's whose plan shares credentials.
+    /// Whether all users whose plan permits shared credentials may use it.
     shared: bool,
-    /// When it was put in.
+    /// The time of creation.
     #[schema(format = DateTime)]
     created_at: String,
-    /// When it was replaced or renamed last.
+    /// The time of the last change.
     #[schema(format = DateTime)]
     updated_at: String,
 }
@@ -76,52 +76,52 @@ impl From<StoredProviderKey> for Shown {
     }
 }
 
-/// A credential to be put in.
+/// A credential to store.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = NewProviderKey, example = json!({"provider": "openai", "label": "team", "secret": "sk-proj-EXAMPLE"}))]
 #[serde(deny_unknown_fields)]
 struct New {
-    /// A configured provider.
+    /// The name of a configured provider.
     #[schema(min_length = 1, max_length = 64)]
     provider: String,
-    /// What its owner calls it: 1 to 200 characters, another for each credential.
+    /// The label: 1 to 200 characters, different for each credential.
     #[schema(min_length = 1, max_length = 200)]
     label: String,
-    /// The credential: 8 to 4,096 visible ASCII characters.
+    /// The secret: 8 to 4,096 visible ASCII characters.
     #[schema(value_type = String, min_length = 8, max_length = 4096)]
     secret: Secret,
-    /// Whether it is everybody's whose plan shares credentials; for admins. Default false.
+    /// Whether all users whose plan permits shared credentials may use it; only for admins. Default false.
     shared: Option<bool>,
 }
 
-/// What of a credential shall be another. What is left out stays.
+/// Changes of a credential. Missing fields stay unchanged.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = ProviderKeyChange, example = json!({"secret": "sk-proj-EXAMPLE"}))]
 #[serde(deny_unknown_fields)]
 struct Change {
-    /// What its owner calls it.
+    /// The label of the credential.
     #[schema(min_length = 1, max_length = 200)]
     label: Option<String>,
-    /// The credential that takes the place of the one before.
+    /// The secret that replaces the previous one.
     #[schema(value_type = Option<String>, min_length = 8, max_length = 4096)]
     secret: Option<Secret>,
 }
 
-/// What a provider said of a credential.
+/// The result of testing a credential.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ProviderKeyTest)]
 pub(super) struct Tested {
-    /// Whether the provider takes it.
+    /// Whether the provider accepts the credential.
     ok: bool,
-    /// The status that the provider answered; null where it did not answer.
+    /// The status of the provider's response; null without a response.
     status: Option<u16>,
-    /// How long that took.
+    /// The duration of the test.
     latency_ms: u64,
-    /// The same in words.
+    /// The result in words.
     message: String,
 }
 
-/// The caller's own credentials, or with `?shared=true` the shared ones.
+/// Lists the user's own credentials, or with `?shared=true` the shared ones.
 #[utoipa::path(get, path = "/api/provider-keys", tag = "provider keys", params(Asked),
     security(("key" = []), ("cookie" = [])), extensions(("x-codes" = json!(["forbidden"]))),
     responses((status = 200, body = ProviderKeys, example = json!({
@@ -140,7 +140,9 @@ pub(super) async fn list(
     Ok(Json(ProviderKeys { items: found.into_iter().map(Shown::from).collect(), next: None }))
 }
 
-/// Puts a credential in; calls go with it within a second. It is encrypted before it is stored, and never shown again.
+/// Stores a credential; requests use it within a second.
+///
+/// It is encrypted before it is stored, and no response contains it.
 #[utoipa::path(post, path = "/api/provider-keys", tag = "provider keys", request_body = New,
     security(("key" = []), ("cookie" = [])), extensions(("x-codes" = json!(["forbidden", "conflict", "unprocessable"]))),
     responses((status = 201, body = Shown, example = json!({
@@ -162,7 +164,7 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(made.into())))
 }
 
-/// Renames a credential, or replaces it; both hold within a second.
+/// Renames a credential or replaces its secret, within a second.
 #[utoipa::path(patch, path = "/api/provider-keys/{id}", tag = "provider keys", request_body = Change,
     security(("key" = []), ("cookie" = [])), params(("id" = Uuid, Path, description = "The credential")),
     extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "unprocessable"]))),
@@ -185,10 +187,10 @@ pub(super) async fn change(
     Ok(Json(changed.into()))
 }
 
-/// Deletes a credential for good; no call goes with it after a second.
+/// Deletes a credential permanently; requests stop using it within a second.
 #[utoipa::path(delete, path = "/api/provider-keys/{id}", tag = "provider keys", security(("key" = []), ("cookie" = [])),
     params(("id" = Uuid, Path, description = "The credential")), extensions(("x-codes" = json!(["forbidden", "not_found"]))),
-    responses((status = 204, description = "It is gone")))]
+    responses((status = 204, description = "The credential was deleted")))]
 pub(super) async fn delete(
     State(app): State<Arc<App>>,
     Owner(caller): Owner,
@@ -199,13 +201,14 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Asks the provider for its list of models with the stored credential, which costs nothing. What it answers but for the status
-/// is not told.
+/// Tests a stored credential by requesting the provider's list of models, which costs nothing.
+///
+/// Only the status of the provider's response is reported.
 #[utoipa::path(post, path = "/api/provider-keys/{id}/test", tag = "provider keys", security(("key" = []), ("cookie" = [])),
     params(("id" = Uuid, Path, description = "The credential")),
     extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "overloaded"]))),
     responses((status = 200, body = Tested, example = json!({
-        "ok": true, "status": 200, "latency_ms": 182, "message": "the provider takes this credential"
+        "ok": true, "status": 200, "latency_ms": 182, "message": "the provider accepts this credential"
     }))))]
 pub(super) async fn test(
     State(app): State<Arc<App>>,
@@ -215,12 +218,12 @@ pub(super) async fn test(
     let stored = own(&app, &caller, &id).await?;
     let snapshot = app.live.load_full();
     let provider = provider_of(&snapshot, &stored.provider)
-        .map_err(|_| Problem::new(Refusal::Conflict, "the provider of this credential is not configured any more"))?;
+        .map_err(|_| Problem::new(Refusal::Conflict, "the provider of this credential is no longer configured"))?;
     let secret = stored.open(&app.vault).map_err(|why| {
-        tracing::error!(provider_key = %stored.id, %why, "a provider's credential does not open");
+        tracing::error!(provider_key = %stored.id, %why, "cannot decrypt a provider credential");
         Problem::new(
             Refusal::Unavailable,
-            "this credential cannot be opened at the moment; try later, or put it in anew",
+            "this credential cannot be decrypted at the moment; try again later, or store it again",
         )
     })?;
     let asked_at = app.clock.mono();
@@ -235,28 +238,29 @@ pub(super) async fn test(
             tracing::info!(
                 provider = &*provider.name,
                 error = &why as &dyn std::error::Error,
-                "a provider was not reached"
+                "no response from a provider"
             );
-            (false, None, format!("the provider gave no answer: {why}"))
+            (false, None, format!("no response from the provider: {why}"))
         }
     };
     Ok(Json(Tested { ok, status, latency_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX), message }))
 }
 
-/// What a status says of the credential.
+/// Returns whether the provider accepts the credential according to a status, and a message.
 fn judge(provider: &Provider, status: StatusCode) -> (bool, &'static str) {
     match status.as_u16() {
-        200..=299 => (true, "the provider takes this credential"),
+        200..=299 => (true, "the provider accepts this credential"),
         code if provider.kind.refuses_credential(code) => (false, "the provider refuses this credential"),
-        429 => (false, "the provider says that it is asked too often, or that the account's limit is reached"),
-        300..=399 => (false, "the provider sends elsewhere, which is not followed: is its base_url right?"),
-        404 => (false, "the provider has no list of models at this address: is its base_url right?"),
-        500..=599 => (false, "the provider has trouble of its own: try again later"),
-        _ => (false, "the provider does not understand the question: is its base_url right?"),
+        429 => (false, "the provider reports too many requests, or that the account's limit is reached"),
+        300..=399 => (false, "the provider redirects, which is not followed; check its base_url"),
+        404 => (false, "the provider has no list of models at this address; check its base_url"),
+        500..=599 => (false, "the provider reports an internal error; try again later"),
+        _ => (false, "the provider rejects the request; check its base_url"),
     }
 }
 
-/// Whose credentials are meant: the caller's, or nobody's, which is for admins.
+/// Returns the owner of the requested credentials: the caller's user, or `None` for shared ones, which requires an
+/// admin.
 fn owner(caller: &Caller, shared: Option<bool>) -> Result<Option<access::UserId>, Problem> {
     match (shared.unwrap_or(false), caller.role) {
         (false, _) => Ok(Some(caller.user)),
@@ -267,10 +271,10 @@ fn owner(caller: &Caller, shared: Option<bool>) -> Result<Option<access::UserId>
     }
 }
 
-/// A credential that the caller may touch: its own, or as an admin a shared one.
+/// Returns a credential that the caller may use: the user's own one, or for admins a shared one.
 ///
 /// # Errors
-/// `not_found`, also for another user's: whether it exists is not told.
+/// `not_found`, also for a credential of another user, so that its existence stays secret.
 async fn own(app: &App, caller: &Caller, id: &str) -> Result<StoredProviderKey, Problem> {
     let missing = || Problem::new(Refusal::NotFound, NO_PROVIDER_KEY);
     let id = id.parse::<Uuid>().map_err(|_| missing())?;
@@ -282,7 +286,7 @@ async fn own(app: &App, caller: &Caller, id: &str) -> Result<StoredProviderKey, 
     found.filter(may).ok_or_else(missing)
 }
 
-/// The configured provider of this name.
+/// Finds the configured provider with this name.
 fn provider_of<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a Provider, Problem> {
     if let Some(found) = snapshot.providers.iter().find(|provider| *provider.name == *name) {
         return Ok(found);
@@ -290,7 +294,7 @@ fn provider_of<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a Provider, P
     let names: Vec<&str> = snapshot.providers.iter().map(|provider| &*provider.name).collect();
     let message = match names.as_slice() {
         [] => "no provider is configured".to_owned(),
-        names => format!("`provider` is none that is configured here: {}", names.join(", ")),
+        names => format!("`provider` must be one of the configured providers: {}", names.join(", ")),
     };
     Err(Problem::new(Refusal::Unprocessable, message))
 }
@@ -300,5 +304,5 @@ fn check_secret(secret: &Secret) -> Result<(), Problem> {
     if SECRET_BYTES.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(());
     }
-    Err(Problem::new(Refusal::Unprocessable, "`secret` has 8 to 4,096 visible ASCII characters, without a space"))
+    Err(Problem::new(Refusal::Unprocessable, "`secret` must have 8 to 4,096 visible ASCII characters, without spaces"))
 }

@@ -1,4 +1,4 @@
-//! `GET /api/sessions`, `DELETE /api/sessions/{id}`: where a user is signed in.
+//! `GET /api/sessions`, `DELETE /api/sessions/{id}`: the sessions of a user.
 
 use std::sync::Arc;
 
@@ -17,42 +17,42 @@ use crate::moment::rfc3339;
 use crate::problem::Problem;
 use crate::state::App;
 
-/// Sessions that open something, newest first.
+/// A page of valid sessions, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Sessions {
     items: Vec<Session>,
-    /// The next page's cursor; null on the last page.
+    /// The cursor of the next page; null on the last page.
     next: Option<String>,
 }
 
-/// One sign-in that goes on.
+/// One valid session of a user.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = SignIn)]
 struct Session {
-    /// Its id.
+    /// The id of the session.
     #[schema(value_type = Uuid)]
     id: SessionId,
-    /// Whether it is the one that this call came with.
+    /// Whether this request belongs to the session.
     current: bool,
-    /// The key that it was begun with; null is a password.
+    /// The key that the session began with; null for a password.
     #[schema(value_type = Option<Uuid>)]
     key_id: Option<KeyId>,
-    /// From where it was begun.
+    /// The IP address that the session began from.
     address: Option<String>,
-    /// With which client: the first 200 characters of its `User-Agent`.
+    /// The client that began the session: the first 200 characters of its `User-Agent`.
     agent: Option<String>,
-    /// When it was begun.
+    /// The time of the sign-in.
     #[schema(format = DateTime)]
     created_at: String,
-    /// When it was begun, or renewed last.
+    /// The time of the sign-in or of the last renewal.
     #[schema(format = DateTime)]
     seen_at: String,
-    /// When it ends unless it is renewed.
+    /// The expiry, unless the session is renewed.
     #[schema(format = DateTime)]
     expires_at: String,
 }
 
-/// Where the caller's user is signed in.
+/// Lists the valid sessions of the authenticated user.
 #[utoipa::path(get, path = "/api/sessions", tag = "account", params(Paged), security(("key" = []), ("cookie" = [])),
     responses((status = 200, body = Sessions, example = json!({
         "items": [{"id": "0199aa00-0000-7000-8000-000000000002", "current": true, "key_id": null, "address": "203.0.113.9",
@@ -84,16 +84,16 @@ pub(super) async fn list(
     Ok(Json(Sessions { items: items.collect(), next }))
 }
 
-/// Ends a session of the caller's user, for good; the current one too.
+/// Ends a session of the authenticated user permanently, including the current one.
 #[utoipa::path(delete, path = "/api/sessions/{id}", tag = "account", security(("key" = []), ("cookie" = [])),
     params(("id" = Uuid, Path, description = "The session")), extensions(("x-codes" = json!(["forbidden", "not_found"]))),
-    responses((status = 204, description = "It has ended")))]
+    responses((status = 204, description = "The session has ended")))]
 pub(super) async fn end(
     State(app): State<Arc<App>>,
     Owner(caller): Owner,
     Segment(id): Segment,
 ) -> Result<StatusCode, Problem> {
-    // What is no id is no session's: the same answer as for another user's.
+    // An invalid id gets the same response as a session of another user.
     let id = id.parse::<Uuid>().map_err(|_| missing())?;
     let is_own = app.store.end_session(&caller.actor(), caller.user, SessionId(id)).await.map_err(Problem::store)?;
     if !is_own {

@@ -1,4 +1,4 @@
-//! What was used: today, day by day, and request by request.
+//! Recorded usage: today, per day, and per request.
 
 pub(super) mod history;
 pub(super) mod request;

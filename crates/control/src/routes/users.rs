@@ -1,4 +1,4 @@
-//! `/api/users`: accounts, for admins.
+//! `/api/users`: user accounts, for admins.
 
 use std::sync::Arc;
 
@@ -25,70 +25,70 @@ use crate::{input, listing};
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Asked {
-    /// Only who has exactly this address, in whatever case.
+    /// Returns only the user with this e-mail address; case is ignored.
     email: Option<String>,
-    /// Only these.
+    /// Returns only users with this status.
     #[param(value_type = Option<StatusWord>)]
     status: Option<String>,
-    /// Items on a page. Default 50.
+    /// The maximum number of items on the page. Default 50.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
-    /// `next` of the page before; without it the first.
+    /// The value of `next` of the previous page. Without it, the first page is returned.
     cursor: Option<String>,
 }
 
-/// Users, in the order in which they were made.
+/// A page of users, oldest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Users {
     items: Vec<Account>,
-    /// The next page's cursor; null on the last page.
+    /// The cursor of the next page; null on the last page.
     next: Option<String>,
 }
 
-/// Somebody to be given an account.
+/// A user to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = NewUser, example = json!({"email": "bob@example.com", "name": "Bob", "plan": "pro", "role": "member"}))]
 #[serde(deny_unknown_fields)]
 struct New {
-    /// An e-mail address: it is the name to sign in with.
+    /// The e-mail address, which is also the name for the sign-in.
     #[schema(max_length = 254)]
     email: String,
-    /// Shown to people; 1 to 200 characters.
+    /// The display name: 1 to 200 characters.
     #[schema(min_length = 1, max_length = 200)]
     name: String,
-    /// The plan's name.
+    /// The name of the plan.
     plan: String,
-    /// Default `member`.
+    /// The role of the user. Default `member`.
     #[schema(value_type = Option<RoleWord>)]
     role: Option<String>,
 }
 
-/// A new user, and the link with which it chooses its password.
+/// A new user, and the link to choose a password.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Made {
     user: Account,
     password_link: PasswordLink,
 }
 
-/// What of a user shall be another. What is left out stays.
+/// Changes of a user. Missing fields stay unchanged.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = UserChange, example = json!({"plan": "pro", "status": "active"}))]
 #[serde(deny_unknown_fields)]
 struct Change {
-    /// Shown to people; 1 to 200 characters.
+    /// The display name: 1 to 200 characters.
     #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
-    /// The plan's name.
+    /// The name of the plan.
     plan: Option<String>,
-    /// `suspended`: keys and sessions of the user open nothing, and its sessions are ended for good.
+    /// The status. `suspended` makes all keys of the user invalid, and ends all sessions permanently.
     #[schema(value_type = Option<StatusWord>)]
     status: Option<String>,
-    /// What it may do beside using what is its own.
+    /// The role of the user.
     #[schema(value_type = Option<RoleWord>)]
     role: Option<String>,
 }
 
-/// All users.
+/// Lists users, oldest first.
 #[utoipa::path(get, path = "/api/users", tag = "admin", params(Asked), security(("token" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["forbidden"]))),
     responses((status = 200, body = Users, example = json!({
@@ -120,7 +120,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: Admin, request: Request
     Ok(Json(Users { items: found.iter().map(Account::from).collect(), next }))
 }
 
-/// Makes a user, and a one-time link with which it chooses its password within a day.
+/// Creates a user, and a one-time link to choose a password within a day.
 #[utoipa::path(post, path = "/api/users", tag = "admin", request_body = New, security(("token" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["forbidden", "conflict", "unprocessable"]))),
     responses((status = 201, body = Made, example = json!({
@@ -143,7 +143,7 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(made)))
 }
 
-/// One user.
+/// Returns one user, for admins.
 #[utoipa::path(get, path = "/api/users/{id}", tag = "admin", security(("token" = []), ("cookie" = [])),
     params(("id" = Uuid, Path, description = "The user")), extensions(("x-codes" = json!(["forbidden", "not_found"]))),
     responses((status = 200, body = Account, example = json!({
@@ -158,7 +158,7 @@ pub(super) async fn show(
     Ok(Json(Account::from(&find(&app, &id).await?)))
 }
 
-/// Changes a user's name, plan, status or role; it holds everywhere within a second.
+/// Changes a user's name, plan, status or role on every server within a second.
 #[utoipa::path(patch, path = "/api/users/{id}", tag = "admin", request_body = Change,
     security(("token" = []), ("cookie" = [])), params(("id" = Uuid, Path, description = "The user")),
     extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "unprocessable"]))),
@@ -185,7 +185,9 @@ pub(super) async fn change(
     Ok(Json(Account::from(&changed)))
 }
 
-/// Makes a one-time link with which a user chooses a new password within a day; an older one opens nothing any more.
+/// Creates a one-time link with which the user chooses a new password within a day.
+///
+/// An older link becomes invalid.
 #[utoipa::path(post, path = "/api/users/{id}/password-link", tag = "admin", security(("token" = []), ("cookie" = [])),
     params(("id" = Uuid, Path, description = "The user")),
     extensions(("x-codes" = json!(["forbidden", "not_found", "conflict"]))),
@@ -206,10 +208,10 @@ pub(super) async fn password_link(
     Ok((StatusCode::CREATED, Json(PasswordLink::of(ticket.url(&app), &link))))
 }
 
-/// Signs a user out everywhere: ends all of its sessions, for good.
+/// Signs a user out everywhere: ends all sessions permanently.
 #[utoipa::path(delete, path = "/api/users/{id}/sessions", tag = "admin", security(("token" = []), ("cookie" = [])),
     params(("id" = Uuid, Path, description = "The user")), extensions(("x-codes" = json!(["forbidden", "not_found"]))),
-    responses((status = 204, description = "They have ended")))]
+    responses((status = 204, description = "All sessions have ended")))]
 pub(super) async fn sign_out(
     State(app): State<Arc<App>>,
     Admin(caller): Admin,
@@ -221,18 +223,20 @@ pub(super) async fn sign_out(
     Ok(StatusCode::NO_CONTENT)
 }
 
-const STATUSES: &str = "`status` is `active` or `suspended`";
+const STATUSES: &str = "`status` must be `active` or `suspended`";
 
 fn status_of(word: &str) -> Result<UserStatus, Problem> {
     UserStatus::parse(word).ok_or_else(|| Problem::new(Refusal::Unprocessable, STATUSES))
 }
 
 fn role_of(word: &str) -> Result<Role, Problem> {
-    Role::parse(word).ok_or_else(|| Problem::new(Refusal::Unprocessable, "`role` is `member` or `admin`"))
+    Role::parse(word).ok_or_else(|| Problem::new(Refusal::Unprocessable, "`role` must be `member` or `admin`"))
 }
 
+/// Finds a user by the id in a path.
+///
 /// # Errors
-/// `not_found`, also for what is no id; `unavailable`.
+/// `not_found`, also for an invalid id; `unavailable`.
 pub(super) async fn find(app: &App, id: &str) -> Result<User, Problem> {
     let id = UserId(id.parse::<Uuid>().map_err(|_| missing())?);
     let found = app.store.find_user(&UserRef::Id(id)).await.map_err(Problem::store)?;
@@ -240,7 +244,7 @@ pub(super) async fn find(app: &App, id: &str) -> Result<User, Problem> {
 }
 
 fn missing() -> Problem {
-    Problem::new(Refusal::NotFound, "there is no user with this id")
+    Problem::new(Refusal::NotFound, "no user has this id")
 }
 
 fn or_missing(error: StoreError) -> Problem {

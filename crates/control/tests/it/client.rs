@@ -1,4 +1,4 @@
-//! HTTP by hand: what is sent is what stands here.
+//! A minimal HTTP client that sends requests byte for byte.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -11,21 +11,21 @@ use tokio::time::timeout;
 
 use crate::document;
 
-/// Says that nothing hangs, and no more: a storm of sign-ins takes a busy machine a minute.
+/// A timeout against hangs only: on a busy machine, a storm of sign-ins takes a minute.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// Of those that stand several times, the last.
+    /// Header fields by name; the last one if a name is repeated.
     pub(crate) headers: HashMap<String, String>,
-    /// Every `Set-Cookie`.
+    /// The values of all `Set-Cookie` fields.
     pub(crate) cookies: Vec<String>,
     pub(crate) body: String,
 }
 
 impl Answer {
-    /// Reads one whole answer off a connection that was closed after it.
+    /// Parses a whole response from a connection that the server closed after it.
     pub(crate) fn read(text: &str) -> Self {
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head: {text:?}"));
         let mut lines = head.lines();
@@ -40,7 +40,8 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// Asserts that this is an error as every error must be: shape, code, status, our id, and a challenge on 401.
+    /// Asserts that this is a well-formed error: body, code, status, request id, and a challenge on 401. Returns the
+    /// message.
     pub(crate) fn refuses(&self, status: u16, code: &str) -> String {
         let body = self.json();
         let error = body["error"].as_object().unwrap();
@@ -55,32 +56,32 @@ impl Answer {
     }
 }
 
-/// Sends `request` as it is and reads until the server closes.
+/// Sends `request` unchanged and reads until the server closes the connection.
 pub(crate) async fn raw(address: SocketAddr, request: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request).await.unwrap();
     Answer::read(&rest(&mut stream).await)
 }
 
-/// What the server sends until it closes.
+/// Reads until the server closes the connection.
 pub(crate) async fn rest(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("the server closes in time").unwrap();
     String::from_utf8(bytes).unwrap()
 }
 
-/// `headers` are whole lines.
+/// Sends a GET request. `headers` are whole lines.
 pub(crate) async fn get(address: SocketAddr, path: &str, headers: &[&str]) -> Answer {
     call(address, &format!("GET {path}"), headers, "").await
 }
 
-/// A POST of JSON.
+/// Sends a POST request with a JSON body.
 pub(crate) async fn post(address: SocketAddr, path: &str, headers: &[&str], body: &str) -> Answer {
     let headers = [&["Content-Type: application/json"], headers].concat();
     call(address, &format!("POST {path}"), &headers, body).await
 }
 
-/// `line` is `METHOD PATH`; without a body none is announced.
+/// Sends a request; `line` is `METHOD PATH`. Without a body, no length is sent.
 pub(crate) async fn call(address: SocketAddr, line: &str, headers: &[&str], body: &str) -> Answer {
     let mut request = format!("{line} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     for header in headers {

@@ -1,4 +1,4 @@
-//! Which pages of other origins may call.
+//! Cross-origin requests from pages of other origins.
 
 use crate::client::{Answer, call, get};
 use crate::world::{World, defaults};
@@ -93,6 +93,6 @@ async fn nobody_is_listed_where_nothing_is_configured() {
     let world = World::start().await;
     let answer = preflight(&world, TODAY, APP).await;
     assert_eq!((answer.status, shares(&answer)), (204, Vec::new()));
-    // No preflight: it names no method.
+    // Without a requested method, the request is not a preflight.
     assert_eq!(call(world.address, "OPTIONS /api/usage/today", &[APP], "").await.status, 405);
 }

@@ -1,4 +1,4 @@
-//! Whether what was answered is what the OpenAPI document lists. Schemas are compared by the tests on the built binary.
+//! Compares responses with the OpenAPI document. Tests on the built binary compare the schemas.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -14,15 +14,15 @@ use crate::postgres;
 pub(crate) static DOCUMENT: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(include_str!("../../../../docs/openapi.json")).unwrap());
 
-/// Asserts that the answer to `METHOD TARGET` is listed for its operation: the status, and the code of an error. A path or a
-/// method that is nobody's is not asked about.
+/// Asserts that the document lists the response to `METHOD TARGET`: its status, and the code of an error. Unknown
+/// paths and methods are ignored.
 pub(crate) fn check(line: &str, answer: &Answer) {
     let (method, target) = line.split_once(' ').unwrap();
     let path = target.split('?').next().unwrap();
     let Some((template, answers)) = answers(method, path) else { return };
     let status = answer.status.to_string();
     if answer.status == 431 && answer.body.is_empty() {
-        // hyper's own: no operation saw the call.
+        // hyper itself responded; the request reached no operation.
         return;
     }
     // Errors of the install script are scripts.
@@ -41,11 +41,11 @@ pub(crate) fn check(line: &str, answer: &Answer) {
     }
 }
 
-/// Notes that an operation was met with a status, where all tests run: `tests/met.rs` then asks whether each was that the document
-/// lists.
+/// Records that an operation responded with a status, in full runs only. `tests/met.rs` then checks that every listed
+/// status occurred.
 fn note(operation: &str, status: u16) {
     static MET: LazyLock<Mutex<(BTreeSet<String>, Option<File>)>> = LazyLock::new(|| {
-        // A filter is an argument without dashes; what leaves tests out says so.
+        // A filter is an argument without dashes. `--skip` and `--ignored` leave tests out.
         let mut words = std::env::args().skip(1);
         let is_whole = words.all(|word| word.starts_with("--") && !word.starts_with("--skip") && word != "--ignored");
         let store = if postgres::is_chosen() { "postgres" } else { "sqlite" };
@@ -61,7 +61,7 @@ fn note(operation: &str, status: u16) {
     }
 }
 
-/// Every operation, as `GET /health`.
+/// Returns every operation as in `GET /health`.
 pub(crate) fn calls() -> Vec<String> {
     let paths = DOCUMENT["paths"].as_object().unwrap().iter();
     let calls = paths.flat_map(|(path, item)| {
@@ -70,7 +70,7 @@ pub(crate) fn calls() -> Vec<String> {
     calls.collect()
 }
 
-/// The operation's path, and what it may answer, by status.
+/// Returns the operation's path in the document, and its responses by status.
 fn answers(method: &str, path: &str) -> Option<(&'static str, &'static Value)> {
     let paths = DOCUMENT["paths"].as_object().unwrap().iter();
     let fitting = paths.filter(|(template, item)| fits(template, path) && item.get(method.to_lowercase()).is_some());

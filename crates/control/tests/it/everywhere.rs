@@ -1,4 +1,5 @@
-//! What is alike at every operation: who is not let in, what is too much, and a store that is away.
+//! Behaviour that all operations share: authentication errors, limits on bodies and requests, and an unavailable
+//! store.
 
 use config::snapshot::{Whose, WindowLimit};
 use serde_json::Value;
@@ -7,7 +8,7 @@ use crate::client::{Answer, call};
 use crate::document::{DOCUMENT, calls};
 use crate::world::{Holder, World, defaults};
 
-/// Every operation for which `status` is listed is answered so, as `ask` calls it, but for these.
+/// Asserts that every operation that lists `status` responds with it to `ask`, except these operations.
 async fn check(status: u16, but: &[&str], ask: impl AsyncFn(&str, &str) -> Answer) {
     let mut otherwise = Vec::new();
     for line in calls() {
@@ -27,7 +28,7 @@ async fn check(status: u16, but: &[&str], ask: impl AsyncFn(&str, &str) -> Answe
     assert_eq!(otherwise, but, "not answered with {status}");
 }
 
-/// A body that would be taken.
+/// Returns a valid body from the document.
 fn example(operation: &'static Value) -> Option<&'static Value> {
     let resolved = |schema: &'static Value| match schema["$ref"].as_str() {
         Some(at) => DOCUMENT.pointer(at.trim_start_matches('#')).unwrap(),
@@ -52,7 +53,7 @@ async fn two_credentials_are_refused_everywhere() {
     let root = world.person_with("root", access::Role::Admin).await;
     let key = world.key_of(root.user, "laptop", None).await;
     let (one, other) = (world.sign_in(&root).await.bearer(), format!("X-API-Key: {key}"));
-    // Whoever calls these needs no credential, and none is looked at.
+    // These operations require no credential and ignore it.
     let but = [
         "POST /api/auth/link",
         "POST /api/auth/link/check",
@@ -68,7 +69,7 @@ async fn two_credentials_are_refused_everywhere() {
 async fn a_key_that_nobody_has_is_refused_everywhere() {
     let (world, _) = world().await;
     let unknown = format!("Authorization: Bearer tollgate_{}", "0".repeat(32));
-    // Whoever calls these needs none, or says it in the body; metrics have a token of their own.
+    // These operations require no key, or read it from the body; metrics have a separate token.
     let but = [
         "POST /api/auth/link",
         "POST /api/auth/link/check",
@@ -84,7 +85,7 @@ async fn a_key_that_nobody_has_is_refused_everywhere() {
 async fn a_suspended_user_is_refused_everywhere() {
     let (world, ada) = world().await;
     world.suspend(&ada).await;
-    // What these are told in their bodies is what counts.
+    // These operations evaluate only their bodies.
     let but = [
         "POST /api/auth/link",
         "POST /api/auth/link/check",
@@ -126,7 +127,7 @@ async fn without_the_store_everything_that_needs_it_is_put_off() {
     let root = world.person_with("root", access::Role::Admin).await;
     let root = world.sign_in(&root).await.bearer();
     world.store.close().await;
-    // These need none, or say first what is wrong with the body; what may answer it at `/readyz` is asked for there.
+    // These operations need no store, or validate the body first. Another test covers `/readyz`.
     let but = [
         "POST /api/auth/validate",
         "GET /health",

@@ -36,7 +36,7 @@ async fn without_an_agent_it_is_for_codex() {
     assert_eq!(plain.body, codex.body);
 }
 
-/// What a shell that is given this answer says and does.
+/// Runs a shell with this response as its script; returns the exit code, stdout and stderr.
 fn run(answer: &Answer) -> (Option<i32>, String, String) {
     let mut shell = Command::new("sh");
     let mut child = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -46,7 +46,7 @@ fn run(answer: &Answer) -> (Option<i32>, String, String) {
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
-/// Asserts that an error is a script which prints `says` to its stderr under the brand's name, and exits with 1.
+/// Asserts that an error is a script that prints `says` to stderr under the brand's name, and exits with 1.
 fn fails(answer: &Answer, status: u16, says: &str) {
     assert_eq!(answer.status, status, "{answer:?}");
     assert_eq!(answer.headers["content-type"], "text/x-shellscript; charset=utf-8", "{answer:?}");
@@ -90,7 +90,7 @@ async fn a_refusal_by_rate_is_a_script_too() {
             window: std::time::Duration::from_secs(600),
         }];
     });
-    // The script itself is not limited; paths below it are.
+    // The script itself has no rate limit, but paths below it have.
     fails(&get(world.address, "/install.sh/x", &[]).await, 404, "nothing is found");
     let limited = get(world.address, "/install.sh/x", &[]).await;
     fails(&limited, 429, "wait and try again");

@@ -1,4 +1,4 @@
-//! How often callers may call, and what every answer says of it.
+//! Rate limits of control, and the header fields that report them in every response.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use crate::world::{World, defaults};
 
 const TODAY: &str = "/api/usage/today";
 
-/// With the limits that hold where nothing is configured.
+/// Starts a world with the default limits.
 async fn world() -> World {
     let world = World::start().await;
     world.configure(|snapshot| snapshot.control.rate_limits = defaults().control.rate_limits);
     world
 }
 
-/// Limit, what remains, and seconds until the window ends.
+/// Returns the limit, the remaining requests, and the seconds until the window ends.
 fn told(world: &World, answer: &Answer) -> (u64, u64, u64) {
     let number = |name: &str| {
         answer.headers.get(name).unwrap_or_else(|| panic!("no {name}: {answer:?}")).parse::<u64>().unwrap()
@@ -45,7 +45,7 @@ async fn each_key_may_call_100_times_a_minute() {
     let (limit, remaining, reset) = told(&world, &answer);
     assert_eq!((limit, remaining), (100, 0));
     assert!((1..=61).contains(&wait) && reset >= wait - 1, "{wait} {reset}");
-    // Refused calls do not count, and another key of the same user is another.
+    // Refused requests do not count, and another key of the same user has a separate limit.
     assert_eq!(get(world.address, TODAY, &[&other.bearer()]).await.status, 200);
     world.clock.advance(Duration::from_secs(wait));
     assert_eq!(get(world.address, TODAY, &[&bearer]).await.status, 200);
@@ -76,7 +76,7 @@ async fn an_address_without_a_valid_key_may_call_20_times_whatever_it_sends() {
         codes[..20].iter().all(|status| *status != 429) && codes[20..].iter().all(|status| *status == 429),
         "{codes:?}"
     );
-    // A valid key is not its address.
+    // A valid key does not count for its address.
     assert_eq!(get(world.address, TODAY, &[&holder.bearer()]).await.status, 200);
     assert_eq!(get(world.address, "/nowhere", &[&holder.bearer()]).await.status, 404);
 }
@@ -104,7 +104,7 @@ async fn who_is_signed_in_counts_for_its_address() {
     assert_eq!((answer.status, told(&world, &answer).0, told(&world, &answer).1), (200, 100, 99));
     let answer = get(world.address, "/api/me", &[&session.cookie()]).await;
     assert_eq!((answer.status, told(&world, &answer).1), (200, 98));
-    // The sign-in itself came without anything.
+    // The sign-in itself carried no credential.
     assert_eq!(told(&world, &get(world.address, "/api/me", &[]).await).1, 18);
 }
 
@@ -157,7 +157,7 @@ async fn a_trusted_proxy_says_whose_call_it_is_and_nobody_else_does() {
         let answer = get(world.address, TODAY, &[&format!("X-Forwarded-For: {from}")]).await;
         told(&world, &answer).1
     };
-    // Nobody is trusted: all are the peer.
+    // Without trusted proxies, all requests count for the peer.
     assert_eq!([spend("203.0.113.1").await, spend("203.0.113.2").await], [19, 18]);
     world.configure(|snapshot| snapshot.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()]);
     assert_eq!([spend("203.0.113.1").await, spend("203.0.113.2").await], [19, 19]);
@@ -165,11 +165,11 @@ async fn a_trusted_proxy_says_whose_call_it_is_and_nobody_else_does() {
     assert_eq!(spend("203.0.113.1, 127.0.0.9").await, 17);
     assert_eq!([spend("2001:db8::1").await, spend("2001:db8::2").await, spend("2001:db8:0:1::2").await], [19, 18, 19]);
     assert_eq!(address::network("2001:db8::2".parse().unwrap()).to_string(), "2001:db8::");
-    // What cannot be read is the proxy's own.
+    // An invalid forwarded address counts for the proxy.
     assert_eq!([spend("nonsense").await, spend("203.0.113.1, x").await, spend("").await], [17, 16, 15]);
 }
 
-/// A store that is away judges nobody: who has a good key or session is told so, and not that it called too often.
+/// While the store is unavailable, a request with a valid key or session gets a 503 response and not a 429.
 #[tokio::test]
 async fn while_the_store_is_away_nobody_is_taken_for_a_stranger() {
     let world = world().await;
@@ -188,7 +188,7 @@ async fn while_the_store_is_away_nobody_is_taken_for_a_stranger() {
             answer.refuses(503, "unavailable");
         }
     }
-    // Who brings nothing is a stranger all the same: all but the sign-in above are left.
+    // A request without a credential still counts as unauthenticated: only the sign-in above was counted.
     let answer = get(world.address, TODAY, &[]).await;
     assert_eq!((answer.status, told(&world, &answer).1), (401, 18));
 }
@@ -205,7 +205,7 @@ async fn an_address_over_everybodys_limit_costs_no_look_up() {
     for _ in 0..2 {
         assert_eq!(get(world.address, TODAY, &[]).await.status, 401);
     }
-    // A look-up would find nobody to ask, and be answered 503.
+    // A look-up would fail, and respond with 503.
     world.store.close().await;
     for _ in 0..3 {
         let answer = get(world.address, TODAY, &[&holder.bearer()]).await;
@@ -221,7 +221,7 @@ async fn a_key_in_the_body_that_is_over_its_limit_is_not_read_from_the_store() {
     for _ in 0..100 {
         assert_eq!(get(world.address, TODAY, &[&holder.bearer()]).await.status, 200);
     }
-    // The directory knows the key; its identity would have to be asked for.
+    // The directory has cached the key, but the user would have to be read from the store.
     world.store.close().await;
     let token = format!(r#"{{"token": "{}"}}"#, holder.secret);
     let answer = post(world.address, "/api/auth/validate", &[], &token).await;

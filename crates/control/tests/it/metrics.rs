@@ -55,7 +55,7 @@ async fn a_token_opens_metrics_where_others_can_connect() {
     }
 }
 
-/// A proxy on the same machine, which nobody told us to trust, is no reason to show metrics to the world.
+/// A proxy on the same machine that is not trusted must not expose the metrics.
 #[tokio::test]
 async fn what_is_passed_on_to_loopback_needs_the_token_too() {
     let world = World::start().await;
@@ -67,7 +67,8 @@ async fn what_is_passed_on_to_loopback_needs_the_token_too() {
     assert_eq!(get(world.address, "/metrics", &told).await.status, 200);
 }
 
-/// A proxy on the same host that forwards no client address (nginx without `proxy_set_header`) speaks HTTP/1.0 under our own name.
+/// A proxy on the same host that forwards no client address (nginx without `proxy_set_header`) sends HTTP/1.0 with the
+/// listener's address as `Host`.
 #[tokio::test]
 async fn a_configured_token_is_needed_on_loopback_too() {
     let world = World::start().await;
@@ -90,7 +91,7 @@ async fn a_configured_token_is_needed_on_loopback_too() {
     get(world.address, "/metrics", &[]).await.refuses(401, "unauthorized");
 }
 
-/// A page under a name that was made to lead here asks from loopback too.
+/// In a DNS rebinding attack, the request also comes from loopback, but with the attacker's `Host`.
 #[tokio::test]
 async fn who_asks_for_another_host_needs_the_token_too() {
     let world = World::start().await;

@@ -1,4 +1,4 @@
-//! People: users who sign in with a password.
+//! Users who sign in with a password.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub(crate) struct Person {
     pub(crate) email: String,
 }
 
-/// What a sign-in brought.
+/// The tokens and cookies of a sign-in.
 #[derive(Debug, Clone)]
 pub(crate) struct SignedIn {
     pub(crate) access: String,
@@ -42,7 +42,7 @@ impl Person {
 }
 
 impl SignedIn {
-    /// Reads the answer of a sign-in that asked for a refresh token.
+    /// Reads the response to a sign-in that requested a refresh token.
     pub(crate) fn read(answer: &Answer) -> Self {
         let body = answer.json();
         let text = |name: &str| body[name].as_str().unwrap_or_else(|| panic!("no {name}: {answer:?}")).to_owned();
@@ -57,13 +57,13 @@ impl SignedIn {
         format!("Cookie: {}", self.cookies)
     }
 
-    /// The body of a renewal.
+    /// Returns the body of a renewal.
     pub(crate) fn renewal(&self) -> String {
         json!({"refresh_token": self.refresh}).to_string()
     }
 }
 
-/// What a browser keeps of an answer's cookies, as it sends them.
+/// Returns the cookies that a browser stores from a response, in the form in which it sends them.
 pub(crate) fn kept(answer: &Answer) -> String {
     answer.cookies.iter().map(|line| line.split(';').next().unwrap()).collect::<Vec<_>>().join("; ")
 }
@@ -81,7 +81,7 @@ impl World {
         Person { user, email }
     }
 
-    /// A key of a user's.
+    /// Creates a key of a user.
     pub(crate) async fn key_of(&self, user: UserId, label: &str, expires_at: Option<Timestamp>) -> String {
         let key = ApiKey::generate("tollgate").unwrap();
         let new = NewKey { expires_at, ..NewKey::of(user, label, &key) };
@@ -100,25 +100,25 @@ impl World {
         get(self.address, "/api/me", &[header]).await
     }
 
-    /// A counter of `/metrics`.
+    /// Returns a counter of `/metrics`.
     pub(crate) async fn count(&self, name: &str) -> u64 {
         let text = get(self.address, "/metrics", &[]).await.body;
         let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name}"));
         line.rsplit(' ').next().unwrap().parse().unwrap()
     }
 
-    /// Lets so much time pass that no attempt to sign in counts any more.
+    /// Advances the clock until no sign-in attempt counts any more.
     pub(crate) fn forget_attempts(&self) {
         self.clock.advance(Duration::from_secs(30 * 60));
     }
 }
 
-/// `POST` without a body.
+/// Sends a `POST` request without a body.
 pub(crate) async fn send(world: &World, path: &str, headers: &[&str]) -> Answer {
     call(world.address, &format!("POST {path}"), headers, "").await
 }
 
-/// An answer without what differs from run to run.
+/// Returns a response without the parts that differ from run to run.
 pub(crate) fn shape(answer: &Answer) -> (u16, Vec<String>, Vec<String>) {
     let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let body = answer.json();

@@ -1,10 +1,10 @@
-//! The suite runs on SQLite unless `TOLLGATE_TEST_STORE` is `postgres`; then each test has a database of its own on the server that
-//! `TOLLGATE_TEST_POSTGRES` names. A database goes with its server.
+//! The suite runs on SQLite unless `TOLLGATE_TEST_STORE` is `postgres`. Then each test creates a database on the
+//! server in `TOLLGATE_TEST_POSTGRES`. The databases are removed together with the server.
 
 use access::{Clock, Ids, Secret};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-/// Whether it runs on PostgreSQL.
+/// Whether the suite runs on PostgreSQL.
 pub(crate) fn is_chosen() -> bool {
     match std::env::var("TOLLGATE_TEST_STORE").as_deref() {
         Err(_) | Ok("" | "sqlite") => false,
@@ -13,7 +13,7 @@ pub(crate) fn is_chosen() -> bool {
     }
 }
 
-/// Makes a database, empty.
+/// Creates an empty database and returns its URL.
 pub(crate) async fn database() -> Secret {
     let server = std::env::var("TOLLGATE_TEST_POSTGRES").unwrap_or_else(|_| {
         panic!("no PostgreSQL: cargo run -p xtask -- postgres env TOLLGATE_TEST_STORE=postgres cargo test -p control")

@@ -1,4 +1,4 @@
-//! Bounds of connections, on sockets and in real time: what is waited for is seen, never slept for.
+//! Bounds of connections, on sockets and in real time. Tests wait for observable effects and never sleep.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,14 +12,14 @@ use crate::client::{Answer, get, rest};
 use crate::world::World;
 
 const SOON: Duration = Duration::from_millis(100);
-/// Longer than anything here is waited for.
+/// A duration that exceeds every wait of these tests.
 const LONG: Duration = Duration::from_secs(60);
 
 async fn world(limits: Limits) -> World {
     World::start_with("127.0.0.1:0", limits).await
 }
 
-/// Asks until it is so.
+/// Polls until the condition is true.
 async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let so = async {
         while !is_so().await {
@@ -50,46 +50,46 @@ async fn a_body_that_does_not_arrive_is_a_timeout() {
     Answer::read(&rest(&mut stream).await).refuses(408, "request_timeout");
 }
 
-/// A connection whose call is being served: it waits for a body.
+/// A connection that serves a request: the server waits for its body.
 async fn busy(from: &str, address: SocketAddr) -> TcpStream {
     let mut stream = connect(from, address).await;
     let head = "POST /api/auth/validate HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n\
                 Expect: 100-continue\r\nContent-Length: 13\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
-    // Then the call has begun.
+    // The interim response shows that the request is being served.
     let mut go_on = [0; 25];
     stream.read_exact(&mut go_on).await.unwrap();
     assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
     stream
 }
 
-/// Finishes the call of [`busy`].
+/// Finishes the request of [`busy`].
 async fn finish(mut stream: TcpStream) {
     stream.write_all(b"{\"token\":\"x\"}").await.unwrap();
     assert!(answers(&mut stream).await.unwrap().starts_with("HTTP/1.1 401"));
 }
 
-/// From one of the addresses of loopback.
+/// Connects from a loopback address.
 async fn connect(from: &str, address: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
     socket.connect(address).await.unwrap()
 }
 
-/// A connection that was served a call and is kept open.
+/// An idle connection that served one request.
 async fn idle(from: &str, address: SocketAddr) -> TcpStream {
     let mut stream = connect(from, address).await;
     assert!(call_again(&mut stream).await, "a connection from {from} is served");
     stream
 }
 
-/// Whether a call on this connection is answered, or it was closed.
+/// Whether a request on this connection gets a response; false if the connection was closed.
 async fn call_again(stream: &mut TcpStream) -> bool {
     let sent = stream.write_all(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n").await;
     sent.is_ok() && answers(stream).await.is_some_and(|text| text.starts_with("HTTP/1.1 200"))
 }
 
-/// One answer, with its body; `None` where the connection was closed instead.
+/// Reads one response with its body; returns `None` if the connection was closed instead.
 async fn answers(stream: &mut TcpStream) -> Option<String> {
     let (mut text, mut piece) = (String::new(), [0; 1_024]);
     loop {
@@ -130,7 +130,7 @@ async fn the_longest_idle_connection_of_an_address_makes_room_for_its_next() {
     let mut other = idle(THERE, world.address).await;
     let (mut first, mut second) = (idle(HERE, world.address).await, idle(HERE, world.address).await);
     let serving = busy(HERE, world.address).await;
-    // The first one was idle for longer, until now.
+    // The first connection was idle for longer until now.
     assert!(call_again(&mut first).await);
 
     let mut next = idle(HERE, world.address).await;
@@ -185,7 +185,7 @@ async fn a_full_listener_closes_idle_connections_first() {
 
 #[tokio::test]
 async fn a_connection_has_an_end() {
-    // Long enough that the answer goes before the end, on a busy machine too.
+    // Long enough that the response precedes the end, also on a busy machine.
     let world = world(Limits { connection: 20 * SOON, ..Limits::default() }).await;
     let mut stream = TcpStream::connect(world.address).await.unwrap();
     stream.write_all(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
@@ -203,7 +203,7 @@ async fn what_is_in_flight_is_answered_before_the_end() {
         body.len()
     );
     stream.write_all(head.as_bytes()).await.unwrap();
-    // Then the call has begun, and waits for its body.
+    // The interim response shows that the request waits for its body.
     let mut go_on = [0; 25];
     stream.read_exact(&mut go_on).await.unwrap();
     assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
@@ -228,7 +228,7 @@ async fn what_hangs_does_not_keep_the_end() {
         b"POST /api/auth/validate HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n\
         Content-Length: 9\r\n\r\n";
     stream.write_all(head).await.unwrap();
-    // Then the call has begun, and waits for a body that never comes.
+    // The interim response shows that the request waits for a body that never arrives.
     let mut byte = [0];
     stream.read_exact(&mut byte).await.unwrap();
     world.stop();

@@ -1,10 +1,10 @@
-//! What no operation lists is refused, by default.
+//! Parameters and bodies that an operation does not declare are refused by default.
 
 use crate::client::{call, get, raw};
 use crate::document;
 use crate::world::World;
 
-/// Operations below `/api/`, with an id where one stands.
+/// Returns the operations below `/api/`, with ids in their paths.
 fn calls() -> Vec<String> {
     let id = "0199aa00-0000-7000-8000-000000000001";
     let calls = document::calls().into_iter().filter(|call| call.contains(" /api/"));
@@ -19,12 +19,12 @@ async fn a_parameter_that_an_operation_does_not_take_is_refused_by_name() {
     for line in calls() {
         let answer = call(world.address, &format!("{line}?tokn=1"), &[&holder.bearer()], "").await;
         assert!((400..500).contains(&answer.status), "{line}: {answer:?}");
-        // Who may not call at all, or sends no body where one is needed, is told that instead.
+        // A missing permission or a missing body is reported first.
         named += usize::from(answer.status == 400 && answer.body.contains("unknown field `tokn`"));
     }
     assert!(named > 20, "{named}");
     let message = get(world.address, "/api/me?tokn=1", &[&holder.bearer()]).await.refuses(400, "bad_request");
-    assert_eq!(message, "the query cannot be read: unknown field `tokn`, none is taken here");
+    assert_eq!(message, "the query cannot be read: unknown field `tokn`, no fields are allowed here");
     let message = get(world.address, &format!("/api/me?{}=1", holder.secret), &[&holder.bearer()]).await;
     assert!(!message.refuses(400, "bad_request").contains(&holder.secret));
     for target in ["/api/me?", "/api/me", "/health?tokn=1"] {
@@ -41,7 +41,7 @@ async fn a_body_that_an_operation_does_not_take_is_refused() {
     for line in calls().iter().filter(|line| line.starts_with("GET") || line.starts_with("DELETE")) {
         for body in ["{}", "x"] {
             let message = call(world.address, line, &[&bearer, json], body).await.refuses(400, "bad_request");
-            assert_eq!(message, "this call takes no body", "{line}");
+            assert_eq!(message, "this request takes no body", "{line}");
         }
     }
     let chunked = |body: &str| {
@@ -66,7 +66,7 @@ async fn a_body_that_is_not_taken_and_does_not_arrive_is_a_timeout() {
     raw(world.address, head.as_bytes()).await.refuses(408, "request_timeout");
 }
 
-/// axum's own refusal would be a line of text.
+/// The refusal of axum itself would be a line of plain text.
 #[tokio::test]
 async fn what_is_no_text_in_a_path_is_our_error() {
     let world = World::start().await;

@@ -1,4 +1,4 @@
-//! A control listener over a store of its own.
+//! A control listener with a separate store.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 use crate::client::Answer;
 use crate::postgres;
 
-/// 2026-11-20T12:00:00Z.
+/// The test time, 2026-11-20T12:00:00Z.
 pub(crate) const NOON: Timestamp = Timestamp(1_795_176_000_000_000);
 
 pub(crate) struct World {
@@ -42,7 +42,7 @@ pub(crate) struct World {
     data: TempDir,
 }
 
-/// A user with a key.
+/// A user with one key.
 #[derive(Clone)]
 pub(crate) struct Holder {
     pub(crate) user: UserId,
@@ -57,14 +57,14 @@ impl Holder {
     }
 }
 
-/// The defaults, without limits of calls: most tests make many.
+/// The default configuration without rate limits, because most tests send many requests.
 fn snapshot() -> config::Snapshot {
     let mut snapshot = defaults();
     snapshot.control.rate_limits.clear();
     snapshot
 }
 
-/// The defaults.
+/// The default configuration, including rate limits.
 pub(crate) fn defaults() -> config::Snapshot {
     let environment = config::Environment::default();
     let sources = config::Sources { file: None, environment: &environment, flags: config::Flags::default() };
@@ -72,7 +72,7 @@ pub(crate) fn defaults() -> config::Snapshot {
 }
 
 impl World {
-    /// Credits that the live meter knows of: the key's, and its user's.
+    /// Makes the live meter count credits for a key and its user.
     pub(crate) fn has_spent(&self, caller: Caller, day: Day, credits: u64) {
         let (plan, bounds) = (Plan::unlimited("any"), KeyBounds::default());
         let limits = self.meter.limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &[] });
@@ -93,12 +93,12 @@ impl World {
         Self::launch(listen, limits, |state| state).await
     }
 
-    /// In a process without the proxy.
+    /// Starts control in a process without the proxy.
     pub(crate) async fn start_apart() -> Self {
         Self::launch("127.0.0.1:0", Limits::default(), |state| State { meter: None, ..state }).await
     }
 
-    /// Beside a proxy whose control API is another process.
+    /// Starts the listener for probes, beside a proxy whose control API is another process.
     pub(crate) async fn start_beside_proxy() -> Self {
         let probes = |state| State { serves: Serves::Probes, ..state };
         Self::launch("127.0.0.1:0", Limits::default(), probes).await
@@ -152,41 +152,41 @@ impl World {
             std::future::pending(),
         ));
         tasks.spawn(async move {
-            // A dropped sender stops it too.
+            // Dropping the sender stops the server as well.
             control::serve(listener, state, async move { drop(stopped.await) }).await.unwrap();
         });
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         Self { address, clock, store, meter, board, live, vault, revision, stop: Some(stop), tasks, data }
     }
 
-    /// The data folder.
+    /// The path of the data folder.
     pub(crate) fn data(&self) -> &std::path::Path {
         self.data.path()
     }
 
-    /// Puts another configuration in force.
+    /// Replaces the current configuration.
     pub(crate) fn configure(&self, change: impl FnOnce(&mut config::Snapshot)) {
         let mut snapshot = (*self.live.load_full()).clone();
         change(&mut snapshot);
         self.live.store(Arc::new(snapshot));
     }
 
-    /// Begins the shutdown.
+    /// Begins the shutdown of the server.
     pub(crate) fn stop(&mut self) {
         self.stop.take().unwrap().send(()).unwrap();
     }
 
-    /// Waits until serving has ended.
+    /// Waits until the server has stopped.
     pub(crate) async fn ended(&mut self) {
         self.tasks.join_next().await.unwrap().unwrap();
     }
 
-    /// Copies the store's revision, as its loop does every 250 ms.
+    /// Copies the store's revision, as the process does every 250 ms.
     pub(crate) async fn refresh(&self) {
         self.revision.confirm(self.store.revision().await.unwrap(), self.clock.mono());
     }
 
-    /// A user of `plan`, with a key.
+    /// Creates a user of `plan` with a key.
     pub(crate) async fn holder(&self, name: &str, plan: &str) -> Holder {
         let email = Email::parse(&format!("{name}@example.com")).unwrap();
         let new = NewUser::member(email, name, plan);
@@ -194,12 +194,12 @@ impl World {
         self.add_key((user.id, user.no), name, None).await
     }
 
-    /// Another key of a user.
+    /// Creates another key of a user.
     pub(crate) async fn key(&self, owner: &Holder, label: &str) -> Holder {
         self.add_key((owner.user, owner.caller.user), label, None).await
     }
 
-    /// The same, with an end.
+    /// Creates another key of a user, with an expiry.
     pub(crate) async fn expiring_key(&self, owner: &Holder, label: &str, expires_at: Timestamp) -> Holder {
         self.add_key((owner.user, owner.caller.user), label, Some(expires_at)).await
     }
@@ -213,7 +213,7 @@ impl World {
         Holder { user, key: stored.id, caller, secret: key.expose().to_owned() }
     }
 
-    /// Has requests recorded, the way they come: through a spool.
+    /// Records requests through a spool, as the proxy does.
     pub(crate) async fn record(&self, events: Vec<UsageEvent>) {
         let folder = self.data.path().join("spool");
         let node = self.store.join(self.data.path(), "9.8.7").await.unwrap();
@@ -239,7 +239,7 @@ impl World {
     }
 }
 
-/// An LLM call of three credits at `at`; without a `cost` its price is not known.
+/// An LLM request with three credits at `at`; without `cost`, its price is unknown.
 pub(crate) fn event(caller: Caller, at: Timestamp, cost: Option<NanoUsd>) -> UsageEvent {
     let usage = Usage {
         input: Some(100),
@@ -284,7 +284,7 @@ pub(crate) fn event(caller: Caller, at: Timestamp, cost: Option<NanoUsd>) -> Usa
     }
 }
 
-/// A body as a snapshot: what differs from run to run is replaced.
+/// Formats a response as a snapshot; values that differ from run to run are replaced.
 pub(crate) fn tidy(answer: &Answer) -> String {
     assert_eq!(answer.status, 200, "{answer:?}");
     let mut body = answer.json();

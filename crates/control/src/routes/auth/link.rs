@@ -1,4 +1,4 @@
-//! `GET /link`, `POST /api/auth/link/check`, `POST /api/auth/link`: what a one-time link opens.
+//! `GET /link`, `POST /api/auth/link/check`, `POST /api/auth/link`: the use of one-time links.
 
 use std::sync::Arc;
 
@@ -20,50 +20,51 @@ use crate::sign_in::Account;
 use crate::state::App;
 use crate::{csrf, input, pages};
 
-/// What a link says of itself.
+/// The token of a one-time link.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = LinkToken, example = json!({"token": "tgl_Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyMDE"}))]
 #[serde(deny_unknown_fields)]
 struct Shown {
-    /// What stands behind the `#` of the link.
+    /// The token: the part of the link after `#`.
     #[schema(value_type = String)]
     token: Secret,
 }
 
-/// What a link is good for.
+/// The purpose of a one-time link.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = LinkChecked)]
 pub(crate) struct Checked {
     /// `invite`, `password` or `first_admin`.
     kind: &'static str,
-    /// Whose account it is about; null where whoever has the link says which.
+    /// The e-mail address of the account; null if the user of the link chooses it.
     email: Option<String>,
-    /// From then on it opens nothing.
+    /// The expiry of the link.
     #[schema(format = DateTime)]
     expires_at: String,
 }
 
-/// What one who has a link chooses.
+/// The use of a one-time link.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = LinkUse, example = json!({"token": "tgl_Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyMDE",
     "password": "correct horse battery", "name": "Ada", "email": "ada@example.com"}))]
 #[serde(deny_unknown_fields)]
 struct Asked {
-    /// What stands behind the `#` of the link.
+    /// The token: the part of the link after `#`.
     #[schema(value_type = String)]
     token: Secret,
-    /// The account's password from now on: 12 to 128 characters.
+    /// The new password of the account: 12 to 128 characters.
     #[schema(value_type = String, min_length = 12, max_length = 128)]
     password: Secret,
-    /// The account's name; not with a link of kind `password`.
+    /// The name of the account; not allowed for links of kind `password`.
     #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
-    /// The account's address; not with a link of kind `password`, and not needed where the link has one.
+    /// The e-mail address of the account; not allowed for links of kind `password`, and optional if the link contains
+    /// one.
     #[schema(max_length = 254)]
     email: Option<String>,
 }
 
-/// What a link was used for.
+/// The result of using a one-time link.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = LinkUsed)]
 pub(crate) struct Used {
@@ -72,12 +73,12 @@ pub(crate) struct Used {
     user: Account,
 }
 
-/// The page that asks for what a link needs.
+/// Serves the page that asks for the data that a link needs.
 pub(crate) async fn page(State(app): State<Arc<App>>) -> Response {
     pages::link(&app.live.load().brand.name)
 }
 
-/// What a one-time link is good for; it is not used up.
+/// Returns the purpose of a one-time link without using it.
 #[utoipa::path(post, path = "/api/auth/link/check", tag = "auth", request_body = Shown, security(()),
     extensions(("x-codes" = json!(["not_found"]))),
     responses((status = 200, body = Checked, example = json!({
@@ -101,8 +102,10 @@ pub(crate) async fn check(State(app): State<Arc<App>>, request: Request) -> Resu
     }))
 }
 
-/// Uses a one-time link: to sign up by invitation, to choose a password, to become the first admin. It signs nobody in: whoever
-/// does so next knows the password.
+/// Uses a one-time link.
+///
+/// Depending on its kind, the link creates an account by invitation, sets a new password, or creates the first admin.
+/// The response contains no session; sign in with the password afterwards.
 #[utoipa::path(post, path = "/api/auth/link", tag = "auth", request_body = Asked, security(()),
     extensions(("x-codes" = json!(["forbidden", "signup_closed", "not_found", "conflict", "unprocessable", "rate_limited",
         "overloaded"]))),
@@ -125,7 +128,7 @@ pub(crate) async fn redeem(
         Purpose::Invite { email, plan } => sign_up(&app, asked, Invitation::new(hash, (email, plan)), address).await?,
         Purpose::Password { user } => {
             if asked.name.is_some() || asked.email.is_some() {
-                return Err(Problem::new(Refusal::BadRequest, "this link takes `token` and `password` alone"));
+                return Err(Problem::new(Refusal::BadRequest, "this link takes only `token` and `password`"));
             }
             let holder = app.store.find_user(&UserRef::Id(user)).await.map_err(Problem::store)?;
             let holder = holder.ok_or(StoreError::NoLink)?;
@@ -154,13 +157,14 @@ pub(crate) async fn redeem(
     Ok(Json(Used { kind, user }))
 }
 
-/// The plan of whoever signs up; where the store has none of that name, which only an open sign-up needs, the first one.
+/// Returns the plan of new accounts. If the store has no plan of that name, which only open sign-up needs, returns the
+/// first plan.
 async fn plan_of_first_admin(app: &App) -> Result<String, Problem> {
     let wished = app.live.load().signup.plan.clone();
     let plans = app.store.plans().await?;
     let plan = plans.iter().find(|plan| plan.name == wished).or(plans.first());
     let plan =
-        plan.ok_or_else(|| Problem::new(Refusal::Conflict, "there is no plan yet: add one to the configuration"))?;
+        plan.ok_or_else(|| Problem::new(Refusal::Conflict, "no plan exists yet; add one to the configuration"))?;
     Ok(plan.name.clone())
 }
 
@@ -181,16 +185,16 @@ async fn sign_up(app: &App, asked: Asked, invitation: Invitation, address: Addre
     Ok(account)
 }
 
-/// A plan of sign-ups that there is not is no fault of the caller's.
+/// Maps errors of the store. A missing plan of new accounts is an error of the configuration, not of the client.
 fn not_made(error: StoreError) -> Problem {
     if matches!(error, StoreError::NoPlan { .. }) { Problem::fault(error) } else { error.into() }
 }
 
 fn given(field: &str, value: Option<String>) -> Result<String, Problem> {
-    value.ok_or_else(|| Problem::new(Refusal::BadRequest, format!("this link needs `{field}`")))
+    value.ok_or_else(|| Problem::new(Refusal::BadRequest, format!("this link requires `{field}`")))
 }
 
-/// The open link with this token.
+/// Finds the valid link with this token.
 async fn find(app: &App, token: &Secret) -> Result<(TicketHash, Link), Problem> {
     let Ok(ticket) = Ticket::parse(ticket::Kind::Link, token.expose()) else { return Err(StoreError::NoLink.into()) };
     let link = app.store.find_link(ticket.hash()).await.map_err(Problem::store)?;

@@ -1,4 +1,4 @@
-//! `POST /api/auth/login`.
+//! `POST /api/auth/login`: sign-in with a password or a key.
 
 use std::sync::Arc;
 
@@ -19,20 +19,21 @@ use crate::sign_in::{self, Handing, SignedIn, WRONG};
 use crate::state::App;
 use crate::{csrf, input};
 
-/// An address and its password, or a key alone.
+/// Credentials: an e-mail address with its password, or only a key.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = Login, example = json!({"email": "ada@example.com", "password": "correct horse battery"}))]
 #[serde(deny_unknown_fields)]
 struct Asked {
     /// The user's e-mail address.
     email: Option<String>,
-    /// The user's password.
+    /// The password of the user.
     #[schema(value_type = Option<String>)]
     password: Option<Secret>,
-    /// A key, instead of both.
+    /// A key, instead of e-mail address and password.
     #[schema(value_type = Option<String>)]
     key: Option<Secret>,
-    /// Whether the answer has the refresh token too, for programs that keep no cookies. Default false.
+    /// Whether the body of the response contains the refresh token, for programs without a cookie store. Default
+    /// false.
     #[serde(default)]
     refresh: bool,
 }
@@ -42,7 +43,9 @@ enum With {
     Key(Secret),
 }
 
-/// Signs in. The session is always a new one; a session from a key may do what the key may.
+/// Signs in and begins a new session.
+///
+/// A session that begins with a key has the rights of the key.
 #[utoipa::path(post, path = "/api/auth/login", tag = "auth", request_body = Asked, security(()),
     extensions(("x-codes" = json!(["unauthorized", "key_malformed", "key_unknown", "key_revoked", "key_expired", "forbidden",
         "user_suspended", "rate_limited", "overloaded", "directory_busy"]))),
@@ -63,7 +66,7 @@ pub(crate) async fn login(
     let handing = Handing { in_body: asked.refresh, in_cookies: true };
     let (user, credential) = match with(asked)? {
         With::Password(email, password) => {
-            // First a seat: who gets none has not tried.
+            // The permit is taken first: a sign-in without a permit is not counted as an attempt.
             let seat = app.passwords.seat()?;
             attempts::take(&app.windows, address, Some(&Tried::of(&email))).await?;
             by_password(&app, seat, (&email, password)).await?
@@ -81,11 +84,12 @@ fn with(asked: Asked) -> Result<With, Problem> {
     match (asked.email, asked.password, asked.key) {
         (Some(email), Some(password), None) => Ok(With::Password(email, password)),
         (None, None, Some(key)) => Ok(With::Key(key)),
-        _ => Err(Problem::new(Refusal::BadRequest, "send `email` and `password`, or `key` alone")),
+        _ => Err(Problem::new(Refusal::BadRequest, "send `email` and `password`, or only `key`")),
     }
 }
 
-/// The same question to the store and the same work, whether there is such an account, and whether it has a password.
+/// Checks a password. The query and the work are the same for accounts that do not exist or have no password, so that
+/// response times reveal nothing.
 async fn by_password(
     app: &App,
     seat: Seat<'_>,
@@ -118,7 +122,7 @@ async fn by_key(app: &App, key: &Secret, address: Address) -> Result<(User, Cred
     let (caller, secret) = Caller::find(app, key.expose(), address).await?;
     let Via::Key(principal) = caller.via else { return Err(Problem::internal()) };
     if principal.rotated.is_some() {
-        // A session knows its key and no secret: it would go on when this one has stopped.
+        // A session refers to its key and not to a secret, so it would outlive the replaced secret.
         return Err(NotFound::Rotated.into());
     }
     let user = app.store.find_user(&UserRef::Id(principal.user)).await.map_err(Problem::store)?;

@@ -1,4 +1,4 @@
-//! `POST /api/auth/logout`.
+//! `POST /api/auth/logout`: the end of a session.
 
 use std::sync::Arc;
 
@@ -19,15 +19,16 @@ use crate::sign_in;
 use crate::state::App;
 use crate::{csrf, input};
 
-/// What was done.
+/// The result of the request.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Done {
-    /// `signed_out` or `password_changed`.
+    /// The result: `signed_out` or `password_changed`.
     pub(crate) status: &'static str,
 }
 
-/// Signs out: ends the session of the access token or of the refresh token, and has a browser forget both. A session that has ended
-/// already is signed out.
+/// Signs out: ends the session of the access token or of the refresh token.
+///
+/// The response deletes a browser's cookies. Signing out of a session that has ended already succeeds.
 #[utoipa::path(post, path = "/api/auth/logout", tag = "auth", request_body = Option<Asked>,
     security((), ("session" = []), ("cookie" = [])), extensions(("x-codes" = json!(["forbidden"]))),
     responses((status = 200, body = Done, example = json!({"status": "signed_out"}))))]
@@ -42,14 +43,14 @@ pub(crate) async fn logout(
     let held = Cookies::of(&app).read(&headers)?;
     if let Some(token) = presented(&headers)? {
         if !caller::is_token(token) {
-            return Err(Problem::new(Refusal::Forbidden, "a key is not signed in: revoke it instead"));
+            return Err(Problem::new(Refusal::Forbidden, "a key has no session; revoke it instead"));
         }
         let claims = sign_in::signer(&app)?.read(token, app.clock.now())?;
         end_session(&app, claims.user, claims.session, address).await?;
     } else if let Some(token) = body.and_then(|asked| asked.refresh_token) {
         end_family(&app, token.expose(), address).await?;
     } else if held.is_empty() {
-        return Err(caller::missing("send what you signed in with: an access token, a refresh token or cookies"));
+        return Err(caller::missing("send an access token, a refresh token or the cookies of the session"));
     } else {
         csrf::check(&app, &http::Method::POST, &headers)?;
         end_held(&app, held, address).await?;
@@ -59,19 +60,19 @@ pub(crate) async fn logout(
     Ok(response)
 }
 
-/// Ends what a browser's cookies open; what opens nothing is ended.
+/// Ends the session of a browser's cookies. Invalid cookies count as signed out.
 async fn end_held(app: &App, held: Held<'_>, address: Address) -> Result<(), Problem> {
     let signer = sign_in::signer(app)?;
     let claims = held.session.and_then(|token| signer.read(token, app.clock.now()).ok());
     match (claims, held.refresh) {
         (Some(claims), _) => end_session(app, claims.user, claims.session, address).await,
-        // An access token is over sooner than its session.
+        // An access token expires before its session does.
         (None, Some(token)) => end_family(app, token, address).await,
         (None, None) => Ok(()),
     }
 }
 
-/// Ends the session of a refresh token; what is none, or whose session has ended, is signed out.
+/// Ends the session of a refresh token. An invalid token, or one whose session has ended, counts as signed out.
 async fn end_family(app: &App, token: &str, address: Address) -> Result<(), Problem> {
     let Ok(ticket) = Ticket::parse(ticket::Kind::Refresh, token) else { return Ok(()) };
     let by = Actor { by: By::System, address: Some(address.0) };

@@ -1,4 +1,4 @@
-//! `POST /api/auth/password`.
+//! `POST /api/auth/password`: change of the password.
 
 use std::sync::Arc;
 
@@ -18,20 +18,22 @@ use crate::passwords::Seat;
 use crate::problem::Problem;
 use crate::state::App;
 
-/// Both passwords.
+/// The current and the new password.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = PasswordChange, example = json!({"current": "correct horse battery", "new": "another horse, same battery"}))]
 #[serde(deny_unknown_fields)]
 struct Asked {
-    /// The one that holds now.
+    /// The user's current password.
     #[schema(value_type = String)]
     current: Secret,
-    /// The one that shall: 12 to 128 characters, and not easy to guess.
+    /// The new password: 12 to 128 characters, not easy to guess.
     #[schema(value_type = String, min_length = 12, max_length = 128)]
     new: Secret,
 }
 
-/// Changes the password of who signed in with it. All of its other sessions end.
+/// Changes the password of the signed-in user.
+///
+/// It requires a session that began with the password. All other sessions of the user end.
 #[utoipa::path(post, path = "/api/auth/password", tag = "auth", request_body = Asked,
     security(("token" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["forbidden", "unprocessable", "rate_limited", "overloaded"]))),
@@ -46,7 +48,7 @@ pub(crate) async fn change(
     let user = user.ok_or_else(Problem::internal)?;
     let new = chosen("new", asked.new, &[user.email.as_str(), &user.name, &app.live.load().brand.name])?;
     let seat = app.passwords.seat()?;
-    // Who has a session could guess here as well.
+    // The holder of a session could guess the password here, so the attempt counts.
     attempts::take(&app.windows, caller.address, Some(&Tried::of(user.email.as_str()))).await?;
     let found = app.store.credentials_of(&user.email).await.map_err(Problem::store)?;
     let Some((_, Some(before))) = found else { return Err(not_current()) };
@@ -73,15 +75,15 @@ fn not_current() -> Problem {
     Problem::new(Refusal::Forbidden, "`current` is not your password")
 }
 
-/// A password that a user chose. `own` are the user's e-mail address and name, and the brand.
+/// Parses a password that a user chose. `own` contains the user's e-mail address and name, and the brand.
 ///
 /// # Errors
-/// `unprocessable`, with the name of its field.
+/// `unprocessable`, with the name of the field.
 pub(super) fn chosen(field: &'static str, text: Secret, own: &[&str]) -> Result<Password, Problem> {
     Password::parse(text, own).map_err(|error| Problem::new(Refusal::Unprocessable, format!("`{field}`: {error}")))
 }
 
-/// Its hash, when its turn comes.
+/// Hashes a password as soon as a thread is free.
 ///
 /// # Errors
 /// `internal` without memory or randomness.

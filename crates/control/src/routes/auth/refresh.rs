@@ -1,4 +1,4 @@
-//! `POST /api/auth/refresh`.
+//! `POST /api/auth/refresh`: renewal of a session.
 
 use std::sync::Arc;
 
@@ -17,18 +17,21 @@ use crate::sign_in::{self, Handing, Pair, Tokens};
 use crate::state::App;
 use crate::{csrf, input};
 
-/// A refresh token, where none is in a cookie.
+/// A refresh token, if no cookie contains one.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = Refresh, example = json!({"refresh_token": "tgr_Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyMDE"}))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Asked {
-    /// As the sign-in or the last renewal answered it. Left out or null, the token in the cookie is used.
+    /// The refresh token of the sign-in or of the last renewal. If it is missing or null, the token in the cookie is
+    /// used.
     #[schema(value_type = Option<String>)]
     pub(super) refresh_token: Option<Secret>,
 }
 
-/// Renews a session. The refresh token is used up, and the answer brings the next one the same way as it came: in a cookie or
-/// in the body. One that comes a second time was stolen: it ends the session.
+/// Renews a session with its refresh token.
+///
+/// Each refresh token is valid once. The response contains the next one in the same place: in a cookie or in the body.
+/// A token that is used again counts as stolen and ends the session.
 #[utoipa::path(post, path = "/api/auth/refresh", tag = "auth", request_body = Option<Asked>, security(()),
     extensions(("x-codes" = json!(["unauthorized", "token_expired", "forbidden", "ambiguous_credentials"]))),
     responses((status = 200, body = Tokens, example = json!({
@@ -55,7 +58,7 @@ pub(crate) async fn refresh(
     match renew(&app, token, address).await {
         Ok((session, next)) => Ok(Pair::renewed(&app, &session, next)?.alone(&app, handing)),
         Err(problem) if by_body || !problem.is_of_credential() => Err(problem),
-        // What opens nothing is not kept.
+        // The cookies are invalid, so the browser deletes them.
         Err(problem) => {
             let mut response = problem.into_response();
             Cookies::of(&app).clear(response.headers_mut());
@@ -64,19 +67,19 @@ pub(crate) async fn refresh(
     }
 }
 
-/// Uses up a refresh token.
+/// Exchanges a refresh token for a new one.
 ///
 /// # Errors
-/// `unauthorized` for one that is none of ours, `token_expired` where its session has ended or ends here, `unavailable`: then
-/// the same token may be sent again.
+/// `unauthorized` for an unknown token; `token_expired` if its session has ended or ends now; `unavailable`, after
+/// which the client may send the same token again.
 pub(super) async fn renew(app: &App, token: &str, address: Address) -> Result<(Session, Ticket), Problem> {
-    let unknown = || Problem::new(Refusal::Unauthorized, "this is no refresh token of this server: sign in");
+    let unknown = || Problem::new(Refusal::Unauthorized, "this is not a refresh token of this server; sign in");
     let presented = Ticket::parse(ticket::Kind::Refresh, token).map_err(|_| unknown())?;
     let next = sign_in::new_refresh()?;
     let new = NewRefresh { hash: next.hash(), expires_at: sign_in::refresh_until(app.clock.now()) };
-    // Whoever has the token is not known before it is looked up.
+    // The owner of the token is unknown until the look-up.
     let by = Actor { by: By::System, address: Some(address.0) };
-    // Nothing is awaited after this: whoever goes now may come again with the same token.
+    // No await follows a success: a client that disconnects earlier can send the same token again.
     match app.store.refresh(&by, presented.hash(), new).await.map_err(Problem::store)? {
         Refreshed::Renewed(session) => Ok((session, next)),
         Refreshed::Stolen { session, .. } => {

@@ -1,10 +1,10 @@
-//! `POST /api/auth/register`, and what signing up has in common with a link that invites.
+//! `POST /api/auth/register`, and the code that it shares with invitation links.
 //!
-//! Whether an address has an account is told only to who was invited under that address. Where anybody may sign up, a taken one is
-//! answered as a free one is: the same work, at the same moment, with tokens of a session that there is not. No account and no
-//! session of its owner is touched. (Nobody can be kept from learning it by using the tokens: an account that works at once and a
-//! secret about who has one exclude each other, unless mail is sent. It costs a sign-in attempt, and leaves an account behind for
-//! each address that was free.)
+//! Only an invitation for an e-mail address reveals whether the address has an account. With open sign-up, a taken
+//! address gets the same response as a free one, after the same work and at the same time, with tokens of a session
+//! that does not exist. The account and the sessions of its owner stay untouched. A client can still find out by using
+//! the tokens: accounts that work at once and hidden accounts exclude each other unless mail is sent. That costs a
+//! sign-in attempt, and creates an account for each free address.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,34 +30,35 @@ use crate::sign_in::{self, Account, Handing, Pair, SignedIn};
 use crate::state::App;
 use crate::{csrf, input};
 
-/// A sign-up is answered no sooner: some times what it takes on a machine that is not overloaded, so that the store's part, which
-/// differs, does not show.
+/// The minimum duration of a sign-up. It is several times the duration on a machine that is not overloaded, so that
+/// the store's part, which differs, is not visible.
 const ANSWERED_AFTER: Duration = Duration::from_millis(300);
 
-/// Who signs up.
+/// A new account to register.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = Register, example = json!({"email": "ada@example.com", "password": "correct horse battery", "name": "Ada",
     "invite": "tgl_Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyMDE"}))]
 #[serde(deny_unknown_fields)]
 struct Asked {
-    /// An e-mail address: it is the name to sign in with.
+    /// The e-mail address, which is also the name for the sign-in.
     #[schema(max_length = 254)]
     email: String,
-    /// 12 to 128 characters, and not easy to guess.
+    /// The password: 12 to 128 characters, not easy to guess.
     #[schema(value_type = String, min_length = 12, max_length = 128)]
     password: Secret,
-    /// Shown to people; 1 to 200 characters.
+    /// The display name: 1 to 200 characters.
     #[schema(min_length = 1, max_length = 200)]
     name: String,
-    /// An invitation's token; needed where `signup` is `invite`.
+    /// The token of an invitation; required if `signup` is `invite`.
     #[schema(value_type = Option<String>)]
     invite: Option<Secret>,
-    /// Whether the answer has the refresh token too, for programs that keep no cookies. Default false.
+    /// Whether the body of the response contains the refresh token, for programs without a cookie store. Default
+    /// false.
     #[serde(default)]
     refresh: bool,
 }
 
-/// Makes the caller's account and signs it in.
+/// Creates an account and signs it in.
 #[utoipa::path(post, path = "/api/auth/register", tag = "auth", request_body = Asked, security(()),
     extensions(("x-codes" = json!(["forbidden", "signup_closed", "conflict", "unprocessable", "rate_limited", "overloaded"]))),
     responses((status = 201, body = SignedIn, example = json!({
@@ -101,7 +102,7 @@ pub(crate) async fn register(
     Ok(pair.with_user(&app, (StatusCode::CREATED, account), handing))
 }
 
-/// An invitation that is open.
+/// An invitation that is valid.
 pub(super) struct Invitation {
     hash: TicketHash,
     email: Option<Email>,
@@ -113,7 +114,7 @@ impl Invitation {
         Self { hash, email, plan }
     }
 
-    /// Whose alone it is.
+    /// The only e-mail address that the invitation is valid for, if it names one.
     pub(super) const fn email(&self) -> Option<&Email> {
         self.email.as_ref()
     }
@@ -132,11 +133,11 @@ async fn invitation(app: &App, token: &Secret) -> Result<Invitation, Problem> {
 fn not_invited() -> Problem {
     Problem::new(
         Refusal::SignupClosed,
-        "this invitation is used, has expired, is for another address, or is none: ask who runs this server for another",
+        "this invitation is unknown, used, expired or for another address; ask the operator of this server for a new one",
     )
 }
 
-/// Somebody who may sign up, with what can be an account.
+/// A client that may sign up, with validated account data.
 pub(super) struct Newcomer {
     pub(super) email: Email,
     name: String,
@@ -145,22 +146,22 @@ pub(super) struct Newcomer {
     invitation: Option<Invitation>,
 }
 
-/// The session with which a sign-up begins.
+/// The first session of a new account.
 struct First {
     agent: Option<String>,
     refresh: TicketHash,
 }
 
-/// What a sign-up came to.
+/// The result of a sign-up.
 pub(super) enum SignedUp {
-    /// There is a new account, and its session where one was to begin.
+    /// The new account, and its session if one was requested.
     Made(Box<User>, Option<Session>),
-    /// The address had one. This is what is shown of the one that was not made.
+    /// The address has an account already. The response shows these data of an account that was not created.
     Taken(Account),
 }
 
 impl Newcomer {
-    /// Judges by `signup` and by what was sent, before anything costs much.
+    /// Validates the sign-up mode and the input before any expensive work.
     ///
     /// # Errors
     /// `signup_closed`, `unprocessable`.
@@ -181,19 +182,20 @@ impl Newcomer {
         Ok(Self { email, name, password, plan: plan.unwrap_or_else(|| signup.plan.clone()), invitation })
     }
 
-    /// Makes the account, where the address has none; it is not signed in.
+    /// Creates the account, unless its address is taken, without a session.
     ///
     /// # Errors
-    /// As [`make`](Self::make).
+    /// The errors of [`make`](Self::make).
     pub(super) async fn sign_up(self, app: &App, seat: Seat<'_>, address: Address) -> Result<SignedUp, Problem> {
         self.make(app, seat, (address, None)).await
     }
 
-    /// Makes the account, where the address has none, with its first session, where it is to have one: both or neither.
+    /// Creates the account, unless its address is taken, with its first session if one is requested. Either both are
+    /// created or neither.
     ///
     /// # Errors
-    /// `conflict` for a taken address that the invitation names, `signup_closed` where the invitation was used meanwhile,
-    /// `unavailable`, `internal` where the plan of sign-ups is none.
+    /// `conflict` for a taken address that the invitation names; `signup_closed` if the invitation was used in the
+    /// meantime; `unavailable`; `internal` if the plan of new accounts does not exist.
     async fn make(
         self,
         app: &App,
@@ -203,7 +205,7 @@ impl Newcomer {
         let Self { email, name, password, plan, invitation } = self;
         let phc = hashed(seat, password).await?;
         let new = NewUser { password: Some(phc.clone()), ..NewUser::member(email.clone(), name.clone(), plan.clone()) };
-        // Nobody who is known asks for it.
+        // The client has no account yet.
         let by = Actor { by: By::System, address: Some(address.0) };
         let hash = invitation.as_ref().map(|invitation| invitation.hash);
         let made = match first {
@@ -226,7 +228,7 @@ impl Newcomer {
             Ok((user, session)) => Ok(SignedUp::Made(Box::new(user), session)),
             Err(StoreError::EmailTaken) => {
                 if invitation.is_some_and(|invitation| invitation.email.is_some()) {
-                    return Err(Problem::new(Refusal::Conflict, "this address has an account: sign in with it"));
+                    return Err(Problem::new(Refusal::Conflict, "this address has an account; sign in with it"));
                 }
                 let id = UserId(Ids::new(app.clock.clone()).next_uuid());
                 let created_at = rfc3339(app.clock.now());
@@ -243,18 +245,22 @@ impl Newcomer {
 fn may_sign_up(mode: SignupMode, invited: bool) -> Result<(), Problem> {
     let message = match (mode, invited) {
         (SignupMode::Open, _) | (SignupMode::Invite, true) => return Ok(()),
-        (SignupMode::Invite, false) => "one signs up here by invitation: send its token as `invite`",
-        (SignupMode::Closed, _) => "nobody signs up here: ask who runs this server for an account",
+        (SignupMode::Invite, false) => "sign-up requires an invitation; send its token as `invite`",
+        (SignupMode::Closed, _) => "sign-up is closed; ask the operator of this server for an account",
     };
     Err(Problem::new(Refusal::SignupClosed, message))
 }
 
+/// Parses an e-mail address.
+///
 /// # Errors
 /// `unprocessable`.
 pub(crate) fn address_of(text: &str) -> Result<Email, Problem> {
     Email::parse(text).map_err(|error| Problem::new(Refusal::Unprocessable, format!("`email`: {error}")))
 }
 
+/// Checks a display name.
+///
 /// # Errors
 /// `unprocessable`.
 pub(crate) fn name_of(text: &str) -> Result<String, Problem> {
@@ -263,7 +269,7 @@ pub(crate) fn name_of(text: &str) -> Result<String, Problem> {
     Ok(name.to_owned())
 }
 
-/// When a sign-up may be answered.
+/// Returns a timer for the earliest response to a sign-up.
 pub(super) fn answer_at() -> tokio::time::Sleep {
     sleep(ANSWERED_AFTER)
 }

@@ -1,4 +1,4 @@
-//! `POST /api/auth/validate`.
+//! `POST /api/auth/validate`: validation of a key.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::quota::{Quota, Spent};
 use crate::routes::keys::shown::Bound;
 use crate::state::App;
 
-/// A key, where none is in a header.
+/// A key, if no header field contains one.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"token": "tollgate_0123456789abcdef0123456789abcdef"}))]
 #[serde(deny_unknown_fields)]
@@ -27,7 +27,7 @@ struct Asked {
     token: Secret,
 }
 
-/// A key that opens something, and whose it is.
+/// A valid key with its user and limits.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Validated {
     valid: bool,
@@ -54,15 +54,17 @@ struct Key {
     last4: String,
     label: String,
     expires_at: Option<String>,
-    /// Whether this secret was replaced and still opens the key, for a while.
+    /// Whether this secret was replaced by a rotation and is still valid for a limited time.
     rotated: bool,
-    /// The key's own quota, where it has one; the user's holds as well.
+    /// The key's own quota, if it has one; the user's quota applies as well.
     quota: Option<Quota>,
     #[serde(flatten)]
     bound: Bound,
 }
 
-/// Whose key this is. It stands in the body or in a header; in both only if it is the same.
+/// Validates a key, and returns its user and limits.
+///
+/// The key is in the body or in a header field; it may be in both if the values are equal.
 #[utoipa::path(post, path = "/api/auth/validate", tag = "auth", request_body = Option<Asked>,
     security((), ("key" = [])),
     responses((status = 200, body = Validated, example = json!({
@@ -86,7 +88,7 @@ pub(crate) async fn validate(
     let in_body = body.as_ref().map(|asked| asked.token.expose());
     let key = caller::one(in_header, in_body)?.ok_or_else(missing)?;
 
-    // The directory first: it knows what it was asked lately, so that made-up keys do not reach the store.
+    // The directory goes first: it caches recent look-ups, so that invented keys do not reach the store.
     let (caller, hash) = Caller::find(&app, key, address).await?;
     if let (Some(Extension(counting)), Some(key)) = (counting, caller.key()) {
         counting.take(&app, key.key, address).await?;

@@ -1,4 +1,4 @@
-//! What callers say of a key that is to be made, changed or rotated.
+//! Request bodies to create, change and rotate keys.
 
 use std::borrow::Cow;
 use std::num::NonZeroU32;
@@ -15,100 +15,101 @@ use crate::input::{check_name, nullable};
 use crate::moment;
 use crate::problem::Problem;
 
-/// How long the secret before a rotation may go on.
+/// The maximum time for which the previous secret stays valid after a rotation.
 const GRACE_MAX: Duration = Duration::from_secs(7 * 86_400);
 
-/// A key to be made.
+/// A key to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = NewApiKey, example = json!({"label": "laptop", "expires_at": "2027-02-18T00:00:00Z",
     "scopes": {"models": ["openai/*"]}, "limits": {"credits_per_day": 1000, "requests_per_minute": 60},
     "addresses": ["203.0.113.0/24"]}))]
 #[serde(deny_unknown_fields)]
 pub(super) struct New {
-    /// What its owner calls it: 1 to 200 characters.
+    /// The label of the key: 1 to 200 characters.
     #[schema(min_length = 1, max_length = 200)]
     label: String,
-    /// From this moment on it opens nothing (RFC 3339). Default: never.
+    /// The expiry (RFC 3339). Default: the key does not expire.
     #[schema(format = DateTime)]
     expires_at: Option<String>,
-    /// What it opens. Default: what its user may use.
+    /// The routes and models that the key may use. Default: everything that its user may use.
     scopes: Option<Scopes>,
-    /// Limits of its own; its user's plan holds as well.
+    /// The key's own limits; the user's plan applies as well.
     limits: Option<Limits>,
-    /// Addresses and networks that it may be used from, at most 64. Default: everywhere.
+    /// Addresses and networks that the key may be used from, at most 64. Default: all addresses.
     #[schema(max_items = 64)]
     addresses: Option<Vec<String>>,
 }
 
-/// What of a key shall be another. What is left out stays.
+/// Changes of a key. Missing fields stay unchanged.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = ApiKeyChange, example = json!({"label": "build server", "limits": {"credits_per_day": 500}, "addresses": null}))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Change {
-    /// What its owner calls it: 1 to 200 characters.
+    /// The label of the key: 1 to 200 characters.
     #[schema(min_length = 1, max_length = 200)]
     label: Option<String>,
-    /// From this moment on it opens nothing (RFC 3339); null is never.
+    /// The expiry (RFC 3339); null removes it.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Option<String>>,
-    /// What it opens; null is what its user may use.
+    /// The routes and models that the key may use; null means everything that its user may use.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<Scopes>)]
     scopes: Option<Option<Scopes>>,
-    /// Limits of its own; null takes all of them away.
+    /// The key's own limits; null removes all of them.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<Limits>)]
     limits: Option<Option<Limits>>,
-    /// Addresses and networks that it may be used from, at most 64; null is everywhere.
+    /// Addresses and networks that the key may be used from, at most 64; null means all addresses.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<Vec<String>>, max_items = 64)]
     addresses: Option<Option<Vec<String>>>,
 }
 
-/// What a key opens. A list that is left out or null bounds nothing, an empty one opens nothing.
+/// The routes and models that a key may use. A missing list or null permits everything, an empty list permits nothing.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[schema(as = NewApiKeyScopes)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Scopes {
-    /// Names of ordinary routes, at most 64 of at most 200 characters. They say nothing of LLM calls.
+    /// Names of plain routes, at most 64 of at most 200 characters each. They do not restrict LLM requests.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<Vec<String>>, max_items = 64)]
     routes: Option<Option<Vec<String>>>,
-    /// Models as calls name them, at most 64 of at most 200 characters; a `*` at the end stands for the rest of a name. They
-    /// say nothing of ordinary routes.
+    /// Models as requests name them, at most 64 of at most 200 characters each. A `*` at the end matches the rest of a
+    /// name. They do not restrict plain routes.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<Vec<String>>, max_items = 64)]
     models: Option<Option<Vec<String>>>,
 }
 
-/// Limits of a key's own; null is none.
+/// The own limits of a key; null means no limit.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[schema(as = NewApiKeyLimits)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Limits {
-    /// Credits of a UTC day.
+    /// The maximum number of credits per UTC day.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<u64>, minimum = 0, maximum = 9_223_372_036_854_775_807_i64)]
     credits_per_day: Option<Option<u64>>,
-    /// Requests a minute.
+    /// The maximum number of requests per minute.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<u64>, minimum = 1, maximum = 2_147_483_647)]
     requests_per_minute: Option<Option<u64>>,
 }
 
-/// How a key gets its new secret.
+/// Options of a rotation.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = ApiKeyRotation, example = json!({"grace": "1h"}))]
 #[serde(deny_unknown_fields)]
 pub(super) struct Rotate {
-    /// How long the secret before it still opens the key: `90s`, `15m`, `1h`, at most `7d`. Default: not at all.
+    /// The time for which the previous secret stays valid: `90s`, `15m`, `1h`, at most `7d`. Default: it becomes
+    /// invalid at once.
     #[schema(max_length = 20)]
     grace: Option<String>,
 }
 
 impl New {
-    /// Label, end and bounds.
+    /// Validates label, expiry and restrictions.
     ///
     /// # Errors
     /// `unprocessable`, which names the field.
@@ -129,7 +130,7 @@ impl New {
 }
 
 impl Change {
-    /// What is to be different.
+    /// Validates the changes.
     ///
     /// # Errors
     /// `unprocessable`, which names the field.
@@ -150,18 +151,18 @@ impl Change {
 }
 
 impl Rotate {
-    /// How long the secret before it goes on.
+    /// Returns the time for which the previous secret stays valid.
     ///
     /// # Errors
-    /// `unprocessable`.
+    /// `unprocessable` for an invalid duration.
     pub(super) fn read(self) -> Result<Duration, Problem> {
         let Some(text) = self.grace else { return Ok(Duration::ZERO) };
         let grace = config::duration(&text).filter(|grace| *grace <= GRACE_MAX);
-        grace.ok_or_else(|| unfit("`grace` is a duration of at most 7d: 90s, 15m, 1h"))
+        grace.ok_or_else(|| unfit("`grace` must be a duration of at most 7d, such as 90s, 15m or 1h"))
     }
 }
 
-/// Of what is left out, nothing; of null, what takes all of it away.
+/// Returns `none` for null, and the default (no change) for a missing field.
 fn or_none<T: Default>(asked: Option<Option<T>>, none: impl FnOnce() -> T) -> T {
     asked.map_or_else(T::default, |asked| asked.unwrap_or_else(none))
 }
@@ -179,12 +180,12 @@ fn label_of(label: String) -> Result<String, Problem> {
 
 fn end(text: &str, now: Timestamp) -> Result<Timestamp, Problem> {
     let end = moment::parse(text).filter(|end| *end > now);
-    end.ok_or_else(|| unfit("`expires_at` is a moment ahead, in RFC 3339: 2027-02-18T00:00:00Z"))
+    end.ok_or_else(|| unfit("`expires_at` must be a future time in RFC 3339, such as 2027-02-18T00:00:00Z"))
 }
 
 fn rate(requests: u64) -> Result<NonZeroU32, Problem> {
     let rate = u32::try_from(requests).ok().and_then(NonZeroU32::new).filter(|rate| *rate <= Plan::REQUESTS_MAX);
-    rate.ok_or_else(|| unfit(format!("`requests_per_minute` is 1 to {}", Plan::REQUESTS_MAX)))
+    rate.ok_or_else(|| unfit(format!("`requests_per_minute` must be 1 to {}", Plan::REQUESTS_MAX)))
 }
 
 fn networks(addresses: &[String]) -> Result<Vec<IpNet>, Problem> {

@@ -1,4 +1,4 @@
-//! A key as answers show it: all but its secret.
+//! A key as responses show it: everything except its secret.
 
 use access::{KeyBounds, KeyId};
 use serde::Serialize;
@@ -7,78 +7,78 @@ use utoipa::ToSchema;
 
 use crate::moment::rfc3339;
 
-/// A key, without its secret.
+/// A key without its secret.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ApiKey)]
 pub(in crate::routes) struct Shown {
-    /// Its id, which stays when it is rotated.
+    /// The id of the key; it does not change on rotation.
     #[schema(value_type = Uuid)]
     id: KeyId,
-    /// What stands before its underscore.
+    /// The part before the underscore.
     prefix: String,
-    /// Its last four digits.
+    /// The last four digits of the secret.
     last4: String,
-    /// What its owner calls it.
+    /// The label of the key.
     label: String,
-    /// When it was made.
+    /// The time of creation.
     #[schema(format = DateTime)]
     created_at: String,
-    /// From this moment on it opens nothing; null is never.
+    /// The expiry; null if the key does not expire.
     #[schema(format = DateTime)]
     expires_at: Option<String>,
-    /// When it was revoked; null is not.
+    /// The time of revocation; null if the key is not revoked.
     #[schema(format = DateTime)]
     revoked_at: Option<String>,
-    /// When it was last used, to about a minute; null is never.
+    /// The time of the last use, to about a minute; null if the key was never used.
     #[schema(format = DateTime)]
     last_used_at: Option<String>,
-    /// The secret before its last rotation; null where there was none.
+    /// The secret before the last rotation; null if the key was never rotated.
     previous: Option<Previous>,
     #[serde(flatten)]
     bound: Bound,
 }
 
-/// The secret that a key had before its last rotation.
+/// The secret of a key before its last rotation.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PreviousSecret)]
 struct Previous {
-    /// Its last four digits.
+    /// The last four digits of the secret.
     last4: String,
-    /// From this moment on it opens nothing.
+    /// The expiry of the secret.
     #[schema(format = DateTime)]
     until: String,
-    /// When it was last used since the rotation, to about a minute; null is never.
+    /// The time of its last use after the rotation, to about a minute; null if it was not used.
     #[schema(format = DateTime)]
     last_used_at: Option<String>,
 }
 
-/// What a key is bound to.
+/// The restrictions of a key.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ApiKeyBounds)]
 pub(in crate::routes) struct Bound {
     scopes: Scopes,
     limits: Limits,
-    /// Networks that it may be used from; null is everywhere.
+    /// Networks that the key may be used from; null means all addresses.
     addresses: Option<Vec<String>>,
 }
 
-/// What a key opens; null bounds nothing.
+/// The routes and models that a key may use; null means no restriction.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ApiKeyScopes)]
 struct Scopes {
-    /// Names of ordinary routes.
+    /// Names of plain routes that the key may use.
     routes: Option<Vec<String>>,
-    /// Models as calls name them; a `*` at the end stands for the rest of a name.
+    /// Models as requests name them; a `*` at the end matches the rest of a name.
     models: Option<Vec<String>>,
 }
 
-/// Limits of a key's own; null is none. Its user's plan holds as well.
+/// The own limits of a key; null means no limit. The user's plan applies as well.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ApiKeyLimits)]
 struct Limits {
-    /// Credits of a UTC day.
+    /// The maximum number of credits per UTC day.
     credits_per_day: Option<u64>,
-    /// Requests a minute.
+    /// The maximum number of requests per minute.
     requests_per_minute: Option<u32>,
 }
 

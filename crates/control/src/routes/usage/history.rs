@@ -1,4 +1,4 @@
-//! `GET /api/usage/history`.
+//! `GET /api/usage/history`: usage per day.
 
 use std::sync::Arc;
 
@@ -17,43 +17,43 @@ use crate::problem::Problem;
 use crate::state::App;
 use crate::subject::Subject;
 
-/// Days where nothing is said.
+/// The default number of days.
 const DAYS: u32 = 30;
-/// The most.
+/// The maximum number of days.
 const DAYS_MAX: u32 = 366;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Asked {
-    /// How many days, today included. Default 30.
+    /// The number of days, including today. Default 30.
     #[param(minimum = 1, maximum = 366)]
     days: Option<u32>,
-    /// Only this key's.
+    /// Returns only the usage of this key.
     key_id: Option<Uuid>,
-    /// This user's; for admins. Without it the caller's own.
+    /// The user; only for admins. Default: the authenticated user.
     user_id: Option<Uuid>,
 }
 
-/// Days in a row.
+/// Consecutive days with their usage.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = UsageHistory)]
 pub(in crate::routes) struct History {
-    /// The oldest first, today last; days without use are zeros.
+    /// The days, oldest first and today last; days without usage have zeros.
     days: Vec<OnDay>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = UsageOfDay)]
 struct OnDay {
-    /// UTC.
+    /// The day in UTC.
     #[schema(format = Date)]
     date: String,
     #[serde(flatten)]
     used: Used,
 }
 
-/// What the caller's user has used day by day, with all keys or with `?key_id=`.
+/// Returns the usage of a user per day, of all keys or with `?key_id=` of one key.
 #[utoipa::path(get, path = "/api/usage/history", tag = "usage", params(Asked), security(("key" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["bad_request", "not_found"]))),
     responses((status = 200, body = History, example = json!({"days": [{
@@ -69,7 +69,7 @@ pub(in crate::routes) async fn history(
     let Asked { days, key_id, user_id } = input::query(request.uri())?;
     let days = match days.unwrap_or(DAYS) {
         days @ 1..=DAYS_MAX => days,
-        _ => return Err(Problem::new(Refusal::BadRequest, format!("`days` is 1 to {DAYS_MAX}"))),
+        _ => return Err(Problem::new(Refusal::BadRequest, format!("`days` must be 1 to {DAYS_MAX}"))),
     };
     let subject = Subject::of(&app, &caller, user_id).await?;
     let key = match key_id {

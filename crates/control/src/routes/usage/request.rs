@@ -1,4 +1,4 @@
-//! `GET /api/usage/requests/{id}`: one request, its calls upstream, and how its cost adds up.
+//! `GET /api/usage/requests/{id}`: one request, its attempts, and the calculation of its cost.
 
 use std::sync::Arc;
 
@@ -27,90 +27,91 @@ const PICO_PER_NANO: i64 = 1_000;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Asked {
-    /// This user's; for admins. Without it the caller's own.
+    /// The user; only for admins. Default: the authenticated user.
     user_id: Option<Uuid>,
 }
 
-/// A request in full. What it used and cost is the sum over its attempts.
+/// A request with all details. Its usage and cost are the sums over its attempts.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RequestInFull)]
 pub(in crate::routes) struct InFull {
     #[serde(flatten)]
     request: Line,
-    /// The calls upstream, in order; none where it never reached a provider.
+    /// The attempts in order; empty if the request never reached a provider.
     attempts: Vec<Attempt>,
 }
 
-/// One call upstream.
+/// One attempt: a request to a backend or provider.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RequestAttempt)]
 struct Attempt {
-    /// Who was called.
+    /// The name of the provider.
     provider: Option<String>,
-    /// The model as the provider was asked for it.
+    /// The model name that was sent to the provider.
     model: Option<String>,
-    /// The model that answered, where the provider says.
+    /// The model that responded, if the provider reports it.
     answered_model: Option<String>,
-    /// The provider's status; null where it answered nothing.
+    /// The status of the provider's response; null without a response.
     status: Option<u16>,
     /// The provider's own id of the request.
     upstream_id: Option<String>,
-    /// Where the figures come from: `reported` by the provider, `counted` by us, `bounded` (the most that it can have been);
-    /// null where there are none.
+    /// The source of the usage: `reported` by the provider, `counted` by the gateway, or `bounded` (an upper bound);
+    /// null without usage.
     source: Option<&'static str>,
-    /// Tokens by class; null where nobody told any.
+    /// The tokens by class; null if unknown.
     tokens: Option<TokenClasses>,
-    /// What is billed where there are no tokens; null where there are.
+    /// The billed quantity if the request is not billed by tokens; null otherwise.
     billed: Option<OtherUnit>,
-    /// Calls of the provider's own tools; null where none is known.
+    /// Calls of the provider's own tools; null if unknown.
     tools: Option<ToolCalls>,
-    /// What that costs; null where usage or price are not known.
+    /// The cost of the attempt; null if its usage or price is unknown.
     cost: Option<Cost>,
-    /// Why the cost of an LLM call is not known; null where it is.
+    /// The reason why the cost of an LLM request is unknown; null if the cost is known.
     unknown_reason: Option<String>,
-    /// How the cost adds up; null where there is none, or the price that held is no longer configured.
+    /// The calculation of the cost; null without a cost, or if the price that applied is no longer configured.
     price: Option<Price>,
-    /// Milliseconds to the first byte of the answer; null without one.
+    /// Milliseconds to the first byte of the response; null without a response.
     first_byte_ms: Option<f64>,
-    /// Milliseconds of the whole call.
+    /// Milliseconds of the whole attempt.
     total_ms: f64,
 }
 
-/// So many of a unit.
+/// A quantity of a unit other than tokens.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = BilledUnits)]
 struct OtherUnit {
-    /// `image`, `millisecond` (of audio heard) or `character` (spoken).
+    /// `image`, `millisecond` (of audio input) or `character` (of speech output).
     unit: &'static str,
     quantity: u64,
 }
 
-/// How a cost adds up: the lines' `amount_pico` and `rounding_pico` together are `cost.amount_nano` times 1,000.
+/// The calculation of a cost. The sum of all `amount_pico` and of `rounding_pico` equals `cost.amount_nano` times
+/// 1,000.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PriceLines)]
 struct Price {
-    /// The price's version.
+    /// The version of the price.
     version: String,
-    /// Where its figures come from.
+    /// The source of the price's figures.
     source: String,
-    /// The day on which they were read there; null for configured ones.
+    /// The day on which the figures were read at the source; null for configured prices.
     as_of: Option<String>,
     currency: &'static str,
-    /// A line a class that was used.
+    /// One line per class with usage.
     lines: Vec<PriceLine>,
-    /// What the one rounding to billionths, half to even, adds: -500 to 500 trillionths.
+    /// The rounding to billionths, half to even: -500 to 500 trillionths.
     rounding_pico: i64,
 }
 
-/// So many at a rate.
+/// A quantity and its rate.
 #[derive(Debug, Serialize, ToSchema)]
 struct PriceLine {
     /// A class of tokens, or a unit.
     class: &'static str,
     quantity: u64,
-    /// What one costs, in trillionths.
+    /// The rate of one unit, in trillionths.
     rate_pico: u64,
-    /// What they cost, in trillionths.
+    /// The amount of the line, in trillionths.
     amount_pico: i64,
 }
 
@@ -144,7 +145,8 @@ impl Attempt {
 }
 
 impl Price {
-    /// `None` where the price does not hold any more, or (an amount that nobody can owe) its lines do not add up to the cost.
+    /// Returns `None` if the price no longer applies, or if its lines do not add up to the cost (for impossible
+    /// amounts).
     fn of(attempt: &RequestAttempt, snapshot: &Snapshot) -> Option<Self> {
         let (cost, usage, version) = (attempt.cost?, attempt.usage.as_ref()?, attempt.price_version.as_deref()?);
         let names = (attempt.model.as_deref().unwrap_or_default(), attempt.answered_model.as_deref());
@@ -160,7 +162,7 @@ impl Price {
         })
     }
 
-    /// The lines, and what rounding adds.
+    /// Returns the lines and the rounding.
     fn adding_up(lines: &[rating::Line], cost: NanoUsd) -> Option<(Vec<PriceLine>, i64)> {
         let amount = |line: &rating::Line| i64::try_from(line.amount_pico()).ok();
         let sum = lines.iter().try_fold(0_i64, |sum, line| sum.checked_add(amount(line)?))?;
@@ -176,7 +178,7 @@ impl Price {
     }
 }
 
-/// One request of the caller's user.
+/// Returns one request of a user.
 #[utoipa::path(get, path = "/api/usage/requests/{id}", tag = "usage", security(("key" = []), ("cookie" = [])),
     params(("id" = Uuid, Path, description = "The request's id"), Asked),
     extensions(("x-codes" = json!(["bad_request", "not_found"]))),
@@ -214,7 +216,7 @@ pub(in crate::routes) async fn show(
     let subject = Subject::of(&app, &caller, user_id).await?;
     let found = match id.parse() {
         Ok(id) => app.store.find_request(subject.no, RequestId(id)).await.map_err(Problem::store)?,
-        // What is no id is nobody's.
+        // An invalid id matches no request.
         Err(_) => None,
     };
     let (line, attempts) = found.ok_or_else(|| Problem::new(Refusal::NotFound, "you have no request with this id"))?;

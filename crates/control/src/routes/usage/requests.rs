@@ -1,4 +1,4 @@
-//! `GET /api/usage/requests`: one line a request, newest first.
+//! `GET /api/usage/requests`: one item per request, newest first.
 
 use std::sync::Arc;
 
@@ -24,86 +24,86 @@ use crate::subject::Subject;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Asked {
-    /// Only this key's, by its id.
+    /// Returns only requests of the key with this id.
     key: Option<Uuid>,
-    /// Only those for this model, as callers name it.
+    /// Returns only requests for this model, as clients name it.
     model: Option<String>,
-    /// Only those that were answered so: a status as `429`, or a class as `4xx`.
+    /// Returns only requests with this status, such as `429`, or with this class of statuses, such as `4xx`.
     status: Option<String>,
-    /// Only what began then or later (RFC 3339).
+    /// Returns only requests that began at or after this time (RFC 3339).
     #[param(format = DateTime)]
     since: Option<String>,
-    /// Only what began before (RFC 3339).
+    /// Returns only requests that began before this time (RFC 3339).
     #[param(format = DateTime)]
     until: Option<String>,
-    /// This user's; for admins. Without it the caller's own.
+    /// The user; only for admins. Default: the authenticated user.
     user_id: Option<Uuid>,
-    /// Items on a page. Default 50.
+    /// The maximum number of items on the page. Default 50.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
-    /// `next` of the page before; without it the first.
+    /// The value of `next` of the previous page. Without it, the first page is returned.
     cursor: Option<String>,
 }
 
-/// Requests, newest first.
+/// A page of requests, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RequestPage)]
 pub(in crate::routes) struct Page {
     items: Vec<Line>,
-    /// The next page's cursor; null at the end. A page may hold fewer items than were asked for, or none, and be followed by
-    /// another: it looks at 20,000 requests at the most.
+    /// The cursor of the next page; null at the end. A page can contain fewer items than requested, or no items, and
+    /// still be followed by another page, because each page reads at most 20,000 requests.
     next: Option<String>,
 }
 
-/// A request.
+/// One request as it was recorded.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RequestLine)]
 pub(in crate::routes) struct Line {
-    /// Its id, which its answer said in `X-Request-Id`.
+    /// The id of the request, as in the response's `X-Request-Id`.
     #[schema(value_type = Uuid)]
     id: RequestId,
-    /// When its head had arrived.
+    /// The time at which its head had arrived.
     #[schema(format = DateTime)]
     started_at: String,
-    /// The key; null where the store has lost it.
+    /// The key; null if the store no longer contains it.
     key: Option<OfKey>,
-    /// The route's name.
+    /// The name of the route.
     route: Option<String>,
-    /// The wire format of an LLM request; null for others.
+    /// The API format of an LLM request; null for other requests.
     format: Option<String>,
-    /// The model as the caller named it; null where none is known by name.
+    /// The model as the client named it; null without a known model name.
     model: Option<String>,
-    /// Who answered; null where it never reached a provider.
+    /// The provider that responded; null if the request never reached a provider.
     provider: Option<String>,
-    /// Whether the answer was a stream of events.
+    /// Whether the response was an event stream.
     streamed: bool,
-    /// The status that the caller got.
+    /// The status that the client received.
     status: u16,
-    /// How it ended: `completed`, `caller_gone`, `upstream_cut`, `budget_cut`, `timed_out`, `drained` or `interrupted`.
+    /// The outcome: `completed`, `caller_gone`, `upstream_cut`, `budget_cut`, `timed_out`, `drained` or `interrupted`.
     outcome: String,
-    /// Why the answer was one of ours; null where it was not.
+    /// The refusal or error, if the gateway created the response; null otherwise.
     refusal: Option<Why>,
-    /// What it cost of the quota; 0 where it was refused.
+    /// The credits that the request cost; 0 if it was refused.
     #[schema(value_type = u32)]
     credits: Credits,
-    /// Calls upstream; 0 where it never reached one.
+    /// The number of attempts; 0 if the request never reached a provider.
     attempt_count: u64,
-    /// What was used; null where nobody said.
+    /// The tokens; null if unknown.
     tokens: Option<Tokens>,
-    /// What is known of the cost; null where nothing is.
+    /// The known part of the cost; null if nothing is known.
     cost: Option<Cost>,
-    /// Whether the cost is not, or not wholly, known.
+    /// Whether the cost is unknown, or known in part only.
     unpriced: bool,
-    /// Why the cost of an LLM request is not, or not wholly, known: `no_usage`, `unreadable_usage`, `unpriced_tool`,
-    /// `unknown_terms`, `no_price`, `no_rate` or `interrupted`; null where it is known.
+    /// The reason why the cost of an LLM request is unknown, or known in part only: `no_usage`, `unreadable_usage`,
+    /// `unpriced_tool`, `unknown_terms`, `no_price`, `no_rate` or `interrupted`; null if the cost is known.
     unknown_reason: Option<String>,
     charged: Charged,
     phases: Phases,
     bytes: Bytes,
 }
 
-/// What budgets count for a request: what was used, or what was reserved for it where nobody said and a budget holds its
-/// caller.
+/// The amount that budgets count for a request: its usage, or the reserved amount if the usage is unknown and a budget
+/// applies.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RequestCharged)]
 struct Charged {
@@ -122,37 +122,37 @@ struct OfKey {
     last4: String,
 }
 
-/// Why a request was refused, or failed.
+/// The reason why a request was refused or failed.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RequestRefusal)]
 struct Why {
-    /// One of a closed list.
+    /// The error code, one of a closed list.
     code: String,
-    /// What happened; null for a code of a newer tollgate.
+    /// The meaning of the code; null for a code of a newer version of the server.
     message: Option<&'static str>,
-    /// Its page in the documentation.
+    /// The documentation page of the code.
     page: String,
 }
 
-/// How long it took, in milliseconds.
+/// The durations of a request's phases, in milliseconds.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RequestPhases)]
 struct Phases {
-    /// From the last call upstream to the first byte of its answer; null without one.
+    /// From the start of the last attempt to the first byte of its response; null without one.
     first_byte_ms: Option<f64>,
-    /// The whole last call upstream; null without one.
+    /// The whole last attempt; null without one.
     upstream_ms: Option<f64>,
-    /// From the request's head to the end of its answer.
+    /// From the request's head to the end of the response.
     total_ms: f64,
 }
 
-/// Bytes of bodies.
+/// The sizes of bodies in bytes.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RequestBytes)]
 struct Bytes {
-    /// What went upstream.
+    /// The bytes that were sent to the upstream.
     request: u64,
-    /// What went to the caller.
+    /// The bytes that were sent to the client.
     response: u64,
 }
 
@@ -202,7 +202,9 @@ impl From<RequestLine> for Line {
     }
 }
 
-/// The requests of the caller's user: LLM requests, also those that were refused, and requests of routes that leave rows.
+/// Lists the requests of a user.
+///
+/// The list contains LLM requests, including refused ones, and requests of routes that record each request.
 #[utoipa::path(get, path = "/api/usage/requests", tag = "usage", params(Asked), security(("key" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["bad_request", "not_found"]))),
     responses((status = 200, body = Page, example = json!({
@@ -247,7 +249,7 @@ pub(in crate::routes) async fn list(
     Ok(Json(Page { items: page.lines.into_iter().map(Line::from).collect(), next }))
 }
 
-/// The first and the last status that are asked for.
+/// Parses a status filter into the first and the last status.
 fn statuses(text: &str) -> Result<(u16, u16), Problem> {
     let digit = |byte: u8| u16::from(byte - b'0');
     match *text.as_bytes() {
@@ -256,7 +258,7 @@ fn statuses(text: &str) -> Result<(u16, u16), Problem> {
             let status = digit(class) * 100 + digit(tens) * 10 + digit(ones);
             Ok((status, status))
         }
-        _ => Err(Problem::new(Refusal::BadRequest, "`status` is a status as 429, or a class as 4xx")),
+        _ => Err(Problem::new(Refusal::BadRequest, "`status` must be a status such as 429 or a class such as 4xx")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `GET /api/usage/today`.
+//! `GET /api/usage/today`: usage since midnight UTC.
 
 use std::sync::Arc;
 
@@ -24,14 +24,15 @@ use crate::subject::Subject;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Asked {
-    /// Only this key's.
+    /// Returns only the usage of this key.
     key_id: Option<Uuid>,
-    /// This user's; for admins. Without it the caller's own.
+    /// The user; only for admins. Default: the authenticated user.
     user_id: Option<Uuid>,
 }
 
-/// What was recorded of the day. `pending_credits`, `limit`, `remaining` and `resets_at` are the quota's, and the user's also for one
-/// key: without `key_id`, `credits`, `pending_credits` and `remaining` add up to `limit`, while it is not used up.
+/// The recorded usage of the day. `pending_credits`, `limit`, `remaining` and `resets_at` always belong to the user's
+/// quota, even if one key is selected. Without `key_id`, `credits`, `pending_credits` and `remaining` add up to
+/// `limit` until it is used up.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::routes) struct Today {
     date: String,
@@ -42,7 +43,8 @@ pub(in crate::routes) struct Today {
     limit: Option<u64>,
     remaining: Option<u64>,
     resets_at: String,
-    /// What holds the caller's calls, the quota too: of the user, its plan and everybody, and of the key that calls or is asked for.
+    /// The budgets that apply to the user's requests, including the quota: of the user, the plan, all users together,
+    /// and of the authenticating or selected key.
     budgets: Vec<budgets::Shown>,
     by_key: Vec<OfKey>,
 }
@@ -65,7 +67,7 @@ impl From<KeyUsage> for OfKey {
     }
 }
 
-/// What the caller's user has used since midnight UTC, with all keys or with `?key_id=`.
+/// Returns the usage of a user since midnight UTC, of all keys or with `?key_id=` of one key.
 #[utoipa::path(get, path = "/api/usage/today", tag = "usage", params(Asked), security(("key" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["not_found"]))),
     responses((status = 200, body = Today, example = json!({

@@ -34,13 +34,13 @@ async fn list(world: &World, by: &SignedIn, query: &str) -> Value {
     answer.json()
 }
 
-/// The store's id of a plan.
+/// Returns the store's id of a plan.
 async fn plan(world: &World, name: &str) -> PlanId {
     let plans = world.store.stored_plans().await.unwrap();
     plans.into_iter().find(|stored| stored.plan.name == name).unwrap().id
 }
 
-/// Ada has used 3 credits, 300 tokens and 1,500 billionths of a USD, all of them recorded.
+/// A user with 3 recorded credits, 300 tokens and a cost of 1,500 nano-USD.
 async fn used(world: &World) -> Holder {
     let ada = world.holder("ada", "starter").await;
     let charge = Charge { credits: 3, tokens: 300, money: 1_500 };
@@ -159,7 +159,7 @@ async fn what_holds_a_caller_is_told_with_its_usage() {
     world.refresh().await;
     let told = |body: &Value| {
         let of = |budget: &Value| {
-            // An amount that the caller may not see is null, but its field is present.
+            // An amount that the user may not see is null, but its field is present.
             let measure =
                 ["money", "credits", "tokens"].into_iter().find(|measure| budget.get(*measure).is_some()).unwrap();
             let (dimension, per) = (budget["dimension"].as_str().unwrap(), budget["per"].as_str().unwrap());
@@ -187,7 +187,7 @@ async fn what_holds_a_caller_is_told_with_its_usage() {
     assert_eq!(told(&seen), [own, shared].concat());
 }
 
-/// What all users of a plan or of the gateway use together is no business of one of them.
+/// The usage of all users of a plan, or of all users together, is hidden from single users.
 #[tokio::test]
 async fn amounts_of_shared_budgets_are_shown_to_admins_alone() {
     let (world, root) = administered().await;
@@ -222,7 +222,7 @@ async fn amounts_of_shared_budgets_are_shown_to_admins_alone() {
         let by_key = get(world.address, path, &[&ada.bearer()]).await.json();
         assert_eq!(shared(&by_key), hidden, "{path}");
         assert_eq!(shared(&get(world.address, path, &[&bob.bearer()]).await.json()), hidden, "{path}");
-        // The budgets of the user's own stay visible.
+        // The user's own budgets stay visible.
         assert_eq!((&by_key["budgets"][0]["credits"], &by_key["budgets"][0]["used"]), (&json!(1_000), &json!(3)));
         let of_ada = format!("{path}?user_id={}", ada.user);
         let seen = shared(&get(world.address, &of_ada, &[&root.bearer()]).await.json());
@@ -242,7 +242,7 @@ async fn a_budget_counts_what_is_in_flight_where_the_meter_knows() {
     world.has_spent(ada.caller, NOON.day(), 5);
     let budget = format!("user/{}/credits/day", ada.user);
     assert_eq!(put(&world, &root, &budget, &json!({"credits": 10})).await.json()["used"], 8);
-    // Nobody counted the month yet.
+    // No counter of the month exists yet.
     let budget = format!("user/{}/credits/month", ada.user);
     assert_eq!(put(&world, &root, &budget, &json!({"credits": 10})).await.json()["used"], 3);
 }

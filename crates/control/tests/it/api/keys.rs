@@ -51,7 +51,7 @@ pub(crate) fn text(answer: &Answer, field: &str) -> String {
     answer.json()[field].as_str().unwrap().to_owned()
 }
 
-/// Everything that a key can be bound to.
+/// A key with every restriction.
 fn bound() -> Value {
     json!({"label": "build server", "expires_at": "2026-12-24T18:00:00+01:00",
         "scopes": {"routes": ["users"], "models": ["openai/*", "fast"]},

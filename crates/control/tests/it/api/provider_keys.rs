@@ -14,7 +14,7 @@ mod test;
 const PATH: &str = "/api/provider-keys";
 const SECRET: &str = "sk-live-of-ada-1234";
 
-/// A provider that answers every request alike, and what it was sent.
+/// A provider that sends the same response to every request, and records the requests.
 struct Provider {
     url: String,
     seen: Arc<Mutex<Vec<String>>>,
@@ -22,7 +22,7 @@ struct Provider {
 }
 
 impl Provider {
-    /// `answer` is sent as it is, and the connection closed.
+    /// Starts a provider that sends `answer` unchanged and closes the connection.
     async fn start(answer: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -45,7 +45,7 @@ impl Provider {
     }
 }
 
-/// A world with these providers (the items of a YAML list).
+/// Starts a world with these providers (the items of a YAML list).
 async fn world(providers: &str) -> World {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tollgate.yaml");
@@ -90,7 +90,7 @@ async fn list(world: &World, bearer: &str) -> Vec<Value> {
     answer.json()["items"].as_array().unwrap().clone()
 }
 
-/// What the store holds of it, in clear.
+/// Returns the decrypted credentials of the holder in the store.
 async fn opened(world: &World, holder: &Holder) -> Vec<String> {
     let rows = world.store.provider_keys(Some(holder.user)).await.unwrap();
     let open = |row: &store::StoredProviderKey| row.open(&world.vault).unwrap().expose().to_owned();
@@ -171,11 +171,11 @@ async fn what_cannot_be_taken_is_named_and_not_repeated() {
     let says = post(world.address, PATH, &[&ada.bearer()], odd).await.refuses(400, "bad_request");
     assert!(!says.contains(SECRET), "{says}");
     assert_eq!(list(&world, &ada.bearer()).await, [] as [Value; 0]);
-    // The mock takes one too.
+    // Credentials for the mock provider are accepted as well.
     let for_mock = json!({"provider": "m", "label": "mock", "secret": SECRET});
     let made = create(&world, &ada.bearer(), &for_mock).await;
     assert_eq!((made.status, &made.json()["provider"]), (201, &json!("m")), "{made:?}");
-    // Every bound itself is taken.
+    // Values at the maximum are accepted.
     let widest = json!({"provider": "openai", "label": "ü".repeat(200), "secret": "x".repeat(4_096)});
     assert_eq!(create(&world, &ada.bearer(), &widest).await.status, 201);
     let shortest = json!({"provider": "openai", "label": "x", "secret": "12345678"});
@@ -205,7 +205,7 @@ async fn an_owner_has_at_most_a_hundred() {
     assert_eq!(list(&world, &ada.bearer()).await.len(), 100);
 }
 
-/// Foreign, absent and malformed ids are told apart by nobody.
+/// Foreign, absent and malformed ids cause identical responses.
 #[tokio::test]
 async fn anothers_is_absent_byte_for_byte() {
     let world = usual().await;
@@ -230,7 +230,7 @@ async fn anothers_is_absent_byte_for_byte() {
         answers.dedup();
         assert_eq!(answers.len(), 1, "{method}: {answers:?}");
     }
-    // An admin's right ends at what is a user's own.
+    // Admins have no access to the credentials of single users.
     delete(&world, &root, &foreign).await.refuses(404, "not_found");
     assert_eq!(opened(&world, &ada).await, [SECRET]);
 }
@@ -249,11 +249,11 @@ async fn shared_ones_are_admins_who_signed_in_with_a_password() {
     }
     let made = create(&world, &root, &shared).await;
     assert_eq!((made.status, &made.json()["shared"]), (201, &json!(true)));
-    assert_eq!(create(&world, &root, &new("all")).await.status, 201, "its own has labels of its own");
+    assert_eq!(create(&world, &root, &new("all")).await.status, 201, "shared credentials have separate labels");
     assert_eq!(list(&world, &root).await.len(), 1);
     let page = get(world.address, &format!("{PATH}?shared=true"), &[&root]).await.json();
     assert_eq!(page["items"], json!([made.json()]));
-    // The admin's key is a member's.
+    // An admin's key has the rights of a member.
     delete(&world, &key, &id(&made)).await.refuses(404, "not_found");
     assert_eq!(patch(&world, &root, &id(&made), &json!({"label": "everybody"})).await.status, 200);
     assert_eq!(delete(&world, &root, &id(&made)).await.status, 204);
@@ -269,7 +269,7 @@ async fn without_a_credential_nothing_is_told() {
     get(world.address, &format!("{PATH}?owner=x"), &[&ada.bearer()]).await.refuses(400, "bad_request");
 }
 
-/// Of the body that carries a credential nothing is written to the audit log, nor where it stands on disk.
+/// Requests that carry a credential leave it neither in the audit log nor on disk in plain text.
 #[tokio::test]
 async fn a_credential_stands_nowhere_in_clear() {
     let world = usual().await;

@@ -11,17 +11,17 @@ use crate::world::{Holder, NOON, World, event};
 
 pub(crate) const DAY_US: u64 = 86_400_000_000;
 
-/// So many seconds after noon.
+/// Returns the time this number of seconds after noon.
 pub(crate) fn at(seconds: u64) -> Timestamp {
     Timestamp(NOON.0 + seconds * 1_000_000)
 }
 
-/// An LLM call of a holder's that cost 1,500 nano-USD.
+/// An LLM request of a holder with a cost of 1,500 nano-USD.
 pub(crate) fn of(holder: &Holder, at: Timestamp) -> UsageEvent {
     event(holder.caller, at, Some(NanoUsd(1_500)))
 }
 
-/// What was refused before it was sent.
+/// A request that was refused before it was forwarded.
 pub(crate) fn refused(holder: &Holder, at: Timestamp, code: &str, status: u16) -> UsageEvent {
     UsageEvent {
         charge: meter::Charge::default(),
@@ -36,7 +36,7 @@ pub(crate) async fn ask(world: &World, holder: &Holder, path: &str) -> Answer {
     get(world.address, path, &[&holder.bearer()]).await
 }
 
-/// Asserts that two answers are the same but for the request's id.
+/// Asserts that two responses are equal except for the request id.
 pub(crate) fn assert_alike(one: &Answer, other: &Answer) {
     let told = |answer: &Answer| {
         let mut headers: Vec<_> = answer.headers.clone().into_iter().collect();

@@ -10,7 +10,7 @@ use crate::world::World;
 const PATH: &str = "/api/users";
 const ABSENT: &str = "0199aa00-0000-7000-8000-000000000000";
 
-/// A world with an admin who has signed in.
+/// Starts a world with an admin who signed in.
 async fn administered() -> (World, SignedIn) {
     let world = World::start().await;
     let root = world.person_with("root", Role::Admin).await;
@@ -36,7 +36,7 @@ fn names(page: &Value) -> Vec<&str> {
     page["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect()
 }
 
-/// What stands behind the `#` of a link.
+/// The token of a link: the part after `#`.
 fn token(link: &Value) -> &str {
     let url = link["url"].as_str().unwrap();
     let (page, token) = url.split_once('#').unwrap();
@@ -111,7 +111,7 @@ async fn users_are_listed_by_page_status_and_address() {
         query = format!("limit=2&cursor={next}");
     }
     assert_eq!(paged, ["root", "a", "b", "c", "d"]);
-    // A cursor of nobody's.
+    // The cursor belongs to no user.
     for query in ["status=gone", "email=nobody", "limit=0", "cursor=x", "cursor=AZmqAAAAcACAAAAAAAAAAA", "page=1"] {
         list(&world, &root, query).await.refuses(400, "bad_request");
     }
@@ -255,7 +255,7 @@ async fn another_node_sees_a_suspension_within_a_second() {
     let (world, root) = administered().await;
     let ada = world.person("ada").await;
     let session = world.sign_in(&ada).await;
-    // As another node's admin would.
+    // Suspends the user as an admin on another node would.
     let suspended = store::UserChange { status: Some(access::UserStatus::Suspended), ..store::UserChange::default() };
     world.store.change_user(&store::Actor::COMMAND, &store::UserRef::Id(ada.user), suspended).await.unwrap();
     world.clock.advance(Duration::from_secs(1));

@@ -1,4 +1,5 @@
-//! Every operation that changes something writes one line for each thing that it changes, and what changes nothing writes none.
+//! Every operation that changes something writes one audit line for each change; an operation without a change writes
+//! none.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,18 +14,18 @@ use crate::document;
 use crate::person::{PASSWORD, SignedIn};
 use crate::world::World;
 
-/// Operations with a method that could change something, and change nothing.
+/// Operations whose method permits changes, but which change nothing.
 const CHANGES_NOTHING: [&str; 3] =
     ["POST /api/auth/validate", "POST /api/auth/link/check", "POST /api/provider-keys/{id}/test"];
 
-/// Calls, and what each left in the log.
+/// Sends requests and collects the audit lines that they cause.
 struct Log {
     world: World,
     called: BTreeSet<String>,
 }
 
 impl Log {
-    /// What was written since this was asked last; lines of one moment have no order.
+    /// Returns the audit lines since the last call, sorted, because lines of the same time have no order.
     async fn added(&mut self) -> Vec<String> {
         let since = Some(self.world.clock.now());
         let filter = store::AuditFilter { since, ..store::AuditFilter::default() };
@@ -35,7 +36,8 @@ impl Log {
         new
     }
 
-    /// Calls `METHOD PATH`, where `path` is the document's `template` with ids; the answer is a success and leaves these lines.
+    /// Sends `METHOD PATH`, where `path` is the document's `template` with ids. Asserts success and these new audit
+    /// lines.
     async fn call(&mut self, (line, path): (&str, &str), (header, body): (&str, &Value), left: &[&str]) -> Answer {
         let method = line.split(' ').next().unwrap();
         let path = if path.is_empty() { line.split(' ').nth(1).unwrap() } else { path };
@@ -53,7 +55,7 @@ impl Log {
     }
 }
 
-/// As in a configuration with a provider whose credential is in the vault.
+/// A configuration with a provider whose credential is in the vault.
 fn with_a_provider() -> Vec<Arc<config::snapshot::Provider>> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tollgate.yaml");
@@ -121,12 +123,12 @@ async fn accounts(log: &mut Log, admin: &str) {
     log.call(("DELETE /api/users/{id}/sessions", &path), (admin, &Value::Null), &["session.end"]).await;
 }
 
-/// Answers the header of a member who has signed up.
+/// Registers a member, and returns the header field of its session.
 async fn signing_in(log: &mut Log) -> String {
     let new = json!({"email": "ada@example.com", "password": PASSWORD, "name": "Ada", "refresh": true});
     let answer = log.call(("POST /api/auth/register", ""), ("", &new), &["user.create", "session.create"]).await;
     let ada = SignedIn::read(&answer);
-    // A renewal is no new sign-in.
+    // A renewal does not count as a sign-in.
     let renewal = serde_json::from_str(&ada.renewal()).unwrap();
     log.call(("POST /api/auth/refresh", ""), ("", &renewal), &[]).await;
     let change = json!({"current": PASSWORD, "new": "another long password"});

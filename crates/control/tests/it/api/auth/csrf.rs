@@ -4,7 +4,7 @@ use crate::client::{call, get, post};
 use crate::person::{PASSWORD, SignedIn};
 use crate::world::World;
 
-/// Whether a request with these headers changes something, by a cookie; then the same by a sign-in without one.
+/// Checks whether a request with these header fields may change something with a cookie, and sign in without one.
 async fn check(world: &World, session: &SignedIn, headers: &[&str], (by_cookie, signs_in): (bool, bool)) {
     let cookie = session.cookie();
     let headers =
@@ -85,7 +85,11 @@ async fn every_way_to_change_something_by_a_cookie_is_guarded() {
         post(world.address, "/api/auth/password", &headers, &change).await.refuses(403, "forbidden");
         post(world.address, "/api/auth/login", &headers, &ada.credentials()).await.refuses(403, "forbidden");
     }
-    assert_eq!(world.me(&session.cookie()).await.status, 200, "to read is free: no other page sees the answer");
+    assert_eq!(
+        world.me(&session.cookie()).await.status,
+        200,
+        "reading is allowed, because no other page sees the response"
+    );
     assert_eq!(post(world.address, "/api/auth/refresh", &[], &session.renewal()).await.status, 200);
 }
 
@@ -106,7 +110,7 @@ async fn a_credential_that_is_written_goes_before_a_cookie_and_needs_no_origin()
     let line = "DELETE /api/sessions/0199aa00-0000-7000-8000-000000000000";
     call(world.address, line, &[&bob.bearer(), &session.cookie(), evil], "").await.refuses(404, "not_found");
 
-    // One that opens nothing is not made good by a cookie.
+    // A cookie does not replace an invalid credential.
     for wrong in ["Authorization: Bearer a.b.c", "Authorization: Basic YTpi", "X-API-Key: nonsense"] {
         let answer = get(world.address, "/api/me", &[wrong, &session.cookie()]).await;
         assert_eq!(answer.status, 401, "{wrong}: {answer:?}");

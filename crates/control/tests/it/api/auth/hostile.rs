@@ -1,4 +1,4 @@
-//! What somebody sends who means no good.
+//! Hostile requests to the endpoints of authentication.
 
 use config::snapshot::SignupMode;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::client::{call, post, raw};
 use crate::person::{ORIGIN, PASSWORD};
 use crate::world::World;
 
-/// Each endpoint that reads a body, with one that it understands.
+/// Every endpoint that reads a body, with a valid body.
 fn bodies() -> Vec<(&'static str, Value)> {
     let token = format!("tgl_{}", "A".repeat(43));
     vec![
@@ -89,7 +89,7 @@ async fn what_is_no_json_or_too_large_is_refused_before_anything_else() {
     for (path, body) in bodies() {
         let text = body.to_string();
         let line = format!("POST {path}");
-        // Signed out, the session would open nothing.
+        // A session that was signed out would be invalid.
         let bearer = if path == "/api/auth/password" { bearer.as_str() } else { "X-Nothing: 1" };
         for kind in ["Content-Type: text/plain", "Content-Type: application/x-www-form-urlencoded", "X-None: 1"] {
             call(world.address, &line, &[kind, bearer], &text).await.refuses(415, "unsupported_media_type");

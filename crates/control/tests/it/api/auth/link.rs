@@ -153,13 +153,13 @@ async fn a_link_takes_what_it_needs_and_nothing_else() {
     )
     .await;
     check(json!({"token": reset, "password": "short"}), 422, "unprocessable", "`password`").await;
-    check(json!({"token": reset, "password": NEW, "name": "B"}), 400, "bad_request", "alone").await;
+    check(json!({"token": reset, "password": NEW, "name": "B"}), 400, "bad_request", "takes only").await;
     check(json!({"token": reset, "password": NEW, "role": "admin"}), 400, "bad_request", "unknown field `role`").await;
     check(json!({"token": reset}), 400, "bad_request", "missing field `password`").await;
     assert_eq!(
         redeem(&world, &json!({"token": reset, "password": NEW})).await.status,
         200,
-        "it is not used up by a mistake"
+        "an invalid request does not use the link up"
     );
 }
 

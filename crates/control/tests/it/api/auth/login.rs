@@ -30,7 +30,7 @@ async fn a_password_opens_a_session_by_token_and_by_cookie() {
         (&json!("ada@example.com"), &json!("member"), &json!("starter"), &json!("active"))
     );
     assert_eq!(told["expires_at"], "2026-11-21T12:00:00Z");
-    assert!(told.get("refresh_token").is_none(), "only who asks has it in the body");
+    assert!(told.get("refresh_token").is_none(), "the body contains it only on request");
     let bearer = format!("Authorization: Bearer {}", told["access_token"].as_str().unwrap());
     for header in [bearer, format!("Cookie: {}", kept(&answer))] {
         let me = world.me(&header).await;
@@ -128,7 +128,7 @@ async fn time_does_not_tell_who_has_an_account() {
     let world = World::start().await;
     let ada = world.person("ada").await;
     let before = world.count("api_passwords_hashed_total").await;
-    // The fastest of many, one beside the other: what else the machine does only makes them slower.
+    // The minimum of many measurements, taken alternately, because other load only makes them slower.
     let (mut known, mut unknown) = (Duration::MAX, Duration::MAX);
     for round in 0..60 {
         if round % 8 == 0 {
@@ -152,7 +152,7 @@ async fn a_sign_in_is_always_a_session_of_its_own() {
     let world = World::start().await;
     let (ada, eve) = (world.person("ada").await, world.person("eve").await);
     let planted = world.sign_in(&eve).await;
-    // Fixation: the browser holds a session that somebody else knows.
+    // Session fixation: the browser holds a session that an attacker knows.
     let headers = [&planted.cookie(), "Sec-Fetch-Site: same-origin"];
     let answer = post(world.address, PATH, &headers, &ada.credentials()).await;
     let own = SignedIn::read(&answer);
@@ -164,7 +164,7 @@ async fn a_sign_in_is_always_a_session_of_its_own() {
     assert_eq!(world.me(&own.cookie()).await.json()["user"]["email"], "ada@example.com");
     let again = world.sign_in(&ada).await;
     assert_ne!(id(&again.bearer()).await, own_id);
-    assert_eq!(id(&own.bearer()).await, own_id, "the others go on");
+    assert_eq!(id(&own.bearer()).await, own_id, "the other session continues");
 }
 
 #[tokio::test]
@@ -260,7 +260,7 @@ async fn attempts_are_limited_by_address_and_a_success_changes_nothing_for_other
 
 #[tokio::test]
 async fn a_storm_of_sign_ins_is_turned_away_and_the_others_go_on() {
-    // On a busy machine the last of the queue comes late, and is answered all the same.
+    // On a busy machine, the last requests of the queue are served late.
     let limits = Limits { call: Duration::from_secs(180), ..Limits::default() };
     let world = World::start_with("127.0.0.1:0", limits).await;
     world.configure(|snapshot| snapshot.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()]);
@@ -282,8 +282,8 @@ async fn a_storm_of_sign_ins_is_turned_away_and_the_others_go_on() {
     while let Some(answer) = storm.try_join_next() {
         answers.push(answer.unwrap());
     }
-    // On a slow machine the storm is as slow: who waited behind it would have come after it.
-    assert!(!storm.is_empty(), "the others came first");
+    // On a slow machine the storm is slow as well: a sign-in that waited would finish after it.
+    assert!(!storm.is_empty(), "the other requests finished first");
     answers.extend(storm.join_all().await);
     let mut refused = 0;
     for answer in answers {
@@ -295,7 +295,7 @@ async fn a_storm_of_sign_ins_is_turned_away_and_the_others_go_on() {
             answer.refuses(401, "unauthorized");
         }
     }
-    assert!(refused > 0, "64 wait, and no more");
+    assert!(refused > 0, "at most 64 jobs wait");
     assert_eq!(world.count("api_passwords_refused_total").await, refused);
     world.sign_in(&ada).await;
 }

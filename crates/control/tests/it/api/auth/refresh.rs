@@ -10,7 +10,7 @@ use crate::world::World;
 
 const PATH: &str = "/api/auth/refresh";
 
-/// What a renewal by body brought.
+/// Renews a session by the body, and returns the new tokens.
 async fn renew(world: &World, session: &SignedIn) -> SignedIn {
     let answer = post(world.address, PATH, &[], &session.renewal()).await;
     assert_eq!((answer.status, answer.cookies.len()), (200, 0), "{answer:?}");
@@ -78,7 +78,7 @@ async fn a_stolen_token_ends_the_session_for_the_thief_and_the_owner() {
     assert_eq!(world.me(&thief.bearer()).await.status, 200);
     let message = post(world.address, PATH, &[], &stolen.renewal()).await.refuses(401, "token_expired");
     assert!(message.contains("used before"), "{message}");
-    // At once on this node: nothing of it is cached.
+    // At once on this node, because no ended session stays in the cache.
     world.me(&thief.bearer()).await.refuses(401, "token_expired");
     world.me(&stolen.bearer()).await.refuses(401, "token_expired");
     post(world.address, PATH, &[], &thief.renewal()).await.refuses(401, "token_expired");
@@ -159,7 +159,7 @@ async fn without_the_store_nothing_is_used_up() {
     world.store.close().await;
     let answer = send(&world, PATH, &[&session.cookie(), ORIGIN]).await;
     answer.refuses(503, "unavailable");
-    assert!(answer.cookies.is_empty(), "the browser keeps what it may try again");
+    assert!(answer.cookies.is_empty(), "the browser keeps the cookies for a retry");
 }
 
 #[tokio::test]
@@ -168,7 +168,7 @@ async fn a_token_that_was_not_signed_here_is_none() {
     let ada = world.person("ada").await;
     let session = world.sign_in(&ada).await;
     let [head, claims, signature] = session.access.split('.').collect::<Vec<_>>()[..] else { panic!() };
-    // `{"alg":"none","typ":"JWT"}`
+    // The header `{"alg":"none","typ":"JWT"}`.
     let none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
     for token in [
         format!("{none}.{claims}."),

@@ -27,13 +27,13 @@ async fn register(world: &World, body: &Value) -> Answer {
 }
 
 impl World {
-    /// An invitation's token.
+    /// Creates an invitation and returns its token.
     pub(crate) async fn invite(&self, email: Option<&str>, plan: Option<&str>) -> String {
         let email = email.map(|email| Email::parse(email).unwrap());
         self.link(Purpose::Invite { email, plan: plan.map(str::to_owned) }).await
     }
 
-    /// A link's token; the link is good for a day.
+    /// Creates a link that is valid for a day, and returns its token.
     pub(crate) async fn link(&self, purpose: Purpose) -> String {
         let ticket = Ticket::generate(ticket::Kind::Link).unwrap();
         let expires_at = Timestamp(self.clock.now().0 + 86_400_000_000);
@@ -143,7 +143,7 @@ async fn a_taken_address_is_answered_as_a_free_one_is() {
     }
     assert_eq!(world.count("api_passwords_hashed_total").await - before, 4, "the same work");
 
-    // Nothing of hers was touched, and the tokens open nothing.
+    // The owner's account is untouched, and the tokens are invalid.
     let taken = format!("Cookie: {}", kept(&answers[0].0));
     world.me(&taken).await.refuses(401, "token_expired");
     assert_eq!(world.me(&format!("Cookie: {}", kept(&answers[1].0))).await.status, 200);
@@ -156,7 +156,7 @@ async fn a_taken_address_is_answered_as_a_free_one_is() {
 async fn time_does_not_tell_which_address_is_taken() {
     let world = world(SignupMode::Open).await;
     world.person("ada").await;
-    // The fastest of many, one beside the other: what else the machine does only makes them slower.
+    // The minimum of many measurements, taken alternately, because other load only makes them slower.
     let (mut taken, mut free) = (Duration::MAX, Duration::MAX);
     for round in 0..60 {
         if round % 5 == 0 {

@@ -58,7 +58,7 @@ async fn apart_from_the_proxy_the_quota_is_what_the_store_has() {
 async fn a_new_month_begins_at_zero_whatever_other_clocks_say() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
-    // The last of November, and a node whose clock is a day ahead of it.
+    // The last day of November, and a node whose clock is a day ahead.
     let last = Timestamp(NOON.0 + 10 * DAY_US);
     world.record(vec![of(&ada, last), of(&ada, Timestamp(last.0 + DAY_US))]).await;
     let told = async || {

@@ -4,7 +4,7 @@ use super::{PATH, create, patch, show};
 use crate::client::{call, get, post};
 use crate::world::World;
 
-/// Fields with values that can be read and not be taken.
+/// Fields with values of the correct type that are invalid.
 fn unfit() -> Vec<(&'static str, Value)> {
     let names = |entries: usize| json!(vec!["a"; entries]);
     vec![
@@ -48,7 +48,7 @@ fn unfit() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// Bodies that cannot be read as what they should be.
+/// Bodies of the wrong type or structure, with the expected messages.
 fn unreadable() -> Vec<(&'static str, &'static str)> {
     vec![
         ("{\"label\":\"x\",\"lable\":1}", "unknown field `lable`"),

@@ -4,7 +4,7 @@ fn answer(status: &str) -> String {
     format!("HTTP/1.1 {status}\r\ncontent-length: 20\r\nlocation: http://127.0.0.1:1/\r\n\r\nsecret of a provider")
 }
 
-/// Puts a credential in for the provider of this kind that answers `answer`, and tests it.
+/// Stores a credential for the provider of this kind, which responds with `answer`, and tests it.
 async fn check(kind: &str, answer: &str) -> (Answer, Vec<String>) {
     let provider = Provider::start(answer).await;
     let path = if kind == "openai" { "/v1" } else { "" };
@@ -44,11 +44,11 @@ async fn what_the_provider_answers_is_told_by_its_status() {
         ("openai", "401 Unauthorized", "refuses"),
         ("anthropic", "403 Forbidden", "refuses"),
         ("gemini", "400 Bad Request", "refuses"),
-        ("openai", "400 Bad Request", "understand"),
-        ("openai", "429 Too Many Requests", "too often"),
+        ("openai", "400 Bad Request", "rejects the request"),
+        ("openai", "429 Too Many Requests", "too many requests"),
         ("openai", "302 Found", "not followed"),
         ("openai", "404 Not Found", "base_url"),
-        ("openai", "503 Service Unavailable", "trouble"),
+        ("openai", "503 Service Unavailable", "internal error"),
     ] {
         let (tested, seen) = check(kind, &answer(status)).await;
         let tested = tested.json();
@@ -66,7 +66,7 @@ async fn who_gives_no_answer_is_told_so() {
         let (tested, _) = check("openai", answer).await;
         let tested = tested.json();
         assert_eq!((&tested["ok"], &tested["status"]), (&json!(false), &Value::Null), "{tested}");
-        assert!(tested["message"].as_str().unwrap().contains("no answer"), "{tested}");
+        assert!(tested["message"].as_str().unwrap().contains("no response"), "{tested}");
     }
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     for url in [format!("http://{nobody}/v1"), format!("h2c://{nobody}/v1"), format!("https://{nobody}/v1")] {
@@ -97,7 +97,7 @@ async fn two_providers_at_once_are_asked_for_a_user_and_others_have_their_turn()
     }
     ask(&mut asking, &ada, "three").await;
     let says = asking.join_next().await.unwrap().unwrap().refuses(503, "overloaded");
-    assert!(says.contains("for you"), "{says}");
+    assert!(says.contains("two of your"), "{says}");
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn what_does_not_open_is_not_asked_about() {
     let lost = world.store.create_provider_key(&store::Actor::COMMAND, &other, new).await.unwrap().id;
     let says = call(world.address, &format!("POST {PATH}/{lost}/test"), &[&ada.bearer()], "").await;
     says.refuses(503, "unavailable");
-    // And what this server would seal, no other would open.
+    // The server must not encrypt either, because other servers could not decrypt the result.
     let says = create(&world, &ada.bearer(), &super::new("new")).await.refuses(503, "unavailable");
     assert!(says.contains("master key is not the one in use"), "{says}");
 }

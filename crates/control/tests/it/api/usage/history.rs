@@ -56,7 +56,7 @@ async fn a_session_sees_what_its_user_used() {
 async fn a_server_whose_clock_is_a_day_ahead_or_behind_answers_of_its_own_days() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
-    // Another node's clock is a day ahead.
+    // The clock of another node is a day ahead.
     world.record(vec![of(&ada, at(0)), of(&ada, Timestamp(NOON.0 + DAY_US))]).await;
     assert_eq!(requests(&days(&world, &ada, "days=2").await), [0, 1]);
     world.clock.advance(Duration::from_secs(86_400));
@@ -103,6 +103,6 @@ async fn an_admin_who_signed_in_sees_anybodys() {
     assert_eq!(asked(&format!("&key_id={}", bob.key)).await.json()["days"][0]["requests"], 1);
     let absent = format!("{PATH}?user_id=01994d5c-0000-7000-8000-000000000000");
     get(world.address, &absent, &[&session.bearer()]).await.refuses(404, "not_found");
-    // Its own id is everybody's to say.
+    // A user may also pass the user's own id.
     assert_eq!(ask(&world, &bob, &path("")).await.status, 200);
 }

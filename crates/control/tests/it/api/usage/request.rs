@@ -7,13 +7,13 @@ use crate::client::get;
 use crate::world::{Holder, World, tidy};
 
 const PATH: &str = "/api/usage/requests";
-/// What `openai` is known by, and its price of a model of its own; the built-in prices hold as well.
+/// The configuration of `openai`, with a price for an additional model; the built-in prices apply as well.
 const FILE: &str = "
 providers: [{name: openai, kind: openai, credential: x}]
 prices: [{model: openai/own, input: \"0.000333\", output: \"0.001501\", per_image: \"0.04\"}]
 ";
 
-/// A world whose configuration has prices.
+/// Starts a world whose configuration has prices.
 async fn priced() -> World {
     let world = World::start().await;
     world.configure(|snapshot| {
@@ -27,7 +27,7 @@ async fn priced() -> World {
     world
 }
 
-/// A call of the model `own` that used this, rated as the proxy rates it.
+/// A request for the model `own` with this usage, rated as the proxy rates it.
 fn rated(world: &World, holder: &Holder, usage: Usage) -> UsageEvent {
     let snapshot = world.live.load_full();
     let price = snapshot.price(&snapshot.providers[0], ("own", None), at(1)).unwrap();
@@ -134,7 +134,7 @@ async fn calls_of_the_providers_tools_stand_beside_the_tokens() {
     assert_eq!(told["attempts"][0]["tools"], expected);
 }
 
-/// Bills leave an unknown cost out, budgets count what was reserved: both are shown, with the reason.
+/// Bills exclude an unknown cost, budgets count the reserved amount: the response shows both, with the reason.
 #[tokio::test]
 async fn an_unknown_cost_is_null_beside_what_is_charged_and_why() {
     let world = priced().await;
@@ -228,7 +228,7 @@ async fn anothers_request_is_not_there_like_one_that_never_was() {
     ask(&world, &ada, &format!("{PATH}/{}?x=1", mine.id)).await.refuses(400, "bad_request");
 }
 
-/// A request on an open route.
+/// A request on an open route, without a key.
 fn event_of_nobody(holder: &Holder) -> UsageEvent {
     UsageEvent {
         caller: None,

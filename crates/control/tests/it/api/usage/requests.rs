@@ -14,13 +14,13 @@ async fn page(world: &World, holder: &Holder, query: &str) -> Value {
     answer.json()
 }
 
-/// When each request of a page began, in seconds after noon.
+/// The start times of a page's requests, in seconds after noon.
 fn begun(page: &Value) -> Vec<&str> {
     let items = page["items"].as_array().unwrap();
     items.iter().map(|item| &item["started_at"].as_str().unwrap()["2026-11-20T12:00:".len()..]).collect()
 }
 
-/// Five requests of two keys, a second apart; Bob's are his own.
+/// Records five requests of two keys, a second apart, and one of another user.
 async fn recorded(world: &World) -> [Holder; 3] {
     let ada = world.holder("ada", "starter").await;
     let second = world.key(&ada, "second").await;

@@ -12,7 +12,7 @@ fn at(seconds: u64) -> Timestamp {
     Timestamp(NOON.0 + seconds * 1_000_000)
 }
 
-/// Ada with two used keys and one unused, and Bob, whose usage is his own.
+/// A user with two used keys and an unused one, and another user with separate usage.
 async fn ada_and_bob(world: &World) -> [Holder; 4] {
     let ada = world.holder("ada", "starter").await;
     let second = world.key(&ada, "second").await;
@@ -62,7 +62,7 @@ async fn one_key_can_be_asked_for_and_the_quota_stays_the_users() {
     assert_eq!((&own["requests"], &own["unpriced_requests"], &own["remaining"]), (&json!(2), &json!(1), &json!(991)));
     let none = ask(&unused.key.to_string()).await.json();
     assert_eq!((&none["requests"], &none["by_key"], &none["remaining"]), (&json!(0), &json!([]), &json!(991)));
-    // The same fields as of a used key, with zeros.
+    // An unused key has the same fields as a used one, with zeros.
     assert_eq!(none["charged"], json!({"amount_nano": 0, "currency": "USD"}));
     let fields = |body: &Value| body.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(fields(&none), fields(&own));
@@ -109,7 +109,7 @@ async fn what_is_in_flight_is_taken_off_what_remains_and_told_apart_from_what_is
     assert_eq!((&of_key["credits"], &of_key["pending_credits"]), (&json!(6), &json!(5)));
 }
 
-/// What is settled reaches the store a moment later, as ingest brings it there.
+/// Settled usage reaches the store a moment later, as with ingest.
 #[tokio::test]
 async fn a_request_that_ended_is_waited_for_and_counts_in_every_figure() {
     let world = World::start().await;
