@@ -20,7 +20,7 @@ pub(crate) struct ConnectionOptions {
 pub enum Expectation {
     /// No `Expect` header, or HTTP/1.0, where it is ignored.
     None,
-    /// `100-continue`.
+    /// The client expects `100-continue`.
     Continue,
     /// Another expectation. A server may refuse it with status 417.
     Unknown,

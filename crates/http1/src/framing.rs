@@ -8,9 +8,9 @@ use crate::violation::Violation;
 /// The version of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Version {
-    /// HTTP/1.0.
+    /// Version 1.0 of HTTP (RFC 1945).
     Http10,
-    /// HTTP/1.1.
+    /// Version 1.1 of HTTP (RFC 9112).
     #[default]
     Http11,
 }
@@ -21,9 +21,9 @@ pub enum Announced {
     /// Neither `Content-Length` nor `Transfer-Encoding`.
     #[default]
     Nothing,
-    /// `Content-Length` in bytes.
+    /// `Content-Length` with a number of bytes.
     Length(u64),
-    /// `Transfer-Encoding: chunked`.
+    /// The field `Transfer-Encoding: chunked`.
     Chunked,
 }
 
@@ -49,12 +49,12 @@ pub enum ResponseTo {
     Head,
     /// CONNECT: a response of status 2xx begins a tunnel.
     Connect,
-    /// Every other method.
+    /// The request has any other method.
     Other,
 }
 
 impl ResponseTo {
-    /// For a method, which is case-sensitive (RFC 9110, 9.1).
+    /// Classifies a method, which is case-sensitive (RFC 9110, 9.1).
     #[must_use]
     pub fn method(method: &[u8]) -> Self {
         match method {

@@ -31,9 +31,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Read in this order: `violation` and `limits` (what is refused), `request` and `response` (the parsers), `section`,
-//! `fields` and `known_name` (what they share), `target`, `framing`, `connection` (the rules), `body` (where a message
-//! ends), `edits`, `head_writer` and `chunk_writer` (what is sent).
+//! Read in this order: `violation` and `limits` (rules and bounds), `request` and `response` (the parsers), `section`,
+//! `fields` and `known_name` (used by both parsers), `target`, `framing`, `connection` (rules of single parts), `body` (the
+//! end of a message), `edits`, `head_writer` and `chunk_writer` (output).
 
 mod body;
 mod chunk_writer;

@@ -45,7 +45,7 @@ struct RequestLine {
 }
 
 impl RequestParser {
-    /// For heads within these limits.
+    /// Creates a parser for heads within these limits.
     #[must_use]
     pub fn new(limits: HeadLimits) -> Self {
         Self {
@@ -208,7 +208,7 @@ impl RequestHead {
         self.announced
     }
 
-    /// The version.
+    /// The HTTP version of the request.
     #[must_use]
     pub const fn version(&self) -> Version {
         self.line.version
@@ -229,7 +229,7 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// The positions.
+    /// The head, which contains the positions.
     #[must_use]
     pub const fn head(&self) -> &'a RequestHead {
         self.head
@@ -296,7 +296,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The fields.
+    /// The header fields, in order.
     #[must_use]
     pub fn fields(&self) -> Fields<'a> {
         self.head.fields.over(self.bytes)

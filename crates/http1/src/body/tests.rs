@@ -4,7 +4,8 @@ use crate::limits::{CHUNK_DIGITS_MAX, CHUNK_EXTENSIONS_BYTES_MAX};
 /// The bytes that belong to the message, the bytes of data, and how it ended.
 type Outcome = (usize, u64, Result<bool, Violation>);
 
-/// Follows content that arrives in pieces of this length; what is not taken is offered again with the next piece.
+/// Follows content that arrives in pieces of this length. Bytes that are not taken are offered again with the next
+/// piece.
 fn follow(framing: Framing, bytes: &[u8], piece: usize) -> Outcome {
     let mut scanner = BodyScanner::new(framing);
     let (mut start, mut end) = (0, 0);

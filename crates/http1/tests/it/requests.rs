@@ -1,10 +1,10 @@
-//! Requests that are accepted, and what is read from them.
+//! Requests that are accepted, and the values that are read from them.
 
 use http1::{HeadLimits, KnownName, RequestParser, Target};
 
 use crate::reader::{Side, accepted, at_every_split, text};
 
-/// A message, and what is read: method, target, form, version, persistence, announced content, content.
+/// A message, and the values that are read: method, target, form, version, persistence, announced content, content.
 pub(crate) const ACCEPTED: &[(&str, &str)] = &[
     ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / origin 1.1 persists content 0"),
     ("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / origin 1.1 persists content 0"),

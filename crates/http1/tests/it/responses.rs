@@ -1,10 +1,10 @@
-//! Responses that are accepted, and what is read from them.
+//! Responses that are accepted, and the values that are read from them.
 
 use http1::ResponseTo;
 
 use crate::reader::{Side, accepted, at_every_split};
 
-/// A message, and what is read in response to an ordinary request.
+/// A message, and the values that are read in response to an ordinary request.
 pub(crate) const ACCEPTED: &[(&str, &str)] = &[
     ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "200 \"OK\" 1.1 persists length=0 content 0"),
     ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "200 \"OK\" 1.1 persists length=2 content 2"),
@@ -98,7 +98,7 @@ fn interim_responses_precede_the_final_one() {
     assert!(outcome.messages[0].contains(" interim ") && outcome.messages[1].contains(" interim "));
 }
 
-/// The caller decides that a second response is unsolicited; the parser finds where it begins.
+/// The proxy decides that a second response is unsolicited; the parser finds where it begins.
 #[test]
 fn bytes_after_a_response_are_not_part_of_it() {
     let outcome = at_every_split(Side::Responses(ResponseTo::Other), b"HTTP/1.1 204 x\r\n\r\nhello");
