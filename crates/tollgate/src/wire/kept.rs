@@ -217,7 +217,7 @@ async fn begin(meter: &Meter, node: &Node, day: Day) -> Result<(), StoreError> {
     let users = users.into_iter().map(|(no, charge)| (Subject::User(no), charge));
     let waiting = node.backlog().waiting().await?;
     let stored = keys.chain(users).map(|(subject, charge)| (subject, charge.and(&waiting.charge_of(subject, period))));
-    // Keys and users in the store are loaded first; later values for them have no effect.
+    // Users and keys in the store are loaded first; later values for them have no effect.
     let spooled = waiting.charges(period).filter(|(of, _)| matches!(of, Subject::Key(_) | Subject::User(_)));
     for (subject, charge) in stored.chain(spooled) {
         meter.begin(BudgetId::credits_a_day(subject), day, charge.credits);
