@@ -201,7 +201,7 @@ async fn restored(node: &Node, snapshot: &Snapshot, clock: &Clock) -> Result<Met
     }
     let meter = Meter::default();
     let today = clock.now().day();
-    // The clock may be behind and be corrected later, so the usage of tomorrow is loaded as well. Keys and users with usage
+    // The clock may be behind and be corrected later, so the usage of tomorrow is loaded as well. Users and keys with usage
     // of tomorrow are not metered for today.
     for day in [today, today.next()] {
         begin(&meter, node, day).await?;
