@@ -92,7 +92,7 @@ mod tests {
             "undoing 0001 (keys and usage) deletes 4 tables or columns with 15 rows:\n  \
                users                3\n  \
                api_keys            12\n  \
-               2 more without rows\n"
+               2 more are empty\n"
         );
     }
 }
