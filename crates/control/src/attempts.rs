@@ -7,7 +7,7 @@ use std::time::Duration;
 use access::Refusal;
 use access::address::network;
 use sha2::{Digest, Sha256};
-use store::windows::{Ask, Windows};
+use store::windows::{WindowCheck, Windows};
 
 use crate::address::Address;
 use crate::problem::Problem;
@@ -42,10 +42,10 @@ impl Account {
 /// `rate_limited`; then it is not counted.
 pub(crate) async fn take(windows: &Windows, address: Address, account: Option<&Account>) -> Result<(), Problem> {
     let network = network(address.0).to_string();
-    let by_address = Ask { name: "sign_in_address", key: &network, limit: PER_ADDRESS, window: WINDOW };
+    let by_address = WindowCheck { name: "sign_in_address", key: &network, limit: PER_ADDRESS, window: WINDOW };
     let verdict = match account {
         Some(Account(hash)) => {
-            let by_account = Ask { name: "sign_in_account", key: hash, limit: PER_ACCOUNT, window: WINDOW };
+            let by_account = WindowCheck { name: "sign_in_account", key: hash, limit: PER_ACCOUNT, window: WINDOW };
             windows.take(&[by_address, by_account]).await
         }
         None => windows.take(&[by_address]).await,

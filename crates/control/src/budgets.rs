@@ -251,8 +251,8 @@ const fn is_shared(subject: access::Subject) -> bool {
 async fn used(state: &State, budget: BudgetId, day: Day) -> Result<u64, Problem> {
     let period = Period::of(budget.per, day);
     let live = state.meter.as_ref().and_then(|meter| {
-        let cell = meter.cell(budget).filter(|cell| cell.period() == period)?;
-        Some((cell.asked_for(), meter.is_leased()))
+        let cell = meter.counter(budget).filter(|cell| cell.period() == period)?;
+        Some((cell.used_by_requests(), meter.is_leased()))
     });
     if let Some((used, false)) = live {
         return Ok(used);

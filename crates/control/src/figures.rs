@@ -131,7 +131,7 @@ impl Tokens {
 
 impl From<&Usage> for Tokens {
     fn from(usage: &Usage) -> Self {
-        Self::of(usage.folded().map(Option::unwrap_or_default))
+        Self::of(usage.summary_classes().map(Option::unwrap_or_default))
     }
 }
 

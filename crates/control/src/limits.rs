@@ -12,7 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use config::snapshot::{Dimension, Whose, WindowLimit};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use store::windows::{Ask, Verdict};
+use store::windows::{Verdict, WindowCheck};
 
 use crate::address::Address;
 use crate::caller::{Caller, Via};
@@ -148,8 +148,8 @@ fn asked(app: &App, who: Who, address: Address) -> Vec<Asked> {
     limits.collect()
 }
 
-fn asks(asked: &[Asked]) -> Vec<Ask<'_>> {
-    asked.iter().map(|(name, rule, key)| Ask { name, key, limit: rule.limit, window: rule.window }).collect()
+fn asks(asked: &[Asked]) -> Vec<WindowCheck<'_>> {
+    asked.iter().map(|(name, rule, key)| WindowCheck { name, key, limit: rule.limit, window: rule.window }).collect()
 }
 
 /// The limit's name in metrics, where it is this caller's.

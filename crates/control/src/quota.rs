@@ -73,7 +73,7 @@ where
 /// Credits of a user's day that the meter of this process has settled.
 pub(crate) fn settled(state: &State, user: UserNo, day: Day) -> u64 {
     let budget = BudgetId::credits_a_day(Subject::User(user));
-    let cell = state.meter.as_ref().and_then(|meter| meter.cell(budget));
+    let cell = state.meter.as_ref().and_then(|meter| meter.counter(budget));
     cell.filter(|cell| cell.period().first() == day).map_or(0, |cell| cell.spent())
 }
 

@@ -1,6 +1,6 @@
 //! How long a request head takes to be parsed, and to be parsed and written: `cargo bench -p http1 --bench head`.
 
-#![expect(clippy::print_stdout, reason = "a benchmark prints its measurements")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 use std::hint::black_box;
 use std::time::Instant;

@@ -20,7 +20,7 @@ pub(crate) struct ConnectionOptions {
 pub enum Expectation {
     /// No `Expect` header, or HTTP/1.0, where it is ignored.
     None,
-    /// The client expects `100-continue`.
+    /// The expectation `100-continue` (RFC 9110, 10.1.1).
     Continue,
     /// Another expectation. A server may refuse it with status 417.
     Unknown,

@@ -41,7 +41,7 @@ pub struct HeadEdits {
     removed_names_count: usize,
     /// Whether other names have added fields without being removed before.
     has_appended_others: bool,
-    /// The added field lines, in order.
+    /// The lines of added fields.
     lines: Vec<u8>,
 }
 
@@ -121,8 +121,8 @@ impl HeadEdits {
     /// Replaces every field of this name, received or added before, by one.
     ///
     /// # Errors
-    /// [`InvalidPart::Name`]: the name is that of a framing field, or represents several names. [`InvalidPart::Value`]:
-    /// the value has a control octet other than a tab. Nothing is changed.
+    /// [`InvalidPart::Name`]: it is a framing field, or the prefix of several names. [`InvalidPart::Value`]: the value
+    /// has a control octet other than a tab. Nothing is changed.
     pub fn set(&mut self, name: KnownName, value: &[u8]) -> Result<(), InvalidPart> {
         check(name.as_str().as_bytes(), value)?;
         self.remove(name);

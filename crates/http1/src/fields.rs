@@ -44,7 +44,7 @@ pub(crate) struct FieldSpans {
 #[derive(Debug, Clone)]
 pub(crate) struct FieldTable {
     pub(crate) list: Vec<FieldSpans>,
-    /// By id: the number of the first field plus one; 0 if there is no such field.
+    /// By id: the number of the first field plus one; 0 if the field is missing.
     first: [u8; KNOWN_NAMES],
     /// By id: whether there is more than one field.
     repeated: u64,
@@ -140,7 +140,7 @@ pub struct Fields<'a> {
     pub(crate) table: &'a FieldTable,
 }
 
-/// One field of a head or a trailer section.
+/// One field of a head or trailer section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field<'a> {
     /// The name as it was received; a token.

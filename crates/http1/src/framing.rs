@@ -8,9 +8,9 @@ use crate::violation::Violation;
 /// The version of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Version {
-    /// Version 1.0 of HTTP (RFC 1945).
+    /// The version HTTP/1.0 (RFC 9112).
     Http10,
-    /// Version 1.1 of HTTP (RFC 9112).
+    /// The version HTTP/1.1 (RFC 9112).
     #[default]
     Http11,
 }
@@ -21,9 +21,9 @@ pub enum Announced {
     /// Neither `Content-Length` nor `Transfer-Encoding`.
     #[default]
     Nothing,
-    /// `Content-Length` with a number of bytes.
+    /// `Content-Length` with its number of bytes.
     Length(u64),
-    /// The field `Transfer-Encoding: chunked`.
+    /// `Transfer-Encoding: chunked`, without a length.
     Chunked,
 }
 
@@ -49,12 +49,12 @@ pub enum ResponseTo {
     Head,
     /// CONNECT: a response of status 2xx begins a tunnel.
     Connect,
-    /// The request has any other method.
+    /// A request with any other method.
     Other,
 }
 
 impl ResponseTo {
-    /// Classifies a method, which is case-sensitive (RFC 9110, 9.1).
+    /// For a method, which is case-sensitive (RFC 9110, 9.1).
     #[must_use]
     pub fn method(method: &[u8]) -> Self {
         match method {

@@ -77,8 +77,7 @@ pub fn write_fields(out: &mut Vec<u8>, fields: Fields<'_>, edits: &HeadEdits, an
     write_own_fields(out, edits, announced);
 }
 
-/// Writes the fields of a head that Tollgate creates: the added ones of `edits`, the framing fields, and the empty
-/// line.
+/// Writes the fields of a head of our own: the added ones of `edits`, the framing fields, and the empty line.
 pub fn write_own_fields(out: &mut Vec<u8>, edits: &HeadEdits, announced: Announced) {
     out.extend_from_slice(edits.lines());
     match announced {
@@ -93,8 +92,8 @@ pub fn write_own_fields(out: &mut Vec<u8>, edits: &HeadEdits, announced: Announc
     out.extend_from_slice(b"\r\n");
 }
 
-/// The `Connection` option that a response to a client of this version needs: it states whether the connection
-/// persists. `None` if the version implies it (RFC 9112, 9.3 and 9.6).
+/// The `Connection` option that reports to a client of this version whether the connection persists, if it is necessary
+/// (RFC 9112, 9.3 and 9.6).
 #[must_use]
 pub const fn persistence_option(client: Version, persists: bool) -> Option<&'static [u8]> {
     match (client, persists) {

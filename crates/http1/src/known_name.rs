@@ -4,7 +4,7 @@
 
 use crate::octets::token_is;
 
-/// Common prefix of the names of [`KnownName::XForwardedOther`].
+/// The prefix of every [`KnownName::XForwardedOther`].
 const X_FORWARDED: &[u8] = b"x-forwarded-";
 
 macro_rules! known_names {
@@ -14,7 +14,7 @@ macro_rules! known_names {
         #[repr(u8)]
         pub enum KnownName {
             $(#[doc = concat!("`", $text, "`.")] $variant,)+
-            /// Every other name that begins with `x-forwarded-`. It represents several names and cannot be written.
+            /// Every other name that begins with `x-forwarded-`. It includes several names and cannot be written.
             XForwardedOther,
         }
 
@@ -95,7 +95,7 @@ pub(crate) enum NameMatch {
     Exact(KnownName),
     /// The name with underscores in place of hyphens. Servers that convert names to variables read both as one.
     Lookalike(KnownName),
-    /// The name is not a well-known one.
+    /// The name is not well-known.
     Unknown,
 }
 
@@ -139,7 +139,7 @@ impl KnownName {
 }
 
 impl NameMatch {
-    /// Classifies a received name, which must be a token.
+    /// Compares a token with the well-known names.
     #[inline]
     pub(crate) fn of(name: &[u8]) -> Self {
         let candidate = slot(name).and_then(|slot| SLOTS.get(slot)).and_then(|id| KnownName::ALL.get(usize::from(*id)));
@@ -167,7 +167,7 @@ fn begins_like(name: &[u8], known: &[u8]) -> bool {
 
 /// The table's value for no name.
 const NONE: u8 = u8::MAX;
-/// The table of ids, indexed by [`slot`].
+/// The ids of well-known names, by [`slot`].
 const SLOTS: [u8; 256] = slots();
 
 const fn slots() -> [u8; 256] {

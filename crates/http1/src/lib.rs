@@ -31,9 +31,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Read in this order: `violation` and `limits` (rules and bounds), `request` and `response` (the parsers), `section`,
-//! `fields` and `known_name` (used by both parsers), `target`, `framing`, `connection` (rules of single parts), `body` (the
-//! end of a message), `edits`, `head_writer` and `chunk_writer` (output).
+//! Reading order: `violation` and `limits` (reasons for a refusal), `request` and `response` (the parsers), `section`,
+//! `fields` and `known_name` (their shared parts), `target`, `framing`, `connection` (the rules), `body` (the end of a
+//! message), `edits`, `head_writer` and `chunk_writer` (writing).
 
 mod body;
 mod chunk_writer;

@@ -45,7 +45,7 @@ struct RequestLine {
 }
 
 impl RequestParser {
-    /// Creates a parser for heads within these limits.
+    /// For heads within these limits.
     #[must_use]
     pub fn new(limits: HeadLimits) -> Self {
         Self {
@@ -208,7 +208,7 @@ impl RequestHead {
         self.announced
     }
 
-    /// The HTTP version of the request.
+    /// Returns the HTTP version of the request.
     #[must_use]
     pub const fn version(&self) -> Version {
         self.line.version
@@ -229,7 +229,7 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// The head, which contains the positions.
+    /// Returns the positions of the head's parts.
     #[must_use]
     pub const fn head(&self) -> &'a RequestHead {
         self.head
@@ -296,7 +296,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The header fields, in order.
+    /// Returns the fields of the head.
     #[must_use]
     pub fn fields(&self) -> Fields<'a> {
         self.head.fields.over(self.bytes)

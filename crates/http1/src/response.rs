@@ -1,4 +1,4 @@
-//! Heads of responses, parsed as strictly as those of requests.
+//! Heads of responses, judged as strictly as those of requests.
 
 use crate::connection::ConnectionOptions;
 use crate::fields::{FieldTable, Fields, Span};
@@ -39,7 +39,7 @@ struct StatusLine {
 }
 
 impl ResponseParser {
-    /// Creates a parser for heads within these limits.
+    /// For heads within these limits.
     #[must_use]
     pub fn new(limits: HeadLimits) -> Self {
         Self { limits, scan: SectionScan::default(), line: None, fields: FieldTable::default(), violation: None }
@@ -175,7 +175,7 @@ impl ResponseHead {
         self.announced
     }
 
-    /// The HTTP version of the response.
+    /// Returns the HTTP version of the response.
     #[must_use]
     pub const fn version(&self) -> Version {
         self.line.version
@@ -197,7 +197,7 @@ pub struct Response<'a> {
 }
 
 impl<'a> Response<'a> {
-    /// The head, which contains the positions.
+    /// Returns the positions of the head's parts.
     #[must_use]
     pub const fn head(&self) -> &'a ResponseHead {
         self.head
@@ -209,7 +209,7 @@ impl<'a> Response<'a> {
         self.head.line.reason.of(self.bytes)
     }
 
-    /// The header fields, in order.
+    /// Returns the fields of the head.
     #[must_use]
     pub fn fields(&self) -> Fields<'a> {
         self.head.fields.over(self.bytes)

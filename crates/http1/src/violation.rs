@@ -10,7 +10,7 @@ macro_rules! violations {
     ($($(#[doc = $reason:literal])+ $variant:ident = $code:literal, $message:literal;)+) => {
         /// Why a message is refused: a rule that it breaks, with the section of the RFC.
         ///
-        /// `Display` prints a message for the sender of the message. It never contains bytes of the refused message.
+        /// `Display` prints a message for the sender of the message. It never repeats bytes of the message.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
         #[non_exhaustive]
         pub enum Violation {
@@ -18,7 +18,7 @@ macro_rules! violations {
         }
 
         impl Violation {
-            /// Every violation, in the order of the list.
+            /// All violations in a fixed order.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
             /// A stable name in snake case, for logs, metrics and tests.
@@ -33,57 +33,57 @@ macro_rules! violations {
 violations! {
     /// RFC 9112, 2.2: a recipient may accept a bare LF, so two recipients can differ.
     BareLf = "bare_lf", "a line ends in LF without CR";
-    /// Prohibited by RFC 9112, section 2.2.
+    /// See RFC 9112, section 2.2.
     BareCr = "bare_cr", "a CR is not followed by LF";
-    /// Prohibited by RFC 9110, section 5.5, and RFC 9112, section 3.
+    /// RFC 9110, 5.5; RFC 9112, 3.
     ControlOctet = "control_octet", "the head contains a control octet";
-    /// Prohibited by RFC 9112, section 2.2.
+    /// See RFC 9112, section 2.2.
     BlankLines = "blank_lines", "the request is preceded by more than {BLANK_LINES_MAX} empty line";
-    /// Prohibited by RFC 9112, section 3.1.
+    /// See RFC 9112, section 3.1.
     Method = "method", "the request does not begin with a method";
     /// RFC 9112, 3: recipients that split at any whitespace find other words than those that do not.
     Spaces = "spaces", "the request line has whitespace other than one space after the method and one before the version";
-    /// Prohibited by RFC 9112, section 2.3.
+    /// See RFC 9112, section 2.3.
     Version = "version", "the version is not HTTP/1.1 or HTTP/1.0";
-    /// Prohibited by RFC 9112, section 3.2.
+    /// See RFC 9112, section 3.2.
     Target = "target", "the request target has an octet that must be percent-encoded";
-    /// Prohibited by RFC 9110, section 7.1.
+    /// See RFC 9110, section 7.1.
     Fragment = "fragment", "the request target has a fragment";
-    /// Prohibited by RFC 3986, section 2.1.
+    /// See RFC 3986, section 2.1.
     Escape = "escape", "the path has an invalid percent-encoding, or encodes NUL";
     /// RFC 3986, 5.2.4: a server that removes dot segments serves the path of another route.
     DotSegment = "dot_segment", "the path has a segment . or .., which servers resolve differently";
-    /// Prohibited by RFC 9112, section 3.2.
+    /// See RFC 9112, section 3.2.
     TargetForm = "target_form", "the request target is not a path, an http URL, * of OPTIONS, or host:port of CONNECT";
     /// RFC 9110, 9.3.6: the meaning of bytes after a CONNECT head is not defined by a length.
     ConnectContent = "connect_content", "a CONNECT request has Content-Length or Transfer-Encoding";
-    /// Prohibited by RFC 9112, section 4.
+    /// See RFC 9112, section 4.
     StatusLine = "status_line", "the response does not begin with a version, a status of three digits and a reason";
-    /// Prohibited by RFC 9110, section 5.1.
+    /// See RFC 9110, section 5.1.
     FieldName = "field_name", "a field name is empty or has an octet that no name has";
-    /// Prohibited by RFC 9112, section 5.1.
+    /// See RFC 9112, section 5.1.
     SpaceBeforeColon = "space_before_colon", "whitespace precedes the colon of a field";
-    /// Prohibited by RFC 9112, section 5.
+    /// See RFC 9112, section 5.
     NoColon = "no_colon", "a field has no colon";
     /// RFC 9112, 5.2 (obs-fold), and 2.2 for the first field.
     Fold = "fold", "a field line begins with whitespace";
-    /// Prohibited by RFC 9112, section 3.2.
+    /// See RFC 9112, section 3.2.
     NoHost = "no_host", "the Host header is missing";
-    /// Prohibited by RFC 9112, section 3.2.
+    /// See RFC 9112, section 3.2.
     TwoHosts = "two_hosts", "the request has more than one Host header";
     /// RFC 9112, 3.2; RFC 9110, 4.2.1 for an empty one.
     Host = "host", "the Host header is not a host with an optional port";
-    /// Prohibited by RFC 9112, sections 3.2.2 and 3.2.3.
+    /// RFC 9112, 3.2.2 and 3.2.3.
     OtherHost = "other_host", "the host of the request target differs from the Host header";
-    /// Prohibited by RFC 9112, section 6.3.
+    /// See RFC 9112, section 6.3.
     Length = "length", "Content-Length is not one decimal number of at most 19 digits";
     /// RFC 9112, 6.3; also if both are equal.
     TwoLengths = "two_lengths", "the message has more than one Content-Length";
-    /// Prohibited by RFC 9112, section 6.1.
+    /// See RFC 9112, section 6.1.
     Coding = "coding", "Transfer-Encoding is not chunked alone, once";
-    /// Prohibited by RFC 9112, sections 6.1 and 6.3.
+    /// RFC 9112, 6.1 and 6.3.
     LengthAndCoding = "length_and_coding", "the message has both Content-Length and Transfer-Encoding";
-    /// Prohibited by RFC 9112, section 6.1.
+    /// See RFC 9112, section 6.1.
     CodingInHttp10 = "coding_in_http10", "an HTTP/1.0 message has Transfer-Encoding";
     /// RFC 9112, 6.1; RFC 9110, 8.6: statuses 1xx and 204 have no content.
     ContentInEmpty = "content_in_empty", "a response of status 1xx or 204 announces content";
@@ -91,25 +91,25 @@ violations! {
     Underscore = "underscore", "a field name is Content-Length or Transfer-Encoding with an underscore";
     /// Each option is compared with each field name.
     ConnectionOptions = "connection_options", "the message has more than {CONNECTION_OPTIONS_MAX} connection options";
-    /// Prohibited by RFC 9110, section 6.5.1.
+    /// See RFC 9110, section 6.5.1.
     Trailer = "trailer", "a trailer field is one for framing, routing, authentication or content format";
-    /// Prohibited by RFC 9112, section 7.1.
+    /// See RFC 9112, section 7.1.
     ChunkSize = "chunk_size", "a chunk size is not 1 to {CHUNK_DIGITS_MAX} hexadecimal digits";
-    /// Prohibited by RFC 9112, section 7.1.1.
+    /// See RFC 9112, section 7.1.1.
     ChunkExtension = "chunk_extension", "a chunk extension has an octet that is not visible ASCII, space or tab";
-    /// Prohibited by RFC 9112, section 7.1.
+    /// See RFC 9112, section 7.1.
     ChunkEnd = "chunk_end", "a chunk size or chunk data is not followed by CR LF";
-    /// Such a message is incomplete by RFC 9112, section 8.
+    /// See RFC 9112, section 8.
     Truncated = "truncated", "the connection closed before the end of the message";
-    /// RFC 9112, section 7.1.1, recommends such a limit.
+    /// See RFC 9112, section 7.1.1.
     ChunkExtensionsTooLarge = "chunk_extensions_too_large", "the chunk extensions of the body exceed {CHUNK_EXTENSIONS_BYTES_MAX} bytes";
-    /// Status 431 is defined in RFC 6585, section 5.
+    /// See RFC 6585, section 5.
     HeadTooLarge = "head_too_large", "the head or trailer section is too large";
-    /// RFC 9112, section 3, permits such a limit.
+    /// See RFC 9112, section 3.
     LineTooLarge = "line_too_large", "the request line or status line is too large";
-    /// Status 431 is defined in RFC 6585, section 5.
+    /// See RFC 6585, section 5.
     TooManyFields = "too_many_fields", "the head or trailer section has too many fields";
-    /// Status 431 is defined in RFC 6585, section 5.
+    /// See RFC 6585, section 5.
     NameTooLarge = "name_too_large", "a field name has more than {NAME_BYTES_MAX} bytes";
 }
 

@@ -1,12 +1,12 @@
-//! What a request pays to be held to five limits, and what a million keys occupy: `cargo bench -p meter`.
+//! Cost of admission under five limits, and memory of a million keys: `cargo bench -p meter`.
 
-#![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use access::{Clock, KeyBounds, KeyNo, Mono, Plan, PlanId, Timestamp, UserNo};
-use meter::admission::{Ask, Meter};
+use meter::admission::{AdmissionRequest, Meter};
 use meter::budget::{BudgetId, Charge, Measure, Per, Subject};
 use meter::event::Caller;
 use meter::limits::{Limits, Terms};
@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// A rate, credits of key and user, and money of user (day) and of everybody (month).
+/// A rate, credits of key and user, and money of the user (day) and of all users (month).
 fn five_limits(meter: &Meter, key: i64) -> Arc<Limits> {
     let plan = Plan {
         credits_per_day: Some(u64::MAX),
@@ -43,11 +43,11 @@ fn five_limits(meter: &Meter, key: i64) -> Arc<Limits> {
 }
 
 fn admit_and_settle(meter: &Meter, limits: &Arc<Limits>, now: Mono) -> bool {
-    let ask = Ask { limits, charge: Some(CHARGE), at: AT, now };
+    let ask = AdmissionRequest { limits, charge: Some(CHARGE), at: AT, now };
     meter.admit(&ask).map(|reservation| reservation.commit(AT).settle(&ACTUAL)).is_ok()
 }
 
-/// One core, whatever else runs on it.
+/// Time on one core, independent of other load.
 fn time() -> Result<(), Box<dyn std::error::Error>> {
     let meter = Meter::default();
     let limits = five_limits(&meter, 7);
@@ -59,24 +59,29 @@ fn time() -> Result<(), Box<dyn std::error::Error>> {
 
     let begun = cpu_nanos()?;
     for round in 0..ROUNDS {
-        drop(meter.admit(&Ask { limits: &limits, charge: Some(CHARGE), at: AT, now: Mono(round * 1_000) }));
+        drop(meter.admit(&AdmissionRequest {
+            limits: &limits,
+            charge: Some(CHARGE),
+            at: AT,
+            now: Mono(round * 1_000),
+        }));
     }
     println!("admitting and releasing them: {} ns of CPU", (cpu_nanos()? - begun) / ROUNDS);
     Ok(())
 }
 
-/// All cores on the same user: nobody waits, but words travel between caches.
+/// All cores with the same user: no locks, but cache lines move between cores.
 fn race(clock: &Clock) {
     let (threads, nanos) = all_cores(clock, five_limits);
-    println!("the same on {threads} cores at once, keys of one user: {nanos} ns on each");
+    println!("the same on {threads} cores, with keys of one user: {nanos} ns on each");
 }
 
-/// What one budget costs that all cores share, against one that each has alone.
+/// Cost of one budget that all cores share, compared with one budget per core.
 fn share(clock: &Clock) {
     let of = |subject| BudgetId { subject, measure: Measure::Money, per: Per::Month };
     let (_, own) = all_cores(clock, |meter, user| one_budget(meter, user, of(Subject::User(UserNo(user)))));
     let (threads, shared) = all_cores(clock, |meter, user| one_budget(meter, user, of(Subject::Global)));
-    println!("a budget of its own on {threads} cores at once: {own} ns on each; one that all share: {shared} ns");
+    println!("one budget per core on {threads} cores: {own} ns on each; one shared budget: {shared} ns");
 }
 
 fn one_budget(meter: &Meter, user: i64, budget: BudgetId) -> Arc<Limits> {
@@ -85,7 +90,7 @@ fn one_budget(meter: &Meter, user: i64, budget: BudgetId) -> Arc<Limits> {
     meter.limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &[(budget, u64::MAX)] })
 }
 
-/// How many cores, and the nanoseconds that a request takes while each makes them.
+/// Returns the number of cores, and the nanoseconds per request while all of them admit requests.
 fn all_cores(clock: &Clock, limits: impl Fn(&Meter, i64) -> Arc<Limits> + Sync) -> (usize, u128) {
     let meter = Meter::default();
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
@@ -102,7 +107,7 @@ fn all_cores(clock: &Clock, limits: impl Fn(&Meter, i64) -> Arc<Limits> + Sync) 
     (threads, clock.mono().since(begun).as_nanos() / u128::from(ROUNDS))
 }
 
-/// Keys that were used today, each with its own quota.
+/// Memory of keys that were used today, each with its own quota.
 fn weigh() -> Result<(), Box<dyn std::error::Error>> {
     let meter = Meter::default();
     let before = resident_bytes()?;
@@ -112,7 +117,7 @@ fn weigh() -> Result<(), Box<dyn std::error::Error>> {
         let caller = Caller { user: UserNo(key / KEYS_OF_A_USER), key: KeyNo(key), plan: PlanId::NIL };
         let limits = meter.limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &[] });
         if !admit_and_settle(&meter, &limits, Mono(1)) {
-            return Err("a first request is admitted".into());
+            return Err("a first request was not admitted".into());
         }
     }
     let bytes = resident_bytes()?.saturating_sub(before);
@@ -124,18 +129,18 @@ fn weigh() -> Result<(), Box<dyn std::error::Error>> {
     );
     if meter.used(BudgetId { subject: Subject::Key(KeyNo(0)), measure: Measure::Credits, per: Per::Day }, AT.day()) != 1
     {
-        return Err("what was used is counted".into());
+        return Err("the used amounts are not counted".into());
     }
     Ok(())
 }
 
-/// What this thread has had of a core (Linux, `Documentation/scheduler/sched-stats.rst`).
+/// Processor time of this thread (Linux, `Documentation/scheduler/sched-stats.rst`).
 fn cpu_nanos() -> Result<u64, Box<dyn std::error::Error>> {
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat")?;
     Ok(stat.split(' ').next().ok_or("an empty schedstat")?.parse()?)
 }
 
-/// What the process occupies (`proc_pid_status(5)`, VmRSS).
+/// Resident memory of the process (`proc_pid_status(5)`, VmRSS).
 fn resident_bytes() -> Result<u64, Box<dyn std::error::Error>> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;

@@ -1,101 +1,105 @@
-//! One admission over every limit that applies to a caller: all or nothing.
+//! Admission of a request under every limit that applies to its key and user: it takes from all limits or from none.
 //!
-//! The rate comes first, then the budgets in the order of their ids: the likeliest to refuse come first, and as everybody
-//! takes in one order, of two that race for the last of several budgets one gets all.
+//! The rate is checked first, then the budgets in the order of their ids, so that the limits that refuse most often
+//! come first. Because all requests use this order, one of two requests that compete for the last units of several
+//! budgets is admitted.
 
 use std::sync::Arc;
 
 use access::{Day, Mono, Timestamp};
 
-use crate::account::{Accounts, Authority};
 use crate::budget::{BudgetId, Charge, Measure, Per, Period, Subject};
-use crate::cell::{By, Cell, Hold};
-use crate::lease::CellId;
-use crate::limits::{Budget, LimitOf, Limits, Terms};
-use crate::rate::Empty;
-use crate::reservation::{Held, Holds, Reservation, Standing};
-use crate::tally::Tally;
+use crate::counter::{BudgetCounter, CounterReservation, RefusalCause};
+use crate::lease::CounterId;
+use crate::limits::{Budget, Limits, RateOwner, Terms};
+use crate::rate::RateExceeded;
+use crate::reservation::{AdmissionInfo, CounterReservations, Reservation, ReservedCharge};
+use crate::stats::ReservationStats;
+use crate::subject_counters::{Authority, BudgetKind, CounterRegistry, NewCounter};
 
-/// Every subject's buckets and budgets, shared by all workers of the process.
+/// The rate buckets and budget counters of all subjects, shared by all workers of the process.
 #[derive(Debug, Default)]
 pub struct Meter {
-    accounts: Accounts,
+    counters: CounterRegistry,
     authority: Authority,
-    tally: Tally,
+    stats: ReservationStats,
 }
 
-/// What a request asks for.
+/// The arguments of one admission.
 #[derive(Debug, Clone, Copy)]
-pub struct Ask<'a> {
-    /// What its caller is held to.
+pub struct AdmissionRequest<'a> {
+    /// The limits of the key and its user.
     pub limits: &'a Arc<Limits>,
-    /// The most that it can use; `None` is a free call, which has a rate alone.
+    /// The maximum that the request may use; `None` for a free request, which only has a rate limit.
     pub charge: Option<Charge>,
-    /// The wall clock: which periods.
+    /// The wall-clock time, which selects the periods.
     pub at: Timestamp,
-    /// The monotonic clock: which moment of the rate, and of leases.
+    /// The monotonic time, for the rate limit and for leases.
     pub now: Mono,
 }
 
-/// A limit said no; nothing was taken.
+/// A limit refused the request; nothing was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refused {
-    /// Requests per minute.
-    Rate(Empty, LimitOf),
-    /// A quota or budget.
-    Budget(Exceeded),
+pub enum AdmissionRefusal {
+    /// The rate limit refused the request.
+    Rate(RateExceeded, RateOwner),
+    /// A quota or budget refused the request.
+    Budget(BudgetExceeded),
 }
 
-/// A budget does not hold what was asked for.
+/// A budget does not contain the requested amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Exceeded {
-    /// Which budget.
+pub struct BudgetExceeded {
+    /// The id of the budget.
     pub budget: BudgetId,
-    /// In which period.
+    /// The period of the budget.
     pub period: Period,
-    /// How much it holds.
+    /// The limit of the budget.
     pub limit: u64,
-    /// What is used of it here, reservations included.
+    /// The used and reserved amounts, as this process knows them.
     pub used: u64,
-    /// What was asked for.
-    pub asked: u64,
-    /// Whether the limit itself refused, or a lease of which more may be had.
-    pub by: By,
+    /// The amount that was requested.
+    pub requested: u64,
+    /// Whether the limit refused the request, or a lease that may be extended.
+    pub by: RefusalCause,
 }
 
-/// A budget of which less is lent here than a request needs.
+/// A budget of which this node has leased less than a request needs.
 #[derive(Debug, Clone)]
-pub struct Lack {
-    /// Which budget, in which period.
-    pub id: CellId,
-    /// Its cell.
-    pub cell: Arc<Cell>,
-    /// What the request needs.
+pub struct LeaseShortfall {
+    /// The budget and its period.
+    pub id: CounterId,
+    /// The counter of the budget.
+    pub counter: Arc<BudgetCounter>,
+    /// The amount that the request needs.
     pub amount: u64,
 }
 
-impl Ask<'_> {
-    /// Every budget that would refuse this request for want of a lease: it waits for all of them at once.
+impl AdmissionRequest<'_> {
+    /// Returns every budget that would refuse the request because too little of it is leased. The request waits for all
+    /// of them together.
     #[must_use]
-    pub fn lacks(&self) -> Vec<Lack> {
+    pub fn shortfalls(&self) -> Vec<LeaseShortfall> {
         let charge = self.charge.unwrap_or_default();
-        let lack = |(budget, cell): (&Budget, Arc<Cell>)| {
-            let (amount, id) = (charge.of(budget.id.measure), CellId { budget: budget.id, period: cell.period() });
-            let lacks = budget.most.is_some() && amount > 0 && (cell.free() < amount || self.now >= cell.deadline());
-            lacks.then_some(Lack { id, cell, amount })
+        let shortfall = |(budget, counter): (&Budget, Arc<BudgetCounter>)| {
+            let (amount, id) =
+                (charge.of(budget.id.measure), CounterId { budget: budget.id, period: counter.period() });
+            let is_short =
+                budget.limit.is_some() && amount > 0 && (counter.free() < amount || self.now >= counter.deadline());
+            is_short.then_some(LeaseShortfall { id, counter, amount })
         };
-        self.limits.cells(not_before_user(self)).filter_map(lack).collect()
+        self.limits.counters(not_before_user(self)).filter_map(shortfall).collect()
     }
 }
 
-impl Exceeded {
-    /// What is left of it.
+impl BudgetExceeded {
+    /// Returns the amount that is left.
     #[must_use]
     pub const fn left(&self) -> u64 {
         self.limit.saturating_sub(self.used)
     }
 
-    /// When it is whole again.
+    /// Returns the time at which the budget resets.
     #[must_use]
     pub fn resets_at(&self) -> Timestamp {
         self.period.end()
@@ -103,122 +107,126 @@ impl Exceeded {
 }
 
 impl Meter {
-    /// A meter whose budgets hold what leases grant: nothing, before the first. What no limit holds is not counted, so that
-    /// a limit that comes later begins with a lease of which nothing is used.
+    /// Returns a meter whose budgets contain only leased amounts. Usage is not counted against budgets without a limit,
+    /// so that a limit that is added later begins with an unused lease.
     #[must_use]
     pub fn leased() -> Self {
-        Self { authority: Authority::Lent, ..Self::default() }
+        Self { authority: Authority::Leased, ..Self::default() }
     }
 
-    /// Whether it counts this node's part alone.
+    /// Returns whether the meter counts only the part of this node.
     #[must_use]
     pub fn is_leased(&self) -> bool {
-        self.authority == Authority::Lent
+        self.authority == Authority::Leased
     }
 
-    /// What a caller of these terms is held to: to be asked once for a principal, not for a request.
+    /// Returns the limits of a key and its user. Call it once per principal, not per request.
     #[must_use]
     pub fn limits(&self, terms: &Terms<'_>) -> Arc<Limits> {
-        Arc::new(Limits::new(terms, &self.accounts, (self.authority, self.tally.slice())))
+        Arc::new(Limits::new(terms, &self.counters, self.authority, self.stats.slice()))
     }
 
-    /// Takes one request of the rate and its charge of every budget, or nothing.
+    /// Takes one request from the rate limit and the charge from every budget, or nothing.
     ///
     /// # Errors
-    /// [`Refused`] names the limit, what is left of it, and when it resets.
-    pub fn admit(&self, ask: &Ask<'_>) -> Result<Reservation, Refused> {
-        let limits = ask.limits;
-        let rate = limits.rate(ask.charge.is_none());
+    /// [`AdmissionRefusal`] contains the limit, the amount that is left, and the reset time.
+    pub fn admit(&self, request: &AdmissionRequest<'_>) -> Result<Reservation, AdmissionRefusal> {
+        let limits = request.limits;
+        let rate = limits.rate(request.charge.is_none());
         let level = match rate {
             Some((rate, bucket, of)) => {
-                Some(limits.bucket(bucket).take(rate, ask.now).map_err(|empty| Refused::Rate(empty, of))?)
+                Some(limits.bucket(bucket).take(rate, request.now).map_err(|empty| AdmissionRefusal::Rate(empty, of))?)
             }
             None => None,
         };
         let rate = rate.map(|(rate, bucket, _)| (rate, bucket));
-        match take(ask) {
-            Ok(held) => Ok(Reservation::new(held, rate, Standing { rate: level })),
+        match take(request) {
+            Ok(reserved_charge) => Ok(Reservation::new(reserved_charge, rate, AdmissionInfo { rate: level })),
             Err(exceeded) => {
                 if let Some((rate, bucket)) = rate {
                     limits.bucket(bucket).give_back(rate);
                 }
-                Err(Refused::Budget(exceeded))
+                Err(AdmissionRefusal::Budget(exceeded))
             }
         }
     }
 
-    /// The newest cell of a budget, where anything was counted in it since the process began.
+    /// Returns the newest counter of a budget, if one was used since the process began.
     #[must_use]
-    pub fn cell(&self, budget: BudgetId) -> Option<Arc<Cell>> {
-        let account = match budget.subject {
-            Subject::Key(no) => self.accounts.keys.find(no)?,
-            Subject::User(no) => self.accounts.users.find(no)?,
-            Subject::Plan(id) => self.accounts.plans.find(id)?,
-            Subject::Global => self.accounts.everybody.clone(),
+    pub fn counter(&self, budget: BudgetId) -> Option<Arc<BudgetCounter>> {
+        let subject = match budget.subject {
+            Subject::Key(no) => self.counters.keys.find(no)?,
+            Subject::User(no) => self.counters.users.find(no)?,
+            Subject::Plan(id) => self.counters.plans.find(id)?,
+            Subject::Global => self.counters.global.clone(),
         };
-        account.newest(budget.measure, budget.per)
+        subject.newest(budget.measure, budget.per)
     }
 
-    /// What is used of a budget in the period of `day`, with what is reserved for requests that came.
+    /// Returns the used and reserved amounts of a budget in the period that contains `day`, without pre-logged batches.
     #[must_use]
     pub fn used(&self, budget: BudgetId, day: Day) -> u64 {
         let period = Period::of(budget.per, day);
-        self.cell(budget).filter(|cell| cell.period() == period).map_or(0, |cell| cell.asked_for())
+        self.counter(budget)
+            .filter(|counter| counter.period() == period)
+            .map_or(0, |counter| counter.used_by_requests())
     }
 
-    /// Begins to count a budget of which `spent` was spent in the period of `day` before; one that is counted since that period
-    /// or a later one goes on.
+    /// Creates the counter of a budget with `spent` in the period that contains `day`. A counter of this or a later
+    /// period is kept.
     pub fn begin(&self, budget: BudgetId, day: Day, spent: u64) {
-        let account = match budget.subject {
-            Subject::Key(no) => self.accounts.keys.get(no),
-            Subject::User(no) => self.accounts.users.get(no),
-            Subject::Plan(id) => self.accounts.plans.get(id),
-            Subject::Global => self.accounts.everybody.clone(),
+        let subject = match budget.subject {
+            Subject::Key(no) => self.counters.keys.get(no),
+            Subject::User(no) => self.counters.users.get(no),
+            Subject::Plan(id) => self.counters.plans.get(id),
+            Subject::Global => self.counters.global.clone(),
         };
-        account.begin((budget.measure, budget.per), day, (self.authority, spent));
+        let BudgetId { measure, per, .. } = budget;
+        subject.begin(BudgetKind { measure, per }, day, NewCounter { authority: self.authority, spent });
     }
 
-    /// How many reservations were taken, how they ended, and of how much.
+    /// Returns the statistics of reservations.
     #[must_use]
-    pub const fn tally(&self) -> &Tally {
-        &self.tally
+    pub const fn stats(&self) -> &ReservationStats {
+        &self.stats
     }
 
-    /// Forgets who has nothing that counts for `today` or later; to be called now and then, off the workers.
+    /// Removes subjects whose periods ended before `today`. Call it from time to time on a thread that is not a worker.
     pub fn sweep(&self, today: Day) {
-        self.accounts.sweep(today);
+        self.counters.sweep(today);
     }
 }
 
-/// Takes the charge of all budgets, or of none.
-fn take(ask: &Ask<'_>) -> Result<Held, Exceeded> {
-    let charge = ask.charge.unwrap_or_default();
-    let mut held = Held { limits: ask.limits.clone(), charge, holds: Holds::new() };
-    for (budget, cell) in ask.limits.cells(not_before_user(ask)) {
-        let counts = budget.most.is_some() || ask.limits.authority == Authority::Alone;
+/// Takes the charge from all budgets, or from none.
+fn take(request: &AdmissionRequest<'_>) -> Result<ReservedCharge, BudgetExceeded> {
+    let charge = request.charge.unwrap_or_default();
+    let mut reserved_charge =
+        ReservedCharge { limits: request.limits.clone(), charge, counter_reservations: CounterReservations::new() };
+    for (budget, counter) in request.limits.counters(not_before_user(request)) {
+        let counts = budget.limit.is_some() || request.limits.authority == Authority::Standalone;
         let amount = if counts { charge.of(budget.id.measure) } else { 0 };
-        if counts && let Err(short) = cell.take(amount, budget.most, ask.now) {
-            held.release();
-            return Err(Exceeded {
+        if counts && let Err(shortfall) = counter.take(amount, budget.limit, request.now) {
+            reserved_charge.release();
+            return Err(BudgetExceeded {
                 budget: budget.id,
-                period: cell.period(),
-                limit: budget.most.unwrap_or(u64::MAX),
-                used: short.used,
-                asked: amount,
-                by: short.by,
+                period: counter.period(),
+                limit: budget.limit.unwrap_or(u64::MAX),
+                used: shortfall.used,
+                requested: amount,
+                by: shortfall.by,
             });
         }
-        held.holds.push(Hold { cell, amount, counts });
+        reserved_charge.counter_reservations.push(CounterReservation { counter, amount, counts });
     }
-    Ok(held)
+    Ok(reserved_charge)
 }
 
-/// The wall clock, but not before the day that another worker's clock has begun for this user: at midnight a key and its
-/// user count on one day.
-fn not_before_user(ask: &Ask<'_>) -> Timestamp {
-    let of_user = ask.limits.budgets.iter().find(|budget| matches!(budget.id.subject, Subject::User(_)));
-    let newest = of_user.and_then(|budget| budget.account.newest(Measure::Credits, Per::Day));
-    newest.map_or(ask.at, |cell| ask.at.max(cell.period().first().start()))
+/// Returns the wall-clock time, but not before the newest day of the user's counters: around midnight, a key and its
+/// user count on the same day, although the clocks of workers differ.
+fn not_before_user(request: &AdmissionRequest<'_>) -> Timestamp {
+    let of_user = request.limits.budgets.iter().find(|budget| matches!(budget.id.subject, Subject::User(_)));
+    let newest = of_user.and_then(|budget| budget.subject_counters.newest(Measure::Credits, Per::Day));
+    newest.map_or(request.at, |counter| request.at.max(counter.period().first().start()))
 }
 
 #[cfg(test)]

@@ -1,35 +1,35 @@
-//! The periods of budgets, and what requests use of them. A daily quota of credits is a budget.
+//! The periods of budgets and the amounts that requests charge to them. A daily quota of credits is a budget.
 
 pub use access::budget::{BudgetId, Measure, Per, Subject};
 use access::{Day, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// A day or a month.
+/// A UTC day or month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Period {
     first: Day,
     per: Per,
 }
 
-/// What a request uses, or may use at most. A budget takes the part of its measure.
+/// The amounts that a request uses, or may use at most. A budget takes the amount of its measure.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Charge {
-    /// Credits.
+    /// The amount of credits.
     pub credits: u64,
-    /// Tokens.
+    /// The amount of tokens.
     pub tokens: u64,
-    /// Billionths of a US dollar.
+    /// The amount of money in nano-USD.
     pub money: u64,
 }
 
 impl Charge {
-    /// Credits alone.
+    /// Returns a charge of credits only.
     #[must_use]
     pub const fn credits(credits: u64) -> Self {
         Self { credits, tokens: 0, money: 0 }
     }
 
-    /// Both together; a part that is full stays full.
+    /// Returns the saturating sum of both charges.
     #[must_use]
     pub const fn and(&self, other: &Self) -> Self {
         Self {
@@ -39,7 +39,7 @@ impl Charge {
         }
     }
 
-    /// The rest without `other`; no part is less than nothing.
+    /// Returns the saturating difference of both charges.
     #[must_use]
     pub const fn less(&self, other: &Self) -> Self {
         Self {
@@ -49,7 +49,7 @@ impl Charge {
         }
     }
 
-    /// The larger of both, part by part.
+    /// Returns the maximum of both charges, for each measure.
     #[must_use]
     pub fn or_more(&self, other: &Self) -> Self {
         Self {
@@ -59,7 +59,7 @@ impl Charge {
         }
     }
 
-    /// The part that `measure` counts.
+    /// Returns the amount of `measure`.
     #[must_use]
     pub const fn of(&self, measure: Measure) -> u64 {
         match measure {
@@ -69,7 +69,7 @@ impl Charge {
         }
     }
 
-    /// The same with another part of `measure`.
+    /// Returns the charge with a new amount of `measure`.
     #[must_use]
     pub const fn with(mut self, measure: Measure, amount: u64) -> Self {
         match measure {
@@ -82,7 +82,7 @@ impl Charge {
 }
 
 impl Period {
-    /// The period that `day` lies in.
+    /// Returns the period that contains `day`.
     #[must_use]
     pub fn of(per: Per, day: Day) -> Self {
         let first = match per {
@@ -92,38 +92,38 @@ impl Period {
         Self { first, per }
     }
 
-    /// Its first day.
+    /// Returns the first day of the period.
     #[must_use]
     pub const fn first(self) -> Day {
         self.first
     }
 
-    /// Whether it is a day or a month.
+    /// Returns whether the period is a day or a month.
     #[must_use]
     pub const fn per(self) -> Per {
         self.per
     }
 
-    /// The moment at which it is over and the budget whole again.
+    /// Returns the time at which the period ends and the budget resets.
     #[must_use]
     pub fn end(self) -> Timestamp {
         self.next().first.start()
     }
 
-    /// The one after it.
+    /// Returns the next period.
     #[must_use]
     pub fn next(self) -> Self {
         let first = match self.per {
             Per::Day => self.first.next(),
-            // 31 days after the first of a month lies one of the next one's first four days.
+            // 31 days after the first of a month is one of the first four days of the next month.
             Per::Month => Period::of(Per::Month, Day(self.first.0.saturating_add(31))).first,
         };
         Self { first, per: self.per }
     }
 }
 
-/// 1 to 31. The proleptic Gregorian calendar in years that begin with March, so that a leap day is the last one
-/// (Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`).
+/// Returns 1 to 31. The algorithm uses the proleptic Gregorian calendar with years that begin in March, so that a leap
+/// day is the last day (Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`).
 fn day_of_month(day: Day) -> u32 {
     const DAYS_BEFORE_1970: u64 = 719_468;
     const DAYS_OF_400_YEARS: u64 = 146_097;
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn months_begin_where_the_calendar_says() {
+    fn months_begin_on_their_first_calendar_day() {
         // Days since 1970-01-01 of 2024-02-29, 2024-03-01, 2025-12-31, 2100-02-28 (no leap year), 2000-02-29.
         for (day, first, next) in [
             (19_782, 19_754, 19_783),
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn every_day_of_400_years_lies_in_one_month_and_months_meet() {
+    fn every_day_of_400_years_is_in_exactly_one_month() {
         let mut month = Period::of(Per::Month, Day(0));
         for day in 0..146_097 {
             let of = Period::of(Per::Month, Day(day));
@@ -168,14 +168,14 @@ mod tests {
     }
 
     #[test]
-    fn a_period_ends_with_a_midnight() {
+    fn period_ends_at_midnight() {
         assert_eq!(Period::of(Per::Day, Day(20_000)).end(), Day(20_001).start());
         assert_eq!(Period::of(Per::Month, Day(19_782)).end(), Day(19_783).start());
         assert_eq!(Period::of(Per::Month, Day(u32::MAX)).next().per(), Per::Month);
     }
 
     #[test]
-    fn a_charge_has_a_part_of_each_measure() {
+    fn charge_has_an_amount_of_each_measure() {
         let charge = Charge::credits(1).with(Measure::Tokens, 2).with(Measure::Money, 3);
         assert_eq!([Measure::Credits, Measure::Tokens, Measure::Money].map(|part| charge.of(part)), [1, 2, 3]);
         assert_eq!(charge.with(Measure::Credits, 0).credits, 0);

@@ -1,4 +1,4 @@
-//! What is remembered of a request: a row each, or counts of a minute.
+//! Records of requests: one usage event each, or aggregated counts per minute.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use crate::budget::Charge;
 use crate::unknown::UnknownCost;
 use crate::usage::Usage;
 
-/// Whose request it was.
+/// The key and the user of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Caller {
-    /// The key's owner.
+    /// The user who owns the key.
     pub user: UserNo,
-    /// The key.
+    /// The key of the request.
     pub key: KeyNo,
-    /// The plan that the owner had when the request was admitted.
+    /// The plan of the user when the request was admitted.
     pub plan: PlanId,
 }
 
@@ -26,27 +26,27 @@ impl From<&Principal> for Caller {
     }
 }
 
-/// How a request ended.
+/// The way in which a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Outcome {
-    /// The answer was relayed whole, whatever its status.
+    /// The response was sent completely, with any status.
     Completed,
-    /// The caller went away first.
+    /// The client disconnected before the end.
     CallerGone,
-    /// The upstream closed or broke off first.
+    /// The upstream closed or reset the connection before the end.
     UpstreamCut,
-    /// A deadline ended it.
+    /// A deadline ended the request.
     TimedOut,
-    /// We were shutting down.
+    /// A shutdown ended the request.
     Drained,
-    /// The process died; what became of the request nobody knows.
+    /// The process died; the result of the request is unknown.
     Interrupted,
-    /// Its caller's budget was used up; we ended it.
+    /// Tollgate ended the request because a budget was exhausted.
     BudgetCut,
 }
 
 impl Outcome {
-    /// Every outcome.
+    /// All outcomes in a fixed order.
     pub const ALL: [Self; 7] = [
         Self::Completed,
         Self::CallerGone,
@@ -57,7 +57,7 @@ impl Outcome {
         Self::BudgetCut,
     ];
 
-    /// The word in the store, the log and the API.
+    /// Returns the name in the store, the log and the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -72,108 +72,109 @@ impl Outcome {
     }
 }
 
-/// One call upstream.
+/// One attempt at one upstream or provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
-    /// The provider's or upstream's name.
+    /// The name of the provider or upstream.
     pub provider: Arc<str>,
-    /// The model as the provider was asked for it.
+    /// The model's name as the provider knows it.
     pub model: Option<Arc<str>>,
-    /// The model that answered, where the provider says.
+    /// The model in the provider's response, if it names one.
     pub answered_model: Option<Arc<str>>,
-    /// The upstream's status; `None` when it answered nothing.
+    /// The status of the upstream's response; `None` if there was no response.
     pub status: Option<u16>,
-    /// The provider's own id of the request.
+    /// The provider's id of the request.
     pub upstream_id: Option<Arc<str>>,
-    /// What it used; `None` when nobody said.
+    /// The usage of the attempt; `None` if it was not reported.
     pub usage: Option<Usage>,
-    /// The object in which the provider said so, as it stood in the answer.
+    /// The JSON object of the response that reports the usage, unchanged.
     pub raw_usage: Option<Arc<str>>,
-    /// What that costs; `None` when usage or price are not known.
+    /// The cost of the usage; `None` if usage or rates are unknown.
     pub cost: Option<NanoUsd>,
-    /// Why the cost of an LLM call is not known; `None` where it is.
+    /// The reason why the cost of an LLM call is unknown; `None` if it is known.
     pub unknown: Option<UnknownCost>,
-    /// The price's version.
+    /// The version of the price.
     pub price_version: Option<Arc<str>>,
-    /// Microseconds until the first byte of the answer's head.
+    /// Microseconds until the first byte of the response's head.
     pub first_byte_us: Option<u64>,
-    /// Microseconds until its end.
+    /// Microseconds until the end of the attempt.
     pub duration_us: u64,
 }
 
-/// One request that reached an upstream, or an LLM request of a known caller that we refused.
+/// A request that reached an upstream, or an authenticated LLM request that Tollgate refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageEvent {
-    /// The request's id; ingest is idempotent by it.
+    /// The id of the request; ingest is idempotent by it.
     pub id: RequestId,
-    /// Whose request; `None` on an open route.
+    /// The key and user; `None` on a route without authentication.
     pub caller: Option<Caller>,
-    /// When its head had arrived.
+    /// The time at which the request's head had arrived.
     pub started_at: Timestamp,
-    /// The day whose quota it was admitted under.
+    /// The day whose quota the request counts in.
     pub day: Day,
-    /// What it counts for in quotas and budgets: its credits; of tokens and money what was used, or what was reserved where
-    /// nobody said and a budget holds them.
+    /// The amounts that quotas and budgets count: credits, and the used tokens and money. Where usage was not reported
+    /// and a budget limits them, the reserved amounts count.
     pub charge: Charge,
-    /// The route's name.
+    /// The name of the route.
     pub route: Arc<str>,
-    /// The wire format's name, on an LLM route.
+    /// The name of the format, on an LLM route.
     pub format: Option<Arc<str>>,
-    /// The model's name as the caller wrote it.
+    /// The model's name as the client wrote it.
     pub model: Option<Arc<str>>,
-    /// Whether the answer was a stream of events.
+    /// Whether the response was a stream of events.
     pub streamed: bool,
-    /// The status that the caller got.
+    /// The status that the client received.
     pub status: u16,
-    /// How it ended.
+    /// The way in which the request ended.
     pub outcome: Outcome,
     /// Bytes of the request's body.
     pub request_bytes: u64,
-    /// Bytes of the answer's body that were handed to the caller's connection.
+    /// Bytes of the response's body that were handed to the client's connection.
     pub response_bytes: u64,
-    /// Microseconds from the head to the end of the answer.
+    /// Microseconds from the request's head to the end of the response.
     pub duration_us: u64,
-    /// The calls upstream, in order; empty where the request never reached one.
+    /// The attempts in their order; empty if the request did not reach an upstream.
     pub attempts: Vec<Attempt>,
-    /// The code of our own answer, where the answer was ours.
+    /// The error code, if Tollgate created the response.
     pub refusal: Option<Arc<str>>,
 }
 
 impl UsageEvent {
-    /// Whether it is a request of a day's totals: what never reached an upstream is not. Of what was interrupted nobody knows.
+    /// Returns whether the request counts in daily totals. A request that did not reach an upstream does not count; an
+    /// interrupted one may have reached it and counts.
     #[must_use]
     pub fn counts(&self) -> bool {
         !self.attempts.is_empty() || self.outcome == Outcome::Interrupted
     }
 
-    /// When it ended.
+    /// Returns the time at which the request ended.
     #[must_use]
     pub const fn ended_at(&self) -> Timestamp {
         Timestamp(self.started_at.0.saturating_add(self.duration_us))
     }
 
-    /// Whether it is told as an error: an answer of 400 and more, or one of ours.
+    /// Returns whether the request is shown as an error: a status of at least 400, or a refusal.
     #[must_use]
     pub const fn is_error(&self) -> bool {
         self.status >= 400 || self.refusal.is_some()
     }
 }
 
-/// Requests of one caller, route, status class and minute, folded.
+/// Aggregated requests of one key, route, status class and minute.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Whose requests; `None` on an open route.
+    /// The key and user; `None` on a route without authentication.
     pub caller: Option<Caller>,
-    /// The route's name.
+    /// The name of the route.
     pub route: Arc<str>,
-    /// The status's first digit, 1 to 5.
+    /// The first digit of the status, 1 to 5.
     pub status_class: u8,
     /// Whole minutes since the Unix epoch.
     pub minute: u32,
-    /// The day whose quota they were admitted under.
+    /// The day whose quota the requests count in.
     pub day: Day,
-    /// How many.
+    /// The number of requests.
     pub requests: u64,
-    /// What they cost of the quota.
+    /// The credits that the requests cost.
     pub credits: u64,
 }

@@ -1,18 +1,19 @@
-//! Budgets that several nodes share: one lends, each holds what it was granted. Messages and two state machines, without
-//! a clock, a queue or a database.
+//! Budgets that several nodes share: the lease server grants leases, and each node's lease client spends them. This
+//! module contains the messages and both state machines, without a clock, a queue or a database.
 //!
-//! A lease is of one cell (a budget in a period) to one incarnation of a node. Every figure is cumulative or the whole of
-//! what it says, and asks are numbered; so a message that is lost, late, doubled or out of turn changes nothing that is
-//! not mended by the next. What the lender believes granted is never less than what the holder may use:
+//! A lease belongs to one budget counter (a budget in a period) and one incarnation of a node. Every amount in a
+//! message is cumulative or a complete value, and lease requests are numbered. A message that is lost, late, duplicated
+//! or out of order is therefore corrected by the next one. The server's record of the granted amount is never less than
+//! the amount that the client may use:
 //!
-//! - a holder restricts itself before it says so, and believes only the answer to its latest ask;
-//! - the lender counts as granted what the holder says that it restricts itself to, and what it adds;
-//! - past the deadline, which runs from when the ask was sent, nothing is admitted, and nothing is given up.
+//! - the client restricts itself before it reports so, and accepts only the reply to its latest request;
+//! - the server records as granted the amount that the client restricts itself to, plus the amount that it adds;
+//! - after the deadline, which is counted from sending the request, the client admits nothing and returns nothing.
 
-pub mod holder;
-pub mod lender;
+pub mod client;
 pub mod queue;
 pub mod rules;
+pub mod server;
 
 use std::time::Duration;
 
@@ -21,128 +22,141 @@ use serde::{Deserialize, Serialize};
 
 use crate::budget::{BudgetId, Period};
 
-pub use holder::{Holder, Judgement, Timing, Verdict, Waiter};
-pub use lender::Lender;
-pub use queue::{Leases, Message, Question, Wait};
-pub use rules::{Rules, Sound};
+pub use client::{LeaseClient, LeaseTiming, SharedCounter, Verdict, WaitDecision, Waiter};
+pub use queue::{LeaseQueue, LeaseWait, QueueMessage, WaitRequest};
+pub use rules::{Contention, LeaseRules, StandardRules};
+pub use server::LeaseServer;
 
-/// A node, as the store knows it: its UUID.
+/// A node's id in the store: its UUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct NodeId(pub u128);
 
 /// One budget in one period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct CellId {
-    /// Which budget.
+pub struct CounterId {
+    /// The id of the budget.
     pub budget: BudgetId,
-    /// In which period.
+    /// The period of the budget.
     pub period: Period,
 }
 
-/// All that a node has to say at a moment; the lender takes it whole or not at all.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tick {
-    /// Who asks.
+/// One lease: a budget counter that is lent to one incarnation of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseId {
+    /// The budget counter of the lease.
+    pub counter: CounterId,
+    /// The node that holds the lease.
     pub node: NodeId,
-    /// Which start of it; each serve takes the next.
+    /// The incarnation that holds the lease.
     pub incarnation: u64,
-    /// What it asks for, one for a lease.
-    pub asks: Vec<Ask>,
-    /// What it is done with.
-    pub closes: Vec<Close>,
 }
 
-/// How a lease stands with its holder, and what more it wants.
+/// All messages of a node at one time. The server applies a tick completely or not at all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tick {
+    /// The node that sends the tick.
+    pub node: NodeId,
+    /// The number of the node's start; each start of `serve` gets the next number.
+    pub incarnation: u64,
+    /// The lease requests, at most one per lease.
+    pub requests: Vec<LeaseRequest>,
+    /// The leases that end.
+    pub closes: Vec<LeaseClose>,
+}
+
+/// The state of a lease in the client, and the amount that it requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ask {
-    /// The lease's cell.
-    pub cell: CellId,
-    /// The term of the grant under which the holder acts; 0 before the first.
+pub struct LeaseRequest {
+    /// The budget counter of the lease.
+    pub counter: CounterId,
+    /// The term of the grant that the client uses; 0 before the first grant.
     pub term: u64,
-    /// Grows with every ask of the lease, from 1.
+    /// Increases with every request of the lease, from 1.
     pub seq: u64,
-    /// What the holder from now on restricts itself to: `used` ≤ `ceiling`.
+    /// The amount to which the client restricts itself from now on; at least `used`.
     pub ceiling: u64,
-    /// Reserved and spent, when it asked.
+    /// The reserved and spent amounts at the time of the request.
     pub used: u64,
-    /// Spent, when it asked.
+    /// The spent amount at the time of the request.
     pub spent: u64,
-    /// How much more it wants, all in all.
+    /// The additional amount that is wanted in total.
     pub want: u64,
-    /// How much more the first of its waiting requests needs; 0 where none waits.
+    /// The additional amount that the first waiting request needs; 0 if no request waits.
     pub need: u64,
-    /// How much more those of them need that fitted together into what was left when it heard last; 0 where none did.
-    pub run: u64,
-    /// How much more all of its waiting requests need; not less than `need`.
+    /// The additional amount of the first waiting requests that together fit into the amount that was left at the last
+    /// reply; 0 if none fits.
+    pub need_fitting: u64,
+    /// The additional amount that all waiting requests need; at least `need`.
     pub queued: u64,
-    /// The latest recall that it had heard of when it asked; it has handed back what it did not use.
-    pub ceded: u64,
-    /// What the budget holds, by the terms of who asked last: a lender that keeps no limits lends by that.
+    /// The latest recall that the client knew; it has returned the surplus for it.
+    pub answered_recall: u64,
+    /// The budget's limit as the last request used it. A server without configured limits lends by this value.
     pub limit: u64,
 }
 
-/// A lease whose holder has nothing reserved any more and will use no more of it.
+/// The end of a lease that has no reservations left and will not be used any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Close {
-    /// The lease's cell.
-    pub cell: CellId,
-    /// The incarnation that it was lent to: an earlier one than the tick's, where that has ended.
+pub struct LeaseClose {
+    /// The budget counter of the lease.
+    pub counter: CounterId,
+    /// The incarnation that holds the lease; an earlier one than the tick's if that one has ended.
     pub incarnation: u64,
-    /// All that was ever spent of it.
+    /// The total amount spent of the lease.
     pub spent: u64,
 }
 
-/// What a tick is answered.
+/// The reply to a tick.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Answer {
-    /// It was taken.
-    Heard(Heard),
-    /// A later incarnation of the node lives: this one must admit nothing any more.
+pub enum TickReply {
+    /// The server applied the tick.
+    Accepted(TickResponse),
+    /// A later incarnation of the node is alive; this one must admit nothing.
     Fenced,
 }
 
-/// What the lender says to a tick that it took.
+/// The content of the reply to an applied tick.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Heard {
-    /// To which incarnation.
+pub struct TickResponse {
+    /// The incarnation that the reply is for.
     pub incarnation: u64,
-    /// The lender's wall clock, by which periods begin.
+    /// The server's wall-clock time, by which periods begin.
     pub at: Timestamp,
-    /// How long what it granted may be used, from when the ask was sent.
+    /// The time for which the granted amounts may be used, counted from sending the request.
     pub ttl: Duration,
-    /// One for each ask that it had not heard before, or heard last.
+    /// One grant for each request that is new, or that repeats the last one.
     pub grants: Vec<Grant>,
-    /// Leases of which somebody else needs what is unused.
+    /// The leases whose surplus other nodes need.
     pub recalls: Vec<Recall>,
-    /// What the tick closed, as cell and incarnation.
-    pub closed: Vec<(CellId, u64)>,
+    /// The leases that the tick ended, as budget counter and incarnation.
+    pub closed: Vec<(CounterId, u64)>,
 }
 
-/// How a lease stands with the lender.
+/// The state of a lease in the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
-    /// The lease's cell.
-    pub cell: CellId,
-    /// Grows when the lender takes back what its holder, past its deadline, did not use.
+    /// The budget counter of the lease.
+    pub counter: CounterId,
+    /// Increases when the server reclaims the unused amount of an expired lease.
     pub term: u64,
-    /// The ask that it answers.
+    /// The number of the request that is answered.
     pub seq: u64,
-    /// All that is granted of it.
+    /// The total amount granted to the lease.
     pub granted: u64,
-    /// What nobody has been granted.
+    /// The amount of the budget that is not granted to any lease.
     pub left: u64,
-    /// The recall that the ask began, because it needed more than it got; 0 where it did not.
+    /// The recall that the request started because its waiting requests need more than was granted; 0 if it started
+    /// none.
     pub round: u64,
-    /// All other leases have answered the recalls up to this one and hold nothing that they do not use, or are past their
-    /// deadlines: for who waited before that recall began, what is left is all there is.
+    /// All other leases have answered the recalls up to this number and have no surplus, or have expired. For a request
+    /// that waited before such a recall, `left` is all that is available.
     pub drained: u64,
 }
 
-/// A lease of which somebody else needs what is unused.
+/// A request to return the surplus of a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recall {
-    /// The lease's cell.
-    pub cell: CellId,
-    /// Grows with every recall of the cell.
+    /// The budget counter of the lease.
+    pub counter: CounterId,
+    /// Increases with every recall of the budget counter.
     pub no: u64,
 }

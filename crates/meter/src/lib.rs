@@ -1,34 +1,34 @@
-//! The meter decides: may this request pass, what did it use, what does that cost.
+//! The meter admits requests under their limits, records their usage and computes its cost.
 //!
-//! Never does: I/O, reading a clock, allocation on the way of a known caller.
+//! This crate does no I/O, reads no clock, and does not allocate when it admits a request of a known principal.
 //!
-//! Read in this order: [`usage`] (token classes and units), [`rating`] (what they cost), [`event`] (what is remembered);
-//! then [`rate`] and [`cell`], counts of atomic words; [`budget`] (whose, of what, how long), [`limits`] (a caller's, found
-//! once), [`admission`], which takes from all of them or from none, and [`reservation`], what it took; [`lease`] is how
-//! nodes share budgets. [`window`] is the limit of the control API and of calls without a valid key.
+//! Reading order: [`usage`] (token classes and units), [`rating`] (cost), [`event`] (records). Then [`rate`] and
+//! [`counter`] (atomic counters), [`budget`] (periods and charges), [`limits`] (limits of a principal), [`admission`],
+//! which takes from all limits or from none, [`reservation`] (the taken amounts), and [`lease`] (budgets that nodes
+//! share). [`window`] limits the control API and unauthenticated clients.
 
-mod account;
 pub mod admission;
 pub mod budget;
-pub mod cell;
+pub mod counter;
 pub mod event;
 pub mod lease;
 pub mod limits;
+mod prelogged;
 pub mod rate;
 pub mod rating;
 pub mod reservation;
-mod spare;
-pub mod tally;
+pub mod stats;
+mod subject_counters;
 mod unknown;
 pub mod usage;
 pub mod window;
 
-pub use admission::{Ask, Exceeded, Meter, Refused};
+pub use admission::{AdmissionRefusal, AdmissionRequest, BudgetExceeded, Meter};
 pub use budget::{BudgetId, Charge, Measure, Per, Period, Subject};
 pub use event::{Attempt, Caller, Counts, Outcome, UsageEvent};
-pub use limits::{LimitOf, Limits, Terms};
+pub use limits::{Limits, RateOwner, Terms};
+pub use prelogged::PreloggedCredits;
 pub use rating::{Rates, UnitRates};
-pub use reservation::{Committed, Part, Reservation, Standing};
-pub use spare::Spare;
+pub use reservation::{AdmissionInfo, CommittedRequest, Reservation, ReservedPart};
 pub use unknown::UnknownCost;
 pub use usage::{Billed, Source, ToolCalls, Unit, Usage};

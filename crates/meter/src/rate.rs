@@ -1,4 +1,4 @@
-//! Rate limits by GCRA (the generic cell rate algorithm): one atomic word a bucket.
+//! Rate limits by the generic cell rate algorithm (GCRA), with one atomic word per bucket.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,32 +6,32 @@ use std::time::Duration;
 
 use access::Mono;
 
-/// So many requests a window; the burst is as large as the window's count.
+/// A number of requests per time window; the burst may be as large as that number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     limit: NonZeroU32,
     interval_nanos: u64,
 }
 
-/// What a bucket says after a request was let in.
+/// The state of a bucket after a request was admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Level {
-    /// The window's count.
+pub struct RateLevel {
+    /// The number of requests per window.
     pub limit: u32,
-    /// What could still pass at once.
+    /// The number of requests that would pass at once.
     pub remaining: u32,
-    /// Until the bucket is full again.
+    /// The time until the bucket is full again.
     pub reset: Duration,
 }
 
-/// The bucket is empty.
+/// The rate limit is exceeded: the bucket is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Empty {
-    /// The window's count.
+pub struct RateExceeded {
+    /// The number of requests per window.
     pub limit: u32,
-    /// Until one request may pass.
+    /// The time until one request may pass.
     pub retry_after: Duration,
-    /// Until the bucket is full again.
+    /// The time until the bucket is full again.
     pub reset: Duration,
 }
 
@@ -40,20 +40,20 @@ pub struct Empty {
 pub struct Bucket(AtomicU64);
 
 impl Rate {
-    /// `limit` requests in each `window` (at least a nanosecond a request).
+    /// Returns a rate of `limit` requests per `window` (at least one nanosecond per request).
     #[must_use]
     pub fn new(limit: NonZeroU32, window: Duration) -> Self {
         let nanos = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
         Self { limit, interval_nanos: (nanos / u64::from(limit.get())).max(1) }
     }
 
-    /// `limit` requests a minute.
+    /// Returns a rate of `limit` requests per minute.
     #[must_use]
     pub fn per_minute(limit: NonZeroU32) -> Self {
         Self::new(limit, Duration::from_secs(60))
     }
 
-    /// How many one bucket lets in at most within any window: all that a full one holds, and what flows back meanwhile.
+    /// Returns the maximum number of requests that pass within any window: a full bucket plus its refill.
     #[must_use]
     pub const fn most_in_window(self) -> u64 {
         2 * self.limit.get() as u64
@@ -65,18 +65,18 @@ impl Rate {
 }
 
 impl Bucket {
-    /// Takes one request.
+    /// Takes one request from the bucket.
     ///
     /// # Errors
-    /// [`Empty`] when the limit is reached; nothing is taken then.
-    pub fn take(&self, rate: Rate, now: Mono) -> Result<Level, Empty> {
+    /// [`RateExceeded`] if the bucket is empty; nothing is taken in that case.
+    pub fn take(&self, rate: Rate, now: Mono) -> Result<RateLevel, RateExceeded> {
         let burst = rate.burst_nanos();
         let mut word = self.0.load(Ordering::Relaxed);
         loop {
             let next = word.max(now.0).saturating_add(rate.interval_nanos);
             let ahead = next - now.0;
             if ahead > burst {
-                return Err(Empty {
+                return Err(RateExceeded {
                     limit: rate.limit.get(),
                     retry_after: Duration::from_nanos(ahead - burst),
                     reset: Duration::from_nanos(ahead - rate.interval_nanos),
@@ -85,17 +85,17 @@ impl Bucket {
             match self.0.compare_exchange_weak(word, next, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => {
                     let remaining = u32::try_from((burst - ahead) / rate.interval_nanos).unwrap_or(u32::MAX);
-                    return Ok(Level { limit: rate.limit.get(), remaining, reset: Duration::from_nanos(ahead) });
+                    return Ok(RateLevel { limit: rate.limit.get(), remaining, reset: Duration::from_nanos(ahead) });
                 }
                 Err(current) => word = current,
             }
         }
     }
 
-    /// Gives one request back that was taken and not made.
+    /// Returns one request that was taken and not made.
     pub fn give_back(&self, rate: Rate) {
         let back = |word: u64| Some(word.saturating_sub(rate.interval_nanos));
-        // The closure never answers `None`, so the update cannot fail.
+        // The closure never returns `None`, so the update cannot fail.
         let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, back);
     }
 }

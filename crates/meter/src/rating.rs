@@ -1,4 +1,4 @@
-//! Prices to money: pico-USD per token, summed in `i128`, rounded once, half to even.
+//! Cost of usage: rates in pico-USD, summed in `i128` and rounded once, half to even.
 
 use access::NanoUsd;
 use serde::{Deserialize, Serialize};
@@ -7,82 +7,82 @@ use crate::usage::{Billed, CLASSES, ToolCalls, Unit, Usage};
 
 const PICO_PER_NANO: i128 = 1_000;
 
-/// What a token of each class costs, in pico-USD (1 USD per million tokens is 1,000,000). `None` is not known, `Some(0)`
-/// is free.
+/// The rate of each token class in pico-USD (1 USD per million tokens is 1,000,000). `None` is unknown, `Some(0)` is
+/// free.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rates {
-    /// Text that no cache had.
+    /// Text input that was not cached.
     pub input: Option<u64>,
     /// Input read from a cache.
     pub cached_input: Option<u64>,
-    /// Input written to a cache of the short lifetime.
+    /// Input written to a cache with the short lifetime.
     pub cache_write_short: Option<u64>,
-    /// Input written to a cache of the long lifetime.
+    /// Input written to a cache with the long lifetime.
     pub cache_write_long: Option<u64>,
-    /// Text made; reasoning costs the same.
+    /// Text output; reasoning has the same rate.
     pub output: Option<u64>,
-    /// Audio that no cache had.
+    /// Audio input that was not cached.
     pub audio_input: Option<u64>,
-    /// Images that no cache had.
+    /// Image input that was not cached.
     pub image_input: Option<u64>,
-    /// Audio made.
+    /// Tokens of generated audio.
     pub audio_output: Option<u64>,
-    /// Images made.
+    /// Tokens of generated images.
     pub image_output: Option<u64>,
 }
 
-/// What one of each unit costs, in pico-USD. `None` is not known, `Some(0)` is free.
+/// The rate of each billed unit in pico-USD. `None` is unknown, `Some(0)` is free.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnitRates {
-    /// An image made.
+    /// One image that was generated.
     pub image: Option<u64>,
-    /// A millisecond of audio heard.
+    /// One millisecond of input audio.
     pub millisecond: Option<u64>,
-    /// A character spoken.
+    /// One character of spoken text.
     pub character: Option<u64>,
-    /// A search of the web.
+    /// One search of the web.
     pub search: Option<u64>,
-    /// A request, beside whatever else it is billed for. `None` is no such fee.
+    /// A fee per request, in addition to its other costs. `None` is no fee.
     pub request: Option<u64>,
-    /// A prompt for which the provider searched the web, however often; it applies instead of `search`.
+    /// One prompt for which the provider searched the web, regardless of the number of searches; it replaces `search`.
     pub search_prompt: Option<u64>,
-    /// A query to Google Maps.
+    /// One query to Google Maps.
     pub maps_query: Option<u64>,
-    /// A prompt that Google Maps grounded, whatever the queries; it applies instead of `maps_query`.
+    /// One prompt that Google Maps grounded, regardless of the number of queries; it replaces `maps_query`.
     pub maps_prompt: Option<u64>,
-    /// A gigabyte of memory of a code interpreter's container.
+    /// One gigabyte of memory of a code interpreter's container.
     pub container: Option<u64>,
-    /// A search of stored files.
+    /// One search in stored files.
     pub file_search: Option<u64>,
 }
 
-/// A part of a cost: so many of a class or a unit, at a rate.
+/// One part of a cost: a quantity of a class or unit at one rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line {
-    /// A word of [`CLASSES`], of [`Unit::as_str`], or the name of a rate of [`UnitRates`].
+    /// A name of [`CLASSES`], of [`Unit::as_str`], or of a field of [`UnitRates`].
     pub class: &'static str,
-    /// How many.
+    /// The number of tokens or units.
     pub quantity: u64,
-    /// What one costs, in pico-USD.
+    /// The rate in pico-USD.
     pub rate_pico: u64,
 }
 
 impl Line {
-    /// What they cost, in pico-USD.
+    /// Returns the cost of the line in pico-USD.
     #[must_use]
     pub fn amount_pico(&self) -> i128 {
         times(self.quantity, self.rate_pico)
     }
 }
 
-/// What lines cost together, rounded to nano-USD once.
+/// Returns the total cost of lines, rounded once to nano-USD.
 #[must_use]
 pub fn total(lines: &[Line]) -> NanoUsd {
     NanoUsd(half_to_even(lines.iter().map(Line::amount_pico).fold(0, i128::saturating_add)))
 }
 
 impl Rates {
-    /// The same for every class.
+    /// Returns the same rate for every class.
     #[must_use]
     pub const fn flat(rate: u64) -> Self {
         let rate = Some(rate);
@@ -99,7 +99,8 @@ impl Rates {
         }
     }
 
-    /// Each rate times `factor` and divided by `divisor`; `None` where one of them is then no whole number of pico-USD.
+    /// Returns each rate multiplied by `factor` and divided by `divisor`; `None` if a result is not a whole number of
+    /// pico-USD.
     #[must_use]
     pub fn times(&self, factor: u64, divisor: u64) -> Option<Self> {
         let times = |rate: Option<u64>| match rate {
@@ -122,9 +123,9 @@ impl Rates {
         })
     }
 
-    /// The cost of `usage`, rounded to nano-USD once; a class that is not known costs nothing.
+    /// Returns the cost of `usage`, rounded once to nano-USD; unknown classes are left out.
     ///
-    /// `None` where no class is known at all, and where a class that was used has no rate: an unknown cost is never zero.
+    /// `None` if no class is known, or if a used class has no rate: an unknown cost is never zero.
     #[must_use]
     pub fn cost(&self, usage: &Usage) -> Option<NanoUsd> {
         let mut known = false;
@@ -139,7 +140,7 @@ impl Rates {
         known.then(|| NanoUsd(half_to_even(pico)))
     }
 
-    /// The same, line by line: a line a class that was used. `None` where [`cost`](Self::cost) is.
+    /// Returns one line per used class; `None` where [`cost`](Self::cost) is `None`.
     #[must_use]
     pub fn lines(&self, usage: &Usage) -> Option<Vec<Line>> {
         let used = usage.classes().into_iter().zip(self.of_classes()).zip(CLASSES);
@@ -148,7 +149,7 @@ impl Rates {
         if usage.has_tokens() { lines.collect() } else { None }
     }
 
-    /// In the order of [`Usage::classes`].
+    /// The rates in the order of [`Usage::classes`].
     const fn of_classes(&self) -> [Option<u64>; 10] {
         [
             self.input,
@@ -166,7 +167,7 @@ impl Rates {
 }
 
 impl UnitRates {
-    /// The same for every unit.
+    /// Returns the same rate for every unit.
     #[must_use]
     pub const fn flat(rate: u64) -> Self {
         let rate = Some(rate);
@@ -184,13 +185,13 @@ impl UnitRates {
         }
     }
 
-    /// The cost of `billed`, rounded to nano-USD once; `None` where its unit has no rate.
+    /// Returns the cost of `billed`, rounded once to nano-USD; `None` if its unit has no rate.
     #[must_use]
     pub fn cost(&self, billed: Billed) -> Option<NanoUsd> {
         self.line(billed).map(|line| total(&[line]))
     }
 
-    /// The same, as a line.
+    /// Returns the cost of `billed` as a line.
     #[must_use]
     pub fn line(&self, billed: Billed) -> Option<Line> {
         let rate = match billed.unit {
@@ -201,14 +202,15 @@ impl UnitRates {
         rate.map(|rate_pico| Line { class: billed.unit.as_str(), quantity: billed.quantity, rate_pico })
     }
 
-    /// The fee of one request, as a line; `None` where a request has none.
+    /// Returns the fee per request as a line; `None` without a fee.
     #[must_use]
     pub fn request_line(&self) -> Option<Line> {
         let rate = self.request.filter(|rate| *rate > 0);
         rate.map(|rate_pico| Line { class: "request", quantity: 1, rate_pico })
     }
 
-    /// The calls of `tools`, line by line. `None` where a call has no rate, or its rate has no count.
+    /// Returns the lines of tool calls; `None` if a call has no rate, or if a rate exists and the number of calls is
+    /// unknown.
     #[must_use]
     pub fn tool_lines(&self, tools: &ToolCalls) -> Option<Vec<Line>> {
         let one = |count: Option<u64>| count.map(|count| count.min(1));
@@ -219,7 +221,7 @@ impl UnitRates {
         let is_grounded = tools.maps_prompts.is_some_and(|prompts| prompts > 0);
         let (maps, places) = match self.maps_prompt {
             Some(rate) => (("maps_prompt", Some(rate)), tools.maps_prompts),
-            // A prompt was grounded by at least one query, and no answer has to list them.
+            // A grounded prompt made at least one query, but the response may leave them out.
             None if is_grounded => (("maps_query", self.maps_query), Some(tools.maps_queries?)),
             None => (("maps_query", self.maps_query), tools.maps_queries),
         };
@@ -256,9 +258,9 @@ mod tests {
         }
     }
 
-    /// Claude Code's own figure for this usage (claude-opus-4-8 at 5, 25, 6.25 and 0.5 USD) is $0.00016475.
+    /// Claude Code's result for this usage (claude-opus-4-8 at 5, 25, 6.25 and 0.5 USD) is $0.00016475.
     #[test]
-    fn a_cached_answer_costs_what_the_client_computes() {
+    fn cost_of_a_cached_response_equals_the_result_of_the_client() {
         let rates = Rates {
             input: Some(5_000_000),
             cached_input: Some(500_000),
@@ -278,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_that_would_need_a_fraction_is_not_made() {
+    fn fractional_rate_is_refused() {
         let rates = Rates { input: Some(50), output: Some(10), ..Rates::default() };
         assert_eq!(rates.times(11, 10), Some(Rates { input: Some(55), output: Some(11), ..Rates::default() }));
         assert_eq!(Rates { output: Some(1), ..rates }.times(11, 10), None);
@@ -286,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_usage_has_no_cost_and_a_true_zero_costs_zero() {
+    fn unknown_usage_has_no_cost_and_a_known_zero_costs_zero() {
         let rates = Rates::flat(1);
         let empty = Usage::empty(Source::Reported);
         assert_eq!(rates.cost(&empty), None);
@@ -294,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_class_that_was_used_and_has_no_rate_makes_the_cost_unknown() {
+    fn used_class_without_a_rate_makes_the_cost_unknown() {
         let rates = Rates { audio_input: None, ..Rates::flat(1_000) };
         let usage = Usage { input: Some(3), image_output: Some(4), ..Usage::empty(Source::Reported) };
         assert_eq!(rates.cost(&usage), Some(NanoUsd(7)));
@@ -303,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_the_classes_that_were_used_and_add_up_to_the_cost() {
+    fn lines_are_the_used_classes_and_add_up_to_the_cost() {
         let rates = Rates { input: Some(333), output: Some(1_501), audio_input: None, ..Rates::flat(7) };
         let usage = Usage {
             input: Some(3),
@@ -325,14 +327,14 @@ mod tests {
     }
 
     #[test]
-    fn a_request_has_a_fee_only_where_one_is_set() {
+    fn request_has_a_fee_only_if_one_is_set() {
         let line = Line { class: "request", quantity: 1, rate_pico: 7 };
         assert_eq!(UnitRates { request: Some(7), ..UnitRates::default() }.request_line(), Some(line));
         assert_eq!((UnitRates::default().request_line(), UnitRates::flat(0).request_line()), (None, None));
     }
 
     #[test]
-    fn tool_calls_cost_by_call_or_by_prompt_and_nothing_unknown_is_free() {
+    fn tool_calls_cost_per_call_or_per_prompt_and_unknown_is_not_free() {
         let line = |class, quantity, rate_pico| Line { class, quantity, rate_pico };
         let calls =
             ToolCalls { searches: Some(3), containers: Some(4), file_searches: Some(2), ..ToolCalls::default() };
@@ -352,14 +354,14 @@ mod tests {
         let lines = [line("search_prompt", 1, 35), line("maps_prompt", 1, 25)];
         assert_eq!(by_prompt.tool_lines(&grounded).as_deref(), Some(&lines[..]));
         let by_query = UnitRates { search: Some(14), maps_query: Some(14), ..UnitRates::default() };
-        assert_eq!(by_query.tool_lines(&grounded), None, "nobody tells how many queries Maps answered");
+        assert_eq!(by_query.tool_lines(&grounded), None, "the number of Maps queries is unknown");
         let listed = ToolCalls { maps_queries: Some(2), ..grounded };
         let lines = [line("search", 3, 14), line("maps_query", 2, 14)];
         assert_eq!(by_query.tool_lines(&listed).as_deref(), Some(&lines[..]));
     }
 
     #[test]
-    fn every_unit_has_its_own_rate_and_the_largest_figures_saturate() {
+    fn every_unit_has_its_own_rate_and_large_costs_saturate() {
         let rates = UnitRates { image: Some(2_000), millisecond: Some(3_000), ..UnitRates::default() };
         let cost = |unit, quantity| rates.cost(Billed { unit, quantity });
         assert_eq!((cost(Unit::Image, 5), cost(Unit::Millisecond, 5)), (Some(NanoUsd(10)), Some(NanoUsd(15))));

@@ -1,8 +1,8 @@
-//! What a request may use, taken in advance, and what it did use.
+//! Reservations: the amounts that a request may use, from admission until they are settled.
 //!
-//! A [`Reservation`] that is dropped gives everything back. When the first byte has gone to an upstream it becomes
-//! [`Committed`], which is never uncounted: dropped unsettled, what was reserved counts as used. Both are pinned to the
-//! periods and leases that they were taken from.
+//! Dropping a [`Reservation`] releases it. When the first byte is sent to an upstream it becomes a
+//! [`CommittedRequest`]: dropping that one counts the reserved amount as used. Both belong to the periods and leases
+//! that they were taken from.
 
 use std::sync::Arc;
 
@@ -10,220 +10,233 @@ use access::{Day, Timestamp};
 use smallvec::SmallVec;
 
 use crate::budget::{BudgetId, Charge, Measure, Per, Period, Subject};
-use crate::cell::{Cell, Hold};
-use crate::limits::{Bucketed, Limits};
-use crate::rate::{Level, Rate};
+use crate::counter::{BudgetCounter, CounterReservation};
+use crate::limits::{BucketKind, Limits};
+use crate::rate::{Rate, RateLevel};
 
-/// So many budgets are held without an allocation.
+/// Number of budgets that need no allocation.
 const INLINE: usize = 6;
 
-pub(crate) type Holds = SmallVec<[Hold; INLINE]>;
+pub(crate) type CounterReservations = SmallVec<[CounterReservation; INLINE]>;
 
-/// What a request may use, taken in advance. Dropped, it gives everything back.
+/// The amounts that a request may use at most. Dropping it releases them.
 #[derive(Debug)]
-#[must_use = "a reservation that is dropped is given back"]
+#[must_use = "dropping the reservation releases it"]
 pub struct Reservation {
-    held: Option<Held>,
-    rate: Option<(Rate, Bucketed)>,
-    standing: Standing,
+    reserved_charge: Option<ReservedCharge>,
+    rate: Option<(Rate, BucketKind)>,
+    info: AdmissionInfo,
 }
 
-/// What a request has used: its first byte went out.
+/// The amounts of a request whose first byte was sent to an upstream.
 #[derive(Debug)]
-#[must_use = "what was sent must be settled"]
-pub struct Committed {
-    /// `None` on an open route, which no limit knows, and after it is settled.
-    held: Option<Held>,
+#[must_use = "a committed request must be settled"]
+pub struct CommittedRequest {
+    /// `None` on a route without authentication, and after settling.
+    reserved_charge: Option<ReservedCharge>,
     day: Day,
     reserved: Charge,
 }
 
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct ReservedCharge {
     pub(crate) limits: Arc<Limits>,
     pub(crate) charge: Charge,
-    /// One for each budget of the limits, in their order.
-    pub(crate) holds: Holds,
+    /// One per budget of the limits, in the same order.
+    pub(crate) counter_reservations: CounterReservations,
 }
 
-/// Where a caller stands after being let in.
+/// Limits that the response reports to the client.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// The rate limit, where there is one.
-    pub rate: Option<Level>,
+pub struct AdmissionInfo {
+    /// The state of the rate limit, if there is one.
+    pub rate: Option<RateLevel>,
 }
 
-/// What is held of one budget.
+/// The amount that is reserved of one budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Part {
-    /// Which budget.
+pub struct ReservedPart {
+    /// The id of the budget.
     pub budget: BudgetId,
-    /// In which period it counts.
+    /// The period in which it counts.
     pub period: Period,
-    /// How much.
+    /// The amount that is reserved.
     pub amount: u64,
 }
 
-impl Held {
-    /// Everything goes back; nothing of it was used.
+impl ReservedCharge {
+    /// Releases all amounts; nothing of them was used.
     pub(crate) fn release(&self) {
-        for hold in &self.holds {
-            hold.release();
+        for reservation in &self.counter_reservations {
+            reservation.release();
         }
     }
 
     fn settle(&self, actual: &Charge) {
         let mut overrun = Charge::default();
-        for (budget, hold) in self.limits.budgets.iter().zip(&self.holds) {
+        for (budget, reservation) in self.limits.budgets.iter().zip(&self.counter_reservations) {
             let measure = budget.id.measure;
             let used = actual.of(measure);
-            if hold.settle(used) && budget.most.is_some() {
-                overrun = overrun.with(measure, used.saturating_sub(hold.amount));
+            if reservation.settle(used) && budget.limit.is_some() {
+                overrun = overrun.with(measure, used.saturating_sub(reservation.amount));
             }
         }
         if overrun != Charge::default() {
-            self.limits.tally.overrun(&overrun);
+            self.limits.stats.overrun(&overrun);
         }
     }
 
-    fn parts(&self) -> impl Iterator<Item = Part> {
-        self.limits.budgets.iter().zip(&self.holds).map(|(budget, hold)| Part {
+    fn parts(&self) -> impl Iterator<Item = ReservedPart> {
+        self.limits.budgets.iter().zip(&self.counter_reservations).map(|(budget, reservation)| ReservedPart {
             budget: budget.id,
-            period: hold.cell.period(),
-            amount: hold.amount,
+            period: reservation.counter.period(),
+            amount: reservation.amount,
         })
     }
 }
 
 impl Reservation {
-    pub(crate) fn new(held: Held, rate: Option<(Rate, Bucketed)>, standing: Standing) -> Self {
-        held.limits.tally.reserve(&held.charge);
-        Self { held: Some(held), rate, standing }
+    pub(crate) fn new(reserved_charge: ReservedCharge, rate: Option<(Rate, BucketKind)>, info: AdmissionInfo) -> Self {
+        reserved_charge.limits.stats.reserve(&reserved_charge.charge);
+        Self { reserved_charge: Some(reserved_charge), rate, info }
     }
 
-    /// A reservation on an open route: nothing is held.
+    /// Returns an empty reservation for a route without authentication.
     pub const fn open() -> Self {
-        Self { held: None, rate: None, standing: Standing { rate: None } }
+        Self { reserved_charge: None, rate: None, info: AdmissionInfo { rate: None } }
     }
 
     pub(crate) fn charge(&self) -> Charge {
-        self.held.as_ref().map(|held| held.charge).unwrap_or_default()
+        self.reserved_charge.as_ref().map(|reserved| reserved.charge).unwrap_or_default()
     }
 
-    /// The cells of what limits it in a measure, each with the limit.
-    pub(crate) fn limited(&self, measure: Measure) -> impl Iterator<Item = (Arc<Cell>, u64)> {
-        let parts = self.held.iter().flat_map(|held| held.limits.budgets.iter().zip(&held.holds));
+    /// Returns the counters of the budgets that limit a measure, with their limits.
+    pub(crate) fn limited(&self, measure: Measure) -> impl Iterator<Item = (Arc<BudgetCounter>, u64)> {
+        let parts = self
+            .reserved_charge
+            .iter()
+            .flat_map(|reserved| reserved.limits.budgets.iter().zip(&reserved.counter_reservations));
         parts
             .filter(move |(budget, _)| budget.id.measure == measure)
-            .filter_map(|(budget, hold)| Some((hold.cell.clone(), budget.most?)))
+            .filter_map(|(budget, reservation)| Some((reservation.counter.clone(), budget.limit?)))
     }
 
-    /// Where the caller stands.
+    /// Returns the limits that the response reports.
     #[must_use]
-    pub const fn standing(&self) -> Standing {
-        self.standing
+    pub const fn info(&self) -> AdmissionInfo {
+        self.info
     }
 
-    /// What is held of each budget.
-    pub fn parts(&self) -> impl Iterator<Item = Part> {
-        self.held.iter().flat_map(Held::parts)
+    /// Returns the amount that is reserved of each budget.
+    pub fn parts(&self) -> impl Iterator<Item = ReservedPart> {
+        self.reserved_charge.iter().flat_map(ReservedCharge::parts)
     }
 
-    /// The day on which it counts, which is that of its user's credits; `at` names that of an open route.
+    /// Returns the day on which the request counts: the day of its user's credits, or of `at` on a route without
+    /// authentication.
     #[must_use]
     pub fn day(&self, at: Timestamp) -> Day {
-        let of_user = |part: &Part| part.period.per() == Per::Day && matches!(part.budget.subject, Subject::User(_));
+        let of_user =
+            |part: &ReservedPart| part.period.per() == Per::Day && matches!(part.budget.subject, Subject::User(_));
         self.parts().find(of_user).map_or_else(|| at.day(), |part| part.period.first())
     }
 
-    /// Never gives anything back: somebody else counts it.
-    pub fn leave(mut self) {
-        self.held = None;
+    /// Drops the reservation without releasing it, because another record counts it.
+    pub fn forget(mut self) {
+        self.reserved_charge = None;
     }
 
-    /// The first byte went to an upstream: from here on the request counts. `at` is as in [`Reservation::day`].
-    pub fn commit(mut self, at: Timestamp) -> Committed {
+    /// Commits the request: its first byte was sent to an upstream, and it counts from now on. For `at`, see
+    /// [`Reservation::day`].
+    pub fn commit(mut self, at: Timestamp) -> CommittedRequest {
         let day = self.day(at);
-        let held = self.held.take();
-        Committed { day, reserved: held.as_ref().map(|held| held.charge).unwrap_or_default(), held }
+        let reserved_charge = self.reserved_charge.take();
+        CommittedRequest {
+            day,
+            reserved: reserved_charge.as_ref().map(|reserved| reserved.charge).unwrap_or_default(),
+            reserved_charge,
+        }
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        if let Some(held) = self.held.take() {
-            held.release();
+        if let Some(reserved_charge) = self.reserved_charge.take() {
+            reserved_charge.release();
             if let Some((rate, bucket)) = self.rate {
-                held.limits.bucket(bucket).give_back(rate);
+                reserved_charge.limits.bucket(bucket).give_back(rate);
             }
-            held.limits.tally.release(&held.charge);
+            reserved_charge.limits.stats.release(&reserved_charge.charge);
         }
     }
 }
 
-impl Committed {
-    /// The day on which it counts.
+impl CommittedRequest {
+    /// Returns the day on which the request counts.
     #[must_use]
     pub const fn day(&self) -> Day {
         self.day
     }
 
-    /// What was taken in advance.
+    /// Returns the reserved amounts.
     #[must_use]
     pub const fn reserved(&self) -> Charge {
         self.reserved
     }
 
-    /// What is held of each budget: what a crash leaves counted.
-    pub fn parts(&self) -> impl Iterator<Item = Part> {
-        self.held.iter().flat_map(Held::parts)
+    /// Returns the amount that is reserved of each budget, which counts after a crash.
+    pub fn parts(&self) -> impl Iterator<Item = ReservedPart> {
+        self.reserved_charge.iter().flat_map(ReservedCharge::parts)
     }
 
-    /// Whether a limit holds what it uses beside its credits.
+    /// Returns whether a budget of tokens or money limits the request.
     #[must_use]
     pub fn limits_use(&self) -> bool {
-        let budgets = self.held.iter().flat_map(|held| &held.limits.budgets);
-        budgets.filter(|budget| budget.most.is_some()).any(|budget| budget.id.measure != Measure::Credits)
+        let budgets = self.reserved_charge.iter().flat_map(|reserved| &reserved.limits.budgets);
+        budgets.filter(|budget| budget.limit.is_some()).any(|budget| budget.id.measure != Measure::Credits)
     }
 
-    /// Whether a request that has used `seen` by now has used up what it reserved of anything that limits it.
+    /// Returns whether `seen`, the usage so far, exceeds the reserved amount of any measure that a budget limits.
     #[must_use]
     pub fn exceeds(&self, seen: &Charge) -> bool {
-        let budgets = self.held.iter().flat_map(|held| held.limits.budgets.iter().zip(&held.holds));
+        let budgets = self
+            .reserved_charge
+            .iter()
+            .flat_map(|reserved| reserved.limits.budgets.iter().zip(&reserved.counter_reservations));
         budgets
-            .filter(|(budget, _)| budget.most.is_some())
-            .any(|(budget, hold)| seen.of(budget.id.measure) > hold.amount)
+            .filter(|(budget, _)| budget.limit.is_some())
+            .any(|(budget, reservation)| seen.of(budget.id.measure) > reservation.amount)
     }
 
-    /// Notes how much of what it is about to be settled with nobody said, but was reserved for it.
-    pub fn note_unsaid(&self, unsaid: &Charge) {
-        if let Some(held) = &self.held
-            && *unsaid != Charge::default()
+    /// Counts the part of the following settlement that was reserved and not reported.
+    pub fn note_estimated(&self, estimated: &Charge) {
+        if let Some(reserved_charge) = &self.reserved_charge
+            && *estimated != Charge::default()
         {
-            held.limits.tally.bound(unsaid);
+            reserved_charge.limits.stats.count_estimated(estimated);
         }
     }
 
-    /// It has used what was reserved, and that is recorded.
+    /// Settles the request with its reserved amounts, which are recorded.
     pub fn settle_as_reserved(self) {
         let reserved = self.reserved;
         self.settle(&reserved);
     }
 
-    /// It has used `actual`, all of which is recorded. The rest goes back; what is more is counted as well.
+    /// Settles the request with `actual`, which is recorded. The rest is released; a larger amount is counted in full.
     pub fn settle(mut self, actual: &Charge) {
-        if let Some(held) = self.held.take() {
-            held.settle(actual);
-            held.limits.tally.settle(&held.charge, actual);
+        if let Some(reserved_charge) = self.reserved_charge.take() {
+            reserved_charge.settle(actual);
+            reserved_charge.limits.stats.settle(&reserved_charge.charge, actual);
         }
     }
 }
 
-impl Drop for Committed {
+impl Drop for CommittedRequest {
     fn drop(&mut self) {
-        if let Some(held) = self.held.take() {
-            held.settle(&self.reserved);
-            held.limits.tally.drop_unsettled(&held.charge);
+        if let Some(reserved_charge) = self.reserved_charge.take() {
+            reserved_charge.settle(&self.reserved);
+            reserved_charge.limits.stats.drop_unsettled(&reserved_charge.charge);
         }
     }
 }

@@ -1,31 +1,31 @@
-//! Why the cost of an attempt is not known.
+//! Reasons why the cost of an attempt is unknown.
 
 use serde::{Deserialize, Serialize};
 
-/// Why the cost of an attempt is not known. An unknown cost is never zero: bills leave it out, and budgets count what was
-/// reserved.
+/// The reason why the cost of an attempt is unknown. An unknown cost is never zero: bills leave it out, and budgets
+/// count the reserved amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum UnknownCost {
     /// The provider reported no usage.
     NoUsage,
-    /// A figure of the usage is no count.
+    /// A number in the reported usage is invalid.
     UnreadableUsage,
-    /// A tool of the provider has a fee, and the answer does not report how much was used.
+    /// The provider charges for a tool, and the response does not report its use.
     UnpricedTool,
-    /// The answer was served at a tier or a place, or contains something, whose rates are not known.
+    /// The response has a service tier, a location or a content whose rates are unknown.
     UnknownTerms,
     /// The model has no price.
     NoPrice,
-    /// The price has no rate for something that was used.
+    /// The price has no rate for a used class or unit.
     NoRate,
 }
 
 impl UnknownCost {
-    /// Every reason.
+    /// All reasons in a fixed order.
     pub const ALL: [Self; 6] =
         [Self::NoUsage, Self::UnreadableUsage, Self::UnpricedTool, Self::UnknownTerms, Self::NoPrice, Self::NoRate];
 
-    /// The word in the store and in the API.
+    /// Returns the name in the store and in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

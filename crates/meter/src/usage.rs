@@ -1,23 +1,23 @@
-//! What one attempt used: tokens in disjoint classes, or a quantity where there are no tokens.
+//! The usage of one attempt: tokens in disjoint classes, or a quantity of another unit.
 
 use serde::{Deserialize, Serialize};
 
-/// Where figures come from; the truest first.
+/// The source of usage figures, the most reliable first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Source {
-    /// The provider said so.
+    /// The provider reported the figures.
     Reported,
-    /// Counted by us after the answer.
+    /// Tollgate counted them in the response.
     Counted,
-    /// The most that it can have been.
+    /// Tollgate computed the maximum.
     Bounded,
 }
 
 impl Source {
-    /// Every source, the truest first.
+    /// All sources, the most reliable first.
     pub const ALL: [Self; 3] = [Self::Reported, Self::Counted, Self::Bounded];
 
-    /// The word in the store and in the API.
+    /// Returns the name in the store and in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -28,22 +28,22 @@ impl Source {
     }
 }
 
-/// What is sold by another unit than tokens.
+/// A billed unit other than tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Unit {
-    /// An image made.
+    /// One image that was generated.
     Image,
-    /// A millisecond of audio heard.
+    /// One millisecond of input audio.
     Millisecond,
-    /// A character (a Unicode scalar value) spoken.
+    /// One character (Unicode scalar value) of spoken text.
     Character,
 }
 
 impl Unit {
-    /// Every unit.
+    /// All units in a fixed order.
     pub const ALL: [Self; 3] = [Self::Image, Self::Millisecond, Self::Character];
 
-    /// The word in the store and in the API.
+    /// Returns the name in the store and in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -54,42 +54,42 @@ impl Unit {
     }
 }
 
-/// So many of a unit.
+/// A quantity of one unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Billed {
-    /// What is counted.
+    /// The unit that is counted.
     pub unit: Unit,
-    /// How many.
+    /// The number of units.
     pub quantity: u64,
 }
 
-/// Calls of tools that a provider runs itself and sells beside the tokens. `None` is not known, and not used where the
-/// provider reports the other calls.
+/// Calls of tools that the provider runs and bills in addition to tokens. `None` is unknown; if the provider reports
+/// other calls, it means that the tool was not used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolCalls {
-    /// Searches of the web; for Gemini the distinct queries.
+    /// Web searches; for Gemini the distinct queries.
     pub searches: Option<u64>,
     /// Prompts that Google Maps grounded.
     pub maps_prompts: Option<u64>,
-    /// Queries to Google Maps; `None` where the answer lists none.
+    /// Queries to Google Maps; `None` if the response lists none.
     pub maps_queries: Option<u64>,
     /// Containers of a code interpreter, in gigabytes of memory.
     pub containers: Option<u64>,
-    /// Searches of stored files.
+    /// Searches in stored files.
     pub file_searches: Option<u64>,
 }
 
-/// The words of [`ToolCalls::counts`] in the API, in their order.
+/// The names of [`ToolCalls::counts`] in the API, in the same order.
 pub const TOOL_CALLS: [&str; 5] = ["searches", "maps_prompts", "maps_queries", "containers", "file_searches"];
 
 impl ToolCalls {
-    /// The counts in the order of the fields.
+    /// Returns the counts in the order of the fields.
     #[must_use]
     pub const fn counts(&self) -> [Option<u64>; 5] {
         [self.searches, self.maps_prompts, self.maps_queries, self.containers, self.file_searches]
     }
 
-    /// The calls whose counts are in the order of the fields.
+    /// Returns the calls from counts in the order of the fields.
     #[must_use]
     pub const fn of_counts(
         [searches, maps_prompts, maps_queries, containers, file_searches]: [Option<u64>; 5],
@@ -97,13 +97,13 @@ impl ToolCalls {
         Self { searches, maps_prompts, maps_queries, containers, file_searches }
     }
 
-    /// Whether no call is known.
+    /// Returns whether no call is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.counts().iter().all(|count| count.is_none_or(|count| count == 0))
     }
 
-    /// These calls and `other` together.
+    /// Returns the sum of these calls and `other`.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
         let (ours, theirs) = (self.counts(), other.counts());
@@ -112,7 +112,7 @@ impl ToolCalls {
     }
 }
 
-/// The words of [`Usage::classes`] in the API, in their order.
+/// The names of [`Usage::classes`] in the API, in the same order.
 pub const CLASSES: [&str; 10] = [
     "input",
     "cached_input",
@@ -126,39 +126,39 @@ pub const CLASSES: [&str; 10] = [
     "image_output",
 ];
 
-/// Tokens by class. The classes are disjoint, their sum is the total; `None` is not known, `Some(0)` a true zero.
+/// Tokens by class. The classes are disjoint and their sum is the total. `None` is unknown, `Some(0)` a known zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Where the figures come from.
+    /// The source of the figures.
     pub source: Source,
-    /// Text that was neither read from nor written to a cache, and what the provider does not tell apart from it.
+    /// Text that was not read from or written to a cache, and input that the provider does not assign to another class.
     pub input: Option<u64>,
     /// Input read from the provider's cache.
     pub cached_input: Option<u64>,
-    /// Input written to a cache of the short lifetime (5 or 30 minutes).
+    /// Input written to a cache with the short lifetime (5 or 30 minutes).
     pub cache_write_short: Option<u64>,
-    /// Input written to a cache of the long lifetime (1 or 12 hours).
+    /// Input written to a cache with the long lifetime (1 or 12 hours).
     pub cache_write_long: Option<u64>,
-    /// Text, without reasoning, and what the provider does not tell apart from it.
+    /// Text without reasoning, and output that the provider does not assign to another class.
     pub output: Option<u64>,
-    /// Reasoning that the provider tells apart from other output.
+    /// Reasoning that the provider reports separately.
     pub reasoning: Option<u64>,
-    /// Audio that no cache had.
+    /// Audio input that was not cached.
     pub audio_input: Option<u64>,
-    /// Images that no cache had.
+    /// Image input that was not cached.
     pub image_input: Option<u64>,
-    /// Audio made.
+    /// Tokens of generated audio.
     pub audio_output: Option<u64>,
-    /// Images made.
+    /// Tokens of generated images.
     pub image_output: Option<u64>,
-    /// What is billed where no class is told.
+    /// The billed quantity, if the provider reports no classes.
     pub billed: Option<Billed>,
-    /// What is billed beside the tokens.
+    /// The tool calls that are billed in addition to tokens.
     pub tools: ToolCalls,
 }
 
 impl Usage {
-    /// No figure is known yet.
+    /// Returns usage without any known figure.
     #[must_use]
     pub const fn empty(source: Source) -> Self {
         Self {
@@ -178,7 +178,7 @@ impl Usage {
         }
     }
 
-    /// The classes in the order of the fields.
+    /// Returns the classes in the order of the fields.
     #[must_use]
     pub const fn classes(&self) -> [Option<u64>; 10] {
         [
@@ -195,34 +195,35 @@ impl Usage {
         ]
     }
 
-    /// The first six classes, as the store and the API show them: audio and images stand within `input` and `output`.
+    /// Returns the six classes that the store and the API show: audio and images are included in `input` and `output`.
     #[must_use]
-    pub fn folded(&self) -> [Option<u64>; 6] {
+    pub fn summary_classes(&self) -> [Option<u64>; 6] {
         let input = sum([self.input, self.audio_input, self.image_input]);
         let output = sum([self.output, self.audio_output, self.image_output]);
         [input, self.cached_input, self.cache_write_short, self.cache_write_long, output, self.reasoning]
     }
 
-    /// All input, cached and written to caches included; `None` where none is known.
+    /// Returns all input, including cached input and cache writes; `None` if no class is known.
     #[must_use]
     pub fn all_input(&self) -> Option<u64> {
         let caches = [self.cached_input, self.cache_write_short, self.cache_write_long];
         sum([self.input, self.audio_input, self.image_input].into_iter().chain(caches))
     }
 
-    /// Whether any class is told.
+    /// Returns whether any class is known.
     #[must_use]
     pub fn has_tokens(&self) -> bool {
         self.classes().iter().any(Option::is_some)
     }
 
-    /// The sum of what is known.
+    /// Returns the sum of the known classes.
     #[must_use]
     pub fn total(&self) -> u64 {
         sum(self.classes()).unwrap_or(0)
     }
 
-    /// This and `other` together, as true as the less true of them. Of two units the first one's quantity stands.
+    /// Returns the sum of this usage and `other`, with the less reliable source. Of two different units, the first
+    /// one's quantity is kept.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
         let billed = match (self.billed, other.billed) {
@@ -249,7 +250,7 @@ impl Usage {
     }
 }
 
-/// What is known together; `None` where nothing is.
+/// Returns the sum of the known values; `None` if no value is known.
 fn sum(parts: impl IntoIterator<Item = Option<u64>>) -> Option<u64> {
     parts.into_iter().flatten().reduce(u64::saturating_add)
 }
@@ -267,15 +268,18 @@ mod tests {
     };
 
     #[test]
-    fn audio_and_images_stand_within_input_and_output() {
-        assert_eq!(USAGE.folded(), [Some(5), Some(2), None, None, Some(8), None]);
+    fn summary_classes_include_audio_and_images() {
+        assert_eq!(USAGE.summary_classes(), [Some(5), Some(2), None, None, Some(8), None]);
         assert_eq!((USAGE.all_input(), USAGE.total(), USAGE.has_tokens()), (Some(7), 15, true));
         let empty = Usage::empty(Source::Counted);
-        assert_eq!((empty.folded(), empty.all_input(), empty.total(), empty.has_tokens()), ([None; 6], None, 0, false));
+        assert_eq!(
+            (empty.summary_classes(), empty.all_input(), empty.total(), empty.has_tokens()),
+            ([None; 6], None, 0, false)
+        );
     }
 
     #[test]
-    fn two_together_have_the_sum_of_each_class() {
+    fn sum_of_two_usages_has_the_sum_of_each_class() {
         let billed =
             |unit, quantity| Usage { billed: Some(Billed { unit, quantity }), ..Usage::empty(Source::Counted) };
         let both = USAGE.and(&Usage { input: Some(u64::MAX), output: Some(0), ..billed(Unit::Image, 2) });
@@ -286,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn two_together_have_the_tool_calls_of_both() {
+    fn sum_of_two_usages_has_the_tool_calls_of_both() {
         let of = |tools| Usage { tools, ..Usage::empty(Source::Reported) };
         let first = ToolCalls { searches: Some(2), containers: Some(1), ..ToolCalls::default() };
         let second = ToolCalls { searches: Some(3), file_searches: Some(4), ..ToolCalls::default() };

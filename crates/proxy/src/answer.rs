@@ -8,9 +8,9 @@ use ai::Dialect;
 use bytes::Bytes;
 use config::snapshot::QuotaStatus;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use meter::cell::By;
-use meter::rate::Level;
-use meter::{BudgetId, Exceeded, LimitOf, Measure, Outcome, Per, Refused, Subject};
+use meter::counter::RefusalCause;
+use meter::rate::RateLevel;
+use meter::{AdmissionRefusal, BudgetExceeded, BudgetId, Measure, Outcome, Per, RateOwner, Subject};
 
 use crate::body::Body;
 
@@ -120,23 +120,23 @@ impl Problem {
     }
 
     /// The refusal of a limit, a quota included.
-    pub(crate) fn of_limit(refused: &Refused, clock: &Clock) -> Self {
+    pub(crate) fn of_limit(refused: &AdmissionRefusal, clock: &Clock) -> Self {
         match refused {
-            Refused::Rate(empty, of) => {
+            AdmissionRefusal::Rate(empty, of) => {
                 let seconds = seconds_up(empty.retry_after).max(1);
                 let whose = match of {
-                    LimitOf::Plan => "",
-                    LimitOf::Key => " with this key",
+                    RateOwner::Plan => "",
+                    RateOwner::Key => " with this key",
                 };
                 let message =
                     format!("more than {} requests a minute{whose}: try again in {seconds} seconds", empty.limit);
-                let level = Level { limit: empty.limit, remaining: 0, reset: empty.reset };
+                let level = RateLevel { limit: empty.limit, remaining: 0, reset: empty.reset };
                 let mut problem =
                     Self::new(Refusal::RateLimited, message).header(header::RETRY_AFTER, HeaderValue::from(seconds));
                 problem.headers.extend(limit_headers(level, clock));
                 problem
             }
-            Refused::Budget(exceeded) => {
+            AdmissionRefusal::Budget(exceeded) => {
                 let message = too_little(exceeded);
                 let until = exceeded.resets_at().0.saturating_sub(clock.now().0);
                 let seconds = seconds_up(Duration::from_micros(until));
@@ -196,8 +196,9 @@ const fn is_shared(budget: BudgetId) -> bool {
 }
 
 /// A budget that does not hold what was asked for, in words.
-fn too_little(exceeded: &Exceeded) -> String {
-    let Exceeded { budget: BudgetId { subject, measure, per }, limit, used, asked, by, .. } = *exceeded;
+fn too_little(exceeded: &BudgetExceeded) -> String {
+    let BudgetExceeded { budget: BudgetId { subject, measure, per }, limit, used, requested: asked, by, .. } =
+        *exceeded;
     let (period, again) = match per {
         Per::Day => ("day", "at midnight UTC"),
         Per::Month => ("month", "on the first of the next month, UTC"),
@@ -224,10 +225,12 @@ fn too_little(exceeded: &Exceeded) -> String {
     };
     let left = match (by, measure) {
         _ if is_shared => "less is left".to_owned(),
-        (By::Limit, Measure::Credits | Measure::Tokens) => format!("{} are left", measure.written(exceeded.left())),
-        (By::Limit, Measure::Money) => format!("{} is left", measure.written(exceeded.left())),
+        (RefusalCause::Limit, Measure::Credits | Measure::Tokens) => {
+            format!("{} are left", measure.written(exceeded.left()))
+        }
+        (RefusalCause::Limit, Measure::Money) => format!("{} is left", measure.written(exceeded.left())),
         // Who lends has the figure; here only a part of it was ever lent.
-        (By::Lease, _) => "less is left".to_owned(),
+        (RefusalCause::Lease, _) => "less is left".to_owned(),
     };
     // What is more than the whole budget no waiting helps. Of a shared budget that would tell the amount.
     let is_over = asked > limit && !is_shared;
@@ -246,7 +249,7 @@ const fn measure_word(measure: Measure) -> &'static str {
 }
 
 /// `X-RateLimit-*` of a caller's rate limit; `-Reset` is in Unix seconds (GW-3.3).
-pub(crate) fn limit_headers(level: Level, clock: &Clock) -> [(HeaderName, HeaderValue); 3] {
+pub(crate) fn limit_headers(level: RateLevel, clock: &Clock) -> [(HeaderName, HeaderValue); 3] {
     let reset = clock.now().unix_seconds() + seconds_up(level.reset);
     [
         (X_RATELIMIT_LIMIT, HeaderValue::from(level.limit)),
@@ -257,10 +260,11 @@ pub(crate) fn limit_headers(level: Level, clock: &Clock) -> [(HeaderName, Header
 
 /// `X-RateLimit-*` of a budget, in its measure: credits, tokens, or billionths of a USD. `-Remaining` is left out where other nodes know
 /// it. Of a budget that several users share only `-Reset` is written.
-fn budget_headers(exceeded: &Exceeded) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+fn budget_headers(exceeded: &BudgetExceeded) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
     let left = exceeded.left();
     let is_own = !is_shared(exceeded.budget);
-    let remaining = (is_own && (left == 0 || exceeded.by == By::Limit)).then_some((X_RATELIMIT_REMAINING, left));
+    let remaining =
+        (is_own && (left == 0 || exceeded.by == RefusalCause::Limit)).then_some((X_RATELIMIT_REMAINING, left));
     let known = [
         is_own.then_some((X_RATELIMIT_LIMIT, exceeded.limit)),
         remaining,
@@ -310,16 +314,21 @@ mod tests {
         assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
     }
 
-    fn refusal(subject: Subject, (measure, per): (Measure, Per), [limit, used, asked]: [u64; 3], by: By) -> String {
+    fn refusal(
+        subject: Subject,
+        (measure, per): (Measure, Per),
+        [limit, used, asked]: [u64; 3],
+        by: RefusalCause,
+    ) -> String {
         let budget = BudgetId { subject, measure, per };
         let period = meter::Period::of(per, access::Day(20_000));
-        too_little(&Exceeded { budget, period, limit, used, asked, by })
+        too_little(&BudgetExceeded { budget, period, limit, used, requested: asked, by })
     }
 
     #[test]
     fn a_budget_that_is_used_up_says_whose_how_much_and_until_when() {
         let amounts = [2_505_000_000, 2_600_000_000, 1];
-        let told = |subject, measure, per| refusal(subject, (measure, per), amounts, By::Limit);
+        let told = |subject, measure, per| refusal(subject, (measure, per), amounts, RefusalCause::Limit);
         let key = Subject::Key(access::KeyNo(1));
         for (said, expected) in [
             (
@@ -350,7 +359,8 @@ mod tests {
         let of = |subject, measure, [limit, used, asked]: [u64; 3], by| {
             let budget = BudgetId { subject, measure, per: Per::Day };
             let period = meter::Period::of(Per::Day, access::Day(20_000));
-            let refused = Refused::Budget(Exceeded { budget, period, limit, used, asked, by });
+            let refused =
+                AdmissionRefusal::Budget(BudgetExceeded { budget, period, limit, used, requested: asked, by });
             let clock = Clock::manual(access::Day(20_000).start());
             let problem = Problem::of_limit(&refused, &clock);
             let response = {
@@ -366,24 +376,24 @@ mod tests {
             // 20,001 days after 1970-01-01.
             [Some(limit.to_owned()), remaining.map(str::to_owned), Some("1728086400".to_owned())]
         };
-        assert_eq!(told(Measure::Credits, [5, 5, 1], By::Limit), headers("5", Some("0")));
-        assert_eq!(told(Measure::Tokens, [1_000, 400, 601], By::Limit), headers("1000", Some("600")));
+        assert_eq!(told(Measure::Credits, [5, 5, 1], RefusalCause::Limit), headers("5", Some("0")));
+        assert_eq!(told(Measure::Tokens, [1_000, 400, 601], RefusalCause::Limit), headers("1000", Some("600")));
         assert_eq!(
-            told(Measure::Money, [20_000_000_000, 0, 30_000_000_000], By::Limit),
+            told(Measure::Money, [20_000_000_000, 0, 30_000_000_000], RefusalCause::Limit),
             headers("20000000000", Some("20000000000"))
         );
         assert_eq!(
-            told(Measure::Tokens, [1_000, 400, 601], By::Lease),
+            told(Measure::Tokens, [1_000, 400, 601], RefusalCause::Lease),
             headers("1000", None),
             "other nodes have a part"
         );
-        assert_eq!(told(Measure::Tokens, [1_000, 1_000, 1], By::Lease), headers("1000", Some("0")));
+        assert_eq!(told(Measure::Tokens, [1_000, 1_000, 1], RefusalCause::Lease), headers("1000", Some("0")));
         let key = Subject::Key(access::KeyNo(1));
-        assert_eq!(of(key, Measure::Credits, [5, 5, 1], By::Limit), headers("5", Some("0")));
+        assert_eq!(of(key, Measure::Credits, [5, 5, 1], RefusalCause::Limit), headers("5", Some("0")));
         for shared in [Subject::Global, Subject::Plan(access::PlanId::NIL)] {
             for amounts in [[5, 5, 1], [1_000, 400, 601], [0, 0, 1]] {
                 let reset_alone = [None, None, Some("1728086400".to_owned())];
-                assert_eq!(of(shared, Measure::Credits, amounts, By::Limit), reset_alone);
+                assert_eq!(of(shared, Measure::Credits, amounts, RefusalCause::Limit), reset_alone);
             }
         }
     }
@@ -395,7 +405,7 @@ mod tests {
                 for (limit, used) in
                     [(8_000_000_000, 8_000_000_000), (8_000_000_000, 7_000_000_000), (8_000_000_000, 0)]
                 {
-                    for by in [By::Limit, By::Lease] {
+                    for by in [RefusalCause::Limit, RefusalCause::Lease] {
                         // Also a call that is larger than the whole budget.
                         let told = [1_500_000_000, 9_500_000_000]
                             .map(|asked| refusal(subject, (measure, Per::Month), [limit, used, asked], by));
@@ -419,16 +429,16 @@ mod tests {
         let day = |measure| (measure, Per::Day);
         for (said, expected) in [
             (
-                refusal(user, day(Measure::Money), [0, 0, 1], By::Limit),
+                refusal(user, day(Measure::Money), [0, 0, 1], RefusalCause::Limit),
                 "the day's quota of 0 USD lets nothing pass that costs",
             ),
             (
-                refusal(user, day(Measure::Tokens), [1_000, 400, 601], By::Limit),
+                refusal(user, day(Measure::Tokens), [1_000, 400, 601], RefusalCause::Limit),
                 "this call may use up to 601 tokens, and 600 tokens are left of the day's quota of 1000 tokens: ask for \
                 less, or wait until it is full again at midnight UTC",
             ),
             (
-                refusal(user, day(Measure::Tokens), [1_000, 0, 1_001], By::Limit),
+                refusal(user, day(Measure::Tokens), [1_000, 0, 1_001], RefusalCause::Limit),
                 "this call may use up to 1001 tokens, and 1000 tokens are left of the day's quota of 1000 tokens: ask \
                 for less; it is full again at midnight UTC",
             ),
@@ -437,18 +447,18 @@ mod tests {
                     Subject::Global,
                     (Measure::Money, Per::Month),
                     [5_000_000_000, 4_999_000_000, 1_250_000],
-                    By::Limit,
+                    RefusalCause::Limit,
                 ),
                 "this call may use up to 0.00125 USD, and less is left of the month's quota of money for this gateway: ask \
                 for less, or wait until it is full again on the first of the next month, UTC",
             ),
             (
-                refusal(Subject::Key(access::KeyNo(1)), day(Measure::Credits), [5, 3, 4], By::Limit),
+                refusal(Subject::Key(access::KeyNo(1)), day(Measure::Credits), [5, 3, 4], RefusalCause::Limit),
                 "this call costs 4 credits, and 2 credits are left of this key's own quota of 5 credits a day: ask for \
                 less, or wait until it is full again at midnight UTC",
             ),
             (
-                refusal(user, day(Measure::Tokens), [1_000, 400, 601], By::Lease),
+                refusal(user, day(Measure::Tokens), [1_000, 400, 601], RefusalCause::Lease),
                 "this call may use up to 601 tokens, and less is left of the day's quota of 1000 tokens: ask for less, or \
                 wait until it is full again at midnight UTC",
             ),

@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use access::{KeyNo, Principal, Refusal};
-use meter::admission::{Exceeded, Lack};
-use meter::cell::By;
-use meter::lease::{Judgement, Leases, Verdict};
-use meter::{Ask, Caller, Charge, Limits, Meter, Refused, Reservation, Terms};
+use meter::admission::{BudgetExceeded, LeaseShortfall};
+use meter::counter::RefusalCause;
+use meter::lease::{LeaseQueue, Verdict, WaitDecision};
+use meter::{AdmissionRefusal, AdmissionRequest, Caller, Charge, Limits, Meter, Reservation, Terms};
 use rustc_hash::FxHashMap;
 
 use crate::answer::Problem;
@@ -71,10 +71,10 @@ pub(crate) async fn reserve(
     let shared = &worker.shared;
     let ask = || {
         let at = shared.leases.as_ref().map_or_else(|| shared.clock.now(), |leases| leases.at(&shared.clock));
-        Ask { limits, charge, at, now: shared.clock.mono() }
+        AdmissionRequest { limits, charge, at, now: shared.clock.mono() }
     };
     match (shared.meter.admit(&ask()), &shared.leases) {
-        (Err(Refused::Budget(Exceeded { by: By::Lease, .. })), Some(leases)) => {
+        (Err(AdmissionRefusal::Budget(BudgetExceeded { by: RefusalCause::Lease, .. })), Some(leases)) => {
             borrow(&shared.meter, leases, ask).await.map_err(|unmet| unmet.problem(exchange))
         }
         (Err(refused), Some(_)) => Err(Problem::of_limit(&of_many(refused), &shared.clock)),
@@ -87,7 +87,7 @@ pub(crate) async fn reserve(
 #[derive(Debug, PartialEq, Eq)]
 enum Unmet {
     /// A limit refuses it.
-    Refused(Refused),
+    AdmissionRefusal(AdmissionRefusal),
     /// Nobody could say in time.
     Withheld,
 }
@@ -95,7 +95,7 @@ enum Unmet {
 impl Unmet {
     fn problem(self, exchange: &Exchange) -> Problem {
         match self {
-            Self::Refused(refused) => Problem::of_limit(&of_many(refused), &exchange.worker().shared.clock),
+            Self::AdmissionRefusal(refused) => Problem::of_limit(&of_many(refused), &exchange.worker().shared.clock),
             Self::Withheld => Problem::new(
                 Refusal::QuotaWithheld,
                 "what is left of a quota is lent to other servers, or could not be asked for: send it again",
@@ -105,45 +105,59 @@ impl Unmet {
 }
 
 /// Waits for what a request lacks, and takes it. Who waits is judged in time, so this ends.
-async fn borrow<'a>(meter: &Meter, leases: &Leases, ask: impl Fn() -> Ask<'a>) -> Result<Reservation, Unmet> {
+async fn borrow<'a>(
+    meter: &Meter,
+    leases: &LeaseQueue,
+    ask: impl Fn() -> AdmissionRequest<'a>,
+) -> Result<Reservation, Unmet> {
     let mut asked = ask();
     let mut wait = leases.wait(asked.now);
     loop {
         match meter.admit(&asked) {
             Ok(reservation) => return Ok(reservation),
-            Err(Refused::Budget(Exceeded { by: By::Lease, .. })) => {}
-            Err(refused) => return Err(Unmet::Refused(refused)),
+            Err(AdmissionRefusal::Budget(BudgetExceeded { by: RefusalCause::Lease, .. })) => {}
+            Err(refused) => return Err(Unmet::AdmissionRefusal(refused)),
         }
-        let lacks = asked.lacks();
+        let lacks = asked.shortfalls();
         if lacks.is_empty() {
             // More came between the two looks.
             asked = ask();
             continue;
         }
         match wait.verdict(lacks.clone()).await {
-            Some(Judgement { verdict: Verdict::Retry, .. }) => asked = ask(),
-            Some(Judgement { verdict: Verdict::UsedUp, cell, .. }) => {
+            Some(WaitDecision { verdict: Verdict::Retry, .. }) => asked = ask(),
+            Some(WaitDecision { verdict: Verdict::UsedUp, counter: cell, .. }) => {
                 let lack = lacks.iter().find(|lack| lack.id == cell);
-                return Err(lack.map_or(Unmet::Withheld, |lack| Unmet::Refused(Refused::Budget(used_up(lack)))));
+                return Err(lack
+                    .map_or(Unmet::Withheld, |lack| Unmet::AdmissionRefusal(AdmissionRefusal::Budget(used_up(lack)))));
             }
-            Some(Judgement { verdict: Verdict::Withheld, .. }) | None => return Err(Unmet::Withheld),
+            Some(WaitDecision { verdict: Verdict::Withheld, .. }) | None => return Err(Unmet::Withheld),
         }
     }
 }
 
 /// A refusal where others use the same budget: what is left of it here, nobody may take for all that is left.
-fn of_many(refused: Refused) -> Refused {
+fn of_many(refused: AdmissionRefusal) -> AdmissionRefusal {
     match refused {
-        Refused::Budget(exceeded) => Refused::Budget(Exceeded { by: By::Lease, ..exceeded }),
-        rate @ Refused::Rate(..) => rate,
+        AdmissionRefusal::Budget(exceeded) => {
+            AdmissionRefusal::Budget(BudgetExceeded { by: RefusalCause::Lease, ..exceeded })
+        }
+        rate @ AdmissionRefusal::Rate(..) => rate,
     }
 }
 
 /// A budget that is used up everywhere: so much is used at the least.
-fn used_up(lack: &Lack) -> Exceeded {
-    let (limit, asked) = (lack.cell.limit(), lack.amount);
+fn used_up(lack: &LeaseShortfall) -> BudgetExceeded {
+    let (limit, asked) = (lack.counter.limit(), lack.amount);
     let used = limit.saturating_sub(asked).saturating_add(u64::from(limit >= asked));
-    Exceeded { budget: lack.id.budget, period: lack.id.period, limit, used, asked, by: By::Limit }
+    BudgetExceeded {
+        budget: lack.id.budget,
+        period: lack.id.period,
+        limit,
+        used,
+        requested: asked,
+        by: RefusalCause::Limit,
+    }
 }
 
 /// What cannot be recorded is not sold.

@@ -12,7 +12,7 @@ use config::snapshot::{Events, OnHangup, Provider, Timeouts};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode};
-use meter::{Attempt, Billed, Caller, Charge, Committed, Outcome, Reservation};
+use meter::{Attempt, Billed, Caller, Charge, CommittedRequest, Outcome, Reservation};
 use tokio::time::Instant;
 
 use crate::admit;
@@ -98,7 +98,7 @@ pub(crate) struct Call {
 pub(crate) enum Hold {
     Nothing,
     Reserved(Reservation),
-    Committed(Committed),
+    CommittedRequest(CommittedRequest),
 }
 
 /// The call upstream that is under way.
@@ -209,7 +209,7 @@ impl Exchange {
         match &self.hold {
             Hold::Nothing => self.started_at.day(),
             Hold::Reserved(reservation) => reservation.day(self.started_at),
-            Hold::Committed(committed) => committed.day(),
+            Hold::CommittedRequest(committed) => committed.day(),
         }
     }
 
@@ -304,12 +304,12 @@ impl Exchange {
 
     /// Whether an answer that is read may use up what was reserved for it, before it ends.
     pub(crate) fn is_held_to_its_use(&self) -> bool {
-        matches!(&self.hold, Hold::Committed(committed) if committed.limits_use())
+        matches!(&self.hold, Hold::CommittedRequest(committed) if committed.limits_use())
     }
 
     /// Whether what `tap` has read so far is more than was reserved.
     pub(crate) fn has_used_up(&self, tap: &Tap) -> bool {
-        let (Hold::Committed(committed), Some(call)) = (&self.hold, &self.call) else { return false };
+        let (Hold::CommittedRequest(committed), Some(call)) = (&self.hold, &self.call) else { return false };
         let Some((usage, terms)) = tap.used() else { return false };
         let price = self.snapshot.price(&call.provider, (&call.model, None), self.started_at);
         let least = price.map_or(NanoUsd(0), |price| price.cost_at_least(Some(terms), &usage));
@@ -351,8 +351,8 @@ impl Exchange {
     pub(crate) fn commit_if_sent(&mut self) {
         if self.sending.as_ref().is_some_and(|sending| sending.probe.anything_written()) {
             self.hold = match std::mem::replace(&mut self.hold, Hold::Nothing) {
-                Hold::Reserved(reservation) => Hold::Committed(reservation.commit(self.started_at)),
-                held @ (Hold::Nothing | Hold::Committed(_)) => held,
+                Hold::Reserved(reservation) => Hold::CommittedRequest(reservation.commit(self.started_at)),
+                held @ (Hold::Nothing | Hold::CommittedRequest(_)) => held,
             };
         }
     }

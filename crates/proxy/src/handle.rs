@@ -16,7 +16,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use meter::{Caller, Charge, Measure, Outcome, Reservation, Standing};
+use meter::{AdmissionInfo, Caller, Charge, Measure, Outcome, Reservation};
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -38,7 +38,7 @@ enum Served {
     /// An answer of ours.
     Ours(Response<Body>),
     /// An upstream's answer, to be relayed.
-    Theirs { answered: Answered, tap: Option<Box<Tapped>>, standing: Standing },
+    Theirs { answered: Answered, tap: Option<Box<Tapped>>, standing: AdmissionInfo },
 }
 
 /// Serves one request; it always answers.
@@ -221,8 +221,8 @@ fn enter(exchange: &mut Exchange, principal: &access::Principal) -> Result<(), P
     Ok(())
 }
 
-fn hold(exchange: &mut Exchange, reservation: Reservation) -> Standing {
-    let standing = reservation.standing();
+fn hold(exchange: &mut Exchange, reservation: Reservation) -> AdmissionInfo {
+    let standing = reservation.info();
     exchange.reserved(reservation);
     standing
 }
@@ -253,7 +253,7 @@ fn models(
     exchange: &Exchange,
     called: &Called<'_>,
     listing: &Listing<'_>,
-    standing: Standing,
+    standing: AdmissionInfo,
 ) -> Result<Response<Body>, Problem> {
     let Listing { dialect, bounds } = *listing;
     let mut names = exchange.snapshot.model_names();
@@ -271,7 +271,12 @@ fn models(
     Ok(response)
 }
 
-fn relay(exchange: Box<Exchange>, answered: Answered, tap: Option<Box<Tapped>>, standing: Standing) -> Response<Body> {
+fn relay(
+    exchange: Box<Exchange>,
+    answered: Answered,
+    tap: Option<Box<Tapped>>,
+    standing: AdmissionInfo,
+) -> Response<Body> {
     let mut exchange = exchange;
     let (mut parts, incoming) = answered.response.into_parts();
     if tap.as_ref().is_some_and(|tap| tap.streamed) {
@@ -288,7 +293,7 @@ fn relay(exchange: Box<Exchange>, answered: Answered, tap: Option<Box<Tapped>>, 
 }
 
 /// Tells the caller where its rate limit stands.
-fn tell(headers: &mut HeaderMap, exchange: &Exchange, standing: Standing) {
+fn tell(headers: &mut HeaderMap, exchange: &Exchange, standing: AdmissionInfo) {
     if let Some(level) = standing.rate {
         for (name, value) in answer::limit_headers(level, &exchange.worker().shared.clock) {
             headers.insert(name, value);

@@ -14,7 +14,7 @@ use access::{Day, NanoUsd};
 use ai::Seen;
 use ai::price::Terms;
 use config::snapshot::Events;
-use meter::{Attempt, Charge, Committed, Counts, Outcome, Source, UnknownCost, Usage, UsageEvent};
+use meter::{Attempt, Charge, CommittedRequest, Counts, Outcome, Source, UnknownCost, Usage, UsageEvent};
 use spool::Record;
 use tokio::time::Instant;
 
@@ -69,7 +69,7 @@ impl Exchange {
         }
         let answering = self.attempts.last().and_then(|attempt| attempt.upstream_id.clone());
         match std::mem::replace(&mut self.hold, Hold::Nothing) {
-            Hold::Committed(committed) => self.record(committed, outcome, duration_us),
+            Hold::CommittedRequest(committed) => self.record(committed, outcome, duration_us),
             Hold::Reserved(reservation) => {
                 let owed = match self.ahead.take() {
                     Some(ahead) => {
@@ -147,7 +147,7 @@ impl Exchange {
     }
 
     /// One usage event to the spool, or one more in the counts. A token count leaves none.
-    fn record(&mut self, committed: Committed, outcome: Outcome, duration_us: u64) {
+    fn record(&mut self, committed: CommittedRequest, outcome: Outcome, duration_us: u64) {
         if self.call.as_ref().is_some_and(|call| call.free) {
             committed.settle_as_reserved();
             return;
@@ -183,7 +183,7 @@ impl Exchange {
         (charge, unsaid.and(&rest))
     }
 
-    fn counts(&self, committed: &Committed) -> Counts {
+    fn counts(&self, committed: &CommittedRequest) -> Counts {
         Counts {
             caller: self.caller,
             route: self.route.clone(),

@@ -11,8 +11,8 @@ use access::limits::SharedLimits;
 use access::{Refusal, address};
 use config::snapshot::WindowLimit;
 use http::{HeaderMap, HeaderValue, header};
-use meter::rate::Level;
-use meter::window::tally::{Ask, Tally};
+use meter::rate::RateLevel;
+use meter::window::counts::{WindowCheck, WindowCounts};
 
 use crate::address as caller;
 use crate::answer::{Problem, limit_headers, seconds_up};
@@ -26,14 +26,14 @@ const ANSWER: Duration = Duration::from_millis(50);
 /// How often addresses have come without a valid key.
 #[derive(Debug)]
 pub struct Strangers {
-    here: Arc<Tally>,
+    here: Arc<WindowCounts>,
     shared: Option<SharedLimits>,
 }
 
 impl Strangers {
     /// Counted in `here`, or where nodes share their limits by asking `shared`, for as long as it answers.
     #[must_use]
-    pub const fn new(here: Arc<Tally>, shared: Option<SharedLimits>) -> Self {
+    pub const fn new(here: Arc<WindowCounts>, shared: Option<SharedLimits>) -> Self {
         Self { here, shared }
     }
 }
@@ -53,7 +53,7 @@ pub(crate) async fn refuse(exchange: &Exchange, headers: &HeaderMap, problem: Pr
             let mut problem =
                 Problem::new(Refusal::RateLimited, message).header(header::RETRY_AFTER, HeaderValue::from(seconds));
             // Nothing is left before the wait is over.
-            let level = Level { limit: limit.limit.get(), remaining: 0, reset: wait };
+            let level = RateLevel { limit: limit.limit.get(), remaining: 0, reset: wait };
             for (name, value) in limit_headers(level, &exchange.worker().shared.clock) {
                 problem = problem.header(name, value);
             }
@@ -84,7 +84,7 @@ async fn wait(exchange: &Exchange, address: IpAddr, limit: WindowLimit) -> Optio
         }
     }
     let (limit, window) = rule;
-    let ask = Ask { name: NAME, key: &key, limit, window };
+    let ask = WindowCheck { name: NAME, key: &key, limit, window };
     let level = shared.strangers.here.take(&[ask], shared.clock.mono());
     (!level.allowed).then_some(level.retry_after)
 }

@@ -14,7 +14,7 @@ use access::{Clock, Directory, Ids};
 use config::{Live, Snapshot};
 use futures_util::FutureExt;
 use meter::Meter;
-use meter::lease::Leases;
+use meter::lease::LeaseQueue;
 use telemetry::Metrics;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
@@ -66,7 +66,7 @@ pub struct Shared {
     /// Callers without a valid key.
     pub strangers: Strangers,
     /// Who lends what other nodes share; `None` where this one has all of it.
-    pub leases: Option<Leases>,
+    pub leases: Option<LeaseQueue>,
 }
 
 /// What one worker has to itself.

@@ -39,8 +39,8 @@ pub struct SpoolOpener<'a> {
     /// The node that opens the folder; a folder of another node is refused. `None` skips the check.
     pub node: Option<Uuid>,
     /// The positions that the store has committed durably ([`crate::Batch::positions`]); the segments before them are
-    /// removed. A partition is read from its first segment if it has no position, or one before that segment
-    /// ([`Spool::lost_segments`]).
+    /// removed. A partition without a position is read from its first segment; so is a partition whose position is
+    /// before its first segment, which means that segments are lost ([`Spool::lost_segments`]).
     pub ingested: &'a [Position],
     /// The open requests that the store kept at these positions ([`crate::Reader::requests_to_store`]).
     pub stored_requests: &'a [OpenRequest],

@@ -53,14 +53,14 @@ impl Counting {
         let budgets: Arc<[_]> = principal.budgets.iter().copied().chain(everywhere).collect();
         if let Some((meter, node)) = &self.meter {
             // A user whose counter is on a later day than the clock uses that day in all budgets.
-            let of_user = meter.cell(BudgetId::credits_a_day(Subject::User(principal.user_no)));
+            let of_user = meter.counter(BudgetId::credits_a_day(Subject::User(principal.user_no)));
             let today = store.clock().now().day();
             let today = of_user.map_or(today, |cell| cell.period().first().max(today));
             // A counter of this period, or of a later one after a clock jumped, was created earlier and has counted
             // since.
             let begins = |budget: &BudgetId| Period::of(budget.per, today).first();
             let is_new =
-                |budget: &BudgetId| meter.cell(*budget).is_none_or(|cell| cell.period().first() < begins(budget));
+                |budget: &BudgetId| meter.counter(*budget).is_none_or(|cell| cell.period().first() < begins(budget));
             let new: Vec<BudgetId> = budgets.iter().map(|(budget, _)| *budget).filter(is_new).collect();
             if !new.is_empty() {
                 count(store, (meter, node.backlog()), (&new, today)).await?;

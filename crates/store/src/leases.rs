@@ -14,8 +14,10 @@ use std::time::Duration;
 
 use access::Mono;
 use meter::budget::Measure;
-use meter::lease::queue::LenderTime;
-use meter::lease::{Answer, Holder, Judgement, Message, Question, Tick, Timing, Verdict, Waiter};
+use meter::lease::queue::ServerTime;
+use meter::lease::{
+    LeaseClient, LeaseTiming, QueueMessage, SharedCounter, Tick, TickReply, Verdict, WaitDecision, WaitRequest, Waiter,
+};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
@@ -72,11 +74,11 @@ pub struct Leasing {
     /// Node that the leases belong to.
     pub node: Node,
     /// Messages of waiting requests.
-    pub messages: mpsc::Receiver<Message>,
+    pub messages: mpsc::Receiver<QueueMessage>,
     /// Receives the time of the lease server's clock.
-    pub time: Arc<LenderTime>,
+    pub time: Arc<ServerTime>,
     /// Interval of ticks and maximum wait of requests.
-    pub timing: Timing,
+    pub timing: LeaseTiming,
     /// Lifetime of a lease.
     pub ttl: Duration,
     /// Counters that the loop updates.
@@ -92,7 +94,7 @@ impl LeaseStats {
     }
 }
 
-type Sending = Pin<Box<dyn Future<Output = Result<Vec<Answer>, StoreError>> + Send>>;
+type Sending = Pin<Box<dyn Future<Output = Result<Vec<TickReply>, StoreError>> + Send>>;
 type Looking = Pin<Box<dyn Future<Output = Left> + Send>>;
 
 /// Leases that earlier runs left behind, as far as the database responded in time.
@@ -103,8 +105,8 @@ struct Left {
 
 struct Loop {
     leasing: Leasing,
-    holder: Holder,
-    replies: HashMap<u64, oneshot::Sender<Judgement>>,
+    holder: LeaseClient,
+    replies: HashMap<u64, oneshot::Sender<WaitDecision>>,
     outage: Outage,
     sent_at: Mono,
     /// Whether the last response granted a waiting request and others still wait. If less is left than they need, each
@@ -117,7 +119,7 @@ struct Loop {
 /// Keeps leases until `cancel` is done; then returns all of them, within a few seconds.
 pub async fn run(leasing: Leasing, cancel: impl Future<Output = ()>) {
     let Leasing { node, timing, .. } = &leasing;
-    let holder = Holder::new((node.lessee(), node.incarnation()), *timing);
+    let holder = LeaseClient::new(node.lessee(), node.incarnation(), *timing);
     let (replies, outage) = (HashMap::new(), Outage::new("leases"));
     let mut of = Loop { leasing, holder, replies, outage, sent_at: Mono(0), helped: false, looked: None };
     of.hold(cancel).await;
@@ -158,8 +160,8 @@ impl Loop {
                     }
                     for message in messages.drain(..) {
                         match message {
-                            Message::Wait(question) => self.wait(question),
-                            Message::Leave(waiter) => self.forget(waiter),
+                            QueueMessage::Wait(question) => self.wait(question),
+                            QueueMessage::Leave(waiter) => self.forget(waiter),
                         }
                     }
                 }
@@ -212,7 +214,7 @@ impl Loop {
         }
     }
 
-    fn heard(&mut self, sent: Result<Vec<Answer>, StoreError>) {
+    fn heard(&mut self, sent: Result<Vec<TickReply>, StoreError>) {
         self.outage.note(&sent);
         let (stats, now) = (self.leasing.stats.clone(), self.now());
         let Ok(answers) = sent else {
@@ -221,15 +223,17 @@ impl Loop {
         };
         for answer in &answers {
             match answer {
-                Answer::Heard(heard) => {
+                TickReply::Accepted(heard) => {
                     stats.ticks.fetch_add(1, Ordering::Relaxed);
                     stats.recalls.fetch_add(heard.recalls.len() as u64, Ordering::Relaxed);
                 }
-                Answer::Fenced => {
-                    tracing::error!("another server was started with this node's id: this one gets no more leases");
+                TickReply::Fenced => {
+                    tracing::error!(
+                        "another server was started with this node's id: nothing is lent to this one any more"
+                    );
                 }
             }
-            let judged = self.holder.heard(answer, now);
+            let judged = self.holder.receive(answer, now);
             self.helped |= judged.iter().any(|judgement| judgement.verdict == Verdict::Retry);
             self.judge(judged);
         }
@@ -249,21 +253,22 @@ impl Loop {
         }
     }
 
-    fn wait(&mut self, question: Question) {
-        let Question { waiter, lacks, since, reply } = question;
+    fn wait(&mut self, question: WaitRequest) {
+        let WaitRequest { waiter, shortfalls, since, reply } = question;
         let now = self.now();
         self.leasing.stats.waits.fetch_add(1, Ordering::Relaxed);
         self.replies.insert(waiter, reply);
-        for lack in lacks {
+        for lack in shortfalls {
             let waiting = Waiter { id: waiter, amount: lack.amount, since };
-            if let Some(verdict) = self.holder.wait((lack.id, &lack.cell), waiting, now) {
-                self.answer(Judgement { waiter, cell: lack.id, verdict });
+            if let Some(verdict) = self.holder.wait(SharedCounter { id: lack.id, counter: &lack.counter }, waiting, now)
+            {
+                self.answer(WaitDecision { waiter, counter: lack.id, verdict });
                 return;
             }
         }
     }
 
-    fn judge(&mut self, judged: Vec<Judgement>) {
+    fn judge(&mut self, judged: Vec<WaitDecision>) {
         for judgement in judged {
             self.answer(judgement);
         }
@@ -271,8 +276,8 @@ impl Loop {
 
     /// Sends the decision to the waiting request. A request that may retry keeps its place in other budgets until it
     /// leaves.
-    fn answer(&mut self, judgement: Judgement) {
-        let Judgement { waiter, verdict, .. } = judgement;
+    fn answer(&mut self, judgement: WaitDecision) {
+        let WaitDecision { waiter, verdict, .. } = judgement;
         let stats = &self.leasing.stats;
         if let Some(reply) = self.replies.remove(&waiter) {
             match verdict {
@@ -332,15 +337,15 @@ async fn in_time<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Resul
 
 /// Splits a tick into parts of one transaction each.
 fn parts(tick: Tick) -> Vec<Tick> {
-    let Tick { node, incarnation, asks, closes } = tick;
-    let (mut asks, mut closes) = (asks.chunks(ASKS_MAX), closes.chunks(ASKS_MAX));
+    let Tick { node, incarnation, requests, closes } = tick;
+    let (mut requests, mut closes) = (requests.chunks(ASKS_MAX), closes.chunks(ASKS_MAX));
     let mut parts = Vec::new();
     loop {
-        let (some, done) = (asks.next(), closes.next());
+        let (some, done) = (requests.next(), closes.next());
         if some.is_none() && done.is_none() && !parts.is_empty() {
             return parts;
         }
-        let (asks, closes) = (some.unwrap_or_default().to_vec(), done.unwrap_or_default().to_vec());
-        parts.push(Tick { node, incarnation, asks, closes });
+        let (requests, closes) = (some.unwrap_or_default().to_vec(), done.unwrap_or_default().to_vec());
+        parts.push(Tick { node, incarnation, requests, closes });
     }
 }

@@ -16,8 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use access::Timestamp;
-use meter::lease::lender::Book;
-use meter::lease::{Answer, CellId, Lender, NodeId, Recall, Tick};
+use meter::lease::server::BudgetAccount;
+use meter::lease::{CounterId, LeaseServer, NodeId, Recall, Tick, TickReply};
 use uuid::Uuid;
 
 use crate::dialect::Transaction;
@@ -59,7 +59,7 @@ impl Node {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn lend(&self, tick: &Tick, ttl: Duration) -> Result<Answer, StoreError> {
+    pub async fn lend(&self, tick: &Tick, ttl: Duration) -> Result<TickReply, StoreError> {
         self.store().lend_beside(tick, (ttl, None), self.backlog()).await
     }
 }
@@ -71,36 +71,36 @@ impl Store {
         tick: &Tick,
         (ttl, at): (Duration, Option<Timestamp>),
         backlog: &Backlog,
-    ) -> Result<Answer, StoreError> {
+    ) -> Result<TickReply, StoreError> {
         let node = Uuid::from_u128(tick.node.0);
         let (mut transaction, mut kept) = Kept::open(self, cells(tick), (tick.node, backlog)).await?;
         let latest = transaction.query(INCARNATION).bind(node).find::<(i64,)>().await?;
         if latest.is_some_and(|(latest,)| tick.incarnation < unsigned(latest)) {
             transaction.rollback().await?;
-            return Ok(Answer::Fenced);
+            return Ok(TickReply::Fenced);
         }
         // Read after the locks: the time may have advanced while the transaction waited for them.
         let at = match at {
             Some(at) => at,
             None => now(self, &mut transaction).await?,
         };
-        let mut lender = Lender::new(ttl);
+        let mut lender = LeaseServer::new(ttl);
         for (of, heard_at) in live(&mut transaction, ttl, at).await? {
-            lender.has_seen(of, 0, heard_at);
+            lender.record_node(of, 0, heard_at);
         }
-        lender.has_seen(tick.node, tick.incarnation, at);
+        lender.record_node(tick.node, tick.incarnation, at);
         for (cell, book) in kept.books() {
             lender.import(*cell, book.clone());
         }
-        for ask in &tick.asks {
-            lender.set_limit(ask.cell.budget, Some(ask.limit));
+        for ask in &tick.requests {
+            lender.set_limit(ask.counter.budget, Some(ask.limit));
         }
         let mut answer = lender.take(tick, at);
         kept.write(self, &mut transaction, (&lender, tick)).await?;
         transaction.query(HEAR).bind(node).bind(micros(at)).run().await?;
-        if let Answer::Heard(heard) = &mut answer {
+        if let TickReply::Accepted(heard) = &mut answer {
             let others = recalls(&mut transaction, tick).await?;
-            heard.recalls.extend(others.into_iter().filter(|recall| !kept.has(recall.cell)));
+            heard.recalls.extend(others.into_iter().filter(|recall| !kept.has(recall.counter)));
         }
         transaction.commit().await?;
         Ok(answer)
@@ -109,8 +109,8 @@ impl Store {
 
 /// Returns every budget and period in a tick with the id of its budget account, in the order in which accounts are
 /// locked.
-fn cells(tick: &Tick) -> BTreeMap<Uuid, CellId> {
-    let named = tick.asks.iter().map(|ask| ask.cell).chain(tick.closes.iter().map(|close| close.cell));
+fn cells(tick: &Tick) -> BTreeMap<Uuid, CounterId> {
+    let named = tick.requests.iter().map(|ask| ask.counter).chain(tick.closes.iter().map(|close| close.counter));
     named.map(|cell| (book_id(cell), cell)).collect()
 }
 
@@ -118,7 +118,7 @@ fn cells(tick: &Tick) -> BTreeMap<Uuid, CellId> {
 async fn recalls(transaction: &mut Transaction, tick: &Tick) -> Result<Vec<Recall>, StoreError> {
     let query = transaction.query(RECALLED).bind(Uuid::from_u128(tick.node.0)).bind(signed(tick.incarnation));
     let rows: Vec<RecalledRow> = query.all().await?;
-    rows.into_iter().map(|row| Ok(Recall { cell: row.cell.cell()?, no: unsigned(row.recalled) })).collect()
+    rows.into_iter().map(|row| Ok(Recall { counter: row.cell.cell()?, no: unsigned(row.recalled) })).collect()
 }
 
 /// Returns the nodes that are considered alive.
@@ -141,14 +141,17 @@ pub(crate) async fn now(store: &Store, transaction: &mut Transaction) -> Result<
 }
 
 /// Whether the budget account has no lease of this node and incarnation yet.
-fn begins(book: &Book, of: (NodeId, u64)) -> bool {
-    !book.loans.contains_key(&of)
+fn begins(book: &BudgetAccount, of: (NodeId, u64)) -> bool {
+    !book.leases.contains_key(&of)
 }
 
 /// Returns the budgets and periods for which a tick begins a lease.
-fn beginning<'a>(tick: &'a Tick, books: &'a BTreeMap<CellId, Book>) -> impl Iterator<Item = CellId> + 'a {
+fn beginning<'a>(
+    tick: &'a Tick,
+    books: &'a BTreeMap<CounterId, BudgetAccount>,
+) -> impl Iterator<Item = CounterId> + 'a {
     let of = (tick.node, tick.incarnation);
-    let cells: BTreeSet<CellId> = tick.asks.iter().map(|ask| ask.cell).collect();
+    let cells: BTreeSet<CounterId> = tick.requests.iter().map(|ask| ask.counter).collect();
     cells.into_iter().filter(move |cell| books.get(cell).is_none_or(|book| begins(book, of)))
 }
 

@@ -20,7 +20,7 @@ mod totals;
 use std::time::Duration;
 
 use access::{Day, KeyNo, PlanId, Timestamp, UserNo};
-use meter::lease::CellId;
+use meter::lease::CounterId;
 use uuid::Uuid;
 
 use crate::dialect::Transaction;
@@ -119,11 +119,11 @@ pub enum Place {
     /// All users together on one day.
     Day(Day),
     /// A budget that nodes share, in one period.
-    Book(CellId),
+    Book(CounterId),
     /// A node's lease of such a budget.
     Lease {
         /// Budget and period of the lease.
-        cell: CellId,
+        cell: CounterId,
         /// Node that has the lease.
         node: Uuid,
         /// Incarnation of the node.
@@ -135,7 +135,7 @@ pub enum Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unleased {
     /// Budget and period of the usage.
-    pub cell: CellId,
+    pub cell: CounterId,
     /// Amount of the usage.
     pub amount: u64,
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use access::limits::{Answer, Question};
 use access::{Clock, Secret, Timestamp};
-use meter::window::tally::{Level, Tally};
+use meter::window::counts::{WindowCounts, WindowLevel};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -21,7 +21,7 @@ use link::Link;
 use redis::Server;
 
 pub use self::redis::RedisFault;
-pub use meter::window::tally::{ASKS_MAX, Ask};
+pub use meter::window::counts::{CHECKS_MAX, WindowCheck};
 
 /// Default timeout of a call to Redis.
 pub const ANSWER: Duration = Duration::from_millis(50);
@@ -33,7 +33,7 @@ const ANSWERING_MAX: usize = 256;
 #[derive(Debug, Clone)]
 pub struct Windows {
     clock: Clock,
-    here: Arc<Tally>,
+    here: Arc<WindowCounts>,
     link: Option<Arc<Link>>,
     fallbacks: Arc<AtomicU64>,
 }
@@ -89,19 +89,19 @@ impl Windows {
     /// Counts a request against all of `asks` (at most [`ASKS_MAX`]; further ones are ignored), or against none if one
     /// refuses it. Never fails: without Redis the request is counted here. The future may be cancelled at any point;
     /// the request may then be counted.
-    pub async fn take(&self, asks: &[Ask<'_>]) -> Verdict {
-        let level = self.level(asks.get(..ASKS_MAX).unwrap_or(asks)).await;
+    pub async fn take(&self, asks: &[WindowCheck<'_>]) -> Verdict {
+        let level = self.level(asks.get(..CHECKS_MAX).unwrap_or(asks)).await;
         self.verdict(level)
     }
 
     /// Returns what [`take`](Self::take) would return now, as far as this process knows; counts nothing and does not
     /// call Redis. With Redis, other nodes may have counted more, so a request that passes here must still be taken.
     #[must_use]
-    pub fn peek(&self, asks: &[Ask<'_>]) -> Verdict {
+    pub fn peek(&self, asks: &[WindowCheck<'_>]) -> Verdict {
         self.verdict(self.here.peek(asks, self.clock.mono()))
     }
 
-    fn verdict(&self, level: Level) -> Verdict {
+    fn verdict(&self, level: WindowLevel) -> Verdict {
         Verdict {
             allowed: level.allowed,
             name: level.name,
@@ -112,7 +112,7 @@ impl Windows {
         }
     }
 
-    async fn level(&self, asks: &[Ask<'_>]) -> Level {
+    async fn level(&self, asks: &[WindowCheck<'_>]) -> WindowLevel {
         if let Some(link) = &self.link
             && !asks.is_empty()
         {
@@ -129,7 +129,7 @@ impl Windows {
 
     /// Returns the counts of this process, for code that cannot wait for Redis.
     #[must_use]
-    pub fn tally(&self) -> &Arc<Tally> {
+    pub fn tally(&self) -> &Arc<WindowCounts> {
         &self.here
     }
 
@@ -177,7 +177,7 @@ pub async fn serve(windows: Windows, mut questions: mpsc::Receiver<Question>, ca
 
 async fn answer(windows: Windows, question: Question) {
     let Question { name, key, limit, window, reply } = question;
-    let verdict = windows.take(&[Ask { name, key: &key, limit, window }]).await;
+    let verdict = windows.take(&[WindowCheck { name, key: &key, limit, window }]).await;
     // The sender may have stopped waiting.
     let _ = reply.send(Answer { allowed: verdict.allowed, retry_after: verdict.retry_after });
 }

@@ -174,7 +174,7 @@ async fn the_last_admin_stays() {
     assert!(said.contains("admin") && said.contains("ada@example.com"), "{said}");
     // An admin without a password cannot act yet.
     let told = refused(&folder, &["users", "role", "--user", ROOT, "member"], b"").await;
-    assert!(told.contains("has a password"), "{told}");
+    assert!(told.contains("and a password"), "{told}");
     must(&folder, &["users", "password", "--user", "ada@example.com", "--password-stdin"], PASSWORD).await;
     must(&folder, &["users", "role", "--user", ROOT, "member"], "").await;
     must(&folder, &["users", "suspend", "--user", ROOT], "").await;

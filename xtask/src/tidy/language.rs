@@ -48,8 +48,6 @@ const PENDING: &[&str] = &[
     "crates/ai/",
     "crates/config/",
     "crates/control/",
-    "crates/http1/",
-    "crates/meter/",
     "crates/proxy/",
     "crates/store/",
     "crates/tollgate/",

@@ -105,7 +105,7 @@ fn errors_name_the_line_or_the_field() {
         (r#"{"data": [{"start_time": 0, "results": []}], "has_more": true}"#, "the last page reports further pages"),
         (
             r#"{"data": [{"starting_at": "2025-08-01T00:00:00+02:00", "results": []}]}"#,
-            "page 1: data[0].starting_at: no time of UTC",
+            "page 1: data[0].starting_at: not a UTC time",
         ),
         (&format!("{OPENAI}{ANTHROPIC}"), "page 3: data[0]: another provider's format than the first"),
         (&bucket(completions), "page 1: data[0].results[0].input_tokens: missing"),

@@ -218,7 +218,7 @@ mod tests {
         for json in told {
             all.read(json.as_bytes());
         }
-        assert_eq!(all.usage().map(|usage| usage.folded()), expected, "{told:?}");
+        assert_eq!(all.usage().map(|usage| usage.summary_classes()), expected, "{told:?}");
     }
 
     const START: &str = r#"{"input_tokens":11,"cache_creation_input_tokens":30,"cache_read_input_tokens":7,

@@ -11,7 +11,7 @@ use access::{
 };
 use config::Live;
 use control::{Limits, Serves, State};
-use meter::{Ask, Attempt, Caller, Charge, Meter, Outcome, Source, Terms, Usage, UsageEvent};
+use meter::{AdmissionRequest, Attempt, Caller, Charge, Meter, Outcome, Source, Terms, Usage, UsageEvent};
 use serde_json::Value;
 use spool::{Record, Spool};
 use store::ingest::IngestStats;
@@ -76,7 +76,8 @@ impl World {
     pub(crate) fn has_spent(&self, caller: Caller, day: Day, credits: u64) {
         let (plan, bounds) = (Plan::unlimited("any"), KeyBounds::default());
         let limits = self.meter.limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &[] });
-        let ask = Ask { limits: &limits, charge: Some(Charge::credits(credits)), at: day.start(), now: Mono(1) };
+        let ask =
+            AdmissionRequest { limits: &limits, charge: Some(Charge::credits(credits)), at: day.start(), now: Mono(1) };
         self.meter.admit(&ask).unwrap().commit(ask.at).settle_as_reserved();
     }
 

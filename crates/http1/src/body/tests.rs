@@ -4,7 +4,7 @@ use crate::limits::{CHUNK_DIGITS_MAX, CHUNK_EXTENSIONS_BYTES_MAX};
 /// The bytes that belong to the message, the bytes of data, and how it ended.
 type Outcome = (usize, u64, Result<bool, Violation>);
 
-/// Follows content that arrives in pieces of this length. Bytes that are not taken are offered again with the next
+/// Follows content that arrives in pieces of this length; bytes that are not taken are offered again with the next
 /// piece.
 fn follow(framing: Framing, bytes: &[u8], piece: usize) -> Outcome {
     let mut scanner = BodyScanner::new(framing);

@@ -5,7 +5,7 @@ use http1::{
     Version, Violation,
 };
 
-/// The messages that were read from a connection.
+/// The messages that were read from a connection, and how it ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
     /// One line for each message whose head was accepted.

@@ -6,7 +6,7 @@ use crate::reader::{LIMITS, Side, head_refused, in_pieces, text};
 
 const FIRST: &str = "GET /first HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/// Complete heads, by the violation that each contains.
+/// Complete heads that are refused.
 const HEADS: &[(Violation, &[&str])] = &[
     (
         Violation::BareLf,

@@ -7,7 +7,7 @@ use crate::reader::{LIMITS, Side, at_every_split, head_refused, in_pieces};
 const SIDE: Side = Side::Responses(ResponseTo::Other);
 const FIRST: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
-/// Complete heads, by the violation that each contains.
+/// Complete heads that are refused.
 const HEADS: &[(Violation, &[&str])] = &[
     (
         Violation::StatusLine,

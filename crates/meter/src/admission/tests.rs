@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::event::Caller;
-use crate::reservation::Part;
+use crate::reservation::ReservedPart;
 
 const CALLER: Caller = Caller { user: UserNo(1), key: KeyNo(7), plan: PlanId::NIL };
 const AT: Timestamp = Timestamp(1_700_000_000_000_000);
@@ -32,85 +32,85 @@ const fn credits_of(subject: Subject) -> BudgetId {
 const USER: Subject = Subject::User(CALLER.user);
 const KEY: Subject = Subject::Key(CALLER.key);
 
-fn ask(limits: &Arc<Limits>, credits: u64) -> Ask<'_> {
-    Ask { limits, charge: Some(Charge::credits(credits)), at: AT, now: NOW }
+fn request(limits: &Arc<Limits>, credits: u64) -> AdmissionRequest<'_> {
+    AdmissionRequest { limits, charge: Some(Charge::credits(credits)), at: AT, now: NOW }
 }
 
-fn spend(meter: &Meter, ask: &Ask<'_>) -> Result<(), Refused> {
-    meter.admit(ask)?.commit(AT).settle_as_reserved();
+fn spend(meter: &Meter, request: &AdmissionRequest<'_>) -> Result<(), AdmissionRefusal> {
+    meter.admit(request)?.commit(AT).settle_as_reserved();
     Ok(())
 }
 
-fn exceeded(refused: Refused) -> Exceeded {
+fn exceeded(refused: AdmissionRefusal) -> BudgetExceeded {
     match refused {
-        Refused::Budget(exceeded) => exceeded,
-        Refused::Rate(..) => panic!("{refused:?}"),
+        AdmissionRefusal::Budget(exceeded) => exceeded,
+        AdmissionRefusal::Rate(..) => panic!("{refused:?}"),
     }
 }
 
 #[test]
-fn the_quota_is_the_users_over_all_keys() {
+fn quota_of_a_user_covers_all_keys() {
     let (meter, plan, bounds) = (Meter::default(), plan(Some(2), None), KeyBounds::default());
     let limits = meter.limits(&terms(&plan, &bounds));
     let other = Caller { key: KeyNo(8), ..CALLER };
     let of_other = meter.limits(&Terms { caller: other, ..terms(&plan, &bounds) });
-    spend(&meter, &ask(&limits, 1)).unwrap();
-    spend(&meter, &ask(&of_other, 1)).unwrap();
-    let refused = exceeded(meter.admit(&ask(&of_other, 1)).unwrap_err());
-    assert_eq!((refused.budget, refused.limit, refused.used, refused.asked), (credits_of(USER), 2, 2, 1));
-    assert_eq!((refused.left(), refused.resets_at(), refused.by), (0, AT.day().next().start(), By::Limit));
+    spend(&meter, &request(&limits, 1)).unwrap();
+    spend(&meter, &request(&of_other, 1)).unwrap();
+    let refused = exceeded(meter.admit(&request(&of_other, 1)).unwrap_err());
+    assert_eq!((refused.budget, refused.limit, refused.used, refused.requested), (credits_of(USER), 2, 2, 1));
+    assert_eq!((refused.left(), refused.resets_at(), refused.by), (0, AT.day().next().start(), RefusalCause::Limit));
     assert_eq!(meter.used(credits_of(USER), AT.day()), 2);
     assert_eq!(meter.used(credits_of(Subject::Key(KeyNo(8))), AT.day()), 1);
-    assert_eq!(meter.tally().totals().settled, 2);
+    assert_eq!(meter.stats().totals().settled, 2);
 }
 
 #[test]
-fn a_refusal_by_the_quota_takes_nothing_of_the_rate() {
+fn refusal_by_the_quota_takes_nothing_from_the_rate() {
     let (meter, plan, bounds) = (Meter::default(), plan(Some(1), Some(2)), KeyBounds::default());
     let limits = meter.limits(&terms(&plan, &bounds));
-    spend(&meter, &ask(&limits, 1)).unwrap();
+    spend(&meter, &request(&limits, 1)).unwrap();
     for _ in 0..10 {
-        assert_eq!(exceeded(meter.admit(&ask(&limits, 1)).unwrap_err()).limit, 1);
+        assert_eq!(exceeded(meter.admit(&request(&limits, 1)).unwrap_err()).limit, 1);
     }
-    let free_of_charge = meter.admit(&ask(&limits, 0)).unwrap();
-    assert_eq!(free_of_charge.standing().rate.unwrap().remaining, 0);
+    let free_of_charge = meter.admit(&request(&limits, 0)).unwrap();
+    assert_eq!(free_of_charge.info().rate.unwrap().remaining, 0);
 }
 
 #[test]
-fn a_dropped_reservation_gives_everything_back() {
+fn dropped_reservation_is_released() {
     let (meter, plan, bounds) = (Meter::default(), plan(Some(1), Some(1)), bounds(Some(1), None));
     let limits = meter.limits(&terms(&plan, &bounds));
     for _ in 0..10 {
-        drop(meter.admit(&ask(&limits, 1)).unwrap());
+        drop(meter.admit(&request(&limits, 1)).unwrap());
     }
     assert_eq!((meter.used(credits_of(USER), AT.day()), meter.used(credits_of(KEY), AT.day())), (0, 0));
-    assert_eq!(meter.tally().totals().released, 10);
-    assert!(meter.admit(&ask(&limits, 1)).is_ok());
+    assert_eq!(meter.stats().totals().released, 10);
+    assert!(meter.admit(&request(&limits, 1)).is_ok());
 }
 
 #[test]
-fn an_unsettled_commitment_stays_counted_at_its_reservation_and_is_seen() {
+fn unsettled_request_counts_its_reservation_and_is_reported() {
     let (meter, plan, bounds) = (Meter::default(), plan(Some(9), None), KeyBounds::default());
     let limits = meter.limits(&terms(&plan, &bounds));
-    drop(meter.admit(&ask(&limits, 4)).unwrap().commit(AT));
-    let cell = meter.cell(credits_of(USER)).unwrap();
-    assert_eq!((cell.used(), cell.spent()), (4, 4));
-    let totals = meter.tally().totals();
-    assert_eq!((totals.dropped, totals.held, totals.used), (1, Charge::default(), Charge::credits(4)));
+    drop(meter.admit(&request(&limits, 4)).unwrap().commit(AT));
+    let counter = meter.counter(credits_of(USER)).unwrap();
+    assert_eq!((counter.used(), counter.spent()), (4, 4));
+    let totals = meter.stats().totals();
+    assert_eq!((totals.dropped, totals.in_flight, totals.used), (1, Charge::default(), Charge::credits(4)));
 }
 
 #[test]
-fn settling_gives_the_difference_back_and_counts_what_is_more() {
+fn settling_releases_the_difference_and_counts_an_overrun() {
     let (meter, plan, bounds) = (Meter::default(), plan(Some(100), None), KeyBounds::default());
     let money = BudgetId { subject: USER, measure: Measure::Money, per: Per::Month };
     let budgets = [(money, 1_000)];
     let limits = meter.limits(&Terms { budgets: &budgets, ..terms(&plan, &bounds) });
     let charge = Charge { credits: 2, tokens: 500, money: 800 };
-    let bounded = Ask { charge: Some(charge), ..ask(&limits, 0) };
+    let bounded = AdmissionRequest { charge: Some(charge), ..request(&limits, 0) };
     let first = meter.admit(&bounded).unwrap().commit(AT);
     assert_eq!(limits.left(AT), Charge { credits: 98, tokens: u64::MAX, money: 200 });
     assert_eq!(exceeded(meter.admit(&bounded).unwrap_err()).budget, money);
-    assert_eq!(meter.used(credits_of(USER), AT.day()), 2, "the refused one gave its credits back");
+    assert_eq!(meter.used(credits_of(USER), AT.day()), 2, "the refused request released its credits");
     for (seen, exceeds) in [
         (charge, false),
         (Charge { money: 801, ..charge }, true),
@@ -123,52 +123,53 @@ fn settling_gives_the_difference_back_and_counts_what_is_more() {
     assert_eq!(limits.left(AT).money, 850);
     meter.admit(&bounded).unwrap().commit(AT).settle(&Charge { credits: 2, tokens: 9, money: 900 });
     assert_eq!((limits.left(AT).money, meter.used(money, AT.day())), (0, 1_050));
-    let totals = meter.tally().totals();
+    let totals = meter.stats().totals();
     assert_eq!((totals.overruns, totals.overrun), (1, Charge { money: 100, ..Charge::default() }));
 }
 
 #[test]
-fn what_is_under_way_is_held_and_what_has_ended_was_reserved_once() {
+fn totals_count_requests_in_flight_and_ended_ones_once() {
     let (meter, plan, bounds) = (Meter::default(), plan(Some(100), None), KeyBounds::default());
     let limits = meter.limits(&terms(&plan, &bounds));
     let charge = Charge { credits: 1, tokens: 500, money: 800 };
-    let ask = Ask { charge: Some(charge), ..ask(&limits, 0) };
-    let (one, other, third) = (meter.admit(&ask).unwrap(), meter.admit(&ask).unwrap(), meter.admit(&ask).unwrap());
+    let request = AdmissionRequest { charge: Some(charge), ..request(&limits, 0) };
+    let (one, other, third) =
+        (meter.admit(&request).unwrap(), meter.admit(&request).unwrap(), meter.admit(&request).unwrap());
     let (other, third) = (other.commit(AT), third.commit(AT));
-    let totals = meter.tally().totals();
-    assert_eq!((totals.reserved, totals.held), (3, Charge { credits: 3, tokens: 1_500, money: 2_400 }));
+    let totals = meter.stats().totals();
+    assert_eq!((totals.reserved, totals.in_flight), (3, Charge { credits: 3, tokens: 1_500, money: 2_400 }));
     assert_eq!(totals.used, Charge::default());
     drop(one);
     let actual = Charge { credits: 1, tokens: 20, money: 800 };
-    other.note_unsaid(&Charge::default());
+    other.note_estimated(&Charge::default());
     other.settle(&actual);
-    third.note_unsaid(&Charge { credits: 0, ..charge });
+    third.note_estimated(&Charge { credits: 0, ..charge });
     third.settle_as_reserved();
-    // Refused, nothing is reserved; on an open route nothing is counted.
-    assert!(meter.admit(&Ask { charge: Some(Charge::credits(1_000)), ..ask }).is_err());
+    // A refused request reserves nothing; on a route without authentication nothing is counted.
+    assert!(meter.admit(&AdmissionRequest { charge: Some(Charge::credits(1_000)), ..request }).is_err());
     Reservation::open().commit(AT).settle(&charge);
-    let expected = crate::tally::Totals {
+    let expected = crate::stats::ReservationTotals {
         reserved: 3,
         released: 1,
         settled: 2,
         bounded: 1,
         used: actual.and(&charge),
-        unsaid: Charge { credits: 0, ..charge },
+        estimated: Charge { credits: 0, ..charge },
         ..Default::default()
     };
-    assert_eq!(meter.tally().totals(), expected);
+    assert_eq!(meter.stats().totals(), expected);
 }
 
 #[test]
-fn a_commitment_names_what_it_holds() {
+fn committed_request_returns_its_reserved_parts() {
     let (meter, plan, bounds) = (Meter::default(), plan(Some(9), None), KeyBounds::default());
     let tokens = BudgetId { subject: Subject::Global, measure: Measure::Tokens, per: Per::Month };
     let budgets = [(tokens, 10)];
     let limits = meter.limits(&Terms { budgets: &budgets, ..terms(&plan, &bounds) });
-    let ask = Ask { charge: Some(Charge { credits: 1, tokens: 5, money: 0 }), ..ask(&limits, 0) };
-    let committed = meter.admit(&ask).unwrap().commit(AT);
-    let parts: Vec<Part> = committed.parts().collect();
-    let part = |budget: BudgetId, amount| Part { budget, period: Period::of(budget.per, AT.day()), amount };
+    let request = AdmissionRequest { charge: Some(Charge { credits: 1, tokens: 5, money: 0 }), ..request(&limits, 0) };
+    let committed = meter.admit(&request).unwrap().commit(AT);
+    let parts: Vec<ReservedPart> = committed.parts().collect();
+    let part = |budget: BudgetId, amount| ReservedPart { budget, period: Period::of(budget.per, AT.day()), amount };
     assert_eq!(parts, [part(credits_of(KEY), 1), part(credits_of(USER), 1), part(tokens, 5)]);
     committed.settle_as_reserved();
     let open = Reservation::open().commit(AT);
@@ -176,63 +177,66 @@ fn a_commitment_names_what_it_holds() {
 }
 
 #[test]
-fn free_calls_have_ten_times_the_rate_and_no_quota() {
+fn free_requests_have_ten_times_the_rate_and_no_quota() {
     let (meter, plan, bounds) = (Meter::default(), plan(Some(0), Some(2)), KeyBounds::default());
     let limits = meter.limits(&terms(&plan, &bounds));
-    let free = Ask { charge: None, ..ask(&limits, 0) };
+    let free = AdmissionRequest { charge: None, ..request(&limits, 0) };
     for _ in 0..20 {
         spend(&meter, &free).unwrap();
     }
-    assert!(matches!(meter.admit(&free), Err(Refused::Rate(Empty { limit: 20, .. }, LimitOf::Plan))));
+    assert!(matches!(meter.admit(&free), Err(AdmissionRefusal::Rate(RateExceeded { limit: 20, .. }, RateOwner::Plan))));
 }
 
 #[test]
-fn the_smaller_rate_of_plan_and_key_holds() {
+fn smaller_rate_of_plan_and_key_applies() {
     for (of_plan, of_key, limit, of) in [
-        (Some(5), Some(2), 2, LimitOf::Key),
-        (Some(2), Some(5), 2, LimitOf::Plan),
-        (Some(2), Some(2), 2, LimitOf::Plan),
-        (None, Some(2), 2, LimitOf::Key),
-        (Some(2), None, 2, LimitOf::Plan),
+        (Some(5), Some(2), 2, RateOwner::Key),
+        (Some(2), Some(5), 2, RateOwner::Plan),
+        (Some(2), Some(2), 2, RateOwner::Plan),
+        (None, Some(2), 2, RateOwner::Key),
+        (Some(2), None, 2, RateOwner::Plan),
     ] {
         let (meter, plan, bounds) = (Meter::default(), plan(None, of_plan), bounds(None, of_key));
         let limits = meter.limits(&terms(&plan, &bounds));
         for _ in 0..limit {
-            spend(&meter, &ask(&limits, 1)).unwrap();
+            spend(&meter, &request(&limits, 1)).unwrap();
         }
-        let refused = meter.admit(&ask(&limits, 1)).unwrap_err();
-        assert!(matches!(refused, Refused::Rate(empty, whose) if empty.limit == limit && whose == of), "{refused:?}");
-        let free = Ask { charge: None, ..ask(&limits, 0) };
-        assert_eq!(meter.admit(&free).unwrap().standing().rate.unwrap().limit, limit * 10);
+        let refused = meter.admit(&request(&limits, 1)).unwrap_err();
+        assert!(
+            matches!(refused, AdmissionRefusal::Rate(empty, whose) if empty.limit == limit && whose == of),
+            "{refused:?}"
+        );
+        let free = AdmissionRequest { charge: None, ..request(&limits, 0) };
+        assert_eq!(meter.admit(&free).unwrap().info().rate.unwrap().limit, limit * 10);
     }
 }
 
 #[test]
-fn a_keys_own_quota_takes_nothing_of_the_users_when_it_refuses() {
+fn refusal_by_the_quota_of_a_key_takes_nothing_from_the_user() {
     let (meter, plan, bounds) = (Meter::default(), plan(Some(10), Some(5)), bounds(Some(3), None));
     let bounded = meter.limits(&terms(&plan, &bounds));
-    spend(&meter, &ask(&bounded, 2)).unwrap();
+    spend(&meter, &request(&bounded, 2)).unwrap();
     for _ in 0..10 {
-        let refused = exceeded(meter.admit(&ask(&bounded, 2)).unwrap_err());
+        let refused = exceeded(meter.admit(&request(&bounded, 2)).unwrap_err());
         assert_eq!((refused.budget, refused.limit, refused.used), (credits_of(KEY), 3, 2));
     }
     let free = KeyBounds::default();
     let other = meter.limits(&Terms { caller: Caller { key: KeyNo(8), ..CALLER }, ..terms(&plan, &free) });
-    spend(&meter, &ask(&other, 8)).unwrap();
-    assert_eq!(exceeded(meter.admit(&ask(&bounded, 1)).unwrap_err()).budget, credits_of(USER));
+    spend(&meter, &request(&other, 8)).unwrap();
+    assert_eq!(exceeded(meter.admit(&request(&bounded, 1)).unwrap_err()).budget, credits_of(USER));
     assert_eq!((meter.used(credits_of(USER), AT.day()), meter.used(credits_of(KEY), AT.day())), (10, 2));
 }
 
 #[test]
-fn midnight_and_reloads_leave_a_reservation_where_it_was_taken() {
+fn reservation_stays_with_its_counter_over_midnight_and_reload() {
     let (meter, large, bounds) = (Meter::default(), plan(Some(10), None), KeyBounds::default());
     let limits = meter.limits(&terms(&large, &bounds));
-    let held = meter.admit(&ask(&limits, 4)).unwrap();
+    let held = meter.admit(&request(&limits, 4)).unwrap();
     let (small, tomorrow) = (plan(Some(3), None), AT.day().next().start());
     let limits = meter.limits(&terms(&small, &bounds));
-    let after = Ask { at: tomorrow, ..ask(&limits, 3) };
+    let after = AdmissionRequest { at: tomorrow, ..request(&limits, 3) };
     spend(&meter, &after).unwrap();
-    let yesterday = meter.admit(&ask(&limits, 1)).unwrap_err();
+    let yesterday = meter.admit(&request(&limits, 1)).unwrap_err();
     assert_eq!(exceeded(yesterday).period.first(), AT.day().next(), "periods never go back");
     let committed = held.commit(tomorrow);
     assert_eq!(committed.day(), AT.day());
@@ -241,57 +245,57 @@ fn midnight_and_reloads_leave_a_reservation_where_it_was_taken() {
 }
 
 #[test]
-fn a_limit_lowered_below_what_is_used_refuses_until_its_period_is_over() {
+fn limit_below_the_used_amount_refuses_until_the_period_ends() {
     let (meter, bounds) = (Meter::default(), KeyBounds::default());
     let large = plan(Some(10), None);
-    spend(&meter, &ask(&meter.limits(&terms(&large, &bounds)), 8)).unwrap();
+    spend(&meter, &request(&meter.limits(&terms(&large, &bounds)), 8)).unwrap();
     let small = plan(Some(5), None);
     let limits = meter.limits(&terms(&small, &bounds));
-    let refused = exceeded(meter.admit(&ask(&limits, 1)).unwrap_err());
+    let refused = exceeded(meter.admit(&request(&limits, 1)).unwrap_err());
     assert_eq!((refused.limit, refused.used, refused.left()), (5, 8, 0));
-    assert!(meter.admit(&Ask { at: refused.resets_at(), ..ask(&limits, 5) }).is_ok());
+    assert!(meter.admit(&AdmissionRequest { at: refused.resets_at(), ..request(&limits, 5) }).is_ok());
 }
 
 #[test]
-fn a_key_that_changes_plans_at_noon_keeps_what_its_user_has_used() {
+fn user_keeps_the_used_amount_when_the_plan_changes() {
     let (meter, bounds) = (Meter::default(), KeyBounds::default());
     let [starter, team] = [plan(Some(5), None), plan(Some(20), None)];
     let [of_starter, of_team] =
         [PlanId(uuid::Uuid::from_u128(1)), PlanId(uuid::Uuid::from_u128(2))].map(|id| credits_of(Subject::Plan(id)));
     let (first, second) = ([(of_starter, 100)], [(of_team, 7)]);
-    spend(&meter, &ask(&meter.limits(&Terms { budgets: &first, ..terms(&starter, &bounds) }), 5)).unwrap();
+    spend(&meter, &request(&meter.limits(&Terms { budgets: &first, ..terms(&starter, &bounds) }), 5)).unwrap();
     let limits = meter.limits(&Terms { budgets: &second, ..terms(&team, &bounds) });
-    spend(&meter, &ask(&limits, 7)).unwrap();
-    assert_eq!(exceeded(meter.admit(&ask(&limits, 1)).unwrap_err()).budget, of_team);
+    spend(&meter, &request(&limits, 7)).unwrap();
+    assert_eq!(exceeded(meter.admit(&request(&limits, 1)).unwrap_err()).budget, of_team);
     assert_eq!([of_starter, of_team, credits_of(USER)].map(|budget| meter.used(budget, AT.day())), [5, 7, 12]);
 }
 
 #[test]
-fn a_budget_of_another_caller_is_passed_over_and_of_two_the_smaller_holds() {
+fn budgets_of_others_are_ignored_and_the_smaller_of_two_applies() {
     let (meter, plan, bounds) = (Meter::default(), plan(Some(10), None), KeyBounds::default());
     let others = credits_of(Subject::User(UserNo(99)));
     let budgets = [(others, 0), (credits_of(USER), 4), (credits_of(USER), 6), (credits_of(KEY), 8)];
     let limits = meter.limits(&Terms { budgets: &budgets, ..terms(&plan, &bounds) });
     assert_eq!(limits.left(AT).credits, 4);
     assert!(limits.limits(Measure::Credits) && !limits.limits(Measure::Money) && limits.limits_budgets());
-    assert_eq!(exceeded(meter.admit(&ask(&limits, 5)).unwrap_err()).limit, 4);
+    assert_eq!(exceeded(meter.admit(&request(&limits, 5)).unwrap_err()).limit, 4);
 }
 
 #[test]
-fn a_budget_below_one_request_refuses_it_and_none_at_all_what_costs_anything() {
+fn budget_below_the_cost_of_a_request_refuses_it() {
     let (meter, bounds) = (Meter::default(), KeyBounds::default());
     for (limit, credits, passes) in [(0, 0, true), (0, 1, false), (3, 4, false), (3, 3, true)] {
         let (meter, plan) = (&meter, plan(Some(limit), None));
         let limits = meter.limits(&terms(&plan, &bounds));
-        assert_eq!(meter.admit(&ask(&limits, credits)).is_ok(), passes, "{credits} of {limit}");
+        assert_eq!(meter.admit(&request(&limits, credits)).is_ok(), passes, "{credits} of {limit}");
     }
 }
 
 #[test]
-fn sweep_forgets_what_is_over_but_not_what_is_held_or_counts_for_the_month() {
+fn sweep_removes_ended_periods_but_not_referenced_or_monthly_counters() {
     let (meter, plan, bounds) = (Meter::default(), plan(None, None), KeyBounds::default());
     let held = meter.limits(&terms(&plan, &bounds));
-    spend(&meter, &ask(&held, 1)).unwrap();
+    spend(&meter, &request(&held, 1)).unwrap();
     let (idle, monthly) = (credits_of(Subject::User(UserNo(2))), Subject::User(UserNo(3)));
     let monthly = BudgetId { subject: monthly, measure: Measure::Money, per: Per::Month };
     meter.begin(idle, AT.day(), 5);
@@ -309,19 +313,19 @@ fn sweep_forgets_what_is_over_but_not_what_is_held_or_counts_for_the_month() {
 }
 
 #[test]
-fn without_a_lease_a_limited_budget_gives_nothing_and_says_who_refused() {
+fn limited_budget_without_a_lease_refuses_and_names_the_cause() {
     let (meter, plan, bounds) = (Meter::leased(), plan(Some(10), None), KeyBounds::default());
     let limits = meter.limits(&terms(&plan, &bounds));
-    let refused = exceeded(meter.admit(&ask(&limits, 1)).unwrap_err());
-    assert_eq!((refused.budget, refused.by, refused.left()), (credits_of(USER), By::Lease, 10));
-    assert_eq!(meter.used(credits_of(KEY), AT.day()), 0, "the key's, which has no limit, was given back");
-    meter.cell(credits_of(USER)).unwrap().allow(1, Mono(9));
-    spend(&meter, &ask(&limits, 1)).unwrap();
-    assert_eq!(exceeded(meter.admit(&ask(&limits, 1)).unwrap_err()).by, By::Lease);
+    let refused = exceeded(meter.admit(&request(&limits, 1)).unwrap_err());
+    assert_eq!((refused.budget, refused.by, refused.left()), (credits_of(USER), RefusalCause::Lease, 10));
+    assert_eq!(meter.used(credits_of(KEY), AT.day()), 0, "the amount of the key, which has no limit, was released");
+    meter.counter(credits_of(USER)).unwrap().allow(1, Mono(9));
+    spend(&meter, &request(&limits, 1)).unwrap();
+    assert_eq!(exceeded(meter.admit(&request(&limits, 1)).unwrap_err()).by, RefusalCause::Lease);
 }
 
 #[test]
-fn racing_threads_never_pass_any_of_several_budgets_and_lose_nothing() {
+fn concurrent_requests_never_exceed_any_budget_and_lose_nothing() {
     let (meter, plan) = (Meter::default(), plan(Some(1_000), None));
     let [of_key, global] = [300, 700];
     let bounds = bounds(Some(of_key), None);
@@ -331,7 +335,7 @@ fn racing_threads_never_pass_any_of_several_budgets_and_lose_nothing() {
         let limits = meter.limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &budgets });
         let mut sum = 0;
         for turn in 0..1_000 {
-            let Ok(reservation) = meter.admit(&ask(&limits, 2)) else { continue };
+            let Ok(reservation) = meter.admit(&request(&limits, 2)) else { continue };
             match turn % 3 {
                 0 => drop(reservation),
                 1 => (reservation.commit(AT).settle(&Charge::credits(1)), sum += 1).1,
@@ -345,16 +349,16 @@ fn racing_threads_never_pass_any_of_several_budgets_and_lose_nothing() {
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     let sum = sums.iter().sum::<u64>();
-    assert!(sum <= global && sum >= global - 1, "{sum}: the last unit may be too little for a request");
+    assert!(sum <= global && sum >= global - 1, "{sum}: the last unit may not be enough for a request");
     for key in 0..4 {
         assert!(meter.used(credits_of(Subject::Key(KeyNo(key))), AT.day()) <= of_key);
     }
-    let user = meter.cell(credits_of(USER)).unwrap();
+    let user = meter.counter(credits_of(USER)).unwrap();
     assert_eq!((user.used(), user.spent(), meter.used(credits_of(Subject::Global), AT.day())), (sum, sum, sum));
 }
 
 proptest! {
-    /// Whatever happens in whatever order: no budget is passed, and in the end what is used is what was settled.
+    /// In every order of operations, no budget is exceeded, and at the end the used amount is the settled amount.
     #[test]
     fn all_or_nothing(steps in prop::collection::vec((0_u8..6, 0_u64..4, 0_u64..40, 0_u64..40), 1..80)) {
         let (meter, plan, bounds) = (Meter::default(), plan(Some(20), None), bounds(Some(15), None));
@@ -366,10 +370,10 @@ proptest! {
         for (step, credits, money, actual) in steps {
             let charge = Charge { credits, tokens: 0, money };
             match step {
-                0..=2 => if let Ok(taken) = meter.admit(&Ask { charge: Some(charge), ..ask(&limits, 0) }) {
+                0..=2 => if let Ok(taken) = meter.admit(&AdmissionRequest { charge: Some(charge), ..request(&limits, 0) }) {
                     held.push((taken.commit(AT), charge));
                 },
-                3 => drop(meter.admit(&Ask { charge: Some(charge), ..ask(&limits, 0) })),
+                3 => drop(meter.admit(&AdmissionRequest { charge: Some(charge), ..request(&limits, 0) })),
                 _ => if let Some((committed, charge)) = held.pop() {
                     let actual = Charge { money: actual.min(charge.money), ..charge };
                     spent = Charge { credits: spent.credits + actual.credits, tokens: 0, money: spent.money + actual.money };
@@ -388,19 +392,19 @@ proptest! {
 }
 
 #[test]
-fn what_no_limit_holds_is_not_counted_where_leases_grant_and_stays_so_when_a_limit_comes_meanwhile() {
+fn leased_budget_without_a_limit_is_not_counted_even_if_a_limit_follows() {
     let (meter, bounds) = (Meter::leased(), KeyBounds::default());
     let unlimited = plan(None, None);
     let limits = meter.limits(&terms(&unlimited, &bounds));
-    let before = meter.admit(&ask(&limits, 4)).unwrap();
+    let before = meter.admit(&request(&limits, 4)).unwrap();
     assert_eq!(meter.used(credits_of(USER), AT.day()), 0);
     let plan = plan(Some(10), None);
     let limited = meter.limits(&terms(&plan, &bounds));
-    let cell = meter.cell(credits_of(USER)).unwrap();
-    cell.allow(5, Mono(u64::MAX));
-    let after = meter.admit(&ask(&limited, 5)).unwrap().commit(AT);
+    let counter = meter.counter(credits_of(USER)).unwrap();
+    counter.allow(5, Mono(u64::MAX));
+    let after = meter.admit(&request(&limited, 5)).unwrap().commit(AT);
     before.commit(AT).settle(&Charge::credits(9));
     after.settle_as_reserved();
-    assert_eq!((cell.used(), cell.spent(), cell.limit()), (5, 5, 10));
+    assert_eq!((counter.used(), counter.spent(), counter.limit()), (5, 5, 10));
     assert_eq!(meter.used(credits_of(KEY), AT.day()), 0);
 }

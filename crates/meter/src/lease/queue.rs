@@ -1,4 +1,4 @@
-//! Requests that wait for a lease: they ask over a bounded queue, and the loop that owns the holder answers.
+//! Requests that wait for a lease send a message over a bounded queue; the task that owns the lease client replies.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -6,102 +6,103 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use access::{Clock, Mono, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
-use super::Judgement;
-use crate::admission::Lack;
+use super::WaitDecision;
+use crate::admission::LeaseShortfall;
 
-/// What the loop is told.
+/// A message to the task that owns the lease client.
 #[derive(Debug)]
-pub enum Message {
-    /// A request waits.
-    Wait(Question),
-    /// The request of this number waits no more.
+pub enum QueueMessage {
+    /// A request begins to wait.
+    Wait(WaitRequest),
+    /// The request with this number stops waiting.
     Leave(u64),
 }
 
-/// A request that waits for all that it lacks.
+/// A request that waits for all budgets of which too little is leased.
 #[derive(Debug)]
-pub struct Question {
-    /// Its number, which it keeps if it has to wait again.
+pub struct WaitRequest {
+    /// The number of the request; it stays the same if the request waits again.
     pub waiter: u64,
-    /// What it lacks.
-    pub lacks: Vec<Lack>,
-    /// When it came.
+    /// The budgets and amounts that it waits for.
+    pub shortfalls: Vec<LeaseShortfall>,
+    /// The time at which the request arrived.
     pub since: Mono,
-    /// Dropped, it means that nobody knows.
-    pub reply: oneshot::Sender<Judgement>,
+    /// Receives the decision. If it is dropped, the result is unknown.
+    pub reply: oneshot::Sender<WaitDecision>,
 }
 
-/// Who asks. Clones ask the same loop.
+/// The sending side of the queue. Clones use the same queue.
 #[derive(Debug, Clone)]
-pub struct Leases {
-    queue: mpsc::Sender<Message>,
+pub struct LeaseQueue {
+    queue: mpsc::Sender<QueueMessage>,
     numbers: Arc<AtomicU64>,
-    time: Arc<LenderTime>,
+    time: Arc<ServerTime>,
 }
 
-/// A request's place among those that wait. Dropped, it is given up.
+/// The right of a request to wait. Dropping it ends the wait.
 #[derive(Debug)]
-pub struct Wait<'a> {
-    leases: &'a Leases,
+pub struct LeaseWait<'a> {
+    leases: &'a LeaseQueue,
     number: u64,
     since: Mono,
 }
 
-/// By how many microseconds the lender's wall clock is ahead of this process's monotonic one.
+/// The difference of the server's wall clock and this process's monotonic clock, in microseconds.
 #[derive(Debug)]
-pub struct LenderTime(AtomicI64);
+pub struct ServerTime(AtomicI64);
 
-impl Leases {
-    /// Messages go to `queue`.
+impl LeaseQueue {
+    /// Returns a value that sends its messages to `queue`.
     #[must_use]
-    pub fn new(queue: mpsc::Sender<Message>) -> Self {
+    pub fn new(queue: mpsc::Sender<QueueMessage>) -> Self {
         Self { queue, numbers: Arc::default(), time: Arc::default() }
     }
 
-    /// The lender's time, for the loop that hears it.
+    /// Returns the server's time, which the receiving task sets.
     #[must_use]
-    pub const fn time(&self) -> &Arc<LenderTime> {
+    pub const fn time(&self) -> &Arc<ServerTime> {
         &self.time
     }
 
-    /// The wall clock by which periods begin: the lender's, once it was heard.
+    /// Returns the wall-clock time by which periods begin: the server's time after its first reply.
     #[must_use]
     pub fn at(&self, clock: &Clock) -> Timestamp {
         self.time.at(clock.mono()).unwrap_or_else(|| clock.now())
     }
 
-    /// A request that came at `since` begins to wait.
+    /// Begins the wait of a request that arrived at `since`.
     #[must_use]
-    pub fn wait(&self, since: Mono) -> Wait<'_> {
-        Wait { leases: self, number: self.numbers.fetch_add(1, Ordering::Relaxed), since }
+    pub fn wait(&self, since: Mono) -> LeaseWait<'_> {
+        LeaseWait { leases: self, number: self.numbers.fetch_add(1, Ordering::Relaxed), since }
     }
 }
 
-impl Wait<'_> {
-    /// What becomes of a request that lacks `lacks`; `None` where the queue is full or nobody answers.
-    pub async fn verdict(&mut self, lacks: Vec<Lack>) -> Option<Judgement> {
+impl LeaseWait<'_> {
+    /// Waits for the decision about a request with these `shortfalls`; `None` if the queue is full or the task does not
+    /// reply.
+    pub async fn verdict(&mut self, shortfalls: Vec<LeaseShortfall>) -> Option<WaitDecision> {
         let (reply, verdict) = oneshot::channel();
-        let question = Question { waiter: self.number, lacks, since: self.since, reply };
-        self.leases.queue.try_send(Message::Wait(question)).ok()?;
+        let request = WaitRequest { waiter: self.number, shortfalls, since: self.since, reply };
+        self.leases.queue.try_send(QueueMessage::Wait(request)).ok()?;
         verdict.await.ok()
     }
 }
 
-impl Drop for Wait<'_> {
+impl Drop for LeaseWait<'_> {
     fn drop(&mut self) {
-        // Where the queue is full it is passed over when it has waited for as long as requests may.
-        let _ = self.leases.queue.try_send(Message::Leave(self.number));
+        // If the queue is full, the request is removed after the maximum wait.
+        let _ = self.leases.queue.try_send(QueueMessage::Leave(self.number));
     }
 }
 
-impl Default for LenderTime {
+impl Default for ServerTime {
     fn default() -> Self {
         Self(AtomicI64::new(i64::MIN))
     }
 }
 
-impl LenderTime {
-    /// The lender's clock says `at`, and the monotonic one `now`.
+impl ServerTime {
+    /// Sets the server's time to `at` at the monotonic time `now`.
     pub fn set(&self, at: Timestamp, now: Mono) {
         let ahead = i64::try_from(at.0).unwrap_or(i64::MAX).saturating_sub(micros(now));
         self.0.store(ahead, Ordering::Relaxed);
@@ -124,33 +125,33 @@ mod tests {
 
     use super::*;
     use crate::budget::{BudgetId, Per, Period, Subject};
-    use crate::lease::{CellId, Verdict};
+    use crate::lease::{CounterId, Verdict};
 
     #[tokio::test]
-    async fn a_request_is_judged_or_nobody_knows_and_leaves_when_it_is_dropped() {
+    async fn waiting_request_gets_a_decision_and_leaves_when_dropped() {
         let (queue, mut messages) = mpsc::channel(2);
-        let leases = Leases::new(queue);
+        let leases = LeaseQueue::new(queue);
         let mut wait = leases.wait(Mono(7));
         let period = Period::of(Per::Day, access::Day(1));
-        let cell = CellId { budget: BudgetId::credits_a_day(Subject::Global), period };
-        let judgement = Judgement { waiter: 0, cell, verdict: Verdict::Retry };
-        let (told, ()) = tokio::join!(wait.verdict(Vec::new()), async {
-            let Some(Message::Wait(question)) = messages.recv().await else { panic!() };
-            assert_eq!((question.waiter, question.since), (0, Mono(7)));
-            question.reply.send(judgement).unwrap();
+        let counter = CounterId { budget: BudgetId::credits_a_day(Subject::Global), period };
+        let judgement = WaitDecision { waiter: 0, counter, verdict: Verdict::Retry };
+        let (reported, ()) = tokio::join!(wait.verdict(Vec::new()), async {
+            let Some(QueueMessage::Wait(request)) = messages.recv().await else { panic!() };
+            assert_eq!((request.waiter, request.since), (0, Mono(7)));
+            request.reply.send(judgement).unwrap();
         });
-        assert_eq!(told, Some(judgement));
+        assert_eq!(reported, Some(judgement));
         drop(wait);
-        assert!(matches!(messages.recv().await, Some(Message::Leave(0))));
+        assert!(matches!(messages.recv().await, Some(QueueMessage::Leave(0))));
         let mut other = leases.wait(Mono(8));
         drop(messages);
         assert_eq!(other.verdict(Vec::new()).await, None);
     }
 
     #[test]
-    fn the_lenders_clock_runs_on_and_is_ours_before_it_was_heard() {
+    fn server_time_advances_and_is_local_before_the_first_reply() {
         let clock = Clock::manual(Timestamp(5_000_000));
-        let leases = Leases::new(mpsc::channel(1).0);
+        let leases = LeaseQueue::new(mpsc::channel(1).0);
         assert_eq!(leases.at(&clock), Timestamp(5_000_000));
         leases.time().set(Timestamp(9_000_000), clock.mono());
         clock.advance(Duration::from_secs(1));

@@ -1,159 +1,173 @@
-//! The rules on which the guarantee rests, one function each: what a reader checks, and what the simulation breaks one by
-//! one to show that it would see it.
+//! The rules that guarantee correct leases, one function each. Reviewers check them, and the simulation breaks each
+//! rule to show that it detects the error.
 
 use std::time::Duration;
 
 use access::{Mono, Timestamp};
 
-use super::Ask;
+use super::LeaseRequest;
 use crate::budget::Period;
 
-/// The lender lends for periods that its clock, give or take this, calls current.
+/// The lease server lends for the periods that are current by its clock, with this tolerance.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(300);
-/// A lease is at most what is left, divided by so many for each live node: one that dies strands no more than that.
+/// A share is the amount left, divided by this number and by the number of live nodes. A node that dies strands at most
+/// this.
 const SHARE: u64 = 4;
 
-/// What a node holds at most of what is left and does not use, where so many nodes live, its own share included; more only while
-/// requests wait for it, which take it at once.
+/// Returns the maximum unused amount that a node holds of the amount left, with `live` nodes. A node gets more only for
+/// waiting requests, which use it at once.
 #[must_use]
 pub const fn share(left: u64, live: u64) -> u64 {
     left / SHARE.saturating_mul(if live == 0 { 1 } else { live })
 }
 
-/// The rules. Each default is the rule; others are mutants.
-pub trait Rules {
-    /// Holder: whether a grant is believed, given the number of the ask that it answers and of the latest one.
+/// The rules of lease client and lease server. The default methods are the rules; simulations override them.
+pub trait LeaseRules {
+    /// Client: returns whether a grant is valid, by the number of the request that it answers and of the latest
+    /// request.
     ///
-    /// An older one grants what the holder has handed back since.
-    fn believes(&self, answered: u64, latest: u64) -> bool {
+    /// The grant of an older request may include amounts that the client has returned since.
+    fn accepts_grant(&self, answered: u64, latest: u64) -> bool {
         answered == latest
     }
 
-    /// Holder: until when a grant may be used. The ask was sent before the lender's time began to run; a tenth is for
-    /// clocks of different speed.
+    /// Client: returns the time until which a grant may be used. The request was sent before the server's time began to
+    /// run; a tenth is subtracted for clocks of different speed.
     fn deadline(&self, sent_at: Mono, _heard_at: Mono, ttl: Duration) -> Mono {
         Mono(sent_at.0.saturating_add(nanos(ttl) / 10 * 9))
     }
 
-    /// Holder: whether it restricts itself before it says so.
+    /// Client: returns whether it restricts itself before it reports so.
     fn lowers_first(&self) -> bool {
         true
     }
 
-    /// Holder: whether a lease may be closed.
+    /// Client: returns whether a lease may be closed.
     fn may_close(&self, used: u64, spent: u64) -> bool {
         used == spent
     }
 
-    /// Holder: what a lease that is closed has spent.
+    /// Client: returns the spent amount that closes a lease.
     fn final_spent(&self, spent: u64) -> u64 {
         spent
     }
 
-    /// Holder: whether a recalled lease hands back what it does not use.
+    /// Client: returns whether a recalled lease returns its surplus.
     fn hands_back(&self) -> bool {
         true
     }
 
-    /// Holder: whether a waiting request for which too little is left is refused: since it came a recall has begun,
-    /// `round` (0: not yet), and all up to `drained` are answered by everybody.
+    /// Client: returns whether a waiting request for which too little is left is refused. `round` is the recall that
+    /// began after it arrived (0: none yet); all nodes have answered the recalls up to `drained`.
     fn is_refused(&self, round: u64, drained: u64) -> bool {
         round != 0 && round <= drained
     }
 
-    /// Lender: whether a tick is of an incarnation that has been followed by another.
+    /// Server: returns whether a tick is from an incarnation that has a successor.
     fn is_fenced(&self, incarnation: u64, latest: u64) -> bool {
         incarnation < latest
     }
 
-    /// Lender: whether an ask is newer than the last one.
-    fn is_news(&self, seq: u64, last: u64) -> bool {
+    /// Server: returns whether a request is newer than the last one.
+    fn is_newer(&self, seq: u64, last: u64) -> bool {
         seq > last
     }
 
-    /// Lender: what is granted before anything is added: what the holder restricts itself to. Where it has not heard yet that
-    /// the rest was reclaimed, what it uses: it is past its deadline, and takes nothing before it has heard.
-    fn kept(&self, _granted: u64, ask: &Ask, term: u64) -> u64 {
-        if ask.term < term { ask.used } else { ask.ceiling }
+    /// Server: returns the granted amount before anything is added: the amount to which the client restricts itself. If
+    /// the client does not know yet that its surplus was reclaimed, it is the used amount: the lease has expired, and
+    /// the client takes nothing before the reply.
+    fn granted_before(&self, _granted: u64, request: &LeaseRequest, term: u64) -> u64 {
+        if request.term < term { request.used } else { request.ceiling }
     }
 
-    /// Lender: what was spent of a lease that is closed, perhaps once more, by what is known and what is said.
-    fn closes(&self, known: u64, said: u64) -> u64 {
+    /// Server: returns the spent amount of a lease that is closed, possibly repeatedly.
+    fn spent_at_close(&self, known: u64, said: u64) -> u64 {
         known.max(said)
     }
 
-    /// Lender: whether what is not spent of a lease may be taken from its holder.
+    /// Server: returns whether the unspent amount of a lease may be reclaimed.
     fn may_reclaim(&self, past_deadline: bool) -> bool {
         past_deadline
     }
 
-    /// Lender: what may still be granted, of a limit of which so much is granted and so much was spent of closed leases.
+    /// Server: returns the amount that may still be granted, by the limit, the granted amount and the spent amount of
+    /// closed leases.
     fn left(&self, limit: u64, granted: u64, closed: u64) -> u64 {
         limit.saturating_sub(granted).saturating_sub(closed)
     }
 
-    /// Lender: how much of `left` an ask gets: its share, less what it holds and does not use, or exactly what waiting requests
-    /// need, all of them, the first ones that fit, or the first.
-    /// `pressed` is where somebody else waits: then nobody gets more than that.
-    fn more(&self, ask: &Ask, left: u64, (live, pressed): (u64, bool)) -> u64 {
-        let unused = ask.ceiling.saturating_sub(ask.used);
-        let share = if pressed { 0 } else { share(left, live).saturating_sub(unused) };
-        if ask.queued <= left {
-            return ask.want.min(share).max(ask.queued);
+    /// Server: returns the part of `left` that a request gets: its share less its unused amount, or exactly the amount
+    /// that waiting requests need (all of them, the first ones that fit, or the first). While requests of another node
+    /// wait, it is only the latter.
+    fn grant_amount(&self, request: &LeaseRequest, left: u64, contention: Contention) -> u64 {
+        let Contention { live_nodes, contended } = contention;
+        let unused = request.ceiling.saturating_sub(request.used);
+        let share = if contended { 0 } else { share(left, live_nodes).saturating_sub(unused) };
+        if request.queued <= left {
+            return request.want.min(share).max(request.queued);
         }
-        [ask.run.max(ask.need), ask.need].into_iter().find(|more| *more <= left).unwrap_or(0)
+        [request.need_fitting.max(request.need), request.need].into_iter().find(|more| *more <= left).unwrap_or(0)
     }
 
-    /// Lender: whether it lends for a period at all.
+    /// Server: returns whether it lends for a period.
     fn is_current(&self, period: Period, at: Timestamp) -> bool {
         let early = Timestamp(at.0.saturating_add(micros(CLOCKS_DIFFER)));
         let late = Timestamp(at.0.saturating_sub(micros(CLOCKS_DIFFER)));
         period.first().start() <= early && late < period.end()
     }
 
-    /// Lender: up to which recall another lease has nothing to hand back.
-    fn drained(&self, other: Other) -> u64 {
+    /// Server: returns the recall up to which another lease has no surplus.
+    fn drained(&self, other: OtherLease) -> u64 {
         match other {
-            Other { past_deadline: true, .. } => u64::MAX,
-            Other { granted, used, .. } if granted > used => 0,
-            Other { ceded, .. } => ceded,
+            OtherLease { past_deadline: true, .. } => u64::MAX,
+            OtherLease { granted, used, .. } if granted > used => 0,
+            OtherLease { answered_recall, .. } => answered_recall,
         }
     }
 
-    /// Lender: whether what a closed lease was granted is free again.
+    /// Server: returns whether the granted amount of a closed lease is free again.
     fn frees_closed(&self) -> bool {
         true
     }
 
-    /// Lender: whether somebody who finds nothing left has the others recalled.
+    /// Server: returns whether a request that gets too little starts a recall.
     fn recalls(&self) -> bool {
         true
     }
 
-    /// Lender: whether an ask on a closed lease opens it again.
+    /// Server: returns whether a request for a closed lease opens it again.
     fn reopens(&self) -> bool {
         false
     }
 }
 
-/// A lease of another node, as the lender last heard of it.
+/// The demand of the other nodes for a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Other {
+pub struct Contention {
+    /// The number of live nodes, the requesting node included.
+    pub live_nodes: u64,
+    /// Whether requests of another node wait.
+    pub contended: bool,
+}
+
+/// A lease of another node, as the server knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OtherLease {
     /// The latest recall that it has answered.
-    pub ceded: u64,
-    /// What is granted of it.
+    pub answered_recall: u64,
+    /// The granted amount of the lease.
     pub granted: u64,
-    /// What its holder used, by its latest ask.
+    /// The used amount in its latest request.
     pub used: u64,
-    /// Whether its holder admits nothing any more, by the lender's clock.
+    /// Whether the lease has expired by the server's clock.
     pub past_deadline: bool,
 }
 
-/// The rules as they are.
+/// The rules without changes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Sound;
+pub struct StandardRules;
 
-impl Rules for Sound {}
+impl LeaseRules for StandardRules {}
 
 pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)

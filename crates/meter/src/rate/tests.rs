@@ -9,7 +9,7 @@ fn at(seconds: u64) -> Mono {
 }
 
 #[test]
-fn a_burst_of_the_limit_passes_then_one_each_interval() {
+fn burst_of_the_limit_passes_then_one_per_interval() {
     let (bucket, rate) = (Bucket::default(), rate(60));
     for left in (0..60).rev() {
         assert_eq!(bucket.take(rate, at(100)).unwrap().remaining, left);
@@ -21,7 +21,7 @@ fn a_burst_of_the_limit_passes_then_one_each_interval() {
 }
 
 #[test]
-fn a_refusal_takes_nothing_and_a_request_given_back_passes_again() {
+fn refusal_takes_nothing_and_a_returned_request_passes_again() {
     let (bucket, rate) = (Bucket::default(), rate(1));
     assert!(bucket.take(rate, at(1)).is_ok());
     for _ in 0..100 {
@@ -37,7 +37,7 @@ mod property_tests {
     use super::*;
 
     proptest! {
-        /// In no window do more than the burst plus what flowed back pass.
+        /// No window admits more than the burst plus the refill.
         #[test]
         fn never_more_than_burst_plus_refill(limit in 1_u32..500, steps in prop::collection::vec(0_u64..5_000, 1..400)) {
             let (bucket, rate) = (Bucket::default(), rate(limit));
@@ -52,11 +52,11 @@ mod property_tests {
 }
 
 #[test]
-fn no_window_lets_in_more_than_all_of_a_full_bucket_and_what_flows_back() {
+fn no_window_admits_more_than_a_full_bucket_and_its_refill() {
     for (limit, millis) in [(1, 1_000), (7, 1_000), (60, 6_000)] {
         let rate = Rate::new(NonZeroU32::new(limit).unwrap(), Duration::from_millis(millis));
         let (bucket, window) = (Bucket::default(), millis * 1_000_000);
-        // Whoever tries every millisecond after a long rest.
+        // A client tries every millisecond after a long pause.
         let mut passed = Vec::new();
         for now in (0..2 * millis).map(|at| 10 * window + at * 1_000_000) {
             while bucket.take(rate, Mono(now)).is_ok() {

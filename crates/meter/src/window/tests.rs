@@ -4,8 +4,8 @@ fn window(limit: u32, length_ms: u64) -> Window {
     Window::new(NonZeroU32::new(limit).unwrap(), Duration::from_millis(length_ms))
 }
 
-/// Lets in whatever may pass of `calls` at `now_ms`; answers how many did.
-fn burst(count: &mut Count, window: Window, now_ms: u64, calls: u32) -> u32 {
+/// Admits as many of `calls` as may pass at `now_ms`; returns their number.
+fn burst(count: &mut WindowCount, window: Window, now_ms: u64, calls: u32) -> u32 {
     let mut passed = 0;
     for _ in 0..calls {
         let view = count.at(window, now_ms);
@@ -18,21 +18,21 @@ fn burst(count: &mut Count, window: Window, now_ms: u64, calls: u32) -> u32 {
 }
 
 #[test]
-fn the_limit_passes_and_no_more_until_it_is_in_the_window_before() {
-    let (mut count, window) = (Count::default(), window(100, 60_000));
+fn limit_passes_and_then_nothing_until_the_next_window() {
+    let (mut count, window) = (WindowCount::default(), window(100, 60_000));
     assert_eq!(burst(&mut count, window, 600_000, 150), 100);
     let view = count.at(window, 630_000);
     assert_eq!((view.remaining(), view.retry_after_ms(), view.reset_ms()), (0, 30_600, 30_600));
     assert!(!count.at(window, 660_599).admits());
     assert_eq!(burst(&mut count, window, 660_600, 9), 1);
     assert_eq!(burst(&mut count, window, 690_000, 200), 49);
-    assert_eq!(count.at(window, 720_000), Count { index: 12, current: 0, previous: 50 }.at(window, 720_000));
+    assert_eq!(count.at(window, 720_000), WindowCount { index: 12, current: 0, previous: 50 }.at(window, 720_000));
     assert_eq!(burst(&mut count, window, 840_000, 150), 100);
 }
 
 #[test]
-fn a_limit_of_one_waits_for_the_whole_window_after() {
-    let (mut count, window) = (Count::default(), window(1, 1_000));
+fn limit_of_one_waits_for_the_whole_next_window() {
+    let (mut count, window) = (WindowCount::default(), window(1, 1_000));
     assert_eq!(burst(&mut count, window, 5_400, 3), 1);
     assert_eq!(count.at(window, 5_400).retry_after_ms(), 1_600);
     assert!(!count.at(window, 6_999).admits());
@@ -40,15 +40,15 @@ fn a_limit_of_one_waits_for_the_whole_window_after() {
 }
 
 #[test]
-fn a_clock_that_jumps_holds_nobody_up_for_longer_than_two_windows() {
+fn clock_jump_delays_requests_for_at_most_two_windows() {
     let window = window(10, 60_000);
     let day = 86_400_000;
-    let mut count = Count::default();
+    let mut count = WindowCount::default();
     assert_eq!(burst(&mut count, window, 2 * day, 20), 10);
-    // Back by less than a window: it stands still, at the window's beginning.
+    // The clock goes back by less than a window: time stands still at the window's beginning.
     let back = count.at(window, 2 * day - 1);
     assert_eq!((back.admits(), back.count(), back.retry_after_ms()), (false, count, 66_000));
-    // A day ahead, and back again.
+    // The clock goes ahead by a day and back again.
     assert_eq!(burst(&mut count, window, 3 * day, 20), 10);
     assert_eq!(burst(&mut count, window, 2 * day, 20), 10);
 }
@@ -58,17 +58,17 @@ mod property_tests {
 
     use super::*;
 
-    /// Calls as (milliseconds since the last one, how many at once).
+    /// Requests as (milliseconds since the last one, number at once).
     fn calls() -> impl Strategy<Value = Vec<(u64, u32)>> {
         prop::collection::vec((0_u64..3_000, 0_u32..40), 1..60)
     }
 
     proptest! {
         #[test]
-        fn what_is_let_in_never_weighs_more_than_the_limit(
+        fn admitted_requests_never_weigh_more_than_the_limit(
             limit in 1_u32..50, length_ms in 1_u64..5_000, calls in calls(),
         ) {
-            let (mut count, window, mut now_ms) = (Count::default(), window(limit, length_ms), 1_000_000);
+            let (mut count, window, mut now_ms) = (WindowCount::default(), window(limit, length_ms), 1_000_000);
             let mut passed: Vec<u64> = Vec::new();
             for (gap_ms, many) in calls {
                 now_ms += gap_ms;
@@ -78,17 +78,17 @@ mod property_tests {
                 let (index, left_ms) = (now_ms / length_ms, length_ms - now_ms % length_ms);
                 let of = |index: u64| passed.iter().filter(|at| **at / length_ms == index).count() as u64;
                 prop_assert!(of(index) * length_ms + of(index - 1) * left_ms <= u64::from(limit) * length_ms);
-                // Of any span as long as the window: what weighed least when the last of it came.
+                // The weight at the last request of any interval of the window's length.
                 let span = passed.iter().filter(|at| now_ms - **at < length_ms).count() as u64;
                 prop_assert!(span <= 2 * u64::from(limit));
             }
         }
 
         #[test]
-        fn who_waits_as_told_passes_and_no_sooner(
+        fn request_passes_after_retry_after_and_not_before(
             limit in 1_u32..50, length_ms in 1_u64..5_000, calls in calls(),
         ) {
-            let (mut count, window, mut now_ms) = (Count::default(), window(limit, length_ms), 1_000_000);
+            let (mut count, window, mut now_ms) = (WindowCount::default(), window(limit, length_ms), 1_000_000);
             for (gap_ms, many) in calls {
                 now_ms += gap_ms;
                 burst(&mut count, window, now_ms, many);
@@ -101,10 +101,10 @@ mod property_tests {
         }
 
         #[test]
-        fn any_clock_is_survived(
+        fn windows_tolerate_any_clock(
             limit in 1_u32..=u32::MAX, length_ms in 0_u64..=u64::MAX, index: u64, current: u32, previous: u32, now_ms: u64,
         ) {
-            let (count, window) = (Count { index, current, previous }, window(limit, length_ms));
+            let (count, window) = (WindowCount { index, current, previous }, window(limit, length_ms));
             let view = count.at(window, now_ms);
             prop_assert!(view.remaining() <= window.limit());
             prop_assert!(view.admits() == (view.retry_after_ms() == 0));
@@ -114,7 +114,7 @@ mod property_tests {
         }
 
         #[test]
-        fn products_are_whole_in_a_double(current in 0..=LIMIT_MAX, elapsed_ms in 0_u64..86_400_000) {
+        fn products_are_exact_in_a_double(current in 0..=LIMIT_MAX, elapsed_ms in 0_u64..86_400_000) {
             let length_ms = 86_400_000_u64;
             let used = u64::from(current) * length_ms + u64::from(LIMIT_MAX) * (length_ms - elapsed_ms);
             prop_assert!(used < 1 << 53);

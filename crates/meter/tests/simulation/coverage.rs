@@ -1,47 +1,47 @@
-//! Which faults met which states.
+//! The combinations of faults and states that the simulation has covered.
 
 use std::fmt;
 
 pub(crate) const FAULTS: [&str; 15] = [
-    "ask lost",
-    "ask late",
-    "ask doubled",
-    "answer lost",
-    "answer late",
-    "answer doubled",
+    "request lost",
+    "request late",
+    "request duplicated",
+    "reply lost",
+    "reply late",
+    "reply duplicated",
     "crash",
     "freeze",
     "thaw late",
-    "lender paused",
-    "lender restored",
+    "server paused",
+    "server restored",
     "clock jumps",
     "midnight",
     "limit changed",
     "reclaimed",
 ];
 pub(crate) const STATES: [&str; 8] =
-    ["idle", "reserved", "sent", "waiting", "asked", "recalled", "past deadline", "exhausted"];
+    ["idle", "reserved", "sent", "waiting", "unanswered", "recalled", "past deadline", "exhausted"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hit {
-    AskLost,
-    AskLate,
-    AskDoubled,
-    AnswerLost,
-    AnswerLate,
-    AnswerDoubled,
+    RequestLost,
+    RequestLate,
+    RequestDuplicated,
+    ReplyLost,
+    ReplyLate,
+    ReplyDuplicated,
     Crash,
     Freeze,
     ThawLate,
-    LenderPaused,
-    LenderRestored,
+    ServerPaused,
+    ServerRestored,
     ClockJumps,
     Midnight,
     LimitChanged,
     Reclaimed,
 }
 
-/// So many times each fault met each state.
+/// The number of times that each fault happened in each state.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Coverage {
     pub(crate) counts: [[u64; STATES.len()]; FAULTS.len()],
@@ -70,7 +70,7 @@ impl Coverage {
         self.steps += other.steps;
     }
 
-    /// Pairs that never met.
+    /// Returns the combinations that never happened.
     pub(crate) fn gaps(&self) -> Vec<(&'static str, &'static str)> {
         let pairs = FAULTS
             .iter()

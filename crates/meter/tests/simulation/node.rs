@@ -1,58 +1,58 @@
-//! A node: one process after another on a folder that survives them.
+//! A node: one process after another, with a folder that survives them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use access::{KeyBounds, KeyNo, Mono, Plan, PlanId, Timestamp, UserNo};
-use meter::admission::{Ask, Meter};
+use meter::admission::{AdmissionRequest, Meter};
 use meter::budget::{BudgetId, Charge};
 use meter::event::Caller;
-use meter::lease::{CellId, Holder, NodeId, Timing};
+use meter::lease::{CounterId, LeaseClient, LeaseTiming, NodeId};
 use meter::limits::{Limits, Terms};
-use meter::reservation::{Committed, Part, Reservation};
+use meter::reservation::{CommittedRequest, Reservation, ReservedPart};
 
-use crate::broken::{Broken, But};
+use crate::broken_rules::{BrokenRule, RulesExcept};
 use crate::coverage::STATES;
 
-/// The limits that a node knows say no before the lender's do only where they are lower: here they never are.
+/// The limits that a node knows refuse before the server's only if they are lower; here they never are.
 const UNREACHED: u64 = 1 << 60;
 
 pub(crate) struct Node {
     pub(crate) id: NodeId,
-    /// Its monotonic clock's speed, in thousandths of the true one's.
+    /// The speed of its monotonic clock, in thousandths of the true speed.
     pub(crate) speed: u64,
-    /// By how much its wall clock is wrong, in microseconds.
+    /// The error of its wall clock in microseconds.
     pub(crate) skew: i64,
     pub(crate) frozen: bool,
     pub(crate) process: Option<Process>,
     pub(crate) folder: Folder,
 }
 
-/// What survives a crash.
+/// The state that survives a crash.
 #[derive(Default)]
 pub(crate) struct Folder {
     pub(crate) incarnation: u64,
-    /// Spent, by cell and incarnation.
-    pub(crate) spent: BTreeMap<(CellId, u64), u64>,
-    /// Sent and not settled, by request.
-    pub(crate) open: BTreeMap<u64, Vec<(CellId, u64)>>,
+    /// Spent amounts by budget counter and incarnation.
+    pub(crate) spent: BTreeMap<(CounterId, u64), u64>,
+    /// Committed and unsettled amounts by request.
+    pub(crate) open: BTreeMap<u64, Vec<(CounterId, u64)>>,
 }
 
 pub(crate) struct Process {
     pub(crate) incarnation: u64,
     pub(crate) meter: Meter,
     pub(crate) limits: Arc<Limits>,
-    pub(crate) holder: Holder<But>,
+    pub(crate) client: LeaseClient<RulesExcept>,
     pub(crate) requests: BTreeMap<u64, Request>,
-    /// Whether a tick out of turn is on its way.
-    pub(crate) hurries: bool,
+    /// Whether an extra tick is in flight.
+    pub(crate) extra_tick_sent: bool,
 }
 
 pub(crate) struct Request {
     pub(crate) bound: Charge,
     pub(crate) cost: Charge,
     pub(crate) since: Mono,
-    /// The true time at which it came.
+    /// The true time at which the request arrived.
     pub(crate) came_us: u64,
     pub(crate) stage: Stage,
 }
@@ -60,30 +60,30 @@ pub(crate) struct Request {
 pub(crate) enum Stage {
     Waiting,
     Reserved(Reservation),
-    Sent(Committed),
+    Sent(CommittedRequest),
 }
 
-pub(crate) fn cell_of(part: &Part) -> CellId {
-    CellId { budget: part.budget, period: part.period }
+pub(crate) fn counter_of(part: &ReservedPart) -> CounterId {
+    CounterId { budget: part.budget, period: part.period }
 }
 
-pub(crate) fn parts(parts: impl Iterator<Item = Part>) -> Vec<(CellId, u64)> {
-    parts.filter(|part| part.amount > 0).map(|part| (cell_of(&part), part.amount)).collect()
+pub(crate) fn parts(parts: impl Iterator<Item = ReservedPart>) -> Vec<(CounterId, u64)> {
+    parts.filter(|part| part.amount > 0).map(|part| (counter_of(&part), part.amount)).collect()
 }
 
 impl Node {
     pub(crate) fn mono(&self, now_us: u64) -> Mono {
-        // Monotonic clocks of machines have nothing in common but their speed, nearly.
+        // Monotonic clocks of different machines have only about the same speed in common.
         Mono(now_us * self.speed + u64::try_from(self.id.0).unwrap() * 1_000_000_007)
     }
 
-    /// The wall clock of its budgets: the lender's, once it was heard.
+    /// Returns the wall clock of its budgets: the server's, after the first reply.
     pub(crate) fn wall(&self, now_us: u64, true_wall: Timestamp) -> Timestamp {
-        let heard = self.process.as_ref().and_then(|process| process.holder.clock(self.mono(now_us)));
-        heard.unwrap_or(Timestamp(true_wall.0.saturating_add_signed(self.skew)))
+        let response = self.process.as_ref().and_then(|process| process.client.clock(self.mono(now_us)));
+        response.unwrap_or(Timestamp(true_wall.0.saturating_add_signed(self.skew)))
     }
 
-    /// What state it is in, by [`STATES`].
+    /// Returns its states, in the order of [`STATES`].
     pub(crate) fn states(&self, now_us: u64) -> [bool; STATES.len()] {
         let Some(process) = &self.process else { return [false; STATES.len()] };
         let any = |stage: fn(&Stage) -> bool| process.requests.values().any(|request| stage(&request.stage));
@@ -92,28 +92,28 @@ impl Node {
             any(|stage| matches!(stage, Stage::Sent(_))),
             any(|stage| matches!(stage, Stage::Waiting)),
         );
-        let [asked, recalled] = [process.holder.is_unanswered(), process.holder.is_recalled()];
+        let [asked, recalled] = [process.client.is_unanswered(), process.client.is_recalled()];
         let now = self.mono(now_us);
-        let cells: Vec<_> = process.limits_of().iter().filter_map(|id| process.meter.cell(*id)).collect();
-        let late = cells.iter().any(|cell| cell.allowance() > 0 && cell.deadline() <= now);
-        let exhausted = cells.iter().any(|cell| cell.allowance() > 0 && cell.free() == 0);
+        let counters: Vec<_> = process.limits_of().iter().filter_map(|id| process.meter.counter(*id)).collect();
+        let late = counters.iter().any(|counter| counter.allowance() > 0 && counter.deadline() <= now);
+        let exhausted = counters.iter().any(|counter| counter.allowance() > 0 && counter.free() == 0);
         [!(reserved || sent || waiting), reserved, sent, waiting, asked, recalled, late, exhausted]
     }
 }
 
 impl Process {
-    pub(crate) fn new(id: NodeId, incarnation: u64, (budgets, timing, rules): (&[BudgetId], Timing, But)) -> Self {
+    pub(crate) fn new(id: NodeId, incarnation: u64, timing: LeaseTiming, rules: RulesExcept) -> Self {
         let meter = Meter::leased();
-        let budgets: Vec<_> = budgets.iter().map(|id| (*id, UNREACHED)).collect();
+        let budgets: Vec<_> = crate::world::BUDGETS.iter().map(|id| (*id, UNREACHED)).collect();
         let (plan, bounds) = (Plan::unlimited("sim"), KeyBounds::default());
         let caller = Caller { user: UserNo(1), key: KeyNo(1), plan: PlanId::NIL };
         let limits = meter.limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &budgets });
-        let holder = Holder::under((id, incarnation), timing, rules);
-        Self { incarnation, meter, limits, holder, requests: BTreeMap::new(), hurries: false }
+        let client = LeaseClient::with_rules(id, incarnation, timing, rules);
+        Self { incarnation, meter, limits, client, requests: BTreeMap::new(), extra_tick_sent: false }
     }
 
-    pub(crate) fn ask(&self, charge: Charge, (at, now): (Timestamp, Mono)) -> Ask<'_> {
-        Ask { limits: &self.limits, charge: Some(charge), at, now }
+    pub(crate) fn request(&self, charge: Charge, at: Timestamp, now: Mono) -> AdmissionRequest<'_> {
+        AdmissionRequest { limits: &self.limits, charge: Some(charge), at, now }
     }
 
     fn limits_of(&self) -> Vec<BudgetId> {
@@ -122,40 +122,40 @@ impl Process {
 }
 
 impl Folder {
-    /// A request is about to be sent.
-    pub(crate) fn open(&mut self, request: u64, parts: Vec<(CellId, u64)>) {
+    /// Records a request that is about to be sent.
+    pub(crate) fn open(&mut self, request: u64, parts: Vec<(CounterId, u64)>) {
         self.open.insert(request, parts);
     }
 
-    /// A request is over; `spent` of each part.
-    pub(crate) fn close(&mut self, request: u64, incarnation: u64, spent: &[(CellId, u64)]) {
+    /// Records the end of a request and the spent part of each amount.
+    pub(crate) fn close(&mut self, request: u64, incarnation: u64, spent: &[(CounterId, u64)]) {
         self.open.remove(&request);
-        for (cell, amount) in spent {
-            *self.spent.entry((*cell, incarnation)).or_default() += amount;
+        for (counter, amount) in spent {
+            *self.spent.entry((*counter, incarnation)).or_default() += amount;
         }
     }
 
-    /// A start: what was open counts as it was reserved.
-    pub(crate) fn recover(&mut self, rules: But) {
+    /// At a start, open requests count with their reserved amounts.
+    pub(crate) fn recover(&mut self, rules: RulesExcept) {
         for parts in std::mem::take(&mut self.open).into_values() {
-            for (cell, amount) in parts {
-                let amount = if rules.is(Broken::ForgetsOpenRequests) { 0 } else { amount };
-                *self.spent.entry((cell, self.incarnation)).or_default() += amount;
+            for (counter, amount) in parts {
+                let amount = if rules.is(BrokenRule::ForgetsOpenRequests) { 0 } else { amount };
+                *self.spent.entry((counter, self.incarnation)).or_default() += amount;
             }
         }
     }
 }
 
 impl Process {
-    /// What is reserved of a cell and not sent.
-    pub(crate) fn reserved(&self, cell: CellId) -> u64 {
+    /// Returns the amount that is reserved of a counter and not sent.
+    pub(crate) fn reserved(&self, counter: CounterId) -> u64 {
         let reservations = self.requests.values().filter_map(|request| match &request.stage {
             Stage::Reserved(reservation) => Some(reservation),
             Stage::Waiting | Stage::Sent(_) => None,
         });
         reservations
             .flat_map(|reservation| parts(reservation.parts()))
-            .filter(|(of, _)| *of == cell)
+            .filter(|(of, _)| *of == counter)
             .map(|(_, held)| held)
             .sum()
     }

@@ -1,34 +1,47 @@
-//! What is true, whatever nodes and lender believe: what every request holds and has spent, and so whether a promise is
-//! broken.
+//! The true state: the amounts that every request holds and has spent, independent of what nodes and server know.
 
 use std::collections::BTreeMap;
 
-use meter::lease::CellId;
+use meter::lease::CounterId;
 
-/// A promise that was not kept.
+/// A guarantee that was violated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault(pub(crate) String);
 
 pub(crate) type Checked = Result<(), Fault>;
 
-/// What is used of one cell.
+/// A budget counter with its current limit.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LimitedCounter {
+    pub(crate) counter: CounterId,
+    pub(crate) limit: u64,
+}
+
+/// The end of a reservation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settlement {
+    pub(crate) reserved: u64,
+    pub(crate) spent: u64,
+}
+
+/// The true state of one budget counter.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Truth {
-    /// Reserved and spent, by node.
+    /// Reserved and spent amounts by node.
     pub(crate) used: Vec<u64>,
-    /// Spent by requests that are over.
+    /// The amount spent by ended requests.
     pub(crate) spent: u64,
-    /// The highest limit that it had.
+    /// The highest limit that the budget had.
     pub(crate) limit_max: u64,
-    /// What may be used beyond it: what the guarantee does not presume has happened.
+    /// The amount that may be used above the limit, because of faults that the guarantee excludes.
     pub(crate) beyond: u64,
 }
 
-/// A request that waits, and how much each node used at most since it came.
+/// A waiting request, with the maximum amount that each node used since it arrived.
 #[derive(Debug, Clone)]
 pub(crate) struct Watch {
-    pub(crate) cell: CellId,
-    /// Whose request it is.
+    pub(crate) counter: CounterId,
+    /// The node of the request.
     pub(crate) node: usize,
     pub(crate) peaks: Vec<u64>,
     pub(crate) limit_min: u64,
@@ -37,9 +50,9 @@ pub(crate) struct Watch {
 #[derive(Default)]
 pub(crate) struct Oracle {
     nodes: usize,
-    pub(crate) cells: BTreeMap<CellId, Truth>,
-    /// By request, each for the cells that it lacks.
-    pub(crate) watches: BTreeMap<(u64, CellId), Watch>,
+    pub(crate) counters: BTreeMap<CounterId, Truth>,
+    /// By request and by each counter that it lacks.
+    pub(crate) watches: BTreeMap<(u64, CounterId), Watch>,
 }
 
 impl Oracle {
@@ -47,75 +60,80 @@ impl Oracle {
         Self { nodes, ..Self::default() }
     }
 
-    /// The truth of a cell whose limit is `limit` now.
-    pub(crate) fn cell(&mut self, cell: CellId, limit: u64) -> &mut Truth {
+    /// Returns the state of a counter whose limit is `limit` now.
+    pub(crate) fn counter(&mut self, counter: CounterId, limit: u64) -> &mut Truth {
         let nodes = self.nodes;
-        let truth = self.cells.entry(cell).or_insert_with(|| Truth { used: vec![0; nodes], ..Truth::default() });
+        let truth = self.counters.entry(counter).or_insert_with(|| Truth { used: vec![0; nodes], ..Truth::default() });
         truth.limit_max = truth.limit_max.max(limit);
         truth
     }
 
-    /// A request of a node holds so much more.
-    pub(crate) fn reserves(&mut self, (cell, limit): (CellId, u64), node: usize, amount: u64) -> Checked {
-        let truth = self.cell(cell, limit);
+    /// Records that a request of a node reserved `amount`.
+    pub(crate) fn reserves(&mut self, limited: LimitedCounter, node: usize, amount: u64) -> Checked {
+        let LimitedCounter { counter, limit } = limited;
+        let truth = self.counter(counter, limit);
         truth.used[node] += amount;
         let (used, may) = (truth.used.iter().sum::<u64>(), truth.limit_max + truth.beyond);
         let peak = truth.used[node];
-        for watch in self.watches.values_mut().filter(|watch| watch.cell == cell) {
+        for watch in self.watches.values_mut().filter(|watch| watch.counter == counter) {
             watch.peaks[node] = watch.peaks[node].max(peak);
         }
         if amount > 0 && used > may {
-            return Err(Fault(format!("overspent: {used} of {may} in {cell:?}")));
+            return Err(Fault(format!("overspent: {used} of {may} in {counter:?}")));
         }
         Ok(())
     }
 
-    /// A request of a node is over: of what it held it has spent `spent`.
-    pub(crate) fn settles(&mut self, cell: CellId, node: usize, (held, spent): (u64, u64)) {
-        if let Some(truth) = self.cells.get_mut(&cell) {
-            truth.used[node] -= held - spent;
-            truth.spent += spent;
+    /// Records that a request of a node ended and spent a part of its reservation.
+    pub(crate) fn settles(&mut self, counter: CounterId, node: usize, settlement: Settlement) {
+        if let Some(truth) = self.counters.get_mut(&counter) {
+            truth.used[node] -= settlement.reserved - settlement.spent;
+            truth.spent += settlement.spent;
         }
     }
 
-    pub(crate) fn watch(&mut self, request: u64, node: usize, (cell, limit): (CellId, u64)) {
-        let peaks = self.cell(cell, limit).used.clone();
-        self.watches.entry((request, cell)).or_insert(Watch { cell, node, peaks, limit_min: limit });
+    pub(crate) fn watch(&mut self, request: u64, node: usize, limited: LimitedCounter) {
+        let LimitedCounter { counter, limit } = limited;
+        let peaks = self.counter(counter, limit).used.clone();
+        self.watches.entry((request, counter)).or_insert(Watch { counter, node, peaks, limit_min: limit });
     }
 
-    /// A request waits no more.
+    /// Records that a request stopped waiting.
     pub(crate) fn forget(&mut self, request: u64) {
         self.watches.retain(|(of, _), _| *of != request);
     }
 
-    /// What nodes keep from the others (`stranded`, by node), when a node was told that nothing can be had.
-    pub(crate) fn strands(&mut self, cell: CellId, node: usize, stranded: &[u64]) {
-        for watch in self.watches.values_mut().filter(|watch| watch.cell == cell && watch.node == node) {
+    /// Records the amounts that nodes keep from the others (`stranded`, by node) when a node gets a final reply.
+    pub(crate) fn strands(&mut self, counter: CounterId, node: usize, stranded: &[u64]) {
+        for watch in self.watches.values_mut().filter(|watch| watch.counter == counter && watch.node == node) {
             for (peak, stranded) in watch.peaks.iter_mut().zip(stranded) {
                 *peak = (*peak).max(*stranded);
             }
         }
     }
 
-    pub(crate) fn limit(&mut self, of: impl Fn(CellId) -> bool, limit: u64) {
-        for (_, truth) in self.cells.iter_mut().filter(|(cell, _)| of(**cell)) {
+    pub(crate) fn limit(&mut self, of: impl Fn(CounterId) -> bool, limit: u64) {
+        for (_, truth) in self.counters.iter_mut().filter(|(counter, _)| of(**counter)) {
             truth.limit_max = truth.limit_max.max(limit);
         }
-        for watch in self.watches.values_mut().filter(|watch| of(watch.cell)) {
+        for watch in self.watches.values_mut().filter(|watch| of(watch.counter)) {
             watch.limit_min = watch.limit_min.min(limit);
         }
     }
 
-    /// A request for `amount` was refused for good: every unit that it would have needed was used or stranded at some
-    /// instant since it came.
-    pub(crate) fn refuses(&mut self, request: u64, (cell, amount): (CellId, u64)) -> Checked {
-        let Some(watch) = self.watches.remove(&(request, cell)) else {
-            return Err(Fault("refused unasked".to_owned()));
+    /// Checks a request that was refused as exhausted: every unit that it needed was used or stranded at some time
+    /// since it arrived.
+    pub(crate) fn refuses(&mut self, request: u64, counter: CounterId, amount: u64) -> Checked {
+        let Some(watch) = self.watches.remove(&(request, counter)) else {
+            return Err(Fault("refused without waiting".to_owned()));
         };
         self.forget(request);
         let taken: u64 = watch.peaks.iter().sum();
         if taken + amount <= watch.limit_min {
-            return Err(Fault(format!("refused {amount}, and {taken} of {} were taken: {watch:?}", watch.limit_min)));
+            return Err(Fault(format!(
+                "refused {amount} although only {taken} of {} were taken: {watch:?}",
+                watch.limit_min
+            )));
         }
         Ok(())
     }

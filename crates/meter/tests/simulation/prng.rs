@@ -1,4 +1,4 @@
-//! Chance that a seed repeats (SplitMix64; Steele, Lea, Flood 2014).
+//! A reproducible random generator (SplitMix64; Steele, Lea, Flood 2014).
 
 pub(crate) struct Prng(u64);
 
@@ -15,7 +15,7 @@ impl Prng {
         z ^ (z >> 31)
     }
 
-    /// 0 to `below` - 1.
+    /// Returns a number from 0 to `below` - 1.
     pub(crate) const fn below(&mut self, below: u64) -> u64 {
         self.next() % below
     }
@@ -24,7 +24,7 @@ impl Prng {
         from + self.below(to - from + 1)
     }
 
-    /// True so many times of a thousand.
+    /// Returns true with the probability `of` / 1000.
     pub(crate) const fn per_mille(&mut self, of: u64) -> bool {
         self.below(1_000) < of
     }

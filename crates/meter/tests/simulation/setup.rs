@@ -1,4 +1,4 @@
-//! What a seed's world is like.
+//! The parameters of a run, derived from its seed.
 
 use std::time::Duration;
 
@@ -12,20 +12,20 @@ pub(crate) struct Setup {
     pub(crate) ttl: Duration,
     pub(crate) recall_wait: Duration,
     pub(crate) latency_us: u64,
-    /// Between two requests at a node, on average.
+    /// The average time between two requests at a node.
     pub(crate) arrival_us: u64,
     pub(crate) lasts_us: u64,
     pub(crate) limits: [u64; 2],
     pub(crate) before_midnight_us: u64,
-    /// Whether every request costs one credit, and ends as it should.
+    /// Whether every request costs one credit and ends without faults.
     pub(crate) orderly: bool,
-    /// Whether clocks differ.
+    /// Whether the clocks differ.
     pub(crate) clocks: bool,
-    /// Messages of a thousand.
+    /// The rates of message faults, per thousand messages.
     pub(crate) lost: u64,
     pub(crate) late: u64,
-    pub(crate) doubled: u64,
-    /// Steps of ten thousand at which each befalls somebody.
+    pub(crate) duplicated: u64,
+    /// The rates of other faults, per ten thousand steps.
     pub(crate) crash: u64,
     pub(crate) freeze: u64,
     pub(crate) pause: u64,
@@ -36,9 +36,9 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// A calm world, in which nothing but a limit says no.
+    /// Returns a run without faults, in which only limits refuse requests.
     pub(crate) fn calm(seed: u64, nodes: usize, limits: [u64; 2]) -> Self {
-        let still = Self { lost: 0, late: 0, doubled: 0, crash: 0, freeze: 0, pause: 0, ..Self::of(seed) };
+        let still = Self { lost: 0, late: 0, duplicated: 0, crash: 0, freeze: 0, pause: 0, ..Self::of(seed) };
         let (tick_us, before_midnight_us) = (100_000, 80_000_000_000);
         Self {
             nodes,
@@ -59,16 +59,16 @@ impl Setup {
         }
     }
 
-    /// Ticks of 100 ms or of a second, in which a freeze is minutes; half of all faults are possible, or none.
+    /// Returns a run with ticks of 100 ms or one second; each fault is enabled with probability one half, or none is.
     pub(crate) fn of(seed: u64) -> Self {
         let mut chance = Prng::new(seed ^ 0x5eed);
         let tick_us = if chance.per_mille(250) { 1_000_000 } else { 100_000 };
         let calm = chance.per_mille(120);
         let mut rate = |of: u64| if calm || chance.per_mille(500) { 0 } else { of };
-        let (lost, late, doubled) = (rate(80), rate(80), rate(80));
+        let (lost, late, duplicated) = (rate(80), rate(80), rate(80));
         let (crash, freeze, pause, restore) = (rate(40), rate(40), rate(25), rate(8));
         let (jump, limit, reclaim) = (rate(15), rate(15), rate(60));
-        // Operators that are quick to reclaim what nodes hold that are frozen again and again.
+        // Operators who reclaim quickly, with nodes that freeze repeatedly.
         let hasty = !calm && chance.per_mille(150);
         let (freeze, reclaim) = if hasty { (150, 400) } else { (freeze, reclaim) };
         let (jump, restore) = if hasty { (0, 0) } else { (jump, restore) };
@@ -87,7 +87,7 @@ impl Setup {
             clocks: !calm,
             lost,
             late,
-            doubled,
+            duplicated,
             crash,
             freeze,
             pause,
@@ -99,5 +99,5 @@ impl Setup {
     }
 }
 
-/// In tenths of a tick: `recall_wait` is 250 ms where a tick is 100 ms.
+/// In tenths of a tick: `recall_wait` is 250 ms for a tick of 100 ms.
 const RECALL_WAIT_TICKS: u64 = 25;

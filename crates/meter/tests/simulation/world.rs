@@ -1,4 +1,4 @@
-//! Nodes, a lender and a network on one true clock, of which each sees its own.
+//! Nodes, a lease server and a network on one true clock; each node has its own clock.
 
 mod network;
 mod requests;
@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use access::{Day, Timestamp, UserNo};
 use meter::budget::{BudgetId, Measure, Per, Subject};
-use meter::lease::{Answer, CellId, Lender, NodeId, Tick, Timing};
+use meter::lease::{CounterId, LeaseServer, LeaseTiming, NodeId, Tick, TickReply};
 
-use crate::broken::{Broken, But};
+use crate::broken_rules::{BrokenRule, RulesExcept};
 use crate::coverage::{Coverage, Hit};
 use crate::node::{Folder, Node, Process, Stage, parts};
-use crate::oracle::{Checked, Fault, Oracle};
+use crate::oracle::{Checked, Fault, Oracle, Settlement};
 use crate::prng::Prng;
 use crate::setup::Setup;
 
@@ -28,8 +28,8 @@ const DAY_US: u64 = 86_400_000_000;
 pub(crate) enum Event {
     Arrive(usize),
     Tick { node: usize, incarnation: u64, regular: bool },
-    ToLender(usize, Tick),
-    ToNode(usize, u64, Answer),
+    ToServer(usize, Tick),
+    ToNode(usize, u64, TickReply),
     Send(usize, u64, u64),
     Done(usize, u64, u64),
     Thaw(usize),
@@ -37,24 +37,24 @@ pub(crate) enum Event {
 }
 
 impl Event {
-    /// The node on which it happens.
+    /// Returns the node at which the event happens.
     fn node(&self) -> Option<usize> {
         match self {
             Self::Arrive(node) | Self::ToNode(node, ..) | Self::Send(node, ..) | Self::Done(node, ..) => Some(*node),
             Self::Tick { node, .. } => Some(*node),
-            Self::ToLender(..) | Self::Thaw(_) | Self::Restart(_) => None,
+            Self::ToServer(..) | Self::Thaw(_) | Self::Restart(_) => None,
         }
     }
 
     const fn is_message(&self) -> bool {
-        matches!(self, Self::ToLender(..) | Self::ToNode(..))
+        matches!(self, Self::ToServer(..) | Self::ToNode(..))
     }
 }
 
 pub(crate) struct World {
     pub(crate) chance: Prng,
     pub(crate) setup: Setup,
-    pub(crate) rules: But,
+    pub(crate) rules: RulesExcept,
     pub(crate) now_us: u64,
     queue: BinaryHeap<Reverse<(u64, u64)>>,
     events: BTreeMap<u64, Event>,
@@ -62,28 +62,28 @@ pub(crate) struct World {
     messages: usize,
     pub(crate) nodes: Vec<Node>,
     backlogs: Vec<Vec<Event>>,
-    pub(crate) lender: Lender<But>,
-    pub(crate) copy: Option<Lender<But>>,
+    pub(crate) server: LeaseServer<RulesExcept>,
+    pub(crate) copy: Option<LeaseServer<RulesExcept>>,
     pub(crate) paused_until_us: u64,
-    pub(crate) lender_skew: i64,
+    pub(crate) server_skew: i64,
     pub(crate) limits: [u64; 2],
     pub(crate) oracle: Oracle,
     pub(crate) coverage: Coverage,
-    /// Until when something is wrong that may keep units from where they are needed.
+    /// The time until which a fault may keep amounts from where they are needed.
     pub(crate) hostile_until_us: u64,
     pub(crate) restored: bool,
     pub(crate) jumped: bool,
     closing: bool,
-    /// Where a cell stood when a request was last refused for want of it: spent, of what.
-    pub(crate) last_refusal: BTreeMap<CellId, (u64, u64)>,
+    /// The spent amount and the limit of a counter when a request was last refused because of it.
+    pub(crate) last_refusal: BTreeMap<CounterId, (u64, u64)>,
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, setup: Setup, rules: But) -> Self {
+    pub(crate) fn new(seed: u64, setup: Setup, rules: RulesExcept) -> Self {
         let mut chance = Prng::new(seed);
-        let mut lender = Lender::under(setup.ttl, rules);
+        let mut server = LeaseServer::with_rules(setup.ttl, rules);
         for (budget, limit) in BUDGETS.into_iter().zip(setup.limits) {
-            lender.set_limit(budget, Some(limit));
+            server.set_limit(budget, Some(limit));
         }
         let node = |at: usize| Node {
             id: NodeId(at as u128 + 1),
@@ -105,10 +105,10 @@ impl World {
             backlogs: vec![Vec::new(); nodes.len()],
             oracle: Oracle::new(nodes.len()),
             nodes,
-            lender,
+            server,
             copy: None,
             paused_until_us: 0,
-            lender_skew: 0,
+            server_skew: 0,
             limits: setup.limits,
             coverage: Coverage::default(),
             hostile_until_us: 0,
@@ -125,13 +125,13 @@ impl World {
         world
     }
 
-    /// The true wall clock.
+    /// Returns the true wall-clock time.
     pub(crate) fn wall(&self) -> Timestamp {
         Timestamp(Day(20_010).start().0 + DAY_US - self.setup.before_midnight_us + self.now_us)
     }
 
-    pub(crate) fn lender_wall(&self) -> Timestamp {
-        Timestamp(self.wall().0.saturating_add_signed(self.lender_skew))
+    pub(crate) fn server_wall(&self) -> Timestamp {
+        Timestamp(self.wall().0.saturating_add_signed(self.server_skew))
     }
 
     pub(crate) fn limit(&self, budget: BudgetId) -> u64 {
@@ -150,15 +150,15 @@ impl World {
         self.next += 1;
     }
 
-    /// What is on its way to the lender is lost.
-    pub(crate) fn forget_asks(&mut self) {
-        let asks: Vec<u64> =
-            self.events.iter().filter(|(_, event)| matches!(event, Event::ToLender(..))).map(|(no, _)| *no).collect();
-        for number in &asks {
+    /// Drops the messages in flight to the server.
+    pub(crate) fn drop_requests(&mut self) {
+        let requests: Vec<u64> =
+            self.events.iter().filter(|(_, event)| matches!(event, Event::ToServer(..))).map(|(no, _)| *no).collect();
+        for number in &requests {
             self.events.remove(number);
         }
-        self.messages -= asks.len();
-        self.queue.retain(|Reverse((_, number))| asks.binary_search(number).is_err());
+        self.messages -= requests.len();
+        self.queue.retain(|Reverse((_, number))| requests.binary_search(number).is_err());
     }
 
     pub(crate) fn hostile(&mut self, for_us: u64) {
@@ -170,7 +170,7 @@ impl World {
         self.coverage.hit(hit, states);
     }
 
-    /// The next event.
+    /// Processes the next event.
     pub(crate) fn step(&mut self) -> Checked {
         let Some(Reverse((at, number))) = self.queue.pop() else { return Ok(()) };
         let before = self.wall().day();
@@ -196,8 +196,8 @@ impl World {
         match event {
             Event::Arrive(node) => self.arrive(node),
             Event::Tick { node, incarnation, regular } => self.tick(node, incarnation, regular),
-            Event::ToLender(node, tick) => self.lend(node, tick),
-            Event::ToNode(node, incarnation, answer) => self.hear(node, incarnation, &answer),
+            Event::ToServer(node, tick) => self.lend(node, tick),
+            Event::ToNode(node, incarnation, answer) => self.receive(node, incarnation, &answer),
             Event::Send(node, incarnation, request) => self.send(node, incarnation, request),
             Event::Done(node, incarnation, request) => self.done(node, incarnation, request),
             Event::Thaw(node) => self.thaw(node),
@@ -208,7 +208,7 @@ impl World {
         }
     }
 
-    /// Begins a process, if the lender can be asked; else later.
+    /// Starts a process if the server is available, otherwise later.
     pub(crate) fn start(&mut self, node: usize) {
         if self.nodes[node].process.is_some() {
             return;
@@ -218,26 +218,26 @@ impl World {
             self.after(wait, wait + 1_000, Event::Restart(node));
             return;
         }
-        let (rules, wall) = (self.rules, self.lender_wall());
-        let timing = Timing { tick: ticks(self.setup.tick_us, 1), recall_wait: self.setup.recall_wait };
+        let (rules, wall) = (self.rules, self.server_wall());
+        let timing = LeaseTiming { tick: ticks(self.setup.tick_us, 1), recall_wait: self.setup.recall_wait };
         let at = &mut self.nodes[node];
         at.folder.recover(rules);
         let earlier = at.folder.incarnation;
-        let (incarnation, untold) = self.lender.join(at.id, earlier, wall);
-        let incarnation = if rules.is(Broken::TakesAnOldNumber) && earlier > 0 { earlier } else { incarnation };
+        let (incarnation, unreported) = self.server.join(at.id, earlier, wall);
+        let incarnation = if rules.is(BrokenRule::TakesAnOldNumber) && earlier > 0 { earlier } else { incarnation };
         at.folder.incarnation = incarnation;
-        let mut process = Process::new(at.id, incarnation, (&BUDGETS, timing, rules));
-        for (cell, of) in untold {
-            if !rules.is(Broken::LeavesOldLeases) {
-                let spent = at.folder.spent.get(&(cell, of)).copied().unwrap_or(0);
-                process.holder.close_past(cell, of, spent);
+        let mut process = Process::new(at.id, incarnation, timing, rules);
+        for (counter, of) in unreported {
+            if !rules.is(BrokenRule::LeavesOldLeases) {
+                let spent = at.folder.spent.get(&(counter, of)).copied().unwrap_or(0);
+                process.client.close_past(counter, of, spent);
             }
         }
         at.process = Some(process);
         self.after(0, self.setup.tick_us, Event::Tick { node, incarnation, regular: true });
     }
 
-    /// Ends a process between two steps: its memory is gone.
+    /// Ends a process between two steps; its memory is lost.
     pub(crate) fn crash(&mut self, node: usize) {
         let Some(process) = self.nodes[node].process.take() else { return };
         for (id, request) in process.requests {
@@ -245,13 +245,13 @@ impl World {
             match request.stage {
                 Stage::Waiting => (),
                 Stage::Reserved(reservation) => {
-                    for (cell, held) in parts(reservation.parts()) {
-                        self.oracle.settles(cell, node, (held, 0));
+                    for (counter, held) in parts(reservation.parts()) {
+                        self.oracle.settles(counter, node, Settlement { reserved: held, spent: 0 });
                     }
                 }
                 Stage::Sent(committed) => {
-                    for (cell, held) in parts(committed.parts()) {
-                        self.oracle.settles(cell, node, (held, held));
+                    for (counter, held) in parts(committed.parts()) {
+                        self.oracle.settles(counter, node, Settlement { reserved: held, spent: held });
                     }
                 }
             }
@@ -266,42 +266,42 @@ impl World {
         Ok(())
     }
 
-    /// Whoever was frozen or could not be heard is back.
+    /// Resumes all nodes that were frozen or unreachable.
     pub(crate) fn heal(&mut self) -> Checked {
         self.paused_until_us = 0;
         self.hostile(0);
         (0..self.nodes.len()).try_for_each(|node| self.thaw(node))
     }
 
-    /// Nothing is wrong any more: everything ends, and the books must be true.
+    /// Ends all faults and all requests; the accounts must then be correct.
     pub(crate) fn close(&mut self) -> Checked {
         self.closing = true;
         self.heal()?;
         self.drain()?;
-        for lent in self.lender.lent().filter(|lent| !lent.closed && !self.restored) {
+        for lent in self.server.leases().filter(|lent| !lent.closed && !self.restored) {
             let node = self.nodes.iter().find(|node| node.id == lent.node);
             if node.is_none_or(|node| node.folder.incarnation != lent.incarnation) {
-                return Err(Fault(format!("leaked by a life that is over: {lent:?}")));
+                return Err(Fault(format!("leaked by an ended incarnation: {lent:?}")));
             }
         }
-        // What is left of earlier lives is closed by the next.
+        // The next incarnation closes the leases of earlier ones.
         for node in 0..self.nodes.len() {
             self.crash(node);
             self.start(node);
         }
         self.drain()?;
         for node in &self.nodes {
-            if !node.process.as_ref().is_some_and(|process| process.holder.is_empty()) {
+            if !node.process.as_ref().is_some_and(|process| process.client.is_empty()) {
                 return Err(Fault(format!("{:?} still holds leases", node.id)));
             }
         }
-        for (cell, truth) in &self.oracle.cells {
-            let (granted, spent) = self.lender.taken(*cell);
+        for (counter, truth) in &self.oracle.counters {
+            let (granted, spent) = self.server.granted_and_spent(*counter);
             if granted > 0 {
-                return Err(Fault(format!("leaked: {granted} of {cell:?}")));
+                return Err(Fault(format!("leaked: {granted} of {counter:?}")));
             }
             if spent != truth.spent && !self.restored {
-                return Err(Fault(format!("{spent} is counted of {cell:?}, and {} was spent", truth.spent)));
+                return Err(Fault(format!("{spent} of {counter:?} is counted, but {} was spent", truth.spent)));
             }
         }
         Ok(())
@@ -312,7 +312,7 @@ impl World {
         while self.now_us < end_us {
             self.step()?;
             let at_rest = |node: &Node| {
-                node.process.as_ref().is_some_and(|process| process.requests.is_empty() && process.holder.is_empty())
+                node.process.as_ref().is_some_and(|process| process.requests.is_empty() && process.client.is_empty())
             };
             if self.messages == 0 && self.nodes.iter().all(at_rest) {
                 return Ok(());
@@ -322,7 +322,7 @@ impl World {
     }
 }
 
-/// How long a request waits at most, in ticks.
+/// Returns the duration of `ticks` ticks.
 pub(crate) fn ticks(tick_us: u64, ticks: u64) -> Duration {
     Duration::from_micros(tick_us * ticks)
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Day, Mono, RequestId, Timestamp};
-use meter::{Caller, Charge, Counts, Reservation, Spare};
+use meter::{Caller, Charge, Counts, PreloggedCredits, Reservation};
 use rustc_hash::FxHashMap;
 use spool::{OpenRequest, Record, SpoolError};
 use tokio::sync::Notify;
@@ -76,7 +76,7 @@ pub(super) struct Signal {
 struct Block {
     opened: RefCell<OpenRequest>,
     /// Credits that nobody has taken.
-    spare: RefCell<Spare>,
+    spare: RefCell<PreloggedCredits>,
     /// Credits of what is under way.
     under_way: Cell<u64>,
     retired: Cell<bool>,
@@ -89,8 +89,8 @@ struct Block {
 /// What is not closed stays taken: the next start counts it.
 impl Drop for Block {
     fn drop(&mut self) {
-        self.spare.take().leave();
-        self.unsent.take().into_iter().for_each(Reservation::leave);
+        self.spare.take().forget();
+        self.unsent.take().into_iter().for_each(Reservation::forget);
     }
 }
 
@@ -165,7 +165,7 @@ impl Block {
         let mut spare = self.spare.borrow_mut();
         let takes = spare.credits() >= credits;
         if takes {
-            spare.give_back(credits);
+            spare.release(credits);
             self.under_way.set(self.under_way.get() + credits);
         }
         takes
@@ -174,7 +174,7 @@ impl Block {
     /// Whether there is no reason that it stays open.
     fn gives_way(&self) -> bool {
         let spare = self.spare.borrow();
-        spare.credits() == 0 || spare.is_wanted()
+        spare.credits() == 0 || spare.is_needed_by_others()
     }
 
     fn ends(&self, credits: u64) {
@@ -197,7 +197,7 @@ impl Blocks {
         if let Some(block) = current.filter(|block| block.takes(credits)) {
             return Ok(Ahead { block, credits });
         }
-        let spare = ask.reservation.spare(BLOCK_REQUESTS_MAX - 1, BLOCK_PART_OF_LEFT, ask.now);
+        let spare = ask.reservation.prelog(BLOCK_REQUESTS_MAX - 1, BLOCK_PART_OF_LEFT, ask.now);
         let has_spare = spare.credits() > 0;
         let opened = opened(worker, &ask, credits.saturating_add(spare.credits()));
         worker.spool.borrow_mut().append(&Record::Open(opened.clone()))?;
@@ -280,7 +280,7 @@ fn settle(worker: &Worker, block: &Block, late: &mut Late) -> Result<bool, Spool
         let id = opened.id;
         // Until the close is written it stands open twice, and is held twice. A quota with no room for that waits for the end of
         // the last of these.
-        if later > 0 && !spare.take(later, worker.shared.clock.mono()) {
+        if later > 0 && !spare.take_more(later, worker.shared.clock.mono()) {
             if block.under_way.get() > 0 {
                 return Ok(false);
             }
@@ -290,7 +290,7 @@ fn settle(worker: &Worker, block: &Block, late: &mut Late) -> Result<bool, Spool
             let id = RequestId(worker.ids.borrow_mut().next_uuid());
             let rest = OpenRequest { id, reserved: Charge::credits(later), ..opened.clone() };
             if let Err(error) = worker.spool.borrow_mut().append(&Record::Open(rest.clone())) {
-                spare.give_back(later);
+                spare.release(later);
                 return Err(error);
             }
             *opened = rest;

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use meter::{Charge, Committed, Reservation, Spare};
+use meter::{Charge, CommittedRequest, PreloggedCredits, Reservation};
 use spool::{Record, SpoolError};
 
 use crate::worker::Worker;
@@ -21,32 +21,32 @@ pub(super) struct Late {
 #[derive(Default)]
 pub(crate) struct Owed {
     /// With what was used, and how much of it nobody said.
-    settles: Option<(Committed, Charge, Charge)>,
+    settles: Option<(CommittedRequest, Charge, Charge)>,
     /// Given back.
-    spare: Spare,
+    spare: PreloggedCredits,
     unsent: Vec<Reservation>,
 }
 
 impl Owed {
     /// A request has used so much, and so much of it nobody said.
-    pub(crate) fn settling(committed: Committed, charge: Charge, unsaid: Charge) -> Self {
-        Self { settles: Some((committed, charge, unsaid)), spare: Spare::default(), unsent: Vec::new() }
+    pub(crate) fn settling(committed: CommittedRequest, charge: Charge, unsaid: Charge) -> Self {
+        Self { settles: Some((committed, charge, unsaid)), spare: PreloggedCredits::default(), unsent: Vec::new() }
     }
 
     /// A request was not sent.
     pub(crate) fn unsent(reservation: Reservation) -> Self {
-        Self::unused(Spare::default(), vec![reservation])
+        Self::unused(PreloggedCredits::default(), vec![reservation])
     }
 
     /// Nobody used these.
-    pub(crate) fn unused(spare: Spare, unsent: Vec<Reservation>) -> Self {
+    pub(crate) fn unused(spare: PreloggedCredits, unsent: Vec<Reservation>) -> Self {
         Self { settles: None, spare, unsent }
     }
 
     /// It is recorded.
     pub(crate) fn done(mut self) {
         if let Some((committed, charge, unsaid)) = self.settles.take() {
-            committed.note_unsaid(&unsaid);
+            committed.note_estimated(&unsaid);
             committed.settle(&charge);
         }
         drop((std::mem::take(&mut self.spare), std::mem::take(&mut self.unsent)));
@@ -55,8 +55,8 @@ impl Owed {
 
 impl Drop for Owed {
     fn drop(&mut self) {
-        std::mem::take(&mut self.spare).leave();
-        std::mem::take(&mut self.unsent).into_iter().for_each(Reservation::leave);
+        std::mem::take(&mut self.spare).forget();
+        std::mem::take(&mut self.unsent).into_iter().for_each(Reservation::forget);
     }
 }
 

@@ -115,7 +115,7 @@ impl Handles {
             key,
             |(provider, model)| self.model(provider, model),
             |model| {
-                let classes = usage.map(Usage::folded).unwrap_or_default();
+                let classes = usage.map(Usage::summary_classes).unwrap_or_default();
                 for (counter, tokens) in model.tokens.iter().zip(classes) {
                     counter.inc_by(tokens.unwrap_or(0));
                 }

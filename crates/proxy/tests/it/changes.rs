@@ -164,7 +164,7 @@ async fn what_was_admitted_before_midnight_settles_on_its_own_day() {
     let days: Vec<Day> = events.iter().map(|event| event.day).collect();
     assert_eq!(days, [DAY, DAY.next(), DAY, DAY.next()]);
     assert!(events.iter().all(|event| event.charge.tokens == 30), "{events:?}");
-    let cell = gateway.meter().cell(of_user(Measure::Tokens)).unwrap();
+    let cell = gateway.meter().counter(of_user(Measure::Tokens)).unwrap();
     assert_eq!((cell.period().first(), cell.used(), cell.spent()), (DAY.next(), 60, 60));
 }
 
@@ -228,7 +228,7 @@ async fn a_limit_that_is_lowered_below_what_is_spent_refuses_and_what_is_under_w
     // What is raised again holds at once, with all that was spent.
     gateway.change(|of| of.budgets = Arc::new([(tokens, 10_000)]));
     passes(&gateway, &provider).await;
-    assert_eq!((gateway.meter().used(tokens, DAY), gateway.meter().tally().totals().overruns), (90, 0));
+    assert_eq!((gateway.meter().used(tokens, DAY), gateway.meter().stats().totals().overruns), (90, 0));
     assert_eq!(gateway.ended(), Ended { released: 0, settled: 3, interrupted: 0 });
     assert_eq!(served(&mut gateway).await.len(), 3);
 }
@@ -342,7 +342,7 @@ async fn a_price_of_zero_costs_a_true_zero_and_passes_where_no_money_is_left() {
     gateway.reload(&provider.yaml("0.000001"));
     let (refusal, _) = refused(&gateway).await;
     assert_eq!(message(&refusal), "the day's quota of 0 USD lets nothing pass that costs");
-    assert_eq!(gateway.meter().tally().totals().overruns, 0);
+    assert_eq!(gateway.meter().stats().totals().overruns, 0);
     let events = served(&mut gateway).await;
     assert_eq!(events.len(), 2);
     for event in &events {

@@ -192,7 +192,7 @@ impl Gateway {
 
     /// How the meter's reservations ended so far.
     pub(crate) fn ended(&self) -> Ended {
-        let totals = self.shared.meter.tally().totals();
+        let totals = self.shared.meter.stats().totals();
         Ended { released: totals.released, settled: totals.settled, interrupted: totals.dropped }
     }
 

@@ -64,6 +64,13 @@ enum SegmentEnd {
     Tail(u32),
 }
 
+/// An offset without an intact record, and the segments after its segment.
+#[derive(Clone, Copy)]
+struct Gap<'a> {
+    at: u32,
+    later: &'a [u32],
+}
+
 /// The reason why a record cannot be used.
 enum RecordFault {
     Corrupt,
@@ -128,7 +135,7 @@ impl Replayer<'_> {
         }
         loop {
             let Some(frame) = bytes.frame(at) else {
-                match self.gap(segment, bytes, at, later)? {
+                match self.gap(segment, bytes, Gap { at, later })? {
                     Some(ending) => return Ok(ending),
                     None => {
                         // The damage is skipped up to the next record.
@@ -205,9 +212,9 @@ impl Replayer<'_> {
         &mut self,
         segment: &Segment,
         bytes: SegmentBytes<'_>,
-        at: u32,
-        later: &[u32],
+        gap: Gap<'_>,
     ) -> Result<Option<SegmentEnd>, SpoolError> {
+        let Gap { at, later } = gap;
         let here = bytes.remainder(at);
         let there = self.remainder(later)?;
         // An append may leave an incomplete record in this segment, but no data in later segments.

@@ -165,7 +165,7 @@ pub(crate) fn end_of(minute: u32) -> Timestamp {
 fn totals(event: &UsageEvent) -> Totals {
     let usage = usage(&event.attempts);
     let [input, cached_input, cache_write_short, cache_write_long, output, reasoning] =
-        usage.map_or([None; 6], |usage| usage.folded()).map(Option::unwrap_or_default);
+        usage.map_or([None; 6], |usage| usage.summary_classes()).map(Option::unwrap_or_default);
     let unknown = event.attempts.is_empty() || event.attempts.iter().any(|attempt| attempt.cost.is_none());
     let unpriced = event.format.is_some() && unknown;
     Totals {

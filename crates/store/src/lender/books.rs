@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use meter::lease::lender::{Book, Loan};
-use meter::lease::{CellId, Lender, NodeId, Tick};
+use meter::lease::server::{BudgetAccount, ServerLease};
+use meter::lease::{CounterId, LeaseServer, NodeId, Tick};
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
@@ -108,13 +108,13 @@ struct LoanRow {
 pub(crate) struct Kept<'a> {
     /// Node for which a lease may begin, and the node's backlog.
     through: (NodeId, &'a Backlog),
-    ids: BTreeMap<Uuid, CellId>,
+    ids: BTreeMap<Uuid, CounterId>,
     /// Budget accounts as stored, by budget and period.
-    books: BTreeMap<CellId, Book>,
+    books: BTreeMap<CounterId, BudgetAccount>,
     /// Largest limit under which an amount of each budget was leased.
-    mosts: BTreeMap<CellId, u64>,
+    mosts: BTreeMap<CounterId, u64>,
     /// Budgets whose previously charged amount has not been looked up yet.
-    fresh: Vec<CellId>,
+    fresh: Vec<CounterId>,
 }
 
 impl<'a> Kept<'a> {
@@ -122,7 +122,7 @@ impl<'a> Kept<'a> {
     /// transactions create and lock accounts in the order of their ids, so none can deadlock.
     pub(crate) async fn open(
         store: &Store,
-        ids: BTreeMap<Uuid, CellId>,
+        ids: BTreeMap<Uuid, CounterId>,
         through: (NodeId, &'a Backlog),
     ) -> Result<(Transaction, Self), StoreError> {
         let mut kept = Self { through, ids, books: BTreeMap::new(), mosts: BTreeMap::new(), fresh: Vec::new() };
@@ -138,8 +138,8 @@ impl<'a> Kept<'a> {
             transaction = store.begin().await?;
             let there: BTreeSet<Uuid> = rows.iter().map(|row| row.id).collect();
             let missing: Vec<_> = kept.ids.iter().filter(|(id, _)| !there.contains(*id)).collect();
-            let (now, empty) = (store.now(), Book::default());
-            let bind = |(id, cell): &(&Uuid, &CellId), row: &mut Values| {
+            let (now, empty) = (store.now(), BudgetAccount::default());
+            let bind = |(id, cell): &(&Uuid, &CounterId), row: &mut Values| {
                 bind_book((**id, **cell), (None, 0, &empty), now, row);
             };
             OPEN.run(&mut transaction, &missing, bind).await?;
@@ -159,7 +159,7 @@ impl<'a> Kept<'a> {
         let charged = charged::with_backlog(&mut transaction, &kept.fresh, through).await?;
         for cell in &kept.fresh {
             if let Some(book) = kept.books.get_mut(cell) {
-                book.carried = charged.all(*cell);
+                book.spent_before = charged.all(*cell);
             }
         }
         Ok((transaction, kept))
@@ -170,7 +170,15 @@ impl<'a> Kept<'a> {
         let pressed = row.pressed_id.zip(row.pressed_until);
         let pressed = pressed.map(|(who, until)| (NodeId(who.as_u128()), timestamp(until)));
         let carried = row.carried.map(unsigned).unwrap_or_default();
-        self.books.insert(*cell, Book { carried, recall: unsigned(row.recall), pressed, ..Book::default() });
+        self.books.insert(
+            *cell,
+            BudgetAccount {
+                spent_before: carried,
+                recall: unsigned(row.recall),
+                contended: pressed,
+                ..BudgetAccount::default()
+            },
+        );
         self.mosts.insert(*cell, unsigned(row.most));
         if row.carried.is_none() {
             self.fresh.push(*cell);
@@ -179,29 +187,29 @@ impl<'a> Kept<'a> {
 
     fn read_loan(&mut self, row: &LoanRow) {
         let Some(book) = self.ids.get(&row.book_id).and_then(|cell| self.books.get_mut(cell)) else { return };
-        let loan = Loan {
+        let loan = ServerLease {
             seq: unsigned(row.seq),
             term: unsigned(row.term),
             granted: unsigned(row.granted),
             used: unsigned(row.used),
             spent: unsigned(row.spent),
-            ceded: unsigned(row.ceded),
+            answered_recall: unsigned(row.ceded),
             heard_at: timestamp(row.heard_at),
             closed: row.closed,
-            told: row.told,
+            reported: row.told,
             round: unsigned(row.round),
             recalls: unsigned(row.recalls),
         };
-        book.loans.insert((NodeId(row.node_id.as_u128()), unsigned(row.incarnation)), loan);
+        book.leases.insert((NodeId(row.node_id.as_u128()), unsigned(row.incarnation)), loan);
     }
 
     /// Returns the budget accounts as they were read.
-    pub(crate) const fn books(&self) -> &BTreeMap<CellId, Book> {
+    pub(crate) const fn books(&self) -> &BTreeMap<CounterId, BudgetAccount> {
         &self.books
     }
 
     /// Whether the budget account of `cell` is locked.
-    pub(crate) fn has(&self, cell: CellId) -> bool {
+    pub(crate) fn has(&self, cell: CounterId) -> bool {
         self.books.contains_key(&cell)
     }
 
@@ -210,37 +218,37 @@ impl<'a> Kept<'a> {
         &mut self,
         store: &Store,
         transaction: &mut Transaction,
-        (lender, tick): (&Lender, &Tick),
+        (lender, tick): (&LeaseServer, &Tick),
     ) -> Result<(), StoreError> {
         let mut raised = BTreeSet::new();
-        for ask in &tick.asks {
-            let most = self.mosts.entry(ask.cell).or_default();
+        for ask in &tick.requests {
+            let most = self.mosts.entry(ask.counter).or_default();
             if ask.limit > *most {
                 *most = ask.limit;
-                raised.insert(ask.cell);
+                raised.insert(ask.counter);
             }
         }
-        let beginning: Vec<CellId> = beginning(tick, &self.books).collect();
+        let beginning: Vec<CounterId> = beginning(tick, &self.books).collect();
         let bases = charged::with_backlog(transaction, &beginning, self.through).await?;
         let (mut books, mut loans) = (Vec::new(), Vec::new());
         for (id, cell) in &self.ids {
-            let (Some(before), Some(after)) = (self.books.get(cell), lender.book(*cell)) else { continue };
-            let written = (before.recall, before.pressed) == (after.recall, after.pressed);
+            let (Some(before), Some(after)) = (self.books.get(cell), lender.account(*cell)) else { continue };
+            let written = (before.recall, before.contended) == (after.recall, after.contended);
             if !written || self.fresh.contains(cell) || raised.contains(cell) {
                 books.push((*id, *cell, self.mosts.get(cell).copied().unwrap_or_default(), after));
             }
-            for (of, loan) in &after.loans {
+            for (of, loan) in &after.leases {
                 // A lease whose final amount is known is not recalled: its last write must keep the time at which it
                 // was over.
-                let is_recalled = || !loan.told && before.recalled(*of) != after.recalled(*of);
-                if before.loans.get(of) != Some(loan) || is_recalled() {
+                let is_recalled = || !loan.reported && before.recalled(*of) != after.recalled(*of);
+                if before.leases.get(of) != Some(loan) || is_recalled() {
                     loans.push((*id, *of, (loan, after.recalled(*of)), bases.through(*cell, of.0)));
                 }
             }
         }
         let now = store.now();
-        let bind = |(id, cell, most, book): &(Uuid, CellId, u64, &Book), row: &mut Values| {
-            bind_book((*id, *cell), (Some(book.carried), *most, book), now, row);
+        let bind = |(id, cell, most, book): &(Uuid, CounterId, u64, &BudgetAccount), row: &mut Values| {
+            bind_book((*id, *cell), (Some(book.spent_before), *most, book), now, row);
         };
         KEEP.run(transaction, &books, bind).await?;
         LOANS.run(transaction, &loans, |loan, row| bind_loan(store.new_id(), loan, now, row)).await?;
@@ -248,22 +256,27 @@ impl<'a> Kept<'a> {
     }
 }
 
-fn bind_book((id, cell): (Uuid, CellId), (carried, most, book): (Option<u64>, u64, &Book), now: i64, row: &mut Values) {
+fn bind_book(
+    (id, cell): (Uuid, CounterId),
+    (carried, most, book): (Option<u64>, u64, &BudgetAccount),
+    now: i64,
+    row: &mut Values,
+) {
     row.put(id);
     CellRow::from(cell).put(row);
     row.put(micros(cell.period.end())).put(carried.map(signed)).put(signed(most)).put(signed(book.recall));
-    row.put(book.pressed.map(|(who, _)| Uuid::from_u128(who.0))).put(book.pressed.map(|(_, until)| micros(until)));
+    row.put(book.contended.map(|(who, _)| Uuid::from_u128(who.0))).put(book.contended.map(|(_, until)| micros(until)));
     row.put(now).put(now);
 }
 
-fn bind_loan(id: Uuid, loan: &(Uuid, (NodeId, u64), (&Loan, u64), u64), now: i64, row: &mut Values) {
+fn bind_loan(id: Uuid, loan: &(Uuid, (NodeId, u64), (&ServerLease, u64), u64), now: i64, row: &mut Values) {
     let (book, (node, incarnation), (loan, recalled), base) = loan;
     row.put(id).put(*book).put(Uuid::from_u128(node.0)).put(signed(*incarnation));
-    let Loan { seq, term, granted, used, spent, ceded, round, recalls, .. } = **loan;
-    for amount in [seq, term, granted, used, spent, ceded, round, recalls, *recalled] {
+    let ServerLease { seq, term, granted, used, spent, answered_recall, round, recalls, .. } = **loan;
+    for amount in [seq, term, granted, used, spent, answered_recall, round, recalls, *recalled] {
         row.put(signed(amount));
     }
-    row.put(micros(loan.heard_at)).put(loan.closed).put(loan.told).put(signed(*base)).put(now).put(now);
+    row.put(micros(loan.heard_at)).put(loan.closed).put(loan.reported).put(signed(*base)).put(now).put(now);
 }
 
 /// Locks and returns the budget accounts that exist.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use access::{KeyNo, PlanId, UserNo};
 use meter::budget::{Charge, Period, Subject};
-use meter::lease::{CellId, NodeId};
+use meter::lease::{CounterId, NodeId};
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
@@ -34,13 +34,13 @@ pub(crate) struct Charged(BTreeMap<(Subject, Period), BTreeMap<NodeId, Charge>>)
 
 impl Charged {
     /// Returns the amount that was charged through all nodes.
-    pub(crate) fn all(&self, cell: CellId) -> u64 {
+    pub(crate) fn all(&self, cell: CounterId) -> u64 {
         let nodes = self.0.get(&(cell.budget.subject, cell.period)).into_iter().flat_map(BTreeMap::values);
         nodes.fold(0, |sum, charge| sum.saturating_add(charge.of(cell.budget.measure)))
     }
 
     /// Returns the amount that was charged through one node.
-    pub(crate) fn through(&self, cell: CellId, node: NodeId) -> u64 {
+    pub(crate) fn through(&self, cell: CounterId, node: NodeId) -> u64 {
         let nodes = self.0.get(&(cell.budget.subject, cell.period));
         nodes.and_then(|nodes| nodes.get(&node)).map_or(0, |charge| charge.of(cell.budget.measure))
     }
@@ -54,7 +54,7 @@ impl Charged {
 /// Returns the amounts that were charged to these budgets so far: those in the store, and those in a node's backlog.
 pub(crate) async fn with_backlog(
     transaction: &mut Transaction,
-    cells: &[CellId],
+    cells: &[CounterId],
     (node, backlog): (NodeId, &Backlog),
 ) -> Result<Charged, StoreError> {
     if cells.is_empty() {
@@ -68,7 +68,7 @@ pub(crate) async fn with_backlog(
 /// meanwhile.
 pub(crate) async fn with(
     transaction: &mut Transaction,
-    cells: &[CellId],
+    cells: &[CounterId],
     (node, waiting): (NodeId, &Waiting<'_>),
 ) -> Result<Charged, StoreError> {
     let mut charged = in_store(transaction, cells).await?;
@@ -80,7 +80,7 @@ pub(crate) async fn with(
 }
 
 /// Returns the amounts that the store contains.
-pub(crate) async fn in_store(transaction: &mut Transaction, cells: &[CellId]) -> Result<Charged, StoreError> {
+pub(crate) async fn in_store(transaction: &mut Transaction, cells: &[CounterId]) -> Result<Charged, StoreError> {
     let mut charged = Charged::default();
     let mut asked: BTreeMap<Period, BTreeSet<Subject>> = BTreeMap::new();
     for cell in cells {

@@ -2,7 +2,7 @@
 
 use access::{Day, KeyNo, PlanId, UserNo};
 use meter::budget::{BudgetId, Measure, Per, Period, Subject};
-use meter::lease::CellId;
+use meter::lease::CounterId;
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
@@ -22,7 +22,7 @@ pub(crate) struct CellRow {
 
 impl CellRow {
     /// Converts the columns to a budget and period.
-    pub(crate) fn cell(&self) -> Result<CellId, StoreError> {
+    pub(crate) fn cell(&self) -> Result<CounterId, StoreError> {
         let unreadable = |column| StoreError::Unreadable { table: "lease_books", column };
         let subject = match (self.subject.as_str(), self.plan_id) {
             ("key", _) => Subject::Key(KeyNo(self.subject_no)),
@@ -40,12 +40,12 @@ impl CellRow {
             per: per.ok_or_else(|| unreadable("per"))?,
         };
         let first = u32::try_from(unsigned(self.first_day)).map_err(|_| unreadable("first_day"))?;
-        Ok(CellId { budget, period: Period::of(budget.per, Day(first)) })
+        Ok(CounterId { budget, period: Period::of(budget.per, Day(first)) })
     }
 }
 
-impl From<CellId> for CellRow {
-    fn from(CellId { budget, period }: CellId) -> Self {
+impl From<CounterId> for CellRow {
+    fn from(CounterId { budget, period }: CounterId) -> Self {
         let (subject, subject_no, plan_id) = match budget.subject {
             Subject::Key(no) => ("key", no.0, None),
             Subject::User(no) => ("user", no.0, None),
@@ -88,7 +88,7 @@ const fn per_word(per: Per) -> &'static str {
 
 /// Returns the id of a budget account: the first half of a hash of the budget and period, so that a list of ids finds
 /// and locks accounts.
-pub(super) fn book_id(cell: CellId) -> Uuid {
+pub(super) fn book_id(cell: CounterId) -> Uuid {
     let CellRow { subject, subject_no, plan_id, measure, per, first_day } = cell.into();
     let plan = plan_id.unwrap_or_default();
     let hash = Sha256::digest(format!("{subject} {subject_no} {plan} {measure} {per} {first_day}"));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use access::Timestamp;
-use meter::lease::{CellId, Lender, NodeId, Tick};
+use meter::lease::{CounterId, LeaseId, LeaseServer, NodeId, Tick};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -31,7 +31,7 @@ statements! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpenLease {
     /// Budget and period of the lease.
-    pub cell: CellId,
+    pub cell: CounterId,
     /// Node that has the lease.
     pub node: Uuid,
     /// Incarnation of the node.
@@ -124,15 +124,16 @@ impl Store {
         let (node, backlog) = (NodeId(lease.node.as_u128()), Backlog::default());
         let (mut transaction, mut kept) = Kept::open(self, ids, (node, &backlog)).await?;
         let at = now(self, &mut transaction).await?;
-        let mut lender = Lender::new(SILENT);
+        let mut lender = LeaseServer::new(SILENT);
         for (cell, book) in kept.books() {
             lender.import(*cell, book.clone());
         }
-        let Some(unspent) = lender.reclaim((lease.cell, node, lease.incarnation), at) else {
+        let Some(unspent) = lender.reclaim(LeaseId { counter: lease.cell, node, incarnation: lease.incarnation }, at)
+        else {
             transaction.rollback().await?;
             return Ok(None);
         };
-        let nothing = Tick { node, incarnation: lease.incarnation, asks: Vec::new(), closes: Vec::new() };
+        let nothing = Tick { node, incarnation: lease.incarnation, requests: Vec::new(), closes: Vec::new() };
         kept.write(self, &mut transaction, (&lender, &nothing)).await?;
         let detail = json!({"incarnation": lease.incarnation, "reclaimed": unspent, "spent": lease.spent});
         self.note(&mut transaction, by, Act::of(Action::LeaseReclaim, lease.node, None).with(detail)).await?;

@@ -1,6 +1,6 @@
 use access::{Day, KeyNo, PlanId, UserNo};
 use meter::budget::{BudgetId, Measure, Per, Period, Subject};
-use meter::lease::{Ask, Close, Heard};
+use meter::lease::{LeaseClose, LeaseRequest, TickResponse};
 use meter::{Caller, Counts};
 use spool::{Record, Spool};
 
@@ -17,11 +17,11 @@ fn at(millis: u64) -> Timestamp {
     Timestamp(DAY.start().0 + 3_600_000_000 + millis * 1_000)
 }
 
-fn cell(subject: Subject, measure: Measure, per: Per) -> CellId {
-    CellId { budget: BudgetId { subject, measure, per }, period: Period::of(per, DAY) }
+fn cell(subject: Subject, measure: Measure, per: Per) -> CounterId {
+    CounterId { budget: BudgetId { subject, measure, per }, period: Period::of(per, DAY) }
 }
 
-fn every_kind() -> Vec<CellId> {
+fn every_kind() -> Vec<CounterId> {
     vec![
         cell(Subject::Key(KeyNo(7)), Measure::Credits, Per::Day),
         cell(Subject::User(UserNo(1)), Measure::Tokens, Per::Month),
@@ -42,14 +42,28 @@ impl Chance {
         (next ^ (next >> 31)) % end
     }
 
-    fn ask(&mut self, cell: CellId) -> Ask {
+    fn ask(&mut self, cell: CounterId) -> LeaseRequest {
         let ceiling = self.below(40);
         let used = self.below(ceiling + 1);
         let need = self.below(3) * self.below(30);
         let (spent, queued) = (self.below(used + 1), if need == 0 { 0 } else { need + self.below(20) });
         let run = self.below(queued + 1);
-        let (seq, term, ceded, want) = (self.below(60), self.below(2), self.below(4), queued + self.below(20));
-        Ask { cell, term, seq, ceiling, used, spent, want, need, run, queued, ceded, limit: 100 }
+        let (seq, term, answered_recall, want) =
+            (self.below(60), self.below(2), self.below(4), queued + self.below(20));
+        LeaseRequest {
+            counter: cell,
+            term,
+            seq,
+            ceiling,
+            used,
+            spent,
+            want,
+            need,
+            need_fitting: run,
+            queued,
+            answered_recall,
+            limit: 100,
+        }
     }
 }
 
@@ -65,15 +79,20 @@ async fn begins(store: &Store, node: NodeId, incarnation: u64) {
     store.tell(&text).await;
 }
 
-fn heard(answer: Answer) -> Heard {
-    let Answer::Heard(mut heard) = answer else { panic!("{answer:?}") };
-    heard.recalls.sort_by_key(|recall| recall.cell);
+fn heard(answer: TickReply) -> TickResponse {
+    let TickReply::Accepted(mut heard) = answer else { panic!("{answer:?}") };
+    heard.recalls.sort_by_key(|recall| recall.counter);
     heard
 }
 
 impl Store {
     /// Applies a tick of a node without a backlog.
-    pub(crate) async fn lend(&self, tick: &Tick, ttl: Duration, at: Option<Timestamp>) -> Result<Answer, StoreError> {
+    pub(crate) async fn lend(
+        &self,
+        tick: &Tick,
+        ttl: Duration,
+        at: Option<Timestamp>,
+    ) -> Result<TickReply, StoreError> {
         self.lend_beside(tick, (ttl, at), &Backlog::default()).await
     }
 }
@@ -85,17 +104,17 @@ async fn the_same_ticks_get_the_same_answers_as_in_memory() {
         for seed in 1..=4 {
             // Each seed uses a different day, and so different budget accounts.
             let day = Day(DAY.0 + 40 * u32::try_from(seed).unwrap());
-            let cells = every_kind().into_iter().map(|CellId { budget, .. }| {
+            let cells = every_kind().into_iter().map(|CounterId { budget, .. }| {
                 let period = Period::of(budget.per, day);
-                CellId { budget, period }
+                CounterId { budget, period }
             });
             check_ticks(&store, &cells.collect::<Vec<_>>(), seed).await;
         }
     }
 }
 
-async fn check_ticks(store: &Store, cells: &[CellId], seed: u64) {
-    let (mut chance, mut memory) = (Chance(seed), Lender::new(TTL));
+async fn check_ticks(store: &Store, cells: &[CounterId], seed: u64) {
+    let (mut chance, mut memory) = (Chance(seed), LeaseServer::new(TTL));
     let mut millis = 0;
     let start = cells[0].period.first().start().0;
     for table in ["leases", "lease_books", "lease_holders"] {
@@ -113,23 +132,23 @@ async fn check_ticks(store: &Store, cells: &[CellId], seed: u64) {
             store.lend(&empty(NODES[nth], incarnations[nth]), TTL, Some(now)).await.unwrap();
         }
         let late = u64::from(incarnations[nth] > 1 && chance.below(20) == 0);
-        let (mut asks, mut closes) = (Vec::new(), Vec::new());
+        let (mut requests, mut closes) = (Vec::new(), Vec::new());
         for cell in cells {
             match chance.below(8) {
-                0..4 => asks.push(chance.ask(*cell)),
+                0..4 => requests.push(chance.ask(*cell)),
                 4 => {
                     let incarnation = incarnations[nth] - chance.below(2).min(incarnations[nth] - 1);
-                    closes.push(Close { cell: *cell, incarnation, spent: chance.below(30) });
+                    closes.push(LeaseClose { counter: *cell, incarnation, spent: chance.below(30) });
                 }
                 _ => {}
             }
         }
-        let tick = Tick { node: NODES[nth], incarnation: incarnations[nth] - late, asks, closes };
-        for ask in &tick.asks {
-            memory.set_limit(ask.cell.budget, Some(ask.limit));
+        let tick = Tick { node: NODES[nth], incarnation: incarnations[nth] - late, requests, closes };
+        for ask in &tick.requests {
+            memory.set_limit(ask.counter.budget, Some(ask.limit));
         }
         let (expected, told) = (memory.take(&tick, now), store.lend(&tick, TTL, Some(now)).await.unwrap());
-        if expected == Answer::Fenced {
+        if expected == TickReply::Fenced {
             assert_eq!(told, expected, "seed {seed}, step {step}");
             fenced += 1;
             continue;
@@ -145,17 +164,17 @@ async fn check_ticks(store: &Store, cells: &[CellId], seed: u64) {
 /// A tick that begins a lease for today.
 pub(crate) fn tick(node: &crate::Node) -> Tick {
     let budget = BudgetId::credits_a_day(Subject::User(UserNo(1)));
-    let cell = CellId { budget, period: Period::of(Per::Day, node.store().clock().now().day()) };
-    Tick { asks: vec![wants(cell, 1, 5)], ..empty(node.lessee(), node.incarnation()) }
+    let cell = CounterId { budget, period: Period::of(Per::Day, node.store().clock().now().day()) };
+    Tick { requests: vec![wants(cell, 1, 5)], ..empty(node.lessee(), node.incarnation()) }
 }
 
 fn empty(node: NodeId, incarnation: u64) -> Tick {
-    Tick { node, incarnation, asks: Vec::new(), closes: Vec::new() }
+    Tick { node, incarnation, requests: Vec::new(), closes: Vec::new() }
 }
 
-fn wants(cell: CellId, seq: u64, need: u64) -> Ask {
-    Ask {
-        cell,
+fn wants(cell: CounterId, seq: u64, need: u64) -> LeaseRequest {
+    LeaseRequest {
+        counter: cell,
         term: 0,
         seq,
         ceiling: 0,
@@ -163,9 +182,9 @@ fn wants(cell: CellId, seq: u64, need: u64) -> Ask {
         spent: 0,
         want: need,
         need,
-        run: 0,
+        need_fitting: 0,
         queued: need,
-        ceded: 0,
+        answered_recall: 0,
         limit: 100,
     }
 }
@@ -195,7 +214,7 @@ async fn what_was_charged_before_is_not_lent_and_the_next_life_says_what_was_cha
         charge(&store, node.id(), DAY, 10).await;
         charge(&store, Uuid::from_u128(99), DAY, 20).await;
         charge(&store, node.id(), DAY.next(), 40).await;
-        let tick = |seq, need| Tick { asks: vec![wants(user, seq, need)], ..empty(node.lessee(), 1) };
+        let tick = |seq, need| Tick { requests: vec![wants(user, seq, need)], ..empty(node.lessee(), 1) };
         let told = heard(store.lend(&tick(1, 60), TTL, Some(at(0))).await.unwrap());
         assert_eq!((told.grants[0].granted, told.grants[0].left), (60, 10), "30 were carried");
         assert_eq!(node.untold_leases().await.unwrap(), []);
@@ -204,14 +223,14 @@ async fn what_was_charged_before_is_not_lent_and_the_next_life_says_what_was_cha
         assert_eq!(next.incarnation(), 2);
         assert_eq!(next.untold_leases().await.unwrap(), [Untold { cell: user, incarnation: 1, spent: 7 }]);
         let fenced = store.lend(&tick(2, 1), TTL, Some(at(1))).await.unwrap();
-        assert_eq!(fenced, Answer::Fenced);
+        assert_eq!(fenced, TickReply::Fenced);
         // The new lease begins where the last one ended, whatever the node spends of it.
         let own = Tick { incarnation: 2, ..tick(1, 5) };
         heard(store.lend(&own, TTL, Some(at(2))).await.unwrap());
         charge(&store, node.id(), DAY, 3).await;
         let untold = next.untold_leases().await.unwrap();
         assert_eq!(untold[0].spent, 7);
-        let closes = vec![Close { cell: user, incarnation: 1, spent: untold[0].spent }];
+        let closes = vec![LeaseClose { counter: user, incarnation: 1, spent: untold[0].spent }];
         let closed = heard(store.lend(&Tick { closes, ..empty(next.lessee(), 2) }, TTL, Some(at(3))).await.unwrap());
         assert_eq!(closed.closed, [(user, 1)]);
         let last = Tick { incarnation: 2, ..tick(2, 100) };
@@ -226,7 +245,7 @@ async fn what_waits_in_the_spool_is_charged_and_stays_so_when_it_comes_into_the_
         let user = cell(Subject::User(UserNo(1)), Measure::Credits, Per::Day);
         let everybody = cell(Subject::Global, Measure::Credits, Per::Month);
         let first = place.join(&store).await;
-        let tick = |node: &Node, asks| Tick { asks, ..empty(node.lessee(), node.incarnation()) };
+        let tick = |node: &Node, requests| Tick { requests, ..empty(node.lessee(), node.incarnation()) };
         store.lend(&tick(&first, vec![wants(user, 1, 60)]), TTL, Some(at(0))).await.unwrap();
 
         // The node crashed with seven credits in its spool.
@@ -238,7 +257,7 @@ async fn what_waits_in_the_spool_is_charged_and_stays_so_when_it_comes_into_the_
         assert_eq!(next.untold_leases().await.unwrap(), untold);
         let began = tick(&next, vec![wants(user, 1, 5), wants(everybody, 1, 5)]);
         let told = heard(store.lend_beside(&began, (TTL, Some(at(1))), next.backlog()).await.unwrap());
-        let left = |cell| told.grants.iter().find(|grant| grant.cell == cell).unwrap().left;
+        let left = |cell| told.grants.iter().find(|grant| grant.counter == cell).unwrap().left;
         assert_eq!((left(user), left(everybody)), (35, 88), "60 and 5 of 100 are lent; 7 were carried, 5 are lent");
 
         crate::ingest::drain(&next, &mut spool.reader, &IngestStats::default()).await.unwrap();
@@ -283,8 +302,8 @@ async fn what_a_silent_node_does_not_use_is_reclaimed_with_a_line_and_a_living_o
         let at = now(&store, &mut transaction).await.unwrap();
         transaction.rollback().await.unwrap();
         let budget = BudgetId::credits_a_day(Subject::User(UserNo(1)));
-        let user = CellId { budget, period: Period::of(Per::Day, at.day()) };
-        let needs = |node, need| Tick { asks: vec![wants(user, 1, need)], ..empty(node, 1) };
+        let user = CounterId { budget, period: Period::of(Per::Day, at.day()) };
+        let needs = |node, need| Tick { requests: vec![wants(user, 1, need)], ..empty(node, 1) };
         let long_ago = at.before(2 * super::stranded::SILENT);
         store.lend(&needs(NODES[0], 30), TTL, Some(long_ago)).await.unwrap();
         store.lend(&needs(NODES[1], 20), TTL, Some(at)).await.unwrap();
@@ -303,7 +322,7 @@ async fn what_a_silent_node_does_not_use_is_reclaimed_with_a_line_and_a_living_o
         assert_eq!(told.len(), 1);
         assert!(told[0].0.contains("\"reclaimed\":30"), "{told:?}");
         let left = heard(
-            store.lend(&Tick { asks: vec![wants(user, 2, 1)], ..empty(NODES[1], 1) }, TTL, Some(at)).await.unwrap(),
+            store.lend(&Tick { requests: vec![wants(user, 2, 1)], ..empty(NODES[1], 1) }, TTL, Some(at)).await.unwrap(),
         );
         assert_eq!(left.grants[0].left, 99, "the ask restricts itself to nothing first");
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use meter::lease::{Answer, CellId, Close, Tick};
+use meter::lease::{CounterId, LeaseClose, Tick, TickReply};
 use uuid::Uuid;
 
 use super::charged;
@@ -26,7 +26,7 @@ statements! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Untold {
     /// Budget and period of the lease.
-    pub cell: CellId,
+    pub cell: CounterId,
     /// Incarnation of the node that had the lease.
     pub incarnation: u64,
     /// Amount that was charged through the node during the lease.
@@ -59,7 +59,7 @@ impl Node {
         for row in query.all::<Row>().await? {
             leases.push((row.cell.cell()?, row));
         }
-        let cells: Vec<CellId> = leases.iter().map(|(cell, _)| *cell).collect();
+        let cells: Vec<CounterId> = leases.iter().map(|(cell, _)| *cell).collect();
         let charged = charged::with(&mut transaction, &cells, (self.lessee(), &waiting)).await?;
         drop(waiting);
         transaction.rollback().await?;
@@ -78,11 +78,12 @@ impl Node {
     pub async fn close_untold_leases(&self, ttl: Duration) -> Result<(), StoreError> {
         loop {
             let untold = self.untold_leases().await?;
-            let close = |lease: &Untold| Close { cell: lease.cell, incarnation: lease.incarnation, spent: lease.spent };
+            let close =
+                |lease: &Untold| LeaseClose { counter: lease.cell, incarnation: lease.incarnation, spent: lease.spent };
             let closes = untold.iter().map(close).collect();
-            let tick = Tick { node: self.lessee(), incarnation: self.incarnation(), asks: Vec::new(), closes };
+            let tick = Tick { node: self.lessee(), incarnation: self.incarnation(), requests: Vec::new(), closes };
             let answer = self.lend(&tick, ttl).await?;
-            if untold.len() < CLOSED_MAX || answer == Answer::Fenced {
+            if untold.len() < CLOSED_MAX || answer == TickReply::Fenced {
                 return Ok(());
             }
         }

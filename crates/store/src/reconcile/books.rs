@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use meter::Measure;
-use meter::lease::{CellId, NodeId};
+use meter::lease::{CounterId, NodeId};
 use uuid::Uuid;
 
 use super::{Days, Difference, Place, Reconciliation, Unleased};
@@ -70,7 +70,7 @@ pub(super) async fn compare(on: &mut Transaction, days: Days, found: &mut Reconc
         for lease in on.query(LEASES).bind(from).bind(until).bind(first).bind(last).all::<LeaseRow>().await? {
             leases.entry(lease.book_id).or_default().push(lease);
         }
-        let cells: Vec<CellId> = books.iter().map(|book| book.cell.cell()).collect::<Result<_, _>>()?;
+        let cells: Vec<CounterId> = books.iter().map(|book| book.cell.cell()).collect::<Result<_, _>>()?;
         let charged = charged::in_store(on, &cells).await?;
         for (book, cell) in books.iter().zip(cells) {
             let leases = leases.remove(&book.id).unwrap_or_default();
@@ -87,7 +87,7 @@ pub(super) async fn compare(on: &mut Transaction, days: Days, found: &mut Reconc
 }
 
 struct Book<'a> {
-    cell: CellId,
+    cell: CounterId,
     row: &'a BookRow,
     leases: &'a [LeaseRow],
 }
@@ -169,13 +169,13 @@ fn is_over(lease: &LeaseRow, next: Option<&LeaseRow>) -> bool {
     lease.closed && lease.told && is_ingested
 }
 
-fn charged_through(charged: &Charged, cell: CellId, lease: &LeaseRow) -> i128 {
+fn charged_through(charged: &Charged, cell: CounterId, lease: &LeaseRow) -> i128 {
     i128::from(charged.through(cell, NodeId(lease.node_id.as_u128())))
 }
 
 /// Returns the amount that was charged through nodes while their leases were open, minus the amounts that those leases
 /// spent; only if all leases are closed.
-fn unleased(cell: CellId, leases: &[LeaseRow], charged: &Charged) -> Unleased {
+fn unleased(cell: CounterId, leases: &[LeaseRow], charged: &Charged) -> Unleased {
     let mut amount = 0;
     if leases.iter().all(|lease| lease.closed && lease.told) {
         for of_node in leases.chunk_by(|a, b| a.node_id == b.node_id) {

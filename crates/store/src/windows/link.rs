@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use meter::window::tally::{Ask, Level};
+use meter::window::counts::{WindowCheck, WindowLevel};
 use redis::aio::MultiplexedConnection;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
@@ -23,8 +23,8 @@ const AGAIN: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_secs(1);
 
 /// A probe that checks whether Redis responds and accepts writes.
-const PROBE: Ask<'static> =
-    Ask { name: "probe", key: "", limit: std::num::NonZeroU32::MIN, window: Duration::from_millis(1) };
+const PROBE: WindowCheck<'static> =
+    WindowCheck { name: "probe", key: "", limit: std::num::NonZeroU32::MIN, window: Duration::from_millis(1) };
 
 /// The connection to Redis, which may be down.
 pub(super) struct Link {
@@ -62,13 +62,13 @@ impl Link {
     }
 
     /// Calls Redis; `None` if it is unavailable, refuses, or responds too late.
-    pub(super) async fn take(&self, asks: &[Ask<'_>]) -> Option<Level> {
+    pub(super) async fn take(&self, asks: &[WindowCheck<'_>]) -> Option<WindowLevel> {
         let up = self.up()?;
         let taken = self.ask(&up, asks).await;
         taken.map_err(|fault| self.note(&up, fault)).ok()
     }
 
-    async fn ask(&self, up: &Up, asks: &[Ask<'_>]) -> Result<Level, RedisFault> {
+    async fn ask(&self, up: &Up, asks: &[WindowCheck<'_>]) -> Result<WindowLevel, RedisFault> {
         let mut connection = up.connection.clone();
         let taking = self.server.take(&mut connection, asks);
         let level = timeout(self.answer, taking).await.unwrap_or(Err(RedisFault::Late))?;

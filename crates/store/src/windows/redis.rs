@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use access::Secret;
-use meter::window::tally::{Ask, Level};
-use meter::window::{Count, View};
+use meter::window::counts::{WindowCheck, WindowLevel};
+use meter::window::{WindowCount, WindowView};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, Script};
 use sha2::{Digest, Sha256};
@@ -90,8 +90,8 @@ impl Server {
     pub(super) async fn take(
         &self,
         connection: &mut MultiplexedConnection,
-        asks: &[Ask<'_>],
-    ) -> Result<Level, RedisFault> {
+        asks: &[WindowCheck<'_>],
+    ) -> Result<WindowLevel, RedisFault> {
         let mut call = self.script.prepare_invoke();
         for ask in asks {
             let rule = ask.rule();
@@ -102,7 +102,7 @@ impl Server {
     }
 
     /// Hashes the name, so that Redis and its log contain no key, e-mail address or IP address.
-    fn key(&self, ask: &Ask<'_>) -> String {
+    fn key(&self, ask: &WindowCheck<'_>) -> String {
         let hash = Sha256::new()
             .chain_update(ask.name)
             .chain_update([0])
@@ -119,14 +119,17 @@ impl Server {
 }
 
 /// Parses the response of the script.
-fn read(asks: &[Ask<'_>], answer: &[u64]) -> Option<Level> {
+fn read(asks: &[WindowCheck<'_>], answer: &[u64]) -> Option<WindowLevel> {
     let ([now_ms, admitted], counts) = answer.split_first_chunk()?;
     let (counts, []) = counts.as_chunks() else { return None };
-    let view = |(ask, [index, current, previous]): (&Ask<'_>, &[u64; 3])| -> Option<View> {
-        let count =
-            Count { index: *index, current: u32::try_from(*current).ok()?, previous: u32::try_from(*previous).ok()? };
+    let view = |(ask, [index, current, previous]): (&WindowCheck<'_>, &[u64; 3])| -> Option<WindowView> {
+        let count = WindowCount {
+            index: *index,
+            current: u32::try_from(*current).ok()?,
+            previous: u32::try_from(*previous).ok()?,
+        };
         Some(count.at(ask.rule(), *now_ms))
     };
-    let views: Vec<View> = asks.iter().zip(counts).map(view).collect::<Option<_>>()?;
-    (views.len() == asks.len()).then(|| Level::of(*admitted == 1, asks, &views))
+    let views: Vec<WindowView> = asks.iter().zip(counts).map(view).collect::<Option<_>>()?;
+    (views.len() == asks.len()).then(|| WindowLevel::of(*admitted == 1, asks, &views))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use access::limits::SharedLimits;
 use access::{Clock, Secret};
-use store::windows::{self, Ask, RedisFault, Sharing, Windows};
+use store::windows::{self, RedisFault, Sharing, WindowCheck, Windows};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -74,8 +74,8 @@ async fn reach(url: &Secret, brand: &str, answer: Duration) -> Result<Windows, R
     Windows::shared(Sharing { url, brand, answer }, Clock::system()).await
 }
 
-fn ask<'a>(name: &'static str, key: &'a str, limit: u32) -> Ask<'a> {
-    Ask { name, key, limit: NonZeroU32::new(limit).unwrap(), window: DAY }
+fn ask<'a>(name: &'static str, key: &'a str, limit: u32) -> WindowCheck<'a> {
+    WindowCheck { name, key, limit: NonZeroU32::new(limit).unwrap(), window: DAY }
 }
 
 async fn the_limit_passes_and_no_more(world: &World) {
@@ -98,7 +98,9 @@ async fn the_limit_passes_and_no_more(world: &World) {
 
 async fn names_keys_and_windows_are_counted_apart(world: &World) {
     let windows = world.windows().await;
-    for other in [ask("a", "x", 1), ask("a", "y", 1), ask("b", "x", 1), Ask { window: DAY / 2, ..ask("a", "x", 1) }] {
+    for other in
+        [ask("a", "x", 1), ask("a", "y", 1), ask("b", "x", 1), WindowCheck { window: DAY / 2, ..ask("a", "x", 1) }]
+    {
         assert!(windows.take(&[other]).await.allowed);
     }
     // A separator in a key does not change whose limit it is.
@@ -126,7 +128,7 @@ async fn a_call_counts_against_all_limits_or_none(world: &World) {
 
 async fn the_tightest_limit_answers(world: &World) {
     let windows = world.windows().await;
-    let short = Ask { window: Duration::from_secs(3_600), ..ask("short", "x", 3) };
+    let short = WindowCheck { window: Duration::from_secs(3_600), ..ask("short", "x", 3) };
     let verdict = windows.take(&[ask("long", "x", 5), short]).await;
     assert_eq!((verdict.name, verdict.remaining), ("short", 2));
     for _ in 0..2 {
@@ -144,7 +146,7 @@ async fn the_tightest_limit_answers(world: &World) {
 
 async fn who_waits_as_told_passes(world: &World) {
     let windows = world.windows().await;
-    let short = Ask { window: Duration::from_millis(700), ..ask("a", "x", 4) };
+    let short = WindowCheck { window: Duration::from_millis(700), ..ask("a", "x", 4) };
     for _ in 0..3 {
         // A part of the count may expire while the limit is filled.
         let mut verdict = windows.take(&[short]).await;
@@ -199,8 +201,8 @@ async fn the_proxys_questions_are_counted_with_the_others(world: &World) {
 
 async fn bounds_are_taken_for_what_lies_outside(world: &World) {
     let windows = world.windows().await;
-    let huge = Ask { name: "a", key: "x", limit: NonZeroU32::MAX, window: Duration::MAX };
+    let huge = WindowCheck { name: "a", key: "x", limit: NonZeroU32::MAX, window: Duration::MAX };
     assert_eq!(windows.take(&[huge]).await.limit, 1_000_000);
-    let tiny = Ask { window: Duration::ZERO, ..huge };
+    let tiny = WindowCheck { window: Duration::ZERO, ..huge };
     assert!(windows.take(&[tiny]).await.allowed);
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use config::load::Flags;
-use meter::lease::CellId;
+use meter::lease::CounterId;
 use meter::{Measure, Per, Subject};
 use serde_json::json;
 use store::{Actor, OpenLease, Store, StoreError, SubjectIds};
@@ -81,7 +81,7 @@ fn in_json(leases: &[OpenLease], ids: &SubjectIds) -> serde_json::Value {
 
 /// Describes a budget in a period. Keys, users and plans are named by the ids that `keys list`, `users list` and `plans
 /// list` show.
-pub(super) fn of_what(CellId { budget, period }: CellId, ids: &SubjectIds) -> String {
+pub(super) fn of_what(CounterId { budget, period }: CounterId, ids: &SubjectIds) -> String {
     let unit = match budget.measure {
         Measure::Credits => "credits",
         Measure::Tokens => "tokens",
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn a_lease_is_told_in_words() {
         let budget = BudgetId::credits_a_day(Subject::Key(KeyNo(7)));
-        let cell = CellId { budget, period: Period::of(Per::Day, Day(20_412)) };
+        let cell = CounterId { budget, period: Period::of(Per::Day, Day(20_412)) };
         let lease = OpenLease {
             cell,
             node: uuid::Uuid::nil(),

@@ -230,8 +230,8 @@ mod tests {
         let shared = line(THREE);
         assert_eq!((shared.overshoot.most, shared.stranded.most), (Most::Exactly(0), Most::Exactly(8)));
         // The expected value uses the rule of the lease server itself.
-        let ask = meter::lease::Ask {
-            cell: meter::lease::CellId {
+        let ask = meter::lease::LeaseRequest {
+            counter: meter::lease::CounterId {
                 budget: meter::BudgetId::credits_a_day(Subject::Global),
                 period: meter::Period::of(access::Per::Day, access::Day(1)),
             },
@@ -242,12 +242,20 @@ mod tests {
             spent: 0,
             want: u64::MAX,
             need: 0,
-            run: 0,
+            need_fitting: 0,
             queued: 0,
-            ceded: 0,
+            answered_recall: 0,
             limit: 100,
         };
-        assert_eq!(meter::lease::Rules::more(&meter::lease::Sound, &ask, 100, (3, false)), 8);
+        assert_eq!(
+            meter::lease::LeaseRules::grant_amount(
+                &meter::lease::StandardRules,
+                &ask,
+                100,
+                meter::lease::Contention { live_nodes: 3, contended: false }
+            ),
+            8
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use config::Snapshot;
-use meter::lease::{Leases, Timing};
+use meter::lease::{LeaseQueue, LeaseTiming};
 use store::{LeaseStats, Leasing, Node};
 use telemetry::metrics::MeasureAmounts;
 use telemetry::{Metrics, metrics};
@@ -20,7 +20,7 @@ pub(crate) struct Lessee {
     tasks: JoinSet<()>,
     end: watch::Sender<bool>,
     /// The sending side, for requests.
-    pub(crate) leases: Leases,
+    pub(crate) leases: LeaseQueue,
 }
 
 impl Lessee {
@@ -28,9 +28,9 @@ impl Lessee {
     pub(crate) fn start(snapshot: &Snapshot, node: &Node, metrics: &Metrics) -> Self {
         let (queue, messages) = mpsc::channel(MESSAGES_MAX);
         let (end, mut ended) = watch::channel(false);
-        let (leases, stats) = (Leases::new(queue), Arc::new(LeaseStats::default()));
+        let (leases, stats) = (LeaseQueue::new(queue), Arc::new(LeaseStats::default()));
         watch_leases(metrics, stats.clone());
-        let timing = Timing { recall_wait: snapshot.lease.recall_wait, ..Timing::default() };
+        let timing = LeaseTiming { recall_wait: snapshot.lease.recall_wait, ..LeaseTiming::default() };
         let (time, ttl) = (leases.time().clone(), snapshot.lease.ttl);
         let leasing = Leasing { node: node.clone(), messages, time, timing, ttl, stats };
         let mut tasks = JoinSet::new();

@@ -12,8 +12,8 @@ use anyhow::Context;
 use config::Live;
 use config::snapshot::{Origin, Scheme};
 use control::Serves;
-use meter::lease::Leases;
-use meter::tally::Totals;
+use meter::lease::LeaseQueue;
+use meter::stats::ReservationTotals;
 use meter::{Charge, Meter};
 use proxy::{Gate, Lane, Shared, Strangers};
 use spool::{BacklogCounter, Reader, Writer};
@@ -68,7 +68,11 @@ pub(crate) fn origin(address: SocketAddr) -> Origin {
 }
 
 /// Returns the state that the workers share.
-pub(crate) fn shared(base: &Base, meter: Arc<Meter>, (strangers, leases): (Strangers, Option<Leases>)) -> Arc<Shared> {
+pub(crate) fn shared(
+    base: &Base,
+    meter: Arc<Meter>,
+    (strangers, leases): (Strangers, Option<LeaseQueue>),
+) -> Arc<Shared> {
     let snapshot = base.live.load();
     Arc::new(Shared {
         live: base.live.clone(),
@@ -95,11 +99,11 @@ pub(crate) fn watch_gauges(base: &Base, shared: &Arc<Shared>) {
         all.proxy.connections.set(i64::from(gate.connections()));
         all.proxy.in_flight.set(i64::from(gate.in_flight()));
         all.proxy.buffered_bytes.set(i64::try_from(gate.buffered_bytes()).unwrap_or(i64::MAX));
-        show(&all.meter, &meter.tally().totals());
+        show(&all.meter, &meter.stats().totals());
     }));
 }
 
-fn show(meter: &metrics::MeterMetrics, totals: &Totals) {
+fn show(meter: &metrics::MeterMetrics, totals: &ReservationTotals) {
     for (counter, total) in [
         (&meter.reserved, totals.reserved),
         (&meter.released, totals.released),
@@ -110,10 +114,10 @@ fn show(meter: &metrics::MeterMetrics, totals: &Totals) {
     ] {
         metrics::set_total(counter, total);
     }
-    meter.held.set(amounts(totals.held));
+    meter.held.set(amounts(totals.in_flight));
     meter.used.set(amounts(totals.used));
     meter.overrun.set(amounts(totals.overrun));
-    meter.estimated.set(amounts(totals.unsaid));
+    meter.estimated.set(amounts(totals.estimated));
 }
 
 /// Sets the metrics for the ends of prices, which do not depend on requests.

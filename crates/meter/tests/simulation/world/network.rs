@@ -1,7 +1,7 @@
-//! What nodes and lender say to each other, and what is true when they do.
+//! Messages between nodes and server, with the checks at their delivery.
 
-use meter::lease::lender::Lent;
-use meter::lease::{Answer, CellId, Tick};
+use meter::lease::server::LeaseSummary;
+use meter::lease::{CounterId, Tick, TickReply};
 
 use super::{Event, World};
 use crate::coverage::Hit;
@@ -9,11 +9,11 @@ use crate::node::Node;
 use crate::oracle::{Checked, Fault};
 
 impl World {
-    /// A tick out of turn, where there is something to say at once.
+    /// Sends an extra tick if one is urgent.
     pub(crate) fn hurry(&mut self, node: usize) {
         let Some(process) = &mut self.nodes[node].process else { return };
-        if process.holder.is_urgent() && !process.hurries {
-            process.hurries = true;
+        if process.client.is_urgent() && !process.extra_tick_sent {
+            process.extra_tick_sent = true;
             let incarnation = process.incarnation;
             self.after(1, 2_000, Event::Tick { node, incarnation, regular: false });
         }
@@ -26,31 +26,31 @@ impl World {
         else {
             return Ok(());
         };
-        process.hurries &= regular;
-        let mut verdicts = process.holder.review(now);
-        verdicts.extend(process.holder.end((!closing).then_some(wall)));
-        let tick = process.holder.tick(now);
-        let next_us = u64::try_from(process.holder.next_tick(now).as_micros()).unwrap();
-        if !process.holder.is_empty() {
-            self.post(node, Event::ToLender(node, tick));
+        process.extra_tick_sent &= regular;
+        let mut verdicts = process.client.review(now);
+        verdicts.extend(process.client.end((!closing).then_some(wall)));
+        let tick = process.client.tick(now);
+        let next_us = u64::try_from(process.client.next_tick(now).as_micros()).unwrap();
+        if !process.client.is_empty() {
+            self.post(node, Event::ToServer(node, tick));
         }
         if regular {
             self.after(next_us, next_us, Event::Tick { node, incarnation, regular });
         }
-        verdicts.into_iter().try_for_each(|verdict| self.judged(node, verdict))
+        verdicts.into_iter().try_for_each(|verdict| self.decide(node, verdict))
     }
 
     /// Hands a message to the network.
     pub(crate) fn post(&mut self, node: usize, event: Event) {
-        let asks = matches!(event, Event::ToLender(..));
-        let [lost, late, doubled] = if asks {
-            [Hit::AskLost, Hit::AskLate, Hit::AskDoubled]
+        let requests = matches!(event, Event::ToServer(..));
+        let [lost, late, duplicated] = if requests {
+            [Hit::RequestLost, Hit::RequestLate, Hit::RequestDuplicated]
         } else {
-            [Hit::AnswerLost, Hit::AnswerLate, Hit::AnswerDoubled]
+            [Hit::ReplyLost, Hit::ReplyLate, Hit::ReplyDuplicated]
         };
         let ttl_us = self.ttl_us();
-        if self.chance.per_mille(self.setup.doubled) && !self.closing {
-            self.hit(doubled, node);
+        if self.chance.per_mille(self.setup.duplicated) && !self.closing {
+            self.hit(duplicated, node);
             let late_us = if self.chance.per_mille(500) { 3_000 } else { ttl_us * 2 };
             self.hostile(late_us);
             self.after(100, late_us, event.clone());
@@ -71,84 +71,87 @@ impl World {
     pub(crate) fn lend(&mut self, node: usize, tick: Tick) -> Checked {
         if self.now_us < self.paused_until_us {
             let wait = self.paused_until_us - self.now_us;
-            self.after(wait, wait + 1_000, Event::ToLender(node, tick));
+            self.after(wait, wait + 1_000, Event::ToServer(node, tick));
             return Ok(());
         }
-        let before: Vec<(CellId, u64)> = tick.asks.iter().map(|ask| (ask.cell, self.lent(ask.cell))).collect();
-        let answer = self.lender.take(&tick, self.lender_wall());
-        for (cell, before) in before {
-            let (after, limit) = (self.lent(cell), self.limit(cell.budget));
-            let beyond = self.oracle.cell(cell, limit).beyond;
+        let before: Vec<(CounterId, u64)> =
+            tick.requests.iter().map(|request| (request.counter, self.lent(request.counter))).collect();
+        let answer = self.server.take(&tick, self.server_wall());
+        for (counter, before) in before {
+            let (after, limit) = (self.lent(counter), self.limit(counter.budget));
+            let beyond = self.oracle.counter(counter, limit).beyond;
             if after > limit.max(before) && beyond == 0 && !self.restored {
-                return Err(Fault(format!("lent {after} of {limit} in {cell:?}, {before} before")));
+                return Err(Fault(format!("lent {after} of {limit} in {counter:?}, {before} before")));
             }
-            self.knows(node, cell)?;
-            let ask = tick.asks.iter().find(|ask| ask.cell == cell).unwrap();
-            // What is lent at once is a share of what was left, unless one request needs more.
-            let share = (limit.saturating_sub(before.saturating_sub(ask.used)) / 4).max(ask.queued);
+            self.knows(node, counter)?;
+            let request = tick.requests.iter().find(|request| request.counter == counter).unwrap();
+            // A single grant is a share of the amount left, unless a request needs more.
+            let share = (limit.saturating_sub(before.saturating_sub(request.used)) / 4).max(request.queued);
             if after.saturating_sub(before) > share && beyond == 0 && !self.restored {
-                return Err(Fault(format!("lent {} at once, of {limit}, for {ask:?}", after - before)));
+                return Err(Fault(format!("lent {} at once, of {limit}, for {request:?}", after - before)));
             }
         }
-        if let Answer::Heard(heard) = &answer {
-            for grant in heard.grants.iter().filter(|grant| grant.drained > 0) {
-                let stranded = self.stranded(grant.cell);
-                self.oracle.strands(grant.cell, node, &stranded);
+        if let TickReply::Accepted(response) = &answer {
+            for grant in response.grants.iter().filter(|grant| grant.drained > 0) {
+                let stranded = self.stranded(grant.counter);
+                self.oracle.strands(grant.counter, node, &stranded);
             }
         }
         self.post(node, Event::ToNode(node, tick.incarnation, answer));
         Ok(())
     }
 
-    /// What the lender believes to be granted and spent.
-    pub(crate) fn lent(&self, cell: CellId) -> u64 {
-        let (granted, spent) = self.lender.taken(cell);
+    /// Returns the amounts that the server has recorded as granted and spent.
+    pub(crate) fn lent(&self, counter: CounterId) -> u64 {
+        let (granted, spent) = self.server.granted_and_spent(counter);
         granted + spent
     }
 
-    /// What a holder may use now, the lender believes granted.
-    pub(crate) fn knows(&self, node: usize, cell: CellId) -> Checked {
+    /// Checks that the server has recorded the amount that a client may use now as granted.
+    pub(crate) fn knows(&self, node: usize, counter: CounterId) -> Checked {
         let at = &self.nodes[node];
         let Some(process) = &at.process else { return Ok(()) };
-        let found = process.meter.cell(cell.budget).filter(|found| found.period() == cell.period);
-        let lease = |lent: &Lent| lent.node == at.id && lent.incarnation == process.incarnation && lent.cell == cell;
-        let granted = self.lender.lent().find(lease).map_or(0, |lent| lent.granted);
+        let found = process.meter.counter(counter.budget).filter(|found| found.period() == counter.period);
+        let lease = |lent: &LeaseSummary| {
+            lent.node == at.id && lent.incarnation == process.incarnation && lent.counter == counter
+        };
+        let granted = self.server.leases().find(lease).map_or(0, |lent| lent.granted);
         match found {
-            Some(cell)
-                if cell.deadline() > at.mono(self.now_us)
-                    && cell.allowance() > granted
+            Some(counter)
+                if counter.deadline() > at.mono(self.now_us)
+                    && counter.allowance() > granted
                     && !self.restored
                     && !self.jumped =>
             {
-                Err(Fault(format!("{} may be used, and {granted} is known", cell.allowance())))
+                Err(Fault(format!("{} may be used, but the server has recorded {granted}", counter.allowance())))
             }
             _ => Ok(()),
         }
     }
 
-    pub(crate) fn hear(&mut self, node: usize, incarnation: u64, answer: &Answer) -> Checked {
+    pub(crate) fn receive(&mut self, node: usize, incarnation: u64, answer: &TickReply) -> Checked {
         let now = self.nodes[node].mono(self.now_us);
         let Some(process) = self.nodes[node].process.as_mut().filter(|process| process.incarnation == incarnation)
         else {
             return Ok(());
         };
-        let mut verdicts = process.holder.review(now);
-        verdicts.extend(process.holder.heard(answer, now));
-        verdicts.into_iter().try_for_each(|verdict| self.judged(node, verdict))?;
+        let mut verdicts = process.client.review(now);
+        verdicts.extend(process.client.receive(answer, now));
+        verdicts.into_iter().try_for_each(|verdict| self.decide(node, verdict))?;
         self.hurry(node);
         Ok(())
     }
 
-    /// What each node keeps from the others because it cannot use or return it now.
-    pub(crate) fn stranded(&self, cell: CellId) -> Vec<u64> {
-        let wall = self.lender_wall().0;
+    /// Returns the amount of each node that it can neither use nor return now.
+    pub(crate) fn stranded(&self, counter: CounterId) -> Vec<u64> {
+        let wall = self.server_wall().0;
         let of = |node: &Node| {
-            let lost = |lent: &Lent| {
+            let lost = |lent: &LeaseSummary| {
                 let process = node.process.as_ref().filter(|process| process.incarnation == lent.incarnation);
                 let late = || {
-                    let cell = process.and_then(|process| process.meter.cell(cell.budget));
-                    cell.is_none_or(|found| {
-                        found.period() != lent.cell.period || found.deadline() <= node.mono(self.now_us)
+                    let counter = process.and_then(|process| process.meter.counter(counter.budget));
+                    counter.is_none_or(|found| {
+                        found.period() != lent.counter.period || found.deadline() <= node.mono(self.now_us)
                     })
                 };
                 lent.node == node.id
@@ -158,7 +161,8 @@ impl World {
                         || late()
                         || wall.saturating_sub(lent.heard_at.0) > self.ttl_us())
             };
-            let leases: Vec<_> = self.lender.lent().filter(|lent| lent.node == node.id && lent.cell == cell).collect();
+            let leases: Vec<_> =
+                self.server.leases().filter(|lent| lent.node == node.id && lent.counter == counter).collect();
             if leases.iter().any(lost) {
                 leases.iter().map(|lent| if lent.closed { lent.spent } else { lent.granted }).sum()
             } else {

@@ -1,15 +1,15 @@
-//! What becomes of requests.
+//! The life of simulated requests.
 
-use meter::admission::{Lack, Refused};
+use meter::admission::{AdmissionRefusal, LeaseShortfall};
 use meter::budget::Charge;
-use meter::cell::By;
-use meter::lease::{Judgement, Verdict, Waiter};
+use meter::counter::RefusalCause;
+use meter::lease::{SharedCounter, Verdict, WaitDecision, Waiter};
 use meter::reservation::Reservation;
 
 use super::{BUDGETS, Event, World};
-use crate::broken::Broken;
+use crate::broken_rules::BrokenRule;
 use crate::node::{Node, Request, Stage, parts};
-use crate::oracle::{Checked, Fault};
+use crate::oracle::{Checked, Fault, LimitedCounter, Settlement};
 
 impl World {
     pub(crate) fn arrive(&mut self, node: usize) -> Checked {
@@ -33,46 +33,50 @@ impl World {
         let at = self.nodes[node].wall(self.now_us, self.wall());
         let now = self.nodes[node].mono(self.now_us);
         let Some(process) = &mut self.nodes[node].process else { return Ok(()) };
-        // Of two cells that it waited for each may say that it may try again.
+        // A request that waits for two counters may get two decisions.
         let waits = |request: &&Request| matches!(request.stage, Stage::Waiting);
         let Some(request) = process.requests.get(&id).filter(waits) else { return Ok(()) };
         let (bound, since) = (request.bound, request.since);
-        match process.meter.admit(&process.ask(bound, (at, now))) {
+        match process.meter.admit(&process.request(bound, at, now)) {
             Ok(reservation) => self.admitted(node, id, reservation),
-            Err(Refused::Budget(exceeded)) if exceeded.by == By::Lease => {
-                let lacks = process.ask(bound, (at, now)).lacks();
-                for Lack { id: cell_id, cell, amount } in lacks {
+            Err(AdmissionRefusal::Budget(exceeded)) if exceeded.by == RefusalCause::Lease => {
+                let shortfalls = process.request(bound, at, now).shortfalls();
+                for LeaseShortfall { id: counter_id, counter, amount } in shortfalls {
                     let Some(process) = &mut self.nodes[node].process else { return Ok(()) };
-                    let verdict = process.holder.wait((cell_id, &cell), Waiter { id, amount, since }, now);
-                    let limit = self.limit(cell_id.budget);
-                    self.oracle.watch(id, node, (cell_id, limit));
+                    let verdict = process.client.wait(
+                        SharedCounter { id: counter_id, counter: &counter },
+                        Waiter { id, amount, since },
+                        now,
+                    );
+                    let limit = self.limit(counter_id.budget);
+                    self.oracle.watch(id, node, LimitedCounter { counter: counter_id, limit });
                     if let Some(verdict) = verdict {
-                        return self.judged(node, Judgement { waiter: id, cell: cell_id, verdict });
+                        return self.decide(node, WaitDecision { waiter: id, counter: counter_id, verdict });
                     }
                 }
                 self.hurry(node);
                 Ok(())
             }
-            Err(refused) => Err(Fault(format!("refused otherwise: {refused:?}"))),
+            Err(refused) => Err(Fault(format!("unexpected refusal: {refused:?}"))),
         }
     }
 
     pub(crate) fn admitted(&mut self, node: usize, id: u64, reservation: Reservation) -> Checked {
         self.oracle.forget(id);
         self.coverage.admitted += 1;
-        let lender_wall = self.lender_wall().0;
-        for (cell, amount) in parts(reservation.parts()) {
-            // Credits of the key, which nothing limits, are not shared.
-            if BUDGETS.contains(&cell.budget) {
-                let limit = self.limit(cell.budget);
-                self.oracle.reserves((cell, limit), node, amount)?;
-                if !self.jumped && cell.period.first().start().0 > lender_wall + 300_000_000 + self.ttl_us() {
-                    return Err(Fault(format!("{cell:?} is lent before it begins")));
+        let server_wall = self.server_wall().0;
+        for (counter, amount) in parts(reservation.parts()) {
+            // Credits of the key have no limit and are not shared.
+            if BUDGETS.contains(&counter.budget) {
+                let limit = self.limit(counter.budget);
+                self.oracle.reserves(LimitedCounter { counter, limit }, node, amount)?;
+                if !self.jumped && counter.period.first().start().0 > server_wall + 300_000_000 + self.ttl_us() {
+                    return Err(Fault(format!("{counter:?} is lent before it begins")));
                 }
             }
         }
         let process = self.nodes[node].process.as_mut().unwrap();
-        process.holder.forget(id);
+        process.client.forget(id);
         process.requests.get_mut(&id).unwrap().stage = Stage::Reserved(reservation);
         let incarnation = process.incarnation;
         self.after(1, self.setup.arrival_us, Event::Send(node, incarnation, id));
@@ -93,12 +97,12 @@ impl World {
         let held = parts(reservation.parts());
         if gives_up {
             drop(reservation);
-            for (cell, held) in held {
-                self.oracle.settles(cell, node, (held, 0));
+            for (counter, held) in held {
+                self.oracle.settles(counter, node, Settlement { reserved: held, spent: 0 });
             }
             return Ok(());
         }
-        if !rules.is(Broken::RecordsTooLate) {
+        if !rules.is(BrokenRule::RecordsTooLate) {
             folder.open(id, held);
         }
         request.stage = Stage::Sent(reservation.commit(at));
@@ -118,45 +122,45 @@ impl World {
         let Stage::Sent(committed) = request.stage else { return Ok(()) };
         let held = parts(committed.parts());
         let actual = if interrupted { request.bound } else { request.cost };
-        let spent: Vec<_> = held.iter().map(|(cell, _)| (*cell, actual.of(cell.budget.measure))).collect();
+        let spent: Vec<_> = held.iter().map(|(counter, _)| (*counter, actual.of(counter.budget.measure))).collect();
         folder.close(id, incarnation, &spent);
         if interrupted {
             drop(committed);
         } else {
             committed.settle(&request.cost);
         }
-        for ((cell, held), (_, spent)) in held.into_iter().zip(spent) {
-            self.oracle.settles(cell, node, (held, spent));
+        for ((counter, held), (_, spent)) in held.into_iter().zip(spent) {
+            self.oracle.settles(counter, node, Settlement { reserved: held, spent });
         }
         Ok(())
     }
 
-    pub(crate) fn judged(&mut self, node: usize, judgement: Judgement) -> Checked {
-        let Judgement { waiter: id, cell, verdict } = judgement;
+    pub(crate) fn decide(&mut self, node: usize, decision: WaitDecision) -> Checked {
+        let WaitDecision { waiter: id, counter, verdict } = decision;
         if verdict == Verdict::Retry {
             return self.admit(node, id);
         }
         let Some(process) = &mut self.nodes[node].process else { return Ok(()) };
-        process.holder.forget(id);
+        process.client.forget(id);
         let waits = |request: &mut Request| matches!(request.stage, Stage::Waiting);
         if !process.requests.get_mut(&id).is_some_and(waits) {
             return Ok(());
         }
         let Some(request) = process.requests.remove(&id) else { return Ok(()) };
-        let limit = self.limit(cell.budget);
-        let spent = self.oracle.cell(cell, limit).spent;
-        self.last_refusal.insert(cell, (spent, limit));
+        let limit = self.limit(counter.budget);
+        let spent = self.oracle.counter(counter, limit).spent;
+        self.last_refusal.insert(counter, (spent, limit));
         if verdict == Verdict::UsedUp {
             self.coverage.used_up += 1;
-            let told = self.oracle.refuses(id, (cell, request.bound.of(cell.budget.measure)));
-            // A lender that was restored believes leases open that are not.
-            return if self.restored { Ok(()) } else { told };
+            let reported = self.oracle.refuses(id, counter, request.bound.of(counter.budget.measure));
+            // A restored server may record leases as open that are closed.
+            return if self.restored { Ok(()) } else { reported };
         }
         self.oracle.forget(id);
         self.coverage.withheld += 1;
         let calm_us = if self.hostile_until_us == 0 { 0 } else { self.hostile_until_us + 4 * self.ttl_us() };
         if request.came_us >= calm_us && !self.jumped && !self.restored && !self.closing {
-            return Err(Fault(format!("withheld though nothing was wrong: {cell:?}")));
+            return Err(Fault(format!("withheld without a fault: {counter:?}")));
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 use access::UserNo;
 use meter::budget::{BudgetId, Per, Period, Subject};
-use meter::lease::{Ask, CellId, NodeId, Tick};
+use meter::lease::{CounterId, LeaseRequest, NodeId, Tick};
 use uuid::Uuid;
 
 use super::*;
@@ -10,9 +10,22 @@ const TTL: Duration = Duration::from_secs(2);
 const JOINS: &str =
     "INSERT INTO nodes (id, version, incarnation, seen_at, created_at, updated_at) VALUES ($1, '1', 1, 1, 1, 1)";
 
-fn ask(cell: CellId, need: u64) -> Ask {
-    let (seq, term, used, spent, ceiling, ceded) = (1, 0, 0, 0, 0, 0);
-    Ask { cell, term, seq, ceiling, used, spent, want: need, need, run: need, queued: need, ceded, limit: 10_000 }
+fn ask(cell: CounterId, need: u64) -> LeaseRequest {
+    let (seq, term, used, spent, ceiling, answered_recall) = (1, 0, 0, 0, 0, 0);
+    LeaseRequest {
+        counter: cell,
+        term,
+        seq,
+        ceiling,
+        used,
+        spent,
+        want: need,
+        need,
+        need_fitting: need,
+        queued: need,
+        answered_recall,
+        limit: 10_000,
+    }
 }
 
 #[tokio::test]
@@ -24,20 +37,20 @@ async fn what_silent_nodes_hold_is_summed_by_measure_and_what_living_ones_hold_i
         transaction.rollback().await.unwrap();
         let cell = |subject, measure| {
             let per = Per::Day;
-            CellId { budget: BudgetId { subject, measure, per }, period: Period::of(per, now.day()) }
+            CounterId { budget: BudgetId { subject, measure, per }, period: Period::of(per, now.day()) }
         };
         let (user, other) = (Subject::User(UserNo(1)), Subject::User(UserNo(2)));
-        let asks = vec![
+        let requests = vec![
             ask(cell(user, Measure::Credits), 30),
             ask(cell(user, Measure::Money), 500),
             ask(cell(other, Measure::Money), 70),
         ];
         let living = vec![ask(cell(user, Measure::Tokens), 9)];
-        for (node, asks, at) in [(1, asks, now.before(10 * TTL)), (2, living, now)] {
+        for (node, requests, at) in [(1, requests, now.before(10 * TTL)), (2, living, now)] {
             let mut transaction = store.begin().await.unwrap();
             transaction.query(JOINS).bind(Uuid::from_u128(node)).run().await.unwrap();
             transaction.commit().await.unwrap();
-            let tick = Tick { node: NodeId(node), incarnation: 1, asks, closes: Vec::new() };
+            let tick = Tick { node: NodeId(node), incarnation: 1, requests, closes: Vec::new() };
             store.lend(&tick, TTL, Some(at)).await.unwrap();
         }
         let stranded = store.look_after_leases(TTL).await.unwrap();
@@ -61,11 +74,11 @@ async fn what_is_over_for_long_goes_some_at_a_time_and_no_book_before_its_leases
         let old = now.before(KEPT + Duration::from_hours(48));
         let book = |user| {
             let budget = BudgetId { subject: Subject::User(UserNo(user)), measure: Measure::Credits, per: Per::Day };
-            CellId { budget, period: Period::of(Per::Day, old.day()) }
+            CounterId { budget, period: Period::of(Per::Day, old.day()) }
         };
         for users in (0..AT_ONCE + MORE).collect::<Vec<_>>().chunks(200) {
-            let asks = users.iter().map(|user| ask(book(*user), 1)).collect();
-            let tick = Tick { node: NodeId(1), incarnation: 1, asks, closes: Vec::new() };
+            let requests = users.iter().map(|user| ask(book(*user), 1)).collect();
+            let tick = Tick { node: NodeId(1), incarnation: 1, requests, closes: Vec::new() };
             store.lend(&tick, TTL, Some(old)).await.unwrap();
         }
         let kept = async || {

@@ -2,23 +2,23 @@
 
 use access::{BudgetId, Measure, Per, Subject};
 use meter::Period;
-use meter::lease::{Ask, CellId, Close, NodeId, Tick};
+use meter::lease::{CounterId, LeaseClose, LeaseRequest, NodeId, Tick};
 
 use super::*;
 
 const TTL: Duration = Duration::from_secs(2);
 
-fn cell() -> CellId {
+fn cell() -> CounterId {
     let subject = Subject::Key(KeyNo(1));
-    CellId {
+    CounterId {
         budget: BudgetId { subject, measure: Measure::Credits, per: Per::Day },
         period: Period::of(Per::Day, TODAY),
     }
 }
 
 fn ask(node: &Node, seq: u64, (used, spent): (u64, u64)) -> Tick {
-    let ask = Ask {
-        cell: cell(),
+    let ask = LeaseRequest {
+        counter: cell(),
         term: 0,
         seq,
         ceiling: used,
@@ -26,17 +26,17 @@ fn ask(node: &Node, seq: u64, (used, spent): (u64, u64)) -> Tick {
         spent,
         want: 40,
         need: 40,
-        run: 40,
+        need_fitting: 40,
         queued: 40,
-        ceded: 0,
+        answered_recall: 0,
         limit: 100,
     };
-    Tick { node: node.lessee(), incarnation: node.incarnation(), asks: vec![ask], closes: Vec::new() }
+    Tick { node: node.lessee(), incarnation: node.incarnation(), requests: vec![ask], closes: Vec::new() }
 }
 
 fn close(node: &Node, spent: u64) -> Tick {
-    let close = Close { cell: cell(), incarnation: node.incarnation(), spent };
-    Tick { node: node.lessee(), incarnation: node.incarnation(), asks: Vec::new(), closes: vec![close] }
+    let close = LeaseClose { counter: cell(), incarnation: node.incarnation(), spent };
+    Tick { node: node.lessee(), incarnation: node.incarnation(), requests: Vec::new(), closes: vec![close] }
 }
 
 /// Creates two nodes with leases of 40 of 100 credits each.

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use meter::window::{Count, Window};
+use meter::window::{Window, WindowCount};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, Script};
 
@@ -52,7 +52,7 @@ async fn redis_counts_as_the_meter_does() {
     for (limit, length_ms) in [(1, 1), (1, 1_000), (3, 10), (100, 60_000), (7, 977), (1_000_000, 86_400_000)] {
         connection.del::<_, ()>("count").await.unwrap();
         let window = Window::new(NonZeroU32::new(limit).unwrap(), Duration::from_millis(length_ms));
-        let (mut count, mut now_ms) = (Count::default(), 1_800_000_000_000_u64);
+        let (mut count, mut now_ms) = (WindowCount::default(), 1_800_000_000_000_u64);
         for step in 0..400 {
             // Mostly small steps forward; sometimes large ones, and steps back.
             now_ms = match numbers.below(20) {
@@ -64,7 +64,7 @@ async fn redis_counts_as_the_meter_does() {
             let view = count.at(window, now_ms);
             let admits = view.admits();
             let view = if admits { view.counted() } else { view };
-            let Count { index, current, previous } = view.count();
+            let WindowCount { index, current, previous } = view.count();
             let expected = [now_ms, u64::from(admits), index, u64::from(current), u64::from(previous)];
             let answer = take(&script, &mut connection, window, now_ms).await;
             assert_eq!(answer, expected, "{limit} in {length_ms} ms, step {step}");
@@ -89,7 +89,7 @@ async fn a_count_at_the_bounds_is_whole() {
         connection.hset_multiple::<_, _, _, ()>("count", &fields).await.unwrap();
         let answer = take(&script, &mut connection, window, now_ms).await;
         assert_eq!(answer[1], admitted, "{previous} {current}");
-        let count = Count {
+        let count = WindowCount {
             index: 20_000,
             current: u32::try_from(current).unwrap(),
             previous: u32::try_from(previous).unwrap(),

@@ -1,110 +1,110 @@
-//! How many reservations were taken, how they ended, and of how much.
+//! Statistics of reservations: their number, their outcomes and their amounts.
 //!
-//! Each thread counts in a slice of its own, so that workers share no cache line for it; a reader adds the slices up.
+//! Each thread counts in its own slice, so that workers share no cache line; a reader adds up the slices.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::budget::{Charge, Measure};
 
-/// Workers are as many as cores; where there are more, some share a slice.
+/// Usually one worker per core uses one slice; with more threads, some share a slice.
 const SLICES: usize = 16;
 
-/// How many reservations were taken, how they ended, and of how much, since the process began.
+/// Statistics of all reservations since the process began.
 #[derive(Debug, Default)]
-pub struct Tally {
-    slices: [Arc<Slice>; SLICES],
+pub struct ReservationStats {
+    slices: [Arc<StatsSlice>; SLICES],
 }
 
-/// The sum of a [`Tally`]. `reserved` is `released`, `settled`, `dropped`, and what is under way, give or take what
-/// changes while it is read.
+/// The sum of [`ReservationStats`]. `reserved` is the sum of `released`, `settled`, `dropped` and the requests in
+/// flight, apart from changes during reading.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Taken.
+pub struct ReservationTotals {
+    /// The number of reservations made.
     pub reserved: u64,
-    /// Given back before anything was sent.
+    /// Reservations released before anything was sent.
     pub released: u64,
-    /// Settled with what was used, or with what was reserved where nobody said.
+    /// Reservations settled with the used amount, or with the reserved amount if usage was not reported.
     pub settled: u64,
-    /// Dropped after the first byte, unsettled: what was reserved counts as used.
+    /// Reservations dropped after the commit without settling; the reserved amount counts as used.
     pub dropped: u64,
-    /// Settled with more than was reserved, in one budget at least.
+    /// Reservations settled with more than the reserved amount in at least one budget.
     pub overruns: u64,
-    /// Settled with what was reserved, in one measure at least, because nobody said what was used.
+    /// Reservations settled with the reserved amount in at least one measure, because usage was not reported.
     pub bounded: u64,
-    /// What requests that are under way have reserved.
-    pub held: Charge,
-    /// What requests were settled with, dropped ones included.
+    /// The amounts reserved by requests in flight.
+    pub in_flight: Charge,
+    /// The amounts that requests were settled with, dropped ones included.
     pub used: Charge,
-    /// What they used beyond what was reserved, of what a budget limits.
+    /// The used amounts above the reserved amounts, for budgets with a limit.
     pub overrun: Charge,
-    /// What counts as used because nobody said.
-    pub unsaid: Charge,
+    /// The amounts counted as used because usage was not reported.
+    pub estimated: Charge,
 }
 
-/// One thread's counts. Two lines of a cache wide: its neighbour may be fetched with a line.
+/// The statistics of one thread. The alignment is two cache lines, because the processor may prefetch the neighbour.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-pub(crate) struct Slice {
+pub(crate) struct StatsSlice {
     reserved: AtomicU64,
     released: AtomicU64,
     settled: AtomicU64,
     dropped: AtomicU64,
-    held: Amounts,
-    used: Amounts,
+    in_flight: AtomicCharge,
+    used: AtomicCharge,
     overruns: AtomicU64,
     bounded: AtomicU64,
-    overrun: Amounts,
-    unsaid: Amounts,
+    overrun: AtomicCharge,
+    estimated: AtomicCharge,
 }
 
-/// A sum of charges.
+/// A sum of charges in atomic words.
 #[derive(Debug, Default)]
-struct Amounts {
+struct AtomicCharge {
     credits: AtomicU64,
     tokens: AtomicU64,
     money: AtomicU64,
 }
 
-impl Tally {
-    /// The slice of the thread that asks.
-    pub(crate) fn slice(&self) -> Arc<Slice> {
+impl ReservationStats {
+    /// Returns the slice of the current thread.
+    pub(crate) fn slice(&self) -> Arc<StatsSlice> {
         static THREADS: AtomicUsize = AtomicUsize::new(0);
         thread_local!(static NUMBER: usize = THREADS.fetch_add(1, Ordering::Relaxed));
         let [first, ..] = &self.slices;
         self.slices.get(NUMBER.with(|number| number % SLICES)).unwrap_or(first).clone()
     }
 
-    /// All slices together.
+    /// Returns the sum of all slices.
     #[must_use]
-    pub fn totals(&self) -> Totals {
-        self.slices.iter().fold(Totals::default(), |sum, slice| {
+    pub fn totals(&self) -> ReservationTotals {
+        self.slices.iter().fold(ReservationTotals::default(), |sum, slice| {
             let with = |sum: u64, count: &AtomicU64| sum.wrapping_add(count.load(Ordering::Relaxed));
-            Totals {
+            ReservationTotals {
                 reserved: with(sum.reserved, &slice.reserved),
                 released: with(sum.released, &slice.released),
                 settled: with(sum.settled, &slice.settled),
                 dropped: with(sum.dropped, &slice.dropped),
                 overruns: with(sum.overruns, &slice.overruns),
                 bounded: with(sum.bounded, &slice.bounded),
-                held: slice.held.and(&sum.held),
+                in_flight: slice.in_flight.and(&sum.in_flight),
                 used: slice.used.and(&sum.used),
                 overrun: slice.overrun.and(&sum.overrun),
-                unsaid: slice.unsaid.and(&sum.unsaid),
+                estimated: slice.estimated.and(&sum.estimated),
             }
         })
     }
 }
 
-impl Slice {
+impl StatsSlice {
     pub(crate) fn reserve(&self, charge: &Charge) {
         one_more(&self.reserved);
-        self.held.add(charge);
+        self.in_flight.add(charge);
     }
 
     pub(crate) fn release(&self, charge: &Charge) {
         one_more(&self.released);
-        self.held.subtract(charge);
+        self.in_flight.subtract(charge);
     }
 
     pub(crate) fn settle(&self, reserved: &Charge, actual: &Charge) {
@@ -112,7 +112,7 @@ impl Slice {
         self.end(reserved, actual);
     }
 
-    /// What was reserved counts as used.
+    /// Counts the reserved amount as used.
     pub(crate) fn drop_unsettled(&self, reserved: &Charge) {
         one_more(&self.dropped);
         self.end(reserved, reserved);
@@ -123,18 +123,18 @@ impl Slice {
         self.overrun.add(beyond);
     }
 
-    pub(crate) fn bound(&self, unsaid: &Charge) {
+    pub(crate) fn count_estimated(&self, estimated: &Charge) {
         one_more(&self.bounded);
-        self.unsaid.add(unsaid);
+        self.estimated.add(estimated);
     }
 
     fn end(&self, reserved: &Charge, actual: &Charge) {
-        self.held.subtract(reserved);
+        self.in_flight.subtract(reserved);
         self.used.add(actual);
     }
 }
 
-impl Amounts {
+impl AtomicCharge {
     fn of(&self, measure: Measure) -> &AtomicU64 {
         match measure {
             Measure::Credits => &self.credits,
@@ -151,7 +151,7 @@ impl Amounts {
         self.each(charge, |sum, part| _ = sum.fetch_sub(part, Ordering::Relaxed));
     }
 
-    /// Most charges are of one measure: the others touch nothing.
+    /// Most charges have one measure, so the other words are not written.
     fn each(&self, charge: &Charge, change: impl Fn(&AtomicU64, u64)) {
         for measure in Measure::ALL {
             let part = charge.of(measure);
@@ -176,24 +176,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn threads_count_apart_and_are_read_together() {
-        let tally = Tally::default();
+    fn threads_count_in_slices_and_are_summed() {
+        let stats = ReservationStats::default();
         let charge = Charge { credits: 1, tokens: 20, money: 300 };
         std::thread::scope(|scope| {
             for _ in 0..3 * SLICES {
                 scope.spawn(|| {
-                    let slice = tally.slice();
+                    let slice = stats.slice();
                     (0..3).for_each(|_| slice.reserve(&charge));
                     slice.release(&charge);
                     slice.settle(&charge, &Charge::credits(1));
                 });
             }
         });
-        let (threads, totals) = (3 * SLICES as u64, tally.totals());
+        let (threads, totals) = (3 * SLICES as u64, stats.totals());
         assert_eq!((totals.reserved, totals.released, totals.settled), (3 * threads, threads, threads));
-        assert_eq!(totals.held, Charge { credits: threads, tokens: 20 * threads, money: 300 * threads });
+        assert_eq!(totals.in_flight, Charge { credits: threads, tokens: 20 * threads, money: 300 * threads });
         assert_eq!(totals.used, Charge::credits(threads));
-        let used: Vec<u64> = tally.slices.iter().map(|slice| slice.settled.load(Ordering::Relaxed)).collect();
+        let used: Vec<u64> = stats.slices.iter().map(|slice| slice.settled.load(Ordering::Relaxed)).collect();
         assert!(used.iter().filter(|settled| **settled > 0).count() > 1, "{used:?}");
     }
 }

@@ -1,0 +1,257 @@
+//! The counter of one budget in one period: the used amount, and the amount that this process may use.
+//!
+//! Taking, settling and releasing are loops over atomic words without locks. The lease client lowers the allowance
+//! while requests take from the counter: a request checks the allowance again after taking, and the lease client reads
+//! the used amount after lowering. All operations are sequentially consistent, so at least one of them sees the change
+//! of the other.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use access::Mono;
+
+use crate::budget::Period;
+
+/// The budget counter of one period.
+#[derive(Debug)]
+pub struct BudgetCounter {
+    period: Period,
+    /// The reserved and spent amounts.
+    used: AtomicU64,
+    /// The settled amount; at most `used`.
+    spent: AtomicU64,
+    /// The amount of pre-logged batches; a part of `used`.
+    prelogged: AtomicU64,
+    /// The maximum of `used` in this process: everything, or the leased amount.
+    allowance: AtomicU64,
+    /// The monotonic time from which nothing can be taken.
+    deadline: AtomicU64,
+    /// The limit of the last request; the lease server receives it.
+    limit: AtomicU64,
+}
+
+/// The amount that a request has reserved of one counter. It is released to or spent from the same counter, even if the
+/// day or the limit has changed.
+#[derive(Debug, Clone)]
+pub(crate) struct CounterReservation {
+    pub(crate) counter: Arc<BudgetCounter>,
+    pub(crate) amount: u64,
+    /// Whether the amount is taken from the counter: usage is not metered against leased budgets without a limit.
+    pub(crate) counts: bool,
+}
+
+/// The counter does not contain the requested amount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shortfall {
+    /// The amount that is used of the counter.
+    pub(crate) used: u64,
+    /// The cause of the refusal.
+    pub(crate) by: RefusalCause,
+}
+
+impl CounterReservation {
+    /// Releases the whole amount.
+    pub(crate) fn release(&self) {
+        if self.counts {
+            self.counter.release(self.amount);
+        }
+    }
+
+    /// Spends `actual`; returns whether that is more than the reserved amount.
+    pub(crate) fn settle(&self, actual: u64) -> bool {
+        self.counts && self.counter.settle(self.amount, actual)
+    }
+}
+
+/// The cause of a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalCause {
+    /// The budget's limit: the budget is exhausted.
+    Limit,
+    /// The lease: the lease server may grant more.
+    Lease,
+}
+
+impl BudgetCounter {
+    /// Returns a counter that is limited by the budget's limit only, with `spent` as its used amount.
+    #[must_use]
+    pub(crate) const fn standalone(period: Period, spent: u64) -> Self {
+        Self { used: AtomicU64::new(spent), spent: AtomicU64::new(spent), ..Self::new(period, u64::MAX) }
+    }
+
+    /// Returns a counter from which nothing can be taken before a lease is granted.
+    #[must_use]
+    pub(crate) const fn leased(period: Period) -> Self {
+        Self::new(period, 0)
+    }
+
+    const fn new(period: Period, allowance: u64) -> Self {
+        Self {
+            period,
+            used: AtomicU64::new(0),
+            spent: AtomicU64::new(0),
+            prelogged: AtomicU64::new(0),
+            allowance: AtomicU64::new(allowance),
+            deadline: AtomicU64::new(allowance),
+            limit: AtomicU64::new(0),
+        }
+    }
+
+    /// Returns the period of the counter.
+    #[must_use]
+    pub const fn period(&self) -> Period {
+        self.period
+    }
+
+    /// Returns the reserved and spent amounts.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.used.load(Ordering::SeqCst)
+    }
+
+    /// Returns the spent amount.
+    #[must_use]
+    pub fn spent(&self) -> u64 {
+        self.spent.load(Ordering::SeqCst)
+    }
+
+    /// Returns the reserved and spent amounts without pre-logged batches.
+    #[must_use]
+    pub fn used_by_requests(&self) -> u64 {
+        self.used().saturating_sub(self.prelogged())
+    }
+
+    /// Returns the amount of pre-logged batches.
+    #[must_use]
+    pub(crate) fn prelogged(&self) -> u64 {
+        self.prelogged.load(Ordering::SeqCst)
+    }
+
+    /// Returns the amount that this process may use.
+    #[must_use]
+    pub fn allowance(&self) -> u64 {
+        self.allowance.load(Ordering::SeqCst)
+    }
+
+    /// Returns the amount that can be taken before the allowance is used up.
+    #[must_use]
+    pub fn free(&self) -> u64 {
+        self.allowance().saturating_sub(self.used())
+    }
+
+    /// Returns the limit of the last request; 0 before the first.
+    #[must_use]
+    pub fn limit(&self) -> u64 {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Returns the time from which nothing can be taken.
+    #[must_use]
+    pub fn deadline(&self) -> Mono {
+        Mono(self.deadline.load(Ordering::SeqCst))
+    }
+
+    /// Takes `amount` if both the limit and the lease allow it. With `limit` `None` the amount is only counted. An
+    /// amount of zero is always taken.
+    ///
+    /// # Errors
+    /// [`Shortfall`] contains the cause; nothing is taken in that case.
+    pub(crate) fn take(&self, amount: u64, limit: Option<u64>, now: Mono) -> Result<u64, Shortfall> {
+        if let Some(limit) = limit
+            && limit != self.limit()
+        {
+            self.limit.store(limit, Ordering::Relaxed);
+        }
+        self.take_within(amount, limit, now)
+    }
+
+    fn take_within(&self, amount: u64, limit: Option<u64>, now: Mono) -> Result<u64, Shortfall> {
+        let mut used = self.used();
+        loop {
+            let Some(next) = used.checked_add(amount) else { return Err(Shortfall { used, by: RefusalCause::Limit }) };
+            if let Some(limit) = limit
+                && amount > 0
+            {
+                if next > limit {
+                    return Err(Shortfall { used, by: RefusalCause::Limit });
+                }
+                if next > self.allowance() || now >= self.deadline() {
+                    return Err(Shortfall { used, by: RefusalCause::Lease });
+                }
+            }
+            match self.used.compare_exchange_weak(used, next, Ordering::SeqCst, Ordering::SeqCst) {
+                Ok(_) if limit.is_none() || amount == 0 || next <= self.allowance() => return Ok(next),
+                // The allowance was lowered after the check, and the lease client may not have seen this amount.
+                Ok(_) => used = self.used.fetch_sub(amount, Ordering::SeqCst).saturating_sub(amount),
+                Err(now) => used = now,
+            }
+        }
+    }
+
+    /// Like [`BudgetCounter::take`], for a pre-logged batch.
+    pub(crate) fn take_prelogged(&self, amount: u64, limit: u64, now: Mono) -> Result<(), Shortfall> {
+        // The stored limit is not changed: it may be newer than this one, and the lease server needs the newest.
+        self.take_within(amount, Some(limit), now)?;
+        self.prelogged.fetch_add(amount, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Releases an amount of a pre-logged batch.
+    pub(crate) fn release_prelogged(&self, amount: u64) {
+        self.prelogged.fetch_sub(amount, Ordering::SeqCst);
+        self.release(amount);
+    }
+
+    /// Releases an amount that was taken and not used.
+    pub(crate) fn release(&self, amount: u64) {
+        self.used.fetch_sub(amount, Ordering::SeqCst);
+    }
+
+    /// Spends `actual` of the taken amount `reserved` and releases the rest. If `actual` is larger, it is counted in
+    /// full. Returns whether it is larger.
+    pub(crate) fn settle(&self, reserved: u64, actual: u64) -> bool {
+        match reserved.checked_sub(actual) {
+            Some(back) => {
+                self.used.fetch_sub(back, Ordering::SeqCst);
+            }
+            None => add(&self.used, actual - reserved),
+        }
+        // `spent` is changed after `used`, because it is a part of it.
+        add(&self.spent, actual);
+        actual > reserved
+    }
+
+    /// Lowers the allowance to `to`, or to the used amount if that is larger; returns the new allowance.
+    pub(crate) fn restrict(&self, to: u64) -> u64 {
+        let mut ceiling = to.max(self.used());
+        loop {
+            self.allowance.store(ceiling, Ordering::SeqCst);
+            let used = self.used();
+            if used <= ceiling {
+                return ceiling;
+            }
+            ceiling = used;
+        }
+    }
+
+    /// Allows `granted` until `deadline`.
+    pub(crate) fn allow(&self, granted: u64, deadline: Mono) {
+        self.allowance.store(granted, Ordering::SeqCst);
+        self.deadline.store(deadline.0, Ordering::SeqCst);
+    }
+
+    /// Ends the counter: nothing can be taken from it any more.
+    pub(crate) fn close(&self) {
+        self.deadline.store(0, Ordering::SeqCst);
+        self.restrict(0);
+    }
+}
+
+/// Adds without wrapping, because a wrapped counter would be free again.
+fn add(to: &AtomicU64, amount: u64) {
+    // The closure never returns `None`, so the update cannot fail.
+    let _ = to.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |before| Some(before.saturating_add(amount)));
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,213 @@
+use access::{Day, KeyNo};
+
+use super::*;
+use crate::budget::{BudgetId, Measure, Per, Period, Subject};
+use crate::lease::{Grant, Recall};
+
+const NODE: NodeId = NodeId(1);
+const TTL: Duration = Duration::from_secs(2);
+const MS: u64 = 1_000_000;
+
+fn id() -> CounterId {
+    let budget = BudgetId { subject: Subject::Key(KeyNo(1)), measure: Measure::Credits, per: Per::Day };
+    CounterId { budget, period: Period::of(Per::Day, Day(20_000)) }
+}
+
+fn counter() -> Arc<BudgetCounter> {
+    Arc::new(BudgetCounter::leased(id().period))
+}
+
+fn client() -> LeaseClient {
+    LeaseClient::new(NODE, 3, LeaseTiming::default())
+}
+
+fn shared(counter: &Arc<BudgetCounter>) -> SharedCounter<'_> {
+    SharedCounter { id: id(), counter }
+}
+
+fn waiter(number: u64, amount: u64) -> Waiter {
+    Waiter { id: number, amount, since: Mono(0) }
+}
+
+fn grant(seq: u64, granted: u64, left: u64) -> Grant {
+    Grant { counter: id(), term: 0, seq, granted, left, round: 0, drained: 0 }
+}
+
+fn answer(grants: &[Grant], recalls: &[u64], closed: &[u64]) -> TickReply {
+    TickReply::Accepted(TickResponse {
+        incarnation: 3,
+        at: Day(20_000).start(),
+        ttl: TTL,
+        grants: grants.to_vec(),
+        recalls: recalls.iter().map(|no| Recall { counter: id(), no: *no }).collect(),
+        closed: closed.iter().map(|incarnation| (id(), *incarnation)).collect(),
+    })
+}
+
+fn verdict(waiter: u64, verdict: Verdict) -> WaitDecision {
+    WaitDecision { waiter, counter: id(), verdict }
+}
+
+/// Returns a client that was granted 10, of which 4 are used.
+fn holding() -> (LeaseClient, Arc<BudgetCounter>) {
+    let (mut client, counter) = (client(), counter());
+    assert_eq!(client.wait(shared(&counter), waiter(1, 4), Mono(0)), None);
+    assert!(client.is_urgent());
+    let request = client.tick(Mono(0)).requests[0];
+    assert_eq!((request.seq, request.ceiling, request.want, request.need, request.queued), (1, 0, 4, 4, 4));
+    let woken = client.receive(&answer(&[grant(1, 10, 90)], &[], &[]), Mono(MS));
+    assert_eq!(woken, [verdict(1, Verdict::Retry)]);
+    counter.take(4, Some(100), Mono(MS)).unwrap();
+    (client, counter)
+}
+
+#[test]
+fn only_the_reply_to_the_latest_request_is_accepted() {
+    let (mut client, counter) = (client(), counter());
+    client.wait(shared(&counter), waiter(1, 4), Mono(0));
+    client.tick(Mono(0));
+    assert_eq!(client.tick(Mono(99 * MS)).requests, [], "it waits for the reply");
+    let again = client.tick(Mono(100 * MS)).requests[0];
+    assert_eq!((again.seq, again.ceiling), (2, 0));
+    assert_eq!(
+        client.tick(Mono(299 * MS)).requests.len() + client.tick(Mono(300 * MS)).requests.len(),
+        1,
+        "the interval doubles"
+    );
+    assert_eq!(client.receive(&answer(&[grant(1, 10, 90)], &[], &[]), Mono(301 * MS)), []);
+    assert_eq!(counter.allowance(), 0);
+}
+
+#[test]
+fn deadline_is_counted_from_sending_the_request() {
+    let (mut client, counter) = (client(), counter());
+    client.wait(shared(&counter), waiter(1, 4), Mono(0));
+    client.tick(Mono(50 * MS));
+    client.receive(&answer(&[grant(1, 10, 90)], &[], &[]), Mono(90 * MS));
+    assert_eq!(counter.deadline(), Mono(1_850 * MS));
+    assert_eq!(client.clock(Mono(1_090 * MS)), Some(Timestamp(Day(20_000).start().0 + 1_000_000)));
+}
+
+#[test]
+fn recall_is_answered_with_the_whole_surplus() {
+    let (mut client, counter) = holding();
+    assert_eq!(client.next_tick(Mono(MS)), Duration::from_millis(100));
+    client.receive(&answer(&[], &[7], &[]), Mono(2 * MS));
+    assert!(client.is_urgent() && client.is_recalled());
+    assert_eq!(client.next_tick(Mono(2 * MS)), Duration::from_millis(25));
+    let request = client.tick(Mono(3 * MS)).requests[0];
+    assert_eq!((request.ceiling, request.used, request.answered_recall), (4, 4, 7));
+    assert_eq!(counter.take(1, Some(100), Mono(3 * MS)).unwrap_err().by, crate::counter::RefusalCause::Lease);
+}
+
+#[test]
+fn waiting_requests_are_woken_in_order_and_refused_only_by_later_recalls() {
+    let (mut client, counter) = holding();
+    for (number, amount) in [(2, 20), (3, 1)] {
+        client.wait(shared(&counter), waiter(number, amount), Mono(MS));
+    }
+    assert_eq!(client.review(Mono(2 * MS)), [], "no request overtakes another");
+    let request = client.tick(Mono(3 * MS)).requests[0];
+    assert_eq!((request.ceiling, request.need, request.need_fitting, request.queued), (10, 14, 15, 15));
+    let pressing = Grant { round: 5, drained: 4, ..grant(2, 10, 3) };
+    assert_eq!(client.receive(&answer(&[pressing], &[], &[]), Mono(4 * MS)), []);
+    let request = client.tick(Mono(29 * MS)).requests[0];
+    assert_eq!(
+        (request.need, request.need_fitting, request.queued),
+        (14, 0, 15),
+        "no request fits into the 3 that are left"
+    );
+    let drained = Grant { round: 6, drained: 5, ..grant(3, 10, 3) };
+    assert_eq!(client.receive(&answer(&[drained], &[], &[]), Mono(30 * MS)), [verdict(2, Verdict::UsedUp)]);
+    assert_eq!(client.review(Mono(31 * MS)), [verdict(3, Verdict::Retry)]);
+}
+
+#[test]
+fn request_that_waits_too_long_is_withheld() {
+    let (mut client, counter) = holding();
+    client.wait(shared(&counter), waiter(2, 20), Mono(MS));
+    assert_eq!(client.review(Mono(249 * MS)), []);
+    assert_eq!(client.review(Mono(250 * MS)), [verdict(2, Verdict::Withheld)]);
+    assert_eq!(client.wait(shared(&counter), waiter(2, 20), Mono(250 * MS)), Some(Verdict::Withheld));
+    client.wait(shared(&counter), Waiter { since: Mono(250 * MS), ..waiter(4, 20) }, Mono(250 * MS));
+    client.forget(4);
+    assert_eq!(client.review(Mono(900 * MS)), []);
+}
+
+#[test]
+fn lease_is_closed_after_its_period_when_nothing_is_reserved() {
+    let (mut client, counter) = holding();
+    client.wait(shared(&counter), waiter(2, 20), Mono(MS));
+    assert_eq!(client.end(Some(Timestamp(id().period.end().0 - 1))), []);
+    assert_eq!(
+        client.end(Some(id().period.end())),
+        [verdict(2, Verdict::Retry)],
+        "the next period may have the amount"
+    );
+    assert_eq!(client.tick(Mono(200 * MS)).closes, [], "4 are reserved");
+    counter.settle(4, 3);
+    for _ in 0..2 {
+        assert_eq!(client.tick(Mono(400 * MS)).closes, [LeaseClose { counter: id(), incarnation: 3, spent: 3 }]);
+    }
+    client.receive(&answer(&[], &[], &[3]), Mono(500 * MS));
+    assert!(client.is_empty());
+}
+
+#[test]
+fn spent_amount_of_an_earlier_incarnation_is_sent_until_it_is_confirmed() {
+    let mut client = client();
+    client.close_past(id(), 2, 9);
+    for _ in 0..2 {
+        assert_eq!(client.tick(Mono(0)).closes, [LeaseClose { counter: id(), incarnation: 2, spent: 9 }]);
+    }
+    client.receive(&answer(&[], &[], &[2]), Mono(1));
+    assert!(client.is_empty());
+}
+
+#[test]
+fn fenced_client_admits_nothing() {
+    let (mut client, counter) = holding();
+    client.wait(shared(&counter), waiter(2, 20), Mono(MS));
+    assert_eq!(client.receive(&TickReply::Fenced, Mono(2 * MS)), [verdict(2, Verdict::Withheld)]);
+    assert!(client.is_fenced() && counter.take(1, Some(100), Mono(2 * MS)).is_err());
+    assert_eq!(client.tick(Mono(900 * MS)).requests, []);
+}
+
+#[test]
+fn idle_lease_is_returned_and_a_spent_one_is_not_renewed() {
+    let (mut client, counter) = holding();
+    assert!(client.tick(Mono(500 * MS)).requests.len() == 1, "the recent use determines the request");
+    client.receive(&answer(&[grant(2, 26, 70)], &[], &[]), Mono(501 * MS));
+    let renewed = client.tick(Mono(1_300 * MS)).requests[0];
+    assert_eq!((renewed.ceiling, renewed.used), (26, 4));
+    client.receive(&answer(&[grant(3, 26, 70)], &[], &[]), Mono(1_301 * MS));
+    counter.settle(4, 4);
+    let idle = client.tick(Mono(2_600 * MS)).requests[0];
+    assert_eq!((idle.ceiling, idle.want), (4, 0));
+    client.receive(&answer(&[grant(4, 4, 92)], &[], &[]), Mono(2_601 * MS));
+    assert_eq!(client.tick(Mono(9_000 * MS)).requests, []);
+}
+
+/// 500 leases in steady use must not cause 5,000 requests per second.
+#[test]
+fn lease_in_steady_use_is_requested_occasionally() {
+    const TICKS: u64 = 200;
+    let (mut client, counter) = holding();
+    counter.allow(100, Mono(1_000 * MS));
+    let (mut requests, mut left) = (0, 1_000_000);
+    for tick in 1..=TICKS {
+        let now = Mono(tick * 100 * MS);
+        counter.take(10, Some(1_000_000), now).map_or_else(|short| panic!("{short:?} in tick {tick}"), drop);
+        counter.settle(10, 10);
+        if let [request] = client.tick(now).requests[..] {
+            requests += 1;
+            left -= request.want;
+            client.receive(
+                &answer(&[grant(request.seq, request.ceiling + request.want, left)], &[], &[]),
+                Mono(now.0 + MS),
+            );
+        }
+    }
+    // The lease is renewed after each third of its two seconds.
+    assert!((TICKS / 8..=TICKS / 6).contains(&requests), "{requests} requests in {TICKS} ticks");
+}

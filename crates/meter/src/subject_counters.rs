@@ -1,0 +1,198 @@
+//! The rate buckets and the current budget counters of each key, user and plan, and of all users together.
+
+use std::hash::Hash;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use access::{Day, KeyNo, PlanId, UserNo};
+use arc_swap::ArcSwapOption;
+use rustc_hash::FxHashMap;
+
+use crate::budget::{Measure, Per, Period};
+use crate::counter::BudgetCounter;
+use crate::rate::Bucket;
+
+type Slot = ArcSwapOption<BudgetCounter>;
+
+/// The counters of one subject. A process may have a million of these, so the rarely used counters are allocated on
+/// demand.
+#[derive(Debug, Default)]
+pub(crate) struct SubjectCounters {
+    pub(crate) rate: Bucket,
+    pub(crate) free_rate: Bucket,
+    credits_of_day: Slot,
+    others: OnceLock<Box<OtherCounters>>,
+}
+
+#[derive(Debug, Default)]
+struct OtherCounters {
+    credits_of_month: Slot,
+    tokens: [Slot; 2],
+    money: [Slot; 2],
+}
+
+/// Whether budget counters need a lease.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Authority {
+    /// This process alone meters the budgets; each limit is available in full.
+    #[default]
+    Standalone,
+    /// Nodes share the budgets; only leased amounts are available.
+    Leased,
+}
+
+/// The measure and the period of a budget, which select one counter of a subject.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BudgetKind {
+    pub(crate) measure: Measure,
+    pub(crate) per: Per,
+}
+
+/// The initial state of a counter.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewCounter {
+    pub(crate) authority: Authority,
+    pub(crate) spent: u64,
+}
+
+impl SubjectCounters {
+    /// Returns the counter of the period that contains `day`, or of a later period if one has begun: periods never go
+    /// back.
+    pub(crate) fn counter(&self, kind: BudgetKind, day: Day, authority: Authority) -> Arc<BudgetCounter> {
+        self.begin(kind, day, NewCounter { authority, spent: 0 })
+    }
+
+    /// Like [`Self::counter`]; a new counter begins with `spent`.
+    pub(crate) fn begin(&self, kind: BudgetKind, day: Day, new: NewCounter) -> Arc<BudgetCounter> {
+        let BudgetKind { measure, per } = kind;
+        let (slot, period) = (self.slot(measure, per), Period::of(per, day));
+        let current = |counter: &Option<Arc<BudgetCounter>>| {
+            counter.as_ref().filter(|counter| counter.period() >= period).cloned()
+        };
+        loop {
+            if let Some(counter) = current(&slot.load()) {
+                return counter;
+            }
+            slot.rcu(|counter| {
+                current(counter).unwrap_or_else(|| {
+                    Arc::new(match new.authority {
+                        Authority::Standalone => BudgetCounter::standalone(period, new.spent),
+                        Authority::Leased => BudgetCounter::leased(period),
+                    })
+                })
+            });
+        }
+    }
+
+    /// Returns the newest counter of a budget, if one exists.
+    pub(crate) fn newest(&self, measure: Measure, per: Per) -> Option<Arc<BudgetCounter>> {
+        match (measure, per) {
+            (Measure::Credits, Per::Day) => self.credits_of_day.load_full(),
+            _ => self.others.get().and_then(|_| self.slot(measure, per).load_full()),
+        }
+    }
+
+    /// Returns whether any counter is of a period that has not ended before `today`.
+    fn has_counts_from(&self, today: Day) -> bool {
+        let current = |slot: &Slot| slot.load().as_ref().is_some_and(|counter| counter.period().next().first() > today);
+        let others = |others: &OtherCounters| {
+            let OtherCounters { credits_of_month, tokens, money } = others;
+            std::iter::once(credits_of_month).chain(tokens).chain(money).any(current)
+        };
+        current(&self.credits_of_day) || self.others.get().is_some_and(|of| others(of))
+    }
+
+    fn slot(&self, measure: Measure, per: Per) -> &Slot {
+        let others = || self.others.get_or_init(Box::default);
+        match (measure, per) {
+            (Measure::Credits, Per::Day) => &self.credits_of_day,
+            (Measure::Credits, Per::Month) => &others().credits_of_month,
+            (Measure::Tokens, _) => pick(&others().tokens, per),
+            (Measure::Money, _) => pick(&others().money, per),
+        }
+    }
+}
+
+const fn pick([day, month]: &[Slot; 2], per: Per) -> &Slot {
+    match per {
+        Per::Day => day,
+        Per::Month => month,
+    }
+}
+
+/// The counters of all subjects, shared by all workers of the process.
+#[derive(Debug, Default)]
+pub(crate) struct CounterRegistry {
+    pub(crate) keys: Shards<KeyNo>,
+    pub(crate) users: Shards<UserNo>,
+    pub(crate) plans: Shards<PlanId>,
+    pub(crate) global: Arc<SubjectCounters>,
+}
+
+impl CounterRegistry {
+    /// Removes subjects whose periods ended before `today` and that no request references.
+    pub(crate) fn sweep(&self, today: Day) {
+        self.keys.sweep(today);
+        self.users.sweep(today);
+        self.plans.sweep(today);
+    }
+}
+
+const SHARDS: usize = 16;
+
+#[derive(Debug)]
+pub(crate) struct Shards<K>([RwLock<FxHashMap<K, Arc<SubjectCounters>>>; SHARDS]);
+
+impl<K> Default for Shards<K> {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| RwLock::default()))
+    }
+}
+
+pub(crate) trait ShardKey: Copy + Eq + Hash {
+    fn number(self) -> u64;
+}
+
+impl ShardKey for UserNo {
+    fn number(self) -> u64 {
+        self.0.unsigned_abs()
+    }
+}
+
+impl ShardKey for KeyNo {
+    fn number(self) -> u64 {
+        self.0.unsigned_abs()
+    }
+}
+
+impl ShardKey for PlanId {
+    fn number(self) -> u64 {
+        self.0.as_u64_pair().1
+    }
+}
+
+impl<K: ShardKey> Shards<K> {
+    fn shard(&self, key: K) -> &RwLock<FxHashMap<K, Arc<SubjectCounters>>> {
+        let [first, ..] = &self.0;
+        let index = usize::try_from(key.number() % SHARDS as u64).unwrap_or(0);
+        self.0.get(index).unwrap_or(first)
+    }
+
+    pub(crate) fn find(&self, key: K) -> Option<Arc<SubjectCounters>> {
+        self.shard(key).read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
+    }
+
+    pub(crate) fn get(&self, key: K) -> Arc<SubjectCounters> {
+        if let Some(subject) = self.find(key) {
+            return subject;
+        }
+        self.shard(key).write().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone()
+    }
+
+    /// Two sets of counters for one subject would admit its limit twice, so a referenced one is kept.
+    fn sweep(&self, today: Day) {
+        for shard in &self.0 {
+            let mut map = shard.write().unwrap_or_else(PoisonError::into_inner);
+            map.retain(|_, subject| Arc::strong_count(subject) > 1 || subject.has_counts_from(today));
+        }
+    }
+}
