@@ -1,18 +1,19 @@
-//! Where a request comes from.
+//! The IP address from which a request originates, and the network that rate limits count.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 
-/// Proxies in a row whose word is taken; what more are named was made up.
+/// Maximum number of proxies in a row that are believed. A longer list in `X-Forwarded-For` is forged.
 const HOPS_MAX: usize = 32;
-/// Bits of an IPv6 address that are its network's: whoever has one address has all behind them (RFC 6177).
+/// Bits of an IPv6 address that identify its network: one client usually controls all addresses of a /64 (RFC 6177).
 const NETWORK_BITS: u32 = 64;
 
-/// The caller's address: the peer's, or where that is a proxy of `trusted` whom it says it speaks for.
+/// Returns the client's address: the peer's address or, if the peer is a proxy in `trusted`, the address that it
+/// reports.
 ///
-/// `forwarded` are the values of `X-Forwarded-For` in the order of the request. Each proxy adds at the end whom it got the
-/// request from, so they are read from there, for as long as the one who said it is trusted; what cannot be read ends it.
+/// `forwarded` contains the values of `X-Forwarded-For` in the order of the request. Each proxy appends the address of
+/// its peer. The list is therefore read from its end, until an address is not in `trusted` or cannot be parsed.
 #[must_use]
 pub fn origin<'a>(peer: IpAddr, trusted: &[IpNet], forwarded: impl DoubleEndedIterator<Item = &'a [u8]>) -> IpAddr {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
@@ -31,7 +32,8 @@ pub fn origin<'a>(peer: IpAddr, trusted: &[IpNet], forwarded: impl DoubleEndedIt
     address
 }
 
-/// Whom an address is counted as: itself, or of IPv6 the first of its /64.
+/// Returns the address under which a client is counted: an IPv4 address itself, and the first address of the /64 of an
+/// IPv6 address.
 #[must_use]
 pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -40,7 +42,7 @@ pub fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// An address; some write its port too, and brackets around one of IPv6.
+/// Parses an address. Some proxies add a port, or brackets around an IPv6 address.
 fn parse(hop: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(hop).ok()?.trim_matches([' ', '\t']);
     let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(IpAddr::V6);

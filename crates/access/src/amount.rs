@@ -1,8 +1,8 @@
-//! Integer amounts. Nothing here is a float, and no division hides its rounding.
+//! Integer amounts. This module uses no floating-point numbers and no division that rounds.
 
 use serde::{Deserialize, Serialize};
 
-/// Units of a plan's quota; a request costs its model's or route's credits.
+/// Units of a plan's quota; a request costs the credits of its model or route.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Credits(pub u32);
@@ -13,7 +13,7 @@ pub struct Credits(pub u32);
 pub struct NanoUsd(pub i64);
 
 impl NanoUsd {
-    /// Sum that stops at the ends of `i64` instead of wrapping.
+    /// Returns the sum, limited to the range of `i64`.
     #[must_use]
     pub const fn saturating_add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))

@@ -1,4 +1,4 @@
-//! Callers' API keys: `PREFIX_` and 32 lowercase hex digits of 128 random bits. Only the SHA-256 is kept.
+//! Keys of clients: `PREFIX_` and 32 lowercase hex digits of 128 random bits. Only the SHA-256 hash is stored.
 
 use std::fmt;
 
@@ -7,40 +7,40 @@ use thiserror::Error;
 
 use crate::secret::Secret;
 
-/// Random bytes in a key.
+/// Number of random bytes in a key.
 const SECRET_BYTES: usize = 16;
-/// Hex digits in a key.
+/// Number of hex digits in a key.
 const SECRET_HEX: usize = SECRET_BYTES * 2;
-/// Longest prefix of a brand.
+/// Maximum length of a key prefix, in bytes.
 pub const PREFIX_LEN_MAX: usize = 32;
 
-/// A key in clear: it exists when it is made, and while a request is identified.
+/// A key in plain text. It is in memory only while it is created, and while a request is authenticated.
 #[derive(Clone)]
 pub struct ApiKey(Secret);
 
-/// SHA-256 of a whole key, prefix included: what the store indexes and the directory looks up.
+/// SHA-256 hash of a whole key with its prefix. The store and the directory find keys by it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyHash(pub [u8; 32]);
 
-/// Why a text is no key.
+/// Why a text is not a key, or a key could not be created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum KeyError {
-    /// Not `PREFIX_` and 32 lowercase hex digits.
+    /// The text is not `PREFIX_` and 32 lowercase hex digits.
     #[error("a key is a prefix, an underscore and 32 lowercase hex digits")]
     Malformed,
-    /// The prefix is empty, too long, or has other characters than `a` to `z` and `0` to `9`.
+    /// The prefix is empty, too long, or has characters other than `a` to `z` and `0` to `9`.
     #[error("a key prefix is 1 to {PREFIX_LEN_MAX} characters of a-z and 0-9")]
     Prefix,
-    /// The operating system gave no random bytes.
-    #[error("the operating system gave no random bytes")]
+    /// The operating system returned no random bytes.
+    #[error("the operating system returned no random bytes")]
     Random,
 }
 
 impl ApiKey {
-    /// A new random key under `prefix`.
+    /// Creates a random key with `prefix`.
     ///
     /// # Errors
-    /// [`KeyError::Prefix`] for a prefix that [`is_prefix`] refuses, [`KeyError::Random`] without randomness.
+    /// [`KeyError::Prefix`] if [`is_prefix`] returns `false`, [`KeyError::Random`] if no random bytes are available.
     pub fn generate(prefix: &str) -> Result<Self, KeyError> {
         if !is_prefix(prefix) {
             return Err(KeyError::Prefix);
@@ -54,10 +54,10 @@ impl ApiKey {
         Ok(Self(Secret::new(text)))
     }
 
-    /// Reads a key that a caller presents. Any prefix passes, so that keys outlive a change of brand.
+    /// Parses a key that a client sent. Any valid prefix is accepted, so that keys remain valid when the brand changes.
     ///
     /// # Errors
-    /// [`KeyError::Malformed`] when the form is another; the text is not repeated.
+    /// [`KeyError::Malformed`] if the form differs; the error does not contain the text.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         match text.rsplit_once('_') {
             Some((prefix, secret)) if is_prefix(prefix) && is_secret(secret) => Ok(Self(Secret::new(text.to_owned()))),
@@ -65,25 +65,25 @@ impl ApiKey {
         }
     }
 
-    /// What is stored and looked up.
+    /// Returns the hash that is stored and looked up.
     #[must_use]
     pub fn hash(&self) -> KeyHash {
         KeyHash(Sha256::digest(self.0.expose().as_bytes()).into())
     }
 
-    /// The whole key: to be shown once.
+    /// Returns the whole key, which is shown only once.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose()
     }
 
-    /// The brand's part, without the underscore.
+    /// Returns the prefix of the brand, without the underscore.
     #[must_use]
     pub fn prefix(&self) -> &str {
         self.0.expose().rsplit_once('_').map_or("", |(prefix, _)| prefix)
     }
 
-    /// The last four digits, for lists.
+    /// Returns the last four digits, for lists.
     #[must_use]
     pub fn last4(&self) -> &str {
         let text = self.0.expose();
@@ -103,7 +103,7 @@ impl fmt::Debug for KeyHash {
     }
 }
 
-/// Whether `prefix` may stand before a key's underscore.
+/// Whether `prefix` may precede the underscore of a key.
 #[must_use]
 pub fn is_prefix(prefix: &str) -> bool {
     (1..=PREFIX_LEN_MAX).contains(&prefix.len())

@@ -1,4 +1,4 @@
-//! What a key may do less than its user.
+//! Restrictions of one key, in addition to the limits of its user.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -11,66 +11,68 @@ use thiserror::Error;
 use crate::plan::Plan;
 use crate::text;
 
-/// Most routes, models or networks that a key is bound to.
+/// Maximum number of routes, models or networks in one list.
 pub const BOUND_ENTRIES_MAX: usize = 64;
-/// Longest name of a route or model among them, in characters.
+/// Maximum length of a route or model name in these lists, in characters.
 pub const BOUND_CHARS_MAX: usize = 200;
-/// Bits before the IPv4 address in an IPv6 address that stands for one (RFC 4291, 2.5.5.2).
+/// Bits before the IPv4 address in an IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2).
 const MAPPED_BITS: u8 = 96;
 
-/// Bounds of one key, beside its user's plan. Absent ones bound nothing.
+/// Restrictions of one key, in addition to its user's plan. A field that is `None` restricts nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyBounds {
-    /// A quota of its own, in credits a UTC day; the user's holds as well.
+    /// A quota of this key, in credits per UTC day; the user's quota applies as well.
     pub credits_per_day: Option<u64>,
-    /// Requests a minute, where that is less than the plan's.
+    /// Maximum requests per minute; the plan's limit applies as well.
     pub requests_per_minute: Option<NonZeroU32>,
-    /// Names of the ordinary routes that it opens.
+    /// Names of the ordinary routes that the key may use.
     pub routes: Option<Vec<String>>,
-    /// Models that it may ask for, as callers write them; `*` at the end stands for the rest of a name.
+    /// Models that the key may request, by the names that clients use. A final `*` matches the rest of a name.
     pub models: Option<Vec<String>>,
-    /// Networks that it may be used from.
+    /// Networks from which the key may be used.
     pub addresses: Option<Vec<IpNet>>,
 }
 
-/// A bound that none may have. Each names the field as the API and the commands spell it.
+/// An invalid restriction. Each error names the field as the API and the commands spell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum UnfitBound {
-    /// More than a plan may have.
-    #[error("credits_per_day are at most {}", Plan::CREDITS_MAX)]
+    /// The quota exceeds the maximum of a plan.
+    #[error("credits_per_day must be at most {}", Plan::CREDITS_MAX)]
     Credits,
-    /// More than a plan may have.
-    #[error("requests_per_minute are at most {}", Plan::REQUESTS_MAX)]
+    /// The rate exceeds the maximum of a plan.
+    #[error("requests_per_minute must be at most {}", Plan::REQUESTS_MAX)]
     Requests,
-    /// Too many entries.
-    #[error("{field} are at most {BOUND_ENTRIES_MAX}")]
+    /// A list has too many entries.
+    #[error("{field}: at most {BOUND_ENTRIES_MAX} entries are allowed")]
     TooMany {
-        /// Which list.
+        /// The name of the list.
         field: &'static str,
     },
-    /// An entry is empty, too long, or has a control character or an invisible one.
-    #[error("{field}: each has 1 to {BOUND_CHARS_MAX} characters, none of them a control character or invisible")]
+    /// An entry is empty, too long, or contains a control character or an invisible character.
+    #[error(
+        "{field}: each entry must have 1 to {BOUND_CHARS_MAX} characters, without control characters and invisible characters"
+    )]
     Entry {
-        /// Which list.
+        /// The name of the list.
         field: &'static str,
     },
-    /// A star that does not end the name.
-    #[error("models: a `*` stands only at the end of a name")]
+    /// A `*` is not the last character of the name.
+    #[error("models: `*` is allowed only at the end of a name")]
     Star,
-    /// Neither an address nor a network.
-    #[error("addresses: each is an address (203.0.113.7) or a network (203.0.113.0/24)")]
+    /// The text is neither an address nor a network.
+    #[error("addresses: each entry must be an address (203.0.113.7) or a network (203.0.113.0/24)")]
     Address,
 }
 
 impl KeyBounds {
-    /// No bounds: what most keys share.
+    /// Returns the value without restrictions, which most keys share.
     #[must_use]
     pub fn none() -> Arc<Self> {
         static NONE: LazyLock<Arc<KeyBounds>> = LazyLock::new(Arc::default);
         NONE.clone()
     }
 
-    /// Whether nothing is bounded.
+    /// Whether the key has no restrictions.
     #[must_use]
     pub const fn is_unbounded(&self) -> bool {
         let Self { credits_per_day, requests_per_minute, routes, models, addresses } = self;
@@ -81,10 +83,10 @@ impl KeyBounds {
             && addresses.is_none()
     }
 
-    /// Refuses what no key may be bound to.
+    /// Checks the restrictions.
     ///
     /// # Errors
-    /// [`UnfitBound`] names the field.
+    /// [`UnfitBound`] names the invalid field.
     pub fn check(&self) -> Result<(), UnfitBound> {
         if self.credits_per_day.is_some_and(|credits| credits > Plan::CREDITS_MAX) {
             return Err(UnfitBound::Credits);
@@ -106,19 +108,19 @@ impl KeyBounds {
         count("addresses", self.addresses.as_deref().unwrap_or_default().len())
     }
 
-    /// Whether the key opens the ordinary route of this name.
+    /// Whether the key may use the ordinary route with this name.
     #[must_use]
     pub fn opens_route(&self, name: &str) -> bool {
         self.routes.as_ref().is_none_or(|routes| routes.iter().any(|route| route == name))
     }
 
-    /// Whether the key may ask for this model.
+    /// Whether the key may request this model.
     #[must_use]
     pub fn opens_model(&self, model: &str) -> bool {
         self.models.as_ref().is_none_or(|models| models.iter().any(|pattern| matches(pattern, model)))
     }
 
-    /// Whether the key may be used from `address`; an IPv4 address in IPv6 is the IPv4 address.
+    /// Whether the key may be used from `address`. An IPv4-mapped IPv6 address is treated as the IPv4 address.
     #[must_use]
     pub fn opens_from(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
@@ -126,10 +128,11 @@ impl KeyBounds {
     }
 }
 
-/// Reads an address or a network; bits behind its length are cut off, an IPv4 network in IPv6 is the IPv4 network.
+/// Parses an address or a network. Bits after the prefix length are cleared; an IPv4-mapped IPv6 network becomes an
+/// IPv4 network.
 ///
 /// # Errors
-/// [`UnfitBound::Address`].
+/// [`UnfitBound::Address`] if the text is neither of them.
 pub fn network(text: &str) -> Result<IpNet, UnfitBound> {
     let alone = |address: IpAddr| IpNet::from(address.to_canonical());
     let net = match text.parse::<IpNet>() {

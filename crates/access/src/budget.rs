@@ -1,4 +1,4 @@
-//! Budgets: so much of a measure for a subject in a period. A daily quota of credits is one of them.
+//! Budgets: the maximum of a measure for a scope in a period. A daily quota of credits is a budget.
 
 use std::fmt;
 
@@ -7,54 +7,54 @@ use serde::{Deserialize, Serialize};
 use crate::id::{KeyNo, PlanId, UserNo};
 use crate::usd;
 
-/// Whom a budget holds. Their order is the order in which budgets are asked.
+/// The scope of a budget. Budgets are checked in the order of the variants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Subject {
-    /// One key.
+    /// One key, by its number.
     Key(KeyNo),
-    /// One user, over all of their keys.
+    /// One user with all of their keys.
     User(UserNo),
-    /// Everybody on a plan together.
+    /// All users of a plan together.
     Plan(PlanId),
-    /// Everybody.
+    /// All users of Tollgate together.
     Global,
 }
 
-/// What is counted.
+/// The unit of a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
-    /// What a request costs of a quota.
+    /// Credits, as routes and models define them per request.
     Credits,
-    /// Tokens of every class, summed.
+    /// Tokens of all classes, added up.
     Tokens,
     /// Billionths of a US dollar.
     Money,
 }
 
-/// How long a budget's period is.
+/// The period of a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Per {
-    /// A UTC day.
+    /// One day in UTC.
     Day,
-    /// A month of UTC days.
+    /// One calendar month in UTC.
     Month,
 }
 
-/// Which budget.
+/// Identifies a budget by scope, measure and period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BudgetId {
-    /// Whom it holds.
+    /// The scope of the budget.
     pub subject: Subject,
-    /// What it counts.
+    /// The unit of the budget.
     pub measure: Measure,
-    /// How long its period is.
+    /// The period of the budget.
     pub per: Per,
 }
 
 impl BudgetId {
-    /// A quota: credits a day.
+    /// Returns the id of a daily quota of credits.
     #[must_use]
     pub const fn credits_a_day(subject: Subject) -> Self {
         Self { subject, measure: Measure::Credits, per: Per::Day }
@@ -62,16 +62,16 @@ impl BudgetId {
 }
 
 impl Measure {
-    /// Every measure.
+    /// All measures, in order.
     pub const ALL: [Self; 3] = [Self::Credits, Self::Tokens, Self::Money];
 
-    /// What [`as_str`](Self::as_str) says.
+    /// Parses the text that [`as_str`](Self::as_str) returns.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.as_str() == word)
     }
 
-    /// The word in the configuration, the store and the API.
+    /// The spelling in the configuration, the store and the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -81,7 +81,7 @@ impl Measure {
         }
     }
 
-    /// So much of it, for people: `5 USD`, `100 credits`.
+    /// Formats an amount for people: `5 USD`, `100 credits`.
     #[must_use]
     pub fn written(self, amount: u64) -> String {
         match self {
@@ -92,16 +92,16 @@ impl Measure {
 }
 
 impl Per {
-    /// Every period.
+    /// All periods, in order.
     pub const ALL: [Self; 2] = [Self::Day, Self::Month];
 
-    /// What [`as_str`](Self::as_str) says.
+    /// Parses the text that [`as_str`](Self::as_str) returns.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.as_str() == word)
     }
 
-    /// The word in the configuration, the store and the API.
+    /// The spelling in the configuration, the store and the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -111,28 +111,29 @@ impl Per {
     }
 }
 
-/// How much of a measure a period holds, of whomever it is.
+/// The maximum of a measure in a period, without a scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Budget {
-    /// What it counts.
+    /// The unit of the budget.
     pub measure: Measure,
-    /// How long its period is.
+    /// The period of the budget.
     pub per: Per,
-    /// How much; nothing admits only what costs nothing.
+    /// The maximum amount; 0 admits only requests without a cost.
     pub amount: u64,
 }
 
 impl Budget {
-    /// The largest amount: what the store's integers hold.
+    /// The largest amount that the store's integers can represent.
     pub const AMOUNT_MAX: u64 = i64::MAX.unsigned_abs();
 
-    /// That of `subject`.
+    /// Returns the id and the amount of this budget for `subject`.
     #[must_use]
     pub const fn of(self, subject: Subject) -> (BudgetId, u64) {
         (BudgetId { subject, measure: self.measure, per: self.per }, self.amount)
     }
 
-    /// Whether these can be one subject's: in their order, each measure and period once, none too large.
+    /// Whether these budgets are valid for one scope: sorted, each measure and period at most once, no amount above the
+    /// maximum.
     #[must_use]
     pub fn are_fit(budgets: &[Self]) -> bool {
         budgets.is_sorted_by(|a, b| (a.measure, a.per) < (b.measure, b.per))

@@ -1,4 +1,5 @@
-//! A bounded map that forgets what was not asked for lately, in two generations: no list to maintain on a hit.
+//! A bounded map with two generations: it forgets entries that were not used recently, without updating a list on a
+//! hit.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -11,7 +12,7 @@ pub(crate) struct Cache<K, V> {
 }
 
 impl<K: Eq + Hash + Copy, V: Clone> Cache<K, V> {
-    /// Holds `entries_max` at most, and at least the half of it that was used last.
+    /// Creates a map of at most `entries_max` entries. The most recently used half of them is always retained.
     pub(crate) fn new(entries_max: usize) -> Self {
         Self { young: HashMap::new(), old: HashMap::new(), generation_max: (entries_max / 2).max(1) }
     }

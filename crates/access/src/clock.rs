@@ -1,4 +1,4 @@
-//! Time, passed in. Nothing below the binary reads the system's clocks except through [`Clock`].
+//! Time, passed as an argument. Only the binary reads the system's clocks, and only through [`Clock`].
 
 mod date;
 
@@ -16,19 +16,19 @@ const MICROS_PER_DAY: u64 = 86_400_000_000;
 pub struct Timestamp(pub u64);
 
 impl Timestamp {
-    /// The UTC day that this moment lies in.
+    /// Returns the UTC day that contains this time.
     #[must_use]
     pub fn day(self) -> Day {
         Day(u32::try_from(self.0 / MICROS_PER_DAY).unwrap_or(u32::MAX))
     }
 
-    /// The moment so much later, or the last that there is.
+    /// Returns the time that is later by `time`, or the maximum.
     #[must_use]
     pub fn after(self, time: Duration) -> Self {
         Self(self.0.saturating_add(micros(time)))
     }
 
-    /// The moment so much earlier, or the first that there is.
+    /// Returns the time that is earlier by `time`, or zero.
     #[must_use]
     pub fn before(self, time: Duration) -> Self {
         Self(self.0.saturating_sub(micros(time)))
@@ -57,32 +57,32 @@ fn micros(time: Duration) -> u64 {
 pub struct Day(pub u32);
 
 impl Day {
-    /// Midnight UTC with which the day begins.
+    /// Returns the start of the day: midnight UTC.
     #[must_use]
     pub const fn start(self) -> Timestamp {
         Timestamp(self.0 as u64 * MICROS_PER_DAY)
     }
 
-    /// The day after.
+    /// Returns the day after this one.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
 }
 
-/// Nanoseconds since some fixed moment of this process; never goes back.
+/// Nanoseconds since a fixed time in this process; never decreases.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mono(pub u64);
 
 impl Mono {
-    /// How long ago `earlier` was; zero where it lies ahead.
+    /// Returns the time since `earlier`; zero if `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 }
 
-/// The source of time: the system's clocks, or hands that a test moves.
+/// The source of time: the system's clocks, or a clock that a test sets.
 #[derive(Debug, Clone)]
 pub struct Clock(Source);
 
@@ -99,20 +99,20 @@ struct Hands {
 }
 
 impl Clock {
-    /// The system's wall clock and monotonic clock.
+    /// Returns the system's wall clock and monotonic clock.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clocks")]
     pub fn system() -> Self {
         Self(Source::System { origin: Instant::now() })
     }
 
-    /// A clock that stands at `start` until [`Clock::advance`] moves it.
+    /// Returns a clock that shows `start` until [`Clock::advance`] changes it.
     #[must_use]
     pub fn manual(start: Timestamp) -> Self {
         Self(Source::Manual(Arc::new(Hands { wall_micros: AtomicU64::new(start.0), mono_nanos: AtomicU64::new(0) })))
     }
 
-    /// Moves a manual clock, wall and monotonic alike; a system clock is not moved.
+    /// Advances the wall and monotonic time of a manual clock; a system clock does not change.
     pub fn advance(&self, by: Duration) {
         if let Source::Manual(hands) = &self.0 {
             let micros = micros(by);
@@ -122,14 +122,14 @@ impl Clock {
         }
     }
 
-    /// Sets the wall of a manual clock, ahead or back; a system clock is not moved.
+    /// Sets the wall time of a manual clock, forward or back; a system clock does not change.
     pub fn jump(&self, to: Timestamp) {
         if let Source::Manual(hands) = &self.0 {
             hands.wall_micros.store(to.0, Ordering::Relaxed);
         }
     }
 
-    /// The wall clock; it may jump.
+    /// Returns the wall time, which may jump.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clocks")]
     pub fn now(&self) -> Timestamp {
@@ -142,7 +142,7 @@ impl Clock {
         }
     }
 
-    /// The monotonic clock; only differences mean anything.
+    /// Returns the monotonic time; only differences are meaningful.
     #[must_use]
     pub fn mono(&self) -> Mono {
         match &self.0 {

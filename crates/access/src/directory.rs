@@ -1,8 +1,8 @@
-//! Who holds a key: a cache in front of a bounded queue that the store's loop answers.
+//! Looks up the principal of a key: a cache, and a bounded queue of requests to the store.
 //!
-//! One `Directory` a worker; together they remember what the store said last. A known key costs one look into a map; an
-//! unknown one is asked for once, however many requests carry it (single flight). Misses are kept apart, so that made-up
-//! keys cannot push known ones out.
+//! Each worker has one `Directory`; all of them share the latest results of the store. A cached key costs one map
+//! access. A key that is not cached is looked up once, however many requests carry it (single flight). Unknown keys
+//! have a cache of their own, so that random keys cannot evict valid ones.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,57 +20,58 @@ use crate::revision::Revision;
 const KNOWN_MAX: usize = 20_000;
 const MISSED_MAX: usize = 2_000;
 const MISSED_FOR: Duration = Duration::from_secs(5);
-/// How long a view knows a secret that was replaced, and still opens its key.
+/// Maximum time for which a worker uses its cached result for a replaced secret that is still valid.
 const REPLACED_FOR: Duration = Duration::from_secs(30);
-/// A store that was heard of so lately is not away.
+/// The store is considered available for this time after its last response.
 const STORE_ANSWERS: Duration = Duration::from_secs(1);
 
-/// What the store says of a hash.
+/// The result of the store for one hash.
 pub type Found = Result<Arc<Principal>, NotFound>;
 
-/// Why a key opens nothing.
+/// Why a key is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NotFound {
     /// No key has this hash.
     #[error("no such key")]
     Unknown,
-    /// It was revoked.
+    /// The key was revoked.
     #[error("the key was revoked")]
     Revoked,
-    /// Its key has another secret by now.
+    /// The key was rotated, and this secret is no longer valid.
     #[error("the key was rotated: this secret was replaced")]
     Rotated,
-    /// Its time is over.
+    /// The key has expired.
     #[error("the key has expired")]
     Expired,
-    /// Its user is suspended.
+    /// The user who owns the key is suspended.
     #[error("the key's user is suspended")]
     Suspended,
     /// The queue to the store is full.
     #[error("too many keys are being looked up")]
     Busy,
-    /// The store could not be asked, and what is cached is too old.
+    /// The store did not respond, and the cached result is too old.
     #[error("keys cannot be looked up at the moment")]
     Unavailable,
 }
 
-/// A question to the store's loop, which answers through `reply`.
+/// A request to look up a key in the store, with the channel for the result.
 #[derive(Debug)]
 pub struct Lookup {
-    /// The key's SHA-256.
+    /// The SHA-256 hash of the key.
     pub hash: KeyHash,
-    /// Where the answer goes; dropped, it means [`NotFound::Unavailable`].
+    /// Receives the result. If it is dropped, the result is [`NotFound::Unavailable`].
     pub reply: oneshot::Sender<Found>,
 }
 
-/// A worker's view of the keys.
+/// The keys, as one worker knows them.
 #[derive(Debug)]
 pub struct Directory {
     queue: mpsc::Sender<Lookup>,
     revision: Arc<Revision>,
     clock: Clock,
     stale_for: Duration,
-    /// What any view was told last: while the store is away, a key that one worker knows passes on all of them.
+    /// The latest results of all workers: while the store is unavailable, a key that one worker knows is accepted by
+    /// all.
     told: Arc<Mutex<Cache<KeyHash, Entry>>>,
     state: Mutex<State>,
 }
@@ -97,8 +98,9 @@ struct Entry {
 }
 
 impl Entry {
-    /// Whether it serves at `now`, the store having answered something `heard` ago. A replaced secret is asked for again
-    /// now and then while the store answers: its owner wants to know that it is still used.
+    /// Whether the cached entry may be used at `now`, if the last response of the store was `heard` ago. A replaced
+    /// secret is looked up again from time to time while the store is available: the store thereby records that it is
+    /// still used.
     fn serves(&self, now: Mono, heard: Duration) -> bool {
         let replaced = self.found.as_ref().is_ok_and(|principal| principal.rotated.is_some());
         !replaced || now.since(self.at) < REPLACED_FOR || heard > STORE_ANSWERS
@@ -112,14 +114,15 @@ struct Miss {
 }
 
 impl Directory {
-    /// A view whose questions go to `queue`; what is cached serves for `stale_for` while the store is away.
+    /// Creates a directory that sends requests to `queue`. Cached results are used for `stale_for` while the store is
+    /// unavailable.
     #[must_use]
     pub fn new(queue: mpsc::Sender<Lookup>, revision: Arc<Revision>, clock: Clock, stale_for: Duration) -> Self {
         let told = Arc::new(Mutex::new(Cache::new(KNOWN_MAX)));
         Self { queue, revision, clock, stale_for, told, state: State::empty() }
     }
 
-    /// Another worker's view of the same keys.
+    /// Creates the directory of another worker, which shares the results.
     #[must_use]
     pub fn another(&self) -> Self {
         let Self { queue, revision, clock, stale_for, told, state: _ } = self;
@@ -133,10 +136,10 @@ impl Directory {
         }
     }
 
-    /// Finds who holds the key with this hash. May be cancelled at any point.
+    /// Looks up the principal of the key with this hash. The future may be cancelled at any point.
     ///
     /// # Errors
-    /// [`NotFound`] says why the key opens nothing, or that nobody could be asked.
+    /// [`NotFound`]: the key is not accepted, or the store could not be asked.
     pub async fn find(&self, hash: KeyHash) -> Found {
         loop {
             let mut flight = match self.look(hash) {
@@ -144,7 +147,7 @@ impl Directory {
                 Look::Join(flight) => flight,
                 Look::Ask { revision, landing } => return self.ask(hash, revision, landing).await,
             };
-            // An error means that whoever asked was cancelled: the loop asks again.
+            // An error means that the task that sent the request was cancelled: the loop sends it again.
             if let Ok(landed) = flight.wait_for(Option::is_some).await
                 && let Some(found) = landed.clone()
             {
@@ -180,7 +183,7 @@ impl Directory {
     }
 
     async fn ask(&self, hash: KeyHash, revision: u64, landing: watch::Sender<Option<Found>>) -> Found {
-        // Removes the flight also when this future is dropped.
+        // Removes the flight even if this future is dropped.
         let _flight = Flight { directory: self, hash };
         let (reply, answer) = oneshot::channel();
         let found = match self.queue.try_send(Lookup { hash, reply }) {
@@ -193,10 +196,10 @@ impl Directory {
         found
     }
 
-    /// Caches an answer; while the store is away, what was known before serves until it is too old.
+    /// Caches a result. While the store is unavailable, an earlier result is returned until it is too old.
     ///
-    /// Not so while the queue is full: what was known before may have been revoked since, and many keys asked for at
-    /// once would keep it open.
+    /// If the queue is full, an earlier result of an older revision is not returned: the key may have been revoked
+    /// since, and a flood of look-ups could then keep it valid.
     fn keep(&self, hash: KeyHash, revision: u64, found: Found) -> Found {
         let now = self.clock.mono();
         let mut state = self.state();
@@ -231,7 +234,7 @@ impl Directory {
         }
     }
 
-    /// What is newer stays.
+    /// Shares a result with the other workers, unless they have a newer one.
     fn tell(&self, hash: KeyHash, entry: Entry) {
         let mut told = self.told();
         if told.get(&hash).is_none_or(|before| before.revision <= entry.revision) {
@@ -246,7 +249,7 @@ impl Directory {
     fn in_time(&self, found: Found) -> Found {
         match &found {
             Ok(principal) if principal.expires_at.is_some_and(|end| end <= self.clock.now()) => {
-                // What ends later than the first of the two has not ended it.
+                // Only the earlier of the two ends has been reached.
                 Err(if principal.rotated == principal.expires_at { NotFound::Rotated } else { NotFound::Expired })
             }
             _ => found,

@@ -1,4 +1,4 @@
-//! Identifiers: distinct types over UUIDv7 (RFC 9562, 5.7), and the store's short integers for them.
+//! Identifiers: distinct types over UUIDv7 (RFC 9562, 5.7), and the short integers that the store assigns.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ macro_rules! ids {
         pub struct $name(pub Uuid);
 
         impl $name {
-            /// Nobody's.
+            /// The nil UUID, which identifies nothing.
             pub const NIL: Self = Self(Uuid::nil());
         }
 
@@ -28,32 +28,32 @@ macro_rules! ids {
 }
 
 ids! {
-    /// A user: owns keys and has a plan.
+    /// A user, who owns keys and has a plan.
     UserId;
-    /// A caller's API key; rotation keeps it.
+    /// A key; rotation does not change its id.
     KeyId;
-    /// A plan.
+    /// A plan with its limits.
     PlanId;
-    /// One sign-in.
+    /// A session, which begins with a sign-in.
     SessionId;
-    /// One access token of a sign-in.
+    /// One access token of a session.
     TokenId;
-    /// A one-time link.
+    /// A one-time link, for example to choose a password.
     LinkId;
-    /// A credential of an LLM provider.
+    /// A credential of a provider in the vault.
     ProviderKeyId;
-    /// One line of the audit log.
+    /// One entry of the audit log.
     AuditId;
-    /// One request through the proxy; also the id of its usage event and its `x-request-id`.
+    /// One request to the proxy. It is also the id of its usage event, and the value of `x-request-id`.
     RequestId;
 }
 
-/// The store's own integer for a user, short enough to stand in every usage event.
+/// The store's integer for a user. Usage events contain it because it is short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UserNo(pub i64);
 
-/// The store's own integer for a key.
+/// The store's integer for a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct KeyNo(pub i64);
@@ -61,7 +61,7 @@ pub struct KeyNo(pub i64);
 const POOL_BYTES: usize = 1024;
 const ID_RANDOM_BYTES: usize = 10;
 
-/// Makes UUIDv7s. Random bytes are fetched 1 KiB at a time, because a system call for each id would show.
+/// Creates UUIDv7s. Random bytes are read 1 KiB at a time, because one system call per id would be measurable.
 #[derive(Debug)]
 pub struct Ids {
     clock: Clock,
@@ -70,29 +70,29 @@ pub struct Ids {
 }
 
 impl Ids {
-    /// A source of ids whose time comes from `clock`.
+    /// Creates a source of ids whose times are read from `clock`.
     #[must_use]
     pub const fn new(clock: Clock) -> Self {
         Self { clock, pool: [0; POOL_BYTES], used: POOL_BYTES }
     }
 
-    /// A new UUIDv7.
+    /// Returns a new UUIDv7.
     ///
     /// # Panics
-    /// When the operating system gives no random bytes: without them no key or id can be trusted.
+    /// If the operating system returns no random bytes: without them, no key or id is safe.
     pub fn next_uuid(&mut self) -> Uuid {
         let now = self.clock.now();
         self.uuid_at(now)
     }
 
-    /// A new UUIDv7 whose time is `at`: for who has read the clock already.
+    /// Returns a new UUIDv7 with the time `at`, for callers with a recent time.
     ///
     /// # Panics
     /// As [`Ids::next_uuid`].
     #[expect(clippy::expect_used, reason = "no randomness means no safe id; the request is answered 500")]
     pub fn uuid_at(&mut self, at: Timestamp) -> Uuid {
         if self.used + ID_RANDOM_BYTES > POOL_BYTES {
-            getrandom::fill(&mut self.pool).expect("the operating system gives random bytes");
+            getrandom::fill(&mut self.pool).expect("the operating system returns random bytes");
             self.used = 0;
         }
         let mut random = [0; ID_RANDOM_BYTES];

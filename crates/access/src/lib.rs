@@ -1,10 +1,11 @@
-//! Who the caller is, as plain data, and the words every layer shares.
+//! Principals, keys, plans and budgets as plain data, and the types that every layer shares.
 //!
-//! Never does: I/O, SQL, HTTP. Of Tokio it uses `sync` alone.
+//! This crate performs no I/O, SQL or HTTP. It uses only the module `sync` of Tokio.
 //!
-//! Read in this order: [`id`], [`amount`], [`usd`], [`text`], [`clock`], [`refusal`]; then [`api_key`], [`plan`], [`budget`], [`user`],
-//! [`principal`], [`vault`], and [`directory`], which turns the hash of a key into a [`Principal`];
-//! [`password`], [`token`] and [`ticket`] for who signs in; [`signature`] verifies signed files; [`address`] says where a request comes from, [`limits`] asks what all nodes count together.
+//! Read in this order: [`id`], [`amount`], [`usd`], [`text`], [`clock`], [`refusal`]; then [`api_key`], [`plan`],
+//! [`budget`], [`user`], [`principal`], [`vault`], and [`directory`], which maps the hash of a key to a [`Principal`];
+//! [`password`], [`token`] and [`ticket`] for sessions; [`signature`] for signed files; [`address`] for client
+//! addresses; [`limits`] for rate limits that nodes share.
 
 pub mod address;
 pub mod amount;

@@ -1,47 +1,47 @@
-//! Limits that nodes share: questions over a bounded queue that the store's loop answers.
+//! Rate limits that nodes share: requests over a bounded queue to the task that counts them.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-/// Whether one more call may pass; if so, it is counted. The answer goes to `reply`.
+/// Asks whether one more request is within a rate limit. If it is, the request is counted.
 #[derive(Debug)]
 pub struct Question {
-    /// Which limit.
+    /// The name of the rate limit.
     pub name: &'static str,
-    /// Who is counted.
+    /// The identity that is counted, such as an address.
     pub key: String,
-    /// Calls in a window.
+    /// Maximum number of requests per window.
     pub limit: NonZeroU32,
-    /// How long the window is.
+    /// The length of the window.
     pub window: Duration,
-    /// Dropped, it means that nobody knows.
+    /// Receives the result. If it is dropped, the result is unknown.
     pub reply: oneshot::Sender<Answer>,
 }
 
-/// What was said of a call.
+/// The result for one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answer {
-    /// Whether it may pass.
+    /// Whether the request is within the limit.
     pub allowed: bool,
-    /// Until one may; zero where this one may.
+    /// Time until another request is allowed; zero if this one is.
     pub retry_after: Duration,
 }
 
-/// Who asks.
+/// The sending side of the queue.
 #[derive(Debug, Clone)]
 pub struct SharedLimits(mpsc::Sender<Question>);
 
 impl SharedLimits {
-    /// Questions go to `queue`.
+    /// Creates the sending side of `queue`.
     #[must_use]
     pub const fn new(queue: mpsc::Sender<Question>) -> Self {
         Self(queue)
     }
 
-    /// Counts a call of `key` against the limit of this name; `None` where the queue is full or nobody answers. It may be
-    /// cancelled at any point, and is then perhaps counted.
+    /// Counts a request of `key` against the rate limit `name`. Returns `None` if the queue is full or the receiver
+    /// does not respond. The future may be cancelled at any point; the request may then have been counted.
     pub async fn take(
         &self,
         name: &'static str,
@@ -68,7 +68,7 @@ mod tests {
         let (told, ()) = tokio::join!(limits.take("a", "x".to_owned(), MINUTE), async {
             let question = questions.recv().await.unwrap();
             assert_eq!((question.name, &*question.key), ("a", "x"));
-            // The queue holds one, and this one too many is not waited for.
+            // The queue has one place: a further request is not queued.
             limits.0.try_send(Question { reply: oneshot::channel().0, ..question_like(&question) }).unwrap();
             assert_eq!(limits.take("a", "y".to_owned(), MINUTE).await, None);
             question.reply.send(answer).unwrap();

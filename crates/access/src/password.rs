@@ -1,6 +1,7 @@
 //! Passwords and their hashes: Argon2id in PHC form (OWASP's parameters: 19 MiB, two passes, one lane).
 //!
-//! Each function takes tens of milliseconds of a core and 19 MiB: it blocks, and who calls it bounds how many do so at once.
+//! Each function blocks, and uses tens of milliseconds of one core and 19 MiB. Callers limit the number of concurrent
+//! calls.
 
 mod guess;
 
@@ -12,43 +13,44 @@ use thiserror::Error;
 
 use crate::secret::Secret;
 
-/// Fewest characters of a password.
+/// Minimum number of characters of a password.
 pub const CHARS_MIN: usize = 12;
-/// Most characters of a password.
+/// Maximum number of characters of a password.
 pub const CHARS_MAX: usize = 128;
 
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
-/// For [`absent`]; any salt costs the same.
+/// The salt for [`absent`]; every salt costs the same.
 const NOBODYS_SALT: &[u8; 16] = b"nobody's account";
 
-/// A password that may be chosen: [`CHARS_MIN`] to [`CHARS_MAX`] characters of Unicode, taken as they are, none of them a control
-/// character, and not easy to guess. It does not print.
+/// A password that a user may choose: [`CHARS_MIN`] to [`CHARS_MAX`] Unicode characters without normalization, no
+/// control characters, and not easy to guess. It is never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(Secret);
 
-/// Why there is no password, or no hash of one.
+/// Why a password is rejected, or cannot be hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PasswordError {
-    /// It is too short or too long.
+    /// The password is too short or too long.
     #[error("a password has {CHARS_MIN} to {CHARS_MAX} characters")]
     Length,
-    /// It has a control character, which no keyboard types again.
+    /// The password contains a control character, which keyboards may not be able to type.
     #[error("a password has no control characters")]
     Control,
-    /// It falls apart into common words, sequences, years, repetitions and the user's own names.
+    /// The password consists of a few common words, sequences, years, repetitions and names of the user.
     #[error(
         "this password is easy to guess: it is made of common words, sequences or your own name; use more words, or rarer ones"
     )]
     Easy,
-    /// The operating system gave no random bytes, or no memory.
+    /// The operating system returned no random bytes, or memory is exhausted.
     #[error("the password could not be hashed")]
     Unhashed,
 }
 
 impl Password {
-    /// Takes a text that a user chose. `own` are texts that others know of this user: e-mail address, name, the brand.
+    /// Parses a password that a user chose. `own` are texts that others know of this user: e-mail address, name, the
+    /// brand.
     ///
     /// # Errors
     /// [`PasswordError::Length`], [`PasswordError::Control`], [`PasswordError::Easy`].
@@ -70,25 +72,26 @@ impl fmt::Debug for Password {
     }
 }
 
-/// The hash that is stored: `$argon2id$v=19$m=19456,t=2,p=1$…`, with a salt of its own. Blocks.
+/// Returns the hash to store, with a random salt: `$argon2id$v=19$m=19456,t=2,p=1$…`. Blocks.
 ///
 /// # Errors
-/// [`PasswordError::Unhashed`].
+/// [`PasswordError::Unhashed`] if no random bytes or memory are available.
 pub fn hash(password: &Password) -> Result<Secret, PasswordError> {
     let hashed = argon2()?.hash_password(password.0.expose().as_bytes());
     let hashed: PasswordHash = hashed.map_err(|_| PasswordError::Unhashed)?;
     Ok(Secret::new(hashed.to_string()))
 }
 
-/// Whether `phc` is the hash of what was presented, whose length nobody bounds here. A text that is no hash of ours is
-/// nobody's. Blocks.
+/// Whether `phc` is the hash of `presented`, whose length is not limited here. Returns `false` if `phc` is not a hash
+/// that [`hash`] creates. Blocks.
 #[must_use]
 pub fn verify(presented: &Secret, phc: &Secret) -> bool {
     let (Ok(argon2), Ok(stored)) = (argon2(), PasswordHash::new(phc.expose())) else { return false };
     argon2.verify_password(presented.expose().as_bytes(), &stored).is_ok()
 }
 
-/// The work of [`verify`] where there is no hash, so that time does not tell who has an account. Blocks.
+/// Does the work of [`verify`] without a hash, so that the response time does not reveal whether an account exists.
+/// Blocks.
 pub fn absent(presented: &Secret) {
     if let Ok(argon2) = argon2() {
         let hashed: Result<PasswordHash, _> =
@@ -166,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "what is measured is the time that a caller could measure")]
+    #[expect(clippy::disallowed_methods, reason = "the test measures the time that a client could measure")]
     fn an_absent_account_costs_what_a_wrong_password_costs() {
         let phc = hash(&Password::parse(secret("correct horse battery"), &[]).unwrap()).unwrap();
         let presented = secret("not the password");
@@ -175,7 +178,7 @@ mod tests {
             work();
             began.elapsed()
         };
-        // The fastest of many, one beside the other: what else the machine does only makes them slower.
+        // The minimum of many interleaved runs: other load on the machine only increases the times.
         let (mut known, mut unknown) = (Duration::MAX, Duration::MAX);
         let is_like =
             |known: Duration, unknown: Duration| (0.8..1.25).contains(&(known.as_secs_f64() / unknown.as_secs_f64()));

@@ -1,4 +1,4 @@
-//! Plans: what a user may use, and for what price.
+//! Plans: the limits that apply to each user of a plan.
 
 use std::num::NonZeroU32;
 
@@ -6,34 +6,34 @@ use serde::{Deserialize, Serialize};
 
 use crate::budget::Budget;
 
-/// A plan's limits. An absent limit is no limit.
+/// The limits of a plan. `None` means unlimited.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
-    /// Unique, lowercase: `starter`.
+    /// The unique name, in lowercase: `starter`.
     pub name: String,
-    /// The user's quota a UTC day, over all of their keys.
+    /// The quota of each user per UTC day, for all of their keys together.
     pub credits_per_day: Option<u64>,
-    /// Requests a minute for each key; the burst is as large.
+    /// Maximum requests per minute for each key; the burst has the same size.
     pub requests_per_minute: Option<NonZeroU32>,
-    /// What holds each user beside the quota, over all of their keys; each measure and period once.
+    /// Budgets of each user besides the quota, for all of their keys together; each measure and period at most once.
     pub budgets: Vec<Budget>,
-    /// Whether LLM calls may go with a provider's credential that is not the user's own.
+    /// Whether LLM requests may use shared provider credentials.
     pub shared_keys: bool,
 }
 
-/// Longest name of a plan.
+/// Maximum length of a plan's name.
 const NAME_LEN_MAX: usize = 64;
 
 impl Plan {
-    /// Most credits a day.
+    /// Maximum credits per day.
     pub const CREDITS_MAX: u64 = Budget::AMOUNT_MAX;
-    /// Most requests a minute: what the API's `int32` has room for.
+    /// Maximum requests per minute: the maximum of the API's `int32`.
     pub const REQUESTS_MAX: NonZeroU32 = match NonZeroU32::new(i32::MAX.unsigned_abs()) {
         Some(most) => most,
         None => NonZeroU32::MIN,
     };
 
-    /// Whether `name` may name a plan: 1 to 64 of a-z, 0-9, `-`, `_` and `.`.
+    /// Whether `name` is a valid name for a plan: 1 to 64 of a-z, 0-9, `-`, `_` and `.`.
     #[must_use]
     pub fn is_name(name: &str) -> bool {
         (1..=NAME_LEN_MAX).contains(&name.len())
@@ -42,7 +42,7 @@ impl Plan {
                 .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.'))
     }
 
-    /// A plan that limits nothing.
+    /// Returns a plan without limits.
     #[must_use]
     pub fn unlimited(name: &str) -> Self {
         Self {

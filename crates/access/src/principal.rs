@@ -1,4 +1,4 @@
-//! Who a request is made as.
+//! The authenticated user and key of a request.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::id::{KeyId, KeyNo, PlanId, UserId, UserNo};
 use crate::plan::Plan;
 use crate::provider_key::ProviderKeys;
 
-/// The last four digits of a key, by which lists and log lines name it beside its id.
+/// The last four digits of a key. Lists and log lines show them with its id.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Last4([u8; 4]);
 
@@ -36,38 +36,39 @@ impl fmt::Debug for Last4 {
     }
 }
 
-/// The caller, known by an API key: active, not revoked, not expired when it was looked up.
+/// The user and key of a request. The key was neither revoked nor expired when it was looked up, and the user was
+/// active.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
-    /// The key's owner.
+    /// The id of the user who owns the key.
     pub user: UserId,
-    /// The store's integer for the owner.
+    /// The store's integer for the user.
     pub user_no: UserNo,
-    /// The key presented.
+    /// The id of the key.
     pub key: KeyId,
     /// The store's integer for the key.
     pub key_no: KeyNo,
-    /// The last four digits of the key; `None` where they are not known.
+    /// The last four digits of the key; `None` if they are not known.
     pub last4: Option<Last4>,
-    /// The id of the owner's plan.
+    /// The id of the user's plan.
     pub plan_id: PlanId,
-    /// The owner's plan.
+    /// The plan of the user.
     pub plan: Arc<Plan>,
-    /// What holds them beside the limits of plan and key: budgets of the key, the user, the plan and everybody, with how much
-    /// each holds.
+    /// Budgets of the key, the user, the plan and all users, with their amounts; the limits of plan and key apply as
+    /// well.
     pub budgets: Arc<[(BudgetId, u64)]>,
-    /// From this moment on the key, or the secret presented, opens nothing; whichever ends first.
+    /// Time at which the key or this secret expires, whichever is earlier.
     pub expires_at: Option<Timestamp>,
-    /// Until when the secret presented opens the key, where it is the one before the last rotation.
+    /// Time until which this secret remains valid, if it is the one before the last rotation.
     pub rotated: Option<Timestamp>,
-    /// What the key may do less than its owner.
+    /// Restrictions of the key.
     pub bounds: Arc<KeyBounds>,
-    /// What the owner's LLM calls may go with.
+    /// The provider credentials that the user's LLM requests may use.
     pub provider_keys: ProviderKeys,
 }
 
 impl Principal {
-    /// A caller whose key has no bounds and no end.
+    /// Creates a principal whose key has no restrictions and does not expire.
     #[must_use]
     pub fn unbounded(user: (UserId, UserNo), key: (KeyId, KeyNo), plan: Arc<Plan>) -> Self {
         let ((user, user_no), (key, key_no)) = (user, key);

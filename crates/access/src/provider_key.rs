@@ -1,40 +1,40 @@
-//! Credentials of LLM providers, in clear: they exist between the vault and the one header that they stand in.
+//! Provider credentials in plain text, which are in memory between the vault and the request to the provider.
 
 use std::sync::Arc;
 
 use crate::id::ProviderKeyId;
 use crate::secret::Secret;
 
-/// One credential.
+/// One credential of a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderKey {
-    /// Its id in the vault.
+    /// The id of the credential in the vault.
     pub id: ProviderKeyId,
-    /// The configured provider that it is for, by name.
+    /// The name of the configured provider that accepts it.
     pub provider: Box<str>,
-    /// What its owner calls it.
+    /// The label that its owner chose.
     pub label: Box<str>,
-    /// The credential; `None` where it could not be opened, and then nothing stands in for it.
+    /// The credential. `None` if it could not be decrypted; no other credential replaces it.
     pub secret: Option<Secret>,
 }
 
-/// The credentials that a user's calls may go with, newest first.
+/// The credentials that a user's requests may use, newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProviderKeys {
-    /// The user's own.
+    /// The credentials of the user.
     pub own: Arc<[ProviderKey]>,
-    /// Everybody's; the user's plan says whether they may be used.
+    /// The shared credentials; the user's plan defines whether they may be used.
     pub shared: Arc<[ProviderKey]>,
 }
 
 impl ProviderKeys {
-    /// The user's own credential for `provider`.
+    /// Returns the user's credential for `provider`.
     #[must_use]
     pub fn own(&self, provider: &str) -> Option<&ProviderKey> {
         self.own.iter().find(|key| &*key.provider == provider)
     }
 
-    /// The shared credential for `provider`: the one with this label, or any.
+    /// Returns the shared credential for `provider` with this label, or any if no label is given.
     #[must_use]
     pub fn shared(&self, provider: &str, label: Option<&str>) -> Option<&ProviderKey> {
         self.shared.iter().find(|key| &*key.provider == provider && label.is_none_or(|label| &*key.label == label))

@@ -1,28 +1,28 @@
-//! Why a request was not served: one closed list of codes, each with a page in `docs/errors/`.
+//! Refusals: the closed list of error codes, each with a page in `docs/errors/`.
 
-/// Whose doing a refusal is.
+/// Who can correct the cause of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    /// The caller can mend it.
+    /// The client, by changing the request.
     Caller,
-    /// Tollgate, or who runs it.
+    /// Tollgate itself, or its operator.
     Us,
-    /// What stands behind Tollgate.
+    /// The upstream that received the request.
     Upstream,
 }
 
-/// Whether the same request may succeed when it is sent again.
+/// Whether the same request may succeed later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
-    /// Not without a change.
+    /// The request must be changed first.
     Never,
-    /// Later, as it is.
+    /// The unchanged request may succeed later.
     Later,
 }
 
 macro_rules! refusals {
     ($($(#[doc = $doc:literal])+ $name:ident = $code:literal, $status:literal, $side:ident, $retry:ident;)*) => {
-        /// The closed list of codes that a caller can meet.
+        /// The closed list of error codes.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Refusal {
             $($(#[doc = $doc])+ $name,)*
@@ -32,31 +32,31 @@ macro_rules! refusals {
             /// Every refusal, in the order of the list.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
-            /// The code, as written in answers, logs, metrics and documents.
+            /// Returns the code, as responses, logs, metrics and documents spell it.
             #[must_use]
             pub const fn code(self) -> &'static str {
                 match self { $(Self::$name => $code,)* }
             }
 
-            /// What happened, in a sentence.
+            /// Returns one sentence that describes the error.
             #[must_use]
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$name => concat!($($doc),+).trim_ascii(),)* }
             }
 
-            /// The HTTP status (RFC 9110, 15; RFC 6585).
+            /// Returns the HTTP status (RFC 9110, 15; RFC 6585).
             #[must_use]
             pub const fn status(self) -> u16 {
                 match self { $(Self::$name => $status,)* }
             }
 
-            /// Whose doing it is.
+            /// Returns who can correct the cause.
             #[must_use]
             pub const fn side(self) -> Side {
                 match self { $(Self::$name => Side::$side,)* }
             }
 
-            /// Whether sending it again may help.
+            /// Returns whether the same request may succeed later.
             #[must_use]
             pub const fn retry(self) -> Retry {
                 match self { $(Self::$name => Retry::$retry,)* }
@@ -66,83 +66,83 @@ macro_rules! refusals {
 }
 
 refusals! {
-    /// The request cannot be read: its JSON, a field, a header.
+    /// The request is malformed: its JSON, a field or a header is invalid.
     BadRequest = "bad_request", 400, Caller, Never;
-    /// Two different credentials were sent.
+    /// The request contains two different credentials.
     AmbiguousCredentials = "ambiguous_credentials", 400, Caller, Never;
-    /// The model speaks another format than the path.
+    /// The provider of the model does not support the API format of this path.
     FormatMismatch = "format_mismatch", 400, Caller, Never;
-    /// The model has no price, and a budget of money holds the caller.
+    /// A budget of money applies, and the model has no price.
     PriceUnknown = "price_unknown", 400, Caller, Never;
-    /// Nothing bounds what the call may cost, and a budget holds the caller.
+    /// A budget of tokens or money applies, and the request does not limit its usage.
     CostUnbounded = "cost_unbounded", 400, Caller, Never;
-    /// No credential was sent.
+    /// The request contains no credential.
     Unauthorized = "unauthorized", 401, Caller, Never;
-    /// The credential has not a key's form.
+    /// The credential does not have the form of a key.
     KeyMalformed = "key_malformed", 401, Caller, Never;
-    /// No such key.
+    /// The key does not exist.
     KeyUnknown = "key_unknown", 401, Caller, Never;
     /// The key was revoked.
     KeyRevoked = "key_revoked", 401, Caller, Never;
-    /// The key's time is over.
+    /// The key has expired.
     KeyExpired = "key_expired", 401, Caller, Never;
-    /// The access token's time is over, or its session has ended.
+    /// The access token has expired, or its session has ended.
     TokenExpired = "token_expired", 401, Caller, Never;
-    /// The caller is known, and may not do this.
+    /// The authenticated user does not have permission to do this.
     Forbidden = "forbidden", 403, Caller, Never;
-    /// Nobody signs up here, or not without an invitation.
+    /// Registration is disabled, or requires an invitation.
     SignupClosed = "signup_closed", 403, Caller, Never;
-    /// The key's user is suspended.
+    /// The user who owns the key is suspended.
     UserSuspended = "user_suspended", 403, Caller, Never;
-    /// Control: no such thing, or not the caller's.
+    /// The object does not exist, or belongs to another user.
     NotFound = "not_found", 404, Caller, Never;
-    /// No route has this host and path.
+    /// No route matches the host and path.
     RouteNotFound = "route_not_found", 404, Caller, Never;
-    /// No model or provider answers to this name.
+    /// No model or provider has this name.
     ModelNotFound = "model_not_found", 404, Caller, Never;
-    /// The path exists, with other methods.
+    /// The path does not support this method.
     MethodNotAllowed = "method_not_allowed", 405, Caller, Never;
-    /// The head or the body did not arrive in time.
+    /// The head or the body of the request did not arrive in time.
     RequestTimeout = "request_timeout", 408, Caller, Later;
-    /// It cannot be done as things stand: the name is taken, the thing is in use.
+    /// The current state does not allow the change: for example, the name is taken or the object is in use.
     Conflict = "conflict", 409, Caller, Never;
-    /// The body is larger than its bound.
+    /// The request body is larger than its limit.
     PayloadTooLarge = "payload_too_large", 413, Caller, Never;
-    /// A body that must be read is compressed or of another media type.
+    /// The encoding or the media type of the request body is not supported.
     UnsupportedMediaType = "unsupported_media_type", 415, Caller, Never;
-    /// Every field can be read, and one has a value that cannot be taken.
+    /// The request is well-formed, but the value of a field is invalid.
     Unprocessable = "unprocessable", 422, Caller, Never;
-    /// A WebSocket was asked for where only HTTP is spoken.
+    /// A WebSocket was requested from an endpoint that supports only HTTP.
     UpgradeRequired = "upgrade_required", 426, Caller, Never;
-    /// A rate limit is full.
+    /// A rate limit is exceeded.
     RateLimited = "rate_limited", 429, Caller, Later;
-    /// The day's quota is used up.
+    /// The daily quota is used up.
     QuotaExceeded = "quota_exceeded", 429, Caller, Never;
-    /// A budget does not hold what the call may cost.
+    /// A budget does not cover what the request may cost.
     BudgetExceeded = "budget_exceeded", 429, Caller, Never;
-    /// The head is larger than its bound.
+    /// The request head is larger than its limit.
     HeaderTooLarge = "header_too_large", 431, Caller, Never;
-    /// A fault of ours.
+    /// An internal error occurred.
     Internal = "internal", 500, Us, Later;
-    /// The upstream could not be reached; it received nothing.
+    /// No connection to the upstream could be established; it received nothing.
     UpstreamConnect = "upstream_connect", 502, Upstream, Later;
-    /// The upstream closed the connection before its answer was whole.
+    /// The upstream closed the connection before its response was complete.
     UpstreamReset = "upstream_reset", 502, Upstream, Later;
-    /// The upstream answered something that is not HTTP.
+    /// The response of the upstream is not valid HTTP.
     UpstreamProtocol = "upstream_protocol", 502, Upstream, Later;
-    /// The store cannot be reached.
+    /// The store is not available.
     Unavailable = "unavailable", 503, Us, Later;
     /// Too many keys are being looked up.
     DirectoryBusy = "directory_busy", 503, Us, Later;
-    /// Usage cannot be recorded, so nothing that is counted is served.
+    /// Usage cannot be recorded, so requests that are metered are refused.
     SpoolFull = "spool_full", 503, Us, Later;
-    /// What is left of a quota or budget is lent to other nodes, or nobody could say in time whether anything is.
+    /// The remaining quota or budget is leased to other nodes, or the store did not respond in time.
     QuotaWithheld = "quota_withheld", 503, Us, Later;
-    /// Memory, connections or requests in flight are at their bound.
+    /// Memory, connections or requests in flight have reached their limit.
     Overloaded = "overloaded", 503, Us, Later;
-    /// This instance is shutting down.
+    /// The server is shutting down.
     Draining = "draining", 503, Us, Later;
-    /// The upstream did not answer in time.
+    /// The upstream did not respond in time.
     UpstreamTimeout = "upstream_timeout", 504, Upstream, Later;
 }
 

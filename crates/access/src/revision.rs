@@ -1,14 +1,15 @@
-//! The store's change counter, as this process last read it.
+//! The last known value of the store's change counter.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::Mono;
 
-/// Every change to users, keys and plans raises the store's `revision` row in its transaction; a poller copies it here.
+/// Every transaction that changes users, keys or plans increments the row `revision` of the store. A task copies its
+/// value here.
 ///
-/// What was looked up at an older revision is looked up again. While the store cannot be read the number stands, and
-/// [`Revision::age`] says for how long.
+/// Results of an older revision are looked up again. While the store cannot be read, the value does not change, and
+/// [`Revision::age`] returns the time since the last read.
 #[derive(Debug, Default)]
 pub struct Revision {
     value: AtomicU64,
@@ -16,19 +17,19 @@ pub struct Revision {
 }
 
 impl Revision {
-    /// The revision last read.
+    /// Returns the last known revision.
     #[must_use]
     pub fn get(&self) -> u64 {
         self.value.load(Ordering::Acquire)
     }
 
-    /// Notes that the store held `value` at `at`. An older value never replaces a newer one.
+    /// Records that the store's revision was `value` at `at`. An older value never replaces a newer one.
     pub fn confirm(&self, value: u64, at: Mono) {
         self.value.fetch_max(value, Ordering::AcqRel);
         self.confirmed_nanos.fetch_max(at.0, Ordering::AcqRel);
     }
 
-    /// How long ago the store was last read.
+    /// Returns the time since the revision was last read.
     #[must_use]
     pub fn age(&self, now: Mono) -> Duration {
         now.since(Mono(self.confirmed_nanos.load(Ordering::Acquire)))

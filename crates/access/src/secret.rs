@@ -1,4 +1,4 @@
-//! A string that does not print and is wiped when dropped.
+//! A string that is never printed, and is overwritten when it is dropped.
 
 use std::fmt;
 
@@ -11,26 +11,26 @@ use zeroize::Zeroizing;
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes the text over.
+    /// Creates a secret from a text.
     #[must_use]
     pub fn new(text: String) -> Self {
         Self(Zeroizing::new(text))
     }
 
-    /// The text itself: for the one header, cipher or comparison that needs it.
+    /// Returns the text, for the header, cipher or comparison that needs it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether there is no text.
+    /// Whether the text is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// In constant time, but for the lengths.
+/// Compares in constant time for texts of equal length.
 impl PartialEq for Secret {
     fn eq(&self, other: &Self) -> bool {
         self.0.as_bytes().ct_eq(other.0.as_bytes()).into()

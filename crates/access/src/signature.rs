@@ -1,4 +1,4 @@
-//! Detached signatures: Ed25519 (RFC 8032) over the bytes of a file.
+//! Detached Ed25519 signatures of files (RFC 8032).
 
 use std::fmt;
 
@@ -6,9 +6,9 @@ use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use jsonwebtoken::crypto::aws_lc;
 use jsonwebtoken::{Algorithm, DecodingKey};
 
-/// Bytes of a public key.
+/// Number of bytes of a public key.
 const KEY_BYTES: usize = 32;
-/// Bytes of a signature.
+/// Number of bytes of a signature.
 const SIGNATURE_BYTES: usize = 64;
 /// The bytes before the key in a SubjectPublicKeyInfo, as `openssl pkey -pubout -outform DER` writes it (RFC 8410, 4).
 const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
@@ -18,7 +18,7 @@ const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x
 pub struct PublicKey([u8; KEY_BYTES]);
 
 impl PublicKey {
-    /// Reads the key in base64: its 32 bytes, or the 44 bytes between the lines of a PEM file.
+    /// Parses a key in base64: its 32 bytes, or the 44 bytes between the lines of a PEM file.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = Base64::decode_vec(text.trim()).ok()?;
@@ -26,7 +26,7 @@ impl PublicKey {
         key.try_into().ok().map(Self)
     }
 
-    /// Whether `signature` (64 bytes, or these in base64) is the signature of `message` by this key.
+    /// Whether `signature` (64 bytes, or these in base64) is this key's signature of `message`.
     #[must_use]
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         let decoded = std::str::from_utf8(signature).ok().and_then(|text| Base64::decode_vec(text.trim()).ok());
@@ -34,7 +34,7 @@ impl PublicKey {
         if signature.len() != SIGNATURE_BYTES {
             return false;
         }
-        // Whoever came first has named the same provider: there is one in the build.
+        // An error means that the provider is installed already; the build has only one.
         let _ = aws_lc::DEFAULT_PROVIDER.install_default();
         let (written, key) = (Base64UrlUnpadded::encode_string(signature), DecodingKey::from_ed_der(&self.0));
         jsonwebtoken::crypto::verify(&written, message, &key, Algorithm::EdDSA).unwrap_or(false)
@@ -51,7 +51,7 @@ impl fmt::Display for PublicKey {
 mod tests {
     use super::*;
 
-    /// RFC 8032, 7.1, test 2.
+    /// The public key of RFC 8032, 7.1, test 2.
     const KEY: &str = "PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=";
     const MESSAGE: &[u8] = &[0x72];
     const SIGNATURE: &str = "kqAJqfDUyrhyDoILX2QlQKKye1QWUD+Ps3YiI+vbadoIWsHkPhWZbkWPNhPQ8R2MOHsurrQwKu6wDSkWErsMAA==";

@@ -1,6 +1,7 @@
-//! Texts for people: names, labels, addresses. A text may not hide or reorder what its reader sees.
+//! Texts for people: names, labels, addresses. They must not contain characters that hide or reorder others.
 
-/// Format characters (Unicode 16, category Cf) but for U+200C and U+200D, line and paragraph separators, and letters that show nothing.
+/// Format characters (Unicode 16, category Cf) except U+200C and U+200D, line and paragraph separators, and invisible
+/// letters.
 const HIDDEN: [(char, char); 26] = [
     ('\u{ad}', '\u{ad}'),
     ('\u{34f}', '\u{34f}'),
@@ -29,7 +30,8 @@ const HIDDEN: [(char, char); 26] = [
     ('\u{e0001}', '\u{e0001}'),
     ('\u{e0020}', '\u{e007f}'),
 ];
-/// Scripts that are spelled with joiners (Arabic to Sinhala, Myanmar, Khmer, Mongolian), and symbols that are joined to one picture.
+/// Scripts that are spelled with joiners (Arabic to Sinhala, Myanmar, Khmer, Mongolian), and symbols that form one
+/// picture with others.
 const JOINED: [(char, char); 6] = [
     ('\u{600}', '\u{dff}'),
     ('\u{1000}', '\u{109f}'),
@@ -39,10 +41,12 @@ const JOINED: [(char, char); 6] = [
     ('\u{1f000}', '\u{1faff}'),
 ];
 
-/// Whether a reader sees every character of `text` in its order: no control character, no format character, no invisible letter.
+/// Whether every character of `text` is visible and in order: no control character, no format character, no invisible
+/// letter.
 ///
-/// Zero-width joiners and non-joiners (U+200D, U+200C) are fit only between two characters of scripts that need them, such as Persian and
-/// Hindi, and between emoji. Between Latin, Greek or Cyrillic letters they would make two equal-looking names different.
+/// Zero-width joiners and non-joiners (U+200D, U+200C) are valid only between two characters of scripts that need them,
+/// such as Persian and Hindi, and between emoji. Between Latin, Greek or Cyrillic letters, they would make two names
+/// look equal.
 #[must_use]
 pub fn is_plain(text: &str) -> bool {
     let mut before = None;

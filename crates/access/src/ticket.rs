@@ -1,4 +1,5 @@
-//! Opaque tokens: a prefix that says what it is for, and 43 base64url characters of 256 random bits. Only the SHA-256 is kept.
+//! Opaque tokens: a prefix for their purpose, and 43 base64url characters of 256 random bits. Only the SHA-256 hash is
+//! stored.
 
 use std::fmt;
 
@@ -8,41 +9,41 @@ use thiserror::Error;
 use crate::secret::Secret;
 
 const SECRET_BYTES: usize = 32;
-/// `SECRET_BYTES` in base64url without padding.
+/// Length of `SECRET_BYTES` in base64url without padding.
 const SECRET_CHARS: usize = 43;
-/// RFC 4648, table 2.
+/// The base64url alphabet (RFC 4648, table 2).
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// What a ticket is for.
+/// The purpose of a ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// `tgr_…`: a refresh token, which renews a session once.
     Refresh,
-    /// `tgl_…`: a one-time link.
+    /// `tgl_…`: the token of a one-time link.
     Link,
 }
 
-/// A ticket in clear: it exists when it is made, and while it is looked up. It does not print.
+/// A ticket in plain text. It is in memory only while it is created or looked up, and is never printed.
 #[derive(Clone)]
 pub struct Ticket(Secret);
 
-/// SHA-256 of a whole ticket, prefix included: what the store keeps and looks up.
+/// SHA-256 hash of a whole ticket with its prefix, which is stored and looked up.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TicketHash(pub [u8; 32]);
 
-/// Why there is no ticket.
+/// Why a text is not a ticket, or a ticket could not be created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TicketError {
-    /// The text has another form, or is for something else.
-    #[error("this is no such token")]
+    /// The text has another form, or another purpose.
+    #[error("the token is invalid")]
     Malformed,
-    /// The operating system gave no random bytes.
-    #[error("the operating system gave no random bytes")]
+    /// The operating system returned no random bytes.
+    #[error("the operating system returned no random bytes")]
     Random,
 }
 
 impl Kind {
-    /// What a ticket begins with.
+    /// Returns the prefix of tickets of this kind.
     #[must_use]
     pub const fn prefix(self) -> &'static str {
         match self {
@@ -53,10 +54,10 @@ impl Kind {
 }
 
 impl Ticket {
-    /// A new random ticket.
+    /// Creates a random ticket.
     ///
     /// # Errors
-    /// [`TicketError::Random`].
+    /// [`TicketError::Random`] if no random bytes are available.
     pub fn generate(kind: Kind) -> Result<Self, TicketError> {
         let mut random = [0_u8; SECRET_BYTES];
         getrandom::fill(&mut random).map_err(|_| TicketError::Random)?;
@@ -66,10 +67,10 @@ impl Ticket {
         Ok(Self(Secret::new(text)))
     }
 
-    /// Reads a ticket that somebody presents.
+    /// Parses a ticket that a client sent.
     ///
     /// # Errors
-    /// [`TicketError::Malformed`]; the text is not repeated.
+    /// [`TicketError::Malformed`]; the error does not contain the text.
     pub fn parse(kind: Kind, text: &str) -> Result<Self, TicketError> {
         match text.strip_prefix(kind.prefix()) {
             Some(secret) if secret.len() == SECRET_CHARS && secret.bytes().all(|byte| ALPHABET.contains(&byte)) => {
@@ -79,13 +80,13 @@ impl Ticket {
         }
     }
 
-    /// What is stored and looked up.
+    /// Returns the hash that is stored and looked up.
     #[must_use]
     pub fn hash(&self) -> TicketHash {
         TicketHash(Sha256::digest(self.0.expose().as_bytes()).into())
     }
 
-    /// The whole ticket: to be handed to its owner.
+    /// Returns the whole ticket, for its owner.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose()
@@ -104,7 +105,7 @@ impl fmt::Debug for TicketHash {
     }
 }
 
-/// RFC 4648, 5, without padding.
+/// Appends base64url without padding (RFC 4648, 5).
 fn push_base64url(text: &mut String, bytes: &[u8]) {
     for three in bytes.chunks(3) {
         let word = three.iter().chain([0, 0].iter()).take(3).fold(0_usize, |word, byte| word << 8 | usize::from(*byte));
@@ -155,7 +156,7 @@ mod tests {
 
     #[test]
     fn base64url_is_that_of_the_rfc() {
-        // RFC 4648, 10; and the two characters that are base64url's own.
+        // The vectors of RFC 4648, 10, and both characters that differ from base64.
         for (bytes, expected) in [
             (b"f".as_slice(), "Zg"),
             (b"fo", "Zm8"),

@@ -1,4 +1,5 @@
-//! Access tokens: JWTs (RFC 7519) signed with HS256. A token names a user, a session, its issuer and its audience, and nothing else.
+//! Access tokens: JWTs (RFC 7519) that are signed with HS256. A token contains only its user, session, issuer and
+//! audience.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,47 +13,51 @@ use crate::clock::Timestamp;
 use crate::id::{SessionId, TokenId, UserId};
 use crate::secret::Secret;
 
-/// Fewest bytes of the secret that signs: as many as the signature has (RFC 7518, 3.2).
+/// Minimum length of the signing secret in bytes: that of the signature (RFC 7518, 3.2).
 pub const SECRET_BYTES_MIN: usize = 32;
-/// Most characters of a token; ours have 400 or so.
+/// Maximum length of a token in bytes; tokens of Tollgate have about 400.
 const TOKEN_LEN_MAX: usize = 1_024;
-/// The audience of every token: other services that share the secret must not accept it, nor we theirs.
+/// The audience of every token. Other services that share the secret must not accept these tokens, and Tollgate rejects
+/// theirs.
 const AUDIENCE: &str = "control";
-/// Clocks of two nodes differ by at most this.
+/// Maximum difference between the clocks of two nodes.
 const CLOCK_SKEW_MAX: Duration = Duration::from_secs(300);
 
-/// What a token says. Times are whole seconds: what is below is cut off.
+/// The claims of a token. Times are whole seconds; fractions are truncated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claims {
-    /// The token itself: no two tokens have the same id.
+    /// The unique id of the token.
     pub id: TokenId,
-    /// Who signed in.
+    /// The user who signed in.
     pub user: UserId,
-    /// The sign-in: when it has ended, the token opens nothing.
+    /// The session. When it has ended, the token is invalid.
     pub session: SessionId,
-    /// When the token was made; it is not valid before.
+    /// Time at which the token was issued; it is not valid earlier.
     pub issued_at: Timestamp,
-    /// From this moment on it opens nothing.
+    /// Time from which the token is invalid.
     pub expires_at: Timestamp,
 }
 
-/// Why a token says nothing.
+/// Why a token is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TokenError {
-    /// It is no token, not signed with this secret, of another issuer or audience, not valid yet, or has a critical extension.
-    #[error("this is no access token of this server")]
+    /// The text is not a token, has a wrong signature, issuer or audience, is not valid yet, or has a critical
+    /// extension.
+    #[error("the access token is invalid or was issued by another server")]
     Malformed,
-    /// It is ours, and its time is over.
+    /// The signature is valid, but the token has expired.
     #[error("the access token has expired")]
     Expired,
 }
 
-/// The secret is too short to sign with.
+/// The secret is too short for signing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the secret that signs access tokens has at least {SECRET_BYTES_MIN} bytes: `openssl rand -hex 32` makes one")]
+#[error(
+    "the secret that signs access tokens must have at least {SECRET_BYTES_MIN} bytes; create one with `openssl rand -hex 32`"
+)]
 pub struct ShortSecret;
 
-/// Makes and reads tokens with one secret. It does not print.
+/// Signs and verifies tokens with one secret, which is never printed.
 #[derive(Clone)]
 pub struct Signer {
     issuer: String,
@@ -61,7 +66,7 @@ pub struct Signer {
     validation: Validation,
 }
 
-/// Claims as they stand in a token (RFC 7519, 4.1); moments in seconds.
+/// The claims in their serialized form (RFC 7519, 4.1), with times in seconds.
 #[derive(Serialize, Deserialize)]
 struct Written {
     iss: String,
@@ -75,10 +80,10 @@ struct Written {
 }
 
 impl Signer {
-    /// Signs with all bytes of `secret`. Every process that shares the secret names the same `issuer`.
+    /// Creates a signer with all bytes of `secret`. Processes that share the secret must use the same `issuer`.
     ///
     /// # Errors
-    /// [`ShortSecret`].
+    /// [`ShortSecret`] if the secret has fewer than [`SECRET_BYTES_MIN`] bytes.
     pub fn new(secret: &Secret, issuer: &str) -> Result<Self, ShortSecret> {
         let bytes = secret.expose().as_bytes();
         if bytes.len() < SECRET_BYTES_MIN {
@@ -86,7 +91,8 @@ impl Signer {
         }
         install();
         let mut validation = Validation::new(Algorithm::HS256);
-        // `read` looks at the time that it is given; the crate would ask the system, and allow a minute.
+        // `read` compares with the time that it receives. The library would read the system's clock, and allow one
+        // minute.
         validation.validate_exp = false;
         validation.set_required_spec_claims(&["iss", "aud"]);
         validation.set_issuer(&[issuer]);
@@ -95,10 +101,10 @@ impl Signer {
         Ok(Self { issuer: issuer.to_owned(), signs, reads, validation })
     }
 
-    /// The token that says `claims`.
+    /// Signs a token with `claims`.
     ///
     /// # Panics
-    /// Never: an HMAC takes any key and message, and the claims are plain fields.
+    /// Never: an HMAC accepts any key and message, and the claims are plain fields.
     #[must_use]
     #[expect(clippy::expect_used, reason = "an HMAC over plain fields cannot fail")]
     pub fn sign(&self, claims: &Claims) -> Secret {
@@ -116,10 +122,11 @@ impl Signer {
         Secret::new(token.expect("an HMAC over plain fields does not fail"))
     }
 
-    /// What a token of ours says at `now`. A token may be made up to five minutes later than `now`: clocks differ between nodes.
+    /// Returns the claims of a token that is valid at `now`. Clocks of nodes differ: the token may have been issued up
+    /// to five minutes after `now`.
     ///
     /// # Errors
-    /// [`TokenError`]; that a token has expired is said only of ours.
+    /// [`TokenError`]; only tokens with a valid signature are reported as expired.
     pub fn read(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
         if token.len() > TOKEN_LEN_MAX {
             return Err(TokenError::Malformed);
@@ -127,7 +134,7 @@ impl Signer {
         let read = jsonwebtoken::decode::<Written>(token, &self.reads, &self.validation);
         let TokenData { header, claims, .. } = read.map_err(|_| TokenError::Malformed)?;
         let Written { iss: _, aud: _, jti, sub, sid, iat, nbf, exp } = claims;
-        // No extension is known here, and a critical one must be (RFC 7515, 4.1.11).
+        // Critical extensions must be understood (RFC 7515, 4.1.11), and none is supported.
         if header.crit.is_some() || from_seconds(nbf) > now.after(CLOCK_SKEW_MAX) {
             return Err(TokenError::Malformed);
         }
@@ -149,10 +156,10 @@ fn from_seconds(seconds: u64) -> Timestamp {
     Timestamp(seconds.saturating_mul(1_000_000))
 }
 
-/// Names the one provider of cryptography. `jsonwebtoken` would pick it by itself, and panic at the first token where some
-/// other crate of the build asks for its second one.
+/// Installs the cryptography provider. Otherwise `jsonwebtoken` selects one itself, and panics at the first token if
+/// another crate of the build enables its second provider.
 fn install() {
-    // The error says that it was named already.
+    // An error means that the provider is installed already.
     let _ = aws_lc::DEFAULT_PROVIDER.install_default();
 }
 

@@ -1,36 +1,36 @@
-//! US dollars as people write them, in decimals, and as they are kept, in integers.
+//! Conversion of US dollars between decimal text and integers.
 
 use thiserror::Error;
 
-/// Decimal places of the amounts of budgets: billionths.
+/// Decimal places of budget amounts: nano-USD.
 const NANO_PLACES: usize = 9;
-/// What follows an amount with its currency.
+/// The currency after an amount.
 const CURRENCY: &str = " USD";
 
-/// Why a text is no amount; what would have been one.
+/// Why a text is not an amount. The message describes the expected text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum UsdError {
-    /// Something else than digits around at most one point.
+    /// The text contains other characters than digits and at most one point.
     #[error("a decimal number of USD, such as \"0.25\"")]
     Malformed,
-    /// The same, or no currency, or another one.
+    /// The text is malformed, or the currency is missing or not USD.
     #[error("an amount of USD, such as \"12.50 USD\"")]
     Currency,
-    /// A digit other than zero after the last decimal place that counts.
+    /// A digit other than zero follows the last decimal place that is supported.
     #[error("at most {places} decimal places")]
     TooFine {
-        /// How many count.
+        /// The number of supported decimal places.
         places: usize,
     },
-    /// It does not fit.
+    /// The amount is too large for the integer.
     #[error("a smaller amount")]
     TooLarge,
 }
 
-/// Reads `"0.25"` as an integer with so many decimal places, exactly.
+/// Parses `"0.25"` exactly, as an integer with `places` decimal places.
 ///
 /// # Errors
-/// [`UsdError`]: no sign, exponent, separator or space is accepted.
+/// [`UsdError`]: signs, exponents, separators and spaces are not accepted.
 pub fn parse(text: &str, places: usize) -> Result<u64, UsdError> {
     let (whole, fraction) = match text.split_once('.') {
         Some((_, "")) => return Err(UsdError::Malformed),
@@ -52,10 +52,10 @@ pub fn parse(text: &str, places: usize) -> Result<u64, UsdError> {
     })
 }
 
-/// Reads `"12.50 USD"` as billionths of a dollar.
+/// Parses `"12.50 USD"` as nano-USD.
 ///
 /// # Errors
-/// As [`parse`].
+/// [`UsdError`], as for [`parse`].
 pub fn parse_money(text: &str) -> Result<u64, UsdError> {
     let number = text.strip_suffix(CURRENCY).ok_or(UsdError::Currency)?;
     match parse(number, NANO_PLACES) {
@@ -64,7 +64,7 @@ pub fn parse_money(text: &str) -> Result<u64, UsdError> {
     }
 }
 
-/// An integer with so many decimal places, as [`parse`] reads it: `0.25`.
+/// Formats an integer with `places` decimal places as [`parse`] accepts it: `0.25`.
 #[must_use]
 pub fn written(amount: u64, places: usize) -> String {
     let digits = format!("{amount:0>width$}", width = places + 1);
@@ -75,7 +75,7 @@ pub fn written(amount: u64, places: usize) -> String {
     }
 }
 
-/// Billionths of a dollar as [`parse_money`] reads them: `12.5 USD`.
+/// Formats nano-USD as [`parse_money`] accepts it: `12.5 USD`.
 #[must_use]
 pub fn written_money(nano: u64) -> String {
     format!("{}{CURRENCY}", written(nano, NANO_PLACES))

@@ -1,19 +1,19 @@
-//! Users, as far as every layer needs to know them.
+//! The status and the role of a user.
 
 use serde::{Deserialize, Serialize};
 
-/// Whether a user's keys open anything.
+/// Whether the keys of a user are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UserStatus {
-    /// Keys work.
+    /// Keys of the user are accepted.
     Active,
     /// Every key is refused with `user_suspended`.
     Suspended,
 }
 
 impl UserStatus {
-    /// The word in the store and in the API.
+    /// The spelling in the store and in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -22,25 +22,25 @@ impl UserStatus {
         }
     }
 
-    /// Reads the store's word.
+    /// Parses the spelling of the store.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         [Self::Active, Self::Suspended].into_iter().find(|status| status.as_str() == word)
     }
 }
 
-/// What a user may do beside using what is theirs.
+/// The permissions of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Everybody's users, plans, shared credentials and the audit log.
+    /// May manage all users, plans and shared credentials, and read the audit log.
     Admin,
-    /// Nothing more.
+    /// May use and manage only their own objects.
     Member,
 }
 
 impl Role {
-    /// The word in the store and in the API.
+    /// The spelling in the store and in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -49,7 +49,7 @@ impl Role {
         }
     }
 
-    /// Reads the store's word.
+    /// Parses the spelling of the store.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         [Self::Admin, Self::Member].into_iter().find(|role| role.as_str() == word)

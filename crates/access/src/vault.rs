@@ -1,7 +1,8 @@
-//! Credentials of LLM providers at rest: AES-256-GCM (NIST SP 800-38D) under a master key, bound to their row and its owner.
+//! Encryption of stored provider credentials: AES-256-GCM (NIST SP 800-38D) under a master key, bound to the row and
+//! its owner.
 //!
-//! A sealed credential is nonce, ciphertext and tag; the nonce is 12 fresh random bytes. What was moved to another row or
-//! owner, altered, or sealed with another key does not open.
+//! A sealed credential consists of nonce, ciphertext and tag; the nonce has 12 random bytes. A credential cannot be
+//! decrypted if it was moved to another row or owner, altered, or sealed with another key.
 
 use std::fmt;
 
@@ -20,36 +21,36 @@ const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
 const ID_BYTES: usize = 16;
-/// Opens what is hashed to a fingerprint, so that it is no hash that anything else makes of a key.
+/// Prefix of the hashed text, so that a fingerprint differs from every other hash of a master key.
 const FINGERPRINT: &[u8] = b"tollgate master key";
-/// Opens the associated data.
+/// Prefix of the associated data.
 const BOUND_TO: &[u8] = b"tollgate provider key";
 
-/// What credentials are sealed with: 32 bytes. It does not print, and is wiped when dropped.
+/// The key that encrypts credentials: 32 bytes. It is never printed, and is overwritten when it is dropped.
 #[derive(Clone)]
 pub struct MasterKey(Zeroizing<[u8; KEY_BYTES]>);
 
-/// Which master key it is, without telling the key: the first 16 bytes of a SHA-256. `Display` is lowercase hex.
+/// Identifies a master key without revealing it: the first 16 bytes of a SHA-256 hash. `Display` prints lowercase hex.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fingerprint(pub [u8; 16]);
 
-/// A sealed credential.
+/// A credential in encrypted form.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sealed {
-    /// The master key that it is sealed with.
+    /// The master key with which it is sealed.
     pub master: Fingerprint,
-    /// Nonce, ciphertext and tag.
+    /// The nonce, the ciphertext and the tag.
     pub bytes: Vec<u8>,
 }
 
-/// The master key that is in use, and during a rotation the other one, which opens too.
+/// The current master key and, during a rotation, the previous one, with which credentials can be decrypted as well.
 #[derive(Clone)]
 pub struct Vault {
     current: Bolt,
     previous: Option<Bolt>,
 }
 
-/// A master key, ready to use.
+/// A master key with its initialized cipher.
 #[derive(Clone)]
 struct Bolt {
     fingerprint: Fingerprint,
@@ -59,30 +60,30 @@ struct Bolt {
 /// Why a credential could not be sealed or opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum VaultError {
-    /// No master key of this vault has sealed it.
-    #[error("it is sealed with the master key {master}, which this server does not have")]
+    /// The vault does not have the master key with which the credential is sealed.
+    #[error("the credential is sealed with the master key {master}, which this server does not have")]
     OtherKey {
-        /// The one that has.
+        /// The master key that is needed.
         master: Fingerprint,
     },
-    /// The right key does not open it.
-    #[error("it was altered, or moved from another row")]
+    /// Decryption with the correct master key failed.
+    #[error("the credential was altered, or moved from another row")]
     Altered,
-    /// The operating system gave no random bytes.
-    #[error("the operating system gave no random bytes")]
+    /// The operating system returned no random bytes.
+    #[error("the operating system returned no random bytes")]
     Random,
 }
 
-/// A text is no master key.
+/// The text is not a master key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("a master key is 32 bytes in base64, as `openssl rand -base64 32` makes them")]
+#[error("a master key must be 32 bytes in base64; create one with `openssl rand -base64 32`")]
 pub struct NoMasterKey;
 
 impl MasterKey {
-    /// Reads 32 bytes in base64: the standard alphabet or the one for URLs (RFC 4648, 4 and 5), with or without `=`.
+    /// Parses 32 bytes in base64: the standard alphabet or the one for URLs (RFC 4648, 4 and 5), with or without `=`.
     ///
     /// # Errors
-    /// [`NoMasterKey`]; the text is not repeated.
+    /// [`NoMasterKey`]; the error does not contain the text.
     pub fn parse(text: &str) -> Result<Self, NoMasterKey> {
         let digits = text.strip_suffix('=').unwrap_or(text).bytes();
         let in_one_alphabet = |digit| match digit {
@@ -96,7 +97,7 @@ impl MasterKey {
         if decoded == Ok(KEY_BYTES) { Ok(Self(bytes)) } else { Err(NoMasterKey) }
     }
 
-    /// Which one it is.
+    /// Returns the fingerprint of the key.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         let digest = Sha256::new().chain_update(FINGERPRINT).chain_update(self.0.as_slice()).finalize();
@@ -106,10 +107,10 @@ impl MasterKey {
     }
 }
 
-/// 32 random bytes in base64, 44 characters: a master key, or another secret of that strength.
+/// Returns 32 random bytes in base64 (44 characters), for a master key or another secret of the same strength.
 ///
 /// # Errors
-/// [`VaultError::Random`].
+/// [`VaultError::Random`] if no random bytes are available.
 pub fn random_text() -> Result<Secret, VaultError> {
     let mut bytes = Zeroizing::new([0; KEY_BYTES]);
     getrandom::fill(bytes.as_mut_slice()).map_err(|_| VaultError::Random)?;
@@ -117,34 +118,34 @@ pub fn random_text() -> Result<Secret, VaultError> {
 }
 
 impl Vault {
-    /// Seals with `current`; opens with either.
+    /// Creates a vault that seals with `current` and opens with either key.
     #[must_use]
     pub fn new(current: &MasterKey, previous: Option<&MasterKey>) -> Self {
         Self { current: Bolt::new(current), previous: previous.map(Bolt::new) }
     }
 
-    /// The key that seals.
+    /// Returns the fingerprint of the key that seals.
     #[must_use]
     pub const fn current(&self) -> Fingerprint {
         self.current.fingerprint
     }
 
-    /// The other one that opens.
+    /// Returns the fingerprint of the previous key.
     #[must_use]
     pub fn previous(&self) -> Option<Fingerprint> {
         self.previous.as_ref().map(|bolt| bolt.fingerprint)
     }
 
-    /// Whether what is sealed with this master key can be opened.
+    /// Whether the vault has this master key.
     #[must_use]
     pub fn has(&self, master: Fingerprint) -> bool {
         self.bolt(master).is_some()
     }
 
-    /// Seals `secret` for this row of this owner; nobody owns what is shared.
+    /// Seals `secret` for this row and owner; shared credentials have no owner.
     ///
     /// # Errors
-    /// [`VaultError::Random`].
+    /// [`VaultError::Random`] if no random bytes are available.
     pub fn seal(&self, row: ProviderKeyId, owner: Option<UserId>, secret: &Secret) -> Result<Sealed, VaultError> {
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce).map_err(|_| VaultError::Random)?;
@@ -156,13 +157,13 @@ impl Vault {
         let buffer = InOutBuf::from(buffer);
         let bound = bound_to(row, owner);
         let nonce = Nonce::<U12>::from(nonce);
-        // Only a text of 64 GiB has no tag.
+        // Encryption fails only for texts of at least 64 GiB.
         let tag = self.current.cipher.encrypt_inout_detached(&nonce, &bound, buffer);
         bytes.extend_from_slice(&tag.map_err(|_| VaultError::Altered)?);
         Ok(Sealed { master: self.current.fingerprint, bytes })
     }
 
-    /// Opens what was sealed for this row of this owner.
+    /// Opens a credential of this row and owner.
     ///
     /// # Errors
     /// [`VaultError::OtherKey`], [`VaultError::Altered`].
@@ -195,7 +196,7 @@ impl Bolt {
     }
 }
 
-/// The associated data; no user's id is zero.
+/// Returns the associated data. All zeros represent a missing owner, as no user has the nil id.
 fn bound_to(row: ProviderKeyId, owner: Option<UserId>) -> [u8; BOUND_TO.len() + 2 * ID_BYTES] {
     let owner = owner.map_or([0; ID_BYTES], |owner| owner.0.into_bytes());
     let parts = BOUND_TO.iter().copied().chain(row.0.into_bytes()).chain(owner);

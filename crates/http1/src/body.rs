@@ -60,7 +60,8 @@ impl Piece {
 }
 
 impl BodyScanner {
-    /// For content with this framing. To [`Framing::Tunnel`], every byte belongs until the connection closes.
+    /// Creates a scanner for content with this framing. To [`Framing::Tunnel`], every byte belongs until the connection
+    /// closes.
     #[must_use]
     pub fn new(framing: Framing) -> Self {
         let state = match framing {

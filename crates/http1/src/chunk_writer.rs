@@ -19,7 +19,8 @@ pub struct ChunkPrefix {
 }
 
 impl ChunkPrefix {
-    /// For this number of bytes of data. `None` for no data: its size would end the content.
+    /// Creates the size line for this number of bytes of data. `None` for no data: a chunk of size 0 would end the
+    /// content.
     #[must_use]
     pub fn new(data_bytes: usize) -> Option<Self> {
         let mut bytes = [b'0'; PREFIX_BYTES_MAX];

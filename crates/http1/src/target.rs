@@ -59,7 +59,7 @@ impl TargetSpans {
     }
 }
 
-/// Judges the target `bytes[start..end]` of a request with this method.
+/// Parses and checks the target `bytes[start..end]` of a request with this method.
 pub(crate) fn judge(method: &[u8], bytes: &[u8], start: usize, end: usize) -> Result<TargetSpans, Violation> {
     let target = bytes.get(start..end).unwrap_or_default();
     let form = match target {

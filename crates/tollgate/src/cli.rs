@@ -1,4 +1,4 @@
-//! What can be typed: `tollgate --help`.
+//! The commands and flags of `tollgate`.
 
 mod audit;
 mod budgets;
@@ -27,13 +27,13 @@ pub(crate) use stores::{Backup, Migrate, MigrateCommand, Move, Restore, VaultCom
 pub(crate) use users::{ChosenBy, CreateUser, SetupLink, UserPassword, UserRole, Users, UsersCommand};
 
 const EXAMPLES: &str = "Examples:
-  # Try it: demo users, a mock provider, no configuration
+  # Try it with demo users and a mock provider
   tollgate serve --demo
   # Serve OpenAI's models
   OPENAI_API_KEY=sk-… tollgate serve
-  # Serve as configured
+  # Serve with a configuration file
   tollgate serve --config tollgate.yaml
-  # Check a configuration, and show every setting in force
+  # Check a configuration, and show all effective settings
   tollgate check tollgate.yaml
   tollgate config show
   # Create a user and a key
@@ -49,11 +49,11 @@ const SERVE_EXAMPLES: &str = "Examples:
   # The proxy alone; another process runs --role control
   DATABASE_URL=postgres://… tollgate serve --role proxy
 
-A provider is enabled by its API key in the environment (OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY). Calls then \
-cost money. Without a provider, a mock provider responds: model `mock`, and `mock/slow`, `mock/429` and `mock/cut` \
-simulate failures.";
+A provider is enabled by its API key in the environment (OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY). Requests \
+then cost money. Without a provider, a mock provider responds: the model `mock`, and `mock/slow`, `mock/429` and \
+`mock/cut`, which simulate failures.";
 
-/// One gate between callers and every API they call or sell: keys, limits, quotas, usage, cost.
+/// An API and LLM gateway: keys, rate limits, quotas, budgets, usage and cost
 #[derive(Debug, Parser)]
 #[command(name = "tollgate", version, after_help = EXAMPLES, max_term_width = 100)]
 pub(crate) struct Cli {
@@ -66,68 +66,68 @@ pub(crate) enum Command {
     /// Run the proxy and the control API
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(Serve),
-    /// Check a configuration file, without running anything
+    /// Check a configuration file
     Check(Check),
-    /// Show what is in force, and where each value comes from
+    /// Show the effective configuration, and the source of each value
     #[command(after_help = settings::CONFIG_EXAMPLES)]
     Config(ConfigCommands),
-    /// List plans, and make the store's as they are configured
+    /// List plans, and apply configured plans to the store
     #[command(after_help = settings::PLANS_EXAMPLES)]
     Plans(PlansCommands),
-    /// List prices of models, and compare a price file with them
+    /// List the prices of models, and compare a price file with them
     #[command(after_help = prices::PRICES_EXAMPLES)]
     Prices(PricesCommands),
-    /// Set and list budgets of keys, users, plans and everybody
+    /// Set and list budgets of keys, users, plans and all users together
     #[command(after_help = budgets::BUDGETS_EXAMPLES)]
     Budgets(BudgetsCommands),
-    /// Make, suspend and activate users, set their passwords and roles
+    /// Create, suspend and activate users; set their passwords and roles
     #[command(after_help = users::USERS_EXAMPLES)]
     Users(Users),
     /// Print a one-time link that creates the first admin
     #[command(after_help = users::SETUP_LINK_EXAMPLES)]
     SetupLink(SetupLink),
-    /// Make, list, rotate and revoke keys
+    /// Create, list, rotate and revoke keys
     #[command(after_help = keys::KEYS_EXAMPLES)]
     Keys(Keys),
-    /// Show what servers are lent of quotas and budgets that they share, and take it back from dead ones
+    /// List the quotas and budgets that servers lease, and reclaim leases of dead servers
     #[command(after_help = leases::LEASES_EXAMPLES)]
     Leases(LeasesCommands),
-    /// Show every limit, with how far it may be passed and how much of it may lie idle as things stand
+    /// Show every limit, its maximum overshoot, and how much of it may become unusable
     #[command(after_help = limits::LIMITS_EXAMPLES)]
     Limits(Limits),
-    /// Check that everything that is stored adds up, and that a provider counted the same
+    /// Check that usage, totals, budgets and leases are consistent, or compare usage with a provider's report
     #[command(after_help = audit::AUDIT_EXAMPLES)]
     Audit(Audit),
-    /// Bring the store's tables up to date, or one step back
+    /// Update the tables of the store, or undo the newest update
     #[command(after_help = stores::MIGRATE_EXAMPLES)]
     Migrate(Migrate),
-    /// Copy the SQLite store into an empty PostgreSQL
+    /// Copy the SQLite store into an empty PostgreSQL database
     #[command(after_help = stores::MOVE_EXAMPLES)]
     Move(Move),
-    /// Copy the whole store into one file, beside running servers
+    /// Copy the store into one file while servers run
     #[command(after_help = stores::BACKUP_EXAMPLES)]
     Backup(Backup),
-    /// Make a store of a backup
+    /// Restore the store from a backup
     #[command(after_help = stores::RESTORE_EXAMPLES)]
     Restore(Restore),
-    /// Look after the master key that providers' credentials are encrypted with
+    /// Manage the master key that encrypts provider credentials
     #[command(after_help = stores::VAULT_EXAMPLES)]
     Vault(VaultCommands),
-    /// Run the mock LLM provider alone
+    /// Run the mock LLM provider on its own
     #[command(after_help = crate::commands::mock::behaviours())]
     Mock(Mock),
 }
 
-/// Where the configuration and the data are.
+/// The paths of the configuration and the data.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Place {
-    /// The configuration file; without one the defaults hold
+    /// Configuration file [default: none, built-in defaults apply]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// A file of NAME=value lines, behind the environment [default: .env, if there is one]
+    /// File of NAME=value lines; the environment takes precedence [default: .env, if it exists]
     #[arg(long, value_name = "FILE")]
     pub(crate) env_file: Option<PathBuf>,
-    /// The folder of the store, the spool and the lock [default: ./tollgate-data]
+    /// Folder of the store, the spool and the lock [default: ./tollgate-data]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
 }
@@ -138,32 +138,32 @@ pub(crate) struct Serve {
     pub(crate) place: Place,
     #[command(flatten)]
     pub(crate) overrides: Overrides,
-    /// Make three demo users, and show their keys
+    /// Create three demo users and show their keys
     #[arg(long)]
     pub(crate) demo: bool,
-    /// Which half of the server to run; one half alone needs PostgreSQL
+    /// Part of the server to run; `proxy` or `control` alone requires PostgreSQL
     #[arg(long, value_enum, default_value_t = Role::All)]
     pub(crate) role: Role,
-    /// Start past damage in the spool, and say what is lost
+    /// Start despite damage in the spool, and report the loss
     #[arg(long)]
     pub(crate) skip_corrupt: bool,
-    /// Worker threads [default: one a core, at most 8]
+    /// Number of proxy threads [default: one per core, at most 8]
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<NonZeroUsize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Role {
-    /// Proxy and control API in one process
+    /// The proxy and the control API
     All,
-    /// The proxy; its control listener answers /livez, /readyz and /metrics
+    /// The proxy; its control listener serves only /livez, /readyz and /metrics
     Proxy,
-    /// The control API
+    /// The control API without the proxy
     Control,
 }
 
 impl Role {
-    /// Whether requests are proxied.
+    /// Whether the process runs the proxy.
     pub(crate) const fn proxies(self) -> bool {
         matches!(self, Self::All | Self::Proxy)
     }
@@ -171,9 +171,9 @@ impl Role {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum LogLines {
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
-    /// For people
+    /// Text lines for people
     Text,
 }
 
@@ -188,16 +188,16 @@ impl From<LogLines> for LogFormat {
 
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// The file
+    /// Configuration file to check
     pub(crate) file: PathBuf,
-    /// A file of NAME=value lines, behind the environment [default: .env, if there is one]
+    /// File of NAME=value lines; the environment takes precedence [default: .env, if it exists]
     #[arg(long, value_name = "FILE")]
     pub(crate) env_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Mock {
-    /// Its address; port 0 takes a free one
+    /// Address to listen on; port 0 selects a free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8090")]
     pub(crate) listen: SocketAddr,
 }

@@ -1,9 +1,10 @@
-//! A crash writes no memory to disk: there may be credentials in it.
+//! Disables core dumps, so that a crash does not write credentials to disk.
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-/// Forbids core dumps of this process, and on Linux that others of its user read its memory (`ptrace`, `/proc/PID/mem`) or its
-/// environment. What a system refuses stays as it is: dumps are a last resort of whoever is at the machine already.
+/// Disables core dumps of this process. On Linux, other processes of the same user can then not read its memory
+/// (`ptrace`, `/proc/PID/mem`) or its environment. Errors are ignored: on systems without support, the protection is
+/// missing.
 pub(crate) fn forbid() {
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     #[cfg(target_os = "linux")]

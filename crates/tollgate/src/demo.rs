@@ -1,4 +1,4 @@
-//! Three demo users with keys that can be shown again: random for each data folder, kept beside the data.
+//! Three demo users whose keys can be shown again: random for each data folder, and stored in it.
 
 use std::fs;
 use std::io::Write;
@@ -15,10 +15,10 @@ use crate::failure::{self, StartFault};
 
 pub(crate) const FILE: &str = "demo-keys.json";
 
-/// Name and plan of each. The address is `demo-PLAN@BRAND.invalid`.
+/// Name and plan of each demo user. The address is `demo-PLAN@BRAND.invalid`.
 const USERS: [(&str, &str); 3] = [("Demo Starter", "starter"), ("Demo Pro", "pro"), ("Demo Business", "business")];
 
-/// A demo key in clear; nothing else that is stored is.
+/// A demo key, the only key that is stored in plain text.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct DemoKey {
     pub(crate) email: String,
@@ -29,14 +29,14 @@ pub(crate) struct DemoKey {
 /// The demo users of a store.
 #[derive(Clone, Default)]
 pub(crate) struct Demo {
-    /// The keys that this data folder has, in the order of the plans.
+    /// The keys in this data folder, in the order of the plans.
     pub(crate) keys: Vec<DemoKey>,
-    /// A user whose keys only the data folder of another server has.
+    /// A user whose keys are only in the data folder of another server.
     pub(crate) elsewhere: Option<String>,
 }
 
-/// Creates the demo users that are missing, and reads the keys of the others. Servers that share a store share its demo users:
-/// only the server that created a user has a key to show.
+/// Creates missing demo users, and reads the keys of the others. Servers that share a store share its demo users; only
+/// the server that created a user can show its key.
 pub(crate) async fn seed(store: &Store, snapshot: &Snapshot) -> anyhow::Result<Demo> {
     let data = &snapshot.data;
     let path = data.join(FILE);
@@ -62,7 +62,7 @@ pub(crate) async fn seed(store: &Store, snapshot: &Snapshot) -> anyhow::Result<D
         let key = DemoKey { email, plan: plan.to_owned(), key };
         kept.push(key.clone());
         let unwritable = |error| StartFault::unwritable(data, error);
-        // Written first: a key in the store that nobody can show would be of no use.
+        // Written first: otherwise a crash could leave a key in the store that cannot be shown.
         write(&path, &kept).map_err(unwritable)?;
         if ensure(store, name, &key).await? {
             demo.keys.push(key);
@@ -75,7 +75,7 @@ pub(crate) async fn seed(store: &Store, snapshot: &Snapshot) -> anyhow::Result<D
     Ok(demo)
 }
 
-/// Creates the user and its key where they are missing; `false` where another server has created the user meanwhile.
+/// Creates the user and its key if they are missing. Returns `false` if another server has created the user meanwhile.
 async fn ensure(store: &Store, name: &str, demo: &DemoKey) -> anyhow::Result<bool> {
     let email = Email::parse(&demo.email)?;
     let user = match store.find_user(&UserRef::Email(email.clone())).await? {
@@ -89,8 +89,9 @@ async fn ensure(store: &Store, name: &str, demo: &DemoKey) -> anyhow::Result<boo
             }
         }
     };
-    let key = ApiKey::parse(&demo.key)
-        .with_context(|| format!("demo_keys_damaged: {FILE} in the data folder holds what is no key: delete it"))?;
+    let key = ApiKey::parse(&demo.key).with_context(|| {
+        format!("demo_keys_damaged: {FILE} in the data folder contains an invalid key: delete the file")
+    })?;
     if matches!(store.find_principal(key.hash()).await?, Err(access::NotFound::Unknown)) {
         store.create_key(&store::Actor::SYSTEM, NewKey::of(user.id, "demo", &key)).await?;
     }
@@ -100,10 +101,10 @@ async fn ensure(store: &Store, name: &str, demo: &DemoKey) -> anyhow::Result<boo
 fn read(path: &PathBuf) -> anyhow::Result<Vec<DemoKey>> {
     match fs::read(path) {
         Ok(bytes) => serde_json::from_slice(&bytes)
-            .with_context(|| format!("demo_keys_damaged: {} cannot be understood: delete it", path.display())),
+            .with_context(|| format!("demo_keys_damaged: {} cannot be parsed: delete the file", path.display())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => {
-            Err(error).with_context(|| format!("demo_keys_damaged: {} cannot be read: delete it", path.display()))
+            Err(error).with_context(|| format!("demo_keys_damaged: {} cannot be read: delete the file", path.display()))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Why a command ends without having done its work: a line with a code, and what to do.
+//! Errors that end a command: one line with a code and a remedy.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,15 +12,18 @@ use store::windows::RedisFault;
 use store::{IngestError, StoreError};
 use thiserror::Error;
 
-/// The configuration or the command line is wrong.
+/// The exit code for an invalid configuration or command line.
 const USAGE: u8 = 2;
 
-/// Faults at start, with codes of their own (apart from `access::Refusal`, which callers meet).
+/// Errors at startup. Their codes differ from those of `access::Refusal`, which clients receive.
 #[derive(Debug, Error)]
 pub(crate) enum StartFault {
     #[error("{0}")]
     Config(#[from] config::ConfigError),
-    #[error("port_in_use: cannot listen on {address}: stop what listens there, or choose another address with {flag}")]
+    #[error(
+        "port_in_use: {address} is already in use: stop the process that listens there, or choose another address \
+         with {flag}"
+    )]
     PortInUse { address: SocketAddr, flag: &'static str },
     #[error("cannot_listen: cannot listen on {address}: choose another address with {flag}")]
     CannotListen { address: SocketAddr, flag: &'static str, source: io::Error },
@@ -30,91 +33,94 @@ pub(crate) enum StartFault {
     )]
     DataInUse { folder: PathBuf, holder: String },
     #[error(
-        "data_unwritable: the data folder {} cannot be written: give this user the right, make room on its disk, or name \
-         another with --data",
+        "data_unwritable: the data folder {} cannot be written: grant this user write permission, free disk space, or \
+         name another folder with --data",
         folder.display()
     )]
     DataUnwritable { folder: PathBuf, source: anyhow::Error },
     #[error(
-        "demo_keys_exposed: there are demo users, whose keys anybody can print, a provider's real key is set, and \
-         {listener} is not loopback. Any one of three ways out: listen on 127.0.0.1, force the mock with --mock, or use \
-         a data folder without demo users (--data, and no --demo)"
+        "demo_keys_exposed: the store has demo users, whose keys anyone can print, a real provider key is set, and \
+         {listener} is not a loopback address. Choose one of three remedies: listen on 127.0.0.1, force the mock \
+         provider with --mock, or use a data folder without demo users (--data, without --demo)"
     )]
     DemoKeysExposed { listener: SocketAddr },
     #[error(
-        "store_missing: there is no store in {}: name its folder with --data, or its configuration with --config. `tollgate \
-         serve` and `tollgate users create` make one",
+        "store_missing: there is no store in {}: name its folder with --data, or its configuration with --config. \
+         `tollgate serve` and `tollgate users create` create a store",
         folder.display()
     )]
     StoreMissing { folder: PathBuf },
     #[error(
-        "password_missing: there is no terminal to ask on: give the password with --password-stdin, or print a one-time \
-         link with --link"
+        "password_missing: there is no terminal to ask for the password: pass it with --password-stdin, or print a \
+         one-time link with --link"
     )]
     PasswordMissing,
     #[error(
-        "confirmation_missing: nothing was changed. There is no terminal to ask for confirmation: repeat the command with --yes"
+        "confirmation_missing: nothing was changed. There is no terminal to ask for confirmation: repeat the command \
+         with --yes"
     )]
     ConfirmationMissing,
     #[error(
-        "admin_exists: an admin with a password exists: `tollgate users list` lists users, and `tollgate users password --link` \
-         prints a link to choose another password"
+        "admin_exists: an admin with a password exists: `tollgate users list` lists users, and `tollgate users \
+         password --link` prints a link to choose another password"
     )]
     AdminExists,
-    #[error("backup_unwritable: {} cannot be made: name a file that is not there yet, in a folder that this user may write", file.display())]
-    BackupUnwritable { file: PathBuf, source: io::Error },
-    #[error("no_backup: {} is no file that `tollgate backup` made", file.display())]
-    NoBackup { file: PathBuf },
     #[error(
-        "replaces_files_only: --replace sets SQLite's file aside; restore into an empty PostgreSQL database instead"
+        "backup_unwritable: {} cannot be created: name a file that does not exist, in a folder that this user may \
+         write",
+        file.display()
     )]
+    BackupUnwritable { file: PathBuf, source: io::Error },
+    #[error("no_backup: {} was not created by `tollgate backup`", file.display())]
+    NoBackup { file: PathBuf },
+    #[error("replaces_files_only: --replace works only with SQLite; restore into an empty PostgreSQL database instead")]
     ReplacesFilesOnly,
     #[error(
-        "role_needs_postgres: one half alone shares its store with the other, and SQLite's file is one process's: set \
-         DATABASE_URL or store.url to postgres://…, or leave --role out"
+        "role_needs_postgres: `--role proxy` and `--role control` share a store, and SQLite supports only one \
+         process: set DATABASE_URL or store.url to postgres://…, or omit --role"
     )]
     RoleNeedsPostgres,
     #[error(
-        "secrets_exposed: {path} can be read by others (mode {mode:03o}): it is its owner's alone. `chmod {right} {path}`, and if \
-         others may have read it, see docs/vault.md on how to change a key"
+        "secrets_exposed: other users can read {path} (mode {mode:03o}): only its owner may have access. Run `chmod \
+         {right} {path}`; if others may have read it, see docs/vault.md on how to change a key"
     )]
     SecretsExposed { path: String, mode: u32, right: &'static str },
     #[error(
-        "secret_odd: {path} is a symbolic link, or not the kind of file that belongs there: put the file itself there, or \
-         name one elsewhere with MASTER_ENCRYPTION_KEY=file:/path and JWT_SECRET=file:/path"
+        "secret_odd: {path} is a symbolic link or another type of file than expected: put the file itself there, or \
+         name a file elsewhere with MASTER_ENCRYPTION_KEY=file:/path and JWT_SECRET=file:/path"
     )]
     SecretOdd { path: String },
-    #[error("secret_unreadable: {from} cannot be read: give this user the right")]
+    #[error("secret_unreadable: {from} cannot be read: grant this user read permission")]
     SecretUnreadable { from: String, source: io::Error },
-    #[error("secret_malformed: {from} holds no such secret: expected {expected}")]
+    #[error("secret_malformed: {from} does not contain a valid secret: expected {expected}")]
     SecretMalformed { from: String, expected: &'static str },
     #[error(
-        "secrets_unwritable: the first start writes its secrets to {}, which cannot be written: give this user the right, or \
-         set MASTER_ENCRYPTION_KEY and JWT_SECRET",
+        "secrets_unwritable: the first start writes its secrets to {}, which cannot be written: grant this user write \
+         permission, or set MASTER_ENCRYPTION_KEY and JWT_SECRET",
         folder.display()
     )]
     SecretsUnwritable { folder: PathBuf, source: io::Error },
     #[error(
-        "vault_key_wrong: the store's credentials are sealed with the master key {newest}, and this server has {current}: \
-         give every node the same MASTER_ENCRYPTION_KEY (the file secrets/master_key of the server that was first has it). \
-         To change the key, set the new one there and the old one as MASTER_ENCRYPTION_KEY_PREVIOUS. If the old one is \
-         lost: `tollgate vault reset`"
+        "vault_key_wrong: the credentials in the store are sealed with the master key {newest}, but this server has \
+         {current}: give every node the same MASTER_ENCRYPTION_KEY (the first server has it in the file \
+         secrets/master_key). To change the key, set the new one there and the old one as \
+         MASTER_ENCRYPTION_KEY_PREVIOUS. If the old one is lost: `tollgate vault reset`"
     )]
     VaultKeyWrong { current: Fingerprint, newest: Fingerprint },
     #[error(
-        "vault_key_retired: the master key {current} was replaced by a rotation and seals nothing any more: start with the one \
-         that followed; `tollgate vault status` shows which"
+        "vault_key_retired: the master key {current} was replaced by a rotation: start with its successor, which \
+         `tollgate vault status` shows"
     )]
     VaultKeyRetired { current: Fingerprint },
     #[error(
-        "vault_key_missing: the store's credentials are sealed with a master key, and this server has none: give every node \
-         the same MASTER_ENCRYPTION_KEY, or put the first server's file secrets/master_key at {file}. If it is lost: \
-         `tollgate vault reset`"
+        "vault_key_missing: the credentials in the store are sealed with a master key, but this server has none: give \
+         every node the same MASTER_ENCRYPTION_KEY, or copy the file secrets/master_key of the first server to \
+         {file}. If it is lost: `tollgate vault reset`"
     )]
     VaultKeyMissing { file: String },
     #[error(
-        "signup_plan_missing: who signs up gets the plan {plan}, and the store has none of this name: add it to plans, or name \
-         another with signup_plan"
+        "signup_plan_missing: new accounts get the plan {plan}, which the store does not have: add it to plans, or \
+         name another one with signup_plan"
     )]
     SignupPlanMissing { plan: String },
     #[error("{code}: {source}")]
@@ -128,14 +134,14 @@ pub(crate) enum StartFault {
     Server { code: &'static str, way_out: &'static str, source: StoreError },
     #[error("{code}: {source}{way_out}")]
     Spool { code: &'static str, way_out: String, source: SpoolError },
-    #[error("redis_malformed: {0}: set redis, or REDIS_URL, to such a one")]
+    #[error("redis_malformed: {0}: correct redis or REDIS_URL")]
     Redis(#[source] RedisFault),
-    #[error("spool_too_small: {0}: raise spool.max_size, or start fewer --workers")]
+    #[error("spool_too_small: {0}: increase spool.max_size, or start fewer --workers")]
     SpoolTooSmall(#[source] SpoolError),
 }
 
 impl StartFault {
-    /// `address`, for which `flag` stands, cannot be listened on.
+    /// The error for `address`, which `flag` sets, if listening on it fails.
     pub(crate) fn listen(address: SocketAddr, flag: &'static str, source: io::Error) -> Self {
         if source.kind() == io::ErrorKind::AddrInUse {
             Self::PortInUse { address, flag }
@@ -144,14 +150,14 @@ impl StartFault {
         }
     }
 
-    /// `folder` takes no files.
+    /// The error for a `folder` in which no file can be written.
     pub(crate) fn unwritable(folder: &Path, source: impl Into<anyhow::Error>) -> Self {
         Self::DataUnwritable { folder: folder.to_owned(), source: source.into() }
     }
 }
 
-/// A fault of the store that `snapshot` names, with its code.
-#[expect(clippy::wildcard_enum_match_arm, reason = "what has no code of its own fails otherwise")]
+/// The error for a failure of the store that `snapshot` names, with its code.
+#[expect(clippy::wildcard_enum_match_arm, reason = "all other errors have a common code")]
 pub(crate) fn of_store(snapshot: &Snapshot, source: StoreError) -> StartFault {
     match source {
         StoreError::Folder { .. } => StartFault::unwritable(&snapshot.data, source),
@@ -165,24 +171,24 @@ pub(crate) fn of_store(snapshot: &Snapshot, source: StoreError) -> StartFault {
     }
 }
 
-/// A fault of SQLite's file in `data`.
-#[expect(clippy::wildcard_enum_match_arm, reason = "what has no code of its own fails otherwise")]
+/// The error for a failure of the SQLite file in `data`.
+#[expect(clippy::wildcard_enum_match_arm, reason = "all other errors have a common code")]
 fn of_file(data: &Path, source: StoreError) -> StartFault {
     let (code, what) = match source {
         StoreError::ReadOnly(_) | StoreError::Full(_) => return StartFault::unwritable(data, source),
-        StoreError::Damaged(_) => ("store_damaged", "is damaged, or no database"),
-        StoreError::Unreadable { .. } => ("store_damaged", "holds what no tollgate writes"),
-        StoreError::Migration(_) => ("store_not_migrated", "cannot be brought up to date"),
+        StoreError::Damaged(_) => ("store_damaged", "is damaged, or is not a database"),
+        StoreError::Unreadable { .. } => ("store_damaged", "contains data that no version of tollgate writes"),
+        StoreError::Migration(_) => ("store_not_migrated", "cannot be updated"),
         StoreError::Superseded => return StartFault::Server { code: "store_superseded", way_out: "", source },
         _ => ("store_failed", "cannot be used"),
     };
     StartFault::Store { code, what, folder: data.to_owned(), source }
 }
 
-/// A fault of PostgreSQL.
-#[expect(clippy::wildcard_enum_match_arm, reason = "what has no code of its own fails otherwise")]
+/// The error for a failure of PostgreSQL.
+#[expect(clippy::wildcard_enum_match_arm, reason = "all other errors have a common code")]
 fn of_server(source: StoreError) -> StartFault {
-    let look = ": look at DATABASE_URL or store.url, and at the server";
+    let look = ": check DATABASE_URL or store.url, and the server";
     let (code, way_out) = match source {
         StoreError::Url => ("store_url", ""),
         StoreError::Unavailable(_) => ("store_unavailable", look),
@@ -190,8 +196,8 @@ fn of_server(source: StoreError) -> StartFault {
         StoreError::OldServer { .. } => ("store_too_old", ""),
         StoreError::Encoding { .. } => ("store_encoding", ""),
         StoreError::Pooled => ("store_pooled", ""),
-        StoreError::ReadOnly(_) => ("store_read_only", ": name the primary server, or let this database be written to"),
-        StoreError::Full(_) => ("store_full", ": make room on it"),
+        StoreError::ReadOnly(_) => ("store_read_only", ": use the primary server, or make this database writable"),
+        StoreError::Full(_) => ("store_full", ": free disk space on the server"),
         StoreError::Superseded => ("store_superseded", ""),
         StoreError::Damaged(_) | StoreError::Unreadable { .. } => ("store_damaged", ": restore a copy"),
         StoreError::Migration(_) => ("store_not_migrated", ""),
@@ -200,30 +206,30 @@ fn of_server(source: StoreError) -> StartFault {
     StartFault::Server { code, way_out, source }
 }
 
-/// A fault of the spool in `folder`, which lies in `data`, with its code.
+/// The error for a failure of the spool in `folder`, which is inside of `data`, with its code.
 pub(crate) fn of_spool(data: &Path, folder: &Path, source: SpoolError) -> StartFault {
     let or_lose = |better: &str| {
         let folder = folder.display();
-        format!(": {better}, or move the folder {folder} away: the usage in it that is not stored yet is lost then")
+        format!(": {better}, or move the folder {folder} away, which loses its usage that is not stored yet")
     };
     let (code, way_out) = match &source {
         SpoolError::TooSmall { .. } | SpoolError::SegmentSize { .. } => return StartFault::SpoolTooSmall(source),
         SpoolError::Io { source: error, .. } if is_of_the_folder(error.kind()) => {
             return StartFault::unwritable(data, source);
         }
-        // It says itself what to do.
+        // The message of this error contains the remedy.
         SpoolError::Missing { .. } => ("spool_missing", String::new()),
         SpoolError::OtherNode { .. } => ("spool_of_another_node", String::new()),
         SpoolError::Corrupt { .. } => ("spool_damaged", or_lose("restore a copy, or start once with --skip-corrupt")),
-        SpoolError::Newer { .. } => ("spool_newer", or_lose("run the newer tollgate")),
+        SpoolError::Newer { .. } => ("spool_newer", or_lose("run the newer version")),
         SpoolError::Full { .. } | SpoolError::TooLarge { .. } | SpoolError::Io { .. } => {
-            ("spool_failed", or_lose("look at its rights and its disk"))
+            ("spool_failed", or_lose("check its permissions and its disk"))
         }
     };
     StartFault::Spool { code, way_out, source }
 }
 
-/// A fault of bringing what the spool in `folder` holds into the store, with its code.
+/// The error for a failed ingest of the spool in `folder`, with its code.
 pub(crate) fn of_ingest(snapshot: &Snapshot, folder: &Path, error: IngestError) -> StartFault {
     match error {
         IngestError::Store(source) => of_store(snapshot, source),
@@ -236,14 +242,14 @@ const fn is_of_the_folder(kind: io::ErrorKind) -> bool {
     matches!(kind, PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull)
 }
 
-/// Writes the error and all its causes to stderr.
+/// Writes the error and its causes to stderr, and returns the exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     let is_config = matches!(error.downcast_ref(), Some(StartFault::Config(_)));
-    // Each problem of a configuration begins with `error[…]` itself.
+    // Every problem of a configuration already begins with `error[…]`.
     let mut text = if is_config { String::new() } else { "error: ".to_owned() };
     let mut told = String::new();
     for cause in error.chain().map(ToString::to_string) {
-        // Some repeat their cause's words.
+        // Some errors repeat the text of their cause.
         if told.contains(&cause) {
             continue;
         }

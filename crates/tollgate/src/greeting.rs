@@ -1,4 +1,5 @@
-//! What a person sees first: where it listens, what it is, and with `--demo` a call to copy. The only lines with keys and links.
+//! The text that `serve` prints first: addresses, providers, and with `--demo` an example request. Only this text
+//! contains keys and links.
 
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -9,7 +10,7 @@ use crate::cli::Place;
 use crate::demo::{self, Demo, DemoKey};
 use crate::link::{self, Setup};
 
-/// What is shown before any log line.
+/// The text that is printed before any log line.
 pub(crate) struct Greeting<'a> {
     pub(crate) snapshot: &'a Snapshot,
     /// The flags that name the configuration and the data folder of this server.
@@ -18,17 +19,17 @@ pub(crate) struct Greeting<'a> {
     pub(crate) control: SocketAddr,
     pub(crate) mock: Option<SocketAddr>,
     pub(crate) demo: &'a Demo,
-    /// How the first admin is created; `None` where one exists.
+    /// How the operator creates the first admin; `None` if an admin exists.
     pub(crate) setup: Option<&'a Setup>,
-    /// Whether the control API is served, and not only its probes.
+    /// Whether the control API is served, in addition to health checks.
     pub(crate) serves_api: bool,
 }
 
 impl Greeting<'_> {
-    /// The text; ends with a line break.
+    /// Returns the text, which ends with a line break.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = self.write(&mut text);
         text
     }
@@ -56,12 +57,12 @@ impl Greeting<'_> {
         match self.setup {
             None => Ok(()),
             Some(Setup::Link(link)) => {
-                writeln!(out, "\nThere is no admin yet. Whoever opens this link first becomes one. It is shown")?;
-                writeln!(out, "only now, and expires after {} or with the next such link:", link::LIVES_FOR)?;
+                writeln!(out, "\nThere is no admin yet. The first person to open this link becomes the admin.")?;
+                writeln!(out, "It is shown only once and expires after {}, or with the next link:", link::LIVES_FOR)?;
                 writeln!(out, "  {}", link.expose())
             }
             Some(Setup::Command(command)) => {
-                writeln!(out, "\nThere is no admin yet. This command prints a link that creates one:")?;
+                writeln!(out, "\nThere is no admin yet. To print a link that creates one:")?;
                 writeln!(out, "  {command}")
             }
         }
@@ -76,7 +77,7 @@ impl Greeting<'_> {
             writeln!(out, "  {command}")?;
         }
         let Some(first) = keys.first() else { return Ok(()) };
-        writeln!(out, "\nDemo keys (kept in {}):", self.snapshot.data.join(demo::FILE).display())?;
+        writeln!(out, "\nDemo keys (stored in {}):", self.snapshot.data.join(demo::FILE).display())?;
         for demo in keys {
             writeln!(out, "  {:<9} {}", demo.plan, demo.key)?;
         }
@@ -87,33 +88,33 @@ impl Greeting<'_> {
         let real = self.snapshot.providers.iter().filter(|provider| provider.kind != ai::ProviderKind::Mock);
         let names: Vec<&str> = real.map(|provider| &*provider.name).collect();
         if !names.is_empty() {
-            writeln!(out, "  LLM      {}: calls cost money", names.join(", "))?;
+            writeln!(out, "  LLM      {}: requests cost money", names.join(", "))?;
         }
         match (self.mock, names.is_empty()) {
             (None, _) => Ok(()),
             (Some(address), true) => {
-                writeln!(out, "  LLM      a mock provider (http://{address}): calls cost no money;")?;
-                writeln!(out, "           OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY enables another")
+                writeln!(out, "  LLM      mock provider (http://{address}): requests are free.")?;
+                writeln!(out, "           OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY adds a provider")
             }
             (Some(address), false) => writeln!(out, "  mock     model `mock` (http://{address})"),
         }
     }
 
-    /// An LLM call where LLM calls are served, and otherwise a call to the control API.
+    /// Writes an LLM request if LLM endpoints are served, and otherwise a request to the control API.
     fn write_first_call(&self, out: &mut String, first: &DemoKey) -> std::fmt::Result {
         let (usage, key) = (format!("http://{}/api/usage/today", self.control), &first.key);
         if let (Some(proxy), Some(call)) = (self.proxy.first(), self.snapshot.first_call()) {
             let FirstCall { path, body } = call;
-            writeln!(out, "\nA first call, which streams:\n")?;
+            writeln!(out, "\nExample request (streaming):\n")?;
             writeln!(out, "  curl -N 'http://{proxy}{path}' \\")?;
             writeln!(out, "    -H 'Authorization: Bearer {key}' \\")?;
             writeln!(out, "    -H 'Content-Type: application/json' \\")?;
             writeln!(out, "    -d '{body}'")?;
             if self.serves_api {
-                writeln!(out, "\nWhat it used, with the same Authorization header:\n  {usage}")?;
+                writeln!(out, "\nUsage of the key (with the same Authorization header):\n  {usage}")?;
             }
         } else if self.serves_api {
-            writeln!(out, "\nA first call, which shows what the key has used today:\n")?;
+            writeln!(out, "\nExample request (today's usage of the key):\n")?;
             writeln!(out, "  curl '{usage}' \\")?;
             writeln!(out, "    -H 'Authorization: Bearer {key}'")?;
         }
@@ -141,7 +142,7 @@ mod tests {
         config::load(Sources { file: Some(&file), environment, flags: Flags::default() }).unwrap().snapshot
     }
 
-    /// The snapshot of a server that runs: with the mock's address if the mock is on.
+    /// The snapshot of a running server: with the address of the mock provider if it is enabled.
     fn running(yaml: &str) -> Snapshot {
         let snapshot = snapshot(yaml);
         if snapshot.mock.on { snapshot.with_mock(Origin::parse("http://127.0.0.1:8080").unwrap()) } else { snapshot }
@@ -170,12 +171,12 @@ mod tests {
         let none = text("ai: {enabled: false}", true);
         assert!(!none.contains("8080/v1") && !none.contains("LLM"), "{none}");
         assert!(none.contains("curl 'http://127.0.0.1:8787/api/usage/today'"), "{none}");
-        // A process that serves probes alone names no call to the control API.
+        // A process that serves only health checks shows no request to the control API.
         let probes = text("ai: {enabled: false}", false);
         assert!(!probes.contains("curl") && !probes.contains("/api/"), "{probes}");
     }
 
-    /// The page at `/` shows the same call.
+    /// The page at `/` shows the same request.
     #[test]
     fn the_first_call_is_that_of_the_snapshot() {
         let up = "providers: [{name: up, kind: anthropic, credential: k}]\nmock: false\n";
@@ -197,7 +198,7 @@ mod tests {
         Cli::try_parse_from(words).unwrap();
     }
 
-    /// What the operator chose (paths, the brand, a link) may be of any length. A command to copy is one line.
+    /// Paths, the brand and links may have any length. A command to copy is one line.
     #[test]
     fn lines_fit_80_columns_but_for_commands_and_what_the_operator_chose() {
         let data = "/home/somebody/projects/a-company/the-gateway/environments/staging/tollgate-data";

@@ -1,4 +1,4 @@
-//! One-time links, as people open them.
+//! One-time links to control pages.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,23 +10,23 @@ use store::{Actor, NewLink, Purpose, Store, StoreError};
 
 use crate::cli::Place;
 
-/// How long a link of a command, or of the start, opens something.
+/// Lifetime of links that commands and the start create.
 const LIVES: Duration = Duration::from_secs(86_400);
-/// The same for people.
+/// The lifetime as text.
 pub(crate) const LIVES_FOR: &str = "24 hours";
 
 /// How the operator creates the first admin.
 pub(crate) enum Setup {
-    /// With this link, which a terminal shows.
+    /// By opening this link, which only a terminal shows.
     Link(Secret),
-    /// With the link that this command prints: other outputs are collected in logs, which more people read.
+    /// By running this command, which prints a link: other outputs are collected in logs, which more people read.
     Command(String),
 }
 
-/// A link that nobody knows of yet.
+/// A link that was created, but not stored or shown yet.
 pub(crate) struct Drawn {
     ticket: Ticket,
-    /// From this moment on it opens nothing.
+    /// Time from which the link is invalid.
     pub(crate) expires_at: Timestamp,
 }
 
@@ -36,13 +36,13 @@ impl Drawn {
         Ok(Self { ticket: Ticket::generate(Kind::Link)?, expires_at })
     }
 
-    /// What the store keeps of it.
+    /// Returns the hash that the store keeps.
     pub(crate) fn hash(&self) -> TicketHash {
         self.ticket.hash()
     }
 
-    /// What is opened, on the control API that listens on `control`. The token stands behind `#`: a browser sends it to nobody,
-    /// so that it is in no log.
+    /// Returns the URL of the link on the control API that listens on `control`. The token follows a `#`: browsers do
+    /// not send this part, so that no log contains it.
     pub(crate) fn url(&self, snapshot: &Snapshot, control: SocketAddr) -> Secret {
         let base = match &snapshot.public_url.control {
             Some(base) => base.clone(),
@@ -53,13 +53,14 @@ impl Drawn {
     }
 }
 
-/// The command that prints the link of a server on `control`, with the flags that name its store.
+/// Returns the command that prints a link for the server on `control`, with the flags that name its store.
 pub(crate) fn setup_command(place: &Place, control: Option<SocketAddr>) -> String {
     let address = control.map(|address| format!(" --addr {}", quoted(&address.to_string())));
     format!("{}{}", command_at(place, "tollgate setup-link"), address.unwrap_or_default())
 }
 
-/// A command for the store of the server that was started with the flags in `place`. `command` is already quoted for a shell.
+/// Adds the flags in `place` to a command, so that it uses the same store as the server. `command` is already quoted
+/// for a shell.
 pub(crate) fn command_at(place: &Place, command: &str) -> String {
     let Place { config, env_file, data } = place;
     let files = [("--config", config), ("--env-file", env_file), ("--data", data)];
@@ -69,7 +70,7 @@ pub(crate) fn command_at(place: &Place, command: &str) -> String {
     })
 }
 
-/// A word as a shell reads it.
+/// Quotes a word for a shell.
 fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@+=,[]".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
@@ -79,7 +80,7 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// A link to become the first admin, while there is none; earlier links of this kind expire.
+/// Returns a link to become the first admin, or `None` if an admin exists. Earlier links of this kind become invalid.
 pub(crate) async fn to_become_the_first_admin(
     store: &Store,
     snapshot: &Snapshot,
@@ -92,13 +93,13 @@ pub(crate) async fn to_become_the_first_admin(
     let new = NewLink { purpose: Purpose::FirstAdmin, hash: drawn.hash(), expires_at: drawn.expires_at };
     match store.make_link(&Actor::SYSTEM, new).await {
         Ok(_) => Ok(Some(drawn.url(snapshot, control))),
-        // Made meanwhile, by another server or a command.
+        // Another server or a command created an admin meanwhile.
         Err(StoreError::AdminExists) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Why there is no link for a first admin.
+/// Why a link for the first admin could not be created.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FirstAdmin {
     #[error(transparent)]

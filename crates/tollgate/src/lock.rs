@@ -1,4 +1,4 @@
-//! One server a data folder: a lock on a file in it, which says who holds it.
+//! The lock of a data folder: a file that names the only server that uses it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -12,12 +12,12 @@ use crate::failure::StartFault;
 const FILE: &str = "tollgate.lock";
 const HOLDER_BYTES_MAX: u64 = 1024;
 
-/// The lock; it ends with the process, however that ends.
+/// The lock, which the operating system releases when the process ends.
 #[derive(Debug)]
 pub(crate) struct Lock(File);
 
 impl Lock {
-    /// Takes the folder, made where it is missing (0700: it holds the store).
+    /// Locks the folder, and creates it if it is missing (mode 0700, as it contains the store).
     pub(crate) fn take(folder: &Path) -> Result<Self, StartFault> {
         let unwritable = |source: io::Error| StartFault::unwritable(folder, source);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unwritable)?;
@@ -27,7 +27,7 @@ impl Lock {
         let file = options.open(&path).map_err(unwritable)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {
-                // Until this one signs, the file must not name the one before.
+                // The file must not name an earlier process until `sign` is called.
                 file.set_len(0).map_err(unwritable)?;
                 Ok(Self(file))
             }
@@ -38,7 +38,7 @@ impl Lock {
         }
     }
 
-    /// Writes down who holds it, once.
+    /// Writes the process and its addresses into the file, once.
     pub(crate) fn sign(&mut self, addresses: &str) -> io::Result<()> {
         write!(self.0, "process {} ({addresses})", std::process::id())
     }
@@ -48,7 +48,7 @@ fn holder(file: File) -> String {
     let mut text = String::new();
     match file.take(HOLDER_BYTES_MAX).read_to_string(&mut text) {
         Ok(_) if !text.is_empty() => text,
-        _ => "another tollgate, which is starting".to_owned(),
+        _ => "another tollgate process, which is starting".to_owned(),
     }
 }
 
@@ -66,6 +66,6 @@ mod tests {
         drop(first);
         let _second = Lock::take(folder.path()).unwrap();
         let refused = Lock::take(folder.path()).unwrap_err().to_string();
-        assert!(refused.contains("another tollgate, which is starting"), "{refused}");
+        assert!(refused.contains("another tollgate process, which is starting"), "{refused}");
     }
 }

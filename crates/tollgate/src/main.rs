@@ -1,7 +1,7 @@
-//! `tollgate`: commands, and the one place that wires the rest together.
+//! `tollgate`: the commands, and the only place that connects all crates.
 //!
-//! Read in this order: `cli` (what can be typed), `commands`, then `wire` (how a server is built), with `secrets`, `lock`,
-//! `demo`, `greeting`, `link`, `terminal` and `signals` beside it.
+//! Read in this order: `cli` (commands and flags), `commands`, then `wire` (how a server is built), with `secrets`,
+//! `lock`, `demo`, `greeting`, `link`, `terminal` and `signals` beside it.
 
 mod cli;
 mod commands;
@@ -21,10 +21,9 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    // Before anything secret is in memory.
+    // Before secrets are in memory.
     core_dumps::forbid();
-    // Two TLS providers in one build would make rustls ask; there is one, and it is named all the same. The error says
-    // that it was named already.
+    // rustls selects a provider itself only if the build has exactly one. An error means that it is installed already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let Some(command) = cli::Cli::parse().command else {
         return commands::start::run().unwrap_or_else(|error| failure::report(&error));

@@ -1,5 +1,5 @@
-//! The installation's own secrets: the master key of the vault and what signs access tokens. From the environment, else
-//! from files in `DIR/secrets`, which the first start writes.
+//! The secrets of an installation: the master key of the vault and the signing secret of access tokens. They are read
+//! from the environment, or else from files in `DIR/secrets`, which the first start creates.
 
 mod folder;
 
@@ -15,12 +15,12 @@ use store::{Actor, Admitted, Store, StoreError};
 use crate::failure::{self, StartFault};
 use folder::Folder;
 
-/// What signs an access token is at least as long as its hash (RFC 7518, 3.2), and at most this long.
+/// Length of the signing secret in bytes: at least that of the signature (RFC 7518, 3.2).
 const SIGNING_BYTES: std::ops::RangeInclusive<usize> = 32..=1_024;
-/// Largest file that a variable may name.
+/// Maximum size of a file that a variable names.
 const FILE_BYTES_MAX: u64 = 4_096;
 
-/// One of the secrets: its variable, and its file.
+/// One of the secrets, with its variable and its file.
 struct Kind {
     variable: &'static str,
     file: &'static str,
@@ -31,9 +31,9 @@ const MASTER: Kind = Kind { variable: "MASTER_ENCRYPTION_KEY", file: "master_key
 const PREVIOUS: Kind =
     Kind { variable: "MASTER_ENCRYPTION_KEY_PREVIOUS", file: "master_key_previous", expected: MASTER_FORM };
 const SIGNING: Kind = Kind { variable: "JWT_SECRET", file: "jwt_secret", expected: "32 to 1,024 bytes" };
-const MASTER_FORM: &str = "32 bytes in base64, as `openssl rand -base64 32` makes them";
+const MASTER_FORM: &str = "32 bytes in base64, such as the output of `openssl rand -base64 32`";
 
-/// What was found of the secrets; nothing is made yet.
+/// The secrets that exist; missing ones are created later.
 pub(crate) struct Found {
     folder: Folder,
     master: Option<MasterKey>,
@@ -41,7 +41,7 @@ pub(crate) struct Found {
     signing: Option<Secret>,
 }
 
-/// The vault of a server, which the store has admitted.
+/// The vault of a server, after the store has accepted its master key.
 #[derive(Debug)]
 pub(crate) struct Keys {
     pub(crate) vault: Arc<Vault>,
@@ -49,7 +49,7 @@ pub(crate) struct Keys {
 }
 
 impl Found {
-    /// Reads the secrets that there are: variables that are set and not empty come before files of the data folder.
+    /// Reads existing secrets. Variables that are set and not empty take precedence over files of the data folder.
     pub(crate) fn read(environment: &Environment, data: &Path) -> Result<Self, StartFault> {
         let folder = Folder::at(data);
         let master = MASTER.find(environment, &folder)?.map(|found| MASTER.master_key(&found)).transpose()?;
@@ -63,13 +63,13 @@ impl Found {
         Ok(Self { folder, master, previous, signing: signing.map(|found| found.text) })
     }
 
-    /// The vault, without making a key.
+    /// Returns the vault, without creating a master key.
     pub(crate) fn vault(&self) -> Option<Vault> {
         self.master.as_ref().map(|master| Vault::new(master, self.previous.as_ref()))
     }
 
-    /// The vault of a server. Where nothing was ever sealed, the first start makes a key, and another key than the one that
-    /// the store knows may take its place.
+    /// Returns the vault of a server. If no credential was ever sealed, the first start creates a master key, and a
+    /// different key may replace the one that the store knows.
     pub(crate) async fn open_vault(&self, store: &Store, snapshot: &Snapshot) -> Result<Keys, StartFault> {
         let of_store = |error| failure::of_store(snapshot, error);
         let (vault, made) = match self.vault() {
@@ -86,7 +86,7 @@ impl Found {
             Ok(admitted) => Ok(Keys { vault: Arc::new(vault), admitted }),
             Err(refused) => {
                 if made {
-                    // Another server's first start came first. Nothing is sealed with this one.
+                    // The first start of another server was faster. No credential is sealed with this key.
                     self.folder.remove(MASTER.file);
                 }
                 Err(refused.unwrap_or_else(of_store))
@@ -100,7 +100,7 @@ impl Found {
         Ok(Vault::new(&master, self.previous.as_ref()))
     }
 
-    /// What signs access tokens; the first start makes it.
+    /// Returns the signing secret of access tokens, which the first start creates.
     pub(crate) fn signing(&self) -> Result<Secret, StartFault> {
         match &self.signing {
             Some(signing) => Ok(signing.clone()),
@@ -110,7 +110,8 @@ impl Found {
 }
 
 impl Keys {
-    /// Has the store judge the key once more, of a server that has joined: until then another first start could replace it.
+    /// Checks the master key again after the server has joined: earlier, the first start of another server could
+    /// replace it.
     pub(crate) async fn confirm(&self, store: &Store, snapshot: &Snapshot) -> Result<(), StartFault> {
         let judged = store.confirm_master_key(&Actor::SYSTEM, &self.vault).await;
         judged
@@ -119,7 +120,7 @@ impl Keys {
     }
 }
 
-/// As [`admit`]; a key that seals nothing makes way for this one.
+/// Like [`admit`], but replaces a stored key with which no credential is sealed.
 async fn admit_or_replace(store: &Store, vault: &Vault) -> Result<Admitted, Result<StartFault, StoreError>> {
     match admit(store, vault).await {
         Err(Ok(StartFault::VaultKeyWrong { newest, .. })) if store.is_vault_unused().await.map_err(Err)? => {
@@ -130,13 +131,13 @@ async fn admit_or_replace(store: &Store, vault: &Vault) -> Result<Admitted, Resu
     }
 }
 
-/// Lets the store judge the vault's current key.
+/// Checks the current master key of the vault against the store.
 pub(crate) async fn admit(store: &Store, vault: &Vault) -> Result<Admitted, Result<StartFault, StoreError>> {
     store.admit_master_key(&Actor::SYSTEM, vault).await.map_err(|error| of_key(vault, error))
 }
 
-/// What is wrong with the vault's current key, or else with the store.
-#[expect(clippy::wildcard_enum_match_arm, reason = "what is no fault of the key is the database's")]
+/// Returns the error for the current master key, or else the error of the store.
+#[expect(clippy::wildcard_enum_match_arm, reason = "other errors are errors of the database")]
 fn of_key(vault: &Vault, error: StoreError) -> Result<StartFault, StoreError> {
     match error {
         StoreError::OtherMasterKey { newest } => Ok(StartFault::VaultKeyWrong { current: vault.current(), newest }),
@@ -149,10 +150,10 @@ fn no_random(error: VaultError) -> std::io::Error {
     std::io::Error::other(error)
 }
 
-/// A secret as it was given.
+/// The text of a secret with its source.
 struct Given {
     text: Secret,
-    /// The variable or the file.
+    /// The name of the variable or the path of the file.
     from: String,
 }
 
@@ -181,20 +182,20 @@ impl Kind {
     }
 }
 
-/// The text of a file that the operator names: who may read it is theirs to say.
+/// Reads a file that the operator names. Its permissions are the operator's decision.
 fn content(path: &str) -> std::io::Result<Secret> {
     if !path.starts_with('/') {
-        return Err(std::io::Error::other("file: takes a whole path, file:/…"));
+        return Err(std::io::Error::other("the path after file: must be absolute, as in file:/run/secrets/key"));
     }
     text(File::open(path)?)
 }
 
-/// A file's text without the line end at its end.
+/// Reads a file without its final line end.
 fn text(file: File) -> std::io::Result<Secret> {
     let mut text = String::new();
     let read = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
     if u64::try_from(read).unwrap_or(u64::MAX) > FILE_BYTES_MAX {
-        return Err(std::io::Error::other("it is longer than any secret"));
+        return Err(std::io::Error::other("the file is too large for a secret"));
     }
     let end = text.trim_end_matches(['\r', '\n']).len();
     text.truncate(end);

@@ -1,18 +1,18 @@
-//! SIGTERM and SIGINT: the first begins the shutdown, a second ends the process at once.
+//! SIGTERM and SIGINT: the first one begins the shutdown, a second one ends the process immediately.
 
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals of this process.
+/// The signals that the process receives.
 #[derive(Debug)]
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
-/// Which signal came.
+/// The signal that was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Came {
     Terminate,
@@ -33,7 +33,8 @@ impl Signals {
 }
 
 impl Came {
-    /// How long accepting goes on: somebody at a terminal does not wait for load balancers.
+    /// Time for which the server continues to accept requests: with SIGINT on a terminal, no load balancer has to be
+    /// waited for.
     pub(crate) fn delay(self, configured: Duration) -> Duration {
         match self {
             Self::Interrupt if std::io::stdin().is_terminal() => Duration::ZERO,
@@ -41,7 +42,7 @@ impl Came {
         }
     }
 
-    /// The exit code of a process that the signal ended: 128 and its number.
+    /// Returns the exit code of a process that the signal ended: 128 plus its number.
     pub(crate) const fn exit_code(self) -> u8 {
         match self {
             Self::Terminate => 143,

@@ -1,4 +1,4 @@
-//! Passwords and consent, as people type them and as scripts pass them.
+//! Passwords and confirmations from a terminal, and passwords from stdin.
 
 use std::io::{self, BufRead, IsTerminal, Read, Stdin};
 
@@ -10,23 +10,23 @@ use tokio::sync::oneshot;
 
 use crate::signals::Signals;
 
-/// How often somebody may mistype.
+/// Maximum number of attempts to type a password.
 const TRIES_MAX: usize = 3;
-/// Longest line that is read; the longest password has 512 bytes.
+/// Maximum length of a line; the longest password has 512 bytes.
 const LINE_BYTES_MAX: u64 = 1_024;
 
-/// Whether somebody can be asked.
+/// Whether an operator can answer questions on a terminal.
 pub(crate) fn is_there() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// The columns of the terminal that shows stdout; `None` where it is none.
+/// Returns the columns of the terminal of stdout; `None` if stdout is not a terminal.
 pub(crate) fn width() -> Option<usize> {
     let size = tcgetwinsize(io::stdout()).ok()?;
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
-/// Asks for a password twice, without showing it; `None` where nothing was typed.
+/// Asks for a password twice, without showing it; `None` if the first line is empty.
 pub(crate) async fn ask_password(prompt: &str, own: &[&str]) -> anyhow::Result<Option<Password>> {
     let mut signals = Signals::listen()?;
     let quiet = Quiet::begin()?;
@@ -46,9 +46,9 @@ pub(crate) async fn ask_password(prompt: &str, own: &[&str]) -> anyhow::Result<O
             if ask_unseen("Again: ").await? == first {
                 return Ok(Some(chosen));
             }
-            show("the two are not the same\n");
+            show("the passwords do not match\n");
         }
-        bail!("no password after {TRIES_MAX} tries: nothing was changed")
+        bail!("no valid password after {TRIES_MAX} attempts: nothing was changed")
     };
     let done = tokio::select! {
         biased;
@@ -59,7 +59,7 @@ pub(crate) async fn ask_password(prompt: &str, own: &[&str]) -> anyhow::Result<O
     done
 }
 
-/// Asks a question; only the answer `yes` agrees.
+/// Asks a question; returns whether the answer is `yes`.
 pub(crate) async fn agrees(question: &str) -> anyhow::Result<bool> {
     let mut signals = Signals::listen()?;
     tokio::select! {
@@ -69,25 +69,25 @@ pub(crate) async fn agrees(question: &str) -> anyhow::Result<bool> {
     }
 }
 
-/// The password on stdin: one line.
+/// Reads the password from stdin, which must be one line.
 pub(crate) fn read_password(own: &[&str]) -> anyhow::Result<Password> {
     if io::stdin().is_terminal() {
-        bail!("--password-stdin would show what is typed on a terminal: leave it out, and you are asked");
+        bail!("--password-stdin would show the password on the terminal: leave it out to type the password unseen");
     }
     let mut text = String::new();
     let read = io::stdin().lock().take(LINE_BYTES_MAX).read_to_string(&mut text);
     let text = Secret::new(text);
-    read.context("the password on stdin cannot be read; it is text in UTF-8")?;
+    read.context("the password on stdin cannot be read; it must be UTF-8")?;
     let line = text.expose();
     let line = line.strip_suffix('\n').unwrap_or(line);
     let line = line.strip_suffix('\r').unwrap_or(line);
     if line.contains('\n') {
-        bail!("the password on stdin is one line, and there are more");
+        bail!("stdin must contain only one line, the password");
     }
-    Password::parse(Secret::new(line.to_owned()), own).context("the password on stdin is refused")
+    Password::parse(Secret::new(line.to_owned()), own).context("the password on stdin is invalid")
 }
 
-/// One line; a thread that nobody waits for any more reads it where a signal comes first.
+/// Reads one line in a separate thread, which is abandoned if a signal arrives first.
 async fn ask(prompt: &str) -> anyhow::Result<Secret> {
     show(prompt);
     let (told, line) = oneshot::channel();
@@ -95,13 +95,13 @@ async fn ask(prompt: &str) -> anyhow::Result<Secret> {
         let mut text = String::new();
         let read = io::stdin().lock().take(LINE_BYTES_MAX).read_line(&mut text);
         let text = Secret::new(text);
-        // An error means that nobody waits.
+        // An error means that the future was dropped.
         let _ = told.send(read.map(|_| Secret::new(text.expose().trim_end_matches(['\r', '\n']).to_owned())));
     })?;
-    line.await.context("the terminal is gone")?.context("the terminal cannot be read")
+    line.await.context("the terminal was closed")?.context("the terminal cannot be read")
 }
 
-/// The same of a terminal that does not show what is typed, nor the end of the line.
+/// Asks while the terminal shows neither the typed text nor the end of the line.
 async fn ask_unseen(prompt: &str) -> anyhow::Result<Secret> {
     let line = ask(prompt).await?;
     show("\n");
@@ -111,11 +111,11 @@ async fn ask_unseen(prompt: &str) -> anyhow::Result<Secret> {
 fn show(text: &str) {
     use std::io::Write;
     let mut terminal = io::stderr().lock();
-    // Who has no terminal any more reads nothing.
+    // A missing terminal is ignored.
     let _ = terminal.write_all(text.as_bytes()).and_then(|()| terminal.flush());
 }
 
-/// A terminal that does not show what is typed. Dropped, it does again.
+/// A terminal that does not show typed text, until this value is dropped.
 struct Quiet {
     stdin: Stdin,
     before: Termios,
@@ -124,17 +124,17 @@ struct Quiet {
 impl Quiet {
     fn begin() -> anyhow::Result<Self> {
         let stdin = io::stdin();
-        let before = tcgetattr(&stdin).context("the terminal does not say what it is")?;
+        let before = tcgetattr(&stdin).context("the terminal does not report its settings")?;
         let mut quiet = before.clone();
         quiet.local_modes.remove(LocalModes::ECHO);
-        tcsetattr(&stdin, OptionalActions::Flush, &quiet).context("the terminal cannot hide what is typed")?;
+        tcsetattr(&stdin, OptionalActions::Flush, &quiet).context("the terminal cannot hide typed text")?;
         Ok(Self { stdin, before })
     }
 }
 
 impl Drop for Quiet {
     fn drop(&mut self) {
-        // Nothing can be done about a terminal that is gone.
+        // Errors of a closed terminal are ignored.
         let _ = tcsetattr(&self.stdin, OptionalActions::Now, &self.before);
     }
 }

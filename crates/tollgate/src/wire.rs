@@ -1,4 +1,4 @@
-//! The one place that builds every part and joins them: the store under the loops, the spool between, the workers on top.
+//! Builds and connects all parts of a server: the store with its tasks, the spool, and the workers.
 
 mod beating;
 mod doors;
@@ -35,26 +35,26 @@ use leasing::Lessee;
 use parts::{Base, Services};
 use shutdown::{Ending, Proxying};
 
-/// How often things are looked at that change slowly.
+/// Interval of tasks whose results change slowly.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
 
-/// What the command line asks for besides the configuration.
+/// The options of a server that are not part of the configuration.
 pub(crate) struct Wish {
     pub(crate) role: Role,
     pub(crate) workers: usize,
     pub(crate) demo: bool,
     pub(crate) skip_corrupt: bool,
     pub(crate) secrets: Found,
-    /// Counts the log lines that stderr did not take.
+    /// Counts log lines that could not be written to stderr.
     pub(crate) dropped: DroppedLines,
     /// The flags that name the configuration and the data folder.
     pub(crate) place: Place,
-    /// Whether a flag sets the control API's address.
+    /// Whether a flag sets the address of the control API.
     pub(crate) has_addr: bool,
 }
 
-/// Builds, serves until a signal comes, drains. A signal during the start ends it there: what it leaves half done, the
-/// next start finds as after a crash.
+/// Builds the server, serves until a signal arrives, and drains. A signal during the start ends the process; the next
+/// start then continues as after a crash.
 pub(crate) async fn serve(
     loaded: Loaded,
     wish: Wish,
@@ -64,7 +64,7 @@ pub(crate) async fn serve(
     let started = tokio::select! {
         biased;
         signal = signals.next() => {
-            tracing::info!(?signal, "ending before the start is done");
+            tracing::info!(?signal, "received a signal during startup");
             return Ok(ExitCode::from(signal.exit_code()));
         }
         started = Box::pin(start(loaded, wish, lock)) => started?,
@@ -72,7 +72,7 @@ pub(crate) async fn serve(
     started.run(signals).await
 }
 
-/// Builds every part; when it is done, all of them run.
+/// Builds and starts every part.
 async fn start(loaded: Loaded, wish: Wish, lock: &mut Lock) -> anyhow::Result<Ending> {
     let Loaded { mut snapshot, mut notes, .. } = loaded;
     let now = Clock::system().now();
@@ -87,7 +87,7 @@ async fn start(loaded: Loaded, wish: Wish, lock: &mut Lock) -> anyhow::Result<En
     let doors = Doors::open(&snapshot, &wish).await?;
     let addresses = doors.addresses.clone();
     if !addresses.proxy.is_empty() {
-        // Of port 0, the one that the system chose.
+        // With port 0, the system selects the port.
         snapshot.listen.clone_from(&addresses.proxy);
     }
     snapshot.control.listen = addresses.control;
@@ -104,7 +104,7 @@ async fn start(loaded: Loaded, wish: Wish, lock: &mut Lock) -> anyhow::Result<En
         serves_api: wish.role != Role::Proxy,
     };
     let text = greeting.text();
-    // Off this thread, which hears signals: who reads stdout may have stopped.
+    // In another thread, because this one receives signals, and writing to a full pipe blocks.
     tokio::task::spawn_blocking(move || say(&text)).await?;
     tell(&notes, &kept);
     let ending = join(snapshot, kept, doors, (services, wish.role)).await?;
@@ -118,8 +118,8 @@ async fn start(loaded: Loaded, wish: Wish, lock: &mut Lock) -> anyhow::Result<En
     Ok(ending)
 }
 
-/// How the first admin is created, if none exists and this process serves the API on which a link opens. Only a terminal
-/// gets the link itself.
+/// Returns how the first admin is created, if none exists and this process serves the control API. The link itself is
+/// shown only on a terminal.
 async fn setup(snapshot: &Snapshot, wish: &Wish, kept: &Kept, control: SocketAddr) -> anyhow::Result<Option<Setup>> {
     if wish.role == Role::Proxy {
         return Ok(None);
@@ -137,7 +137,7 @@ async fn setup(snapshot: &Snapshot, wish: &Wish, kept: &Kept, control: SocketAdd
     }
 }
 
-/// Joins the parts; calls are answered from here on.
+/// Connects the parts; requests are answered from this point on.
 async fn join(
     snapshot: Snapshot,
     kept: Kept,
@@ -181,7 +181,7 @@ async fn join(
     Ok(Ending { services, proxying, lessee, base, beating: kept.beating, drain_times })
 }
 
-/// What is no fault, but perhaps a surprise.
+/// Logs conditions that are not errors, but may be unexpected.
 fn tell(notes: &[Note], kept: &Kept) {
     for note in notes {
         tracing::warn!("{note}");
@@ -192,29 +192,29 @@ fn tell(notes: &[Note], kept: &Kept) {
     {
         tracing::info!(
             interrupted,
-            "requests were under way when the last run ended; what they were admitted for counts"
+            "requests were in flight when the last run ended; their reservations count as used"
         );
     }
     for skipped in kept.counted.iter().flat_map(|counted| &counted.skipped) {
-        tracing::error!(?skipped, "damage in the spool was left out: what stood there is lost");
+        tracing::error!(?skipped, "damaged records in the spool were skipped and are lost");
     }
     for cut in cuts {
-        tracing::warn!(?cut, "the spool had a torn tail, which was cut");
+        tracing::warn!(?cut, "an incomplete record at the end of the spool was removed");
     }
     if !kept.keys.admitted.newest {
         tracing::warn!(
-            "another server has a newer master key: give this one the same, and its own as the previous one"
+            "another server has a newer master key: configure it here as well, and the current key as the previous one"
         );
     }
     for lost in lost {
-        tracing::error!(?lost, "segments of the spool are gone, and the store does not have what was in them");
+        tracing::error!(?lost, "segments of the spool are missing, and the store does not contain their records");
     }
     for difference in &kept.differences {
         tracing::warn!(
             plan = difference.stored.name,
             stored = ?difference.stored,
             configured = ?difference.configured,
-            "the store's plan differs from the configured one; the store's holds"
+            "the plan in the store differs from the configuration; the plan in the store applies"
         );
     }
 }

@@ -116,7 +116,7 @@ async fn a_password_is_asked_for_twice_and_not_shown() {
     terminal.types(PASSWORD);
     terminal.sees("Again", 1).await;
     terminal.types("correct horse batterz");
-    terminal.sees("not the same", 1).await;
+    terminal.sees("do not match", 1).await;
     terminal.sees("Password", 3).await;
     terminal.types(PASSWORD);
     terminal.sees("Again", 2).await;

@@ -36,19 +36,19 @@ async fn a_budget_holds_whom_it_is_set_for_until_it_is_removed() {
     let (held, free) = (gateway.account("open").await, gateway.account("open").await);
     let set = ["set", "--user", &held.email, "--per", "day"];
     let told = budgets(&gateway, &[&set[..], &["--credits", "0"]].concat()).await;
-    assert_eq!(told, "0 credits a day; running servers follow within a second\n");
+    assert_eq!(told, "0 credits a day; running servers apply it within a second\n");
     eventually("the budget applies", async || (gateway.call(chat(&held.key)).await.status() == 429).then_some(()))
         .await;
     gateway.call(chat(&free.key)).await.expect(200);
     let again = budgets(&gateway, &[&set[..], &["--credits", "0"]].concat()).await;
-    assert_eq!(again, "it is so already: nothing was changed\n");
+    assert_eq!(again, "the budget has this amount already: nothing was changed\n");
     budgets(&gateway, &[&set[..], &["--none", "credits"]].concat()).await;
     eventually("the budget no longer applies", async || {
         (gateway.call(chat(&held.key)).await.status() == 200).then_some(())
     })
     .await;
     let none = budgets(&gateway, &[&set[..], &["--none", "credits"]].concat()).await;
-    assert_eq!(none, "there is no such budget: nothing was changed\n");
+    assert_eq!(none, "this budget does not exist: nothing was changed\n");
 }
 
 #[tokio::test]
@@ -86,7 +86,7 @@ async fn budgets_are_listed_with_what_was_recorded_before_they_were_set() {
     );
     let text = budgets(&gateway, &["list"]).await;
     assert!(text.contains("5 credits a month; 3 credits spent, 2 credits left until "), "{text}");
-    assert!(text.contains("everybody ") && text.contains("0.5 USD a month"), "{text}");
+    assert!(text.contains("all users ") && text.contains("0.5 USD a month"), "{text}");
 }
 
 #[tokio::test]
@@ -103,8 +103,8 @@ async fn a_budget_that_cannot_be_set_is_refused_with_what_to_do() {
         (&["--global", "--plan", "open", "--credits", "1"], "cannot be used with"),
         (&["--global"], "required"),
         (&["--credits", "1"], "required"),
-        (&["--user", "nobody@example.com", "--credits", "1"], "`tollgate users list` shows them"),
-        (&["--key", "laptop", "--credits", "1"], "`tollgate keys list` shows them"),
+        (&["--user", "nobody@example.com", "--credits", "1"], "`tollgate users list` lists all users"),
+        (&["--key", "laptop", "--credits", "1"], "`tollgate keys list` lists all keys"),
         (&["--plan", "gone", "--credits", "1"], "there is no plan gone"),
     ] {
         let text = refused(&gateway, &[&["set"], words, &day].concat()).await;

@@ -101,7 +101,12 @@ async fn a_backup_is_restored_and_says_what_it_brings_back() {
     assert_eq!(store::number(&folder, "SELECT count(*) FROM usage_events").await, 2);
     let restored = must(&folder, &["restore", &file, "--data", &data, "--replace", "--yes"]).await;
     assert_eq!(sums(&restored), sums(&written));
-    for told in ["1 revoked keys open again", "0 suspended users are active", "1 credits of today", "signed out"] {
+    for told in [
+        "1 revoked keys are valid again",
+        "0 suspended users are active",
+        "1 credits of today",
+        "All sessions have ended",
+    ] {
         assert!(restored.contains(told), "{told}: {restored}");
     }
     let again = Gateway::start_in(folder, Setup::mocked()).await;
@@ -136,12 +141,12 @@ async fn a_store_that_is_damaged_or_newer_is_replaced() {
     let restore = ["restore", &file, "--data", &data, "--replace", "--yes"];
     std::fs::write(folder.data().join("tollgate.db"), "no database, but a text that is long enough to be one").unwrap();
     let told = must(&folder, &restore).await;
-    assert!(told.contains("could not be compared with it. store_damaged"), "{told}");
+    assert!(told.contains("could not be compared with the backup. store_damaged"), "{told}");
 
     let newer = "UPDATE schema_floor SET version = 9000; UPDATE _sqlx_migrations SET version = 9000";
     store::rows(&folder, &folder.data()).execute(newer, newer).await;
     let told = must(&folder, &restore).await;
-    assert!(told.contains("could not be compared with it. store_newer"), "{told}");
+    assert!(told.contains("could not be compared with the backup. store_newer"), "{told}");
     let again = Gateway::start_in(folder, Setup::mocked()).await;
     assert_eq!(again.usage(&key).await["requests"], 0);
 }

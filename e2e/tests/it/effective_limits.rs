@@ -50,7 +50,7 @@ async fn every_limit_is_told_with_its_overshoot_and_its_stranding() {
     assert_eq!(find(&told, "60 requests a minute", "each key on plan paid")["overshoot"]["amount"], 60);
     for (limit, whose) in [
         ("5 USD a month", "each user on plan paid".to_owned()),
-        ("50 USD a day", "everybody together".to_owned()),
+        ("50 USD a day", "all users together".to_owned()),
         ("1000 tokens a day", format!("user {}", account.email)),
         ("9 tokens a day", format!("key {id} ({last4}) small")),
     ] {
@@ -65,7 +65,10 @@ async fn every_limit_is_told_with_its_overshoot_and_its_stranding() {
     let [_, overshoot, stranded, notes, whose] = cells[..] else { panic!("{cells:?}") };
     assert_eq!((overshoot, stranded, whose), ("0 credits", "0 credits", "each user on plan paid"));
     let note = notes.split(',').next().unwrap();
-    assert!(text.contains(&format!("\n{note:>2}  a request's price is taken whole before it goes out\n")), "{text}");
+    assert!(
+        text.contains(&format!("\n{note:>2}  the credits of a request are charged before it is forwarded\n")),
+        "{text}"
+    );
     let header = text.lines().find(|line| line.starts_with("LIMIT ")).unwrap();
     assert_eq!(header.find("APPLIES TO"), row.find("each user"), "{text}");
 }

@@ -297,7 +297,7 @@ async fn every_example_starts_and_says_whether_calls_cost_money() {
             let gateway = example.start(variables).await;
             let costs = has_keys && !variables.is_empty();
             assert_eq!(example.finds_key(&gateway).await, first_key(&gateway), "{name}");
-            assert_eq!(gateway.stdout().contains("calls cost money"), costs, "{name}: {}", gateway.stdout());
+            assert_eq!(gateway.stdout().contains("requests cost money"), costs, "{name}: {}", gateway.stdout());
             let secret = variables.iter().find(|(variable, _)| variable.ends_with("_API_KEY"));
             let told = format!("{}{}", gateway.stdout(), gateway.stderr());
             assert!(!secret.is_some_and(|(_, value)| told.contains(value)), "{name}: {told}");

@@ -167,7 +167,7 @@ async fn what_a_dead_node_was_lent_is_shown_and_reclaimed() {
     dies.counted(&key, 10).await;
     let folder = dies.crash().folder;
     let nothing = must(one.folder(), &["leases", "reclaim"]).await;
-    assert!(nothing.contains("nothing is stranded"), "{nothing}");
+    assert!(nothing.contains("no lease is stranded"), "{nothing}");
     // The node has been silent for long and holds unused credits.
     let data = folder.data();
     let rows = Rows { data: &data, database: folder.database() };

@@ -37,7 +37,7 @@ async fn empty_database_is_migrated_by_hand_before_a_server_that_may_not() {
     let folder = Folder::new();
     if folder.database().is_some() {
         works(&folder, "status", &["0001  missing", "`tollgate migrate up`"]).await;
-        works(&folder, "down", &["nothing was to be undone"]).await;
+        works(&folder, "down", &["nothing was undone"]).await;
     } else {
         refused(&folder, "status", "store_missing").await;
         refused(&folder, "down", "store_missing").await;
@@ -45,7 +45,7 @@ async fn empty_database_is_migrated_by_hand_before_a_server_that_may_not() {
     let (code, said) = commands::serve_to_its_end(&folder, &by_hand()).await;
     assert!(code == Some(1) && said.contains("store_older"), "{said}");
     works(&folder, "up", &["0001 applied"]).await;
-    works(&folder, "up", &["nothing was to be done"]).await;
+    works(&folder, "up", &["nothing was changed"]).await;
     works(&folder, "status", &["0001  applied", "keys and usage", "up to date"]).await;
     let gateway = Gateway::start_in(folder, by_hand()).await;
     gateway.validate(&gateway.key().await).await;
@@ -56,13 +56,13 @@ async fn down_is_refused_while_a_server_runs_and_goes_back_when_it_has_ended() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let key = gateway.key().await;
     refused(gateway.folder(), "down", "store_in_use").await;
-    works(gateway.folder(), "up", &["nothing was to be done"]).await;
+    works(gateway.folder(), "up", &["nothing was changed"]).await;
     works(gateway.folder(), "status", &["up to date"]).await;
     gateway.validate(&key).await;
     refused(gateway.folder(), "down --yes", "store_in_use").await;
     let folder = gateway.stop().await.folder;
     works(&folder, "down --yes", &["api_keys ", "0001 undone"]).await;
-    works(&folder, "down", &["nothing was to be undone"]).await;
+    works(&folder, "down", &["nothing was undone"]).await;
     works(&folder, "status", &["0001  missing"]).await;
     // The next server creates the tables again, empty.
     let gateway = Gateway::start_in(folder, Setup::mocked()).await;

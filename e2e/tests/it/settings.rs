@@ -112,7 +112,7 @@ async fn applied_plans_hold_on_a_running_server_within_a_second() {
     let holds = async || (gateway.validate(&account.key).await["quota"]["limit"] == 5).then_some(());
     Canary::new().within(Duration::from_secs(1), "the new limit applies", holds).await;
     let again = said(gateway.folder(), &apply).await;
-    assert!(again.contains("nothing is to be done"), "{again}");
+    assert!(again.contains("nothing was changed"), "{again}");
     let listed = said(gateway.folder(), &["plans", "list", "--data", "data"]).await;
     let names: Vec<&str> = listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!(names, ["new", "open", "two"], "applying plans must not remove any");

@@ -1,7 +1,7 @@
-//! Days as people write them: `2026-11-20`, in the proleptic Gregorian calendar.
+//! Dates as text: `2026-11-20`, in the proleptic Gregorian calendar.
 //!
-//! Years begin with March, so that a leap day is the last one (Hinnant, "chrono-Compatible Low-Level Date Algorithms",
-//! `days_from_civil` and `civil_from_days`).
+//! For the calculation, years begin in March, so that a leap day is the last day of a year (Hinnant, "chrono-Compatible
+//! Low-Level Date Algorithms", `days_from_civil` and `civil_from_days`).
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ const DAYS_BEFORE_1970: u64 = 719_468;
 const DAYS_OF_400_YEARS: u64 = 146_097;
 
 impl Day {
-    /// Reads `2026-11-20`: ten characters, a day that there is, from 1970 on.
+    /// Parses `2026-11-20`: ten characters, an existing day, not before 1970.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('-');
@@ -21,7 +21,7 @@ impl Day {
             return None;
         }
         let read = Self::of(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?)?;
-        // A day that there is not, such as November 31st, is another one by now.
+        // A day that does not exist, such as November 31st, was converted to a different day.
         (read.to_string() == text).then_some(read)
     }
 

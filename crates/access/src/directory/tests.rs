@@ -37,7 +37,7 @@ impl Desk {
         self.directory.find(HASH).await
     }
 
-    /// Finds while the store gives `answer`; says whether it was asked.
+    /// Looks up the key while the store returns `answer`; returns whether the store was asked.
     async fn find_answered(&mut self, answer: Found) -> (Found, bool) {
         let mut asked = false;
         let found = {
@@ -133,7 +133,7 @@ async fn a_full_queue_serves_nothing_of_an_older_revision() {
     assert!(desk.find_answered(Ok(principal(None))).await.1);
     let (reply, _answer) = oneshot::channel();
     desk.directory.queue.try_send(Lookup { hash: KeyHash([1; 32]), reply }).unwrap();
-    assert!(desk.find().await.is_ok(), "of this revision it is known");
+    assert!(desk.find().await.is_ok(), "the key is known at this revision");
     desk.revision.confirm(2, desk.clock.mono());
     assert_eq!(desk.find().await, Err(NotFound::Busy));
 }
@@ -165,9 +165,9 @@ async fn while_the_store_is_away_a_key_that_one_worker_knows_passes_on_all() {
     desk.directory = second.clone();
     let away = Err(NotFound::Unavailable);
     assert!(desk.find_answered(away.clone()).await.0.is_ok());
-    assert!(desk.find().await.is_ok(), "it is known from then on");
+    assert!(desk.find().await.is_ok(), "the key is known from then on");
 
-    // The second learns of a revocation: the first, which has not asked since, hears of it.
+    // The second directory learns of a revocation, and shares it with the first one.
     desk.revision.confirm(2, desk.clock.mono());
     assert_eq!(desk.find_answered(Err(NotFound::Revoked)).await.0, Err(NotFound::Revoked));
     desk.directory = first;
@@ -186,14 +186,14 @@ async fn a_replaced_secret_is_asked_for_now_and_then_while_the_store_answers() {
     assert!(desk.find_answered(replaced()).await.1);
     assert!(desk.find().await.is_ok());
     desk.clock.advance(REPLACED_FOR);
-    assert!(desk.find().await.is_ok(), "the store is away: it is not asked");
+    assert!(desk.find().await.is_ok(), "the store is unavailable and is not asked");
     desk.revision.confirm(1, desk.clock.mono());
     assert!(desk.find_answered(replaced()).await.1);
     assert!(desk.find().await.is_ok());
 
     desk.clock.advance(REPLACED_FOR);
     desk.revision.confirm(1, desk.clock.mono());
-    assert!(desk.find_answered(Err(NotFound::Unavailable)).await.0.is_ok(), "what was known serves");
+    assert!(desk.find_answered(Err(NotFound::Unavailable)).await.0.is_ok(), "the earlier result is used");
 }
 
 #[tokio::test]

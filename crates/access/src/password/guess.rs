@@ -1,29 +1,31 @@
-//! How easily a password is guessed: into how few well-known parts it falls apart.
+//! Estimates how easy a password is to guess: the minimum number of well-known parts that form it.
 //!
-//! The parts are common words, words of the user's own (e-mail address, name, brand), sequences, years and repetitions. Each part counts as
-//! one, and so does each other character. `password1234` has two parts, a passphrase of four unusual words has twenty.
+//! Parts are common words, words of the user (e-mail address, name, brand), sequences, years and repetitions. Every
+//! other character counts as one part. `password1234` has two parts; a passphrase of four unusual words has twenty.
 //!
-//! The list of words is our own. zxcvbn (3.1) knows more words, but brings eight crates and half a megabyte of tables into every binary.
+//! The list of words is maintained in this repository. zxcvbn (3.1) knows more words, but adds eight crates and half a
+//! megabyte of tables to every binary.
 
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-/// Common base words of passwords, in lowercase, one a line. The parts around them are found by rule, so variations are not listed.
+/// Common base words of passwords, in lowercase, one per line. Variations are not listed, as rules find the parts
+/// around the words.
 const COMMON: &str = include_str!("common.txt");
-/// The longest of them.
+/// Length of the longest common word.
 const COMMON_CHARS_MAX: usize = 16;
-/// Fewest parts of a password that may be chosen.
+/// Minimum number of parts of an acceptable password.
 const PARTS_MIN: usize = 4;
-/// Own words that are shorter are no part: they stand in too many passwords by chance.
+/// Words of the user that are shorter are ignored: too many passwords contain them by chance.
 const OWN_CHARS_MIN: usize = 3;
-/// A shorter run is no sequence.
+/// Minimum length of a sequence.
 const RUN_CHARS_MIN: usize = 3;
-/// The longest of these rows.
+/// Length of the longest of [`ROWS`].
 const ROW_CHARS_MAX: usize = 26;
-/// The longest part that is neither an own word nor one repeated character.
+/// Length of the longest part that is neither a word of the user nor one repeated character.
 const PART_CHARS_MAX: usize = if ROW_CHARS_MAX > COMMON_CHARS_MAX { ROW_CHARS_MAX } else { COMMON_CHARS_MAX };
-/// Characters that follow one another on keyboards and in alphabets.
+/// Sequences of characters on keyboards and in alphabets.
 const ROWS: [&str; 9] = [
     "abcdefghijklmnopqrstuvwxyz",
     "01234567890",
@@ -36,13 +38,13 @@ const ROWS: [&str; 9] = [
     "1q2w3e4r5t6y7u8i9o0p",
 ];
 
-/// Whether a password falls apart into fewer than four parts.
+/// Whether a password has fewer than four parts.
 pub(super) fn is_easy(password: &str, own: &[&str]) -> bool {
     let chars: Vec<char> = password.chars().flat_map(char::to_lowercase).collect();
     parts_of_repetition(&chars, own) < PARTS_MIN
 }
 
-/// A password that repeats one text is that text, and one part more.
+/// Counts parts; a password that repeats one text has the parts of that text, and one more.
 fn parts_of_repetition(chars: &[char], own: &[&str]) -> usize {
     let repeats = |period: &usize| {
         let unit = chars.get(..*period).unwrap_or_default();
@@ -54,12 +56,12 @@ fn parts_of_repetition(chars: &[char], own: &[&str]) -> usize {
     }
 }
 
-/// The fewest parts that `chars` can be cut into.
+/// Returns the minimum number of parts that form `chars`.
 fn parts(chars: &[char], own: &[&str]) -> usize {
-    // An own word that is longer than the password is no part of it.
+    // Words that are longer than the password cannot be parts of it.
     let own: Vec<Vec<char>> = own_words(own).into_iter().filter(|word| word.len() <= chars.len()).collect();
     let part_chars_max = own.iter().map(Vec::len).fold(PART_CHARS_MAX, usize::max);
-    // What was swapped for a likeness is looked up as what it is like.
+    // Characters that replace a similar letter are also looked up as that letter.
     let plain: Vec<char> = chars.iter().copied().map(unlike).collect();
     fewest_parts(&plain, part_chars_max, |part| {
         let text = |chars: &'_ [char]| chars.get(part.clone()).is_some_and(|text| is_part(text, &own));
@@ -67,10 +69,10 @@ fn parts(chars: &[char], own: &[&str]) -> usize {
     })
 }
 
-/// The fewest parts that `chars` can be cut into. One character is a part, however often it is repeated. `is_part` judges the other
-/// candidates: at most `part_chars_max` for each character, and each at most that long.
+/// Returns the minimum number of parts that form `chars`. One repeated character is one part. `is_part` decides about
+/// all other candidates: at most `part_chars_max` per character, each with at most that length.
 fn fewest_parts(chars: &[char], part_chars_max: usize, mut is_part: impl FnMut(Range<usize>) -> bool) -> usize {
-    // The fewest parts of each prefix; the empty one has none.
+    // The minimum for each prefix; the empty prefix has no parts.
     let mut fewest = vec![0_usize];
     let (mut same_from, mut previous) = (0, None);
     for (at, c) in chars.iter().enumerate() {
@@ -101,7 +103,7 @@ fn is_common(text: &[char]) -> bool {
     text.len() <= COMMON_CHARS_MAX && WORDS.contains(text.iter().collect::<String>().as_str())
 }
 
-/// Neighbours of a row in either direction.
+/// Whether the text is part of a row, in either direction.
 fn is_run(text: &[char]) -> bool {
     if !(RUN_CHARS_MIN..=ROW_CHARS_MAX).contains(&text.len()) {
         return false;
@@ -110,12 +112,12 @@ fn is_run(text: &[char]) -> bool {
     ROWS.iter().any(|row| row.contains(&there) || row.contains(&back))
 }
 
-/// 1900 to 2099.
+/// Whether the text is a year from 1900 to 2099.
 fn is_year(text: &[char]) -> bool {
     matches!(text, ['1', '9', a, b] | ['2', '0', a, b] if a.is_ascii_digit() && b.is_ascii_digit())
 }
 
-/// The letter that a character stands for in `p@ssw0rd`.
+/// Returns the letter that a character replaces, as in `p@ssw0rd`.
 const fn unlike(c: char) -> char {
     match c {
         '@' | '4' => 'a',
@@ -128,7 +130,7 @@ const fn unlike(c: char) -> char {
     }
 }
 
-/// The texts themselves, and the words in them.
+/// Returns the texts, and the words in them.
 fn own_words(own: &[&str]) -> Vec<Vec<char>> {
     let mut words = Vec::new();
     for text in own {
@@ -227,7 +229,7 @@ mod tests {
         assert!(!is_easy("ada likes long walks", &own));
     }
 
-    /// The work grows with the length of the password, not with its square.
+    /// The work grows linearly with the length of the password, not quadratically.
     #[test]
     fn a_character_is_the_end_of_a_bounded_number_of_candidates() {
         let different: Vec<char> = ('a'..).take(384).collect();

@@ -7,7 +7,7 @@ pub(super) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 const ISSUER: &str = "acme";
 const HEADER: &str = r#"{"typ":"JWT","alg":"HS256"}"#;
-/// Claims of a token that is read.
+/// The claims of a valid token.
 const BODY: &str = r#"{"iss":"acme","aud":"control","jti":"00000000-0000-0000-0000-000000000003","sub":"00000000-0000-0000-0000-000000000001","sid":"00000000-0000-0000-0000-000000000002","iat":1,"nbf":1,"exp":9999999999}"#;
 
 pub(super) fn signer(secret: &str) -> Signer {
@@ -24,11 +24,11 @@ pub(super) fn claims() -> Claims {
     }
 }
 
-/// A token of any header and claims, rightly signed.
+/// A correctly signed token with any header and claims.
 fn signed(header: &str, claims: &str) -> String {
     let signer = signer(SECRET);
     let part = |json: &str| {
-        // What the crate makes of a JSON text is taken apart: it has no function for base64url alone.
+        // The library cannot encode base64url alone: a token is created, and its parts are reused.
         let token = jsonwebtoken::encode(
             &Header::new(Algorithm::HS256),
             &serde_json::from_str::<Box<serde_json::value::RawValue>>(json).unwrap(),
@@ -56,7 +56,7 @@ fn a_token_ends_at_its_second_without_leeway() {
     let at = |micros: u64| signer.read(token.expose(), Timestamp(micros));
     assert_eq!(at(claims.expires_at.0 - 1), Ok(claims));
     assert_eq!(at(claims.expires_at.0), Err(TokenError::Expired));
-    // A node whose clock is behind takes it too.
+    // A node whose clock is behind accepts the token as well.
     assert_eq!(at(NOW.0 - 60_000_000), Ok(claims));
 }
 
@@ -97,7 +97,7 @@ fn only_hs256_of_this_secret_is_read() {
         (of(Algorithm::HS512), "HS512 with the same secret"),
         (other.expose().to_owned(), "another secret"),
         (signed(r#"{"typ":"JWT","alg":"RS256"}"#, body), "says RS256"),
-        (signed(r#"{"typ":"JWT"}"#, body), "says no algorithm"),
+        (signed(r#"{"typ":"JWT"}"#, body), "no algorithm"),
         (signed(HEADER, &body.replace("-000000000001", "-00")), "no ids"),
         (signed(HEADER, r#"{"iat":1}"#), "no claims"),
         (signed(HEADER, &body.replace("9999999999", "-1")), "a negative moment"),
@@ -107,7 +107,7 @@ fn only_hs256_of_this_secret_is_read() {
         assert_eq!(signer.read(&token, NOW), Err(TokenError::Malformed), "{why}");
     }
     let fine = signed(HEADER, body);
-    assert!(signer.read(&fine, NOW).is_ok(), "the forged ones fail for what they change alone");
+    assert!(signer.read(&fine, NOW).is_ok(), "without the changes, the token is valid");
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn the_last_moment_that_can_be_written_does_not_overflow() {
 fn the_provider_is_named_however_often_signers_are_made() {
     install();
     install();
-    assert!(aws_lc::DEFAULT_PROVIDER.install_default().is_err(), "it was named");
+    assert!(aws_lc::DEFAULT_PROVIDER.install_default().is_err(), "the provider was installed");
     let token = signer(SECRET).sign(&claims());
     assert!(signer(SECRET).read(token.expose(), NOW).is_ok());
 }

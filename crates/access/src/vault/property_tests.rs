@@ -34,7 +34,7 @@ proptest! {
         let sealed = vault.seal(row(id), owner(user), &secret(&text)).unwrap();
         prop_assert_eq!(sealed.bytes.len(), NONCE_BYTES + text.len() + TAG_BYTES);
         prop_assert_eq!(vault.open(row(id), owner(user), &sealed), Ok(secret(&text)));
-        // And a node that took the key for the one before.
+        // A node whose previous key this is opens it as well.
         let later = Vault::new(&key([7; 32]), Some(&key(bytes)));
         prop_assert_eq!(later.open(row(id), owner(user), &sealed), Ok(secret(&text)));
     }
@@ -56,7 +56,7 @@ proptest! {
     fn no_other_row_owner_or_key_opens(
         ids in any::<(u128, u128)>(), users in any::<(Option<u128>, Option<u128>)>(), keys in any::<(u8, u8)>(),
     ) {
-        // No user's id is zero.
+        // No user has the nil id.
         prop_assume!(ids.0 != ids.1 && users.0 != users.1 && keys.0 != keys.1);
         prop_assume!(users.0 != Some(0) && users.1 != Some(0));
         let vault = vault(keys.0);
@@ -66,7 +66,7 @@ proptest! {
         let other = self::vault(keys.1);
         let refused = VaultError::OtherKey { master: vault.current() };
         prop_assert_eq!(other.open(row(ids.0), owner(users.0), &sealed), Err(refused));
-        // Also where the row names the key that is there.
+        // The same holds if the row names the key of this vault.
         let renamed = Sealed { master: other.current(), ..sealed };
         prop_assert_eq!(other.open(row(ids.0), owner(users.0), &renamed), Err(VaultError::Altered));
     }
@@ -86,7 +86,7 @@ fn what_openssl_writes_is_a_key() {
     for same in [text, &text[..43], &text.replace('/', "_"), &text.replace('/', "_")[..43]] {
         assert_eq!(*MasterKey::parse(same).unwrap().0, bytes, "{same}");
     }
-    // The last one ends with bits that no byte has.
+    // The last text has bits that do not belong to any byte.
     let others = [
         String::new(),
         text[1..].to_owned(),
@@ -118,14 +118,14 @@ fn a_generated_key_reads_back_and_is_another_each_time() {
     assert!(MasterKey::parse(one.expose()).is_ok());
 }
 
-/// The fingerprint stands in stores: it must never change. The digest was made with `sha256sum`.
+/// Stores contain fingerprints, so they must never change. The digest was computed with `sha256sum`.
 #[test]
 fn a_fingerprint_is_half_a_digest() {
     let shown = key(*b"0123456789abcdef0123456789abcdef").fingerprint().to_string();
     assert_eq!(shown, "cb90e64273ad399e8d7b2b4eec189b43");
 }
 
-/// A credential that was sealed by this version opens in every later one. OpenSSL made these bytes.
+/// A credential that this version sealed can be opened by every later one. OpenSSL created these bytes.
 #[test]
 fn what_stands_in_stores_opens() {
     let bytes =

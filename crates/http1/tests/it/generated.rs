@@ -1,4 +1,5 @@
-//! Generated connections: any pieces come to the same as the whole, and a written head is read back.
+//! Generated connections: the result does not depend on the pieces, and a head that is written and parsed again is
+//! unchanged.
 
 use http1::{
     Announced, BodyScanner, HeadEdits, HeadLimits, KnownName, RequestParser, ResponseTo, write_fields,

@@ -1,4 +1,4 @@
-//! A second parser reads every accepted head in the same way.
+//! The crate `httparse` reads every accepted head in the same way.
 
 use http1::{HeadLimits, RequestParser, ResponseParser, Version};
 

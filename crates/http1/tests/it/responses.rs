@@ -98,7 +98,7 @@ fn interim_responses_precede_the_final_one() {
     assert!(outcome.messages[0].contains(" interim ") && outcome.messages[1].contains(" interim "));
 }
 
-/// The caller decides that a second response is unsolicited; the parser finds where it begins.
+/// The proxy decides that a second response is unsolicited; the parser finds where it begins.
 #[test]
 fn bytes_after_a_response_are_not_part_of_it() {
     let outcome = at_every_split(Side::Responses(ResponseTo::Other), b"HTTP/1.1 204 x\r\n\r\nhello");

@@ -1,4 +1,4 @@
-//! `tollgate budgets`.
+//! Arguments of `tollgate budgets`.
 
 use access::{Measure, Per, usd};
 use clap::{Args, Subcommand};
@@ -18,9 +18,8 @@ pub(super) const BUDGETS_EXAMPLES: &str = "Examples:
       --none money --per day
   tollgate budgets list
 
-These commands can run while servers run. Servers apply the change within a second. Use that precedes the budget in the \
-same period counts. Budgets for each user of a plan, or for each user or key, are configured: plans[].budgets and \
-budgets.limits.";
+Servers may be running; they apply the change within a second. Earlier usage in the same period counts. Budgets for \
+each user of a plan, or for every user or key, are part of the configuration: plans[].budgets and budgets.limits.";
 
 #[derive(Debug, Args)]
 pub(crate) struct BudgetsCommands {
@@ -30,11 +29,11 @@ pub(crate) struct BudgetsCommands {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BudgetsCommand {
-    /// Set a budget, give it another amount, or remove it
+    /// Set, change or remove a budget
     Set(SetBudget),
-    /// List what was set, with what is recorded of it in this period and what is left
+    /// List budgets with the amounts used and left in this period
     List {
-        /// As JSON; money in billionths of a dollar
+        /// Print JSON; money is in nano-USD
         #[arg(long)]
         json: bool,
         #[command(flatten)]
@@ -48,42 +47,42 @@ pub(crate) struct SetBudget {
     pub(crate) whom: Whom,
     #[command(flatten)]
     pub(crate) amount: Amount,
-    /// Its period, of UTC: `day` or `month`
+    /// Period in UTC: `day` or `month`
     #[arg(long, value_name = "PERIOD", value_parser = per)]
     pub(crate) per: Per,
     #[command(flatten)]
     pub(crate) place: Place,
 }
 
-/// Whom it holds.
+/// The scope of the budget.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Whom {
-    /// One user, over all of their keys: its address or id
+    /// Address or id of a user; all keys of the user count together
     #[arg(long)]
     pub(crate) user: Option<String>,
-    /// One key: its id, as `keys list` shows it
+    /// Id of a key, as `keys list` shows it
     #[arg(long)]
     pub(crate) key: Option<String>,
-    /// Everybody on a plan together: its name
+    /// Name of a plan; all users of the plan count together
     #[arg(long)]
     pub(crate) plan: Option<String>,
-    /// Everybody
+    /// All users count together
     #[arg(long)]
     pub(crate) global: bool,
 }
 
-/// How much of what.
+/// The measure and amount of the budget.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Amount {
-    /// What calls may cost: '12.50 USD'; zero admits only what costs nothing
+    /// Maximum cost, such as '12.50 USD'; 0 allows only requests without a cost
     #[arg(long, value_name = "AMOUNT", value_parser = money)]
     pub(crate) money: Option<u64>,
-    /// Credits of the quota
+    /// Maximum number of credits
     #[arg(long, value_name = "N")]
     pub(crate) credits: Option<u64>,
-    /// Tokens of every class, summed
+    /// Maximum number of tokens of all classes
     #[arg(long, value_name = "N")]
     pub(crate) tokens: Option<u64>,
     /// Remove the budget of this measure: `money`, `credits` or `tokens`
@@ -92,7 +91,7 @@ pub(crate) struct Amount {
 }
 
 impl Amount {
-    /// The measure, and how much of it.
+    /// The measure, and the amount or `None` to remove the budget.
     pub(crate) fn of(&self) -> Option<(Measure, Option<u64>)> {
         let Self { money, credits, tokens, none } = *self;
         let given = [(Measure::Money, money), (Measure::Credits, credits), (Measure::Tokens, tokens)];

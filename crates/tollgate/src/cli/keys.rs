@@ -1,4 +1,4 @@
-//! `tollgate keys`.
+//! Arguments of `tollgate keys`.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub(super) const KEYS_EXAMPLES: &str = "Examples:
   tollgate keys revoke \\
       --key 0199aa00-0000-7000-8000-000000000000
 
-These commands can run while servers run. Servers apply the change within a second.";
+Servers may be running; they apply the change within a second.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Keys {
@@ -31,39 +31,39 @@ pub(crate) struct Keys {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
-    /// Make a key; it is shown once, alone on the last line
+    /// Create a key, which is shown only once, on the last line
     Create(Box<CreateKey>),
-    /// List keys, by prefix and last four digits
+    /// List keys by prefix and last four digits
     List {
-        /// Only this user's, by address or id
+        /// List only keys of this user (address or id)
         #[arg(long)]
         user: Option<String>,
         #[command(flatten)]
         place: Place,
     },
-    /// Call a key something else
+    /// Change the label of a key
     Label {
         #[command(flatten)]
         which: WhichKey,
-        /// What its owner calls it from now on
+        /// New label of the key
         #[arg(long)]
         label: String,
     },
-    /// Give a key another secret, shown once, alone on the last line; all else about it stays
+    /// Replace the secret of a key; the new key is shown only once, on the last line
     Rotate {
         #[command(flatten)]
         which: WhichKey,
-        /// How long the secret before it still opens the key, at most 7d [default: not at all]
+        /// Time for which the previous secret remains valid, at most 7d [default: none]
         #[arg(long, value_name = "DURATION", value_parser = grace)]
         grace: Option<Duration>,
     },
-    /// Refuse a key from now on
+    /// Revoke a key permanently
     Revoke(WhichKey),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct WhichKey {
-    /// Its id, as `keys list` shows it
+    /// Id of the key, as `keys list` shows it
     #[arg(long)]
     pub(crate) key: String,
     #[command(flatten)]
@@ -72,42 +72,42 @@ pub(crate) struct WhichKey {
 
 #[derive(Debug, Args)]
 pub(crate) struct CreateKey {
-    /// Its owner's address or id
+    /// Address or id of the user who owns the key
     #[arg(long)]
     pub(crate) user: String,
-    /// What its owner calls it
+    /// Label of the key
     #[arg(long, default_value = "default")]
     pub(crate) label: String,
-    /// After this time it opens nothing: 12h, 90d [default: never]
+    /// Time until the key expires, such as 12h or 90d [default: never]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) expires: Option<Duration>,
-    /// An ordinary route that it opens, by name; may be repeated [default: all]
+    /// Name of an ordinary route that the key may use; can be repeated [default: all]
     #[arg(long = "route", value_name = "NAME")]
     pub(crate) routes: Vec<String>,
-    /// A model that it may ask for, as calls name it; a `*` may end the name; may be repeated [default: all]
+    /// Model that the key may request; may end with `*`; can be repeated [default: all]
     #[arg(long = "model", value_name = "NAME")]
     pub(crate) models: Vec<String>,
-    /// An address or network that it may be used from; may be repeated [default: everywhere]
+    /// Address or network from which the key may be used; can be repeated [default: all]
     #[arg(long = "address", value_name = "NETWORK")]
     pub(crate) addresses: Vec<String>,
-    /// A quota of its own; its user's holds as well [default: none]
+    /// Quota of the key; the quota of its user applies as well [default: none]
     #[arg(long, value_name = "N")]
     pub(crate) credits_per_day: Option<u64>,
-    /// A rate of its own; its user's plan holds as well [default: none]
+    /// Rate limit of the key; the limit of the plan applies as well [default: none]
     #[arg(long, value_name = "N")]
     pub(crate) requests_per_minute: Option<NonZeroU32>,
     #[command(flatten)]
     pub(crate) place: Place,
 }
 
-/// How long the secret before a rotation may go on.
+/// Maximum time for which the previous secret remains valid after a rotation.
 const GRACE_MAX: Duration = Duration::from_secs(7 * 86_400);
 
 fn duration(text: &str) -> Result<Duration, String> {
-    config::duration(text).ok_or_else(|| "a duration is 90s, 15m, 12h or 90d".to_owned())
+    config::duration(text).ok_or_else(|| "expected a duration, such as 90s, 15m, 12h or 90d".to_owned())
 }
 
 fn grace(text: &str) -> Result<Duration, String> {
     let grace = duration(text)?;
-    if grace > GRACE_MAX { Err("a grace is at most 7d".to_owned()) } else { Ok(grace) }
+    if grace > GRACE_MAX { Err("the grace period must be at most 7d".to_owned()) } else { Ok(grace) }
 }

@@ -1,4 +1,4 @@
-//! `tollgate leases`.
+//! Arguments of `tollgate leases`.
 
 use clap::{Args, Subcommand};
 use uuid::Uuid;
@@ -6,17 +6,17 @@ use uuid::Uuid;
 use super::Place;
 
 pub(super) const LEASES_EXAMPLES: &str = "Examples:
-  # List what each server holds of quotas and budgets
+  # List the leases of each server
   tollgate leases list
   tollgate leases list --json
-  # Take back leases of servers that are silent for a minute
+  # Reclaim leases of servers silent for a minute
   tollgate leases reclaim
   tollgate leases reclaim \\
       --node 0199aa00-0000-7000-8000-000000000000
 
-Servers on PostgreSQL share quotas by leases. On SQLite there is one server and no lease. The lease of a server that died \
-returns when that server starts again, or when the period ends. Reclaim a lease only if its server does not run: what that \
-server still spends is otherwise spent twice.";
+Servers on PostgreSQL share quotas and budgets by leases. SQLite has one server and no leases. The lease of a server \
+that died returns when that server restarts, or when the period ends. Reclaim a lease only if its server does not \
+run: otherwise, the amount that this server still spends is spent twice.";
 
 #[derive(Debug, Args)]
 pub(crate) struct LeasesCommands {
@@ -26,17 +26,17 @@ pub(crate) struct LeasesCommands {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum LeasesCommand {
-    /// List what is lent of days and months that are not over
+    /// List leases of the current periods
     List {
-        /// As JSON
+        /// Print JSON instead of text
         #[arg(long)]
         json: bool,
         #[command(flatten)]
         place: Place,
     },
-    /// Take back what servers that do not answer have not spent
+    /// Reclaim unspent amounts from servers that do not respond
     Reclaim {
-        /// Only of this one, by the id in the file `node` of its data folder
+        /// Reclaim only from this server: the id in the file `node` of its data folder
         #[arg(long, value_name = "ID")]
         node: Option<Uuid>,
         #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `tollgate prices`.
+//! Arguments of `tollgate prices`.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,9 @@ pub(super) const PRICES_EXAMPLES: &str = "Examples:
   tollgate prices diff prices-2026-12-01.yaml
   tollgate prices diff prices.yaml --config tollgate.yaml
 
-Prices are US dollars per million tokens, or per unit where the name of a rate begins with `per_`. `list` prints configured prices, then those of the built-in table. `diff` prints what a price file would change. The configuration key `prices_file` activates a file; with `prices_key`, Tollgate verifies its signature.";
+Prices are US dollars per million tokens, or per unit if the name of a rate begins with `per_`. `list` prints \
+configured prices, then those of the built-in table. `diff` prints what a price file would change. The configuration \
+key `prices_file` activates a file; with `prices_key`, Tollgate verifies its signature.";
 
 #[derive(Debug, Args)]
 pub(crate) struct PricesCommands {
@@ -24,23 +26,23 @@ pub(crate) struct PricesCommands {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PricesCommand {
-    /// List the prices that are in force
+    /// List the prices in force
     List {
-        /// Only names that contain this text
+        /// List only models whose name contains this text
         #[arg(long, value_name = "TEXT")]
         model: Option<String>,
-        /// Only prices that apply on this day, as in 2027-01-01
+        /// List only prices that apply on this day, such as 2027-01-01
         #[arg(long, value_name = "DAY", value_parser = day)]
         on: Option<Day>,
-        /// As JSON, with every figure
+        /// Print JSON with all rates
         #[arg(long)]
         json: bool,
         #[command(flatten)]
         place: Place,
     },
-    /// Show what a price file would change
+    /// Show the changes that a price file would make
     Diff {
-        /// The price file
+        /// Price file to compare
         file: PathBuf,
         #[command(flatten)]
         place: Place,
@@ -48,5 +50,5 @@ pub(crate) enum PricesCommand {
 }
 
 fn day(text: &str) -> Result<Day, &'static str> {
-    Day::parse(text).ok_or("expected a day, as in 2027-01-01")
+    Day::parse(text).ok_or("expected a day, such as 2027-01-01")
 }

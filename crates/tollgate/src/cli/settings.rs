@@ -1,4 +1,4 @@
-//! `tollgate config` and `tollgate plans`.
+//! Arguments of `tollgate config` and `tollgate plans`.
 
 use std::net::SocketAddr;
 
@@ -11,14 +11,15 @@ use super::{LogLines, Place};
 pub(super) const CONFIG_EXAMPLES: &str = "Examples:
   tollgate config show
   tollgate config show --config tollgate.yaml
-  # Only what variables set
+  # Only settings from environment variables
   tollgate config show --source environment
   # As JSON, without defaults
   tollgate config show --json |
       jq '.settings[] | select(.from != \"default\") | .key'
 
-Each line has a key, its value and its source: a flag, a variable, a line of a .env or of the file, or the default. The \
-command accepts the flags of `serve` and shows the settings with which `serve` would run. Secrets are shown as ***.";
+Each line has a key, its value and its source: a flag, an environment variable, a line of the .env file or of the \
+configuration, or the default. The command accepts the flags of `serve` and shows the settings that `serve` would \
+use. Secrets are shown as ***.";
 
 pub(super) const PLANS_EXAMPLES: &str = "Examples:
   tollgate plans list
@@ -26,28 +27,28 @@ pub(super) const PLANS_EXAMPLES: &str = "Examples:
   tollgate plans apply --config tollgate.yaml --dry-run
   tollgate plans apply --config tollgate.yaml
 
-A start adds plans that the store does not have, and leaves the others. `apply` also changes plans of the store to match the \
-configuration. It removes none. Running servers apply the change within a second.";
+`serve` adds missing plans to the store, and does not change existing ones. `apply` also changes existing plans to \
+match the configuration. Neither removes plans. Running servers apply the change within a second.";
 
-/// What the command line sets over all else.
+/// Flags that override the configuration.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Overrides {
-    /// The proxy's address [default: 127.0.0.1:8080]
+    /// Address of the proxy [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<SocketAddr>,
-    /// The control API's address [default: 127.0.0.1:8787]
+    /// Address of the control API [default: 127.0.0.1:8787]
     #[arg(long, value_name = "ADDR")]
     pub(crate) addr: Option<SocketAddr>,
-    /// Answer every LLM call with the mock provider, whatever keys there are
+    /// Send every LLM request to the mock provider, even if provider keys are set
     #[arg(long)]
     pub(crate) mock: bool,
-    /// How log lines look [default: text on a terminal, JSON elsewhere]
+    /// Format of log lines [default: text on a terminal, otherwise JSON]
     #[arg(long, value_name = "FORMAT")]
     pub(crate) log: Option<LogLines>,
 }
 
 impl Overrides {
-    /// As the configuration takes them.
+    /// Converts the flags for the configuration.
     pub(crate) fn flags(&self) -> Flags {
         let Self { listen, addr, mock, log } = *self;
         Flags { listen, addr, mock, log: log.map(LogFormat::from), ..Flags::default() }
@@ -62,12 +63,12 @@ pub(crate) struct ConfigCommands {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Print every setting in force, and where it comes from
+    /// Print every effective setting with its source
     Show {
-        /// As JSON
+        /// Print JSON instead of text
         #[arg(long)]
         json: bool,
-        /// Only what comes from there; may be given several times
+        /// Print only settings from this source; can be repeated
         #[arg(long, value_name = "SOURCE")]
         source: Vec<Source>,
         #[command(flatten)]
@@ -77,23 +78,23 @@ pub(crate) enum ConfigCommand {
     },
 }
 
-/// Where a setting may come from.
+/// The source of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Source {
-    /// The command line
+    /// Flags of the command
     Flag,
-    /// A variable of the process
+    /// Variables of the environment
     Environment,
-    /// A line of a .env
+    /// Lines of the .env file
     EnvFile,
-    /// The configuration file
+    /// Lines of the configuration file
     File,
-    /// Nobody set it
+    /// Defaults that are built in
     Default,
 }
 
 impl Source {
-    /// As a setting names its kind of source.
+    /// Returns the name that settings use for this kind of source.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Flag => "flag",
@@ -113,14 +114,14 @@ pub(crate) struct PlansCommands {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PlansCommand {
-    /// List the store's plans
+    /// List the plans in the store
     List {
         #[command(flatten)]
         place: Place,
     },
-    /// Make the store's plans as they are configured
+    /// Change the plans in the store to match the configuration
     Apply {
-        /// Only say what would be done
+        /// Print the changes without applying them
         #[arg(long)]
         dry_run: bool,
         #[command(flatten)]

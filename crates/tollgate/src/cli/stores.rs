@@ -1,4 +1,4 @@
-//! `tollgate migrate`, `move`, `backup`, `restore` and `vault`.
+//! Arguments of `tollgate migrate`, `move`, `backup`, `restore` and `vault`.
 
 use std::path::PathBuf;
 
@@ -7,15 +7,15 @@ use clap::{Args, Subcommand};
 use super::Place;
 
 pub(super) const VAULT_EXAMPLES: &str = "Examples:
-  # List the master keys, and the credentials each seals
+  # List master keys, and the number of their credentials
   tollgate vault status
   # Seal every credential with the new master key
   export MASTER_ENCRYPTION_KEY=…
   export MASTER_ENCRYPTION_KEY_PREVIOUS=…
   tollgate vault rotate
 
-`rotate` runs while servers run, once every server has both keys. An interrupted rotation can be repeated. `rotate` reports \
-when the previous key is no longer needed.";
+Run `rotate` when every server has both keys; servers may be running. An interrupted rotation can be repeated. \
+`rotate` reports when the previous key is no longer needed.";
 
 pub(super) const MIGRATE_EXAMPLES: &str = "Examples:
   # The store in ./tollgate-data
@@ -25,22 +25,22 @@ pub(super) const MIGRATE_EXAMPLES: &str = "Examples:
   # Undo the newest migration, and delete its tables
   tollgate migrate down
 
-`serve` applies migrations itself unless store.migrate is false. `down` lists the tables and rows that it deletes, and asks \
-for confirmation or requires --yes. It is refused while a server uses the store.";
+`serve` applies migrations itself unless store.migrate is false. `down` lists the tables and rows that it deletes, \
+and asks for confirmation or requires --yes. It fails while a server uses the store.";
 
 pub(super) const MOVE_EXAMPLES: &str = "Examples:
   tollgate move --to postgres://tollgate:secret@db/tollgate
   tollgate move --data /data --to \"$DATABASE_URL\"
 
-Every row is read back and compared before the copy is kept. The server of the data folder must not run. Start it with \
-DATABASE_URL afterwards.";
+All rows are read back and compared before the copy is committed. The server of the data folder must not run. Start it \
+with DATABASE_URL afterwards.";
 
 pub(super) const BACKUP_EXAMPLES: &str = "Examples:
   tollgate backup /backups/tollgate-2026-11-20.db
   # PostgreSQL's rows, in the same kind of file
   DATABASE_URL=postgres://… tollgate backup tollgate.db
 
-The file is a SQLite database: a consistent snapshot of the store.";
+The file is a SQLite database with a consistent snapshot of the store.";
 
 pub(super) const RESTORE_EXAMPLES: &str = "Examples:
   tollgate restore tollgate-2026-11-20.db
@@ -49,9 +49,8 @@ pub(super) const RESTORE_EXAMPLES: &str = "Examples:
   # Into an empty PostgreSQL database
   DATABASE_URL=postgres://… tollgate restore tollgate.db
 
-A backup restores an earlier state: keys that were revoked since are valid again, and credits that were spent since can be \
-spent again. --replace names the store that it replaces, and asks for confirmation or requires --yes. It keeps the replaced \
-file.";
+A restore returns to an earlier state: keys revoked since are valid again, and credits spent since can be spent again. \
+--replace describes the store that it replaces, asks for confirmation or requires --yes, and keeps the replaced file.";
 
 #[derive(Debug, Args)]
 pub(crate) struct VaultCommands {
@@ -61,12 +60,12 @@ pub(crate) struct VaultCommands {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum VaultCommand {
-    /// List master keys by fingerprint
+    /// List the fingerprints of master keys
     Status {
         #[command(flatten)]
         place: Place,
     },
-    /// Seal everything with MASTER_ENCRYPTION_KEY that MASTER_ENCRYPTION_KEY_PREVIOUS has sealed
+    /// Seal all credentials with MASTER_ENCRYPTION_KEY, instead of MASTER_ENCRYPTION_KEY_PREVIOUS
     Rotate {
         #[command(flatten)]
         place: Place,
@@ -89,12 +88,12 @@ pub(crate) struct Migrate {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum MigrateCommand {
-    /// Apply every migration that is missing
+    /// Apply all missing migrations
     Up {
         #[command(flatten)]
         place: Place,
     },
-    /// Undo the newest one, and delete its tables; no server may run
+    /// Undo the newest migration and delete its tables; no server may run
     Down {
         /// Do not ask for confirmation
         #[arg(long)]
@@ -102,7 +101,7 @@ pub(crate) enum MigrateCommand {
         #[command(flatten)]
         place: Place,
     },
-    /// List them
+    /// List migrations and their state
     Status {
         #[command(flatten)]
         place: Place,
@@ -111,7 +110,7 @@ pub(crate) enum MigrateCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct Move {
-    /// The empty database: postgres://USER:PASSWORD@HOST:PORT/DATABASE
+    /// URL of the empty database: postgres://USER:PASSWORD@HOST:PORT/DATABASE
     #[arg(long, value_name = "URL")]
     pub(crate) to: String,
     #[command(flatten)]
@@ -120,7 +119,7 @@ pub(crate) struct Move {
 
 #[derive(Debug, Args)]
 pub(crate) struct Backup {
-    /// A file that is not there yet
+    /// File to create; it must not exist
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) place: Place,
@@ -128,9 +127,9 @@ pub(crate) struct Backup {
 
 #[derive(Debug, Args)]
 pub(crate) struct Restore {
-    /// A file that `tollgate backup` made
+    /// File that `tollgate backup` created
     pub(crate) file: PathBuf,
-    /// Replace the SQLite store in the data folder, and keep its file
+    /// Replace the SQLite store in the data folder; its file is kept
     #[arg(long)]
     pub(crate) replace: bool,
     /// Do not ask for confirmation

@@ -2,7 +2,7 @@ use clap::CommandFactory;
 
 use super::*;
 
-/// Every command with the path of words that names it.
+/// Returns every command with its full name.
 fn commands() -> Vec<(String, clap::Command)> {
     fn collect(path: &str, command: &clap::Command, into: &mut Vec<(String, clap::Command)>) {
         into.push((path.to_owned(), command.clone()));
@@ -17,7 +17,7 @@ fn commands() -> Vec<(String, clap::Command)> {
     all
 }
 
-/// Lines that must reach the screen as they are: commands to copy, and their comments.
+/// Whether a line must be shown unchanged: a command to copy, or its comment.
 fn is_fixed(line: &str) -> bool {
     line.starts_with("  ")
 }
@@ -39,7 +39,7 @@ fn examples_fit_a_terminal_of_60_columns() {
 fn paragraphs_are_wrapped_once() {
     for (path, command) in commands() {
         let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-        // A line break inside a paragraph would be wrapped again at any other width.
+        // Paragraphs must be one line each: a line break would remain at every width.
         let lines: Vec<&str> = help.lines().collect();
         for pair in lines.windows(2) {
             let is_text = |line: &str| !line.is_empty() && !is_fixed(line) && !line.ends_with(':');
@@ -48,7 +48,7 @@ fn paragraphs_are_wrapped_once() {
         let paragraphs: Vec<&str> = lines.into_iter().filter(|line| !line.is_empty()).collect();
         for width in [60, 80, 140] {
             let shown = command.clone().term_width(width).render_help().to_string();
-            // Clap wraps everything but the usage.
+            // Clap wraps all lines except the usage.
             let is_usage = |line: &str| line.trim_start().starts_with("tollgate ") || line.starts_with("Usage:");
             let long = shown.lines().find(|line| line.chars().count() > width && !is_usage(line));
             assert_eq!(long, None, "{path} at {width}: {shown}");

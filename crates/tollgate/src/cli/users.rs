@@ -1,4 +1,4 @@
-//! `tollgate users` and `tollgate setup-link`.
+//! Arguments of `tollgate users` and `tollgate setup-link`.
 
 use std::net::SocketAddr;
 
@@ -13,7 +13,7 @@ pub(super) const USERS_EXAMPLES: &str = "Examples:
   tollgate users role --user ada@example.com admin
   tollgate users suspend --user ada@example.com
 
-These commands can run while servers run. Servers apply the change within a second.";
+Servers may be running; they apply the change within a second.";
 
 const USERS_CREATE_EXAMPLES: &str = "Examples:
   tollgate users create --email ada@example.com --plan pro
@@ -22,8 +22,8 @@ const USERS_CREATE_EXAMPLES: &str = "Examples:
   tollgate users create --email root@example.com --admin \\
       --password-stdin < password.txt
 
-A member signs in with a key until a password is set. An admin always signs in with a password: the command asks for it on \
-a terminal, and otherwise prints a one-time link. The link opens on the control API (public_url.control, or \
+A member signs in with a key until a password is set. An admin always signs in with a password: the command asks for \
+it on a terminal, and otherwise prints a one-time link to a page of the control API (at public_url.control, or \
 control.listen).";
 
 const USERS_PASSWORD_EXAMPLES: &str = "Examples:
@@ -41,20 +41,21 @@ const USERS_ROLE_EXAMPLES: &str = "Examples:
   tollgate users role --user ada@example.com admin
   tollgate users role --user ada@example.com member
 
-An admin signs in with a password and changes users, plans and shared credentials over the API. The last admin cannot be \
-demoted.";
+An admin signs in with a password and changes users, plans and shared credentials over the API. The last admin cannot \
+be demoted.";
 
 pub(super) const SETUP_LINK_EXAMPLES: &str = "Examples:
   tollgate setup-link --data /var/lib/tollgate
   docker compose exec tollgate tollgate setup-link
 
-The link opens a page of the control API and expires after 24 hours. A new link replaces earlier ones. The command fails if \
-an admin with a password exists: `tollgate users create --admin` and `tollgate users password --link` are for further ones.";
+The link opens a page of the control API and expires after 24 hours. A new link replaces earlier ones. The command \
+fails if an admin with a password exists: `tollgate users create --admin` and `tollgate users password --link` create \
+further admins and reset passwords.";
 
 /// Arguments of `tollgate setup-link`.
 #[derive(Debug, Args)]
 pub(crate) struct SetupLink {
-    /// The control API's address, if the server has it from a flag [default: public_url.control, else control.listen]
+    /// Address of the control API, if a flag of the server sets it [default: public_url.control, else control.listen]
     #[arg(long, value_name = "ADDR")]
     pub(crate) addr: Option<SocketAddr>,
     #[command(flatten)]
@@ -69,38 +70,38 @@ pub(crate) struct Users {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum UsersCommand {
-    /// Make a user
+    /// Create a user or admin
     #[command(after_help = USERS_CREATE_EXAMPLES)]
     Create(CreateUser),
-    /// List every user
+    /// List users with their plans
     List {
         #[command(flatten)]
         place: Place,
     },
-    /// Set a user's password, or print a one-time link to choose one
+    /// Set the password of a user, or print a one-time link to choose one
     #[command(after_help = USERS_PASSWORD_EXAMPLES)]
     Password(UserPassword),
-    /// Make a user an admin or a member
+    /// Change the role of a user
     #[command(after_help = USERS_ROLE_EXAMPLES)]
     Role(UserRole),
-    /// Refuse every key of a user, and end its sessions
+    /// Refuse every key of a user, and end their sessions
     Suspend(WhichUser),
-    /// Undo `suspend`; ended sessions stay so
+    /// Undo `suspend`; sessions remain ended
     Activate(WhichUser),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CreateUser {
-    /// A unique address
+    /// E-mail address, which must be unique
     #[arg(long)]
     pub(crate) email: String,
-    /// Shown to people [default: the address]
+    /// Name for people [default: the address]
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// The plan's name
+    /// Name of the plan
     #[arg(long, default_value = "starter")]
     pub(crate) plan: String,
-    /// One who may change users, plans and shared credentials
+    /// Create an admin, with permission to change users, plans and shared credentials
     #[arg(long)]
     pub(crate) admin: bool,
     #[command(flatten)]
@@ -117,20 +118,20 @@ pub(crate) struct UserPassword {
     pub(crate) which: WhichUser,
 }
 
-/// Where a password comes from; without either, it is asked for on a terminal.
+/// The source of a password; without a flag, the command asks on a terminal.
 #[derive(Debug, Args)]
 pub(crate) struct ChosenBy {
     /// Read the password from stdin: one line of 12 to 128 characters
     #[arg(long, conflicts_with = "link")]
     pub(crate) password_stdin: bool,
-    /// Print a link with which the password is chosen, once, within 24 hours
+    /// Print a link to choose the password; valid once, within 24 hours
     #[arg(long)]
     pub(crate) link: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct UserRole {
-    /// What the user shall be
+    /// New role of the user
     #[arg(value_enum)]
     pub(crate) role: NewRole,
     #[command(flatten)]
@@ -141,7 +142,7 @@ pub(crate) struct UserRole {
 pub(crate) enum NewRole {
     /// May change users, plans and shared credentials
     Admin,
-    /// Uses what is its own
+    /// May use their own keys and settings
     Member,
 }
 
@@ -156,7 +157,7 @@ impl From<NewRole> for access::Role {
 
 #[derive(Debug, Args)]
 pub(crate) struct WhichUser {
-    /// Its address or id
+    /// Address or id of the user
     #[arg(long)]
     pub(crate) user: String,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `tollgate audit`: whether everything that is stored adds up, and whether a provider counted the same.
+//! `tollgate audit`: checks that stored figures are consistent, or compares them with a provider's report.
 
 mod report;
 mod told;
@@ -16,7 +16,7 @@ use crate::cli::Audit;
 use crate::commands::{block_on, load, open, say};
 use crate::failure;
 
-/// Figures part.
+/// Exit code if figures differ.
 const DIFFERS: u8 = 3;
 
 /// Runs the command against the store.
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Audit) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// What to say, and whether everything agrees.
+/// Returns the report, and whether all figures agree.
 async fn reconcile(store: &Store, snapshot: &Snapshot, args: &Audit, today: Day) -> anyhow::Result<(String, bool)> {
     let days = days(args, (Period::of(Per::Month, today).first(), today))?;
     let failed = |error| failure::of_store(snapshot, error);
@@ -64,11 +64,11 @@ async fn reconcile(store: &Store, snapshot: &Snapshot, args: &Audit, today: Day)
     Ok((told(&found, mended).await?, found.agrees()))
 }
 
-/// The days that are asked for, or those of `usual`.
+/// Returns the requested days; `usual` are the defaults.
 fn days(args: &Audit, usual: (Day, Day)) -> anyhow::Result<Days> {
     let (first, last) = (args.since, args.until);
     let last = last.unwrap_or_else(|| usual.1.max(first.unwrap_or_default()));
-    // Of a month that is over the first day is that month's.
+    // If the last day is in a past month, the default is the first day of that month.
     let first = first.unwrap_or_else(|| if last < usual.0 { Period::of(Per::Month, last).first() } else { usual.0 });
     if first > last {
         bail!("--since {first} is later than --until {last}");

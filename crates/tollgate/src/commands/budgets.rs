@@ -1,4 +1,4 @@
-//! `tollgate budgets set|list`.
+//! `tollgate budgets set` and `tollgate budgets list`.
 
 use std::process::ExitCode;
 
@@ -27,7 +27,7 @@ pub(crate) fn run(args: &BudgetsCommands) -> anyhow::Result<ExitCode> {
         say(&said?);
         let configured = snapshot.budgets.limits.len();
         if configured > 0 && matches!(args.command, BudgetsCommand::List { json: false, .. }) {
-            say(&format!("{configured} more in budgets.limits of the configuration: `tollgate config show`\n"));
+            say(&format!("{configured} more budgets are configured in budgets.limits: `tollgate config show`\n"));
         }
         Ok(ExitCode::SUCCESS)
     })
@@ -35,16 +35,16 @@ pub(crate) fn run(args: &BudgetsCommands) -> anyhow::Result<ExitCode> {
 
 async fn set(store: &Store, SetBudget { whom, amount, per, .. }: &SetBudget) -> anyhow::Result<String> {
     let holder = holder(store, whom).await?;
-    let (measure, amount) = amount.of().context("no amount is given")?;
+    let (measure, amount) = amount.of().context("no amount was given")?;
     let changed = store.set_budget(&Actor::COMMAND, &holder, (measure, *per, amount)).await?;
     Ok(match (changed, amount) {
         (true, Some(amount)) => {
             let amount = measure.written(amount);
-            format!("{amount} a {}; running servers follow within a second\n", per.as_str())
+            format!("{amount} a {}; running servers apply it within a second\n", per.as_str())
         }
-        (true, None) => "removed; running servers follow within a second\n".to_owned(),
-        (false, Some(_)) => "it is so already: nothing was changed\n".to_owned(),
-        (false, None) => "there is no such budget: nothing was changed\n".to_owned(),
+        (true, None) => "removed; running servers apply it within a second\n".to_owned(),
+        (false, Some(_)) => "the budget has this amount already: nothing was changed\n".to_owned(),
+        (false, None) => "this budget does not exist: nothing was changed\n".to_owned(),
     })
 }
 
@@ -57,7 +57,7 @@ async fn holder(store: &Store, whom: &Whom) -> anyhow::Result<BudgetHolder> {
     })
 }
 
-/// A budget, and what was recorded of it.
+/// A budget with the amount used in its period.
 struct Listed {
     stored: StoredBudget,
     period: Period,
@@ -77,7 +77,7 @@ async fn list(store: &Store, json: bool) -> anyhow::Result<String> {
             let budgets: Vec<Value> = all.iter().map(Listed::json).collect();
             format!("{:#}\n", json!({"budgets": budgets}))
         }
-        [] => "no budget is set: `tollgate budgets set --help` says how\n".to_owned(),
+        [] => "no budget is set: see `tollgate budgets set --help`\n".to_owned(),
         all => all.iter().map(|listed| listed.line(&ids)).collect(),
     })
 }
@@ -100,7 +100,7 @@ impl Listed {
             Subject::Key(no) => format!("key {subject_id}{} {name}", last4(ids, *no)),
             Subject::User(_) => format!("user {name}"),
             Subject::Plan(_) => format!("plan {name}"),
-            Subject::Global => "everybody".to_owned(),
+            Subject::Global => "all users".to_owned(),
         };
         let [spent, left] = [self.spent, self.left()].map(|amount| budget.measure.written(amount));
         format!("{whom:<32}  {budget}; {spent} spent, {left} left until {}\n", moment(self.period.end()))

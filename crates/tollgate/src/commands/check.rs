@@ -9,7 +9,7 @@ use crate::cli::{Check, Place};
 use crate::commands::prices::PRICES_WARNED;
 use crate::commands::{load, say};
 
-/// Compiles the file as `serve` would, and says what it found.
+/// Compiles the file as `serve` would, and prints the number of entries.
 pub(crate) fn run(args: &Check) -> anyhow::Result<ExitCode> {
     let place = Place { config: Some(args.file.clone()), env_file: args.env_file.clone(), data: None };
     let loaded = load(&place, &Flags::default())?;

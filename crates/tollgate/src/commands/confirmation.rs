@@ -1,4 +1,4 @@
-//! Consent to what cannot be undone: `--yes`, or `yes` typed on a terminal.
+//! Confirmation of operations that cannot be undone: the flag `--yes`, or `yes` typed on a terminal.
 
 use anyhow::bail;
 
@@ -6,10 +6,11 @@ use crate::commands::say;
 use crate::failure::StartFault;
 use crate::terminal;
 
-/// Prints what a command is about to delete, and returns if the operator agrees. `is_given` is the flag `--yes`.
+/// Prints the data that a command is about to delete, and returns if the operator agrees. `is_given` is the flag
+/// `--yes`.
 ///
 /// # Errors
-/// `confirmation_missing` where nobody can be asked, and where the operator types anything but `yes`.
+/// `confirmation_missing` without a terminal, and an error if the operator types anything but `yes`.
 pub(crate) async fn require(is_given: bool, deletes: &str) -> anyhow::Result<()> {
     say(deletes);
     if is_given {

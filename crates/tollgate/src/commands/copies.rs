@@ -1,4 +1,4 @@
-//! `tollgate move`, `backup` and `restore`: the whole store in another place.
+//! `tollgate move`, `backup` and `restore`: copies of the whole store.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,17 +16,17 @@ use crate::commands::{STORE_FILE, block_on, confirmation, load, open, options, p
 use crate::failure::{self, StartFault};
 use crate::lock::Lock;
 
-/// Keys that are named one by one.
+/// Maximum number of keys that are listed individually.
 const KEYS_SHOWN: usize = 20;
-/// Rows between two lines that say how far it is.
+/// Number of rows between two progress lines.
 const TOLD_EVERY: u64 = 100_000;
-/// A backup on its way into the store; gone when the command ends.
+/// A copy of the backup that is restored; deleted when the command ends.
 const WORKING_COPY: &str = "restore.tmp";
 
-/// `tollgate move --to`: SQLite into an empty PostgreSQL.
+/// `tollgate move --to`: copies SQLite into an empty PostgreSQL database.
 pub(crate) fn move_to(args: &Move) -> anyhow::Result<ExitCode> {
     let mut snapshot = load(&args.place, &Flags::default())?.snapshot;
-    // The environment may name the database already that the store moves to.
+    // The environment may already contain the URL of the new database.
     snapshot.store.url = None;
     let _lock = Lock::take(&snapshot.data)?;
     block_on(async {
@@ -38,15 +38,15 @@ pub(crate) fn move_to(args: &Move) -> anyhow::Result<ExitCode> {
         let to = Store::open(Options { migrate: true, ..options(&there, Clock::system()) }).await.map_err(fault)?;
         let copied = copy(&from, &to, tell).await.map_err(fault)?;
         show(&copied);
-        say("every row was read back and is the same. From now on start with DATABASE_URL set to the new database;\n");
-        say(&format!("the spool stays in {}, and its SQLite file is left as it was\n", snapshot.data.display()));
+        say("all rows were read back and are identical. Start servers with DATABASE_URL set to the new database.\n");
+        say(&format!("The spool remains in {}, and its SQLite file is unchanged\n", snapshot.data.display()));
         to.close().await;
         from.close().await;
         Ok(ExitCode::SUCCESS)
     })
 }
 
-/// `tollgate backup FILE`.
+/// `tollgate backup FILE`: copies the store into a file.
 pub(crate) fn back_up(args: &Backup) -> anyhow::Result<ExitCode> {
     let snapshot = load(&args.place, &Flags::default())?.snapshot;
     block_on(async {
@@ -55,7 +55,7 @@ pub(crate) fn back_up(args: &Backup) -> anyhow::Result<ExitCode> {
         let copied = written.map_err(|error| of_backup(&snapshot, &args.file, error))?;
         show(&copied);
         say(&format!(
-            "{} holds all of it; keep it as safe as the store: who has it can see who used what\n",
+            "{} contains the whole store. Protect it like the store: it reveals the usage of every user\n",
             args.file.display()
         ));
         store.close().await;
@@ -63,7 +63,7 @@ pub(crate) fn back_up(args: &Backup) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// `tollgate restore FILE`.
+/// `tollgate restore FILE`: replaces the store by a backup.
 pub(crate) fn restore(args: &Restore) -> anyhow::Result<ExitCode> {
     let snapshot = load(&args.place, &Flags::default())?.snapshot;
     let _lock = Lock::take(&snapshot.data)?;
@@ -85,7 +85,7 @@ pub(crate) fn restore(args: &Restore) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Copies the backup into the store that there is, which is empty, or into one that is made.
+/// Copies the backup into the existing store, which must be empty, or into a new one.
 async fn fill(snapshot: &Snapshot, backup: &Store) -> anyhow::Result<Vec<Copied>> {
     let fault = |error| failure::of_store(snapshot, error);
     if snapshot.store.url.is_none() && !snapshot.data.join(STORE_FILE).exists() {
@@ -97,8 +97,9 @@ async fn fill(snapshot: &Snapshot, backup: &Store) -> anyhow::Result<Vec<Copied>
     Ok(copied)
 }
 
-/// Copies the backup into a store beside the one that there is, whose file is set aside only when that is done: a server
-/// never finds half a store, into which it would bring what waits in the spool. Answers where the old one is.
+/// Copies the backup into a new store beside the existing one, and renames the existing file only when the copy is
+/// complete. A server therefore never finds an incomplete store, into which it would ingest its spool. Returns the path
+/// of the old file.
 async fn succeed(snapshot: &Snapshot, backup: &Store) -> Result<(Vec<Copied>, PathBuf), StartFault> {
     let fault = |error| failure::of_store(snapshot, error);
     let successor = Successor::begin(&snapshot.data, Clock::system()).await.map_err(fault)?;
@@ -109,13 +110,13 @@ async fn succeed(snapshot: &Snapshot, backup: &Store) -> Result<(Vec<Copied>, Pa
     Ok((copied, aside))
 }
 
-/// A store that was replaced: where it is now, and what the backup brings back of it, or why that is not known.
+/// A store that was replaced: its new path, and the old state that the backup restores, or why that is unknown.
 struct Replaced {
     file: PathBuf,
     brought_back: Result<BroughtBack, StartFault>,
 }
 
-/// Compares the backup with the store that there is, and has it replaced if the operator agrees.
+/// Compares the backup with the existing store, and replaces it if the operator agrees.
 async fn replace(snapshot: &Snapshot, backup: &Store, yes: bool) -> anyhow::Result<(Vec<Copied>, Replaced)> {
     if snapshot.store.url.is_some() {
         return Err(StartFault::ReplacesFilesOnly.into());
@@ -130,8 +131,8 @@ async fn replace(snapshot: &Snapshot, backup: &Store, yes: bool) -> anyhow::Resu
     Ok((copied, Replaced { file, brought_back }))
 }
 
-/// Counts the rows of the store that there is, and compares the backup with it. A store that cannot be read may be the
-/// reason to replace it: then there is nothing to compare.
+/// Counts the rows of the existing store, and compares the backup with it. An unreadable store may be the reason for
+/// the restore; then there is no comparison.
 async fn compare(snapshot: &Snapshot, backup: &Store) -> Result<(Census, BroughtBack), StartFault> {
     let current = open(snapshot).await?;
     let compared = async { Ok((current.census().await?, backup::brought_back(backup, &current).await?)) }.await;
@@ -139,44 +140,45 @@ async fn compare(snapshot: &Snapshot, backup: &Store) -> Result<(Census, Brought
     compared.map_err(|error| failure::of_store(snapshot, error))
 }
 
-/// What a restore replaces, for the operator who has to agree.
+/// Describes the store that a restore replaces, for the operator's confirmation.
 fn replaces(file: &Path, current: Result<Census, String>) -> String {
     let file = file.display();
     match current {
         Ok(Census { users, keys, requests }) => format!(
-            "the restore replaces the store {file} (users: {users}, keys: {keys}, recorded requests: {requests}). The replaced \
-             file is kept\n"
+            "the restore replaces the store {file} (users: {users}, keys: {keys}, recorded requests: {requests}). The \
+             replaced file is kept\n"
         ),
         Err(fault) => {
             format!(
-                "the restore replaces the store {file}, whose rows cannot be counted ({fault}). The replaced file is kept\n"
+                "the restore replaces the store {file}, whose rows could not be counted ({fault}). The replaced file \
+                 is kept\n"
             )
         }
     }
 }
 
-/// What a person must know who goes back in time.
+/// Describes the effects of restoring an earlier state.
 fn warning(taken_at: &str, replaced: Option<&Replaced>) -> String {
     let mut text = format!(
-        "the store is as it was at {taken_at}. What came after is gone: keys made since are unknown, keys revoked and users\n\
-         suspended since are active again, passwords are those of then, and credits spent since can be spent again.\n\
-         Everybody is signed out, and links of then open nothing.\n"
+        "the store is in the state of {taken_at}. Later changes are lost: keys created since do not exist, keys revoked and users\n\
+         suspended since are active again, passwords are the earlier ones, and credits spent since can be spent again.\n\
+         All sessions have ended, and earlier one-time links are invalid.\n"
     );
     let Some(Replaced { file, brought_back }) = replaced else { return text };
     let BroughtBack { keys, secrets, passwords, users, credits } = match brought_back {
         Ok(brought_back) => brought_back,
         Err(fault) => {
             text.push_str(&format!(
-                "the store that was replaced could not be compared with it. {fault}\nIt is kept as {}\n",
+                "the replaced store could not be compared with the backup. {fault}\nThe replaced file is {}\n",
                 file.display()
             ));
             return text;
         }
     };
     text.push_str(&format!(
-        "against the store that was replaced: {} revoked keys open again, {} keys have the secret again that they had before it\n\
-         was replaced, {passwords} users have the password again that they had before, {users} suspended users are active,\n\
-         {credits} credits of today can be spent again. It is kept as {}\n",
+        "compared with the replaced store: {} revoked keys are valid again, {} rotated keys have their earlier secret again,\n\
+         {passwords} users have their earlier password again, {users} suspended users are active again, and\n\
+         {credits} credits of today can be spent again. The replaced file is {}\n",
         keys.len(),
         secrets.len(),
         file.display()
@@ -186,7 +188,7 @@ fn warning(taken_at: &str, replaced: Option<&Replaced>) -> String {
     text
 }
 
-/// Some of the keys, and what to do with them.
+/// Lists some of the keys, and the command to run for each.
 fn list(text: &mut String, keys: &[(String, String, String)], command: &str) {
     for (prefix, last4, label) in keys.iter().take(KEYS_SHOWN) {
         text.push_str(&format!("  {prefix}_…{last4}  {}\n", printable(label)));
@@ -199,7 +201,7 @@ fn list(text: &mut String, keys: &[(String, String, String)], command: &str) {
     }
 }
 
-/// A backup's file beside the store, as opening one of an older version changes it.
+/// Copies a backup's file beside the store, because opening a backup of an older version changes the file.
 fn working_copy(file: &Path, data: &Path) -> Result<Draft, StartFault> {
     if !file.is_file() {
         return Err(StartFault::NoBackup { file: file.to_owned() });
@@ -219,7 +221,7 @@ fn of_backup(snapshot: &Snapshot, file: &Path, error: StoreError) -> StartFault 
     failure::of_store(snapshot, error)
 }
 
-/// A line where a table begins, and where it is long.
+/// Prints a line at the beginning of a table, and further lines for a long one.
 fn tell(progress: Progress) {
     let Progress { table, rows, of } = progress;
     if rows == of && of > TOLD_EVERY || rows % TOLD_EVERY == 0 {
@@ -227,7 +229,7 @@ fn tell(progress: Progress) {
     }
 }
 
-/// The tables, how many rows they have, and what they sum up to.
+/// Prints the tables with their rows and sums.
 fn show(copied: &[Copied]) {
     for Copied { table, rows, sums } in copied {
         let told = ["requests", "credits", "cost_nano"];

@@ -1,4 +1,4 @@
-//! `tollgate keys create|list|label|rotate|revoke`.
+//! `tollgate keys create`, `list`, `label`, `rotate` and `revoke`.
 
 use std::process::ExitCode;
 
@@ -63,14 +63,15 @@ async fn act(store: &Store, snapshot: &Snapshot, command: &KeysCommand) -> anyho
     Ok(())
 }
 
-/// The id of a key.
+/// Parses the id of a key.
 pub(crate) fn id(text: &str) -> anyhow::Result<KeyId> {
-    let id = text.parse().with_context(|| format!("{text} is no key's id: `tollgate keys list` shows them"))?;
+    let id =
+        text.parse().with_context(|| format!("{text} is not the id of a key: `tollgate keys list` lists all keys"))?;
     Ok(KeyId(id))
 }
 
 fn bounds(create: &CreateKey) -> Result<KeyBounds, UnfitBound> {
-    // A list that nothing was said of bounds nothing.
+    // An empty list of flags means no restriction.
     let some = |names: &[String]| (!names.is_empty()).then(|| names.to_vec());
     let networks: Result<Vec<_>, _> = create.addresses.iter().map(|text| network(text)).collect();
     let bounds = KeyBounds {
@@ -91,7 +92,7 @@ fn show(key: &Key, now: Timestamp) {
     say(&line(key, now));
 }
 
-/// A key on one line, and on a second one what there is to say about it.
+/// Formats a key as one line, with its restrictions on a second one.
 fn line(key: &Key, now: Timestamp) -> String {
     let state = match (key.revoked_at, key.expires_at) {
         (Some(_), _) => "revoked",

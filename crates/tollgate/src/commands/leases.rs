@@ -1,4 +1,4 @@
-//! `tollgate leases list|reclaim`.
+//! `tollgate leases list` and `tollgate leases reclaim`.
 
 use std::process::ExitCode;
 
@@ -25,7 +25,7 @@ pub(crate) fn run(args: &LeasesCommands) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Does it; answers what to say.
+/// Runs the command, and returns its output.
 async fn act(store: &Store, command: &LeasesCommand) -> Result<String, StoreError> {
     Ok(match command {
         LeasesCommand::List { json, .. } => {
@@ -33,14 +33,14 @@ async fn act(store: &Store, command: &LeasesCommand) -> Result<String, StoreErro
             let ids = store.subject_ids(leases.iter().map(|lease| lease.cell.budget.subject)).await?;
             match leases.as_slice() {
                 all if *json => format!("{:#}\n", in_json(all, &ids)),
-                [] => "nothing is lent\n".to_owned(),
+                [] => "no amount is leased\n".to_owned(),
                 all => all.iter().map(|lease| line(lease, &ids)).collect(),
             }
         }
         LeasesCommand::Reclaim { node, .. } => {
             let reclaimed = store.reclaim_leases(&Actor::COMMAND, *node).await?;
             if reclaimed.is_empty() {
-                return Ok("nothing is stranded: nothing was reclaimed\n".to_owned());
+                return Ok("no lease is stranded: nothing was reclaimed\n".to_owned());
             }
             let ids = store.subject_ids(reclaimed.iter().map(|(lease, _)| lease.cell.budget.subject)).await?;
             let told = |(lease, unspent): &(OpenLease, u64)| {
@@ -79,14 +79,15 @@ fn in_json(leases: &[OpenLease], ids: &SubjectIds) -> serde_json::Value {
     leases.iter().map(one).collect()
 }
 
-/// A budget in a period, in words; keys, users and plans by the ids that `keys list`, `users list` and `plans list` show.
+/// Describes a budget in a period. Keys, users and plans are named by the ids that `keys list`, `users list` and `plans
+/// list` show.
 pub(super) fn of_what(CounterId { budget, period }: CounterId, ids: &SubjectIds) -> String {
     let unit = match budget.measure {
         Measure::Credits => "credits",
         Measure::Tokens => "tokens",
-        Measure::Money => "billionths of a dollar",
+        Measure::Money => "nano-USD",
     };
-    let whose = match budget.subject {
+    let owner = match budget.subject {
         Subject::Key(no) => match ids.key(no) {
             Some((id, last4)) => format!("key {id} (…{})", printable(last4)),
             None => format!("a deleted key (number {})", no.0),
@@ -96,7 +97,7 @@ pub(super) fn of_what(CounterId { budget, period }: CounterId, ids: &SubjectIds)
             None => format!("a deleted user (number {})", no.0),
         },
         Subject::Plan(id) => format!("plan {}", ids.plan(id).map_or_else(|| id.to_string(), printable)),
-        Subject::Global => "everybody".to_owned(),
+        Subject::Global => "all users".to_owned(),
     };
     let per = match budget.per {
         Per::Day => "day",
@@ -104,7 +105,7 @@ pub(super) fn of_what(CounterId { budget, period }: CounterId, ids: &SubjectIds)
     };
     let first = moment(period.first().start());
     let first = first.split('T').next().unwrap_or(&first);
-    format!("{unit} of {whose} in the {per} of {first}")
+    format!("{unit} of {owner} in the {per} of {first}")
 }
 
 #[cfg(test)]
@@ -130,8 +131,8 @@ mod tests {
         };
         assert_eq!(
             line(&lease, &SubjectIds::default()),
-            "00000000-0000-0000-0000-000000000000 3  granted 25, used 11, spent 10  of credits of a deleted key (number 7) in \
-             the day of 2025-11-20; heard 2025-11-20T00:00:00Z  stranded\n"
+            "00000000-0000-0000-0000-000000000000 3  granted 25, used 11, spent 10  of credits of a deleted key \
+             (number 7) in the day of 2025-11-20; heard 2025-11-20T00:00:00Z  stranded\n"
         );
         assert_eq!(in_json(&[lease], &SubjectIds::default())[0]["granted"], 25);
     }

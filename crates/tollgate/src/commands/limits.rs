@@ -1,4 +1,5 @@
-//! `tollgate limits`: each limit, with how far it may be passed, and how much of it may lie idle, in the topology that runs.
+//! `tollgate limits`: each limit with its maximum overshoot and the amount that may become unusable, for the running
+//! servers.
 
 mod reasons;
 mod table;
@@ -43,7 +44,7 @@ async fn read(store: &Store, snapshot: &Snapshot, args: &Limits) -> anyhow::Resu
     let failed = |error| failure::of_store(snapshot, error);
     let topology = Topology {
         shared: store.is_shared(),
-        // On a file there is one server, whether it runs or not.
+        // SQLite has exactly one server, even if it is not running.
         live: if store.is_shared() { store.lessees(snapshot.lease.ttl).await.map_err(failed)? } else { 1 },
         redis: snapshot.redis.is_some(),
         workers: args.workers.map_or_else(proxy::workers_default, std::num::NonZeroUsize::get),
@@ -65,8 +66,8 @@ async fn read(store: &Store, snapshot: &Snapshot, args: &Limits) -> anyhow::Resu
         let whose = match limit.dimension {
             BudgetDimension::Key => "each key",
             BudgetDimension::User => "each user",
-            BudgetDimension::Plan => "each plan's users together",
-            BudgetDimension::Global => "everybody together",
+            BudgetDimension::Plan => "all users of each plan together",
+            BudgetDimension::Global => "all users together",
         };
         lines.push(topology.budget(
             limit.budget.to_string(),
@@ -81,29 +82,29 @@ async fn read(store: &Store, snapshot: &Snapshot, args: &Limits) -> anyhow::Resu
         let whose = match stored.subject {
             Subject::Key(no) => format!("key {}{} {name}", stored.subject_id, last4(&ids, no)),
             Subject::User(_) => format!("user {name}"),
-            Subject::Plan(_) => format!("plan {name} together"),
-            Subject::Global => "everybody together".to_owned(),
+            Subject::Plan(_) => format!("all users of plan {name}"),
+            Subject::Global => "all users together".to_owned(),
         };
         lines.push(topology.budget(stored.budget.to_string(), whose, (stored.budget.measure, stored.budget.amount)));
     }
     Ok((topology, lines))
 }
 
-/// What runs, as far as limits depend on it.
+/// The facts about running servers on which limits depend.
 #[derive(Debug, Clone, Copy)]
 struct Topology {
-    /// Whether servers share the store, and so lend from each other.
+    /// Whether servers share the store, and therefore lease budgets.
     shared: bool,
-    /// How many servers live.
+    /// Number of live servers.
     live: u64,
     redis: bool,
     workers: usize,
-    /// Whether the spool survives a power cut.
+    /// Whether the spool survives a power failure.
     durable: bool,
     unbounded: Unbounded,
 }
 
-/// One limit.
+/// One limit in the output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Line {
     limit: String,
@@ -113,12 +114,12 @@ struct Line {
 }
 
 impl Topology {
-    /// Servers by which limits are reckoned: where none lives, the one that will.
+    /// Number of servers for the calculation: at least one, as a server will be started.
     fn servers(self) -> u64 {
         self.live.max(1)
     }
 
-    fn window(self, limit: &WindowLimit, whom: &str) -> Line {
+    fn window(self, limit: &WindowLimit, listener: &str) -> Line {
         let whose = match (limit.dimension, limit.whose) {
             (Dimension::Key, _) => "each key",
             (Dimension::Address, Whose::Everybodys) => "each address",
@@ -127,7 +128,7 @@ impl Topology {
         };
         let seconds = limit.window.as_secs();
         Line {
-            limit: format!("{} calls of {whom} in {seconds} s", limit.limit),
+            limit: format!("{} requests to {listener} in {seconds} s", limit.limit),
             whose: whose.to_owned(),
             overshoot: reasons::of_window(self, limit.limit),
             stranded: reasons::NO_RATE_STRANDS.into(),
@@ -164,7 +165,7 @@ impl Topology {
         lines
     }
 
-    /// Keys are many: those with limits of their own are told by the largest.
+    /// Returns the limits of keys. There may be many keys, so that only the largest value is shown.
     fn of_keys(self, keys: &BoundKeys) -> Vec<Line> {
         let (rates, quotas) = (keys.requests_per_minute, keys.credits_per_day);
         let rate = rates.most.and_then(|most| NonZeroU32::new(u32::try_from(most).unwrap_or(u32::MAX)));
@@ -174,19 +175,19 @@ impl Topology {
         rate.into_iter().chain(quota).collect()
     }
 
-    /// A line for each fact on which limits depend.
+    /// Returns one line per fact on which limits depend.
     fn text(self, width: usize) -> String {
         let store = if self.shared {
             format!("PostgreSQL; {} live servers share it by leases", self.live)
         } else {
-            "SQLite; one server applies every limit alone".to_owned()
+            "SQLite; one server applies all limits".to_owned()
         };
         let redis = if self.redis {
             "shares control.rate_limits and rate_limits between servers, not requests_per_minute of plans and keys"
         } else {
-            "none; each server counts rates by itself"
+            "none; each server counts requests separately"
         };
-        let spool = if self.durable { "survives a power cut" } else { reasons::NOT_DURABLE };
+        let spool = if self.durable { "survives a power failure" } else { reasons::NOT_DURABLE };
         let workers = format!("{} for each server", self.workers);
         let folded = reasons::folded(self);
         let facts =
@@ -228,7 +229,7 @@ mod tests {
         assert_eq!((line(ALONE).overshoot.most, line(ALONE).stranded.most), (Most::Exactly(0), Most::Exactly(0)));
         let shared = line(THREE);
         assert_eq!((shared.overshoot.most, shared.stranded.most), (Most::Exactly(0), Most::Exactly(8)));
-        // By the very rule by which it is lent.
+        // The expected value uses the rule of the lease server itself.
         let ask = meter::lease::LeaseRequest {
             counter: meter::lease::CounterId {
                 budget: meter::BudgetId::credits_a_day(Subject::Global),
@@ -261,7 +262,7 @@ mod tests {
     fn what_is_known_afterwards_may_be_more_than_was_bounded() {
         for topology in [ALONE, THREE] {
             let line =
-                topology.budget("5 USD a day".to_owned(), "everybody".to_owned(), (Measure::Money, 5_000_000_000));
+                topology.budget("5 USD a day".to_owned(), "all users".to_owned(), (Measure::Money, 5_000_000_000));
             assert_eq!(line.overshoot.most, Most::AtLeast(0), "{line:?}");
         }
     }
@@ -271,7 +272,7 @@ mod tests {
         let limit = NonZeroU32::new(60).unwrap();
         let rate = |topology: Topology| topology.rate(limit, "each key".to_owned()).overshoot.most;
         assert_eq!((rate(ALONE), rate(THREE)), (Most::Exactly(60), Most::Exactly(300)));
-        // Redis does not share the rates of plans and keys.
+        // Redis does not share the rate limits of plans and keys.
         assert_eq!(rate(Topology { redis: true, ..THREE }), Most::Exactly(300));
         let window = |topology: Topology| reasons::of_window(topology, limit).most;
         assert_eq!((window(ALONE), window(THREE)), (Most::Exactly(60), Most::Exactly(300)));

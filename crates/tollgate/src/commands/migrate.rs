@@ -1,4 +1,4 @@
-//! `tollgate migrate up|down|status`.
+//! `tollgate migrate up`, `down` and `status`.
 
 use std::process::ExitCode;
 
@@ -27,7 +27,7 @@ pub(crate) fn run(args: &Migrate) -> anyhow::Result<ExitCode> {
         say(&match args.command {
             MigrateCommand::Status { .. } => table(&migration::status(&options).await.map_err(failed)?),
             MigrateCommand::Up { .. } => match migration::up(&options).await.map_err(failed)?.as_slice() {
-                [] => "up to date: nothing was to be done\n".to_owned(),
+                [] => "up to date: nothing was changed\n".to_owned(),
                 versions => versions.iter().map(|version| format!("{version:04} applied\n")).collect(),
             },
             MigrateCommand::Down { yes, .. } => down(&snapshot, &options, yes).await?,
@@ -36,45 +36,45 @@ pub(crate) fn run(args: &Migrate) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Undoes the newest migration once the operator has agreed to what that deletes; answers what to say.
+/// Undoes the newest migration if the operator agrees to the deletion; returns the output.
 async fn down(snapshot: &Snapshot, options: &Options<'_>, yes: bool) -> anyhow::Result<String> {
     let failed = |error| failure::of_store(snapshot, error);
     let Some(undo) = migration::undo(options).await.map_err(failed)? else {
-        return Ok("the database is empty: nothing was to be undone\n".to_owned());
+        return Ok("the database is empty: nothing was undone\n".to_owned());
     };
     confirmation::require(yes, &deletes(&undo)).await?;
     Ok(if migration::down(options, undo.version).await.map_err(failed)? {
         format!("{:04} undone\n", undo.version)
     } else {
-        "the database was migrated meanwhile: nothing was undone\n".to_owned()
+        "another process migrated the database: nothing was undone\n".to_owned()
     })
 }
 
-/// What an undo deletes: each table with rows on its line, and the number of empty ones.
+/// Describes the deletions of an undo: one line per table with rows, and the number of empty tables.
 fn deletes(Undo { version, name, losses }: &Undo) -> String {
     let rows: u64 = losses.iter().map(|(_, rows)| rows).sum();
     let width = losses.iter().map(|(what, _)| what.len()).max().unwrap_or_default();
     let of_rows = losses.iter().filter(|(_, rows)| *rows > 0);
     let lines: String = of_rows.map(|(what, rows)| format!("  {what:width$}  {rows:>12}\n")).collect();
     let empty = losses.iter().filter(|(_, rows)| *rows == 0).count();
-    let empty = if empty > 0 { format!("  {empty} more without rows\n") } else { String::new() };
+    let empty = if empty > 0 { format!("  {empty} more are empty\n") } else { String::new() };
     let count = losses.len();
     format!("undoing {version:04} ({name}) deletes {count} tables or columns with {rows} rows:\n{lines}{empty}")
 }
 
-/// A line a migration, oldest first, and what this binary can do with the database.
+/// Returns one line per migration, oldest first, and whether this binary can use the database.
 fn table(status: &Status) -> String {
     let line = |step: &Step| {
-        let name = step.name.as_deref().unwrap_or("(of a newer tollgate)");
+        let name = step.name.as_deref().unwrap_or("(of a newer version)");
         format!("{:04}  {:<7}  {name}\n", step.version, if step.applied { "applied" } else { "missing" })
     };
     let lines: String = status.steps.iter().map(line).collect();
     let (found, known) = (status.found(), status.known());
     let works = match (found > known, status.floor > known) {
-        (true, true) => "this tollgate is too old for the database".to_owned(),
-        (true, false) => "the database is ahead; this tollgate works on it".to_owned(),
+        (true, true) => "the database requires a newer version of tollgate".to_owned(),
+        (true, false) => "the database is newer, but compatible with this version".to_owned(),
         (false, _) if status.steps.iter().all(|step| step.applied) => "up to date".to_owned(),
-        (false, _) => "`tollgate migrate up` applies what is missing".to_owned(),
+        (false, _) => "`tollgate migrate up` applies the missing migrations".to_owned(),
     };
     format!("{lines}{works}\n")
 }
@@ -92,7 +92,7 @@ mod tests {
             "undoing 0001 (keys and usage) deletes 4 tables or columns with 15 rows:\n  \
                users                3\n  \
                api_keys            12\n  \
-               2 more without rows\n"
+               2 more are empty\n"
         );
     }
 }

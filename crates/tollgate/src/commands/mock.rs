@@ -1,4 +1,4 @@
-//! `tollgate mock`.
+//! `tollgate mock`: the mock provider alone.
 
 use std::process::ExitCode;
 
@@ -9,15 +9,13 @@ use crate::commands::{block_on, say};
 use crate::failure::StartFault;
 use crate::signals::Signals;
 
-/// The names of models that `--help` lists, each above its description.
+/// The model names in the help text, each before its description.
 pub(crate) fn behaviours() -> String {
     let lines: String = mock::BEHAVIOURS.iter().map(|(name, does)| format!("  {name}\n      {does}\n")).collect();
-    format!(
-        "Model names and their behaviour (N is a number):\n{lines}\nGET /mock/seen lists the requests that arrived."
-    )
+    format!("Model names and their behaviour (N is a number):\n{lines}\nGET /mock/seen lists the received requests.")
 }
 
-/// Serves until a signal comes.
+/// Serves until a signal arrives.
 pub(crate) fn run(args: &Mock) -> anyhow::Result<ExitCode> {
     block_on(async {
         let bound = TcpListener::bind(args.listen).await;

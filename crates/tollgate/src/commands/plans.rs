@@ -1,4 +1,4 @@
-//! `tollgate plans list|apply`.
+//! `tollgate plans list` and `tollgate plans apply`.
 
 use std::process::ExitCode;
 
@@ -24,25 +24,25 @@ pub(crate) fn run(args: &PlansCommands) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Does it; answers what to say.
+/// Runs the command, and returns its output.
 async fn act(store: &Store, snapshot: &Snapshot, command: &PlansCommand) -> Result<String, store::StoreError> {
     Ok(match command {
         PlansCommand::List { .. } => store.plans().await?.iter().map(|plan| line(' ', plan)).collect(),
         PlansCommand::Apply { dry_run: true, .. } => told(
             &store.compare_plans(&snapshot.plans).await?,
-            "nothing was changed: this is what `plans apply` would do",
+            "nothing was changed: `plans apply` would make these changes",
         ),
         PlansCommand::Apply { dry_run: false, .. } => {
             let done = store.apply_plans(&Actor::COMMAND, &snapshot.plans).await?;
-            told(&done, "done; running servers follow within a second")
+            told(&done, "done; running servers apply it within a second")
         }
     })
 }
 
-/// Added plans with a `+`; changed ones as they were and as they are.
+/// Lists added plans with `+`, and changed plans before (`-`) and after (`+`) the change.
 fn told(differences: &PlanDifferences, end: &str) -> String {
     if differences.is_empty() {
-        return "the store's plans are as configured: nothing is to be done\n".to_owned();
+        return "the plans in the store match the configuration: nothing was changed\n".to_owned();
     }
     let mut text: String = differences.absent.iter().map(|plan| line('+', plan)).collect();
     for PlanDifference { stored, configured } in &differences.differing {
@@ -88,6 +88,6 @@ mod tests {
              + starter           credits_per_day no limit    requests_per_minute no limit  shared keys\n\
              end\n"
         );
-        assert!(told(&PlanDifferences::default(), "end").contains("nothing is to be done"));
+        assert!(told(&PlanDifferences::default(), "end").contains("nothing was changed"));
     }
 }

@@ -1,4 +1,4 @@
-//! `tollgate prices list|diff`.
+//! `tollgate prices list` and `tollgate prices diff`.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -15,18 +15,18 @@ use crate::cli::{PricesCommand, PricesCommands};
 use crate::commands::{load, printable, say};
 use crate::failure::StartFault;
 
-/// How long before the end of a price `serve` and `check` warn.
+/// Time before the end of a price at which `serve` and `check` warn.
 pub(crate) const PRICES_WARNED: Duration = Duration::from_secs(14 * 86_400);
 
-/// Digits behind the point that say a price exactly: of a million tokens, of a piece, of a second.
+/// Decimal places that represent a price exactly: per million tokens, per piece, per second.
 const PER_MILLION: usize = 6;
 const EACH: usize = 12;
 const PER_SECOND: usize = 9;
 
-/// The figures of one price, by the keys of the configuration.
+/// The rates of one price, by configuration key.
 type Figures = Vec<(String, String)>;
 
-/// Prints prices.
+/// Runs the command and prints its result.
 pub(crate) fn run(args: &PricesCommands) -> anyhow::Result<ExitCode> {
     let (PricesCommand::List { place, .. } | PricesCommand::Diff { place, .. }) = &args.command;
     let snapshot = load(place, &Flags::default())?.snapshot;
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &PricesCommands) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Configured prices first, then the others; by name, then by their first day.
+/// Returns configured prices, then the others; by name, then by first day.
 fn listed<'a>(snapshot: &'a Snapshot, model: Option<&str>, on: Option<Day>) -> Vec<(String, &'a Price)> {
     let wanted = |(name, price): &(String, &Price)| {
         model.is_none_or(|text| name.contains(text)) && on.is_none_or(|day| price.period.contains(day))
@@ -62,7 +62,7 @@ fn listed<'a>(snapshot: &'a Snapshot, model: Option<&str>, on: Option<Day>) -> V
     rows
 }
 
-/// A line a price: its name, its days, its figures and the day on which these were read.
+/// Returns one line per price: name, days, rates, and the day on which the rates were read.
 fn table(rows: &[(String, &Price)]) -> String {
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
     let line = |(name, price): &(String, &Price)| {
@@ -73,7 +73,7 @@ fn table(rows: &[(String, &Price)]) -> String {
     rows.iter().map(line).collect()
 }
 
-/// `2026-11-22..`, or `always`.
+/// Formats the days of a price: `2026-11-22..`, or `always`.
 fn days(price: &Price) -> String {
     let suffix = price.period.suffix();
     suffix.strip_prefix('@').map_or_else(|| "always".to_owned(), str::to_owned)
@@ -100,7 +100,7 @@ fn in_json(rows: &[(String, &Price)]) -> Vec<Value> {
     rows.iter().map(one).collect()
 }
 
-/// What is known of a price, by the keys of the configuration; what is not known is left out.
+/// Returns the known rates of a price, by configuration key.
 fn figures(price: &Price) -> Figures {
     let mut figures = Vec::new();
     rates(&mut figures, "", &price.rates);
@@ -157,7 +157,7 @@ fn rates(figures: &mut Figures, prefix: &str, rates: &Rates) {
     }
 }
 
-/// A line for each price that is new (`+`), gone (`-`) or has another figure (`~`), and how many there are of each.
+/// Returns one line per new (`+`), removed (`-`) or changed (`~`) price, and the number of each.
 fn diff(before: &Prices, after: &Prices) -> String {
     let rows = |prices: &Prices| -> BTreeMap<(String, Option<Day>, String), Figures> {
         prices.all().map(|(name, price)| ((name, price.period.from, days(price)), figures(price))).collect()
@@ -190,7 +190,7 @@ fn diff(before: &Prices, after: &Prices) -> String {
     format!("{lines}{added} added, {gone} removed, {changed} changed\n")
 }
 
-/// `input 4 -> 5`, for each figure that differs; `-` is none.
+/// Returns `input 4 -> 5` for each rate that differs; `-` represents a missing rate.
 fn changes(old: &Figures, new: &Figures) -> String {
     let of = |figures: &Figures, key: &str| {
         let found = figures.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());

@@ -1,4 +1,4 @@
-//! `tollgate serve`.
+//! `tollgate serve`: runs a server.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -14,12 +14,12 @@ use crate::secrets::Found;
 use crate::signals::Signals;
 use crate::wire;
 
-/// Threads for control, jobs, the store's loops and the mock.
+/// Threads for control, jobs, the tasks of the store, and the mock provider.
 const SERVICE_THREADS: usize = 2;
-/// Threads for blocking calls: files, names, passwords.
+/// Threads for blocking calls: files, host names, passwords.
 const BLOCKING_THREADS_MAX: usize = 16;
 
-/// Serves until a signal comes, then drains.
+/// Serves until a signal arrives, then drains.
 pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
     let mut loaded = load(&args.place, &args.overrides.flags())?;
     loaded.notes.extend(start::unread_file(&args.place, Path::new(".")));
@@ -61,7 +61,7 @@ pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
     let ended = runtime.block_on(wire::serve(loaded, wish, &mut lock, &mut signals));
     runtime.shutdown_background();
     drop(lines);
-    // Last: until then threads that nobody waits for may write to the data folder.
+    // Released last: detached threads may write to the data folder until then.
     drop(lock);
     ended
 }

@@ -1,4 +1,4 @@
-//! `tollgate config show`.
+//! `tollgate config show`: the effective configuration.
 
 use std::process::ExitCode;
 
@@ -8,10 +8,10 @@ use serde_json::json;
 use crate::cli::{ConfigCommand, ConfigCommands};
 use crate::commands::{load, printable, say};
 
-/// Widest column of keys or values; what is longer moves its line.
+/// Maximum width of the columns of keys and values; longer texts shift the rest of their line.
 const COLUMN_MAX: usize = 48;
 
-/// Loads the configuration as `serve` would, and prints what is in force.
+/// Loads the configuration as `serve` would, and prints the effective settings.
 pub(crate) fn run(args: &ConfigCommands) -> anyhow::Result<ExitCode> {
     let ConfigCommand::Show { json, source, overrides, place } = &args.command;
     let loaded = load(place, &overrides.flags())?;
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &ConfigCommands) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A line a setting: its key, its value, and where it comes from.
+/// Returns one line per setting: its key, value and source.
 fn table(settings: &[Setting]) -> String {
     let rows: Vec<[String; 3]> = settings
         .iter()

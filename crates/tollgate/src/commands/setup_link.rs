@@ -1,4 +1,4 @@
-//! `tollgate setup-link`: the link that creates the first admin, for installations whose output is collected in logs.
+//! `tollgate setup-link`: prints the link that creates the first admin, for servers whose output is collected in logs.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use crate::commands::{block_on, load, open, say};
 use crate::failure::{self, StartFault};
 use crate::link::{self, FirstAdmin};
 
-/// Creates a link and prints it; earlier links of its kind expire.
+/// Creates and prints a link; earlier links of this kind become invalid.
 pub(crate) fn run(args: &SetupLink) -> anyhow::Result<ExitCode> {
     let snapshot = load(&args.place, &Flags { addr: args.addr, ..Flags::default() })?.snapshot;
     block_on(async {
@@ -22,7 +22,7 @@ pub(crate) fn run(args: &SetupLink) -> anyhow::Result<ExitCode> {
             Err(error) => return Err(error.into()),
         };
         say(&format!(
-            "Whoever opens this link first becomes the admin. It expires after {}, and is shown only now:\n{}\n",
+            "The first person to open this link becomes the admin. It expires after {} and is shown only once:\n{}\n",
             link::LIVES_FOR,
             link.expose()
         ));

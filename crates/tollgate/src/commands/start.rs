@@ -1,4 +1,5 @@
-//! `tollgate` without a command: it serves where there is something to serve, and otherwise explains how to start.
+//! `tollgate` without a command: serves if a configuration or a data folder exists, and otherwise explains how to
+//! start.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,17 +11,17 @@ use config::load::{Flags, Note};
 use crate::cli::{Cli, Command, Place};
 use crate::commands::{load, say, serve};
 
-/// The configuration file that is looked for in the working folder.
+/// The configuration file in the working folder.
 const CONFIG_FILE: &str = "tollgate.yaml";
 
-/// A warning for a server that is started without `--config` in a folder with a configuration: `tollgate` without a command would
-/// read it.
+/// A warning for `tollgate serve` without `--config` in a folder with a configuration file: `tollgate` without a
+/// command would read the file.
 pub(super) fn unread_file(place: &Place, folder: &Path) -> Option<Note> {
     let is_unread = place.config.is_none() && folder.join(CONFIG_FILE).is_file();
     is_unread.then(|| Note::FileUnread { file: CONFIG_FILE.to_owned() })
 }
 
-/// Serves, or prints how to start.
+/// Serves, or explains how to start.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     let words = if Path::new(CONFIG_FILE).is_file() {
         vec!["serve", "--config", CONFIG_FILE]
@@ -35,7 +36,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     };
     telemetry::logs::write_stderr(format!("running `tollgate {}`\n", words.join(" ")));
     let parsed = Cli::try_parse_from(std::iter::once("tollgate").chain(words))?;
-    let Some(Command::Serve(args)) = parsed.command else { bail!("`serve` is no command") };
+    let Some(Command::Serve(args)) = parsed.command else { bail!("`serve` is not a command") };
     serve::run(&args)
 }
 
@@ -49,7 +50,7 @@ Try it with demo users and a mock provider:
 Serve the models of OpenAI, Anthropic or Google (each API key enables its provider):
   OPENAI_API_KEY=sk-… tollgate serve
 
-Serve as a configuration file says:
+Serve with a configuration file:
   tollgate serve --config FILE
 
 All commands: tollgate help

@@ -1,4 +1,4 @@
-//! `tollgate users create|list|password|role|suspend|activate`.
+//! `tollgate users create`, `list`, `password`, `role`, `suspend` and `activate`.
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Users) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Does what needs no password; answers the users to show.
+/// Runs a command that needs no password, and returns the users to show.
 async fn act(store: &Store, command: &UsersCommand) -> anyhow::Result<Vec<User>> {
     let change = |status, role| UserChange { status, role, ..UserChange::default() };
     let (which, change) = match command {
@@ -62,7 +62,7 @@ async fn act(store: &Store, command: &UsersCommand) -> anyhow::Result<Vec<User>>
     Ok(vec![store.change_user(&Actor::COMMAND, &UserRef::parse(&which.user)?, change).await?])
 }
 
-/// What a terminal shows above the users. Programs that read a pipe get the users alone.
+/// Returns the heading for a terminal. Programs that read a pipe receive only the users.
 fn heading(users: &[User]) -> String {
     let columns = row(["ID", "STATUS", "ROLE", "PLAN", "EMAIL"]);
     match users {
@@ -71,7 +71,8 @@ fn heading(users: &[User]) -> String {
     }
 }
 
-/// Refuses a user whom no store of this configuration would accept: a failure must not leave a data folder behind.
+/// Rejects a user that every store with this configuration would reject, so that a failure leaves no data folder
+/// behind.
 fn check_new(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> {
     if create.name.as_ref().is_some_and(|name| !store::is_fit_text(name)) {
         return Err(StoreError::Invalid { field: "a user's name" }.into());
@@ -83,7 +84,7 @@ fn check_new(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The plan does not exist; `plans` do.
+/// The error for a missing plan; `plans` exist.
 fn no_plan<'a>(create: &CreateUser, plans: impl Iterator<Item = &'a Plan>) -> anyhow::Error {
     let names: Vec<String> = plans.map(|plan| printable(&plan.name)).collect();
     let error = anyhow::Error::new(StoreError::NoPlan { name: printable(&create.plan) });
@@ -91,7 +92,7 @@ fn no_plan<'a>(create: &CreateUser, plans: impl Iterator<Item = &'a Plan>) -> an
 }
 
 async fn create(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> {
-    // Before anything is made.
+    // Checked before anything is created.
     let email = Email::parse(&create.email)?;
     check_new(snapshot, create)?;
     let mut wanted = create.by.wanted();
@@ -114,7 +115,7 @@ async fn create(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> 
     };
     let store = open_or_make(snapshot).await?;
     let done = async {
-        // Without a file it is not known which plans a store shall have that has some.
+        // Without a file, the plans of an existing store are not known.
         if create.place.config.is_some() || store.plans().await?.is_empty() {
             store.ensure_plans(&snapshot.plans).await?;
         }
@@ -138,7 +139,8 @@ async fn create(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> 
                 return error;
             }
             error.context(format!(
-                "nobody was made: `tollgate users list` shows who has {}, `tollgate users role` makes them an admin",
+                "no user was created: `tollgate users list` shows the user with {}, and `tollgate users role` makes \
+                 this user an admin",
                 printable(&create.email)
             ))
         })
@@ -154,7 +156,7 @@ async fn create(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> 
 async fn password(snapshot: &Snapshot, args: &UserPassword) -> anyhow::Result<()> {
     let store = open(snapshot).await?;
     let done = async {
-        // Before anybody types a password.
+        // Checked before the operator types a password.
         let found = user(&store, &args.which.user).await?;
         let own = [found.email.as_str(), &found.name, &snapshot.brand.name];
         let chosen: Option<Password> = match args.by.wanted() {
@@ -184,13 +186,13 @@ async fn password(snapshot: &Snapshot, args: &UserPassword) -> anyhow::Result<()
         }
         (found, None) => {
             show(&found);
-            say("The password is set, and every session of this user has ended.\n");
+            say("The password is set, and all sessions of this user have ended.\n");
         }
     }
     Ok(())
 }
 
-/// Where a password comes from.
+/// The source of a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wanted {
     Ask,
@@ -219,7 +221,7 @@ fn row([id, status, role, plan, email]: [&str; 5]) -> String {
 
 fn show_link(link: &Secret) {
     say(&format!(
-        "This link, shown only now, lets whoever opens it choose the password, once, within {}:\n{}\n",
+        "This link to choose the password is shown only once, and can be used once within {}:\n{}\n",
         link::LIVES_FOR,
         link.expose()
     ));

@@ -1,4 +1,4 @@
-//! `tollgate vault status|rotate|reset`.
+//! `tollgate vault status`, `rotate` and `reset`.
 
 use std::process::ExitCode;
 
@@ -15,11 +15,11 @@ use crate::failure::{self, StartFault};
 use crate::lock::Lock;
 use crate::secrets::{self, Found};
 
-/// Servers that seal with the key before, until they are restarted, leave something for another round.
+/// Maximum number of rounds: until they are restarted, servers may seal credentials with the previous key.
 const ROUNDS_MAX: usize = 10;
-/// Credentials that are named one by one.
+/// Maximum number of credentials that are listed individually.
 const NAMED: usize = 20;
-/// From this age on a master key should be changed.
+/// Age in days from which a master key should be replaced.
 const OLD_DAYS: u64 = 90;
 
 /// Runs the command against the store.
@@ -49,22 +49,21 @@ async fn status(store: &Store, vault: Option<&Vault>) -> anyhow::Result<ExitCode
         say(&line(key, newest, vault));
     }
     if keys.is_empty() {
-        say("no server was started on this store yet: there is no master key\n");
+        say("no server has used this store yet: it has no master key\n");
     }
     if vault.is_none() {
-        say(
-            "this command has no master key: set MASTER_ENCRYPTION_KEY as for the servers, or name their folder with --data\n",
-        );
+        say("this command has no master key: set MASTER_ENCRYPTION_KEY as for the servers, or name their data folder \
+             with --data\n");
     }
     if keys.iter().filter(|key| key.is_active()).count() > 1 {
-        say("a rotation has begun: `tollgate vault rotate` ends it, once every server has both keys\n");
+        say("a rotation is in progress: run `tollgate vault rotate` when every server has both keys\n");
     } else if newest.is_some_and(|key| age_days(key) >= OLD_DAYS) {
-        say(&format!("it is {OLD_DAYS} days old or more: change it, as docs/vault.md describes\n"));
+        say(&format!("the master key is at least {OLD_DAYS} days old: replace it as docs/vault.md describes\n"));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// One key: its fingerprint, since when, what is sealed with it, where it stands, and whether it is here.
+/// Describes one master key: fingerprint, first day, number of credentials, state, and the variable that contains it.
 fn line(key: &KnownMasterKey, newest: Option<&KnownMasterKey>, vault: Option<&Vault>) -> String {
     let state = match key.retired_at {
         Some(at) => format!("retired {}", date(at.0)),
@@ -92,9 +91,7 @@ async fn rotate(store: &Store, snapshot: &Snapshot, found: &Found) -> anyhow::Re
     let vault = found.vault().context(NO_KEY)?;
     let admitted = admit(store, snapshot, &vault).await?;
     if !admitted.newest {
-        bail!(
-            "another master key is newer than this MASTER_ENCRYPTION_KEY: rotate with the one that the servers have now"
-        );
+        bail!("the store has a newer master key than this MASTER_ENCRYPTION_KEY: rotate with the key of the servers");
     }
     let mut done = 0;
     let mut unopened = Vec::new();
@@ -124,30 +121,32 @@ async fn rotate(store: &Store, snapshot: &Snapshot, found: &Found) -> anyhow::Re
     }
     let retired = store.retire_master_keys(&Actor::COMMAND, vault.current()).await?;
     if done > 0 {
-        say(&format!("{done} credentials are sealed anew, with {}\n", vault.current()));
+        say(&format!("{done} credentials were sealed with {}\n", vault.current()));
     }
     for key in &retired {
-        say(&format!("{key} seals nothing any more and is retired\n"));
+        say(&format!("{key} is retired: no credential is sealed with it\n"));
     }
     let keys = store.master_keys().await?;
     let left = others(&keys, &vault);
     if left == 0 && keys.iter().filter(|key| key.is_active()).count() == 1 {
         if done == 0 && retired.is_empty() {
-            say("nothing is to be done\n");
+            say("nothing was changed\n");
         }
-        say("everything is sealed with this MASTER_ENCRYPTION_KEY: the previous key may go, with the next restart\n");
+        say("all credentials are sealed with this MASTER_ENCRYPTION_KEY: the previous key can be removed at the next \
+             restart\n");
         return Ok(ExitCode::SUCCESS);
     }
     for id in unopened.iter().take(NAMED) {
-        say(&format!("the credential {id} does not open with either key\n"));
+        say(&format!("credential {id} cannot be decrypted with either key\n"));
     }
     bail!(
-        "{left} credentials are still sealed with another key, which must stay: those that do not open are put in anew or \
-         deleted by their owners; if others came meanwhile, restart every server with both keys and run this again"
+        "{left} credentials are still sealed with another key, which must remain configured. Their owners must \
+         replace or delete credentials that cannot be decrypted. If servers added credentials meanwhile, restart all \
+         servers with both keys and repeat this command"
     )
 }
 
-/// Credentials that are sealed with another key than the current one.
+/// Returns the number of credentials that are sealed with another key than the current one.
 fn others(keys: &[KnownMasterKey], vault: &Vault) -> u64 {
     keys.iter().filter(|key| key.fingerprint != vault.current()).map(|key| key.sealed).sum()
 }
@@ -157,8 +156,8 @@ async fn admit(store: &Store, snapshot: &Snapshot, vault: &Vault) -> Result<stor
     secrets::admit(store, vault).await.map_err(|refused| refused.unwrap_or_else(of_store))
 }
 
-const NO_KEY: &str = "there is no master key here: set MASTER_ENCRYPTION_KEY (and MASTER_ENCRYPTION_KEY_PREVIOUS) as for the \
-    servers, or name their data folder with --data";
+const NO_KEY: &str = "this command has no master key: set MASTER_ENCRYPTION_KEY (and MASTER_ENCRYPTION_KEY_PREVIOUS) \
+                      as for the servers, or name their data folder with --data";
 
 async fn reset(store: &Store, snapshot: &Snapshot, (found, yes): (&Found, bool)) -> anyhow::Result<ExitCode> {
     let _lock = Lock::take(&snapshot.data)?;
@@ -167,17 +166,17 @@ async fn reset(store: &Store, snapshot: &Snapshot, (found, yes): (&Found, bool))
         return Err(failure::of_store(snapshot, StoreError::Running { servers }).into());
     }
     let vault = found.vault().context(
-        "there is no master key here: set MASTER_ENCRYPTION_KEY to the one that shall be used from now on (`openssl rand \
-         -base64 32` makes one)",
+        "this command has no master key: set MASTER_ENCRYPTION_KEY to the new one, such as the output of `openssl rand \
+         -base64 32`",
     )?;
     let lost = store.lost_provider_keys(&vault).await?;
     let deletes = format!(
-        "{lost} credentials are sealed with master keys that are not here: the reset deletes them for good, and takes {} into \
-         use\n",
+        "{lost} credentials are sealed with master keys that this command does not have. The reset deletes them \
+         permanently, and {} becomes the master key\n",
         vault.current()
     );
     confirmation::require(yes, &deletes).await?;
     let deleted = store.reset_vault(&Actor::COMMAND, &vault).await?;
-    say(&format!("{deleted} credentials are deleted; {} is in use\n", vault.current()));
+    say(&format!("{deleted} credentials were deleted; {} is in use\n", vault.current()));
     Ok(ExitCode::SUCCESS)
 }

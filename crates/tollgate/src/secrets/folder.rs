@@ -1,4 +1,4 @@
-//! `DIR/secrets`: a folder and files that their owner alone may read. Each file is whole or not there.
+//! The folder `DIR/secrets` with files that only their owner may read. A file is never incomplete.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
@@ -13,27 +13,27 @@ use rustix::io::Errno;
 use crate::failure::StartFault;
 
 const NAME: &str = "secrets";
-/// Rights of everybody but the owner.
+/// Permissions of the group and of all others.
 const OTHERS: u32 = 0o077;
 
-/// The folder, which need not be there.
+/// The folder, which may be missing.
 pub(super) struct Folder {
     data: PathBuf,
     folder: PathBuf,
 }
 
 impl Folder {
-    /// In the data folder `data`.
+    /// Returns the folder inside of the data folder `data`.
     pub(super) fn at(data: &Path) -> Self {
         Self { data: data.to_owned(), folder: data.join(NAME) }
     }
 
-    /// Where a file is, for people.
+    /// Returns the path of a file as text.
     pub(super) fn path(&self, file: &str) -> String {
         self.folder.join(file).display().to_string()
     }
 
-    /// A file's text, without the line end at its end; `None` where there is no such file.
+    /// Returns the text of a file without its final line end; `None` if the file is missing.
     pub(super) fn read(&self, file: &str) -> Result<Option<Secret>, StartFault> {
         match self.opened()? {
             Some(folder) => self.read_in(&folder, file),
@@ -43,7 +43,7 @@ impl Folder {
 
     fn read_in(&self, folder: &OwnedFd, file: &str) -> Result<Option<Secret>, StartFault> {
         let path = self.path(file);
-        // A link could lead to what others may write; a pipe would not answer.
+        // A link could lead to a file that others may write; reading a pipe could block.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let opened = match openat(folder, file, flags, Mode::empty()) {
             Ok(opened) => opened,
@@ -60,8 +60,8 @@ impl Folder {
         super::text(File::from(opened)).map(Some).map_err(unreadable)
     }
 
-    /// Writes a file, unless there is one by now; answers what is in it. After a crash at any point there is all of it or
-    /// none.
+    /// Writes a file unless it exists, and returns its content. After a crash at any time, the file is complete or
+    /// missing.
     pub(super) fn make(&self, file: &str, text: impl FnOnce() -> io::Result<Secret>) -> Result<Secret, StartFault> {
         let unwritable = |source: io::Error| StartFault::SecretsUnwritable { folder: self.folder.clone(), source };
         match DirBuilder::new().mode(0o700).create(&self.folder) {
@@ -71,8 +71,8 @@ impl Folder {
         }
         let gone = || unwritable(ErrorKind::NotFound.into());
         let folder = self.opened()?.ok_or_else(gone)?;
-        // Two that start at once write one after the other. The data folder's lock stands above: where a file system knows
-        // no locks on folders, nothing is lost.
+        // Processes that start at the same time write one after the other. The lock of the data folder protects file
+        // systems that cannot lock folders.
         let _ = flock(&folder, FlockOperation::LockExclusive);
         if let Some(there) = self.read_in(&folder, file)? {
             return Ok(there);
@@ -84,13 +84,13 @@ impl Folder {
 
     fn write(&self, file: &str, secret: &Secret) -> io::Result<()> {
         let part = self.folder.join(format!("{file}.part"));
-        // What a start that was cut short has left.
+        // An interrupted start may have left a part.
         match fs::remove_file(&part) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
         }
         let mut made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
-        // Whatever the umask took away.
+        // The umask may have removed permissions.
         made.set_permissions(Permissions::from_mode(0o600))?;
         made.write_all(secret.expose().as_bytes())?;
         made.write_all(b"\n")?;
@@ -100,12 +100,12 @@ impl Folder {
         File::open(&self.data)?.sync_all()
     }
 
-    /// Takes a file away, if it can be.
+    /// Deletes a file; errors are ignored.
     pub(super) fn remove(&self, file: &str) {
         let _ = fs::remove_file(self.folder.join(file));
     }
 
-    /// The folder, if there is one that others may not look into.
+    /// Returns the folder if it exists and others have no access to it.
     fn opened(&self) -> Result<Option<OwnedFd>, StartFault> {
         let path = self.folder.display().to_string();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -12,7 +12,7 @@ use super::*;
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd/v8=";
 const SIGNED: &str = "a signing secret of thirty-two bytes, and more";
 
-/// A data folder.
+/// A data folder for one test.
 struct Data(TempDir);
 
 impl Data {
@@ -28,7 +28,7 @@ impl Data {
         fs::metadata(self.path(name)).unwrap().permissions().mode() & 0o777
     }
 
-    /// A file of the folder, as its owner would put it there.
+    /// Creates a file in the folder, as an operator would.
     fn put(&self, name: &str, text: &str) {
         let folder = self.path("");
         fs::create_dir_all(&folder).unwrap();
@@ -67,7 +67,7 @@ async fn the_first_start_writes_what_the_second_reads() {
     let data = Data::new();
     let store = data.store().await;
     let first = data.read(&[]).unwrap();
-    assert!(first.vault().is_none() && !data.path("").exists(), "reading makes nothing");
+    assert!(first.vault().is_none() && !data.path("").exists(), "reading creates no file");
     let keys = first.open_vault(&store, &snapshot()).await.unwrap();
     let signing = first.signing().unwrap();
     assert_eq!([data.mode(""), data.mode("master_key"), data.mode("jwt_secret")], [0o700, 0o600, 0o600]);
@@ -97,7 +97,7 @@ fn variables_come_before_files_and_an_empty_one_is_absent() {
     let from_variables = "another signing secret of thirty-two bytes";
     let variables = [("MASTER_ENCRYPTION_KEY", other), ("JWT_SECRET", from_variables)];
     assert_eq!(read(&variables), (other_key, Some(other_key), from_variables.to_owned()));
-    // In the alphabet for URLs, without its end.
+    // In the URL alphabet, without padding.
     assert_eq!(read(&[("MASTER_ENCRYPTION_KEY", &KEY.replace('/', "_")[..43])]).0, key);
     let elsewhere = data.0.path().join("mounted");
     fs::write(&elsewhere, format!("{other}\n")).unwrap();
@@ -182,7 +182,7 @@ fn a_folder_that_cannot_be_made_is_named() {
     let found = Found::read(&Environment::default(), &gone).unwrap();
     let refused = found.signing().unwrap_err().to_string();
     assert!(refused.starts_with("secrets_unwritable: ") && refused.contains("gone/secrets"), "{refused}");
-    // Whoever sets the variable needs no folder.
+    // The folder is not needed if the variable is set.
     let found = Found::read(&Environment::of([("JWT_SECRET", SIGNED)]), &gone).unwrap();
     assert_eq!(found.signing().unwrap().expose(), SIGNED);
 }
@@ -214,11 +214,11 @@ async fn another_master_key_than_the_stores_is_refused() {
     let store = data.store().await;
     let keys = data.read(&[]).unwrap().open_vault(&store, &snapshot()).await.unwrap();
     seal(&store, &keys.vault).await;
-    // A second server on the same store.
+    // A second server with the same store.
     let second = Data::new();
     let missing = second.read(&[]).unwrap().open_vault(&store, &snapshot()).await.unwrap_err().to_string();
     assert!(missing.starts_with("vault_key_missing: ") && missing.contains("MASTER_ENCRYPTION_KEY"), "{missing}");
-    assert!(!second.path("").exists(), "it makes none of its own");
+    assert!(!second.path("").exists(), "it creates no key");
     let given = second.read(&[("MASTER_ENCRYPTION_KEY", KEY)]).unwrap();
     let wrong = given.open_vault(&store, &snapshot()).await.unwrap_err().to_string();
     assert!(wrong.starts_with("vault_key_wrong: ") && wrong.contains("every node the same"), "{wrong}");
@@ -231,7 +231,7 @@ async fn seal(store: &Store, vault: &Vault) {
     store.create_provider_key(&Actor::COMMAND, vault, new).await.unwrap();
 }
 
-/// A store that was restored elsewhere, a key that is set after a first try.
+/// For example after a restore elsewhere, or a key that is configured after a first try.
 #[tokio::test]
 async fn a_master_key_that_seals_nothing_makes_way_for_another() {
     let data = Data::new();

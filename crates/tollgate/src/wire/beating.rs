@@ -1,11 +1,11 @@
-//! That this server runs, told to the store from when it joins it until it leaves.
+//! The heartbeat with which this server reports to the store that it is alive, from joining to leaving.
 
 use std::future::pending;
 
 use store::Node;
 use tokio::task::JoinSet;
 
-/// The node's beat. Dropped, it ends.
+/// The heartbeat task of a node, which ends when this value is dropped.
 #[derive(Debug)]
 pub(crate) struct Beating(JoinSet<()>);
 
@@ -16,7 +16,7 @@ impl Beating {
         Self(tasks)
     }
 
-    /// Ends it, and waits until it has.
+    /// Ends the task, and waits for its end.
     pub(crate) async fn end(mut self) {
         self.0.shutdown().await;
     }

@@ -1,4 +1,4 @@
-//! The listeners, open before anything is said to listen.
+//! The listeners, which are all open before any of them is announced.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,16 +10,16 @@ use tokio::net::TcpListener;
 use super::Wish;
 use crate::failure::StartFault;
 
-/// Every listener; nobody is answered yet.
+/// All listeners, before requests are accepted.
 #[derive(Debug)]
 pub(crate) struct Doors {
-    /// `None` in a process that does not proxy.
+    /// The listeners of the proxy; `None` in a process without a proxy.
     pub(crate) proxy: Option<Listeners>,
     pub(crate) control: TcpListener,
     pub(crate) addresses: Addresses,
 }
 
-/// Where they listen.
+/// The addresses of the listeners.
 #[derive(Debug, Clone)]
 pub(crate) struct Addresses {
     pub(crate) proxy: Vec<SocketAddr>,
@@ -27,7 +27,7 @@ pub(crate) struct Addresses {
 }
 
 impl Doors {
-    /// Listens where `snapshot` says.
+    /// Opens the listeners that `snapshot` configures.
     pub(crate) async fn open(snapshot: &Snapshot, wish: &Wish) -> anyhow::Result<Self> {
         let bind = || proxy::bind(&snapshot.listen, wish.workers);
         let proxy = wish.role.proxies().then(bind).transpose();
@@ -44,7 +44,7 @@ impl Doors {
 }
 
 impl Addresses {
-    /// Those of the proxy, in one line.
+    /// Returns the addresses of the proxy in one line.
     pub(crate) fn proxies(&self) -> String {
         self.proxy.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(", ")
     }

@@ -1,4 +1,4 @@
-//! What outlives the process: the store and the spool, opened, with all that earlier runs left brought into the store.
+//! The durable state: opens the store and the spool, and transfers the records of earlier runs into the store.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,27 +24,27 @@ use crate::failure::{self, StartFault};
 use crate::secrets::Keys;
 
 const SPOOL_FOLDER: &str = "spool";
-/// More records than these are brought into the store behind open ports.
+/// If the spool has more records, they are ingested after the listeners are open.
 const BEFORE_PORTS_MAX: u64 = 20_000;
-/// So long a start waits until what earlier runs were lent is free again.
+/// Maximum time for which a start waits for the return of leases of earlier runs.
 const CLOSING_MAX: Duration = Duration::from_secs(10);
 
-/// The store, and what stands in it.
+/// The store, with the state that the start reads from it.
 pub(crate) struct Kept {
     pub(crate) clock: Clock,
     pub(crate) node: Node,
     pub(crate) beating: Beating,
     pub(crate) keys: Keys,
-    /// What signs access tokens; `None` in a process that serves no control API.
+    /// The signing secret of access tokens; `None` in a process without a control API.
     pub(crate) signing: Option<Secret>,
-    /// `None` in a process that does not proxy.
+    /// The spool and the meter; `None` in a process without a proxy.
     pub(crate) counted: Option<Counted>,
-    /// Empty unless they were wished for.
+    /// The demo users; empty without `--demo`.
     pub(crate) demo: Demo,
     pub(crate) differences: Vec<PlanDifference>,
 }
 
-/// The spool, and the meter with what today has used.
+/// The spool, and the meter with the usage of the current day.
 pub(crate) struct Counted {
     pub(crate) writers: Vec<Writer>,
     pub(crate) reader: Reader,
@@ -52,13 +52,13 @@ pub(crate) struct Counted {
     pub(crate) meter: Arc<Meter>,
     pub(crate) cuts: Vec<TruncatedTail>,
     pub(crate) lost: Vec<LostSegments>,
-    /// Requests that were under way when the last run died.
+    /// Requests that were in flight when the last run died.
     pub(crate) interrupted: CutOff,
-    /// Damage that was left out, as `--skip-corrupt` says.
+    /// Damaged records that `--skip-corrupt` skipped.
     pub(crate) skipped: Vec<SkippedDamage>,
 }
 
-/// Requests that were under way when the last run died, and what they were admitted for.
+/// Requests that were in flight when the last run died, with their reservations.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct CutOff {
     pub(crate) requests: u64,
@@ -66,7 +66,7 @@ pub(crate) struct CutOff {
 }
 
 impl Kept {
-    /// Opens both, made where they are missing; this may take as long as earlier runs left work.
+    /// Opens both, and creates missing ones. The duration depends on the records that earlier runs left.
     pub(crate) async fn open(snapshot: &Snapshot, wish: &Wish) -> anyhow::Result<Self> {
         let clock = Clock::system();
         let damaged = |error| failure::of_store(snapshot, error);
@@ -79,7 +79,7 @@ impl Kept {
         let demo = if wish.demo { demo::seed(&store, snapshot).await? } else { Demo::default() };
         let node = store.join(&snapshot.data, env!("CARGO_PKG_VERSION")).await.map_err(damaged)?;
         keys.confirm(&store, snapshot).await?;
-        // What an earlier run left may take long to bring in.
+        // Ingesting the records of an earlier run may take a long time.
         let beating = Beating::start(&node);
         let counted =
             if wish.role.proxies() { Some(Counted::open(snapshot, &node, &clock, wish).await?) } else { None };
@@ -104,7 +104,7 @@ impl Counted {
     }
 }
 
-/// Demo users, there or `wished` for, a real provider credential and a public listener, all three, do not start together.
+/// Refuses the combination of demo users (existing or `wished`), a real provider credential and a public listener.
 async fn refuse_exposed_demo_keys(store: &Store, snapshot: &Snapshot, wished: bool) -> anyhow::Result<()> {
     let mut listeners = snapshot.listen.iter().chain([&snapshot.control.listen]);
     let public = listeners.find(|address| !address.ip().to_canonical().is_loopback());
@@ -117,7 +117,7 @@ async fn refuse_exposed_demo_keys(store: &Store, snapshot: &Snapshot, wished: bo
     Ok(())
 }
 
-/// Where somebody may sign up, there is the plan that they get.
+/// Checks that the plan for new accounts exists, if registration is enabled.
 async fn refuse_lost_signup_plan(store: &Store, snapshot: &Snapshot) -> anyhow::Result<()> {
     let Signup { mode, plan } = &snapshot.signup;
     let plans = store.plans().await.map_err(|error| failure::of_store(snapshot, error))?;
@@ -127,7 +127,7 @@ async fn refuse_lost_signup_plan(store: &Store, snapshot: &Snapshot) -> anyhow::
     Ok(())
 }
 
-/// Opens the spool in `folder` where ingest left off, and gathers what was charged since.
+/// Opens the spool in `folder` at the position of the last ingest, and collects later charges.
 async fn open_spool(node: &Node, snapshot: &Snapshot, folder: &Path, wish: &Wish) -> anyhow::Result<(Spool, Gathered)> {
     let options = spool::SpoolOptions::new(snapshot.spool.size_bytes_max, u32::try_from(wish.workers)?);
     let ingested = node.ingested().await.map_err(|error| failure::of_store(snapshot, error))?;
@@ -150,8 +150,8 @@ async fn open_spool(node: &Node, snapshot: &Snapshot, folder: &Path, wish: &Wish
     Ok(opened.await?.map_err(|error| failure::of_spool(&snapshot.data, folder, error))?)
 }
 
-/// Closes what the last run left open, and brings what was spooled into the store: all of it, or where it is much, none of it
-/// yet; then it is the node's backlog.
+/// Closes interrupted requests of the last run, and ingests the spool. If the spool has too many records, none is
+/// ingested yet, and they become the backlog of the node.
 async fn settle(
     node: &Node,
     snapshot: &Snapshot,
@@ -168,7 +168,7 @@ async fn settle(
         spool.reader.sync().map_err(failed)?;
         let waiting = spool.reader.depth().map_err(failed)?.records;
         if waiting > BEFORE_PORTS_MAX {
-            tracing::info!(records = waiting, "the spool of an earlier run is brought into the store");
+            tracing::info!(records = waiting, "ingesting the spool of an earlier run");
             if settled.is_ok() && !is_last {
                 interrupted.iter().for_each(|record| gathered.note(record));
                 node.backlog().begin(gathered, spool.reader.end_positions()).await;
@@ -178,37 +178,38 @@ async fn settle(
         let drained = store::ingest::drain(node, &mut spool.reader, stats).await;
         drained.map_err(|error| failure::of_ingest(snapshot, &folder, error))?;
         match settled {
-            // There is room again when what it holds is in the store.
+            // Ingested records make room again.
             Err(SpoolError::Full { .. }) if !is_last => is_last = true,
             settled => return Ok(settled.map_err(failed)?),
         }
     }
 }
 
-/// Counts what today has used already; everything that was spooled is in the store or in the node's backlog. Where nodes share
-/// the store it lends what is left: what earlier runs were lent and did not use goes back first.
+/// Returns a meter with the usage of the current day. All spooled records are in the store or in the node's backlog. If
+/// nodes share the store, the meter uses leases, and unused leases of earlier runs are returned first.
 async fn restored(node: &Node, snapshot: &Snapshot, clock: &Clock) -> Result<Meter, StoreError> {
     let store = node.store();
     if store.is_shared() {
         let closing = node.close_untold_leases(snapshot.lease.ttl);
         match tokio::time::timeout(CLOSING_MAX, closing).await {
             Ok(Ok(())) => {}
-            // Somebody else holds their rows; who keeps the leases closes these too, every 10 s.
-            Ok(Err(error)) => tracing::warn!(%error, "what earlier runs were lent is not handed back yet"),
-            Err(_) => tracing::warn!("what earlier runs were lent is not handed back yet"),
+            // Another transaction holds their rows; the lease task closes these leases as well, every 10 s.
+            Ok(Err(error)) => tracing::warn!(%error, "leases of earlier runs are not returned yet"),
+            Err(_) => tracing::warn!("leases of earlier runs are not returned yet"),
         }
         return Ok(Meter::leased());
     }
     let meter = Meter::default();
     let today = clock.now().day();
-    // A clock that is behind may be set right: what is used up of tomorrow stays so. Who used any of it is not counted today.
+    // The clock may be behind and be corrected later, so the usage of tomorrow is loaded as well. Users and keys with usage
+    // of tomorrow are not metered for today.
     for day in [today, today.next()] {
         begin(&meter, node, day).await?;
     }
     Ok(meter)
 }
 
-/// Begins the credits of keys and users who used any on a day.
+/// Loads the used credits of keys and users for one day.
 async fn begin(meter: &Meter, node: &Node, day: Day) -> Result<(), StoreError> {
     let period = Period::of(Per::Day, day);
     let Charges { keys, users, .. } = node.store().charges(period).await?;
@@ -216,7 +217,7 @@ async fn begin(meter: &Meter, node: &Node, day: Day) -> Result<(), StoreError> {
     let users = users.into_iter().map(|(no, charge)| (Subject::User(no), charge));
     let waiting = node.backlog().waiting().await?;
     let stored = keys.chain(users).map(|(subject, charge)| (subject, charge.and(&waiting.charge_of(subject, period))));
-    // Whom the store knows of has begun by then.
+    // Users and keys in the store are loaded first; later values for them have no effect.
     let spooled = waiting.charges(period).filter(|(of, _)| matches!(of, Subject::Key(_) | Subject::User(_)));
     for (subject, charge) in stored.chain(spooled) {
         meter.begin(BudgetId::credits_a_day(subject), day, charge.credits);

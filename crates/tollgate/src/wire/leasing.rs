@@ -1,4 +1,4 @@
-//! Quotas and budgets that several nodes share: what is lent to this one, from the start to what is handed back.
+//! Leases of quotas and budgets that several nodes share, from the start to their return at the end.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,20 +11,20 @@ use telemetry::{Metrics, metrics};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-/// Requests that have something to say to the loop, over all workers; one more is answered that nobody could say.
+/// Maximum number of requests, over all workers, that wait for the lease task. Further requests are refused.
 const MESSAGES_MAX: usize = 4_096;
 
-/// The loop that holds leases. Dropped, it ends, and what is lent stays lent.
+/// The lease task. If this value is dropped, the task ends without returning leases.
 #[derive(Debug)]
 pub(crate) struct Lessee {
     tasks: JoinSet<()>,
     end: watch::Sender<bool>,
-    /// Who asks.
+    /// The sending side, for requests.
     pub(crate) leases: LeaseQueue,
 }
 
 impl Lessee {
-    /// Starts it; all that earlier runs had spooled is in the store, or in the node's backlog.
+    /// Starts the task. All records of earlier runs must be in the store or in the node's backlog.
     pub(crate) fn start(snapshot: &Snapshot, node: &Node, metrics: &Metrics) -> Self {
         let (queue, messages) = mpsc::channel(MESSAGES_MAX);
         let (end, mut ended) = watch::channel(false);
@@ -35,13 +35,13 @@ impl Lessee {
         let leasing = Leasing { node: node.clone(), messages, time, timing, ttl, stats };
         let mut tasks = JoinSet::new();
         tasks.spawn(store::leases::run(leasing, async move {
-            // An error means that it is dropped.
+            // An error means that this value was dropped.
             let _ = ended.wait_for(|ended| *ended).await;
         }));
         Self { tasks, end, leases }
     }
 
-    /// Hands back what is lent, once nothing is taken any more.
+    /// Returns all leases; requests must have ended.
     pub(crate) async fn end(mut self) {
         self.end.send_replace(true);
         while self.tasks.join_next().await.is_some() {}

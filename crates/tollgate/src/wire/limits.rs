@@ -1,4 +1,4 @@
-//! Rate limits over sliding windows: shared through Redis where there is one.
+//! Rate limits with sliding windows, which Redis shares between servers if it is configured.
 
 use access::Clock;
 use access::limits::SharedLimits;
@@ -11,10 +11,10 @@ use tokio::sync::mpsc;
 use super::parts::{Base, Services};
 use crate::failure::StartFault;
 
-/// Questions of the proxy's that wait for Redis, over all workers.
+/// Maximum number of requests of the proxy, over all workers, that wait for Redis.
 const QUESTIONS_MAX: usize = 1024;
 
-/// The limits of this process. A Redis that is away does not hold up the start.
+/// Opens the rate limits of this process. An unavailable Redis does not delay the start.
 pub(super) async fn open(snapshot: &Snapshot, clock: &Clock) -> Result<Windows, StartFault> {
     let Some(url) = &snapshot.redis else {
         return Ok(Windows::here(clock.clone()));
@@ -24,7 +24,7 @@ pub(super) async fn open(snapshot: &Snapshot, clock: &Clock) -> Result<Windows, 
 }
 
 impl Services {
-    /// Keeps Redis in reach.
+    /// Starts the task that maintains the connection to Redis.
     pub(super) fn limits(&mut self, base: &Base) {
         let counted = base.windows.clone();
         base.metrics.on_scrape(Box::new(move |all| {
@@ -34,7 +34,7 @@ impl Services {
         self.spawn(windows::keep(base.windows.clone(), self.stopped()));
     }
 
-    /// What the proxy counts callers without a valid key by: Redis is asked by message, and only where there is one.
+    /// Returns the rate limits of unauthenticated clients. Redis is used only if it is configured, through a queue.
     pub(super) fn strangers(&mut self, base: &Base) -> Strangers {
         let shared = base.windows.has_redis().then(|| {
             let (limits, questions) = mpsc::channel(QUESTIONS_MAX);

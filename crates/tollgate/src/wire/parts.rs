@@ -1,4 +1,4 @@
-//! The parts, each built from the ones before it.
+//! The parts of a server, each built from earlier ones.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -31,18 +31,18 @@ use super::kept::CutOff;
 use crate::cli::Role;
 use crate::secrets::Keys;
 
-/// Keys that wait to be looked up, over all workers.
+/// Maximum number of keys, over all workers, that wait for a look-up.
 const LOOKUPS_MAX: usize = 1024;
-/// How often `/readyz` learns whether keys can be answered.
+/// Interval at which `/readyz` learns whether keys can be looked up.
 const BOARD_EVERY: Duration = Duration::from_millis(250);
-/// Loops and control are given so long to end.
+/// Maximum time for which the end of tasks and control is awaited.
 const STOP_WITHIN: Duration = Duration::from_secs(6);
 
-/// What many parts are built from.
+/// The values from which many parts are built.
 pub(crate) struct Base {
     pub(crate) role: Role,
     pub(crate) live: Arc<Live>,
-    /// `None` in a process that does not proxy.
+    /// The meter; `None` in a process without a proxy.
     pub(crate) meter: Option<Arc<Meter>>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) board: Arc<LiveState>,
@@ -52,11 +52,11 @@ pub(crate) struct Base {
     pub(crate) node: Node,
     pub(crate) windows: Windows,
     pub(crate) keys: Keys,
-    /// What signs access tokens; `None` in a process that serves no control API.
+    /// The signing secret of access tokens; `None` in a process without a control API.
     pub(crate) signing: Option<Secret>,
 }
 
-/// The origin of a server on this machine.
+/// Returns the origin of a server on this machine.
 pub(crate) fn origin(address: SocketAddr) -> Origin {
     Origin {
         scheme: Scheme::Http,
@@ -67,7 +67,7 @@ pub(crate) fn origin(address: SocketAddr) -> Origin {
     }
 }
 
-/// What the workers share.
+/// Returns the state that the workers share.
 pub(crate) fn shared(
     base: &Base,
     meter: Arc<Meter>,
@@ -87,12 +87,12 @@ pub(crate) fn shared(
     })
 }
 
-/// What each worker has to itself.
+/// Returns the separate state of each worker.
 pub(crate) fn lanes(writers: Vec<Writer>, keys: &Directory) -> Vec<Lane> {
     writers.into_iter().map(|spool| Lane { directory: keys.another(), spool }).collect()
 }
 
-/// Figures that live elsewhere are copied when somebody scrapes.
+/// Copies values of other parts into gauges at each scrape.
 pub(crate) fn watch_gauges(base: &Base, shared: &Arc<Shared>) {
     let (meter, gate) = (shared.meter.clone(), shared.gate.clone());
     base.metrics.on_scrape(Box::new(move |all| {
@@ -120,7 +120,7 @@ fn show(meter: &metrics::MeterMetrics, totals: &ReservationTotals) {
     meter.estimated.set(amounts(totals.estimated));
 }
 
-/// Sets the ends of prices, which no request changes.
+/// Sets the metrics for the ends of prices, which do not depend on requests.
 pub(crate) fn tell_price_expiries(base: &Base) {
     for (provider, Expiry { until, model }) in base.live.load().price_expiries() {
         let labels = ModelLabels { provider: (&provider.name).into(), model: model.as_str().into() };
@@ -129,23 +129,23 @@ pub(crate) fn tell_price_expiries(base: &Base) {
     }
 }
 
-/// A charge as metrics have it.
+/// Converts a charge for metrics.
 pub(super) const fn amounts(Charge { credits, tokens, money }: Charge) -> MeasureAmounts {
     MeasureAmounts { credits, tokens, nano_usd: money }
 }
 
-/// What the start found open does not change any more.
+/// Sets the metrics for interrupted requests, which do not change after the start.
 pub(crate) fn tell_interrupted(base: &Base, interrupted: &CutOff) {
     metrics::set_total(&base.metrics.meter.interrupted, interrupted.requests);
     base.metrics.meter.cut_off.set(amounts(interrupted.reserved));
 }
 
-/// Lines that the log lost are counted where it is written.
+/// Copies the number of lost log lines at each scrape.
 pub(crate) fn watch_log(base: &Base, dropped: DroppedLines) {
     base.metrics.on_scrape(Box::new(move |all| metrics::set_total(&all.log.lines_dropped, dropped.lines())));
 }
 
-/// How old the master key is, and what it did not open.
+/// Copies the age of the master key and the number of failed decryptions at each scrape.
 fn watch_vault(base: &Base, unsealed: Arc<Unsealed>) {
     let (clock, since) = (base.clock.clone(), base.keys.admitted.since);
     base.metrics.on_scrape(Box::new(move |all| {
@@ -173,7 +173,7 @@ fn watch_ingest(base: &Base, level: BacklogCounter, stats: Arc<IngestStats>) {
     }));
 }
 
-/// Tasks beside the workers, on the multi-thread runtime. Dropped, they end.
+/// Tasks besides the workers, on the multi-thread runtime. They end when this value is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Services {
     tasks: JoinSet<()>,
@@ -182,7 +182,7 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Starts the mock provider on a free port of loopback.
+    /// Starts the mock provider on a free loopback port.
     pub(crate) async fn mock(&mut self) -> anyhow::Result<SocketAddr> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("the mock provider cannot listen")?;
         let address = listener.local_addr()?;
@@ -191,7 +191,7 @@ impl Services {
         Ok(address)
     }
 
-    /// Starts the store's loops; answers who holds a key.
+    /// Starts the tasks of the store, and returns a directory of keys.
     pub(crate) async fn start(&mut self, base: &Base) -> anyhow::Result<Directory> {
         base.revision.confirm(base.store.revision().await?, base.clock.mono());
         base.board.set_directory(true);
@@ -218,19 +218,19 @@ impl Services {
         Ok(Directory::new(keys, base.revision.clone(), base.clock.clone(), stale_for))
     }
 
-    /// Starts to bring what the workers spool into the store.
+    /// Starts the ingest of the spool into the store.
     pub(crate) fn ingest(&mut self, base: &Base, reader: Reader, stats: Arc<IngestStats>) {
         watch_ingest(base, reader.backlog_counter(), stats.clone());
         let (done, ingested) = oneshot::channel();
         let ingesting = store::ingest::run(base.node.clone(), reader, stats, self.stopped());
         self.tasks.spawn(async move {
-            // Nobody waits for the reader any more only when the process ends.
+            // The receiver is dropped only when the process ends.
             let _ = done.send(ingesting.await);
         });
         self.ingest = Some(ingested);
     }
 
-    /// Starts to delete usage that is too old.
+    /// Starts the deletion of expired usage.
     fn retention(&mut self, base: &Base) {
         let (stats, live) = (Arc::new(RetentionStats::default()), base.live.clone());
         let counted = stats.clone();
@@ -253,7 +253,7 @@ impl Services {
 
     /// Starts the control API.
     pub(crate) fn control(&mut self, base: &Base, listener: TcpListener, keys: Directory) -> anyhow::Result<()> {
-        // Nodes of one store have the same prefix, and a brand's tokens name nobody else.
+        // All nodes of a store have the same prefix, and no other brand uses it as the issuer.
         let issuer = base.live.load().brand.key_prefix.clone();
         let state = control::State {
             store: base.store.clone(),
@@ -279,20 +279,20 @@ impl Services {
         Ok(())
     }
 
-    /// Ends every loop and answers the spool's reader, so that what is left can be ingested.
+    /// Ends every task, and returns the reader of the spool, so that remaining records can be ingested.
     pub(crate) async fn stop(mut self) -> Option<Reader> {
         self.stop.send_replace(true);
         let reader = match self.ingest.take() {
             Some(ingest) => ingest.await.ok(),
             None => None,
         };
-        // Control lets its callers finish, within its own bound; dropping the set ends what is left.
+        // Control finishes its requests within its own time limit; dropping the set aborts the rest.
         let ended = async { while self.tasks.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(STOP_WITHIN, ended).await;
         reader
     }
 
-    /// Starts a task that ends by itself when it is told to stop.
+    /// Starts a task that ends by itself when the services stop.
     pub(super) fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn(task);
     }
@@ -300,13 +300,13 @@ impl Services {
     pub(super) fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut stopped = self.stop.subscribe();
         async move {
-            // An error means that the services are gone, and this with them.
+            // An error means that the services were dropped, and this task with them.
             let _ = stopped.wait_for(|stop| *stop).await;
         }
     }
 }
 
-/// `/readyz` says whether keys can be answered, from the store or from what is cached.
+/// Reports to `/readyz` whether keys can be looked up, in the store or in the cache.
 async fn tell_board(board: Arc<LiveState>, live: Arc<Live>, revision: Arc<Revision>, clock: Clock) {
     loop {
         let stale_for = live.load().store.stale_for;
@@ -315,13 +315,13 @@ async fn tell_board(board: Arc<LiveState>, live: Arc<Live>, revision: Arc<Revisi
     }
 }
 
-/// So far ahead a clock may leap and come back, without who used up a quota being forgotten.
+/// Used-up quotas are retained for this time, in case the clock jumps ahead and back.
 const CLOCK_LEAPS: Duration = Duration::from_hours(48);
 
 async fn keep_house(meter: Arc<Meter>, clock: Clock) {
     loop {
         tokio::time::sleep(HOUSEKEEPING_EVERY).await;
-        // A clock that leaps ahead may come back.
+        // The clock may have jumped ahead, and may return.
         meter.sweep(clock.now().before(CLOCK_LEAPS).day());
     }
 }

@@ -1,4 +1,4 @@
-//! The end: readiness fails, accepting goes on for a while, what is in flight finishes, usage is ingested.
+//! The shutdown: readiness fails, requests are accepted for a while, requests in flight finish, and usage is ingested.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,29 +14,29 @@ use super::leasing::Lessee;
 use super::parts::{Base, Services};
 use crate::signals::{Came, Signals};
 
-/// Usage that cannot be ingested within this stays in the spool, for the next start.
+/// Maximum duration of the last ingest. Remaining usage stays in the spool for the next start.
 const INGEST_WITHIN: Duration = Duration::from_secs(10);
 
-/// Everything that runs, to be ended.
+/// All running parts, in the order of the shutdown.
 pub(crate) struct Ending {
     pub(crate) services: Services,
-    /// `None` in a process that does not proxy.
+    /// The workers; `None` in a process without a proxy.
     pub(crate) proxying: Option<Proxying>,
-    /// `None` where nothing is lent.
+    /// The lease task; `None` if nodes share no budgets.
     pub(crate) lessee: Option<Lessee>,
     pub(crate) base: Base,
     pub(crate) beating: Beating,
     pub(crate) drain_times: Drain,
 }
 
-/// The workers, and what they share.
+/// The workers with their shared state.
 pub(crate) struct Proxying {
     pub(crate) workers: Workers,
     pub(crate) shared: Arc<Shared>,
 }
 
 impl Proxying {
-    /// Lets what is in flight finish, `within` so long; answers how many workers panicked.
+    /// Waits at most `within` for requests in flight; returns the number of workers that panicked.
     async fn drain(self, within: Duration) -> usize {
         let Self { workers, shared } = self;
         shared.shutdown.enter(Phase::Closing);
@@ -45,7 +45,10 @@ impl Proxying {
         let panicked = match in_time {
             Ok(panicked) => panicked,
             Err(_) => {
-                tracing::warn!(in_flight = shared.gate.in_flight(), "what is in flight ends now");
+                tracing::warn!(
+                    in_flight = shared.gate.in_flight(),
+                    "the drain timeout has passed; requests in flight are aborted"
+                );
                 shared.shutdown.enter(Phase::Ending);
                 joined.await
             }
@@ -55,14 +58,14 @@ impl Proxying {
 }
 
 impl Ending {
-    /// Waits for a signal, then drains; a second signal ends at once.
+    /// Waits for a signal, then drains; a second signal ends the process immediately.
     pub(crate) async fn run(self, signals: &mut Signals) -> anyhow::Result<ExitCode> {
         let first = signals.next().await;
         tracing::info!(signal = ?first, "draining");
         tokio::select! {
             biased;
             second = signals.next() => {
-                tracing::warn!(signal = ?second, "ending at once");
+                tracing::warn!(signal = ?second, "received a second signal; the process ends immediately");
                 Ok(ExitCode::from(second.exit_code()))
             }
             panicked = self.drain(first) => {
@@ -71,7 +74,7 @@ impl Ending {
         }
     }
 
-    /// Answers how many workers panicked.
+    /// Drains, and returns the number of workers that panicked.
     async fn drain(self, signal: Came) -> usize {
         let Self { services, proxying, lessee, base, beating, drain_times } = self;
         base.board.drain();
@@ -82,7 +85,7 @@ impl Ending {
         };
         let is_ingested = match services.stop().await {
             Some(reader) => ingest(&base.node, reader).await,
-            // Nobody has looked.
+            // The spool was not read.
             None => false,
         };
         if let Some(lessee) = lessee {
@@ -90,7 +93,7 @@ impl Ending {
         }
         beating.end().await;
         if let Err(error) = base.node.leave(is_ingested).await {
-            tracing::warn!(%error, "the store takes this server to be running");
+            tracing::warn!(%error, "this server could not sign off; the store still considers it to be running");
         }
         base.store.close().await;
         tracing::info!("ended");
@@ -98,17 +101,17 @@ impl Ending {
     }
 }
 
-/// Brings what is left in the spool into the store; answers whether that is all.
+/// Ingests the remaining records; returns whether none is left.
 async fn ingest(node: &Node, mut reader: Reader) -> bool {
     if let Err(error) = reader.sync() {
-        tracing::warn!(%error, "usage stays in the spool, for the next start");
+        tracing::warn!(%error, "the spool could not be ingested; the next start will ingest it");
         return false;
     }
     let stats = IngestStats::default();
     match tokio::time::timeout(INGEST_WITHIN, store::ingest::drain(node, &mut reader, &stats)).await {
         Ok(Ok(())) => return true,
-        Ok(Err(error)) => tracing::warn!(%error, "usage stays in the spool, for the next start"),
-        Err(_) => tracing::warn!("usage stays in the spool, for the next start"),
+        Ok(Err(error)) => tracing::warn!(%error, "the spool could not be ingested; the next start will ingest it"),
+        Err(_) => tracing::warn!("the spool could not be ingested in time; the next start will ingest it"),
     }
     false
 }

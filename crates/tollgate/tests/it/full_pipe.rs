@@ -1,4 +1,4 @@
-//! One pipe takes stdout and stderr; somebody reads the greeting and then nothing more.
+//! A pipe that takes stdout and stderr is full: its reader reads the greeting, and nothing more.
 
 use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Write};
 use std::net::SocketAddr;
@@ -13,14 +13,14 @@ use tokio::net::TcpStream;
 
 use crate::server::{HANGS, Server, tollgate};
 
-/// More than wait for stderr.
+/// Number of requests, which is more than the number of log lines that wait for stderr.
 const REQUESTS: usize = 10_000;
-/// Requests sent before their answers are read.
+/// Requests that are sent before their responses are read.
 const AHEAD: usize = 100;
-/// Nothing fitted for so long: it is full.
+/// The pipe is considered full if no byte could be written for this time.
 const FULL_AFTER: Duration = Duration::from_millis(200);
 
-/// A server whose output nobody reads any more.
+/// A server whose output is no longer read.
 struct Unread {
     server: Server,
     proxy: SocketAddr,
@@ -46,7 +46,7 @@ fn address(pipe: &mut BufReader<PipeReader>, start: &str) -> SocketAddr {
     lines.find_map(|line| line.strip_prefix(start).map(|address| address.parse().unwrap())).unwrap()
 }
 
-/// Writes until no byte fits, and keeps it so until the reader is dropped.
+/// Writes until the pipe is full, and fills it again until the reader is dropped.
 async fn fill(mut pipe: PipeWriter) {
     let written = Arc::new(AtomicUsize::new(0));
     let count = written.clone();
@@ -66,7 +66,7 @@ async fn fill(mut pipe: PipeWriter) {
     }
 }
 
-/// Asks for what is not there, [`REQUESTS`] times; each leaves a line in the log.
+/// Requests a missing path [`REQUESTS`] times; each request writes a log line.
 async fn ask(proxy: SocketAddr) {
     let request = "GET /nowhere HTTP/1.1\r\nhost: gateway\r\n\r\n";
     let mut connection = TcpStream::connect(proxy).await.unwrap();
@@ -96,7 +96,7 @@ async fn get(control: SocketAddr, path: &str) -> String {
     answer
 }
 
-/// A server that answers although its log is stuck.
+/// A server that responds although its log is blocked.
 async fn stuck(folder: &Path, delay: &str) -> Unread {
     let unread = start(folder, delay).await;
     tokio::time::timeout(HANGS, ask(unread.proxy)).await.expect("requests wait for the log");

@@ -1,5 +1,4 @@
-//! The process itself: what it does when nobody reads its output, when a signal comes too early, when it cannot start,
-//! and when there is no store.
+//! The process itself: unread output, early signals, failed starts, and commands without a store.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! The built binary as a child.
+//! The built binary as a child process.
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -7,14 +7,14 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
-/// Far longer than anything here takes that does not hang.
+/// Much longer than any operation here that does not hang.
 pub(crate) const HANGS: Duration = Duration::from_secs(30);
 
-/// A server on ports of the system's choice, with its data in `folder`; killed when dropped.
+/// A server on free ports, with its data in `folder`; killed when dropped.
 pub(crate) struct Server(Child);
 
 impl Server {
-    /// `tollgate serve`, which accepts for `delay` after a signal.
+    /// Starts `tollgate serve`, which accepts requests for `delay` after a signal.
     pub(crate) fn serve(folder: &Path, delay: &str, output: [Stdio; 2]) -> Self {
         let [stdout, stderr] = output;
         let config = folder.join("tollgate.yaml");
@@ -31,32 +31,32 @@ impl Server {
     }
 
     pub(crate) async fn ended(&mut self) -> ExitStatus {
-        tokio::time::timeout(HANGS, self.0.wait()).await.expect("it does not end").unwrap()
+        tokio::time::timeout(HANGS, self.0.wait()).await.expect("the process does not end").unwrap()
     }
 }
 
-/// `tollgate`, with nothing of this process's environment, and no `.env` of somebody's.
+/// Runs `tollgate` without the environment of this process and without a `.env` file.
 pub(crate) fn tollgate() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
     command.env_clear().current_dir("/").stdin(Stdio::null()).kill_on_drop(true);
     command
 }
 
-/// A command that ends by itself: its exit code, stdout and stderr.
+/// Runs a command, and returns its exit code, stdout and stderr.
 pub(crate) async fn run(words: &[&str], data: &Path) -> (Option<i32>, String, String) {
     run_with(words, data, &[]).await
 }
 
-/// [`run`] with these variables.
+/// Like [`run`], with these environment variables.
 pub(crate) async fn run_with(words: &[&str], data: &Path, env: &[(&str, &str)]) -> (Option<i32>, String, String) {
     let mut command = tollgate();
     command.args(words).arg("--data").arg(data).envs(env.iter().copied());
-    let output = tokio::time::timeout(HANGS, command.output()).await.expect("it does not end").unwrap();
+    let output = tokio::time::timeout(HANGS, command.output()).await.expect("the process does not end").unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
-/// Where a server in `folder` keeps its data.
+/// The data folder of a server in `folder`.
 pub(crate) fn data(folder: &Path) -> PathBuf {
     folder.join("data")
 }

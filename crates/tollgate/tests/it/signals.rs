@@ -6,7 +6,7 @@ use rustix::process::Signal;
 
 use crate::server::{HANGS, Server, data};
 
-/// A signal while the server waits for its database, which another process holds.
+/// Sends a signal while the server waits for its database, which another process has locked.
 async fn check(signal: Signal, code: i32) {
     let folder = tempfile::tempdir().unwrap();
     let data = data(folder.path());
@@ -14,7 +14,7 @@ async fn check(signal: Signal, code: i32) {
     let migrating = File::create(data.join("tollgate.db.lock")).unwrap();
     migrating.lock().unwrap();
     let mut server = Server::serve(folder.path(), "0s", [Stdio::null(), Stdio::null()]);
-    // It hears signals before it takes its folder.
+    // The server handles signals before it locks its folder.
     let taken = async {
         while !data.join("tollgate.lock").exists() {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -23,7 +23,7 @@ async fn check(signal: Signal, code: i32) {
     tokio::time::timeout(HANGS, taken).await.expect("it does not start");
     server.signal(signal);
     assert_eq!(server.ended().await.code(), Some(code), "{signal:?}");
-    assert!(!data.join("tollgate.db").exists(), "it was not waiting any more");
+    assert!(!data.join("tollgate.db").exists(), "the server did not wait for the lock");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use crate::server::{HANGS, Server, data, run, run_with};
 
 const LOOPBACK: [&str; 5] = ["serve", "--listen", "127.0.0.1:0", "--addr", "127.0.0.1:0"];
 
-/// A start that fails, with this code first and these words.
+/// Expects that a start fails with this code first, and with these words.
 async fn refused(words: &[&str], data: &Path, code: &str, says: &[&str]) {
     let (exit, stdout, stderr) = run(words, data).await;
     assert_eq!((exit, stdout.as_str()), (Some(1), ""), "{stderr}");
@@ -24,7 +24,7 @@ async fn refused(words: &[&str], data: &Path, code: &str, says: &[&str]) {
     assert!(last.matches("os error").count() <= 1, "{last}");
 }
 
-/// Waits until the server in `folder` listens; nobody has signed its lock before.
+/// Waits until the server in `folder` listens; no server may have signed its lock before.
 async fn listens(folder: &Path) {
     let signed = async {
         while !fs::read_to_string(data(folder).join("tollgate.lock")).is_ok_and(|text| !text.is_empty()) {
@@ -44,7 +44,7 @@ async fn used() -> tempfile::TempDir {
     folder
 }
 
-/// The spool's first segment of the first lane.
+/// The first segment of the first spool partition.
 fn segment(data: &Path) -> PathBuf {
     let mut files: Vec<PathBuf> = fs::read_dir(data.join("spool")).unwrap().map(|file| file.unwrap().path()).collect();
     files.sort();
@@ -124,14 +124,14 @@ async fn a_spool_that_cannot_be_read_has_a_code_and_may_be_moved_away() {
     listens(folder.path()).await;
 }
 
-/// The only line of a start that fails.
+/// Returns the only line of output of a start that fails.
 async fn told(data: &Path) -> String {
     let (exit, stdout, stderr) = run(&LOOPBACK, data).await;
     assert_eq!((exit, stdout.as_str()), (Some(1), ""), "{stderr}");
     stderr.lines().last().unwrap_or_default().to_owned()
 }
 
-/// Every file of the spool, with what stands in it.
+/// Every file of the spool with its content.
 fn files(spool: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let files = fs::read_dir(spool).unwrap().map(|file| file.unwrap().path());
     files.map(|file| (file.clone(), fs::read(file).unwrap())).collect()
@@ -153,8 +153,8 @@ async fn a_spool_of_a_newer_version_is_refused_and_nothing_of_it_is_overwritten(
         assert_eq!(
             told(&data).await,
             format!(
-                "error: spool_newer: {} was written by a newer version (byte 0): run the newer tollgate, or move the \
-                 folder {} away: the usage in it that is not stored yet is lost then",
+                "error: spool_newer: {} was written by a newer version (byte 0): run the newer version, or move the \
+                 folder {} away, which loses its usage that is not stored yet",
                 segment.display(),
                 spool.display()
             )
@@ -172,23 +172,23 @@ async fn a_spool_folder_that_cannot_be_written_is_named_with_what_to_do() {
     let data = data(folder.path());
     let (spool, away) = (data.join("spool"), folder.path().join("away"));
     fs::rename(&spool, &away).unwrap();
-    // sysfs takes no files, not even root's.
+    // Files cannot be created in sysfs, not even by root.
     std::os::unix::fs::symlink("/sys", &spool).unwrap();
     let said = told(&data).await;
     let (data_shown, spool_shown) = (data.display(), spool.display());
     let expected = format!(
-        "error: data_unwritable: the data folder {data_shown} cannot be written: give this user the right, make room on its \
-         disk, or name another with --data: cannot write into {spool_shown}: "
+        "error: data_unwritable: the data folder {data_shown} cannot be written: grant this user write permission, \
+         free disk space, or name another folder with --data: cannot write into {spool_shown}: "
     );
     assert!(said.starts_with(&expected), "{said}");
     fs::remove_file(&spool).unwrap();
-    // What stands in its place is none of ours.
+    // A file is in the place of the folder.
     fs::write(&spool, "a file").unwrap();
     assert_eq!(
         told(&data).await,
         format!(
-            "error: spool_failed: cannot create {spool_shown}: look at its rights and its disk, or move the folder \
-             {spool_shown} away: the usage in it that is not stored yet is lost then: File exists (os error 17)"
+            "error: spool_failed: cannot create {spool_shown}: check its permissions and its disk, or move the folder \
+             {spool_shown} away, which loses its usage that is not stored yet: File exists (os error 17)"
         )
     );
     assert_eq!(fs::read_to_string(&spool).unwrap(), "a file");

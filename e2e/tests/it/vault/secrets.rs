@@ -136,7 +136,7 @@ async fn a_lost_master_key_costs_what_it_sealed_and_nothing_else() {
     let other = alone(before(&mock)).variable("MASTER_ENCRYPTION_KEY", OTHER);
     refused(&folder, &other, &["vault_key_wrong"]).await;
     let (done, told) = reset(&folder, &["--yes"]).await;
-    assert!(done && told.contains("1 credentials are deleted"), "{told}");
+    assert!(done && told.contains("1 credentials were deleted"), "{told}");
     let again = Gateway::start_in(folder, other).await;
     again.call(call(&ada, "any", 1)).await.expect(403);
     again.call(call(&ada, "up", 2)).await.expect(200);

@@ -1,4 +1,4 @@
-//! What was recorded beside what a provider says that it counted, by day and model.
+//! Comparison of recorded usage with a provider's report, by day and model.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -18,24 +18,24 @@ use crate::cli::Audit;
 use crate::commands::printable;
 use crate::failure;
 
-/// What a report may have: a month of a large organization, by hour and key.
+/// Maximum size of a report: a month of a large organization, by hour and key.
 const FILE_BYTES_MAX: u64 = 64 << 20;
-/// Costs of a day and model that differ by less agree, in billionths of a dollar: providers round theirs.
+/// Maximum difference of the costs of a day and model that counts as equal, in nano-USD: providers round their figures.
 const COST_TOLERANCE: i64 = 10_000_000;
 
-/// Reads the file.
+/// Reads the report from a file.
 pub(super) fn read(file: &Path) -> anyhow::Result<Export> {
     let place = || file.display().to_string();
     let mut text = String::new();
     let opened = File::open(file).with_context(place)?;
     let bytes = opened.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).with_context(place)?;
     if u64::try_from(bytes).is_ok_and(|bytes| bytes > FILE_BYTES_MAX) {
-        bail!("{}: a report of more than {} MiB is not read", place(), FILE_BYTES_MAX >> 20);
+        bail!("{}: the report is larger than {} MiB", place(), FILE_BYTES_MAX >> 20);
     }
     Export::read(&text).with_context(place)
 }
 
-/// What to say, and whether the figures agree.
+/// Returns the comparison as text, and whether the figures agree.
 pub(super) async fn compare(
     store: &Store,
     snapshot: &Snapshot,
@@ -43,8 +43,10 @@ pub(super) async fn compare(
     today: Day,
 ) -> anyhow::Result<(String, bool)> {
     let providers = providers(snapshot, args.provider.as_deref(), &report)?;
-    let (Some(first), Some(last)) = (report.days.first(), report.days.last()) else { bail!("a report of no day") };
-    // What is not over yet is not counted to its end, here or there.
+    let (Some(first), Some(last)) = (report.days.first(), report.days.last()) else {
+        bail!("the report contains no day")
+    };
+    // The current day is incomplete, both in the store and in the report.
     let over = Day(today.0.saturating_sub(1));
     let days = days(args, (*first, (*last).min(over).max(*first)))?;
     let failed = |error| failure::of_store(snapshot, error);
@@ -55,7 +57,7 @@ pub(super) async fn compare(
     Ok((said, compared.agrees()))
 }
 
-/// Whose calls the report is of, by the names of the configuration; `None`: the report says it itself, or everybody's.
+/// Returns the configured providers that the report covers; `None` if the report names them itself, or covers all.
 fn providers(snapshot: &Snapshot, named: Option<&str>, report: &Export) -> anyhow::Result<Option<BTreeSet<String>>> {
     if let Some(named) = named {
         return Ok(Some(BTreeSet::from([named.to_owned()])));
@@ -68,19 +70,15 @@ fn providers(snapshot: &Snapshot, named: Option<&str>, report: &Export) -> anyho
     let found = of_kind(kind);
     match found.len() {
         1 => Ok(Some(found)),
-        0 => bail!("no provider of kind {} is switched on: say whose report it is with --provider", kind.as_str()),
+        0 => bail!("no provider of kind {} is enabled: name the provider with --provider", kind.as_str()),
         _ => {
             let names: Vec<&str> = found.iter().map(String::as_str).collect();
-            bail!(
-                "several providers are of kind {} ({}): say whose report it is with --provider",
-                kind.as_str(),
-                names.join(", ")
-            )
+            bail!("several providers are of kind {} ({}): name one with --provider", kind.as_str(), names.join(", "))
         }
     }
 }
 
-/// One measure of a day and model.
+/// The difference of one measure of a day and model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Difference {
     of: Of,
@@ -91,13 +89,13 @@ struct Difference {
 
 struct Compared {
     differences: Vec<Difference>,
-    /// The report's days that are asked for and of which events are kept.
+    /// Number of requested days that the report covers and whose events are stored.
     days: usize,
-    /// Days and models that were compared.
+    /// Number of compared pairs of day and model.
     lines: usize,
-    /// Calls of which nobody said what they used.
+    /// Number of requests whose usage no provider reported.
     untold: u64,
-    /// Up to which day, exclusively, requests may have been deleted by age.
+    /// First day whose events are complete; requests of earlier days may have been deleted by retention.
     kept_from: Option<Day>,
 }
 
@@ -113,7 +111,7 @@ impl Compared {
         let in_days = |day: Day| compared.binary_search(&day).is_ok();
         let recorded = recorded.iter().filter(|line| providers.is_none_or(|names| names.contains(&line.provider)));
         let recorded: Vec<&Recorded> = recorded.filter(|line| in_days(line.day)).collect();
-        // A measure is compared on the level on which the report tells it: of each model, or of all together.
+        // A measure is compared at the level at which it is reported: per model, or for all models together.
         let reported: BTreeMap<&Of, &Figures> = report.lines.iter().filter(|(of, _)| in_days(of.day)).collect();
         let (by_provider, by_model) =
             (report.lines.keys().any(|of| of.provider.is_some()), report.lines.keys().any(|of| of.model.is_some()));
@@ -130,7 +128,7 @@ impl Compared {
         let mut sides: BTreeMap<Of, (Figures, Figures)> = BTreeMap::new();
         for (of, figures) in ours {
             if costs_of_all {
-                // Costs are told of all models together, beside usage of each.
+                // Costs are reported for all models together, and usage per model.
                 let all = Of { model: None, ..of.clone() };
                 let sum = &mut sides.entry(all).or_default().0;
                 *sum = sum.and(&Figures { cost: figures.cost, ..Figures::default() });
@@ -157,19 +155,18 @@ impl Compared {
         let mut lines: Vec<String> = self.differences.iter().map(Difference::line).collect();
         if let Some(first) = self.kept_from {
             let from = days.first;
-            lines.push(format!("not comparable: {from} to before {first}, of which events were deleted by age"));
+            lines.push(format!(
+                "not comparable: days from {from} to before {first}, whose events were deleted by retention"
+            ));
         }
         if self.untold > 0 {
-            lines.push(format!(
-                "untold: {} calls that were answered, and of which nobody said what they used",
-                self.untold
-            ));
+            lines.push(format!("unreported: {} requests were answered without reported usage", self.untold));
         }
         let (first, last, count) = (days.first, days.last, self.lines);
         lines.push(match self.differences.len() {
-            0 if self.days == 0 => format!("{first} to {last}: nothing could be compared"),
-            0 => format!("{first} to {last}: the report agrees, in {count} lines of day and model"),
-            differing => format!("{first} to {last}: {differing} figures part, in {count} lines of day and model"),
+            0 if self.days == 0 => format!("{first} to {last}: no figures could be compared"),
+            0 => format!("{first} to {last}: the report agrees ({count} pairs of day and model)"),
+            differing => format!("{first} to {last}: {differing} figures differ ({count} pairs of day and model)"),
         });
         lines.join("\n") + "\n"
     }
@@ -198,7 +195,7 @@ impl Difference {
         let Self { of, measure, recorded, reported } = self;
         let provider = of.provider.as_deref().map(|name| format!("{} ", printable(name))).unwrap_or_default();
         let model = of.model.as_deref().map_or_else(|| "all models".to_owned(), printable);
-        let model = if model.is_empty() { "no known model".to_owned() } else { model };
+        let model = if model.is_empty() { "unknown model".to_owned() } else { model };
         let written = |amount: i64| {
             let sign = if amount < 0 { "-" } else { "" };
             match *measure {
@@ -208,7 +205,7 @@ impl Difference {
         };
         let (ours, theirs, apart) = (written(*recorded), written(*reported), written(recorded - reported));
         format!(
-            "differs: {} {provider}{model}: {measure}: recorded {ours}, reported {theirs} (apart by {apart})",
+            "differs: {} {provider}{model}: {measure}: recorded {ours}, reported {theirs} (difference {apart})",
             of.day
         )
     }
@@ -226,7 +223,7 @@ fn figures(line: &Recorded) -> Figures {
     }
 }
 
-/// Each measure that the report tells at all; what a line of it leaves out is nothing.
+/// Returns each measure that the report contains; a measure that is missing in one line counts as zero.
 fn differences(of: &Of, (ours, theirs): (&Figures, &Figures), told: &Figures) -> Vec<Difference> {
     let counts = [
         ("requests", ours.requests, theirs.requests, told.requests),

@@ -1,4 +1,4 @@
-//! What was found, in words and in JSON.
+//! The result of an audit as text and as JSON.
 
 use access::{NanoUsd, usd};
 use meter::{Measure, Subject};
@@ -10,31 +10,32 @@ use store::{
 use crate::commands::leases::of_what;
 use crate::commands::{moment, printable};
 
-/// One line a difference, and one for each thing to know.
+/// Returns one line per difference, one per note, and a summary.
 pub(super) fn in_words(days: Days, found: &Reconciliation, (mended, ids): (Option<Mended>, &SubjectIds)) -> String {
     let mut lines = Vec::new();
     if let Some(Mended { keys, models, plans }) = mended {
-        lines.push(format!("mended: totals of {keys} keys, {models} models and {plans} plans, each of a day"));
+        lines.push(format!("repaired: daily totals of {keys} keys, {models} models and {plans} plans"));
     }
     lines.extend(found.differences.iter().map(|one| difference(one, ids)));
     if found.more {
-        lines.push(format!("and more: only {DIFFERENCES_MAX} are told"));
+        lines.push(format!("further differences are omitted; at most {DIFFERENCES_MAX} are listed"));
     }
     let Days { first, last } = days;
     match found.compared {
         Some(compared) if compared.first > first => lines.push(format!(
-            "not comparable: {first} to before {}, of which events were deleted by age (retention.events)",
+            "not comparable: days from {first} to before {}, whose events were deleted by retention.events",
             compared.first
         )),
         Some(_) => {}
-        None => lines
-            .push(format!("not comparable: {first} to {last}, of which events were deleted by age (retention.events)")),
+        None => lines.push(format!(
+            "not comparable: days from {first} to {last}, whose events were deleted by retention.events"
+        )),
     }
     let store::Interrupted { requests, reserved } = found.interrupted;
     if requests > 0 {
         let parts = Measure::ALL.map(|measure| measure.written(reserved.of(measure)));
         lines.push(format!(
-            "interrupted: {requests} requests that were under way when a server died; {} were reserved for them and count",
+            "interrupted: {requests} requests were in flight when a server died; their reservations count as used: {}",
             parts.join(", ")
         ));
     }
@@ -42,20 +43,20 @@ pub(super) fn in_words(days: Days, found: &Reconciliation, (mended, ids): (Optio
     if found.open.requests > 0 {
         let oldest =
             found.open.oldest.map_or_else(String::new, |oldest| format!(", the oldest since {}", moment(oldest)));
-        lines.push(format!("open: {} requests are kept as under way{oldest}", found.open.requests));
+        lines.push(format!("open: {} requests are recorded as in flight{oldest}", found.open.requests));
     }
     lines.extend(found.stranded.iter().map(|lease| stranded(lease, ids)));
     lines.extend(found.unleased.iter().map(|Unleased { cell, amount }| {
         let cell = of_what(*cell, ids);
-        format!("unleased: {amount} {cell} were charged outside of leases, as while no limit was set")
+        format!("unleased: {amount} {cell} were charged without a lease, for example before a limit was set")
     }));
     lines.push(match found.differences.len() {
         0 if found.more => {
-            format!("{first} to {last}: not everything was compared, as too many figures seemed to part")
+            format!("{first} to {last}: the comparison is incomplete, as too many figures seem to differ")
         }
-        0 if found.compared.is_none() => "nothing could be compared but leases, which agree".to_owned(),
-        0 => format!("{first} to {last}: everything agrees"),
-        one => format!("{first} to {last}: {one} figures part"),
+        0 if found.compared.is_none() => "only leases could be compared, and all agree".to_owned(),
+        0 => format!("{first} to {last}: all figures agree"),
+        one => format!("{first} to {last}: {one} figures differ"),
     });
     lines.join("\n") + "\n"
 }
@@ -68,14 +69,14 @@ fn difference(difference: &Difference, ids: &SubjectIds) -> String {
             format!("{day} key {key} of user {user}")
         }
         Place::Model { day, user, model } => {
-            let model = model.as_deref().map_or_else(|| "no known model".to_owned(), printable);
+            let model = model.as_deref().map_or_else(|| "unknown model".to_owned(), printable);
             format!("{day} user {}, {model}", name(user.0.0, user.1))
         }
         Place::Plan { day, plan } => {
             let name = ids.plan(*plan).map_or_else(|| plan.to_string(), printable);
             format!("{day} plan {name}")
         }
-        Place::Day(day) => format!("{day} all plans together"),
+        Place::Day(day) => format!("{day} all plans"),
         Place::Book(cell) => of_what(*cell, ids),
         Place::Lease { cell, node, incarnation } => {
             format!("lease of node {node}, incarnation {incarnation}, of {}", of_what(*cell, ids))
@@ -90,7 +91,7 @@ fn unpriced(unpriced: &Unpriced) -> String {
     let money = |amount: NanoUsd| usd::written_money(u64::try_from(amount.0).unwrap_or(0));
     let reason = printable(reason);
     format!(
-        "unknown cost ({reason}): {requests} LLM requests; budgets count {}, bills have {}",
+        "unknown cost ({reason}): {requests} LLM requests; {} charged to budgets, {} billed",
         money(*charged),
         money(*cost)
     )
@@ -103,10 +104,10 @@ fn name(no: i64, id: Option<uuid::Uuid>) -> String {
 fn stranded(lease: &OpenLease, ids: &SubjectIds) -> String {
     let unspent = lease.granted.saturating_sub(lease.spent);
     let (node, what, heard) = (lease.node, of_what(lease.cell, ids), moment(lease.heard_at));
-    format!("stranded: {unspent} {what}, lent to node {node}, which was heard last at {heard}")
+    format!("stranded: {unspent} {what}, leased to node {node}, last seen at {heard}")
 }
 
-/// Every subject that the report names by a budget.
+/// Returns every subject of a budget in the report.
 pub(super) fn subjects(found: &Reconciliation) -> Vec<Subject> {
     let of_place = |difference: &Difference| match difference.place {
         Place::Book(cell) | Place::Lease { cell, .. } => Some(cell.budget.subject),
@@ -118,7 +119,7 @@ pub(super) fn subjects(found: &Reconciliation) -> Vec<Subject> {
     places.chain(stranded).chain(found.unleased.iter().map(|unleased| unleased.cell.budget.subject)).collect()
 }
 
-/// The same for programs.
+/// Returns the result for programs.
 pub(super) fn in_json(days: Days, found: &Reconciliation, (mended, ids): (Option<Mended>, &SubjectIds)) -> Value {
     let of_days = |days: Days| json!({"since": days.first.to_string(), "until": days.last.to_string()});
     let store::Interrupted { requests, reserved } = found.interrupted;
@@ -167,7 +168,7 @@ fn difference_in_json(difference: &Difference, ids: &SubjectIds) -> Value {
             json!({"of": "lease", "budget": of_what(*cell, ids), "node": node, "incarnation": incarnation})
         }
     };
-    // A sum that JSON's integers do not hold is a text.
+    // A sum outside of the range of JSON integers is written as text.
     let number = |value: i128| i64::try_from(value).map_or_else(|_| json!(value.to_string()), |value| json!(value));
     json!({
         "place": place, "measure": measure, "expected": number(expected.1), "expected_by": expected.0,

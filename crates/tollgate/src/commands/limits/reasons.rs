@@ -1,4 +1,5 @@
-//! How far a limit may be passed or lie idle, and why: by the rules and constants of what enforces it.
+//! Maximum overshoot and stranded amount of each limit with the reasons, from the constants of the code that enforces
+//! it.
 
 use std::num::NonZeroU32;
 
@@ -9,27 +10,27 @@ use serde_json::{Value, json};
 
 use super::Topology;
 
-/// How much.
+/// The maximum of an amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Most {
-    /// So much, and no more.
+    /// The amount is never larger.
     Exactly(u64),
-    /// So much, and what the reason says.
+    /// The amount can be larger by the part that the reason describes.
     AtLeast(u64),
 }
 
-/// An amount, and why it is no other.
+/// An amount with its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Told {
     pub(super) most: Most,
-    /// The amount as people read it.
+    /// The amount in the form that people read.
     written: String,
     why: String,
 }
 
-pub(super) const NO_RATE_STRANDS: &str = "rates lend nothing, and a server that starts has every rate whole";
-pub(super) const NOT_DURABLE: &str = "survives a kill, not a power cut (spool.durability: process): usage that the kernel had not written is lost, and \
-                                      can be spent again";
+pub(super) const NO_RATE_STRANDS: &str = "rate limits are not leased, and a server that starts counts from zero";
+pub(super) const NOT_DURABLE: &str = "survives a kill, but not a power failure (spool.durability: process): usage \
+                                      that the kernel had not written is lost, and can be spent again";
 
 impl From<&str> for Told {
     fn from(why: &str) -> Self {
@@ -42,7 +43,7 @@ impl Told {
         Self { most, written, why: why.into() }
     }
 
-    /// The amount as a table shows it; `+` where the reason says what may be added.
+    /// The amount in the table; `+` if the reason describes an additional part.
     pub(super) fn cell(&self) -> String {
         let more = if matches!(self.most, Most::AtLeast(_)) { "+" } else { "" };
         format!("{}{more}", self.written)
@@ -61,91 +62,95 @@ impl Told {
     }
 }
 
-/// A rate of keys, of which one bucket lets so many in within a window.
+/// The overshoot of a rate limit of keys: one bucket admits `most` requests within a window.
 pub(super) fn of_rate(topology: Topology, (limit, most): (NonZeroU32, u64)) -> Told {
     let over = most.saturating_mul(topology.servers()).saturating_sub(limit.get().into());
     let why = format!(
-        "in the unluckiest minute a bucket lets in all that a full one holds and what flows back; each of {} has its own, and \
-         each start a full one",
+        "within one minute, a full bucket admits its capacity and the requests that are refilled; each of {} has its \
+         own bucket, which is full after a start",
         servers(topology)
     );
     Told::new(Most::Exactly(over), over.to_string(), why)
 }
 
-/// A sliding window: in a span as long as it, the end of a burst and what flows back can be twice the limit.
+/// The overshoot of a sliding window: in a span of its length, the end of a burst and refilled requests can reach twice
+/// the limit.
 pub(super) fn of_window(topology: Topology, limit: NonZeroU32) -> Told {
     let limit = u64::from(limit.get());
     let counters = if topology.redis { 1 } else { topology.servers() };
     let over = limit.saturating_mul(2 * counters).saturating_sub(limit);
     let why = if topology.redis {
         format!(
-            "a span as long as the window holds at most the end of a burst and what flows back; while Redis is away each of {} \
-             counts by itself",
+            "a span of the window's length contains at most the end of a burst and the refilled requests; while Redis \
+             is unavailable, each of {} counts separately",
             servers(topology)
         )
     } else {
         format!(
-            "a span as long as the window holds at most the end of a burst and what flows back; each of {} counts \
-             by itself, as there is no Redis",
+            "a span of the window's length contains at most the end of a burst and the refilled requests; without \
+             Redis, each of {} counts separately",
             servers(topology)
         )
     };
     Told::new(Most::Exactly(over), over.to_string(), why)
 }
 
-/// A quota or a budget.
+/// The overshoot of a quota or a budget.
 pub(super) fn overshoot(topology: Topology, measure: Measure) -> Told {
-    let lent = if topology.shared { ", and what is lent to one server is lent to no other" } else { "" };
+    let lent = if topology.shared { ", and no two servers lease the same amount" } else { "" };
     let (most, mut why) = match (measure, topology.unbounded) {
         (Measure::Credits, _) => {
-            let why = format!("a request's price is taken whole before it goes out{lent}");
+            let why = format!("the credits of a request are charged before it is forwarded{lent}");
             (Most::Exactly(0), why)
         }
         (Measure::Tokens | Measure::Money, Unbounded::Refuse) => (
             Most::AtLeast(0),
             format!(
-                "the most that a request may use is taken before it goes out{lent}; what a provider counts beyond that bound counts \
-                 as well"
+                "the maximum usage of a request is reserved before it is forwarded{lent}; usage that a provider \
+                 reports beyond it counts as well"
             ),
         ),
         (Measure::Tokens | Measure::Money, Unbounded::Window) => (
             Most::AtLeast(0),
             format!(
-                "the most that a request may use is taken before it goes out{lent}; what a body only refers to is taken to fill its \
-                 model's window (budgets.unbounded: window), and what a provider counts beyond counts as well"
+                "the maximum usage of a request is reserved before it is forwarded{lent}; content that a body only \
+                 refers to counts as the whole context window of the model (budgets.unbounded: window), and usage \
+                 beyond it counts as well"
             ),
         ),
     };
     if topology.shared {
-        why.push_str("; a server that spends after `leases reclaim` took its lease may add what it had been lent");
+        why.push_str("; a server that spends a lease after `leases reclaim` may add the amount of that lease");
     }
     Told::new(most, measure.written(0), why)
 }
 
-/// What of a quota or a budget nobody can use while one server that died stays away.
+/// The amount of a quota or a budget that is unusable while one dead server is not restarted.
 pub(super) fn stranded(topology: Topology, (measure, amount): (Measure, u64)) -> Told {
     if !topology.shared {
         return Told::new(
             Most::Exactly(0),
             measure.written(0),
-            "nothing is lent; what was under way in a crash counts with what was reserved for it (`tollgate audit` tells of it)",
+            "SQLite has no leases; after a crash, the reservations of requests in flight count as used (see `tollgate \
+             audit`)",
         );
     }
     let share = rules::share(amount, topology.live);
     let why = format!(
-        "by each server that dies, until it is back, the period is over, or `tollgate leases reclaim`: at most its share of what is \
-         left, with {}, beside what its requests under way had reserved",
+        "per dead server, until it restarts, the period ends, or `tollgate leases reclaim` runs: at most its share of \
+         the remaining amount, with {}, and the reservations of its requests in flight",
         servers(topology)
     );
     Told::new(Most::Exactly(share), measure.written(share), why)
 }
 
-/// Requests of plain routes, which are counted together.
+/// Describes the loss of aggregated requests of ordinary routes.
 pub(super) fn folded(topology: Topology) -> String {
     format!(
-        "folded calls of ordinary routes are written within {} ms: a kill loses that much of the counts of keys without a quota; those \
-         of keys with one are written ahead, so that a kill leaves used what was ahead: beside calls under way, of each key in each of \
-         {} workers at most {} calls and a {}th of what was left, until the day is over",
+        "aggregated requests of ordinary routes are recorded within {} ms: a kill loses up to that time of the counts \
+         of keys without a quota. Credits of keys with a quota are recorded in advance: after a kill, unused ones \
+         count as used until the end of the day. Besides requests in flight, these are for each key and each of {} \
+         workers at most {} requests and 1/{} of the remaining quota",
         proxy::FOLDED_WITHIN.as_millis(),
         topology.workers,
         proxy::BLOCK_REQUESTS_MAX - 1,

@@ -3,23 +3,23 @@
 use super::Line;
 
 const HEADER: [&str; 5] = ["LIMIT", "OVERSHOOT", "STRANDED", "NOTES", "APPLIES TO"];
-const LEGEND: &str = "Overshoot is the most that can be used beyond the limit; + marks what a note adds. Stranded is the most that nobody \
-                      can use while a server that died stays away.";
+const LEGEND: &str = "Overshoot is the maximum use beyond the limit; + marks an addition that a note describes. \
+                      Stranded is the maximum amount that is unusable until a dead server restarts.";
 
-/// Spaces between columns.
+/// Number of spaces between columns.
 const GAP: usize = 2;
 
-/// Widest text; wider lines are hard to read.
+/// Maximum width of text; wider lines are hard to read.
 const TEXT_WIDTH: usize = 100;
-/// On a narrower terminal, lines break anywhere.
+/// On a narrower terminal, lines break at any position.
 const NARROWEST: usize = 40;
 
-/// How wide text is on a terminal of so many columns, and off a terminal.
+/// Returns the width of text on a terminal with `columns`, or without a terminal.
 pub(super) fn text_width(columns: Option<usize>) -> usize {
     columns.unwrap_or(TEXT_WIDTH).clamp(NARROWEST, TEXT_WIDTH)
 }
 
-/// The table and its notes. A terminal's `columns` bound them; on a pipe each limit is one line.
+/// Returns the table and its notes. The width of a terminal is `columns`; without a terminal, each limit is one line.
 pub(super) fn text(lines: &[Line], columns: Option<usize>) -> String {
     let width = text_width(columns);
     let mut notes: Vec<&str> = Vec::new();
@@ -52,7 +52,7 @@ pub(super) fn text(lines: &[Line], columns: Option<usize>) -> String {
     text
 }
 
-/// The number of a note, which is added if it is new.
+/// Returns the number of a note, and adds the note if it is new.
 fn number<'a>(notes: &mut Vec<&'a str>, why: &'a str) -> usize {
     let known = notes.iter().position(|note| *note == why);
     known.unwrap_or_else(|| {
@@ -61,14 +61,14 @@ fn number<'a>(notes: &mut Vec<&'a str>, why: &'a str) -> usize {
     }) + 1
 }
 
-/// A row; its last cell has a line of its own where the terminal is too narrow for some row.
+/// Formats a row. Its last cell has a separate line if the terminal is too narrow for any row.
 fn line([limit, overshoot, stranded, notes, whose]: &[String; 5], widths: [usize; 4], fits: bool) -> String {
     let [of_limit, of_overshoot, of_stranded, of_notes] = widths;
     let start = format!("{limit:of_limit$}  {overshoot:of_overshoot$}  {stranded:of_stranded$}  {notes:of_notes$}");
     if fits { format!("{start}  {whose}\n") } else { format!("{}\n    {whose}\n", start.trim_end()) }
 }
 
-/// A paragraph behind `name`, whose further lines are indented by its length.
+/// Formats a paragraph after `name`; its other lines are indented by the length of `name`.
 pub(super) fn hanging(name: &str, paragraph: &str, width: usize) -> String {
     let indent = name.chars().count();
     let mut text = name.to_owned();
@@ -105,8 +105,8 @@ mod tests {
             stranded: told(why[1]),
         };
         let lines = [
-            line("60 requests a minute", "each key on plan pro", ["full buckets", "nothing is lent"]),
-            line("5 USD a day", "everybody together", ["taken before it goes out", "nothing is lent"]),
+            line("60 requests a minute", "each key on plan pro", ["full buckets", "no lease"]),
+            line("5 USD a day", "all users together", ["reserved first", "no lease"]),
         ];
         let wide = text(&lines, None);
         let rows: Vec<&str> = wide.lines().take(3).collect();
@@ -115,10 +115,10 @@ mod tests {
             [
                 "LIMIT                 OVERSHOOT  STRANDED  NOTES  APPLIES TO",
                 "60 requests a minute  0          0         1, 2   each key on plan pro",
-                "5 USD a day           0          0         3, 2   everybody together",
+                "5 USD a day           0          0         3, 2   all users together",
             ]
         );
-        assert!(wide.ends_with(" 1  full buckets\n 2  nothing is lent\n 3  taken before it goes out\n"), "{wide}");
+        assert!(wide.ends_with(" 1  full buckets\n 2  no lease\n 3  reserved first\n"), "{wide}");
         let narrow = text(&lines, Some(60));
         assert!(narrow.contains("1, 2\n    each key on plan pro\n"), "{narrow}");
         for width in [40, 60, 80] {
