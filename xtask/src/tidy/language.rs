@@ -51,7 +51,6 @@ const PENDING: &[&str] = &[
     "crates/proxy/",
     "crates/store/",
     "crates/tollgate/",
-    "docs/prices.md",
     "e2e/",
 ];
 

@@ -123,7 +123,7 @@ fn errors_name_the_line_or_the_field() {
         ("date,model\n2026-11-20,\"a\n\nb", "line 2, field 2: a quote that does not end"),
         ("date,model\n2026-11-20,a\"b\"", "line 2, field 2: a quote within a field"),
         ("date,model\n2026-11-20,\"a\"b", "line 2, field 2: text follows a closing quote"),
-        ("date,model,requests\n2026-11-20,a,1\n2026-11-20,,1", "2026-11-20: some figures are of one model"),
+        ("date,model,requests\n2026-11-20,a,1\n2026-11-20,,1", "2026-11-20: some figures are for one model"),
     ] {
         let error = Export::read(text).unwrap_err().to_string();
         assert!(error.starts_with(said), "{text}: {error}");
