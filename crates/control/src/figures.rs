@@ -18,7 +18,8 @@ pub(crate) struct Used {
     pub(crate) tokens: Tokens,
     /// The sum of all known costs.
     pub(crate) cost: Cost,
-    /// The amount that budgets in money count: the cost, and the reserved amount of requests with unknown cost. Only
+    /// The amount that budgets in money count: the cost, and the larger of the reserved and the
+    /// known amount of requests with unknown cost. Only
     /// in `usage/today` and `usage/history`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) charged: Option<Cost>,

@@ -281,11 +281,11 @@ async fn a_key_is_tried_before_anything_is_written() {
     let world = World::start().await;
     let unknown = format!("tollgate_{}", "0".repeat(32));
     for (key, says) in [
-        ("hello", "this is no key: one looks like tollgate_ and 32 digits"),
-        ("tollgate_xyz", "this is no key"),
-        ("tollgate_0123456789abcdef0123456789abcdeg", "this is no key"),
-        ("a_b_0123456789abcdef0123456789abcdef", "this is no key"),
-        ("$(touch x)_0123456789abcdef0123456789abcdef", "this is no key"),
+        ("hello", "this is not a key: one looks like tollgate_ and 32 digits"),
+        ("tollgate_xyz", "this is not a key"),
+        ("tollgate_0123456789abcdef0123456789abcdeg", "this is not a key"),
+        ("a_b_0123456789abcdef0123456789abcdef", "this is not a key"),
+        ("$(touch x)_0123456789abcdef0123456789abcdef", "this is not a key"),
         (unknown.as_str(), "does not know this key: it is mistyped, revoked or expired"),
     ] {
         let output = world.run(("dash", "codex"), &[], &[("TOLLGATE_KEY", key)]).await;

@@ -102,8 +102,8 @@ pub(in crate::routes) struct Line {
     bytes: Bytes,
 }
 
-/// The amount that budgets count for a request: its usage, or the reserved amount if the usage is unknown and a budget
-/// applies.
+/// The amount that budgets count for a request: its usage; if that is unknown and a budget applies, the larger of
+/// the reserved and the known amount.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RequestCharged)]
 struct Charged {
