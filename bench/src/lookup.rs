@@ -9,7 +9,7 @@ use meter::{BudgetId, Caller, Measure, Per, Subject};
 use rustix::fs::{Advice, fadvise};
 use sha2::{Digest, Sha256};
 use sqlx::{Connection, PgConnection, SqliteConnection};
-use store::{Counting, Store, Unsealed};
+use store::{Counting, DecryptedCredentials, Store};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -59,10 +59,10 @@ pub(crate) async fn run(flags: LookupFlags) -> anyhow::Result<bool> {
         let (stop, stopped) = oneshot::channel::<()>();
         let mut serving = JoinSet::new();
         let vault = Arc::new(Vault::new(&MasterKey::parse(&"A".repeat(43))?, None));
-        let unsealed = Arc::new(Unsealed::new(vault, revision.clone()));
+        let decrypted_credentials = Arc::new(DecryptedCredentials::new(vault, revision.clone()));
         let stopped = async { stopped.await.unwrap_or_default() };
         let counting = counting(&database, &store, flags.budgets).await?;
-        serving.spawn(store::directory::serve(store.clone(), (unsealed, counting), lookups, stopped));
+        serving.spawn(store::directory::serve(store.clone(), (decrypted_credentials, counting), lookups, stopped));
         let mut waits = Vec::new();
         let mut asking: JoinSet<anyhow::Result<Vec<Duration>>> = JoinSet::new();
         let each = flags.lookups / u64::try_from(*at_once)?.max(1);

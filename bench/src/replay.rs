@@ -11,7 +11,7 @@ use anyhow::{Context, ensure};
 use meter::budget::Period;
 use meter::{BudgetId, Charge, Meter, Per};
 use spool::{OpenRequest, Record, Spool, SpoolOpener, SpoolOptions};
-use store::{Gathered, IngestStats, Node};
+use store::{GatheredCharges, IngestStats, Node};
 
 use crate::database::{BenchDatabase, DatabaseKind};
 use crate::events::EventMaker;
@@ -156,7 +156,7 @@ async fn parts(node: &Node, folder: &Path, events: u64) -> anyhow::Result<Durati
         println!("  {what}: {:.2} s", clock.mono().since(since).as_secs_f64());
     };
     // One thread reads each partition.
-    let (gathered, closed) = (Gathered::default(), AtomicU64::new(0));
+    let (gathered, closed) = (GatheredCharges::default(), AtomicU64::new(0));
     let visit = |record: &Record| {
         gathered.note(record);
         closed.fetch_add(u64::from(record.closes().is_some()), Ordering::Relaxed);

@@ -14,7 +14,7 @@ use control::{Limits, Serves, State};
 use meter::Meter;
 use spool::{Record, Spool, Writer};
 use store::windows::Windows;
-use store::{IngestStats, Store, Unsealed};
+use store::{DecryptedCredentials, IngestStats, Store};
 use telemetry::{LiveState, Metrics};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -60,10 +60,10 @@ impl ApiServer {
         store.admit_master_key(&store::Actor::SYSTEM, &vault).await?;
         let mut tasks = JoinSet::new();
         let (queue, lookups) = mpsc::channel(QUEUE);
-        let unsealed = Arc::new(Unsealed::new(vault.clone(), revision.clone()));
+        let decrypted_credentials = Arc::new(DecryptedCredentials::new(vault.clone(), revision.clone()));
         tasks.spawn(store::directory::serve(
             store.clone(),
-            (unsealed, std::sync::Arc::default()),
+            (decrypted_credentials, std::sync::Arc::default()),
             lookups,
             until(stopped.clone()),
         ));
@@ -86,7 +86,7 @@ impl ApiServer {
             serves: Serves::Api,
             directory: Arc::new(Directory::new(queue, revision, clock.clone(), STALE_FOR)),
             metrics: Metrics::new(),
-            board: Arc::new(LiveState::default()),
+            live_state: Arc::new(LiveState::default()),
             clock: clock.clone(),
             version: env!("CARGO_PKG_VERSION"),
             live: Arc::new(Live::new(Arc::new(snapshot()?))),

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::Instant;
 
-use ai::endpoint::Found;
+use ai::endpoint::EndpointMatch;
 use ai::models::Limits;
 use ai::{Endpoint, Extent, Prices, request};
 
@@ -27,7 +27,7 @@ fn main() {
 }
 
 fn measure(name: &str, path: &str, body: &str, bytes: usize) {
-    let Found::Endpoint(called) = Endpoint::find("POST", path) else { return };
+    let EndpointMatch::Endpoint(called) = Endpoint::find("POST", path) else { return };
     let times = (bytes / body.len()).max(1);
     let fastest = |work: &dyn Fn()| {
         let rounds = (0..ROUNDS).map(|_| {

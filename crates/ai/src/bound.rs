@@ -16,7 +16,7 @@ mod walk;
 use access::NanoUsd;
 
 pub use extent::{Extent, TOOL_ROUNDS};
-pub use limit::{Left, Lowered};
+pub use limit::{LoweredLimit, RemainingBudget};
 
 use crate::format::Format;
 use crate::models::Limits;

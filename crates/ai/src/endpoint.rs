@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use crate::format::{Dialect, Format};
 
-pub use unserved::{Shape, Unserved, unprefixed, unserved};
+pub use unserved::{Shape, UnservedPath, unprefixed, unserved};
 
 /// An endpoint under `ai.prefix`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,7 +57,7 @@ pub enum Endpoint {
 
 /// An endpoint and the path that called it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Called<'a> {
+pub struct EndpointCall<'a> {
     /// The endpoint of the path.
     pub endpoint: Endpoint,
     /// The model or Azure deployment that the path names, percent-decoded.
@@ -69,13 +69,13 @@ pub struct Called<'a> {
 
 /// The result of looking up a method and a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found<'a> {
+pub enum EndpointMatch<'a> {
     /// The method and path call this endpoint.
-    Endpoint(Called<'a>),
+    Endpoint(EndpointCall<'a>),
     /// The path is an endpoint's, but the method is not allowed.
     WrongMethod {
         /// The endpoint with this path.
-        called: Called<'a>,
+        called: EndpointCall<'a>,
         /// The value of the `Allow` header.
         allow: &'static str,
     },
@@ -120,13 +120,13 @@ impl Endpoint {
     /// Besides the paths of [`Endpoint::path`], the paths of Azure's clients are accepted:
     /// `/openai/deployments/{deployment}/…`, where the deployment is the model, `/openai/v1/…` and `/openai/…`.
     #[must_use]
-    pub fn find<'a>(method: &str, path: &'a str) -> Found<'a> {
-        let Some(called) = Called::at(path) else { return Found::None };
+    pub fn find<'a>(method: &str, path: &'a str) -> EndpointMatch<'a> {
+        let Some(called) = EndpointCall::at(path) else { return EndpointMatch::None };
         let allow = called.endpoint.allow();
         if allow.split(", ").any(|allowed| allowed == method) {
-            Found::Endpoint(called)
+            EndpointMatch::Endpoint(called)
         } else {
-            Found::WrongMethod { called, allow }
+            EndpointMatch::WrongMethod { called, allow }
         }
     }
 
@@ -227,12 +227,12 @@ impl Endpoint {
     }
 }
 
-impl<'a> Called<'a> {
+impl<'a> EndpointCall<'a> {
     /// Returns the same call without a borrowed path.
     #[must_use]
-    pub fn into_owned(self) -> Called<'static> {
+    pub fn into_owned(self) -> EndpointCall<'static> {
         let Self { endpoint, model, dialect, version } = self;
-        Called { endpoint, model: model.map(|model| Cow::Owned(model.into_owned())), dialect, version }
+        EndpointCall { endpoint, model: model.map(|model| Cow::Owned(model.into_owned())), dialect, version }
     }
 
     /// Whether the client's path and query are sent to the provider unchanged.
@@ -352,7 +352,7 @@ mod tests {
     use super::*;
 
     fn check(method: &str, path: &str, endpoint: Endpoint, model: Option<&str>) {
-        let Found::Endpoint(called) = Endpoint::find(method, path) else { panic!("{method} {path}") };
+        let EndpointMatch::Endpoint(called) = Endpoint::find(method, path) else { panic!("{method} {path}") };
         assert_eq!((called.endpoint, called.model.as_deref()), (endpoint, model), "{method} {path}");
     }
 
@@ -379,7 +379,7 @@ mod tests {
         check("POST", "/openai/v1/responses", Endpoint::Responses, None);
         check("GET", "/openai/models", Endpoint::Models, None);
         check("GET", "/openai/models/a%2Fb", Endpoint::Model, Some("a/b"));
-        assert_eq!(Endpoint::find("POST", "/openai/v1/messages"), Found::None);
+        assert_eq!(Endpoint::find("POST", "/openai/v1/messages"), EndpointMatch::None);
     }
 
     #[test]
@@ -404,9 +404,9 @@ mod tests {
             "/v1/publishers/google/models/m:generateContent",
             &long,
         ] {
-            assert_eq!(Endpoint::find("POST", path), Found::None, "{path}");
+            assert_eq!(Endpoint::find("POST", path), EndpointMatch::None, "{path}");
         }
-        let target = Called::at("/v1beta/mock/tool:generateContent").unwrap().target("gemini", Some("key=k"));
+        let target = EndpointCall::at("/v1beta/mock/tool:generateContent").unwrap().target("gemini", Some("key=k"));
         assert_eq!(target, "/v1beta/models/gemini:generateContent");
     }
 
@@ -422,7 +422,7 @@ mod tests {
             "/v1beta/models/..",
             "/openai/deployments/%2e%2e/chat/completions",
         ] {
-            assert_eq!(Endpoint::find("POST", path), Found::None, "{path}");
+            assert_eq!(Endpoint::find("POST", path), EndpointMatch::None, "{path}");
         }
         check("POST", "/v1/models/a..b/...:generateContent", Endpoint::GenerateContent, Some("a..b/..."));
     }
@@ -430,8 +430,8 @@ mod tests {
     #[test]
     fn other_methods_are_told_which_are_allowed() {
         let allowed = |method: &str, path: &str| match Endpoint::find(method, path) {
-            Found::WrongMethod { allow, .. } => allow,
-            Found::Endpoint(_) | Found::None => "",
+            EndpointMatch::WrongMethod { allow, .. } => allow,
+            EndpointMatch::Endpoint(_) | EndpointMatch::None => "",
         };
         assert_eq!(allowed("GET", "/v1/responses"), "POST");
         assert_eq!(allowed("POST", "/v1/models"), "GET");
@@ -456,13 +456,14 @@ mod tests {
             "/openai/deployments//chat/completions",
             "/openai/deployments/d",
         ] {
-            assert_eq!(Endpoint::find("POST", path), Found::None, "{path}");
+            assert_eq!(Endpoint::find("POST", path), EndpointMatch::None, "{path}");
         }
     }
 
     #[test]
     fn what_goes_to_the_provider_has_its_model_and_no_credential() {
-        let target = |path: &str, model: &str, query: Option<&str>| Called::at(path).unwrap().target(model, query);
+        let target =
+            |path: &str, model: &str, query: Option<&str>| EndpointCall::at(path).unwrap().target(model, query);
         assert_eq!(target("/v1/messages", "m", Some("beta=true")), "/v1/messages?beta=true");
         assert_eq!(
             target("/v1/models/fast:streamGenerateContent", "gemini-3", Some("alt=sse&key=k")),

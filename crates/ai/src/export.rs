@@ -24,12 +24,12 @@ pub struct Export {
     /// The days that the export covers, including days without use, in order.
     pub days: Vec<Day>,
     /// Figures by day, provider and model; provider and model are `None` if the export does not name them.
-    pub lines: BTreeMap<Of, Figures>,
+    pub lines: BTreeMap<ExportLineKey, ExportFigures>,
 }
 
 /// The day, provider and model of some figures.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Of {
+pub struct ExportLineKey {
     /// The day, in UTC.
     pub day: Day,
     /// The provider, if a table names it.
@@ -40,7 +40,7 @@ pub struct Of {
 
 /// Reported figures; `None` if the export does not report the figure.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Figures {
+pub struct ExportFigures {
     /// The number of requests.
     pub requests: Option<u64>,
     /// All input tokens, including those of caches.
@@ -117,7 +117,7 @@ impl Export {
         export.days.sort_unstable();
         export.days.dedup();
         let mixed = export.lines.keys().find(|of| {
-            let other = Of { model: None, ..(*of).clone() };
+            let other = ExportLineKey { model: None, ..(*of).clone() };
             of.model.is_some() && export.lines.get(&other).is_some_and(|all| all.overlaps(export.lines.get(*of)))
         });
         match mixed {
@@ -126,13 +126,13 @@ impl Export {
         }
     }
 
-    fn add(&mut self, of: Of, figures: &Figures) {
+    fn add(&mut self, of: ExportLineKey, figures: &ExportFigures) {
         let line = self.lines.entry(of).or_default();
         *line = line.and(figures);
     }
 }
 
-impl Figures {
+impl ExportFigures {
     /// Adds the figures; a figure that only one side reports is kept.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {

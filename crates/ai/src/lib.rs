@@ -25,10 +25,10 @@ pub mod tap;
 mod usage;
 
 pub use bound::{Bound, Extent};
-pub use endpoint::{Called, Endpoint};
+pub use endpoint::{Endpoint, EndpointCall};
 pub use error::{Problem, Reporter};
 pub use export::{Export, ExportError};
 pub use format::{Dialect, Format, ProviderKind};
 pub use price::{Price, Prices};
-pub use request::{Asked, RequestError, Rewritten};
-pub use tap::{Framing, Seen, Tap};
+pub use request::{RequestError, RequestFields, RewrittenBody};
+pub use tap::{Framing, ResponseFacts, Tap};

@@ -17,7 +17,7 @@ use meter::{Rates, ToolCalls, UnitRates, Usage};
 
 pub use access::usd::UsdError;
 pub use decimal::{parse_each, parse_per_million, parse_per_second};
-pub use figures::Figures;
+pub use figures::PriceFigures;
 pub use list::{Expiry, Prices};
 pub use names::{fine_tuned, undated};
 pub use period::Period;
@@ -184,7 +184,7 @@ mod tests {
         let long = Some(Long { above_tokens: 100, rates: Rates { input: Some(2_000), ..Rates::default() } });
         let units = UnitRates { search: Some(7_000), request: Some(3_000), image: Some(9_000), ..UnitRates::default() };
         let others = Others { tiers: vec![(Tier::Flex, Rates::flat(500), None)], ..Others::default() };
-        let price = Price::of_configuration(Figures { rates, long, units, others, ..Figures::default() });
+        let price = Price::of_configuration(PriceFigures { rates, long, units, others, ..PriceFigures::default() });
         let least = |terms, usage: Usage| price.cost_at_least(terms, &usage).0;
         let standard = Some(Terms::default());
         let tokens = Usage { input: Some(60), output: Some(10), ..Usage::empty(Source::Reported) };

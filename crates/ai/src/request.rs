@@ -16,14 +16,14 @@ use meter::Billed;
 use thiserror::Error;
 
 pub use read::read;
-pub use rewrite::Rewritten;
+pub use rewrite::RewrittenBody;
 
 /// Longest name of a model, in bytes, after JSON escapes are resolved.
 pub const MODEL_BYTES_MAX: usize = 256;
 
 /// The fields of a request that Tollgate reads, and their positions in the body.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct RequestFields {
     /// The model's name as the client wrote it, in the body or in the path; 1 to [`MODEL_BYTES_MAX`] bytes.
     pub model: String,
     /// Whether the client requested a stream.

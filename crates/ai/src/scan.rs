@@ -36,11 +36,11 @@ type Keep = Option<u8>;
 #[derive(Debug)]
 pub(crate) struct Scanner {
     paths: &'static [Path],
-    state: State,
-    levels: [Level; SEGMENTS_MAX],
+    state: ScanState,
+    levels: [PathLevel; SEGMENTS_MAX],
     depth: usize,
     key: Key,
-    picked: [Picked; PATHS_MAX],
+    picked: [PathValue; PATHS_MAX],
     /// Earlier values at a path: those of earlier elements of an array.
     earlier: Vec<(u8, Range<usize>)>,
     /// Paths of which at least one value was not kept.
@@ -50,7 +50,7 @@ pub(crate) struct Scanner {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum ScanState {
     /// Before the first byte of a value.
     Value,
     /// In an object of the path: before a key, a comma or the end.
@@ -77,7 +77,7 @@ enum State {
 
 /// An open object or array that paths lead through.
 #[derive(Debug, Clone, Copy, Default)]
-struct Level {
+struct PathLevel {
     array: bool,
     elements: u32,
     paths: Set,
@@ -85,7 +85,7 @@ struct Level {
 
 /// The result for one path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-enum Picked {
+enum PathValue {
     #[default]
     Nothing,
     /// The position of its bytes in `values`.
@@ -100,8 +100,8 @@ impl Scanner {
         debug_assert!(paths.len() <= PATHS_MAX && paths.iter().all(|path| path.len() <= SEGMENTS_MAX));
         Self {
             paths,
-            state: State::Value,
-            levels: [Level::default(); SEGMENTS_MAX],
+            state: ScanState::Value,
+            levels: [PathLevel::default(); SEGMENTS_MAX],
             depth: 0,
             key: Key::new(),
             picked: Default::default(),
@@ -114,7 +114,7 @@ impl Scanner {
 
     /// Starts a new value and forgets the kept values.
     pub(crate) fn reset(&mut self) {
-        self.state = State::Value;
+        self.state = ScanState::Value;
         self.depth = 0;
         self.picked = Default::default();
         self.earlier.clear();
@@ -127,28 +127,28 @@ impl Scanner {
     pub(crate) fn push(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             bytes = match self.state {
-                State::Value | State::Key | State::Colon | State::Element => self.structure(bytes),
-                State::InKey { escaped } => self.in_key(escaped, bytes),
-                State::Text { escaped, keep } => self.text(escaped, keep, bytes),
-                State::Word { keep } => self.word(keep, bytes),
-                State::Inside { depth, keep } => self.inside(depth, keep, bytes),
-                State::InsideText { depth, escaped, keep } => self.inside_text((depth, escaped, keep), bytes),
-                State::Whole | State::Broken => return,
+                ScanState::Value | ScanState::Key | ScanState::Colon | ScanState::Element => self.structure(bytes),
+                ScanState::InKey { escaped } => self.in_key(escaped, bytes),
+                ScanState::Text { escaped, keep } => self.text(escaped, keep, bytes),
+                ScanState::Word { keep } => self.word(keep, bytes),
+                ScanState::Inside { depth, keep } => self.inside(depth, keep, bytes),
+                ScanState::InsideText { depth, escaped, keep } => self.inside_text((depth, escaped, keep), bytes),
+                ScanState::Whole | ScanState::Broken => return,
             };
         }
     }
 
     /// Whether the value, an object or array, has ended.
     pub(crate) fn whole(&self) -> bool {
-        self.state == State::Whole
+        self.state == ScanState::Whole
     }
 
     /// Returns the JSON at the path of this number as written, the last if there are several. `None` if it is missing,
     /// incomplete or too long.
     pub(crate) fn picked(&self, path: u8) -> Option<&[u8]> {
         match self.picked.get(usize::from(path))? {
-            Picked::Value(at) => self.values.get(at.clone()),
-            Picked::Nothing | Picked::GivenUp => None,
+            PathValue::Value(at) => self.values.get(at.clone()),
+            PathValue::Nothing | PathValue::GivenUp => None,
         }
     }
 
@@ -167,19 +167,20 @@ impl Scanner {
     fn structure<'a>(&mut self, mut bytes: &'a [u8]) -> &'a [u8] {
         while let Some((&byte, rest)) = bytes.split_first() {
             match (self.state, byte) {
-                (_, b' ' | b'\t' | b'\r' | b'\n') | (State::Key | State::Element, b',') => {}
-                (State::Colon, b':') => self.state = State::Value,
-                (State::Key, b'"') => {
+                (_, b' ' | b'\t' | b'\r' | b'\n') | (ScanState::Key | ScanState::Element, b',') => {}
+                (ScanState::Colon, b':') => self.state = ScanState::Value,
+                (ScanState::Key, b'"') => {
                     self.key.clear();
-                    self.state = State::InKey { escaped: false };
+                    self.state = ScanState::InKey { escaped: false };
                     return rest;
                 }
-                (State::Key, b'}') | (State::Element, b']') => {
+                (ScanState::Key, b'}') | (ScanState::Element, b']') => {
                     self.close();
                     return rest;
                 }
-                (State::Value | State::Element, b'}' | b']' | b',' | b':') | (State::Key | State::Colon, _) => {
-                    self.state = State::Broken;
+                (ScanState::Value | ScanState::Element, b'}' | b']' | b',' | b':')
+                | (ScanState::Key | ScanState::Colon, _) => {
+                    self.state = ScanState::Broken;
                     return rest;
                 }
                 (_, _) => return self.begin(byte, bytes),
@@ -194,7 +195,7 @@ impl Scanner {
         let container = matches!(byte, b'{' | b'[');
         // Responses and events are objects or arrays; any other top-level value is another kind of text.
         if self.depth == 0 && !container {
-            self.state = State::Broken;
+            self.state = ScanState::Broken;
             return bytes;
         }
         let (keep, through) = self.matching();
@@ -207,13 +208,13 @@ impl Scanner {
             return rest;
         }
         self.state = match byte {
-            b'"' => State::Text { escaped: false, keep },
-            b'{' | b'[' => State::Inside { depth: 1, keep },
+            b'"' => ScanState::Text { escaped: false, keep },
+            b'{' | b'[' => ScanState::Inside { depth: 1, keep },
             b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => {
-                self.state = State::Word { keep };
+                self.state = ScanState::Word { keep };
                 return bytes;
             }
-            _ => State::Broken,
+            _ => ScanState::Broken,
         };
         self.keep(keep, head);
         rest
@@ -222,11 +223,11 @@ impl Scanner {
     /// Starts a value that is kept.
     fn pick(&mut self, path: u8) {
         let Some(picked) = self.picked.get_mut(usize::from(path)) else { return };
-        let before = std::mem::replace(picked, Picked::Value(self.values.len()..self.values.len()));
+        let before = std::mem::replace(picked, PathValue::Value(self.values.len()..self.values.len()));
         match before {
-            Picked::Value(at) if self.earlier.len() < ELEMENTS_MAX => self.earlier.push((path, at)),
-            Picked::Value(_) => self.incomplete |= bit(path),
-            Picked::Nothing | Picked::GivenUp => {}
+            PathValue::Value(at) if self.earlier.len() < ELEMENTS_MAX => self.earlier.push((path, at)),
+            PathValue::Value(_) => self.incomplete |= bit(path),
+            PathValue::Nothing | PathValue::GivenUp => {}
         }
     }
 
@@ -254,11 +255,11 @@ impl Scanner {
     fn open(&mut self, array: bool, paths: Set) {
         match self.levels.get_mut(self.depth) {
             Some(level) => {
-                *level = Level { array, elements: 0, paths };
+                *level = PathLevel { array, elements: 0, paths };
                 self.depth += 1;
-                self.state = if array { State::Element } else { State::Key };
+                self.state = if array { ScanState::Element } else { ScanState::Key };
             }
-            None => self.state = State::Broken,
+            None => self.state = ScanState::Broken,
         }
     }
 
@@ -277,9 +278,9 @@ impl Scanner {
     /// Sets the state after the end of a value.
     fn after(&mut self) {
         self.state = match self.depth.checked_sub(1).and_then(|depth| self.levels.get(depth)) {
-            None => State::Whole,
-            Some(Level { array: true, .. }) => State::Element,
-            Some(Level { array: false, .. }) => State::Key,
+            None => ScanState::Whole,
+            Some(PathLevel { array: true, .. }) => ScanState::Element,
+            Some(PathLevel { array: false, .. }) => ScanState::Key,
         };
     }
 
@@ -287,8 +288,8 @@ impl Scanner {
         let inside = text::inside(escaped, bytes);
         self.key.add(inside.text, inside.escapes);
         self.state = match inside.rest {
-            Some(_) => State::Colon,
-            None => State::InKey { escaped: inside.escaped },
+            Some(_) => ScanState::Colon,
+            None => ScanState::InKey { escaped: inside.escaped },
         };
         inside.rest.unwrap_or_default()
     }
@@ -303,7 +304,7 @@ impl Scanner {
                 rest
             }
             None => {
-                self.state = State::Text { escaped: inside.escaped, keep };
+                self.state = ScanState::Text { escaped: inside.escaped, keep };
                 &[]
             }
         }
@@ -336,7 +337,7 @@ impl Scanner {
                 Some(b'"') => {
                     let (taken, rest) = bytes.split_at(from);
                     self.keep(keep, taken);
-                    self.state = State::InsideText { depth, escaped: false, keep };
+                    self.state = ScanState::InsideText { depth, escaped: false, keep };
                     return rest;
                 }
                 _ => depth = depth.saturating_sub(1),
@@ -349,7 +350,7 @@ impl Scanner {
             }
         }
         self.keep(keep, bytes);
-        self.state = State::Inside { depth, keep };
+        self.state = ScanState::Inside { depth, keep };
         &[]
     }
 
@@ -359,11 +360,11 @@ impl Scanner {
         match inside.rest {
             Some(rest) => {
                 self.keep(keep, b"\"");
-                self.state = State::Inside { depth, keep };
+                self.state = ScanState::Inside { depth, keep };
                 rest
             }
             None => {
-                self.state = State::InsideText { depth, escaped: inside.escaped, keep };
+                self.state = ScanState::InsideText { depth, escaped: inside.escaped, keep };
                 &[]
             }
         }
@@ -372,11 +373,11 @@ impl Scanner {
     /// Adds bytes to the value of a path until it is too long.
     fn keep(&mut self, keep: Keep, bytes: &[u8]) {
         let Some(picked) = keep.and_then(|path| self.picked.get_mut(usize::from(path))) else { return };
-        let Picked::Value(at) = picked else { return };
+        let PathValue::Value(at) = picked else { return };
         let end = self.values.len() + bytes.len();
         if end - at.start > VALUE_BYTES_MAX || end > VALUES_BYTES_MAX {
             self.values.truncate(at.start);
-            *picked = Picked::GivenUp;
+            *picked = PathValue::GivenUp;
             self.incomplete |= keep.map_or(0, bit);
         } else {
             at.end = end;

@@ -40,7 +40,7 @@ pub(crate) struct Event<'a> {
 /// An incremental parser of server-sent events; see the module.
 #[derive(Debug)]
 pub(crate) struct Framer {
-    state: State,
+    state: FramerState,
     field: Short<FIELD_BYTES_MAX>,
     name: Short<NAME_BYTES_MAX>,
     data_lines: u64,
@@ -50,9 +50,9 @@ pub(crate) struct Framer {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum FramerState {
     /// At the start of a line; the value says how the previous line ended.
-    Start(Ended),
+    Start(LineEnd),
     /// In a field's name.
     Field,
     /// After the field's colon, before an optional space.
@@ -62,7 +62,7 @@ enum State {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ended {
+enum LineEnd {
     Wholly,
     /// In CR, which a LF may follow.
     Cr,
@@ -81,7 +81,7 @@ enum Field {
 impl Framer {
     pub(crate) const fn new() -> Self {
         Self {
-            state: State::Start(Ended::Wholly),
+            state: FramerState::Start(LineEnd::Wholly),
             field: Short::new(),
             name: Short::new(),
             data_lines: 0,
@@ -93,10 +93,10 @@ impl Framer {
     /// Reads `bytes`, which are not empty: returns one piece and the remaining bytes.
     pub(crate) fn next<'a>(&mut self, bytes: &'a [u8]) -> (Piece<'a>, &'a [u8]) {
         match self.state {
-            State::Start(ended) => self.start(ended, bytes),
-            State::Field => self.field(bytes),
-            State::Space(field) => self.space(field, bytes),
-            State::Value(field) => self.value(field, bytes),
+            FramerState::Start(ended) => self.start(ended, bytes),
+            FramerState::Field => self.field(bytes),
+            FramerState::Space(field) => self.space(field, bytes),
+            FramerState::Value(field) => self.value(field, bytes),
         }
     }
 
@@ -110,14 +110,14 @@ impl Framer {
         };
         let (data, rest) = value(bytes.strip_prefix(b"data:")?)?;
         let rest = behind_line(rest)?;
-        self.state = State::Start(Ended::Wholly);
+        self.state = FramerState::Start(LineEnd::Wholly);
         self.first_line = false;
         Some(Event { name, data, rest })
     }
 
     /// Whether no event is open: after a blank line and any whole comment lines that follow it, and at the start.
     pub(crate) const fn between(&self) -> bool {
-        matches!(self.state, State::Start(_)) && !self.open
+        matches!(self.state, FramerState::Start(_)) && !self.open
     }
 
     /// Returns the event's name so far, empty if it has none; `None` if it is too long.
@@ -137,13 +137,13 @@ impl Framer {
         self.open = false;
     }
 
-    fn start<'a>(&mut self, ended: Ended, bytes: &'a [u8]) -> (Piece<'a>, &'a [u8]) {
+    fn start<'a>(&mut self, ended: LineEnd, bytes: &'a [u8]) -> (Piece<'a>, &'a [u8]) {
         let (piece, next, rest) = match (bytes, ended) {
-            ([b'\n', rest @ ..], Ended::Cr) => (Piece::None, State::Start(Ended::Wholly), rest),
-            ([b'\n', rest @ ..], Ended::BlankCr) => (Piece::EndTail, State::Start(Ended::Wholly), rest),
-            ([b'\n', rest @ ..], Ended::Wholly) => (Piece::End, State::Start(Ended::Wholly), rest),
-            ([b'\r', rest @ ..], _) => (Piece::End, State::Start(Ended::BlankCr), rest),
-            (rest, _) => (Piece::None, State::Field, rest),
+            ([b'\n', rest @ ..], LineEnd::Cr) => (Piece::None, FramerState::Start(LineEnd::Wholly), rest),
+            ([b'\n', rest @ ..], LineEnd::BlankCr) => (Piece::EndTail, FramerState::Start(LineEnd::Wholly), rest),
+            ([b'\n', rest @ ..], LineEnd::Wholly) => (Piece::End, FramerState::Start(LineEnd::Wholly), rest),
+            ([b'\r', rest @ ..], _) => (Piece::End, FramerState::Start(LineEnd::BlankCr), rest),
+            (rest, _) => (Piece::None, FramerState::Field, rest),
         };
         self.state = next;
         self.field.clear();
@@ -161,7 +161,7 @@ impl Framer {
         self.first_line = false;
         match rest {
             [b':', rest @ ..] => {
-                self.state = State::Space(field);
+                self.state = FramerState::Space(field);
                 (Piece::None, rest)
             }
             // A line without a colon is a field without a value.
@@ -186,7 +186,7 @@ impl Framer {
 
     /// Starts to read a field's value.
     const fn begin(&mut self, field: Field) -> Piece<'static> {
-        self.state = State::Value(field);
+        self.state = FramerState::Value(field);
         self.open |= !matches!(field, Field::Comment);
         match field {
             Field::Data => {
@@ -206,7 +206,7 @@ impl Framer {
         let rest = match rest {
             [] => rest,
             [end, rest @ ..] => {
-                self.state = State::Start(if *end == b'\r' { Ended::Cr } else { Ended::Wholly });
+                self.state = FramerState::Start(if *end == b'\r' { LineEnd::Cr } else { LineEnd::Wholly });
                 rest
             }
         };
@@ -356,7 +356,7 @@ mod tests {
         ] {
             let mut framer = Framer::new();
             assert_eq!(framer.whole(stream.as_bytes()), None, "{stream:?}");
-            assert_eq!((framer.state, framer.first_line), (State::Start(Ended::Wholly), true));
+            assert_eq!((framer.state, framer.first_line), (FramerState::Start(LineEnd::Wholly), true));
         }
     }
 }

@@ -23,7 +23,7 @@ use reading::Reading;
 
 /// The facts that were read from a response.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct ResponseFacts {
     /// The usage that the provider reported; the last report counts. `None` if it reported none.
     ///
     /// Images without reported usage are counted. A moderation reports no usage and uses nothing that is sold: its
@@ -49,7 +49,7 @@ pub struct Seen {
     pub ended: bool,
 }
 
-/// Reads one response. Any split of its bytes gives the same [`Seen`] and the same output.
+/// Reads one response. Any split of its bytes gives the same [`ResponseFacts`] and the same output.
 #[derive(Debug)]
 pub struct Tap {
     format: Format,
@@ -111,7 +111,7 @@ impl Tap {
     /// If the response is complete, the held bytes are forwarded, as a last event may lack its blank line. If it was
     /// aborted, they are the half event that the client must not receive.
     #[must_use]
-    pub fn finish(mut self) -> (Bytes, Seen) {
+    pub fn finish(mut self) -> (Bytes, ResponseFacts) {
         let rest = match self.frames {
             Frames::Events(events) => events.finish(&mut self.reading),
             Frames::Array(array) => array.finish(&mut self.reading),
@@ -134,7 +134,7 @@ impl Tap {
     /// clients would take the end of the bytes for a regular end. Nothing is added if the provider reported an error
     /// itself.
     #[must_use]
-    pub fn close(mut self, problem: &Problem<'_>) -> (Bytes, Seen) {
+    pub fn close(mut self, problem: &Problem<'_>) -> (Bytes, ResponseFacts) {
         let rest = match self.frames {
             Frames::Events(events) => events.close(self.format, &mut self.reading, problem),
             Frames::Array(array) => array.close(&mut self.reading, problem),
@@ -145,7 +145,7 @@ impl Tap {
 
     /// The client has disconnected before the end: returns the facts that were read so far.
     #[must_use]
-    pub fn abandon(self) -> Seen {
+    pub fn abandon(self) -> ResponseFacts {
         let is_opaque = matches!(self.frames, Frames::Opaque);
         // The end of bytes that are not read is unknown.
         if is_opaque { self.reading.seen() } else { self.finish().1 }
@@ -168,7 +168,7 @@ impl Tap {
     /// Ends a response that has used its whole reservation: returns its format's regular end of a response that is too
     /// long, and the facts that were read. Held bytes are dropped.
     #[must_use]
-    pub fn stop(mut self) -> (Bytes, Seen) {
+    pub fn stop(mut self) -> (Bytes, ResponseFacts) {
         let last = match self.frames {
             Frames::Events(events) => {
                 let open = events.hold.is_passing();
@@ -187,7 +187,7 @@ impl Tap {
     /// No error is written into a body, which is aborted itself, or after half an element of Gemini's array that was
     /// forwarded already.
     #[must_use]
-    pub fn cut(mut self, problem: &Problem<'_>) -> (Bytes, Seen) {
+    pub fn cut(mut self, problem: &Problem<'_>) -> (Bytes, ResponseFacts) {
         let last = match self.frames {
             Frames::Events(events) => {
                 let last = events.error(self.format, &self.reading, problem);

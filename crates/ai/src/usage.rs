@@ -80,7 +80,7 @@ struct Media {
 /// OpenAI's figures: the input includes cache reads, cache writes and all media; the output includes reasoning and all
 /// media; the total is their sum.
 #[derive(Debug, Clone, Copy, Default)]
-struct Inclusive {
+struct InclusiveFigures {
     input: Option<u64>,
     cached_input: Option<u64>,
     writes: Writes,
@@ -91,7 +91,7 @@ struct Inclusive {
     total: Option<u64>,
 }
 
-impl Inclusive {
+impl InclusiveFigures {
     /// Adds the figures of the details.
     fn detailed(self, input: &InputDetails, output: &OutputDetails) -> Self {
         Self {

@@ -54,7 +54,7 @@ pub(crate) fn compile<'a>(
         metrics_token: public::metrics_token(&root),
         trusted_proxies: control::trusted_proxies(&root),
         redis: control::redis(&root),
-        strangers: control::strangers(&root),
+        unauthenticated: control::unauthenticated(&root),
         connections: server::connections(&root),
         drain: server::drain(&root),
         log: server::log(&root, flags),
@@ -84,9 +84,9 @@ pub(crate) fn compile<'a>(
 
 /// The names that entries of one list use, and their positions.
 #[derive(Default)]
-struct Taken(HashMap<String, At>);
+struct UsedNames(HashMap<String, At>);
 
-impl Taken {
+impl UsedNames {
     /// Records a name and reports a duplicate. Returns whether the name is new.
     fn take(&mut self, section: &Section<'_>, name: &Text, kind: &str) -> bool {
         let first = self.0.get(&name.value).copied();
@@ -118,7 +118,7 @@ fn is_name(name: &str) -> bool {
 const NAME: &str = "1 to 64 letters, digits, `-`, `_` and `.`";
 
 /// Returns the required `name` of an entry; reports an invalid name and a duplicate of its kind.
-fn name(section: &Section<'_>, taken: &mut Taken, kind: &str) -> Option<Text> {
+fn name(section: &Section<'_>, taken: &mut UsedNames, kind: &str) -> Option<Text> {
     let name = section.required("name")?;
     if !is_name(&name.value) {
         section.bad(name.at, "name", NAME);

@@ -29,7 +29,7 @@ impl fmt::Debug for Entry {
 
 /// The position and reason of a syntax error. It repeats no part of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Broken {
+pub struct EnvSyntaxError {
     /// The invalid character or duplicate name.
     pub place: Place,
     /// The position of the first occurrence of a duplicate name.
@@ -46,9 +46,9 @@ const QUOTED: &str = "a line end or a comment after the closing quote";
 /// Parses a whole file; the entries are in the order of the file.
 ///
 /// # Errors
-/// Returns [`Broken`] for the first invalid line or duplicate name.
-pub fn parse(text: &str) -> Result<Vec<Entry>, Broken> {
-    let mut reading = Reading::new(text.strip_prefix('\u{feff}').unwrap_or(text));
+/// Returns [`EnvSyntaxError`] for the first invalid line or duplicate name.
+pub fn parse(text: &str) -> Result<Vec<Entry>, EnvSyntaxError> {
+    let mut reading = EnvFileReader::new(text.strip_prefix('\u{feff}').unwrap_or(text));
     let mut entries = Vec::new();
     let mut taken: HashMap<String, Place> = HashMap::new();
     while reading.rest.peek().is_some() {
@@ -58,20 +58,20 @@ pub fn parse(text: &str) -> Result<Vec<Entry>, Broken> {
         let value = reading.value()?;
         if let Some(first) = taken.insert(name.clone(), at) {
             let (message, expected) = ("a name occurs twice", "one line for each name");
-            return Err(Broken { place: at, first: Some(first), message, expected });
+            return Err(EnvSyntaxError { place: at, first: Some(first), message, expected });
         }
         entries.push(Entry { name, value, line: at.line });
     }
     Ok(entries)
 }
 
-struct Reading<'a> {
+struct EnvFileReader<'a> {
     rest: Peekable<Chars<'a>>,
     line: u32,
     column: u32,
 }
 
-impl<'a> Reading<'a> {
+impl<'a> EnvFileReader<'a> {
     fn new(text: &'a str) -> Self {
         Self { rest: text.chars().peekable(), line: 1, column: 1 }
     }
@@ -80,8 +80,8 @@ impl<'a> Reading<'a> {
         Place { line: self.line, column: self.column, width: 1 }
     }
 
-    fn broken<T>(&self, message: &'static str, expected: &'static str) -> Result<T, Broken> {
-        Err(Broken { place: self.here(), first: None, message, expected })
+    fn broken<T>(&self, message: &'static str, expected: &'static str) -> Result<T, EnvSyntaxError> {
+        Err(EnvSyntaxError { place: self.here(), first: None, message, expected })
     }
 
     /// Returns the next character; any line end is returned as `
@@ -129,7 +129,7 @@ impl<'a> Reading<'a> {
     }
 
     /// Reads a name and its `=`; `None` for a line without a name.
-    fn name(&mut self) -> Result<Option<(String, Place)>, Broken> {
+    fn name(&mut self) -> Result<Option<(String, Place)>, EnvSyntaxError> {
         self.skip_blanks();
         if self.at_line_end() || self.rest.peek() == Some(&'#') {
             self.skip_line();
@@ -144,7 +144,12 @@ impl<'a> Reading<'a> {
             self.skip_blanks();
         }
         if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
-            return Err(Broken { place: at, first: None, message: "no variable can have this name", expected: LINE });
+            return Err(EnvSyntaxError {
+                place: at,
+                first: None,
+                message: "no variable can have this name",
+                expected: LINE,
+            });
         }
         if self.rest.peek() != Some(&'=') {
             return self.broken("a name without a value", LINE);
@@ -155,7 +160,7 @@ impl<'a> Reading<'a> {
     }
 
     /// Reads a value, and the rest of its line.
-    fn value(&mut self) -> Result<String, Broken> {
+    fn value(&mut self) -> Result<String, EnvSyntaxError> {
         let blank = self.skip_blanks();
         match self.rest.peek() {
             Some('"') => self.double_quoted(),
@@ -165,7 +170,7 @@ impl<'a> Reading<'a> {
     }
 
     /// Reads up to the line's end, or to a `#` after a blank; blanks around the value are removed.
-    fn plain(&mut self, mut blank: bool) -> Result<String, Broken> {
+    fn plain(&mut self, mut blank: bool) -> Result<String, EnvSyntaxError> {
         let mut value = String::new();
         while !self.at_line_end() {
             match self.rest.peek() {
@@ -183,11 +188,11 @@ impl<'a> Reading<'a> {
         Ok(value)
     }
 
-    fn single_quoted(&mut self) -> Result<String, Broken> {
+    fn single_quoted(&mut self) -> Result<String, EnvSyntaxError> {
         self.quoted('\'', |_| Ok(None))
     }
 
-    fn double_quoted(&mut self) -> Result<String, Broken> {
+    fn double_quoted(&mut self) -> Result<String, EnvSyntaxError> {
         self.quoted('"', |reading| {
             if reading.rest.peek() != Some(&'\\') {
                 return Ok(None);
@@ -203,7 +208,7 @@ impl<'a> Reading<'a> {
                     let message = "an unknown escape sequence in double quotes";
                     let expected =
                         r#"one of \" \\ \$ \n \r \t, or the value in single quotes, where a backslash is itself"#;
-                    return Err(Broken { place: at, first: None, message, expected });
+                    return Err(EnvSyntaxError { place: at, first: None, message, expected });
                 }
             };
             Ok(Some(escaped))
@@ -214,8 +219,8 @@ impl<'a> Reading<'a> {
     fn quoted(
         &mut self,
         quote: char,
-        escape: impl Fn(&mut Self) -> Result<Option<char>, Broken>,
-    ) -> Result<String, Broken> {
+        escape: impl Fn(&mut Self) -> Result<Option<char>, EnvSyntaxError>,
+    ) -> Result<String, EnvSyntaxError> {
         let open = self.here();
         self.next();
         let mut value = String::new();
@@ -233,7 +238,12 @@ impl<'a> Reading<'a> {
                 Some(_) => value.extend(self.next()),
                 None => {
                     let message = "a quote is not closed";
-                    return Err(Broken { place: open, first: None, message, expected: "the same quote at its end" });
+                    return Err(EnvSyntaxError {
+                        place: open,
+                        first: None,
+                        message,
+                        expected: "the same quote at its end",
+                    });
                 }
             }
         }

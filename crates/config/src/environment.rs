@@ -21,11 +21,11 @@ const ENV_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Variables by name. `Debug` does not print their values.
 #[derive(Clone, Default)]
-pub struct Environment(BTreeMap<String, Set>);
+pub struct Environment(BTreeMap<String, VariableValue>);
 
 /// The value of one variable.
 #[derive(Clone)]
-struct Set {
+struct VariableValue {
     /// `None` if the value is not UTF-8.
     value: Option<String>,
     /// The line of the variable in a `.env`.
@@ -69,7 +69,7 @@ impl Environment {
     /// Returns the variables of a process: `std::env::vars_os()`. A name that is not UTF-8 is ignored.
     pub fn new(process: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let set = |(name, value): (OsString, OsString)| {
-            Some((name.into_string().ok()?, Set { value: value.into_string().ok(), line: None }))
+            Some((name.into_string().ok()?, VariableValue { value: value.into_string().ok(), line: None }))
         };
         Self(process.into_iter().filter_map(set).collect())
     }
@@ -91,7 +91,7 @@ impl Environment {
         let text = match read(path) {
             Ok(text) => text,
             // A folder with this name holds a Python environment.
-            Err(Unread::Io(error)) if file.is_none() && is_absent(&error) => return Ok(self),
+            Err(EnvFileError::Io(error)) if file.is_none() && is_absent(&error) => return Ok(self),
             Err(error) => {
                 let problem = Problem::new(Code::File, None, format!("the variables cannot be read: {error}"));
                 return Err(ConfigError::of(vec![Problem { file: name.to_string(), ..problem }]));
@@ -104,7 +104,7 @@ impl Environment {
         })?;
         for entry in entries {
             let line = Some(EnvLine { file: name.clone(), line: entry.line });
-            self.0.entry(entry.name).or_insert(Set { value: Some(entry.value), line });
+            self.0.entry(entry.name).or_insert(VariableValue { value: Some(entry.value), line });
         }
         Ok(self)
     }
@@ -136,13 +136,13 @@ impl Environment {
 }
 
 /// The reason why a file was not read.
-enum Unread {
+enum EnvFileError {
     Io(io::Error),
     TooLarge,
     NotUtf8 { line: usize },
 }
 
-impl fmt::Display for Unread {
+impl fmt::Display for EnvFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(error) => error.fmt(f),
@@ -156,16 +156,16 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory)
 }
 
-fn read(path: &Path) -> Result<String, Unread> {
+fn read(path: &Path) -> Result<String, EnvFileError> {
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(Unread::Io)?;
-    file.take(ENV_FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(Unread::Io)?;
+    let file = File::open(path).map_err(EnvFileError::Io)?;
+    file.take(ENV_FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(EnvFileError::Io)?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > ENV_FILE_BYTES_MAX {
-        return Err(Unread::TooLarge);
+        return Err(EnvFileError::TooLarge);
     }
     String::from_utf8(bytes).map_err(|error| {
         let before = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
-        Unread::NotUtf8 { line: before.iter().filter(|byte| **byte == b'\n').count() + 1 }
+        EnvFileError::NotUtf8 { line: before.iter().filter(|byte| **byte == b'\n').count() + 1 }
     })
 }
 

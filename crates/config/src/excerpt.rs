@@ -24,12 +24,12 @@ pub(crate) struct Line {
 #[derive(Debug)]
 pub(crate) struct Lines<'a> {
     lines: Vec<(&'a str, bool)>,
-    unread: Vec<Unread>,
+    unread: Vec<UnreadKey>,
 }
 
 /// A key that is not read, and the position after its value; its value may be a secret.
 #[derive(Debug)]
-struct Unread {
+struct UnreadKey {
     key: Place,
     next: Option<Place>,
 }
@@ -37,14 +37,14 @@ struct Unread {
 impl<'a> Lines<'a> {
     pub(crate) fn new(source: &'a str) -> Self {
         let mut lines = Vec::new();
-        let mut under: Option<Under> = None;
+        let mut under: Option<OpenSecret> = None;
         for line in source.split('\n') {
             let line = line.strip_suffix('\r').unwrap_or(line);
             let blank = line.trim().is_empty();
             let indent = line.len() - line.trim_start().len();
             let secret = under.as_mut().is_some_and(|under| !blank && under.takes(indent));
             if !secret && !blank {
-                under = Under::after(line);
+                under = OpenSecret::after(line);
             }
             lines.push((line, secret));
         }
@@ -53,7 +53,7 @@ impl<'a> Lines<'a> {
 
     /// Hides the value of `key`, up to `next` or, without it, the end of the file.
     pub(crate) fn hide(&mut self, key: Place, next: Option<Place>) {
-        self.unread.push(Unread { key, next });
+        self.unread.push(UnreadKey { key, next });
     }
 
     /// Returns the line of `place`; `None` if the file does not have it or it is too long.
@@ -74,7 +74,7 @@ impl<'a> Lines<'a> {
     }
 }
 
-impl Unread {
+impl UnreadKey {
     /// Returns the byte range of its value on a line.
     fn on(&self, number: u32, line: &str) -> Option<(usize, usize)> {
         let byte = |chars: u32| {
@@ -104,12 +104,12 @@ impl Unread {
 }
 
 /// The key of a secret on the last line; its value may continue on the following lines.
-struct Under {
+struct OpenSecret {
     indent: usize,
     value_is_missing: bool,
 }
 
-impl Under {
+impl OpenSecret {
     fn after(line: &str) -> Option<Self> {
         let (key, value) = secret_values(line).pop()?;
         Some(Self { indent: key, value_is_missing: line.get(value..).is_none_or(|rest| rest.trim().is_empty()) })

@@ -12,7 +12,7 @@ use crate::compile::compile;
 use crate::environment::Environment;
 use crate::error::{At, Code, ConfigError, Problem};
 use crate::section::Reader;
-use crate::settings::given::Given;
+use crate::settings::sources::SettingSources;
 use crate::snapshot::{LogFormat, Snapshot};
 use crate::{overlay, yaml};
 
@@ -48,14 +48,14 @@ pub struct Flags {
 
 /// A checked configuration, and notes for the operator.
 #[derive(Debug, Clone)]
-pub struct Loaded {
+pub struct LoadedConfig {
     /// The snapshot of the configuration.
     pub snapshot: Snapshot,
     /// Notes for the operator, in no meaningful order.
     pub notes: Vec<Note>,
     /// The environment that the configuration was read with: it holds secrets that are not settings.
     pub environment: Environment,
-    pub(crate) given: Given,
+    pub(crate) setting_sources: SettingSources,
 }
 
 /// A fact that is not an error but may surprise the operator. `Display` is a sentence for the log.
@@ -204,7 +204,7 @@ impl fmt::Display for Note {
 ///
 /// # Errors
 /// Returns a [`ConfigError`] with every problem that could be found at once.
-pub fn load(sources: Sources<'_>) -> Result<Loaded, ConfigError> {
+pub fn load(sources: Sources<'_>) -> Result<LoadedConfig, ConfigError> {
     let Some(path) = sources.file else {
         return load_text("", "", sources);
     };
@@ -233,7 +233,7 @@ pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-pub(crate) fn load_text(name: &str, source: &str, sources: Sources<'_>) -> Result<Loaded, ConfigError> {
+pub(crate) fn load_text(name: &str, source: &str, sources: Sources<'_>) -> Result<LoadedConfig, ConfigError> {
     let Sources { environment, flags, .. } = sources;
     // A byte order mark is not a part of the first key.
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);
@@ -250,16 +250,18 @@ pub(crate) fn load_text(name: &str, source: &str, sources: Sources<'_>) -> Resul
             None
         }
     };
-    let given = match &root {
-        Ok(root) if !reader.has_problems() => Given::in_tree(&reader, root, &flags, is_mock_forced(compiled.as_ref())),
-        Ok(_) | Err(_) => Given::default(),
+    let setting_sources = match &root {
+        Ok(root) if !reader.has_problems() => {
+            SettingSources::in_tree(&reader, root, &flags, is_mock_forced(compiled.as_ref()))
+        }
+        Ok(_) | Err(_) => SettingSources::default(),
     };
     let unknown: Vec<Note> = overlay::unknown(&reader, environment).collect();
     let problems = reader.problems(root.as_ref().ok());
     match compiled {
         Some((snapshot, mut notes)) if problems.is_empty() => {
             notes.extend(unknown);
-            Ok(Loaded { snapshot, notes, environment: environment.clone(), given })
+            Ok(LoadedConfig { snapshot, notes, environment: environment.clone(), setting_sources })
         }
         _ => Err(ConfigError::of(problems)),
     }
@@ -270,7 +272,7 @@ fn is_mock_forced(compiled: Option<&(Snapshot, Vec<Note>)>) -> bool {
 }
 
 /// Returns the problem of a text that is not YAML.
-pub(crate) fn unparsed(broken: &yaml::Broken) -> Problem {
+pub(crate) fn unparsed(broken: &yaml::YamlError) -> Problem {
     let at = broken.at.map(At::File);
     match &broken.duplicate_key {
         Some(key) => Problem::new(Code::Duplicate, at, format!("the key `{key}` occurs twice")),

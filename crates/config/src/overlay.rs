@@ -24,14 +24,14 @@ const UNKNOWN_MAX: usize = 20;
 
 /// One part of a key's path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Step {
+enum KeyPathStep {
     Key(String),
     Index(usize),
 }
 
 /// A key that a variable sets.
-struct Setting<'a> {
-    steps: Vec<Step>,
+struct VariableSetting<'a> {
+    steps: Vec<KeyPathStep>,
     shape: Shape,
     /// Whether it may be a single value.
     single_too: bool,
@@ -47,7 +47,7 @@ pub(crate) fn lay(reader: &Reader<'_>, root: &mut Node, environment: &Environmen
     let (mut settings, _) = settings(environment);
     // A whole list comes before its entries, and entries come in their order.
     settings.sort_by(|a, b| a.steps.cmp(&b.steps));
-    let mut last: Option<(&Setting<'_>, At)> = None;
+    let mut last: Option<(&VariableSetting<'_>, At)> = None;
     for setting in &settings {
         let Some(variable) = environment.variable(setting.variable) else {
             continue;
@@ -85,13 +85,15 @@ pub(crate) fn unknown(reader: &Reader<'_>, environment: &Environment) -> impl It
 }
 
 /// Returns settings that are set and not empty, and variables that only look like settings.
-fn settings(environment: &Environment) -> (Vec<Setting<'_>>, Vec<&str>) {
+fn settings(environment: &Environment) -> (Vec<VariableSetting<'_>>, Vec<&str>) {
     let mut settings = Vec::new();
     let mut unknown = Vec::new();
     for (variable, value) in environment.beginning(PREFIX).filter(|(_, value)| *value != Some("")) {
         let name = variable.strip_prefix(PREFIX).unwrap_or_default();
         match resolve(name) {
-            Some((steps, shape, single_too)) => settings.push(Setting { steps, shape, single_too, variable, value }),
+            Some((steps, shape, single_too)) => {
+                settings.push(VariableSetting { steps, shape, single_too, variable, value })
+            }
             None if is_anothers(name) => {}
             None => unknown.push(variable),
         }
@@ -100,15 +102,15 @@ fn settings(environment: &Environment) -> (Vec<Setting<'_>>, Vec<&str>) {
         let Some(value) = environment.get(variable).filter(|value| !value.is_empty()) else {
             continue;
         };
-        let steps = keys.iter().map(|key| Step::Key((*key).to_owned())).collect();
-        settings.push(Setting { steps, shape: Shape::Single, single_too: true, variable, value: Some(value) });
+        let steps = keys.iter().map(|key| KeyPathStep::Key((*key).to_owned())).collect();
+        settings.push(VariableSetting { steps, shape: Shape::Single, single_too: true, variable, value: Some(value) });
     }
     (settings, unknown)
 }
 
 /// Returns the key that the rest of a variable's name refers to, the structure of its value, and whether that may be a
 /// single value.
-fn resolve(name: &str) -> Option<(Vec<Step>, Shape, bool)> {
+fn resolve(name: &str) -> Option<(Vec<KeyPathStep>, Shape, bool)> {
     let mut steps = Vec::new();
     let (mut path, mut shape) = (String::new(), grammar::shape(""));
     for part in name.split("__") {
@@ -125,27 +127,27 @@ fn resolve(name: &str) -> Option<(Vec<Step>, Shape, bool)> {
                 }
                 path.push_str(&key);
                 shape = grammar::shape(&path);
-                steps.push(Step::Key(key));
+                steps.push(KeyPathStep::Key(key));
             }
             Shape::Section(grammar) if grammar.has(&key) => {
                 shape = Shape::Later;
-                steps.push(Step::Key(key));
+                steps.push(KeyPathStep::Key(key));
             }
             Shape::Section(_) => return None,
             Shape::Sections(grammar) => {
                 path.push_str("[]");
                 shape = Shape::Section(grammar);
-                steps.push(Step::Index(index()?));
+                steps.push(KeyPathStep::Index(index()?));
             }
             Shape::List => {
                 shape = Shape::Single;
-                steps.push(Step::Index(index()?));
+                steps.push(KeyPathStep::Index(index()?));
             }
             Shape::Map => {
                 shape = Shape::Single;
-                steps.push(Step::Key(key));
+                steps.push(KeyPathStep::Key(key));
             }
-            Shape::Later => steps.push(index().map_or(Step::Key(key), Step::Index)),
+            Shape::Later => steps.push(index().map_or(KeyPathStep::Key(key), KeyPathStep::Index)),
         }
     }
     let single_too = matches!(shape, Shape::Single | Shape::Later) || grammar::takes_single(&path);
@@ -167,7 +169,7 @@ fn is_anothers(name: &str) -> bool {
     others || ["SERVICE_HOST", "PORT"].into_iter().any(|word| is_service(word) == Some(true))
 }
 
-fn is_single(setting: &Setting<'_>) -> bool {
+fn is_single(setting: &VariableSetting<'_>) -> bool {
     let looks_nested = setting.value.is_some_and(|value| value.trim_start().starts_with(['{', '[']));
     match setting.shape {
         Shape::Single | Shape::Later => true,
@@ -176,7 +178,7 @@ fn is_single(setting: &Setting<'_>) -> bool {
 }
 
 /// Returns the value of the variable, as a tree.
-fn value(reader: &Reader<'_>, setting: &Setting<'_>, at: At, single: bool) -> Option<Node> {
+fn value(reader: &Reader<'_>, setting: &VariableSetting<'_>, at: At, single: bool) -> Option<Node> {
     let key = shown(&setting.steps);
     let Some(text) = setting.value else {
         reader.report(Problem::new(Code::Environment, at, format!("the value for `{key}` is not UTF-8")));
@@ -206,9 +208,9 @@ fn value(reader: &Reader<'_>, setting: &Setting<'_>, at: At, single: bool) -> Op
 }
 
 /// Whether the file names another store than the variable.
-fn overrules(root: &Node, environment: &Environment, setting: &Setting<'_>) -> bool {
+fn overrules(root: &Node, environment: &Environment, setting: &VariableSetting<'_>) -> bool {
     let in_file = setting.steps.iter().try_fold(root, |node, step| match (&node.kind, step) {
-        (Kind::Map(entries), Step::Key(name)) => {
+        (Kind::Map(entries), KeyPathStep::Key(name)) => {
             entries.iter().find(|(key, _)| key.name == *name).map(|(_, value)| value)
         }
         _ => None,
@@ -224,14 +226,14 @@ fn overrules(root: &Node, environment: &Environment, setting: &Setting<'_>) -> b
 }
 
 /// Stores `value` at `steps` and creates missing levels. `Err` is the length of a list that would get a gap.
-fn set(node: &mut Node, steps: &[Step], at: At, value: Node) -> Result<(), usize> {
+fn set(node: &mut Node, steps: &[KeyPathStep], at: At, value: Node) -> Result<(), usize> {
     let Some((step, rest)) = steps.split_first() else {
         *node = value;
         return Ok(());
     };
     let empty = || Node { at, kind: Kind::Null };
     match step {
-        Step::Key(name) => {
+        KeyPathStep::Key(name) => {
             if !matches!(node.kind, Kind::Map(_)) {
                 *node = Node {
                     at: if matches!(node.kind, Kind::Null) { node.at } else { at },
@@ -250,7 +252,7 @@ fn set(node: &mut Node, steps: &[Step], at: At, value: Node) -> Result<(), usize
             };
             set(entry, rest, at, value)
         }
-        Step::Index(index) => {
+        KeyPathStep::Index(index) => {
             if !matches!(node.kind, Kind::List(_)) {
                 *node = Node { at, kind: Kind::List(Vec::new()) };
             }
@@ -267,13 +269,13 @@ fn set(node: &mut Node, steps: &[Step], at: At, value: Node) -> Result<(), usize
 }
 
 /// Returns the path as it is shown: `models[0].targets`.
-fn shown(steps: &[Step]) -> String {
+fn shown(steps: &[KeyPathStep]) -> String {
     let mut path = String::new();
     for step in steps {
         match step {
-            Step::Key(name) if path.is_empty() => path.push_str(name),
-            Step::Key(name) => path.extend([".", name]),
-            Step::Index(index) => path.push_str(&format!("[{index}]")),
+            KeyPathStep::Key(name) if path.is_empty() => path.push_str(name),
+            KeyPathStep::Key(name) => path.extend([".", name]),
+            KeyPathStep::Index(index) => path.push_str(&format!("[{index}]")),
         }
     }
     path

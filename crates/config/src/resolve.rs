@@ -16,7 +16,7 @@ pub const MOCK: &str = "mock";
 
 /// The provider and model that serve a request.
 #[derive(Debug, Clone)]
-pub struct Resolved {
+pub struct ResolvedModel {
     /// The provider that is called.
     pub provider: Arc<Provider>,
     /// The provider's own name of the model.
@@ -27,7 +27,7 @@ pub struct Resolved {
 
 /// The reason why no provider serves the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unresolved {
+pub enum ResolveError {
     /// No model has this name: 404 `model_not_found`.
     NotFound,
     /// The model exists, but its provider does not support the path's format: 400 `format_mismatch`.
@@ -45,12 +45,16 @@ impl Snapshot {
     /// dates aside, and 1 without such an entry: a client cannot avoid an entry's price by using another name.
     ///
     /// # Errors
-    /// Returns an [`Unresolved`], which names the refusal.
-    pub fn resolve_model(&self, format: Format, asked: &str) -> Result<Resolved, Unresolved> {
+    /// Returns an [`ResolveError`], which names the refusal.
+    pub fn resolve_model(&self, format: Format, asked: &str) -> Result<ResolvedModel, ResolveError> {
         if let Some(model) = self.models.iter().find(|model| *model.name == *asked) {
             let Target { provider, model: name } = &model.target;
             self.check_format(provider, format)?;
-            return Ok(Resolved { provider: Arc::clone(provider), model: Arc::clone(name), credits: model.credits });
+            return Ok(ResolvedModel {
+                provider: Arc::clone(provider),
+                model: Arc::clone(name),
+                credits: model.credits,
+            });
         }
         let named = asked.split_once('/').filter(|(_, model)| !model.is_empty()).and_then(|(name, model)| {
             let provider = self.providers.iter().find(|provider| *provider.name == *name)?;
@@ -63,25 +67,25 @@ impl Snapshot {
         let mut speakers = self.providers.iter().filter(|provider| provider.kind.speaks(format));
         match (speakers.next(), speakers.next()) {
             (Some(only), None) if !asked.is_empty() => Ok(self.direct(only, asked)),
-            _ => Err(Unresolved::NotFound),
+            _ => Err(ResolveError::NotFound),
         }
     }
 
-    fn direct(&self, provider: &Arc<Provider>, model: &str) -> Resolved {
+    fn direct(&self, provider: &Arc<Provider>, model: &str) -> ResolvedModel {
         let entries = self.models.iter().filter(|entry| {
             undated(&entry.target.model) == undated(model) && entry.target.provider.name == provider.name
         });
         let credits = entries.map(|entry| entry.credits).max().unwrap_or(Credits(1));
-        Resolved { provider: Arc::clone(provider), model: model.into(), credits }
+        ResolvedModel { provider: Arc::clone(provider), model: model.into(), credits }
     }
 
-    fn check_format(&self, provider: &Provider, format: Format) -> Result<(), Unresolved> {
+    fn check_format(&self, provider: &Provider, format: Format) -> Result<(), ResolveError> {
         if provider.kind.speaks(format) {
             return Ok(());
         }
         let right = main_endpoint(provider.kind);
         let prefix = self.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
-        Err(Unresolved::Mismatch { path: format!("{prefix}{}", right.path()) })
+        Err(ResolveError::Mismatch { path: format!("{prefix}{}", right.path()) })
     }
 
     /// Whether a name of `models`, or `PROVIDER/MODEL`, is served in any format.

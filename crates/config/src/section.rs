@@ -14,7 +14,7 @@ use crate::error::{At, Code, PROBLEMS_MAX, Place, Problem};
 use crate::excerpt::Lines;
 use crate::grammar::Grammar;
 use crate::near::near;
-use crate::substitute::{Failed, resolve_file, substitute};
+use crate::substitute::{SubstitutionError, resolve_file, substitute};
 use crate::unit;
 use crate::yaml::{Key, Kind, Node};
 
@@ -215,25 +215,27 @@ const fn is_foreign(at: At) -> bool {
     matches!(at, At::Variable(_))
 }
 
-fn failure(failed: Failed, at: At, path: &str) -> Problem {
+fn failure(failed: SubstitutionError, at: At, path: &str) -> Problem {
     let expected = "${NAME}, ${NAME:-default} or file:/path";
     match failed {
-        Failed::NotSet(name) => Problem::new(
+        SubstitutionError::NotSet(name) => Problem::new(
             Code::Environment,
             at,
             format!("`{path}` needs the environment variable {name}, which is not set"),
         )
         .expected(format!("{name} to be set, or a default: ${{{name}:-default}}")),
-        Failed::Form => Problem::new(Code::Environment, at, format!("`{path}` has a `${{` that names no variable"))
-            .expected(expected),
-        Failed::Relative => {
+        SubstitutionError::Form => {
+            Problem::new(Code::Environment, at, format!("`{path}` has a `${{` that names no variable"))
+                .expected(expected)
+        }
+        SubstitutionError::Relative => {
             Problem::new(Code::File, at, format!("`{path}` names a file by a relative path")).expected("file:/path")
         }
-        Failed::File { reason, .. } if is_foreign(at) => {
+        SubstitutionError::File { reason, .. } if is_foreign(at) => {
             Problem::new(Code::File, at, format!("`{path}` names a file that cannot be read: {reason}"))
                 .expected("a readable text file of at most 64 KiB")
         }
-        Failed::File { path: named, reason } => {
+        SubstitutionError::File { path: named, reason } => {
             Problem::new(Code::File, at, format!("`{path}` names {named}, which cannot be read: {reason}"))
                 .expected("a readable text file of at most 64 KiB")
         }

@@ -1,8 +1,8 @@
 //! Lists the effective settings: each with its value, as in the snapshot, and its source. Secrets are masked.
 
-pub(crate) mod given;
 mod llm;
 mod routing;
+pub(crate) mod sources;
 
 use std::fmt;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use access::{Budget, Measure, Plan, usd};
 use serde::{Serialize, Serializer};
 
 use crate::environment::Variable;
-use crate::load::Loaded;
+use crate::load::LoadedConfig;
 use crate::snapshot::{
-    Ai, Brand, BudgetLimit, Budgets, Connections, Control, Dimension, Drain, Lease, Log, LogFormat, OnHangup,
-    PublicUrl, Retention, Signup, SignupMode, Sizes, Snapshot, Spool, Store, Timeouts, Whose, WindowLimit,
+    Ai, Brand, BudgetLimit, Budgets, Connections, Control, Dimension, Drain, Lease, LimitSubject, Log, LogFormat,
+    OnHangup, PublicUrl, Retention, Signup, SignupMode, Sizes, Snapshot, Spool, Store, Timeouts, WindowLimit,
 };
 use crate::unit;
-use given::Given;
+use sources::SettingSources;
 
 /// One effective setting with its source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -28,7 +28,7 @@ pub struct Setting {
     pub value: Value,
     /// The source of the value.
     #[serde(serialize_with = "source")]
-    pub from: From,
+    pub from: SettingOrigin,
 }
 
 /// A setting's value in a form that can be shown.
@@ -52,7 +52,7 @@ pub enum Value {
 
 /// The source of a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum From {
+pub enum SettingOrigin {
     /// A flag of the command line.
     Flag(&'static str),
     /// A variable of the process, or of a `.env`.
@@ -75,11 +75,11 @@ fn mask<S: Serializer>(serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(MASK)
 }
 
-fn source<S: Serializer>(from: &From, serializer: S) -> Result<S::Ok, S::Error> {
+fn source<S: Serializer>(from: &SettingOrigin, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(from)
 }
 
-impl From {
+impl SettingOrigin {
     /// Returns the kind in one word: `flag`, `environment`, `env_file`, `file` or `default`.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
@@ -93,7 +93,7 @@ impl From {
     }
 }
 
-impl fmt::Display for From {
+impl fmt::Display for SettingOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Flag(flag) => write!(f, "flag {flag}"),
@@ -141,21 +141,21 @@ impl Value {
 }
 
 /// The settings that were listed so far.
-struct Listing<'a> {
-    given: &'a Given,
+struct SettingsListing<'a> {
+    setting_sources: &'a SettingSources,
     settings: Vec<Setting>,
 }
 
-impl Listing<'_> {
+impl SettingsListing<'_> {
     fn put(&mut self, key: impl Into<String>, value: Value) {
         let key = key.into();
-        let from = self.given.from(&[&key]);
+        let from = self.setting_sources.from(&[&key]);
         self.settings.push(Setting { key, value, from });
     }
 
     /// Adds a key that has the value of `other` if it is not set.
     fn put_or(&mut self, key: String, other: &str, value: Value) {
-        let from = self.given.from(&[&key, other]);
+        let from = self.setting_sources.from(&[&key, other]);
         self.settings.push(Setting { key, value, from });
     }
 
@@ -167,11 +167,11 @@ impl Listing<'_> {
     }
 }
 
-impl Loaded {
+impl LoadedConfig {
     /// Returns every setting, section by section.
     #[must_use]
     pub fn settings(&self) -> Vec<Setting> {
-        let mut list = Listing { given: &self.given, settings: Vec::new() };
+        let mut list = SettingsListing { setting_sources: &self.setting_sources, settings: Vec::new() };
         let Snapshot {
             brand,
             listen,
@@ -181,7 +181,7 @@ impl Loaded {
             metrics_token,
             trusted_proxies,
             redis,
-            strangers,
+            unauthenticated,
             connections,
             drain,
             log,
@@ -208,7 +208,7 @@ impl Loaded {
         } = &self.snapshot;
         list.brand(brand);
         match listen.as_slice() {
-            [one] if !self.given.is_list("listen") => list.put("listen", Value::text(one)),
+            [one] if !self.setting_sources.is_list("listen") => list.put("listen", Value::text(one)),
             all => all.iter().enumerate().for_each(|(nth, address)| {
                 list.put(format!("listen[{nth}].address"), Value::text(address));
             }),
@@ -227,7 +227,7 @@ impl Loaded {
         }
         list.empty("trusted_proxies", trusted_proxies.is_empty());
         list.put("redis", Value::secret(redis.as_ref()));
-        list.limits("rate_limits", strangers.as_slice());
+        list.limits("rate_limits", unauthenticated.as_slice());
         list.put("data", Value::text(data.display()));
         list.kept(store, *spool, *retention);
         list.lease(*lease);
@@ -245,7 +245,7 @@ impl Loaded {
     }
 }
 
-impl Listing<'_> {
+impl SettingsListing<'_> {
     fn brand(&mut self, Brand { name, key_prefix }: &Brand) {
         self.put("brand.name", Value::text(name));
         self.put_or("brand.key_prefix".to_owned(), "brand.name", Value::text(key_prefix));
@@ -331,9 +331,9 @@ impl Listing<'_> {
             };
             self.put(format!("{key}[{nth}].dimension"), Value::text(dimension));
             match whose {
-                Whose::Everybodys => {}
-                Whose::WithoutKey => self.put(format!("{key}[{nth}].without"), Value::text("key")),
-                Whose::WithSession => self.put(format!("{key}[{nth}].with"), Value::text("session")),
+                LimitSubject::Everybodys => {}
+                LimitSubject::WithoutKey => self.put(format!("{key}[{nth}].without"), Value::text("key")),
+                LimitSubject::WithSession => self.put(format!("{key}[{nth}].with"), Value::text("session")),
             }
             self.put(format!("{key}[{nth}].limit"), Value::Number(limit.get().into()));
             self.put(format!("{key}[{nth}].window"), Value::duration(*window));

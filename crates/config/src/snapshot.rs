@@ -36,7 +36,7 @@ pub struct Snapshot {
     /// A Redis that shares rate limits between nodes.
     pub redis: Option<Secret>,
     /// The rate limit of the proxy for requests without a valid key, by address.
-    pub strangers: Option<WindowLimit>,
+    pub unauthenticated: Option<WindowLimit>,
     /// Maximum numbers of connections and requests in flight.
     pub connections: Connections,
     /// The phases of a shutdown.
@@ -159,7 +159,7 @@ pub struct WindowLimit {
     /// The dimension by which requests are counted.
     pub dimension: Dimension,
     /// The requests that are counted.
-    pub whose: Whose,
+    pub whose: LimitSubject,
     /// Maximum number of requests in any window.
     pub limit: NonZeroU32,
     /// The length of the window.
@@ -177,7 +177,7 @@ pub enum Dimension {
 
 /// The conditions `rate_limits[].with` and `without`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Whose {
+pub enum LimitSubject {
     /// All requests are counted.
     Everybodys,
     /// Requests with neither a valid key nor a session are counted.

@@ -7,7 +7,7 @@ use std::io::Read;
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
 /// A value after substitution; it may be a credential, so it does not print.
-pub(crate) struct Substituted {
+pub(crate) struct SubstitutedValue {
     pub(crate) text: String,
     /// Whether the text came from a variable or a file: errors then do not repeat it.
     pub(crate) foreign: bool,
@@ -15,7 +15,7 @@ pub(crate) struct Substituted {
 
 /// The reason why a value could not be substituted; no variant repeats the contents of a variable or a file.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Failed {
+pub(crate) enum SubstitutionError {
     /// The variable is not set.
     NotSet(String),
     /// `${` without its end, or with an invalid name.
@@ -27,7 +27,10 @@ pub(crate) enum Failed {
 }
 
 /// Replaces references in `text` once: the contents of variables and files are not substituted again.
-pub(crate) fn substitute(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Substituted, Failed> {
+pub(crate) fn substitute(
+    text: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<SubstitutedValue, SubstitutionError> {
     match text.strip_prefix("file:") {
         None => variables(text, env),
         Some(named) => file(&variables(named, env)?.text, named),
@@ -35,31 +38,31 @@ pub(crate) fn substitute(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Re
 }
 
 /// Substitutes the value of a variable: in it, only `file:/path` is a reference.
-pub(crate) fn resolve_file(text: &str) -> Result<Substituted, Failed> {
+pub(crate) fn resolve_file(text: &str) -> Result<SubstitutedValue, SubstitutionError> {
     match text.strip_prefix("file:") {
-        None => Ok(Substituted { text: text.to_owned(), foreign: true }),
+        None => Ok(SubstitutedValue { text: text.to_owned(), foreign: true }),
         Some(path) => file(path, path),
     }
 }
 
 /// Returns the contents of the file at `path`, which a value calls `named`.
-fn file(path: &str, named: &str) -> Result<Substituted, Failed> {
+fn file(path: &str, named: &str) -> Result<SubstitutedValue, SubstitutionError> {
     if !path.starts_with('/') {
-        return Err(Failed::Relative);
+        return Err(SubstitutionError::Relative);
     }
-    let text = content(path).map_err(|reason| Failed::File { path: named.to_owned(), reason })?;
-    Ok(Substituted { text, foreign: true })
+    let text = content(path).map_err(|reason| SubstitutionError::File { path: named.to_owned(), reason })?;
+    Ok(SubstitutedValue { text, foreign: true })
 }
 
-fn variables(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Substituted, Failed> {
+fn variables(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<SubstitutedValue, SubstitutionError> {
     let mut replaced = String::new();
     let mut foreign = false;
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
-        let (inner, behind) = after.split_once('}').ok_or(Failed::Form)?;
+        let (inner, behind) = after.split_once('}').ok_or(SubstitutionError::Form)?;
         let (name, default) = inner.split_once(":-").map_or((inner, None), |(name, default)| (name, Some(default)));
         if !is_name(name) {
-            return Err(Failed::Form);
+            return Err(SubstitutionError::Form);
         }
         replaced.push_str(before);
         match (env(name), default) {
@@ -67,13 +70,13 @@ fn variables(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Substit
             (Some(value), Some(default)) if value.is_empty() => replaced.push_str(default),
             (Some(value), _) => replaced.push_str(&value),
             (None, Some(default)) => replaced.push_str(default),
-            (None, None) => return Err(Failed::NotSet(name.to_owned())),
+            (None, None) => return Err(SubstitutionError::NotSet(name.to_owned())),
         }
         foreign = true;
         rest = behind;
     }
     replaced.push_str(rest);
-    Ok(Substituted { text: replaced, foreign })
+    Ok(SubstitutedValue { text: replaced, foreign })
 }
 
 fn is_name(name: &str) -> bool {
@@ -106,7 +109,7 @@ mod tests {
         }
     }
 
-    fn text(text: &str) -> Result<String, Failed> {
+    fn text(text: &str) -> Result<String, SubstitutionError> {
         substitute(text, &env).map(|substituted| substituted.text)
     }
 
@@ -125,9 +128,9 @@ mod tests {
         ] {
             assert_eq!(text(from), Ok(to.to_owned()), "{from}");
         }
-        assert_eq!(text("x ${UNSET}"), Err(Failed::NotSet("UNSET".to_owned())));
+        assert_eq!(text("x ${UNSET}"), Err(SubstitutionError::NotSet("UNSET".to_owned())));
         for form in ["${SET", "${}", "${1A}", "${a b}", "${:-x}", "${SET-x}"] {
-            assert_eq!(text(form), Err(Failed::Form), "{form}");
+            assert_eq!(text(form), Err(SubstitutionError::Form), "{form}");
         }
     }
 
@@ -137,13 +140,13 @@ mod tests {
         let path = dir.path().join("key");
         std::fs::write(&path, "sk-1\n").unwrap();
         assert_eq!(text(&format!("file:{}", path.display())), Ok("sk-1".to_owned()));
-        assert_eq!(text("file:relative"), Err(Failed::Relative));
+        assert_eq!(text("file:relative"), Err(SubstitutionError::Relative));
         std::fs::write(&path, vec![b'x'; 70_000]).unwrap();
         let large = text(&format!("file:{}", path.display()));
-        assert!(matches!(large, Err(Failed::File { reason, .. }) if reason.contains("larger")));
+        assert!(matches!(large, Err(SubstitutionError::File { reason, .. }) if reason.contains("larger")));
         let taken = resolve_file("a${SET}").map(|substituted| substituted.text);
         assert_eq!(taken, Ok("a${SET}".to_owned()));
-        assert!(matches!(resolve_file(&format!("file:{}", path.display())), Err(Failed::File { .. })));
-        assert!(matches!(text(&format!("file:{}/none", dir.path().display())), Err(Failed::File { .. })));
+        assert!(matches!(resolve_file(&format!("file:{}", path.display())), Err(SubstitutionError::File { .. })));
+        assert!(matches!(text(&format!("file:{}/none", dir.path().display())), Err(SubstitutionError::File { .. })));
     }
 }

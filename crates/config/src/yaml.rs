@@ -43,7 +43,7 @@ pub(crate) struct Key {
 
 /// The reason why a text is not YAML.
 #[cfg_attr(test, derive(Debug))]
-pub(crate) struct Broken {
+pub(crate) struct YamlError {
     pub(crate) at: Option<Place>,
     pub(crate) duplicate_key: Option<String>,
     pub(crate) message: String,
@@ -94,7 +94,7 @@ impl Node {
 }
 
 /// Parses one document; an empty one is `Null`.
-pub(crate) fn parse(source: &str) -> Result<Node, Broken> {
+pub(crate) fn parse(source: &str) -> Result<Node, YamlError> {
     let mut options = Options::default();
     let mut budget = options.budget.take().unwrap_or_default();
     budget.max_depth = DEPTH_MAX;
@@ -108,7 +108,7 @@ pub(crate) fn parse(source: &str) -> Result<Node, Broken> {
         .map_err(|error| broken(&error))
 }
 
-fn broken(error: &serde_saphyr::Error) -> Broken {
+fn broken(error: &serde_saphyr::Error) -> YamlError {
     let error = error.without_snippet();
     let duplicate_key = if let serde_saphyr::Error::DuplicateMappingKey { key, .. } = error {
         Some(key.clone().unwrap_or_default())
@@ -121,7 +121,7 @@ fn broken(error: &serde_saphyr::Error) -> Broken {
     let text = error.render_with_options(render);
     // The renderer ends with the position, which an excerpt shows better.
     let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message).to_owned();
-    Broken { at: error.location().and_then(place), duplicate_key, message }
+    YamlError { at: error.location().and_then(place), duplicate_key, message }
 }
 
 fn place(location: Location) -> Option<Place> {

@@ -7,7 +7,7 @@ use access::{ApiKey, KeyHash, Plan, PlanId, Principal, ProviderKeys, Refusal, Ro
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use store::{Actor, By, SessionState, Shut};
+use store::{Actor, By, InvalidSession, SessionState};
 
 use crate::address::Address;
 use crate::cookies::Cookies;
@@ -153,15 +153,15 @@ impl From<TokenError> for Problem {
     }
 }
 
-impl From<Shut> for Problem {
-    fn from(reason: Shut) -> Self {
+impl From<InvalidSession> for Problem {
+    fn from(reason: InvalidSession) -> Self {
         match reason {
-            Shut::Suspended => {
+            InvalidSession::Suspended => {
                 Self::new(Refusal::UserSuspended, "this account is suspended; contact the operator of this server")
             }
-            Shut::Ended => ended(),
-            Shut::KeyRevoked => Self::new(Refusal::KeyRevoked, "the key that you signed in with was revoked"),
-            Shut::KeyExpired => Self::new(Refusal::KeyExpired, "the key that you signed in with has expired"),
+            InvalidSession::Ended => ended(),
+            InvalidSession::KeyRevoked => Self::new(Refusal::KeyRevoked, "the key that you signed in with was revoked"),
+            InvalidSession::KeyExpired => Self::new(Refusal::KeyExpired, "the key that you signed in with has expired"),
         }
     }
 }

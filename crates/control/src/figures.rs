@@ -3,7 +3,7 @@
 use access::NanoUsd;
 use meter::Usage;
 use serde::Serialize;
-use store::Totals;
+use store::UsageTotals;
 use utoipa::ToSchema;
 
 pub(crate) const CURRENCY: &str = "USD";
@@ -102,8 +102,8 @@ impl From<&meter::ToolCalls> for ToolCalls {
     }
 }
 
-impl From<&Totals> for Used {
-    fn from(totals: &Totals) -> Self {
+impl From<&UsageTotals> for Used {
+    fn from(totals: &UsageTotals) -> Self {
         let classes = [
             totals.input,
             totals.cached_input,

@@ -11,7 +11,7 @@ use access::{KeyId, Refusal, address};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use config::snapshot::{Dimension, Whose, WindowLimit};
+use config::snapshot::{Dimension, LimitSubject, WindowLimit};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use store::windows::{Verdict, WindowCheck};
 
@@ -159,9 +159,9 @@ fn asks(asked: &[Asked]) -> Vec<WindowCheck<'_>> {
 fn name(who: Who, limit: WindowLimit) -> Option<&'static str> {
     match (limit.dimension, limit.whose, who) {
         (Dimension::Key, _, Who::Key(_)) => Some("key"),
-        (Dimension::Address, Whose::Everybodys, _) => Some("address"),
-        (Dimension::Address, Whose::WithoutKey, Who::Stranger) => Some("address_without_key"),
-        (Dimension::Address, Whose::WithSession, Who::SignedIn) => Some("address_with_session"),
+        (Dimension::Address, LimitSubject::Everybodys, _) => Some("address"),
+        (Dimension::Address, LimitSubject::WithoutKey, Who::Stranger) => Some("address_without_key"),
+        (Dimension::Address, LimitSubject::WithSession, Who::SignedIn) => Some("address_with_session"),
         _ => None,
     }
 }

@@ -149,7 +149,7 @@ mod tests {
     use std::convert::Infallible;
     use std::future::ready;
 
-    use store::Totals;
+    use store::UsageTotals;
 
     use super::*;
 
@@ -159,7 +159,7 @@ mod tests {
         let (read, paused) = (Cell::new(0), Cell::new(0));
         let next = || {
             read.set(read.get() + 1);
-            let total = Totals { credits: if read.get() >= at { 7 } else { 6 }, ..Totals::default() };
+            let total = UsageTotals { credits: if read.get() >= at { 7 } else { 6 }, ..UsageTotals::default() };
             ready(Ok::<_, Infallible>(DayUsage { total, by_key: Vec::new() }))
         };
         let pause = |time: Duration| {

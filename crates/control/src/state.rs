@@ -30,7 +30,7 @@ pub struct State {
     /// The metrics that `/metrics` shows, in which requests are counted.
     pub metrics: Arc<Metrics>,
     /// The readiness of this instance.
-    pub board: Arc<LiveState>,
+    pub live_state: Arc<LiveState>,
     /// The source of the time.
     pub clock: Clock,
     /// The version of the binary.

@@ -1,7 +1,7 @@
 //! Credentials that each provider accepts. The mock has no keys: it accepts every credential that does not begin with
 //! `wrong`.
 
-use ai::{Called, Dialect};
+use ai::{Dialect, EndpointCall};
 use http::HeaderMap;
 
 use crate::error::MockError;
@@ -13,7 +13,7 @@ const HEADERS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog-api
 
 /// Refuses a credential in a header that this API's clients do not use, and a wrong credential. A request without a
 /// credential is accepted.
-pub(crate) fn check(called: &Called<'_>, dialect: Dialect, headers: &HeaderMap) -> Result<(), MockError> {
+pub(crate) fn check(called: &EndpointCall<'_>, dialect: Dialect, headers: &HeaderMap) -> Result<(), MockError> {
     let foreign: &[&'static str] = match dialect {
         // Azure's clients send `api-key`, to paths that only Azure has.
         Dialect::OpenAi if called.is_verbatim() => &["x-api-key", "x-goog-api-key", "api-key"],

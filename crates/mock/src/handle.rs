@@ -2,9 +2,9 @@
 
 mod call;
 
-use ai::endpoint::Found;
+use ai::endpoint::EndpointMatch;
 use ai::models::{asking, list, one};
-use ai::{Called, Dialect, Endpoint};
+use ai::{Dialect, Endpoint, EndpointCall};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
@@ -65,17 +65,19 @@ impl MockProvider {
             Some("echo") => self.echo(parts, body),
             Some("mock") => self.inspect(&parts),
             _ => match Endpoint::find(parts.method.as_str(), path) {
-                Found::Endpoint(called) if called.endpoint.format().is_some() => {
+                EndpointMatch::Endpoint(called) if called.endpoint.format().is_some() => {
                     let called = called.into_owned();
                     return self.call(&called, parts, &body).await;
                 }
-                Found::Endpoint(called) => {
+                EndpointMatch::Endpoint(called) => {
                     let response = models(&called, &parts);
                     self.log.record("(models)", logged_request(parts, None, Vec::new()));
                     response
                 }
-                Found::WrongMethod { called, .. } => MockError::WrongMethod.response(dialect(&called, &parts), ""),
-                Found::None => MockError::UnknownPath(path.to_owned()).response(unknown(path), ""),
+                EndpointMatch::WrongMethod { called, .. } => {
+                    MockError::WrongMethod.response(dialect(&called, &parts), "")
+                }
+                EndpointMatch::None => MockError::UnknownPath(path.to_owned()).response(unknown(path), ""),
             },
         };
         Reaction::Response(response)
@@ -128,7 +130,7 @@ fn typed(status: StatusCode, kind: &'static str, payload: Payload) -> Response<P
     response
 }
 
-fn models(called: &Called<'_>, parts: &Parts) -> Response<Payload> {
+fn models(called: &EndpointCall<'_>, parts: &Parts) -> Response<Payload> {
     let dialect = dialect(called, parts);
     if credential::is_wrong(&parts.headers) {
         return MockError::WrongCredential.response(dialect, "");
@@ -145,7 +147,7 @@ fn models(called: &Called<'_>, parts: &Parts) -> Response<Payload> {
 }
 
 /// The API that the request calls.
-fn dialect(called: &Called<'_>, parts: &Parts) -> Dialect {
+fn dialect(called: &EndpointCall<'_>, parts: &Parts) -> Dialect {
     let has = |name: &str| parts.headers.contains_key(name);
     called.dialect.unwrap_or_else(|| asking(has("x-goog-api-key"), has("anthropic-version")))
 }

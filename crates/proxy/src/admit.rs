@@ -6,7 +6,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::answer::Problem;
-use crate::strict::Fault;
+use crate::smuggling::Fault;
 
 /// Longest correlation id that is kept.
 const CORRELATION_LEN_MAX: usize = 128;
@@ -14,7 +14,7 @@ const CORRELATION_LEN_MAX: usize = 128;
 /// The caller's own `x-request-id`.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Refuses what [`crate::strict`] refused to read, and a body that is announced too large.
+/// Refuses what [`crate::smuggling`] refused to read, and a body that is announced too large.
 #[tracing::instrument(level = "debug", skip_all)]
 pub(crate) fn check_head(parts: &Parts, sizes: &Sizes) -> Result<(), Problem> {
     if let Some(fault) = parts.extensions.get::<Fault>() {

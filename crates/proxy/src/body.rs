@@ -21,10 +21,10 @@ use tokio::time::{Instant, timeout_at};
 use crate::admit;
 use crate::answer::Problem;
 use crate::body::buffer::Buffer;
+use crate::capacity::{MemoryPermit, RequestPermit};
+use crate::deadlines::ActiveRequest;
 use crate::drain;
-use crate::gate::{Held, Pass};
 use crate::relay::Relay;
-use crate::watch::Busy;
 
 /// Of a refused request's body so much is read, for so long, to keep its connection.
 const DISCARD_BYTES_MAX: u64 = 64 * 1024;
@@ -32,11 +32,11 @@ const DISCARD_FOR: Duration = Duration::from_millis(100);
 
 /// The body of an answer; while it lives its request is in flight.
 pub(crate) struct Body {
-    kind: Kind,
-    _in_flight: Option<(Pass, Busy)>,
+    kind: BodyKind,
+    _in_flight: Option<(RequestPermit, ActiveRequest)>,
 }
 
-enum Kind {
+enum BodyKind {
     Whole(Option<Bytes>),
     Relay(Box<Relay>),
 }
@@ -44,64 +44,67 @@ enum Kind {
 /// An answer was broken off; its connection is closed without its end, so that the caller sees it.
 #[derive(Debug, Clone, Copy, Error)]
 #[error("the answer was broken off")]
-pub(crate) struct Cut;
+pub(crate) struct ResponseAborted;
 
 impl Body {
     pub(crate) fn whole(bytes: Bytes) -> Self {
-        Self { kind: Kind::Whole((!bytes.is_empty()).then_some(bytes)), _in_flight: None }
+        Self { kind: BodyKind::Whole((!bytes.is_empty()).then_some(bytes)), _in_flight: None }
     }
 
     pub(crate) fn relay(relay: Box<Relay>) -> Self {
-        Self { kind: Kind::Relay(relay), _in_flight: None }
+        Self { kind: BodyKind::Relay(relay), _in_flight: None }
     }
 
-    pub(crate) fn in_flight(mut self, pass: Option<Pass>, busy: Busy) -> Self {
-        self._in_flight = pass.map(|pass| (pass, busy));
+    pub(crate) fn in_flight(mut self, permit: Option<RequestPermit>, busy: ActiveRequest) -> Self {
+        self._in_flight = permit.map(|permit| (permit, busy));
         self
     }
 
     /// Bytes of an answer of ours.
     pub(crate) fn whole_bytes(&self) -> Option<u64> {
         match &self.kind {
-            Kind::Whole(bytes) => Some(bytes.as_ref().map_or(0, length)),
-            Kind::Relay(_) => None,
+            BodyKind::Whole(bytes) => Some(bytes.as_ref().map_or(0, length)),
+            BodyKind::Relay(_) => None,
         }
     }
 }
 
 impl Drop for Body {
     fn drop(&mut self) {
-        if let Kind::Relay(relay) = std::mem::replace(&mut self.kind, Kind::Whole(None))
+        if let BodyKind::Relay(relay) = std::mem::replace(&mut self.kind, BodyKind::Whole(None))
             && !relay.is_over()
         {
-            let pass = self._in_flight.take().map(|(pass, _)| pass);
-            drain::read_on(pass, relay);
+            let permit = self._in_flight.take().map(|(permit, _)| permit);
+            drain::read_on(permit, relay);
         }
     }
 }
 
 impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = Cut;
+    type Error = ResponseAborted;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ResponseAborted>>> {
         match &mut self.kind {
-            Kind::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Kind::Relay(relay) => relay.poll_bytes(cx).map(|bytes| bytes.map(|bytes| bytes.map(Frame::data))),
+            BodyKind::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            BodyKind::Relay(relay) => relay.poll_bytes(cx).map(|bytes| bytes.map(|bytes| bytes.map(Frame::data))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Whole(bytes) => bytes.is_none(),
-            Kind::Relay(relay) => relay.is_over(),
+            BodyKind::Whole(bytes) => bytes.is_none(),
+            BodyKind::Relay(relay) => relay.is_over(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, length)),
-            Kind::Relay(relay) => relay.size_hint(),
+            BodyKind::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, length)),
+            BodyKind::Relay(relay) => relay.size_hint(),
         }
     }
 }
@@ -111,11 +114,11 @@ pub(crate) enum Upload {
     /// Held in memory; segments are sent in order.
     Segments(VecDeque<Bytes>),
     /// As it arrives from the caller.
-    Stream(Stream),
+    Stream(UploadStream),
 }
 
 /// A caller's body on its way upstream.
-pub(crate) struct Stream {
+pub(crate) struct UploadStream {
     /// What was taken for a try that had no effect, and goes out again.
     again: VecDeque<Bytes>,
     incoming: Incoming,
@@ -130,12 +133,12 @@ pub(crate) struct Progress {
     whole: Cell<bool>,
     at: Cell<Instant>,
     caller_owes: Cell<bool>,
-    failed: Cell<Option<Failed>>,
+    failed: Cell<Option<UploadError>>,
 }
 
 /// Why a caller's body ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub(crate) enum Failed {
+pub(crate) enum UploadError {
     #[error("the request's body is larger than its bound")]
     TooLarge,
     #[error("the caller broke off its request's body")]
@@ -175,7 +178,7 @@ impl Progress {
         self.caller_owes.get()
     }
 
-    pub(crate) fn failed(&self) -> Option<Failed> {
+    pub(crate) fn failed(&self) -> Option<UploadError> {
         self.failed.get()
     }
 
@@ -189,7 +192,7 @@ impl Upload {
     pub(crate) fn stream(incoming: Option<Incoming>, bytes_max: u64, now: Instant) -> (Self, Rc<Progress>) {
         let Some(incoming) = incoming else { return Self::segments(std::iter::empty(), now) };
         let progress = Progress::new(false, 0, now);
-        let stream = Stream { again: VecDeque::new(), incoming, progress: progress.clone(), bytes_max };
+        let stream = UploadStream { again: VecDeque::new(), incoming, progress: progress.clone(), bytes_max };
         (Self::Stream(stream), progress)
     }
 
@@ -226,9 +229,9 @@ impl Upload {
 
 impl http_body::Body for Upload {
     type Data = Bytes;
-    type Error = Failed;
+    type Error = UploadError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failed>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         match &mut *self {
             Self::Segments(segments) => Poll::Ready(segments.pop_front().map(|segment| Ok(Frame::data(segment)))),
             Self::Stream(stream) => stream.poll_data(cx),
@@ -250,7 +253,7 @@ impl http_body::Body for Upload {
     }
 }
 
-impl Stream {
+impl UploadStream {
     fn size_hint(&self) -> SizeHint {
         let to_come = self.incoming.size_hint();
         match to_come.exact() {
@@ -259,7 +262,7 @@ impl Stream {
         }
     }
 
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failed>>> {
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         if let Some(data) = self.again.pop_front() {
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
@@ -274,7 +277,7 @@ impl Stream {
                     progress.whole.set(true);
                     return Poll::Ready(None);
                 }
-                Some(Err(_)) => return self.fail(Failed::CallerGone),
+                Some(Err(_)) => return self.fail(UploadError::CallerGone),
                 // Trailers end here: no upstream was promised any (RFC 9110, 6.5.1).
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => data,
@@ -283,7 +286,7 @@ impl Stream {
             };
             progress.bytes.set(progress.bytes.get() + length(&data));
             if progress.bytes.get() > self.bytes_max {
-                return self.fail(Failed::TooLarge);
+                return self.fail(UploadError::TooLarge);
             }
             if self.incoming.is_end_stream() {
                 progress.whole.set(true);
@@ -292,14 +295,14 @@ impl Stream {
         }
     }
 
-    fn fail(&self, failed: Failed) -> Poll<Option<Result<Frame<Bytes>, Failed>>> {
+    fn fail(&self, failed: UploadError) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         self.progress.failed.set(Some(failed));
         Poll::Ready(Some(Err(failed)))
     }
 }
 
 /// A request's body, until somebody takes it.
-pub(crate) enum Arriving {
+pub(crate) enum IncomingBody {
     /// Nobody has; `may_discard` where what comes is little, and is sent without being asked for.
     Unread { incoming: Incoming, may_discard: bool },
     /// It goes on to somebody.
@@ -308,7 +311,7 @@ pub(crate) enum Arriving {
     Whole,
 }
 
-impl Arriving {
+impl IncomingBody {
     pub(crate) fn new(headers: &HeaderMap, incoming: Incoming) -> Self {
         if incoming.is_end_stream() {
             return Self::Whole;
@@ -349,7 +352,7 @@ impl Arriving {
 }
 
 /// Bounds within which a caller's body is read into memory.
-pub(crate) struct Bounds {
+pub(crate) struct BodyBounds {
     pub(crate) bytes_max: u64,
     /// Between two pieces of it.
     pub(crate) idle: Duration,
@@ -359,7 +362,11 @@ pub(crate) struct Bounds {
 
 /// Reads a caller's whole body. What it holds is counted as it arrives, not as it is announced, and until the last slice of
 /// the body is dropped.
-pub(crate) async fn read(mut incoming: Incoming, mut held: Held, bounds: &Bounds) -> Result<Bytes, Problem> {
+pub(crate) async fn read(
+    mut incoming: Incoming,
+    mut held: MemoryPermit,
+    bounds: &BodyBounds,
+) -> Result<Bytes, Problem> {
     let Some(first) = next(&mut incoming, bounds).await? else { return Ok(Bytes::new()) };
     check_length(length(&first), bounds)?;
     buffer::hold(&mut held, first.len())?;
@@ -376,7 +383,7 @@ pub(crate) async fn read(mut incoming: Incoming, mut held: Held, bounds: &Bounds
 }
 
 /// The next piece of a body, which is not empty; `None` at its end.
-async fn next(incoming: &mut Incoming, bounds: &Bounds) -> Result<Option<Bytes>, Problem> {
+async fn next(incoming: &mut Incoming, bounds: &BodyBounds) -> Result<Option<Bytes>, Problem> {
     loop {
         let deadline = (Instant::now() + bounds.idle).min(bounds.total_at);
         let frame = timeout_at(deadline, incoming.frame())
@@ -396,7 +403,7 @@ async fn next(incoming: &mut Incoming, bounds: &Bounds) -> Result<Option<Bytes>,
     }
 }
 
-fn check_length(bytes: u64, bounds: &Bounds) -> Result<(), Problem> {
+fn check_length(bytes: u64, bounds: &BodyBounds) -> Result<(), Problem> {
     if bytes > bounds.bytes_max { Err(admit::too_large(bounds.bytes_max)) } else { Ok(()) }
 }
 

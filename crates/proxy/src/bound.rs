@@ -1,7 +1,7 @@
 //! The most that an LLM call may use, where a budget of tokens or money holds its caller.
 
 use access::{NanoUsd, Refusal, Timestamp};
-use ai::bound::{Bound, Extent, Left, Lowered, Reference, Unknown};
+use ai::bound::{Bound, Extent, LoweredLimit, Reference, RemainingBudget, Unknown};
 use ai::models;
 use ai::price::Price;
 use config::snapshot::{Budgets, Unbounded};
@@ -10,14 +10,14 @@ use meter::{Charge, Limits, Measure};
 use crate::answer::Problem;
 
 /// What a call is held to.
-pub(crate) struct Holding<'a> {
+pub(crate) struct CallLimits<'a> {
     pub(crate) limits: &'a Limits,
     pub(crate) budgets: &'a Budgets,
     pub(crate) at: Timestamp,
 }
 
 /// What a call is made of.
-pub(crate) struct Sized<'a> {
+pub(crate) struct CallSize<'a> {
     pub(crate) extent: &'a Extent,
     pub(crate) model: &'a str,
     pub(crate) price: Option<&'a Price>,
@@ -29,10 +29,10 @@ pub(crate) fn is_asked(limits: &Limits) -> bool {
     limits.limits(Measure::Tokens) || limits.limits(Measure::Money)
 }
 
-impl Holding<'_> {
+impl CallLimits<'_> {
     /// The tokens and the money to reserve, and the limit to be written into the body to stay within what is left.
-    pub(crate) fn bound(&self, sized: &Sized<'_>) -> Result<(Charge, Option<Lowered>), Problem> {
-        let Sized { extent, price, limits, .. } = sized;
+    pub(crate) fn bound(&self, sized: &CallSize<'_>) -> Result<(Charge, Option<LoweredLimit>), Problem> {
+        let CallSize { extent, price, limits, .. } = sized;
         let bound = extent.bound(*price, *limits);
         let most = self.most(&bound, sized)?;
         if !self.budgets.clamp || self.holds(&most) {
@@ -49,7 +49,7 @@ impl Holding<'_> {
     }
 
     /// What is bounded, of the measures that a budget holds.
-    fn most(&self, bound: &Bound, sized: &Sized<'_>) -> Result<Charge, Problem> {
+    fn most(&self, bound: &Bound, sized: &CallSize<'_>) -> Result<Charge, Problem> {
         let counts_tokens = self.limits.limits(Measure::Tokens);
         if self.budgets.unbounded == Unbounded::Refuse
             && let Some(reference) = reference(bound, counts_tokens)
@@ -79,11 +79,11 @@ impl Holding<'_> {
         }
     }
 
-    fn left(&self) -> Left {
+    fn left(&self) -> RemainingBudget {
         let left = self.limits.left(self.at);
         let of = |measure| self.limits.limits(measure).then(|| left.of(measure));
         let money = of(Measure::Money).map(|nano| NanoUsd(i64::try_from(nano).unwrap_or(i64::MAX)));
-        Left { tokens: of(Measure::Tokens), money }
+        RemainingBudget { tokens: of(Measure::Tokens), money }
     }
 
     fn holds(&self, most: &Charge) -> bool {

@@ -18,16 +18,16 @@ const KNOWN_MAX: usize = 20_000;
 
 /// What callers of this worker are held to: found in the meter once for a principal, not for each request.
 #[derive(Debug, Default)]
-pub(crate) struct Known(RefCell<FxHashMap<KeyNo, Held>>);
+pub(crate) struct LimitsCache(RefCell<FxHashMap<KeyNo, PrincipalLimits>>);
 
 /// The limits that a principal's terms came to.
 #[derive(Debug)]
-struct Held {
+struct PrincipalLimits {
     principal: Arc<Principal>,
     limits: Arc<Limits>,
 }
 
-impl Known {
+impl LimitsCache {
     /// The limits of `principal`. A key whose terms have changed is another principal.
     fn limits(&self, meter: &Meter, principal: &Arc<Principal>) -> Arc<Limits> {
         let mut known = self.0.borrow_mut();
@@ -45,7 +45,7 @@ impl Known {
         if known.len() >= KNOWN_MAX && !known.contains_key(&principal.key_no) {
             known.clear();
         }
-        known.insert(principal.key_no, Held { principal: principal.clone(), limits: limits.clone() });
+        known.insert(principal.key_no, PrincipalLimits { principal: principal.clone(), limits: limits.clone() });
         limits
     }
 }
@@ -53,7 +53,7 @@ impl Known {
 /// What the caller is held to.
 pub(crate) fn limits(exchange: &Exchange, principal: &Arc<Principal>) -> Arc<Limits> {
     let worker = exchange.worker();
-    worker.known.limits(&worker.shared.meter, principal)
+    worker.limits.limits(&worker.shared.meter, principal)
 }
 
 /// Takes what the request may use in advance; `charge` is `None` for a free call. Where too little is lent here it waits.
@@ -85,14 +85,14 @@ pub(crate) async fn reserve(
 
 /// Why what a request needs was not lent.
 #[derive(Debug, PartialEq, Eq)]
-enum Unmet {
+enum AdmissionFailure {
     /// A limit refuses it.
     AdmissionRefusal(AdmissionRefusal),
     /// Nobody could say in time.
     Withheld,
 }
 
-impl Unmet {
+impl AdmissionFailure {
     fn problem(self, exchange: &Exchange) -> Problem {
         match self {
             Self::AdmissionRefusal(refused) => Problem::of_limit(&of_many(refused), &exchange.worker().shared.clock),
@@ -109,14 +109,14 @@ async fn borrow<'a>(
     meter: &Meter,
     leases: &LeaseQueue,
     ask: impl Fn() -> AdmissionRequest<'a>,
-) -> Result<Reservation, Unmet> {
+) -> Result<Reservation, AdmissionFailure> {
     let mut asked = ask();
     let mut wait = leases.wait(asked.now);
     loop {
         match meter.admit(&asked) {
             Ok(reservation) => return Ok(reservation),
             Err(AdmissionRefusal::Budget(BudgetExceeded { by: RefusalCause::Lease, .. })) => {}
-            Err(refused) => return Err(Unmet::AdmissionRefusal(refused)),
+            Err(refused) => return Err(AdmissionFailure::AdmissionRefusal(refused)),
         }
         let lacks = asked.shortfalls();
         if lacks.is_empty() {
@@ -128,10 +128,11 @@ async fn borrow<'a>(
             Some(WaitDecision { verdict: Verdict::Retry, .. }) => asked = ask(),
             Some(WaitDecision { verdict: Verdict::UsedUp, counter: cell, .. }) => {
                 let lack = lacks.iter().find(|lack| lack.id == cell);
-                return Err(lack
-                    .map_or(Unmet::Withheld, |lack| Unmet::AdmissionRefusal(AdmissionRefusal::Budget(used_up(lack)))));
+                return Err(lack.map_or(AdmissionFailure::Withheld, |lack| {
+                    AdmissionFailure::AdmissionRefusal(AdmissionRefusal::Budget(used_up(lack)))
+                }));
             }
-            Some(WaitDecision { verdict: Verdict::Withheld, .. }) | None => return Err(Unmet::Withheld),
+            Some(WaitDecision { verdict: Verdict::Withheld, .. }) | None => return Err(AdmissionFailure::Withheld),
         }
     }
 }
@@ -180,7 +181,7 @@ mod tests {
 
     #[test]
     fn limits_are_found_once_for_a_principal_and_anew_when_it_has_changed() {
-        let (known, meter) = (Known::default(), Meter::default());
+        let (known, meter) = (LimitsCache::default(), Meter::default());
         let (first, changed) = (principal(1, 5), principal(1, 6));
         let limits = known.limits(&meter, &first);
         assert!(Arc::ptr_eq(&limits, &known.limits(&meter, &first)));
@@ -190,7 +191,7 @@ mod tests {
 
     #[test]
     fn limits_that_are_kept_are_bounded() {
-        let (known, meter) = (Known::default(), Meter::default());
+        let (known, meter) = (LimitsCache::default(), Meter::default());
         for key in 0..=i64::try_from(KNOWN_MAX).unwrap() {
             known.limits(&meter, &principal(key, 1));
         }

@@ -17,19 +17,19 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::body::Body;
+use crate::deadlines::{ConnectionDeadlines, DeadlineAction};
 use crate::drain::{self, Outliving};
 use crate::handle::handle;
-use crate::strict::{self, Fault, Report, Strict};
-use crate::watch::{Order, Watch};
+use crate::smuggling::{self, CheckedIo, Fault, ScanReport};
 use crate::worker::Worker;
 
 /// What is read and thrown away of a refused body.
 const LINGER_BYTES_MAX: u64 = 1 << 20;
 
 /// Where a request came in.
-pub(crate) struct At {
+pub(crate) struct ConnectionContext {
     pub(crate) worker: Rc<Worker>,
-    pub(crate) watch: Rc<Watch>,
+    pub(crate) deadlines: Rc<ConnectionDeadlines>,
     pub(crate) peer: Peer,
 }
 
@@ -54,7 +54,7 @@ impl Peer {
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: SocketAddr) {
-    let Ok(_seat) = worker.shared.gate.connect(peer.ip()) else {
+    let Ok(_permit) = worker.shared.capacity.connect(peer.ip()) else {
         worker.handles.refused(Refusal::Overloaded);
         // The caller may be gone already, which is as good.
         let _ = stream.write_all(crate::answer::TOO_MANY_CONNECTIONS).await;
@@ -62,14 +62,14 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: Socke
     };
     let snapshot = worker.snapshot();
     let head_bytes_max = snapshot.sizes.headers_bytes_max;
-    let watch = worker.watches.add(&snapshot.timeouts);
-    let report = Rc::new(Report::default());
-    let caller = CallerIo { stream, watch: watch.clone(), lingered_bytes: 0 };
-    let io = TokioIo::new(Strict::new(caller, head_bytes_max, report.clone()));
-    let at = Rc::new(At { worker, watch: watch.clone(), peer: Peer::new(peer.ip()) });
+    let deadlines = worker.deadlines.add(&snapshot.timeouts);
+    let report = Rc::new(ScanReport::default());
+    let caller = CallerIo { stream, deadlines: deadlines.clone(), lingered_bytes: 0 };
+    let io = TokioIo::new(CheckedIo::new(caller, head_bytes_max, report.clone()));
+    let at = Rc::new(ConnectionContext { worker, deadlines: deadlines.clone(), peer: Peer::new(peer.ip()) });
     let refusing = report.clone();
     let service = service_fn(move |request| answer(at.clone(), refusing.fault(&request), request));
-    let mut connection = std::pin::pin!(strict::http1(head_bytes_max).serve_connection(io, service));
+    let mut connection = std::pin::pin!(smuggling::http1(head_bytes_max).serve_connection(io, service));
     let mut closes = false;
     poll_fn(|cx| {
         loop {
@@ -77,16 +77,16 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: Socke
             if connection.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
             }
-            match watch.take_order(cx.waker()) {
+            match deadlines.take_order(cx.waker()) {
                 // hyper takes a connection for idle while a head is on its way.
                 None if !closes || report.is_within_head() => return Poll::Pending,
                 None => {
                     closes = false;
                     connection.as_mut().graceful_shutdown();
                 }
-                Some(Order::Look) => {}
-                Some(Order::Close) => closes = true,
-                Some(Order::Cut) => return Poll::Ready(()),
+                Some(DeadlineAction::Look) => {}
+                Some(DeadlineAction::Close) => closes = true,
+                Some(DeadlineAction::Cut) => return Poll::Ready(()),
             }
         }
     })
@@ -95,7 +95,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: Socke
 
 /// A head that was refused is answered in its turn; nothing that came after it is read.
 async fn answer(
-    at: Rc<At>,
+    at: Rc<ConnectionContext>,
     fault: Option<Fault>,
     mut request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
@@ -108,7 +108,7 @@ async fn answer(
     };
     request.extensions_mut().insert(fault);
     let mut response = handle(at.clone(), request).await;
-    at.watch.leave_body_unread();
+    at.deadlines.leave_body_unread();
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     Ok(response)
 }
@@ -116,7 +116,7 @@ async fn answer(
 /// A caller's socket that notes its progress.
 struct CallerIo {
     stream: TcpStream,
-    watch: Rc<Watch>,
+    deadlines: Rc<ConnectionDeadlines>,
     lingered_bytes: u64,
 }
 
@@ -125,18 +125,18 @@ impl AsyncRead for CallerIo {
         let before = buffer.filled().len();
         let result = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
         let read = buffer.filled().len().saturating_sub(before);
-        let watch = &self.watch;
-        watch.read_bytes.set(watch.read_bytes.get() + u64::try_from(read).unwrap_or(0));
+        let deadlines = &self.deadlines;
+        deadlines.read_bytes.set(deadlines.read_bytes.get() + u64::try_from(read).unwrap_or(0));
         Poll::Ready(result)
     }
 }
 
 impl CallerIo {
     fn note<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        let watch = &self.watch;
-        watch.write_blocked.set(written.is_pending());
+        let deadlines = &self.deadlines;
+        deadlines.write_blocked.set(written.is_pending());
         if written.is_ready() {
-            watch.writes.set(watch.writes.get() + 1);
+            deadlines.writes.set(deadlines.writes.get() + 1);
         }
         written
     }
@@ -179,10 +179,10 @@ impl AsyncWrite for CallerIo {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.watch.lingering.get() {
+        if !self.deadlines.lingering.get() {
             ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
-            self.watch.lingering.set(true);
+            self.deadlines.lingering.set(true);
         }
-        if self.watch.has_unread_body() { self.poll_linger(cx) } else { Poll::Ready(Ok(())) }
+        if self.deadlines.has_unread_body() { self.poll_linger(cx) } else { Poll::Ready(Ok(())) }
     }
 }

@@ -14,15 +14,15 @@ use http::Response;
 use tokio::time::{Instant, sleep_until};
 
 use crate::body::Body;
-use crate::connection::At;
-use crate::gate::Pass;
+use crate::capacity::RequestPermit;
+use crate::connection::ConnectionContext;
 use crate::relay::Relay;
 use crate::shutdown::{Phase, reached};
 use crate::worker::{Worker, spawn};
 
 /// How far an answer is read whose caller is gone.
 #[derive(Debug, Clone, Copy)]
-struct Bounds {
+struct DetachedBounds {
     bytes_max: u64,
     until: Instant,
 }
@@ -33,21 +33,21 @@ pub(crate) fn is_on(worker: &Worker) -> bool {
 }
 
 /// The bounds of a call whose caller left at `left`.
-fn bounds(on_hangup: OnHangup, left: Instant) -> Option<Bounds> {
+fn bounds(on_hangup: OnHangup, left: Instant) -> Option<DetachedBounds> {
     match on_hangup {
         OnHangup::Cancel => None,
-        OnHangup::Drain { bytes_max, within } => Some(Bounds { bytes_max, until: left + within }),
+        OnHangup::Drain { bytes_max, within } => Some(DetachedBounds { bytes_max, until: left + within }),
     }
 }
 
 /// A request that goes on without its caller once its call has gone upstream: dropped then, it is read on.
 pub(crate) struct Outliving<F: Future<Output = Response<Body>> + 'static> {
-    at: Rc<At>,
+    at: Rc<ConnectionContext>,
     handling: Option<Pin<Box<F>>>,
 }
 
 impl<F: Future<Output = Response<Body>> + 'static> Outliving<F> {
-    pub(crate) fn new(at: Rc<At>, handling: F) -> Self {
+    pub(crate) fn new(at: Rc<ConnectionContext>, handling: F) -> Self {
         Self { at, handling: Some(Box::pin(handling)) }
     }
 }
@@ -67,14 +67,14 @@ impl<F: Future<Output = Response<Body>> + 'static> Future for Outliving<F> {
 
 impl<F: Future<Output = Response<Body>> + 'static> Drop for Outliving<F> {
     fn drop(&mut self) {
-        let (Some(handling), watch) = (self.handling.take(), &self.at.watch) else { return };
-        if !watch.outlives() || watch.is_ending() {
+        let (Some(handling), deadlines) = (self.handling.take(), &self.at.deadlines) else { return };
+        if !deadlines.outlives() || deadlines.is_ending() {
             return;
         }
-        let left = watch.leave();
+        let left = deadlines.leave();
         let Some(bounds) = bounds(self.at.worker.shared.live.load().on_hangup, left) else { return };
         let worker = self.at.worker.clone();
-        let Ok(place) = worker.shared.gate.read_on() else { return };
+        let Ok(place) = worker.shared.capacity.read_on() else { return };
         // The answer that comes of it is dropped, and so read on in its turn.
         spawn(async move {
             let response = within(&worker, bounds.until, handling).await;
@@ -84,17 +84,17 @@ impl<F: Future<Output = Response<Body>> + 'static> Drop for Outliving<F> {
     }
 }
 
-/// Reads on what `relay` would have passed to a caller; `pass` is its place among the requests in flight.
-pub(crate) fn read_on(pass: Option<Pass>, mut relay: Box<Relay>) {
+/// Reads on what `relay` would have passed to a caller; `permit` is its place among the requests in flight.
+pub(crate) fn read_on(permit: Option<RequestPermit>, mut relay: Box<Relay>) {
     let exchange = relay.exchange();
     let (worker, on_hangup) = (exchange.at.worker.clone(), exchange.snapshot.on_hangup);
-    if !relay.has_usage_to_come() || exchange.watch().is_ending() {
+    if !relay.has_usage_to_come() || exchange.deadlines().is_ending() {
         return;
     }
-    let Some(bounds) = bounds(on_hangup, exchange.watch().leave()) else { return };
-    let Ok(place) = worker.shared.gate.read_on() else { return };
+    let Some(bounds) = bounds(on_hangup, exchange.deadlines().leave()) else { return };
+    let Ok(place) = worker.shared.capacity.read_on() else { return };
     spawn(async move {
-        let _places = (pass, place);
+        let _places = (permit, place);
         let reading = async {
             let mut bytes_left = bounds.bytes_max;
             while let Some(Ok(bytes)) = poll_fn(|cx| relay.poll_bytes(cx)).await {

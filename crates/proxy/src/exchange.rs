@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use access::refusal::Side;
 use access::{Day, KeyId, Last4, NanoUsd, Principal, Refusal, RequestId, Timestamp, UserId};
-use ai::{Format, Seen, Tap};
+use ai::{Format, ResponseFacts, Tap};
 use bytes::Bytes;
 use config::snapshot::{Events, OnHangup, Provider, Timeouts};
 use http::request::Parts;
@@ -16,19 +16,19 @@ use meter::{Attempt, Billed, Caller, Charge, CommittedRequest, Outcome, Reservat
 use tokio::time::Instant;
 
 use crate::admit;
+use crate::aggregation::PreloggedPart;
 use crate::answer::Problem;
-use crate::body::{Arriving, Progress};
-use crate::connection::At;
-use crate::fold::Ahead;
-use crate::gate::CallOfKey;
-use crate::transform::{Asker, Trust};
+use crate::body::{IncomingBody, Progress};
+use crate::capacity::KeyPermit;
+use crate::connection::ConnectionContext;
+use crate::deadlines::ConnectionDeadlines;
+use crate::transform::{ForwardedClient, Trust};
 use crate::upstream::socket::Probe;
-use crate::watch::Watch;
 use crate::worker::{Pinned, Worker};
 
 /// One request, from its head to the end of its answer. Dropped unfinished, the caller went away.
 pub(crate) struct Exchange {
-    pub(crate) at: Rc<At>,
+    pub(crate) at: Rc<ConnectionContext>,
     pub(crate) snapshot: Rc<Pinned>,
     pub(crate) id: RequestId,
     /// The id as a header has it.
@@ -38,7 +38,7 @@ pub(crate) struct Exchange {
     pub(crate) started_at: Timestamp,
     pub(crate) method: Method,
     pub(crate) target: Option<PathAndQuery>,
-    pub(crate) body: Arriving,
+    pub(crate) body: IncomingBody,
     pub(crate) correlation: Option<HeaderValue>,
     pub(crate) route: Arc<str>,
     pub(crate) events: Events,
@@ -47,19 +47,19 @@ pub(crate) struct Exchange {
     /// The public ids of the caller, for the log.
     pub(crate) caller_ids: Option<CallerIds>,
     /// Its place among its key's calls in flight.
-    pub(crate) call_of_key: Option<CallOfKey>,
+    pub(crate) key_permit: Option<KeyPermit>,
     /// The format of an LLM call that has usage, from the moment when its caller is known.
     pub(crate) format: Option<Format>,
     /// The model's name where nobody answers to it.
     pub(crate) asked_in_vain: Option<Arc<str>>,
-    pub(crate) call: Option<Call>,
-    pub(crate) hold: Hold,
+    pub(crate) call: Option<InferenceCall>,
+    pub(crate) hold: BudgetHold,
     /// Whether the spool knows of it, and waits for its end.
     pub(crate) opened: bool,
     /// What the spool knows of it, where it is folded.
-    pub(crate) ahead: Option<Ahead>,
+    pub(crate) prelogged: Option<PreloggedPart>,
     pub(crate) upstream: Option<Arc<str>>,
-    pub(crate) sending: Option<Sending>,
+    pub(crate) sending: Option<UpstreamCall>,
     pub(crate) attempts: Vec<Attempt>,
     /// The least that the last of them cost, where its cost is unknown.
     pub(crate) known_cost: NanoUsd,
@@ -82,7 +82,7 @@ pub(crate) struct CallerIds {
 
 /// What is special about an LLM call.
 #[derive(Clone)]
-pub(crate) struct Call {
+pub(crate) struct InferenceCall {
     pub(crate) format: Format,
     pub(crate) asked_model: Arc<str>,
     pub(crate) provider: Arc<Provider>,
@@ -95,14 +95,14 @@ pub(crate) struct Call {
 }
 
 /// What is held of the caller's limits.
-pub(crate) enum Hold {
+pub(crate) enum BudgetHold {
     Nothing,
     Reserved(Reservation),
     CommittedRequest(CommittedRequest),
 }
 
 /// The call upstream that is under way.
-pub(crate) struct Sending {
+pub(crate) struct UpstreamCall {
     pub(crate) probe: Probe,
     pub(crate) progress: Rc<Progress>,
     pub(crate) since: Instant,
@@ -115,7 +115,7 @@ pub(crate) struct Sending {
 
 impl Exchange {
     /// A request whose head has arrived; its route is not known yet.
-    pub(crate) fn begin(at: &Rc<At>, parts: &Parts, body: Arriving) -> Box<Self> {
+    pub(crate) fn begin(at: &Rc<ConnectionContext>, parts: &Parts, body: IncomingBody) -> Box<Self> {
         let worker = &at.worker;
         let started_at = worker.shared.clock.now();
         let snapshot = worker.snapshot();
@@ -134,13 +134,13 @@ impl Exchange {
             timeouts: snapshot.timeouts,
             caller: None,
             caller_ids: None,
-            call_of_key: None,
+            key_permit: None,
             format: None,
             asked_in_vain: None,
             call: None,
-            hold: Hold::Nothing,
+            hold: BudgetHold::Nothing,
             opened: false,
-            ahead: None,
+            prelogged: None,
             upstream: None,
             sending: None,
             attempts: Vec::new(),
@@ -161,12 +161,18 @@ impl Exchange {
     }
 
     /// Who asks, as an ordinary upstream is told; `forwarded_for` is the caller's address.
-    pub(crate) fn asker<'a>(&'a self, forwarded_for: &'a HeaderValue, trust: Trust<'a>) -> Asker<'a> {
-        Asker { forwarded_for, id: self.id, id_value: &self.id_value, correlation: self.correlation.as_ref(), trust }
+    pub(crate) fn asker<'a>(&'a self, forwarded_for: &'a HeaderValue, trust: Trust<'a>) -> ForwardedClient<'a> {
+        ForwardedClient {
+            forwarded_for,
+            id: self.id,
+            id_value: &self.id_value,
+            correlation: self.correlation.as_ref(),
+            trust,
+        }
     }
 
-    pub(crate) fn watch(&self) -> &Watch {
-        &self.at.watch
+    pub(crate) fn deadlines(&self) -> &ConnectionDeadlines {
+        &self.at.deadlines
     }
 
     pub(crate) fn routed(&mut self, route: Arc<str>, events: Events, timeouts: Timeouts) {
@@ -189,7 +195,7 @@ impl Exchange {
         self.caller_ids = Some(CallerIds { user: principal.user, key: principal.key, last4: principal.last4 });
     }
 
-    pub(crate) fn asks(&mut self, call: Call) {
+    pub(crate) fn asks(&mut self, call: InferenceCall) {
         self.call = Some(call);
     }
 
@@ -201,15 +207,15 @@ impl Exchange {
     }
 
     pub(crate) fn reserved(&mut self, reservation: Reservation) {
-        self.hold = Hold::Reserved(reservation);
+        self.hold = BudgetHold::Reserved(reservation);
     }
 
     /// The day on which it counts.
     pub(crate) fn day(&self) -> Day {
         match &self.hold {
-            Hold::Nothing => self.started_at.day(),
-            Hold::Reserved(reservation) => reservation.day(self.started_at),
-            Hold::CommittedRequest(committed) => committed.day(),
+            BudgetHold::Nothing => self.started_at.day(),
+            BudgetHold::Reserved(reservation) => reservation.day(self.started_at),
+            BudgetHold::CommittedRequest(committed) => committed.day(),
         }
     }
 
@@ -226,7 +232,7 @@ impl Exchange {
 
     /// What was reserved is used, by an answer of ours.
     pub(crate) fn spend(&mut self) {
-        if let Hold::Reserved(reservation) = std::mem::replace(&mut self.hold, Hold::Nothing) {
+        if let BudgetHold::Reserved(reservation) = std::mem::replace(&mut self.hold, BudgetHold::Nothing) {
             reservation.commit(self.started_at).settle_as_reserved();
         }
     }
@@ -248,9 +254,10 @@ impl Exchange {
         let (status, upstream_id, first_byte_us) = (None, None, None);
         let had_no_effect = false;
         if self.call.as_ref().is_some_and(|call| !call.free) && self.snapshot.on_hangup != OnHangup::Cancel {
-            self.at.watch.outlive_if_sent(probe.clone());
+            self.at.deadlines.outlive_if_sent(probe.clone());
         }
-        self.sending = Some(Sending { since: now, probe, progress, status, upstream_id, first_byte_us, had_no_effect });
+        self.sending =
+            Some(UpstreamCall { since: now, probe, progress, status, upstream_id, first_byte_us, had_no_effect });
     }
 
     /// The upstream did nothing of the call that is under way, which so costs nothing.
@@ -265,8 +272,8 @@ impl Exchange {
         self.commit_if_sent();
         let now = Instant::now();
         let total_at = self.total_at();
-        self.at.watch.must_end_at(total_at);
-        self.at.watch.wait_until((now + self.timeouts.idle).min(total_at));
+        self.at.deadlines.must_end_at(total_at);
+        self.at.deadlines.wait_until((now + self.timeouts.idle).min(total_at));
         if let Some(sending) = &mut self.sending {
             let waited_us = micros(now - sending.since);
             sending.status = Some(status.as_u16());
@@ -280,14 +287,14 @@ impl Exchange {
 
     /// Bytes of the answer's body went to the caller's connection, if there is one.
     pub(crate) fn relayed(&mut self, bytes: usize) {
-        if !self.at.watch.has_left() {
+        if !self.at.deadlines.has_left() {
             self.response_bytes += u64::try_from(bytes).unwrap_or(0);
         }
     }
 
     /// What the caller gets, if it waits for it.
     pub(crate) fn answers(&mut self, status: StatusCode) {
-        if !self.at.watch.has_left() {
+        if !self.at.deadlines.has_left() {
             self.status = status.as_u16();
         }
     }
@@ -304,12 +311,12 @@ impl Exchange {
 
     /// Whether an answer that is read may use up what was reserved for it, before it ends.
     pub(crate) fn is_held_to_its_use(&self) -> bool {
-        matches!(&self.hold, Hold::CommittedRequest(committed) if committed.limits_use())
+        matches!(&self.hold, BudgetHold::CommittedRequest(committed) if committed.limits_use())
     }
 
     /// Whether what `tap` has read so far is more than was reserved.
     pub(crate) fn has_used_up(&self, tap: &Tap) -> bool {
-        let (Hold::CommittedRequest(committed), Some(call)) = (&self.hold, &self.call) else { return false };
+        let (BudgetHold::CommittedRequest(committed), Some(call)) = (&self.hold, &self.call) else { return false };
         let Some((usage, terms)) = tap.used() else { return false };
         let price = self.snapshot.price(&call.provider, (&call.model, None), self.started_at);
         let least = price.map_or(NanoUsd(0), |price| price.cost_at_least(Some(terms), &usage));
@@ -318,7 +325,7 @@ impl Exchange {
     }
 
     /// What a tap's answer that is broken off ends with, and what was seen of it.
-    pub(crate) fn cut(&mut self, tap: Tap, outcome: Outcome) -> (Bytes, Seen) {
+    pub(crate) fn cut(&mut self, tap: Tap, outcome: Outcome) -> (Bytes, ResponseFacts) {
         let (refusal, message) = match outcome {
             Outcome::Drained => (Refusal::Draining, "this instance is shutting down: the answer is not complete"),
             Outcome::TimedOut => (Refusal::UpstreamTimeout, "the answer took too long: it is not complete"),
@@ -340,7 +347,7 @@ impl Exchange {
 
     /// The last bytes of a stream that its upstream has ended, and what was seen of it. A stream that lacks its format's last
     /// event ends with an error.
-    pub(crate) fn close(&self, tap: Tap) -> (Bytes, Seen) {
+    pub(crate) fn close(&self, tap: Tap) -> (Bytes, ResponseFacts) {
         const MESSAGE: &str = "the provider ended its stream before the last event: the answer is not complete";
         let request_id = self.id.to_string();
         let reporter = ai::Reporter { domain: self.snapshot.brand.slug(), request_id: &request_id };
@@ -350,9 +357,9 @@ impl Exchange {
     /// From the first byte on, a request counts.
     pub(crate) fn commit_if_sent(&mut self) {
         if self.sending.as_ref().is_some_and(|sending| sending.probe.anything_written()) {
-            self.hold = match std::mem::replace(&mut self.hold, Hold::Nothing) {
-                Hold::Reserved(reservation) => Hold::CommittedRequest(reservation.commit(self.started_at)),
-                held @ (Hold::Nothing | Hold::CommittedRequest(_)) => held,
+            self.hold = match std::mem::replace(&mut self.hold, BudgetHold::Nothing) {
+                BudgetHold::Reserved(reservation) => BudgetHold::CommittedRequest(reservation.commit(self.started_at)),
+                held @ (BudgetHold::Nothing | BudgetHold::CommittedRequest(_)) => held,
             };
         }
     }

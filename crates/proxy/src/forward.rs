@@ -12,14 +12,14 @@ use http::{Request, Response};
 use tokio::time::{Instant, timeout};
 
 use crate::answer::Problem;
-use crate::body::{Failed, Progress, Upload};
+use crate::body::{Progress, Upload, UploadError};
 use crate::exchange::Exchange;
 use crate::forward::answer::check_head;
-use crate::forward::attempt::{Sending, Tried};
-use crate::upstream::connect::{ConnectError, Connected, connect};
+use crate::forward::attempt::{AttemptOutcome, SendAttempt};
+use crate::upstream::connect::{ConnectError, NewConnection, connect};
 use crate::upstream::download::Download;
-use crate::upstream::http2::streams::{Dialing, NoTurn, Slot, Turn};
-use crate::upstream::pool::{Link, Pool, Speaks};
+use crate::upstream::http2::streams::{PendingConnection, StreamGrant, StreamSlot, StreamWaitError};
+use crate::upstream::pool::{Http1Connection, OriginProtocol, Pool};
 
 /// What goes upstream.
 pub(crate) struct Outgoing {
@@ -39,22 +39,22 @@ pub(crate) struct Destination {
 }
 
 /// An upstream's answer, and the connection that it still holds.
-pub(crate) struct Answered {
+pub(crate) struct UpstreamResponse {
     pub(crate) response: Response<Download>,
-    pub(crate) lease: Lease,
+    pub(crate) connection: BorrowedConnection,
 }
 
 /// What an answer holds; given back, its connection may serve again.
-pub(crate) struct Lease {
+pub(crate) struct BorrowedConnection {
     /// The HTTP/1.1 connection; a stream goes with the answer's body.
-    link: Option<(Link, Rc<Pool>)>,
+    link: Option<(Http1Connection, Rc<Pool>)>,
     progress: Rc<Progress>,
 }
 
-impl Lease {
+impl BorrowedConnection {
     /// Whether the caller broke off its request's body.
     pub(crate) fn caller_broke_off(&self) -> bool {
-        self.progress.failed() == Some(Failed::CallerGone)
+        self.progress.failed() == Some(UploadError::CallerGone)
     }
 
     /// The answer is whole. Kept is only a connection that also took the whole request: what an early answer leaves
@@ -70,31 +70,31 @@ impl Lease {
 
 /// What a request goes out on.
 enum Channel {
-    Http1(Link),
-    Http2(Slot),
+    Http1(Http1Connection),
+    Http2(StreamSlot),
 }
 
 /// Sends the request and waits for the head of its answer.
 #[tracing::instrument(level = "debug", skip_all)]
-pub(crate) async fn forward(exchange: &mut Exchange, outgoing: Outgoing) -> Result<Answered, Problem> {
+pub(crate) async fn forward(exchange: &mut Exchange, outgoing: Outgoing) -> Result<UpstreamResponse, Problem> {
     let Outgoing { mut request, progress, to, repeatable } = outgoing;
     exchange.toward(&to.name);
     let mut repeats = 0;
     loop {
         let (channel, now) = channel(exchange, &to.pool, repeats).await?;
         progress.begin(now);
-        let sending = Sending { exchange, progress: &progress, pool: &to.pool, repeatable, repeats, now };
+        let sending = SendAttempt { exchange, progress: &progress, pool: &to.pool, repeatable, repeats, now };
         let tried = match channel {
             Channel::Http1(link) => sending.on_http1(link, request).await?,
             // Boxed, so that a request over HTTP/1.1 does not carry the room for it.
             Channel::Http2(slot) => Box::pin(sending.on_http2(slot, request)).await?,
         };
         match tried {
-            Tried::Answered(answered) => {
+            AttemptOutcome::Answered(answered) => {
                 check_head(&answered.response)?;
                 return Ok(answered);
             }
-            Tried::Again(again) => {
+            AttemptOutcome::Again(again) => {
                 request = again;
                 repeats += 1;
             }
@@ -105,7 +105,7 @@ pub(crate) async fn forward(exchange: &mut Exchange, outgoing: Outgoing) -> Resu
 /// A connection or a stream, and when it was had. A repeat takes no HTTP/1.1 connection that was idle.
 async fn channel(exchange: &Exchange, pool: &Rc<Pool>, repeats: u32) -> Result<(Channel, Instant), Problem> {
     let now = Instant::now();
-    if pool.speaks() == Speaks::Http1 {
+    if pool.speaks() == OriginProtocol::Http1 {
         if repeats == 0
             && let Some(link) = pool.take(now).await
         {
@@ -114,18 +114,18 @@ async fn channel(exchange: &Exchange, pool: &Rc<Pool>, repeats: u32) -> Result<(
         return dial(exchange, pool, None).await;
     }
     match pool.turn(exchange.timeouts().connect).await {
-        Ok(Turn::Stream(slot)) => Ok((Channel::Http2(slot), Instant::now())),
-        Ok(Turn::Dial(dialing)) => dial(exchange, pool, Some(dialing)).await,
-        Ok(Turn::Http1) => dial(exchange, pool, None).await,
-        Err(why @ NoTurn::Crowded) => {
+        Ok(StreamGrant::Stream(slot)) => Ok((Channel::Http2(slot), Instant::now())),
+        Ok(StreamGrant::Dial(dialing)) => dial(exchange, pool, Some(dialing)).await,
+        Ok(StreamGrant::Http1) => dial(exchange, pool, None).await,
+        Err(why @ StreamWaitError::Crowded) => {
             let message = "too many requests wait for this upstream: try again soon";
             Err(Problem::new(Refusal::Overloaded, message).because(&why))
         }
-        Err(why @ NoTurn::Late) => {
+        Err(why @ StreamWaitError::Late) => {
             let message = "the upstream had no room for another request in time; it received nothing";
             Err(Problem::new(Refusal::UpstreamConnect, message).because(&why))
         }
-        Err(why @ NoTurn::Silent) => {
+        Err(why @ StreamWaitError::Silent) => {
             let message = "no connection to the upstream was ready in time; it received nothing";
             Err(Problem::new(Refusal::UpstreamConnect, message).because(&why))
         }
@@ -133,7 +133,11 @@ async fn channel(exchange: &Exchange, pool: &Rc<Pool>, repeats: u32) -> Result<(
 }
 
 /// A new connection; others may wait for what `dialing` comes to.
-async fn dial(exchange: &Exchange, pool: &Rc<Pool>, dialing: Option<Dialing>) -> Result<(Channel, Instant), Problem> {
+async fn dial(
+    exchange: &Exchange,
+    pool: &Rc<Pool>,
+    dialing: Option<PendingConnection>,
+) -> Result<(Channel, Instant), Problem> {
     let within = exchange.timeouts().connect;
     let refuse = |error: &ConnectError| {
         Problem::new(Refusal::UpstreamConnect, "the upstream cannot be reached; it received nothing").because(error)
@@ -146,12 +150,12 @@ async fn dial(exchange: &Exchange, pool: &Rc<Pool>, dialing: Option<Dialing>) ->
         }
     };
     let channel = match connected {
-        Connected::Http1(link) => {
-            pool.has_spoken(Speaks::Http1);
+        NewConnection::Http1(link) => {
+            pool.has_spoken(OriginProtocol::Http1);
             Channel::Http1(link)
         }
-        Connected::Http2(opened) => {
-            pool.has_spoken(Speaks::Http2);
+        NewConnection::Http2(opened) => {
+            pool.has_spoken(OriginProtocol::Http2);
             Channel::Http2(pool.add(*opened, within))
         }
     };

@@ -9,7 +9,7 @@ use std::task::Poll;
 
 use access::{KeyBounds, Refusal};
 use ai::tap::Framing;
-use ai::{Called, Dialect, Endpoint, Tap};
+use ai::{Dialect, Endpoint, EndpointCall, Tap};
 use config::snapshot::{Auth, Events, Route};
 use futures_util::FutureExt;
 use http::request::Parts;
@@ -21,39 +21,39 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::answer::{self, Problem, Rendering};
-use crate::body::{Arriving, Body, Upload};
-use crate::connection::At;
+use crate::body::{Body, IncomingBody, Upload};
+use crate::capacity::CallBound;
+use crate::connection::ConnectionContext;
+use crate::deadlines::ConnectionDeadlines;
 use crate::exchange::Exchange;
-use crate::forward::{Answered, Destination, Outgoing, forward};
-use crate::gate::CallBound;
-use crate::inference::{self, Asking, Inference};
-use crate::relay::{Relay, Tapped};
-use crate::route::Way;
-use crate::transform::{Addressed, Trust};
-use crate::watch::Watch;
-use crate::{address, admit, budget, credential, identify, route, scope, strangers, transform};
+use crate::forward::{Destination, Outgoing, UpstreamResponse, forward};
+use crate::inference::{self, Inference, InferenceRequest};
+use crate::relay::{Relay, TappedResponse};
+use crate::route::RouteMatch;
+use crate::transform::{ProviderTarget, Trust};
+use crate::{address, admit, budget, credential, identify, route, scope, transform, unauthenticated};
 
 /// What a request came to.
-enum Served {
+enum HandledResponse {
     /// An answer of ours.
     Ours(Response<Body>),
     /// An upstream's answer, to be relayed.
-    Theirs { answered: Answered, tap: Option<Box<Tapped>>, standing: AdmissionInfo },
+    Theirs { answered: UpstreamResponse, tap: Option<Box<TappedResponse>>, standing: AdmissionInfo },
 }
 
 /// Serves one request; it always answers.
-pub(crate) async fn handle(at: Rc<At>, request: Request<Incoming>) -> Response<Body> {
-    let busy = at.watch.begin();
-    let pass = at.worker.shared.gate.enter();
+pub(crate) async fn handle(at: Rc<ConnectionContext>, request: Request<Incoming>) -> Response<Body> {
+    let busy = at.deadlines.begin();
+    let permit = at.worker.shared.capacity.enter();
     let (parts, incoming) = request.into_parts();
-    let mut exchange = Exchange::begin(&at, &parts, Arriving::new(&parts.headers, incoming));
+    let mut exchange = Exchange::begin(&at, &parts, IncomingBody::new(&parts.headers, incoming));
     tracing::debug!(request_id = %exchange.id, method = %parts.method, path = parts.uri.path(), "request begins");
     let dialect = route::dialect(&exchange.snapshot, parts.uri.path(), &parts.headers);
-    let served = match &pass {
+    let served = match &permit {
         Ok(_) => {
             let span = tracing::debug_span!("request", request_id = %exchange.id);
             let serving = serve(&mut exchange, parts).instrument(span);
-            AssertUnwindSafe(unless_ending(&at.watch, serving)).catch_unwind().await
+            AssertUnwindSafe(unless_ending(&at.deadlines, serving)).catch_unwind().await
         }
         Err(_) => Ok(Err(Problem::new(Refusal::Overloaded, "too many requests are in flight: try again soon"))),
     };
@@ -63,8 +63,8 @@ pub(crate) async fn handle(at: Rc<At>, request: Request<Incoming>) -> Response<B
     });
     let (id, id_value) = (exchange.id, exchange.id_value.clone());
     let mut response = match served {
-        Ok(Served::Theirs { answered, tap, standing }) => relay(exchange, answered, tap, standing),
-        Ok(Served::Ours(response)) => finish(&mut exchange, response, Outcome::Completed),
+        Ok(HandledResponse::Theirs { answered, tap, standing }) => relay(exchange, answered, tap, standing),
+        Ok(HandledResponse::Ours(response)) => finish(&mut exchange, response, Outcome::Completed),
         Err(mut problem) => {
             exchange.refuse(&mut problem);
             let outcome = problem.outcome;
@@ -73,25 +73,25 @@ pub(crate) async fn handle(at: Rc<At>, request: Request<Incoming>) -> Response<B
             let rendering = Rendering { dialect, quota_status, domain };
             let mut response = problem.into_response(rendering, id);
             if !exchange.has_whole_body().await {
-                at.watch.leave_body_unread();
+                at.deadlines.leave_body_unread();
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             finish(&mut exchange, response, outcome)
         }
     };
     answer::stamp(response.headers_mut(), id_value);
-    response.map(|body| body.in_flight(pass.ok(), busy))
+    response.map(|body| body.in_flight(permit.ok(), busy))
 }
 
 /// Ends `serving` when the shutdown's time is over; the connection is polled then.
 async fn unless_ending(
-    watch: &Watch,
-    serving: impl Future<Output = Result<Served, Problem>>,
-) -> Result<Served, Problem> {
+    deadlines: &ConnectionDeadlines,
+    serving: impl Future<Output = Result<HandledResponse, Problem>>,
+) -> Result<HandledResponse, Problem> {
     let mut serving = pin!(serving);
     poll_fn(|cx| {
         let polled = serving.as_mut().poll(cx);
-        if polled.is_pending() && watch.is_ending() {
+        if polled.is_pending() && deadlines.is_ending() {
             let message = "this instance is shutting down: send it again";
             return Poll::Ready(Err(Problem::new(Refusal::Draining, message)));
         }
@@ -100,20 +100,20 @@ async fn unless_ending(
     .await
 }
 
-async fn serve(exchange: &mut Exchange, parts: Parts) -> Result<Served, Problem> {
+async fn serve(exchange: &mut Exchange, parts: Parts) -> Result<HandledResponse, Problem> {
     admit::check_head(&parts, &exchange.snapshot.sizes)?;
     match route::find(&exchange.snapshot, &parts)? {
-        Way::Route(route) => plain(exchange, &route, parts).await,
-        Way::Endpoint(called) if called.endpoint == Endpoint::Root => {
+        RouteMatch::Route(route) => plain(exchange, &route, parts).await,
+        RouteMatch::Endpoint(called) if called.endpoint == Endpoint::Root => {
             exchange.routed(exchange.worker().handles.endpoint(Endpoint::Root), Events::Folded, exchange.timeouts());
-            Ok(Served::Ours(answer::json(br#"{"status":"ok"}"#.to_vec())))
+            Ok(HandledResponse::Ours(answer::json(br#"{"status":"ok"}"#.to_vec())))
         }
-        Way::Endpoint(called) => llm(exchange, &called, parts).await,
+        RouteMatch::Endpoint(called) => llm(exchange, &called, parts).await,
     }
 }
 
 /// An ordinary route: the body streams through, unread.
-async fn plain(exchange: &mut Exchange, route: &Arc<Route>, mut parts: Parts) -> Result<Served, Problem> {
+async fn plain(exchange: &mut Exchange, route: &Arc<Route>, mut parts: Parts) -> Result<HandledResponse, Problem> {
     exchange.routed(route.name.clone(), route.events, exchange.timeouts());
     let standing = match route.auth {
         Auth::None => hold(exchange, Reservation::open()),
@@ -124,7 +124,7 @@ async fn plain(exchange: &mut Exchange, route: &Arc<Route>, mut parts: Parts) ->
             let standing = hold(exchange, budget::reserve(exchange, &limits, Some(charge)).await?);
             if charge.credits > 0 && limits.limits(Measure::Credits) {
                 match route.events {
-                    Events::Folded => exchange.write_ahead(charge.credits).await?,
+                    Events::Folded => exchange.prelog(charge.credits).await?,
                     Events::Rows => exchange.open(charge).await?,
                 }
             }
@@ -144,11 +144,11 @@ async fn plain(exchange: &mut Exchange, route: &Arc<Route>, mut parts: Parts) ->
     let mut answered = forward(exchange, Outgoing { request, progress, to, repeatable }).await?;
     transform::to_caller(answered.response.headers_mut());
     exchange.answered(answered.response.status(), None);
-    Ok(Served::Theirs { answered, tap: None, standing })
+    Ok(HandledResponse::Theirs { answered, tap: None, standing })
 }
 
 /// An LLM endpoint: the body is read, the answer tapped.
-async fn llm(exchange: &mut Exchange, called: &Called<'_>, mut parts: Parts) -> Result<Served, Problem> {
+async fn llm(exchange: &mut Exchange, called: &EndpointCall<'_>, mut parts: Parts) -> Result<HandledResponse, Problem> {
     let timeouts = exchange.snapshot.ai.as_ref().map_or(exchange.timeouts(), |ai| ai.timeouts);
     exchange.routed(exchange.worker().handles.endpoint(called.endpoint), Events::Rows, timeouts);
     let principal = know(exchange, &parts.headers).await?;
@@ -157,12 +157,13 @@ async fn llm(exchange: &mut Exchange, called: &Called<'_>, mut parts: Parts) -> 
         let reservation = budget::reserve(exchange, &limits, None).await?;
         let standing = hold(exchange, reservation);
         exchange.spend();
-        let listing = Listing { dialect: route::dialect_of(called, &parts.headers), bounds: &principal.bounds };
-        return models(exchange, called, &listing, standing).map(Served::Ours);
+        let listing = ModelListing { dialect: route::dialect_of(called, &parts.headers), bounds: &principal.bounds };
+        return models(exchange, called, &listing, standing).map(HandledResponse::Ours);
     };
     exchange.format = (!called.endpoint.free()).then_some(format);
-    let held = exchange.worker().shared.gate.hold(&Caller::from(&*principal));
-    let asking = Asking { called, format, headers: &parts.headers, bounds: &principal.bounds, limits: &limits, held };
+    let held = exchange.worker().shared.capacity.hold(&Caller::from(&*principal));
+    let asking =
+        InferenceRequest { called, format, headers: &parts.headers, bounds: &principal.bounds, limits: &limits, held };
     let Inference { call, charge, body, usage_injected } = inference::read(exchange, asking).await?;
     let credential = credential::choose(&call.provider, &principal)?;
     let reservation = budget::reserve(exchange, &limits, charge).await?;
@@ -172,7 +173,7 @@ async fn llm(exchange: &mut Exchange, called: &Called<'_>, mut parts: Parts) -> 
     }
     let to = Destination { name: call.provider.name.clone(), pool: exchange.worker().pools.of(&call.provider.origin) };
     let dialect = format.dialect();
-    let addressed = Addressed { host: &to.pool.host, kind: call.provider.kind, dialect, credential };
+    let addressed = ProviderTarget { host: &to.pool.host, kind: call.provider.kind, dialect, credential };
     transform::to_provider(&mut parts.headers, &addressed, exchange.id);
     let (upload, progress) = Upload::segments(body, Instant::now());
     let prefix = exchange.snapshot.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
@@ -191,8 +192,9 @@ async fn llm(exchange: &mut Exchange, called: &Called<'_>, mut parts: Parts) -> 
         framing @ (Framing::Json | Framing::Events | Framing::Array | Framing::Opaque) => framing,
     };
     let streamed = matches!(framing, Framing::Events | Framing::Array);
-    let tap = (!call.free).then(|| Box::new(Tapped { tap: Tap::new(format, framing, usage_injected), streamed }));
-    Ok(Served::Theirs { answered, tap, standing })
+    let tap =
+        (!call.free).then(|| Box::new(TappedResponse { tap: Tap::new(format, framing, usage_injected), streamed }));
+    Ok(HandledResponse::Theirs { answered, tap, standing })
 }
 
 async fn know(exchange: &mut Exchange, headers: &HeaderMap) -> Result<Arc<access::Principal>, Problem> {
@@ -203,14 +205,14 @@ async fn know(exchange: &mut Exchange, headers: &HeaderMap) -> Result<Arc<access
             scope::check_address(exchange, &principal, headers)?;
             Ok(principal)
         }
-        Err(problem) => Err(strangers::refuse(exchange, headers, problem).await),
+        Err(problem) => Err(unauthenticated::refuse(exchange, headers, problem).await),
     }
 }
 
 /// Counts the call among the calls in flight of its key and of its user.
 fn enter(exchange: &mut Exchange, principal: &access::Principal) -> Result<(), Problem> {
-    let entered = exchange.worker().shared.gate.call(&Caller::from(principal));
-    exchange.call_of_key = Some(entered.map_err(|bound| {
+    let entered = exchange.worker().shared.capacity.call(&Caller::from(principal));
+    exchange.key_permit = Some(entered.map_err(|bound| {
         let (calls_max, whose) = match bound {
             CallBound::Key(calls_max) => (calls_max, "of this key"),
             CallBound::User(calls_max) => (calls_max, "of this user, over all keys,"),
@@ -243,7 +245,7 @@ fn outgoing(parts: Parts, target: Option<Uri>, upload: Upload) -> Result<Request
 }
 
 /// For whom models are listed.
-struct Listing<'a> {
+struct ModelListing<'a> {
     dialect: Dialect,
     bounds: &'a KeyBounds,
 }
@@ -251,11 +253,11 @@ struct Listing<'a> {
 /// The models that the key may ask for, or the one that the path names: another is as good as none.
 fn models(
     exchange: &Exchange,
-    called: &Called<'_>,
-    listing: &Listing<'_>,
+    called: &EndpointCall<'_>,
+    listing: &ModelListing<'_>,
     standing: AdmissionInfo,
 ) -> Result<Response<Body>, Problem> {
-    let Listing { dialect, bounds } = *listing;
+    let ModelListing { dialect, bounds } = *listing;
     let mut names = exchange.snapshot.model_names();
     names.retain(|name| bounds.opens_model(name));
     let owner = exchange.snapshot.brand.slug();
@@ -273,8 +275,8 @@ fn models(
 
 fn relay(
     exchange: Box<Exchange>,
-    answered: Answered,
-    tap: Option<Box<Tapped>>,
+    answered: UpstreamResponse,
+    tap: Option<Box<TappedResponse>>,
     standing: AdmissionInfo,
 ) -> Response<Body> {
     let mut exchange = exchange;
@@ -289,7 +291,7 @@ fn relay(
     }
     exchange.answers(parts.status);
     parts.version = http::Version::HTTP_11;
-    Response::from_parts(parts, Body::relay(Relay::new(incoming, answered.lease, exchange, tap)))
+    Response::from_parts(parts, Body::relay(Relay::new(incoming, answered.connection, exchange, tap)))
 }
 
 /// Tells the caller where its rate limit stands.

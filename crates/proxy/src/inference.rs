@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use access::{KeyBounds, Refusal};
 use ai::bound::Extent;
-use ai::{Asked, Called, Format};
+use ai::{EndpointCall, Format, RequestFields};
 use bytes::Bytes;
-use config::{Resolved, Unresolved};
+use config::{ResolveError, ResolvedModel};
 use http::{HeaderMap, header};
 use meter::{Charge, Limits};
 
 use crate::answer::Problem;
-use crate::body::{self, Arriving, Bounds};
-use crate::bound::{self, Holding, Sized};
-use crate::exchange::{Call, Exchange};
-use crate::gate::Held;
+use crate::body::{self, BodyBounds, IncomingBody};
+use crate::bound::{self, CallLimits, CallSize};
+use crate::capacity::MemoryPermit;
+use crate::exchange::{Exchange, InferenceCall};
 use crate::inflate::{self, Coding};
 use crate::scope;
 
@@ -23,19 +23,19 @@ use crate::scope;
 const ON_WORKER_BYTES_MAX: usize = 256 * 1024;
 
 /// What a request says before its body.
-pub(crate) struct Asking<'a> {
-    pub(crate) called: &'a Called<'a>,
+pub(crate) struct InferenceRequest<'a> {
+    pub(crate) called: &'a EndpointCall<'a>,
     pub(crate) format: Format,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) bounds: &'a KeyBounds,
     pub(crate) limits: &'a Arc<Limits>,
     /// Counts the body's bytes, of which it holds none yet.
-    pub(crate) held: Held,
+    pub(crate) held: MemoryPermit,
 }
 
 /// What is asked of whom.
 pub(crate) struct Inference {
-    pub(crate) call: Call,
+    pub(crate) call: InferenceCall,
     /// The most that it may use, of what its caller is held to; `None` for a free call.
     pub(crate) charge: Option<Charge>,
     /// The body in pieces: slices of the caller's bytes, and the edits between them.
@@ -46,17 +46,17 @@ pub(crate) struct Inference {
 
 /// Reads the body, finds out who answers, and makes the edits that a body may get.
 #[tracing::instrument(level = "debug", skip_all)]
-pub(crate) async fn read(exchange: &mut Exchange, asking: Asking<'_>) -> Result<Inference, Problem> {
-    let Asking { called, format, headers, bounds: bound, limits, held } = asking;
+pub(crate) async fn read(exchange: &mut Exchange, asking: InferenceRequest<'_>) -> Result<Inference, Problem> {
+    let InferenceRequest { called, format, headers, bounds: bound, limits, held } = asking;
     let coding = inflate::coding(headers)?;
-    let bytes_max = exchange.snapshot.sizes.body_bytes_max.min(exchange.worker().shared.gate.body_bytes_max());
-    let bounds = Bounds { bytes_max, idle: exchange.timeouts().idle, total_at: exchange.total_at() };
+    let bytes_max = exchange.snapshot.sizes.body_bytes_max.min(exchange.worker().shared.capacity.body_bytes_max());
+    let bounds = BodyBounds { bytes_max, idle: exchange.timeouts().idle, total_at: exchange.total_at() };
     let inflated = held.another();
     let mut body = match exchange.body.take() {
         Some(incoming) => body::read(incoming, held, &bounds).await?,
         None => Bytes::new(),
     };
-    exchange.body = Arriving::Whole;
+    exchange.body = IncomingBody::Whole;
     if let Some(coding) = coding {
         body = plain(coding, body, inflated, bytes_max).await?;
     }
@@ -64,10 +64,10 @@ pub(crate) async fn read(exchange: &mut Exchange, asking: Asking<'_>) -> Result<
     let resolved = scope::check_model(bound, &asked.model).and_then(|()| {
         exchange.snapshot.resolve_model(format, &asked.model).map_err(|why| unresolved(&why, &asked.model))
     });
-    let Resolved { provider, model, credits } = resolved.inspect_err(|_| {
+    let ResolvedModel { provider, model, credits } = resolved.inspect_err(|_| {
         exchange.asked_in_vain = Some(Arc::from(asked.model.as_str()));
     })?;
-    let call = Call {
+    let call = InferenceCall {
         format,
         asked_model: Arc::from(asked.model.as_str()),
         provider,
@@ -82,7 +82,7 @@ pub(crate) async fn read(exchange: &mut Exchange, asking: Asking<'_>) -> Result<
         && bound::is_asked(limits)
     {
         let at = exchange.worker().shared.clock.now();
-        let holding = Holding { limits, budgets: &exchange.snapshot.budgets, at };
+        let holding = CallLimits { limits, budgets: &exchange.snapshot.budgets, at };
         let extent = extent(called, &asked, &body).await?;
         let extent = extent.with_tool_rounds(holding.budgets.server_tool_rounds);
         let (provider, model) = (&call.provider, &*call.model);
@@ -90,7 +90,7 @@ pub(crate) async fn read(exchange: &mut Exchange, asking: Asking<'_>) -> Result<
         let extent = if searches { extent.searching() } else { extent };
         let price = exchange.snapshot.price(provider, (model, None), exchange.started_at);
         let most = exchange.snapshot.limits(provider, model, exchange.started_at);
-        let (bound, lowered) = holding.bound(&Sized { extent: &extent, model, price, limits: most })?;
+        let (bound, lowered) = holding.bound(&CallSize { extent: &extent, model, price, limits: most })?;
         (charge.tokens, charge.money) = (bound.tokens, bound.money);
         if let Some(lowered) = lowered {
             asked = asked.with_limit(lowered);
@@ -101,11 +101,11 @@ pub(crate) async fn read(exchange: &mut Exchange, asking: Asking<'_>) -> Result<
 }
 
 /// The body without its coding. A small one can become a large one, so it is always done off the worker.
-async fn plain(coding: Coding, body: Bytes, inflated: Held, bytes_max: u64) -> Result<Bytes, Problem> {
+async fn plain(coding: Coding, body: Bytes, inflated: MemoryPermit, bytes_max: u64) -> Result<Bytes, Problem> {
     off_worker(move || inflate::inflate(coding, &body, bytes_max, inflated)).await?
 }
 
-async fn ask(called: &Called<'_>, headers: &HeaderMap, body: &Bytes) -> Result<Asked, Problem> {
+async fn ask(called: &EndpointCall<'_>, headers: &HeaderMap, body: &Bytes) -> Result<RequestFields, Problem> {
     let mut content_types = headers.get_all(header::CONTENT_TYPE).iter();
     let content_type = content_types.next().and_then(|value| value.to_str().ok());
     if content_types.next().is_some() {
@@ -122,7 +122,7 @@ async fn ask(called: &Called<'_>, headers: &HeaderMap, body: &Bytes) -> Result<A
 }
 
 /// What the body says of how much may be used.
-async fn extent(called: &Called<'_>, asked: &Asked, body: &Bytes) -> Result<Extent, Problem> {
+async fn extent(called: &EndpointCall<'_>, asked: &RequestFields, body: &Bytes) -> Result<Extent, Problem> {
     if body.len() <= ON_WORKER_BYTES_MAX {
         return Ok(Extent::read(called, asked, body));
     }
@@ -142,10 +142,10 @@ pub(crate) fn no_model(asked: &str) -> Problem {
     Problem::new(Refusal::ModelNotFound, message)
 }
 
-fn unresolved(why: &Unresolved, asked: &str) -> Problem {
+fn unresolved(why: &ResolveError, asked: &str) -> Problem {
     match why {
-        Unresolved::NotFound => no_model(asked),
-        Unresolved::Mismatch { path } => Problem::new(
+        ResolveError::NotFound => no_model(asked),
+        ResolveError::Mismatch { path } => Problem::new(
             Refusal::FormatMismatch,
             format!("the model {asked:?} speaks another format: call it at {path}"),
         ),

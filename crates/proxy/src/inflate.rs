@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, header};
 use crate::admit;
 use crate::answer::Problem;
 use crate::body::buffer::{self, Buffer};
-use crate::gate::Held;
+use crate::capacity::MemoryPermit;
 
 /// Inflated at a time; between two pieces the bounds are looked at.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -46,8 +46,8 @@ pub(crate) fn coding(headers: &HeaderMap) -> Result<Option<Coding>, Problem> {
 }
 
 /// The whole body, at most `bytes_max` of it; `inflated` counts each piece before the next is inflated.
-pub(crate) fn inflate(coding: Coding, body: &[u8], bytes_max: u64, inflated: Held) -> Result<Bytes, Problem> {
-    let bounds = Bounds { bytes_max, ratio_bytes_max: ratio_bytes_max(body.len()) };
+pub(crate) fn inflate(coding: Coding, body: &[u8], bytes_max: u64, inflated: MemoryPermit) -> Result<Bytes, Problem> {
+    let bounds = InflateBounds { bytes_max, ratio_bytes_max: ratio_bytes_max(body.len()) };
     match coding {
         // What it looks back on is 32 KiB, which nobody counts.
         Coding::Gzip => drain(&mut MultiGzDecoder::new(body), &bounds, inflated),
@@ -67,7 +67,7 @@ pub(crate) fn inflate(coding: Coding, body: &[u8], bytes_max: u64, inflated: Hel
 }
 
 /// Bounds of an inflated body.
-struct Bounds {
+struct InflateBounds {
     bytes_max: u64,
     ratio_bytes_max: u64,
 }
@@ -77,7 +77,7 @@ fn ratio_bytes_max(compressed: usize) -> u64 {
     u64::try_from(compressed).unwrap_or(u64::MAX).saturating_mul(RATIO_MAX).max(RATIO_FREE_BYTES)
 }
 
-fn drain(decoder: &mut impl Read, bounds: &Bounds, inflated: Held) -> Result<Bytes, Problem> {
+fn drain(decoder: &mut impl Read, bounds: &InflateBounds, inflated: MemoryPermit) -> Result<Bytes, Problem> {
     let mut inflated = Buffer::new(inflated);
     let mut piece = vec![0; PIECE_BYTES];
     loop {
@@ -144,7 +144,7 @@ mod tests {
     use meter::Caller;
 
     use super::*;
-    use crate::gate::Gate;
+    use crate::capacity::Capacity;
 
     const BOUND: u64 = 1024 * 1024;
 
@@ -159,10 +159,10 @@ mod tests {
     }
 
     fn check_within(coding: Coding, body: &[u8], bytes_max: u64, buffered_max: u64) -> (Result<Bytes, Refusal>, u64) {
-        let gate = Gate::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, buffered_max);
+        let capacity = Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, buffered_max);
         let caller = Caller { user: UserNo(1), key: KeyNo(1), plan: PlanId::NIL };
-        let inflated = inflate(coding, body, bytes_max, gate.hold(&caller)).map_err(|problem| problem.refusal);
-        let counted = gate.buffered_bytes();
+        let inflated = inflate(coding, body, bytes_max, capacity.hold(&caller)).map_err(|problem| problem.refusal);
+        let counted = capacity.buffered_bytes();
         (inflated, counted)
     }
 

@@ -3,25 +3,26 @@
 //! Never does: SQL, Redis, DNS on a worker's own thread, Argon2, a lock held across an await. It sees neither store nor
 //! control: keys are asked for by message, events go to the spool.
 //!
-//! A request's way, a file a step: `listener`, `connection` (with `watch`, its deadlines), `strict` (what of a caller's
+//! A request's way, a file a step: `listener`, `connection` (with `deadlines`, its deadlines), `smuggling` (what of a caller's
 //! bytes is read at all), `handle` (which tells the story), `admit`, `route`, `identify`, `scope`, `inference`,
 //! `credential`, `budget`, `transform`, `forward` (with `upstream`), `relay`, `settle`. Beside it: `exchange` (what is
-//! known of a request), `address`, `strangers`, `worker` (the thread it all happens on), `body`, `answer`, `gate`,
-//! `fold`, `drain` (callers that hang up), `shutdown`.
+//! known of a request), `address`, `unauthenticated`, `worker` (the thread it all happens on), `body`, `answer`, `capacity`,
+//! `aggregation`, `drain` (callers that hang up), `shutdown`.
 
 mod address;
 mod admit;
+mod aggregation;
 mod answer;
 mod body;
 mod bound;
 mod budget;
+mod capacity;
 mod connection;
 mod credential;
+mod deadlines;
 mod drain;
 mod exchange;
-mod fold;
 mod forward;
-mod gate;
 mod handle;
 mod identify;
 mod inference;
@@ -32,17 +33,16 @@ mod route;
 mod scope;
 mod settle;
 mod shutdown;
-mod strangers;
-pub mod strict;
+pub mod smuggling;
 mod transform;
+mod unauthenticated;
 mod upstream;
-mod watch;
 mod worker;
 
-pub use fold::{BLOCK_PART_OF_LEFT, BLOCK_REQUESTS_MAX, FOLDED_WITHIN};
-pub use gate::Gate;
+pub use aggregation::{AGGREGATION_DELAY, BATCH_PART_OF_LEFT, BATCH_REQUESTS_MAX};
+pub use capacity::Capacity;
 pub use listener::{BindError, Listeners, bind};
 pub use shutdown::{Phase, Shutdown};
-pub use strangers::Strangers;
+pub use unauthenticated::UnauthenticatedClients;
 pub use upstream::tls_config;
-pub use worker::{Lane, Shared, StartError, Workers, start, workers_default};
+pub use worker::{Shared, StartError, WorkerResources, Workers, start, workers_default};

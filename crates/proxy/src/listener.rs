@@ -33,21 +33,21 @@ pub struct BindError {
 
 /// Failures to accept, of all workers: out of descriptors each fails many times a second, and the log hears of it once.
 #[derive(Debug, Default)]
-pub(crate) struct Complaint(Mutex<Told>);
+pub(crate) struct AcceptFailureLog(Mutex<AcceptFailures>);
 
 #[derive(Debug, Default)]
-struct Told {
+struct AcceptFailures {
     at: Option<Instant>,
     failures: u64,
 }
 
-impl Complaint {
+impl AcceptFailureLog {
     /// Counts a failure at `now`. Where it is to be logged, answers how many there were since the last that was.
     pub(crate) fn of(&self, now: Instant) -> Option<u64> {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         told.failures += 1;
         let is_due = told.at.is_none_or(|at| now.duration_since(at) >= COMPLAINT_EVERY);
-        is_due.then(|| std::mem::replace(&mut *told, Told { at: Some(now), failures: 0 }).failures)
+        is_due.then(|| std::mem::replace(&mut *told, AcceptFailures { at: Some(now), failures: 0 }).failures)
     }
 }
 
@@ -112,13 +112,13 @@ mod tests {
 
     #[test]
     fn failures_to_accept_are_told_once_a_period() {
-        let (complaint, start) = (Complaint::default(), Instant::now());
-        assert_eq!(complaint.of(start), Some(1));
+        let (accept_failures, start) = (AcceptFailureLog::default(), Instant::now());
+        assert_eq!(accept_failures.of(start), Some(1));
         for _ in 0..600 {
-            assert_eq!(complaint.of(start + COMPLAINT_EVERY / 2), None);
+            assert_eq!(accept_failures.of(start + COMPLAINT_EVERY / 2), None);
         }
-        assert_eq!(complaint.of(start + COMPLAINT_EVERY), Some(601));
-        assert_eq!(complaint.of(start + COMPLAINT_EVERY), None);
+        assert_eq!(accept_failures.of(start + COMPLAINT_EVERY), Some(601));
+        assert_eq!(accept_failures.of(start + COMPLAINT_EVERY), None);
     }
 
     #[test]

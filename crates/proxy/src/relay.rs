@@ -9,17 +9,17 @@ use http_body::{Body as _, SizeHint};
 use meter::Outcome;
 use tokio::time::Instant;
 
-use crate::body::Cut;
+use crate::body::ResponseAborted;
 use crate::exchange::Exchange;
-use crate::forward::Lease;
+use crate::forward::BorrowedConnection;
 use crate::upstream::download::Download;
 
 /// An answer in relay. Dropped before its end, it settles as `caller_gone`.
 pub(crate) struct Relay {
     incoming: Download,
-    lease: Option<Lease>,
+    connection: Option<BorrowedConnection>,
     exchange: Box<Exchange>,
-    tap: Option<Box<Tapped>>,
+    tap: Option<Box<TappedResponse>>,
     /// Bytes that still go out after the end.
     last: Option<Bytes>,
     moved: bool,
@@ -29,7 +29,7 @@ pub(crate) struct Relay {
 }
 
 /// How an LLM's answer is read.
-pub(crate) struct Tapped {
+pub(crate) struct TappedResponse {
     pub(crate) tap: Tap,
     /// Whether it is a stream, which says of itself that it has ended. An event may be left out or added, so its length is
     /// not known.
@@ -39,13 +39,14 @@ pub(crate) struct Tapped {
 impl Relay {
     pub(crate) fn new(
         incoming: Download,
-        lease: Lease,
+        connection: BorrowedConnection,
         exchange: Box<Exchange>,
-        tap: Option<Box<Tapped>>,
+        tap: Option<Box<TappedResponse>>,
     ) -> Box<Self> {
         let is_held = tap.as_ref().is_some_and(|tapped| tapped.streamed) && exchange.is_held_to_its_use();
         let (news, used_up) = (is_held.then_some(0), false);
-        let mut relay = Self { incoming, lease: Some(lease), exchange, tap, last: None, moved: false, news, used_up };
+        let mut relay =
+            Self { incoming, connection: Some(connection), exchange, tap, last: None, moved: false, news, used_up };
         if relay.incoming.is_end_stream() {
             relay.end();
         }
@@ -58,11 +59,11 @@ impl Relay {
 
     /// Whether its end may say what the call has used.
     pub(crate) const fn has_usage_to_come(&self) -> bool {
-        self.lease.is_some() && self.tap.is_some()
+        self.connection.is_some() && self.tap.is_some()
     }
 
     pub(crate) const fn is_over(&self) -> bool {
-        self.lease.is_none() && self.last.is_none()
+        self.connection.is_none() && self.last.is_none()
     }
 
     pub(crate) fn size_hint(&self) -> SizeHint {
@@ -72,12 +73,12 @@ impl Relay {
         }
     }
 
-    pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
+    pub(crate) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, ResponseAborted>>> {
         loop {
             if let Some(last) = self.last.take() {
                 return Poll::Ready(Some(Ok(last)));
             }
-            if self.lease.is_none() {
+            if self.connection.is_none() {
                 return Poll::Ready(None);
             }
             if self.used_up {
@@ -94,7 +95,7 @@ impl Relay {
                 }
                 Poll::Ready(Some(Err(error))) => {
                     tracing::debug!(request_id = %self.exchange.id, %error, "upstream broke off its answer");
-                    let caller_broke_off = self.lease.as_ref().is_some_and(Lease::caller_broke_off);
+                    let caller_broke_off = self.connection.as_ref().is_some_and(BorrowedConnection::caller_broke_off);
                     let outcome = if caller_broke_off { Outcome::CallerGone } else { Outcome::UpstreamCut };
                     return self.break_off(outcome);
                 }
@@ -145,39 +146,39 @@ impl Relay {
             seen
         });
         let now = Instant::now();
-        if let Some(lease) = self.lease.take()
-            && !lease.give_back(now)
+        if let Some(connection) = self.connection.take()
+            && !connection.give_back(now)
         {
-            self.exchange.watch().leave_body_unread();
+            self.exchange.deadlines().leave_body_unread();
         }
         self.exchange.finish_at(now, outcome, seen);
     }
 
     /// The answer will not be whole. A stream ends with words that say so; anything else is cut.
-    fn break_off(&mut self, outcome: Outcome) -> Poll<Option<Result<Bytes, Cut>>> {
-        self.lease = None;
+    fn break_off(&mut self, outcome: Outcome) -> Poll<Option<Result<Bytes, ResponseAborted>>> {
+        self.connection = None;
         let Some(tapped) = self.tap.take() else {
             self.exchange.finish(outcome, None);
-            return Poll::Ready(Some(Err(Cut)));
+            return Poll::Ready(Some(Err(ResponseAborted)));
         };
         let (last, seen) = self.exchange.cut(tapped.tap, outcome);
         self.exchange.finish(outcome, Some(seen));
-        Poll::Ready(Some(if last.is_empty() { Err(Cut) } else { Ok(last) }))
+        Poll::Ready(Some(if last.is_empty() { Err(ResponseAborted) } else { Ok(last) }))
     }
 
     /// Why the answer does not go on, if it does not. A stall is found after one to two times `timeouts.idle`: no byte
     /// costs a look at the clock.
     fn interrupted(&mut self) -> Option<Outcome> {
-        let watch = self.exchange.watch();
-        if watch.is_ending() {
+        let deadlines = self.exchange.deadlines();
+        if deadlines.is_ending() {
             return Some(Outcome::Drained);
         }
-        if watch.take_late() {
+        if deadlines.take_late() {
             let (now, total_at) = (Instant::now(), self.exchange.total_at());
             if !std::mem::take(&mut self.moved) || now >= total_at {
                 return Some(Outcome::TimedOut);
             }
-            watch.wait_until((now + self.exchange.timeouts().idle).min(total_at));
+            deadlines.wait_until((now + self.exchange.timeouts().idle).min(total_at));
         }
         None
     }
@@ -185,9 +186,9 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        if self.lease.take().is_some() {
+        if self.connection.take().is_some() {
             let seen = self.tap.take().map(|tapped| tapped.tap.abandon());
-            let outcome = if self.exchange.watch().is_ending() { Outcome::Drained } else { Outcome::CallerGone };
+            let outcome = if self.exchange.deadlines().is_ending() { Outcome::Drained } else { Outcome::CallerGone };
             self.exchange.finish(outcome, seen);
         }
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use access::Refusal;
-use ai::endpoint::{Found, Shape, unprefixed, unserved};
-use ai::{Called, Dialect, Endpoint};
+use ai::endpoint::{EndpointMatch, Shape, unprefixed, unserved};
+use ai::{Dialect, Endpoint, EndpointCall};
 use config::Match;
 use config::snapshot::{Ai, Route, Snapshot};
 use http::request::Parts;
@@ -14,29 +14,29 @@ use crate::answer::{ErrorFormat, Problem};
 use crate::identify::X_GOOG_API_KEY;
 
 /// Where a request goes.
-pub(crate) enum Way {
+pub(crate) enum RouteMatch {
     /// To a configured upstream.
     Route(Arc<Route>),
     /// To an LLM endpoint.
-    Endpoint(Called<'static>),
+    Endpoint(EndpointCall<'static>),
 }
 
 /// Finds the way. A route that is as specific as an LLM endpoint comes first.
 #[tracing::instrument(level = "debug", skip_all)]
-pub(crate) fn find(snapshot: &Snapshot, request: &Parts) -> Result<Way, Problem> {
+pub(crate) fn find(snapshot: &Snapshot, request: &Parts) -> Result<RouteMatch, Problem> {
     let (method, path) = (&request.method, request.uri.path());
     let matched = snapshot.router.find(method.as_str(), path);
     let found = match below(snapshot.ai.as_ref(), path) {
         Some(rest) if !matched.precedes(path) => Endpoint::find(method.as_str(), rest),
-        _ => Found::None,
+        _ => EndpointMatch::None,
     };
     match (found, matched) {
-        (Found::Endpoint(called), _) => Ok(Way::Endpoint(called.into_owned())),
-        (_, Match::Route(route)) => Ok(Way::Route(route.clone())),
-        (Found::WrongMethod { .. }, _) if asks_for_websocket(&request.headers) => Err(upgrade_required()),
-        (Found::WrongMethod { allow, .. }, _) => Err(wrong_method(allow)),
-        (Found::None, Match::WrongMethod { allow }) => Err(wrong_method(&allow.join(", "))),
-        (Found::None, Match::None) => Err(not_found(snapshot, path, &request.headers)),
+        (EndpointMatch::Endpoint(called), _) => Ok(RouteMatch::Endpoint(called.into_owned())),
+        (_, Match::Route(route)) => Ok(RouteMatch::Route(route.clone())),
+        (EndpointMatch::WrongMethod { .. }, _) if asks_for_websocket(&request.headers) => Err(upgrade_required()),
+        (EndpointMatch::WrongMethod { allow, .. }, _) => Err(wrong_method(allow)),
+        (EndpointMatch::None, Match::WrongMethod { allow }) => Err(wrong_method(&allow.join(", "))),
+        (EndpointMatch::None, Match::None) => Err(not_found(snapshot, path, &request.headers)),
     }
 }
 
@@ -60,12 +60,12 @@ fn not_found(snapshot: &Snapshot, path: &str, headers: &HeaderMap) -> Problem {
 
 /// In whose words a caller of `path` reads errors, whether or not the request is served.
 pub(crate) fn dialect(snapshot: &Snapshot, path: &str, headers: &HeaderMap) -> Option<Dialect> {
-    let called = Called::at(below(snapshot.ai.as_ref(), path)?)?;
+    let called = EndpointCall::at(below(snapshot.ai.as_ref(), path)?)?;
     (called.endpoint != Endpoint::Root).then(|| dialect_of(&called, headers))
 }
 
 /// Whose path it is, or whose client asks where it is everybody's.
-pub(crate) fn dialect_of(called: &Called<'_>, headers: &HeaderMap) -> Dialect {
+pub(crate) fn dialect_of(called: &EndpointCall<'_>, headers: &HeaderMap) -> Dialect {
     called.dialect.unwrap_or_else(|| dialect_by(headers))
 }
 

@@ -11,15 +11,15 @@ mod used;
 use std::sync::Arc;
 
 use access::{Day, NanoUsd};
-use ai::Seen;
+use ai::ResponseFacts;
 use ai::price::Terms;
 use config::snapshot::Events;
 use meter::{Attempt, Charge, CommittedRequest, Counts, Outcome, Source, UnknownCost, Usage, UsageEvent};
 use spool::Record;
 use tokio::time::Instant;
 
-use crate::exchange::{Exchange, Hold, Sending, micros};
-use crate::fold::Owed;
+use crate::aggregation::PendingSettlement;
+use crate::exchange::{BudgetHold, Exchange, UpstreamCall, micros};
 
 pub(crate) use handles::Handles;
 pub(crate) use refusals::Refusals;
@@ -27,7 +27,7 @@ pub(crate) use refusals::Refusals;
 use used::used;
 
 /// How a request is counted, and how it ended.
-struct Settled {
+struct RequestSettlement {
     day: Day,
     charge: Charge,
     outcome: Outcome,
@@ -39,17 +39,17 @@ const CALLER_GONE: u16 = 499;
 
 impl Exchange {
     /// Settles, once; whatever comes later changes nothing.
-    pub(crate) fn finish(&mut self, outcome: Outcome, seen: Option<Seen>) {
+    pub(crate) fn finish(&mut self, outcome: Outcome, seen: Option<ResponseFacts>) {
         self.finish_at(Instant::now(), outcome, seen);
     }
 
     /// [`Exchange::finish`] for who has looked at the clock already.
-    pub(crate) fn finish_at(&mut self, now: Instant, outcome: Outcome, seen: Option<Seen>) {
+    pub(crate) fn finish_at(&mut self, now: Instant, outcome: Outcome, seen: Option<ResponseFacts>) {
         if std::mem::replace(&mut self.over, true) {
             return;
         }
         self.commit_if_sent();
-        let outcome = if self.at.watch.has_left() { Outcome::CallerGone } else { outcome };
+        let outcome = if self.at.deadlines.has_left() { Outcome::CallerGone } else { outcome };
         let duration_us = micros(now - self.begun);
         if self.status == 0 {
             self.status = CALLER_GONE;
@@ -68,25 +68,25 @@ impl Exchange {
             handles.refused(*refusal);
         }
         let answering = self.attempts.last().and_then(|attempt| attempt.upstream_id.clone());
-        match std::mem::replace(&mut self.hold, Hold::Nothing) {
-            Hold::CommittedRequest(committed) => self.record(committed, outcome, duration_us),
-            Hold::Reserved(reservation) => {
-                let owed = match self.ahead.take() {
-                    Some(ahead) => {
-                        ahead.unsent(reservation);
-                        Owed::default()
+        match std::mem::replace(&mut self.hold, BudgetHold::Nothing) {
+            BudgetHold::CommittedRequest(committed) => self.record(committed, outcome, duration_us),
+            BudgetHold::Reserved(reservation) => {
+                let owed = match self.prelogged.take() {
+                    Some(prelogged) => {
+                        prelogged.unsent(reservation);
+                        PendingSettlement::default()
                     }
-                    None => Owed::unsent(reservation),
+                    None => PendingSettlement::unsent(reservation),
                 };
                 self.record_unsent(now, (outcome, duration_us), owed);
             }
-            Hold::Nothing => self.record_unsent(now, (outcome, duration_us), Owed::default()),
+            BudgetHold::Nothing => self.record_unsent(now, (outcome, duration_us), PendingSettlement::default()),
         }
         log::end(self, &log::End { outcome, duration_us, upstream_id: answering.as_deref() });
     }
 
     /// What a call upstream came to, priced.
-    pub(crate) fn attempt(&mut self, sending: &Sending, now: Instant, seen: Option<Seen>) -> Attempt {
+    pub(crate) fn attempt(&mut self, sending: &UpstreamCall, now: Instant, seen: Option<ResponseFacts>) -> Attempt {
         let mut seen = seen.unwrap_or_default();
         if seen.usage.is_none() && seen.ended && sending.status.is_some_and(|status| (200..300).contains(&status)) {
             self.bill(&mut seen);
@@ -139,7 +139,7 @@ impl Exchange {
     }
 
     /// A whole answer that tells no usage is billed by what was asked for, where that can be counted.
-    fn bill(&self, seen: &mut Seen) {
+    fn bill(&self, seen: &mut ResponseFacts) {
         if let Some(billed) = self.call.as_ref().and_then(|call| call.billable) {
             seen.usage = Some(Usage { billed: Some(billed), ..Usage::empty(Source::Counted) });
             seen.terms = Some(Terms::default());
@@ -156,17 +156,17 @@ impl Exchange {
         match self.events {
             Events::Folded => {
                 let counts = self.counts(&committed);
-                match self.ahead.take() {
-                    Some(ahead) => ahead.count(counts),
+                match self.prelogged.take() {
+                    Some(prelogged) => prelogged.count(counts),
                     // Dropped unsettled, it shows in `tollgate_meter_dropped_total`.
-                    None if !self.at.worker.fold.add(&counts) => return,
+                    None if !self.at.worker.aggregation.add(&counts) => return,
                     None => {}
                 }
-                Owed::settling(committed, charge, unsaid).done();
+                PendingSettlement::settling(committed, charge, unsaid).done();
             }
             Events::Rows => {
-                let event = self.event(&Settled { day: committed.day(), charge, outcome, duration_us });
-                self.append(event, Owed::settling(committed, charge, unsaid));
+                let event = self.event(&RequestSettlement { day: committed.day(), charge, outcome, duration_us });
+                self.append(event, PendingSettlement::settling(committed, charge, unsaid));
             }
         }
     }
@@ -196,7 +196,7 @@ impl Exchange {
     }
 
     /// What is remembered of it.
-    fn event(&mut self, settled: &Settled) -> UsageEvent {
+    fn event(&mut self, settled: &RequestSettlement) -> UsageEvent {
         let handles = &self.at.worker.handles;
         let refusal = self.refusal.as_ref().filter(|_| settled.outcome != Outcome::CallerGone);
         UsageEvent {
@@ -220,7 +220,7 @@ impl Exchange {
     }
 
     /// Records it, and settles or gives back then.
-    fn append(&mut self, event: UsageEvent, owed: Owed) {
+    fn append(&mut self, event: UsageEvent, owed: PendingSettlement) {
         let record = if std::mem::take(&mut self.opened) { Record::Close(event) } else { Record::Event(event) };
         let worker = &self.at.worker;
         let appended = worker.spool.borrow_mut().append(&record);
@@ -228,7 +228,7 @@ impl Exchange {
             Ok(()) => owed.done(),
             Err(error) => {
                 tracing::error!(request_id = %self.id, %error, "a usage event cannot be recorded yet");
-                worker.fold.keep(record, owed);
+                worker.aggregation.keep(record, owed);
             }
         }
     }
@@ -236,7 +236,7 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let outcome = if self.at.watch.is_ending() { Outcome::Drained } else { Outcome::CallerGone };
+        let outcome = if self.at.deadlines.is_ending() { Outcome::Drained } else { Outcome::CallerGone };
         self.finish(outcome, None);
     }
 }

@@ -20,7 +20,7 @@ pub enum Phase {
 pub struct Shutdown(watch::Sender<Phase>);
 
 /// Follows a [`Shutdown`].
-pub(crate) type Follow = watch::Receiver<Phase>;
+pub(crate) type ShutdownReceiver = watch::Receiver<Phase>;
 
 impl Default for Shutdown {
     fn default() -> Self {
@@ -38,13 +38,13 @@ impl Shutdown {
         });
     }
 
-    pub(crate) fn follow(&self) -> Follow {
+    pub(crate) fn follow(&self) -> ShutdownReceiver {
         self.0.subscribe()
     }
 }
 
 /// Resolves when `phase` is reached, or when nobody can say any more.
-pub(crate) async fn reached(mut follow: Follow, phase: Phase) {
+pub(crate) async fn reached(mut follow: ShutdownReceiver, phase: Phase) {
     // An error means that the drain's owner is gone: the process ends.
     let _ = follow.wait_for(|now| *now >= phase).await;
 }

@@ -6,12 +6,12 @@ mod trusted;
 use std::sync::Arc;
 
 use access::{ApiKey, RequestId, Secret};
-use ai::{Called, Dialect, ProviderKind};
+use ai::{Dialect, EndpointCall, ProviderKind};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 
 use crate::admit::X_REQUEST_ID;
-use crate::exchange::Call;
+use crate::exchange::InferenceCall;
 use crate::identify::bearer;
 use crate::transform::trusted::{begins_like, is_like, is_trusted_by_backends};
 
@@ -25,7 +25,7 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Who asks, as an ordinary upstream is told.
-pub(crate) struct Asker<'a> {
+pub(crate) struct ForwardedClient<'a> {
     /// The caller's address.
     pub(crate) forwarded_for: &'a HeaderValue,
     pub(crate) id: RequestId,
@@ -54,7 +54,7 @@ impl Trust<'_> {
 
 /// The request's headers for an ordinary upstream; `host` is its authority.
 #[tracing::instrument(level = "debug", skip_all)]
-pub(crate) fn to_upstream(headers: &mut HeaderMap, host: &HeaderValue, asker: &Asker<'_>) {
+pub(crate) fn to_upstream(headers: &mut HeaderMap, host: &HeaderValue, asker: &ForwardedClient<'_>) {
     remove(headers, |name, value| match name {
         "authorization" => value.to_str().ok().and_then(bearer).is_some_and(is_ours),
         "x-api-key" | "api-key" | "x-goog-api-key" => value.to_str().is_ok_and(is_ours),
@@ -74,7 +74,7 @@ pub(crate) fn to_upstream(headers: &mut HeaderMap, host: &HeaderValue, asker: &A
 }
 
 /// Who an LLM call goes to, and with what.
-pub(crate) struct Addressed<'a> {
+pub(crate) struct ProviderTarget<'a> {
     /// The provider's authority.
     pub(crate) host: &'a HeaderValue,
     pub(crate) kind: ProviderKind,
@@ -86,7 +86,7 @@ pub(crate) struct Addressed<'a> {
 
 /// The request's headers for an LLM provider.
 #[tracing::instrument(level = "debug", skip_all)]
-pub(crate) fn to_provider(headers: &mut HeaderMap, to: &Addressed<'_>, id: RequestId) {
+pub(crate) fn to_provider(headers: &mut HeaderMap, to: &ProviderTarget<'_>, id: RequestId) {
     remove(headers, |name, _| !provider::is_allowed(to.dialect, name));
     headers.insert(header::HOST, to.host.clone());
     // The tap must be able to read the answer.
@@ -160,7 +160,7 @@ fn remove(headers: &mut HeaderMap, goes: impl Fn(&str, &HeaderValue) -> bool) {
 }
 
 /// The header in which a provider takes its credential.
-fn credential(to: &Addressed<'_>, secret: &Secret) -> Option<(HeaderName, HeaderValue)> {
+fn credential(to: &ProviderTarget<'_>, secret: &Secret) -> Option<(HeaderName, HeaderValue)> {
     let (name, scheme) = to.kind.credential_header(to.dialect);
     let secret = secret.expose();
     let mut text = String::with_capacity(scheme.len() + secret.len());
@@ -213,7 +213,7 @@ pub(crate) fn target(uri: &Uri, prefix: &str, base: &str) -> Option<Uri> {
 
 /// The target of an LLM call: the endpoint's at the provider, which has its own name of the model, and of the query what
 /// the format allows.
-pub(crate) fn to_endpoint(called: &Called<'_>, uri: &Uri, prefix: &str, call: &Call) -> Option<Uri> {
+pub(crate) fn to_endpoint(called: &EndpointCall<'_>, uri: &Uri, prefix: &str, call: &InferenceCall) -> Option<Uri> {
     let base = &call.provider.origin.path;
     if called.is_verbatim() && uri.query().is_none() {
         return target(uri, prefix, base);

@@ -21,16 +21,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::time::Instant;
 
-use crate::budget::Known;
+use crate::aggregation::{self, Aggregation};
+use crate::budget::LimitsCache;
+use crate::capacity::Capacity;
 use crate::connection;
-use crate::fold::{self, Fold};
-use crate::gate::Gate;
-use crate::listener::{BACKLOG, Complaint, Listeners};
+use crate::deadlines::{self, WorkerDeadlines};
+use crate::listener::{AcceptFailureLog, BACKLOG, Listeners};
 use crate::settle::{Handles, Refusals};
 use crate::shutdown::{LAST_WORDS, Phase, Shutdown, reached};
-use crate::strangers::Strangers;
+use crate::unauthenticated::UnauthenticatedClients;
 use crate::upstream::pool::{self, Pools};
-use crate::watch::{self, Watches};
 
 /// After `accept` failed (out of descriptors, say) a worker waits so long: an error that stays must not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -58,20 +58,20 @@ pub struct Shared {
     /// Time.
     pub clock: Clock,
     /// Bounds over all workers.
-    pub gate: Arc<Gate>,
+    pub capacity: Arc<Capacity>,
     /// How upstreams are verified.
     pub tls: Arc<rustls::ClientConfig>,
     /// How far a shutdown has come.
     pub shutdown: Shutdown,
     /// Callers without a valid key.
-    pub strangers: Strangers,
+    pub unauthenticated: UnauthenticatedClients,
     /// Who lends what other nodes share; `None` where this one has all of it.
     pub leases: Option<LeaseQueue>,
 }
 
 /// What one worker has to itself.
 #[derive(Debug)]
-pub struct Lane {
+pub struct WorkerResources {
     /// Its view of the keys.
     pub directory: Directory,
     /// Its file of usage events.
@@ -85,10 +85,10 @@ pub(crate) struct Worker {
     pub(crate) spool: RefCell<spool::Writer>,
     pub(crate) ids: RefCell<Ids>,
     pub(crate) pools: Pools,
-    pub(crate) watches: Watches,
-    pub(crate) fold: Fold,
+    pub(crate) deadlines: WorkerDeadlines,
+    pub(crate) aggregation: Aggregation,
     pub(crate) handles: Handles,
-    pub(crate) known: Known,
+    pub(crate) limits: LimitsCache,
     pub(crate) refusals: Refusals,
     snapshot: RefCell<Rc<Pinned>>,
 }
@@ -140,15 +140,15 @@ pub enum StartError {
 ///
 /// # Errors
 /// [`StartError`] when a thread cannot be had, or lanes and listeners do not match.
-pub fn start(shared: &Arc<Shared>, listeners: Listeners, lanes: Vec<Lane>) -> Result<Workers, StartError> {
+pub fn start(shared: &Arc<Shared>, listeners: Listeners, lanes: Vec<WorkerResources>) -> Result<Workers, StartError> {
     let sockets = listeners.by_worker;
     if sockets.len() != lanes.len() {
         return Err(StartError::Lanes { listeners: sockets.len(), lanes: lanes.len() });
     }
-    let complaint = Arc::new(Complaint::default());
+    let accept_failures = Arc::new(AcceptFailureLog::default());
     let mut threads = Vec::new();
     for (number, (sockets, lane)) in sockets.into_iter().zip(lanes).enumerate() {
-        let (shared, sockets) = (shared.clone(), Sockets { all: sockets, complaint: complaint.clone() });
+        let (shared, sockets) = (shared.clone(), Sockets { all: sockets, accept_failures: accept_failures.clone() });
         let thread = std::thread::Builder::new()
             .name(format!("worker-{number}"))
             .spawn(move || run(shared, sockets, lane))
@@ -175,10 +175,10 @@ impl Workers {
 /// What a worker listens on.
 struct Sockets {
     all: Vec<std::net::TcpListener>,
-    complaint: Arc<Complaint>,
+    accept_failures: Arc<AcceptFailureLog>,
 }
 
-fn run(shared: Arc<Shared>, sockets: Sockets, lane: Lane) {
+fn run(shared: Arc<Shared>, sockets: Sockets, lane: WorkerResources) {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS_MAX)
@@ -196,7 +196,7 @@ fn run(shared: Arc<Shared>, sockets: Sockets, lane: Lane) {
 }
 
 /// Accepts until the shutdown closes the listeners, then lets what is in flight end.
-async fn work(shared: Arc<Shared>, sockets: Sockets, lane: Lane) -> Rc<Worker> {
+async fn work(shared: Arc<Shared>, sockets: Sockets, lane: WorkerResources) -> Rc<Worker> {
     let worker = Rc::new(Worker {
         ids: RefCell::new(Ids::new(shared.clock.clone())),
         handles: Handles::new(&shared.metrics),
@@ -205,18 +205,18 @@ async fn work(shared: Arc<Shared>, sockets: Sockets, lane: Lane) -> Rc<Worker> {
         directory: lane.directory,
         spool: RefCell::new(lane.spool),
         pools: Pools::default(),
-        watches: Watches::default(),
-        fold: Fold::default(),
-        known: Known::default(),
+        deadlines: WorkerDeadlines::default(),
+        aggregation: Aggregation::default(),
+        limits: LimitsCache::default(),
         refusals: Refusals::default(),
     });
-    drop(spawn(keep_up(worker.clone(), fold::flush_forever)));
+    drop(spawn(keep_up(worker.clone(), aggregation::flush_forever)));
     drop(spawn(keep_up(worker.clone(), pool::sweep_forever)));
-    drop(spawn(keep_up(worker.clone(), watch::look_forever)));
+    drop(spawn(keep_up(worker.clone(), deadlines::look_forever)));
     let mut accepting = Vec::new();
     for socket in sockets.all {
         match TcpListener::from_std(socket) {
-            Ok(listener) => accepting.push(spawn(accept(worker.clone(), listener, sockets.complaint.clone()))),
+            Ok(listener) => accepting.push(spawn(accept(worker.clone(), listener, sockets.accept_failures.clone()))),
             Err(error) => tracing::error!(%error, "listener is not usable"),
         }
     }
@@ -229,7 +229,7 @@ async fn work(shared: Arc<Shared>, sockets: Sockets, lane: Lane) -> Rc<Worker> {
     let ending = reached(shutdown.follow(), Phase::Ending);
     tokio::select! { () = ending => last_words(&worker).await, () = idle(&worker) => () }
     // Whoever did not take its last event in time settles here.
-    worker.watches.cut();
+    worker.deadlines.cut();
     last_words(&worker).await;
     worker
 }
@@ -238,7 +238,7 @@ async fn work(shared: Arc<Shared>, sockets: Sockets, lane: Lane) -> Rc<Worker> {
 #[expect(clippy::disallowed_methods, reason = "the worker's runtime is gone: there is nobody to be kept waiting")]
 fn last_flush(worker: &Worker) {
     for _ in 0..LAST_FLUSHES {
-        if worker.fold.flush(worker) {
+        if worker.aggregation.flush(worker) {
             return;
         }
         std::thread::sleep(LAST_FLUSH_PAUSE);
@@ -261,7 +261,7 @@ async fn keep_up<F: Future<Output = ()>>(worker: Rc<Worker>, task: impl Fn(Rc<Wo
 
 /// Waits until no connection of this worker is open.
 async fn idle(worker: &Worker) {
-    while worker.watches.open() > 0 {
+    while worker.deadlines.open() > 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -271,7 +271,7 @@ async fn last_words(worker: &Worker) {
     let _ = tokio::time::timeout(LAST_WORDS, idle(worker)).await;
 }
 
-async fn accept(worker: Rc<Worker>, listener: TcpListener, complaint: Arc<Complaint>) {
+async fn accept(worker: Rc<Worker>, listener: TcpListener, accept_failures: Arc<AcceptFailureLog>) {
     let mut closing = std::pin::pin!(reached(worker.shared.shutdown.follow(), Phase::Closing));
     loop {
         let accepted = tokio::select! {
@@ -282,7 +282,7 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, complaint: Arc<Compla
             Ok((stream, peer)) => open(&worker, stream, peer),
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                if let Some(failures) = complaint.of(Instant::now()) {
+                if let Some(failures) = accept_failures.of(Instant::now()) {
                     tracing::error!(%error, failures, "cannot accept connections: callers wait");
                 }
                 tokio::time::sleep(ACCEPT_PAUSE).await;

@@ -149,7 +149,7 @@ impl From<KeyId> for KeyRef {
 
 /// Query for one page of a user's keys, newest first.
 #[derive(Debug, Clone, Copy)]
-pub struct KeysAsked {
+pub struct KeyPageQuery {
     /// User whose keys are listed.
     pub user: UserId,
     /// Whether the page includes revoked keys.
@@ -220,7 +220,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unreadable`], and database errors.
-    pub async fn keys_page(&self, asked: KeysAsked) -> Result<Vec<Key>, StoreError> {
+    pub async fn keys_page(&self, asked: KeyPageQuery) -> Result<Vec<Key>, StoreError> {
         let text = if asked.revoked { PAGE_WITH_REVOKED } else { PAGE };
         let before = asked.before.map_or(Uuid::max(), |key| key.0);
         let limit = i64::from(asked.limit.min(KEYS_PAGE_MAX));

@@ -13,7 +13,7 @@ use meter::budget::Period;
 pub use draft::Draft;
 pub use successor::Successor;
 
-use crate::copy::{Copied, Progress, copy, copy_with};
+use crate::copy::{CopiedTable, Progress, copy, copy_with};
 use crate::dialect::sqlite;
 use crate::error::StoreError;
 use crate::statement::{micros, signed, statements, timestamp, unsigned};
@@ -83,7 +83,7 @@ pub async fn write(
     file: &Path,
     version: &str,
     progress: impl FnMut(Progress),
-) -> Result<Vec<Copied>, StoreError> {
+) -> Result<Vec<CopiedTable>, StoreError> {
     let unwritable = |source| StoreError::Folder { folder: file.to_owned(), source };
     if file.symlink_metadata().is_ok() {
         return Err(unwritable(io::ErrorKind::AlreadyExists.into()));
@@ -104,7 +104,7 @@ async fn fill(
     backup: &Store,
     version: &str,
     progress: impl FnMut(Progress),
-) -> Result<Vec<Copied>, StoreError> {
+) -> Result<Vec<CopiedTable>, StoreError> {
     let copied = copy(store, backup, progress).await?;
     let mut transaction = backup.begin().await?;
     transaction.query(TABLE).run().await?;
@@ -120,7 +120,11 @@ async fn fill(
 ///
 /// # Errors
 /// The errors of [`copy`].
-pub async fn restore(backup: &Store, to: &Store, progress: impl FnMut(Progress)) -> Result<Vec<Copied>, StoreError> {
+pub async fn restore(
+    backup: &Store,
+    to: &Store,
+    progress: impl FnMut(Progress),
+) -> Result<Vec<CopiedTable>, StoreError> {
     copy_with(backup, to, Some(signed(to.clock().now().unix_millis())), progress).await
 }
 

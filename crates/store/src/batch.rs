@@ -2,35 +2,35 @@
 
 use std::sync::OnceLock;
 
-use crate::dialect::Kind;
+use crate::dialect::StoreKind;
 
 /// Maximum number of rows in one query.
 pub(crate) const ASKED_MAX: usize = 32;
 
 /// The SQL texts of one query, by number of rows.
 pub(crate) struct Texts {
-    make: fn(Kind, usize) -> String,
+    make: fn(StoreKind, usize) -> String,
     sqlite: OnceLock<Vec<String>>,
     postgres: OnceLock<Vec<String>>,
 }
 
 impl Texts {
     /// `make` builds the SQL text for a number of rows.
-    pub(crate) const fn new(make: fn(Kind, usize) -> String) -> Self {
+    pub(crate) const fn new(make: fn(StoreKind, usize) -> String) -> Self {
         Self { make, sqlite: OnceLock::new(), postgres: OnceLock::new() }
     }
 
     /// Returns the text for `asked` rows, a length that [`padded`] returns for at most [`ASKED_MAX`] values.
-    pub(crate) fn of(&'static self, kind: Kind, asked: usize) -> &'static str {
+    pub(crate) fn of(&'static self, kind: StoreKind, asked: usize) -> &'static str {
         let power = asked.checked_ilog2().and_then(|power| usize::try_from(power).ok());
         power.and_then(|power| self.all(kind).get(power)).map_or("", String::as_str)
     }
 
     /// Returns all texts, the shortest first.
-    pub(crate) fn all(&self, kind: Kind) -> &[String] {
+    pub(crate) fn all(&self, kind: StoreKind) -> &[String] {
         let texts = match kind {
-            Kind::Sqlite => &self.sqlite,
-            Kind::Postgres => &self.postgres,
+            StoreKind::Sqlite => &self.sqlite,
+            StoreKind::Postgres => &self.postgres,
         };
         texts.get_or_init(|| (0..=ASKED_MAX.ilog2()).map(|power| (self.make)(kind, 1 << power)).collect())
     }
@@ -51,9 +51,9 @@ mod tests {
         static TEXTS: Texts = Texts::new(|kind, asked| format!("{kind:?} {asked}"));
         for asked in 1..=ASKED_MAX {
             let padded = padded(&(0..asked).collect::<Vec<_>>());
-            assert_eq!(TEXTS.of(Kind::Sqlite, padded.len()), format!("Sqlite {}", asked.next_power_of_two()));
+            assert_eq!(TEXTS.of(StoreKind::Sqlite, padded.len()), format!("Sqlite {}", asked.next_power_of_two()));
             assert!(padded[asked..].iter().all(|more| *more == asked - 1));
         }
-        assert_eq!(TEXTS.of(Kind::Postgres, 8), "Postgres 8");
+        assert_eq!(TEXTS.of(StoreKind::Postgres, 8), "Postgres 8");
     }
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::audit::{Act, Action, Actor};
 use crate::batch::{Texts, padded};
-use crate::dialect::{Kind, Transaction};
+use crate::dialect::{StoreKind, Transaction};
 use crate::error::StoreError;
 use crate::plans;
 use crate::statement::{signed, statements, unsigned};
@@ -82,21 +82,21 @@ pub struct StoredBudget {
 
 /// A budget that applies to one of several keys.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Held {
-    subject: Kindred,
+pub(crate) struct ApplicableBudget {
+    subject: ScopeKind,
     budget: Budget,
 }
 
 /// The kind of a budget scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kindred {
+enum ScopeKind {
     Key,
     User,
     Plan,
     Global,
 }
 
-impl Kindred {
+impl ScopeKind {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Key => "key",
@@ -112,14 +112,14 @@ impl Kindred {
     }
 }
 
-impl Held {
+impl ApplicableBudget {
     /// Returns the budget's id and amount for the key and user to which it applies.
     pub(crate) const fn of(self, user: UserNo, key: KeyNo, plan: PlanId) -> (BudgetId, u64) {
         self.budget.of(match self.subject {
-            Kindred::Key => Subject::Key(key),
-            Kindred::User => Subject::User(user),
-            Kindred::Plan => Subject::Plan(plan),
-            Kindred::Global => Subject::Global,
+            ScopeKind::Key => Subject::Key(key),
+            ScopeKind::User => Subject::User(user),
+            ScopeKind::Plan => Subject::Plan(plan),
+            ScopeKind::Global => Subject::Global,
         })
     }
 }
@@ -132,7 +132,7 @@ struct BudgetRow {
     amount: i64,
 }
 
-impl TryFrom<BudgetRow> for Held {
+impl TryFrom<BudgetRow> for ApplicableBudget {
     type Error = StoreError;
 
     fn try_from(row: BudgetRow) -> Result<Self, StoreError> {
@@ -141,7 +141,7 @@ impl TryFrom<BudgetRow> for Held {
             per: Per::parse(&row.per).ok_or_else(|| unreadable("per"))?,
             amount: unsigned(row.amount),
         };
-        Ok(Self { subject: Kindred::read(&row.subject)?, budget })
+        Ok(Self { subject: ScopeKind::read(&row.subject)?, budget })
     }
 }
 
@@ -169,12 +169,12 @@ impl TryFrom<ListedRow> for StoredBudget {
     type Error = StoreError;
 
     fn try_from(row: ListedRow) -> Result<Self, StoreError> {
-        let Held { subject, budget } = row.budget.try_into()?;
+        let ApplicableBudget { subject, budget } = row.budget.try_into()?;
         let subject = match subject {
-            Kindred::Key => row.key_no.map(|no| Subject::Key(KeyNo(no))),
-            Kindred::User => row.user_no.map(|no| Subject::User(UserNo(no))),
-            Kindred::Plan => Some(Subject::Plan(PlanId(row.subject_id))),
-            Kindred::Global => Some(Subject::Global),
+            ScopeKind::Key => row.key_no.map(|no| Subject::Key(KeyNo(no))),
+            ScopeKind::User => row.user_no.map(|no| Subject::User(UserNo(no))),
+            ScopeKind::Plan => Some(Subject::Plan(PlanId(row.subject_id))),
+            ScopeKind::Global => Some(Subject::Global),
         };
         Ok(Self {
             id: row.id,
@@ -192,7 +192,7 @@ const fn unreadable(column: &'static str) -> StoreError {
 
 /// The subject of a budget row, and the user who owns it.
 struct Target {
-    kind: Kindred,
+    kind: ScopeKind,
     id: Uuid,
     owner: Option<UserId>,
 }
@@ -203,17 +203,17 @@ async fn target(transaction: &mut Transaction, holder: &BudgetHolder) -> Result<
         BudgetHolder::Key(key) => {
             let owner: Option<(Uuid,)> = transaction.query(OWNER_OF_KEY).bind(key.0).find().await?;
             let (owner,) = owner.ok_or(StoreError::NoKey { id: *key })?;
-            Target { kind: Kindred::Key, id: key.0, owner: Some(UserId(owner)) }
+            Target { kind: ScopeKind::Key, id: key.0, owner: Some(UserId(owner)) }
         }
         BudgetHolder::User(user) => {
             let there: Option<(Uuid,)> = transaction.query(USER).bind(user.0).find().await?;
             there.ok_or(StoreError::NoUser { id: Some(*user) })?;
-            Target { kind: Kindred::User, id: user.0, owner: Some(*user) }
+            Target { kind: ScopeKind::User, id: user.0, owner: Some(*user) }
         }
         BudgetHolder::Plan(name) => {
-            Target { kind: Kindred::Plan, id: plans::find_id(transaction, name).await?.0, owner: None }
+            Target { kind: ScopeKind::Plan, id: plans::find_id(transaction, name).await?.0, owner: None }
         }
-        BudgetHolder::Global => Target { kind: Kindred::Global, id: EVERYBODY, owner: None },
+        BudgetHolder::Global => Target { kind: ScopeKind::Global, id: EVERYBODY, owner: None },
     })
 }
 
@@ -304,14 +304,17 @@ impl Store {
 
     /// Returns the budgets of these keys, their users, their plans, and the global ones, for at most
     /// [`ASKED_MAX`](crate::batch::ASKED_MAX) keys.
-    pub(crate) async fn budgets_holding(&self, keys: &[KeyId]) -> Result<HashMap<KeyId, Vec<Held>>, StoreError> {
+    pub(crate) async fn budgets_holding(
+        &self,
+        keys: &[KeyId],
+    ) -> Result<HashMap<KeyId, Vec<ApplicableBudget>>, StoreError> {
         let asked = padded(keys);
         let mut query = self.look_up(TEXTS.of(self.kind(), asked.len())).bind(EVERYBODY);
         for key in asked {
             query = query.bind(key.0);
         }
         let rows: Vec<HoldingRow> = query.all().await?;
-        let mut held: HashMap<KeyId, Vec<Held>> = HashMap::new();
+        let mut held: HashMap<KeyId, Vec<ApplicableBudget>> = HashMap::new();
         for HoldingRow { key_id, budget } in rows {
             held.entry(KeyId(key_id)).or_default().push(budget.try_into()?);
         }
@@ -328,7 +331,7 @@ async fn refuse_crowd(transaction: &mut Transaction) -> Result<(), StoreError> {
 }
 
 /// Builds the query for a number of keys.
-fn text(kind: Kind, keys: usize) -> String {
+fn text(kind: StoreKind, keys: usize) -> String {
     let mut text = HOLDING.to_owned();
     kind.placeholder(1, &mut text);
     text.push_str(") WHERE k.id IN ");

@@ -6,12 +6,12 @@ use sha2::{Digest, Sha256};
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
-use crate::dialect::{Arguments, Kind, Transaction, columns};
+use crate::dialect::{Arguments, StoreKind, Transaction, columns};
 use crate::error::StoreError;
 use crate::statement::statements;
 use crate::store::Store;
 use crate::{links, migration, revision, sessions};
-use cell::{Cell, Column, Row};
+use cell::{CopiedColumn, CopiedRow, CopiedValue};
 
 /// All tables, referenced tables first. `schema_floor` belongs to the migrations.
 pub(crate) const TABLES: [&str; 24] = [
@@ -52,7 +52,7 @@ const BATCH: usize = 500;
 
 /// A table that both stores contain after the copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Copied {
+pub struct CopiedTable {
     /// Name of the table.
     pub table: &'static str,
     /// Number of rows in the table.
@@ -81,7 +81,7 @@ struct Tally {
 }
 
 /// A tally while rows are added.
-struct Counting {
+struct TallyBuilder {
     rows: u64,
     sums: Vec<i128>,
     digest: Sha256,
@@ -93,7 +93,7 @@ struct Counting {
 /// # Errors
 /// [`StoreError::NotEmpty`], [`StoreError::Differs`], [`StoreError::Newer`] (this binary would leave out what a newer
 /// one has added), and errors of either database.
-pub async fn copy(from: &Store, to: &Store, progress: impl FnMut(Progress)) -> Result<Vec<Copied>, StoreError> {
+pub async fn copy(from: &Store, to: &Store, progress: impl FnMut(Progress)) -> Result<Vec<CopiedTable>, StoreError> {
     copy_with(from, to, None, progress).await
 }
 
@@ -104,7 +104,7 @@ pub(crate) async fn copy_with(
     to: &Store,
     no_floor: Option<i64>,
     mut progress: impl FnMut(Progress),
-) -> Result<Vec<Copied>, StoreError> {
+) -> Result<Vec<CopiedTable>, StoreError> {
     let mut source = from.snapshot().await?;
     let mut target = to.begin().await?;
     target.without_time_limit().await?;
@@ -117,9 +117,10 @@ pub(crate) async fn copy_with(
     }
     let mut copied = Vec::new();
     for table in TABLES {
-        let columns: Vec<Column> = columns(&mut source, table).await?.into_iter().map(Column::from).collect();
+        let columns: Vec<CopiedColumn> =
+            columns(&mut source, table).await?.into_iter().map(CopiedColumn::from).collect();
         let of = count(&mut source, table).await?;
-        let mut counting = Counting::new(&columns);
+        let mut counting = TallyBuilder::new(&columns);
         let mut pages = Pages::of(table, &columns);
         while let Some(rows) = pages.next(&mut source).await? {
             insert(&mut target, table, &columns, &rows).await?;
@@ -132,7 +133,7 @@ pub(crate) async fn copy_with(
             return Err(StoreError::Differs { table });
         }
         let names = columns.iter().filter(|column| column.is_summed()).map(|column| column.name.clone());
-        copied.push(Copied { table, rows: read.rows, sums: names.zip(read.sums).collect() });
+        copied.push(CopiedTable { table, rows: read.rows, sums: names.zip(read.sums).collect() });
     }
     copy_revision(&mut source, &mut target).await?;
     if let Some(no_floor) = no_floor {
@@ -147,7 +148,7 @@ pub(crate) async fn copy_with(
 
 /// Sets the revision one ahead of the source, so that no cached lookup of the source passes for one of the copy.
 async fn copy_revision(source: &mut Transaction, target: &mut Transaction) -> Result<(), StoreError> {
-    let columns: Vec<Column> = columns(source, REVISION).await?.into_iter().map(Column::from).collect();
+    let columns: Vec<CopiedColumn> = columns(source, REVISION).await?.into_iter().map(CopiedColumn::from).collect();
     target.query(NO_REVISION).run().await?;
     let mut pages = Pages::of(REVISION, &columns);
     while let Some(rows) = pages.next(source).await? {
@@ -166,8 +167,8 @@ async fn count(on: &mut Transaction, table: &str) -> Result<u64, StoreError> {
     Ok(crate::statement::unsigned(rows))
 }
 
-async fn tally(on: &mut Transaction, table: &'static str, columns: &[Column]) -> Result<Tally, StoreError> {
-    let mut counting = Counting::new(columns);
+async fn tally(on: &mut Transaction, table: &'static str, columns: &[CopiedColumn]) -> Result<Tally, StoreError> {
+    let mut counting = TallyBuilder::new(columns);
     let mut pages = Pages::of(table, columns);
     while let Some(rows) = pages.next(on).await? {
         counting.add(columns, &rows);
@@ -175,7 +176,12 @@ async fn tally(on: &mut Transaction, table: &'static str, columns: &[Column]) ->
     Ok(counting.tally())
 }
 
-async fn insert(target: &mut Transaction, table: &str, columns: &[Column], rows: &[Row]) -> Result<(), StoreError> {
+async fn insert(
+    target: &mut Transaction,
+    table: &str,
+    columns: &[CopiedColumn],
+    rows: &[CopiedRow],
+) -> Result<(), StoreError> {
     let kind = target.kind();
     for rows in rows.chunks((kind.parameters_max() / columns.len()).max(1)) {
         let mut arguments = Arguments::with_room(kind, rows.len() * columns.len());
@@ -190,7 +196,7 @@ async fn insert(target: &mut Transaction, table: &str, columns: &[Column], rows:
     Ok(())
 }
 
-fn insert_text(kind: Kind, table: &str, columns: &[Column], rows: usize) -> String {
+fn insert_text(kind: StoreKind, table: &str, columns: &[CopiedColumn], rows: usize) -> String {
     let mut text = format!("INSERT INTO {table} ({}) VALUES ", names(columns));
     for row in 0..rows {
         text.push_str(if row == 0 { "(" } else { ", (" });
@@ -203,7 +209,7 @@ fn insert_text(kind: Kind, table: &str, columns: &[Column], rows: usize) -> Stri
     text
 }
 
-fn names(columns: &[Column]) -> String {
+fn names(columns: &[CopiedColumn]) -> String {
     columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
@@ -216,7 +222,7 @@ struct Pages {
 }
 
 impl Pages {
-    fn of(table: &'static str, columns: &[Column]) -> Self {
+    fn of(table: &'static str, columns: &[CopiedColumn]) -> Self {
         let id_at = columns.iter().position(|column| column.name == "id").unwrap_or(0);
         let names = names(columns);
         Self {
@@ -227,26 +233,26 @@ impl Pages {
         }
     }
 
-    async fn next(&mut self, on: &mut Transaction) -> Result<Option<Vec<Row>>, StoreError> {
+    async fn next(&mut self, on: &mut Transaction) -> Result<Option<Vec<CopiedRow>>, StoreError> {
         let Some(after) = self.after else { return Ok(None) };
         let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
-        let rows: Vec<Row> = on.query(AssertSqlSafe(self.text.clone())).bind(after).bind(limit).all().await?;
+        let rows: Vec<CopiedRow> = on.query(AssertSqlSafe(self.text.clone())).bind(after).bind(limit).all().await?;
         self.after = None;
         if rows.len() == BATCH {
-            let last = rows.last().and_then(|row| row.0.get(self.id_at)).and_then(Cell::uuid);
+            let last = rows.last().and_then(|row| row.0.get(self.id_at)).and_then(CopiedValue::uuid);
             self.after = Some(last.ok_or(StoreError::Unreadable { table: self.table, column: "id" })?);
         }
         Ok((!rows.is_empty()).then_some(rows))
     }
 }
 
-impl Counting {
-    fn new(columns: &[Column]) -> Self {
+impl TallyBuilder {
+    fn new(columns: &[CopiedColumn]) -> Self {
         let sums = columns.iter().filter(|column| column.is_summed()).count();
         Self { rows: 0, sums: vec![0; sums], digest: Sha256::new() }
     }
 
-    fn add(&mut self, columns: &[Column], rows: &[Row]) {
+    fn add(&mut self, columns: &[CopiedColumn], rows: &[CopiedRow]) {
         for row in rows {
             self.rows += 1;
             let mut sums = self.sums.iter_mut();
@@ -271,7 +277,8 @@ impl Counting {
 pub(crate) async fn texts(on: &mut Transaction) -> Vec<String> {
     let mut texts = Vec::new();
     for table in TABLES.into_iter().chain([REVISION]) {
-        let columns: Vec<Column> = columns(on, table).await.unwrap_or_default().into_iter().map(Column::from).collect();
+        let columns: Vec<CopiedColumn> =
+            columns(on, table).await.unwrap_or_default().into_iter().map(CopiedColumn::from).collect();
         let insert = insert_text(on.kind(), table, &columns, 2);
         texts.extend([count_text(table), insert, Pages::of(table, &columns).text]);
     }

@@ -13,14 +13,14 @@ use meter::budget::Period;
 use meter::{Caller, Charge, Meter};
 
 /// Returns the budgets that apply to a caller in addition to the stored ones, each with its amount.
-type Everywhere = dyn Fn(Caller) -> Vec<(BudgetId, u64)> + Send + Sync;
+type ConfiguredBudgets = dyn Fn(Caller) -> Vec<(BudgetId, u64)> + Send + Sync;
 
 /// The budgets that apply to principals.
 pub struct Counting {
     /// The meter that counts, and the node whose backlog is not in the store yet; `None` if this process counts nothing
     /// or counts only what leases grant.
     meter: Option<(Arc<Meter>, Node)>,
-    everywhere: Box<Everywhere>,
+    everywhere: Box<ConfiguredBudgets>,
 }
 
 impl fmt::Debug for Counting {

@@ -50,7 +50,7 @@ pub(crate) enum Transaction {
 
 /// Selects one of the two databases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum StoreKind {
     Sqlite,
     Postgres,
 }
@@ -135,10 +135,10 @@ impl Db {
         }
     }
 
-    pub(crate) const fn kind(&self) -> Kind {
+    pub(crate) const fn kind(&self) -> StoreKind {
         match self {
-            Self::Sqlite { .. } => Kind::Sqlite,
-            Self::Postgres { .. } => Kind::Postgres,
+            Self::Sqlite { .. } => StoreKind::Sqlite,
+            Self::Postgres { .. } => StoreKind::Postgres,
         }
     }
 }
@@ -164,7 +164,7 @@ impl Transaction {
 
     /// Removes the time limits of the transaction's statements, of its commit and of its idle time.
     pub(crate) async fn without_time_limit(&mut self) -> Result<(), sqlx::Error> {
-        if self.kind() == Kind::Postgres {
+        if self.kind() == StoreKind::Postgres {
             self.query("SET LOCAL statement_timeout = 0").run().await?;
             self.query("SET LOCAL idle_in_transaction_session_timeout = 0").run().await?;
         }
@@ -182,15 +182,15 @@ impl Transaction {
         }
     }
 
-    pub(crate) const fn kind(&self) -> Kind {
+    pub(crate) const fn kind(&self) -> StoreKind {
         match self {
-            Self::Sqlite(_) => Kind::Sqlite,
-            Self::Postgres(..) => Kind::Postgres,
+            Self::Sqlite(_) => StoreKind::Sqlite,
+            Self::Postgres(..) => StoreKind::Postgres,
         }
     }
 }
 
-impl Kind {
+impl StoreKind {
     /// Maximum number of parameters in one statement: SQLite's default of `SQLITE_MAX_VARIABLE_NUMBER`, and the range
     /// of PostgreSQL's 16-bit counter.
     pub(crate) const fn parameters_max(self) -> usize {
@@ -281,7 +281,7 @@ pub(crate) async fn columns(on: &mut Transaction, table: &str) -> Result<Vec<(St
 
 /// Returns the texts that differ between databases.
 #[cfg(test)]
-pub(crate) fn texts(kind: Kind) -> Vec<String> {
+pub(crate) fn texts(kind: StoreKind) -> Vec<String> {
     let texts = [Some(kind.columns()), kind.lock_names(), kind.try_retention(), kind.now()];
     texts.into_iter().flatten().map(str::to_owned).collect()
 }
@@ -289,13 +289,13 @@ pub(crate) fn texts(kind: Kind) -> Vec<String> {
 /// Query for every table except those of the migrations, with its columns in order: table, column, type, whether it is
 /// the primary key.
 #[cfg(test)]
-pub(crate) const fn catalogue(kind: Kind) -> &'static str {
+pub(crate) const fn catalogue(kind: StoreKind) -> &'static str {
     match kind {
-        Kind::Sqlite => {
+        StoreKind::Sqlite => {
             "SELECT t.name, c.name, c.type, c.pk <> 0 FROM sqlite_master t JOIN pragma_table_info(t.name) c
             WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' AND t.name <> '_sqlx_migrations' ORDER BY t.name, c.cid"
         }
-        Kind::Postgres => {
+        StoreKind::Postgres => {
             "SELECT c.table_name::text, c.column_name::text, upper(c.data_type::text), EXISTS (SELECT 1
                 FROM information_schema.table_constraints t JOIN information_schema.key_column_usage k
                     USING (constraint_schema, constraint_name)

@@ -11,23 +11,23 @@ use tokio::task::JoinSet;
 
 use crate::batch::ASKED_MAX;
 use crate::counting::Counting;
+use crate::decrypted_credentials::{DecryptedCredentials, UserCredentials};
 use crate::dialect::READERS;
 use crate::error::StoreError;
 use crate::identity::Identity;
 use crate::outage::Outage;
 use crate::store::Store;
-use crate::unsealed::{Keys, Unsealed};
 
 /// Maximum time for a look-up: requests wait for it, for at most 2 s. If the store is reported unavailable, a directory
 /// still uses its cached entries.
 const ANSWER: Duration = Duration::from_millis(1_500);
 
 /// Answers look-ups until `cancel` is done or every directory is gone. Queued look-ups share one query, with one query
-/// per reading connection at a time. If the store fails, the result is [`NotFound::Unavailable`]. `unsealed` decrypts
+/// per reading connection at a time. If the store fails, the result is [`NotFound::Unavailable`]. `decrypted_credentials` decrypts
 /// the provider credentials of the result, and `counting` adds the budgets.
 pub async fn serve(
     store: Store,
-    (unsealed, counting): (Arc<Unsealed>, Arc<Counting>),
+    (decrypted_credentials, counting): (Arc<DecryptedCredentials>, Arc<Counting>),
     mut lookups: mpsc::Receiver<Lookup>,
     cancel: impl Future<Output = ()>,
 ) {
@@ -42,7 +42,7 @@ pub async fn serve(
                 if received == 0 {
                     break;
                 }
-                let with = (unsealed.clone(), counting.clone());
+                let with = (decrypted_credentials.clone(), counting.clone());
                 questions.spawn(answer(store.clone(), with, std::mem::take(&mut queued)));
             }
             Some(Ok(answered)) = questions.join_next() => outage.note(&answered),
@@ -56,7 +56,11 @@ pub async fn serve(
     }
 }
 
-async fn answer(store: Store, with: (Arc<Unsealed>, Arc<Counting>), lookups: Vec<Lookup>) -> Result<(), StoreError> {
+async fn answer(
+    store: Store,
+    with: (Arc<DecryptedCredentials>, Arc<Counting>),
+    lookups: Vec<Lookup>,
+) -> Result<(), StoreError> {
     let hashes: Vec<KeyHash> = lookups.iter().map(|lookup| lookup.hash).collect();
     let known = tokio::time::timeout(ANSWER, know(&store, &with, &hashes))
         .await
@@ -75,13 +79,13 @@ async fn answer(store: Store, with: (Arc<Unsealed>, Arc<Counting>), lookups: Vec
 /// Looks up the principals of keys, with their provider credentials and budgets.
 async fn know(
     store: &Store,
-    (unsealed, counting): &(Arc<Unsealed>, Arc<Counting>),
+    (decrypted_credentials, counting): &(Arc<DecryptedCredentials>, Arc<Counting>),
     hashes: &[KeyHash],
 ) -> Result<HashMap<KeyHash, Found>, StoreError> {
     let identities = store.identities(hashes).await?;
     note_uses(store, &identities);
     let users: HashSet<UserId> = identities.values().flatten().map(|identity| identity.user.id).collect();
-    let keys = unsealed.of_users(store, &users.into_iter().collect::<Vec<_>>()).await?;
+    let keys = decrypted_credentials.of_users(store, &users.into_iter().collect::<Vec<_>>()).await?;
     let mut known = HashMap::with_capacity(identities.len());
     for (hash, judged) in identities {
         let found = match judged {
@@ -106,6 +110,6 @@ fn note_uses(store: &Store, identities: &HashMap<KeyHash, Result<Identity, NotFo
     }
 }
 
-fn principal(identity: &Identity, keys: &Keys) -> Principal {
+fn principal(identity: &Identity, keys: &UserCredentials) -> Principal {
     Principal { provider_keys: keys.of(identity.user.id), ..identity.principal() }
 }

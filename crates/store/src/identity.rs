@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use crate::api_keys::row::BoundsRow;
 use crate::batch::{ASKED_MAX, Texts, padded};
-use crate::budgets::{EVERYBODY, Held};
-use crate::dialect::Kind;
+use crate::budgets::{ApplicableBudget, EVERYBODY};
+use crate::dialect::StoreKind;
 use crate::error::StoreError;
 use crate::plans::PlanRow;
 use crate::statement::timestamp;
@@ -101,7 +101,7 @@ pub struct IdentityKey {
 
 impl Identity {
     /// Adds the stored budgets that apply to the key.
-    fn hold(&mut self, held: &[Held]) {
+    fn hold(&mut self, held: &[ApplicableBudget]) {
         let held = held.iter().map(|held| held.of(self.user.no, self.key.no, self.user.plan_id));
         self.budgets = self.budgets.iter().copied().chain(held).collect();
     }
@@ -244,7 +244,7 @@ impl Store {
 }
 
 /// Builds the query for a number of hashes. Each half has the subject id of global budgets, then the hashes.
-fn text(kind: Kind, hashes: usize) -> String {
+fn text(kind: StoreKind, hashes: usize) -> String {
     let half = |(select, column): (&str, &str), first: usize| {
         let mut text = format!("{select}{IS_HELD}");
         kind.placeholder(first, &mut text);

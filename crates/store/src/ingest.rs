@@ -5,12 +5,12 @@
 //! transaction that writes; records before it are skipped. In addition, events are deduplicated by id. A segment of the
 //! spool is released only when its committed rows survive a power failure.
 
+mod aggregation;
 mod backlog;
-mod carried;
 mod checkpoint;
-mod fold;
 mod insert;
 mod names;
+mod open_requests;
 mod tables;
 mod write;
 
@@ -22,22 +22,22 @@ use std::time::Duration;
 use spool::{OpenRequest, Position, Reader, Record, SpoolError};
 use thiserror::Error;
 
+use crate::batch_sizer::BatchSizer;
 use crate::dialect::Query;
 use crate::error::StoreError;
 use crate::node::Node;
 use crate::outage::{Outage, Trouble, causes};
-use crate::pace::Pace;
 use crate::statement::{statements, unsigned};
 use crate::store::Store;
-use carried::Carried;
 use checkpoint::Checkpoints;
 use names::Names;
+use open_requests::StoredOpenRequests;
 use write::Rows;
 
-pub use backlog::{Backlog, Gathered, Waiting};
+pub use backlog::{Backlog, BacklogReader, GatheredCharges};
 pub(crate) use insert::{Insert, Values};
 
-/// Maximum number of records in one transaction; [`Pace`] lowers it if transactions take too long.
+/// Maximum number of records in one transaction; [`BatchSizer`] lowers it if transactions take too long.
 const BATCH_RECORDS_MAX: usize = 4_000;
 /// Pause after a batch that was not full, in which records accumulate.
 const EVERY: Duration = Duration::from_millis(100);
@@ -107,17 +107,17 @@ async fn ingested(places: Query<'_>, node: &Node) -> Result<Vec<Position>, Store
 pub async fn run(node: Node, reader: Reader, stats: Arc<IngestStats>, cancel: impl Future<Output = ()>) -> Reader {
     let mut reader = reader;
     let store = node.store();
-    let (mut names, mut carried) = (Names::default(), Carried::default());
+    let (mut names, mut carried) = (Names::default(), StoredOpenRequests::default());
     let mut outage = Outage::new("ingest");
     let mut ahead = Trouble::default();
     let mut stored = None;
-    let mut pace = Pace::new(store.kind(), BATCH_RECORDS_MAX);
+    let mut batch_sizer = BatchSizer::new(store.kind(), BATCH_RECORDS_MAX);
     let mut pause = EVERY;
     let mut checkpoints = Checkpoints::default();
     tokio::pin!(cancel);
     loop {
         let batch;
-        let records_max = pace.rows();
+        let records_max = batch_sizer.rows();
         (reader, batch) = turn(&node, (reader, records_max), stored.take(), stats.clone()).await;
         if let Some(error) = reader.take_failure()
             && ahead.is_news(store.clock().mono())
@@ -133,7 +133,7 @@ pub async fn run(node: Node, reader: Reader, stats: Arc<IngestStats>, cancel: im
         pause = match written {
             Ok(written) => {
                 let full = written.records >= records_max;
-                pace.note(written.records, written.took);
+                batch_sizer.note(written.records, written.took);
                 stored = Some(written.batch);
                 if full { Duration::ZERO } else { EVERY }
             }
@@ -162,9 +162,9 @@ pub async fn run(node: Node, reader: Reader, stats: Arc<IngestStats>, cancel: im
 /// # Errors
 /// [`IngestError`]; records that were not written remain in the spool.
 pub async fn drain(node: &Node, reader: &mut Reader, stats: &IngestStats) -> Result<(), IngestError> {
-    let (mut names, mut carried) = (Names::default(), Carried::default());
+    let (mut names, mut carried) = (Names::default(), StoredOpenRequests::default());
     loop {
-        let read = Read::next(reader, BATCH_RECORDS_MAX)?;
+        let read = ReadBatch::next(reader, BATCH_RECORDS_MAX)?;
         let written = write(node, read, (&mut names, &mut carried), stats).await?;
         release(node.store(), reader, &written.batch)?;
         note_depth(node, reader, stats);
@@ -180,12 +180,12 @@ pub async fn drain(node: &Node, reader: &mut Reader, stats: &IngestStats) -> Res
 
 /// A batch that was read from the spool, and the open requests whose segments are released with it.
 #[derive(Debug)]
-struct Read {
+struct ReadBatch {
     batch: spool::Batch,
     carried: Vec<OpenRequest>,
 }
 
-impl Read {
+impl ReadBatch {
     fn next(reader: &mut Reader, records_max: usize) -> Result<Self, SpoolError> {
         let batch = reader.next_batch(records_max)?;
         let carried = reader.requests_to_store(&batch);
@@ -195,7 +195,7 @@ impl Read {
 
 /// A batch that is stored and may be released.
 #[derive(Debug)]
-struct Written {
+struct StoredBatch {
     batch: spool::Batch,
     records: usize,
     took: Duration,
@@ -203,11 +203,11 @@ struct Written {
 
 async fn write(
     node: &Node,
-    read: Read,
-    known: (&mut Names, &mut Carried),
+    read: ReadBatch,
+    known: (&mut Names, &mut StoredOpenRequests),
     stats: &IngestStats,
-) -> Result<Written, IngestError> {
-    let Read { mut batch, carried } = read;
+) -> Result<StoredBatch, IngestError> {
+    let ReadBatch { mut batch, carried } = read;
     let read = std::mem::take(&mut batch.records);
     let records = read.len();
     let ended = |record: &Record| match record {
@@ -230,7 +230,7 @@ async fn write(
         }
         stats.events.fetch_add(u64::try_from(events).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
-    Ok(Written { batch, records, took })
+    Ok(StoredBatch { batch, records, took })
 }
 
 /// Releases a batch that is stored. If this removes segments, the disk must have their rows first.
@@ -247,13 +247,13 @@ async fn turn(
     (mut reader, records_max): (Reader, usize),
     stored: Option<spool::Batch>,
     stats: Arc<IngestStats>,
-) -> (Reader, Result<Read, IngestError>) {
+) -> (Reader, Result<ReadBatch, IngestError>) {
     let node = node.clone();
     let turned = tokio::task::spawn_blocking(move || {
         let released = stored.map_or(Ok(()), |stored| release(node.store(), &mut reader, &stored));
         let batch = released.and_then(|()| {
             note_depth(&node, &mut reader, &stats);
-            Ok(Read::next(&mut reader, records_max)?)
+            Ok(ReadBatch::next(&mut reader, records_max)?)
         });
         (reader, batch)
     });
@@ -284,12 +284,12 @@ fn note_depth(node: &Node, reader: &mut Reader, stats: &IngestStats) {
 pub(crate) use names::clip;
 
 #[cfg(test)]
-pub(crate) use {carried::STATEMENTS as CARRIED, names::STATEMENTS as NAMES};
+pub(crate) use {names::STATEMENTS as NAMES, open_requests::STATEMENTS as CARRIED};
 
 /// Returns every SQL text that this module builds.
 #[cfg(test)]
-pub(crate) fn texts(kind: crate::dialect::Kind) -> Vec<String> {
-    [tables::texts(kind), write::texts(kind), carried::texts(kind)].concat()
+pub(crate) fn texts(kind: crate::dialect::StoreKind) -> Vec<String> {
+    [tables::texts(kind), write::texts(kind), open_requests::texts(kind)].concat()
 }
 
 #[cfg(test)]

@@ -37,20 +37,20 @@ statements! {
 
 /// The secret that was used. All writers write rows in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Used {
+enum UsedSecret {
     Key(KeyNo),
     /// The secret before the last rotation.
     Previous(KeyHash),
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Noted {
+struct UseTimes {
     newest: Timestamp,
     /// The time that was written last, and when it was written.
     written: Option<(Timestamp, Mono)>,
 }
 
-impl Noted {
+impl UseTimes {
     fn is_due(&self, now: Mono) -> bool {
         self.written.is_none_or(|(newest, at)| newest < self.newest && now.since(at) >= AGAIN_AFTER)
     }
@@ -62,7 +62,7 @@ impl Noted {
 
 /// Recent uses of keys.
 #[derive(Debug, Default)]
-pub(crate) struct LastUse(Mutex<HashMap<Used, Noted>>);
+pub(crate) struct LastUse(Mutex<HashMap<UsedSecret, UseTimes>>);
 
 impl LastUse {
     /// Records a use of a key.
@@ -74,27 +74,27 @@ impl LastUse {
     pub(crate) fn note_all(&self, uses: impl IntoIterator<Item = (KeyNo, Timestamp)>) {
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (key, at) in uses {
-            add(&mut noted, Used::Key(key), at);
+            add(&mut noted, UsedSecret::Key(key), at);
         }
     }
 
     /// Records a use of the secret that a key had before its last rotation.
     pub(crate) fn note_previous(&self, secret: KeyHash, at: Timestamp) {
-        add(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), Used::Previous(secret), at);
+        add(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), UsedSecret::Previous(secret), at);
     }
 
     /// Returns the times that are due now, in order; with `all`, every time that was not written yet.
-    fn due(&self, now: Mono, all: bool) -> Vec<(Used, Timestamp)> {
+    fn due(&self, now: Mono, all: bool) -> Vec<(UsedSecret, Timestamp)> {
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         noted.retain(|_, noted| !noted.is_done(now));
-        let unwritten = |noted: &Noted| noted.written.is_none_or(|(newest, _)| newest < noted.newest);
+        let unwritten = |noted: &UseTimes| noted.written.is_none_or(|(newest, _)| newest < noted.newest);
         let due = noted.iter().filter(|(_, noted)| if all { unwritten(noted) } else { noted.is_due(now) });
-        let mut due: Vec<(Used, Timestamp)> = due.map(|(used, noted)| (*used, noted.newest)).collect();
+        let mut due: Vec<(UsedSecret, Timestamp)> = due.map(|(used, noted)| (*used, noted.newest)).collect();
         due.sort_unstable();
         due
     }
 
-    fn written(&self, rows: &[(Used, Timestamp)], now: Mono) {
+    fn written(&self, rows: &[(UsedSecret, Timestamp)], now: Mono) {
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (used, newest) in rows {
             if let Some(noted) = noted.get_mut(used) {
@@ -104,11 +104,11 @@ impl LastUse {
     }
 }
 
-fn add(noted: &mut HashMap<Used, Noted>, used: Used, at: Timestamp) {
+fn add(noted: &mut HashMap<UsedSecret, UseTimes>, used: UsedSecret, at: Timestamp) {
     if let Some(noted) = noted.get_mut(&used) {
         noted.newest = noted.newest.max(at);
     } else if noted.len() < NOTED_MAX {
-        noted.insert(used, Noted { newest: at, written: None });
+        noted.insert(used, UseTimes { newest: at, written: None });
     }
 }
 
@@ -123,8 +123,8 @@ impl Store {
             let mut transaction = self.begin().await?;
             for (used, at) in rows {
                 let write = match used {
-                    Used::Key(no) => transaction.query(USED).bind(no.0),
-                    Used::Previous(hash) => transaction.query(PREVIOUS_USED).bind(hash.0.to_vec()),
+                    UsedSecret::Key(no) => transaction.query(USED).bind(no.0),
+                    UsedSecret::Previous(hash) => transaction.query(PREVIOUS_USED).bind(hash.0.to_vec()),
                 };
                 write.bind(micros(*at)).run().await?;
             }
@@ -182,9 +182,9 @@ mod tests {
         }
         assert_eq!(written, [1, 61, 121, 181]);
         let (_, mono) = at(200);
-        assert_eq!(last.due(mono, true), [(Used::Key(KeyNo(1)), at(200).0)], "the rest, before the end");
+        assert_eq!(last.due(mono, true), [(UsedSecret::Key(KeyNo(1)), at(200).0)], "the rest, before the end");
         let (_, later) = at(241);
-        assert_eq!(last.due(later, false), [(Used::Key(KeyNo(1)), at(200).0)]);
+        assert_eq!(last.due(later, false), [(UsedSecret::Key(KeyNo(1)), at(200).0)]);
     }
 
     #[test]
@@ -196,9 +196,9 @@ mod tests {
         last.note(KeyNo(1), at(7).0);
         let due = last.due(at(7).1, false);
         let used = [
-            (Used::Key(KeyNo(1)), at(7).0),
-            (Used::Key(KeyNo(2)), at(5).0),
-            (Used::Previous(KeyHash([1; 32])), at(6).0),
+            (UsedSecret::Key(KeyNo(1)), at(7).0),
+            (UsedSecret::Key(KeyNo(2)), at(5).0),
+            (UsedSecret::Previous(KeyHash([1; 32])), at(6).0),
         ];
         assert_eq!(due, used);
         assert_eq!(last.due(at(8).1, false), used, "it was not written");
@@ -214,6 +214,6 @@ mod tests {
         last.note_all((0..200_000).map(|no| (KeyNo(no), at(1).0)));
         assert_eq!(last.due(at(1).1, true).len(), NOTED_MAX);
         last.note(KeyNo(3), at(2).0);
-        assert_eq!(last.due(at(2).1, true)[3], (Used::Key(KeyNo(3)), at(2).0));
+        assert_eq!(last.due(at(2).1, true)[3], (UsedSecret::Key(KeyNo(3)), at(2).0));
     }
 }

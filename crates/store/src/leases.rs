@@ -22,10 +22,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
 use crate::error::StoreError;
-use crate::lender::untold::{CLOSED_MAX, Untold};
+use crate::lease_server::unreported::{CLOSED_MAX, UnreportedLease};
 use crate::node::Node;
 use crate::outage::{Outage, causes};
-use keeping::Stranded;
+use keeping::StrandedLeases;
 
 #[cfg(test)]
 pub(crate) use keeping::STATEMENTS;
@@ -70,7 +70,7 @@ pub struct LeaseStats {
 
 /// Configuration and inputs of the lease loop.
 #[derive(Debug)]
-pub struct Leasing {
+pub struct LeaseLoopOptions {
     /// Node that the leases belong to.
     pub node: Node,
     /// Messages of waiting requests.
@@ -86,7 +86,7 @@ pub struct Leasing {
 }
 
 impl LeaseStats {
-    fn note(&self, stranded: &Stranded) {
+    fn note(&self, stranded: &StrandedLeases) {
         self.stranded.store(stranded.leases, Ordering::Relaxed);
         for (left, measure) in self.stranded_left.iter().zip(Measure::ALL) {
             left.store(stranded.left.of(measure), Ordering::Relaxed);
@@ -95,16 +95,16 @@ impl LeaseStats {
 }
 
 type Sending = Pin<Box<dyn Future<Output = Result<Vec<TickReply>, StoreError>> + Send>>;
-type Looking = Pin<Box<dyn Future<Output = Left> + Send>>;
+type Looking = Pin<Box<dyn Future<Output = LeftoverLeases> + Send>>;
 
 /// Leases that earlier runs left behind, as far as the database responded in time.
-struct Left {
-    untold: Vec<Untold>,
-    stranded: Option<Stranded>,
+struct LeftoverLeases {
+    unreported: Vec<UnreportedLease>,
+    stranded: Option<StrandedLeases>,
 }
 
-struct Loop {
-    leasing: Leasing,
+struct LeaseLoop {
+    leasing: LeaseLoopOptions,
     holder: LeaseClient,
     replies: HashMap<u64, oneshot::Sender<WaitDecision>>,
     outage: Outage,
@@ -117,18 +117,18 @@ struct Loop {
 }
 
 /// Keeps leases until `cancel` is done; then returns all of them, within a few seconds.
-pub async fn run(leasing: Leasing, cancel: impl Future<Output = ()>) {
-    let Leasing { node, timing, .. } = &leasing;
+pub async fn run(leasing: LeaseLoopOptions, cancel: impl Future<Output = ()>) {
+    let LeaseLoopOptions { node, timing, .. } = &leasing;
     let holder = LeaseClient::new(node.lessee(), node.incarnation(), *timing);
     let (replies, outage) = (HashMap::new(), Outage::new("leases"));
-    let mut of = Loop { leasing, holder, replies, outage, sent_at: Mono(0), helped: false, looked: None };
+    let mut of = LeaseLoop { leasing, holder, replies, outage, sent_at: Mono(0), helped: false, looked: None };
     of.hold(cancel).await;
     if timeout(END_WITHIN, of.end()).await.is_err() {
         tracing::warn!("leases of this node stay open until it starts again");
     }
 }
 
-impl Loop {
+impl LeaseLoop {
     async fn hold(&mut self, cancel: impl Future<Output = ()>) {
         let mut cancel = std::pin::pin!(cancel);
         let (mut sending, mut looking): (Option<Sending>, Option<Looking>) = (None, None);
@@ -204,12 +204,12 @@ impl Loop {
         })
     }
 
-    fn keep(&mut self, Left { untold, stranded }: Left) {
-        self.looked = Some((self.now(), if untold.len() < CLOSED_MAX { KEEPING } else { KEEPING_ON }));
+    fn keep(&mut self, LeftoverLeases { unreported, stranded }: LeftoverLeases) {
+        self.looked = Some((self.now(), if unreported.len() < CLOSED_MAX { KEEPING } else { KEEPING_ON }));
         if let Some(stranded) = stranded {
             self.leasing.stats.note(&stranded);
         }
-        for lease in untold {
+        for lease in unreported {
             self.holder.close_past(lease.cell, lease.incarnation, lease.spent);
         }
     }
@@ -322,12 +322,12 @@ async fn under_way<T>(what: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>
 
 /// Runs concurrently with ticks: reads the leases that earlier runs left behind, and deletes budget accounts that ended
 /// long ago.
-async fn look_after(node: Node, ttl: Duration) -> Left {
+async fn look_after(node: Node, ttl: Duration) -> LeftoverLeases {
     let later = |error: &StoreError| {
         tracing::warn!(%error, cause = causes(error), "checking leases of earlier runs failed; retrying later");
     };
-    let untold = in_time(node.untold_leases()).await.inspect_err(later).unwrap_or_default();
-    Left { untold, stranded: in_time(node.store().look_after_leases(ttl)).await.inspect_err(later).ok() }
+    let unreported = in_time(node.unreported_leases()).await.inspect_err(later).unwrap_or_default();
+    LeftoverLeases { unreported, stranded: in_time(node.store().look_after_leases(ttl)).await.inspect_err(later).ok() }
 }
 
 async fn in_time<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {

@@ -15,9 +15,11 @@ pub mod api_keys;
 pub mod audit;
 pub mod backup;
 mod batch;
+mod batch_sizer;
 pub mod budgets;
 pub mod copy;
 mod counting;
+pub mod decrypted_credentials;
 mod dialect;
 pub mod directory;
 pub mod error;
@@ -26,13 +28,12 @@ mod fixture;
 pub mod identity;
 pub mod ingest;
 pub mod last_use;
+pub mod lease_server;
 pub mod leases;
-pub mod lender;
 pub mod links;
 pub mod migration;
 pub mod node;
 mod outage;
-mod pace;
 pub mod plans;
 pub mod provider_keys;
 pub mod reconcile;
@@ -42,7 +43,6 @@ pub mod sessions;
 mod statement;
 pub mod store;
 pub mod subjects;
-pub mod unsealed;
 pub mod usage;
 pub mod users;
 pub mod vault;
@@ -50,35 +50,37 @@ pub mod windows;
 
 pub use api_keys::bound::{Bound, BoundKeys};
 pub use api_keys::change::{KeyChange, Rotation};
-pub use api_keys::{KEYS_MAX, KEYS_PAGE_MAX, Key, KeyRef, KeySecret, KeysAsked, NewKey, PreviousSecret};
+pub use api_keys::{KEYS_MAX, KEYS_PAGE_MAX, Key, KeyPageQuery, KeyRef, KeySecret, NewKey, PreviousSecret};
 pub use audit::{AUDIT_PAGE_MAX, Action, Actor, AuditFilter, AuditLine, AuditPage, AuditPlace, By};
 pub use backup::Census;
 pub use budgets::{BUDGETS_MAX, BudgetHolder, EVERYBODY, StoredBudget};
 pub use counting::Counting;
+pub use decrypted_credentials::DecryptedCredentials;
 pub use error::{StoreError, TEXT_CHARS_MAX, is_fit_text};
 pub use identity::{Identity, IdentityKey, IdentityUser};
-pub use ingest::{Backlog, Gathered, IngestError, IngestStats};
-pub use leases::{LeaseStats, Leasing};
-pub use lender::stranded::OpenLease;
-pub use lender::untold::Untold;
+pub use ingest::{Backlog, GatheredCharges, IngestError, IngestStats};
+pub use lease_server::stranded::OpenLease;
+pub use lease_server::unreported::UnreportedLease;
+pub use leases::{LeaseLoopOptions, LeaseStats};
 pub use links::{Link, NewLink, Purpose};
 pub use node::Node;
 pub use plans::{PLANS_MAX, PlanChange, PlanDifference, PlanDifferences, StoredPlan};
 pub use provider_keys::{NewProviderKey, PROVIDER_KEYS_MAX, ProviderKeyChange, StoredProviderKey};
 pub use reconcile::{
-    DIFFERENCES_MAX, Days, Difference, Interrupted, Mended, OpenRequests, Place, Reconciliation, Recorded, Unleased,
-    Unpriced,
+    DIFFERENCES_MAX, Days, Difference, InterruptedRequests, OpenRequests, Place, Reconciliation, RecordedUsage,
+    RepairedTotals, UnleasedUsage, UnpricedRequests,
 };
 pub use retention::RetentionStats;
-pub use sessions::{Credential, NewRefresh, NewSession, Refreshed, Session, SessionKey, SessionState, Shut};
+pub use sessions::{
+    Credential, InvalidSession, NewRefresh, NewSession, RefreshResult, Session, SessionKey, SessionState,
+};
 pub use store::{Options, Store};
 pub use subjects::SubjectIds;
-pub use unsealed::Unsealed;
 pub use usage::{
     Charges, DayUsage, KeyUsage, Overview, OverviewKey, OverviewModel, REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX,
-    RequestAttempt, RequestFilter, RequestKey, RequestLine, RequestPage, RequestPlace, Totals,
+    RequestAttempt, RequestFilter, RequestKey, RequestLine, RequestPage, RequestPlace, UsageTotals,
 };
 pub use users::change::UserChange;
 pub use users::password::PasswordChange;
 pub use users::{Email, NewUser, User, UserRef};
-pub use vault::{Admitted, KnownMasterKey, Resealed};
+pub use vault::{AdmittedMasterKey, KnownMasterKey, ResealResult};

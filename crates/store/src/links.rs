@@ -12,7 +12,7 @@ use crate::sessions::{NewSession, Session};
 use crate::statement::{micros, statements, timestamp};
 use crate::store::Store;
 use crate::users::change::has_admin;
-use crate::users::password::Put;
+use crate::users::password::PasswordUpdate;
 use crate::users::{self, Email, NewUser, User, UserRef, find};
 
 /// Maximum number of links that are neither used, withdrawn nor expired.
@@ -329,7 +329,8 @@ impl Store {
         }
         let link = self.redeem(&mut transaction, hash, PASSWORD).await?;
         let Purpose::Password { user } = link.purpose else { return Err(StoreError::NoLink) };
-        self.put_password(&mut transaction, by, Put { user, phc, except: None, link: Some(link.id) }).await?;
+        self.put_password(&mut transaction, by, PasswordUpdate { user, phc, except: None, link: Some(link.id) })
+            .await?;
         let user = find(&mut transaction, &UserRef::Id(user)).await?;
         transaction.commit().await?;
         Ok(user)

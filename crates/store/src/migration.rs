@@ -10,7 +10,7 @@ use sqlx::migrate::{AppliedMigration, Migrate, Migration, Migrator};
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, PgConnection, Sqlite};
 
-use crate::dialect::{Kind, Transaction, postgres, sqlite};
+use crate::dialect::{StoreKind, Transaction, postgres, sqlite};
 use crate::error::StoreError;
 use crate::node;
 use crate::statement::{statements, unsigned};
@@ -140,7 +140,7 @@ struct Undoable {
 
 /// A connection to run migrations on either database.
 #[derive(Debug)]
-pub(crate) enum Migrating {
+pub(crate) enum MigrationConnection {
     Sqlite(PoolConnection<Sqlite>),
     Postgres(PgConnection),
 }
@@ -149,11 +149,11 @@ pub(crate) enum Migrating {
 macro_rules! on {
     ($connection:expr, |$inside:ident, $migrator:ident| $does:expr) => {
         match $connection {
-            Migrating::Sqlite(connection) => {
+            MigrationConnection::Sqlite(connection) => {
                 let ($inside, $migrator) = (&mut **connection, &SQLITE);
                 $does
             }
-            Migrating::Postgres(connection) => {
+            MigrationConnection::Postgres(connection) => {
                 let ($inside, $migrator) = (connection, &POSTGRES);
                 $does
             }
@@ -161,7 +161,7 @@ macro_rules! on {
     };
 }
 
-impl Migrating {
+impl MigrationConnection {
     /// Runs the missing migrations if `migrate` is true. A database that is ahead of this binary is not changed, and
     /// refused if this binary cannot work on it.
     pub(crate) async fn bring_up_to_date(&mut self, migrate: bool) -> Result<(), StoreError> {
@@ -241,22 +241,24 @@ impl Migrating {
 /// them.
 pub(crate) async fn refuse_newer(on: &mut Transaction) -> Result<(), StoreError> {
     let migrator = match on.kind() {
-        Kind::Sqlite => &SQLITE,
-        Kind::Postgres => &POSTGRES,
+        StoreKind::Sqlite => &SQLITE,
+        StoreKind::Postgres => &POSTGRES,
     };
     let known = migrator.iter().map(|known| known.version).max().unwrap_or(0);
     let (found,): (i64,) = on.query(NEWEST).once().one().await?;
     if found > known { Err(StoreError::Newer { found, known }) } else { Ok(()) }
 }
 
-async fn connect(options: &Options<'_>) -> Result<(Migrating, Option<std::fs::File>), StoreError> {
+async fn connect(options: &Options<'_>) -> Result<(MigrationConnection, Option<std::fs::File>), StoreError> {
     match options.url {
         None => {
             let (file, lock) = claimed(options.data).await?;
             let connection = sqlite::writer(&file).await?.acquire().await?;
-            Ok((Migrating::Sqlite(connection), Some(lock)))
+            Ok((MigrationConnection::Sqlite(connection), Some(lock)))
         }
-        Some(url) => Ok((Migrating::Postgres(postgres::connect(&postgres::options(url.expose())?).await?), None)),
+        Some(url) => {
+            Ok((MigrationConnection::Postgres(postgres::connect(&postgres::options(url.expose())?).await?), None))
+        }
     }
 }
 

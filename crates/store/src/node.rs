@@ -20,7 +20,7 @@ use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
 use crate::dialect::postgres::WRITING;
-use crate::dialect::{Kind, Transaction};
+use crate::dialect::{StoreKind, Transaction};
 use crate::error::StoreError;
 use crate::ingest::Backlog;
 use crate::outage::Outage;
@@ -55,12 +55,12 @@ pub struct Node {
     store: Store,
     id: Uuid,
     incarnation: i64,
-    spooled: Arc<Spooled>,
+    spooled: Arc<SpoolState>,
 }
 
 /// State of the node's spool relative to the store.
 #[derive(Debug, Default)]
-struct Spooled {
+struct SpoolState {
     backlog: Backlog,
     /// In microseconds since the Unix epoch; 0 while it is unknown.
     ingested_until: AtomicU64,
@@ -91,7 +91,7 @@ impl Store {
     /// # Errors
     /// Database errors of any kind.
     pub async fn servers(&self) -> Result<usize, StoreError> {
-        if self.kind() == Kind::Sqlite {
+        if self.kind() == StoreKind::Sqlite {
             return Ok(0);
         }
         let before: Vec<(Uuid, i64)> = self.query(PRESENT).all().await?;
@@ -171,7 +171,7 @@ pub async fn beat(node: Node, cancel: impl Future<Output = ()>) {
     let mut ticks = tokio::time::interval(BEAT);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let beats = async {
-        if node.store.kind() == Kind::Sqlite {
+        if node.store.kind() == StoreKind::Sqlite {
             return std::future::pending().await;
         }
         loop {

@@ -5,17 +5,17 @@
 //! difference. The database adds up; this process only handles sums and a bounded number of differences. (The log of
 //! changes by users is [`audit`](crate::audit).)
 //!
-//! Read in this order: `totals` (the compared columns), `sides` (the comparison), `books` (leases), `standing` (facts
-//! to report that are no differences), `mend` (correction of totals from events), `recorded` (figures for comparison
+//! Read in this order: `totals` (the compared columns), `comparison` (the comparison), `accounts` (leases), `unresolved` (facts
+//! to report that are no differences), `repair` (correction of totals from events), `recorded` (figures for comparison
 //! with a provider's).
 
-mod books;
-mod mend;
+mod accounts;
+mod comparison;
 mod recorded;
+mod repair;
 mod row;
-mod sides;
-mod standing;
 mod totals;
+mod unresolved;
 
 use std::time::Duration;
 
@@ -25,13 +25,13 @@ use uuid::Uuid;
 
 use crate::dialect::Transaction;
 use crate::error::StoreError;
-use crate::lender::stranded::OpenLease;
+use crate::lease_server::stranded::OpenLease;
 use crate::statement::{statements, timestamp};
 use crate::store::Store;
 
-pub use mend::Mended;
-pub use recorded::Recorded;
-pub use standing::{Interrupted, OpenRequests, Unpriced};
+pub use recorded::RecordedUsage;
+pub use repair::RepairedTotals;
+pub use unresolved::{InterruptedRequests, OpenRequests, UnpricedRequests};
 
 /// Maximum number of reported differences; beyond it, only `more` is set.
 pub const DIFFERENCES_MAX: usize = 1_000;
@@ -62,17 +62,17 @@ pub struct Reconciliation {
     /// Whether there are more differences.
     pub more: bool,
     /// Requests of those days that were in flight when a node crashed.
-    pub interrupted: Interrupted,
+    pub interrupted: InterruptedRequests,
     /// LLM requests of those days whose cost is unknown or partly unknown, by reason. Bills omit the unknown cost;
     /// budgets count the reserved amount.
-    pub unpriced: Vec<Unpriced>,
+    pub unpriced: Vec<UnpricedRequests>,
     /// Requests that are still open, as far as the store knows; each node's spool contains further ones.
     pub open: OpenRequests,
     /// Leases of nodes that do not respond, as of now.
     pub stranded: Vec<OpenLease>,
     /// Amounts that were charged while a lease was open, but not from it: the requests were in flight when a limit was
     /// set, or began before a limit was set again.
-    pub unleased: Vec<Unleased>,
+    pub unleased: Vec<UnleasedUsage>,
 }
 
 /// Two figures that should be equal.
@@ -119,7 +119,7 @@ pub enum Place {
     /// All users together on one day.
     Day(Day),
     /// A budget that nodes share, in one period.
-    Book(CounterId),
+    BudgetAccount(CounterId),
     /// A node's lease of such a budget.
     Lease {
         /// Budget and period of the lease.
@@ -133,7 +133,7 @@ pub enum Place {
 
 /// Usage that a budget's leases do not contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unleased {
+pub struct UnleasedUsage {
     /// Budget and period of the usage.
     pub cell: CounterId,
     /// Amount of the usage.
@@ -189,16 +189,16 @@ impl Store {
             compared,
             differences: Vec::new(),
             more: false,
-            interrupted: standing::interrupted(&mut snapshot, days).await?,
-            unpriced: standing::unpriced(&mut snapshot, days).await?,
-            open: standing::open(&mut snapshot).await?,
+            interrupted: unresolved::interrupted(&mut snapshot, days).await?,
+            unpriced: unresolved::unpriced(&mut snapshot, days).await?,
+            open: unresolved::open(&mut snapshot).await?,
             stranded: Vec::new(),
             unleased: Vec::new(),
         };
         if let Some(days) = compared {
-            sides::compare(&mut snapshot, days, &mut found).await?;
+            comparison::compare(&mut snapshot, days, &mut found).await?;
         }
-        books::compare(&mut snapshot, days, &mut found).await?;
+        accounts::compare(&mut snapshot, days, &mut found).await?;
         snapshot.rollback().await?;
         found.stranded = self.open_leases().await?.into_iter().filter(|lease| lease.stranded).collect();
         Ok(found)
@@ -228,7 +228,7 @@ async fn comparable_from(on: &mut Transaction) -> Result<Day, StoreError> {
 /// Returns every SQL text that this module and its parts build.
 #[cfg(test)]
 pub(crate) fn texts() -> Vec<String> {
-    let lists = [STATEMENTS, sides::STATEMENTS, books::STATEMENTS, standing::STATEMENTS, mend::STATEMENTS];
+    let lists = [STATEMENTS, comparison::STATEMENTS, accounts::STATEMENTS, unresolved::STATEMENTS, repair::STATEMENTS];
     let fixed = lists.into_iter().flatten().map(|(_, sql)| (*sql).to_owned());
     fixed.chain(totals::texts()).chain(recorded::texts()).collect()
 }

@@ -6,7 +6,7 @@
 //! table, and no further index is needed.
 
 mod accounts;
-mod belief;
+mod clock_guard;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -16,15 +16,15 @@ use std::time::Duration;
 use access::Timestamp;
 use uuid::Uuid;
 
+use crate::batch_sizer::BatchSizer;
 use crate::error::StoreError;
 use crate::outage::Outage;
-use crate::pace::Pace;
 use crate::revision;
 use crate::statement::{micros, statements};
 use crate::store::Store;
 #[cfg(test)]
 pub(crate) use accounts::STATEMENTS as ACCOUNTS;
-use belief::{Belief, Judged};
+use clock_guard::{ClockGuard, ClockReading};
 
 /// Delay after startup: draining the previous run's spool and serving clients have priority.
 const FIRST_AFTER: Duration = Duration::from_secs(5 * 60);
@@ -121,12 +121,12 @@ async fn expire(
     before: Timestamp,
     stats: &RetentionStats,
 ) -> Result<u64, StoreError> {
-    let (mut deleted, mut pace, end) = (0, Pace::new(store.kind(), ROWS_MAX), first_id(before));
+    let (mut deleted, mut batch_sizer, end) = (0, BatchSizer::new(store.kind(), ROWS_MAX), first_id(before));
     for table in tables {
         // Each transaction starts where the last one ended, to skip the deleted rows, which PostgreSQL keeps for a
         // while.
         let mut from = Uuid::nil();
-        while let Some(batch) = delete(store, table, Bounds::Ids(from, end), &mut pace).await? {
+        while let Some(batch) = delete(store, table, Bounds::Ids(from, end), &mut batch_sizer).await? {
             deleted += batch.rows;
             stats.rows.fetch_add(batch.rows, Ordering::Relaxed);
             let Some(last) = batch.last else { break };
@@ -138,7 +138,7 @@ async fn expire(
 }
 
 /// Result of one deleting transaction.
-struct Deleted {
+struct DeletionResult {
     rows: u64,
     /// Id of the last deleted row; `None` if no row is left.
     last: Option<Uuid>,
@@ -158,9 +158,9 @@ async fn delete(
     store: &Store,
     table: &'static str,
     bounds: Bounds,
-    pace: &mut Pace,
-) -> Result<Option<Deleted>, StoreError> {
-    let wanted = pace.rows();
+    batch_sizer: &mut BatchSizer,
+) -> Result<Option<DeletionResult>, StoreError> {
+    let wanted = batch_sizer.rows();
     let mut transaction = store.begin().await?;
     let began = store.clock().mono();
     if let Some(alone) = transaction.kind().try_retention() {
@@ -177,31 +177,31 @@ async fn delete(
     };
     let ids: Vec<(Uuid,)> = query.bind(limit).all().await?;
     transaction.commit().await?;
-    pace.note(ids.len(), store.clock().mono().since(began));
+    batch_sizer.note(ids.len(), store.clock().mono().since(began));
     let last = ids.iter().map(|(id,)| *id).max().filter(|_| ids.len() == wanted);
-    Ok(Some(Deleted { rows: u64::try_from(ids.len()).unwrap_or(u64::MAX), last }))
+    Ok(Some(DeletionResult { rows: u64::try_from(ids.len()).unwrap_or(u64::MAX), last }))
 }
 
 /// State of a process across its rounds.
 #[derive(Debug)]
 pub(crate) struct Rounds {
-    belief: Belief,
+    clock_guard: ClockGuard,
 }
 
 impl Rounds {
     pub(crate) async fn begin(store: &Store) -> Result<Self, StoreError> {
         let newest: Option<(Uuid,)> = store.query(NEWEST).find().await?;
         let newest = newest.and_then(|(id,)| made_at(id));
-        Ok(Self { belief: Belief::new(newest, store.clock().now(), store.clock().mono()) })
+        Ok(Self { clock_guard: ClockGuard::new(newest, store.clock().now(), store.clock().mono()) })
     }
 
     /// Deletes usage that is older than `keep`, and old sessions and links. Returns the number of deleted rows of
     /// usage.
     pub(crate) async fn next(&mut self, store: &Store, keep: Keep, stats: &RetentionStats) -> Result<u64, StoreError> {
         let began = store.clock().mono();
-        let now = match self.belief.judge(store.clock().now(), began) {
-            Judged::Believed(now) | Judged::Doubted(now) => now,
-            Judged::Leapt(now) => {
+        let now = match self.clock_guard.judge(store.clock().now(), began) {
+            ClockReading::Trusted(now) | ClockReading::Distrusted(now) => now,
+            ClockReading::Jumped(now) => {
                 let (clock, expected) = (store.clock().now().unix_seconds(), now.unix_seconds());
                 tracing::warn!(clock, expected, "the clock is far ahead: retention does not trust it for a day");
                 now

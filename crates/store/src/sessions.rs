@@ -21,13 +21,13 @@ use crate::statement::{micros, statements, timestamp};
 use crate::store::Store;
 use crate::users;
 
-pub(crate) use doubt::Doubts;
+pub(crate) use doubt::UncertainRenewals;
 #[cfg(test)]
 pub(crate) use refresh::STATEMENTS as REFRESH;
-pub use refresh::{NewRefresh, Refreshed};
+pub use refresh::{NewRefresh, RefreshResult};
 #[cfg(test)]
 pub(crate) use state::STATEMENTS as STATE;
-pub use state::{SessionKey, SessionState, Shut};
+pub use state::{InvalidSession, SessionKey, SessionState};
 
 /// Maximum number of open sessions of one user by password, and of one key. A further session ends the one whose last
 /// use is the oldest.

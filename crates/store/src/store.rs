@@ -9,12 +9,12 @@ use access::{Clock, Ids, Secret};
 use sqlx::SqlSafeStr;
 use uuid::Uuid;
 
-use crate::api_keys::numbers::Numbers;
-use crate::dialect::{Db, Kind, Query, Transaction, postgres, sqlite};
+use crate::api_keys::numbers::KeyNumbers;
+use crate::dialect::{Db, Query, StoreKind, Transaction, postgres, sqlite};
 use crate::error::StoreError;
 use crate::last_use::LastUse;
-use crate::migration::Migrating;
-use crate::sessions::Doubts;
+use crate::migration::MigrationConnection;
+use crate::sessions::UncertainRenewals;
 use crate::{revision, statement};
 
 pub(crate) const FILE: &str = "tollgate.db";
@@ -37,16 +37,16 @@ pub struct Options<'a> {
 
 /// The database. Clones refer to the same store.
 #[derive(Debug, Clone)]
-pub struct Store(Arc<Inner>);
+pub struct Store(Arc<StoreInner>);
 
 #[derive(Debug)]
-struct Inner {
+struct StoreInner {
     db: Db,
     clock: Clock,
     ids: Mutex<Ids>,
-    doubts: Doubts,
+    doubts: UncertainRenewals,
     last_use: LastUse,
-    numbers: Numbers,
+    numbers: KeyNumbers,
 }
 
 impl Store {
@@ -65,14 +65,21 @@ impl Store {
         };
         let ids = Mutex::new(Ids::new(options.clock.clone()));
         let (doubts, last_use, numbers) = Default::default();
-        Ok(Self(Arc::new(Inner { db, clock: options.clock, ids, doubts, last_use, numbers })))
+        Ok(Self(Arc::new(StoreInner { db, clock: options.clock, ids, doubts, last_use, numbers })))
     }
 
     /// Opens a SQLite file of any name, creates it if it is missing, and runs missing migrations.
     pub(crate) async fn open_file(file: &Path, clock: Clock) -> Result<Self, StoreError> {
         let db = open_sqlite(file, true).await?;
         let (doubts, last_use, numbers) = Default::default();
-        Ok(Self(Arc::new(Inner { db, ids: Mutex::new(Ids::new(clock.clone())), clock, doubts, last_use, numbers })))
+        Ok(Self(Arc::new(StoreInner {
+            db,
+            ids: Mutex::new(Ids::new(clock.clone())),
+            clock,
+            doubts,
+            last_use,
+            numbers,
+        })))
     }
 
     /// Closes all connections to a SQLite file; afterwards the one file contains everything.
@@ -95,7 +102,7 @@ impl Store {
     /// Whether several nodes may share the store: true for PostgreSQL, false for SQLite.
     #[must_use]
     pub fn is_shared(&self) -> bool {
-        self.kind() == Kind::Postgres
+        self.kind() == StoreKind::Postgres
     }
 
     /// Prepares a statement that only reads.
@@ -121,7 +128,7 @@ impl Store {
     }
 
     /// Returns which database the store uses.
-    pub(crate) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> StoreKind {
         self.0.db.kind()
     }
 
@@ -172,7 +179,7 @@ impl Store {
     }
 
     /// Returns the key numbers that this process has reserved.
-    pub(crate) fn numbers(&self) -> &Numbers {
+    pub(crate) fn numbers(&self) -> &KeyNumbers {
         &self.0.numbers
     }
 
@@ -182,7 +189,7 @@ impl Store {
     }
 
     /// Returns the renewals of sessions whose commit has an unknown outcome.
-    pub(crate) fn doubts(&self) -> &Doubts {
+    pub(crate) fn doubts(&self) -> &UncertainRenewals {
         &self.0.doubts
     }
 
@@ -201,14 +208,14 @@ async fn open_file(data: &Path, migrate: bool) -> Result<Db, StoreError> {
 
 async fn open_sqlite(file: &Path, migrate: bool) -> Result<Db, StoreError> {
     let writer = sqlite::writer(file).await?;
-    Migrating::Sqlite(writer.acquire().await?).bring_up_to_date(migrate).await?;
+    MigrationConnection::Sqlite(writer.acquire().await?).bring_up_to_date(migrate).await?;
     let (readers, lookups) = (sqlite::readers(file).await?, sqlite::lookups(file).await?);
     Ok(Db::Sqlite { writer, readers, lookups, checkpointer: sqlite::checkpointer(file), log: sqlite::log(file) })
 }
 
 async fn open_server(url: &Secret, migrate: bool) -> Result<Db, StoreError> {
     let options = postgres::options(url.expose())?;
-    Migrating::Postgres(postgres::connect(&options).await?).bring_up_to_date(migrate).await?;
+    MigrationConnection::Postgres(postgres::connect(&options).await?).bring_up_to_date(migrate).await?;
     let lookups = postgres::lookups(options.clone()).await?;
     Ok(Db::Postgres { pool: postgres::pool(options).await?, lookups })
 }

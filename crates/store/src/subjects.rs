@@ -6,7 +6,7 @@ use access::{KeyId, KeyNo, PlanId, Subject, UserId, UserNo};
 use uuid::Uuid;
 
 use crate::batch::{ASKED_MAX, Texts, padded};
-use crate::dialect::Kind;
+use crate::dialect::StoreKind;
 use crate::error::StoreError;
 use crate::store::Store;
 
@@ -80,7 +80,7 @@ impl Store {
     }
 }
 
-fn text(kind: Kind, count: usize, select: &str) -> String {
+fn text(kind: StoreKind, count: usize, select: &str) -> String {
     let mut text = select.to_owned();
     kind.placeholders(count, &mut text);
     text

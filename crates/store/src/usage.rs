@@ -30,7 +30,7 @@ statements! {
 
 /// Sums of usage over several requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Totals {
+pub struct UsageTotals {
     /// Requests that reached an upstream and were not free of charge.
     pub requests: u64,
     /// Credits that the requests used.
@@ -56,7 +56,7 @@ pub struct Totals {
     pub unpriced_requests: u64,
 }
 
-impl Totals {
+impl UsageTotals {
     /// The totals of a day without usage.
     pub(crate) const NOTHING: Self = Self {
         requests: 0,
@@ -96,7 +96,7 @@ impl Totals {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DayUsage {
     /// Sum over the keys below.
-    pub total: Totals,
+    pub total: UsageTotals,
     /// Keys that were used, in order of creation.
     pub by_key: Vec<KeyUsage>,
 }
@@ -106,7 +106,7 @@ impl DayUsage {
     #[must_use]
     pub fn of_key(self, key: KeyNo) -> Self {
         let by_key: Vec<KeyUsage> = self.by_key.into_iter().filter(|usage| usage.no == key).collect();
-        Self { total: by_key.first().map_or(Totals::NOTHING, |usage| usage.total), by_key }
+        Self { total: by_key.first().map_or(UsageTotals::NOTHING, |usage| usage.total), by_key }
     }
 }
 
@@ -124,7 +124,7 @@ pub struct KeyUsage {
     /// Last four characters of the key.
     pub last4: String,
     /// Usage with the key.
-    pub total: Totals,
+    pub total: UsageTotals,
 }
 
 #[derive(Debug, sqlx::FromRow)]
@@ -148,8 +148,8 @@ struct DayRow {
 }
 
 impl DayRow {
-    fn totals(&self) -> Totals {
-        Totals {
+    fn totals(&self) -> UsageTotals {
+        UsageTotals {
             requests: unsigned(self.requests),
             credits: unsigned(self.credits),
             input: unsigned(self.input_tokens),
@@ -172,7 +172,7 @@ impl Store {
     /// Database errors of any kind.
     pub async fn usage_of_day(&self, user: UserNo, day: Day) -> Result<DayUsage, StoreError> {
         let rows: Vec<DayRow> = self.query(OF_DAY).bind(user.0).bind(i64::from(day.0)).all().await?;
-        let mut usage = DayUsage { total: Totals::NOTHING, by_key: Vec::new() };
+        let mut usage = DayUsage { total: UsageTotals::NOTHING, by_key: Vec::new() };
         for row in rows {
             let total = row.totals();
             usage.total.add(&total);

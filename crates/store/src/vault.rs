@@ -55,7 +55,7 @@ impl KnownMasterKey {
 
 /// A master key that a node may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Admitted {
+pub struct AdmittedMasterKey {
     /// Time at which the store saw it first.
     pub since: Timestamp,
     /// Whether it is the newest; if not, another node uses a newer one.
@@ -64,7 +64,7 @@ pub struct Admitted {
 
 /// Result of one batch of a rotation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Resealed {
+pub struct ResealResult {
     /// Number of credentials that this batch sealed with the current master key.
     pub done: u64,
     /// Credentials that no master key of the vault can decrypt; they are unchanged.
@@ -74,7 +74,7 @@ pub struct Resealed {
 }
 
 #[derive(sqlx::FromRow)]
-struct KeyRow {
+struct MasterKeyRow {
     id: Uuid,
     fingerprint: Vec<u8>,
     retired_at: Option<i64>,
@@ -90,10 +90,10 @@ struct SealedRow {
     master: Vec<u8>,
 }
 
-impl TryFrom<KeyRow> for KnownMasterKey {
+impl TryFrom<MasterKeyRow> for KnownMasterKey {
     type Error = StoreError;
 
-    fn try_from(row: KeyRow) -> Result<Self, StoreError> {
+    fn try_from(row: MasterKeyRow) -> Result<Self, StoreError> {
         Ok(Self {
             id: row.id,
             fingerprint: fingerprint("master_keys", "fingerprint", &row.fingerprint)?,
@@ -120,7 +120,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unreadable`], and database errors.
     pub async fn master_keys(&self) -> Result<Vec<KnownMasterKey>, StoreError> {
-        let rows: Vec<KeyRow> = self.query(KEYS).all().await?;
+        let rows: Vec<MasterKeyRow> = self.query(KEYS).all().await?;
         rows.into_iter().map(KnownMasterKey::try_from).collect()
     }
 
@@ -130,7 +130,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::OtherMasterKey`], [`StoreError::MasterKeyRetired`], [`StoreError::Unreadable`], and database
     /// errors.
-    pub async fn admit_master_key(&self, by: &Actor, vault: &Vault) -> Result<Admitted, StoreError> {
+    pub async fn admit_master_key(&self, by: &Actor, vault: &Vault) -> Result<AdmittedMasterKey, StoreError> {
         if let Some(admitted) = judge(&self.master_keys().await?, vault)? {
             return Ok(admitted);
         }
@@ -145,7 +145,7 @@ impl Store {
         let detail = json!({"begun": vault.current().to_string(), "after": after});
         self.note(&mut transaction, by, Act::of(Action::VaultRotate, id, None).with(detail)).await?;
         transaction.commit().await?;
-        Ok(Admitted { since, newest: true })
+        Ok(AdmittedMasterKey { since, newest: true })
     }
 
     /// Checks the vault's current master key again, under the lock of changes, for a node that has joined. A node that
@@ -154,7 +154,7 @@ impl Store {
     ///
     /// # Errors
     /// The errors of [`admit_master_key`](Self::admit_master_key).
-    pub async fn confirm_master_key(&self, by: &Actor, vault: &Vault) -> Result<Admitted, StoreError> {
+    pub async fn confirm_master_key(&self, by: &Actor, vault: &Vault) -> Result<AdmittedMasterKey, StoreError> {
         let mut transaction = self.addition().await?;
         let judged = judge(&keys(&mut transaction).await?, vault)?;
         transaction.rollback().await?;
@@ -186,7 +186,7 @@ impl Store {
         by: &Actor,
         vault: &Vault,
         newest: Fingerprint,
-    ) -> Result<Admitted, StoreError> {
+    ) -> Result<AdmittedMasterKey, StoreError> {
         let mut transaction = self.change().await?;
         let known = keys(&mut transaction).await?;
         let (sealed,): (i64,) = transaction.query(ANY).one().await?;
@@ -205,7 +205,7 @@ impl Store {
         let detail = json!({"begun": vault.current().to_string(), "unused": newest.to_string()});
         self.note(&mut transaction, by, Act::of(Action::VaultRotate, id, None).with(detail)).await?;
         transaction.commit().await?;
-        Ok(Admitted { since, newest: true })
+        Ok(AdmittedMasterKey { since, newest: true })
     }
 
     /// Adds a master key after the `known` ones, also if this node's clock is behind another's.
@@ -226,14 +226,14 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Sealing`], [`StoreError::Unreadable`], and database errors.
-    pub async fn reseal(&self, vault: &Vault, after: Option<ProviderKeyId>) -> Result<Resealed, StoreError> {
+    pub async fn reseal(&self, vault: &Vault, after: Option<ProviderKeyId>) -> Result<ResealResult, StoreError> {
         let mut transaction = self.begin().await?;
         let after = after.map_or(Uuid::nil(), |id| id.0);
         let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
         let others = transaction.query(OTHERS).bind(after).bind(vault.current().0.as_slice()).bind(limit);
         let rows: Vec<SealedRow> = others.all().await?;
         let next = rows.get(BATCH - 1).map(|last| ProviderKeyId(last.id));
-        let mut resealed = Resealed { next, ..Resealed::default() };
+        let mut resealed = ResealResult { next, ..ResealResult::default() };
         for row in rows {
             let (id, owner) = (ProviderKeyId(row.id), row.user_id.map(UserId));
             let master = fingerprint("provider_keys", "master", &row.master)?;
@@ -313,7 +313,7 @@ impl Store {
 }
 
 async fn keys(transaction: &mut Transaction) -> Result<Vec<KnownMasterKey>, StoreError> {
-    let rows: Vec<KeyRow> = transaction.query(KEYS).all().await?;
+    let rows: Vec<MasterKeyRow> = transaction.query(KEYS).all().await?;
     rows.into_iter().map(KnownMasterKey::try_from).collect()
 }
 
@@ -323,7 +323,7 @@ fn both(vault: &Vault) -> (Fingerprint, Fingerprint) {
 }
 
 /// Returns whether the vault's current key may be used; `None` if it must be added first.
-fn judge(known: &[KnownMasterKey], vault: &Vault) -> Result<Option<Admitted>, StoreError> {
+fn judge(known: &[KnownMasterKey], vault: &Vault) -> Result<Option<AdmittedMasterKey>, StoreError> {
     let newest = known.iter().rfind(|key| key.is_active());
     let current = vault.current();
     if let Some(key) = known.iter().find(|key| key.fingerprint == current) {
@@ -331,7 +331,7 @@ fn judge(known: &[KnownMasterKey], vault: &Vault) -> Result<Option<Admitted>, St
             return Err(StoreError::MasterKeyRetired);
         }
         let newest = newest.is_none_or(|newest| newest.fingerprint == current);
-        return Ok(Some(Admitted { since: key.since, newest }));
+        return Ok(Some(AdmittedMasterKey { since: key.since, newest }));
     }
     match newest {
         Some(newest) if vault.previous() != Some(newest.fingerprint) => {

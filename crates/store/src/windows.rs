@@ -17,7 +17,7 @@ use meter::window::counts::{WindowCounts, WindowLevel};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use link::Link;
+use link::RedisLink;
 use redis::Server;
 
 pub use self::redis::RedisFault;
@@ -34,7 +34,7 @@ const ANSWERING_MAX: usize = 256;
 pub struct Windows {
     clock: Clock,
     here: Arc<WindowCounts>,
-    link: Option<Arc<Link>>,
+    link: Option<Arc<RedisLink>>,
     fallbacks: Arc<AtomicU64>,
 }
 
@@ -80,7 +80,7 @@ impl Windows {
     /// # Errors
     /// [`RedisFault::Url`] if the URL is invalid.
     pub async fn shared(sharing: Sharing<'_>, clock: Clock) -> Result<Self, RedisFault> {
-        let link = Link::new(Server::new(sharing.url, sharing.brand)?, sharing.answer);
+        let link = RedisLink::new(Server::new(sharing.url, sharing.brand)?, sharing.answer);
         // `keep` reports the error.
         let _ = link.raise().await;
         Ok(Self { link: Some(Arc::new(link)), ..Self::here(clock) })

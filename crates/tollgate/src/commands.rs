@@ -23,7 +23,7 @@ use std::io::Write;
 
 use access::{Clock, KeyNo, Timestamp};
 use chrono::{DateTime, SecondsFormat};
-use config::load::{Flags, Loaded, Sources};
+use config::load::{Flags, LoadedConfig, Sources};
 use config::{Environment, Snapshot};
 use store::{Options, Store, SubjectIds, UserRef};
 
@@ -34,7 +34,7 @@ use crate::failure::{self, StartFault};
 pub(crate) const STORE_FILE: &str = "tollgate.db";
 
 /// Loads the configuration from flags, environment and file.
-pub(crate) fn load(place: &Place, flags: &Flags) -> Result<Loaded, StartFault> {
+pub(crate) fn load(place: &Place, flags: &Flags) -> Result<LoadedConfig, StartFault> {
     let flags = Flags { data: place.data.clone(), ..flags.clone() };
     let environment = environment(place)?;
     Ok(config::load(Sources { file: place.config.as_deref(), environment: &environment, flags })?)

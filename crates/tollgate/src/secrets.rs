@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use access::{MasterKey, Secret, Vault, VaultError, vault};
 use config::{Environment, Snapshot};
-use store::{Actor, Admitted, Store, StoreError};
+use store::{Actor, AdmittedMasterKey, Store, StoreError};
 
 use crate::failure::{self, StartFault};
 use folder::Folder;
@@ -45,7 +45,7 @@ pub(crate) struct Found {
 #[derive(Debug)]
 pub(crate) struct Keys {
     pub(crate) vault: Arc<Vault>,
-    pub(crate) admitted: Admitted,
+    pub(crate) admitted: AdmittedMasterKey,
 }
 
 impl Found {
@@ -121,7 +121,7 @@ impl Keys {
 }
 
 /// Like [`admit`], but replaces a stored key with which no credential is sealed.
-async fn admit_or_replace(store: &Store, vault: &Vault) -> Result<Admitted, Result<StartFault, StoreError>> {
+async fn admit_or_replace(store: &Store, vault: &Vault) -> Result<AdmittedMasterKey, Result<StartFault, StoreError>> {
     match admit(store, vault).await {
         Err(Ok(StartFault::VaultKeyWrong { newest, .. })) if store.is_vault_unused().await.map_err(Err)? => {
             let replaced = store.replace_unused_master_key(&Actor::SYSTEM, vault, newest).await;
@@ -132,7 +132,7 @@ async fn admit_or_replace(store: &Store, vault: &Vault) -> Result<Admitted, Resu
 }
 
 /// Checks the current master key of the vault against the store.
-pub(crate) async fn admit(store: &Store, vault: &Vault) -> Result<Admitted, Result<StartFault, StoreError>> {
+pub(crate) async fn admit(store: &Store, vault: &Vault) -> Result<AdmittedMasterKey, Result<StartFault, StoreError>> {
     store.admit_master_key(&Actor::SYSTEM, vault).await.map_err(|error| of_key(vault, error))
 }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Clock, Revision};
-use config::load::{Loaded, Note};
+use config::load::{LoadedConfig, Note};
 use config::{Live, Snapshot};
 use telemetry::logs::DroppedLines;
 use telemetry::{LiveState, Metrics};
@@ -56,7 +56,7 @@ pub(crate) struct Wish {
 /// Builds the server, serves until a signal arrives, and drains. A signal during the start ends the process; the next
 /// start then continues as after a crash.
 pub(crate) async fn serve(
-    loaded: Loaded,
+    loaded: LoadedConfig,
     wish: Wish,
     lock: &mut Lock,
     signals: &mut Signals,
@@ -73,8 +73,8 @@ pub(crate) async fn serve(
 }
 
 /// Builds and starts every part.
-async fn start(loaded: Loaded, wish: Wish, lock: &mut Lock) -> anyhow::Result<Ending> {
-    let Loaded { mut snapshot, mut notes, .. } = loaded;
+async fn start(loaded: LoadedConfig, wish: Wish, lock: &mut Lock) -> anyhow::Result<Ending> {
+    let LoadedConfig { mut snapshot, mut notes, .. } = loaded;
     let now = Clock::system().now();
     notes.extend(snapshot.prices_beginning(now));
     notes.extend(snapshot.prices_ending(now, PRICES_WARNED));
@@ -151,7 +151,7 @@ async fn join(
         live: Arc::new(Live::new(Arc::new(snapshot))),
         meter: kept.counted.as_ref().map(|counted| counted.meter.clone()),
         metrics: Metrics::new(),
-        board: Arc::new(LiveState::default()),
+        live_state: Arc::new(LiveState::default()),
         revision: Arc::new(Revision::default()),
         windows,
         clock: kept.clock,
@@ -166,18 +166,18 @@ async fn join(
     if let (Some(counted), Some(listeners)) = (kept.counted, doors.proxy) {
         parts::tell_interrupted(&base, &counted.interrupted);
         services.ingest(&base, counted.reader, counted.stats);
-        let strangers = services.strangers(&base);
+        let unauthenticated = services.unauthenticated(&base);
         if base.store.is_shared() {
             lessee = Some(Lessee::start(&base.live.load(), &base.node, &base.metrics));
         }
         let leases = lessee.as_ref().map(|lessee| lessee.leases.clone());
-        let shared = parts::shared(&base, counted.meter, (strangers, leases));
+        let shared = parts::shared(&base, counted.meter, (unauthenticated, leases));
         parts::watch_gauges(&base, &shared);
         let workers = proxy::start(&shared, listeners, parts::lanes(counted.writers, &keys))?;
         proxying = Some(Proxying { workers, shared });
     }
     services.control(&base, doors.control, keys)?;
-    base.board.set_snapshot(true);
+    base.live_state.set_snapshot(true);
     Ok(Ending { services, proxying, lessee, base, beating: kept.beating, drain_times })
 }
 

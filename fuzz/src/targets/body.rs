@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use ai::bound::Left;
-use ai::endpoint::Called;
+use ai::bound::RemainingBudget;
+use ai::endpoint::EndpointCall;
 use ai::models::Limits;
-use ai::request::{self, RequestError, Rewritten};
-use ai::{Asked, Endpoint, Extent, Format};
+use ai::request::{self, RequestError, RewrittenBody};
+use ai::{Endpoint, Extent, Format, RequestFields};
 use bytes::Bytes;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -76,8 +76,8 @@ pub fn request_body(bytes: &[u8]) {
     let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
     let (line, body) = (&bytes[..end], bytes.get(end + 1..).unwrap_or_default());
     let path = String::from_utf8_lossy(line);
-    let called = Called::at(&path).filter(|called| called.endpoint.format().is_some());
-    let called = called.or_else(|| Called::at("/v1/chat/completions")).unwrap();
+    let called = EndpointCall::at(&path).filter(|called| called.endpoint.format().is_some());
+    let called = called.or_else(|| EndpointCall::at("/v1/chat/completions")).unwrap();
     // Another target tests forms.
     if matches!(called.endpoint, Endpoint::AudioTranscriptions | Endpoint::AudioTranslations) {
         return;
@@ -106,11 +106,11 @@ pub fn request_body(bytes: &[u8]) {
 }
 
 /// The body has an upper bound of its cost, and lowering the bound gives JSON that requests at most that.
-fn bounded(called: &Called<'_>, asked: &Asked, body: &Bytes) {
+fn bounded(called: &EndpointCall<'_>, asked: &RequestFields, body: &Bytes) {
     let limits = Some(Limits { input_tokens_max: 100_000, output_tokens_max: 4_096 });
     let extent = Extent::read(called, asked, body);
     let bound = extent.bound(None, limits);
-    let left = Left { tokens: Some(bound.tokens.unwrap().saturating_sub(1)), money: None };
+    let left = RemainingBudget { tokens: Some(bound.tokens.unwrap().saturating_sub(1)), money: None };
     let Some(lowered) = extent.clamp(None, limits, left) else { return };
     let each = lowered.max_tokens;
     assert!(extent.limited(each).bound(None, limits).tokens <= left.tokens);
@@ -147,12 +147,12 @@ fn string(value: Option<&str>) -> Option<String> {
     value.and_then(|value| serde_json::from_str(value).ok())
 }
 
-fn is_google(called: &Called<'_>) -> bool {
+fn is_google(called: &EndpointCall<'_>) -> bool {
     matches!(called.endpoint.format(), Some(Format::GenerateContent | Format::EmbedContent))
 }
 
 /// The parsed values equal the fields.
-fn fields_match(called: &Called<'_>, asked: &Asked, fields: &JsonFields<'_>) {
+fn fields_match(called: &EndpointCall<'_>, asked: &RequestFields, fields: &JsonFields<'_>) {
     let written = string(fields.named("model"));
     match (&called.model, written) {
         (Some(model), _) => assert_eq!(asked.model, **model),
@@ -165,11 +165,11 @@ fn fields_match(called: &Called<'_>, asked: &Asked, fields: &JsonFields<'_>) {
     }
 }
 
-fn rewritten(called: &Called<'_>, asked: &Asked, out: &Rewritten, fields: &JsonFields<'_>) {
+fn rewritten(called: &EndpointCall<'_>, asked: &RequestFields, out: &RewrittenBody, fields: &JsonFields<'_>) {
     let sent = out.body();
     let again: JsonFields<'_> = serde_json::from_slice(&sent).unwrap();
     let target = called.target(OTHER, None);
-    let called = Called::at(target.split('?').next().unwrap()).unwrap();
+    let called = EndpointCall::at(target.split('?').next().unwrap()).unwrap();
     let reread = request::read(&called, Some("application/json"), &sent).unwrap();
     assert_eq!((reread.model.as_str(), reread.stream), (OTHER, asked.stream));
     assert_eq!(reread.billable, asked.billable);

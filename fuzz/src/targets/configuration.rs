@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 
-use config::{ConfigError, Environment, Flags, Loaded, Place, Sources, load};
+use config::{ConfigError, Environment, Flags, LoadedConfig, Place, Sources, load};
 use tempfile::TempDir;
 
 /// The value of [`super::FuzzTarget::words`].
@@ -128,7 +128,7 @@ pub fn configuration(bytes: &[u8]) {
         return;
     }
     match loaded(bytes) {
-        Ok(Loaded { snapshot, notes, .. }) => {
+        Ok(LoadedConfig { snapshot, notes, .. }) => {
             assert!(!snapshot.listen.is_empty());
             notes.iter().for_each(|note| assert!(!note.to_string().contains(SECRET), "{note}"));
             let debug = format!("{:?}", (&snapshot.providers, &snapshot.store));
@@ -139,7 +139,7 @@ pub fn configuration(bytes: &[u8]) {
 }
 
 /// Loads `bytes` as a file; the environment contains `SECRET` only.
-pub fn loaded(bytes: &[u8]) -> Result<Loaded, ConfigError> {
+pub fn loaded(bytes: &[u8]) -> Result<LoadedConfig, ConfigError> {
     let environment = Environment::of([("SECRET", SECRET)]);
     let path = write(bytes);
     load(Sources { file: Some(&path), environment: &environment, flags: Flags::default() })

@@ -1,7 +1,7 @@
 //! Paths of LLM endpoints, and the upstream targets of their calls.
 
 use ai::Endpoint;
-use ai::endpoint::{Called, Found};
+use ai::endpoint::{EndpointCall, EndpointMatch};
 use http::uri::PathAndQuery;
 
 /// The value of [`super::FuzzTarget::words`].
@@ -52,12 +52,12 @@ pub fn endpoint(bytes: &[u8]) {
 /// An upstream reads the target as the same endpoint and model. The target never leaves the folder of the API.
 fn called(method: &str, path: &str, query: Option<&str>) {
     let called = match Endpoint::find(method, path) {
-        Found::Endpoint(called) => called,
-        Found::WrongMethod { called, allow } => {
+        EndpointMatch::Endpoint(called) => called,
+        EndpointMatch::WrongMethod { called, allow } => {
             assert!(allow.split(", ").all(|allowed| allowed != method));
             called
         }
-        Found::None => return,
+        EndpointMatch::None => return,
     };
     let model = called.model.as_deref().unwrap_or("gpt-5");
     // hyper does not forward fragments.
@@ -73,7 +73,7 @@ fn called(method: &str, path: &str, query: Option<&str>) {
     let sent = read.unwrap();
     let dots = |part: &str| matches!(part.replace("%2e", ".").replace("%2E", ".").as_str(), "." | "..");
     assert!(!sent.path().split('/').any(dots), "{path:?} leads to {target:?}, which leaves its folder");
-    let again = Called::at(sent.path());
+    let again = EndpointCall::at(sent.path());
     assert_eq!(again.as_ref().map(|again| again.endpoint), Some(called.endpoint), "{path:?} leads to {target:?}");
     if let Some(again) = again.and_then(|again| again.model) {
         assert_eq!(again, model, "{path:?} leads to {target:?}");

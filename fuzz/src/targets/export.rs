@@ -1,7 +1,7 @@
 //! Usage exports of providers.
 
 use ai::Export;
-use ai::export::Figures;
+use ai::export::ExportFigures;
 
 /// The value of [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[
@@ -51,6 +51,6 @@ pub fn export(bytes: &[u8]) {
         format!("{text}\n{lines}")
     };
     let twice = Export::read(&twice).unwrap_or_else(|error| panic!("{twice:?}: {error}"));
-    let doubled = read.lines.into_iter().map(|(of, figures): (_, Figures)| (of, figures.and(&figures))).collect();
+    let doubled = read.lines.into_iter().map(|(of, figures): (_, ExportFigures)| (of, figures.and(&figures))).collect();
     assert_eq!((twice.days, twice.lines), (read.days, doubled));
 }

@@ -1,6 +1,6 @@
 //! HTTP/1.1 requests of clients: heads and the framing of bodies, before hyper parses them.
 
-use proxy::strict::judge::{self, Scanned};
+use proxy::smuggling::judge::{self, ScanOutcome};
 
 use crate::random::SeededRandom;
 
@@ -81,7 +81,7 @@ pub fn http_head(bytes: &[u8]) {
     }
 }
 
-fn plausible(bytes: &[u8], scanned: &Scanned) {
+fn plausible(bytes: &[u8], scanned: &ScanOutcome) {
     assert!(scanned.passed_bytes <= bytes.len());
     let content: u64 = scanned.requests.iter().filter_map(|request| request.content_bytes).sum();
     assert!(content <= bytes.len() as u64, "more content than bytes");

@@ -70,7 +70,7 @@ pub const CHUNKED_WORDS: &[&str] = &[
     "\u{e9}",
 ];
 
-/// The maximum of a head and of trailers: `proxy::strict` has one limit for both. Inputs reach it.
+/// The maximum of a head and of trailers: `proxy::smuggling` has one limit for both. Inputs reach it.
 const HEAD_BYTES_MAX: usize = limits::TRAILERS_BYTES_MAX;
 const LINE_BYTES_MAX: usize = 1024;
 const FIELDS_MAX: usize = 100;
@@ -80,7 +80,7 @@ fn head_limits() -> HeadLimits {
 }
 
 /// Requests at any split are parsed equally. `httparse` parses each accepted head equally. `http1` refuses every
-/// request that `proxy::strict` refuses. A written head is parsed as the same head.
+/// request that `proxy::smuggling` refuses. A written head is parsed as the same head.
 pub fn request(bytes: &[u8]) {
     let outcome = any_split(ReaderSide::Requests, bytes);
     agreement::with_strict(bytes, &outcome, HEAD_BYTES_MAX);

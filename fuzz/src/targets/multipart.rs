@@ -1,6 +1,6 @@
 //! Forms with files: the model's name is found and replaced, and no other byte changes.
 
-use ai::endpoint::Called;
+use ai::endpoint::EndpointCall;
 use ai::request::{self, RequestError};
 use bytes::Bytes;
 
@@ -48,7 +48,7 @@ pub fn multipart(bytes: &[u8]) {
     let (line, body) = (&bytes[..end], bytes.get(end + 1..).unwrap_or_default());
     let content_type = String::from_utf8_lossy(line);
     for path in ["/v1/audio/transcriptions", "/openai/deployments/d/audio/translations"] {
-        let called = Called::at(path).unwrap();
+        let called = EndpointCall::at(path).unwrap();
         match request::read(&called, Some(&content_type), body) {
             Ok(asked) => rewritten(&called, &content_type, &Bytes::copy_from_slice(body), &asked),
             Err(error) => refused(body, &error),
@@ -70,7 +70,7 @@ fn refused(body: &[u8], error: &RequestError) {
     }
 }
 
-fn rewritten(called: &Called<'_>, content_type: &str, body: &Bytes, asked: &ai::Asked) {
+fn rewritten(called: &EndpointCall<'_>, content_type: &str, body: &Bytes, asked: &ai::RequestFields) {
     let before = parts(content_type, body);
     let models: Vec<&[u8]> = before.iter().filter(|part| part.is_model).map(|part| part.content).collect();
     assert!(models.len() <= 1, "two parts name the model");

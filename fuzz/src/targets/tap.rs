@@ -2,7 +2,7 @@
 
 use access::Refusal;
 use ai::tap::Framing;
-use ai::{Format, Problem, Reporter, Seen, Tap};
+use ai::{Format, Problem, Reporter, ResponseFacts, Tap};
 use bytes::Bytes;
 
 use crate::random::{SeededRandom, hash};
@@ -144,7 +144,7 @@ pub fn tap(bytes: &[u8]) {
     aborted(case, answer, &mut random);
 }
 
-fn tapped(case: TapCase, pieces: &[&[u8]]) -> (Vec<u8>, Seen) {
+fn tapped(case: TapCase, pieces: &[&[u8]]) -> (Vec<u8>, ResponseFacts) {
     let mut tap = case.tap();
     let (mut given, mut out) = (0, Vec::new());
     for piece in pieces {
@@ -165,7 +165,7 @@ fn tapped(case: TapCase, pieces: &[&[u8]]) -> (Vec<u8>, Seen) {
     (out, seen)
 }
 
-fn plausible(case: TapCase, answer: &[u8], (out, seen): &(Vec<u8>, Seen)) {
+fn plausible(case: TapCase, answer: &[u8], (out, seen): &(Vec<u8>, ResponseFacts)) {
     if case.drops() {
         let mut rest = answer.iter();
         assert!(out.iter().all(|byte| rest.any(|other| other == byte)), "the output has bytes that the input lacks");
@@ -184,7 +184,7 @@ fn plausible(case: TapCase, answer: &[u8], (out, seen): &(Vec<u8>, Seen)) {
 }
 
 /// Line ends and comments between events do not change the usage.
-fn endings(case: TapCase, answer: &[u8], seen: &Seen) {
+fn endings(case: TapCase, answer: &[u8], seen: &ResponseFacts) {
     if answer.contains(&b'\r') || answer.len() > 20_000 || std::str::from_utf8(answer).is_err() {
         return;
     }

@@ -6,10 +6,10 @@ use meter::Billed;
 
 use super::Reference;
 use super::reader::Reader;
-use crate::endpoint::{Called, Endpoint};
+use crate::endpoint::{Endpoint, EndpointCall};
 use crate::format::Format;
 use crate::price::Terms;
-use crate::request::Asked;
+use crate::request::RequestFields;
 
 /// Maximum number of images that a form of OpenAI's can request (its API reference, read 2026-11-20).
 const FORM_IMAGES_MAX: u64 = 10;
@@ -37,7 +37,7 @@ pub struct Extent {
     pub(super) writes: Writes,
     /// Whether tools are declared, for which providers add tokens of their own.
     pub(super) tools: bool,
-    pub(super) served: Served,
+    pub(super) served: ServerToolUse,
     pub(super) reference: Option<Reference>,
     /// The requested terms; `None` if Tollgate knows no rates for them.
     pub(super) terms: Option<Terms>,
@@ -76,7 +76,7 @@ pub(super) enum Writes {
 
 /// Tools that the provider runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Served {
+pub(super) struct ServerToolUse {
     /// Maximum number of runs of all tools that have a cap.
     pub(super) capped: u64,
     /// Whether one tool has no cap.
@@ -100,7 +100,7 @@ pub(super) struct Served {
 impl Extent {
     /// Reads a body that [`read`](crate::request::read) parsed into `asked`.
     #[must_use]
-    pub fn read(called: &Called<'_>, asked: &Asked, body: &[u8]) -> Self {
+    pub fn read(called: &EndpointCall<'_>, asked: &RequestFields, body: &[u8]) -> Self {
         let Some(format) = called.endpoint.format() else { return Self::of(Format::Chat, true, body.len()) };
         let free = called.endpoint.free() || format == Format::Moderations;
         let mut extent = Self { billed: asked.billable, ..Self::of(format, free, body.len()) };
@@ -145,7 +145,7 @@ impl Extent {
             limit: Limit { asked: None, odd: false, least: 1, places: Vec::new(), room: None },
             writes: Writes::None,
             tools: false,
-            served: Served {
+            served: ServerToolUse {
                 capped: 0,
                 uncapped: false,
                 cap: None,

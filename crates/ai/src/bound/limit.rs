@@ -12,7 +12,7 @@ use crate::price::Price;
 
 /// The remaining amounts of budgets; `None` is unlimited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Left {
+pub struct RemainingBudget {
     /// The remaining tokens, if limited.
     pub tokens: Option<u64>,
     /// The remaining money, if limited.
@@ -21,7 +21,7 @@ pub struct Left {
 
 /// A limit to be written into a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lowered {
+pub struct LoweredLimit {
     /// Maximum tokens of each response.
     pub max_tokens: u64,
     pub(crate) edits: Vec<(Range<usize>, String)>,
@@ -33,7 +33,7 @@ impl Extent {
     /// Returns `None` if no limit suffices: the input is already too large, the format has no such limit, the limit
     /// would be below its minimum, or the request has no bound.
     #[must_use]
-    pub fn clamp(&self, price: Option<&Price>, limits: Option<Limits>, left: Left) -> Option<Lowered> {
+    pub fn clamp(&self, price: Option<&Price>, limits: Option<Limits>, left: RemainingBudget) -> Option<LoweredLimit> {
         let input = self.input(limits)?;
         let output = self.output(price, limits)?;
         let mut each = output.each;
@@ -76,12 +76,12 @@ impl Extent {
     }
 
     /// Returns the edits that write the limit; `None` if the body has no position for it.
-    fn lowered(&self, max_tokens: u64) -> Option<Lowered> {
+    fn lowered(&self, max_tokens: u64) -> Option<LoweredLimit> {
         let mut edits: Vec<_> = self.limit.places.iter().map(|at| (at.clone(), max_tokens.to_string())).collect();
         if edits.is_empty() {
             let (at, before, behind) = self.limit.room.clone()?;
             edits.push((at, format!("{before}{max_tokens}{behind}")));
         }
-        Some(Lowered { max_tokens, edits })
+        Some(LoweredLimit { max_tokens, edits })
     }
 }

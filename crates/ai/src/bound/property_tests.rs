@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::tests::{DAY, extent, limits};
 use super::*;
-use crate::Asked;
+use crate::RequestFields;
 use crate::price::Prices;
 
 /// Fields of bodies, most of which determine a bound.
@@ -110,7 +110,7 @@ proptest! {
         let text = body(&fields, &if more.is_empty() { r#""user":"u""#.to_owned() } else { more });
         let read = extent(path, &text);
         let before = read.bound(Some(price), limits);
-        let left = Left { tokens, money: money.map(NanoUsd) };
+        let left = RemainingBudget { tokens, money: money.map(NanoUsd) };
         let Some(lowered) = read.clamp(Some(price), limits, left) else { return Ok(()) };
         let each = lowered.max_tokens;
         let fits = |bound: Bound| {
@@ -137,7 +137,7 @@ proptest! {
         for path in PATHS {
             let (_, called) = super::tests::called(path);
             for body in [bytes.clone(), [b"{", &bytes[..]].concat()] {
-                let read = Extent::read(&called, &Asked::default(), &body);
+                let read = Extent::read(&called, &RequestFields::default(), &body);
                 prop_assert!(read.bound(None, limits("mock", "m")).tokens.is_some());
             }
         }

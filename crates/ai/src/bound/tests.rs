@@ -5,19 +5,19 @@ use bytes::Bytes;
 use meter::{Rates, UnitRates};
 
 use super::*;
-use crate::endpoint::{Called, Found};
+use crate::endpoint::{EndpointCall, EndpointMatch};
 use crate::price::{Long, Prices};
-use crate::{Asked, Endpoint};
+use crate::{Endpoint, RequestFields};
 
 /// The day 2026-11-21 in UTC.
 pub(super) const DAY: access::Day = access::Day(20_778);
 
-pub(super) fn called(path: &str) -> (Endpoint, Called<'_>) {
-    let Found::Endpoint(called) = Endpoint::find("POST", path) else { panic!("{path}") };
+pub(super) fn called(path: &str) -> (Endpoint, EndpointCall<'_>) {
+    let EndpointMatch::Endpoint(called) = Endpoint::find("POST", path) else { panic!("{path}") };
     (called.endpoint, called)
 }
 
-pub(super) fn asked(path: &str, body: &str) -> Asked {
+pub(super) fn asked(path: &str, body: &str) -> RequestFields {
     crate::request::read(&called(path).1, Some("application/json"), body.as_bytes()).unwrap()
 }
 
@@ -253,7 +253,7 @@ fn what_is_free_is_bounded_by_nothing() {
         assert_eq!((bound.tokens, bound.money, bound.unbounded), (Some(0), Some(NanoUsd(0)), None), "{path}");
     }
     let (_, counts) = called("/v1beta/models/m:countTokens");
-    assert_eq!(Extent::read(&counts, &Asked::default(), b"{}").bound(None, None).money, Some(NanoUsd(0)));
+    assert_eq!(Extent::read(&counts, &RequestFields::default(), b"{}").bound(None, None).money, Some(NanoUsd(0)));
 }
 
 #[test]
@@ -371,7 +371,7 @@ fn what_makes_images_is_bounded_by_the_models_limit() {
 
 fn clamp(path: &str, body: &str, tokens: u64) -> Option<String> {
     let read = extent(path, body);
-    let lowered = read.clamp(None, LIMITS, Left { tokens: Some(tokens), money: None })?;
+    let lowered = read.clamp(None, LIMITS, RemainingBudget { tokens: Some(tokens), money: None })?;
     let model = asked(path, body).model;
     let out = asked(path, body).with_limit(lowered).rewrite(&Bytes::copy_from_slice(body.as_bytes()), &model, false);
     Some(String::from_utf8(out.body().to_vec()).unwrap())
@@ -425,12 +425,15 @@ fn a_limit_is_lowered_by_money_too() {
     let price = Price::configured(Rates { output: Some(10_000), ..Rates::flat(1_000) }, UnitRates::default());
     let input = i64::try_from(text.len()).unwrap() + 512;
     let clamp = |money: i64| {
-        let left = Left { tokens: None, money: Some(NanoUsd(money)) };
+        let left = RemainingBudget { tokens: None, money: Some(NanoUsd(money)) };
         extent(CHAT, &text).clamp(Some(&price), None, left).map(|lowered| lowered.max_tokens)
     };
     for (left, expected) in [(9, None), (10, Some(1)), (1_009, Some(100)), (1_010, Some(101)), (1_000_000, Some(900))] {
         assert_eq!(clamp(input + left), expected, "{left}");
     }
     assert_eq!(clamp(input - 1), None);
-    assert_eq!(extent(CHAT, &text).clamp(None, None, Left { tokens: None, money: Some(NanoUsd(i64::MAX)) }), None);
+    assert_eq!(
+        extent(CHAT, &text).clamp(None, None, RemainingBudget { tokens: None, money: Some(NanoUsd(i64::MAX)) }),
+        None
+    );
 }

@@ -1,6 +1,6 @@
 //! Paths of LLM APIs that Tollgate does not serve: the API of each, so that its client can read the error, and advice.
 
-use super::{Called, Endpoint};
+use super::{Endpoint, EndpointCall};
 use crate::format::Dialect;
 
 /// The shape in which the client of a path reads errors.
@@ -16,7 +16,7 @@ pub enum Shape {
 
 /// A path of an LLM API that is not served.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unserved {
+pub struct UnservedPath {
     /// The shape in which its client reads errors.
     pub shape: Shape,
     /// The message for the client: the API that is not served, or the path of the endpoint.
@@ -81,22 +81,22 @@ const PATH_BYTES_MAX: usize = 200;
 /// Describes a path that is not an endpoint, after `prefix` and without its query; `None` if it belongs to no LLM API.
 /// If the path would be an endpoint with another base URL, the message names that endpoint.
 #[must_use]
-pub fn unserved(prefix: &str, path: &str) -> Option<Unserved> {
+pub fn unserved(prefix: &str, path: &str) -> Option<UnservedPath> {
     if let Some((meant, shape)) = meant(path) {
         return Some(misdirected(prefix, path, &meant, shape));
     }
     let (shape, what) = family(path)?;
-    Some(Unserved { shape, message: format!("{what} not served by this gateway: {:?}", shown(path)) })
+    Some(UnservedPath { shape, message: format!("{what} not served by this gateway: {:?}", shown(path)) })
 }
 
 /// Describes an endpoint's path outside `prefix`, below which the endpoints are served.
 #[must_use]
-pub fn unprefixed(prefix: &str, path: &str) -> Option<Unserved> {
+pub fn unprefixed(prefix: &str, path: &str) -> Option<UnservedPath> {
     is_endpoint(path).then(|| misdirected(prefix, path, path, shape(path)))
 }
 
 /// Returns the error for a client with a wrong base URL.
-fn misdirected(prefix: &str, path: &str, meant: &str, shape: Shape) -> Unserved {
+fn misdirected(prefix: &str, path: &str, meant: &str, shape: Shape) -> UnservedPath {
     let other = if prefix.is_empty() { "without a path".to_owned() } else { format!("that ends in {prefix}") };
     let message = format!(
         "the path {:?} is not served: the endpoint is {prefix}{}. Check the base URL: OpenAI's clients need one that ends \
@@ -104,11 +104,11 @@ fn misdirected(prefix: &str, path: &str, meant: &str, shape: Shape) -> Unserved 
         shown(path),
         shown(meant)
     );
-    Unserved { shape, message }
+    UnservedPath { shape, message }
 }
 
 fn shape(endpoint_path: &str) -> Shape {
-    Called::at(endpoint_path).and_then(|called| called.dialect).map_or(Shape::Shared, Shape::Of)
+    EndpointCall::at(endpoint_path).and_then(|called| called.dialect).map_or(Shape::Shared, Shape::Of)
 }
 
 /// Returns the part of a path that a message repeats.
@@ -146,7 +146,7 @@ fn meant(path: &str) -> Option<(String, Shape)> {
 /// Whether this is the path of an endpoint with a body or of the list of models. `/v1/models/{model}` matches nearly
 /// any path.
 fn is_endpoint(path: &str) -> bool {
-    let Some(called) = Called::at(path) else { return false };
+    let Some(called) = EndpointCall::at(path) else { return false };
     called.endpoint.format().is_some() || called.endpoint == Endpoint::Models
 }
 

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::decimal::nano;
-use super::{Export, ExportError, Figures, Of};
+use super::{Export, ExportError, ExportFigures, ExportLineKey};
 use crate::format::ProviderKind;
 
 /// One page of either provider.
@@ -79,7 +79,7 @@ pub(super) fn read(text: &str) -> Result<Export, ExportError> {
             export.days.push(day);
             for (nth, item) in bucket.results.iter().enumerate() {
                 let figures = figures(item, kind, &format!("{at}.results[{nth}]"))?;
-                export.add(Of { day, provider: None, model: item.model.clone() }, &figures);
+                export.add(ExportLineKey { day, provider: None, model: item.model.clone() }, &figures);
             }
         }
     }
@@ -120,18 +120,18 @@ fn begins(bucket: &Bucket<'_>, at: &str) -> Result<(Day, ProviderKind), ExportEr
     }
 }
 
-fn figures(item: &Item<'_>, kind: ProviderKind, at: &str) -> Result<Figures, ExportError> {
+fn figures(item: &Item<'_>, kind: ProviderKind, at: &str) -> Result<ExportFigures, ExportError> {
     let missing = |name: &str| ExportError::Field { field: format!("{at}.{name}"), what: "missing" };
     if kind == ProviderKind::OpenAi {
         return match item.object.as_deref() {
-            Some(COMPLETIONS | EMBEDDINGS) => Ok(Figures {
+            Some(COMPLETIONS | EMBEDDINGS) => Ok(ExportFigures {
                 requests: Some(item.num_model_requests.ok_or_else(|| missing("num_model_requests"))?),
                 input: Some(item.input_tokens.ok_or_else(|| missing("input_tokens"))?),
                 cached_input: item.input_cached_tokens,
                 output: item.output_tokens,
-                ..Figures::default()
+                ..ExportFigures::default()
             }),
-            Some(COSTS) => Ok(Figures { cost: Some(cost(item, at)?), ..Figures::default() }),
+            Some(COSTS) => Ok(ExportFigures { cost: Some(cost(item, at)?), ..ExportFigures::default() }),
             Some(_) => Err(ExportError::Field {
                 field: format!("{at}.object"),
                 what: "only usage of completions and embeddings, and costs, can be compared",
@@ -140,19 +140,19 @@ fn figures(item: &Item<'_>, kind: ProviderKind, at: &str) -> Result<Figures, Exp
         };
     }
     if item.amount.is_some() {
-        return Ok(Figures { cost: Some(cents(item, at)?), ..Figures::default() });
+        return Ok(ExportFigures { cost: Some(cents(item, at)?), ..ExportFigures::default() });
     }
     let uncached = item.uncached_input_tokens.ok_or_else(|| missing("uncached_input_tokens"))?;
     let read = item.cache_read_input_tokens.ok_or_else(|| missing("cache_read_input_tokens"))?;
     let created = item.cache_creation.as_ref().ok_or_else(|| missing("cache_creation"))?;
     let (short, long) = (created.ephemeral_5m_input_tokens, created.ephemeral_1h_input_tokens);
-    Ok(Figures {
+    Ok(ExportFigures {
         input: Some([read, short, long].into_iter().fold(uncached, u64::saturating_add)),
         cached_input: Some(read),
         cache_write_short: Some(short),
         cache_write_long: Some(long),
         output: Some(item.output_tokens.ok_or_else(|| missing("output_tokens"))?),
-        ..Figures::default()
+        ..ExportFigures::default()
     })
 }
 

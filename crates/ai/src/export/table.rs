@@ -3,7 +3,7 @@
 use access::Day;
 
 use super::decimal::nano;
-use super::{Export, ExportError, Figures, Of};
+use super::{Export, ExportError, ExportFigures, ExportLineKey};
 
 const COLUMNS: &str = "the header names date, and any of model, provider, requests, input_tokens, cached_input_tokens, \
                        cache_write_short_tokens, cache_write_long_tokens, output_tokens, cost_usd, each once";
@@ -70,12 +70,16 @@ pub(super) fn read(text: &str) -> Result<Export, ExportError> {
     if export.days.is_empty() { Err(ExportError::Empty) } else { Ok(export) }
 }
 
-fn figures(line: usize, columns: &[(Column, String)], fields: &[String]) -> Result<(Of, Figures), ExportError> {
+fn figures(
+    line: usize,
+    columns: &[(Column, String)],
+    fields: &[String],
+) -> Result<(ExportLineKey, ExportFigures), ExportError> {
     let wrong = |column: &str, what| ExportError::Table { line, column: column.to_owned(), what };
     if fields.len() != columns.len() {
         return Err(wrong("the whole line", "another number of fields than in the header"));
     }
-    let (mut of, mut figures) = (Of { day: Day(0), provider: None, model: None }, Figures::default());
+    let (mut of, mut figures) = (ExportLineKey { day: Day(0), provider: None, model: None }, ExportFigures::default());
     for ((column, name), field) in columns.iter().zip(fields) {
         let field = field.trim();
         let count = || match field {

@@ -22,8 +22,8 @@ const ANTHROPIC: &str = r#"{"data": [{"starting_at": "2025-08-01T00:00:00Z", "en
      "api_key_id": "apikey_01", "workspace_id": "wrkspc_01", "model": "claude-sonnet-4-20250514",
      "service_tier": "standard", "context_window": "0-200k"}]}], "has_more": false, "next_page": null}"#;
 
-fn of(day: &str, model: Option<&str>) -> Of {
-    Of { day: Day::parse(day).unwrap(), provider: None, model: model.map(str::to_owned) }
+fn of(day: &str, model: Option<&str>) -> ExportLineKey {
+    ExportLineKey { day: Day::parse(day).unwrap(), provider: None, model: model.map(str::to_owned) }
 }
 
 #[test]
@@ -31,12 +31,12 @@ fn pages_of_openai_are_summed_by_day_and_model() {
     let export = Export::read(OPENAI).unwrap();
     assert_eq!(export.kind, Some(ProviderKind::OpenAi));
     assert_eq!(export.days, [Day::parse("2024-11-01").unwrap(), Day::parse("2024-11-02").unwrap()]);
-    let figures = Figures {
+    let figures = ExportFigures {
         requests: Some(7),
         input: Some(1_011),
         cached_input: Some(800),
         output: Some(503),
-        ..Figures::default()
+        ..ExportFigures::default()
     };
     assert_eq!(export.lines, BTreeMap::from([(of("2024-11-01", Some("gpt-4o-2024-08-06")), figures)]));
 }
@@ -44,13 +44,13 @@ fn pages_of_openai_are_summed_by_day_and_model() {
 #[test]
 fn a_page_of_anthropic_tells_input_by_class() {
     let export = Export::read(ANTHROPIC).unwrap();
-    let figures = Figures {
+    let figures = ExportFigures {
         input: Some(3_200),
         cached_input: Some(200),
         cache_write_short: Some(500),
         cache_write_long: Some(1_000),
         output: Some(500),
-        ..Figures::default()
+        ..ExportFigures::default()
     };
     assert_eq!(export.kind, Some(ProviderKind::Anthropic));
     assert_eq!(export.lines, BTreeMap::from([(of("2025-08-01", Some("claude-sonnet-4-20250514")), figures)]));
@@ -65,7 +65,7 @@ fn costs_are_read_in_dollars_and_in_cents() {
         {"amount": "7.5", "currency": "USD", "description": null, "model": null}]}]}"#;
     for text in [openai, anthropic] {
         let export = Export::read(text).unwrap();
-        let cost = Figures { cost: Some(75_000_000), ..Figures::default() };
+        let cost = ExportFigures { cost: Some(75_000_000), ..ExportFigures::default() };
         assert_eq!(export.lines, BTreeMap::from([(of("2024-11-01", None), cost)]));
     }
 }
@@ -75,12 +75,12 @@ fn a_table_has_the_columns_that_it_names() {
     let text = "\u{feff}date,\"model\",requests,input_tokens,output_tokens,cost_usd\r\n\
                 2026-11-20,\"gpt, \"\"5\"\"\",3,10,,0.25\r\n2026-11-20,mini,1,1,1,0\n\n2026-11-21,mini,0,0,0,";
     let export = Export::read(text).unwrap();
-    let figures = |requests, input, output, cost| Figures {
+    let figures = |requests, input, output, cost| ExportFigures {
         requests: Some(requests),
         input: Some(input),
         output,
         cost,
-        ..Figures::default()
+        ..ExportFigures::default()
     };
     let lines = BTreeMap::from([
         (of("2026-11-20", Some("gpt, \"5\"")), figures(3, 10, None, Some(250_000_000))),

@@ -49,7 +49,7 @@ impl Limits {
 }
 
 /// A model and its maximum input and output tokens; rows are sorted by name.
-type Row = (&'static str, u64, u64);
+type LimitsRow = (&'static str, u64, u64);
 
 /// A form of 16 images of at most 16,384 tokens, and 32,000 characters of at most four bytes.
 const IMAGE_FORM: u64 = 16 * 16_384 + 128_000;
@@ -58,7 +58,7 @@ const IMAGE_FORM: u64 = 16 * 16_384 + 128_000;
 const MOCK: Limits = Limits { input_tokens_max: 1_000_000, output_tokens_max: 4_096 };
 
 #[rustfmt::skip]
-const ANTHROPIC: &[Row] = &[
+const ANTHROPIC: &[LimitsRow] = &[
     ("claude-fable-5", 1_000_000, 128_000),
     ("claude-fable-5-1", 1_000_000, 128_000),
     ("claude-haiku-4-5", 200_000, 64_000),
@@ -78,7 +78,7 @@ const ANTHROPIC: &[Row] = &[
 ];
 
 #[rustfmt::skip]
-const GEMINI: &[Row] = &[
+const GEMINI: &[LimitsRow] = &[
     ("gemini-2.5-flash", 1_048_576, 65_536),
     ("gemini-2.5-flash-image", 65_536, 32_768),
     ("gemini-2.5-flash-lite", 1_048_576, 65_536),
@@ -113,7 +113,7 @@ const GEMINI: &[Row] = &[
 ];
 
 #[rustfmt::skip]
-const OPENAI: &[Row] = &[
+const OPENAI: &[LimitsRow] = &[
     ("chat-latest", 400_000, 128_000),
     ("chatgpt-image-latest", IMAGE_FORM, 16_384),
     ("gpt-4.1", 1_047_576, 32_768),

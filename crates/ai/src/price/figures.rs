@@ -8,7 +8,7 @@ use super::{Limits, Long, Others, Period, Price, Prices, Region, Tier, server_to
 
 /// The figures of a price that an operator has written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Figures {
+pub struct PriceFigures {
     /// Rates of requests at the standard terms.
     pub rates: Rates,
     /// Rates of long requests at these terms.
@@ -27,14 +27,14 @@ impl Price {
     /// Creates a price of the configuration, with the standard terms only and without an end.
     #[must_use]
     pub fn configured(rates: Rates, units: UnitRates) -> Self {
-        Self::of_configuration(Figures { rates, units, ..Figures::default() })
+        Self::of_configuration(PriceFigures { rates, units, ..PriceFigures::default() })
     }
 
     /// Creates a price of the configuration. Its version spells out the figures: text rates in [`Rates`]' order
     /// (pico-USD per token), then the other rates, by name. Rates of long requests and of tiers are represented by a
     /// fingerprint.
     #[must_use]
-    pub fn of_configuration(figures: Figures) -> Self {
+    pub fn of_configuration(figures: PriceFigures) -> Self {
         let spelled = spelled(&figures.rates, &figures.units);
         let has_more = figures.long.is_some() || figures.others != Others::default();
         let more = if has_more { format!("+more:{:016x}", figures.fingerprint()) } else { String::new() };
@@ -44,13 +44,13 @@ impl Price {
 
     /// Creates a price of a price file of the day `as_of`. Its version names that day and a fingerprint of the figures.
     #[must_use]
-    pub fn of_file(figures: Figures, source: &str, as_of: &str) -> Self {
+    pub fn of_file(figures: PriceFigures, source: &str, as_of: &str) -> Self {
         let version = format!("file-{as_of}-{:016x}", figures.fingerprint());
         Self::of(figures, &version, (source.into(), as_of.into()))
     }
 
-    fn of(figures: Figures, version: &str, (source, as_of): (Arc<str>, Arc<str>)) -> Self {
-        let Figures { rates, long, units, others, period, limits } = figures;
+    fn of(figures: PriceFigures, version: &str, (source, as_of): (Arc<str>, Arc<str>)) -> Self {
+        let PriceFigures { rates, long, units, others, period, limits } = figures;
         let version = format!("{version}{}", period.suffix()).into();
         Self { rates, long, units, others: Arc::new(others), period, limits, version, source, as_of }
     }
@@ -71,7 +71,7 @@ impl Price {
     }
 }
 
-impl Figures {
+impl PriceFigures {
     /// Adds the missing fees of the provider's own tools: those of `model` in the part `provider` of a price table,
     /// which is the name of a kind or a host.
     #[must_use]
@@ -146,10 +146,10 @@ mod tests {
     use super::*;
     use crate::price::Terms;
 
-    fn figures() -> Figures {
+    fn figures() -> PriceFigures {
         let long = Long { above_tokens: 200, rates: Rates::flat(20) };
         let others = Others { tiers: vec![(Tier::Batch, Rates::flat(5_000), Some(long))], ..Others::default() };
-        Figures { rates: Rates::flat(10), long: Some(long), others, ..Figures::default() }
+        PriceFigures { rates: Rates::flat(10), long: Some(long), others, ..PriceFigures::default() }
     }
 
     #[test]
@@ -161,24 +161,24 @@ mod tests {
         let of_tier = plain.long;
         for changed in [
             plain.clone(),
-            Figures { rates: Rates::flat(11), ..plain.clone() },
-            Figures { long: long(201, 20), ..plain.clone() },
-            Figures { long: long(200, 21), ..plain.clone() },
-            Figures { long: None, ..plain.clone() },
-            Figures { units: UnitRates { request: Some(1), ..UnitRates::default() }, ..plain.clone() },
-            Figures { units: UnitRates { search: Some(1), ..UnitRates::default() }, ..plain.clone() },
-            Figures { units: UnitRates { search_prompt: Some(1), ..UnitRates::default() }, ..plain.clone() },
-            Figures { units: UnitRates { maps_query: Some(1), ..UnitRates::default() }, ..plain.clone() },
-            Figures { units: UnitRates { maps_prompt: Some(1), ..UnitRates::default() }, ..plain.clone() },
-            Figures { units: UnitRates { container: Some(1), ..UnitRates::default() }, ..plain.clone() },
-            Figures { units: UnitRates { file_search: Some(1), ..UnitRates::default() }, ..plain.clone() },
-            Figures { others: tiers(Tier::Flex, 5_000, of_tier), ..plain.clone() },
-            Figures { others: tiers(Tier::Batch, 6, of_tier), ..plain.clone() },
-            Figures { others: tiers(Tier::Batch, 5_000, None), ..plain.clone() },
-            Figures { others: Others { us_tenth: true, ..plain.others.clone() }, ..plain.clone() },
-            Figures { others: Others { region: Region::Same, ..plain.others.clone() }, ..plain.clone() },
-            Figures { period: Period { from: Some(Day(1)), until: None }, ..plain.clone() },
-            Figures { period: Period { from: None, until: Some(Day(1)) }, ..plain },
+            PriceFigures { rates: Rates::flat(11), ..plain.clone() },
+            PriceFigures { long: long(201, 20), ..plain.clone() },
+            PriceFigures { long: long(200, 21), ..plain.clone() },
+            PriceFigures { long: None, ..plain.clone() },
+            PriceFigures { units: UnitRates { request: Some(1), ..UnitRates::default() }, ..plain.clone() },
+            PriceFigures { units: UnitRates { search: Some(1), ..UnitRates::default() }, ..plain.clone() },
+            PriceFigures { units: UnitRates { search_prompt: Some(1), ..UnitRates::default() }, ..plain.clone() },
+            PriceFigures { units: UnitRates { maps_query: Some(1), ..UnitRates::default() }, ..plain.clone() },
+            PriceFigures { units: UnitRates { maps_prompt: Some(1), ..UnitRates::default() }, ..plain.clone() },
+            PriceFigures { units: UnitRates { container: Some(1), ..UnitRates::default() }, ..plain.clone() },
+            PriceFigures { units: UnitRates { file_search: Some(1), ..UnitRates::default() }, ..plain.clone() },
+            PriceFigures { others: tiers(Tier::Flex, 5_000, of_tier), ..plain.clone() },
+            PriceFigures { others: tiers(Tier::Batch, 6, of_tier), ..plain.clone() },
+            PriceFigures { others: tiers(Tier::Batch, 5_000, None), ..plain.clone() },
+            PriceFigures { others: Others { us_tenth: true, ..plain.others.clone() }, ..plain.clone() },
+            PriceFigures { others: Others { region: Region::Same, ..plain.others.clone() }, ..plain.clone() },
+            PriceFigures { period: Period { from: Some(Day(1)), until: None }, ..plain.clone() },
+            PriceFigures { period: Period { from: None, until: Some(Day(1)) }, ..plain },
         ] {
             versions.push(Price::of_configuration(changed.clone()).version);
             versions.push(Price::of_file(changed.clone(), "s", "2026-12-01").version);
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn a_multiple_is_of_every_rate_of_tokens_and_of_nothing_else() {
         let units = UnitRates { search: Some(7), ..UnitRates::default() };
-        let price = Price::of_configuration(Figures { units, ..figures() }).times(11, 10).unwrap();
+        let price = Price::of_configuration(PriceFigures { units, ..figures() }).times(11, 10).unwrap();
         let batch = &price.others.tiers[0];
         assert_eq!((price.rates, price.long.unwrap().rates), (Rates::flat(11), Rates::flat(22)));
         assert_eq!((batch.1.input, batch.2.unwrap().rates.input, price.units), (Some(5_500), Some(22), units));

@@ -24,14 +24,14 @@ pub const AS_OF: &str = "2026-11-21";
 struct Section {
     provider: &'static str,
     source: &'static str,
-    rows: &'static [Row],
+    rows: &'static [StandardRow],
 }
 
 /// A model, its rates (input, cached input, cache write short and long, output), and the rates above a number of
 /// tokens.
 ///
 /// These models read images at the price of text. They accept no audio and generate only text.
-type Row = (&'static str, [u64; 5], Option<(u64, [u64; 5])>);
+type StandardRow = (&'static str, [u64; 5], Option<(u64, [u64; 5])>);
 
 /// Rows of models with more classes than those five.
 struct Wide {
@@ -39,20 +39,20 @@ struct Wide {
     source: &'static str,
     /// Models that cost nothing.
     free: &'static [&'static str],
-    rows: &'static [wide::Row],
+    rows: &'static [wide::WideRow],
 }
 
 /// Returns every row: `PROVIDER/MODEL` and its price.
 pub(super) fn prices() -> impl Iterator<Item = (String, Price)> {
     let text = [OPENAI, ANTHROPIC].into_iter().flat_map(|section| {
-        let row = |(model, base, long): &'static Row| {
+        let row = |(model, base, long): &'static StandardRow| {
             let long = long.map(|(above_tokens, long)| Long { above_tokens, rates: text_rates(long) });
             (*model, text_rates(*base), long, UnitRates::default())
         };
         priced(section.provider, section.source, section.rows.iter().map(row))
     });
     let wide = [wide::OPENAI, wide::GEMINI].into_iter().flat_map(|section| {
-        let row = |(model, base, long, units): &'static wide::Row| {
+        let row = |(model, base, long, units): &'static wide::WideRow| {
             let long = long.map(|(above_tokens, long)| Long { above_tokens, rates: rates(long) });
             (*model, rates(*base), long, unit_rates(*units))
         };
@@ -67,12 +67,12 @@ pub(super) fn prices() -> impl Iterator<Item = (String, Price)> {
     own.chain(hosts::prices())
 }
 
-type Priced = (&'static str, Rates, Option<Long>, UnitRates);
+type PriceParts = (&'static str, Rates, Option<Long>, UnitRates);
 
 fn priced(
     provider: &'static str,
     source: &'static str,
-    rows: impl IntoIterator<Item = Priced>,
+    rows: impl IntoIterator<Item = PriceParts>,
 ) -> impl Iterator<Item = (&'static str, &'static str, Price)> {
     let source: Arc<str> = source.into();
     rows.into_iter().map(move |(model, mut rates, mut long, units)| {

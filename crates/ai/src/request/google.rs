@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::json::{self, fields, invalid};
 use super::read::MODEL;
-use super::{Asked, Place, RequestError, Shape};
+use super::{Place, RequestError, RequestFields, Shape};
 use crate::endpoint::Endpoint;
 
 /// Maximum number of requests in one `batchEmbedContents`; Google accepts 100.
@@ -13,7 +13,7 @@ const REQUESTS: &str = "requests";
 /// A complete request inside `countTokens`, in both spellings that proto JSON allows.
 const INNER: [&str; 2] = ["generateContentRequest", "generate_content_request"];
 
-pub(super) fn read(endpoint: Endpoint, model: &str, text: &str) -> Result<Asked, RequestError> {
+pub(super) fn read(endpoint: Endpoint, model: &str, text: &str) -> Result<RequestFields, RequestError> {
     let mut models = Vec::new();
     let mut note = |at: Option<Range<usize>>| -> Result<(), RequestError> {
         if let Some(at) = at.filter(|at| text.get(at.clone()) != Some("null")) {
@@ -48,5 +48,5 @@ pub(super) fn read(endpoint: Endpoint, model: &str, text: &str) -> Result<Asked,
         note(at)?;
     }
     let stream = endpoint == Endpoint::StreamGenerateContent;
-    Ok(Asked { model: model.to_owned(), stream, models, ..Asked::default() })
+    Ok(RequestFields { model: model.to_owned(), stream, models, ..RequestFields::default() })
 }

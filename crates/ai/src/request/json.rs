@@ -137,7 +137,7 @@ fn unreadable(text: &str, base: usize, error: &serde_json::Error) -> RequestErro
 
 /// The positions of a field: its value, and a duplicate of it.
 #[derive(Debug, Clone, Default)]
-struct Seen {
+struct FieldPosition {
     at: Option<Range<usize>>,
     again: Option<usize>,
 }
@@ -149,14 +149,14 @@ struct Fields<'a, const N: usize> {
 }
 
 impl<'de, const N: usize> Visitor<'de> for Fields<'de, N> {
-    type Value = [Seen; N];
+    type Value = [FieldPosition; N];
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = [const { Seen { at: None, again: None } }; N];
+        let mut found = [const { FieldPosition { at: None, again: None } }; N];
         while let Some(Key(key)) = map.next_key()? {
             let Some((_, seen)) = self.names.iter().zip(&mut found).find(|(name, _)| **name == key) else {
                 map.next_value::<IgnoredAny>()?;

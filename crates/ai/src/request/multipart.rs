@@ -10,8 +10,8 @@ use std::ops::Range;
 use memchr::memmem::{self, Finder};
 
 use super::read::{MODEL, STREAM};
-use super::{Asked, MODEL_BYTES_MAX, Place, RequestError, Shape};
-use crate::endpoint::Called;
+use super::{MODEL_BYTES_MAX, Place, RequestError, RequestFields, Shape};
+use crate::endpoint::EndpointCall;
 
 /// Maximum number of parts in a form.
 const PARTS_MAX: usize = 1_024;
@@ -28,7 +28,11 @@ pub(super) fn is_form(content_type: &str) -> bool {
 }
 
 /// Reads a form; returns an error if `content_type` is `None` or not that of a form.
-pub(super) fn read(called: &Called<'_>, content_type: Option<&str>, body: &[u8]) -> Result<Asked, RequestError> {
+pub(super) fn read(
+    called: &EndpointCall<'_>,
+    content_type: Option<&str>,
+    body: &[u8],
+) -> Result<RequestFields, RequestError> {
     let boundary = content_type.and_then(boundary).ok_or(RequestError::NoBoundary)?;
     let delimiter = format!("--{boundary}");
     let form = Form::read(body, &delimiter)?;
@@ -53,7 +57,7 @@ pub(super) fn read(called: &Called<'_>, content_type: Option<&str>, body: &[u8])
     }
     let stream = form.stream.as_ref().and_then(text).is_some_and(|stream| stream.eq_ignore_ascii_case("true"));
     let models = vec![Place { at, shape, agrees: written == Some(model) }];
-    Ok(Asked { model: model.to_owned(), stream, models, ..Asked::default() })
+    Ok(RequestFields { model: model.to_owned(), stream, models, ..RequestFields::default() })
 }
 
 /// Returns the boundary of the content-type; `None` if it has no boundary, two, or one with invalid characters.

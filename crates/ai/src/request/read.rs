@@ -5,8 +5,8 @@ use std::ops::Range;
 use meter::{Billed, Unit};
 
 use super::json::{self, fields, flag, inside, invalid, is_empty_at};
-use super::{Asked, Edit, MODEL_BYTES_MAX, Place, RequestError, Shape, google, multipart};
-use crate::endpoint::{Called, Endpoint};
+use super::{Edit, MODEL_BYTES_MAX, Place, RequestError, RequestFields, Shape, google, multipart};
+use crate::endpoint::{Endpoint, EndpointCall};
 use crate::format::{Dialect, Format};
 
 pub(super) const MODEL: &str = "model";
@@ -28,7 +28,7 @@ const MODERATIONS_MODEL: &str = "omni-moderation-latest";
 /// # Errors
 /// Returns a [`RequestError`] with the reason and the position. A field that Tollgate reads may occur only once,
 /// however its name is escaped.
-pub fn read(called: &Called<'_>, content_type: Option<&str>, body: &[u8]) -> Result<Asked, RequestError> {
+pub fn read(called: &EndpointCall<'_>, content_type: Option<&str>, body: &[u8]) -> Result<RequestFields, RequestError> {
     if let Some(model) = called.model.as_ref().filter(|model| model.len() > MODEL_BYTES_MAX) {
         return Err(RequestError::LongModel { bytes: model.len() });
     }
@@ -47,26 +47,26 @@ pub fn read(called: &Called<'_>, content_type: Option<&str>, body: &[u8]) -> Res
             let (include_usage, usage_edit) = usage(text, options)?;
             let stream = flag(text, STREAM, stream.as_ref())?;
             let usage_edit = usage_edit.filter(|_| stream);
-            (Asked { stream, include_usage, usage_edit, ..Asked::default() }, model)
+            (RequestFields { stream, include_usage, usage_edit, ..RequestFields::default() }, model)
         }
         Some(Format::Speech) => {
             let [model, input, stream] = fields(text, 0, [MODEL, INPUT, STREAM_FORMAT])?;
             let stream = stream.is_some_and(|at| json::string(text, &at).is_some_and(|format| format == "sse"));
             let billable = input.and_then(|at| json::characters(text, &at)).map(characters);
-            (Asked { stream, billable, ..Asked::default() }, model)
+            (RequestFields { stream, billable, ..RequestFields::default() }, model)
         }
         Some(Format::Embeddings | Format::Moderations) => {
             let [model] = fields(text, 0, [MODEL])?;
-            (Asked::default(), model)
+            (RequestFields::default(), model)
         }
         Some(Format::Responses) => {
             let [model, stream, background] = fields(text, 0, [MODEL, STREAM, BACKGROUND])?;
             in_foreground(text, background)?;
-            (Asked { stream: flag(text, STREAM, stream.as_ref())?, ..Asked::default() }, model)
+            (RequestFields { stream: flag(text, STREAM, stream.as_ref())?, ..RequestFields::default() }, model)
         }
         _ => {
             let [model, stream] = fields(text, 0, [MODEL, STREAM])?;
-            (Asked { stream: flag(text, STREAM, stream.as_ref())?, ..Asked::default() }, model)
+            (RequestFields { stream: flag(text, STREAM, stream.as_ref())?, ..RequestFields::default() }, model)
         }
     };
     named(called, text, asked, places)
@@ -85,7 +85,12 @@ fn in_foreground(text: &str, background: Option<Range<usize>>) -> Result<(), Req
 }
 
 /// Sets the model from the path, from the body, or to the provider's default if neither names one.
-fn named(called: &Called<'_>, text: &str, asked: Asked, at: Option<Range<usize>>) -> Result<Asked, RequestError> {
+fn named(
+    called: &EndpointCall<'_>,
+    text: &str,
+    asked: RequestFields,
+    at: Option<Range<usize>>,
+) -> Result<RequestFields, RequestError> {
     let written = at.as_ref().map(|at| json::name(text, MODEL, at)).transpose();
     let (model, written) = match (&called.model, called.endpoint.format()) {
         // Azure ignores the model in the body, so any value is accepted there.
@@ -106,7 +111,7 @@ fn named(called: &Called<'_>, text: &str, asked: Asked, at: Option<Range<usize>>
     };
     let at = at.unwrap_or_else(|| inside(text, 0)..inside(text, 0));
     let agrees = written.is_some_and(|written| written == model);
-    Ok(Asked { model, models: vec![Place { at, shape, agrees }], ..asked })
+    Ok(RequestFields { model, models: vec![Place { at, shape, agrees }], ..asked })
 }
 
 fn characters(quantity: u64) -> Billed {

@@ -5,12 +5,12 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::{Asked, Shape};
-use crate::bound::Lowered;
+use super::{RequestFields, Shape};
+use crate::bound::LoweredLimit;
 
 /// A body with its edits applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rewritten {
+pub struct RewrittenBody {
     /// The bytes to send, in order: slices of the client's body, which is not copied, and the edits between them.
     pub segments: Vec<Bytes>,
     /// Whether Tollgate requested usage that the client did not request: the extra chunk must be removed from the
@@ -18,7 +18,7 @@ pub struct Rewritten {
     pub usage_injected: bool,
 }
 
-impl Rewritten {
+impl RewrittenBody {
     /// Joins the segments into one body: a copy, unless nothing was changed.
     #[must_use]
     pub fn body(&self) -> Bytes {
@@ -29,11 +29,11 @@ impl Rewritten {
     }
 }
 
-impl Asked {
+impl RequestFields {
     /// Adds the lower limit of output tokens that [`Extent::clamp`](crate::bound::Extent::clamp) computed for the same
     /// body.
     #[must_use]
-    pub fn with_limit(self, lowered: Lowered) -> Self {
+    pub fn with_limit(self, lowered: LoweredLimit) -> Self {
         Self { limit_edits: lowered.edits, ..self }
     }
 
@@ -41,7 +41,7 @@ impl Asked {
     /// `upstream_model`. With `include_usage`, a chat or completions stream is made to report its usage. A
     /// [lowered](Self::with_limit) limit is written.
     #[must_use]
-    pub fn rewrite(&self, body: &Bytes, upstream_model: &str, include_usage: bool) -> Rewritten {
+    pub fn rewrite(&self, body: &Bytes, upstream_model: &str, include_usage: bool) -> RewrittenBody {
         let same = self.model == upstream_model;
         let models = self.models.iter().filter(|place| !(same && place.agrees));
         let models = models.map(|place| (&place.at, place.shape.text(upstream_model)));
@@ -51,10 +51,10 @@ impl Asked {
             models.chain(usage.map(|edit| (&edit.at, Cow::Borrowed(edit.text)))).collect();
         edits.extend(self.limit_edits.iter().map(|(at, text)| (at, Cow::Borrowed(text.as_str()))));
         if edits.is_empty() {
-            return Rewritten { segments: vec![body.clone()], usage_injected };
+            return RewrittenBody { segments: vec![body.clone()], usage_injected };
         }
         edits.sort_by_key(|(at, _)| at.start);
-        Rewritten { segments: apply(body, &edits), usage_injected }
+        RewrittenBody { segments: apply(body, &edits), usage_injected }
     }
 }
 

@@ -2,17 +2,17 @@ use bytes::Bytes;
 use meter::Unit;
 
 use super::*;
-use crate::endpoint::{Called, Endpoint};
+use crate::endpoint::{Endpoint, EndpointCall};
 use crate::format::{Dialect, Format};
 
 /// Reads `body` at the first endpoint of the format.
-fn read(format: Format, body: &[u8]) -> Result<Asked, RequestError> {
+fn read(format: Format, body: &[u8]) -> Result<RequestFields, RequestError> {
     let endpoint = Endpoint::ALL.into_iter().find(|endpoint| endpoint.format() == Some(format)).unwrap();
     read_at(&endpoint.path().replace("{model}", "m"), body)
 }
 
-fn read_at(path: &str, body: &[u8]) -> Result<Asked, RequestError> {
-    super::read(&Called::at(path).unwrap(), None, body)
+fn read_at(path: &str, body: &[u8]) -> Result<RequestFields, RequestError> {
+    super::read(&EndpointCall::at(path).unwrap(), None, body)
 }
 
 /// Reads and rewrites a body, and compares the result.
@@ -54,8 +54,9 @@ fn check_model(body: &str, model: &str, rewritten: &str) {
 /// Clients fetch background responses later, but Tollgate does not serve stored responses.
 #[test]
 fn responses_in_the_background_are_refused() {
-    let read =
-        |path: &str, body: &str| super::read(&Called::at(path).unwrap(), Some("application/json"), body.as_bytes());
+    let read = |path: &str, body: &str| {
+        super::read(&EndpointCall::at(path).unwrap(), Some("application/json"), body.as_bytes())
+    };
     for path in ["/v1/responses", "/openai/v1/responses"] {
         let error = read(path, r#"{"model":"m","background": true,"input":"x"}"#).unwrap_err();
         assert_eq!(
@@ -421,7 +422,7 @@ mod property_tests {
                 let path = endpoint.path().replace("{model}", "m");
                 for content_type in [None, Some("multipart/form-data; boundary=b")] {
                     // The call must not panic, whatever it returns.
-                    let _ = crate::request::read(&Called::at(&path).unwrap(), content_type, &body);
+                    let _ = crate::request::read(&EndpointCall::at(&path).unwrap(), content_type, &body);
                 }
             }
         }

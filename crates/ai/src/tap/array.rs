@@ -11,12 +11,12 @@ use crate::stop;
 
 #[derive(Debug, Default)]
 pub(super) struct Array {
-    state: State,
+    state: ArrayState,
     hold: Hold,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum State {
+enum ArrayState {
     /// Before the opening bracket of the array.
     #[default]
     Before,
@@ -41,24 +41,25 @@ impl Array {
         let mut rest: &[u8] = &bytes;
         while let Some((&byte, behind)) = rest.split_first() {
             rest = match self.state {
-                State::Inside { depth } => self.inside(reading, depth, rest),
-                State::InText { depth, escaped } => self.in_text(reading, (depth, escaped), rest),
-                State::Object => {
+                ArrayState::Inside { depth } => self.inside(reading, depth, rest),
+                ArrayState::InText { depth, escaped } => self.in_text(reading, (depth, escaped), rest),
+                ArrayState::Object => {
                     reading.push(rest);
                     &[]
                 }
-                State::Broken => &[],
-                State::Before | State::Open { .. } | State::Behind | State::Over => {
-                    if self.begins(reading, byte) {
-                        rest
-                    } else {
-                        behind
-                    }
+                ArrayState::Broken => &[],
+                ArrayState::Before | ArrayState::Open { .. } | ArrayState::Behind | ArrayState::Over => {
+                    if self.begins(reading, byte) { rest } else { behind }
                 }
             };
             match self.state {
-                State::Inside { .. } | State::InText { .. } => {}
-                State::Behind | State::Before | State::Open { .. } | State::Over | State::Object | State::Broken => {
+                ArrayState::Inside { .. } | ArrayState::InText { .. } => {}
+                ArrayState::Behind
+                | ArrayState::Before
+                | ArrayState::Open { .. }
+                | ArrayState::Over
+                | ArrayState::Object
+                | ArrayState::Broken => {
                     self.hold.pass(bytes.len() - rest.len());
                 }
             }
@@ -94,11 +95,15 @@ impl Array {
 
     fn last(self, element: &[u8]) -> Bytes {
         let before: &[u8] = match self.state {
-            State::Before => b"[",
-            State::Open { .. } => b"",
-            State::Behind => b",",
-            State::Inside { .. } | State::InText { .. } if !self.hold.is_passing() => b"",
-            State::Inside { .. } | State::InText { .. } | State::Over | State::Object | State::Broken => {
+            ArrayState::Before => b"[",
+            ArrayState::Open { .. } => b"",
+            ArrayState::Behind => b",",
+            ArrayState::Inside { .. } | ArrayState::InText { .. } if !self.hold.is_passing() => b"",
+            ArrayState::Inside { .. }
+            | ArrayState::InText { .. }
+            | ArrayState::Over
+            | ArrayState::Object
+            | ArrayState::Broken => {
                 return Bytes::new();
             }
         };
@@ -109,18 +114,18 @@ impl Array {
     fn begins(&mut self, reading: &mut Reading, byte: u8) -> bool {
         let (state, begins) = match (self.state, byte) {
             (state, b' ' | b'\t' | b'\r' | b'\n') => (state, false),
-            (State::Before, b'[') => (State::Open { comma: false }, false),
-            (State::Before, b'{') => {
+            (ArrayState::Before, b'[') => (ArrayState::Open { comma: false }, false),
+            (ArrayState::Before, b'{') => {
                 reading.expect_body();
-                (State::Object, true)
+                (ArrayState::Object, true)
             }
-            (State::Open { .. }, b'{') => (State::Inside { depth: 0 }, true),
-            (State::Behind, b',') => (State::Open { comma: true }, false),
-            (State::Behind | State::Open { comma: false }, b']') => {
+            (ArrayState::Open { .. }, b'{') => (ArrayState::Inside { depth: 0 }, true),
+            (ArrayState::Behind, b',') => (ArrayState::Open { comma: true }, false),
+            (ArrayState::Behind | ArrayState::Open { comma: false }, b']') => {
                 reading.close();
-                (State::Over, false)
+                (ArrayState::Over, false)
             }
-            _ => (State::Broken, false),
+            _ => (ArrayState::Broken, false),
         };
         self.state = state;
         begins
@@ -137,7 +142,7 @@ impl Array {
                 Some(b'"') => {
                     let (taken, rest) = bytes.split_at(from);
                     reading.push(taken);
-                    self.state = State::InText { depth, escaped: false };
+                    self.state = ArrayState::InText { depth, escaped: false };
                     return rest;
                 }
                 _ => depth = depth.saturating_sub(1),
@@ -146,12 +151,12 @@ impl Array {
                 let (taken, rest) = bytes.split_at(from);
                 reading.push(taken);
                 reading.end(None);
-                self.state = State::Behind;
+                self.state = ArrayState::Behind;
                 return rest;
             }
         }
         reading.push(bytes);
-        self.state = State::Inside { depth };
+        self.state = ArrayState::Inside { depth };
         &[]
     }
 
@@ -161,8 +166,8 @@ impl Array {
         let (taken, _) = bytes.split_at(bytes.len() - rest.len());
         reading.push(taken);
         self.state = match inside.rest {
-            Some(_) => State::Inside { depth },
-            None => State::InText { depth, escaped: inside.escaped },
+            Some(_) => ArrayState::Inside { depth },
+            None => ArrayState::InText { depth, escaped: inside.escaped },
         };
         rest
     }

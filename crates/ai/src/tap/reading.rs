@@ -11,7 +11,7 @@ use memchr::memchr;
 use memchr::memmem::Finder;
 use meter::{Source, UnknownCost, Usage};
 
-use super::{Framing, Seen};
+use super::{Framing, ResponseFacts};
 use crate::format::Format;
 use crate::partial::Partial;
 use crate::price::{Terms, Tier};
@@ -44,7 +44,7 @@ pub(super) struct Reading {
     framing: Framing,
     scanner: Scanner,
     head: Short<{ DONE.len() }>,
-    told: messages::Told,
+    told: messages::MessagesFigures,
     /// The terms that were reported last; `None` if Tollgate does not know them.
     terms: Option<Terms>,
     /// Calls of tools that the provider runs itself.
@@ -53,7 +53,7 @@ pub(super) struct Reading {
     unreadable: bool,
     /// Images without reported figures, in events.
     images: u64,
-    raw: raw::Usages,
+    raw: raw::RawUsages,
     texts: texts::Texts,
     news: u32,
     /// Events so far, including dropped ones.
@@ -62,7 +62,7 @@ pub(super) struct Reading {
     created: u64,
     /// Whether the provider reported an error in a separate event.
     has_failed: bool,
-    seen: Seen,
+    seen: ResponseFacts,
 }
 
 impl Reading {
@@ -72,18 +72,18 @@ impl Reading {
             framing,
             scanner: Scanner::new(paths::of(format, framing)),
             head: Short::new(),
-            told: messages::Told::default(),
+            told: messages::MessagesFigures::default(),
             terms: Some(Terms::default()),
             tools: tools::Tools::default(),
             unreadable: false,
             images: 0,
-            raw: raw::Usages::default(),
+            raw: raw::RawUsages::default(),
             texts: texts::Texts::default(),
             news: 0,
             events: 0,
             created: 0,
             has_failed: false,
-            seen: Seen::default(),
+            seen: ResponseFacts::default(),
         }
     }
 
@@ -140,7 +140,7 @@ impl Reading {
     }
 
     /// Returns the facts that were read.
-    pub(super) fn seen(mut self) -> Seen {
+    pub(super) fn seen(mut self) -> ResponseFacts {
         if self.format == Format::Messages {
             self.seen.usage = self.told.usage();
             self.terms = self.told.terms(self.seen.model.as_deref());

@@ -47,7 +47,7 @@ pub(super) const FIXTURES: &[Fixture] = &[
 ];
 
 /// Returns the forwarded bytes of these pieces, and the facts that were read.
-pub(super) fn tapped<'a>(mut tap: Tap, pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Seen) {
+pub(super) fn tapped<'a>(mut tap: Tap, pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, ResponseFacts) {
     let mut out = Vec::new();
     for piece in pieces {
         out.extend_from_slice(&tap.push(Bytes::copy_from_slice(piece)));
@@ -57,11 +57,11 @@ pub(super) fn tapped<'a>(mut tap: Tap, pieces: impl IntoIterator<Item = &'a [u8]
     (out, seen)
 }
 
-fn seen(format: Format, framing: Framing, bytes: &[u8]) -> Seen {
+fn seen(format: Format, framing: Framing, bytes: &[u8]) -> ResponseFacts {
     tapped(Tap::new(format, framing, false), [bytes]).1
 }
 
-fn chat(stream: &str) -> (String, Seen) {
+fn chat(stream: &str) -> (String, ResponseFacts) {
     let (out, seen) = tapped(Tap::new(Format::Chat, Framing::Events, true), [stream.as_bytes()]);
     (String::from_utf8(out).unwrap(), seen)
 }
@@ -277,7 +277,7 @@ fn a_chat_stream_has_ended_when_its_last_choice_finished_or_at_done() {
 fn a_cut_answer_has_not_ended_and_tells_what_it_told() {
     let whole = include_bytes!("../../tests/fixtures/chat.json");
     for cut in 0..whole.len() - 2 {
-        assert_eq!(seen(Format::Chat, Framing::Json, &whole[..cut]), Seen::default(), "{cut}");
+        assert_eq!(seen(Format::Chat, Framing::Json, &whole[..cut]), ResponseFacts::default(), "{cut}");
     }
     let start = br#"data: {"type":"message_start","message":{"usage":{"input_tokens":5,"output_tokens":1}}}"#;
     let told = seen(Format::Messages, Framing::Events, start);
@@ -352,7 +352,7 @@ fn a_line_of_100_mb_stays_within_bounds() {
             }
             let (rest, seen) = tap.finish();
             assert_eq!(out + rest.len(), head.len() + pieces * piece.len(), "{head}");
-            assert_eq!(seen, Seen::default());
+            assert_eq!(seen, ResponseFacts::default());
         }
     }
 }

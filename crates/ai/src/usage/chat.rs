@@ -3,11 +3,11 @@
 use meter::Usage;
 use serde::Deserialize;
 
-use super::{Figure, Inclusive, InputDetails, OutputDetails, Part};
+use super::{Figure, InclusiveFigures, InputDetails, OutputDetails, Part};
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Told {
+struct ChatUsage {
     prompt_tokens: Figure,
     prompt_tokens_details: Part<InputDetails>,
     completion_tokens: Figure,
@@ -19,13 +19,13 @@ struct Told {
 
 /// Reads a usage object; `None` if it reports no figure.
 pub(crate) fn read(json: &[u8]) -> Option<Usage> {
-    let Part(told) = serde_json::from_slice::<Part<Told>>(json).ok()?;
-    let figures = Inclusive {
+    let Part(told) = serde_json::from_slice::<Part<ChatUsage>>(json).ok()?;
+    let figures = InclusiveFigures {
         input: told.prompt_tokens.0,
         output: told.completion_tokens.0,
         total: told.total_tokens.0,
         cached_input: told.cached_tokens.0,
-        ..Inclusive::default()
+        ..InclusiveFigures::default()
     };
     figures.detailed(&told.prompt_tokens_details.0, &told.completion_tokens_details.0).disjoint()
 }

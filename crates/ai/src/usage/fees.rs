@@ -15,7 +15,7 @@ use super::{Figure, Part};
 /// last).
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Object {
+struct FeeFields {
     num_sources_used: Figure,
     num_server_side_tools_used: Figure,
     /// The number of calls of each of xAI's tools.
@@ -36,7 +36,7 @@ pub(crate) struct Fees {
 
 /// Calls of xAI's tools, grouped by their price.
 #[derive(Default)]
-struct Calls {
+struct XaiToolCalls {
     searches: u64,
     file_searches: u64,
     /// Calls of tools that cost only their tokens.
@@ -45,7 +45,7 @@ struct Calls {
     others: u64,
 }
 
-impl Calls {
+impl XaiToolCalls {
     /// Counts calls by price. Searches of X cost as much as searches of the web; calls of an MCP server cost only
     /// tokens.
     fn of(details: &BTreeMap<String, Figure>) -> Self {
@@ -69,9 +69,9 @@ impl Calls {
 
 /// Reads the fees of a usage object.
 pub(crate) fn read(json: &[u8]) -> Fees {
-    let Ok(Part(object)) = serde_json::from_slice::<Part<Object>>(json) else { return Fees::default() };
+    let Ok(Part(object)) = serde_json::from_slice::<Part<FeeFields>>(json) else { return Fees::default() };
     let used = |figure: &Figure| figure.0.filter(|count| *count > 0);
-    let calls = Calls::of(&object.server_side_tool_usage_details.0);
+    let calls = XaiToolCalls::of(&object.server_side_tool_usage_details.0);
     let counted = |count: u64| (count > 0).then_some(count);
     let searches = counted(calls.searches);
     let searches = searches.or_else(|| used(&object.num_search_queries)).or_else(|| used(&object.num_sources_used));

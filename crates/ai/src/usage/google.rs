@@ -10,7 +10,7 @@ use crate::price::{Terms, Tier};
 /// The prompt includes cached tokens and the candidates exclude thoughts; input of tools is reported beside the prompt.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Object {
+struct GoogleUsageMetadata {
     prompt_token_count: Figure,
     #[serde(alias = "promptTokenDetails")]
     prompt_tokens_details: List<OfModality>,
@@ -34,7 +34,7 @@ struct OfModality {
 
 /// The facts that a usage object reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct GoogleUsage {
     pub(crate) usage: Usage,
     /// The terms of service. `None` for prepaid or unknown traffic, for cached audio, and for generated or embedded
     /// video, which have rates of their own. Cached text, images and video share one rate
@@ -43,8 +43,8 @@ pub(crate) struct Told {
 }
 
 /// Reads a usage object; `None` if it reports no figure.
-pub(crate) fn read(json: &[u8], embeds: bool) -> Option<Told> {
-    let Part(object) = serde_json::from_slice::<Part<Object>>(json).ok()?;
+pub(crate) fn read(json: &[u8], embeds: bool) -> Option<GoogleUsage> {
+    let Part(object) = serde_json::from_slice::<Part<GoogleUsageMetadata>>(json).ok()?;
     let heard = |modality: &str| {
         let [prompt, tools] = [&object.prompt_tokens_details, &object.tool_use_prompt_tokens_details]
             .map(|details| of(details, modality));
@@ -77,7 +77,7 @@ pub(crate) fn read(json: &[u8], embeds: bool) -> Option<Told> {
         || has(&object.candidates_tokens_details, "VIDEO")
         || (embeds && has(&object.prompt_tokens_details, "VIDEO"));
     let tier = tier([object.traffic_type, object.service_tier]).filter(|_| !special);
-    Some(Told { usage, terms: tier.map(|tier| Terms { tier, us: false }) })
+    Some(GoogleUsage { usage, terms: tier.map(|tier| Terms { tier, us: false }) })
 }
 
 /// Returns the tier that both words name; either may be missing. `None` if one is unknown or they disagree.

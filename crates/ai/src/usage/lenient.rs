@@ -43,9 +43,9 @@ pub(crate) struct Part<T>(pub(crate) T);
 
 impl<'de> Deserialize<'de> for Figure {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match deserializer.deserialize_any(Anything(PhantomData::<IgnoredAny>))? {
-            Found::Number(tokens) => Ok(Self(Some(tokens).filter(|tokens| *tokens <= TOKENS_MAX))),
-            Found::Word(_) | Found::Object(_) | Found::Other => Ok(Self(None)),
+        match deserializer.deserialize_any(ValueVisitor(PhantomData::<IgnoredAny>))? {
+            LenientValue::Number(tokens) => Ok(Self(Some(tokens).filter(|tokens| *tokens <= TOKENS_MAX))),
+            LenientValue::Word(_) | LenientValue::Object(_) | LenientValue::Other => Ok(Self(None)),
         }
     }
 }
@@ -58,9 +58,9 @@ impl<'de> Deserialize<'de> for Present {
 
 impl<'de> Deserialize<'de> for Word {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match deserializer.deserialize_any(Anything(PhantomData::<IgnoredAny>))? {
-            Found::Word(word) => Ok(Self(Some(word).filter(|word| !word.is_empty()))),
-            Found::Number(_) | Found::Object(_) | Found::Other => Ok(Self(None)),
+        match deserializer.deserialize_any(ValueVisitor(PhantomData::<IgnoredAny>))? {
+            LenientValue::Word(word) => Ok(Self(Some(word).filter(|word| !word.is_empty()))),
+            LenientValue::Number(_) | LenientValue::Object(_) | LenientValue::Other => Ok(Self(None)),
         }
     }
 }
@@ -80,15 +80,15 @@ impl<T> Default for List<T> {
 
 impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for List<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Listed(PhantomData))
+        deserializer.deserialize_any(ListVisitor(PhantomData))
     }
 }
 
 impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for Part<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match deserializer.deserialize_any(Anything(PhantomData::<T>))? {
-            Found::Object(object) => Ok(Self(object)),
-            Found::Number(_) | Found::Word(_) | Found::Other => Ok(Self(T::default())),
+        match deserializer.deserialize_any(ValueVisitor(PhantomData::<T>))? {
+            LenientValue::Object(object) => Ok(Self(object)),
+            LenientValue::Number(_) | LenientValue::Word(_) | LenientValue::Other => Ok(Self(T::default())),
         }
     }
 }
@@ -125,7 +125,7 @@ pub(crate) fn all_are_zero(json: &[u8]) -> bool {
 static KEY_ENDS: LazyLock<[Finder<'static>; 3]> =
     LazyLock::new(|| ["_tokens\"", "TokenCount\"", "\"tokenCount\""].map(Finder::new));
 
-enum Found<T> {
+enum LenientValue<T> {
     Number(u64),
     Word(Box<str>),
     Object(T),
@@ -133,52 +133,52 @@ enum Found<T> {
     Other,
 }
 
-struct Anything<T>(PhantomData<T>);
+struct ValueVisitor<T>(PhantomData<T>);
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for Anything<T> {
-    type Value = Found<T>;
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ValueVisitor<T> {
+    type Value = LenientValue<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("anything")
     }
 
-    fn visit_u64<E>(self, number: u64) -> Result<Found<T>, E> {
-        Ok(Found::Number(number))
+    fn visit_u64<E>(self, number: u64) -> Result<LenientValue<T>, E> {
+        Ok(LenientValue::Number(number))
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Found<T>, E> {
-        Ok(Found::Other)
+    fn visit_i64<E>(self, _: i64) -> Result<LenientValue<T>, E> {
+        Ok(LenientValue::Other)
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Found<T>, E> {
-        Ok(Found::Other)
+    fn visit_f64<E>(self, _: f64) -> Result<LenientValue<T>, E> {
+        Ok(LenientValue::Other)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Found<T>, E> {
-        Ok(Found::Other)
+    fn visit_bool<E>(self, _: bool) -> Result<LenientValue<T>, E> {
+        Ok(LenientValue::Other)
     }
 
-    fn visit_unit<E>(self) -> Result<Found<T>, E> {
-        Ok(Found::Other)
+    fn visit_unit<E>(self) -> Result<LenientValue<T>, E> {
+        Ok(LenientValue::Other)
     }
 
-    fn visit_str<E>(self, word: &str) -> Result<Found<T>, E> {
-        Ok(Found::Word(word.into()))
+    fn visit_str<E>(self, word: &str) -> Result<LenientValue<T>, E> {
+        Ok(LenientValue::Word(word.into()))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Found<T>, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<LenientValue<T>, A::Error> {
         while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Found::Other)
+        Ok(LenientValue::Other)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Found<T>, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(object)).map(Found::Object)
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<LenientValue<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(object)).map(LenientValue::Object)
     }
 }
 
-struct Listed<T>(PhantomData<T>);
+struct ListVisitor<T>(PhantomData<T>);
 
-impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for Listed<T> {
+impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for ListVisitor<T> {
     type Value = List<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,12 +4,12 @@ use meter::{Billed, Source, Unit, Usage};
 use serde::Deserialize;
 
 use super::lenient::{Seconds, milliseconds};
-use super::{Figure, Inclusive, InputDetails, OutputDetails, Part};
+use super::{Figure, InclusiveFigures, InputDetails, OutputDetails, Part};
 
 /// The usage object of all three; in transcriptions the details' name is singular.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Told {
+struct MediaUsage {
     seconds: Seconds,
     input_tokens: Figure,
     #[serde(alias = "input_token_details")]
@@ -20,14 +20,14 @@ struct Told {
     total_tokens: Figure,
 }
 
-impl Told {
+impl MediaUsage {
     fn read(json: &[u8]) -> Option<Self> {
         serde_json::from_slice::<Part<Self>>(json).ok().map(|Part(told)| told)
     }
 
-    fn inclusive(&self) -> Inclusive {
+    fn inclusive(&self) -> InclusiveFigures {
         let (input, output) = (self.input_tokens.0, self.output_tokens.0);
-        Inclusive { input, output, total: self.total_tokens.0, ..Inclusive::default() }
+        InclusiveFigures { input, output, total: self.total_tokens.0, ..InclusiveFigures::default() }
             .detailed(&self.input_tokens_details.0, &self.output_tokens_details.0)
     }
 }
@@ -35,7 +35,7 @@ impl Told {
 /// Reads the usage of images; output without details counts as images. Also returns whether the standard rates apply:
 /// they do not apply to cached input, whose rates differ between images and text.
 pub(crate) fn images(json: &[u8]) -> Option<(Usage, bool)> {
-    let mut figures = Told::read(json)?.inclusive();
+    let mut figures = MediaUsage::read(json)?.inclusive();
     figures.made.images = figures.made.images.or(figures.output);
     let is_standard = figures.cached_input.is_none_or(|cached| cached == 0);
     Some((figures.disjoint()?, is_standard))
@@ -43,14 +43,14 @@ pub(crate) fn images(json: &[u8]) -> Option<(Usage, bool)> {
 
 /// Reads the usage of speech; output without details counts as audio.
 pub(crate) fn speech(json: &[u8]) -> Option<Usage> {
-    let mut figures = Told::read(json)?.inclusive();
+    let mut figures = MediaUsage::read(json)?.inclusive();
     figures.made.audio = figures.made.audio.or(figures.output);
     figures.disjoint()
 }
 
 /// Reads the usage of a transcription: tokens, or a time.
 pub(crate) fn transcription(json: &[u8]) -> Option<Usage> {
-    let told = Told::read(json)?;
+    let told = MediaUsage::read(json)?;
     told.inclusive().disjoint().or_else(|| told.seconds.0.map(heard))
 }
 

@@ -10,11 +10,11 @@ use crate::price::{Terms, Tier, undated};
 /// The figures that the usage objects of one message have reported so far. The input excludes cache reads and cache
 /// writes. The output includes thinking, which is not reported separately.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct MessagesFigures {
     /// The top-level figures of the objects.
-    message: Sampled,
+    message: SamplingFigures,
     /// The samplings beside the message.
-    beside: Beside,
+    beside: OtherSamplings,
     tier: Option<Box<str>>,
     speed: Option<Box<str>>,
     place: Option<Box<str>>,
@@ -25,7 +25,7 @@ pub(crate) struct Told {
 
 /// The figures of one sampling.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Sampled {
+struct SamplingFigures {
     input: Option<u64>,
     cached_input: Option<u64>,
     writes: Writes,
@@ -34,9 +34,9 @@ struct Sampled {
 
 /// The figures of `iterations` other than the message's own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Beside {
+struct OtherSamplings {
     /// Compactions: no top-level total includes them (platform.claude.com, compaction, read 2026-11-20).
-    compactions: Usages,
+    compactions: SamplingSum,
     /// Whether something was sampled that has other rates: an advisor's output, or a kind that Tollgate does not know.
     strange: bool,
     /// The models that the iterations name.
@@ -48,12 +48,12 @@ const MODELS_MAX: usize = 4;
 
 /// The sum of the figures of several samplings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Usages(Option<Usage>);
+struct SamplingSum(Option<Usage>);
 
 /// One usage object of Messages.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Object {
+struct MessagesUsage {
     input_tokens: Figure,
     cache_read_input_tokens: Figure,
     cache_creation_input_tokens: Figure,
@@ -94,11 +94,11 @@ struct Creation {
     ephemeral_1h_input_tokens: Figure,
 }
 
-impl Told {
+impl MessagesFigures {
     /// Reads a further usage object: its figures are cumulative and overwrite earlier ones; missing figures leave
     /// earlier ones unchanged.
     pub(crate) fn read(&mut self, json: &[u8]) {
-        let Ok(Part(usage)) = serde_json::from_slice::<Part<Object>>(json) else { return };
+        let Ok(Part(usage)) = serde_json::from_slice::<Part<MessagesUsage>>(json) else { return };
         let overwrite = |old: &mut Option<u64>, new: Option<u64>| *old = new.or(*old);
         overwrite(&mut self.message.input, usage.input_tokens.0);
         overwrite(&mut self.message.cached_input, usage.cache_read_input_tokens.0);
@@ -115,7 +115,7 @@ impl Told {
             *old = new.0.or(old.take());
         }
         if let Some(List(iterations)) = usage.iterations {
-            self.beside = Beside::of(&iterations);
+            self.beside = OtherSamplings::of(&iterations);
         }
         self.credited |= usage.fallback_credit.0;
     }
@@ -149,7 +149,7 @@ impl Told {
     }
 }
 
-impl Sampled {
+impl SamplingFigures {
     fn usage(self) -> Usage {
         let (cache_write_short, cache_write_long) = self.writes.by_lifetime();
         Usage {
@@ -163,7 +163,7 @@ impl Sampled {
     }
 }
 
-impl Beside {
+impl OtherSamplings {
     fn of(iterations: &[Iteration]) -> Self {
         let mut beside = Self::default();
         for iteration in iterations {
@@ -187,16 +187,16 @@ impl Beside {
     }
 }
 
-impl Usages {
+impl SamplingSum {
     fn add(&mut self, usage: &Usage) {
         self.0 = Some(self.0.map_or(*usage, |before| before.and(usage)));
     }
 }
 
 impl Iteration {
-    fn sampled(&self) -> Sampled {
+    fn sampled(&self) -> SamplingFigures {
         let Creation { ephemeral_5m_input_tokens, ephemeral_1h_input_tokens } = &self.cache_creation.0;
-        Sampled {
+        SamplingFigures {
             input: self.input_tokens.0,
             cached_input: self.cache_read_input_tokens.0,
             writes: Writes {
@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     fn check(told: &[&str], expected: Option<[Option<u64>; 6]>) {
-        let mut all = Told::default();
+        let mut all = MessagesFigures::default();
         for json in told {
             all.read(json.as_bytes());
         }
@@ -290,7 +290,7 @@ mod tests {
             (r#","iterations":[{"type":"later"}]"#, None),
             (r#","iterations":[{}]"#, None),
         ] {
-            let mut all = Told::default();
+            let mut all = MessagesFigures::default();
             all.read(format!(r#"{{"input_tokens":1{told}}}"#).as_bytes());
             assert_eq!(all.terms(Some("m")), terms, "{told}");
         }
@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     fn searches_are_billed_beside_the_tokens() {
-        let mut all = Told::default();
+        let mut all = MessagesFigures::default();
         all.read(br#"{"input_tokens":1,"server_tool_use":{"web_search_requests":1,"web_fetch_requests":2}}"#);
         all.read(br#"{"server_tool_use":{"web_search_requests":3}}"#);
         let usage = all.usage().unwrap();

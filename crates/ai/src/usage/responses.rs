@@ -3,11 +3,11 @@
 use meter::Usage;
 use serde::Deserialize;
 
-use super::{Figure, Inclusive, InputDetails, OutputDetails, Part};
+use super::{Figure, InclusiveFigures, InputDetails, OutputDetails, Part};
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Told {
+struct ResponsesUsage {
     input_tokens: Figure,
     input_tokens_details: Part<InputDetails>,
     output_tokens: Figure,
@@ -17,12 +17,12 @@ struct Told {
 
 /// Reads a usage object; `None` if it reports no figure.
 pub(crate) fn read(json: &[u8]) -> Option<Usage> {
-    let Part(told) = serde_json::from_slice::<Part<Told>>(json).ok()?;
-    let figures = Inclusive {
+    let Part(told) = serde_json::from_slice::<Part<ResponsesUsage>>(json).ok()?;
+    let figures = InclusiveFigures {
         input: told.input_tokens.0,
         output: told.output_tokens.0,
         total: told.total_tokens.0,
-        ..Inclusive::default()
+        ..InclusiveFigures::default()
     };
     figures.detailed(&told.input_tokens_details.0, &told.output_tokens_details.0).disjoint()
 }

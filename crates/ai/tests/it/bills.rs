@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use ai::bound::Reference;
 use ai::models::Limits;
 use ai::price::Terms;
-use ai::{Endpoint, Extent, Format, Framing, Price, Prices, Seen, Tap, request};
+use ai::{Endpoint, Extent, Format, Framing, Price, Prices, ResponseFacts, Tap, request};
 use bytes::Bytes;
 use meter::{Rates, Source, UnitRates, Usage, rating};
 
@@ -149,7 +149,7 @@ fn expanded(request: &str) -> Bytes {
 }
 
 /// Returns the facts that the tap reads if the response arrives in these pieces.
-fn seen<'a>(bill: &Bill, pieces: impl IntoIterator<Item = &'a [u8]>) -> Seen {
+fn seen<'a>(bill: &Bill, pieces: impl IntoIterator<Item = &'a [u8]>) -> ResponseFacts {
     let mut tap = Tap::new(bill.format, bill.framing, false);
     for piece in pieces {
         tap.push(Bytes::copy_from_slice(piece));
@@ -166,9 +166,11 @@ fn seen<'a>(bill: &Bill, pieces: impl IntoIterator<Item = &'a [u8]>) -> Seen {
     seen
 }
 
-fn asked(bill: &Bill) -> Option<(ai::Asked, Extent)> {
+fn asked(bill: &Bill) -> Option<(ai::RequestFields, Extent)> {
     let body = bill.request.as_ref()?;
-    let ai::endpoint::Found::Endpoint(called) = Endpoint::find("POST", &bill.path) else { panic!("{}", bill.path) };
+    let ai::endpoint::EndpointMatch::Endpoint(called) = Endpoint::find("POST", &bill.path) else {
+        panic!("{}", bill.path)
+    };
     let asked = request::read(&called, Some("application/json"), body).unwrap();
     let extent = Extent::read(&called, &asked, body);
     Some((asked, extent))

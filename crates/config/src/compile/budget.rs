@@ -21,7 +21,7 @@ pub(super) fn budgets(root: &Section<'_>) -> Budgets {
     budgets.clamp = section.boolean("clamp").unwrap_or(budgets.clamp);
     let rounds = section.whole("server_tool_rounds", 1..=SERVER_TOOL_ROUNDS_MAX);
     budgets.server_tool_rounds = rounds.unwrap_or(budgets.server_tool_rounds);
-    let mut taken = Taken::default();
+    let mut taken = UsedBudgets::default();
     for entry in section.sections("limits", &grammar::BUDGET) {
         let dimensions = BudgetDimension::ALL.map(|dimension| (dimension.as_str(), dimension));
         entry.required("dimension");
@@ -41,7 +41,7 @@ pub(super) fn quota_status(root: &Section<'_>) -> QuotaStatus {
 
 /// Returns the budgets of each user of a plan.
 pub(super) fn of_plan(plan: &Section<'_>) -> Vec<Budget> {
-    let mut taken = Taken::default();
+    let mut taken = UsedBudgets::default();
     let entries = plan.sections("budgets", &grammar::PLAN_BUDGET);
     let budgets = entries.filter_map(|entry| budget(&entry).filter(|budget| taken.take(&entry, None, *budget)));
     budgets.collect()
@@ -79,9 +79,9 @@ fn money(entry: &Section<'_>) -> Option<u64> {
 
 /// The budgets of one list, and their positions.
 #[derive(Default)]
-struct Taken(Vec<(Option<BudgetDimension>, Budget, At)>);
+struct UsedBudgets(Vec<(Option<BudgetDimension>, Budget, At)>);
 
-impl Taken {
+impl UsedBudgets {
     /// Records a budget and reports a duplicate. Returns whether the budget is new.
     fn take(&mut self, entry: &Section<'_>, dimension: Option<BudgetDimension>, budget: Budget) -> bool {
         let Budget { measure, per, .. } = budget;

@@ -13,7 +13,7 @@ use crate::error::{Code, Problem};
 use crate::grammar;
 use crate::load::Flags;
 use crate::section::Section;
-use crate::snapshot::{Control, Dimension, Origin, Scheme, Whose, WindowLimit};
+use crate::snapshot::{Control, Dimension, LimitSubject, Origin, Scheme, WindowLimit};
 use crate::unit;
 use crate::yaml::{Kind, Node};
 
@@ -25,12 +25,12 @@ const TWENTY: NonZeroU32 = NonZeroU32::new(20).unwrap();
 
 /// Limits of the control API if the file has none of the same kind.
 const CONTROL_LIMITS: [WindowLimit; 3] = [
-    a_minute(Dimension::Key, Whose::Everybodys, HUNDRED),
-    a_minute(Dimension::Address, Whose::WithoutKey, TWENTY),
-    a_minute(Dimension::Address, Whose::WithSession, HUNDRED),
+    a_minute(Dimension::Key, LimitSubject::Everybodys, HUNDRED),
+    a_minute(Dimension::Address, LimitSubject::WithoutKey, TWENTY),
+    a_minute(Dimension::Address, LimitSubject::WithSession, HUNDRED),
 ];
 /// The proxy's limit for requests without a valid key, if the file has none.
-const STRANGERS: WindowLimit = a_minute(Dimension::Address, Whose::WithoutKey, HUNDRED);
+const UNAUTHENTICATED: WindowLimit = a_minute(Dimension::Address, LimitSubject::WithoutKey, HUNDRED);
 
 /// Maximum number of limits of one kind. A request has at most two kinds, and all of their limits are checked together.
 const SAME_KIND_MAX: usize = 2;
@@ -45,7 +45,7 @@ const REDIS: &str = "redis://[USER:PASSWORD@]HOST[:PORT][/NUMBER], or rediss:// 
 /// Cloudflare's networks: one network per line, `#` begins a comment.
 const CLOUDFLARE: &str = include_str!("cloudflare.txt");
 
-const fn a_minute(dimension: Dimension, whose: Whose, limit: NonZeroU32) -> WindowLimit {
+const fn a_minute(dimension: Dimension, whose: LimitSubject, limit: NonZeroU32) -> WindowLimit {
     WindowLimit { dimension, whose, limit, window: MINUTE }
 }
 
@@ -104,7 +104,7 @@ fn control_limits(control: &Section<'_>) -> Vec<WindowLimit> {
     limits
 }
 
-const fn kind(limit: WindowLimit) -> (Dimension, Whose) {
+const fn kind(limit: WindowLimit) -> (Dimension, LimitSubject) {
     (limit.dimension, limit.whose)
 }
 
@@ -128,9 +128,9 @@ fn control_limit(entry: &Section<'_>) -> Option<WindowLimit> {
     let dimensions = [("key", Dimension::Key), ("ip", Dimension::Address)];
     entry.required("dimension")?;
     let dimension = entry.word_or_later("dimension", &dimensions, &["user", "route", "global"]);
-    let without = entry.word("without", &[("key", Whose::WithoutKey)]);
-    let with = entry.word("with", &[("session", Whose::WithSession)]);
-    let whose = without.or(with).unwrap_or(Whose::Everybodys);
+    let without = entry.word("without", &[("key", LimitSubject::WithoutKey)]);
+    let with = entry.word("with", &[("session", LimitSubject::WithSession)]);
+    let whose = without.or(with).unwrap_or(LimitSubject::Everybodys);
     let (limit, window) = (limit(entry), window(entry));
     let dimension = dimension?;
     if let Some(node) = entry.get("with").filter(|_| without.is_some()) {
@@ -147,7 +147,7 @@ fn control_limit(entry: &Section<'_>) -> Option<WindowLimit> {
 }
 
 /// Returns the only supported limit of the proxy: by address, for requests without a valid key.
-pub(super) fn strangers(root: &Section<'_>) -> Option<WindowLimit> {
+pub(super) fn unauthenticated(root: &Section<'_>) -> Option<WindowLimit> {
     if is_empty_list(root.get("rate_limits")) {
         return None;
     }
@@ -159,7 +159,7 @@ pub(super) fn strangers(root: &Section<'_>) -> Option<WindowLimit> {
         if entry.get("without").is_none() {
             entry.not_yet(entry.at, &format!("`{}` without `without: key`", entry.name("").trim_end_matches('.')));
         }
-        let whose = entry.word("without", &[("key", Whose::WithoutKey)]);
+        let whose = entry.word("without", &[("key", LimitSubject::WithoutKey)]);
         if let (Some(dimension), Some(whose), Some(limit), Some(window)) =
             (dimension, whose, limit(&entry), window(&entry))
         {
@@ -169,7 +169,7 @@ pub(super) fn strangers(root: &Section<'_>) -> Option<WindowLimit> {
             }
         }
     }
-    Some(limits.first().copied().unwrap_or(STRANGERS))
+    Some(limits.first().copied().unwrap_or(UNAUTHENTICATED))
 }
 
 fn limit(entry: &Section<'_>) -> Option<NonZeroU32> {

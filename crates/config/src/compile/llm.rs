@@ -6,7 +6,7 @@ use std::time::Duration;
 use access::Secret;
 use ai::ProviderKind;
 
-use super::{Taken, name};
+use super::{UsedNames, name};
 use crate::compile::server;
 use crate::error::{Code, Problem};
 use crate::grammar;
@@ -92,7 +92,7 @@ fn from_environment(root: &Section<'_>, providers: &mut Providers, notes: &mut V
 }
 
 fn from_file(root: &Section<'_>, providers: &mut Providers, notes: &mut Vec<Note>) {
-    let mut taken = Taken::default();
+    let mut taken = UsedNames::default();
     for section in root.sections("providers", &grammar::PROVIDER) {
         let name = name(&section, &mut taken, "provider");
         if let Some(name) = &name {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use access::Credits;
 
-use super::Taken;
+use super::UsedNames;
 use super::llm::Providers;
 use crate::grammar;
 use crate::load::Note;
@@ -18,7 +18,7 @@ const MODEL: &str = "1 to 256 visible ASCII characters without a space";
 
 /// Returns the entries whose provider is on; those of the built-in mock are stored separately until it listens.
 pub(super) fn models(root: &Section<'_>, providers: &mut Providers, notes: &mut Vec<Note>) -> Vec<Arc<Model>> {
-    let mut taken = Taken::default();
+    let mut taken = UsedNames::default();
     let mut models = Vec::new();
     for section in root.sections("models", &grammar::MODEL) {
         let name = model_name(&section, "name").filter(|name| taken.take(&section, name, "model"));

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use access::Plan;
 
-use super::{Taken, budget, name};
+use super::{UsedNames, budget, name};
 use crate::grammar;
 use crate::section::Section;
 
@@ -22,7 +22,7 @@ pub(super) fn plans(root: &Section<'_>) -> Vec<Plan> {
             })
             .collect();
     }
-    let mut taken = Taken::default();
+    let mut taken = UsedNames::default();
     let mut plans = Vec::new();
     for section in root.sections("plans", &grammar::PLAN) {
         let name = name(&section, &mut taken, "plan");

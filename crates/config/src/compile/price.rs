@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use access::Day;
 use access::usd::UsdError;
 use ai::price::{
-    Figures, Limits, Long, Others, Period, Price, Prices, Tier, parse_each, parse_per_million, parse_per_second,
+    Limits, Long, Others, Period, Price, PriceFigures, Prices, Tier, parse_each, parse_per_million, parse_per_second,
 };
 use meter::{Rates, UnitRates};
 
-use super::Taken;
+use super::UsedNames;
 use super::llm::Providers;
 use super::model::is_model;
 use crate::error::{At, Code, Problem};
@@ -33,7 +33,7 @@ const TIERS: [(&str, Tier); 5] = [
 
 /// Returns the prices of the configuration.
 pub(super) fn prices(root: &Section<'_>, providers: &Providers) -> Prices {
-    let mut rows = Rows::default();
+    let mut rows = PriceRows::default();
     let mut prices = Prices::default();
     for section in root.sections("prices", &grammar::PRICE) {
         let model = section.required("model").filter(|model| is_priced(&section, model, providers));
@@ -50,7 +50,7 @@ pub(super) fn prices(root: &Section<'_>, providers: &Providers) -> Prices {
 
 /// Adds the fees of the provider's own tools that the row of `name` lacks, if the built-in table applies to the
 /// provider.
-fn with_server_tools(figures: Figures, name: &str, providers: &Providers) -> Figures {
+fn with_server_tools(figures: PriceFigures, name: &str, providers: &Providers) -> PriceFigures {
     let Some((provider, model)) = name.split_once('/') else { return figures };
     let on = providers.on.iter().find(|on| *on.name == *provider);
     let table = on.map(|on| table_of(on)).or((provider == MOCK && providers.mock.on).then_some(MOCK));
@@ -62,9 +62,9 @@ fn with_server_tools(figures: Figures, name: &str, providers: &Providers) -> Fig
 
 /// The rows that were read: a model may have several, which share no day.
 #[derive(Default)]
-pub(super) struct Rows(HashMap<String, Vec<(Period, At)>>);
+pub(super) struct PriceRows(HashMap<String, Vec<(Period, At)>>);
 
-impl Rows {
+impl PriceRows {
     /// Records a row and reports one that shares a day with an earlier row. Returns whether the row shares no day.
     pub(super) fn take(&mut self, section: &Section<'_>, model: &Text, period: Period) -> bool {
         let rows = self.0.entry(model.value.clone()).or_default();
@@ -97,7 +97,7 @@ fn is_priced(section: &Section<'_>, name: &Text, providers: &Providers) -> bool 
 }
 
 /// Returns the figures of one price; invalid figures are reported and ignored.
-pub(super) fn figures(section: &Section<'_>) -> Figures {
+pub(super) fn figures(section: &Section<'_>) -> PriceFigures {
     let long = long(section);
     let mut tiers = tiers(section);
     for (_, _, of_tier) in &mut tiers {
@@ -105,7 +105,7 @@ pub(super) fn figures(section: &Section<'_>) -> Figures {
         *of_tier = of_tier.or(long.map(|long| Long { rates: Rates::default(), ..long }));
     }
     let us_tenth = section.boolean("us_uplift").unwrap_or(false);
-    Figures {
+    PriceFigures {
         rates: rates(section),
         long,
         units: units(section),
@@ -168,7 +168,7 @@ fn long(section: &Section<'_>) -> Option<Long> {
 }
 
 fn tiers(section: &Section<'_>) -> Vec<(Tier, Rates, Option<Long>)> {
-    let mut taken = Taken::default();
+    let mut taken = UsedNames::default();
     let mut tiers = Vec::new();
     for section in section.sections("tiers", &grammar::PRICE_TIER) {
         let word = section.required("tier");

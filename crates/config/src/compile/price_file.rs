@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use access::{Day, PublicKey};
 use ai::ProviderKind;
-use ai::price::{AS_OF, Figures, Others, Price, Prices, Region};
+use ai::price::{AS_OF, Others, Price, PriceFigures, Prices, Region};
 
 use super::model::is_model;
 use super::price;
@@ -40,7 +40,7 @@ pub(super) fn table(root: &Section<'_>, notes: &mut Vec<Note>) -> (Option<PriceF
             notes.extend(read.notes);
             (Some(PriceFile { path, key, as_of: read.as_of.into() }), read.prices)
         }
-        Err(Unread::File { code, file, what, expected }) => {
+        Err(PriceFileError::File { code, file, what, expected }) => {
             let message = match named.foreign {
                 true => format!("`prices_file` names a file that {what}"),
                 false => format!("`prices_file` needs {}, which {what}", file.display()),
@@ -48,7 +48,7 @@ pub(super) fn table(root: &Section<'_>, notes: &mut Vec<Note>) -> (Option<PriceF
             root.reader().report(Problem::new(code, named.at, message).expected(expected));
             (None, Prices::builtin())
         }
-        Err(Unread::Rows(problems)) => {
+        Err(PriceFileError::Rows(problems)) => {
             root.reader().report_elsewhere(problems);
             (None, Prices::builtin())
         }
@@ -62,9 +62,9 @@ pub(super) fn table(root: &Section<'_>, notes: &mut Vec<Note>) -> (Option<PriceF
 /// Returns a [`ConfigError`] with every problem of the file.
 pub fn read_price_file(path: &Path, key: Option<PublicKey>) -> Result<(Prices, Vec<Note>), ConfigError> {
     match read(path, key, &Environment::default()) {
-        Ok(Table { prices, notes, .. }) => Ok((prices, notes)),
-        Err(Unread::Rows(problems)) => Err(ConfigError::of(problems)),
-        Err(Unread::File { code, file, what, expected }) => {
+        Ok(PriceFileTable { prices, notes, .. }) => Ok((prices, notes)),
+        Err(PriceFileError::Rows(problems)) => Err(ConfigError::of(problems)),
+        Err(PriceFileError::File { code, file, what, expected }) => {
             let message = format!("the price file needs {}, which {what}", file.display());
             let mut problem = Problem::new(code, None, message).expected(expected);
             problem.file = path.display().to_string();
@@ -74,21 +74,21 @@ pub fn read_price_file(path: &Path, key: Option<PublicKey>) -> Result<(Prices, V
 }
 
 /// The contents of a price file.
-struct Table {
+struct PriceFileTable {
     as_of: String,
     prices: Prices,
     notes: Vec<Note>,
 }
 
 /// The reason why a price file could not be read.
-enum Unread {
+enum PriceFileError {
     /// The file or its signature cannot be read or is invalid.
     File { code: Code, file: PathBuf, what: String, expected: &'static str },
     /// The problems of its contents, in the order of the file.
     Rows(Vec<Problem>),
 }
 
-fn read(path: &Path, key: Option<PublicKey>, environment: &Environment) -> Result<Table, Unread> {
+fn read(path: &Path, key: Option<PublicKey>, environment: &Environment) -> Result<PriceFileTable, PriceFileError> {
     let text = text(path, key)?;
     let reader = Reader::verbatim(path.display().to_string(), &text, environment);
     let tree = yaml::parse(&text);
@@ -100,8 +100,8 @@ fn read(path: &Path, key: Option<PublicKey>, environment: &Environment) -> Resul
         }
     };
     let problems = reader.problems(tree.as_ref().ok());
-    let Some(rows) = rows.filter(|_| problems.is_empty()) else { return Err(Unread::Rows(problems)) };
-    let Rows { as_of, is_newer, prices, long_unknown } = rows;
+    let Some(rows) = rows.filter(|_| problems.is_empty()) else { return Err(PriceFileError::Rows(problems)) };
+    let PriceFileRows { as_of, is_newer, prices, long_unknown } = rows;
     let place = |at: At| format!("{}:{}", path.display(), at.place().map_or(1, |place| place.line));
     let mut notes = Vec::new();
     if !is_newer {
@@ -109,11 +109,11 @@ fn read(path: &Path, key: Option<PublicKey>, environment: &Environment) -> Resul
     }
     let unknown = |(at, model, above_tokens)| Note::LongUnknown { place: place(at), model, above_tokens };
     notes.extend(long_unknown.into_iter().map(unknown));
-    Ok(Table { prices: prices.over_builtin(is_newer), notes, as_of: as_of.value })
+    Ok(PriceFileTable { prices: prices.over_builtin(is_newer), notes, as_of: as_of.value })
 }
 
 /// The contents of a price file's rows.
-struct Rows {
+struct PriceFileRows {
     as_of: Text,
     /// Whether the file is not older than the built-in table.
     is_newer: bool,
@@ -124,8 +124,8 @@ struct Rows {
 }
 
 /// Returns the text of the file, whose signature is checked if a key is configured.
-fn text(path: &Path, key: Option<PublicKey>) -> Result<String, Unread> {
-    let unread = |code, file: &Path, reason: String, expected| Unread::File {
+fn text(path: &Path, key: Option<PublicKey>) -> Result<String, PriceFileError> {
+    let unread = |code, file: &Path, reason: String, expected| PriceFileError::File {
         code,
         file: file.to_owned(),
         what: format!("cannot be read: {reason}"),
@@ -140,7 +140,7 @@ fn text(path: &Path, key: Option<PublicKey>) -> Result<String, Unread> {
         let signature = read_bytes(&beside).map_err(|reason| unread(Code::Signature, &beside, reason, expected))?;
         if !key.verifies(&bytes, &signature) {
             let what = "`prices_key` has not signed".to_owned();
-            return Err(Unread::File { code: Code::Signature, file: path.to_owned(), what, expected });
+            return Err(PriceFileError::File { code: Code::Signature, file: path.to_owned(), what, expected });
         }
     }
     String::from_utf8(bytes).map_err(|error| {
@@ -152,7 +152,7 @@ fn text(path: &Path, key: Option<PublicKey>) -> Result<String, Unread> {
 /// Returns the day of the file, and its rows. A row gets the fees of the provider's own tools that it lacks. If a row
 /// lacks rates of long requests and the built-in table has them, their cost is unknown: a newer table must not make
 /// long requests cheaper by omission.
-fn rows(file: &Section<'_>) -> Rows {
+fn rows(file: &Section<'_>) -> PriceFileRows {
     let as_of = file.required("as_of").filter(|text| {
         let is_day = Day::parse(&text.value).is_some();
         if !is_day {
@@ -164,7 +164,7 @@ fn rows(file: &Section<'_>) -> Rows {
     let as_of = as_of.unwrap_or(Text { at: file.at, value: AS_OF.to_owned(), foreign: false });
     let is_newer = as_of.value.as_str() >= AS_OF;
     let builtin = Prices::builtin();
-    let mut taken = price::Rows::default();
+    let mut taken = price::PriceRows::default();
     let mut prices = Prices::default();
     let mut long_unknown = Vec::new();
     for section in file.sections("prices", &grammar::PRICE_ROW) {
@@ -172,7 +172,7 @@ fn rows(file: &Section<'_>) -> Rows {
         let own = section.text("source").and_then(|text| self::source(&section, text));
         let region = section.word("region", &REGIONS).unwrap_or_default();
         let figures = price::figures(&section);
-        let figures = Figures { others: Others { region, ..figures.others }, ..figures };
+        let figures = PriceFigures { others: Others { region, ..figures.others }, ..figures };
         if let Some(model) = model
             && taken.take(&section, &model, figures.period)
         {
@@ -186,7 +186,7 @@ fn rows(file: &Section<'_>) -> Rows {
             prices = prices.with(&model.value, Price::of_file(figures, &source, &as_of.value));
         }
     }
-    Rows { as_of, is_newer, prices, long_unknown }
+    PriceFileRows { as_of, is_newer, prices, long_unknown }
 }
 
 fn source(section: &Section<'_>, text: Text) -> Option<String> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use access::Credits;
 
-use super::{NAME, Taken, is_name, name};
+use super::{NAME, UsedNames, is_name, name};
 use crate::error::{At, Code, Problem};
 use crate::grammar;
 use crate::section::{Section, Text};
@@ -28,7 +28,7 @@ pub(super) struct Upstreams {
 }
 
 pub(super) fn upstreams(root: &Section<'_>) -> Upstreams {
-    let mut taken = Taken::default();
+    let mut taken = UsedNames::default();
     let mut upstreams = Upstreams { list: Vec::new(), names: Vec::new() };
     for section in root.sections("upstreams", &grammar::UPSTREAM) {
         let name = name(&section, &mut taken, "upstream");
@@ -70,7 +70,7 @@ fn backend(section: &Section<'_>) -> Option<Origin> {
 }
 
 pub(super) fn routes(root: &Section<'_>, upstreams: &Upstreams) -> Vec<Arc<Route>> {
-    let mut names = Taken::default();
+    let mut names = UsedNames::default();
     let mut paths = Paths::default();
     let mut routes = Vec::new();
     for section in root.sections("routes", &grammar::ROUTE) {
@@ -106,11 +106,11 @@ pub(super) fn routes(root: &Section<'_>, upstreams: &Upstreams) -> Vec<Arc<Route
 }
 
 /// A path that a route matches, its position, and the methods.
-type TakenPath = (At, Vec<String>);
+type RoutedPath = (At, Vec<String>);
 
 /// The paths of routes; exact paths and prefixes are separate.
 #[derive(Default)]
-struct Paths(HashMap<(bool, String), Vec<TakenPath>>);
+struct Paths(HashMap<(bool, String), Vec<RoutedPath>>);
 
 impl Paths {
     /// Records a path for these methods. Returns the position of another route that matches them already.
@@ -132,7 +132,7 @@ fn overlap(a: &[String], b: &[String]) -> bool {
     a.is_empty() || b.is_empty() || a.iter().any(|method| b.contains(method))
 }
 
-fn route_name(section: &Section<'_>, taken: &mut Taken) -> Option<String> {
+fn route_name(section: &Section<'_>, taken: &mut UsedNames) -> Option<String> {
     let name = section.text("name")?;
     if !is_name(&name.value) {
         section.bad(name.at, "name", NAME);

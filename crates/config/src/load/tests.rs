@@ -14,11 +14,11 @@ fn environment() -> Environment {
     Environment::of([("PORT", "9000"), ("SECRET", "S3CRET value")])
 }
 
-fn read_text(source: &str) -> Result<Loaded, ConfigError> {
+fn read_text(source: &str) -> Result<LoadedConfig, ConfigError> {
     read_with(source, &environment())
 }
 
-fn read_with(source: &str, environment: &Environment) -> Result<Loaded, ConfigError> {
+fn read_with(source: &str, environment: &Environment) -> Result<LoadedConfig, ConfigError> {
     load_text("t.yaml", source, Sources { file: None, environment, flags: Flags::default() })
 }
 
@@ -229,7 +229,7 @@ fn keys_in_the_environment_switch_providers_on_where_the_file_has_none() {
     let by_variable =
         read_with("mock: false\nproviders: [{name: up, kind: anthropic, credential: k}]\n", &both).unwrap();
     for (loaded, off) in [(by_key, "openai"), (by_variable, "up")] {
-        let Loaded { snapshot, notes, .. } = loaded;
+        let LoadedConfig { snapshot, notes, .. } = loaded;
         assert!(snapshot.providers.is_empty() && snapshot.mock.forced && snapshot.mock.on && !snapshot.costs_money());
         assert!(notes.contains(&Note::ProviderMocked { provider: off.to_owned() }), "{notes:?}");
     }

@@ -1,14 +1,14 @@
 use std::time::Duration;
 
-use crate::load::{Flags, Loaded, Note, Sources, load_text};
+use crate::load::{Flags, LoadedConfig, Note, Sources, load_text};
 use crate::{ConfigError, Environment};
 
-fn load(source: &str, variables: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+fn load(source: &str, variables: &[(&str, &str)]) -> Result<LoadedConfig, ConfigError> {
     let environment = Environment::of(variables.iter().copied());
     load_text("t.yaml", source, Sources { file: None, environment: &environment, flags: Flags::default() })
 }
 
-fn loaded(source: &str, variables: &[(&str, &str)]) -> Loaded {
+fn loaded(source: &str, variables: &[(&str, &str)]) -> LoadedConfig {
     load(source, variables).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -173,7 +173,7 @@ error[wrong_type]: `plans` is a mapping
 #[test]
 fn what_is_set_twice_must_be_the_same() {
     let (one, other) = ("postgres://u:S3CRET@one/d", "postgres://u:S3CRET@other/d");
-    let url = |loaded: &Loaded| loaded.snapshot.store.url.as_ref().map(|url| url.expose().to_owned());
+    let url = |loaded: &LoadedConfig| loaded.snapshot.store.url.as_ref().map(|url| url.expose().to_owned());
     assert_eq!(url(&loaded("", &[("TOLLGATE_STORE__URL", one)])).as_deref(), Some(one));
     assert_eq!(url(&loaded("", &[("TOLLGATE_STORE__URL", one), ("DATABASE_URL", one)])).as_deref(), Some(one));
     check(

@@ -3,7 +3,7 @@ use meter::{Rates, UnitRates};
 
 use super::*;
 use crate::Environment;
-use crate::load::{Flags, Loaded, Sources, load_text};
+use crate::load::{Flags, LoadedConfig, Sources, load_text};
 
 /// Noon of 2026-11-21 in UTC.
 const NOW: Timestamp = Timestamp(1_795_262_400_000_000);
@@ -19,7 +19,7 @@ models:
 ai: {prefix: /llm}
 ";
 
-fn loaded(source: &str, mock: bool) -> Loaded {
+fn loaded(source: &str, mock: bool) -> LoadedConfig {
     let flags = Flags { mock, ..Flags::default() };
     load_text("t.yaml", source, Sources { file: None, environment: &Environment::default(), flags }).unwrap()
 }
@@ -32,8 +32,8 @@ fn check(snapshot: &Snapshot, cases: &[(Format, &str, &str)]) {
     for (format, asked, expected) in cases {
         let found = match snapshot.resolve_model(*format, asked) {
             Ok(found) => format!("{}:{} for {}", found.provider.name, found.model, found.credits.0),
-            Err(Unresolved::NotFound) => "not found".to_owned(),
-            Err(Unresolved::Mismatch { path }) => path,
+            Err(ResolveError::NotFound) => "not found".to_owned(),
+            Err(ResolveError::Mismatch { path }) => path,
         };
         assert_eq!(found, *expected, "{} {asked}", format.name());
     }

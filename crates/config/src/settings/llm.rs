@@ -6,7 +6,7 @@ use access::{Credits, usd};
 use ai::price::{Limits, Long, Price, Prices};
 use meter::Rates;
 
-use super::{From, Listing, Setting, Value};
+use super::{Setting, SettingOrigin, SettingsListing, Value};
 use crate::compile::llm::{base_url, variable};
 use crate::environment::Environment;
 use crate::resolve::MOCK;
@@ -17,13 +17,13 @@ const PER_MILLION: usize = 6;
 const EACH: usize = 12;
 const PER_SECOND: usize = 9;
 
-impl Listing<'_> {
+impl SettingsListing<'_> {
     /// Adds whether the mock is forced, then the providers that are on; the number of each is its index in the file.
     pub(super) fn providers(&mut self, on: &[Arc<Provider>], mock: &Mock, environment: &Environment) {
         self.put("mock", Value::Boolean(mock.forced));
-        let mut next = self.given.len("providers");
+        let mut next = self.setting_sources.len("providers");
         let mut number = |listing: &Self, name: &str| {
-            listing.given.entry("providers", name).unwrap_or_else(|| {
+            listing.setting_sources.entry("providers", name).unwrap_or_else(|| {
                 next += 1;
                 next - 1
             })
@@ -42,11 +42,11 @@ impl Listing<'_> {
                 Credential::Vault { label: Some(label) } => Value::text(format_args!("vault:{label}")),
             };
             self.put(format!("providers[{nth}].credential"), credential);
-            if self.given.entry("providers", name).is_none()
+            if self.setting_sources.entry("providers", name).is_none()
                 && let Some(variable) = variable(*kind).and_then(|name| environment.variable(name))
             {
                 let added = self.settings.iter_mut().skip(begin);
-                added.for_each(|Setting { from, .. }| *from = From::Variable(variable.clone()));
+                added.for_each(|Setting { from, .. }| *from = SettingOrigin::Variable(variable.clone()));
             }
         }
         if mock.on && on.iter().all(|provider| *provider.name != *MOCK) {
@@ -65,9 +65,9 @@ impl Listing<'_> {
         });
         let of_mock = of_mock.iter().map(|MockModel { name, credits, model }| (name, *credits, MOCK, model));
         let mut models: Vec<_> = models.chain(of_mock).collect();
-        models.sort_by_key(|(name, ..)| self.given.entry("models", name));
+        models.sort_by_key(|(name, ..)| self.setting_sources.entry("models", name));
         for (place, (name, Credits(credits), provider, model)) in models.iter().enumerate() {
-            let nth = self.given.entry("models", name).unwrap_or(place);
+            let nth = self.setting_sources.entry("models", name).unwrap_or(place);
             self.put(format!("models[{nth}].name"), Value::text(name));
             self.put(format!("models[{nth}].credits"), Value::Number((*credits).into()));
             self.put(format!("models[{nth}].targets[0].provider"), Value::text(provider));
@@ -85,10 +85,10 @@ impl Listing<'_> {
         let mut prices: Vec<(String, &Price)> = prices.all().collect();
         prices.sort_by_key(|(name, price)| {
             let entry = named((name.clone(), *price));
-            (self.given.entry("prices", &entry), entry)
+            (self.setting_sources.entry("prices", &entry), entry)
         });
         for (place, (name, price)) in prices.iter().enumerate() {
-            let nth = self.given.entry("prices", &named((name.clone(), *price))).unwrap_or(place);
+            let nth = self.setting_sources.entry("prices", &named((name.clone(), *price))).unwrap_or(place);
             self.price(&format!("prices[{nth}]"), name, price);
         }
         self.empty("prices", prices.is_empty());

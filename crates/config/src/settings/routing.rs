@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Listing, Value};
+use super::{SettingsListing, Value};
 use crate::snapshot::{Auth, Events, PathMatch, Route, Upstream};
 
-impl Listing<'_> {
+impl SettingsListing<'_> {
     pub(super) fn upstreams(&mut self, upstreams: &[Arc<Upstream>]) {
         for (nth, upstream) in upstreams.iter().enumerate() {
             let Upstream { name, origin } = &**upstream;

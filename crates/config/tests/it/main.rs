@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use config::{Code, Environment, Flags, Loaded, Sources, load};
+use config::{Code, Environment, Flags, LoadedConfig, Sources, load};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-fn read(path: &Path, keys: bool) -> Result<Loaded, config::ConfigError> {
+fn read(path: &Path, keys: bool) -> Result<LoadedConfig, config::ConfigError> {
     let names = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"];
     let environment = Environment::of(names.into_iter().filter(|_| keys).map(|name| (name, "sk-test")));
     load(Sources { file: Some(path), environment: &environment, flags: Flags::default() })

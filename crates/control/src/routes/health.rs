@@ -45,7 +45,7 @@ pub(super) async fn live() -> Json<Status> {
 #[utoipa::path(get, path = "/readyz", tag = "health", extensions(("x-codes" = json!(["draining"]))),
     responses((status = 200, body = Status, example = json!({"status": "ready"}))))]
 pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<Json<Status>, Problem> {
-    match app.board.ready() {
+    match app.live_state.ready() {
         Ok(()) => Ok(Json(Status { status: "ready" })),
         Err(reason @ NotReady::Draining) => Err(Problem::new(Refusal::Draining, reason.to_string())),
         Err(reason @ (NotReady::Snapshot | NotReady::Directory)) => {

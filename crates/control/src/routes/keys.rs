@@ -11,7 +11,7 @@ use axum::Json;
 use axum::extract::{Request, State};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use store::{Key, KeyRef, KeySecret, KeysAsked, NewKey, Rotation};
+use store::{Key, KeyPageQuery, KeyRef, KeySecret, NewKey, Rotation};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -100,7 +100,7 @@ async fn page(app: &App, user: UserId, asked: Asked) -> Result<Json<Keys>, Probl
     let Asked { revoked, limit, cursor } = asked;
     let limit = listing::limit(limit)?;
     let before = listing::after(cursor.as_deref())?.map(KeyId);
-    let asked = KeysAsked { user, revoked: revoked.unwrap_or(false), before, limit: limit + 1 };
+    let asked = KeyPageQuery { user, revoked: revoked.unwrap_or(false), before, limit: limit + 1 };
     let mut found = app.store.keys_page(asked).await?;
     let next = listing::cut(&mut found, limit, |key| key.id.0);
     Ok(Json(Keys { items: found.into_iter().map(Shown::from).collect(), next }))

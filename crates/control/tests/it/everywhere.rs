@@ -1,7 +1,7 @@
 //! Behaviour that all operations share: authentication errors, limits on bodies and requests, and an unavailable
 //! store.
 
-use config::snapshot::{Whose, WindowLimit};
+use config::snapshot::{LimitSubject, WindowLimit};
 use serde_json::Value;
 
 use crate::client::{Answer, call};
@@ -114,7 +114,7 @@ async fn who_calls_too_often_is_put_off_everywhere() {
     let (world, ada) = world().await;
     let every_minute = defaults().control.rate_limits[1];
     world.configure(|snapshot| {
-        let once = WindowLimit { whose: Whose::Everybodys, limit: 1.try_into().unwrap(), ..every_minute };
+        let once = WindowLimit { whose: LimitSubject::Everybodys, limit: 1.try_into().unwrap(), ..every_minute };
         snapshot.control.rate_limits = vec![once];
     });
     call(world.address, "GET /api/me", &[&ada.bearer()], "").await;

@@ -1,7 +1,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use config::snapshot::{Dimension, Whose, WindowLimit};
+use config::snapshot::{Dimension, LimitSubject, WindowLimit};
 
 use crate::client::{Answer, call, get};
 use crate::world::World;
@@ -85,7 +85,7 @@ async fn a_refusal_by_rate_is_a_script_too() {
         "It's $(us)".clone_into(&mut snapshot.brand.name);
         snapshot.control.rate_limits = vec![WindowLimit {
             dimension: Dimension::Address,
-            whose: Whose::Everybodys,
+            whose: LimitSubject::Everybodys,
             limit: std::num::NonZeroU32::MIN,
             window: std::time::Duration::from_secs(600),
         }];

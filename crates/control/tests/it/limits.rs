@@ -139,7 +139,7 @@ async fn limits_are_as_configured_and_none_is_none() {
     assert!(!answer.headers.contains_key("x-ratelimit-limit"), "{answer:?}");
     let every_minute = defaults().control.rate_limits[1];
     world.configure(|snapshot| {
-        let everybodys = WindowLimit { whose: config::snapshot::Whose::Everybodys, ..every_minute };
+        let everybodys = WindowLimit { whose: config::snapshot::LimitSubject::Everybodys, ..every_minute };
         assert_eq!(everybodys.dimension, Dimension::Address);
         snapshot.control.rate_limits = vec![WindowLimit { limit: 2.try_into().unwrap(), ..everybodys }];
     });
@@ -198,7 +198,7 @@ async fn an_address_over_everybodys_limit_costs_no_look_up() {
     let world = world().await;
     let (of_keys, every_minute) = (defaults().control.rate_limits[0], defaults().control.rate_limits[1]);
     world.configure(|snapshot| {
-        let everybodys = WindowLimit { whose: config::snapshot::Whose::Everybodys, ..every_minute };
+        let everybodys = WindowLimit { whose: config::snapshot::LimitSubject::Everybodys, ..every_minute };
         snapshot.control.rate_limits = vec![of_keys, WindowLimit { limit: 2.try_into().unwrap(), ..everybodys }];
     });
     let holder = world.holder("ada", "starter").await;

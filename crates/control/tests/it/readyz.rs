@@ -11,21 +11,21 @@ async fn readiness_follows_the_board_and_says_why_not() {
     let answer = ask().await;
     assert_eq!((answer.status, answer.json()), (200, json!({"status": "ready"})));
 
-    world.board.set_directory(false);
+    world.live_state.set_directory(false);
     let answer = ask().await;
     assert_eq!(
         answer.refuses(503, "unavailable"),
         "keys cannot be authenticated: the store is unavailable and the cache is too old"
     );
     assert_eq!(answer.headers["retry-after"], "1");
-    world.board.set_directory(true);
+    world.live_state.set_directory(true);
 
-    world.board.set_snapshot(false);
+    world.live_state.set_snapshot(false);
     assert_eq!(ask().await.refuses(503, "unavailable"), "no configuration is loaded yet");
-    world.board.set_snapshot(true);
+    world.live_state.set_snapshot(true);
     assert_eq!(ask().await.status, 200);
 
-    world.board.drain();
+    world.live_state.drain();
     assert_eq!(ask().await.refuses(503, "draining"), "this instance is shutting down");
 }
 

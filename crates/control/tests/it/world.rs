@@ -15,7 +15,7 @@ use meter::{AdmissionRequest, Attempt, Caller, Charge, Meter, Outcome, Source, T
 use serde_json::Value;
 use spool::{Record, Spool};
 use store::ingest::IngestStats;
-use store::{Email, NewKey, NewUser, Store, Unsealed, UserRef};
+use store::{DecryptedCredentials, Email, NewKey, NewUser, Store, UserRef};
 use telemetry::{LiveState, Metrics};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -33,7 +33,7 @@ pub(crate) struct World {
     pub(crate) clock: Clock,
     pub(crate) store: Store,
     pub(crate) meter: Arc<Meter>,
-    pub(crate) board: Arc<LiveState>,
+    pub(crate) live_state: Arc<LiveState>,
     pub(crate) live: Arc<Live>,
     pub(crate) vault: Arc<Vault>,
     revision: Arc<Revision>,
@@ -117,9 +117,9 @@ impl World {
         let revision = Arc::new(Revision::default());
         let hour = Duration::from_secs(3600);
         let directory = Arc::new(Directory::new(queue, revision.clone(), clock.clone(), hour));
-        let board = Arc::new(LiveState::default());
-        board.set_snapshot(true);
-        board.set_directory(true);
+        let live_state = Arc::new(LiveState::default());
+        live_state.set_snapshot(true);
+        live_state.set_directory(true);
         let meter = Arc::new(Meter::default());
         let vault = Arc::new(Vault::new(&MasterKey::parse(&"A".repeat(43)).unwrap(), None));
         store.admit_master_key(&store::Actor::SYSTEM, &vault).await.unwrap();
@@ -129,7 +129,7 @@ impl World {
             serves: Serves::Api,
             directory,
             metrics: Metrics::new(),
-            board: board.clone(),
+            live_state: live_state.clone(),
             clock: clock.clone(),
             version: "9.8.7",
             live: Arc::new(Live::new(Arc::new(snapshot()))),
@@ -144,10 +144,10 @@ impl World {
         let port = listener.local_addr().unwrap().port();
         let (stop, stopped) = oneshot::channel::<()>();
         let mut tasks = JoinSet::new();
-        let unsealed = Arc::new(Unsealed::new(vault.clone(), revision.clone()));
+        let decrypted_credentials = Arc::new(DecryptedCredentials::new(vault.clone(), revision.clone()));
         tasks.spawn(store::directory::serve(
             store.clone(),
-            (unsealed, std::sync::Arc::default()),
+            (decrypted_credentials, std::sync::Arc::default()),
             lookups,
             std::future::pending(),
         ));
@@ -156,7 +156,7 @@ impl World {
             control::serve(listener, state, async move { drop(stopped.await) }).await.unwrap();
         });
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        Self { address, clock, store, meter, board, live, vault, revision, stop: Some(stop), tasks, data }
+        Self { address, clock, store, meter, live_state, live, vault, revision, stop: Some(stop), tasks, data }
     }
 
     /// The path of the data folder.

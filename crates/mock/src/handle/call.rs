@@ -1,6 +1,6 @@
 //! LLM calls: parsed and checked as a provider does, then handled as the model's name selects.
 
-use ai::{Called, Dialect, Endpoint};
+use ai::{Dialect, Endpoint, EndpointCall};
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
@@ -30,7 +30,7 @@ const HTML: &[u8] = b"<!DOCTYPE html>\n<html><head><title>mock</title></head>\n\
 
 /// A call that was parsed and recorded.
 struct LlmCall<'a> {
-    called: &'a Called<'a>,
+    called: &'a EndpointCall<'a>,
     dialect: Dialect,
     request: &'a CallBody<'a>,
     framing: Option<StreamFraming>,
@@ -39,7 +39,7 @@ struct LlmCall<'a> {
 
 impl MockProvider {
     /// Responds to a call of an endpoint that has a format.
-    pub(super) async fn call(&self, called: &Called<'_>, parts: Parts, bytes: &Bytes) -> Reaction {
+    pub(super) async fn call(&self, called: &EndpointCall<'_>, parts: Parts, bytes: &Bytes) -> Reaction {
         let (hash, dialect) = (sha256(bytes), dialect(called, &parts));
         let refused = |error: &MockError, parts: Parts, form: &[FormPart<'_>]| {
             self.log.record("(unreadable)", logged_request(parts, Some(hash), form.iter().map(logged_part).collect()));
@@ -235,7 +235,7 @@ fn default_model(endpoint: Endpoint, request: &CallBody<'_>) -> Option<std::borr
 }
 
 /// Refuses a call without the input that its endpoint requires. Conversations are not checked.
-fn complete(called: &Called<'_>, request: &CallBody<'_>, form: &[FormPart<'_>]) -> Result<(), MockError> {
+fn complete(called: &EndpointCall<'_>, request: &CallBody<'_>, form: &[FormPart<'_>]) -> Result<(), MockError> {
     let has_file = form.iter().any(|part| part.filename.is_some());
     let missing = match called.endpoint {
         Endpoint::AudioTranscriptions | Endpoint::AudioTranslations if !has_file => "file",

@@ -4,7 +4,7 @@ use access::Refusal;
 use bytes::Bytes;
 
 use crate::answer::Problem;
-use crate::gate::{Held, NoRoom};
+use crate::capacity::{MemoryExceeded, MemoryPermit};
 
 /// Larger bodies are moved to a mapping of their own. Each thread's heap keeps freed pieces: with a bound of 1 MiB, 80 large
 /// bodies at once left 55 MiB behind, with this one 33 MiB (2026-11-22).
@@ -18,16 +18,16 @@ const MAPPED_BYTES_MIN: usize = 33 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
-    held: Held,
+    held: MemoryPermit,
 }
 
 /// Bytes and their count.
-struct Counted<T> {
+struct CountedBytes<T> {
     bytes: T,
-    _held: Held,
+    _held: MemoryPermit,
 }
 
-impl<T: AsRef<[u8]>> AsRef<[u8]> for Counted<T> {
+impl<T: AsRef<[u8]>> AsRef<[u8]> for CountedBytes<T> {
     fn as_ref(&self) -> &[u8] {
         self.bytes.as_ref()
     }
@@ -35,12 +35,12 @@ impl<T: AsRef<[u8]>> AsRef<[u8]> for Counted<T> {
 
 impl Buffer {
     /// An empty one.
-    pub(crate) fn new(held: Held) -> Self {
+    pub(crate) fn new(held: MemoryPermit) -> Self {
         Self { bytes: Vec::new(), held }
     }
 
     /// One that begins with a piece that `held` counts already.
-    pub(crate) fn begin(first: &[u8], held: Held) -> Result<Self, Problem> {
+    pub(crate) fn begin(first: &[u8], held: MemoryPermit) -> Result<Self, Problem> {
         let mut buffer = Self::new(held);
         buffer.append(first)?;
         Ok(buffer)
@@ -78,28 +78,28 @@ impl Buffer {
 }
 
 /// `bytes`, which `held` counts until the last slice of them is dropped.
-pub(crate) fn counted(bytes: impl AsRef<[u8]> + Send + 'static, held: Held) -> Bytes {
-    Bytes::from_owner(Counted { bytes, _held: held })
+pub(crate) fn counted(bytes: impl AsRef<[u8]> + Send + 'static, held: MemoryPermit) -> Bytes {
+    Bytes::from_owner(CountedBytes { bytes, _held: held })
 }
 
 /// Counts `bytes` more among those that the caller holds in memory.
-pub(crate) fn hold(held: &mut Held, bytes: usize) -> Result<(), Problem> {
+pub(crate) fn hold(held: &mut MemoryPermit, bytes: usize) -> Result<(), Problem> {
     held.grow(bytes).map_err(|no_room| match no_room {
-        NoRoom::Ever { bytes_max } => {
+        MemoryExceeded::Ever { bytes_max } => {
             let message = format!(
                 "the request's body, with what it inflates to, takes more than the {bytes_max} bytes that one key may hold \
                  in memory: send less"
             );
             Problem::new(Refusal::PayloadTooLarge, message)
         }
-        NoRoom::Now { others_of_key: 0, may_hold } => {
+        MemoryExceeded::Now { others_of_key: 0, may_hold } => {
             let message = format!(
                 "this key may hold {may_hold} bytes of request bodies now, as bodies of other keys take the rest, and this \
                  body needs more: send it again soon"
             );
             Problem::new(Refusal::Overloaded, message)
         }
-        NoRoom::Now { others_of_key, may_hold } => {
+        MemoryExceeded::Now { others_of_key, may_hold } => {
             let message = format!(
                 "this key may hold {may_hold} bytes of request bodies now, and its other calls hold {others_of_key} of \
                  them: send this one again when they have been sent"
@@ -118,32 +118,32 @@ mod tests {
     use meter::Caller;
 
     use super::*;
-    use crate::gate::Gate;
+    use crate::capacity::Capacity;
 
-    fn gate(buffered_bytes_max: u64) -> (Arc<Gate>, Buffer) {
-        let gate = Gate::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, buffered_bytes_max);
+    fn capacity(buffered_bytes_max: u64) -> (Arc<Capacity>, Buffer) {
+        let capacity = Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, buffered_bytes_max);
         let caller = Caller { user: UserNo(1), key: KeyNo(1), plan: PlanId::NIL };
-        let buffer = Buffer::new(gate.hold(&caller));
-        (gate, buffer)
+        let buffer = Buffer::new(capacity.hold(&caller));
+        (capacity, buffer)
     }
 
     #[test]
     fn a_body_is_counted_until_its_last_slice_is_dropped() {
-        let (gate, mut buffer) = gate(u64::MAX);
+        let (capacity, mut buffer) = capacity(u64::MAX);
         for piece in [b"abc".as_slice(), b"", b"defg"] {
             buffer.push(piece).unwrap();
         }
         let body = buffer.finish();
         let (whole, slice) = (body.clone(), body.slice(2..5));
         drop((body, whole));
-        assert_eq!((&*slice, gate.buffered_bytes()), (b"cde".as_slice(), 7));
+        assert_eq!((&*slice, capacity.buffered_bytes()), (b"cde".as_slice(), 7));
         drop(slice);
-        assert_eq!(gate.buffered_bytes(), 0);
+        assert_eq!(capacity.buffered_bytes(), 0);
     }
 
     #[test]
     fn a_large_body_is_one_mapping_that_is_never_moved() {
-        let (gate, mut buffer) = gate(u64::MAX);
+        let (capacity, mut buffer) = capacity(u64::MAX);
         let piece = vec![7; 64 * 1024];
         for _ in 0..HEAP_BYTES_MAX / piece.len() {
             buffer.push(&piece).unwrap();
@@ -158,13 +158,13 @@ mod tests {
         buffer.push(&piece).unwrap();
         let bytes = buffer.bytes.len();
         let body = buffer.finish();
-        assert_eq!(gate.buffered_bytes(), u64::try_from(bytes).unwrap());
+        assert_eq!(capacity.buffered_bytes(), u64::try_from(bytes).unwrap());
         assert!(body.len() == bytes && body.iter().all(|byte| *byte == 7));
     }
 
     #[test]
     fn a_refusal_names_the_share_of_the_key_and_who_uses_it() {
-        let (gate, mut buffer) = gate(400);
+        let (capacity, mut buffer) = capacity(400);
         let told =
             |result: Result<(), Problem>| result.map_err(|problem| (problem.refusal, problem.message)).unwrap_err();
         buffer.push(&[0; 60]).unwrap();
@@ -172,7 +172,8 @@ mod tests {
         assert_eq!(refusal, Refusal::PayloadTooLarge, "101 bytes are more than a quarter of 400");
         assert!(message.contains("more than the 100 bytes that one key may hold"), "{message}");
 
-        let of = |user, key| Buffer::new(gate.hold(&Caller { user: UserNo(user), key: KeyNo(key), plan: PlanId::NIL }));
+        let of =
+            |user, key| Buffer::new(capacity.hold(&Caller { user: UserNo(user), key: KeyNo(key), plan: PlanId::NIL }));
         let mut beside = of(1, 1);
         let (refusal, message) = told(beside.push(&[0; 41]));
         assert_eq!(refusal, Refusal::Overloaded);

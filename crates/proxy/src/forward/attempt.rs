@@ -12,16 +12,16 @@ use http_body::Body as _;
 use hyper::client::conn::TrySendError;
 use tokio::time::Instant;
 
-use super::{Answered, Lease};
+use super::{BorrowedConnection, UpstreamResponse};
 use crate::admit;
 use crate::answer::Problem;
-use crate::body::{Failed, Progress, Upload};
+use crate::body::{Progress, Upload, UploadError};
 use crate::exchange::Exchange;
 use crate::upstream::download::Download;
-use crate::upstream::http2::Session;
-use crate::upstream::http2::call::{self, Broken, Call, Unsent};
-use crate::upstream::http2::streams::Slot;
-use crate::upstream::pool::{Link, Pool};
+use crate::upstream::http2::Http2Session;
+use crate::upstream::http2::call::{self, Http2Call, Http2CallError, UnsentRequest};
+use crate::upstream::http2::streams::StreamSlot;
+use crate::upstream::pool::{Http1Connection, Pool};
 use crate::upstream::socket::Probe;
 
 /// How often a request that had no effect is sent again: an upstream that restarts may refuse more than once.
@@ -33,20 +33,20 @@ const SPARE_BYTES_MAX: u64 = 1024 * 1024;
 const SILENCE_MIN: Duration = Duration::from_secs(1);
 
 /// What came of one try.
-pub(super) enum Tried {
-    Answered(Answered),
+pub(super) enum AttemptOutcome {
+    Answered(UpstreamResponse),
     /// It had no effect, or may be repeated: this is to be sent again.
     Again(Request<Upload>),
 }
 
 /// A deadline that has passed.
-enum Late {
+enum PassedDeadline {
     Upstream,
     Caller,
 }
 
 /// One try to send a request.
-pub(super) struct Sending<'a> {
+pub(super) struct SendAttempt<'a> {
     pub(super) exchange: &'a mut Exchange,
     pub(super) progress: &'a Rc<Progress>,
     pub(super) pool: &'a Rc<Pool>,
@@ -55,8 +55,12 @@ pub(super) struct Sending<'a> {
     pub(super) now: Instant,
 }
 
-impl Sending<'_> {
-    pub(super) async fn on_http1(self, mut link: Link, request: Request<Upload>) -> Result<Tried, Problem> {
+impl SendAttempt<'_> {
+    pub(super) async fn on_http1(
+        self,
+        mut link: Http1Connection,
+        request: Request<Upload>,
+    ) -> Result<AttemptOutcome, Problem> {
         let (exchange, progress) = (self.exchange, self.progress);
         let may_repeat = link.reused && self.repeats < REPEATS_MAX;
         let copy = (may_repeat && self.repeatable && request.body().is_empty()).then(|| head_of(&request));
@@ -69,21 +73,22 @@ impl Sending<'_> {
         match sent {
             Ok(response) => {
                 link.head_is_here();
-                let lease = Lease { link: Some((link, self.pool.clone())), progress: progress.clone() };
-                Ok(Tried::Answered(Answered { response: response.map(Download::Http1), lease }))
+                let connection =
+                    BorrowedConnection { link: Some((link, self.pool.clone())), progress: progress.clone() };
+                Ok(AttemptOutcome::Answered(UpstreamResponse { response: response.map(Download::Http1), connection }))
             }
             Err(mut error) => {
                 // What hyper gives back was not written. Else no byte of an answer may have come.
                 let again = error.take_message().or(copy.filter(|_| !probe.anything_read()));
                 match again {
-                    Some(again) if may_repeat => Ok(Tried::Again(again)),
+                    Some(again) if may_repeat => Ok(AttemptOutcome::Again(again)),
                     _ => Err(failed(error, &link, progress, exchange)),
                 }
             }
         }
     }
 
-    pub(super) async fn on_http2(self, slot: Slot, request: Request<Upload>) -> Result<Tried, Problem> {
+    pub(super) async fn on_http2(self, slot: StreamSlot, request: Request<Upload>) -> Result<AttemptOutcome, Problem> {
         let (exchange, progress) = (self.exchange, self.progress);
         let head = call::head(&request, &self.pool.scheme, &self.pool.authority).map_err(|error| {
             Problem::new(Refusal::BadRequest, "the request cannot be sent over HTTP/2").because(&error)
@@ -93,16 +98,17 @@ impl Sending<'_> {
         let (parts, upload) = request.into_parts();
         let mut spare = if may_repeat { upload.copy() } else { None };
         let is_large = upload.size_hint().exact().is_none_or(|bytes| bytes > SPARE_BYTES_MAX);
-        let (mut call, probe) = match Call::start(&slot, head, upload).map_err(|unsent| *unsent) {
+        let (mut call, probe) = match Http2Call::start(&slot, head, upload).map_err(|unsent| *unsent) {
             Ok(started) => started,
             // The connection went away since it was chosen.
             Err(unsent) if may_repeat => {
                 slot.session.drain();
-                return Ok(Tried::Again(Request::from_parts(parts, unsent.upload)));
+                return Ok(AttemptOutcome::Again(Request::from_parts(parts, unsent.upload)));
             }
-            Err(Unsent { error, .. }) => return Err(broken(&Broken::Http2(error), progress, exchange)),
+            Err(UnsentRequest { error, .. }) => return Err(broken(&Http2CallError::Http2(error), progress, exchange)),
         };
-        let _unheard = Unheard { session: slot.session.clone(), probe: probe.clone(), since: Instant::now() };
+        let _silence_guard =
+            SilenceGuard { session: slot.session.clone(), probe: probe.clone(), since: Instant::now() };
         exchange.sending(probe.clone(), progress.clone(), self.now);
         let error = match wait(exchange, progress, |cx| {
             let polled = call.poll_head(cx);
@@ -119,8 +125,11 @@ impl Sending<'_> {
                 let is_bodiless = parts.method == Method::HEAD || matches!(head.status.as_u16(), 204 | 304);
                 let left = if is_bodiless { Some(0) } else { admit::content_length(&head.headers) };
                 let body = Download::http2(stream, left, slot, call.into_upload());
-                let lease = Lease { link: None, progress: progress.clone() };
-                return Ok(Tried::Answered(Answered { response: Response::from_parts(head, body), lease }));
+                let connection = BorrowedConnection { link: None, progress: progress.clone() };
+                return Ok(AttemptOutcome::Answered(UpstreamResponse {
+                    response: Response::from_parts(head, body),
+                    connection,
+                }));
             }
             Err(error) => error,
         };
@@ -141,7 +150,7 @@ impl Sending<'_> {
             if !error.is_refused_stream() {
                 slot.session.drain();
             }
-            return Ok(Tried::Again(Request::from_parts(parts, body)));
+            return Ok(AttemptOutcome::Again(Request::from_parts(parts, body)));
         }
         Err(broken(&error, progress, exchange))
     }
@@ -149,13 +158,13 @@ impl Sending<'_> {
 
 /// A call on a stream. Where nothing was read on its connection until the call is over, the upstream may be gone without
 /// a word, and no other call shall wait for it; HTTP/1.1 does not use such a connection again either.
-struct Unheard {
-    session: Rc<Session>,
+struct SilenceGuard {
+    session: Rc<Http2Session>,
     probe: Probe,
     since: Instant,
 }
 
-impl Drop for Unheard {
+impl Drop for SilenceGuard {
     fn drop(&mut self) {
         if self.since.elapsed() >= SILENCE_MIN && !self.probe.anything_read() {
             self.session.drain();
@@ -168,35 +177,39 @@ async fn wait<T>(
     exchange: &Exchange,
     progress: &Progress,
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
-) -> Result<T, Late> {
+) -> Result<T, PassedDeadline> {
     let timeouts = exchange.timeouts();
-    let (watch, total_at) = (exchange.watch(), exchange.total_at());
+    let (deadlines, total_at) = (exchange.deadlines(), exchange.total_at());
     let deadline = || {
         let patience = if progress.is_whole() { timeouts.first_byte } else { timeouts.idle };
         (progress.moved_at() + patience).min(total_at)
     };
-    watch.wait_until(deadline());
+    deadlines.wait_until(deadline());
     poll_fn(|cx| {
         if let Poll::Ready(result) = poll(cx) {
             return Poll::Ready(Ok(result));
         }
-        if watch.take_late() {
+        if deadlines.take_late() {
             let next = deadline();
             if next <= Instant::now() {
-                return Poll::Ready(Err(if progress.caller_owes() { Late::Caller } else { Late::Upstream }));
+                return Poll::Ready(Err(if progress.caller_owes() {
+                    PassedDeadline::Caller
+                } else {
+                    PassedDeadline::Upstream
+                }));
             }
-            watch.wait_until(next);
+            deadlines.wait_until(next);
         }
         Poll::Pending
     })
     .await
 }
 
-impl From<Late> for Problem {
-    fn from(late: Late) -> Self {
+impl From<PassedDeadline> for Problem {
+    fn from(late: PassedDeadline) -> Self {
         match late {
-            Late::Upstream => Self::new(Refusal::UpstreamTimeout, "the upstream did not answer in time"),
-            Late::Caller => Self::new(Refusal::RequestTimeout, "the request's body did not arrive in time"),
+            PassedDeadline::Upstream => Self::new(Refusal::UpstreamTimeout, "the upstream did not answer in time"),
+            PassedDeadline::Caller => Self::new(Refusal::RequestTimeout, "the request's body did not arrive in time"),
         }
     }
 }
@@ -211,13 +224,18 @@ fn head_of(request: &Request<Upload>) -> Request<Upload> {
     copy
 }
 
-fn failed(error: TrySendError<Request<Upload>>, link: &Link, progress: &Progress, exchange: &Exchange) -> Problem {
+fn failed(
+    error: TrySendError<Request<Upload>>,
+    link: &Http1Connection,
+    progress: &Progress,
+    exchange: &Exchange,
+) -> Problem {
     let error = error.into_error();
     let is_protocol = error.is_parse() || link.is_flooded();
     unanswered(&error, is_protocol, progress, exchange)
 }
 
-fn broken(error: &Broken, progress: &Progress, exchange: &Exchange) -> Problem {
+fn broken(error: &Http2CallError, progress: &Progress, exchange: &Exchange) -> Problem {
     if error.is_refused() {
         let message = "the upstream refused the request and did nothing of it";
         return Problem::new(Refusal::UpstreamReset, message).because(error);
@@ -228,8 +246,8 @@ fn broken(error: &Broken, progress: &Progress, exchange: &Exchange) -> Problem {
 /// Why there is no answer.
 fn unanswered(error: &dyn std::error::Error, is_protocol: bool, progress: &Progress, exchange: &Exchange) -> Problem {
     match progress.failed() {
-        Some(Failed::TooLarge) => return admit::too_large(exchange.snapshot.sizes.body_bytes_max),
-        Some(Failed::CallerGone) => {
+        Some(UploadError::TooLarge) => return admit::too_large(exchange.snapshot.sizes.body_bytes_max),
+        Some(UploadError::CallerGone) => {
             return Problem::new(Refusal::BadRequest, "the request's body broke off").because(error).caller_gone();
         }
         None => {}

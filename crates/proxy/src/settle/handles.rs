@@ -13,31 +13,31 @@ use telemetry::metrics::{
     UpstreamLabels, method,
 };
 
-use crate::exchange::{Call, Exchange};
+use crate::exchange::{Exchange, InferenceCall};
 
 /// Token classes in the order of [`Usage::classes`].
 const CLASSES: [&str; 6] = ["input", "cached_input", "cache_write_short", "cache_write_long", "output", "reasoning"];
 /// Models that a worker keeps handles of; callers choose their names.
 const MODELS_MAX: usize = 500;
 
-type Kept<K, V> = RefCell<FxHashMap<K, V>>;
+type MetricHandles<K, V> = RefCell<FxHashMap<K, V>>;
 /// Route, method, status.
-type Request = (Arc<str>, &'static str, u16);
+type RequestHandleKey = (Arc<str>, &'static str, u16);
 type ProviderModel = (Arc<str>, Arc<str>);
 
 /// Handles and names that requests share.
 pub(crate) struct Handles {
     metrics: Arc<Metrics>,
-    requests: Kept<Request, (Counter, Histogram)>,
-    upstreams: Kept<Arc<str>, Histogram>,
-    models: Kept<ProviderModel, Model>,
+    requests: MetricHandles<RequestHandleKey, (Counter, Histogram)>,
+    upstreams: MetricHandles<Arc<str>, Histogram>,
+    models: MetricHandles<ProviderModel, ModelHandles>,
     unmatched: Arc<str>,
     endpoints: [(Endpoint, Arc<str>); Endpoint::ALL.len()],
     formats: [(Format, Arc<str>); Format::ALL.len()],
 }
 
 #[derive(Clone)]
-struct Model {
+struct ModelHandles {
     tokens: [Counter; 6],
     cost: Counter,
     unpriced: Counter,
@@ -73,7 +73,7 @@ impl Handles {
 
     pub(crate) fn ended(&self, exchange: &Exchange, duration_us: u64) {
         let key = (exchange.route.clone(), method(exchange.method.as_str()), exchange.status);
-        let make = |(route, method, status): &Request| {
+        let make = |(route, method, status): &RequestHandleKey| {
             let labels = RequestLabels { route: route.into(), method, status: *status };
             let duration = RouteLabels { route: route.into() };
             let proxy = &self.metrics.proxy;
@@ -105,7 +105,7 @@ impl Handles {
         self.metrics.proxy.panics.inc();
     }
 
-    pub(crate) fn used(&self, call: &Call, usage: Option<&Usage>, cost: Option<NanoUsd>) {
+    pub(crate) fn used(&self, call: &InferenceCall, usage: Option<&Usage>, cost: Option<NanoUsd>) {
         if self.models.borrow().len() >= MODELS_MAX {
             self.models.borrow_mut().clear();
         }
@@ -127,10 +127,10 @@ impl Handles {
         );
     }
 
-    fn model(&self, provider: &Arc<str>, model: &Arc<str>) -> Model {
+    fn model(&self, provider: &Arc<str>, model: &Arc<str>) -> ModelHandles {
         let proxy = &self.metrics.proxy;
         let labels = ModelLabels { provider: provider.into(), model: model.into() };
-        Model {
+        ModelHandles {
             tokens: CLASSES.map(|class| {
                 proxy.tokens.get_or_create(&TokenLabels { provider: provider.into(), model: model.into(), class })
             }),
@@ -145,7 +145,12 @@ fn named<T: Copy + PartialEq>(names: &[(T, Arc<str>)], which: T) -> Option<Arc<s
 }
 
 /// Uses the kept handle under `key`, made where there is none yet.
-fn with<K: Eq + std::hash::Hash, V>(kept: &Kept<K, V>, key: K, make: impl FnOnce(&K) -> V, then: impl FnOnce(&V)) {
+fn with<K: Eq + std::hash::Hash, V>(
+    kept: &MetricHandles<K, V>,
+    key: K,
+    make: impl FnOnce(&K) -> V,
+    then: impl FnOnce(&V),
+) {
     let mut kept = kept.borrow_mut();
     match kept.get(&key) {
         Some(value) => then(value),

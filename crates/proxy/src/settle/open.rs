@@ -6,10 +6,10 @@ use access::Refusal;
 use meter::Charge;
 use spool::{DurableFuture, OpenRequest, Record, SpoolError};
 
+use crate::aggregation::PrelogRequest;
 use crate::answer::Problem;
 use crate::budget;
-use crate::exchange::{Exchange, Hold};
-use crate::fold::Ask;
+use crate::exchange::{BudgetHold, Exchange};
 
 impl Exchange {
     /// Tells the spool of it, and waits until that survives what the spool promises to survive. From here on its end closes it.
@@ -25,13 +25,14 @@ impl Exchange {
     }
 
     /// The same of a folded request that costs `credits` of a quota: several share a record.
-    pub(crate) async fn write_ahead(&mut self, credits: u64) -> Result<(), Problem> {
-        let (Some(caller), Hold::Reserved(reservation)) = (self.caller, &self.hold) else { return Ok(()) };
+    pub(crate) async fn prelog(&mut self, credits: u64) -> Result<(), Problem> {
+        let (Some(caller), BudgetHold::Reserved(reservation)) = (self.caller, &self.hold) else { return Ok(()) };
         let durable = {
             let worker = &self.at.worker;
             let (day, route, started_at) = (self.day(), &self.route, self.started_at);
-            let ask = Ask { caller, day, route, started_at, credits, reservation, now: worker.shared.clock.mono() };
-            self.ahead = Some(worker.fold.write_ahead(worker, ask).map_err(|error| unrecorded(&error))?);
+            let ask =
+                PrelogRequest { caller, day, route, started_at, credits, reservation, now: worker.shared.clock.mono() };
+            self.prelogged = Some(worker.aggregation.prelog(worker, ask).map_err(|error| unrecorded(&error))?);
             worker.spool.borrow_mut().durable()
         };
         synced(durable).await

@@ -9,9 +9,9 @@ use meter::{Charge, Outcome};
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
+use crate::aggregation::PendingSettlement;
 use crate::exchange::Exchange;
-use crate::fold::Owed;
-use crate::settle::Settled;
+use crate::settle::RequestSettlement;
 
 /// Rows that a worker leaves in a second.
 const IN_A_SECOND_MAX: u32 = 20;
@@ -22,10 +22,10 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// A worker's rows of the last second and minute.
 #[derive(Default)]
-pub(crate) struct Refusals(RefCell<Option<Lately>>);
+pub(crate) struct Refusals(RefCell<Option<RefusalWindows>>);
 
 /// Both windows begin anew when they are over. Keys have an end: each has left one of the minute's rows.
-struct Lately {
+struct RefusalWindows {
     second: Instant,
     in_second: u32,
     minute: Instant,
@@ -36,7 +36,7 @@ impl Refusals {
     /// Whether one more row may be left of `key`; then it is counted.
     fn takes(&self, key: KeyNo, now: Instant) -> bool {
         let mut lately = self.0.borrow_mut();
-        let lately = lately.get_or_insert_with(|| Lately {
+        let lately = lately.get_or_insert_with(|| RefusalWindows {
             second: now,
             in_second: 0,
             minute: now,
@@ -62,11 +62,16 @@ impl Refusals {
 impl Exchange {
     /// Ends what was not sent. What was opened leaves a row, and so does an LLM request of a known caller that was refused;
     /// nobody refused what the caller took back, and a token count leaves no row either way.
-    pub(super) fn record_unsent(&mut self, now: Instant, (outcome, duration_us): (Outcome, u64), owed: Owed) {
+    pub(super) fn record_unsent(
+        &mut self,
+        now: Instant,
+        (outcome, duration_us): (Outcome, u64),
+        owed: PendingSettlement,
+    ) {
         let is_refused = self.refusal.is_some() && outcome != Outcome::CallerGone;
         if self.opened || (is_refused && self.takes_a_row(now)) {
             let (day, charge) = (self.started_at.day(), Charge::default());
-            let mut event = self.event(&Settled { day, charge, outcome, duration_us });
+            let mut event = self.event(&RequestSettlement { day, charge, outcome, duration_us });
             event.model = self.known_model();
             self.append(event, owed);
         }

@@ -24,7 +24,7 @@ fn to_upstream(headers: &mut HeaderMap, correlation: Option<&HeaderValue>) {
 }
 
 fn trusting(headers: &mut HeaderMap, correlation: Option<&HeaderValue>, trust: Trust<'_>) {
-    let asker = Asker { forwarded_for: &FORWARDED_FOR, id: id(), id_value: &ID, correlation, trust };
+    let asker = ForwardedClient { forwarded_for: &FORWARDED_FOR, id: id(), id_value: &ID, correlation, trust };
     super::to_upstream(headers, &HOST, &asker);
 }
 
@@ -160,7 +160,7 @@ fn a_provider_gets_the_headers_of_its_format_and_no_others() {
     let sent: Vec<_> = sent.map(|name| (*name, "x")).collect();
     for (kind, dialect, own) in formats {
         let mut map = headers(&sent);
-        to_provider(&mut map, &Addressed { host: &HOST, kind, dialect, credential: None }, id());
+        to_provider(&mut map, &ProviderTarget { host: &HOST, kind, dialect, credential: None }, id());
         let written = ["accept-encoding", "host", "traceparent"];
         let mut expected: Vec<_> = common.iter().chain(&own).chain(&written).copied().collect();
         expected.sort_unstable();
@@ -168,7 +168,8 @@ fn a_provider_gets_the_headers_of_its_format_and_no_others() {
     }
     // A header that `Connection` names belongs to the client's connection, also if the list has it.
     let mut map = headers(&[("connection", "x-stainless-lang"), ("x-stainless-lang", "js"), ("user-agent", "x")]);
-    let addressed = Addressed { host: &HOST, kind: ProviderKind::OpenAi, dialect: Dialect::OpenAi, credential: None };
+    let addressed =
+        ProviderTarget { host: &HOST, kind: ProviderKind::OpenAi, dialect: Dialect::OpenAi, credential: None };
     to_provider(&mut map, &addressed, id());
     assert_eq!(names(&map), ["accept-encoding", "host", "traceparent", "user-agent"]);
 }
@@ -210,7 +211,7 @@ fn a_provider_gets_its_own_credential_and_none_of_the_callers() {
             ("x-stainless-lang", "js"),
             ("x-request-id", "theirs"),
         ]);
-        to_provider(&mut map, &Addressed { host: &HOST, kind, dialect, credential: Some(&secret) }, id());
+        to_provider(&mut map, &ProviderTarget { host: &HOST, kind, dialect, credential: Some(&secret) }, id());
         assert!(map[header].is_sensitive() && !format!("{map:?}").contains("sk-real"));
         assert_eq!(map[header], value);
         assert_eq!(

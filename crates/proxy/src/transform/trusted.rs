@@ -2,48 +2,48 @@
 //! address, or who has signed in. A client could write them too.
 
 /// A part of a header's name, in lowercase.
-enum Name {
+enum NamePattern {
     Whole(&'static str),
     Begins(&'static str),
 }
 
 /// Another target or method than that of the request, which backends take after the gateway has chosen the route.
-const OVERRIDES: [Name; 9] = [
-    Name::Whole("x-original-url"),
-    Name::Whole("x-original-uri"),
-    Name::Whole("x-original-host"),
-    Name::Whole("x-rewrite-url"),
-    Name::Whole("x-host"),
-    Name::Whole("x-http-host-override"),
-    Name::Whole("x-http-method-override"),
-    Name::Whole("x-http-method"),
-    Name::Whole("x-method-override"),
+const OVERRIDES: [NamePattern; 9] = [
+    NamePattern::Whole("x-original-url"),
+    NamePattern::Whole("x-original-uri"),
+    NamePattern::Whole("x-original-host"),
+    NamePattern::Whole("x-rewrite-url"),
+    NamePattern::Whole("x-host"),
+    NamePattern::Whole("x-http-host-override"),
+    NamePattern::Whole("x-http-method-override"),
+    NamePattern::Whole("x-http-method"),
+    NamePattern::Whole("x-method-override"),
 ];
 
 /// Addresses and identities, in the words of CDNs, cloud load balancers and proxies that sign users in. `Proxy` becomes
 /// `HTTP_PROXY` in a CGI backend (CVE-2016-5385).
-const IDENTITIES: [Name; 21] = [
-    Name::Whole("proxy"),
-    Name::Begins("cf-connecting-ip"),
-    Name::Whole("true-client-ip"),
-    Name::Whole("client-ip"),
-    Name::Whole("x-client-ip"),
-    Name::Whole("x-cluster-client-ip"),
-    Name::Whole("x-originating-ip"),
-    Name::Whole("fastly-client-ip"),
-    Name::Whole("fly-client-ip"),
-    Name::Begins("x-azure-"),
-    Name::Begins("x-appengine-"),
-    Name::Begins("x-envoy-"),
-    Name::Begins("remote-"),
-    Name::Begins("x-remote-"),
-    Name::Begins("x-authenticated-"),
-    Name::Begins("x-auth-request-"),
-    Name::Begins("x-webauth-"),
-    Name::Begins("x-goog-authenticated-user-"),
-    Name::Begins("x-amzn-oidc-"),
-    Name::Begins("x-ms-client-principal"),
-    Name::Begins("x-ssl-client-"),
+const IDENTITIES: [NamePattern; 21] = [
+    NamePattern::Whole("proxy"),
+    NamePattern::Begins("cf-connecting-ip"),
+    NamePattern::Whole("true-client-ip"),
+    NamePattern::Whole("client-ip"),
+    NamePattern::Whole("x-client-ip"),
+    NamePattern::Whole("x-cluster-client-ip"),
+    NamePattern::Whole("x-originating-ip"),
+    NamePattern::Whole("fastly-client-ip"),
+    NamePattern::Whole("fly-client-ip"),
+    NamePattern::Begins("x-azure-"),
+    NamePattern::Begins("x-appengine-"),
+    NamePattern::Begins("x-envoy-"),
+    NamePattern::Begins("remote-"),
+    NamePattern::Begins("x-remote-"),
+    NamePattern::Begins("x-authenticated-"),
+    NamePattern::Begins("x-auth-request-"),
+    NamePattern::Begins("x-webauth-"),
+    NamePattern::Begins("x-goog-authenticated-user-"),
+    NamePattern::Begins("x-amzn-oidc-"),
+    NamePattern::Begins("x-ms-client-principal"),
+    NamePattern::Begins("x-ssl-client-"),
 ];
 
 /// Whether backends may trust what `name` says. `name` is in lowercase.
@@ -64,7 +64,7 @@ pub(super) fn begins_like(name: &str, known: &str) -> bool {
     name.len() >= known.len() && name.bytes().zip(known.bytes()).all(same)
 }
 
-impl Name {
+impl NamePattern {
     fn is(&self, name: &str) -> bool {
         match self {
             Self::Whole(known) => is_like(name, known),

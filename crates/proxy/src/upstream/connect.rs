@@ -15,8 +15,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::body::Upload;
-use crate::upstream::http2::{self, Opened};
-use crate::upstream::pool::Link;
+use crate::upstream::http2::{self, NewHttp2Connection};
+use crate::upstream::pool::Http1Connection;
 use crate::upstream::socket::{Gauge, Socket, Transport};
 use crate::worker::{Worker, spawn};
 
@@ -51,9 +51,9 @@ pub(crate) enum ConnectError {
 }
 
 /// A new connection, and what is spoken on it.
-pub(crate) enum Connected {
-    Http1(Link),
-    Http2(Box<Opened>),
+pub(crate) enum NewConnection {
+    Http1(Http1Connection),
+    Http2(Box<NewHttp2Connection>),
 }
 
 /// How upstreams' certificates are verified: Mozilla's roots. HTTP/2 is offered before HTTP/1.1.
@@ -66,7 +66,7 @@ pub fn tls_config() -> Arc<rustls::ClientConfig> {
 }
 
 /// Connects; the caller bounds the whole time to `within`, of which each address of a name has its share.
-pub(crate) async fn connect(worker: &Worker, origin: &Origin, within: Duration) -> Result<Connected, ConnectError> {
+pub(crate) async fn connect(worker: &Worker, origin: &Origin, within: Duration) -> Result<NewConnection, ConnectError> {
     let stream = tcp(origin, within).await?;
     // Fails only for a socket that is already gone, which the first write will find.
     let _ = stream.set_nodelay(true);
@@ -85,7 +85,7 @@ pub(crate) async fn connect(worker: &Worker, origin: &Origin, within: Duration) 
     let socket = Socket::new(transport, gauge.clone());
     if speaks_http2 {
         let opened = http2::open(socket, gauge).await.map_err(ConnectError::Http2)?;
-        return Ok(Connected::Http2(Box::new(opened)));
+        return Ok(NewConnection::Http2(Box::new(opened)));
     }
     let (sender, connection) = http1::Builder::new()
         .max_headers(HEADERS_MAX)
@@ -98,7 +98,7 @@ pub(crate) async fn connect(worker: &Worker, origin: &Origin, within: Duration) 
         // What went wrong reaches the request through its own future.
         let _ = connection.await;
     });
-    Ok(Connected::Http1(Link::new(sender, task.abort_handle(), gauge)))
+    Ok(NewConnection::Http1(Http1Connection::new(sender, task.abort_handle(), gauge)))
 }
 
 async fn tcp(origin: &Origin, within: Duration) -> Result<TcpStream, ConnectError> {

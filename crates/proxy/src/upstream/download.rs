@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use crate::upstream::http2::call::Pump;
-use crate::upstream::http2::streams::Slot;
+use crate::upstream::http2::streams::StreamSlot;
 use crate::worker::spawn;
 
 /// After an answer's last byte its stream has so long to end by itself. Reset at once, it would look like an attack to
@@ -24,12 +24,12 @@ const END_WITHIN: Duration = Duration::from_secs(1);
 /// The body of an answer. Dropped before its end, its stream is reset, or its connection is not used again.
 pub(crate) enum Download {
     Http1(Incoming),
-    Http2(Stream),
+    Http2(DownloadStream),
 }
 
 /// Why an answer broke off.
 #[derive(Debug, Error)]
-pub(crate) enum BrokeOff {
+pub(crate) enum DownloadError {
     #[error(transparent)]
     Http1(#[from] hyper::Error),
     #[error(transparent)]
@@ -37,8 +37,8 @@ pub(crate) enum BrokeOff {
 }
 
 /// The body of an answer on a stream.
-pub(crate) struct Stream {
-    receiving: Option<(RecvStream, Slot)>,
+pub(crate) struct DownloadStream {
+    receiving: Option<(RecvStream, StreamSlot)>,
     /// Bytes to come, where the answer's head said so; h2 holds it to that.
     left: Option<u64>,
     upload: Option<AbortHandle>,
@@ -47,7 +47,7 @@ pub(crate) struct Stream {
 impl Download {
     /// The body of an answer on a stream. `left` is how many bytes it has, where that is known; `upload` is what of its
     /// request has not gone out yet.
-    pub(crate) fn http2(stream: RecvStream, left: Option<u64>, slot: Slot, upload: Option<Pump>) -> Self {
+    pub(crate) fn http2(stream: RecvStream, left: Option<u64>, slot: StreamSlot, upload: Option<Pump>) -> Self {
         // By a task of its own, as nobody polls an answer while its caller does not read.
         let upload = upload.map(|mut pump| {
             pump.forget();
@@ -58,15 +58,15 @@ impl Download {
             sending.abort_handle()
         });
         let left = if stream.is_end_stream() { Some(0) } else { left };
-        Self::Http2(Stream { receiving: Some((stream, slot)), left, upload })
+        Self::Http2(DownloadStream { receiving: Some((stream, slot)), left, upload })
     }
 }
 
-impl Stream {
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokeOff>>> {
+impl DownloadStream {
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, DownloadError>>> {
         let Some((receiving, _)) = &mut self.receiving else { return Poll::Ready(None) };
         receiving.poll_data(cx).map(|data| {
-            Some(data?.map_err(BrokeOff::Http2).map(|data| {
+            Some(data?.map_err(DownloadError::Http2).map(|data| {
                 // Fails only for a stream that is over, which needs no window.
                 let _ = receiving.flow_control().release_capacity(data.len());
                 self.left = self.left.map(|left| left.saturating_sub(u64::try_from(data.len()).unwrap_or(u64::MAX)));
@@ -80,7 +80,7 @@ impl Stream {
     }
 }
 
-impl Drop for Stream {
+impl Drop for DownloadStream {
     fn drop(&mut self) {
         if let Some(upload) = &self.upload {
             upload.abort();
@@ -99,11 +99,11 @@ impl Drop for Stream {
 
 impl Body for Download {
     type Data = Bytes;
-    type Error = BrokeOff;
+    type Error = DownloadError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokeOff>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, DownloadError>>> {
         match &mut *self {
-            Self::Http1(incoming) => Pin::new(incoming).poll_frame(cx).map_err(BrokeOff::Http1),
+            Self::Http1(incoming) => Pin::new(incoming).poll_frame(cx).map_err(DownloadError::Http1),
             Self::Http2(stream) => stream.poll_data(cx),
         }
     }

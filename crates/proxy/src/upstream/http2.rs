@@ -52,14 +52,14 @@ const SETTINGS_BYTES_MIN: u64 = 9;
 const QUIET_MAX: Duration = Duration::from_secs(20);
 
 /// A connection that stands and is not driven yet.
-pub(crate) struct Opened {
+pub(crate) struct NewHttp2Connection {
     sender: SendRequest<Bytes>,
     connection: Connection<Socket, Bytes>,
     gauge: Rc<Gauge>,
 }
 
 /// A connection that takes requests. Its last holder gone, it says GOAWAY and closes.
-pub(crate) struct Session {
+pub(crate) struct Http2Session {
     sender: RefCell<SendRequest<Bytes>>,
     gauge: Rc<Gauge>,
     active: Cell<usize>,
@@ -72,7 +72,7 @@ pub(crate) struct Session {
 }
 
 /// Speaks HTTP/2 on `socket`; its peer's settings are not waited for.
-pub(crate) async fn open(socket: Socket, gauge: Rc<Gauge>) -> Result<Opened, h2::Error> {
+pub(crate) async fn open(socket: Socket, gauge: Rc<Gauge>) -> Result<NewHttp2Connection, h2::Error> {
     let (sender, connection) = Builder::new()
         .enable_push(false)
         .initial_window_size(STREAM_WINDOW_BYTES)
@@ -86,13 +86,13 @@ pub(crate) async fn open(socket: Socket, gauge: Rc<Gauge>) -> Result<Opened, h2:
         .initial_max_send_streams(STREAMS_UNTIL_SETTLED)
         .handshake(socket)
         .await?;
-    Ok(Opened { sender, connection, gauge })
+    Ok(NewHttp2Connection { sender, connection, gauge })
 }
 
-impl Session {
+impl Http2Session {
     /// Starts a task that drives the connection until it ends. Its settings must be here within `settle_within`.
-    pub(crate) fn start(opened: Opened, pool: &Rc<Pool>, settle_within: Duration) -> Rc<Self> {
-        let Opened { sender, mut connection, gauge } = opened;
+    pub(crate) fn start(opened: NewHttp2Connection, pool: &Rc<Pool>, settle_within: Duration) -> Rc<Self> {
+        let NewHttp2Connection { sender, mut connection, gauge } = opened;
         let pings = connection.ping_pong();
         let session = Rc::new(Self {
             sender: RefCell::new(sender),
@@ -106,7 +106,7 @@ impl Session {
             idle_since: Cell::new(Instant::now()),
         });
         let (kept, of) = (Rc::downgrade(&session), Rc::downgrade(pool));
-        drop(spawn(drive(connection, Quiet { pings, gauge, read: 0, asked: false }, kept, of)));
+        drop(spawn(drive(connection, SilenceDetector { pings, gauge, read: 0, asked: false }, kept, of)));
         session
     }
 
@@ -143,14 +143,14 @@ impl Session {
 }
 
 /// Finds upstreams that are gone without a word.
-struct Quiet {
+struct SilenceDetector {
     pings: Option<PingPong>,
     gauge: Rc<Gauge>,
     read: u64,
     asked: bool,
 }
 
-impl Quiet {
+impl SilenceDetector {
     /// Called every [`QUIET_MAX`]; says whether the upstream is given up. It owes nothing where no stream is open and
     /// nothing was written since it was heard last.
     fn is_gone(&mut self, cx: &mut Context<'_>, has_streams: bool) -> bool {
@@ -171,7 +171,12 @@ impl Quiet {
     }
 }
 
-async fn drive(mut connection: Connection<Socket, Bytes>, mut quiet: Quiet, session: Weak<Session>, pool: Weak<Pool>) {
+async fn drive(
+    mut connection: Connection<Socket, Bytes>,
+    mut quiet: SilenceDetector,
+    session: Weak<Http2Session>,
+    pool: Weak<Pool>,
+) {
     let settle_by = session.upgrade().map_or_else(Instant::now, |session| session.settle_by);
     let mut is_judged = false;
     loop {
@@ -223,10 +228,10 @@ mod tests {
     use super::*;
     use crate::upstream::socket::Transport;
 
-    /// What [`Quiet`] says of a step after `writes` and `reads` bytes went by.
+    /// What [`SilenceDetector`] says of a step after `writes` and `reads` bytes went by.
     fn looks() -> impl FnMut(u64, u64, bool) -> bool {
         let gauge = Gauge::new();
-        let mut quiet = Quiet { pings: None, gauge: gauge.clone(), read: 0, asked: false };
+        let mut quiet = SilenceDetector { pings: None, gauge: gauge.clone(), read: 0, asked: false };
         move |writes, reads, has_streams| {
             for (bytes, note) in [(reads, Gauge::note_read as fn(&Gauge, u64)), (writes, Gauge::note_written)] {
                 if bytes > 0 {
@@ -302,7 +307,7 @@ mod tests {
         let serving = spawn(fill_windows(accepted, frame_bytes));
         let gauge = Gauge::new();
         let opened = open(Socket::new(Transport::Plain(stream), gauge.clone()), gauge).await.unwrap();
-        let Opened { mut sender, connection, .. } = opened;
+        let NewHttp2Connection { mut sender, connection, .. } = opened;
         let driving = spawn(connection);
         let mut unread = Vec::new();
         for _ in 0..STREAMS_MAX {

@@ -30,14 +30,14 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(1);
 const READY_WITHIN: Duration = Duration::from_millis(100);
 
 /// An HTTP/1.1 connection to an origin, checked out for one exchange. Dropped, it is closed.
-pub(crate) struct Link {
+pub(crate) struct Http1Connection {
     pub(crate) sender: SendRequest<Upload>,
     task: AbortHandle,
     gauge: Rc<Gauge>,
     pub(crate) reused: bool,
 }
 
-impl Link {
+impl Http1Connection {
     pub(crate) fn new(sender: SendRequest<Upload>, task: AbortHandle, gauge: Rc<Gauge>) -> Self {
         Self { sender, task, gauge, reused: false }
     }
@@ -59,20 +59,20 @@ impl Link {
     }
 }
 
-impl Drop for Link {
+impl Drop for Http1Connection {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-struct Idle {
-    link: Link,
+struct IdleConnection {
+    link: Http1Connection,
     since: Instant,
 }
 
 /// What an origin speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Speaks {
+pub(crate) enum OriginProtocol {
     /// The first handshake will tell.
     Unknown,
     Http1,
@@ -88,16 +88,16 @@ pub(crate) struct Pool {
     pub(crate) authority: uri::Authority,
     pub(crate) scheme: uri::Scheme,
     pub(crate) streams: Streams,
-    speaks: Cell<Speaks>,
-    idle: RefCell<VecDeque<Idle>>,
+    speaks: Cell<OriginProtocol>,
+    idle: RefCell<VecDeque<IdleConnection>>,
 }
 
 impl Pool {
     pub(crate) fn new(origin: &Origin) -> Self {
         let (scheme, speaks) = match origin.scheme {
-            Scheme::Http => (uri::Scheme::HTTP, Speaks::Http1),
-            Scheme::H2c => (uri::Scheme::HTTP, Speaks::Http2),
-            Scheme::Https => (uri::Scheme::HTTPS, Speaks::Unknown),
+            Scheme::Http => (uri::Scheme::HTTP, OriginProtocol::Http1),
+            Scheme::H2c => (uri::Scheme::HTTP, OriginProtocol::Http2),
+            Scheme::Https => (uri::Scheme::HTTPS, OriginProtocol::Unknown),
         };
         // An authority comes from a URL that was parsed, so it is a header's value too.
         let host = HeaderValue::from_str(&origin.authority).unwrap_or(HeaderValue::from_static(""));
@@ -114,23 +114,23 @@ impl Pool {
     }
 
     /// What the last connection spoke.
-    pub(crate) fn speaks(&self) -> Speaks {
+    pub(crate) fn speaks(&self) -> OriginProtocol {
         self.speaks.get()
     }
 
     /// What a new connection speaks.
-    pub(crate) fn has_spoken(&self, speaks: Speaks) {
+    pub(crate) fn has_spoken(&self, speaks: OriginProtocol) {
         self.speaks.set(speaks);
-        if speaks == Speaks::Http1 {
+        if speaks == OriginProtocol::Http1 {
             self.send_to_http1();
         }
     }
 
     /// An idle connection that is still good.
-    pub(crate) async fn take(&self, now: Instant) -> Option<Link> {
+    pub(crate) async fn take(&self, now: Instant) -> Option<Http1Connection> {
         let mut looked_again = false;
         loop {
-            let Idle { mut link, since } = self.idle.borrow_mut().pop_back()?;
+            let IdleConnection { mut link, since } = self.idle.borrow_mut().pop_back()?;
             if !looked_again && now.saturating_duration_since(since) > LOOK_AGAIN_AFTER {
                 looked_again = true;
                 // The connection's task runs before this one is woken, if the socket has anything to say.
@@ -144,7 +144,7 @@ impl Pool {
     }
 
     /// Keeps a connection whose exchange is over on both sides; one that is not ready yet may become so shortly.
-    pub(crate) fn give_back(self: &Rc<Self>, mut link: Link, now: Instant) {
+    pub(crate) fn give_back(self: &Rc<Self>, mut link: Http1Connection, now: Instant) {
         if link.sender.is_ready() {
             self.put(link, now);
         } else if !link.sender.is_closed() {
@@ -157,10 +157,10 @@ impl Pool {
         }
     }
 
-    fn put(&self, link: Link, since: Instant) {
+    fn put(&self, link: Http1Connection, since: Instant) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < IDLE_MAX {
-            idle.push_back(Idle { link, since });
+            idle.push_back(IdleConnection { link, since });
         }
     }
 

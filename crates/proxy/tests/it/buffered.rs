@@ -9,7 +9,7 @@ use http::{Request, header};
 use http_body_util::Full;
 
 use crate::gateway::Gateway;
-use crate::raw::{Got, got};
+use crate::raw::{ClientResponse, got};
 use crate::upstream::Upstream;
 
 /// A chat completion of `bytes` bytes in random hexadecimal digits, which a compressor can halve.
@@ -23,7 +23,7 @@ fn body(bytes: usize) -> String {
     format!(r#"{{"model":"m","messages":[{{"role":"user","content":"{content}"}}]}}"#)
 }
 
-async fn send_gzipped(gateway: &Gateway, body: &str) -> Got {
+async fn send_gzipped(gateway: &Gateway, body: &str) -> ClientResponse {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(body.as_bytes()).unwrap();
     let packed = encoder.finish().unwrap();

@@ -12,8 +12,8 @@ use meter::{BudgetId, Measure, Per, Subject, UsageEvent};
 use spool::Record;
 use tokio::sync::Semaphore;
 
-use crate::gateway::{Ended, Gateway, NOON, USER};
-use crate::raw::{Conn, Got, Raw, got};
+use crate::gateway::{Gateway, NOON, ReservationCounts, USER};
+use crate::raw::{ClientResponse, Conn, Raw, got};
 
 const CHAT: &str = "/v1/chat/completions";
 const A_DAY: Duration = Duration::from_hours(24);
@@ -104,7 +104,7 @@ async fn ends(answer: Response<Incoming>) {
 }
 
 /// A refusal, and its head.
-async fn refused(gateway: &Gateway) -> (Got, HeaderMap) {
+async fn refused(gateway: &Gateway) -> (ClientResponse, HeaderMap) {
     let answer = begin(gateway).await;
     let headers = answer.headers().clone();
     let refusal = got(answer).await;
@@ -112,7 +112,7 @@ async fn refused(gateway: &Gateway) -> (Got, HeaderMap) {
     (refusal, headers)
 }
 
-fn message(refusal: &Got) -> String {
+fn message(refusal: &ClientResponse) -> String {
     let (_, rest) = refusal.body.split_once(r#""message":""#).unwrap();
     rest.split('"').next().unwrap().to_owned()
 }
@@ -229,7 +229,7 @@ async fn a_limit_that_is_lowered_below_what_is_spent_refuses_and_what_is_under_w
     gateway.change(|of| of.budgets = Arc::new([(tokens, 10_000)]));
     passes(&gateway, &provider).await;
     assert_eq!((gateway.meter().used(tokens, DAY), gateway.meter().stats().totals().overruns), (90, 0));
-    assert_eq!(gateway.ended(), Ended { released: 0, settled: 3, interrupted: 0 });
+    assert_eq!(gateway.ended(), ReservationCounts { released: 0, settled: 3, interrupted: 0 });
     assert_eq!(served(&mut gateway).await.len(), 3);
 }
 

@@ -18,7 +18,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use meter::{BudgetId, Meter, Subject};
-use proxy::{Gate, Lane, Phase, Shared, Shutdown, Strangers, Workers};
+use proxy::{Capacity, Phase, Shared, Shutdown, UnauthenticatedClients, WorkerResources, Workers};
 use rustls::ClientConfig;
 use spool::{Reader, Record, Spool};
 use tempfile::TempDir;
@@ -58,7 +58,7 @@ pub(crate) struct Caller {
 
 /// How the meter's reservations ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Ended {
+pub(crate) struct ReservationCounts {
     pub(crate) released: u64,
     pub(crate) settled: u64,
     pub(crate) interrupted: u64,
@@ -102,8 +102,8 @@ impl Gateway {
 
     /// As configured, where `limits` says how often addresses may come without a valid key.
     pub(crate) fn sharing(yaml: &str, limits: Option<SharedLimits>) -> Self {
-        let strangers = Strangers::new(Arc::default(), limits);
-        Self::with(yaml, proxy::tls_config(), (KeyBounds::default(), strangers))
+        let unauthenticated = UnauthenticatedClients::new(Arc::default(), limits);
+        Self::with(yaml, proxy::tls_config(), (KeyBounds::default(), unauthenticated))
     }
 
     fn configured(yaml: &str, tls: Arc<ClientConfig>) -> Self {
@@ -111,10 +111,14 @@ impl Gateway {
     }
 
     fn with_bounds(yaml: &str, tls: Arc<ClientConfig>, bounds: KeyBounds) -> Self {
-        Self::with(yaml, tls, (bounds, Strangers::new(Arc::default(), None)))
+        Self::with(yaml, tls, (bounds, UnauthenticatedClients::new(Arc::default(), None)))
     }
 
-    fn with(yaml: &str, tls: Arc<ClientConfig>, (bounds, strangers): (KeyBounds, Strangers)) -> Self {
+    fn with(
+        yaml: &str,
+        tls: Arc<ClientConfig>,
+        (bounds, unauthenticated): (KeyBounds, UnauthenticatedClients),
+    ) -> Self {
         let data = tempfile::tempdir().unwrap();
         let snapshot = snapshot(data.path(), yaml);
         let clock = Clock::manual(NOON);
@@ -131,17 +135,17 @@ impl Gateway {
         let listeners = proxy::bind(&snapshot.listen, 1).unwrap();
         let address = listeners.addresses()[0];
         let shared = Arc::new(Shared {
-            gate: Gate::new(snapshot.connections, snapshot.sizes.buffered_bytes_max),
+            capacity: Capacity::new(snapshot.connections, snapshot.sizes.buffered_bytes_max),
             live: Arc::new(Live::new(Arc::new(snapshot))),
             meter: Arc::new(Meter::default()),
             metrics: telemetry::Metrics::new(),
             clock,
             tls,
             shutdown: Shutdown::default(),
-            strangers,
+            unauthenticated,
             leases: None,
         });
-        let lane = Lane { directory, spool: writers.remove(0) };
+        let lane = WorkerResources { directory, spool: writers.remove(0) };
         let workers = Some(proxy::start(&shared, listeners, vec![lane]).unwrap());
         Self { address, key, terms, revision, shared, workers, reader, _tasks: tasks, data }
     }
@@ -191,9 +195,9 @@ impl Gateway {
     }
 
     /// How the meter's reservations ended so far.
-    pub(crate) fn ended(&self) -> Ended {
+    pub(crate) fn ended(&self) -> ReservationCounts {
         let totals = self.shared.meter.stats().totals();
-        Ended { released: totals.released, settled: totals.settled, interrupted: totals.dropped }
+        ReservationCounts { released: totals.released, settled: totals.settled, interrupted: totals.dropped }
     }
 
     /// Ends the worker; answers what it recorded.

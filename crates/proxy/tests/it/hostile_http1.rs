@@ -9,21 +9,21 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::gateway::Gateway;
-use crate::raw::{Conn, Got, Raw, call};
+use crate::raw::{ClientResponse, Conn, Raw, call};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 /// What a caller gets when the upstream answers `said` and then waits for the gateway to end the connection.
-async fn said(method: Method, said: impl Into<Vec<u8>>) -> Got {
+async fn said(method: Method, said: impl Into<Vec<u8>>) -> ClientResponse {
     said_and(method, said, false).await
 }
 
 /// The same, when the upstream then ends the connection.
-async fn said_and_closed(said: impl Into<Vec<u8>>) -> Got {
+async fn said_and_closed(said: impl Into<Vec<u8>>) -> ClientResponse {
     said_and(Method::GET, said, true).await
 }
 
-async fn said_and(method: Method, said: impl Into<Vec<u8>>, closes: bool) -> Got {
+async fn said_and(method: Method, said: impl Into<Vec<u8>>, closes: bool) -> ClientResponse {
     let said = said.into();
     let raw = Raw::start(move |mut conn: Conn| {
         let said = said.clone();
@@ -44,7 +44,7 @@ async fn said_and(method: Method, said: impl Into<Vec<u8>>, closes: bool) -> Got
 
 /// Two calls to an upstream whose first connection answers `first` and goes on as if nothing were; both answers, and
 /// whether they came by one connection.
-async fn twice(first: &'static str) -> (Got, Got, bool) {
+async fn twice(first: &'static str) -> (ClientResponse, ClientResponse, bool) {
     let raw = Raw::start(move |mut conn: Conn| async move {
         let mut says = if conn.number == 1 { first } else { OK };
         while conn.head().await.is_some() {
@@ -279,7 +279,7 @@ async fn chunks_that_are_none_cut_the_answer() {
 }
 
 /// What a caller gets when the connection ends after `said`, in good order and by RST.
-async fn check_broken_off(said: &'static str, check: impl Fn(&Got)) {
+async fn check_broken_off(said: &'static str, check: impl Fn(&ClientResponse)) {
     for by_reset in [false, true] {
         let raw = Raw::start(move |mut conn: Conn| async move {
             conn.head().await;

@@ -13,17 +13,17 @@ use crate::frames::{
     block, frame, goaway, head, reset,
 };
 use crate::gateway::Gateway;
-use crate::raw::{Conn, Got, Raw, call};
+use crate::raw::{ClientResponse, Conn, Raw, call};
 
 const OK: &[(&str, &str)] = &[(":status", "200")];
 
 /// What a caller gets when each of `says` is written on the request's stream, with a pause between them; then the
 /// upstream waits for the gateway, or ends the connection.
-async fn said(closes: bool, says: &[&(dyn Fn(u32) -> Vec<u8> + Sync)]) -> Got {
+async fn said(closes: bool, says: &[&(dyn Fn(u32) -> Vec<u8> + Sync)]) -> ClientResponse {
     said_to(Method::GET, closes, says).await
 }
 
-async fn said_to(method: Method, closes: bool, says: &[&(dyn Fn(u32) -> Vec<u8> + Sync)]) -> Got {
+async fn said_to(method: Method, closes: bool, says: &[&(dyn Fn(u32) -> Vec<u8> + Sync)]) -> ClientResponse {
     // The first request's stream is 1 (RFC 9113, 5.1.1).
     let says: Vec<Vec<u8>> = says.iter().map(|say| say(1)).collect();
     let raw = Raw::start(move |mut conn: Conn| {
@@ -149,7 +149,7 @@ async fn head_over_64_kib_is_upstream_protocol() {
 }
 
 /// What a caller gets of an upstream that answers by writing `piece` for ever.
-async fn flooded(begin: impl Fn(u32) -> Vec<u8>, piece: impl Fn(u32) -> Vec<u8>) -> Got {
+async fn flooded(begin: impl Fn(u32) -> Vec<u8>, piece: impl Fn(u32) -> Vec<u8>) -> ClientResponse {
     let (begin, piece) = (begin(1), piece(1));
     let raw = Raw::start(move |mut conn: Conn| {
         let (begin, many) = (begin.clone(), piece.repeat(100));

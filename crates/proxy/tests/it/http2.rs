@@ -12,8 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::gateway::{CREDITS, Ended, Gateway};
-use crate::streams::{Asked, Plan, Server};
+use crate::gateway::{CREDITS, Gateway, ReservationCounts};
+use crate::streams::{Plan, Server, StreamRequest};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -37,13 +37,13 @@ async fn body(answer: Response<Incoming>) -> Bytes {
     patiently("the answer's body", answer.into_body().collect()).await.unwrap().to_bytes()
 }
 
-async fn echo(mut asked: Asked) {
+async fn echo(mut asked: StreamRequest) {
     let body = asked.read().await;
     asked.answer(body);
 }
 
 /// Waits until the test lets it, then answers.
-async fn wait(asked: Asked) {
+async fn wait(asked: StreamRequest) {
     let seen = asked.seen.clone();
     seen.gate.acquire().await.unwrap().forget();
     asked.answer("done");
@@ -77,7 +77,7 @@ async fn request_over_http2_has_nothing_of_http1() {
     }
     assert_eq!(head.headers.get("x-kept"), Some(&HeaderValue::from_static("yes")));
     gateway.stop().await;
-    assert_eq!(gateway.ended(), Ended { released: 0, settled: 1, interrupted: 0 });
+    assert_eq!(gateway.ended(), ReservationCounts { released: 0, settled: 1, interrupted: 0 });
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn large_bodies_pass_both_ways() {
 
 /// What a caller sees of an answer with these fields: its framing.
 async fn framing(headers: HeaderMap, method: Method) -> (Option<String>, Option<String>, Bytes) {
-    let answer = move |mut asked: Asked| {
+    let answer = move |mut asked: StreamRequest| {
         let mut head = Response::new(());
         *head.headers_mut() = headers.clone();
         async move {
@@ -169,7 +169,7 @@ async fn connections_are_used_again() {
 #[tokio::test]
 async fn goaway_under_load_fails_no_request() {
     let plan = Plan { streams_max: 10, goes_after: Some(7) };
-    let answer = |asked: Asked| async move {
+    let answer = |asked: StreamRequest| async move {
         sleep(Duration::from_millis(u64::try_from(asked.number).unwrap())).await;
         echo(asked).await;
     };
@@ -192,12 +192,13 @@ async fn goaway_under_load_fails_no_request() {
     }
     assert!(server.accepted() >= 400 / 20, "connections went away: {}", server.accepted());
     gateway.stop().await;
-    assert_eq!(gateway.ended(), Ended { released: 0, settled: 400, interrupted: 0 });
+    assert_eq!(gateway.ended(), ReservationCounts { released: 0, settled: 400, interrupted: 0 });
 }
 
 #[tokio::test]
 async fn caller_that_hangs_up_resets_its_stream_and_no_other() {
-    let answer = |asked: Asked| async move { if asked.number == 2 { asked.pour().await } else { wait(asked).await } };
+    let answer =
+        |asked: StreamRequest| async move { if asked.number == 2 { asked.pour().await } else { wait(asked).await } };
     let server = Server::start(Plan::streams(10), answer).await;
     let gateway = start(&server);
     let caller = gateway.caller();
@@ -233,7 +234,7 @@ async fn callers_that_do_not_read_hold_little_and_nobody_up() {
     // A window of 256 KiB, the kernel's buffers, and what hyper holds.
     const HELD_MAX: usize = 1536 * 1024;
     let answer =
-        |asked: Asked| async move { if asked.number <= SLOW { asked.pour().await } else { echo(asked).await } };
+        |asked: StreamRequest| async move { if asked.number <= SLOW { asked.pour().await } else { echo(asked).await } };
     let server = Server::start(Plan::streams(128), answer).await;
     let gateway = start(&server);
     let mut slow = Vec::new();
@@ -269,7 +270,7 @@ async fn refused_connection_counts_for_nothing() {
     assert_eq!(answer.status(), StatusCode::BAD_GATEWAY);
     assert!(body(answer).await.windows(16).any(|part| part == b"upstream_connect"));
     gateway.stop().await;
-    assert_eq!(gateway.ended(), Ended { released: 1, settled: 0, interrupted: 0 });
+    assert_eq!(gateway.ended(), ReservationCounts { released: 1, settled: 0, interrupted: 0 });
 }
 
 #[tokio::test]
@@ -302,7 +303,7 @@ async fn wait_for_a_stream_has_an_end_and_counts_for_nothing() {
     }
     gateway.stop().await;
     let settled = u64::try_from(TAKEN + 1).unwrap();
-    assert_eq!(gateway.ended(), Ended { released: 1, settled, interrupted: 0 });
+    assert_eq!(gateway.ended(), ReservationCounts { released: 1, settled, interrupted: 0 });
 }
 
 #[tokio::test]
@@ -348,5 +349,5 @@ async fn caller_that_leaves_the_line_leaves_its_turn_to_the_next() {
     }
     gateway.stop().await;
     let (released, settled) = (u64::try_from(LEAVING).unwrap(), u64::try_from(TAKEN + 1).unwrap());
-    assert_eq!(gateway.ended(), Ended { released, settled, interrupted: 0 });
+    assert_eq!(gateway.ended(), ReservationCounts { released, settled, interrupted: 0 });
 }

@@ -25,10 +25,10 @@ mod repeats;
 #[cfg(test)]
 mod scope;
 #[cfg(test)]
-mod strangers;
-#[cfg(test)]
 mod streams;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod unauthenticated;
 #[cfg(test)]
 mod upstream;

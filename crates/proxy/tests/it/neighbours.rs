@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::frames::{
     DATA, END_STREAM, HEADERS, NO_ERROR, REFUSED_STREAM, RST_STREAM, WINDOW_UPDATE, answer, frame, goaway, head, reset,
 };
-use crate::gateway::{CREDITS, Ended, Gateway};
+use crate::gateway::{CREDITS, Gateway, ReservationCounts};
 use crate::raw::{Conn, Raw, call, got};
 
 const OK: &[(&str, &str)] = &[(":status", "200")];
@@ -163,7 +163,7 @@ async fn request_that_was_handed_over_counts_though_its_caller_left_before_it_wa
         assert!(Instant::now() < deadline, "it is settled");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    assert_eq!(gateway.ended(), Ended { released: 0, settled: 1, interrupted: 0 }, "it counts");
+    assert_eq!(gateway.ended(), ReservationCounts { released: 0, settled: 1, interrupted: 0 }, "it counts");
     assert_eq!(raw.asked().len(), 1, "it did not arrive yet");
     reads_on.add_permits(1);
     while raw.asked().len() < 2 {

@@ -34,7 +34,7 @@ pub(crate) struct Conn {
 
 /// What a caller got: the status, the code of a refusal, the body as far as it came, whether that was whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Got {
+pub(crate) struct ClientResponse {
     pub(crate) status: StatusCode,
     pub(crate) code: Option<String>,
     pub(crate) body: String,
@@ -128,12 +128,12 @@ impl Conn {
 }
 
 /// Calls, and reads the answer to its end.
-pub(crate) async fn call(caller: &Caller, method: Method) -> Got {
+pub(crate) async fn call(caller: &Caller, method: Method) -> ClientResponse {
     timeout(PATIENCE, async { got(caller.send(method, "/api/x", "").await).await }).await.expect("an answer in time")
 }
 
 /// Reads an answer to its end.
-pub(crate) async fn got(answer: Response<Incoming>) -> Got {
+pub(crate) async fn got(answer: Response<Incoming>) -> ClientResponse {
     let status = answer.status();
     let mut incoming = answer.into_body();
     let (mut body, mut whole) = (Vec::new(), true);
@@ -148,7 +148,7 @@ pub(crate) async fn got(answer: Response<Incoming>) -> Got {
     }
     let body = String::from_utf8(body).unwrap();
     let code = body.split_once(r#""code":""#).and_then(|(_, rest)| rest.split('"').next()).map(str::to_owned);
-    Got { status, code, body, whole }
+    ClientResponse { status, code, body, whole }
 }
 
 /// Bytes that came to `at` from `from` and that nobody has read yet; `None` where there is no such connection.
@@ -165,7 +165,7 @@ pub(crate) fn unread(at: SocketAddr, from: SocketAddr) -> Option<u64> {
     u64::from_str_radix(line.get(4)?.split_once(':')?.1, 16).ok()
 }
 
-impl Got {
+impl ClientResponse {
     /// As a refusal with `code`.
     #[track_caller]
     pub(crate) fn is_refusal(&self, status: u16, code: &str) {

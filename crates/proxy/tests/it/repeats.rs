@@ -10,13 +10,13 @@ use spool::Record;
 use crate::frames::{
     DATA, END_STREAM, INTERNAL_ERROR, NO_ERROR, REFUSED_STREAM, WINDOW_UPDATE, answer, frame, goaway, head, reset,
 };
-use crate::gateway::{CREDITS, Ended, Gateway};
-use crate::raw::{Conn, Got, Raw, call, got};
+use crate::gateway::{CREDITS, Gateway, ReservationCounts};
+use crate::raw::{ClientResponse, Conn, Raw, call, got};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 /// Two calls with `method`: the first connection answers the first and, asked again, says `last` and ends.
-async fn after_reuse(method: Method, last: &'static str) -> (Got, Vec<usize>) {
+async fn after_reuse(method: Method, last: &'static str) -> (ClientResponse, Vec<usize>) {
     let raw = Raw::start(move |mut conn: Conn| async move {
         conn.head().await;
         conn.say(OK).await;
@@ -99,11 +99,11 @@ async fn bad_ones(bad: usize, does: impl Fn(u32) -> Vec<u8> + Clone + Send + Syn
 const LLM_BODY: &str = r#"{"model":"far/m","messages":[{"role":"user","content":"hi"}]}"#;
 
 /// A chat completion through a gateway before `raw`; the answer, and what was recorded.
-async fn complete(raw: &Raw) -> (Got, Vec<Record>, Ended) {
+async fn complete(raw: &Raw) -> (ClientResponse, Vec<Record>, ReservationCounts) {
     complete_with(raw, LLM_BODY.to_owned()).await
 }
 
-async fn complete_with(raw: &Raw, body: String) -> (Got, Vec<Record>, Ended) {
+async fn complete_with(raw: &Raw, body: String) -> (ClientResponse, Vec<Record>, ReservationCounts) {
     let mut gateway = Gateway::before_llm(&format!("h2c://{}", raw.address));
     let answer = gateway.caller().send(Method::POST, "/v1/chat/completions", body).await;
     let got = got(answer).await;
@@ -111,7 +111,7 @@ async fn complete_with(raw: &Raw, body: String) -> (Got, Vec<Record>, Ended) {
     (got, records, gateway.ended())
 }
 
-const ONE: Ended = Ended { released: 0, settled: 1, interrupted: 0 };
+const ONE: ReservationCounts = ReservationCounts { released: 0, settled: 1, interrupted: 0 };
 
 #[tokio::test]
 async fn llm_call_that_goaway_leaves_out_is_sent_again_and_counts_once() {

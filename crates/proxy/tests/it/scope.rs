@@ -7,8 +7,8 @@ use bytes::Bytes;
 use http::{Method, Request, header};
 use http_body_util::Full;
 
-use crate::gateway::{CREDITS, Ended, Gateway};
-use crate::raw::{Conn, Got, Raw, got};
+use crate::gateway::{CREDITS, Gateway, ReservationCounts};
+use crate::raw::{ClientResponse, Conn, Raw, got};
 
 const CHAT: &str = "/v1/chat/completions";
 const MESSAGES: &str = "/v1/messages";
@@ -51,17 +51,17 @@ routes:
 
 /// Calls as somebody at `from`, through a proxy that is trusted.
 #[expect(clippy::too_many_arguments, reason = "a request line, its body and where it comes from")]
-async fn call(gateway: &Gateway, method: Method, path: &str, from: &str, body: &str) -> Got {
+async fn call(gateway: &Gateway, method: Method, path: &str, from: &str, body: &str) -> ClientResponse {
     let request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
     let request = request.header("x-forwarded-for", from);
     got(gateway.caller().send_request(request, Full::new(Bytes::from(body.to_owned()))).await).await
 }
 
-async fn get(gateway: &Gateway, path: &str) -> Got {
+async fn get(gateway: &Gateway, path: &str) -> ClientResponse {
     call(gateway, Method::GET, path, "192.0.2.1", "").await
 }
 
-async fn ask(gateway: &Gateway, path: &str, model: &str) -> Got {
+async fn ask(gateway: &Gateway, path: &str, model: &str) -> ClientResponse {
     let body = format!(r#"{{"model":"{model}","max_tokens":9,"messages":[{{"role":"user","content":"x"}}]}}"#);
     call(gateway, Method::POST, path, "192.0.2.1", &body).await
 }
@@ -81,7 +81,7 @@ async fn a_key_opens_the_routes_that_it_is_bound_to() {
     get(&gateway, "/nothing").await.is_refusal(404, "route_not_found");
     assert_eq!(raw.asked().len(), 1, "what is refused is not sent");
     assert_eq!(gateway.used(), u64::from(CREDITS), "and costs nothing");
-    assert_eq!(gateway.ended(), Ended { released: 0, settled: 1, interrupted: 0 });
+    assert_eq!(gateway.ended(), ReservationCounts { released: 0, settled: 1, interrupted: 0 });
     assert_eq!(ask(&gateway, CHAT, "fast").await.status, 200, "routes are no bound of models");
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct Plan {
 }
 
 /// What was seen over all connections.
-pub(crate) struct Seen {
+pub(crate) struct StreamCounts {
     pub(crate) accepted: AtomicUsize,
     pub(crate) streams: AtomicUsize,
     /// Streams that the gateway reset with CANCEL.
@@ -38,15 +38,15 @@ pub(crate) struct Seen {
 /// A running upstream; dropped, it ends.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
-    pub(crate) seen: Arc<Seen>,
+    pub(crate) seen: Arc<StreamCounts>,
     _tasks: JoinSet<()>,
 }
 
 /// A request to be answered.
-pub(crate) struct Asked {
+pub(crate) struct StreamRequest {
     pub(crate) body: RecvStream,
     pub(crate) reply: SendResponse<Bytes>,
-    pub(crate) seen: Arc<Seen>,
+    pub(crate) seen: Arc<StreamCounts>,
     /// On its connection, from 1.
     pub(crate) number: usize,
 }
@@ -58,13 +58,16 @@ impl Plan {
 }
 
 impl Server {
-    pub(crate) async fn start<F>(plan: Plan, answer: impl Fn(Asked) -> F + Clone + Send + Sync + 'static) -> Self
+    pub(crate) async fn start<F>(
+        plan: Plan,
+        answer: impl Fn(StreamRequest) -> F + Clone + Send + Sync + 'static,
+    ) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let seen = Arc::new(Seen {
+        let seen = Arc::new(StreamCounts {
             accepted: AtomicUsize::new(0),
             streams: AtomicUsize::new(0),
             cancelled: AtomicUsize::new(0),
@@ -93,8 +96,12 @@ impl Server {
     }
 }
 
-async fn serve<F>(stream: tokio::net::TcpStream, plan: Plan, seen: Arc<Seen>, answer: impl Fn(Asked) -> F)
-where
+async fn serve<F>(
+    stream: tokio::net::TcpStream,
+    plan: Plan,
+    seen: Arc<StreamCounts>,
+    answer: impl Fn(StreamRequest) -> F,
+) where
     F: Future<Output = ()> + Send + 'static,
 {
     stream.set_nodelay(true).unwrap();
@@ -107,14 +114,14 @@ where
         seen.streams.fetch_add(1, Ordering::Relaxed);
         let (parts, body) = Request::into_parts(request);
         seen.heads.lock().unwrap().push(parts);
-        answers.spawn(answer(Asked { body, reply, seen: Arc::clone(&seen), number }));
+        answers.spawn(answer(StreamRequest { body, reply, seen: Arc::clone(&seen), number }));
         if plan.goes_after == Some(number) {
             connection.graceful_shutdown();
         }
     }
 }
 
-impl Asked {
+impl StreamRequest {
     /// Reads the request's body.
     pub(crate) async fn read(&mut self) -> Vec<u8> {
         let mut whole = Vec::new();

@@ -11,7 +11,7 @@ use meter::Counts;
 use rustls::{ClientConfig, ServerConfig};
 use spool::Record;
 
-use crate::gateway::{CREDITS, Ended, Gateway};
+use crate::gateway::{CREDITS, Gateway, ReservationCounts};
 use crate::upstream::{Authority, Handshake, PARTS, Upstream};
 
 /// More than a TLS record and a socket's buffer hold.
@@ -54,7 +54,7 @@ async fn check_unreachable(host: &str, upstream: &Upstream, tls: Arc<ClientConfi
     assert_eq!((notes.handshakes, notes.requests), (Vec::new(), Vec::new()));
     assert_eq!(counted(&gateway.stop().await).count(), 0);
     assert_eq!(gateway.used(), 0);
-    assert_eq!(gateway.ended(), Ended { released: 1, settled: 0, interrupted: 0 });
+    assert_eq!(gateway.ended(), ReservationCounts { released: 1, settled: 0, interrupted: 0 });
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn check_reached(server: impl Fn(&Authority) -> ServerConfig, protocol: &s
 
     let records = gateway.stop().await;
     assert_eq!(gateway.used(), u64::from(2 * CREDITS));
-    assert_eq!(gateway.ended(), Ended { released: 0, settled: 2, interrupted: 0 });
+    assert_eq!(gateway.ended(), ReservationCounts { released: 0, settled: 2, interrupted: 0 });
     let answered = counted(&records).filter(|counts| counts.status_class == 2);
     let sums = answered.fold((0, 0), |sums, counts| (sums.0 + counts.requests, sums.1 + counts.credits));
     assert_eq!(sums, (2, u64::from(2 * CREDITS)));

@@ -18,10 +18,10 @@ statements! {
 
 /// Key numbers that this process has reserved and not used.
 #[derive(Debug, Default)]
-pub(crate) struct Numbers(tokio::sync::Mutex<Taken>);
+pub(crate) struct KeyNumbers(tokio::sync::Mutex<NumberBlock>);
 
 #[derive(Debug, Default)]
-struct Taken {
+struct NumberBlock {
     /// Last number that was used.
     given: i64,
     /// Last number of the current block.
@@ -43,7 +43,7 @@ impl Store {
             let take = transaction.query(TAKE).bind(revision::ROW).bind(size).bind(self.now());
             let (last,): (i64,) = take.one().await?;
             transaction.commit().await?;
-            *taken = Taken { given: last - size, last, size };
+            *taken = NumberBlock { given: last - size, last, size };
         }
         taken.given += 1;
         Ok(taken.given)

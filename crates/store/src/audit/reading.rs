@@ -95,7 +95,7 @@ pub struct AuditPage {
 }
 
 #[derive(sqlx::FromRow)]
-struct Row {
+struct AuditRow {
     id: Uuid,
     actor: String,
     actor_user_id: Option<Uuid>,
@@ -110,7 +110,7 @@ struct Row {
     owner_name: Option<String>,
 }
 
-impl Row {
+impl AuditRow {
     fn place(&self) -> AuditPlace {
         AuditPlace { at: timestamp(self.created_at), id: self.id }
     }
@@ -131,10 +131,10 @@ impl Row {
     }
 }
 
-impl TryFrom<Row> for AuditLine {
+impl TryFrom<AuditRow> for AuditLine {
     type Error = StoreError;
 
-    fn try_from(row: Row) -> Result<Self, StoreError> {
+    fn try_from(row: AuditRow) -> Result<Self, StoreError> {
         let unreadable = |column| StoreError::Unreadable { table: "audit_log", column };
         Ok(Self {
             place: row.place(),
@@ -192,7 +192,12 @@ impl Store {
         }
     }
 
-    async fn audit_rows(&self, filter: &AuditFilter, after: AuditPlace, limit: usize) -> Result<Vec<Row>, StoreError> {
+    async fn audit_rows(
+        &self,
+        filter: &AuditFilter,
+        after: AuditPlace,
+        limit: usize,
+    ) -> Result<Vec<AuditRow>, StoreError> {
         let since = filter.since.map_or(0, micros);
         let text = match (filter.user, filter.action) {
             (Some(_), _) => OF_USER,

@@ -11,14 +11,14 @@ use crate::dialect::Arguments;
 
 /// A column and the type of its values.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Column {
+pub(super) struct CopiedColumn {
     pub(super) name: String,
-    pub(super) holds: Holds,
+    pub(super) holds: ColumnType,
 }
 
 /// Type of a column's values on both databases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Holds {
+pub(super) enum ColumnType {
     /// `UUID`; 16 bytes on SQLite.
     Uuid,
     /// The SQL type `BIGINT`.
@@ -33,7 +33,7 @@ pub(super) enum Holds {
 
 /// A value as a database returned it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Cell {
+pub(super) enum CopiedValue {
     Null,
     Number(i64),
     Text(String),
@@ -42,45 +42,45 @@ pub(super) enum Cell {
 
 /// A row, in the order of the requested columns.
 #[derive(Debug)]
-pub(super) struct Row(pub(super) Vec<Cell>);
+pub(super) struct CopiedRow(pub(super) Vec<CopiedValue>);
 
-impl From<(String, String)> for Column {
+impl From<(String, String)> for CopiedColumn {
     /// Converts a catalogue's name and type.
     fn from((name, kind): (String, String)) -> Self {
         let holds = match kind.as_str() {
-            "BIGINT" | "INTEGER" => Holds::Number,
-            "BOOLEAN" => Holds::Flag,
-            "TEXT" => Holds::Text,
-            "UUID" => Holds::Uuid,
+            "BIGINT" | "INTEGER" => ColumnType::Number,
+            "BOOLEAN" => ColumnType::Flag,
+            "TEXT" => ColumnType::Text,
+            "UUID" => ColumnType::Uuid,
             // SQLite has no type for ids: id columns are recognised by name.
-            _ if name == "id" || name.ends_with("_id") => Holds::Uuid,
-            _ => Holds::Bytes,
+            _ if name == "id" || name.ends_with("_id") => ColumnType::Uuid,
+            _ => ColumnType::Bytes,
         };
         Self { name, holds }
     }
 }
 
-impl Column {
+impl CopiedColumn {
     /// Whether the column's sum is meaningful: true for amounts and numbers, false for times.
     pub(super) fn is_summed(&self) -> bool {
-        self.holds == Holds::Number && !self.name.ends_with("_at")
+        self.holds == ColumnType::Number && !self.name.ends_with("_at")
     }
 }
 
-impl Cell {
+impl CopiedValue {
     /// Adds the value as the next parameter.
-    pub(super) fn put(&self, column: &Column, arguments: &mut Arguments) -> Result<(), BoxDynError> {
+    pub(super) fn put(&self, column: &CopiedColumn, arguments: &mut Arguments) -> Result<(), BoxDynError> {
         match column.holds {
-            Holds::Uuid => arguments.add(self.uuid()),
-            Holds::Number => arguments.add(self.number()),
-            Holds::Flag => arguments.add(self.number().map(|number| number != 0)),
-            Holds::Text => arguments.add(if let Self::Text(text) = self { Some(text.clone()) } else { None }),
-            Holds::Bytes => arguments.add(if let Self::Bytes(bytes) = self { Some(bytes.clone()) } else { None }),
+            ColumnType::Uuid => arguments.add(self.uuid()),
+            ColumnType::Number => arguments.add(self.number()),
+            ColumnType::Flag => arguments.add(self.number().map(|number| number != 0)),
+            ColumnType::Text => arguments.add(if let Self::Text(text) = self { Some(text.clone()) } else { None }),
+            ColumnType::Bytes => arguments.add(if let Self::Bytes(bytes) = self { Some(bytes.clone()) } else { None }),
         }
     }
 
     /// Adds the value to a digest: kind, length and bytes.
-    pub(super) fn digest(&self, column: &Column, digest: &mut Sha256) {
+    pub(super) fn digest(&self, column: &CopiedColumn, digest: &mut Sha256) {
         let mut add = |kind: u8, bytes: &[u8]| {
             digest.update([kind]);
             digest.update(bytes.len().to_le_bytes());
@@ -90,7 +90,7 @@ impl Cell {
             Self::Null => add(0, &[]),
             Self::Number(number) => add(1, &number.to_le_bytes()),
             Self::Text(text) => add(2, text.as_bytes()),
-            Self::Bytes(bytes) => add(if column.holds == Holds::Uuid { 3 } else { 4 }, bytes),
+            Self::Bytes(bytes) => add(if column.holds == ColumnType::Uuid { 3 } else { 4 }, bytes),
         }
     }
 
@@ -103,36 +103,36 @@ impl Cell {
     }
 }
 
-impl FromRow<'_, SqliteRow> for Row {
+impl FromRow<'_, SqliteRow> for CopiedRow {
     fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
         let cell = |at: usize| {
             let value = row.try_get_raw(at)?;
             if value.is_null() {
-                return Ok(Cell::Null);
+                return Ok(CopiedValue::Null);
             }
             match value.type_info().name() {
-                "TEXT" => row.try_get(at).map(Cell::Text),
-                "BLOB" => row.try_get(at).map(Cell::Bytes),
-                _ => row.try_get_unchecked(at).map(Cell::Number),
+                "TEXT" => row.try_get(at).map(CopiedValue::Text),
+                "BLOB" => row.try_get(at).map(CopiedValue::Bytes),
+                _ => row.try_get_unchecked(at).map(CopiedValue::Number),
             }
         };
         (0..row.len()).map(cell).collect::<Result<_, _>>().map(Self)
     }
 }
 
-impl FromRow<'_, PgRow> for Row {
+impl FromRow<'_, PgRow> for CopiedRow {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
         let cell = |at: usize| {
             let value = row.try_get_raw(at)?;
             if value.is_null() {
-                return Ok(Cell::Null);
+                return Ok(CopiedValue::Null);
             }
             match value.type_info().name() {
-                "UUID" => row.try_get::<Uuid, _>(at).map(|id| Cell::Bytes(id.as_bytes().to_vec())),
-                "BYTEA" => row.try_get(at).map(Cell::Bytes),
-                "BOOL" => row.try_get::<bool, _>(at).map(|flag| Cell::Number(flag.into())),
-                "INT8" => row.try_get(at).map(Cell::Number),
-                _ => row.try_get(at).map(Cell::Text),
+                "UUID" => row.try_get::<Uuid, _>(at).map(|id| CopiedValue::Bytes(id.as_bytes().to_vec())),
+                "BYTEA" => row.try_get(at).map(CopiedValue::Bytes),
+                "BOOL" => row.try_get::<bool, _>(at).map(|flag| CopiedValue::Number(flag.into())),
+                "INT8" => row.try_get(at).map(CopiedValue::Number),
+                _ => row.try_get(at).map(CopiedValue::Text),
             }
         };
         (0..row.len()).map(cell).collect::<Result<_, _>>().map(Self)

@@ -54,7 +54,7 @@ pub(crate) async fn filled(place: &Place) -> Store {
     let open = "INSERT INTO open_requests (id, node_id, opened, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)";
     transaction.query(open).bind(store.new_id()).bind(node.id()).bind("{}").bind(7_i64).run().await.unwrap();
     transaction.commit().await.unwrap();
-    store.lend(&crate::lender::tests::tick(&node), std::time::Duration::from_secs(2), Some(NOW)).await.unwrap();
+    store.lend(&crate::lease_server::tests::tick(&node), std::time::Duration::from_secs(2), Some(NOW)).await.unwrap();
     store
 }
 
@@ -135,8 +135,8 @@ async fn both_databases_hold_the_same_in_every_column() {
     let (sqlite, postgres) = (sqlite.open().await, postgres.open().await);
     let (mut sqlite, mut postgres) = (sqlite.begin().await.unwrap(), postgres.begin().await.unwrap());
     for table in TABLES {
-        let of = async |on: &mut Transaction| -> Vec<Column> {
-            columns(on, table).await.unwrap().into_iter().map(Column::from).collect()
+        let of = async |on: &mut Transaction| -> Vec<CopiedColumn> {
+            columns(on, table).await.unwrap().into_iter().map(CopiedColumn::from).collect()
         };
         assert_eq!(of(&mut sqlite).await, of(&mut postgres).await, "{table}");
     }
@@ -153,7 +153,7 @@ async fn a_copy_says_the_same_on_either_database_and_back() {
     assert_eq!(there, again);
     assert!(there.iter().all(|table| table.rows > 0), "{there:?}");
     assert!(told.iter().all(|progress| progress.rows <= progress.of));
-    let tokens = |copied: &[Copied]| {
+    let tokens = |copied: &[CopiedTable]| {
         let days = copied.iter().find(|table| table.table == "daily_usage").unwrap();
         days.sums.iter().find(|(name, _)| name == "input_tokens").unwrap().1
     };

@@ -4,8 +4,8 @@ use spool::Record;
 use uuid::Uuid;
 
 use super::*;
-use crate::ingest::Gathered;
-use crate::reconcile::tests::{Ingesting, Made, TODAY, attempt, caller, people};
+use crate::ingest::GatheredCharges;
+use crate::reconcile::tests::{IngestNode, TODAY, UsageFixture, attempt, caller, people};
 use crate::store::tests::Place;
 
 fn principal(of: Caller, budgets: &[(BudgetId, u64)]) -> Principal {
@@ -21,10 +21,10 @@ const fn budget(subject: Subject, measure: Measure, per: Per) -> BudgetId {
 /// Creates two events of the caller in the store, and one in the backlog.
 async fn lived(store: &Store, place: &Place, of: Caller) -> Node {
     people(store).await;
-    let mut made = Made::on(TODAY);
+    let mut made = UsageFixture::on(TODAY);
     let mut event = || Record::Event(made.event(Some(of), vec![attempt(1)]));
-    Ingesting::of(store, place.folder.path()).await.write(&[event(), event()]).await;
-    let gathered = Gathered::default();
+    IngestNode::of(store, place.folder.path()).await.write(&[event(), event()]).await;
+    let gathered = GatheredCharges::default();
     gathered.note(&event());
     let node = place.join(store).await;
     node.backlog().begin(gathered, Vec::new()).await;
@@ -71,8 +71,8 @@ async fn who_is_counted_on_a_later_day_than_the_clocks_is_so_in_all_budgets() {
     let (store, of, meter) = (place.open().await, caller(1, 1), Arc::new(Meter::default()));
     people(&store).await;
     let tomorrow = TODAY.next();
-    let event = UsageEvent { day: tomorrow, ..Made::on(TODAY).event(Some(of), vec![attempt(1)]) };
-    Ingesting::of(&store, place.folder.path()).await.write(&[Record::Event(event)]).await;
+    let event = UsageEvent { day: tomorrow, ..UsageFixture::on(TODAY).event(Some(of), vec![attempt(1)]) };
+    IngestNode::of(&store, place.folder.path()).await.write(&[Record::Event(event)]).await;
     // The state after a start that finds usage of the next day.
     meter.begin(BudgetId::credits_a_day(Subject::User(of.user)), tomorrow, 3);
     let counting = Counting::new(Some((meter.clone(), place.join(&store).await)), |_| Vec::new());

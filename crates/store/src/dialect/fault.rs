@@ -26,9 +26,9 @@ pub(crate) fn is_known(error: &sqlx::Error) -> bool {
 }
 
 /// Constructor of a [`StoreError`]; `None` is [`StoreError::Database`].
-type Kind = Option<fn(sqlx::Error) -> StoreError>;
+type StoreErrorConstructor = Option<fn(sqlx::Error) -> StoreError>;
 
-fn kind(error: &sqlx::Error) -> Kind {
+fn kind(error: &sqlx::Error) -> StoreErrorConstructor {
     use sqlx::Error::{Io, PoolClosed, PoolTimedOut, Protocol, Tls, WorkerCrashed};
     let Some(cause) = error.as_database_error() else {
         let away = matches!(error, Io(_) | PoolClosed | PoolTimedOut | Protocol(_) | Tls(_) | WorkerCrashed);
@@ -43,7 +43,7 @@ fn kind(error: &sqlx::Error) -> Kind {
 }
 
 /// Classifies the primary result code, which is the lowest byte of an extended one.
-fn of_sqlite(extended: u32) -> Kind {
+fn of_sqlite(extended: u32) -> StoreErrorConstructor {
     Some(match extended & 0xff {
         PERM | READONLY | CANTOPEN => |error| StoreError::ReadOnly(Some(error)),
         FULL => StoreError::Full,
@@ -54,7 +54,7 @@ fn of_sqlite(extended: u32) -> Kind {
 }
 
 /// Classifies a SQLSTATE (PostgreSQL's documentation, appendix A).
-fn of_postgres(code: &str) -> Kind {
+fn of_postgres(code: &str) -> StoreErrorConstructor {
     Some(match code {
         // A prepared statement is missing or exists already: a pooler changes the connection between transactions.
         "26000" | "42P05" => |_| StoreError::Pooled,

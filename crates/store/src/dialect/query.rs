@@ -7,15 +7,15 @@ use sqlx::{
     Arguments as _, Encode, FromRow, PgConnection, Postgres, SqlStr, Sqlite, SqliteConnection, SqlitePool, Type,
 };
 
-use super::{Kind, Patience};
+use super::{Patience, StoreKind};
 
 /// A type that both databases accept as a parameter.
 pub(crate) trait Value<'t>: Encode<'t, Sqlite> + Type<Sqlite> + Encode<'t, Postgres> + Type<Postgres> {}
 impl<'t, T: Encode<'t, Sqlite> + Type<Sqlite> + Encode<'t, Postgres> + Type<Postgres>> Value<'t> for T {}
 
 /// A type that is read from a row of either database.
-pub(crate) trait Row: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
-impl<T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin> Row for T {}
+pub(crate) trait ResultRow: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
+impl<T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin> ResultRow for T {}
 
 /// Parameters of a statement, in order.
 pub(crate) enum Arguments {
@@ -25,14 +25,14 @@ pub(crate) enum Arguments {
 
 impl Arguments {
     /// Creates an empty list with capacity for `values`.
-    pub(crate) fn with_room(kind: Kind, values: usize) -> Self {
+    pub(crate) fn with_room(kind: StoreKind, values: usize) -> Self {
         match kind {
-            Kind::Sqlite => {
+            StoreKind::Sqlite => {
                 let mut arguments = SqliteArguments::default();
                 arguments.reserve(values, 0);
                 Self::Sqlite(arguments)
             }
-            Kind::Postgres => {
+            StoreKind::Postgres => {
                 let mut arguments = PgArguments::default();
                 arguments.reserve(values, values * size_of::<i64>());
                 Self::Postgres(arguments)
@@ -110,22 +110,22 @@ macro_rules! send {
 
 impl<'e> Query<'e> {
     pub(super) fn on_sqlite(pool: &'e SqlitePool, sql: SqlStr) -> Self {
-        Self::new(On::Sqlite(pool), sql, Kind::Sqlite)
+        Self::new(On::Sqlite(pool), sql, StoreKind::Sqlite)
     }
 
     pub(super) fn in_sqlite(inside: &'e mut SqliteConnection, sql: SqlStr) -> Self {
-        Self::new(On::InSqlite(inside), sql, Kind::Sqlite)
+        Self::new(On::InSqlite(inside), sql, StoreKind::Sqlite)
     }
 
     pub(super) fn on_postgres(pool: &'e PgPool, sql: SqlStr) -> Self {
-        Self::new(On::Postgres(pool), sql, Kind::Postgres)
+        Self::new(On::Postgres(pool), sql, StoreKind::Postgres)
     }
 
     pub(super) fn in_postgres(inside: &'e mut PgConnection, patience: Patience, sql: SqlStr) -> Self {
-        Self::new(On::InPostgres(inside, patience), sql, Kind::Postgres)
+        Self::new(On::InPostgres(inside, patience), sql, StoreKind::Postgres)
     }
 
-    fn new(on: On<'e>, sql: SqlStr, kind: Kind) -> Self {
+    fn new(on: On<'e>, sql: SqlStr, kind: StoreKind) -> Self {
         Self { on, sql, arguments: Arguments::with_room(kind, 0), failed: None, persistent: true }
     }
 
@@ -153,17 +153,17 @@ impl<'e> Query<'e> {
     }
 
     /// Sends the statement and returns every row.
-    pub(crate) async fn all<R: Row>(self) -> Result<Vec<R>, sqlx::Error> {
+    pub(crate) async fn all<R: ResultRow>(self) -> Result<Vec<R>, sqlx::Error> {
         send!(self, sqlx::query_as_with::<_, R, _>, fetch_all, |rows| rows)
     }
 
     /// Sends the statement and returns its first row, if there is one.
-    pub(crate) async fn find<R: Row>(self) -> Result<Option<R>, sqlx::Error> {
+    pub(crate) async fn find<R: ResultRow>(self) -> Result<Option<R>, sqlx::Error> {
         send!(self, sqlx::query_as_with::<_, R, _>, fetch_optional, |row| row)
     }
 
     /// Sends the statement and returns its first row; a missing row is an error.
-    pub(crate) async fn one<R: Row>(self) -> Result<R, sqlx::Error> {
+    pub(crate) async fn one<R: ResultRow>(self) -> Result<R, sqlx::Error> {
         self.find().await?.ok_or(sqlx::Error::RowNotFound)
     }
 }

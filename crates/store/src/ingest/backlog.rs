@@ -16,23 +16,23 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::error::StoreError;
 
 /// Charges by subject and period; bounded by the keys whose records wait.
-type Charges = FxHashMap<(Subject, Period), Charge>;
+type SubjectCharges = FxHashMap<(Subject, Period), Charge>;
 
 /// Charges of records, collected while a spool opens.
 #[derive(Debug, Default)]
-pub struct Gathered(Mutex<Charges>);
+pub struct GatheredCharges(Mutex<SubjectCharges>);
 
 /// Charges of records that wait for the store. Empty if an earlier run left no records.
 #[derive(Debug, Default)]
 pub struct Backlog {
     /// Position in each partition at which the backlog ends.
     ends: OnceLock<Places>,
-    rest: RwLock<Rest>,
+    rest: RwLock<BacklogRest>,
 }
 
 #[derive(Debug, Default)]
-struct Rest {
-    charges: Charges,
+struct BacklogRest {
+    charges: SubjectCharges,
     /// Position up to which charges have left. Records that are read again, because the spool was not released, do not
     /// leave again.
     left: Places,
@@ -46,20 +46,20 @@ struct Places(Vec<Position>);
 
 /// Read access to a backlog; it delays the next batch.
 #[derive(Debug)]
-pub struct Waiting<'a>(RwLockReadGuard<'a, Rest>);
+pub struct BacklogReader<'a>(RwLockReadGuard<'a, BacklogRest>);
 
 /// The charges that leave the backlog with a batch.
 #[derive(Debug)]
-pub(super) struct Leaving<'a> {
+pub(super) struct BacklogBatch<'a> {
     backlog: &'a Backlog,
-    with: Charges,
+    with: SubjectCharges,
 }
 
 /// A batch that is being committed; readers wait. If it is dropped, the outcome of the batch is unknown.
 #[derive(Debug)]
-pub(super) struct Held<'a> {
-    rest: RwLockWriteGuard<'a, Rest>,
-    with: &'a Charges,
+pub(super) struct BacklogCommit<'a> {
+    rest: RwLockWriteGuard<'a, BacklogRest>,
+    with: &'a SubjectCharges,
     /// Position in each partition at which the batch ends.
     ends: &'a [Position],
     /// Positions whose outcome was unknown before.
@@ -82,7 +82,7 @@ impl Places {
     }
 }
 
-impl Gathered {
+impl GatheredCharges {
     /// Adds the charges of `record`; for [`spool::SpoolOpener::visit`].
     pub fn note(&self, record: &Record) {
         add(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), record);
@@ -92,7 +92,7 @@ impl Gathered {
 impl Backlog {
     /// Sets the backlog to the charges in `gathered`, which end where the partitions end. Called once, before the first
     /// reader.
-    pub async fn begin(&self, gathered: Gathered, ends: Vec<Position>) {
+    pub async fn begin(&self, gathered: GatheredCharges, ends: Vec<Position>) {
         self.rest.write().await.charges = gathered.0.into_inner().unwrap_or_else(PoisonError::into_inner);
         // A second call would add charges that never leave.
         let _ = self.ends.set(Places(ends));
@@ -102,26 +102,26 @@ impl Backlog {
     ///
     /// # Errors
     /// [`StoreError::InDoubt`] after a batch whose outcome is unknown, until its records are known to be stored.
-    pub async fn waiting(&self) -> Result<Waiting<'_>, StoreError> {
+    pub async fn waiting(&self) -> Result<BacklogReader<'_>, StoreError> {
         let rest = self.rest.read().await;
-        if rest.in_doubt.0.is_empty() { Ok(Waiting(rest)) } else { Err(StoreError::InDoubt) }
+        if rest.in_doubt.0.is_empty() { Ok(BacklogReader(rest)) } else { Err(StoreError::InDoubt) }
     }
 
     /// Returns the charges of `records` that belong to the backlog; `None` if no charge does, and no outcome is
     /// unknown.
-    pub(super) async fn leaving(&self, records: &[(Position, Record)]) -> Option<Leaving<'_>> {
+    pub(super) async fn leaving(&self, records: &[(Position, Record)]) -> Option<BacklogBatch<'_>> {
         let ends = self.ends.get()?;
         let rest = self.rest.read().await;
-        let mut with = Charges::default();
+        let mut with = SubjectCharges::default();
         for (_, record) in records.iter().filter(|(place, _)| ends.reach(*place) && !rest.left.reach(*place)) {
             add(&mut with, record);
         }
         let concerns = !with.is_empty() || !rest.in_doubt.0.is_empty();
-        concerns.then_some(Leaving { backlog: self, with })
+        concerns.then_some(BacklogBatch { backlog: self, with })
     }
 }
 
-impl Waiting<'_> {
+impl BacklogReader<'_> {
     /// Returns the charge of a subject in a period.
     #[must_use]
     pub fn charge_of(&self, subject: Subject, period: Period) -> Charge {
@@ -138,21 +138,21 @@ impl Waiting<'_> {
     }
 }
 
-impl Leaving<'_> {
+impl BacklogBatch<'_> {
     /// Locks the backlog immediately before the commit of a batch that ends at `ends`; readers wait until the commit is
     /// done.
-    pub(super) async fn hold<'a>(&'a self, ends: &'a [Position]) -> Held<'a> {
+    pub(super) async fn hold<'a>(&'a self, ends: &'a [Position]) -> BacklogCommit<'a> {
         let mut rest = self.backlog.rest.write().await;
         let before = rest.in_doubt.clone();
         rest.in_doubt.extend(ends);
-        Held { rest, with: &self.with, ends, before }
+        BacklogCommit { rest, with: &self.with, ends, before }
     }
 }
 
-impl Held<'_> {
+impl BacklogCommit<'_> {
     /// Removes the charges of the batch, which is now in the store.
     pub(super) fn stored(mut self) {
-        let Rest { charges, left, in_doubt } = &mut *self.rest;
+        let BacklogRest { charges, left, in_doubt } = &mut *self.rest;
         left.extend(self.ends);
         in_doubt.0.retain(|place| !left.reach(*place));
         for (of, charge) in self.with {
@@ -165,7 +165,7 @@ impl Held<'_> {
         }
         if charges.is_empty() {
             // This also frees the map's memory.
-            *charges = Charges::default();
+            *charges = SubjectCharges::default();
         }
     }
 
@@ -176,7 +176,7 @@ impl Held<'_> {
 }
 
 /// Adds the charges of a record in the way in which the store's totals count them.
-fn add(charges: &mut Charges, record: &Record) {
+fn add(charges: &mut SubjectCharges, record: &Record) {
     match record {
         Record::Close(event) | Record::Event(event) if event.counts() => {
             charge(charges, event.caller, event.day, &event.charge);
@@ -190,7 +190,7 @@ fn add(charges: &mut Charges, record: &Record) {
     }
 }
 
-fn charge(charges: &mut Charges, caller: Option<Caller>, day: Day, more: &Charge) {
+fn charge(charges: &mut SubjectCharges, caller: Option<Caller>, day: Day, more: &Charge) {
     let Some(Caller { user, key, plan }) = caller else { return };
     if *more == Charge::default() {
         return;
@@ -232,7 +232,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_waits_leaves_with_what_is_stored_and_what_came_later_does_not_count() {
-        let gathered = Gathered::default();
+        let gathered = GatheredCharges::default();
         let records = [(at(10), counted(1, 3)), (at(20), counted(2, 4))];
         records.iter().for_each(|(_, record)| gathered.note(record));
         let backlog = Backlog::default();
@@ -264,7 +264,8 @@ mod tests {
 
     #[tokio::test]
     async fn after_a_batch_that_was_not_answered_nobody_is_told_what_waits_until_all_of_it_is_known_to_be_stored() {
-        let (gathered, backlog, records) = (Gathered::default(), Backlog::default(), [counted(1, 3), counted(2, 4)]);
+        let (gathered, backlog, records) =
+            (GatheredCharges::default(), Backlog::default(), [counted(1, 3), counted(2, 4)]);
         let in_lane = |lane, offset| Position { partition: lane, ..at(offset) };
         records.iter().for_each(|record| gathered.note(record));
         backlog.begin(gathered, vec![in_lane(0, 10), in_lane(1, 10)]).await;

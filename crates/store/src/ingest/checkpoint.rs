@@ -5,7 +5,7 @@ use std::time::Duration;
 use access::Mono;
 use tokio::task::JoinSet;
 
-use crate::dialect::Kind;
+use crate::dialect::StoreKind;
 use crate::error::StoreError;
 use crate::outage::{Trouble, causes};
 use crate::store::Store;
@@ -30,7 +30,7 @@ impl Checkpoints {
     pub(crate) async fn turn(&mut self, store: &Store, wrote: bool) {
         let now = store.clock().mono();
         self.due |= wrote;
-        if store.kind() != Kind::Sqlite {
+        if store.kind() != StoreKind::Sqlite {
             return;
         }
         if let Some(Ok(copied)) = self.running.try_join_next() {

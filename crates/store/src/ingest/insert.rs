@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use sqlx::AssertSqlSafe;
 
-use crate::dialect::{Arguments, Kind, Transaction, Value};
+use crate::dialect::{Arguments, StoreKind, Transaction, Value};
 use crate::error::StoreError;
 
 /// Numbers of rows per statement, tried in this order. Few texts exist, so that each stays prepared.
@@ -38,8 +38,8 @@ impl Values {
 
 impl Insert {
     pub(crate) const fn new(table: &'static str, columns: &'static [&'static str], conflict: &'static str) -> Self {
-        assert!(columns.len() * SIZES[0] <= Kind::Sqlite.parameters_max());
-        assert!(columns.len() * SIZES[0] <= Kind::Postgres.parameters_max());
+        assert!(columns.len() * SIZES[0] <= StoreKind::Sqlite.parameters_max());
+        assert!(columns.len() * SIZES[0] <= StoreKind::Postgres.parameters_max());
         Self { table, columns, conflict, texts: [const { [const { OnceLock::new() }; SIZES.len()] }; 2] }
     }
 
@@ -67,7 +67,7 @@ impl Insert {
     /// Takes the first of `rows`, and returns a statement's text for them and their values.
     fn statement<R>(
         &self,
-        kind: Kind,
+        kind: StoreKind,
         rows: &mut &[R],
         bind: &mut impl FnMut(&R, &mut Values),
     ) -> Result<Option<(Arc<String>, Arguments)>, StoreError> {
@@ -86,13 +86,13 @@ impl Insert {
         }
         debug_assert_eq!(values.arguments.len(), count, "one value per column: {}", self.table);
         let [sqlite, postgres] = &self.texts;
-        let texts = if kind == Kind::Sqlite { sqlite } else { postgres };
+        let texts = if kind == StoreKind::Sqlite { sqlite } else { postgres };
         let text = || Arc::new(self.text(kind, chunk.len()));
         let text = texts.get(nth).map_or_else(text, |kept| kept.get_or_init(text).clone());
         Ok(Some((text, values.arguments)))
     }
 
-    fn text(&self, kind: Kind, rows: usize) -> String {
+    fn text(&self, kind: StoreKind, rows: usize) -> String {
         let mut text = format!("INSERT INTO {} ({}) VALUES ", self.table, self.columns.join(", "));
         for row in 0..rows {
             text.push_str(if row == 0 { "(" } else { ", (" });
@@ -109,7 +109,7 @@ impl Insert {
 
     /// Returns every text that can be sent.
     #[cfg(test)]
-    pub(crate) fn all_texts(&self, kind: Kind) -> Vec<String> {
+    pub(crate) fn all_texts(&self, kind: StoreKind) -> Vec<String> {
         SIZES.into_iter().map(|rows| self.text(kind, rows)).collect()
     }
 }

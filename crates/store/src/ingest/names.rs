@@ -15,7 +15,7 @@ const KNOWN_MAX: usize = 10_000;
 /// Maximum number of bytes of a name; clients also choose the length.
 const NAME_BYTES_MAX: usize = 200;
 
-// `no` is the greatest number plus one; `Kind::lock_names` prevents concurrent assignment of the same number.
+// `no` is the greatest number plus one; `NameKind::lock_names` prevents concurrent assignment of the same number.
 statements! {
     ADD = "INSERT INTO names (id, no, kind, name, created_at, updated_at)
         VALUES ($1, (SELECT coalesce(max(no), 0) + 1 FROM names), $2, $3, $4, $4) ON CONFLICT (kind, name) DO NOTHING";
@@ -24,14 +24,14 @@ statements! {
 
 /// The kind of object that has the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
+pub(crate) enum NameKind {
     Route,
     Model,
     Provider,
     Price,
 }
 
-impl Kind {
+impl NameKind {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Route => "route",
@@ -53,7 +53,7 @@ pub(crate) struct Names {
 
 impl Names {
     /// Returns the number of a cached name.
-    pub(crate) fn get(&self, kind: Kind, name: &str) -> Option<i64> {
+    pub(crate) fn get(&self, kind: NameKind, name: &str) -> Option<i64> {
         self.of(kind).get(clip(name)).copied()
     }
 
@@ -85,7 +85,7 @@ impl Names {
         *self = Self::default();
     }
 
-    fn unknown<'a>(&self, events: &[&'a UsageEvent], counts: &[&'a Counts]) -> BTreeSet<(Kind, &'a str)> {
+    fn unknown<'a>(&self, events: &[&'a UsageEvent], counts: &[&'a Counts]) -> BTreeSet<(NameKind, &'a str)> {
         let mut unknown = BTreeSet::new();
         let mut note = |kind, name: &'a str| {
             if self.get(kind, name).is_none() {
@@ -93,41 +93,41 @@ impl Names {
             }
         };
         for event in events {
-            note(Kind::Route, &event.route);
+            note(NameKind::Route, &event.route);
             if let Some(model) = &event.model {
-                note(Kind::Model, model);
+                note(NameKind::Model, model);
             }
             for attempt in &event.attempts {
-                note(Kind::Provider, &attempt.provider);
+                note(NameKind::Provider, &attempt.provider);
                 for model in [&attempt.model, &attempt.answered_model].into_iter().flatten() {
-                    note(Kind::Model, model);
+                    note(NameKind::Model, model);
                 }
                 if let Some(version) = &attempt.price_version {
-                    note(Kind::Price, version);
+                    note(NameKind::Price, version);
                 }
             }
         }
         for counts in counts {
-            note(Kind::Route, &counts.route);
+            note(NameKind::Route, &counts.route);
         }
         unknown
     }
 
-    const fn of(&self, kind: Kind) -> &HashMap<Arc<str>, i64> {
+    const fn of(&self, kind: NameKind) -> &HashMap<Arc<str>, i64> {
         match kind {
-            Kind::Route => &self.routes,
-            Kind::Model => &self.models,
-            Kind::Provider => &self.providers,
-            Kind::Price => &self.prices,
+            NameKind::Route => &self.routes,
+            NameKind::Model => &self.models,
+            NameKind::Provider => &self.providers,
+            NameKind::Price => &self.prices,
         }
     }
 
-    const fn of_mut(&mut self, kind: Kind) -> &mut HashMap<Arc<str>, i64> {
+    const fn of_mut(&mut self, kind: NameKind) -> &mut HashMap<Arc<str>, i64> {
         match kind {
-            Kind::Route => &mut self.routes,
-            Kind::Model => &mut self.models,
-            Kind::Provider => &mut self.providers,
-            Kind::Price => &mut self.prices,
+            NameKind::Route => &mut self.routes,
+            NameKind::Model => &mut self.models,
+            NameKind::Provider => &mut self.providers,
+            NameKind::Price => &mut self.prices,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Statements that write a batch: tables, columns, and the handling of rows that already exist.
 
 #[cfg(test)]
-use crate::dialect::Kind;
+use crate::dialect::StoreKind;
 use crate::ingest::insert::Insert;
 
 /// One row per request.
@@ -241,7 +241,7 @@ pub(crate) static POSITIONS: Insert = Insert::new(
 
 /// Returns every text of these statements.
 #[cfg(test)]
-pub(crate) fn texts(kind: Kind) -> Vec<String> {
+pub(crate) fn texts(kind: StoreKind) -> Vec<String> {
     let inserts = [&EVENTS, &ATTEMPTS, &DAYS, &PLANS, &MODELS, &MINUTES, &RAW, &OPEN_REQUESTS, &POSITIONS];
     inserts.into_iter().flat_map(|insert| insert.all_texts(kind)).collect()
 }

@@ -1,5 +1,5 @@
-mod carried;
 mod neighbours;
+mod open_requests;
 mod refused;
 
 use std::collections::BTreeMap;
@@ -13,9 +13,9 @@ use sqlx::AssertSqlSafe;
 
 use super::*;
 use crate::Options;
-use crate::dialect::{Kind, catalogue};
+use crate::dialect::{StoreKind, catalogue};
 use crate::fixture;
-use crate::lender::tests::tick;
+use crate::lease_server::tests::tick;
 use crate::store::tests::Place;
 
 const PLACE: Position = Position { partition: 0, segment: 1, offset: 9 };
@@ -75,17 +75,17 @@ async fn ingest(node: &Node, events: Vec<UsageEvent>, counts: Vec<Counts>) {
     let records = events.into_iter().map(Record::Event).chain(counts);
     let mut rows =
         Rows { records: records.map(|record| (PLACE, record)).collect(), read: Vec::new(), carried: Vec::new() };
-    rows.write(node, (&mut Names::default(), &mut Carried::default()), None).await.unwrap();
+    rows.write(node, (&mut Names::default(), &mut StoredOpenRequests::default()), None).await.unwrap();
 }
 
 /// Makes a table refuse every new row, with the SQLSTATE `state` on PostgreSQL.
 async fn refuse(store: &Store, table: &str, state: &str) {
     match store.kind() {
-        Kind::Sqlite => {
+        StoreKind::Sqlite => {
             let fail = format!("BEFORE INSERT ON {table} BEGIN SELECT raise(abort, 'refused'); END");
             store.tell(&format!("CREATE TRIGGER refuse {fail}")).await;
         }
-        Kind::Postgres => {
+        StoreKind::Postgres => {
             let fail = format!("BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '{state}'; END");
             store.tell(&format!("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ {fail} $$")).await;
             store.tell(&format!("CREATE TRIGGER refuse BEFORE INSERT ON {table} EXECUTE FUNCTION refuse()")).await;
@@ -96,8 +96,8 @@ async fn refuse(store: &Store, table: &str, state: &str) {
 /// Removes the effect of [`refuse`].
 async fn allow(store: &Store, table: &str) {
     match store.kind() {
-        Kind::Sqlite => store.tell("DROP TRIGGER refuse").await,
-        Kind::Postgres => {
+        StoreKind::Sqlite => store.tell("DROP TRIGGER refuse").await,
+        StoreKind::Postgres => {
             store.tell(&format!("DROP TRIGGER refuse ON {table}")).await;
             store.tell("DROP FUNCTION refuse").await;
         }
@@ -276,12 +276,12 @@ async fn a_batch_that_fails_leaves_nothing() {
         // The refused position represents any failure after the rows.
         refuse(&store, "ingested", "P0001").await;
         let mut rows = Rows { records: vec![(PLACE, Record::Event(event()))], read: vec![PLACE], carried: Vec::new() };
-        assert!(rows.write(&node, (&mut names, &mut Carried::default()), None).await.is_err());
+        assert!(rows.write(&node, (&mut names, &mut StoredOpenRequests::default()), None).await.is_err());
         for empty in ["usage_events", "daily_usage", "names", "ingested"] {
             assert_eq!(table(&store, empty).await, [], "{empty}");
         }
         allow(&store, "ingested").await;
-        rows.write(&node, (&mut names, &mut Carried::default()), None).await.unwrap();
+        rows.write(&node, (&mut names, &mut StoredOpenRequests::default()), None).await.unwrap();
         assert_eq!(table(&store, "usage_events").await[0]["route_no"], "ai");
         assert_eq!(node.ingested().await.unwrap(), rows.read);
     }
@@ -297,10 +297,10 @@ async fn the_number_of_names_in_memory_is_bounded() {
             (0..count).map(|nth| UsageEvent { id: id(), model: Some(format!("{round}-{nth}").into()), ..event() });
         let records = events.map(|event| (PLACE, Record::Event(event))).collect();
         let mut rows = Rows { records, ..Rows::default() };
-        rows.write(&node, (&mut names, &mut Carried::default()), None).await.unwrap();
+        rows.write(&node, (&mut names, &mut StoredOpenRequests::default()), None).await.unwrap();
     }
-    assert!(names.get(names::Kind::Model, "0-0").is_none());
-    assert!(names.get(names::Kind::Model, "1-0").is_some());
+    assert!(names.get(names::NameKind::Model, "0-0").is_none());
+    assert!(names.get(names::NameKind::Model, "1-0").is_some());
 }
 
 fn counts(requests: u64) -> Record {
@@ -324,7 +324,8 @@ fn spool(folder: &std::path::Path) -> Spool {
 
 /// Starts the node again on the spool that earlier runs left, which is its backlog.
 async fn next_life(place: &Place, store: &Store) -> (Node, Spool) {
-    let (node, folder, gathered) = (place.join(store).await, place.folder.path().join("spool"), Gathered::default());
+    let (node, folder, gathered) =
+        (place.join(store).await, place.folder.path().join("spool"), GatheredCharges::default());
     let (ingested, visit) = (node.ingested().await.unwrap(), |record: &Record| gathered.note(record));
     let spool = SpoolOpener { visit: Some(&visit), ..SpoolOpener::new(&folder, SMALL, &ingested) }.open().unwrap();
     node.backlog().begin(gathered, spool.reader.end_positions()).await;
@@ -343,7 +344,7 @@ async fn what_is_left_of_a_backlog_at_a_second_death_counts_with_what_was_stored
             Record::Counts { id: id().0, counts }
         };
         let spent = async |node: &Node| -> Vec<(u64, u64)> {
-            node.untold_leases().await.unwrap().iter().map(|lease| (lease.incarnation, lease.spent)).collect()
+            node.unreported_leases().await.unwrap().iter().map(|lease| (lease.incarnation, lease.spent)).collect()
         };
         let (first, mut spool) = next_life(&place, &store).await;
         first.lend(&tick(&first), TTL).await.unwrap();
@@ -353,8 +354,8 @@ async fn what_is_left_of_a_backlog_at_a_second_death_counts_with_what_was_stored
         let (next, mut spool) = next_life(&place, &store).await;
         assert_eq!(spent(&next).await, [(1, 11)]);
         next.lend(&tick(&next), TTL).await.unwrap();
-        let (one, stats) = (Read::next(&mut spool.reader, 1).unwrap(), IngestStats::default());
-        write(&next, one, (&mut Names::default(), &mut Carried::default()), &stats).await.unwrap();
+        let (one, stats) = (ReadBatch::next(&mut spool.reader, 1).unwrap(), IngestStats::default());
+        write(&next, one, (&mut Names::default(), &mut StoredOpenRequests::default()), &stats).await.unwrap();
         assert_eq!(spent(&next).await, [(1, 11)]);
         spool.writers[1].append(&credits(2)).unwrap();
         drop(spool);
@@ -377,18 +378,23 @@ async fn what_was_committed_though_it_was_reported_as_failed_is_not_counted_agai
         };
         spool.writers[0].append(&counts(1)).unwrap();
         spool.writers[1].append(&counts(10)).unwrap();
-        let before = Read::next(&mut spool.reader, 9).unwrap();
-        write(&node, Read::next(&mut spool.reader, 9).unwrap(), (&mut names, &mut Carried::default()), &stats)
-            .await
-            .unwrap();
+        let before = ReadBatch::next(&mut spool.reader, 9).unwrap();
+        write(
+            &node,
+            ReadBatch::next(&mut spool.reader, 9).unwrap(),
+            (&mut names, &mut StoredOpenRequests::default()),
+            &stats,
+        )
+        .await
+        .unwrap();
         // Not released: the same records again, and one more after them in a partition.
         spool.writers[0].append(&counts(100)).unwrap();
-        let longer = Read::next(&mut spool.reader, 9).unwrap();
+        let longer = ReadBatch::next(&mut spool.reader, 9).unwrap();
         assert_eq!(longer.batch.records.len(), 3);
-        write(&node, longer, (&mut names, &mut Carried::default()), &stats).await.unwrap();
+        write(&node, longer, (&mut names, &mut StoredOpenRequests::default()), &stats).await.unwrap();
         assert_eq!(counted().await, ["111"]);
         let ingested = node.ingested().await.unwrap();
-        write(&node, before, (&mut names, &mut Carried::default()), &stats).await.unwrap();
+        write(&node, before, (&mut names, &mut StoredOpenRequests::default()), &stats).await.unwrap();
         assert_eq!((counted().await, node.ingested().await.unwrap()), (vec!["111".to_owned()], ingested));
     }
 }

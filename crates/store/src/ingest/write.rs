@@ -11,17 +11,17 @@ use uuid::Uuid;
 
 use crate::dialect::{self, Transaction};
 use crate::error::StoreError;
-use crate::ingest::backlog::Leaving;
-use crate::ingest::carried::Carried;
-use crate::ingest::fold::{self, CallerDay, Counted, Minute, ModelDay, OfCaller, OfModel, PlanDay};
+use crate::ingest::aggregation::{self, CallerDay, CallerTotals, Minute, MinuteCounts, ModelDay, ModelTotals, PlanDay};
+use crate::ingest::backlog::BacklogBatch;
 use crate::ingest::insert::Values;
-use crate::ingest::names::{Kind, Names, clip};
+use crate::ingest::names::{NameKind, Names, clip};
+use crate::ingest::open_requests::StoredOpenRequests;
 use crate::ingest::tables::{ATTEMPTS, DAYS, EVENTS, MINUTES, MODELS, PLANS, POSITIONS, RAW};
 use crate::ingest::{PLACES, ingested};
 use crate::node::Node;
 use crate::statement::{micros, signed};
 use crate::store::Store;
-use crate::usage::Totals;
+use crate::usage::UsageTotals;
 
 /// A list of ids follows.
 pub(crate) const PRESENT: &str = "SELECT id FROM usage_events WHERE id IN ";
@@ -40,12 +40,12 @@ pub(crate) struct Rows {
 }
 
 /// Events and counts of the records.
-struct Split<'a> {
+struct SplitRecords<'a> {
     events: Vec<&'a UsageEvent>,
     counts: Vec<&'a Counts>,
 }
 
-enum Outcome {
+enum WriteOutcome {
     /// Stored; `took` is the time from the transaction's begin to its commit.
     Written { took: Duration },
     /// The store already contained some events; nothing was written.
@@ -59,19 +59,19 @@ impl Rows {
     pub(crate) async fn write(
         &mut self,
         node: &Node,
-        (names, carried): (&mut Names, &mut Carried),
-        leaving: Option<&Leaving<'_>>,
+        (names, carried): (&mut Names, &mut StoredOpenRequests),
+        leaving: Option<&BacklogBatch<'_>>,
     ) -> Result<Duration, StoreError> {
         let mut written = self.write_once(node, (&mut *names, &mut *carried), leaving).await;
-        if matches!(written, Ok(Outcome::Duplicates)) {
+        if matches!(written, Ok(WriteOutcome::Duplicates)) {
             // Positions are committed with the rows, so this requires a spool that does not belong to the database, or
             // an event that was spooled twice.
             self.drop_present(node.store()).await?;
             written = self.write_once(node, (names, carried), leaving).await;
         }
         match written {
-            Ok(Outcome::Written { took }) => Ok(took),
-            Ok(Outcome::Duplicates) => Err(StoreError::Contended { table: "usage_events" }),
+            Ok(WriteOutcome::Written { took }) => Ok(took),
+            Ok(WriteOutcome::Duplicates) => Err(StoreError::Contended { table: "usage_events" }),
             Err(error) => Err(error),
         }
     }
@@ -79,11 +79,11 @@ impl Rows {
     async fn write_once(
         &mut self,
         node: &Node,
-        (names, carried): (&mut Names, &mut Carried),
-        leaving: Option<&Leaving<'_>>,
-    ) -> Result<Outcome, StoreError> {
+        (names, carried): (&mut Names, &mut StoredOpenRequests),
+        leaving: Option<&BacklogBatch<'_>>,
+    ) -> Result<WriteOutcome, StoreError> {
         let outcome = self.try_write(node, (&mut *names, &mut *carried), leaving).await;
-        if !matches!(outcome, Ok(Outcome::Written { .. })) {
+        if !matches!(outcome, Ok(WriteOutcome::Written { .. })) {
             names.forget();
             carried.forget();
         }
@@ -93,9 +93,9 @@ impl Rows {
     async fn try_write(
         &mut self,
         node: &Node,
-        (names, carried): (&mut Names, &mut Carried),
-        leaving: Option<&Leaving<'_>>,
-    ) -> Result<Outcome, StoreError> {
+        (names, carried): (&mut Names, &mut StoredOpenRequests),
+        leaving: Option<&BacklogBatch<'_>>,
+    ) -> Result<WriteOutcome, StoreError> {
         let store = node.store();
         let mut transaction = store.begin().await?;
         let began = store.clock().mono();
@@ -109,7 +109,7 @@ impl Rows {
             EVENTS.run(&mut transaction, &split.events, |event, row| bind_event(event, names, now, row)).await?;
         if inserted != u64::try_from(split.events.len()).unwrap_or(u64::MAX) {
             transaction.rollback().await?;
-            return Ok(Outcome::Duplicates);
+            return Ok(WriteOutcome::Duplicates);
         }
         split.write_attempts(store, &mut transaction, names).await?;
         split.write_raw(store, &mut transaction).await?;
@@ -135,11 +135,11 @@ impl Rows {
             (None, _) => {}
         }
         committed?;
-        Ok(Outcome::Written { took: store.clock().mono().since(began).saturating_sub(waited) })
+        Ok(WriteOutcome::Written { took: store.clock().mono().since(began).saturating_sub(waited) })
     }
 
-    fn split(&self) -> Split<'_> {
-        let mut split = Split { events: Vec::with_capacity(self.records.len()), counts: Vec::new() };
+    fn split(&self) -> SplitRecords<'_> {
+        let mut split = SplitRecords { events: Vec::with_capacity(self.records.len()), counts: Vec::new() };
         for (_, record) in &self.records {
             match record {
                 Record::Close(event) | Record::Event(event) => split.events.push(event),
@@ -153,9 +153,9 @@ impl Rows {
     /// Returns the keys that were used, each with the time. For counts per minute, the time is the end of the minute,
     /// at most `now`.
     pub(crate) fn uses(&self, now: Timestamp) -> Vec<(KeyNo, Timestamp)> {
-        let Split { events, counts } = self.split();
+        let SplitRecords { events, counts } = self.split();
         let events = events.into_iter().map(|event| (event.caller, event.started_at));
-        let ends = counts.into_iter().map(|counts| (counts.caller, fold::end_of(counts.minute).min(now)));
+        let ends = counts.into_iter().map(|counts| (counts.caller, aggregation::end_of(counts.minute).min(now)));
         events.chain(ends).filter_map(|(caller, at)| Some((caller?.key, at))).collect()
     }
 
@@ -185,7 +185,7 @@ impl Rows {
     }
 }
 
-impl Split<'_> {
+impl SplitRecords<'_> {
     async fn write_attempts(
         &self,
         store: &Store,
@@ -225,15 +225,17 @@ impl Split<'_> {
     /// Writes the usage of each key per day, and its charges for budgets.
     async fn write_charges(&self, node: &Node, transaction: &mut Transaction) -> Result<(), StoreError> {
         let (store, now) = (node.store(), node.store().now());
-        let days: Vec<_> = fold::days(self.events.iter().copied(), self.counts.iter().copied()).into_iter().collect();
-        let bind_day = |(at, of): &(CallerDay, OfCaller), row: &mut Values| {
+        let days: Vec<_> =
+            aggregation::days(self.events.iter().copied(), self.counts.iter().copied()).into_iter().collect();
+        let bind_day = |(at, of): &(CallerDay, CallerTotals), row: &mut Values| {
             row.put(store.new_id()).put(at.day).put(at.user).put(at.key).put(node.id());
             row.put(signed(of.charge.tokens)).put(signed(of.charge.money)).put(signed(of.totals.requests));
             bind_totals(&of.totals, row);
             row.put(now).put(now);
         };
         DAYS.run(transaction, &days, bind_day).await?;
-        let plans: Vec<_> = fold::plans(self.events.iter().copied(), self.counts.iter().copied()).into_iter().collect();
+        let plans: Vec<_> =
+            aggregation::plans(self.events.iter().copied(), self.counts.iter().copied()).into_iter().collect();
         let bind_plan = |(at, charge): &(PlanDay, Charge), row: &mut Values| {
             row.put(store.new_id()).put(at.day).put(at.plan.0).put(node.id()).put(signed(charge.credits));
             row.put(signed(charge.tokens)).put(signed(charge.money)).put(now).put(now);
@@ -250,17 +252,19 @@ impl Split<'_> {
     ) -> Result<(), StoreError> {
         let now = store.now();
         let models: Vec<_> =
-            fold::models(self.events.iter().copied(), |model| names.get(Kind::Model, model)).into_iter().collect();
-        let bind_model = |(at, of): &(ModelDay, OfModel), row: &mut Values| {
+            aggregation::models(self.events.iter().copied(), |model| names.get(NameKind::Model, model))
+                .into_iter()
+                .collect();
+        let bind_model = |(at, of): &(ModelDay, ModelTotals), row: &mut Values| {
             row.put(store.new_id()).put(at.user).put(at.day).put(at.model);
             row.put(signed(of.totals.requests)).put(signed(of.refused)).put(signed(of.errors));
             bind_totals(&of.totals, row);
             row.put(signed(of.duration_us)).put(now).put(now);
         };
         MODELS.run(transaction, &models, bind_model).await?;
-        let minutes = fold::minutes(self.counts.iter().copied(), |route| names.get(Kind::Route, route));
+        let minutes = aggregation::minutes(self.counts.iter().copied(), |route| names.get(NameKind::Route, route));
         let minutes: Vec<_> = minutes.into_iter().collect();
-        let bind_minute = |(at, counted): &(Minute, Counted), row: &mut Values| {
+        let bind_minute = |(at, counted): &(Minute, MinuteCounts), row: &mut Values| {
             row.put(store.new_id()).put(counted.user).put(at.key).put(at.route).put(at.status_class);
             row.put(at.minute).put(at.day);
             row.put(signed(counted.requests)).put(signed(counted.credits)).put(now).put(now);
@@ -271,7 +275,7 @@ impl Split<'_> {
 }
 
 /// Builds the query for the events that the store has, for a number of events.
-fn present(kind: dialect::Kind, events: usize) -> String {
+fn present(kind: dialect::StoreKind, events: usize) -> String {
     let mut text = PRESENT.to_owned();
     kind.placeholders(events, &mut text);
     text
@@ -283,8 +287,8 @@ fn bind_event(event: &UsageEvent, names: &Names, now: i64, row: &mut Values) {
     row.put(event.caller.map(|caller| caller.plan.0));
     row.put(micros(event.started_at)).put(i64::from(event.day.0)).put(signed(event.charge.credits));
     row.put(signed(event.charge.tokens)).put(signed(event.charge.money));
-    row.put(names.get(Kind::Route, &event.route).unwrap_or(0));
-    row.put(event.format.as_deref()).put(event.model.as_deref().and_then(|model| names.get(Kind::Model, model)));
+    row.put(names.get(NameKind::Route, &event.route).unwrap_or(0));
+    row.put(event.format.as_deref()).put(event.model.as_deref().and_then(|model| names.get(NameKind::Model, model)));
     row.put(event.streamed)
         .put(i64::from(event.status))
         .put(event.outcome.as_str())
@@ -293,12 +297,12 @@ fn bind_event(event: &UsageEvent, names: &Names, now: i64, row: &mut Values) {
     row.put(i64::try_from(event.attempts.len()).unwrap_or(i64::MAX));
     bind_attempt(event.attempts.last(), names, row);
     let unknown = event.attempts.iter().find_map(|attempt| attempt.unknown);
-    bind_figures(fold::usage(&event.attempts), (fold::cost(&event.attempts), unknown), row);
+    bind_figures(aggregation::usage(&event.attempts), (aggregation::cost(&event.attempts), unknown), row);
     row.put(now).put(now);
 }
 
 /// Adds the columns from `credits` to `unpriced_requests`.
-fn bind_totals(totals: &Totals, row: &mut Values) {
+fn bind_totals(totals: &UsageTotals, row: &mut Values) {
     row.put(signed(totals.credits)).put(signed(totals.input));
     row.put(signed(totals.cached_input)).put(signed(totals.cache_write_short));
     row.put(signed(totals.cache_write_long)).put(signed(totals.output)).put(signed(totals.reasoning));
@@ -307,14 +311,14 @@ fn bind_totals(totals: &Totals, row: &mut Values) {
 
 /// Adds the columns from `provider_no` to `upstream_us`.
 fn bind_attempt(attempt: Option<&Attempt>, names: &Names, row: &mut Values) {
-    let model = |name: Option<&str>| name.and_then(|name| names.get(Kind::Model, name));
-    row.put(attempt.and_then(|attempt| names.get(Kind::Provider, &attempt.provider)));
+    let model = |name: Option<&str>| name.and_then(|name| names.get(NameKind::Model, name));
+    row.put(attempt.and_then(|attempt| names.get(NameKind::Provider, &attempt.provider)));
     row.put(attempt.and_then(|attempt| model(attempt.model.as_deref())));
     row.put(attempt.and_then(|attempt| model(attempt.answered_model.as_deref())));
     row.put(attempt.and_then(|attempt| attempt.status).map(i64::from));
     row.put(attempt.and_then(|attempt| attempt.upstream_id.as_deref()).map(clip));
     let price = attempt.and_then(|attempt| attempt.price_version.as_deref());
-    row.put(price.and_then(|version| names.get(Kind::Price, version)));
+    row.put(price.and_then(|version| names.get(NameKind::Price, version)));
     row.put(attempt.and_then(|attempt| attempt.first_byte_us).map(signed));
     row.put(attempt.map(|attempt| signed(attempt.duration_us)));
 }
@@ -345,6 +349,6 @@ fn bind_position(read: Position, (id, node): (Uuid, Uuid), now: i64, row: &mut V
 
 /// Returns the text of [`present`].
 #[cfg(test)]
-pub(crate) fn texts(kind: dialect::Kind) -> Vec<String> {
+pub(crate) fn texts(kind: dialect::StoreKind) -> Vec<String> {
     vec![present(kind, PRESENT_MAX)]
 }

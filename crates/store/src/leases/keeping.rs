@@ -6,7 +6,7 @@ use meter::Charge;
 use meter::budget::Measure;
 
 use crate::error::StoreError;
-use crate::lender;
+use crate::lease_server;
 use crate::statement::{micros, statements, unsigned};
 use crate::store::Store;
 
@@ -32,7 +32,7 @@ statements! {
 
 /// Leases of nodes that do not respond.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Stranded {
+pub(super) struct StrandedLeases {
     /// Number of leases with unspent amounts.
     pub(super) leases: u64,
     /// Unspent amounts, summed over budgets: an amount of a user's and of a global budget is counted twice.
@@ -41,9 +41,9 @@ pub(super) struct Stranded {
 
 impl Store {
     /// Deletes old budget accounts, leases and nodes, and returns the stranded leases.
-    pub(super) async fn look_after_leases(&self, ttl: Duration) -> Result<Stranded, StoreError> {
+    pub(super) async fn look_after_leases(&self, ttl: Duration) -> Result<StrandedLeases, StoreError> {
         let mut transaction = self.begin().await?;
-        let now = lender::now(self, &mut transaction).await?;
+        let now = lease_server::now(self, &mut transaction).await?;
         let old = micros(now.before(KEPT));
         for statement in [OLD_LEASES, OLD_BOOKS, OLD_HOLDERS] {
             transaction.query(statement).bind(old).bind(AT_ONCE).run().await?;
@@ -51,11 +51,11 @@ impl Store {
         let silent = micros(now.before(ttl.saturating_mul(LIVES)));
         let left: Vec<(String, i64)> = transaction.query(STRANDED).bind(silent).bind(micros(now)).all().await?;
         transaction.commit().await?;
-        Ok(left.iter().fold(Stranded::default(), |sum, (measure, left)| sum.and(measure, unsigned(*left))))
+        Ok(left.iter().fold(StrandedLeases::default(), |sum, (measure, left)| sum.and(measure, unsigned(*left))))
     }
 }
 
-impl Stranded {
+impl StrandedLeases {
     fn and(self, measure: &str, left: u64) -> Self {
         let more = Measure::parse(measure).map_or(self.left, |of| self.left.and(&Charge::default().with(of, left)));
         Self { leases: self.leases + 1, left: more }

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use super::*;
 use crate::Store;
-use crate::dialect::{Kind, catalogue};
+use crate::dialect::{StoreKind, catalogue};
 use crate::store::tests::Place;
 
 type Columns = Vec<(String, String, String, bool)>;
@@ -124,7 +124,7 @@ async fn every_table_has_id_created_at_and_updated_at() {
         let mut tables: Vec<&str> = columns.iter().map(|(table, ..)| table.as_str()).collect();
         tables.dedup();
         assert!(tables.len() > 10, "{tables:?}");
-        let id = if store.kind() == Kind::Sqlite { "BLOB" } else { "UUID" };
+        let id = if store.kind() == StoreKind::Sqlite { "BLOB" } else { "UUID" };
         for table in tables {
             let has = |name: &str, kind: &str, key: bool| {
                 let is = |(of, column, is, primary): &(String, String, String, bool)| {
@@ -142,7 +142,7 @@ async fn every_table_has_id_created_at_and_updated_at() {
 /// Makes the database appear migrated by a newer version.
 async fn migrated_by_a_newer_one(place: &Place, floor: i64) {
     let store = place.open().await;
-    let bytes = if store.kind() == Kind::Sqlite { "x'00'" } else { "'\\x00'" };
+    let bytes = if store.kind() == StoreKind::Sqlite { "x'00'" } else { "'\\x00'" };
     store
         .tell(&format!(
             "INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time)

@@ -6,15 +6,15 @@ use sqlx::AssertSqlSafe;
 use sqlx::{FromRow, Row as _};
 
 use super::Days;
-use super::row::{Numbers, summed};
-use super::sides::day;
+use super::comparison::day;
+use super::row::{NumberRow, summed};
 use crate::error::StoreError;
 use crate::statement::micros;
 use crate::store::Store;
 
 /// Usage of a provider's model on one day.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recorded {
+pub struct RecordedUsage {
     /// Day on which the requests began.
     pub day: Day,
     /// The provider's name in the configuration.
@@ -40,18 +40,18 @@ pub struct Recorded {
 }
 
 /// A result row of the query [`text`].
-struct Row {
-    numbers: Numbers,
+struct RecordedUsageRow {
+    numbers: NumberRow,
     provider: Option<String>,
     model: Option<String>,
 }
 
 macro_rules! read {
     ($row:ty) => {
-        impl FromRow<'_, $row> for Row {
+        impl FromRow<'_, $row> for RecordedUsageRow {
             fn from_row(row: &$row) -> Result<Self, sqlx::Error> {
                 let first = |at| row.try_get::<Option<i64>, _>(at);
-                let numbers = (2..row.len()).map(first).collect::<Result<_, _>>().map(Numbers)?;
+                let numbers = (2..row.len()).map(first).collect::<Result<_, _>>().map(NumberRow)?;
                 Ok(Self { numbers, provider: row.try_get(0)?, model: row.try_get(1)? })
             }
         }
@@ -86,19 +86,19 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn recorded(&self, days: Days) -> Result<Vec<Recorded>, StoreError> {
+    pub async fn recorded(&self, days: Days) -> Result<Vec<RecordedUsage>, StoreError> {
         let mut snapshot = self.snapshot().await?;
         let [from, end] = days.ids();
         let query = snapshot.query(AssertSqlSafe(text())).bind(from).bind(end);
         let (first, last) = (micros(days.first.start()), micros(days.last.next().start()));
-        let rows: Vec<Row> = query.bind(first).bind(last).all().await?;
+        let rows: Vec<RecordedUsageRow> = query.bind(first).bind(last).all().await?;
         snapshot.rollback().await?;
-        Ok(rows.into_iter().map(Recorded::from).collect())
+        Ok(rows.into_iter().map(RecordedUsage::from).collect())
     }
 }
 
-impl From<Row> for Recorded {
-    fn from(row: Row) -> Self {
+impl From<RecordedUsageRow> for RecordedUsage {
+    fn from(row: RecordedUsageRow) -> Self {
         let sums = row.numbers.sums(1);
         let sum = |nth: usize| sums.get(nth).map_or(0, |sum| u64::try_from(*sum).unwrap_or_default());
         let cost = sums.get(7).copied().unwrap_or_default();
@@ -141,5 +141,5 @@ fn text() -> String {
 /// Returns every SQL text of the audit parts.
 #[cfg(test)]
 pub(super) fn texts() -> Vec<String> {
-    vec![text(), super::standing::interrupted_text()]
+    vec![text(), super::unresolved::interrupted_text()]
 }

@@ -9,27 +9,27 @@ const BILLION: i128 = 1_000_000_000;
 
 /// A row of whole numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Numbers(pub(super) Vec<Option<i64>>);
+pub(super) struct NumberRow(pub(super) Vec<Option<i64>>);
 
 /// A row of whole numbers with an id in the last column.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct NumbersOf {
-    pub(super) numbers: Numbers,
+pub(super) struct NumberRowWithId {
+    pub(super) numbers: NumberRow,
     pub(super) id: Option<Uuid>,
 }
 
 macro_rules! read {
     ($row:ty) => {
-        impl FromRow<'_, $row> for Numbers {
+        impl FromRow<'_, $row> for NumberRow {
             fn from_row(row: &$row) -> Result<Self, sqlx::Error> {
                 (0..row.len()).map(|at| row.try_get(at)).collect::<Result<_, _>>().map(Self)
             }
         }
 
-        impl FromRow<'_, $row> for NumbersOf {
+        impl FromRow<'_, $row> for NumberRowWithId {
             fn from_row(row: &$row) -> Result<Self, sqlx::Error> {
                 let last = row.len().saturating_sub(1);
-                let numbers = (0..last).map(|at| row.try_get(at)).collect::<Result<_, _>>().map(Numbers)?;
+                let numbers = (0..last).map(|at| row.try_get(at)).collect::<Result<_, _>>().map(NumberRow)?;
                 Ok(Self { numbers, id: row.try_get(last)? })
             }
         }
@@ -38,7 +38,7 @@ macro_rules! read {
 read!(SqliteRow);
 read!(PgRow);
 
-impl Numbers {
+impl NumberRow {
     /// Returns the number in a column; 0 if it is null or missing.
     pub(super) fn at(&self, column: usize) -> i64 {
         self.0.get(column).copied().flatten().unwrap_or(0)
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn sums_are_put_together_from_billions_and_the_rest() {
-        let row = Numbers(vec![Some(7), None, Some(2), Some(3), Some(-1), Some(-5), None, None]);
+        let row = NumberRow(vec![Some(7), None, Some(2), Some(3), Some(-1), Some(-5), None, None]);
         assert_eq!((row.at(0), row.at(1), row.at(9)), (7, 0, 0));
         assert_eq!(row.sums(2), [2_000_000_003, -1_000_000_005, 0]);
     }

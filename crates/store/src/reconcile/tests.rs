@@ -1,5 +1,5 @@
 mod leases;
-mod mending;
+mod repair;
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use spool::{Record, Spool};
 use sqlx::AssertSqlSafe;
 
 use super::*;
-use crate::dialect::Kind;
+use crate::dialect::StoreKind;
 use crate::fixture;
 use crate::ingest::{IngestStats, drain};
 use crate::node::Node;
@@ -26,12 +26,12 @@ pub(crate) fn caller(user: i64, key: i64) -> Caller {
 }
 
 /// Creates events and counts of several days, of every kind that totals distinguish.
-pub(crate) struct Made {
+pub(crate) struct UsageFixture {
     ids: Ids,
     clock: Clock,
 }
 
-impl Made {
+impl UsageFixture {
     /// Starts at ten in the morning of `day`.
     pub(crate) fn on(day: Day) -> Self {
         let clock = Clock::manual(day.start().after(Duration::from_hours(10)));
@@ -113,12 +113,12 @@ pub(crate) fn attempt(tokens: u64) -> Attempt {
 }
 
 /// A node with its spool, in a separate folder.
-pub(crate) struct Ingesting {
+pub(crate) struct IngestNode {
     pub(super) node: Node,
     spool: Spool,
 }
 
-impl Ingesting {
+impl IngestNode {
     pub(crate) async fn of(store: &Store, folder: &Path) -> Self {
         let node = store.join(folder, "1.2.3").await.unwrap();
         let options = spool::SpoolOptions { size_bytes_max: 16 << 20, segment_bytes: 256 << 10, partitions: 1 };
@@ -154,11 +154,11 @@ pub(crate) async fn people(store: &Store) {
 pub(super) async fn lived(database: &Database, store: &Store) {
     people(store).await;
     let mut nodes = [
-        Ingesting::of(store, &database.folder.path().join("a")).await,
-        Ingesting::of(store, &database.folder.path().join("b")).await,
+        IngestNode::of(store, &database.folder.path().join("a")).await,
+        IngestNode::of(store, &database.folder.path().join("b")).await,
     ];
     for day in DAYS.first.0..TODAY.0 {
-        let mut made = Made::on(Day(day));
+        let mut made = UsageFixture::on(Day(day));
         for (user, key) in [(1, 1), (1, 2), (2, 3), (3, 4)] {
             for node in &mut nodes {
                 let records = made.all(caller(user, key));
@@ -174,8 +174,8 @@ pub(super) async fn differences(store: &Store) -> Vec<Difference> {
 
 pub(super) fn id_text(store: &Store, id: Uuid) -> String {
     match store.kind() {
-        Kind::Sqlite => format!("x'{:032x}'", id.as_u128()),
-        Kind::Postgres => format!("'{id}'"),
+        StoreKind::Sqlite => format!("x'{:032x}'", id.as_u128()),
+        StoreKind::Postgres => format!("'{id}'"),
     }
 }
 
@@ -189,11 +189,11 @@ async fn whatever_ingest_writes_adds_up() {
         assert_eq!((found.compared, found.differences, found.more), (Some(DAYS), vec![], false));
         // Each of the 24 lots has one interrupted request.
         let reserved = Charge { credits: 3 * 24, tokens: 700 * 24, money: 1_234_567_890 * 24 };
-        assert_eq!(found.interrupted, Interrupted { requests: 24, reserved });
+        assert_eq!(found.interrupted, InterruptedRequests { requests: 24, reserved });
         // Each lot also has two without a known cost; a part of one cost is known.
         let unpriced = |reason: &str, requests: u64, cost| {
             let charged = NanoUsd(1_234_567_890 * requests.cast_signed());
-            Unpriced { reason: reason.to_owned(), requests, charged, cost }
+            UnpricedRequests { reason: reason.to_owned(), requests, charged, cost }
         };
         let half = NanoUsd(900_000_000 * 24);
         assert_eq!(found.unpriced, [unpriced("interrupted", 24, NanoUsd(0)), unpriced("no_usage", 48, half)]);
@@ -205,8 +205,8 @@ async fn whatever_ingest_writes_adds_up() {
 async fn an_event_of_a_clock_that_jumped_is_found_all_the_same() {
     for database in Database::both().await {
         let store = database.open().await;
-        let mut node = Ingesting::of(&store, database.folder.path()).await;
-        let mut made = Made::on(Day(TODAY.0 - 40));
+        let mut node = IngestNode::of(&store, database.folder.path()).await;
+        let mut made = UsageFixture::on(Day(TODAY.0 - 40));
         let event = made.event(Some(caller(1, 1)), vec![attempt(1)]);
         node.write(&[Record::Event(UsageEvent { day: TODAY, ..event })]).await;
         assert_eq!(differences(&store).await, []);
@@ -217,8 +217,8 @@ async fn an_event_of_a_clock_that_jumped_is_found_all_the_same() {
 async fn amounts_that_fill_their_integers_agree() {
     for database in Database::both().await {
         let store = database.open().await;
-        let mut node = Ingesting::of(&store, database.folder.path()).await;
-        let mut made = Made::on(TODAY);
+        let mut node = IngestNode::of(&store, database.folder.path()).await;
+        let mut made = UsageFixture::on(TODAY);
         let most = u64::try_from(i64::MAX).unwrap();
         let expensive = Attempt { cost: Some(NanoUsd(i64::MAX)), ..attempt(1) };
         for key in [1, 1, 2] {
@@ -245,7 +245,7 @@ async fn days_whose_events_were_deleted_by_age_are_not_compared() {
         let before = Days { first: DAYS.first, last: Day(TODAY.0 - 1) };
         assert_eq!(store.reconcile(before).await.unwrap().compared, None);
         // Days without complete events are not corrected either.
-        assert_eq!(store.mend_totals(&crate::Actor::COMMAND, before).await.unwrap(), Mended::default());
+        assert_eq!(store.repair_totals(&crate::Actor::COMMAND, before).await.unwrap(), RepairedTotals::default());
         // A day that is compared is compared completely.
         store.tell(&format!("UPDATE daily_usage SET requests = requests + 1 WHERE day = {}", TODAY.0)).await;
         assert_eq!(store.reconcile(DAYS).await.unwrap().differences.len(), 4);
@@ -256,7 +256,7 @@ async fn days_whose_events_were_deleted_by_age_are_not_compared() {
 async fn so_many_differences_are_told_and_no_more() {
     for database in Database::both().await {
         let store = database.open().await;
-        let id = if store.kind() == Kind::Sqlite { "randomblob(16)" } else { "gen_random_uuid()" };
+        let id = if store.kind() == StoreKind::Sqlite { "randomblob(16)" } else { "gen_random_uuid()" };
         store
             .tell(&format!(
                 "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {})
@@ -270,8 +270,8 @@ async fn so_many_differences_are_told_and_no_more() {
             .await;
         let found = store.reconcile(DAYS).await.unwrap();
         assert_eq!((found.differences.len(), found.more), (DIFFERENCES_MAX, true));
-        let mended = store.mend_totals(&crate::Actor::COMMAND, DAYS).await.unwrap();
-        assert_eq!(mended, Mended { models: 1_010, ..Mended::default() });
+        let repaired = store.repair_totals(&crate::Actor::COMMAND, DAYS).await.unwrap();
+        assert_eq!(repaired, RepairedTotals { models: 1_010, ..RepairedTotals::default() });
         assert_eq!(differences(&store).await, []);
     }
 }
@@ -280,8 +280,8 @@ async fn so_many_differences_are_told_and_no_more() {
 async fn a_server_at_work_is_no_difference() {
     for database in Database::both().await {
         let store = database.open().await;
-        let mut node = Ingesting::of(&store, database.folder.path()).await;
-        let mut made = Made::on(TODAY);
+        let mut node = IngestNode::of(&store, database.folder.path()).await;
+        let mut made = UsageFixture::on(TODAY);
         let ingesting = async {
             for _ in 0..40 {
                 let records = made.all(caller(1, 1));
@@ -312,7 +312,7 @@ async fn what_providers_answered_is_told_by_day_and_model() {
         // Eight lots; the events of each have 1; 10 and one unreported; one unreported; 100 and 1,000; 7; and, without
         // a caller, 3.
         let tokens = 8 * (1 + 10 + 100 + 1_000 + 7 + 3);
-        let expected = Recorded {
+        let expected = RecordedUsage {
             day: DAYS.first,
             provider: "up".to_owned(),
             model: "fast-1-2026".to_owned(),

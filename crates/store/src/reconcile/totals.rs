@@ -11,7 +11,7 @@ macro_rules! counts {
 
 /// A column of totals, with its expression for one event and for one row of counts.
 #[derive(Debug, PartialEq)]
-pub(super) struct Column {
+pub(super) struct TotalsColumn {
     pub(super) name: &'static str,
     of_event: &'static str,
     of_counts: &'static str,
@@ -19,7 +19,7 @@ pub(super) struct Column {
 
 /// A table of totals by user, day and a third column.
 #[derive(Debug, PartialEq)]
-pub(super) struct Totals {
+pub(super) struct TotalsTable {
     pub(super) table: &'static str,
     /// Grouping column in addition to user and day.
     pub(super) by: &'static str,
@@ -31,7 +31,7 @@ pub(super) struct Totals {
     has_nodes: bool,
     /// Columns of the unique index.
     unique: &'static str,
-    pub(super) columns: &'static [Column],
+    pub(super) columns: &'static [TotalsColumn],
 }
 
 /// Rows that a query covers.
@@ -43,25 +43,25 @@ enum Scope {
     User,
 }
 
-const fn column(name: &'static str, of_event: &'static str) -> Column {
-    Column { name, of_event, of_counts: "0" }
+const fn column(name: &'static str, of_event: &'static str) -> TotalsColumn {
+    TotalsColumn { name, of_event, of_counts: "0" }
 }
 
-const INPUT: Column = column(
+const INPUT: TotalsColumn = column(
     "input_tokens",
     "coalesce(input_tokens, 0) + coalesce(audio_input_tokens, 0) + coalesce(image_input_tokens, 0)",
 );
-const CACHED: Column = column("cached_input_tokens", "coalesce(cached_input_tokens, 0)");
-const SHORT: Column = column("cache_write_short_tokens", "coalesce(cache_write_short_tokens, 0)");
-const LONG: Column = column("cache_write_long_tokens", "coalesce(cache_write_long_tokens, 0)");
-const OUTPUT: Column = column(
+const CACHED: TotalsColumn = column("cached_input_tokens", "coalesce(cached_input_tokens, 0)");
+const SHORT: TotalsColumn = column("cache_write_short_tokens", "coalesce(cache_write_short_tokens, 0)");
+const LONG: TotalsColumn = column("cache_write_long_tokens", "coalesce(cache_write_long_tokens, 0)");
+const OUTPUT: TotalsColumn = column(
     "output_tokens",
     "coalesce(output_tokens, 0) + coalesce(audio_output_tokens, 0) + coalesce(image_output_tokens, 0)",
 );
-const REASONING: Column = column("reasoning_tokens", "coalesce(reasoning_tokens, 0)");
-const COST: Column = column("cost_nano", "coalesce(cost_nano, 0)");
+const REASONING: TotalsColumn = column("reasoning_tokens", "coalesce(reasoning_tokens, 0)");
+const COST: TotalsColumn = column("cost_nano", "coalesce(cost_nano, 0)");
 /// The event's row contains the cost of its only attempt. For several attempts it contains the sum of the known costs.
-const UNPRICED: Column = column(
+const UNPRICED: TotalsColumn = column(
     "unpriced_requests",
     concat!("CASE WHEN ", counts!(), " AND format IS NOT NULL AND (attempts = 0 OR cost_nano IS NULL
         OR attempts > 1 AND EXISTS (SELECT 1 FROM usage_attempts t WHERE t.event_id = usage_events.id AND t.cost_nano IS NULL))
@@ -69,7 +69,7 @@ const UNPRICED: Column = column(
 );
 
 /// Totals of each key.
-pub(super) static KEYS: Totals = Totals {
+pub(super) static KEYS: TotalsTable = TotalsTable {
     table: "daily_usage",
     by: "key_no",
     by_of_event: "key_no",
@@ -78,8 +78,8 @@ pub(super) static KEYS: Totals = Totals {
     has_nodes: true,
     unique: "day, user_no, key_no, node_id",
     columns: &[
-        Column { of_counts: "requests", ..column("requests", "1") },
-        Column { of_counts: "credits", ..column("credits", "credits") },
+        TotalsColumn { of_counts: "requests", ..column("requests", "1") },
+        TotalsColumn { of_counts: "credits", ..column("credits", "credits") },
         column("charged_tokens", "charged_tokens"),
         column("charged_nano", "charged_nano"),
         INPUT,
@@ -94,7 +94,7 @@ pub(super) static KEYS: Totals = Totals {
 };
 
 /// Totals of each user's models.
-pub(super) static MODELS: Totals = Totals {
+pub(super) static MODELS: TotalsTable = TotalsTable {
     table: "daily_models",
     by: "model_no",
     by_of_event: "coalesce(model_no, 0)",
@@ -119,11 +119,11 @@ pub(super) static MODELS: Totals = Totals {
     ],
 };
 
-impl Totals {
+impl TotalsTable {
     /// Builds the query for days and users with a sum that may differ from its rows, in order; at most `$5` of them. It
     /// may miss an event whose id is of another day than its admission, so each result is checked again.
     pub(super) fn suspects(&self) -> String {
-        let differs = |(nth, _): (usize, &Column)| {
+        let differs = |(nth, _): (usize, &TotalsColumn)| {
             let part = |of: &str| format!("sum(CASE WHEN side = 1 THEN c{nth} {of} ELSE -(c{nth} {of}) END)");
             // SQLite converts an overflowing product to a float, which then is not 0 either.
             format!("{} * 1000000000 + {} <> 0", part("/ 1000000000"), part("% 1000000000"))
@@ -158,7 +158,7 @@ impl Totals {
 
     /// Builds the update that adds to a row. `$1`: its id, `$2`: the time, then the amount for each column.
     pub(super) fn add(&self) -> String {
-        let add = |(nth, column): (usize, &Column)| format!("{0} = {0} + ${1}", column.name, nth + 3);
+        let add = |(nth, column): (usize, &TotalsColumn)| format!("{0} = {0} + ${1}", column.name, nth + 3);
         let adds: Vec<String> = self.columns.iter().enumerate().map(add).collect();
         format!("UPDATE {} SET updated_at = $2, {} WHERE id = $1", self.table, adds.join(", "))
     }
@@ -170,7 +170,7 @@ impl Totals {
         let (node, first) = if self.has_nodes { (", node_id", 7) } else { ("", 6) };
         let values: Vec<String> = (1..first + self.columns.len()).map(|nth| format!("${nth}")).collect();
         let [id, time, rest @ ..] = values.as_slice() else { return String::new() };
-        let add = |column: &Column| format!("{0} = {table}.{0} + excluded.{0}", column.name);
+        let add = |column: &TotalsColumn| format!("{0} = {table}.{0} + excluded.{0}", column.name);
         let adds: Vec<String> = self.columns.iter().map(add).collect();
         format!(
             "INSERT INTO {table} (id, created_at, updated_at, day, user_no, {by}{node}, {}) VALUES ({id}, {time}, {time}, {})
@@ -191,8 +191,8 @@ impl Totals {
     }
 
     fn sides(&self, scope: Scope) -> String {
-        let columns = |of: fn(&Column) -> &'static str| {
-            let named = |(nth, column): (usize, &Column)| format!("{} AS c{nth}", of(column));
+        let columns = |of: fn(&TotalsColumn) -> &'static str| {
+            let named = |(nth, column): (usize, &TotalsColumn)| format!("{} AS c{nth}", of(column));
             self.columns.iter().enumerate().map(named).collect::<Vec<_>>().join(", ")
         };
         let (days, ids, from) = match scope {
@@ -242,6 +242,6 @@ pub(super) fn plans() -> String {
 /// Returns every SQL text of this module.
 #[cfg(test)]
 pub(super) fn texts() -> Vec<String> {
-    let of = |totals: &Totals| [totals.suspects(), totals.of_user(), totals.rows(), totals.add(), totals.insert()];
+    let of = |totals: &TotalsTable| [totals.suspects(), totals.of_user(), totals.rows(), totals.add(), totals.insert()];
     [of(&KEYS).as_slice(), of(&MODELS).as_slice(), &[plans()]].concat()
 }

@@ -6,8 +6,8 @@ use access::Timestamp;
 use uuid::Uuid;
 
 use super::{Bounds, PAUSE, ROWS_MAX, delete, first_id};
+use crate::batch_sizer::BatchSizer;
 use crate::error::StoreError;
-use crate::pace::Pace;
 use crate::statement::{micros, statements};
 use crate::store::Store;
 
@@ -27,12 +27,12 @@ statements! {
 
 /// Deletes tokens and links created before a time, and sessions expired by then. Returns the number of rows.
 pub(super) async fn expire(store: &Store, before: Timestamp) -> Result<u64, StoreError> {
-    let (mut deleted, mut pace) = (0, Pace::new(store.kind(), ROWS_MAX));
+    let (mut deleted, mut batch_sizer) = (0, BatchSizer::new(store.kind(), ROWS_MAX));
     for (table, by_id) in [(TOKENS, true), (LINKS, true), (SESSIONS, false)] {
         let mut from = Uuid::nil();
         loop {
             let bounds = if by_id { Bounds::Ids(from, first_id(before)) } else { Bounds::Moment(micros(before)) };
-            let Some(batch) = delete(store, table, bounds, &mut pace).await? else { break };
+            let Some(batch) = delete(store, table, bounds, &mut batch_sizer).await? else { break };
             deleted += batch.rows;
             let Some(last) = batch.last else { break };
             from = last;

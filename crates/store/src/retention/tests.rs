@@ -6,7 +6,9 @@ use sqlx::AssertSqlSafe;
 use super::*;
 use crate::ingest::{IngestStats, drain};
 use crate::store::tests::Place;
-use crate::{Actor, Credential, Email, NewLink, NewRefresh, NewSession, NewUser, Options, Purpose, Refreshed, Session};
+use crate::{
+    Actor, Credential, Email, NewLink, NewRefresh, NewSession, NewUser, Options, Purpose, RefreshResult, Session,
+};
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -244,7 +246,7 @@ async fn what_accounts_left_behind_goes_thirty_days_later_and_what_is_in_use_sta
             let next = NewRefresh { hash: TicketHash([n; 32]), expires_at: after(clock.now(), 7 * DAY) };
             let presented = TicketHash([n - 1; 32]);
             let renewed = store.refresh(&Actor::SYSTEM, presented, next).await.unwrap();
-            assert!(matches!(&renewed, Refreshed::Renewed(session) if session.id == used.id), "{renewed:?}");
+            assert!(matches!(&renewed, RefreshResult::Renewed(session) if session.id == used.id), "{renewed:?}");
         }
         // Two tokens and the link were created 36 days ago; the unused session ended 29 days ago.
         assert_eq!(of_accounts(&store).await, [2, 8, 1]);

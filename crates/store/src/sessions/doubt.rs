@@ -15,10 +15,10 @@ const DOUBTS_MAX: usize = 1_024;
 
 /// Renewals that this process remembers.
 #[derive(Debug, Default)]
-pub(crate) struct Doubts(Mutex<VecDeque<Doubt>>);
+pub(crate) struct UncertainRenewals(Mutex<VecDeque<UncertainRenewal>>);
 
 #[derive(Debug, Clone, Copy)]
-struct Doubt {
+struct UncertainRenewal {
     presented: TicketHash,
     untold: TicketHash,
 }
@@ -26,15 +26,15 @@ struct Doubt {
 /// A renewal during its commit. It is not remembered yet, because a concurrent request with the same token comes from
 /// another client. If it is dropped before it is [settled](Self::settle), it is remembered from then on.
 #[derive(Debug)]
-pub(crate) struct UnderWay<'a> {
-    doubts: &'a Doubts,
-    renewal: Option<Doubt>,
+pub(crate) struct RenewalGuard<'a> {
+    doubts: &'a UncertainRenewals,
+    renewal: Option<UncertainRenewal>,
 }
 
-impl Doubts {
+impl UncertainRenewals {
     /// Begins a renewal that uses `presented` and replaces it by `untold`.
-    pub(crate) const fn begin(&self, presented: TicketHash, untold: TicketHash) -> UnderWay<'_> {
-        UnderWay { doubts: self, renewal: Some(Doubt { presented, untold }) }
+    pub(crate) const fn begin(&self, presented: TicketHash, untold: TicketHash) -> RenewalGuard<'_> {
+        RenewalGuard { doubts: self, renewal: Some(UncertainRenewal { presented, untold }) }
     }
 
     /// Returns the successors of `presented` that no client received, newest first.
@@ -43,21 +43,21 @@ impl Doubts {
         doubts.iter().rev().filter(|doubt| doubt.presented == presented).map(|doubt| doubt.untold).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Doubt>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<UncertainRenewal>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl UnderWay<'_> {
+impl RenewalGuard<'_> {
     /// Forgets the renewal, because it was committed: a client has received the successor of the presented token.
     pub(crate) fn settle(mut self) {
-        if let Some(Doubt { presented, .. }) = self.renewal.take() {
+        if let Some(UncertainRenewal { presented, .. }) = self.renewal.take() {
             self.doubts.lock().retain(|doubt| doubt.presented != presented);
         }
     }
 }
 
-impl Drop for UnderWay<'_> {
+impl Drop for RenewalGuard<'_> {
     fn drop(&mut self) {
         let Some(doubt) = self.renewal else { return };
         let mut doubts = self.doubts.lock();
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn what_is_in_doubt_is_known_until_it_is_settled() {
-        let doubts = Doubts::default();
+        let doubts = UncertainRenewals::default();
         drop(doubts.begin(hash(1), hash(2)));
         drop(doubts.begin(hash(1), hash(3)));
         drop(doubts.begin(hash(4), hash(5)));
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn what_is_under_way_is_no_doubt() {
-        let doubts = Doubts::default();
+        let doubts = UncertainRenewals::default();
         let under_way = doubts.begin(hash(1), hash(2));
         assert_eq!(doubts.untold(hash(1)), []);
         drop(under_way);
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn doubts_are_bounded() {
-        let doubts = Doubts::default();
+        let doubts = UncertainRenewals::default();
         drop(doubts.begin(hash(1), hash(2)));
         for _ in 0..DOUBTS_MAX {
             drop(doubts.begin(hash(3), hash(4)));

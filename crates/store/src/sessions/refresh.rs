@@ -37,7 +37,7 @@ pub struct NewRefresh {
 
 /// Result of presenting a refresh token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refreshed {
+pub enum RefreshResult {
     /// The session continues with the new token.
     Renewed(Session),
     /// The token was used before; its session, which was open until now, is ended.
@@ -62,18 +62,23 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn refresh(&self, by: &Actor, presented: TicketHash, next: NewRefresh) -> Result<Refreshed, StoreError> {
+    pub async fn refresh(
+        &self,
+        by: &Actor,
+        presented: TicketHash,
+        next: NewRefresh,
+    ) -> Result<RefreshResult, StoreError> {
         let mut transaction = self.begin().await?;
         let Some(session) = self.take(&mut transaction, presented, next.hash).await? else {
             return self.judge_used(transaction, by, presented).await;
         };
         let renew = transaction.query(RENEW).bind(session.0).bind(self.now()).bind(micros(next.expires_at));
         let renewed: Option<SessionRow> = renew.find().await?;
-        let Some(renewed) = renewed else { return Ok(Refreshed::Ended) };
+        let Some(renewed) = renewed else { return Ok(RefreshResult::Ended) };
         let under_way = self.doubts().begin(presented, next.hash);
         transaction.commit().await?;
         under_way.settle();
-        Ok(Refreshed::Renewed(renewed.into()))
+        Ok(RefreshResult::Renewed(renewed.into()))
     }
 
     /// Uses `presented` and replaces it by `next`; `None` if it was used before or does not exist.
@@ -104,13 +109,15 @@ impl Store {
         mut transaction: Transaction,
         by: &Actor,
         presented: TicketHash,
-    ) -> Result<Refreshed, StoreError> {
-        let Some((session, _)) = session_of(&mut transaction, presented).await? else { return Ok(Refreshed::Unknown) };
-        let Some(user) = self.end_open(&mut transaction, session).await? else { return Ok(Refreshed::Ended) };
+    ) -> Result<RefreshResult, StoreError> {
+        let Some((session, _)) = session_of(&mut transaction, presented).await? else {
+            return Ok(RefreshResult::Unknown);
+        };
+        let Some(user) = self.end_open(&mut transaction, session).await? else { return Ok(RefreshResult::Ended) };
         self.note(&mut transaction, by, Act::of(Action::SessionTheft, session.0, Some(user))).await?;
         transaction.commit().await?;
         warn_of_theft(user, session);
-        Ok(Refreshed::Stolen { user, session })
+        Ok(RefreshResult::Stolen { user, session })
     }
 
     /// Ends the session of a refresh token permanently, without renewing it; `None` if it does not exist, or has ended

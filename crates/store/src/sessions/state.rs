@@ -48,7 +48,7 @@ pub struct SessionKey {
 
 /// Reason for which a session is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shut {
+pub enum InvalidSession {
     /// The user is suspended.
     Suspended,
     /// The session was ended, or has expired.
@@ -63,20 +63,20 @@ impl SessionState {
     /// Checks whether the session is valid at `now`.
     ///
     /// # Errors
-    /// [`Shut`] contains the reason for which it is invalid.
-    pub fn open_at(&self, now: Timestamp) -> Result<(), Shut> {
+    /// [`InvalidSession`] contains the reason for which it is invalid.
+    pub fn open_at(&self, now: Timestamp) -> Result<(), InvalidSession> {
         if self.user.status == UserStatus::Suspended {
-            return Err(Shut::Suspended);
+            return Err(InvalidSession::Suspended);
         }
         // Checked first: revoking a key also ends its sessions, and the revocation is the actual reason.
         if self.key.as_ref().is_some_and(|key| key.revoked_at.is_some()) {
-            return Err(Shut::KeyRevoked);
+            return Err(InvalidSession::KeyRevoked);
         }
         if self.session.ended_at.is_some() || self.session.expires_at <= now {
-            return Err(Shut::Ended);
+            return Err(InvalidSession::Ended);
         }
         if self.key.as_ref().is_some_and(|key| key.expires_at.is_some_and(|end| end <= now)) {
-            return Err(Shut::KeyExpired);
+            return Err(InvalidSession::KeyExpired);
         }
         Ok(())
     }
@@ -89,12 +89,12 @@ struct StateRow {
     #[sqlx(flatten)]
     user: UserRow,
     #[sqlx(flatten)]
-    key: KeyRow,
+    key: SessionKeyRow,
 }
 
 /// Columns of a key, all null if there is no key.
 #[derive(sqlx::FromRow)]
-struct KeyRow {
+struct SessionKeyRow {
     key_id: Option<Uuid>,
     key_no: Option<i64>,
     key_expires_at: Option<i64>,
@@ -103,7 +103,7 @@ struct KeyRow {
     bounds: BoundsRow,
 }
 
-impl KeyRow {
+impl SessionKeyRow {
     fn read(self) -> Result<Option<SessionKey>, StoreError> {
         let bounds = KeyBounds::try_from(self.bounds)?;
         Ok(self.key_id.zip(self.key_no).map(|(id, no)| SessionKey {

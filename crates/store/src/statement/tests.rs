@@ -1,14 +1,15 @@
 use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
 
-use crate::dialect::{Db, Kind};
+use crate::dialect::{Db, StoreKind};
 use crate::store::tests::Place;
 use crate::{
-    api_keys, audit, backup, budgets, copy, dialect, identity, ingest, last_use, leases, lender, links, migration,
-    node, plans, provider_keys, reconcile, retention, revision, sessions, subjects, unsealed, usage, users, vault,
+    api_keys, audit, backup, budgets, copy, decrypted_credentials, dialect, identity, ingest, last_use, lease_server,
+    leases, links, migration, node, plans, provider_keys, reconcile, retention, revision, sessions, subjects, usage,
+    users, vault,
 };
 
 /// Returns every text that the crate sends, except migrations, settings, and statements on a backup's own table.
-fn all(kind: Kind) -> Vec<String> {
+fn all(kind: StoreKind) -> Vec<String> {
     let lists = [
         api_keys::STATEMENTS,
         api_keys::bound::STATEMENTS,
@@ -24,9 +25,9 @@ fn all(kind: Kind) -> Vec<String> {
         ingest::NAMES,
         last_use::STATEMENTS,
         leases::STATEMENTS,
-        lender::STATEMENTS,
-        lender::stranded::STATEMENTS,
-        lender::untold::STATEMENTS,
+        lease_server::STATEMENTS,
+        lease_server::stranded::STATEMENTS,
+        lease_server::unreported::STATEMENTS,
         links::STATEMENTS,
         migration::STATEMENTS,
         node::STATEMENTS,
@@ -38,7 +39,7 @@ fn all(kind: Kind) -> Vec<String> {
         sessions::STATEMENTS,
         sessions::REFRESH,
         sessions::STATE,
-        unsealed::STATEMENTS,
+        decrypted_credentials::STATEMENTS,
         usage::STATEMENTS,
         users::STATEMENTS,
         users::change::STATEMENTS,
@@ -49,14 +50,14 @@ fn all(kind: Kind) -> Vec<String> {
     texts.extend(usage::parts().into_iter().map(|(_, sql)| sql.to_owned()));
     texts.extend_from_slice(identity::TEXTS.all(kind));
     texts.extend_from_slice(budgets::TEXTS.all(kind));
-    texts.extend_from_slice(unsealed::TEXTS.all(kind));
+    texts.extend_from_slice(decrypted_credentials::TEXTS.all(kind));
     texts.extend_from_slice(subjects::KEYS.all(kind));
     texts.extend_from_slice(subjects::USERS.all(kind));
     texts.extend(ingest::texts(kind));
-    texts.extend(lender::texts(kind));
+    texts.extend(lease_server::texts(kind));
     texts.extend(reconcile::texts());
     texts.extend(dialect::texts(kind));
-    texts.extend((kind == Kind::Postgres).then(|| dialect::postgres::WRITING.to_owned()));
+    texts.extend((kind == StoreKind::Postgres).then(|| dialect::postgres::WRITING.to_owned()));
     texts
 }
 
@@ -82,7 +83,7 @@ fn text(list: &[(&str, &str)], name: &str) -> String {
 }
 
 /// Queries that run often or on large tables, with the index as SQLite names it.
-fn hot(kind: Kind) -> Vec<(String, &'static str)> {
+fn hot(kind: StoreKind) -> Vec<(String, &'static str)> {
     vec![
         (identity::TEXTS.all(kind)[0].clone(), "sqlite_autoindex_api_keys"),
         (text(usage::STATEMENTS, "OF_DAY"), "(day=? AND user_no=?)"),
@@ -104,7 +105,7 @@ fn hot(kind: Kind) -> Vec<(String, &'static str)> {
         (text(api_keys::STATEMENTS, "KEYS_OF_OWNER"), "api_keys_open (user_id=?)"),
         (text(last_use::STATEMENTS, "USED"), "(no=?)"),
         (text(last_use::STATEMENTS, "PREVIOUS_USED"), "api_keys_previous (previous_hash=?)"),
-        (unsealed::TEXTS.all(kind)[0].clone(), "provider_keys_own (user_id=?)"),
+        (decrypted_credentials::TEXTS.all(kind)[0].clone(), "provider_keys_own (user_id=?)"),
         (text(provider_keys::STATEMENTS, "LIST_OWN"), "provider_keys_own (user_id=?)"),
         (text(links::STATEMENTS, "TAKE_BACK_OF"), "links_open (user_id=?)"),
         (text(users::STATEMENTS, "PAGE_OF_STATUS"), "users_status (status=? AND no>?)"),
@@ -137,7 +138,7 @@ fn hot(kind: Kind) -> Vec<(String, &'static str)> {
 async fn hot_questions_use_indexes_of_sqlite() {
     let place = Place::sqlite();
     let store = place.open().await;
-    for (sql, index) in hot(Kind::Sqlite) {
+    for (sql, index) in hot(StoreKind::Sqlite) {
         let plan: Vec<(i64, i64, i64, String)> =
             store.query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))).all().await.unwrap();
         let plan: Vec<String> = plan.into_iter().map(|(.., detail)| detail).collect();
@@ -153,7 +154,7 @@ async fn hot_questions_use_indexes_of_postgres() {
     // The planner would scan an empty table, so the test shows which index it could use.
     transaction.query("SET LOCAL enable_seqscan = off").run().await.unwrap();
     transaction.query("SET LOCAL plan_cache_mode = force_generic_plan").run().await.unwrap();
-    for (nth, (sql, _)) in hot(Kind::Postgres).into_iter().enumerate() {
+    for (nth, (sql, _)) in hot(StoreKind::Postgres).into_iter().enumerate() {
         let parameters = (1..=100).rev().find(|n| sql.contains(&format!("${n}"))).unwrap_or(0);
         let unknown = vec!["unknown"; parameters].join(", ");
         transaction.query(AssertSqlSafe(format!("PREPARE hot_{nth} ({unknown}) AS {sql}"))).once().run().await.unwrap();
@@ -170,7 +171,7 @@ async fn hot_questions_use_indexes_of_postgres() {
 #[tokio::test]
 async fn shared_credentials_are_found_without_those_of_users() {
     let shared = [
-        text(unsealed::STATEMENTS, "SHARED"),
+        text(decrypted_credentials::STATEMENTS, "SHARED"),
         text(provider_keys::STATEMENTS, "LIST_SHARED"),
         text(provider_keys::STATEMENTS, "COUNT_SHARED"),
     ];
@@ -178,12 +179,12 @@ async fn shared_credentials_are_found_without_those_of_users() {
         let mut transaction = place.open().await.begin().await.unwrap();
         for sql in &shared {
             let plan = match transaction.kind() {
-                Kind::Sqlite => {
+                StoreKind::Sqlite => {
                     let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
                     let plan: Vec<(i64, i64, i64, String)> = transaction.query(explain).once().all().await.unwrap();
                     plan.into_iter().map(|(.., detail)| detail).collect::<String>()
                 }
-                Kind::Postgres => {
+                StoreKind::Postgres => {
                     transaction.query("SET LOCAL enable_seqscan = off").run().await.unwrap();
                     let explain = AssertSqlSafe(format!("EXPLAIN {sql}"));
                     let plan: Vec<(String,)> = transaction.query(explain).once().all().await.unwrap();

@@ -60,7 +60,7 @@ struct ChargeRow {
 }
 
 #[derive(sqlx::FromRow)]
-struct KeyRow {
+struct ChargesKeyRow {
     user_no: i64,
     key_no: i64,
     #[sqlx(flatten)]
@@ -68,7 +68,7 @@ struct KeyRow {
 }
 
 #[derive(sqlx::FromRow)]
-struct PlanRow {
+struct ChargesPlanRow {
     plan_id: Uuid,
     #[sqlx(flatten)]
     sums: ChargeRow,
@@ -102,10 +102,10 @@ impl Store {
     /// Database errors of any kind.
     pub async fn charges(&self, period: Period) -> Result<Charges, StoreError> {
         let [first, end] = days(period);
-        let keys: Vec<KeyRow> = self.query(CHARGES_BY_KEY).bind(first).bind(end).all().await?;
-        let plans: Vec<PlanRow> = self.query(CHARGES_BY_PLAN).bind(first).bind(end).all().await?;
+        let keys: Vec<ChargesKeyRow> = self.query(CHARGES_BY_KEY).bind(first).bind(end).all().await?;
+        let plans: Vec<ChargesPlanRow> = self.query(CHARGES_BY_PLAN).bind(first).bind(end).all().await?;
         let (mut charges, mut users) = (Charges::default(), BTreeMap::<UserNo, Charge>::new());
-        for KeyRow { user_no, key_no, sums } in keys {
+        for ChargesKeyRow { user_no, key_no, sums } in keys {
             let charge = Charge::from(sums);
             let user = users.entry(UserNo(user_no)).or_default();
             *user = user.and(&charge);

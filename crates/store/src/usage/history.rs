@@ -2,7 +2,7 @@
 
 use access::{Day, KeyNo, UserNo};
 
-use super::Totals;
+use super::UsageTotals;
 use super::sums::{SumsRow, charged, sums};
 use crate::error::StoreError;
 use crate::statement::statements;
@@ -15,7 +15,7 @@ statements! {
 }
 
 #[derive(sqlx::FromRow)]
-struct Row {
+struct HistoryRow {
     day: i64,
     #[sqlx(flatten)]
     sums: SumsRow,
@@ -32,19 +32,19 @@ impl Store {
         user: UserNo,
         key: Option<KeyNo>,
         (days, last): (u32, Day),
-    ) -> Result<Vec<(Day, Totals)>, StoreError> {
+    ) -> Result<Vec<(Day, UsageTotals)>, StoreError> {
         let first = (last.0 + 1).saturating_sub(days);
         let query = self.query(if key.is_some() { DAYS_OF_KEY } else { DAYS });
         let query = query.bind(user.0).bind(i64::from(first)).bind(i64::from(last.0));
-        let rows: Vec<Row> = match key {
+        let rows: Vec<HistoryRow> = match key {
             Some(key) => query.bind(key.0).all().await?,
             None => query.all().await?,
         };
-        let mut all: Vec<(Day, Totals)> = (first..=last.0).map(|day| (Day(day), Totals::NOTHING)).collect();
+        let mut all: Vec<(Day, UsageTotals)> = (first..=last.0).map(|day| (Day(day), UsageTotals::NOTHING)).collect();
         for row in rows {
             let at = usize::try_from(row.day - i64::from(first)).ok();
             if let Some((_, totals)) = at.and_then(|at| all.get_mut(at)) {
-                *totals = Totals::from(&row.sums);
+                *totals = UsageTotals::from(&row.sums);
             }
         }
         Ok(all)

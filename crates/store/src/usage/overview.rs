@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use access::{Day, KeyId, KeyNo, Timestamp, UserId};
 use uuid::Uuid;
 
-use super::Totals;
+use super::UsageTotals;
 use super::requests::RequestLine;
 use super::sums::{SumsRow, sums, sums_of_sums};
 use crate::error::StoreError;
@@ -55,9 +55,9 @@ pub struct Overview {
     /// User of the overview.
     pub user: User,
     /// Usage on the last day, with all keys.
-    pub today: Totals,
+    pub today: UsageTotals,
     /// Usage in the month, including the last day.
-    pub month: Totals,
+    pub month: UsageTotals,
     /// Keys that were used in the month, most credits first; then unused keys that are not revoked, newest first. At
     /// most 100.
     pub keys: Vec<OverviewKey>,
@@ -89,9 +89,9 @@ pub struct OverviewKey {
     /// Time at which the key was created.
     pub created_at: Timestamp,
     /// Usage on the last day.
-    pub today: Totals,
+    pub today: UsageTotals,
     /// Usage in the month.
-    pub month: Totals,
+    pub month: UsageTotals,
 }
 
 /// Usage of a model in the month.
@@ -100,7 +100,7 @@ pub struct OverviewModel {
     /// Name that clients use for the model; `None` for requests without a known model name.
     pub name: Option<String>,
     /// Total usage of the model.
-    pub total: Totals,
+    pub total: UsageTotals,
     /// Requests that reached no provider; they are in no total.
     pub refused: u64,
     /// Requests, including refused ones, with an error response.
@@ -110,7 +110,7 @@ pub struct OverviewModel {
 }
 
 #[derive(sqlx::FromRow)]
-struct KeyRow {
+struct OverviewKeyRow {
     key_no: Option<i64>,
     day_is_last: Option<i64>,
     #[sqlx(flatten)]
@@ -127,7 +127,7 @@ struct KeyRow {
 }
 
 #[derive(sqlx::FromRow)]
-struct ModelRow {
+struct OverviewModelRow {
     name: Option<String>,
     refused: i64,
     errors: i64,
@@ -138,7 +138,7 @@ struct ModelRow {
     sums: SumsRow,
 }
 
-impl KeyRow {
+impl OverviewKeyRow {
     fn key(&self) -> Option<OverviewKey> {
         Some(OverviewKey {
             id: KeyId(self.key_id?),
@@ -149,8 +149,8 @@ impl KeyRow {
             expires_at: self.expires_at.map(timestamp),
             revoked_at: self.revoked_at.map(timestamp),
             created_at: timestamp(self.made_at?),
-            today: Totals::default(),
-            month: Totals::default(),
+            today: UsageTotals::default(),
+            month: UsageTotals::default(),
         })
     }
 }
@@ -163,11 +163,11 @@ impl Store {
     /// [`StoreError::Unreadable`], and database errors.
     pub async fn overview(&self, user: UserId, (since, today): (Day, Day)) -> Result<Option<Overview>, StoreError> {
         let keys = self.query(KEYS).bind(user.0).bind(i64::from(KEYS_MAX));
-        let keys: Vec<KeyRow> = keys.bind(i64::from(since.0)).bind(i64::from(today.0)).all().await?;
+        let keys: Vec<OverviewKeyRow> = keys.bind(i64::from(since.0)).bind(i64::from(today.0)).all().await?;
         let Some(mut overview) = gather(keys)? else { return Ok(None) };
         let no = overview.user.no;
         let models = self.query(MODELS).bind(no.0).bind(i64::from(since.0)).bind(i64::from(today.0));
-        let models: Vec<ModelRow> = models.bind(i64::from(MODELS_MAX)).all().await?;
+        let models: Vec<OverviewModelRow> = models.bind(i64::from(MODELS_MAX)).all().await?;
         if let Some(any) = models.first() {
             overview.llm_today = (unsigned(any.answered_on_last), unsigned(any.errors_on_last));
         }
@@ -177,22 +177,28 @@ impl Store {
     }
 }
 
-impl From<ModelRow> for OverviewModel {
-    fn from(row: ModelRow) -> Self {
+impl From<OverviewModelRow> for OverviewModel {
+    fn from(row: OverviewModelRow) -> Self {
         let (refused, errors) = (unsigned(row.refused), unsigned(row.errors));
-        Self { name: row.name, total: Totals::from(&row.sums), refused, errors, duration_us: unsigned(row.duration_us) }
+        Self {
+            name: row.name,
+            total: UsageTotals::from(&row.sums),
+            refused,
+            errors,
+            duration_us: unsigned(row.duration_us),
+        }
     }
 }
 
 /// Collects the user with its keys and their usage. Usage of keys past the limit, or of a missing key (the database is
 /// an older copy), is only in the sums.
-fn gather(rows: Vec<KeyRow>) -> Result<Option<Overview>, StoreError> {
-    let (mut today, mut month) = (Totals::default(), Totals::default());
+fn gather(rows: Vec<OverviewKeyRow>) -> Result<Option<Overview>, StoreError> {
+    let (mut today, mut month) = (UsageTotals::default(), UsageTotals::default());
     let mut user = None;
     let mut keys: Vec<OverviewKey> = Vec::new();
     let mut at: HashMap<KeyId, usize> = HashMap::new();
     for row in rows {
-        let used = Totals::from(&row.sums);
+        let used = UsageTotals::from(&row.sums);
         let is_today = row.day_is_last == Some(1);
         month.add(&used);
         if is_today {

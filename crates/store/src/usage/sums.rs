@@ -2,7 +2,7 @@
 
 use access::NanoUsd;
 
-use super::Totals;
+use super::UsageTotals;
 use crate::statement::unsigned;
 
 /// Columns of [`SumsRow`], over rows of `daily_usage` or `daily_models`. A sum of costs may overflow although its parts
@@ -65,7 +65,7 @@ pub(crate) struct SumsRow {
     charged_rest: Option<i64>,
 }
 
-impl From<&SumsRow> for Totals {
+impl From<&SumsRow> for UsageTotals {
     fn from(row: &SumsRow) -> Self {
         let of = |sum: Option<i64>| unsigned(sum.unwrap_or(0));
         Self {

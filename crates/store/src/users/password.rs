@@ -36,7 +36,7 @@ struct CredentialsRow {
 }
 
 /// A new password hash for a user, the session that continues, and the link with which the password was chosen.
-pub(crate) struct Put<'a> {
+pub(crate) struct PasswordUpdate<'a> {
     pub(crate) user: UserId,
     pub(crate) phc: &'a Secret,
     pub(crate) except: Option<SessionId>,
@@ -67,7 +67,7 @@ impl Store {
         except: Option<SessionId>,
     ) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
-        self.put_password(&mut transaction, by, Put { user, phc, except, link: None }).await?;
+        self.put_password(&mut transaction, by, PasswordUpdate { user, phc, except, link: None }).await?;
         Ok(transaction.commit().await?)
     }
 
@@ -96,9 +96,9 @@ impl Store {
         &self,
         transaction: &mut Transaction,
         by: &Actor,
-        put: Put<'_>,
+        put: PasswordUpdate<'_>,
     ) -> Result<(), StoreError> {
-        let Put { user, phc, except, link } = put;
+        let PasswordUpdate { user, phc, except, link } = put;
         // A sign-in with the previous password waits for this row, and finds the hash changed
         // (`sessions::begin_session`).
         let set = transaction.query(SET).bind(user.0).bind(phc.expose().to_owned()).bind(self.now()).run().await?;

@@ -27,28 +27,28 @@ const PROBE: WindowCheck<'static> =
     WindowCheck { name: "probe", key: "", limit: std::num::NonZeroU32::MIN, window: Duration::from_millis(1) };
 
 /// The connection to Redis, which may be down.
-pub(super) struct Link {
+pub(super) struct RedisLink {
     server: Server,
     /// Timeout of a call to Redis.
     answer: Duration,
-    up: RwLock<Option<Arc<Up>>>,
+    up: RwLock<Option<Arc<RedisConnection>>>,
     cut: Notify,
 }
 
 /// A connection that is assumed to work.
-struct Up {
+struct RedisConnection {
     connection: MultiplexedConnection,
     late: AtomicU32,
     fault: Mutex<Option<RedisFault>>,
 }
 
-impl fmt::Debug for Link {
+impl fmt::Debug for RedisLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link").field("is_up", &self.is_up()).finish_non_exhaustive()
     }
 }
 
-impl Link {
+impl RedisLink {
     pub(super) fn new(server: Server, answer: Duration) -> Self {
         Self { server, answer, up: RwLock::default(), cut: Notify::new() }
     }
@@ -57,7 +57,7 @@ impl Link {
         self.up().is_some()
     }
 
-    fn up(&self) -> Option<Arc<Up>> {
+    fn up(&self) -> Option<Arc<RedisConnection>> {
         self.up.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -68,7 +68,7 @@ impl Link {
         taken.map_err(|fault| self.note(&up, fault)).ok()
     }
 
-    async fn ask(&self, up: &Up, asks: &[WindowCheck<'_>]) -> Result<WindowLevel, RedisFault> {
+    async fn ask(&self, up: &RedisConnection, asks: &[WindowCheck<'_>]) -> Result<WindowLevel, RedisFault> {
         let mut connection = up.connection.clone();
         let taking = self.server.take(&mut connection, asks);
         let level = timeout(self.answer, taking).await.unwrap_or(Err(RedisFault::Late))?;
@@ -77,7 +77,7 @@ impl Link {
     }
 
     /// Records a failure. Single late responses are tolerated; any other failure will recur.
-    fn note(&self, failed: &Arc<Up>, fault: RedisFault) {
+    fn note(&self, failed: &Arc<RedisConnection>, fault: RedisFault) {
         if fault == RedisFault::Late && failed.late.fetch_add(1, Ordering::Relaxed) + 1 < LATE_MAX {
             return;
         }
@@ -89,7 +89,7 @@ impl Link {
     /// Tries once to connect to Redis.
     pub(super) async fn raise(&self) -> Result<(), RedisFault> {
         let connection = self.server.connect().await?;
-        let up = Arc::new(Up { connection, late: AtomicU32::new(0), fault: Mutex::default() });
+        let up = Arc::new(RedisConnection { connection, late: AtomicU32::new(0), fault: Mutex::default() });
         self.ask(&up, &[PROBE]).await?;
         *self.up.write().unwrap_or_else(PoisonError::into_inner) = Some(up);
         Ok(())

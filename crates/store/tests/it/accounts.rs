@@ -6,23 +6,23 @@ use access::ticket::{Kind, Ticket};
 use access::{Role, Timestamp, UserId, UserStatus};
 use serde_json::{Value, json};
 use store::sessions::OPEN_MAX;
-use store::{Actor, AuditFilter, By, NewLink, NewUser, Purpose, Refreshed, Store, UserChange, UserRef};
+use store::{Actor, AuditFilter, By, NewLink, NewUser, Purpose, RefreshResult, Store, UserChange, UserRef};
 use uuid::Uuid;
 
 use crate::sessions::{by, phc, renew, sign_in};
 use crate::world::{World, email, plan, user};
 
-type Told = (String, Actor, Uuid, Option<UserId>, Value);
+type AuditRecord = (String, Actor, Uuid, Option<UserId>, Value);
 
 /// Returns all lines except those of plans, oldest first.
-async fn told(store: &Store) -> Vec<Told> {
+async fn told(store: &Store) -> Vec<AuditRecord> {
     let page = store.audit_page(&AuditFilter::default(), None, 200).await.unwrap();
     let lines = page.lines.into_iter().rev().filter(|line| !line.action.starts_with("plan."));
     lines.map(|line| (line.action, line.actor, line.target, line.owner, line.detail)).collect()
 }
 
 /// Returns the lines since the last call; later lines have a later time.
-async fn new(world: &World, store: &Store, seen: &mut usize) -> Vec<Told> {
+async fn new(world: &World, store: &Store, seen: &mut usize) -> Vec<AuditRecord> {
     world.clock.advance(Duration::from_millis(1));
     let all = told(store).await;
     let new = all[*seen..].to_vec();
@@ -48,8 +48,8 @@ pub(crate) async fn every_change_of_an_account_is_told_once(world: &World) {
 
     renew(world, &store, token).await;
     assert_eq!(new(world, &store, &mut seen).await, [], "a renewal changes nothing that anybody asks for later");
-    assert!(matches!(renew(world, &store, token).await.0, Refreshed::Stolen { .. }));
-    assert_eq!(renew(world, &store, token).await.0, Refreshed::Ended);
+    assert!(matches!(renew(world, &store, token).await.0, RefreshResult::Stolen { .. }));
+    assert_eq!(renew(world, &store, token).await.0, RefreshResult::Ended);
     let expected = ("session.theft".to_owned(), Actor::SYSTEM, first.id.0, of, json!({}));
     assert_eq!(new(world, &store, &mut seen).await, [expected]);
 

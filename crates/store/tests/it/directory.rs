@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Directory, KeyHash, NotFound, Revision};
-use store::Unsealed;
+use store::DecryptedCredentials;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -14,8 +14,8 @@ pub(crate) fn directory(world: &World, queue: usize) -> (Arc<Directory>, mpsc::R
     (Arc::new(Directory::new(sender, revision, world.clock.clone(), Duration::from_secs(3_600))), lookups)
 }
 
-pub(crate) fn unsealed() -> Arc<Unsealed> {
-    Arc::new(Unsealed::new(Arc::new(vault(1)), Arc::default()))
+pub(crate) fn decrypted_credentials() -> Arc<DecryptedCredentials> {
+    Arc::new(DecryptedCredentials::new(Arc::new(vault(1)), Arc::default()))
 }
 
 pub(crate) async fn lookups_are_answered_together_and_in_any_number(world: &World) {
@@ -37,8 +37,12 @@ pub(crate) async fn lookups_are_answered_together_and_in_any_number(world: &Worl
         finds.spawn(async move { (find.await, Err(NotFound::Unknown)) });
     }
     tokio::task::yield_now().await;
-    let serve =
-        store::directory::serve(store, (unsealed(), std::sync::Arc::default()), lookups, std::future::pending::<()>());
+    let serve = store::directory::serve(
+        store,
+        (decrypted_credentials(), std::sync::Arc::default()),
+        lookups,
+        std::future::pending::<()>(),
+    );
     let answered = async { finds.join_all().await };
     tokio::select! {
         () = serve => unreachable!(),
@@ -55,8 +59,12 @@ pub(crate) async fn a_store_that_is_away_is_said_to_be_unavailable(world: &World
     let store = world.store().await;
     store.close().await;
     let (directory, lookups) = directory(world, 4);
-    let serve =
-        store::directory::serve(store, (unsealed(), std::sync::Arc::default()), lookups, std::future::pending::<()>());
+    let serve = store::directory::serve(
+        store,
+        (decrypted_credentials(), std::sync::Arc::default()),
+        lookups,
+        std::future::pending::<()>(),
+    );
     tokio::select! {
         () = serve => unreachable!(),
         found = directory.find(KeyHash([1; 32])) => assert_eq!(found, Err(NotFound::Unavailable)),
@@ -67,7 +75,11 @@ pub(crate) async fn serving_ends_with_the_directories(world: &World) {
     let store = world.store().await;
     let (directory, lookups) = directory(world, 4);
     drop(directory);
-    let serve =
-        store::directory::serve(store, (unsealed(), std::sync::Arc::default()), lookups, std::future::pending::<()>());
+    let serve = store::directory::serve(
+        store,
+        (decrypted_credentials(), std::sync::Arc::default()),
+        lookups,
+        std::future::pending::<()>(),
+    );
     assert!(tokio::time::timeout(Duration::from_secs(5), serve).await.is_ok());
 }

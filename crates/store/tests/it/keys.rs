@@ -7,8 +7,8 @@ use meter::{Caller, UsageEvent};
 use serde_json::{Value, json};
 use spool::Record;
 use store::{
-    Actor, AuditFilter, By, IdentityKey, KEYS_MAX, Key, KeyChange, KeyRef, KeySecret, KeysAsked, NewKey,
-    PreviousSecret, Refreshed, Rotation, Shut, Store, StoreError, UserRef,
+    Actor, AuditFilter, By, IdentityKey, InvalidSession, KEYS_MAX, Key, KeyChange, KeyPageQuery, KeyRef, KeySecret,
+    NewKey, PreviousSecret, RefreshResult, Rotation, Store, StoreError, UserRef,
 };
 
 use crate::sessions::{by, new_session, renew, sign_in, with};
@@ -318,8 +318,8 @@ pub(crate) async fn a_revocation_ends_the_sessions_that_were_begun_with_the_key(
     store.revoke_key(&Actor::COMMAND, made.id).await.unwrap();
     let state = async |id| store.session_state(id).await.unwrap().unwrap();
     assert_eq!(state(begun.id).await.session.ended_at, Some(world.clock.now()));
-    assert_eq!(state(begun.id).await.open_at(world.clock.now()), Err(Shut::KeyRevoked), "and says why");
-    assert_eq!(renew(world, &store, token).await.0, Refreshed::Ended);
+    assert_eq!(state(begun.id).await.open_at(world.clock.now()), Err(InvalidSession::KeyRevoked), "and says why");
+    assert_eq!(renew(world, &store, token).await.0, RefreshResult::Ended);
     assert_eq!(state(elsewhere.id).await.open_at(world.clock.now()), Ok(()));
     assert_eq!(audited(&store, made.id).await[1], ("key.revoke".to_owned(), json!({"sessions_ended": 1})));
 }
@@ -382,7 +382,7 @@ pub(crate) async fn keys_come_in_pages_the_newest_first(world: &World) {
     let pages = async |revoked| {
         let (mut seen, mut before) = (Vec::new(), None);
         loop {
-            let asked = KeysAsked { user: ada.id, revoked, before, limit: 2 };
+            let asked = KeyPageQuery { user: ada.id, revoked, before, limit: 2 };
             let page: Vec<KeyId> = store.keys_page(asked).await.unwrap().into_iter().map(|key| key.id).collect();
             assert!(page.len() <= 2);
             let Some(last) = page.last() else { return seen };
@@ -466,7 +466,7 @@ pub(crate) async fn uses_are_written_once_a_minute(world: &World) {
     };
     let serve = store::directory::serve(
         store.clone(),
-        (crate::directory::unsealed(), std::sync::Arc::default()),
+        (crate::directory::decrypted_credentials(), std::sync::Arc::default()),
         lookups,
         std::future::pending(),
     );

@@ -1,7 +1,7 @@
 use access::{Day, KeyNo, NanoUsd, PlanId, UserId};
 use meter::{Attempt, Caller, Charge, UsageEvent};
 use spool::Record;
-use store::{Actor, Overview, Store, Totals, User};
+use store::{Actor, Overview, Store, UsageTotals, User};
 
 use crate::world::{NOW, World, attempt, caller, key, user};
 
@@ -126,7 +126,7 @@ pub(crate) async fn without_use_an_overview_is_zeros_and_of_nobody_there_is_none
     let store = world.store().await;
     let bare = user(&store, "ada@example.com").await;
     let told = overview(&store, &bare).await;
-    assert_eq!((told.today, told.month, told.llm_today), (Totals::default(), Totals::default(), (0, 0)));
+    assert_eq!((told.today, told.month, told.llm_today), (UsageTotals::default(), UsageTotals::default(), (0, 0)));
     assert!(told.keys.is_empty() && told.models.is_empty() && told.newest.is_empty());
     assert_eq!(store.overview(UserId(world.id().0), (day(9), NOW.day())).await.unwrap(), None);
 }

@@ -3,7 +3,9 @@ use std::time::Duration;
 
 use access::{Directory, NotFound, Principal, ProviderKeyId, Revision, Secret, UserId, Vault};
 use store::audit::Actor;
-use store::{NewProviderKey, PROVIDER_KEYS_MAX, ProviderKeyChange, Store, StoreError, StoredProviderKey, Unsealed};
+use store::{
+    DecryptedCredentials, NewProviderKey, PROVIDER_KEYS_MAX, ProviderKeyChange, Store, StoreError, StoredProviderKey,
+};
 use tokio::sync::mpsc;
 
 use crate::world::{NOW, World, key, master_key, user, vault};
@@ -111,7 +113,7 @@ pub(crate) async fn a_credential_is_replaced_renamed_and_deleted(world: &World) 
 struct Server {
     directory: Directory,
     revision: Arc<Revision>,
-    unsealed: Arc<Unsealed>,
+    decrypted_credentials: Arc<DecryptedCredentials>,
     store: Store,
     world_clock: access::Clock,
 }
@@ -128,15 +130,15 @@ async fn beside(world: &World, vault: Vault, test: impl AsyncFnOnce(&Server)) {
     let store = world.store().await;
     let (queue, lookups) = mpsc::channel(8);
     let revision = Arc::new(Revision::default());
-    let unsealed = Arc::new(Unsealed::new(Arc::new(vault), revision.clone()));
+    let decrypted_credentials = Arc::new(DecryptedCredentials::new(Arc::new(vault), revision.clone()));
     let directory = Directory::new(queue, revision.clone(), world.clock.clone(), Duration::from_secs(3_600));
     let serve = store::directory::serve(
         store.clone(),
-        (unsealed.clone(), std::sync::Arc::default()),
+        (decrypted_credentials.clone(), std::sync::Arc::default()),
         lookups,
         std::future::pending::<()>(),
     );
-    let server = Server { directory, revision, unsealed, store, world_clock: world.clock.clone() };
+    let server = Server { directory, revision, decrypted_credentials, store, world_clock: world.clock.clone() };
     tokio::select! {
         () = serve => unreachable!(),
         () = test(&server) => {}
@@ -184,14 +186,14 @@ pub(crate) async fn what_does_not_open_is_there_without_its_secret_and_is_counte
     beside(world, crate::world::vault(2), async |server| {
         let found = server.ask(adas.hash()).await;
         assert_eq!((secrets(&found.provider_keys.own), secrets(&found.provider_keys.shared)), (vec![None], vec![None]));
-        assert_eq!(server.unsealed.failures(), 2);
+        assert_eq!(server.decrypted_credentials.failures(), 2);
     })
     .await;
     // The master key before a rotation decrypts too.
     let rotating = Vault::new(&master_key(2), Some(&master_key(1)));
     beside(world, rotating, async |server| {
         assert_eq!(secrets(&server.ask(adas.hash()).await.provider_keys.own), [Some("sk-adas-1")]);
-        assert_eq!(server.unsealed.failures(), 0);
+        assert_eq!(server.decrypted_credentials.failures(), 0);
     })
     .await;
 }

@@ -6,7 +6,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use access::Timestamp;
-use store::{Actor, AuditFilter, NewRefresh, Refreshed, StoreError};
+use store::{Actor, AuditFilter, NewRefresh, RefreshResult, StoreError};
 
 use crate::between::{Between, Loss};
 use crate::postgres;
@@ -29,10 +29,13 @@ async fn a_renewal_in_doubt_may_be_tried_again_and_is_no_theft() {
             assert!(between.has_lost());
         }
         let (renewed, second) = renew(&world, &store, first).await;
-        assert!(matches!(&renewed, Refreshed::Renewed(renewed) if renewed.id == session.id), "{loss:?} {renewed:?}");
+        assert!(
+            matches!(&renewed, RefreshResult::Renewed(renewed) if renewed.id == session.id),
+            "{loss:?} {renewed:?}"
+        );
         // From here on the client has received the token, so reuse counts as theft.
-        assert!(matches!(renew(&world, &store, second).await.0, Refreshed::Renewed(_)), "{loss:?}");
-        assert!(matches!(renew(&world, &store, first).await.0, Refreshed::Stolen { .. }), "{loss:?}");
+        assert!(matches!(renew(&world, &store, second).await.0, RefreshResult::Renewed(_)), "{loss:?}");
+        assert!(matches!(renew(&world, &store, first).await.0, RefreshResult::Stolen { .. }), "{loss:?}");
     }
 }
 
@@ -47,7 +50,7 @@ async fn another_node_takes_a_renewal_whose_answer_was_lost_for_a_theft() {
     between.lose(Loss::Answer);
     let next = NewRefresh { hash: ticket(), expires_at: Timestamp(NOW.0 + 1_000_000) };
     assert!(store.refresh(&Actor::SYSTEM, first, next).await.is_err());
-    assert!(matches!(renew(&elsewhere, &other, first).await.0, Refreshed::Stolen { .. }));
+    assert!(matches!(renew(&elsewhere, &other, first).await.0, RefreshResult::Stolen { .. }));
 }
 
 #[tokio::test]
@@ -69,7 +72,7 @@ async fn a_renewal_that_is_dropped_while_it_commits_may_be_tried_again() {
         told = store.refresh(&Actor::SYSTEM, first, next) => panic!("{told:?}"),
         () = lost => {}
     }
-    assert!(matches!(renew(&world, &store, first).await.0, Refreshed::Renewed(_)));
+    assert!(matches!(renew(&world, &store, first).await.0, RefreshResult::Renewed(_)));
 }
 
 #[tokio::test]
@@ -116,7 +119,7 @@ async fn a_renewal_that_is_dropped_half_way_may_be_tried_again() {
                 break;
             }
             let (again, _) = renew(&world, &store, first).await;
-            assert!(matches!(again, Refreshed::Renewed(_)), "dropped after {polls} polls: {again:?}");
+            assert!(matches!(again, RefreshResult::Renewed(_)), "dropped after {polls} polls: {again:?}");
             dropped += 1;
         }
         assert!(dropped > 0, "it was done at the first poll");

@@ -5,8 +5,8 @@ use access::ticket::{Kind, Ticket};
 use access::{ApiKey, KeyBounds, Secret, SessionId, TicketHash, Timestamp, UserId, UserStatus};
 use store::sessions::OPEN_MAX;
 use store::{
-    Actor, AuditFilter, By, Credential, Key, NewKey, NewRefresh, NewSession, PasswordChange, Refreshed, Session, Shut,
-    Store, StoreError, UserChange, UserRef,
+    Actor, AuditFilter, By, Credential, InvalidSession, Key, NewKey, NewRefresh, NewSession, PasswordChange,
+    RefreshResult, Session, Store, StoreError, UserChange, UserRef,
 };
 
 use crate::world::{NOW, World, key, user};
@@ -62,12 +62,12 @@ async fn sign_in_by_key(world: &World, store: &Store, (secret, key): (&ApiKey, &
     (store.begin_session(&by(key.user), new).await.unwrap(), refresh)
 }
 
-pub(crate) async fn renew(world: &World, store: &Store, presented: TicketHash) -> (Refreshed, TicketHash) {
+pub(crate) async fn renew(world: &World, store: &Store, presented: TicketHash) -> (RefreshResult, TicketHash) {
     let next = NewRefresh { hash: ticket(), expires_at: after(world.clock.now(), WEEK) };
     (store.refresh(&Actor::SYSTEM, presented, next).await.unwrap(), next.hash)
 }
 
-async fn shut(world: &World, store: &Store, id: SessionId) -> Option<Shut> {
+async fn shut(world: &World, store: &Store, id: SessionId) -> Option<InvalidSession> {
     store.session_state(id).await.unwrap().unwrap().open_at(world.clock.now()).err()
 }
 
@@ -103,10 +103,10 @@ pub(crate) async fn a_session_opens_nothing_once_it_or_its_key_or_its_user_does_
     let (session, _) = sign_in_by_key(world, &store, (&secret, &key)).await;
     assert_eq!(shut(world, &store, session.id).await, None);
     store.revoke_key(&Actor::COMMAND, key.id).await.unwrap();
-    assert_eq!(shut(world, &store, session.id).await, Some(Shut::KeyRevoked));
+    assert_eq!(shut(world, &store, session.id).await, Some(InvalidSession::KeyRevoked));
     let (session, _) = sign_in(world, &store, ada.id).await;
     assert!(store.end_session(&by(ada.id), ada.id, session.id).await.unwrap());
-    assert_eq!(shut(world, &store, session.id).await, Some(Shut::Ended));
+    assert_eq!(shut(world, &store, session.id).await, Some(InvalidSession::Ended));
     let (session, _) = sign_in(world, &store, ada.id).await;
     let which = UserRef::Id(ada.id);
     store
@@ -117,7 +117,7 @@ pub(crate) async fn a_session_opens_nothing_once_it_or_its_key_or_its_user_does_
         )
         .await
         .unwrap();
-    assert_eq!(shut(world, &store, session.id).await, Some(Shut::Suspended));
+    assert_eq!(shut(world, &store, session.id).await, Some(InvalidSession::Suspended));
     store
         .change_user(
             &Actor::COMMAND,
@@ -126,10 +126,10 @@ pub(crate) async fn a_session_opens_nothing_once_it_or_its_key_or_its_user_does_
         )
         .await
         .unwrap();
-    assert_eq!(shut(world, &store, session.id).await, Some(Shut::Ended), "for good");
+    assert_eq!(shut(world, &store, session.id).await, Some(InvalidSession::Ended), "for good");
     let (session, _) = sign_in(world, &store, ada.id).await;
     world.clock.advance(WEEK);
-    assert_eq!(shut(world, &store, session.id).await, Some(Shut::Ended), "its time is over");
+    assert_eq!(shut(world, &store, session.id).await, Some(InvalidSession::Ended), "its time is over");
 }
 
 pub(crate) async fn a_refresh_token_holds_once(world: &World) {
@@ -140,11 +140,11 @@ pub(crate) async fn a_refresh_token_holds_once(world: &World) {
     let (renewed, second) = renew(world, &store, first).await;
     let now = world.clock.now();
     let expected = Session { seen_at: now, expires_at: after(now, WEEK), ..session };
-    assert_eq!(renewed, Refreshed::Renewed(expected.clone()));
+    assert_eq!(renewed, RefreshResult::Renewed(expected.clone()));
     assert_eq!(store.session_state(expected.id).await.unwrap().unwrap().session, expected);
     let (renewed, _) = renew(world, &store, second).await;
-    assert!(matches!(renewed, Refreshed::Renewed(_)), "{renewed:?}");
-    assert_eq!(renew(world, &store, ticket()).await.0, Refreshed::Unknown);
+    assert!(matches!(renewed, RefreshResult::Renewed(_)), "{renewed:?}");
+    assert_eq!(renew(world, &store, ticket()).await.0, RefreshResult::Unknown);
 }
 
 pub(crate) async fn a_used_refresh_token_ends_its_session_alone(world: &World) {
@@ -154,11 +154,11 @@ pub(crate) async fn a_used_refresh_token_ends_its_session_alone(world: &World) {
     let (other, _) = sign_in(world, &store, ada.id).await;
     let (_, second) = renew(world, &store, first).await;
     let (_, third) = renew(world, &store, second).await;
-    let stolen = Refreshed::Stolen { user: ada.id, session: session.id };
+    let stolen = RefreshResult::Stolen { user: ada.id, session: session.id };
     assert_eq!(renew(world, &store, first).await.0, stolen);
-    assert_eq!(shut(world, &store, session.id).await, Some(Shut::Ended));
+    assert_eq!(shut(world, &store, session.id).await, Some(InvalidSession::Ended));
     for token in [first, second, third] {
-        assert_eq!(renew(world, &store, token).await.0, Refreshed::Ended, "nothing of the family opens anything");
+        assert_eq!(renew(world, &store, token).await.0, RefreshResult::Ended, "nothing of the family opens anything");
     }
     assert_eq!(shut(world, &store, other.id).await, None);
 }
@@ -171,10 +171,10 @@ pub(crate) async fn of_two_who_renew_at_once_one_wins_and_the_session_ends(world
         let (session, first) = sign_in(world, &one, ada.id).await;
         let both = tokio::join!(renew(world, &one, first), renew(world, two, first));
         let outcomes = [both.0.0, both.1.0];
-        let won = outcomes.iter().filter(|outcome| matches!(outcome, Refreshed::Renewed(_))).count();
-        let stolen = outcomes.iter().filter(|outcome| matches!(outcome, Refreshed::Stolen { .. })).count();
+        let won = outcomes.iter().filter(|outcome| matches!(outcome, RefreshResult::Renewed(_))).count();
+        let stolen = outcomes.iter().filter(|outcome| matches!(outcome, RefreshResult::Stolen { .. })).count();
         assert_eq!((won, stolen), (1, 1), "{outcomes:?}");
-        assert_eq!(shut(world, &one, session.id).await, Some(Shut::Ended));
+        assert_eq!(shut(world, &one, session.id).await, Some(InvalidSession::Ended));
     }
 }
 
@@ -183,12 +183,12 @@ pub(crate) async fn what_has_ended_or_expired_is_not_renewed(world: &World) {
     let ada = user(&store, "ada@example.com").await;
     let (session, token) = sign_in(world, &store, ada.id).await;
     store.end_session(&by(ada.id), ada.id, session.id).await.unwrap();
-    assert_eq!(renew(world, &store, token).await.0, Refreshed::Ended);
+    assert_eq!(renew(world, &store, token).await.0, RefreshResult::Ended);
     let (_, token) = sign_in(world, &store, ada.id).await;
     world.clock.advance(WEEK);
-    assert_eq!(renew(world, &store, token).await.0, Refreshed::Ended);
+    assert_eq!(renew(world, &store, token).await.0, RefreshResult::Ended);
     // That did not use the token: a clock that moves back does not make the next use a theft.
-    assert_eq!(renew(world, &store, token).await.0, Refreshed::Ended);
+    assert_eq!(renew(world, &store, token).await.0, RefreshResult::Ended);
 }
 
 pub(crate) async fn a_session_of_a_key_that_is_over_is_not_renewed(world: &World) {
@@ -200,9 +200,9 @@ pub(crate) async fn a_session_of_a_key_that_is_over_is_not_renewed(world: &World
     let key = store.create_key(&Actor::COMMAND, new).await.unwrap();
     let (_, token) = sign_in_by_key(world, &store, (&secret, &key)).await;
     let (renewed, token) = renew(world, &store, token).await;
-    assert!(matches!(renewed, Refreshed::Renewed(_)), "{renewed:?}");
+    assert!(matches!(renewed, RefreshResult::Renewed(_)), "{renewed:?}");
     world.clock.advance(Duration::from_secs(60));
-    assert_eq!(renew(world, &store, token).await.0, Refreshed::Ended);
+    assert_eq!(renew(world, &store, token).await.0, RefreshResult::Ended);
 }
 
 pub(crate) async fn who_signs_out_by_refresh_token_ends_its_session_and_is_no_thief(world: &World) {
@@ -214,10 +214,10 @@ pub(crate) async fn who_signs_out_by_refresh_token_ends_its_session_and_is_no_th
     renew(world, &store, used).await;
     world.clock.advance(Duration::from_millis(1));
     assert_eq!(store.sign_out(&stranger, first).await.unwrap(), Some(session.id));
-    assert_eq!(shut(world, &store, session.id).await, Some(Shut::Ended));
+    assert_eq!(shut(world, &store, session.id).await, Some(InvalidSession::Ended));
     // A repeated request, as after a lost response, is not a theft.
     assert_eq!(store.sign_out(&stranger, first).await.unwrap(), None);
-    assert_eq!(renew(world, &store, first).await.0, Refreshed::Ended);
+    assert_eq!(renew(world, &store, first).await.0, RefreshResult::Ended);
     assert_eq!(store.sign_out(&stranger, ticket()).await.unwrap(), None);
     assert_eq!(shut(world, &store, other.id).await, None);
     world.clock.advance(Duration::from_millis(1));
@@ -275,7 +275,7 @@ pub(crate) async fn a_sign_in_too_many_ends_the_oldest_of_its_kind(world: &World
         world.clock.advance(Duration::from_secs(1));
         by_key.push(sign_in_by_key(world, &store, (&secret, &key)).await.0);
     }
-    assert_eq!(shut(world, &store, by_key[0].id).await, Some(Shut::Ended));
+    assert_eq!(shut(world, &store, by_key[0].id).await, Some(InvalidSession::Ended));
     assert_eq!(shut(world, &store, by_key[1].id).await, None);
     assert_eq!(shut(world, &store, by_password.id).await, None, "a script does not sign people out");
 }
@@ -287,9 +287,9 @@ pub(crate) async fn a_new_password_ends_the_other_sessions(world: &World) {
     let (other, others_token) = sign_in(world, &store, ada.id).await;
     store.set_password(&by(ada.id), ada.id, &phc("new"), Some(mine.id)).await.unwrap();
     assert_eq!(shut(world, &store, mine.id).await, None);
-    assert_eq!(shut(world, &store, other.id).await, Some(Shut::Ended));
-    assert_eq!(renew(world, &store, others_token).await.0, Refreshed::Ended);
-    assert!(matches!(renew(world, &store, token).await.0, Refreshed::Renewed(_)));
+    assert_eq!(shut(world, &store, other.id).await, Some(InvalidSession::Ended));
+    assert_eq!(renew(world, &store, others_token).await.0, RefreshResult::Ended);
+    assert!(matches!(renew(world, &store, token).await.0, RefreshResult::Renewed(_)));
     let (_, stored) = store.credentials_of(&ada.email).await.unwrap().unwrap();
     assert_eq!(stored, Some(phc("new")));
     // A sign-in that verified the previous password comes too late.
@@ -308,7 +308,7 @@ pub(crate) async fn a_new_password_ends_the_other_sessions(world: &World) {
     let change = PasswordChange { from: &new, to: &newer, keep: Some(mine.id) };
     store.change_password(&by(ada.id), ada.id, change).await.unwrap();
     assert_eq!(shut(world, &store, mine.id).await, None);
-    assert_eq!(shut(world, &store, other.id).await, Some(Shut::Ended));
+    assert_eq!(shut(world, &store, other.id).await, Some(InvalidSession::Ended));
 }
 
 pub(crate) async fn nobody_signs_in_past_a_new_password(world: &World) {
@@ -323,7 +323,7 @@ pub(crate) async fn nobody_signs_in_past_a_new_password(world: &World) {
             tokio::join!(one.begin_session(&actor, session), two.set_password(&Actor::COMMAND, ada.id, &new, None),);
         both.1.unwrap();
         match both.0 {
-            Ok(session) => assert_eq!(shut(world, &one, session.id).await, Some(Shut::Ended)),
+            Ok(session) => assert_eq!(shut(world, &one, session.id).await, Some(InvalidSession::Ended)),
             Err(error) => assert!(matches!(error, StoreError::CredentialGone), "{error:?}"),
         }
     }

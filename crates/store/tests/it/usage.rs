@@ -2,12 +2,12 @@ use access::{NanoUsd, PlanId};
 use meter::budget::Period;
 use meter::{Attempt, Caller, Charge, Per, Source, UsageEvent};
 use spool::Record;
-use store::{Charges, DayUsage, Totals};
+use store::{Charges, DayUsage, UsageTotals};
 
 use crate::world::{NOW, World, attempt, caller, key, requests, user};
 
 /// The totals that [`World::event`] adds to a day.
-const ONE: Totals = Totals {
+const ONE: UsageTotals = UsageTotals {
     requests: 1,
     credits: 1,
     input: 1,
@@ -45,8 +45,8 @@ pub(crate) async fn a_day_is_the_sum_of_its_events(world: &World) {
     let [of_first, of_second] = usage.by_key.as_slice() else { panic!("{usage:?}") };
     assert_eq!((of_first.key, of_first.no, of_first.total.requests), (first.id, first.no, 18));
     assert_eq!((of_second.label.as_str(), &of_second.last4), ("laptop", &second.last4));
-    assert_eq!(of_second.total, Totals { credits: 10, ..ONE });
-    let nothing = Totals { charged: Some(NanoUsd(0)), ..Totals::default() };
+    assert_eq!(of_second.total, UsageTotals { credits: 10, ..ONE });
+    let nothing = UsageTotals { charged: Some(NanoUsd(0)), ..UsageTotals::default() };
     let empty = DayUsage { total: nothing, by_key: Vec::new() };
     assert_eq!(store.usage_of_day(user.no, NOW.day().next()).await.unwrap(), empty);
 }
@@ -124,7 +124,7 @@ pub(crate) async fn usage_of_one_key_leaves_out_the_others(world: &World) {
     let of_first = usage.clone().of_key(first.no);
     assert_eq!((of_first.total, of_first.by_key.len()), (ONE, 1));
     // The day has a charge of zero, not none: every figure of a key without usage is known.
-    let nothing = Totals { charged: Some(NanoUsd(0)), ..Totals::default() };
+    let nothing = UsageTotals { charged: Some(NanoUsd(0)), ..UsageTotals::default() };
     assert_eq!(usage.of_key(unused.no), DayUsage { total: nothing, by_key: Vec::new() });
 }
 

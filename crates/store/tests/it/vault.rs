@@ -110,7 +110,7 @@ pub(crate) async fn a_rotation_goes_on_where_it_was_stopped_and_loses_nothing(wo
         }
     }
     assert_eq!(done, 140);
-    assert_eq!(other.reseal(&vault, None).await.unwrap(), store::Resealed::default());
+    assert_eq!(other.reseal(&vault, None).await.unwrap(), store::ResealResult::default());
     assert_eq!(store.retire_master_keys(&Actor::COMMAND, vault.current()).await.unwrap(), [print(1)]);
     assert_eq!(store.retire_master_keys(&Actor::COMMAND, vault.current()).await.unwrap(), []);
     let after = crate::world::vault(2);
@@ -159,7 +159,7 @@ pub(crate) async fn a_credential_after_the_last_is_none(world: &World) {
     store.create_provider_key(&Actor::COMMAND, &before, new(None, "x", "sk-live-1234")).await.unwrap();
     let vault = following(2, 1);
     let last = ProviderKeyId(uuid::Uuid::max());
-    assert_eq!(store.reseal(&vault, Some(last)).await.unwrap(), store::Resealed::default());
+    assert_eq!(store.reseal(&vault, Some(last)).await.unwrap(), store::ResealResult::default());
 }
 
 pub(crate) async fn a_reset_gives_up_what_no_key_opens_and_nothing_else(world: &World) {

@@ -10,7 +10,7 @@ use anyhow::bail;
 use config::Snapshot;
 use config::load::Flags;
 use meter::{Per, Period};
-use store::{Actor, Days, Mended, Reconciliation, Store};
+use store::{Actor, Days, Reconciliation, RepairedTotals, Store};
 
 use crate::cli::Audit;
 use crate::commands::{block_on, load, open, say};
@@ -42,16 +42,16 @@ async fn reconcile(store: &Store, snapshot: &Snapshot, args: &Audit, today: Day)
     let days = days(args, (Period::of(Per::Month, today).first(), today))?;
     let failed = |error| failure::of_store(snapshot, error);
     let mut found = store.reconcile(days).await.map_err(failed)?;
-    let told = async |found: &Reconciliation, mended: Option<Mended>| {
+    let told = async |found: &Reconciliation, repaired: Option<RepairedTotals>| {
         let ids = store.subject_ids(told::subjects(found)).await.map_err(failed)?;
         anyhow::Ok(match args.json {
-            true => format!("{:#}\n", told::in_json(days, found, (mended, &ids))),
-            false => told::in_words(days, found, (mended, &ids)),
+            true => format!("{:#}\n", told::in_json(days, found, (repaired, &ids))),
+            false => told::in_words(days, found, (repaired, &ids)),
         })
     };
-    let mut mended = None;
+    let mut repaired = None;
     if args.repair {
-        let done = store.mend_totals(&Actor::COMMAND, days).await;
+        let done = store.repair_totals(&Actor::COMMAND, days).await;
         if done.is_err() {
             say(&told(&found, None).await?);
         }
@@ -59,9 +59,9 @@ async fn reconcile(store: &Store, snapshot: &Snapshot, args: &Audit, today: Day)
         if done.is_any() {
             found = store.reconcile(days).await.map_err(failed)?;
         }
-        mended = Some(done);
+        repaired = Some(done);
     }
-    Ok((told(&found, mended).await?, found.agrees()))
+    Ok((told(&found, repaired).await?, found.agrees()))
 }
 
 /// Returns the requested days; `usual` are the defaults.

@@ -8,7 +8,7 @@ use chrono::DateTime;
 use config::Snapshot;
 use config::load::Flags;
 use store::backup::{self, BroughtBack, Draft, Successor};
-use store::copy::{Copied, Progress, copy};
+use store::copy::{CopiedTable, Progress, copy};
 use store::{Census, Options, Store, StoreError};
 
 use crate::cli::{Backup, Move, Restore};
@@ -86,7 +86,7 @@ pub(crate) fn restore(args: &Restore) -> anyhow::Result<ExitCode> {
 }
 
 /// Copies the backup into the existing store, which must be empty, or into a new one.
-async fn fill(snapshot: &Snapshot, backup: &Store) -> anyhow::Result<Vec<Copied>> {
+async fn fill(snapshot: &Snapshot, backup: &Store) -> anyhow::Result<Vec<CopiedTable>> {
     let fault = |error| failure::of_store(snapshot, error);
     if snapshot.store.url.is_none() && !snapshot.data.join(STORE_FILE).exists() {
         return Ok(succeed(snapshot, backup).await?.0);
@@ -100,7 +100,7 @@ async fn fill(snapshot: &Snapshot, backup: &Store) -> anyhow::Result<Vec<Copied>
 /// Copies the backup into a new store beside the existing one, and renames the existing file only when the copy is
 /// complete. A server therefore never finds an incomplete store, into which it would ingest its spool. Returns the path
 /// of the old file.
-async fn succeed(snapshot: &Snapshot, backup: &Store) -> Result<(Vec<Copied>, PathBuf), StartFault> {
+async fn succeed(snapshot: &Snapshot, backup: &Store) -> Result<(Vec<CopiedTable>, PathBuf), StartFault> {
     let fault = |error| failure::of_store(snapshot, error);
     let successor = Successor::begin(&snapshot.data, Clock::system()).await.map_err(fault)?;
     let copied = backup::restore(backup, successor.store(), tell).await.map_err(fault)?;
@@ -117,7 +117,7 @@ struct Replaced {
 }
 
 /// Compares the backup with the existing store, and replaces it if the operator agrees.
-async fn replace(snapshot: &Snapshot, backup: &Store, yes: bool) -> anyhow::Result<(Vec<Copied>, Replaced)> {
+async fn replace(snapshot: &Snapshot, backup: &Store, yes: bool) -> anyhow::Result<(Vec<CopiedTable>, Replaced)> {
     if snapshot.store.url.is_some() {
         return Err(StartFault::ReplacesFilesOnly.into());
     }
@@ -230,8 +230,8 @@ fn tell(progress: Progress) {
 }
 
 /// Prints the tables with their rows and sums.
-fn show(copied: &[Copied]) {
-    for Copied { table, rows, sums } in copied {
+fn show(copied: &[CopiedTable]) {
+    for CopiedTable { table, rows, sums } in copied {
         let told = ["requests", "credits", "cost_nano"];
         let sums = sums.iter().filter(|(name, _)| told.contains(&name.as_str()));
         let sums: String = sums.map(|(name, sum)| format!("  {name} {sum}")).collect();

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use access::{Measure, Plan, Subject};
 use config::Snapshot;
 use config::load::Flags;
-use config::snapshot::{BudgetDimension, Dimension, Unbounded, Whose, WindowLimit};
+use config::snapshot::{BudgetDimension, Dimension, LimitSubject, Unbounded, WindowLimit};
 use meter::rate::Rate;
 use serde_json::{Value, json};
 use store::{BoundKeys, Store};
@@ -53,7 +53,7 @@ async fn read(store: &Store, snapshot: &Snapshot, args: &Limits) -> anyhow::Resu
     };
     let mut lines = Vec::new();
     for (limits, whom) in
-        [(snapshot.control.rate_limits.as_slice(), "control"), (snapshot.strangers.as_slice(), "the proxy")]
+        [(snapshot.control.rate_limits.as_slice(), "control"), (snapshot.unauthenticated.as_slice(), "the proxy")]
     {
         lines.extend(limits.iter().map(|limit| topology.window(limit, whom)));
     }
@@ -122,9 +122,9 @@ impl Topology {
     fn window(self, limit: &WindowLimit, listener: &str) -> Line {
         let whose = match (limit.dimension, limit.whose) {
             (Dimension::Key, _) => "each key",
-            (Dimension::Address, Whose::Everybodys) => "each address",
-            (Dimension::Address, Whose::WithoutKey) => "each address without a valid key",
-            (Dimension::Address, Whose::WithSession) => "each address with a session",
+            (Dimension::Address, LimitSubject::Everybodys) => "each address",
+            (Dimension::Address, LimitSubject::WithoutKey) => "each address without a valid key",
+            (Dimension::Address, LimitSubject::WithSession) => "each address with a session",
         };
         let seconds = limit.window.as_secs();
         Line {

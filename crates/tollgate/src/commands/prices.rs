@@ -213,7 +213,7 @@ mod tests {
         let rates = Rates { input: Some(input), output: Some(2_000_000), ..Rates::default() };
         let units = UnitRates { request: Some(5_000_000_000), ..UnitRates::default() };
         let period = Period { from: None, until };
-        Price::of_configuration(price::Figures { rates, units, period, ..price::Figures::default() })
+        Price::of_configuration(price::PriceFigures { rates, units, period, ..price::PriceFigures::default() })
     }
 
     #[test]

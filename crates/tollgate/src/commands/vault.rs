@@ -151,7 +151,7 @@ fn others(keys: &[KnownMasterKey], vault: &Vault) -> u64 {
     keys.iter().filter(|key| key.fingerprint != vault.current()).map(|key| key.sealed).sum()
 }
 
-async fn admit(store: &Store, snapshot: &Snapshot, vault: &Vault) -> Result<store::Admitted, StartFault> {
+async fn admit(store: &Store, snapshot: &Snapshot, vault: &Vault) -> Result<store::AdmittedMasterKey, StartFault> {
     let of_store = |error: StoreError| failure::of_store(snapshot, error);
     secrets::admit(store, vault).await.map_err(|refused| refused.unwrap_or_else(of_store))
 }

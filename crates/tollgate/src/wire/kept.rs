@@ -13,7 +13,7 @@ use spool::{
     InterruptedRequest, LostSegments, Reader, Record, SkippedDamage, Spool, SpoolError, SpoolOpener, TruncatedTail,
     Writer,
 };
-use store::{Charges, Gathered, IngestStats, Node, PlanDifference, Store, StoreError};
+use store::{Charges, GatheredCharges, IngestStats, Node, PlanDifference, Store, StoreError};
 
 use super::Wish;
 use super::beating::Beating;
@@ -128,7 +128,12 @@ async fn refuse_lost_signup_plan(store: &Store, snapshot: &Snapshot) -> anyhow::
 }
 
 /// Opens the spool in `folder` at the position of the last ingest, and collects later charges.
-async fn open_spool(node: &Node, snapshot: &Snapshot, folder: &Path, wish: &Wish) -> anyhow::Result<(Spool, Gathered)> {
+async fn open_spool(
+    node: &Node,
+    snapshot: &Snapshot,
+    folder: &Path,
+    wish: &Wish,
+) -> anyhow::Result<(Spool, GatheredCharges)> {
     let options = spool::SpoolOptions::new(snapshot.spool.size_bytes_max, u32::try_from(wish.workers)?);
     let ingested = node.ingested().await.map_err(|error| failure::of_store(snapshot, error))?;
     let skip_corrupt = wish.skip_corrupt;
@@ -139,7 +144,7 @@ async fn open_spool(node: &Node, snapshot: &Snapshot, folder: &Path, wish: &Wish
         Durability::Power => spool::Durability::Power,
     };
     let opened = tokio::task::spawn_blocking(move || {
-        let gathered = Gathered::default();
+        let gathered = GatheredCharges::default();
         let visit = |record: &Record| gathered.note(record);
         let known =
             SpoolOpener { node: Some(node), stored_requests: &carried, ..SpoolOpener::new(&place, options, &ingested) };
@@ -155,7 +160,7 @@ async fn open_spool(node: &Node, snapshot: &Snapshot, folder: &Path, wish: &Wish
 async fn settle(
     node: &Node,
     snapshot: &Snapshot,
-    (spool, gathered): (&mut Spool, Gathered),
+    (spool, gathered): (&mut Spool, GatheredCharges),
     stats: &IngestStats,
 ) -> anyhow::Result<()> {
     let folder = snapshot.data.join(SPOOL_FOLDER);

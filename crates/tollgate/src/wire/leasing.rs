@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use config::Snapshot;
 use meter::lease::{LeaseQueue, LeaseTiming};
-use store::{LeaseStats, Leasing, Node};
+use store::{LeaseLoopOptions, LeaseStats, Node};
 use telemetry::metrics::MeasureAmounts;
 use telemetry::{Metrics, metrics};
 use tokio::sync::{mpsc, watch};
@@ -32,7 +32,7 @@ impl Lessee {
         watch_leases(metrics, stats.clone());
         let timing = LeaseTiming { recall_wait: snapshot.lease.recall_wait, ..LeaseTiming::default() };
         let (time, ttl) = (leases.time().clone(), snapshot.lease.ttl);
-        let leasing = Leasing { node: node.clone(), messages, time, timing, ttl, stats };
+        let leasing = LeaseLoopOptions { node: node.clone(), messages, time, timing, ttl, stats };
         let mut tasks = JoinSet::new();
         tasks.spawn(store::leases::run(leasing, async move {
             // An error means that this value was dropped.

@@ -3,7 +3,7 @@
 use access::Clock;
 use access::limits::SharedLimits;
 use config::Snapshot;
-use proxy::Strangers;
+use proxy::UnauthenticatedClients;
 use store::windows::{self, Sharing, Windows};
 use telemetry::metrics;
 use tokio::sync::mpsc;
@@ -35,12 +35,12 @@ impl Services {
     }
 
     /// Returns the rate limits of unauthenticated clients. Redis is used only if it is configured, through a queue.
-    pub(super) fn strangers(&mut self, base: &Base) -> Strangers {
+    pub(super) fn unauthenticated(&mut self, base: &Base) -> UnauthenticatedClients {
         let shared = base.windows.has_redis().then(|| {
             let (limits, questions) = mpsc::channel(QUESTIONS_MAX);
             self.spawn(windows::serve(base.windows.clone(), questions, self.stopped()));
             SharedLimits::new(limits)
         });
-        Strangers::new(base.windows.tally().clone(), shared)
+        UnauthenticatedClients::new(base.windows.tally().clone(), shared)
     }
 }

@@ -15,10 +15,10 @@ use control::Serves;
 use meter::lease::LeaseQueue;
 use meter::stats::ReservationTotals;
 use meter::{Charge, Meter};
-use proxy::{Gate, Lane, Shared, Strangers};
+use proxy::{Capacity, Shared, UnauthenticatedClients, WorkerResources};
 use spool::{BacklogCounter, Reader, Writer};
 use store::windows::Windows;
-use store::{Counting, IngestStats, Node, RetentionStats, Store, Unsealed};
+use store::{Counting, DecryptedCredentials, IngestStats, Node, RetentionStats, Store};
 use telemetry::logs::DroppedLines;
 use telemetry::metrics::{MeasureAmounts, ModelLabels};
 use telemetry::{LiveState, Metrics, metrics};
@@ -45,7 +45,7 @@ pub(crate) struct Base {
     /// The meter; `None` in a process without a proxy.
     pub(crate) meter: Option<Arc<Meter>>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) board: Arc<LiveState>,
+    pub(crate) live_state: Arc<LiveState>,
     pub(crate) revision: Arc<Revision>,
     pub(crate) clock: Clock,
     pub(crate) store: Store,
@@ -71,7 +71,7 @@ pub(crate) fn origin(address: SocketAddr) -> Origin {
 pub(crate) fn shared(
     base: &Base,
     meter: Arc<Meter>,
-    (strangers, leases): (Strangers, Option<LeaseQueue>),
+    (unauthenticated, leases): (UnauthenticatedClients, Option<LeaseQueue>),
 ) -> Arc<Shared> {
     let snapshot = base.live.load();
     Arc::new(Shared {
@@ -79,26 +79,26 @@ pub(crate) fn shared(
         meter,
         metrics: base.metrics.clone(),
         clock: base.clock.clone(),
-        gate: Gate::new(snapshot.connections, snapshot.sizes.buffered_bytes_max),
+        capacity: Capacity::new(snapshot.connections, snapshot.sizes.buffered_bytes_max),
         tls: proxy::tls_config(),
         shutdown: proxy::Shutdown::default(),
-        strangers,
+        unauthenticated,
         leases,
     })
 }
 
 /// Returns the separate state of each worker.
-pub(crate) fn lanes(writers: Vec<Writer>, keys: &Directory) -> Vec<Lane> {
-    writers.into_iter().map(|spool| Lane { directory: keys.another(), spool }).collect()
+pub(crate) fn lanes(writers: Vec<Writer>, keys: &Directory) -> Vec<WorkerResources> {
+    writers.into_iter().map(|spool| WorkerResources { directory: keys.another(), spool }).collect()
 }
 
 /// Copies values of other parts into gauges at each scrape.
 pub(crate) fn watch_gauges(base: &Base, shared: &Arc<Shared>) {
-    let (meter, gate) = (shared.meter.clone(), shared.gate.clone());
+    let (meter, capacity) = (shared.meter.clone(), shared.capacity.clone());
     base.metrics.on_scrape(Box::new(move |all| {
-        all.proxy.connections.set(i64::from(gate.connections()));
-        all.proxy.in_flight.set(i64::from(gate.in_flight()));
-        all.proxy.buffered_bytes.set(i64::try_from(gate.buffered_bytes()).unwrap_or(i64::MAX));
+        all.proxy.connections.set(i64::from(capacity.connections()));
+        all.proxy.in_flight.set(i64::from(capacity.in_flight()));
+        all.proxy.buffered_bytes.set(i64::try_from(capacity.buffered_bytes()).unwrap_or(i64::MAX));
         show(&all.meter, &meter.stats().totals());
     }));
 }
@@ -146,12 +146,12 @@ pub(crate) fn watch_log(base: &Base, dropped: DroppedLines) {
 }
 
 /// Copies the age of the master key and the number of failed decryptions at each scrape.
-fn watch_vault(base: &Base, unsealed: Arc<Unsealed>) {
+fn watch_vault(base: &Base, decrypted_credentials: Arc<DecryptedCredentials>) {
     let (clock, since) = (base.clock.clone(), base.keys.admitted.since);
     base.metrics.on_scrape(Box::new(move |all| {
         let age_seconds = clock.now().unix_seconds().saturating_sub(since.unix_seconds());
         all.vault.key_age_seconds.set(i64::try_from(age_seconds).unwrap_or(i64::MAX));
-        metrics::set_total(&all.vault.unopened, unsealed.failures());
+        metrics::set_total(&all.vault.unopened, decrypted_credentials.failures());
     }));
 }
 
@@ -194,21 +194,23 @@ impl Services {
     /// Starts the tasks of the store, and returns a directory of keys.
     pub(crate) async fn start(&mut self, base: &Base) -> anyhow::Result<Directory> {
         base.revision.confirm(base.store.revision().await?, base.clock.mono());
-        base.board.set_directory(true);
+        base.live_state.set_directory(true);
         let (keys, lookups) = mpsc::channel(LOOKUPS_MAX);
-        let unsealed = Arc::new(Unsealed::new(base.keys.vault.clone(), base.revision.clone()));
-        watch_vault(base, unsealed.clone());
+        let decrypted_credentials = Arc::new(DecryptedCredentials::new(base.keys.vault.clone(), base.revision.clone()));
+        watch_vault(base, decrypted_credentials.clone());
         let live = base.live.clone();
         let counts = base.meter.clone().filter(|meter| !meter.is_leased()).map(|meter| (meter, base.node.clone()));
         let counting = Arc::new(Counting::new(counts, move |caller| live.load().budgets.of(caller).collect()));
-        let answering = store::directory::serve(base.store.clone(), (unsealed, counting), lookups, self.stopped());
+        let answering =
+            store::directory::serve(base.store.clone(), (decrypted_credentials, counting), lookups, self.stopped());
         self.tasks.spawn(answering);
         let polling =
             store::revision::poll(base.store.clone(), base.revision.clone(), base.clock.clone(), self.stopped());
         self.tasks.spawn(polling);
         self.tasks.spawn(store::last_use::run(base.store.clone(), self.stopped()));
-        let board = tell_board(base.board.clone(), base.live.clone(), base.revision.clone(), base.clock.clone());
-        self.until_stopped(board);
+        let live_state =
+            update_live_state(base.live_state.clone(), base.live.clone(), base.revision.clone(), base.clock.clone());
+        self.until_stopped(live_state);
         self.retention(base);
         self.limits(base);
         if let Some(meter) = &base.meter {
@@ -261,7 +263,7 @@ impl Services {
             serves: if base.role == Role::Proxy { Serves::Probes } else { Serves::Api },
             directory: Arc::new(keys),
             metrics: base.metrics.clone(),
-            board: base.board.clone(),
+            live_state: base.live_state.clone(),
             clock: base.clock.clone(),
             version: env!("CARGO_PKG_VERSION"),
             live: base.live.clone(),
@@ -307,10 +309,10 @@ impl Services {
 }
 
 /// Reports to `/readyz` whether keys can be looked up, in the store or in the cache.
-async fn tell_board(board: Arc<LiveState>, live: Arc<Live>, revision: Arc<Revision>, clock: Clock) {
+async fn update_live_state(live_state: Arc<LiveState>, live: Arc<Live>, revision: Arc<Revision>, clock: Clock) {
     loop {
         let stale_for = live.load().store.stale_for;
-        board.set_directory(revision.age(clock.mono()) < stale_for);
+        live_state.set_directory(revision.age(clock.mono()) < stale_for);
         tokio::time::sleep(BOARD_EVERY).await;
     }
 }

@@ -46,7 +46,7 @@ impl Proxying {
             Ok(panicked) => panicked,
             Err(_) => {
                 tracing::warn!(
-                    in_flight = shared.gate.in_flight(),
+                    in_flight = shared.capacity.in_flight(),
                     "the drain timeout has passed; requests in flight are aborted"
                 );
                 shared.shutdown.enter(Phase::Ending);
@@ -77,7 +77,7 @@ impl Ending {
     /// Drains, and returns the number of workers that panicked.
     async fn drain(self, signal: Came) -> usize {
         let Self { services, proxying, lessee, base, beating, drain_times } = self;
-        base.board.drain();
+        base.live_state.drain();
         tokio::time::sleep(signal.delay(drain_times.delay)).await;
         let panicked = match proxying {
             Some(proxying) => proxying.drain(drain_times.timeout).await,

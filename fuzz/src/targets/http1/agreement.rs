@@ -1,11 +1,11 @@
-//! Comparison of `http1` with other parsers: `httparse`, `proxy::strict`, and `http1` itself after writing a head.
+//! Comparison of `http1` with other parsers: `httparse`, `proxy::smuggling`, and `http1` itself after writing a head.
 
 use http1::limits::CHUNK_DIGITS_MAX;
 use http1::{
     Announced, Fields, HeadEdits, HeadLimits, KnownName, RequestHead, RequestParser, ResponseHead, ResponseParser,
     Version, Violation, write_fields, write_request_line, write_status_line,
 };
-use proxy::strict::judge;
+use proxy::smuggling::judge;
 
 use super::connection::ConnectionOutcome;
 

@@ -146,7 +146,7 @@ fn gemini_tells_what_it_only_refers_to() {
 #[test]
 fn of_forms_and_places_elsewhere_the_window_counts() {
     let (_, transcription) = called("/v1/audio/transcriptions");
-    let form = Extent::read(&transcription, &Asked::default(), b"--x\r\n");
+    let form = Extent::read(&transcription, &RequestFields::default(), b"--x\r\n");
     assert_eq!(form.bound(Some(&flat()), LIMITS).unbounded, Some(Reference::Upload));
     check("/v1/images/edits", r#""images":[{"image_url":"https://x"}],"prompt":"x""#, Some(Reference::Url));
 }

@@ -117,7 +117,7 @@ fn a_tool_without_a_rate_has_no_bound_in_money() {
         let unpriced = read.bound(Some(&flat()), LIMITS);
         assert_eq!((unpriced.money, unpriced.unknown()), (None, Some(Unknown::Price)), "{inside}");
         assert!(read.bound(Some(&priced()), LIMITS).money.is_some(), "{inside}");
-        let left = Left { tokens: None, money: Some(NanoUsd(i64::MAX)) };
+        let left = RemainingBudget { tokens: None, money: Some(NanoUsd(i64::MAX)) };
         assert_eq!(read.clamp(Some(&flat()), LIMITS, left), None, "{inside}");
     }
 }

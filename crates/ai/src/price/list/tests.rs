@@ -3,7 +3,7 @@ use std::time::Duration;
 use meter::{Rates, UnitRates};
 
 use super::*;
-use crate::price::{Figures, Period};
+use crate::price::{Period, PriceFigures};
 
 /// The day 2026-11-21 in UTC.
 const DAY: Day = Day(20_778);
@@ -20,7 +20,7 @@ fn day(text: &str) -> Day {
 fn dated(rate: u64, from: &str, until: &str) -> Price {
     let end = |text: &str| (!text.is_empty()).then(|| day(text));
     let period = Period { from: end(from), until: end(until) };
-    Price::of_configuration(Figures { rates: Rates::flat(rate), period, ..Figures::default() })
+    Price::of_configuration(PriceFigures { rates: Rates::flat(rate), period, ..PriceFigures::default() })
 }
 
 #[test]

@@ -12,13 +12,13 @@ const SOURCE: &str = "LiteLLM model_prices_and_context_window.json 1.109.1, MIT"
 /// A model, its rates (input, cached input, cache write, output), the number of tokens above which all of them double,
 /// and its maximum input and output tokens, of which 0 means unknown. If only the window is known, it also limits the
 /// output.
-type Row = (&'static str, [u64; 4], Option<u64>, [u64; 2]);
+type HostRow = (&'static str, [u64; 4], Option<u64>, [u64; 2]);
 
 const K: u64 = 1_024;
 const M: u64 = 1_048_576;
 
 #[rustfmt::skip]
-const HOSTS: &[(&str, &[Row])] = &[
+const HOSTS: &[(&str, &[HostRow])] = &[
     ("api.deepseek.com", &[
         ("deepseek-v4-flash", [300_000, 6_000, 300_000, 1_200_000], None, [M, 384 * K]),
         ("deepseek-v4-pro", [1_320_000, 44_000, 1_320_000, 3_960_000], None, [M, 384 * K]),

@@ -6,9 +6,9 @@
 
 use crate::price::Tier;
 
-/// A model, a tier, its rates in the order of [`super::wide::Row`], and the rates above a number of tokens. 0 means
+/// A model, a tier, its rates in the order of [`super::wide::WideRow`], and the rates above a number of tokens. 0 means
 /// that the price is unknown.
-pub(super) type Row = (&'static str, Tier, [u64; 9], Option<(u64, [u64; 9])>);
+pub(super) type TierRow = (&'static str, Tier, [u64; 9], Option<(u64, [u64; 9])>);
 
 /// Models with Anthropic's fast mode, at twice their standard rates, caches included (2026-11-20, the same source;
 /// platform.claude.com/docs/en/build-with-claude/fast-mode).
@@ -32,7 +32,7 @@ pub(super) const US: &[&str] = &[
 ];
 
 #[rustfmt::skip]
-pub(super) const OPENAI: &[Row] = &[
+pub(super) const OPENAI: &[TierRow] = &[
     ("gpt-4.1", Tier::Batch, [1_000_000, 0, 1_000_000, 1_000_000, 4_000_000, 0, 1_000_000, 0, 0], None),
     ("gpt-4.1", Tier::Priority, [3_500_000, 875_000, 3_500_000, 3_500_000, 14_000_000, 0, 3_500_000, 0, 0], None),
     ("gpt-4.1-mini", Tier::Batch, [200_000, 0, 200_000, 200_000, 800_000, 0, 200_000, 0, 0], None),
@@ -120,7 +120,7 @@ pub(super) const OPENAI: &[Row] = &[
 ];
 
 #[rustfmt::skip]
-pub(super) const ANTHROPIC: &[Row] = &[
+pub(super) const ANTHROPIC: &[TierRow] = &[
     ("claude-fable-5", Tier::Batch, [5_000_000, 500_000, 6_250_000, 0, 25_000_000, 0, 5_000_000, 0, 0], None),
     ("claude-fable-5-1", Tier::Batch, [5_000_000, 125_000, 6_250_000, 0, 25_000_000, 0, 5_000_000, 0, 0], None),
     ("claude-haiku-4-5", Tier::Batch, [500_000, 50_000, 625_000, 0, 2_500_000, 0, 500_000, 0, 0], None),
@@ -140,7 +140,7 @@ pub(super) const ANTHROPIC: &[Row] = &[
 ];
 
 #[rustfmt::skip]
-pub(super) const GEMINI: &[Row] = &[
+pub(super) const GEMINI: &[TierRow] = &[
     ("gemini-2.5-flash", Tier::Batch, [150_000, 30_000, 150_000, 150_000, 1_250_000, 500_000, 150_000, 0, 0], None),
     ("gemini-2.5-flash", Tier::Flex, [150_000, 30_000, 150_000, 150_000, 1_250_000, 500_000, 150_000, 0, 0], None),
     ("gemini-2.5-flash", Tier::Priority, [540_000, 54_000, 540_000, 540_000, 4_500_000, 1_800_000, 540_000, 0, 0], None),

@@ -9,7 +9,7 @@ use super::Wide;
 /// A model, its rates (input, cached input, cache write short and long, output, audio and image input, audio and image
 /// output), the rates above a number of tokens, and its unit rates (image, millisecond, character). 0 means that the
 /// price is unknown.
-pub(super) type Row = (&'static str, [u64; 9], Option<(u64, [u64; 9])>, [u64; 3]);
+pub(super) type WideRow = (&'static str, [u64; 9], Option<(u64, [u64; 9])>, [u64; 3]);
 
 /// Models whose page gives one input price for audio and text (ai.google.dev/gemini-api/docs/pricing, by way of
 /// genai-prices 47df840).

@@ -6,8 +6,8 @@ use super::*;
 const TYPE: &str = "multipart/form-data; boundary=b0";
 const PATH: &str = "/v1/audio/transcriptions";
 
-fn read_as(path: &str, content_type: &str, body: &[u8]) -> Result<Asked, RequestError> {
-    crate::request::read(&Called::at(path).unwrap(), Some(content_type), body)
+fn read_as(path: &str, content_type: &str, body: &[u8]) -> Result<RequestFields, RequestError> {
+    crate::request::read(&EndpointCall::at(path).unwrap(), Some(content_type), body)
 }
 
 /// Builds a form with one part per head and content.
@@ -115,7 +115,7 @@ fn without_one_boundary_there_is_no_form() {
     }
     let long = format!("multipart/form-data; boundary={}", "b".repeat(71));
     assert_eq!(read_as(PATH, &long, body.as_bytes()), Err(RequestError::NoBoundary));
-    assert_eq!(crate::request::read(&Called::at(PATH).unwrap(), None, b"{}"), Err(RequestError::NoBoundary));
+    assert_eq!(crate::request::read(&EndpointCall::at(PATH).unwrap(), None, b"{}"), Err(RequestError::NoBoundary));
 }
 
 #[test]

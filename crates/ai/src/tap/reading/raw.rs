@@ -7,16 +7,16 @@ const OBJECT_BYTES_MAX: usize = 8 * 1024;
 
 /// The last reported object and, for Anthropic's stream, the object at its start, as each lacks fields of the other.
 #[derive(Debug, Default)]
-pub(super) struct Usages {
-    told: Kept,
-    delta: Kept,
+pub(super) struct RawUsages {
+    told: RawObject,
+    delta: RawObject,
 }
 
 /// One object, in a reused buffer: Gemini reports usage in every chunk.
 #[derive(Debug, Default)]
-struct Kept(Vec<u8>);
+struct RawObject(Vec<u8>);
 
-impl Usages {
+impl RawUsages {
     pub(super) fn keep(&mut self, told: Option<&[u8]>, delta: Option<&[u8]>) {
         for (kept, json) in [(&mut self.told, told), (&mut self.delta, delta)] {
             if let Some(json) = json.filter(|json| json.starts_with(b"{")) {
@@ -41,7 +41,7 @@ impl Usages {
     }
 }
 
-impl Kept {
+impl RawObject {
     fn put(&mut self, json: &[u8]) {
         self.0.clear();
         if json.len() <= OBJECT_BYTES_MAX {
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     fn check(told: &[&str], deltas: &[&str], expected: Option<&str>) {
-        let mut usages = Usages::default();
+        let mut usages = RawUsages::default();
         told.iter().for_each(|json| usages.keep(Some(json.as_bytes()), None));
         deltas.iter().for_each(|json| usages.keep(None, Some(json.as_bytes())));
         assert_eq!(usages.json().as_deref(), expected, "{told:?} {deltas:?}");

@@ -25,8 +25,8 @@ const NO_SEARCHES: [&[u8]; 3] = [b"open_page", b"find", b"find_in_page"];
 /// The tool calls that were read so far.
 #[derive(Debug, Default)]
 pub(super) struct Tools {
-    announced: Announced,
-    response: Response,
+    announced: AnnouncedCalls,
+    response: ListedToolCalls,
     grounding: Grounding,
     /// Whether something was used that is sold beside tokens and not reported in figures that have a rate.
     unpriced: bool,
@@ -34,22 +34,22 @@ pub(super) struct Tools {
 
 /// Calls that events of a stream announced.
 #[derive(Debug, Default)]
-struct Announced {
-    searches: Calls,
-    file_searches: Calls,
-    code: Calls,
+struct AnnouncedCalls {
+    searches: CallCount,
+    file_searches: CallCount,
+    code: CallCount,
 }
 
 /// Calls of one tool: the number that began, and whether any was announced.
 #[derive(Debug, Clone, Copy, Default)]
-struct Calls {
+struct CallCount {
     begun: u64,
     any: bool,
 }
 
 /// Tool calls that OpenAI's response object lists.
 #[derive(Debug, Default)]
-struct Response {
+struct ListedToolCalls {
     /// The value of `tool_usage.web_search.num_requests`.
     searches_reported: Option<u64>,
     /// Searches among the web search calls; `None` if no such call exists.
@@ -66,14 +66,14 @@ struct Response {
 /// The sources on which a Gemini response was grounded.
 #[derive(Debug, Default)]
 struct Grounding {
-    searches: Distinct,
+    searches: DistinctTexts,
     maps: bool,
-    maps_queries: Distinct,
+    maps_queries: DistinctTexts,
 }
 
 /// A set of different texts, by their hash.
 #[derive(Debug, Default)]
-struct Distinct(Vec<u64>);
+struct DistinctTexts(Vec<u64>);
 
 /// A container of a code interpreter, or a hosted shell's environment.
 #[derive(Default, Deserialize)]
@@ -126,7 +126,7 @@ impl Tools {
 
     /// Reads the tool calls of OpenAI's response object.
     pub(super) fn read_response(&mut self, scanner: &Scanner) {
-        let mut response = Response::default();
+        let mut response = ListedToolCalls::default();
         let is_known = response.read_tool_usage(scanner)
             & response.read_output(scanner)
             & response.read_containers(scanner, CONTAINER)
@@ -164,7 +164,7 @@ impl Tools {
             (Some(reported), _) => reported,
             (None, None) => announced.searches.count(),
         };
-        let listed_or = |listed: u64, announced: Calls| if listed > 0 { listed } else { announced.count() };
+        let listed_or = |listed: u64, announced: CallCount| if listed > 0 { listed } else { announced.count() };
         let ran = u64::from(listed_or(response.code, announced.code) > 0);
         let used = |count: u64| (count > 0).then_some(count);
         ToolCalls {
@@ -184,13 +184,13 @@ pub(super) fn most(one: &ToolCalls, other: &ToolCalls) -> ToolCalls {
     ToolCalls::of_counts(std::array::from_fn(|_| counts.next().flatten()))
 }
 
-impl Calls {
+impl CallCount {
     fn count(self) -> u64 {
         self.begun.max(u64::from(self.any))
     }
 }
 
-impl Response {
+impl ListedToolCalls {
     /// Whether `tool_usage` contains no fee except that of searches.
     fn read_tool_usage(&mut self, scanner: &Scanner) -> bool {
         let Some(json) = scanner.picked(TOOLS) else { return scanner.all(TOOLS).is_some() };
@@ -230,7 +230,7 @@ impl Response {
         let beside = actions.filter_map(unquoted).filter(|action| NO_SEARCHES.contains(action)).count();
         let beside = u64::try_from(beside).unwrap_or(u64::MAX);
         self.searches = (searches > 0).then(|| searches.saturating_sub(beside));
-        let mut containers = Distinct::default();
+        let mut containers = DistinctTexts::default();
         is_known &= ids.filter(|id| id.starts_with(b"\"")).all(|id| containers.add(id));
         self.containers_used = containers.count().unwrap_or(0);
         is_known
@@ -277,7 +277,7 @@ impl Grounding {
     }
 }
 
-impl Distinct {
+impl DistinctTexts {
     /// Adds a text; returns whether the set contains it afterwards.
     fn add(&mut self, text: &[u8]) -> bool {
         let mut hasher = DefaultHasher::new();

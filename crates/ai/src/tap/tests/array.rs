@@ -2,7 +2,7 @@ use super::*;
 
 const WHOLE: &str = include_str!("../../../tests/fixtures/generate-array.json");
 
-fn array(pieces: &[&str]) -> (Vec<String>, Seen) {
+fn array(pieces: &[&str]) -> (Vec<String>, ResponseFacts) {
     let mut tap = Tap::new(Format::GenerateContent, Framing::Array, true);
     let mut out: Vec<_> = pieces
         .iter()

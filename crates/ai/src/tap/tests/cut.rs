@@ -8,7 +8,7 @@ const REPORTER: Reporter<'static> = Reporter { domain: "tollgate", request_id: "
 const PROBLEM: Problem<'static> = Problem::new(Refusal::UpstreamReset, "the provider broke off", REPORTER);
 
 /// Returns the forwarded part of `stream`, and the bytes that the abort adds.
-fn cut(format: Format, framing: Framing, stream: &[u8]) -> (String, String, Seen) {
+fn cut(format: Format, framing: Framing, stream: &[u8]) -> (String, String, ResponseFacts) {
     let mut tap = Tap::new(format, framing, true);
     let passed: Vec<u8> = stream.chunks(7).flat_map(|piece| tap.push(Bytes::copy_from_slice(piece))).collect();
     let (last, seen) = tap.cut(&PROBLEM);
@@ -73,7 +73,7 @@ fn behind_half_an_element_and_in_bodies_nothing_is_told() {
         (Format::Transcription, Framing::Opaque, "1\n00:00:00,000 --> "),
     ] {
         let (passed, last, seen) = cut(format, framing, stream.as_bytes());
-        assert_eq!((passed.as_str(), last.as_str(), seen), (stream, "", Seen::default()), "{format:?}");
+        assert_eq!((passed.as_str(), last.as_str(), seen), (stream, "", ResponseFacts::default()), "{format:?}");
     }
 }
 
@@ -83,7 +83,7 @@ fn what_is_not_read_has_ended_unless_it_was_cut() {
     let mut tap = Tap::new(Format::Speech, Framing::Opaque, false);
     let out = tap.push(audio.clone());
     assert_eq!((out.as_ptr(), out.len()), (audio.as_ptr(), audio.len()));
-    assert_eq!(tap.finish(), (Bytes::new(), Seen { ended: true, ..Seen::default() }));
+    assert_eq!(tap.finish(), (Bytes::new(), ResponseFacts { ended: true, ..ResponseFacts::default() }));
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn what_was_told_before_a_cut_is_seen() {
 }
 
 /// Returns the forwarded part of `stream` in pieces of `size`, and the bytes that its end adds.
-fn closed(format: Format, framing: Framing, stream: &[u8], size: usize) -> (Vec<u8>, Vec<u8>, Seen) {
+fn closed(format: Format, framing: Framing, stream: &[u8], size: usize) -> (Vec<u8>, Vec<u8>, ResponseFacts) {
     let mut tap = Tap::new(format, framing, false);
     let passed = stream.chunks(size).flat_map(|piece| tap.push(Bytes::copy_from_slice(piece))).collect();
     let (last, seen) = tap.close(&PROBLEM);

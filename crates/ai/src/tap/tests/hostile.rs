@@ -83,7 +83,11 @@ fn a_page_of_html_with_status_200_tells_nothing() {
         for framing in Framing::ALL {
             let (out, seen) = tapped(Tap::new(format, framing, true), [page.as_bytes()]);
             let opaque = framing == Framing::Opaque;
-            assert_eq!((out, seen), (page.into(), Seen { ended: opaque, ..Seen::default() }), "{format:?} {framing:?}");
+            assert_eq!(
+                (out, seen),
+                (page.into(), ResponseFacts { ended: opaque, ..ResponseFacts::default() }),
+                "{format:?} {framing:?}"
+            );
         }
     }
 }
@@ -156,7 +160,11 @@ fn an_event_without_end_stays_within_bounds_in_every_format() {
                 assert!(tap.held_bytes() <= 4 * VALUE_BYTES_MAX, "{format:?} {framing:?}");
             }
             let (rest, seen) = tap.finish();
-            assert_eq!((out + rest.len(), seen), (head.len() + 64 * piece.len(), Seen::default()), "{format:?}");
+            assert_eq!(
+                (out + rest.len(), seen),
+                (head.len() + 64 * piece.len(), ResponseFacts::default()),
+                "{format:?}"
+            );
         }
     }
 }

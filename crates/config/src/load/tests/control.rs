@@ -1,9 +1,9 @@
 use std::num::NonZeroU32;
 
 use super::*;
-use crate::snapshot::{Dimension, Whose, WindowLimit};
+use crate::snapshot::{Dimension, LimitSubject, WindowLimit};
 
-fn limit(dimension: Dimension, whose: Whose, limit: u32, window_s: u64) -> WindowLimit {
+fn limit(dimension: Dimension, whose: LimitSubject, limit: u32, window_s: u64) -> WindowLimit {
     WindowLimit { dimension, whose, limit: NonZeroU32::new(limit).unwrap(), window: Duration::from_secs(window_s) }
 }
 
@@ -11,20 +11,20 @@ fn codes(source: &str) -> Vec<&'static str> {
     read_text(source).map(|_| ()).unwrap_err().problems.iter().map(|problem| problem.code.name()).collect()
 }
 
-const KEY: (Dimension, Whose) = (Dimension::Key, Whose::Everybodys);
-const STRANGER: (Dimension, Whose) = (Dimension::Address, Whose::WithoutKey);
-const SESSION: (Dimension, Whose) = (Dimension::Address, Whose::WithSession);
+const KEY: (Dimension, LimitSubject) = (Dimension::Key, LimitSubject::Everybodys);
+const UNAUTHENTICATED: (Dimension, LimitSubject) = (Dimension::Address, LimitSubject::WithoutKey);
+const SESSION: (Dimension, LimitSubject) = (Dimension::Address, LimitSubject::WithSession);
 
 #[test]
 fn limits_of_control_take_the_place_of_the_default_of_their_kind() {
-    let check = |source: &str, expected: &[((Dimension, Whose), u32, u64)]| {
+    let check = |source: &str, expected: &[((Dimension, LimitSubject), u32, u64)]| {
         let expected: Vec<WindowLimit> = expected
             .iter()
             .map(|((dimension, whose), calls, window_s)| limit(*dimension, *whose, *calls, *window_s))
             .collect();
         assert_eq!(snapshot(source).control.rate_limits, expected, "{source}");
     };
-    let defaults = [(KEY, 100, 60), (STRANGER, 20, 60), (SESSION, 100, 60)];
+    let defaults = [(KEY, 100, 60), (UNAUTHENTICATED, 20, 60), (SESSION, 100, 60)];
     check("", &defaults);
     check("control: {rate_limits: }", &defaults);
     check("control: {rate_limits: []}", &[]);
@@ -34,15 +34,15 @@ fn limits_of_control_take_the_place_of_the_default_of_their_kind() {
     );
     check(
         "control: {rate_limits: [{dimension: ip, limit: 7, window: 1h, with: session}]}",
-        &[(SESSION, 7, 3_600), (KEY, 100, 60), (STRANGER, 20, 60)],
+        &[(SESSION, 7, 3_600), (KEY, 100, 60), (UNAUTHENTICATED, 20, 60)],
     );
     check(
         "control: {rate_limits: [{dimension: key, limit: 5, window: 1s}, {dimension: key, limit: 1000000, window: 1d}, {dimension: ip, limit: 9, window: 1m}]}",
         &[
             (KEY, 5, 1),
             (KEY, 1_000_000, 86_400),
-            ((Dimension::Address, Whose::Everybodys), 9, 60),
-            (STRANGER, 20, 60),
+            ((Dimension::Address, LimitSubject::Everybodys), 9, 60),
+            (UNAUTHENTICATED, 20, 60),
             (SESSION, 100, 60),
         ],
     );
@@ -50,10 +50,10 @@ fn limits_of_control_take_the_place_of_the_default_of_their_kind() {
 
 #[test]
 fn the_proxys_limit_is_for_calls_without_a_key() {
-    assert_eq!(snapshot("").strangers, Some(limit(STRANGER.0, STRANGER.1, 100, 60)));
-    assert_eq!(snapshot("rate_limits: []").strangers, None);
+    assert_eq!(snapshot("").unauthenticated, Some(limit(UNAUTHENTICATED.0, UNAUTHENTICATED.1, 100, 60)));
+    assert_eq!(snapshot("rate_limits: []").unauthenticated, None);
     let own = snapshot("rate_limits: [{dimension: ip, limit: 30, window: 10s, without: key}]");
-    assert_eq!(own.strangers, Some(limit(STRANGER.0, STRANGER.1, 30, 10)));
+    assert_eq!(own.unauthenticated, Some(limit(UNAUTHENTICATED.0, UNAUTHENTICATED.1, 30, 10)));
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn day(text: &str) -> Day {
     Day::parse(text).unwrap()
 }
 
-fn loaded(file: &str, key: Option<&str>) -> Result<Loaded, ConfigError> {
+fn loaded(file: &str, key: Option<&str>) -> Result<LoadedConfig, ConfigError> {
     let key = key.map(|key| format!("prices_key: '{key}'\n")).unwrap_or_default();
     read_text(&format!("prices_file: {file}\n{key}providers: [{{name: main, kind: openai, credential: x}}]\n"))
 }

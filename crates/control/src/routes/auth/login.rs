@@ -112,7 +112,9 @@ async fn by_password(
         }
     });
     match (right.await?, user, phc) {
-        (true, Some(user), Some(_)) if user.status == UserStatus::Suspended => Err(store::Shut::Suspended.into()),
+        (true, Some(user), Some(_)) if user.status == UserStatus::Suspended => {
+            Err(store::InvalidSession::Suspended.into())
+        }
         (true, Some(user), Some(phc)) => Ok((user, Credential::Password(phc))),
         _ => Err(Problem::new(Refusal::Unauthorized, WRONG)),
     }

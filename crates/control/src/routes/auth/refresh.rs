@@ -6,7 +6,7 @@ use access::{Refusal, Secret, Ticket, ticket};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use store::{Actor, By, NewRefresh, Refreshed, Session};
+use store::{Actor, By, NewRefresh, RefreshResult, Session};
 use utoipa::ToSchema;
 
 use crate::address::Address;
@@ -81,15 +81,15 @@ pub(super) async fn renew(app: &App, token: &str, address: Address) -> Result<(S
     let by = Actor { by: By::System, address: Some(address.0) };
     // No await follows a success: a client that disconnects earlier can send the same token again.
     match app.store.refresh(&by, presented.hash(), new).await.map_err(Problem::store)? {
-        Refreshed::Renewed(session) => Ok((session, next)),
-        Refreshed::Stolen { session, .. } => {
+        RefreshResult::Renewed(session) => Ok((session, next)),
+        RefreshResult::Stolen { session, .. } => {
             app.sessions.forget(session);
             Err(Problem::new(
                 Refusal::TokenExpired,
                 "this refresh token was used before, so its session has ended; sign in again",
             ))
         }
-        Refreshed::Ended => Err(ended()),
-        Refreshed::Unknown => Err(unknown()),
+        RefreshResult::Ended => Err(ended()),
+        RefreshResult::Unknown => Err(unknown()),
     }
 }

@@ -11,8 +11,8 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version, 
 use http_body::Body as _;
 use thiserror::Error;
 
-use super::streams::Slot;
-use crate::body::{Failed, Upload};
+use super::streams::StreamSlot;
+use crate::body::{Upload, UploadError};
 use crate::upstream::socket::Probe;
 
 /// What of a caller's body is kept until the head of the answer is here, in case the upstream refuses the stream.
@@ -38,11 +38,11 @@ const OF_HTTP1: [header::HeaderName; 8] = [
 
 /// Why there is no answer.
 #[derive(Debug, Error)]
-pub(crate) enum Broken {
+pub(crate) enum Http2CallError {
     #[error(transparent)]
     Http2(#[from] h2::Error),
     #[error(transparent)]
-    Upload(#[from] Failed),
+    Upload(#[from] UploadError),
     #[error("more than {INFORMATIONAL_MAX} interim answers")]
     Informational,
     #[error("the upstream switched protocols, which HTTP/2 cannot")]
@@ -50,19 +50,19 @@ pub(crate) enum Broken {
 }
 
 /// A request that was handed over.
-pub(crate) struct Call {
+pub(crate) struct Http2Call {
     answer: ResponseFuture,
     upload: Option<Pump>,
     informational: u32,
 }
 
 /// A request that could not be handed over.
-pub(crate) struct Unsent {
+pub(crate) struct UnsentRequest {
     pub(crate) error: h2::Error,
     pub(crate) upload: Upload,
 }
 
-impl Broken {
+impl Http2CallError {
     /// Whether the upstream did nothing of the request (RFC 9113, 8.7): it refused the stream, or went away and said
     /// that it had not come to it. h2 gives a remote GOAWAY to those streams only.
     pub(crate) fn is_refused(&self) -> bool {
@@ -131,23 +131,27 @@ fn announce(headers: &mut HeaderMap, request: &Request<Upload>) {
     }
 }
 
-impl Call {
+impl Http2Call {
     /// Hands a request over; nothing is written yet. Where it cannot be, its body comes back.
-    pub(crate) fn start(slot: &Slot, head: Request<()>, upload: Upload) -> Result<(Self, Probe), Box<Unsent>> {
+    pub(crate) fn start(
+        slot: &StreamSlot,
+        head: Request<()>,
+        upload: Upload,
+    ) -> Result<(Self, Probe), Box<UnsentRequest>> {
         let ends_here = upload.is_end_stream();
         let mut sender = slot.session.sender.borrow().clone();
         let (answer, to) = match sender.send_request(head, ends_here) {
             Ok(sent) => sent,
-            Err(error) => return Err(Box::new(Unsent { error, upload })),
+            Err(error) => return Err(Box::new(UnsentRequest { error, upload })),
         };
         let probe = slot.session.gauge.probe_stream();
-        let kept = Some(Kept::default());
+        let kept = Some(RetainedBody::default());
         let upload = (!ends_here).then(|| Pump { upload, to, kept, waiting: None, state: PumpState::Open });
         Ok((Self { answer, upload, informational: 0 }, probe))
     }
 
     /// The head of the answer; the body goes out meanwhile.
-    pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<RecvStream>, Broken>> {
+    pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<RecvStream>, Http2CallError>> {
         if let Some(upload) = &mut self.upload
             && upload.state == PumpState::Open
             && let Poll::Ready(sent) = upload.poll(cx)
@@ -158,10 +162,10 @@ impl Call {
         while let Poll::Ready(Some(Ok(interim))) = self.answer.poll_informational(cx) {
             self.informational += 1;
             if interim.status() == StatusCode::SWITCHING_PROTOCOLS {
-                return Poll::Ready(Err(Broken::Switched));
+                return Poll::Ready(Err(Http2CallError::Switched));
             }
             if self.informational > INFORMATIONAL_MAX {
-                return Poll::Ready(Err(Broken::Informational));
+                return Poll::Ready(Err(Http2CallError::Informational));
             }
         }
         Poll::Ready(Ok(ready!(Pin::new(&mut self.answer).poll(cx))?))
@@ -194,7 +198,7 @@ pub(crate) struct Pump {
     upload: Upload,
     to: SendStream<Bytes>,
     /// What was taken of the body, while that is not too much.
-    kept: Option<Kept>,
+    kept: Option<RetainedBody>,
     waiting: Option<Bytes>,
     state: PumpState,
 }
@@ -212,12 +216,12 @@ enum PumpState {
 
 /// What was taken of a body so far.
 #[derive(Default)]
-struct Kept {
+struct RetainedBody {
     pieces: VecDeque<Bytes>,
     bytes: usize,
 }
 
-impl Kept {
+impl RetainedBody {
     /// With the next piece, unless that is too much.
     fn and(mut self, piece: Bytes) -> Option<Self> {
         self.bytes += piece.len();
@@ -228,7 +232,7 @@ impl Kept {
 
 impl Pump {
     /// Sends the body as far as it goes. An upstream that wants no more of it is no error: its answer says the rest.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failed>> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), UploadError>> {
         let polled = self.poll_send(cx);
         self.state = match &polled {
             Poll::Pending => PumpState::Open,
@@ -244,7 +248,7 @@ impl Pump {
     }
 
     /// Ready when nothing more is handed over: the state says why.
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<PumpState, Failed>> {
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<PumpState, UploadError>> {
         loop {
             if self.to.poll_reset(cx).is_ready() {
                 return Poll::Ready(Ok(PumpState::Aborted));
@@ -303,8 +307,8 @@ mod tests {
     /// How many of `pieces` equal ones are kept, up to the first that is one too many.
     fn kept(pieces: usize, bytes: usize) -> usize {
         let piece = Bytes::from(vec![b'x'; bytes]);
-        let all = std::iter::successors(Some(Kept::default()), |kept| {
-            Kept { pieces: kept.pieces.clone(), bytes: kept.bytes }.and(piece.clone())
+        let all = std::iter::successors(Some(RetainedBody::default()), |kept| {
+            RetainedBody { pieces: kept.pieces.clone(), bytes: kept.bytes }.and(piece.clone())
         });
         all.take(pieces + 1).count() - 1
     }

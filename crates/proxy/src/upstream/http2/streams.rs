@@ -9,7 +9,7 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Opened, STREAMS_MAX, Session};
+use super::{Http2Session, NewHttp2Connection, STREAMS_MAX};
 use crate::upstream::pool::Pool;
 use crate::worker::spawn;
 
@@ -22,26 +22,26 @@ const PASSED_OVER_FOR: Duration = Duration::from_millis(100);
 
 /// HTTP/2 connections of one worker to one origin, and who waits for a stream.
 pub(crate) struct Streams {
-    sessions: RefCell<Vec<Rc<Session>>>,
+    sessions: RefCell<Vec<Rc<Http2Session>>>,
     dialing: Cell<usize>,
-    waiting: RefCell<VecDeque<oneshot::Sender<Turn>>>,
+    waiting: RefCell<VecDeque<oneshot::Sender<StreamGrant>>>,
     /// What a new connection will probably carry: what the last one does.
     expected: Cell<usize>,
 }
 
 /// What who waits in line gets.
-pub(crate) enum Turn {
+pub(crate) enum StreamGrant {
     /// A stream.
-    Stream(Slot),
+    Stream(StreamSlot),
     /// Another connection is needed: make one.
-    Dial(Dialing),
+    Dial(PendingConnection),
     /// The origin speaks HTTP/1.1.
     Http1,
 }
 
 /// Why there is no stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub(crate) enum NoTurn {
+pub(crate) enum StreamWaitError {
     #[error("too many requests wait for this upstream")]
     Crowded,
     #[error("no stream became free in time")]
@@ -51,15 +51,15 @@ pub(crate) enum NoTurn {
 }
 
 /// The right to one stream. Dropped, another request may have it.
-pub(crate) struct Slot {
-    pub(crate) session: Rc<Session>,
+pub(crate) struct StreamSlot {
+    pub(crate) session: Rc<Http2Session>,
     pool: Rc<Pool>,
     /// Whether the connection carried a request before.
     pub(crate) reused: bool,
 }
 
 /// A connection in the making.
-pub(crate) struct Dialing(Rc<Pool>);
+pub(crate) struct PendingConnection(Rc<Pool>);
 
 impl Default for Streams {
     fn default() -> Self {
@@ -72,7 +72,7 @@ impl Default for Streams {
     }
 }
 
-impl Drop for Slot {
+impl Drop for StreamSlot {
     fn drop(&mut self) {
         let session = &self.session;
         session.active.set(session.active.get() - 1);
@@ -83,7 +83,7 @@ impl Drop for Slot {
     }
 }
 
-impl Drop for Dialing {
+impl Drop for PendingConnection {
     fn drop(&mut self) {
         let dialing = &self.0.streams.dialing;
         dialing.set(dialing.get() - 1);
@@ -99,7 +99,7 @@ impl Streams {
     /// Whether another connection is needed for `wanted` requests, and may be made.
     fn may_dial(&self, wanted: usize) -> bool {
         let sessions = self.sessions.borrow();
-        let comes = |session: &&Rc<Session>| !session.settled.get() && !session.draining.get();
+        let comes = |session: &&Rc<Http2Session>| !session.settled.get() && !session.draining.get();
         let coming = self.dialing.get() + sessions.iter().filter(comes).count();
         // Who makes a connection takes its first stream.
         let room_coming = coming.saturating_mul(self.expected.get().saturating_sub(1));
@@ -107,9 +107,9 @@ impl Streams {
     }
 
     /// Why there was no stream in time.
-    fn why_late(&self) -> NoTurn {
+    fn why_late(&self) -> StreamWaitError {
         let is_settled = self.sessions.borrow().iter().any(|session| session.settled.get());
-        if is_settled { NoTurn::Late } else { NoTurn::Silent }
+        if is_settled { StreamWaitError::Late } else { StreamWaitError::Silent }
     }
 
     /// Closes what was idle for too long; says whether anything is left.
@@ -125,7 +125,7 @@ impl Streams {
 
 impl Pool {
     /// A stream, or the task to make a connection; waits in line for at most `within`.
-    pub(crate) async fn turn(self: &Rc<Self>, within: Duration) -> Result<Turn, NoTurn> {
+    pub(crate) async fn turn(self: &Rc<Self>, within: Duration) -> Result<StreamGrant, StreamWaitError> {
         if self.streams.is_quiet()
             && let Some(turn) = self.turn_now(1)
         {
@@ -136,7 +136,7 @@ impl Pool {
             let mut waiting = self.streams.waiting.borrow_mut();
             waiting.retain(|waits| !waits.is_closed());
             if waiting.len() >= WAITING_MAX {
-                return Err(NoTurn::Crowded);
+                return Err(StreamWaitError::Crowded);
             }
             waiting.push_back(give);
         }
@@ -148,7 +148,7 @@ impl Pool {
     }
 
     /// A connection refused a stream: for a moment it gets no other one.
-    pub(crate) fn pass_over(self: &Rc<Self>, session: &Rc<Session>) {
+    pub(crate) fn pass_over(self: &Rc<Self>, session: &Rc<Http2Session>) {
         if session.passed_over.replace(true) {
             return;
         }
@@ -185,21 +185,21 @@ impl Pool {
         let waiting = std::mem::take(&mut *self.streams.waiting.borrow_mut());
         for waits in waiting {
             // Who is gone needs nothing.
-            let _ = waits.send(Turn::Http1);
+            let _ = waits.send(StreamGrant::Http1);
         }
     }
 
     /// A connection stands; its first stream is for who made it. Others get room on it if it settles within
     /// `settle_within`.
-    pub(crate) fn add(self: &Rc<Self>, opened: Opened, settle_within: Duration) -> Slot {
-        let session = Session::start(opened, self, settle_within);
+    pub(crate) fn add(self: &Rc<Self>, opened: NewHttp2Connection, settle_within: Duration) -> StreamSlot {
+        let session = Http2Session::start(opened, self, settle_within);
         session.active.set(1);
         self.streams.sessions.borrow_mut().push(session.clone());
-        Slot { session, pool: self.clone(), reused: false }
+        StreamSlot { session, pool: self.clone(), reused: false }
     }
 
     /// A connection takes more streams, or fewer, or no more.
-    pub(crate) fn settle(self: &Rc<Self>, session: &Session) {
+    pub(crate) fn settle(self: &Rc<Self>, session: &Http2Session) {
         if session.settled.get() {
             self.streams.expected.set(session.limit.get().max(1));
         }
@@ -207,26 +207,28 @@ impl Pool {
     }
 
     /// A connection has ended.
-    pub(crate) fn forget(self: &Rc<Self>, session: &Rc<Session>) {
+    pub(crate) fn forget(self: &Rc<Self>, session: &Rc<Http2Session>) {
         self.streams.sessions.borrow_mut().retain(|kept| !Rc::ptr_eq(kept, session));
         self.distribute();
     }
 
-    fn turn_now(self: &Rc<Self>, wanted: usize) -> Option<Turn> {
-        self.slot().map(Turn::Stream).or_else(|| self.streams.may_dial(wanted).then(|| Turn::Dial(self.dial())))
+    fn turn_now(self: &Rc<Self>, wanted: usize) -> Option<StreamGrant> {
+        self.slot()
+            .map(StreamGrant::Stream)
+            .or_else(|| self.streams.may_dial(wanted).then(|| StreamGrant::Dial(self.dial())))
     }
 
     /// The first connection with room: later ones get time to be idle.
-    fn slot(self: &Rc<Self>) -> Option<Slot> {
+    fn slot(self: &Rc<Self>) -> Option<StreamSlot> {
         let sessions = self.streams.sessions.borrow();
         let session = sessions.iter().find(|session| session.has_room())?;
         session.active.set(session.active.get() + 1);
-        Some(Slot { session: session.clone(), pool: self.clone(), reused: true })
+        Some(StreamSlot { session: session.clone(), pool: self.clone(), reused: true })
     }
 
-    fn dial(self: &Rc<Self>) -> Dialing {
+    fn dial(self: &Rc<Self>) -> PendingConnection {
         self.streams.dialing.set(self.streams.dialing.get() + 1);
-        Dialing(self.clone())
+        PendingConnection(self.clone())
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::audit::Act;
-use crate::dialect::Kind;
+use crate::dialect::StoreKind;
 use crate::store::tests::Place;
 use crate::{Email, NewUser, Options};
 
@@ -163,7 +163,7 @@ async fn a_line_is_never_changed_and_never_deleted() {
         assert!(!before.lines.is_empty());
         let mut texts =
             vec!["UPDATE audit_log SET detail = '{}'", "UPDATE audit_log SET id = id", "DELETE FROM audit_log"];
-        if store.kind() == Kind::Postgres {
+        if store.kind() == StoreKind::Postgres {
             texts.extend([
                 "TRUNCATE audit_log",
                 "INSERT INTO audit_log SELECT * FROM audit_log ON CONFLICT (id) DO UPDATE SET detail = ''",

@@ -44,8 +44,13 @@ async fn ingest_goes_on_when_a_full_disk_has_room_again() {
         spool.writers[0]
             .append(&Record::Event(UsageEvent { model: Some(id().to_string().into()), ..event() }))
             .unwrap();
-        match write(&node, Read::next(&mut spool.reader, 9).unwrap(), (&mut names, &mut Carried::default()), &stats)
-            .await
+        match write(
+            &node,
+            ReadBatch::next(&mut spool.reader, 9).unwrap(),
+            (&mut names, &mut StoredOpenRequests::default()),
+            &stats,
+        )
+        .await
         {
             Ok(written) => spool.reader.release(&written.batch).unwrap(),
             Err(error) => break causes(&error),

@@ -33,7 +33,7 @@ async fn what_silent_nodes_hold_is_summed_by_measure_and_what_living_ones_hold_i
     for place in Place::both().await {
         let store = place.open().await;
         let mut transaction = store.begin().await.unwrap();
-        let now = lender::now(&store, &mut transaction).await.unwrap();
+        let now = lease_server::now(&store, &mut transaction).await.unwrap();
         transaction.rollback().await.unwrap();
         let cell = |subject, measure| {
             let per = Per::Day;
@@ -54,7 +54,7 @@ async fn what_silent_nodes_hold_is_summed_by_measure_and_what_living_ones_hold_i
             store.lend(&tick, TTL, Some(at)).await.unwrap();
         }
         let stranded = store.look_after_leases(TTL).await.unwrap();
-        assert_eq!(stranded, Stranded { leases: 3, left: Charge { credits: 30, tokens: 0, money: 570 } });
+        assert_eq!(stranded, StrandedLeases { leases: 3, left: Charge { credits: 30, tokens: 0, money: 570 } });
         let stats = super::super::LeaseStats::default();
         stats.note(&stranded);
         let left = stats.stranded_left.each_ref().map(|left| left.load(std::sync::atomic::Ordering::Relaxed));
@@ -68,7 +68,7 @@ async fn what_is_over_for_long_goes_some_at_a_time_and_no_book_before_its_leases
     for place in Place::both().await {
         let store = place.open().await;
         let mut transaction = store.begin().await.unwrap();
-        let now = lender::now(&store, &mut transaction).await.unwrap();
+        let now = lease_server::now(&store, &mut transaction).await.unwrap();
         transaction.query(JOINS).bind(Uuid::from_u128(1)).run().await.unwrap();
         transaction.commit().await.unwrap();
         let old = now.before(KEPT + Duration::from_hours(48));

@@ -40,10 +40,10 @@ fn close(node: &Node, spent: u64) -> Tick {
 }
 
 /// Creates two nodes with leases of 40 of 100 credits each.
-async fn lent(database: &Database, store: &Store) -> [Ingesting; 2] {
+async fn lent(database: &Database, store: &Store) -> [IngestNode; 2] {
     let folder = database.folder.path();
     people(store).await;
-    let nodes = [Ingesting::of(store, &folder.join("a")).await, Ingesting::of(store, &folder.join("b")).await];
+    let nodes = [IngestNode::of(store, &folder.join("a")).await, IngestNode::of(store, &folder.join("b")).await];
     for node in &nodes {
         store.lend(&ask(&node.node, 1, (0, 0)), TTL, Some(now())).await.unwrap();
     }
@@ -51,8 +51,8 @@ async fn lent(database: &Database, store: &Store) -> [Ingesting; 2] {
 }
 
 /// Writes four events of three credits each.
-async fn charge_twelve(through: &mut Ingesting) {
-    let mut made = Made::on(TODAY);
+async fn charge_twelve(through: &mut IngestNode) {
+    let mut made = UsageFixture::on(TODAY);
     let events = [(); 4].map(|()| Record::Event(made.event(Some(caller(1, 1)), vec![attempt(1)])));
     through.write(&events).await;
 }
@@ -84,7 +84,7 @@ async fn what_is_lent_beyond_its_limit_is_told() {
         lent(&database, &store).await;
         store.tell("UPDATE leases SET granted = granted + 11").await;
         let expected = Difference {
-            place: Place::Book(cell()),
+            place: Place::BudgetAccount(cell()),
             measure: "credits",
             expected: ("at most the limit", 100),
             found: ("spent and lent", 102),
@@ -143,7 +143,7 @@ async fn what_a_lease_is_said_to_have_spent_was_charged() {
         store.tell("UPDATE leases SET spent = 2 WHERE closed").await;
         store.lend(&close(&nodes[1].node, 0), TTL, Some(now())).await.unwrap();
         let found = store.reconcile(DAYS).await.unwrap();
-        assert_eq!((found.differences, found.unleased), (vec![], vec![Unleased { cell: cell(), amount: 10 }]));
+        assert_eq!((found.differences, found.unleased), (vec![], vec![UnleasedUsage { cell: cell(), amount: 10 }]));
     }
 }
 
@@ -186,7 +186,7 @@ async fn what_a_book_began_with_was_charged() {
             node.node.leave(true).await.unwrap();
         }
         let expected = Difference {
-            place: Place::Book(cell()),
+            place: Place::BudgetAccount(cell()),
             measure: "credits",
             expected: ("charged in totals", 12),
             found: ("carried and spent", 13),

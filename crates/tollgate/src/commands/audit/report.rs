@@ -6,12 +6,12 @@ use std::io::Read;
 use std::path::Path;
 
 use access::{Day, usd};
-use ai::export::{Figures, Of};
+use ai::export::{ExportFigures, ExportLineKey};
 use ai::{Export, ProviderKind};
 use anyhow::{Context, bail};
 use config::Snapshot;
 use serde_json::{Value, json};
-use store::{Days, Recorded, Store};
+use store::{Days, RecordedUsage, Store};
 
 use super::days;
 use crate::cli::Audit;
@@ -81,7 +81,7 @@ fn providers(snapshot: &Snapshot, named: Option<&str>, report: &Export) -> anyho
 /// The difference of one measure of a day and model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Difference {
-    of: Of,
+    of: ExportLineKey,
     measure: &'static str,
     recorded: i64,
     reported: i64,
@@ -102,7 +102,7 @@ struct Compared {
 impl Compared {
     fn of(
         report: &Export,
-        recorded: &[Recorded],
+        recorded: &[RecordedUsage],
         (days, kept_from): (Days, Day),
         providers: Option<&BTreeSet<String>>,
     ) -> Self {
@@ -110,29 +110,30 @@ impl Compared {
         let compared: Vec<Day> = report.days.iter().copied().filter(|day| (first..=days.last).contains(day)).collect();
         let in_days = |day: Day| compared.binary_search(&day).is_ok();
         let recorded = recorded.iter().filter(|line| providers.is_none_or(|names| names.contains(&line.provider)));
-        let recorded: Vec<&Recorded> = recorded.filter(|line| in_days(line.day)).collect();
+        let recorded: Vec<&RecordedUsage> = recorded.filter(|line| in_days(line.day)).collect();
         // A measure is compared at the level at which it is reported: per model, or for all models together.
-        let reported: BTreeMap<&Of, &Figures> = report.lines.iter().filter(|(of, _)| in_days(of.day)).collect();
+        let reported: BTreeMap<&ExportLineKey, &ExportFigures> =
+            report.lines.iter().filter(|(of, _)| in_days(of.day)).collect();
         let (by_provider, by_model) =
             (report.lines.keys().any(|of| of.provider.is_some()), report.lines.keys().any(|of| of.model.is_some()));
-        let told = report.lines.values().fold(Figures::default(), |all, figures| all.and(figures));
-        let mut ours: BTreeMap<Of, Figures> = BTreeMap::new();
+        let told = report.lines.values().fold(ExportFigures::default(), |all, figures| all.and(figures));
+        let mut ours: BTreeMap<ExportLineKey, ExportFigures> = BTreeMap::new();
         for line in &recorded {
             let provider = by_provider.then(|| line.provider.clone());
             let model = by_model.then(|| line.model.clone());
-            let of = Of { day: line.day, provider, model };
+            let of = ExportLineKey { day: line.day, provider, model };
             let sum = ours.entry(of).or_default();
             *sum = sum.and(&figures(line));
         }
         let costs_of_all = by_model && reported.keys().any(|of| of.model.is_none());
-        let mut sides: BTreeMap<Of, (Figures, Figures)> = BTreeMap::new();
+        let mut sides: BTreeMap<ExportLineKey, (ExportFigures, ExportFigures)> = BTreeMap::new();
         for (of, figures) in ours {
             if costs_of_all {
                 // Costs are reported for all models together, and usage per model.
-                let all = Of { model: None, ..of.clone() };
+                let all = ExportLineKey { model: None, ..of.clone() };
                 let sum = &mut sides.entry(all).or_default().0;
-                *sum = sum.and(&Figures { cost: figures.cost, ..Figures::default() });
-                sides.entry(of).or_default().0 = Figures { cost: None, ..figures };
+                *sum = sum.and(&ExportFigures { cost: figures.cost, ..ExportFigures::default() });
+                sides.entry(of).or_default().0 = ExportFigures { cost: None, ..figures };
             } else {
                 sides.entry(of).or_default().0 = figures;
             }
@@ -211,8 +212,8 @@ impl Difference {
     }
 }
 
-fn figures(line: &Recorded) -> Figures {
-    Figures {
+fn figures(line: &RecordedUsage) -> ExportFigures {
+    ExportFigures {
         requests: Some(line.requests),
         input: Some(line.input),
         cached_input: Some(line.cached_input),
@@ -224,7 +225,11 @@ fn figures(line: &Recorded) -> Figures {
 }
 
 /// Returns each measure that the report contains; a measure that is missing in one line counts as zero.
-fn differences(of: &Of, (ours, theirs): (&Figures, &Figures), told: &Figures) -> Vec<Difference> {
+fn differences(
+    of: &ExportLineKey,
+    (ours, theirs): (&ExportFigures, &ExportFigures),
+    told: &ExportFigures,
+) -> Vec<Difference> {
     let counts = [
         ("requests", ours.requests, theirs.requests, told.requests),
         ("input_tokens", ours.input, theirs.input, told.input),

@@ -4,16 +4,21 @@ use access::{NanoUsd, usd};
 use meter::{Measure, Subject};
 use serde_json::{Value, json};
 use store::{
-    DIFFERENCES_MAX, Days, Difference, Mended, OpenLease, Place, Reconciliation, SubjectIds, Unleased, Unpriced,
+    DIFFERENCES_MAX, Days, Difference, OpenLease, Place, Reconciliation, RepairedTotals, SubjectIds, UnleasedUsage,
+    UnpricedRequests,
 };
 
 use crate::commands::leases::of_what;
 use crate::commands::{moment, printable};
 
 /// Returns one line per difference, one per note, and a summary.
-pub(super) fn in_words(days: Days, found: &Reconciliation, (mended, ids): (Option<Mended>, &SubjectIds)) -> String {
+pub(super) fn in_words(
+    days: Days,
+    found: &Reconciliation,
+    (repaired, ids): (Option<RepairedTotals>, &SubjectIds),
+) -> String {
     let mut lines = Vec::new();
-    if let Some(Mended { keys, models, plans }) = mended {
+    if let Some(RepairedTotals { keys, models, plans }) = repaired {
         lines.push(format!("repaired: daily totals of {keys} keys, {models} models and {plans} plans"));
     }
     lines.extend(found.differences.iter().map(|one| difference(one, ids)));
@@ -31,7 +36,7 @@ pub(super) fn in_words(days: Days, found: &Reconciliation, (mended, ids): (Optio
             "not comparable: days from {first} to {last}, whose events were deleted by retention.events"
         )),
     }
-    let store::Interrupted { requests, reserved } = found.interrupted;
+    let store::InterruptedRequests { requests, reserved } = found.interrupted;
     if requests > 0 {
         let parts = Measure::ALL.map(|measure| measure.written(reserved.of(measure)));
         lines.push(format!(
@@ -46,7 +51,7 @@ pub(super) fn in_words(days: Days, found: &Reconciliation, (mended, ids): (Optio
         lines.push(format!("open: {} requests are recorded as in flight{oldest}", found.open.requests));
     }
     lines.extend(found.stranded.iter().map(|lease| stranded(lease, ids)));
-    lines.extend(found.unleased.iter().map(|Unleased { cell, amount }| {
+    lines.extend(found.unleased.iter().map(|UnleasedUsage { cell, amount }| {
         let cell = of_what(*cell, ids);
         format!("unleased: {amount} {cell} were charged without a lease, for example before a limit was set")
     }));
@@ -77,7 +82,7 @@ fn difference(difference: &Difference, ids: &SubjectIds) -> String {
             format!("{day} plan {name}")
         }
         Place::Day(day) => format!("{day} all plans"),
-        Place::Book(cell) => of_what(*cell, ids),
+        Place::BudgetAccount(cell) => of_what(*cell, ids),
         Place::Lease { cell, node, incarnation } => {
             format!("lease of node {node}, incarnation {incarnation}, of {}", of_what(*cell, ids))
         }
@@ -86,8 +91,8 @@ fn difference(difference: &Difference, ids: &SubjectIds) -> String {
     format!("differs: {place}: {measure}: {found_in} {is}, {expected_by} {should} ({:+})", is - should)
 }
 
-fn unpriced(unpriced: &Unpriced) -> String {
-    let Unpriced { reason, requests, charged, cost } = unpriced;
+fn unpriced(unpriced: &UnpricedRequests) -> String {
+    let UnpricedRequests { reason, requests, charged, cost } = unpriced;
     let money = |amount: NanoUsd| usd::written_money(u64::try_from(amount.0).unwrap_or(0));
     let reason = printable(reason);
     format!(
@@ -110,7 +115,7 @@ fn stranded(lease: &OpenLease, ids: &SubjectIds) -> String {
 /// Returns every subject of a budget in the report.
 pub(super) fn subjects(found: &Reconciliation) -> Vec<Subject> {
     let of_place = |difference: &Difference| match difference.place {
-        Place::Book(cell) | Place::Lease { cell, .. } => Some(cell.budget.subject),
+        Place::BudgetAccount(cell) | Place::Lease { cell, .. } => Some(cell.budget.subject),
         Place::Plan { plan, .. } => Some(Subject::Plan(plan)),
         Place::Key { .. } | Place::Model { .. } | Place::Day(_) => None,
     };
@@ -120,9 +125,13 @@ pub(super) fn subjects(found: &Reconciliation) -> Vec<Subject> {
 }
 
 /// Returns the result for programs.
-pub(super) fn in_json(days: Days, found: &Reconciliation, (mended, ids): (Option<Mended>, &SubjectIds)) -> Value {
+pub(super) fn in_json(
+    days: Days,
+    found: &Reconciliation,
+    (repaired, ids): (Option<RepairedTotals>, &SubjectIds),
+) -> Value {
     let of_days = |days: Days| json!({"since": days.first.to_string(), "until": days.last.to_string()});
-    let store::Interrupted { requests, reserved } = found.interrupted;
+    let store::InterruptedRequests { requests, reserved } = found.interrupted;
     let stranded = |lease: &OpenLease| {
         json!({
             "budget": of_what(lease.cell, ids), "node": lease.node, "incarnation": lease.incarnation,
@@ -135,18 +144,18 @@ pub(super) fn in_json(days: Days, found: &Reconciliation, (mended, ids): (Option
         "compared": found.compared.map(of_days),
         "differences": found.differences.iter().map(|one| difference_in_json(one, ids)).collect::<Value>(),
         "more": found.more,
-        "mended": mended.map(|mended| {
-            json!({"keys": mended.keys, "models": mended.models, "plans": mended.plans})
+        "mended": repaired.map(|repaired| {
+            json!({"keys": repaired.keys, "models": repaired.models, "plans": repaired.plans})
         }),
         "interrupted": {
             "requests": requests, "credits": reserved.credits, "tokens": reserved.tokens, "money": reserved.money,
         },
-        "unpriced": found.unpriced.iter().map(|Unpriced { reason, requests, charged, cost }| {
+        "unpriced": found.unpriced.iter().map(|UnpricedRequests { reason, requests, charged, cost }| {
             json!({"reason": reason, "requests": requests, "charged": charged.0, "cost": cost.0})
         }).collect::<Value>(),
         "open": {"requests": found.open.requests, "oldest": found.open.oldest.map(moment)},
         "stranded": found.stranded.iter().map(stranded).collect::<Value>(),
-        "unleased": found.unleased.iter().map(|Unleased { cell, amount }| {
+        "unleased": found.unleased.iter().map(|UnleasedUsage { cell, amount }| {
             json!({"budget": of_what(*cell, ids), "amount": amount})
         }).collect::<Value>(),
     })
@@ -163,7 +172,7 @@ fn difference_in_json(difference: &Difference, ids: &SubjectIds) -> Value {
         }),
         Place::Plan { day, plan } => json!({"of": "plan", "day": day.to_string(), "plan_id": plan.0}),
         Place::Day(day) => json!({"of": "plans", "day": day.to_string()}),
-        Place::Book(cell) => json!({"of": "budget", "budget": of_what(*cell, ids)}),
+        Place::BudgetAccount(cell) => json!({"of": "budget", "budget": of_what(*cell, ids)}),
         Place::Lease { cell, node, incarnation } => {
             json!({"of": "lease", "budget": of_what(*cell, ids), "node": node, "incarnation": incarnation})
         }

@@ -151,10 +151,10 @@ pub(super) fn folded(topology: Topology) -> String {
          of keys without a quota. Credits of keys with a quota are recorded in advance: after a kill, unused ones \
          count as used until the end of the day. Besides requests in flight, these are for each key and each of {} \
          workers at most {} requests and 1/{} of the remaining quota",
-        proxy::FOLDED_WITHIN.as_millis(),
+        proxy::AGGREGATION_DELAY.as_millis(),
         topology.workers,
-        proxy::BLOCK_REQUESTS_MAX - 1,
-        proxy::BLOCK_PART_OF_LEFT
+        proxy::BATCH_REQUESTS_MAX - 1,
+        proxy::BATCH_PART_OF_LEFT
     )
 }
 

@@ -1,0 +1,308 @@
+//! Bounds over all workers: connections, connections of one address, requests in flight, and what each caller has of these
+//! requests and of the bytes of buffered bodies.
+
+mod share;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use meter::Caller;
+
+pub(crate) use self::share::CallBound;
+use self::share::Shares;
+
+/// Requests in flight over all workers.
+const IN_FLIGHT_MAX: u32 = 10_000;
+/// Those of them whose callers are gone, and whose answers are read on: who calls and hangs up must not fill all places.
+const READ_ON_MAX: u32 = IN_FLIGHT_MAX / 10;
+
+/// The process's bounds, shared by its workers.
+#[derive(Debug)]
+pub struct Capacity {
+    connections: AtomicU32,
+    connections_max: u32,
+    addresses: Mutex<HashMap<IpAddr, u32>>,
+    per_address_max: u32,
+    in_flight: AtomicU32,
+    read_on: AtomicU32,
+    shares: Shares,
+}
+
+/// A connection's place; dropped, it is free again.
+#[derive(Debug)]
+pub(crate) struct ConnectionPermit {
+    capacity: Arc<Capacity>,
+    address: IpAddr,
+}
+
+/// A request's place; dropped, it is free again.
+#[derive(Debug)]
+pub(crate) struct RequestPermit(Arc<Capacity>);
+
+/// The place of a request whose answer is read on without its caller; dropped, it is free again.
+#[derive(Debug)]
+pub(crate) struct DetachedPermit(Arc<Capacity>);
+
+/// A call of a key that is in flight; dropped, another may begin.
+#[derive(Debug)]
+pub(crate) struct KeyPermit {
+    capacity: Arc<Capacity>,
+    caller: Caller,
+}
+
+/// Bytes of a caller's body that are held in memory; dropped, they are free again.
+#[derive(Debug)]
+pub(crate) struct MemoryPermit {
+    capacity: Arc<Capacity>,
+    caller: Caller,
+    bytes: u64,
+    /// All bytes of the same request: a compressed body is held beside what it inflates to.
+    of_request: Arc<AtomicU64>,
+}
+
+/// Why a body may not hold more bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MemoryExceeded {
+    /// The body takes more than any key may ever hold.
+    Ever {
+        /// The most that a key may hold.
+        bytes_max: u64,
+    },
+    /// The share of the key is used up.
+    Now {
+        /// Bytes that other requests of the key hold.
+        others_of_key: u64,
+        /// Bytes that the key may hold now, with this body's.
+        may_hold: u64,
+    },
+}
+
+/// A bound is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CapacityExceeded;
+
+impl Capacity {
+    /// Bounds as configured: connections, connections of one address, bytes.
+    #[must_use]
+    pub fn new(connections: config::snapshot::Connections, buffered_bytes_max: u64) -> Arc<Self> {
+        Arc::new(Self {
+            connections: AtomicU32::new(0),
+            connections_max: connections.max,
+            addresses: Mutex::default(),
+            per_address_max: connections.per_address,
+            in_flight: AtomicU32::new(0),
+            read_on: AtomicU32::new(0),
+            shares: Shares::new(buffered_bytes_max, connections.in_flight_per_key),
+        })
+    }
+
+    /// Callers' connections that are open.
+    #[must_use]
+    pub fn connections(&self) -> u32 {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Requests in flight.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of bodies held in memory.
+    #[must_use]
+    pub fn buffered_bytes(&self) -> u64 {
+        self.shares.bytes()
+    }
+
+    pub(crate) fn connect(self: &Arc<Self>, address: IpAddr) -> Result<ConnectionPermit, CapacityExceeded> {
+        raise(&self.connections, self.connections_max)?;
+        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = addresses.entry(address).or_insert(0);
+        if *count >= self.per_address_max {
+            self.connections.fetch_sub(1, Ordering::Relaxed);
+            return Err(CapacityExceeded);
+        }
+        *count += 1;
+        Ok(ConnectionPermit { capacity: self.clone(), address })
+    }
+
+    pub(crate) fn enter(self: &Arc<Self>) -> Result<RequestPermit, CapacityExceeded> {
+        raise(&self.in_flight, IN_FLIGHT_MAX)?;
+        Ok(RequestPermit(self.clone()))
+    }
+
+    pub(crate) fn read_on(self: &Arc<Self>) -> Result<DetachedPermit, CapacityExceeded> {
+        raise(&self.read_on, READ_ON_MAX)?;
+        Ok(DetachedPermit(self.clone()))
+    }
+
+    /// Counts a call of the caller's key and user; an error is the bound that leaves no room for it.
+    pub(crate) fn call(self: &Arc<Self>, caller: &Caller) -> Result<KeyPermit, CallBound> {
+        self.shares.enter(caller)?;
+        Ok(KeyPermit { capacity: self.clone(), caller: *caller })
+    }
+
+    /// No bytes yet, which will be the caller's.
+    pub(crate) fn hold(self: &Arc<Self>, caller: &Caller) -> MemoryPermit {
+        MemoryPermit { capacity: self.clone(), caller: *caller, bytes: 0, of_request: Arc::default() }
+    }
+
+    /// The largest body that one key may ever hold in memory.
+    pub(crate) fn body_bytes_max(&self) -> u64 {
+        self.shares.body_bytes_max()
+    }
+}
+
+fn raise(count: &AtomicU32, max: u32) -> Result<(), CapacityExceeded> {
+    if count.fetch_add(1, Ordering::Relaxed) >= max {
+        count.fetch_sub(1, Ordering::Relaxed);
+        return Err(CapacityExceeded);
+    }
+    Ok(())
+}
+
+impl MemoryPermit {
+    /// Nothing yet, of the same request.
+    pub(crate) fn another(&self) -> Self {
+        Self { capacity: self.capacity.clone(), caller: self.caller, bytes: 0, of_request: self.of_request.clone() }
+    }
+
+    /// Holds `more` bytes besides.
+    pub(crate) fn grow(&mut self, more: usize) -> Result<(), MemoryExceeded> {
+        let more = u64::try_from(more).unwrap_or(u64::MAX);
+        let of_request = self.of_request.load(Ordering::Relaxed);
+        match self.capacity.shares.grow(&self.caller, more) {
+            Ok(()) => {
+                self.bytes += more;
+                self.of_request.fetch_add(more, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(share) => {
+                let bytes_max = self.capacity.body_bytes_max();
+                Err(if of_request.saturating_add(more) > bytes_max {
+                    MemoryExceeded::Ever { bytes_max }
+                } else {
+                    let others_of_key = share.holds.saturating_sub(of_request);
+                    MemoryExceeded::Now { others_of_key, may_hold: share.may_hold }
+                })
+            }
+        }
+    }
+}
+
+impl Drop for MemoryPermit {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.of_request.fetch_sub(self.bytes, Ordering::Relaxed);
+            self.capacity.shares.shrink(&self.caller, self.bytes);
+        }
+    }
+}
+
+impl Drop for KeyPermit {
+    fn drop(&mut self) {
+        self.capacity.shares.leave(&self.caller);
+    }
+}
+
+impl Drop for RequestPermit {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for DetachedPermit {
+    fn drop(&mut self) {
+        self.0.read_on.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for ConnectionPermit {
+    fn drop(&mut self) {
+        self.capacity.connections.fetch_sub(1, Ordering::Relaxed);
+        let mut addresses = self.capacity.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = addresses.get_mut(&self.address) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                addresses.remove(&self.address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use config::snapshot::Connections;
+
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const THERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
+
+    #[test]
+    fn connections_are_bounded_in_all_and_by_address() {
+        let capacity = Capacity::new(Connections { max: 3, per_address: 2, in_flight_per_key: 1 }, 0);
+        let permits = [capacity.connect(HERE), capacity.connect(HERE)];
+        assert!(capacity.connect(HERE).is_err());
+        let other = capacity.connect(THERE);
+        assert!(capacity.connect(THERE).is_err());
+        drop((permits, other));
+        assert_eq!(capacity.connections(), 0);
+        assert!(capacity.addresses.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_read_on_has_a_part_of_the_places() {
+        let capacity = Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 0);
+        let places: Vec<DetachedPermit> = std::iter::from_fn(|| capacity.read_on().ok()).collect();
+        assert_eq!(places.len(), 1_000);
+        drop(places);
+        assert!(capacity.read_on().is_ok());
+    }
+
+    #[test]
+    fn buffered_bytes_are_bounded_and_given_back() {
+        let capacity = Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 40);
+        let caller = Caller { user: access::UserNo(1), key: access::KeyNo(1), plan: access::PlanId::NIL };
+        let (mut one, mut two) = (capacity.hold(&caller), capacity.hold(&caller));
+        assert!(one.grow(6).is_ok());
+        assert_eq!(two.grow(5), Err(MemoryExceeded::Now { others_of_key: 6, may_hold: 10 }));
+        assert!(two.another().grow(4).is_ok());
+        assert!(two.grow(4).is_ok());
+        drop(one);
+        assert_eq!((capacity.buffered_bytes(), capacity.body_bytes_max()), (4, 10));
+    }
+
+    #[test]
+    fn a_request_that_no_key_may_ever_hold_is_told_apart_from_a_share_that_is_used_up() {
+        let capacity = Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 40);
+        let of = |user, key| Caller { user: access::UserNo(user), key: access::KeyNo(key), plan: access::PlanId::NIL };
+        let mut packed = capacity.hold(&of(1, 1));
+        let mut inflated = packed.another();
+        packed.grow(6).unwrap();
+        assert_eq!(inflated.grow(5), Err(MemoryExceeded::Ever { bytes_max: 10 }), "6 and 5 are one request's");
+        inflated.grow(3).unwrap();
+        let mut other = capacity.hold(&of(2, 2));
+        other.grow(5).unwrap();
+        assert_eq!(
+            inflated.grow(1),
+            Err(MemoryExceeded::Now { others_of_key: 0, may_hold: 8 }),
+            "another user holds the rest"
+        );
+        assert_eq!(inflated.grow(2), Err(MemoryExceeded::Ever { bytes_max: 10 }));
+        drop(packed);
+        inflated.grow(1).unwrap();
+    }
+
+    #[test]
+    fn calls_of_a_key_are_bounded_until_they_end() {
+        let capacity = Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 0);
+        let caller = Caller { user: access::UserNo(1), key: access::KeyNo(1), plan: access::PlanId::NIL };
+        let call = capacity.call(&caller).unwrap();
+        assert_eq!(capacity.call(&caller).err(), Some(CallBound::Key(1)));
+        drop(call);
+        assert!(capacity.call(&caller).is_ok());
+    }
+}

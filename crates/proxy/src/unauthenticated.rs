@@ -1,0 +1,90 @@
+//! Callers without a valid key: an address may try so many times, then it waits.
+//!
+//! Who has a valid key never comes here.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::limits::SharedLimits;
+use access::{Refusal, address};
+use config::snapshot::WindowLimit;
+use http::{HeaderMap, HeaderValue, header};
+use meter::rate::RateLevel;
+use meter::window::counts::{WindowCheck, WindowCounts};
+
+use crate::address as caller;
+use crate::answer::{Problem, limit_headers, seconds_up};
+use crate::exchange::Exchange;
+
+/// The limit's name, in metrics and beside the others in Redis.
+const NAME: &str = "strangers";
+/// A caller that is refused anyway waits no longer to learn for how long.
+const ANSWER: Duration = Duration::from_millis(50);
+
+/// How often addresses have come without a valid key.
+#[derive(Debug)]
+pub struct UnauthenticatedClients {
+    here: Arc<WindowCounts>,
+    shared: Option<SharedLimits>,
+}
+
+impl UnauthenticatedClients {
+    /// Counted in `here`, or where nodes share their limits by asking `shared`, for as long as it answers.
+    #[must_use]
+    pub const fn new(here: Arc<WindowCounts>, shared: Option<SharedLimits>) -> Self {
+        Self { here, shared }
+    }
+}
+
+/// The refusal of a credential, or over the limit of its address `rate_limited` in its place. What is not the caller's doing
+/// is not counted.
+pub(crate) async fn refuse(exchange: &Exchange, headers: &HeaderMap, problem: Problem) -> Problem {
+    let Some(limit) = exchange.snapshot.unauthenticated.filter(|_| is_of_the_credential(problem.refusal)) else {
+        return problem;
+    };
+    match wait(exchange, caller::of(exchange, headers), limit).await {
+        None => problem,
+        Some(wait) => {
+            exchange.worker().shared.metrics.limits.refuse(NAME);
+            let seconds = seconds_up(wait).max(1);
+            let message = format!("too many calls without a valid key: try again in {seconds} seconds");
+            let mut problem =
+                Problem::new(Refusal::RateLimited, message).header(header::RETRY_AFTER, HeaderValue::from(seconds));
+            // Nothing is left before the wait is over.
+            let level = RateLevel { limit: limit.limit.get(), remaining: 0, reset: wait };
+            for (name, value) in limit_headers(level, &exchange.worker().shared.clock) {
+                problem = problem.header(name, value);
+            }
+            problem
+        }
+    }
+}
+
+fn is_of_the_credential(refusal: Refusal) -> bool {
+    use Refusal::{
+        AmbiguousCredentials, KeyExpired, KeyMalformed, KeyRevoked, KeyUnknown, Unauthorized, UserSuspended,
+    };
+    let credential =
+        [Unauthorized, KeyMalformed, KeyUnknown, KeyRevoked, KeyExpired, UserSuspended, AmbiguousCredentials];
+    credential.contains(&refusal)
+}
+
+/// Counts a call; how long its address must wait instead, if it must.
+async fn wait(exchange: &Exchange, address: IpAddr, limit: WindowLimit) -> Option<Duration> {
+    let shared = &exchange.worker().shared;
+    let key = address::network(address).to_string();
+    let rule: (NonZeroU32, Duration) = (limit.limit, limit.window);
+    if let Some(limits) = &shared.unauthenticated.shared {
+        let asked = limits.take(NAME, key.clone(), rule);
+        // Nobody there, or nobody in time: the process counts by itself.
+        if let Ok(Some(answer)) = tokio::time::timeout(ANSWER, asked).await {
+            return (!answer.allowed).then_some(answer.retry_after);
+        }
+    }
+    let (limit, window) = rule;
+    let ask = WindowCheck { name: NAME, key: &key, limit, window };
+    let level = shared.unauthenticated.here.take(&[ask], shared.clock.mono());
+    (!level.allowed).then_some(level.retry_after)
+}

@@ -1,0 +1,199 @@
+//! Sums of a batch of records: totals per key and day, counts per minute. Performs no I/O.
+
+use std::collections::BTreeMap;
+
+use access::{NanoUsd, PlanId, Timestamp};
+use meter::{Attempt, Charge, Counts, Usage, UsageEvent};
+
+use crate::usage::UsageTotals;
+
+const MICROS_PER_MINUTE: u64 = 60_000_000;
+
+/// Key of a row in `daily_usage`, in the order of its unique index: all writers write rows in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct CallerDay {
+    pub(crate) day: i64,
+    pub(crate) user: i64,
+    pub(crate) key: i64,
+}
+
+/// Values of a row with the key [`CallerDay`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct CallerTotals {
+    pub(crate) totals: UsageTotals,
+    /// Amounts that count for budgets.
+    pub(crate) charge: Charge,
+}
+
+/// Key of a row in `daily_plans`, in the order of its unique index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PlanDay {
+    pub(crate) day: i64,
+    pub(crate) plan: PlanId,
+}
+
+/// Key of a row in `daily_models`, in the order of its unique index; `model` is 0 if the model has no name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ModelDay {
+    pub(crate) user: i64,
+    pub(crate) day: i64,
+    pub(crate) model: i64,
+}
+
+/// Values of a row with the key [`ModelDay`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct ModelTotals {
+    pub(crate) totals: UsageTotals,
+    /// Number of requests that reached no upstream; they are in no total.
+    pub(crate) refused: u64,
+    /// Number of requests, including refused ones, with an error response.
+    pub(crate) errors: u64,
+    /// Total duration of the requests in the total, in microseconds.
+    pub(crate) duration_us: u64,
+}
+
+/// Key of a row in `usage_counts`; `key` is 0 for unauthenticated clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Minute {
+    pub(crate) key: i64,
+    pub(crate) route: i64,
+    pub(crate) status_class: i64,
+    pub(crate) minute: i64,
+    pub(crate) day: i64,
+}
+
+/// Values of a row with the key [`Minute`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct MinuteCounts {
+    pub(crate) user: i64,
+    pub(crate) requests: u64,
+    pub(crate) credits: u64,
+}
+
+/// Adds up the totals of requests with a key.
+pub(crate) fn days<'a>(
+    events: impl IntoIterator<Item = &'a UsageEvent>,
+    counts: impl IntoIterator<Item = &'a Counts>,
+) -> BTreeMap<CallerDay, CallerTotals> {
+    let mut days: BTreeMap<CallerDay, CallerTotals> = BTreeMap::new();
+    for event in events.into_iter().filter(|event| event.counts()) {
+        if let Some(caller) = event.caller {
+            let day = CallerDay { day: event.day.0.into(), user: caller.user.0, key: caller.key.0 };
+            let of = days.entry(day).or_default();
+            of.totals.add(&totals(event));
+            of.charge = of.charge.and(&event.charge);
+        }
+    }
+    for counts in counts {
+        if let Some(caller) = counts.caller {
+            let day = CallerDay { day: counts.day.0.into(), user: caller.user.0, key: caller.key.0 };
+            let of = days.entry(day).or_default();
+            of.totals.add(&UsageTotals {
+                requests: counts.requests,
+                credits: counts.credits,
+                ..UsageTotals::default()
+            });
+            of.charge = of.charge.and(&Charge::credits(counts.credits));
+        }
+    }
+    days
+}
+
+/// Adds up the charges for the budgets of plans and for global budgets.
+pub(crate) fn plans<'a>(
+    events: impl IntoIterator<Item = &'a UsageEvent>,
+    counts: impl IntoIterator<Item = &'a Counts>,
+) -> BTreeMap<PlanDay, Charge> {
+    let events = events.into_iter().filter(|event| event.counts());
+    let events = events.map(|event| (event.caller, event.day, event.charge));
+    let counts = counts.into_iter().map(|counts| (counts.caller, counts.day, Charge::credits(counts.credits)));
+    let mut plans: BTreeMap<PlanDay, Charge> = BTreeMap::new();
+    for (caller, day, charge) in events.chain(counts) {
+        if let Some(caller) = caller {
+            let of = plans.entry(PlanDay { day: day.0.into(), plan: caller.plan }).or_default();
+            *of = of.and(&charge);
+        }
+    }
+    plans
+}
+
+/// Adds up the totals of LLM requests with a key; `model_no` returns a model's number.
+pub(crate) fn models<'a>(
+    events: impl IntoIterator<Item = &'a UsageEvent>,
+    model_no: impl Fn(&str) -> Option<i64>,
+) -> BTreeMap<ModelDay, ModelTotals> {
+    let mut models: BTreeMap<ModelDay, ModelTotals> = BTreeMap::new();
+    for event in events.into_iter().filter(|event| event.format.is_some()) {
+        let Some(caller) = event.caller else { continue };
+        let model = event.model.as_deref().and_then(&model_no).unwrap_or(0);
+        let of = models.entry(ModelDay { user: caller.user.0, day: event.day.0.into(), model }).or_default();
+        of.errors = of.errors.saturating_add(event.is_error().into());
+        if event.counts() {
+            of.totals.add(&totals(event));
+            of.duration_us = of.duration_us.saturating_add(event.duration_us);
+        } else {
+            of.refused = of.refused.saturating_add(1);
+        }
+    }
+    models
+}
+
+/// Adds up the counts per minute; `route_no` returns a route's number.
+pub(crate) fn minutes<'a>(
+    counts: impl IntoIterator<Item = &'a Counts>,
+    route_no: impl Fn(&str) -> Option<i64>,
+) -> BTreeMap<Minute, MinuteCounts> {
+    let mut minutes: BTreeMap<Minute, MinuteCounts> = BTreeMap::new();
+    for counts in counts {
+        let (user, key) = counts.caller.map_or((0, 0), |caller| (caller.user.0, caller.key.0));
+        let minute = Minute {
+            key,
+            route: route_no(&counts.route).unwrap_or(0),
+            status_class: counts.status_class.into(),
+            minute: counts.minute.into(),
+            day: counts.day.0.into(),
+        };
+        let counted = minutes.entry(minute).or_default();
+        counted.user = user;
+        counted.requests = counted.requests.saturating_add(counts.requests);
+        counted.credits = counted.credits.saturating_add(counts.credits);
+    }
+    minutes
+}
+
+/// Returns the last microsecond of a minute of [`Counts`].
+pub(crate) fn end_of(minute: u32) -> Timestamp {
+    Timestamp((u64::from(minute) + 1) * MICROS_PER_MINUTE - 1)
+}
+
+fn totals(event: &UsageEvent) -> UsageTotals {
+    let usage = usage(&event.attempts);
+    let [input, cached_input, cache_write_short, cache_write_long, output, reasoning] =
+        usage.map_or([None; 6], |usage| usage.summary_classes()).map(Option::unwrap_or_default);
+    let unknown = event.attempts.is_empty() || event.attempts.iter().any(|attempt| attempt.cost.is_none());
+    let unpriced = event.format.is_some() && unknown;
+    UsageTotals {
+        requests: 1,
+        credits: event.charge.credits,
+        input,
+        cached_input,
+        cache_write_short,
+        cache_write_long,
+        output,
+        reasoning,
+        cost: cost(&event.attempts).unwrap_or_default(),
+        // The charged amount has its own columns.
+        charged: None,
+        unpriced_requests: unpriced.into(),
+    }
+}
+
+/// Adds up the usage of the attempts; its source is the least reliable of theirs. `None` if no usage is known.
+pub(crate) fn usage(attempts: &[Attempt]) -> Option<Usage> {
+    attempts.iter().filter_map(|attempt| attempt.usage).reduce(|a, b| a.and(&b))
+}
+
+/// Adds up the known costs of the attempts; `None` if no cost is known.
+pub(crate) fn cost(attempts: &[Attempt]) -> Option<NanoUsd> {
+    attempts.iter().filter_map(|attempt| attempt.cost).reduce(NanoUsd::saturating_add)
+}

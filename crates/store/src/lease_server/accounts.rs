@@ -1,0 +1,314 @@
+//! Budget accounts that a tick names: locked, read, and written back if they have changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use meter::lease::server::{BudgetAccount, ServerLease};
+use meter::lease::{CounterId, LeaseServer, NodeId, Tick};
+use sqlx::AssertSqlSafe;
+use uuid::Uuid;
+
+use super::rows::BudgetPeriodRow;
+use super::{beginning, charged};
+use crate::dialect::{Query, StoreKind, Transaction};
+use crate::error::StoreError;
+use crate::ingest::{Backlog, Insert, Values};
+use crate::statement::{micros, signed, timestamp, unsigned};
+use crate::store::Store;
+
+const BOOKS: &str = "SELECT id, carried, most, recall, pressed_id, pressed_until FROM lease_books WHERE id IN ";
+const LEASES: &str =
+    "SELECT book_id, node_id, incarnation, seq, term, granted, used, spent, ceded, round, recalls, heard_at,
+    closed, told FROM leases WHERE book_id IN ";
+
+/// Inserts budget accounts that do not exist yet.
+static OPEN: Insert = Insert::new("lease_books", &BOOK_COLUMNS, "ON CONFLICT (id) DO NOTHING");
+/// Inserts or updates budget accounts.
+static KEEP: Insert = Insert::new(
+    "lease_books",
+    &BOOK_COLUMNS,
+    "ON CONFLICT (id) DO UPDATE SET carried = excluded.carried, most = excluded.most, recall = excluded.recall, pressed_id = excluded.pressed_id,
+        pressed_until = excluded.pressed_until, updated_at = excluded.updated_at",
+);
+const BOOK_COLUMNS: [&str; 15] = [
+    "id",
+    "subject",
+    "subject_no",
+    "plan_id",
+    "measure",
+    "per",
+    "first_day",
+    "ends_at",
+    "carried",
+    "most",
+    "recall",
+    "pressed_id",
+    "pressed_until",
+    "created_at",
+    "updated_at",
+];
+/// Inserts or updates leases; `base` keeps its first value.
+static LOANS: Insert = Insert::new(
+    "leases",
+    &[
+        "id",
+        "book_id",
+        "node_id",
+        "incarnation",
+        "seq",
+        "term",
+        "granted",
+        "used",
+        "spent",
+        "ceded",
+        "round",
+        "recalls",
+        "recalled",
+        "heard_at",
+        "closed",
+        "told",
+        "base",
+        "created_at",
+        "updated_at",
+    ],
+    "ON CONFLICT (book_id, node_id, incarnation) DO UPDATE SET seq = excluded.seq, term = excluded.term,
+        granted = excluded.granted, used = excluded.used, spent = excluded.spent, ceded = excluded.ceded,
+        round = excluded.round, recalls = excluded.recalls, recalled = excluded.recalled, heard_at = excluded.heard_at,
+        closed = excluded.closed, told = excluded.told, updated_at = excluded.updated_at",
+);
+
+#[derive(sqlx::FromRow)]
+struct AccountRow {
+    id: Uuid,
+    carried: Option<i64>,
+    most: i64,
+    recall: i64,
+    pressed_id: Option<Uuid>,
+    pressed_until: Option<i64>,
+}
+
+#[derive(sqlx::FromRow)]
+struct LeaseRow {
+    book_id: Uuid,
+    node_id: Uuid,
+    incarnation: i64,
+    seq: i64,
+    term: i64,
+    granted: i64,
+    used: i64,
+    spent: i64,
+    ceded: i64,
+    round: i64,
+    recalls: i64,
+    heard_at: i64,
+    closed: bool,
+    told: bool,
+}
+
+/// Budget accounts that this transaction has locked.
+pub(crate) struct LockedAccounts<'a> {
+    /// Node for which a lease may begin, and the node's backlog.
+    through: (NodeId, &'a Backlog),
+    ids: BTreeMap<Uuid, CounterId>,
+    /// Budget accounts as stored, by budget and period.
+    books: BTreeMap<CounterId, BudgetAccount>,
+    /// Largest limit under which an amount of each budget was leased.
+    mosts: BTreeMap<CounterId, u64>,
+    /// Budgets whose previously charged amount has not been looked up yet.
+    fresh: Vec<CounterId>,
+}
+
+impl<'a> LockedAccounts<'a> {
+    /// Locks and reads the budget accounts, in a transaction that begins here, and creates the missing ones first. All
+    /// transactions create and lock accounts in the order of their ids, so none can deadlock.
+    pub(crate) async fn open(
+        store: &Store,
+        ids: BTreeMap<Uuid, CounterId>,
+        through: (NodeId, &'a Backlog),
+    ) -> Result<(Transaction, Self), StoreError> {
+        let mut kept = Self { through, ids, books: BTreeMap::new(), mosts: BTreeMap::new(), fresh: Vec::new() };
+        let mut transaction = store.begin().await?;
+        if kept.ids.is_empty() {
+            return Ok((transaction, kept));
+        }
+        let all: Vec<Uuid> = kept.ids.keys().copied().collect();
+        let mut rows = locked(&mut transaction, &all).await?;
+        if rows.len() < all.len() {
+            // The ids of the missing accounts may sort before the ids that are locked by now, so locking starts again.
+            transaction.rollback().await?;
+            transaction = store.begin().await?;
+            let there: BTreeSet<Uuid> = rows.iter().map(|row| row.id).collect();
+            let missing: Vec<_> = kept.ids.iter().filter(|(id, _)| !there.contains(*id)).collect();
+            let (now, empty) = (store.now(), BudgetAccount::default());
+            let bind = |(id, cell): &(&Uuid, &CounterId), row: &mut Values| {
+                bind_book((**id, **cell), (None, 0, &empty), now, row);
+            };
+            OPEN.run(&mut transaction, &missing, bind).await?;
+            rows = locked(&mut transaction, &all).await?;
+            if rows.len() < all.len() {
+                return Err(StoreError::Contended { table: "lease_books" });
+            }
+        }
+        for row in rows {
+            kept.read_book(&row);
+        }
+        let text = leases_text(transaction.kind(), all.len().next_power_of_two());
+        let rows: Vec<LeaseRow> = listed(transaction.query(AssertSqlSafe(text)), &all).all().await?;
+        for row in rows {
+            kept.read_loan(&row);
+        }
+        let charged = charged::with_backlog(&mut transaction, &kept.fresh, through).await?;
+        for cell in &kept.fresh {
+            if let Some(book) = kept.books.get_mut(cell) {
+                book.spent_before = charged.all(*cell);
+            }
+        }
+        Ok((transaction, kept))
+    }
+
+    fn read_book(&mut self, row: &AccountRow) {
+        let Some(cell) = self.ids.get(&row.id) else { return };
+        let pressed = row.pressed_id.zip(row.pressed_until);
+        let pressed = pressed.map(|(who, until)| (NodeId(who.as_u128()), timestamp(until)));
+        let carried = row.carried.map(unsigned).unwrap_or_default();
+        self.books.insert(
+            *cell,
+            BudgetAccount {
+                spent_before: carried,
+                recall: unsigned(row.recall),
+                contended: pressed,
+                ..BudgetAccount::default()
+            },
+        );
+        self.mosts.insert(*cell, unsigned(row.most));
+        if row.carried.is_none() {
+            self.fresh.push(*cell);
+        }
+    }
+
+    fn read_loan(&mut self, row: &LeaseRow) {
+        let Some(book) = self.ids.get(&row.book_id).and_then(|cell| self.books.get_mut(cell)) else { return };
+        let loan = ServerLease {
+            seq: unsigned(row.seq),
+            term: unsigned(row.term),
+            granted: unsigned(row.granted),
+            used: unsigned(row.used),
+            spent: unsigned(row.spent),
+            answered_recall: unsigned(row.ceded),
+            heard_at: timestamp(row.heard_at),
+            closed: row.closed,
+            reported: row.told,
+            round: unsigned(row.round),
+            recalls: unsigned(row.recalls),
+        };
+        book.leases.insert((NodeId(row.node_id.as_u128()), unsigned(row.incarnation)), loan);
+    }
+
+    /// Returns the budget accounts as they were read.
+    pub(crate) const fn books(&self) -> &BTreeMap<CounterId, BudgetAccount> {
+        &self.books
+    }
+
+    /// Whether the budget account of `cell` is locked.
+    pub(crate) fn has(&self, cell: CounterId) -> bool {
+        self.books.contains_key(&cell)
+    }
+
+    /// Writes the changes that `server` made to the budget accounts for `tick`.
+    pub(crate) async fn write(
+        &mut self,
+        store: &Store,
+        transaction: &mut Transaction,
+        (server, tick): (&LeaseServer, &Tick),
+    ) -> Result<(), StoreError> {
+        let mut raised = BTreeSet::new();
+        for ask in &tick.requests {
+            let most = self.mosts.entry(ask.counter).or_default();
+            if ask.limit > *most {
+                *most = ask.limit;
+                raised.insert(ask.counter);
+            }
+        }
+        let beginning: Vec<CounterId> = beginning(tick, &self.books).collect();
+        let bases = charged::with_backlog(transaction, &beginning, self.through).await?;
+        let (mut books, mut loans) = (Vec::new(), Vec::new());
+        for (id, cell) in &self.ids {
+            let (Some(before), Some(after)) = (self.books.get(cell), server.account(*cell)) else { continue };
+            let written = (before.recall, before.contended) == (after.recall, after.contended);
+            if !written || self.fresh.contains(cell) || raised.contains(cell) {
+                books.push((*id, *cell, self.mosts.get(cell).copied().unwrap_or_default(), after));
+            }
+            for (of, loan) in &after.leases {
+                // A lease whose final amount is known is not recalled: its last write must keep the time at which it
+                // was over.
+                let is_recalled = || !loan.reported && before.recalled(*of) != after.recalled(*of);
+                if before.leases.get(of) != Some(loan) || is_recalled() {
+                    loans.push((*id, *of, (loan, after.recalled(*of)), bases.through(*cell, of.0)));
+                }
+            }
+        }
+        let now = store.now();
+        let bind = |(id, cell, most, book): &(Uuid, CounterId, u64, &BudgetAccount), row: &mut Values| {
+            bind_book((*id, *cell), (Some(book.spent_before), *most, book), now, row);
+        };
+        KEEP.run(transaction, &books, bind).await?;
+        LOANS.run(transaction, &loans, |loan, row| bind_loan(store.new_id(), loan, now, row)).await?;
+        Ok(())
+    }
+}
+
+fn bind_book(
+    (id, cell): (Uuid, CounterId),
+    (carried, most, book): (Option<u64>, u64, &BudgetAccount),
+    now: i64,
+    row: &mut Values,
+) {
+    row.put(id);
+    BudgetPeriodRow::from(cell).put(row);
+    row.put(micros(cell.period.end())).put(carried.map(signed)).put(signed(most)).put(signed(book.recall));
+    row.put(book.contended.map(|(who, _)| Uuid::from_u128(who.0))).put(book.contended.map(|(_, until)| micros(until)));
+    row.put(now).put(now);
+}
+
+fn bind_loan(id: Uuid, loan: &(Uuid, (NodeId, u64), (&ServerLease, u64), u64), now: i64, row: &mut Values) {
+    let (book, (node, incarnation), (loan, recalled), base) = loan;
+    row.put(id).put(*book).put(Uuid::from_u128(node.0)).put(signed(*incarnation));
+    let ServerLease { seq, term, granted, used, spent, answered_recall, round, recalls, .. } = **loan;
+    for amount in [seq, term, granted, used, spent, answered_recall, round, recalls, *recalled] {
+        row.put(signed(amount));
+    }
+    row.put(micros(loan.heard_at)).put(loan.closed).put(loan.reported).put(signed(*base)).put(now).put(now);
+}
+
+/// Locks and returns the budget accounts that exist.
+async fn locked(transaction: &mut Transaction, ids: &[Uuid]) -> Result<Vec<AccountRow>, StoreError> {
+    let text = books_text(transaction.kind(), ids.len().next_power_of_two());
+    Ok(listed(transaction.query(AssertSqlSafe(text)), ids).all().await?)
+}
+
+/// Binds the ids as parameters and repeats the last one, so that few texts exist.
+fn listed<'e>(query: Query<'e>, ids: &[Uuid]) -> Query<'e> {
+    crate::batch::padded(ids).into_iter().fold(query, Query::bind)
+}
+
+fn books_text(kind: StoreKind, books: usize) -> String {
+    let mut text = BOOKS.to_owned();
+    kind.placeholders(books, &mut text);
+    text.push_str(" ORDER BY id");
+    text.push_str(kind.for_update());
+    text
+}
+
+fn leases_text(kind: StoreKind, books: usize) -> String {
+    let mut text = LEASES.to_owned();
+    kind.placeholders(books, &mut text);
+    text
+}
+
+/// Returns every text that this module sends.
+#[cfg(test)]
+pub(crate) fn texts(kind: StoreKind) -> Vec<String> {
+    let mut texts = vec![books_text(kind, 4), leases_text(kind, 4)];
+    texts.extend([&OPEN, &KEEP, &LOANS].into_iter().flat_map(|insert| insert.all_texts(kind)));
+    texts.extend(charged::texts(kind));
+    texts
+}
