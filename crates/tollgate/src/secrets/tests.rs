@@ -116,7 +116,7 @@ fn what_is_no_secret_is_refused_and_not_repeated() {
         ("JWT_SECRET", "S3CRET of 31 bytes, one too few"),
     ] {
         let refused = data.refused(&[(name, value)]);
-        assert!(refused.starts_with(&format!("secret_malformed: {name} holds")), "{refused}");
+        assert!(refused.starts_with(&format!("secret_malformed: {name} does not contain")), "{refused}");
     }
     for (value, says) in
         [("file:S3CRET-not", "secret_unreadable"), ("file:/no/such/file", "/no/such/file, which MASTER")]
