@@ -126,7 +126,10 @@ fn what_is_no_secret_is_refused_and_not_repeated() {
     }
     data.put("master_key", "S3CRET");
     let refused = data.refused(&[]);
-    assert!(refused.starts_with("secret_malformed: ") && refused.contains("secrets/master_key holds"), "{refused}");
+    assert!(
+        refused.starts_with("secret_malformed: ") && refused.contains("secrets/master_key does not contain"),
+        "{refused}"
+    );
     data.put("master_key", &"S3CRET".repeat(1_000));
     assert!(data.refused(&[]).starts_with("secret_unreadable: "));
     fs::write(data.path("master_key"), [0xff; 44]).unwrap();
