@@ -76,7 +76,8 @@ impl PriceRows {
             true => "a second price of one model for the same days".to_owned(),
             false => format!("a second price of `{}` for the same days", model.value),
         };
-        let problem = Problem::new(Code::Duplicate, model.at, message).expected("days of its own: `from` and `until`");
+        let problem = Problem::new(Code::Duplicate, model.at, message)
+            .expected("days that no other price has: `from` and `until`");
         section.reader().report(problem.first(Some(*first)));
         false
     }
