@@ -1,4 +1,5 @@
-//! Rule: each relative link of a document has an existing target, and an index links every page of its folder.
+//! Rule: each relative link of a document has an existing target, its heading included, and an index links every page of
+//! its folder.
 
 use super::finding::Finding;
 use super::tree::{File, Tree};
@@ -8,6 +9,7 @@ const INDEXED: &[&str] = &["docs/decisions/", "docs/errors/"];
 /// Checks every Markdown file.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings: Vec<Finding> = documents(tree).flat_map(|file| dead_links(tree, file)).collect();
+    findings.extend(documents(tree).flat_map(|file| dead_anchors(tree, file)));
     findings.extend(INDEXED.iter().flat_map(|folder| unlisted_pages(tree, folder)));
     findings
 }
@@ -18,35 +20,63 @@ fn documents(tree: &Tree) -> impl Iterator<Item = &File> {
 
 /// Links of `file` whose target does not exist.
 fn dead_links<'a>(tree: &'a Tree, file: &'a File) -> impl Iterator<Item = Finding> {
-    links(file).filter(|(_, target)| !exists(tree, target)).map(|(line, target)| {
+    links(file).filter(|link| !exists(tree, &link.path)).map(|Link { line, path: target, .. }| {
         file.line(line).fails(format!("links to {target}, which does not exist"), "fix the link, or write the page")
     })
+}
+
+/// Links of `file` to headings that their page does not have.
+fn dead_anchors<'a>(tree: &'a Tree, file: &'a File) -> impl Iterator<Item = Finding> {
+    links(file).filter_map(|Link { line, path, anchor }| {
+        let (anchor, page) = (anchor?, tree.file(&path)?);
+        let exists = !page.is(&["md"]) || prose(page).any(|(_, line)| heading_anchor(line).as_deref() == Some(anchor));
+        let what = format!("links to {path}#{anchor}, and the page has no such heading");
+        (!exists).then(|| file.line(line).fails(what, "link to a heading of the page"))
+    })
+}
+
+/// The anchor of a heading as GitHub forms it: lowercase letters, digits, hyphens and underscores; a space is a hyphen.
+fn heading_anchor(line: &str) -> Option<String> {
+    let heading = line.strip_prefix('#')?.trim_start_matches('#').strip_prefix(' ')?.trim();
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | ' '));
+    Some(kept.collect::<String>().to_lowercase().replace(' ', "-"))
 }
 
 /// Pages of `folder` that its `README.md` does not link.
 fn unlisted_pages(tree: &Tree, folder: &str) -> Vec<Finding> {
     let index = format!("{folder}README.md");
-    let named: Vec<String> = tree.file(&index).into_iter().flat_map(links).map(|(_, target)| target).collect();
+    let named: Vec<String> = tree.file(&index).into_iter().flat_map(links).map(|link| link.path).collect();
     let pages = documents(tree).filter(|file| file.path.starts_with(folder) && file.path != index);
     let unlisted = pages.filter(|file| !named.contains(&file.path));
     unlisted.map(|file| file.whole().fails("is missing in its index", format!("link to it from {index}"))).collect()
 }
 
-/// Relative links outside of code blocks, resolved from the root, with their lines.
-fn links(file: &File) -> impl Iterator<Item = (usize, String)> {
+/// A relative link, resolved from the root.
+struct Link<'a> {
+    line: usize,
+    path: String,
+    anchor: Option<&'a str>,
+}
+
+/// Relative links outside of code blocks.
+fn links(file: &File) -> impl Iterator<Item = Link<'_>> {
+    let targets = prose(file).flat_map(|(number, line)| line.split("](").skip(1).map(move |rest| (number, rest)));
+    targets.filter_map(|(line, rest)| {
+        let target = rest.split(')').next()?;
+        let (page, anchor) = target.split_once('#').map_or((target, None), |(page, anchor)| (page, Some(anchor)));
+        let path = if page.is_empty() { file.path.clone() } else { resolve(&file.path, page) };
+        (!target.is_empty() && !page.contains(':')).then_some(Link { line, path, anchor })
+    })
+}
+
+/// The lines of a document outside of code blocks.
+fn prose(file: &File) -> impl Iterator<Item = (usize, &str)> {
     let mut code = false;
-    let text = file.lines().filter(move |(_, line)| {
+    file.lines().filter(move |(_, line)| {
         let fence = line.trim_start().starts_with("```");
         code ^= fence;
         !code && !fence
-    });
-    text.flat_map(|(number, line)| line.split("](").skip(1).map(move |rest| (number, rest))).filter_map(
-        |(number, rest)| {
-            let target = rest.split([')', '#']).next()?;
-            let relative = !target.is_empty() && !target.contains(':');
-            relative.then(|| (number, resolve(&file.path, target)))
-        },
-    )
+    })
 }
 
 fn resolve(from: &str, target: &str) -> String {
@@ -81,6 +111,20 @@ mod tests {
         assert_eq!(
             dead_in(&files),
             ["docs/page.md:2: links to docs/errors/y.md, which does not exist; fix the link, or write the page"]
+        );
+    }
+
+    #[test]
+    fn a_link_to_a_missing_heading_fails() {
+        let page = "# The page's `keys[]`\n```\n# no heading\n```\n[a](#the-pages-keys) [b](y.md#a_b) [c](y.md#c)\n[d](#no-heading)\n";
+        let tree = Tree::of(&[("docs/x.md", page), ("docs/y.md", "## A_b\n")]);
+        let findings: Vec<Finding> = documents(&tree).flat_map(|file| dead_anchors(&tree, file)).collect();
+        assert_eq!(
+            messages(&findings),
+            [
+                "docs/x.md:5: links to docs/y.md#c, and the page has no such heading; link to a heading of the page",
+                "docs/x.md:6: links to docs/x.md#no-heading, and the page has no such heading; link to a heading of the page"
+            ]
         );
     }
 
