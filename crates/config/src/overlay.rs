@@ -92,7 +92,7 @@ fn settings(environment: &Environment) -> (Vec<VariableSetting<'_>>, Vec<&str>) 
         let name = variable.strip_prefix(PREFIX).unwrap_or_default();
         match resolve(name) {
             Some((steps, shape, single_too)) => {
-                settings.push(VariableSetting { steps, shape, single_too, variable, value })
+                settings.push(VariableSetting { steps, shape, single_too, variable, value });
             }
             None if is_anothers(name) => {}
             None => unknown.push(variable),

@@ -204,7 +204,11 @@ impl Snapshot {
                         models.push(model);
                     }
                     _ => {
-                        notes.push(Note::PricesBegin { provider: provider.name.to_string(), from, models: vec![model] })
+                        notes.push(Note::PricesBegin {
+                            provider: provider.name.to_string(),
+                            from,
+                            models: vec![model],
+                        });
                     }
                 }
             }

@@ -86,7 +86,7 @@ impl Windows {
         Ok(Self { link: Some(Arc::new(link)), ..Self::here(clock) })
     }
 
-    /// Counts a request against all of `asks` (at most [`ASKS_MAX`]; further ones are ignored), or against none if one
+    /// Counts a request against all of `asks` (at most [`CHECKS_MAX`]; further ones are ignored), or against none if one
     /// refuses it. Never fails: without Redis the request is counted here. The future may be cancelled at any point;
     /// the request may then be counted.
     pub async fn take(&self, asks: &[WindowCheck<'_>]) -> Verdict {
