@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run install test soak clients check bench fuzz coverage audit hooks fmt setup
+.PHONY: help run install test soak clients check quick bench fuzz coverage audit hooks fmt setup
 
 # Flags for `tollgate serve` or the benchmark, as in: make run ARGS="--listen 127.0.0.1:9000"
 ARGS ?=
@@ -17,6 +17,11 @@ LOCKED ?=
 # One selection of packages for all commands: cargo unifies features over the selection, and a crate with other features
 # would be compiled again. Therefore xtask is excluded, and binaries and tests are built together.
 TESTED := --workspace --exclude xtask
+
+# Modules of e2e whose results do not depend on the database: formats, parsers, upstreams, settings, official clients.
+# `make test` runs them on SQLite only; `make soak` also on PostgreSQL.
+SAME_ON_BOTH := $(addprefix --skip ,bodies:: brand:: bytes:: clients:: endpoints:: examples:: formats:: framing:: hostile:: \
+	install:: openapi:: plain:: prices:: refusals:: settings:: upstream::)
 
 # Starts a temporary PostgreSQL for one command.
 BESIDE_POSTGRES := cargo run --quiet $(LOCKED) --package xtask -- postgres
@@ -40,21 +45,26 @@ install: ## build a release and install the `tollgate` command in ~/.local/bin, 
 	@echo "$(BIN)/tollgate is installed"
 	@case ":$$PATH:" in *":$(BIN):"*) ;; *) echo "$(BIN) is not in PATH: run  export PATH=\"$(BIN):\$$PATH\"" ;; esac
 
-test: ## run all tests; those of the binary, official clients and control API on SQLite and on PostgreSQL
+test: ## run all tests; on PostgreSQL those whose result may depend on the database
 	@scripts/setup.sh test
-	cargo test $(LOCKED) --package xtask
-	cargo build $(LOCKED) $(TESTED) --bins --tests
-	$(BESIDE_POSTGRES) cargo test $(LOCKED) $(TESTED) -- --skip storms::
-	cargo test $(LOCKED) $(TESTED) --test e2e storms::
-	$(BESIDE_POSTGRES) env TOLLGATE_TEST_STORE=postgres cargo test $(LOCKED) $(TESTED) --test e2e --test control --test control_met \
-		-- --skip storms::
-	$(BESIDE_POSTGRES) env TOLLGATE_TEST_STORE=postgres cargo test $(LOCKED) $(TESTED) --test e2e storms::
+	@scripts/step "tests of the house rules" cargo test $(LOCKED) --package xtask
+	@scripts/step "build" cargo build $(LOCKED) $(TESTED) --bins --tests
+	@scripts/step "tests on SQLite" $(BESIDE_POSTGRES) cargo test $(LOCKED) $(TESTED) -- --skip storms::
+	@scripts/step "crashes and faults on SQLite" cargo test $(LOCKED) $(TESTED) --test e2e storms::
+	@scripts/step "tests on PostgreSQL" $(BESIDE_POSTGRES) env TOLLGATE_TEST_STORE=postgres \
+		cargo test $(LOCKED) $(TESTED) --test e2e --test control --test control_met -- --skip storms:: $(SAME_ON_BOTH)
+	@scripts/step "crashes and faults on PostgreSQL" $(BESIDE_POSTGRES) env TOLLGATE_TEST_STORE=postgres \
+		cargo test $(LOCKED) $(TESTED) --test e2e storms::
 
-soak: ## run the crash, fault and outage tests with 20 seeds and a fault at every call (takes about half an hour)
+soak: ## run every test on PostgreSQL, and the crash, fault and outage tests with 20 seeds and a fault at every call
 	@scripts/setup.sh test
-	cargo build $(LOCKED) $(TESTED) --bins --tests
-	TOLLGATE_TEST_LONG=1 cargo test $(LOCKED) $(TESTED) --test e2e storms::nth::
-	$(BESIDE_POSTGRES) env TOLLGATE_TEST_STORE=postgres TOLLGATE_TEST_LONG=1 TOLLGATE_FLEET_SEEDS=20 \
+	@scripts/step "build" cargo build $(LOCKED) $(TESTED) --bins --tests
+	@scripts/step "all tests on PostgreSQL" $(BESIDE_POSTGRES) env TOLLGATE_TEST_STORE=postgres \
+		cargo test $(LOCKED) $(TESTED) --test e2e --test control --test control_met -- --skip storms::
+	@scripts/step "a fault at every call on SQLite" env TOLLGATE_TEST_LONG=1 \
+		cargo test $(LOCKED) $(TESTED) --test e2e storms::nth::
+	@scripts/step "crashes, faults and outages on PostgreSQL" $(BESIDE_POSTGRES) \
+		env TOLLGATE_TEST_STORE=postgres TOLLGATE_TEST_LONG=1 TOLLGATE_FLEET_SEEDS=20 \
 		cargo test $(LOCKED) $(TESTED) --test e2e -- --nocapture storms:: outage::
 
 clients: ## run the official clients, and generate docs/clients.md from their results
@@ -62,12 +72,14 @@ clients: ## run the official clients, and generate docs/clients.md from their re
 	cargo build $(LOCKED) $(TESTED) --bins --tests
 	UPDATE_CLIENTS=1 cargo test $(LOCKED) $(TESTED) --test e2e clients::
 
-check: ## check formatting, lints, documentation and house rules
+check: quick ## check formatting, lints, house rules and documentation
+	@scripts/step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps
+
+quick: ## check formatting, lints and house rules (the pre-commit hook; under two minutes if nothing else changed)
 	@scripts/setup.sh check
-	cargo fmt --all --check
-	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps
-	cargo run --quiet $(LOCKED) --package xtask -- tidy
+	@scripts/step "formatting" cargo fmt --all --check
+	@scripts/step "lints" cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
+	@scripts/step "house rules" cargo run --quiet $(LOCKED) --package xtask -- tidy
 
 bench: ## measure the cost of a request, compared with nginx (release build; takes minutes)
 	@scripts/setup.sh build
@@ -86,7 +98,7 @@ coverage: ## measure the line coverage of each crate (cargo-llvm-cov; takes abou
 audit: ## check dependencies for vulnerabilities, licences, bans and sources (cargo-deny)
 	@scripts/audit.sh
 
-hooks: ## install a pre-commit hook that runs make check and make test
+hooks: ## install a pre-commit hook that runs make quick
 	@scripts/hooks.sh
 
 fmt: ## format all sources

@@ -11,4 +11,4 @@ if [ -e "$hook" ] && ! cmp -s scripts/pre-commit "$hook" && ! grep -q 'Tollgate 
 fi
 mkdir -p "$folder"
 install -m 755 scripts/pre-commit "$hook"
-echo "hooks: $hook runs make check and make test before each commit (git commit --no-verify skips it)"
+echo "hooks: $hook runs make quick before each commit (git commit --no-verify skips it)"

@@ -43,7 +43,7 @@ pub(crate) struct ApiFlags {
     keys: u64,
     /// Keys created per second in the third measurement
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    made: u32,
+    created: u32,
     /// Events ingested per second during the measurements
     #[arg(long, default_value_t = 10_000)]
     events: u32,
@@ -96,9 +96,9 @@ pub(crate) async fn run(flags: ApiFlags) -> anyhow::Result<bool> {
         let keys = keys.clone();
         move |nth| call("POST", "/api/keys", key(&keys, nth), r#"{"label":"made"}"#.to_owned())
     };
-    let making = SteadyLoad { calls_per_second: flags.made, ..steady };
-    let made = ExpectedResult { status: 201, calls_per_second: flags.made, p99: KEEPS_UP };
-    good &= print_result("POST /api/keys", made, &making.run(make).await?)?;
+    let making = SteadyLoad { calls_per_second: flags.created, ..steady };
+    let created = ExpectedResult { status: 201, calls_per_second: flags.created, p99: KEEPS_UP };
+    good &= print_result("POST /api/keys", created, &making.run(make).await?)?;
     let (stop, stopped) = watch::channel(false);
     let mut storming = JoinSet::new();
     storming.spawn(storm(server.address, stopped));
@@ -144,14 +144,14 @@ fn print_result(what: &str, expected: ExpectedResult, results: &CallResults) -> 
 /// Creates users without limits with `keys` keys together, and users with passwords for the storm.
 async fn people(store: &Store, keys: u64) -> anyhow::Result<Vec<Arc<str>>> {
     store.ensure_plans(&[Plan::unlimited(PLAN)]).await?;
-    let mut made = Vec::new();
+    let mut created = Vec::new();
     for nth in 0..keys.div_ceil(u64::try_from(KEYS_A_USER)?) {
         let new = NewUser::member(Email::parse(&format!("user-{nth}@example.com"))?, "bench", PLAN);
         let user = store.create_user(&store::Actor::COMMAND, new).await?.id;
         for _ in 0..KEYS_A_USER {
             let secret = ApiKey::generate(PLAN)?;
             store.create_key(&store::Actor::COMMAND, NewKey::of(user, "bench", &secret)).await?;
-            made.push(Arc::from(secret.expose()));
+            created.push(Arc::from(secret.expose()));
         }
     }
     let password = password::hash(&Password::parse(Secret::new(PASSWORD.to_owned()), &[])?)?;
@@ -159,7 +159,7 @@ async fn people(store: &Store, keys: u64) -> anyhow::Result<Vec<Arc<str>>> {
         let new = NewUser::member(Email::parse(&account(nth))?, "storm", PLAN);
         store.create_user(&store::Actor::COMMAND, NewUser { password: Some(password.clone()), ..new }).await?;
     }
-    Ok(made)
+    Ok(created)
 }
 
 fn account(nth: u8) -> String {

@@ -24,7 +24,7 @@ const ERROR: u64 = 25;
 pub(crate) struct EventMaker {
     ids: Ids,
     clock: Clock,
-    made: u64,
+    created: u64,
 }
 
 /// A usage report of OpenAI Chat Completions.
@@ -32,16 +32,16 @@ const RAW_USAGE: &str = r#"{"prompt_tokens":812,"completion_tokens":154,"total_t
 
 impl EventMaker {
     pub(crate) fn new(clock: &Clock) -> Self {
-        Self { ids: Ids::new(clock.clone()), clock: clock.clone(), made: 0 }
+        Self { ids: Ids::new(clock.clone()), clock: clock.clone(), created: 0 }
     }
 
     pub(crate) fn next(&mut self) -> UsageEvent {
-        self.made += 1;
+        self.created += 1;
         // Knuth's multiplicative hash, so that consecutive events differ.
-        let random = self.made.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 24;
+        let random = self.created.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 24;
         let now = self.clock.now();
         let failed = random.is_multiple_of(ERROR);
-        let (_, asked, _, format) = pick(random);
+        let (_, requested, _, format) = pick(random);
         let mut attempts = vec![attempt(random, failed)];
         if random.is_multiple_of(SECOND_ATTEMPT) {
             attempts.insert(0, attempt(random / 7, true));
@@ -59,7 +59,7 @@ impl EventMaker {
             charge: Charge::credits(1),
             route: Arc::from(format),
             format: Some(Arc::from(format)),
-            model: Some(Arc::from(asked)),
+            model: Some(Arc::from(requested)),
             streamed: random.is_multiple_of(2),
             status: if failed { 429 } else { 200 },
             outcome: Outcome::Completed,
@@ -115,12 +115,12 @@ mod tests {
     #[test]
     fn events_differ_like_those_of_many_clients() {
         let mut events = EventMaker::new(&Clock::system());
-        let made: Vec<UsageEvent> = (0..20_000).map(|_| events.next()).collect();
-        let distinct = |of: fn(&UsageEvent) -> String| made.iter().map(of).collect::<HashSet<_>>().len();
-        assert_eq!(distinct(|event| event.id.to_string()), made.len());
+        let created: Vec<UsageEvent> = (0..20_000).map(|_| events.next()).collect();
+        let distinct = |of: fn(&UsageEvent) -> String| created.iter().map(of).collect::<HashSet<_>>().len();
+        assert_eq!(distinct(|event| event.id.to_string()), created.len());
         assert_eq!(distinct(|event| format!("{:?}", event.caller)), 200);
         assert_eq!(distinct(|event| format!("{:?}", event.model)), 4);
-        let several = made.iter().filter(|event| event.attempts.len() == 2).count();
+        let several = created.iter().filter(|event| event.attempts.len() == 2).count();
         assert!((100..1_000).contains(&several), "{several}");
     }
 }

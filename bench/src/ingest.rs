@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use access::{Clock, UserId};
 use anyhow::{Context, ensure};
+use ledger::IngestStats;
 use spool::{Record, Spool};
-use store::{IngestStats, Store};
+use store::Store;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -63,7 +64,7 @@ async fn once(flags: &IngestFlags, database: &BenchDatabase) -> anyhow::Result<S
     let began = clock.mono();
     let (stop, stopped) = oneshot::channel::<()>();
     let mut tasks = JoinSet::new();
-    tasks.spawn(store::ingest::run(node, reader, stats.clone(), async {
+    tasks.spawn(ledger::ingest::run(node, reader, stats.clone(), async {
         stopped.await.unwrap_or_default();
     }));
     let creating = keys(store.clone(), owners, flags.keys, clock.clone());
@@ -100,10 +101,10 @@ async fn fill(database: &BenchDatabase, events: u64) -> anyhow::Result<spool::Re
     let filled = tokio::task::spawn_blocking(move || -> anyhow::Result<spool::Reader> {
         let size_bytes_max = (events * BYTES_AN_EVENT).max(256 << 20);
         let mut spool = Spool::open(&folder, spool::SpoolOptions::new(size_bytes_max, LANES), &[])?;
-        let mut made = EventMaker::new(&Clock::system());
+        let mut maker = EventMaker::new(&Clock::system());
         for nth in 0..events {
             let lane = usize::try_from(nth % u64::from(LANES))?;
-            spool.writers.get_mut(lane).context("the spool has no partition")?.append(&Record::Event(made.next()))?;
+            spool.writers.get_mut(lane).context("the spool has no partition")?.append(&Record::Event(maker.next()))?;
         }
         Ok(spool.reader)
     });
@@ -137,7 +138,7 @@ impl KeyCreation {
             tokio::select! {
                 biased;
                 response = &mut done => break response,
-                Some(made) = making.join_next() => waits.push(made??),
+                Some(created) = making.join_next() => waits.push(created??),
                 due = ticks.tick() => {
                     ensure!(making.len() < WAITING_MAX, "{WAITING_MAX} keys wait for their creation");
                     let late = due.elapsed();
@@ -146,8 +147,8 @@ impl KeyCreation {
                 }
             }
         };
-        while let Some(made) = making.join_next().await {
-            waits.push(made??);
+        while let Some(created) = making.join_next().await {
+            waits.push(created??);
         }
         Ok((Spread::of(waits), response))
     }

@@ -21,7 +21,7 @@ const TARGET: f64 = 1.03;
 /// The warm-up before each run: clients receive their leases, and those of the other side return two seconds after the
 /// last call.
 const WARM_SECONDS: u64 = 3;
-/// Both sides have a rate limit.
+/// The comparison in which both servers apply a rate limit, and neither applies a quota or budget.
 const RATE: LimitSettings = LimitSettings { plan: ", requests_per_minute: 4000000000", budgets: "" };
 /// Two budgets that all users share, besides the quota of each.
 const SHARED: LimitSettings = LimitSettings {
@@ -131,10 +131,10 @@ pub(crate) async fn run(flags: LeasesFlags) -> anyhow::Result<bool> {
         store.close().await;
         running.push(LeaseSide { name, product, keys, database });
     }
-    let [lent, free] = running.as_slice() else { anyhow::bail!("internal error: not two sides") };
-    println!("{}; {} users, {one} and {other}", lent.database.describe(), flags.users);
+    let [leased, free] = running.as_slice() else { anyhow::bail!("internal error: not two sides") };
+    println!("{}; {} users, {one} and {other}", leased.database.describe(), flags.users);
     for scenario in [BenchScenario::keyed(), BenchScenario::llm()] {
-        let before = lent.lease_counts().await?;
+        let before = leased.lease_counts().await?;
         let mut pairs = Vec::new();
         for number in 0..flags.pairs {
             let name = format!("{number:02}");
@@ -151,16 +151,16 @@ pub(crate) async fn run(flags: LeasesFlags) -> anyhow::Result<bool> {
                 side.run(&scenario, timed).await
             };
             let pair = if number % 2 == 0 {
-                let lent = measure(lent).await?;
-                (lent, measure(free).await?)
+                let leased = measure(leased).await?;
+                (leased, measure(free).await?)
             } else {
                 let free = measure(free).await?;
-                (measure(lent).await?, free)
+                (measure(leased).await?, free)
             };
             println!("  {}", line(scenario.name, [one, other], &pair));
             pairs.push(pair);
         }
-        let after = lent.lease_counts().await?;
+        let after = leased.lease_counts().await?;
         let (ticks, waits) = (after.0 - before.0, after.1 - before.1);
         ensure!((ticks > 0) == (flags.what == BudgetMode::Lent), "{ticks} ticks");
         ensure!(free.lease_counts().await?.1 == 0, "a side without leases has waiting requests");
@@ -231,7 +231,7 @@ fn print_ratio(
     target: Option<f64>,
     of: impl Fn(&LeaseRun) -> f64,
 ) -> anyhow::Result<()> {
-    let pairs: Vec<(f64, f64)> = pairs.iter().map(|(lent, free)| (of(lent), of(free))).collect();
+    let pairs: Vec<(f64, f64)> = pairs.iter().map(|(leased, free)| (of(leased), of(free))).collect();
     let Ratio { mean, low, high } = Ratio::of(&pairs).context("too few pairs, or a cost that is not known")?;
     let verdict = target.map_or(String::new(), |target| {
         format!("; at most {target:.2}: {}", if high <= target { "met" } else { "missed" })

@@ -80,7 +80,6 @@ impl Loader {
     }
 
     /// Sends a request with another key than that of the connection.
-    #[expect(clippy::too_many_arguments, reason = "a request line, its body and whose it is")]
     pub(crate) async fn send_as(
         &mut self,
         key: Option<&str>,

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use access::{Clock, Directory, Ids, KeyHash, MasterKey, Revision, Vault};
 use anyhow::{Context, ensure};
+use cluster::{Counting, DecryptedCredentials};
 use meter::{BudgetId, Caller, Measure, Per, Subject};
 use rustix::fs::{Advice, fadvise};
 use sha2::{Digest, Sha256};
 use sqlx::{Connection, PgConnection, SqliteConnection};
-use store::{Counting, DecryptedCredentials, Store};
+use store::Store;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -62,7 +63,7 @@ pub(crate) async fn run(flags: LookupFlags) -> anyhow::Result<bool> {
         let decrypted_credentials = Arc::new(DecryptedCredentials::new(vault, revision.clone()));
         let stopped = async { stopped.await.unwrap_or_default() };
         let counting = counting(&database, &store, flags.budgets).await?;
-        serving.spawn(store::directory::serve(store.clone(), (decrypted_credentials, counting), lookups, stopped));
+        serving.spawn(cluster::directory::serve(store.clone(), decrypted_credentials, counting, lookups, stopped));
         let mut waits = Vec::new();
         let mut asking: JoinSet<anyhow::Result<Vec<Duration>>> = JoinSet::new();
         let each = flags.lookups / u64::try_from(*at_once)?.max(1);
@@ -75,16 +76,16 @@ pub(crate) async fn run(flags: LookupFlags) -> anyhow::Result<bool> {
                 let mut waits = Vec::new();
                 for nth in first..first + each {
                     // The lookups are spread over all keys. They differ as long as there are enough keys.
-                    let asked = clock.mono();
+                    let requested = clock.mono();
                     let found = directory.find(hash(nth.wrapping_mul(7_919) % keys)).await;
-                    waits.push(clock.mono().since(asked));
+                    waits.push(clock.mono().since(requested));
                     ensure!(found.is_ok(), "key {nth}: {found:?}");
                 }
                 Ok(waits)
             });
         }
-        while let Some(asked) = asking.join_next().await {
-            waits.extend(asked??);
+        while let Some(requested) = asking.join_next().await {
+            waits.extend(requested??);
         }
         stop.send(()).ok().context("lookups ended")?;
         println!("  {at_once:3} at once: {}", Spread::of(waits));

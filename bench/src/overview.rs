@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use access::{ApiKey, Clock, Plan, Timestamp};
 use anyhow::{Context, ensure};
+use ledger::IngestStats;
 use spool::{Record, Spool, SpoolError, Writer};
-use store::{Email, IngestStats, NewKey, NewUser, Store};
+use store::{Email, NewKey, NewUser, Store};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -96,14 +97,14 @@ async fn load(database: &BenchDatabase, count: u64) -> anyhow::Result<Vec<Arc<st
     let keys = people(&store).await?;
     let node = store.join(database.folder(), env!("CARGO_PKG_VERSION")).await?;
     let options = spool::SpoolOptions::new(SPOOL_BYTES, 1);
-    let spool = Spool::open(&database.folder().join("spool"), options, &node.ingested().await?)?;
+    let spool = Spool::open(&database.folder().join("spool"), options, &ledger::ingest::positions(&node).await?)?;
     let mut writer = spool.writers.into_iter().next().context("the spool has no partition")?;
     let (stats, began) = (Arc::new(IngestStats::default()), clock.mono());
     let now = clock.now();
     let writing = tokio::task::spawn_blocking(move || write(&mut writer, count, now));
     let (stop, stopped) = oneshot::channel::<()>();
     let mut tasks = JoinSet::new();
-    tasks.spawn(store::ingest::run(node, spool.reader, stats.clone(), async {
+    tasks.spawn(ledger::ingest::run(node, spool.reader, stats.clone(), async {
         stopped.await.unwrap_or_default();
     }));
     writing.await??;
@@ -137,7 +138,7 @@ fn write(writer: &mut Writer, count: u64, now: Timestamp) -> anyhow::Result<()> 
 
 async fn people(store: &Store) -> anyhow::Result<Vec<Arc<str>>> {
     store.ensure_plans(&[Plan::unlimited(PLAN)]).await?;
-    let mut made = Vec::new();
+    let mut created = Vec::new();
     for nth in 0..USERS {
         let new = NewUser::member(Email::parse(&format!("user-{nth}@example.com"))?, "bench", PLAN);
         let user = store.create_user(&store::Actor::COMMAND, new).await?;
@@ -148,9 +149,9 @@ async fn people(store: &Store) -> anyhow::Result<Vec<Arc<str>>> {
             let numbers = (i64::try_from(nth + 1)?, i64::try_from(nth * KEYS_A_USER + key + 1)?);
             ensure!((user.no.0, stored.no.0) == numbers, "users and keys have unexpected numbers");
             if key == 0 {
-                made.push(Arc::from(secret.expose()));
+                created.push(Arc::from(secret.expose()));
             }
         }
     }
-    Ok(made)
+    Ok(created)
 }

@@ -15,13 +15,13 @@ pub(crate) async fn user(store: &Store) -> anyhow::Result<UserId> {
 /// Creates `count` users without limits.
 pub(crate) async fn users(store: &Store, count: u32) -> anyhow::Result<Vec<UserId>> {
     store.ensure_plans(&[Plan::unlimited(NAME)]).await?;
-    let mut made = Vec::new();
+    let mut created = Vec::new();
     for nth in 0..count {
         let email = Email::parse(&format!("bench{nth}@example.com"))?;
         let new = NewUser::member(email, NAME, NAME);
-        made.push(store.create_user(&store::Actor::COMMAND, new).await?.id);
+        created.push(store.create_user(&store::Actor::COMMAND, new).await?.id);
     }
-    Ok(made)
+    Ok(created)
 }
 
 /// Creates users of an existing plan, each with a key. Returns the keys.

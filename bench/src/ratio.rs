@@ -22,14 +22,14 @@ pub(crate) struct Ratio {
 }
 
 impl Ratio {
-    /// The ratio of pairs `(ours, theirs)`; `None` for fewer than two pairs, or if a cost is not positive.
+    /// The ratio of pairs `(first, second)`; `None` for fewer than two pairs, or if a cost is not positive.
     #[expect(clippy::cast_precision_loss, reason = "a few hundred pairs")]
     pub(crate) fn of(pairs: &[(f64, f64)]) -> Option<Self> {
         let t = *T.get(pairs.len().checked_sub(2)?.min(T.len() - 1))?;
-        if pairs.iter().any(|(ours, theirs)| *ours <= 0.0 || *theirs <= 0.0) {
+        if pairs.iter().any(|(first, second)| *first <= 0.0 || *second <= 0.0) {
             return None;
         }
-        let logs: Vec<f64> = pairs.iter().map(|(ours, theirs)| (ours / theirs).ln()).collect();
+        let logs: Vec<f64> = pairs.iter().map(|(first, second)| (first / second).ln()).collect();
         let count = logs.len() as f64;
         let mean = logs.iter().sum::<f64>() / count;
         let variance = logs.iter().map(|log| (log - mean).powi(2)).sum::<f64>() / (count - 1.0);

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use access::{Clock, Secret};
 use anyhow::{Context, ensure};
+use ledger::IngestStats;
 use meter::budget::Period;
 use meter::{BudgetId, Charge, Meter, Per};
 use spool::{OpenRequest, Record, Spool, SpoolOpener, SpoolOptions};
-use store::{GatheredCharges, IngestStats, Node};
+use store::{GatheredCharges, Node};
 
 use crate::database::{BenchDatabase, DatabaseKind};
 use crate::events::EventMaker;
@@ -89,14 +90,14 @@ pub(crate) async fn run(flags: ReplayFlags) -> anyhow::Result<bool> {
         }
     };
     let most = Duration::from_secs(TARGET.as_secs() * events / OF_EVENTS);
-    let met = took <= most;
+    let is_met = took <= most;
     println!(
         "time until the ports are open: {:.1} s; at most {} s: {}",
         took.as_secs_f64(),
         most.as_secs(),
-        if met { "met" } else { "missed" }
+        if is_met { "met" } else { "missed" }
     );
-    Ok(met)
+    Ok(is_met)
 }
 
 fn spool_of(database: &BenchDatabase) -> PathBuf {
@@ -116,7 +117,7 @@ fn options(events: u64) -> SpoolOptions {
 /// in bytes.
 fn fill(folder: &Path, events: u64) -> anyhow::Result<u64> {
     let mut spool = Spool::open(folder, options(events), &[])?;
-    let mut made = EventMaker::new(&Clock::system());
+    let mut maker = EventMaker::new(&Clock::system());
     let mut open: Vec<VecDeque<_>> = (0..LANES).map(|_| VecDeque::new()).collect();
     let all = events + u64::from(LANES) * u64::try_from(OPEN)?;
     for nth in 0..all {
@@ -125,7 +126,7 @@ fn fill(folder: &Path, events: u64) -> anyhow::Result<u64> {
             spool.writers.get_mut(lane).context("the spool has no partition")?,
             open.get_mut(lane).context("the spool has no partition")?,
         );
-        let event = made.next();
+        let event = maker.next();
         let reserved = Charge { tokens: 4_096, money: 41_000_000, ..event.charge };
         writer.append(&Record::Open(OpenRequest {
             id: event.id,
@@ -187,7 +188,7 @@ async fn parts(node: &Node, folder: &Path, events: u64) -> anyhow::Result<Durati
     print_time("initialize the meter", since);
     let read = clock.mono().since(began);
     let (since, stats) = (clock.mono(), IngestStats::default());
-    store::ingest::drain(node, &mut spool.reader, &stats).await?;
+    ledger::ingest::drain(node, &mut spool.reader, &stats).await?;
     print_time("ingest everything", since);
     let stored = stats.events.load(Ordering::Relaxed);
     ensure!(stored == events + u64::try_from(interrupted)?, "{stored} events are stored");

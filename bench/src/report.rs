@@ -155,12 +155,12 @@ fn row(found: RatioRow<'_>, costs: &str) -> String {
     let RatioRow { what, ratio, target } = found;
     match ratio {
         Some(Ratio { mean, low, high }) => {
-            let met = if high <= target {
+            let is_met = if high <= target {
                 String::from("met")
             } else {
                 format!("missed by {:.0}%", (high / target - 1.0) * 100.0)
             };
-            format!("| {what} | {costs} | {mean:.3} | {low:.3} to {high:.3} | {target:.2} | {met} |")
+            format!("| {what} | {costs} | {mean:.3} | {low:.3} to {high:.3} | {target:.2} | {is_met} |")
         }
         None => format!("| {what} | {costs} | not measured | | {target:.2} | |"),
     }

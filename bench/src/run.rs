@@ -97,9 +97,9 @@ async fn whole(
         counted: ProductCounts::default(),
         tolerance: runs * u64::from(flags.connections),
     };
-    let wanted = (whole.forwarded, whole.forwarded_with_key, whole.tolerance);
+    let targets = (whole.forwarded, whole.forwarded_with_key, whole.tolerance);
     whole.counted = ProductCounts::settle(bench.product, before, |counted| {
-        let (forwarded, forwarded_with_key, tolerance) = wanted;
+        let (forwarded, forwarded_with_key, tolerance) = targets;
         LoadCounts { forwarded, forwarded_with_key, tolerance, counted: *counted }.matches()
     })
     .await?;

@@ -9,12 +9,14 @@ use std::time::Duration;
 use access::token::Signer;
 use access::{Clock, Directory, MasterKey, Revision, Secret, Vault};
 use anyhow::{Context, ensure};
+use cluster::DecryptedCredentials;
+use cluster::windows::Windows;
 use config::Live;
 use control::{Limits, Serves, State};
+use ledger::IngestStats;
 use meter::Meter;
 use spool::{Record, Spool, Writer};
-use store::windows::Windows;
-use store::{DecryptedCredentials, IngestStats, Store};
+use store::Store;
 use telemetry::{LiveState, Metrics};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -61,27 +63,29 @@ impl ApiServer {
         let mut tasks = JoinSet::new();
         let (queue, lookups) = mpsc::channel(QUEUE);
         let decrypted_credentials = Arc::new(DecryptedCredentials::new(vault.clone(), revision.clone()));
-        tasks.spawn(store::directory::serve(
+        tasks.spawn(cluster::directory::serve(
             store.clone(),
-            (decrypted_credentials, std::sync::Arc::default()),
+            decrypted_credentials,
+            std::sync::Arc::default(),
             lookups,
             until(stopped.clone()),
         ));
-        tasks.spawn(store::revision::poll(store.clone(), revision.clone(), clock.clone(), until(stopped.clone())));
+        tasks.spawn(cluster::revision::poll(store.clone(), revision.clone(), clock.clone(), until(stopped.clone())));
 
         let spool = Spool::open(
             &database.folder().join("spool"),
             spool::SpoolOptions::new(SPOOL_BYTES, 1),
-            &node.ingested().await?,
+            &ledger::ingest::positions(&node).await?,
         )?;
         let stats = Arc::new(IngestStats::default());
-        let ingest = store::ingest::run(node, spool.reader, stats.clone(), until(stopped.clone()));
+        let ingest = ledger::ingest::run(node, spool.reader, stats.clone(), until(stopped.clone()));
         tasks.spawn(async move { drop(ingest.await) });
         let writer = spool.writers.into_iter().next().context("the spool has no partition")?;
         let writing = (events_a_second > 0).then(|| EventWriter::start(writer, events_a_second));
 
         let state = State {
             store: store.clone(),
+            ledger: ledger::Ledger::new(store.clone()),
             meter: Some(Arc::new(Meter::default())),
             serves: Serves::Api,
             directory: Arc::new(Directory::new(queue, revision, clock.clone(), STALE_FOR)),

@@ -62,7 +62,7 @@ def caught(error: anthropic.APIStatusError, fault: Fault) -> None:
 
 def caught_in_stream(error: Exception) -> None:
     is_a(error, anthropic.APIError)
-    assert "is not complete" in str(error), str(error)
+    assert "is incomplete" in str(error), str(error)
 
 
 CLIENT = Client(

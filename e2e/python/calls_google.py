@@ -47,7 +47,7 @@ def caught(error: errors.APIError, fault: Fault) -> None:
 
 
 def caught_in_stream(error: Exception) -> None:
-    assert "is not complete" in str(error), f"{type(error).__name__} {error}"
+    assert "is incomplete" in str(error), f"{type(error).__name__} {error}"
 
 
 CLIENT = Client(

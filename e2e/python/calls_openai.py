@@ -84,7 +84,7 @@ def caught(error: openai.APIStatusError, fault: Fault) -> None:
 
 def caught_in_stream(error: Exception) -> None:
     is_a(error, openai.APIError)
-    assert "is not complete" in str(error), str(error)
+    assert "is incomplete" in str(error), str(error)
 
 
 CLIENT = Client(

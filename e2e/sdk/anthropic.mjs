@@ -45,7 +45,7 @@ const client = {
   },
   caughtInStream(error) {
     isA(error, library.APIError);
-    assert.match(error.message, /is not complete/);
+    assert.match(error.message, /is incomplete/);
   },
   isTimedOut: (error) => isA(error, library.APIConnectionTimeoutError),
   isAborted: (error) => isA(error, library.APIUserAbortError),

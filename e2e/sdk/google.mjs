@@ -62,7 +62,7 @@ const client = {
     }
   },
   caughtInStream(error) {
-    assert.match(error.message, edition === "earlier" ? /Incomplete JSON segment/ : /is not complete/);
+    assert.match(error.message, edition === "earlier" ? /Incomplete JSON segment/ : /is incomplete/);
   },
   isTimedOut: (error) => assert.match(`${error.name} ${error.message}`, /Abort|Timeout/i),
   isAborted: (error) => assert.match(`${error.name} ${error.message}`, /Abort/i),

@@ -193,7 +193,7 @@ async fn must(folder: &Folder, words: &[OsString]) -> String {
 
 /// Waits for a child whose outputs are small enough for the buffers of their pipes.
 async fn finished(child: Child) -> Output {
-    let mut child = Ended(Some(child));
+    let mut child = ChildGuard(Some(child));
     eventually_within(COMMAND_TIMEOUT, "the command ends", async || child.try_wait()).await;
     match child.0.take().map(Child::wait_with_output) {
         Some(Ok(output)) => output,
@@ -202,15 +202,15 @@ async fn finished(child: Child) -> Output {
 }
 
 /// Kills the command if the test fails before the command ends.
-struct Ended(Option<Child>);
+struct ChildGuard(Option<Child>);
 
-impl Ended {
+impl ChildGuard {
     fn try_wait(&mut self) -> Option<()> {
         self.0.as_mut().and_then(|child| child.try_wait().ok().flatten()).map(|_| ())
     }
 }
 
-impl Drop for Ended {
+impl Drop for ChildGuard {
     fn drop(&mut self) {
         if let Some(child) = &mut self.0 {
             let _ = child.kill();

@@ -22,7 +22,7 @@ pub struct Database {
 
 /// A row of `usage_events`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
+pub struct EventRow {
     /// The request id, in lowercase hex without dashes.
     pub id: String,
     /// The status code that the client received.
@@ -176,9 +176,9 @@ pub struct Rows<'a> {
 
 /// A SQLite database with a write lock, so that no other connection can write.
 #[derive(Debug)]
-pub struct Held(SqliteConnection);
+pub struct WriteLock(SqliteConnection);
 
-impl Held {
+impl WriteLock {
     /// Releases the write lock, so that other connections can write.
     pub async fn give_up(self) {
         let closed = self.0.close().await;
@@ -206,8 +206,8 @@ impl Rows<'_> {
         if self.database.is_some() {
             return "ok".to_owned();
         }
-        let told = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut self.sqlite().await).await;
-        told.unwrap_or_else(|error| panic!("integrity_check: {error}"))
+        let reported = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut self.sqlite().await).await;
+        reported.unwrap_or_else(|error| panic!("integrity_check: {error}"))
     }
 
     /// Changes rows with the statement of the database in use.
@@ -224,18 +224,18 @@ impl Rows<'_> {
     }
 
     /// Locks the SQLite database: no other connection writes until the lock is released.
-    pub async fn hold(&self) -> Held {
+    pub async fn hold(&self) -> WriteLock {
         let mut connection = SqliteConnectOptions::new().filename(file(self.data)).connect().await;
         if let Ok(connection) = &mut connection
             && let Err(error) = connection.execute("BEGIN IMMEDIATE").await
         {
             panic!("SQLite: {error}");
         }
-        Held(connection.unwrap_or_else(|error| panic!("SQLite: {error}")))
+        WriteLock(connection.unwrap_or_else(|error| panic!("SQLite: {error}")))
     }
 
     /// Returns the usage events, ordered by their ids.
-    pub async fn events(&self) -> Vec<Event> {
+    pub async fn events(&self) -> Vec<EventRow> {
         let rows = match self.database {
             Some(database) => {
                 let query = select("encode(uuid_send(e.id), 'hex')");
@@ -278,7 +278,7 @@ fn select(id: &str) -> String {
     format!("SELECT {id} AS event{columns} FROM usage_events e{} ORDER BY 1", joins.concat())
 }
 
-fn event<'r, R>(read: &'r R) -> Event
+fn event<'r, R>(read: &'r R) -> EventRow
 where
     R: Row,
     usize: ColumnIndex<R>,
@@ -292,5 +292,5 @@ where
     });
     let row = Value::Object(columns.collect::<Map<String, Value>>());
     let (status, outcome) = (row["status"].as_i64(), row["outcome"].as_str().map(str::to_owned));
-    Event { id: text(0).unwrap_or_default(), status: status.unwrap_or(0), outcome: outcome.unwrap_or_default(), row }
+    EventRow { id: text(0).unwrap_or_default(), status: status.unwrap_or(0), outcome: outcome.unwrap_or_default(), row }
 }

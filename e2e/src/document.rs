@@ -49,7 +49,7 @@ impl Document {
     /// # Panics
     /// The file is missing or is not JSON.
     #[must_use]
-    pub fn kept() -> &'static Self {
+    pub fn committed() -> &'static Self {
         static DOCUMENT: LazyLock<Document> = LazyLock::new(|| {
             let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(KEPT);
             match std::fs::read(&file).map(|bytes| serde_json::from_slice(&bytes)) {
@@ -122,7 +122,7 @@ fn fits(template: &str, path: &str) -> bool {
 impl<'a> Operation<'a> {
     /// Returns method and path, for example `GET /health`.
     #[must_use]
-    pub fn told(&self) -> String {
+    pub fn summary(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
 
@@ -177,33 +177,34 @@ impl<'a> Operation<'a> {
     /// # Errors
     /// The difference between the response and the document.
     pub fn check(&self, answer: &Answer) -> Result<(), String> {
-        let told = |what: String| format!("{} answers what docs/openapi.json does not say: {what}", self.told());
+        let mismatch = |what: String| format!("{} answers what docs/openapi.json does not say: {what}", self.summary());
         let status = answer.status().to_string();
         let Some(listed) = self.answers().get(&status) else {
-            return Err(told(format!("the status {status}: {}", answer.text())));
+            return Err(mismatch(format!("the status {status}: {}", answer.text())));
         };
         // Most test servers have no rate limits and therefore send no rate limit fields.
         let counted = answer.header(LIMIT).is_some();
         if let Some(header) = self.missing(answer).find(|name| counted || !name.starts_with(LIMITS)) {
-            return Err(told(format!("no {header} with {status}")));
+            return Err(mismatch(format!("no {header} with {status}")));
         }
         let Some(content) = listed.get("content").and_then(Value::as_object) else {
             let empty = answer.body.is_empty();
-            return if empty { Ok(()) } else { Err(told(format!("a body with {status}: {}", answer.text()))) };
+            return if empty { Ok(()) } else { Err(mismatch(format!("a body with {status}: {}", answer.text()))) };
         };
         let media = answer.header("content-type").unwrap_or_default();
         let Some(content) = content.get(media) else {
-            return Err(told(format!("the media type {media} with {status}")));
+            return Err(mismatch(format!("the media type {media} with {status}")));
         };
         if media != "application/json" {
             return Ok(());
         }
-        let body: Value = serde_json::from_slice(&answer.body).map_err(|error| told(format!("no JSON: {error}")))?;
+        let body: Value =
+            serde_json::from_slice(&answer.body).map_err(|error| mismatch(format!("no JSON: {error}")))?;
         schema::check(self.document.value(), &content["schema"], &body)
-            .map_err(|wrong| told(format!("with {status}, {wrong}: {body}")))?;
+            .map_err(|wrong| mismatch(format!("with {status}, {wrong}: {body}")))?;
         match body["error"]["code"].as_str() {
             Some(code) if answer.status() >= 400 && content["examples"].get(code).is_none() => {
-                Err(told(format!("the code {code} with {status} (name it in the handler's `x-codes`)")))
+                Err(mismatch(format!("the code {code} with {status} (name it in the handler's `x-codes`)")))
             }
             _ => Ok(()),
         }

@@ -15,7 +15,7 @@ const ENTRY_BYTES: usize = 48;
 
 /// The words of the control file, in the order of their places.
 #[derive(Debug, Clone, Copy)]
-enum Word {
+enum ControlWord {
     Full,
     Fail,
     Count,
@@ -47,7 +47,7 @@ pub struct Shim {
 }
 
 /// A write that is recorded in the journal.
-struct Entry<'a> {
+struct JournalEntry<'a> {
     kind: u64,
     inode: u64,
     offset: u64,
@@ -64,12 +64,12 @@ impl Shim {
         let source = folder.path().join("shim.c");
         let control = folder.path().join("control");
         // PostgreSQL runs as another user and must read the folder.
-        let made = fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))
+        let created = fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))
             .and_then(|()| fs::write(&source, SOURCE))
             .and_then(|()| fs::write(folder.path().join("clock"), [0; 8]))
             .and_then(|()| fs::write(&control, [0; 48]))
             .and_then(|()| File::options().read(true).write(true).open(&control));
-        let control = made.unwrap_or_else(|error| panic!("{}: {error}", source.display()));
+        let control = created.unwrap_or_else(|error| panic!("{}: {error}", source.display()));
         let mut cc = Command::new("cc");
         cc.args(["-O1", "-shared", "-fPIC", "-o"]).arg(folder.path().join("shim.so")).arg(&source);
         match cc.args(["-ldl", "-lpthread"]).output() {
@@ -105,12 +105,12 @@ impl Shim {
             .variable("TOLLGATE_SHIM_CONTROL", &self.folder.path().display().to_string())
     }
 
-    fn set(&self, word: Word, value: u64) {
+    fn set(&self, word: ControlWord, value: u64) {
         let written = self.control.write_all_at(&value.to_ne_bytes(), word as u64 * 8);
         assert!(written.is_ok(), "{written:?}");
     }
 
-    fn get(&self, word: Word) -> u64 {
+    fn get(&self, word: ControlWord) -> u64 {
         let mut bytes = [0; 8];
         let read = self.control.read_exact_at(&mut bytes, word as u64 * 8);
         assert!(read.is_ok(), "{read:?}");
@@ -119,33 +119,33 @@ impl Shim {
 
     /// Sets whether the disk is full: while it is, no file grows.
     pub fn set_full(&self, is_full: bool) {
-        self.set(Word::Full, is_full.into());
+        self.set(ControlWord::Full, is_full.into());
     }
 
     /// Lets the n-th of these calls from now on fail, once.
     pub fn fail(&self, calls: Calls, nth: u64) {
-        self.set(Word::Fail, 0);
-        self.set(Word::Kinds, calls.0);
-        self.set(Word::Count, 0);
-        self.set(Word::Failed, 0);
-        self.set(Word::Fail, nth);
+        self.set(ControlWord::Fail, 0);
+        self.set(ControlWord::Kinds, calls.0);
+        self.set(ControlWord::Count, 0);
+        self.set(ControlWord::Failed, 0);
+        self.set(ControlWord::Fail, nth);
     }
 
     /// Stops injecting failures; returns the number of calls counted so far.
     pub fn work(&self) -> u64 {
-        self.set(Word::Fail, 0);
-        self.get(Word::Count)
+        self.set(ControlWord::Fail, 0);
+        self.get(ControlWord::Count)
     }
 
     /// Returns how many calls have failed.
     #[must_use]
     pub fn failed(&self) -> u64 {
-        self.get(Word::Failed)
+        self.get(ControlWord::Failed)
     }
 
     /// From now on unsynced writes can be lost; must be called before the server starts.
     pub fn set_power(&self) {
-        self.set(Word::Power, 1);
+        self.set(ControlWord::Power, 1);
     }
 
     /// Simulates a power failure after the server was killed.
@@ -155,9 +155,9 @@ impl Shim {
     pub fn cut_power(&self, dir: &Path, mut stays: impl FnMut() -> bool) -> (usize, usize) {
         let path = self.folder.path().join("journal");
         let journal = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let mut unsynced: BTreeMap<u64, Vec<Entry<'_>>> = BTreeMap::new();
+        let mut unsynced: BTreeMap<u64, Vec<JournalEntry<'_>>> = BTreeMap::new();
         let mut rest = journal.as_slice();
-        while let Some(entry) = Entry::first(&mut rest) {
+        while let Some(entry) = JournalEntry::first(&mut rest) {
             match entry.kind {
                 2 => drop(unsynced.remove(&entry.inode)),
                 _ => unsynced.entry(entry.inode).or_default().push(entry),
@@ -188,7 +188,7 @@ impl Default for Shim {
     }
 }
 
-impl<'a> Entry<'a> {
+impl<'a> JournalEntry<'a> {
     /// Takes the first entry from `rest`; `None` if the last one is incomplete because the process was killed.
     fn first(rest: &mut &'a [u8]) -> Option<Self> {
         let (head, behind) = rest.split_at_checked(ENTRY_BYTES)?;

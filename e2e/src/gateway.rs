@@ -49,7 +49,7 @@ pub struct Account {
 
 /// A server that has ended.
 #[derive(Debug)]
-pub struct Ended {
+pub struct ServerExit {
     /// The exit code; `None` if a signal killed the server.
     pub code: Option<i32>,
     /// The server's output on stderr.
@@ -148,7 +148,7 @@ impl Gateway {
     /// Wraps `child`, whose log is the file `log`, and waits until the server is ready.
     pub async fn started(folder: Folder, child: Child, log: &str) -> Self {
         let mut process = Process::new(child);
-        let starting = Starting(&folder, log);
+        let starting = StartupLogGuard(&folder, log);
         let line = eventually_within(START_TIMEOUT, "the server listens", async || {
             let line = listening(&folder.read(log));
             if line.is_none()
@@ -245,7 +245,7 @@ impl Gateway {
     pub async fn ask(&self, call: Call) -> Answer {
         let answer = call.send(self.control).await;
         let (method, target) = call.line();
-        if let Err(wrong) = Document::kept().check(method, target, &answer) {
+        if let Err(wrong) = Document::committed().check(method, target, &answer) {
             panic!("{wrong}");
         }
         answer
@@ -313,39 +313,39 @@ impl Gateway {
     }
 
     /// Waits at most `limit` until the server has ended.
-    pub async fn end_within(mut self, limit: Duration) -> Ended {
+    pub async fn end_within(mut self, limit: Duration) -> ServerExit {
         let process = &mut self.process;
         let code = eventually_within(limit, "the server ends", async || process.ended()).await;
         self.ended(code)
     }
 
     /// Ends the server with SIGTERM and returns its folder.
-    pub async fn stop(self) -> Ended {
+    pub async fn stop(self) -> ServerExit {
         self.terminate();
         self.end_within(END_TIMEOUT).await
     }
 
     /// Kills the server with SIGKILL and returns its folder.
     #[must_use]
-    pub fn crash(mut self) -> Ended {
+    pub fn crash(mut self) -> ServerExit {
         self.process.kill();
         self.ended(None)
     }
 
-    fn ended(&mut self, code: Option<i32>) -> Ended {
+    fn ended(&mut self, code: Option<i32>) -> ServerExit {
         let stderr = self.stderr();
         no_panic(&stderr);
         match self.folder.take() {
-            Some(folder) => Ended { code, stderr, folder },
+            Some(folder) => ServerExit { code, stderr, folder },
             None => panic!("the folder was passed to another server"),
         }
     }
 }
 
 /// A server that does not listen yet; if the test fails meanwhile, the log's tail is printed.
-struct Starting<'a>(&'a Folder, &'a str);
+struct StartupLogGuard<'a>(&'a Folder, &'a str);
 
-impl Drop for Starting<'_> {
+impl Drop for StartupLogGuard<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprint_tail(&self.0.read(self.1));

@@ -7,7 +7,7 @@
 //! - [`gateway`]: one running server; [`setup`]: its configuration; [`commands`]: the syntax of the command line
 //! - [`terminal`]: commands on a pseudo-terminal; [`database`]: the rows of the store
 //! - [`postgres`] and [`redis`]: servers that a test can stop
-//! - [`between`]: a relay that a test can cut; [`statements`]: a relay that is cut at the n-th statement
+//! - [`tcp_relay`]: a relay that a test can cut; [`statements`]: a relay that is cut at the n-th statement
 //! - [`faults`]: failures of disk and clock
 //! - [`client`]: the client side; [`upstream`]: a scripted server; both use [`wire`], HTTP/1.1 with every byte visible
 //! - [`document`]: checks of control's responses against the OpenAPI document
@@ -16,7 +16,6 @@
 //! - [`mock`] and [`sse`]; [`clients`]: the official client libraries, run by [`sdk`] (Node) and [`python`]
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "a harness fails by panicking; JSON is read by indexing")]
 
-pub mod between;
 pub mod client;
 pub mod clients;
 pub mod commands;
@@ -34,13 +33,13 @@ pub mod sdk;
 pub mod setup;
 pub mod sse;
 pub mod statements;
+pub mod tcp_relay;
 pub mod terminal;
 pub mod upstream;
 pub mod vitals;
 pub mod wait;
 pub mod wire;
 
-pub use between::Between;
 pub use client::{Answer, Call, Exchange};
 pub use document::Document;
 pub use gateway::{Account, Gateway};
@@ -48,7 +47,8 @@ pub use mock::Mock;
 pub use recorder::Recorder;
 pub use redis::Redis;
 pub use setup::Setup;
-pub use upstream::{Nobody, Turn, Upstream};
+pub use tcp_relay::TcpRelay;
+pub use upstream::{ReservedPort, Turn, Upstream};
 pub use vitals::Vitals;
 pub use wait::{Canary, at_once, eventually, eventually_within, timed};
 pub use wire::{Head, Piece, Wire};

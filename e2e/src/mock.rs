@@ -33,8 +33,8 @@ impl Mock {
         let folder = Folder::new();
         let process = Process::new(commands::mock(&folder));
         let address = eventually_within(START_TIMEOUT, "the mock listens", async || {
-            let said = folder.read("mock.stdout");
-            said.split_once("listening on http://")?.1.strip_suffix('\n')?.parse().ok()
+            let printed = folder.read("mock.stdout");
+            printed.split_once("listening on http://")?.1.strip_suffix('\n')?.parse().ok()
         })
         .await;
         Self { address, _own: Some((process, folder)) }

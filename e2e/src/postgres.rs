@@ -31,7 +31,7 @@ const READY: Duration = Duration::from_secs(30);
 
 /// A PostgreSQL cluster in a temporary folder; dropping it stops the server and removes the folder.
 #[derive(Debug)]
-pub struct Server {
+pub struct PostgresServer {
     programs: PathBuf,
     /// User and group of the server, if they differ from those of the test.
     user: Option<(u32, u32)>,
@@ -53,13 +53,13 @@ pub enum Stop {
     Kill,
 }
 
-impl Server {
+impl PostgresServer {
     /// Creates a cluster and starts its server.
     pub async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
-    /// Like [`Server::start`], with environment variables for the server.
+    /// Like [`PostgresServer::start`], with environment variables for the server.
     pub async fn start_with(variables: &[(String, String)]) -> Self {
         let (programs, user) = (programs(), other_user().await);
         let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
@@ -76,7 +76,7 @@ impl Server {
         let mut command = server.program("initdb");
         command.args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync", "--pgdata"]);
         match command.arg(server.folder.path().join("data")).output().await {
-            Ok(made) if made.status.success() => {}
+            Ok(created) if created.status.success() => {}
             failed => panic!("initdb: {failed:?}"),
         }
         server.resume().await;
@@ -163,7 +163,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for PostgresServer {
     fn drop(&mut self) {
         // The child processes end with the postmaster, before the folder is removed.
         let pid = self.postmaster.as_ref().and_then(Child::id);
@@ -219,8 +219,8 @@ async fn other_user() -> Option<(u32, u32)> {
     }
     for name in USERS {
         let number = async |which: &str| -> Option<u32> {
-            let told = Command::new("id").args([which, name]).stderr(Stdio::null()).output().await.ok()?;
-            String::from_utf8_lossy(&told.stdout).trim().parse().ok()
+            let reported = Command::new("id").args([which, name]).stderr(Stdio::null()).output().await.ok()?;
+            String::from_utf8_lossy(&reported.stdout).trim().parse().ok()
         };
         if let (Some(user), Some(group)) = (number("-u").await, number("-g").await) {
             return Some((user, group));

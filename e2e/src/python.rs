@@ -13,9 +13,9 @@ use crate::sdk;
 pub fn python(set: &str, script: &str) -> Command {
     let folder = sdk::folder("python");
     let environment = tools().join(format!("python-{set}"));
-    let wanted = std::fs::read(folder.join(format!("requirements-{set}.txt"))).unwrap_or_default();
+    let required = std::fs::read(folder.join(format!("requirements-{set}.txt"))).unwrap_or_default();
     let found = std::fs::read(environment.join("installed.txt")).unwrap_or_default();
-    assert!(wanted == found, "{} differs from its requirements: {HOW}", environment.display());
+    assert!(required == found, "{} differs from its requirements: {HOW}", environment.display());
     let mut command = Command::new(environment.join("bin/python"));
     command.current_dir(folder).arg(script).env_clear().env("PATH", sdk::path());
     // Bytecode is not written beside the sources; output is not buffered.

@@ -26,10 +26,10 @@ pub enum Reading {
     Wrong(&'static str),
 }
 
-type Read<T> = Result<Option<T>, &'static str>;
+type ParseResult<T> = Result<Option<T>, &'static str>;
 
 /// The framing of a request's body.
-enum Framed {
+enum BodyFraming {
     Length(usize),
     Chunked,
 }
@@ -43,7 +43,7 @@ impl Request {
 
     /// Returns `METHOD TARGET`, followed by ` | BODY` if there is a body.
     #[must_use]
-    pub fn told(&self) -> String {
+    pub fn summary(&self) -> String {
         let line = format!("{} {}", self.method, self.target);
         if self.body.is_empty() { line } else { format!("{line} | {}", self.body.escape_ascii()) }
     }
@@ -59,7 +59,7 @@ pub fn read(bytes: &[u8]) -> Reading {
     }
 }
 
-fn whole(bytes: &[u8]) -> Read<(Request, usize)> {
+fn whole(bytes: &[u8]) -> ParseResult<(Request, usize)> {
     let Some(at) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
         // An error that is already visible need not wait for the rest of the head.
         let lone = bytes.iter().zip(bytes.iter().skip(1)).any(|(a, b)| *b == b'\n' && *a != b'\r');
@@ -68,14 +68,14 @@ fn whole(bytes: &[u8]) -> Read<(Request, usize)> {
     let mut request = head(bytes.get(..at).unwrap_or_default())?;
     let rest = bytes.get(at + 4..).unwrap_or_default();
     let taken = match framing(&request)? {
-        Framed::Length(length) => match rest.get(..length) {
+        BodyFraming::Length(length) => match rest.get(..length) {
             Some(body) => {
                 request.body = body.to_vec();
                 length
             }
             None => return Ok(None),
         },
-        Framed::Chunked => match chunks(rest)? {
+        BodyFraming::Chunked => match chunks(rest)? {
             Some((body, taken)) => {
                 request.body = body;
                 taken
@@ -114,24 +114,24 @@ fn head(bytes: &[u8]) -> Result<Request, &'static str> {
     Ok(Request { method: method.to_owned(), target: target.to_owned(), fields, body: Vec::new() })
 }
 
-fn framing(request: &Request) -> Result<Framed, &'static str> {
+fn framing(request: &Request) -> Result<BodyFraming, &'static str> {
     let host = request.all("host");
     if host.len() != 1 || host.iter().any(|host| host.is_empty()) {
         return Err("not one Host");
     }
     let (lengths, codings) = (request.all("content-length"), request.all("transfer-encoding"));
     match (lengths.as_slice(), codings.as_slice()) {
-        ([], []) => Ok(Framed::Length(0)),
-        ([], ["chunked"]) => Ok(Framed::Chunked),
+        ([], []) => Ok(BodyFraming::Length(0)),
+        ([], ["chunked"]) => Ok(BodyFraming::Chunked),
         ([length], []) if !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit()) => {
-            length.parse().map(Framed::Length).map_err(|_| "the length is not a number")
+            length.parse().map(BodyFraming::Length).map_err(|_| "the length is not a number")
         }
         _ => Err("the body is framed twice or oddly"),
     }
 }
 
 /// Parses a chunked body without extensions and trailers.
-fn chunks(bytes: &[u8]) -> Read<(Vec<u8>, usize)> {
+fn chunks(bytes: &[u8]) -> ParseResult<(Vec<u8>, usize)> {
     let (mut body, mut at) = (Vec::new(), 0);
     loop {
         let rest = bytes.get(at..).unwrap_or_default();
@@ -165,8 +165,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_one_sense_is_read_to_its_end() {
-        for (sent, told) in [
+    fn an_unambiguous_message_is_read_to_its_end() {
+        for (sent, expected) in [
             (&b"GET /a?b HTTP/1.1\r\nHost: x\r\n\r\n"[..], "GET /a?b"),
             (b"POST /a HTTP/1.1\r\nhost:x\r\ncontent-length: 2\r\n\r\nhi", "POST /a | hi"),
             (
@@ -179,12 +179,12 @@ mod tests {
             }
             let followed = [sent, b"GET /next"].concat();
             let Reading::Whole(request, taken) = read(&followed) else { panic!("{:?}", read(&followed)) };
-            assert_eq!((request.told().as_str(), taken), (told, sent.len()));
+            assert_eq!((request.summary().as_str(), taken), (expected, sent.len()));
         }
     }
 
     #[test]
-    fn what_has_two_senses_is_wrong() {
+    fn an_ambiguous_message_is_an_error() {
         let fields = [
             "host: x\r\nhost: x",
             "host:",

@@ -17,13 +17,13 @@ const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncon
 #[derive(Debug)]
 pub struct Recorder {
     address: SocketAddr,
-    log: Arc<Mutex<Vec<Entry>>>,
+    log: Arc<Mutex<Vec<RecorderEntry>>>,
     _tasks: JoinSet<()>,
 }
 
 /// An entry of the backend's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Entry {
+pub enum RecorderEntry {
     /// A whole request, which was answered with 200 and `{}`.
     Whole(Request),
     /// The bytes of an incomplete request whose connection ended.
@@ -61,7 +61,7 @@ impl Recorder {
 
     /// Returns the log entries after the first `after` ones, in order.
     #[must_use]
-    pub fn log(&self, after: usize) -> Vec<Entry> {
+    pub fn log(&self, after: usize) -> Vec<RecorderEntry> {
         lock(&self.log).get(after..).unwrap_or_default().to_vec()
     }
 
@@ -72,20 +72,20 @@ impl Recorder {
     }
 }
 
-async fn accept(listener: TcpListener, log: Arc<Mutex<Vec<Entry>>>) {
+async fn accept(listener: TcpListener, log: Arc<Mutex<Vec<RecorderEntry>>>) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         connections.spawn(serve(stream, Arc::clone(&log)));
     }
 }
 
-async fn serve(mut stream: TcpStream, log: Arc<Mutex<Vec<Entry>>>) {
+async fn serve(mut stream: TcpStream, log: Arc<Mutex<Vec<RecorderEntry>>>) {
     let mut bytes = Vec::new();
     loop {
         match read(&bytes) {
             Reading::Whole(request, taken) => {
                 bytes.drain(..taken);
-                lock(&log).push(Entry::Whole(request));
+                lock(&log).push(RecorderEntry::Whole(request));
                 // A write fails if Tollgate no longer reads the response; the next read then fails too.
                 let _ = stream.write_all(ANSWER).await;
             }
@@ -95,11 +95,11 @@ async fn serve(mut stream: TcpStream, log: Arc<Mutex<Vec<Entry>>>) {
                     break;
                 }
             }
-            Reading::Part => return lock(&log).push(Entry::Wrong("it has no end", bytes)),
-            Reading::Wrong(why) => return lock(&log).push(Entry::Wrong(why, bytes)),
+            Reading::Part => return lock(&log).push(RecorderEntry::Wrong("it has no end", bytes)),
+            Reading::Wrong(why) => return lock(&log).push(RecorderEntry::Wrong(why, bytes)),
         }
     }
     if !bytes.is_empty() {
-        lock(&log).push(Entry::Cut(bytes));
+        lock(&log).push(RecorderEntry::Cut(bytes));
     }
 }

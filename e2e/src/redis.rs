@@ -133,9 +133,9 @@ impl Redis {
     async fn ask(&self, command: &str) -> String {
         let mut bytes = Vec::new();
         if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)).await {
-            let asked = stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).await;
+            let requested = stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).await;
             let read = stream.read_to_end(&mut bytes).await;
-            assert!(asked.is_ok() && read.is_ok(), "{asked:?} {read:?}");
+            assert!(requested.is_ok() && read.is_ok(), "{requested:?} {read:?}");
         }
         String::from_utf8_lossy(&bytes).into_owned()
     }

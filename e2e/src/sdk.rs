@@ -14,9 +14,9 @@ use crate::clients::{HOW, tools};
 #[must_use]
 pub fn node(script: &str) -> Command {
     let folder = folder("sdk");
-    let (wanted, found) = (folder.join("package-lock.json"), folder.join("node_modules/.installed"));
+    let (lock_file, found) = (folder.join("package-lock.json"), folder.join("node_modules/.installed"));
     let read = |path: &Path| std::fs::read(path).unwrap_or_default();
-    assert!(read(&wanted) == read(&found), "e2e/sdk/node_modules differs from its lock file: {HOW}");
+    assert!(read(&lock_file) == read(&found), "e2e/sdk/node_modules differs from its lock file: {HOW}");
     let mut command = Command::new("node");
     command.current_dir(folder).arg(script).env_clear().env("PATH", path());
     command

@@ -38,10 +38,14 @@ impl Setup {
         Self::default()
     }
 
-    /// Returns a setup with a short drain, the plan [`OPEN`], and no upstream.
+    /// Returns a setup with a short drain, a `recall_wait` of leases that suffices on slow machines, the plan
+    /// [`OPEN`], and no upstream.
     #[must_use]
     pub fn new() -> Self {
-        Self::bare().section("drain", "{delay: 0s, timeout: 1s}").plans("{name: open}")
+        Self::bare()
+            .section("drain", "{delay: 0s, timeout: 1s}")
+            .section("lease", "{recall_wait: 10s}")
+            .plans("{name: open}")
     }
 
     /// Returns [`Setup::new`] with the built-in mock.
@@ -69,12 +73,6 @@ impl Setup {
     pub fn section(mut self, name: &str, yaml: &str) -> Self {
         self.sections.insert(name.to_owned(), yaml.to_owned());
         self
-    }
-
-    /// Sets a `recall_wait` of leases that suffices on slow machines.
-    #[must_use]
-    pub fn patient(self) -> Self {
-        self.section("lease", "{recall_wait: 10s}")
     }
 
     /// Sets these plans (the items of a YAML list).

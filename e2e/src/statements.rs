@@ -26,7 +26,7 @@ pub enum Cut {
 
 /// Relays connections; dropping it closes them.
 #[derive(Debug)]
-pub struct Statements {
+pub struct StatementRelay {
     address: SocketAddr,
     plan: Arc<Plan>,
     _tasks: JoinSet<()>,
@@ -52,18 +52,18 @@ impl Plan {
     }
 }
 
-impl Statements {
+impl StatementRelay {
     /// Starts a relay to the address `to` (`HOST:PORT`).
     pub async fn to(to: &str) -> Self {
         let bound = TcpListener::bind("127.0.0.1:0").await.and_then(|bound| Ok((bound.local_addr()?, bound)));
         let (address, listener) = bound.unwrap_or_else(|error| panic!("no relay to {to}: {error}"));
         let plan = Arc::new(Plan::default());
-        let (told, to) = (Arc::clone(&plan), to.to_owned());
+        let (cut_now, to) = (Arc::clone(&plan), to.to_owned());
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut ways = JoinSet::new();
             while let Ok((near, _)) = listener.accept().await {
-                let (plan, to) = (Arc::clone(&told), to.clone());
+                let (plan, to) = (Arc::clone(&cut_now), to.clone());
                 // An error of one direction ends the connection for both peers.
                 ways.spawn(async move { drop(pass(near, &to, &plan).await) });
             }
@@ -95,18 +95,19 @@ async fn pass(near: TcpStream, to: &str, plan: &Plan) -> io::Result<()> {
     let far = TcpStream::connect(to).await?;
     let (near, far) = (near.into_split(), far.into_split());
     // One message means: cut the connection after the next `ReadyForQuery`.
-    let (cut_after, told) = mpsc::channel(1);
+    let (cut_after, cut_now) = mpsc::channel(1);
     tokio::select! {
-        done = asked(near.0, far.1, (plan, cut_after)) => done,
-        done = answered(far.0, near.1, told) => done,
+        done = relay_requests(near.0, far.1, plan, cut_after) => done,
+        done = relay_responses(far.0, near.1, cut_now) => done,
     }
 }
 
 /// Relays messages from the client to the server, one statement at a time.
-async fn asked(
+async fn relay_requests(
     mut near: OwnedReadHalf,
     mut far: OwnedWriteHalf,
-    (plan, cut_after): (&Plan, mpsc::Sender<()>),
+    plan: &Plan,
+    cut_after: mpsc::Sender<()>,
 ) -> io::Result<()> {
     // Startup messages have no type byte: first a request for TLS (which the server declines), then the parameters.
     loop {
@@ -117,9 +118,9 @@ async fn asked(
             break;
         }
     }
-    let (mut held, mut executes) = (Vec::new(), false);
+    let (mut buffered, mut executes) = (Vec::new(), false);
     loop {
-        let kind = message(&mut near, &mut held).await?;
+        let kind = message(&mut near, &mut buffered).await?;
         executes |= matches!(kind, b'E' | b'Q');
         // A `Flush` waits for a response too; its statement ends at the `Sync`.
         if !matches!(kind, b'S' | b'Q' | b'X' | b'H' | b'p') {
@@ -131,18 +132,22 @@ async fn asked(
             Some(Cut::After) => cut_after.try_send(()).map_err(io::Error::other)?,
             None => {}
         }
-        far.write_all(&held).await?;
-        held.clear();
+        far.write_all(&buffered).await?;
+        buffered.clear();
     }
 }
 
 /// Relays from the server to the client; discards the response of the statement after which it cuts.
-async fn answered(mut far: OwnedReadHalf, mut near: OwnedWriteHalf, mut told: mpsc::Receiver<()>) -> io::Result<()> {
+async fn relay_responses(
+    mut far: OwnedReadHalf,
+    mut near: OwnedWriteHalf,
+    mut cut_now: mpsc::Receiver<()>,
+) -> io::Result<()> {
     let mut bytes = vec![0; 64 * 1024];
     loop {
         tokio::select! {
             biased;
-            _ = told.recv() => break,
+            _ = cut_now.recv() => break,
             count = far.read(&mut bytes) => match count? {
                 0 => return Ok(()),
                 count => near.write_all(bytes.get(..count).unwrap_or_default()).await?,
@@ -168,14 +173,14 @@ async fn start(near: &mut OwnedReadHalf) -> io::Result<([u8; 4], Vec<u8>)> {
     Ok((length, body))
 }
 
-/// Appends the next message to `held`; returns its type byte.
-async fn message(near: &mut OwnedReadHalf, held: &mut Vec<u8>) -> io::Result<u8> {
+/// Appends the next message to `buffered`; returns its type byte.
+async fn message(near: &mut OwnedReadHalf, buffered: &mut Vec<u8>) -> io::Result<u8> {
     let mut head = [0; 5];
     near.read_exact(&mut head).await?;
     let [kind, length @ ..] = head;
-    held.extend(head);
-    let from = held.len();
-    held.resize(from + (u32::from_be_bytes(length) as usize).saturating_sub(4), 0);
-    near.read_exact(held.get_mut(from..).unwrap_or_default()).await?;
+    buffered.extend(head);
+    let from = buffered.len();
+    buffered.resize(from + (u32::from_be_bytes(length) as usize).saturating_sub(4), 0);
+    near.read_exact(buffered.get_mut(from..).unwrap_or_default()).await?;
     Ok(kind)
 }

@@ -39,15 +39,15 @@ impl Terminal {
     }
 
     fn try_run(folder: &Folder, words: &[&str]) -> std::io::Result<Self> {
-        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
-        grantpt(&ours)?;
-        unlockpt(&ours)?;
-        let name = ptsname(&ours, Vec::new())?;
+        let own_side = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+        grantpt(&own_side)?;
+        unlockpt(&own_side)?;
+        let name = ptsname(&own_side, Vec::new())?;
         let line = File::from(rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?);
         let mut command = commands::tollgate(folder);
         command.args(words).stdin(line.try_clone()?).stdout(line.try_clone()?).stderr(line.try_clone()?);
         let child = command.spawn()?;
-        let keyboard = File::from(ours);
+        let keyboard = File::from(own_side);
         let shown = Arc::new(Mutex::new(Vec::new()));
         let (mut screen, seen) = (keyboard.try_clone()?, shown.clone());
         // The thread ends when the terminal closes.

@@ -20,12 +20,12 @@ pub struct Upstream {
 
 /// A port without a listener, reserved while this value exists.
 #[derive(Debug)]
-pub struct Nobody {
+pub struct ReservedPort {
     address: SocketAddr,
     _bound: TcpSocket,
 }
 
-impl Nobody {
+impl ReservedPort {
     /// Reserves a port without listening on it.
     #[must_use]
     pub fn new() -> Self {
@@ -34,7 +34,7 @@ impl Nobody {
             Ok(Self { address: socket.local_addr()?, _bound: socket })
         });
         match bound {
-            Ok(nobody) => nobody,
+            Ok(closed_port) => closed_port,
             Err(error) => panic!("no port: {error}"),
         }
     }
@@ -46,7 +46,7 @@ impl Nobody {
     }
 }
 
-impl Default for Nobody {
+impl Default for ReservedPort {
     fn default() -> Self {
         Self::new()
     }
@@ -54,7 +54,7 @@ impl Default for Nobody {
 
 /// One request that the server received.
 #[derive(Debug, Clone, Default)]
-pub struct Seen {
+pub struct ReceivedRequest {
     /// The number of its connection, from 0.
     pub connection: usize,
     /// The head of the request.
@@ -67,7 +67,7 @@ pub struct Seen {
 
 #[derive(Debug, Default)]
 struct Record {
-    seen: Mutex<Vec<Seen>>,
+    seen: Mutex<Vec<ReceivedRequest>>,
     opened: Mutex<usize>,
     closed: Mutex<usize>,
 }
@@ -139,14 +139,14 @@ impl Upstream {
 
     /// Returns the requests received so far, in the order of their heads.
     #[must_use]
-    pub fn seen(&self) -> Vec<Seen> {
+    pub fn seen(&self) -> Vec<ReceivedRequest> {
         lock(&self.record.seen).clone()
     }
 
     /// Returns the only request received; panics if there is not exactly one.
     #[must_use]
     #[track_caller]
-    pub fn only(&self) -> Seen {
+    pub fn only(&self) -> ReceivedRequest {
         let mut seen = self.seen();
         assert_eq!(seen.len(), 1, "expected one request, received {}", seen.len());
         seen.remove(0)
@@ -192,7 +192,7 @@ where
         let Some(head) = wire.idle_head().await else { break };
         let index = {
             let mut seen = lock(&record.seen);
-            seen.push(Seen { connection, head: head.clone(), ..Seen::default() });
+            seen.push(ReceivedRequest { connection, head: head.clone(), ..ReceivedRequest::default() });
             seen.len() - 1
         };
         let turn = Turn { head, wire, connection, number, index, record: Arc::clone(&record) };

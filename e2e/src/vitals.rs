@@ -94,11 +94,11 @@ pub fn unread(at: SocketAddr, from: SocketAddr) -> Option<u64> {
         SocketAddr::V6(v6) => panic!("no IPv4: {v6}"),
     };
     let (at, from) = (spelled(at), spelled(from));
-    let told = match fs::read_to_string("/proc/net/tcp") {
-        Ok(told) => told,
+    let reported = match fs::read_to_string("/proc/net/tcp") {
+        Ok(reported) => reported,
         Err(error) => panic!("/proc/net/tcp: {error}"),
     };
-    let mut lines = told.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let mut lines = reported.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     let line = lines.find(|words| words.get(1) == Some(&at.as_str()) && words.get(2) == Some(&from.as_str()))?;
     u64::from_str_radix(line.get(4)?.split_once(':')?.1, 16).ok()
 }

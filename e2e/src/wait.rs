@@ -71,16 +71,16 @@ impl Canary {
     #[must_use]
     pub fn new() -> Self {
         let late_us = Arc::new(AtomicU64::new(0));
-        let told = Arc::downgrade(&late_us);
+        let reported = Arc::downgrade(&late_us);
         // The thread ends when the canary is dropped.
         std::thread::spawn(move || {
-            while let Some(late_us) = told.upgrade() {
+            while let Some(late_us) = reported.upgrade() {
                 let began = Instant::now();
                 drop(late_us);
                 #[expect(clippy::disallowed_methods, reason = "a separate thread sleeps")]
                 std::thread::sleep(TICK);
                 let late = began.elapsed().saturating_sub(TICK);
-                if let Some(late_us) = told.upgrade().filter(|_| late > LATE_MIN) {
+                if let Some(late_us) = reported.upgrade().filter(|_| late > LATE_MIN) {
                     late_us.fetch_add(u64::try_from(late.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
                 }
             }

@@ -1,20 +1,20 @@
 //! Development tasks of the repository, run by its `Makefile`.
 
 mod coverage;
-mod env_example;
 mod postgres;
 mod tidy;
 
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::Context;
 
 const USAGE: &str = "usage: cargo run -p xtask -- TASK
   coverage REPORT       print the line coverage of each crate from a report of cargo-llvm-cov
-  env-example           generate .env.example from docs/configuration.md and docs/deployment.md
+  config-docs           generate the tables of docs/configuration.md, .env.example and docs/tollgate.schema.json from the
+                        declarations of the settings
   tidy                  check the house rules
   language              count the findings of the language rules by rule and folder
   postgres COMMAND…     run COMMAND with a temporary PostgreSQL server, whose URL is in TOLLGATE_TEST_POSTGRES;
@@ -24,7 +24,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["coverage", report] => coverage::run(Path::new(report), &root()?),
-        ["env-example"] => env_example::run(&root()?),
+        ["config-docs"] => config_docs(&root()?),
         ["tidy"] => tidy(),
         ["language"] => language(),
         ["postgres", "--durable", command, arguments @ ..] => postgres::run(command, arguments, true),
@@ -34,6 +34,15 @@ fn main() -> anyhow::Result<ExitCode> {
             Ok(ExitCode::from(2))
         }
     }
+}
+
+/// Runs the test that compares the documents of the settings, so that it writes them instead.
+fn config_docs(root: &Path) -> anyhow::Result<ExitCode> {
+    const ARGUMENTS: [&str; 7] =
+        ["test", "--workspace", "--exclude", "xtask", "--lib", "--", "schema::tests::documents_match_the_declarations"];
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo).args(ARGUMENTS).env("UPDATE_CONFIG_DOCS", "1").current_dir(root).status();
+    Ok(if status.context("cargo does not run")?.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn tidy() -> anyhow::Result<ExitCode> {

@@ -14,6 +14,7 @@ mod licences;
 mod links;
 mod names;
 mod prose;
+mod signatures;
 mod sizes;
 mod tree;
 mod words;
@@ -36,6 +37,7 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
     findings.extend(names::check(&tree));
     findings.extend(words::check(&tree));
     findings.extend(language::check(&tree));
+    findings.extend(signatures::check(&tree));
     findings.extend(errors::check(&tree));
     findings.extend(links::check(&tree));
     findings.extend(guarantees::check(&tree));

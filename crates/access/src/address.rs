@@ -21,8 +21,8 @@ pub fn origin<'a>(peer: IpAddr, trusted: &[IpNet], forwarded: impl DoubleEndedIt
     if !is_trusted(&address) {
         return address;
     }
-    let said = forwarded.rev().flat_map(|value| value.rsplit(|byte| *byte == b','));
-    for hop in said.take(HOPS_MAX) {
+    let hops = forwarded.rev().flat_map(|value| value.rsplit(|byte| *byte == b','));
+    for hop in hops.take(HOPS_MAX) {
         let Some(before) = parse(hop) else { break };
         address = before;
         if !is_trusted(&address) {
@@ -58,14 +58,14 @@ mod tests {
 
     const PROXY: &str = "10.0.0.1";
 
-    fn check(peer: &str, said: &[&str]) -> String {
+    fn check(peer: &str, hops: &[&str]) -> String {
         let trusted: Vec<IpNet> = ["10.0.0.0/8", "2001:db8:ffff::/48"].map(|network| network.parse().unwrap()).into();
-        origin(peer.parse().unwrap(), &trusted, said.iter().map(|value| value.as_bytes())).to_string()
+        origin(peer.parse().unwrap(), &trusted, hops.iter().map(|value| value.as_bytes())).to_string()
     }
 
     #[test]
     fn only_a_trusted_proxy_is_believed() {
-        for (peer, said, caller) in [
+        for (peer, hops, caller) in [
             ("203.0.113.9", &["1.2.3.4"][..], "203.0.113.9"),
             ("::ffff:203.0.113.9", &["1.2.3.4"], "203.0.113.9"),
             (PROXY, &[], PROXY),
@@ -73,13 +73,13 @@ mod tests {
             ("::ffff:10.0.0.1", &["203.0.113.9"], "203.0.113.9"),
             ("2001:db8:ffff::1", &["2001:db8::7"], "2001:db8::7"),
         ] {
-            assert_eq!(check(peer, said), caller, "{peer} {said:?}");
+            assert_eq!(check(peer, hops), caller, "{peer} {hops:?}");
         }
     }
 
     #[test]
-    fn the_last_who_is_not_ours_is_the_caller_whatever_it_said_itself() {
-        for (said, caller) in [
+    fn the_last_untrusted_address_is_the_clients_whatever_the_client_sent() {
+        for (hops, caller) in [
             (&["1.1.1.1, 203.0.113.9"][..], "203.0.113.9"),
             (&["1.1.1.1", "203.0.113.9"], "203.0.113.9"),
             (&["1.1.1.1, 203.0.113.9, 10.9.9.9", "10.8.8.8"], "203.0.113.9"),
@@ -89,13 +89,13 @@ mod tests {
             (&["[2001:db8::7]"], "2001:db8::7"),
             (&["::ffff:203.0.113.9 \t"], "203.0.113.9"),
         ] {
-            assert_eq!(check(PROXY, said), caller, "{said:?}");
+            assert_eq!(check(PROXY, hops), caller, "{hops:?}");
         }
     }
 
     #[test]
-    fn what_cannot_be_read_ends_the_list_at_who_was_reached() {
-        for (said, caller) in [
+    fn an_unreadable_entry_ends_the_list_at_the_last_readable_address() {
+        for (hops, caller) in [
             (&["unknown"][..], PROXY),
             (&["203.0.113.9, "], PROXY),
             (&["203.0.113.9, nonsense, 10.8.8.8"], "10.8.8.8"),
@@ -104,7 +104,7 @@ mod tests {
             (&["203.0.113.09"], PROXY),
             (&[",,,,,"], PROXY),
         ] {
-            assert_eq!(check(PROXY, said), caller, "{said:?}");
+            assert_eq!(check(PROXY, hops), caller, "{hops:?}");
         }
         assert_eq!(check(PROXY, &["10.1.1.1,".repeat(1_000).as_str(), "10.2.2.2"]), "10.2.2.2");
         assert_eq!(check(PROXY, &[format!("1.1.1.1{}", ", 10.1.1.1".repeat(40)).as_str()]), "10.1.1.1");

@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_that_none_may_have_is_named() {
+    fn a_bound_outside_its_range_is_named() {
         let long = |chars| Some(vec!["é".repeat(chars)]);
         let many = |entries| Some(vec!["a".to_owned(); entries]);
         let free = KeyBounds::default();

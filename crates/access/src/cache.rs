@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cache_is_bounded_and_keeps_what_is_used() {
+    fn cache_is_bounded_and_retains_used_entries() {
         let mut cache = Cache::new(100);
         cache.insert(0, 0);
         for key in 1..10_000 {

@@ -84,16 +84,16 @@ impl Mono {
 
 /// The source of time: the system's clocks, or a clock that a test sets.
 #[derive(Debug, Clone)]
-pub struct Clock(Source);
+pub struct Clock(TimeSource);
 
 #[derive(Debug, Clone)]
-enum Source {
+enum TimeSource {
     System { origin: Instant },
-    Manual(Arc<Hands>),
+    Manual(Arc<ManualTime>),
 }
 
 #[derive(Debug)]
-struct Hands {
+struct ManualTime {
     wall_micros: AtomicU64,
     mono_nanos: AtomicU64,
 }
@@ -103,18 +103,21 @@ impl Clock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clocks")]
     pub fn system() -> Self {
-        Self(Source::System { origin: Instant::now() })
+        Self(TimeSource::System { origin: Instant::now() })
     }
 
     /// Returns a clock that shows `start` until [`Clock::advance`] changes it.
     #[must_use]
     pub fn manual(start: Timestamp) -> Self {
-        Self(Source::Manual(Arc::new(Hands { wall_micros: AtomicU64::new(start.0), mono_nanos: AtomicU64::new(0) })))
+        Self(TimeSource::Manual(Arc::new(ManualTime {
+            wall_micros: AtomicU64::new(start.0),
+            mono_nanos: AtomicU64::new(0),
+        })))
     }
 
     /// Advances the wall and monotonic time of a manual clock; a system clock does not change.
     pub fn advance(&self, by: Duration) {
-        if let Source::Manual(hands) = &self.0 {
+        if let TimeSource::Manual(hands) = &self.0 {
             let micros = micros(by);
             let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
             hands.wall_micros.fetch_add(micros, Ordering::Relaxed);
@@ -124,7 +127,7 @@ impl Clock {
 
     /// Sets the wall time of a manual clock, forward or back; a system clock does not change.
     pub fn jump(&self, to: Timestamp) {
-        if let Source::Manual(hands) = &self.0 {
+        if let TimeSource::Manual(hands) = &self.0 {
             hands.wall_micros.store(to.0, Ordering::Relaxed);
         }
     }
@@ -134,11 +137,11 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clocks")]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
-            Source::System { .. } => {
+            TimeSource::System { .. } => {
                 let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
                 Timestamp(micros(since))
             }
-            Source::Manual(hands) => Timestamp(hands.wall_micros.load(Ordering::Relaxed)),
+            TimeSource::Manual(hands) => Timestamp(hands.wall_micros.load(Ordering::Relaxed)),
         }
     }
 
@@ -146,8 +149,8 @@ impl Clock {
     #[must_use]
     pub fn mono(&self) -> Mono {
         match &self.0 {
-            Source::System { origin } => Mono(u64::try_from(origin.elapsed().as_nanos()).unwrap_or(u64::MAX)),
-            Source::Manual(hands) => Mono(hands.mono_nanos.load(Ordering::Relaxed)),
+            TimeSource::System { origin } => Mono(u64::try_from(origin.elapsed().as_nanos()).unwrap_or(u64::MAX)),
+            TimeSource::Manual(hands) => Mono(hands.mono_nanos.load(Ordering::Relaxed)),
         }
     }
 }
@@ -172,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn manual_clock_moves_only_when_told() {
+    fn manual_clock_moves_only_when_advanced() {
         let clock = Clock::manual(Timestamp(5));
         let before = clock.mono();
         assert_eq!(clock.now(), Timestamp(5));

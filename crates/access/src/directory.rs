@@ -26,7 +26,7 @@ const REPLACED_FOR: Duration = Duration::from_secs(30);
 const STORE_ANSWERS: Duration = Duration::from_secs(1);
 
 /// The result of the store for one hash.
-pub type Found = Result<Arc<Principal>, NotFound>;
+pub type LookupResult = Result<Arc<Principal>, NotFound>;
 
 /// Why a key is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -60,7 +60,7 @@ pub struct Lookup {
     /// The SHA-256 hash of the key.
     pub hash: KeyHash,
     /// Receives the result. If it is dropped, the result is [`NotFound::Unavailable`].
-    pub reply: oneshot::Sender<Found>,
+    pub reply: oneshot::Sender<LookupResult>,
 }
 
 /// The keys, as one worker knows them.
@@ -72,15 +72,15 @@ pub struct Directory {
     stale_for: Duration,
     /// The latest results of all workers: while the store is unavailable, a key that one worker knows is accepted by
     /// all.
-    told: Arc<Mutex<Cache<KeyHash, Entry>>>,
+    shared: Arc<Mutex<Cache<KeyHash, CachedLookup>>>,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    known: Cache<KeyHash, Entry>,
-    missed: Cache<KeyHash, Miss>,
-    flights: HashMap<KeyHash, watch::Receiver<Option<Found>>>,
+    known: Cache<KeyHash, CachedLookup>,
+    missed: Cache<KeyHash, CachedMiss>,
+    flights: HashMap<KeyHash, watch::Receiver<Option<LookupResult>>>,
 }
 
 impl State {
@@ -91,13 +91,13 @@ impl State {
 }
 
 #[derive(Debug, Clone)]
-struct Entry {
-    found: Found,
+struct CachedLookup {
+    found: LookupResult,
     revision: u64,
     at: Mono,
 }
 
-impl Entry {
+impl CachedLookup {
     /// Whether the cached entry may be used at `now`, if the last response of the store was `heard` ago. A replaced
     /// secret is looked up again from time to time while the store is available: the store thereby records that it is
     /// still used.
@@ -108,7 +108,7 @@ impl Entry {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Miss {
+struct CachedMiss {
     revision: u64,
     at: Mono,
 }
@@ -118,20 +118,20 @@ impl Directory {
     /// unavailable.
     #[must_use]
     pub fn new(queue: mpsc::Sender<Lookup>, revision: Arc<Revision>, clock: Clock, stale_for: Duration) -> Self {
-        let told = Arc::new(Mutex::new(Cache::new(KNOWN_MAX)));
-        Self { queue, revision, clock, stale_for, told, state: State::empty() }
+        let shared = Arc::new(Mutex::new(Cache::new(KNOWN_MAX)));
+        Self { queue, revision, clock, stale_for, shared, state: State::empty() }
     }
 
     /// Creates the directory of another worker, which shares the results.
     #[must_use]
     pub fn another(&self) -> Self {
-        let Self { queue, revision, clock, stale_for, told, state: _ } = self;
+        let Self { queue, revision, clock, stale_for, shared, state: _ } = self;
         Self {
             queue: queue.clone(),
             revision: revision.clone(),
             clock: clock.clone(),
             stale_for: *stale_for,
-            told: told.clone(),
+            shared: shared.clone(),
             state: State::empty(),
         }
     }
@@ -140,12 +140,12 @@ impl Directory {
     ///
     /// # Errors
     /// [`NotFound`]: the key is not accepted, or the store could not be asked.
-    pub async fn find(&self, hash: KeyHash) -> Found {
+    pub async fn find(&self, hash: KeyHash) -> LookupResult {
         loop {
             let mut flight = match self.look(hash) {
-                Look::Cached(found) => return found,
-                Look::Join(flight) => flight,
-                Look::Ask { revision, landing } => return self.ask(hash, revision, landing).await,
+                LookupStep::Cached(found) => return found,
+                LookupStep::Join(flight) => flight,
+                LookupStep::Ask { revision, landing } => return self.request(hash, revision, landing).await,
             };
             // An error means that the task that sent the request was cancelled: the loop sends it again.
             if let Ok(landed) = flight.wait_for(Option::is_some).await
@@ -156,7 +156,7 @@ impl Directory {
         }
     }
 
-    fn look(&self, hash: KeyHash) -> Look {
+    fn look(&self, hash: KeyHash) -> LookupStep {
         let revision = self.revision.get();
         let now = self.clock.mono();
         let heard = self.revision.age(now);
@@ -166,25 +166,30 @@ impl Directory {
             && heard < self.stale_for
             && entry.serves(now, heard)
         {
-            return Look::Cached(self.in_time(entry.found));
+            return LookupStep::Cached(self.in_time(entry.found));
         }
         if let Some(miss) = state.missed.get(&hash)
             && miss.revision == revision
             && now.since(miss.at) < MISSED_FOR
         {
-            return Look::Cached(Err(NotFound::Unknown));
+            return LookupStep::Cached(Err(NotFound::Unknown));
         }
         if let Some(flight) = state.flights.get(&hash) {
-            return Look::Join(flight.clone());
+            return LookupStep::Join(flight.clone());
         }
         let (landing, flight) = watch::channel(None);
         state.flights.insert(hash, flight);
-        Look::Ask { revision, landing }
+        LookupStep::Ask { revision, landing }
     }
 
-    async fn ask(&self, hash: KeyHash, revision: u64, landing: watch::Sender<Option<Found>>) -> Found {
+    async fn request(
+        &self,
+        hash: KeyHash,
+        revision: u64,
+        landing: watch::Sender<Option<LookupResult>>,
+    ) -> LookupResult {
         // Removes the flight even if this future is dropped.
-        let _flight = Flight { directory: self, hash };
+        let _flight = FlightGuard { directory: self, hash };
         let (reply, answer) = oneshot::channel();
         let found = match self.queue.try_send(Lookup { hash, reply }) {
             Ok(()) => answer.await.unwrap_or(Err(NotFound::Unavailable)),
@@ -200,14 +205,14 @@ impl Directory {
     ///
     /// If the queue is full, an earlier result of an older revision is not returned: the key may have been revoked
     /// since, and a flood of look-ups could then keep it valid.
-    fn keep(&self, hash: KeyHash, revision: u64, found: Found) -> Found {
+    fn keep(&self, hash: KeyHash, revision: u64, found: LookupResult) -> LookupResult {
         let now = self.clock.mono();
         let mut state = self.state();
         match found {
             Err(NotFound::Unknown) => {
                 state.known.remove(&hash);
-                self.told().remove(&hash);
-                state.missed.insert(hash, Miss { revision, at: now });
+                self.shared().remove(&hash);
+                state.missed.insert(hash, CachedMiss { revision, at: now });
                 found
             }
             Err(NotFound::Busy) => match state.known.get(&hash) {
@@ -215,7 +220,7 @@ impl Directory {
                 _ => found,
             },
             Err(NotFound::Unavailable) => {
-                let entries = [state.known.get(&hash), self.told().get(&hash)];
+                let entries = [state.known.get(&hash), self.shared().get(&hash)];
                 match entries.into_iter().flatten().max_by_key(|entry| entry.revision) {
                     Some(entry) if self.revision.age(now) < self.stale_for => {
                         state.known.insert(hash, entry.clone());
@@ -225,9 +230,9 @@ impl Directory {
                 }
             }
             Ok(_) | Err(NotFound::Revoked | NotFound::Rotated | NotFound::Expired | NotFound::Suspended) => {
-                let entry = Entry { found: found.clone(), revision, at: now };
+                let entry = CachedLookup { found: found.clone(), revision, at: now };
                 state.missed.remove(&hash);
-                self.tell(hash, entry.clone());
+                self.share(hash, entry.clone());
                 state.known.insert(hash, entry);
                 self.in_time(found)
             }
@@ -235,18 +240,18 @@ impl Directory {
     }
 
     /// Shares a result with the other workers, unless they have a newer one.
-    fn tell(&self, hash: KeyHash, entry: Entry) {
-        let mut told = self.told();
-        if told.get(&hash).is_none_or(|before| before.revision <= entry.revision) {
-            told.insert(hash, entry);
+    fn share(&self, hash: KeyHash, entry: CachedLookup) {
+        let mut shared = self.shared();
+        if shared.get(&hash).is_none_or(|before| before.revision <= entry.revision) {
+            shared.insert(hash, entry);
         }
     }
 
-    fn told(&self) -> MutexGuard<'_, Cache<KeyHash, Entry>> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    fn shared(&self) -> MutexGuard<'_, Cache<KeyHash, CachedLookup>> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn in_time(&self, found: Found) -> Found {
+    fn in_time(&self, found: LookupResult) -> LookupResult {
         match &found {
             Ok(principal) if principal.expires_at.is_some_and(|end| end <= self.clock.now()) => {
                 // Only the earlier of the two ends has been reached.
@@ -261,18 +266,18 @@ impl Directory {
     }
 }
 
-enum Look {
-    Cached(Found),
-    Join(watch::Receiver<Option<Found>>),
-    Ask { revision: u64, landing: watch::Sender<Option<Found>> },
+enum LookupStep {
+    Cached(LookupResult),
+    Join(watch::Receiver<Option<LookupResult>>),
+    Ask { revision: u64, landing: watch::Sender<Option<LookupResult>> },
 }
 
-struct Flight<'a> {
+struct FlightGuard<'a> {
     directory: &'a Directory,
     hash: KeyHash,
 }
 
-impl Drop for Flight<'_> {
+impl Drop for FlightGuard<'_> {
     fn drop(&mut self) {
         self.directory.state().flights.remove(&self.hash);
     }

@@ -37,7 +37,7 @@ pub use api_key::{ApiKey, KeyHash};
 pub use bounds::KeyBounds;
 pub use budget::{Budget, BudgetId, Measure, Per, Subject};
 pub use clock::{Clock, Day, Mono, Timestamp};
-pub use directory::{Directory, Found, Lookup, NotFound};
+pub use directory::{Directory, Lookup, LookupResult, NotFound};
 pub use id::{
     AuditId, Ids, KeyId, KeyNo, LinkId, PlanId, ProviderKeyId, RequestId, SessionId, TokenId, UserId, UserNo,
 };
@@ -50,4 +50,4 @@ pub use secret::Secret;
 pub use signature::PublicKey;
 pub use ticket::{Ticket, TicketHash};
 pub use user::{Role, UserStatus};
-pub use vault::{Fingerprint, MasterKey, Sealed, Vault, VaultError};
+pub use vault::{Fingerprint, MasterKey, SealedCredential, Vault, VaultError};

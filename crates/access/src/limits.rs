@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Asks whether one more request is within a rate limit. If it is, the request is counted.
 #[derive(Debug)]
-pub struct Question {
+pub struct RateLimitRequest {
     /// The name of the rate limit.
     pub name: &'static str,
     /// The identity that is counted, such as an address.
@@ -17,12 +17,12 @@ pub struct Question {
     /// The length of the window.
     pub window: Duration,
     /// Receives the result. If it is dropped, the result is unknown.
-    pub reply: oneshot::Sender<Answer>,
+    pub reply: oneshot::Sender<RateLimitResult>,
 }
 
 /// The result for one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Answer {
+pub struct RateLimitResult {
     /// Whether the request is within the limit.
     pub allowed: bool,
     /// Time until another request is allowed; zero if this one is.
@@ -31,12 +31,12 @@ pub struct Answer {
 
 /// The sending side of the queue.
 #[derive(Debug, Clone)]
-pub struct SharedLimits(mpsc::Sender<Question>);
+pub struct SharedLimits(mpsc::Sender<RateLimitRequest>);
 
 impl SharedLimits {
     /// Creates the sending side of `queue`.
     #[must_use]
-    pub const fn new(queue: mpsc::Sender<Question>) -> Self {
+    pub const fn new(queue: mpsc::Sender<RateLimitRequest>) -> Self {
         Self(queue)
     }
 
@@ -46,10 +46,11 @@ impl SharedLimits {
         &self,
         name: &'static str,
         key: String,
-        (limit, window): (NonZeroU32, Duration),
-    ) -> Option<Answer> {
+        limit: NonZeroU32,
+        window: Duration,
+    ) -> Option<RateLimitResult> {
         let (reply, answer) = oneshot::channel();
-        self.0.try_send(Question { name, key, limit, window, reply }).ok()?;
+        self.0.try_send(RateLimitRequest { name, key, limit, window, reply }).ok()?;
         answer.await.ok()
     }
 }
@@ -58,28 +59,29 @@ impl SharedLimits {
 mod tests {
     use super::*;
 
-    const MINUTE: (NonZeroU32, Duration) = (NonZeroU32::MIN, Duration::from_secs(60));
+    const ONE: NonZeroU32 = NonZeroU32::MIN;
+    const MINUTE: Duration = Duration::from_secs(60);
 
     #[tokio::test]
-    async fn a_question_is_answered_or_nobody_knows() {
+    async fn a_request_is_counted_or_its_result_is_unknown() {
         let (queue, mut questions) = mpsc::channel(1);
         let limits = SharedLimits::new(queue);
-        let answer = Answer { allowed: false, retry_after: Duration::from_secs(3) };
-        let (told, ()) = tokio::join!(limits.take("a", "x".to_owned(), MINUTE), async {
+        let answer = RateLimitResult { allowed: false, retry_after: Duration::from_secs(3) };
+        let (result, ()) = tokio::join!(limits.take("a", "x".to_owned(), ONE, MINUTE), async {
             let question = questions.recv().await.unwrap();
             assert_eq!((question.name, &*question.key), ("a", "x"));
             // The queue has one place: a further request is not queued.
-            limits.0.try_send(Question { reply: oneshot::channel().0, ..question_like(&question) }).unwrap();
-            assert_eq!(limits.take("a", "y".to_owned(), MINUTE).await, None);
+            limits.0.try_send(RateLimitRequest { reply: oneshot::channel().0, ..question_like(&question) }).unwrap();
+            assert_eq!(limits.take("a", "y".to_owned(), ONE, MINUTE).await, None);
             question.reply.send(answer).unwrap();
         });
-        assert_eq!(told, Some(answer));
+        assert_eq!(result, Some(answer));
         drop(questions);
-        assert_eq!(limits.take("a", "x".to_owned(), MINUTE).await, None);
+        assert_eq!(limits.take("a", "x".to_owned(), ONE, MINUTE).await, None);
     }
 
-    fn question_like(other: &Question) -> Question {
-        let Question { name, key, limit, window, .. } = other;
-        Question { name, key: key.clone(), limit: *limit, window: *window, reply: oneshot::channel().0 }
+    fn question_like(other: &RateLimitRequest) -> RateLimitRequest {
+        let RateLimitRequest { name, key, limit, window, .. } = other;
+        RateLimitRequest { name, key: key.clone(), limit: *limit, window: *window, reply: oneshot::channel().0 }
     }
 }

@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_and_what_is_easy_to_guess_are_refused() {
+    fn control_characters_and_guessable_passwords_are_refused() {
         let refused = |text: &str, own: &[&str]| Password::parse(secret(text), own).unwrap_err();
         for text in
             ["\0\0\0\0\0\0\0\0\0\0\0\0", "correct horse\nbattery", "correct horse\u{85}battery", "correct\u{1b}horse"]
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_hash_is_nobodys() {
+    fn an_invalid_hash_matches_no_password() {
         for phc in
             ["", "x", "$argon2id$v=19$m=19456,t=2,p=1", "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW"]
         {
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "the test measures the time that a client could measure")]
-    fn an_absent_account_costs_what_a_wrong_password_costs() {
+    fn a_missing_account_takes_as_long_as_a_wrong_password() {
         let phc = hash(&Password::parse(secret("correct horse battery"), &[]).unwrap()).unwrap();
         let presented = secret("not the password");
         let once = |work: &dyn Fn()| {

@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_hides_or_reorders_text_is_not_plain() {
+    fn characters_that_hide_or_reorder_text_are_not_plain() {
         for hidden in [
             '\0',
             '\n',

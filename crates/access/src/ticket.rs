@@ -16,7 +16,7 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 
 /// The purpose of a ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum TicketKind {
     /// `tgr_…`: a refresh token, which renews a session once.
     Refresh,
     /// `tgl_…`: the token of a one-time link.
@@ -42,7 +42,7 @@ pub enum TicketError {
     Random,
 }
 
-impl Kind {
+impl TicketKind {
     /// Returns the prefix of tickets of this kind.
     #[must_use]
     pub const fn prefix(self) -> &'static str {
@@ -58,7 +58,7 @@ impl Ticket {
     ///
     /// # Errors
     /// [`TicketError::Random`] if no random bytes are available.
-    pub fn generate(kind: Kind) -> Result<Self, TicketError> {
+    pub fn generate(kind: TicketKind) -> Result<Self, TicketError> {
         let mut random = [0_u8; SECRET_BYTES];
         getrandom::fill(&mut random).map_err(|_| TicketError::Random)?;
         let mut text = String::with_capacity(kind.prefix().len() + SECRET_CHARS);
@@ -71,7 +71,7 @@ impl Ticket {
     ///
     /// # Errors
     /// [`TicketError::Malformed`]; the error does not contain the text.
-    pub fn parse(kind: Kind, text: &str) -> Result<Self, TicketError> {
+    pub fn parse(kind: TicketKind, text: &str) -> Result<Self, TicketError> {
         match text.strip_prefix(kind.prefix()) {
             Some(secret) if secret.len() == SECRET_CHARS && secret.bytes().all(|byte| ALPHABET.contains(&byte)) => {
                 Ok(Self(Secret::new(text.to_owned())))
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_generated_ticket_reads_back_with_the_same_hash() {
-        for (kind, other) in [(Kind::Refresh, Kind::Link), (Kind::Link, Kind::Refresh)] {
+        for (kind, other) in [(TicketKind::Refresh, TicketKind::Link), (TicketKind::Link, TicketKind::Refresh)] {
             let ticket = Ticket::generate(kind).unwrap();
             let text = ticket.expose().to_owned();
             assert_eq!(text.len(), 47);
@@ -149,9 +149,9 @@ mod tests {
             format!("tgr_{}=", &secret[1..]),
             format!("tgr_{}é", &secret[2..]),
         ] {
-            assert_eq!(Ticket::parse(Kind::Refresh, &text).map(|_| ()), Err(TicketError::Malformed), "{text:?}");
+            assert_eq!(Ticket::parse(TicketKind::Refresh, &text).map(|_| ()), Err(TicketError::Malformed), "{text:?}");
         }
-        assert!(Ticket::parse(Kind::Refresh, &format!("tgr_{secret}")).is_ok());
+        assert!(Ticket::parse(TicketKind::Refresh, &format!("tgr_{secret}")).is_ok());
     }
 
     #[test]

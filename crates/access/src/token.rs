@@ -68,7 +68,7 @@ pub struct Signer {
 
 /// The claims in their serialized form (RFC 7519, 4.1), with times in seconds.
 #[derive(Serialize, Deserialize)]
-struct Written {
+struct SerializedClaims {
     iss: String,
     aud: String,
     jti: TokenId,
@@ -108,7 +108,7 @@ impl Signer {
     #[must_use]
     #[expect(clippy::expect_used, reason = "an HMAC over plain fields cannot fail")]
     pub fn sign(&self, claims: &Claims) -> Secret {
-        let written = Written {
+        let written = SerializedClaims {
             iss: self.issuer.clone(),
             aud: AUDIENCE.to_owned(),
             jti: claims.id,
@@ -131,9 +131,9 @@ impl Signer {
         if token.len() > TOKEN_LEN_MAX {
             return Err(TokenError::Malformed);
         }
-        let read = jsonwebtoken::decode::<Written>(token, &self.reads, &self.validation);
+        let read = jsonwebtoken::decode::<SerializedClaims>(token, &self.reads, &self.validation);
         let TokenData { header, claims, .. } = read.map_err(|_| TokenError::Malformed)?;
-        let Written { iss: _, aud: _, jti, sub, sid, iat, nbf, exp } = claims;
+        let SerializedClaims { iss: _, aud: _, jti, sub, sid, iat, nbf, exp } = claims;
         // Critical extensions must be understood (RFC 7515, 4.1.11), and none is supported.
         if header.crit.is_some() || from_seconds(nbf) > now.after(CLOCK_SKEW_MAX) {
             return Err(TokenError::Malformed);

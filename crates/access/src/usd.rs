@@ -41,12 +41,12 @@ pub fn parse(text: &str, places: usize) -> Result<u64, UsdError> {
     if whole.is_empty() || !digits(whole) || !digits(fraction) {
         return Err(UsdError::Malformed);
     }
-    let (kept, rest) = fraction.split_at_checked(places).unwrap_or((fraction, ""));
+    let (decimals, rest) = fraction.split_at_checked(places).unwrap_or((fraction, ""));
     if rest.bytes().any(|byte| byte != b'0') {
         return Err(UsdError::TooFine { places });
     }
-    let padding = std::iter::repeat_n(b'0', places - kept.len());
-    whole.bytes().chain(kept.bytes()).chain(padding).try_fold(0_u64, |sum, digit| {
+    let padding = std::iter::repeat_n(b'0', places - decimals.len());
+    whole.bytes().chain(decimals.bytes()).chain(padding).try_fold(0_u64, |sum, digit| {
         let ten_fold = sum.checked_mul(10).ok_or(UsdError::TooLarge)?;
         ten_fold.checked_add(u64::from(digit - b'0')).ok_or(UsdError::TooLarge)
     })

@@ -36,7 +36,7 @@ pub struct Fingerprint(pub [u8; 16]);
 
 /// A credential in encrypted form.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Sealed {
+pub struct SealedCredential {
     /// The master key with which it is sealed.
     pub master: Fingerprint,
     /// The nonce, the ciphertext and the tag.
@@ -46,13 +46,13 @@ pub struct Sealed {
 /// The current master key and, during a rotation, the previous one, with which credentials can be decrypted as well.
 #[derive(Clone)]
 pub struct Vault {
-    current: Bolt,
-    previous: Option<Bolt>,
+    current: MasterCipher,
+    previous: Option<MasterCipher>,
 }
 
 /// A master key with its initialized cipher.
 #[derive(Clone)]
-struct Bolt {
+struct MasterCipher {
     fingerprint: Fingerprint,
     cipher: Aes256Gcm,
 }
@@ -121,7 +121,7 @@ impl Vault {
     /// Creates a vault that seals with `current` and opens with either key.
     #[must_use]
     pub fn new(current: &MasterKey, previous: Option<&MasterKey>) -> Self {
-        Self { current: Bolt::new(current), previous: previous.map(Bolt::new) }
+        Self { current: MasterCipher::new(current), previous: previous.map(MasterCipher::new) }
     }
 
     /// Returns the fingerprint of the key that seals.
@@ -146,7 +146,12 @@ impl Vault {
     ///
     /// # Errors
     /// [`VaultError::Random`] if no random bytes are available.
-    pub fn seal(&self, row: ProviderKeyId, owner: Option<UserId>, secret: &Secret) -> Result<Sealed, VaultError> {
+    pub fn seal(
+        &self,
+        row: ProviderKeyId,
+        owner: Option<UserId>,
+        secret: &Secret,
+    ) -> Result<SealedCredential, VaultError> {
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce).map_err(|_| VaultError::Random)?;
         let text = secret.expose().as_bytes();
@@ -160,14 +165,19 @@ impl Vault {
         // Encryption fails only for texts of at least 64 GiB.
         let tag = self.current.cipher.encrypt_inout_detached(&nonce, &bound, buffer);
         bytes.extend_from_slice(&tag.map_err(|_| VaultError::Altered)?);
-        Ok(Sealed { master: self.current.fingerprint, bytes })
+        Ok(SealedCredential { master: self.current.fingerprint, bytes })
     }
 
     /// Opens a credential of this row and owner.
     ///
     /// # Errors
     /// [`VaultError::OtherKey`], [`VaultError::Altered`].
-    pub fn open(&self, row: ProviderKeyId, owner: Option<UserId>, sealed: &Sealed) -> Result<Secret, VaultError> {
+    pub fn open(
+        &self,
+        row: ProviderKeyId,
+        owner: Option<UserId>,
+        sealed: &SealedCredential,
+    ) -> Result<Secret, VaultError> {
         let bolt = self.bolt(sealed.master).ok_or(VaultError::OtherKey { master: sealed.master })?;
         let (nonce, rest) = sealed.bytes.split_first_chunk::<NONCE_BYTES>().ok_or(VaultError::Altered)?;
         let (ciphertext, tag) = rest.split_last_chunk::<TAG_BYTES>().ok_or(VaultError::Altered)?;
@@ -182,12 +192,12 @@ impl Vault {
         })
     }
 
-    fn bolt(&self, master: Fingerprint) -> Option<&Bolt> {
+    fn bolt(&self, master: Fingerprint) -> Option<&MasterCipher> {
         [Some(&self.current), self.previous.as_ref()].into_iter().flatten().find(|bolt| bolt.fingerprint == master)
     }
 }
 
-impl Bolt {
+impl MasterCipher {
     fn new(key: &MasterKey) -> Self {
         let mut bytes = Key::<Aes256Gcm>::from(*key.0);
         let cipher = Aes256Gcm::new(&bytes);
@@ -223,9 +233,9 @@ impl fmt::Debug for MasterKey {
     }
 }
 
-impl fmt::Debug for Sealed {
+impl fmt::Debug for SealedCredential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Sealed({} bytes with {})", self.bytes.len(), self.master)
+        write!(f, "SealedCredential({} bytes with {})", self.bytes.len(), self.master)
     }
 }
 

@@ -86,7 +86,7 @@ impl Reference {
             Self::PreviousResponse => "previous_response_id",
             Self::Conversation => "a conversation",
             Self::Prompt => "a stored prompt",
-            Self::Item => "an item of an earlier answer",
+            Self::Item => "an item of an earlier response",
             Self::File => "a stored file",
             Self::Url => "a URL",
             Self::Audio => "audio",
@@ -94,7 +94,7 @@ impl Reference {
             Self::Upload => "an uploaded file",
             Self::CachedContent => "cached content",
             Self::Container => "a container",
-            Self::ServerTool => "a tool of the provider's without a cap",
+            Self::ServerTool => "a provider tool without a cap",
             Self::Compaction => "a compaction",
             Self::Part => "a part of an unknown kind",
         }

@@ -158,12 +158,12 @@ impl ExportFigures {
     /// Whether both report the same measure.
     fn overlaps(&self, other: Option<&Self>) -> bool {
         let Some(other) = other else { return false };
-        let told = |of: &Self| {
+        let present = |of: &Self| {
             let counts = [of.requests, of.input, of.cached_input, of.cache_write_short, of.cache_write_long, of.output];
             let [a, b, c, d, e, f] = counts.map(|count| count.is_some());
             [a, b, c, d, e, f, of.cost.is_some()]
         };
-        told(self).into_iter().zip(told(other)).any(|(one, other)| one && other)
+        present(self).into_iter().zip(present(other)).any(|(one, other)| one && other)
     }
 }
 

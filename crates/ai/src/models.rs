@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn anthropic_clients_get_theirs() {
+    fn anthropic_clients_receive_the_anthropic_list() {
         check(
             asking(false, true),
             &["a", "b"],
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn google_clients_get_theirs() {
+    fn google_clients_receive_the_google_list() {
         check(asking(true, false), &["a"], r#"{"models":[{"name":"models/a","displayName":"a"}]}"#);
         check(Dialect::Google, &[], r#"{"models":[]}"#);
     }

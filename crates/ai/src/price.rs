@@ -102,9 +102,9 @@ impl Price {
         Some(lines)
     }
 
-    /// Returns the minimum cost of `usage` at `terms`: the cost of every class that has a rate. If `terms` are unknown
-    /// or have no rates, the standard rates apply. A missing rate of long requests is replaced by that of short ones,
-    /// which is lower.
+    /// Returns the cost of the parts of `usage` that have a rate at `terms`. A missing rate of long requests is replaced
+    /// by that of short ones, which is lower. If `terms` are unknown or have no rates, the standard rates apply: the result
+    /// then exceeds the real cost if the terms are cheaper.
     #[must_use]
     pub fn cost_at_least(&self, terms: Option<Terms>, usage: &Usage) -> NanoUsd {
         let at = terms.and_then(|terms| self.at(terms));
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_of_an_unknown_cost_is_its_least() {
+    fn the_known_part_of_an_unknown_cost_is_its_minimum() {
         let rates = Rates { input: Some(1_000), output: Some(5_000), ..Rates::default() };
         let long = Some(Long { above_tokens: 100, rates: Rates { input: Some(2_000), ..Rates::default() } });
         let units = UnitRates { search: Some(7_000), request: Some(3_000), image: Some(9_000), ..UnitRates::default() };
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_tokens_costs_by_its_unit() {
+    fn usage_without_tokens_is_priced_per_unit() {
         let prices = Prices::builtin();
         let cost = |name: &str, unit, quantity| {
             let (provider, model) = name.split_once('/').unwrap();
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn media_cost_their_own_rates_and_long_prompts_of_gemini_theirs() {
+    fn media_and_long_gemini_prompts_have_separate_rates() {
         let prices = Prices::builtin();
         let usage = Usage { audio_input: Some(1_000), output: Some(10), ..Usage::empty(Source::Reported) };
         let cost = |model, usage: &Usage| prices.find("gemini", [model], DAY).unwrap().cost(usage).map(|cost| cost.0);
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_free_costs_a_true_zero() {
+    fn free_usage_costs_exactly_zero() {
         let prices = Prices::builtin();
         for model in ["omni-moderation-latest", "omni-moderation-2024-09-26"] {
             let price = prices.find("openai", [model], DAY).unwrap();

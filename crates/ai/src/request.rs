@@ -91,7 +91,7 @@ pub enum RequestError {
         reason: String,
     },
     /// The body is valid JSON, but not an object.
-    #[error("the body must be a JSON object, but another value begins at byte {offset}")]
+    #[error("the body must be a JSON object, but the value at byte {offset} is of another type")]
     NotAnObject {
         /// The offset of the value.
         offset: usize,

@@ -132,7 +132,7 @@ impl Scanner {
                 ScanState::Text { escaped, keep } => self.text(escaped, keep, bytes),
                 ScanState::Word { keep } => self.word(keep, bytes),
                 ScanState::Inside { depth, keep } => self.inside(depth, keep, bytes),
-                ScanState::InsideText { depth, escaped, keep } => self.inside_text((depth, escaped, keep), bytes),
+                ScanState::InsideText { depth, escaped, keep } => self.inside_text(depth, escaped, keep, bytes),
                 ScanState::Whole | ScanState::Broken => return,
             };
         }
@@ -314,8 +314,8 @@ impl Scanner {
         let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n');
         match bytes.iter().position(ends) {
             Some(at) => {
-                let (taken, rest) = bytes.split_at(at);
-                self.keep(keep, taken);
+                let (consumed, rest) = bytes.split_at(at);
+                self.keep(keep, consumed);
                 self.after();
                 rest
             }
@@ -335,16 +335,16 @@ impl Scanner {
             match bytes.get(at) {
                 Some(b'{' | b'[') => depth = depth.saturating_add(1),
                 Some(b'"') => {
-                    let (taken, rest) = bytes.split_at(from);
-                    self.keep(keep, taken);
+                    let (consumed, rest) = bytes.split_at(from);
+                    self.keep(keep, consumed);
                     self.state = ScanState::InsideText { depth, escaped: false, keep };
                     return rest;
                 }
                 _ => depth = depth.saturating_sub(1),
             }
             if depth == 0 {
-                let (taken, rest) = bytes.split_at(from);
-                self.keep(keep, taken);
+                let (consumed, rest) = bytes.split_at(from);
+                self.keep(keep, consumed);
                 self.after();
                 return rest;
             }
@@ -354,7 +354,7 @@ impl Scanner {
         &[]
     }
 
-    fn inside_text<'a>(&mut self, (depth, escaped, keep): (u64, bool, Keep), bytes: &'a [u8]) -> &'a [u8] {
+    fn inside_text<'a>(&mut self, depth: u64, escaped: bool, keep: Keep, bytes: &'a [u8]) -> &'a [u8] {
         let inside = text::inside(escaped, bytes);
         self.keep(keep, inside.text);
         match inside.rest {
@@ -396,7 +396,7 @@ const fn all(paths: usize) -> Set {
 
 #[cfg(test)]
 impl Scanner {
-    pub(crate) fn held_bytes(&self) -> usize {
+    pub(crate) fn buffered_bytes(&self) -> usize {
         self.values.capacity() + self.earlier.capacity() * size_of::<(u8, Range<usize>)>()
     }
 }

@@ -155,8 +155,8 @@ impl Framer {
             self.field.add(bytes);
             return (Piece::None, &[]);
         };
-        let (taken, rest) = bytes.split_at(at);
-        self.field.add(taken);
+        let (consumed, rest) = bytes.split_at(at);
+        self.field.add(consumed);
         let field = self.which();
         self.first_line = false;
         match rest {
@@ -202,7 +202,7 @@ impl Framer {
     }
 
     fn value<'a>(&mut self, field: Field, bytes: &'a [u8]) -> (Piece<'a>, &'a [u8]) {
-        let (taken, rest) = bytes.split_at(memchr2(b'\n', b'\r', bytes).unwrap_or(bytes.len()));
+        let (consumed, rest) = bytes.split_at(memchr2(b'\n', b'\r', bytes).unwrap_or(bytes.len()));
         let rest = match rest {
             [] => rest,
             [end, rest @ ..] => {
@@ -211,9 +211,9 @@ impl Framer {
             }
         };
         match field {
-            Field::Data => (Piece::Data(taken), rest),
+            Field::Data => (Piece::Data(consumed), rest),
             Field::Event => {
-                self.name.add(taken);
+                self.name.add(consumed);
                 (Piece::None, rest)
             }
             Field::Comment | Field::Other => (Piece::None, rest),
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_whole_event_is_left_alone() {
+    fn incomplete_events_are_not_changed() {
         for stream in [
             "",
             "data: 1",

@@ -124,7 +124,7 @@ impl Tap {
                 Bytes::new()
             }
         };
-        (rest, self.reading.seen())
+        (rest, self.reading.facts())
     }
 
     /// The upstream has ended the response regularly: returns the bytes that are still held, and the facts that were
@@ -140,7 +140,7 @@ impl Tap {
             Frames::Array(array) => array.close(&mut self.reading, problem),
             Frames::Json | Frames::Opaque => return self.finish(),
         };
-        (rest, self.reading.seen())
+        (rest, self.reading.facts())
     }
 
     /// The client has disconnected before the end: returns the facts that were read so far.
@@ -148,7 +148,7 @@ impl Tap {
     pub fn abandon(self) -> ResponseFacts {
         let is_opaque = matches!(self.frames, Frames::Opaque);
         // The end of bytes that are not read is unknown.
-        if is_opaque { self.reading.seen() } else { self.finish().1 }
+        if is_opaque { self.reading.facts() } else { self.finish().1 }
     }
 
     /// Increases when [`Tap::used`] may have increased: when usage is reported, and every 256 text events.
@@ -178,7 +178,7 @@ impl Tap {
             Frames::Json | Frames::Opaque => Bytes::new(),
         };
         self.reading.end(None);
-        (last, self.reading.seen())
+        (last, self.reading.facts())
     }
 
     /// Aborts the response: returns the error event of its format, and the facts that were read. Held bytes are
@@ -201,7 +201,7 @@ impl Tap {
             }
             Frames::Opaque => Bytes::new(),
         };
-        (last, self.reading.seen())
+        (last, self.reading.facts())
     }
 }
 
@@ -245,10 +245,10 @@ impl Events {
     /// Returns the held bytes, or the error of `format` if the stream lacks its end.
     fn close(self, format: Format, reading: &mut Reading, problem: &Problem<'_>) -> Bytes {
         // A stream that is complete needs no error event.
-        let error = (!reading.is_told()).then(|| self.error(format, reading, problem));
+        let error = (!reading.is_end_known()).then(|| self.error(format, reading, problem));
         let rest = self.finish(reading);
         match error {
-            Some(error) if !reading.is_told() => error,
+            Some(error) if !reading.is_end_known() => error,
             Some(_) | None => rest,
         }
     }

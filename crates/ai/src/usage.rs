@@ -87,7 +87,7 @@ struct InclusiveFigures {
     heard: Media,
     output: Option<u64>,
     reasoning: Option<u64>,
-    made: Media,
+    media_output: Media,
     total: Option<u64>,
 }
 
@@ -99,7 +99,7 @@ impl InclusiveFigures {
             writes: input.writes(),
             heard: Media { audio: input.audio_tokens.0, images: input.image_tokens.0 },
             reasoning: output.reasoning_tokens.0,
-            made: Media { audio: output.audio_tokens.0, images: output.image_tokens.0 },
+            media_output: Media { audio: output.audio_tokens.0, images: output.image_tokens.0 },
             ..self
         }
     }
@@ -115,9 +115,9 @@ impl InclusiveFigures {
         let image_input = take(&mut input, self.heard.images);
         let mut output = self.whole_output().unwrap_or(u64::MAX);
         let reasoning = take(&mut output, self.reasoning);
-        let audio_output = take(&mut output, self.made.audio);
-        let image_output = take(&mut output, self.made.images);
-        told(Usage {
+        let audio_output = take(&mut output, self.media_output.audio);
+        let image_output = take(&mut output, self.media_output.images);
+        reported(Usage {
             input: self.input.map(|_| input),
             cached_input,
             cache_write_short,
@@ -149,6 +149,6 @@ fn take(rest: &mut u64, part: Option<u64>) -> Option<u64> {
     Some(part)
 }
 
-fn told(usage: Usage) -> Option<Usage> {
+fn reported(usage: Usage) -> Option<Usage> {
     usage.has_tokens().then_some(usage)
 }

@@ -1,27 +1,38 @@
-//! Compiles the file's tree into the [`Snapshot`], section by section in the order of their dependencies.
+//! Compiles the values of the file into the [`Snapshot`]: checks that involve several keys, and defaults that follow
+//! from other keys.
 
 mod budget;
-mod control;
+mod limit;
 pub(crate) mod llm;
 mod model;
 mod plan;
 mod price;
 mod price_file;
-mod public;
+mod process;
 mod route;
-mod server;
 
 use std::collections::HashMap;
 
 pub use price_file::read_price_file;
 
 use crate::error::{At, Code, Problem};
-use crate::grammar;
+use crate::input::Input;
 use crate::load::{Flags, Note};
 use crate::router::Router;
-use crate::section::{Reader, Section, Text};
-use crate::snapshot::Snapshot;
+use crate::schema::traffic::{SizesInput, TimeoutsInput};
+use crate::schema::{RootInput, SectionInput};
+use crate::section::Reader;
+use crate::settings::{Listing, Setting};
+use crate::snapshot::{Sizes, Snapshot, Timeouts};
 use crate::yaml::Node;
+
+/// The result of compiling a file.
+pub(crate) struct CompiledConfig {
+    pub(crate) snapshot: Snapshot,
+    /// Every effective value with its source.
+    pub(crate) settings: Vec<Setting>,
+    pub(crate) notes: Vec<Note>,
+}
 
 /// Compiles the whole file; `None` if it is not a mapping. Problems are reported to `reader`.
 pub(crate) fn compile<'a>(
@@ -29,43 +40,42 @@ pub(crate) fn compile<'a>(
     root: &'a Node,
     flags: &Flags,
     mut notes: Vec<Note>,
-) -> Option<(Snapshot, Vec<Note>)> {
-    let root = reader.section(root, String::new(), &grammar::ROOT)?;
-    let control = control::control(&root, flags);
-    let listen = server::listen(&root, flags, control.listen);
-    let timeouts = server::timeouts(root.section("timeouts", &grammar::TIMEOUTS).as_ref(), server::TIMEOUTS);
-    let ai = llm::ai(&root, timeouts);
-    let mut providers = llm::providers(&root, flags, &mut notes);
-    let models = model::models(&root, &mut providers, &mut notes);
-    let prices = price::prices(&root, &providers);
-    let (price_file, prices_builtin) = price_file::table(&root, &mut notes);
+) -> Option<CompiledConfig> {
+    let mut root = RootInput::read(&reader.section(root, String::new(), RootInput::SPEC)?);
+    let (process, traffic) = (&mut root.process, &mut root.traffic);
+    process::set_flags(process, flags);
+    let ai = llm::ai(&mut traffic.ai, &traffic.timeouts);
+    let mut providers = llm::providers(reader, traffic, flags, &mut notes);
+    let models = model::models(reader, &mut traffic.models, &mut providers, &mut notes);
+    let prices = price::prices(reader, &mut traffic.prices, &providers);
+    let (price_file, prices_builtin) = price_file::table(reader, traffic, &mut notes);
     if ai.is_none() {
         providers.mock.on = false;
     }
-    let upstreams = route::upstreams(&root);
-    let routes = route::routes(&root, &upstreams);
-    let plans = plan::plans(&root);
+    let upstreams = route::upstreams(reader, &traffic.upstreams);
+    let routes = route::routes(reader, &mut traffic.routes, &upstreams);
+    let plans = plan::plans(reader, &mut traffic.plans);
     let snapshot = Snapshot {
-        brand: server::brand(&root),
-        listen,
-        control,
-        public_url: public::public_url(&root),
-        signup: public::signup(&root, &plans, &mut notes),
-        metrics_token: public::metrics_token(&root),
-        trusted_proxies: control::trusted_proxies(&root),
-        redis: control::redis(&root),
-        unauthenticated: control::unauthenticated(&root),
-        connections: server::connections(&root),
-        drain: server::drain(&root),
-        log: server::log(&root, flags),
-        data: server::data(&root, flags),
-        store: server::store(&root),
-        spool: server::spool(&root),
-        retention: server::retention(&root),
-        lease: server::lease(&root),
-        timeouts,
-        sizes: server::sizes(&root),
-        on_hangup: server::on_hangup(&root),
+        brand: process::brand(&mut process.brand),
+        listen: process::listen(reader, process, flags),
+        control: process::control(reader, &mut process.control),
+        public_url: process::public_url(&process.public_url),
+        signup: process::signup(process, &plans, &mut notes),
+        metrics_token: process.metrics.token.as_ref().map(|token| token.value.clone()),
+        trusted_proxies: limit::trusted_proxies(&mut traffic.trusted_proxies),
+        redis: process.redis.as_ref().map(|url| url.value.clone()),
+        unauthenticated: limit::unauthenticated(reader, &mut traffic.rate_limits),
+        connections: process::connections(&process.connections),
+        drain: process::drain(&process.drain),
+        log: process::log(&process.log),
+        data: process.data.value.clone(),
+        store: process::store(&process.store),
+        spool: process::spool(&process.spool),
+        retention: process::retention(&process.retention),
+        lease: process::lease(&process.lease),
+        timeouts: timeouts(&traffic.timeouts),
+        sizes: sizes(&traffic.sizes),
+        on_hangup: llm::on_hangup(reader, traffic.on_hangup.as_ref()),
         providers: providers.on,
         mock: providers.mock,
         models,
@@ -74,55 +84,51 @@ pub(crate) fn compile<'a>(
         prices_builtin,
         ai,
         plans,
-        budgets: budget::budgets(&root),
-        quota_status: budget::quota_status(&root),
+        budgets: budget::budgets(reader, &traffic.budgets),
+        quota_status: traffic.quota_status.value,
         upstreams: upstreams.list,
         router: Router::new(routes),
     };
-    Some((snapshot, notes))
+    let mut listing = Listing::new(reader);
+    root.show(&mut listing);
+    Some(CompiledConfig { snapshot, settings: listing.settings, notes })
+}
+
+fn timeouts(input: &TimeoutsInput) -> Timeouts {
+    Timeouts {
+        connect: input.connect.value,
+        first_byte: input.first_byte.value,
+        idle: input.idle.value,
+        total: input.total.value,
+    }
+}
+
+fn sizes(input: &SizesInput) -> Sizes {
+    Sizes {
+        headers_bytes_max: usize::try_from(input.headers.value).unwrap_or(usize::MAX),
+        body_bytes_max: input.body.value,
+        buffered_bytes_max: input.buffered.value,
+    }
 }
 
 /// The names that entries of one list use, and their positions.
 #[derive(Default)]
-struct UsedNames(HashMap<String, At>);
+struct UsedNames(HashMap<String, Option<At>>);
 
 impl UsedNames {
     /// Records a name and reports a duplicate. Returns whether the name is new.
-    fn take(&mut self, section: &Section<'_>, name: &Text, kind: &str) -> bool {
+    fn take(&mut self, reader: &Reader<'_>, name: &Input<String>, kind: &str) -> bool {
         let first = self.0.get(&name.value).copied();
-        if first.is_none() {
-            self.0.insert(name.value.clone(), name.at);
+        let Some(first) = first else {
+            self.0.insert(name.value.clone(), name.at());
             return true;
-        }
+        };
         let message = if name.foreign {
             format!("a second {kind} of this name")
         } else {
             format!("a second {kind} is named `{}`", name.value)
         };
-        section.reader().report(Problem::new(Code::Duplicate, name.at, message).expected("another name").first(first));
+        reader.report(Problem::new(Code::Duplicate, name.at(), message).expected("another name").first(first));
         false
     }
-}
-
-/// Longest name of a provider, an upstream, a plan or a route.
-const NAME_LEN_MAX: usize = 64;
-
-/// Whether `name` can be written in logs, metrics and headers without quotes: a-z, 0-9, `-`, `_` and `.`, upper case
-/// too.
-fn is_name(name: &str) -> bool {
-    (1..=NAME_LEN_MAX).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
-}
-
-/// A description of the names that [`is_name`] accepts.
-const NAME: &str = "1 to 64 letters, digits, `-`, `_` and `.`";
-
-/// Returns the required `name` of an entry; reports an invalid name and a duplicate of its kind.
-fn name(section: &Section<'_>, taken: &mut UsedNames, kind: &str) -> Option<Text> {
-    let name = section.required("name")?;
-    if !is_name(&name.value) {
-        section.bad(name.at, "name", NAME);
-        return None;
-    }
-    taken.take(section, &name, kind).then_some(name)
 }

@@ -13,11 +13,11 @@ use crate::error::Place;
 /// One variable of the file. Its value may be a credential, so `Debug` does not print it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its name: letters, digits and `_`, not beginning with a digit.
+    /// The name of the variable: letters, digits and `_`, not beginning with a digit.
     pub name: String,
-    /// Its value, without quotes.
+    /// The value of the variable, without quotes.
     pub value: String,
-    /// The number of its first line, from 1.
+    /// The number of the variable's first line, from 1.
     pub line: u32,
 }
 

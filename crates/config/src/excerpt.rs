@@ -68,7 +68,7 @@ impl<'a> Lines<'a> {
             (MASK.chars().collect(), 0, MASK.len())
         } else {
             let unread = self.unread.iter().filter_map(|unread| unread.on(place.line, line));
-            mask(line, &merged(hidden(line).into_iter().chain(unread)), (start, end))
+            mask(line, &merged(hidden(line).into_iter().chain(unread)), start, end)
         };
         Some(cut(&text, start, end))
     }
@@ -200,7 +200,7 @@ fn is_reference(rest: &str) -> bool {
 }
 
 /// Masks these byte ranges of a line and adjusts `start..end`, which counts characters.
-fn mask(line: &str, ranges: &[(usize, usize)], (start, end): (usize, usize)) -> (Vec<char>, usize, usize) {
+fn mask(line: &str, ranges: &[(usize, usize)], start: usize, end: usize) -> (Vec<char>, usize, usize) {
     let mut text = Vec::new();
     let (mut new_start, mut new_end) = (None, None);
     let mut masked_to = 0;

@@ -2,12 +2,11 @@
 //!
 //! The crate uses no network and no clock, and reads no environment: the caller passes it in. It reads the file, a
 //! `.env`, and files that `file:/…` names.
-//! `.env`, and files that `file:/…` names.
 //!
-//! Reading order: [`snapshot`] (the result), [`load`](mod@load) and [`environment`] (the input), `grammar` (the keys),
-//! `overlay` (settings from the environment), `compile` (from the input to the result), with `section` and `yaml` below
-//! it. Then [`router`] and [`resolve`], which requests use, [`live`], and [`settings`], which lists the effective
-//! settings.
+//! Reading order: [`snapshot`] (the result), [`load`](mod@load) and [`environment`] (the input), `schema` (the keys, each
+//! declared once), `overlay` (settings from the environment), `compile` (from the values of the keys to the result),
+//! with `section`, `spec` and `yaml` below them. Then [`router`] and [`resolve`], which requests use, [`live`], and
+//! [`settings`], which lists the effective settings.
 
 mod compile;
 pub mod env_file;
@@ -15,7 +14,7 @@ pub mod environment;
 pub mod error;
 mod excerpt;
 mod first_call;
-mod grammar;
+mod input;
 pub mod live;
 pub mod load;
 mod near;
@@ -23,9 +22,11 @@ mod origin;
 mod overlay;
 pub mod resolve;
 pub mod router;
+mod schema;
 mod section;
 pub mod settings;
 pub mod snapshot;
+mod spec;
 mod substitute;
 mod unit;
 mod yaml;
@@ -39,6 +40,7 @@ pub use load::{Flags, LoadedConfig, Note, Sources, load};
 pub use origin::OriginError;
 pub use resolve::{ResolveError, ResolvedModel};
 pub use router::{Match, Router};
+pub use schema::json::document as json_schema;
 pub use settings::Setting;
 pub use snapshot::Snapshot;
 pub use unit::duration;

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use access::Day;
 
-use crate::compile::compile;
+use crate::compile::{CompiledConfig, compile};
 use crate::environment::Environment;
 use crate::error::{At, Code, ConfigError, Problem};
 use crate::section::Reader;
-use crate::settings::sources::SettingSources;
+use crate::settings::Setting;
 use crate::snapshot::{LogFormat, Snapshot};
 use crate::{overlay, yaml};
 
@@ -55,7 +55,7 @@ pub struct LoadedConfig {
     pub notes: Vec<Note>,
     /// The environment that the configuration was read with: it holds secrets that are not settings.
     pub environment: Environment,
-    pub(crate) setting_sources: SettingSources,
+    settings: Vec<Setting>,
 }
 
 /// A fact that is not an error but may surprise the operator. `Display` is a sentence for the log.
@@ -250,25 +250,23 @@ pub(crate) fn load_text(name: &str, source: &str, sources: Sources<'_>) -> Resul
             None
         }
     };
-    let setting_sources = match &root {
-        Ok(root) if !reader.has_problems() => {
-            SettingSources::in_tree(&reader, root, &flags, is_mock_forced(compiled.as_ref()))
-        }
-        Ok(_) | Err(_) => SettingSources::default(),
-    };
     let unknown: Vec<Note> = overlay::unknown(&reader, environment).collect();
     let problems = reader.problems(root.as_ref().ok());
     match compiled {
-        Some((snapshot, mut notes)) if problems.is_empty() => {
+        Some(CompiledConfig { snapshot, settings, mut notes }) if problems.is_empty() => {
             notes.extend(unknown);
-            Ok(LoadedConfig { snapshot, notes, environment: environment.clone(), setting_sources })
+            Ok(LoadedConfig { snapshot, notes, environment: environment.clone(), settings })
         }
         _ => Err(ConfigError::of(problems)),
     }
 }
 
-fn is_mock_forced(compiled: Option<&(Snapshot, Vec<Note>)>) -> bool {
-    compiled.is_some_and(|(snapshot, _)| snapshot.mock.forced)
+impl LoadedConfig {
+    /// Returns every setting, in the order of their declarations.
+    #[must_use]
+    pub fn settings(&self) -> &[Setting] {
+        &self.settings
+    }
 }
 
 /// Returns the problem of a text that is not YAML.

@@ -3,23 +3,25 @@
 
 use crate::environment::Environment;
 use crate::error::{At, Code, Problem};
-use crate::grammar::{self, Grammar, Shape};
 use crate::load::Note;
 use crate::near::near;
+use crate::schema::{RootInput, SectionInput};
 use crate::section::Reader;
+use crate::spec::{SectionSpec, Shape};
 use crate::substitute::substitute;
 use crate::yaml::{self, Key, Kind, Node};
 
 const PREFIX: &str = "TOLLGATE_";
 /// Variables with other names, and their keys.
 const NAMED: [(&str, &[&str]); 2] = [("DATABASE_URL", &["store", "url"]), ("REDIS_URL", &["redis"])];
-/// Names that begin like settings but have another use: a client's key, and parameters of tests.
+/// Names that begin like settings but have another use: `TOLLGATE_KEY` is a client's API key,
+/// `TOLLGATE_TEST_*` are parameters of tests.
 const OTHERS: [&str; 2] = ["KEY", "TEST_*"];
 /// Maximum number of digits of an index in a name.
 const DIGITS_MAX: usize = 6;
 /// Maximum depth of a key, as in YAML.
 const STEPS_MAX: usize = 16;
-/// Maximum number of unknown variables that are reported one by one.
+/// Maximum number of unknown variables that are reported.
 const UNKNOWN_MAX: usize = 20;
 
 /// One part of a key's path.
@@ -33,7 +35,7 @@ enum KeyPathStep {
 struct VariableSetting<'a> {
     steps: Vec<KeyPathStep>,
     shape: Shape,
-    /// Whether it may be a single value.
+    /// Whether the setting may be a single value.
     single_too: bool,
     variable: &'a str,
     value: Option<&'a str>,
@@ -56,7 +58,7 @@ pub(crate) fn lay(reader: &Reader<'_>, root: &mut Node, environment: &Environmen
         let at = reader.at_variable(variable, single);
         if let Some((first, first_at)) = last.filter(|(first, _)| first.steps == setting.steps) {
             if first.value != setting.value {
-                let message = format!("`{}` is set by two variables, to different values", shown(&setting.steps));
+                let message = format!("two environment variables set `{}` to different values", shown(&setting.steps));
                 let problem = Problem::new(Code::Duplicate, at, message).expected("one of them");
                 reader.report(problem.first(Some(first_at)));
             }
@@ -70,8 +72,8 @@ pub(crate) fn lay(reader: &Reader<'_>, root: &mut Node, environment: &Environmen
             notes.push(Note::StoreFromEnvironment { variable: setting.variable.to_owned() });
         }
         if let Err(len) = set(root, &setting.steps, at, value) {
-            let message = format!("`{}` would leave a gap in a list of {len}", shown(&setting.steps));
-            reader.report(Problem::new(Code::BadValue, at, message).expected(format!("a number up to {len}")));
+            let message = format!("the index of `{}` is too large: the list has {len} entries", shown(&setting.steps));
+            reader.report(Problem::new(Code::BadValue, at, message).expected(format!("an index of at most {len}")));
         }
     }
 }
@@ -84,7 +86,7 @@ pub(crate) fn unknown(reader: &Reader<'_>, environment: &Environment) -> impl It
     unknown.map(|name| Note::UnknownVariable { near: meant(name), variable: name.to_owned() })
 }
 
-/// Returns settings that are set and not empty, and variables that only look like settings.
+/// Returns settings that are set and not empty, and variables that match no setting.
 fn settings(environment: &Environment) -> (Vec<VariableSetting<'_>>, Vec<&str>) {
     let mut settings = Vec::new();
     let mut unknown = Vec::new();
@@ -112,45 +114,35 @@ fn settings(environment: &Environment) -> (Vec<VariableSetting<'_>>, Vec<&str>) 
 /// single value.
 fn resolve(name: &str) -> Option<(Vec<KeyPathStep>, Shape, bool)> {
     let mut steps = Vec::new();
-    let (mut path, mut shape) = (String::new(), grammar::shape(""));
+    let mut shape = Shape::Section(RootInput::SPEC);
+    let mut single_too = false;
     for part in name.split("__") {
         if steps.len() == STEPS_MAX || part.is_empty() || part.bytes().any(|byte| byte.is_ascii_lowercase()) {
             return None;
         }
         let index = || (part.len() <= DIGITS_MAX).then(|| part.parse().ok()).flatten();
         let key = part.to_ascii_lowercase();
-        match shape {
+        let (step, next) = match shape {
             Shape::Single => return None,
-            Shape::Section(grammar) if grammar.now.contains(&key.as_str()) => {
-                if !path.is_empty() {
-                    path.push('.');
-                }
-                path.push_str(&key);
-                shape = grammar::shape(&path);
-                steps.push(KeyPathStep::Key(key));
+            Shape::Section(spec) => {
+                let known = spec.key(&key);
+                single_too = known.is_none_or(|known| known.field.takes_single());
+                let later = || spec.is_later(&key).then_some(Shape::Later);
+                let next = known.map(|known| known.field.shape()).or_else(later)?;
+                (KeyPathStep::Key(key), next)
             }
-            Shape::Section(grammar) if grammar.has(&key) => {
-                shape = Shape::Later;
-                steps.push(KeyPathStep::Key(key));
+            Shape::Sections(spec) => {
+                single_too = false;
+                (KeyPathStep::Index(index()?), Shape::Section(spec))
             }
-            Shape::Section(_) => return None,
-            Shape::Sections(grammar) => {
-                path.push_str("[]");
-                shape = Shape::Section(grammar);
-                steps.push(KeyPathStep::Index(index()?));
-            }
-            Shape::List => {
-                shape = Shape::Single;
-                steps.push(KeyPathStep::Index(index()?));
-            }
-            Shape::Map => {
-                shape = Shape::Single;
-                steps.push(KeyPathStep::Key(key));
-            }
-            Shape::Later => steps.push(index().map_or(KeyPathStep::Key(key), KeyPathStep::Index)),
-        }
+            Shape::List => (KeyPathStep::Index(index()?), Shape::Single),
+            Shape::Map => (KeyPathStep::Key(key), Shape::Single),
+            Shape::Later => (index().map_or(KeyPathStep::Key(key), KeyPathStep::Index), Shape::Later),
+        };
+        steps.push(step);
+        shape = next;
     }
-    let single_too = matches!(shape, Shape::Single | Shape::Later) || grammar::takes_single(&path);
+    let single_too = single_too || matches!(shape, Shape::Single | Shape::Later);
     Some((steps, shape, single_too))
 }
 
@@ -195,7 +187,7 @@ fn value(reader: &Reader<'_>, setting: &VariableSetting<'_>, at: At, single: boo
     match yaml::parse(text) {
         Ok(node) => Some(node.moved(at)),
         Err(broken) => {
-            // The parser's message may repeat a word of the text.
+            // The parser's message may repeat a word of the value, which may be secret.
             let behind = match broken.at.filter(|place| place.line == 1) {
                 Some(place) => format!(" from its character {} on", place.column),
                 None => String::new(),
@@ -207,7 +199,7 @@ fn value(reader: &Reader<'_>, setting: &VariableSetting<'_>, at: At, single: boo
     }
 }
 
-/// Whether the file names another store than the variable.
+/// Whether the file sets this setting to a value other than the variable's.
 fn overrules(root: &Node, environment: &Environment, setting: &VariableSetting<'_>) -> bool {
     let in_file = setting.steps.iter().try_fold(root, |node, step| match (&node.kind, step) {
         (Kind::Map(entries), KeyPathStep::Key(name)) => {
@@ -225,7 +217,8 @@ fn overrules(root: &Node, environment: &Environment, setting: &VariableSetting<'
     }
 }
 
-/// Stores `value` at `steps` and creates missing levels. `Err` is the length of a list that would get a gap.
+/// Stores `value` at `steps` and creates missing mappings and lists. If an
+/// index is beyond the end of a list, `Err` is the length of that list.
 fn set(node: &mut Node, steps: &[KeyPathStep], at: At, value: Node) -> Result<(), usize> {
     let Some((step, rest)) = steps.split_first() else {
         *node = value;
@@ -284,28 +277,29 @@ fn shown(steps: &[KeyPathStep]) -> String {
 /// Returns the setting that an unknown variable was probably meant for.
 fn meant(variable: &str) -> Option<String> {
     let asked = variable.strip_prefix(PREFIX)?;
-    let mut indices: Vec<&str> = asked.split('_').filter(|part| part.parse::<usize>().is_ok()).collect();
-    indices.reverse();
-    let names = grammar::ALL.iter().flat_map(|(section, grammar)| names(section, grammar, &indices));
-    let names: Vec<String> = names.collect();
+    let indices: Vec<&str> = asked.split('_').filter(|part| part.parse::<usize>().is_ok()).collect();
+    let names = names(RootInput::SPEC, "", &indices);
     near(asked, names.iter().map(String::as_str)).map(|name| format!("{PREFIX}{name}"))
 }
 
-/// Returns the variable names of a section's keys without the prefix, with these numbers (last first) as indices.
-fn names(section: &str, grammar: &'static Grammar, indices: &[&str]) -> Vec<String> {
-    let mut indices = indices.to_vec();
-    let mut path = String::new();
-    for part in section.split_inclusive("[]") {
-        path.push_str(part.trim_end_matches("[]").trim_start_matches('.'));
-        path.push('.');
-        if part.ends_with("[]") {
-            path.push_str(indices.pop().unwrap_or("0"));
-            path.push('.');
-        }
+/// Returns the variable names of the keys of a section and of the sections in it, without the prefix. The `indices`
+/// are the numbers of list entries; 0 for lists beyond them.
+fn names(spec: &'static SectionSpec, path: &str, indices: &[&str]) -> Vec<String> {
+    let mut all = Vec::new();
+    for key in spec.keys() {
+        let name = format!("{path}{}", key.name.to_ascii_uppercase());
+        let nested = match key.field.shape() {
+            Shape::Section(spec) => names(spec, &format!("{name}__"), indices),
+            Shape::Sections(spec) => {
+                let (index, rest) = indices.split_first().map_or(("0", [].as_slice()), |(index, rest)| (*index, rest));
+                names(spec, &format!("{name}__{index}__"), rest)
+            }
+            Shape::Single | Shape::List | Shape::Map | Shape::Later => Vec::new(),
+        };
+        all.push(name);
+        all.extend(nested);
     }
-    let path = if section.is_empty() { "" } else { path.as_str() };
-    let name = |key: &&str| format!("{path}{key}").replace('.', "__").to_ascii_uppercase();
-    grammar.now.iter().map(name).collect()
+    all
 }
 
 #[cfg(test)]

@@ -6,16 +6,15 @@
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Display;
-use std::ops::{Bound, RangeInclusive};
-use std::time::Duration;
+use std::ops::Bound;
 
 use crate::environment::{Environment, Variable};
 use crate::error::{At, Code, PROBLEMS_MAX, Place, Problem};
 use crate::excerpt::Lines;
-use crate::grammar::Grammar;
+use crate::input::Input;
 use crate::near::near;
+use crate::spec::SectionSpec;
 use crate::substitute::{SubstitutionError, resolve_file, substitute};
-use crate::unit;
 use crate::yaml::{Key, Kind, Node};
 
 /// The file that is being read, and its problems so far.
@@ -46,12 +45,22 @@ struct SettingVariable {
 /// One mapping of the file.
 pub(crate) struct Section<'a> {
     reader: &'a Reader<'a>,
-    /// The position of the mapping.
+    location: Location,
+    entries: &'a [(Key, Node)],
+}
+
+/// The position and the keys of one mapping.
+#[derive(Debug, Clone)]
+pub(crate) struct Location {
+    /// The position of the mapping, or of the mapping that lacks it.
     pub(crate) at: At,
     /// The name of the mapping in errors: `routes[2].auth`; empty for the whole file.
-    path: String,
-    grammar: &'static Grammar,
-    entries: &'a [(Key, Node)],
+    pub(crate) path: String,
+    spec: &'static SectionSpec,
+    /// The keys that have a value; `None` if the mapping is absent.
+    given: Option<Vec<String>>,
+    /// The keys that do not exist.
+    unknown: Vec<String>,
 }
 
 /// A single value after substitution; it may be a credential, so it does not print.
@@ -101,11 +110,6 @@ impl<'a> Reader<'a> {
             problem.file.clone_from(&self.file);
         }
         self.problems.borrow_mut().push(problem);
-    }
-
-    /// Whether at least one problem was reported.
-    pub(crate) fn has_problems(&self) -> bool {
-        !self.problems.borrow().is_empty() || !self.elsewhere.borrow().is_empty()
     }
 
     /// Returns the file's name as it was given; empty without a file.
@@ -163,8 +167,8 @@ impl<'a> Reader<'a> {
         self.named.borrow().contains(variable)
     }
 
-    /// Returns `node` as a mapping; reports every key that `grammar` does not have.
-    pub(crate) fn section(&'a self, node: &'a Node, path: String, grammar: &'static Grammar) -> Option<Section<'a>> {
+    /// Returns `node` as a mapping; reports every key that `spec` does not have.
+    pub(crate) fn section(&'a self, node: &'a Node, path: String, spec: &'static SectionSpec) -> Option<Section<'a>> {
         let entries: &[(Key, Node)] = match &node.kind {
             Kind::Map(entries) => entries,
             Kind::Null => &[],
@@ -173,7 +177,13 @@ impl<'a> Reader<'a> {
                 return None;
             }
         };
-        let section = Section { reader: self, at: node.at, path, grammar, entries };
+        let given = entries.iter().filter(|(_, value)| !matches!(value.kind, Kind::Null));
+        let given = Some(given.map(|(key, _)| key.name.clone()).collect());
+        let names = spec.names();
+        let unknown = entries.iter().map(|(key, _)| key.name.clone());
+        let unknown = unknown.filter(|name| !names.contains(&name.as_str())).collect();
+        let location = Location { at: node.at, path, spec, given, unknown };
+        let section = Section { reader: self, location, entries };
         for (key, _) in entries {
             section.check_key(key);
         }
@@ -242,10 +252,77 @@ fn failure(failed: SubstitutionError, at: At, path: &str) -> Problem {
     }
 }
 
-impl<'a> Section<'a> {
+impl Reader<'_> {
+    /// Reports a key or value that only a later version supports.
+    pub(crate) fn not_yet(&self, at: At, subject: &str) {
+        self.report(Problem::new(Code::NotYet, at, format!("{subject} is not supported by this version yet")));
+    }
+
+    /// Reports that the key with this full name does not accept the value at `at`.
+    pub(crate) fn bad(&self, at: At, name: &str, expected: impl Display) {
+        let message = format!("`{name}` has an invalid value");
+        self.report(Problem::new(Code::BadValue, at, message).expected(expected.to_string()));
+    }
+
+    /// Reports a name that does not exist; `kind` is the kind of entry that it should name.
+    pub(crate) fn unknown_name<'n>(
+        &self,
+        name: &Input<String>,
+        kind: &str,
+        known: impl Iterator<Item = &'n str> + Clone,
+    ) {
+        let near = if name.foreign { None } else { near(&name.value, known.clone()) };
+        let message = match name.foreign {
+            true => format!("no {kind} has this name"),
+            false => format!("no {kind} is named `{}`", name.value),
+        };
+        let expected = match known.clone().next() {
+            None => format!("a name from `{kind}s`, which is empty"),
+            Some(_) => one_of(known),
+        };
+        self.report(Problem::new(Code::UnknownName, name.at(), message).expected(expected).near(near));
+    }
+}
+
+impl Location {
+    /// Returns the location of an entry that no source sets.
+    pub(crate) fn unset(path: String, spec: &'static SectionSpec) -> Self {
+        Self { at: At::File(Place::START), path, spec, given: None, unknown: Vec::new() }
+    }
+
     /// Returns the full name of `key`.
     pub(crate) fn name(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    /// Whether the mapping exists.
+    pub(crate) fn is_given(&self) -> bool {
+        self.given.is_some()
+    }
+
+    /// Whether `key` has a value; it may be invalid.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.given.iter().flatten().any(|given| given == key)
+    }
+
+    /// Reports that one of the `keys` is required, unless a reported unknown key was probably meant for it. Nothing is
+    /// required of an absent mapping.
+    pub(crate) fn missing(&self, reader: &Reader<'_>, keys: &[&str]) {
+        let was_meant = self.unknown.iter().any(|unknown| near(unknown, keys.iter().copied()).is_some());
+        if !self.is_given() || was_meant {
+            return;
+        }
+        let keys = one_of(keys.iter().copied());
+        let subject = if self.path.is_empty() { "the file".to_owned() } else { format!("`{}`", self.path) };
+        let message = format!("{subject} needs {keys}");
+        reader.report(Problem::new(Code::Missing, self.at, message).expected(format!("{keys} here")));
+    }
+}
+
+impl<'a> Section<'a> {
+    /// Returns the full name of `key`.
+    pub(crate) fn name(&self, key: &str) -> String {
+        self.location.name(key)
     }
 
     /// Returns the reader of the file.
@@ -253,29 +330,27 @@ impl<'a> Section<'a> {
         self.reader
     }
 
+    pub(crate) fn location(&self) -> &Location {
+        &self.location
+    }
+
     fn check_key(&self, key: &Key) {
-        let (name, grammar) = (key.name.as_str(), self.grammar);
-        if grammar.now.contains(&name) {
+        let (name, Location { path, spec, .. }) = (key.name.as_str(), &self.location);
+        if spec.key(name).is_some() {
             return;
         }
         self.reader.unread.borrow_mut().extend(key.at.place());
-        if grammar.later.contains(&name) {
-            return self.not_yet(key.at, &format!("`{}`", self.name(name)));
+        if spec.is_later(name) {
+            return self.reader.not_yet(key.at, &format!("`{}`", self.name(name)));
         }
-        let whole = if self.path.is_empty() { String::new() } else { format!(" in `{}`", self.path) };
-        let names = grammar.now.iter().chain(grammar.later).copied();
+        let whole = if path.is_empty() { String::new() } else { format!(" in `{path}`") };
         // The text of a variable may be a secret on either side of a colon.
         let unknown = if is_foreign(key.at) { "unknown key".to_owned() } else { format!("unknown key `{name}`") };
         self.reader.report(
             Problem::new(Code::UnknownKey, key.at, format!("{unknown}{whole}"))
-                .expected(one_of(grammar.now.iter().copied()))
-                .near(near(name, names)),
+                .expected(one_of(spec.keys().iter().map(|key| key.name)))
+                .near(near(name, spec.names())),
         );
-    }
-
-    /// Reports a key or value that only a later version supports.
-    pub(crate) fn not_yet(&self, at: At, subject: &str) {
-        self.reader.report(Problem::new(Code::NotYet, at, format!("{subject} is not supported by this version yet")));
     }
 
     /// Returns the value of `key`; an empty value or `null` counts as absent.
@@ -285,8 +360,14 @@ impl<'a> Section<'a> {
     }
 
     /// Returns the mapping under `key`.
-    pub(crate) fn section(&self, key: &str, grammar: &'static Grammar) -> Option<Section<'a>> {
-        self.reader.section(self.get(key)?, self.name(key), grammar)
+    pub(crate) fn section(&self, key: &str, spec: &'static SectionSpec) -> Option<Section<'a>> {
+        self.reader.section(self.get(key)?, self.name(key), spec)
+    }
+
+    /// Returns the absent mapping under `key`.
+    pub(crate) fn absent(&self, key: &str, spec: &'static SectionSpec) -> Section<'a> {
+        let location = Location { at: self.location.at, path: self.name(key), spec, given: None, unknown: Vec::new() };
+        Section { reader: self.reader, location, entries: &[] }
     }
 
     /// Returns the items of the list under `key`, each with its name; empty if the key is absent.
@@ -304,9 +385,13 @@ impl<'a> Section<'a> {
     }
 
     /// Returns the mappings in the list under `key`.
-    pub(crate) fn sections(&self, key: &str, grammar: &'static Grammar) -> impl Iterator<Item = Section<'a>> + use<'a> {
+    pub(crate) fn sections(
+        &self,
+        key: &str,
+        spec: &'static SectionSpec,
+    ) -> impl Iterator<Item = Section<'a>> + use<'a> {
         let reader = self.reader;
-        self.list(key).filter_map(move |(node, name)| reader.section(node, name, grammar))
+        self.list(key).filter_map(move |(node, name)| reader.section(node, name, spec))
     }
 
     /// Returns all entries of a mapping with arbitrary keys.
@@ -319,121 +404,6 @@ impl<'a> Section<'a> {
             }
             None => &[],
         }
-    }
-
-    /// Returns the text under `key`.
-    pub(crate) fn text(&self, key: &str) -> Option<Text> {
-        self.reader.text(self.get(key)?, &self.name(key))
-    }
-
-    /// Returns the text under a required key; reports a missing key.
-    pub(crate) fn required(&self, key: &str) -> Option<Text> {
-        if self.get(key).is_none() {
-            self.missing(key);
-        }
-        self.text(key)
-    }
-
-    /// Reports that the required `key` is missing, unless a reported unknown key was probably meant for it.
-    pub(crate) fn missing(&self, key: &str) {
-        self.missing_one_of(&[key]);
-    }
-
-    /// Reports that one of several keys is required, in the same way.
-    pub(crate) fn missing_one_of(&self, keys: &[&str]) {
-        let mut unknown = self.entries.iter().filter(|(entry, _)| !self.grammar.has(&entry.name));
-        if unknown.any(|(entry, _)| near(&entry.name, keys.iter().copied()).is_some()) {
-            return;
-        }
-        let keys = one_of(keys.iter().copied());
-        let subject = if self.path.is_empty() { "the file".to_owned() } else { format!("`{}`", self.path) };
-        let message = format!("{subject} needs {keys}");
-        self.reader.report(Problem::new(Code::Missing, self.at, message).expected(format!("{keys} here")));
-    }
-
-    /// Reports that `key` does not accept the value at `at`.
-    pub(crate) fn bad(&self, at: At, key: &str, expected: impl Display) {
-        let message = format!("`{}` has an invalid value", self.name(key));
-        self.reader.report(Problem::new(Code::BadValue, at, message).expected(expected.to_string()));
-    }
-
-    /// Returns the text under `key`, parsed by `read`.
-    pub(crate) fn parsed<T>(&self, key: &str, expected: &str, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
-        let text = self.text(key)?;
-        let value = read(&text.value);
-        if value.is_none() {
-            self.bad(text.at, key, expected);
-        }
-        value
-    }
-
-    /// Returns a whole number within `range`.
-    pub(crate) fn whole(&self, key: &str, range: RangeInclusive<u64>) -> Option<u64> {
-        let expected = format!("a whole number from {} to {}", range.start(), range.end());
-        self.parsed(key, &expected, |text| unit::digits(text).filter(|value| range.contains(value)))
-    }
-
-    /// Returns a whole number of 32 bits, at least `min`.
-    pub(crate) fn whole_u32(&self, key: &str, min: u32) -> Option<u32> {
-        self.whole(key, u64::from(min)..=u64::from(u32::MAX)).and_then(|value| u32::try_from(value).ok())
-    }
-
-    /// Returns `true` or `false`.
-    pub(crate) fn boolean(&self, key: &str) -> Option<bool> {
-        self.parsed(key, "true or false", |text| text.parse().ok())
-    }
-
-    /// Returns a duration, which may be zero.
-    pub(crate) fn duration(&self, key: &str) -> Option<Duration> {
-        self.parsed(key, unit::DURATION, unit::duration)
-    }
-
-    /// Returns a duration above zero.
-    pub(crate) fn deadline(&self, key: &str) -> Option<Duration> {
-        let expected = format!("{}, and greater than zero", unit::DURATION);
-        self.parsed(key, &expected, |text| unit::duration(text).filter(|duration| !duration.is_zero()))
-    }
-
-    /// Returns a size within `range` (bytes), which `bounds` describes.
-    pub(crate) fn size(&self, key: &str, range: &RangeInclusive<u64>, bounds: &str) -> Option<u64> {
-        let expected = format!("{}, {bounds}", unit::SIZE);
-        self.parsed(key, &expected, |text| unit::size(text).filter(|bytes| range.contains(bytes)))
-    }
-
-    /// Returns the value of one word of a closed list.
-    pub(crate) fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Option<T> {
-        self.word_or_later(key, words, &[])
-    }
-
-    /// Returns the value of one word of a closed list; words of `later` are refused as `not_yet`.
-    pub(crate) fn word_or_later<T: Copy>(&self, key: &str, words: &[(&str, T)], later: &[&str]) -> Option<T> {
-        let text = self.text(key)?;
-        if later.contains(&text.value.as_str()) {
-            self.not_yet(text.at, &format!("`{}: {}`", self.name(key), text.value));
-            return None;
-        }
-        let found = words.iter().find(|(word, _)| *word == text.value).map(|(_, value)| *value);
-        if found.is_none() {
-            let known = || words.iter().map(|(word, _)| *word);
-            let message = format!("`{}` has an invalid value", self.name(key));
-            let near = if text.foreign { None } else { near(&text.value, known()) };
-            self.reader.report(Problem::new(Code::BadValue, text.at, message).expected(one_of(known())).near(near));
-        }
-        found
-    }
-
-    /// Reports a name that does not exist; `kind` is the kind of entry that it should name.
-    pub(crate) fn unknown_name<'n>(&self, text: &Text, kind: &str, known: impl Iterator<Item = &'n str> + Clone) {
-        let near = if text.foreign { None } else { near(&text.value, known.clone()) };
-        let message = match text.foreign {
-            true => format!("no {kind} has this name"),
-            false => format!("no {kind} is named `{}`", text.value),
-        };
-        let expected = match known.clone().next() {
-            None => format!("a name from `{kind}s`, which is empty"),
-            Some(_) => one_of(known),
-        };
-        self.reader.report(Problem::new(Code::UnknownName, text.at, message).expected(expected).near(near));
     }
 }
 

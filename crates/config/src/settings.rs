@@ -1,23 +1,15 @@
 //! Lists the effective settings: each with its value, as in the snapshot, and its source. Secrets are masked.
 
-mod llm;
-mod routing;
-pub(crate) mod sources;
-
 use std::fmt;
 use std::time::Duration;
 
-use access::{Budget, Measure, Plan, usd};
 use serde::{Serialize, Serializer};
 
 use crate::environment::Variable;
-use crate::load::LoadedConfig;
-use crate::snapshot::{
-    Ai, Brand, BudgetLimit, Budgets, Connections, Control, Dimension, Drain, Lease, LimitSubject, Log, LogFormat,
-    OnHangup, PublicUrl, Retention, Signup, SignupMode, Sizes, Snapshot, Spool, Store, Timeouts, WindowLimit,
-};
+use crate::error::{At, Place};
+use crate::input::Source;
+use crate::section::Reader;
 use crate::unit;
-use sources::SettingSources;
 
 /// One effective setting with its source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -119,287 +111,41 @@ impl fmt::Display for Value {
 }
 
 impl Value {
-    fn text(text: impl fmt::Display) -> Self {
+    pub(crate) fn text(text: impl fmt::Display) -> Self {
         Self::Text(text.to_string())
     }
 
-    fn duration(duration: Duration) -> Self {
+    pub(crate) fn duration(duration: Duration) -> Self {
         Self::Text(unit::written_duration(duration))
     }
 
-    fn size(bytes: u64) -> Self {
+    pub(crate) fn size(bytes: u64) -> Self {
         Self::Text(unit::written_size(bytes))
-    }
-
-    fn secret<T>(secret: Option<&T>) -> Self {
-        secret.map_or(Self::None(()), |_| Self::Secret)
-    }
-
-    fn maybe<T>(value: Option<T>, shown: impl FnOnce(T) -> Self) -> Self {
-        value.map_or(Self::None(()), shown)
     }
 }
 
 /// The settings that were listed so far.
-struct SettingsListing<'a> {
-    setting_sources: &'a SettingSources,
-    settings: Vec<Setting>,
+pub(crate) struct Listing<'a> {
+    reader: &'a Reader<'a>,
+    pub(crate) settings: Vec<Setting>,
 }
 
-impl SettingsListing<'_> {
-    fn put(&mut self, key: impl Into<String>, value: Value) {
-        let key = key.into();
-        let from = self.setting_sources.from(&[&key]);
-        self.settings.push(Setting { key, value, from });
+impl<'a> Listing<'a> {
+    pub(crate) const fn new(reader: &'a Reader<'a>) -> Self {
+        Self { reader, settings: Vec::new() }
     }
 
-    /// Adds a key that has the value of `other` if it is not set.
-    fn put_or(&mut self, key: String, other: &str, value: Value) {
-        let from = self.setting_sources.from(&[&key, other]);
-        self.settings.push(Setting { key, value, from });
-    }
-
-    /// Adds an entry for a list without entries.
-    fn empty(&mut self, key: &str, is_empty: bool) {
-        if is_empty {
-            self.put(key, Value::Empty([]));
-        }
-    }
-}
-
-impl LoadedConfig {
-    /// Returns every setting, section by section.
-    #[must_use]
-    pub fn settings(&self) -> Vec<Setting> {
-        let mut list = SettingsListing { setting_sources: &self.setting_sources, settings: Vec::new() };
-        let Snapshot {
-            brand,
-            listen,
-            control,
-            public_url: PublicUrl { proxy, control: public_control },
-            signup,
-            metrics_token,
-            trusted_proxies,
-            redis,
-            unauthenticated,
-            connections,
-            drain,
-            log,
-            data,
-            store,
-            spool,
-            retention,
-            lease,
-            timeouts,
-            sizes,
-            providers,
-            mock,
-            models,
-            prices,
-            price_file,
-            prices_builtin: _,
-            ai,
-            plans,
-            budgets,
-            quota_status,
-            on_hangup,
-            upstreams,
-            router,
-        } = &self.snapshot;
-        list.brand(brand);
-        match listen.as_slice() {
-            [one] if !self.setting_sources.is_list("listen") => list.put("listen", Value::text(one)),
-            all => all.iter().enumerate().for_each(|(nth, address)| {
-                list.put(format!("listen[{nth}].address"), Value::text(address));
-            }),
-        }
-        list.connections(*connections);
-        list.drain(*drain);
-        list.log(log);
-        list.control(control);
-        list.put("public_url.proxy", Value::maybe(proxy.as_ref(), Value::text));
-        list.put("public_url.control", Value::maybe(public_control.as_ref(), Value::text));
-        list.signup(signup);
-        list.put("metrics.token", Value::secret(metrics_token.as_ref()));
-        for (nth, network) in trusted_proxies.iter().enumerate() {
-            // A preset has several networks.
-            list.put_or(format!("trusted_proxies[{nth}]"), "trusted_proxies", Value::text(network));
-        }
-        list.empty("trusted_proxies", trusted_proxies.is_empty());
-        list.put("redis", Value::secret(redis.as_ref()));
-        list.limits("rate_limits", unauthenticated.as_slice());
-        list.put("data", Value::text(data.display()));
-        list.kept(store, *spool, *retention);
-        list.lease(*lease);
-        list.bounds(timeouts, sizes, *on_hangup);
-        list.providers(providers, mock, &self.environment);
-        list.models(models, &mock.models);
-        list.prices(prices, price_file.as_ref());
-        list.ai(ai.as_ref());
-        list.plans(plans);
-        list.budgets(budgets);
-        list.put("quota_status", Value::Number(quota_status.as_u16().into()));
-        list.upstreams(upstreams);
-        list.routes(router.routes());
-        list.settings
-    }
-}
-
-impl SettingsListing<'_> {
-    fn brand(&mut self, Brand { name, key_prefix }: &Brand) {
-        self.put("brand.name", Value::text(name));
-        self.put_or("brand.key_prefix".to_owned(), "brand.name", Value::text(key_prefix));
-    }
-
-    fn connections(&mut self, Connections { max, per_address, in_flight_per_key }: Connections) {
-        self.put("connections.max", Value::Number(max.into()));
-        self.put("connections.per_address", Value::Number(per_address.into()));
-        self.put("connections.in_flight_per_key", Value::Number(in_flight_per_key.into()));
-    }
-
-    fn drain(&mut self, Drain { delay, timeout }: Drain) {
-        self.put("drain.delay", Value::duration(delay));
-        self.put("drain.timeout", Value::duration(timeout));
-    }
-
-    fn log(&mut self, Log { format, level, modules }: &Log) {
-        let format = format.map(|format| match format {
-            LogFormat::Json => "json",
-            LogFormat::Text => "text",
-        });
-        self.put("log.format", Value::maybe(format, Value::text));
-        self.put("log.level", Value::text(level));
-        for (module, level) in modules {
-            self.put(format!("log.modules.{module}"), Value::text(level));
-        }
-        self.empty("log.modules", modules.is_empty());
-    }
-
-    fn control(&mut self, Control { listen, allowed_origins, rate_limits }: &Control) {
-        self.put("control.listen", Value::text(listen));
-        for (nth, origin) in allowed_origins.iter().enumerate() {
-            self.put(format!("control.cors.allowed_origins[{nth}]"), Value::text(origin));
-        }
-        self.empty("control.cors.allowed_origins", allowed_origins.is_empty());
-        self.limits("control.rate_limits", rate_limits);
-    }
-
-    fn kept(&mut self, Store { url, migrate, stale_for }: &Store, spool: Spool, retention: Retention) {
-        let (Spool { size_bytes_max, durability }, Retention { events, raw_usage }) = (spool, retention);
-        self.put("store.url", Value::secret(url.as_ref()));
-        self.put("store.migrate", Value::Boolean(*migrate));
-        self.put("store.stale_for", Value::duration(*stale_for));
-        self.put("spool.max_size", Value::size(size_bytes_max));
-        self.put("spool.durability", Value::text(durability.as_str()));
-        for (key, kept) in [("retention.events", events), ("retention.raw_usage", raw_usage)] {
-            self.put(key, kept.map_or(Value::text("forever"), Value::duration));
-        }
-    }
-
-    fn bounds(&mut self, timeouts: &Timeouts, sizes: &Sizes, on_hangup: OnHangup) {
-        self.timeouts("timeouts", timeouts);
-        self.sizes(sizes);
-        self.on_hangup(on_hangup);
-    }
-
-    fn sizes(&mut self, Sizes { headers_bytes_max, body_bytes_max, buffered_bytes_max }: &Sizes) {
-        self.put("sizes.headers", Value::size(u64::try_from(*headers_bytes_max).unwrap_or(u64::MAX)));
-        self.put("sizes.body", Value::size(*body_bytes_max));
-        self.put("sizes.buffered", Value::size(*buffered_bytes_max));
-    }
-
-    fn on_hangup(&mut self, on_hangup: OnHangup) {
-        match on_hangup {
-            OnHangup::Cancel => self.put("on_hangup", Value::text("cancel")),
-            OnHangup::Drain { bytes_max, within } => {
-                self.put_or("on_hangup.drain.bytes".to_owned(), "on_hangup", Value::size(bytes_max));
-                self.put_or("on_hangup.drain.for".to_owned(), "on_hangup", Value::duration(within));
+    pub(crate) fn put(&mut self, key: &str, value: Value, source: &Source) {
+        let from = match source {
+            Source::Default => SettingOrigin::Default,
+            Source::Flag(flag) => SettingOrigin::Flag(flag),
+            Source::Variable(variable) => SettingOrigin::Variable(variable.clone()),
+            Source::At(At::File(Place { line, .. })) => {
+                SettingOrigin::File { file: self.reader.file().to_owned(), line: *line }
             }
-        }
-    }
-
-    fn lease(&mut self, Lease { ttl, recall_wait }: Lease) {
-        self.put("lease.ttl", Value::duration(ttl));
-        self.put("lease.recall_wait", Value::duration(recall_wait));
-    }
-
-    fn limits(&mut self, key: &str, limits: &[WindowLimit]) {
-        for (nth, WindowLimit { dimension, whose, limit, window }) in limits.iter().enumerate() {
-            let dimension = match dimension {
-                Dimension::Key => "key",
-                Dimension::Address => "ip",
-            };
-            self.put(format!("{key}[{nth}].dimension"), Value::text(dimension));
-            match whose {
-                LimitSubject::Everybodys => {}
-                LimitSubject::WithoutKey => self.put(format!("{key}[{nth}].without"), Value::text("key")),
-                LimitSubject::WithSession => self.put(format!("{key}[{nth}].with"), Value::text("session")),
-            }
-            self.put(format!("{key}[{nth}].limit"), Value::Number(limit.get().into()));
-            self.put(format!("{key}[{nth}].window"), Value::duration(*window));
-        }
-        self.empty(key, limits.is_empty());
-    }
-
-    fn signup(&mut self, Signup { mode, plan }: &Signup) {
-        let mode = match mode {
-            SignupMode::Closed => "closed",
-            SignupMode::Invite => "invite",
-            SignupMode::Open => "open",
+            Source::At(at) => self.reader.variable_at(*at).map_or(SettingOrigin::Default, SettingOrigin::Variable),
         };
-        self.put("signup", Value::text(mode));
-        self.put("signup_plan", Value::text(plan));
-    }
-
-    fn timeouts(&mut self, section: &str, timeouts: &Timeouts) {
-        let Timeouts { connect, first_byte, idle, total } = *timeouts;
-        for (key, timeout) in [("connect", connect), ("first_byte", first_byte), ("idle", idle), ("total", total)] {
-            // Two deadlines of LLM requests default to those of ordinary requests.
-            let general = if matches!(key, "connect" | "idle") { format!("timeouts.{key}") } else { String::new() };
-            self.put_or(format!("{section}.{key}"), &general, Value::duration(timeout));
-        }
-    }
-
-    fn ai(&mut self, ai: Option<&Ai>) {
-        self.put("ai.enabled", Value::Boolean(ai.is_some()));
-        let Some(Ai { prefix, timeouts }) = ai else { return };
-        self.put("ai.prefix", Value::text(if prefix.is_empty() { "/" } else { prefix }));
-        self.timeouts("ai.timeouts", timeouts);
-    }
-
-    fn plans(&mut self, plans: &[Plan]) {
-        for (nth, Plan { name, credits_per_day, requests_per_minute, budgets, shared_keys }) in plans.iter().enumerate()
-        {
-            let per_minute = requests_per_minute.map(|limit| u64::from(limit.get()));
-            self.put(format!("plans[{nth}].name"), Value::text(name));
-            self.put(format!("plans[{nth}].credits_per_day"), Value::maybe(*credits_per_day, Value::Number));
-            self.put(format!("plans[{nth}].requests_per_minute"), Value::maybe(per_minute, Value::Number));
-            for (at, budget) in budgets.iter().enumerate() {
-                self.budget(&format!("plans[{nth}].budgets[{at}]"), *budget);
-            }
-            self.put(format!("plans[{nth}].shared_keys"), Value::Boolean(*shared_keys));
-        }
-        self.empty("plans", plans.is_empty());
-    }
-
-    fn budgets(&mut self, Budgets { limits, unbounded, clamp, server_tool_rounds }: &Budgets) {
-        for (nth, BudgetLimit { dimension, budget }) in limits.iter().enumerate() {
-            self.put(format!("budgets.limits[{nth}].dimension"), Value::text(dimension.as_str()));
-            self.budget(&format!("budgets.limits[{nth}]"), *budget);
-        }
-        self.empty("budgets.limits", limits.is_empty());
-        self.put("budgets.unbounded", Value::text(unbounded.as_str()));
-        self.put("budgets.clamp", Value::Boolean(*clamp));
-        self.put("budgets.server_tool_rounds", Value::Number(*server_tool_rounds));
-    }
-
-    fn budget(&mut self, entry: &str, Budget { measure, per, amount }: Budget) {
-        let value = match measure {
-            Measure::Money => Value::Text(usd::written_money(amount)),
-            Measure::Credits | Measure::Tokens => Value::Number(amount),
-        };
-        self.put(format!("{entry}.{}", measure.as_str()), value);
-        self.put(format!("{entry}.per"), Value::text(per.as_str()));
+        self.settings.push(Setting { key: key.to_owned(), value, from });
     }
 }
 

@@ -11,7 +11,7 @@ use serde_saphyr::{Location, Options, RenderOptions, SnippetMode, Spanned, UserM
 
 use crate::error::{At, Place};
 
-/// Maximum nesting of mappings and lists; the grammar needs 8. The library's own 64 overflow a stack of 2 MiB in a
+/// Maximum nesting of mappings and lists; the declared keys need 8. The library's own 64 overflow a stack of 2 MiB in a
 /// debug build.
 const DEPTH_MAX: usize = 16;
 /// Maximum number of values that all aliases together may repeat.

@@ -25,8 +25,8 @@ impl Address {
     pub(crate) fn of(parts: &Parts, app: &App) -> Self {
         // A router in a unit test has no connection. Its requests count as local.
         let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0);
-        let said = parts.headers.get_all(X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
-        Self(address::origin(peer, &app.live.load().trusted_proxies, said))
+        let fields = parts.headers.get_all(X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
+        Self(address::origin(peer, &app.live.load().trusted_proxies, fields))
     }
 }
 

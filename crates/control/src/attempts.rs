@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use access::Refusal;
 use access::address::network;
+use cluster::windows::{WindowCheck, Windows};
 use sha2::{Digest, Sha256};
-use store::windows::{WindowCheck, Windows};
 
 use crate::address::Address;
 use crate::problem::Problem;
@@ -23,9 +23,9 @@ const PER_ADDRESS: NonZeroU32 = NonZeroU32::new(30).unwrap();
 /// The account that an attempt is for: a hash of its e-mail address, so that neither counters nor Redis store
 /// addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Account(String);
+pub(crate) struct AccountHash(String);
 
-impl Account {
+impl AccountHash {
     /// The account of an e-mail address as a client writes it. Case and surrounding spaces make no difference, and the
     /// text does not have to be a valid address.
     pub(crate) fn of(email: &str) -> Self {
@@ -43,11 +43,11 @@ impl Account {
 ///
 /// # Errors
 /// `rate_limited`; a refused attempt is not counted.
-pub(crate) async fn take(windows: &Windows, address: Address, account: Option<&Account>) -> Result<(), Problem> {
+pub(crate) async fn take(windows: &Windows, address: Address, account: Option<&AccountHash>) -> Result<(), Problem> {
     let network = network(address.0).to_string();
     let by_address = WindowCheck { name: "sign_in_address", key: &network, limit: PER_ADDRESS, window: WINDOW };
     let verdict = match account {
-        Some(Account(hash)) => {
+        Some(AccountHash(hash)) => {
             let by_account = WindowCheck { name: "sign_in_account", key: hash, limit: PER_ACCOUNT, window: WINDOW };
             windows.take(&[by_address, by_account]).await
         }
@@ -83,15 +83,15 @@ mod tests {
     #[tokio::test]
     async fn an_account_may_be_tried_ten_times_from_wherever() {
         let (windows, clock) = windows();
-        let ada = Account::of(" Ada@Example.COM");
+        let ada = AccountHash::of(" Ada@Example.COM");
         for n in 0..10 {
-            take(&windows, address(n), Some(&Account::of("ada@example.com"))).await.unwrap();
+            take(&windows, address(n), Some(&AccountHash::of("ada@example.com"))).await.unwrap();
         }
         let refused = take(&windows, address(99), Some(&ada)).await.unwrap_err().into_response();
         assert_eq!(refused.status().as_u16(), 429);
         let seconds: u64 = refused.headers()[RETRY_AFTER].to_str().unwrap().parse().unwrap();
         assert!((1..=1_800).contains(&seconds), "{seconds}");
-        take(&windows, address(99), Some(&Account::of("bob@example.com"))).await.unwrap();
+        take(&windows, address(99), Some(&AccountHash::of("bob@example.com"))).await.unwrap();
         clock.advance(Duration::from_secs(seconds));
         take(&windows, address(99), Some(&ada)).await.unwrap();
     }
@@ -100,10 +100,10 @@ mod tests {
     async fn an_address_may_try_thirty_times_whomever() {
         let (windows, _) = windows();
         for n in 0..30 {
-            take(&windows, address(1), (n % 2 == 0).then(|| Account::of(&n.to_string())).as_ref()).await.unwrap();
+            take(&windows, address(1), (n % 2 == 0).then(|| AccountHash::of(&n.to_string())).as_ref()).await.unwrap();
         }
         assert!(take(&windows, address(1), None).await.is_err());
-        assert!(take(&windows, address(1), Some(&Account::of("new"))).await.is_err());
+        assert!(take(&windows, address(1), Some(&AccountHash::of("new"))).await.is_err());
         take(&windows, address(2), None).await.unwrap();
     }
 

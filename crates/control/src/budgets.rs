@@ -23,7 +23,7 @@ pub(crate) const GLOBAL: &str = "-";
 /// admins.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Budget)]
-pub(crate) struct Shown {
+pub(crate) struct BudgetView {
     /// The scope of the budget.
     #[schema(value_type = DimensionWord)]
     dimension: &'static str,
@@ -88,19 +88,19 @@ pub(crate) struct BudgetQuery<'a> {
     /// The authenticated caller. Only admins see amounts that several users share.
     pub(crate) caller: &'a Caller,
     pub(crate) subject: &'a Subject,
-    pub(crate) key: Option<OfKey>,
+    pub(crate) key: Option<BudgetKey>,
 }
 
 /// A key whose budgets are listed together with its user's budgets.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct OfKey {
+pub(crate) struct BudgetKey {
     pub(crate) id: KeyId,
     pub(crate) no: KeyNo,
     /// The quota of the key itself, if it has one.
     pub(crate) credits_per_day: Option<u64>,
 }
 
-impl OfKey {
+impl BudgetKey {
     /// The key that authenticates the request, if the subject is that key's user.
     pub(crate) fn of(caller: &Caller, subject: &Subject) -> Option<Self> {
         let key = caller.key().filter(|key| key.user == subject.user)?;
@@ -129,10 +129,10 @@ impl Amount {
     }
 }
 
-impl Shown {
-    fn new((dimension, id): (BudgetDimension, Option<String>), budget: Budget, (source, day): (Source, Day)) -> Self {
+impl BudgetView {
+    fn new(dimension: BudgetDimension, id: Option<String>, budget: Budget, source: Source, day: Day) -> Self {
         let Budget { measure, per, amount } = budget;
-        let of = |wanted| (measure == wanted).then_some(Visible(Some(amount)));
+        let of = |other| (measure == other).then_some(Visible(Some(amount)));
         Self {
             dimension: dimension.as_str(),
             id,
@@ -172,8 +172,8 @@ impl Shown {
             access::Subject::Global => (BudgetDimension::Global, GLOBAL.to_owned()),
         };
         let used = used(state, budget.of(subject).0, day).await?;
-        let shown = Self::new((dimension, Some(id)), budget, (Source::Api, day)).using(budget, used);
-        Ok(Self { name: Some(name).filter(|name| !name.is_empty()), ..shown })
+        let view = Self::new(dimension, Some(id), budget, Source::Api, day).using(budget, used);
+        Ok(Self { name: Some(name).filter(|name| !name.is_empty()), ..view })
     }
 
     /// The view of a budget of the configuration. A budget that applies to each key, user or plan separately has no
@@ -184,11 +184,11 @@ impl Shown {
     pub(crate) async fn configured(state: &State, limit: &BudgetLimit, day: Day) -> Result<Self, Problem> {
         let BudgetLimit { dimension, budget } = *limit;
         if dimension != BudgetDimension::Global {
-            return Ok(Self::new((dimension, None), budget, (Source::Configuration, day)));
+            return Ok(Self::new(dimension, None, budget, Source::Configuration, day));
         }
         let used = used(state, budget.of(access::Subject::Global).0, day).await?;
-        let shown = Self::new((dimension, Some(GLOBAL.to_owned())), budget, (Source::Configuration, day));
-        Ok(shown.using(budget, used))
+        let view = Self::new(dimension, Some(GLOBAL.to_owned()), budget, Source::Configuration, day);
+        Ok(view.using(budget, used))
     }
 }
 
@@ -197,7 +197,7 @@ impl Shown {
 ///
 /// # Errors
 /// `unavailable`.
-pub(crate) async fn holding(state: &State, query: BudgetQuery<'_>, day: Day) -> Result<Vec<Shown>, Problem> {
+pub(crate) async fn holding(state: &State, query: BudgetQuery<'_>, day: Day) -> Result<Vec<BudgetView>, Problem> {
     let BudgetQuery { caller, subject, key } = query;
     let plan = state.store.plan_of(subject.user).await.map_err(Problem::store)?.unwrap_or(PlanId::NIL);
     let ids = [key.map_or(EVERYBODY, |key| key.id.0), subject.user.0, plan.0, EVERYBODY];
@@ -206,38 +206,38 @@ pub(crate) async fn holding(state: &State, query: BudgetQuery<'_>, day: Day) -> 
     let of_user = access::Subject::User(subject.no);
     let quota = subject.plan.credits_per_day.map(credits);
     found.extend(quota.iter().chain(&subject.plan.budgets).map(|budget| (of_user, *budget, Source::Plan)));
-    if let Some(OfKey { no, credits_per_day: Some(amount), .. }) = key {
+    if let Some(BudgetKey { no, credits_per_day: Some(amount), .. }) = key {
         found.push((access::Subject::Key(no), credits(amount), Source::Key));
     }
     let stored = state.store.budgets_of(ids).await.map_err(Problem::store)?;
     found.extend(stored.into_iter().map(|stored| (stored.subject, stored.budget, Source::Api)));
     for BudgetLimit { dimension, budget } in &state.live.load().budgets.limits {
-        let whose = match dimension {
+        let scope = match dimension {
             BudgetDimension::Key => key.map(|key| access::Subject::Key(key.no)),
             BudgetDimension::User => Some(of_user),
             BudgetDimension::Plan => Some(access::Subject::Plan(plan)),
             BudgetDimension::Global => Some(access::Subject::Global),
         };
-        found.extend(whose.map(|whose| (whose, *budget, Source::Configuration)));
+        found.extend(scope.map(|scope| (scope, *budget, Source::Configuration)));
     }
-    found.sort_by_key(|(whose, budget, _)| budget.of(*whose));
-    let mut shown = Vec::with_capacity(found.len());
-    for (whose, budget, source) in found {
-        let whom = match whose {
+    found.sort_by_key(|(scope, budget, _)| budget.of(*scope));
+    let mut views = Vec::with_capacity(found.len());
+    for (scope, budget, source) in found {
+        let (dimension, id) = match scope {
             access::Subject::Key(_) => (BudgetDimension::Key, key.map(|key| key.id.to_string())),
             access::Subject::User(_) => (BudgetDimension::User, Some(subject.user.to_string())),
             access::Subject::Plan(_) => (BudgetDimension::Plan, Some(plan.to_string())),
             access::Subject::Global => (BudgetDimension::Global, Some(GLOBAL.to_owned())),
         };
-        let item = Shown::new(whom, budget, (source, day));
-        if is_shared(whose) && caller.role != Role::Admin {
-            shown.push(item.without_amount());
+        let item = BudgetView::new(dimension, id, budget, source, day);
+        if is_shared(scope) && caller.role != Role::Admin {
+            views.push(item.without_amount());
             continue;
         }
-        let used = used(state, budget.of(whose).0, day).await?;
-        shown.push(item.using(budget, used));
+        let used = used(state, budget.of(scope).0, day).await?;
+        views.push(item.using(budget, used));
     }
-    Ok(shown)
+    Ok(views)
 }
 
 /// Whether several users share the budgets of a subject. The amounts of such a budget reveal the spending of other
@@ -254,8 +254,8 @@ const fn is_shared(subject: access::Subject) -> bool {
 async fn used(state: &State, budget: BudgetId, day: Day) -> Result<u64, Problem> {
     let period = Period::of(budget.per, day);
     let live = state.meter.as_ref().and_then(|meter| {
-        let cell = meter.counter(budget).filter(|cell| cell.period() == period)?;
-        Some((cell.used_by_requests(), meter.is_leased()))
+        let budget_counter = meter.counter(budget).filter(|budget_counter| budget_counter.period() == period)?;
+        Some((budget_counter.used_by_requests(), meter.is_leased()))
     });
     if let Some((used, false)) = live {
         return Ok(used);

@@ -12,7 +12,7 @@ use store::{Actor, By, InvalidSession, SessionState};
 use crate::address::Address;
 use crate::cookies::Cookies;
 use crate::csrf;
-use crate::limits::Judged;
+use crate::limits::Authentication;
 use crate::problem::Problem;
 use crate::sign_in;
 use crate::state::{App, State};
@@ -67,7 +67,7 @@ impl Caller {
     pub(crate) async fn find(state: &State, key: &str, address: Address) -> Result<(Self, KeyHash), Problem> {
         let hash = ApiKey::parse(key).map_err(|_| malformed())?.hash();
         let principal = state.directory.find(hash).await?;
-        refuse_elsewhere(&principal, address)?;
+        check_key_address(&principal, address)?;
         let (user, user_no, plan) = (principal.user, principal.user_no, principal.plan.clone());
         Ok((Self { user, user_no, role: Role::Member, plan, via: Via::Key(principal), address }, hash))
     }
@@ -103,7 +103,7 @@ impl Caller {
         let plan = Arc::new(state.user.plan.clone());
         let key = principal(&state, &plan).map(Arc::new);
         if let Some(key) = &key {
-            refuse_elsewhere(key, address)?;
+            check_key_address(key, address)?;
         }
         let (user, user_no) = (state.user.id, state.user.no);
         let role = if key.is_some() { Role::Member } else { state.user.role };
@@ -133,7 +133,7 @@ fn principal(state: &SessionState, plan: &Arc<Plan>) -> Option<Principal> {
     })
 }
 
-fn refuse_elsewhere(key: &Principal, address: Address) -> Result<(), Problem> {
+fn check_key_address(key: &Principal, address: Address) -> Result<(), Problem> {
     if key.bounds.opens_from(address.0) {
         return Ok(());
     }
@@ -175,8 +175,8 @@ impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        match parts.extensions.get::<Judged>() {
-            Some(Judged(judged)) => Result::clone(judged),
+        match parts.extensions.get::<Authentication>() {
+            Some(Authentication(judged)) => Result::clone(judged),
             None => Self::of(parts, app).await,
         }
     }

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 /// The connection permits of a listener.
 #[derive(Debug, Clone)]
-pub(crate) struct Seats {
+pub(crate) struct ConnectionPermits {
     connections_max: usize,
     per_address_max: usize,
     shared: Arc<Shared>,
@@ -29,12 +29,12 @@ struct Shared {
 struct Table {
     /// The next sequence number, for a connection or for the start of an idle time.
     next: u64,
-    taken: HashMap<u64, Taken>,
+    entries: HashMap<u64, ConnectionEntry>,
 }
 
 /// One connection of the listener.
 #[derive(Debug)]
-struct Taken {
+struct ConnectionEntry {
     address: IpAddr,
     /// Whether the connection counts towards the limit of its address.
     shares: bool,
@@ -45,7 +45,7 @@ struct Taken {
 
 /// The permit of one connection; dropping it returns the permit.
 #[derive(Debug)]
-pub(crate) struct Seat {
+pub(crate) struct ConnectionPermit {
     id: u64,
     close: Arc<Notify>,
     serving: Arc<AtomicBool>,
@@ -62,14 +62,14 @@ pub(crate) struct Serving {
 
 /// The reason why no permit is available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NoSeat {
+pub(crate) enum NoConnectionPermit {
     /// Every connection of this address is serving a request.
     Address,
-    /// Every connection of the listener is serving a request. [`Seats::changed`] waits for a change.
+    /// Every connection of the listener is serving a request. [`ConnectionPermits::changed`] waits for a change.
     Listener,
 }
 
-impl Seats {
+impl ConnectionPermits {
     /// Permits at most `connections_max` connections, and at most `per_address_max` per address.
     pub(crate) fn new(connections_max: usize, per_address_max: usize) -> Self {
         Self { connections_max, per_address_max, shared: Arc::default() }
@@ -81,21 +81,21 @@ impl Seats {
     /// connection.
     ///
     /// # Errors
-    /// [`NoSeat`] if no connection that could be closed is idle.
-    pub(crate) fn take(&self, address: IpAddr, shares: bool) -> Result<Seat, NoSeat> {
+    /// [`NoConnectionPermit`] if no connection that could be closed is idle.
+    pub(crate) fn take(&self, address: IpAddr, shares: bool) -> Result<ConnectionPermit, NoConnectionPermit> {
         let mut table = self.shared.table();
-        let of_address = |taken: &Taken| taken.address == address && taken.shares == shares;
-        let share = table.taken.values().filter(|taken| of_address(taken)).count();
+        let of_address = |entry: &ConnectionEntry| entry.address == address && entry.shares == shares;
+        let share = table.entries.values().filter(|entry| of_address(entry)).count();
         if shares && share >= self.per_address_max {
-            table.close_longest_idle(of_address).ok_or(NoSeat::Address)?;
+            table.close_longest_idle(of_address).ok_or(NoConnectionPermit::Address)?;
         }
-        if table.taken.len() >= self.connections_max {
+        if table.entries.len() >= self.connections_max {
             let closed = table.close_longest_idle(of_address).or_else(|| table.close_longest_idle(|_| true));
-            closed.ok_or(NoSeat::Listener)?;
+            closed.ok_or(NoConnectionPermit::Listener)?;
         }
         let (id, idle_since, close) = (table.number(), Some(table.number()), Arc::new(Notify::new()));
-        table.taken.insert(id, Taken { address, shares, idle_since, close: close.clone() });
-        Ok(Seat { id, close, serving: Arc::default(), shared: self.shared.clone() })
+        table.entries.insert(id, ConnectionEntry { address, shares, idle_since, close: close.clone() });
+        Ok(ConnectionPermit { id, close, serving: Arc::default(), shared: self.shared.clone() })
     }
 
     /// Waits until a connection ends or becomes idle. May be cancelled at any point.
@@ -104,7 +104,7 @@ impl Seats {
     }
 }
 
-impl Seat {
+impl ConnectionPermit {
     /// Marks the connection as serving a request.
     pub(crate) fn serving(&self) -> Serving {
         self.shared.set_idle(self.id, false);
@@ -123,9 +123,9 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        self.shared.table().taken.remove(&self.id);
+        self.shared.table().entries.remove(&self.id);
         self.shared.changed.notify_one();
     }
 }
@@ -147,8 +147,8 @@ impl Shared {
     fn set_idle(&self, id: u64, is_idle: bool) {
         let mut table = self.table();
         let since = is_idle.then(|| table.number());
-        if let Some(taken) = table.taken.get_mut(&id) {
-            taken.idle_since = since;
+        if let Some(entry) = table.entries.get_mut(&id) {
+            entry.idle_since = since;
         }
     }
 }
@@ -161,10 +161,10 @@ impl Table {
 
     /// Asks the longest idle of these connections to close, and frees its permit at once. It serves no request, so it
     /// ends as soon as its task runs.
-    fn close_longest_idle(&mut self, of: impl Fn(&Taken) -> bool) -> Option<()> {
-        let idle = self.taken.iter().filter(|(_, taken)| of(taken));
-        let (_, id) = idle.filter_map(|(id, taken)| taken.idle_since.map(|since| (since, *id))).min()?;
-        self.taken.remove(&id)?.close.notify_one();
+    fn close_longest_idle(&mut self, of: impl Fn(&ConnectionEntry) -> bool) -> Option<()> {
+        let idle = self.entries.iter().filter(|(_, entry)| of(entry));
+        let (_, id) = idle.filter_map(|(id, entry)| entry.idle_since.map(|since| (since, *id))).min()?;
+        self.entries.remove(&id)?.close.notify_one();
         Some(())
     }
 }
@@ -181,13 +181,13 @@ mod tests {
     const BOB: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 2));
 
     /// Whether the connection was asked to close.
-    async fn is_closed(seat: &Seat) -> bool {
+    async fn is_closed(seat: &ConnectionPermit) -> bool {
         timeout(Duration::ZERO, seat.closed()).await.is_ok()
     }
 
     #[tokio::test]
     async fn the_longest_idle_connection_of_a_full_address_makes_room() {
-        let seats = Seats::new(10, 2);
+        let seats = ConnectionPermits::new(10, 2);
         let other = seats.take(BOB, true).unwrap();
         let (first, second) = (seats.take(ADA, true).unwrap(), seats.take(ADA, true).unwrap());
         // The first connection was idle for longer until it served a request.
@@ -201,14 +201,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_that_serves_a_call_is_not_closed() {
-        let seats = Seats::new(2, 1);
+        let seats = ConnectionPermits::new(2, 1);
         let first = seats.take(ADA, true).unwrap();
         let serving = first.serving();
-        assert_eq!(seats.take(ADA, true).unwrap_err(), NoSeat::Address);
+        assert_eq!(seats.take(ADA, true).unwrap_err(), NoConnectionPermit::Address);
         // A trusted proxy has no limit per address. It takes no permit of connections that serve a request.
         let proxy = seats.take(ADA, false).unwrap();
         let proxied = proxy.serving();
-        assert_eq!(seats.take(BOB, true).unwrap_err(), NoSeat::Listener);
+        assert_eq!(seats.take(BOB, true).unwrap_err(), NoConnectionPermit::Listener);
         drop(serving);
         timeout(Duration::from_secs(20), seats.changed()).await.unwrap();
         let _second = seats.take(BOB, true).unwrap();
@@ -218,23 +218,23 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_listener_closes_an_idle_connection_of_the_same_address_first() {
-        let seats = Seats::new(2, 2);
+        let seats = ConnectionPermits::new(2, 2);
         let (other, own) = (seats.take(BOB, true).unwrap(), seats.take(ADA, true).unwrap());
         let next = seats.take(ADA, true).unwrap();
         assert_eq!([is_closed(&other).await, is_closed(&own).await], [false, true]);
         drop((own, other, next));
-        assert!(seats.shared.table().taken.is_empty(), "connections that ended leave no entry");
+        assert!(seats.shared.table().entries.is_empty(), "connections that ended leave no entry");
     }
 
     #[test]
     fn a_connection_that_was_closed_for_another_leaves_no_trace() {
-        let seats = Seats::new(1, 1);
+        let seats = ConnectionPermits::new(1, 1);
         let first = seats.take(ADA, true).unwrap();
         let second = seats.take(ADA, true).unwrap();
         drop(first.serving());
         drop(first);
-        assert_eq!(seats.shared.table().taken.len(), 1);
+        assert_eq!(seats.shared.table().entries.len(), 1);
         drop(second);
-        assert!(seats.shared.table().taken.is_empty());
+        assert!(seats.shared.table().entries.is_empty());
     }
 }

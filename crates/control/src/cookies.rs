@@ -28,14 +28,14 @@ enum Kind {
 
 /// The tokens in a request's cookies.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Held<'a> {
+pub(crate) struct CookieTokens<'a> {
     /// The access token, if present.
     pub(crate) session: Option<&'a str>,
     /// The refresh token, if present.
     pub(crate) refresh: Option<&'a str>,
 }
 
-impl Held<'_> {
+impl CookieTokens<'_> {
     pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -70,15 +70,15 @@ impl Cookies {
     /// # Errors
     /// `ambiguous_credentials` if a cookie is present twice with different values, because another host or page set
     /// one of them.
-    pub(crate) fn read<'a>(&self, headers: &'a HeaderMap) -> Result<Held<'a>, Problem> {
-        let mut held = Held::default();
+    pub(crate) fn read<'a>(&self, headers: &'a HeaderMap) -> Result<CookieTokens<'a>, Problem> {
+        let mut tokens = CookieTokens::default();
         // Other cookies of this host may contain any bytes and are ignored.
         let pairs = headers.get_all(header::COOKIE).into_iter().flat_map(|line| line.as_bytes().split(|&b| b == b';'));
         for (name, value) in pairs.filter_map(pair) {
             let place = match name {
                 _ if value.is_empty() => continue,
-                _ if name == self.session => &mut held.session,
-                _ if name == self.refresh => &mut held.refresh,
+                _ if name == self.session => &mut tokens.session,
+                _ if name == self.refresh => &mut tokens.refresh,
                 _ => continue,
             };
             if place.replace(value).is_some_and(|before| before != value) {
@@ -86,24 +86,24 @@ impl Cookies {
                 return Err(Problem::new(Refusal::AmbiguousCredentials, message));
             }
         }
-        Ok(held)
+        Ok(tokens)
     }
 
     /// Sets both cookies in a response.
     pub(crate) fn set(&self, headers: &mut HeaderMap, session: (&Secret, Duration), refresh: (&Secret, Duration)) {
         for (name, (value, keep)) in [(&self.session, session), (&self.refresh, refresh)] {
-            self.put(headers, name, (value.expose(), keep));
+            self.put(headers, name, value.expose(), keep);
         }
     }
 
     /// Deletes both cookies in a response.
     pub(crate) fn clear(&self, headers: &mut HeaderMap) {
         for name in [&self.session, &self.refresh] {
-            self.put(headers, name, ("", Duration::ZERO));
+            self.put(headers, name, "", Duration::ZERO);
         }
     }
 
-    fn put(&self, headers: &mut HeaderMap, name: &str, (value, keep): (&str, Duration)) {
+    fn put(&self, headers: &mut HeaderMap, name: &str, value: &str, keep: Duration) {
         let secure = if self.over_tls() { "; Secure" } else { "" };
         let age = keep.as_secs();
         let line = format!("{name}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}");
@@ -143,12 +143,12 @@ mod tests {
     }
 
     #[test]
-    fn ours_are_found_among_others() {
+    fn tollgates_cookies_are_found_among_others() {
         fn check(kind: Kind, lines: &[&[u8]], session: Option<&str>, refresh: Option<&str>) {
             let headers = headers(lines);
             assert_eq!(
                 Cookies::named(kind, "tollgate").read(&headers).unwrap(),
-                Held { session, refresh },
+                CookieTokens { session, refresh },
                 "{lines:?}"
             );
         }
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_somebody_else_set_beside_ours_is_ambiguous() {
+    fn a_second_cookie_with_another_value_is_ambiguous() {
         for lines in
             [&[&b"tollgate_session=x; tollgate_session=y"[..]][..], &[b"tollgate_refresh=x", b"tollgate_refresh=y"]]
         {
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_taken_back_by_an_age_of_zero() {
+    fn cookies_are_deleted_by_an_age_of_zero() {
         let mut headers = HeaderMap::new();
         Cookies::named(Kind::Host, "codexible").clear(&mut headers);
         let lines: Vec<_> = headers.get_all(header::SET_COOKIE).iter().map(|line| line.to_str().unwrap()).collect();

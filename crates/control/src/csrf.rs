@@ -17,11 +17,11 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sender {
     /// A page of this server, an allowed page, or a user at the address bar.
-    Ours,
+    Trusted,
     /// Another page, or a page that cannot be identified.
     Foreign,
     /// Both header fields are missing: the client is a script or an outdated browser.
-    Unsaid,
+    Unknown,
 }
 
 /// The pages that may make changes with cookies.
@@ -39,7 +39,7 @@ struct Pages<'a> {
 /// # Errors
 /// `forbidden`.
 pub(crate) fn check(app: &App, method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
-    if is_safe(method) { Ok(()) } else { refuse_unless(app, headers, &[Sender::Ours]) }
+    if is_safe(method) { Ok(()) } else { refuse_unless(app, headers, &[Sender::Trusted]) }
 }
 
 /// Refuses a sign-in that another page makes, which would sign the browser in as another user. Scripts, which send
@@ -49,7 +49,7 @@ pub(crate) fn check(app: &App, method: &Method, headers: &HeaderMap) -> Result<(
 /// `forbidden`.
 pub(crate) fn check_sign_in(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
     let is_browser = headers.contains_key(header::COOKIE);
-    let pass: &[Sender] = if is_browser { &[Sender::Ours] } else { &[Sender::Ours, Sender::Unsaid] };
+    let pass: &[Sender] = if is_browser { &[Sender::Trusted] } else { &[Sender::Trusted, Sender::Unknown] };
     refuse_unless(app, headers, pass)
 }
 
@@ -77,34 +77,34 @@ fn is_safe(method: &Method) -> bool {
 
 fn sender(headers: &HeaderMap, pages: Pages<'_>) -> Sender {
     let origin = only(headers, &header::ORIGIN);
-    let allowed = || matches!(origin, Said::Once(origin) if pages.allow(origin));
-    let own = || matches!(origin, Said::Once(origin) if pages.are_at(origin, headers));
-    let ours = match only(headers, &SEC_FETCH_SITE) {
-        Said::Once("same-origin" | "none") => true,
+    let allowed = || matches!(origin, SingleHeader::Once(origin) if pages.allow(origin));
+    let own = || matches!(origin, SingleHeader::Once(origin) if pages.are_at(origin, headers));
+    let is_trusted = match only(headers, &SEC_FETCH_SITE) {
+        SingleHeader::Once("same-origin" | "none") => true,
         // `cross-site` contradicts an origin of this server, so only allowed origins pass.
-        Said::Once("cross-site") => allowed(),
-        Said::Once("same-site") => allowed() || own(),
-        Said::Once(_) | Said::Unclear => false,
-        Said::Nothing if matches!(origin, Said::Nothing) => return Sender::Unsaid,
-        Said::Nothing => allowed() || own(),
+        SingleHeader::Once("cross-site") => allowed(),
+        SingleHeader::Once("same-site") => allowed() || own(),
+        SingleHeader::Once(_) | SingleHeader::Unclear => false,
+        SingleHeader::Nothing if matches!(origin, SingleHeader::Nothing) => return Sender::Unknown,
+        SingleHeader::Nothing => allowed() || own(),
     };
-    if ours { Sender::Ours } else { Sender::Foreign }
+    if is_trusted { Sender::Trusted } else { Sender::Foreign }
 }
 
 /// The value of a header field that may be present at most once.
 #[derive(Debug, Clone, Copy)]
-enum Said<'a> {
+enum SingleHeader<'a> {
     Nothing,
     Once(&'a str),
     Unclear,
 }
 
-fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Said<'a> {
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> SingleHeader<'a> {
     let mut values = headers.get_all(name).into_iter();
     match (values.next(), values.next()) {
-        (None, _) => Said::Nothing,
-        (Some(value), None) => value.to_str().map_or(Said::Unclear, |text| Said::Once(text.trim())),
-        (Some(_), Some(_)) => Said::Unclear,
+        (None, _) => SingleHeader::Nothing,
+        (Some(value), None) => value.to_str().map_or(SingleHeader::Unclear, |text| SingleHeader::Once(text.trim())),
+        (Some(_), Some(_)) => SingleHeader::Unclear,
     }
 }
 
@@ -120,7 +120,7 @@ impl Pages<'_> {
         if public.is_some_and(|public| public.is(origin)) {
             return true;
         }
-        let Said::Once(host) = only(headers, &header::HOST) else { return false };
+        let SingleHeader::Once(host) = only(headers, &header::HOST) else { return false };
         // A server without TLS cannot know whether a proxy in front uses TLS. If cookies need TLS, a
         // page without TLS is foreign, because anyone on the network path could have written it.
         let schemes: &[&str] = if self.over_tls { &["https"] } else { &["http", "https"] };

@@ -1,16 +1,16 @@
 //! Usage as the API writes it: tokens in disjoint classes, money, and durations.
 
 use access::NanoUsd;
+use ledger::UsageTotals;
 use meter::Usage;
 use serde::Serialize;
-use store::UsageTotals;
 use utoipa::ToSchema;
 
 pub(crate) const CURRENCY: &str = "USD";
 
 /// The usage of a group of requests.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub(crate) struct Used {
+pub(crate) struct UsageFigures {
     /// The number of requests that count.
     pub(crate) requests: u64,
     /// The credits that the requests cost.
@@ -102,7 +102,7 @@ impl From<&meter::ToolCalls> for ToolCalls {
     }
 }
 
-impl From<&UsageTotals> for Used {
+impl From<&UsageTotals> for UsageFigures {
     fn from(totals: &UsageTotals) -> Self {
         let classes = [
             totals.input,
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn classes_are_disjoint_and_their_sum_is_the_total_however_they_are_told() {
+    fn classes_are_disjoint_and_add_up_to_the_total() {
         let usage = Usage {
             input: Some(1),
             cached_input: Some(2),

@@ -45,7 +45,7 @@ pub(crate) async fn json<T: DeserializeOwned>(request: Request<Body>, limit: Dur
     let bytes = match read.await {
         Ok(Ok(read)) => read.to_bytes(),
         Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
-        Ok(Err(_)) => return Err(broke_off()),
+        Ok(Err(_)) => return Err(ended_early()),
         Err(_) => return Err(late()),
     };
     if bytes.is_empty() { Ok(None) } else { parse(&bytes).map(Some) }
@@ -68,9 +68,9 @@ pub(crate) async fn required<T: DeserializeOwned>(request: Request<Body>, limit:
 pub(crate) async fn none(request: Request<Body>, limit: Duration) -> Result<Request<Body>, Problem> {
     let (parts, mut body) = request.into_parts();
     if !body.is_end_stream() {
-        let is_there = body.size_hint().lower() > 0
+        let has_body = body.size_hint().lower() > 0
             || tokio::time::timeout(limit, has_bytes(&mut body)).await.map_err(|_| late())??;
-        if is_there {
+        if has_body {
             return Err(Problem::new(Refusal::BadRequest, "this request takes no body"));
         }
     }
@@ -80,7 +80,7 @@ pub(crate) async fn none(request: Request<Body>, limit: Duration) -> Result<Requ
 /// Reads up to the first byte or the end, and returns whether there is a byte.
 async fn has_bytes(body: &mut Body) -> Result<bool, Problem> {
     while let Some(frame) = body.frame().await {
-        if frame.map_err(|_| broke_off())?.data_ref().is_some_and(|data| !data.is_empty()) {
+        if frame.map_err(|_| ended_early())?.data_ref().is_some_and(|data| !data.is_empty()) {
             return Ok(true);
         }
     }
@@ -130,7 +130,7 @@ impl FromRequestParts<Arc<App>> for Segment {
     }
 }
 
-fn broke_off() -> Problem {
+fn ended_early() -> Problem {
     Problem::new(Refusal::BadRequest, "the body ended early")
 }
 

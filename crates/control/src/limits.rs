@@ -1,9 +1,9 @@
 //! Rate limits of control, and the header fields that report them in every response.
 //!
-//! A request is authenticated here, once, and the result is passed on to the handler. A request with a valid key
-//! counts for the key, a request of a session for its address, and any other request for the address of
-//! unauthenticated clients. If an internal error prevents authentication, only the limit of all clients at the address
-//! counts.
+//! [`limit`] authenticates each request once and passes the result to the handler. Every request counts in the limits
+//! of all clients at its address. A request with a valid key also counts for the key, a request of a session for the
+//! sessions at the address, and any other request for the unauthenticated clients at the address. After an internal
+//! error of authentication, the request counts for none of these.
 
 use std::sync::{Arc, OnceLock};
 
@@ -11,9 +11,9 @@ use access::{KeyId, Refusal, address};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use cluster::windows::{Verdict, WindowCheck};
 use config::snapshot::{Dimension, LimitSubject, WindowLimit};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use store::windows::{Verdict, WindowCheck};
 
 use crate::address::Address;
 use crate::caller::{Caller, Via};
@@ -24,60 +24,61 @@ pub(crate) const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-rate
 pub(crate) const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 pub(crate) const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
-/// Paths without limits: probes, and pages that a browser or a shell opens. The OpenAPI document shows them without
-/// limits.
+/// Paths without limits: probes, and pages that a browser or a shell opens. The OpenAPI document lists no rate limits for
+/// these paths.
 const FREE: [&str; 9] =
     ["/", "/health", "/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/link", "/install.sh"];
-/// The endpoint that accepts a key in its body. Its handler reports which key was found.
+/// The endpoint that accepts a key in its body. Its handler counts the request for that key ([`BodyKeyVerdict::take`]).
 const VALIDATE: &str = "/api/auth/validate";
 
 /// The result of authentication: the caller, or the reason why the request has none.
 #[derive(Debug, Clone)]
-pub(crate) struct Judged(pub(crate) Arc<Result<Caller, Problem>>);
+pub(crate) struct Authentication(pub(crate) Arc<Result<Caller, Problem>>);
 
-/// A request extension for a key in the body: the verdict of counting the request for that key.
+/// A request extension in which the handler stores the verdict of counting the request for the key in its body.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct InBody(Arc<OnceLock<Verdict>>);
+pub(crate) struct BodyKeyVerdict(Arc<OnceLock<Verdict>>);
 
 /// The party for which a request is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Who {
+enum LimitParty {
     Key(KeyId),
-    SignedIn,
-    Stranger,
+    Session,
+    Unauthenticated,
     /// Unknown because of an internal error: the credential may be valid.
     Unknown,
 }
 
-impl Who {
+impl LimitParty {
     fn of(judged: &Result<Caller, Problem>) -> Self {
         match judged {
             Ok(Caller { via: Via::Key(principal), .. }) => Self::Key(principal.key),
-            Ok(Caller { via: Via::Session { .. }, .. }) => Self::SignedIn,
+            Ok(Caller { via: Via::Session { .. }, .. }) => Self::Session,
             Err(problem) if problem.is_ours() => Self::Unknown,
-            Err(_) => Self::Stranger,
+            Err(_) => Self::Unauthenticated,
         }
     }
 }
 
-impl InBody {
-    /// Counts the request for the key that was found in its body, before further work.
+impl BodyKeyVerdict {
+    /// Counts the request for the key that was found in its body. The handler calls this before other work.
     ///
     /// # Errors
     /// `rate_limited`.
     pub(crate) async fn take(&self, app: &App, key: KeyId, address: Address) -> Result<(), Problem> {
-        let verdict = take(app, Who::Key(key), address).await;
+        let verdict = take(app, LimitParty::Key(key), address).await;
         // A request has one handler, so the cell is empty.
         let _ = self.0.set(verdict);
         if verdict.allowed { Ok(()) } else { Err(refusal(app, &verdict)) }
     }
 }
 
-/// Refuses requests over a limit. Every response reports the limit's state.
+/// Refuses requests over a limit. Responses on limited paths report one limit: the refusing one, or the one with the
+/// fewest remaining requests.
 ///
-/// An address over the limit of all its clients is refused before its credential is looked up. An address over the
-/// limit of unauthenticated clients is not, because only the look-up shows whether the credential is valid and the
-/// request exempt.
+/// If the limit of all clients at an address is exceeded, its requests are refused before their credentials are looked
+/// up. If only the limit of unauthenticated clients is exceeded, the look-up is necessary: a request with a valid
+/// credential is exempt.
 pub(crate) async fn limit(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().cloned();
     let path = path.as_ref().map(MatchedPath::as_str);
@@ -88,34 +89,35 @@ pub(crate) async fn limit(State(app): State<Arc<App>>, request: Request, next: N
     let address = Address::of(&parts, &app);
     let crowd = crowd(&app, address);
     if !crowd.allowed {
-        return told(refusal(&app, &crowd).into_response(), &crowd);
+        return with_limit_fields(refusal(&app, &crowd).into_response(), &crowd);
     }
     let judging = tokio::time::timeout(app.limits.call, Caller::of(&parts, &app)).await;
     let judged = judging.unwrap_or_else(|_| Err(Problem::late()));
-    let who = Who::of(&judged);
-    parts.extensions.insert(Judged(Arc::new(judged)));
-    if who == Who::Stranger && parts.method == Method::POST && path == Some(VALIDATE) {
+    let party = LimitParty::of(&judged);
+    parts.extensions.insert(Authentication(Arc::new(judged)));
+    if party == LimitParty::Unauthenticated && parts.method == Method::POST && path == Some(VALIDATE) {
         return validated(&app, address, Request::from_parts(parts, body), next).await;
     }
-    let verdict = take(&app, who, address).await;
+    let verdict = take(&app, party, address).await;
     if !verdict.allowed {
-        return told(refusal(&app, &verdict).into_response(), &verdict);
+        return with_limit_fields(refusal(&app, &verdict).into_response(), &verdict);
     }
-    told(next.run(Request::from_parts(parts, body)).await, &verdict)
+    with_limit_fields(next.run(Request::from_parts(parts, body)).await, &verdict)
 }
 
-/// Serves a request whose key may be in the body. The handler counts it for a valid key. Without a valid key, the
-/// request cost at most one look-up, so its response may be discarded.
+/// Serves a request whose key may be in the body. If the key is valid, the handler counts the request for it. Otherwise
+/// this function counts the request after the handler, which did at most one look-up, and discards the response if a
+/// limit is exceeded.
 async fn validated(app: &App, address: Address, mut request: Request, next: Next) -> Response {
-    let in_body = InBody::default();
+    let in_body = BodyKeyVerdict::default();
     request.extensions_mut().insert(in_body.clone());
     let response = next.run(request).await;
     if let Some(verdict) = in_body.0.get() {
-        return told(response, verdict);
+        return with_limit_fields(response, verdict);
     }
-    let who = if response.status().is_server_error() { Who::Unknown } else { Who::Stranger };
-    let verdict = take(app, who, address).await;
-    told(if verdict.allowed { response } else { refusal(app, &verdict).into_response() }, &verdict)
+    let party = if response.status().is_server_error() { LimitParty::Unknown } else { LimitParty::Unauthenticated };
+    let verdict = take(app, party, address).await;
+    with_limit_fields(if verdict.allowed { response } else { refusal(app, &verdict).into_response() }, &verdict)
 }
 
 /// Whether no limit applies to this path.
@@ -124,44 +126,47 @@ pub(crate) fn is_free(path: &str) -> bool {
 }
 
 /// Counts a request in all limits that apply to it, or in none of them if one refuses it.
-async fn take(app: &App, who: Who, address: Address) -> Verdict {
-    let asked = asked(app, who, address);
-    app.windows.take(&asks(&asked)).await
+async fn take(app: &App, party: LimitParty, address: Address) -> Verdict {
+    let counted_requests = counted_limits(app, party, address);
+    app.windows.take(&window_checks(&counted_requests)).await
 }
 
-/// The state of the limit of all clients at this address, as far as this process knows. Counts nothing.
+/// The state of the limit of all clients at this address, as far as this process knows. The request is not counted.
 fn crowd(app: &App, address: Address) -> Verdict {
-    let asked = asked(app, Who::Unknown, address);
-    app.windows.peek(&asks(&asked))
+    let counted_requests = counted_limits(app, LimitParty::Unknown, address);
+    app.windows.peek(&window_checks(&counted_requests))
 }
 
-/// A limit, its name in metrics, and the key of its counter.
-type Asked = (&'static str, WindowLimit, String);
+/// A limit, its name in metrics, and the text that identifies its counter: the id of an API key, or a network.
+type CountedLimit = (&'static str, WindowLimit, String);
 
-fn asked(app: &App, who: Who, address: Address) -> Vec<Asked> {
+fn counted_limits(app: &App, party: LimitParty, address: Address) -> Vec<CountedLimit> {
     let snapshot = app.live.load();
     let limits = snapshot.control.rate_limits.iter().filter_map(|limit| {
-        let counted = match (limit.dimension, who) {
-            (Dimension::Key, Who::Key(key)) => key.to_string(),
+        let counted = match (limit.dimension, party) {
+            (Dimension::Key, LimitParty::Key(key)) => key.to_string(),
             (Dimension::Key, _) => return None,
             (Dimension::Address, _) => address::network(address.0).to_string(),
         };
-        Some((name(who, *limit)?, *limit, counted))
+        Some((name(party, *limit)?, *limit, counted))
     });
     limits.collect()
 }
 
-fn asks(asked: &[Asked]) -> Vec<WindowCheck<'_>> {
-    asked.iter().map(|(name, rule, key)| WindowCheck { name, key, limit: rule.limit, window: rule.window }).collect()
+fn window_checks(counted_requests: &[CountedLimit]) -> Vec<WindowCheck<'_>> {
+    counted_requests
+        .iter()
+        .map(|(name, rule, key)| WindowCheck { name, key, limit: rule.limit, window: rule.window })
+        .collect()
 }
 
 /// The limit's name in metrics, if the limit applies to this party.
-fn name(who: Who, limit: WindowLimit) -> Option<&'static str> {
-    match (limit.dimension, limit.whose, who) {
-        (Dimension::Key, _, Who::Key(_)) => Some("key"),
+fn name(party: LimitParty, limit: WindowLimit) -> Option<&'static str> {
+    match (limit.dimension, limit.whose, party) {
+        (Dimension::Key, _, LimitParty::Key(_)) => Some("key"),
         (Dimension::Address, LimitSubject::Everybodys, _) => Some("address"),
-        (Dimension::Address, LimitSubject::WithoutKey, Who::Stranger) => Some("address_without_key"),
-        (Dimension::Address, LimitSubject::WithSession, Who::SignedIn) => Some("address_with_session"),
+        (Dimension::Address, LimitSubject::WithoutKey, LimitParty::Unauthenticated) => Some("address_without_key"),
+        (Dimension::Address, LimitSubject::WithSession, LimitParty::Session) => Some("address_with_session"),
         _ => None,
     }
 }
@@ -172,14 +177,14 @@ fn refusal(app: &App, verdict: &Verdict) -> Problem {
     Problem::new(Refusal::RateLimited, message).retry_after(verdict.retry_after)
 }
 
-fn told(mut response: Response, verdict: &Verdict) -> Response {
+fn with_limit_fields(mut response: Response, verdict: &Verdict) -> Response {
     if !verdict.name.is_empty() {
         write(response.headers_mut(), verdict);
     }
     response
 }
 
-/// Writes the `X-RateLimit-*` fields; `-Reset` is in Unix seconds, rounded up (CX-7).
+/// Writes the `X-RateLimit-*` fields; `-Reset` is in Unix seconds, rounded up.
 fn write(headers: &mut HeaderMap, verdict: &Verdict) {
     headers.insert(X_RATELIMIT_LIMIT, HeaderValue::from(verdict.limit));
     headers.insert(X_RATELIMIT_REMAINING, HeaderValue::from(verdict.remaining));

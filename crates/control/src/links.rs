@@ -27,8 +27,8 @@ pub(crate) struct PasswordLink {
 }
 
 impl PasswordLink {
-    pub(crate) fn of(url: String, made: &Link) -> Self {
-        Self { url, expires_at: rfc3339(made.expires_at) }
+    pub(crate) fn of(url: String, stored: &Link) -> Self {
+        Self { url, expires_at: rfc3339(stored.expires_at) }
     }
 }
 
@@ -44,12 +44,12 @@ impl NewTicket {
     /// # Errors
     /// `internal` without randomness.
     pub(crate) fn of(app: &App, lasts: Duration) -> Result<Self, Problem> {
-        let ticket = Ticket::generate(ticket::Kind::Link).map_err(Problem::fault)?;
+        let ticket = Ticket::generate(ticket::TicketKind::Link).map_err(Problem::fault)?;
         Ok(Self { ticket, expires_at: app.clock.now().after(lasts) })
     }
 
     /// The parts of the secret that the store keeps: the hash and the expiry.
-    pub(crate) fn kept(&self) -> (TicketHash, Timestamp) {
+    pub(crate) fn hash_and_expiry(&self) -> (TicketHash, Timestamp) {
         (self.ticket.hash(), self.expires_at)
     }
 

@@ -17,7 +17,7 @@ const LIMIT_MAX: u32 = 200;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Paged {
+pub(crate) struct PageQuery {
     /// The maximum number of items on the page. Default 50.
     #[param(minimum = 1, maximum = 200)]
     pub(crate) limit: Option<u32>,
@@ -29,8 +29,8 @@ pub(crate) struct Paged {
 ///
 /// # Errors
 /// `bad_request` for 0 and for more than 200.
-pub(crate) fn limit(asked: Option<u32>) -> Result<u32, Problem> {
-    match asked.unwrap_or(LIMIT) {
+pub(crate) fn limit(requested: Option<u32>) -> Result<u32, Problem> {
+    match requested.unwrap_or(LIMIT) {
         limit @ 1..=LIMIT_MAX => Ok(limit),
         _ => Err(Problem::new(Refusal::BadRequest, format!("`limit` is 1 to {LIMIT_MAX}"))),
     }
@@ -126,15 +126,15 @@ mod tests {
 
     #[test]
     fn a_page_has_1_to_200_items() {
-        for (asked, expected) in
+        for (requested, expected) in
             [(None, Some(50)), (Some(1), Some(1)), (Some(200), Some(200)), (Some(0), None), (Some(201), None)]
         {
-            assert_eq!(limit(asked).ok(), expected, "{asked:?}");
+            assert_eq!(limit(requested).ok(), expected, "{requested:?}");
         }
     }
 
     #[test]
-    fn the_next_page_is_told_only_where_there_is_one() {
+    fn a_cursor_is_returned_only_if_a_further_page_exists() {
         let ids = |n: u128| (0..n).map(Uuid::from_u128).collect::<Vec<_>>();
         let (mut two, mut three) = (ids(2), ids(3));
         assert_eq!(cut(&mut two, 2, |id| *id), None);

@@ -25,7 +25,7 @@ pub(crate) fn parse(text: &str) -> Option<Timestamp> {
 ///
 /// # Errors
 /// `bad_request` for a text that is not a time.
-pub(crate) fn asked(name: &'static str, text: Option<&str>) -> Result<Option<Timestamp>, Problem> {
+pub(crate) fn parse_query(name: &'static str, text: Option<&str>) -> Result<Option<Timestamp>, Problem> {
     let Some(text) = text else { return Ok(None) };
     let message = || format!("`{name}` must be a time such as 2026-11-20T08:03:52Z");
     parse(text).map(Some).ok_or_else(|| Problem::new(Refusal::BadRequest, message()))

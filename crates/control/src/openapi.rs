@@ -21,7 +21,7 @@ use utoipa::openapi::{Components, OpenApi, PathItem};
 use utoipa::{OpenApi as _, ToSchema};
 
 use crate::{limits, scripts, undeclared};
-use answers::Errors;
+use answers::ErrorBodyFormat;
 
 /// The brand of the document if no brand is configured, for people and for machines.
 const NAME: &str = "Tollgate";
@@ -105,13 +105,13 @@ pub(crate) fn complete(document: &mut OpenApi, version: &str) {
     version.clone_into(&mut document.info.version);
     let components = document.components.get_or_insert_with(Components::new);
     security(components);
-    let mut met = BTreeSet::new();
+    let mut used_statuses = BTreeSet::new();
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
-            met.extend(complete_operation(method, path, operation));
+            used_statuses.extend(complete_operation(method, path, operation));
         }
     }
-    answers::components(components, &met);
+    answers::components(components, &used_statuses);
 }
 
 /// Formats the document as it is served and kept in the repository: indented, with the fields in the handlers' order.
@@ -199,14 +199,14 @@ fn complete_operation(method: &str, path: &str, operation: &mut Operation) -> Ve
     if undeclared::is_strict(path) {
         codes.push(Refusal::RequestTimeout);
     }
-    let errors = if scripts::is_script(path) { Errors::Scripts } else { Errors::Json };
+    let errors = if scripts::is_script(path) { ErrorBodyFormat::Scripts } else { ErrorBodyFormat::Json };
     answers::add(operation, &codes, limited, errors);
     codes.into_iter().map(Refusal::code).collect()
 }
 
 fn names(schemes: &[SecurityRequirement], scheme: &str) -> bool {
-    let wanted = SecurityRequirement::new::<_, [&str; 0], &str>(scheme, []);
-    schemes.contains(&wanted)
+    let requirement = SecurityRequirement::new::<_, [&str; 0], &str>(scheme, []);
+    schemes.contains(&requirement)
 }
 
 /// Returns the operation id, such as `get_api_keys_id` for `GET /api/keys/{id}`. Handlers of different paths have

@@ -22,8 +22,8 @@ use tokio::sync::Semaphore;
 use tokio::time::{error::Elapsed, timeout};
 use tokio_rustls::TlsConnector;
 
+use crate::holder_permits::HolderPermits;
 use crate::problem::Problem;
-use crate::seats::Seats;
 
 /// The maximum duration of a request, from the name look-up to the head of the response.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -42,7 +42,7 @@ const ADDRESSES_MAX: usize = 4;
 pub(crate) struct Outbound {
     tls: Arc<ClientConfig>,
     turns: Semaphore,
-    each: Seats<UserId>,
+    each: HolderPermits<UserId>,
 }
 
 /// The reason why there is no response.
@@ -66,7 +66,7 @@ impl Default for Outbound {
     fn default() -> Self {
         let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         let tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        Self { tls: Arc::new(tls), turns: Semaphore::new(AT_ONCE), each: Seats::new(AT_ONCE_EACH) }
+        Self { tls: Arc::new(tls), turns: Semaphore::new(AT_ONCE), each: HolderPermits::new(AT_ONCE_EACH) }
     }
 }
 

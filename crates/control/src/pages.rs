@@ -52,13 +52,13 @@ fn llm(snapshot: &Snapshot) -> Option<String> {
         "curl -N '{proxy}{}' \\\n  -H \"Authorization: Bearer ${variable}\" -H 'Content-Type: application/json' \\\n  -d '{}'",
         call.path, call.body
     );
-    let shown = [
+    let replacements = [
         ("{{base}}", format!("{proxy}{prefix}")),
         ("{{variable}}", variable),
         ("{{control}}", install::control(snapshot)),
         ("{{call}}", command),
     ];
-    Some(shown.iter().fold(HOME_LLM.to_owned(), |page, (mark, text)| page.replace(mark, &escaped(text))))
+    Some(replacements.iter().fold(HOME_LLM.to_owned(), |page, (mark, text)| page.replace(mark, &escaped(text))))
 }
 
 fn page(text: &str, policy: &HeaderValue, brand: &str) -> Response {
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_has_one_script_and_one_style_and_asks_nobody_else() {
+    fn a_page_has_one_script_and_one_style_and_loads_nothing_from_other_hosts() {
         for page in [LINK, DOCS] {
             for element in ["script", "style"] {
                 assert_eq!(page.matches(&format!("<{element}")).count(), 1, "{element}");
@@ -138,8 +138,8 @@ mod tests {
             ] {
                 assert!(!lower.contains(outside), "{outside}");
             }
-            for kept in ["localstorage", "sessionstorage", "indexeddb", "document.cookie"] {
-                assert!(!lower.contains(kept), "{kept}");
+            for storage in ["localstorage", "sessionstorage", "indexeddb", "document.cookie"] {
+                assert!(!lower.contains(storage), "{storage}");
             }
             let script = page.split_once("<script>").unwrap().1.split_once("</script>").unwrap().0;
             assert!(!script.contains(BRAND), "its hash would differ from brand to brand");

@@ -46,9 +46,9 @@ impl Passwords {
         let queue = Arc::new(Mutex::new(queue));
         for _ in 0..at_once {
             let queue = queue.clone();
-            if let Err(error) = std::thread::Builder::new().name("passwords".to_owned()).spawn(move || work_off(&queue))
+            if let Err(error) = std::thread::Builder::new().name("passwords".to_owned()).spawn(move || run_jobs(&queue))
             {
-                tracing::error!(%error, "cannot start a thread for passwords");
+                tracing::error!(%error, "cannot start a password-hashing thread; sign-ins are slower, or fail");
             }
         }
         Self { seats, running: Arc::new(Semaphore::new(at_once)), jobs, metrics }
@@ -58,9 +58,9 @@ impl Passwords {
     ///
     /// # Errors
     /// `overloaded` if no permit is available.
-    pub(crate) fn seat(&self) -> Result<Seat<'_>, Problem> {
+    pub(crate) fn seat(&self) -> Result<HashPermit<'_>, Problem> {
         match self.seats.clone().try_acquire_owned() {
-            Ok(permit) => Ok(Seat { passwords: self, permit }),
+            Ok(permit) => Ok(HashPermit { passwords: self, permit }),
             Err(_) => {
                 self.metrics.control.passwords_refused.inc();
                 Err(Problem::new(Refusal::Overloaded, "too many passwords are being checked; try again soon"))
@@ -71,12 +71,12 @@ impl Passwords {
 
 /// A permit to run or wait for a thread; dropping it returns the permit.
 #[derive(Debug)]
-pub(crate) struct Seat<'a> {
+pub(crate) struct HashPermit<'a> {
     passwords: &'a Passwords,
     permit: OwnedSemaphorePermit,
 }
 
-impl Seat<'_> {
+impl HashPermit<'_> {
     /// Runs `work` (one hash or one check) on a thread as soon as one is free. May be cancelled at any point: a
     /// waiting job leaves the queue; a running job continues, still holds its permits, and its result is discarded.
     ///
@@ -103,7 +103,7 @@ impl Seat<'_> {
 }
 
 /// Runs the jobs of one thread.
-fn work_off(queue: &Mutex<Receiver<Job>>) {
+fn run_jobs(queue: &Mutex<Receiver<Job>>) {
     // If the system refuses, the thread keeps its normal priority.
     let _ = rustix::process::nice(NICENESS);
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_goes_leaves_the_queue_and_what_runs_keeps_its_core() {
+    async fn a_cancelled_call_leaves_the_queue_and_running_work_keeps_its_core() {
         let passwords = Arc::new(Passwords::at_once(1, Metrics::new()));
         let (go, gone) = sync_channel(1);
         let inner = passwords.clone();

@@ -103,7 +103,9 @@ impl From<NotFound> for Problem {
                 (Refusal::KeyRevoked, "this secret was replaced when its key was rotated; use the new one")
             }
             NotFound::Expired => (Refusal::KeyExpired, "this key has expired"),
-            NotFound::Suspended => (Refusal::UserSuspended, "the user of this key is suspended"),
+            NotFound::Suspended => {
+                (Refusal::UserSuspended, "this account is suspended; contact the operator of this server")
+            }
             NotFound::Busy => (Refusal::DirectoryBusy, "too many keys are being looked up; try again"),
             NotFound::Unavailable => (Refusal::Unavailable, "keys cannot be looked up at the moment; try again"),
         };
@@ -150,8 +152,8 @@ impl IntoResponse for Problem {
         let status = StatusCode::from_u16(self.refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = json!({"error": {"code": code, "message": self.message, "status": status.as_u16()}});
         let mut response = (status, axum::Json(body)).into_response();
-        let ours = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER);
-        if let Some(wait) = self.retry_after.or(ours) {
+        let default_wait = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER);
+        if let Some(wait) = self.retry_after.or(default_wait) {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
@@ -174,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_done_about_the_store_is_told() {
+    fn errors_of_the_store_name_a_remedy() {
         check(|| StoreError::ReadOnly(None), "takes no writes at the moment, and nothing was changed");
         check(|| StoreError::MasterKeyRetired, "master key is not the one in use");
         check(|| StoreError::Contended { table: "users" }, "cannot be reached at the moment; try again");

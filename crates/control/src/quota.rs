@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use access::{Day, KeyNo, Plan, UserNo};
+use ledger::DayUsage;
 use meter::{BudgetId, Meter, Subject};
 use serde::Serialize;
-use store::DayUsage;
 use tokio::time::sleep;
 use utoipa::ToSchema;
 
@@ -28,13 +28,13 @@ pub(crate) struct Quota {
 
 /// The credits that a user and the user's keys have used on a day.
 #[derive(Debug)]
-pub(crate) struct Spent<'a> {
-    by: By<'a>,
+pub(crate) struct SpentCredits<'a> {
+    by: SpentSource<'a>,
     day: Day,
 }
 
 #[derive(Debug)]
-enum By<'a> {
+enum SpentSource<'a> {
     /// The live meter, which counts reserved credits of requests in flight as used.
     Meter(&'a Meter, UserNo),
     /// The store, which lacks usage that is still in spools. `part` is a live meter that counts only this node; the
@@ -51,7 +51,7 @@ enum By<'a> {
 /// # Errors
 /// `unavailable`.
 pub(crate) async fn recorded(state: &State, user: UserNo, day: Day) -> Result<DayUsage, Problem> {
-    let read = || state.store.usage_of_day(user, day);
+    let read = || state.ledger.usage_of_day(user, day);
     until(settled(state, user, day), read, sleep).await.map_err(Problem::store)
 }
 
@@ -75,8 +75,8 @@ where
 /// Returns the credits of a user's day that the meter of this process has settled.
 pub(crate) fn settled(state: &State, user: UserNo, day: Day) -> u64 {
     let budget = BudgetId::credits_a_day(Subject::User(user));
-    let cell = state.meter.as_ref().and_then(|meter| meter.counter(budget));
-    cell.filter(|cell| cell.period().first() == day).map_or(0, |cell| cell.spent())
+    let counter = state.meter.as_ref().and_then(|meter| meter.counter(budget));
+    counter.filter(|counter| counter.period().first() == day).map_or(0, |counter| counter.spent())
 }
 
 /// Returns the credits that are used but not recorded: of requests in flight, and of requests that ended a moment ago.
@@ -92,13 +92,13 @@ impl Quota {
     }
 }
 
-impl<'a> Spent<'a> {
+impl<'a> SpentCredits<'a> {
     /// Reads the used credits from the meter, or from the store if no live meter counts all usage.
     pub(crate) async fn of(state: &'a State, user: UserNo, day: Day) -> Result<Self, Problem> {
         match &state.meter {
-            Some(meter) if !meter.is_leased() => Ok(Self { by: By::Meter(meter, user), day }),
+            Some(meter) if !meter.is_leased() => Ok(Self { by: SpentSource::Meter(meter, user), day }),
             part => {
-                let recorded = state.store.usage_of_day(user, day).await.map_err(Problem::store)?;
+                let recorded = state.ledger.usage_of_day(user, day).await.map_err(Problem::store)?;
                 Ok(Self::recorded(&recorded, part.as_deref().map(|meter| (meter, user)), day))
             }
         }
@@ -112,14 +112,14 @@ impl<'a> Spent<'a> {
 
     fn recorded(usage: &DayUsage, part: Option<(&'a Meter, UserNo)>, day: Day) -> Self {
         let by_key = usage.by_key.iter().map(|key| (key.no, key.total.credits)).collect();
-        Self { by: By::Store { total: usage.total.credits, by_key, part }, day }
+        Self { by: SpentSource::Store { total: usage.total.credits, by_key, part }, day }
     }
 
     /// Returns the quota of the user.
     pub(crate) fn of_user(&self, plan: &Plan) -> Quota {
         let used = match &self.by {
-            By::Meter(meter, user) => self.live(meter, Subject::User(*user)),
-            By::Store { total, part, .. } => {
+            SpentSource::Meter(meter, user) => self.live(meter, Subject::User(*user)),
+            SpentSource::Store { total, part, .. } => {
                 part.map_or(*total, |(meter, user)| self.live(meter, Subject::User(user)).max(*total))
             }
         };
@@ -129,8 +129,8 @@ impl<'a> Spent<'a> {
     /// Returns the quota of one of the user's keys; `limit` is the key's own quota.
     pub(crate) fn of_key(&self, key: KeyNo, limit: u64) -> Quota {
         let used = match &self.by {
-            By::Meter(meter, _) => self.live(meter, Subject::Key(key)),
-            By::Store { by_key, part, .. } => {
+            SpentSource::Meter(meter, _) => self.live(meter, Subject::Key(key)),
+            SpentSource::Store { by_key, part, .. } => {
                 let recorded = by_key.iter().find(|(no, _)| *no == key).map_or(0, |(_, credits)| *credits);
                 part.map_or(recorded, |(meter, _)| self.live(meter, Subject::Key(key)).max(recorded))
             }
@@ -138,8 +138,8 @@ impl<'a> Spent<'a> {
         Quota::new(Some(limit), used, self.day)
     }
 
-    fn live(&self, meter: &Meter, whose: Subject) -> u64 {
-        meter.used(BudgetId::credits_a_day(whose), self.day)
+    fn live(&self, meter: &Meter, subject: Subject) -> u64 {
+        meter.used(BudgetId::credits_a_day(subject), self.day)
     }
 }
 
@@ -149,7 +149,7 @@ mod tests {
     use std::convert::Infallible;
     use std::future::ready;
 
-    use store::UsageTotals;
+    use ledger::UsageTotals;
 
     use super::*;
 

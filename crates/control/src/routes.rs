@@ -28,7 +28,7 @@ use http::header;
 use utoipa_axum::routes;
 
 use crate::layers::{self, Observer};
-use crate::openapi::{self, described::Described};
+use crate::openapi::{self, described::DescribedRouter};
 use crate::pages;
 use crate::problem::Problem;
 use crate::state::{App, Serves};
@@ -39,7 +39,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let observer = Observer::new(app.metrics.clone(), app.clock.clone(), &app.live.load().brand.name);
     let (call, guarding) = (app.limits.call, app.clone());
     let router = match app.serves {
-        Serves::Probes => probes(Described::new(openapi::empty())).into_parts().0,
+        Serves::Probes => probes(DescribedRouter::new(openapi::empty())).into_parts().0,
         Serves::Api => {
             let (router, mut document, _) = api().into_parts();
             openapi::complete(&mut document, app.version);
@@ -47,7 +47,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
                 .route("/link", get(auth::link::page))
                 .route("/docs", get(docs))
                 .route("/", get(home))
-                .layer(Extension(Document(openapi::text(&document))))
+                .layer(Extension(DocumentText(openapi::text(&document))))
         }
     };
     let router = router.fallback(not_found).method_not_allowed_fallback(method_not_allowed).with_state(app);
@@ -55,13 +55,13 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 }
 
 /// The endpoints of every process.
-fn probes(described: Described<Arc<App>>) -> Described<Arc<App>> {
+fn probes(described: DescribedRouter<Arc<App>>) -> DescribedRouter<Arc<App>> {
     described.routes(routes!(health::live)).routes(routes!(health::ready)).routes(routes!(metrics::show))
 }
 
 /// The endpoints of the API.
-pub(crate) fn api() -> Described<Arc<App>> {
-    probes(Described::new(openapi::empty()))
+pub(crate) fn api() -> DescribedRouter<Arc<App>> {
+    probes(DescribedRouter::new(openapi::empty()))
         .routes(routes!(health::health))
         .routes(routes!(document))
         .routes(routes!(install::show))
@@ -90,7 +90,7 @@ pub(crate) fn api() -> Described<Arc<App>> {
         .routes(routes!(users::sign_out))
         .routes(routes!(keys::of_user))
         .routes(routes!(invites::list, invites::create))
-        .routes(routes!(invites::take_back))
+        .routes(routes!(invites::revoke_invite))
         .routes(routes!(plans::list, plans::create))
         .routes(routes!(plans::change))
         .routes(routes!(budgets::list))
@@ -103,12 +103,15 @@ pub(crate) fn api() -> Described<Arc<App>> {
 
 /// The OpenAPI document, generated once, without a brand.
 #[derive(Debug, Clone)]
-struct Document(Bytes);
+struct DocumentText(Bytes);
 
 /// The OpenAPI document of this API.
 #[utoipa::path(get, path = "/openapi.json", tag = "health", responses((status = 200, content_type = "application/json",
     body = Value, example = json!({"openapi": "3.1.0", "info": {"title": "Tollgate control API", "version": "0.1.0"}}))))]
-async fn document(State(app): State<Arc<App>>, Extension(Document(text)): Extension<Document>) -> impl IntoResponse {
+async fn document(
+    State(app): State<Arc<App>>,
+    Extension(DocumentText(text)): Extension<DocumentText>,
+) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], openapi::branded(&text, &app.live.load().brand))
 }
 

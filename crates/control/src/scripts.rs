@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_path_itself_and_what_is_below_it_are_scripts() {
+    fn the_path_and_all_paths_below_it_are_scripts() {
         for (path, expected) in [
             ("/install.sh", true),
             ("/install.sh/", true),

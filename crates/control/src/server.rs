@@ -26,7 +26,7 @@ use tokio::time::{sleep, timeout};
 use tower_http::add_extension::AddExtension;
 
 use crate::address::Peer;
-use crate::connections::{NoSeat, Seat, Seats, Serving};
+use crate::connections::{ConnectionPermit, ConnectionPermits, NoConnectionPermit, Serving};
 use crate::routes;
 use crate::state::{App, Limits, State};
 
@@ -46,7 +46,7 @@ pub async fn serve(listener: TcpListener, state: State, shutdown: impl Future<Ou
     let limits = state.limits;
     let app = Arc::new(App::new(state, loopback));
     let router = routes::router(app.clone());
-    let seats = Seats::new(limits.connections_max, limits.connections_per_address_max);
+    let seats = ConnectionPermits::new(limits.connections_max, limits.connections_per_address_max);
     let (stop, stopped) = watch::channel(false);
     let mut connections = JoinSet::new();
     // At most one connection is accepted while no permit is free; others wait in the listener's backlog.
@@ -66,8 +66,8 @@ pub async fn serve(listener: TcpListener, state: State, shutdown: impl Future<Ou
                 connections.spawn(connection.run(stream, router.clone()));
             }
             // The connection is closed at once, so that it does not delay other addresses.
-            Err(NoSeat::Address) => {}
-            Err(NoSeat::Listener) => waiting = Some((stream, peer)),
+            Err(NoConnectionPermit::Address) => {}
+            Err(NoConnectionPermit::Listener) => waiting = Some((stream, peer)),
         }
     }
     drop(listener);
@@ -108,7 +108,7 @@ struct Connection {
     limits: Limits,
     peer: Peer,
     stopped: watch::Receiver<bool>,
-    seat: Arc<Seat>,
+    seat: Arc<ConnectionPermit>,
 }
 
 impl Connection {
@@ -117,7 +117,7 @@ impl Connection {
         // works.
         let _ = stream.set_nodelay(true);
         let inner = TowerToHyperService::new(AddExtension::new(router, self.peer));
-        let service = Tracked { inner, seat: self.seat.clone() };
+        let service = TrackedService { inner, seat: self.seat.clone() };
         let http = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.head)
@@ -151,33 +151,33 @@ impl Connection {
 }
 
 /// Marks the connection as serving a request until the last byte of the response is handed over.
-struct Tracked<S> {
+struct TrackedService<S> {
     inner: S,
-    seat: Arc<Seat>,
+    seat: Arc<ConnectionPermit>,
 }
 
-impl<S, R> Service<R> for Tracked<S>
+impl<S, R> Service<R> for TrackedService<S>
 where
     S: Service<R, Response = Response>,
     S::Future: Send + 'static,
 {
-    type Response = Response<Served>;
+    type Response = Response<TrackedBody>;
     type Error = S::Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
     fn call(&self, request: R) -> Self::Future {
         let (serving, responding) = (self.seat.serving(), self.inner.call(request));
-        Box::pin(async move { Ok(responding.await?.map(|body| Served { body, _serving: serving })) })
+        Box::pin(async move { Ok(responding.await?.map(|body| TrackedBody { body, _serving: serving })) })
     }
 }
 
 /// The body of a response. It keeps the connection marked as busy.
-struct Served {
+struct TrackedBody {
     body: Body,
     _serving: Serving,
 }
 
-impl http_body::Body for Served {
+impl http_body::Body for TrackedBody {
     type Data = Bytes;
     type Error = axum::Error;
 

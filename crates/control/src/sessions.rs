@@ -14,19 +14,19 @@ const KNOWN_MAX: usize = 20_000;
 
 /// The cache of sessions. An expired entry is never used, even if the store is unavailable.
 #[derive(Debug)]
-pub(crate) struct Sessions {
+pub(crate) struct SessionCache {
     clock: Clock,
-    known: Mutex<HashMap<SessionId, Known>>,
+    known: Mutex<HashMap<SessionId, CachedSession>>,
 }
 
 #[derive(Debug, Clone)]
-struct Known {
+struct CachedSession {
     /// The state of the session; `None` if the session does not exist.
     state: Option<Arc<SessionState>>,
     asked_at: Mono,
 }
 
-impl Sessions {
+impl SessionCache {
     pub(crate) fn new(clock: Clock) -> Self {
         Self { clock, known: Mutex::default() }
     }
@@ -44,7 +44,7 @@ impl Sessions {
             return Ok(known.state.clone());
         }
         let state = store.session_state(id).await?.map(Arc::new);
-        self.keep(id, Known { state: state.clone(), asked_at });
+        self.keep(id, CachedSession { state: state.clone(), asked_at });
         Ok(state)
     }
 
@@ -58,7 +58,7 @@ impl Sessions {
         self.lock().retain(|_, known| known.state.as_ref().is_some_and(|state| state.user.id != user));
     }
 
-    fn keep(&self, id: SessionId, new: Known) {
+    fn keep(&self, id: SessionId, new: CachedSession) {
         let mut known = self.lock();
         if known.len() >= KNOWN_MAX {
             known.retain(|_, known| new.asked_at.since(known.asked_at) < FRESH_FOR);
@@ -70,7 +70,7 @@ impl Sessions {
         known.insert(id, new);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, Known>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, CachedSession>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -82,12 +82,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_bounded_and_drops_what_is_stale_first() {
+    fn the_cache_is_bounded_and_evicts_stale_sessions_first() {
         let clock = Clock::manual(Timestamp(1_795_176_000_000_000));
-        let (sessions, mut ids) = (Sessions::new(clock.clone()), Ids::new(clock.clone()));
+        let (sessions, mut ids) = (SessionCache::new(clock.clone()), Ids::new(clock.clone()));
         let mut add = || {
             let id = SessionId(ids.next_uuid());
-            sessions.keep(id, Known { state: None, asked_at: clock.mono() });
+            sessions.keep(id, CachedSession { state: None, asked_at: clock.mono() });
             id
         };
         for _ in 0..KNOWN_MAX - 1 {

@@ -62,16 +62,16 @@ impl From<&User> for Account {
 
 /// The user who signed in, and the tokens of the new session.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct SignedIn {
+pub(crate) struct SignInResponse {
     user: Account,
     #[serde(flatten)]
-    tokens: Tokens,
+    tokens: SessionTokens,
 }
 
 /// The tokens of a session. Browsers receive the same tokens as cookies.
 #[derive(Serialize, ToSchema)]
 #[schema(as = SessionTokens)]
-pub(crate) struct Tokens {
+pub(crate) struct SessionTokens {
     /// The access token, a JWT for `Authorization: Bearer`.
     access_token: String,
     /// The expiry of the access token.
@@ -84,7 +84,7 @@ pub(crate) struct Tokens {
 
 /// The ways in which a response carries tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Handing {
+pub(crate) struct TokenTransport {
     /// The body contains the refresh token.
     pub(crate) in_body: bool,
     /// Both tokens are set as cookies.
@@ -92,15 +92,15 @@ pub(crate) struct Handing {
 }
 
 /// The tokens of a session in plain text.
-pub(crate) struct Pair {
+pub(crate) struct TokenPair {
     access: Secret,
     until: Timestamp,
     refresh: Ticket,
 }
 
-impl Pair {
+impl TokenPair {
     /// Creates the tokens of a session that was begun or renewed now.
-    fn of(app: &App, signer: &Signer, (user, session): (UserId, SessionId), refresh: Ticket) -> Self {
+    fn of(app: &App, signer: &Signer, user: UserId, session: SessionId, refresh: Ticket) -> Self {
         let now = app.clock.now();
         let (id, until) = (TokenId(Ids::new(app.clock.clone()).next_uuid()), now.after(ACCESS_FOR));
         let access = signer.sign(&Claims { id, user, session, issued_at: now, expires_at: until });
@@ -109,35 +109,35 @@ impl Pair {
 
     /// Creates the tokens of a session that was just renewed.
     pub(crate) fn renewed(app: &App, session: &Session, refresh: Ticket) -> Result<Self, Problem> {
-        Ok(Self::of(app, signer(app)?, (session.user, session.id), refresh))
+        Ok(Self::of(app, signer(app)?, session.user, session.id, refresh))
     }
 
     /// Creates tokens that are invalid but look like valid ones, for a session and a user that do not exist.
-    pub(crate) fn of_nobody(app: &App, user: UserId, session: SessionId) -> Result<Self, Problem> {
-        Ok(Self::of(app, signer(app)?, (user, session), new_refresh()?))
+    pub(crate) fn with_invalid_tokens(app: &App, user: UserId, session: SessionId) -> Result<Self, Problem> {
+        Ok(Self::of(app, signer(app)?, user, session, new_refresh()?))
     }
 
     /// Builds the response to a sign-in.
-    pub(crate) fn with_user(self, app: &App, (status, user): (StatusCode, Account), handing: Handing) -> Response {
+    pub(crate) fn with_user(self, app: &App, status: StatusCode, user: Account, handing: TokenTransport) -> Response {
         let cookies = self.cookies(app, handing);
-        (status, cookies, Json(SignedIn { user, tokens: self.tokens(handing) })).into_response()
+        (status, cookies, Json(SignInResponse { user, tokens: self.tokens(handing) })).into_response()
     }
 
     /// Builds the response to a renewal.
-    pub(crate) fn alone(self, app: &App, handing: Handing) -> Response {
+    pub(crate) fn alone(self, app: &App, handing: TokenTransport) -> Response {
         let cookies = self.cookies(app, handing);
         (StatusCode::OK, cookies, Json(self.tokens(handing))).into_response()
     }
 
-    fn tokens(&self, handing: Handing) -> Tokens {
-        Tokens {
+    fn tokens(&self, handing: TokenTransport) -> SessionTokens {
+        SessionTokens {
             access_token: self.access.expose().to_owned(),
             expires_at: rfc3339(self.until),
             refresh_token: handing.in_body.then(|| self.refresh.expose().to_owned()),
         }
     }
 
-    fn cookies(&self, app: &App, handing: Handing) -> HeaderMap {
+    fn cookies(&self, app: &App, handing: TokenTransport) -> HeaderMap {
         let mut headers = HeaderMap::new();
         if handing.in_cookies {
             let refresh = Secret::new(self.refresh.expose().to_owned());
@@ -158,10 +158,11 @@ pub(crate) async fn begin(
     app: &App,
     user: UserId,
     credential: Credential,
-    (address, agent): (Address, Option<String>),
-) -> Result<Pair, Problem> {
+    address: Address,
+    agent: Option<String>,
+) -> Result<TokenPair, Problem> {
     let (signer, now, refresh) = (signer(app)?, app.clock.now(), new_refresh()?);
-    let (by, gone) = match credential {
+    let (by, replaced) = match credential {
         Credential::Password(_) => (By::User { user, session: None }, Problem::new(Refusal::Unauthorized, WRONG)),
         Credential::Key { key, .. } => (By::Key { user, key }, access::NotFound::Revoked.into()),
     };
@@ -175,8 +176,8 @@ pub(crate) async fn begin(
     };
     let begun = app.store.begin_session(&Actor { by, address: Some(address.0) }, new).await;
     match begun {
-        Ok(session) => Ok(Pair::of(app, signer, (user, session.id), refresh)),
-        Err(StoreError::CredentialGone) => Err(gone),
+        Ok(session) => Ok(TokenPair::of(app, signer, user, session.id, refresh)),
+        Err(StoreError::CredentialGone) => Err(replaced),
         Err(error) => Err(Problem::store(error)),
     }
 }
@@ -189,7 +190,7 @@ pub(crate) const WRONG: &str = "the address or the password is wrong";
 /// # Errors
 /// `internal` without randomness.
 pub(crate) fn new_refresh() -> Result<Ticket, Problem> {
-    Ticket::generate(ticket::Kind::Refresh).map_err(|_| Problem::internal())
+    Ticket::generate(ticket::TicketKind::Refresh).map_err(|_| Problem::internal())
 }
 
 /// Returns the expiry of a refresh token that is created at `now`.

@@ -5,21 +5,24 @@ use std::time::Duration;
 
 use access::token::Signer;
 use access::{Clock, Directory, Mono, Vault};
+use cluster::windows::Windows;
 use config::Live;
+use ledger::Ledger;
 use meter::Meter;
 use store::Store;
-use store::windows::Windows;
 use telemetry::{LiveState, Metrics};
 
 use crate::outbound::Outbound;
 use crate::passwords::Passwords;
-use crate::sessions::Sessions;
+use crate::sessions::SessionCache;
 
 /// Everything that the control API uses. Endpoints do not change its fields.
 #[derive(Debug)]
 pub struct State {
-    /// Users, keys and recorded usage.
+    /// Users, keys, plans and budgets.
     pub store: Store,
+    /// The usage that is recorded in the store.
+    pub ledger: Ledger,
     /// The used credits and budgets at this moment. `None` in a process without the proxy; then the store reports
     /// them, without the usage that is still in the proxies' spools.
     pub meter: Option<Arc<Meter>>,
@@ -100,7 +103,7 @@ pub(crate) struct App {
     /// Whether the listener is bound to loopback.
     pub(crate) loopback: bool,
     /// A cache of sessions.
-    pub(crate) sessions: Sessions,
+    pub(crate) sessions: SessionCache,
     /// The pool that hashes passwords.
     pub(crate) passwords: Passwords,
     /// The client for requests to providers.
@@ -111,7 +114,7 @@ impl App {
     /// Creates the state of a listener that begins to serve.
     pub(crate) fn new(state: State, loopback: bool) -> Self {
         let started = state.clock.mono();
-        let (sessions, passwords) = (Sessions::new(state.clock.clone()), Passwords::new(state.metrics.clone()));
+        let (sessions, passwords) = (SessionCache::new(state.clock.clone()), Passwords::new(state.metrics.clone()));
         Self { state, started, loopback, sessions, passwords, outbound: Outbound::default() }
     }
 }

@@ -29,7 +29,7 @@ impl Subject {
             return Ok(Self { user, no: caller.user_no, plan: caller.plan.clone() });
         }
         let found = state.store.find_user(&UserRef::Id(user)).await.map_err(Problem::store)?;
-        let user = found.ok_or_else(unseen)?;
+        let user = found.ok_or_else(no_such_user)?;
         Ok(Self { user: user.id, no: user.no, plan: Arc::new(user.plan) })
     }
 
@@ -41,7 +41,7 @@ impl Subject {
         match user_id.map(UserId) {
             None => Ok(caller.user),
             Some(user) if user == caller.user || caller.role == Role::Admin => Ok(user),
-            Some(_) => Err(unseen()),
+            Some(_) => Err(no_such_user()),
         }
     }
 
@@ -64,6 +64,6 @@ impl Subject {
 }
 
 /// The problem of a user that does not exist or that the caller may not see.
-pub(crate) fn unseen() -> Problem {
+pub(crate) fn no_such_user() -> Problem {
     Problem::new(Refusal::NotFound, "no user with this id is visible to you")
 }

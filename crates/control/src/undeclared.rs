@@ -22,13 +22,13 @@ const STRICT: &str = "/api/";
 /// The declared inputs of operations, by path and method.
 #[derive(Debug)]
 pub(crate) struct Undeclared {
-    by_path: HashMap<String, Vec<(Method, Takes)>>,
+    by_path: HashMap<String, Vec<(Method, DeclaredInputs)>>,
     /// The deadline for the arrival of a body.
     within: Duration,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Takes {
+struct DeclaredInputs {
     query: bool,
     body: bool,
 }
@@ -59,7 +59,7 @@ impl Undeclared {
         if takes.body { Ok(request) } else { input::none(request, self.within).await }
     }
 
-    fn takes(&self, request: &Request) -> Option<Takes> {
+    fn takes(&self, request: &Request) -> Option<DeclaredInputs> {
         let path = request.extensions().get::<MatchedPath>()?;
         // axum serves HEAD with the handler of GET.
         let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
@@ -68,7 +68,7 @@ impl Undeclared {
     }
 }
 
-fn methods(item: &PathItem) -> Vec<(Method, Takes)> {
+fn methods(item: &PathItem) -> Vec<(Method, DeclaredInputs)> {
     let all = [
         (Method::GET, &item.get),
         (Method::POST, &item.post),
@@ -80,9 +80,9 @@ fn methods(item: &PathItem) -> Vec<(Method, Takes)> {
     there.collect()
 }
 
-fn takes(operation: &Operation) -> Takes {
+fn takes(operation: &Operation) -> DeclaredInputs {
     let mut parameters = operation.parameters.iter().flatten();
-    Takes {
+    DeclaredInputs {
         query: parameters
             .any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query)),
         body: operation.request_body.is_some(),

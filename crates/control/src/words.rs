@@ -22,7 +22,7 @@ pub(crate) enum StatusWord {
 
 /// The period of a budget: a UTC day or a UTC month.
 #[derive(ToSchema)]
-#[schema(as = Per, rename_all = "snake_case")]
+#[schema(as = BudgetPeriod, rename_all = "snake_case")]
 #[expect(dead_code, reason = "the words of `access::Per` in the document")]
 pub(crate) enum PerWord {
     Day,
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_are_those_that_are_said() {
+    fn words_of_the_api_match_the_internal_enums() {
         let (roles, statuses) = (words(&RoleWord::schema()), words(&StatusWord::schema()));
         assert_eq!(
             (roles.as_slice(), statuses.as_slice()),

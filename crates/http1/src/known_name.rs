@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn sets_contain_what_was_added() {
+    fn sets_contain_the_added_names() {
         let set = KnownNames::EMPTY.with(KnownName::Host).union(KnownNames::EMPTY.with(KnownName::XRequestId));
         assert!(set.contains(KnownName::Host) && set.contains(KnownName::XRequestId));
         assert!(!set.contains(KnownName::Via) && !set.without(KnownName::Host).contains(KnownName::Host));

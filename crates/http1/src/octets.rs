@@ -56,8 +56,8 @@ fn class(octet: u8) -> u8 {
     CLASSES.get(usize::from(octet)).copied().unwrap_or(0)
 }
 
-fn all(octets: &[u8], wanted: u8) -> bool {
-    octets.iter().fold(wanted, |common, octet| common & class(*octet)) != 0
+fn all(octets: &[u8], mask: u8) -> bool {
+    octets.iter().fold(mask, |common, octet| common & class(*octet)) != 0
 }
 
 pub(crate) fn is_token_octet(octet: u8) -> bool {

@@ -27,7 +27,7 @@ impl From<&Principal> for Caller {
 }
 
 /// The way in which a request ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// The response was sent completely, with any status.
     Completed,
@@ -73,7 +73,7 @@ impl Outcome {
 }
 
 /// One attempt at one upstream or provider.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
     /// The name of the provider or upstream.
     pub provider: Arc<str>,
@@ -102,7 +102,7 @@ pub struct Attempt {
 }
 
 /// A request that reached an upstream, or an authenticated LLM request that Tollgate refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageEvent {
     /// The id of the request; ingest is idempotent by it.
     pub id: RequestId,
@@ -161,7 +161,7 @@ impl UsageEvent {
 }
 
 /// Aggregated requests of one key, route, status class and minute.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counts {
     /// The key and user; `None` on a route without authentication.
     pub caller: Option<Caller>,

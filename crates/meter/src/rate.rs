@@ -1,4 +1,4 @@
-//! Rate limits by the generic cell rate algorithm (GCRA), with one atomic word per bucket.
+//! Rate limits by the generic cell rate algorithm (GCRA), with one `AtomicU64` per bucket.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use access::Mono;
 
-/// A number of requests per time window; the burst may be as large as that number.
+/// A number of requests per time window; all of them may arrive at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     limit: NonZeroU32,
+    window_nanos: u64,
     interval_nanos: u64,
 }
 
@@ -18,7 +19,7 @@ pub struct Rate {
 pub struct RateLevel {
     /// The number of requests per window.
     pub limit: u32,
-    /// The number of requests that would pass at once.
+    /// The number of requests that would be admitted now.
     pub remaining: u32,
     /// The time until the bucket is full again.
     pub reset: Duration,
@@ -40,11 +41,11 @@ pub struct RateExceeded {
 pub struct Bucket(AtomicU64);
 
 impl Rate {
-    /// Returns a rate of `limit` requests per `window` (at least one nanosecond per request).
+    /// Returns a rate of `limit` requests per `window` (the interval of requests is at least one nanosecond).
     #[must_use]
     pub fn new(limit: NonZeroU32, window: Duration) -> Self {
         let nanos = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
-        Self { limit, interval_nanos: (nanos / u64::from(limit.get())).max(1) }
+        Self { limit, window_nanos: nanos, interval_nanos: nanos.div_ceil(u64::from(limit.get())).max(1) }
     }
 
     /// Returns a rate of `limit` requests per minute.
@@ -59,13 +60,19 @@ impl Rate {
         2 * self.limit.get() as u64
     }
 
+    /// Returns the time until the bucket is full: at most the window, which a full bucket's intervals may exceed by less
+    /// than a nanosecond per request.
+    fn reset(self, ahead_nanos: u64) -> Duration {
+        Duration::from_nanos(ahead_nanos.min(self.window_nanos))
+    }
+
     fn burst_nanos(self) -> u64 {
         self.interval_nanos.saturating_mul(u64::from(self.limit.get()))
     }
 }
 
 impl Bucket {
-    /// Takes one request from the bucket.
+    /// Admits one request, and takes its part from the bucket.
     ///
     /// # Errors
     /// [`RateExceeded`] if the bucket is empty; nothing is taken in that case.
@@ -79,20 +86,20 @@ impl Bucket {
                 return Err(RateExceeded {
                     limit: rate.limit.get(),
                     retry_after: Duration::from_nanos(ahead - burst),
-                    reset: Duration::from_nanos(ahead - rate.interval_nanos),
+                    reset: rate.reset(ahead - rate.interval_nanos),
                 });
             }
             match self.0.compare_exchange_weak(word, next, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => {
                     let remaining = u32::try_from((burst - ahead) / rate.interval_nanos).unwrap_or(u32::MAX);
-                    return Ok(RateLevel { limit: rate.limit.get(), remaining, reset: Duration::from_nanos(ahead) });
+                    return Ok(RateLevel { limit: rate.limit.get(), remaining, reset: rate.reset(ahead) });
                 }
                 Err(current) => word = current,
             }
         }
     }
 
-    /// Returns one request that was taken and not made.
+    /// Undoes one `take`, for a request that was not sent.
     pub fn give_back(&self, rate: Rate) {
         let back = |word: u64| Some(word.saturating_sub(rate.interval_nanos));
         // The closure never returns `None`, so the update cannot fail.

@@ -1,10 +1,8 @@
 //! Reasons why the cost of an attempt is unknown.
 
-use serde::{Deserialize, Serialize};
-
 /// The reason why the cost of an attempt is unknown. An unknown cost is never zero: bills leave it out, and budgets
 /// count the reserved amount.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum UnknownCost {
     /// The provider reported no usage.
     NoUsage,

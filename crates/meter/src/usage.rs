@@ -1,9 +1,7 @@
 //! The usage of one attempt: tokens in disjoint classes, or a quantity of another unit.
 
-use serde::{Deserialize, Serialize};
-
 /// The source of usage figures, the most reliable first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
     /// The provider reported the figures.
     Reported,
@@ -29,7 +27,7 @@ impl Source {
 }
 
 /// A billed unit other than tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Unit {
     /// One image that was generated.
     Image,
@@ -55,7 +53,7 @@ impl Unit {
 }
 
 /// A quantity of one unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Billed {
     /// The unit that is counted.
     pub unit: Unit,
@@ -65,7 +63,7 @@ pub struct Billed {
 
 /// Calls of tools that the provider runs and bills in addition to tokens. `None` is unknown; if the provider reports
 /// other calls, it means that the tool was not used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ToolCalls {
     /// Web searches; for Gemini the distinct queries.
     pub searches: Option<u64>,
@@ -127,7 +125,7 @@ pub const CLASSES: [&str; 10] = [
 ];
 
 /// Tokens by class. The classes are disjoint and their sum is the total. `None` is unknown, `Some(0)` a known zero.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
     /// The source of the figures.
     pub source: Source,

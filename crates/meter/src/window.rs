@@ -2,7 +2,7 @@
 //! the part of it that the sliding window still covers.
 //!
 //! All arithmetic is exact and uses integers; a [`WindowCount`] is three of them, in memory or in Redis. The Redis
-//! script of `store::windows` computes the same with doubles; the bounds below keep every product within 2^53.
+//! script of `cluster::windows` computes the same with doubles; the bounds below keep every product within 2^53.
 
 pub mod counts;
 

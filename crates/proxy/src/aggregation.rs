@@ -105,7 +105,8 @@ impl Aggregation {
 
     fn flush_waiting(&self, worker: &Worker) -> bool {
         let waiting = std::mem::take(&mut *self.waiting.borrow_mut());
-        let counts: Vec<Counts> = waiting.into_iter().map(counts).collect();
+        let counts: Vec<Counts> =
+            waiting.into_iter().map(|(key, (requests, credits))| counts(key, requests, credits)).collect();
         let mut took_all = true;
         for batch in counts.chunks(RECORD_MAX) {
             if let Err(error) = append(worker, batch) {
@@ -120,7 +121,7 @@ impl Aggregation {
     }
 }
 
-fn counts((key, (requests, credits)): (AggregationKey, (u64, u64))) -> Counts {
+fn counts(key: AggregationKey, requests: u64, credits: u64) -> Counts {
     let AggregationKey { caller, route, status_class, minute, day } = key;
     Counts { caller, route, status_class, minute, day, requests, credits }
 }

@@ -208,12 +208,12 @@ fn too_little(exceeded: &BudgetExceeded) -> String {
     let what = match subject {
         Subject::Key(_) => format!("this key's own quota of {limit_written} a {period}"),
         Subject::User(_) => format!("the {period}'s quota of {limit_written}"),
-        Subject::Plan(_) => format!("the {period}'s quota of {of} for everybody on this plan"),
+        Subject::Plan(_) => format!("the {period}'s quota of {of} for all users of this plan"),
         Subject::Global => format!("the {period}'s quota of {of} for this gateway"),
     };
     let is_shared = is_shared(exceeded.budget);
     if limit == 0 {
-        return format!("{what} lets nothing pass that costs");
+        return format!("{what} allows only requests without a cost");
     }
     if used >= limit {
         let used = if is_shared { String::new() } else { format!(" ({} used)", measure.written(used)) };
@@ -232,7 +232,7 @@ fn too_little(exceeded: &BudgetExceeded) -> String {
         // Who lends has the figure; here only a part of it was ever lent.
         (RefusalCause::Lease, _) => "less is left".to_owned(),
     };
-    // What is more than the whole budget no waiting helps. Of a shared budget that would tell the amount.
+    // Waiting does not help a request that exceeds the whole budget. For a shared budget this advice would reveal its amount.
     let is_over = asked > limit && !is_shared;
     let advice =
         if is_over { "ask for less; it is full again" } else { "ask for less, or wait until it is full again" };
@@ -316,7 +316,8 @@ mod tests {
 
     fn refusal(
         subject: Subject,
-        (measure, per): (Measure, Per),
+        measure: Measure,
+        per: Per,
         [limit, used, asked]: [u64; 3],
         by: RefusalCause,
     ) -> String {
@@ -328,7 +329,7 @@ mod tests {
     #[test]
     fn a_budget_that_is_used_up_says_whose_how_much_and_until_when() {
         let amounts = [2_505_000_000, 2_600_000_000, 1];
-        let told = |subject, measure, per| refusal(subject, (measure, per), amounts, RefusalCause::Limit);
+        let told = |subject, measure, per| refusal(subject, measure, per, amounts, RefusalCause::Limit);
         let key = Subject::Key(access::KeyNo(1));
         for (said, expected) in [
             (
@@ -346,7 +347,7 @@ mod tests {
             ),
             (
                 told(Subject::Plan(access::PlanId::NIL), Measure::Money, Per::Month),
-                "the month's quota of money for everybody on this plan is used up: it is full again on the first of the \
+                "the month's quota of money for all users of this plan is used up: it is full again on the first of the \
                 next month, UTC",
             ),
         ] {
@@ -408,7 +409,7 @@ mod tests {
                     for by in [RefusalCause::Limit, RefusalCause::Lease] {
                         // Also a call that is larger than the whole budget.
                         let told = [1_500_000_000, 9_500_000_000]
-                            .map(|asked| refusal(subject, (measure, Per::Month), [limit, used, asked], by));
+                            .map(|asked| refusal(subject, measure, Per::Month, [limit, used, asked], by));
                         let shape = told.each_ref().map(|text| {
                             text.replace("1500000000", "N")
                                 .replace("9500000000", "N")
@@ -426,26 +427,26 @@ mod tests {
     #[test]
     fn a_call_that_is_larger_than_what_is_left_is_told_both_and_when_there_is_more() {
         let user = Subject::User(access::UserNo(1));
-        let day = |measure| (measure, Per::Day);
         for (said, expected) in [
             (
-                refusal(user, day(Measure::Money), [0, 0, 1], RefusalCause::Limit),
-                "the day's quota of 0 USD lets nothing pass that costs",
+                refusal(user, Measure::Money, Per::Day, [0, 0, 1], RefusalCause::Limit),
+                "the day's quota of 0 USD allows only requests without a cost",
             ),
             (
-                refusal(user, day(Measure::Tokens), [1_000, 400, 601], RefusalCause::Limit),
+                refusal(user, Measure::Tokens, Per::Day, [1_000, 400, 601], RefusalCause::Limit),
                 "this call may use up to 601 tokens, and 600 tokens are left of the day's quota of 1000 tokens: ask for \
                 less, or wait until it is full again at midnight UTC",
             ),
             (
-                refusal(user, day(Measure::Tokens), [1_000, 0, 1_001], RefusalCause::Limit),
+                refusal(user, Measure::Tokens, Per::Day, [1_000, 0, 1_001], RefusalCause::Limit),
                 "this call may use up to 1001 tokens, and 1000 tokens are left of the day's quota of 1000 tokens: ask \
                 for less; it is full again at midnight UTC",
             ),
             (
                 refusal(
                     Subject::Global,
-                    (Measure::Money, Per::Month),
+                    Measure::Money,
+                    Per::Month,
                     [5_000_000_000, 4_999_000_000, 1_250_000],
                     RefusalCause::Limit,
                 ),
@@ -453,12 +454,12 @@ mod tests {
                 for less, or wait until it is full again on the first of the next month, UTC",
             ),
             (
-                refusal(Subject::Key(access::KeyNo(1)), day(Measure::Credits), [5, 3, 4], RefusalCause::Limit),
+                refusal(Subject::Key(access::KeyNo(1)), Measure::Credits, Per::Day, [5, 3, 4], RefusalCause::Limit),
                 "this call costs 4 credits, and 2 credits are left of this key's own quota of 5 credits a day: ask for \
                 less, or wait until it is full again at midnight UTC",
             ),
             (
-                refusal(user, day(Measure::Tokens), [1_000, 400, 601], RefusalCause::Lease),
+                refusal(user, Measure::Tokens, Per::Day, [1_000, 400, 601], RefusalCause::Lease),
                 "this call may use up to 601 tokens, and less is left of the day's quota of 1000 tokens: ask for less, or \
                 wait until it is full again at midnight UTC",
             ),

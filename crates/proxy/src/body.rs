@@ -43,7 +43,7 @@ enum BodyKind {
 
 /// An answer was broken off; its connection is closed without its end, so that the caller sees it.
 #[derive(Debug, Clone, Copy, Error)]
-#[error("the answer was broken off")]
+#[error("the response was aborted")]
 pub(crate) struct ResponseAborted;
 
 impl Body {
@@ -139,9 +139,9 @@ pub(crate) struct Progress {
 /// Why a caller's body ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum UploadError {
-    #[error("the request's body is larger than its bound")]
+    #[error("the request's body is larger than the configured maximum")]
     TooLarge,
-    #[error("the caller broke off its request's body")]
+    #[error("the client aborted the request's body")]
     CallerGone,
 }
 
@@ -396,7 +396,7 @@ async fn next(incoming: &mut Incoming, bounds: &BodyBounds) -> Result<Option<Byt
                 Ok(_) | Err(_) => {}
             },
             Some(Err(error)) => {
-                let problem = Problem::new(Refusal::BadRequest, "the request's body broke off");
+                let problem = Problem::new(Refusal::BadRequest, "the request's body is incomplete");
                 return Err(problem.because(&error).caller_gone());
             }
         }

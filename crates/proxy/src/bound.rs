@@ -73,7 +73,7 @@ impl CallLimits<'_> {
             Some(Unknown::Price) | None => Problem::new(
                 Refusal::PriceUnknown,
                 format!(
-                    "the model {model:?} has no price here for what is asked, and a budget holds this caller: ask for another model"
+                    "the model {model:?} has no price for this request, and a budget of money applies: use another model"
                 ),
             ),
         }
@@ -100,7 +100,7 @@ fn reference(bound: &Bound, counts_tokens: bool) -> Option<Reference> {
 }
 
 fn unbounded(why: &str) -> Problem {
-    let message = format!("nothing bounds what this call may cost, and a budget holds this caller: {why}");
+    let message = format!("the maximum cost of this call is unknown, and a budget applies: {why}");
     Problem::new(Refusal::CostUnbounded, message)
 }
 

@@ -98,7 +98,7 @@ impl AdmissionFailure {
             Self::AdmissionRefusal(refused) => Problem::of_limit(&of_many(refused), &exchange.worker().shared.clock),
             Self::Withheld => Problem::new(
                 Refusal::QuotaWithheld,
-                "what is left of a quota is lent to other servers, or could not be asked for: send it again",
+                "the rest of a quota is leased to other servers, or is unknown at the moment: try again",
             ),
         }
     }

@@ -58,7 +58,7 @@ pub(crate) struct MemoryPermit {
     capacity: Arc<Capacity>,
     caller: Caller,
     bytes: u64,
-    /// All bytes of the same request: a compressed body is held beside what it inflates to.
+    /// All bytes of the request: those of a compressed body and those of its inflated form.
     of_request: Arc<AtomicU64>,
 }
 

@@ -327,15 +327,15 @@ impl Exchange {
     /// What a tap's answer that is broken off ends with, and what was seen of it.
     pub(crate) fn cut(&mut self, tap: Tap, outcome: Outcome) -> (Bytes, ResponseFacts) {
         let (refusal, message) = match outcome {
-            Outcome::Drained => (Refusal::Draining, "this instance is shutting down: the answer is not complete"),
-            Outcome::TimedOut => (Refusal::UpstreamTimeout, "the answer took too long: it is not complete"),
+            Outcome::Drained => (Refusal::Draining, "this instance is shutting down: the response is incomplete"),
+            Outcome::TimedOut => (Refusal::UpstreamTimeout, "the response took too long: it is incomplete"),
             Outcome::BudgetCut => {
                 let (last, seen) = tap.stop();
                 self.relayed(last.len());
                 return (last, seen);
             }
             Outcome::Completed | Outcome::CallerGone | Outcome::UpstreamCut | Outcome::Interrupted => {
-                (Refusal::UpstreamReset, "the provider broke off its answer: it is not complete")
+                (Refusal::UpstreamReset, "the provider aborted its response: it is incomplete")
             }
         };
         let request_id = self.id.to_string();
@@ -348,7 +348,7 @@ impl Exchange {
     /// The last bytes of a stream that its upstream has ended, and what was seen of it. A stream that lacks its format's last
     /// event ends with an error.
     pub(crate) fn close(&self, tap: Tap) -> (Bytes, ResponseFacts) {
-        const MESSAGE: &str = "the provider ended its stream before the last event: the answer is not complete";
+        const MESSAGE: &str = "the provider ended its stream before the last event: the response is incomplete";
         let request_id = self.id.to_string();
         let reporter = ai::Reporter { domain: self.snapshot.brand.slug(), request_id: &request_id };
         tap.close(&ai::Problem::new(Refusal::UpstreamReset, MESSAGE, reporter))

@@ -52,7 +52,7 @@ pub(crate) struct BorrowedConnection {
 }
 
 impl BorrowedConnection {
-    /// Whether the caller broke off its request's body.
+    /// Whether the client aborted the request's body.
     pub(crate) fn caller_broke_off(&self) -> bool {
         self.progress.failed() == Some(UploadError::CallerGone)
     }

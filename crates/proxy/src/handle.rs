@@ -59,7 +59,7 @@ pub(crate) async fn handle(at: Rc<ConnectionContext>, request: Request<Incoming>
     };
     let served = served.unwrap_or_else(|_| {
         at.worker.handles.panicked();
-        Err(Problem::new(Refusal::Internal, "a fault of this gateway, which is logged: try again later"))
+        Err(Problem::new(Refusal::Internal, "an internal error occurred; the request id identifies it in the log"))
     });
     let (id, id_value) = (exchange.id, exchange.id_value.clone());
     let mut response = match served {

@@ -55,7 +55,7 @@ pub(crate) fn bearer(value: &str) -> Option<&str> {
 }
 
 fn malformed(prefix: &str) -> Problem {
-    let message = format!("this is not a key of this gateway: a key is {prefix}_ and 32 hex digits");
+    let message = format!("this is not a key of this gateway: a key is {prefix}_ and 32 lowercase hex digits");
     Problem::new(Refusal::KeyMalformed, message)
 }
 
@@ -67,7 +67,9 @@ fn refuse(not_found: NotFound) -> Problem {
             (Refusal::KeyRevoked, "this secret was replaced when its key was rotated: use the new one")
         }
         NotFound::Expired => (Refusal::KeyExpired, "this key has expired: ask for a new one"),
-        NotFound::Suspended => (Refusal::UserSuspended, "this account is suspended: ask who runs this gateway"),
+        NotFound::Suspended => {
+            (Refusal::UserSuspended, "this account is suspended; contact the operator of this server")
+        }
         NotFound::Busy => (Refusal::DirectoryBusy, "too many keys are being looked up: try again in a moment"),
         NotFound::Unavailable => (Refusal::Unavailable, "keys cannot be checked at the moment: try again in a moment"),
     };

@@ -3,11 +3,11 @@
 //! Never does: SQL, Redis, DNS on a worker's own thread, Argon2, a lock held across an await. It sees neither store nor
 //! control: keys are asked for by message, events go to the spool.
 //!
-//! A request's way, a file a step: `listener`, `connection` (with `deadlines`, its deadlines), `smuggling` (what of a caller's
-//! bytes is read at all), `handle` (which tells the story), `admit`, `route`, `identify`, `scope`, `inference`,
-//! `credential`, `budget`, `transform`, `forward` (with `upstream`), `relay`, `settle`. Beside it: `exchange` (what is
-//! known of a request), `address`, `unauthenticated`, `worker` (the thread it all happens on), `body`, `answer`, `capacity`,
-//! `aggregation`, `drain` (callers that hang up), `shutdown`.
+//! The modules in the order in which a request passes them: `listener`, `connection` (with `deadlines`), `smuggling` (checks
+//! each head), `handle` (the outline of the steps that follow), `admit`, `route`, `identify`, `scope`, `inference`,
+//! `credential`, `budget`, `transform`, `forward` (with `upstream`), `relay`, `settle`. Other modules: `exchange` (the
+//! state of a request), `address`, `unauthenticated`, `worker` (the thread that runs them), `body`, `answer`, `capacity`,
+//! `aggregation`, `drain` (clients that disconnect), `shutdown`.
 
 mod address;
 mod admit;

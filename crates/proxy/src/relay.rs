@@ -94,7 +94,7 @@ impl Relay {
                     }
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    tracing::debug!(request_id = %self.exchange.id, %error, "upstream broke off its answer");
+                    tracing::debug!(request_id = %self.exchange.id, %error, "the upstream aborted its response");
                     let caller_broke_off = self.connection.as_ref().is_some_and(BorrowedConnection::caller_broke_off);
                     let outcome = if caller_broke_off { Outcome::CallerGone } else { Outcome::UpstreamCut };
                     return self.break_off(outcome);

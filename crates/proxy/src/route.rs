@@ -87,7 +87,7 @@ fn below<'a>(ai: Option<&Ai>, path: &'a str) -> Option<&'a str> {
 
 /// Codex tries a WebSocket first; this answer alone makes it turn to HTTP at once (0.169, measured 2026-11-20).
 fn upgrade_required() -> Problem {
-    Problem::new(Refusal::UpgradeRequired, "WebSockets are not spoken here: send an HTTP POST")
+    Problem::new(Refusal::UpgradeRequired, "WebSockets are not supported here: send an HTTP POST")
         .header(header::UPGRADE, HeaderValue::from_static("HTTP/1.1"))
         .header(header::CONNECTION, HeaderValue::from_static("upgrade"))
 }

@@ -78,9 +78,9 @@ impl Exchange {
                     }
                     None => PendingSettlement::unsent(reservation),
                 };
-                self.record_unsent(now, (outcome, duration_us), owed);
+                self.record_unsent(now, outcome, duration_us, owed);
             }
-            BudgetHold::Nothing => self.record_unsent(now, (outcome, duration_us), PendingSettlement::default()),
+            BudgetHold::Nothing => self.record_unsent(now, outcome, duration_us, PendingSettlement::default()),
         }
         log::end(self, &log::End { outcome, duration_us, upstream_id: answering.as_deref() });
     }

@@ -3,7 +3,6 @@
 //! Who has a valid key never comes here.
 
 use std::net::IpAddr;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,15 +74,14 @@ fn is_of_the_credential(refusal: Refusal) -> bool {
 async fn wait(exchange: &Exchange, address: IpAddr, limit: WindowLimit) -> Option<Duration> {
     let shared = &exchange.worker().shared;
     let key = address::network(address).to_string();
-    let rule: (NonZeroU32, Duration) = (limit.limit, limit.window);
+    let (limit, window) = (limit.limit, limit.window);
     if let Some(limits) = &shared.unauthenticated.shared {
-        let asked = limits.take(NAME, key.clone(), rule);
+        let asked = limits.take(NAME, key.clone(), limit, window);
         // Nobody there, or nobody in time: the process counts by itself.
         if let Ok(Some(answer)) = tokio::time::timeout(ANSWER, asked).await {
             return (!answer.allowed).then_some(answer.retry_after);
         }
     }
-    let (limit, window) = rule;
     let ask = WindowCheck { name: NAME, key: &key, limit, window };
     let level = shared.unauthenticated.here.take(&[ask], shared.clock.mono());
     (!level.allowed).then_some(level.retry_after)

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
+use crate::record_version::RecordVersion;
+
 /// The reason why the spool cannot be opened, written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
@@ -49,12 +51,18 @@ pub enum SpoolError {
         file: PathBuf,
     },
     /// An intact record or segment has a version or kind that this release does not know.
-    #[error("{} was written by a newer version (byte {offset})", file.display())]
+    #[error(
+        "{} cannot be read from byte {offset} on: {format}; run the newer version, or move this file and the later files \
+         of its partition out of the folder, which loses their usage that is not stored yet",
+        file.display()
+    )]
     Newer {
         /// The path of the segment.
         file: PathBuf,
         /// The offset of the record; 0 for the segment's header.
         offset: u32,
+        /// The version or kind that was found.
+        format: UnknownFormat,
     },
     /// The folder belongs to another node, which must ingest its records.
     #[error(
@@ -88,6 +96,35 @@ pub enum SpoolError {
         min: u32,
         /// The maximum size of a segment.
         max: u32,
+    },
+}
+
+/// A version or kind that this release does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownFormat {
+    /// The version of a segment.
+    #[error("the segment has version {found}, and this release knows version {known}")]
+    Segment {
+        /// The version in the segment's header.
+        found: u16,
+        /// The version that this release knows.
+        known: u16,
+    },
+    /// The major version of a record.
+    #[error("the record has version {found}, and this release knows version {known}")]
+    Record {
+        /// The version in the record's header.
+        found: RecordVersion,
+        /// The version that this release writes; it reads each minor version of the same major version.
+        known: RecordVersion,
+    },
+    /// The kind of a record.
+    #[error("the record of version {version} has kind {kind}, which this release does not know")]
+    Kind {
+        /// The kind in the record's header.
+        kind: u8,
+        /// The version in the record's header.
+        version: RecordVersion,
     },
 }
 

@@ -10,7 +10,7 @@
 //! This crate contains no SQL and no async runtime, reads no clock, and does not lock the folder: the binary ensures
 //! that one process opens it.
 //!
-//! Reading order: [`record`] (bytes of one event), `segment` (one file), `partition` (shared state), [`writer`],
+//! Reading order: [`record`] (bytes of one event; its payloads are the spool's own structs), `segment` (one file), `partition` (shared state), [`writer`],
 //! [`reader`], [`opener`] and `recovery` (startup), `allocator` and [`sync`] (background threads).
 
 mod allocator;
@@ -24,12 +24,13 @@ mod partition;
 pub mod position;
 pub mod reader;
 pub mod record;
+pub mod record_version;
 mod recovery;
 mod segment;
 pub mod sync;
 pub mod writer;
 
-pub use error::SpoolError;
+pub use error::{SpoolError, UnknownFormat};
 pub use folder::{CLOSE_BYTES_MAX, Durability};
 pub use open_request::{InterruptedRequest, OpenRequest};
 pub use opener::{Spool, SpoolOpener};
@@ -37,6 +38,7 @@ pub use options::{SEGMENT_BYTES, SpoolOptions};
 pub use position::Position;
 pub use reader::{BacklogCounter, Batch, Reader, SpoolDepth};
 pub use record::Record;
+pub use record_version::RecordVersion;
 pub use recovery::{LostSegments, SkippedDamage, TruncatedTail};
 pub use sync::DurableFuture;
 pub use writer::Writer;

@@ -1,21 +1,23 @@
-//! One record: a header and a payload in postcard.
+//! One record: a header and a payload.
 //!
 //! ```text
 //! length u32 | crc32c u32 | version u8 | kind u8 | synced u16 | id 16 bytes | payload (length bytes)
 //! ```
 //!
 //! Integers are little-endian. The checksum covers the record and its place (partition, segment, offset), so that bytes
-//! from a client inside a payload are never read as a record. `synced` is a `SyncMark`. Version 1 includes the
-//! payload's form: after a release, a change of [`UsageEvent`], [`OpenRequest`] or [`Counts`] requires version 2.
+//! from a client inside a payload are never read as a record. `version` is a [`RecordVersion`], `synced` a `SyncMark`.
+//! The form of the payload is in `payload`.
 
+mod payload;
 mod shorten;
 
 use meter::{Counts, UsageEvent};
-use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::error::SpoolError;
+use crate::error::{SpoolError, UnknownFormat};
 use crate::open_request::OpenRequest;
+use crate::record_version::RecordVersion;
+use payload::{InvalidPayload, PayloadReader, PayloadWriter};
 
 pub(crate) use shorten::shortened;
 
@@ -25,7 +27,6 @@ const HEAD: usize = HEADER_BYTES as usize;
 /// Maximum size of a record's payload.
 pub const PAYLOAD_BYTES_MAX: u32 = 64 * 1024;
 pub(crate) const RECORD_BYTES_MAX: usize = HEAD + PAYLOAD_BYTES_MAX as usize;
-const VERSION: u8 = 1;
 
 /// The content of one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -180,18 +181,19 @@ impl Encoder {
     pub(crate) fn encode(&mut self, record: &Record) -> Result<u32, SpoolError> {
         let too_large = || SpoolError::TooLarge { payload_bytes_max: PAYLOAD_BYTES_MAX };
         let (head, room) = self.bytes.split_first_chunk_mut::<HEAD>().ok_or_else(too_large)?;
-        let (kind, payload) = match record {
-            Record::Open(opened) => (Kind::Open, postcard::to_slice(opened, room)),
-            Record::Close(event) => (Kind::Close, postcard::to_slice(event, room)),
-            Record::Event(event) => (Kind::Event, postcard::to_slice(event, room)),
-            Record::Counts { counts, .. } => (Kind::Counts, postcard::to_slice(counts, room)),
-            Record::CloseBatch { counts, .. } => (Kind::CloseBatch, postcard::to_slice(counts, room)),
+        let mut writer = PayloadWriter::new(room);
+        let (kind, written) = match record {
+            Record::Open(opened) => (Kind::Open, payload::write_open(&mut writer, opened)),
+            Record::Close(event) => (Kind::Close, payload::write_event(&mut writer, event)),
+            Record::Event(event) => (Kind::Event, payload::write_event(&mut writer, event)),
+            Record::Counts { counts, .. } => (Kind::Counts, payload::write_counts(&mut writer, counts)),
+            Record::CloseBatch { counts, .. } => (Kind::CloseBatch, payload::write_counts(&mut writer, counts)),
         };
-        // Serializing these types fails only if the buffer is too small.
-        let payload = payload.map_err(|_| too_large())?;
-        let length = u32::try_from(payload.len()).map_err(|_| too_large())?;
+        written.map_err(|_| too_large())?;
+        let payload_bytes = writer.len();
+        let length = u32::try_from(payload_bytes).map_err(|_| too_large())?;
         *head = header(kind, length, record.id());
-        self.used = HEAD + payload.len();
+        self.used = HEAD + payload_bytes;
         u32::try_from(self.used).map_err(|_| too_large())
     }
 
@@ -220,7 +222,7 @@ fn stamp_location(bytes: &mut [u8], location: RecordLocation) {
 fn header(kind: Kind, length: u32, id: Uuid) -> [u8; HEAD] {
     let mut bytes = [0; HEAD];
     bytes[..4].copy_from_slice(&length.to_le_bytes());
-    bytes[8] = VERSION;
+    bytes[8] = RecordVersion::CURRENT.to_byte();
     bytes[9] = kind.code();
     bytes[12..].copy_from_slice(id.as_bytes());
     bytes
@@ -235,7 +237,7 @@ pub(crate) fn stamp(bytes: &mut [u8], seed: ChecksumSeed, offset: u32) {
 /// An intact record that is not decoded.
 #[derive(Debug)]
 pub(crate) struct Frame<'a> {
-    version: u8,
+    version: RecordVersion,
     kind: u8,
     pub(crate) synced: SyncMark,
     pub(crate) id: Uuid,
@@ -253,8 +255,14 @@ pub(crate) enum FrameContent {
 /// The reason why a frame cannot be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DecodeError {
-    Newer,
+    Newer(UnknownFormat),
     Damaged,
+}
+
+impl From<InvalidPayload> for DecodeError {
+    fn from(InvalidPayload: InvalidPayload) -> Self {
+        Self::Damaged
+    }
 }
 
 /// Returns the record at the beginning of `bytes`, if it is complete and intact.
@@ -270,7 +278,7 @@ pub(crate) fn frame(bytes: &[u8], seed: ChecksumSeed, offset: u32) -> Option<Fra
     let (_, covered) = whole.split_first_chunk::<8>()?;
     let intact = seed.checksum(offset, [l0, l1, l2, l3], covered) == u32::from_le_bytes([c0, c1, c2, c3]);
     intact.then(|| Frame {
-        version,
+        version: RecordVersion::from_byte(version),
         kind,
         synced: SyncMark(u16::from_le_bytes([s0, s1])),
         id: Uuid::from_bytes(id),
@@ -284,29 +292,46 @@ impl Frame<'_> {
         u32::try_from(HEAD + self.payload.len()).unwrap_or(u32::MAX)
     }
 
-    /// Returns the kind, if this version can read it.
+    /// Returns the kind, if this release can read it.
     pub(crate) fn kind(&self) -> Result<Kind, DecodeError> {
+        if !self.version.is_readable() {
+            let (found, known) = (self.version, RecordVersion::CURRENT);
+            return Err(DecodeError::Newer(UnknownFormat::Record { found, known }));
+        }
         match Kind::of(self.kind) {
-            Some(kind) if self.version == VERSION && kind != Kind::Lease => Ok(kind),
-            Some(_) | None => Err(DecodeError::Newer),
+            Some(kind) if kind != Kind::Lease => Ok(kind),
+            Some(_) | None => Err(self.unknown_kind()),
         }
     }
 
+    /// Decodes the payload. A later minor version may contain a code that this release does not know. The checksum is
+    /// valid, so such a record is not damaged.
     pub(crate) fn decode(&self) -> Result<FrameContent, DecodeError> {
+        match self.decode_known() {
+            Err(DecodeError::Damaged) if self.version.is_later_minor() => {
+                let (found, known) = (self.version, RecordVersion::CURRENT);
+                Err(DecodeError::Newer(UnknownFormat::Record { found, known }))
+            }
+            decoded => decoded,
+        }
+    }
+
+    fn decode_known(&self) -> Result<FrameContent, DecodeError> {
+        let payload = PayloadReader::new(self.payload);
         let record = match self.kind()? {
-            Kind::Open => Record::Open(self.payload()?),
-            Kind::Close => Record::Close(self.payload()?),
-            Kind::Event => Record::Event(self.payload()?),
-            Kind::Counts => Record::Counts { id: self.id, counts: self.payload()? },
-            Kind::CloseBatch => Record::CloseBatch { id: self.id, counts: self.payload()? },
+            Kind::Open => Record::Open(payload::read_open(payload)?),
+            Kind::Close => Record::Close(payload::read_event(payload)?),
+            Kind::Event => Record::Event(payload::read_event(payload)?),
+            Kind::Counts => Record::Counts { id: self.id, counts: payload::read_counts(payload)? },
+            Kind::CloseBatch => Record::CloseBatch { id: self.id, counts: payload::read_counts(payload)? },
             Kind::End => return Ok(FrameContent::End),
-            Kind::Lease => return Err(DecodeError::Newer),
+            Kind::Lease => return Err(self.unknown_kind()),
         };
         if record.id() == self.id { Ok(FrameContent::Record(record)) } else { Err(DecodeError::Damaged) }
     }
 
-    fn payload<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
-        postcard::from_bytes(self.payload).map_err(|_| DecodeError::Damaged)
+    const fn unknown_kind(&self) -> DecodeError {
+        DecodeError::Newer(UnknownFormat::Kind { kind: self.kind, version: self.version })
     }
 }
 

@@ -263,3 +263,5 @@ mod interrupted_tests;
 mod property_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod version_tests;

@@ -13,7 +13,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::disk;
-use crate::error::SpoolError;
+use crate::error::{SpoolError, UnknownFormat};
 use crate::record::{self, ChecksumSeed};
 
 pub(crate) const HEADER_BYTES: u32 = 32;
@@ -96,7 +96,7 @@ impl Segment {
             Ok(SegmentSpec { bytes, is_first, power, .. }) if count == head.len() => {
                 Ok(Self { number, bytes, is_first, power, seed: ChecksumSeed::new(partition, number), path, file })
             }
-            Err(HeaderFault::Newer) => Err(SpoolError::Newer { file: path, offset: 0 }),
+            Err(HeaderFault::Newer(format)) => Err(SpoolError::Newer { file: path, offset: 0, format }),
             Ok(_) | Err(HeaderFault::Damaged) => Err(SpoolError::Corrupt { file: path, offset: 0 }),
         }
     }
@@ -134,8 +134,8 @@ impl Segment {
         SpoolError::Corrupt { file: self.path.clone(), offset }
     }
 
-    pub(crate) fn newer(&self, offset: u32) -> SpoolError {
-        SpoolError::Newer { file: self.path.clone(), offset }
+    pub(crate) fn newer(&self, offset: u32, format: UnknownFormat) -> SpoolError {
+        SpoolError::Newer { file: self.path.clone(), offset, format }
     }
 
     #[cfg(test)]
@@ -204,7 +204,7 @@ fn header(spec: SegmentSpec) -> [u8; HEADER_BYTES as usize] {
 }
 
 enum HeaderFault {
-    Newer,
+    Newer(UnknownFormat),
     Damaged,
 }
 
@@ -214,8 +214,9 @@ fn check(head: &[u8; HEADER_BYTES as usize], partition: u32, number: u32) -> Res
     if head[..8] != MAGIC || crc32c::crc32c(&head[..28]) != word(28) {
         return Err(HeaderFault::Damaged);
     }
-    if head[8..10] != VERSION.to_le_bytes() {
-        return Err(HeaderFault::Newer);
+    let found = u16::from_le_bytes([head[8], head[9]]);
+    if found != VERSION {
+        return Err(HeaderFault::Newer(UnknownFormat::Segment { found, known: VERSION }));
     }
     let flags = u16::from_le_bytes([head[10], head[11]]);
     let spec =

@@ -11,10 +11,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::audit::{Act, Action, Actor};
-use crate::dialect::Transaction;
 use crate::error::{StoreError, check_text};
-use crate::statement::{micros, signed, statements, unsigned};
-use crate::store::Store;
+use crate::handle::Store;
+use crate::sql::{Transaction, micros, signed, statements, unsigned};
 use crate::users;
 use row::{KeyRow, key_columns, list};
 

@@ -9,10 +9,9 @@ use access::{KeyId, SessionId, UserId};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::dialect::Transaction;
 use crate::error::StoreError;
-use crate::statement::statements;
-use crate::store::Store;
+use crate::handle::Store;
+use crate::sql::{Transaction, statements};
 
 #[cfg(test)]
 pub(crate) use reading::STATEMENTS as READING;
@@ -140,7 +139,7 @@ actions! {
 
 /// A new line of the audit log.
 #[derive(Debug)]
-pub(crate) struct Act {
+pub struct Act {
     action: Action,
     target: Uuid,
     owner: Option<UserId>,
@@ -149,12 +148,14 @@ pub(crate) struct Act {
 
 impl Act {
     /// Describes an action on `target`, which belongs to `owner`.
-    pub(crate) fn of(action: Action, target: Uuid, owner: Option<UserId>) -> Self {
+    #[must_use]
+    pub fn of(action: Action, target: Uuid, owner: Option<UserId>) -> Self {
         Self { action, target, owner, detail: Value::Object(Map::new()) }
     }
 
     /// Adds the details as a JSON object. They never contain a secret or an e-mail address.
-    pub(crate) fn with(self, detail: Value) -> Self {
+    #[must_use]
+    pub fn with(self, detail: Value) -> Self {
         Self { detail, ..self }
     }
 
@@ -171,7 +172,10 @@ impl Act {
 
 impl Store {
     /// Writes the line in the transaction of the change that it records.
-    pub(crate) async fn note(&self, transaction: &mut Transaction, by: &Actor, act: Act) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn note(&self, transaction: &mut Transaction, by: &Actor, act: Act) -> Result<(), StoreError> {
         let (actor, user, id) = by.columns();
         let add = transaction
             .query(ADD)

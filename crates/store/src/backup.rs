@@ -14,10 +14,10 @@ pub use draft::Draft;
 pub use successor::Successor;
 
 use crate::copy::{CopiedTable, Progress, copy, copy_with};
-use crate::dialect::sqlite;
 use crate::error::StoreError;
-use crate::statement::{micros, signed, statements, timestamp, unsigned};
-use crate::store::Store;
+use crate::handle::Store;
+use crate::sql::dialect::sqlite;
+use crate::sql::{micros, signed, statements, timestamp, unsigned};
 
 /// Time and version of the backup. This table exists only in backups, not in a store.
 const TABLE: &str = "CREATE TABLE backup (taken_at BIGINT NOT NULL, version TEXT NOT NULL)";

@@ -7,12 +7,10 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::audit::{Act, Action, Actor};
-use crate::batch::{Texts, padded};
-use crate::dialect::{StoreKind, Transaction};
 use crate::error::StoreError;
+use crate::handle::Store;
 use crate::plans;
-use crate::statement::{signed, statements, unsigned};
-use crate::store::Store;
+use crate::sql::{StoreKind, Texts, Transaction, padded, signed, statements, unsigned};
 
 /// Maximum number of budgets in a store. The list of budgets is not paged.
 pub const BUDGETS_MAX: usize = 100_000;
@@ -224,11 +222,14 @@ impl Store {
     /// # Errors
     /// [`StoreError::NoKey`], [`StoreError::NoUser`], [`StoreError::NoPlan`], [`StoreError::BudgetTooLarge`],
     /// [`StoreError::TooManyBudgets`], and database errors.
+    #[expect(clippy::too_many_arguments, reason = "holder, measure and period identify a budget")]
     pub async fn set_budget(
         &self,
         by: &Actor,
         holder: &BudgetHolder,
-        (measure, per, amount): (Measure, Per, Option<u64>),
+        measure: Measure,
+        per: Per,
+        amount: Option<u64>,
     ) -> Result<bool, StoreError> {
         if amount.is_some_and(|amount| amount > Budget::AMOUNT_MAX) {
             return Err(StoreError::BudgetTooLarge);
@@ -303,7 +304,7 @@ impl Store {
     }
 
     /// Returns the budgets of these keys, their users, their plans, and the global ones, for at most
-    /// [`ASKED_MAX`](crate::batch::ASKED_MAX) keys.
+    /// [`ASKED_MAX`](crate::sql::ASKED_MAX) keys.
     pub(crate) async fn budgets_holding(
         &self,
         keys: &[KeyId],

@@ -6,10 +6,10 @@ use sha2::{Digest, Sha256};
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
-use crate::dialect::{Arguments, StoreKind, Transaction, columns};
 use crate::error::StoreError;
-use crate::statement::statements;
-use crate::store::Store;
+use crate::handle::Store;
+use crate::sql::dialect::columns;
+use crate::sql::{Arguments, StoreKind, Transaction, statements};
 use crate::{links, migration, revision, sessions};
 use cell::{CopiedColumn, CopiedRow, CopiedValue};
 
@@ -164,7 +164,7 @@ fn count_text(table: &str) -> String {
 
 async fn count(on: &mut Transaction, table: &str) -> Result<u64, StoreError> {
     let (rows,): (i64,) = on.query(AssertSqlSafe(count_text(table))).once().one().await?;
-    Ok(crate::statement::unsigned(rows))
+    Ok(crate::sql::unsigned(rows))
 }
 
 async fn tally(on: &mut Transaction, table: &'static str, columns: &[CopiedColumn]) -> Result<Tally, StoreError> {

@@ -6,7 +6,7 @@ use access::{Fingerprint, KeyId, ProviderKeyId, UserId, VaultError, text};
 use sqlx::migrate::MigrateError;
 use thiserror::Error;
 
-use crate::dialect::{fault, is_known};
+use crate::sql::dialect::{fault, is_known};
 
 /// Maximum length of a user's name or a key's label, in characters.
 pub const TEXT_CHARS_MAX: usize = 200;
@@ -44,7 +44,7 @@ pub enum StoreError {
         /// Version that this binary needs.
         known: i64,
     },
-    /// A migration failed; the database is unchanged.
+    /// A migration failed. Its own changes are undone; earlier migrations remain.
     #[error("the database could not be migrated")]
     Migration(#[source] MigrateError),
     /// No plan has this name.
@@ -71,7 +71,7 @@ pub enum StoreError {
     #[error("the store has the maximum of {} plans", crate::plans::PLANS_MAX)]
     TooManyPlans,
     /// A budget exceeds the maximum amount.
-    #[error("the amount of a budget is at most {} (money in nano-USD)", access::Budget::AMOUNT_MAX)]
+    #[error("the amount of a budget must be at most {} (money in nano-USD)", access::Budget::AMOUNT_MAX)]
     BudgetTooLarge,
     /// The store has the maximum number of budgets.
     #[error("the store has the maximum of {} budgets: remove some, or use plan budgets", crate::budgets::BUDGETS_MAX)]
@@ -101,7 +101,9 @@ pub enum StoreError {
     #[error(transparent)]
     UnfitBound(#[from] access::bounds::UnfitBound),
     /// The user is the last admin who can sign in with a password.
-    #[error("this is the last admin with active status and a password: create another one first")]
+    #[error(
+        "this is the last admin with active status and a password: create another active admin with a password first"
+    )]
     LastAdmin,
     /// An admin exists already; only an admin can create further ones.
     #[error("an admin already exists")]
@@ -116,7 +118,7 @@ pub enum StoreError {
     #[error("the store has the maximum of {} open links: withdraw some first", crate::links::OPEN_MAX)]
     TooManyLinks,
     /// A text for people contains control characters or is too long.
-    #[error("{field} has at most {} characters, none of them a control character", TEXT_CHARS_MAX)]
+    #[error("{field} must have at most {} characters and no control characters", TEXT_CHARS_MAX)]
     Invalid {
         /// Name of the field: "a user's name", "a key's label".
         field: &'static str,
@@ -146,7 +148,7 @@ pub enum StoreError {
     #[error("the credential could not be sealed")]
     Sealing(#[source] VaultError),
     /// The store already contains the same key.
-    #[error("the store already contains this key")]
+    #[error("this API key already exists in the store")]
     KeyTaken,
     /// The database contains a value that this binary never writes.
     #[error("{table}.{column} contains a value that this version of Tollgate does not know")]

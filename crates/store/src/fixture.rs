@@ -1,7 +1,59 @@
-//! Usage events for tests.
+//! A database for one test, and what tests of the three crates with SQL share. Each of them includes this file.
 
-use access::{RequestId, Timestamp};
+use access::{Clock, RequestId, Secret, Timestamp};
 use meter::{Caller, Charge, Outcome, UsageEvent};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqlSafeStr, SqliteConnection};
+use store::sql::StoreKind;
+use store::{Node, Options, Store, StoreError};
+use tempfile::TempDir;
+
+#[path = "../tests/it/postgres.rs"]
+pub(crate) mod postgres;
+
+/// A database that only one test uses.
+pub(crate) struct Place {
+    pub(crate) folder: TempDir,
+    pub(crate) url: Option<Secret>,
+}
+
+impl Place {
+    pub(crate) fn sqlite() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), url: None }
+    }
+
+    pub(crate) async fn postgres() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), url: Some(postgres::database("").await) }
+    }
+
+    /// Creates one place per supported database.
+    pub(crate) async fn both() -> [Self; 2] {
+        [Self::sqlite(), Self::postgres().await]
+    }
+
+    pub(crate) fn options(&self, migrate: bool) -> Options<'_> {
+        let clock = Clock::manual(Timestamp(1_800_000_000_000_000));
+        Options { url: self.url.as_ref(), data: self.folder.path(), migrate, clock }
+    }
+
+    pub(crate) async fn try_open(&self) -> Result<Store, StoreError> {
+        Store::open(self.options(true)).await
+    }
+
+    pub(crate) async fn open(&self) -> Store {
+        self.try_open().await.unwrap()
+    }
+
+    pub(crate) async fn join(&self, store: &Store) -> Node {
+        store.join(self.folder.path(), "1.2.3").await.unwrap()
+    }
+}
+
+/// Runs one statement that no crate contains.
+pub(crate) async fn tell(store: &Store, sql: &str) {
+    let mut transaction = store.begin().await.unwrap();
+    transaction.query(AssertSqlSafe(sql)).once().run().await.unwrap();
+    transaction.commit().await.unwrap();
+}
 
 /// An LLM request of one credit that got a response, without attempts.
 pub(crate) fn event(id: RequestId, caller: Option<Caller>, at: Timestamp) -> UsageEvent {
@@ -22,5 +74,109 @@ pub(crate) fn event(id: RequestId, caller: Option<Caller>, at: Timestamp) -> Usa
         duration_us: 38,
         attempts: Vec::new(),
         refusal: None,
+    }
+}
+
+/// Query for every table except those of the migrations, with its columns in order: table, column, type, whether it is
+/// the primary key.
+pub(crate) const fn catalogue(kind: StoreKind) -> &'static str {
+    match kind {
+        StoreKind::Sqlite => {
+            "SELECT t.name, c.name, c.type, c.pk <> 0 FROM sqlite_master t JOIN pragma_table_info(t.name) c
+            WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' AND t.name <> '_sqlx_migrations' ORDER BY t.name, c.cid"
+        }
+        StoreKind::Postgres => {
+            "SELECT c.table_name::text, c.column_name::text, upper(c.data_type::text), EXISTS (SELECT 1
+                FROM information_schema.table_constraints t JOIN information_schema.key_column_usage k
+                    USING (constraint_schema, constraint_name)
+                WHERE t.constraint_type = 'PRIMARY KEY' AND k.table_schema = c.table_schema
+                    AND k.table_name = c.table_name AND k.column_name = c.column_name)
+            FROM information_schema.columns c WHERE c.table_schema = 'public' AND c.table_name <> '_sqlx_migrations'
+            ORDER BY c.table_name COLLATE \"C\", c.ordinal_position"
+        }
+    }
+}
+
+/// Returns the text of a list that `statements!` declared.
+pub(crate) fn text(list: &[(&str, &str)], name: &str) -> String {
+    list.iter().find(|(of, _)| *of == name).unwrap().1.to_owned()
+}
+
+/// Checks that a database accepts every text. A statement on a missing table or column cannot be prepared.
+pub(crate) async fn prepare_all(place: &Place, texts: Vec<String>) {
+    let mut connection = match &place.url {
+        None => {
+            Err(SqliteConnection::connect(place.folder.path().join("tollgate.db").to_str().unwrap()).await.unwrap())
+        }
+        Some(url) => Ok(PgConnection::connect(url.expose()).await.unwrap()),
+    };
+    for sql in texts {
+        let text = AssertSqlSafe(sql.clone()).into_sql_str();
+        let prepared = match &mut connection {
+            Err(sqlite) => sqlite.prepare(text).await.map(|_| ()),
+            Ok(postgres) => postgres.prepare(text).await.map(|_| ()),
+        };
+        assert!(prepared.is_ok(), "{sql}: {:?}", prepared.err());
+    }
+}
+
+/// Checks that SQLite finds the rows of each query by the index that is named as in SQLite's plan, without a scan.
+pub(crate) async fn check_indexes_of_sqlite(hot: Vec<(String, &'static str)>) {
+    let place = Place::sqlite();
+    let store = place.open().await;
+    for (sql, index) in hot {
+        let plan: Vec<(i64, i64, i64, String)> =
+            store.query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))).all().await.unwrap();
+        let plan: Vec<String> = plan.into_iter().map(|(.., detail)| detail).collect();
+        assert!(plan.iter().any(|step| step.contains(index)), "{sql}: {plan:?}");
+        assert!(!plan.iter().any(|step| step.starts_with("SCAN")), "{sql}: {plan:?}");
+    }
+}
+
+/// Checks that PostgreSQL can find the rows of each query by an index.
+pub(crate) async fn check_indexes_of_postgres(hot: Vec<(String, &'static str)>) {
+    let place = Place::postgres().await;
+    let mut transaction = place.open().await.begin().await.unwrap();
+    // The planner would scan an empty table, so the test shows which index it could use.
+    transaction.query("SET LOCAL enable_seqscan = off").run().await.unwrap();
+    transaction.query("SET LOCAL plan_cache_mode = force_generic_plan").run().await.unwrap();
+    for (nth, (sql, _)) in hot.into_iter().enumerate() {
+        let parameters = (1..=100).rev().find(|n| sql.contains(&format!("${n}"))).unwrap_or(0);
+        let unknown = vec!["unknown"; parameters].join(", ");
+        transaction.query(AssertSqlSafe(format!("PREPARE hot_{nth} ({unknown}) AS {sql}"))).once().run().await.unwrap();
+        let nulls = vec!["NULL"; parameters].join(", ");
+        let explain = format!("EXPLAIN EXECUTE hot_{nth} ({nulls})");
+        let plan: Vec<(String,)> = transaction.query(AssertSqlSafe(explain)).once().all().await.unwrap();
+        let plan: Vec<String> = plan.into_iter().map(|(step,)| step).collect();
+        assert!(plan.iter().any(|step| step.contains("Index Cond")), "{sql}: {plan:?}");
+        assert!(!plan.iter().any(|step| step.contains("Seq Scan")), "{sql}: {plan:?}");
+    }
+}
+
+/// Checks that queries for shared credentials read only those: every look-up after a change waits for them, however
+/// many users have their own.
+pub(crate) async fn check_index_of_shared_credentials(texts: &[String]) {
+    for place in Place::both().await {
+        let mut transaction = place.open().await.begin().await.unwrap();
+        for sql in texts {
+            let plan = match transaction.kind() {
+                StoreKind::Sqlite => {
+                    let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+                    let plan: Vec<(i64, i64, i64, String)> = transaction.query(explain).once().all().await.unwrap();
+                    plan.into_iter().map(|(.., detail)| detail).collect::<String>()
+                }
+                StoreKind::Postgres => {
+                    transaction.query("SET LOCAL enable_seqscan = off").run().await.unwrap();
+                    let explain = AssertSqlSafe(format!("EXPLAIN {sql}"));
+                    let plan: Vec<(String,)> = transaction.query(explain).once().all().await.unwrap();
+                    plan.into_iter().map(|(step,)| step).collect()
+                }
+            };
+            assert!(
+                plan.contains("provider_keys_everybodys") || plan.contains("provider_keys_shared"),
+                "{sql}: {plan}"
+            );
+            assert!(!plan.contains("Seq Scan") && !plan.contains("TEMP B-TREE"), "{sql}: {plan}");
+        }
     }
 }

@@ -5,19 +5,17 @@ use std::fmt;
 use std::sync::Arc;
 
 use access::{
-    BudgetId, Found, KeyBounds, KeyHash, KeyId, KeyNo, Last4, NotFound, Plan, PlanId, Principal, Subject, Timestamp,
-    UserId, UserNo, UserStatus,
+    BudgetId, KeyBounds, KeyHash, KeyId, KeyNo, Last4, LookupResult, NotFound, Plan, PlanId, Principal, Subject,
+    Timestamp, UserId, UserNo, UserStatus,
 };
 use uuid::Uuid;
 
 use crate::api_keys::row::BoundsRow;
-use crate::batch::{ASKED_MAX, Texts, padded};
 use crate::budgets::{ApplicableBudget, EVERYBODY};
-use crate::dialect::StoreKind;
 use crate::error::StoreError;
+use crate::handle::Store;
 use crate::plans::PlanRow;
-use crate::statement::timestamp;
-use crate::store::Store;
+use crate::sql::{ASKED_MAX, StoreKind, Texts, padded, timestamp};
 use crate::users::{self, Email};
 
 /// Columns of a key and its owner. The query puts the presented secret's hash before them, and its expiry if it was
@@ -197,7 +195,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unreadable`], and database errors. An invalid key is not an error of the store.
-    pub async fn find_principal(&self, hash: KeyHash) -> Result<Found, StoreError> {
+    pub async fn find_principal(&self, hash: KeyHash) -> Result<LookupResult, StoreError> {
         Ok(self.identity(hash).await?.map(|identity| Arc::new(identity.principal())))
     }
 
@@ -211,7 +209,10 @@ impl Store {
     }
 
     /// Returns the keys with these hashes and their owners; unknown hashes are absent.
-    pub(crate) async fn identities(
+    ///
+    /// # Errors
+    /// The errors of [`Store::find_principal`].
+    pub async fn identities(
         &self,
         hashes: &[KeyHash],
     ) -> Result<HashMap<KeyHash, Result<Identity, NotFound>>, StoreError> {

@@ -6,20 +6,15 @@
 //! times that it had not written.
 
 use std::collections::HashMap;
-use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use access::{KeyHash, KeyNo, Mono, Timestamp};
-use tokio::time::MissedTickBehavior;
 
 use crate::error::StoreError;
-use crate::outage::Outage;
-use crate::statement::{micros, statements};
-use crate::store::Store;
+use crate::handle::Store;
+use crate::sql::{micros, statements};
 
-/// Interval between checks for times to write.
-const EVERY: Duration = Duration::from_secs(1);
 /// Minimum time between two writes of one key.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// Maximum number of keys in memory; uses of further keys within the same minute are not recorded.
@@ -62,16 +57,16 @@ impl UseTimes {
 
 /// Recent uses of keys.
 #[derive(Debug, Default)]
-pub(crate) struct LastUse(Mutex<HashMap<UsedSecret, UseTimes>>);
+pub struct LastUse(Mutex<HashMap<UsedSecret, UseTimes>>);
 
 impl LastUse {
     /// Records a use of a key.
-    pub(crate) fn note(&self, key: KeyNo, at: Timestamp) {
+    pub fn note(&self, key: KeyNo, at: Timestamp) {
         self.note_all([(key, at)]);
     }
 
     /// Records uses of several keys.
-    pub(crate) fn note_all(&self, uses: impl IntoIterator<Item = (KeyNo, Timestamp)>) {
+    pub fn note_all(&self, uses: impl IntoIterator<Item = (KeyNo, Timestamp)>) {
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (key, at) in uses {
             add(&mut noted, UsedSecret::Key(key), at);
@@ -79,7 +74,7 @@ impl LastUse {
     }
 
     /// Records a use of the secret that a key had before its last rotation.
-    pub(crate) fn note_previous(&self, secret: KeyHash, at: Timestamp) {
+    pub fn note_previous(&self, secret: KeyHash, at: Timestamp) {
         add(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), UsedSecret::Previous(secret), at);
     }
 
@@ -117,7 +112,7 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind; times that were not written stay recorded.
-    pub(crate) async fn write_last_use(&self, all: bool) -> Result<(), StoreError> {
+    pub async fn write_last_use(&self, all: bool) -> Result<(), StoreError> {
         let due = self.last_use().due(self.clock().mono(), all);
         for rows in due.chunks(WRITTEN_MAX) {
             let mut transaction = self.begin().await?;
@@ -132,28 +127,6 @@ impl Store {
             self.last_use().written(rows, self.clock().mono());
         }
         Ok(())
-    }
-}
-
-/// Writes the times of last use until `cancel` is done.
-pub async fn run(store: Store, cancel: impl Future<Output = ()>) {
-    let mut outage = Outage::new("last_use");
-    let mut ticks = tokio::time::interval(EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let write = async {
-        loop {
-            ticks.tick().await;
-            outage.note(&store.write_last_use(false).await);
-        }
-    };
-    tokio::select! {
-        () = write => {}
-        () = cancel => {}
-    }
-    // The remaining times are written as well; a process that cannot wait drops this future.
-    let left = store.write_last_use(true).await;
-    if let Err(error) = left {
-        tracing::warn!(%error, "cannot write all times at which keys were last used");
     }
 }
 

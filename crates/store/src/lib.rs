@@ -1,85 +1,67 @@
-//! The store: SQL and Redis. It contains users, keys, plans and usage, the migrations, and the loops that connect them
-//! to the rest of the process.
+//! The store: the rows of users, keys, plans, budgets, sessions and nodes, the migrations that create all tables, and
+//! the SQL toolkit of the crates that contain SQL.
 //!
-//! This is the only crate that knows SQL and Redis. It never decides whether a request may pass (that is `meter`),
-//! never speaks HTTP, and never reads the system clock.
+//! SQL exists in this crate, in `ledger` (usage) and in `cluster` (leases and the directory) only. The store never
+//! decides whether a request may pass (that is `meter`), never speaks HTTP, and never reads the system clock.
 //!
-//! Read in this order: [`store`] (the handle), [`users`], [`api_keys`], [`plans`], [`budgets`], [`identity`] (look-up
-//! of a key by its hash), [`sessions`], [`links`], [`subjects`] (public ids for row numbers), [`usage`] (totals and
-//! requests), [`reconcile`] (the audit of usage). Then read the loops: [`directory`], [`revision`], [`node`],
-//! [`ingest`], [`retention`], and [`windows`] (rate limits, in Redis or in process). `dialect` contains the differences
-//! between SQLite and PostgreSQL, and [`migration`] creates the tables. A test of `statement` prepares every SQL text,
-//! except migrations, connection settings, and statements on a backup's own table.
+//! Read in this order: [`handle`], [`sql`] (statements, transactions, and the differences between SQLite and
+//! PostgreSQL), [`users`], [`api_keys`], [`plans`], [`budgets`], [`identity`] (look-up of a key by its hash),
+//! [`sessions`], [`links`], [`provider_keys`] and [`vault`], [`subjects`] (public ids for row numbers), [`audit`],
+//! [`revision`], [`node`] with its [`backlog`], and [`charges`] (what the daily totals contain for budgets). Then
+//! [`migration`], [`copy`] and [`backup`]. A test of `sql::statement` prepares every SQL text, except migrations,
+//! connection settings, and statements on a backup's own table.
+
+// Files of the test fixture name this crate as other crates do.
+#[cfg(test)]
+extern crate self as store;
 
 pub mod api_keys;
 pub mod audit;
+pub mod backlog;
 pub mod backup;
-mod batch;
-mod batch_sizer;
+pub mod budget_period;
 pub mod budgets;
+pub mod charges;
 pub mod copy;
-mod counting;
-pub mod decrypted_credentials;
-mod dialect;
-pub mod directory;
 pub mod error;
 #[cfg(test)]
+#[allow(dead_code, reason = "each crate with SQL uses a part of the fixture")]
 mod fixture;
+pub mod handle;
 pub mod identity;
-pub mod ingest;
 pub mod last_use;
-pub mod lease_server;
-pub mod leases;
 pub mod links;
 pub mod migration;
 pub mod node;
-mod outage;
 pub mod plans;
 pub mod provider_keys;
-pub mod reconcile;
-pub mod retention;
 pub mod revision;
 pub mod sessions;
-mod statement;
-pub mod store;
+pub mod sql;
+
 pub mod subjects;
-pub mod usage;
 pub mod users;
 pub mod vault;
-pub mod windows;
 
 pub use api_keys::bound::{Bound, BoundKeys};
 pub use api_keys::change::{KeyChange, Rotation};
 pub use api_keys::{KEYS_MAX, KEYS_PAGE_MAX, Key, KeyPageQuery, KeyRef, KeySecret, NewKey, PreviousSecret};
 pub use audit::{AUDIT_PAGE_MAX, Action, Actor, AuditFilter, AuditLine, AuditPage, AuditPlace, By};
+pub use backlog::{Backlog, GatheredCharges};
 pub use backup::Census;
 pub use budgets::{BUDGETS_MAX, BudgetHolder, EVERYBODY, StoredBudget};
-pub use counting::Counting;
-pub use decrypted_credentials::DecryptedCredentials;
+pub use charges::Charges;
 pub use error::{StoreError, TEXT_CHARS_MAX, is_fit_text};
+pub use handle::{Options, Store};
 pub use identity::{Identity, IdentityKey, IdentityUser};
-pub use ingest::{Backlog, GatheredCharges, IngestError, IngestStats};
-pub use lease_server::stranded::OpenLease;
-pub use lease_server::unreported::UnreportedLease;
-pub use leases::{LeaseLoopOptions, LeaseStats};
 pub use links::{Link, NewLink, Purpose};
 pub use node::Node;
 pub use plans::{PLANS_MAX, PlanChange, PlanDifference, PlanDifferences, StoredPlan};
 pub use provider_keys::{NewProviderKey, PROVIDER_KEYS_MAX, ProviderKeyChange, StoredProviderKey};
-pub use reconcile::{
-    DIFFERENCES_MAX, Days, Difference, InterruptedRequests, OpenRequests, Place, Reconciliation, RecordedUsage,
-    RepairedTotals, UnleasedUsage, UnpricedRequests,
-};
-pub use retention::RetentionStats;
 pub use sessions::{
     Credential, InvalidSession, NewRefresh, NewSession, RefreshResult, Session, SessionKey, SessionState,
 };
-pub use store::{Options, Store};
 pub use subjects::SubjectIds;
-pub use usage::{
-    Charges, DayUsage, KeyUsage, Overview, OverviewKey, OverviewModel, REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX,
-    RequestAttempt, RequestFilter, RequestKey, RequestLine, RequestPage, RequestPlace, UsageTotals,
-};
 pub use users::change::UserChange;
 pub use users::password::PasswordChange;
 pub use users::{Email, NewUser, User, UserRef};

@@ -5,12 +5,11 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::audit::{Act, Action, Actor, By};
-use crate::dialect::Transaction;
 use crate::error::StoreError;
+use crate::handle::Store;
 use crate::plans;
 use crate::sessions::{NewSession, Session};
-use crate::statement::{micros, statements, timestamp};
-use crate::store::Store;
+use crate::sql::{Transaction, micros, statements, timestamp};
 use crate::users::change::has_admin;
 use crate::users::password::PasswordUpdate;
 use crate::users::{self, Email, NewUser, User, UserRef, find};
@@ -169,10 +168,11 @@ impl Store {
         &self,
         by: &Actor,
         new: NewUser,
-        (hash, expires_at): (TicketHash, Timestamp),
+        hash: TicketHash,
+        expires_at: Timestamp,
     ) -> Result<(User, Link), StoreError> {
         let mut transaction = self.addition().await?;
-        let user = self.add_user(&mut transaction, by, (new, None)).await?;
+        let user = self.add_user(&mut transaction, by, new, None).await?;
         let new = NewLink { purpose: Purpose::Password { user: user.id }, hash, expires_at };
         let made = self.add_link(&mut transaction, by, new).await?;
         transaction.commit().await?;
@@ -271,7 +271,7 @@ impl Store {
     /// usable.
     pub async fn register(&self, by: &Actor, new: NewUser, invite: Option<TicketHash>) -> Result<User, StoreError> {
         let mut transaction = self.addition().await?;
-        let user = self.add_member(&mut transaction, by, (new, invite)).await?;
+        let user = self.add_member(&mut transaction, by, new, invite).await?;
         transaction.commit().await?;
         Ok(user)
     }
@@ -283,11 +283,12 @@ impl Store {
     pub async fn register_signed_in(
         &self,
         by: &Actor,
-        (new, invite): (NewUser, Option<TicketHash>),
+        new: NewUser,
+        invite: Option<TicketHash>,
         session: impl FnOnce(UserId) -> NewSession + Send,
     ) -> Result<(User, Session), StoreError> {
         let mut transaction = self.addition().await?;
-        let user = self.add_member(&mut transaction, by, (new, invite)).await?;
+        let user = self.add_member(&mut transaction, by, new, invite).await?;
         let own = Actor { by: By::User { user: user.id, session: None }, ..*by };
         let begun = self.add_session(&mut transaction, &own, session(user.id)).await?;
         transaction.commit().await?;
@@ -298,7 +299,8 @@ impl Store {
         &self,
         transaction: &mut Transaction,
         by: &Actor,
-        (new, invite): (NewUser, Option<TicketHash>),
+        new: NewUser,
+        invite: Option<TicketHash>,
     ) -> Result<User, StoreError> {
         let mut new = NewUser { role: Role::Member, demo: false, ..new };
         let mut link = None;
@@ -312,7 +314,7 @@ impl Store {
                 new.plan = plan.unwrap_or(new.plan);
             }
         }
-        self.add_user(transaction, by, (new, link)).await
+        self.add_user(transaction, by, new, link).await
     }
 
     /// Sets the password of the link's user, as [`set_password`](Self::set_password) does, and ends all sessions of the
@@ -348,7 +350,7 @@ impl Store {
             return Err(StoreError::AdminExists);
         }
         let new = NewUser { role: Role::Admin, demo: false, ..new };
-        let user = self.add_user(&mut transaction, by, (new, Some(link.id))).await?;
+        let user = self.add_user(&mut transaction, by, new, Some(link.id)).await?;
         transaction.commit().await?;
         Ok(user)
     }
@@ -388,7 +390,7 @@ pub(crate) async fn take_back_all(transaction: &mut Transaction, now: i64) -> Re
 fn is_open(row: &LinkRow, now: i64) -> bool {
     let shut = row.shut_at(now);
     if let Some(why) = shut {
-        tracing::info!(link = %row.id, kind = row.kind, why, "an invalid one-time link was opened");
+        tracing::info!(link = %row.id, kind = row.kind, why, "a used or expired one-time link was refused");
     }
     shut.is_none()
 }

@@ -1,4 +1,4 @@
-//! Migrations of the tables, up and down, in sqlx's layout: `migrations/DATABASE/NNNN_name.{up,down}.sql`.
+//! Migrations of the tables, up and down, in sqlx's layout: `migrations/DATABASE/NNN_name.{up,down}.sql`.
 //!
 //! Nodes one minor version apart may share a store. A migration that only adds may therefore run while older nodes
 //! work. `schema_floor` contains the oldest migration that a binary must know; a migration that removes something that
@@ -10,11 +10,11 @@ use sqlx::migrate::{AppliedMigration, Migrate, Migration, Migrator};
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, PgConnection, Sqlite};
 
-use crate::dialect::{StoreKind, Transaction, postgres, sqlite};
 use crate::error::StoreError;
+use crate::handle::{Options, claimed};
 use crate::node;
-use crate::statement::{statements, unsigned};
-use crate::store::{Options, claimed};
+use crate::sql::dialect::{postgres, sqlite};
+use crate::sql::{StoreKind, Transaction, statements, unsigned};
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");

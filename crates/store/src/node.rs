@@ -1,4 +1,4 @@
-//! A node of the store: its identity, the ingest position of its spool, and its heartbeat.
+//! A node of the store: its identity, and the state of its spool relative to the store.
 //!
 //! Each data folder has an id, in its file `node`, and a spool; the store keeps the spool's positions under that id.
 //! Two nodes with one id (after a folder was copied) would mix them up. Therefore each start raises the node's
@@ -6,7 +6,6 @@
 //! `incarnation`: a store restored from an old copy then never assigns an incarnation again that may have leases.
 
 use std::fs::{File, OpenOptions};
-use std::future::Future;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -15,17 +14,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use access::Timestamp;
+use meter::lease::NodeId;
 use sqlx::PgConnection;
-use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
-use crate::dialect::postgres::WRITING;
-use crate::dialect::{StoreKind, Transaction};
+use crate::backlog::Backlog;
 use crate::error::StoreError;
-use crate::ingest::Backlog;
-use crate::outage::Outage;
-use crate::statement::{micros, statements, unsigned};
-use crate::store::Store;
+use crate::handle::Store;
+use crate::sql::dialect::postgres::{EXISTS, WRITING};
+use crate::sql::{StoreKind, Transaction, micros, statements, unsigned};
 
 const FILE: &str = "node";
 /// File with the latest incarnation that was begun on the folder.
@@ -33,7 +30,7 @@ const INCARNATION: &str = "incarnation";
 /// Length of a UUID and a newline.
 const FILE_BYTES: u64 = 37;
 /// Interval at which a node reports that it runs.
-const BEAT: Duration = Duration::from_secs(1);
+pub const BEAT: Duration = Duration::from_secs(1);
 /// Time for which the beats of other nodes are observed: two beats and their latency.
 const LISTEN: Duration = Duration::from_millis(2_500);
 
@@ -117,6 +114,12 @@ impl Node {
         self.id
     }
 
+    /// Returns the id of this node in leases.
+    #[must_use]
+    pub const fn lessee(&self) -> NodeId {
+        NodeId(self.id.as_u128())
+    }
+
     /// Returns how often a node was started on the data folder, including this time.
     #[must_use]
     pub fn incarnation(&self) -> u64 {
@@ -130,8 +133,16 @@ impl Node {
     }
 
     /// Records that everything spooled before `until` is in the store.
-    pub(crate) fn note_ingested(&self, until: Timestamp) {
+    pub fn note_ingested(&self, until: Timestamp) {
         self.spooled.ingested_until.store(until.0, Ordering::Relaxed);
+    }
+
+    /// Records that the node runs, and how far its spool is in the store.
+    ///
+    /// # Errors
+    /// [`StoreError::Superseded`], and database errors.
+    pub async fn report(&self) -> Result<(), StoreError> {
+        if self.write(SEEN).await? == 0 { Err(StoreError::Superseded) } else { Ok(()) }
     }
 
     /// Records that the node has ended, so that no operator waits for its next beat, and whether its spool was empty.
@@ -148,7 +159,10 @@ impl Node {
     /// Prevents other incarnations of this node from writing until `transaction` ends, and waits for one that still
     /// writes: a transaction whose commit got no response may still be committed. The node's beat waits too, so this
     /// transaction counts as one.
-    pub(crate) async fn hold(&self, transaction: &mut Transaction) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// [`StoreError::Superseded`], and database errors.
+    pub async fn hold(&self, transaction: &mut Transaction) -> Result<(), StoreError> {
         let held = transaction.query(HOLD).bind(self.id).bind(self.incarnation).bind(self.store.now()).run().await?;
         if held == 0 { Err(StoreError::Superseded) } else { Ok(()) }
     }
@@ -165,33 +179,14 @@ impl Node {
     }
 }
 
-/// Reports every second that this node runs, until `cancel` is done. On SQLite the folder's lock shows that.
-pub async fn beat(node: Node, cancel: impl Future<Output = ()>) {
-    let mut outage = Outage::new("node");
-    let mut ticks = tokio::time::interval(BEAT);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let beats = async {
-        if node.store.kind() == StoreKind::Sqlite {
-            return std::future::pending().await;
-        }
-        loop {
-            ticks.tick().await;
-            let seen = match node.write(SEEN).await {
-                Ok(0) => Err(StoreError::Superseded),
-                other => other,
-            };
-            outage.note(&seen);
-        }
-    };
-    tokio::select! {
-        () = beats => {}
-        () = cancel => {}
-    }
-}
-
 /// Returns the number of nodes that beat or are writing. The clocks of nodes differ, so the function reads the beats
 /// twice.
 pub(crate) async fn running(connection: &mut PgConnection) -> Result<usize, StoreError> {
+    // Without the table, no node can run: its migration is undone.
+    let (exists,): (bool,) = sqlx::query_as(EXISTS).persistent(false).fetch_one(&mut *connection).await?;
+    if !exists {
+        return Ok(0);
+    }
     let before: Vec<(Uuid, i64)> = sqlx::query_as(PRESENT).persistent(false).fetch_all(&mut *connection).await?;
     if before.is_empty() {
         return Ok(0);
@@ -222,7 +217,7 @@ fn id(folder: &Path, fresh: Uuid) -> io::Result<Uuid> {
             Uuid::parse_str(text.trim_end()).map_err(broken)
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            crate::store::make_folder(folder)?;
+            crate::handle::make_folder(folder)?;
             keep(folder, FILE, &fresh.to_string())?;
             Ok(fresh)
         }

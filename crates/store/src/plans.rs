@@ -7,10 +7,9 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::audit::{Act, Action, Actor};
-use crate::dialect::Transaction;
 use crate::error::StoreError;
-use crate::statement::{signed, statements, timestamp, unsigned};
-use crate::store::Store;
+use crate::handle::Store;
+use crate::sql::{Transaction, signed, statements, timestamp, unsigned};
 
 /// Maximum number of plans in a store. The list of plans is not paged.
 pub const PLANS_MAX: usize = 1_000;
@@ -271,7 +270,7 @@ impl Store {
         }
         for PlanDifference { configured, .. } in &differences.differing {
             if let Some(stored) = stored.iter().find(|stored| stored.plan.name == configured.name) {
-                self.set_plan(&mut transaction, by, (stored, configured)).await?;
+                self.set_plan(&mut transaction, by, stored, configured).await?;
             }
         }
         transaction.commit().await?;
@@ -309,7 +308,7 @@ impl Store {
         if plan == stored.plan {
             return Ok(stored);
         }
-        self.set_plan(&mut transaction, by, (&stored, &plan)).await?;
+        self.set_plan(&mut transaction, by, &stored, &plan).await?;
         let changed = find(&mut transaction, name).await?;
         transaction.commit().await?;
         Ok(changed)
@@ -356,7 +355,8 @@ impl Store {
         &self,
         transaction: &mut Transaction,
         by: &Actor,
-        (stored, plan): (&StoredPlan, &Plan),
+        stored: &StoredPlan,
+        plan: &Plan,
     ) -> Result<(), StoreError> {
         check(plan)?;
         let set = transaction

@@ -1,14 +1,13 @@
 //! Credentials of LLM providers, owned by a user or shared, sealed before they are stored.
 
-use access::{Fingerprint, ProviderKeyId, Sealed, Secret, Timestamp, UserId, Vault, VaultError};
+use access::{Fingerprint, ProviderKeyId, SealedCredential, Secret, Timestamp, UserId, Vault, VaultError};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::audit::{Act, Action, Actor};
-use crate::dialect::Transaction;
 use crate::error::{StoreError, check_text};
-use crate::statement::{statements, timestamp};
-use crate::store::Store;
+use crate::handle::Store;
+use crate::sql::{Transaction, statements, timestamp};
 use crate::vault;
 
 /// Maximum number of credentials per owner: a user, or all shared credentials.
@@ -71,7 +70,7 @@ pub struct StoredProviderKey {
     pub created_at: Timestamp,
     /// Time at which it was last replaced or renamed; a rotation of the master key does not count.
     pub updated_at: Timestamp,
-    sealed: Sealed,
+    sealed: SealedCredential,
 }
 
 /// Fields of a credential to change; `None` keeps a value.
@@ -120,7 +119,7 @@ impl TryFrom<ProviderKeyRow> for StoredProviderKey {
             master,
             created_at: timestamp(row.created_at),
             updated_at: timestamp(row.updated_at),
-            sealed: Sealed { master, bytes: row.sealed },
+            sealed: SealedCredential { master, bytes: row.sealed },
         })
     }
 }
@@ -192,7 +191,8 @@ impl Store {
         &self,
         by: &Actor,
         vault: &Vault,
-        (id, change): (ProviderKeyId, ProviderKeyChange),
+        id: ProviderKeyId,
+        change: ProviderKeyChange,
     ) -> Result<StoredProviderKey, StoreError> {
         let mut transaction = self.change().await?;
         let stored = find(&mut transaction, id).await?;

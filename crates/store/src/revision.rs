@@ -1,23 +1,13 @@
-//! The revision, a counter that every change to users, keys and plans raises, and the loop that polls it.
+//! The revision, a counter that every change to users, keys and plans raises.
 
-use std::future::Future;
-use std::sync::Arc;
-use std::time::Duration;
-
-use access::{Clock, Revision};
-use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
-use crate::dialect::Transaction;
 use crate::error::StoreError;
-use crate::outage::Outage;
-use crate::statement::{statements, unsigned};
-use crate::store::Store;
+use crate::handle::Store;
+use crate::sql::{Transaction, statements, unsigned};
 
-/// A change by another process is detected within this time plus one read.
-const EVERY: Duration = Duration::from_millis(250);
 /// Id of the table's only row.
-pub(crate) const ROW: Uuid = Uuid::max();
+pub const ROW: Uuid = Uuid::max();
 
 statements! {
     RAISE = "INSERT INTO revision (id, value, created_at, updated_at) VALUES ($1, 1, $2, $2)
@@ -56,28 +46,5 @@ impl Store {
     pub async fn revision(&self) -> Result<u64, StoreError> {
         let (value,) = self.look_up(READ).one::<(i64,)>().await?;
         Ok(unsigned(value))
-    }
-}
-
-/// Copies the store's revision to `revision` every 250 ms until `cancel` is done. While the store is unavailable, the
-/// revision is not confirmed, so that its age grows.
-pub async fn poll(store: Store, revision: Arc<Revision>, clock: Clock, cancel: impl Future<Output = ()>) {
-    let mut outage = Outage::new("revision");
-    let mut ticks = tokio::time::interval(EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let watch = async {
-        loop {
-            ticks.tick().await;
-            let asked_at = clock.mono();
-            let read = store.revision().await;
-            outage.note(&read);
-            if let Ok(value) = read {
-                revision.confirm(value, asked_at);
-            }
-        }
-    };
-    tokio::select! {
-        () = watch => {}
-        () = cancel => {}
     }
 }

@@ -15,10 +15,9 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::audit::{Act, Action, Actor};
-use crate::dialect::Transaction;
 use crate::error::{StoreError, TEXT_CHARS_MAX};
-use crate::statement::{micros, statements, timestamp};
-use crate::store::Store;
+use crate::handle::Store;
+use crate::sql::{Transaction, micros, statements, timestamp};
 use crate::users;
 
 pub(crate) use doubt::UncertainRenewals;
@@ -295,7 +294,8 @@ pub(crate) async fn end_everybodys(transaction: &mut Transaction, now: i64) -> R
 /// their number.
 pub(crate) async fn end_of_key(
     transaction: &mut Transaction,
-    (user, key): (UserId, KeyId),
+    user: UserId,
+    key: KeyId,
     except: Option<SessionId>,
     now: i64,
 ) -> Result<u64, StoreError> {

@@ -5,10 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use access::{KeyId, KeyNo, PlanId, Subject, UserId, UserNo};
 use uuid::Uuid;
 
-use crate::batch::{ASKED_MAX, Texts, padded};
-use crate::dialect::StoreKind;
 use crate::error::StoreError;
-use crate::store::Store;
+use crate::handle::Store;
+use crate::sql::{ASKED_MAX, StoreKind, Texts, padded};
 
 pub(crate) static KEYS: Texts =
     Texts::new(|kind, count| text(kind, count, "SELECT no, id, last4 FROM api_keys WHERE no IN "));
@@ -73,7 +72,7 @@ impl Store {
         Ok(ids)
     }
 
-    fn numbered(&self, texts: &'static Texts, numbers: &[i64]) -> crate::dialect::Query<'_> {
+    fn numbered(&self, texts: &'static Texts, numbers: &[i64]) -> crate::sql::Query<'_> {
         let numbers = padded(numbers);
         let query = self.query(texts.of(self.kind(), numbers.len()));
         numbers.into_iter().fold(query, |query, no| query.bind(no))

@@ -11,22 +11,22 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::audit::{Act, Action, Actor};
-use crate::dialect::Transaction;
 use crate::error::{StoreError, check_text};
+use crate::handle::Store;
 use crate::plans;
-use crate::statement::{statements, timestamp};
-use crate::store::Store;
+use crate::sql::{Transaction, statements, timestamp};
 
 pub use email::{Email, NotAnEmail};
 
-/// Columns and tables of a [`UserRow`].
+/// Columns and tables of a [`UserRow`](crate::users::UserRow).
+#[macro_export]
 macro_rules! user_columns {
     () => {
         "u.id, u.no, u.email, u.name AS user_name, u.status, u.role, u.demo, u.created_at, p.name, p.credits_per_day,
         p.requests_per_minute, p.budgets, p.shared_keys FROM users u JOIN plans p ON p.id = u.plan_id"
     };
 }
-pub(crate) use user_columns;
+pub use user_columns;
 
 // `no` is the greatest number plus one: transactions that assign numbers are serialised (`Store::change`), and users
 // are never deleted. `no_floor` covers users that a restored backup does not contain.
@@ -142,8 +142,9 @@ impl UserRef {
     }
 }
 
+/// A row of [`user_columns!`](crate::user_columns).
 #[derive(sqlx::FromRow)]
-pub(crate) struct UserRow {
+pub struct UserRow {
     id: Uuid,
     no: i64,
     email: String,
@@ -191,7 +192,7 @@ impl Store {
     /// [`StoreError::Invalid`], [`StoreError::NoPlan`], [`StoreError::EmailTaken`], and database errors.
     pub async fn create_user(&self, by: &Actor, new: NewUser) -> Result<User, StoreError> {
         let mut transaction = self.addition().await?;
-        let user = self.add_user(&mut transaction, by, (new, None)).await?;
+        let user = self.add_user(&mut transaction, by, new, None).await?;
         transaction.commit().await?;
         Ok(user)
     }
@@ -202,7 +203,8 @@ impl Store {
         &self,
         transaction: &mut Transaction,
         by: &Actor,
-        (new, link): (NewUser, Option<LinkId>),
+        new: NewUser,
+        link: Option<LinkId>,
     ) -> Result<User, StoreError> {
         check_text("a user's name", &new.name)?;
         let plan = plans::find_id(transaction, &new.plan).await?;

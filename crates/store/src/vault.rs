@@ -3,15 +3,14 @@
 //!
 //! The store never sees a master key. An active one may seal credentials; the newest active one is in use.
 
-use access::{Fingerprint, ProviderKeyId, Sealed, Timestamp, UserId, Vault};
+use access::{Fingerprint, ProviderKeyId, SealedCredential, Timestamp, UserId, Vault};
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::audit::{Act, Action, Actor};
-use crate::dialect::Transaction;
 use crate::error::StoreError;
-use crate::statement::{micros, statements, timestamp, unsigned};
-use crate::store::Store;
+use crate::handle::Store;
+use crate::sql::{Transaction, micros, statements, timestamp, unsigned};
 
 /// Number of credentials that one transaction reseals.
 const BATCH: usize = 100;
@@ -104,7 +103,11 @@ impl TryFrom<MasterKeyRow> for KnownMasterKey {
     }
 }
 
-pub(crate) fn fingerprint(table: &'static str, column: &'static str, stored: &[u8]) -> Result<Fingerprint, StoreError> {
+/// Converts a stored fingerprint of a master key.
+///
+/// # Errors
+/// [`StoreError::Unreadable`] if the value has another length.
+pub fn fingerprint(table: &'static str, column: &'static str, stored: &[u8]) -> Result<Fingerprint, StoreError> {
     stored.try_into().map(Fingerprint).map_err(|_| StoreError::Unreadable { table, column })
 }
 
@@ -237,7 +240,7 @@ impl Store {
         for row in rows {
             let (id, owner) = (ProviderKeyId(row.id), row.user_id.map(UserId));
             let master = fingerprint("provider_keys", "master", &row.master)?;
-            let before = Sealed { master, bytes: row.sealed };
+            let before = SealedCredential { master, bytes: row.sealed };
             let Ok(secret) = vault.open(id, owner, &before) else {
                 resealed.unopened.push(id);
                 continue;

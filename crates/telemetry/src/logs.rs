@@ -54,13 +54,13 @@ pub enum LogError {
     /// The default level is invalid.
     #[error("log level `{level}` is invalid: use error, warn, info, debug or trace")]
     Level {
-        /// The level of a module is invalid.
+        /// The level as the operator wrote it.
         level: String,
     },
-    /// The module that the level belongs to.
+    /// The level of a module is invalid.
     #[error("log level `{level}` of module `{module}` is invalid: use error, warn, info, debug or trace")]
     ModuleLevel {
-        /// The level as the operator wrote it.
+        /// The module that the level belongs to.
         module: String,
         /// The level as the operator wrote it.
         level: String,

@@ -1,7 +1,8 @@
 //! All metrics, by name. Each metric is a typed field; [`Metrics::encode`] returns the text of `/metrics`.
 //!
-//! The number of series is bounded: each [`Family`] has a maximum and counts the excess under `other`. Workers look up
-//! a [`Counter`] or [`Histogram`] once and keep the handle, so that a request takes no lock of a family.
+//! The number of series is bounded: each [`Family`] has a maximum and counts the excess under `other`. Workers keep the
+//! handles of the [`Counter`]s and [`Histogram`]s of most families. Those of refusals and upstream errors are looked up
+//! each time, with a lock.
 
 mod family;
 mod histogram;
@@ -220,7 +221,7 @@ impl LogMetrics {
         let log = Self::default();
         registry.register(
             "tollgate_log_lines_dropped",
-            "Log lines dropped because stderr was full",
+            "Log lines dropped because the queue to stderr was full",
             log.lines_dropped.clone(),
         );
         log

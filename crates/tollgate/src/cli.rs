@@ -15,7 +15,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 pub(crate) use audit::Audit;
-pub(crate) use budgets::{BudgetsCommand, BudgetsCommands, SetBudget, Whom};
+pub(crate) use budgets::{BudgetsCommand, BudgetsCommands, ScopeFlags, SetBudget};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use config::snapshot::LogFormat;
 pub(crate) use keys::{CreateKey, Keys, KeysCommand};
@@ -24,7 +24,7 @@ pub(crate) use limits::Limits;
 pub(crate) use prices::{PricesCommand, PricesCommands};
 pub(crate) use settings::{ConfigCommand, ConfigCommands, Overrides, PlansCommand, PlansCommands};
 pub(crate) use stores::{Backup, Migrate, MigrateCommand, Move, Restore, VaultCommand, VaultCommands};
-pub(crate) use users::{ChosenBy, CreateUser, SetupLink, UserPassword, UserRole, Users, UsersCommand};
+pub(crate) use users::{CreateUser, PasswordFlags, SetupLink, UserPassword, UserRole, Users, UsersCommand};
 
 const EXAMPLES: &str = "Examples:
   # Try it with demo users and a mock provider
@@ -46,7 +46,7 @@ const SERVE_EXAMPLES: &str = "Examples:
   tollgate serve --demo
   tollgate serve --config tollgate.yaml --data /data
   tollgate serve --listen 0.0.0.0:8080 --log json
-  # The proxy alone; another process runs --role control
+  # Only the proxy; control runs in another process
   DATABASE_URL=postgres://… tollgate serve --role proxy
 
 A provider is enabled by its API key in the environment (OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY). Requests \
@@ -71,6 +71,9 @@ pub(crate) enum Command {
     /// Show the effective configuration, and the source of each value
     #[command(after_help = settings::CONFIG_EXAMPLES)]
     Config(ConfigCommands),
+    /// Print the JSON Schema of the configuration, for editors
+    #[command(after_help = settings::SCHEMA_EXAMPLES)]
+    Schema,
     /// List plans, and apply configured plans to the store
     #[command(after_help = settings::PLANS_EXAMPLES)]
     Plans(PlansCommands),
@@ -83,16 +86,16 @@ pub(crate) enum Command {
     /// Create, suspend and activate users; set their passwords and roles
     #[command(after_help = users::USERS_EXAMPLES)]
     Users(Users),
-    /// Print a one-time link that creates the first admin
+    /// Print a one-time link with which the first admin is created
     #[command(after_help = users::SETUP_LINK_EXAMPLES)]
     SetupLink(SetupLink),
     /// Create, list, rotate and revoke keys
     #[command(after_help = keys::KEYS_EXAMPLES)]
     Keys(Keys),
-    /// List the quotas and budgets that servers lease, and reclaim leases of dead servers
+    /// List the parts of quotas and budgets leased to servers, and take them back from dead servers
     #[command(after_help = leases::LEASES_EXAMPLES)]
     Leases(LeasesCommands),
-    /// Show every limit, its maximum overshoot, and how much of it may become unusable
+    /// Show every limit, its maximum overshoot, and how much of it is unusable while a server is dead
     #[command(after_help = limits::LIMITS_EXAMPLES)]
     Limits(Limits),
     /// Check that usage, totals, budgets and leases are consistent, or compare usage with a provider's report
@@ -121,7 +124,7 @@ pub(crate) enum Command {
 /// The paths of the configuration and the data.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Place {
-    /// Configuration file [default: none, built-in defaults apply]
+    /// Configuration file [default: none; only `tollgate` without a command reads ./tollgate.yaml]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// File of NAME=value lines; the environment takes precedence [default: .env, if it exists]
@@ -144,7 +147,7 @@ pub(crate) struct Serve {
     /// Part of the server to run; `proxy` or `control` alone requires PostgreSQL
     #[arg(long, value_enum, default_value_t = Role::All)]
     pub(crate) role: Role,
-    /// Start despite damage in the spool, and report the loss
+    /// Start although the spool (usage not yet stored) is damaged; damaged records are lost and logged
     #[arg(long)]
     pub(crate) skip_corrupt: bool,
     /// Number of proxy threads [default: one per core, at most 8]

@@ -79,15 +79,15 @@ pub(crate) async fn user(store: &Store, text: &str) -> anyhow::Result<store::Use
 /// Returns `text` for a terminal: characters that move the cursor, or change colours or the order of letters, are
 /// escaped.
 pub(crate) fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
+    let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         // Besides control characters: line separators and characters that change the direction of writing (Unicode TR
         // 9).
         let moves =
             matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if c.is_control() || moves { shown.extend(c.escape_default()) } else { shown.push(c) }
+        if c.is_control() || moves { escaped.extend(c.escape_default()) } else { escaped.push(c) }
     }
-    shown
+    escaped
 }
 
 /// Returns the last four digits of a key, to print after its id; empty if the store does not know the key.
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_terminal_would_obey_is_written_out() {
+    fn escape_sequences_are_printed_as_text() {
         assert_eq!(printable("a\u{1b}[2J\r\nb\t\u{202e}c\u{9b}"), "a\\u{1b}[2J\\r\\nb\\t\\u{202e}c\\u{9b}");
         assert_eq!(printable("Ключ für \"Ada\" \\ 🔑"), "Ключ für \"Ada\" \\ 🔑");
     }

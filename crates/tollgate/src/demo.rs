@@ -40,7 +40,7 @@ pub(crate) struct Demo {
 pub(crate) async fn seed(store: &Store, snapshot: &Snapshot) -> anyhow::Result<Demo> {
     let data = &snapshot.data;
     let path = data.join(FILE);
-    let mut kept = read(&path)?;
+    let mut stored_keys = read(&path)?;
     let plans = store.plans().await.map_err(|error| failure::of_store(snapshot, error))?;
     let mut demo = Demo::default();
     for (name, plan) in USERS {
@@ -48,7 +48,7 @@ pub(crate) async fn seed(store: &Store, snapshot: &Snapshot) -> anyhow::Result<D
             continue;
         }
         let email = format!("demo-{plan}@{}.invalid", snapshot.brand.slug());
-        if let Some(key) = kept.iter().find(|kept| kept.email == email) {
+        if let Some(key) = stored_keys.iter().find(|stored| stored.email == email) {
             let key = key.clone();
             ensure(store, name, &key).await?;
             demo.keys.push(key);
@@ -60,15 +60,15 @@ pub(crate) async fn seed(store: &Store, snapshot: &Snapshot) -> anyhow::Result<D
         }
         let key = ApiKey::generate(&snapshot.brand.key_prefix)?.expose().to_owned();
         let key = DemoKey { email, plan: plan.to_owned(), key };
-        kept.push(key.clone());
+        stored_keys.push(key.clone());
         let unwritable = |error| StartFault::unwritable(data, error);
         // Written first: otherwise a crash could leave a key in the store that cannot be shown.
-        write(&path, &kept).map_err(unwritable)?;
+        write(&path, &stored_keys).map_err(unwritable)?;
         if ensure(store, name, &key).await? {
             demo.keys.push(key);
         } else {
-            kept.pop();
-            write(&path, &kept).map_err(unwritable)?;
+            stored_keys.pop();
+            write(&path, &stored_keys).map_err(unwritable)?;
             demo.elsewhere = Some(key.email);
         }
     }

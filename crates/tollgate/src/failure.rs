@@ -1,4 +1,4 @@
-//! Errors that end a command: one line with a code and a remedy.
+//! Errors that end a command. Each is printed as one line with a code and a remedy.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,16 +6,17 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use access::Fingerprint;
+use cluster::windows::RedisFault;
 use config::Snapshot;
+use ledger::IngestError;
 use spool::SpoolError;
-use store::windows::RedisFault;
-use store::{IngestError, StoreError};
+use store::StoreError;
 use thiserror::Error;
 
 /// The exit code for an invalid configuration or command line.
 const USAGE: u8 = 2;
 
-/// Errors at startup. Their codes differ from those of `access::Refusal`, which clients receive.
+/// Errors of `serve` and all other commands. Their codes are not those of `access::Refusal`, which clients receive.
 #[derive(Debug, Error)]
 pub(crate) enum StartFault {
     #[error("{0}")]
@@ -39,8 +40,8 @@ pub(crate) enum StartFault {
     )]
     DataUnwritable { folder: PathBuf, source: anyhow::Error },
     #[error(
-        "demo_keys_exposed: the store has demo users, whose keys anyone can print, a real provider key is set, and \
-         {listener} is not a loopback address. Choose one of three remedies: listen on 127.0.0.1, force the mock \
+        "demo_keys_exposed: the store has demo users, whose keys are stored in plain text, a real provider key is set, \
+         and {listener} is not a loopback address. Choose one of three remedies: listen on 127.0.0.1, force the mock \
          provider with --mock, or use a data folder without demo users (--data, without --demo)"
     )]
     DemoKeysExposed { listener: SocketAddr },
@@ -86,7 +87,7 @@ pub(crate) enum StartFault {
     )]
     SecretsExposed { path: String, mode: u32, right: &'static str },
     #[error(
-        "secret_odd: {path} is a symbolic link or another type of file than expected: put the file itself there, or \
+        "secret_odd: {path} is a symbolic link or another type of file than expected: replace it by a regular file, or \
          name a file elsewhere with MASTER_ENCRYPTION_KEY=file:/path and JWT_SECRET=file:/path"
     )]
     SecretOdd { path: String },
@@ -101,10 +102,10 @@ pub(crate) enum StartFault {
     )]
     SecretsUnwritable { folder: PathBuf, source: io::Error },
     #[error(
-        "vault_key_wrong: the credentials in the store are sealed with the master key {newest}, but this server has \
-         {current}: give every node the same MASTER_ENCRYPTION_KEY (the first server has it in the file \
-         secrets/master_key). To change the key, set the new one there and the old one as \
-         MASTER_ENCRYPTION_KEY_PREVIOUS. If the old one is lost: `tollgate vault reset`"
+        "vault_key_wrong: the credentials in the store are encrypted with the master key with the fingerprint \
+         {newest}, but this server has {current}: give every node the same MASTER_ENCRYPTION_KEY (the first server has \
+         it in the file secrets/master_key). To change the key, set the new one as MASTER_ENCRYPTION_KEY and the old one as \
+         MASTER_ENCRYPTION_KEY_PREVIOUS. If the old one is lost, `tollgate vault reset` deletes these credentials"
     )]
     VaultKeyWrong { current: Fingerprint, newest: Fingerprint },
     #[error(
@@ -113,9 +114,9 @@ pub(crate) enum StartFault {
     )]
     VaultKeyRetired { current: Fingerprint },
     #[error(
-        "vault_key_missing: the credentials in the store are sealed with a master key, but this server has none: give \
-         every node the same MASTER_ENCRYPTION_KEY, or copy the file secrets/master_key of the first server to \
-         {file}. If it is lost: `tollgate vault reset`"
+        "vault_key_missing: the credentials in the store are encrypted with a master key, but this server has none: \
+         give every node the same MASTER_ENCRYPTION_KEY, or copy the file secrets/master_key of the first server to \
+         {file}. If it is lost, `tollgate vault reset` deletes these credentials"
     )]
     VaultKeyMissing { file: String },
     #[error(
@@ -156,7 +157,7 @@ impl StartFault {
     }
 }
 
-/// The error for a failure of the store that `snapshot` names, with its code.
+/// Converts an error of the store that `snapshot` configures, and selects its code.
 #[expect(clippy::wildcard_enum_match_arm, reason = "all other errors have a common code")]
 pub(crate) fn of_store(snapshot: &Snapshot, source: StoreError) -> StartFault {
     match source {
@@ -177,7 +178,7 @@ fn of_file(data: &Path, source: StoreError) -> StartFault {
     let (code, what) = match source {
         StoreError::ReadOnly(_) | StoreError::Full(_) => return StartFault::unwritable(data, source),
         StoreError::Damaged(_) => ("store_damaged", "is damaged, or is not a database"),
-        StoreError::Unreadable { .. } => ("store_damaged", "contains data that no version of tollgate writes"),
+        StoreError::Unreadable { .. } => ("store_damaged", "contains data that this version of tollgate does not know"),
         StoreError::Migration(_) => ("store_not_migrated", "cannot be updated"),
         StoreError::Superseded => return StartFault::Server { code: "store_superseded", way_out: "", source },
         _ => ("store_failed", "cannot be used"),
@@ -188,7 +189,7 @@ fn of_file(data: &Path, source: StoreError) -> StartFault {
 /// The error for a failure of PostgreSQL.
 #[expect(clippy::wildcard_enum_match_arm, reason = "all other errors have a common code")]
 fn of_server(source: StoreError) -> StartFault {
-    let look = ": check DATABASE_URL or store.url, and the server";
+    let look = ": check DATABASE_URL or store.url, and the PostgreSQL server";
     let (code, way_out) = match source {
         StoreError::Url => ("store_url", ""),
         StoreError::Unavailable(_) => ("store_unavailable", look),
@@ -199,31 +200,32 @@ fn of_server(source: StoreError) -> StartFault {
         StoreError::ReadOnly(_) => ("store_read_only", ": use the primary server, or make this database writable"),
         StoreError::Full(_) => ("store_full", ": free disk space on the server"),
         StoreError::Superseded => ("store_superseded", ""),
-        StoreError::Damaged(_) | StoreError::Unreadable { .. } => ("store_damaged", ": restore a copy"),
+        StoreError::Damaged(_) | StoreError::Unreadable { .. } => ("store_damaged", ": restore a backup"),
         StoreError::Migration(_) => ("store_not_migrated", ""),
         _ => ("store_failed", ""),
     };
     StartFault::Server { code, way_out, source }
 }
 
-/// The error for a failure of the spool in `folder`, which is inside of `data`, with its code.
+/// Converts an error of the spool in `folder` (inside `data`), and selects its code.
 pub(crate) fn of_spool(data: &Path, folder: &Path, source: SpoolError) -> StartFault {
     let or_lose = |better: &str| {
         let folder = folder.display();
-        format!(": {better}, or move the folder {folder} away, which loses its usage that is not stored yet")
+        format!(": {better}, or move the folder {folder} away, which loses the usage in it that is not stored yet")
     };
     let (code, way_out) = match &source {
         SpoolError::TooSmall { .. } | SpoolError::SegmentSize { .. } => return StartFault::SpoolTooSmall(source),
         SpoolError::Io { source: error, .. } if is_of_the_folder(error.kind()) => {
             return StartFault::unwritable(data, source);
         }
-        // The message of this error contains the remedy.
+        // The messages of these errors contain the remedy.
         SpoolError::Missing { .. } => ("spool_missing", String::new()),
+        SpoolError::Newer { .. } => ("spool_newer", String::new()),
         SpoolError::OtherNode { .. } => ("spool_of_another_node", String::new()),
         SpoolError::Corrupt { .. } => ("spool_damaged", or_lose("restore a copy, or start once with --skip-corrupt")),
-        SpoolError::Newer { .. } => ("spool_newer", or_lose("run the newer version")),
-        SpoolError::Full { .. } | SpoolError::TooLarge { .. } | SpoolError::Io { .. } => {
-            ("spool_failed", or_lose("check its permissions and its disk"))
+        SpoolError::Full { .. } => ("spool_failed", or_lose("increase spool.max_size")),
+        SpoolError::TooLarge { .. } | SpoolError::Io { .. } => {
+            ("spool_failed", or_lose("check the folder's permissions and its disk"))
         }
     };
     StartFault::Spool { code, way_out, source }
@@ -247,18 +249,18 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     let is_config = matches!(error.downcast_ref(), Some(StartFault::Config(_)));
     // Every problem of a configuration already begins with `error[…]`.
     let mut text = if is_config { String::new() } else { "error: ".to_owned() };
-    let mut told = String::new();
+    let mut causes = String::new();
     for cause in error.chain().map(ToString::to_string) {
         // Some errors repeat the text of their cause.
-        if told.contains(&cause) {
+        if causes.contains(&cause) {
             continue;
         }
-        if !told.is_empty() {
-            told.push_str(": ");
+        if !causes.is_empty() {
+            causes.push_str(": ");
         }
-        told.push_str(&cause);
+        causes.push_str(&cause);
     }
-    text.push_str(&told);
+    text.push_str(&causes);
     text.push('\n');
     telemetry::logs::write_stderr(text);
     if is_config { ExitCode::from(USAGE) } else { ExitCode::FAILURE }

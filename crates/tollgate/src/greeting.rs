@@ -8,7 +8,7 @@ use config::{FirstCall, Snapshot};
 
 use crate::cli::Place;
 use crate::demo::{self, Demo, DemoKey};
-use crate::link::{self, Setup};
+use crate::link::{self, AdminSetup};
 
 /// The text that is printed before any log line.
 pub(crate) struct Greeting<'a> {
@@ -20,7 +20,7 @@ pub(crate) struct Greeting<'a> {
     pub(crate) mock: Option<SocketAddr>,
     pub(crate) demo: &'a Demo,
     /// How the operator creates the first admin; `None` if an admin exists.
-    pub(crate) setup: Option<&'a Setup>,
+    pub(crate) setup: Option<&'a AdminSetup>,
     /// Whether the control API is served, in addition to health checks.
     pub(crate) serves_api: bool,
 }
@@ -56,12 +56,12 @@ impl Greeting<'_> {
     fn write_setup(&self, out: &mut String) -> std::fmt::Result {
         match self.setup {
             None => Ok(()),
-            Some(Setup::Link(link)) => {
+            Some(AdminSetup::Link(link)) => {
                 writeln!(out, "\nThere is no admin yet. The first person to open this link becomes the admin.")?;
                 writeln!(out, "It is shown only once and expires after {}, or with the next link:", link::LIVES_FOR)?;
                 writeln!(out, "  {}", link.expose())
             }
-            Some(Setup::Command(command)) => {
+            Some(AdminSetup::Command(command)) => {
                 writeln!(out, "\nThere is no admin yet. To print a link that creates one:")?;
                 writeln!(out, "  {command}")
             }
@@ -152,7 +152,7 @@ mod tests {
         Place { config: None, env_file: None, data: data.map(Into::into) }
     }
 
-    fn text(snapshot: &Snapshot, place: &Place, setup: Option<&Setup>, serves_api: bool) -> String {
+    fn text(snapshot: &Snapshot, place: &Place, setup: Option<&AdminSetup>, serves_api: bool) -> String {
         let address = SocketAddr::from(([127, 0, 0, 1], 8080));
         let mock = snapshot.mock.on.then_some(address);
         let key = format!("tollgate_{}", "0".repeat(32));
@@ -200,25 +200,25 @@ mod tests {
 
     /// Paths, the brand and links may have any length. A command to copy is one line.
     #[test]
-    fn lines_fit_80_columns_but_for_commands_and_what_the_operator_chose() {
+    fn lines_fit_80_columns_except_for_commands_and_configured_text() {
         let data = "/home/somebody/projects/a-company/the-gateway/environments/staging/tollgate-data";
         let command = format!("tollgate setup-link --data {data} --addr 127.0.0.1:8787");
         let link = format!("https://gateway.staging.a-company.example.com/control/link#tgl_{}", "0".repeat(43));
-        let setups = [Setup::Link(Secret::new(link.clone())), Setup::Command(command.clone())];
+        let setups = [AdminSetup::Link(Secret::new(link.clone())), AdminSetup::Command(command.clone())];
         let three = "providers: [{name: openai, kind: openai, credential: k}, {name: anthropic, kind: anthropic, \
             credential: k}, {name: google, kind: gemini, credential: k}]";
         let postgres = "store: {url: 'postgres://u:p@localhost/db'}";
         let files = ["", "mock: true", three, postgres];
         for (setup, yaml) in setups.iter().flat_map(|setup| files.map(|yaml| (setup, yaml))) {
             let yaml = format!("data: {data}\n{yaml}\n");
-            let shown = text(&running(&yaml), &place(Some(data)), Some(setup), true);
-            assert!(shown.contains(data), "{shown}");
-            assert_eq!(shown.contains(&link), matches!(setup, Setup::Link(_)), "{shown}");
-            assert_eq!(shown.contains(&command), matches!(setup, Setup::Command(_)), "{shown}");
+            let printed = text(&running(&yaml), &place(Some(data)), Some(setup), true);
+            assert!(printed.contains(data), "{printed}");
+            assert_eq!(printed.contains(&link), matches!(setup, AdminSetup::Link(_)), "{printed}");
+            assert_eq!(printed.contains(&command), matches!(setup, AdminSetup::Command(_)), "{printed}");
             let is_command = |line: &str| line.starts_with("  tollgate ") || line.starts_with("    -d '");
-            for line in shown.lines().filter(|line| !is_command(line)) {
-                let ours = line.replace(data, "").replace(&link, "");
-                assert!(ours.chars().count() <= 80, "{line}");
+            for line in printed.lines().filter(|line| !is_command(line)) {
+                let fixed_text = line.replace(data, "").replace(&link, "");
+                assert!(fixed_text.chars().count() <= 80, "{line}");
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use access::ticket::{Kind, Ticket, TicketError};
+use access::ticket::{Ticket, TicketError, TicketKind};
 use access::{Clock, Secret, TicketHash, Timestamp};
 use config::Snapshot;
 use store::{Actor, NewLink, Purpose, Store, StoreError};
@@ -16,7 +16,7 @@ const LIVES: Duration = Duration::from_secs(86_400);
 pub(crate) const LIVES_FOR: &str = "24 hours";
 
 /// How the operator creates the first admin.
-pub(crate) enum Setup {
+pub(crate) enum AdminSetup {
     /// By opening this link, which only a terminal shows.
     Link(Secret),
     /// By running this command, which prints a link: other outputs are collected in logs, which more people read.
@@ -24,16 +24,16 @@ pub(crate) enum Setup {
 }
 
 /// A link that was created, but not stored or shown yet.
-pub(crate) struct Drawn {
+pub(crate) struct LinkDraft {
     ticket: Ticket,
     /// Time from which the link is invalid.
     pub(crate) expires_at: Timestamp,
 }
 
-impl Drawn {
+impl LinkDraft {
     pub(crate) fn new() -> Result<Self, TicketError> {
         let expires_at = Clock::system().now().after(LIVES);
-        Ok(Self { ticket: Ticket::generate(Kind::Link)?, expires_at })
+        Ok(Self { ticket: Ticket::generate(TicketKind::Link)?, expires_at })
     }
 
     /// Returns the hash that the store keeps.
@@ -89,7 +89,7 @@ pub(crate) async fn to_become_the_first_admin(
     if store.has_admin().await? {
         return Ok(None);
     }
-    let drawn = Drawn::new()?;
+    let drawn = LinkDraft::new()?;
     let new = NewLink { purpose: Purpose::FirstAdmin, hash: drawn.hash(), expires_at: drawn.expires_at };
     match store.make_link(&Actor::SYSTEM, new).await {
         Ok(_) => Ok(Some(drawn.url(snapshot, control))),

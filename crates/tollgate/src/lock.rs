@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_holder_is_told_of_the_first() {
+    fn a_second_process_learns_the_holder_of_the_lock() {
         let folder = tempfile::tempdir().unwrap();
         let mut first = Lock::take(folder.path()).unwrap();
         first.sign("proxy 127.0.0.1:1").unwrap();

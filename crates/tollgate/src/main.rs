@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         cli::Command::Serve(args) => commands::serve::run(&args),
         cli::Command::Check(args) => commands::check::run(&args),
         cli::Command::Config(args) => commands::settings::run(&args),
+        cli::Command::Schema => commands::settings::schema(),
         cli::Command::Plans(args) => commands::plans::run(&args),
         cli::Command::Prices(args) => commands::prices::run(&args),
         cli::Command::Budgets(args) => commands::budgets::run(&args),

@@ -21,20 +21,20 @@ const SIGNING_BYTES: std::ops::RangeInclusive<usize> = 32..=1_024;
 const FILE_BYTES_MAX: u64 = 4_096;
 
 /// One of the secrets, with its variable and its file.
-struct Kind {
+struct SecretKind {
     variable: &'static str,
     file: &'static str,
     expected: &'static str,
 }
 
-const MASTER: Kind = Kind { variable: "MASTER_ENCRYPTION_KEY", file: "master_key", expected: MASTER_FORM };
-const PREVIOUS: Kind =
-    Kind { variable: "MASTER_ENCRYPTION_KEY_PREVIOUS", file: "master_key_previous", expected: MASTER_FORM };
-const SIGNING: Kind = Kind { variable: "JWT_SECRET", file: "jwt_secret", expected: "32 to 1,024 bytes" };
+const MASTER: SecretKind = SecretKind { variable: "MASTER_ENCRYPTION_KEY", file: "master_key", expected: MASTER_FORM };
+const PREVIOUS: SecretKind =
+    SecretKind { variable: "MASTER_ENCRYPTION_KEY_PREVIOUS", file: "master_key_previous", expected: MASTER_FORM };
+const SIGNING: SecretKind = SecretKind { variable: "JWT_SECRET", file: "jwt_secret", expected: "32 to 1,024 bytes" };
 const MASTER_FORM: &str = "32 bytes in base64, such as the output of `openssl rand -base64 32`";
 
 /// The secrets that exist; missing ones are created later.
-pub(crate) struct Found {
+pub(crate) struct InstallationSecrets {
     folder: Folder,
     master: Option<MasterKey>,
     previous: Option<MasterKey>,
@@ -43,12 +43,12 @@ pub(crate) struct Found {
 
 /// The vault of a server, after the store has accepted its master key.
 #[derive(Debug)]
-pub(crate) struct Keys {
+pub(crate) struct AdmittedVault {
     pub(crate) vault: Arc<Vault>,
     pub(crate) admitted: AdmittedMasterKey,
 }
 
-impl Found {
+impl InstallationSecrets {
     /// Reads existing secrets. Variables that are set and not empty take precedence over files of the data folder.
     pub(crate) fn read(environment: &Environment, data: &Path) -> Result<Self, StartFault> {
         let folder = Folder::at(data);
@@ -70,9 +70,9 @@ impl Found {
 
     /// Returns the vault of a server. If no credential was ever sealed, the first start creates a master key, and a
     /// different key may replace the one that the store knows.
-    pub(crate) async fn open_vault(&self, store: &Store, snapshot: &Snapshot) -> Result<Keys, StartFault> {
+    pub(crate) async fn open_vault(&self, store: &Store, snapshot: &Snapshot) -> Result<AdmittedVault, StartFault> {
         let of_store = |error| failure::of_store(snapshot, error);
-        let (vault, made) = match self.vault() {
+        let (vault, is_new) = match self.vault() {
             Some(vault) => (vault, false),
             None => {
                 let known = store.master_keys().await.map_err(of_store)?;
@@ -83,9 +83,9 @@ impl Found {
             }
         };
         match admit_or_replace(store, &vault).await {
-            Ok(admitted) => Ok(Keys { vault: Arc::new(vault), admitted }),
+            Ok(admitted) => Ok(AdmittedVault { vault: Arc::new(vault), admitted }),
             Err(refused) => {
-                if made {
+                if is_new {
                     // The first start of another server was faster. No credential is sealed with this key.
                     self.folder.remove(MASTER.file);
                 }
@@ -96,7 +96,7 @@ impl Found {
 
     fn make_vault(&self) -> Result<Vault, StartFault> {
         let found = self.folder.make(MASTER.file, || vault::random_text().map_err(no_random))?;
-        let master = MASTER.master_key(&Given { text: found, from: self.folder.path(MASTER.file) })?;
+        let master = MASTER.master_key(&SourcedSecret { text: found, from: self.folder.path(MASTER.file) })?;
         Ok(Vault::new(&master, self.previous.as_ref()))
     }
 
@@ -109,7 +109,7 @@ impl Found {
     }
 }
 
-impl Keys {
+impl AdmittedVault {
     /// Checks the master key again after the server has joined: earlier, the first start of another server could
     /// replace it.
     pub(crate) async fn confirm(&self, store: &Store, snapshot: &Snapshot) -> Result<(), StartFault> {
@@ -151,34 +151,34 @@ fn no_random(error: VaultError) -> std::io::Error {
 }
 
 /// The text of a secret with its source.
-struct Given {
+struct SourcedSecret {
     text: Secret,
     /// The name of the variable or the path of the file.
     from: String,
 }
 
-impl Kind {
-    fn find(&self, environment: &Environment, folder: &Folder) -> Result<Option<Given>, StartFault> {
+impl SecretKind {
+    fn find(&self, environment: &Environment, folder: &Folder) -> Result<Option<SourcedSecret>, StartFault> {
         let Some(text) = environment.secret(self.variable) else {
             let text = folder.read(self.file)?;
-            return Ok(text.map(|text| Given { text, from: folder.path(self.file) }));
+            return Ok(text.map(|text| SourcedSecret { text, from: folder.path(self.file) }));
         };
         let Some(path) = text.expose().strip_prefix("file:") else {
-            return Ok(Some(Given { text, from: self.variable.to_owned() }));
+            return Ok(Some(SourcedSecret { text, from: self.variable.to_owned() }));
         };
         let from = format!("{path}, which {} names,", self.variable);
         match content(path) {
-            Ok(text) => Ok(Some(Given { text, from })),
+            Ok(text) => Ok(Some(SourcedSecret { text, from })),
             Err(source) => Err(StartFault::SecretUnreadable { from, source }),
         }
     }
 
-    fn master_key(&self, given: &Given) -> Result<MasterKey, StartFault> {
-        MasterKey::parse(given.text.expose()).map_err(|_| self.malformed(given))
+    fn master_key(&self, sourced: &SourcedSecret) -> Result<MasterKey, StartFault> {
+        MasterKey::parse(sourced.text.expose()).map_err(|_| self.malformed(sourced))
     }
 
-    fn malformed(&self, given: &Given) -> StartFault {
-        StartFault::SecretMalformed { from: given.from.clone(), expected: self.expected }
+    fn malformed(&self, sourced: &SourcedSecret) -> StartFault {
+        StartFault::SecretMalformed { from: sourced.from.clone(), expected: self.expected }
     }
 }
 

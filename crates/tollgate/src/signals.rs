@@ -14,7 +14,7 @@ pub(crate) struct Signals {
 
 /// The signal that was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Came {
+pub(crate) enum ShutdownSignal {
     Terminate,
     Interrupt,
 }
@@ -24,15 +24,15 @@ impl Signals {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    pub(crate) async fn next(&mut self) -> Came {
+    pub(crate) async fn next(&mut self) -> ShutdownSignal {
         tokio::select! {
-            _ = self.terminate.recv() => Came::Terminate,
-            _ = self.interrupt.recv() => Came::Interrupt,
+            _ = self.terminate.recv() => ShutdownSignal::Terminate,
+            _ = self.interrupt.recv() => ShutdownSignal::Interrupt,
         }
     }
 }
 
-impl Came {
+impl ShutdownSignal {
     /// Time for which the server continues to accept requests: with SIGINT on a terminal, no load balancer has to be
     /// waited for.
     pub(crate) fn delay(self, configured: Duration) -> Duration {

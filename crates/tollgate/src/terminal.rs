@@ -29,8 +29,8 @@ pub(crate) fn width() -> Option<usize> {
 /// Asks for a password twice, without showing it; `None` if the first line is empty.
 pub(crate) async fn ask_password(prompt: &str, own: &[&str]) -> anyhow::Result<Option<Password>> {
     let mut signals = Signals::listen()?;
-    let quiet = Quiet::begin()?;
-    let asked = async {
+    let quiet = EchoGuard::begin()?;
+    let typed = async {
         for _ in 0..TRIES_MAX {
             let first = ask_unseen(prompt).await?;
             if first.is_empty() {
@@ -53,7 +53,7 @@ pub(crate) async fn ask_password(prompt: &str, own: &[&str]) -> anyhow::Result<O
     let done = tokio::select! {
         biased;
         _ = signals.next() => Err(anyhow::anyhow!("interrupted: nothing was changed")),
-        done = asked => done,
+        done = typed => done,
     };
     drop(quiet);
     done
@@ -90,13 +90,13 @@ pub(crate) fn read_password(own: &[&str]) -> anyhow::Result<Password> {
 /// Reads one line in a separate thread, which is abandoned if a signal arrives first.
 async fn ask(prompt: &str) -> anyhow::Result<Secret> {
     show(prompt);
-    let (told, line) = oneshot::channel();
+    let (sender, line) = oneshot::channel();
     std::thread::Builder::new().name("terminal".to_owned()).spawn(move || {
         let mut text = String::new();
         let read = io::stdin().lock().take(LINE_BYTES_MAX).read_line(&mut text);
         let text = Secret::new(text);
         // An error means that the future was dropped.
-        let _ = told.send(read.map(|_| Secret::new(text.expose().trim_end_matches(['\r', '\n']).to_owned())));
+        let _ = sender.send(read.map(|_| Secret::new(text.expose().trim_end_matches(['\r', '\n']).to_owned())));
     })?;
     line.await.context("the terminal was closed")?.context("the terminal cannot be read")
 }
@@ -116,12 +116,12 @@ fn show(text: &str) {
 }
 
 /// A terminal that does not show typed text, until this value is dropped.
-struct Quiet {
+struct EchoGuard {
     stdin: Stdin,
     before: Termios,
 }
 
-impl Quiet {
+impl EchoGuard {
     fn begin() -> anyhow::Result<Self> {
         let stdin = io::stdin();
         let before = tcgetattr(&stdin).context("the terminal does not report its settings")?;
@@ -132,7 +132,7 @@ impl Quiet {
     }
 }
 
-impl Drop for Quiet {
+impl Drop for EchoGuard {
     fn drop(&mut self) {
         // Errors of a closed terminal are ignored.
         let _ = tcsetattr(&self.stdin, OptionalActions::Now, &self.before);

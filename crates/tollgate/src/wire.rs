@@ -1,10 +1,10 @@
 //! Builds and connects all parts of a server: the store with its tasks, the spool, and the workers.
 
-mod beating;
-mod doors;
-mod kept;
-mod leasing;
+mod durable_state;
+mod heartbeat;
+mod lease_task;
 mod limits;
+mod listeners;
 mod parts;
 mod shutdown;
 
@@ -25,26 +25,26 @@ use crate::commands::prices::PRICES_WARNED;
 use crate::commands::say;
 use crate::failure::{self, StartFault};
 use crate::greeting::Greeting;
-use crate::link::{self, FirstAdmin, Setup};
+use crate::link::{self, AdminSetup, FirstAdmin};
 use crate::lock::Lock;
-use crate::secrets::Found;
+use crate::secrets::InstallationSecrets;
 use crate::signals::Signals;
-use doors::Doors;
-use kept::Kept;
-use leasing::Lessee;
-use parts::{Base, Services};
-use shutdown::{Ending, Proxying};
+use durable_state::DurableState;
+use lease_task::LeaseTask;
+use listeners::OpenListeners;
+use parts::{ServerContext, Services};
+use shutdown::{RunningProxy, RunningServer};
 
 /// Interval of tasks whose results change slowly.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
 
 /// The options of a server that are not part of the configuration.
-pub(crate) struct Wish {
+pub(crate) struct ServeOptions {
     pub(crate) role: Role,
     pub(crate) workers: usize,
     pub(crate) demo: bool,
     pub(crate) skip_corrupt: bool,
-    pub(crate) secrets: Found,
+    pub(crate) secrets: InstallationSecrets,
     /// Counts log lines that could not be written to stderr.
     pub(crate) dropped: DroppedLines,
     /// The flags that name the configuration and the data folder.
@@ -57,81 +57,86 @@ pub(crate) struct Wish {
 /// start then continues as after a crash.
 pub(crate) async fn serve(
     loaded: LoadedConfig,
-    wish: Wish,
+    options: ServeOptions,
     lock: &mut Lock,
     signals: &mut Signals,
 ) -> anyhow::Result<ExitCode> {
     let started = tokio::select! {
         biased;
         signal = signals.next() => {
-            tracing::info!(?signal, "received a signal during startup");
+            tracing::info!(?signal, "received a signal during startup; the process ends");
             return Ok(ExitCode::from(signal.exit_code()));
         }
-        started = Box::pin(start(loaded, wish, lock)) => started?,
+        started = Box::pin(start(loaded, options, lock)) => started?,
     };
     started.run(signals).await
 }
 
 /// Builds and starts every part.
-async fn start(loaded: LoadedConfig, wish: Wish, lock: &mut Lock) -> anyhow::Result<Ending> {
+async fn start(loaded: LoadedConfig, options: ServeOptions, lock: &mut Lock) -> anyhow::Result<RunningServer> {
     let LoadedConfig { mut snapshot, mut notes, .. } = loaded;
     let now = Clock::system().now();
     notes.extend(snapshot.prices_beginning(now));
     notes.extend(snapshot.prices_ending(now, PRICES_WARNED));
-    let kept = Kept::open(&snapshot, &wish).await?;
+    let durable = DurableState::open(&snapshot, &options).await?;
     let mut services = Services::default();
-    let mock = if snapshot.mock.on && wish.role.proxies() { Some(services.mock().await?) } else { None };
+    let mock = if snapshot.mock.on && options.role.proxies() { Some(services.mock().await?) } else { None };
     if let Some(address) = mock {
         snapshot = snapshot.with_mock(parts::origin(address));
     }
-    let doors = Doors::open(&snapshot, &wish).await?;
-    let addresses = doors.addresses.clone();
+    let open_listeners = OpenListeners::open(&snapshot, &options).await?;
+    let addresses = open_listeners.addresses.clone();
     if !addresses.proxy.is_empty() {
         // With port 0, the system selects the port.
         snapshot.listen.clone_from(&addresses.proxy);
     }
     snapshot.control.listen = addresses.control;
     lock.sign(&addresses.to_string()).map_err(|error| StartFault::unwritable(&snapshot.data, error))?;
-    let setup = setup(&snapshot, &wish, &kept, addresses.control).await?;
+    let setup = setup(&snapshot, &options, &durable, addresses.control).await?;
     let greeting = Greeting {
         snapshot: &snapshot,
-        place: &wish.place,
+        place: &options.place,
         proxy: &addresses.proxy,
         control: addresses.control,
         mock,
-        demo: &kept.demo,
+        demo: &durable.demo,
         setup: setup.as_ref(),
-        serves_api: wish.role != Role::Proxy,
+        serves_api: options.role != Role::Proxy,
     };
     let text = greeting.text();
     // In another thread, because this one receives signals, and writing to a full pipe blocks.
     tokio::task::spawn_blocking(move || say(&text)).await?;
-    tell(&notes, &kept);
-    let ending = join(snapshot, kept, doors, (services, wish.role)).await?;
-    parts::watch_log(&ending.base, wish.dropped);
+    log_unexpected(&notes, &durable);
+    let running = join(snapshot, durable, open_listeners, services, options.role).await?;
+    parts::watch_log(&running.base, options.dropped);
     tracing::info!(
         proxy = (!addresses.proxy.is_empty()).then(|| tracing::field::display(addresses.proxies())),
         control = %addresses.control,
         mock = mock.map(tracing::field::display),
         "listening"
     );
-    Ok(ending)
+    Ok(running)
 }
 
 /// Returns how the first admin is created, if none exists and this process serves the control API. The link itself is
 /// shown only on a terminal.
-async fn setup(snapshot: &Snapshot, wish: &Wish, kept: &Kept, control: SocketAddr) -> anyhow::Result<Option<Setup>> {
-    if wish.role == Role::Proxy {
+async fn setup(
+    snapshot: &Snapshot,
+    options: &ServeOptions,
+    durable: &DurableState,
+    control: SocketAddr,
+) -> anyhow::Result<Option<AdminSetup>> {
+    if options.role == Role::Proxy {
         return Ok(None);
     }
-    let store = kept.node.store();
+    let store = durable.node.store();
     if !std::io::stdout().is_terminal() {
         let has_admin = store.has_admin().await.map_err(|error| failure::of_store(snapshot, error))?;
-        let command = || Setup::Command(link::setup_command(&wish.place, wish.has_addr.then_some(control)));
+        let command = || AdminSetup::Command(link::setup_command(&options.place, options.has_addr.then_some(control)));
         return Ok((!has_admin).then(command));
     }
     match link::to_become_the_first_admin(store, snapshot, control).await {
-        Ok(link) => Ok(link.map(Setup::Link)),
+        Ok(link) => Ok(link.map(AdminSetup::Link)),
         Err(FirstAdmin::Store(error)) => Err(failure::of_store(snapshot, error).into()),
         Err(error) => Err(error.into()),
     }
@@ -140,81 +145,84 @@ async fn setup(snapshot: &Snapshot, wish: &Wish, kept: &Kept, control: SocketAdd
 /// Connects the parts; requests are answered from this point on.
 async fn join(
     snapshot: Snapshot,
-    kept: Kept,
-    doors: Doors,
-    (mut services, role): (Services, Role),
-) -> anyhow::Result<Ending> {
+    durable: DurableState,
+    open_listeners: OpenListeners,
+    mut services: Services,
+    role: Role,
+) -> anyhow::Result<RunningServer> {
     let drain_times = snapshot.drain;
-    let windows = limits::open(&snapshot, &kept.clock).await?;
-    let base = Base {
+    let windows = limits::open(&snapshot, &durable.clock).await?;
+    let base = ServerContext {
         role,
         live: Arc::new(Live::new(Arc::new(snapshot))),
-        meter: kept.counted.as_ref().map(|counted| counted.meter.clone()),
+        meter: durable.metered_spool.as_ref().map(|metered| metered.meter.clone()),
         metrics: Metrics::new(),
         live_state: Arc::new(LiveState::default()),
         revision: Arc::new(Revision::default()),
         windows,
-        clock: kept.clock,
-        keys: kept.keys,
-        signing: kept.signing,
-        store: kept.node.store().clone(),
-        node: kept.node,
+        clock: durable.clock,
+        keys: durable.keys,
+        signing: durable.signing,
+        store: durable.node.store().clone(),
+        node: durable.node,
     };
-    parts::tell_price_expiries(&base);
+    parts::set_price_expiries(&base);
     let keys = services.start(&base).await?;
-    let (mut proxying, mut lessee) = (None, None);
-    if let (Some(counted), Some(listeners)) = (kept.counted, doors.proxy) {
-        parts::tell_interrupted(&base, &counted.interrupted);
-        services.ingest(&base, counted.reader, counted.stats);
+    let (mut proxying, mut lease_task) = (None, None);
+    if let (Some(metered), Some(listeners)) = (durable.metered_spool, open_listeners.proxy) {
+        parts::set_interrupted(&base, &metered.interrupted);
+        services.ingest(&base, metered.reader, metered.stats);
         let unauthenticated = services.unauthenticated(&base);
         if base.store.is_shared() {
-            lessee = Some(Lessee::start(&base.live.load(), &base.node, &base.metrics));
+            lease_task = Some(LeaseTask::start(&base.live.load(), &base.node, &base.metrics));
         }
-        let leases = lessee.as_ref().map(|lessee| lessee.leases.clone());
-        let shared = parts::shared(&base, counted.meter, (unauthenticated, leases));
+        let leases = lease_task.as_ref().map(|lease_task| lease_task.leases.clone());
+        let shared = parts::shared(&base, metered.meter, unauthenticated, leases);
         parts::watch_gauges(&base, &shared);
-        let workers = proxy::start(&shared, listeners, parts::lanes(counted.writers, &keys))?;
-        proxying = Some(Proxying { workers, shared });
+        let workers = proxy::start(&shared, listeners, parts::lanes(metered.writers, &keys))?;
+        proxying = Some(RunningProxy { workers, shared });
     }
-    services.control(&base, doors.control, keys)?;
+    services.control(&base, open_listeners.control, keys)?;
     base.live_state.set_snapshot(true);
-    Ok(Ending { services, proxying, lessee, base, beating: kept.beating, drain_times })
+    Ok(RunningServer { services, proxying, lease_task, base, heartbeat: durable.heartbeat, drain_times })
 }
 
 /// Logs conditions that are not errors, but may be unexpected.
-fn tell(notes: &[Note], kept: &Kept) {
+fn log_unexpected(notes: &[Note], durable: &DurableState) {
     for note in notes {
         tracing::warn!("{note}");
     }
-    let (cuts, lost) = kept.counted.as_ref().map(|counted| (&*counted.cuts, &*counted.lost)).unwrap_or_default();
+    let (cuts, lost) =
+        durable.metered_spool.as_ref().map(|metered| (&*metered.cuts, &*metered.lost)).unwrap_or_default();
     if let Some(interrupted) =
-        kept.counted.as_ref().map(|counted| counted.interrupted.requests).filter(|many| *many > 0)
+        durable.metered_spool.as_ref().map(|metered| metered.interrupted.requests).filter(|many| *many > 0)
     {
         tracing::info!(
             interrupted,
             "requests were in flight when the last run ended; their reservations count as used"
         );
     }
-    for skipped in kept.counted.iter().flat_map(|counted| &counted.skipped) {
+    for skipped in durable.metered_spool.iter().flat_map(|metered| &metered.skipped) {
         tracing::error!(?skipped, "damaged records in the spool were skipped and are lost");
     }
     for cut in cuts {
-        tracing::warn!(?cut, "an incomplete record at the end of the spool was removed");
+        tracing::warn!(?cut, "an incomplete record at the end of the spool was removed; this is normal after a crash");
     }
-    if !kept.keys.admitted.newest {
+    if !durable.keys.admitted.newest {
         tracing::warn!(
-            "another server has a newer master key: configure it here as well, and the current key as the previous one"
+            "another server has a newer master key: set it as MASTER_ENCRYPTION_KEY here, and the current one as \
+             MASTER_ENCRYPTION_KEY_PREVIOUS"
         );
     }
     for lost in lost {
-        tracing::error!(?lost, "segments of the spool are missing, and the store does not contain their records");
+        tracing::error!(?lost, "segments of the spool are missing, and their usage is not in the store: it is lost");
     }
-    for difference in &kept.differences {
+    for difference in &durable.differences {
         tracing::warn!(
             plan = difference.stored.name,
             stored = ?difference.stored,
             configured = ?difference.configured,
-            "the plan in the store differs from the configuration; the plan in the store applies"
+            "the plan in the store differs from the configuration; the store's applies until `tollgate plans apply`"
         );
     }
 }

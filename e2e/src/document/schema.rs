@@ -16,7 +16,7 @@ const WORDS: [&str; 8] =
 /// # Errors
 /// The place and kind of the first difference.
 pub fn check(document: &Value, schema: &Value, value: &Value) -> Result<(), String> {
-    let checking = Checking { document };
+    let checking = SchemaValidator { document };
     checking.whole(schema, value, "$")
 }
 
@@ -35,7 +35,7 @@ pub fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
     }
 }
 
-struct Checking<'a> {
+struct SchemaValidator<'a> {
     document: &'a Value,
 }
 
@@ -46,10 +46,10 @@ struct Keyword<'a> {
     says: &'a Map<String, Value>,
 }
 
-impl Checking<'_> {
+impl SchemaValidator<'_> {
     /// Checks every keyword of the schema, and that the value has no field that the schema does not name.
     fn whole(&self, schema: &Value, value: &Value, at: &str) -> Result<(), String> {
-        self.said(schema, value, at)?;
+        self.check_schema(schema, value, at)?;
         let Value::Object(fields) = value else { return Ok(()) };
         let Some(known) = self.known(schema) else { return Ok(()) };
         match fields.keys().find(|name| !known.contains(name.as_str())) {
@@ -84,7 +84,7 @@ impl Checking<'_> {
         (says && !any).then_some(known)
     }
 
-    fn said(&self, schema: &Value, value: &Value, at: &str) -> Result<(), String> {
+    fn check_schema(&self, schema: &Value, value: &Value, at: &str) -> Result<(), String> {
         let schema = resolved(self.document, schema);
         if *schema == Value::Bool(true) {
             return Ok(());
@@ -131,7 +131,7 @@ impl Checking<'_> {
                 .flatten()
                 .enumerate()
                 .try_for_each(|(nth, item)| self.whole(what, item, &format!("$[{nth}]"))),
-            "allOf" => each(what).try_for_each(|one| self.said(one, value, "$")),
+            "allOf" => each(what).try_for_each(|one| self.check_schema(one, value, "$")),
             "anyOf" => fails(each(what).any(|one| self.whole(one, value, "$").is_ok()), "is none of"),
             "oneOf" => {
                 let wrong: Vec<String> = each(what).filter_map(|one| self.whole(one, value, "$").err()).collect();
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_is_fine() {
+    fn values_that_match_the_schema_pass() {
         for value in [
             json!({"items": [], "next": null}),
             json!({"items": [{"amount": 1, "at": null}, {"amount": 0, "at": "2026-11-20T08:03:52Z"}], "next": {"amount": 2}}),
@@ -252,8 +252,8 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_is_told_with_its_place() {
-        for (value, told) in [
+    fn values_that_do_not_match_are_reported_with_their_path() {
+        for (value, reported) in [
             (json!([]), "$ is no \"object\""),
             (json!({"next": null}), "$ lacks items"),
             (json!({"items": [], "next": null, "extra": 1}), "$ has a field that the schema does not name, extra"),
@@ -267,12 +267,12 @@ mod tests {
             (json!({"items": [], "next": null, "more": {"x": "1"}}), "$.more.x is no"),
         ] {
             let wrong = checked(&value).unwrap_err();
-            assert!(wrong.starts_with(told), "{wrong} (expected: {told})");
+            assert!(wrong.starts_with(reported), "{wrong} (expected: {reported})");
         }
     }
 
     #[test]
-    fn an_unknown_word_is_no_silent_yes() {
+    fn an_unknown_schema_keyword_is_an_error() {
         assert!(check(&json!({}), &json!({"contains": {}}), &json!(1)).unwrap_err().contains("does not know"));
     }
 }

@@ -21,21 +21,21 @@ fn words<'a>(data: &'a str, words: &[&'a str]) -> Vec<&'a str> {
 }
 
 /// Runs a command that must succeed; returns its stdout.
-async fn must(folder: &Folder, said: &[&str], input: &str) -> String {
+async fn must(folder: &Folder, arguments: &[&str], input: &str) -> String {
     let data = folder.data().display().to_string();
-    let output = commands::run_with_input(folder, &words(&data, said), input.as_bytes()).await;
-    assert!(output.status.success(), "{said:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let output = commands::run_with_input(folder, &words(&data, arguments), input.as_bytes()).await;
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// Runs a command that must fail; returns its stderr.
-async fn refused(folder: &Folder, said: &[&str], input: &[u8]) -> String {
+async fn refused(folder: &Folder, arguments: &[&str], input: &[u8]) -> String {
     let data = folder.data().display().to_string();
-    let output = commands::run_with_input(folder, &words(&data, said), input).await;
-    assert!(!output.status.success(), "{said:?}: {}", String::from_utf8_lossy(&output.stdout));
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert!(!told.contains(PASSWORD) && !told.contains("panicked"), "{told}");
-    told
+    let output = commands::run_with_input(folder, &words(&data, arguments), input).await;
+    assert!(!output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
+    let reported = String::from_utf8(output.stderr).unwrap();
+    assert!(!reported.contains(PASSWORD) && !reported.contains("panicked"), "{reported}");
+    reported
 }
 
 /// Returns the only link in a text.
@@ -61,7 +61,7 @@ async fn an_admin_is_made_with_a_password_from_stdin() {
     }
     assert_eq!((number(&folder, HASHED).await, number(&folder, ADMINS).await), (3, 3));
     let endless = vec![b'x'; 100_000];
-    for (input, told) in [
+    for (input, reported) in [
         (b"too short\n".as_slice(), "12 to 128 characters"),
         (b"", "12 to 128 characters"),
         (&[b'x'; 129], "12 to 128 characters"),
@@ -70,7 +70,7 @@ async fn an_admin_is_made_with_a_password_from_stdin() {
         (b"correct \xff\xfe horse battery", "UTF-8"),
     ] {
         let refusal = refused(&folder, &create, input).await;
-        assert!(refusal.contains(told), "{refusal}");
+        assert!(refusal.contains(reported), "{refusal}");
     }
     assert_eq!(number(&folder, ADMINS).await, 3, "no admin is created with a rejected password");
     let taken = ["users", "create", "--email", "0@example.com", "--admin", "--password-stdin"];
@@ -99,12 +99,12 @@ async fn without_a_password_an_admin_gets_a_link() {
     assert!(both.contains("cannot be used with"), "{both}");
     let neither = refused(&folder, &["users", "password", "--user", ROOT], b"").await;
     assert!(neither.contains("password_missing") && neither.contains("--link"), "{neither}");
-    let nobody = refused(&folder, &["users", "password", "--user", "no@example.com", "--link"], b"").await;
-    assert!(nobody.contains("users list"), "{nobody}");
+    let closed_port = refused(&folder, &["users", "password", "--user", "no@example.com", "--link"], b"").await;
+    assert!(closed_port.contains("users list"), "{closed_port}");
 }
 
 #[tokio::test]
-async fn a_password_is_asked_for_twice_and_not_shown() {
+async fn a_password_is_requested_twice_and_not_echoed() {
     let folder = Folder::new();
     let data = folder.data().display().to_string();
     let mut terminal = Terminal::run(&folder, &words(&data, &["users", "create", "--email", ROOT, "--admin"]));
@@ -167,20 +167,20 @@ async fn the_last_admin_stays() {
     must(&folder, &["users", "create", "--email", ROOT, "--admin", "--password-stdin"], PASSWORD).await;
     must(&folder, &["users", "create", "--email", "ada@example.com"], "").await;
     for last in [&["users", "role", "--user", ROOT, "member"][..], &["users", "suspend", "--user", ROOT]] {
-        let told = refused(&folder, last, b"").await;
-        assert!(told.contains("last admin"), "{told}");
+        let reported = refused(&folder, last, b"").await;
+        assert!(reported.contains("last admin"), "{reported}");
     }
     let said = must(&folder, &["users", "role", "--user", "ada@example.com", "admin"], "").await;
     assert!(said.contains("admin") && said.contains("ada@example.com"), "{said}");
     // An admin without a password cannot act yet.
-    let told = refused(&folder, &["users", "role", "--user", ROOT, "member"], b"").await;
-    assert!(told.contains("and a password"), "{told}");
+    let reported = refused(&folder, &["users", "role", "--user", ROOT, "member"], b"").await;
+    assert!(reported.contains("and a password"), "{reported}");
     must(&folder, &["users", "password", "--user", "ada@example.com", "--password-stdin"], PASSWORD).await;
     must(&folder, &["users", "role", "--user", ROOT, "member"], "").await;
     must(&folder, &["users", "suspend", "--user", ROOT], "").await;
     assert_eq!(number(&folder, ADMINS).await, 1);
-    let told = refused(&folder, &["users", "role", "--user", ROOT, "owner"], b"").await;
-    assert!(told.contains("admin") && told.contains("member"), "{told}");
+    let reported = refused(&folder, &["users", "role", "--user", ROOT, "owner"], b"").await;
+    assert!(reported.contains("admin") && reported.contains("member"), "{reported}");
 }
 
 /// Runs the command that the server printed at start, with output into a pipe; returns the printed link.
@@ -194,7 +194,7 @@ async fn set_up(gateway: &Gateway) -> String {
 }
 
 #[tokio::test]
-async fn each_start_prints_the_command_for_a_link_until_there_is_an_admin() {
+async fn each_start_prints_the_command_for_a_link_until_an_admin_exists() {
     let gateway = Gateway::start(Setup::mocked()).await;
     assert_eq!(number(gateway.folder(), LINKS).await, 0, "a start alone creates no link");
     let first = set_up(&gateway).await;
@@ -211,8 +211,8 @@ async fn each_start_prints_the_command_for_a_link_until_there_is_an_admin() {
     must(gateway.folder(), &create, PASSWORD).await;
     let gateway = Gateway::start_in(gateway.stop().await.folder, Setup::mocked()).await;
     assert!(!gateway.stdout().contains("admin"), "{}", gateway.stdout());
-    let told = refused(gateway.folder(), &["setup-link"], b"").await;
-    assert!(told.contains("admin_exists"), "{told}");
+    let reported = refused(gateway.folder(), &["setup-link"], b"").await;
+    assert!(reported.contains("admin_exists"), "{reported}");
     assert_eq!(number(gateway.folder(), LINKS).await, 2);
 }
 
@@ -225,8 +225,8 @@ async fn the_link_of_the_first_start_leads_to_an_admins_session() {
     // Control serves the page; only the browser reads the part after the `#`.
     assert!(printed.starts_with(&format!("http://{}/", gateway.control)), "{printed}");
     let check = Call::json("/api/auth/link/check", &json!({"token": token}));
-    let told = gateway.ask(check.clone()).await.expect(200).json();
-    assert_eq!(told["kind"], "first_admin", "{told}");
+    let reported = gateway.ask(check.clone()).await.expect(200).json();
+    assert_eq!(reported["kind"], "first_admin", "{reported}");
     let chosen = json!({"token": token, "email": ROOT, "name": "Root", "password": PASSWORD});
     let used = gateway.ask(Call::json("/api/auth/link", &chosen)).await.expect(200);
     assert!(!used.text().contains(token) && !used.text().contains(PASSWORD), "{}", used.text());
@@ -236,8 +236,9 @@ async fn the_link_of_the_first_start_leads_to_an_admins_session() {
     let me = gateway.ask(Call::get("/api/me").key(&access)).await.expect(200).json();
     assert_eq!((&me["acts_as"], &me["user"]["email"]), (&json!("admin"), &json!(ROOT)), "{me}");
     gateway.ask(Call::get("/api/audit").key(&access)).await.expect(200);
-    let made = gateway.ask(Call::json("/api/keys", &json!({"label": "first"})).key(&access)).await.expect(201).json();
-    gateway.validate(&text(&made["key"])).await;
+    let created =
+        gateway.ask(Call::json("/api/keys", &json!({"label": "first"})).key(&access)).await.expect(201).json();
+    gateway.validate(&text(&created["key"])).await;
     // A link can be used once.
     gateway.ask(check).await.expect(404);
     gateway.ask(Call::json("/api/auth/link", &chosen)).await.expect(404);
@@ -260,7 +261,7 @@ async fn a_start_on_a_terminal_prints_the_link_itself() {
 }
 
 #[tokio::test]
-async fn a_proxy_without_control_prints_none() {
+async fn a_proxy_without_control_prints_no_link() {
     if !on_postgres() {
         return;
     }

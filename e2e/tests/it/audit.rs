@@ -74,24 +74,24 @@ async fn every_command_that_changes_something_leaves_its_lines() {
         (&["budgets", "set", "--user", ada, "--none", "money", "--per", "day"], &["budget.change"]),
         (&["budgets", "list"], &[]),
     ];
-    let mut told = lines(&gateway, &token).await.len();
+    let mut reported = lines(&gateway, &token).await.len();
     for (words, left) in table {
         must(folder, words).await;
         let all = lines(&gateway, &token).await;
-        let mut actions: Vec<&str> = all[told..].iter().map(|line| line["action"].as_str().unwrap()).collect();
+        let mut actions: Vec<&str> = all[reported..].iter().map(|line| line["action"].as_str().unwrap()).collect();
         actions.sort_unstable();
         assert_eq!(actions, left, "{words:?}");
         assert!(
-            all[told..].iter().all(|line| line["actor"]["kind"] == "command" && line["actor"]["address"].is_null())
+            all[reported..].iter().all(|line| line["actor"]["kind"] == "command" && line["actor"]["address"].is_null())
         );
-        told = all.len();
+        reported = all.len();
     }
-    let made = lines(&gateway, &token).await;
-    let key = made.iter().rev().find(|line| line["action"] == "key.create").unwrap()["target_id"].as_str().unwrap();
+    let created = lines(&gateway, &token).await;
+    let key = created.iter().rev().find(|line| line["action"] == "key.create").unwrap()["target_id"].as_str().unwrap();
     for left in [1, 0] {
         must(folder, &["keys", "revoke", "--key", key]).await;
         let now = lines(&gateway, &token).await.len();
-        assert_eq!(now - told, left);
-        told = now;
+        assert_eq!(now - reported, left);
+        reported = now;
     }
 }

@@ -51,11 +51,11 @@ async fn admin(gateway: &Gateway) -> String {
 }
 
 #[tokio::test]
-async fn a_person_signs_up_goes_on_and_signs_out() {
+async fn a_user_signs_up_renews_the_session_and_signs_out() {
     let gateway = open("open").await;
-    let made = post(&gateway, "/api/auth/register", &newcomer("ada@example.com")).await.expect(201).json();
-    let (access, refresh) = (text(&made["access_token"]), text(&made["refresh_token"]));
-    assert_eq!(me(&gateway, &access).await.expect(200).json()["user"], made["user"]);
+    let created = post(&gateway, "/api/auth/register", &newcomer("ada@example.com")).await.expect(201).json();
+    let (access, refresh) = (text(&created["access_token"]), text(&created["refresh_token"]));
+    assert_eq!(me(&gateway, &access).await.expect(200).json()["user"], created["user"]);
 
     let renewal = json!({"refresh_token": refresh});
     let next = post(&gateway, "/api/auth/refresh", &renewal).await.expect(200).json();
@@ -100,10 +100,10 @@ async fn a_browser_is_known_by_cookies_that_other_pages_cannot_use() {
 }
 
 #[tokio::test]
-async fn a_changed_password_ends_what_was_open_elsewhere() {
+async fn a_changed_password_ends_other_sessions() {
     let gateway = open("open").await;
-    let made = post(&gateway, "/api/auth/register", &newcomer("ada@example.com")).await.expect(201).json();
-    let own = text(&made["access_token"]);
+    let created = post(&gateway, "/api/auth/register", &newcomer("ada@example.com")).await.expect(201).json();
+    let own = text(&created["access_token"]);
     let login = async |password: &str| post(&gateway, "/api/auth/login", &who("ada@example.com", password)).await;
     let other = text(&login(PASSWORD).await.expect(200).json()["access_token"]);
     let change = |current: &str| Call::json("/api/auth/password", &json!({"current": current, "new": NEW})).key(&own);
@@ -118,8 +118,8 @@ async fn a_changed_password_ends_what_was_open_elsewhere() {
 #[tokio::test]
 async fn a_key_signs_in_for_as_long_as_it_is_in_force() {
     let gateway = open("open").await;
-    let made = post(&gateway, "/api/auth/register", &newcomer("ada@example.com")).await.expect(201).json();
-    let own = text(&made["access_token"]);
+    let created = post(&gateway, "/api/auth/register", &newcomer("ada@example.com")).await.expect(201).json();
+    let own = text(&created["access_token"]);
     let key = gateway.ask(Call::json("/api/keys", &json!({"label": "laptop"})).key(&own)).await.expect(201).json();
     let by_key = post(&gateway, "/api/auth/login", &json!({"key": key["key"]})).await.expect(200).json();
     let by_key = text(&by_key["access_token"]);
@@ -139,7 +139,7 @@ async fn a_key_signs_in_for_as_long_as_it_is_in_force() {
 }
 
 #[tokio::test]
-async fn who_may_sign_up_is_configured_and_a_taken_address_is_not_told() {
+async fn sign_up_mode_is_configured_and_taken_addresses_are_not_revealed() {
     let closed = open("closed").await;
     let answer = post(&closed, "/api/auth/register", &newcomer("ada@example.com")).await.expect(403);
     assert_eq!(code(&answer), "signup_closed");
@@ -149,16 +149,16 @@ async fn who_may_sign_up_is_configured_and_a_taken_address_is_not_told() {
     assert_eq!(code(&answer), "signup_closed");
     let root = admin(&gateway).await;
     let invite = async |email: Option<&str>| {
-        let made =
+        let created =
             gateway.ask(Call::json("/api/invites", &json!({"email": email})).key(&root)).await.expect(201).json();
-        text(&made["url"]).split_once("/link#").unwrap().1.to_owned()
+        text(&created["url"]).split_once("/link#").unwrap().1.to_owned()
     };
-    let mut asked = newcomer("ada@example.com");
-    asked["invite"] = invite(None).await.into();
-    post(&gateway, "/api/auth/register", &asked).await.expect(201);
-    asked["email"] = "eve@example.com".into();
+    let mut requested = newcomer("ada@example.com");
+    requested["invite"] = invite(None).await.into();
+    post(&gateway, "/api/auth/register", &requested).await.expect(201);
+    requested["email"] = "eve@example.com".into();
     assert_eq!(
-        code(&post(&gateway, "/api/auth/register", &asked).await.expect(403)),
+        code(&post(&gateway, "/api/auth/register", &requested).await.expect(403)),
         "signup_closed",
         "the invite was used already"
     );
@@ -180,14 +180,14 @@ async fn one_time_links_make_the_first_admin_and_choose_passwords() {
     let checked = post(&gateway, "/api/auth/link/check", &json!({"token": token})).await.expect(200).json();
     assert_eq!(checked["kind"], "first_admin");
     let chosen = json!({"token": token, "password": PASSWORD, "name": "Root", "email": ROOT});
-    let made = post(&gateway, "/api/auth/link", &chosen).await.expect(200).json();
-    assert_eq!(made["user"]["role"], "admin");
+    let created = post(&gateway, "/api/auth/link", &chosen).await.expect(200).json();
+    assert_eq!(created["user"]["role"], "admin");
     assert_eq!(code(&post(&gateway, "/api/auth/link", &chosen).await.expect(404)), "not_found");
     let root = post(&gateway, "/api/auth/login", &who(ROOT, PASSWORD)).await.expect(200).json();
     let root = text(&root["access_token"]);
     assert_eq!(me(&gateway, &root).await.expect(200).json()["acts_as"], "admin");
 
-    let forgot = format!("/api/users/{}/password-link", text(&made["user"]["id"]));
+    let forgot = format!("/api/users/{}/password-link", text(&created["user"]["id"]));
     let link = gateway.ask(Call::new("POST", &forgot).key(&root)).await.expect(201).json();
     let token = text(&link["url"]).split_once("/link#").unwrap().1.to_owned();
     post(&gateway, "/api/auth/link", &json!({"token": token, "password": NEW})).await.expect(200);
@@ -198,10 +198,10 @@ async fn one_time_links_make_the_first_admin_and_choose_passwords() {
 }
 
 #[tokio::test]
-async fn guessing_ends_soon_and_tells_nothing() {
+async fn guessing_is_limited_and_reveals_nothing() {
     let gateway = open("open").await;
     post(&gateway, "/api/auth/register", &newcomer("ada@example.com")).await.expect(201);
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     // The registration counts as an attempt too.
     for (email, attempts) in [("ada@example.com", 9), ("nobody@example.com", 10)] {
         let mut answers = Vec::new();
@@ -211,8 +211,8 @@ async fn guessing_ends_soon_and_tells_nothing() {
         let refused = post(&gateway, "/api/auth/login", &who(email, PASSWORD)).await.expect(429);
         assert!(refused.header("retry-after").is_some_and(|seconds| seconds.parse::<u64>().unwrap() > 60));
         answers.dedup();
-        told.push((answers, refused.text()));
+        reported.push((answers, refused.text()));
     }
-    assert_eq!(told[0], told[1]);
-    assert_eq!(told[0].0.len(), 1);
+    assert_eq!(reported[0], reported[1]);
+    assert_eq!(reported[0].0.len(), 1);
 }

@@ -100,7 +100,7 @@ async fn caller(gateway: &Gateway) -> Caller {
 }
 
 #[tokio::test]
-async fn what_waits_in_the_spool_counts_before_it_is_stored() {
+async fn records_in_the_spool_count_before_they_are_stored() {
     let upstream = Upstream::answering("200 OK", "fine").await;
     let first = Gateway::start(setup(&upstream)).await;
     let key = first.account("held").await.key;
@@ -135,7 +135,7 @@ async fn what_waits_in_the_spool_counts_before_it_is_stored() {
 /// A process with leases crashes with usage in its spool and in the store. The next process may use exactly the rest
 /// of the quota at once.
 #[tokio::test]
-async fn what_a_killed_run_was_lent_is_free_again_by_what_waits_in_its_spool() {
+async fn a_killed_servers_lease_ends_with_the_usage_in_its_spool() {
     const QUOTA: u64 = 100;
     const USED: u64 = 10;
     const CHARGED: u64 = 20;

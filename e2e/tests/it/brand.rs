@@ -11,14 +11,14 @@ use crate::bodies::Format;
 const GOOGLE: &str = "/v1beta/models/mock";
 
 /// The name of a surface and its text.
-type Shown = (String, String);
+type SurfaceText = (String, String);
 
 /// Returns head and body of a response.
-fn shown(surface: &str, answer: &Answer) -> Shown {
+fn shown(surface: &str, answer: &Answer) -> SurfaceText {
     (surface.to_owned(), format!("{:?}\n{}", answer.head, answer.text()))
 }
 
-async fn control(gateway: &Gateway, all: &mut Vec<Shown>, key: &str) {
+async fn control(gateway: &Gateway, all: &mut Vec<SurfaceText>, key: &str) {
     let pages = ["/", "/docs", "/link", "/openapi.json", "/health"];
     let scripts = ["/install.sh", "/install.sh?agent=claude", "/install.sh?agent=none", "/install.sh/none"];
     let api = ["/api/me", "/api/keys", "/api/usage/today", "/api/dashboard/overview", "/api/provider-keys", "/nothing"];
@@ -37,7 +37,7 @@ async fn control(gateway: &Gateway, all: &mut Vec<Shown>, key: &str) {
     all.push(shown("signing in", &signed_in));
 }
 
-async fn proxy(gateway: &Gateway, all: &mut Vec<Shown>, key: &str) {
+async fn proxy(gateway: &Gateway, all: &mut Vec<SurfaceText>, key: &str) {
     let models = gateway.call(Call::get("/v1/models").key(key)).await.expect(200);
     assert_eq!(models.json()["data"][0]["owned_by"], "codexible", "{}", models.text());
     all.push(shown("models", &models));
@@ -59,7 +59,7 @@ async fn proxy(gateway: &Gateway, all: &mut Vec<Shown>, key: &str) {
         all.push(shown("an aborted response", &cut));
     }
     let malformed = gateway.call(Call::get("/v1/models").key("x")).await.expect(401);
-    assert!(malformed.text().contains("a key is codexible_ and 32 hex digits"), "{}", malformed.text());
+    assert!(malformed.text().contains("a key is codexible_ and 32 lowercase hex digits"), "{}", malformed.text());
     all.push(shown("an unknown path", &gateway.call(Call::get("/nothing").key(key)).await.expect(404)));
 }
 

@@ -31,12 +31,12 @@ fn chat(key: &str) -> Call {
 }
 
 #[tokio::test]
-async fn a_budget_holds_whom_it_is_set_for_until_it_is_removed() {
+async fn a_budget_applies_to_its_scope_until_it_is_removed() {
     let gateway = Gateway::start(Setup::mocked().plans("{name: open}")).await;
     let (held, free) = (gateway.account("open").await, gateway.account("open").await);
     let set = ["set", "--user", &held.email, "--per", "day"];
-    let told = budgets(&gateway, &[&set[..], &["--credits", "0"]].concat()).await;
-    assert_eq!(told, "0 credits a day; running servers apply it within a second\n");
+    let reported = budgets(&gateway, &[&set[..], &["--credits", "0"]].concat()).await;
+    assert_eq!(reported, "0 credits a day; running servers apply it within a second\n");
     eventually("the budget applies", async || (gateway.call(chat(&held.key)).await.status() == 429).then_some(()))
         .await;
     gateway.call(chat(&free.key)).await.expect(200);
@@ -52,7 +52,7 @@ async fn a_budget_holds_whom_it_is_set_for_until_it_is_removed() {
 }
 
 #[tokio::test]
-async fn budgets_are_listed_with_what_was_recorded_before_they_were_set() {
+async fn budgets_are_listed_with_usage_from_before_they_were_set() {
     let gateway = Gateway::start(Setup::mocked().plans("{name: open}")).await;
     let account = gateway.account("open").await;
     for _ in 0..3 {
@@ -90,10 +90,10 @@ async fn budgets_are_listed_with_what_was_recorded_before_they_were_set() {
 }
 
 #[tokio::test]
-async fn a_budget_that_cannot_be_set_is_refused_with_what_to_do() {
+async fn an_invalid_budget_is_refused_with_a_remedy() {
     let gateway = Gateway::start(Setup::mocked().plans("{name: open}")).await;
     let day = ["--per", "day"];
-    for (words, told) in [
+    for (words, reported) in [
         (&["--global", "--money", "5"][..], "expected an amount of USD, such as \"12.50 USD\""),
         (&["--global", "--money", "5 EUR"], "expected an amount of USD"),
         (&["--global", "--money", "9999999999 USD"], "a budget is at most"),
@@ -108,7 +108,7 @@ async fn a_budget_that_cannot_be_set_is_refused_with_what_to_do() {
         (&["--plan", "gone", "--credits", "1"], "there is no plan gone"),
     ] {
         let text = refused(&gateway, &[&["set"], words, &day].concat()).await;
-        assert!(text.contains(told), "{words:?}: {text}");
+        assert!(text.contains(reported), "{words:?}: {text}");
     }
     let text = refused(&gateway, &["set", "--global", "--credits", "1", "--per", "week"]).await;
     assert!(text.contains("expected `day` or `month`"), "{text}");

@@ -18,14 +18,14 @@ fn odd(model: &str, rest: &str) -> String {
 }
 
 /// A server with one provider of `format`; the model `alias` resolves to `real-model/1:2`.
-struct Line {
+struct FormatServer {
     upstream: Upstream,
     gateway: Gateway,
     key: String,
     format: Format,
 }
 
-impl Line {
+impl FormatServer {
     async fn of(format: Format) -> Self {
         let upstream = Upstream::json(&json!({})).await;
         let models = "[{name: alias, targets: [{provider: up, model: \"real-model/1:2\"}]}]";
@@ -48,16 +48,16 @@ impl Line {
 #[tokio::test]
 async fn request_bodies_change_in_the_models_name_alone() {
     for format in Format::ALL {
-        let line = Line::of(format).await;
-        for (asked, real) in [("bare", "bare"), ("up/named", "named"), ("alias", "real-model/1:2")] {
-            assert_eq!(line.pass(&odd(asked, "")).await, odd(real, ""), "{format:?} {asked}");
+        let line = FormatServer::of(format).await;
+        for (requested, real) in [("bare", "bare"), ("up/named", "named"), ("alias", "real-model/1:2")] {
+            assert_eq!(line.pass(&odd(requested, "")).await, odd(real, ""), "{format:?} {requested}");
         }
     }
 }
 
 #[tokio::test]
 async fn chat_streams_gain_include_usage_and_nothing_else() {
-    let line = Line::of(Format::Chat).await;
+    let line = FormatServer::of(Format::Chat).await;
     for rest in [", \"stream\" : true", ",\"stream\":true,\"stream_options\" : { \"x\": 1 }"] {
         let sent = odd("bare", rest);
         let body = line.pass(&sent).await;
@@ -67,8 +67,8 @@ async fn chat_streams_gain_include_usage_and_nothing_else() {
             insertion(&sent, &body).unwrap_or_else(|| panic!("differs by more than one insertion:\n{sent}\n{body}"));
         assert!(inserted.contains("include_usage") && inserted.len() < 60, "{inserted}");
     }
-    let asked = odd("bare", ",\"stream\":true, \"stream_options\" :{ \"include_usage\" : true }");
-    assert_eq!(line.pass(&asked).await, asked);
+    let requested = odd("bare", ",\"stream\":true, \"stream_options\" :{ \"include_usage\" : true }");
+    assert_eq!(line.pass(&requested).await, requested);
 }
 
 /// Returns the bytes of `long` that are missing in `short`, if they form one contiguous run.
@@ -79,7 +79,7 @@ fn insertion<'a>(short: &str, long: &'a str) -> Option<&'a str> {
 }
 
 #[tokio::test]
-async fn mock_saw_the_hash_of_what_was_sent() {
+async fn mock_reports_the_hash_of_the_sent_body() {
     let mock = Mock::start().await;
     let gateway = Gateway::start(Setup::provider("mock", mock.address())).await;
     let key = gateway.key().await;
@@ -213,8 +213,8 @@ async fn options_in_a_query_and_keys_do_not_reach_a_provider() {
         let body = if path.contains("v1beta") { json!({"contents": []}) } else { body };
         gateway.call(Call::json(&format!("{path}?{options}&{passes}"), &body).key(&key)).await.expect(200);
         let head = upstream.seen().pop().unwrap().head;
-        let asked = path.replace("/g/m:", "/m:");
-        assert_eq!(head.first, format!("POST {asked}?{passes} HTTP/1.1"));
+        let requested = path.replace("/g/m:", "/m:");
+        assert_eq!(head.first, format!("POST {requested}?{passes} HTTP/1.1"));
         assert!(!String::from_utf8_lossy(&head.raw).contains(&key), "{}", head.first);
     }
 }
@@ -231,7 +231,7 @@ async fn each_provider_gets_its_own_credential_in_its_own_header() {
 }
 
 #[tokio::test]
-async fn caller_receives_the_upstreams_headers_but_for_the_named_ones() {
+async fn client_receives_the_upstreams_headers_except_for_the_listed_ones() {
     let survive = [
         ("OpenAI-Processing-MS", "7"),
         ("openai-version", "2020-10-01"),
@@ -311,7 +311,7 @@ async fn streaming(split: usize) -> Upstream {
 }
 
 #[tokio::test]
-async fn usage_chunk_is_removed_where_the_caller_did_not_ask_and_counted_in_any_case() {
+async fn usage_chunk_is_counted_and_removed_unless_the_client_requested_it() {
     for split in [3, 50, 100_000] {
         let upstream = streaming(split).await;
         let gateway = Gateway::start(Setup::provider("openai", upstream.address())).await;

@@ -69,7 +69,7 @@ async fn cancelled_request_gives_everything_back() {
 }
 
 #[tokio::test]
-async fn caller_that_stops_reading_is_cut() {
+async fn client_that_stops_reading_is_disconnected() {
     let upstream = Upstream::start(|mut turn| async move {
         turn.read_body().await;
         turn.stream("200 OK\r\ncontent-type: text/event-stream").await;
@@ -93,7 +93,7 @@ async fn caller_that_stops_reading_is_cut() {
 }
 
 #[tokio::test]
-async fn caller_that_stops_reading_a_plain_answer_is_cut() {
+async fn client_that_stops_reading_a_plain_response_is_disconnected() {
     let upstream = Upstream::start(|mut turn| async move {
         turn.stream("200 OK").await;
         while turn.chunk("x".repeat(60_000).as_bytes()).await {}
@@ -112,7 +112,7 @@ async fn caller_that_stops_reading_a_plain_answer_is_cut() {
 }
 
 #[tokio::test]
-async fn caller_that_does_not_read_is_cut_though_it_goes_on_sending() {
+async fn client_that_sends_without_reading_is_disconnected() {
     let upstream = Upstream::start(|mut turn| async move {
         turn.stream("200 OK").await;
         while turn.chunk("x".repeat(60_000).as_bytes()).await {}
@@ -138,7 +138,7 @@ async fn caller_that_does_not_read_is_cut_though_it_goes_on_sending() {
 /// More bytes than the kernel buffers (a few MB). The client reads 512 KiB per second, so the kernel frees buffer
 /// space often enough.
 #[tokio::test]
-async fn caller_that_reads_slowly_but_steadily_gets_everything() {
+async fn client_that_reads_slowly_but_steadily_receives_everything() {
     const STEP: usize = 64 * 1024;
     let body = vec![b'x'; 96 * STEP];
     let upstream = Upstream::answering("200 OK", &body).await;
@@ -204,7 +204,7 @@ async fn llm_body_that_trickles_ends_at_the_total_time_and_one_that_stalls_at_th
 }
 
 #[tokio::test]
-async fn caller_that_closes_its_side_counts_as_gone() {
+async fn client_that_closes_its_side_counts_as_disconnected() {
     let upstream = Upstream::start(|mut turn| async move {
         turn.read_body().await;
         turn.wire.closed().await;
@@ -224,21 +224,21 @@ async fn caller_that_closes_its_side_counts_as_gone() {
 }
 
 #[tokio::test]
-async fn connections_of_one_address_are_bounded_and_places_come_back() {
+async fn connections_of_one_address_are_bounded_and_permits_are_returned() {
     let setup = Setup::mocked().section("connections", "{max: 100, per_address: 3}");
     let gateway = Gateway::start(setup).await;
-    let mut kept = Vec::new();
+    let mut remaining = Vec::new();
     for _ in 0..3 {
         let (answer, wire) = Call::get("/").open(gateway.proxy).await.reuse().await;
         assert_eq!(answer.status(), 200);
-        kept.push(wire);
+        remaining.push(wire);
     }
     let mut fourth = Wire::connect(gateway.proxy).await.unwrap();
     let head = fourth.head().await.unwrap();
     assert_eq!((head.word(1), head.header("retry-after")), ("503", Some("1")));
     let (body, whole) = fourth.body(head.framing().unwrap()).await;
     assert!(whole && String::from_utf8_lossy(&body).contains("overloaded"));
-    drop(kept);
+    drop(remaining);
     gateway.at_rest().await;
     gateway.call(Call::get("/")).await.expect(200);
 }
@@ -254,7 +254,7 @@ async fn connection_that_stays_idle_is_closed() {
 }
 
 #[tokio::test]
-async fn callers_with_made_up_keys_do_not_hinder_the_others() {
+async fn clients_with_invented_keys_do_not_slow_down_others() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let key = gateway.key().await;
     let mut made_up = JoinSet::new();

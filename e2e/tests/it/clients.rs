@@ -79,7 +79,7 @@ impl Stage {
 }
 
 /// Returns the folder in which the lines of a run are stored.
-fn kept() -> PathBuf {
+fn results_folder() -> PathBuf {
     let folder = commands::binary().parent().and_then(|profile| profile.parent()).unwrap().join("clients");
     fs::create_dir_all(&folder).unwrap();
     folder
@@ -118,9 +118,9 @@ async fn every_client_does_all_that_it_offers() {
     let (lines, sent) = run(&chosen).await;
     for (client, lines) in chosen.iter().zip(&lines) {
         let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-        fs::write(kept().join(format!("{}.json", client.name)), text).unwrap();
+        fs::write(results_folder().join(format!("{}.json", client.name)), text).unwrap();
     }
-    let failed: Vec<String> = lines.iter().flatten().filter(|line| line["pass"] != true).map(table::told).collect();
+    let failed: Vec<String> = lines.iter().flatten().filter(|line| line["pass"] != true).map(table::summary).collect();
     assert!(failed.is_empty(), "{} scenarios failed:\n{}", failed.len(), failed.join("\n"));
     if only.is_none() {
         table::compare(&lines, &sent);

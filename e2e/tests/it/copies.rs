@@ -10,9 +10,9 @@ use crate::store;
 /// Runs a command that must succeed; returns its stdout.
 async fn must(folder: &Folder, words: &[&str]) -> String {
     let output = commands::run(folder, words).await;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{words:?}: {said}{}", String::from_utf8_lossy(&output.stderr));
-    said
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{words:?}: {printed}{}", String::from_utf8_lossy(&output.stderr));
+    printed
 }
 
 async fn refused(folder: &Folder, words: &[&str]) -> String {
@@ -31,28 +31,28 @@ async fn used() -> (Folder, String) {
     (gateway.stop().await.folder, key)
 }
 
-fn sums(said: &str) -> String {
-    said.lines().filter(|line| line.contains(" rows")).collect::<Vec<_>>().join("\n")
+fn sums(printed: &str) -> String {
+    printed.lines().filter(|line| line.contains(" rows")).collect::<Vec<_>>().join("\n")
 }
 
 #[tokio::test]
-async fn a_moved_store_goes_on_where_it_was() {
+async fn a_moved_store_keeps_all_data() {
     // `move` copies SQLite only, whatever store the suite uses.
     let (folder, key) = used().await;
     let data = folder.data().display().to_string();
     let there = Database::new();
     if folder.database().is_some() {
-        let told = refused(&folder, &["move", "--data", &data, "--to", &there.url()]).await;
-        assert!(told.contains("store_missing"), "{told}");
+        let reported = refused(&folder, &["move", "--data", &data, "--to", &there.url()]).await;
+        assert!(reported.contains("store_missing"), "{reported}");
         return;
     }
     let running = Gateway::start_in(folder, Setup::mocked()).await;
-    let told = refused(running.folder(), &["move", "--data", &data, "--to", &there.url()]).await;
-    assert!(told.contains("data_in_use"), "{told}");
+    let reported = refused(running.folder(), &["move", "--data", &data, "--to", &there.url()]).await;
+    assert!(reported.contains("data_in_use"), "{reported}");
     let folder = running.stop().await.folder;
 
-    let said = must(&folder, &["move", "--data", &data, "--to", &there.url()]).await;
-    assert!(said.contains("usage_events             3 rows  credits 3"), "{said}");
+    let printed = must(&folder, &["move", "--data", &data, "--to", &there.url()]).await;
+    assert!(printed.contains("usage_events             3 rows  credits 3"), "{printed}");
     let again = refused(&folder, &["move", "--data", &data, "--to", &there.url()]).await;
     assert!(again.contains("store_not_empty"), "{again}");
 
@@ -66,7 +66,7 @@ async fn a_moved_store_goes_on_where_it_was() {
 }
 
 #[tokio::test]
-async fn a_backup_is_restored_and_says_what_it_brings_back() {
+async fn a_backup_is_restored_with_a_list_of_its_effects() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let account = gateway.account("open").await;
     let key = account.key.clone();
@@ -76,38 +76,38 @@ async fn a_backup_is_restored_and_says_what_it_brings_back() {
     let data = gateway.folder().data().display().to_string();
     let file = gateway.folder().path().join("backup").display().to_string();
     let written = must(gateway.folder(), &["backup", &file, "--data", &data]).await;
-    let told = refused(gateway.folder(), &["backup", &file, "--data", &data]).await;
-    assert!(told.contains("backup_unwritable"), "{told}");
+    let reported = refused(gateway.folder(), &["backup", &file, "--data", &data]).await;
+    assert!(reported.contains("backup_unwritable"), "{reported}");
 
     gateway.call(call()).await.expect(200);
     store::events(gateway.folder(), 2).await;
     let id = commands::keys_list(gateway.folder(), &account.email).await.split_whitespace().next().unwrap().to_owned();
     commands::keys_revoke(gateway.folder(), &id).await;
-    let told = refused(gateway.folder(), &["restore", &file, "--data", &data]).await;
-    assert!(told.contains("data_in_use"), "{told}");
+    let reported = refused(gateway.folder(), &["restore", &file, "--data", &data]).await;
+    assert!(reported.contains("data_in_use"), "{reported}");
     let folder = gateway.stop().await.folder;
 
-    let told = refused(&folder, &["restore", &file, "--data", &data]).await;
-    assert!(told.contains("store_not_empty"), "{told}");
+    let reported = refused(&folder, &["restore", &file, "--data", &data]).await;
+    assert!(reported.contains("store_not_empty"), "{reported}");
     if folder.database().is_some() {
-        let told = refused(&folder, &["restore", &file, "--data", &data, "--replace"]).await;
-        assert!(told.contains("replaces_files_only"), "{told}");
+        let reported = refused(&folder, &["restore", &file, "--data", &data, "--replace"]).await;
+        assert!(reported.contains("replaces_files_only"), "{reported}");
         return;
     }
     let output = commands::run(&folder, &["restore", &file, "--data", &data, "--replace"]).await;
-    let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(!output.status.success() && told.contains("confirmation_missing"), "{told}");
-    assert!(told.contains("(users: 1, keys: 1, recorded requests: 2)"), "{told}");
+    let reported = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(!output.status.success() && reported.contains("confirmation_missing"), "{reported}");
+    assert!(reported.contains("(users: 1, keys: 1, recorded requests: 2)"), "{reported}");
     assert_eq!(store::number(&folder, "SELECT count(*) FROM usage_events").await, 2);
     let restored = must(&folder, &["restore", &file, "--data", &data, "--replace", "--yes"]).await;
     assert_eq!(sums(&restored), sums(&written));
-    for told in [
+    for reported in [
         "1 revoked keys are valid again",
         "0 suspended users are active",
         "1 credits of today",
         "All sessions have ended",
     ] {
-        assert!(restored.contains(told), "{told}: {restored}");
+        assert!(restored.contains(reported), "{reported}: {restored}");
     }
     let again = Gateway::start_in(folder, Setup::mocked()).await;
     again.call(call()).await.expect(200);
@@ -122,12 +122,12 @@ async fn a_backup_of_postgresql_makes_a_sqlite_store() {
 
     let elsewhere = Folder::on_sqlite();
     let there = elsewhere.data().display().to_string();
-    let said = must(&elsewhere, &["restore", &file, "--data", &there]).await;
-    assert!(said.contains("usage_events             3 rows  credits 3"), "{said}");
+    let printed = must(&elsewhere, &["restore", &file, "--data", &there]).await;
+    assert!(printed.contains("usage_events             3 rows  credits 3"), "{printed}");
     let gateway = Gateway::start_in(elsewhere, Setup::mocked()).await;
     assert_eq!(gateway.usage(&key).await["requests"], 3);
-    let told = refused(gateway.folder(), &["restore", "/etc/hostname", "--data", &data]).await;
-    assert!(told.contains("no_backup"), "{told}");
+    let reported = refused(gateway.folder(), &["restore", "/etc/hostname", "--data", &data]).await;
+    assert!(reported.contains("no_backup"), "{reported}");
 }
 
 #[tokio::test]
@@ -140,13 +140,13 @@ async fn a_store_that_is_damaged_or_newer_is_replaced() {
     must(&folder, &["backup", &file, "--data", &data]).await;
     let restore = ["restore", &file, "--data", &data, "--replace", "--yes"];
     std::fs::write(folder.data().join("tollgate.db"), "no database, but a text that is long enough to be one").unwrap();
-    let told = must(&folder, &restore).await;
-    assert!(told.contains("could not be compared with the backup. store_damaged"), "{told}");
+    let reported = must(&folder, &restore).await;
+    assert!(reported.contains("could not be compared with the backup. store_damaged"), "{reported}");
 
-    let newer = "UPDATE schema_floor SET version = 9000; UPDATE _sqlx_migrations SET version = 9000";
+    let newer = "UPDATE schema_floor SET version = 9000; UPDATE _sqlx_migrations SET version = 9000 WHERE version = 13";
     store::rows(&folder, &folder.data()).execute(newer, newer).await;
-    let told = must(&folder, &restore).await;
-    assert!(told.contains("could not be compared with the backup. store_newer"), "{told}");
+    let reported = must(&folder, &restore).await;
+    assert!(reported.contains("could not be compared with the backup. store_newer"), "{reported}");
     let again = Gateway::start_in(folder, Setup::mocked()).await;
     assert_eq!(again.usage(&key).await["requests"], 0);
 }

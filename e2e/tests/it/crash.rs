@@ -135,7 +135,6 @@ async fn a_quota_of_plain_calls_is_never_passed_whatever_dies() {
     let setup = || {
         Setup::routed(upstream.address(), "{path: /folded, upstreams: backend}")
             .plans(&format!("{{name: small, credits_per_day: {QUOTA}}}"))
-            .patient()
     };
     let sent = || upstream.seen().len() as u64;
     let mut gateway = Gateway::start(setup()).await;

@@ -62,7 +62,7 @@ async fn printed_curl_streams_and_is_counted_within_two_seconds() {
 }
 
 #[tokio::test]
-async fn each_demo_key_has_the_plan_that_stands_beside_it() {
+async fn each_demo_key_has_the_plan_that_is_printed_with_it() {
     let gateway = Gateway::start(demo()).await;
     let stdout = gateway.stdout();
     let mut plans = Vec::new();
@@ -89,7 +89,7 @@ async fn second_start_shows_the_same_keys() {
 }
 
 #[tokio::test]
-async fn keys_are_printed_before_any_log_line_and_stand_in_no_log() {
+async fn keys_are_printed_before_any_log_line_and_are_not_logged() {
     let folder = Folder::new();
     let setup = demo().section("log", "{level: trace}");
     let child = commands::serve_in_one_stream(&folder, &setup);
@@ -121,7 +121,7 @@ async fn keys_are_printed_before_any_log_line_and_stand_in_no_log() {
 }
 
 #[tokio::test]
-async fn brand_is_shown_and_its_prefix_stands_before_its_keys() {
+async fn brand_is_printed_and_its_keys_have_its_prefix() {
     let gateway = Gateway::start(demo().section("brand", "{name: Codexible, key_prefix: codexible}")).await;
     let stdout = gateway.stdout();
     let keys = keys_in(&stdout);

@@ -30,7 +30,7 @@ async fn long_stream(gateway: &Gateway, key: &str, format: Format) -> Exchange {
 }
 
 #[tokio::test]
-async fn readiness_fails_at_once_and_accepting_goes_on_for_the_delay() {
+async fn readiness_fails_at_once_and_connections_are_accepted_during_the_delay() {
     let gateway = Gateway::start(drain(Setup::mocked(), "5s", "5s")).await;
     let key = gateway.key().await;
     let since = Instant::now();
@@ -87,7 +87,7 @@ async fn streams_in_flight_end_with_their_formats_error_event_and_are_counted() 
 }
 
 #[tokio::test]
-async fn what_ends_within_the_timeout_ends_well() {
+async fn requests_that_end_within_the_drain_timeout_complete() {
     let upstream = Upstream::start(|mut turn| async move {
         turn.read_body().await;
         tokio::time::sleep(SECOND).await;

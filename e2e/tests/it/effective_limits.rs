@@ -16,13 +16,14 @@ async fn limits(folder: &Folder, words: &[&str]) -> Value {
 }
 
 /// Returns the limit with this text and these subjects.
-fn find<'a>(told: &'a Value, limit: &str, whose: &str) -> &'a Value {
-    let found = told["limits"].as_array().unwrap().iter().find(|line| line["limit"] == limit && line["whose"] == whose);
-    found.unwrap_or_else(|| panic!("{limit}, {whose}: {told:#}"))
+fn find<'a>(reported: &'a Value, limit: &str, whose: &str) -> &'a Value {
+    let found =
+        reported["limits"].as_array().unwrap().iter().find(|line| line["limit"] == limit && line["whose"] == whose);
+    found.unwrap_or_else(|| panic!("{limit}, {whose}: {reported:#}"))
 }
 
 #[tokio::test]
-async fn every_limit_is_told_with_its_overshoot_and_its_stranding() {
+async fn every_limit_is_listed_with_overshoot_and_stranded_amount() {
     let setup = Setup::mocked()
         .plans("{name: paid, credits_per_day: 100, requests_per_minute: 60, budgets: [{money: \"5 USD\", per: month}]}")
         .section("budgets", "{limits: [{dimension: global, money: \"50 USD\", per: day}]}");
@@ -35,30 +36,30 @@ async fn every_limit_is_told_with_its_overshoot_and_its_stranding() {
     let small = small.lines().find(|line| line.ends_with("  small")).unwrap();
     let (id, last4) = (small.split_whitespace().next().unwrap(), &small[small.find('…').unwrap()..][..7]);
     must(folder, &["budgets", "set", "--key", id, "--tokens", "9", "--per", "day"]).await;
-    let told = limits(folder, &["--config", "tollgate.yaml", "--workers", "3"]).await;
-    let topology = &told["topology"];
+    let reported = limits(folder, &["--config", "tollgate.yaml", "--workers", "3"]).await;
+    let topology = &reported["topology"];
     assert_eq!(
         (&topology["store"], &topology["servers"], &topology["workers"]),
         (&json!("sqlite"), &json!(1), &json!(3))
     );
-    let quota = find(&told, "100 credits a day", "each user on plan paid");
+    let quota = find(&reported, "100 credits a day", "each user on plan paid");
     let none = |side: &str, exact: bool| {
         assert_eq!((&quota[side]["amount"], &quota[side]["exact"]), (&json!(0), &json!(exact)));
     };
     none("overshoot", true);
     none("stranded", true);
-    assert_eq!(find(&told, "60 requests a minute", "each key on plan paid")["overshoot"]["amount"], 60);
+    assert_eq!(find(&reported, "60 requests a minute", "each key on plan paid")["overshoot"]["amount"], 60);
     for (limit, whose) in [
         ("5 USD a month", "each user on plan paid".to_owned()),
         ("50 USD a day", "all users together".to_owned()),
         ("1000 tokens a day", format!("user {}", account.email)),
         ("9 tokens a day", format!("key {id} ({last4}) small")),
     ] {
-        let line = find(&told, limit, &whose);
+        let line = find(&reported, limit, &whose);
         // Usage that a provider reports beyond the bound is known only afterwards.
         assert_eq!((&line["overshoot"]["amount"], &line["overshoot"]["exact"]), (&json!(0), &json!(false)), "{line}");
     }
-    find(&told, "7 credits a day", "the largest of 1 keys with their own");
+    find(&reported, "7 credits a day", "the largest of 1 keys with their own");
     let text = must(folder, &["limits", "--config", "tollgate.yaml"]).await;
     let row = text.lines().find(|line| line.starts_with("100 credits a day ")).unwrap_or_else(|| panic!("{text}"));
     let cells: Vec<&str> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
@@ -74,7 +75,7 @@ async fn every_limit_is_told_with_its_overshoot_and_its_stranding() {
 }
 
 #[tokio::test]
-async fn what_a_dead_server_strands_is_at_most_what_was_told() {
+async fn a_dead_server_strands_at_most_the_reported_amount() {
     let folder = Folder::on_postgres(Database::new());
     let (second, third) = (folder.beside(), folder.beside());
     let setup = || Setup::mocked().plans("{name: hundred, credits_per_day: 100}");
@@ -87,9 +88,9 @@ async fn what_a_dead_server_strands_is_at_most_what_was_told() {
     for node in nodes.iter().cycle().take(12) {
         node.call(Call::json(CHAT, &Format::Chat.body("mock/tokens-1", false)).key(&key)).await.expect(200);
     }
-    let told = limits(nodes[0].folder(), &[]).await;
-    assert_eq!((&told["topology"]["store"], &told["topology"]["servers"]), (&json!("postgres"), &json!(3)));
-    let quota = find(&told, "100 credits a day", "each user on plan hundred");
+    let reported = limits(nodes[0].folder(), &[]).await;
+    assert_eq!((&reported["topology"]["store"], &reported["topology"]["servers"]), (&json!("postgres"), &json!(3)));
+    let quota = find(&reported, "100 credits a day", "each user on plan hundred");
     let most = quota["stranded"]["amount"].as_i64().unwrap();
     assert_eq!((most, &quota["overshoot"]["amount"]), (8, &json!(0)));
     for node in nodes {

@@ -184,14 +184,14 @@ impl Example {
     async fn run(&self, gateway: &Gateway, key: &str) -> Vec<String> {
         let mut outputs = Vec::new();
         for (call, output) in self.try_to_run(gateway, key).await {
-            let told = String::from_utf8_lossy(&output.stdout).into_owned();
+            let reported = String::from_utf8_lossy(&output.stdout).into_owned();
             let failed = String::from_utf8_lossy(&output.stderr);
             assert!(
                 output.status.success(),
-                "{call}: {failed} {told} ({}; curl comes with `apt install curl`)",
+                "{call}: {failed} {reported} ({}; curl comes with `apt install curl`)",
                 clients::HOW
             );
-            outputs.push(told);
+            outputs.push(reported);
         }
         outputs
     }
@@ -289,7 +289,7 @@ async fn every_example_has_a_test_and_passes_the_check() {
 }
 
 #[tokio::test]
-async fn every_example_starts_and_says_whether_calls_cost_money() {
+async fn every_example_starts_and_prints_whether_calls_cost_money() {
     for name in EXAMPLES {
         let example = Example::read(name);
         let has_keys = example.exports.iter().any(|(variable, _)| variable.ends_with("_API_KEY"));
@@ -299,8 +299,8 @@ async fn every_example_starts_and_says_whether_calls_cost_money() {
             assert_eq!(example.finds_key(&gateway).await, first_key(&gateway), "{name}");
             assert_eq!(gateway.stdout().contains("requests cost money"), costs, "{name}: {}", gateway.stdout());
             let secret = variables.iter().find(|(variable, _)| variable.ends_with("_API_KEY"));
-            let told = format!("{}{}", gateway.stdout(), gateway.stderr());
-            assert!(!secret.is_some_and(|(_, value)| told.contains(value)), "{name}: {told}");
+            let reported = format!("{}{}", gateway.stdout(), gateway.stderr());
+            assert!(!secret.is_some_and(|(_, value)| reported.contains(value)), "{name}: {reported}");
         }
     }
 }

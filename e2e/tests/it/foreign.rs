@@ -8,7 +8,7 @@ use e2e::{Answer, Call, Document, Gateway, eventually, text};
 use serde_json::{Value, json};
 
 use crate::bodies::{CHAT, Format};
-use crate::people::{Somebody, admin, open, somebody};
+use crate::people::{TestUser, admin, open, somebody};
 
 const ABSENT: &str = "0199aa00-0000-7000-8000-00000000dead";
 /// Header fields that differ between requests.
@@ -19,15 +19,15 @@ const OF_THE_CALL: [&str; 5] =
 /// operation.
 pub(crate) fn id_of<'a>(
     operation: &Operation<'_>,
-    theirs: &'a Somebody,
+    others: &'a TestUser,
     invite: &'a str,
     request: &'a str,
 ) -> Option<&'a str> {
     Some(match operation.path.split("/{").next()? {
-        "/api/keys" => &theirs.key_id,
-        "/api/sessions" => &theirs.session,
-        "/api/provider-keys" => &theirs.provider_key,
-        "/api/users" | "/api/budgets" => &theirs.user,
+        "/api/keys" => &others.key_id,
+        "/api/sessions" => &others.session,
+        "/api/provider-keys" => &others.provider_key,
+        "/api/users" | "/api/budgets" => &others.user,
         "/api/usage/requests" => request,
         "/api/invites" => invite,
         // Plans belong to no user and have names.
@@ -48,14 +48,14 @@ fn seen(answer: &Answer) -> (u16, Vec<(String, String)>, Vec<u8>) {
 
 /// Returns a valid body: the example of the document.
 pub(crate) fn example(operation: &Operation<'_>) -> Option<Value> {
-    let document = Document::kept().value();
+    let document = Document::committed().value();
     let schema = e2e::document::schema::resolved(document, operation.body()?);
     let either = schema["oneOf"].as_array().map_or(std::slice::from_ref(schema), Vec::as_slice);
     either.iter().find_map(|one| e2e::document::schema::resolved(document, one).get("example").cloned())
 }
 
 #[tokio::test]
-async fn what_is_anothers_is_as_absent_as_what_is_not_there() {
+async fn data_of_other_users_is_answered_like_missing_data() {
     let (gateway, _mock) = open().await;
     let (ada, bob) = (somebody(&gateway, "ada").await, somebody(&gateway, "bob").await);
     let root = admin(&gateway, "root").await;
@@ -68,11 +68,11 @@ async fn what_is_anothers_is_as_absent_as_what_is_not_there() {
     let his = Call::get(&format!("/api/usage/requests/{request}")).key(&bob.key);
     eventually("Bob finds his request", async || (gateway.ask(his.clone()).await.status() == 200).then_some(())).await;
     let mut unknown = BTreeSet::new();
-    for operation in Document::kept().operations() {
+    for operation in Document::committed().operations() {
         for credential in [&ada.token, &ada.key] {
             if operation.path.contains('{') {
                 let Some(id) = id_of(&operation, &bob, &invite, &request) else {
-                    unknown.insert(operation.told());
+                    unknown.insert(operation.summary());
                     continue;
                 };
                 same(
@@ -86,9 +86,9 @@ async fn what_is_anothers_is_as_absent_as_what_is_not_there() {
             for parameter in operation.parameters().iter().filter(|parameter| parameter.place == "query") {
                 if BY_QUERY.contains(&parameter.name) {
                     let id = if parameter.name == "user_id" { &bob.user } else { &bob.key_id };
-                    let asked = [id.as_str(), ABSENT]
+                    let requested = [id.as_str(), ABSENT]
                         .map(|id| (operation.path.to_owned(), format!("?{}={id}", parameter.name)));
-                    same(&gateway, &operation, credential, asked).await;
+                    same(&gateway, &operation, credential, requested).await;
                 }
             }
         }
@@ -98,8 +98,8 @@ async fn what_is_anothers_is_as_absent_as_what_is_not_there() {
     for path in [format!("/api/keys/{}", bob.key_id), "/api/me".to_owned()] {
         gateway.ask(Call::get(&path).key(&bob.token)).await.expect(200);
     }
-    let kept = gateway.ask(Call::get("/api/provider-keys").key(&bob.token)).await.expect(200).json();
-    assert_eq!(kept["items"][0]["label"], "bob", "{kept}");
+    let remaining = gateway.ask(Call::get("/api/provider-keys").key(&bob.token)).await.expect(200).json();
+    assert_eq!(remaining["items"][0]["label"], "bob", "{remaining}");
     gateway.validate(&bob.key).await;
 }
 
@@ -112,16 +112,16 @@ pub(crate) fn with_id(path: &str, id: &str) -> String {
 }
 
 /// Asserts that both requests receive equal responses, and that neither succeeds, except for lists, which are empty.
-async fn same(gateway: &Gateway, operation: &Operation<'_>, credential: &str, asked: [(String, String); 2]) {
+async fn same(gateway: &Gateway, operation: &Operation<'_>, credential: &str, requested: [(String, String); 2]) {
     let mut answers = Vec::new();
-    for (path, query) in asked {
+    for (path, query) in requested {
         let mut call = Call::new(operation.method, &format!("{path}{query}")).key(credential);
         if let Some(body) = example(operation) {
             call = call.header("content-type", "application/json").body(body.to_string());
         }
         let answer = gateway.ask(call).await;
-        assert!(answer.status() >= 400 || operation.method == "GET", "{}: {}", operation.told(), answer.text());
+        assert!(answer.status() >= 400 || operation.method == "GET", "{}: {}", operation.summary(), answer.text());
         answers.push(seen(&answer));
     }
-    assert_eq!(answers[0], answers[1], "{}", operation.told());
+    assert_eq!(answers[0], answers[1], "{}", operation.summary());
 }

@@ -47,7 +47,7 @@ async fn whole_answers_have_their_formats_shape() {
 }
 
 #[tokio::test]
-async fn streams_end_as_their_format_says() {
+async fn streams_end_as_their_format_requires() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let key = gateway.key().await;
     for format in Format::ALL {
@@ -142,7 +142,7 @@ async fn websocket_upgrade_is_answered_426() {
 }
 
 #[tokio::test]
-async fn query_plays_no_part_in_routing_and_what_the_format_knows_is_forwarded() {
+async fn query_is_ignored_in_routing_and_known_parameters_are_forwarded() {
     let upstream = Upstream::json(&json!({"type": "message"})).await;
     let gateway = Gateway::start(Setup::provider("anthropic", upstream.address())).await;
     let key = gateway.key().await;
@@ -154,7 +154,7 @@ async fn query_plays_no_part_in_routing_and_what_the_format_knows_is_forwarded()
 }
 
 #[tokio::test]
-async fn endpoints_stand_below_the_prefix() {
+async fn endpoints_are_served_below_the_prefix() {
     let upstream = Upstream::json(&json!({"object": "chat.completion"})).await;
     let setup = Setup::provider("openai", upstream.address()).section("ai", "{prefix: /llm}");
     let gateway = Gateway::start(setup).await;
@@ -175,10 +175,10 @@ async fn model_is_looked_up_by_name_then_provider_then_format() {
         .section("models", "[{name: fast, credits: 3, targets: [{provider: oa, model: gpt-x}]}]");
     let gateway = Gateway::start(setup).await;
     let key = gateway.key().await;
-    let check = async |format: Format, model: &str, upstream: &Upstream, asked: &str| {
+    let check = async |format: Format, model: &str, upstream: &Upstream, requested: &str| {
         gateway.call(Call::json(format.path(), &format.body(model, false)).key(&key)).await.expect(200);
         let body: Value = serde_json::from_slice(&upstream.seen().last().unwrap().body).unwrap();
-        assert_eq!(body["model"], asked, "{model}");
+        assert_eq!(body["model"], requested, "{model}");
     };
     check(Format::Chat, "fast", &openai, "gpt-x").await;
     check(Format::Chat, "oa/gpt-y", &openai, "gpt-y").await;
@@ -191,7 +191,7 @@ async fn model_is_looked_up_by_name_then_provider_then_format() {
 }
 
 #[tokio::test]
-async fn key_is_taken_from_each_of_three_headers() {
+async fn key_is_read_from_each_of_three_headers() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let key = gateway.key().await;
     let bearer = format!("Bearer {key}");
@@ -223,7 +223,7 @@ async fn mock_in_a_process_of_its_own_is_a_provider_like_any_other() {
 }
 
 #[tokio::test]
-async fn routes_that_are_as_specific_come_before_the_endpoints() {
+async fn routes_precede_equally_specific_endpoints() {
     let upstream = Upstream::answering("200 OK", "a route's").await;
     let open = "upstreams: backend, auth: {type: none}";
     let routes = format!("{{path: /v1/models, {open}}}, {{path: {{prefix: /}}, {open}}}");
@@ -237,7 +237,7 @@ async fn routes_that_are_as_specific_come_before_the_endpoints() {
 }
 
 #[tokio::test]
-async fn endpoints_that_are_switched_off_are_not_there() {
+async fn disabled_endpoints_are_not_found() {
     let upstream = Upstream::answering("200 OK", "a route's").await;
     let setup = Setup::routed(upstream.address(), "{path: /r, upstreams: backend}").section("ai", "{enabled: false}");
     let gateway = Gateway::start(setup).await;

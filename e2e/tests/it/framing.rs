@@ -210,7 +210,7 @@ async fn refused_head_of_an_llm_call_is_answered_in_its_format_and_logged_with_i
 }
 
 #[tokio::test]
-async fn broken_chunks_are_refused_and_do_not_reach_the_upstream_as_a_whole_request() {
+async fn invalid_chunks_are_refused_and_never_form_a_complete_request() {
     let (upstream, gateway) = line().await;
     for body in ["5\r\nhello\n0\r\n\r\n", "5 \r\nhello\r\n0\r\n\r\n", "x\r\n", "0\r\nHost: y\r\n\r\n"] {
         let request = format!("POST /o HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
@@ -234,8 +234,8 @@ async fn head_that_is_on_its_way_when_a_shutdown_begins_is_served() {
     eventually("both connections are open", async || (gateway.gauge("tollgate_connections").await == 2).then_some(()))
         .await;
     for wire in [&first, &second] {
-        let ours = wire.stream().local_addr().unwrap();
-        eventually("half a head is read", async || (unread(gateway.proxy, ours) == Some(0)).then_some(())).await;
+        let own = wire.stream().local_addr().unwrap();
+        eventually("half a head is read", async || (unread(gateway.proxy, own) == Some(0)).then_some(())).await;
     }
     gateway.terminate();
     eventually("the listener is closed", async || Wire::connect(gateway.proxy).await.err()).await;

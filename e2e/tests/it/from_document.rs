@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::people::open;
 use chance::Chance;
-use values::{Maker, TWISTS, Twist, UNKNOWN, hostile};
+use values::{TWISTS, Twist, UNKNOWN, ValueGenerator, hostile};
 
 const REQUESTS: u64 = 1_500;
 const PASSWORD: &str = "a password of the walker";
@@ -27,7 +27,7 @@ const SELDOM_WELL: [&str; 4] =
 
 /// The caller of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Who {
+enum CallerKind {
     Admin,
     Member,
     MemberByCookie,
@@ -35,41 +35,53 @@ enum Who {
     Nobody,
 }
 
-const EVERYBODY: [Who; 7] =
-    [Who::Admin, Who::Admin, Who::Admin, Who::Member, Who::MemberByCookie, Who::Key, Who::Nobody];
+const EVERYBODY: [CallerKind; 7] = [
+    CallerKind::Admin,
+    CallerKind::Admin,
+    CallerKind::Admin,
+    CallerKind::Member,
+    CallerKind::MemberByCookie,
+    CallerKind::Key,
+    CallerKind::Nobody,
+];
 
 struct Walk<'a> {
     gateway: &'a Gateway,
-    maker: Maker<'a>,
-    credentials: BTreeMap<Who, String>,
+    maker: ValueGenerator<'a>,
+    credentials: BTreeMap<CallerKind, String>,
     renewals: usize,
     renewals_max: u64,
     /// The statuses received so far, by operation.
-    met: BTreeMap<String, BTreeSet<u16>>,
+    statuses_of: BTreeMap<String, BTreeSet<u16>>,
 }
 
 /// A request, its description, and the unknown field that must be refused.
-struct Asked {
+struct GeneratedRequest {
     call: Call,
-    told: String,
+    description: String,
     unknown: Option<&'static str>,
 }
 
 #[tokio::test]
-async fn every_request_is_answered_as_the_document_says() {
+async fn every_response_matches_the_document() {
     let number = |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().unwrap());
     let (requests, seed) = (number("TOLLGATE_TEST_REQUESTS", REQUESTS), number("TOLLGATE_TEST_SEED", 4));
     let (gateway, _mock) = open().await;
-    let document = Document::kept();
-    let maker =
-        Maker { document, chance: Chance::new(seed), ids: BTreeMap::new(), path: String::new(), key: String::new() };
+    let document = Document::committed();
+    let maker = ValueGenerator {
+        document,
+        chance: Chance::new(seed),
+        ids: BTreeMap::new(),
+        path: String::new(),
+        key: String::new(),
+    };
     let mut walk = Walk {
         gateway: &gateway,
         maker,
         credentials: BTreeMap::new(),
         renewals: 0,
         renewals_max: RENEWALS_MAX * requests.div_ceil(1_000),
-        met: BTreeMap::new(),
+        statuses_of: BTreeMap::new(),
     };
     for nth in 0..requests {
         let operations = document.operations();
@@ -83,18 +95,19 @@ async fn every_request_is_answered_as_the_document_says() {
 }
 
 impl Walk<'_> {
-    async fn ask(&mut self, operation: Operation<'_>, who: Who) -> Result<(), String> {
+    async fn ask(&mut self, operation: Operation<'_>, who: CallerKind) -> Result<(), String> {
         let credential = self.credential(who).await;
-        self.maker.key = self.credential(Who::Key).await.unwrap_or_default();
+        self.maker.key = self.credential(CallerKind::Key).await.unwrap_or_default();
         operation.path.clone_into(&mut self.maker.path);
-        let Asked { call, told, unknown } = self.asked(operation);
+        let GeneratedRequest { call, description, unknown } = self.generate(operation);
         let answer = as_who(call, who, credential.as_deref()).send(self.gateway.control).await;
-        let wrong =
-            |why: String| format!("{told} as {who:?} is answered {} {}: {why}", answer.status(), cut(&answer.text()));
+        let wrong = |why: String| {
+            format!("{description} as {who:?} is answered {} {}: {why}", answer.status(), cut(&answer.text()))
+        };
         if answer.status() >= 500 {
             return Err(wrong("an internal error".to_owned()));
         }
-        operation.check(&answer).map_err(|why| format!("{told} as {who:?}: {}", cut(&why)))?;
+        operation.check(&answer).map_err(|why| format!("{description} as {who:?}: {}", cut(&why)))?;
         // Every request of this test is rate limited.
         if let Some(header) = operation.missing(&answer).next() {
             return Err(wrong(format!("no {header}")));
@@ -111,7 +124,7 @@ impl Walk<'_> {
                 return Err(wrong(format!("{name} is not named")));
             }
         }
-        self.met.entry(operation.told()).or_default().insert(answer.status());
+        self.statuses_of.entry(operation.summary()).or_default().insert(answer.status());
         if answer.header("content-type") == Some("application/json") && operation.path != "/openapi.json" {
             self.maker.learn(&answer.json());
         }
@@ -119,7 +132,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn asked(&mut self, operation: Operation<'_>) -> Asked {
+    fn generate(&mut self, operation: Operation<'_>) -> GeneratedRequest {
         let mut target = operation.path.to_owned();
         let mut query: Vec<(String, String)> = Vec::new();
         for parameter in operation.parameters() {
@@ -127,9 +140,9 @@ impl Walk<'_> {
             let value = if odd {
                 hostile(&mut self.maker.chance)
             } else {
-                let made = self.maker.fitting(parameter.schema, parameter.name, 0);
-                let written = if made.is_null() { String::new() } else { made.to_string() };
-                made.as_str().map_or(written, str::to_owned)
+                let created = self.maker.fitting(parameter.schema, parameter.name, 0);
+                let written = if created.is_null() { String::new() } else { created.to_string() };
+                created.as_str().map_or(written, str::to_owned)
             };
             if parameter.place == "path" {
                 // Hyper would refuse a longer target, without a body.
@@ -153,8 +166,8 @@ impl Walk<'_> {
         }
         let call = Call::new(operation.method, &target);
         let (call, body, twisted) = self.with_body(call, operation);
-        let told = format!("{} {} {}", operation.method, cut(&target), cut(&body));
-        Asked { call, told, unknown: unknown.or(twisted) }
+        let description = format!("{} {} {}", operation.method, cut(&target), cut(&body));
+        GeneratedRequest { call, description, unknown: unknown.or(twisted) }
     }
 
     /// Adds a body, which in most cases is almost valid.
@@ -184,22 +197,22 @@ impl Walk<'_> {
     }
 
     /// Returns the caller's credential; creates it if it is missing.
-    async fn credential(&mut self, who: Who) -> Option<String> {
-        if who == Who::Nobody {
+    async fn credential(&mut self, who: CallerKind) -> Option<String> {
+        if who == CallerKind::Nobody {
             return None;
         }
         if !self.credentials.contains_key(&who) {
             self.renewals += 1;
-            assert!(self.renewals as u64 <= self.renewals_max, "sessions end too often: {:?}", self.met);
-            let made = self.sign_up(who).await;
-            self.credentials.insert(who, made);
+            assert!(self.renewals as u64 <= self.renewals_max, "sessions end too often: {:?}", self.statuses_of);
+            let created = self.sign_up(who).await;
+            self.credentials.insert(who, created);
         }
         self.credentials.get(&who).cloned()
     }
 
-    async fn sign_up(&mut self, who: Who) -> String {
+    async fn sign_up(&mut self, who: CallerKind) -> String {
         let email = format!("walker{}@example.org", self.renewals);
-        if who == Who::Key {
+        if who == CallerKind::Key {
             commands::users_create(self.gateway.folder(), &email, "business").await;
             return commands::keys_create(self.gateway.folder(), &email, "walker").await;
         }
@@ -207,13 +220,13 @@ impl Walk<'_> {
         let from = format!("192.0.2.{}", self.renewals % 250);
         let call = Call::json("/api/auth/register", &body).header("x-forwarded-for", &from);
         let answer = call.send(self.gateway.control).await.expect(201);
-        if who == Who::Admin {
+        if who == CallerKind::Admin {
             let data = self.gateway.folder().data().to_string_lossy().into_owned();
             let words = ["users", "role", "--user", email.as_str(), "admin", "--data", data.as_str()];
             let role = commands::run(self.gateway.folder(), &words).await;
             assert!(role.status.success(), "{}", String::from_utf8_lossy(&role.stderr));
         }
-        if who == Who::MemberByCookie {
+        if who == CallerKind::MemberByCookie {
             let cookies = answer.head.all("set-cookie");
             let cookies: Vec<&str> = cookies.iter().filter_map(|line| line.split(';').next()).collect();
             return cookies.join("; ");
@@ -222,13 +235,13 @@ impl Walk<'_> {
     }
 
     /// Removes the credential of a session that has ended, or of an admin who lost the role.
-    async fn keep_signed_in(&mut self, who: Who, answer: &Answer) {
+    async fn keep_signed_in(&mut self, who: CallerKind, answer: &Answer) {
         let Some(credential) = self.credentials.get(&who) else { return };
         if !matches!(answer.status(), 401 | 403) {
             return;
         }
         let me = as_who(Call::get("/api/me"), who, Some(credential)).send(self.gateway.control).await;
-        let fine = me.status() == 200 && (who != Who::Admin || me.json()["acts_as"] == "admin");
+        let fine = me.status() == 200 && (who != CallerKind::Admin || me.json()["acts_as"] == "admin");
         if !fine {
             self.credentials.remove(&who);
         }
@@ -236,26 +249,34 @@ impl Walk<'_> {
 
     /// Asserts that almost every operation succeeded at least once.
     fn tell(&self, requests: u64) {
-        let operations = Document::kept().operations();
+        let operations = Document::committed().operations();
         if requests < 10 * operations.len() as u64 {
             return;
         }
         let well = |operation: &Operation<'_>| {
-            self.met.get(&operation.told()).is_some_and(|met| met.iter().any(|status| (200..300).contains(status)))
+            self.statuses_of
+                .get(&operation.summary())
+                .is_some_and(|statuses_of| statuses_of.iter().any(|status| (200..300).contains(status)))
         };
         let never: Vec<String> = operations
             .iter()
-            .filter(|operation| !well(operation) && !SELDOM_WELL.contains(&operation.told().as_str()))
-            .map(Operation::told)
+            .filter(|operation| !well(operation) && !SELDOM_WELL.contains(&operation.summary().as_str()))
+            .map(Operation::summary)
             .collect();
         // A random run may miss an operation; a run that misses many does not generate useful requests.
-        assert!(never.len() * 5 <= operations.len(), "operations that never succeeded: {never:?} ({:?})", self.met);
+        assert!(
+            never.len() * 5 <= operations.len(),
+            "operations that never succeeded: {never:?} ({:?})",
+            self.statuses_of
+        );
     }
 }
 
-fn as_who(call: Call, who: Who, credential: Option<&str>) -> Call {
+fn as_who(call: Call, who: CallerKind, credential: Option<&str>) -> Call {
     match (who, credential) {
-        (Who::MemberByCookie, Some(cookies)) => call.header("cookie", cookies).header("sec-fetch-site", "same-origin"),
+        (CallerKind::MemberByCookie, Some(cookies)) => {
+            call.header("cookie", cookies).header("sec-fetch-site", "same-origin")
+        }
         (_, Some(credential)) => call.key(credential),
         (_, None) => call,
     }

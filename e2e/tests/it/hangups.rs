@@ -66,16 +66,20 @@ fn streams() -> Vec<Stream> {
 
 fn chat() -> Stream {
     let chunk = |choices: Value| json!({"id": "c", "model": "m", "choices": choices});
-    let said = |text| data(&chunk(json!([{"index": 0, "delta": {"content": text}}])));
+    let printed = |text| data(&chunk(json!([{"index": 0, "delta": {"content": text}}])));
     let spent = json!({"id": "c", "model": "m", "choices": [], "usage": {"prompt_tokens": 11, "completion_tokens": 7}});
-    let mut asked = Format::Chat.body("m", true);
-    asked["stream_options"] = json!({"include_usage": true});
+    let mut requested = Format::Chat.body("m", true);
+    requested["stream_options"] = json!({"include_usage": true});
     Stream {
         path: CHAT,
         kind: "openai",
-        body: asked,
+        body: requested,
         head: EVENTS,
-        text: vec![said("a"), said("b"), data(&chunk(json!([{"index": 0, "delta": {}, "finish_reason": "stop"}])))],
+        text: vec![
+            printed("a"),
+            printed("b"),
+            data(&chunk(json!([{"index": 0, "delta": {}, "finish_reason": "stop"}]))),
+        ],
         usage: vec![data(&spent)],
         end: vec!["data: [DONE]\n\n".to_owned()],
         told_first: None,
@@ -99,14 +103,14 @@ fn responses() -> Stream {
 
 fn messages() -> Stream {
     let start = json!({"type": "message_start", "message": {"id": "g", "model": "m", "usage": {"input_tokens": 11}}});
-    let said = json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "a"}});
+    let printed = json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "a"}});
     let spent = json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 7}});
     Stream {
         path: MESSAGES,
         kind: "anthropic",
         body: Format::Messages.body("m", true),
         head: EVENTS,
-        text: vec![named(&start), named(&said)],
+        text: vec![named(&start), named(&printed)],
         usage: vec![named(&spent)],
         end: vec![named(&json!({"type": "message_stop"}))],
         told_first: Some(11),
@@ -115,7 +119,7 @@ fn messages() -> Stream {
 
 /// Gemini's stream, as events and as an array.
 fn google() -> [Stream; 2] {
-    let said = json!({"candidates": [{"content": {"parts": [{"text": "a"}]}}], "modelVersion": "m"});
+    let printed = json!({"candidates": [{"content": {"parts": [{"text": "a"}]}}], "modelVersion": "m"});
     let mut spent = json!({"candidates": [{"content": {"parts": []}, "finishReason": "STOP"}], "modelVersion": "m"});
     let unsaid = spent.clone();
     spent["usageMetadata"] = json!({"promptTokenCount": 11, "candidatesTokenCount": 7, "totalTokenCount": 18});
@@ -133,14 +137,14 @@ fn google() -> [Stream; 2] {
         google(
             "/v1beta/models/m:streamGenerateContent?alt=sse",
             EVENTS,
-            vec![data(&said)],
+            vec![data(&printed)],
             vec![data(&spent)],
             vec![data(&unsaid)],
         ),
         google(
             "/v1beta/models/m:streamGenerateContent",
             JSON,
-            vec![format!("[{said}"), format!(",{said}")],
+            vec![format!("[{printed}"), format!(",{printed}")],
             vec![format!(",{spent}")],
             vec!["]".to_owned()],
         ),
@@ -148,15 +152,15 @@ fn google() -> [Stream; 2] {
 }
 
 /// Starts an upstream that pauses at the moment in the request's `x-moment` until the test lets it continue.
-async fn upstream(stream: Stream, told: watch::Receiver<usize>) -> Upstream {
+async fn upstream(stream: Stream, reported: watch::Receiver<usize>) -> Upstream {
     let script = move |turn: Turn| {
-        let (stream, told) = (stream.clone(), told.clone());
-        answer(turn, stream, told)
+        let (stream, reported) = (stream.clone(), reported.clone());
+        answer(turn, stream, reported)
     };
     Upstream::start(script).await
 }
 
-async fn answer(mut turn: Turn, stream: Stream, mut told: watch::Receiver<usize>) -> Option<Turn> {
+async fn answer(mut turn: Turn, stream: Stream, mut reported: watch::Receiver<usize>) -> Option<Turn> {
     turn.read_body().await;
     let (leaves, turns) = (Moment::of(turn.head.header("x-stainless-moment").unwrap()), turn.connection + 1);
     let has_usage = turn.head.header("x-stainless-usage").is_some();
@@ -164,7 +168,7 @@ async fn answer(mut turn: Turn, stream: Stream, mut told: watch::Receiver<usize>
         if leaves == now {
             tokio::select! {
                 () = turn.wire.closed() => return false,
-                _ = told.wait_for(|answers| *answers >= turns) => {}
+                _ = reported.wait_for(|answers| *answers >= turns) => {}
             }
         }
         true
@@ -227,15 +231,15 @@ fn call(stream: &Stream, key: &str, has_usage: bool) -> Call {
 }
 
 /// Waits for `count` usage events and returns the newest.
-async fn newest(gateway: &Gateway, count: usize) -> e2e::database::Event {
+async fn newest(gateway: &Gateway, count: usize) -> e2e::database::EventRow {
     store::events(gateway.folder(), count).await.pop().unwrap()
 }
 
 #[tokio::test]
-async fn caller_that_hangs_up_breaks_the_call_off_at_once_and_what_was_told_counts() {
+async fn disconnect_aborts_the_call_at_once_and_reported_usage_counts() {
     for stream in streams() {
-        let (_tell, told) = watch::channel(0);
-        let upstream = upstream(stream.clone(), told).await;
+        let (_tell, reported) = watch::channel(0);
+        let upstream = upstream(stream.clone(), reported).await;
         let gateway = Gateway::start(Setup::provider(stream.kind, upstream.address())).await;
         let key = gateway.key().await;
         for (nth, moment) in Moment::ALL.into_iter().enumerate() {
@@ -250,17 +254,17 @@ async fn caller_that_hangs_up_breaks_the_call_off_at_once_and_what_was_told_coun
                 Moment::WithinTheText => (stream.told_first, None),
                 Moment::BehindTheUsage => (Some(11), Some(7)),
             };
-            let told = (event.row["input"].as_i64(), event.row["output"].as_i64());
-            assert_eq!(told, (input, output), "{moment:?} {} {}", stream.path, event.row);
+            let reported = (event.row["input"].as_i64(), event.row["output"].as_i64());
+            assert_eq!(reported, (input, output), "{moment:?} {} {}", stream.path, event.row);
         }
     }
 }
 
 #[tokio::test]
-async fn caller_that_hangs_up_leaves_a_call_that_is_read_to_its_usage() {
+async fn call_of_a_disconnected_client_is_read_to_its_usage() {
     for stream in streams() {
-        let (tell, told) = watch::channel(0);
-        let upstream = upstream(stream.clone(), told).await;
+        let (tell, reported) = watch::channel(0);
+        let upstream = upstream(stream.clone(), reported).await;
         let setup = Setup::provider(stream.kind, upstream.address()).section("on_hangup", "drain");
         let gateway = Gateway::start(setup).await;
         let key = gateway.key().await;
@@ -277,9 +281,9 @@ async fn caller_that_hangs_up_leaves_a_call_that_is_read_to_its_usage() {
             tell.send_replace(0);
             let what = format!("{moment:?} {has_usage} {} {}", stream.path, event.row);
             assert_eq!((event.status, event.outcome.as_str()), (moment.status(), "caller_gone"), "{what}");
-            let told = (event.row["input"].as_i64(), event.row["output"].as_i64());
+            let reported = (event.row["input"].as_i64(), event.row["output"].as_i64());
             let expected = if has_usage { (Some(11), Some(7)) } else { (stream.told_first, None) };
-            assert_eq!(told, expected, "{what}");
+            assert_eq!(reported, expected, "{what}");
             assert_eq!(upstream.closed(), 0, "the upstream connection must be reusable: {what}");
         }
         eventually("nothing is in flight", async || {
@@ -291,19 +295,19 @@ async fn caller_that_hangs_up_leaves_a_call_that_is_read_to_its_usage() {
 
 /// Besides its own end, a byte limit, a time limit or a shutdown ends the reading of an abandoned response.
 #[tokio::test]
-async fn what_is_read_on_ends_by_its_bytes_its_time_and_the_shutdowns() {
+async fn detached_responses_end_by_bytes_time_or_shutdown() {
     let stream = streams().remove(0);
     for (bounds, long, ends) in [
         ("{drain: {bytes: 1KiB}}", true, true),
         ("{drain: {for: 300ms}}", false, true),
         ("{drain: {for: 1h}}", false, false),
     ] {
-        let (tell, told) = watch::channel(0);
+        let (tell, reported) = watch::channel(0);
         let mut stream = stream.clone();
         if long {
             stream.usage = (0..100).map(|_| stream.text[0].clone()).chain(stream.usage).collect();
         }
-        let upstream = upstream(stream.clone(), told).await;
+        let upstream = upstream(stream.clone(), reported).await;
         let setup = Setup::provider(stream.kind, upstream.address()).section("on_hangup", bounds);
         let gateway = Gateway::start(setup).await;
         let key = gateway.key().await;
@@ -334,7 +338,7 @@ async fn what_is_read_on_ends_by_its_bytes_its_time_and_the_shutdowns() {
 
 /// A request that was not sent yet is not continued.
 #[tokio::test]
-async fn caller_that_leaves_before_its_call_is_sent_has_used_nothing() {
+async fn disconnect_before_the_call_is_sent_uses_nothing() {
     // The listener never accepts: the connection is established, but no request is written before TLS is.
     let upstream = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let provider = format!(

@@ -60,7 +60,7 @@ impl World {
     }
 
     /// Runs the script like `curl … | SHELL -s -- WORDS`, without a terminal.
-    async fn run(&self, (shell, agent): (&str, &str), words: &[&str], variables: &[(&str, &str)]) -> Output {
+    async fn run(&self, shell: &str, agent: &str, words: &[&str], variables: &[(&str, &str)]) -> Output {
         let script = self.script(agent).await;
         let mut command = self.command("/usr/bin/setsid");
         command.args(["--wait", shell, "-s", "--"]).args(words).envs(variables.iter().copied());
@@ -78,12 +78,12 @@ impl World {
 
     /// Runs the script with the key, which must succeed; returns its output.
     async fn install(&self, shell: &str, agent: &str) -> String {
-        let output = self.run((shell, agent), &[], &[("TOLLGATE_KEY", &self.key)]).await;
-        told(&output, true)
+        let output = self.run(shell, agent, &[], &[("TOLLGATE_KEY", &self.key)]).await;
+        reported(&output, true)
     }
 
     async fn undo(&self, shell: &str, agent: &str) -> String {
-        told(&self.run((shell, agent), &["--undo"], &[]).await, true)
+        reported(&self.run(shell, agent, &["--undo"], &[]).await, true)
     }
 
     /// Returns every file of the home with its content, except for backups.
@@ -110,7 +110,7 @@ fn walk(folder: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) {
 }
 
 /// Returns both outputs of a script, and asserts whether it succeeds.
-fn told(output: &Output, success: bool) -> String {
+fn reported(output: &Output, success: bool) -> String {
     let text = [&output.stdout[..], &output.stderr[..]].concat();
     let text = String::from_utf8(text).unwrap();
     assert_eq!(output.status.success(), success, "{} {text}", output.status);
@@ -137,7 +137,7 @@ model_provider = \"inside a table\"
 # no line end at the end: ";
 
 #[tokio::test]
-async fn codex_is_installed_once_and_taken_back_byte_by_byte() {
+async fn codex_is_installed_once_and_removed_byte_by_byte() {
     for shell in ["dash", "bash"] {
         let world = World::start().await;
         world.put(".codex/config.toml", CODEX_OWN);
@@ -146,8 +146,8 @@ async fn codex_is_installed_once_and_taken_back_byte_by_byte() {
         symlink(world.home.path().join("dotfiles/zshrc"), world.home.path().join(".zshrc")).unwrap();
         let before = world.files();
 
-        let said = world.install(shell, "codex").await;
-        assert!(said.contains("Tollgate is at http://127.0.0.1:") && !said.contains(&world.key), "{said}");
+        let printed = world.install(shell, "codex").await;
+        assert!(printed.contains("Tollgate is at http://127.0.0.1:") && !printed.contains(&world.key), "{printed}");
         let config = world.read(".codex/config.toml");
         let base = format!("base_url = \"http://{}/v1\"\n", world.gateway.proxy);
         for line in
@@ -155,13 +155,13 @@ async fn codex_is_installed_once_and_taken_back_byte_by_byte() {
         {
             assert_eq!(config.matches(line).count(), 1, "{shell} {line}: {config}");
         }
-        for kept in [
+        for remaining in [
             "# mine",
             "model = \"gpt-5.1-codex\"",
             "\nmodel_provider = \"not a setting\"\n[model_providers.tollgate]\n\"\"\"",
             "\nmodel_provider = \"inside a table\"",
         ] {
-            assert!(config.contains(kept), "{shell} {kept}: {config}");
+            assert!(config.contains(remaining), "{shell} {remaining}: {config}");
         }
         assert_eq!(world.read(".config/tollgate/key"), format!("{}\n", world.key));
         let mode = fs::metadata(world.home.path().join(".config/tollgate/key")).unwrap().permissions().mode();
@@ -190,7 +190,7 @@ async fn codex_is_installed_once_and_taken_back_byte_by_byte() {
 }
 
 #[tokio::test]
-async fn what_was_changed_since_is_kept_when_it_is_taken_back() {
+async fn later_changes_survive_the_removal() {
     let world = World::start().await;
     world.put(".codex/config.toml", "model = \"a\"\n");
     world.install("dash", "codex").await;
@@ -218,14 +218,14 @@ const CLAUDE_OWN: &str = r#"{
 }"#;
 
 #[tokio::test]
-async fn claude_is_installed_with_jq_or_python_and_taken_back() {
+async fn claude_is_installed_with_jq_or_python_and_removed() {
     for (shell, hidden) in [("dash", "python3"), ("bash", "jq")] {
         let world = World::start().await;
         world.put(".claude/settings.json", CLAUDE_OWN);
         let path = without(&world, &[hidden]);
         let before = world.files();
         let run = async |words: &[&str]| {
-            told(&world.run((shell, "claude"), words, &[("TOLLGATE_KEY", &world.key), ("PATH", &path)]).await, true)
+            reported(&world.run(shell, "claude", words, &[("TOLLGATE_KEY", &world.key), ("PATH", &path)]).await, true)
         };
         run(&[]).await;
         let settings: serde_json::Value = serde_json::from_str(&world.read(".claude/settings.json")).unwrap();
@@ -241,27 +241,28 @@ async fn claude_is_installed_with_jq_or_python_and_taken_back() {
 }
 
 #[tokio::test]
-async fn settings_that_cannot_be_changed_are_left_and_told() {
+async fn unsupported_settings_are_left_unchanged_and_reported() {
     let world = World::start().await;
     let path = without(&world, &["jq", "python3"]);
     world.put(".claude/settings.json", CLAUDE_OWN);
     let variables = [("TOLLGATE_KEY", world.key.as_str()), ("PATH", path.as_str())];
-    let said = told(&world.run(("dash", "claude"), &[], &variables).await, false);
+    let printed = reported(&world.run("dash", "claude", &[], &variables).await, false);
     assert!(
-        said.contains("neither jq nor python3") && said.contains("\"apiKeyHelper\": \"cat ~/.config/tollgate/key\""),
-        "{said}"
+        printed.contains("neither jq nor python3")
+            && printed.contains("\"apiKeyHelper\": \"cat ~/.config/tollgate/key\""),
+        "{printed}"
     );
     assert_eq!(world.read(".claude/settings.json"), CLAUDE_OWN);
     assert!(!world.home.path().join(".config/tollgate/key").exists(), "nothing half-written");
     for broken in ["{\"a\": ", "[1]", "  \n"] {
         world.put(".claude/settings.json", broken);
-        let said = told(&world.run(("dash", "claude"), &[], &[("TOLLGATE_KEY", &world.key)]).await, false);
-        assert!(said.contains("is no JSON object"), "{broken:?}: {said}");
+        let printed = reported(&world.run("dash", "claude", &[], &[("TOLLGATE_KEY", &world.key)]).await, false);
+        assert!(printed.contains("is no JSON object"), "{broken:?}: {printed}");
         assert_eq!(world.read(".claude/settings.json"), broken);
     }
     world.put(".codex/config.toml", "model_providers = {a = {name = \"b\"}}\n");
-    let said = told(&world.run(("dash", "codex"), &[], &[("TOLLGATE_KEY", &world.key)]).await, false);
-    assert!(said.contains("in a form that this script does not change"), "{said}");
+    let printed = reported(&world.run("dash", "codex", &[], &[("TOLLGATE_KEY", &world.key)]).await, false);
+    assert!(printed.contains("in a form that this script does not change"), "{printed}");
 }
 
 /// Both agents use one key: removing one of them keeps it.
@@ -288,26 +289,30 @@ async fn a_key_is_tried_before_anything_is_written() {
         ("$(touch x)_0123456789abcdef0123456789abcdef", "this is not a key"),
         (unknown.as_str(), "does not know this key: it is mistyped, revoked or expired"),
     ] {
-        let output = world.run(("dash", "codex"), &[], &[("TOLLGATE_KEY", key)]).await;
-        let said = told(&output, false);
-        assert!(said.contains(says) && !said.contains(key), "{key}: {said}");
+        let output = world.run("dash", "codex", &[], &[("TOLLGATE_KEY", key)]).await;
+        let printed = reported(&output, false);
+        assert!(printed.contains(says) && !printed.contains(key), "{key}: {printed}");
     }
     // curl is not everywhere.
     let path = without(&world, &["curl"]);
-    let said = told(&world.run(("dash", "codex"), &[], &[("TOLLGATE_KEY", &unknown), ("PATH", &path)]).await, false);
-    assert!(said.contains("does not know this key"), "{said}");
+    let printed =
+        reported(&world.run("dash", "codex", &[], &[("TOLLGATE_KEY", &unknown), ("PATH", &path)]).await, false);
+    assert!(printed.contains("does not know this key"), "{printed}");
     assert_eq!(world.files(), []);
-    told(&world.run(("dash", "codex"), &[], &[("TOLLGATE_KEY", &world.key), ("PATH", &path)]).await, true);
+    reported(&world.run("dash", "codex", &[], &[("TOLLGATE_KEY", &world.key), ("PATH", &path)]).await, true);
 
-    let nobody = e2e::Nobody::new();
+    let closed_port = e2e::ReservedPort::new();
     let away =
-        World::with(Setup::mocked().section("public_url", &format!("{{proxy: \"http://{}\"}}", nobody.address())))
+        World::with(Setup::mocked().section("public_url", &format!("{{proxy: \"http://{}\"}}", closed_port.address())))
             .await;
-    let said = told(&away.run(("dash", "codex"), &[], &[("TOLLGATE_KEY", &away.key)]).await, false);
-    assert!(said.contains("cannot be reached from here"), "{said}");
-    let said = told(&away.run(("dash", "codex"), &[], &[]).await, false);
-    assert!(said.contains("there is no terminal to ask for a key: set TOLLGATE_KEY to it"), "{said}");
-    assert_eq!(told(&away.run(("dash", "codex"), &["--help"], &[]).await, false).trim(), "usage: sh [-s --] [--undo]");
+    let printed = reported(&away.run("dash", "codex", &[], &[("TOLLGATE_KEY", &away.key)]).await, false);
+    assert!(printed.contains("cannot be reached from here"), "{printed}");
+    let printed = reported(&away.run("dash", "codex", &[], &[]).await, false);
+    assert!(printed.contains("there is no terminal to ask for a key: set TOLLGATE_KEY to it"), "{printed}");
+    assert_eq!(
+        reported(&away.run("dash", "codex", &["--help"], &[]).await, false).trim(),
+        "usage: sh [-s --] [--undo]"
+    );
 }
 
 /// On a terminal the script asks for the key and does not show the typed characters.
@@ -339,13 +344,16 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     let mut command = world.command("python3");
     command.args(["-c", typing, &world.key]);
     let output = tokio::time::timeout(HANGS, command.output()).await.expect("it hangs").unwrap();
-    let said = told(&output, true);
-    assert!(said.contains("Tollgate key (tollgate_…, it is not shown): ") && !said.contains(&world.key), "{said}");
+    let printed = reported(&output, true);
+    assert!(
+        printed.contains("Tollgate key (tollgate_…, it is not shown): ") && !printed.contains(&world.key),
+        "{printed}"
+    );
     assert_eq!(world.read(".config/tollgate/key"), format!("{}\n", world.key));
 }
 
 #[tokio::test]
-async fn codex_calls_with_what_was_written() {
+async fn codex_calls_with_the_written_settings() {
     let world = World::start().await;
     world.install("dash", "codex").await;
     fs::create_dir_all(world.home.path().join("work/.git/objects")).unwrap();
@@ -356,7 +364,7 @@ async fn codex_calls_with_what_was_written() {
 }
 
 #[tokio::test]
-async fn claude_code_calls_with_what_was_written() {
+async fn claude_code_calls_with_the_written_settings() {
     let world = World::start().await;
     world.install("dash", "claude").await;
     check_agent(&world, "claude -p 'Say hello'").await;
@@ -367,8 +375,8 @@ async fn check_agent(world: &World, call: &str) {
     command.args(["-c", &format!("if [ -r .profile ]; then . ./.profile; fi; {call}")]);
     command.envs(ENVIRONMENT);
     let output = tokio::time::timeout(HANGS, command.output()).await.expect("it hangs").unwrap();
-    let said = told(&output, true);
-    assert!(String::from_utf8_lossy(&output.stdout).contains(SAID), "{said}");
+    let printed = reported(&output, true);
+    assert!(String::from_utf8_lossy(&output.stdout).contains(SAID), "{printed}");
     let used = async || (world.gateway.used(&world.key).await >= 1).then_some(());
     eventually("the call is counted", used).await;
 }

@@ -59,13 +59,13 @@ async fn bounds_hold_on_the_proxy_and_are_changed_within_a_second() {
     let gateway = Gateway::start(setup).await;
     let owner = gateway.account(setup::OPEN).await;
     let bounds = json!({"label": "ci", "scopes": {"routes": ["users"], "models": ["mock/tokens-*"]}});
-    let made = create(&gateway, &owner.key, &bounds).await;
-    let key = text(&made, "key");
+    let created = create(&gateway, &owner.key, &bounds).await;
+    let key = text(&created, "key");
     assert_eq!(gateway.validate(&key).await["key"]["scopes"], bounds["scopes"]);
 
     gateway.call(Call::get("/users/7").key(&key)).await.expect(200);
     gateway.call(chat("mock/tokens-1").key(&key)).await.expect(200);
-    for (call, told) in [
+    for (call, reported) in [
         (Call::get("/orders/7"), "users"),
         (chat("mock"), "mock/tokens-*"),
         (chat("no-such"), "mock/tokens-*"),
@@ -75,7 +75,7 @@ async fn bounds_hold_on_the_proxy_and_are_changed_within_a_second() {
         (Call::json("/v1beta/models/mock:generateContent", &json!({"contents": []})), "mock/tokens-*"),
     ] {
         let answer = gateway.call(call.clone().key(&key)).await.expect(403);
-        assert!(answer.text().contains(told), "{:?}: {}", call.line(), answer.text());
+        assert!(answer.text().contains(reported), "{:?}: {}", call.line(), answer.text());
     }
     assert_eq!(upstream.seen().len(), 1);
     let list = gateway.call(Call::get("/v1/models").key(&key)).await.expect(200).json();
@@ -83,12 +83,12 @@ async fn bounds_hold_on_the_proxy_and_are_changed_within_a_second() {
     // A refusal costs nothing.
     gateway.uses(&key, 2).await;
 
-    patch(&gateway, &owner.key, &made["id"], &json!({"scopes": {"routes": null, "models": ["mock"]}})).await;
+    patch(&gateway, &owner.key, &created["id"], &json!({"scopes": {"routes": null, "models": ["mock"]}})).await;
     becomes(&gateway, &chat("mock").key(&key), 200).await;
     gateway.call(Call::get("/orders/7").key(&key)).await.expect(200);
     let list = gateway.call(Call::get("/v1/models").key(&key)).await.expect(200).json();
     assert_eq!(list["data"][0]["id"], "mock");
-    patch(&gateway, &owner.key, &made["id"], &json!({"addresses": ["203.0.113.0/24"]})).await;
+    patch(&gateway, &owner.key, &created["id"], &json!({"addresses": ["203.0.113.0/24"]})).await;
     becomes(&gateway, &chat("mock").key(&key), 403).await;
     let elsewhere = gateway.ask(Call::get("/api/keys").key(&key)).await.expect(403);
     assert_eq!(elsewhere.json()["error"]["code"], "forbidden");
@@ -96,11 +96,11 @@ async fn bounds_hold_on_the_proxy_and_are_changed_within_a_second() {
 
 #[tokio::test]
 async fn a_keys_own_quota_holds_beside_its_users_and_over_a_crash() {
-    let setup = Setup::mocked().plans("{name: ten, credits_per_day: 10}").patient();
+    let setup = Setup::mocked().plans("{name: ten, credits_per_day: 10}");
     let gateway = Gateway::start(setup.clone()).await;
     let owner = gateway.account("ten").await;
-    let made = create(&gateway, &owner.key, &json!({"label": "ci", "limits": {"credits_per_day": 4}})).await;
-    let key = text(&made, "key");
+    let created = create(&gateway, &owner.key, &json!({"label": "ci", "limits": {"credits_per_day": 4}})).await;
+    let key = text(&created, "key");
     let call = chat("mock/tokens-1");
     let statuses = async |gateway: &Gateway, key: &str, calls: usize| {
         let mut passed = 0;
@@ -113,8 +113,8 @@ async fn a_keys_own_quota_holds_beside_its_users_and_over_a_crash() {
         passed
     };
     assert_eq!(statuses(&gateway, &key, 6).await, 4);
-    let told = call.clone().key(&key).send(gateway.proxy).await.text();
-    assert!(told.contains("this key's own quota of 4 credits"), "{told}");
+    let reported = call.clone().key(&key).send(gateway.proxy).await.text();
+    assert!(reported.contains("this key's own quota of 4 credits"), "{reported}");
     let valid = gateway.validate(&key).await;
     assert_eq!((&valid["key"]["quota"]["remaining"], &valid["quota"]["remaining"]), (&json!(0), &json!(6)));
     gateway.counted(&owner.key, 4).await;
@@ -122,20 +122,20 @@ async fn a_keys_own_quota_holds_beside_its_users_and_over_a_crash() {
     let gateway = Gateway::start_in(gateway.crash().folder, setup).await;
     assert_eq!(statuses(&gateway, &key, 2).await, 0, "it is remembered");
     assert_eq!(statuses(&gateway, &owner.key, 8).await, 6, "the rest is the user's");
-    patch(&gateway, &owner.key, &made["id"], &json!({"limits": null})).await;
+    patch(&gateway, &owner.key, &created["id"], &json!({"limits": null})).await;
     let refuses = async || {
-        let told = call.clone().key(&key).send(gateway.proxy).await.expect(429).text();
-        told.contains("the day's quota of 10 credits").then_some(())
+        let reported = call.clone().key(&key).send(gateway.proxy).await.expect(429).text();
+        reported.contains("the day's quota of 10 credits").then_some(())
     };
     Canary::new().within(WITHIN, "the user's quota is what refuses", refuses).await;
 }
 
 #[tokio::test]
-async fn a_rate_of_its_own_is_told_and_named() {
+async fn a_keys_own_rate_limit_is_in_headers_and_refusals() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let owner = gateway.account(setup::OPEN).await;
-    let made = create(&gateway, &owner.key, &json!({"label": "ci", "limits": {"requests_per_minute": 3}})).await;
-    let call = chat("mock/tokens-1").key(&text(&made, "key"));
+    let created = create(&gateway, &owner.key, &json!({"label": "ci", "limits": {"requests_per_minute": 3}})).await;
+    let call = chat("mock/tokens-1").key(&text(&created, "key"));
     for left in ["2", "1", "0"] {
         let answer = gateway.call(call.clone()).await.expect(200);
         assert_eq!(answer.head.header("x-ratelimit-remaining"), Some(left));
@@ -147,18 +147,18 @@ async fn a_rate_of_its_own_is_told_and_named() {
 }
 
 #[tokio::test]
-async fn a_secret_without_grace_is_refused_within_a_second_and_the_key_goes_on() {
+async fn a_secret_replaced_without_grace_is_refused_within_a_second() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let owner = gateway.account(setup::OPEN).await;
-    let made = create(&gateway, &owner.key, &json!({"label": "ci"})).await;
-    let old = text(&made, "key");
+    let created = create(&gateway, &owner.key, &json!({"label": "ci"})).await;
+    let old = text(&created, "key");
     gateway.call(chat("mock/tokens-1").key(&old)).await.expect(200);
-    let rotated = rotate(&gateway, &owner.key, &made["id"], &json!({})).await;
+    let rotated = rotate(&gateway, &owner.key, &created["id"], &json!({})).await;
     let new = text(&rotated, "key");
     gateway.call(chat("mock/tokens-1").key(&new)).await.expect(200);
     let refused = becomes(&gateway, &chat("mock/tokens-1").key(&old), 401).await;
     assert!(refused.text().contains("replaced"), "{}", refused.text());
-    assert_eq!((&rotated["id"], &rotated["label"]), (&made["id"], &made["label"]));
+    assert_eq!((&rotated["id"], &rotated["label"]), (&created["id"], &created["label"]));
     // Until it was refused it may have been served.
     let served = gateway.mock().requests("tokens-1").await;
     let usage = gateway.counted(&owner.key, served).await;
@@ -172,15 +172,15 @@ async fn a_secret_without_grace_is_refused_within_a_second_and_the_key_goes_on()
 async fn two_secrets_open_a_key_in_its_grace_and_use_of_the_old_one_shows() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let owner = gateway.account(setup::OPEN).await;
-    let made = create(&gateway, &owner.key, &json!({"label": "ci"})).await;
-    let first = text(&made, "key");
-    let second = text(&rotate(&gateway, &owner.key, &made["id"], &json!({"grace": "10s"})).await, "key");
-    assert_eq!(show(&gateway, &owner.key, &made["id"]).await["previous"]["last_used_at"], Value::Null);
+    let created = create(&gateway, &owner.key, &json!({"label": "ci"})).await;
+    let first = text(&created, "key");
+    let second = text(&rotate(&gateway, &owner.key, &created["id"], &json!({"grace": "10s"})).await, "key");
+    assert_eq!(show(&gateway, &owner.key, &created["id"]).await["previous"]["last_used_at"], Value::Null);
     gateway.call(chat("mock/tokens-1").key(&second)).await.expect(200);
     gateway.call(chat("mock/tokens-1").key(&first)).await.expect(200);
     assert_eq!(gateway.validate(&first).await["key"]["rotated"], true);
     eventually("the use of both is written", async || {
-        let shown = show(&gateway, &owner.key, &made["id"]).await;
+        let shown = show(&gateway, &owner.key, &created["id"]).await;
         (shown["previous"]["last_used_at"].is_string() && shown["last_used_at"].is_string()).then_some(())
     })
     .await;
@@ -197,19 +197,19 @@ async fn last_use_is_written_soon_and_before_the_server_ends() {
     let setup = Setup::routed(upstream.address(), ROUTES).flag("--mock");
     let gateway = Gateway::start(setup.clone()).await;
     let owner = gateway.account(setup::OPEN).await;
-    let made = create(&gateway, &owner.key, &json!({"label": "ci"})).await;
-    assert_eq!(show(&gateway, &owner.key, &made["id"]).await["last_used_at"], Value::Null);
-    gateway.call(Call::get("/users/7").key(&text(&made, "key"))).await.expect(200);
+    let created = create(&gateway, &owner.key, &json!({"label": "ci"})).await;
+    assert_eq!(show(&gateway, &owner.key, &created["id"]).await["last_used_at"], Value::Null);
+    gateway.call(Call::get("/users/7").key(&text(&created, "key"))).await.expect(200);
     let mut first = String::new();
     eventually("the use of a folded route is written", async || {
-        let shown = show(&gateway, &owner.key, &made["id"]).await;
+        let shown = show(&gateway, &owner.key, &created["id"]).await;
         first = shown["last_used_at"].as_str()?.to_owned();
         Some(())
     })
     .await;
-    gateway.call(chat("mock/tokens-1").key(&text(&made, "key"))).await.expect(200);
+    gateway.call(chat("mock/tokens-1").key(&text(&created, "key"))).await.expect(200);
     let gateway = Gateway::start_in(gateway.stop().await.folder, setup).await;
-    let last = text(&show(&gateway, &owner.key, &made["id"]).await, "last_used_at");
+    let last = text(&show(&gateway, &owner.key, &created["id"]).await, "last_used_at");
     assert!(last > first, "{first} {last}");
 }
 
@@ -217,10 +217,10 @@ async fn last_use_is_written_soon_and_before_the_server_ends() {
 async fn a_revoked_key_is_refused_within_a_second() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let owner = gateway.account(setup::OPEN).await;
-    let made = create(&gateway, &owner.key, &json!({"label": "ci"})).await;
-    let call = chat("mock/tokens-1").key(&text(&made, "key"));
+    let created = create(&gateway, &owner.key, &json!({"label": "ci"})).await;
+    let call = chat("mock/tokens-1").key(&text(&created, "key"));
     gateway.call(call.clone()).await.expect(200);
-    let path = format!("/api/keys/{}", text(&made, "id"));
+    let path = format!("/api/keys/{}", text(&created, "id"));
     for _ in 0..2 {
         gateway.ask(Call::new("DELETE", &path).key(&owner.key)).await.expect(204);
     }
@@ -243,25 +243,26 @@ async fn the_commands_bind_label_and_rotate_keys() {
     };
     let create = ["keys", "create", "--user", &owner.email, "--label", "ci", "--expires", "90d", "--model", "mock/*"];
     let bound = ["--model", "mock", "--address", "127.0.0.1", "--credits-per-day", "9", "--requests-per-minute", "60"];
-    let (done, told) = run(&[&create[..], &bound].concat()).await;
-    assert!(done, "{told}");
-    let (key, id) = (told.trim_end().lines().last().unwrap().to_owned(), told.split(' ').next().unwrap().to_owned());
+    let (done, reported) = run(&[&create[..], &bound].concat()).await;
+    assert!(done, "{reported}");
+    let (key, id) =
+        (reported.trim_end().lines().last().unwrap().to_owned(), reported.split(' ').next().unwrap().to_owned());
     let valid = gateway.validate(&key).await["key"].clone();
     assert_eq!(valid["scopes"], json!({"routes": null, "models": ["mock/*", "mock"]}));
     assert_eq!(valid["limits"], json!({"credits_per_day": 9, "requests_per_minute": 60}));
     assert_eq!((&valid["addresses"], valid["expires_at"].is_string()), (&json!(["127.0.0.1/32"]), true));
 
     assert!(run(&["keys", "label", "--key", &id, "--label", "build"]).await.0);
-    let (done, told) = run(&["keys", "rotate", "--key", &id, "--grace", "1h"]).await;
-    let new = told.trim_end().lines().last().unwrap().to_owned();
-    assert!(done && new != key, "{told}");
+    let (done, reported) = run(&["keys", "rotate", "--key", &id, "--grace", "1h"]).await;
+    let new = reported.trim_end().lines().last().unwrap().to_owned();
+    assert!(done && new != key, "{reported}");
     gateway.call(chat("mock/tokens-1").key(&new)).await.expect(200);
     gateway.call(chat("mock/tokens-1").key(&key)).await.expect(200);
     let (_, list) = run(&["keys", "list", "--user", &owner.email]).await;
-    for told in
+    for reported in
         ["build", "expires 20", "models mock/*, mock", "from 127.0.0.1/32", "9 credits a day", "60 requests a minute"]
     {
-        assert!(list.contains(told), "{told}: {list}");
+        assert!(list.contains(reported), "{reported}: {list}");
     }
     assert!(list.contains(&format!("secret …{} until", &key[key.len() - 4..])), "{list}");
     assert!(!list.contains(&key[9..]) && !list.contains(&new[9..]), "{list}");
@@ -275,8 +276,8 @@ async fn the_commands_bind_label_and_rotate_keys() {
         (&["keys", "rotate", "--key", "0199aa00-0000-7000-8000-000000000000"], "no key 0199aa00"),
         (&["keys", "label", "--key", &id, "--label", "a\nb"], "label"),
     ] {
-        let (done, told) = run(words).await;
-        assert!(!done && told.contains(says) && !told.contains("panicked"), "{words:?}: {told}");
+        let (done, reported) = run(words).await;
+        assert!(!done && reported.contains(says) && !reported.contains("panicked"), "{words:?}: {reported}");
     }
     // A label that the rules of today would refuse cannot steer the terminal.
     let stored = gateway.folder().data();

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use e2e::database::Database;
-use e2e::postgres::{Server, Stop};
+use e2e::postgres::{PostgresServer, Stop};
 use e2e::setup::{Folder, provider};
 use e2e::{Answer, Call, Document, Gateway, Mock, Setup, eventually, text};
 use serde_json::{Value, json};
@@ -20,18 +20,18 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// State shared by the loops: whether they must end, and the numbers of successful and of refused requests.
 #[derive(Default)]
-struct Story {
+struct ChangeProgress {
     is_over: AtomicBool,
     done: AtomicUsize,
     put_off: AtomicUsize,
 }
 
-impl Story {
+impl ChangeProgress {
     /// Returns the response of a successful request, checked against the document; `None` for a 503.
     async fn ask(&self, to: SocketAddr, call: Call, well: u16) -> Option<Answer> {
         let answer = call.send(to).await;
         let (method, target) = call.line();
-        Document::kept().check(method, target, &answer).unwrap();
+        Document::committed().check(method, target, &answer).unwrap();
         if answer.status() == 503 {
             assert_eq!(answer.json()["error"]["code"], "unavailable", "{}", answer.text());
             self.put_off.fetch_add(1, Ordering::Relaxed);
@@ -45,7 +45,7 @@ impl Story {
     /// Creates resources with distinct labels until the end of the test; returns the acknowledged ones by label. A
     /// user may store at most 100 provider credentials.
     async fn make(self: Arc<Self>, to: SocketAddr, token: String, path: &'static str) -> BTreeMap<String, Value> {
-        let mut made = BTreeMap::new();
+        let mut created = BTreeMap::new();
         let mut nth = 0;
         while !self.is_over.load(Ordering::Relaxed) && nth < 90 {
             nth += 1;
@@ -55,11 +55,11 @@ impl Story {
                 _ => json!({"provider": "up", "label": label, "secret": format!("sk-number-{nth:08}")}),
             };
             if let Some(answer) = self.ask(to, Call::json(path, &body).key(&token), 201).await {
-                made.insert(label, answer.json());
+                created.insert(label, answer.json());
             }
             tokio::time::sleep(PAUSE).await;
         }
-        made
+        created
     }
 
     /// Renews a session repeatedly, after a 503 with the same token; returns the last response.
@@ -107,15 +107,15 @@ fn each_once(acknowledged: &BTreeMap<String, Value>, listed: &[Value]) {
     for (label, items) in &by_label {
         assert_eq!(items.len(), 1, "{label} exists several times");
     }
-    for (label, made) in acknowledged {
+    for (label, created) in acknowledged {
         let items = by_label.get(label).unwrap_or_else(|| panic!("{label} was acknowledged but does not exist"));
-        assert_eq!(items[0]["id"], made["id"], "{label}");
+        assert_eq!(items[0]["id"], created["id"], "{label}");
     }
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_outlives_a_kill_of_postgres_and_is_there_once() {
-    let mut server = Server::start().await;
+async fn acknowledged_records_survive_a_kill_of_postgres_exactly_once() {
+    let mut server = PostgresServer::start().await;
     let mock = Mock::start().await;
     let providers = provider("up", "openai", mock.address()).replace(e2e::setup::CREDENTIAL, "vault");
     let setup = Setup::new()
@@ -125,11 +125,11 @@ async fn what_was_acknowledged_outlives_a_kill_of_postgres_and_is_there_once() {
     let gateway = Gateway::start_in(Folder::on_postgres(Database::on(server.url())), setup).await;
     let (ada, eve) = (signed_up(&gateway, "ada").await, signed_up(&gateway, "eve").await);
     let token = text(&ada["access_token"]);
-    let story = Arc::new(Story::default());
+    let story = Arc::new(ChangeProgress::default());
     let mut making = JoinSet::new();
     for path in ["/api/keys", "/api/provider-keys"] {
-        let made = Arc::clone(&story).make(gateway.control, token.clone(), path);
-        making.spawn(async move { (path, made.await) });
+        let created = Arc::clone(&story).make(gateway.control, token.clone(), path);
+        making.spawn(async move { (path, created.await) });
     }
     let mut renewing = JoinSet::new();
     renewing.spawn(Arc::clone(&story).renew(gateway.control, eve));
@@ -145,17 +145,17 @@ async fn what_was_acknowledged_outlives_a_kill_of_postgres_and_is_there_once() {
     }
     story.goes_on("changes are made again").await;
     story.is_over.store(true, Ordering::Relaxed);
-    let made: BTreeMap<&str, BTreeMap<String, Value>> = making.join_all().await.into_iter().collect();
+    let created: BTreeMap<&str, BTreeMap<String, Value>> = making.join_all().await.into_iter().collect();
     let eve = renewing.join_next().await.unwrap().unwrap();
 
-    each_once(&made["/api/keys"], &listed(&gateway, "/api/keys", &token).await);
-    for made in made["/api/keys"].values() {
-        gateway.validate(&text(&made["key"])).await;
+    each_once(&created["/api/keys"], &listed(&gateway, "/api/keys", &token).await);
+    for created in created["/api/keys"].values() {
+        gateway.validate(&text(&created["key"])).await;
     }
-    each_once(&made["/api/provider-keys"], &listed(&gateway, "/api/provider-keys", &token).await);
-    for made in made["/api/provider-keys"].values() {
-        let test = Call::new("POST", &format!("/api/provider-keys/{}/test", text(&made["id"]))).key(&token);
-        assert_eq!(gateway.ask(test).await.expect(200).json()["ok"], true, "{made} cannot be decrypted");
+    each_once(&created["/api/provider-keys"], &listed(&gateway, "/api/provider-keys", &token).await);
+    for created in created["/api/provider-keys"].values() {
+        let test = Call::new("POST", &format!("/api/provider-keys/{}/test", text(&created["id"]))).key(&token);
+        assert_eq!(gateway.ask(test).await.expect(200).json()["ok"], true, "{created} cannot be decrypted");
     }
     let access = text(&eve["access_token"]);
     assert_eq!(listed(&gateway, "/api/sessions", &access).await.len(), 1, "renewals must not create sessions");

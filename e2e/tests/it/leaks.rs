@@ -16,13 +16,13 @@ const METRICS_TOKEN: &str = "metrics-token-0123456789abcdef";
 const OWN: [&str; 2] = ["secrets", "tollgate.yaml"];
 
 /// The secrets of a server's life, and all responses that must not contain one.
-struct Life {
+struct ServerLife {
     gateway: Gateway,
     secrets: Vec<String>,
     answers: Vec<(String, Vec<u8>)>,
 }
 
-impl Life {
+impl ServerLife {
     /// Sends a request to control, keeps the response for the search, and asserts its status.
     async fn ask(&mut self, call: Call, status: u16) -> Answer {
         let what = format!("{:?}", call.line());
@@ -31,7 +31,7 @@ impl Life {
         answer
     }
 
-    /// Like [`Life::ask`], for a response that contains secrets in these fields; collects the secrets.
+    /// Like [`ServerLife::ask`], for a response that contains secrets in these fields; collects the secrets.
     async fn reveal(&mut self, call: Call, status: u16, names: &[&str]) -> Value {
         let answer = self.gateway.ask(call).await.expect(status);
         let cookies = answer.head.all("set-cookie").into_iter().filter_map(|cookie| {
@@ -39,11 +39,11 @@ impl Life {
             (!value.is_empty()).then(|| value.to_owned())
         });
         self.secrets.extend(cookies);
-        let told = answer.json();
+        let reported = answer.json();
         for name in names {
-            self.secrets.push(told[name].as_str().unwrap_or_else(|| panic!("no {name}: {told}")).to_owned());
+            self.secrets.push(reported[name].as_str().unwrap_or_else(|| panic!("no {name}: {reported}")).to_owned());
         }
-        told
+        reported
     }
 
     fn keep(&mut self, what: String, answer: &Answer) {
@@ -54,7 +54,7 @@ impl Life {
 }
 
 #[tokio::test]
-async fn no_secret_stands_in_files_logs_metrics_or_answers() {
+async fn no_secret_is_in_files_logs_metrics_or_responses() {
     let upstream = Mock::start().await;
     let setup = Setup::provider("openai", upstream.address())
         .section("signup", "open")
@@ -63,7 +63,7 @@ async fn no_secret_stands_in_files_logs_metrics_or_answers() {
         .section("log", "{level: debug}");
     let gateway = Gateway::start(setup).await;
     let mut life =
-        Life { gateway, secrets: vec![CREDENTIAL.to_owned(), METRICS_TOKEN.to_owned()], answers: Vec::new() };
+        ServerLife { gateway, secrets: vec![CREDENTIAL.to_owned(), METRICS_TOKEN.to_owned()], answers: Vec::new() };
     life.secrets.extend(PASSWORDS.iter().chain(&VAULTED).map(|secret| (*secret).to_owned()));
     live(&mut life).await;
 
@@ -71,7 +71,7 @@ async fn no_secret_stands_in_files_logs_metrics_or_answers() {
     life.answers.push(("GET /metrics".to_owned(), metrics.text().into_bytes()));
     let came = upstream.seen("tokens-1").await["credentials"].to_string();
     assert!(VAULTED.iter().all(|secret| came.contains(secret)), "the vault's credentials must be used: {came}");
-    let Life { gateway, secrets, answers } = life;
+    let ServerLife { gateway, secrets, answers } = life;
     let ended = gateway.stop().await;
     let copy = ended.folder.path().join("copy.db");
     let words = ["backup", copy.to_str().unwrap(), "--data", ended.folder.data().to_str().unwrap()].map(str::to_owned);
@@ -95,7 +95,7 @@ async fn no_secret_stands_in_files_logs_metrics_or_answers() {
 
 /// Registers and signs in; creates, uses, rotates and revokes keys; stores credentials; and repeats each step with
 /// invalid input.
-async fn live(life: &mut Life) {
+async fn live(life: &mut ServerLife) {
     let (ada, [first, second, wrong]) = ("ada@example.com", PASSWORDS);
     let sign_up = json!({"email": ada, "password": first, "name": "Ada", "refresh": true});
     let session =
@@ -104,11 +104,11 @@ async fn live(life: &mut Life) {
     let refresh = json!({"refresh_token": session["refresh_token"]});
     life.reveal(Call::json("/api/auth/refresh", &refresh), 200, &["access_token", "refresh_token"]).await;
 
-    let made = life.reveal(Call::json("/api/keys", &json!({"label": "laptop"})).key(&token), 201, &["key"]).await;
-    let (key, id) = (text(&made["key"]), text(&made["id"]));
+    let created = life.reveal(Call::json("/api/keys", &json!({"label": "laptop"})).key(&token), 201, &["key"]).await;
+    let (key, id) = (text(&created["key"]), text(&created["id"]));
     let vaulted = json!({"provider": "up", "label": "mine", "secret": VAULTED[0]});
-    let kept = life.ask(Call::json("/api/provider-keys", &vaulted).key(&token), 201).await.json();
-    let entry = format!("/api/provider-keys/{}", text(&kept["id"]));
+    let remaining = life.ask(Call::json("/api/provider-keys", &vaulted).key(&token), 201).await.json();
+    let entry = format!("/api/provider-keys/{}", text(&remaining["id"]));
     call_the_model(life, &key, 200).await;
     let test = life.gateway.ask(Call::new("POST", &format!("{entry}/test")).key(&token)).await;
     life.keep("test".to_owned(), &test);
@@ -154,7 +154,7 @@ async fn live(life: &mut Life) {
 }
 
 /// Invalid input must not be repeated in responses.
-async fn refusals(life: &mut Life, token: &str, key: &str, wrong: &str) {
+async fn refusals(life: &mut ServerLife, token: &str, key: &str, wrong: &str) {
     life.ask(Call::json("/api/auth/login", &json!({"email": "ada@example.com", "password": wrong})), 401).await;
     life.ask(Call::json("/api/auth/login", &json!({"email": "ada@example.com", "passwort": wrong})), 400).await;
     life.ask(Call::post("/api/auth/login", format!("{{\"password\": \"{wrong}\"")), 400).await;
@@ -180,7 +180,7 @@ async fn refusals(life: &mut Life, token: &str, key: &str, wrong: &str) {
     life.keep("a broken key at the proxy".to_owned(), &answer);
 }
 
-async fn call_the_model(life: &mut Life, key: &str, status: u16) {
+async fn call_the_model(life: &mut ServerLife, key: &str, status: u16) {
     let answer =
         life.gateway.call(Call::json(CHAT, &Format::Chat.body("up/tokens-1", false)).key(key)).await.expect(status);
     life.keep("a call of the model".to_owned(), &answer);
@@ -188,9 +188,9 @@ async fn call_the_model(life: &mut Life, key: &str, status: u16) {
 
 /// Collapses runs of zero bytes, which are allocated but unwritten space.
 fn written(bytes: &[u8]) -> Vec<u8> {
-    let mut kept = bytes.to_vec();
-    kept.dedup_by(|next, last| *next == 0 && *last == 0);
-    kept
+    let mut remaining = bytes.to_vec();
+    remaining.dedup_by(|next, last| *next == 0 && *last == 0);
+    remaining
 }
 
 /// Returns every file below `folder` except those that are meant to contain secrets.

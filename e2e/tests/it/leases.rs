@@ -1,7 +1,7 @@
 //! A quota that three servers share through PostgreSQL: it is exact while they run; a crash can only strand credits.
 
 use e2e::database::{Database, Rows};
-use e2e::postgres::{Server, Stop};
+use e2e::postgres::{PostgresServer, Stop};
 use e2e::setup::Folder;
 use e2e::{Call, Gateway, Setup, eventually};
 use serde_json::{Value, json};
@@ -82,7 +82,7 @@ async fn of_600_at_once_over_three_nodes_exactly_100_pass() {
 }
 
 #[tokio::test]
-async fn what_a_killed_node_holds_is_stranded_until_it_is_back_and_nothing_is_spent_twice() {
+async fn a_killed_nodes_leases_are_stranded_until_it_returns_and_nothing_is_spent_twice() {
     let ([one, other, dies], key) = three(MORTAL).await;
     // A node that has served requests has leased more than they needed.
     for _ in 0..10 {
@@ -115,8 +115,8 @@ async fn a_node_that_ends_hands_everything_back() {
 }
 
 #[tokio::test]
-async fn while_postgresql_is_away_only_what_is_lent_is_used_and_nothing_twice_when_it_is_back() {
-    let mut server = Server::start().await;
+async fn during_an_outage_of_postgresql_only_leases_are_spent_and_nothing_twice() {
+    let mut server = PostgresServer::start().await;
     let folder = Folder::on_postgres(Database::on(server.url()));
     let beside = folder.beside();
     let lease = "{ttl: 20s, recall_wait: 250ms}";
@@ -132,8 +132,8 @@ async fn while_postgresql_is_away_only_what_is_lent_is_used_and_nothing_twice_wh
         while ask(node, &key).await == 200 {
             passed += 1;
         }
-        let told = node.call(call(&key)).await.expect(503).json();
-        assert_eq!(told["error"]["code"], "quota_withheld", "{told}");
+        let reported = node.call(call(&key)).await.expect(503).json();
+        assert_eq!(reported["error"]["code"], "quota_withheld", "{reported}");
     }
     // A lease is at most a quarter of the credits that are left.
     assert!(passed - before <= 50, "{before} and {passed}");
@@ -159,7 +159,7 @@ async fn ask(node: &Gateway, key: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn what_a_dead_node_was_lent_is_shown_and_reclaimed() {
+async fn leases_of_a_dead_node_are_listed_and_reclaimed() {
     let ([one, other, dies], key) = three(MORTAL).await;
     for _ in 0..10 {
         dies.call(call(&key)).await.expect(200);
@@ -180,8 +180,8 @@ async fn what_a_dead_node_was_lent_is_shown_and_reclaimed() {
     assert_eq!((&listed[0]["subject"], &listed[0]["subject_id"]), (&json!("user"), &json!(id)), "{listed}");
     let stranded = "tollgate_lease_stranded_amount{measure=\"credits\"} 20";
     eventually("stranded credits are reported", async || one.metrics().await.contains(stranded).then_some(())).await;
-    let told = must(one.folder(), &["leases", "reclaim"]).await;
-    assert!(told.contains(&format!("reclaimed 20 of credits of user {id} in the day of ")), "{told}");
+    let reported = must(one.folder(), &["leases", "reclaim"]).await;
+    assert!(reported.contains(&format!("reclaimed 20 of credits of user {id} in the day of ")), "{reported}");
     assert_eq!(rows.number("SELECT count(*) FROM audit_log WHERE action = 'lease.reclaim'").await, 1);
     assert_eq!(spend([&one, &other], &key).await, QUOTA - 10);
 }

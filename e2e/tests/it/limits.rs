@@ -83,7 +83,7 @@ async fn a_key_passes_100_times_over_two_nodes_and_an_address_without_one_20() {
 }
 
 #[tokio::test]
-async fn a_redis_that_is_killed_is_missed_by_nobody_and_found_again() {
+async fn a_killed_redis_stops_no_request_and_is_used_again_after_its_restart() {
     let mut redis = Redis::start().await;
     let nodes = nodes(&redis).await;
     let key = nodes[0].key().await;
@@ -99,13 +99,13 @@ async fn a_redis_that_is_killed_is_missed_by_nobody_and_found_again() {
         assert_eq!(call(nth).await, 200);
     }
     // On a busy machine a node may have logged a slow Redis before.
-    let told = |node: &Gateway| {
+    let reported = |node: &Gateway| {
         node.stderr().lines().filter(|line| line.contains("rate limits in Redis") && line.contains("ERROR")).count()
     };
     for node in &nodes {
         shared(node, 1).await;
     }
-    let before = [told(&nodes[0]), told(&nodes[1])];
+    let before = [reported(&nodes[0]), reported(&nodes[1])];
     redis.kill();
     // Each node continues with its own counts: 20 requests each, so about 80 more each.
     let mut passed = [0, 0];
@@ -116,7 +116,7 @@ async fn a_redis_that_is_killed_is_missed_by_nobody_and_found_again() {
     for (node, before) in nodes.iter().zip(before) {
         shared(node, 0).await;
         assert!(node.gauge("tollgate_limits_fallbacks_total").await > 0);
-        eventually("the failure is logged once", async || (told(node) == before + 1).then_some(())).await;
+        eventually("the failure is logged once", async || (reported(node) == before + 1).then_some(())).await;
     }
     redis.resume().await;
     for node in &nodes {
@@ -135,7 +135,7 @@ async fn a_redis_that_is_killed_is_missed_by_nobody_and_found_again() {
 }
 
 #[tokio::test]
-async fn strangers_wait_after_100_calls_to_the_proxy_and_callers_with_a_key_do_not() {
+async fn unauthenticated_clients_are_limited_after_100_calls_and_clients_with_a_key_are_not() {
     let redis = Redis::start().await;
     for setup in [limited(), sharing(&redis)] {
         let gateway = Gateway::start(setup).await;
@@ -185,7 +185,7 @@ async fn limits_hold_by_default() {
 }
 
 #[tokio::test]
-async fn redis_is_asked_over_tls() {
+async fn redis_is_used_over_tls() {
     let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let redis = Redis::with_tls(pair.cert.der(), pair.signing_key.serialized_der()).await;
     // The trusted certificates come from a file.

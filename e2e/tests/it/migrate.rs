@@ -11,21 +11,28 @@ async fn migrate(folder: &Folder, what: &str) -> (bool, String) {
     let data = folder.data().display().to_string();
     let words: Vec<&str> = what.split(' ').collect();
     let output = commands::run(folder, &[&["migrate"], &words[..], &["--data", &data]].concat()).await;
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+    let printed = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&printed).into_owned())
 }
 
 async fn works(folder: &Folder, what: &str, says: &[&str]) {
-    let (done, said) = migrate(folder, what).await;
-    assert!(done && says.iter().all(|word| said.contains(word)), "{what}: no {says:?} in {said}");
+    let (done, printed) = migrate(folder, what).await;
+    assert!(done && says.iter().all(|word| printed.contains(word)), "{what}: no {says:?} in {printed}");
 }
 
 async fn refused(folder: &Folder, what: &str, code: &str) {
-    let (done, said) = migrate(folder, what).await;
-    assert!(!done && said.contains(&format!("{code}: ")), "{what}: {said}");
+    let (done, printed) = migrate(folder, what).await;
+    assert!(!done && printed.contains(&format!("{code}: ")), "{what}: {printed}");
     let listed = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/errors/README.md");
     let listed = std::fs::read_to_string(listed).unwrap();
     assert!(listed.contains(&format!("`{code}`")), "{code} is not a documented code");
+}
+
+/// Undoes the migrations from the newest to `version`.
+async fn undo_from(folder: &Folder, version: u32) {
+    for version in (version..=13).rev() {
+        works(folder, "down --yes", &[&format!("{version:03} undone")]).await;
+    }
 }
 
 fn by_hand() -> Setup {
@@ -36,23 +43,24 @@ fn by_hand() -> Setup {
 async fn empty_database_is_migrated_by_hand_before_a_server_that_may_not() {
     let folder = Folder::new();
     if folder.database().is_some() {
-        works(&folder, "status", &["0001  missing", "`tollgate migrate up`"]).await;
+        works(&folder, "status", &["001  missing", "`tollgate migrate up`"]).await;
         works(&folder, "down", &["nothing was undone"]).await;
     } else {
         refused(&folder, "status", "store_missing").await;
         refused(&folder, "down", "store_missing").await;
     }
-    let (code, said) = commands::serve_to_its_end(&folder, &by_hand()).await;
-    assert!(code == Some(1) && said.contains("store_older"), "{said}");
-    works(&folder, "up", &["0001 applied"]).await;
+    let (code, printed) = commands::serve_to_its_end(&folder, &by_hand()).await;
+    assert!(code == Some(1) && printed.contains("store_older"), "{printed}");
+    works(&folder, "up", &["001 applied", "013 applied"]).await;
     works(&folder, "up", &["nothing was changed"]).await;
-    works(&folder, "status", &["0001  applied", "keys and usage", "up to date"]).await;
+    works(&folder, "status", &["001  applied", "create plans", "004  applied", "create daily usage", "up to date"])
+        .await;
     let gateway = Gateway::start_in(folder, by_hand()).await;
     gateway.validate(&gateway.key().await).await;
 }
 
 #[tokio::test]
-async fn down_is_refused_while_a_server_runs_and_goes_back_when_it_has_ended() {
+async fn down_is_refused_while_a_server_runs_and_applied_after_it_has_ended() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let key = gateway.key().await;
     refused(gateway.folder(), "down", "store_in_use").await;
@@ -61,9 +69,9 @@ async fn down_is_refused_while_a_server_runs_and_goes_back_when_it_has_ended() {
     gateway.validate(&key).await;
     refused(gateway.folder(), "down --yes", "store_in_use").await;
     let folder = gateway.stop().await.folder;
-    works(&folder, "down --yes", &["api_keys ", "0001 undone"]).await;
+    undo_from(&folder, 1).await;
     works(&folder, "down", &["nothing was undone"]).await;
-    works(&folder, "status", &["0001  missing"]).await;
+    works(&folder, "status", &["001  missing", "013  missing"]).await;
     // The next server creates the tables again, empty.
     let gateway = Gateway::start_in(folder, Setup::mocked()).await;
     assert_eq!(store::number(gateway.folder(), "SELECT count(*) FROM api_keys").await, 0);
@@ -74,20 +82,20 @@ async fn down_is_refused_while_a_server_runs_and_goes_back_when_it_has_ended() {
 async fn server_that_crashed_does_not_keep_a_database_from_going_back() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let folder = gateway.crash().folder;
-    works(&folder, "down --yes", &["0001 undone"]).await;
+    works(&folder, "down --yes", &["undoing 013 (create leases) deletes", "013 undone"]).await;
 }
 
 #[tokio::test]
-async fn down_names_what_it_deletes_and_changes_nothing_unless_it_is_confirmed() {
+async fn down_names_the_deleted_data_and_changes_nothing_without_confirmation() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let key = gateway.key().await;
     let folder = gateway.stop().await.folder;
-    let (done, said) = migrate(&folder, "down").await;
-    assert!(!done && said.contains("confirmation_missing: ") && said.contains("--yes"), "{said}");
-    let row = |table: &str| said.lines().find(|line| line.trim_start().starts_with(table)).map(str::to_owned);
-    for table in ["users ", "api_keys "] {
-        assert!(row(table).is_some_and(|row| row.ends_with(" 1")), "{table}: {said}");
-    }
+    // Keys remain the newest subject.
+    undo_from(&folder, 4).await;
+    let (done, printed) = migrate(&folder, "down").await;
+    assert!(!done && printed.contains("confirmation_missing: ") && printed.contains("--yes"), "{printed}");
+    let row = printed.lines().find(|line| line.trim_start().starts_with("api_keys "));
+    assert!(row.is_some_and(|row| row.ends_with(" 1")), "{printed}");
     let data = folder.data().display().to_string();
     let words = ["migrate", "down", "--data", data.as_str()];
     for typed in ["y", "", "no"] {
@@ -104,6 +112,6 @@ async fn down_names_what_it_deletes_and_changes_nothing_unless_it_is_confirmed()
     let mut terminal = Terminal::run(&folder, &words);
     terminal.sees("Type yes to continue: ", 1).await;
     terminal.types("yes");
-    terminal.sees("0001 undone", 1).await;
+    terminal.sees("013 undone", 1).await;
     assert_eq!(terminal.ends().await, Some(0), "{}", terminal.shown());
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use e2e::database::Database;
 use e2e::setup::Folder;
-use e2e::{Between, Call, Canary, Gateway, Mock, Setup, commands, eventually, text};
+use e2e::{Call, Canary, Gateway, Mock, Setup, TcpRelay, commands, eventually, text};
 use serde_json::{Value, json};
 
 use crate::bodies::{CHAT, Format};
@@ -14,17 +14,17 @@ const WITHIN: Duration = Duration::from_secs(1);
 const PASSWORD: &str = "a long enough password";
 
 /// Two servers, and a user who registered on the first.
-struct Pair {
+struct NodePair {
     one: Gateway,
     other: Gateway,
     /// The relay from the second server to the database.
-    way: Between,
+    way: TcpRelay,
     token: String,
     key: String,
     key_id: String,
 }
 
-async fn pair(setup: Setup) -> Pair {
+async fn pair(setup: Setup) -> NodePair {
     let setup = setup
         .section("signup", "open")
         .section("signup_plan", "open")
@@ -33,20 +33,20 @@ async fn pair(setup: Setup) -> Pair {
     let folder = Folder::on_postgres(Database::new());
     let beside = folder.beside();
     let database = folder.database().unwrap();
-    let way = Between::to(database.host()).await;
+    let way = TcpRelay::to(database.host()).await;
     let others = setup.clone().variable("DATABASE_URL", &database.url_by(way.address()));
     let one = Gateway::start_in(folder, setup).await;
     let other = Gateway::start_in(beside, others).await;
     let sign_up = json!({"email": "ada@example.com", "password": PASSWORD, "name": "Ada"});
     let token = text(&one.ask(Call::json("/api/auth/register", &sign_up)).await.expect(201).json()["access_token"]);
-    let made = one.ask(Call::json("/api/keys", &json!({"label": "laptop"})).key(&token)).await.expect(201).json();
-    let (key, key_id) = (text(&made["key"]), text(&made["id"]));
-    let pair = Pair { one, other, way, token, key, key_id };
+    let created = one.ask(Call::json("/api/keys", &json!({"label": "laptop"})).key(&token)).await.expect(201).json();
+    let (key, key_id) = (text(&created["key"]), text(&created["id"]));
+    let pair = NodePair { one, other, way, token, key, key_id };
     pair.everything_opens().await;
     pair
 }
 
-impl Pair {
+impl NodePair {
     fn call(&self) -> Call {
         Call::json(CHAT, &Format::Chat.body("mock/tokens-1", false)).key(&self.key)
     }
@@ -62,7 +62,6 @@ impl Pair {
     }
 
     /// Asserts that every worker of the second server refuses the request with `code` within [`WITHIN`] after `since`.
-    #[expect(clippy::too_many_arguments, reason = "start, description, expected code and request")]
     async fn refused(&self, since: &Canary, what: &str, code: &str, ask: impl AsyncFn(&Gateway) -> Value) {
         let is_refused = async || (ask(&self.other).await["error"]["code"] == code).then_some(());
         since.within(WITHIN, &format!("{what} is refused"), is_refused).await;
@@ -76,13 +75,13 @@ impl Pair {
     async fn key_is_refused(&self, since: &Canary, code: &str, code_of_the_format: &str) {
         let proxied = async |server: &Gateway| server.call(self.call()).await.json();
         self.refused(since, "the key at the proxy", code_of_the_format, proxied).await;
-        let asked = async |server: &Gateway| server.ask(Call::get("/api/me").key(&self.key)).await.json();
-        self.refused(since, "the key at control", code, asked).await;
+        let requested = async |server: &Gateway| server.ask(Call::get("/api/me").key(&self.key)).await.json();
+        self.refused(since, "the key at control", code, requested).await;
     }
 
     async fn token_is_refused(&self, since: &Canary, code: &str) {
-        let asked = async |server: &Gateway| server.ask(Call::get("/api/me").key(&self.token)).await.json();
-        self.refused(since, "the access token", code, asked).await;
+        let requested = async |server: &Gateway| server.ask(Call::get("/api/me").key(&self.token)).await.json();
+        self.refused(since, "the access token", code, requested).await;
     }
 }
 
@@ -100,13 +99,13 @@ async fn a_user_suspended_on_one_node_is_refused_by_the_other_within_a_second() 
     commands::users_set(pair.one.folder(), "suspend", "ada@example.com").await;
     let since = Canary::new();
     pair.token_is_refused(&since, "user_suspended").await;
-    let asked = async |server: &Gateway| server.ask(Call::get("/api/me").key(&pair.key)).await.json();
-    pair.refused(&since, "the key at control", "user_suspended", asked).await;
+    let requested = async |server: &Gateway| server.ask(Call::get("/api/me").key(&pair.key)).await.json();
+    pair.refused(&since, "the key at control", "user_suspended", requested).await;
     assert_eq!(pair.other.call(pair.call()).await.status(), 403);
 }
 
 #[tokio::test]
-async fn who_signs_out_on_one_node_is_signed_out_on_the_other_within_a_second() {
+async fn a_sign_out_on_one_node_applies_on_the_other_within_a_second() {
     let pair = pair(Setup::mocked()).await;
     pair.one.ask(Call::new("POST", "/api/auth/logout").key(&pair.token)).await.expect(200);
     pair.token_is_refused(&Canary::new(), "token_expired").await;
@@ -123,21 +122,21 @@ async fn a_changed_password_ends_sessions_on_every_node_within_a_second() {
     let change = json!({"current": PASSWORD, "new": "another password, as long"});
     pair.one.ask(Call::json("/api/auth/password", &change).key(&pair.token)).await.expect(200);
     let since = Canary::new();
-    let asked = async |server: &Gateway| server.ask(Call::get("/api/me").key(&elsewhere)).await.json();
-    pair.refused(&since, "the other session", "token_expired", asked).await;
+    let requested = async |server: &Gateway| server.ask(Call::get("/api/me").key(&elsewhere)).await.json();
+    pair.refused(&since, "the other session", "token_expired", requested).await;
     pair.other.ask(Call::get("/api/me").key(&pair.token)).await.expect(200);
 }
 
 #[tokio::test]
-async fn a_credential_deleted_on_one_node_goes_to_no_provider_from_the_other_within_a_second() {
+async fn a_credential_deleted_on_one_node_is_not_sent_by_the_other_after_a_second() {
     let upstream = Mock::start().await;
     let pair = pair(own_credentials(&upstream)).await;
     let vaulted = json!({"provider": "own", "label": "mine", "secret": "sk-mine-0123456789"});
-    let kept = pair.one.ask(Call::json("/api/provider-keys", &vaulted).key(&pair.token)).await.expect(201).json();
+    let remaining = pair.one.ask(Call::json("/api/provider-keys", &vaulted).key(&pair.token)).await.expect(201).json();
     let call = Call::json(CHAT, &Format::Chat.body("own/tokens-1", false)).key(&pair.key);
     let opens = async || (pair.other.call(call.clone()).await.status() == 200).then_some(());
     eventually("the credential is used", opens).await;
-    let entry = format!("/api/provider-keys/{}", text(&kept["id"]));
+    let entry = format!("/api/provider-keys/{}", text(&remaining["id"]));
     pair.one.ask(Call::new("DELETE", &entry).key(&pair.token)).await.expect(204);
     let since = Canary::new();
     let proxied = async |server: &Gateway| server.call(call.clone()).await.json();
@@ -147,7 +146,7 @@ async fn a_credential_deleted_on_one_node_goes_to_no_provider_from_the_other_wit
 /// Nodes are not notified of changes but poll for them. A node without database access continues with its cache, and
 /// polls as soon as it can.
 #[tokio::test]
-async fn what_was_taken_back_while_a_node_was_cut_off_is_refused_within_a_second_of_its_return() {
+async fn changes_during_a_partition_apply_within_a_second_of_its_end() {
     for what in ["revoked", "suspended", "signed out"] {
         let pair = pair(Setup::mocked()).await;
         pair.way.cut();
@@ -173,8 +172,8 @@ async fn what_was_taken_back_while_a_node_was_cut_off_is_refused_within_a_second
             "revoked" => pair.key_is_refused(&since, "key_revoked", "invalid_api_key").await,
             "suspended" => {
                 pair.token_is_refused(&since, "user_suspended").await;
-                let asked = async |server: &Gateway| server.ask(Call::get("/api/me").key(&pair.key)).await.json();
-                pair.refused(&since, "the key at control", "user_suspended", asked).await;
+                let requested = async |server: &Gateway| server.ask(Call::get("/api/me").key(&pair.key)).await.json();
+                pair.refused(&since, "the key at control", "user_suspended", requested).await;
                 assert_eq!(pair.other.call(pair.call()).await.status(), 403);
             }
             _ => pair.token_is_refused(&since, "token_expired").await,

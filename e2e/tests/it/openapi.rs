@@ -11,7 +11,7 @@ async fn the_document_is_openapi_and_the_repositorys() {
     let answer = gateway.ask(Call::get("/openapi.json")).await.expect(200);
     assert_eq!(answer.header("content-type"), Some("application/json"));
     assert!(
-        answer.json() == *Document::kept().value(),
+        answer.json() == *Document::committed().value(),
         "docs/openapi.json is stale: UPDATE_OPENAPI=1 cargo test --workspace --exclude xtask --lib openapi"
     );
     let file = gateway.folder().write("openapi.json", &answer.text());
@@ -25,14 +25,14 @@ async fn the_document_is_openapi_and_the_repositorys() {
 }
 
 #[test]
-fn every_example_is_what_its_schema_says() {
-    let document = Document::kept();
+fn every_example_matches_its_schema() {
+    let document = Document::committed();
     let (mut checked, mut wrong) = (0, Vec::new());
     for operation in document.operations() {
         let mut check = |what: &str, described: &Value, example: &Value| {
             checked += 1;
             if let Err(differs) = schema::check(document.value(), described, example) {
-                wrong.push(format!("{}, {what}: {differs}", operation.told()));
+                wrong.push(format!("{}, {what}: {differs}", operation.summary()));
             }
         };
         for (status, answer) in operation.answers() {
@@ -58,7 +58,7 @@ fn every_example_is_what_its_schema_says() {
 }
 
 #[tokio::test]
-async fn the_page_is_served_whole_and_may_ask_only_this_server() {
+async fn the_page_is_served_completely_and_may_connect_only_to_this_server() {
     let gateway = Gateway::start(Setup::new().section("brand", "{name: \"Ada & <Co>\"}")).await;
     let answer = gateway.ask(Call::get("/docs")).await.expect(200);
     assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));

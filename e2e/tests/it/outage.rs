@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use e2e::database::Database;
-use e2e::postgres::{Server, Stop};
+use e2e::postgres::{PostgresServer, Stop};
 use e2e::setup::{Folder, OPEN};
 use e2e::{Account, Call, Canary, Gateway, Mock, Setup, eventually, eventually_within, timed};
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ fn length() -> Duration {
 }
 
 /// A server on PostgreSQL with a mock and two users: one key is cached, the other was never used.
-struct Loaded {
+struct ServerUnderLoad {
     gateway: Gateway,
     mock: Mock,
     known: Account,
@@ -55,14 +55,14 @@ struct Loaded {
 }
 
 /// Measurements of one outage.
-struct Seen {
+struct OutageReport {
     calls: usize,
     slowest: Duration,
     /// Log lines that belong to no request.
     lines: usize,
 }
 
-impl Loaded {
+impl ServerUnderLoad {
     async fn on(database: Database) -> Self {
         let mock = Mock::start().await;
         let setup = Setup::provider("mock", mock.address());
@@ -91,7 +91,7 @@ impl Loaded {
     }
 
     /// Ends the load after PostgreSQL is up again, and checks responses, rows and log.
-    async fn judge(mut self) -> Seen {
+    async fn judge(mut self) -> OutageReport {
         let fresh = chat(&self.fresh.key);
         eventually_within(ANSWERED, "requests with unknown keys are answered again", async || {
             (self.gateway.call(fresh.clone()).await.status() == 200).then_some(())
@@ -109,7 +109,7 @@ impl Loaded {
         assert_eq!(ids.len(), answered.len());
         assert_eq!(self.mock.requests("tokens-1").await, answered.len() as u64 + 1);
         self.check_rows(&ids).await;
-        Seen { calls: answered.len(), slowest, lines: check_log(&self.gateway.stderr()) }
+        OutageReport { calls: answered.len(), slowest, lines: check_log(&self.gateway.stderr()) }
     }
 
     /// Asserts that every answered request is stored once and that the totals agree.
@@ -151,7 +151,7 @@ fn check_log(log: &str) -> usize {
 }
 
 /// Checks requests during the outage; those that wait for PostgreSQL run at the same time.
-async fn check_away(loaded: &mut Loaded) {
+async fn check_away(loaded: &mut ServerUnderLoad) {
     let (gateway, known) = (&loaded.gateway, &loaded.known.key);
     let refused = async |call: Call, to: SocketAddr| {
         let since = Canary::new();
@@ -182,9 +182,9 @@ fn tell(what: &str) {
 }
 
 #[tokio::test]
-async fn postgres_that_is_away_for_a_while_stops_nobody_whose_key_is_known_and_loses_nothing() {
-    let mut server = Server::start().await;
-    let mut loaded = Loaded::on(Database::on(server.url())).await;
+async fn an_outage_of_postgres_stops_no_cached_key_and_loses_nothing() {
+    let mut server = PostgresServer::start().await;
+    let mut loaded = ServerUnderLoad::on(Database::on(server.url())).await;
     server.stop(Stop::Immediate).await;
     let begun = Instant::now();
     check_away(&mut loaded).await;
@@ -195,7 +195,7 @@ async fn postgres_that_is_away_for_a_while_stops_nobody_whose_key_is_known_and_l
     assert!(waiting > 0 && records > 0, "usage waits in the spool: {waiting} bytes of {records} records");
     server.resume().await;
     let away = begun.elapsed();
-    let (Seen { calls, slowest, lines }, took) = timed(loaded.judge()).await;
+    let (OutageReport { calls, slowest, lines }, took) = timed(loaded.judge()).await;
     tell(&format!(
         "away for {away:.1?} with {waiting} bytes in the spool; {calls} calls, all answered, the slowest in {slowest:.1?}; \
          all of it stored once {took:.1?} later; {lines} lines in the log besides the requests' own"
@@ -204,8 +204,8 @@ async fn postgres_that_is_away_for_a_while_stops_nobody_whose_key_is_known_and_l
 
 #[tokio::test]
 async fn postgres_that_is_started_again_is_not_noticed() {
-    let mut server = Server::start().await;
-    let loaded = Loaded::on(Database::on(server.url())).await;
+    let mut server = PostgresServer::start().await;
+    let loaded = ServerUnderLoad::on(Database::on(server.url())).await;
     for how in [Stop::Fast, Stop::Immediate, Stop::Kill] {
         server.stop(how).await;
         server.resume().await;
@@ -220,7 +220,7 @@ async fn postgres_that_is_started_again_is_not_noticed() {
 
 #[tokio::test]
 async fn connections_that_are_cut_under_load_are_made_again() {
-    let loaded = Loaded::on(Database::new()).await;
+    let loaded = ServerUnderLoad::on(Database::new()).await;
     for _ in 0..10 {
         loaded.gateway.folder().database().unwrap().cut();
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -230,7 +230,7 @@ async fn connections_that_are_cut_under_load_are_made_again() {
 
 #[tokio::test]
 async fn keys_that_are_known_open_for_stale_for_and_no_longer() {
-    let mut server = Server::start().await;
+    let mut server = PostgresServer::start().await;
     let mock = Mock::start().await;
     let setup = Setup::provider("mock", mock.address()).section("store", "{stale_for: 10s}");
     let gateway = Gateway::start_in(Folder::on_postgres(Database::on(server.url())), setup).await;

@@ -113,7 +113,7 @@ async fn stream_without_its_formats_last_event_is_upstream_cut() {
 }
 
 #[tokio::test]
-async fn caller_that_hangs_up_before_the_answer_is_caller_gone_with_status_499() {
+async fn disconnect_before_the_response_is_caller_gone_with_status_499() {
     let upstream = Upstream::start(|mut turn| async move {
         turn.read_body().await;
         turn.wire.closed().await;
@@ -132,7 +132,7 @@ async fn caller_that_hangs_up_before_the_answer_is_caller_gone_with_status_499()
 }
 
 #[tokio::test]
-async fn caller_that_hangs_up_in_a_stream_is_caller_gone_with_the_status_that_it_got() {
+async fn disconnect_in_a_stream_is_caller_gone_with_the_sent_status() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let key = gateway.key().await;
     let mut stream = Call::json(CHAT, &Format::Chat.body("mock/long", true)).key(&key).open(gateway.proxy).await;
@@ -142,7 +142,7 @@ async fn caller_that_hangs_up_in_a_stream_is_caller_gone_with_the_status_that_it
 }
 
 #[tokio::test]
-async fn what_a_drain_cuts_is_drained_before_the_answer_and_within_it() {
+async fn requests_that_a_drain_cuts_have_the_outcome_drained() {
     let upstream = Upstream::start(|mut turn| async move {
         turn.read_body().await;
         if turn.head.header("x-stainless-stream").is_some() {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 pub(crate) const PASSWORD: &str = "a long enough password";
 
 /// A user with one resource of each kind.
-pub(crate) struct Somebody {
+pub(crate) struct TestUser {
     pub(crate) token: String,
     pub(crate) user: String,
     pub(crate) key: String,
@@ -35,26 +35,26 @@ pub(crate) async fn open() -> (Gateway, Mock) {
 }
 
 /// Registers a user and creates the resources.
-pub(crate) async fn somebody(gateway: &Gateway, name: &str) -> Somebody {
+pub(crate) async fn somebody(gateway: &Gateway, name: &str) -> TestUser {
     let sign_up = json!({"email": format!("{name}@example.org"), "password": PASSWORD, "name": name});
     let answer = gateway.ask(Call::json("/api/auth/register", &sign_up)).await.expect(201).json();
     let token = text(&answer["access_token"]);
     let me = gateway.ask(Call::get("/api/me").key(&token)).await.expect(200).json();
-    let made = gateway.ask(Call::json("/api/keys", &json!({"label": name})).key(&token)).await.expect(201).json();
+    let created = gateway.ask(Call::json("/api/keys", &json!({"label": name})).key(&token)).await.expect(201).json();
     let secret = json!({"provider": "up", "label": name, "secret": format!("sk-of-{name}-0123456789")});
     let provider_key = gateway.ask(Call::json("/api/provider-keys", &secret).key(&token)).await.expect(201).json();
-    Somebody {
+    TestUser {
         token,
         user: text(&answer["user"]["id"]),
-        key: text(&made["key"]),
-        key_id: text(&made["id"]),
+        key: text(&created["key"]),
+        key_id: text(&created["id"]),
         session: text(&me["session_id"]),
         provider_key: text(&provider_key["id"]),
     }
 }
 
 /// Registers a user who becomes an admin.
-pub(crate) async fn admin(gateway: &Gateway, name: &str) -> Somebody {
+pub(crate) async fn admin(gateway: &Gateway, name: &str) -> TestUser {
     let somebody = somebody(gateway, name).await;
     let (email, data) = (format!("{name}@example.org"), gateway.folder().data().to_string_lossy().into_owned());
     let words = ["users", "role", "--user", email.as_str(), "admin", "--data", data.as_str()];

@@ -29,7 +29,7 @@ fn check(answer: &Answer, status: u16, code: &str) {
 }
 
 #[tokio::test]
-async fn routes_are_taken_by_path_and_method() {
+async fn routes_match_by_path_and_method() {
     let (one, two) = (fine().await, Upstream::answering("200 OK", "two").await);
     let setup = Setup::new()
         .section(
@@ -83,7 +83,7 @@ async fn path_and_query_reach_the_upstream_as_they_were_sent() {
 }
 
 #[tokio::test]
-async fn routes_ask_for_a_key_unless_they_are_open() {
+async fn routes_require_a_key_unless_they_are_open() {
     let upstream = fine().await;
     let routes = format!("{{path: /keyed, upstreams: backend}}, {{path: /open, upstreams: backend, {OPEN}}}");
     let gateway = Gateway::start(Setup::routed(upstream.address(), &routes)).await;
@@ -132,11 +132,10 @@ async fn folded_events_are_counted_with_their_credits() {
 }
 
 #[tokio::test]
-async fn limits_hold_on_plain_routes_and_say_when() {
+async fn limits_apply_on_plain_routes_with_a_retry_time() {
     let upstream = fine().await;
     let setup = Setup::routed(upstream.address(), "{path: /r, upstreams: backend, credits: 3}")
-        .plans("{name: seven, credits_per_day: 7}, {name: slow, requests_per_minute: 1}")
-        .patient();
+        .plans("{name: seven, credits_per_day: 7}, {name: slow, requests_per_minute: 1}");
     let gateway = Gateway::start(setup).await;
     let key = gateway.account("seven").await.key;
     for _ in 0..2 {
@@ -206,7 +205,7 @@ async fn large_bodies_pass_by_hash_both_ways() {
 }
 
 #[tokio::test]
-async fn upstream_is_told_who_called_and_hop_by_hop_headers_stay_behind() {
+async fn upstream_receives_the_clients_address_and_no_hop_by_hop_headers() {
     let upstream = Upstream::answering(
         "200 OK\r\nConnection: X-Answer-Hop\r\nX-Answer-Hop: 1\r\nKeep-Alive: timeout=9\r\nX-Kept:  a b",
         "x",
@@ -244,7 +243,7 @@ async fn upstream_is_told_who_called_and_hop_by_hop_headers_stay_behind() {
 
 /// Forged header fields: the bytes that the backend received contain them only where they are allowed.
 #[tokio::test]
-async fn headers_that_backends_trust_come_from_trusted_proxies_and_on_routes_that_allow_them() {
+async fn headers_that_backends_trust_pass_only_from_trusted_proxies_on_allowed_routes() {
     const FORGED: [&str; 9] = [
         "Proxy",
         "X-Original-URL",
@@ -283,7 +282,7 @@ async fn headers_that_backends_trust_come_from_trusted_proxies_and_on_routes_tha
 }
 
 #[tokio::test]
-async fn answers_without_a_body_have_none() {
+async fn responses_without_a_body_have_no_bytes() {
     let upstream = Upstream::start(|mut turn| async move {
         turn.read_body().await;
         let answer: &[u8] = match turn.head.word(1) {
@@ -308,7 +307,7 @@ async fn answers_without_a_body_have_none() {
 }
 
 #[tokio::test]
-async fn caller_who_waits_for_100_continue_is_told_to_go_on() {
+async fn client_that_expects_100_continue_receives_it() {
     let upstream = fine().await;
     let gateway = open(&upstream, "/e").await;
     let mut wire = Wire::connect(gateway.proxy).await.unwrap();
@@ -323,7 +322,7 @@ async fn caller_who_waits_for_100_continue_is_told_to_go_on() {
 }
 
 #[tokio::test]
-async fn connection_of_a_caller_serves_one_request_after_another() {
+async fn connection_of_a_client_serves_consecutive_requests() {
     let upstream = fine().await;
     let gateway = open(&upstream, "{prefix: /k}").await;
     let mut wire = Wire::connect(gateway.proxy).await.unwrap();
@@ -346,14 +345,14 @@ async fn connection_of_a_caller_serves_one_request_after_another() {
 
 #[tokio::test]
 async fn bounds_and_failures_have_their_codes() {
-    let nobody = e2e::Nobody::new();
-    let setup = Setup::routed(nobody.address(), &format!("{{path: /r, upstreams: backend, {OPEN}}}"))
+    let closed_port = e2e::ReservedPort::new();
+    let setup = Setup::routed(closed_port.address(), &format!("{{path: /r, upstreams: backend, {OPEN}}}"))
         .section("sizes", "{body: 1KiB}");
     let gateway = Gateway::start(setup).await;
     let answer = gateway.call(Call::get("/r")).await;
     check(&answer, 502, "upstream_connect");
     assert!(
-        !answer.text().contains(&nobody.address().to_string()),
+        !answer.text().contains(&closed_port.address().to_string()),
         "the response must not reveal the backend's address"
     );
     let too_large = Call::new("POST", "/r").header("content-length", "1025").body("");
@@ -361,7 +360,7 @@ async fn bounds_and_failures_have_their_codes() {
 }
 
 #[tokio::test]
-async fn callers_of_http_1_0_are_answered_to_the_end_of_the_connection() {
+async fn http_1_0_responses_end_with_the_connection() {
     let upstream = Upstream::start(|mut turn| async move {
         turn.stream("200 OK").await;
         turn.chunk(b"in ").await;
@@ -380,10 +379,10 @@ async fn callers_of_http_1_0_are_answered_to_the_end_of_the_connection() {
 }
 
 #[tokio::test]
-async fn rate_headers_of_an_answer_are_ours_alone() {
-    let theirs = "200 OK\r\nX-RateLimit-Limit: 777777\r\nx-ratelimit-limit: 777777\r\nX-RateLimit-Remaining: 777777\
+async fn rate_limit_headers_are_only_tollgates() {
+    let others = "200 OK\r\nX-RateLimit-Limit: 777777\r\nx-ratelimit-limit: 777777\r\nX-RateLimit-Remaining: 777777\
         \r\nX-Ratelimit-Reset: 777777";
-    let upstream = Upstream::answering(theirs, "fine").await;
+    let upstream = Upstream::answering(others, "fine").await;
     let setup = Setup::routed(upstream.address(), "{path: /r, upstreams: backend}")
         .plans("{name: five, requests_per_minute: 5}");
     let gateway = Gateway::start(setup).await;

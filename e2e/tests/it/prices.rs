@@ -14,16 +14,16 @@ fn day(later: u32) -> access::Day {
 }
 
 #[tokio::test]
-async fn prices_that_end_are_told_by_the_start_by_check_and_by_a_metric() {
+async fn expiring_prices_are_reported_at_start_by_check_and_by_a_metric() {
     let (soon, late) = (day(3), day(30));
     let prices = format!(
         "[{{model: up/soon, input: '1', output: '2', until: {soon}}}, {{model: up/late, input: '1', output: '2', until: {late}}}]"
     );
-    let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
-    let setup = Setup::provider("openai", nobody).section("prices", &prices);
+    let closed_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
+    let setup = Setup::provider("openai", closed_port).section("prices", &prices);
     let gateway = Gateway::start_in(Folder::on_sqlite(), setup).await;
-    let told = format!("prices of provider up end on {soon}, after that day the cost will be unknown: soon;");
-    gateway.logs(&told).await;
+    let reported = format!("prices of provider up end on {soon}, after that day the cost will be unknown: soon;");
+    gateway.logs(&reported).await;
     let metrics = gateway.metrics().await;
     for (model, until) in [("soon", soon), ("late", late)] {
         let end = until.next().start().unix_seconds();
@@ -33,7 +33,7 @@ async fn prices_that_end_are_told_by_the_start_by_check_and_by_a_metric() {
     let checked = commands::run(gateway.folder(), &["check", "tollgate.yaml"]).await;
     assert!(checked.status.success());
     let checked = String::from_utf8(checked.stdout).unwrap();
-    assert!(checked.contains(&told) && !checked.contains("unknown: late;"), "{checked}");
+    assert!(checked.contains(&reported) && !checked.contains("unknown: late;"), "{checked}");
 }
 
 #[tokio::test]
@@ -52,7 +52,10 @@ async fn prices_are_listed_by_day_and_compared_with_a_file() {
     assert!(diff.ends_with("changed\n"), "{diff}");
     folder.write("p.yaml", "as_of: 2026-12-01\nsource: a page\nprices: [{modl: x, input: '1', output: '2'}]\n");
     let broken = commands::run(&folder, &["prices", "diff", "p.yaml"]).await;
-    let told = String::from_utf8(broken.stderr).unwrap();
-    assert!(broken.status.code() == Some(2) && told.starts_with("error[unknown_key]: unknown key `modl`"), "{told}");
-    assert!(told.contains(" --> p.yaml:3:11"), "{told}");
+    let reported = String::from_utf8(broken.stderr).unwrap();
+    assert!(
+        broken.status.code() == Some(2) && reported.starts_with("error[unknown_key]: unknown key `modl`"),
+        "{reported}"
+    );
+    assert!(reported.contains(" --> p.yaml:3:11"), "{reported}");
 }

@@ -22,7 +22,7 @@ async fn labels(gateway: &Gateway, key: &str) -> Vec<String> {
 
 /// For SQLite, a test of the store covers this: its only writing connection cannot be reached from outside.
 #[tokio::test]
-async fn a_store_that_takes_no_writes_is_told_as_such_and_nothing_is_half_done() {
+async fn a_read_only_store_is_reported_and_nothing_is_half_written() {
     let gateway = Gateway::start_in(Folder::on_postgres(Database::new()), Setup::mocked()).await;
     let key = gateway.key().await;
     let before = labels(&gateway, &key).await;

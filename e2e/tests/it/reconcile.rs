@@ -19,16 +19,17 @@ const DIFFERS: i32 = 3;
 /// Runs `tollgate audit` with these arguments; returns its exit code and output.
 async fn audit(folder: &Folder, words: &[&str]) -> (i32, String) {
     let output = commands::run(folder, &[&["audit", "--data", "data"], words].concat()).await;
-    let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    (output.status.code().unwrap(), told)
+    let audit_output =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    (output.status.code().unwrap(), audit_output)
 }
 
 pub(crate) async fn agrees(folder: &Folder) -> Value {
-    let (code, told) = audit(folder, &["--json"]).await;
-    assert_eq!(code, AGREES, "{told}");
-    let told: Value = serde_json::from_str(&told).unwrap();
-    assert_eq!((&told["agrees"], &told["differences"]), (&json!(true), &json!([])), "{told}");
-    told
+    let (code, audit_output) = audit(folder, &["--json"]).await;
+    assert_eq!(code, AGREES, "{audit_output}");
+    let audit_output: Value = serde_json::from_str(&audit_output).unwrap();
+    assert_eq!((&audit_output["agrees"], &audit_output["differences"]), (&json!(true), &json!([])), "{audit_output}");
+    audit_output
 }
 
 fn chat(key: &str, model: &str) -> Call {
@@ -67,14 +68,14 @@ async fn a_server_under_load_is_no_difference() {
     over.store(true, Ordering::Relaxed);
     callers.join_all().await;
     let ended = gateway.stop().await;
-    let told = agrees(&ended.folder).await;
-    assert_eq!((&told["interrupted"]["requests"], &told["open"]["requests"]), (&json!(0), &json!(0)));
+    let audit_output = agrees(&ended.folder).await;
+    assert_eq!((&audit_output["interrupted"]["requests"], &audit_output["open"]["requests"]), (&json!(0), &json!(0)));
     let counted = store::number(&ended.folder, "SELECT sum(requests) FROM daily_usage").await;
     assert!(usize::try_from(counted).unwrap() > 100, "{counted}");
 }
 
 #[tokio::test]
-async fn what_a_kill_interrupted_is_told_and_everything_agrees() {
+async fn requests_interrupted_by_a_kill_are_reported_and_the_audit_agrees() {
     let mock = Mock::start().await;
     let setup = || Setup::provider("openai", mock.address());
     let gateway = Gateway::start(setup()).await;
@@ -88,11 +89,15 @@ async fn what_a_kill_interrupted_is_told_and_everything_agrees() {
     eventually("three requests are in flight", async || (mock.requests("hang").await == 3).then_some(())).await;
     let again = Gateway::start_in(gateway.crash().folder, setup()).await;
     calls.join_all().await;
-    let told = agrees(again.folder()).await;
-    assert_eq!((&told["interrupted"]["requests"], &told["interrupted"]["credits"]), (&json!(3), &json!(3)), "{told}");
+    let audit_output = agrees(again.folder()).await;
+    assert_eq!(
+        (&audit_output["interrupted"]["requests"], &audit_output["interrupted"]["credits"]),
+        (&json!(3), &json!(3)),
+        "{audit_output}"
+    );
     let (code, words) = audit(again.folder(), &[]).await;
     assert_eq!(code, AGREES, "{words}");
-    assert_eq!(told["unpriced"][0]["reason"], "interrupted", "{told}");
+    assert_eq!(audit_output["unpriced"][0]["reason"], "interrupted", "{audit_output}");
     assert!(words.contains("unknown cost (interrupted): 3 LLM requests; "), "{words}");
     assert!(
         words.contains(
@@ -104,7 +109,7 @@ async fn what_a_kill_interrupted_is_told_and_everything_agrees() {
 }
 
 #[tokio::test]
-async fn a_wrong_total_is_told_and_mended_beside_the_server() {
+async fn a_wrong_total_is_reported_and_repaired_while_the_server_runs() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let account = gateway.account("open").await;
     for _ in 0..3 {
@@ -115,33 +120,33 @@ async fn a_wrong_total_is_told_and_mended_beside_the_server() {
     let data = folder.data();
     let wrong = "UPDATE daily_usage SET requests = requests + 1, output_tokens = output_tokens - 1";
     store::rows(folder, &data).execute(wrong, wrong).await;
-    let (code, told) = audit(folder, &[]).await;
-    assert_eq!(code, DIFFERS, "{told}");
+    let (code, audit_output) = audit(folder, &[]).await;
+    assert_eq!(code, DIFFERS, "{audit_output}");
     assert!(
-        told.contains(": requests: totals 4, events 3 (+1)\n")
-            && told.contains("output_tokens: totals 2, events 3 (-1)"),
-        "{told}"
+        audit_output.contains(": requests: totals 4, events 3 (+1)\n")
+            && audit_output.contains("output_tokens: totals 2, events 3 (-1)"),
+        "{audit_output}"
     );
-    assert!(told.starts_with("differs: 20") && told.contains(": 2 figures differ\n"), "{told}");
-    let (_, told) = audit(folder, &["--json"]).await;
-    let told: Value = serde_json::from_str(&told).unwrap();
-    let [place, expected, found] = ["place", "expected", "found"].map(|name| &told["differences"][0][name]);
-    assert_eq!((&place["of"], expected, found), (&json!("key"), &json!(3), &json!(4)), "{told}");
+    assert!(audit_output.starts_with("differs: 20") && audit_output.contains(": 2 figures differ\n"), "{audit_output}");
+    let (_, audit_output) = audit(folder, &["--json"]).await;
+    let audit_output: Value = serde_json::from_str(&audit_output).unwrap();
+    let [place, expected, found] = ["place", "expected", "found"].map(|name| &audit_output["differences"][0][name]);
+    assert_eq!((&place["of"], expected, found), (&json!("key"), &json!(3), &json!(4)), "{audit_output}");
     let listed = commands::keys_list(folder, &account.email).await;
     assert!(listed.contains(place["key_id"].as_str().unwrap()), "{listed}: {place}");
 
-    let (code, told) = audit(folder, &["--repair"]).await;
-    assert_eq!(code, AGREES, "{told}");
-    assert!(told.starts_with("repaired: daily totals of 1 keys, 0 models and 0 plans\n"), "{told}");
+    let (code, audit_output) = audit(folder, &["--repair"]).await;
+    assert_eq!(code, AGREES, "{audit_output}");
+    assert!(audit_output.starts_with("repaired: daily totals of 1 keys, 0 models and 0 plans\n"), "{audit_output}");
     agrees(folder).await;
     assert_eq!(gateway.usage(&account.key).await["requests"], 3);
     assert_eq!(store::number(folder, "SELECT count(*) FROM audit_log WHERE action = 'totals.mend'").await, 1);
-    let (code, told) = audit(folder, &["--repair"]).await;
-    assert!(code == AGREES && told.starts_with("repaired: daily totals of 0 keys"), "{told}");
+    let (code, audit_output) = audit(folder, &["--repair"]).await;
+    assert!(code == AGREES && audit_output.starts_with("repaired: daily totals of 0 keys"), "{audit_output}");
 }
 
 #[tokio::test]
-async fn a_providers_report_agrees_or_is_told_where_it_does_not() {
+async fn differences_from_a_providers_report_are_listed() {
     let mock = Mock::start().await;
     let gateway = Gateway::start(Setup::provider("openai", mock.address())).await;
     let key = gateway.key().await;
@@ -178,41 +183,50 @@ async fn a_providers_report_agrees_or_is_told_where_it_does_not() {
         json!({"object": "page", "data": [bucket], "has_more": false, "next_page": null}).to_string()
     };
     folder.write("same.json", &page(0));
-    let (code, told) = audit(folder, &["--provider-report", "same.json", "--config", "tollgate.yaml"]).await;
-    assert_eq!(code, AGREES, "{told}");
-    assert!(told.contains(&format!("the report agrees ({} pairs of day and model)", models.len())), "{told}");
+    let (code, audit_output) = audit(folder, &["--provider-report", "same.json", "--config", "tollgate.yaml"]).await;
+    assert_eq!(code, AGREES, "{audit_output}");
+    assert!(
+        audit_output.contains(&format!("the report agrees ({} pairs of day and model)", models.len())),
+        "{audit_output}"
+    );
 
     folder.write("more.json", &page(7));
     let words = ["--provider-report", "more.json", "--provider", "up"];
-    let (code, told) = audit(folder, &words).await;
-    assert_eq!(code, DIFFERS, "{told}");
+    let (code, audit_output) = audit(folder, &words).await;
+    assert_eq!(code, DIFFERS, "{audit_output}");
     let output = sum(&models[0], "output") + sum(&models[0], "reasoning");
     let line = format!(" {}: output_tokens: recorded {output}, reported {} (difference -7)\n", models[0], output + 7);
-    assert!(told.contains(&line), "{told}");
-    let (_, told) = audit(folder, &[&words[..], &["--json"]].concat()).await;
-    let told: Value = serde_json::from_str(&told).unwrap();
+    assert!(audit_output.contains(&line), "{audit_output}");
+    let (_, audit_output) = audit(folder, &[&words[..], &["--json"]].concat()).await;
+    let audit_output: Value = serde_json::from_str(&audit_output).unwrap();
     assert_eq!(
-        (&told["differences"][0]["measure"], &told["differences"][0]["difference"]),
+        (&audit_output["differences"][0]["measure"], &audit_output["differences"][0]["difference"]),
         (&json!("output_tokens"), &json!(-7))
     );
 
     // A table with days has the sums of all models.
-    let day = told["days"]["since"].as_str().unwrap();
+    let day = audit_output["days"]["since"].as_str().unwrap();
     folder.write("table.csv", &format!("date,requests\n{day},3\n"));
     assert_eq!(audit(folder, &["--provider-report", "table.csv"]).await.0, AGREES);
     folder.write("table.csv", &format!("date,requests\n{day},4\n"));
-    let (code, told) = audit(folder, &["--provider-report", "table.csv"]).await;
-    assert!(code == DIFFERS && told.contains("all models: requests: recorded 3, reported 4 (difference -1)"), "{told}");
+    let (code, audit_output) = audit(folder, &["--provider-report", "table.csv"]).await;
+    assert!(
+        code == DIFFERS && audit_output.contains("all models: requests: recorded 3, reported 4 (difference -1)"),
+        "{audit_output}"
+    );
     let other_days = ["--provider-report", "table.csv", "--since", "2020-01-01", "--until", "2020-01-31"];
-    let (code, told) = audit(folder, &other_days).await;
-    assert!(code == DIFFERS && told.ends_with("2020-01-01 to 2020-01-31: no figures could be compared\n"), "{told}");
+    let (code, audit_output) = audit(folder, &other_days).await;
+    assert!(
+        code == DIFFERS && audit_output.ends_with("2020-01-01 to 2020-01-31: no figures could be compared\n"),
+        "{audit_output}"
+    );
 }
 
 #[tokio::test]
-async fn what_cannot_be_compared_is_refused_with_the_place() {
+async fn an_invalid_report_is_refused_with_the_position() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let folder = gateway.folder();
-    for (text, words, code, told) in [
+    for (text, words, code, expected) in [
         ("date,requests\n2026-11-31,1", &[][..], 1, "report: line 2, date: expected a day as in 2026-11-20"),
         (
             r#"{"data": [{"start_time": 0, "results": [{}]}]}"#,
@@ -225,17 +239,17 @@ async fn what_cannot_be_compared_is_refused_with_the_place() {
         ("", &["--since", "yesterday"], 2, "expected a day, such as 2026-11-20"),
     ] {
         folder.write("report", text);
-        let (ended, said) = audit(folder, &[&["--provider-report", "report"], words].concat()).await;
-        assert!(ended == code && said.contains(told), "{text} {words:?}: {ended} {said}");
+        let (ended, printed) = audit(folder, &[&["--provider-report", "report"], words].concat()).await;
+        assert!(ended == code && printed.contains(expected), "{text} {words:?}: {ended} {printed}");
     }
-    let (code, said) = audit(folder, &["--since", "2026-11-02", "--until", "2026-11-01"]).await;
-    assert!(code == 1 && said.contains("--since 2026-11-02 is later than --until 2026-11-01"), "{said}");
-    let (code, said) = audit(folder, &["--provider-report", "gone"]).await;
-    assert!(code == 1 && said.contains("gone"), "{said}");
+    let (code, printed) = audit(folder, &["--since", "2026-11-02", "--until", "2026-11-01"]).await;
+    assert!(code == 1 && printed.contains("--since 2026-11-02 is later than --until 2026-11-01"), "{printed}");
+    let (code, printed) = audit(folder, &["--provider-report", "gone"]).await;
+    assert!(code == 1 && printed.contains("gone"), "{printed}");
 }
 
 #[tokio::test]
-async fn leases_are_held_to_their_limits_and_stranded_ones_are_told() {
+async fn leases_are_checked_against_their_limits_and_stranded_ones_are_reported() {
     let folder = Folder::on_postgres(Database::new());
     let beside = folder.beside();
     let setup = || {
@@ -261,13 +275,16 @@ async fn leases_are_held_to_their_limits_and_stranded_ones_are_told() {
         .into_boxed_str(),
     );
     rows.execute(silent, silent).await;
-    let (code, told) = audit(one.folder(), &[]).await;
-    assert_eq!(code, AGREES, "{told}");
-    assert!(told.contains("stranded: 7 credits of user"), "{told}");
-    assert!(told.contains(&format!("leased to node {}", id.trim())), "{told}");
+    let (code, audit_output) = audit(one.folder(), &[]).await;
+    assert_eq!(code, AGREES, "{audit_output}");
+    assert!(audit_output.contains("stranded: 7 credits of user"), "{audit_output}");
+    assert!(audit_output.contains(&format!("leased to node {}", id.trim())), "{audit_output}");
     let beyond: &'static str = Box::leak(silent.replace("spent + 7", "spent + 700").into_boxed_str());
     rows.execute(beyond, beyond).await;
-    let (code, told) = audit(one.folder(), &[]).await;
-    assert_eq!(code, DIFFERS, "{told}");
-    assert!(told.contains(": credits: spent and lent 7") && told.contains(", at most the limit 100 (+6"), "{told}");
+    let (code, audit_output) = audit(one.folder(), &[]).await;
+    assert_eq!(code, DIFFERS, "{audit_output}");
+    assert!(
+        audit_output.contains(": credits: spent and lent 7") && audit_output.contains(", at most the limit 100 (+6"),
+        "{audit_output}"
+    );
 }

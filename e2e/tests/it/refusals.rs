@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::bodies::{CHAT, Format, MESSAGES};
 
 /// The expected properties of a refusal.
-struct Refused<'a> {
+struct ExpectedRefusal<'a> {
     status: u16,
     /// The value of `error.code` on OpenAI's paths.
     openai: &'a str,
@@ -19,7 +19,7 @@ struct Refused<'a> {
 }
 
 #[track_caller]
-fn check(format: Format, answer: &Answer, refused: &Refused<'_>) {
+fn check(format: Format, answer: &Answer, refused: &ExpectedRefusal<'_>) {
     assert_eq!(answer.status(), refused.status, "{format:?} {}", answer.text());
     assert_eq!(answer.header("content-type"), Some("application/json"));
     let id = answer.header("request-id").unwrap();
@@ -48,7 +48,7 @@ fn check(format: Format, answer: &Answer, refused: &Refused<'_>) {
 }
 
 /// Checks the refusal in each format, for the request that `call` builds.
-async fn check_each(gateway: &Gateway, refused: &Refused<'_>, call: impl Fn(Format) -> Call) {
+async fn check_each(gateway: &Gateway, refused: &ExpectedRefusal<'_>, call: impl Fn(Format) -> Call) {
     for format in Format::ALL {
         check(format, &gateway.call(call(format)).await, refused);
     }
@@ -58,13 +58,18 @@ fn whole(format: Format) -> Call {
     Call::json(format.path(), &format.body("mock", false))
 }
 
-const BAD_KEY: Refused<'_> =
-    Refused { status: 401, openai: "invalid_api_key", anthropic: "authentication_error", says: &[], again: false };
-const BAD_REQUEST: Refused<'_> =
-    Refused { status: 400, openai: "bad_request", anthropic: "invalid_request_error", says: &[], again: false };
+const BAD_KEY: ExpectedRefusal<'_> = ExpectedRefusal {
+    status: 401,
+    openai: "invalid_api_key",
+    anthropic: "authentication_error",
+    says: &[],
+    again: false,
+};
+const BAD_REQUEST: ExpectedRefusal<'_> =
+    ExpectedRefusal { status: 400, openai: "bad_request", anthropic: "invalid_request_error", says: &[], again: false };
 
 #[tokio::test]
-async fn bad_keys_are_401_and_tell_nothing_of_themselves() {
+async fn bad_keys_are_401_and_not_repeated_in_the_response() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let unknown = format!("tollgate_{}", "0123456789abcdef".repeat(2));
     let revoked = gateway.key().await;
@@ -77,8 +82,8 @@ async fn bad_keys_are_401_and_tell_nothing_of_themselves() {
     check_each(&gateway, &BAD_KEY, |format| whole(format).header("authorization", "Basic dTpw")).await;
     for key in [&unknown, "sk-proj-of-somebody-else", &revoked] {
         let answer = gateway.call(whole(Format::Chat).key(key)).await;
-        let told = answer.text();
-        assert!(!told.contains(key) && !told.to_ascii_lowercase().contains("sql"), "{told}");
+        let reported = answer.text();
+        assert!(!reported.contains(key) && !reported.to_ascii_lowercase().contains("sql"), "{reported}");
         assert!(!gateway.stderr().contains(key), "the log contains a credential");
     }
     assert!(gateway.call(whole(Format::Chat)).await.header("www-authenticate").is_some());
@@ -108,20 +113,20 @@ async fn control_gives_each_bad_key_its_own_code() {
 async fn two_different_credentials_are_ambiguous() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let (one, two) = (gateway.key().await, gateway.key().await);
-    let refused = Refused { openai: "ambiguous_credentials", ..BAD_REQUEST };
+    let refused = ExpectedRefusal { openai: "ambiguous_credentials", ..BAD_REQUEST };
     check_each(&gateway, &refused, |format| whole(format).key(&one).header("x-api-key", &two)).await;
     check_each(&gateway, &refused, |format| whole(format).header("api-key", &one).header("x-api-key", &two)).await;
     check_each(&gateway, &refused, |format| whole(format).key(&one).key(&two)).await;
 }
 
 #[tokio::test]
-async fn used_up_quota_is_429_that_nobody_repeats() {
-    let gateway = Gateway::start(Setup::mocked().plans("{name: two, credits_per_day: 2}").patient()).await;
+async fn used_up_quota_is_429_that_clients_do_not_retry() {
+    let gateway = Gateway::start(Setup::mocked().plans("{name: two, credits_per_day: 2}")).await;
     let key = gateway.account("two").await.key;
     for _ in 0..2 {
         gateway.call(whole(Format::Chat).key(&key)).await.expect(200);
     }
-    let refused = Refused {
+    let refused = ExpectedRefusal {
         status: 429,
         openai: "insufficient_quota",
         anthropic: "rate_limit_error",
@@ -138,7 +143,7 @@ async fn used_up_quota_is_429_that_nobody_repeats() {
 }
 
 #[tokio::test]
-async fn rate_limit_is_429_that_says_when() {
+async fn rate_limit_is_429_with_a_retry_time() {
     let gateway = Gateway::start(Setup::mocked().plans("{name: three, requests_per_minute: 3}")).await;
     let key = gateway.account("three").await.key;
     for left in [2, 1, 0] {
@@ -146,7 +151,7 @@ async fn rate_limit_is_429_that_says_when() {
         assert_eq!(answer.header("x-ratelimit-limit"), Some("3"));
         assert_eq!(answer.header("x-ratelimit-remaining"), Some(left.to_string().as_str()));
     }
-    let refused = Refused {
+    let refused = ExpectedRefusal {
         status: 429,
         openai: "rate_limit_exceeded",
         anthropic: "rate_limit_error",
@@ -166,8 +171,7 @@ async fn rate_limit_is_429_that_says_when() {
 #[tokio::test]
 async fn free_calls_have_a_rate_of_their_own_ten_times_as_high() {
     let gateway =
-        Gateway::start(Setup::mocked().plans("{name: one, requests_per_minute: 1, credits_per_day: 1}").patient())
-            .await;
+        Gateway::start(Setup::mocked().plans("{name: one, requests_per_minute: 1, credits_per_day: 1}")).await;
     let key = gateway.account("one").await.key;
     let count = Call::json(crate::bodies::COUNT_TOKENS, &Format::Messages.body("mock", false)).key(&key);
     for _ in 0..10 {
@@ -211,7 +215,7 @@ async fn unknown_model_is_404() {
     let setup = Setup::new().section("providers", &format!("[{}, {}]", twice("openai"), twice("anthropic")));
     let gateway = Gateway::start(setup).await;
     let key = gateway.key().await;
-    let refused = Refused {
+    let refused = ExpectedRefusal {
         status: 404,
         openai: "model_not_found",
         anthropic: "not_found_error",
@@ -242,13 +246,13 @@ async fn model_of_another_format_names_the_right_path() {
         (Format::Responses, "an/claude", "/v1/messages"),
     ] {
         let answer = gateway.call(Call::json(format.path(), &format.body(model, false)).key(&key)).await;
-        check(format, &answer, &Refused { openai: "format_mismatch", says: &[path], ..BAD_REQUEST });
+        check(format, &answer, &ExpectedRefusal { openai: "format_mismatch", says: &[path], ..BAD_REQUEST });
     }
     assert!(upstream.seen().is_empty());
 }
 
 #[tokio::test]
-async fn unreadable_bodies_are_400_and_say_why() {
+async fn unreadable_bodies_are_400_with_the_reason() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let key = gateway.key().await;
     for (body, says) in [
@@ -263,7 +267,7 @@ async fn unreadable_bodies_are_400_and_say_why() {
         ("{\"model\": \"mock\", \"stream\": \"yes\"}", &["stream"]),
         ("{\"model\": \"mo\u{1}ck\"}", &[]),
     ] {
-        let refused = Refused { says, ..BAD_REQUEST };
+        let refused = ExpectedRefusal { says, ..BAD_REQUEST };
         check_each(&gateway, &refused, |format| Call::post(format.path(), body).key(&key)).await;
     }
     let not_utf8 = b"{\"model\": \"mock\", \"x\": \"\xff\"}";
@@ -276,7 +280,7 @@ async fn unreadable_bodies_are_400_and_say_why() {
 async fn codings_that_are_not_read_are_415_and_those_that_are_named() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let key = gateway.key().await;
-    let refused = Refused {
+    let refused = ExpectedRefusal {
         status: 415,
         openai: "unsupported_media_type",
         anthropic: "invalid_request_error",
@@ -294,8 +298,13 @@ async fn codings_that_are_not_read_are_415_and_those_that_are_named() {
     gateway.call(whole(Format::Chat).key(&key).header("content-encoding", "identity")).await.expect(200);
 }
 
-const TOO_LARGE: Refused<'_> =
-    Refused { status: 413, openai: "payload_too_large", anthropic: "request_too_large", says: &[], again: false };
+const TOO_LARGE: ExpectedRefusal<'_> = ExpectedRefusal {
+    status: 413,
+    openai: "payload_too_large",
+    anthropic: "request_too_large",
+    says: &[],
+    again: false,
+};
 
 #[tokio::test]
 async fn body_over_its_bound_is_refused_by_its_length_before_it_is_read() {
@@ -328,7 +337,7 @@ async fn chunked_body_over_its_bound_is_refused() {
 async fn head_over_its_bound_is_431() {
     let gateway = Gateway::start(Setup::mocked().section("sizes", "{headers: 8KiB}")).await;
     let key = gateway.key().await;
-    let refused = Refused {
+    let refused = ExpectedRefusal {
         status: 431,
         openai: "header_too_large",
         anthropic: "invalid_request_error",
@@ -341,7 +350,7 @@ async fn head_over_its_bound_is_431() {
 }
 
 #[tokio::test]
-async fn bodies_that_together_are_too_many_are_503_and_room_comes_back() {
+async fn bodies_over_the_shared_maximum_are_503_and_memory_is_returned() {
     let gateway = Gateway::start(Setup::mocked().section("sizes", "{body: 1MiB, buffered: 4MiB}")).await;
     let key = gateway.key().await;
     // An incomplete body keeps its buffer reserved.
@@ -350,7 +359,7 @@ async fn bodies_that_together_are_too_many_are_503_and_room_comes_back() {
     half.write(first.head(gateway.proxy).as_bytes()).await.unwrap();
     half.write(&vec![b' '; 900_000]).await.unwrap();
     let large = format!("{}{}", Format::Chat.body("mock", false), " ".repeat(500_000));
-    let refused = Refused {
+    let refused = ExpectedRefusal {
         status: 503,
         openai: "overloaded",
         anthropic: "overloaded_error",
@@ -386,7 +395,7 @@ async fn wrong_method_and_unknown_path_below_v1_are_refused() {
 
 /// Some clients send head and body separately, and reuse the connection unless the response says that it closes.
 #[tokio::test]
-async fn refused_caller_keeps_its_connection_or_is_told_that_it_closes() {
+async fn refused_client_keeps_its_connection_or_receives_connection_close() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let call = whole(Format::Chat);
     let (head, bytes) = (call.head(gateway.proxy), call.bytes(gateway.proxy));

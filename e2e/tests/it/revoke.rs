@@ -22,7 +22,7 @@ fn call(key: &str) -> Call {
 /// Runs clients without pauses and makes `change` under their load. Every response later than [`WITHIN`] must have
 /// `status`.
 async fn check(gateway: &Gateway, key: &str, status: u16, change: impl AsyncFnOnce()) {
-    let load = Arc::new(Load::default());
+    let load = Arc::new(ChangeLoad::default());
     let mut callers = JoinSet::new();
     for _ in 0..CALLERS {
         callers.spawn(Arc::clone(&load).run(call(key), gateway.proxy, status));
@@ -43,7 +43,7 @@ async fn check(gateway: &Gateway, key: &str, status: u16, change: impl AsyncFnOn
 }
 
 #[derive(Default)]
-struct Load {
+struct ChangeLoad {
     /// Whether the change is older than [`WITHIN`].
     after: AtomicBool,
     stop: AtomicBool,
@@ -52,7 +52,7 @@ struct Load {
     refused_after: AtomicU64,
 }
 
-impl Load {
+impl ChangeLoad {
     async fn run(self: Arc<Self>, call: Call, to: std::net::SocketAddr, refusal: u16) {
         while !self.stop.load(Ordering::Relaxed) {
             let after = self.after.load(Ordering::Relaxed);
@@ -118,7 +118,7 @@ async fn users_and_keys_can_be_made_before_the_first_start() {
 }
 
 #[tokio::test]
-async fn commands_that_cannot_be_done_say_why() {
+async fn commands_that_fail_print_the_reason() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let account = gateway.account(setup::OPEN).await;
     let data = gateway.folder().data().display().to_string();
@@ -132,8 +132,8 @@ async fn commands_that_cannot_be_done_say_why() {
     ] {
         let words: Vec<&str> = words.iter().copied().chain(["--data", &data]).collect();
         let output = commands::run(gateway.folder(), &words).await;
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(!output.status.success() && told.contains(says), "{words:?}: {told}");
-        assert!(!told.contains("panicked") && !told.to_lowercase().contains("sql"), "{words:?}: {told}");
+        let reported = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && reported.contains(says), "{words:?}: {reported}");
+        assert!(!reported.contains("panicked") && !reported.to_lowercase().contains("sql"), "{words:?}: {reported}");
     }
 }

@@ -60,7 +60,7 @@ fn chat(key: &str) -> Call {
 }
 
 #[tokio::test]
-async fn control_tells_what_the_proxy_counted() {
+async fn control_returns_the_usage_that_the_proxy_counted() {
     let (proxy, control) = halves().await;
     // A command in either folder uses the shared store.
     commands::users_create(&control.folder, "ada@example.com", "hundred").await;
@@ -75,8 +75,8 @@ async fn control_tells_what_the_proxy_counted() {
         (usage["requests"] == 5).then_some(usage)
     })
     .await;
-    let told = (&usage["credits"], &usage["limit"], &usage["remaining"], &usage["tokens"]["output"]);
-    assert_eq!(told, (&json!(5), &json!(100), &json!(95), &json!(5)), "{usage}");
+    let reported = (&usage["credits"], &usage["limit"], &usage["remaining"], &usage["tokens"]["output"]);
+    assert_eq!(reported, (&json!(5), &json!(100), &json!(95), &json!(5)), "{usage}");
     let opened = control.ask(Call::json("/api/auth/validate", &json!({"token": key}))).await.expect(200).json();
     assert_eq!((&opened["quota"]["used"], &opened["quota"]["remaining"]), (&json!(5), &json!(95)), "{opened}");
 }
@@ -146,9 +146,9 @@ async fn each_half_ends_without_the_other() {
 async fn one_half_alone_without_postgres_is_refused() {
     for half in ["proxy", "control"] {
         let folder = Folder::on_sqlite();
-        let (code, told) = commands::serve_to_its_end(&folder, &role(half)).await;
-        assert_eq!(code, Some(1), "{told}");
-        assert!(told.contains("role_needs_postgres") && told.contains("DATABASE_URL"), "{told}");
+        let (code, reported) = commands::serve_to_its_end(&folder, &role(half)).await;
+        assert_eq!(code, Some(1), "{reported}");
+        assert!(reported.contains("role_needs_postgres") && reported.contains("DATABASE_URL"), "{reported}");
         assert!(!folder.data().exists(), "a refused start must not create files");
     }
 }

@@ -7,7 +7,7 @@ use e2e::{Canary, Gateway, Setup, commands};
 use serde_json::Value;
 
 /// Runs a command that must succeed; returns its stdout.
-async fn said(folder: &Folder, words: &[&str]) -> String {
+async fn printed(folder: &Folder, words: &[&str]) -> String {
     let output = commands::run(folder, words).await;
     assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
@@ -34,14 +34,14 @@ async fn a_server_reads_its_env_file_behind_its_variables() {
     }
     // A command in the same folder reads the same file, but not the variables of the server.
     commands::users_create(gateway.folder(), "ada@example.com", "open").await;
-    let created = said(gateway.folder(), &["keys", "create", "--user", "ada@example.com", "--data", "data"]).await;
+    let created = printed(gateway.folder(), &["keys", "create", "--user", "ada@example.com", "--data", "data"]).await;
     let key = created.lines().last().unwrap();
     assert!(key.starts_with("other_"), "{created}");
     gateway.call(e2e::Call::get("/v1/models").key(key)).await.expect(200);
 }
 
 #[tokio::test]
-async fn a_broken_env_file_stops_every_command_before_it_does_anything() {
+async fn an_invalid_env_file_stops_every_command_before_any_effect() {
     let folder = Folder::on_sqlite();
     folder.write(".env", "A=1\nTOLLGATE_DATA='S3CRET\n");
     for words in [
@@ -53,23 +53,26 @@ async fn a_broken_env_file_stops_every_command_before_it_does_anything() {
         &["check", "tollgate.yaml"],
         &["backup", "b.db"],
     ] {
-        let (code, told) = refused(&folder, words).await;
-        assert_eq!(code, Some(2), "{words:?}: {told}");
-        assert!(told.starts_with("error[env_file]: a quote is not closed\n --> .env:2:15\n"), "{words:?}: {told}");
-        assert!(!told.contains("S3CRET"), "{told}");
+        let (code, reported) = refused(&folder, words).await;
+        assert_eq!(code, Some(2), "{words:?}: {reported}");
+        assert!(
+            reported.starts_with("error[env_file]: a quote is not closed\n --> .env:2:15\n"),
+            "{words:?}: {reported}"
+        );
+        assert!(!reported.contains("S3CRET"), "{reported}");
     }
     assert!(!folder.path().join("tollgate-data").exists());
     // Another file may be named, and must exist.
     folder.write("other.env", "TOLLGATE_LOG__LEVEL=loud\n");
-    let (code, told) = refused(&folder, &["config", "show", "--env-file", "other.env"]).await;
+    let (code, reported) = refused(&folder, &["config", "show", "--env-file", "other.env"]).await;
     assert_eq!(code, Some(2));
-    assert!(told.contains(" --> other.env:1 (TOLLGATE_LOG__LEVEL)") && !told.contains("loud"), "{told}");
-    let (_, told) = refused(&folder, &["config", "show", "--env-file", "none.env"]).await;
-    assert!(told.starts_with("error[file]: the variables cannot be read: "), "{told}");
+    assert!(reported.contains(" --> other.env:1 (TOLLGATE_LOG__LEVEL)") && !reported.contains("loud"), "{reported}");
+    let (_, reported) = refused(&folder, &["config", "show", "--env-file", "none.env"]).await;
+    assert!(reported.starts_with("error[file]: the variables cannot be read: "), "{reported}");
 }
 
 #[tokio::test]
-async fn config_show_says_where_each_setting_comes_from() {
+async fn config_show_lists_the_source_of_each_setting() {
     let folder = Folder::on_sqlite();
     folder.write(".env", "DATABASE_URL=postgres://u:S3CRET@h/d\nTOLLGATE_METRICS__TOKEN=S3CRET\n");
     folder.write("tollgate.yaml", "brand:\n  name: \"a\\u202eb\"\nsignup: open\nsignup_plan: gone\n");
@@ -90,7 +93,7 @@ async fn config_show_says_where_each_setting_comes_from() {
     assert!(notes.contains("note: signup_plan is gone, which `plans` does not list"), "{notes}");
     assert!(!table.contains("S3CRET") && !notes.contains("S3CRET"));
 
-    let json = said(&folder, &[&words[..], &["--json", "--source", "env-file", "--source", "flag"]].concat()).await;
+    let json = printed(&folder, &[&words[..], &["--json", "--source", "env-file", "--source", "flag"]].concat()).await;
     let json: Value = serde_json::from_str(&json).unwrap();
     let keys: Vec<&str> = json["settings"].as_array().unwrap().iter().map(|s| s["key"].as_str().unwrap()).collect();
     assert_eq!(keys, ["listen", "metrics.token", "store.url"]);
@@ -99,21 +102,21 @@ async fn config_show_says_where_each_setting_comes_from() {
 
 #[tokio::test]
 async fn applied_plans_hold_on_a_running_server_within_a_second() {
-    let gateway = Gateway::start(Setup::mocked().plans("{name: two, credits_per_day: 2}").patient()).await;
+    let gateway = Gateway::start(Setup::mocked().plans("{name: two, credits_per_day: 2}")).await;
     let account = gateway.account("two").await;
     assert_eq!(gateway.validate(&account.key).await["quota"]["limit"], 2);
     gateway.folder().write("plans.yaml", "plans: [{name: two, credits_per_day: 5}, {name: new}]\n");
     let apply = ["plans", "apply", "--config", "plans.yaml", "--data", "data"];
-    let dry = said(gateway.folder(), &[&apply[..], &["--dry-run"]].concat()).await;
+    let dry = printed(gateway.folder(), &[&apply[..], &["--dry-run"]].concat()).await;
     assert!(dry.contains("+ new ") && dry.contains("- two ") && dry.contains("nothing was changed"), "{dry}");
     assert_eq!(gateway.validate(&account.key).await["quota"]["limit"], 2);
-    let done = said(gateway.folder(), &apply).await;
+    let done = printed(gateway.folder(), &apply).await;
     assert!(done.contains("credits_per_day 5 ") && done.contains("done"), "{done}");
     let holds = async || (gateway.validate(&account.key).await["quota"]["limit"] == 5).then_some(());
     Canary::new().within(Duration::from_secs(1), "the new limit applies", holds).await;
-    let again = said(gateway.folder(), &apply).await;
+    let again = printed(gateway.folder(), &apply).await;
     assert!(again.contains("nothing was changed"), "{again}");
-    let listed = said(gateway.folder(), &["plans", "list", "--data", "data"]).await;
+    let listed = printed(gateway.folder(), &["plans", "list", "--data", "data"]).await;
     let names: Vec<&str> = listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!(names, ["new", "open", "two"], "applying plans must not remove any");
 }
@@ -122,11 +125,11 @@ async fn applied_plans_hold_on_a_running_server_within_a_second() {
 async fn a_signup_plan_that_no_store_has_stops_the_start() {
     let folder = Folder::new();
     let setup = Setup::mocked().section("signup", "open").section("signup_plan", "gone");
-    let (code, told) = commands::serve_to_its_end(&folder, &setup).await;
-    assert_eq!(code, Some(1), "{told}");
-    assert!(told.contains("error: signup_plan_missing: ") && told.contains("gone"), "{told}");
+    let (code, reported) = commands::serve_to_its_end(&folder, &setup).await;
+    assert_eq!(code, Some(1), "{reported}");
+    assert!(reported.contains("error: signup_plan_missing: ") && reported.contains("gone"), "{reported}");
     // A plan that was created later is as valid as one of the file.
     folder.write("plans.yaml", "plans: [{name: gone}]\n");
-    said(&folder, &["plans", "apply", "--config", "plans.yaml", "--data", "data"]).await;
+    printed(&folder, &["plans", "apply", "--config", "plans.yaml", "--data", "data"]).await;
     Gateway::start_in(folder, setup).await;
 }

@@ -71,14 +71,14 @@ async fn calls_at_once_never_use_more_than_a_budget_of_tokens() {
 }
 
 #[tokio::test]
-async fn a_call_larger_than_its_budget_is_told_how_large_it_may_be_and_what_is_left() {
+async fn a_call_larger_than_its_budget_is_refused_with_bound_and_remaining_amount() {
     let gateway = Gateway::start(small("tokens: 100")).await;
     let key = gateway.account("small").await.key;
     let refused = gateway.call(Call::json(CHAT, &chat("mock/tokens-1", 600)).key(&key)).await.expect(429);
-    let told = refused.json()["error"]["message"].as_str().unwrap().to_owned();
-    let rest = told.strip_prefix("this call may use up to ").unwrap_or_else(|| panic!("{told}"));
+    let reported = refused.json()["error"]["message"].as_str().unwrap().to_owned();
+    let rest = reported.strip_prefix("this call may use up to ").unwrap_or_else(|| panic!("{reported}"));
     let (most, rest) = rest.split_once(' ').unwrap();
-    assert!((600..2_000).contains(&most.parse::<u64>().unwrap()), "{told}");
+    assert!((600..2_000).contains(&most.parse::<u64>().unwrap()), "{reported}");
     // Servers that share the budget do not know how much is left; only the lease server does.
     let left = if gateway.folder().database().is_some() { "less is left" } else { "100 tokens are left" };
     let expected =
@@ -118,7 +118,7 @@ async fn a_budget_of_money_is_remembered_over_restarts_and_crashes() {
 }
 
 #[tokio::test]
-async fn what_hangs_in_a_crash_counts_with_all_that_it_was_admitted_for() {
+async fn requests_in_flight_in_a_crash_count_with_their_whole_reservation() {
     let mock = Mock::start().await;
     let setup = || {
         Setup::provider("mock", mock.address())
@@ -151,7 +151,7 @@ async fn what_hangs_in_a_crash_counts_with_all_that_it_was_admitted_for() {
 }
 
 #[tokio::test]
-async fn what_a_body_only_refers_to_is_refused_or_taken_for_the_models_window() {
+async fn referenced_content_is_refused_or_bounded_by_the_models_window() {
     let body =
         json!({"model": "mock/tokens-1", "input": "hi", "previous_response_id": "resp_1", "max_output_tokens": 5});
     let call = |key: &str| Call::json(RESPONSES, &body).key(key);
@@ -172,7 +172,7 @@ async fn what_a_body_only_refers_to_is_refused_or_taken_for_the_models_window() 
 }
 
 #[tokio::test]
-async fn the_answers_limit_is_lowered_to_what_is_left_where_that_is_wished_for() {
+async fn the_output_limit_is_lowered_to_the_remaining_amount_if_configured() {
     let provider = Upstream::json(&json!({
         "model": "gpt-5-mini", "choices": [],
         "usage": {"prompt_tokens": 10, "completion_tokens": 10, "total_tokens": 20},
@@ -188,12 +188,12 @@ async fn the_answers_limit_is_lowered_to_what_is_left_where_that_is_wished_for()
     let limit = sent["max_completion_tokens"].as_u64().unwrap();
     assert!((100..1_000).contains(&limit), "{sent}");
     let raw = "SELECT count(*) FROM usage_raw";
-    let kept = async || (store::number(gateway.folder(), raw).await == 1).then_some(());
-    eventually("the provider's raw usage is stored", kept).await;
+    let remaining = async || (store::number(gateway.folder(), raw).await == 1).then_some(());
+    eventually("the provider's raw usage is stored", remaining).await;
 }
 
 #[tokio::test]
-async fn everybodys_budget_holds_everybody() {
+async fn the_global_budget_applies_to_every_user() {
     let setup = Setup::mocked()
         .section("budgets", "{limits: [{dimension: global, tokens: 1500, per: month}]}")
         .section("lease", PATIENT);
@@ -209,7 +209,7 @@ async fn everybodys_budget_holds_everybody() {
 }
 
 #[tokio::test]
-async fn a_model_without_a_price_is_refused_to_whom_money_is_counted() {
+async fn a_model_without_a_price_is_refused_under_a_money_budget() {
     let provider = Upstream::json(&json!({"model": "m", "choices": []})).await;
     let setup = Setup::provider("openai", provider.address()).plans(
         "{name: small, budgets: [{money: \"1 USD\", per: day}]}, {name: other, budgets: [{tokens: 100000, per: day}]}",
@@ -248,7 +248,7 @@ async fn an_unknown_cost_is_charged_the_known_part_that_exceeds_its_reservation(
 
 /// The provider ignores the token limit of the request. Each format whose streams can be stopped is tested.
 #[tokio::test]
-async fn a_stream_that_has_used_up_what_it_reserved_is_stopped_in_its_formats_own_words() {
+async fn a_stream_that_exhausts_its_reservation_ends_with_an_error_of_its_format() {
     let contents =
         json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}], "generationConfig": {"maxOutputTokens": 30}});
     let limited = |format: Format, key: &str| {
@@ -283,7 +283,7 @@ async fn a_stream_that_has_used_up_what_it_reserved_is_stopped_in_its_formats_ow
 
 /// A stream that its upstream ends early lacks its final usage: the reserved tokens count, in every format.
 #[tokio::test]
-async fn a_stream_that_ends_early_counts_with_what_was_reserved() {
+async fn a_stream_that_ends_early_is_charged_its_reservation() {
     for format in Format::ALL {
         let gateway = Gateway::start(small("tokens: 100000000")).await;
         let key = gateway.account("small").await.key;

@@ -12,12 +12,12 @@ use crate::store;
 
 /// Asserts that a start fails and prints these texts.
 async fn check_in(folder: &Folder, setup: &Setup, says: &[&str]) {
-    let (code, told) = commands::serve_to_its_end(folder, setup).await;
-    assert!(matches!(code, Some(1..)), "exit code {code:?}: {told}");
+    let (code, reported) = commands::serve_to_its_end(folder, setup).await;
+    assert!(matches!(code, Some(1..)), "exit code {code:?}: {reported}");
     for word in says {
-        assert!(told.contains(word), "no {word:?} in: {told}");
+        assert!(reported.contains(word), "no {word:?} in: {reported}");
     }
-    assert!(!told.contains("panicked"), "{told}");
+    assert!(!reported.contains("panicked"), "{reported}");
 }
 
 async fn check(setup: Setup, says: &[&str]) {
@@ -25,7 +25,7 @@ async fn check(setup: Setup, says: &[&str]) {
 }
 
 #[tokio::test]
-async fn taken_ports_are_named() {
+async fn ports_in_use_are_named() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for flag in ["--listen", "--addr"] {
@@ -68,18 +68,18 @@ async fn check_file(yaml: &str, place: &str, says: &[&str]) {
     let folder = Folder::new();
     let path = folder.write("bad.yaml", yaml);
     let output = commands::check(&folder, &path).await;
-    let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(!output.status.success(), "{told}");
+    let reported = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(!output.status.success(), "{reported}");
     let place = format!("bad.yaml:{place}");
     for word in [&place.as_str()].into_iter().chain(says) {
-        assert!(told.contains(word), "no {word:?} in: {told}");
+        assert!(reported.contains(word), "no {word:?} in: {reported}");
     }
     let setup = Setup::bare().flag("--config").flag(path.to_str().unwrap());
     check_in(&folder, &setup, &[&place]).await;
 }
 
 #[tokio::test]
-async fn broken_yaml_is_told_with_its_place() {
+async fn invalid_yaml_is_reported_with_its_position() {
     check_file("listen: 127.0.0.1:0\ndrain: {delay: 2s\nplans: []\n", "", &[]).await;
     check_file("listen: 127.0.0.1:0\n  data: x\n", "2:", &[]).await;
     check_file("sizes: {body: many}\n", "1:", &["body"]).await;
@@ -87,7 +87,7 @@ async fn broken_yaml_is_told_with_its_place() {
 }
 
 #[tokio::test]
-async fn unknown_key_is_told_with_what_is_near() {
+async fn unknown_setting_is_reported_with_similar_names() {
     check_file("# a file\ndrain:\n  delay: 2s\n  timeoutt: 5s\n", "4:3", &["timeoutt", "timeout"]).await;
     check_file("lissten: 127.0.0.1:0\n", "1:1", &["lissten", "listen"]).await;
 }
@@ -105,7 +105,7 @@ async fn missing_environment_variable_is_named() {
 }
 
 #[tokio::test]
-async fn duplicates_are_told() {
+async fn duplicates_are_reported() {
     let upstream = "upstreams: [{name: b, backends: [{url: \"http://127.0.0.1:1\"}]}]\n";
     let routes = "routes:\n  - {path: /a, upstreams: b}\n  - {path: /a, upstreams: b}\n";
     check_file(&format!("{upstream}{routes}"), "4:", &["/a"]).await;
@@ -136,21 +136,21 @@ async fn demo_users_a_real_credential_and_a_public_listener_do_not_start_togethe
     let folder = demo.stop().await.folder;
     let without_flag =
         Setup::bare().flag("--listen").flag("0.0.0.0:0").variable("OPENAI_API_KEY", "sk-real-credential");
-    let (code, told) = commands::serve_to_its_end(&folder, &without_flag).await;
-    assert!(matches!(code, Some(1..)) && told.contains("demo_keys_exposed"), "{told}");
-    assert!(!told.contains("sk-real-credential"), "{told}");
+    let (code, reported) = commands::serve_to_its_end(&folder, &without_flag).await;
+    assert!(matches!(code, Some(1..)) && reported.contains("demo_keys_exposed"), "{reported}");
+    assert!(!reported.contains("sk-real-credential"), "{reported}");
     // Any two of the three do.
     drop(Gateway::start_in(folder, Setup::bare().variable("OPENAI_API_KEY", "sk-real-credential")).await);
 }
 
 #[tokio::test]
-async fn start_says_whether_calls_cost_money() {
+async fn start_prints_whether_calls_cost_money() {
     let mock = Gateway::start(Setup::bare()).await;
-    let said = |gateway: &Gateway| format!("{}{}", gateway.stdout(), gateway.stderr()).to_ascii_lowercase();
-    assert!(said(&mock).contains("mock"), "{}", said(&mock));
+    let printed = |gateway: &Gateway| format!("{}{}", gateway.stdout(), gateway.stderr()).to_ascii_lowercase();
+    assert!(printed(&mock).contains("mock"), "{}", printed(&mock));
     let real = Gateway::start(Setup::bare().variable("OPENAI_API_KEY", "sk-real-credential")).await;
-    assert!(said(&real).contains("money") && said(&real).contains("openai"), "{}", said(&real));
-    assert!(!said(&real).contains("sk-real-credential"));
+    assert!(printed(&real).contains("money") && printed(&real).contains("openai"), "{}", printed(&real));
+    assert!(!printed(&real).contains("sk-real-credential"));
     // The mock is not on beside a real provider unless it is asked for.
     assert!(e2e::gateway::listening(&real.stderr()).unwrap()["mock"].is_null());
     let forced = Setup::bare().variable("OPENAI_API_KEY", "sk-real-credential").flag("--mock");
@@ -160,7 +160,7 @@ async fn start_says_whether_calls_cost_money() {
 }
 
 #[tokio::test]
-async fn database_of_a_newer_version_serves_until_that_says_otherwise() {
+async fn database_of_a_newer_version_is_served_unless_it_is_incompatible() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let key = gateway.key().await;
     let folder = gateway.stop().await.folder;
@@ -191,9 +191,9 @@ async fn help_has_examples() {
         &["users", "role", "--help"],
     ] {
         let output = commands::run(&folder, words).await;
-        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        let reported = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{words:?}");
-        assert!(told.contains("Example") && told.contains("tollgate "), "{words:?}: {told}");
+        assert!(reported.contains("Example") && reported.contains("tollgate "), "{words:?}: {reported}");
     }
     let output = commands::run(&folder, &["serve", "--no-such-flag"]).await;
     assert_eq!(output.status.code(), Some(2));
@@ -201,13 +201,13 @@ async fn help_has_examples() {
 }
 
 #[tokio::test]
-async fn tollgate_alone_explains_how_to_start_and_serves_where_there_is_something_to_serve() {
+async fn tollgate_without_a_command_explains_the_start_or_serves_an_existing_setup() {
     let folder = Folder::on_sqlite();
     let output = commands::run(&folder, &[] as &[&str]).await;
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let reported = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
-        output.status.success() && told.contains("tollgate serve --demo") && told.contains("tollgate.yaml"),
-        "{told}"
+        output.status.success() && reported.contains("tollgate serve --demo") && reported.contains("tollgate.yaml"),
+        "{reported}"
     );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "an explanation leaves nothing");
     // A configuration, then a data folder without one.

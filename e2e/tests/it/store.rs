@@ -1,6 +1,6 @@
 //! Access to the rows of the store while the server runs.
 
-use e2e::database::{Event, Rows};
+use e2e::database::{EventRow, Rows};
 use e2e::setup::Folder;
 use e2e::{eventually, is_uuid_v7};
 
@@ -15,7 +15,7 @@ pub(crate) async fn integrity(folder: &Folder) -> String {
 }
 
 /// Waits until the store has exactly `count` usage events; returns them ordered by id.
-pub(crate) async fn events(folder: &Folder, count: usize) -> Vec<Event> {
+pub(crate) async fn events(folder: &Folder, count: usize) -> Vec<EventRow> {
     eventually(&format!("the store has {count} rows"), async || {
         let all = all_events(folder).await;
         (all.len() == count).then_some(all)
@@ -33,7 +33,7 @@ pub(crate) async fn row(folder: &Folder, answer: &e2e::Answer) -> serde_json::Va
 }
 
 /// Returns the stored usage events, ordered by id.
-pub(crate) async fn all_events(folder: &Folder) -> Vec<Event> {
+pub(crate) async fn all_events(folder: &Folder) -> Vec<EventRow> {
     rows(folder, &folder.data()).events().await
 }
 

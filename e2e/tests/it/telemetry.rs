@@ -48,7 +48,7 @@ async fn each_request_is_logged_once_with_its_ids_and_nothing_private() {
 }
 
 #[tokio::test]
-async fn metrics_count_what_was_served_refused_and_used() {
+async fn metrics_count_served_and_refused_requests_and_usage() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let key = gateway.key().await;
     for stream in [false, true] {
@@ -57,7 +57,7 @@ async fn metrics_count_what_was_served_refused_and_used() {
     gateway.call(Call::json(CHAT, &Format::Chat.body("mock/500", false)).key(&key)).await.expect(500);
     gateway.call(Call::post(CHAT, "{").key(&key)).await.expect(400);
     gateway.call(Call::get("/nowhere/at/all")).await.expect(404);
-    for wanted in [
+    for expected_value in [
         "tollgate_requests_total{route=\"/v1/chat/completions\",method=\"POST\",status=\"200\"} 2",
         "tollgate_requests_total{route=\"/v1/chat/completions\",method=\"POST\",status=\"500\"} 1",
         "tollgate_requests_total{route=\"/v1/chat/completions\",method=\"POST\",status=\"400\"} 1",
@@ -74,7 +74,10 @@ async fn metrics_count_what_was_served_refused_and_used() {
         "tollgate_panics_total 0",
         "tollgate_spool_ingested_total 4",
     ] {
-        eventually(wanted, async || gateway.metrics().await.lines().any(|line| line == wanted).then_some(())).await;
+        eventually(expected_value, async || {
+            gateway.metrics().await.lines().any(|line| line == expected_value).then_some(())
+        })
+        .await;
     }
     let metrics = gateway.metrics().await;
     assert!(!metrics.contains("nowhere"), "paths chosen by clients must not become labels");
@@ -88,12 +91,15 @@ async fn figure(gateway: &Gateway, series: &str) -> f64 {
     value.unwrap_or_else(|| panic!("no {series}: {metrics}"))
 }
 
-async fn shows(gateway: &Gateway, series: &str, wanted: f64) {
-    eventually(&format!("{series} {wanted}"), async || (figure(gateway, series).await == wanted).then_some(())).await;
+async fn shows(gateway: &Gateway, series: &str, expected_value: f64) {
+    eventually(&format!("{series} {expected_value}"), async || {
+        (figure(gateway, series).await == expected_value).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
-async fn what_is_reserved_held_bounded_and_cut_off_is_told_in_requests_and_amounts() {
+async fn reservations_bounds_and_interruptions_are_reported_in_requests_and_amounts() {
     const HELD: &str = "tollgate_meter_held{measure=\"tokens\"}";
     let mock = Mock::start().await;
     let setup = || {
@@ -120,14 +126,14 @@ async fn what_is_reserved_held_bounded_and_cut_off_is_told_in_requests_and_amoun
     shows(&gateway, "tollgate_meter_settled_total", 1.0).await;
     let unsaid = figure(&gateway, "tollgate_meter_estimated_total{measure=\"tokens\"}").await;
     assert!((600.0..2_000.0).contains(&unsaid), "{unsaid}");
-    for (series, wanted) in [
+    for (series, expected_value) in [
         ("tollgate_meter_reserved_total", 1.0),
         ("tollgate_meter_bounded_total", 1.0),
         ("tollgate_meter_used_total{measure=\"tokens\"}", unsaid),
         ("tollgate_meter_interrupted_total", 0.0),
         (HELD, 0.0),
     ] {
-        assert_eq!(figure(&gateway, series).await, wanted, "{series}");
+        assert_eq!(figure(&gateway, series).await, expected_value, "{series}");
     }
     eventually("the ingest lag is reported", async || {
         (figure(&gateway, "tollgate_spool_ingest_lag_seconds").await > 0.0).then_some(())
@@ -140,13 +146,13 @@ async fn what_is_reserved_held_bounded_and_cut_off_is_told_in_requests_and_amoun
     eventually("the request is in flight", async || (mock.requests("hang").await == 2).then_some(())).await;
     let again = Gateway::start_in(gateway.crash().folder, setup()).await;
     assert_eq!(hangs.join_all().await, [true]);
-    for (series, wanted) in [
+    for (series, expected_value) in [
         ("tollgate_meter_interrupted_total", 1.0),
         ("tollgate_meter_cut_off_total{measure=\"tokens\"}", unsaid),
         ("tollgate_meter_cut_off_total{measure=\"credits\"}", 1.0),
         ("tollgate_meter_reserved_total", 0.0),
     ] {
-        assert_eq!(figure(&again, series).await, wanted, "{series}");
+        assert_eq!(figure(&again, series).await, expected_value, "{series}");
     }
 }
 
@@ -169,7 +175,7 @@ async fn call_often(to: SocketAddr, call: &Call, times: usize) {
 
 /// A log reader may be slow or gone: lines are then dropped and counted, and no request waits.
 #[tokio::test]
-async fn log_that_nobody_reads_holds_nothing_up() {
+async fn an_unread_log_delays_no_request() {
     let (gateway, unread) = Gateway::start_unread(Setup::mocked()).await;
     let key = gateway.key().await;
     let call = Call::json(CHAT, &Format::Chat.body("mock/tokens-1", false)).key(&key);
@@ -188,7 +194,7 @@ async fn log_that_nobody_reads_holds_nothing_up() {
 }
 
 #[tokio::test]
-async fn log_lines_name_callers_by_the_ids_that_commands_list() {
+async fn log_lines_have_the_ids_that_commands_list() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let account = gateway.account("open").await;
     let answer = gateway.call(Call::json(CHAT, &Format::Chat.body("mock", false)).key(&account.key)).await.expect(200);

@@ -8,7 +8,7 @@ use e2e::{Call, Document, Gateway, text};
 use serde_json::{Map, Value, json};
 
 use crate::foreign::{example, id_of, with_id};
-use crate::people::{Somebody, admin, open, somebody};
+use crate::people::{TestUser, admin, open, somebody};
 use crate::store::number;
 
 const TEXTS: [&str; 6] = [
@@ -32,7 +32,7 @@ const ROWS: &str = "SELECT (SELECT count(*) FROM users) + 1000 * (SELECT count(*
 
 /// Collects the places of texts in a body: the field names on the path, with `0` for a list item.
 fn fields(schema: &Value, at: &[String], found: &mut BTreeSet<Vec<String>>) {
-    let schema = schema::resolved(Document::kept().value(), schema);
+    let schema = schema::resolved(Document::committed().value(), schema);
     if at.len() > DEPTH_MAX {
         return;
     }
@@ -73,11 +73,12 @@ fn from_elsewhere(call: Call, nth: u32) -> Call {
     call.header("x-forwarded-for", &format!("10.{a}.{b}.{c}"))
 }
 
-fn path_of(operation: &Operation<'_>, bob: &Somebody, invite: &str) -> String {
+fn path_of(operation: &Operation<'_>, bob: &TestUser, invite: &str) -> String {
     if !operation.path.contains('{') {
         return operation.path.to_owned();
     }
-    let id = id_of(operation, bob, invite, invite).unwrap_or_else(|| panic!("no id is known for {}", operation.told()));
+    let id =
+        id_of(operation, bob, invite, invite).unwrap_or_else(|| panic!("no id is known for {}", operation.summary()));
     with_id(operation.path, id)
 }
 
@@ -92,14 +93,14 @@ async fn check(gateway: &Gateway, call: Call, what: &str) {
 }
 
 #[tokio::test]
-async fn no_text_in_any_field_is_a_fault_of_ours_or_half_written() {
+async fn no_text_in_any_field_causes_an_internal_error_or_a_partial_write() {
     let (gateway, _mock) = open().await;
     let (root, bob) = (admin(&gateway, "root").await, somebody(&gateway, "bob").await);
     let invite = gateway.ask(Call::json("/api/invites", &json!({})).key(&root.token)).await.expect(201).json();
     let invite = text(&invite["id"]);
     let mut nth = 0;
-    for operation in Document::kept().operations() {
-        if APART.contains(&operation.told().as_str()) {
+    for operation in Document::committed().operations() {
+        if APART.contains(&operation.summary().as_str()) {
             continue;
         }
         let target = path_of(&operation, &bob, &invite);
@@ -112,15 +113,15 @@ async fn no_text_in_any_field_is_a_fault_of_ours_or_half_written() {
                 nth += 1;
                 let body = with(&example(&operation).unwrap_or_else(|| json!({})), at, what).to_string();
                 let call = Call::new(operation.method, &target).header("content-type", "application/json").body(body);
-                let told = format!("{} with {what:?} at {}", operation.told(), at.join("."));
-                check(&gateway, from_elsewhere(call.key(&root.token), nth), &told).await;
+                let description = format!("{} with {what:?} at {}", operation.summary(), at.join("."));
+                check(&gateway, from_elsewhere(call.key(&root.token), nth), &description).await;
             }
             for parameter in operation.parameters().iter().filter(|parameter| parameter.place == "query") {
                 nth += 1;
                 let value: String = what.bytes().map(|byte| format!("%{byte:02X}")).collect();
                 let call = Call::new(operation.method, &format!("{target}?{}={value}", parameter.name));
-                let told = format!("{} with {what:?} as {}", operation.told(), parameter.name);
-                check(&gateway, from_elsewhere(call.key(&root.token), nth), &told).await;
+                let description = format!("{} with {what:?} as {}", operation.summary(), parameter.name);
+                check(&gateway, from_elsewhere(call.key(&root.token), nth), &description).await;
             }
         }
     }
@@ -142,7 +143,7 @@ async fn ten_megabytes_in_any_body_are_refused_and_change_nothing() {
     let invite = text(&invite["id"]);
     let large = "x".repeat(LARGE);
     let rows = number(gateway.folder(), ROWS).await;
-    for (nth, operation) in (0..).zip(Document::kept().operations()) {
+    for (nth, operation) in (0..).zip(Document::committed().operations()) {
         let Some(schema) = operation.body() else { continue };
         let mut places = BTreeSet::new();
         fields(schema, &[], &mut places);
@@ -151,7 +152,7 @@ async fn ten_megabytes_in_any_body_are_refused_and_change_nothing() {
         let target = path_of(&operation, &bob, &invite);
         let call = Call::new(operation.method, &target).header("content-type", "application/json").body(body);
         let answer = gateway.ask(from_elsewhere(call.key(&root.token), nth)).await;
-        assert_eq!(answer.status(), 413, "{} at {}: {}", operation.told(), at.join("."), answer.text());
+        assert_eq!(answer.status(), 413, "{} at {}: {}", operation.summary(), at.join("."), answer.text());
         assert_eq!(answer.json()["error"]["code"], "payload_too_large");
     }
     assert_eq!(number(gateway.folder(), ROWS).await, rows);

@@ -48,9 +48,9 @@ where
 
 #[tokio::test]
 async fn upstream_that_is_down_is_502_upstream_connect_and_not_counted() {
-    let nobody = e2e::Nobody::new();
+    let closed_port = e2e::ReservedPort::new();
     for format in Format::ALL {
-        let gateway = Gateway::start(Setup::provider(format.kind(), nobody.address())).await;
+        let gateway = Gateway::start(Setup::provider(format.kind(), closed_port.address())).await;
         let key = gateway.key().await;
         let answer = gateway.call(Call::json(format.path(), &format.body("m", true)).key(&key)).await.expect(502);
         assert_eq!(code(&answer), "upstream_connect");
@@ -183,7 +183,7 @@ async fn slow_answer_arrives_because_llm_routes_wait_longer_for_a_first_byte() {
 }
 
 #[tokio::test]
-async fn plain_routes_wait_for_a_first_byte_as_the_general_time_says() {
+async fn plain_routes_wait_for_the_first_byte_for_the_general_timeout() {
     let upstream = Upstream::start(|mut turn| async move {
         turn.wire.closed().await;
         None
@@ -250,7 +250,7 @@ async fn closed_idle_connection_is_not_used() {
 }
 
 #[tokio::test]
-async fn second_answer_to_one_request_is_nobodys() {
+async fn second_response_to_one_request_reaches_no_client() {
     let upstream = Upstream::start(|mut turn| async move {
         turn.read_body().await;
         turn.answer("200 OK", b"fine").await;
@@ -266,7 +266,7 @@ async fn second_answer_to_one_request_is_nobodys() {
 }
 
 #[tokio::test]
-async fn upstream_that_never_reads_is_given_up() {
+async fn upstream_that_never_reads_is_aborted() {
     let upstream = Upstream::start(|turn| async move {
         std::future::pending::<()>().await;
         Some(turn)

@@ -97,7 +97,7 @@ async fn upstream() -> Upstream {
 }
 
 #[tokio::test]
-async fn cost_is_the_configured_price_times_what_was_used() {
+async fn cost_is_the_configured_price_times_the_usage() {
     let upstream = upstream().await;
     let prices = "[{model: up/m, input: \"1.00\", cached_input: \"0.10\", output: \"10.00\"}]";
     let gateway = Gateway::start(Setup::provider("openai", upstream.address()).section("prices", prices)).await;
@@ -122,7 +122,7 @@ async fn unknown_price_is_an_unknown_cost_and_not_zero() {
 }
 
 #[tokio::test]
-async fn answer_that_says_nothing_of_tokens_is_counted_as_unpriced() {
+async fn response_without_usage_is_counted_as_unpriced() {
     let gateway = Gateway::start(Setup::mocked()).await;
     for format in Format::ALL {
         for stream in [false, true] {
@@ -149,7 +149,7 @@ async fn answer_that_is_compressed_all_the_same_passes_as_it_is() {
 }
 
 #[tokio::test]
-async fn usage_can_be_asked_of_one_key() {
+async fn usage_can_be_requested_for_one_key() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let account = gateway.account(e2e::setup::OPEN).await;
     let other = e2e::commands::keys_create(gateway.folder(), &account.email, "other").await;
@@ -170,7 +170,7 @@ async fn usage_can_be_asked_of_one_key() {
 }
 
 #[tokio::test]
-async fn providers_failure_counts_and_costs_what_it_reported_which_is_nothing() {
+async fn providers_error_counts_and_costs_nothing() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let key = gateway.key().await;
     for (model, status) in [("mock/429", 429), ("mock/500", 500), ("mock/529", 529)] {

@@ -1,27 +1,27 @@
 //! Single requests, as the control API lists them after real calls.
 
-use e2e::{Call, Gateway, Nobody, Setup, Upstream, eventually, setup};
+use e2e::{Call, Gateway, ReservedPort, Setup, Upstream, eventually, setup};
 use serde_json::{Value, json};
 
 use crate::bodies::{CHAT, COUNT_TOKENS, Format, MESSAGES};
 
 const REQUESTS: &str = "/api/usage/requests";
 
-async fn told(gateway: &Gateway, key: &str, path: &str) -> Value {
+async fn reported(gateway: &Gateway, key: &str, path: &str) -> Value {
     gateway.ask(Call::get(path).key(key)).await.expect(200).json()
 }
 
 /// Waits until at least `count` requests are listed; returns them, newest first.
 async fn requests(gateway: &Gateway, key: &str, count: usize) -> Vec<Value> {
     eventually("the requests are listed", async || {
-        let items = told(gateway, key, REQUESTS).await["items"].as_array().unwrap().clone();
+        let items = reported(gateway, key, REQUESTS).await["items"].as_array().unwrap().clone();
         (items.len() >= count).then_some(items)
     })
     .await
 }
 
 async fn in_full(gateway: &Gateway, key: &str, line: &Value) -> Value {
-    told(gateway, key, &format!("{REQUESTS}/{}", line["id"].as_str().unwrap())).await
+    reported(gateway, key, &format!("{REQUESTS}/{}", line["id"].as_str().unwrap())).await
 }
 
 /// Asserts that the lines of an attempt add up to its cost, and its classes to their total.
@@ -39,7 +39,7 @@ fn check_sums(attempt: &Value) {
 }
 
 #[tokio::test]
-async fn a_call_is_told_in_full_whether_it_was_streamed_or_not() {
+async fn a_call_is_returned_in_full_if_streamed_or_not() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let stranger = gateway.key().await;
     for format in Format::ALL {
@@ -75,19 +75,18 @@ async fn a_call_is_told_in_full_whether_it_was_streamed_or_not() {
 }
 
 #[tokio::test]
-async fn what_was_refused_says_why_and_counts_nowhere() {
+async fn refused_requests_have_a_reason_and_count_nowhere() {
     let upstream = Upstream::json(&json!({"object": "chat.completion", "model": "m", "choices": []})).await;
-    let nobody = Nobody::new();
+    let closed_port = ReservedPort::new();
     let providers = [
         setup::provider("one", "openai", upstream.address()),
         setup::provider("two", "openai", upstream.address()),
-        setup::provider("down", "anthropic", nobody.address()),
+        setup::provider("down", "anthropic", closed_port.address()),
     ];
     let setup = Setup::new()
         .section("providers", &format!("[{}]", providers.join(", ")))
         .section("models", "[{name: fast, targets: [{provider: one, model: m}]}]")
-        .plans("{name: single, credits_per_day: 1}")
-        .patient();
+        .plans("{name: single, credits_per_day: 1}");
     let gateway = Gateway::start(setup).await;
     let key = gateway.account("single").await.key;
     let chat = |model: &str| Call::json(CHAT, &Format::Chat.body(model, false)).key(&key);
@@ -108,7 +107,7 @@ async fn what_was_refused_says_why_and_counts_nowhere() {
     gateway.call(Call::json(CHAT, &Format::Chat.body("fast", false)).key(&unknown)).await.expect(401);
 
     let lines = requests(&gateway, &key, 6).await;
-    let said: Vec<Value> = lines
+    let printed: Vec<Value> = lines
         .iter()
         .map(|line| {
             json!([line["status"], line["refusal"]["code"], line["model"], line["credits"], line["attempt_count"]])
@@ -122,7 +121,7 @@ async fn what_was_refused_says_why_and_counts_nowhere() {
         [502, "upstream_connect", "down/claude-opus-4-8", 0, 0],
         [404, "model_not_found", null, 0, 0],
     ]);
-    assert_eq!(Value::from(said), expected);
+    assert_eq!(Value::from(printed), expected);
     let refused = in_full(&gateway, &key, &lines[1]).await;
     assert_eq!(
         (&refused["attempts"], &refused["cost"], &refused["phases"]["upstream_ms"]),
@@ -131,9 +130,9 @@ async fn what_was_refused_says_why_and_counts_nowhere() {
     assert_eq!(refused["refusal"]["page"], "docs/errors/quota_exceeded.md");
 
     assert_eq!(gateway.counted(&key, 1).await["credits"], 1);
-    let history = told(&gateway, &key, "/api/usage/history?days=2").await;
+    let history = reported(&gateway, &key, "/api/usage/history?days=2").await;
     assert_eq!((&history["days"][0]["requests"], &history["days"][1]["requests"]), (&json!(0), &json!(1)));
-    let overview = told(&gateway, &key, "/api/dashboard/overview").await;
+    let overview = reported(&gateway, &key, "/api/dashboard/overview").await;
     assert_eq!((&overview["today"]["requests"], &overview["quota"]["remaining"]), (&json!(1), &json!(0)));
     assert_eq!(overview["errors"], json!({"today": 5, "requests": 6, "rate": overview["errors"]["rate"]}));
     assert_eq!((&overview["models"][0]["model"], &overview["models"][0]["refused"]), (&json!("fast"), &json!(1)));
@@ -149,12 +148,12 @@ async fn a_flood_of_refusals_leaves_few_rows() {
     }
     requests(&gateway, &key, 1).await;
     gateway.at_rest().await;
-    let rows = told(&gateway, &key, &format!("{REQUESTS}?limit=200")).await["items"].as_array().unwrap().len();
+    let rows = reported(&gateway, &key, &format!("{REQUESTS}?limit=200")).await["items"].as_array().unwrap().len();
     // At most 60 rows per minute of one key on each worker; the minute may change during the test.
     let most = 2 * 60 * std::thread::available_parallelism().map_or(1, usize::from).min(8);
     assert!((1..=most).contains(&rows) && rows < 300, "{rows}");
     assert!(gateway.metrics().await.contains("tollgate_refusals_total{code=\"quota_exceeded\"} 300"));
-    assert_eq!(told(&gateway, &key, "/api/usage/history?days=1").await["days"][0]["requests"], 0);
+    assert_eq!(reported(&gateway, &key, "/api/usage/history?days=1").await["days"][0]["requests"], 0);
 }
 
 #[tokio::test]
@@ -177,14 +176,14 @@ async fn a_providers_failure_is_its_own_and_no_refusal() {
             (&json!(status), &json!(0), &json!(null))
         );
     }
-    let chosen = told(&gateway, &key, &format!("{REQUESTS}?status=5xx&model=mock%2F500")).await;
+    let chosen = reported(&gateway, &key, &format!("{REQUESTS}?status=5xx&model=mock%2F500")).await;
     assert_eq!(chosen["items"].as_array().unwrap().len(), 1);
-    let overview = told(&gateway, &key, "/api/dashboard/overview").await;
+    let overview = reported(&gateway, &key, "/api/dashboard/overview").await;
     assert_eq!(overview["errors"], json!({"today": 2, "requests": 2, "rate": 1.0}));
 }
 
 #[tokio::test]
-async fn what_was_sent_again_has_an_attempt_each() {
+async fn each_retry_has_an_attempt() {
     let upstream = Upstream::start(|mut turn| async move {
         turn.read_body().await;
         // The second request of each connection finds it closed.

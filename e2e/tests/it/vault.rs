@@ -54,8 +54,8 @@ async fn came_with(mock: &Mock, number: u32) -> String {
 
 /// Stores a credential and returns its id.
 async fn put(gateway: &Gateway, token: &str, body: &Value) -> String {
-    let made = gateway.ask(Call::json(KEYS, body).key(token)).await.expect(201).json();
-    made["id"].as_str().unwrap().to_owned()
+    let created = gateway.ask(Call::json(KEYS, body).key(token)).await.expect(201).json();
+    created["id"].as_str().unwrap().to_owned()
 }
 
 fn own(provider: &str, label: &str, secret: &str) -> Value {
@@ -68,9 +68,9 @@ async fn admin(gateway: &Gateway) -> String {
     let words =
         ["users", "create", "--email", "root@example.com", "--plan", OPEN, "--admin", "--link", "--data", &data];
     let output = commands::run(gateway.folder(), &words).await;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    let link = said.split_whitespace().find_map(|word| word.split_once("/link#")).unwrap().1.to_owned();
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+    let link = printed.split_whitespace().find_map(|word| word.split_once("/link#")).unwrap().1.to_owned();
     let chosen = json!({"token": link, "password": PASSWORD});
     gateway.ask(Call::json("/api/auth/link", &chosen)).await.expect(200);
     let sign_in = json!({"email": "root@example.com", "password": PASSWORD});
@@ -78,8 +78,21 @@ async fn admin(gateway: &Gateway) -> String {
     signed_in["access_token"].as_str().unwrap().to_owned()
 }
 
+/// A request to a provider; each `number` is a distinct model at the mock.
+#[derive(Debug, Clone, Copy)]
+struct NumberedCall<'a> {
+    key: &'a str,
+    provider: &'a str,
+    number: u32,
+}
+
+const fn numbered<'a>(key: &'a str, provider: &'a str, number: u32) -> NumberedCall<'a> {
+    NumberedCall { key, provider, number }
+}
+
 /// Sends requests until the provider receives this credential, which was stored immediately before.
-async fn soon_with(gateway: &Gateway, mock: &Mock, (key, provider, number): (&str, &str, u32), credential: &str) {
+async fn soon_with(gateway: &Gateway, mock: &Mock, numbered: NumberedCall<'_>, credential: &str) {
+    let NumberedCall { key, provider, number } = numbered;
     let gets = async || {
         let answer = gateway.call(call(key, provider, number)).await;
         (answer.status() == 200 && came_with(mock, number).await == credential).then_some(())
@@ -88,7 +101,8 @@ async fn soon_with(gateway: &Gateway, mock: &Mock, (key, provider, number): (&st
 }
 
 /// Sends requests until one is refused with `status`, which was caused immediately before.
-async fn soon_refused(gateway: &Gateway, (key, provider, number): (&str, &str, u32), status: u16) -> Answer {
+async fn soon_refused(gateway: &Gateway, numbered: NumberedCall<'_>, status: u16) -> Answer {
+    let NumberedCall { key, provider, number } = numbered;
     let refused = async || (gateway.call(call(key, provider, number)).await.status() == status).then_some(());
     let since = Canary::new();
     since.within(WITHIN, &format!("{provider} answers {status}"), refused).await;
@@ -102,7 +116,7 @@ fn code(answer: &Answer) -> String {
 }
 
 #[tokio::test]
-async fn own_goes_before_shared_and_shared_before_none() {
+async fn own_credentials_precede_shared_ones_and_a_missing_credential_is_refused() {
     let (gateway, mock) = served().await;
     let (ada, bob) = (gateway.account(OPEN).await.key, gateway.account(OPEN).await.key);
     gateway.call(call(&ada, "up", 1)).await.expect(200);
@@ -120,18 +134,18 @@ async fn own_goes_before_shared_and_shared_before_none() {
     let mut shared = own("any", "first", "sk-shared-first");
     shared["shared"] = json!(true);
     put(&gateway, &root, &shared).await;
-    soon_with(&gateway, &mock, (&ada, "any", 2), "sk-shared-first").await;
+    soon_with(&gateway, &mock, numbered(&ada, "any", 2), "sk-shared-first").await;
     // With a label, only the credential with that label is used.
     gateway.call(call(&ada, "team", 3)).await.expect(403);
     let mut team = own("team", "team", "sk-shared-team");
     team["shared"] = json!(true);
     put(&gateway, &root, &team).await;
-    soon_with(&gateway, &mock, (&ada, "team", 3), "sk-shared-team").await;
+    soon_with(&gateway, &mock, numbered(&ada, "team", 3), "sk-shared-team").await;
 
     for (provider, number) in [("up", 1), ("any", 2), ("team", 3)] {
         let secret = format!("sk-adas-own-{provider}");
         put(&gateway, &ada, &own(provider, provider, &secret)).await;
-        soon_with(&gateway, &mock, (&ada, provider, number), &secret).await;
+        soon_with(&gateway, &mock, numbered(&ada, provider, number), &secret).await;
     }
     for (provider, number, secret) in
         [("up", 4, CREDENTIAL), ("any", 5, "sk-shared-first"), ("team", 6, "sk-shared-team")]
@@ -163,22 +177,22 @@ async fn a_plan_without_shared_credentials_needs_own_ones() {
     assert_eq!(mock.requests("tokens-1").await, 0, "a refused request must not reach the provider");
     assert_eq!(gateway.used(&eve).await, 0, "a refused request must cost nothing");
     put(&gateway, &eve, &own("up", "mine", "sk-eves-own")).await;
-    soon_with(&gateway, &mock, (&eve, "up", 1), "sk-eves-own").await;
+    soon_with(&gateway, &mock, numbered(&eve, "up", 1), "sk-eves-own").await;
     gateway.call(call(&eve, "any", 1)).await.expect(403);
 }
 
 #[tokio::test]
-async fn what_is_replaced_or_deleted_holds_within_a_second() {
+async fn replaced_and_deleted_credentials_apply_within_a_second() {
     let (gateway, mock) = served().await;
     let ada = gateway.account(OPEN).await.key;
     let id = put(&gateway, &ada, &own("any", "mine", "sk-adas-first")).await;
-    soon_with(&gateway, &mock, (&ada, "any", 1), "sk-adas-first").await;
+    soon_with(&gateway, &mock, numbered(&ada, "any", 1), "sk-adas-first").await;
     let replaced = json!({"secret": "sk-adas-second"}).to_string();
     let change = Call::new("PATCH", &format!("{KEYS}/{id}")).header("content-type", "application/json").body(replaced);
     gateway.ask(change.key(&ada)).await.expect(200);
-    soon_with(&gateway, &mock, (&ada, "any", 1), "sk-adas-second").await;
+    soon_with(&gateway, &mock, numbered(&ada, "any", 1), "sk-adas-second").await;
     gateway.ask(Call::new("DELETE", &format!("{KEYS}/{id}")).key(&ada)).await.expect(204);
-    soon_refused(&gateway, (&ada, "any", 1), 403).await;
+    soon_refused(&gateway, numbered(&ada, "any", 1), 403).await;
 }
 
 #[tokio::test]
@@ -192,35 +206,38 @@ async fn a_credential_is_tested_at_its_provider() {
 
 /// The test moves a ciphertext to another row in the database.
 #[tokio::test]
-async fn a_moved_ciphertext_opens_nothing_and_nothing_stands_in_for_it() {
+async fn a_moved_ciphertext_does_not_decrypt_and_no_other_credential_replaces_it() {
     let (gateway, mock) = served().await;
     let (ada, eve) = (gateway.account(OPEN).await.key, gateway.account(OPEN).await.key);
     let adas = put(&gateway, &ada, &own("up", "adas", "sk-adas-own")).await;
     let eves = put(&gateway, &eve, &own("up", "eves", "sk-eves-own")).await;
-    soon_with(&gateway, &mock, (&eve, "up", 1), "sk-eves-own").await;
+    soon_with(&gateway, &mock, numbered(&eve, "up", 1), "sk-eves-own").await;
     let rows = store::rows(gateway.folder(), Box::leak(Box::new(gateway.folder().data())));
     let moved = "UPDATE provider_keys SET sealed = (SELECT sealed FROM provider_keys WHERE label = 'adas') WHERE label = 'eves'";
     rows.execute(moved, moved).await;
     let raised = "UPDATE revision SET value = value + 1";
     rows.execute(raised, raised).await;
-    let refused = soon_refused(&gateway, (&eve, "up", 1), 503).await;
+    let refused = soon_refused(&gateway, numbered(&eve, "up", 1), 503).await;
     assert_eq!(code(&refused), "unavailable", "{}", refused.text());
     gateway.call(call(&eve, "up", 2)).await.expect(503);
     assert_eq!(mock.requests("tokens-2").await, 0, "no other credential may be used instead");
-    soon_with(&gateway, &mock, (&ada, "up", 3), "sk-adas-own").await;
+    soon_with(&gateway, &mock, numbered(&ada, "up", 3), "sk-adas-own").await;
     let test = Call::new("POST", &format!("{KEYS}/{eves}/test")).key(&eve);
     gateway.ask(test).await.expect(503);
     assert!(unopened(&gateway).await > 0);
-    gateway.logs("does not open").await;
+    gateway.logs("cannot be decrypted").await;
     let log = gateway.stderr();
-    let told = log.lines().filter(|line| line.contains("does not open") && line.contains(&eves)).count();
-    assert!((1..=2).contains(&told) && !log.contains(&adas), "one log line of the directory, one of the test: {log}");
+    let reported = log.lines().filter(|line| line.contains("cannot be decrypted") && line.contains(&eves)).count();
+    assert!(
+        (1..=2).contains(&reported) && !log.contains(&adas),
+        "one log line of the directory, one of the test: {log}"
+    );
     // After replacement the credential can be decrypted again.
     let replaced = json!({"secret": "sk-eves-new"}).to_string();
     let change =
         Call::new("PATCH", &format!("{KEYS}/{eves}")).header("content-type", "application/json").body(replaced);
     gateway.ask(change.key(&eve)).await.expect(200);
-    soon_with(&gateway, &mock, (&eve, "up", 4), "sk-eves-new").await;
+    soon_with(&gateway, &mock, numbered(&eve, "up", 4), "sk-eves-new").await;
 }
 
 async fn unopened(gateway: &Gateway) -> i64 {
@@ -261,8 +278,8 @@ async fn the_mock_is_called_with_a_credential_of_the_vault() {
     gateway.call(call(&key, "mock", 1)).await.expect(200);
     assert!(mock.seen("tokens-1").await["headers"].get("authorization").is_none(), "the mock needs no credential");
 
-    let made = put(&gateway, &key, &own("mock", "try", "sk-mock-right")).await;
-    let test = format!("{KEYS}/{made}/test");
+    let created = put(&gateway, &key, &own("mock", "try", "sk-mock-right")).await;
+    let test = format!("{KEYS}/{created}/test");
     let tested = gateway.ask(Call::new("POST", &test).key(&key)).await.expect(200).json();
     assert_eq!((&tested["ok"], &tested["status"]), (&json!(true), &json!(200)), "{tested}");
     let gets = async || {
@@ -275,11 +292,12 @@ async fn the_mock_is_called_with_a_credential_of_the_vault() {
     assert_eq!(mock.seen("tokens-3").await["headers"]["x-api-key"], "sk-mock-right");
 
     let wrong = json!({"secret": "wrong-key"}).to_string();
-    let change = Call::new("PATCH", &format!("{KEYS}/{made}")).header("content-type", "application/json").body(wrong);
+    let change =
+        Call::new("PATCH", &format!("{KEYS}/{created}")).header("content-type", "application/json").body(wrong);
     gateway.ask(change.key(&key)).await.expect(200);
     let tested = gateway.ask(Call::new("POST", &test).key(&key)).await.expect(200).json();
     assert_eq!((&tested["ok"], &tested["status"]), (&json!(false), &json!(401)), "{tested}");
-    let refused = soon_refused(&gateway, (&key, "mock", 4), 401).await;
+    let refused = soon_refused(&gateway, numbered(&key, "mock", 4), 401).await;
     assert!(
         refused.text().contains("begins with `wrong`") && !refused.text().contains("wrong-key"),
         "{}",

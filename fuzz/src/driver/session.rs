@@ -63,13 +63,13 @@ impl FuzzSession {
     fn search(self, target: &'static FuzzTarget) -> anyhow::Result<Option<FailingInput>> {
         let began = Instant::now();
         let seeds = corpus::read(target.name)?;
-        let kept: Vec<Vec<u8>> = seeds.into_iter().map(|seed| seed.bytes).collect();
+        let inputs: Vec<Vec<u8>> = seeds.into_iter().map(|seed| seed.bytes).collect();
         let mut scratch = Scratch::open(&self.scratch)?;
         let mut mutator = Mutator::new(self.seed, target.words, target.bytes_max);
         let mut runs = 0;
         loop {
             let index = usize::try_from(runs).unwrap_or(usize::MAX);
-            let input = kept.get(index).cloned().unwrap_or_else(|| mutator.make(&kept));
+            let input = inputs.get(index).cloned().unwrap_or_else(|| mutator.make(&inputs));
             runs += 1;
             scratch.note(runs, &input)?;
             if let Some(failed) = failed(target, &input) {

@@ -85,19 +85,19 @@ pub fn request_body(bytes: &[u8]) {
     let read = request::read(&called, Some("application/json"), body);
     let fields = std::str::from_utf8(body).ok().and_then(|text| serde_json::from_str::<JsonFields<'_>>(text).ok());
     match (read, fields) {
-        (Ok(asked), Some(fields)) => {
-            fields_match(&called, &asked, &fields);
+        (Ok(parsed), Some(fields)) => {
+            fields_match(&called, &parsed, &fields);
             let body = Bytes::copy_from_slice(body);
-            bounded(&called, &asked, &body);
-            let same = asked.rewrite(&body, &asked.model, false);
+            bounded(&called, &parsed, &body);
+            let same = parsed.rewrite(&body, &parsed.model, false);
             if called.model.is_none() {
                 assert!(same.body() == body && !same.usage_injected, "the body changed although no edit was requested");
             }
             for usage in [false, true] {
-                let out = asked.rewrite(&body, OTHER, usage);
-                let wanted = asked.stream && !asked.include_usage && CHATS.contains(&called.endpoint.format());
-                assert_eq!(out.usage_injected, usage && wanted);
-                rewritten(&called, &asked, &out, &fields);
+                let out = parsed.rewrite(&body, OTHER, usage);
+                let is_injected = parsed.stream && !parsed.include_usage && CHATS.contains(&called.endpoint.format());
+                assert_eq!(out.usage_injected, usage && is_injected);
+                rewritten(&called, &parsed, &out, &fields);
             }
         }
         (Ok(_), None) => panic!("accepted, but not a JSON object"),
@@ -106,17 +106,17 @@ pub fn request_body(bytes: &[u8]) {
 }
 
 /// The body has an upper bound of its cost, and lowering the bound gives JSON that requests at most that.
-fn bounded(called: &EndpointCall<'_>, asked: &RequestFields, body: &Bytes) {
+fn bounded(called: &EndpointCall<'_>, parsed: &RequestFields, body: &Bytes) {
     let limits = Some(Limits { input_tokens_max: 100_000, output_tokens_max: 4_096 });
-    let extent = Extent::read(called, asked, body);
+    let extent = Extent::read(called, parsed, body);
     let bound = extent.bound(None, limits);
     let left = RemainingBudget { tokens: Some(bound.tokens.unwrap().saturating_sub(1)), money: None };
     let Some(lowered) = extent.clamp(None, limits, left) else { return };
     let each = lowered.max_tokens;
     assert!(extent.limited(each).bound(None, limits).tokens <= left.tokens);
-    let out = asked.clone().with_limit(lowered).rewrite(body, &asked.model, false).body();
+    let out = parsed.clone().with_limit(lowered).rewrite(body, &parsed.model, false).body();
     serde_json::from_slice::<serde::de::IgnoredAny>(&out).unwrap();
-    let again = Extent::read(called, asked, &out).bound(None, limits).output_tokens_max.unwrap();
+    let again = Extent::read(called, parsed, &out).bound(None, limits).output_tokens_max.unwrap();
     // Predicted text is counted by bytes, which include the edits.
     assert!(again <= bound.output_tokens_max.unwrap().saturating_add(out.len() as u64));
 }
@@ -152,27 +152,27 @@ fn is_google(called: &EndpointCall<'_>) -> bool {
 }
 
 /// The parsed values equal the fields.
-fn fields_match(called: &EndpointCall<'_>, asked: &RequestFields, fields: &JsonFields<'_>) {
+fn fields_match(called: &EndpointCall<'_>, parsed: &RequestFields, fields: &JsonFields<'_>) {
     let written = string(fields.named("model"));
     match (&called.model, written) {
-        (Some(model), _) => assert_eq!(asked.model, **model),
-        (None, Some(written)) => assert_eq!(asked.model, written),
+        (Some(model), _) => assert_eq!(parsed.model, **model),
+        (None, Some(written)) => assert_eq!(parsed.model, written),
         (None, None) => assert_eq!(called.endpoint, Endpoint::Moderations),
     }
-    assert!((1..=request::MODEL_BYTES_MAX).contains(&asked.model.len()));
+    assert!((1..=request::MODEL_BYTES_MAX).contains(&parsed.model.len()));
     if let Some(Format::Chat | Format::Completions | Format::Responses | Format::Messages) = called.endpoint.format() {
-        assert_eq!(asked.stream, fields.named("stream") == Some("true"));
+        assert_eq!(parsed.stream, fields.named("stream") == Some("true"));
     }
 }
 
-fn rewritten(called: &EndpointCall<'_>, asked: &RequestFields, out: &RewrittenBody, fields: &JsonFields<'_>) {
+fn rewritten(called: &EndpointCall<'_>, parsed: &RequestFields, out: &RewrittenBody, fields: &JsonFields<'_>) {
     let sent = out.body();
     let again: JsonFields<'_> = serde_json::from_slice(&sent).unwrap();
     let target = called.target(OTHER, None);
     let called = EndpointCall::at(target.split('?').next().unwrap()).unwrap();
     let reread = request::read(&called, Some("application/json"), &sent).unwrap();
-    assert_eq!((reread.model.as_str(), reread.stream), (OTHER, asked.stream));
-    assert_eq!(reread.billable, asked.billable);
+    assert_eq!((reread.model.as_str(), reread.stream), (OTHER, parsed.stream));
+    assert_eq!(reread.billable, parsed.billable);
     if out.usage_injected {
         let options: JsonFields<'_> = serde_json::from_str(again.named("stream_options").unwrap()).unwrap();
         assert_eq!(options.named("include_usage"), Some("true"));

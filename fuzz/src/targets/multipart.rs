@@ -50,7 +50,7 @@ pub fn multipart(bytes: &[u8]) {
     for path in ["/v1/audio/transcriptions", "/openai/deployments/d/audio/translations"] {
         let called = EndpointCall::at(path).unwrap();
         match request::read(&called, Some(&content_type), body) {
-            Ok(asked) => rewritten(&called, &content_type, &Bytes::copy_from_slice(body), &asked),
+            Ok(requested) => rewritten(&called, &content_type, &Bytes::copy_from_slice(body), &requested),
             Err(error) => refused(body, &error),
         }
     }
@@ -70,22 +70,22 @@ fn refused(body: &[u8], error: &RequestError) {
     }
 }
 
-fn rewritten(called: &EndpointCall<'_>, content_type: &str, body: &Bytes, asked: &ai::RequestFields) {
+fn rewritten(called: &EndpointCall<'_>, content_type: &str, body: &Bytes, requested: &ai::RequestFields) {
     let before = parts(content_type, body);
     let models: Vec<&[u8]> = before.iter().filter(|part| part.is_model).map(|part| part.content).collect();
     assert!(models.len() <= 1, "two parts name the model");
     match &called.model {
-        Some(model) => assert_eq!(asked.model, **model),
-        None => assert_eq!(asked.model.as_bytes(), models[0]),
+        Some(model) => assert_eq!(requested.model, **model),
+        None => assert_eq!(requested.model.as_bytes(), models[0]),
     }
-    if models.first().is_some_and(|model| *model == asked.model.as_bytes()) {
-        assert_eq!(asked.rewrite(body, &asked.model, false).body(), *body);
+    if models.first().is_some_and(|model| *model == requested.model.as_bytes()) {
+        assert_eq!(requested.rewrite(body, &requested.model, false).body(), *body);
     }
-    let out = asked.rewrite(body, OTHER, true);
+    let out = requested.rewrite(body, OTHER, true);
     assert!(!out.usage_injected);
     let sent = out.body();
     let reread = request::read(called, Some(content_type), &sent).unwrap();
-    assert_eq!((reread.model == OTHER, reread.stream), (called.model.is_none(), asked.stream));
+    assert_eq!((reread.model == OTHER, reread.stream), (called.model.is_none(), requested.stream));
     let after = parts(content_type, &sent);
     let others =
         |parts: &[PlainPart<'_>]| parts.iter().filter(|part| !part.is_model).map(PlainPart::owned).collect::<Vec<_>>();

@@ -27,6 +27,10 @@ pub const WORDS: &[&str] = &[
     "\u{5}\u{20}\u{0}",
     "\u{3}\u{8}\u{0}",
     "\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}",
+    "\u{1}\u{5}\u{4}user",
+    "\u{2}\u{1}\u{0}",
+    "\u{7}\u{3}new",
+    "\u{7f}\u{0}",
 ];
 
 /// Segments of the minimum size, and a spool with room for many.
@@ -70,7 +74,7 @@ fn drained(spool: &mut Spool) -> (Vec<Record>, Option<SpoolError>) {
 /// An error about the folder's content names a file in the folder, and an offset within a segment.
 fn names_its_place(dir: &Path, error: &SpoolError) {
     match error {
-        SpoolError::Corrupt { file, offset } | SpoolError::Newer { file, offset } => {
+        SpoolError::Corrupt { file, offset } | SpoolError::Newer { file, offset, .. } => {
             assert!(file.starts_with(dir) && file.exists() && *offset <= SEGMENT_BYTES_MAX, "{error}");
         }
         SpoolError::Missing { file } => assert!(file.starts_with(dir) && !file.exists(), "{error}"),

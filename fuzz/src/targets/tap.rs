@@ -125,7 +125,7 @@ pub fn tap(bytes: &[u8]) {
     let (line, answer) = (&bytes[..end], bytes.get(end + 1..).unwrap_or_default());
     let case = TapCase::of(line);
     let whole = tapped(case, &[answer]);
-    plausible(case, answer, &whole);
+    plausible(case, answer, &whole.0, &whole.1);
     let mut random = SeededRandom::of(bytes);
     let small = 1 + answer.len() / 4_000;
     for size_max in [small, 40, 400, 5_000, answer.len() / 2 + 1] {
@@ -165,7 +165,7 @@ fn tapped(case: TapCase, pieces: &[&[u8]]) -> (Vec<u8>, ResponseFacts) {
     (out, seen)
 }
 
-fn plausible(case: TapCase, answer: &[u8], (out, seen): &(Vec<u8>, ResponseFacts)) {
+fn plausible(case: TapCase, answer: &[u8], out: &[u8], seen: &ResponseFacts) {
     if case.drops() {
         let mut rest = answer.iter();
         assert!(out.iter().all(|byte| rest.any(|other| other == byte)), "the output has bytes that the input lacks");
@@ -177,9 +177,9 @@ fn plausible(case: TapCase, answer: &[u8], (out, seen): &(Vec<u8>, ResponseFacts
     }
     assert!(seen.usage.is_some() || seen.terms.is_none());
     if let Some(usage) = &seen.usage {
-        let told = usage.classes();
+        let reported = usage.classes();
         // The sum of a message and its compactions.
-        assert!(told.iter().flatten().all(|tokens| *tokens <= 64 * TOKENS_MAX), "{usage:?}");
+        assert!(reported.iter().flatten().all(|tokens| *tokens <= 64 * TOKENS_MAX), "{usage:?}");
     }
 }
 

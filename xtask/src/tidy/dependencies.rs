@@ -10,14 +10,20 @@ const TABLE: &[(&str, &[&str])] = &[
     ("meter", &["access"]),
     ("ai", &["meter", "access"]),
     ("http1", &[]),
+    ("jobs", &["access"]),
     ("spool", &["meter", "access"]),
     ("mock", &["ai"]),
     ("config", &["ai", "meter", "access"]),
     ("store", &["spool", "meter", "access"]),
+    ("ledger", &["store", "spool", "meter", "jobs", "access"]),
+    ("cluster", &["store", "meter", "jobs", "access"]),
     ("proxy", &["config", "ai", "spool", "meter", "access"]),
-    ("control", &["store", "config", "meter", "access"]),
+    ("control", &["ledger", "cluster", "store", "config", "meter", "access"]),
     ("telemetry", &[]),
-    ("tollgate", &["control", "proxy", "store", "config", "mock", "spool", "ai", "meter", "access"]),
+    (
+        "tollgate",
+        &["control", "proxy", "ledger", "cluster", "store", "config", "mock", "spool", "ai", "meter", "access"],
+    ),
 ];
 
 /// Packages that may use every workspace crate. No crate may use them.
@@ -25,8 +31,8 @@ const UNRESTRICTED: &[&str] = &["xtask", "e2e", "bench", "fuzz"];
 
 /// External crates that only some workspace crates may use, with the reason.
 const RESERVED: &[(&str, &[&str], &str)] = &[
-    ("sqlx", &["store"], "only store uses SQL"),
-    ("redis", &["store"], "only store uses Redis"),
+    ("sqlx", &["store", "ledger", "cluster"], "only store, ledger and cluster use SQL"),
+    ("redis", &["cluster"], "only cluster uses Redis"),
     ("axum", &["control"], "a gateway route is data, not a handler: Axum is for the control API"),
     ("tower-http", &["control"], "tower layers are for control only"),
     ("anyhow", &["tollgate"], "modules return an error enum: anyhow is for the binary and tests"),
@@ -87,8 +93,8 @@ fn inside(package: &Package, manifest: Option<&File>, members: &[&str]) -> Vec<F
                 .fails(format!("the table has no row for `{crate_name}`"), remedy),
         ];
     };
-    let asked = package.dependencies.iter().filter(|name| members.contains(&name.as_str()));
-    let refused = asked.filter(|name| *name != "telemetry" && !may.contains(&name.as_str()));
+    let used = package.dependencies.iter().filter(|name| members.contains(&name.as_str()));
+    let refused = used.filter(|name| *name != "telemetry" && !may.contains(&name.as_str()));
     refused
         .map(|name| {
             let list = if may.is_empty() { "no workspace crate".to_owned() } else { may.join(", ") };
@@ -132,8 +138,8 @@ fn place<'a>(package: &'a Package, manifest: Option<&'a File>, dependency: &str)
 
 /// A Tokio feature other than `sync` in the manifest.
 fn tokio_features(manifest: &File) -> Option<Finding> {
-    let kept = manifest.lines().take_while(|(_, line)| *line != "[dev-dependencies]");
-    let (number, features) = kept
+    let before_development = manifest.lines().take_while(|(_, line)| *line != "[dev-dependencies]");
+    let (number, features) = before_development
         .filter(|(_, line)| line.starts_with("tokio"))
         .find_map(|(number, line)| Some((number, line.split_once("features = [")?.1.split(']').next()?)))?;
     let other =
@@ -166,7 +172,7 @@ mod tests {
     const LINTS: &str = "[lints]\nworkspace = true\n";
 
     fn check_one(name: &str, dependencies: &[&str], files: &[(&str, &str)]) -> Vec<String> {
-        let asked = Package {
+        let changed = Package {
             name: name.to_owned(),
             manifest: format!("crates/{name}/Cargo.toml"),
             member: true,
@@ -181,7 +187,7 @@ mod tests {
         });
         let manifests = others.iter().map(|package| (package.manifest.as_str(), LINTS));
         let tree = Tree::of(&manifests.chain(files.iter().copied()).collect::<Vec<_>>());
-        let packages = others.iter().filter(|package| package.name != name).cloned().chain([asked]);
+        let packages = others.iter().filter(|package| package.name != name).cloned().chain([changed]);
         messages(&check(&Graph { packages: packages.collect(), edges: Vec::new() }, &tree))
     }
 

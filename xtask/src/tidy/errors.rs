@@ -59,9 +59,9 @@ fn page(tree: &Tree, list: &File, code: &ErrorCode<'_>) -> Option<Finding> {
     let title = format!("# `{}`", code.code);
     let (side, retry) = (code.side.to_lowercase(), code.retry.to_lowercase());
     let facts = format!("Status {} · side: {side} · retry: {retry}", code.status);
-    for (number, wanted) in [(1, title), (3, facts)] {
-        if page.text.lines().nth(number - 1) != Some(&wanted) {
-            return Some(page.line(number).fails("differs from the list of codes", format!("write `{wanted}`")));
+    for (number, expected_line) in [(1, title), (3, facts)] {
+        if page.text.lines().nth(number - 1) != Some(&expected_line) {
+            return Some(page.line(number).fails("differs from the list of codes", format!("write `{expected_line}`")));
         }
     }
     None

@@ -114,7 +114,8 @@ impl Package {
     fn of(package: &cargo_metadata::Package, metadata: &Metadata, root: &Path) -> Self {
         let member = metadata.workspace_members.contains(&package.id);
         let manifest = package.manifest_path.as_std_path();
-        let kept = package.dependencies.iter().filter(|dependency| dependency.kind != DependencyKind::Development);
+        let built_with =
+            package.dependencies.iter().filter(|dependency| dependency.kind != DependencyKind::Development);
         let foreign_source = match &package.source {
             Some(source) if source.is_crates_io() => None,
             Some(source) => Some(source.repr.clone()),
@@ -129,7 +130,7 @@ impl Package {
             publishable: package.publish.as_ref().is_none_or(|registries| !registries.is_empty()),
             licence: package.license.clone(),
             foreign_source,
-            dependencies: kept.map(|dependency| dependency.name.clone()).collect(),
+            dependencies: built_with.map(|dependency| dependency.name.clone()).collect(),
         }
     }
 }

@@ -43,7 +43,7 @@ const VAGUE_TYPES: &[&str] = &[
 ];
 
 /// Folders that are not rewritten yet. Their findings are counted but do not fail. The list may only become shorter.
-const PENDING: &[&str] = &["crates/access/", "crates/control/", "crates/proxy/", "crates/tollgate/", "e2e/"];
+const PENDING: &[&str] = &["crates/proxy/"];
 
 /// The maximum of words in one sentence of Markdown.
 const SENTENCE_WORDS_MAX: usize = 35;
@@ -106,7 +106,10 @@ fn phrases<'a>(file: &'a File, passage: &'a Passage) -> impl Iterator<Item = Lan
         let fits = |words: &[ProseWord]| {
             let is_inside = words.iter().rev().skip(1).all(|word| !word.ends_sentence);
             let mut pairs = words.iter().zip(*pattern);
-            is_inside && pairs.all(|(word, wanted)| wanted.split('|').any(|wanted| wanted == word.text))
+            is_inside
+                && pairs.all(|(word, expected_value)| {
+                    expected_value.split('|').any(|expected_value| expected_value == word.text)
+                })
         };
         let hits = passage.words.windows(pattern.len()).filter(move |words| fits(words));
         hits.filter_map(move |words| {

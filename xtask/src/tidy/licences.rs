@@ -94,32 +94,32 @@ fn bans(list: &File) -> Vec<Ban> {
 fn permits(expression: &str, allowed: &[String]) -> bool {
     let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
     let mut words = spaced.split_whitespace().peekable();
-    let met = any(&mut words, allowed);
-    met && words.next().is_none()
+    let tested = any(&mut words, allowed);
+    tested && words.next().is_none()
 }
 
 type SpdxWords<'a> = std::iter::Peekable<std::str::SplitWhitespace<'a>>;
 
 fn any(words: &mut SpdxWords<'_>, allowed: &[String]) -> bool {
-    let mut met = all(words, allowed);
+    let mut tested = all(words, allowed);
     while words.next_if_eq(&"OR").is_some() {
-        met |= all(words, allowed);
+        tested |= all(words, allowed);
     }
-    met
+    tested
 }
 
 fn all(words: &mut SpdxWords<'_>, allowed: &[String]) -> bool {
-    let mut met = one(words, allowed);
+    let mut tested = one(words, allowed);
     while words.next_if_eq(&"AND").is_some() {
-        met &= one(words, allowed);
+        tested &= one(words, allowed);
     }
-    met
+    tested
 }
 
 fn one(words: &mut SpdxWords<'_>, allowed: &[String]) -> bool {
     if words.next_if_eq(&"(").is_some() {
-        let met = any(words, allowed);
-        return words.next() == Some(")") && met;
+        let tested = any(words, allowed);
+        return words.next() == Some(")") && tested;
     }
     let Some(mut licence) = words.next().map(str::to_owned) else { return false };
     if words.next_if_eq(&"WITH").is_some() {
@@ -150,9 +150,9 @@ mod tests {
     }
 
     #[test]
-    fn expressions_are_met_by_allowed_licences_alone() {
+    fn expressions_are_satisfied_only_by_allowed_licences() {
         let allowed = ["MIT", "ISC", "Apache-2.0 WITH LLVM-exception"].map(str::to_owned);
-        for (expression, met) in [
+        for (expression, tested) in [
             ("MIT", true),
             ("GPL-3.0-only", false),
             ("GPL-3.0-only OR MIT", true),
@@ -167,7 +167,7 @@ mod tests {
             ("(MIT", false),
             ("", false),
         ] {
-            assert_eq!(permits(expression, &allowed), met, "{expression}");
+            assert_eq!(permits(expression, &allowed), tested, "{expression}");
         }
     }
 
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_package_of_ours_under_another_licence_fails() {
+    fn a_workspace_package_with_another_licence_fails() {
         for (licence, expected) in [(Some(OWN), 0), (Some("MIT"), 1), (None, 1)] {
             let messages = check_package(Package { member: true, ..package("ours", licence) });
             assert_eq!(messages.len(), expected, "{messages:?}");

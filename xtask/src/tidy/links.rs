@@ -38,8 +38,8 @@ fn dead_anchors<'a>(tree: &'a Tree, file: &'a File) -> impl Iterator<Item = Find
 /// The anchor of a heading as GitHub forms it: lowercase letters, digits, hyphens and underscores; a space is a hyphen.
 fn heading_anchor(line: &str) -> Option<String> {
     let heading = line.strip_prefix('#')?.trim_start_matches('#').strip_prefix(' ')?.trim();
-    let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | ' '));
-    Some(kept.collect::<String>().to_lowercase().replace(' ', "-"))
+    let remaining = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | ' '));
+    Some(remaining.collect::<String>().to_lowercase().replace(' ', "-"))
 }
 
 /// Pages of `folder` that its `README.md` does not link.

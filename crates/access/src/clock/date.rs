@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_day_is_not_read() {
+    fn text_that_is_not_a_day_is_not_parsed() {
         for text in [
             "",
             "2026-11-31",

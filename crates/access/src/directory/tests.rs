@@ -33,30 +33,30 @@ fn principal(expires_at: Option<Timestamp>) -> Arc<Principal> {
 const HASH: KeyHash = KeyHash([7; 32]);
 
 impl Desk {
-    async fn find(&self) -> Found {
+    async fn find(&self) -> LookupResult {
         self.directory.find(HASH).await
     }
 
     /// Looks up the key while the store returns `answer`; returns whether the store was asked.
-    async fn find_answered(&mut self, answer: Found) -> (Found, bool) {
-        let mut asked = false;
+    async fn find_answered(&mut self, answer: LookupResult) -> (LookupResult, bool) {
+        let mut requested = false;
         let found = {
             let find = self.directory.find(HASH);
             let serve = async {
                 if let Some(lookup) = self.lookups.recv().await {
-                    asked = true;
+                    requested = true;
                     lookup.reply.send(answer).unwrap();
                 }
                 std::future::pending::<()>().await;
             };
             tokio::select! { biased; found = find => found, () = serve => unreachable!() }
         };
-        (found, asked)
+        (found, requested)
     }
 }
 
 #[tokio::test]
-async fn known_key_is_asked_for_once_until_the_revision_moves() {
+async fn known_key_is_looked_up_once_until_the_revision_changes() {
     let mut desk = desk(4);
     assert!(desk.find_answered(Ok(principal(None))).await.1);
     assert!(desk.find().await.is_ok());
@@ -78,7 +78,7 @@ async fn a_lookup_that_began_before_a_change_is_not_trusted_after_it() {
 }
 
 #[tokio::test]
-async fn many_requests_with_one_key_ask_once() {
+async fn many_requests_with_one_key_cause_one_lookup() {
     let mut desk = desk(4);
     let finds: Vec<_> = (0..50)
         .map(|_| {
@@ -96,7 +96,7 @@ async fn many_requests_with_one_key_ask_once() {
 }
 
 #[tokio::test]
-async fn a_cancelled_asker_does_not_strand_who_waits() {
+async fn a_cancelled_lookup_does_not_block_waiting_requests() {
     let mut desk = desk(4);
     let (first, second) = (desk.directory.clone(), desk.directory.clone());
     let first = tokio::spawn(async move { first.find(HASH).await });
@@ -111,7 +111,7 @@ async fn a_cancelled_asker_does_not_strand_who_waits() {
 }
 
 #[tokio::test]
-async fn a_miss_is_kept_briefly_and_apart() {
+async fn a_miss_is_cached_briefly_and_separately() {
     let mut desk = desk(4);
     assert_eq!(desk.find_answered(Err(NotFound::Unknown)).await, (Err(NotFound::Unknown), true));
     assert_eq!(desk.find().await, Err(NotFound::Unknown));
@@ -158,7 +158,7 @@ async fn a_cached_key_expires_on_time() {
 }
 
 #[tokio::test]
-async fn while_the_store_is_away_a_key_that_one_worker_knows_passes_on_all() {
+async fn while_the_store_is_unavailable_a_key_cached_by_one_worker_passes_on_all() {
     let mut desk = desk(4);
     let (first, second) = (desk.directory.clone(), Arc::new(desk.directory.another()));
     desk.find_answered(Ok(principal(None))).await.0.unwrap();
@@ -179,7 +179,7 @@ async fn while_the_store_is_away_a_key_that_one_worker_knows_passes_on_all() {
 }
 
 #[tokio::test]
-async fn a_replaced_secret_is_asked_for_now_and_then_while_the_store_answers() {
+async fn a_replaced_secret_is_looked_up_periodically_while_the_store_responds() {
     let mut desk = desk(4);
     let until = Some(Timestamp(desk.clock.now().0 + 3_600_000_000));
     let replaced = || Ok(Arc::new(Principal { rotated: until, expires_at: until, ..(*principal(None)).clone() }));

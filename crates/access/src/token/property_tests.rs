@@ -6,7 +6,7 @@ use super::*;
 
 proptest! {
     #[test]
-    fn what_was_signed_is_read(id: u128, user: u128, session: u128, issued: u32, lives in 1_u64..=1_000_000_000) {
+    fn signed_claims_are_read(id: u128, user: u128, session: u128, issued: u32, lives in 1_u64..=1_000_000_000) {
         let issued_at = Timestamp(u64::from(issued) * 1_000_000);
         let claims = Claims {
             id: TokenId(Uuid::from_u128(id)),

@@ -42,7 +42,7 @@ fn signed(header: &str, claims: &str) -> String {
 }
 
 #[test]
-fn a_token_says_what_was_signed() {
+fn a_token_has_the_signed_claims() {
     let token = signer(SECRET).sign(&claims());
     assert_eq!(signer(SECRET).read(token.expose(), NOW), Ok(claims()));
     assert!(token.expose().len() < 450, "{}", token.expose().len());

@@ -27,7 +27,7 @@ fn secret(text: &str) -> Secret {
 
 proptest! {
     #[test]
-    fn what_was_sealed_opens(
+    fn sealed_credentials_decrypt(
         bytes in any::<[u8; 32]>(), id in any::<u128>(), user in any::<Option<u128>>(), text in "[!-~]{0,200}",
     ) {
         let vault = Vault::new(&key(bytes), None);
@@ -46,9 +46,9 @@ proptest! {
         let mut flipped = sealed.clone();
         flipped.bytes[at] ^= 1 << bit;
         prop_assert_eq!(vault(1).open(row(1), owner(Some(2)), &flipped), Err(VaultError::Altered));
-        let cut = Sealed { bytes: sealed.bytes[..at].to_vec(), ..sealed.clone() };
+        let cut = SealedCredential { bytes: sealed.bytes[..at].to_vec(), ..sealed.clone() };
         prop_assert_eq!(vault(1).open(row(1), owner(Some(2)), &cut), Err(VaultError::Altered));
-        let longer = Sealed { bytes: [&sealed.bytes[..], &[bit]].concat(), ..sealed };
+        let longer = SealedCredential { bytes: [&sealed.bytes[..], &[bit]].concat(), ..sealed };
         prop_assert_eq!(vault(1).open(row(1), owner(Some(2)), &longer), Err(VaultError::Altered));
     }
 
@@ -67,19 +67,19 @@ proptest! {
         let refused = VaultError::OtherKey { master: vault.current() };
         prop_assert_eq!(other.open(row(ids.0), owner(users.0), &sealed), Err(refused));
         // The same holds if the row names the key of this vault.
-        let renamed = Sealed { master: other.current(), ..sealed };
+        let renamed = SealedCredential { master: other.current(), ..sealed };
         prop_assert_eq!(other.open(row(ids.0), owner(users.0), &renamed), Err(VaultError::Altered));
     }
 
     #[test]
-    fn no_text_that_is_none_becomes_a_key(text in ".{0,60}") {
+    fn invalid_text_is_not_parsed_as_a_master_key(text in ".{0,60}") {
         prop_assume!(!text.bytes().all(|byte| byte.is_ascii_graphic()) || !(43..=44).contains(&text.len()));
         prop_assert_eq!(MasterKey::parse(&text).map(|_| ()), Err(NoMasterKey));
     }
 }
 
 #[test]
-fn what_openssl_writes_is_a_key() {
+fn output_of_openssl_is_a_master_key() {
     let text = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd/v8=";
     let mut bytes: [u8; 32] = std::array::from_fn(|at| u8::try_from(at).unwrap());
     bytes[30..].copy_from_slice(&[0xfe, 0xff]);
@@ -127,18 +127,18 @@ fn a_fingerprint_is_half_a_digest() {
 
 /// A credential that this version sealed can be opened by every later one. OpenSSL created these bytes.
 #[test]
-fn what_stands_in_stores_opens() {
+fn credentials_of_existing_stores_decrypt() {
     let bytes =
         "000102030405060708090a0b5e8e9613bf35a6c4cdf117d703bca529906d71f455d31a85bf698f0244104dad4d24bb64e094b0";
     let bytes = (0..bytes.len() / 2).map(|at| u8::from_str_radix(&bytes[2 * at..2 * at + 2], 16).unwrap()).collect();
     let key = key(*b"0123456789abcdef0123456789abcdef");
-    let sealed = Sealed { master: key.fingerprint(), bytes };
+    let sealed = SealedCredential { master: key.fingerprint(), bytes };
     let opened = Vault::new(&key, None).open(row(1), owner(Some(2)), &sealed);
     assert_eq!(opened, Ok(secret("sk-of-the-first-version")));
 }
 
 #[test]
-fn keys_and_what_is_sealed_do_not_print() {
+fn master_keys_and_sealed_credentials_do_not_print() {
     let key = key(*b"0123456789abcdef0123456789abcdef");
     let vault = Vault::new(&key, Some(&key));
     let sealed = vault.seal(row(1), None, &secret("sk-live-credential")).unwrap();

@@ -94,10 +94,10 @@ impl Extent {
         if matches!(self.format, Format::Embeddings | Format::EmbedContent | Format::Moderations) {
             return Some(Output { each: 0, answers: 0, beside: 0 });
         }
-        let asked = self.limit.asked.filter(|_| !self.limit.odd);
-        let each = match asked {
-            Some(asked) if self.makes_images(price) => limits?.output_tokens_max.max(asked),
-            Some(asked) => asked,
+        let requested = self.limit.requested.filter(|_| !self.limit.odd);
+        let each = match requested {
+            Some(requested) if self.makes_images(price) => limits?.output_tokens_max.max(requested),
+            Some(requested) => requested,
             None => limits?.output_tokens_max,
         };
         let answers = self.choices.saturating_mul(self.prompts.max(1)).saturating_mul(self.rounds());
@@ -175,10 +175,10 @@ impl Extent {
 
     /// Returns the highest rates that may apply, at the requested or at standard terms: a provider may serve at either.
     pub(super) fn dearest(&self, price: &Price, input: Input, makes: bool) -> Option<Dearest> {
-        let asked = self.terms?;
-        let standard = Terms { tier: Tier::Standard, ..asked };
+        let requested = self.terms?;
+        let standard = Terms { tier: Tier::Standard, ..requested };
         let mut dearest: Option<Dearest> = None;
-        for terms in [standard, asked] {
+        for terms in [standard, requested] {
             let at = price.at(terms)?;
             let long = at.long.filter(|long| input.longest > long.above_tokens);
             for rates in [Some(at.rates), long.map(|Long { rates, .. }| rates)].into_iter().flatten() {

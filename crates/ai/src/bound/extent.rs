@@ -52,7 +52,7 @@ pub struct Extent {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Limit {
     /// The requested limit; the highest if there are several.
-    pub(super) asked: Option<u64>,
+    pub(super) requested: Option<u64>,
     /// Whether a value is not a count.
     pub(super) odd: bool,
     /// The lowest limit that the rest of the body permits.
@@ -98,12 +98,12 @@ pub(super) struct ServerToolUse {
 }
 
 impl Extent {
-    /// Reads a body that [`read`](crate::request::read) parsed into `asked`.
+    /// Reads a body that [`read`](crate::request::read) parsed into `fields`.
     #[must_use]
-    pub fn read(called: &EndpointCall<'_>, asked: &RequestFields, body: &[u8]) -> Self {
+    pub fn read(called: &EndpointCall<'_>, fields: &RequestFields, body: &[u8]) -> Self {
         let Some(format) = called.endpoint.format() else { return Self::of(Format::Chat, true, body.len()) };
         let free = called.endpoint.free() || format == Format::Moderations;
-        let mut extent = Self { billed: asked.billable, ..Self::of(format, free, body.len()) };
+        let mut extent = Self { billed: fields.billable, ..Self::of(format, free, body.len()) };
         if free {
             return extent;
         }
@@ -142,7 +142,7 @@ impl Extent {
             images: 0,
             choices: 1,
             prompts: 0,
-            limit: Limit { asked: None, odd: false, least: 1, places: Vec::new(), room: None },
+            limit: Limit { requested: None, odd: false, least: 1, places: Vec::new(), room: None },
             writes: Writes::None,
             tools: false,
             served: ServerToolUse {

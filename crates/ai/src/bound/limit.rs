@@ -62,7 +62,7 @@ impl Extent {
     #[must_use]
     pub fn limited(&self, max_tokens: u64) -> Self {
         let mut limited = self.clone();
-        (limited.limit.asked, limited.limit.odd) = (Some(max_tokens), false);
+        (limited.limit.requested, limited.limit.odd) = (Some(max_tokens), false);
         limited
     }
 

@@ -56,8 +56,10 @@ proptest! {
         path in prop::sample::select(PATHS),
         model in prop::sample::select(MODELS),
         fields in prop::collection::vec(prop::sample::select(FIELDS), 0..5),
-        (low, more) in (0_u64..1_000_000, 0_u64..1_000_000),
-        (n, another) in (1_u64..64, 0_u64..64),
+        low in 0_u64..1_000_000,
+        more in 0_u64..1_000_000,
+        n in 1_u64..64,
+        another in 0_u64..64,
     ) {
         let (provider, name) = model.split_once('/').unwrap();
         let prices = Prices::builtin();
@@ -94,11 +96,11 @@ proptest! {
     }
 
     #[test]
-    fn a_clamped_body_is_bounded_by_what_is_left_and_one_token_more_is_not(
+    fn a_clamped_body_fits_the_remaining_amount_exactly(
         path in prop::sample::select(PATHS),
         model in prop::sample::select(MODELS),
         fields in prop::collection::vec(prop::sample::select(FIELDS), 0..4),
-        asked in prop::option::of(1_u64..200_000),
+        fields_of in prop::option::of(1_u64..200_000),
         tokens in prop::option::of(0_u64..3_000_000),
         money in prop::option::of(0_i64..20_000_000_000),
     ) {
@@ -106,7 +108,7 @@ proptest! {
         let prices = Prices::builtin();
         let price = prices.find(provider, [name], DAY).unwrap();
         let limits = limits(provider, name);
-        let more = asked.map_or(String::new(), |max| format!(r#""{}":{max}"#, limit_key(path)));
+        let more = fields_of.map_or(String::new(), |max| format!(r#""{}":{max}"#, limit_key(path)));
         let text = body(&fields, &if more.is_empty() { r#""user":"u""#.to_owned() } else { more });
         let read = extent(path, &text);
         let before = read.bound(Some(price), limits);
@@ -122,8 +124,8 @@ proptest! {
         prop_assert!(after.output_tokens_max <= before.output_tokens_max);
         let is_whole = after.output_tokens_max == before.output_tokens_max;
         prop_assert!(is_whole || !fits(read.limited(each + 1).bound(Some(price), limits)), "{each} is not the highest");
-        let asked = super::tests::asked(path, &text).with_limit(lowered);
-        let rewritten = asked.rewrite(&Bytes::from(text.clone()), "m", false).body();
+        let fields_of = super::tests::fields_of(path, &text).with_limit(lowered);
+        let rewritten = fields_of.rewrite(&Bytes::from(text.clone()), "m", false).body();
         let rewritten = std::str::from_utf8(&rewritten).unwrap();
         serde_json::from_str::<serde::de::IgnoredAny>(rewritten).unwrap();
         let again = extent(path, rewritten).bound(Some(price), limits);

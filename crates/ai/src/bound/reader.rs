@@ -111,7 +111,7 @@ impl Reader {
                 Token::Key(text) => key = Name::of(&text.resolved()),
                 Token::Open { list, at } => {
                     let name = self.name(key);
-                    if !self.open(name, (list, at), body) {
+                    if !self.open(name, list, at, body) {
                         walk.pass_over(list);
                     }
                 }
@@ -130,7 +130,7 @@ impl Reader {
     }
 
     /// Reads the start of an object or list. Returns whether its contents are read.
-    fn open(&mut self, name: Name, (list, at): (bool, usize), body: &[u8]) -> bool {
+    fn open(&mut self, name: Name, list: bool, at: usize, body: &[u8]) -> bool {
         let path = self.path;
         let above = path.get(1..self.depth).unwrap_or_default();
         let enters = self.depth == 0 || rules::opens(self, &Spot { path: above, name, at: at..at + 1 }, body);
@@ -245,7 +245,7 @@ impl Reader {
         if !value.is_null() {
             let count = value.count();
             limit.odd |= count.is_none();
-            limit.asked = limit.asked.max(count);
+            limit.requested = limit.requested.max(count);
         }
     }
 

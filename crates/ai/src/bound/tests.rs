@@ -17,12 +17,12 @@ pub(super) fn called(path: &str) -> (Endpoint, EndpointCall<'_>) {
     (called.endpoint, called)
 }
 
-pub(super) fn asked(path: &str, body: &str) -> RequestFields {
+pub(super) fn fields_of(path: &str, body: &str) -> RequestFields {
     crate::request::read(&called(path).1, Some("application/json"), body.as_bytes()).unwrap()
 }
 
 pub(super) fn extent(path: &str, body: &str) -> Extent {
-    Extent::read(&called(path).1, &asked(path, body), body.as_bytes())
+    Extent::read(&called(path).1, &fields_of(path, body), body.as_bytes())
 }
 
 pub(super) fn limits(provider: &str, model: &str) -> Option<Limits> {
@@ -103,7 +103,7 @@ fn output_is_the_limit_in_each_formats_own_words() {
 }
 
 #[test]
-fn output_is_the_limit_of_each_answer_that_is_asked_for() {
+fn output_is_the_limit_of_each_requested_answer() {
     for (inside, expected) in [
         (r#""max_tokens":7,"n":3"#, 21),
         (r#""n":3,"max_tokens":7,"n":2"#, 21),
@@ -132,7 +132,7 @@ fn output_is_the_limit_of_each_answer_that_is_asked_for() {
 }
 
 #[test]
-fn images_inside_are_so_many_tokens_each_and_their_bytes_none() {
+fn inline_images_are_bounded_per_image_and_not_by_their_bytes() {
     let data = "A".repeat(30_000);
     for (path, inside, tokens) in [
         (
@@ -216,7 +216,7 @@ fn input_costs_the_dearest_class_that_may_apply() {
 }
 
 #[test]
-fn what_may_be_long_has_the_long_rates() {
+fn possibly_long_requests_are_bounded_at_long_rates() {
     let prices = Prices::builtin();
     let price = prices.find("openai", ["gpt-5.4"], DAY).unwrap();
     let money = |len: usize| {
@@ -234,7 +234,7 @@ fn what_may_be_long_has_the_long_rates() {
 }
 
 #[test]
-fn without_price_or_limit_it_says_which() {
+fn a_missing_price_or_limit_is_named() {
     let text = body(r#""messages":[]"#);
     let read = extent(CHAT, &text);
     assert_eq!(read.bound(Some(&flat()), None).unknown(), Some(Unknown::Limits));
@@ -247,7 +247,7 @@ fn without_price_or_limit_it_says_which() {
 }
 
 #[test]
-fn what_is_free_is_bounded_by_nothing() {
+fn free_usage_is_bounded_at_zero() {
     for path in ["/v1/messages/count_tokens", "/v1/moderations"] {
         let bound = extent(path, &body(r#""messages":[],"previous_response_id":"x""#)).bound(None, None);
         assert_eq!((bound.tokens, bound.money, bound.unbounded), (Some(0), Some(NanoUsd(0)), None), "{path}");
@@ -257,7 +257,7 @@ fn what_is_free_is_bounded_by_nothing() {
 }
 
 #[test]
-fn a_model_whose_tokens_cost_nothing_is_bounded_in_money_without_a_limit() {
+fn a_model_with_free_tokens_is_bounded_in_money_without_a_limit() {
     let prices = Prices::builtin();
     // The same price as a compiled row of the configuration.
     let configured = |input: Option<u64>, output, units| {
@@ -292,7 +292,7 @@ fn a_model_whose_tokens_cost_nothing_is_bounded_in_money_without_a_limit() {
 }
 
 #[test]
-fn what_is_sold_by_a_unit_is_known_beforehand() {
+fn the_cost_of_usage_that_is_sold_by_unit_is_known_in_advance() {
     let prices = Prices::builtin();
     let tts = prices.find("openai", ["tts-1"], DAY);
     let speech = extent("/v1/audio/speech", &body(r#""input":"héllo""#)).bound(tts, None);
@@ -312,8 +312,8 @@ fn form(path: &str, model: &str, bytes: usize) -> Extent {
     let (before, after) = (format!("{field}{head}"), "\r\n--x--\r\n");
     let body = format!("{before}{}{after}", "a".repeat(bytes - before.len() - after.len()));
     let (_, called) = called(path);
-    let asked = crate::request::read(&called, Some("multipart/form-data; boundary=x"), body.as_bytes()).unwrap();
-    Extent::read(&called, &asked, body.as_bytes())
+    let fields_of = crate::request::read(&called, Some("multipart/form-data; boundary=x"), body.as_bytes()).unwrap();
+    Extent::read(&called, &fields_of, body.as_bytes())
 }
 
 #[test]
@@ -347,7 +347,7 @@ fn images_speech_and_transcription_are_bounded_as_a_window() {
 }
 
 #[test]
-fn a_fee_of_a_request_is_part_of_what_it_may_cost() {
+fn a_fee_of_a_request_is_part_of_its_bound() {
     let fee = UnitRates { request: Some(7_000), ..UnitRates::default() };
     let price = Price { units: fee, ..flat() };
     let text = body(r#""max_tokens":7,"n":2"#);
@@ -361,7 +361,7 @@ fn a_fee_of_a_request_is_part_of_what_it_may_cost() {
 }
 
 #[test]
-fn what_makes_images_is_bounded_by_the_models_limit() {
+fn image_generation_is_bounded_by_the_models_limit() {
     let prices = Prices::builtin();
     let price = prices.find("gemini", ["gemini-2.5-flash-image"], DAY);
     let text = r#"{"contents":[],"generationConfig":{"maxOutputTokens":7}}"#;
@@ -372,13 +372,14 @@ fn what_makes_images_is_bounded_by_the_models_limit() {
 fn clamp(path: &str, body: &str, tokens: u64) -> Option<String> {
     let read = extent(path, body);
     let lowered = read.clamp(None, LIMITS, RemainingBudget { tokens: Some(tokens), money: None })?;
-    let model = asked(path, body).model;
-    let out = asked(path, body).with_limit(lowered).rewrite(&Bytes::copy_from_slice(body.as_bytes()), &model, false);
+    let model = fields_of(path, body).model;
+    let out =
+        fields_of(path, body).with_limit(lowered).rewrite(&Bytes::copy_from_slice(body.as_bytes()), &model, false);
     Some(String::from_utf8(out.body().to_vec()).unwrap())
 }
 
 #[test]
-fn a_limit_is_lowered_where_it_stands_or_put_where_none_does() {
+fn an_output_limit_is_lowered_or_added() {
     for (path, before, left, after) in [
         (CHAT, r#"{"model":"m","max_tokens": 900 }"#, 100, Some(r#"{"model":"m","max_tokens": 100 }"#)),
         (CHAT, r#"{"model":"m","max_tokens":90}"#, 100, Some(r#"{"model":"m","max_tokens":90}"#)),

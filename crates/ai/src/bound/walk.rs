@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_told_from_strings_however_they_are_written() {
+    fn keys_and_strings_are_distinguished_in_any_layout() {
         assert_eq!(
             tokens(r#"{"a" : "b:", "c":["d",{"\u0065":-1.5e3}], "f":null}"#),
             "{ a: 'b:' c: [ 'd' { e: -1.5e3 ) ) f: null )"
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_has_some_tokens_and_an_end() {
+    fn invalid_json_has_finitely_many_tokens() {
         for (json, expected) in
             [("", ""), ("{\"a", "{ 'a'"), ("}:]x", ") ) x"), ("{\"a\\", "{ ''"), ("tru\"e", "tru\"e")]
         {

@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn families_are_told_apart() {
+    fn families_of_endpoints_are_distinguished() {
         use Dialect::{Anthropic, Google, OpenAi};
         for (path, shape, word) in [
             ("/v1/files", Shape::Shared, "Files"),
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_base_url_is_told_the_endpoint() {
+    fn a_wrong_base_url_is_answered_with_the_right_endpoint() {
         use Dialect::{Anthropic, Google, OpenAi};
         for (path, meant, shape) in [
             ("/chat/completions", "/v1/chat/completions", Shape::Of(OpenAi)),
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_outside_the_prefix_is_told_where_it_is() {
+    fn an_endpoint_outside_the_prefix_is_answered_with_its_path() {
         let found = unprefixed("/llm", "/v1/messages").unwrap();
         assert_eq!(found.shape, Shape::Of(Dialect::Anthropic));
         assert!(found.message.contains("the endpoint is /llm/v1/messages"), "{}", found.message);
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_of_others_are_nobodys() {
+    fn unrelated_paths_belong_to_no_family() {
         for path in
             ["", "/", "/users", "/v1", "/v1/", "/v1/users", "/v2/things", "/model/x", "/api/keys", "/V1/files", "/x/y"]
         {

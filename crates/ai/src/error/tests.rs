@@ -59,7 +59,7 @@ fn a_cut_stream_ends_with_the_event_of_its_format() {
 }
 
 #[test]
-fn clients_are_told_not_to_repeat_what_cannot_succeed() {
+fn clients_are_asked_not_to_retry_permanent_errors() {
     const NO: &[(&str, &str)] = &[("x-should-retry", "false")];
     for refusal in [Refusal::QuotaExceeded, Refusal::KeyUnknown, Refusal::KeyRevoked, Refusal::UserSuspended] {
         assert_eq!(headers(Some(Dialect::Anthropic), refusal), NO, "{}", refusal.code());
@@ -72,7 +72,7 @@ fn clients_are_told_not_to_repeat_what_cannot_succeed() {
 
 /// Google's SDKs crash on comments, and its older ones on blank lines.
 #[test]
-fn googles_event_stands_alone_between_events_and_the_bare_error_after_it() {
+fn googles_error_is_sent_as_an_event_and_then_bare() {
     let event = text(event(Format::GenerateContent, false, &problem(Refusal::Draining), &PARTIAL));
     let (data, bare) = event.split_once("\n\n").unwrap();
     assert!(bare.starts_with("{\"error\":{\"code\":503,") && !bare.contains('\n'), "{event}");
@@ -109,18 +109,18 @@ fn a_chosen_status_has_its_words_in_every_dialect() {
 
 #[test]
 fn a_rejected_key_is_named_in_openais_words_and_in_no_other_dialect() {
-    let said = |dialect, refusal| {
+    let printed = |dialect, refusal| {
         let body: Value = serde_json::from_slice(&body(Some(dialect), &problem(refusal))).unwrap();
         body["error"]["message"].as_str().unwrap().to_owned()
     };
     for refusal in Refusal::ALL.iter().copied().filter(|refusal| refusal.status() == 401) {
-        let has_words = said(Dialect::OpenAi, refusal) == "Incorrect API key provided: say \"what\" to do";
+        let has_words = printed(Dialect::OpenAi, refusal) == "Incorrect API key provided: say \"what\" to do";
         assert_eq!(has_words, refusal != Refusal::Unauthorized, "{}", refusal.code());
         for dialect in [Dialect::Anthropic, Dialect::Google] {
-            assert_eq!(said(dialect, refusal), "say \"what\" to do", "{}", refusal.code());
+            assert_eq!(printed(dialect, refusal), "say \"what\" to do", "{}", refusal.code());
         }
     }
-    assert_eq!(said(Dialect::OpenAi, Refusal::Forbidden), "say \"what\" to do");
+    assert_eq!(printed(Dialect::OpenAi, Refusal::Forbidden), "say \"what\" to do");
 }
 
 #[test]

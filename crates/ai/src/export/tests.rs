@@ -42,7 +42,7 @@ fn pages_of_openai_are_summed_by_day_and_model() {
 }
 
 #[test]
-fn a_page_of_anthropic_tells_input_by_class() {
+fn a_page_of_anthropic_reports_input_by_class() {
     let export = Export::read(ANTHROPIC).unwrap();
     let figures = ExportFigures {
         input: Some(3_200),
@@ -95,7 +95,7 @@ fn errors_name_the_line_or_the_field() {
     let bucket = |results: &str| format!(r#"{{"data": [{{"start_time": 0, "results": [{results}]}}]}}"#);
     let completions = r#"{"object": "organization.usage.completions.result", "num_model_requests": 1}"#;
     let euros = r#"{"object": "organization.costs.result", "amount": {"value": 1, "currency": "eur"}}"#;
-    for (text, said) in [
+    for (text, printed) in [
         (" \n", "it contains no figures"),
         ("{\n  \"data\": [{\"start_time\": \"x\"}]}", "line 2, column 29: invalid type: string \"x\", expected u64"),
         ("{\"data\": [", "line 1, column 10: EOF while parsing a list"),
@@ -126,6 +126,6 @@ fn errors_name_the_line_or_the_field() {
         ("date,model,requests\n2026-11-20,a,1\n2026-11-20,,1", "2026-11-20: some figures are for one model"),
     ] {
         let error = Export::read(text).unwrap_err().to_string();
-        assert!(error.starts_with(said), "{text}: {error}");
+        assert!(error.starts_with(printed), "{text}: {error}");
     }
 }

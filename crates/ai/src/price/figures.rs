@@ -39,17 +39,17 @@ impl Price {
         let has_more = figures.long.is_some() || figures.others != Others::default();
         let more = if has_more { format!("+more:{:016x}", figures.fingerprint()) } else { String::new() };
         let version = format!("configured-{spelled}{more}");
-        Self::of(figures, &version, ("configuration".into(), "".into()))
+        Self::of(figures, &version, "configuration".into(), "".into())
     }
 
     /// Creates a price of a price file of the day `as_of`. Its version names that day and a fingerprint of the figures.
     #[must_use]
     pub fn of_file(figures: PriceFigures, source: &str, as_of: &str) -> Self {
         let version = format!("file-{as_of}-{:016x}", figures.fingerprint());
-        Self::of(figures, &version, (source.into(), as_of.into()))
+        Self::of(figures, &version, source.into(), as_of.into())
     }
 
-    fn of(figures: PriceFigures, version: &str, (source, as_of): (Arc<str>, Arc<str>)) -> Self {
+    fn of(figures: PriceFigures, version: &str, source: Arc<str>, as_of: Arc<str>) -> Self {
         let PriceFigures { rates, long, units, others, period, limits } = figures;
         let version = format!("{version}{}", period.suffix()).into();
         Self { rates, long, units, others: Arc::new(others), period, limits, version, source, as_of }

@@ -50,9 +50,11 @@ pub fn always_searches(provider: &str, model: &str) -> bool {
 
 /// Returns the fee per request to a model that always searches.
 fn request_fee(provider: &str, model: &str) -> Option<u64> {
-    let is_openai = provider == "openai" || REGIONAL_HOSTS.contains(&provider);
-    let row = SEARCHING.iter().filter(|_| is_openai).find(|(name, _)| *name == undated(model));
-    row.map(|(_, rate)| *rate)
+    if provider != "openai" && !REGIONAL_HOSTS.contains(&provider) {
+        return None;
+    }
+    let model = undated(model);
+    SEARCHING.iter().find(|(name, _)| *name == model).map(|(_, rate)| *rate)
 }
 
 /// Returns the rates of `model` in a price table's part `provider`: the name of a kind of provider, or a host. All are
@@ -136,7 +138,7 @@ mod tests {
 
     /// The figures of the providers' pages, per thousand calls.
     #[test]
-    fn every_tool_costs_what_its_page_says() {
+    fn every_tool_has_the_published_fee() {
         let searches = ToolCalls { searches: Some(1_000), ..ToolCalls::default() };
         for (name, dollars) in [
             ("anthropic/claude-haiku-4-5", 10),
@@ -219,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn models_that_always_search_are_told_by_name() {
+    fn models_that_always_search_are_recognized_by_name() {
         for (provider, model, expected) in [
             ("openai", "gpt-5-search-api", true),
             ("openai", "gpt-5-search-api-2025-10-14", true),

@@ -87,7 +87,7 @@ fn priced(
                 rates.audio_input = rates.input;
             }
         }
-        (provider, model, builtin((rates, long, units), others, Arc::clone(&source)))
+        (provider, model, builtin(rates, long, units, others, Arc::clone(&source)))
     })
 }
 
@@ -96,7 +96,7 @@ fn long_rates(long: &mut Option<Long>) -> Option<&mut Rates> {
 }
 
 /// Returns a price of the built-in table, without an end.
-fn builtin((rates, long, units): (Rates, Option<Long>, UnitRates), others: Others, source: Arc<str>) -> Price {
+fn builtin(rates: Rates, long: Option<Long>, units: UnitRates, others: Others, source: Arc<str>) -> Price {
     Price {
         rates,
         long,
@@ -255,7 +255,7 @@ mod tests {
     use crate::price::{Prices, Terms};
 
     #[test]
-    fn every_price_is_dated_sourced_versioned_and_free_only_where_it_says_so() {
+    fn every_price_has_date_source_and_version_and_only_listed_models_are_free() {
         let mut names = HashSet::new();
         for (name, price) in prices() {
             assert!(names.insert((name.clone(), price.period)), "{name} stands twice");
@@ -273,8 +273,8 @@ mod tests {
                 assert!(!is_write_known || input <= cache_write_short, "{name}");
                 assert!(cache_write_short <= cache_write_long, "{name}");
                 assert!(is_free || output.is_none() || input <= output, "{name}");
-                for made in [rates.audio_output, rates.image_output] {
-                    assert!(is_free || made.is_none() || input < made, "{name}");
+                for output_rate in [rates.audio_output, rates.image_output] {
+                    assert!(is_free || output_rate.is_none() || input < output_rate, "{name}");
                 }
             }
             if let Some(long) = price.long.filter(|long| long.rates != Rates::default()) {

@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn terms_have_the_rates_that_the_source_tells_and_no_others() {
+    fn terms_have_only_the_rates_of_the_source() {
         let prices = Prices::builtin();
         let rate = |name: &str, tier, us| {
             let (provider, model) = name.split_once('/').unwrap();

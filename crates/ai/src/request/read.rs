@@ -41,7 +41,7 @@ pub fn read(called: &EndpointCall<'_>, content_type: Option<&str>, body: &[u8]) 
     if let (Some(Dialect::Google), Some(model)) = (called.dialect, &called.model) {
         return google::read(called.endpoint, model, text);
     }
-    let (asked, places) = match called.endpoint.format() {
+    let (request_fields, places) = match called.endpoint.format() {
         Some(Format::Chat | Format::Completions) => {
             let [model, stream, options] = fields(text, 0, [MODEL, STREAM, STREAM_OPTIONS])?;
             let (include_usage, usage_edit) = usage(text, options)?;
@@ -69,7 +69,7 @@ pub fn read(called: &EndpointCall<'_>, content_type: Option<&str>, body: &[u8]) 
             (RequestFields { stream: flag(text, STREAM, stream.as_ref())?, ..RequestFields::default() }, model)
         }
     };
-    named(called, text, asked, places)
+    named(called, text, request_fields, places)
 }
 
 /// Refuses background responses: the client would fetch the response later, but Tollgate does not serve stored
@@ -88,7 +88,7 @@ fn in_foreground(text: &str, background: Option<Range<usize>>) -> Result<(), Req
 fn named(
     called: &EndpointCall<'_>,
     text: &str,
-    asked: RequestFields,
+    request_fields: RequestFields,
     at: Option<Range<usize>>,
 ) -> Result<RequestFields, RequestError> {
     let written = at.as_ref().map(|at| json::name(text, MODEL, at)).transpose();
@@ -111,7 +111,7 @@ fn named(
     };
     let at = at.unwrap_or_else(|| inside(text, 0)..inside(text, 0));
     let agrees = written.is_some_and(|written| written == model);
-    Ok(RequestFields { model, models: vec![Place { at, shape, agrees }], ..asked })
+    Ok(RequestFields { model, models: vec![Place { at, shape, agrees }], ..request_fields })
 }
 
 fn characters(quantity: u64) -> Billed {

@@ -16,11 +16,11 @@ fn read_at(path: &str, body: &[u8]) -> Result<RequestFields, RequestError> {
 }
 
 /// Reads and rewrites a body, and compares the result.
-fn check_at(path: &str, body: &str, (model, upstream): (&str, &str), rewritten: &str) {
+fn check_at(path: &str, body: &str, model: &str, upstream: &str, rewritten: &str) {
     let body = Bytes::copy_from_slice(body.as_bytes());
-    let asked = read_at(path, &body).unwrap();
-    let out = asked.rewrite(&body, upstream, false);
-    assert_eq!((asked.model.as_str(), std::str::from_utf8(&out.body()).unwrap()), (model, rewritten), "{path}");
+    let requested = read_at(path, &body).unwrap();
+    let out = requested.rewrite(&body, upstream, false);
+    assert_eq!((requested.model.as_str(), std::str::from_utf8(&out.body()).unwrap()), (model, rewritten), "{path}");
 }
 
 fn refused_at(path: &str, body: &str) -> String {
@@ -33,11 +33,11 @@ fn refused(format: Format, body: &str) -> String {
 
 /// Rewrites a body to the same model with usage, and compares the result.
 fn check_usage(body: &str, rewritten: &str) {
-    let asked = read(Format::Chat, body.as_bytes()).unwrap();
-    let out = asked.rewrite(&Bytes::copy_from_slice(body.as_bytes()), &asked.model, true);
+    let requested = read(Format::Chat, body.as_bytes()).unwrap();
+    let out = requested.rewrite(&Bytes::copy_from_slice(body.as_bytes()), &requested.model, true);
     assert_eq!(std::str::from_utf8(&out.body()).unwrap(), rewritten);
     assert_eq!(out.usage_injected, body != rewritten);
-    assert_eq!(asked.include_usage, !out.usage_injected);
+    assert_eq!(requested.include_usage, !out.usage_injected);
     // A rewritten body requests usage, and a second rewrite changes nothing.
     let again = read(Format::Chat, &out.body()).unwrap();
     assert!(again.include_usage && !again.rewrite(&out.body(), &again.model, true).usage_injected);
@@ -46,8 +46,8 @@ fn check_usage(body: &str, rewritten: &str) {
 }
 
 fn check_model(body: &str, model: &str, rewritten: &str) {
-    let asked = read(Format::Messages, body.as_bytes()).unwrap();
-    let out = asked.rewrite(&Bytes::copy_from_slice(body.as_bytes()), model, true);
+    let requested = read(Format::Messages, body.as_bytes()).unwrap();
+    let out = requested.rewrite(&Bytes::copy_from_slice(body.as_bytes()), model, true);
     assert_eq!((std::str::from_utf8(&out.body()).unwrap(), out.usage_injected), (rewritten, false));
 }
 
@@ -75,7 +75,7 @@ fn responses_in_the_background_are_refused() {
 }
 
 #[test]
-fn usage_is_asked_for_and_every_other_byte_stays() {
+fn usage_is_requested_and_every_other_byte_is_unchanged() {
     check_usage(
         r#"{"model":"m","stream":true}"#,
         r#"{"stream_options":{"include_usage":true},"model":"m","stream":true}"#,
@@ -104,12 +104,12 @@ fn usage_is_asked_for_and_every_other_byte_stays() {
             r#"{"model":"m","stream_options":{"x":{"include_usage":7}, "include_usage": true },"stream":true}"#,
         );
     }
-    let asked = r#"{"model":"m","stream_options":{"include\u005fusage":true},"stream":true}"#;
-    check_usage(asked, asked);
+    let requested = r#"{"model":"m","stream_options":{"include\u005fusage":true},"stream":true}"#;
+    check_usage(requested, requested);
 }
 
 #[test]
-fn usage_is_asked_for_in_streams_of_chat_and_completions_alone() {
+fn usage_is_requested_only_in_streams_of_chat_and_completions() {
     for (format, body) in [
         (Format::Chat, r#"{"model":"m"}"#),
         (Format::Chat, r#"{"model":"m","stream":false}"#),
@@ -143,9 +143,9 @@ fn an_edited_body_is_not_copied() {
     let body = Bytes::from_static(br#"{"model":"a","messages":[],"stream":true}"#);
     let out = read(Format::Chat, &body).unwrap().rewrite(&body, "bb", true);
     let within = body.as_ptr_range();
-    let (kept, edits): (Vec<&Bytes>, Vec<&Bytes>) =
+    let (remaining, edits): (Vec<&Bytes>, Vec<&Bytes>) =
         out.segments.iter().partition(|segment| within.contains(&segment.as_ptr()));
-    assert_eq!(kept.iter().map(|segment| segment.len()).sum::<usize>(), body.len() - r#""a""#.len());
+    assert_eq!(remaining.iter().map(|segment| segment.len()).sum::<usize>(), body.len() - r#""a""#.len());
     assert_eq!(edits, [r#""stream_options":{"include_usage":true},"#, r#""bb""#]);
     assert!(out.segments.iter().all(|segment| !segment.is_empty()));
 }
@@ -169,7 +169,7 @@ fn model_and_usage_are_rewritten_in_either_order() {
 }
 
 #[test]
-fn a_body_that_cannot_be_read_says_why_and_where() {
+fn an_unreadable_body_is_reported_with_reason_and_position() {
     for (body, message) in [
         ("", "the body is not valid JSON at byte 0: EOF while parsing a value"),
         ("  ", "the body is not valid JSON at byte 2: EOF while parsing a value"),
@@ -179,8 +179,8 @@ fn a_body_that_cannot_be_read_says_why_and_where() {
         ("{\"model\":\"m\",}", "the body is not valid JSON at byte 13: trailing comma"),
         ("{\"model\":\"m\",\n\"a\":01}", "the body is not valid JSON at byte 19: invalid number"),
         ("{'model':1}", "the body is not valid JSON at byte 1: key must be a string"),
-        ("\n[1]", "the body must be a JSON object, but another value begins at byte 1"),
-        ("\"model\"", "the body must be a JSON object, but another value begins at byte 0"),
+        ("\n[1]", "the body must be a JSON object, but the value at byte 1 is of another type"),
+        ("\"model\"", "the body must be a JSON object, but the value at byte 0 is of another type"),
         ("{}", "the body has no `model`"),
         ("{\"x\":{\"model\":\"m\"}}", "the body has no `model`"),
         ("{\"model\":7}", "`model` at byte 9 must be a string of 1 to 256 bytes"),
@@ -204,7 +204,7 @@ fn a_body_that_cannot_be_read_says_why_and_where() {
 }
 
 #[test]
-fn a_field_that_we_read_may_not_stand_twice() {
+fn a_field_that_tollgate_reads_may_not_occur_twice() {
     for (body, message) in [
         (r#"{"model":"a","model":"a"}"#, "`model` occurs twice, again at byte 21"),
         (r#"{"model":"a","mod\u0065l":"b"}"#, "`model` occurs twice, again at byte 26"),
@@ -236,7 +236,7 @@ fn deep_nesting_is_passed_over() {
 }
 
 #[test]
-fn legacy_completions_tell_their_usage_as_chats_do() {
+fn legacy_completions_report_usage_like_chat_completions() {
     let body = Bytes::from_static(br#"{"model":"m","prompt":"x","stream":true}"#);
     let out = read(Format::Completions, &body).unwrap().rewrite(&body, "m", true);
     let rewritten = r#"{"stream_options":{"include_usage":true},"model":"m","prompt":"x","stream":true}"#;
@@ -253,9 +253,9 @@ fn speech_is_billed_by_the_characters_of_its_input() {
         (r#"{"model":"tts-1","input":"\ud800"}"#, None, false),
         (r#"{"model":"tts-1","stream":true}"#, None, false),
     ] {
-        let asked = read(Format::Speech, body.as_bytes()).unwrap();
+        let requested = read(Format::Speech, body.as_bytes()).unwrap();
         let billable = characters.map(|quantity| Billed { unit: Unit::Character, quantity });
-        assert_eq!((asked.billable, asked.stream), (billable, stream), "{body}");
+        assert_eq!((requested.billable, requested.stream), (billable, stream), "{body}");
     }
 }
 
@@ -272,10 +272,10 @@ fn images_may_stream_and_embeddings_and_moderations_do_not() {
 fn a_moderation_needs_no_model() {
     let path = "/v1/moderations";
     let latest = "omni-moderation-latest";
-    check_at(path, r#"{"input":"x"}"#, (latest, latest), r#"{"input":"x"}"#);
-    check_at(path, r#"{"input":"x"}"#, (latest, "other"), r#"{"model":"other","input":"x"}"#);
-    check_at(path, " { } ", (latest, "other"), " {\"model\":\"other\" } ");
-    check_at(path, r#"{"model":"a","input":"x"}"#, ("a", "b"), r#"{"model":"b","input":"x"}"#);
+    check_at(path, r#"{"input":"x"}"#, latest, latest, r#"{"input":"x"}"#);
+    check_at(path, r#"{"input":"x"}"#, latest, "other", r#"{"model":"other","input":"x"}"#);
+    check_at(path, " { } ", latest, "other", " {\"model\":\"other\" } ");
+    check_at(path, r#"{"model":"a","input":"x"}"#, "a", "b", r#"{"model":"b","input":"x"}"#);
     assert_eq!(refused_at(path, r#"{"model":null}"#), "`model` at byte 9 must be a string of 1 to 256 bytes");
     for format in [Format::Embeddings, Format::Images, Format::Speech, Format::Completions] {
         assert_eq!(read(format, b"{}").unwrap_err(), RequestError::Missing { field: "model" }, "{format:?}");
@@ -283,15 +283,15 @@ fn a_moderation_needs_no_model() {
 }
 
 #[test]
-fn an_azure_deployment_wins_over_the_body_and_is_set_there() {
+fn an_azure_deployment_overrides_the_model_of_the_body() {
     let path = "/openai/deployments/d%201/chat/completions";
-    check_at(path, r#"{"messages":[]}"#, ("d 1", "gpt"), r#"{"model":"gpt","messages":[]}"#);
-    check_at(path, r#"{"messages":[]}"#, ("d 1", "d 1"), r#"{"model":"d 1","messages":[]}"#);
-    check_at(path, r#"{"model":"other"}"#, ("d 1", "gpt"), r#"{"model":"gpt"}"#);
-    check_at(path, r#"{"model":"gpt"}"#, ("d 1", "gpt"), r#"{"model":"gpt"}"#);
-    check_at(path, r#"{"model":"d 1"}"#, ("d 1", "d 1"), r#"{"model":"d 1"}"#);
-    check_at(path, r#"{"model":[1]}"#, ("d 1", "gpt"), r#"{"model":"gpt"}"#);
-    check_at(path, "{}", ("d 1", "gpt"), r#"{"model":"gpt"}"#);
+    check_at(path, r#"{"messages":[]}"#, "d 1", "gpt", r#"{"model":"gpt","messages":[]}"#);
+    check_at(path, r#"{"messages":[]}"#, "d 1", "d 1", r#"{"model":"d 1","messages":[]}"#);
+    check_at(path, r#"{"model":"other"}"#, "d 1", "gpt", r#"{"model":"gpt"}"#);
+    check_at(path, r#"{"model":"gpt"}"#, "d 1", "gpt", r#"{"model":"gpt"}"#);
+    check_at(path, r#"{"model":"d 1"}"#, "d 1", "d 1", r#"{"model":"d 1"}"#);
+    check_at(path, r#"{"model":[1]}"#, "d 1", "gpt", r#"{"model":"gpt"}"#);
+    check_at(path, "{}", "d 1", "gpt", r#"{"model":"gpt"}"#);
     assert_eq!(refused_at(path, r#"{"model":"a","model":"b"}"#), "`model` occurs twice, again at byte 21");
     let body = Bytes::from_static(br#"{"stream":true}"#);
     let out = read_at(path, &body).unwrap().rewrite(&body, "gpt", true).body();
@@ -303,22 +303,22 @@ fn an_azure_deployment_wins_over_the_body_and_is_set_there() {
 fn gemini_names_the_model_in_the_path_and_may_repeat_it() {
     let path = "/v1beta/models/fast:generateContent";
     let untouched = r#"{ "contents": [{"parts":[{"text":"models/x"}]}] }"#;
-    check_at(path, untouched, ("fast", "gemini-3"), untouched);
-    check_at(path, r#"{"model":null}"#, ("fast", "gemini-3"), r#"{"model":null}"#);
-    check_at(path, r#"{"model":"models/fast"}"#, ("fast", "gemini-3"), r#"{"model":"models/gemini-3"}"#);
-    check_at(path, r#"{"model":"fast"}"#, ("fast", "gemini-3"), r#"{"model":"models/gemini-3"}"#);
-    check_at(path, r#"{"model":"fast"}"#, ("fast", "fast"), r#"{"model":"fast"}"#);
+    check_at(path, untouched, "fast", "gemini-3", untouched);
+    check_at(path, r#"{"model":null}"#, "fast", "gemini-3", r#"{"model":null}"#);
+    check_at(path, r#"{"model":"models/fast"}"#, "fast", "gemini-3", r#"{"model":"models/gemini-3"}"#);
+    check_at(path, r#"{"model":"fast"}"#, "fast", "gemini-3", r#"{"model":"models/gemini-3"}"#);
+    check_at(path, r#"{"model":"fast"}"#, "fast", "fast", r#"{"model":"fast"}"#);
     let count = "/v1/models/fast:countTokens";
     for key in ["generateContentRequest", "generate_content_request"] {
         let body = |model: &str| format!(r#"{{"{key}":{{"model":"models/{model}","contents":[]}}}}"#);
-        check_at(count, &body("fast"), ("fast", "gemini-3"), &body("gemini-3"));
+        check_at(count, &body("fast"), "fast", "gemini-3", &body("gemini-3"));
     }
-    check_at(count, r#"{"generateContentRequest":7}"#, ("fast", "gemini-3"), r#"{"generateContentRequest":7}"#);
+    check_at(count, r#"{"generateContentRequest":7}"#, "fast", "gemini-3", r#"{"generateContentRequest":7}"#);
     for (path, body, message) in [
         (path, r#"{"model":"models/other"}"#, "`model` at byte 9 must be the path's model, or absent"),
         (path, r#"{"model":7}"#, "`model` at byte 9 must be a string of 1 to 256 bytes"),
         (path, r#"{"model":"fast","model":"fast"}"#, "`model` occurs twice, again at byte 24"),
-        (path, "[]", "the body must be a JSON object, but another value begins at byte 0"),
+        (path, "[]", "the body must be a JSON object, but the value at byte 0 is of another type"),
         (
             count,
             r#"{"generateContentRequest":{"model":"models/other"}}"#,
@@ -330,10 +330,10 @@ fn gemini_names_the_model_in_the_path_and_may_repeat_it() {
 }
 
 #[test]
-fn the_path_tells_whether_gemini_streams() {
+fn the_path_decides_whether_gemini_streams() {
     for (verb, stream) in [("generateContent", false), ("streamGenerateContent", true), ("embedContent", false)] {
-        let asked = read_at(&format!("/v1beta/models/m:{verb}"), br#"{"stream":7}"#).unwrap();
-        assert_eq!((asked.model.as_str(), asked.stream), ("m", stream), "{verb}");
+        let requested = read_at(&format!("/v1beta/models/m:{verb}"), br#"{"stream":7}"#).unwrap();
+        assert_eq!((requested.model.as_str(), requested.stream), ("m", stream), "{verb}");
     }
 }
 
@@ -343,11 +343,12 @@ fn each_request_of_a_gemini_batch_names_the_paths_model() {
     check_at(
         path,
         r#"{"requests":[{"model":"models/fast","content":{}},{"content":{}}, {"model" : "models/fast"}]}"#,
-        ("fast", "gemini-embedding-001"),
+        "fast",
+        "gemini-embedding-001",
         r#"{"requests":[{"model":"models/gemini-embedding-001","content":{}},{"content":{}}, {"model" : "models/gemini-embedding-001"}]}"#,
     );
-    check_at(path, r#"{"requests":[]}"#, ("fast", "x"), r#"{"requests":[]}"#);
-    check_at(path, "{}", ("fast", "x"), "{}");
+    check_at(path, r#"{"requests":[]}"#, "fast", "x", r#"{"requests":[]}"#);
+    check_at(path, "{}", "fast", "x", "{}");
     let list = "`requests` at byte 12 must be a list of at most 4096 objects";
     for (body, message) in [
         (r#"{"requests":[{"model":"models/other"}]}"#, "`model` at byte 22 must be the path's model, or absent"),
@@ -434,9 +435,9 @@ mod property_tests {
                 *old = byte;
             }
             match read(Format::Chat, &body) {
-                Ok(asked) => {
+                Ok(requested) => {
                     let body = Bytes::from(body);
-                    let out = asked.rewrite(&body, "other", true);
+                    let out = requested.rewrite(&body, "other", true);
                     prop_assert!(serde_json::from_slice::<serde_json::Value>(&out.body()).is_ok());
                 }
                 Err(

@@ -23,7 +23,7 @@ fn check(json: &str, picked: [Option<&str>; 4]) {
 }
 
 #[test]
-fn values_at_the_paths_are_kept_as_written() {
+fn values_at_the_paths_are_stored_unchanged() {
     check(r#"{"a":1}"#, [Some("1"), None, None, None]);
     check(" { \"a\" : \"x\\\"}\" , \"b\":{\"c\": -1.5e3 }} ", [Some("\"x\\\"}\""), Some("-1.5e3"), None, None]);
     check(r#"{"a":{"z":[1,"]}",{}]},"b":{"c":[]}}"#, [Some(r#"{"z":[1,"]}",{}]}"#), Some("[]"), None, None]);
@@ -32,7 +32,7 @@ fn values_at_the_paths_are_kept_as_written() {
 }
 
 #[test]
-fn what_lies_elsewhere_is_passed_over() {
+fn values_at_other_paths_are_skipped() {
     check(r#"{"z":{"a":1,"b":{"c":2}},"y":[{"a":1}],"x":"\"a\":1","b":[{"c":1}],"c":3}"#, [None; 4]);
     check(r#"[{"a":1},{"b":{"c":2}}]"#, [None; 4]);
     check(r#"{"l":{"x":1},"b":"c","aa":1,"":2,"a\\":3}"#, [None; 4]);
@@ -45,7 +45,7 @@ fn the_last_of_several_values_counts() {
 }
 
 #[test]
-fn every_value_at_a_path_can_be_had_unless_one_was_given_up() {
+fn every_value_at_a_path_is_returned_unless_one_was_too_long() {
     let all = |json: &str| {
         let scanner = scanned(json.as_bytes(), 3);
         let mut all: Vec<_> = scanner.all(2)?.map(|value| String::from_utf8(value.to_vec()).unwrap()).collect();
@@ -84,14 +84,14 @@ fn the_elements_of_an_array_on_a_path_are_counted() {
 }
 
 #[test]
-fn a_value_that_is_not_whole_is_not_kept_as_whole() {
+fn an_incomplete_value_is_not_returned_as_complete() {
     for json in [r#"{"a":1"#, r#"{"a":{"b":1}"#, "{", "", r#"{"a":"x}"#, r#"{"a":"\"#] {
         assert!(!scanned(json.as_bytes(), 1).whole(), "{json}");
     }
 }
 
 #[test]
-fn what_is_no_json_stops_it() {
+fn invalid_json_stops_the_scanner() {
     for json in ["x", "7", "\"a\"", "null", "{a:1}", "{\"a\" 1}", "{\"a\":,}", "{\"a\":<b>}", "}", "{1}"] {
         let mut scanner = scanned(json.as_bytes(), 1);
         scanner.push(br#"{"a":1}"#);
@@ -100,13 +100,13 @@ fn what_is_no_json_stops_it() {
 }
 
 #[test]
-fn a_value_of_the_bound_is_kept_and_a_longer_one_is_given_up() {
-    for (extra, kept) in [(0, true), (1, false)] {
+fn a_value_of_maximum_length_is_stored_and_a_longer_one_is_not() {
+    for (extra, remaining) in [(0, true), (1, false)] {
         let text = "x".repeat(VALUE_BYTES_MAX - 2 + extra);
         let json = format!(r#"{{"b":{{"c":8}},"a":"{text}","l":[{{"x":9}}]}}"#);
         for size in [1, 1000, json.len()] {
             let scanner = scanned(json.as_bytes(), size);
-            assert_eq!(scanner.picked(0).is_some(), kept);
+            assert_eq!(scanner.picked(0).is_some(), remaining);
             assert_eq!((scanner.picked(1), scanner.picked(2)), (Some(&b"8"[..]), Some(&b"9"[..])));
         }
     }
@@ -123,7 +123,7 @@ fn deep_nesting_costs_no_memory() {
         scanner.push(&[b']'; 10_000]);
     }
     scanner.push(b",\"a\":5}");
-    assert_eq!((scanner.picked(0), scanner.whole(), scanner.held_bytes() < 64), (Some(&b"5"[..]), true, true));
+    assert_eq!((scanner.picked(0), scanner.whole(), scanner.buffered_bytes() < 64), (Some(&b"5"[..]), true, true));
 }
 
 #[test]
@@ -143,7 +143,7 @@ mod property_tests {
     proptest! {
         /// Compares with `serde_json`, which parses the whole value.
         #[test]
-        fn what_is_picked_is_what_stands_there(
+        fn picked_values_equal_the_values_of_the_document(
             a in "[\\PC\"\\\\{}\\[\\],:]{0,12}",
             c in prop::collection::vec(any::<i32>(), 0..4),
             noise in "[\\PC\"\\\\{}\\[\\],:]{0,12}",

@@ -42,7 +42,7 @@ impl Array {
         while let Some((&byte, behind)) = rest.split_first() {
             rest = match self.state {
                 ArrayState::Inside { depth } => self.inside(reading, depth, rest),
-                ArrayState::InText { depth, escaped } => self.in_text(reading, (depth, escaped), rest),
+                ArrayState::InText { depth, escaped } => self.in_text(reading, depth, escaped, rest),
                 ArrayState::Object => {
                     reading.push(rest);
                     &[]
@@ -81,7 +81,7 @@ impl Array {
     /// The upstream has ended the array: returns the held bytes, or the error if the array lacks its end.
     pub(super) fn close(self, reading: &mut Reading, problem: &Problem<'_>) -> Bytes {
         reading.end(None);
-        if reading.is_told() {
+        if reading.is_end_known() {
             self.hold.finish(false)
         } else {
             self.last(&error::body(Some(Dialect::Google), problem))
@@ -140,16 +140,16 @@ impl Array {
             match bytes.get(at) {
                 Some(b'{' | b'[') => depth = depth.saturating_add(1),
                 Some(b'"') => {
-                    let (taken, rest) = bytes.split_at(from);
-                    reading.push(taken);
+                    let (consumed, rest) = bytes.split_at(from);
+                    reading.push(consumed);
                     self.state = ArrayState::InText { depth, escaped: false };
                     return rest;
                 }
                 _ => depth = depth.saturating_sub(1),
             }
             if depth == 0 {
-                let (taken, rest) = bytes.split_at(from);
-                reading.push(taken);
+                let (consumed, rest) = bytes.split_at(from);
+                reading.push(consumed);
                 reading.end(None);
                 self.state = ArrayState::Behind;
                 return rest;
@@ -160,11 +160,11 @@ impl Array {
         &[]
     }
 
-    fn in_text<'a>(&mut self, reading: &mut Reading, (depth, escaped): (u64, bool), bytes: &'a [u8]) -> &'a [u8] {
+    fn in_text<'a>(&mut self, reading: &mut Reading, depth: u64, escaped: bool, bytes: &'a [u8]) -> &'a [u8] {
         let inside = text::inside(escaped, bytes);
         let rest = inside.rest.unwrap_or_default();
-        let (taken, _) = bytes.split_at(bytes.len() - rest.len());
-        reading.push(taken);
+        let (consumed, _) = bytes.split_at(bytes.len() - rest.len());
+        reading.push(consumed);
         self.state = match inside.rest {
             Some(_) => ArrayState::Inside { depth },
             None => ArrayState::InText { depth, escaped: inside.escaped },
@@ -175,7 +175,7 @@ impl Array {
 
 #[cfg(test)]
 impl Array {
-    pub(super) fn held_bytes(&self) -> usize {
-        self.hold.held_bytes()
+    pub(super) fn buffered_bytes(&self) -> usize {
+        self.hold.buffered_bytes()
     }
 }

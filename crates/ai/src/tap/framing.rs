@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_content_type_tells_and_the_format_where_it_does_not() {
+    fn the_content_type_decides_the_framing_or_else_the_format() {
         use Framing::{Array, Events, Json, Opaque};
         const JSON: Option<&str> = Some("application/json; charset=UTF-8");
         for (format, streamed, content_type, framing) in [

@@ -9,7 +9,7 @@ const EVENT_BYTES_MAX: usize = 64 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct Hold {
     /// The open event's bytes from earlier pushes.
-    held: Vec<u8>,
+    buffered: Vec<u8>,
     /// Bytes of this push that are forwarded but had to be copied.
     out: Vec<u8>,
     /// The first byte of this push that is forwarded without a copy.
@@ -25,9 +25,9 @@ pub(super) struct Hold {
 impl Hold {
     /// Ends the open event before `at`.
     pub(super) fn end(&mut self, bytes: &[u8], at: usize, drop: bool) {
-        self.dropped = drop && self.passed == 0 && self.held.len() + (at - self.start) <= EVENT_BYTES_MAX;
+        self.dropped = drop && self.passed == 0 && self.buffered.len() + (at - self.start) <= EVENT_BYTES_MAX;
         if self.dropped {
-            self.held.clear();
+            self.buffered.clear();
             self.skip(bytes, at);
         } else {
             self.pass(at);
@@ -57,12 +57,12 @@ impl Hold {
             return bytes;
         }
         let open = bytes.len() - self.start;
-        if self.passed > 0 || self.held.len() + open > EVENT_BYTES_MAX {
-            self.passed += self.held.len() + open;
+        if self.passed > 0 || self.buffered.len() + open > EVENT_BYTES_MAX {
+            self.passed += self.buffered.len() + open;
             self.release();
             self.start = bytes.len();
         }
-        self.held.extend_from_slice(bytes.get(self.start..).unwrap_or_default());
+        self.buffered.extend_from_slice(bytes.get(self.start..).unwrap_or_default());
         let (from, start) = (std::mem::take(&mut self.from), std::mem::take(&mut self.start));
         if self.out.is_empty() {
             return bytes.slice(from..start);
@@ -78,13 +78,13 @@ impl Hold {
 
     /// Ends the stream inside the open event: returns the held bytes.
     pub(super) fn finish(self, drop: bool) -> Bytes {
-        if drop { Bytes::new() } else { self.held.into() }
+        if drop { Bytes::new() } else { self.buffered.into() }
     }
 
     /// Forwards the held bytes. They arrived before this push, so no byte of the push is forwarded before them.
     fn release(&mut self) {
-        if !self.held.is_empty() {
-            self.out = std::mem::take(&mut self.held);
+        if !self.buffered.is_empty() {
+            self.out = std::mem::take(&mut self.buffered);
         }
     }
 
@@ -97,7 +97,7 @@ impl Hold {
 
 #[cfg(test)]
 impl Hold {
-    pub(super) fn held_bytes(&self) -> usize {
-        self.held.capacity() + self.out.capacity()
+    pub(super) fn buffered_bytes(&self) -> usize {
+        self.buffered.capacity() + self.out.capacity()
     }
 }

@@ -44,7 +44,7 @@ pub(super) struct Reading {
     framing: Framing,
     scanner: Scanner,
     head: Short<{ DONE.len() }>,
-    told: messages::MessagesFigures,
+    figures: messages::MessagesFigures,
     /// The terms that were reported last; `None` if Tollgate does not know them.
     terms: Option<Terms>,
     /// Calls of tools that the provider runs itself.
@@ -62,7 +62,7 @@ pub(super) struct Reading {
     created: u64,
     /// Whether the provider reported an error in a separate event.
     has_failed: bool,
-    seen: ResponseFacts,
+    facts: ResponseFacts,
 }
 
 impl Reading {
@@ -72,7 +72,7 @@ impl Reading {
             framing,
             scanner: Scanner::new(paths::of(format, framing)),
             head: Short::new(),
-            told: messages::MessagesFigures::default(),
+            figures: messages::MessagesFigures::default(),
             terms: Some(Terms::default()),
             tools: tools::Tools::default(),
             unreadable: false,
@@ -83,7 +83,7 @@ impl Reading {
             events: 0,
             created: 0,
             has_failed: false,
-            seen: ResponseFacts::default(),
+            facts: ResponseFacts::default(),
         }
     }
 
@@ -125,7 +125,7 @@ impl Reading {
         let mut is_usage_chunk = false;
         self.note_tool(name);
         if self.framing == Framing::Events && self.head.get() == Some(DONE) {
-            self.seen.ended = true;
+            self.facts.ended = true;
         } else if self.scanner.whole() {
             is_usage_chunk = self.read(name);
         }
@@ -136,17 +136,17 @@ impl Reading {
 
     /// Ends the last value of the response.
     pub(super) const fn close(&mut self) {
-        self.seen.ended = true;
+        self.facts.ended = true;
     }
 
     /// Returns the facts that were read.
-    pub(super) fn seen(mut self) -> ResponseFacts {
+    pub(super) fn facts(mut self) -> ResponseFacts {
         if self.format == Format::Messages {
-            self.seen.usage = self.told.usage();
-            self.terms = self.told.terms(self.seen.model.as_deref());
+            self.facts.usage = self.figures.usage();
+            self.terms = self.figures.terms(self.facts.model.as_deref());
         }
-        self.seen.usage = self.seen.usage.map(|usage| self.with_tools(usage));
-        self.seen.unknown = if self.seen.usage.is_none() {
+        self.facts.usage = self.facts.usage.map(|usage| self.with_tools(usage));
+        self.facts.unknown = if self.facts.usage.is_none() {
             None
         } else if self.unreadable {
             Some(UnknownCost::UnreadableUsage)
@@ -157,9 +157,9 @@ impl Reading {
         } else {
             None
         };
-        self.seen.terms = self.terms.filter(|_| self.seen.usage.is_some());
-        self.seen.raw_usage = self.raw.json();
-        self.seen
+        self.facts.terms = self.terms.filter(|_| self.facts.usage.is_some());
+        self.facts.raw_usage = self.raw.json();
+        self.facts
     }
 
     /// Adds the calls of tools that the usage object does not report. Calls that both report are the same calls.
@@ -179,21 +179,21 @@ impl Reading {
     }
 
     /// Whether the client knows how the stream ended: by its format's last event, or by an error of the provider.
-    pub(super) const fn is_told(&self) -> bool {
-        self.seen.ended || self.has_failed
+    pub(super) const fn is_end_known(&self) -> bool {
+        self.facts.ended || self.has_failed
     }
 
     /// Whether only the end of the response is missing.
     pub(super) const fn is_ending(&self) -> bool {
-        self.seen.ended || self.texts.blocks_are_over()
+        self.facts.ended || self.texts.blocks_are_over()
     }
 
     /// Returns the minimum usage so far, and its terms.
     pub(super) fn used(&self) -> (Usage, Terms) {
-        let told = if self.format == Format::Messages { self.told.usage() } else { self.seen.usage };
-        let mut usage = told.unwrap_or(Usage::empty(Source::Bounded));
-        let made = usage.output.unwrap_or(0).saturating_add(usage.reasoning.unwrap_or(0));
-        if self.texts.tokens() > made {
+        let reported = if self.format == Format::Messages { self.figures.usage() } else { self.facts.usage };
+        let mut usage = reported.unwrap_or(Usage::empty(Source::Bounded));
+        let reported_output = usage.output.unwrap_or(0).saturating_add(usage.reasoning.unwrap_or(0));
+        if self.texts.tokens() > reported_output {
             usage.output = Some(self.texts.tokens().saturating_sub(usage.reasoning.unwrap_or(0)));
         }
         if usage.has_tokens() {
@@ -208,8 +208,8 @@ impl Reading {
         let output = usage.output.unwrap_or(0).saturating_add(usage.reasoning.unwrap_or(0));
         let input = usage.total().saturating_sub(output);
         Partial {
-            id: self.seen.id.as_deref(),
-            model: self.seen.model.as_deref(),
+            id: self.facts.id.as_deref(),
+            model: self.facts.model.as_deref(),
             created: self.created,
             tokens: (input, output),
             block: self.texts.open_block(),
@@ -256,9 +256,9 @@ impl Reading {
     /// A string that only resembles a key causes a scan and no other effect.
     fn is_idle_chunk(&self, data: &[u8]) -> bool {
         // A chunk after the final one can revoke the end.
-        !self.seen.ended
-            && self.seen.model.is_some()
-            && self.seen.id.is_some()
+        !self.facts.ended
+            && self.facts.model.is_some()
+            && self.facts.id.is_some()
             && data != DONE
             && !leads_to(&QUOTED_USAGE, b'{', data)
             && !leads_to(&QUOTED_FINISH, b'"', data)
@@ -275,7 +275,7 @@ impl Reading {
     }
 
     fn read(&mut self, name: Option<&[u8]>) -> bool {
-        for (path, text) in [(MODEL, &mut self.seen.model), (ID, &mut self.seen.id)] {
+        for (path, text) in [(MODEL, &mut self.facts.model), (ID, &mut self.facts.id)] {
             if text.is_none() {
                 *text = self.scanner.picked(path).and_then(string);
             }
@@ -293,7 +293,7 @@ impl Reading {
         };
         let has_usage = self.read_usage(is_terminal);
         if let Framing::Json | Framing::Opaque = self.framing {
-            self.seen.ended = true;
+            self.facts.ended = true;
         }
         if self.framing != Framing::Events {
             return false;
@@ -301,17 +301,17 @@ impl Reading {
         match self.format {
             Format::Chat | Format::Completions | Format::Embeddings | Format::Moderations => {
                 if let Some(reason) = self.scanner.picked(FINISH) {
-                    self.seen.ended = reason.starts_with(b"\"");
+                    self.facts.ended = reason.starts_with(b"\"");
                 }
                 has_usage && self.scanner.elements(FINISH) == Some(0)
             }
             Format::GenerateContent | Format::EmbedContent => {
-                let told = |path| self.scanner.picked(path).is_some_and(|reason| reason.starts_with(b"\""));
-                self.seen.ended |= told(FINISH) || told(BLOCK);
+                let is_text = |path| self.scanner.picked(path).is_some_and(|reason| reason.starts_with(b"\""));
+                self.facts.ended |= is_text(FINISH) || is_text(BLOCK);
                 false
             }
             Format::Responses | Format::Messages | Format::Images | Format::Speech | Format::Transcription => {
-                self.seen.ended |= is_terminal;
+                self.facts.ended |= is_terminal;
                 false
             }
         }
@@ -329,8 +329,8 @@ impl Reading {
             self.created = serde_json::from_slice(json).unwrap_or(self.created);
         }
         let is_named = !self.has_choices() && self.scanner.picked(TYPE).and_then(unquoted) == Some(ERROR_EVENT);
-        let told = if is_responses { None } else { self.scanner.picked(ERROR) };
-        self.has_failed |= is_named || told.is_some_and(is_error);
+        let error = if is_responses { None } else { self.scanner.picked(ERROR) };
+        self.has_failed |= is_named || error.is_some_and(is_error);
     }
 
     /// Reads the usage. Returns whether an object reports it, with any content.
@@ -341,8 +341,8 @@ impl Reading {
         let json = self.scanner.picked(USAGE).filter(is_object).or_else(|| of_choice().filter(is_object));
         let has_usage = json.is_some();
         self.news = self.news.wrapping_add(u32::from(has_usage || self.scanner.picked(DELTA_USAGE).is_some()));
-        let told = if self.format == Format::Messages { json.or(self.scanner.picked(DELTA_USAGE)) } else { json };
-        if let Some(json) = told {
+        let reported = if self.format == Format::Messages { json.or(self.scanner.picked(DELTA_USAGE)) } else { json };
+        if let Some(json) = reported {
             // Each of Anthropic's objects reports some figures; the last object of other formats reports all.
             let unreadable = !all_figures_are_counts(json);
             self.unreadable = unreadable || (self.unreadable && self.format == Format::Messages);
@@ -356,24 +356,24 @@ impl Reading {
             }
             Format::Messages => {
                 for json in [json, self.scanner.picked(DELTA_USAGE)].into_iter().flatten() {
-                    self.told.read(json);
+                    self.figures.read(json);
                 }
                 None
             }
             Format::GenerateContent | Format::EmbedContent => {
                 self.tools.read_grounding(&self.scanner);
-                let told = json.and_then(|json| google::read(json, self.format == Format::EmbedContent));
-                told.map(|told| {
-                    self.terms = told.terms;
-                    told.usage
+                let reported = json.and_then(|json| google::read(json, self.format == Format::EmbedContent));
+                reported.map(|reported| {
+                    self.terms = reported.terms;
+                    reported.usage
                 })
             }
             Format::Images => {
-                let told = json.and_then(media::images).map(|(usage, is_standard)| {
+                let reported = json.and_then(media::images).map(|(usage, is_standard)| {
                     self.terms = is_standard.then(Terms::default);
                     usage
                 });
-                told.or_else(|| self.images_made(is_terminal))
+                reported.or_else(|| self.images_made(is_terminal))
             }
             Format::Speech => json.and_then(media::speech),
             Format::Transcription => {
@@ -381,7 +381,7 @@ impl Reading {
             }
             Format::Moderations => self.scanner.elements(ITEMS).map(|_| Usage::empty(Source::Reported)),
         };
-        self.seen.usage = usage.or(self.seen.usage);
+        self.facts.usage = usage.or(self.facts.usage);
         if self.format != Format::Messages
             && let Some(tier) = self.scanner.picked(TIER).and_then(string)
         {
@@ -399,7 +399,7 @@ impl Reading {
             self.scanner.elements(ITEMS).map_or(0, u64::from)
         };
         // Figures that were reported earlier are better than a count.
-        (images > 0 && !self.seen.usage.is_some_and(|usage| usage.has_tokens())).then(|| media::made(images))
+        (images > 0 && !self.facts.usage.is_some_and(|usage| usage.has_tokens())).then(|| media::image_usage(images))
     }
 }
 
@@ -462,7 +462,7 @@ fn unquoted(json: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 impl Reading {
-    pub(super) fn held_bytes(&self) -> usize {
-        self.scanner.held_bytes() + self.raw.held_bytes()
+    pub(super) fn buffered_bytes(&self) -> usize {
+        self.scanner.buffered_bytes() + self.raw.buffered_bytes()
     }
 }

@@ -69,7 +69,7 @@ fn chat(stream: &str) -> (String, ResponseFacts) {
 const CHUNK: &str = r#"data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#;
 
 #[test]
-fn every_format_tells_usage_model_id_and_end() {
+fn usage_model_id_and_end_are_read_in_every_format() {
     for (name, format, framing, bytes) in FIXTURES {
         insta::assert_debug_snapshot!(*name, seen(*format, *framing, bytes));
     }
@@ -91,8 +91,9 @@ fn only_the_usage_chunk_is_dropped_with_its_blank_line() {
         let stream = stream.replace('\n', end);
         let (out, seen) = chat(&stream);
         let blank = end.repeat(2);
-        let kept: Vec<_> = stream.split(&blank).filter(|event| !event.contains("\"choices\":[],\"usage\"")).collect();
-        assert_eq!(out, kept.join(&blank), "{end:?}");
+        let remaining: Vec<_> =
+            stream.split(&blank).filter(|event| !event.contains("\"choices\":[],\"usage\"")).collect();
+        assert_eq!(out, remaining.join(&blank), "{end:?}");
         assert_eq!(seen.usage.map(|usage| usage.total()), Some(1410));
     }
 }
@@ -134,7 +135,7 @@ fn the_usage_chunk_is_known_however_it_is_written() {
 }
 
 #[test]
-fn nothing_held_is_passed_on_in_place() {
+fn without_buffered_bytes_chunks_are_forwarded_without_a_copy() {
     let event = "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n";
     for format in Format::ALL {
         let mut tap = Tap::new(format, Framing::Events, true);
@@ -162,7 +163,7 @@ fn streams() -> impl Iterator<Item = (Format, Vec<u8>)> {
 }
 
 #[test]
-fn half_an_event_is_held_until_it_is_whole() {
+fn half_an_event_is_buffered_until_it_is_complete() {
     for (format, stream) in streams() {
         let ends = ends(&stream);
         assert!(ends.len() > 1, "{format:?}");
@@ -210,7 +211,7 @@ fn a_last_event_without_its_blank_line_is_the_rest() {
 }
 
 #[test]
-fn comments_between_events_are_not_held() {
+fn comments_between_events_are_not_buffered() {
     for end in ["\n", "\r", "\r\n"] {
         for format in Format::ALL {
             let mut tap = Tap::new(format, Framing::Events, true);
@@ -223,7 +224,7 @@ fn comments_between_events_are_not_held() {
 }
 
 #[test]
-fn an_event_over_the_bound_goes_on_as_it_comes_until_its_end() {
+fn an_event_over_the_maximum_is_forwarded_as_it_arrives() {
     for format in Format::ALL {
         let mut tap = Tap::new(format, Framing::Events, false);
         let part = "x".repeat(40 * 1024);
@@ -236,7 +237,7 @@ fn an_event_over_the_bound_goes_on_as_it_comes_until_its_end() {
 }
 
 #[test]
-fn an_event_is_held_up_to_its_bound_exactly() {
+fn an_event_is_buffered_up_to_its_exact_maximum() {
     let mut tap = Tap::new(Format::Messages, Framing::Events, false);
     let longest = format!("data: {}", "x".repeat(64 * 1024 - "data: ".len()));
     assert_eq!(tap.push(longest.clone().into()), "");
@@ -274,18 +275,18 @@ fn a_chat_stream_has_ended_when_its_last_choice_finished_or_at_done() {
 }
 
 #[test]
-fn a_cut_answer_has_not_ended_and_tells_what_it_told() {
+fn a_cut_response_has_not_ended_and_its_reported_usage_is_read() {
     let whole = include_bytes!("../../tests/fixtures/chat.json");
     for cut in 0..whole.len() - 2 {
         assert_eq!(seen(Format::Chat, Framing::Json, &whole[..cut]), ResponseFacts::default(), "{cut}");
     }
     let start = br#"data: {"type":"message_start","message":{"usage":{"input_tokens":5,"output_tokens":1}}}"#;
-    let told = seen(Format::Messages, Framing::Events, start);
-    assert_eq!((told.usage.and_then(|usage| usage.input), told.ended), (Some(5), false));
+    let reported = seen(Format::Messages, Framing::Events, start);
+    assert_eq!((reported.usage.and_then(|usage| usage.input), reported.ended), (Some(5), false));
 }
 
 #[test]
-fn other_bodies_tell_nothing() {
+fn other_bodies_report_nothing() {
     for body in
         ["", "<html><body>502, bad gateway</body></html>", "not found, sorry", "null", "7", "[]", "\u{1f}\u{8b}"]
     {
@@ -296,7 +297,7 @@ fn other_bodies_tell_nothing() {
 }
 
 #[test]
-fn of_long_names_the_start_is_kept_up_to_a_whole_character() {
+fn long_names_are_truncated_at_a_character() {
     let body = format!(r#"{{"model":"{}","id":"{}"}}"#, "i".repeat(201), "m\u{20ac}".repeat(60));
     let seen = seen(Format::Chat, Framing::Json, body.as_bytes());
     assert_eq!((seen.model, seen.id), (Some("i".repeat(200)), Some("m\u{20ac}".repeat(50))));
@@ -306,7 +307,7 @@ fn of_long_names_the_start_is_kept_up_to_a_whole_character() {
 }
 
 #[test]
-fn model_and_id_may_come_late_and_apart() {
+fn model_and_id_may_arrive_late_and_separately() {
     for parts in [[r#""id":"c""#, r#""id":"d","model":"m""#], [r#""model":"m""#, r#""model":"n","id":"c""#]] {
         let stream: String = parts.map(|part| format!("data: {{{part}}}\n\n")).concat();
         let seen = chat(&stream).1;
@@ -316,7 +317,7 @@ fn model_and_id_may_come_late_and_apart() {
 
 /// Later chunks are read if they report something, and also if they only might.
 #[test]
-fn chunks_that_say_something_are_read_however_they_are_written() {
+fn chunks_with_figures_are_read_in_any_layout() {
     const FIRST: &str = r#"data: {"id":"c","model":"m","choices":[{"finish_reason":null}],"usage":null}"#;
     for (chunk, input, ended) in [
         (r#"{"choices":[{"delta":{"content":"x"},"finish_reason":null}],"usage":null}"#, None, false),
@@ -348,7 +349,7 @@ fn a_line_of_100_mb_stays_within_bounds() {
             let mut out = tap.push(Bytes::copy_from_slice(head.as_bytes())).len();
             for _ in 0..pieces {
                 out += tap.push(piece.clone()).len();
-                assert!(tap.held_bytes() <= 2 * VALUE_BYTES_MAX, "{head}");
+                assert!(tap.buffered_bytes() <= 2 * VALUE_BYTES_MAX, "{head}");
             }
             let (rest, seen) = tap.finish();
             assert_eq!(out + rest.len(), head.len() + pieces * piece.len(), "{head}");
@@ -364,17 +365,17 @@ fn an_event_of_many_usages_stays_within_bounds() {
     tap.push(Bytes::from_static(b"data: {"));
     for _ in 0..100 {
         tap.push(Bytes::from(usage.clone()));
-        assert!(tap.held_bytes() <= 6 * VALUE_BYTES_MAX);
+        assert!(tap.buffered_bytes() <= 6 * VALUE_BYTES_MAX);
     }
 }
 
 impl Tap {
-    pub(super) fn held_bytes(&self) -> usize {
+    pub(super) fn buffered_bytes(&self) -> usize {
         let frames = match &self.frames {
-            Frames::Events(events) => events.hold.held_bytes(),
-            Frames::Array(array) => array.held_bytes(),
+            Frames::Events(events) => events.hold.buffered_bytes(),
+            Frames::Array(array) => array.buffered_bytes(),
             Frames::Json | Frames::Opaque => 0,
         };
-        self.reading.held_bytes() + frames
+        self.reading.buffered_bytes() + frames
     }
 }

@@ -19,15 +19,15 @@ struct ChatUsage {
 
 /// Reads a usage object; `None` if it reports no figure.
 pub(crate) fn read(json: &[u8]) -> Option<Usage> {
-    let Part(told) = serde_json::from_slice::<Part<ChatUsage>>(json).ok()?;
+    let Part(reported) = serde_json::from_slice::<Part<ChatUsage>>(json).ok()?;
     let figures = InclusiveFigures {
-        input: told.prompt_tokens.0,
-        output: told.completion_tokens.0,
-        total: told.total_tokens.0,
-        cached_input: told.cached_tokens.0,
+        input: reported.prompt_tokens.0,
+        output: reported.completion_tokens.0,
+        total: reported.total_tokens.0,
+        cached_input: reported.cached_tokens.0,
         ..InclusiveFigures::default()
     };
-    figures.detailed(&told.prompt_tokens_details.0, &told.completion_tokens_details.0).disjoint()
+    figures.detailed(&reported.prompt_tokens_details.0, &reported.completion_tokens_details.0).disjoint()
 }
 
 #[cfg(test)]
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn audio_and_images_are_taken_out_of_what_includes_them() {
+    fn audio_and_image_tokens_are_subtracted_from_totals_that_include_them() {
         let json = br#"{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,
             "prompt_tokens_details":{"cached_tokens":10,"audio_tokens":30,"image_tokens":20,"text_tokens":50},
             "completion_tokens_details":{"reasoning_tokens":5,"audio_tokens":35,"text_tokens":10}}"#;
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_told_stays_unknown() {
+    fn unreported_figures_stay_unknown() {
         let plain = Usage { input: Some(9), output: Some(0), ..Usage::empty(Source::Reported) };
         assert_eq!(read(br#"{"prompt_tokens":9,"completion_tokens":0}"#), Some(plain));
         assert_eq!(read(br#"{"prompt_tokens":9,"completion_tokens":0,"prompt_tokens_details":null}"#), Some(plain));
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_never_come_to_more_than_their_whole() {
+    fn parts_never_exceed_their_sum() {
         check(
             r#"{"prompt_tokens":5,"prompt_tokens_details":{"cached_tokens":7,"cache_write_tokens":7}}"#,
             [Some(0), Some(5), Some(0), None, None, None],
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn absurd_figures_are_not_told() {
+    fn absurd_figures_are_unknown() {
         let most = 1_u64 << 30;
         check(
             r#"{"prompt_tokens":5,"prompt_tokens_details":{"cached_tokens":18446744073709551615},
@@ -132,7 +132,7 @@ mod tests {
 
     /// Gemini's and xAI's compatible endpoints count like this.
     #[test]
-    fn reasoning_beside_the_completion_is_not_taken_out_of_it() {
+    fn separate_reasoning_tokens_are_not_subtracted_from_the_completion() {
         let details = r#""completion_tokens_details":{"reasoning_tokens":20}"#;
         for (total, completion, reasoning) in [(133, 13, 20), (113, 0, 13), (120, 0, 20), (140, 20, 20), (90, 0, 13)] {
             let json = format!(r#"{{"prompt_tokens":100,"completion_tokens":13,"total_tokens":{total},{details}}}"#);
@@ -142,7 +142,7 @@ mod tests {
 
     /// Gemini's compatible endpoint counts thoughts like this: in the total only.
     #[test]
-    fn what_only_the_total_contains_is_output() {
+    fn tokens_that_only_the_total_contains_are_output() {
         let json = |total: &str| format!(r#"{{"completion_tokens":3,"prompt_tokens":9,"total_tokens":{total}}}"#);
         for (total, output) in [("105", 96), ("12", 3), ("9", 3), ("null", 3)] {
             check(&json(total), [Some(9), None, None, None, Some(output), None]);
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn caches_of_compatible_hosts_are_read_where_they_stand() {
+    fn cache_figures_of_compatible_hosts_are_read() {
         check(
             r#"{"prompt_tokens":100,"completion_tokens":1,"cached_tokens":90}"#,
             [Some(10), Some(90), None, None, Some(1), None],

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn searches_are_counted_and_what_has_no_rate_makes_the_cost_unknown() {
+    fn searches_are_counted_and_usage_without_a_rate_makes_the_cost_unknown() {
         for (json, searches, unpriced) in [
             ("{}", None, false),
             ("null", None, false),

@@ -4,7 +4,7 @@ use meter::{Source, Usage};
 use serde::Deserialize;
 
 use super::lenient::{List, Word};
-use super::{Figure, Part, take, told};
+use super::{Figure, Part, reported, take};
 use crate::price::{Terms, Tier};
 
 /// The prompt includes cached tokens and the candidates exclude thoughts; input of tools is reported beside the prompt.
@@ -61,7 +61,7 @@ pub(crate) fn read(json: &[u8], embeds: bool) -> Option<GoogleUsage> {
     let mut output = object.candidates_token_count.0.unwrap_or(u64::MAX);
     let audio_output = take(&mut output, of(&object.candidates_tokens_details, "AUDIO"));
     let image_output = take(&mut output, of(&object.candidates_tokens_details, "IMAGE"));
-    let usage = told(Usage {
+    let usage = reported(Usage {
         input: object.prompt_token_count.0.map(|_| input),
         cached_input,
         output: object.candidates_token_count.0.map(|_| output),
@@ -151,9 +151,9 @@ mod tests {
                 r#"{{"promptTokenCount":10000,"cachedContentTokenCount":8000,"candidatesTokenCount":100,
                 "cacheTokensDetails":[{{"modality":"{modality}","tokenCount":6000}},{{"modality":"TEXT","tokenCount":2000}}]}}"#
             );
-            let told = read(json.as_bytes(), false).unwrap();
-            let classes = (told.usage.input, told.usage.cached_input, told.usage.output);
-            assert_eq!((classes, told.terms), ((Some(2_000), Some(8_000), Some(100)), terms), "{modality}");
+            let figures = read(json.as_bytes(), false).unwrap();
+            let classes = (figures.usage.input, figures.usage.cached_input, figures.usage.output);
+            assert_eq!((classes, figures.terms), ((Some(2_000), Some(8_000), Some(100)), terms), "{modality}");
         }
     }
 
@@ -162,13 +162,13 @@ mod tests {
         let json = r#"{"promptTokenCount":100,"cachedContentTokenCount":60,
             "promptTokensDetails":[{"modality":"AUDIO","tokenCount":70},{"modality":"TEXT","tokenCount":30}],
             "cacheTokensDetails":[{"modality":"AUDIO","tokenCount":50},{"modality":"TEXT","tokenCount":10}]}"#;
-        let told = read(json.as_bytes(), false).unwrap();
-        let classes = (told.usage.input, told.usage.cached_input, told.usage.audio_input, told.terms);
+        let figures = read(json.as_bytes(), false).unwrap();
+        let classes = (figures.usage.input, figures.usage.cached_input, figures.usage.audio_input, figures.terms);
         assert_eq!(classes, (Some(20), Some(60), Some(20), None));
     }
 
     #[test]
-    fn traffic_and_tier_tell_the_terms() {
+    fn traffic_type_and_tier_determine_the_terms() {
         for (words, tier) in [
             (r#""trafficType":null"#, Some(Tier::Standard)),
             (r#""trafficType":"""#, Some(Tier::Standard)),
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_never_come_to_more_than_their_whole_and_odd_figures_are_not_told() {
+    fn parts_never_exceed_their_sum_and_invalid_figures_are_unknown() {
         let details =
             r#""promptTokensDetails":[{"modality":"AUDIO","tokenCount":9},{"modality":"AUDIO","tokenCount":9},7,null]"#;
         let odd = usage(&format!(r#"{{"promptTokenCount":10,"cachedContentTokenCount":4,{details}}}"#));

@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_of_another_kind_are_not_told() {
+    fn seconds_of_another_type_are_unknown() {
         for (json, expected) in
             [("7", Some(7_000)), ("\"7.5\"", Some(7_500)), ("null", None), ("[7]", None), ("{}", None)]
         {

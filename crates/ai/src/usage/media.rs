@@ -22,7 +22,7 @@ struct MediaUsage {
 
 impl MediaUsage {
     fn read(json: &[u8]) -> Option<Self> {
-        serde_json::from_slice::<Part<Self>>(json).ok().map(|Part(told)| told)
+        serde_json::from_slice::<Part<Self>>(json).ok().map(|Part(usage)| usage)
     }
 
     fn inclusive(&self) -> InclusiveFigures {
@@ -36,7 +36,7 @@ impl MediaUsage {
 /// they do not apply to cached input, whose rates differ between images and text.
 pub(crate) fn images(json: &[u8]) -> Option<(Usage, bool)> {
     let mut figures = MediaUsage::read(json)?.inclusive();
-    figures.made.images = figures.made.images.or(figures.output);
+    figures.media_output.images = figures.media_output.images.or(figures.output);
     let is_standard = figures.cached_input.is_none_or(|cached| cached == 0);
     Some((figures.disjoint()?, is_standard))
 }
@@ -44,14 +44,14 @@ pub(crate) fn images(json: &[u8]) -> Option<(Usage, bool)> {
 /// Reads the usage of speech; output without details counts as audio.
 pub(crate) fn speech(json: &[u8]) -> Option<Usage> {
     let mut figures = MediaUsage::read(json)?.inclusive();
-    figures.made.audio = figures.made.audio.or(figures.output);
+    figures.media_output.audio = figures.media_output.audio.or(figures.output);
     figures.disjoint()
 }
 
 /// Reads the usage of a transcription: tokens, or a time.
 pub(crate) fn transcription(json: &[u8]) -> Option<Usage> {
-    let told = MediaUsage::read(json)?;
-    told.inclusive().disjoint().or_else(|| told.seconds.0.map(heard))
+    let usage = MediaUsage::read(json)?;
+    usage.inclusive().disjoint().or_else(|| usage.seconds.0.map(heard))
 }
 
 /// Reads the `duration` beside a verbose transcription: seconds, as a number or as text.
@@ -62,7 +62,7 @@ pub(crate) fn duration(json: &[u8]) -> Option<Usage> {
 }
 
 /// Returns the usage of `images` images that Tollgate counted itself.
-pub(crate) const fn made(images: u64) -> Usage {
+pub(crate) const fn image_usage(images: u64) -> Usage {
     let billed = Some(Billed { unit: Unit::Image, quantity: images });
     Usage { billed, ..Usage::empty(Source::Counted) }
 }
@@ -79,7 +79,7 @@ mod tests {
     const EMPTY: Usage = Usage::empty(Source::Reported);
 
     #[test]
-    fn what_an_image_model_makes_is_images() {
+    fn output_of_an_image_model_is_counted_as_images() {
         let json = br#"{"input_tokens":50,"output_tokens":4160,"total_tokens":4210,
             "input_tokens_details":{"text_tokens":10,"image_tokens":40}}"#;
         let expected =
@@ -93,13 +93,13 @@ mod tests {
     }
 
     #[test]
-    fn what_a_speech_model_makes_is_audio() {
+    fn output_of_a_speech_model_is_counted_as_audio() {
         let expected = Usage { input: Some(14), output: Some(0), audio_output: Some(101), ..EMPTY };
         assert_eq!(speech(br#"{"input_tokens":14,"output_tokens":101,"total_tokens":115}"#), Some(expected));
     }
 
     #[test]
-    fn a_transcription_tells_tokens_or_a_time() {
+    fn a_transcription_reports_tokens_or_a_duration() {
         let tokens = br#"{"type":"tokens","input_tokens":14,"input_token_details":{"text_tokens":4,"audio_tokens":10},
             "output_tokens":45,"total_tokens":59}"#;
         let expected = Usage { input: Some(4), audio_input: Some(10), output: Some(45), ..EMPTY };
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_figures_are_not_told() {
+    fn invalid_figures_are_unknown() {
         for json in [
             "{}",
             "null",

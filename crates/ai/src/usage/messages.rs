@@ -4,7 +4,7 @@ use meter::{Source, ToolCalls, Usage};
 use serde::Deserialize;
 
 use super::lenient::{LIST_MAX, List, Present, Word};
-use super::{Figure, Part, Writes, told};
+use super::{Figure, Part, Writes, reported};
 use crate::price::{Terms, Tier, undated};
 
 /// The figures that the usage objects of one message have reported so far. The input excludes cache reads and cache
@@ -145,7 +145,7 @@ impl MessagesFigures {
         let usage = self.message.usage();
         let usage = self.beside.compactions.0.map_or(usage, |compactions| usage.and(&compactions));
         let searches = self.searches.filter(|searches| *searches > 0);
-        told(Usage { tools: ToolCalls { searches, ..ToolCalls::default() }, ..usage })
+        reported(Usage { tools: ToolCalls { searches, ..ToolCalls::default() }, ..usage })
     }
 }
 
@@ -213,12 +213,12 @@ impl Iteration {
 mod tests {
     use super::*;
 
-    fn check(told: &[&str], expected: Option<[Option<u64>; 6]>) {
+    fn check(fields: &[&str], expected: Option<[Option<u64>; 6]>) {
         let mut all = MessagesFigures::default();
-        for json in told {
+        for json in fields {
             all.read(json.as_bytes());
         }
-        assert_eq!(all.usage().map(|usage| usage.summary_classes()), expected, "{told:?}");
+        assert_eq!(all.usage().map(|usage| usage.summary_classes()), expected, "{fields:?}");
     }
 
     const START: &str = r#"{"input_tokens":11,"cache_creation_input_tokens":30,"cache_read_input_tokens":7,
@@ -248,14 +248,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_told_is_unknown() {
+    fn unreported_usage_is_unknown() {
         check(&[], None);
         check(&["{}", "null", "{", r#"{"input_tokens":-1}"#], None);
     }
 
     /// The example of platform.claude.com's page on compaction: 203,000 and 4,500 tokens are billed.
     #[test]
-    fn compactions_are_added_to_what_the_top_tells() {
+    fn compactions_are_added_to_the_top_level_usage() {
         let json = r#"{"input_tokens":23000,"output_tokens":1000,"iterations":[
             {"type":"compaction","input_tokens":180000,"output_tokens":3500},
             {"type":"message","input_tokens":23000,"output_tokens":1000}]}"#;
@@ -270,9 +270,9 @@ mod tests {
     }
 
     #[test]
-    fn terms_are_those_that_are_told() {
+    fn terms_are_read_from_the_response() {
         let of = |tier, us| Some(Terms { tier, us });
-        for (told, terms) in [
+        for (fields, terms) in [
             ("", of(Tier::Standard, false)),
             (r#","speed":"fast""#, of(Tier::Fast, false)),
             (r#","speed":"fast","inference_geo":"us""#, of(Tier::Fast, true)),
@@ -291,8 +291,8 @@ mod tests {
             (r#","iterations":[{}]"#, None),
         ] {
             let mut all = MessagesFigures::default();
-            all.read(format!(r#"{{"input_tokens":1{told}}}"#).as_bytes());
-            assert_eq!(all.terms(Some("m")), terms, "{told}");
+            all.read(format!(r#"{{"input_tokens":1{fields}}}"#).as_bytes());
+            assert_eq!(all.terms(Some("m")), terms, "{fields}");
         }
     }
 

@@ -17,14 +17,14 @@ struct ResponsesUsage {
 
 /// Reads a usage object; `None` if it reports no figure.
 pub(crate) fn read(json: &[u8]) -> Option<Usage> {
-    let Part(told) = serde_json::from_slice::<Part<ResponsesUsage>>(json).ok()?;
+    let Part(reported) = serde_json::from_slice::<Part<ResponsesUsage>>(json).ok()?;
     let figures = InclusiveFigures {
-        input: told.input_tokens.0,
-        output: told.output_tokens.0,
-        total: told.total_tokens.0,
+        input: reported.input_tokens.0,
+        output: reported.output_tokens.0,
+        total: reported.total_tokens.0,
         ..InclusiveFigures::default()
     };
-    figures.detailed(&told.input_tokens_details.0, &told.output_tokens_details.0).disjoint()
+    figures.detailed(&reported.input_tokens_details.0, &reported.output_tokens_details.0).disjoint()
 }
 
 #[cfg(test)]

@@ -157,7 +157,7 @@ fn seen<'a>(bill: &Bill, pieces: impl IntoIterator<Item = &'a [u8]>) -> Response
     let mut seen = tap.finish().1;
     // If the response reports no usage, the request determines the billed units.
     if seen.usage.is_none() && seen.ended {
-        let billable = asked(bill).and_then(|(asked, _)| asked.billable);
+        let billable = requested(bill).and_then(|(requested, _)| requested.billable);
         if let Some(billed) = billable {
             seen.usage = Some(Usage { billed: Some(billed), ..Usage::empty(Source::Counted) });
             seen.terms = Some(Terms::default());
@@ -166,14 +166,14 @@ fn seen<'a>(bill: &Bill, pieces: impl IntoIterator<Item = &'a [u8]>) -> Response
     seen
 }
 
-fn asked(bill: &Bill) -> Option<(ai::RequestFields, Extent)> {
+fn requested(bill: &Bill) -> Option<(ai::RequestFields, Extent)> {
     let body = bill.request.as_ref()?;
     let ai::endpoint::EndpointMatch::Endpoint(called) = Endpoint::find("POST", &bill.path) else {
         panic!("{}", bill.path)
     };
-    let asked = request::read(&called, Some("application/json"), body).unwrap();
-    let extent = Extent::read(&called, &asked, body);
-    Some((asked, extent))
+    let requested = request::read(&called, Some("application/json"), body).unwrap();
+    let extent = Extent::read(&called, &requested, body);
+    Some((requested, extent))
 }
 
 #[test]
@@ -183,9 +183,9 @@ fn every_bill_adds_up_as_it_was_worked_by_hand() {
         let Bill { name, .. } = &bill;
         let seen = seen(&bill, [&*bill.answer]);
         let usage = seen.usage.unwrap_or(Usage::empty(Source::Reported));
-        let told = meter::usage::CLASSES.into_iter().zip(usage.classes());
-        let told: Vec<_> = told.filter_map(|(class, tokens)| Some((class.to_owned(), tokens?))).collect();
-        assert_eq!(told, bill.classes, "{name}: the classes");
+        let reported = meter::usage::CLASSES.into_iter().zip(usage.classes());
+        let reported: Vec<_> = reported.filter_map(|(class, tokens)| Some((class.to_owned(), tokens?))).collect();
+        assert_eq!(reported, bill.classes, "{name}: the classes");
         let billed = usage.billed.map(|billed| (billed.unit.as_str().to_owned(), billed.quantity));
         assert_eq!(billed, bill.billed, "{name}: what is billed by a unit");
         let tools = meter::usage::TOOL_CALLS.into_iter().zip(usage.tools.counts());
@@ -253,15 +253,15 @@ fn no_answer_used_or_cost_more_than_its_request_was_bounded_by() {
     let (mut compared, mut unknown) = (0, String::new());
     for bill in bills() {
         let prices = prices(&bill);
-        let Some((_, extent)) = asked(&bill) else { continue };
+        let Some((_, extent)) = requested(&bill) else { continue };
         let Some(usage) = seen(&bill, [&*bill.answer]).usage else { continue };
         let price = prices.find(&bill.provider, [&*bill.model], DAY);
         let bound = extent.bound(price, Limits::find(&bill.provider, [&*bill.model]));
         let Bill { name, cost, .. } = &bill;
         if let Some(tokens) = bound.tokens {
             assert!(usage.total() <= tokens, "{name}: {} tokens of {tokens}", usage.total());
-            let made = [usage.output, usage.reasoning, usage.audio_output, usage.image_output].into_iter().flatten();
-            assert!(made.sum::<u64>() <= bound.output_tokens_max.unwrap(), "{name}");
+            let created = [usage.output, usage.reasoning, usage.audio_output, usage.image_output].into_iter().flatten();
+            assert!(created.sum::<u64>() <= bound.output_tokens_max.unwrap(), "{name}");
         }
         match (bound.money, cost) {
             (Some(money), Some(cost)) => {
@@ -277,7 +277,7 @@ fn no_answer_used_or_cost_more_than_its_request_was_bounded_by() {
 }
 
 #[test]
-fn what_only_refers_to_its_input_is_told() {
+fn requests_that_refer_to_their_input_are_reported() {
     for (name, reference) in [
         ("chat-audio", Some(Reference::Audio)),
         ("gemini-audio", Some(Reference::Document)),
@@ -288,6 +288,6 @@ fn what_only_refers_to_its_input_is_told() {
         ("chat-plain", None),
     ] {
         let bill = bills().into_iter().find(|bill| bill.name == name).unwrap();
-        assert_eq!(asked(&bill).unwrap().1.bound(None, None).unbounded, reference, "{name}");
+        assert_eq!(requested(&bill).unwrap().1.bound(None, None).unbounded, reference, "{name}");
     }
 }

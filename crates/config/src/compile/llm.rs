@@ -1,24 +1,22 @@
-//! Compiles `ai` and `providers`.
+//! Compiles `ai`, `on_hangup` and `providers`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use access::Secret;
 use ai::ProviderKind;
 
-use super::{UsedNames, name};
-use crate::compile::server;
+use super::UsedNames;
 use crate::error::{Code, Problem};
-use crate::grammar;
+use crate::input::{Input, Source};
 use crate::load::{Flags, Note};
 use crate::resolve::MOCK;
-use crate::section::Section;
-use crate::snapshot::{Ai, Credential, Mock, Origin, Provider, Timeouts};
-
-/// Kinds of the example that this version does not support.
-const KINDS_LATER: [&str; 4] = ["azure_openai", "bedrock", "vertex", "ollama"];
-/// Longest credential, in bytes.
-const CREDENTIAL_LEN_MAX: usize = 4_096;
+use crate::schema::SectionInput;
+use crate::schema::field::{Either, Entries};
+use crate::schema::traffic::{
+    AiInput, CREDENTIAL_EXPECTED, DRAIN_BYTES, DRAIN_TIME, OnHangupInput, ProviderInput, TimeoutsInput, TrafficInput,
+    parse_credential,
+};
+use crate::section::{Location, Reader};
+use crate::snapshot::{Ai, Credential, Mock, OnHangup, Origin, Provider, Timeouts};
 
 /// The result of compiling `providers`.
 pub(super) struct Providers {
@@ -30,46 +28,88 @@ pub(super) struct Providers {
     pub(super) mock: Mock,
 }
 
-pub(super) fn ai(root: &Section<'_>, general: Timeouts) -> Option<Ai> {
-    let section = root.section("ai", &grammar::AI);
-    let section = section.as_ref();
-    let defaults =
-        Timeouts { first_byte: Duration::from_secs(10 * 60), total: Duration::from_secs(30 * 60), ..general };
-    let timeouts = section.and_then(|ai| ai.section("timeouts", &grammar::TIMEOUTS));
-    let timeouts = server::timeouts(timeouts.as_ref(), defaults);
-    let prefix = section.and_then(|ai| {
-        ai.parsed("prefix", "a path: / or /llm", |path| {
-            super::route::is_path(path).then(|| path.trim_end_matches('/').to_owned())
-        })
-    });
-    let enabled = section.and_then(|ai| ai.boolean("enabled")).unwrap_or(true);
-    enabled.then(|| Ai { prefix: prefix.unwrap_or_default(), timeouts })
+pub(super) fn ai(ai: &mut AiInput, general: &TimeoutsInput) -> Option<Ai> {
+    let timeouts = &mut ai.timeouts;
+    let timeouts = Timeouts {
+        connect: timeouts.connect.get_or_insert_with(|| general.connect.clone()).value,
+        first_byte: timeouts.first_byte.value,
+        idle: timeouts.idle.get_or_insert_with(|| general.idle.clone()).value,
+        total: timeouts.total.value,
+    };
+    ai.enabled.value.then(|| Ai { prefix: ai.prefix.value.trim_end_matches('/').to_owned(), timeouts })
 }
 
-/// Returns the providers of the file, otherwise those of the environment, otherwise the mock.
-pub(super) fn providers(root: &Section<'_>, flags: &Flags, notes: &mut Vec<Note>) -> Providers {
-    let mut providers = Providers { on: Vec::new(), names: Vec::new(), mock: Mock::default() };
-    if root.get("providers").is_some() {
-        from_file(root, &mut providers, notes);
-    } else {
-        from_environment(root, &mut providers, notes);
+pub(super) fn on_hangup(reader: &Reader<'_>, input: Option<&Either<OnHangup, OnHangupInput>>) -> OnHangup {
+    match input {
+        Some(Either::Single(on_hangup)) => on_hangup.value,
+        Some(Either::Nested(OnHangupInput { drain: Some(drain), .. })) => {
+            OnHangup::Drain { bytes_max: drain.bytes.value, within: drain.r#for.value }
+        }
+        Some(Either::Nested(OnHangupInput { location, drain: None })) => {
+            if !location.has("drain") {
+                location.missing(reader, &["drain"]);
+            }
+            OnHangup::Drain { bytes_max: DRAIN_BYTES, within: DRAIN_TIME }
+        }
+        None => OnHangup::Cancel,
     }
-    let forced = root.boolean("mock").unwrap_or(false) || flags.mock;
+}
+
+/// Returns the providers of the file, otherwise those of the environment, otherwise the mock. Only providers that are
+/// on remain in the input.
+pub(super) fn providers(
+    reader: &Reader<'_>,
+    traffic: &mut TrafficInput,
+    flags: &Flags,
+    notes: &mut Vec<Note>,
+) -> Providers {
+    let mut providers = Providers { on: Vec::new(), names: Vec::new(), mock: Mock::default() };
+    let entries = &mut traffic.providers;
+    let given = entries.list.len();
+    if entries.is_given {
+        from_file(reader, entries, &mut providers, notes);
+    } else {
+        from_environment(reader, entries, &mut providers, notes);
+    }
+    traffic.mock.set_flag(flags.mock.then_some(true), "--mock");
+    let forced = traffic.mock.value;
     if forced {
+        entries.list.clear();
         let off = std::mem::take(&mut providers.on).into_iter();
         notes.retain(|note| !matches!(note, Note::ProviderFromEnvironment { .. }));
         notes.extend(off.map(|provider| Note::ProviderMocked { provider: provider.name.to_string() }));
     }
     providers.mock.forced = forced;
     providers.mock.on |= forced || providers.on.is_empty();
+    let is_listed = |entry: &ProviderInput| entry.name.as_ref().is_some_and(|name| name.value == MOCK);
+    if providers.mock.on && !entries.list.iter().any(is_listed) {
+        let nth = if forced { 0 } else { given };
+        entries.list.push(builtin_mock(nth, if forced { &traffic.mock.source } else { &Source::Default }));
+    }
     if !providers.names.iter().any(|name| name == MOCK) {
         providers.names.push(MOCK.to_owned());
     }
     providers
 }
 
-fn from_environment(root: &Section<'_>, providers: &mut Providers, notes: &mut Vec<Note>) {
-    let reader = root.reader();
+/// Returns the entry of the built-in mock, which no source lists.
+fn builtin_mock(nth: usize, source: &Source) -> ProviderInput {
+    let name = Input { value: MOCK.to_owned(), source: source.clone(), foreign: false };
+    ProviderInput {
+        location: Location::unset(format!("providers[{nth}]"), ProviderInput::SPEC),
+        kind: Some(name.derived(ProviderKind::Mock)),
+        name: Some(name),
+        base_url: None,
+        credential: None,
+    }
+}
+
+fn from_environment(
+    reader: &Reader<'_>,
+    entries: &mut Entries<ProviderInput>,
+    providers: &mut Providers,
+    notes: &mut Vec<Note>,
+) {
     for kind in ProviderKind::ALL {
         let (Some(variable), Some(url)) = (variable(kind), own_url(kind)) else {
             continue;
@@ -79,103 +119,71 @@ fn from_environment(root: &Section<'_>, providers: &mut Providers, notes: &mut V
         let Some(value) = reader.variable(variable) else {
             continue;
         };
-        let Some(credential) = parse(value) else {
+        let Some(credential) = parse_credential(&value) else {
             let message = format!("{variable} does not hold a valid credential");
-            reader.report(Problem::new(Code::Environment, None, message).expected(CREDENTIAL));
+            reader.report(Problem::new(Code::Environment, None, message).expected(CREDENTIAL_EXPECTED));
             continue;
         };
         if let Ok(origin) = origin_of(kind, url) {
-            providers.on.push(Arc::new(Provider { name: name.into(), kind, origin, credential }));
+            let source = reader.environment().variable(variable).map_or(Source::Default, Source::Variable);
+            let credential = Input { value: credential, source, foreign: true };
+            entries.list.push(ProviderInput {
+                location: Location::unset(format!("providers[{}]", entries.list.len()), ProviderInput::SPEC),
+                name: Some(credential.derived(name.to_owned())),
+                kind: Some(credential.derived(kind)),
+                base_url: Some(credential.derived(url.to_owned())),
+                credential: Some(credential.clone()),
+            });
+            providers.on.push(Arc::new(Provider { name: name.into(), kind, origin, credential: credential.value }));
             notes.push(Note::ProviderFromEnvironment { provider: name.to_owned(), variable });
         }
     }
 }
 
-fn from_file(root: &Section<'_>, providers: &mut Providers, notes: &mut Vec<Note>) {
+fn from_file(
+    reader: &Reader<'_>,
+    entries: &mut Entries<ProviderInput>,
+    providers: &mut Providers,
+    notes: &mut Vec<Note>,
+) {
     let mut taken = UsedNames::default();
-    for section in root.sections("providers", &grammar::PROVIDER) {
-        let name = name(&section, &mut taken, "provider");
-        if let Some(name) = &name {
-            providers.names.push(name.value.clone());
-        }
-        let kind = kind(&section);
-        let url = section.text("base_url");
-        let credential = credential(&section);
-        let (Some(name), Some(kind)) = (name, kind) else {
-            continue;
+    entries.list.retain_mut(|entry| {
+        let name = entry.name.clone().filter(|name| taken.take(reader, name, "provider"));
+        providers.names.extend(name.as_ref().map(|name| name.value.clone()));
+        let (Some(name), Some(kind)) = (name, entry.kind.as_ref().map(|kind| kind.value)) else {
+            return false;
         };
-        let url = match (&url, own_url(kind)) {
-            (Some(url), _) => url.value.as_str(),
-            (None, Some(own)) => own,
-            (None, None) => {
-                if name.value == MOCK {
-                    providers.mock.on = true;
-                } else {
-                    section.bad(name.at, "name", "`mock` for the built-in mock; another one needs its `base_url`");
-                }
-                continue;
+        let location = &entry.location;
+        if kind == ProviderKind::Mock && entry.base_url.is_none() {
+            if name.value == MOCK {
+                providers.mock.on = true;
+                return true;
             }
-        };
-        let origin = match origin_of(kind, url) {
+            let expected = "`mock` for the built-in mock; another one needs its `base_url`";
+            reader.bad(name.at().unwrap_or(location.at), &location.name("name"), expected);
+            return false;
+        }
+        let own = || Input::default(own_url(kind).unwrap_or_default().to_owned());
+        let url = entry.base_url.get_or_insert_with(own);
+        let origin = match origin_of(kind, &url.value) {
             Ok(origin) => origin,
             Err(expected) => {
-                let at = section.get("base_url").map_or(section.at, |node| node.at);
-                section.bad(at, "base_url", expected);
-                continue;
+                reader.bad(url.at().unwrap_or(location.at), &location.name("base_url"), expected);
+                return false;
             }
         };
-        let credential = match credential {
-            Some(credential) => credential,
+        url.value = base_url(kind, &origin);
+        let credential = match &entry.credential {
+            Some(credential) => credential.value.clone(),
             None if kind == ProviderKind::Mock => Credential::None,
             None => {
                 notes.push(Note::ProviderOff { provider: name.value });
-                continue;
+                return false;
             }
         };
         providers.on.push(Arc::new(Provider { name: name.value.into(), kind, origin, credential }));
-    }
-}
-
-fn kind(section: &Section<'_>) -> Option<ProviderKind> {
-    if section.get("kind").is_none() {
-        section.missing("kind");
-    }
-    let kinds = ProviderKind::ALL.map(|kind| (kind.as_str(), kind));
-    section.word_or_later("kind", &kinds, &KINDS_LATER)
-}
-
-/// A description of valid credentials, which a header can carry.
-const CREDENTIAL: &str = "`vault`, `vault:LABEL`, or 1 to 4,096 visible ASCII characters without a space";
-/// Names a credential in the vault; a label may follow.
-const VAULT: &str = "vault";
-/// Longest label in the vault, in characters.
-const LABEL_CHARS_MAX: usize = 200;
-
-fn is_credential(text: &str) -> bool {
-    (1..=CREDENTIAL_LEN_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-/// Returns the credential; `None` if it is missing or invalid.
-fn credential(section: &Section<'_>) -> Option<Credential> {
-    let text = section.text("credential").filter(|text| !text.value.is_empty())?;
-    let credential = parse(text.value);
-    if credential.is_none() {
-        section.bad(text.at, "credential", CREDENTIAL);
-    }
-    credential
-}
-
-/// Parses `vault`, `vault:LABEL`, or the credential itself.
-fn parse(text: String) -> Option<Credential> {
-    match text.strip_prefix(VAULT).map(|rest| rest.strip_prefix(':').ok_or(rest)) {
-        Some(Err("")) => Some(Credential::Vault { label: None }),
-        Some(Ok(label)) => is_label(label).then(|| Credential::Vault { label: Some(label.into()) }),
-        Some(Err(_)) | None => is_credential(&text).then(|| Credential::Fixed(Secret::new(text))),
-    }
-}
-
-fn is_label(text: &str) -> bool {
-    (1..=LABEL_CHARS_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+        true
+    });
 }
 
 /// Returns the base URL of a kind's own API, as its clients configure it; `None` for the mock.
@@ -189,7 +197,7 @@ const fn own_url(kind: ProviderKind) -> Option<&'static str> {
 }
 
 /// Returns the variable that enables a kind's own API if no provider is configured.
-pub(crate) const fn variable(kind: ProviderKind) -> Option<&'static str> {
+const fn variable(kind: ProviderKind) -> Option<&'static str> {
     match kind {
         ProviderKind::OpenAi => Some("OPENAI_API_KEY"),
         ProviderKind::Anthropic => Some("ANTHROPIC_API_KEY"),
@@ -203,7 +211,7 @@ fn such_as(kind: ProviderKind) -> String {
 }
 
 /// Returns a provider's `base_url`, from which [`origin_of`] makes its origin.
-pub(crate) fn base_url(kind: ProviderKind, origin: &Origin) -> String {
+fn base_url(kind: ProviderKind, origin: &Origin) -> String {
     match kind {
         ProviderKind::OpenAi => format!("{origin}/v1"),
         ProviderKind::Anthropic | ProviderKind::Gemini | ProviderKind::Mock => origin.to_string(),
@@ -223,30 +231,4 @@ fn origin_of(kind: ProviderKind, url: &str) -> Result<Origin, String> {
         (ProviderKind::Anthropic | ProviderKind::Gemini | ProviderKind::Mock, None) => {}
     }
     Ok(origin)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_credential_is_itself_or_the_vaults() {
-        let vault = |label: Option<&str>| Some(Credential::Vault { label: label.map(Into::into) });
-        let fixed = |text: &str| Some(Credential::Fixed(Secret::new(text.to_owned())));
-        for (text, expected) in [
-            ("vault", vault(None)),
-            ("vault:team", vault(Some("team"))),
-            ("vault:the team's", vault(Some("the team's"))),
-            ("vault:", None),
-            ("vault:a\nb", None),
-            ("vaulted", fixed("vaulted")),
-            ("sk-live", fixed("sk-live")),
-            ("sk live", None),
-            ("", None),
-        ] {
-            assert_eq!(parse(text.to_owned()), expected, "{text:?}");
-        }
-        assert_eq!(parse(format!("vault:{}", "x".repeat(201))), None);
-        assert_eq!(parse("x".repeat(4_097)), None);
-    }
 }

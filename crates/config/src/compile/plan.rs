@@ -4,42 +4,49 @@ use std::num::NonZeroU32;
 
 use access::Plan;
 
-use super::{UsedNames, budget, name};
-use crate::grammar;
-use crate::section::Section;
+use super::{UsedNames, budget};
+use crate::input::Input;
+use crate::schema::SectionInput;
+use crate::schema::field::Entries;
+use crate::schema::traffic::PlanInput;
+use crate::section::{Location, Reader};
 
 /// Plans if the file has none: name, credits per day, requests per minute.
 const DEFAULT: [(&str, u64, u32); 3] = [("starter", 1_000, 60), ("pro", 10_000, 300), ("business", 100_000, 3_000)];
 
-pub(super) fn plans(root: &Section<'_>) -> Vec<Plan> {
-    if root.get("plans").is_none() {
-        return DEFAULT
-            .into_iter()
-            .map(|(name, credits, requests)| Plan {
-                credits_per_day: Some(credits),
-                requests_per_minute: NonZeroU32::new(requests),
-                ..Plan::unlimited(name)
-            })
+pub(super) fn plans(reader: &Reader<'_>, entries: &mut Entries<PlanInput>) -> Vec<Plan> {
+    if !entries.is_given {
+        entries.list = DEFAULT
+            .iter()
+            .enumerate()
+            .map(|(nth, (name, credits, requests))| default_plan(nth, name, *credits, *requests))
             .collect();
     }
     let mut taken = UsedNames::default();
     let mut plans = Vec::new();
-    for section in root.sections("plans", &grammar::PLAN) {
-        let name = name(&section, &mut taken, "plan");
-        let credits_per_day = section.whole("credits_per_day", 0..=Plan::CREDITS_MAX);
-        let requests_per_minute = section.whole("requests_per_minute", 1..=u64::from(Plan::REQUESTS_MAX.get()));
-        let requests_per_minute =
-            requests_per_minute.and_then(|rate| u32::try_from(rate).ok()).and_then(NonZeroU32::new);
-        let budgets = budget::of_plan(&section);
-        let shared_keys = section.boolean("shared_keys").unwrap_or(true);
-        let Some(name) = name else {
+    for plan in &entries.list {
+        let budgets = budget::of_plan(reader, &plan.budgets);
+        let Some(name) = plan.name.as_ref().filter(|name| taken.take(reader, name, "plan")) else {
             continue;
         };
-        if name.value.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            section.bad(name.at, "name", "a name without capital letters");
-            continue;
-        }
-        plans.push(Plan { name: name.value, credits_per_day, requests_per_minute, budgets, shared_keys });
+        plans.push(Plan {
+            name: name.value.clone(),
+            credits_per_day: plan.credits_per_day.as_ref().map(|credits| credits.value),
+            requests_per_minute: plan.requests_per_minute.as_ref().and_then(|rate| NonZeroU32::new(rate.value)),
+            budgets,
+            shared_keys: plan.shared_keys.value,
+        });
     }
     plans
+}
+
+fn default_plan(nth: usize, name: &str, credits: u64, requests: u32) -> PlanInput {
+    PlanInput {
+        location: Location::unset(format!("plans[{nth}]"), PlanInput::SPEC),
+        name: Some(Input::default(name.to_owned())),
+        credits_per_day: Some(Input::default(credits)),
+        requests_per_minute: Some(Input::default(requests)),
+        shared_keys: Input::default(true),
+        budgets: Entries { is_given: false, list: Vec::new() },
+    }
 }

@@ -2,46 +2,34 @@
 
 use std::collections::HashMap;
 
-use access::Day;
-use access::usd::UsdError;
-use ai::price::{
-    Limits, Long, Others, Period, Price, PriceFigures, Prices, Tier, parse_each, parse_per_million, parse_per_second,
-};
+use ai::price::{Limits, Long, Others, Period, Price, PriceFigures, Prices, Tier};
 use meter::{Rates, UnitRates};
 
 use super::UsedNames;
 use super::llm::Providers;
-use super::model::is_model;
 use crate::error::{At, Code, Problem};
-use crate::grammar;
+use crate::input::Input;
 use crate::resolve::{MOCK, table_of};
-use crate::section::{Section, Text};
+use crate::schema::field::Entries;
+use crate::schema::price::{FiguresInput, LongInput, PriceInput, RatesInput, TierInput};
+use crate::schema::traffic::is_model;
+use crate::section::{Location, Reader};
 
 /// Prices of units other than tokens, in place of token prices.
 const PER_UNIT: [&str; 3] = ["per_image", "per_second", "per_character"];
-/// Maximum number of tokens in a model's limits.
-const TOKENS_MAX: u64 = 1_000_000_000;
-/// A description of valid days.
-const DAY: &str = "a day from 1970 on: 2026-12-31";
-const TIERS: [(&str, Tier); 5] = [
-    ("batch", Tier::Batch),
-    ("fast", Tier::Fast),
-    ("flex", Tier::Flex),
-    ("priority", Tier::Priority),
-    ("ultrafast", Tier::Ultrafast),
-];
 
 /// Returns the prices of the configuration.
-pub(super) fn prices(root: &Section<'_>, providers: &Providers) -> Prices {
+pub(super) fn prices(reader: &Reader<'_>, entries: &mut Entries<PriceInput>, providers: &Providers) -> Prices {
     let mut rows = PriceRows::default();
     let mut prices = Prices::default();
-    for section in root.sections("prices", &grammar::PRICE) {
-        let model = section.required("model").filter(|model| is_priced(&section, model, providers));
-        let figures = figures(&section);
+    for PriceInput { location, figures: input, model } in &mut entries.list {
+        let model = model.as_ref().filter(|model| is_priced(reader, location, model, providers));
+        let figures = figures(reader, input);
         if let Some(model) = model
-            && rows.take(&section, &model, figures.period)
+            && rows.take(reader, model, figures.period)
         {
             let figures = with_server_tools(figures, &model.value, providers);
+            set_fees(input, &figures.units);
             prices = prices.with(&model.value, Price::of_configuration(figures));
         }
     }
@@ -60,156 +48,164 @@ fn with_server_tools(figures: PriceFigures, name: &str, providers: &Providers) -
     }
 }
 
+/// Adds the fees of the provider's own tools to the input.
+fn set_fees(input: &mut FiguresInput, units: &UnitRates) {
+    for (fee, rate) in [
+        (&mut input.per_search, units.search),
+        (&mut input.per_search_prompt, units.search_prompt),
+        (&mut input.per_maps_query, units.maps_query),
+        (&mut input.per_maps_prompt, units.maps_prompt),
+        (&mut input.per_container, units.container),
+        (&mut input.per_file_search, units.file_search),
+    ] {
+        set_default(fee, rate);
+    }
+}
+
+/// Sets an absent rate; returns the effective rate.
+fn set_default(input: &mut Option<Input<u64>>, rate: Option<u64>) -> Option<u64> {
+    if input.is_none() {
+        *input = rate.map(Input::default);
+    }
+    value(input)
+}
+
+fn value<T: Copy>(input: &Option<Input<T>>) -> Option<T> {
+    input.as_ref().map(|input| input.value)
+}
+
 /// The rows that were read: a model may have several, which share no day.
 #[derive(Default)]
-pub(super) struct PriceRows(HashMap<String, Vec<(Period, At)>>);
+pub(super) struct PriceRows(HashMap<String, Vec<(Period, Option<At>)>>);
 
 impl PriceRows {
     /// Records a row and reports one that shares a day with an earlier row. Returns whether the row shares no day.
-    pub(super) fn take(&mut self, section: &Section<'_>, model: &Text, period: Period) -> bool {
+    pub(super) fn take(&mut self, reader: &Reader<'_>, model: &Input<String>, period: Period) -> bool {
         let rows = self.0.entry(model.value.clone()).or_default();
         let Some((_, first)) = rows.iter().find(|(earlier, _)| earlier.overlaps(period)) else {
-            rows.push((period, model.at));
+            rows.push((period, model.at()));
             return true;
         };
         let message = match model.foreign {
             true => "a second price of one model for the same days".to_owned(),
             false => format!("a second price of `{}` for the same days", model.value),
         };
-        let problem = Problem::new(Code::Duplicate, model.at, message)
+        let problem = Problem::new(Code::Duplicate, model.at(), message)
             .expected("days that no other price has: `from` and `until`");
-        section.reader().report(problem.first(Some(*first)));
+        reader.report(problem.first(*first));
         false
     }
 }
 
 /// Whether `name` is `PROVIDER/MODEL` of an existing provider: a price under another name would never be used.
-fn is_priced(section: &Section<'_>, name: &Text, providers: &Providers) -> bool {
+fn is_priced(reader: &Reader<'_>, location: &Location, name: &Input<String>, providers: &Providers) -> bool {
     let Some((provider, _)) = name.value.split_once('/').filter(|(_, model)| is_model(model)) else {
-        section.bad(name.at, "model", "PROVIDER/MODEL: openai/gpt-5-mini");
+        let at = name.at().unwrap_or(location.at);
+        reader.bad(at, &location.name("model"), "PROVIDER/MODEL: openai/gpt-5-mini");
         return false;
     };
     let is_known = providers.names.iter().any(|name| name == provider);
     if !is_known {
-        let provider = Text { at: name.at, value: provider.to_owned(), foreign: name.foreign };
-        section.unknown_name(&provider, "provider", providers.names.iter().map(String::as_str));
+        let provider = name.derived(provider.to_owned());
+        reader.unknown_name(&provider, "provider", providers.names.iter().map(String::as_str));
     }
     is_known
 }
 
-/// Returns the figures of one price; invalid figures are reported and ignored.
-pub(super) fn figures(section: &Section<'_>) -> PriceFigures {
-    let long = long(section);
-    let mut tiers = tiers(section);
+/// Returns the figures of one price. Rates that follow from others are added to the input.
+pub(super) fn figures(reader: &Reader<'_>, input: &mut FiguresInput) -> PriceFigures {
+    let long = long(reader, input.long.as_mut());
+    let mut tiers = tiers(reader, &mut input.tiers);
     for (_, _, of_tier) in &mut tiers {
         // Long requests cost more: at a tier without rates for them, their cost is unknown.
         *of_tier = of_tier.or(long.map(|long| Long { rates: Rates::default(), ..long }));
     }
-    let us_tenth = section.boolean("us_uplift").unwrap_or(false);
     PriceFigures {
-        rates: rates(section),
+        rates: rates(reader, &mut input.rates),
         long,
-        units: units(section),
-        others: Others { tiers, us_tenth, ..Others::default() },
-        period: period(section),
-        limits: limits(section),
+        units: units(input),
+        others: Others { tiers, us_tenth: input.us_uplift.value, ..Others::default() },
+        period: period(reader, input),
+        limits: limits(reader, input),
     }
 }
 
 /// Returns the prices of tokens. Cached input, cache writes and input images without a price cost as much as input, and
 /// the long lifetime as much as the short one. No other missing price is replaced.
-fn rates(section: &Section<'_>) -> Rates {
-    let is_sold_otherwise = PER_UNIT.iter().any(|key| section.get(key).is_some());
-    let needed = |key: &str| !(is_sold_otherwise || key == "output" && section.get("image_output").is_some());
+fn rates(reader: &Reader<'_>, rates: &mut RatesInput) -> Rates {
+    let location = &rates.location;
+    let is_sold_otherwise = PER_UNIT.iter().any(|key| location.has(key));
+    let needed = |key: &str| !(is_sold_otherwise || key == "output" && location.has("image_output"));
     for key in ["input", "output"] {
-        if section.get(key).is_none() && needed(key) {
-            section.missing(key);
+        if !location.has(key) && needed(key) {
+            location.missing(reader, &[key]);
         }
     }
-    let rate = |key: &str| price(section, key, parse_per_million);
-    let input = rate("input");
-    let cache_write_short = rate("cache_write").or(input);
+    let input = value(&rates.input);
+    let cache_write_short = set_default(&mut rates.cache_write, input);
     Rates {
         input,
-        cached_input: rate("cached_input").or(input),
+        cached_input: set_default(&mut rates.cached_input, input),
         cache_write_short,
-        cache_write_long: rate("cache_write_long").or(cache_write_short),
-        output: rate("output"),
-        audio_input: rate("audio_input"),
-        image_input: rate("image_input").or(input),
-        audio_output: rate("audio_output"),
-        image_output: rate("image_output"),
+        cache_write_long: set_default(&mut rates.cache_write_long, cache_write_short),
+        output: value(&rates.output),
+        audio_input: value(&rates.audio_input),
+        image_input: set_default(&mut rates.image_input, input),
+        audio_output: value(&rates.audio_output),
+        image_output: value(&rates.image_output),
     }
 }
 
-fn units(section: &Section<'_>) -> UnitRates {
-    let each = |key: &str| price(section, key, parse_each);
+fn units(input: &FiguresInput) -> UnitRates {
     UnitRates {
-        image: each("per_image"),
-        millisecond: price(section, "per_second", parse_per_second),
-        character: each("per_character"),
-        search: each("per_search"),
-        search_prompt: each("per_search_prompt"),
-        maps_query: each("per_maps_query"),
-        maps_prompt: each("per_maps_prompt"),
-        container: each("per_container"),
-        file_search: each("per_file_search"),
-        request: each("per_request"),
+        image: value(&input.per_image),
+        millisecond: value(&input.per_second),
+        character: value(&input.per_character),
+        search: value(&input.per_search),
+        search_prompt: value(&input.per_search_prompt),
+        maps_query: value(&input.per_maps_query),
+        maps_prompt: value(&input.per_maps_prompt),
+        container: value(&input.per_container),
+        file_search: value(&input.per_file_search),
+        request: value(&input.per_request),
     }
 }
 
-fn long(section: &Section<'_>) -> Option<Long> {
-    let long = section.section("long", &grammar::PRICE_LONG)?;
-    if long.get("above_tokens").is_none() {
-        long.missing("above_tokens");
-    }
-    let above_tokens = long.whole("above_tokens", 1..=TOKENS_MAX);
-    let rates = rates(&long);
-    above_tokens.map(|above_tokens| Long { above_tokens, rates })
+fn long(reader: &Reader<'_>, input: Option<&mut LongInput>) -> Option<Long> {
+    let input = input?;
+    let rates = rates(reader, &mut input.rates);
+    value(&input.above_tokens).map(|above_tokens| Long { above_tokens, rates })
 }
 
-fn tiers(section: &Section<'_>) -> Vec<(Tier, Rates, Option<Long>)> {
+fn tiers(reader: &Reader<'_>, entries: &mut Entries<TierInput>) -> Vec<(Tier, Rates, Option<Long>)> {
     let mut taken = UsedNames::default();
     let mut tiers = Vec::new();
-    for section in section.sections("tiers", &grammar::PRICE_TIER) {
-        let word = section.required("tier");
-        let tier = section.word("tier", &TIERS);
-        let (rates, long) = (rates(&section), long(&section));
-        if let (Some(word), Some(tier)) = (word, tier)
-            && taken.take(&section, &word, "tier")
+    for TierInput { rates: of_tier, tier, long: of_long, .. } in &mut entries.list {
+        let (rates, long) = (rates(reader, of_tier), long(reader, of_long.as_mut()));
+        if let Some(tier) = tier
+            && taken.take(reader, &tier.derived(tier.value.as_str().to_owned()), "tier")
         {
-            tiers.push((tier, rates, long));
+            tiers.push((tier.value, rates, long));
         }
     }
     tiers
 }
 
-fn period(section: &Section<'_>) -> Period {
-    let period =
-        Period { from: section.parsed("from", DAY, Day::parse), until: section.parsed("until", DAY, Day::parse) };
-    if !period.is_ordered() {
-        let at = section.get("until").map_or(section.at, |node| node.at);
-        section.bad(at, "until", "a day that is not before `from`");
+fn period(reader: &Reader<'_>, input: &FiguresInput) -> Period {
+    let period = Period { from: value(&input.from), until: value(&input.until) };
+    if let (false, Some(until)) = (period.is_ordered(), &input.until) {
+        let at = until.at().unwrap_or(input.location.at);
+        reader.bad(at, &input.location.name("until"), "a day that is not before `from`");
     }
     period
 }
 
-fn limits(section: &Section<'_>) -> Option<Limits> {
+fn limits(reader: &Reader<'_>, input: &FiguresInput) -> Option<Limits> {
     let keys = ["input_tokens_max", "output_tokens_max"];
-    if keys.iter().any(|key| section.get(key).is_some()) {
-        keys.iter().filter(|key| section.get(key).is_none()).for_each(|key| section.missing(key));
+    let location = &input.location;
+    if keys.iter().any(|key| location.has(key)) {
+        keys.iter().filter(|key| !location.has(key)).for_each(|key| location.missing(reader, &[key]));
     }
-    let [input, output] = keys;
-    let (input, output) = (section.whole(input, 1..=TOKENS_MAX), section.whole(output, 0..=TOKENS_MAX));
-    input.zip(output).map(|(input_tokens_max, output_tokens_max)| Limits { input_tokens_max, output_tokens_max })
-}
-
-/// Returns a price that the section may have.
-fn price(section: &Section<'_>, key: &str, parse: fn(&str) -> Result<u64, UsdError>) -> Option<u64> {
-    let text = section.text(key)?;
-    let rate = parse(&text.value);
-    if let Err(error) = &rate {
-        section.bad(text.at, key, error);
-    }
-    rate.ok()
+    let limits = value(&input.input_tokens_max).zip(value(&input.output_tokens_max));
+    limits.map(|(input_tokens_max, output_tokens_max)| Limits { input_tokens_max, output_tokens_max })
 }

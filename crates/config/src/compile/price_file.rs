@@ -2,40 +2,38 @@
 
 use std::path::{Path, PathBuf};
 
-use access::{Day, PublicKey};
+use access::PublicKey;
 use ai::ProviderKind;
-use ai::price::{AS_OF, Others, Price, PriceFigures, Prices, Region};
+use ai::price::{AS_OF, Others, Price, PriceFigures, Prices};
 
-use super::model::is_model;
 use super::price;
 use crate::environment::Environment;
 use crate::error::{At, Code, ConfigError, Problem};
-use crate::grammar;
+use crate::input::Input;
 use crate::load::{Note, read_bytes, unparsed};
-use crate::section::{Reader, Section, Text};
+use crate::schema::SectionInput;
+use crate::schema::price::{PriceFileInput, PriceRowInput};
+use crate::schema::traffic::{TrafficInput, is_model};
+use crate::section::{Location, Reader};
 use crate::snapshot::PriceFile;
 use crate::yaml;
 
 /// Suffix of the signature's file name.
 const SIGNATURE: &str = ".sig";
-const KEY: &str = "an Ed25519 public key in base64, as `openssl pkey -pubout` writes it";
 const FILE: &str = "a readable YAML or JSON file of at most 4 MiB";
 const MODEL: &str = "KIND/MODEL or HOST/MODEL: openai/gpt-5-mini, api.x.ai/grok-4.5";
-/// Longest source, in characters.
-const SOURCE_CHARS_MAX: usize = 500;
-const REGIONS: [(&str, Region); 2] = [("same", Region::Same), ("uplift", Region::TenthMore)];
 
 /// Returns the built-in table with the file's prices in place of those that both have, and the file.
-pub(super) fn table(root: &Section<'_>, notes: &mut Vec<Note>) -> (Option<PriceFile>, Prices) {
-    let key = root.parsed("prices_key", KEY, PublicKey::parse);
-    let Some(named) = root.text("prices_file").filter(|named| !named.value.is_empty()) else {
-        if root.get("prices_key").is_some() {
-            root.missing("prices_file");
+pub(super) fn table(reader: &Reader<'_>, traffic: &TrafficInput, notes: &mut Vec<Note>) -> (Option<PriceFile>, Prices) {
+    let key = traffic.prices_key.as_ref().map(|key| key.value);
+    let Some(named) = &traffic.prices_file else {
+        if traffic.location.has("prices_key") {
+            traffic.location.missing(reader, &["prices_file"]);
         }
         return (None, Prices::builtin());
     };
     let path = PathBuf::from(&named.value);
-    match read(&path, key, root.reader().environment()) {
+    match read(&path, key, reader.environment()) {
         Ok(read) => {
             notes.extend(read.notes);
             (Some(PriceFile { path, key, as_of: read.as_of.into() }), read.prices)
@@ -45,11 +43,11 @@ pub(super) fn table(root: &Section<'_>, notes: &mut Vec<Note>) -> (Option<PriceF
                 true => format!("`prices_file` names a file that {what}"),
                 false => format!("`prices_file` needs {}, which {what}", file.display()),
             };
-            root.reader().report(Problem::new(code, named.at, message).expected(expected));
+            reader.report(Problem::new(code, named.at(), message).expected(expected));
             (None, Prices::builtin())
         }
         Err(PriceFileError::Rows(problems)) => {
-            root.reader().report_elsewhere(problems);
+            reader.report_elsewhere(problems);
             (None, Prices::builtin())
         }
     }
@@ -93,7 +91,10 @@ fn read(path: &Path, key: Option<PublicKey>, environment: &Environment) -> Resul
     let reader = Reader::verbatim(path.display().to_string(), &text, environment);
     let tree = yaml::parse(&text);
     let rows = match &tree {
-        Ok(tree) => reader.section(tree, String::new(), &grammar::PRICE_FILE).map(|section| rows(&section)),
+        Ok(tree) => {
+            let section = reader.section(tree, String::new(), PriceFileInput::SPEC);
+            section.map(|section| rows(&reader, PriceFileInput::read(&section)))
+        }
         Err(broken) => {
             reader.report(unparsed(broken));
             None
@@ -102,10 +103,11 @@ fn read(path: &Path, key: Option<PublicKey>, environment: &Environment) -> Resul
     let problems = reader.problems(tree.as_ref().ok());
     let Some(rows) = rows.filter(|_| problems.is_empty()) else { return Err(PriceFileError::Rows(problems)) };
     let PriceFileRows { as_of, is_newer, prices, long_unknown } = rows;
-    let place = |at: At| format!("{}:{}", path.display(), at.place().map_or(1, |place| place.line));
+    let line = |at: Option<At>| at.and_then(At::place).map_or(1, |place| place.line);
+    let place = |at: Option<At>| format!("{}:{}", path.display(), line(at));
     let mut notes = Vec::new();
     if !is_newer {
-        notes.push(Note::PriceFileOlder { place: place(as_of.at), as_of: as_of.value.clone() });
+        notes.push(Note::PriceFileOlder { place: place(as_of.at()), as_of: as_of.value.clone() });
     }
     let unknown = |(at, model, above_tokens)| Note::LongUnknown { place: place(at), model, above_tokens };
     notes.extend(long_unknown.into_iter().map(unknown));
@@ -114,13 +116,13 @@ fn read(path: &Path, key: Option<PublicKey>, environment: &Environment) -> Resul
 
 /// The contents of a price file's rows.
 struct PriceFileRows {
-    as_of: Text,
+    as_of: Input<String>,
     /// Whether the file is not older than the built-in table.
     is_newer: bool,
     prices: Prices,
     /// Rows without rates of long requests, for models for which the built-in table has such rates: position, model,
     /// and the number of tokens above which a request is long.
-    long_unknown: Vec<(At, String, u64)>,
+    long_unknown: Vec<(Option<At>, String, u64)>,
 }
 
 /// Returns the text of the file, whose signature is checked if a key is configured.
@@ -152,54 +154,36 @@ fn text(path: &Path, key: Option<PublicKey>) -> Result<String, PriceFileError> {
 /// Returns the day of the file, and its rows. A row gets the fees of the provider's own tools that it lacks. If a row
 /// lacks rates of long requests and the built-in table has them, their cost is unknown: a newer table must not make
 /// long requests cheaper by omission.
-fn rows(file: &Section<'_>) -> PriceFileRows {
-    let as_of = file.required("as_of").filter(|text| {
-        let is_day = Day::parse(&text.value).is_some();
-        if !is_day {
-            file.bad(text.at, "as_of", "a day: 2026-12-01");
-        }
-        is_day
-    });
-    let source = file.required("source").and_then(|text| source(file, text));
-    let as_of = as_of.unwrap_or(Text { at: file.at, value: AS_OF.to_owned(), foreign: false });
+fn rows(reader: &Reader<'_>, file: PriceFileInput) -> PriceFileRows {
+    let as_of = file.as_of.unwrap_or(Input::default(AS_OF.to_owned()));
+    let source = file.source.map(|source| source.value);
     let is_newer = as_of.value.as_str() >= AS_OF;
     let builtin = Prices::builtin();
     let mut taken = price::PriceRows::default();
     let mut prices = Prices::default();
     let mut long_unknown = Vec::new();
-    for section in file.sections("prices", &grammar::PRICE_ROW) {
-        let model = section.required("model").filter(|model| is_priced(&section, model));
-        let own = section.text("source").and_then(|text| self::source(&section, text));
-        let region = section.word("region", &REGIONS).unwrap_or_default();
-        let figures = price::figures(&section);
-        let figures = PriceFigures { others: Others { region, ..figures.others }, ..figures };
+    for PriceRowInput { location, figures: mut input, model, source: own, region } in file.prices.list {
+        let model = model.filter(|model| is_priced(reader, &location, model));
+        let figures = price::figures(reader, &mut input);
+        let figures = PriceFigures { others: Others { region: region.value, ..figures.others }, ..figures };
         if let Some(model) = model
-            && taken.take(&section, &model, figures.period)
+            && taken.take(reader, &model, figures.period)
         {
-            let source = own.or_else(|| source.clone()).unwrap_or_default();
+            let source = own.map(|own| own.value).or_else(|| source.clone()).unwrap_or_default();
             let (provider, name) = model.value.split_once('/').unwrap_or_default();
             let figures = figures.with_server_tools(provider, name).with_long_of(&builtin, provider, name);
             let (figures, above_tokens) = figures;
             // A row of an older file is not used if the built-in table has the model.
             let above_tokens = above_tokens.filter(|_| is_newer || !builtin.names(provider, name));
-            long_unknown.extend(above_tokens.map(|above_tokens| (model.at, model.value.clone(), above_tokens)));
+            long_unknown.extend(above_tokens.map(|above_tokens| (model.at(), model.value.clone(), above_tokens)));
             prices = prices.with(&model.value, Price::of_file(figures, &source, &as_of.value));
         }
     }
     PriceFileRows { as_of, is_newer, prices, long_unknown }
 }
 
-fn source(section: &Section<'_>, text: Text) -> Option<String> {
-    let fits =
-        (1..=SOURCE_CHARS_MAX).contains(&text.value.chars().count()) && !text.value.chars().any(char::is_control);
-    if !fits {
-        section.bad(text.at, "source", "1 to 500 characters: where the figures were read");
-    }
-    fits.then_some(text.value)
-}
-
 /// Whether `name` is `KIND/MODEL` or `HOST/MODEL`: a price under another name would never be used.
-fn is_priced(section: &Section<'_>, name: &Text) -> bool {
+fn is_priced(reader: &Reader<'_>, location: &Location, name: &Input<String>) -> bool {
     let is_host = |host: &str| {
         host.contains('.') && host.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'))
     };
@@ -207,7 +191,7 @@ fn is_priced(section: &Section<'_>, name: &Text) -> bool {
     let parts = name.value.split_once('/');
     let is_priced = parts.is_some_and(|(of, model)| (is_kind(of) || is_host(of)) && is_model(model));
     if !is_priced {
-        section.bad(name.at, "model", MODEL);
+        reader.bad(name.at().unwrap_or(location.at), &location.name("model"), MODEL);
     }
     is_priced
 }

@@ -19,11 +19,19 @@ fn read_text(source: &str) -> Result<LoadedConfig, ConfigError> {
 }
 
 fn read_with(source: &str, environment: &Environment) -> Result<LoadedConfig, ConfigError> {
-    load_text("t.yaml", source, Sources { file: None, environment, flags: Flags::default() })
+    let loaded = load_text("t.yaml", source, Sources { file: None, environment, flags: Flags::default() });
+    crate::schema::tests::check_schema(source, loaded.as_ref().err());
+    loaded
 }
 
 fn snapshot(source: &str) -> Snapshot {
     read_text(source).unwrap_or_else(|error| panic!("{error}")).snapshot
+}
+
+#[test]
+fn control_may_have_the_default_address_of_the_proxy() {
+    // A process with the role `control` does not listen for the proxy.
+    assert_eq!(snapshot("control: {listen: 127.0.0.1:8080}").control.listen, "127.0.0.1:8080".parse().unwrap());
 }
 
 #[test]
@@ -83,7 +91,7 @@ control: {listen: 127.0.0.1:0}
 brand: {name: Codexible, key_prefix: codexible}
 connections: {max: '5', per_address: 2, in_flight_per_key: 3}
 drain: {delay: 0s, timeout: 1m}
-log: {format: text, level: debug, modules: {proxy: trace, 'store::ingest': warn}}
+log: {format: text, level: debug, modules: {proxy: trace, 'ledger::ingest': warn}}
 store: {url: '', migrate: false, stale_for: 2h}
 spool: {max_size: 64MiB}
 timeouts: {connect: 250ms, idle: 5s}
@@ -99,7 +107,7 @@ plans: [{name: free, credits_per_day: 0}, {name: all}]
     assert_eq!((snapshot.log.format, snapshot.log.level.as_str()), (Some(LogFormat::Text), "debug"));
     assert_eq!(
         snapshot.log.modules,
-        [("proxy".to_owned(), "trace".to_owned()), ("store::ingest".to_owned(), "warn".to_owned())]
+        [("proxy".to_owned(), "trace".to_owned()), ("ledger::ingest".to_owned(), "warn".to_owned())]
     );
     assert!(
         !snapshot.store.migrate

@@ -278,7 +278,7 @@ fn provider_at(url: &str) -> Snapshot {
 }
 
 #[test]
-fn a_price_of_every_model_is_none_of_a_model_with_a_fee_of_its_own() {
+fn a_price_of_every_model_does_not_apply_to_search_models() {
     let source = "providers: [{name: main, kind: openai, base_url: 'https://api.openai.com/v1', credential: x}]
 prices: [{model: 'main/*', input: '1', output: '2'}]";
     let snapshot = loaded(source, false).snapshot;

@@ -1,8 +1,9 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::grammar;
 use crate::load::{Flags, Sources, load_text};
+use crate::schema::{RootInput, SectionInput};
+use crate::spec::{SectionSpec, Shape};
 use crate::{ConfigError, Environment};
 
 /// Every list has an entry; nothing else is set.
@@ -178,7 +179,7 @@ const CASES: &[(&str, &str, &str)] = &[
 fn settings(source: &str, variables: &[(&str, &str)], flags: Flags) -> Result<Vec<Setting>, ConfigError> {
     let environment = Environment::of(variables.iter().copied());
     let loaded = load_text("t.yaml", source, Sources { file: None, environment: &environment, flags })?;
-    Ok(loaded.settings())
+    Ok(loaded.settings().to_vec())
 }
 
 fn find<'a>(settings: &'a [Setting], key: &str) -> &'a Setting {
@@ -193,7 +194,7 @@ fn variable(key: &str) -> String {
     format!("TOLLGATE_{}", key.replace("].", "__").replace(['[', '.'], "__").replace(']', "")).to_ascii_uppercase()
 }
 
-/// Returns the key as the grammar writes it: `plans[].name`.
+/// Returns the key as it is declared: `plans[].name`.
 fn pattern(key: &str) -> String {
     key.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
@@ -237,25 +238,33 @@ fn each_setting_that_is_changed_is_shown_with_where_it_was_changed() {
     }
 }
 
-#[test]
-fn each_key_of_the_grammar_is_shown() {
-    let cases: BTreeSet<String> = CASES.iter().map(|(key, ..)| pattern(key)).collect();
-    for (section, grammar) in grammar::ALL {
-        for key in grammar.now {
-            let path = if section.is_empty() { (*key).to_owned() } else { format!("{section}.{key}") };
-            let path = match grammar::shape(&path) {
-                grammar::Shape::List => format!("{path}[]"),
-                grammar::Shape::Map => format!("{path}.proxy"),
-                grammar::Shape::Single | grammar::Shape::Section(_) | grammar::Shape::Sections(_)
-                    if grammar::takes_single(&path) =>
-                {
-                    path
-                }
-                grammar::Shape::Single | grammar::Shape::Section(_) | grammar::Shape::Sections(_) => continue,
-                grammar::Shape::Later => panic!("{path} is of this version"),
-            };
-            assert!(cases.contains(&path), "{path}");
+/// Returns the paths of the keys that hold a value of their own.
+fn paths(spec: &'static SectionSpec, section: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    for key in spec.keys() {
+        let path = format!("{section}{}", key.name);
+        if key.field.takes_single() {
+            all.push(path.clone());
         }
+        match key.field.shape() {
+            Shape::List => all.push(format!("{path}[]")),
+            Shape::Map => all.push(format!("{path}.proxy")),
+            Shape::Section(spec) => all.extend(paths(spec, &format!("{path}."))),
+            Shape::Sections(spec) => all.extend(paths(spec, &format!("{path}[]."))),
+            Shape::Single => {}
+            Shape::Later => panic!("{path} is of this version"),
+        }
+    }
+    all
+}
+
+#[test]
+fn each_declared_key_is_shown() {
+    let cases: BTreeSet<String> = CASES.iter().map(|(key, ..)| pattern(key)).collect();
+    let paths = paths(RootInput::SPEC, "");
+    assert!(paths.len() > 100, "{}", paths.len());
+    for path in paths {
+        assert!(cases.contains(&path), "{path}");
     }
 }
 
@@ -300,7 +309,7 @@ fn a_line_of_a_env_file_is_told() {
     std::fs::write(&path, "# c\nTOLLGATE_LOG__LEVEL=debug\nTOLLGATE_DATA=/x\n").unwrap();
     let environment = Environment::of([("TOLLGATE_DATA", "/y")]).with_file(Some(&path)).unwrap();
     let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
-    let settings = load_text("", "", sources).unwrap().settings();
+    let settings = load_text("", "", sources).unwrap().settings().to_vec();
     let level = find(&settings, "log.level");
     let told = format!("{}:2 TOLLGATE_LOG__LEVEL", path.display());
     assert_eq!((level.from.to_string(), level.from.kind()), (told, "env_file"));
@@ -373,8 +382,9 @@ fn the_example_lists_every_setting_with_its_default() {
     let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
     let loaded = load_text("", "", sources).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(loaded.notes, []);
-    let shown =
-        |settings: Vec<Setting>| settings.into_iter().map(|setting| (setting.key, setting.value)).collect::<Vec<_>>();
-    assert_eq!(shown(loaded.settings()), shown(settings("", &[], Flags::default()).unwrap()));
+    let shown = |settings: &[Setting]| {
+        settings.iter().map(|setting| (setting.key.clone(), setting.value.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(loaded.settings()), shown(&settings("", &[], Flags::default()).unwrap()));
     assert!(loaded.settings().iter().filter(|setting| setting.from.kind() == "env_file").count() > 25);
 }

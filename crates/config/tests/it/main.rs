@@ -1,4 +1,4 @@
-//! Whole files: every key of the grammar, and the examples.
+//! Whole files: every declared key, and the examples.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

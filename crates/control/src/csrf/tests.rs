@@ -19,11 +19,11 @@ fn check(lines: &[(&'static str, &str)], expected: Sender) {
 }
 
 #[test]
-fn what_the_browser_says_of_the_site_decides() {
-    use Sender::{Foreign, Ours};
+fn sec_fetch_site_decides() {
+    use Sender::{Foreign, Trusted};
     for (site, expected) in [
-        ("same-origin", Ours),
-        ("none", Ours),
+        ("same-origin", Trusted),
+        ("none", Trusted),
         ("same-site", Foreign),
         ("cross-site", Foreign),
         ("Same-Origin", Foreign),
@@ -36,14 +36,14 @@ fn what_the_browser_says_of_the_site_decides() {
 }
 
 #[test]
-fn another_origin_of_the_same_site_needs_to_be_ours_or_allowed() {
-    use Sender::{Foreign, Ours};
+fn another_origin_of_the_same_site_must_be_tollgates_or_allowed() {
+    use Sender::{Foreign, Trusted};
     for (origin, expected) in [
-        ("https://app.example.com", Ours),
-        ("http://localhost:3000", Ours),
-        ("https://tollgate.example.com:8787", Ours),
-        ("https://gate.example.com", Ours),
-        ("https://GATE.example.com:443", Ours),
+        ("https://app.example.com", Trusted),
+        ("http://localhost:3000", Trusted),
+        ("https://tollgate.example.com:8787", Trusted),
+        ("https://gate.example.com", Trusted),
+        ("https://GATE.example.com:443", Trusted),
         ("https://blog.example.com", Foreign),
         ("https://app.example.com:8443", Foreign),
         ("http://app.example.com", Foreign),
@@ -56,10 +56,10 @@ fn another_origin_of_the_same_site_needs_to_be_ours_or_allowed() {
 }
 
 #[test]
-fn another_site_is_ours_only_where_it_is_allowed() {
-    use Sender::{Foreign, Ours};
+fn another_site_is_accepted_only_if_it_is_allowed() {
+    use Sender::{Foreign, Trusted};
     let cross = ("sec-fetch-site", "cross-site");
-    check(&[HOST, cross, ("origin", "http://localhost:3000")], Ours);
+    check(&[HOST, cross, ("origin", "http://localhost:3000")], Trusted);
     check(&[HOST, cross, ("origin", "https://evil.example")], Foreign);
     check(&[HOST, cross, ("origin", "https://tollgate.example.com:8787")], Foreign);
     check(&[HOST, cross], Foreign);
@@ -71,14 +71,14 @@ fn a_site_that_is_no_word_is_not_made_good_by_an_origin() {
 }
 
 #[test]
-fn without_both_headers_nothing_is_said() {
-    check(&[HOST], Sender::Unsaid);
-    check(&[], Sender::Unsaid);
-    check(&[HOST, ("referer", "https://tollgate.example.com:8787/")], Sender::Unsaid);
+fn requests_without_both_headers_are_undecided() {
+    check(&[HOST], Sender::Unknown);
+    check(&[], Sender::Unknown);
+    check(&[HOST, ("referer", "https://tollgate.example.com:8787/")], Sender::Unknown);
 }
 
 #[test]
-fn what_resembles_an_origin_of_ours_is_not() {
+fn similar_origins_are_refused() {
     for origin in [
         "https://tollgate.example.com",
         "https://tollgate.example.com:8787.evil.example",
@@ -100,19 +100,19 @@ fn what_resembles_an_origin_of_ours_is_not() {
 }
 
 #[test]
-fn without_tls_a_page_is_ours_only_on_loopback() {
+fn without_tls_only_loopback_pages_are_accepted() {
     let host = ("host", "localhost:8787");
     let lines = [host, ("origin", "http://localhost:8787")];
-    assert_eq!(judged(&lines, false), Sender::Ours);
+    assert_eq!(judged(&lines, false), Sender::Trusted);
     assert_eq!(judged(&lines, true), Sender::Foreign);
-    assert_eq!(judged(&[host, ("origin", "https://localhost:8787")], false), Sender::Ours);
+    assert_eq!(judged(&[host, ("origin", "https://localhost:8787")], false), Sender::Trusted);
     assert_eq!(judged(&[host, ("origin", "http://localhost:3001")], false), Sender::Foreign);
-    assert_eq!(judged(&[("host", "[::1]:80"), ("origin", "http://[::1]")], false), Sender::Ours);
+    assert_eq!(judged(&[("host", "[::1]:80"), ("origin", "http://[::1]")], false), Sender::Trusted);
     assert_eq!(judged(&[("origin", "http://localhost:8787")], false), Sender::Foreign);
 }
 
 #[test]
-fn only_what_changes_something_is_looked_at() {
+fn only_changing_methods_are_checked() {
     for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
         assert!(is_safe(&method), "{method}");
     }

@@ -21,14 +21,14 @@ const RANDOM_LEN_MIN: usize = 16;
 /// Names and values in the order in which they were sent, including repeated names.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
-    pairs: Vec<(String, Sent)>,
+    pairs: Vec<(String, FieldValue)>,
     /// Whether all values are texts to be parsed, as in the query `limit=20`.
     spelled: bool,
 }
 
 /// A value as the client sent it.
 #[derive(Debug)]
-enum Sent {
+enum FieldValue {
     Null,
     Truth(bool),
     Natural(u64),
@@ -42,19 +42,19 @@ enum Sent {
 
 /// The reason why fields are invalid. It repeats no value.
 #[derive(Debug)]
-pub(super) struct Wrong(String);
+pub(super) struct FieldError(String);
 
 impl Fields {
     /// The fields of a query.
     pub(super) fn spelled(pairs: Vec<(String, String)>) -> Self {
-        Self { pairs: pairs.into_iter().map(|(name, value)| (name, Sent::Text(value))).collect(), spelled: true }
+        Self { pairs: pairs.into_iter().map(|(name, value)| (name, FieldValue::Text(value))).collect(), spelled: true }
     }
 
     /// Reads a `T` from the fields.
     ///
     /// # Errors
-    /// [`Wrong`], which names the field.
-    pub(super) fn read<T: DeserializeOwned>(self) -> Result<T, Wrong> {
+    /// [`FieldError`], which names the field.
+    pub(super) fn read<T: DeserializeOwned>(self) -> Result<T, FieldError> {
         T::deserialize(self)
     }
 }
@@ -79,7 +79,7 @@ impl<'de> Deserialize<'de> for Fields {
     }
 }
 
-fn pairs<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Vec<(String, Sent)>, A::Error> {
+fn pairs<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Vec<(String, FieldValue)>, A::Error> {
     let mut pairs = Vec::new();
     while let Some(pair) = map.next_entry()? {
         pairs.push(pair);
@@ -87,55 +87,55 @@ fn pairs<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Vec<(String, Sent)>, A::
     Ok(pairs)
 }
 
-impl<'de> Deserialize<'de> for Sent {
+impl<'de> Deserialize<'de> for FieldValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Any;
 
         impl<'de> Visitor<'de> for Any {
-            type Value = Sent;
+            type Value = FieldValue;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a value")
             }
 
-            fn visit_unit<E: Error>(self) -> Result<Sent, E> {
-                Ok(Sent::Null)
+            fn visit_unit<E: Error>(self) -> Result<FieldValue, E> {
+                Ok(FieldValue::Null)
             }
 
-            fn visit_bool<E: Error>(self, value: bool) -> Result<Sent, E> {
-                Ok(Sent::Truth(value))
+            fn visit_bool<E: Error>(self, value: bool) -> Result<FieldValue, E> {
+                Ok(FieldValue::Truth(value))
             }
 
-            fn visit_u64<E: Error>(self, value: u64) -> Result<Sent, E> {
-                Ok(Sent::Natural(value))
+            fn visit_u64<E: Error>(self, value: u64) -> Result<FieldValue, E> {
+                Ok(FieldValue::Natural(value))
             }
 
-            fn visit_i64<E: Error>(self, value: i64) -> Result<Sent, E> {
-                Ok(Sent::Negative(value))
+            fn visit_i64<E: Error>(self, value: i64) -> Result<FieldValue, E> {
+                Ok(FieldValue::Negative(value))
             }
 
-            fn visit_f64<E: Error>(self, value: f64) -> Result<Sent, E> {
-                Ok(Sent::Fraction(value))
+            fn visit_f64<E: Error>(self, value: f64) -> Result<FieldValue, E> {
+                Ok(FieldValue::Fraction(value))
             }
 
-            fn visit_str<E: Error>(self, value: &str) -> Result<Sent, E> {
-                Ok(Sent::Text(value.to_owned()))
+            fn visit_str<E: Error>(self, value: &str) -> Result<FieldValue, E> {
+                Ok(FieldValue::Text(value.to_owned()))
             }
 
-            fn visit_string<E: Error>(self, value: String) -> Result<Sent, E> {
-                Ok(Sent::Text(value))
+            fn visit_string<E: Error>(self, value: String) -> Result<FieldValue, E> {
+                Ok(FieldValue::Text(value))
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Sent, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<FieldValue, A::Error> {
                 let mut items = Vec::new();
                 while let Some(item) = seq.next_element()? {
                     items.push(item);
                 }
-                Ok(Sent::List(items))
+                Ok(FieldValue::List(items))
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Sent, A::Error> {
-                pairs(&mut map).map(Sent::Object)
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FieldValue, A::Error> {
+                pairs(&mut map).map(FieldValue::Object)
             }
         }
 
@@ -144,10 +144,10 @@ impl<'de> Deserialize<'de> for Sent {
 }
 
 impl<'de> Deserializer<'de> for Fields {
-    type Error = Wrong;
+    type Error = FieldError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
-        visitor.visit_map(Walk::over(self.pairs, self.spelled))
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
+        visitor.visit_map(ObjectAccess::over(self.pairs, self.spelled))
     }
 
     forward_to_deserialize_any! {
@@ -157,65 +157,65 @@ impl<'de> Deserializer<'de> for Fields {
 }
 
 /// Iterates over the values of an object.
-struct Walk {
-    fields: std::vec::IntoIter<(String, Sent)>,
-    value: Option<(String, Sent)>,
+struct ObjectAccess {
+    fields: std::vec::IntoIter<(String, FieldValue)>,
+    value: Option<(String, FieldValue)>,
     spelled: bool,
 }
 
-impl Walk {
-    fn over(pairs: Vec<(String, Sent)>, spelled: bool) -> Self {
+impl ObjectAccess {
+    fn over(pairs: Vec<(String, FieldValue)>, spelled: bool) -> Self {
         Self { fields: pairs.into_iter(), value: None, spelled }
     }
 }
 
-impl<'de> MapAccess<'de> for Walk {
-    type Error = Wrong;
+impl<'de> MapAccess<'de> for ObjectAccess {
+    type Error = FieldError;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Wrong> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, FieldError> {
         let Some((name, value)) = self.fields.next() else { return Ok(None) };
-        let key: StringDeserializer<Wrong> = name.clone().into_deserializer();
+        let key: StringDeserializer<FieldError> = name.clone().into_deserializer();
         self.value = Some((name, value));
         seed.deserialize(key).map(Some)
     }
 
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Wrong> {
-        let (name, value) = self.value.take().ok_or_else(|| Wrong("a name has no value".to_owned()))?;
-        let given = Given { value, spelled: self.spelled };
-        seed.deserialize(given).map_err(|Wrong(what)| Wrong(format!("{}: {what}", shown(&name))))
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, FieldError> {
+        let (name, value) = self.value.take().ok_or_else(|| FieldError("a name has no value".to_owned()))?;
+        let nested = FieldDeserializer { value, spelled: self.spelled };
+        seed.deserialize(nested).map_err(|FieldError(what)| FieldError(format!("{}: {what}", quoted(&name))))
     }
 }
 
 /// Iterates over the items of a list. Messages count items from 1.
-struct Items {
-    items: std::vec::IntoIter<Sent>,
+struct ListAccess {
+    items: std::vec::IntoIter<FieldValue>,
     nth: usize,
 }
 
-impl<'de> SeqAccess<'de> for Items {
-    type Error = Wrong;
+impl<'de> SeqAccess<'de> for ListAccess {
+    type Error = FieldError;
 
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Wrong> {
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, FieldError> {
         let Some(value) = self.items.next() else { return Ok(None) };
         self.nth += 1;
-        let read = seed.deserialize(Given { value, spelled: false });
-        read.map(Some).map_err(|Wrong(what)| Wrong(format!("item {}: {what}", self.nth)))
+        let read = seed.deserialize(FieldDeserializer { value, spelled: false });
+        read.map(Some).map_err(|FieldError(what)| FieldError(format!("item {}: {what}", self.nth)))
     }
 }
 
 /// A value that is to be deserialized.
-struct Given {
-    value: Sent,
+struct FieldDeserializer {
+    value: FieldValue,
     spelled: bool,
 }
 
 macro_rules! spelled {
     ($($method:ident)*) => {$(
         /// Parses a text of a query as JSON. If its type differs from the expected one, it is refused as a text.
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
             match &self.value {
-                Sent::Text(text) if self.spelled => match serde_json::from_str(text) {
-                    Ok(value @ (Sent::Truth(_) | Sent::Natural(_) | Sent::Negative(_) | Sent::Fraction(_))) => {
+                FieldValue::Text(text) if self.spelled => match serde_json::from_str(text) {
+                    Ok(value @ (FieldValue::Truth(_) | FieldValue::Natural(_) | FieldValue::Negative(_) | FieldValue::Fraction(_))) => {
                         Self { value, spelled: false }.deserialize_any(visitor)
                     }
                     Ok(_) | Err(_) => self.deserialize_any(visitor),
@@ -226,19 +226,19 @@ macro_rules! spelled {
     )*};
 }
 
-impl<'de> Deserializer<'de> for Given {
-    type Error = Wrong;
+impl<'de> Deserializer<'de> for FieldDeserializer {
+    type Error = FieldError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
         match self.value {
-            Sent::Null => visitor.visit_unit(),
-            Sent::Truth(value) => visitor.visit_bool(value),
-            Sent::Natural(value) => visitor.visit_u64(value),
-            Sent::Negative(value) => visitor.visit_i64(value),
-            Sent::Fraction(value) => visitor.visit_f64(value),
-            Sent::Text(value) => visitor.visit_string(value),
-            Sent::List(items) => visitor.visit_seq(Items { items: items.into_iter(), nth: 0 }),
-            Sent::Object(pairs) => visitor.visit_map(Walk::over(pairs, false)),
+            FieldValue::Null => visitor.visit_unit(),
+            FieldValue::Truth(value) => visitor.visit_bool(value),
+            FieldValue::Natural(value) => visitor.visit_u64(value),
+            FieldValue::Negative(value) => visitor.visit_i64(value),
+            FieldValue::Fraction(value) => visitor.visit_f64(value),
+            FieldValue::Text(value) => visitor.visit_string(value),
+            FieldValue::List(items) => visitor.visit_seq(ListAccess { items: items.into_iter(), nth: 0 }),
+            FieldValue::Object(pairs) => visitor.visit_map(ObjectAccess::over(pairs, false)),
         }
     }
 
@@ -248,16 +248,16 @@ impl<'de> Deserializer<'de> for Given {
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Wrong> {
-        let Sent::Object(pairs) = self.value else { return Err(Wrong("expected an object".to_owned())) };
-        visitor.visit_map(Walk::over(pairs, false))
+    ) -> Result<V::Value, FieldError> {
+        let FieldValue::Object(pairs) = self.value else { return Err(FieldError("expected an object".to_owned())) };
+        visitor.visit_map(ObjectAccess::over(pairs, false))
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
-        if matches!(self.value, Sent::Null) { visitor.visit_none() } else { visitor.visit_some(self) }
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
+        if matches!(self.value, FieldValue::Null) { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Wrong> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, FieldError> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -272,7 +272,7 @@ impl<'de> Deserializer<'de> for Given {
     }
 }
 
-impl Error for Wrong {
+impl Error for FieldError {
     /// The message of a type's own deserializer may repeat the value, so it is dropped.
     fn custom<T: Display>(_: T) -> Self {
         Self("this value cannot be read".to_owned())
@@ -296,23 +296,23 @@ impl Error for Wrong {
 
     fn unknown_field(name: &str, expected: &'static [&'static str]) -> Self {
         if expected.is_empty() {
-            return Self(format!("unknown field {}, no fields are allowed here", shown(name)));
+            return Self(format!("unknown field {}, no fields are allowed here", quoted(name)));
         }
         let expected: Vec<String> = expected.iter().map(|name| format!("`{name}`")).collect();
-        Self(format!("unknown field {}, expected {}", shown(name), expected.join(" or ")))
+        Self(format!("unknown field {}, expected {}", quoted(name), expected.join(" or ")))
     }
 }
 
-impl Display for Wrong {
+impl Display for FieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for Wrong {}
+impl std::error::Error for FieldError {}
 
 /// Formats a name of the client for a message: on one line, shortened, and without keys.
-fn shown(name: &str) -> String {
+fn quoted(name: &str) -> String {
     if looks_like_a_key(name) {
         return "(not repeated: it looks like a key)".to_owned();
     }
@@ -341,38 +341,38 @@ mod tests {
 
     #[test]
     fn a_name_is_shown_on_one_line_and_cut() {
-        assert_eq!(shown("tokn"), "`tokn`");
-        assert_eq!(shown("a\n\u{1b}é"), "`a\\n\\u{1b}é`");
-        assert_eq!(shown(&"é".repeat(64)), format!("`{}`", "é".repeat(64)));
-        assert_eq!(shown(&"é".repeat(65)), format!("`{}…`", "é".repeat(64)));
-        assert_eq!(shown("max_completion_tokens_2"), "`max_completion_tokens_2`");
+        assert_eq!(quoted("tokn"), "`tokn`");
+        assert_eq!(quoted("a\n\u{1b}é"), "`a\\n\\u{1b}é`");
+        assert_eq!(quoted(&"é".repeat(64)), format!("`{}`", "é".repeat(64)));
+        assert_eq!(quoted(&"é".repeat(65)), format!("`{}…`", "é".repeat(64)));
+        assert_eq!(quoted("max_completion_tokens_2"), "`max_completion_tokens_2`");
     }
 
     #[test]
     fn numbers_are_spelled_in_a_query_alone() {
         #[derive(Debug, PartialEq, Deserialize)]
-        struct Asked {
+        struct SampleQuery {
             limit: Option<u32>,
             all: Option<bool>,
             name: Option<String>,
         }
         let read = |name: &str, value: &str| {
             let fields = Fields::spelled(vec![(name.to_owned(), value.to_owned())]);
-            fields.read::<Asked>().map_err(|Wrong(what)| what)
+            fields.read::<SampleQuery>().map_err(|FieldError(what)| what)
         };
-        let none = || Asked { limit: None, all: None, name: None };
-        assert_eq!(read("limit", "20"), Ok(Asked { limit: Some(20), ..none() }));
-        assert_eq!(read("all", "true"), Ok(Asked { all: Some(true), ..none() }));
-        assert_eq!(read("name", "20"), Ok(Asked { name: Some("20".to_owned()), ..none() }));
+        let none = || SampleQuery { limit: None, all: None, name: None };
+        assert_eq!(read("limit", "20"), Ok(SampleQuery { limit: Some(20), ..none() }));
+        assert_eq!(read("all", "true"), Ok(SampleQuery { all: Some(true), ..none() }));
+        assert_eq!(read("name", "20"), Ok(SampleQuery { name: Some("20".to_owned()), ..none() }));
         for value in ["", "x", "-1", "4294967296", "1.5", "0x1", "[1]", "\"1\"", "true", "null", "1 2"] {
             assert_eq!(read("limit", value), Err("`limit`: expected u32".to_owned()), "{value}");
         }
         let body: Fields = serde_json::from_str("{\"limit\":\"20\"}").unwrap();
-        assert!(body.read::<Asked>().is_err());
+        assert!(body.read::<SampleQuery>().is_err());
     }
 
     #[test]
-    fn what_is_wrong_within_a_value_is_told_with_its_way() {
+    fn an_error_inside_a_value_is_reported_with_its_path() {
         #[derive(Debug, PartialEq, Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Outer {
@@ -386,7 +386,7 @@ mod tests {
         }
         let read = |body: &str| {
             let fields: Fields = serde_json::from_str(body).unwrap();
-            fields.read::<Outer>().map_err(|Wrong(what)| what)
+            fields.read::<Outer>().map_err(|FieldError(what)| what)
         };
         let names = || vec!["a".to_owned()];
         assert_eq!(
@@ -411,7 +411,7 @@ mod tests {
     fn a_name_that_is_a_key_is_not_shown() {
         let key = access::ApiKey::generate("tollgate").unwrap();
         for name in [key.expose(), "sk-ant-x", "Bearer 0123456789abcdef", "ghp_aBcDeFgHiJkLmNoPqRsT1"] {
-            assert_eq!(shown(name), "(not repeated: it looks like a key)", "{name}");
+            assert_eq!(quoted(name), "(not repeated: it looks like a key)", "{name}");
         }
     }
 }

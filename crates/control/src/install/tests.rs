@@ -17,8 +17,8 @@ fn ask(program: &str, words: &[&str], script: &str) -> (bool, String) {
         command.spawn().unwrap_or_else(|error| panic!("{program}: {error} (scripts/setup.sh test brings it)"));
     child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
-    let told = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8_lossy(&told).into_owned())
+    let reported = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&reported).into_owned())
 }
 
 /// Texts that must not leave their quotes.
@@ -41,18 +41,18 @@ fn shellcheck_finds_nothing_in_any_script() {
             // shellcheck warns about a `$` in single quotes, which is intended here.
             let words =
                 if brand == "Tollgate" { &["--shell=sh", "-"][..] } else { &["--shell=sh", "--exclude=SC2016", "-"] };
-            let (fine, told) = ask("shellcheck", words, &script);
-            assert!(fine, "{name} {brand}: {told}");
+            let (fine, reported) = ask("shellcheck", words, &script);
+            assert!(fine, "{name} {brand}: {reported}");
             assert!(ask("dash", &["-n"], &script).0 && ask("bash", &["--posix", "-n"], &script).0, "{name} {brand}");
         }
     }
 }
 
 #[test]
-fn what_is_configured_stays_a_text() {
+fn configured_values_are_quoted_in_scripts() {
     for text in HOSTILE {
-        let (_, said) = ask("dash", &[], &format!("printf %s {}", shell(text)));
-        assert_eq!(said, text);
+        let (_, printed) = ask("dash", &[], &format!("printf %s {}", shell(text)));
+        assert_eq!(printed, text);
         let mut snapshot = snapshot();
         text.clone_into(&mut snapshot.brand.name);
         snapshot.ai.as_mut().unwrap().prefix = format!("/{text}");
@@ -61,8 +61,8 @@ fn what_is_configured_stays_a_text() {
             let without_main = script.strip_suffix(MAIN).unwrap();
             assert!(!without_main.lines().any(|line| line.ends_with("=@NAME@")));
             let print = format!("{without_main}\nprintf '%s|%s|%s' \"$name\" \"$base\" \"$name_quoted\"\n");
-            let (_, said) = ask("dash", &[], &print);
-            assert_eq!(said, format!("{text}|http://127.0.0.1:8080/{text}|{}", quoted(text)));
+            let (_, printed) = ask("dash", &[], &print);
+            assert_eq!(printed, format!("{text}|http://127.0.0.1:8080/{text}|{}", quoted(text)));
         }
     }
 }
@@ -72,12 +72,12 @@ fn an_error_is_a_script_that_prints_it_and_fails() {
     for name in HOSTILE.into_iter().chain(["Tollgate"]) {
         for message in HOSTILE.into_iter().chain(["there is no script for this agent"]) {
             let script = failing(name, message);
-            let (fine, told) = ask("shellcheck", &["--shell=sh", "--exclude=SC2016,SC1110,SC1111", "-"], &script);
-            assert!(fine, "{told}: {script}");
+            let (fine, reported) = ask("shellcheck", &["--shell=sh", "--exclude=SC2016,SC1110,SC1111", "-"], &script);
+            assert!(fine, "{reported}: {script}");
             for shell in ["dash", "bash"] {
-                let (succeeded, said) = ask(shell, &[], &script);
+                let (succeeded, printed) = ask(shell, &[], &script);
                 assert!(!succeeded, "{script}");
-                assert_eq!(said, format!("{name}: {message}\n"), "{shell}");
+                assert_eq!(printed, format!("{name}: {message}\n"), "{shell}");
             }
         }
     }

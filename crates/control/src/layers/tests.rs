@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::*;
 
-struct Answer {
+struct LayerResponse {
     status: u16,
     headers: HeaderMap,
     body: Value,
@@ -24,16 +24,20 @@ fn router(metrics: Arc<Metrics>, call: Duration) -> Router {
     around(router, Arc::new(observer), call, |router| router)
 }
 
-async fn ask(router: Router, path: &str) -> Answer {
+async fn ask(router: Router, path: &str) -> LayerResponse {
     let request = http::Request::get(path).body(Body::empty()).unwrap();
     let response = TowerToHyperService::new(router).call(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
-    Answer { status: parts.status.as_u16(), headers: parts.headers, body: serde_json::from_slice(&bytes).unwrap() }
+    LayerResponse {
+        status: parts.status.as_u16(),
+        headers: parts.headers,
+        body: serde_json::from_slice(&bytes).unwrap(),
+    }
 }
 
 #[tokio::test]
-async fn a_panic_is_answered_counted_and_tells_nothing() {
+async fn a_panic_is_answered_and_counted_and_reveals_nothing() {
     let metrics = Metrics::new();
     let answer = ask(router(metrics.clone(), Duration::from_secs(1)), "/panic/7").await;
     assert_eq!((answer.status, &answer.body["error"]["code"]), (500, &Value::from("internal")));
@@ -46,14 +50,14 @@ async fn a_panic_is_answered_counted_and_tells_nothing() {
 }
 
 #[tokio::test]
-async fn a_call_that_hangs_is_cut_off() {
+async fn a_call_without_progress_times_out() {
     let answer = ask(router(Metrics::new(), Duration::from_millis(10)), "/hang").await;
     assert_eq!((answer.status, &answer.body["error"]["code"]), (503, &Value::from("unavailable")));
     assert_eq!(answer.headers["retry-after"], "1");
 }
 
 #[tokio::test]
-async fn every_answer_has_an_id_and_is_kept_by_nobody() {
+async fn every_response_has_an_id_and_is_not_cacheable() {
     let answer = ask(router(Metrics::new(), Duration::from_secs(1)), "/open").await;
     assert_eq!(answer.headers["cache-control"], "no-store");
     assert_eq!(answer.headers["x-content-type-options"], "nosniff");
@@ -63,10 +67,10 @@ async fn every_answer_has_an_id_and_is_kept_by_nobody() {
 }
 
 #[test]
-fn only_fit_ids_of_callers_are_kept() {
-    fn check(value: &str, kept: bool) {
+fn only_valid_ids_of_clients_are_used() {
+    fn check(value: &str, is_used: bool) {
         let headers = HeaderMap::from_iter([(X_REQUEST_ID, HeaderValue::from_str(value).unwrap())]);
-        assert_eq!(correlation(&headers), kept.then_some(value), "{value}");
+        assert_eq!(correlation(&headers), is_used.then_some(value), "{value}");
     }
     check("abc-123/:~", true);
     check(&"x".repeat(128), true);

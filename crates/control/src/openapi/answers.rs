@@ -18,7 +18,7 @@ const JSON: &str = "application/json";
 
 /// The format of an operation's error bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Errors {
+pub(super) enum ErrorBodyFormat {
     /// The JSON object `{"error":{"code","message","status"}}`.
     Json,
     /// A shell script that prints the message.
@@ -26,44 +26,44 @@ pub(super) enum Errors {
 }
 
 /// A header field of responses.
-struct Described {
+struct HeaderDescription {
     name: &'static str,
     description: &'static str,
     example: fn() -> Value,
     kind: fn() -> ObjectBuilder,
 }
 
-const REQUEST_ID: Described = Described {
+const REQUEST_ID: HeaderDescription = HeaderDescription {
     name: "X-Request-Id",
     description: "The request's id, a UUIDv7, as it appears in the log",
     example: || json!("0199aa00-0000-7000-8000-00000000000f"),
     kind: || ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid))),
 };
-const LIMIT: Described = Described {
+const LIMIT: HeaderDescription = HeaderDescription {
     name: "X-RateLimit-Limit",
     description: "Maximum number of requests in the window of the tightest limit that applies",
     example: || json!(100),
     kind: number,
 };
-const REMAINING: Described = Described {
+const REMAINING: HeaderDescription = HeaderDescription {
     name: "X-RateLimit-Remaining",
     description: "Requests that remain in this window",
     example: || json!(99),
     kind: number,
 };
-const RESET: Described = Described {
+const RESET: HeaderDescription = HeaderDescription {
     name: "X-RateLimit-Reset",
     description: "Unix seconds when this window's requests begin to expire and, if none remain, one is possible again",
     example: || json!(1_795_176_060),
     kind: number,
 };
-const RETRY_AFTER: Described = Described {
+const RETRY_AFTER: HeaderDescription = HeaderDescription {
     name: "Retry-After",
     description: "Seconds after which the same request may succeed",
     example: || json!(1),
     kind: number,
 };
-const CHALLENGE: Described = Described {
+const CHALLENGE: HeaderDescription = HeaderDescription {
     name: "WWW-Authenticate",
     description: "The authentication scheme; the realm is the brand's name",
     example: || json!("Bearer realm=\"Tollgate\""),
@@ -91,7 +91,7 @@ pub(super) fn components(components: &mut Components, codes: &BTreeSet<&'static 
 }
 
 /// Adds the refusals to an operation's responses, and the header fields to all responses.
-pub(super) fn add(operation: &mut Operation, codes: &[Refusal], limited: bool, errors: Errors) {
+pub(super) fn add(operation: &mut Operation, codes: &[Refusal], limited: bool, errors: ErrorBodyFormat) {
     let mut by_status: BTreeMap<u16, BTreeMap<&'static str, Refusal>> = BTreeMap::new();
     for refusal in codes {
         by_status.entry(refusal.status()).or_default().insert(refusal.code(), *refusal);
@@ -114,14 +114,14 @@ pub(super) fn add(operation: &mut Operation, codes: &[Refusal], limited: bool, e
     }
 }
 
-fn refusing(status: u16, codes: &BTreeMap<&'static str, Refusal>, errors: Errors) -> Response {
+fn refusing(status: u16, codes: &BTreeMap<&'static str, Refusal>, errors: ErrorBodyFormat) -> Response {
     let (media_type, content) = match errors {
-        Errors::Json => {
+        ErrorBodyFormat::Json => {
             let examples = codes.keys().map(|code| (*code, RefOr::<Example>::Ref(at("examples", code))));
             let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Error")));
             (JSON, content.examples_from_iter(examples))
         }
-        Errors::Scripts => {
+        ErrorBodyFormat::Scripts => {
             let examples = codes.iter().map(|(code, refusal)| (*code, RefOr::T(script(*refusal))));
             let text = ObjectBuilder::new().schema_type(Type::String).build();
             (scripts::MEDIA_TYPE, ContentBuilder::new().schema(Some(text)).examples_from_iter(examples))
@@ -142,7 +142,7 @@ fn script(refusal: Refusal) -> Example {
     ExampleBuilder::new().summary(refusal.meaning()).value(Some(json!(text))).build()
 }
 
-fn add_headers(answer: &mut Response, headers: &[Described]) {
+fn add_headers(answer: &mut Response, headers: &[HeaderDescription]) {
     for header in headers {
         answer.headers.insert(header.name.to_owned(), RefOr::Ref(at("headers", header.name)));
     }

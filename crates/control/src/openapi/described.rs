@@ -8,12 +8,12 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 /// Handlers with their OpenAPI document. If two schemas share one name, utoipa keeps the last; this type records the
 /// clash.
-pub(crate) struct Described<S> {
+pub(crate) struct DescribedRouter<S> {
     router: OpenApiRouter<S>,
     clashes: BTreeSet<String>,
 }
 
-impl<S: Clone + Send + Sync + 'static> Described<S> {
+impl<S: Clone + Send + Sync + 'static> DescribedRouter<S> {
     /// Creates a router without handlers; `document` contains the general parts.
     pub(crate) fn new(document: OpenApi) -> Self {
         Self { router: OpenApiRouter::with_openapi(document), clashes: BTreeSet::new() }

@@ -11,7 +11,7 @@ const RENEW: &str = "UPDATE_OPENAPI=1 cargo test --workspace --exclude xtask --l
 const SUCCESSES: [&str; 4] = ["200", "201", "202", "204"];
 
 /// An operation of the document: method and path as in `GET /health`, and its description.
-struct Told {
+struct DocumentOperation {
     call: String,
     operation: Map<String, Value>,
 }
@@ -22,16 +22,16 @@ fn document() -> Value {
     serde_json::from_slice(&text(&document)).unwrap()
 }
 
-fn operations_of(document: &Value) -> Vec<Told> {
-    let mut told = Vec::new();
+fn operations_of(document: &Value) -> Vec<DocumentOperation> {
+    let mut reported = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let operation = operation.as_object().unwrap().clone();
-            told.push(Told { call: format!("{} {path}", method.to_uppercase()), operation });
+            reported.push(DocumentOperation { call: format!("{} {path}", method.to_uppercase()), operation });
         }
     }
-    assert!(!told.is_empty());
-    told
+    assert!(!reported.is_empty());
+    reported
 }
 
 /// Follows `$ref`, if `value` is one.
@@ -79,26 +79,26 @@ fn the_repository_has_this_document() {
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
     let (_, mut document, _) = routes::api().into_parts();
     complete(&mut document, env!("CARGO_PKG_VERSION"));
-    let made = String::from_utf8(text(&document).to_vec()).unwrap();
+    let generated = String::from_utf8(text(&document).to_vec()).unwrap();
     if std::env::var_os("UPDATE_OPENAPI").is_some() {
-        std::fs::write(&file, &made).unwrap();
+        std::fs::write(&file, &generated).unwrap();
     }
-    let kept = std::fs::read_to_string(&file).unwrap_or_default();
-    assert!(kept == made, "docs/openapi.json differs from the handlers. Renew it: {RENEW}");
+    let committed = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(committed == generated, "docs/openapi.json differs from the handlers. Renew it: {RENEW}");
 }
 
 #[test]
-fn a_name_stands_for_one_schema() {
+fn a_name_has_one_schema() {
     let (_, _, clashes) = routes::api().into_parts();
     assert!(clashes.is_empty(), "two types share the name {clashes:?}: rename one with #[schema(as = …)]");
 }
 
 #[test]
-fn every_operation_says_what_it_does() {
+fn every_operation_has_a_summary() {
     let document = document();
     let tags: HashSet<&Value> = document["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();
     let (mut ids, mut wrong) = (HashSet::new(), Vec::new());
-    for Told { call, operation } in operations_of(&document) {
+    for DocumentOperation { call, operation } in operations_of(&document) {
         if !ids.insert(operation["operationId"].clone()) {
             wrong.push(format!("{call}: a unique operationId"));
         }
@@ -123,7 +123,7 @@ fn every_operation_says_what_it_does() {
 fn every_parameter_and_field_is_described_and_typed() {
     let document = document();
     let mut wrong = Vec::new();
-    for Told { call, operation } in operations_of(&document) {
+    for DocumentOperation { call, operation } in operations_of(&document) {
         let parameters = operation.get("parameters").and_then(Value::as_array).cloned().unwrap_or_default();
         for parameter in &parameters {
             let described = parameter.get("description").and_then(Value::as_str).is_some_and(|text| !text.is_empty());
@@ -156,7 +156,7 @@ fn every_parameter_and_field_is_described_and_typed() {
 fn every_operation_has_examples() {
     let document = document();
     let mut wrong = Vec::new();
-    for Told { call, operation } in operations_of(&document) {
+    for DocumentOperation { call, operation } in operations_of(&document) {
         let successes: BTreeMap<&String, &Value> = operation["responses"]
             .as_object()
             .unwrap()
@@ -201,7 +201,7 @@ fn has_example(document: &Value, content: &Value) -> bool {
 fn every_error_has_its_codes_and_every_answer_its_headers() {
     let document = document();
     let mut wrong = Vec::new();
-    for Told { call, operation } in operations_of(&document) {
+    for DocumentOperation { call, operation } in operations_of(&document) {
         let (_, path) = call.split_once(' ').unwrap();
         let is_limited = !limits::is_free(path);
         for (status, answer) in operation["responses"].as_object().unwrap() {

@@ -21,7 +21,7 @@ use crate::{input, listing};
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+struct AuditQuery {
     /// Returns only changes that concern this user.
     user_id: Option<Uuid>,
     /// Returns only changes with this action, such as `key.create`.
@@ -42,8 +42,8 @@ struct Asked {
 /// A page of changes, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AuditLog)]
-pub(super) struct Page {
-    items: Vec<Line>,
+pub(super) struct AuditLogPage {
+    items: Vec<AuditEntry>,
     /// The cursor of the next page; null at the end of the log. A page can contain fewer items than requested, or no
     /// items, and still be followed by another page.
     next: Option<String>,
@@ -52,13 +52,13 @@ pub(super) struct Page {
 /// One change in the audit log.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AuditLine)]
-struct Line {
+struct AuditEntry {
     /// The id of the log entry.
     id: Uuid,
     /// The time of the change.
     #[schema(format = DateTime)]
     at: String,
-    actor: Doer,
+    actor: AuditActor,
     /// The action, such as `key.create`.
     action: String,
     /// The id of the changed object.
@@ -76,7 +76,7 @@ struct Line {
 /// The actor of a change.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AuditActor)]
-struct Doer {
+struct AuditActor {
     /// `user` (signed in), `key`, `command` (at the command line), or `system` (the server itself, or an unknown
     /// client).
     kind: &'static str,
@@ -93,7 +93,7 @@ struct Doer {
     address: Option<String>,
 }
 
-impl Doer {
+impl AuditActor {
     fn of(actor: Actor, user_name: Option<String>) -> Self {
         let (kind, user_id, session_id, key_id) = match actor.by {
             By::Command => ("command", None, None, None),
@@ -106,12 +106,12 @@ impl Doer {
     }
 }
 
-impl From<AuditLine> for Line {
+impl From<AuditLine> for AuditEntry {
     fn from(line: AuditLine) -> Self {
         Self {
             id: line.place.id,
             at: rfc3339(line.place.at),
-            actor: Doer::of(line.actor, line.actor_name),
+            actor: AuditActor::of(line.actor, line.actor_name),
             action: line.action,
             target_id: line.target,
             user_id: line.owner,
@@ -124,9 +124,9 @@ impl From<AuditLine> for Line {
 /// Lists the audit log.
 ///
 /// It contains every change of users, keys, plans, budgets, sessions, links and provider keys, with its actor.
-#[utoipa::path(get, path = "/api/audit", tag = "admin", params(Asked), security(("token" = []), ("cookie" = [])),
+#[utoipa::path(get, path = "/api/audit", tag = "admin", params(AuditQuery), security(("token" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["forbidden"]))),
-    responses((status = 200, body = Page, example = json!({
+    responses((status = 200, body = AuditLogPage, example = json!({
         "items": [{"id": "0199aa00-0000-7000-8000-000000000009", "at": "2026-11-20T08:03:52.000120Z",
             "actor": {"kind": "user", "user_id": "0199aa00-0000-7000-8000-000000000000", "user_name": "Ada",
                 "session_id": "0199aa00-0000-7000-8000-000000000002", "key_id": null, "address": "203.0.113.9"},
@@ -134,19 +134,23 @@ impl From<AuditLine> for Line {
             "user_id": "0199aa00-0000-7000-8000-000000000004", "user_name": "Bob", "detail": {"plan": "pro"}}],
         "next": null
     }))))]
-pub(super) async fn list(State(app): State<Arc<App>>, _: Admin, request: Request) -> Result<Json<Page>, Problem> {
-    let asked: Asked = input::query(request.uri())?;
-    let limit = usize::try_from(listing::limit(asked.limit)?).unwrap_or(usize::MAX);
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    _: Admin,
+    request: Request,
+) -> Result<Json<AuditLogPage>, Problem> {
+    let query: AuditQuery = input::query(request.uri())?;
+    let limit = usize::try_from(listing::limit(query.limit)?).unwrap_or(usize::MAX);
     let filter = AuditFilter {
-        user: asked.user_id.map(UserId),
-        action: asked.action.as_deref().map(action).transpose()?,
-        since: moment::asked("since", asked.since.as_deref())?,
-        until: moment::asked("until", asked.until.as_deref())?,
+        user: query.user_id.map(UserId),
+        action: query.action.as_deref().map(action).transpose()?,
+        since: moment::parse_query("since", query.since.as_deref())?,
+        until: moment::parse_query("until", query.until.as_deref())?,
     };
-    let after = asked.cursor.as_deref().map(Place::read).transpose()?.map(|Place { at, id }| AuditPlace { at, id });
+    let after = query.cursor.as_deref().map(Place::read).transpose()?.map(|Place { at, id }| AuditPlace { at, id });
     let page = app.store.audit_page(&filter, after, limit).await.map_err(Problem::store)?;
     let next = page.next.map(|AuditPlace { at, id }| Place { at, id }.cursor());
-    Ok(Json(Page { items: page.lines.into_iter().map(Line::from).collect(), next }))
+    Ok(Json(AuditLogPage { items: page.lines.into_iter().map(AuditEntry::from).collect(), next }))
 }
 
 fn action(word: &str) -> Result<Action, Problem> {

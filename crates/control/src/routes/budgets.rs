@@ -14,10 +14,10 @@ use store::{BudgetHolder, EVERYBODY, StoreError, StoredPlan};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::budgets::{GLOBAL, Shown};
+use crate::budgets::{BudgetView, GLOBAL};
 use crate::caller::Admin;
 use crate::input;
-use crate::listing::{self, Paged};
+use crate::listing::{self, PageQuery};
 use crate::problem::Problem;
 use crate::state::App;
 use crate::subject;
@@ -25,7 +25,7 @@ use crate::subject;
 /// A page of all budgets.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Budgets {
-    items: Vec<Shown>,
+    items: Vec<BudgetView>,
     /// The cursor of the next page; null on the last page.
     next: Option<String>,
 }
@@ -34,7 +34,7 @@ pub(super) struct Budgets {
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = NewBudget, example = json!({"credits": 50000}))]
 #[serde(deny_unknown_fields)]
-struct New {
+struct SetBudgetRequest {
     /// The maximum cost, with at most 9 decimal places: `20 USD`.
     money: Option<String>,
     /// The maximum number of quota credits.
@@ -45,7 +45,7 @@ struct New {
     tokens: Option<u64>,
 }
 
-impl New {
+impl SetBudgetRequest {
     fn read(self, measure: Measure) -> Result<u64, Problem> {
         let refused = |why: String| Problem::new(Refusal::Unprocessable, why);
         match (measure, self.money, self.credits, self.tokens) {
@@ -59,7 +59,7 @@ impl New {
 
 /// The budget that a path names: scope, id, measure and period.
 #[derive(Debug)]
-pub(super) struct Named {
+pub(super) struct BudgetPath {
     dimension: BudgetDimension,
     id: String,
     measure: Measure,
@@ -68,7 +68,7 @@ pub(super) struct Named {
 
 /// The parsed path; `None` if it cannot name a budget.
 #[derive(Debug)]
-pub(super) struct Target(Option<Named>);
+pub(super) struct Target(Option<BudgetPath>);
 
 impl FromRequestParts<Arc<App>> for Target {
     type Rejection = Infallible;
@@ -76,7 +76,7 @@ impl FromRequestParts<Arc<App>> for Target {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
         let path: Result<Path<(String, String, String, String)>, _> = Path::from_request_parts(parts, app).await;
         let named = path.ok().and_then(|Path((dimension, id, measure, per))| {
-            Some(Named {
+            Some(BudgetPath {
                 dimension: BudgetDimension::ALL.into_iter().find(|known| known.as_str() == dimension)?,
                 id,
                 measure: Measure::parse(&measure)?,
@@ -88,14 +88,14 @@ impl FromRequestParts<Arc<App>> for Target {
 }
 
 /// An existing budget scope, and the id under which the store keeps its budgets.
-type Holder = (BudgetHolder, Uuid);
+type BudgetScopeRow = (BudgetHolder, Uuid);
 
-impl Named {
+impl BudgetPath {
     /// Returns the scope of the budget. A plan is named by its id or its name.
     ///
     /// # Errors
     /// `not_found`, `unavailable`.
-    async fn holder(&self, app: &App) -> Result<Holder, Problem> {
+    async fn holder(&self, app: &App) -> Result<BudgetScopeRow, Problem> {
         let id = self.id.parse::<Uuid>().ok();
         match (self.dimension, id) {
             (BudgetDimension::Key, Some(id)) => Ok((BudgetHolder::Key(KeyId(id)), id)),
@@ -107,7 +107,7 @@ impl Named {
                 Ok((BudgetHolder::Plan(found.plan.name.clone()), found.id.0))
             }
             (BudgetDimension::Global, _) if self.id == GLOBAL => Ok((BudgetHolder::Global, EVERYBODY)),
-            (BudgetDimension::Key | BudgetDimension::User | BudgetDimension::Global, _) => Err(nobody()),
+            (BudgetDimension::Key | BudgetDimension::User | BudgetDimension::Global, _) => Err(invalid_name()),
         }
     }
 }
@@ -116,7 +116,7 @@ fn missing(message: &'static str) -> Problem {
     Problem::new(Refusal::NotFound, message)
 }
 
-fn nobody() -> Problem {
+fn invalid_name() -> Problem {
     missing(
         "a budget is DIMENSION/ID/MEASURE/PER: key, user, plan or global; an id, `-` for global; money, credits or tokens; day or month",
     )
@@ -125,7 +125,7 @@ fn nobody() -> Problem {
 /// Maps the store's error for a scope that does not exist.
 fn refused(error: StoreError) -> Problem {
     if let StoreError::NoUser { .. } = error {
-        return subject::unseen();
+        return subject::no_such_user();
     }
     if let StoreError::NoPlan { .. } = error { missing("this plan does not exist") } else { error.into() }
 }
@@ -134,7 +134,7 @@ fn refused(error: StoreError) -> Problem {
 ///
 /// The budgets of the configuration come first, then the other budgets, oldest first. Budgets in a plan's own list
 /// apply to each of its users and are shown with the plan.
-#[utoipa::path(get, path = "/api/budgets", tag = "admin", params(Paged), security(("token" = []), ("cookie" = [])),
+#[utoipa::path(get, path = "/api/budgets", tag = "admin", params(PageQuery), security(("token" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["forbidden"]))),
     responses((status = 200, body = Budgets, example = json!({
         "items": [{"dimension": "user", "id": "0199aa00-0000-7000-8000-000000000000", "name": "ada@example.com",
@@ -144,7 +144,7 @@ fn refused(error: StoreError) -> Problem {
         "next": null
     }))))]
 pub(super) async fn list(State(app): State<Arc<App>>, _: Admin, request: Request) -> Result<Json<Budgets>, Problem> {
-    let Paged { limit, cursor } = input::query(request.uri())?;
+    let PageQuery { limit, cursor } = input::query(request.uri())?;
     let (limit, after) = (listing::limit(limit)?, listing::after(cursor.as_deref())?.unwrap_or(EVERYBODY));
     let day = app.clock.now().day();
     let snapshot = app.live.load_full();
@@ -152,28 +152,28 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: Admin, request: Request
     let numbered = (1..).map(Uuid::from_u128).zip(&snapshot.budgets.limits).filter(|(id, _)| *id > after);
     let mut items = Vec::new();
     for (id, configured) in numbered {
-        items.push((id, Shown::configured(&app, configured, day).await?));
+        items.push((id, BudgetView::configured(&app, configured, day).await?));
     }
     let stored = app.store.budgets_after(after, limit.saturating_add(1)).await.map_err(Problem::store)?;
     for stored in stored {
-        items.push((stored.id, Shown::stored(&app, stored, day).await?));
+        items.push((stored.id, BudgetView::stored(&app, stored, day).await?));
     }
     let next = listing::cut(&mut items, limit, |(id, _)| *id);
-    Ok(Json(Budgets { items: items.into_iter().map(|(_, shown)| shown).collect(), next }))
+    Ok(Json(Budgets { items: items.into_iter().map(|(_, view)| view).collect(), next }))
 }
 
 /// Creates a budget, or replaces its amount.
 ///
 /// It applies on every server within a second. Usage of the current period counts, including the usage before this
 /// request.
-#[utoipa::path(put, path = "/api/budgets/{dimension}/{id}/{measure}/{per}", tag = "admin", request_body = New,
+#[utoipa::path(put, path = "/api/budgets/{dimension}/{id}/{measure}/{per}", tag = "admin", request_body = SetBudgetRequest,
     security(("token" = []), ("cookie" = [])),
     params(("dimension" = String, Path, description = "`key`, `user`, `plan` or `global`"),
         ("id" = String, Path, description = "The id of the key, the user or the plan, the plan's name, `-` for global"),
         ("measure" = String, Path, description = "`money`, `credits` or `tokens`"),
         ("per" = String, Path, description = "`day` or `month`")),
     extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "unprocessable"]))),
-    responses((status = 200, body = Shown, example = json!({
+    responses((status = 200, body = BudgetView, example = json!({
         "dimension": "global", "id": "-", "name": null, "per": "day", "credits": 50000, "used": 1200, "remaining": 48800,
         "resets_at": "2026-11-21T00:00:00Z", "source": "api"
     }))))]
@@ -182,18 +182,18 @@ pub(super) async fn set(
     Admin(caller): Admin,
     Target(named): Target,
     request: Request,
-) -> Result<Json<Shown>, Problem> {
-    let asked: New = input::required(request, app.limits.body).await?;
-    let named = named.ok_or_else(nobody)?;
-    let amount = asked.read(named.measure)?;
+) -> Result<Json<BudgetView>, Problem> {
+    let body: SetBudgetRequest = input::required(request, app.limits.body).await?;
+    let named = named.ok_or_else(invalid_name)?;
+    let amount = body.read(named.measure)?;
     let (holder, subject) = named.holder(&app).await?;
-    let wanted = (named.measure, named.per, Some(amount));
-    app.store.set_budget(&caller.actor(), &holder, wanted).await.map_err(refused)?;
+    let by = caller.actor();
+    app.store.set_budget(&by, &holder, named.measure, named.per, Some(amount)).await.map_err(refused)?;
     let there = app.store.budgets_of([subject; 4]).await.map_err(Problem::store)?;
     let set = there.into_iter().find(|stored| (stored.budget.measure, stored.budget.per) == (named.measure, named.per));
     // Another admin may have removed the budget at this moment.
     let set = set.ok_or_else(|| missing("this budget does not exist"))?;
-    Ok(Json(Shown::stored(&app, set, app.clock.now().day()).await?))
+    Ok(Json(BudgetView::stored(&app, set, app.clock.now().day()).await?))
 }
 
 /// Removes a budget that was set over the API or by a command.
@@ -212,9 +212,9 @@ pub(super) async fn remove(
     Admin(caller): Admin,
     Target(named): Target,
 ) -> Result<StatusCode, Problem> {
-    let named = named.ok_or_else(nobody)?;
+    let named = named.ok_or_else(invalid_name)?;
     let (holder, _) = named.holder(&app).await?;
-    let wanted = (named.measure, named.per, None);
-    let removed = app.store.set_budget(&caller.actor(), &holder, wanted).await.map_err(refused)?;
+    let by = caller.actor();
+    let removed = app.store.set_budget(&by, &holder, named.measure, named.per, None).await.map_err(refused)?;
     if removed { Ok(StatusCode::NO_CONTENT) } else { Err(missing("this budget does not exist")) }
 }

@@ -5,20 +5,20 @@ use std::sync::Arc;
 use access::{Day, KeyId, Plan, UserId};
 use axum::Json;
 use axum::extract::{Request, State};
+use ledger::{Overview, OverviewKey, OverviewModel, RequestLine};
 use meter::BudgetId;
 use serde::{Deserialize, Serialize};
-use store::{Overview, OverviewKey, OverviewModel, RequestLine};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::budgets::{self, BudgetQuery};
 use crate::caller::Caller;
-use crate::figures::{Used, ms};
+use crate::figures::{UsageFigures, ms};
 use crate::input;
 use crate::moment::{date, first_of_month, rfc3339};
 use crate::problem::Problem;
 use crate::quota::{self, Quota};
-use crate::routes::usage::requests::Line;
+use crate::routes::usage::requests::RequestItem;
 use crate::sign_in::Account;
 use crate::state::App;
 use crate::subject::{self, Subject};
@@ -29,7 +29,7 @@ const RECENT: usize = 20;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+struct OverviewQuery {
     /// The user; only for admins. Default: the authenticated user.
     user_id: Option<Uuid>,
 }
@@ -37,28 +37,28 @@ struct Asked {
 /// The overview of a user's day and month.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Overview)]
-pub(super) struct Told {
+pub(super) struct OverviewResponse {
     user: Account,
-    plan: OfPlan,
+    plan: OverviewPlanView,
     quota: Quota,
     /// The budgets that apply to the user's requests, as in `usage/today`.
-    budgets: Vec<budgets::Shown>,
+    budgets: Vec<budgets::BudgetView>,
     today: Today,
     month: Month,
     /// The user's keys: keys used this month first, by credits; then other keys that are not revoked, newest first. At most 100.
-    keys: Vec<OfKey>,
+    keys: Vec<OverviewKeyView>,
     /// This month's models, the most used ones first. At most 20.
-    models: Vec<OfModel>,
+    models: Vec<OverviewModelView>,
     latency: Latency,
-    errors: Errors,
+    errors: OverviewErrorRate,
     /// The newest requests, at most 20.
-    recent: Vec<Line>,
+    recent: Vec<RequestItem>,
 }
 
 /// The user's plan and its limits.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OverviewPlan)]
-struct OfPlan {
+struct OverviewPlanView {
     name: String,
     /// The daily quota in credits; null means no quota.
     credits_per_day: Option<u64>,
@@ -73,7 +73,7 @@ struct Today {
     #[schema(format = Date)]
     date: String,
     #[serde(flatten)]
-    used: Used,
+    used: UsageFigures,
     /// Credits of requests that are in flight or not recorded yet. Together with `credits` they equal `quota.used`.
     pending_credits: u64,
 }
@@ -86,12 +86,12 @@ struct Month {
     #[schema(format = Date)]
     since: String,
     #[serde(flatten)]
-    used: Used,
+    used: UsageFigures,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OverviewKey)]
-struct OfKey {
+struct OverviewKeyView {
     #[schema(value_type = Uuid)]
     id: KeyId,
     label: String,
@@ -103,17 +103,17 @@ struct OfKey {
     expires_at: Option<String>,
     #[schema(format = DateTime)]
     revoked_at: Option<String>,
-    today: Used,
-    month: Used,
+    today: UsageFigures,
+    month: UsageFigures,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OverviewModel)]
-struct OfModel {
+struct OverviewModelView {
     /// The model as clients name it; null for requests without a known model name.
     model: Option<String>,
     #[serde(flatten)]
-    used: Used,
+    used: UsageFigures,
     /// The number of requests that were refused before they reached a provider. `requests` does not include them.
     refused: u64,
     /// The number of requests with a status of 400 or more, including refused requests.
@@ -139,7 +139,7 @@ struct Latency {
 /// Today's LLM requests with a status of 400 or more.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OverviewErrors)]
-struct Errors {
+struct OverviewErrorRate {
     today: u64,
     /// The number of today's LLM requests, including refused ones.
     requests: u64,
@@ -147,7 +147,7 @@ struct Errors {
     rate: Option<f64>,
 }
 
-impl From<&Plan> for OfPlan {
+impl From<&Plan> for OverviewPlanView {
     fn from(plan: &Plan) -> Self {
         Self {
             name: plan.name.clone(),
@@ -157,7 +157,7 @@ impl From<&Plan> for OfPlan {
     }
 }
 
-impl From<OverviewKey> for OfKey {
+impl From<OverviewKey> for OverviewKeyView {
     fn from(key: OverviewKey) -> Self {
         Self {
             id: key.id,
@@ -167,16 +167,16 @@ impl From<OverviewKey> for OfKey {
             created_at: rfc3339(key.created_at),
             expires_at: key.expires_at.map(rfc3339),
             revoked_at: key.revoked_at.map(rfc3339),
-            today: Used::from(&key.today),
-            month: Used::from(&key.month),
+            today: UsageFigures::from(&key.today),
+            month: UsageFigures::from(&key.month),
         }
     }
 }
 
-impl From<OverviewModel> for OfModel {
+impl From<OverviewModel> for OverviewModelView {
     fn from(model: OverviewModel) -> Self {
         let mean_ms = model.duration_us.checked_div(model.total.requests).map(ms);
-        let used = Used::from(&model.total);
+        let used = UsageFigures::from(&model.total);
         Self { model: model.name, used, refused: model.refused, errors: model.errors, mean_ms }
     }
 }
@@ -195,9 +195,9 @@ impl Latency {
     }
 }
 
-impl Errors {
+impl OverviewErrorRate {
     #[expect(clippy::cast_precision_loss, reason = "a rate of a day's requests")]
-    fn of((requests, today): (u64, u64)) -> Self {
+    fn of(requests: u64, today: u64) -> Self {
         let rate = (requests > 0).then(|| today as f64 / requests as f64);
         Self { today, requests, rate }
     }
@@ -207,9 +207,9 @@ impl Errors {
 ///
 /// It contains plan and quota, today's usage and this month's by key and by model, latency, errors, and the newest
 /// requests. The cost of this request does not depend on the number of requests.
-#[utoipa::path(get, path = "/api/dashboard/overview", tag = "usage", params(Asked), security(("key" = []), ("cookie" = [])),
+#[utoipa::path(get, path = "/api/dashboard/overview", tag = "usage", params(OverviewQuery), security(("key" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["not_found"]))),
-    responses((status = 200, body = Told, example = json!({
+    responses((status = 200, body = OverviewResponse, example = json!({
         "user": {"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "email": "ada@example.com", "plan": "starter",
             "role": "member", "status": "active", "created_at": "2026-11-20T08:03:52Z"},
         "plan": {"name": "starter", "credits_per_day": 1000, "requests_per_minute": 60},
@@ -235,31 +235,31 @@ pub(super) async fn overview(
     State(app): State<Arc<App>>,
     caller: Caller,
     request: Request,
-) -> Result<Json<Told>, Problem> {
-    let Asked { user_id } = input::query(request.uri())?;
+) -> Result<Json<OverviewResponse>, Problem> {
+    let OverviewQuery { user_id } = input::query(request.uri())?;
     let user = Subject::id(&caller, user_id)?;
     let today = app.clock.now().day();
     let since = first_of_month(today);
-    let mut overview = read(&app, user, (since, today)).await?;
+    let mut overview = read(&app, user, since, today).await?;
     let no = overview.user.no;
     if overview.today.credits < quota::settled(&app, no, today) {
         quota::recorded(&app, no, today).await?;
-        overview = read(&app, user, (since, today)).await?;
+        overview = read(&app, user, since, today).await?;
     }
     let subject = Subject { user, no, plan: Arc::new(overview.user.plan.clone()) };
-    let key = budgets::OfKey::of(&caller, &subject);
+    let key = budgets::BudgetKey::of(&caller, &subject);
     let query = BudgetQuery { caller: &caller, subject: &subject, key };
     let budgets = budgets::holding(&app, query, today).await?;
-    Ok(Json(tell(&app, (overview, budgets), (since, today))))
+    Ok(Json(response(&app, overview, budgets, today)))
 }
 
-async fn read(app: &App, user: UserId, days: (Day, Day)) -> Result<Overview, Problem> {
-    let found = app.store.overview(user, days).await.map_err(Problem::store)?;
+async fn read(app: &App, user: UserId, since: Day, today: Day) -> Result<Overview, Problem> {
+    let found = app.ledger.overview(user, since, today).await.map_err(Problem::store)?;
     // The user does not exist, or a restored store is older than the credential and does not contain the user.
-    found.ok_or_else(subject::unseen)
+    found.ok_or_else(subject::no_such_user)
 }
 
-fn tell(app: &App, (overview, budgets): (Overview, Vec<budgets::Shown>), (since, today): (Day, Day)) -> Told {
+fn response(app: &App, overview: Overview, budgets: Vec<budgets::BudgetView>, today: Day) -> OverviewResponse {
     let user = &overview.user;
     let of_user = BudgetId::credits_a_day(meter::Subject::User(user.no));
     let recorded = overview.today.credits;
@@ -267,17 +267,18 @@ fn tell(app: &App, (overview, budgets): (Overview, Vec<budgets::Shown>), (since,
     let quota = Quota::new(user.plan.credits_per_day, used, today);
     let pending_credits = quota::pending(&quota, recorded);
     let latency = Latency::of(&overview.newest);
-    Told {
+    let (requests, errors) = overview.llm_today;
+    OverviewResponse {
         user: Account::from(user),
-        plan: OfPlan::from(&user.plan),
+        plan: OverviewPlanView::from(&user.plan),
         quota,
         budgets,
-        today: Today { date: date(today), used: Used::from(&overview.today), pending_credits },
-        month: Month { since: date(since), used: Used::from(&overview.month) },
-        keys: overview.keys.into_iter().map(OfKey::from).collect(),
-        models: overview.models.into_iter().map(OfModel::from).collect(),
+        today: Today { date: date(today), used: UsageFigures::from(&overview.today), pending_credits },
+        month: Month { since: date(first_of_month(today)), used: UsageFigures::from(&overview.month) },
+        keys: overview.keys.into_iter().map(OverviewKeyView::from).collect(),
+        models: overview.models.into_iter().map(OverviewModelView::from).collect(),
         latency,
-        errors: Errors::of(overview.llm_today),
-        recent: overview.newest.into_iter().take(RECENT).map(Line::from).collect(),
+        errors: OverviewErrorRate::of(requests, errors),
+        recent: overview.newest.into_iter().take(RECENT).map(RequestItem::from).collect(),
     }
 }

@@ -19,7 +19,7 @@ use crate::state::App;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Asked {
+pub(super) struct InstallScriptQuery {
     /// The coding agent to configure: `codex` or `claude`. Default `codex`.
     #[param(example = "codex")]
     agent: Option<String>,
@@ -31,12 +31,12 @@ pub(super) struct Asked {
 ///
 ///
 /// Every error is a shell script too: it prints the error's message to its stderr and exits with 1.
-#[utoipa::path(get, path = "/install.sh", tag = "keys", params(Asked),
+#[utoipa::path(get, path = "/install.sh", tag = "keys", params(InstallScriptQuery),
     extensions(("x-codes" = json!(["bad_request", "not_found"]))),
     responses((status = 200, description = "POSIX sh", content_type = "text/x-shellscript; charset=utf-8", body = String,
         example = "#!/bin/sh\n…\nmain \"$@\"\n")))]
 pub(super) async fn show(State(app): State<Arc<App>>, request: Request) -> Result<impl IntoResponse, Problem> {
-    let Asked { agent } = input::query(request.uri())?;
+    let InstallScriptQuery { agent } = input::query(request.uri())?;
     let Some(agent) = agent.as_deref().map_or(Some(Agent::default()), Agent::named) else {
         let names = Agent::ALL.map(|(name, _)| format!("?agent={name}")).join(" or ");
         return Err(Problem::new(Refusal::BadRequest, format!("no script exists for this agent; use {names}")));

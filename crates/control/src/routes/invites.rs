@@ -16,7 +16,7 @@ use super::auth::register::address_of;
 use crate::caller::Admin;
 use crate::input::{self, Segment};
 use crate::links::{INVITE_FOR, NewTicket};
-use crate::listing::{self, Paged};
+use crate::listing::{self, PageQuery};
 use crate::moment::rfc3339;
 use crate::problem::Problem;
 use crate::state::App;
@@ -61,9 +61,9 @@ pub(super) struct NewInvite {
 
 /// An invitation to create.
 #[derive(Debug, Deserialize, ToSchema)]
-#[schema(as = InviteWish, example = json!({"email": "bob@example.com", "plan": "pro"}))]
+#[schema(as = InviteRequest, example = json!({"email": "bob@example.com", "plan": "pro"}))]
 #[serde(deny_unknown_fields)]
-struct Wish {
+struct InviteRequest {
     /// The only e-mail address that the invitation is valid for. Default: any address.
     #[schema(max_length = 254)]
     email: Option<String>,
@@ -89,7 +89,7 @@ impl From<Link> for Invite {
 }
 
 /// Lists the valid invitations.
-#[utoipa::path(get, path = "/api/invites", tag = "admin", params(Paged), security(("token" = []), ("cookie" = [])),
+#[utoipa::path(get, path = "/api/invites", tag = "admin", params(PageQuery), security(("token" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["forbidden"]))),
     responses((status = 200, body = Invites, example = json!({
         "items": [{"id": "0199aa00-0000-7000-8000-000000000005", "email": "bob@example.com", "plan": "pro",
@@ -98,7 +98,7 @@ impl From<Link> for Invite {
         "next": null
     }))))]
 pub(super) async fn list(State(app): State<Arc<App>>, _: Admin, request: Request) -> Result<Json<Invites>, Problem> {
-    let Paged { limit, cursor } = input::query(request.uri())?;
+    let PageQuery { limit, cursor } = input::query(request.uri())?;
     let limit = listing::limit(limit)?;
     let before = listing::after(cursor.as_deref())?.map(LinkId);
     let mut found = app.store.open_invites(before, limit + 1).await.map_err(Problem::store)?;
@@ -107,7 +107,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: Admin, request: Request
 }
 
 /// Creates an invitation, which can be used once within 7 days.
-#[utoipa::path(post, path = "/api/invites", tag = "admin", request_body = Wish, security(("token" = []), ("cookie" = [])),
+#[utoipa::path(post, path = "/api/invites", tag = "admin", request_body = InviteRequest, security(("token" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["forbidden", "conflict", "unprocessable"]))),
     responses((status = 201, body = NewInvite, example = json!({
         "id": "0199aa00-0000-7000-8000-000000000005", "email": "bob@example.com", "plan": "pro",
@@ -120,17 +120,17 @@ pub(super) async fn create(
     Admin(caller): Admin,
     request: Request,
 ) -> Result<(StatusCode, Json<NewInvite>), Problem> {
-    let Wish { email, plan } = input::required(request, app.limits.body).await?;
+    let InviteRequest { email, plan } = input::required(request, app.limits.body).await?;
     if app.live.load().signup.mode == SignupMode::Closed {
         let message = "sign-up is closed, also with an invitation; set `signup: invite` in the configuration first";
         return Err(Problem::new(Refusal::Conflict, message));
     }
     let email = email.as_deref().map(address_of).transpose()?;
     let ticket = NewTicket::of(&app, INVITE_FOR)?;
-    let (hash, expires_at) = ticket.kept();
+    let (hash, expires_at) = ticket.hash_and_expiry();
     let new = NewLink { purpose: Purpose::Invite { email, plan }, hash, expires_at };
-    let made = app.store.make_link(&caller.actor(), new).await?;
-    Ok((StatusCode::CREATED, Json(NewInvite { invite: made.into(), url: ticket.url(&app) })))
+    let created = app.store.make_link(&caller.actor(), new).await?;
+    Ok((StatusCode::CREATED, Json(NewInvite { invite: created.into(), url: ticket.url(&app) })))
 }
 
 /// Revokes an invitation permanently.
@@ -138,7 +138,7 @@ pub(super) async fn create(
     params(("id" = Uuid, Path, description = "The invitation")),
     extensions(("x-codes" = json!(["forbidden", "not_found"]))),
     responses((status = 204, description = "The invitation was revoked")))]
-pub(super) async fn take_back(
+pub(super) async fn revoke_invite(
     State(app): State<Arc<App>>,
     Admin(caller): Admin,
     Segment(id): Segment,

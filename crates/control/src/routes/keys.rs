@@ -1,8 +1,8 @@
 //! `GET` and `POST /api/keys`, `GET`, `PATCH` and `DELETE /api/keys/{id}`, `POST /api/keys/{id}/rotate`: the keys of
 //! users. Only the response that creates a key contains its secret.
 
-mod asked;
-pub(super) mod shown;
+mod requests;
+pub(super) mod view;
 
 use std::sync::Arc;
 
@@ -22,13 +22,13 @@ use crate::listing;
 use crate::moment::rfc3339;
 use crate::problem::{NO_KEY, Problem};
 use crate::state::App;
-use asked::{Change, New, Rotate};
-use shown::Shown;
+use requests::{KeyChangeRequest, KeyRotationRequest, NewKeyRequest};
+use view::KeyView;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+struct KeyListQuery {
     /// Whether the list includes revoked keys. Default false.
     revoked: Option<bool>,
     /// The maximum number of items on the page. Default 50.
@@ -42,7 +42,7 @@ struct Asked {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ApiKeys)]
 pub(super) struct Keys {
-    items: Vec<Shown>,
+    items: Vec<KeyView>,
     /// The cursor of the next page; null on the last page.
     next: Option<String>,
 }
@@ -50,21 +50,21 @@ pub(super) struct Keys {
 /// A key with its secret, which no other response contains.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ApiKeyWithSecret)]
-pub(super) struct Made {
+pub(super) struct KeyWithSecret {
     /// The whole key: `tollgate_` and 32 hex digits. Store it now; it is not shown again.
     key: String,
     #[serde(flatten)]
-    shown: Shown,
+    view: KeyView,
 }
 
-impl Made {
+impl KeyWithSecret {
     fn of(secret: &ApiKey, stored: Key) -> Self {
-        Self { key: secret.expose().to_owned(), shown: stored.into() }
+        Self { key: secret.expose().to_owned(), view: stored.into() }
     }
 }
 
 /// Lists the keys of the authenticated user.
-#[utoipa::path(get, path = "/api/keys", tag = "keys", params(Asked), security(("key" = []), ("cookie" = [])),
+#[utoipa::path(get, path = "/api/keys", tag = "keys", params(KeyListQuery), security(("key" = []), ("cookie" = [])),
     responses((status = 200, body = Keys, example = json!({
         "items": [{"id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate", "last4": "9f3c", "label": "laptop",
             "created_at": "2026-11-20T08:03:52Z", "expires_at": null, "revoked_at": null,
@@ -78,7 +78,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller, request: R
 
 /// Lists the keys of a user, for admins.
 #[utoipa::path(get, path = "/api/users/{id}/keys", tag = "admin", security(("token" = []), ("cookie" = [])),
-    params(("id" = Uuid, Path, description = "The user"), Asked), extensions(("x-codes" = json!(["forbidden", "not_found"]))),
+    params(("id" = Uuid, Path, description = "The user"), KeyListQuery), extensions(("x-codes" = json!(["forbidden", "not_found"]))),
     responses((status = 200, body = Keys, example = json!({
         "items": [{"id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate", "last4": "9f3c", "label": "laptop",
             "created_at": "2026-11-20T08:03:52Z", "expires_at": null, "revoked_at": null,
@@ -92,26 +92,26 @@ pub(super) async fn of_user(
     Segment(id): Segment,
     request: Request,
 ) -> Result<Json<Keys>, Problem> {
-    let asked = input::query(request.uri())?;
-    page(&app, users::find(&app, &id).await?.id, asked).await
+    let query = input::query(request.uri())?;
+    page(&app, users::find(&app, &id).await?.id, query).await
 }
 
-async fn page(app: &App, user: UserId, asked: Asked) -> Result<Json<Keys>, Problem> {
-    let Asked { revoked, limit, cursor } = asked;
+async fn page(app: &App, user: UserId, query: KeyListQuery) -> Result<Json<Keys>, Problem> {
+    let KeyListQuery { revoked, limit, cursor } = query;
     let limit = listing::limit(limit)?;
     let before = listing::after(cursor.as_deref())?.map(KeyId);
-    let asked = KeyPageQuery { user, revoked: revoked.unwrap_or(false), before, limit: limit + 1 };
-    let mut found = app.store.keys_page(asked).await?;
+    let page_query = KeyPageQuery { user, revoked: revoked.unwrap_or(false), before, limit: limit + 1 };
+    let mut found = app.store.keys_page(page_query).await?;
     let next = listing::cut(&mut found, limit, |key| key.id.0);
-    Ok(Json(Keys { items: found.into_iter().map(Shown::from).collect(), next }))
+    Ok(Json(Keys { items: found.into_iter().map(KeyView::from).collect(), next }))
 }
 
 /// Creates a key, which is valid at once.
 ///
 /// Only this response contains its secret, in `key`.
-#[utoipa::path(post, path = "/api/keys", tag = "keys", request_body = New, security(("key" = []), ("cookie" = [])),
+#[utoipa::path(post, path = "/api/keys", tag = "keys", request_body = NewKeyRequest, security(("key" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["forbidden", "conflict", "unprocessable"]))),
-    responses((status = 201, body = Made, example = json!({
+    responses((status = 201, body = KeyWithSecret, example = json!({
         "key": "tollgate_0123456789abcdef0123456789abcdef", "id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate",
         "last4": "cdef", "label": "laptop", "created_at": "2026-11-20T08:03:52Z", "expires_at": "2027-02-18T00:00:00Z",
         "revoked_at": null, "last_used_at": null, "previous": null, "scopes": {"routes": null, "models": ["openai/*"]},
@@ -121,20 +121,20 @@ pub(super) async fn create(
     State(app): State<Arc<App>>,
     Owner(caller): Owner,
     request: Request,
-) -> Result<(StatusCode, Json<Made>), Problem> {
-    let asked: New = input::required(request, app.limits.body).await?;
-    let (label, expires_at, bounds) = asked.read(app.clock.now())?;
-    outlive_nothing(&caller, expires_at)?;
+) -> Result<(StatusCode, Json<KeyWithSecret>), Problem> {
+    let body: NewKeyRequest = input::required(request, app.limits.body).await?;
+    let (label, expires_at, bounds) = body.read(app.clock.now())?;
+    check_expiry(&caller, expires_at)?;
     let secret = generate(&app)?;
     let new = NewKey { expires_at, bounds, ..NewKey::of(caller.user, label, &secret) };
     let stored = app.store.create_key(&caller.actor(), new).await?;
-    Ok((StatusCode::CREATED, Json(Made::of(&secret, stored))))
+    Ok((StatusCode::CREATED, Json(KeyWithSecret::of(&secret, stored))))
 }
 
 /// Returns a key of the authenticated user, including revoked keys.
 #[utoipa::path(get, path = "/api/keys/{id}", tag = "keys", security(("key" = []), ("cookie" = [])),
     params(("id" = Uuid, Path, description = "The key")), extensions(("x-codes" = json!(["not_found"]))),
-    responses((status = 200, body = Shown, example = json!({
+    responses((status = 200, body = KeyView, example = json!({
         "id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate", "last4": "9f3c", "label": "laptop",
         "created_at": "2026-11-20T08:03:52Z", "expires_at": null, "revoked_at": null, "last_used_at": "2026-11-20T09:12:00Z",
         "previous": {"last4": "cdef", "until": "2026-11-20T10:00:00Z", "last_used_at": null},
@@ -145,17 +145,17 @@ pub(super) async fn show(
     State(app): State<Arc<App>>,
     caller: Caller,
     Segment(id): Segment,
-) -> Result<Json<Shown>, Problem> {
+) -> Result<Json<KeyView>, Problem> {
     Ok(Json(find(&app, own(&caller, &id)?).await?.into()))
 }
 
 /// Changes a key's label, expiry, scopes, limits or addresses.
 ///
 /// Missing fields stay unchanged, and null removes a restriction. The change applies on every server within a second.
-#[utoipa::path(patch, path = "/api/keys/{id}", tag = "keys", request_body = Change, security(("key" = []), ("cookie" = [])),
+#[utoipa::path(patch, path = "/api/keys/{id}", tag = "keys", request_body = KeyChangeRequest, security(("key" = []), ("cookie" = [])),
     params(("id" = Uuid, Path, description = "The key")),
     extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "unprocessable"]))),
-    responses((status = 200, body = Shown, example = json!({
+    responses((status = 200, body = KeyView, example = json!({
         "id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate", "last4": "9f3c", "label": "build server",
         "created_at": "2026-11-20T08:03:52Z", "expires_at": null, "revoked_at": null, "last_used_at": "2026-11-20T09:12:00Z",
         "previous": null, "scopes": {"routes": null, "models": null},
@@ -166,14 +166,14 @@ pub(super) async fn change(
     Owner(caller): Owner,
     Segment(id): Segment,
     request: Request,
-) -> Result<Json<Shown>, Problem> {
-    let asked: Change = input::required(request, app.limits.body).await?;
-    let change = asked.read(app.clock.now())?;
+) -> Result<Json<KeyView>, Problem> {
+    let body: KeyChangeRequest = input::required(request, app.limits.body).await?;
+    let change = body.read(app.clock.now())?;
     let key = own(&caller, &id)?;
     if let Some(expires_at) = change.expires_at {
         // Whether the key exists is reported first.
         find(&app, key).await?;
-        outlive_nothing(&caller, expires_at)?;
+        check_expiry(&caller, expires_at)?;
     }
     let changed = app.store.change_key(&caller.actor(), key, change).await?;
     app.sessions.forget_all_of(caller.user);
@@ -200,10 +200,10 @@ pub(super) async fn revoke(
 ///
 /// The previous secret is refused within a second, or remains valid for `grace`. An older secret becomes invalid at
 /// once. Sessions that began with the key end, except the session of this request.
-#[utoipa::path(post, path = "/api/keys/{id}/rotate", tag = "keys", request_body = Option<Rotate>,
+#[utoipa::path(post, path = "/api/keys/{id}/rotate", tag = "keys", request_body = Option<KeyRotationRequest>,
     security(("key" = []), ("cookie" = [])), params(("id" = Uuid, Path, description = "The key")),
     extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "unprocessable"]))),
-    responses((status = 200, body = Made, example = json!({
+    responses((status = 200, body = KeyWithSecret, example = json!({
         "key": "tollgate_fedcba9876543210fedcba9876543210", "id": "0199aa00-0000-7000-8000-000000000001", "prefix": "tollgate",
         "last4": "3210", "label": "laptop", "created_at": "2026-11-20T08:03:52Z", "expires_at": null, "revoked_at": null,
         "last_used_at": "2026-11-20T09:12:00Z",
@@ -216,16 +216,16 @@ pub(super) async fn rotate(
     Owner(caller): Owner,
     Segment(id): Segment,
     request: Request,
-) -> Result<Json<Made>, Problem> {
-    let asked: Option<Rotate> = input::json(request, app.limits.body).await?;
-    let grace = asked.map(Rotate::read).transpose()?.unwrap_or_default();
+) -> Result<Json<KeyWithSecret>, Problem> {
+    let body: Option<KeyRotationRequest> = input::json(request, app.limits.body).await?;
+    let grace = body.map(KeyRotationRequest::read).transpose()?.unwrap_or_default();
     let key = own(&caller, &id)?;
-    outlive_nothing(&caller, find(&app, key).await?.expires_at)?;
+    check_expiry(&caller, find(&app, key).await?.expires_at)?;
     let secret = generate(&app)?;
     let rotation = Rotation { secret: KeySecret::of(&secret), grace };
     let stored = app.store.rotate_key(&caller.actor(), key, rotation).await?;
     app.sessions.forget_all_of(caller.user);
-    Ok(Json(Made::of(&secret, stored)))
+    Ok(Json(KeyWithSecret::of(&secret, stored)))
 }
 
 /// Returns a reference to a key of the caller. An invalid id is reported like a key of another user.
@@ -243,7 +243,7 @@ fn missing() -> Problem {
 }
 
 /// Refuses an expiry after the expiry of the caller's own key, because it would circumvent that expiry.
-fn outlive_nothing(caller: &Caller, expires_at: Option<Timestamp>) -> Result<(), Problem> {
+fn check_expiry(caller: &Caller, expires_at: Option<Timestamp>) -> Result<(), Problem> {
     match (caller.key().and_then(|key| key.expires_at), expires_at) {
         (None, _) => Ok(()),
         (Some(own), Some(end)) if end <= own => Ok(()),

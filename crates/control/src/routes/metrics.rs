@@ -31,11 +31,12 @@ pub(super) async fn show(
     // A proxy on this host that adds no `Forwarded` header looks like a local client. Only the token distinguishes
     // them.
     let (is_open, message) = match app.live.load().metrics_token.as_ref() {
-        Some(token) => {
-            (is_told(&headers, token), "metrics need `Authorization: Bearer TOKEN` with the token of metrics.token")
-        }
+        Some(token) => (
+            has_metrics_token(&headers, token),
+            "metrics need `Authorization: Bearer TOKEN` with the token of metrics.token",
+        ),
         None => (
-            app.loopback && is_here(address, &headers),
+            app.loopback && is_local(address, &headers),
             "metrics are shown on loopback only, as no metrics.token is configured",
         ),
     };
@@ -47,14 +48,14 @@ pub(super) async fn show(
 
 /// Whether the request comes from this machine. A proxy on the same host, trusted or not, forwards the address of its
 /// client.
-fn is_here(address: Address, headers: &HeaderMap) -> bool {
+fn is_local(address: Address, headers: &HeaderMap) -> bool {
     let is_passed_on = [header::FORWARDED.as_str(), "x-forwarded-for"].iter().any(|name| headers.contains_key(*name));
-    address.0.to_canonical().is_loopback() && !is_passed_on && is_asked_for_here(headers)
+    address.0.to_canonical().is_loopback() && !is_passed_on && has_loopback_host(headers)
 }
 
 /// Whether `Host` is `localhost` or a loopback address. In a DNS rebinding attack, a browser on this machine sends the
 /// request and could read the response, but `Host` then contains the attacker's name.
-fn is_asked_for_here(headers: &HeaderMap) -> bool {
+fn has_loopback_host(headers: &HeaderMap) -> bool {
     let mut all = headers.get_all(header::HOST).iter();
     let (Some(host), None) = (all.next(), all.next()) else { return false };
     let Ok(host) = Authority::try_from(host.as_bytes()) else { return false };
@@ -64,11 +65,11 @@ fn is_asked_for_here(headers: &HeaderMap) -> bool {
 }
 
 /// Whether the request carries the token, compared in constant time.
-fn is_told(headers: &HeaderMap, wanted: &Secret) -> bool {
+fn has_metrics_token(headers: &HeaderMap, expected: &Secret) -> bool {
     let mut all = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(authorization), None) = (all.next(), all.next()) else { return false };
     let bearer = authorization.to_str().ok().and_then(|text| text.split_once(' '));
     bearer.is_some_and(|(scheme, token)| {
-        scheme.eq_ignore_ascii_case("bearer") && Secret::new(token.trim().to_owned()) == *wanted
+        scheme.eq_ignore_ascii_case("bearer") && Secret::new(token.trim().to_owned()) == *expected
     })
 }

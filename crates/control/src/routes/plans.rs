@@ -21,7 +21,7 @@ use crate::words::PerWord;
 /// All plans, by name.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Plans {
-    items: Vec<Shown>,
+    items: Vec<PlanView>,
     /// Always null: one page contains all plans, at most 1,000.
     next: Option<String>,
 }
@@ -29,7 +29,7 @@ pub(super) struct Plans {
 /// A plan: the limits of its users.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Plan)]
-pub(super) struct Shown {
+pub(super) struct PlanView {
     /// The id of the plan.
     #[schema(value_type = Uuid)]
     id: PlanId,
@@ -51,7 +51,7 @@ pub(super) struct Shown {
     updated_at: String,
 }
 
-impl From<StoredPlan> for Shown {
+impl From<StoredPlan> for PlanView {
     fn from(StoredPlan { id, plan, created_at, updated_at }: StoredPlan) -> Self {
         Self {
             id,
@@ -70,7 +70,7 @@ impl From<StoredPlan> for Shown {
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = NewPlan, example = json!({"name": "team", "credits_per_day": 50000, "requests_per_minute": 600, "shared_keys": true}))]
 #[serde(deny_unknown_fields)]
-struct New {
+struct NewPlanRequest {
     /// The name: 1 to 64 of `a-z`, `0-9`, `-`, `_` and `.`; it cannot be changed.
     #[schema(min_length = 1, max_length = 64)]
     name: String,
@@ -92,7 +92,7 @@ struct New {
 #[schema(as = PlanChange, example = json!({"credits_per_day": 100000, "requests_per_minute": null,
     "budgets": [{"money": "20 USD", "per": "day"}]}))]
 #[serde(deny_unknown_fields)]
-struct Change {
+struct PlanChangeRequest {
     /// The daily quota in credits, over all keys of a user; null means no quota.
     #[serde(default, deserialize_with = "input::nullable")]
     #[schema(value_type = Option<u64>, minimum = 0, maximum = 9_223_372_036_854_775_807_i64)]
@@ -133,7 +133,7 @@ struct PlanBudget {
 
 impl From<Budget> for PlanBudget {
     fn from(Budget { measure, per, amount }: Budget) -> Self {
-        let of = |wanted| (measure == wanted).then_some(amount);
+        let of = |other| (measure == other).then_some(amount);
         let money = of(Measure::Money).map(usd::written_money);
         Self { money, credits: of(Measure::Credits), tokens: of(Measure::Tokens), per: per.as_str().to_owned() }
     }
@@ -173,13 +173,13 @@ fn read(budgets: Option<Vec<PlanBudget>>) -> Result<Vec<Budget>, Problem> {
     }))))]
 pub(super) async fn list(State(app): State<Arc<App>>, _: Caller) -> Result<Json<Plans>, Problem> {
     let plans = app.store.stored_plans().await.map_err(Problem::store)?;
-    Ok(Json(Plans { items: plans.into_iter().map(Shown::from).collect(), next: None }))
+    Ok(Json(Plans { items: plans.into_iter().map(PlanView::from).collect(), next: None }))
 }
 
 /// Creates a plan, which users can have at once.
-#[utoipa::path(post, path = "/api/plans", tag = "admin", request_body = New, security(("token" = []), ("cookie" = [])),
+#[utoipa::path(post, path = "/api/plans", tag = "admin", request_body = NewPlanRequest, security(("token" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["forbidden", "conflict", "unprocessable"]))),
-    responses((status = 201, body = Shown, example = json!({
+    responses((status = 201, body = PlanView, example = json!({
         "id": "0199aa00-0000-7000-8000-000000000003", "name": "team", "credits_per_day": 50000, "requests_per_minute": 600,
         "budgets": [], "shared_keys": true, "created_at": "2026-11-20T08:03:52Z", "updated_at": "2026-11-20T08:03:52Z"
     }))))]
@@ -187,8 +187,8 @@ pub(super) async fn create(
     State(app): State<Arc<App>>,
     Admin(caller): Admin,
     request: Request,
-) -> Result<(StatusCode, Json<Shown>), Problem> {
-    let new: New = input::required(request, app.limits.body).await?;
+) -> Result<(StatusCode, Json<PlanView>), Problem> {
+    let new: NewPlanRequest = input::required(request, app.limits.body).await?;
     let plan = Plan {
         name: new.name,
         credits_per_day: new.credits_per_day,
@@ -196,15 +196,15 @@ pub(super) async fn create(
         budgets: read(new.budgets)?,
         shared_keys: new.shared_keys.unwrap_or(true),
     };
-    let made = app.store.create_plan(&caller.actor(), &plan).await?;
-    Ok((StatusCode::CREATED, Json(made.into())))
+    let created = app.store.create_plan(&caller.actor(), &plan).await?;
+    Ok((StatusCode::CREATED, Json(created.into())))
 }
 
 /// Changes a plan for all of its users within a second.
-#[utoipa::path(patch, path = "/api/plans/{name}", tag = "admin", request_body = Change,
+#[utoipa::path(patch, path = "/api/plans/{name}", tag = "admin", request_body = PlanChangeRequest,
     security(("token" = []), ("cookie" = [])), params(("name" = String, Path, description = "The plan's name")),
     extensions(("x-codes" = json!(["forbidden", "not_found", "unprocessable"]))),
-    responses((status = 200, body = Shown, example = json!({
+    responses((status = 200, body = PlanView, example = json!({
         "id": "0199aa00-0000-7000-8000-000000000003", "name": "team", "credits_per_day": 100000, "requests_per_minute": null,
         "budgets": [{"money": "20 USD", "per": "day"}], "shared_keys": true, "created_at": "2026-11-20T08:03:52Z", "updated_at": "2026-11-21T10:00:00Z"
     }))))]
@@ -213,8 +213,8 @@ pub(super) async fn change(
     Admin(caller): Admin,
     Segment(name): Segment,
     request: Request,
-) -> Result<Json<Shown>, Problem> {
-    let Change { credits_per_day, requests_per_minute, budgets, shared_keys } =
+) -> Result<Json<PlanView>, Problem> {
+    let PlanChangeRequest { credits_per_day, requests_per_minute, budgets, shared_keys } =
         input::required(request, app.limits.body).await?;
     let budgets = budgets.map(read).transpose()?;
     let change = PlanChange { credits_per_day, requests_per_minute, budgets, shared_keys };

@@ -26,7 +26,7 @@ const SECRET_BYTES: std::ops::RangeInclusive<usize> = 8..=4_096;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+struct ProviderKeyListQuery {
     /// Whether to list the shared credentials instead of the user's own ones; only for admins. Default false.
     shared: Option<bool>,
 }
@@ -34,7 +34,7 @@ struct Asked {
 /// A page of credentials, oldest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ProviderKeys {
-    items: Vec<Shown>,
+    items: Vec<ProviderKeyView>,
     /// Always null: one page contains all credentials, at most 100.
     next: Option<String>,
 }
@@ -42,7 +42,7 @@ pub(super) struct ProviderKeys {
 /// A stored credential of an LLM provider, without its secret.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ProviderKey)]
-pub(super) struct Shown {
+pub(super) struct ProviderKeyView {
     /// The id of the credential.
     #[schema(value_type = Uuid)]
     id: ProviderKeyId,
@@ -62,7 +62,7 @@ pub(super) struct Shown {
     updated_at: String,
 }
 
-impl From<StoredProviderKey> for Shown {
+impl From<StoredProviderKey> for ProviderKeyView {
     fn from(stored: StoredProviderKey) -> Self {
         Self {
             id: stored.id,
@@ -80,7 +80,7 @@ impl From<StoredProviderKey> for Shown {
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = NewProviderKey, example = json!({"provider": "openai", "label": "team", "secret": "sk-proj-EXAMPLE"}))]
 #[serde(deny_unknown_fields)]
-struct New {
+struct NewProviderKeyRequest {
     /// The name of a configured provider.
     #[schema(min_length = 1, max_length = 64)]
     provider: String,
@@ -98,7 +98,7 @@ struct New {
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = ProviderKeyChange, example = json!({"secret": "sk-proj-EXAMPLE"}))]
 #[serde(deny_unknown_fields)]
-struct Change {
+struct ProviderKeyChangeRequest {
     /// The label of the credential.
     #[schema(min_length = 1, max_length = 200)]
     label: Option<String>,
@@ -110,7 +110,7 @@ struct Change {
 /// The result of testing a credential.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ProviderKeyTest)]
-pub(super) struct Tested {
+pub(super) struct ProviderKeyTestResult {
     /// Whether the provider accepts the credential.
     ok: bool,
     /// The status of the provider's response; null without a response.
@@ -122,7 +122,7 @@ pub(super) struct Tested {
 }
 
 /// Lists the user's own credentials, or with `?shared=true` the shared ones.
-#[utoipa::path(get, path = "/api/provider-keys", tag = "provider keys", params(Asked),
+#[utoipa::path(get, path = "/api/provider-keys", tag = "provider keys", params(ProviderKeyListQuery),
     security(("key" = []), ("cookie" = [])), extensions(("x-codes" = json!(["forbidden"]))),
     responses((status = 200, body = ProviderKeys, example = json!({
         "items": [{"id": "0199aa00-0000-7000-8000-000000000004", "provider": "openai", "label": "team", "last4": "MPLE",
@@ -134,18 +134,18 @@ pub(super) async fn list(
     caller: Caller,
     request: Request,
 ) -> Result<Json<ProviderKeys>, Problem> {
-    let Asked { shared } = input::query(request.uri())?;
+    let ProviderKeyListQuery { shared } = input::query(request.uri())?;
     let owner = owner(&caller, shared)?;
     let found = app.store.provider_keys(owner).await?;
-    Ok(Json(ProviderKeys { items: found.into_iter().map(Shown::from).collect(), next: None }))
+    Ok(Json(ProviderKeys { items: found.into_iter().map(ProviderKeyView::from).collect(), next: None }))
 }
 
 /// Stores a credential; requests use it within a second.
 ///
 /// It is encrypted before it is stored, and no response contains it.
-#[utoipa::path(post, path = "/api/provider-keys", tag = "provider keys", request_body = New,
+#[utoipa::path(post, path = "/api/provider-keys", tag = "provider keys", request_body = NewProviderKeyRequest,
     security(("key" = []), ("cookie" = [])), extensions(("x-codes" = json!(["forbidden", "conflict", "unprocessable"]))),
-    responses((status = 201, body = Shown, example = json!({
+    responses((status = 201, body = ProviderKeyView, example = json!({
         "id": "0199aa00-0000-7000-8000-000000000004", "provider": "openai", "label": "team", "last4": "MPLE", "shared": false,
         "created_at": "2026-11-20T08:03:52Z", "updated_at": "2026-11-20T08:03:52Z"
     }))))]
@@ -153,22 +153,22 @@ pub(super) async fn create(
     State(app): State<Arc<App>>,
     Owner(caller): Owner,
     request: Request,
-) -> Result<(StatusCode, Json<Shown>), Problem> {
-    let New { provider, label, secret, shared } = input::required(request, app.limits.body).await?;
+) -> Result<(StatusCode, Json<ProviderKeyView>), Problem> {
+    let NewProviderKeyRequest { provider, label, secret, shared } = input::required(request, app.limits.body).await?;
     let owner = owner(&caller, shared)?;
     provider_of(&app.live.load(), &provider)?;
     input::check_name("label", &label)?;
     check_secret(&secret)?;
     let new = NewProviderKey { owner, provider, label, secret };
-    let made = app.store.create_provider_key(&caller.actor(), &app.vault, new).await?;
-    Ok((StatusCode::CREATED, Json(made.into())))
+    let created = app.store.create_provider_key(&caller.actor(), &app.vault, new).await?;
+    Ok((StatusCode::CREATED, Json(created.into())))
 }
 
 /// Renames a credential or replaces its secret, within a second.
-#[utoipa::path(patch, path = "/api/provider-keys/{id}", tag = "provider keys", request_body = Change,
+#[utoipa::path(patch, path = "/api/provider-keys/{id}", tag = "provider keys", request_body = ProviderKeyChangeRequest,
     security(("key" = []), ("cookie" = [])), params(("id" = Uuid, Path, description = "The credential")),
     extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "unprocessable"]))),
-    responses((status = 200, body = Shown, example = json!({
+    responses((status = 200, body = ProviderKeyView, example = json!({
         "id": "0199aa00-0000-7000-8000-000000000004", "provider": "openai", "label": "team", "last4": "MPLE", "shared": false,
         "created_at": "2026-11-20T08:03:52Z", "updated_at": "2026-11-21T10:00:00Z"
     }))))]
@@ -177,13 +177,13 @@ pub(super) async fn change(
     Owner(caller): Owner,
     Segment(id): Segment,
     request: Request,
-) -> Result<Json<Shown>, Problem> {
-    let Change { label, secret } = input::required(request, app.limits.body).await?;
+) -> Result<Json<ProviderKeyView>, Problem> {
+    let ProviderKeyChangeRequest { label, secret } = input::required(request, app.limits.body).await?;
     label.as_deref().map_or(Ok(()), |label| input::check_name("label", label))?;
     secret.as_ref().map_or(Ok(()), check_secret)?;
     let id = own(&app, &caller, &id).await?.id;
-    let change = (id, ProviderKeyChange { label, secret });
-    let changed = app.store.change_provider_key(&caller.actor(), &app.vault, change).await?;
+    let change = ProviderKeyChange { label, secret };
+    let changed = app.store.change_provider_key(&caller.actor(), &app.vault, id, change).await?;
     Ok(Json(changed.into()))
 }
 
@@ -207,14 +207,14 @@ pub(super) async fn delete(
 #[utoipa::path(post, path = "/api/provider-keys/{id}/test", tag = "provider keys", security(("key" = []), ("cookie" = [])),
     params(("id" = Uuid, Path, description = "The credential")),
     extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "overloaded"]))),
-    responses((status = 200, body = Tested, example = json!({
+    responses((status = 200, body = ProviderKeyTestResult, example = json!({
         "ok": true, "status": 200, "latency_ms": 182, "message": "the provider accepts this credential"
     }))))]
 pub(super) async fn test(
     State(app): State<Arc<App>>,
     Owner(caller): Owner,
     Segment(id): Segment,
-) -> Result<Json<Tested>, Problem> {
+) -> Result<Json<ProviderKeyTestResult>, Problem> {
     let stored = own(&app, &caller, &id).await?;
     let snapshot = app.live.load_full();
     let provider = provider_of(&snapshot, &stored.provider)
@@ -238,12 +238,17 @@ pub(super) async fn test(
             tracing::info!(
                 provider = &*provider.name,
                 error = &why as &dyn std::error::Error,
-                "no response from a provider"
+                "no response from the provider to a credential test"
             );
             (false, None, format!("no response from the provider: {why}"))
         }
     };
-    Ok(Json(Tested { ok, status, latency_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX), message }))
+    Ok(Json(ProviderKeyTestResult {
+        ok,
+        status,
+        latency_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        message,
+    }))
 }
 
 /// Returns whether the provider accepts the credential according to a status, and a message.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::caller::{Caller, Owner, Via};
 use crate::input::{self, Segment};
-use crate::listing::{self, Paged};
+use crate::listing::{self, PageQuery};
 use crate::moment::rfc3339;
 use crate::problem::Problem;
 use crate::state::App;
@@ -53,7 +53,7 @@ struct Session {
 }
 
 /// Lists the valid sessions of the authenticated user.
-#[utoipa::path(get, path = "/api/sessions", tag = "account", params(Paged), security(("key" = []), ("cookie" = [])),
+#[utoipa::path(get, path = "/api/sessions", tag = "account", params(PageQuery), security(("key" = []), ("cookie" = [])),
     responses((status = 200, body = Sessions, example = json!({
         "items": [{"id": "0199aa00-0000-7000-8000-000000000002", "current": true, "key_id": null, "address": "203.0.113.9",
             "agent": "Mozilla/5.0", "created_at": "2026-11-20T08:03:52Z", "seen_at": "2026-11-20T08:03:52Z",
@@ -65,7 +65,7 @@ pub(super) async fn list(
     caller: Caller,
     request: Request,
 ) -> Result<Json<Sessions>, Problem> {
-    let Paged { limit, cursor } = input::query(request.uri())?;
+    let PageQuery { limit, cursor } = input::query(request.uri())?;
     let limit = listing::limit(limit)?;
     let before = listing::after(cursor.as_deref())?.map(SessionId);
     let mut found = app.store.sessions_of(caller.user, before, limit + 1).await.map_err(Problem::store)?;

@@ -24,7 +24,7 @@ use crate::{input, listing};
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+struct UserListQuery {
     /// Returns only the user with this e-mail address; case is ignored.
     email: Option<String>,
     /// Returns only users with this status.
@@ -49,7 +49,7 @@ pub(super) struct Users {
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = NewUser, example = json!({"email": "bob@example.com", "name": "Bob", "plan": "pro", "role": "member"}))]
 #[serde(deny_unknown_fields)]
-struct New {
+struct NewUserRequest {
     /// The e-mail address, which is also the name for the sign-in.
     #[schema(max_length = 254)]
     email: String,
@@ -65,7 +65,7 @@ struct New {
 
 /// A new user, and the link to choose a password.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Made {
+pub(super) struct CreatedUser {
     user: Account,
     password_link: PasswordLink,
 }
@@ -74,7 +74,7 @@ pub(super) struct Made {
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = UserChange, example = json!({"plan": "pro", "status": "active"}))]
 #[serde(deny_unknown_fields)]
-struct Change {
+struct UserChangeRequest {
     /// The display name: 1 to 200 characters.
     #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
@@ -89,7 +89,7 @@ struct Change {
 }
 
 /// Lists users, oldest first.
-#[utoipa::path(get, path = "/api/users", tag = "admin", params(Asked), security(("token" = []), ("cookie" = [])),
+#[utoipa::path(get, path = "/api/users", tag = "admin", params(UserListQuery), security(("token" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["forbidden"]))),
     responses((status = 200, body = Users, example = json!({
         "items": [{"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "email": "ada@example.com", "plan": "starter",
@@ -97,7 +97,7 @@ struct Change {
         "next": null
     }))))]
 pub(super) async fn list(State(app): State<Arc<App>>, _: Admin, request: Request) -> Result<Json<Users>, Problem> {
-    let Asked { email, status, limit, cursor } = input::query(request.uri())?;
+    let UserListQuery { email, status, limit, cursor } = input::query(request.uri())?;
     let limit = listing::limit(limit)?;
     let unreadable = |message: String| Problem::new(Refusal::BadRequest, message);
     let status = status.map(|word| UserStatus::parse(&word).ok_or_else(|| unreadable(STATUSES.to_owned())));
@@ -121,9 +121,9 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: Admin, request: Request
 }
 
 /// Creates a user, and a one-time link to choose a password within a day.
-#[utoipa::path(post, path = "/api/users", tag = "admin", request_body = New, security(("token" = []), ("cookie" = [])),
+#[utoipa::path(post, path = "/api/users", tag = "admin", request_body = NewUserRequest, security(("token" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["forbidden", "conflict", "unprocessable"]))),
-    responses((status = 201, body = Made, example = json!({
+    responses((status = 201, body = CreatedUser, example = json!({
         "user": {"id": "0199aa00-0000-7000-8000-000000000004", "name": "Bob", "email": "bob@example.com", "plan": "pro",
             "role": "member", "status": "active", "created_at": "2026-11-20T08:03:52Z"},
         "password_link": {"url": "https://tollgate.example.com/link#tgl_Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyMDE",
@@ -133,14 +133,15 @@ pub(super) async fn create(
     State(app): State<Arc<App>>,
     Admin(caller): Admin,
     request: Request,
-) -> Result<(StatusCode, Json<Made>), Problem> {
-    let New { email, name, plan, role } = input::required(request, app.limits.body).await?;
+) -> Result<(StatusCode, Json<CreatedUser>), Problem> {
+    let NewUserRequest { email, name, plan, role } = input::required(request, app.limits.body).await?;
     let role = role.as_deref().map(role_of).transpose()?.unwrap_or(Role::Member);
     let new = NewUser { role, ..NewUser::member(address_of(&email)?, name_of(&name)?, plan) };
     let ticket = NewTicket::of(&app, PASSWORD_FOR)?;
-    let (user, link) = app.store.create_user_with_link(&caller.actor(), new, ticket.kept()).await?;
-    let made = Made { user: Account::from(&user), password_link: PasswordLink::of(ticket.url(&app), &link) };
-    Ok((StatusCode::CREATED, Json(made)))
+    let (hash, expires_at) = ticket.hash_and_expiry();
+    let (user, link) = app.store.create_user_with_link(&caller.actor(), new, hash, expires_at).await?;
+    let created = CreatedUser { user: Account::from(&user), password_link: PasswordLink::of(ticket.url(&app), &link) };
+    Ok((StatusCode::CREATED, Json(created)))
 }
 
 /// Returns one user, for admins.
@@ -159,7 +160,7 @@ pub(super) async fn show(
 }
 
 /// Changes a user's name, plan, status or role on every server within a second.
-#[utoipa::path(patch, path = "/api/users/{id}", tag = "admin", request_body = Change,
+#[utoipa::path(patch, path = "/api/users/{id}", tag = "admin", request_body = UserChangeRequest,
     security(("token" = []), ("cookie" = [])), params(("id" = Uuid, Path, description = "The user")),
     extensions(("x-codes" = json!(["forbidden", "not_found", "conflict", "unprocessable"]))),
     responses((status = 200, body = Account, example = json!({
@@ -172,7 +173,7 @@ pub(super) async fn change(
     Segment(id): Segment,
     request: Request,
 ) -> Result<Json<Account>, Problem> {
-    let Change { name, plan, status, role } = input::required(request, app.limits.body).await?;
+    let UserChangeRequest { name, plan, status, role } = input::required(request, app.limits.body).await?;
     let change = UserChange {
         name: name.as_deref().map(name_of).transpose()?,
         plan,
@@ -202,7 +203,7 @@ pub(super) async fn password_link(
 ) -> Result<(StatusCode, Json<PasswordLink>), Problem> {
     let user = UserId(id.parse::<Uuid>().map_err(|_| missing())?);
     let ticket = NewTicket::of(&app, PASSWORD_FOR)?;
-    let (hash, expires_at) = ticket.kept();
+    let (hash, expires_at) = ticket.hash_and_expiry();
     let new = NewLink { purpose: Purpose::Password { user }, hash, expires_at };
     let link = app.store.make_link(&caller.actor(), new).await.map_err(or_missing)?;
     Ok((StatusCode::CREATED, Json(PasswordLink::of(ticket.url(&app), &link))))

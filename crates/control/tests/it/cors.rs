@@ -48,7 +48,7 @@ async fn a_preflight_of_a_listed_origin_is_answered_and_counts_for_nothing() {
 }
 
 #[tokio::test]
-async fn a_listed_origin_reads_every_answer_and_another_none() {
+async fn a_listed_origin_reads_every_response_and_another_reads_none() {
     let world = world().await;
     let holder = world.holder("ada", "starter").await;
     let read = ["access-control-allow-credentials", "access-control-allow-origin", "access-control-expose-headers"];
@@ -89,7 +89,7 @@ async fn a_listed_origin_reads_every_answer_and_another_none() {
 }
 
 #[tokio::test]
-async fn nobody_is_listed_where_nothing_is_configured() {
+async fn no_origin_is_listed_by_default() {
     let world = World::start().await;
     let answer = preflight(&world, TODAY, APP).await;
     assert_eq!((answer.status, shares(&answer)), (204, Vec::new()));

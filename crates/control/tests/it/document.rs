@@ -41,7 +41,7 @@ pub(crate) fn check(line: &str, answer: &Answer) {
     }
 }
 
-/// Records that an operation responded with a status, in full runs only. `tests/met.rs` then checks that every listed
+/// Records that an operation responded with a status, in full runs only. `tests/tested.rs` then checks that every listed
 /// status occurred.
 fn note(operation: &str, status: u16) {
     static MET: LazyLock<Mutex<(BTreeSet<String>, Option<File>)>> = LazyLock::new(|| {
@@ -53,9 +53,9 @@ fn note(operation: &str, status: u16) {
         Mutex::new((BTreeSet::new(), is_whole.then(|| File::create(path).unwrap())))
     });
     let line = format!("{operation} {status}\n");
-    let mut met = MET.lock().unwrap();
-    if met.0.insert(line.clone())
-        && let Some(file) = &mut met.1
+    let mut tested = MET.lock().unwrap();
+    if tested.0.insert(line.clone())
+        && let Some(file) = &mut tested.1
     {
         file.write_all(line.as_bytes()).unwrap();
     }

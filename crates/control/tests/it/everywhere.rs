@@ -66,7 +66,7 @@ async fn two_credentials_are_refused_everywhere() {
 }
 
 #[tokio::test]
-async fn a_key_that_nobody_has_is_refused_everywhere() {
+async fn an_unknown_key_is_refused_everywhere() {
     let (world, _) = world().await;
     let unknown = format!("Authorization: Bearer tollgate_{}", "0".repeat(32));
     // These operations require no key, or read it from the body; metrics have a separate token.
@@ -110,7 +110,7 @@ async fn a_body_that_is_too_large_or_no_json_is_refused_everywhere() {
 }
 
 #[tokio::test]
-async fn who_calls_too_often_is_put_off_everywhere() {
+async fn clients_over_the_rate_limit_are_refused_everywhere() {
     let (world, ada) = world().await;
     let every_minute = defaults().control.rate_limits[1];
     world.configure(|snapshot| {

@@ -6,7 +6,7 @@ use crate::client::{call, get};
 use crate::world::World;
 
 #[tokio::test]
-async fn health_tells_version_and_age() {
+async fn health_reports_version_and_age() {
     let world = World::start().await;
     assert_eq!(get(world.address, "/health", &[]).await.json()["uptime_s"], 0);
     world.clock.advance(Duration::from_millis(61_900));
@@ -18,7 +18,7 @@ async fn health_tells_version_and_age() {
 }
 
 #[tokio::test]
-async fn health_goes_on_without_the_store() {
+async fn health_responds_without_the_store() {
     let world = World::start().await;
     world.store.close().await;
     assert_eq!(get(world.address, "/health", &[]).await.status, 200);

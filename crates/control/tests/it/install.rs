@@ -7,7 +7,7 @@ use crate::client::{Answer, call, get};
 use crate::world::World;
 
 #[tokio::test]
-async fn the_script_is_rendered_for_each_agent_and_asks_for_no_credential() {
+async fn the_script_is_rendered_for_each_agent_and_needs_no_credential() {
     let world = World::start().await;
     world.configure(|snapshot| {
         snapshot.public_url.proxy = Some("https://llm.example.com".to_owned());

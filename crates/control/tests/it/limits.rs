@@ -18,7 +18,7 @@ async fn world() -> World {
 }
 
 /// Returns the limit, the remaining requests, and the seconds until the window ends.
-fn told(world: &World, answer: &Answer) -> (u64, u64, u64) {
+fn reported(world: &World, answer: &Answer) -> (u64, u64, u64) {
     let number = |name: &str| {
         answer.headers.get(name).unwrap_or_else(|| panic!("no {name}: {answer:?}")).parse::<u64>().unwrap()
     };
@@ -35,14 +35,14 @@ async fn each_key_may_call_100_times_a_minute() {
     for left in (0..100).rev() {
         let answer = get(world.address, TODAY, &[&bearer]).await;
         assert_eq!(answer.status, 200);
-        let (limit, remaining, reset) = told(&world, &answer);
+        let (limit, remaining, reset) = reported(&world, &answer);
         assert_eq!((limit, remaining), (100, left));
         assert!(reset <= 61, "{reset}");
     }
     let answer = get(world.address, TODAY, &[&bearer]).await;
     answer.refuses(429, "rate_limited");
     let wait: u64 = answer.headers["retry-after"].parse().unwrap();
-    let (limit, remaining, reset) = told(&world, &answer);
+    let (limit, remaining, reset) = reported(&world, &answer);
     assert_eq!((limit, remaining), (100, 0));
     assert!((1..=61).contains(&wait) && reset >= wait - 1, "{wait} {reset}");
     // Refused requests do not count, and another key of the same user has a separate limit.
@@ -67,7 +67,7 @@ async fn an_address_without_a_valid_key_may_call_20_times_whatever_it_sends() {
             3 => get(world.address, "/nowhere", &[]).await,
             _ => post(world.address, "/api/auth/validate", &[], r#"{"token": "nonsense"}"#).await,
         };
-        let (limit, remaining, _) = told(&world, &answer);
+        let (limit, remaining, _) = reported(&world, &answer);
         assert_eq!((limit, remaining), (20, 19_u64.saturating_sub(nth)), "{nth}");
         codes.push(answer.status);
     }
@@ -88,28 +88,28 @@ async fn a_valid_key_in_the_body_counts_for_itself() {
     let token = format!(r#"{{"token": "{}"}}"#, holder.bearer().rsplit(' ').next().unwrap());
     for left in (0..100_u64).rev() {
         let answer = post(world.address, "/api/auth/validate", &[], &token).await;
-        assert_eq!((answer.status, told(&world, &answer).1), (200, left));
+        assert_eq!((answer.status, reported(&world, &answer).1), (200, left));
     }
     post(world.address, "/api/auth/validate", &[], &token).await.refuses(429, "rate_limited");
     get(world.address, TODAY, &[&holder.bearer()]).await.refuses(429, "rate_limited");
-    assert_eq!(told(&world, &get(world.address, "/nowhere", &[]).await), (20, 19, 60));
+    assert_eq!(reported(&world, &get(world.address, "/nowhere", &[]).await), (20, 19, 60));
 }
 
 #[tokio::test]
-async fn who_is_signed_in_counts_for_its_address() {
+async fn a_session_counts_for_its_address() {
     let world = world().await;
     let person = world.person("ada").await;
     let session = world.sign_in(&person).await;
     let answer = get(world.address, "/api/me", &[&session.bearer()]).await;
-    assert_eq!((answer.status, told(&world, &answer).0, told(&world, &answer).1), (200, 100, 99));
+    assert_eq!((answer.status, reported(&world, &answer).0, reported(&world, &answer).1), (200, 100, 99));
     let answer = get(world.address, "/api/me", &[&session.cookie()]).await;
-    assert_eq!((answer.status, told(&world, &answer).1), (200, 98));
+    assert_eq!((answer.status, reported(&world, &answer).1), (200, 98));
     // The sign-in itself carried no credential.
-    assert_eq!(told(&world, &get(world.address, "/api/me", &[]).await).1, 18);
+    assert_eq!(reported(&world, &get(world.address, "/api/me", &[]).await).1, 18);
 }
 
 #[tokio::test]
-async fn probes_and_pages_are_not_limited_and_every_other_answer_says_what_is_left() {
+async fn probes_and_pages_are_not_limited_and_other_responses_have_the_remaining_amount() {
     let world = world().await;
     for _ in 0..30 {
         for path in
@@ -128,12 +128,12 @@ async fn probes_and_pages_are_not_limited_and_every_other_answer_says_what_is_le
     ] {
         let answer = call(world.address, line, headers, body).await;
         assert_eq!(answer.status, status, "{line} {answer:?}");
-        told(&world, &answer);
+        reported(&world, &answer);
     }
 }
 
 #[tokio::test]
-async fn limits_are_as_configured_and_none_is_none() {
+async fn limits_are_as_configured_and_an_empty_list_disables_them() {
     let world = World::start().await;
     let answer = get(world.address, TODAY, &[]).await;
     assert!(!answer.headers.contains_key("x-ratelimit-limit"), "{answer:?}");
@@ -151,11 +151,11 @@ async fn limits_are_as_configured_and_none_is_none() {
 }
 
 #[tokio::test]
-async fn a_trusted_proxy_says_whose_call_it_is_and_nobody_else_does() {
+async fn only_a_trusted_proxy_sets_the_address_of_the_client() {
     let world = world().await;
     let spend = async |from: &str| {
         let answer = get(world.address, TODAY, &[&format!("X-Forwarded-For: {from}")]).await;
-        told(&world, &answer).1
+        reported(&world, &answer).1
     };
     // Without trusted proxies, all requests count for the peer.
     assert_eq!([spend("203.0.113.1").await, spend("203.0.113.2").await], [19, 18]);
@@ -171,7 +171,7 @@ async fn a_trusted_proxy_says_whose_call_it_is_and_nobody_else_does() {
 
 /// While the store is unavailable, a request with a valid key or session gets a 503 response and not a 429.
 #[tokio::test]
-async fn while_the_store_is_away_nobody_is_taken_for_a_stranger() {
+async fn while_the_store_is_unavailable_no_client_counts_as_unauthenticated() {
     let world = world().await;
     let holder = world.holder("ada", "starter").await;
     let session = world.sign_in(&world.person("bob").await).await;
@@ -190,11 +190,11 @@ async fn while_the_store_is_away_nobody_is_taken_for_a_stranger() {
     }
     // A request without a credential still counts as unauthenticated: only the sign-in above was counted.
     let answer = get(world.address, TODAY, &[]).await;
-    assert_eq!((answer.status, told(&world, &answer).1), (401, 18));
+    assert_eq!((answer.status, reported(&world, &answer).1), (401, 18));
 }
 
 #[tokio::test]
-async fn an_address_over_everybodys_limit_costs_no_look_up() {
+async fn an_address_over_its_limit_causes_no_lookup() {
     let world = world().await;
     let (of_keys, every_minute) = (defaults().control.rate_limits[0], defaults().control.rate_limits[1]);
     world.configure(|snapshot| {
@@ -210,7 +210,7 @@ async fn an_address_over_everybodys_limit_costs_no_look_up() {
     for _ in 0..3 {
         let answer = get(world.address, TODAY, &[&holder.bearer()]).await;
         answer.refuses(429, "rate_limited");
-        assert_eq!(told(&world, &answer).0, 2);
+        assert_eq!(reported(&world, &answer).0, 2);
     }
 }
 
@@ -226,5 +226,5 @@ async fn a_key_in_the_body_that_is_over_its_limit_is_not_read_from_the_store() {
     let token = format!(r#"{{"token": "{}"}}"#, holder.secret);
     let answer = post(world.address, "/api/auth/validate", &[], &token).await;
     answer.refuses(429, "rate_limited");
-    assert_eq!(told(&world, &answer).0, 100);
+    assert_eq!(reported(&world, &answer).0, 100);
 }

@@ -57,14 +57,14 @@ async fn a_token_opens_metrics_where_others_can_connect() {
 
 /// A proxy on the same machine that is not trusted must not expose the metrics.
 #[tokio::test]
-async fn what_is_passed_on_to_loopback_needs_the_token_too() {
+async fn requests_that_a_proxy_forwards_to_loopback_need_the_token() {
     let world = World::start().await;
     for header in ["X-Forwarded-For: 203.0.113.7", "Forwarded: for=203.0.113.7"] {
         get(world.address, "/metrics", &[header]).await.refuses(401, "unauthorized");
     }
     world.configure(|snapshot| snapshot.metrics_token = Some(Secret::new("T0KEN".to_owned())));
-    let told = ["X-Forwarded-For: 203.0.113.7", "Authorization: Bearer T0KEN"];
-    assert_eq!(get(world.address, "/metrics", &told).await.status, 200);
+    let reported = ["X-Forwarded-For: 203.0.113.7", "Authorization: Bearer T0KEN"];
+    assert_eq!(get(world.address, "/metrics", &reported).await.status, 200);
 }
 
 /// A proxy on the same host that forwards no client address (nginx without `proxy_set_header`) sends HTTP/1.0 with the
@@ -76,24 +76,24 @@ async fn a_configured_token_is_needed_on_loopback_too() {
         format!("GET /metrics HTTP/{version}\r\nHost: 127.0.0.1:8787\r\nConnection: close\r\n{token}\r\n")
     };
     for version in ["1.0", "1.1"] {
-        let asked = request(version, "");
-        assert_eq!(raw(world.address, asked.as_bytes()).await.status, 200, "without a token loopback is open");
+        let requested = request(version, "");
+        assert_eq!(raw(world.address, requested.as_bytes()).await.status, 200, "without a token loopback is open");
     }
     world.configure(|snapshot| snapshot.metrics_token = Some(Secret::new("T0KEN".to_owned())));
     for version in ["1.0", "1.1"] {
-        let asked = request(version, "");
-        let refused = raw(world.address, asked.as_bytes()).await;
+        let requested = request(version, "");
+        let refused = raw(world.address, requested.as_bytes()).await;
         refused.refuses(401, "unauthorized");
         assert!(!refused.body.contains("tollgate_"), "{refused:?}");
-        let told = request(version, "Authorization: Bearer T0KEN\r\n");
-        assert_eq!(raw(world.address, told.as_bytes()).await.status, 200, "HTTP/{version}");
+        let reported = request(version, "Authorization: Bearer T0KEN\r\n");
+        assert_eq!(raw(world.address, reported.as_bytes()).await.status, 200, "HTTP/{version}");
     }
     get(world.address, "/metrics", &[]).await.refuses(401, "unauthorized");
 }
 
 /// In a DNS rebinding attack, the request also comes from loopback, but with the attacker's `Host`.
 #[tokio::test]
-async fn who_asks_for_another_host_needs_the_token_too() {
+async fn requests_for_another_host_need_the_token() {
     let world = World::start().await;
     let ask = async |hosts: &str| {
         let request = format!("GET /metrics HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n");
@@ -108,9 +108,9 @@ async fn who_asks_for_another_host_needs_the_token_too() {
         ask(&format!("Host: {host}\r\n")).await.refuses(401, "unauthorized");
     }
     ask("Host: localhost\r\nHost: localhost\r\n").await.refuses(401, "unauthorized");
-    let told = World::start().await;
-    told.configure(|snapshot| snapshot.metrics_token = Some(Secret::new("T0KEN".to_owned())));
+    let reported = World::start().await;
+    reported.configure(|snapshot| snapshot.metrics_token = Some(Secret::new("T0KEN".to_owned())));
     let request =
         "GET /metrics HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\nAuthorization: Bearer T0KEN\r\n\r\n";
-    assert_eq!(raw(told.address, request.as_bytes()).await.status, 200);
+    assert_eq!(raw(reported.address, request.as_bytes()).await.status, 200);
 }

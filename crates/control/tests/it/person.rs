@@ -28,7 +28,7 @@ pub(crate) struct Person {
 
 /// The tokens and cookies of a sign-in.
 #[derive(Debug, Clone)]
-pub(crate) struct SignedIn {
+pub(crate) struct BrowserSession {
     pub(crate) access: String,
     pub(crate) refresh: String,
     /// Both cookies, as a browser sends them.
@@ -41,12 +41,12 @@ impl Person {
     }
 }
 
-impl SignedIn {
+impl BrowserSession {
     /// Reads the response to a sign-in that requested a refresh token.
     pub(crate) fn read(answer: &Answer) -> Self {
         let body = answer.json();
         let text = |name: &str| body[name].as_str().unwrap_or_else(|| panic!("no {name}: {answer:?}")).to_owned();
-        Self { access: text("access_token"), refresh: text("refresh_token"), cookies: kept(answer) }
+        Self { access: text("access_token"), refresh: text("refresh_token"), cookies: cookies_of(answer) }
     }
 
     pub(crate) fn bearer(&self) -> String {
@@ -64,7 +64,7 @@ impl SignedIn {
 }
 
 /// Returns the cookies that a browser stores from a response, in the form in which it sends them.
-pub(crate) fn kept(answer: &Answer) -> String {
+pub(crate) fn cookies_of(answer: &Answer) -> String {
     answer.cookies.iter().map(|line| line.split(';').next().unwrap()).collect::<Vec<_>>().join("; ")
 }
 
@@ -90,10 +90,10 @@ impl World {
         key.expose().to_owned()
     }
 
-    pub(crate) async fn sign_in(&self, person: &Person) -> SignedIn {
+    pub(crate) async fn sign_in(&self, person: &Person) -> BrowserSession {
         let answer = post(self.address, "/api/auth/login", &[], &person.credentials()).await;
         assert_eq!(answer.status, 200, "{answer:?}");
-        SignedIn::read(&answer)
+        BrowserSession::read(&answer)
     }
 
     pub(crate) async fn me(&self, header: &str) -> Answer {

@@ -4,7 +4,7 @@ use crate::client::get;
 use crate::world::World;
 
 #[tokio::test]
-async fn readiness_follows_the_board_and_says_why_not() {
+async fn readiness_follows_the_live_state_and_returns_the_reason() {
     let world = World::start().await;
     let ask = || get(world.address, "/readyz", &[]);
 

@@ -154,7 +154,7 @@ async fn silent_connections_do_not_lock_an_address_out() {
 }
 
 #[tokio::test]
-async fn an_address_whose_connections_all_serve_calls_gets_no_more_and_a_trusted_proxy_does() {
+async fn an_address_has_a_maximum_of_busy_connections_and_a_trusted_proxy_has_none() {
     let limits = Limits { connections_per_address_max: 2, body: LONG, ..Limits::default() };
     let world = world(limits).await;
     let (first, second) = (busy(HERE, world.address).await, busy(HERE, world.address).await);
@@ -193,7 +193,7 @@ async fn a_connection_has_an_end() {
 }
 
 #[tokio::test]
-async fn what_is_in_flight_is_answered_before_the_end() {
+async fn requests_in_flight_are_answered_before_the_shutdown() {
     let mut world = world(Limits { head: LONG, drain: LONG, ..Limits::default() }).await;
     let body = "{\"token\":\"x\"}";
     let mut stream = TcpStream::connect(world.address).await.unwrap();
@@ -221,7 +221,7 @@ async fn what_is_in_flight_is_answered_before_the_end() {
 }
 
 #[tokio::test]
-async fn what_hangs_does_not_keep_the_end() {
+async fn a_stalled_request_does_not_delay_the_shutdown() {
     let mut world = world(Limits { drain: SOON, body: LONG, call: LONG, ..Limits::default() }).await;
     let mut stream = TcpStream::connect(world.address).await.unwrap();
     let head =

@@ -55,7 +55,7 @@ async fn a_body_that_an_operation_does_not_take_is_refused() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_taken_and_does_not_arrive_is_a_timeout() {
+async fn an_undeclared_body_that_does_not_arrive_times_out() {
     let soon = std::time::Duration::from_millis(100);
     let world = World::start_with("127.0.0.1:0", control::Limits { body: soon, ..control::Limits::default() }).await;
     let holder = world.holder("ada", "starter").await;
@@ -68,7 +68,7 @@ async fn a_body_that_is_not_taken_and_does_not_arrive_is_a_timeout() {
 
 /// The refusal of axum itself would be a line of plain text.
 #[tokio::test]
-async fn what_is_no_text_in_a_path_is_our_error() {
+async fn a_path_that_is_not_utf_8_has_an_error_in_the_format_of_the_api() {
     let world = World::start().await;
     let holder = world.holder("ada", "starter").await;
     for line in document::calls().into_iter().filter(|call| call.contains('{')) {

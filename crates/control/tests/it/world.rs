@@ -9,13 +9,14 @@ use access::{
     ApiKey, Clock, Day, Directory, Ids, KeyBounds, KeyId, MasterKey, Mono, NanoUsd, Plan, PlanId, RequestId, Revision,
     Secret, Timestamp, UserId, UserNo, UserStatus, Vault,
 };
+use cluster::DecryptedCredentials;
 use config::Live;
 use control::{Limits, Serves, State};
+use ledger::ingest::IngestStats;
 use meter::{AdmissionRequest, Attempt, Caller, Charge, Meter, Outcome, Source, Terms, Usage, UsageEvent};
 use serde_json::Value;
 use spool::{Record, Spool};
-use store::ingest::IngestStats;
-use store::{DecryptedCredentials, Email, NewKey, NewUser, Store, UserRef};
+use store::{Email, NewKey, NewUser, Store, UserRef};
 use telemetry::{LiveState, Metrics};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -125,6 +126,7 @@ impl World {
         store.admit_master_key(&store::Actor::SYSTEM, &vault).await.unwrap();
         let state = State {
             store: store.clone(),
+            ledger: ledger::Ledger::new(store.clone()),
             meter: Some(meter.clone()),
             serves: Serves::Api,
             directory,
@@ -133,7 +135,7 @@ impl World {
             clock: clock.clone(),
             version: "9.8.7",
             live: Arc::new(Live::new(Arc::new(snapshot()))),
-            windows: store::windows::Windows::here(clock.clone()),
+            windows: cluster::windows::Windows::here(clock.clone()),
             vault: vault.clone(),
             signer: Some(Signer::new(&Secret::new("s".repeat(32)), "tollgate").unwrap()),
             limits,
@@ -145,9 +147,10 @@ impl World {
         let (stop, stopped) = oneshot::channel::<()>();
         let mut tasks = JoinSet::new();
         let decrypted_credentials = Arc::new(DecryptedCredentials::new(vault.clone(), revision.clone()));
-        tasks.spawn(store::directory::serve(
+        tasks.spawn(cluster::directory::serve(
             store.clone(),
-            (decrypted_credentials, std::sync::Arc::default()),
+            decrypted_credentials,
+            std::sync::Arc::default(),
             lookups,
             std::future::pending(),
         ));
@@ -191,20 +194,20 @@ impl World {
         let email = Email::parse(&format!("{name}@example.com")).unwrap();
         let new = NewUser::member(email, name, plan);
         let user = self.store.create_user(&store::Actor::COMMAND, new).await.unwrap();
-        self.add_key((user.id, user.no), name, None).await
+        self.add_key(user.id, user.no, name, None).await
     }
 
     /// Creates another key of a user.
     pub(crate) async fn key(&self, owner: &Holder, label: &str) -> Holder {
-        self.add_key((owner.user, owner.caller.user), label, None).await
+        self.add_key(owner.user, owner.caller.user, label, None).await
     }
 
     /// Creates another key of a user, with an expiry.
     pub(crate) async fn expiring_key(&self, owner: &Holder, label: &str, expires_at: Timestamp) -> Holder {
-        self.add_key((owner.user, owner.caller.user), label, Some(expires_at)).await
+        self.add_key(owner.user, owner.caller.user, label, Some(expires_at)).await
     }
 
-    async fn add_key(&self, (user, no): (UserId, UserNo), label: &str, expires_at: Option<Timestamp>) -> Holder {
+    async fn add_key(&self, user: UserId, no: UserNo, label: &str, expires_at: Option<Timestamp>) -> Holder {
         let key = ApiKey::generate("tollgate").unwrap();
         let new = NewKey { expires_at, ..NewKey::of(user, label, &key) };
         let stored = self.store.create_key(&store::Actor::COMMAND, new).await.unwrap();
@@ -217,13 +220,13 @@ impl World {
     pub(crate) async fn record(&self, events: Vec<UsageEvent>) {
         let folder = self.data.path().join("spool");
         let node = self.store.join(self.data.path(), "9.8.7").await.unwrap();
-        let ingested = node.ingested().await.unwrap();
+        let ingested = ledger::ingest::positions(&node).await.unwrap();
         let Spool { mut writers, mut reader, .. } =
             Spool::open(&folder, spool::SpoolOptions::new(16 * 1024 * 1024, 1), &ingested).unwrap();
         for event in events {
             writers[0].append(&Record::Event(event)).unwrap();
         }
-        store::ingest::drain(&node, &mut reader, &IngestStats::default()).await.unwrap();
+        ledger::ingest::drain(&node, &mut reader, &IngestStats::default()).await.unwrap();
     }
 
     pub(crate) async fn suspend(&self, holder: &Holder) {

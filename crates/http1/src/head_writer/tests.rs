@@ -77,7 +77,7 @@ fn the_interim_response_is_a_head() {
 }
 
 #[test]
-fn clients_are_told_what_differs_from_the_rule_of_their_version() {
+fn persistence_is_announced_where_it_differs_from_the_default_of_the_version() {
     assert_eq!(persistence_option(Version::Http11, true), None);
     assert_eq!(persistence_option(Version::Http11, false), Some(&b"close"[..]));
     assert_eq!(persistence_option(Version::Http10, true), Some(&b"keep-alive"[..]));

@@ -123,14 +123,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn requests_in_any_pieces_come_to_what_the_whole_comes_to(bytes in connection(request_head()), pieces in pieces()) {
+    fn requests_in_any_pieces_parse_like_the_whole(bytes in connection(request_head()), pieces in pieces()) {
         let whole = read(Side::Requests, &bytes, &[]);
         prop_assert_eq!(&read(Side::Requests, &bytes, &pieces), &whole);
         prop_assert_eq!(&read(Side::Requests, &bytes, &[1]), &whole);
     }
 
     #[test]
-    fn responses_in_any_pieces_come_to_what_the_whole_comes_to(
+    fn responses_in_any_pieces_parse_like_the_whole(
         bytes in connection(response_head()),
         pieces in pieces(),
         to in prop::sample::select(&[ResponseTo::Other, ResponseTo::Head, ResponseTo::Connect][..]),
@@ -141,7 +141,7 @@ proptest! {
     }
 
     #[test]
-    fn octets_of_any_value_in_any_pieces_come_to_what_the_whole_comes_to(
+    fn arbitrary_octets_in_any_pieces_parse_like_the_whole(
         bytes in prop::collection::vec(any::<u8>(), 0..200),
         pieces in pieces(),
     ) {

@@ -32,7 +32,7 @@ fn trailers_that_arrive_byte_by_byte_are_not_scanned_again() {
 }
 
 #[test]
-fn empty_input_is_no_beginning_and_a_blank_line_is_none() {
+fn empty_input_and_a_blank_line_do_not_begin_a_head() {
     let mut parser = RequestParser::new(HeadLimits::default());
     for (bytes, has_begun) in [("", false), ("\r", false), ("\r\n", false), ("\r\nG", true), ("\r\nGET /", true)] {
         assert!(parser.parse(bytes.as_bytes()).unwrap().is_none());

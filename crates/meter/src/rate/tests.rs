@@ -68,3 +68,23 @@ fn no_window_admits_more_than_a_full_bucket_and_its_refill() {
         assert!((rate.most_in_window() - 1..=rate.most_in_window()).contains(&most), "{limit}: {most}");
     }
 }
+
+#[test]
+fn a_refill_never_exceeds_the_limit_where_the_interval_is_no_whole_number() {
+    let rate = Rate::per_minute(NonZeroU32::new(700_000).unwrap());
+    let bucket = Bucket::default();
+    let admitted = |now| std::iter::repeat_with(|| bucket.take(rate, now)).take_while(Result::is_ok).count();
+    assert_eq!(admitted(at(100)), 700_000);
+    let refilled = u64::try_from(admitted(Mono(at(160).0 - 1))).unwrap();
+    assert!(700_000 + refilled <= rate.most_in_window(), "{refilled}");
+    assert!(refilled >= 699_000, "{refilled}");
+}
+
+#[test]
+fn the_bucket_is_full_again_within_its_window() {
+    let rate = rate(7);
+    let bucket = Bucket::default();
+    let levels: Vec<RateLevel> = (0..7).map(|_| bucket.take(rate, at(1)).unwrap()).collect();
+    assert_eq!(levels.last().unwrap().reset, Duration::from_secs(60));
+    assert!(bucket.take(rate, at(1)).unwrap_err().reset <= Duration::from_secs(60));
+}

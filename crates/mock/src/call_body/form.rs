@@ -19,7 +19,7 @@ pub(crate) struct FormPart<'a> {
 /// The reason why a body is not a form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FormError {
-    #[error("the content type has no boundary")]
+    #[error("the content type has no `boundary` of 1 to 70 characters")]
     NoBoundary,
     #[error("the body does not begin with the boundary")]
     NoOpening,

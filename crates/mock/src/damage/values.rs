@@ -57,8 +57,8 @@ fn broken(bytes: &Bytes) -> Bytes {
         return bytes.clone();
     }
     let start = line.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    let kept = start + (line.len() - start) / 2;
-    [line.get(..kept).unwrap_or_default(), end].concat().into()
+    let half = start + (line.len() - start) / 2;
+    [line.get(..half).unwrap_or_default(), end].concat().into()
 }
 
 fn plus(digits: &str) -> String {

@@ -54,8 +54,8 @@ async fn chat_stream_has_usage_only_on_request() {
     assert_eq!(joined(&plain, "/choices/0/delta/content"), ECHOED);
     assert_eq!(joined(&plain, "/choices/0/finish_reason"), "stop");
 
-    let asked = streamed(&mock, CHAT, "echo", r#","stream_options":{"include_usage":true}"#).await.events();
-    let [chunks @ .., last, done] = asked.as_slice() else { panic!("too short") };
+    let requested = streamed(&mock, CHAT, "echo", r#","stream_options":{"include_usage":true}"#).await.events();
+    let [chunks @ .., last, done] = requested.as_slice() else { panic!("too short") };
     assert!(chunks.iter().all(|chunk| chunk["usage"].is_null() && chunk["choices"][0].is_object()));
     assert_eq!((&last["choices"], done), (&json!([]), &json!("[DONE]")));
     assert!(last["usage"]["prompt_tokens"].as_u64() > Some(0));

@@ -14,7 +14,7 @@ async fn array(mock: &RunningMock, model: &str) -> Vec<Value> {
     serde_json::from_value(reply.json()).unwrap()
 }
 
-fn said(chunks: &[Value]) -> String {
+fn printed(chunks: &[Value]) -> String {
     chunks.iter().filter_map(|chunk| chunk.pointer("/candidates/0/content/parts/0/text")?.as_str()).collect()
 }
 
@@ -52,13 +52,13 @@ async fn sounds_and_pictures_are_counted_by_modality() {
 #[tokio::test]
 async fn output_has_the_requested_modality() {
     let mock = start(quick()).await;
-    for (asked, mime) in [("AUDIO", "audio/wav"), ("IMAGE", "image/png")] {
-        let config = format!(r#","generationConfig":{{"responseModalities":["{asked}"]}}"#);
+    for (requested, mime) in [("AUDIO", "audio/wav"), ("IMAGE", "image/png")] {
+        let config = format!(r#","generationConfig":{{"responseModalities":["{requested}"]}}"#);
         let response = mock.post(&path("mock", "generateContent"), &ask_google(&config)).await.json();
         assert_eq!(response["candidates"][0]["content"]["parts"][0]["inlineData"]["mimeType"], mime);
         let (details, count) =
             ("/usageMetadata/candidatesTokensDetails", &response["usageMetadata"]["candidatesTokenCount"]);
-        assert_eq!(response.pointer(details).unwrap(), &json!([{ "modality": asked, "tokenCount": count }]));
+        assert_eq!(response.pointer(details).unwrap(), &json!([{ "modality": requested, "tokenCount": count }]));
     }
 }
 
@@ -82,14 +82,14 @@ async fn streams_count_cumulatively_and_have_no_comments() {
         );
     }
     let chunks = mock.post(&path("echo", "streamGenerateContent?alt=sse"), &ask_google("")).await.events();
-    assert_eq!(said(&chunks), "say é  this\nback");
+    assert_eq!(printed(&chunks), "say é  this\nback");
 }
 
 #[tokio::test]
 async fn without_sse_a_stream_is_one_array() {
     let mock = start(quick()).await;
     let chunks = array(&mock, "echo").await;
-    assert_eq!((said(&chunks).as_str(), chunks.len()), ("say é  this\nback", 4));
+    assert_eq!((printed(&chunks).as_str(), chunks.len()), ("say é  this\nback", 4));
     assert_eq!(array(&mock, "tokens-50").await.len(), 51);
     assert_eq!(array(&mock, "error-event").await.last().unwrap()["error"]["status"], "UNAVAILABLE");
 }

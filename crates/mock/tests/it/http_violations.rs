@@ -26,10 +26,10 @@ async fn interim_responses_are_counted_or_endless() {
 async fn lengths_are_wrong() {
     let mock = start(quick()).await;
     assert_eq!(bytes(&mock, "twice").await.matches("HTTP/1.1 200 OK\r\n").count(), 2);
-    let lengths = |said: &str| -> Vec<usize> {
-        said.lines().filter_map(|line| line.strip_prefix("content-length: ")).map(|n| n.parse().unwrap()).collect()
+    let lengths = |printed: &str| -> Vec<usize> {
+        printed.lines().filter_map(|line| line.strip_prefix("content-length: ")).map(|n| n.parse().unwrap()).collect()
     };
-    let body = |said: &str| said.split_once("\r\n\r\n").unwrap().1.len();
+    let body = |printed: &str| printed.split_once("\r\n\r\n").unwrap().1.len();
     let short = bytes(&mock, "too-short").await;
     assert_eq!(lengths(&short), [body(&short) / 2]);
     let two = bytes(&mock, "two-lengths").await;

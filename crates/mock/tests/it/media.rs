@@ -179,10 +179,10 @@ async fn completions_have_usage_on_request() {
     let body = r#"{"model":"echo","prompt":"once upon","stream":true"#;
     let plain = mock.post(COMPLETIONS, &format!("{body}}}")).await.events();
     assert!(plain.iter().all(|chunk| chunk.get("usage").is_none()));
-    let asked =
+    let requested =
         mock.post(COMPLETIONS, &format!(r#"{body},"stream_options":{{"include_usage":true}}}}"#)).await.events();
-    assert_eq!(asked[asked.len() - 2]["usage"]["completion_tokens"], 2);
-    assert_eq!((&asked[asked.len() - 2]["choices"], asked.last().unwrap()), (&json!([]), &json!("[DONE]")));
+    assert_eq!(requested[requested.len() - 2]["usage"]["completion_tokens"], 2);
+    assert_eq!((&requested[requested.len() - 2]["choices"], requested.last().unwrap()), (&json!([]), &json!("[DONE]")));
 }
 
 #[tokio::test]

@@ -98,7 +98,7 @@ async fn forms_have_a_boundary_a_model_and_a_file() {
         refused(&reply, 400)["message"].as_str().unwrap().to_owned()
     };
     let model = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nmock\r\n--b";
-    assert!(form("multipart/form-data", model).await.contains("no boundary"));
+    assert!(form("multipart/form-data", model).await.contains("no `boundary` of"));
     assert!(form("multipart/form-data; boundary=b", model).await.contains("has no end"));
     assert!(form("multipart/form-data; boundary=b", &format!("{model}--")).await.contains("'file'"));
     let reply = mock.form(TRANSCRIPTIONS, b"sound", &[]).await;

@@ -224,7 +224,8 @@ impl PreloggedBatches {
         self.retired.borrow_mut().push(batch);
     }
 
-    /// Closes what is over or keeps what others want; and when it is time, all of it, as [`PreloggedBatches::flush`].
+    /// Closes batches that have ended, and batches whose surplus other requests need. When a flush is due, flushes all batches
+    /// as [`PreloggedBatches::flush`] does.
     pub(super) fn flush_due(&self, worker: &Worker, unwritten: &mut UnwrittenRecords) -> bool {
         let are_many = || self.current.borrow().len() > CURRENT_MAX || !worker.spool.borrow().has_room();
         if self.signal.is_due() || are_many() {
@@ -236,7 +237,8 @@ impl PreloggedBatches {
         self.settle(worker, over, unwritten)
     }
 
-    /// Closes what is over, and opens what goes on for as much as that is. Says whether the spool took it all; closes are `unwritten`.
+    /// Closes all batches, and opens new ones for requests still in flight. Returns whether the spool stored every record;
+    /// records that it did not store are added to `unwritten`.
     pub(super) fn flush(&self, worker: &Worker, unwritten: &mut UnwrittenRecords) -> bool {
         self.signal.since.set(None);
         self.signal.hurried.set(false);
@@ -246,7 +248,7 @@ impl PreloggedBatches {
         self.settle(worker, batches, unwritten)
     }
 
-    /// What goes on stays, and what the spool did not take.
+    /// Closes `batches`. Batches with requests in flight, and those that the spool did not store, remain retired.
     fn settle(&self, worker: &Worker, batches: Vec<Rc<PreloggedBatch>>, unwritten: &mut UnwrittenRecords) -> bool {
         let mut took_all = true;
         for batch in batches {
@@ -267,7 +269,7 @@ impl PreloggedBatches {
     }
 }
 
-/// What of a block was sent is closed by its counts. Whether nothing of it is under way.
+/// Closes the requests of a batch that were sent, with their counts. Returns whether none of the batch is in flight.
 fn settle(worker: &Worker, batch: &PreloggedBatch, unwritten: &mut UnwrittenRecords) -> Result<bool, SpoolError> {
     loop {
         let (mut counts, mut spare) = (batch.counts.borrow_mut(), batch.spare.borrow_mut());

@@ -24,7 +24,7 @@ const PARTS_OF_ONE_KEY: u64 = 4;
 /// The calls of a user in flight are bounded by this multiple of the bound of a key.
 const KEYS_OF_ONE_USER: u32 = 2;
 
-/// What callers hold. Users are divided among shards; everybody's bytes are one sum.
+/// Buffered bytes and calls in flight of all callers. Users are divided among shards; the bytes of all users are one sum.
 #[derive(Debug)]
 pub(super) struct Shares {
     bytes: AtomicU64,
@@ -40,7 +40,7 @@ struct Shard {
     keys: FxHashMap<KeyNo, CallerLoad>,
 }
 
-/// What one key or one user holds.
+/// Buffered bytes and calls in flight of one key or one user.
 #[derive(Debug, Default, Clone, Copy)]
 struct CallerLoad {
     bytes: u64,

@@ -11,7 +11,7 @@ pub(super) fn check_head<B>(response: &Response<B>) -> Result<(), Problem> {
     let refuse = |message: &'static str| Err(Problem::new(Refusal::UpstreamProtocol, message));
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         // `Upgrade` is not forwarded.
-        return refuse("the upstream switched protocols unasked");
+        return refuse("the upstream switched protocols without a request to do so");
     }
     if !admit::is_coded_plainly(response.headers()) {
         return refuse("the upstream used an unknown transfer coding");

@@ -208,7 +208,7 @@ async fn wait<T>(
 impl From<PassedDeadline> for Problem {
     fn from(late: PassedDeadline) -> Self {
         match late {
-            PassedDeadline::Upstream => Self::new(Refusal::UpstreamTimeout, "the upstream did not answer in time"),
+            PassedDeadline::Upstream => Self::new(Refusal::UpstreamTimeout, "the upstream did not respond in time"),
             PassedDeadline::Caller => Self::new(Refusal::RequestTimeout, "the request's body did not arrive in time"),
         }
     }
@@ -248,14 +248,14 @@ fn unanswered(error: &dyn std::error::Error, is_protocol: bool, progress: &Progr
     match progress.failed() {
         Some(UploadError::TooLarge) => return admit::too_large(exchange.snapshot.sizes.body_bytes_max),
         Some(UploadError::CallerGone) => {
-            return Problem::new(Refusal::BadRequest, "the request's body broke off").because(error).caller_gone();
+            return Problem::new(Refusal::BadRequest, "the request's body is incomplete").because(error).caller_gone();
         }
         None => {}
     }
     let (refusal, message) = if is_protocol {
-        (Refusal::UpstreamProtocol, "the upstream answered something that is not HTTP")
+        (Refusal::UpstreamProtocol, "the upstream's response is not HTTP")
     } else {
-        (Refusal::UpstreamReset, "the upstream closed the connection before it answered")
+        (Refusal::UpstreamReset, "the upstream closed the connection before it responded")
     };
     Problem::new(refusal, message).because(error)
 }

@@ -66,5 +66,5 @@ fn unrecorded(error: &SpoolError) -> Problem {
     if matches!(error, SpoolError::Full { .. }) {
         return budget::unrecordable().because(error);
     }
-    Problem::new(Refusal::Internal, "the begin of the request cannot be recorded").because(error)
+    Problem::new(Refusal::Internal, "the request cannot be recorded").because(error)
 }

@@ -62,12 +62,7 @@ impl Refusals {
 impl Exchange {
     /// Ends what was not sent. What was opened leaves a row, and so does an LLM request of a known caller that was refused;
     /// nobody refused what the caller took back, and a token count leaves no row either way.
-    pub(super) fn record_unsent(
-        &mut self,
-        now: Instant,
-        (outcome, duration_us): (Outcome, u64),
-        owed: PendingSettlement,
-    ) {
+    pub(super) fn record_unsent(&mut self, now: Instant, outcome: Outcome, duration_us: u64, owed: PendingSettlement) {
         let is_refused = self.refusal.is_some() && outcome != Outcome::CallerGone;
         if self.opened || (is_refused && self.takes_a_row(now)) {
             let (day, charge) = (self.started_at.day(), Charge::default());

@@ -1,12 +1,13 @@
-//! What the attempts of a request used, as far as budgets count it.
+//! The charge of a request's attempts to its budgets.
 
 use access::NanoUsd;
 use meter::{Attempt, Charge};
 
-/// What `attempts` used, and how much of it no provider reported. An attempt of unknown usage counts as reserved.
+/// Returns the charge of `attempts`, and the part of it that no provider reported. An attempt without usage is charged its
+/// reservation.
 ///
-/// An attempt of unknown cost counts what was reserved, or `known` if that is more: the least that the last attempt cost.
-/// Without that, tokens beyond the reservation would be free because one part of the call has no rate.
+/// An attempt with an unknown cost is charged the larger of its reservation and, for the last attempt, `known`: the cost of
+/// the parts that have a rate. Otherwise tokens beyond the reservation would be free if one part of the call has no rate.
 pub(super) fn used(attempts: &[Attempt], known: NanoUsd, reserved: &Charge) -> (Charge, Charge) {
     let nothing = (Charge::credits(reserved.credits), Charge::default());
     let last = attempts.len().saturating_sub(1);

@@ -35,10 +35,10 @@ pub enum Fault {
     #[error("the request's target has a byte that must be percent-encoded")]
     Target,
     /// RFC 9110, 7.1.
-    #[error("the request's target has a fragment")]
+    #[error("the request's target contains a fragment (#…)")]
     Fragment,
     /// RFC 3986, 2.1.
-    #[error("the path has a % that is no escape, or escapes a NUL")]
+    #[error("the path has a % without two hex digits, or an encoded NUL")]
     Escape,
     /// RFC 3629, 3: lenient readers take `%c0%af` for a slash.
     #[error("the path escapes a character in more bytes than UTF-8 has for it")]
@@ -74,7 +74,7 @@ pub enum Fault {
     #[error("the Host header is not a host with or without a port")]
     Host,
     /// RFC 9112, 3.2.2.
-    #[error("the target's host is not the Host header's")]
+    #[error("the host in the request's target differs from the Host header")]
     OtherHost,
     /// RFC 9112, 6.3.
     #[error("Content-Length is not one decimal number")]
@@ -95,7 +95,7 @@ pub enum Fault {
     #[error("a field's name is Content-Length or Transfer-Encoding with an underscore")]
     Underscore,
     /// RFC 9110, 6.5.1.
-    #[error("a trailer says where the message ends or goes")]
+    #[error("a trailer contains Host, Content-Length or Transfer-Encoding")]
     Trailer,
     /// RFC 9112, 7.1.
     #[error("a chunk's size is not 1 to {CHUNK_DIGITS_MAX} hex digits")]

@@ -36,11 +36,11 @@ const ALPN_HTTP1: &[u8] = b"http/1.1";
 pub(crate) enum ConnectError {
     #[error("the upstream's name does not resolve")]
     Resolve(#[source] io::Error),
-    #[error("the upstream's name has no address")]
+    #[error("the upstream's host name resolves to no IP address")]
     NoAddress,
-    #[error("the upstream does not accept connections")]
+    #[error("the TCP connection to the upstream failed")]
     Tcp(#[source] io::Error),
-    #[error("the upstream's name cannot stand in a certificate")]
+    #[error("the upstream's name is not valid in a certificate")]
     Name,
     #[error("the upstream's TLS handshake failed")]
     Tls(#[source] io::Error),

@@ -1,4 +1,4 @@
-//! Bodies of LLM calls in memory, and what a call that takes too much of it is told.
+//! Bodies of LLM calls in memory, and the refusal of bodies that need too much of it.
 
 use std::io::Write;
 
@@ -44,7 +44,7 @@ async fn compressed_body_is_too_large_where_it_and_what_it_inflates_to_are_more_
     ));
     let small = body(120 * 1024);
     send_gzipped(&gateway, &small).await.is_answer(&small, true);
-    // Alone, neither what is sent nor what it inflates to is too large.
+    // The compressed body alone would fit, and so would the inflated one.
     let large = body(240 * 1024);
     let refused = send_gzipped(&gateway, &large).await;
     refused.is_refusal(413, "payload_too_large");

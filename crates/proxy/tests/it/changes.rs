@@ -253,7 +253,7 @@ async fn a_key_that_changes_plans_at_noon_keeps_its_users_quota_and_counts_in_it
     let (refusal, _) = refused(&gateway).await;
     assert_eq!(
         message(&refusal),
-        "the day's quota of credits for everybody on this plan is used up: it is full again at \
+        "the day's quota of credits for all users of this plan is used up: it is full again at \
          midnight UTC"
     );
     provider.end_one();
@@ -315,9 +315,9 @@ async fn a_budget_below_one_request_says_how_much_that_is_and_holds_a_smaller_on
             "this call may use up to 0.663 USD, and 0.001 USD is left of the day's quota of 0.001 USD: \
             ask for less; it is full again at midnight UTC",
         ),
-        (Measure::Tokens, 0, "the day's quota of 0 tokens lets nothing pass that costs"),
-        (Measure::Money, 0, "the day's quota of 0 USD lets nothing pass that costs"),
-        (Measure::Credits, 0, "the day's quota of 0 credits lets nothing pass that costs"),
+        (Measure::Tokens, 0, "the day's quota of 0 tokens allows only requests without a cost"),
+        (Measure::Money, 0, "the day's quota of 0 USD allows only requests without a cost"),
+        (Measure::Credits, 0, "the day's quota of 0 credits allows only requests without a cost"),
     ] {
         gateway.change(|of| of.budgets = Arc::new([(of_user(measure), limit)]));
         let (refusal, _) = refused(&gateway).await;
@@ -341,7 +341,7 @@ async fn a_price_of_zero_costs_a_true_zero_and_passes_where_no_money_is_left() {
     // Dearer from now on: nothing is left of nothing.
     gateway.reload(&provider.yaml("0.000001"));
     let (refusal, _) = refused(&gateway).await;
-    assert_eq!(message(&refusal), "the day's quota of 0 USD lets nothing pass that costs");
+    assert_eq!(message(&refusal), "the day's quota of 0 USD allows only requests without a cost");
     assert_eq!(gateway.meter().stats().totals().overruns, 0);
     let events = served(&mut gateway).await;
     assert_eq!(events.len(), 2);

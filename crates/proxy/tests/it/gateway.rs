@@ -103,7 +103,7 @@ impl Gateway {
     /// As configured, where `limits` says how often addresses may come without a valid key.
     pub(crate) fn sharing(yaml: &str, limits: Option<SharedLimits>) -> Self {
         let unauthenticated = UnauthenticatedClients::new(Arc::default(), limits);
-        Self::with(yaml, proxy::tls_config(), (KeyBounds::default(), unauthenticated))
+        Self::with(yaml, proxy::tls_config(), KeyBounds::default(), unauthenticated)
     }
 
     fn configured(yaml: &str, tls: Arc<ClientConfig>) -> Self {
@@ -111,14 +111,10 @@ impl Gateway {
     }
 
     fn with_bounds(yaml: &str, tls: Arc<ClientConfig>, bounds: KeyBounds) -> Self {
-        Self::with(yaml, tls, (bounds, UnauthenticatedClients::new(Arc::default(), None)))
+        Self::with(yaml, tls, bounds, UnauthenticatedClients::new(Arc::default(), None))
     }
 
-    fn with(
-        yaml: &str,
-        tls: Arc<ClientConfig>,
-        (bounds, unauthenticated): (KeyBounds, UnauthenticatedClients),
-    ) -> Self {
+    fn with(yaml: &str, tls: Arc<ClientConfig>, bounds: KeyBounds, unauthenticated: UnauthenticatedClients) -> Self {
         let data = tempfile::tempdir().unwrap();
         let snapshot = snapshot(data.path(), yaml);
         let clock = Clock::manual(NOON);

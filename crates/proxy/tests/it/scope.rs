@@ -50,7 +50,6 @@ routes:
 }
 
 /// Calls as somebody at `from`, through a proxy that is trusted.
-#[expect(clippy::too_many_arguments, reason = "a request line, its body and where it comes from")]
 async fn call(gateway: &Gateway, method: Method, path: &str, from: &str, body: &str) -> ClientResponse {
     let request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
     let request = request.header("x-forwarded-for", from);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use access::limits::{Answer, Question, SharedLimits};
+use access::limits::{RateLimitRequest, RateLimitResult, SharedLimits};
 use http::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -81,12 +81,12 @@ async fn a_network_of_ipv6_is_one_address_and_each_dialect_has_its_words() {
 
 #[tokio::test]
 async fn limits_that_nodes_share_are_asked_for_and_a_silence_costs_little() {
-    let (queue, mut questions) = mpsc::channel::<Question>(1);
+    let (queue, mut questions) = mpsc::channel::<RateLimitRequest>(1);
     let gateway = Gateway::sharing(YAML, Some(SharedLimits::new(queue)));
     let (told, answer) = tokio::join!(call(&gateway, "/users", "192.0.2.1", ""), async {
         let question = questions.recv().await.unwrap();
         let told = (question.name, question.key.clone(), question.limit.get(), question.window);
-        question.reply.send(Answer { allowed: false, retry_after: Duration::from_millis(6_001) }).unwrap();
+        question.reply.send(RateLimitResult { allowed: false, retry_after: Duration::from_millis(6_001) }).unwrap();
         told
     });
     assert_eq!(answer, ("strangers", "192.0.2.1".to_owned(), 5, Duration::from_secs(60)));

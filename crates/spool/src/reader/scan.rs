@@ -64,7 +64,7 @@ pub(super) fn scan(
 
 pub(super) fn decode_error(why: DecodeError, file: &Segment, offset: u32) -> SpoolError {
     match why {
-        DecodeError::Newer => file.newer(offset),
+        DecodeError::Newer(format) => file.newer(offset, format),
         DecodeError::Damaged => file.corrupt(offset),
     }
 }

@@ -71,12 +71,6 @@ struct Gap<'a> {
     later: &'a [u32],
 }
 
-/// The reason why a record cannot be used.
-enum RecordFault {
-    Corrupt,
-    Newer,
-}
-
 pub(super) fn replay(
     folder: &Folder,
     from: Position,
@@ -129,7 +123,7 @@ impl Replayer<'_> {
             if self.from.offset < HEADER_BYTES || self.from.offset > segment.bytes {
                 return Err(segment.corrupt(self.from.offset));
             }
-            self.collect_ingested(bytes);
+            self.collect_ingested(segment, bytes)?;
             self.replay.open_at_start = self.replay.open_at_end.clone();
             at = self.from.offset;
         }
@@ -149,18 +143,19 @@ impl Replayer<'_> {
             match self.process(&frame, place) {
                 Ok(Kind::End) => return Ok(SegmentEnd::Sealed),
                 Ok(_) => self.replay.totals.add(frame.len()),
-                Err(RecordFault::Newer) => return Err(segment.newer(at)),
-                Err(RecordFault::Corrupt) if self.options.skip_corrupt => self.skip(segment, at, place),
-                Err(RecordFault::Corrupt) => return Err(segment.corrupt(at)),
+                Err(DecodeError::Newer(format)) => return Err(segment.newer(at, format)),
+                Err(DecodeError::Damaged) if self.options.skip_corrupt => self.skip(segment, at, place),
+                Err(DecodeError::Damaged) => return Err(segment.corrupt(at)),
             }
             at += frame.len();
         }
     }
 
     /// Collects the opens and closes before the reader's position. Their records are ingested, so damage there is
-    /// ignored; the reservation of a damaged open is lost.
-    fn collect_ingested(&mut self, bytes: SegmentBytes<'_>) {
-        let Position { partition, segment, offset: until } = self.from;
+    /// ignored; the reservation of a damaged open is lost. An unknown version is refused: a later version may have left
+    /// a request open there.
+    fn collect_ingested(&mut self, segment: &Segment, bytes: SegmentBytes<'_>) -> Result<(), SpoolError> {
+        let Position { partition, offset: until, .. } = self.from;
         let mut at = HEADER_BYTES;
         while let Some(next) = bytes.next(at).filter(|&next| next < until)
             && let Some(frame) = bytes.frame(next)
@@ -172,28 +167,26 @@ impl Replayer<'_> {
             }
             match frame.decode() {
                 Ok(FrameContent::Record(Record::Open(opened))) => {
-                    self.replay.open_at_end.opened(Position { partition, segment, offset: at }, opened);
+                    self.replay.open_at_end.opened(Position { partition, segment: segment.number, offset: at }, opened);
                 }
                 Ok(FrameContent::Record(record)) => {
                     if let Some(id) = record.closes() {
                         self.replay.open_at_end.closed(id);
                     }
                 }
-                Ok(FrameContent::End) | Err(_) => {}
+                Err(DecodeError::Newer(format)) => return Err(segment.newer(next, format)),
+                Ok(FrameContent::End) | Err(DecodeError::Damaged) => {}
             }
         }
+        Ok(())
     }
 
     /// Processes one intact record, which ends at `place`.
-    fn process(&mut self, frame: &Frame<'_>, place: Position) -> Result<Kind, RecordFault> {
-        let fault = |why| match why {
-            DecodeError::Newer => RecordFault::Newer,
-            DecodeError::Damaged => RecordFault::Corrupt,
-        };
-        let kind = frame.kind().map_err(fault)?;
+    fn process(&mut self, frame: &Frame<'_>, place: Position) -> Result<Kind, DecodeError> {
+        let kind = frame.kind()?;
         // The header is sufficient for a close.
         let decodes = kind == Kind::Open || self.options.visit.is_some() || self.options.skip_corrupt;
-        if decodes && let FrameContent::Record(record) = frame.decode().map_err(fault)? {
+        if decodes && let FrameContent::Record(record) = frame.decode()? {
             if let Some(visit) = self.options.visit {
                 visit(&record);
             }

@@ -2,7 +2,6 @@ use std::fs;
 
 use super::*;
 use crate::fixture::{self, SMALL, drain, files, open, record, records, rest, written};
-use crate::record::ChecksumSeed;
 use crate::segment::HEADER_BYTES;
 use crate::{Spool, SpoolOptions};
 
@@ -169,25 +168,6 @@ fn position_inside_a_record_is_an_error() {
         let error = opener(dir.path(), &[Position { partition: 0, segment: 1, offset }]);
         assert!(matches!(error, SpoolError::Corrupt { .. }), "{error}");
     }
-}
-
-#[test]
-fn newer_version_is_refused_and_not_truncated() {
-    let dir = tempfile::tempdir().unwrap();
-    written(dir.path(), SMALL, 2);
-    let last = read(dir.path(), 1, false)[0].offset;
-    let end = read(dir.path(), 2, false)[0].offset;
-    let file = files(dir.path()).remove(0);
-    let mut bytes = fs::read(&file).unwrap();
-    bytes[last as usize + 8] = 2;
-    record::stamp(&mut bytes[last as usize..end as usize], ChecksumSeed::new(0, 1), last);
-    fs::write(&file, &bytes).unwrap();
-    assert!(matches!(opener(dir.path(), &[]), SpoolError::Newer { offset, .. } if offset == last));
-    bytes[8] = 2;
-    let checksum = crc32c::crc32c(&bytes[..28]);
-    bytes[28..32].copy_from_slice(&checksum.to_le_bytes());
-    fs::write(&file, &bytes).unwrap();
-    assert!(matches!(opener(dir.path(), &[]), SpoolError::Newer { offset: 0, .. }));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Number of keys that have limits of their own.
 
 use crate::error::StoreError;
-use crate::statement::{statements, unsigned};
-use crate::store::Store;
+use crate::handle::Store;
+use crate::sql::{statements, unsigned};
 
 statements! {
     BOUND = "SELECT count(credits_per_day), max(credits_per_day), count(requests_per_minute), max(requests_per_minute)

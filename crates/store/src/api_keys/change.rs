@@ -10,10 +10,9 @@ use serde_json::{Map, Value, json};
 use crate::api_keys::row::{KeyRow, key_columns, list};
 use crate::api_keys::{FIND, Key, KeyRef, KeySecret, detail, taken};
 use crate::audit::{Act, Action, Actor, By};
-use crate::dialect::Transaction;
 use crate::error::{StoreError, check_text};
-use crate::statement::{micros, signed, statements};
-use crate::store::Store;
+use crate::handle::Store;
+use crate::sql::{Transaction, micros, signed, statements};
 use crate::{sessions, users};
 
 statements! {
@@ -156,7 +155,7 @@ impl Store {
             By::User { session, .. } => session,
             By::Command | By::System | By::Key { .. } => None,
         };
-        let ended = sessions::end_of_key(&mut transaction, (before.user, before.id), asking, micros(now)).await?;
+        let ended = sessions::end_of_key(&mut transaction, before.user, before.id, asking, micros(now)).await?;
         let said = json!({"grace_seconds": grace.as_secs(), "sessions_ended": ended});
         self.note(&mut transaction, by, Act::of(Action::KeyRotate, before.id.0, Some(before.user)).with(said)).await?;
         transaction.commit().await?;
@@ -179,7 +178,7 @@ impl Store {
         users::hold(&mut transaction, key.user).await?;
         let now = self.clock().now();
         transaction.query(REVOKE).bind(key.id.0).bind(micros(now)).run().await?;
-        let ended = sessions::end_of_key(&mut transaction, (key.user, key.id), None, micros(now)).await?;
+        let ended = sessions::end_of_key(&mut transaction, key.user, key.id, None, micros(now)).await?;
         let said = json!({"sessions_ended": ended});
         self.note(&mut transaction, by, Act::of(Action::KeyRevoke, key.id.0, Some(key.user)).with(said)).await?;
         transaction.commit().await?;

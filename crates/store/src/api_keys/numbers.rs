@@ -2,9 +2,9 @@
 //! behind a lock that is held until each commit is on disk.
 
 use crate::error::StoreError;
+use crate::handle::Store;
 use crate::revision;
-use crate::statement::statements;
-use crate::store::Store;
+use crate::sql::statements;
 
 /// Maximum size of a block. The first block of a process has one number, so that a command wastes none.
 const TAKEN_MAX: i64 = 64;

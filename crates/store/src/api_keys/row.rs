@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::api_keys::{Key, PreviousSecret};
 use crate::error::StoreError;
-use crate::statement::{timestamp, unsigned};
+use crate::sql::{timestamp, unsigned};
 
 /// Columns that make a [`KeyRow`].
 macro_rules! key_columns {

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::{Action, Actor, By};
 use crate::error::StoreError;
-use crate::statement::{micros, statements, timestamp};
-use crate::store::Store;
+use crate::handle::Store;
+use crate::sql::{micros, statements, timestamp};
 
 /// Maximum number of lines that one page scans. If few lines match the action, a page may be shorter than requested
 /// although further pages exist.

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use access::Clock;
 
 use crate::backup::draft::{Draft, ENDS, remove, with_end};
-use crate::dialect::sqlite;
 use crate::error::StoreError;
-use crate::store::{FILE, Store, claimed, make_folder};
+use crate::handle::{FILE, Store, claimed, make_folder};
+use crate::sql::dialect::sqlite;
 
 /// A store under construction, next to the store of its data folder, which may only be read.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use access::{Secret, TicketHash, UserStatus};
 
 use super::*;
 use crate::copy::tests::filled;
-use crate::store::tests::Place;
+use crate::fixture::{Place, tell};
 use crate::{Credential, Email, NewLink, NewSession, NewUser, Purpose, UserRef};
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn what_an_old_backup_brings_back_is_told() {
         .await
         .unwrap();
     let spent = format!("UPDATE daily_usage SET credits = credits + 5 WHERE day = {}", store.clock().now().day().0);
-    store.tell(&spent).await;
+    tell(&store, &spent).await;
     let back = brought_back(&backup, &store).await.unwrap();
     assert_eq!((back.passwords, back.users, back.credits), (1, 1, 5));
     assert_eq!(back.keys, [(key.prefix, key.last4, "läptop".to_owned())]);
@@ -121,7 +121,7 @@ async fn no_session_and_no_link_of_a_backup_opens_anything() {
 async fn a_backup_that_fails_leaves_nothing() {
     let place = Place::sqlite();
     let store = filled(&place).await;
-    store.tell("UPDATE names SET id = x'00' WHERE no = 1").await;
+    tell(&store, "UPDATE names SET id = x'00' WHERE no = 1").await;
     let folder = tempfile::tempdir().unwrap();
     write(&store, &folder.path().join("backup"), "1.2.3", |_| ()).await.unwrap_err();
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();

@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{FromRow, Row as _, TypeInfo, ValueRef};
 use uuid::Uuid;
 
-use crate::dialect::Arguments;
+use crate::sql::Arguments;
 
 /// A column and the type of its values.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +46,8 @@ pub(super) struct CopiedRow(pub(super) Vec<CopiedValue>);
 
 impl From<(String, String)> for CopiedColumn {
     /// Converts a catalogue's name and type.
-    fn from((name, kind): (String, String)) -> Self {
+    fn from(row: (String, String)) -> Self {
+        let (name, kind) = row;
         let holds = match kind.as_str() {
             "BIGINT" | "INTEGER" => ColumnType::Number,
             "BOOLEAN" => ColumnType::Flag,

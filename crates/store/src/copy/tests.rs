@@ -1,17 +1,14 @@
 use access::{
-    ApiKey, KeyBounds, MasterKey, Measure, NanoUsd, Per, Plan, PlanId, RequestId, Secret, TicketHash, Timestamp,
-    UserId, Vault,
+    ApiKey, KeyBounds, KeyNo, MasterKey, Measure, Per, Plan, Secret, TicketHash, Timestamp, UserId, UserNo, Vault,
 };
-use meter::{Attempt, Caller, Counts, Source, Usage, UsageEvent};
-use spool::{Record, Spool};
+use uuid::Uuid;
 
+use super::cell::ColumnType;
 use super::*;
-use crate::dialect::catalogue;
-use crate::fixture;
-use crate::store::tests::Place;
+use crate::fixture::{Place, catalogue, tell};
+use crate::sql::Arguments;
 use crate::{
-    Actor, BudgetHolder, By, Credential, Email, IngestStats, NewKey, NewLink, NewProviderKey, NewSession, NewUser,
-    Purpose,
+    Actor, BudgetHolder, By, Credential, Email, NewKey, NewLink, NewProviderKey, NewSession, NewUser, Node, Purpose,
 };
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
@@ -28,34 +25,65 @@ pub(crate) async fn filled(place: &Place) -> Store {
         .unwrap();
     let key = store.create_key(&crate::audit::Actor::COMMAND, key(user.id)).await.unwrap();
     accounts(&store, user.id).await;
-    let everybodys = (Measure::Money, Per::Month, Some(7));
-    store.set_budget(&Actor::COMMAND, &BudgetHolder::Global, everybodys).await.unwrap();
-    let caller = Some(Caller { user: user.no, key: key.no, plan: PlanId::NIL });
+    store.set_budget(&Actor::COMMAND, &BudgetHolder::Global, Measure::Money, Per::Month, Some(7)).await.unwrap();
     let node = place.join(&store).await;
-    let options = spool::SpoolOptions::new(16 << 20, 1);
-    let folder = place.folder.path().join("spool");
-    let Spool { mut writers, mut reader, .. } = Spool::open(&folder, options, &node.ingested().await.unwrap()).unwrap();
-    for n in 0..3_000 {
-        let event = event(&store, caller, if n == 0 { 2 } else { 1 });
-        writers[0].append(&Record::Event(event)).unwrap();
-    }
-    let counts = Counts {
-        caller,
-        route: "users".into(),
-        status_class: 2,
-        minute: 30_000_000,
-        day: NOW.day(),
-        requests: 7,
-        credits: 7,
-    };
-    writers[0].append(&Record::Counts { id: store.new_id(), counts: vec![counts] }).unwrap();
-    crate::ingest::drain(&node, &mut reader, &IngestStats::default()).await.unwrap();
-    let mut transaction = store.begin().await.unwrap();
-    let open = "INSERT INTO open_requests (id, node_id, opened, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)";
-    transaction.query(open).bind(store.new_id()).bind(node.id()).bind("{}").bind(7_i64).run().await.unwrap();
-    transaction.commit().await.unwrap();
-    store.lend(&crate::lease_server::tests::tick(&node), std::time::Duration::from_secs(2), Some(NOW)).await.unwrap();
+    usage(&store, &node, user.no, key.no).await;
     store
+}
+
+/// Writes rows of usage and leases, as `ledger` and `cluster` do.
+async fn usage(store: &Store, node: &Node, user: UserNo, key: KeyNo) {
+    let mut on = store.begin().await.unwrap();
+    let (id, text) =
+        (|id: Uuid| CopiedValue::Bytes(id.into_bytes().to_vec()), |text: &str| CopiedValue::Text(text.to_owned()));
+    let number = CopiedValue::Number;
+    let (node, user, key) = (("node_id", id(node.id())), ("user_no", number(user.0)), ("key_no", number(key.0)));
+    let (day, plan) = (("day", number(i64::from(NOW.day().0))), ("plan_id", id(Uuid::nil())));
+    insert(store, &mut on, "names", &[("no", number(1)), ("kind", text("model"))]).await;
+    for nth in 0..3_000 {
+        let cost = if nth == 0 { CopiedValue::Null } else { number(46) };
+        insert(store, &mut on, "usage_events", &[user.clone(), key.clone(), day.clone(), ("cost_nano", cost)]).await;
+    }
+    for table in ["usage_attempts", "usage_raw", "lease_holders"] {
+        insert(store, &mut on, table, &[]).await;
+    }
+    for table in ["usage_counts", "daily_usage", "daily_plans", "daily_models", "ingested", "open_requests"] {
+        let columns = [user.clone(), key.clone(), day.clone(), plan.clone(), node.clone()];
+        insert(store, &mut on, table, &columns).await;
+    }
+    let book = id(store.new_id());
+    let words = [("subject", text("user")), ("measure", text("credits")), ("per", text("day"))];
+    insert(
+        store,
+        &mut on,
+        "lease_books",
+        &[("id", book.clone()), words[0].clone(), words[1].clone(), words[2].clone()],
+    )
+    .await;
+    insert(store, &mut on, "leases", &[("book_id", book), node]).await;
+    on.commit().await.unwrap();
+}
+
+/// Inserts a row with `given` in the columns of these names that the table has, and values of their types in the others.
+async fn insert(store: &Store, on: &mut Transaction, table: &str, given: &[(&str, CopiedValue)]) {
+    let columns: Vec<CopiedColumn> = columns(on, table).await.unwrap().into_iter().map(CopiedColumn::from).collect();
+    let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+    let mut text = format!("INSERT INTO {table} ({}) VALUES ", names.join(", "));
+    on.kind().placeholders(columns.len(), &mut text);
+    let mut arguments = Arguments::with_room(on.kind(), columns.len());
+    for column in &columns {
+        let value = match given.iter().find(|(name, _)| *name == column.name) {
+            Some((_, value)) => value.clone(),
+            None => match column.holds {
+                ColumnType::Uuid => CopiedValue::Bytes(store.new_id().into_bytes().to_vec()),
+                ColumnType::Number | ColumnType::Flag => CopiedValue::Number(1),
+                ColumnType::Text => CopiedValue::Text("{\"größe\":1}".to_owned()),
+                ColumnType::Bytes => CopiedValue::Bytes(vec![7; 32]),
+            },
+        };
+        value.put(column, &mut arguments).unwrap();
+    }
+    on.query(AssertSqlSafe(text)).with(arguments).run().await.unwrap();
 }
 
 /// Adds a session, a link and a sealed credential.
@@ -93,26 +121,6 @@ pub(crate) fn key(user: UserId) -> NewKey {
         ..KeyBounds::default()
     };
     NewKey { expires_at: Some(NOW), bounds, ..NewKey::of(user, "läptop", &key) }
-}
-
-fn event(store: &Store, caller: Option<Caller>, attempts: usize) -> UsageEvent {
-    let usage = Usage { input: Some(3), output: Some(0), ..Usage::empty(Source::Reported) };
-    let attempt = Attempt {
-        provider: "openai".into(),
-        model: Some("gpt".into()),
-        answered_model: None,
-        status: Some(200),
-        upstream_id: Some("req_1".into()),
-        raw_usage: Some("{\"größe\":1}".into()),
-        usage: Some(usage),
-        cost: Some(NanoUsd(46)),
-        unknown: None,
-        price_version: Some("v1".into()),
-        first_byte_us: None,
-        duration_us: 48,
-    };
-    let event = fixture::event(RequestId(store.new_id()), caller, NOW);
-    UsageEvent { attempts: vec![attempt; attempts], ..event }
 }
 
 #[tokio::test]
@@ -175,7 +183,7 @@ async fn what_is_not_empty_takes_no_copy() {
 async fn a_copy_that_fails_leaves_nothing() {
     let [sqlite, postgres] = Place::both().await;
     let (source, target) = (filled(&sqlite).await, postgres.open().await);
-    target.tell("ALTER TABLE ingested ADD CONSTRAINT refused CHECK (lane < 0)").await;
+    tell(&target, "ALTER TABLE ingested ADD CONSTRAINT refused CHECK (lane < 0)").await;
     copy(&source, &target, |_| ()).await.unwrap_err();
     let mut on = target.begin().await.unwrap();
     for table in TABLES {
@@ -188,7 +196,7 @@ async fn rows_that_were_not_read_are_missed() {
     let (one, other) = (Place::sqlite(), Place::sqlite());
     let (source, target) = (filled(&one).await, other.open().await);
     // An id before the first possible one.
-    source.tell("UPDATE names SET id = x'00' WHERE no = 1").await;
+    tell(&source, "UPDATE names SET id = x'00' WHERE no = 1").await;
     let refused = copy(&source, &target, |_| ()).await.unwrap_err();
     assert!(matches!(refused, StoreError::Differs { table: "names" }), "{refused:?}");
 }
@@ -197,7 +205,7 @@ async fn rows_that_were_not_read_are_missed() {
 async fn a_page_that_cannot_be_gone_on_from_is_an_error() {
     let (one, other) = (Place::sqlite(), Place::sqlite());
     let (source, target) = (filled(&one).await, other.open().await);
-    source.tell("UPDATE usage_events SET id = x'ff' WHERE id = (SELECT max(id) FROM usage_events)").await;
+    tell(&source, "UPDATE usage_events SET id = x'ff' WHERE id = (SELECT max(id) FROM usage_events)").await;
     let refused = copy(&source, &target, |_| ()).await.unwrap_err();
     assert!(matches!(refused, StoreError::Unreadable { table: "usage_events", column: "id" }), "{refused:?}");
 }
@@ -206,7 +214,7 @@ async fn a_page_that_cannot_be_gone_on_from_is_an_error() {
 async fn a_store_with_more_than_this_binary_knows_is_not_copied() {
     for place in Place::both().await {
         let (source, other) = (filled(&place).await, Place::sqlite());
-        source.tell("UPDATE _sqlx_migrations SET version = 9000 WHERE version = 1").await;
+        tell(&source, "UPDATE _sqlx_migrations SET version = 9000 WHERE version = 1").await;
         let target = other.open().await;
         for (from, to) in [(&source, &target), (&target, &source)] {
             let refused = copy(from, to, |_| ()).await.unwrap_err();

@@ -3,8 +3,9 @@ use std::path::Path;
 
 use super::*;
 use crate::Store;
-use crate::dialect::{StoreKind, catalogue};
-use crate::store::tests::Place;
+use crate::fixture::catalogue;
+use crate::fixture::{Place, tell};
+use crate::sql::StoreKind;
 
 type Columns = Vec<(String, String, String, bool)>;
 
@@ -90,8 +91,10 @@ fn every_migration_is_there_for_both_databases_and_goes_both_ways() {
     let of = |end: &str| -> Vec<&str> { sqlite.iter().filter_map(|file| file.strip_suffix(end)).collect() };
     assert_eq!(of(".up.sql"), of(".down.sql"));
     assert_eq!(of(".up.sql").len() * 2, sqlite.len());
+    let asked = ["001_create_plans", "002_create_users", "003_create_api_keys", "004_create_daily_usage"];
+    assert_eq!(of(".up.sql").get(..4), Some(asked.as_slice()));
     for (no, name) in (1..).zip(of(".up.sql")) {
-        assert!(name.starts_with(&format!("{no:04}_")), "{name}");
+        assert!(name.starts_with(&format!("{no:03}_create_")), "{name}");
     }
 }
 
@@ -143,13 +146,15 @@ async fn every_table_has_id_created_at_and_updated_at() {
 async fn migrated_by_a_newer_one(place: &Place, floor: i64) {
     let store = place.open().await;
     let bytes = if store.kind() == StoreKind::Sqlite { "x'00'" } else { "'\\x00'" };
-    store
-        .tell(&format!(
+    tell(
+        &store,
+        &format!(
             "INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time)
              VALUES (999, 'of the future', CURRENT_TIMESTAMP, true, {bytes}, 0)"
-        ))
-        .await;
-    store.tell(&format!("UPDATE schema_floor SET version = {floor}")).await;
+        ),
+    )
+    .await;
+    tell(&store, &format!("UPDATE schema_floor SET version = {floor}")).await;
     store.close().await;
 }
 
@@ -202,7 +207,12 @@ async fn nothing_is_undone_while_a_server_runs() {
         let lock = std::fs::File::create(place.folder.path().join(SERVER_LOCK)).unwrap();
         lock.lock().unwrap();
         let options = place.options(true);
-        let beating = crate::node::beat(node.clone(), std::future::pending());
+        let beating = async {
+            loop {
+                node.report().await.unwrap();
+                tokio::time::sleep(crate::node::BEAT).await;
+            }
+        };
         tokio::select! {
             () = beating => unreachable!(),
             refused = down(&options, 1) => {

@@ -5,10 +5,9 @@ use uuid::Uuid;
 
 use super::{Session, SessionRow};
 use crate::audit::{Act, Action, Actor, By};
-use crate::dialect::Transaction;
 use crate::error::StoreError;
-use crate::statement::{micros, statements};
-use crate::store::Store;
+use crate::handle::Store;
+use crate::sql::{Transaction, micros, statements};
 
 statements! {
     // The row is the lock: if two requests present the same token at once, the second waits here and finds it used.
@@ -154,7 +153,7 @@ impl Store {
 }
 
 fn warn_of_theft(user: UserId, session: SessionId) {
-    tracing::warn!(%user, %session, "a refresh token was used twice: its session is ended");
+    tracing::warn!(%user, %session, "a refresh token was used twice and may be stolen: its session was ended");
 }
 
 /// Returns the session of a refresh token, and whether the token was used.

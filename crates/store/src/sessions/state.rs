@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::{Session, SessionRow};
 use crate::api_keys::row::BoundsRow;
 use crate::error::StoreError;
-use crate::statement::{statements, timestamp};
-use crate::store::Store;
+use crate::handle::Store;
+use crate::sql::{statements, timestamp};
 use crate::users::{User, UserRow, user_columns};
 
 statements! {

@@ -5,10 +5,9 @@ use serde_json::{Map, Value, json};
 
 use super::{User, UserRef, find};
 use crate::audit::{Act, Action, Actor};
-use crate::dialect::Transaction;
 use crate::error::{StoreError, check_text};
-use crate::statement::statements;
-use crate::store::Store;
+use crate::handle::Store;
+use crate::sql::{Transaction, statements};
 use crate::{plans, sessions};
 
 statements! {

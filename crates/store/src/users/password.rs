@@ -5,10 +5,9 @@ use serde_json::json;
 
 use super::{Email, User, UserRow, user_columns};
 use crate::audit::{Act, Action, Actor};
-use crate::dialect::Transaction;
 use crate::error::StoreError;
-use crate::statement::statements;
-use crate::store::Store;
+use crate::handle::Store;
+use crate::sql::{Transaction, statements};
 use crate::{links, sessions};
 
 statements! {
@@ -58,7 +57,6 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NoUser`], and database errors.
-    #[expect(clippy::too_many_arguments, reason = "author, user, hash and kept session: no two have the same type")]
     pub async fn set_password(
         &self,
         by: &Actor,
@@ -87,7 +85,7 @@ impl Store {
         if set.bind(change.from.expose().to_owned()).run().await? == 0 {
             return Err(StoreError::CredentialGone);
         }
-        self.end_with_password(&mut transaction, by, (user, change.keep, None)).await?;
+        self.end_with_password(&mut transaction, by, user, change.keep, None).await?;
         Ok(transaction.commit().await?)
     }
 
@@ -105,15 +103,18 @@ impl Store {
         if set == 0 {
             return Err(StoreError::NoUser { id: Some(user) });
         }
-        self.end_with_password(transaction, by, (user, except, link)).await
+        self.end_with_password(transaction, by, user, except, link).await
     }
 
     /// Ends the sessions and links that a new password invalidates, and writes the audit line.
+    #[expect(clippy::too_many_arguments, reason = "the fields of a PasswordUpdate without the hash")]
     async fn end_with_password(
         &self,
         transaction: &mut Transaction,
         by: &Actor,
-        (user, except, link): (UserId, Option<SessionId>, Option<LinkId>),
+        user: UserId,
+        except: Option<SessionId>,
+        link: Option<LinkId>,
     ) -> Result<(), StoreError> {
         let now = self.now();
         let ended = sessions::end_all(transaction, user, except, now).await?;

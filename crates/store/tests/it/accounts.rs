@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use access::ticket::{Kind, Ticket};
+use access::ticket::{Ticket, TicketKind};
 use access::{Role, Timestamp, UserId, UserStatus};
 use serde_json::{Value, json};
 use store::sessions::OPEN_MAX;
@@ -89,7 +89,7 @@ pub(crate) async fn what_ends_or_is_taken_back_by_the_way_is_counted(world: &Wor
     let expires_at = Timestamp(world.clock.now().0 + 1_000_000);
     let make = async |purpose| {
         world.clock.advance(Duration::from_millis(1));
-        let hash = Ticket::generate(Kind::Link).unwrap().hash();
+        let hash = Ticket::generate(TicketKind::Link).unwrap().hash();
         store.make_link(&by(ada.id), NewLink { purpose, hash, expires_at }).await.unwrap();
     };
     for _ in 0..2 {
@@ -133,7 +133,7 @@ pub(crate) async fn every_link_is_told_with_what_it_brought(world: &World) {
         Purpose::Invite { email: None, plan: None },
     ] {
         world.clock.advance(Duration::from_millis(1));
-        let hash = Ticket::generate(Kind::Link).unwrap().hash();
+        let hash = Ticket::generate(TicketKind::Link).unwrap().hash();
         links.push((store.make_link(&by(ada.id), NewLink { purpose, hash, expires_at }).await.unwrap(), hash));
     }
     world.clock.advance(Duration::from_millis(1));

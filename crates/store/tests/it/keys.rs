@@ -3,16 +3,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::{ApiKey, KeyBounds, KeyHash, KeyId, Last4, NotFound, Principal, Timestamp, UserId, UserStatus};
-use meter::{Caller, UsageEvent};
 use serde_json::{Value, json};
-use spool::Record;
 use store::{
     Actor, AuditFilter, By, IdentityKey, InvalidSession, KEYS_MAX, Key, KeyChange, KeyPageQuery, KeyRef, KeySecret,
     NewKey, PreviousSecret, RefreshResult, Rotation, Store, StoreError, UserRef,
 };
 
 use crate::sessions::{by, new_session, renew, sign_in, with};
-use crate::world::{NOW, World, caller, key, new_key, plan, user};
+use crate::world::{NOW, World, key, new_key, plan, user};
 
 pub(crate) async fn a_key_makes_a_principal(world: &World) {
     let store = world.store().await;
@@ -418,74 +416,4 @@ pub(crate) async fn keys_made_at_once_have_numbers_of_their_own(world: &World) {
     // Another process reserves no more numbers than it needs.
     let (first, second) = (key(&world.store().await, user).await.1.no.0, key(&world.store().await, user).await.1.no.0);
     assert!(first > numbers[39] && second == first + 1, "{first} {second}");
-}
-
-pub(crate) async fn what_ingest_sees_is_a_use(world: &World) {
-    let store = world.store().await;
-    let first = caller(&store, "ada@example.com").await;
-    let second = caller(&store, "bob@example.com").await;
-    let used = async |caller: Caller| {
-        store.keys(None).await.unwrap().into_iter().find(|key| key.no == caller.key).unwrap().used_at
-    };
-    let revision = store.revision().await.unwrap();
-    let earlier = UsageEvent { started_at: Timestamp(NOW.0 - 5_000_000), ..world.event(Some(first)) };
-    world.ingest(&store, &[Record::Event(earlier.clone()), world.counts(Some(second), 2)]).await;
-    assert_eq!(used(first).await, Some(earlier.started_at));
-    assert_eq!(used(second).await, Some(NOW), "of a minute, its end so far");
-
-    let oldest = UsageEvent { started_at: Timestamp(NOW.0 - 60_000_000), ..world.event(Some(first)) };
-    world.ingest(&store, &[Record::Event(oldest)]).await;
-    assert_eq!(used(first).await, Some(earlier.started_at), "it never goes back");
-    assert_eq!(store.revision().await.unwrap(), revision);
-}
-
-pub(crate) async fn uses_are_written_once_a_minute(world: &World) {
-    let store = world.store().await;
-    let user = user(&store, "ada@example.com").await;
-    let (secret, made) = key(&store, user.id).await;
-    let (_, rotation) = anew(Duration::from_secs(3_600));
-    store.rotate_key(&store::Actor::COMMAND, made.id, rotation).await.unwrap();
-    let used = async || {
-        let key = store.find_key(made.id).await.unwrap().unwrap();
-        (key.used_at, key.previous.unwrap().used_at)
-    };
-    let (directory, lookups) = crate::directory::directory(world, 4);
-    let look = async |at: u64| {
-        let fresh = directory.another();
-        assert!(fresh.find(secret.hash()).await.unwrap().rotated.is_some(), "{at}");
-    };
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let until = async |at: Timestamp| {
-        for _ in 0..300 {
-            if used().await == (Some(at), Some(at)) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("{at:?} is not written: {:?}", used().await);
-    };
-    let serve = store::directory::serve(
-        store.clone(),
-        (crate::directory::decrypted_credentials(), std::sync::Arc::default()),
-        lookups,
-        std::future::pending(),
-    );
-    let write = store::last_use::run(store.clone(), async { stopped.await.unwrap() });
-    let story = async {
-        look(0).await;
-        until(NOW).await;
-        world.clock.advance(Duration::from_secs(30));
-        look(30).await;
-        tokio::time::sleep(Duration::from_millis(1_500)).await;
-        assert_eq!(used().await, (Some(NOW), Some(NOW)), "not more than once a minute");
-        stop.send(()).unwrap();
-        std::future::pending::<()>().await;
-    };
-    tokio::select! {
-        () = serve => unreachable!(),
-        () = write => {}
-        () = story => unreachable!(),
-    }
-    let last = Timestamp(NOW.0 + 30_000_000);
-    assert_eq!(used().await, (Some(last), Some(last)), "the rest, at the end");
 }

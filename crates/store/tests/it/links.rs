@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use access::ticket::{Kind, Ticket};
+use access::ticket::{Ticket, TicketKind};
 use access::{LinkId, Role, TicketHash, Timestamp, UserStatus};
 use store::links::OPEN_MAX;
 use store::{
@@ -14,7 +14,7 @@ use crate::world::{World, email, plan, user};
 const DAY: Duration = Duration::from_secs(86_400);
 
 fn ticket() -> TicketHash {
-    Ticket::generate(Kind::Link).unwrap().hash()
+    Ticket::generate(TicketKind::Link).unwrap().hash()
 }
 
 async fn make(world: &World, store: &Store, purpose: Purpose) -> (Link, TicketHash) {
@@ -95,11 +95,11 @@ pub(crate) async fn who_signs_up_is_signed_in_or_not_there_at_all(world: &World)
     let session = |id| new_session(world, id, Credential::Password(phc("chosen"))).0;
     // A failure between the two: the refresh token already exists.
     let failing = |id| NewSession { refresh: taken, ..session(id) };
-    let asked = (who("ada@example.com"), Some(invitation));
-    let failed = store.register_signed_in(&Actor::SYSTEM, asked.clone(), failing).await;
+    let (asked, invite) = (who("ada@example.com"), Some(invitation));
+    let failed = store.register_signed_in(&Actor::SYSTEM, asked.clone(), invite, failing).await;
     assert!(failed.is_err(), "{failed:?}");
     assert_eq!(store.find_user(&UserRef::Email(email("ada@example.com"))).await.unwrap(), None);
-    let (ada, begun) = store.register_signed_in(&Actor::SYSTEM, asked, session).await.unwrap();
+    let (ada, begun) = store.register_signed_in(&Actor::SYSTEM, asked, invite, session).await.unwrap();
     assert_eq!(begun.user, ada.id);
     assert_eq!(store.session_state(begun.id).await.unwrap().unwrap().session, begun);
     let page = store.audit_page(&AuditFilter::default(), None, 200).await.unwrap();
@@ -262,11 +262,11 @@ pub(crate) async fn a_user_comes_with_its_link_or_not_at_all(world: &World) {
     let ada = user(&store, "ada@example.com").await;
     let until = Timestamp(world.clock.now().0 + 86_400_000_000);
     let hash = ticket();
-    let (bob, link) = store.create_user_with_link(&by(ada.id), who("bob@example.com"), (hash, until)).await.unwrap();
+    let (bob, link) = store.create_user_with_link(&by(ada.id), who("bob@example.com"), hash, until).await.unwrap();
     assert_eq!((&link.purpose, link.made_by), (&Purpose::Password { user: bob.id }, Some(ada.id)));
     assert_eq!(store.find_link(hash).await.unwrap(), Some(link));
     // The ticket already exists, so neither user nor link is created.
-    let again = store.create_user_with_link(&by(ada.id), who("eve@example.com"), (hash, until)).await;
+    let again = store.create_user_with_link(&by(ada.id), who("eve@example.com"), hash, until).await;
     assert!(again.is_err(), "{again:?}");
     let eve = store.find_user(&store::UserRef::Email(email("eve@example.com"))).await.unwrap();
     assert!(eve.is_none());

@@ -8,7 +8,7 @@ use std::time::Duration;
 use access::Timestamp;
 use store::{Actor, AuditFilter, NewRefresh, RefreshResult, StoreError};
 
-use crate::between::{Between, Loss};
+use crate::lossy_network::{Loss, LossyNetwork};
 use crate::postgres;
 use crate::sessions::{renew, sign_in, ticket};
 use crate::world::{NOW, World, user};
@@ -16,17 +16,17 @@ use crate::world::{NOW, World, user};
 #[tokio::test]
 async fn a_renewal_in_doubt_may_be_tried_again_and_is_no_theft() {
     for loss in [Loss::Commit, Loss::Answer] {
-        let (between, through) = Between::to(&postgres::database("").await).await;
+        let (network, through) = LossyNetwork::to(&postgres::database("").await).await;
         let world = World::at(through);
         let store = world.store().await;
         let ada = user(&store, "ada@example.com").await;
         let (session, first) = sign_in(&world, &store, ada.id).await;
         for _ in 0..2 {
-            between.lose(loss);
+            network.lose(loss);
             let next = NewRefresh { hash: ticket(), expires_at: Timestamp(NOW.0 + 1_000_000) };
             let lost = store.refresh(&Actor::SYSTEM, first, next).await;
             assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{loss:?} {lost:?}");
-            assert!(between.has_lost());
+            assert!(network.has_lost());
         }
         let (renewed, second) = renew(&world, &store, first).await;
         assert!(
@@ -42,12 +42,12 @@ async fn a_renewal_in_doubt_may_be_tried_again_and_is_no_theft() {
 #[tokio::test]
 async fn another_node_takes_a_renewal_whose_answer_was_lost_for_a_theft() {
     let direct = postgres::database("").await;
-    let (between, through) = Between::to(&direct).await;
+    let (network, through) = LossyNetwork::to(&direct).await;
     let (world, elsewhere) = (World::at(through), World::at(direct));
     let (store, other) = (world.store().await, elsewhere.store().await);
     let ada = user(&store, "ada@example.com").await;
     let (_, first) = sign_in(&world, &store, ada.id).await;
-    between.lose(Loss::Answer);
+    network.lose(Loss::Answer);
     let next = NewRefresh { hash: ticket(), expires_at: Timestamp(NOW.0 + 1_000_000) };
     assert!(store.refresh(&Actor::SYSTEM, first, next).await.is_err());
     assert!(matches!(renew(&elsewhere, &other, first).await.0, RefreshResult::Stolen { .. }));
@@ -55,15 +55,15 @@ async fn another_node_takes_a_renewal_whose_answer_was_lost_for_a_theft() {
 
 #[tokio::test]
 async fn a_renewal_that_is_dropped_while_it_commits_may_be_tried_again() {
-    let (between, through) = Between::to(&postgres::database("").await).await;
+    let (network, through) = LossyNetwork::to(&postgres::database("").await).await;
     let world = World::at(through);
     let store = world.store().await;
     let ada = user(&store, "ada@example.com").await;
     let (_, first) = sign_in(&world, &store, ada.id).await;
-    between.lose(Loss::Silence);
+    network.lose(Loss::Silence);
     let next = NewRefresh { hash: ticket(), expires_at: Timestamp(NOW.0 + 1_000_000) };
     let lost = async {
-        while !between.has_lost() {
+        while !network.has_lost() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
@@ -77,12 +77,12 @@ async fn a_renewal_that_is_dropped_while_it_commits_may_be_tried_again() {
 
 #[tokio::test]
 async fn a_sign_out_after_a_renewal_in_doubt_is_no_theft() {
-    let (between, through) = Between::to(&postgres::database("").await).await;
+    let (network, through) = LossyNetwork::to(&postgres::database("").await).await;
     let world = World::at(through);
     let store = world.store().await;
     let ada = user(&store, "ada@example.com").await;
     let (session, first) = sign_in(&world, &store, ada.id).await;
-    between.lose(Loss::Answer);
+    network.lose(Loss::Answer);
     let next = NewRefresh { hash: ticket(), expires_at: Timestamp(NOW.0 + 1_000_000) };
     assert!(store.refresh(&Actor::SYSTEM, first, next).await.is_err());
     world.clock.advance(Duration::from_millis(1));

@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use access::ticket::{Kind, Ticket};
+use access::ticket::{Ticket, TicketKind};
 use access::{ApiKey, KeyBounds, Secret, SessionId, TicketHash, Timestamp, UserId, UserStatus};
 use store::sessions::OPEN_MAX;
 use store::{
@@ -14,7 +14,7 @@ use crate::world::{NOW, World, key, user};
 pub(crate) const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
 pub(crate) fn ticket() -> TicketHash {
-    Ticket::generate(Kind::Refresh).unwrap().hash()
+    Ticket::generate(TicketKind::Refresh).unwrap().hash()
 }
 
 pub(crate) fn phc(text: &str) -> Secret {
@@ -57,7 +57,7 @@ pub(crate) fn with(secret: &ApiKey, key: &Key) -> Credential {
     Credential::Key { key: key.id, secret: secret.hash() }
 }
 
-async fn sign_in_by_key(world: &World, store: &Store, (secret, key): (&ApiKey, &Key)) -> (Session, TicketHash) {
+async fn sign_in_by_key(world: &World, store: &Store, secret: &ApiKey, key: &Key) -> (Session, TicketHash) {
     let (new, refresh) = new_session(world, key.user, with(secret, key));
     (store.begin_session(&by(key.user), new).await.unwrap(), refresh)
 }
@@ -84,7 +84,7 @@ pub(crate) async fn a_session_is_found_with_its_user_and_its_key(world: &World) 
     let new = NewKey { bounds: bounds.clone(), ..NewKey::of(ada.id, "laptop", &secret) };
     let key = store.create_key(&Actor::COMMAND, new).await.unwrap();
     let (by_password, _) = sign_in(world, &store, ada.id).await;
-    let (by_key, _) = sign_in_by_key(world, &store, (&secret, &key)).await;
+    let (by_key, _) = sign_in_by_key(world, &store, &secret, &key).await;
     let state = store.session_state(by_password.id).await.unwrap().unwrap();
     assert_eq!((&state.session, &state.user, &state.key), (&by_password, &ada, &None));
     assert_eq!((by_password.created_at, by_password.seen_at, by_password.ended_at), (NOW, NOW, None));
@@ -100,7 +100,7 @@ pub(crate) async fn a_session_opens_nothing_once_it_or_its_key_or_its_user_does_
     let store = world.store().await;
     let ada = user(&store, "ada@example.com").await;
     let (secret, key) = key(&store, ada.id).await;
-    let (session, _) = sign_in_by_key(world, &store, (&secret, &key)).await;
+    let (session, _) = sign_in_by_key(world, &store, &secret, &key).await;
     assert_eq!(shut(world, &store, session.id).await, None);
     store.revoke_key(&Actor::COMMAND, key.id).await.unwrap();
     assert_eq!(shut(world, &store, session.id).await, Some(InvalidSession::KeyRevoked));
@@ -198,7 +198,7 @@ pub(crate) async fn a_session_of_a_key_that_is_over_is_not_renewed(world: &World
     let ends = after(world.clock.now(), Duration::from_secs(60));
     let new = NewKey { expires_at: Some(ends), ..NewKey::of(ada.id, "laptop", &secret) };
     let key = store.create_key(&Actor::COMMAND, new).await.unwrap();
-    let (_, token) = sign_in_by_key(world, &store, (&secret, &key)).await;
+    let (_, token) = sign_in_by_key(world, &store, &secret, &key).await;
     let (renewed, token) = renew(world, &store, token).await;
     assert!(matches!(renewed, RefreshResult::Renewed(_)), "{renewed:?}");
     world.clock.advance(Duration::from_secs(60));
@@ -273,7 +273,7 @@ pub(crate) async fn a_sign_in_too_many_ends_the_oldest_of_its_kind(world: &World
     let mut by_key = Vec::new();
     for _ in 0..=OPEN_MAX {
         world.clock.advance(Duration::from_secs(1));
-        by_key.push(sign_in_by_key(world, &store, (&secret, &key)).await.0);
+        by_key.push(sign_in_by_key(world, &store, &secret, &key).await.0);
     }
     assert_eq!(shut(world, &store, by_key[0].id).await, Some(InvalidSession::Ended));
     assert_eq!(shut(world, &store, by_key[1].id).await, None);

@@ -5,7 +5,7 @@ use sqlx::{Connection, PgConnection};
 use store::audit::Actor;
 use store::{ProviderKeyChange, Store, StoreError};
 
-use crate::provider_keys::{new, opened};
+use crate::credentials::{new, opened};
 use crate::world::{NOW, World, master_key, user, vault};
 
 async fn admit(store: &Store, vault: &Vault) -> Result<bool, StoreError> {
@@ -134,7 +134,7 @@ pub(crate) async fn what_is_replaced_during_a_rotation_stays_replaced(world: &Wo
     let other = world.store().await;
     let secret = Some(Secret::new("sk-live-new".to_owned()));
     let replace =
-        other.change_provider_key(&Actor::COMMAND, &before, (made.id, ProviderKeyChange { label: None, secret }));
+        other.change_provider_key(&Actor::COMMAND, &before, made.id, ProviderKeyChange { label: None, secret });
     let (resealed, replaced) = tokio::join!(store.reseal(&vault, None), replace);
     assert!(resealed.unwrap().done <= 1);
     replaced.unwrap();

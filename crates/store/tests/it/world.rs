@@ -1,12 +1,9 @@
-//! A separate database for each behaviour, and functions that fill it.
+//! A separate database for each behaviour, and functions that fill it. Tests of `ledger` and `cluster` include this file.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 
-use access::{ApiKey, Clock, Day, Ids, MasterKey, NanoUsd, Plan, PlanId, RequestId, Secret, Timestamp, UserId, Vault};
-use meter::{Attempt, Caller, Charge, Counts, Outcome, Source, Usage, UsageEvent};
-use spool::{Record, Spool};
-use store::{Email, IngestStats, Key, NewKey, NewUser, Node, Options, Store, StoreError, User};
+use access::{ApiKey, Clock, Ids, MasterKey, Plan, RequestId, Secret, Timestamp, UserId, Vault};
+use store::{Email, Key, NewKey, NewUser, Node, Options, Store, StoreError, User};
 use tempfile::TempDir;
 
 use crate::postgres;
@@ -14,7 +11,7 @@ use crate::postgres;
 pub(crate) const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
 
 pub(crate) struct World {
-    folder: TempDir,
+    pub(crate) folder: TempDir,
     url: Option<Secret>,
     pub(crate) clock: Clock,
 }
@@ -52,91 +49,8 @@ impl World {
         store.join(self.folder.path(), "1.2.3").await.unwrap()
     }
 
-    /// Opens the spool at the positions that the store returns.
-    pub(crate) async fn spool(&self, node: &Node) -> Spool {
-        self.spool_from(&node.ingested().await.unwrap())
-    }
-
-    pub(crate) fn spool_from(&self, positions: &[spool::Position]) -> Spool {
-        let options = spool::SpoolOptions { size_bytes_max: 64 << 20, segment_bytes: 256 << 10, partitions: 2 };
-        Spool::open(&self.folder.path().join("spool"), options, positions).unwrap()
-    }
-
-    /// Writes the records into the spool and drains it.
-    pub(crate) async fn ingest(&self, store: &Store, records: &[Record]) -> IngestStats {
-        let node = self.node(store).await;
-        let mut spool = self.spool(&node).await;
-        for (record, lane) in records.iter().zip([0, 1].into_iter().cycle()) {
-            spool.writers[lane].append(record).unwrap();
-        }
-        let stats = IngestStats::default();
-        store::ingest::drain(&node, &mut spool.reader, &stats).await.unwrap();
-        stats
-    }
-
     pub(crate) fn id(&self) -> RequestId {
         RequestId(Ids::new(self.clock.clone()).next_uuid())
-    }
-
-    /// An LLM call that cost 1 credit and 1,000 nano-USD, and used 1, 2, 3, 4, 5 and 6 tokens.
-    pub(crate) fn event(&self, caller: Option<Caller>) -> UsageEvent {
-        UsageEvent {
-            id: self.id(),
-            caller,
-            started_at: NOW,
-            day: NOW.day(),
-            charge: Charge::credits(1),
-            route: "ai".into(),
-            format: Some("chat".into()),
-            model: Some("mock".into()),
-            streamed: false,
-            status: 200,
-            outcome: Outcome::Completed,
-            request_bytes: 1_024,
-            response_bytes: 2_048,
-            duration_us: 1_000,
-            attempts: vec![attempt()],
-            refusal: None,
-        }
-    }
-
-    pub(crate) fn counts(&self, caller: Option<Caller>, requests: u64) -> Record {
-        let counts = Counts {
-            caller,
-            route: "users".into(),
-            status_class: 2,
-            minute: u32::try_from(NOW.unix_seconds() / 60).unwrap(),
-            day: NOW.day(),
-            requests,
-            credits: requests * 2,
-        };
-        Record::Counts { id: self.id().0, counts: vec![counts.clone(), Counts { status_class: 5, ..counts }] }
-    }
-}
-
-pub(crate) fn attempt() -> Attempt {
-    let usage = Usage {
-        input: Some(1),
-        cached_input: Some(2),
-        cache_write_short: Some(3),
-        cache_write_long: Some(4),
-        output: Some(5),
-        reasoning: Some(6),
-        ..Usage::empty(Source::Reported)
-    };
-    Attempt {
-        provider: "mock".into(),
-        model: Some("mock-1".into()),
-        answered_model: Some("mock-1-2026".into()),
-        status: Some(200),
-        upstream_id: Some("req_1".into()),
-        raw_usage: None,
-        usage: Some(usage),
-        cost: Some(NanoUsd(1_000)),
-        unknown: None,
-        price_version: Some("2026-11".into()),
-        first_byte_us: Some(500),
-        duration_us: 900,
     }
 }
 
@@ -173,19 +87,4 @@ pub(crate) async fn key(store: &Store, user: UserId) -> (ApiKey, Key) {
     let secret = ApiKey::generate("tollgate").unwrap();
     let key = store.create_key(&store::Actor::COMMAND, new_key(user, &secret)).await.unwrap();
     (secret, key)
-}
-
-/// Creates a user with one key, as the caller of requests.
-pub(crate) async fn caller(store: &Store, address: &str) -> Caller {
-    let user = user(store, address).await;
-    let (_, key) = key(store, user.id).await;
-    Caller { user: user.no, key: key.no, plan: PlanId::NIL }
-}
-
-pub(crate) async fn requests(store: &Store, caller: Caller, day: Day) -> u64 {
-    store.usage_of_day(caller.user, day).await.unwrap().total.requests
-}
-
-pub(crate) fn stats() -> Arc<IngestStats> {
-    Arc::default()
 }

@@ -55,7 +55,7 @@ pub struct MeterMetrics {
     /// `tollgate_meter_interrupted_total`: requests that a crash interrupted, found at startup.
     pub interrupted: Counter,
     /// `tollgate_meter_held`: amount reserved by requests in flight.
-    pub held: PerMeasure<Gauge>,
+    pub in_flight: PerMeasure<Gauge>,
     /// `tollgate_meter_used_total`: amount that requests were settled with.
     pub used: PerMeasure<Counter>,
     /// `tollgate_meter_overrun_total`: used amount above the reserved amount.
@@ -155,7 +155,7 @@ impl MeterMetrics {
         ] {
             registry.register(name, help, counter.clone());
         }
-        registry.register("tollgate_meter_held", "Amount reserved by requests in flight", meter.held.clone());
+        registry.register("tollgate_meter_held", "Amount reserved by requests in flight", meter.in_flight.clone());
         for (name, help, counters) in [
             ("tollgate_meter_used", "Amount that requests were settled with", &meter.used),
             ("tollgate_meter_overrun", "Used amount above the reserved amount", &meter.overrun),

@@ -78,7 +78,7 @@ fn scrape_hooks_copy_external_totals() {
         set_total(&metrics.meter.settled, 12);
         metrics.spool.bytes.set(4_096);
         metrics.spool.ingest_lag_seconds.set(0.125);
-        metrics.meter.held.set(MeasureAmounts { credits: 1, tokens: 2, nano_usd: u64::MAX });
+        metrics.meter.in_flight.set(MeasureAmounts { credits: 1, tokens: 2, nano_usd: u64::MAX });
         metrics.meter.used.set(MeasureAmounts { credits: 3, tokens: 4, nano_usd: 5 });
         metrics.meter.used.set(MeasureAmounts { credits: 2, tokens: 6, nano_usd: 5 });
     }));

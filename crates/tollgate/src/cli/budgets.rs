@@ -44,9 +44,9 @@ pub(crate) enum BudgetsCommand {
 #[derive(Debug, Args)]
 pub(crate) struct SetBudget {
     #[command(flatten)]
-    pub(crate) whom: Whom,
+    pub(crate) scope: ScopeFlags,
     #[command(flatten)]
-    pub(crate) amount: Amount,
+    pub(crate) amount: AmountFlags,
     /// Period in UTC: `day` or `month`
     #[arg(long, value_name = "PERIOD", value_parser = per)]
     pub(crate) per: Per,
@@ -57,7 +57,7 @@ pub(crate) struct SetBudget {
 /// The scope of the budget.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-pub(crate) struct Whom {
+pub(crate) struct ScopeFlags {
     /// Address or id of a user; all keys of the user count together
     #[arg(long)]
     pub(crate) user: Option<String>,
@@ -75,7 +75,7 @@ pub(crate) struct Whom {
 /// The measure and amount of the budget.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-pub(crate) struct Amount {
+pub(crate) struct AmountFlags {
     /// Maximum cost, such as '12.50 USD'; 0 allows only requests without a cost
     #[arg(long, value_name = "AMOUNT", value_parser = money)]
     pub(crate) money: Option<u64>,
@@ -90,13 +90,13 @@ pub(crate) struct Amount {
     pub(crate) none: Option<Measure>,
 }
 
-impl Amount {
+impl AmountFlags {
     /// The measure, and the amount or `None` to remove the budget.
     pub(crate) fn of(&self) -> Option<(Measure, Option<u64>)> {
         let Self { money, credits, tokens, none } = *self;
-        let given = [(Measure::Money, money), (Measure::Credits, credits), (Measure::Tokens, tokens)];
-        let given = given.into_iter().find(|(_, amount)| amount.is_some());
-        given.or(none.map(|measure| (measure, None)))
+        let flags = [(Measure::Money, money), (Measure::Credits, credits), (Measure::Tokens, tokens)];
+        let flags = flags.into_iter().find(|(_, amount)| amount.is_some());
+        flags.or(none.map(|measure| (measure, None)))
     }
 }
 

@@ -21,6 +21,18 @@ Each line has a key, its value and its source: a flag, an environment variable, 
 configuration, or the default. The command accepts the flags of `serve` and shows the settings that `serve` would \
 use. Secrets are shown as ***.";
 
+pub(super) const SCHEMA_EXAMPLES: &str = "Examples:
+  tollgate schema > tollgate.schema.json
+  # The default of a key
+  tollgate schema | jq '.properties.data.default'
+
+The schema is written in JSON Schema, draft 2020-12. An editor with the YAML language server checks and completes a \
+file whose first line is:
+
+  # yaml-language-server: $schema=tollgate.schema.json
+
+`tollgate check` also finds errors that no schema can express, such as names that refer to nothing.";
+
 pub(super) const PLANS_EXAMPLES: &str = "Examples:
   tollgate plans list
   # Show what would change
@@ -70,7 +82,7 @@ pub(crate) enum ConfigCommand {
         json: bool,
         /// Print only settings from this source; can be repeated
         #[arg(long, value_name = "SOURCE")]
-        source: Vec<Source>,
+        source: Vec<SettingSource>,
         #[command(flatten)]
         overrides: Overrides,
         #[command(flatten)]
@@ -80,7 +92,7 @@ pub(crate) enum ConfigCommand {
 
 /// The source of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Source {
+pub(crate) enum SettingSource {
     /// Flags of the command
     Flag,
     /// Variables of the environment
@@ -93,7 +105,7 @@ pub(crate) enum Source {
     Default,
 }
 
-impl Source {
+impl SettingSource {
     /// Returns the name that settings use for this kind of source.
     pub(crate) const fn name(self) -> &'static str {
         match self {

@@ -105,7 +105,7 @@ pub(crate) struct CreateUser {
     #[arg(long)]
     pub(crate) admin: bool,
     #[command(flatten)]
-    pub(crate) by: ChosenBy,
+    pub(crate) by: PasswordFlags,
     #[command(flatten)]
     pub(crate) place: Place,
 }
@@ -113,14 +113,14 @@ pub(crate) struct CreateUser {
 #[derive(Debug, Args)]
 pub(crate) struct UserPassword {
     #[command(flatten)]
-    pub(crate) by: ChosenBy,
+    pub(crate) by: PasswordFlags,
     #[command(flatten)]
     pub(crate) which: WhichUser,
 }
 
 /// The source of a password; without a flag, the command asks on a terminal.
 #[derive(Debug, Args)]
-pub(crate) struct ChosenBy {
+pub(crate) struct PasswordFlags {
     /// Read the password from stdin: one line of 12 to 128 characters
     #[arg(long, conflicts_with = "link")]
     pub(crate) password_stdin: bool,

@@ -1,16 +1,18 @@
 //! `tollgate audit`: checks that stored figures are consistent, or compares them with a provider's report.
 
+mod output;
 mod report;
-mod told;
 
 use std::process::ExitCode;
 
 use access::{Clock, Day};
 use anyhow::bail;
+use cluster::{Cluster, OpenLease};
 use config::Snapshot;
 use config::load::Flags;
+use ledger::{Days, Ledger, Reconciliation, RepairedTotals};
 use meter::{Per, Period};
-use store::{Actor, Days, Reconciliation, RepairedTotals, Store};
+use store::{Actor, Store};
 
 use crate::cli::Audit;
 use crate::commands::{block_on, load, open, say};
@@ -18,6 +20,15 @@ use crate::failure;
 
 /// Exit code if figures differ.
 const DIFFERS: u8 = 3;
+
+/// What an audit found.
+struct AuditReport {
+    found: Reconciliation,
+    /// Leases of nodes that do not respond, as of now.
+    stranded: Vec<OpenLease>,
+    /// The corrected totals; `None` if none were to be corrected.
+    repaired: Option<RepairedTotals>,
+}
 
 /// Runs the command against the store.
 pub(crate) fn run(args: &Audit) -> anyhow::Result<ExitCode> {
@@ -27,12 +38,12 @@ pub(crate) fn run(args: &Audit) -> anyhow::Result<ExitCode> {
         let store = open(&snapshot).await?;
         let today = Clock::system().now().day();
         let done = match report {
-            Some(report) => report::compare(&store, &snapshot, (args, report), today).await,
+            Some(report) => report::compare(&store, &snapshot, args, report, today).await,
             None => reconcile(&store, &snapshot, args, today).await,
         };
         store.close().await;
-        let (said, agrees) = done?;
-        say(&said);
+        let (report_text, agrees) = done?;
+        say(&report_text);
         Ok(if agrees { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) })
     })
 }
@@ -41,27 +52,29 @@ pub(crate) fn run(args: &Audit) -> anyhow::Result<ExitCode> {
 async fn reconcile(store: &Store, snapshot: &Snapshot, args: &Audit, today: Day) -> anyhow::Result<(String, bool)> {
     let days = days(args, (Period::of(Per::Month, today).first(), today))?;
     let failed = |error| failure::of_store(snapshot, error);
-    let mut found = store.reconcile(days).await.map_err(failed)?;
-    let told = async |found: &Reconciliation, repaired: Option<RepairedTotals>| {
-        let ids = store.subject_ids(told::subjects(found)).await.map_err(failed)?;
+    let (ledger, cluster) = (Ledger::new(store.clone()), Cluster::new(store.clone()));
+    let read = async |repaired| {
+        let found = ledger.reconcile(days).await.map_err(failed)?;
+        let stranded = cluster.stranded_leases().await.map_err(failed)?;
+        anyhow::Ok(AuditReport { found, stranded, repaired })
+    };
+    let render = async |report: &AuditReport| {
+        let ids = store.subject_ids(output::subjects(report)).await.map_err(failed)?;
         anyhow::Ok(match args.json {
-            true => format!("{:#}\n", told::in_json(days, found, (repaired, &ids))),
-            false => told::in_words(days, found, (repaired, &ids)),
+            true => format!("{:#}\n", output::in_json(days, report, &ids)),
+            false => output::in_words(days, report, &ids),
         })
     };
-    let mut repaired = None;
+    let mut report = read(None).await?;
     if args.repair {
-        let done = store.repair_totals(&Actor::COMMAND, days).await;
+        let done = ledger.repair_totals(&Actor::COMMAND, days).await;
         if done.is_err() {
-            say(&told(&found, None).await?);
+            say(&render(&report).await?);
         }
         let done = done.map_err(failed)?;
-        if done.is_any() {
-            found = store.reconcile(days).await.map_err(failed)?;
-        }
-        repaired = Some(done);
+        report = if done.is_any() { read(Some(done)).await? } else { AuditReport { repaired: Some(done), ..report } };
     }
-    Ok((told(&found, repaired).await?, found.agrees()))
+    Ok((render(&report).await?, report.found.agrees()))
 }
 
 /// Returns the requested days; `usual` are the defaults.

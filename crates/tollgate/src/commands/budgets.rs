@@ -9,7 +9,7 @@ use meter::budget::Period;
 use serde_json::{Value, json};
 use store::{Actor, BudgetHolder, Store, StoredBudget, SubjectIds};
 
-use crate::cli::{BudgetsCommand, BudgetsCommands, SetBudget, Whom};
+use crate::cli::{BudgetsCommand, BudgetsCommands, ScopeFlags, SetBudget};
 use crate::commands::keys::id;
 use crate::commands::{block_on, last4, load, moment, open, printable, say, user};
 
@@ -19,12 +19,12 @@ pub(crate) fn run(args: &BudgetsCommands) -> anyhow::Result<ExitCode> {
     let snapshot = load(place, &Flags::default())?.snapshot;
     block_on(async {
         let store = open(&snapshot).await?;
-        let said = match &args.command {
-            BudgetsCommand::Set(asked) => set(&store, asked).await,
+        let output = match &args.command {
+            BudgetsCommand::Set(flags) => set(&store, flags).await,
             BudgetsCommand::List { json, .. } => list(&store, *json).await,
         };
         store.close().await;
-        say(&said?);
+        say(&output?);
         let configured = snapshot.budgets.limits.len();
         if configured > 0 && matches!(args.command, BudgetsCommand::List { json: false, .. }) {
             say(&format!("{configured} more budgets are configured in budgets.limits: `tollgate config show`\n"));
@@ -33,10 +33,10 @@ pub(crate) fn run(args: &BudgetsCommands) -> anyhow::Result<ExitCode> {
     })
 }
 
-async fn set(store: &Store, SetBudget { whom, amount, per, .. }: &SetBudget) -> anyhow::Result<String> {
-    let holder = holder(store, whom).await?;
+async fn set(store: &Store, SetBudget { scope, amount, per, .. }: &SetBudget) -> anyhow::Result<String> {
+    let holder = holder(store, scope).await?;
     let (measure, amount) = amount.of().context("no amount was given")?;
-    let changed = store.set_budget(&Actor::COMMAND, &holder, (measure, *per, amount)).await?;
+    let changed = store.set_budget(&Actor::COMMAND, &holder, measure, *per, amount).await?;
     Ok(match (changed, amount) {
         (true, Some(amount)) => {
             let amount = measure.written(amount);
@@ -48,17 +48,17 @@ async fn set(store: &Store, SetBudget { whom, amount, per, .. }: &SetBudget) -> 
     })
 }
 
-async fn holder(store: &Store, whom: &Whom) -> anyhow::Result<BudgetHolder> {
-    Ok(match whom {
-        Whom { user: Some(name), .. } => BudgetHolder::User(user(store, name).await?.id),
-        Whom { key: Some(key), .. } => BudgetHolder::Key(id(key)?),
-        Whom { plan: Some(name), .. } => BudgetHolder::Plan(name.clone()),
-        Whom { .. } => BudgetHolder::Global,
+async fn holder(store: &Store, scope: &ScopeFlags) -> anyhow::Result<BudgetHolder> {
+    Ok(match scope {
+        ScopeFlags { user: Some(name), .. } => BudgetHolder::User(user(store, name).await?.id),
+        ScopeFlags { key: Some(key), .. } => BudgetHolder::Key(id(key)?),
+        ScopeFlags { plan: Some(name), .. } => BudgetHolder::Plan(name.clone()),
+        ScopeFlags { .. } => BudgetHolder::Global,
     })
 }
 
 /// A budget with the amount used in its period.
-struct Listed {
+struct BudgetUsage {
     stored: StoredBudget,
     period: Period,
     spent: u64,
@@ -70,11 +70,11 @@ async fn list(store: &Store, json: bool) -> anyhow::Result<String> {
     let budgets = store.budgets().await?;
     let ids = store.subject_ids(budgets.iter().map(|stored| stored.subject)).await?;
     for stored in budgets {
-        listed.push(Listed::of(store, stored, today).await?);
+        listed.push(BudgetUsage::of(store, stored, today).await?);
     }
     Ok(match listed.as_slice() {
         all if json => {
-            let budgets: Vec<Value> = all.iter().map(Listed::json).collect();
+            let budgets: Vec<Value> = all.iter().map(BudgetUsage::json).collect();
             format!("{:#}\n", json!({"budgets": budgets}))
         }
         [] => "no budget is set: see `tollgate budgets set --help`\n".to_owned(),
@@ -82,7 +82,7 @@ async fn list(store: &Store, json: bool) -> anyhow::Result<String> {
     })
 }
 
-impl Listed {
+impl BudgetUsage {
     async fn of(store: &Store, stored: StoredBudget, today: Day) -> anyhow::Result<Self> {
         let period = Period::of(stored.budget.per, today);
         let spent = store.charge_of(stored.subject, period).await?.of(stored.budget.measure);
@@ -96,14 +96,14 @@ impl Listed {
     fn line(&self, ids: &SubjectIds) -> String {
         let StoredBudget { subject, subject_id, name, budget, .. } = &self.stored;
         let name = printable(name);
-        let whom = match subject {
+        let scope = match subject {
             Subject::Key(no) => format!("key {subject_id}{} {name}", last4(ids, *no)),
             Subject::User(_) => format!("user {name}"),
             Subject::Plan(_) => format!("plan {name}"),
             Subject::Global => "all users".to_owned(),
         };
         let [spent, left] = [self.spent, self.left()].map(|amount| budget.measure.written(amount));
-        format!("{whom:<32}  {budget}; {spent} spent, {left} left until {}\n", moment(self.period.end()))
+        format!("{scope:<32}  {budget}; {spent} spent, {left} left until {}\n", moment(self.period.end()))
     }
 
     fn json(&self) -> Value {
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_budget_is_listed_with_what_is_left_of_it() {
+    fn a_budget_is_listed_with_its_remaining_amount() {
         let budget = Budget { measure: Measure::Money, per: Per::Month, amount: 5_000_000_000 };
         let name = "ada\u{1b}@example.com".to_owned();
         let stored = StoredBudget {
@@ -145,7 +145,7 @@ mod tests {
             name,
             budget,
         };
-        let mut listed = Listed { stored, period: Period::of(Per::Month, Day(20_777)), spent: 1_250_000_000 };
+        let mut listed = BudgetUsage { stored, period: Period::of(Per::Month, Day(20_777)), spent: 1_250_000_000 };
         let line = listed.line(&SubjectIds::default());
         let words: Vec<&str> = line.split_whitespace().collect();
         assert_eq!(

@@ -36,7 +36,7 @@ pub(crate) fn move_to(args: &Move) -> anyhow::Result<ExitCode> {
             Snapshot { store: config::snapshot::Store { url: Some(to), ..snapshot.store.clone() }, ..snapshot.clone() };
         let fault = |error| failure::of_store(&there, error);
         let to = Store::open(Options { migrate: true, ..options(&there, Clock::system()) }).await.map_err(fault)?;
-        let copied = copy(&from, &to, tell).await.map_err(fault)?;
+        let copied = copy(&from, &to, print_progress).await.map_err(fault)?;
         show(&copied);
         say("all rows were read back and are identical. Start servers with DATABASE_URL set to the new database.\n");
         say(&format!("The spool remains in {}, and its SQLite file is unchanged\n", snapshot.data.display()));
@@ -51,7 +51,7 @@ pub(crate) fn back_up(args: &Backup) -> anyhow::Result<ExitCode> {
     let snapshot = load(&args.place, &Flags::default())?.snapshot;
     block_on(async {
         let store = open(&snapshot).await?;
-        let written = backup::write(&store, &args.file, env!("CARGO_PKG_VERSION"), tell).await;
+        let written = backup::write(&store, &args.file, env!("CARGO_PKG_VERSION"), print_progress).await;
         let copied = written.map_err(|error| of_backup(&snapshot, &args.file, error))?;
         show(&copied);
         say(&format!(
@@ -92,7 +92,7 @@ async fn fill(snapshot: &Snapshot, backup: &Store) -> anyhow::Result<Vec<CopiedT
         return Ok(succeed(snapshot, backup).await?.0);
     }
     let target = Store::open(Options { migrate: true, ..options(snapshot, Clock::system()) }).await.map_err(fault)?;
-    let copied = backup::restore(backup, &target, tell).await.map_err(fault)?;
+    let copied = backup::restore(backup, &target, print_progress).await.map_err(fault)?;
     target.close().await;
     Ok(copied)
 }
@@ -103,7 +103,7 @@ async fn fill(snapshot: &Snapshot, backup: &Store) -> anyhow::Result<Vec<CopiedT
 async fn succeed(snapshot: &Snapshot, backup: &Store) -> Result<(Vec<CopiedTable>, PathBuf), StartFault> {
     let fault = |error| failure::of_store(snapshot, error);
     let successor = Successor::begin(&snapshot.data, Clock::system()).await.map_err(fault)?;
-    let copied = backup::restore(backup, successor.store(), tell).await.map_err(fault)?;
+    let copied = backup::restore(backup, successor.store(), print_progress).await.map_err(fault)?;
     let millis = Clock::system().now().unix_millis();
     let aside = snapshot.data.join(format!("{STORE_FILE}.replaced-{millis}"));
     successor.succeed(&aside).await.map_err(fault)?;
@@ -111,13 +111,13 @@ async fn succeed(snapshot: &Snapshot, backup: &Store) -> Result<(Vec<CopiedTable
 }
 
 /// A store that was replaced: its new path, and the old state that the backup restores, or why that is unknown.
-struct Replaced {
+struct ReplacedStore {
     file: PathBuf,
     brought_back: Result<BroughtBack, StartFault>,
 }
 
 /// Compares the backup with the existing store, and replaces it if the operator agrees.
-async fn replace(snapshot: &Snapshot, backup: &Store, yes: bool) -> anyhow::Result<(Vec<CopiedTable>, Replaced)> {
+async fn replace(snapshot: &Snapshot, backup: &Store, yes: bool) -> anyhow::Result<(Vec<CopiedTable>, ReplacedStore)> {
     if snapshot.store.url.is_some() {
         return Err(StartFault::ReplacesFilesOnly.into());
     }
@@ -128,7 +128,7 @@ async fn replace(snapshot: &Snapshot, backup: &Store, yes: bool) -> anyhow::Resu
     };
     confirmation::require(yes, &replaces(&snapshot.data.join(STORE_FILE), current)).await?;
     let (copied, file) = succeed(snapshot, backup).await?;
-    Ok((copied, Replaced { file, brought_back }))
+    Ok((copied, ReplacedStore { file, brought_back }))
 }
 
 /// Counts the rows of the existing store, and compares the backup with it. An unreadable store may be the reason for
@@ -158,13 +158,13 @@ fn replaces(file: &Path, current: Result<Census, String>) -> String {
 }
 
 /// Describes the effects of restoring an earlier state.
-fn warning(taken_at: &str, replaced: Option<&Replaced>) -> String {
+fn warning(taken_at: &str, replaced: Option<&ReplacedStore>) -> String {
     let mut text = format!(
         "the store is in the state of {taken_at}. Later changes are lost: keys created since do not exist, keys revoked and users\n\
          suspended since are active again, passwords are the earlier ones, and credits spent since can be spent again.\n\
          All sessions have ended, and earlier one-time links are invalid.\n"
     );
-    let Some(Replaced { file, brought_back }) = replaced else { return text };
+    let Some(ReplacedStore { file, brought_back }) = replaced else { return text };
     let BroughtBack { keys, secrets, passwords, users, credits } = match brought_back {
         Ok(brought_back) => brought_back,
         Err(fault) => {
@@ -222,7 +222,7 @@ fn of_backup(snapshot: &Snapshot, file: &Path, error: StoreError) -> StartFault 
 }
 
 /// Prints a line at the beginning of a table, and further lines for a long one.
-fn tell(progress: Progress) {
+fn print_progress(progress: Progress) {
     let Progress { table, rows, of } = progress;
     if rows == of && of > TOLD_EVERY || rows % TOLD_EVERY == 0 {
         telemetry::logs::write_stderr(format!("{table}: {rows} of {of}\n"));
@@ -232,8 +232,8 @@ fn tell(progress: Progress) {
 /// Prints the tables with their rows and sums.
 fn show(copied: &[CopiedTable]) {
     for CopiedTable { table, rows, sums } in copied {
-        let told = ["requests", "credits", "cost_nano"];
-        let sums = sums.iter().filter(|(name, _)| told.contains(&name.as_str()));
+        let listed_totals = ["requests", "credits", "cost_nano"];
+        let sums = sums.iter().filter(|(name, _)| listed_totals.contains(&name.as_str()));
         let sums: String = sums.map(|(name, sum)| format!("  {name} {sum}")).collect();
         say(&format!("{table:<15} {rows:>10} rows{sums}\n"));
     }

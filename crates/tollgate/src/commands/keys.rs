@@ -39,7 +39,7 @@ async fn act(store: &Store, snapshot: &Snapshot, command: &KeysCommand) -> anyho
             let expires_at = create.expires.map(|after| now.after(after));
             let new = NewKey { expires_at, bounds: bounds(create)?, ..NewKey::of(owner.id, &*create.label, &secret) };
             show(&store.create_key(&Actor::COMMAND, new).await?, now);
-            tell(&secret);
+            print_secret(&secret);
         }
         KeysCommand::List { user: owner, .. } => {
             let owner = match owner {
@@ -56,7 +56,7 @@ async fn act(store: &Store, snapshot: &Snapshot, command: &KeysCommand) -> anyho
             let secret = ApiKey::generate(&snapshot.brand.key_prefix)?;
             let rotation = Rotation { secret: KeySecret::of(&secret), grace: grace.unwrap_or_default() };
             show(&store.rotate_key(&Actor::COMMAND, id(&which.key)?, rotation).await?, now);
-            tell(&secret);
+            print_secret(&secret);
         }
         KeysCommand::Revoke(which) => show(&store.revoke_key(&Actor::COMMAND, id(&which.key)?).await?, now),
     }
@@ -84,7 +84,7 @@ fn bounds(create: &CreateKey) -> Result<KeyBounds, UnfitBound> {
     bounds.check().map(|()| bounds)
 }
 
-fn tell(secret: &ApiKey) {
+fn print_secret(secret: &ApiKey) {
     say(&format!("This is the only time the key is shown:\n{}\n", secret.expose()));
 }
 
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_listed_with_what_there_is_to_say() {
+    fn a_key_is_listed_with_its_state() {
         let at = |seconds: u64| Timestamp(1_795_176_000_000_000 + seconds * 1_000_000);
         let mut ids = Ids::new(Clock::manual(at(0)));
         let plain = Key {
@@ -168,8 +168,8 @@ mod tests {
         let used_at = Some(at(1));
         let full = Key { expires_at: Some(at(9)), bounds, previous: Some(previous), used_at, ..plain };
         assert!(line(&full, at(9)).contains("expired"));
-        let told = line(&full, at(8));
-        let details = told.lines().nth(1).unwrap().trim();
+        let printed = line(&full, at(8));
+        let details = printed.lines().nth(1).unwrap().trim();
         assert_eq!(
             details,
             "used 2026-11-20T12:00:01Z; expires 2026-11-20T12:00:09Z; routes none; models a, b/*; from 10.0.0.1/32; \

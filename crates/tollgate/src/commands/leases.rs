@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
+use cluster::{Cluster, OpenLease};
 use config::load::Flags;
 use meter::lease::CounterId;
 use meter::{Measure, Per, Subject};
 use serde_json::json;
-use store::{Actor, OpenLease, Store, StoreError, SubjectIds};
+use store::{Actor, Store, StoreError, SubjectIds};
 
 use crate::cli::{LeasesCommand, LeasesCommands};
 use crate::commands::{block_on, load, moment, open, printable, say};
@@ -18,18 +19,19 @@ pub(crate) fn run(args: &LeasesCommands) -> anyhow::Result<ExitCode> {
     let snapshot = load(place, &Flags::default())?.snapshot;
     block_on(async {
         let store = open(&snapshot).await?;
-        let said = act(&store, &args.command).await;
+        let output = act(&store, &args.command).await;
         store.close().await;
-        say(&said.map_err(|error| failure::of_store(&snapshot, error))?);
+        say(&output.map_err(|error| failure::of_store(&snapshot, error))?);
         Ok(ExitCode::SUCCESS)
     })
 }
 
 /// Runs the command, and returns its output.
 async fn act(store: &Store, command: &LeasesCommand) -> Result<String, StoreError> {
+    let cluster = Cluster::new(store.clone());
     Ok(match command {
         LeasesCommand::List { json, .. } => {
-            let leases = store.open_leases().await?;
+            let leases = cluster.open_leases().await?;
             let ids = store.subject_ids(leases.iter().map(|lease| lease.cell.budget.subject)).await?;
             match leases.as_slice() {
                 all if *json => format!("{:#}\n", in_json(all, &ids)),
@@ -38,15 +40,15 @@ async fn act(store: &Store, command: &LeasesCommand) -> Result<String, StoreErro
             }
         }
         LeasesCommand::Reclaim { node, .. } => {
-            let reclaimed = store.reclaim_leases(&Actor::COMMAND, *node).await?;
+            let reclaimed = cluster.reclaim_leases(&Actor::COMMAND, *node).await?;
             if reclaimed.is_empty() {
                 return Ok("no lease is stranded: nothing was reclaimed\n".to_owned());
             }
             let ids = store.subject_ids(reclaimed.iter().map(|(lease, _)| lease.cell.budget.subject)).await?;
-            let told = |(lease, unspent): &(OpenLease, u64)| {
+            let reclaimed_line = |(lease, unspent): &(OpenLease, u64)| {
                 format!("{}  reclaimed {unspent} of {}\n", lease.node, of_what(lease.cell, &ids))
             };
-            reclaimed.iter().map(told).collect()
+            reclaimed.iter().map(reclaimed_line).collect()
         }
     })
 }
@@ -116,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lease_is_told_in_words() {
+    fn a_lease_is_printed_as_text() {
         let budget = BudgetId::credits_a_day(Subject::Key(KeyNo(7)));
         let cell = CounterId { budget, period: Period::of(Per::Day, Day(20_412)) };
         let lease = OpenLease {

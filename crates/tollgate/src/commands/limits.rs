@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 use std::process::ExitCode;
 
 use access::{Measure, Plan, Subject};
+use cluster::Cluster;
 use config::Snapshot;
 use config::load::Flags;
 use config::snapshot::{BudgetDimension, Dimension, LimitSubject, Unbounded, WindowLimit};
@@ -19,7 +20,7 @@ use crate::cli::Limits;
 use crate::commands::{block_on, last4, load, open, printable, say};
 use crate::failure;
 use crate::terminal;
-use reasons::Told;
+use reasons::ReasonedAmount;
 
 /// Runs the command against the store.
 pub(crate) fn run(args: &Limits) -> anyhow::Result<ExitCode> {
@@ -30,7 +31,7 @@ pub(crate) fn run(args: &Limits) -> anyhow::Result<ExitCode> {
         store.close().await;
         let (topology, lines) = read?;
         say(&if args.json {
-            let lines: Vec<Value> = lines.iter().map(Line::json).collect();
+            let lines: Vec<Value> = lines.iter().map(LimitLine::json).collect();
             format!("{:#}\n", json!({"topology": topology.json(), "limits": lines}))
         } else {
             let columns = terminal::width();
@@ -40,22 +41,23 @@ pub(crate) fn run(args: &Limits) -> anyhow::Result<ExitCode> {
     })
 }
 
-async fn read(store: &Store, snapshot: &Snapshot, args: &Limits) -> anyhow::Result<(Topology, Vec<Line>)> {
+async fn read(store: &Store, snapshot: &Snapshot, args: &Limits) -> anyhow::Result<(LimitTopology, Vec<LimitLine>)> {
     let failed = |error| failure::of_store(snapshot, error);
-    let topology = Topology {
+    let cluster = Cluster::new(store.clone());
+    let topology = LimitTopology {
         shared: store.is_shared(),
         // SQLite has exactly one server, even if it is not running.
-        live: if store.is_shared() { store.lessees(snapshot.lease.ttl).await.map_err(failed)? } else { 1 },
+        live: if store.is_shared() { cluster.lessees(snapshot.lease.ttl).await.map_err(failed)? } else { 1 },
         redis: snapshot.redis.is_some(),
         workers: args.workers.map_or_else(proxy::workers_default, std::num::NonZeroUsize::get),
         durable: snapshot.spool.durability == config::snapshot::Durability::Power,
         unbounded: snapshot.budgets.unbounded,
     };
     let mut lines = Vec::new();
-    for (limits, whom) in
+    for (limits, listener_name) in
         [(snapshot.control.rate_limits.as_slice(), "control"), (snapshot.unauthenticated.as_slice(), "the proxy")]
     {
-        lines.extend(limits.iter().map(|limit| topology.window(limit, whom)));
+        lines.extend(limits.iter().map(|limit| topology.window(limit, listener_name)));
     }
     for stored in store.stored_plans().await.map_err(failed)? {
         lines.extend(topology.of_plan(&stored.plan));
@@ -63,7 +65,7 @@ async fn read(store: &Store, snapshot: &Snapshot, args: &Limits) -> anyhow::Resu
     let keys = store.bound_keys().await.map_err(failed)?;
     lines.extend(topology.of_keys(&keys));
     for limit in &snapshot.budgets.limits {
-        let whose = match limit.dimension {
+        let scope = match limit.dimension {
             BudgetDimension::Key => "each key",
             BudgetDimension::User => "each user",
             BudgetDimension::Plan => "all users of each plan together",
@@ -71,28 +73,29 @@ async fn read(store: &Store, snapshot: &Snapshot, args: &Limits) -> anyhow::Resu
         };
         lines.push(topology.budget(
             limit.budget.to_string(),
-            whose.to_owned(),
-            (limit.budget.measure, limit.budget.amount),
+            scope.to_owned(),
+            limit.budget.measure,
+            limit.budget.amount,
         ));
     }
     let budgets = store.budgets().await.map_err(failed)?;
     let ids = store.subject_ids(budgets.iter().map(|stored| stored.subject)).await.map_err(failed)?;
     for stored in budgets {
         let name = printable(&stored.name);
-        let whose = match stored.subject {
+        let scope = match stored.subject {
             Subject::Key(no) => format!("key {}{} {name}", stored.subject_id, last4(&ids, no)),
             Subject::User(_) => format!("user {name}"),
             Subject::Plan(_) => format!("all users of plan {name}"),
             Subject::Global => "all users together".to_owned(),
         };
-        lines.push(topology.budget(stored.budget.to_string(), whose, (stored.budget.measure, stored.budget.amount)));
+        lines.push(topology.budget(stored.budget.to_string(), scope, stored.budget.measure, stored.budget.amount));
     }
     Ok((topology, lines))
 }
 
 /// The facts about running servers on which limits depend.
 #[derive(Debug, Clone, Copy)]
-struct Topology {
+struct LimitTopology {
     /// Whether servers share the store, and therefore lease budgets.
     shared: bool,
     /// Number of live servers.
@@ -106,67 +109,67 @@ struct Topology {
 
 /// One limit in the output.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Line {
+struct LimitLine {
     limit: String,
-    whose: String,
-    overshoot: Told,
-    stranded: Told,
+    scope: String,
+    overshoot: ReasonedAmount,
+    stranded: ReasonedAmount,
 }
 
-impl Topology {
+impl LimitTopology {
     /// Number of servers for the calculation: at least one, as a server will be started.
     fn servers(self) -> u64 {
         self.live.max(1)
     }
 
-    fn window(self, limit: &WindowLimit, listener: &str) -> Line {
-        let whose = match (limit.dimension, limit.whose) {
+    fn window(self, limit: &WindowLimit, listener: &str) -> LimitLine {
+        let scope = match (limit.dimension, limit.whose) {
             (Dimension::Key, _) => "each key",
             (Dimension::Address, LimitSubject::Everybodys) => "each address",
             (Dimension::Address, LimitSubject::WithoutKey) => "each address without a valid key",
             (Dimension::Address, LimitSubject::WithSession) => "each address with a session",
         };
         let seconds = limit.window.as_secs();
-        Line {
+        LimitLine {
             limit: format!("{} requests to {listener} in {seconds} s", limit.limit),
-            whose: whose.to_owned(),
+            scope: scope.to_owned(),
             overshoot: reasons::of_window(self, limit.limit),
             stranded: reasons::NO_RATE_STRANDS.into(),
         }
     }
 
-    fn rate(self, limit: NonZeroU32, whose: String) -> Line {
+    fn rate(self, limit: NonZeroU32, scope: String) -> LimitLine {
         let most = Rate::per_minute(limit).most_in_window();
-        Line {
+        LimitLine {
             limit: format!("{limit} requests a minute"),
-            whose,
-            overshoot: reasons::of_rate(self, (limit, most)),
+            scope,
+            overshoot: reasons::of_rate(self, limit, most),
             stranded: reasons::NO_RATE_STRANDS.into(),
         }
     }
 
-    fn budget(self, limit: String, whose: String, (measure, amount): (Measure, u64)) -> Line {
-        let (overshoot, stranded) = (reasons::overshoot(self, measure), reasons::stranded(self, (measure, amount)));
-        Line { limit, whose, overshoot, stranded }
+    fn budget(self, limit: String, scope: String, measure: Measure, amount: u64) -> LimitLine {
+        let (overshoot, stranded) = (reasons::overshoot(self, measure), reasons::stranded(self, measure, amount));
+        LimitLine { limit, scope, overshoot, stranded }
     }
 
-    fn credits(self, amount: u64, whose: String) -> Line {
-        self.budget(format!("{amount} credits a day"), whose, (Measure::Credits, amount))
+    fn credits(self, amount: u64, scope: String) -> LimitLine {
+        self.budget(format!("{amount} credits a day"), scope, Measure::Credits, amount)
     }
 
-    fn of_plan(self, plan: &Plan) -> Vec<Line> {
+    fn of_plan(self, plan: &Plan) -> Vec<LimitLine> {
         let name = printable(&plan.name);
         let mut lines = Vec::new();
         lines.extend(plan.requests_per_minute.map(|limit| self.rate(limit, format!("each key on plan {name}"))));
         lines.extend(plan.credits_per_day.map(|amount| self.credits(amount, format!("each user on plan {name}"))));
         lines.extend(plan.budgets.iter().map(|budget| {
-            self.budget(budget.to_string(), format!("each user on plan {name}"), (budget.measure, budget.amount))
+            self.budget(budget.to_string(), format!("each user on plan {name}"), budget.measure, budget.amount)
         }));
         lines
     }
 
     /// Returns the limits of keys. There may be many keys, so that only the largest value is shown.
-    fn of_keys(self, keys: &BoundKeys) -> Vec<Line> {
+    fn of_keys(self, keys: &BoundKeys) -> Vec<LimitLine> {
         let (rates, quotas) = (keys.requests_per_minute, keys.credits_per_day);
         let rate = rates.most.and_then(|most| NonZeroU32::new(u32::try_from(most).unwrap_or(u32::MAX)));
         let rate = rate.map(|most| self.rate(most, format!("the largest of {} keys with their own", rates.keys)));
@@ -207,28 +210,37 @@ impl Topology {
     }
 }
 
-impl Line {
+impl LimitLine {
     fn json(&self) -> Value {
-        let Self { limit, whose, overshoot, stranded } = self;
-        json!({"limit": limit, "whose": whose, "overshoot": overshoot.json(), "stranded": stranded.json()})
+        let Self { limit, scope, overshoot, stranded } = self;
+        json!({"limit": limit, "whose": scope, "overshoot": overshoot.json(), "stranded": stranded.json()})
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::reasons::Most;
+    use super::reasons::AmountMax;
     use super::*;
 
-    const ALONE: Topology =
-        Topology { shared: false, live: 1, redis: false, workers: 2, durable: false, unbounded: Unbounded::Refuse };
-    const THREE: Topology = Topology { shared: true, live: 3, ..ALONE };
+    const ALONE: LimitTopology = LimitTopology {
+        shared: false,
+        live: 1,
+        redis: false,
+        workers: 2,
+        durable: false,
+        unbounded: Unbounded::Refuse,
+    };
+    const THREE: LimitTopology = LimitTopology { shared: true, live: 3, ..ALONE };
 
     #[test]
-    fn a_quota_is_never_passed_and_its_stranding_is_what_the_lender_may_lend() {
-        let line = |topology: Topology| topology.credits(100, "each user".to_owned());
-        assert_eq!((line(ALONE).overshoot.most, line(ALONE).stranded.most), (Most::Exactly(0), Most::Exactly(0)));
+    fn a_quota_is_never_exceeded_and_strands_at_most_the_leased_amount() {
+        let line = |topology: LimitTopology| topology.credits(100, "each user".to_owned());
+        assert_eq!(
+            (line(ALONE).overshoot.most, line(ALONE).stranded.most),
+            (AmountMax::Exactly(0), AmountMax::Exactly(0))
+        );
         let shared = line(THREE);
-        assert_eq!((shared.overshoot.most, shared.stranded.most), (Most::Exactly(0), Most::Exactly(8)));
+        assert_eq!((shared.overshoot.most, shared.stranded.most), (AmountMax::Exactly(0), AmountMax::Exactly(8)));
         // The expected value uses the rule of the lease server itself.
         let ask = meter::lease::LeaseRequest {
             counter: meter::lease::CounterId {
@@ -259,23 +271,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_afterwards_may_be_more_than_was_bounded() {
+    fn usage_that_is_known_afterwards_may_exceed_the_bound() {
         for topology in [ALONE, THREE] {
-            let line =
-                topology.budget("5 USD a day".to_owned(), "all users".to_owned(), (Measure::Money, 5_000_000_000));
-            assert_eq!(line.overshoot.most, Most::AtLeast(0), "{line:?}");
+            let line = topology.budget("5 USD a day".to_owned(), "all users".to_owned(), Measure::Money, 5_000_000_000);
+            assert_eq!(line.overshoot.most, AmountMax::AtLeast(0), "{line:?}");
         }
     }
 
     #[test]
     fn rates_of_plans_and_keys_are_each_servers_own_and_windows_are_shared_by_redis() {
         let limit = NonZeroU32::new(60).unwrap();
-        let rate = |topology: Topology| topology.rate(limit, "each key".to_owned()).overshoot.most;
-        assert_eq!((rate(ALONE), rate(THREE)), (Most::Exactly(60), Most::Exactly(300)));
+        let rate = |topology: LimitTopology| topology.rate(limit, "each key".to_owned()).overshoot.most;
+        assert_eq!((rate(ALONE), rate(THREE)), (AmountMax::Exactly(60), AmountMax::Exactly(300)));
         // Redis does not share the rate limits of plans and keys.
-        assert_eq!(rate(Topology { redis: true, ..THREE }), Most::Exactly(300));
-        let window = |topology: Topology| reasons::of_window(topology, limit).most;
-        assert_eq!((window(ALONE), window(THREE)), (Most::Exactly(60), Most::Exactly(300)));
-        assert_eq!(window(Topology { redis: true, ..THREE }), Most::Exactly(60));
+        assert_eq!(rate(LimitTopology { redis: true, ..THREE }), AmountMax::Exactly(300));
+        let window = |topology: LimitTopology| reasons::of_window(topology, limit).most;
+        assert_eq!((window(ALONE), window(THREE)), (AmountMax::Exactly(60), AmountMax::Exactly(300)));
+        assert_eq!(window(LimitTopology { redis: true, ..THREE }), AmountMax::Exactly(60));
     }
 }

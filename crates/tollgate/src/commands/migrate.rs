@@ -28,7 +28,7 @@ pub(crate) fn run(args: &Migrate) -> anyhow::Result<ExitCode> {
             MigrateCommand::Status { .. } => table(&migration::status(&options).await.map_err(failed)?),
             MigrateCommand::Up { .. } => match migration::up(&options).await.map_err(failed)?.as_slice() {
                 [] => "up to date: nothing was changed\n".to_owned(),
-                versions => versions.iter().map(|version| format!("{version:04} applied\n")).collect(),
+                versions => versions.iter().map(|version| format!("{version:03} applied\n")).collect(),
             },
             MigrateCommand::Down { yes, .. } => down(&snapshot, &options, yes).await?,
         });
@@ -44,7 +44,7 @@ async fn down(snapshot: &Snapshot, options: &Options<'_>, yes: bool) -> anyhow::
     };
     confirmation::require(yes, &deletes(&undo)).await?;
     Ok(if migration::down(options, undo.version).await.map_err(failed)? {
-        format!("{:04} undone\n", undo.version)
+        format!("{:03} undone\n", undo.version)
     } else {
         "another process migrated the database: nothing was undone\n".to_owned()
     })
@@ -53,20 +53,23 @@ async fn down(snapshot: &Snapshot, options: &Options<'_>, yes: bool) -> anyhow::
 /// Describes the deletions of an undo: one line per table with rows, and the number of empty tables.
 fn deletes(Undo { version, name, losses }: &Undo) -> String {
     let rows: u64 = losses.iter().map(|(_, rows)| rows).sum();
+    if rows == 0 {
+        return format!("undoing {version:03} ({name}) deletes {} empty tables or columns\n", losses.len());
+    }
     let width = losses.iter().map(|(what, _)| what.len()).max().unwrap_or_default();
     let of_rows = losses.iter().filter(|(_, rows)| *rows > 0);
     let lines: String = of_rows.map(|(what, rows)| format!("  {what:width$}  {rows:>12}\n")).collect();
     let empty = losses.iter().filter(|(_, rows)| *rows == 0).count();
     let empty = if empty > 0 { format!("  {empty} more are empty\n") } else { String::new() };
     let count = losses.len();
-    format!("undoing {version:04} ({name}) deletes {count} tables or columns with {rows} rows:\n{lines}{empty}")
+    format!("undoing {version:03} ({name}) deletes {count} tables or columns with {rows} rows:\n{lines}{empty}")
 }
 
 /// Returns one line per migration, oldest first, and whether this binary can use the database.
 fn table(status: &Status) -> String {
     let line = |step: &Step| {
         let name = step.name.as_deref().unwrap_or("(of a newer version)");
-        format!("{:04}  {:<7}  {name}\n", step.version, if step.applied { "applied" } else { "missing" })
+        format!("{:03}  {:<7}  {name}\n", step.version, if step.applied { "applied" } else { "missing" })
     };
     let lines: String = status.steps.iter().map(line).collect();
     let (found, known) = (status.found(), status.known());
@@ -84,15 +87,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_undo_names_what_it_deletes() {
+    fn an_undo_names_the_deleted_data() {
         let losses = [("users", 3), ("api_keys", 12), ("names", 0), ("links", 0)];
         let losses = losses.map(|(what, rows)| (what.to_owned(), rows)).to_vec();
         assert_eq!(
             deletes(&Undo { version: 1, name: "keys and usage".to_owned(), losses }),
-            "undoing 0001 (keys and usage) deletes 4 tables or columns with 15 rows:\n  \
+            "undoing 001 (keys and usage) deletes 4 tables or columns with 15 rows:\n  \
                users                3\n  \
                api_keys            12\n  \
                2 more are empty\n"
         );
+        let losses = vec![("leases".to_owned(), 0), ("cells".to_owned(), 0)];
+        let empty = deletes(&Undo { version: 13, name: "create leases".to_owned(), losses });
+        assert_eq!(empty, "undoing 013 (create leases) deletes 2 empty tables or columns\n");
     }
 }

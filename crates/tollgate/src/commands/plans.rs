@@ -17,9 +17,9 @@ pub(crate) fn run(args: &PlansCommands) -> anyhow::Result<ExitCode> {
     let snapshot = load(place, &Flags::default())?.snapshot;
     block_on(async {
         let store = open(&snapshot).await?;
-        let said = act(&store, &snapshot, &args.command).await;
+        let output = act(&store, &snapshot, &args.command).await;
         store.close().await;
-        say(&said.map_err(|error| failure::of_store(&snapshot, error))?);
+        say(&output.map_err(|error| failure::of_store(&snapshot, error))?);
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -28,19 +28,19 @@ pub(crate) fn run(args: &PlansCommands) -> anyhow::Result<ExitCode> {
 async fn act(store: &Store, snapshot: &Snapshot, command: &PlansCommand) -> Result<String, store::StoreError> {
     Ok(match command {
         PlansCommand::List { .. } => store.plans().await?.iter().map(|plan| line(' ', plan)).collect(),
-        PlansCommand::Apply { dry_run: true, .. } => told(
+        PlansCommand::Apply { dry_run: true, .. } => listing(
             &store.compare_plans(&snapshot.plans).await?,
             "nothing was changed: `plans apply` would make these changes",
         ),
         PlansCommand::Apply { dry_run: false, .. } => {
             let done = store.apply_plans(&Actor::COMMAND, &snapshot.plans).await?;
-            told(&done, "done; running servers apply it within a second")
+            listing(&done, "done; running servers apply it within a second")
         }
     })
 }
 
 /// Lists added plans with `+`, and changed plans before (`-`) and after (`+`) the change.
-fn told(differences: &PlanDifferences, end: &str) -> String {
+fn listing(differences: &PlanDifferences, end: &str) -> String {
     if differences.is_empty() {
         return "the plans in the store match the configuration: nothing was changed\n".to_owned();
     }
@@ -81,13 +81,13 @@ mod tests {
             differing: vec![PlanDifference { stored: starter, configured: Plan::unlimited("starter") }],
         };
         assert_eq!(
-            told(&differences, "end"),
+            listing(&differences, "end"),
             "+ free              credits_per_day no limit    requests_per_minute no limit  own keys only; \
              5 tokens a month; 20 USD a day\n\
              - starter           credits_per_day 1000        requests_per_minute no limit  shared keys\n\
              + starter           credits_per_day no limit    requests_per_minute no limit  shared keys\n\
              end\n"
         );
-        assert!(told(&PlanDifferences::default(), "end").contains("nothing was changed"));
+        assert!(listing(&PlanDifferences::default(), "end").contains("nothing was changed"));
     }
 }

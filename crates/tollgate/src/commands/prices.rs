@@ -49,11 +49,11 @@ pub(crate) fn run(args: &PricesCommands) -> anyhow::Result<ExitCode> {
 
 /// Returns configured prices, then the others; by name, then by first day.
 fn listed<'a>(snapshot: &'a Snapshot, model: Option<&str>, on: Option<Day>) -> Vec<(String, &'a Price)> {
-    let wanted = |(name, price): &(String, &Price)| {
+    let is_selected = |(name, price): &(String, &Price)| {
         model.is_none_or(|text| name.contains(text)) && on.is_none_or(|day| price.period.contains(day))
     };
     let sorted = |prices: &'a Prices| {
-        let mut rows: Vec<_> = prices.all().filter(wanted).collect();
+        let mut rows: Vec<_> = prices.all().filter(is_selected).collect();
         rows.sort_by(|a, b| (&a.0, a.1.period.from).cmp(&(&b.0, b.1.period.from)));
         rows
     };
@@ -164,7 +164,7 @@ fn diff(before: &Prices, after: &Prices) -> String {
     };
     let (before, after) = (rows(before), rows(after));
     let mut lines = String::new();
-    let (mut added, mut gone, mut changed) = (0_u32, 0_u32, 0_u32);
+    let (mut added, mut removed, mut changed) = (0_u32, 0_u32, 0_u32);
     let keys: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).collect();
     for key in keys {
         let (name, _, days) = key;
@@ -179,7 +179,7 @@ fn diff(before: &Prices, after: &Prices) -> String {
                 format!("+ {name}  {days}  {}", spelled(new))
             }
             (Some(old), None) => {
-                gone += 1;
+                removed += 1;
                 format!("- {name}  {days}  {}", spelled(old))
             }
             (None, None) => continue,
@@ -187,7 +187,7 @@ fn diff(before: &Prices, after: &Prices) -> String {
         lines += &printable(&line);
         lines.push('\n');
     }
-    format!("{lines}{added} added, {gone} removed, {changed} changed\n")
+    format!("{lines}{added} added, {removed} removed, {changed} changed\n")
 }
 
 /// Returns `input 4 -> 5` for each rate that differs; `-` represents a missing rate.
@@ -196,8 +196,8 @@ fn changes(old: &Figures, new: &Figures) -> String {
         let found = figures.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
         found.unwrap_or_else(|| "-".to_owned())
     };
-    let gone = old.iter().filter(|(key, _)| new.iter().all(|(name, _)| name != key));
-    let keys = new.iter().chain(gone).map(|(key, _)| key.as_str());
+    let removed = old.iter().filter(|(key, _)| new.iter().all(|(name, _)| name != key));
+    let keys = new.iter().chain(removed).map(|(key, _)| key.as_str());
     let differing = keys.map(|key| (key, of(old, key), of(new, key))).filter(|(_, old, new)| old != new);
     differing.map(|(key, old, new)| format!("{key} {old} -> {new}")).collect::<Vec<_>>().join(", ")
 }
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_is_told_figure_by_figure() {
+    fn a_difference_is_reported_per_figure() {
         let until = Day::parse("2026-12-31");
         let before = Prices::default()
             .with("p/same", price(1_000_000, None))

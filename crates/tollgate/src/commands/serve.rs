@@ -10,7 +10,7 @@ use crate::cli::{Role, Serve};
 use crate::commands::{load, start};
 use crate::failure::StartFault;
 use crate::lock::Lock;
-use crate::secrets::Found;
+use crate::secrets::InstallationSecrets;
 use crate::signals::Signals;
 use crate::wire;
 
@@ -46,9 +46,9 @@ pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
         Signals::listen()?
     };
     let mut lock = Lock::take(&loaded.snapshot.data)?;
-    let secrets = Found::read(&loaded.environment, &loaded.snapshot.data)?;
+    let secrets = InstallationSecrets::read(&loaded.environment, &loaded.snapshot.data)?;
     let workers = args.workers.map_or_else(proxy::workers_default, std::num::NonZeroUsize::get);
-    let wish = wire::Wish {
+    let wish = wire::ServeOptions {
         role: args.role,
         workers,
         demo: args.demo,

@@ -1,4 +1,4 @@
-//! `tollgate config show`: the effective configuration.
+//! `tollgate config show` and `tollgate schema`: the effective configuration, and its JSON Schema.
 
 use std::process::ExitCode;
 
@@ -11,13 +11,19 @@ use crate::commands::{load, printable, say};
 /// Maximum width of the columns of keys and values; longer texts shift the rest of their line.
 const COLUMN_MAX: usize = 48;
 
+/// Prints the JSON Schema of the configuration.
+pub(crate) fn schema() -> anyhow::Result<ExitCode> {
+    say(&format!("{:#}\n", config::json_schema()));
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Loads the configuration as `serve` would, and prints the effective settings.
 pub(crate) fn run(args: &ConfigCommands) -> anyhow::Result<ExitCode> {
     let ConfigCommand::Show { json, source, overrides, place } = &args.command;
     let loaded = load(place, &overrides.flags())?;
-    let wanted =
+    let is_selected =
         |setting: &Setting| source.is_empty() || source.iter().any(|source| source.name() == setting.from.kind());
-    let settings: Vec<Setting> = loaded.settings().into_iter().filter(wanted).collect();
+    let settings: Vec<Setting> = loaded.settings().iter().filter(|setting| is_selected(setting)).cloned().collect();
     let notes: Vec<String> = loaded.notes.iter().map(ToString::to_string).collect();
     if *json {
         say(&format!("{:#}\n", json!({"settings": settings, "notes": notes})));

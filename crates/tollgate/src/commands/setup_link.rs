@@ -14,9 +14,9 @@ pub(crate) fn run(args: &SetupLink) -> anyhow::Result<ExitCode> {
     let snapshot = load(&args.place, &Flags { addr: args.addr, ..Flags::default() })?.snapshot;
     block_on(async {
         let store = open(&snapshot).await?;
-        let made = link::to_become_the_first_admin(&store, &snapshot, snapshot.control.listen).await;
+        let created = link::to_become_the_first_admin(&store, &snapshot, snapshot.control.listen).await;
         store.close().await;
-        let link = match made {
+        let link = match created {
             Ok(link) => link.ok_or(StartFault::AdminExists)?,
             Err(FirstAdmin::Store(error)) => return Err(failure::of_store(&snapshot, error).into()),
             Err(error) => return Err(error.into()),

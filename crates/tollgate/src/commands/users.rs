@@ -10,10 +10,10 @@ use config::Snapshot;
 use config::load::Flags;
 use store::{Actor, Email, NewLink, NewUser, Purpose, Store, StoreError, User, UserChange, UserRef};
 
-use crate::cli::{ChosenBy, CreateUser, UserPassword, UserRole, Users, UsersCommand};
+use crate::cli::{CreateUser, PasswordFlags, UserPassword, UserRole, Users, UsersCommand};
 use crate::commands::{STORE_FILE, block_on, load, open, open_or_make, printable, say, user};
 use crate::failure::StartFault;
-use crate::link::{self, Drawn};
+use crate::link::{self, LinkDraft};
 use crate::terminal;
 
 /// Runs the command against the store.
@@ -95,16 +95,16 @@ async fn create(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> 
     // Checked before anything is created.
     let email = Email::parse(&create.email)?;
     check_new(snapshot, create)?;
-    let mut wanted = create.by.wanted();
+    let mut source = create.by.source();
     let mut chosen = None;
     let own = [email.as_str(), create.name.as_deref().unwrap_or_default(), &snapshot.brand.name];
-    if create.admin && wanted == Wanted::Ask {
+    if create.admin && source == PasswordSource::Ask {
         if terminal::is_there() {
             chosen = terminal::ask_password("Password (empty: print a one-time link instead): ", &own).await?;
         }
-        wanted = if chosen.is_some() { Wanted::Ask } else { Wanted::Link };
+        source = if chosen.is_some() { PasswordSource::Ask } else { PasswordSource::Link };
     }
-    if wanted == Wanted::Stdin {
+    if source == PasswordSource::Stdin {
         chosen = Some(terminal::read_password(&own)?);
     }
     let name = create.name.as_ref().unwrap_or(&create.email).clone();
@@ -123,19 +123,20 @@ async fn create(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> 
         if plans.iter().all(|plan| plan.name != create.plan) {
             return Err(no_plan(create, plans.iter()));
         }
-        let made = match wanted {
-            Wanted::Link => {
-                let drawn = Drawn::new()?;
-                let link = (drawn.hash(), drawn.expires_at);
-                let made = store.create_user_with_link(&Actor::COMMAND, new, link).await;
-                made.map(|(made, _)| (made, Some(drawn.url(snapshot, snapshot.control.listen))))
+        let created = match source {
+            PasswordSource::Link => {
+                let draft = LinkDraft::new()?;
+                let created = store.create_user_with_link(&Actor::COMMAND, new, draft.hash(), draft.expires_at).await;
+                created.map(|(created, _)| (created, Some(draft.url(snapshot, snapshot.control.listen))))
             }
-            Wanted::Ask | Wanted::Stdin => store.create_user(&Actor::COMMAND, new).await.map(|made| (made, None)),
+            PasswordSource::Ask | PasswordSource::Stdin => {
+                store.create_user(&Actor::COMMAND, new).await.map(|created| (created, None))
+            }
         };
-        made.map_err(|error| {
-            let taken = matches!(error, StoreError::EmailTaken);
+        created.map_err(|error| {
+            let is_taken = matches!(error, StoreError::EmailTaken);
             let error = anyhow::Error::new(error);
-            if !taken {
+            if !is_taken {
                 return error;
             }
             error.context(format!(
@@ -147,8 +148,8 @@ async fn create(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> 
     };
     let done = done.await;
     store.close().await;
-    let (made, link) = done?;
-    show(&made);
+    let (created, link) = done?;
+    show(&created);
     link.iter().for_each(show_link);
     Ok(())
 }
@@ -159,20 +160,20 @@ async fn password(snapshot: &Snapshot, args: &UserPassword) -> anyhow::Result<()
         // Checked before the operator types a password.
         let found = user(&store, &args.which.user).await?;
         let own = [found.email.as_str(), &found.name, &snapshot.brand.name];
-        let chosen: Option<Password> = match args.by.wanted() {
-            Wanted::Link => None,
-            Wanted::Stdin => Some(terminal::read_password(&own)?),
-            Wanted::Ask if terminal::is_there() => {
-                let asked = terminal::ask_password("New password: ", &own).await?;
-                Some(asked.context("no password was typed: nothing was changed")?)
+        let chosen: Option<Password> = match args.by.source() {
+            PasswordSource::Link => None,
+            PasswordSource::Stdin => Some(terminal::read_password(&own)?),
+            PasswordSource::Ask if terminal::is_there() => {
+                let typed = terminal::ask_password("New password: ", &own).await?;
+                Some(typed.context("no password was typed: nothing was changed")?)
             }
-            Wanted::Ask => return Err(StartFault::PasswordMissing.into()),
+            PasswordSource::Ask => return Err(StartFault::PasswordMissing.into()),
         };
         let Some(chosen) = chosen else {
-            let (drawn, purpose) = (Drawn::new()?, Purpose::Password { user: found.id });
-            let new = NewLink { purpose, hash: drawn.hash(), expires_at: drawn.expires_at };
+            let (draft, purpose) = (LinkDraft::new()?, Purpose::Password { user: found.id });
+            let new = NewLink { purpose, hash: draft.hash(), expires_at: draft.expires_at };
             store.make_link(&Actor::COMMAND, new).await?;
-            return Ok((found, Some(drawn.url(snapshot, snapshot.control.listen))));
+            return Ok((found, Some(draft.url(snapshot, snapshot.control.listen))));
         };
         store.set_password(&Actor::COMMAND, found.id, &password::hash(&chosen)?, None).await?;
         anyhow::Ok((found, None))
@@ -194,18 +195,18 @@ async fn password(snapshot: &Snapshot, args: &UserPassword) -> anyhow::Result<()
 
 /// The source of a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wanted {
+enum PasswordSource {
     Ask,
     Stdin,
     Link,
 }
 
-impl ChosenBy {
-    const fn wanted(&self) -> Wanted {
+impl PasswordFlags {
+    const fn source(&self) -> PasswordSource {
         match (self.password_stdin, self.link) {
-            (true, _) => Wanted::Stdin,
-            (false, true) => Wanted::Link,
-            (false, false) => Wanted::Ask,
+            (true, _) => PasswordSource::Stdin,
+            (false, true) => PasswordSource::Link,
+            (false, false) => PasswordSource::Ask,
         }
     }
 }
@@ -232,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_list_has_a_header_and_says_how_to_create_a_user() {
+    fn an_empty_list_has_a_header_and_the_command_that_creates_a_user() {
         assert_eq!(
             heading(&[]),
             "ID                                    STATUS     ROLE    PLAN        EMAIL\n\

@@ -13,7 +13,7 @@ use crate::cli::{VaultCommand, VaultCommands};
 use crate::commands::{block_on, confirmation, load, open, say};
 use crate::failure::{self, StartFault};
 use crate::lock::Lock;
-use crate::secrets::{self, Found};
+use crate::secrets::{self, InstallationSecrets};
 
 /// Maximum number of rounds: until they are restarted, servers may seal credentials with the previous key.
 const ROUNDS_MAX: usize = 10;
@@ -28,14 +28,14 @@ pub(crate) fn run(args: &VaultCommands) -> anyhow::Result<ExitCode> {
         VaultCommand::Status { place } | VaultCommand::Rotate { place } | VaultCommand::Reset { place, .. } => place,
     };
     let loaded = load(place, &Flags::default())?;
-    let found = Found::read(&loaded.environment, &loaded.snapshot.data)?;
+    let found = InstallationSecrets::read(&loaded.environment, &loaded.snapshot.data)?;
     let snapshot = loaded.snapshot;
     block_on(async {
         let store = open(&snapshot).await?;
         let done = match &args.command {
             VaultCommand::Status { .. } => status(&store, found.vault().as_ref()).await,
             VaultCommand::Rotate { .. } => rotate(&store, &snapshot, &found).await,
-            VaultCommand::Reset { yes, .. } => reset(&store, &snapshot, (&found, *yes)).await,
+            VaultCommand::Reset { yes, .. } => reset(&store, &snapshot, &found, *yes).await,
         };
         store.close().await;
         done
@@ -87,7 +87,7 @@ fn age_days(key: &KnownMasterKey) -> u64 {
     Clock::system().now().unix_seconds().saturating_sub(key.since.unix_seconds()) / 86_400
 }
 
-async fn rotate(store: &Store, snapshot: &Snapshot, found: &Found) -> anyhow::Result<ExitCode> {
+async fn rotate(store: &Store, snapshot: &Snapshot, found: &InstallationSecrets) -> anyhow::Result<ExitCode> {
     let vault = found.vault().context(NO_KEY)?;
     let admitted = admit(store, snapshot, &vault).await?;
     if !admitted.newest {
@@ -159,7 +159,7 @@ async fn admit(store: &Store, snapshot: &Snapshot, vault: &Vault) -> Result<stor
 const NO_KEY: &str = "this command has no master key: set MASTER_ENCRYPTION_KEY (and MASTER_ENCRYPTION_KEY_PREVIOUS) \
                       as for the servers, or name their data folder with --data";
 
-async fn reset(store: &Store, snapshot: &Snapshot, (found, yes): (&Found, bool)) -> anyhow::Result<ExitCode> {
+async fn reset(store: &Store, snapshot: &Snapshot, found: &InstallationSecrets, yes: bool) -> anyhow::Result<ExitCode> {
     let _lock = Lock::take(&snapshot.data)?;
     let servers = store.servers().await?;
     if servers > 0 {

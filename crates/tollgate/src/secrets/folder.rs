@@ -69,8 +69,8 @@ impl Folder {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(unwritable(error)),
         }
-        let gone = || unwritable(ErrorKind::NotFound.into());
-        let folder = self.opened()?.ok_or_else(gone)?;
+        let missing = || unwritable(ErrorKind::NotFound.into());
+        let folder = self.opened()?.ok_or_else(missing)?;
         // Processes that start at the same time write one after the other. The lock of the data folder protects file
         // systems that cannot lock folders.
         let _ = flock(&folder, FlockOperation::LockExclusive);
@@ -89,12 +89,12 @@ impl Folder {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
         }
-        let mut made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
+        let mut new_file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
         // The umask may have removed permissions.
-        made.set_permissions(Permissions::from_mode(0o600))?;
-        made.write_all(secret.expose().as_bytes())?;
-        made.write_all(b"\n")?;
-        made.sync_all()?;
+        new_file.set_permissions(Permissions::from_mode(0o600))?;
+        new_file.write_all(secret.expose().as_bytes())?;
+        new_file.write_all(b"\n")?;
+        new_file.sync_all()?;
         fs::rename(&part, self.folder.join(file))?;
         File::open(&self.folder)?.sync_all()?;
         File::open(&self.data)?.sync_all()

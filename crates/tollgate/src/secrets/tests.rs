@@ -37,8 +37,8 @@ impl Data {
         fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o600)).unwrap();
     }
 
-    fn read(&self, variables: &[(&str, &str)]) -> Result<Found, StartFault> {
-        Found::read(&Environment::of(variables.iter().copied()), self.0.path())
+    fn read(&self, variables: &[(&str, &str)]) -> Result<InstallationSecrets, StartFault> {
+        InstallationSecrets::read(&Environment::of(variables.iter().copied()), self.0.path())
     }
 
     fn refused(&self, variables: &[(&str, &str)]) -> String {
@@ -63,7 +63,7 @@ fn fingerprint(text: &str) -> access::Fingerprint {
 }
 
 #[tokio::test]
-async fn the_first_start_writes_what_the_second_reads() {
+async fn the_second_start_reads_the_secrets_of_the_first() {
     let data = Data::new();
     let store = data.store().await;
     let first = data.read(&[]).unwrap();
@@ -80,7 +80,7 @@ async fn the_first_start_writes_what_the_second_reads() {
 }
 
 #[test]
-fn variables_come_before_files_and_an_empty_one_is_absent() {
+fn variables_precede_files_and_an_empty_variable_is_unset() {
     let data = Data::new();
     let other = "//////////////////////////////////////////8=";
     data.put("master_key", &format!("{KEY}\n"));
@@ -106,7 +106,7 @@ fn variables_come_before_files_and_an_empty_one_is_absent() {
 }
 
 #[test]
-fn what_is_no_secret_is_refused_and_not_repeated() {
+fn an_invalid_secret_is_refused_and_not_printed() {
     let data = Data::new();
     let short = &KEY[1..];
     for (name, value) in [
@@ -137,7 +137,7 @@ fn what_is_no_secret_is_refused_and_not_repeated() {
 }
 
 #[test]
-fn what_others_can_read_is_refused() {
+fn a_file_that_other_users_can_read_is_refused() {
     for (name, mode, right) in
         [("master_key", 0o640, "600"), ("jwt_secret", 0o604, "600"), ("", 0o750, "700"), ("", 0o701, "700")]
     {
@@ -182,11 +182,11 @@ fn links_pipes_and_folders_are_no_secrets() {
 fn a_folder_that_cannot_be_made_is_named() {
     let data = Data::new();
     let gone = data.0.path().join("gone");
-    let found = Found::read(&Environment::default(), &gone).unwrap();
+    let found = InstallationSecrets::read(&Environment::default(), &gone).unwrap();
     let refused = found.signing().unwrap_err().to_string();
     assert!(refused.starts_with("secrets_unwritable: ") && refused.contains("gone/secrets"), "{refused}");
     // The folder is not needed if the variable is set.
-    let found = Found::read(&Environment::of([("JWT_SECRET", SIGNED)]), &gone).unwrap();
+    let found = InstallationSecrets::read(&Environment::of([("JWT_SECRET", SIGNED)]), &gone).unwrap();
     assert_eq!(found.signing().unwrap().expose(), SIGNED);
 }
 
@@ -194,21 +194,21 @@ fn a_folder_that_cannot_be_made_is_named() {
 fn a_start_that_was_cut_short_leaves_nothing_that_the_next_one_believes() {
     let data = Data::new();
     data.put("jwt_secret.part", "half a sec");
-    let made = data.read(&[]).unwrap().signing().unwrap();
-    assert_eq!(made.expose().len(), 44);
-    assert_eq!(data.read(&[]).unwrap().signing().unwrap(), made);
+    let created = data.read(&[]).unwrap().signing().unwrap();
+    assert_eq!(created.expose().len(), 44);
+    assert_eq!(data.read(&[]).unwrap().signing().unwrap(), created);
     assert!(!data.path("jwt_secret.part").exists());
 }
 
 #[test]
 fn starts_at_once_agree() {
     let data = Data::new();
-    let made: Vec<Secret> = std::thread::scope(|scope| {
+    let created: Vec<Secret> = std::thread::scope(|scope| {
         let starts: Vec<_> = (0..8).map(|_| scope.spawn(|| data.read(&[]).unwrap().signing().unwrap())).collect();
         starts.into_iter().map(|start| start.join().unwrap()).collect()
     });
-    assert!(made.iter().all(|one| *one == made[0]));
-    assert_eq!(data.read(&[]).unwrap().signing().unwrap(), made[0]);
+    assert!(created.iter().all(|one| *one == created[0]));
+    assert_eq!(data.read(&[]).unwrap().signing().unwrap(), created[0]);
 }
 
 #[tokio::test]
@@ -241,8 +241,8 @@ async fn a_master_key_that_seals_nothing_makes_way_for_another() {
     let store = data.store().await;
     let before = data.read(&[]).unwrap().open_vault(&store, &snapshot()).await.unwrap();
     let elsewhere = Data::new();
-    let made = elsewhere.read(&[]).unwrap().open_vault(&store, &snapshot()).await.unwrap();
-    assert_ne!(made.vault.current(), before.vault.current());
+    let created = elsewhere.read(&[]).unwrap().open_vault(&store, &snapshot()).await.unwrap();
+    assert_ne!(created.vault.current(), before.vault.current());
     let given = data.read(&[("MASTER_ENCRYPTION_KEY", KEY)]).unwrap();
     let given = given.open_vault(&store, &snapshot()).await.unwrap();
     assert_eq!(given.vault.current(), fingerprint(KEY));

@@ -2,13 +2,13 @@
 
 use access::Clock;
 use access::limits::SharedLimits;
+use cluster::windows::{self, Sharing, Windows};
 use config::Snapshot;
 use proxy::UnauthenticatedClients;
-use store::windows::{self, Sharing, Windows};
 use telemetry::metrics;
 use tokio::sync::mpsc;
 
-use super::parts::{Base, Services};
+use super::parts::{ServerContext, Services};
 use crate::failure::StartFault;
 
 /// Maximum number of requests of the proxy, over all workers, that wait for Redis.
@@ -25,7 +25,7 @@ pub(super) async fn open(snapshot: &Snapshot, clock: &Clock) -> Result<Windows, 
 
 impl Services {
     /// Starts the task that maintains the connection to Redis.
-    pub(super) fn limits(&mut self, base: &Base) {
+    pub(super) fn limits(&mut self, base: &ServerContext) {
         let counted = base.windows.clone();
         base.metrics.on_scrape(Box::new(move |all| {
             all.limits.shared.set(i64::from(counted.is_shared()));
@@ -35,7 +35,7 @@ impl Services {
     }
 
     /// Returns the rate limits of unauthenticated clients. Redis is used only if it is configured, through a queue.
-    pub(super) fn unauthenticated(&mut self, base: &Base) -> UnauthenticatedClients {
+    pub(super) fn unauthenticated(&mut self, base: &ServerContext) -> UnauthenticatedClients {
         let shared = base.windows.has_redis().then(|| {
             let (limits, questions) = mpsc::channel(QUESTIONS_MAX);
             self.spawn(windows::serve(base.windows.clone(), questions, self.stopped()));

@@ -9,16 +9,18 @@ use access::token::Signer;
 use access::{Clock, Directory, Revision, Secret, Timestamp};
 use ai::price::Expiry;
 use anyhow::Context;
+use cluster::windows::Windows;
+use cluster::{Counting, DecryptedCredentials};
 use config::Live;
 use config::snapshot::{Origin, Scheme};
 use control::Serves;
+use ledger::{IngestStats, Ledger, RetentionStats};
 use meter::lease::LeaseQueue;
 use meter::stats::ReservationTotals;
 use meter::{Charge, Meter};
 use proxy::{Capacity, Shared, UnauthenticatedClients, WorkerResources};
 use spool::{BacklogCounter, Reader, Writer};
-use store::windows::Windows;
-use store::{Counting, DecryptedCredentials, IngestStats, Node, RetentionStats, Store};
+use store::{Node, Store};
 use telemetry::logs::DroppedLines;
 use telemetry::metrics::{MeasureAmounts, ModelLabels};
 use telemetry::{LiveState, Metrics, metrics};
@@ -27,9 +29,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::HOUSEKEEPING_EVERY;
-use super::kept::CutOff;
+use super::durable_state::InterruptedTotals;
 use crate::cli::Role;
-use crate::secrets::Keys;
+use crate::secrets::AdmittedVault;
 
 /// Maximum number of keys, over all workers, that wait for a look-up.
 const LOOKUPS_MAX: usize = 1024;
@@ -39,7 +41,7 @@ const BOARD_EVERY: Duration = Duration::from_millis(250);
 const STOP_WITHIN: Duration = Duration::from_secs(6);
 
 /// The values from which many parts are built.
-pub(crate) struct Base {
+pub(crate) struct ServerContext {
     pub(crate) role: Role,
     pub(crate) live: Arc<Live>,
     /// The meter; `None` in a process without a proxy.
@@ -51,7 +53,7 @@ pub(crate) struct Base {
     pub(crate) store: Store,
     pub(crate) node: Node,
     pub(crate) windows: Windows,
-    pub(crate) keys: Keys,
+    pub(crate) keys: AdmittedVault,
     /// The signing secret of access tokens; `None` in a process without a control API.
     pub(crate) signing: Option<Secret>,
 }
@@ -69,9 +71,10 @@ pub(crate) fn origin(address: SocketAddr) -> Origin {
 
 /// Returns the state that the workers share.
 pub(crate) fn shared(
-    base: &Base,
+    base: &ServerContext,
     meter: Arc<Meter>,
-    (unauthenticated, leases): (UnauthenticatedClients, Option<LeaseQueue>),
+    unauthenticated: UnauthenticatedClients,
+    leases: Option<LeaseQueue>,
 ) -> Arc<Shared> {
     let snapshot = base.live.load();
     Arc::new(Shared {
@@ -93,7 +96,7 @@ pub(crate) fn lanes(writers: Vec<Writer>, keys: &Directory) -> Vec<WorkerResourc
 }
 
 /// Copies values of other parts into gauges at each scrape.
-pub(crate) fn watch_gauges(base: &Base, shared: &Arc<Shared>) {
+pub(crate) fn watch_gauges(base: &ServerContext, shared: &Arc<Shared>) {
     let (meter, capacity) = (shared.meter.clone(), shared.capacity.clone());
     base.metrics.on_scrape(Box::new(move |all| {
         all.proxy.connections.set(i64::from(capacity.connections()));
@@ -114,14 +117,14 @@ fn show(meter: &metrics::MeterMetrics, totals: &ReservationTotals) {
     ] {
         metrics::set_total(counter, total);
     }
-    meter.held.set(amounts(totals.in_flight));
+    meter.in_flight.set(amounts(totals.in_flight));
     meter.used.set(amounts(totals.used));
     meter.overrun.set(amounts(totals.overrun));
     meter.estimated.set(amounts(totals.estimated));
 }
 
 /// Sets the metrics for the ends of prices, which do not depend on requests.
-pub(crate) fn tell_price_expiries(base: &Base) {
+pub(crate) fn set_price_expiries(base: &ServerContext) {
     for (provider, Expiry { until, model }) in base.live.load().price_expiries() {
         let labels = ModelLabels { provider: (&provider.name).into(), model: model.as_str().into() };
         let end = i64::try_from(until.next().start().unix_seconds()).unwrap_or(i64::MAX);
@@ -135,18 +138,18 @@ pub(super) const fn amounts(Charge { credits, tokens, money }: Charge) -> Measur
 }
 
 /// Sets the metrics for interrupted requests, which do not change after the start.
-pub(crate) fn tell_interrupted(base: &Base, interrupted: &CutOff) {
+pub(crate) fn set_interrupted(base: &ServerContext, interrupted: &InterruptedTotals) {
     metrics::set_total(&base.metrics.meter.interrupted, interrupted.requests);
     base.metrics.meter.cut_off.set(amounts(interrupted.reserved));
 }
 
 /// Copies the number of lost log lines at each scrape.
-pub(crate) fn watch_log(base: &Base, dropped: DroppedLines) {
+pub(crate) fn watch_log(base: &ServerContext, dropped: DroppedLines) {
     base.metrics.on_scrape(Box::new(move |all| metrics::set_total(&all.log.lines_dropped, dropped.lines())));
 }
 
 /// Copies the age of the master key and the number of failed decryptions at each scrape.
-fn watch_vault(base: &Base, decrypted_credentials: Arc<DecryptedCredentials>) {
+fn watch_vault(base: &ServerContext, decrypted_credentials: Arc<DecryptedCredentials>) {
     let (clock, since) = (base.clock.clone(), base.keys.admitted.since);
     base.metrics.on_scrape(Box::new(move |all| {
         let age_seconds = clock.now().unix_seconds().saturating_sub(since.unix_seconds());
@@ -155,7 +158,7 @@ fn watch_vault(base: &Base, decrypted_credentials: Arc<DecryptedCredentials>) {
     }));
 }
 
-fn watch_ingest(base: &Base, level: BacklogCounter, stats: Arc<IngestStats>) {
+fn watch_ingest(base: &ServerContext, level: BacklogCounter, stats: Arc<IngestStats>) {
     let clock = base.clock.clone();
     base.metrics.on_scrape(Box::new(move |all| {
         let age_seconds = match stats.oldest_micros.load(Ordering::Relaxed) {
@@ -192,7 +195,7 @@ impl Services {
     }
 
     /// Starts the tasks of the store, and returns a directory of keys.
-    pub(crate) async fn start(&mut self, base: &Base) -> anyhow::Result<Directory> {
+    pub(crate) async fn start(&mut self, base: &ServerContext) -> anyhow::Result<Directory> {
         base.revision.confirm(base.store.revision().await?, base.clock.mono());
         base.live_state.set_directory(true);
         let (keys, lookups) = mpsc::channel(LOOKUPS_MAX);
@@ -202,12 +205,12 @@ impl Services {
         let counts = base.meter.clone().filter(|meter| !meter.is_leased()).map(|meter| (meter, base.node.clone()));
         let counting = Arc::new(Counting::new(counts, move |caller| live.load().budgets.of(caller).collect()));
         let answering =
-            store::directory::serve(base.store.clone(), (decrypted_credentials, counting), lookups, self.stopped());
+            cluster::directory::serve(base.store.clone(), decrypted_credentials, counting, lookups, self.stopped());
         self.tasks.spawn(answering);
         let polling =
-            store::revision::poll(base.store.clone(), base.revision.clone(), base.clock.clone(), self.stopped());
+            cluster::revision::poll(base.store.clone(), base.revision.clone(), base.clock.clone(), self.stopped());
         self.tasks.spawn(polling);
-        self.tasks.spawn(store::last_use::run(base.store.clone(), self.stopped()));
+        self.tasks.spawn(cluster::last_use::run(base.store.clone(), self.stopped()));
         let live_state =
             update_live_state(base.live_state.clone(), base.live.clone(), base.revision.clone(), base.clock.clone());
         self.until_stopped(live_state);
@@ -221,10 +224,10 @@ impl Services {
     }
 
     /// Starts the ingest of the spool into the store.
-    pub(crate) fn ingest(&mut self, base: &Base, reader: Reader, stats: Arc<IngestStats>) {
+    pub(crate) fn ingest(&mut self, base: &ServerContext, reader: Reader, stats: Arc<IngestStats>) {
         watch_ingest(base, reader.backlog_counter(), stats.clone());
         let (done, ingested) = oneshot::channel();
-        let ingesting = store::ingest::run(base.node.clone(), reader, stats, self.stopped());
+        let ingesting = ledger::ingest::run(base.node.clone(), reader, stats, self.stopped());
         self.tasks.spawn(async move {
             // The receiver is dropped only when the process ends.
             let _ = done.send(ingesting.await);
@@ -233,7 +236,7 @@ impl Services {
     }
 
     /// Starts the deletion of expired usage.
-    fn retention(&mut self, base: &Base) {
+    fn retention(&mut self, base: &ServerContext) {
         let (stats, live) = (Arc::new(RetentionStats::default()), base.live.clone());
         let counted = stats.clone();
         base.metrics.on_scrape(Box::new(move |all| {
@@ -241,9 +244,9 @@ impl Services {
         }));
         let keep = move || {
             let config::snapshot::Retention { events, raw_usage } = live.load().retention;
-            store::retention::Keep { events, raw_usage }
+            ledger::retention::Keep { events, raw_usage }
         };
-        self.tasks.spawn(store::retention::run(base.store.clone(), keep, stats, self.stopped()));
+        self.tasks.spawn(ledger::retention::run(base.store.clone(), keep, stats, self.stopped()));
     }
 
     fn until_stopped(&mut self, task: impl Future<Output = ()> + Send + 'static) {
@@ -254,11 +257,17 @@ impl Services {
     }
 
     /// Starts the control API.
-    pub(crate) fn control(&mut self, base: &Base, listener: TcpListener, keys: Directory) -> anyhow::Result<()> {
+    pub(crate) fn control(
+        &mut self,
+        base: &ServerContext,
+        listener: TcpListener,
+        keys: Directory,
+    ) -> anyhow::Result<()> {
         // All nodes of a store have the same prefix, and no other brand uses it as the issuer.
         let issuer = base.live.load().brand.key_prefix.clone();
         let state = control::State {
             store: base.store.clone(),
+            ledger: Ledger::new(base.store.clone()),
             meter: base.meter.clone(),
             serves: if base.role == Role::Proxy { Serves::Probes } else { Serves::Api },
             directory: Arc::new(keys),
@@ -275,7 +284,7 @@ impl Services {
         let stopped = self.stopped();
         self.tasks.spawn(async move {
             if let Err(error) = control::serve(listener, state, stopped).await {
-                tracing::error!(%error, "the control API ended");
+                tracing::error!(%error, "the control API could not start; restart this process");
             }
         });
         Ok(())

@@ -5,37 +5,38 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::snapshot::Drain;
+use ledger::IngestStats;
 use proxy::{Phase, Shared, Workers};
 use spool::Reader;
-use store::{IngestStats, Node};
+use store::Node;
 
-use super::beating::Beating;
-use super::leasing::Lessee;
-use super::parts::{Base, Services};
-use crate::signals::{Came, Signals};
+use super::heartbeat::Heartbeat;
+use super::lease_task::LeaseTask;
+use super::parts::{ServerContext, Services};
+use crate::signals::{ShutdownSignal, Signals};
 
 /// Maximum duration of the last ingest. Remaining usage stays in the spool for the next start.
 const INGEST_WITHIN: Duration = Duration::from_secs(10);
 
 /// All running parts, in the order of the shutdown.
-pub(crate) struct Ending {
+pub(crate) struct RunningServer {
     pub(crate) services: Services,
     /// The workers; `None` in a process without a proxy.
-    pub(crate) proxying: Option<Proxying>,
+    pub(crate) proxying: Option<RunningProxy>,
     /// The lease task; `None` if nodes share no budgets.
-    pub(crate) lessee: Option<Lessee>,
-    pub(crate) base: Base,
-    pub(crate) beating: Beating,
+    pub(crate) lease_task: Option<LeaseTask>,
+    pub(crate) base: ServerContext,
+    pub(crate) heartbeat: Heartbeat,
     pub(crate) drain_times: Drain,
 }
 
 /// The workers with their shared state.
-pub(crate) struct Proxying {
+pub(crate) struct RunningProxy {
     pub(crate) workers: Workers,
     pub(crate) shared: Arc<Shared>,
 }
 
-impl Proxying {
+impl RunningProxy {
     /// Waits at most `within` for requests in flight; returns the number of workers that panicked.
     async fn drain(self, within: Duration) -> usize {
         let Self { workers, shared } = self;
@@ -57,7 +58,7 @@ impl Proxying {
     }
 }
 
-impl Ending {
+impl RunningServer {
     /// Waits for a signal, then drains; a second signal ends the process immediately.
     pub(crate) async fn run(self, signals: &mut Signals) -> anyhow::Result<ExitCode> {
         let first = signals.next().await;
@@ -75,8 +76,8 @@ impl Ending {
     }
 
     /// Drains, and returns the number of workers that panicked.
-    async fn drain(self, signal: Came) -> usize {
-        let Self { services, proxying, lessee, base, beating, drain_times } = self;
+    async fn drain(self, signal: ShutdownSignal) -> usize {
+        let Self { services, proxying, lease_task, base, heartbeat, drain_times } = self;
         base.live_state.drain();
         tokio::time::sleep(signal.delay(drain_times.delay)).await;
         let panicked = match proxying {
@@ -88,12 +89,15 @@ impl Ending {
             // The spool was not read.
             None => false,
         };
-        if let Some(lessee) = lessee {
-            lessee.end().await;
+        if let Some(lease_task) = lease_task {
+            lease_task.end().await;
         }
-        beating.end().await;
+        heartbeat.end().await;
         if let Err(error) = base.node.leave(is_ingested).await {
-            tracing::warn!(%error, "this server could not sign off; the store still considers it to be running");
+            tracing::warn!(
+                %error,
+                "this server could not record its end in the store; for some seconds it may count as running"
+            );
         }
         base.store.close().await;
         tracing::info!("ended");
@@ -108,7 +112,7 @@ async fn ingest(node: &Node, mut reader: Reader) -> bool {
         return false;
     }
     let stats = IngestStats::default();
-    match tokio::time::timeout(INGEST_WITHIN, store::ingest::drain(node, &mut reader, &stats)).await {
+    match tokio::time::timeout(INGEST_WITHIN, ledger::ingest::drain(node, &mut reader, &stats)).await {
         Ok(Ok(())) => return true,
         Ok(Err(error)) => tracing::warn!(%error, "the spool could not be ingested; the next start will ingest it"),
         Err(_) => tracing::warn!("the spool could not be ingested in time; the next start will ingest it"),

@@ -13,7 +13,7 @@ async fn must(words: &[&str], data: &Path) -> String {
 }
 
 #[tokio::test]
-async fn a_store_that_is_missing_is_told_and_not_made() {
+async fn a_missing_store_is_reported_and_not_created() {
     let folder = tempfile::tempdir().unwrap();
     let data = data(folder.path());
     for words in [
@@ -24,10 +24,10 @@ async fn a_store_that_is_missing_is_told_and_not_made() {
         &["users", "suspend", "--user", ADA],
         &["users", "activate", "--user", ADA],
     ] {
-        let (code, _, told) = run(words, &data).await;
-        assert_eq!(code, Some(1), "{words:?}: {told}");
-        assert!(told.starts_with("error: store_missing: "), "{words:?}: {told}");
-        assert!(told.contains(data.to_str().unwrap()) && told.contains("--data"), "{words:?}: {told}");
+        let (code, _, reported) = run(words, &data).await;
+        assert_eq!(code, Some(1), "{words:?}: {reported}");
+        assert!(reported.starts_with("error: store_missing: "), "{words:?}: {reported}");
+        assert!(reported.contains(data.to_str().unwrap()) && reported.contains("--data"), "{words:?}: {reported}");
         assert!(!data.exists(), "{words:?} made the folder");
     }
     for (words, says) in [
@@ -36,8 +36,8 @@ async fn a_store_that_is_missing_is_told_and_not_made() {
         (&["--email", ADA, "--plan", "nope"], "starter, pro, business"),
         (&["--email", ADA, "--name", "a\nb"], "control character"),
     ] {
-        let (code, _, told) = run(&[&["users", "create"], words].concat(), &data).await;
-        assert!(code == Some(1) && told.contains(says), "{words:?}: {told}");
+        let (code, _, reported) = run(&[&["users", "create"], words].concat(), &data).await;
+        assert!(code == Some(1) && reported.contains(says), "{words:?}: {reported}");
         assert!(!data.exists(), "{words:?}: a user that cannot be created leaves nothing");
     }
 }
@@ -53,8 +53,8 @@ async fn commands_without_a_configuration_add_no_plans_to_a_store_that_has_some(
     must(&["users", "list"], &data).await;
     must(&["keys", "list"], &data).await;
     must(&["users", "create", "--email", "eve@example.com", "--plan", "gold"], &data).await;
-    let (code, _, told) = run(&["users", "create", "--email", "bob@example.com", "--plan", "starter"], &data).await;
-    assert!(code == Some(1) && told.contains("no plan starter"), "{told}");
+    let (code, _, reported) = run(&["users", "create", "--email", "bob@example.com", "--plan", "starter"], &data).await;
+    assert!(code == Some(1) && reported.contains("no plan starter"), "{reported}");
 }
 
 #[tokio::test]

@@ -52,7 +52,7 @@ fn segment(data: &Path) -> PathBuf {
 }
 
 #[tokio::test]
-async fn a_taken_port_has_a_code() {
+async fn a_port_in_use_has_a_code() {
     let folder = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -83,14 +83,14 @@ async fn a_file_that_is_no_database_has_a_code() {
 }
 
 #[tokio::test]
-async fn a_server_that_cannot_be_the_store_has_a_code_and_its_password_is_not_told() {
+async fn an_unusable_store_server_has_a_code_and_its_password_is_not_printed() {
     let there = std::env::var("TOLLGATE_TEST_POSTGRES").expect("run by: cargo run -p xtask -- postgres cargo test");
     let (base, _) = there.rsplit_once('/').unwrap();
-    let nobody = base.replace("//postgres@", "//nobody:S3CRET@");
+    let closed_port = base.replace("//postgres@", "//nobody:S3CRET@");
     for (url, status, code) in [
         ("postgres://u:S3CRET@127.0.0.1:1/d".to_owned(), 1, "error: store_unavailable: "),
         (format!("{base}/there_is_none"), 1, "error: store_forbidden: "),
-        (format!("{nobody}/postgres"), 1, "error: store_forbidden: "),
+        (format!("{closed_port}/postgres"), 1, "error: store_forbidden: "),
         ("mysql://u:S3CRET@127.0.0.1:1/d".to_owned(), 2, "--> the environment variable DATABASE_URL"),
     ] {
         let folder = tempfile::tempdir().unwrap();
@@ -111,7 +111,7 @@ async fn a_spool_that_is_too_small_has_a_code() {
 }
 
 #[tokio::test]
-async fn a_spool_that_cannot_be_read_has_a_code_and_may_be_moved_away() {
+async fn an_unreadable_spool_has_a_code_and_may_be_moved() {
     let folder = used().await;
     let data = data(folder.path());
     let segment = segment(&data);
@@ -125,7 +125,7 @@ async fn a_spool_that_cannot_be_read_has_a_code_and_may_be_moved_away() {
 }
 
 /// Returns the only line of output of a start that fails.
-async fn told(data: &Path) -> String {
+async fn reported(data: &Path) -> String {
     let (exit, stdout, stderr) = run(&LOOPBACK, data).await;
     assert_eq!((exit, stdout.as_str()), (Some(1), ""), "{stderr}");
     stderr.lines().last().unwrap_or_default().to_owned()
@@ -151,12 +151,12 @@ async fn a_spool_of_a_newer_version_is_refused_and_nothing_of_it_is_overwritten(
     let before = files(&spool);
     for _ in 0..2 {
         assert_eq!(
-            told(&data).await,
+            reported(&data).await,
             format!(
-                "error: spool_newer: {} was written by a newer version (byte 0): run the newer version, or move the \
-                 folder {} away, which loses its usage that is not stored yet",
-                segment.display(),
-                spool.display()
+                "error: spool_newer: {} cannot be read from byte 0 on: the segment has version 2, and this release \
+                 knows version 1; run the newer version, or move this file and the later files of its partition out of \
+                 the folder, which loses their usage that is not stored yet",
+                segment.display()
             )
         );
         assert_eq!(files(&spool), before);
@@ -167,28 +167,28 @@ async fn a_spool_of_a_newer_version_is_refused_and_nothing_of_it_is_overwritten(
 }
 
 #[tokio::test]
-async fn a_spool_folder_that_cannot_be_written_is_named_with_what_to_do() {
+async fn an_unwritable_spool_folder_is_named_with_a_remedy() {
     let folder = used().await;
     let data = data(folder.path());
     let (spool, away) = (data.join("spool"), folder.path().join("away"));
     fs::rename(&spool, &away).unwrap();
     // Files cannot be created in sysfs, not even by root.
     std::os::unix::fs::symlink("/sys", &spool).unwrap();
-    let said = told(&data).await;
+    let printed = reported(&data).await;
     let (data_shown, spool_shown) = (data.display(), spool.display());
     let expected = format!(
         "error: data_unwritable: the data folder {data_shown} cannot be written: grant this user write permission, \
          free disk space, or name another folder with --data: cannot write into {spool_shown}: "
     );
-    assert!(said.starts_with(&expected), "{said}");
+    assert!(printed.starts_with(&expected), "{printed}");
     fs::remove_file(&spool).unwrap();
     // A file is in the place of the folder.
     fs::write(&spool, "a file").unwrap();
     assert_eq!(
-        told(&data).await,
+        reported(&data).await,
         format!(
-            "error: spool_failed: cannot create {spool_shown}: check its permissions and its disk, or move the folder \
-             {spool_shown} away, which loses its usage that is not stored yet: File exists (os error 17)"
+            "error: spool_failed: cannot create {spool_shown}: check the folder's permissions and its disk, or move the \
+             folder {spool_shown} away, which loses the usage in it that is not stored yet: File exists (os error 17)"
         )
     );
     assert_eq!(fs::read_to_string(&spool).unwrap(), "a file");
@@ -199,14 +199,14 @@ async fn a_spool_folder_that_cannot_be_written_is_named_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_problem_of_the_configuration_says_error_once() {
+async fn a_configuration_error_prints_the_word_error_once() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("tollgate.yaml");
     fs::write(&config, "lissten: 127.0.0.1:0\n").unwrap();
     let words = [&LOOPBACK[..], &["--config", config.to_str().unwrap()]].concat();
-    let (exit, _, told) = run(&words, &data(folder.path())).await;
-    assert!(exit == Some(2) && told.starts_with("error[unknown_key]: "), "{told}");
-    assert_eq!(told.matches("error").count(), 1, "{told}");
+    let (exit, _, reported) = run(&words, &data(folder.path())).await;
+    assert!(exit == Some(2) && reported.starts_with("error[unknown_key]: "), "{reported}");
+    assert_eq!(reported.matches("error").count(), 1, "{reported}");
 }
 
 #[tokio::test]
@@ -218,8 +218,11 @@ async fn a_refused_demo_leaves_no_demo_users() {
         [["--listen", "0.0.0.0:0", "--addr", "127.0.0.1:0"], ["--listen", "127.0.0.1:0", "--addr", "0.0.0.0:0"]]
     {
         let words = [&["serve", "--demo"][..], &public].concat();
-        let (code, _, told) = run_with(&words, &data, &key).await;
-        assert!(code == Some(1) && told.contains("demo_keys_exposed") && told.contains("0.0.0.0:0"), "{told}");
+        let (code, _, reported) = run_with(&words, &data, &key).await;
+        assert!(
+            code == Some(1) && reported.contains("demo_keys_exposed") && reported.contains("0.0.0.0:0"),
+            "{reported}"
+        );
         assert!(!data.join("demo-keys.json").exists());
         assert_eq!(run(&["users", "list"], &data).await.1, "");
     }

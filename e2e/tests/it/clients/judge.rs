@@ -13,21 +13,21 @@ const LOG_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Marks passed lines as failed if the log or the store disagrees.
 pub(super) async fn confirm(gateway: &Gateway, lines: &mut [Vec<Value>]) {
-    let wanted: u64 = lines.iter().flatten().filter_map(|line| line["requests"].as_u64()).sum();
+    let expected_value: u64 = lines.iter().flatten().filter_map(|line| line["requests"].as_u64()).sum();
     let mut seen = HashMap::new();
     let whole = async || {
         seen = requests(&gateway.stderr());
         let count: usize = seen.values().map(Vec::len).sum();
-        (u64::try_from(count).is_ok_and(|count| count >= wanted)).then_some(())
+        (u64::try_from(count).is_ok_and(|count| count >= expected_value)).then_some(())
     };
     // Missing log lines are reported below for their scenarios.
     let _ = tokio::time::timeout(LOG_TIMEOUT, eventually_within(LOG_TIMEOUT * 2, "the log is complete", whole)).await;
     let unsettled = unsettled(gateway, seen.values().flatten()).await;
     for line in lines.iter_mut().flatten().filter(|line| line["pass"] == true) {
-        let told = line["id"].as_str().and_then(|id| seen.get(id)).map_or(&[][..], Vec::as_slice);
-        let lost = told.iter().find(|one| unsettled.contains(&id(one)));
+        let reported = line["id"].as_str().and_then(|id| seen.get(id)).map_or(&[][..], Vec::as_slice);
+        let lost = reported.iter().find(|one| unsettled.contains(&id(one)));
         let agreed =
-            lost.map_or_else(|| agrees(line, told), |lost| Err(format!("the store has no row for it: {lost}")));
+            lost.map_or_else(|| agrees(line, reported), |lost| Err(format!("the store has no row for it: {lost}")));
         if let Err(why) = agreed {
             line["pass"] = false.into();
             line["detail"] = format!("the gateway's log or store differs: {why}").into();
@@ -41,14 +41,16 @@ fn id(line: &Value) -> String {
 }
 
 /// Returns the ids of counted provider requests that the store lacks or has with another outcome.
-async fn unsettled<'a>(gateway: &Gateway, told: impl Iterator<Item = &'a Value>) -> HashSet<String> {
+async fn unsettled<'a>(gateway: &Gateway, reported: impl Iterator<Item = &'a Value>) -> HashSet<String> {
     let counts = |line: &&Value| {
         let path = line["path"].as_str().unwrap_or_default();
         let free = path.ends_with("count_tokens") || path.ends_with(":countTokens") || line["method"] == "GET";
         !free && line["code"].is_null()
     };
-    let mut missing: Vec<(String, String)> =
-        told.filter(counts).map(|line| (id(line), line["outcome"].as_str().unwrap_or_default().to_owned())).collect();
+    let mut missing: Vec<(String, String)> = reported
+        .filter(counts)
+        .map(|line| (id(line), line["outcome"].as_str().unwrap_or_default().to_owned()))
+        .collect();
     let stored = async || {
         let events = store::all_events(gateway.folder()).await;
         let there: HashSet<(String, String)> = events.into_iter().map(|event| (event.id, event.outcome)).collect();
@@ -71,9 +73,9 @@ fn requests(log: &str) -> HashMap<String, Vec<Value>> {
     all
 }
 
-fn agrees(line: &Value, told: &[Value]) -> Result<(), String> {
+fn agrees(line: &Value, reported: &[Value]) -> Result<(), String> {
     let outcomes: Vec<String> =
-        told.iter().map(|one| format!("{} {}", one["status"], one["outcome"].as_str().unwrap_or("?"))).collect();
+        reported.iter().map(|one| format!("{} {}", one["status"], one["outcome"].as_str().unwrap_or("?"))).collect();
     let all = |matches: &dyn Fn(&str) -> bool| outcomes.iter().all(|outcome| matches(outcome));
     let expected = line["requests"].as_u64();
     let right = match line["case"].as_str() {
@@ -89,5 +91,9 @@ fn agrees(line: &Value, told: &[Value]) -> Result<(), String> {
         Some("retry") => outcomes.last().is_some_and(|outcome| outcome == "200 completed"),
         other => return Err(format!("unknown case: {other:?}")),
     };
-    if right && expected == u64::try_from(told.len()).ok() { Ok(()) } else { Err(format!("{expected:?} {outcomes:?}")) }
+    if right && expected == u64::try_from(reported.len()).ok() {
+        Ok(())
+    } else {
+        Err(format!("{expected:?} {outcomes:?}"))
+    }
 }

@@ -109,7 +109,7 @@ fn page() -> PathBuf {
 }
 
 /// Describes a failed scenario for a reader.
-pub(super) fn told(line: &Value) -> String {
+pub(super) fn summary(line: &Value) -> String {
     let word = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
     let what = ["client", "version", "call", "case", "name", "id"].map(word).join(" · ");
     format!("{what}\n    {}", word("detail"))
@@ -250,7 +250,7 @@ mod tests {
             "call": call, "case": case, "note": note})
     }
 
-    fn probe((name, version): (&str, &str), credential: &str) -> Head {
+    fn probe(name: &str, version: &str, credential: &str) -> Head {
         let head =
             format!("POST /v1/mock:go HTTP/1.1\r\nx-request-id: {name}-{version}.probe\r\n{credential}: k\r\n\r\n");
         Head::parse(head.into_bytes())
@@ -265,7 +265,8 @@ mod tests {
         });
         lines[3].push(line(clients[3], "stop", "ok", Some("Rarely.")));
         lines[3].push(line(clients[3], "stop", "ok", Some("Slowly.")));
-        let sent = [0, 1, 2, 3].map(|at| probe(clients[at], if at == 3 { "api-key" } else { "x-api-key" }));
+        let sent =
+            [0, 1, 2, 3].map(|at| probe(clients[at].0, clients[at].1, if at == 3 { "api-key" } else { "x-api-key" }));
         let page = render(&lines, &sent);
         let (settings, rest) = page.split_once(RESULTS).unwrap();
         let (results, _) = rest.split_once(TAIL).unwrap();

@@ -45,12 +45,7 @@ pub(super) struct Ask {
     pub(super) free: bool,
 }
 
-const fn ask(
-    name: &'static str,
-    (dialect, at): (Dialect, &'static str),
-    format: &'static str,
-    content: Content,
-) -> Ask {
+const fn ask(name: &'static str, dialect: Dialect, at: &'static str, format: &'static str, content: Content) -> Ask {
     Ask { name, dialect, at, provider_at: at, format, content, free: false }
 }
 
@@ -80,103 +75,104 @@ const TRANSCRIBE: Content = Form("file", &[("model", "{model}"), ("prompt", "odd
 /// Requests for whole responses, and for streams to which Tollgate adds no event. The provider receives the client's
 /// bytes with the model's name replaced; the client receives the provider's bytes.
 pub(super) const ALL: [Ask; 29] = [
-    ask("chat", (OpenAi, "/v1/chat/completions?api-version=preview"), "chat", CHAT),
-    ask("completions", (OpenAi, "/v1/completions"), "completions", Json(r#"{"model":"{model}","prompt" : "hi"}"#)),
-    ask("responses", (OpenAi, "/v1/responses"), "responses", Json(r#"{"input":"hi", "model":"{model}"}"#)),
+    ask("chat", OpenAi, "/v1/chat/completions?api-version=preview", "chat", CHAT),
+    ask("completions", OpenAi, "/v1/completions", "completions", Json(r#"{"model":"{model}","prompt" : "hi"}"#)),
+    ask("responses", OpenAi, "/v1/responses", "responses", Json(r#"{"input":"hi", "model":"{model}"}"#)),
     ask(
         "responses-events",
-        (OpenAi, "/v1/responses"),
+        OpenAi,
+        "/v1/responses",
         "responses",
         Json(r#"{"input":"hi", "model":"{model}","stream":true}"#),
     ),
     ask(
         "messages",
-        (Anthropic, "/v1/messages?beta=true"),
+        Anthropic,
+        "/v1/messages?beta=true",
         "messages",
         Json(r#"{"model":"{model}","max_tokens":9,"messages":[{"role":"user","content":"hi"}]}"#),
     ),
     ask(
         "counted",
-        (Anthropic, "/v1/messages/count_tokens"),
+        Anthropic,
+        "/v1/messages/count_tokens",
         "messages",
         Json(r#"{"model":"{model}","messages":[{"role":"user","content":"hi"}]}"#),
     )
     .free(),
-    ask("embeddings", (OpenAi, "/v1/embeddings"), "embeddings", EMBEDDINGS),
+    ask("embeddings", OpenAi, "/v1/embeddings", "embeddings", EMBEDDINGS),
     ask(
         "embeddings-base64",
-        (OpenAi, "/v1/embeddings"),
+        OpenAi,
+        "/v1/embeddings",
         "embeddings",
         Json(r#"{"model":"{model}","input":[1,2],"encoding_format":"base64","dimensions":3}"#),
     ),
     ask(
         "images",
-        (OpenAi, "/v1/images/generations"),
+        OpenAi,
+        "/v1/images/generations",
         "images",
         Json(r#"{"prompt":"a dog","model":"{model}","n":2,"size":"1024x1024"}"#),
     ),
     ask(
         "images-events",
-        (OpenAi, "/v1/images/generations"),
+        OpenAi,
+        "/v1/images/generations",
         "images",
         Json(r#"{"prompt":"a dog","model":"{model}","stream":true,"partial_images":3}"#),
     ),
-    ask(
-        "dall-e-3",
-        (OpenAi, "/v1/images/generations"),
-        "images",
-        Json(r#"{"prompt":"a dog","model":"{model}","n":3}"#),
-    ),
-    ask("edits", (OpenAi, "/v1/images/edits"), "images", Form("image[]", &[("prompt", "a cat"), ("model", "{model}")])),
-    ask("speech", (OpenAi, "/v1/audio/speech"), "speech", SPEECH),
+    ask("dall-e-3", OpenAi, "/v1/images/generations", "images", Json(r#"{"prompt":"a dog","model":"{model}","n":3}"#)),
+    ask("edits", OpenAi, "/v1/images/edits", "images", Form("image[]", &[("prompt", "a cat"), ("model", "{model}")])),
+    ask("speech", OpenAi, "/v1/audio/speech", "speech", SPEECH),
     ask(
         "speech-events",
-        (OpenAi, "/v1/audio/speech"),
+        OpenAi,
+        "/v1/audio/speech",
         "speech",
         Json(r#"{"model":"{model}","voice":"alloy","input":"hi","response_format":"wav","stream_format":"sse"}"#),
     ),
-    ask("transcriptions", (OpenAi, "/v1/audio/transcriptions"), "transcription", TRANSCRIBE),
+    ask("transcriptions", OpenAi, "/v1/audio/transcriptions", "transcription", TRANSCRIBE),
     ask(
         "transcriptions-events",
-        (OpenAi, "/v1/audio/transcriptions"),
+        OpenAi,
+        "/v1/audio/transcriptions",
         "transcription",
         Form("file", &[("stream", "true"), ("model", "{model}")]),
     ),
-    ask("whisper-1", (OpenAi, "/v1/audio/translations"), "transcription", TRANSCRIBE),
+    ask("whisper-1", OpenAi, "/v1/audio/translations", "transcription", TRANSCRIBE),
     ask(
         "moderations",
-        (OpenAi, "/v1/moderations"),
+        OpenAi,
+        "/v1/moderations",
         "moderations",
         Json(r#"{"model":"{model}","input":["fine","also fine"]}"#),
     ),
-    ask("gemini", (Google, "/v1beta/models/{model}:generateContent"), "generate_content", GENERATE),
-    ask("gemini-v1", (Google, "/v1/models/{model}:generateContent"), "generate_content", GENERATE),
-    ask(
-        "gemini-events",
-        (Google, "/v1beta/models/{model}:streamGenerateContent?alt=sse"),
-        "generate_content",
-        GENERATE,
-    ),
-    ask("gemini-array", (Google, "/v1/models/{model}:streamGenerateContent"), "generate_content", GENERATE),
-    ask("gemini-counted", (Google, "/v1beta/models/{model}:countTokens"), "generate_content", GENERATE).free(),
-    ask("gemini-counted-v1", (Google, "/v1/models/{model}:countTokens"), "generate_content", GENERATE).free(),
-    ask("embed", (Google, "/v1beta/models/{model}:embedContent"), "embed_content", EMBED),
-    ask("batch-v1", (Google, "/v1/models/{model}:batchEmbedContents"), "embed_content", BATCH),
+    ask("gemini", Google, "/v1beta/models/{model}:generateContent", "generate_content", GENERATE),
+    ask("gemini-v1", Google, "/v1/models/{model}:generateContent", "generate_content", GENERATE),
+    ask("gemini-events", Google, "/v1beta/models/{model}:streamGenerateContent?alt=sse", "generate_content", GENERATE),
+    ask("gemini-array", Google, "/v1/models/{model}:streamGenerateContent", "generate_content", GENERATE),
+    ask("gemini-counted", Google, "/v1beta/models/{model}:countTokens", "generate_content", GENERATE).free(),
+    ask("gemini-counted-v1", Google, "/v1/models/{model}:countTokens", "generate_content", GENERATE).free(),
+    ask("embed", Google, "/v1beta/models/{model}:embedContent", "embed_content", EMBED),
+    ask("batch-v1", Google, "/v1/models/{model}:batchEmbedContents", "embed_content", BATCH),
     ask(
         "azure-chat",
-        (Azure, "/openai/deployments/{model}/chat/completions?api-version=2024-10-21&a=b&key=k"),
+        Azure,
+        "/openai/deployments/{model}/chat/completions?api-version=2024-10-21&a=b&key=k",
         "chat",
         Json(r#"{"messages":[{"role":"user","content":"hi"}],"model":"{model}"}"#),
     )
     .asked_at("/v1/chat/completions"),
     ask(
         "azure-transcriptions",
-        (Azure, "/openai/deployments/{model}/audio/transcriptions?api-version=2025-04-01-preview"),
+        Azure,
+        "/openai/deployments/{model}/audio/transcriptions?api-version=2025-04-01-preview",
         "transcription",
         TRANSCRIBE,
     )
     .asked_at("/v1/audio/transcriptions"),
-    ask("azure-responses", (Azure, "/openai/v1/responses?api-version=v1"), "responses", Json(r#"{"model":"{model}"}"#))
+    ask("azure-responses", Azure, "/openai/v1/responses?api-version=v1", "responses", Json(r#"{"model":"{model}"}"#))
         .asked_at("/v1/responses"),
 ];
 
@@ -268,12 +264,12 @@ pub(super) async fn each<C, T: 'static>(
 }
 
 /// A server and its mock, which is the provider `up`.
-pub(super) struct Line {
+pub(super) struct EndpointServer {
     pub(super) mock: Mock,
     pub(super) gateway: Gateway,
 }
 
-impl Line {
+impl EndpointServer {
     pub(super) async fn new() -> Self {
         let mock = Mock::start().await;
         let gateway = Gateway::start(Setup::provider("mock", mock.address())).await;
@@ -290,7 +286,7 @@ impl Dialect {
     /// Asserts that `answer` is a refusal as this dialect's clients read it: `status`, Tollgate's `code`, the value in
     /// the field that the clients check, and an id.
     #[track_caller]
-    pub(super) fn check(self, answer: &Answer, (status, code, word): (u16, &str, &str)) {
+    pub(super) fn check(self, answer: &Answer, status: u16, code: &str, word: &str) {
         assert_eq!(answer.status(), status, "{self:?} {}", answer.text());
         assert_eq!(answer.header("content-type"), Some("application/json"), "{self:?}");
         let id = answer.header("x-request-id").unwrap();

@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;
 
-use super::asks::{ALL, Ask, Dialect, Line, each};
+use super::asks::{ALL, Ask, Dialect, EndpointServer, each};
 
 fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -20,13 +20,13 @@ fn zstd(body: &[u8]) -> Vec<u8> {
     zstd::encode_all(body, 3).unwrap()
 }
 
-type Packs = fn(&[u8]) -> Vec<u8>;
+type Compressor = fn(&[u8]) -> Vec<u8>;
 
-const CODINGS: [(&str, Packs); 3] = [("gzip", gzip), ("x-gzip", gzip), ("ZSTD", zstd)];
+const CODINGS: [(&str, Compressor); 3] = [("gzip", gzip), ("x-gzip", gzip), ("ZSTD", zstd)];
 
 #[tokio::test]
 async fn compressed_bodies_reach_the_provider_inflated() {
-    let line = Rc::new(Line::new().await);
+    let line = Rc::new(EndpointServer::new().await);
     let key = line.gateway.key().await;
     let checked = each(ALL, |ask| {
         let (line, key) = (Rc::clone(&line), key.clone());
@@ -35,11 +35,11 @@ async fn compressed_bodies_reach_the_provider_inflated() {
     assert_eq!(checked.await.len(), ALL.len());
 }
 
-async fn check_inflated(ask: &Ask, line: &Line, key: &str) {
-    let (asked, body) = (format!("up/{}", ask.name), ask.body(ask.name));
+async fn check_inflated(ask: &Ask, line: &EndpointServer, key: &str) {
+    let (requested, body) = (format!("up/{}", ask.name), ask.body(ask.name));
     let mut hashes = Vec::new();
     for (coding, packs) in CODINGS {
-        let call = ask.with_key(&asked, key).header("content-encoding", coding).body(packs(&ask.body(&asked)));
+        let call = ask.with_key(&requested, key).header("content-encoding", coding).body(packs(&ask.body(&requested)));
         line.gateway.call(call).await.expect(200);
         hashes.push(sha256(&body));
         let seen = line.mock.seen(ask.name).await;
@@ -50,7 +50,7 @@ async fn check_inflated(ask: &Ask, line: &Line, key: &str) {
 }
 
 #[tokio::test]
-async fn what_is_not_coded_as_it_says_is_400_and_what_inflates_too_far_413() {
+async fn invalid_coding_is_400_and_excessive_inflation_is_413() {
     let gateway = Gateway::start(Setup::mocked().section("sizes", "{body: 64KiB}")).await;
     let key = gateway.key().await;
     let ask = Ask::named("gemini");
@@ -59,12 +59,12 @@ async fn what_is_not_coded_as_it_says_is_400_and_what_inflates_too_far_413() {
         let send = async |body: &[u8]| {
             gateway.call(ask.with_key("mock", &key).header("content-encoding", coding).body(body)).await
         };
-        Dialect::Google.check(&send(b"{}").await, (400, "bad_request", "INVALID_ARGUMENT"));
+        Dialect::Google.check(&send(b"{}").await, 400, "bad_request", "INVALID_ARGUMENT");
         let whole = packs(&ask.body("mock"));
-        Dialect::Google.check(&send(&whole[..whole.len() - 2]).await, (400, "bad_request", "INVALID_ARGUMENT"));
+        Dialect::Google.check(&send(&whole[..whole.len() - 2]).await, 400, "bad_request", "INVALID_ARGUMENT");
         let packed = packs(bomb.as_bytes());
         assert!(packed.len() < 10_000);
-        Dialect::Google.check(&send(&packed).await, (413, "payload_too_large", "INVALID_ARGUMENT"));
+        Dialect::Google.check(&send(&packed).await, 413, "payload_too_large", "INVALID_ARGUMENT");
     }
     assert_eq!((gateway.mock().requests("mock").await, gateway.used(&key).await), (0, 0));
 }

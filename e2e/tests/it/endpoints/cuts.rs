@@ -6,7 +6,7 @@ use std::rc::Rc;
 use e2e::{Answer, Call, Gateway, Setup, Upstream};
 use serde_json::{Value, json};
 
-use super::asks::{Ask, Dialect, Line, each};
+use super::asks::{Ask, Dialect, EndpointServer, each};
 use crate::store;
 
 /// The endpoints whose responses are streams.
@@ -28,8 +28,8 @@ fn last(ask: &Ask, answer: &Answer) -> Value {
 }
 
 #[tokio::test]
-async fn cut_stream_ends_with_its_formats_error_and_a_row_that_says_upstream_cut() {
-    let line = Rc::new(Line::new().await);
+async fn cut_stream_ends_with_an_error_of_its_format_and_the_outcome_upstream_cut() {
+    let line = Rc::new(EndpointServer::new().await);
     let key = line.gateway.key().await;
     let checked = each(STREAMS.map(Ask::named), |ask| {
         let (line, key) = (Rc::clone(&line), key.clone());
@@ -53,8 +53,8 @@ async fn check_cut(ask: &Ask, answer: Answer, gateway: &Gateway) {
     };
     assert_eq!(word, "upstream_reset", "{name}: {}", answer.text());
     let row = store::row(gateway.folder(), &answer).await;
-    let told = (&row["status"], &row["outcome"], &row["credits"], &row["streamed"]);
-    assert_eq!(told, (&json!(200), &json!("upstream_cut"), &json!(1), &json!(1)), "{name} {row}");
+    let reported = (&row["status"], &row["outcome"], &row["credits"], &row["streamed"]);
+    assert_eq!(reported, (&json!(200), &json!("upstream_cut"), &json!(1), &json!(1)), "{name} {row}");
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn cut_stream_of_images_ends_with_an_error_and_no_half_of_a_picture() {
 /// Clients take the end of the body for success, so Tollgate must add an error.
 #[tokio::test]
 async fn stream_that_its_upstream_ends_early_ends_with_its_formats_error() {
-    let line = Rc::new(Line::new().await);
+    let line = Rc::new(EndpointServer::new().await);
     let key = line.gateway.key().await;
     let checked = each(STREAMS.map(Ask::named), |ask| {
         let (line, key) = (Rc::clone(&line), key.clone());
@@ -121,7 +121,7 @@ async fn error_of_a_stream_with_a_length_is_whole() {
 
 #[tokio::test]
 async fn providers_own_error_event_ends_a_stream_alone() {
-    let line = Line::new().await;
+    let line = EndpointServer::new().await;
     let key = line.gateway.key().await;
     for name in ["responses-events", "gemini-events", "speech-events"] {
         let ask = Ask::named(name);
@@ -133,7 +133,7 @@ async fn providers_own_error_event_ends_a_stream_alone() {
 /// Google's Node SDK ignores an error in an event and raises an exception for an error outside of events.
 #[tokio::test]
 async fn googles_events_end_with_a_bare_error_too() {
-    let line = Line::new().await;
+    let line = EndpointServer::new().await;
     let key = line.gateway.key().await;
     let answer = line.send(&Ask::named("gemini-events"), "cut", &key).await.expect(200);
     let text = answer.text();
@@ -144,8 +144,8 @@ async fn googles_events_end_with_a_bare_error_too() {
 }
 
 #[tokio::test]
-async fn cut_of_a_whole_answer_is_told_by_its_length_and_a_row_that_says_upstream_cut() {
-    let line = Line::new().await;
+async fn cut_body_is_shorter_than_its_length_and_has_the_outcome_upstream_cut() {
+    let line = EndpointServer::new().await;
     let key = line.gateway.key().await;
     for name in ["embeddings", "speech", "transcriptions", "gemini", "azure-chat"] {
         let answer = line.send(&Ask::named(name), "cut", &key).await;
@@ -157,7 +157,7 @@ async fn cut_of_a_whole_answer_is_told_by_its_length_and_a_row_that_says_upstrea
 
 #[tokio::test]
 async fn providers_own_error_passes_as_it_is_and_is_counted() {
-    let line = Line::new().await;
+    let line = EndpointServer::new().await;
     let key = line.gateway.key().await;
     for name in ["embeddings", "speech", "transcriptions", "gemini", "gemini-events", "gemini-array", "embed"] {
         let ask = Ask::named(name);

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 
-use super::asks::{Ask, Line, each};
+use super::asks::{Ask, EndpointServer, each};
 use crate::store;
 
 const ASKS: [&str; 8] =
@@ -33,8 +33,8 @@ const DAMAGES: [&str; 18] = [
 ];
 
 #[tokio::test]
-async fn damaged_answers_pass_as_they_came_and_are_counted_once() {
-    let line = Rc::new(Line::new().await);
+async fn damaged_responses_pass_unchanged_and_are_counted_once() {
+    let line = Rc::new(EndpointServer::new().await);
     let key = line.gateway.key().await;
     let cases = ASKS.iter().flat_map(|name| DAMAGES.map(|damage| (Ask::named(name), damage)));
     let checked = each(cases, |(ask, damage)| {
@@ -48,16 +48,16 @@ async fn damaged_answers_pass_as_they_came_and_are_counted_once() {
     assert!(usage["cost"]["amount_nano"].as_i64() > Some(0), "{usage}");
 }
 
-async fn check(ask: &Ask, damage: &str, line: &Line, key: &str) {
+async fn check(ask: &Ask, damage: &str, line: &EndpointServer, key: &str) {
     let what = format!("{} {damage}", ask.name);
     let answer = line.send(ask, damage, key).await.expect(200);
     let own = ask.call(damage).send(line.mock.address()).await.expect(200);
     if (ask.name, damage) == ("gemini-array", "broken-json") {
         // An incomplete element is withheld, and the error replaces it.
-        let told = answer.json();
+        let reported = answer.json();
         let reasons: Vec<_> =
-            told.as_array().unwrap().iter().map(|one| &one["error"]["details"][0]["reason"]).collect();
-        assert_eq!(reasons, ["upstream_reset"], "{what}: {told}");
+            reported.as_array().unwrap().iter().map(|one| &one["error"]["details"][0]["reason"]).collect();
+        assert_eq!(reasons, ["upstream_reset"], "{what}: {reported}");
     } else {
         assert!(answer.body.starts_with(&own.body), "{what}: {} {}", answer.text(), own.text());
     }

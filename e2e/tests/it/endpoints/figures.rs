@@ -5,7 +5,7 @@ use std::rc::Rc;
 use e2e::{Answer, Call, Gateway, Setup, Upstream};
 use serde_json::{Value, json};
 
-use super::asks::{ALL, Ask, Dialect, Line, each, sound};
+use super::asks::{ALL, Ask, Dialect, EndpointServer, each, sound};
 use crate::store;
 
 /// The price of the mock for one token of each class, in pico-USD, from the price table.
@@ -39,7 +39,7 @@ fn cost(row: &Value) -> Option<i64> {
 }
 
 /// Returns the total input and output tokens that the response reports.
-fn told(answer: &Answer) -> Option<(i64, i64)> {
+fn reported(answer: &Answer) -> Option<(i64, i64)> {
     let whole = serde_json::from_slice::<Value>(&answer.body).ok();
     let values = match whole {
         Some(Value::Array(values)) => values,
@@ -64,8 +64,8 @@ fn told(answer: &Answer) -> Option<(i64, i64)> {
 }
 
 #[tokio::test]
-async fn each_answer_leaves_one_row_with_what_it_told_and_what_that_costs() {
-    let line = Rc::new(Line::new().await);
+async fn each_response_has_one_event_with_its_usage_and_cost() {
+    let line = Rc::new(EndpointServer::new().await);
     let key = line.gateway.key().await;
     let asks = ALL.into_iter().filter(|ask| !ask.free);
     let costs = each(asks, |ask| {
@@ -82,7 +82,7 @@ async fn each_answer_leaves_one_row_with_what_it_told_and_what_that_costs() {
 }
 
 /// Sends the request and checks its row; returns the row's cost.
-async fn check_row(ask: &Ask, line: &Line, key: &str) -> Option<i64> {
+async fn check_row(ask: &Ask, line: &EndpointServer, key: &str) -> Option<i64> {
     let answer = line.send(ask, ask.name, key).await.expect(200);
     let row = store::row(line.gateway.folder(), &answer).await;
     let (name, of) = (ask.name, |column: &str| row[column].clone());
@@ -92,7 +92,7 @@ async fn check_row(ask: &Ask, line: &Line, key: &str) -> Option<i64> {
     assert_eq!((of("credits"), of("attempts"), of("upstream_status")), (json!(1), json!(1), json!(200)), "{name}");
     assert_eq!(of("streamed"), i64::from(is_streamed(&answer)), "{name} {row}");
     assert_eq!(of("response_bytes"), answer.body.len(), "{name} {row}");
-    if let Some((input, output)) = told(&answer) {
+    if let Some((input, output)) = reported(&answer) {
         let all = |classes: &[&str]| classes.iter().map(|class| tokens(&row, class)).sum::<i64>();
         let classes = ["input", "cached_input", "cache_write_short", "cache_write_long", "audio_input", "image_input"];
         assert_eq!(all(&classes), input, "{name} {row}");
@@ -109,22 +109,22 @@ fn is_streamed(answer: &Answer) -> bool {
 }
 
 /// Sends the request and returns its row.
-async fn row(line: &Line, ask: &Ask, model: &str, key: &str) -> Value {
+async fn row(line: &EndpointServer, ask: &Ask, model: &str, key: &str) -> Value {
     let answer = line.send(ask, model, key).await.expect(200);
     store::row(line.gateway.folder(), &answer).await
 }
 
 #[tokio::test]
 async fn sound_and_pictures_are_classes_of_their_own() {
-    let line = Line::new().await;
+    let line = EndpointServer::new().await;
     let key = line.gateway.key().await;
     let seconds = i64::try_from(sound().len()).unwrap().div_euclid(32_000) + 1;
     // The mock counts 10 tokens per second of audio and 258 per input image, and generates 1,056 per output image.
     let heard = row(&line, &Ask::named("transcriptions"), "t", &key).await;
     assert_eq!(heard["audio_input"], seconds * 10, "{heard}");
     assert!(heard["input"].as_i64().is_some_and(|text| text > 0) && heard["output"].as_i64() > Some(0), "{heard}");
-    let made = row(&line, &Ask::named("images"), "i", &key).await;
-    assert_eq!((&made["image_output"], &made["output"]), (&json!(2 * 1_056), &json!(0)), "{made}");
+    let created = row(&line, &Ask::named("images"), "i", &key).await;
+    assert_eq!((&created["image_output"], &created["output"]), (&json!(2 * 1_056), &json!(0)), "{created}");
     let edited = row(&line, &Ask::named("edits"), "e", &key).await;
     assert_eq!((&edited["image_input"], &edited["image_output"]), (&json!(258), &json!(1_056)), "{edited}");
     let spoken = row(&line, &Ask::named("speech-events"), "s", &key).await;
@@ -140,7 +140,7 @@ async fn sound_and_pictures_are_classes_of_their_own() {
     assert!(talked["audio_output"].as_i64() > Some(0) && talked["reasoning"] == 8, "{talked}");
     // The API has five classes: tokens of audio and images are part of input and output.
     let usage = line.gateway.counted(&key, 5).await;
-    let rows = [&heard, &made, &edited, &spoken, &talked];
+    let rows = [&heard, &created, &edited, &spoken, &talked];
     let all =
         |classes: &[&str]| rows.iter().flat_map(|row| classes.iter().map(|class| tokens(row, class))).sum::<i64>();
     assert_eq!(usage["tokens"]["input"], all(&["input", "audio_input", "image_input"]), "{usage}");
@@ -148,8 +148,8 @@ async fn sound_and_pictures_are_classes_of_their_own() {
 }
 
 #[tokio::test]
-async fn what_has_no_tokens_is_billed_by_its_unit() {
-    let line = Line::new().await;
+async fn usage_without_tokens_is_billed_per_unit() {
+    let line = EndpointServer::new().await;
     let key = line.gateway.key().await;
     let mut sum = 0;
     for (name, unit, quantity, nano) in [
@@ -168,8 +168,8 @@ async fn what_has_no_tokens_is_billed_by_its_unit() {
 }
 
 #[tokio::test]
-async fn transcription_as_text_tells_nothing_and_its_cost_is_unknown() {
-    let line = Line::new().await;
+async fn transcription_as_text_reports_no_usage_and_its_cost_is_unknown() {
+    let line = EndpointServer::new().await;
     let key = line.gateway.key().await;
     for (count, form) in ["text", "srt", "vtt"].into_iter().enumerate() {
         let body = format!(
@@ -205,7 +205,7 @@ async fn unit_that_is_priced_is_paid_and_one_that_is_not_has_an_unknown_cost() {
 
 #[tokio::test]
 async fn answers_without_figures_are_counted_and_unpriced_in_every_dialect() {
-    let line = Line::new().await;
+    let line = EndpointServer::new().await;
     for name in ["embeddings", "transcriptions", "gemini", "gemini-events", "gemini-array", "embed", "azure-chat"] {
         let key = line.gateway.key().await;
         let ask = Ask::named(name);
@@ -218,7 +218,7 @@ async fn answers_without_figures_are_counted_and_unpriced_in_every_dialect() {
 
 #[tokio::test]
 async fn a_page_in_place_of_speech_is_not_billed_by_characters() {
-    let line = Line::new().await;
+    let line = EndpointServer::new().await;
     let key = line.gateway.key().await;
     for name in ["speech", "speech-events"] {
         let row = row(&line, &Ask::named(name), "html", &key).await;

@@ -3,7 +3,7 @@
 use e2e::Answer;
 use serde_json::{Value, json};
 
-use super::asks::{Ask, Line};
+use super::asks::{Ask, EndpointServer};
 use crate::store;
 
 /// Returns the elements of a stream that is one JSON array.
@@ -11,13 +11,13 @@ fn elements(answer: &Answer) -> Vec<Value> {
     answer.json().as_array().unwrap_or_else(|| panic!("not an array: {}", answer.text())).clone()
 }
 
-fn said(chunks: &[Value]) -> String {
+fn printed(chunks: &[Value]) -> String {
     chunks.iter().filter_map(|chunk| chunk["candidates"][0]["content"]["parts"][0]["text"].as_str()).collect()
 }
 
 #[tokio::test]
-async fn content_comes_whole_as_events_and_as_an_array_and_says_the_same() {
-    let line = Line::new().await;
+async fn content_is_equal_as_a_whole_as_events_and_as_an_array() {
+    let line = EndpointServer::new().await;
     let key = line.gateway.key().await;
     let whole = line.send(&Ask::named("gemini"), "tokens-5", &key).await.expect(200);
     assert_eq!(whole.header("content-type"), Some("application/json"));
@@ -29,10 +29,10 @@ async fn content_comes_whole_as_events_and_as_an_array_and_says_the_same() {
     let events: Vec<Value> = events.events().iter().map(|event| event.json()).collect();
     let elements = elements(&array);
     assert!(events.len() > 5 && events.len() == elements.len(), "{} {}", events.len(), elements.len());
-    let text = said(&[whole.json()]);
+    let text = printed(&[whole.json()]);
     assert_eq!(text, "word ".repeat(5));
     for chunks in [&events, &elements] {
-        assert_eq!(said(chunks), text);
+        assert_eq!(printed(chunks), text);
         let last = chunks.last().unwrap();
         assert_eq!(last["candidates"][0]["finishReason"], "STOP");
         assert_eq!(last["usageMetadata"]["candidatesTokenCount"], 5);
@@ -45,7 +45,7 @@ async fn content_comes_whole_as_events_and_as_an_array_and_says_the_same() {
 
 #[tokio::test]
 async fn tokens_are_counted_for_nothing_and_vectors_are_not() {
-    let line = Line::new().await;
+    let line = EndpointServer::new().await;
     let key = line.gateway.key().await;
     for name in ["gemini-counted", "gemini-counted-v1"] {
         let counted = line.send(&Ask::named(name), name, &key).await.expect(200).json();
@@ -61,8 +61,8 @@ async fn tokens_are_counted_for_nothing_and_vectors_are_not() {
 }
 
 #[tokio::test]
-async fn tool_is_called_and_its_answer_goes_back() {
-    let line = Line::new().await;
+async fn tool_is_called_and_its_result_is_sent_back() {
+    let line = EndpointServer::new().await;
     let key = line.gateway.key().await;
     for name in ["gemini", "gemini-events", "gemini-array"] {
         let answer = line.send(&Ask::named(name), "tool", &key).await.expect(200);

@@ -18,13 +18,13 @@ const CLIENTS: [(Dialect, &str, &str, &str); 6] = [
     (Dialect::Google, "/v1beta/models", "x-goog-api-key", "{key}"),
 ];
 
-struct Served {
+struct ModelListServer {
     upstream: Upstream,
     gateway: Gateway,
     key: String,
 }
 
-impl Served {
+impl ModelListServer {
     async fn new() -> Self {
         let upstream = Upstream::json(&json!({})).await;
         let gateway = Gateway::start(Setup::provider("openai", upstream.address()).section("models", MODELS)).await;
@@ -56,7 +56,7 @@ fn item(dialect: Dialect, name: &str) -> Value {
 
 #[tokio::test]
 async fn models_are_listed_for_each_client_in_its_shape() {
-    let served = Served::new().await;
+    let served = ModelListServer::new().await;
     for client in CLIENTS {
         let list = served.get(client, "").await.expect(200).json();
         let items = ["fast", "my/slow:1"].map(|name| item(client.0, name));
@@ -74,20 +74,20 @@ async fn models_are_listed_for_each_client_in_its_shape() {
 }
 
 #[tokio::test]
-async fn one_model_is_told_to_each_client_in_its_shape_and_another_is_404() {
-    let served = Served::new().await;
+async fn one_model_is_returned_in_each_clients_format_and_another_is_404() {
+    let served = ModelListServer::new().await;
     for client in CLIENTS {
-        for (asked, name) in
+        for (requested, name) in
             [("fast", "fast"), ("my%2Fslow%3A1", "my/slow:1"), ("my/slow:1", "my/slow:1"), ("up/any", "up/any")]
         {
-            let told = served.get(client, &format!("/{asked}")).await.expect(200).json();
-            assert_eq!(told, item(client.0, name), "{client:?}");
+            let reported = served.get(client, &format!("/{requested}")).await.expect(200).json();
+            assert_eq!(reported, item(client.0, name), "{client:?}");
         }
         let word = match client.0 {
             Dialect::OpenAi | Dialect::Azure => "model_not_found",
             Dialect::Anthropic => "not_found_error",
             Dialect::Google => "NOT_FOUND",
         };
-        client.0.check(&served.get(client, "/nobody").await, (404, "model_not_found", word));
+        client.0.check(&served.get(client, "/nobody").await, 404, "model_not_found", word);
     }
 }

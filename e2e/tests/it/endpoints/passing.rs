@@ -6,11 +6,11 @@ use e2e::setup::CREDENTIAL;
 use e2e::{Call, Gateway, Setup, sha256};
 use serde_json::{Value, json};
 
-use super::asks::{ALL, Ask, Dialect, Line, each, sound};
+use super::asks::{ALL, Ask, Dialect, EndpointServer, each, sound};
 
 #[tokio::test]
-async fn provider_gets_every_byte_but_the_models_name_and_the_caller_every_byte_of_the_answer() {
-    let line = Rc::new(Line::new().await);
+async fn all_bytes_pass_unchanged_except_for_the_models_name() {
+    let line = Rc::new(EndpointServer::new().await);
     let key = line.gateway.key().await;
     let checked = each(ALL, |ask| {
         let (line, key) = (Rc::clone(&line), key.clone());
@@ -19,7 +19,7 @@ async fn provider_gets_every_byte_but_the_models_name_and_the_caller_every_byte_
     assert_eq!(checked.await.len(), ALL.len());
 }
 
-async fn check_both_ways(ask: &Ask, line: &Line, key: &str) {
+async fn check_both_ways(ask: &Ask, line: &EndpointServer, key: &str) {
     let answer = line.send(ask, ask.name, key).await.expect(200);
     let (target, direct) = ask.at_the_provider();
     let seen = line.mock.seen(ask.name).await;
@@ -50,14 +50,14 @@ fn check_parts(ask: &Ask, seen: &Value) {
 
 /// Google's REST examples put the key in the query, which logs would record.
 #[tokio::test]
-async fn key_in_the_query_opens_nothing_and_goes_no_further() {
-    let line = Line::new().await;
+async fn key_in_the_query_is_not_accepted_and_not_forwarded() {
+    let line = EndpointServer::new().await;
     let key = line.gateway.key().await;
     for (path, verb) in [("/v1beta", "generateContent"), ("/v1", "streamGenerateContent")] {
         let body = json!({"contents": [{"parts": [{"text": "hi"}]}]});
         let target = format!("{path}/models/up/by-query:{verb}?alt=sse&key={key}&x=1");
         let call = Call::json(&target, &body);
-        Dialect::Google.check(&line.gateway.call(call.clone()).await, (401, "unauthorized", "UNAUTHENTICATED"));
+        Dialect::Google.check(&line.gateway.call(call.clone()).await, 401, "unauthorized", "UNAUTHENTICATED");
         line.gateway.call(call.header("x-goog-api-key", &key)).await.expect(200);
         let seen = line.mock.seen("by-query").await;
         assert_eq!(seen["target"], format!("{path}/models/by-query:{verb}?alt=sse"));
@@ -68,7 +68,7 @@ async fn key_in_the_query_opens_nothing_and_goes_no_further() {
 }
 
 #[tokio::test]
-async fn deployment_that_azures_path_names_is_the_model_whatever_the_body_says() {
+async fn deployment_in_azures_path_is_the_model_whatever_the_body_contains() {
     let alias = "[{name: my-deployment, targets: [{provider: up, model: real/name:1}]}]";
     let mock = e2e::Mock::start().await;
     let gateway = Gateway::start(Setup::provider("mock", mock.address()).section("models", alias)).await;
@@ -109,7 +109,7 @@ async fn names_of_models_are_replaced_in_paths_bodies_and_forms() {
 
 #[tokio::test]
 async fn completions_streams_gain_the_usage_and_lose_it_again() {
-    let line = Line::new().await;
+    let line = EndpointServer::new().await;
     let key = line.gateway.key().await;
     let asks = json!({"model": "up/tokens-3", "prompt": "hi", "stream": true});
     let answer = line.gateway.call(Call::json("/v1/completions", &asks).key(&key)).await.expect(200);

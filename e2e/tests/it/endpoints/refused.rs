@@ -5,9 +5,9 @@ use e2e::{Call, Exchange, Gateway, Mock, Setup, Wire, commands, eventually, setu
 use super::asks::{ALL, Ask, Dialect};
 
 /// The error words for clients of OpenAI, Anthropic and Google.
-type Words = [&'static str; 3];
+type DialectWords = [&'static str; 3];
 
-fn word(dialect: Dialect, words: Words) -> &'static str {
+fn word(dialect: Dialect, words: DialectWords) -> &'static str {
     let [openai, anthropic, google] = words;
     match dialect {
         Dialect::OpenAi | Dialect::Azure => openai,
@@ -17,14 +17,14 @@ fn word(dialect: Dialect, words: Words) -> &'static str {
 }
 
 /// Asserts that each request that `call` builds is refused with this status, code and word.
-async fn check(gateway: &Gateway, (status, code, words): (u16, &str, Words), call: impl Fn(&Ask) -> Call) {
+async fn check(gateway: &Gateway, status: u16, code: &str, words: DialectWords, call: impl Fn(&Ask) -> Call) {
     for ask in &ALL {
         let answer = gateway.call(call(ask)).await;
-        ask.dialect.check(&answer, (status, code, word(ask.dialect, words)));
+        ask.dialect.check(&answer, status, code, word(ask.dialect, words));
     }
 }
 
-const UNAUTHORIZED: Words = ["invalid_api_key", "authentication_error", "UNAUTHENTICATED"];
+const UNAUTHORIZED: DialectWords = ["invalid_api_key", "authentication_error", "UNAUTHENTICATED"];
 
 #[tokio::test]
 async fn no_key_and_bad_keys_are_401_everywhere() {
@@ -33,10 +33,10 @@ async fn no_key_and_bad_keys_are_401_everywhere() {
     let revoked = gateway.key().await;
     let id = gateway.validate(&revoked).await["key"]["id"].as_str().unwrap().to_owned();
     commands::keys_revoke(gateway.folder(), &id).await;
-    check(&gateway, (401, "unauthorized", UNAUTHORIZED), |ask| ask.call("mock")).await;
-    check(&gateway, (401, "key_malformed", UNAUTHORIZED), |ask| ask.with_key("mock", "AIza-of-somebody-else")).await;
-    check(&gateway, (401, "key_unknown", UNAUTHORIZED), |ask| ask.with_key("mock", &unknown)).await;
-    check(&gateway, (401, "key_revoked", UNAUTHORIZED), |ask| ask.with_key("mock", &revoked)).await;
+    check(&gateway, 401, "unauthorized", UNAUTHORIZED, |ask| ask.call("mock")).await;
+    check(&gateway, 401, "key_malformed", UNAUTHORIZED, |ask| ask.with_key("mock", "AIza-of-somebody-else")).await;
+    check(&gateway, 401, "key_unknown", UNAUTHORIZED, |ask| ask.with_key("mock", &unknown)).await;
+    check(&gateway, 401, "key_revoked", UNAUTHORIZED, |ask| ask.with_key("mock", &revoked)).await;
     assert_eq!(gateway.mock().requests("mock").await, 0);
 }
 
@@ -46,14 +46,14 @@ async fn unknown_model_is_404_everywhere() {
     let two = [setup::provider("one", "mock", mock.address()), setup::provider("two", "mock", mock.address())];
     let gateway = Gateway::start(Setup::new().section("providers", &format!("[{}]", two.join(", ")))).await;
     let key = gateway.key().await;
-    let refused = (404, "model_not_found", ["model_not_found", "not_found_error", "NOT_FOUND"]);
-    check(&gateway, refused, |ask| ask.with_key("nobodys", &key)).await;
+    let words = ["model_not_found", "not_found_error", "NOT_FOUND"];
+    check(&gateway, 404, "model_not_found", words, |ask| ask.with_key("nobodys", &key)).await;
     assert_eq!((mock.requests("nobodys").await, gateway.used(&key).await), (0, 0));
 }
 
 /// `quota_status`: clients differ in the statuses that they treat as final.
 #[tokio::test]
-async fn a_chosen_status_of_a_used_up_quota_is_said_in_each_dialect() {
+async fn a_configured_quota_status_is_returned_in_each_dialect() {
     for (status, words) in [
         (402, ["insufficient_quota", "billing_error", "FAILED_PRECONDITION"]),
         (403, ["insufficient_quota", "permission_error", "PERMISSION_DENIED"]),
@@ -65,19 +65,19 @@ async fn a_chosen_status_of_a_used_up_quota_is_said_in_each_dialect() {
         let (key, little) = (gateway.account("nothing").await.key, gateway.account("little").await.key);
         for ask in ALL.iter().filter(|ask| !ask.free) {
             let answer = gateway.call(ask.with_key("mock", &key)).await;
-            ask.dialect.check(&answer, (status, "quota_exceeded", word(ask.dialect, words)));
+            ask.dialect.check(&answer, status, "quota_exceeded", word(ask.dialect, words));
             assert_eq!((answer.header("x-should-retry"), answer.header("retry-after")), (Some("false"), None));
         }
         let ask = Ask::named("chat");
         let answer = gateway.call(ask.with_key("mock", &little)).await;
-        ask.dialect.check(&answer, (status, "budget_exceeded", word(ask.dialect, words)));
+        ask.dialect.check(&answer, status, "budget_exceeded", word(ask.dialect, words));
         // Other refusals keep their status.
         gateway.call(ask.call("mock")).await.expect(401);
     }
 }
 
 #[tokio::test]
-async fn used_up_quota_is_429_everywhere_but_where_it_is_free() {
+async fn used_up_quota_is_429_everywhere_except_for_free_requests() {
     let gateway = Gateway::start(Setup::mocked().plans("{name: nothing, credits_per_day: 0}")).await;
     let key = gateway.account("nothing").await.key;
     let words = ["insufficient_quota", "rate_limit_error", "RESOURCE_EXHAUSTED"];
@@ -87,27 +87,27 @@ async fn used_up_quota_is_429_everywhere_but_where_it_is_free() {
             answer.expect(200);
             continue;
         }
-        ask.dialect.check(&answer, (429, "quota_exceeded", word(ask.dialect, words)));
+        ask.dialect.check(&answer, 429, "quota_exceeded", word(ask.dialect, words));
         assert_eq!((answer.header("x-should-retry"), answer.header("retry-after")), (Some("false"), None));
     }
 }
 
 #[tokio::test]
-async fn rate_limit_is_429_everywhere_and_says_when() {
+async fn rate_limit_is_429_everywhere_with_a_retry_time() {
     let gateway = Gateway::start(Setup::mocked().plans("{name: one, requests_per_minute: 1}")).await;
     let key = gateway.account("one").await.key;
     gateway.call(Ask::named("chat").with_key("mock", &key)).await.expect(200);
     let words = ["rate_limit_exceeded", "rate_limit_error", "RESOURCE_EXHAUSTED"];
     for ask in ALL.iter().filter(|ask| !ask.free) {
         let answer = gateway.call(ask.with_key("mock", &key)).await;
-        ask.dialect.check(&answer, (429, "rate_limited", word(ask.dialect, words)));
+        ask.dialect.check(&answer, 429, "rate_limited", word(ask.dialect, words));
         let after: u64 = answer.header("retry-after").unwrap().parse().unwrap();
         assert!((1..=60).contains(&after) && answer.header("x-should-retry").is_none(), "{}", ask.name);
     }
 }
 
 #[tokio::test]
-async fn body_over_its_bound_is_413_everywhere_before_it_is_read() {
+async fn body_over_its_maximum_is_413_everywhere_before_it_is_read() {
     let gateway = Gateway::start(Setup::mocked().section("sizes", "{body: 10KiB}")).await;
     let key = gateway.key().await;
     let words = ["payload_too_large", "request_too_large", "INVALID_ARGUMENT"];
@@ -117,19 +117,19 @@ async fn body_over_its_bound_is_413_everywhere_before_it_is_read() {
         wire.write(call.head(gateway.proxy).as_bytes()).await.unwrap();
         let head = wire.head().await.unwrap();
         let answer = Exchange::new(wire, head, "POST").rest().await;
-        ask.dialect.check(&answer, (413, "payload_too_large", word(ask.dialect, words)));
+        ask.dialect.check(&answer, 413, "payload_too_large", word(ask.dialect, words));
     }
 }
 
 #[tokio::test]
-async fn other_codings_are_415_everywhere_and_the_right_ones_are_named() {
+async fn other_codings_are_415_everywhere_with_the_supported_ones() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let key = gateway.key().await;
     let words = ["unsupported_media_type", "invalid_request_error", "INVALID_ARGUMENT"];
     for ask in &ALL {
         for coding in ["br", "gzip, zstd"] {
             let answer = gateway.call(ask.with_key("mock", &key).header("content-encoding", coding)).await;
-            ask.dialect.check(&answer, (415, "unsupported_media_type", word(ask.dialect, words)));
+            ask.dialect.check(&answer, 415, "unsupported_media_type", word(ask.dialect, words));
             assert_eq!(answer.header("accept-encoding"), Some("gzip, zstd"), "{}", ask.name);
         }
     }
@@ -137,7 +137,7 @@ async fn other_codings_are_415_everywhere_and_the_right_ones_are_named() {
 }
 
 #[tokio::test]
-async fn no_room_for_a_body_is_503_everywhere() {
+async fn a_body_without_free_memory_is_503_everywhere() {
     let gateway = Gateway::start(Setup::mocked().section("sizes", "{body: 64KiB, buffered: 256KiB}")).await;
     let key = gateway.key().await;
     // An incomplete body keeps its buffer reserved.
@@ -149,17 +149,17 @@ async fn no_room_for_a_body_is_503_everywhere() {
         (gateway.gauge("tollgate_buffered_bytes").await == 65_530).then_some(())
     })
     .await;
-    let refused = (503, "overloaded", ["overloaded", "overloaded_error", "UNAVAILABLE"]);
-    check(&gateway, refused, |ask| ask.with_key("mock", &key)).await;
+    let words = ["overloaded", "overloaded_error", "UNAVAILABLE"];
+    check(&gateway, 503, "overloaded", words, |ask| ask.with_key("mock", &key)).await;
     drop(half);
 }
 
 #[tokio::test]
-async fn upstream_that_is_away_is_502_everywhere_and_costs_nothing() {
-    let nobody = e2e::Nobody::new();
-    let gateway = Gateway::start(Setup::provider("mock", nobody.address())).await;
+async fn unreachable_upstream_is_502_everywhere_and_costs_nothing() {
+    let closed_port = e2e::ReservedPort::new();
+    let gateway = Gateway::start(Setup::provider("mock", closed_port.address())).await;
     let key = gateway.key().await;
-    let refused = (502, "upstream_connect", ["upstream_connect", "api_error", "UNAVAILABLE"]);
-    check(&gateway, refused, |ask| ask.with_key("up/m", &key)).await;
+    let words = ["upstream_connect", "api_error", "UNAVAILABLE"];
+    check(&gateway, 502, "upstream_connect", words, |ask| ask.with_key("up/m", &key)).await;
     assert_eq!(gateway.used(&key).await, 0);
 }

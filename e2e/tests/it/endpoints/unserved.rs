@@ -50,13 +50,13 @@ async fn paths_that_are_not_served_are_404_in_their_clients_format() {
             Dialect::Anthropic => words[1],
             Dialect::Google => words[2],
         };
-        dialect.check(&answer, (404, "route_not_found", word));
+        dialect.check(&answer, 404, "route_not_found", word);
         assert!(answer.text().contains(says), "{path}: {}", answer.text());
         assert_eq!(answer.header("x-should-retry"), Some("false"), "{path}");
     }
     // Clients of Anthropic and OpenAI share this path.
     let shared = Call::get("/v1/files/f").header("anthropic-version", "2023-06-01").key(&key);
-    Dialect::Anthropic.check(&gateway.call(shared).await, (404, "route_not_found", "not_found_error"));
+    Dialect::Anthropic.check(&gateway.call(shared).await, 404, "route_not_found", "not_found_error");
     let bedrock = gateway.call(Call::json("/model/anthropic.claude/invoke", &json!({})).key(&key)).await.expect(404);
     assert_eq!(bedrock.header("x-amzn-errortype"), Some("ResourceNotFoundException"));
     assert!(bedrock.json()["message"].as_str().unwrap().contains("Bedrock"), "{}", bedrock.text());
@@ -65,11 +65,11 @@ async fn paths_that_are_not_served_are_404_in_their_clients_format() {
 }
 
 #[tokio::test]
-async fn endpoints_below_a_prefix_are_told_to_whoever_leaves_it_out() {
+async fn requests_without_the_prefix_are_refused_with_the_right_path() {
     let gateway = Gateway::start(Setup::mocked().section("ai", "{prefix: /llm}")).await;
     let call = Call::json("/v1/messages", &json!({"model": "mock"})).key(&gateway.key().await);
     let answer = gateway.call(call).await;
-    Dialect::Anthropic.check(&answer, (404, "route_not_found", "not_found_error"));
+    Dialect::Anthropic.check(&answer, 404, "route_not_found", "not_found_error");
     assert!(answer.text().contains("the endpoint is /llm/v1/messages"), "{}", answer.text());
 }
 

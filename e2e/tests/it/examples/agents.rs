@@ -29,17 +29,17 @@ async fn check(name: &str, path: &str) {
 
 /// Runs the agent with an exhausted quota: it must send one request, fail, and print the text `says`.
 async fn check_spent(name: &str, path: &str, says: &str) {
-    let gateway = Gateway::start(Setup::mocked().plans("{name: little, credits_per_day: 1}").patient()).await;
+    let gateway = Gateway::start(Setup::mocked().plans("{name: little, credits_per_day: 1}")).await;
     let key = gateway.account("little").await.key;
     gateway.call(Call::json(CHAT, &Format::Chat.body("mock", false)).key(&key)).await.expect(200);
     let outputs = Example::read(name).try_to_run(&gateway, &key).await;
     let output = &outputs.last().unwrap().1;
-    let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(!output.status.success() && told.to_lowercase().contains(says), "{name}: {told}");
-    let told = eventually("the request is logged", async || {
+    let reported = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(!output.status.success() && reported.to_lowercase().contains(says), "{name}: {reported}");
+    let reported = eventually("the request is logged", async || {
         Some(requests(&gateway, path)).filter(|requests| !requests.is_empty())
     });
-    assert_eq!(told.await, ["429 quota_exceeded"], "{name}");
+    assert_eq!(reported.await, ["429 quota_exceeded"], "{name}");
 }
 
 #[tokio::test]
@@ -54,11 +54,11 @@ async fn claude_code_prints_the_answer() {
 
 /// Codex replaces Tollgate's message by its own text.
 #[tokio::test]
-async fn codex_cli_asks_once_when_the_quota_is_spent() {
+async fn codex_cli_sends_one_request_when_the_quota_is_used_up() {
     check_spent("codex-cli", "/v1/responses", "quota exceeded").await;
 }
 
 #[tokio::test]
-async fn claude_code_asks_once_when_the_quota_is_spent_and_says_why() {
+async fn claude_code_sends_one_request_when_the_quota_is_used_up_and_shows_the_reason() {
     check_spent("claude-code", "/v1/messages", "credits").await;
 }

@@ -107,7 +107,7 @@ fn wrong_type(chance: &mut Chance, value: &Value) -> Value {
 }
 
 /// Generates request bodies and parameters.
-pub(crate) struct Maker<'a> {
+pub(crate) struct ValueGenerator<'a> {
     pub(crate) document: &'a Document,
     pub(crate) chance: Chance,
     /// Ids that responses contained, by the path of their collection, such as `/api/keys`.
@@ -118,7 +118,7 @@ pub(crate) struct Maker<'a> {
     pub(crate) key: String,
 }
 
-impl Maker<'_> {
+impl ValueGenerator<'_> {
     /// Returns a valid value for the schema.
     pub(crate) fn fitting(&mut self, schema: &Value, name: &str, depth: usize) -> Value {
         let schema = resolved(self.document.value(), schema).clone();
@@ -158,13 +158,13 @@ impl Maker<'_> {
     fn object(&mut self, schema: &Value, depth: usize) -> Value {
         let required: Vec<&str> =
             schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let mut made = Map::new();
+        let mut created = Map::new();
         for (name, field) in schema["properties"].as_object().into_iter().flatten() {
             if required.contains(&name.as_str()) || (depth <= DEPTH_MAX && self.chance.once_in(2)) {
-                made.insert(name.clone(), self.fitting(field, name, depth + 1));
+                created.insert(name.clone(), self.fitting(field, name, depth + 1));
             }
         }
-        Value::Object(made)
+        Value::Object(created)
     }
 
     fn number(&mut self, schema: &Value) -> i64 {

@@ -20,7 +20,7 @@ const DEPTH: usize = 1_000_000;
 
 /// A long response: its beginning, filling and end.
 #[derive(Clone, Copy)]
-struct Long {
+struct LongResponse {
     content_type: &'static str,
     begins: &'static str,
     fill: u8,
@@ -28,7 +28,7 @@ struct Long {
     ends: &'static str,
 }
 
-impl Long {
+impl LongResponse {
     async fn upstream(self) -> Upstream {
         Upstream::start(move |mut turn| async move {
             turn.read_body().await;
@@ -95,28 +95,44 @@ async fn count(mut exchange: Exchange) -> usize {
 
 #[tokio::test]
 async fn sse_line_of_100_mb_is_relayed_in_bounded_memory() {
-    let long =
-        Long { content_type: "text/event-stream", begins: "data: {\"x\":\"", fill: b'x', bytes: LONG, ends: "\"}\n\n" };
+    let long = LongResponse {
+        content_type: "text/event-stream",
+        begins: "data: {\"x\":\"",
+        fill: b'x',
+        bytes: LONG,
+        ends: "\"}\n\n",
+    };
     long.check(Format::Chat, true).await;
 }
 
 #[tokio::test]
 async fn sse_line_of_100_mb_without_end_is_relayed_in_bounded_memory() {
-    let long =
-        Long { content_type: "text/event-stream", begins: "event: x\ndata: ", fill: b'x', bytes: LONG, ends: "" };
+    let long = LongResponse {
+        content_type: "text/event-stream",
+        begins: "event: x\ndata: ",
+        fill: b'x',
+        bytes: LONG,
+        ends: "",
+    };
     long.check(Format::Messages, true).await;
 }
 
 #[tokio::test]
 async fn sse_of_line_ends_alone_is_relayed_in_bounded_memory() {
-    let long =
-        Long { content_type: "text/event-stream", begins: "", fill: b'\n', bytes: LONG / 10, ends: "data: {}\n\n" };
+    let long = LongResponse {
+        content_type: "text/event-stream",
+        begins: "",
+        fill: b'\n',
+        bytes: LONG / 10,
+        ends: "data: {}\n\n",
+    };
     long.check(Format::Responses, true).await;
 }
 
 #[tokio::test]
 async fn json_answer_of_100_mb_is_relayed_in_bounded_memory() {
-    let long = Long { content_type: "application/json", begins: "{\"x\":\"", fill: b'x', bytes: LONG, ends: "\"}" };
+    let long =
+        LongResponse { content_type: "application/json", begins: "{\"x\":\"", fill: b'x', bytes: LONG, ends: "\"}" };
     long.check(Format::Responses, false).await;
 }
 
@@ -127,7 +143,7 @@ async fn json_that_nests_a_million_deep_is_relayed_in_bounded_memory() {
         ("application/json", "", "", false),
         ("text/event-stream", "data: {\"usage\":", "\n\n", true),
     ] {
-        let long = Long { content_type, begins, fill: b'[', bytes: DEPTH, ends };
+        let long = LongResponse { content_type, begins, fill: b'[', bytes: DEPTH, ends };
         for format in [Format::Chat, Format::Messages] {
             long.check(format, stream).await;
         }
@@ -150,8 +166,8 @@ where
     let before = vitals.memory_bytes();
     let mut answers = Vec::new();
     for call in [Call::get("/up"), Call::json(CHAT, &Format::Chat.body("m", false)).key(&key)] {
-        let asked = async { Some(call.attempt(gateway.proxy).await.ok()?.rest().await) };
-        let (answer, took) = timed(asked).await;
+        let requested = async { Some(call.attempt(gateway.proxy).await.ok()?.rest().await) };
+        let (answer, took) = timed(requested).await;
         assert!(took < HANGS, "{took:?}");
         answers.push(answer);
     }
@@ -171,7 +187,7 @@ fn assert_refused(answers: &[Option<Answer>], codes: &[&str]) {
 }
 
 #[tokio::test]
-async fn upstream_that_answers_1xx_for_ever_is_given_up() {
+async fn upstream_that_sends_endless_1xx_is_aborted() {
     for interim in ["100 Continue", "103 Early Hints\r\nlink: </x>; rel=preload"] {
         let answers = ask(move |mut turn| async move {
             turn.read_body().await;
@@ -185,7 +201,7 @@ async fn upstream_that_answers_1xx_for_ever_is_given_up() {
 }
 
 #[tokio::test]
-async fn upstream_whose_head_has_no_end_is_given_up() {
+async fn upstream_with_an_endless_head_is_aborted() {
     let answers = ask(|mut turn| async move {
         turn.read_body().await;
         turn.write(b"HTTP/1.1 200 OK\r\n").await;
@@ -197,7 +213,7 @@ async fn upstream_whose_head_has_no_end_is_given_up() {
 }
 
 #[tokio::test]
-async fn upstream_that_sends_more_than_it_announced_is_not_asked_again_on_that_connection() {
+async fn connection_of_an_upstream_that_sends_too_much_is_not_reused() {
     let answers = ask(|mut turn| async move {
         turn.read_body().await;
         turn.write(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ngood and what nobody asked for").await;
@@ -211,7 +227,7 @@ async fn upstream_that_sends_more_than_it_announced_is_not_asked_again_on_that_c
 }
 
 #[tokio::test]
-async fn upstream_that_resets_is_told_as_it_is_in_each_phase() {
+async fn reset_of_the_upstream_is_reported_in_each_phase() {
     for (sent, begun) in [
         ("", false),
         ("HTTP/1.1 200 OK\r\ncontent-", false),

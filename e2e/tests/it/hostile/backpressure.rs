@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use e2e::{Call, eventually_within};
 
-use super::crowd::{MIB, PIECE, Place, crowd, push};
+use super::crowd::{CrowdServer, MIB, PIECE, crowd, push};
 
 #[tokio::test]
-async fn bodies_that_an_upstream_does_not_take_wait_with_their_callers() {
-    let place = Place::of(|setup| setup.section("timeouts", "{idle: 1s, first_byte: 1s}")).await;
+async fn bodies_that_an_upstream_does_not_read_are_not_read_from_clients() {
+    let place = CrowdServer::of(|setup| setup.section("timeouts", "{idle: 1s, first_byte: 1s}")).await;
     let call = Call::new("POST", "/deaf").header("content-length", &(32 * MIB).to_string());
     let pushed = crowd(&place, 200, call.head(place.gateway.proxy).as_bytes()).await;
     tokio::join!(push(pushed, vec![b' '; PIECE], Duration::ZERO), place.others_are_served());
@@ -17,8 +17,8 @@ async fn bodies_that_an_upstream_does_not_take_wait_with_their_callers() {
 }
 
 #[tokio::test]
-async fn callers_that_never_read_are_cut_in_bounded_memory() {
-    let place = Place::of(|setup| setup.section("timeouts", "{idle: 1s}")).await;
+async fn clients_that_never_read_are_disconnected_in_bounded_memory() {
+    let place = CrowdServer::of(|setup| setup.section("timeouts", "{idle: 1s}")).await;
     let all = crowd(&place, 100, Call::get("/up/large").head(place.gateway.proxy).as_bytes()).await;
     place.others_are_served().await;
     // The kernel's buffers fill first, several MB per connection. Meanwhile a client is not idle, because its kernel

@@ -26,14 +26,14 @@ const OTHERS_WAIT_MAX: Duration = Duration::from_secs(5);
 const HANGS: Duration = Duration::from_secs(60);
 
 /// A server with an upstream that answers after the whole body, one that never reads, and a provider.
-pub(crate) struct Place {
+pub(crate) struct CrowdServer {
     pub(crate) gateway: Gateway,
     key: String,
     before: u64,
     _upstreams: [Upstream; 2],
 }
 
-impl Place {
+impl CrowdServer {
     pub(crate) async fn of(setup: impl FnOnce(Setup) -> Setup) -> Self {
         raise_descriptors(DESCRIPTORS);
         let upstream = Upstream::start(answer).await;
@@ -108,7 +108,7 @@ async fn answer(mut turn: Turn) -> Option<Turn> {
 }
 
 /// Opens `count` connections that each send `bytes`.
-pub(crate) async fn crowd(place: &Place, count: usize, bytes: &[u8]) -> Vec<Wire> {
+pub(crate) async fn crowd(place: &CrowdServer, count: usize, bytes: &[u8]) -> Vec<Wire> {
     let mut crowd = Vec::with_capacity(count);
     for _ in 0..count {
         let mut wire = Wire::connect(place.gateway.proxy).await.unwrap();
@@ -139,8 +139,8 @@ pub(crate) async fn push(mut wires: Vec<Wire>, piece: Vec<u8>, every: Duration) 
 }
 
 #[tokio::test]
-async fn two_thousand_callers_that_announce_32_mib_cost_what_they_send() {
-    let place = Place::of(|setup| setup).await;
+async fn two_thousand_clients_that_announce_32_mib_use_memory_only_for_sent_bytes() {
+    let place = CrowdServer::of(|setup| setup).await;
     let length = (32 * MIB).to_string();
     // A second round detects memory that the first one leaked: it would be used twice.
     for round in ["first", "second"] {
@@ -163,8 +163,9 @@ async fn two_thousand_callers_that_announce_32_mib_cost_what_they_send() {
 }
 
 #[tokio::test]
-async fn bodies_that_are_held_have_one_bound_together() {
-    let place = Place::of(|setup| setup.section("sizes", "{buffered: 16MiB}").section("timeouts", "{idle: 1s}")).await;
+async fn buffered_bodies_have_a_shared_maximum() {
+    let place =
+        CrowdServer::of(|setup| setup.section("sizes", "{buffered: 16MiB}").section("timeouts", "{idle: 1s}")).await;
     let call = Call::new("POST", CHAT).key(&place.key).header("content-length", &(32 * MIB).to_string());
     let pushed = crowd(&place, 100, call.head(place.gateway.proxy).as_bytes()).await;
     let pushing = push(pushed, vec![b' '; PIECE], Duration::ZERO);
@@ -179,9 +180,9 @@ async fn bodies_that_are_held_have_one_bound_together() {
 }
 
 #[tokio::test]
-async fn bodies_that_trickle_end_at_the_total_time_and_hinder_nobody() {
+async fn slow_bodies_end_at_the_total_timeout_and_delay_no_other_client() {
     let total = "{timeouts: {total: 2s}}";
-    let place = Place::of(|setup| setup.section("timeouts", "{idle: 1s, total: 2s}").section("ai", total)).await;
+    let place = CrowdServer::of(|setup| setup.section("timeouts", "{idle: 1s, total: 2s}").section("ai", total)).await;
     let length = (32 * MIB).to_string();
     let mut all = Vec::new();
     for path in [CHAT, "/up"] {
@@ -200,8 +201,8 @@ async fn bodies_that_trickle_end_at_the_total_time_and_hinder_nobody() {
 }
 
 #[tokio::test]
-async fn heads_that_trickle_are_cut_and_hinder_nobody() {
-    let place = Place::of(|setup| setup.section("timeouts", "{idle: 2s}")).await;
+async fn slow_heads_are_aborted_and_delay_no_other_client() {
+    let place = CrowdServer::of(|setup| setup.section("timeouts", "{idle: 2s}")).await;
     let head = format!("GET /up HTTP/1.1\r\nhost: x\r\na: {}", "b".repeat(20_000));
     let all = crowd(&place, 400, head.as_bytes()).await;
     let others = async {
@@ -217,7 +218,7 @@ async fn heads_that_trickle_are_cut_and_hinder_nobody() {
 
 #[tokio::test]
 async fn heads_without_end_are_refused_in_bounded_memory() {
-    let place = Place::of(|setup| setup).await;
+    let place = CrowdServer::of(|setup| setup).await;
     let many = b"a: b\r\n".repeat(PIECE / 6);
     let cookies = [b"cookie: ".to_vec(), b"a=b; ".repeat(PIECE / 5), b"\r\n".to_vec()].concat();
     for piece in [many, vec![b'a'; PIECE], cookies] {

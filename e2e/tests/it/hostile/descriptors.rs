@@ -16,11 +16,11 @@ const CPU_MAX: Duration = Duration::from_millis(150);
 const COMPLAINT: &str = "cannot accept connections";
 
 #[tokio::test]
-async fn without_descriptors_callers_wait_and_the_accept_loop_does_not_spin() {
+async fn without_descriptors_clients_wait_and_the_accept_loop_does_not_spin() {
     let upstream = Upstream::answering("200 OK", "fine").await;
     let gateway = Gateway::start(Setup::routed(upstream.address(), ROUTE).flag("--workers").flag("2")).await;
     let call = Call::get("/up");
-    let (answer, kept) = call.open(gateway.proxy).await.reuse().await;
+    let (answer, remaining) = call.open(gateway.proxy).await.reuse().await;
     assert_eq!(answer.status(), 200);
     let vitals = gateway.vitals();
     vitals.limit_descriptors(vitals.descriptors() as u64 + LEFT);
@@ -38,11 +38,11 @@ async fn without_descriptors_callers_wait_and_the_accept_loop_does_not_spin() {
     assert!(spent < CPU_MAX, "{spent:?} in {WATCHED:?}");
 
     let since = Canary::new();
-    let exchange = call.over(kept, gateway.proxy).await;
+    let exchange = call.over(remaining, gateway.proxy).await;
     since.assert_within(Duration::from_secs(1), "a request on an existing connection");
     assert_eq!(exchange.unwrap().rest().await.text(), "fine");
-    let told = gateway.stderr().lines().filter(|line| line.contains(COMPLAINT)).count();
-    assert_eq!(told, 1, "one log line per period, for any number of failures and workers");
+    let reported = gateway.stderr().lines().filter(|line| line.contains(COMPLAINT)).count();
+    assert_eq!(reported, 1, "one log line per period, for any number of failures and workers");
 
     // A waiting client is served as soon as other connections close, and afterwards every client is.
     let mut last = flood.pop().unwrap();

@@ -71,7 +71,7 @@ async fn body_that_inflates_a_thousandfold_is_413_in_bounded_memory() {
 }
 
 #[tokio::test]
-async fn many_bodies_that_inflate_have_one_bound_together_and_hinder_nobody() {
+async fn inflated_bodies_have_a_shared_maximum_and_delay_no_other_client() {
     let (upstream, gateway) = line("{body: 4MiB, buffered: 16MiB}").await;
     let key = gateway.key().await;
     let before = gateway.vitals().memory_bytes();
@@ -101,7 +101,7 @@ async fn many_bodies_that_inflate_have_one_bound_together_and_hinder_nobody() {
 }
 
 #[tokio::test]
-async fn body_that_is_not_what_its_coding_says_is_refused() {
+async fn body_that_does_not_match_its_coding_is_refused() {
     let (upstream, gateway) = line("{}").await;
     let key = gateway.key().await;
     let whole = bomb("gzip", 1_000);

@@ -6,13 +6,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use e2e::reading::Request;
-use e2e::recorder::Entry;
+use e2e::recorder::RecorderEntry;
 use e2e::{Gateway, Head, Recorder, Setup};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::requests::{Must, Row};
+use super::requests::{Requirement, Row};
 
 /// A valid request after each row: a server that finds the end of the row elsewhere does not serve it correctly.
 const NEXT: &str = "GET /o/next";
@@ -32,7 +32,7 @@ const ROUTES: &str = "{path: {prefix: /o}, upstreams: backend, auth: {type: none
     {path: {prefix: /k}, upstreams: backend}";
 
 /// A server with a backend that records all requests.
-pub(crate) struct Court {
+pub(crate) struct RowJudge {
     pub(crate) gateway: Gateway,
     pub(crate) backend: Recorder,
     key: String,
@@ -55,7 +55,7 @@ type FinalAnswer = (u16, Head, Vec<u8>);
 
 /// The responses that a client received.
 #[derive(Debug, Default)]
-struct Got {
+struct ClientReceipt {
     answers: Vec<FinalAnswer>,
     /// The bytes after the last complete response.
     rest: Vec<u8>,
@@ -64,12 +64,12 @@ struct Got {
 
 /// Returns whether a row can be sent in this manner.
 pub(crate) fn suits(row: &Row, manner: Manner) -> bool {
-    let is_refused = matches!(row.must, Must::Refused(_) | Must::Cut(_));
+    let is_refused = matches!(row.must, Requirement::Refused(_) | Requirement::Cut(_));
     let goes_there = row.before.is_empty() && row.sent.windows(PATH.len()).any(|part| part == PATH);
     manner != Manner::Llm || (is_refused && goes_there)
 }
 
-impl Court {
+impl RowJudge {
     pub(crate) async fn sit() -> Self {
         let backend = Recorder::start().await;
         let address = backend.address();
@@ -96,9 +96,9 @@ impl Court {
         judged.map_err(|why| {
             let answers: Vec<String> =
                 got.answers.iter().map(|(status, _, body)| format!("{status} {}", clip(body))).collect();
-            let told: Vec<String> = seen.iter().map(tell).collect();
+            let summaries: Vec<String> = seen.iter().map(tell).collect();
             format!(
-                "{} (RFC {}), {manner:?}: {why}\n    sent: {}\n    got: {answers:?}{}, {}\n    backend: {told:?}",
+                "{} (RFC {}), {manner:?}: {why}\n    sent: {}\n    got: {answers:?}{}, {}\n    backend: {summaries:?}",
                 row.name,
                 row.rfc,
                 clip(&bytes),
@@ -113,7 +113,7 @@ impl Court {
         let sent = expand(row.sent, &self.key);
         let path = sent.windows(PATH.len()).position(|part| part == PATH).expect("the row names the path");
         let mut bytes = [&sent[..path], LLM_PATH, &sent[path + PATH.len()..]].concat();
-        if matches!(row.must, Must::Cut(_)) {
+        if matches!(row.must, Requirement::Cut(_)) {
             // The head of such a row is valid.
             let line_end = bytes.windows(2).position(|two| two == b"\r\n").expect("a line");
             bytes.splice(line_end..line_end, format!("\r\nx-api-key: {}", self.key).into_bytes());
@@ -121,9 +121,9 @@ impl Court {
         bytes
     }
 
-    async fn send(&self, bytes: &[u8], row: &Row, manner: Manner) -> Got {
+    async fn send(&self, bytes: &[u8], row: &Row, manner: Manner) -> ClientReceipt {
         let mut all = bytes.to_vec();
-        let unfinished = matches!(row.must, Must::Unfinished);
+        let unfinished = matches!(row.must, Requirement::Unfinished);
         if !unfinished {
             all.extend(NEXT_BYTES);
         }
@@ -157,24 +157,24 @@ impl Court {
         let both = async { tokio::join!(writing, reading).1 };
         let closed = tokio::time::timeout(ROW_TIME_MAX, both).await.unwrap_or(false);
         let (answers, rest) = split(&came, &methods(row));
-        Got { answers, rest, closed }
+        ClientReceipt { answers, rest, closed }
     }
 
-    fn judge(&self, row: &Row, got: &Got, seen: &[Entry]) -> Result<(), String> {
-        let ours: Vec<(u16, &str)> = got.answers.iter().map(|(status, _, body)| (*status, self.code(body))).collect();
+    fn judge(&self, row: &Row, got: &ClientReceipt, seen: &[RecorderEntry]) -> Result<(), String> {
+        let own: Vec<(u16, &str)> = got.answers.iter().map(|(status, _, body)| (*status, self.code(body))).collect();
         let (served, refusal, next): (Vec<&str>, Option<&str>, bool) = match row.must {
-            Must::Refused(code) | Must::Cut(code) => (row.before.to_vec(), Some(code), false),
-            Must::Answered(code) => (row.before.to_vec(), Some(code), ours.len() > row.before.len() + 1),
-            Must::Read(reads) => (row.before.iter().chain(reads).copied().collect(), None, true),
-            Must::Unfinished => (Vec::new(), None, false),
+            Requirement::Refused(code) | Requirement::Cut(code) => (row.before.to_vec(), Some(code), false),
+            Requirement::Answered(code) => (row.before.to_vec(), Some(code), own.len() > row.before.len() + 1),
+            Requirement::Read(reads) => (row.before.iter().chain(reads).copied().collect(), None, true),
+            Requirement::Unfinished => (Vec::new(), None, false),
         };
-        if let Some(wrong) = seen.iter().find(|entry| matches!(entry, Entry::Wrong(..))) {
+        if let Some(wrong) = seen.iter().find(|entry| matches!(entry, RecorderEntry::Wrong(..))) {
             return Err(format!("the backend received an ambiguous request: {}", tell(wrong)));
         }
         let mut expected: Vec<&str> = served.clone();
         expected.extend(next.then_some(NEXT));
-        let told: Vec<String> = whole(seen).map(Request::told).collect();
-        if told != expected {
+        let summaries: Vec<String> = whole(seen).map(Request::summary).collect();
+        if summaries != expected {
             return Err(format!("the backend must receive {expected:?} and nothing else"));
         }
         let has_key = |request: &Request| format!("{request:?}").contains(&self.key);
@@ -182,7 +182,7 @@ impl Court {
             return Err("the backend must not receive the client's key".to_owned());
         }
         fields(row, seen)?;
-        if matches!(row.must, Must::Unfinished) {
+        if matches!(row.must, Requirement::Unfinished) {
             return Ok(());
         }
         let mut answers: Vec<(u16, &str)> = served.iter().map(|_| (200, "")).collect();
@@ -190,10 +190,10 @@ impl Court {
             if !self.codes.contains(code) {
                 return Err(format!("{code} is not a documented code"));
             }
-            answers.push((ours.get(answers.len()).map_or(0, |(status, _)| *status), code));
+            answers.push((own.get(answers.len()).map_or(0, |(status, _)| *status), code));
         }
         answers.extend(next.then_some((200, "")));
-        if ours != answers || !got.rest.is_empty() {
+        if own != answers || !got.rest.is_empty() {
             return Err(format!("the client must receive {answers:?} and nothing else"));
         }
         if got.closed { Ok(()) } else { Err("the connection must be closed".to_owned()) }
@@ -223,7 +223,7 @@ fn called(sent: &[u8]) -> String {
 }
 
 /// Checks status and format of a refusal: those of the requested path, if the request line is valid.
-fn shaped(row: &Row, sent: &[u8], got: &Got) -> Result<(), String> {
+fn shaped(row: &Row, sent: &[u8], got: &ClientReceipt) -> Result<(), String> {
     let Some((status, head, body)) = got.answers.iter().find(|(status, ..)| *status != 200) else { return Ok(()) };
     let value: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
     let error = &value["error"];
@@ -237,7 +237,7 @@ fn shaped(row: &Row, sent: &[u8], got: &Got) -> Result<(), String> {
             error["type"].is_string() && value["type"].is_null()
         }
         // A path that is not served also uses the format of its API.
-        path if path.starts_with("/v1beta/") && !matches!(row.must, Must::Refused(_)) => {
+        path if path.starts_with("/v1beta/") && !matches!(row.must, Requirement::Refused(_)) => {
             error["code"] == *status && error["status"].is_string()
         }
         _ => error["status"] == *status,
@@ -250,7 +250,7 @@ fn shaped(row: &Row, sent: &[u8], got: &Got) -> Result<(), String> {
 }
 
 /// Checks the fields that the backend must and must not receive.
-fn fields(row: &Row, seen: &[Entry]) -> Result<(), String> {
+fn fields(row: &Row, seen: &[RecorderEntry]) -> Result<(), String> {
     let requests: Vec<&Request> = whole(seen).filter(|request| request.target != "/o/next").collect();
     let has = |spec: &str| {
         let (name, value) = spec.split_once(": ").map_or((spec, None), |(name, value)| (name, Some(value)));
@@ -267,17 +267,17 @@ fn fields(row: &Row, seen: &[Entry]) -> Result<(), String> {
     Ok(())
 }
 
-fn whole(seen: &[Entry]) -> impl Iterator<Item = &Request> {
+fn whole(seen: &[RecorderEntry]) -> impl Iterator<Item = &Request> {
     seen.iter().filter_map(|entry| match entry {
-        Entry::Whole(request) => Some(request),
-        Entry::Cut(_) | Entry::Wrong(..) => None,
+        RecorderEntry::Whole(request) => Some(request),
+        RecorderEntry::Cut(_) | RecorderEntry::Wrong(..) => None,
     })
 }
 
 /// Returns the methods of the served requests in order, because a response to HEAD has no body.
 fn methods(row: &Row) -> Vec<&'static str> {
-    let reads = if let Must::Read(reads) = row.must { reads } else { &[] };
-    row.before.iter().chain(reads).map(|told| told.split(' ').next().unwrap_or_default()).collect()
+    let reads = if let Requirement::Read(reads) = row.must { reads } else { &[] };
+    row.before.iter().chain(reads).map(|summaries| summaries.split(' ').next().unwrap_or_default()).collect()
 }
 
 /// Splits bytes into final responses and the rest.
@@ -324,11 +324,11 @@ fn expand(sent: &[u8], key: &str) -> Vec<u8> {
     out
 }
 
-fn tell(entry: &Entry) -> String {
+fn tell(entry: &RecorderEntry) -> String {
     match entry {
-        Entry::Whole(request) => request.told(),
-        Entry::Cut(bytes) => format!("cut: {}", clip(bytes)),
-        Entry::Wrong(why, bytes) => format!("wrong ({why}): {}", clip(bytes)),
+        RecorderEntry::Whole(request) => request.summary(),
+        RecorderEntry::Cut(bytes) => format!("cut: {}", clip(bytes)),
+        RecorderEntry::Wrong(why, bytes) => format!("wrong ({why}): {}", clip(bytes)),
     }
 }
 

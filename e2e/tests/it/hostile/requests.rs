@@ -56,7 +56,7 @@ pub(crate) struct Row {
     /// Earlier requests on the connection that are served, as `METHOD TARGET | BODY`.
     pub(crate) before: &'static [&'static str],
     /// The required result of the request.
-    pub(crate) must: Must,
+    pub(crate) must: Requirement,
     /// Fields (`name`, or `name: value`) that the backend must receive.
     pub(crate) with: &'static [&'static str],
     /// Fields that the backend must not receive.
@@ -65,7 +65,7 @@ pub(crate) struct Row {
 
 /// The required result of a hostile request.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Must {
+pub(crate) enum Requirement {
     /// Tollgate refuses it with this code and closes the connection: the backend receives no part of it, and no later
     /// request.
     Refused(&'static str),
@@ -81,36 +81,36 @@ pub(crate) enum Must {
     Unfinished,
 }
 
-const fn row(name: &'static str, rfc: &'static str, sent: &'static [u8], must: Must) -> Row {
+const fn row(name: &'static str, rfc: &'static str, sent: &'static [u8], must: Requirement) -> Row {
     Row { name, rfc, sent, before: &[], must, with: &[], without: &[] }
 }
 
 const fn refused(name: &'static str, rfc: &'static str, sent: &'static [u8]) -> Row {
-    row(name, rfc, sent, Must::Refused("bad_request"))
+    row(name, rfc, sent, Requirement::Refused("bad_request"))
 }
 
 const fn cut(name: &'static str, rfc: &'static str, sent: &'static [u8]) -> Row {
-    row(name, rfc, sent, Must::Cut("bad_request"))
+    row(name, rfc, sent, Requirement::Cut("bad_request"))
 }
 
 const fn read(name: &'static str, rfc: &'static str, sent: &'static [u8], reads: &'static [&'static str]) -> Row {
-    row(name, rfc, sent, Must::Read(reads))
+    row(name, rfc, sent, Requirement::Read(reads))
 }
 
 const fn answered(name: &'static str, rfc: &'static str, sent: &'static [u8], code: &'static str) -> Row {
-    row(name, rfc, sent, Must::Answered(code))
+    row(name, rfc, sent, Requirement::Answered(code))
 }
 
 const fn unfinished(name: &'static str, rfc: &'static str, sent: &'static [u8]) -> Row {
-    row(name, rfc, sent, Must::Unfinished)
+    row(name, rfc, sent, Requirement::Unfinished)
 }
 
 impl Row {
     const fn code(self, code: &'static str) -> Self {
         let must = match self.must {
-            Must::Refused(_) => Must::Refused(code),
-            Must::Cut(_) => Must::Cut(code),
-            other @ (Must::Answered(_) | Must::Read(_) | Must::Unfinished) => other,
+            Requirement::Refused(_) => Requirement::Refused(code),
+            Requirement::Cut(_) => Requirement::Cut(code),
+            other @ (Requirement::Answered(_) | Requirement::Read(_) | Requirement::Unfinished) => other,
         };
         Self { must, ..self }
     }

@@ -61,7 +61,7 @@ fn send_all(gateway: &Gateway, calls: impl IntoIterator<Item = Call>) -> JoinSet
 }
 
 #[tokio::test]
-async fn compressed_bodies_of_one_key_at_a_provider_that_hangs_leave_others_alone() {
+async fn compressed_bodies_of_one_key_at_a_stalled_provider_do_not_block_other_keys() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let account = gateway.account("open").await;
     let (first, second) = (&account.key, gateway.key().await);
@@ -212,7 +212,7 @@ async fn counting() -> (Upstream, Arc<AtomicUsize>) {
 }
 
 /// Posts a body that many calls share.
-async fn post(to: SocketAddr, key: &str, (coding, body): (&str, Arc<Vec<u8>>)) -> Answer {
+async fn post(to: SocketAddr, key: &str, coding: &str, body: Arc<Vec<u8>>) -> Answer {
     let call = Call::new("POST", CHAT).header("content-type", "application/json").header("content-encoding", coding);
     let head = call.key(key).header("content-length", &body.len().to_string()).head(to);
     let mut wire = Wire::connect(to).await.unwrap();
@@ -231,7 +231,7 @@ async fn post(to: SocketAddr, key: &str, (coding, body): (&str, Arc<Vec<u8>>)) -
 }
 
 #[tokio::test]
-async fn memory_is_bounded_and_goes_back_after_many_large_bodies_at_once() {
+async fn memory_is_bounded_and_returned_after_many_large_bodies() {
     let (upstream, received) = counting().await;
     let gateway = Gateway::start(Setup::provider("openai", upstream.address())).await;
     let mut keys = Vec::new();
@@ -246,8 +246,8 @@ async fn memory_is_bounded_and_goes_back_after_many_large_bodies_at_once() {
         assert!((3..50).contains(&(LARGEST / packed.len())), "{} bytes", packed.len());
     }
     let kinds = [("identity", plain), ("gzip", gzipped), ("zstd", zstd)].map(|(coding, body)| (coding, Arc::new(body)));
-    for kind in &kinds {
-        post(gateway.proxy, &keys[0], kind.clone()).await.expect(200);
+    for (coding, body) in &kinds {
+        post(gateway.proxy, &keys[0], coding, body.clone()).await.expect(200);
     }
     assert_eq!(
         received.swap(0, Ordering::SeqCst),
@@ -259,9 +259,9 @@ async fn memory_is_bounded_and_goes_back_after_many_large_bodies_at_once() {
     let mut sent = JoinSet::new();
     for nth in 0..80 {
         // Of five bodies one is plain, and two of each coding are compressed: 16 and 64 in all.
-        let kind = [&plain, &gzipped, &zstd, &gzipped, &zstd][nth % 5].clone();
+        let (coding, body) = [&plain, &gzipped, &zstd, &gzipped, &zstd][nth % 5].clone();
         let (to, key) = (gateway.proxy, keys[nth % keys.len()].clone());
-        sent.spawn(async move { post(to, &key, kind).await });
+        sent.spawn(async move { post(to, &key, coding, body).await });
     }
     let mut codes = std::collections::BTreeMap::new();
     for answer in sent.join_all().await {
@@ -283,7 +283,7 @@ async fn memory_is_bounded_and_goes_back_after_many_large_bodies_at_once() {
     assert_eq!(received.load(Ordering::SeqCst), passed * LARGEST, "{codes:?}");
     gateway.at_rest().await;
     for key in &keys {
-        post(gateway.proxy, key, zstd.clone()).await.expect(200);
+        post(gateway.proxy, key, zstd.0, zstd.1.clone()).await.expect(200);
     }
     gateway.at_rest().await;
     eventually("memory goes back", async || (gateway.vitals().memory_bytes() < before + (64 << 20)).then_some(()))

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashSet};
 
 use e2e::eventually;
-use e2e::recorder::Entry;
+use e2e::recorder::RecorderEntry;
 
-use super::judge::{Court, Manner, suits};
-use super::requests::{Must, Row, THEMES};
+use super::judge::{Manner, RowJudge, suits};
+use super::requests::{Requirement, Row, THEMES};
 use super::say;
 
 fn rows() -> impl Iterator<Item = &'static Row> {
@@ -28,7 +28,7 @@ fn table_names_at_least_150_requests_each_once_and_each_with_its_rfc() {
 
 /// Sends every row, one after the other, and checks that the backend's log contains exactly the expected requests.
 async fn check(manner: Manner) {
-    let court = Court::sit().await;
+    let court = RowJudge::sit().await;
     let (mut failed, mut counts, mut accounted) = (Vec::new(), BTreeMap::<&str, usize>::new(), 0);
     for row in rows().filter(|row| suits(row, manner)) {
         let lines = court.backend.lines();
@@ -37,11 +37,11 @@ async fn check(manner: Manner) {
         }
         accounted += whole(&court.backend.log(lines));
         let kind = match row.must {
-            Must::Refused(_) => "refused and closed",
-            Must::Answered(_) => "answered by Tollgate",
-            Must::Read(_) => "read in one way",
-            Must::Cut(_) => "cut in the body",
-            Must::Unfinished => "never finished",
+            Requirement::Refused(_) => "refused and closed",
+            Requirement::Answered(_) => "answered by Tollgate",
+            Requirement::Read(_) => "read in one way",
+            Requirement::Cut(_) => "cut in the body",
+            Requirement::Unfinished => "never finished",
         };
         *counts.entry(kind).or_default() += 1;
     }
@@ -56,8 +56,8 @@ async fn check(manner: Manner) {
     .await;
 }
 
-fn whole(log: &[Entry]) -> usize {
-    log.iter().filter(|entry| matches!(entry, Entry::Whole(_))).count()
+fn whole(log: &[RecorderEntry]) -> usize {
+    log.iter().filter(|entry| matches!(entry, RecorderEntry::Whole(_))).count()
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex as Lock};
 use std::time::Duration;
 
 use e2e::database::{Database, on_postgres};
-use e2e::postgres::{Server, Stop};
+use e2e::postgres::{PostgresServer, Stop};
 use e2e::setup::Folder;
 use e2e::{Answer, Call, Gateway, Mock, Setup, eventually};
 use serde_json::Value;
@@ -64,7 +64,7 @@ fn setup(mock: &Mock) -> Setup {
 }
 
 /// State that clients and fault injection share.
-struct Story {
+struct FleetState {
     key: String,
     /// The current or last address of each server.
     at: [Lock<SocketAddr>; NODES],
@@ -81,7 +81,7 @@ struct Story {
     answered: Lock<BTreeSet<String>>,
 }
 
-impl Story {
+impl FleetState {
     /// Returns a request for a unique model name. A date at the end of a model's name does not change its price.
     fn call(&self, model: &str, tokens_max: u64, streamed: bool) -> (String, Call) {
         let name = format!("{model}-{:08}", self.names.fetch_add(1, Ordering::Relaxed));
@@ -151,7 +151,7 @@ fn code(answer: &Answer) -> String {
 /// The measurements of one seed.
 #[derive(Debug, Default)]
 #[expect(dead_code, reason = "the values are only printed")]
-struct Seen {
+struct SeedReport {
     seed: u64,
     took: Duration,
     /// The time until all clients ended, and from then until all usage was stored.
@@ -175,9 +175,10 @@ struct Seen {
 /// Kills one server at a random time and restarts it in its folder. Returns the amount that its leases stranded in
 /// between.
 async fn kill_a_node(
-    story: &Story,
+    story: &FleetState,
     nodes: &[Lock<Option<Gateway>>; NODES],
-    (postgres, mock): (&Mutex<Server>, &Mock),
+    postgres: &Mutex<PostgresServer>,
+    mock: &Mock,
     mut dice: Dice,
 ) -> u64 {
     let dies = dice.below(NODES);
@@ -207,7 +208,7 @@ fn held_by(listed: &Value, node: &str) -> u64 {
 }
 
 /// Stops and restarts PostgreSQL at random times; returns how often.
-async fn restart_postgres(story: &Story, postgres: &Mutex<Server>, mut dice: Dice) -> usize {
+async fn restart_postgres(story: &FleetState, postgres: &Mutex<PostgresServer>, mut dice: Dice) -> usize {
     let times = 1 + dice.below(2);
     for _ in 0..times {
         story.begun(story.begun.load(Ordering::Relaxed) + 50 + dice.below(700)).await;
@@ -221,7 +222,7 @@ async fn restart_postgres(story: &Story, postgres: &Mutex<Server>, mut dice: Dic
 
 /// Sends requests that cost their maximum, one after the other, until the budget is exhausted; returns how many
 /// passed.
-async fn use_up(story: &Story) -> usize {
+async fn use_up(story: &FleetState) -> usize {
     let mut passed = 0;
     for tokens in EXACT {
         loop {
@@ -239,7 +240,7 @@ async fn use_up(story: &Story) -> usize {
     passed
 }
 
-async fn run(seed: u64, postgres: &Mutex<Server>) -> Seen {
+async fn run(seed: u64, postgres: &Mutex<PostgresServer>) -> SeedReport {
     let begun = Instant::now();
     let mut dice = Dice::new(seed);
     let mock = Mock::start().await;
@@ -252,7 +253,7 @@ async fn run(seed: u64, postgres: &Mutex<Server>) -> Seen {
         nodes.push(Gateway::start_in(folder, setup(&mock)).await);
     }
     let nodes: [Gateway; NODES] = nodes.try_into().unwrap();
-    let story = Arc::new(Story {
+    let story = Arc::new(FleetState {
         key,
         at: [0, 1, 2].map(|node: usize| Lock::new(nodes[node].proxy)),
         names: AtomicU64::new(0),
@@ -268,7 +269,7 @@ async fn run(seed: u64, postgres: &Mutex<Server>) -> Seen {
     let loaded = Instant::now();
     let mut callers: JoinSet<()> = (0..CALLERS).map(|caller| Arc::clone(&story).spend(caller)).collect();
     let (stranded, restarts, ()) = tokio::join!(
-        kill_a_node(&story, &nodes, (postgres, &mock), dice.fork()),
+        kill_a_node(&story, &nodes, postgres, &mock, dice.fork()),
         restart_postgres(&story, postgres, dice.fork()),
         async {
             let done =
@@ -281,11 +282,11 @@ async fn run(seed: u64, postgres: &Mutex<Server>) -> Seen {
     let mut seen = judge(&story, &mock, &nodes).await;
     let drained = loaded.elapsed();
     seen.left = at_rest(&story, nodes).await;
-    Seen { seed, under_load, drained, took: begun.elapsed(), restarts, stranded, ..seen }
+    SeedReport { seed, under_load, drained, took: begun.elapsed(), restarts, stranded, ..seen }
 }
 
 /// Checks the results, and uses the rest of the budget.
-async fn judge(story: &Story, mock: &Mock, nodes: &[Gateway; NODES]) -> Seen {
+async fn judge(story: &FleetState, mock: &Mock, nodes: &[Gateway; NODES]) -> SeedReport {
     for node in nodes {
         rests(node).await;
     }
@@ -300,7 +301,7 @@ async fn judge(story: &Story, mock: &Mock, nodes: &[Gateway; NODES]) -> Seen {
     let answered = std::mem::take(&mut *story.answered.lock().unwrap());
     let tally = each_once(mock, nodes[0].folder(), &answered, false).await;
     let count = |count: &AtomicUsize| count.load(Ordering::Relaxed);
-    Seen {
+    SeedReport {
         events: tally.count(),
         interrupted: tally.interrupted,
         unsent: tally.unsent,
@@ -309,7 +310,7 @@ async fn judge(story: &Story, mock: &Mock, nodes: &[Gateway; NODES]) -> Seen {
         withheld: count(&story.withheld),
         unavailable: count(&story.unavailable),
         exact,
-        ..Seen::default()
+        ..SeedReport::default()
     }
 }
 
@@ -322,7 +323,7 @@ async fn assert_within_budget(folder: &Folder) {
 
 /// Ends the servers and asserts that they hold no lease and that only spent amounts count. Returns the rest of the
 /// budget.
-async fn at_rest(story: &Story, nodes: [Gateway; NODES]) -> i64 {
+async fn at_rest(story: &FleetState, nodes: [Gateway; NODES]) -> i64 {
     let charged = store::number(nodes[0].folder(), "SELECT sum(charged_nano) FROM usage_events").await;
     let left = BUDGET - charged;
     assert!(
@@ -349,14 +350,14 @@ fn number(name: &str, otherwise: u64) -> u64 {
 
 /// Prints the measurements of one seed.
 #[expect(clippy::print_stderr, reason = "a long test prints its measurements")]
-fn tell(seen: &Seen) {
+fn tell(seen: &SeedReport) {
     eprintln!("{seen:?}");
 }
 
 /// Prints the seed if the test panics.
-struct Named(u64);
+struct SeedGuard(u64);
 
-impl Drop for Named {
+impl Drop for SeedGuard {
     #[expect(clippy::print_stderr, reason = "the seed reproduces the failure")]
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -370,17 +371,17 @@ async fn a_budget_of_money_holds_1000_streams_over_three_nodes_while_one_is_kill
     if !on_postgres() {
         return;
     }
-    let postgres = Mutex::new(Server::start().await);
+    let postgres = Mutex::new(PostgresServer::start().await);
     let first = number(FIRST, 1);
     for seed in first..first + number(SEEDS, 2) {
-        let named = Named(seed);
+        let named = SeedGuard(seed);
         tell(&run(seed, &postgres).await);
         drop(named);
     }
 }
 
 #[tokio::test]
-async fn while_a_node_is_away_its_lease_is_reported_as_stranded_and_no_longer() {
+async fn the_lease_of_a_node_is_stranded_only_while_the_node_is_down() {
     if !on_postgres() {
         return;
     }

@@ -16,7 +16,7 @@ const OPEN: usize = 8;
 const LONG: &str = "tokens-40-100";
 
 #[tokio::test]
-async fn while_the_disk_is_full_what_is_counted_is_refused_and_nothing_is_lost_or_doubled() {
+async fn on_a_full_disk_metered_requests_are_refused_and_nothing_is_lost_or_doubled() {
     let (mock, shim, folder) = (Mock::start().await, Shim::new(), Folder::new());
     let plain = "{path: /plain, upstreams: backend, auth: {type: none}}";
     let setup = Setup::provider("mock", mock.address())

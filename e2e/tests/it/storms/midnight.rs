@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use e2e::database::{Database, on_postgres};
 use e2e::faults::Shim;
-use e2e::postgres::Server;
+use e2e::postgres::PostgresServer;
 use e2e::setup::Folder;
 use e2e::{Call, Gateway, Setup, eventually};
 use tokio::task::JoinSet;
@@ -31,7 +31,7 @@ struct Night {
     /// The shift of the clocks in microseconds.
     ahead: i64,
     shim: Shim,
-    _server: Server,
+    _server: PostgresServer,
 }
 
 fn micros() -> i64 {
@@ -47,7 +47,7 @@ impl Night {
         let now = micros();
         let ahead = now / DAY_MICROS * DAY_MICROS + DAY_MICROS / 2 - now;
         shim.set_ahead(ahead);
-        let server = Server::start_with(&shim.clock()).await;
+        let server = PostgresServer::start_with(&shim.clock()).await;
         let setup = || {
             let [library, clock] = shim.clock();
             Setup::mocked()
@@ -151,7 +151,7 @@ async fn a_quota_of_100_over_three_nodes_admits_exactly_100_on_either_side_of_mi
 }
 
 #[tokio::test]
-async fn of_what_comes_at_midnight_over_three_nodes_each_request_is_of_one_day_and_no_day_has_more_than_it_holds() {
+async fn at_midnight_on_three_nodes_each_request_counts_on_one_day_within_its_quota() {
     if !on_postgres() {
         return;
     }

@@ -9,7 +9,7 @@ use e2e::database::on_postgres;
 use e2e::faults::{Calls, Shim};
 use e2e::gateway::{Process, listening};
 use e2e::setup::{Folder, OPEN};
-use e2e::statements::{Cut, Statements};
+use e2e::statements::{Cut, StatementRelay};
 use e2e::{Call, Gateway, Mock, Setup, Upstream, at_once, commands, eventually};
 
 use super::rounds::{Load, tell};
@@ -46,7 +46,7 @@ struct Lane {
 }
 
 impl Lane {
-    async fn on(folder: Folder, (mock, setup): (Mock, Setup), plan: &str) -> Self {
+    async fn on(folder: Folder, mock: Mock, setup: Setup, plan: &str) -> Self {
         let gateway = Gateway::start_in(folder, setup).await;
         let load = Load::new(&gateway.account(plan).await.key);
         assert_eq!(load.make(gateway.proxy, load.call("tokens-1-0", false)).await, Some(200));
@@ -69,8 +69,8 @@ impl Lane {
     /// Returns whether the mock received a request without a usage event.
     async fn lacks_an_event(&self) -> bool {
         let events = store::all_events(self.gateway.folder()).await;
-        let told: BTreeSet<&str> = events.iter().filter_map(|event| event.row["model"].as_str()).collect();
-        self.mock.models().await.keys().any(|name| name != "plain" && !told.contains(format!("up/{name}").as_str()))
+        let reported: BTreeSet<&str> = events.iter().filter_map(|event| event.row["model"].as_str()).collect();
+        self.mock.models().await.keys().any(|name| name != "plain" && !reported.contains(format!("up/{name}").as_str()))
     }
 
     /// Asserts that every request is stored once with its usage. A failed write may delay an event for a short time.
@@ -87,7 +87,7 @@ impl Lane {
 async fn fail_every_write(lane: u64) -> (u64, usize) {
     let (mock, shim, folder) = (Mock::start().await, Shim::new(), Folder::on_sqlite());
     let setup = shim.over(setup(&mock), &folder.data());
-    let (running, mut quiet) = (Lane::on(folder, (mock, setup), COUNTED).await, 0);
+    let (running, mut quiet) = (Lane::on(folder, mock, setup, COUNTED).await, 0);
     for nth in (lane + 1..).step_by(usize::try_from(LANES).unwrap()) {
         shim.fail(Calls::ALL, nth);
         running.call().await;
@@ -157,19 +157,19 @@ async fn cut_every_statement(lane: u64, plan: &str, last: u64) -> (u64, usize) {
     let mock = Mock::start().await;
     let folder = Folder::new();
     let database = folder.database().unwrap();
-    let way = Statements::to(database.host()).await;
+    let way = StatementRelay::to(database.host()).await;
     let setup = setup(&mock).variable("DATABASE_URL", &database.url_by(way.address()));
-    let (running, mut quiet, mut nth) = (Lane::on(folder, (mock, setup), plan).await, 0, lane + 1);
+    let (running, mut quiet, mut nth) = (Lane::on(folder, mock, setup, plan).await, 0, lane + 1);
     while quiet < QUIET && nth <= last {
-        let mut met = 0;
+        let mut tested = 0;
         for cut in [Cut::Before, Cut::After] {
             way.cut(nth, cut);
             running.call().await;
             rests(&running.gateway).await;
-            met += way.mend();
+            tested += way.mend();
         }
         running.judge().await;
-        quiet = if met > 0 { 0 } else { quiet + 1 };
+        quiet = if tested > 0 { 0 } else { quiet + 1 };
         nth += LANES;
     }
     assert_audited(running.gateway.folder()).await;
@@ -195,7 +195,7 @@ async fn on_whichever_side_of_a_statement_of_a_lease_its_connection_is_cut_nothi
 }
 
 /// Starts a server on a copy of a killed server's folder while the n-th disk call fails; returns whether one failed.
-async fn start_with_a_failure((mock, data, load): (&Mock, PathBuf, Arc<Load>), nth: u64) -> bool {
+async fn start_with_a_failure(mock: &Mock, data: PathBuf, load: Arc<Load>, nth: u64) -> bool {
     let (shim, folder) = (Shim::new(), Folder::on_sqlite());
     torn::copy(&data, &folder.data());
     let setup = shim.over(setup(mock), &folder.data());
@@ -216,7 +216,7 @@ async fn start_with_a_failure((mock, data, load): (&Mock, PathBuf, Arc<Load>), n
 }
 
 #[tokio::test]
-async fn whichever_write_sync_or_rename_of_a_start_fails_the_next_start_finds_all() {
+async fn after_any_failed_write_of_a_start_the_next_start_loses_nothing() {
     if on_postgres() {
         return;
     }
@@ -228,7 +228,7 @@ async fn whichever_write_sync_or_rename_of_a_start_fails_the_next_start_finds_al
         let (mock, data, load) = (Arc::clone(&mock), killed.folder.data(), Arc::clone(&killed.load));
         async move {
             for nth in (lane..).step_by(step) {
-                if !start_with_a_failure((&mock, data.clone(), Arc::clone(&load)), nth).await {
+                if !start_with_a_failure(&mock, data.clone(), Arc::clone(&load), nth).await {
                     return nth;
                 }
             }

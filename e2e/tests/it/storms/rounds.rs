@@ -32,6 +32,12 @@ pub(crate) struct Load {
     refused: Mutex<Vec<(u16, String)>>,
 }
 
+/// A request and the name of its model.
+pub(crate) struct NamedCall {
+    model: String,
+    call: Call,
+}
+
 impl Load {
     pub(crate) fn new(key: &str) -> Arc<Self> {
         Arc::new(Self {
@@ -43,20 +49,21 @@ impl Load {
         })
     }
 
-    /// Returns a new request and the name of its model.
-    pub(crate) fn call(&self, model: &str, streamed: bool) -> (String, Call) {
+    /// Returns a request for a new model.
+    pub(crate) fn call(&self, model: &str, streamed: bool) -> NamedCall {
         let name = format!("{model}-{:08}", self.names.fetch_add(1, Ordering::Relaxed));
-        (name.clone(), Call::json(CHAT, &Format::Chat.body(&format!("up/{name}"), streamed)).key(&self.key))
+        let call = Call::json(CHAT, &Format::Chat.body(&format!("up/{name}"), streamed)).key(&self.key);
+        NamedCall { model: name, call }
     }
 
     /// Sends a request; returns the status of its response, or `None` if it is incomplete.
-    pub(crate) async fn make(&self, to: std::net::SocketAddr, (name, call): (String, Call)) -> Option<u16> {
+    pub(crate) async fn make(&self, to: std::net::SocketAddr, NamedCall { model, call }: NamedCall) -> Option<u16> {
         let answer = call.attempt(to).await.ok()?.rest().await;
         if !answer.whole {
             return None;
         }
         match answer.status() {
-            200 => drop(self.answered.lock().unwrap().insert(name)),
+            200 => drop(self.answered.lock().unwrap().insert(model)),
             status => self.refused.lock().unwrap().push((status, code(&answer))),
         }
         Some(answer.status())

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use e2e::database::Event;
+use e2e::database::EventRow;
 use e2e::setup::Folder;
 use e2e::{Gateway, Mock, eventually};
 
@@ -49,7 +49,7 @@ pub(crate) struct Tally {
     /// Interrupted requests that were never sent upstream.
     pub(crate) unsent: usize,
     /// Events by the model's name without `up/`.
-    pub(crate) by_name: BTreeMap<String, Event>,
+    pub(crate) by_name: BTreeMap<String, EventRow>,
 }
 
 impl Tally {

@@ -30,7 +30,7 @@ const CLOSE: u8 = 2;
 
 /// The way in which a record is torn at a byte.
 #[derive(Debug, Clone, Copy)]
-enum Torn {
+enum TearKind {
     /// The byte and all following ones were never written.
     Zeros,
     /// The byte has another value.
@@ -41,7 +41,7 @@ enum Torn {
 
 /// The last record of a lane.
 #[derive(Debug, Clone)]
-struct Last {
+struct LastRecord {
     file: PathBuf,
     offset: u64,
     length: usize,
@@ -51,8 +51,8 @@ struct Last {
 
 /// Returns the last record of each lane that ends with one. The format is that of `spool::segment` and
 /// `spool::record`.
-fn last_records(spool: &Path) -> Vec<Last> {
-    let mut lanes: BTreeMap<u32, Last> = BTreeMap::new();
+fn last_records(spool: &Path) -> Vec<LastRecord> {
+    let mut lanes: BTreeMap<u32, LastRecord> = BTreeMap::new();
     let mut paths: Vec<PathBuf> = fs::read_dir(spool).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "spool"));
     paths.sort();
@@ -64,7 +64,7 @@ fn last_records(spool: &Path) -> Vec<Last> {
             let length = HEADER_BYTES + u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
             assert!(bytes[at + 9] <= 5, "a segment that the lane no longer uses: {path:?}");
             let id = bytes[at + 12..at + 28].iter().map(|byte| format!("{byte:02x}")).collect();
-            let last = Last { file: path.clone(), offset: at as u64, length, id };
+            let last = LastRecord { file: path.clone(), offset: at as u64, length, id };
             if bytes[at + 9] == CLOSE {
                 lanes.insert(lane, last);
             } else {
@@ -77,16 +77,16 @@ fn last_records(spool: &Path) -> Vec<Last> {
 }
 
 /// Damages the record; returns whether its bytes changed, which zeros at the end do not guarantee.
-fn tear(record: &Last, file: &Path, at: usize, how: Torn) -> bool {
+fn tear(record: &LastRecord, file: &Path, at: usize, how: TearKind) -> bool {
     let file = File::options().read(true).write(true).open(file).unwrap();
     let (place, mut rest) = (record.offset + at as u64, vec![0; record.length - at]);
     file.read_exact_at(&mut rest, place).unwrap();
     match how {
-        Torn::Zeros => file.write_all_at(&vec![0; rest.len()], place).unwrap(),
-        Torn::Garbled => file.write_all_at(&[!rest[0]], place).unwrap(),
-        Torn::Short => file.set_len(place).unwrap(),
+        TearKind::Zeros => file.write_all_at(&vec![0; rest.len()], place).unwrap(),
+        TearKind::Garbled => file.write_all_at(&[!rest[0]], place).unwrap(),
+        TearKind::Short => file.set_len(place).unwrap(),
     }
-    matches!(how, Torn::Garbled) || rest.iter().any(|byte| *byte != 0)
+    matches!(how, TearKind::Garbled) || rest.iter().any(|byte| *byte != 0)
 }
 
 pub(crate) fn copy(from: &Path, to: &Path) {
@@ -106,13 +106,13 @@ pub(crate) fn copy(from: &Path, to: &Path) {
 pub(crate) const HANGING: u8 = 2;
 
 /// A server that was killed, with its folder and load.
-pub(crate) struct Killed {
+pub(crate) struct KilledServer {
     pub(crate) folder: Folder,
     pub(crate) load: Arc<Load>,
 }
 
 /// Kills a server whose spool has all events: `calls` finished requests and [`HANGING`] open ones.
-pub(crate) async fn killed(setup: Setup, calls: usize) -> Killed {
+pub(crate) async fn killed(setup: Setup, calls: usize) -> KilledServer {
     let gateway = Gateway::start_in(Folder::on_sqlite(), setup).await;
     let load = Load::new(&gateway.key().await);
     // No ingest happens while this connection locks the database.
@@ -135,14 +135,14 @@ pub(crate) async fn killed(setup: Setup, calls: usize) -> Killed {
     hanging.join_all().await;
     held.give_up().await;
     assert_eq!(store::all_events(&folder).await.len(), 0);
-    Killed { folder, load }
+    KilledServer { folder, load }
 }
 
 /// Starts a copy with these damaged records; asserts that all other records are stored.
-async fn check(setup: Setup, data: PathBuf, torn: Vec<(Last, usize, Torn)>) {
+async fn check(setup: Setup, data: PathBuf, torn: Vec<(LastRecord, usize, TearKind)>) {
     let folder = Folder::on_sqlite();
     copy(&data, &folder.data());
-    let file = |record: &Last| folder.data().join("spool").join(record.file.file_name().unwrap());
+    let file = |record: &LastRecord| folder.data().join("spool").join(record.file.file_name().unwrap());
     let torn: Vec<_> = torn.into_iter().filter(|(record, at, how)| tear(record, &file(record), *at, *how)).collect();
     let gateway = Gateway::start_in(folder, setup).await;
     let events = store::all_events(gateway.folder()).await;
@@ -155,7 +155,7 @@ async fn check(setup: Setup, data: PathBuf, torn: Vec<(Last, usize, Torn)>) {
 }
 
 #[tokio::test]
-async fn a_spool_whose_last_record_is_torn_at_any_byte_opens_without_that_record_alone() {
+async fn a_spool_with_a_torn_last_record_opens_without_only_that_record() {
     if on_postgres() {
         return;
     }
@@ -163,13 +163,13 @@ async fn a_spool_whose_last_record_is_torn_at_any_byte_opens_without_that_record
     let workers = LANES.to_string();
     let setup =
         Setup::provider("mock", mock.address()).section("spool", "{max_size: 40MiB}").flag("--workers").flag(&workers);
-    let Killed { folder, .. } = killed(setup.clone(), CALLS).await;
+    let KilledServer { folder, .. } = killed(setup.clone(), CALLS).await;
     let records = last_records(&folder.data().join("spool"));
     assert!(records.len() > LANES / 2, "{} lanes", records.len());
     let longest = records.iter().map(|record| record.length).max().unwrap();
-    let mut left: VecDeque<(usize, Torn)> =
-        (0..longest).flat_map(|at| [Torn::Zeros, Torn::Garbled].map(|how| (at, how))).collect();
-    left.extend((0..longest).step_by(SHORT).map(|at| (at, Torn::Short)));
+    let mut left: VecDeque<(usize, TearKind)> =
+        (0..longest).flat_map(|at| [TearKind::Zeros, TearKind::Garbled].map(|how| (at, how))).collect();
+    left.extend((0..longest).step_by(SHORT).map(|at| (at, TearKind::Short)));
     let mut starts: Vec<Vec<_>> = Vec::new();
     while !left.is_empty() {
         let mut torn = Vec::new();

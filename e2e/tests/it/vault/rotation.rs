@@ -45,13 +45,13 @@ impl Person {
 }
 
 /// Requests that continue until they are stopped; each must succeed.
-struct Load {
+struct RotationLoad {
     stop: Arc<AtomicBool>,
     served: Arc<AtomicU64>,
     callers: JoinSet<()>,
 }
 
-impl Load {
+impl RotationLoad {
     fn begin(gateway: &Gateway, people: &[Person]) -> Self {
         let (stop, served) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let mut callers = JoinSet::new();
@@ -93,20 +93,20 @@ async fn killed_after(folder: &Folder, lines: usize) {
     let read = tokio::task::spawn_blocking(move || {
         BufReader::new(stdout).lines().map_while(Result::ok).take(lines).collect::<Vec<_>>()
     });
-    let said = read.await.unwrap();
+    let printed = read.await.unwrap();
     process.kill();
-    assert_eq!(said.len(), lines, "{said:?}");
+    assert_eq!(printed.len(), lines, "{printed:?}");
 }
 
 async fn rotate(folder: &Folder) -> (bool, String) {
     let data = folder.data().display().to_string();
     let output = commands::run_with(folder, &["vault", "rotate", "--data", &data], &keys(AFTER, BEFORE)).await;
-    let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    (output.status.success(), told)
+    let reported = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    (output.status.success(), reported)
 }
 
 #[tokio::test]
-async fn a_rotation_that_is_killed_half_way_loses_nothing_and_goes_on() {
+async fn a_killed_rotation_loses_nothing_and_can_be_continued() {
     let mock = Mock::start().await;
     let gateway = Gateway::start(with(before(&mock), keys(BEFORE, ""))).await;
     let mut people = Vec::new();
@@ -122,12 +122,15 @@ async fn a_rotation_that_is_killed_half_way_loses_nothing_and_goes_on() {
     let gateway = Gateway::start_in(folder, with(before(&mock), keys(AFTER, BEFORE))).await;
     let folder = gateway.folder();
     assert_eq!(resealed(folder).await, 0, "a server alone must not re-encrypt credentials");
-    let load = Load::begin(&gateway, &people);
+    let load = RotationLoad::begin(&gateway, &people);
     killed_after(folder, 1).await;
     let first = resealed(folder).await;
     assert!((100..total).contains(&first) && first % 100 == 0, "{first} of {total}");
-    let said = status(folder, &keys(AFTER, BEFORE)).await;
-    assert!(said.contains("in use") && said.contains("being replaced") && said.contains("rotate"), "{said}");
+    let printed = status(folder, &keys(AFTER, BEFORE)).await;
+    assert!(
+        printed.contains("in use") && printed.contains("being replaced") && printed.contains("rotate"),
+        "{printed}"
+    );
     killed_after(folder, 1).await;
     assert!(resealed(folder).await > first);
     // A credential that is replaced during the rotation stays replaced.
@@ -137,12 +140,12 @@ async fn a_rotation_that_is_killed_half_way_loses_nothing_and_goes_on() {
     let change = change.body(json!({"secret": secret}).to_string()).key(&people[0].key);
     let (rotated, replaced) = tokio::join!(rotate(folder), gateway.ask(change));
     replaced.expect(200);
-    let (done, told) = rotated;
-    assert!(done && told.contains("is retired") && told.contains("can be removed"), "{told}");
+    let (done, reported) = rotated;
+    assert!(done && reported.contains("is retired") && reported.contains("can be removed"), "{reported}");
     load.end().await;
     assert_eq!(resealed(folder).await, total + 1);
-    let (done, told) = rotate(folder).await;
-    assert!(done && told.contains("nothing was changed"), "{told}");
+    let (done, reported) = rotate(folder).await;
+    assert!(done && reported.contains("nothing was changed"), "{reported}");
     for person in &people {
         assert_eq!(came_with(&mock, person.number).await, person.secret());
     }
@@ -150,21 +153,21 @@ async fn a_rotation_that_is_killed_half_way_loses_nothing_and_goes_on() {
 
     // The previous key is removed and no longer accepted.
     let retired = with(before(&mock), keys(BEFORE, AFTER));
-    let (code, told) = commands::serve_to_its_end(&folder, &retired).await;
-    assert!(code == Some(1) && told.contains("vault_key_retired"), "{told}");
+    let (code, reported) = commands::serve_to_its_end(&folder, &retired).await;
+    assert!(code == Some(1) && reported.contains("vault_key_retired"), "{reported}");
     let gateway = Gateway::start_in(folder, with(before(&mock), keys(AFTER, ""))).await;
     for person in &people {
         gateway.call(call(&person.key, "any", person.number + USERS)).await.expect(200);
         assert_eq!(came_with(&mock, person.number + USERS).await, person.secret());
     }
-    soon_with(&gateway, &mock, (&people[0].key, "up", 50), secret).await;
+    soon_with(&gateway, &mock, numbered(&people[0].key, "up", 50), secret).await;
     assert_eq!(unopened(&gateway).await, 0);
-    let said = status(gateway.folder(), &keys(AFTER, "")).await;
-    assert!(said.contains("retired 2") && !said.contains("being replaced"), "{said}");
+    let printed = status(gateway.folder(), &keys(AFTER, "")).await;
+    assert!(printed.contains("retired 2") && !printed.contains("being replaced"), "{printed}");
 }
 
 #[tokio::test]
-async fn a_rotation_without_its_keys_says_which() {
+async fn a_rotation_without_its_keys_names_the_missing_key() {
     let mock = Mock::start().await;
     let gateway = Gateway::start(with(before(&mock), keys(BEFORE, ""))).await;
     let ada = gateway.account(OPEN).await.key;
@@ -178,5 +181,5 @@ async fn a_rotation_without_its_keys_says_which() {
     assert!(rotate(keys(AFTER, "")).await.contains("vault_key_wrong"));
     assert!(rotate(keys(AFTER, AFTER)).await.contains("vault_key_wrong"));
     assert!(rotate(keys("", BEFORE)).await.contains("has no master key"));
-    soon_with(&gateway, &mock, (&ada, "any", 1), "sk-adas-own").await;
+    soon_with(&gateway, &mock, numbered(&ada, "any", 1), "sk-adas-own").await;
 }

@@ -19,13 +19,13 @@ fn alone(setup: Setup) -> Setup {
 
 /// Asserts that a start fails with these texts before a port is opened.
 async fn refused(folder: &Folder, setup: &Setup, says: &[&str]) -> String {
-    let (code, told) = commands::serve_to_its_end(folder, setup).await;
-    assert_eq!(code, Some(1), "{told}");
+    let (code, reported) = commands::serve_to_its_end(folder, setup).await;
+    assert_eq!(code, Some(1), "{reported}");
     for word in says {
-        assert!(told.contains(word), "no {word:?} in: {told}");
+        assert!(reported.contains(word), "no {word:?} in: {reported}");
     }
-    assert!(!told.contains("listening"), "{told}");
-    told
+    assert!(!reported.contains("listening"), "{reported}");
+    reported
 }
 
 fn file(folder: &Folder, name: &str) -> PathBuf {
@@ -52,7 +52,7 @@ async fn the_first_start_writes_secrets_for_its_owner_alone() {
 }
 
 #[tokio::test]
-async fn secrets_that_others_can_read_or_that_are_none_are_refused() {
+async fn invalid_secrets_and_those_readable_by_others_are_refused() {
     let folder = Gateway::start(alone(Setup::mocked())).await.stop().await.folder;
     let start = alone(Setup::mocked());
     let key = file(&folder, "master_key");
@@ -64,8 +64,8 @@ async fn secrets_that_others_can_read_or_that_are_none_are_refused() {
     mode(&file(&folder, ""), 0o700);
     let whole = fs::read_to_string(&key).unwrap();
     fs::write(&key, &whole[..20]).unwrap();
-    let told = refused(&folder, &start, &["secret_malformed", "master_key", "openssl rand -base64 32"]).await;
-    assert!(!told.contains(&whole[..20]), "{told}");
+    let reported = refused(&folder, &start, &["secret_malformed", "master_key", "openssl rand -base64 32"]).await;
+    assert!(!reported.contains(&whole[..20]), "{reported}");
     fs::rename(&key, folder.path().join("moved")).unwrap();
     symlink(folder.path().join("moved"), &key).unwrap();
     refused(&folder, &start, &["secret_odd", "symbolic link"]).await;
@@ -101,8 +101,8 @@ async fn another_master_key_is_refused_once_something_is_sealed() {
     put(&gateway, &ada, &own("any", "mine", "sk-adas-own")).await;
     let folder = gateway.stop().await.folder;
     let other = alone(before(&mock)).variable("MASTER_ENCRYPTION_KEY", OTHER);
-    let told = refused(&folder, &other, &["vault_key_wrong", "MASTER_ENCRYPTION_KEY_PREVIOUS", "same"]).await;
-    assert!(!told.contains(OTHER), "{told}");
+    let reported = refused(&folder, &other, &["vault_key_wrong", "MASTER_ENCRYPTION_KEY_PREVIOUS", "same"]).await;
+    assert!(!reported.contains(OTHER), "{reported}");
     let key = file(&folder, "master_key");
     let kept = fs::read(&key).unwrap();
     fs::remove_file(&key).unwrap();
@@ -111,11 +111,11 @@ async fn another_master_key_is_refused_once_something_is_sealed() {
     fs::write(&key, kept).unwrap();
     mode(&key, 0o600);
     let again = Gateway::start_in(folder, alone(before(&mock))).await;
-    soon_with(&again, &mock, (&ada, "any", 1), "sk-adas-own").await;
+    soon_with(&again, &mock, numbered(&ada, "any", 1), "sk-adas-own").await;
 }
 
 #[tokio::test]
-async fn a_lost_master_key_costs_what_it_sealed_and_nothing_else() {
+async fn a_lost_master_key_loses_only_the_credentials_it_encrypted() {
     let mock = Mock::start().await;
     let gateway = Gateway::start(alone(before(&mock))).await;
     let ada = gateway.account(OPEN).await.key;
@@ -124,19 +124,20 @@ async fn a_lost_master_key_costs_what_it_sealed_and_nothing_else() {
     let reset = async |folder: &Folder, words: &[&str]| {
         let words: Vec<&str> = ["vault", "reset", "--data", &data].iter().chain(words).copied().collect();
         let output = commands::run_with(folder, &words, &[("MASTER_ENCRYPTION_KEY", OTHER)]).await;
-        let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        (output.status.success(), told)
+        let reported =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        (output.status.success(), reported)
     };
-    let (done, told) = reset(gateway.folder(), &["--yes"]).await;
-    assert!(!done && (told.contains("data_in_use") || told.contains("store_in_use")), "{told}");
+    let (done, reported) = reset(gateway.folder(), &["--yes"]).await;
+    assert!(!done && (reported.contains("data_in_use") || reported.contains("store_in_use")), "{reported}");
     let folder = gateway.stop().await.folder;
     fs::remove_file(file(&folder, "master_key")).unwrap();
-    let (done, told) = reset(&folder, &[]).await;
-    assert!(!done && told.contains("1 credentials") && told.contains("confirmation_missing"), "{told}");
+    let (done, reported) = reset(&folder, &[]).await;
+    assert!(!done && reported.contains("1 credentials") && reported.contains("confirmation_missing"), "{reported}");
     let other = alone(before(&mock)).variable("MASTER_ENCRYPTION_KEY", OTHER);
     refused(&folder, &other, &["vault_key_wrong"]).await;
-    let (done, told) = reset(&folder, &["--yes"]).await;
-    assert!(done && told.contains("1 credentials were deleted"), "{told}");
+    let (done, reported) = reset(&folder, &["--yes"]).await;
+    assert!(done && reported.contains("1 credentials were deleted"), "{reported}");
     let again = Gateway::start_in(folder, other).await;
     again.call(call(&ada, "any", 1)).await.expect(403);
     again.call(call(&ada, "up", 2)).await.expect(200);

@@ -12,7 +12,9 @@ use super::{OPTIONS, drained, in_folder, names_its_place};
 const NAME: &str = "0000-0000000001.spool";
 const SEGMENT_BYTES: usize = 64 * 1024;
 const HEAD_BYTES: usize = 28;
-const VERSION: u8 = 1;
+/// Major version 1 in the high four bits, minor version 0 in the low four.
+const VERSION: u8 = 0x10;
+const NEXT_VERSION: u8 = 0x20;
 const OPEN: u8 = 1;
 const CLOSE: u8 = 2;
 const COUNTS: u8 = 3;
@@ -21,7 +23,7 @@ const EVENT: u8 = 5;
 const END: u8 = 255;
 
 /// One record of the input, which is a sequence of `kind u8 | length u16 | payload`. Kinds from `0x80` on, except that
-/// of the end, select another version.
+/// of the end, select the minor version of an event, and from `0xc0` on the next major version.
 struct RecordSpec<'a> {
     kind: u8,
     payload: &'a [u8],
@@ -140,7 +142,8 @@ fn header() -> Vec<u8> {
 fn record(segment: &mut Vec<u8>, spec: &RecordSpec<'_>) -> Uuid {
     let RecordSpec { kind, payload } = *spec;
     let (version, kind) = match kind {
-        0x80..END => (1 + (kind & 3), EVENT),
+        0x80..0xc0 => (VERSION | kind & 0xf, EVENT),
+        0xc0..END => (NEXT_VERSION | kind & 0xf, EVENT),
         OPEN | CLOSE | EVENT | COUNTED | END => (VERSION, kind),
         // Most unknown kinds become counts, so that inputs contain more valid records.
         kind if kind >= 16 => (VERSION, COUNTS),
@@ -179,6 +182,8 @@ mod tests {
     use ::spool::OpenRequest;
 
     use super::*;
+
+    const SEGMENT_HEADER_BYTES: usize = 32;
 
     fn caller() -> Option<Caller> {
         Some(Caller { user: UserNo(1), key: KeyNo(-2), plan: PlanId::NIL })
@@ -228,8 +233,8 @@ mod tests {
         Record::CloseBatch { id: opened(0).id(), counts }
     }
 
-    /// The name of each seed, its records, and the number of records that can be read.
-    fn seeds() -> Vec<(&'static str, Vec<Record>, usize)> {
+    /// The name of each seed of records that the spool wrote, the records, and the number that can be read.
+    fn written_seeds() -> Vec<(&'static str, Vec<Record>, usize)> {
         let refused = UsageEvent { attempts: Vec::new(), refusal: Some("quota_exceeded".into()), ..event(15) };
         let (one, other) = (|| Record::Event(event(15)), || Record::Close(event(15)));
         vec![
@@ -246,25 +251,61 @@ mod tests {
         ]
     }
 
-    fn spec(record: &Record) -> Vec<u8> {
-        let (kind, payload) = match record {
-            Record::Open(opened) => (OPEN, postcard::to_allocvec(opened)),
-            Record::Close(event) => (CLOSE, postcard::to_allocvec(event)),
-            Record::Event(event) => (EVENT, postcard::to_allocvec(event)),
-            Record::Counts { counts, .. } => (COUNTS, postcard::to_allocvec(counts)),
-            Record::CloseBatch { counts, .. } => (COUNTED, postcard::to_allocvec(&(record.id(), counts))),
-        };
-        let payload = payload.unwrap();
+    /// The payload of the record, as the spool writes it.
+    fn payload(record: &Record) -> Vec<u8> {
+        let dir = tempfile::tempdir().unwrap();
+        Spool::open(dir.path(), OPTIONS, &[]).unwrap().writers[0].append(record).unwrap();
+        let segment = fs::read(dir.path().join(NAME)).unwrap();
+        let head = &segment[SEGMENT_HEADER_BYTES..];
+        let length = u32::from_le_bytes(*head.first_chunk().unwrap()) as usize;
+        head[HEAD_BYTES..HEAD_BYTES + length].to_vec()
+    }
+
+    fn spec_of(kind: u8, payload: &[u8]) -> Vec<u8> {
         let length = u16::try_from(payload.len()).unwrap().to_le_bytes();
-        [&[kind], &length[..], &payload].concat()
+        [&[kind], &length[..], payload].concat()
+    }
+
+    fn spec(record: &Record) -> Vec<u8> {
+        let kind = match record {
+            Record::Open(_) => OPEN,
+            Record::Close(_) => CLOSE,
+            Record::Event(_) => EVENT,
+            Record::Counts { .. } => COUNTS,
+            Record::CloseBatch { id, .. } => {
+                return spec_of(COUNTED, &[&[16], &id.as_bytes()[..], &payload(record)].concat());
+            }
+        };
+        spec_of(kind, &payload(record))
+    }
+
+    /// An event of a later minor version: an unknown field in the event, and one in its only attempt.
+    fn later_event() -> Vec<u8> {
+        let bare = UsageEvent { attempts: Vec::new(), ..event(15) };
+        let mut base = payload(&Record::Event(bare));
+        assert_eq!(base.pop(), Some(0), "the payload ends with the number of attempts");
+        let whole = payload(&Record::Event(event(15)));
+        let [count, length, attempt @ ..] = &whole[base.len()..] else { panic!("no attempt") };
+        let field = [200, 1, 5, b'l', b'a', b't', b'e', b'r'];
+        let longer = [&[*count, *length + u8::try_from(field.len()).unwrap()], attempt, &field[..]].concat();
+        spec_of(0x80, &[base, longer, field.to_vec()].concat())
+    }
+
+    /// The name of each seed, its input, and the number of records that can be read.
+    fn seeds() -> Vec<(&'static str, Vec<u8>, usize)> {
+        let written = written_seeds().into_iter();
+        let mut seeds: Vec<_> =
+            written.map(|(name, all, count)| (name, all.iter().flat_map(spec).collect(), count)).collect();
+        let with_field = [payload(&opened(15)), vec![7, 2, 0, 0]].concat();
+        seeds.push(("later-minor-version", [later_event(), spec_of(OPEN, &with_field)].concat(), 2));
+        seeds
     }
 
     /// Seeds that are refused at their first byte would be useless. `UPDATE_SEEDS=1` rewrites the seeds.
     #[test]
     fn seeds_contain_valid_records() {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/spool_records");
-        for (name, records, count) in seeds() {
-            let seed: Vec<u8> = records.iter().flat_map(spec).collect();
+        for (name, seed, count) in seeds() {
             if std::env::var_os("UPDATE_SEEDS").is_some() {
                 fs::write(corpus.join(name), &seed).unwrap();
             }

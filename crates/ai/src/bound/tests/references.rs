@@ -16,7 +16,7 @@ fn check(path: &str, inside: &str, reference: Option<Reference>) {
 }
 
 #[test]
-fn responses_tells_what_it_only_refers_to() {
+fn responses_references_are_reported() {
     use Reference::*;
     for (inside, reference) in [
         (r#""previous_response_id":"resp_1""#, Some(PreviousResponse)),
@@ -54,7 +54,7 @@ fn responses_tells_what_it_only_refers_to() {
 }
 
 #[test]
-fn chat_tells_what_it_only_refers_to() {
+fn chat_references_are_reported() {
     use Reference::*;
     let part = |part: &str| format!(r#""messages":[{{"role":"user","content":[{part}]}}]"#);
     for (inside, reference) in [
@@ -80,7 +80,7 @@ fn chat_tells_what_it_only_refers_to() {
 }
 
 #[test]
-fn messages_tells_what_it_only_refers_to() {
+fn messages_references_are_reported() {
     use Reference::*;
     let part = |part: &str| format!(r#""max_tokens":7,"messages":[{{"role":"user","content":[{part}]}}]"#);
     let image = |source: &str| part(&format!(r#"{{"type":"image","source":{source}}}"#));
@@ -118,7 +118,7 @@ fn messages_tells_what_it_only_refers_to() {
 }
 
 #[test]
-fn gemini_tells_what_it_only_refers_to() {
+fn gemini_references_are_reported() {
     use Reference::*;
     let part = |part: &str| format!(r#""contents":[{{"parts":[{part}]}}]"#);
     for (inside, reference) in [

@@ -169,7 +169,7 @@ fn a_live_search_reserves_the_fee_of_each_source() {
 }
 
 #[test]
-fn a_model_that_always_searches_reserves_what_a_search_may_add() {
+fn a_model_that_always_searches_reserves_the_cost_of_a_search() {
     let prices = Prices::builtin();
     let (price, limits) = (prices.find("openai", ["gpt-5-search-api"], DAY), limits("openai", "gpt-5-search-api"));
     let text = body(r#""max_tokens":7"#);

@@ -38,7 +38,7 @@ fn dated_names_have_the_price_of_the_undated() {
 }
 
 #[test]
-fn configured_price_replaces_the_built_in_one_and_says_its_figures() {
+fn configured_price_replaces_the_built_in_one_and_names_its_figures() {
     let builtin = Prices::builtin();
     let prices = builtin.clone().with("openai/gpt-5-mini", flat(7)).with("no-provider", flat(8));
     let price = prices.find("openai", ["gpt-5-mini-2025-08-07"], DAY).unwrap();
@@ -52,7 +52,7 @@ fn configured_price_replaces_the_built_in_one_and_says_its_figures() {
 }
 
 #[test]
-fn names_come_in_their_order_and_before_what_stands_for_every_model() {
+fn names_match_in_order_and_before_the_wildcard() {
     let prices = Prices::default().with("p/*", flat(1)).with("p/b", flat(2)).with("p/c", flat(3));
     let found = |names: &[&str]| prices.find("p", names.iter().copied(), DAY).and_then(|price| price.rates.input);
     for (names, rate) in [(["b", "c"], 2), (["c", "b"], 3), (["x", "b-2025-08-07"], 2), (["x", "y"], 1)] {
@@ -119,7 +119,7 @@ fn a_row_is_found_by_its_version_on_any_day() {
 }
 
 #[test]
-fn a_fine_tuned_model_is_looked_up_by_its_base_and_never_costs_what_the_base_does() {
+fn a_fine_tuned_model_is_found_by_its_base_model_and_never_has_its_price() {
     let prices = Prices::builtin();
     let found = |model| {
         let Rates { input, cached_input, output, .. } = prices.find("openai", [model], DAY)?.rates;

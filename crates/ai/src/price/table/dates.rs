@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn days_are_what_their_names_say() {
+    fn dates_in_row_names_match_their_days() {
         assert_eq!((GPT_5_6_UNTIL, GEMINI_FLASH_UNTIL), (day("2026-11-21"), day("2026-12-31")));
     }
 
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_a_promotion_holds_at_every_tier() {
+    fn the_price_after_a_promotion_applies_to_every_tier() {
         let prices = Prices::builtin();
         let at = |tier, at| {
             let price = prices.find("gemini", ["gemini-3.6-flash"], day(at)).unwrap();

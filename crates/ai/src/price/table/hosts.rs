@@ -74,7 +74,7 @@ pub(super) fn prices() -> impl Iterator<Item = (String, Price)> {
             let rates = text_rates([*input, *cached, *write, *write, *output]);
             let long = doubled_above.and_then(|above_tokens| Some(Long { above_tokens, rates: rates.times(2, 1)? }));
             let units = server_tools::rates(host, model);
-            let price = builtin((rates, long, units), Others::default(), SOURCE.into());
+            let price = builtin(rates, long, units, Others::default(), SOURCE.into());
             let version = format!("{}/{host}", price.version).into();
             (format!("{host}/{model}"), Price { limits: limits(*window), version, ..price })
         })
@@ -99,7 +99,7 @@ mod tests {
 
     /// Costs in nano-USD that were computed by hand from the published rates.
     #[test]
-    fn a_call_at_a_host_costs_what_it_publishes() {
+    fn a_call_to_a_host_has_the_published_price() {
         let prices = Prices::builtin();
         for (host, model, [input, cached, output], cost) in [
             // The examples of the audit.

@@ -33,10 +33,10 @@ fn refused(body: &str) -> String {
 fn the_models_part_alone_is_rewritten() {
     let body = |model: &str| form(&[FILE, (&named("model"), model), (&named("stream"), "true"), (&named("x"), "")]);
     let before = Bytes::from(body("whisper-1"));
-    let asked = read_as(PATH, TYPE, &before).unwrap();
-    assert_eq!((asked.model.as_str(), asked.stream, asked.billable), ("whisper-1", true, None));
-    assert_eq!(asked.rewrite(&before, "gpt-4o-transcribe", true).body(), body("gpt-4o-transcribe"));
-    assert_eq!(asked.rewrite(&before, "whisper-1", true).body().as_ptr(), before.as_ptr());
+    let requested = read_as(PATH, TYPE, &before).unwrap();
+    assert_eq!((requested.model.as_str(), requested.stream, requested.billable), ("whisper-1", true, None));
+    assert_eq!(requested.rewrite(&before, "gpt-4o-transcribe", true).body(), body("gpt-4o-transcribe"));
+    assert_eq!(requested.rewrite(&before, "whisper-1", true).body().as_ptr(), before.as_ptr());
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn forms_of_edits_and_translations_are_read_too_and_edits_may_be_json() {
 }
 
 #[test]
-fn what_clients_send_is_understood() {
+fn forms_of_common_clients_are_parsed() {
     for (content_type, head) in [
         ("multipart/form-data; boundary=\"b0\"", named("model")),
         ("Multipart/Form-Data;charset=utf-8;Boundary=b0", named("model")),
@@ -83,9 +83,9 @@ fn a_deployment_wins_over_the_part_and_is_put_in() {
             form(&parts.iter().map(|(head, content)| (head.as_str(), *content)).collect::<Vec<_>>())
         };
         let body = Bytes::from(form(&parts));
-        let asked = read_as(path, TYPE, &body).unwrap();
-        assert_eq!(asked.model, "d");
-        assert_eq!(asked.rewrite(&body, upstream, false).body(), form(&rewritten));
+        let requested = read_as(path, TYPE, &body).unwrap();
+        assert_eq!(requested.model, "d");
+        assert_eq!(requested.rewrite(&body, upstream, false).body(), form(&rewritten));
     }
     // This name would end the part that contains it.
     let injected = "/openai/deployments/d%0d%0a--b0--/audio/transcriptions";
@@ -94,7 +94,7 @@ fn a_deployment_wins_over_the_part_and_is_put_in() {
 }
 
 #[test]
-fn without_one_boundary_there_is_no_form() {
+fn a_form_needs_exactly_one_boundary() {
     let body = form(&[(&named("model"), "m")]);
     for content_type in [
         "multipart/form-data",
@@ -167,7 +167,7 @@ fn a_form_that_two_readers_could_read_apart_is_refused() {
 }
 
 #[test]
-fn a_model_that_stands_twice_is_absent_or_is_no_name_is_refused() {
+fn a_duplicate_missing_or_invalid_model_is_refused() {
     let model = named("model");
     let twice = form(&[(&model, "a"), FILE, (&model, "a")]);
     assert!(refused(&twice).starts_with("`model` occurs twice, again at byte "));
@@ -226,11 +226,11 @@ proptest! {
     ) {
         let body = Bytes::from(format!("--b0\r\n{}", shreds.concat()));
         match read_as(PATH, TYPE, &body) {
-            Ok(asked) => {
-                let out = asked.rewrite(&body, "another", true).body();
+            Ok(requested) => {
+                let out = requested.rewrite(&body, "another", true).body();
                 let again = read_as(PATH, TYPE, &out).unwrap();
                 prop_assert_eq!(again.model.as_str(), "another");
-                prop_assert_eq!(again.rewrite(&out, &asked.model, true).body(), body);
+                prop_assert_eq!(again.rewrite(&out, &requested.model, true).body(), body);
             }
             Err(
                 RequestError::Multipart { offset, .. }
@@ -247,7 +247,7 @@ proptest! {
         let model = named("model");
         let head = [b"--b0\r\n", FILE.0.as_bytes(), b"\r\n\r\n", &content, b"\r\n--b0\r\n", model.as_bytes()].concat();
         let body = |name: &str| Bytes::from([&head[..], b"\r\n\r\n", name.as_bytes(), b"\r\n--b0--\r\n"].concat());
-        let asked = read_as(PATH, TYPE, &body("whisper")).unwrap();
-        prop_assert_eq!(asked.rewrite(&body("whisper"), "x", true).body(), body("x"));
+        let requested = read_as(PATH, TYPE, &body("whisper")).unwrap();
+        prop_assert_eq!(requested.rewrite(&body("whisper"), "x", true).body(), body("x"));
     }
 }

@@ -8,7 +8,7 @@ const OBJECT_BYTES_MAX: usize = 8 * 1024;
 /// The last reported object and, for Anthropic's stream, the object at its start, as each lacks fields of the other.
 #[derive(Debug, Default)]
 pub(super) struct RawUsages {
-    told: RawObject,
+    usage: RawObject,
     delta: RawObject,
 }
 
@@ -17,27 +17,27 @@ pub(super) struct RawUsages {
 struct RawObject(Vec<u8>);
 
 impl RawUsages {
-    pub(super) fn keep(&mut self, told: Option<&[u8]>, delta: Option<&[u8]>) {
-        for (kept, json) in [(&mut self.told, told), (&mut self.delta, delta)] {
+    pub(super) fn keep(&mut self, usage: Option<&[u8]>, delta: Option<&[u8]>) {
+        for (object, json) in [(&mut self.usage, usage), (&mut self.delta, delta)] {
             if let Some(json) = json.filter(|json| json.starts_with(b"{")) {
-                kept.put(json);
+                object.put(json);
             }
         }
     }
 
     /// Returns the object, or a list of both; `None` if none was reported, or one is too long or invalid JSON.
     pub(super) fn json(&self) -> Option<Box<str>> {
-        let json = match (self.told.0.as_slice(), self.delta.0.as_slice()) {
+        let json = match (self.usage.0.as_slice(), self.delta.0.as_slice()) {
             ([], json) | (json, []) => json.to_vec(),
-            (told, delta) => [b"[", told, b",", delta, b"]"].concat(),
+            (usage, delta) => [b"[", usage, b",", delta, b"]"].concat(),
         };
         let json = String::from_utf8(json).ok().filter(|json| !json.is_empty())?;
         serde_json::from_str::<&RawValue>(&json).is_ok().then(|| json.into())
     }
 
     #[cfg(test)]
-    pub(super) fn held_bytes(&self) -> usize {
-        self.told.0.capacity() + self.delta.0.capacity()
+    pub(super) fn buffered_bytes(&self) -> usize {
+        self.usage.0.capacity() + self.delta.0.capacity()
     }
 }
 
@@ -54,15 +54,15 @@ impl RawObject {
 mod tests {
     use super::*;
 
-    fn check(told: &[&str], deltas: &[&str], expected: Option<&str>) {
+    fn check(usage: &[&str], deltas: &[&str], expected: Option<&str>) {
         let mut usages = RawUsages::default();
-        told.iter().for_each(|json| usages.keep(Some(json.as_bytes()), None));
+        usage.iter().for_each(|json| usages.keep(Some(json.as_bytes()), None));
         deltas.iter().for_each(|json| usages.keep(None, Some(json.as_bytes())));
-        assert_eq!(usages.json().as_deref(), expected, "{told:?} {deltas:?}");
+        assert_eq!(usages.json().as_deref(), expected, "{usage:?} {deltas:?}");
     }
 
     #[test]
-    fn the_last_object_is_kept_and_the_first_of_two_kinds_beside_it() {
+    fn the_last_object_and_the_first_of_another_kind_are_stored() {
         check(&[], &[], None);
         check(&[r#"{"a":1}"#, r#"{"a": 2.50}"#, "null"], &[], Some(r#"{"a": 2.50}"#));
         check(&[r#"{"a":1}"#], &[r#"{"b":2}"#, r#"{"b":3}"#], Some(r#"[{"a":1},{"b":3}]"#));
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_or_no_json_is_not_kept() {
+    fn objects_that_are_too_long_or_invalid_are_not_stored() {
         let longest = format!(r#"{{"a":"{}"}}"#, "x".repeat(OBJECT_BYTES_MAX - 8));
         check(&[&longest], &[], Some(&longest));
         check(&[r#"{"a":1}"#, &longest.replace("x\"", "xx\"")], &[], None);

@@ -196,13 +196,13 @@ impl ListedToolCalls {
         let Some(json) = scanner.picked(TOOLS) else { return scanner.all(TOOLS).is_some() };
         let Ok(tools) = serde_json::from_slice::<BTreeMap<String, &RawValue>>(json) else { return all_are_zero(json) };
         let mut is_known = true;
-        for (tool, told) in tools {
+        for (tool, details) in tools {
             if tool == "web_search" {
-                let usage = serde_json::from_str::<Part<WebSearch>>(told.get()).unwrap_or_default().0;
+                let usage = serde_json::from_str::<Part<WebSearch>>(details.get()).unwrap_or_default().0;
                 self.searches_reported = usage.num_requests.0;
-                is_known &= usage.num_requests.0.is_some() || all_are_zero(told.get().as_bytes());
+                is_known &= usage.num_requests.0.is_some() || all_are_zero(details.get().as_bytes());
             } else {
-                is_known &= all_are_zero(told.get().as_bytes());
+                is_known &= all_are_zero(details.get().as_bytes());
             }
         }
         is_known

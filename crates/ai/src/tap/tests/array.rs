@@ -14,13 +14,13 @@ fn array(pieces: &[&str]) -> (Vec<String>, ResponseFacts) {
 }
 
 #[test]
-fn an_element_is_held_until_it_is_whole_and_what_stands_between_two_is_not() {
+fn an_element_is_buffered_until_it_is_complete_and_separators_are_not() {
     let (out, _) = array(&["[", "{\"a\":", "[{\"b\":\"}\\\"", "]\"}]", "}", "\n", ",\r\n", "{", "}", "]", "\n"]);
     assert_eq!(out, ["[", "", "", "", "{\"a\":[{\"b\":\"}\\\"]\"}]}", "\n", ",\r\n", "", "{}", "]", "\n", ""]);
 }
 
 #[test]
-fn nothing_held_of_an_array_is_passed_on_in_place() {
+fn without_buffered_bytes_an_array_is_forwarded_without_a_copy() {
     let mut tap = Tap::new(Format::GenerateContent, Framing::Array, false);
     for (piece, whole) in [("[{\"a\":1},{\"b", 9), ("\":2}", 7), (",{}", 3)] {
         let bytes = Bytes::from(piece);
@@ -59,7 +59,7 @@ fn an_array_has_ended_at_its_bracket_and_the_last_usage_counts() {
 }
 
 #[test]
-fn an_element_over_the_bound_goes_on_as_it_comes_until_its_end() {
+fn an_element_over_the_maximum_is_forwarded_as_it_arrives() {
     let mut tap = Tap::new(Format::GenerateContent, Framing::Array, false);
     let part = "x".repeat(40 * 1024);
     assert_eq!(tap.push(format!("[{{\"a\":\"{part}").into()), "[");

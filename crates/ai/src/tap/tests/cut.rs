@@ -53,16 +53,16 @@ fn a_cut_array_stays_valid_json_with_the_error_at_its_end() {
         let (passed, last, seen) = cut(Format::GenerateContent, Framing::Array, &whole.as_bytes()[..at]);
         let value: Vec<serde_json::Value> = serde_json::from_str(&(passed + &last)).unwrap();
         assert_eq!((last.is_empty(), seen.ended), (at >= end, at >= end), "{at}");
-        let told = value.len() - usize::from(!last.is_empty());
-        assert_eq!(value[..told], elements[..told], "{at}");
-        if let Some(error) = value.get(told) {
+        let complete_len = value.len() - usize::from(!last.is_empty());
+        assert_eq!(value[..complete_len], elements[..complete_len], "{at}");
+        if let Some(error) = value.get(complete_len) {
             assert_eq!((&error["error"]["code"], &error["error"]["message"]), (&502.into(), &PROBLEM.message.into()));
         }
     }
 }
 
 #[test]
-fn behind_half_an_element_and_in_bodies_nothing_is_told() {
+fn no_error_follows_half_an_element_or_a_body() {
     let half = format!("[{{\"a\":\"{}", "x".repeat(70_000));
     for (format, framing, stream) in [
         (Format::GenerateContent, Framing::Array, half.as_str()),
@@ -78,7 +78,7 @@ fn behind_half_an_element_and_in_bodies_nothing_is_told() {
 }
 
 #[test]
-fn what_is_not_read_has_ended_unless_it_was_cut() {
+fn an_unread_response_has_ended_unless_it_was_cut() {
     let audio = Bytes::from_static(b"{\"usage\":{\"input_tokens\":3}} [DONE]\n\ndata: \xff\xfb");
     let mut tap = Tap::new(Format::Speech, Framing::Opaque, false);
     let out = tap.push(audio.clone());
@@ -87,7 +87,7 @@ fn what_is_not_read_has_ended_unless_it_was_cut() {
 }
 
 #[test]
-fn what_was_told_before_a_cut_is_seen() {
+fn usage_reported_before_a_cut_is_read() {
     let stream = include_bytes!("../../../tests/fixtures/generate.sse");
     let (_, _, seen) = cut(Format::GenerateContent, Framing::Events, &stream[..stream.len() - 30]);
     assert_eq!((seen.usage.and_then(|usage| usage.output), seen.ended), (Some(9), false));

@@ -24,16 +24,16 @@ const fn input(format: Format) -> Option<&'static str> {
     }
 }
 
-fn told(format: Format, framing: Framing, bytes: &[u8]) -> Option<u64> {
+fn reported(format: Format, framing: Framing, bytes: &[u8]) -> Option<u64> {
     seen(format, framing, bytes).usage.and_then(|usage| usage.input)
 }
 
 #[test]
-fn odd_figures_are_not_told_in_any_format() {
+fn invalid_figures_are_unknown_in_every_format() {
     for format in Format::ALL {
         let Some(name) = input(format) else { continue };
         let usage = |figure: &str| body(format, &format!("{{\"{name}\":{figure}}}"));
-        assert_eq!(told(format, Framing::Json, usage("5").as_bytes()), Some(5), "{format:?}");
+        assert_eq!(reported(format, Framing::Json, usage("5").as_bytes()), Some(5), "{format:?}");
         for figure in [
             "-5",
             "10000000000000000000",
@@ -48,12 +48,16 @@ fn odd_figures_are_not_told_in_any_format() {
             "{\"x\":5}",
             "5,\"input_tokens\":",
         ] {
-            assert_eq!(told(format, Framing::Json, usage(figure).as_bytes()), None, "{format:?} {figure}");
+            assert_eq!(reported(format, Framing::Json, usage(figure).as_bytes()), None, "{format:?} {figure}");
         }
         let twice = body(format, &format!("{{\"{name}\":5,\"{name}\":6}}"));
-        assert_eq!(told(format, Framing::Json, twice.as_bytes()), None, "{format:?}: who says two things says none");
+        assert_eq!(
+            reported(format, Framing::Json, twice.as_bytes()),
+            None,
+            "{format:?}: who says two things says none"
+        );
         let last = usage("5").replace("{\"x\":1,", "{\"usage\":{},\"usageMetadata\":{},");
-        assert_eq!(told(format, Framing::Json, last.as_bytes()), Some(5), "{format:?}: the last of two objects");
+        assert_eq!(reported(format, Framing::Json, last.as_bytes()), Some(5), "{format:?}: the last of two objects");
     }
 }
 
@@ -64,10 +68,10 @@ fn deep_nesting_and_invalid_utf8_elsewhere_harm_nothing() {
         let Some(name) = input(format) else { continue };
         let usage = body(format, &format!("{{\"{name}\":5}}"));
         let deep = usage.replace("{\"x\":1,", &format!("{{\"x\":{open}1{close},"));
-        assert_eq!(told(format, Framing::Json, deep.as_bytes()), Some(5), "{format:?}");
+        assert_eq!(reported(format, Framing::Json, deep.as_bytes()), Some(5), "{format:?}");
         let mut odd = b"{\"x\":\"\xff\xc3\x28\xed\xa0\x80\",".to_vec();
         odd.extend_from_slice(usage.strip_prefix("{\"x\":1,").unwrap().as_bytes());
-        assert_eq!(told(format, Framing::Json, &odd), Some(5), "{format:?}");
+        assert_eq!(reported(format, Framing::Json, &odd), Some(5), "{format:?}");
     }
     // An error inside a value that is read affects only that value.
     let inside = b"{\"usage\":{\"prompt_tokens\":5,\"x\":\"\xff\"},\"model\":\"\xff\",\"id\":\"i\"}";
@@ -77,7 +81,7 @@ fn deep_nesting_and_invalid_utf8_elsewhere_harm_nothing() {
 }
 
 #[test]
-fn a_page_of_html_with_status_200_tells_nothing() {
+fn a_page_of_html_with_status_200_reports_nothing() {
     let page = "<!doctype html><html><body data-usage='{\"usage\":{\"input_tokens\":5}}'>[{}]</body></html>\n\n";
     for format in Format::ALL {
         for framing in Framing::ALL {
@@ -96,24 +100,24 @@ fn a_page_of_html_with_status_200_tells_nothing() {
 fn of_figures_that_go_backwards_the_last_count() {
     let google = |tokens: u32| format!("{{\"usageMetadata\":{{\"promptTokenCount\":{tokens}}}}}");
     let events = format!("data: {}\n\ndata: {}\n\n", google(9), google(4));
-    assert_eq!(told(Format::GenerateContent, Framing::Events, events.as_bytes()), Some(4));
+    assert_eq!(reported(Format::GenerateContent, Framing::Events, events.as_bytes()), Some(4));
     let silent = format!("{events}data: {{\"usageMetadata\":{{\"promptTokenCount\":-1}}}}\n\n");
-    assert_eq!(told(Format::GenerateContent, Framing::Events, silent.as_bytes()), Some(4));
+    assert_eq!(reported(Format::GenerateContent, Framing::Events, silent.as_bytes()), Some(4));
     for (format, name) in [(Format::Speech, "speech.audio.done"), (Format::Transcription, "transcript.text.done")] {
         let event = |tokens: u32| format!("data: {{\"type\":\"{name}\",\"usage\":{{\"input_tokens\":{tokens}}}}}\n\n");
-        assert_eq!(told(format, Framing::Events, (event(9) + &event(4)).as_bytes()), Some(4), "{format:?}");
+        assert_eq!(reported(format, Framing::Events, (event(9) + &event(4)).as_bytes()), Some(4), "{format:?}");
     }
 }
 
 /// Other fields beside images are read; the image data is skipped.
 #[test]
 fn images_without_figures_are_counted_within_bounds() {
-    let made =
+    let created =
         |quantity| Usage { billed: Some(Billed { unit: Unit::Image, quantity }), ..Usage::empty(Source::Counted) };
     for (body, usage) in [
-        (r#"{"data":[{"url":"a"},{"url":"b"},{"url":"c"}]}"#, Some(made(3))),
-        (r#"{"data":[{"url":"a"}],"usage":null}"#, Some(made(1))),
-        (r#"{"data":[{"url":"a"}],"usage":{"input_tokens":-1}}"#, Some(made(1))),
+        (r#"{"data":[{"url":"a"},{"url":"b"},{"url":"c"}]}"#, Some(created(3))),
+        (r#"{"data":[{"url":"a"}],"usage":null}"#, Some(created(1))),
+        (r#"{"data":[{"url":"a"}],"usage":{"input_tokens":-1}}"#, Some(created(1))),
         (r#"{"data":[]}"#, None),
         (r#"{"data":{"url":"a"}}"#, None),
         (r#"{"error":{"data":[1]}}"#, None),
@@ -127,20 +131,20 @@ fn images_without_figures_are_counted_within_bounds() {
         tap.push(Bytes::from(piece));
         for _ in 0..if piece.ends_with('}') { 0 } else { 20 } {
             tap.push(picture.clone());
-            assert_eq!(tap.held_bytes(), 0);
+            assert_eq!(tap.buffered_bytes(), 0);
         }
     }
-    assert_eq!(tap.finish().1.usage, Some(made(2)));
+    assert_eq!(tap.finish().1.usage, Some(created(2)));
     let event = |name: &str, rest: &str| format!("event: {name}\ndata: {{\"type\":\"{name}\"{rest}}}\n\n");
     let plain = event("image_edit.completed", "");
     let stream = event("image_edit.partial_image", "") + &plain + &plain;
-    assert_eq!(seen(Format::Images, Framing::Events, stream.as_bytes()).usage, Some(made(2)));
+    assert_eq!(seen(Format::Images, Framing::Events, stream.as_bytes()).usage, Some(created(2)));
     let figures = event("image_edit.completed", ",\"usage\":{\"input_tokens\":5}");
-    assert_eq!(told(Format::Images, Framing::Events, (figures + &plain).as_bytes()), Some(5));
+    assert_eq!(reported(Format::Images, Framing::Events, (figures + &plain).as_bytes()), Some(5));
 }
 
 #[test]
-fn a_moderation_uses_nothing_and_its_error_tells_nothing() {
+fn a_moderation_uses_nothing_and_its_error_reports_nothing() {
     let usage = |body: &str| seen(Format::Moderations, Framing::Json, body.as_bytes()).usage;
     assert_eq!(usage(r#"{"results":[{"flagged":false}]}"#), Some(Usage::empty(Source::Reported)));
     for body in [r#"{"error":{"message":"no"}}"#, r#"{"results":{}}"#, r#"{"results":[{}"#, ""] {
@@ -157,7 +161,7 @@ fn an_event_without_end_stays_within_bounds_in_every_format() {
             let mut out = tap.push(Bytes::from(head)).len();
             for _ in 0..64 {
                 out += tap.push(piece.clone()).len();
-                assert!(tap.held_bytes() <= 4 * VALUE_BYTES_MAX, "{format:?} {framing:?}");
+                assert!(tap.buffered_bytes() <= 4 * VALUE_BYTES_MAX, "{format:?} {framing:?}");
             }
             let (rest, seen) = tap.finish();
             assert_eq!(

@@ -43,7 +43,7 @@ fn pushed(tap: &mut Tap, text: &str) -> String {
 }
 
 #[test]
-fn events_of_text_are_tokens_at_the_least_before_any_are_told() {
+fn events_of_text_count_as_tokens_before_usage_is_reported() {
     for format in [Format::Chat, Format::Completions, Format::Responses, Format::Messages] {
         let (begin, event) = long(format);
         let mut tap = Tap::new(format, Framing::Events, false);
@@ -63,7 +63,7 @@ fn events_of_text_are_tokens_at_the_least_before_any_are_told() {
 }
 
 #[test]
-fn what_is_told_counts_at_once_and_a_stream_at_its_end_has_nothing_to_come() {
+fn reported_usage_counts_at_once_and_an_ended_stream_has_no_further_usage() {
     let mut tap = Tap::new(Format::GenerateContent, Framing::Events, false);
     for tokens in [3, 30] {
         let usage = format!("{{\"promptTokenCount\":5,\"candidatesTokenCount\":{tokens}}}");
@@ -78,8 +78,8 @@ fn what_is_told_counts_at_once_and_a_stream_at_its_end_has_nothing_to_come() {
 
 /// A second tap reads the forwarded part and the added end as a complete response.
 #[test]
-fn a_stopped_stream_is_whole_and_says_that_it_became_too_long() {
-    let mut told = String::new();
+fn a_stopped_stream_is_complete_and_reports_that_it_was_too_long() {
+    let mut printed = String::new();
     for format in [Format::Chat, Format::Completions, Format::Responses, Format::Messages] {
         let (begin, event) = long(format);
         let mut tap = Tap::new(format, Framing::Events, false);
@@ -89,7 +89,7 @@ fn a_stopped_stream_is_whole_and_says_that_it_became_too_long() {
         let (last, before) = tap.stop();
         assert!(!before.ended);
         let last = String::from_utf8(last.to_vec()).unwrap();
-        told += &format!("{format:?}\n{last}");
+        printed += &format!("{format:?}\n{last}");
         let seen = seen(format, Framing::Events, (passed + &last).as_bytes());
         assert!(seen.ended, "{format:?}: {seen:?}");
     }
@@ -102,9 +102,9 @@ fn a_stopped_stream_is_whole_and_says_that_it_became_too_long() {
         let passed = pushed(&mut tap, &text);
         let (last, _) = tap.stop();
         let last = String::from_utf8(last.to_vec()).unwrap();
-        told += &format!("{framing:?}\n{last}\n");
+        printed += &format!("{framing:?}\n{last}\n");
         let seen = seen(Format::GenerateContent, framing, (passed + &last).as_bytes());
         assert!(seen.ended && seen.usage.unwrap().total() == 14, "{framing:?}: {seen:?}");
     }
-    insta::assert_snapshot!("stopped", told);
+    insta::assert_snapshot!("stopped", printed);
 }

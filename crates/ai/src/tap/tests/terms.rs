@@ -15,14 +15,14 @@ fn terms(format: Format, framing: Framing, bytes: &str) -> Option<Terms> {
 
 /// The terms determine a part of the cost, although a tool has no rate.
 #[test]
-fn terms_are_told_beside_the_reason_of_an_unknown_cost() {
+fn terms_are_reported_with_the_reason_of_an_unknown_cost() {
     let body = r#"{"usage":{"prompt_tokens":9,"citation_tokens":4},"service_tier":"flex"}"#;
     let seen = seen(Format::Chat, Framing::Json, body.as_bytes());
     assert_eq!((seen.terms, seen.unknown), (at(Tier::Flex), Some(UnknownCost::UnpricedTool)));
 }
 
 #[test]
-fn openai_tells_its_tier_beside_the_usage() {
+fn openai_reports_the_tier_beside_the_usage() {
     let chat = |tier: &str| format!(r#"{{"usage":{{"prompt_tokens":1}},"service_tier":{tier}}}"#);
     let responses = |tier: &str| format!(r#"{{"usage":{{"input_tokens":1}},"service_tier":{tier}}}"#);
     for (tier, expected) in [
@@ -49,8 +49,8 @@ fn openai_tells_its_tier_beside_the_usage() {
 }
 
 #[test]
-fn anthropic_tells_them_in_the_usage() {
-    for (told, expected) in [
+fn anthropic_reports_terms_in_the_usage() {
+    for (reported, expected) in [
         (r#""service_tier":"standard","speed":"standard","inference_geo":"global""#, STANDARD),
         (r#""service_tier":null,"inference_geo":"not_available""#, STANDARD),
         (r#""service_tier":"priority""#, None),
@@ -61,8 +61,8 @@ fn anthropic_tells_them_in_the_usage() {
         (r#""server_tool_use":{"web_search_requests":1}"#, STANDARD),
         (r#""cache_read_input_tokens":-1"#, None),
     ] {
-        let usage = format!(r#""usage":{{"input_tokens":1,{told}}}"#);
-        assert_eq!(terms(Format::Messages, Framing::Json, &format!("{{{usage}}}")), expected, "{told}");
+        let usage = format!(r#""usage":{{"input_tokens":1,{reported}}}"#);
+        assert_eq!(terms(Format::Messages, Framing::Json, &format!("{{{usage}}}")), expected, "{reported}");
         let stream = format!("data: {{\"message\":{{{usage}}}}}\n\ndata: {{\"usage\":{{\"output_tokens\":2}}}}\n\n");
         assert_eq!(terms(Format::Messages, Framing::Events, &stream), expected, "{stream}");
     }
@@ -100,7 +100,7 @@ fn of_several_tiers_in_a_stream_the_last_counts() {
 }
 
 #[test]
-fn the_usage_is_kept_as_it_was_written() {
+fn the_usage_is_stored_unchanged() {
     let raw = |format, framing, bytes: &str| seen(format, framing, bytes.as_bytes()).raw_usage;
     let body = r#"{"usage": {"prompt_tokens": 3 , "x":[1e400]}}"#;
     assert_eq!(raw(Format::Chat, Framing::Json, body).as_deref(), Some(r#"{"prompt_tokens": 3 , "x":[1e400]}"#));

@@ -91,7 +91,7 @@ fn searches_of_files_are_counted() {
 }
 
 #[test]
-fn more_items_than_are_kept_have_no_cost() {
+fn calls_of_tools_over_the_maximum_make_the_cost_unknown() {
     let items = vec![r#"{"type":"web_search_call"}"#; 2_000].join(",");
     check(&format!(r#""output":[{items}]"#), UNPRICED);
 }
@@ -127,7 +127,7 @@ fn calls_that_only_events_announce_are_counted_once_each() {
 
 /// The response's report decides; a stream's events do not add to it.
 #[test]
-fn events_do_not_count_what_the_response_reports() {
+fn calls_in_events_do_not_count_if_the_response_reports_them() {
     let begun = "event: response.web_search_call.in_progress\ndata: {}\n\n";
     for (response, expected) in [
         (r#""tool_usage":{"web_search":{"num_requests":1}},"#, searches(1)),
@@ -193,7 +193,7 @@ fn fees_of_compatible_hosts_are_calls_or_unknown() {
 }
 
 #[test]
-fn the_usage_of_a_choice_counts_where_the_chunk_has_none() {
+fn the_usage_of_a_choice_counts_if_the_chunk_has_no_usage() {
     let chunk = |inside: &str, usage: &str| {
         format!("data: {{\"id\":\"c\",\"model\":\"m\",\"choices\":[{{\"index\":0{inside}}}]{usage}}}\n\n")
     };

@@ -11,9 +11,9 @@ use store::{Actor, By, Link, NewUser, Purpose, StoreError, UserRef};
 use utoipa::ToSchema;
 
 use super::password::{chosen, hashed};
-use super::register::{Invitation, Newcomer, SignedUp, address_of, answer_at, name_of};
+use super::register::{Invitation, Newcomer, SignUpInput, SignUpOutcome, address_of, answer_at, name_of};
 use crate::address::Address;
-use crate::attempts::{self, Account as Tried};
+use crate::attempts::{self, AccountHash};
 use crate::moment::rfc3339;
 use crate::problem::Problem;
 use crate::sign_in::Account;
@@ -24,7 +24,7 @@ use crate::{csrf, input, pages};
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = LinkToken, example = json!({"token": "tgl_Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyMDE"}))]
 #[serde(deny_unknown_fields)]
-struct Shown {
+struct LinkCheckRequest {
     /// The token: the part of the link after `#`.
     #[schema(value_type = String)]
     token: Secret,
@@ -32,8 +32,8 @@ struct Shown {
 
 /// The purpose of a one-time link.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = LinkChecked)]
-pub(crate) struct Checked {
+#[schema(as = LinkCheckResponse)]
+pub(crate) struct LinkCheckResponse {
     /// `invite`, `password` or `first_admin`.
     kind: &'static str,
     /// The e-mail address of the account; null if the user of the link chooses it.
@@ -48,7 +48,7 @@ pub(crate) struct Checked {
 #[schema(as = LinkUse, example = json!({"token": "tgl_Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyMDE",
     "password": "correct horse battery", "name": "Ada", "email": "ada@example.com"}))]
 #[serde(deny_unknown_fields)]
-struct Asked {
+struct LinkUseRequest {
     /// The token: the part of the link after `#`.
     #[schema(value_type = String)]
     token: Secret,
@@ -66,8 +66,8 @@ struct Asked {
 
 /// The result of using a one-time link.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = LinkUsed)]
-pub(crate) struct Used {
+#[schema(as = LinkUseResponse)]
+pub(crate) struct LinkUseResponse {
     /// `invite`, `password` or `first_admin`.
     kind: &'static str,
     user: Account,
@@ -79,14 +79,14 @@ pub(crate) async fn page(State(app): State<Arc<App>>) -> Response {
 }
 
 /// Returns the purpose of a one-time link without using it.
-#[utoipa::path(post, path = "/api/auth/link/check", tag = "auth", request_body = Shown, security(()),
+#[utoipa::path(post, path = "/api/auth/link/check", tag = "auth", request_body = LinkCheckRequest, security(()),
     extensions(("x-codes" = json!(["not_found"]))),
-    responses((status = 200, body = Checked, example = json!({
+    responses((status = 200, body = LinkCheckResponse, example = json!({
         "kind": "invite", "email": "ada@example.com", "expires_at": "2026-11-27T08:03:52Z"
     }))))]
-pub(crate) async fn check(State(app): State<Arc<App>>, request: Request) -> Result<Json<Checked>, Problem> {
-    let asked: Shown = input::required(request, app.limits.body).await?;
-    let (_, link) = find(&app, &asked.token).await?;
+pub(crate) async fn check(State(app): State<Arc<App>>, request: Request) -> Result<Json<LinkCheckResponse>, Problem> {
+    let body: LinkCheckRequest = input::required(request, app.limits.body).await?;
+    let (_, link) = find(&app, &body.token).await?;
     let email = match &link.purpose {
         Purpose::Invite { email, .. } => email.clone(),
         Purpose::Password { user } => {
@@ -95,7 +95,7 @@ pub(crate) async fn check(State(app): State<Arc<App>>, request: Request) -> Resu
         }
         Purpose::FirstAdmin => None,
     };
-    Ok(Json(Checked {
+    Ok(Json(LinkCheckResponse {
         kind: kind(&link.purpose),
         email: email.map(|email| email.as_str().to_owned()),
         expires_at: rfc3339(link.expires_at),
@@ -106,10 +106,10 @@ pub(crate) async fn check(State(app): State<Arc<App>>, request: Request) -> Resu
 ///
 /// Depending on its kind, the link creates an account by invitation, sets a new password, or creates the first admin.
 /// The response contains no session; sign in with the password afterwards.
-#[utoipa::path(post, path = "/api/auth/link", tag = "auth", request_body = Asked, security(()),
+#[utoipa::path(post, path = "/api/auth/link", tag = "auth", request_body = LinkUseRequest, security(()),
     extensions(("x-codes" = json!(["forbidden", "signup_closed", "not_found", "conflict", "unprocessable", "rate_limited",
         "overloaded"]))),
-    responses((status = 200, body = Used, example = json!({
+    responses((status = 200, body = LinkUseResponse, example = json!({
         "kind": "invite",
         "user": {"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "email": "ada@example.com", "plan": "starter",
             "role": "member", "status": "active", "created_at": "2026-11-20T08:03:52Z"}
@@ -118,22 +118,22 @@ pub(crate) async fn redeem(
     State(app): State<Arc<App>>,
     address: Address,
     request: Request,
-) -> Result<Json<Used>, Problem> {
+) -> Result<Json<LinkUseResponse>, Problem> {
     csrf::check_sign_in(&app, request.headers())?;
-    let asked: Asked = input::required(request, app.limits.body).await?;
-    let (hash, link) = find(&app, &asked.token).await?;
+    let body: LinkUseRequest = input::required(request, app.limits.body).await?;
+    let (hash, link) = find(&app, &body.token).await?;
     let (kind, brand) = (kind(&link.purpose), app.live.load().brand.name.clone());
     let by = Actor { by: By::System, address: Some(address.0) };
     let user = match link.purpose {
-        Purpose::Invite { email, plan } => sign_up(&app, asked, Invitation::new(hash, (email, plan)), address).await?,
+        Purpose::Invite { email, plan } => sign_up(&app, body, Invitation::new(hash, email, plan), address).await?,
         Purpose::Password { user } => {
-            if asked.name.is_some() || asked.email.is_some() {
+            if body.name.is_some() || body.email.is_some() {
                 return Err(Problem::new(Refusal::BadRequest, "this link takes only `token` and `password`"));
             }
             let holder = app.store.find_user(&UserRef::Id(user)).await.map_err(Problem::store)?;
             let holder = holder.ok_or(StoreError::NoLink)?;
             let own = [holder.email.as_str(), &holder.name, &brand];
-            let password = chosen("password", asked.password, &own)?;
+            let password = chosen("password", body.password, &own)?;
             let seat = app.passwords.seat()?;
             attempts::take(&app.windows, address, None).await?;
             let phc = hashed(seat, password).await?;
@@ -142,19 +142,19 @@ pub(crate) async fn redeem(
             Account::from(&user)
         }
         Purpose::FirstAdmin => {
-            let email = address_of(&given("email", asked.email)?)?;
-            let name = name_of(&given("name", asked.name)?)?;
-            let password = chosen("password", asked.password, &[email.as_str(), &name, &brand])?;
+            let email = address_of(&required_text("email", body.email)?)?;
+            let name = name_of(&required_text("name", body.name)?)?;
+            let password = chosen("password", body.password, &[email.as_str(), &name, &brand])?;
             let seat = app.passwords.seat()?;
             attempts::take(&app.windows, address, None).await?;
             let phc = hashed(seat, password).await?;
             let plan = plan_of_first_admin(&app).await?;
             let new = NewUser { role: Role::Admin, password: Some(phc), ..NewUser::member(email, name, plan) };
-            let made = app.store.redeem_first_admin(&by, hash, new).await;
-            Account::from(&made.map_err(not_made)?)
+            let redeemed = app.store.redeem_first_admin(&by, hash, new).await;
+            Account::from(&redeemed.map_err(not_made)?)
         }
     };
-    Ok(Json(Used { kind, user }))
+    Ok(Json(LinkUseResponse { kind, user }))
 }
 
 /// Returns the plan of new accounts. If the store has no plan of that name, which only open sign-up needs, returns the
@@ -168,18 +168,24 @@ async fn plan_of_first_admin(app: &App) -> Result<String, Problem> {
     Ok(plan.name.clone())
 }
 
-async fn sign_up(app: &App, asked: Asked, invitation: Invitation, address: Address) -> Result<Account, Problem> {
-    let email = match (asked.email, invitation.email()) {
+async fn sign_up(
+    app: &App,
+    body: LinkUseRequest,
+    invitation: Invitation,
+    address: Address,
+) -> Result<Account, Problem> {
+    let email = match (body.email, invitation.email()) {
         (None, Some(own)) => own.as_str().to_owned(),
-        (email, _) => given("email", email)?,
+        (email, _) => required_text("email", email)?,
     };
-    let newcomer = Newcomer::of(app, Some(invitation), (email, given("name", asked.name)?, asked.password))?;
+    let input = SignUpInput { email, name: required_text("name", body.name)?, password: body.password };
+    let newcomer = Newcomer::of(app, Some(invitation), input)?;
     let seat = app.passwords.seat()?;
-    attempts::take(&app.windows, address, Some(&Tried::of(newcomer.email.as_str()))).await?;
+    attempts::take(&app.windows, address, Some(&AccountHash::of(newcomer.email.as_str()))).await?;
     let answer_at = answer_at();
     let account = match newcomer.sign_up(app, seat, address).await? {
-        SignedUp::Made(user, _) => Account::from(&*user),
-        SignedUp::Taken(account) => account,
+        SignUpOutcome::Made(user, _) => Account::from(&*user),
+        SignUpOutcome::Taken(account) => account,
     };
     answer_at.await;
     Ok(account)
@@ -190,13 +196,15 @@ fn not_made(error: StoreError) -> Problem {
     if matches!(error, StoreError::NoPlan { .. }) { Problem::fault(error) } else { error.into() }
 }
 
-fn given(field: &str, value: Option<String>) -> Result<String, Problem> {
+fn required_text(field: &str, value: Option<String>) -> Result<String, Problem> {
     value.ok_or_else(|| Problem::new(Refusal::BadRequest, format!("this link requires `{field}`")))
 }
 
 /// Finds the valid link with this token.
 async fn find(app: &App, token: &Secret) -> Result<(TicketHash, Link), Problem> {
-    let Ok(ticket) = Ticket::parse(ticket::Kind::Link, token.expose()) else { return Err(StoreError::NoLink.into()) };
+    let Ok(ticket) = Ticket::parse(ticket::TicketKind::Link, token.expose()) else {
+        return Err(StoreError::NoLink.into());
+    };
     let link = app.store.find_link(ticket.hash()).await.map_err(Problem::store)?;
     Ok((ticket.hash(), link.ok_or(StoreError::NoLink)?))
 }

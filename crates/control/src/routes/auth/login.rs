@@ -11,11 +11,11 @@ use store::{Credential, Email, User, UserRef};
 use utoipa::ToSchema;
 
 use crate::address::Address;
-use crate::attempts::{self, Account as Tried};
+use crate::attempts::{self, AccountHash};
 use crate::caller::{Caller, Via};
-use crate::passwords::Seat;
+use crate::passwords::HashPermit;
 use crate::problem::Problem;
-use crate::sign_in::{self, Handing, SignedIn, WRONG};
+use crate::sign_in::{self, SignInResponse, TokenTransport, WRONG};
 use crate::state::App;
 use crate::{csrf, input};
 
@@ -23,7 +23,7 @@ use crate::{csrf, input};
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = Login, example = json!({"email": "ada@example.com", "password": "correct horse battery"}))]
 #[serde(deny_unknown_fields)]
-struct Asked {
+struct LoginRequest {
     /// The user's e-mail address.
     email: Option<String>,
     /// The password of the user.
@@ -38,7 +38,7 @@ struct Asked {
     refresh: bool,
 }
 
-enum With {
+enum LoginMethod {
     Password(String, Secret),
     Key(Secret),
 }
@@ -46,10 +46,10 @@ enum With {
 /// Signs in and begins a new session.
 ///
 /// A session that begins with a key has the rights of the key.
-#[utoipa::path(post, path = "/api/auth/login", tag = "auth", request_body = Asked, security(()),
+#[utoipa::path(post, path = "/api/auth/login", tag = "auth", request_body = LoginRequest, security(()),
     extensions(("x-codes" = json!(["unauthorized", "key_malformed", "key_unknown", "key_revoked", "key_expired", "forbidden",
         "user_suspended", "rate_limited", "overloaded", "directory_busy"]))),
-    responses((status = 200, body = SignedIn, example = json!({
+    responses((status = 200, body = SignInResponse, example = json!({
         "user": {"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "email": "ada@example.com", "plan": "starter",
             "role": "member", "status": "active", "created_at": "2026-11-20T08:03:52Z"},
         "access_token": "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIwMTk5In0.c2lnbmF0dXJl",
@@ -62,28 +62,28 @@ pub(crate) async fn login(
 ) -> Result<Response, Problem> {
     csrf::check_sign_in(&app, request.headers())?;
     let agent = sign_in::agent(request.headers());
-    let asked: Asked = input::required(request, app.limits.body).await?;
-    let handing = Handing { in_body: asked.refresh, in_cookies: true };
-    let (user, credential) = match with(asked)? {
-        With::Password(email, password) => {
+    let body: LoginRequest = input::required(request, app.limits.body).await?;
+    let handing = TokenTransport { in_body: body.refresh, in_cookies: true };
+    let (user, credential) = match with(body)? {
+        LoginMethod::Password(email, password) => {
             // The permit is taken first: a sign-in without a permit is not counted as an attempt.
             let seat = app.passwords.seat()?;
-            attempts::take(&app.windows, address, Some(&Tried::of(&email))).await?;
-            by_password(&app, seat, (&email, password)).await?
+            attempts::take(&app.windows, address, Some(&AccountHash::of(&email))).await?;
+            by_password(&app, seat, &email, password).await?
         }
-        With::Key(key) => {
+        LoginMethod::Key(key) => {
             attempts::take(&app.windows, address, None).await?;
             by_key(&app, &key, address).await?
         }
     };
-    let pair = sign_in::begin(&app, user.id, credential, (address, agent)).await?;
-    Ok(pair.with_user(&app, (StatusCode::OK, (&user).into()), handing))
+    let pair = sign_in::begin(&app, user.id, credential, address, agent).await?;
+    Ok(pair.with_user(&app, StatusCode::OK, (&user).into(), handing))
 }
 
-fn with(asked: Asked) -> Result<With, Problem> {
-    match (asked.email, asked.password, asked.key) {
-        (Some(email), Some(password), None) => Ok(With::Password(email, password)),
-        (None, None, Some(key)) => Ok(With::Key(key)),
+fn with(body: LoginRequest) -> Result<LoginMethod, Problem> {
+    match (body.email, body.password, body.key) {
+        (Some(email), Some(password), None) => Ok(LoginMethod::Password(email, password)),
+        (None, None, Some(key)) => Ok(LoginMethod::Key(key)),
         _ => Err(Problem::new(Refusal::BadRequest, "send `email` and `password`, or only `key`")),
     }
 }
@@ -92,8 +92,9 @@ fn with(asked: Asked) -> Result<With, Problem> {
 /// response times reveal nothing.
 async fn by_password(
     app: &App,
-    seat: Seat<'_>,
-    (email, password): (&str, Secret),
+    seat: HashPermit<'_>,
+    email: &str,
+    password: Secret,
 ) -> Result<(User, Credential), Problem> {
     let found = match Email::sought(email) {
         Ok(email) => app.store.credentials_of(&email).await.map_err(Problem::store)?,

@@ -10,10 +10,10 @@ use serde::Serialize;
 use store::{Actor, By};
 use utoipa::ToSchema;
 
-use super::refresh::Asked;
+use super::refresh::RefreshRequest;
 use crate::address::Address;
 use crate::caller::{self, presented};
-use crate::cookies::{Cookies, Held};
+use crate::cookies::{CookieTokens, Cookies};
 use crate::problem::Problem;
 use crate::sign_in;
 use crate::state::App;
@@ -21,7 +21,7 @@ use crate::{csrf, input};
 
 /// The result of the request.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Done {
+pub(crate) struct SessionStatus {
     /// The result: `signed_out` or `password_changed`.
     pub(crate) status: &'static str,
 }
@@ -29,9 +29,9 @@ pub(crate) struct Done {
 /// Signs out: ends the session of the access token or of the refresh token.
 ///
 /// The response deletes a browser's cookies. Signing out of a session that has ended already succeeds.
-#[utoipa::path(post, path = "/api/auth/logout", tag = "auth", request_body = Option<Asked>,
+#[utoipa::path(post, path = "/api/auth/logout", tag = "auth", request_body = Option<RefreshRequest>,
     security((), ("session" = []), ("cookie" = [])), extensions(("x-codes" = json!(["forbidden"]))),
-    responses((status = 200, body = Done, example = json!({"status": "signed_out"}))))]
+    responses((status = 200, body = SessionStatus, example = json!({"status": "signed_out"}))))]
 pub(crate) async fn logout(
     State(app): State<Arc<App>>,
     address: Address,
@@ -39,32 +39,32 @@ pub(crate) async fn logout(
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let headers = parts.headers.clone();
-    let body: Option<Asked> = input::json(Request::from_parts(parts, body), app.limits.body).await?;
-    let held = Cookies::of(&app).read(&headers)?;
+    let body: Option<RefreshRequest> = input::json(Request::from_parts(parts, body), app.limits.body).await?;
+    let tokens = Cookies::of(&app).read(&headers)?;
     if let Some(token) = presented(&headers)? {
         if !caller::is_token(token) {
             return Err(Problem::new(Refusal::Forbidden, "a key has no session; revoke it instead"));
         }
         let claims = sign_in::signer(&app)?.read(token, app.clock.now())?;
         end_session(&app, claims.user, claims.session, address).await?;
-    } else if let Some(token) = body.and_then(|asked| asked.refresh_token) {
+    } else if let Some(token) = body.and_then(|content| content.refresh_token) {
         end_family(&app, token.expose(), address).await?;
-    } else if held.is_empty() {
+    } else if tokens.is_empty() {
         return Err(caller::missing("send an access token, a refresh token or the cookies of the session"));
     } else {
         csrf::check(&app, &http::Method::POST, &headers)?;
-        end_held(&app, held, address).await?;
+        end_sessions(&app, tokens, address).await?;
     }
-    let mut response = Json(Done { status: "signed_out" }).into_response();
+    let mut response = Json(SessionStatus { status: "signed_out" }).into_response();
     Cookies::of(&app).clear(response.headers_mut());
     Ok(response)
 }
 
 /// Ends the session of a browser's cookies. Invalid cookies count as signed out.
-async fn end_held(app: &App, held: Held<'_>, address: Address) -> Result<(), Problem> {
+async fn end_sessions(app: &App, tokens: CookieTokens<'_>, address: Address) -> Result<(), Problem> {
     let signer = sign_in::signer(app)?;
-    let claims = held.session.and_then(|token| signer.read(token, app.clock.now()).ok());
-    match (claims, held.refresh) {
+    let claims = tokens.session.and_then(|token| signer.read(token, app.clock.now()).ok());
+    match (claims, tokens.refresh) {
         (Some(claims), _) => end_session(app, claims.user, claims.session, address).await,
         // An access token expires before its session does.
         (None, Some(token)) => end_family(app, token, address).await,
@@ -74,7 +74,7 @@ async fn end_held(app: &App, held: Held<'_>, address: Address) -> Result<(), Pro
 
 /// Ends the session of a refresh token. An invalid token, or one whose session has ended, counts as signed out.
 async fn end_family(app: &App, token: &str, address: Address) -> Result<(), Problem> {
-    let Ok(ticket) = Ticket::parse(ticket::Kind::Refresh, token) else { return Ok(()) };
+    let Ok(ticket) = Ticket::parse(ticket::TicketKind::Refresh, token) else { return Ok(()) };
     let by = Actor { by: By::System, address: Some(address.0) };
     if let Some(session) = app.store.sign_out(&by, ticket.hash()).await.map_err(Problem::store)? {
         app.sessions.forget(session);

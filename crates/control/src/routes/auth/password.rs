@@ -10,11 +10,11 @@ use serde::Deserialize;
 use store::{PasswordChange, StoreError, UserRef};
 use utoipa::ToSchema;
 
-use super::logout::Done;
-use crate::attempts::{self, Account as Tried};
+use super::logout::SessionStatus;
+use crate::attempts::{self, AccountHash};
 use crate::caller::{Person, Via};
 use crate::input;
-use crate::passwords::Seat;
+use crate::passwords::HashPermit;
 use crate::problem::Problem;
 use crate::state::App;
 
@@ -22,7 +22,7 @@ use crate::state::App;
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = PasswordChange, example = json!({"current": "correct horse battery", "new": "another horse, same battery"}))]
 #[serde(deny_unknown_fields)]
-struct Asked {
+struct PasswordChangeRequest {
     /// The user's current password.
     #[schema(value_type = String)]
     current: Secret,
@@ -34,25 +34,25 @@ struct Asked {
 /// Changes the password of the signed-in user.
 ///
 /// It requires a session that began with the password. All other sessions of the user end.
-#[utoipa::path(post, path = "/api/auth/password", tag = "auth", request_body = Asked,
+#[utoipa::path(post, path = "/api/auth/password", tag = "auth", request_body = PasswordChangeRequest,
     security(("token" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["forbidden", "unprocessable", "rate_limited", "overloaded"]))),
-    responses((status = 200, body = Done, example = json!({"status": "password_changed"}))))]
+    responses((status = 200, body = SessionStatus, example = json!({"status": "password_changed"}))))]
 pub(crate) async fn change(
     State(app): State<Arc<App>>,
     Person(caller): Person,
     request: Request,
-) -> Result<Json<Done>, Problem> {
-    let asked: Asked = input::required(request, app.limits.body).await?;
+) -> Result<Json<SessionStatus>, Problem> {
+    let body: PasswordChangeRequest = input::required(request, app.limits.body).await?;
     let user = app.store.find_user(&UserRef::Id(caller.user)).await.map_err(Problem::store)?;
     let user = user.ok_or_else(Problem::internal)?;
-    let new = chosen("new", asked.new, &[user.email.as_str(), &user.name, &app.live.load().brand.name])?;
+    let new = chosen("new", body.new, &[user.email.as_str(), &user.name, &app.live.load().brand.name])?;
     let seat = app.passwords.seat()?;
     // The holder of a session could guess the password here, so the attempt counts.
-    attempts::take(&app.windows, caller.address, Some(&Tried::of(user.email.as_str()))).await?;
+    attempts::take(&app.windows, caller.address, Some(&AccountHash::of(user.email.as_str()))).await?;
     let found = app.store.credentials_of(&user.email).await.map_err(Problem::store)?;
     let Some((_, Some(before))) = found else { return Err(not_current()) };
-    let (current, stored) = (asked.current, before.clone());
+    let (current, stored) = (body.current, before.clone());
     if !seat.work(move || password::verify(&current, &stored)).await? {
         return Err(not_current());
     }
@@ -68,7 +68,7 @@ pub(crate) async fn change(
         Err(error) => return Err(Problem::store(error)),
     }
     app.sessions.forget_all_of(caller.user);
-    Ok(Json(Done { status: "password_changed" }))
+    Ok(Json(SessionStatus { status: "password_changed" }))
 }
 
 fn not_current() -> Problem {
@@ -87,7 +87,7 @@ pub(super) fn chosen(field: &'static str, text: Secret, own: &[&str]) -> Result<
 ///
 /// # Errors
 /// `internal` without memory or randomness.
-pub(super) async fn hashed(seat: Seat<'_>, password: Password) -> Result<Secret, Problem> {
+pub(super) async fn hashed(seat: HashPermit<'_>, password: Password) -> Result<Secret, Problem> {
     let hashed = seat.work(move || password::hash(&password)).await?;
     hashed.map_err(|_: PasswordError| Problem::internal())
 }

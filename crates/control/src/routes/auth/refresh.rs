@@ -13,7 +13,7 @@ use crate::address::Address;
 use crate::caller::{self, ended};
 use crate::cookies::Cookies;
 use crate::problem::Problem;
-use crate::sign_in::{self, Handing, Pair, Tokens};
+use crate::sign_in::{self, SessionTokens, TokenPair, TokenTransport};
 use crate::state::App;
 use crate::{csrf, input};
 
@@ -21,7 +21,7 @@ use crate::{csrf, input};
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = Refresh, example = json!({"refresh_token": "tgr_Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyMDE"}))]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Asked {
+pub(crate) struct RefreshRequest {
     /// The refresh token of the sign-in or of the last renewal. If it is missing or null, the token in the cookie is
     /// used.
     #[schema(value_type = Option<String>)]
@@ -32,9 +32,9 @@ pub(crate) struct Asked {
 ///
 /// Each refresh token is valid once. The response contains the next one in the same place: in a cookie or in the body.
 /// A token that is used again counts as stolen and ends the session.
-#[utoipa::path(post, path = "/api/auth/refresh", tag = "auth", request_body = Option<Asked>, security(()),
+#[utoipa::path(post, path = "/api/auth/refresh", tag = "auth", request_body = Option<RefreshRequest>, security(()),
     extensions(("x-codes" = json!(["unauthorized", "token_expired", "forbidden", "ambiguous_credentials"]))),
-    responses((status = 200, body = Tokens, example = json!({
+    responses((status = 200, body = SessionTokens, example = json!({
         "access_token": "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIwMTk5In0.c2lnbmF0dXJl",
         "expires_at": "2026-11-21T08:03:52Z", "refresh_token": "tgr_Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyMDE"
     }))))]
@@ -45,18 +45,18 @@ pub(crate) async fn refresh(
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let headers = parts.headers.clone();
-    let body: Option<Asked> = input::json(Request::from_parts(parts, body), app.limits.body).await?;
+    let body: Option<RefreshRequest> = input::json(Request::from_parts(parts, body), app.limits.body).await?;
     let in_cookie = Cookies::of(&app).read(&headers)?.refresh;
-    let in_body = body.as_ref().and_then(|asked| asked.refresh_token.as_ref()).map(Secret::expose);
+    let in_body = body.as_ref().and_then(|content| content.refresh_token.as_ref()).map(Secret::expose);
     let token = caller::one(in_cookie, in_body)?
         .ok_or_else(|| caller::missing("send the refresh token as `{\"refresh_token\": TOKEN}`, or sign in"))?;
     let by_body = in_body.is_some();
     if !by_body {
         csrf::check(&app, &http::Method::POST, &headers)?;
     }
-    let handing = Handing { in_body: by_body, in_cookies: !by_body };
+    let handing = TokenTransport { in_body: by_body, in_cookies: !by_body };
     match renew(&app, token, address).await {
-        Ok((session, next)) => Ok(Pair::renewed(&app, &session, next)?.alone(&app, handing)),
+        Ok((session, next)) => Ok(TokenPair::renewed(&app, &session, next)?.alone(&app, handing)),
         Err(problem) if by_body || !problem.is_of_credential() => Err(problem),
         // The cookies are invalid, so the browser deletes them.
         Err(problem) => {
@@ -74,7 +74,7 @@ pub(crate) async fn refresh(
 /// which the client may send the same token again.
 pub(super) async fn renew(app: &App, token: &str, address: Address) -> Result<(Session, Ticket), Problem> {
     let unknown = || Problem::new(Refusal::Unauthorized, "this is not a refresh token of this server; sign in");
-    let presented = Ticket::parse(ticket::Kind::Refresh, token).map_err(|_| unknown())?;
+    let presented = Ticket::parse(ticket::TicketKind::Refresh, token).map_err(|_| unknown())?;
     let next = sign_in::new_refresh()?;
     let new = NewRefresh { hash: next.hash(), expires_at: sign_in::refresh_until(app.clock.now()) };
     // The owner of the token is unknown until the look-up.

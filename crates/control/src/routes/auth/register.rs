@@ -22,11 +22,11 @@ use utoipa::ToSchema;
 
 use super::password::{chosen, hashed};
 use crate::address::Address;
-use crate::attempts::{self, Account as Tried};
+use crate::attempts::{self, AccountHash};
 use crate::moment::rfc3339;
-use crate::passwords::Seat;
+use crate::passwords::HashPermit;
 use crate::problem::Problem;
-use crate::sign_in::{self, Account, Handing, Pair, SignedIn};
+use crate::sign_in::{self, Account, SignInResponse, TokenPair, TokenTransport};
 use crate::state::App;
 use crate::{csrf, input};
 
@@ -39,7 +39,7 @@ const ANSWERED_AFTER: Duration = Duration::from_millis(300);
 #[schema(as = Register, example = json!({"email": "ada@example.com", "password": "correct horse battery", "name": "Ada",
     "invite": "tgl_Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyMDE"}))]
 #[serde(deny_unknown_fields)]
-struct Asked {
+struct RegisterRequest {
     /// The e-mail address, which is also the name for the sign-in.
     #[schema(max_length = 254)]
     email: String,
@@ -59,9 +59,9 @@ struct Asked {
 }
 
 /// Creates an account and signs it in.
-#[utoipa::path(post, path = "/api/auth/register", tag = "auth", request_body = Asked, security(()),
+#[utoipa::path(post, path = "/api/auth/register", tag = "auth", request_body = RegisterRequest, security(()),
     extensions(("x-codes" = json!(["forbidden", "signup_closed", "conflict", "unprocessable", "rate_limited", "overloaded"]))),
-    responses((status = 201, body = SignedIn, example = json!({
+    responses((status = 201, body = SignInResponse, example = json!({
         "user": {"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "email": "ada@example.com", "plan": "starter",
             "role": "member", "status": "active", "created_at": "2026-11-20T08:03:52Z"},
         "access_token": "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIwMTk5In0.c2lnbmF0dXJl",
@@ -74,32 +74,33 @@ pub(crate) async fn register(
 ) -> Result<Response, Problem> {
     csrf::check_sign_in(&app, request.headers())?;
     let agent = sign_in::agent(request.headers());
-    let asked: Asked = input::required(request, app.limits.body).await?;
-    let handing = Handing { in_body: asked.refresh, in_cookies: true };
-    let invitation = match asked.invite {
+    let body: RegisterRequest = input::required(request, app.limits.body).await?;
+    let handing = TokenTransport { in_body: body.refresh, in_cookies: true };
+    let invitation = match body.invite {
         Some(token) => Some(invitation(&app, &token).await?),
         None => None,
     };
-    let newcomer = Newcomer::of(&app, invitation, (asked.email, asked.name, asked.password))?;
+    let newcomer =
+        Newcomer::of(&app, invitation, SignUpInput { email: body.email, name: body.name, password: body.password })?;
     let seat = app.passwords.seat()?;
-    attempts::take(&app.windows, address, Some(&Tried::of(newcomer.email.as_str()))).await?;
+    attempts::take(&app.windows, address, Some(&AccountHash::of(newcomer.email.as_str()))).await?;
 
     let answer_at = answer_at();
     let refresh = sign_in::new_refresh()?;
-    let first = First { agent, refresh: refresh.hash() };
-    let (account, pair) = match newcomer.make(&app, seat, (address, Some(first))).await? {
-        SignedUp::Made(user, session) => {
+    let first = FirstSession { agent, refresh: refresh.hash() };
+    let (account, pair) = match newcomer.make(&app, seat, address, Some(first)).await? {
+        SignUpOutcome::Made(user, session) => {
             let session = session.ok_or_else(Problem::internal)?;
-            (Account::from(&*user), Pair::renewed(&app, &session, refresh)?)
+            (Account::from(&*user), TokenPair::renewed(&app, &session, refresh)?)
         }
-        SignedUp::Taken(account) => {
+        SignUpOutcome::Taken(account) => {
             let session = SessionId(Ids::new(app.clock.clone()).next_uuid());
-            let pair = Pair::of_nobody(&app, account.id, session)?;
+            let pair = TokenPair::with_invalid_tokens(&app, account.id, session)?;
             (account, pair)
         }
     };
     answer_at.await;
-    Ok(pair.with_user(&app, (StatusCode::CREATED, account), handing))
+    Ok(pair.with_user(&app, StatusCode::CREATED, account, handing))
 }
 
 /// An invitation that is valid.
@@ -110,7 +111,7 @@ pub(super) struct Invitation {
 }
 
 impl Invitation {
-    pub(super) fn new(hash: TicketHash, (email, plan): (Option<Email>, Option<String>)) -> Self {
+    pub(super) fn new(hash: TicketHash, email: Option<Email>, plan: Option<String>) -> Self {
         Self { hash, email, plan }
     }
 
@@ -121,11 +122,9 @@ impl Invitation {
 }
 
 async fn invitation(app: &App, token: &Secret) -> Result<Invitation, Problem> {
-    let Ok(ticket) = Ticket::parse(ticket::Kind::Link, token.expose()) else { return Err(not_invited()) };
+    let Ok(ticket) = Ticket::parse(ticket::TicketKind::Link, token.expose()) else { return Err(not_invited()) };
     match app.store.find_link(ticket.hash()).await.map_err(Problem::store)? {
-        Some(Link { purpose: Purpose::Invite { email, plan }, .. }) => {
-            Ok(Invitation::new(ticket.hash(), (email, plan)))
-        }
+        Some(Link { purpose: Purpose::Invite { email, plan }, .. }) => Ok(Invitation::new(ticket.hash(), email, plan)),
         Some(_) | None => Err(not_invited()),
     }
 }
@@ -135,6 +134,13 @@ fn not_invited() -> Problem {
         Refusal::SignupClosed,
         "this invitation is unknown, used, expired or for another address; ask the operator of this server for a new one",
     )
+}
+
+/// The account data of a sign-up, not validated yet.
+pub(super) struct SignUpInput {
+    pub(super) email: String,
+    pub(super) name: String,
+    pub(super) password: Secret,
 }
 
 /// A client that may sign up, with validated account data.
@@ -147,13 +153,13 @@ pub(super) struct Newcomer {
 }
 
 /// The first session of a new account.
-struct First {
+struct FirstSession {
     agent: Option<String>,
     refresh: TicketHash,
 }
 
 /// The result of a sign-up.
-pub(super) enum SignedUp {
+pub(super) enum SignUpOutcome {
     /// The new account, and its session if one was requested.
     Made(Box<User>, Option<Session>),
     /// The address has an account already. The response shows these data of an account that was not created.
@@ -168,7 +174,7 @@ impl Newcomer {
     pub(super) fn of(
         app: &App,
         invitation: Option<Invitation>,
-        (email, name, password): (String, String, Secret),
+        SignUpInput { email, name, password }: SignUpInput,
     ) -> Result<Self, Problem> {
         let signup = &app.live.load().signup;
         may_sign_up(signup.mode, invitation.is_some())?;
@@ -186,8 +192,13 @@ impl Newcomer {
     ///
     /// # Errors
     /// The errors of [`make`](Self::make).
-    pub(super) async fn sign_up(self, app: &App, seat: Seat<'_>, address: Address) -> Result<SignedUp, Problem> {
-        self.make(app, seat, (address, None)).await
+    pub(super) async fn sign_up(
+        self,
+        app: &App,
+        seat: HashPermit<'_>,
+        address: Address,
+    ) -> Result<SignUpOutcome, Problem> {
+        self.make(app, seat, address, None).await
     }
 
     /// Creates the account, unless its address is taken, with its first session if one is requested. Either both are
@@ -199,18 +210,19 @@ impl Newcomer {
     async fn make(
         self,
         app: &App,
-        seat: Seat<'_>,
-        (address, first): (Address, Option<First>),
-    ) -> Result<SignedUp, Problem> {
+        seat: HashPermit<'_>,
+        address: Address,
+        first: Option<FirstSession>,
+    ) -> Result<SignUpOutcome, Problem> {
         let Self { email, name, password, plan, invitation } = self;
         let phc = hashed(seat, password).await?;
         let new = NewUser { password: Some(phc.clone()), ..NewUser::member(email.clone(), name.clone(), plan.clone()) };
         // The client has no account yet.
         let by = Actor { by: By::System, address: Some(address.0) };
         let hash = invitation.as_ref().map(|invitation| invitation.hash);
-        let made = match first {
+        let registered = match first {
             None => app.store.register(&by, new, hash).await.map(|user| (user, None)),
-            Some(First { agent, refresh }) => {
+            Some(FirstSession { agent, refresh }) => {
                 let expires_at = sign_in::refresh_until(app.clock.now());
                 let session = move |user| NewSession {
                     user,
@@ -220,12 +232,12 @@ impl Newcomer {
                     refresh,
                     expires_at,
                 };
-                let made = app.store.register_signed_in(&by, (new, hash), session).await;
-                made.map(|(user, session)| (user, Some(session)))
+                let registered = app.store.register_signed_in(&by, new, hash, session).await;
+                registered.map(|(user, session)| (user, Some(session)))
             }
         };
-        match made {
-            Ok((user, session)) => Ok(SignedUp::Made(Box::new(user), session)),
+        match registered {
+            Ok((user, session)) => Ok(SignUpOutcome::Made(Box::new(user), session)),
             Err(StoreError::EmailTaken) => {
                 if invitation.is_some_and(|invitation| invitation.email.is_some()) {
                     return Err(Problem::new(Refusal::Conflict, "this address has an account; sign in with it"));
@@ -233,7 +245,7 @@ impl Newcomer {
                 let id = UserId(Ids::new(app.clock.clone()).next_uuid());
                 let created_at = rfc3339(app.clock.now());
                 let (role, status, email) = ("member", "active", email.as_str().to_owned());
-                Ok(SignedUp::Taken(Account { id, name, email, plan, role, status, created_at }))
+                Ok(SignUpOutcome::Taken(Account { id, name, email, plan, role, status, created_at }))
             }
             Err(StoreError::NoLink) => Err(not_invited()),
             Err(error @ StoreError::NoPlan { .. }) => Err(Problem::fault(error)),

@@ -11,25 +11,25 @@ use utoipa::ToSchema;
 use crate::address::Address;
 use crate::caller::{self, Caller};
 use crate::input;
-use crate::limits::InBody;
+use crate::limits::BodyKeyVerdict;
 use crate::moment::rfc3339;
 use crate::problem::Problem;
-use crate::quota::{Quota, Spent};
-use crate::routes::keys::shown::Bound;
+use crate::quota::{Quota, SpentCredits};
+use crate::routes::keys::view::Bound;
 use crate::state::App;
 
 /// A key, if no header field contains one.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"token": "tollgate_0123456789abcdef0123456789abcdef"}))]
 #[serde(deny_unknown_fields)]
-struct Asked {
+struct KeyValidationRequest {
     #[schema(value_type = String)]
     token: Secret,
 }
 
 /// A valid key with its user and limits.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Validated {
+pub(crate) struct KeyValidation {
     valid: bool,
     user: User,
     key: Key,
@@ -65,9 +65,9 @@ struct Key {
 /// Validates a key, and returns its user and limits.
 ///
 /// The key is in the body or in a header field; it may be in both if the values are equal.
-#[utoipa::path(post, path = "/api/auth/validate", tag = "auth", request_body = Option<Asked>,
+#[utoipa::path(post, path = "/api/auth/validate", tag = "auth", request_body = Option<KeyValidationRequest>,
     security((), ("key" = [])),
-    responses((status = 200, body = Validated, example = json!({
+    responses((status = 200, body = KeyValidation, example = json!({
         "valid": true,
         "user": {"id": "0199aa00-0000-7000-8000-000000000000", "name": "Ada", "email": "ada@example.com", "plan": "pro",
             "status": "active"},
@@ -79,13 +79,13 @@ struct Key {
 pub(crate) async fn validate(
     State(app): State<Arc<App>>,
     address: Address,
-    counting: Option<Extension<InBody>>,
+    counting: Option<Extension<BodyKeyVerdict>>,
     request: Request,
-) -> Result<Json<Validated>, Problem> {
+) -> Result<Json<KeyValidation>, Problem> {
     let headers = request.headers().clone();
     let in_header = caller::presented(&headers)?;
-    let body: Option<Asked> = input::json(request, app.limits.body).await?;
-    let in_body = body.as_ref().map(|asked| asked.token.expose());
+    let body: Option<KeyValidationRequest> = input::json(request, app.limits.body).await?;
+    let in_body = body.as_ref().map(|content| content.token.expose());
     let key = caller::one(in_header, in_body)?.ok_or_else(missing)?;
 
     // The directory goes first: it caches recent look-ups, so that invented keys do not reach the store.
@@ -95,7 +95,7 @@ pub(crate) async fn validate(
     }
     let identity = app.store.identity(hash).await.map_err(Problem::store)??;
     let day = app.clock.now().day();
-    let spent = Spent::of(&app, identity.user.no, day).await?;
+    let spent = SpentCredits::of(&app, identity.user.no, day).await?;
     let quota = spent.of_user(&identity.user.plan);
     let own = identity.key.bounds.credits_per_day.map(|limit| spent.of_key(identity.key.no, limit));
     let user = User {
@@ -115,7 +115,7 @@ pub(crate) async fn validate(
         quota: own,
         bound: Bound::of(&identity.key.bounds),
     };
-    Ok(Json(Validated { valid: true, user, key, quota }))
+    Ok(Json(KeyValidation { valid: true, user, key, quota }))
 }
 
 fn missing() -> Problem {

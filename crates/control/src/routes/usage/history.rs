@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::caller::Caller;
-use crate::figures::Used;
+use crate::figures::UsageFigures;
 use crate::input;
 use crate::moment::date;
 use crate::problem::Problem;
@@ -25,7 +25,7 @@ const DAYS_MAX: u32 = 366;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+struct UsageHistoryQuery {
     /// The number of days, including today. Default 30.
     #[param(minimum = 1, maximum = 366)]
     days: Option<u32>,
@@ -40,21 +40,21 @@ struct Asked {
 #[schema(as = UsageHistory)]
 pub(in crate::routes) struct History {
     /// The days, oldest first and today last; days without usage have zeros.
-    days: Vec<OnDay>,
+    days: Vec<UsageOfDay>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = UsageOfDay)]
-struct OnDay {
+struct UsageOfDay {
     /// The day in UTC.
     #[schema(format = Date)]
     date: String,
     #[serde(flatten)]
-    used: Used,
+    used: UsageFigures,
 }
 
 /// Returns the usage of a user per day, of all keys or with `?key_id=` of one key.
-#[utoipa::path(get, path = "/api/usage/history", tag = "usage", params(Asked), security(("key" = []), ("cookie" = [])),
+#[utoipa::path(get, path = "/api/usage/history", tag = "usage", params(UsageHistoryQuery), security(("key" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["bad_request", "not_found"]))),
     responses((status = 200, body = History, example = json!({"days": [{
         "date": "2026-11-20", "requests": 12, "credits": 12,
@@ -66,7 +66,7 @@ pub(in crate::routes) async fn history(
     caller: Caller,
     request: Request,
 ) -> Result<Json<History>, Problem> {
-    let Asked { days, key_id, user_id } = input::query(request.uri())?;
+    let UsageHistoryQuery { days, key_id, user_id } = input::query(request.uri())?;
     let days = match days.unwrap_or(DAYS) {
         days @ 1..=DAYS_MAX => days,
         _ => return Err(Problem::new(Refusal::BadRequest, format!("`days` must be 1 to {DAYS_MAX}"))),
@@ -77,7 +77,8 @@ pub(in crate::routes) async fn history(
         None => None,
     };
     let today = app.clock.now().day();
-    let told = app.store.usage_of_days(subject.no, key, (days, today)).await.map_err(Problem::store)?;
-    let days = told.iter().map(|(day, totals)| OnDay { date: date(*day), used: Used::from(totals) });
+    let totals_by_day = app.ledger.usage_of_days(subject.no, key, days, today).await.map_err(Problem::store)?;
+    let days =
+        totals_by_day.iter().map(|(day, totals)| UsageOfDay { date: date(*day), used: UsageFigures::from(totals) });
     Ok(Json(History { days: days.collect() }))
 }

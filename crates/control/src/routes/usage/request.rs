@@ -6,10 +6,10 @@ use access::{NanoUsd, Refusal, RequestId};
 use axum::Json;
 use axum::extract::{Request, State};
 use config::Snapshot;
+use ledger::RequestAttempt;
 use meter::Billed;
 use meter::rating;
 use serde::{Deserialize, Serialize};
-use store::RequestAttempt;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ use crate::caller::Caller;
 use crate::figures::{CURRENCY, Cost, TokenClasses, ToolCalls, ms};
 use crate::input::{self, Segment};
 use crate::problem::Problem;
-use crate::routes::usage::requests::Line;
+use crate::routes::usage::requests::RequestItem;
 use crate::state::App;
 use crate::subject::Subject;
 
@@ -26,17 +26,17 @@ const PICO_PER_NANO: i64 = 1_000;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+struct RequestDetailQuery {
     /// The user; only for admins. Default: the authenticated user.
     user_id: Option<Uuid>,
 }
 
 /// A request with all details. Its usage and cost are the sums over its attempts.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = RequestInFull)]
-pub(in crate::routes) struct InFull {
+#[schema(as = RequestDetail)]
+pub(in crate::routes) struct RequestDetail {
     #[serde(flatten)]
-    request: Line,
+    request: RequestItem,
     /// The attempts in order; empty if the request never reached a provider.
     attempts: Vec<Attempt>,
 }
@@ -180,9 +180,9 @@ impl Price {
 
 /// Returns one request of a user.
 #[utoipa::path(get, path = "/api/usage/requests/{id}", tag = "usage", security(("key" = []), ("cookie" = [])),
-    params(("id" = Uuid, Path, description = "The request's id"), Asked),
+    params(("id" = Uuid, Path, description = "The request's id"), RequestDetailQuery),
     extensions(("x-codes" = json!(["bad_request", "not_found"]))),
-    responses((status = 200, body = InFull, example = json!({
+    responses((status = 200, body = RequestDetail, example = json!({
         "id": "0199aa00-0000-7000-8000-00000000000f", "started_at": "2026-11-20T08:03:52.000120Z",
         "key": {"id": "0199aa00-0000-7000-8000-000000000001", "label": "laptop", "prefix": "tollgate", "last4": "9f3c"},
         "route": "/v1/chat/completions", "format": "chat", "model": "fast", "provider": "openai", "streamed": false,
@@ -211,18 +211,18 @@ pub(in crate::routes) async fn show(
     caller: Caller,
     Segment(id): Segment,
     request: Request,
-) -> Result<Json<InFull>, Problem> {
-    let Asked { user_id } = input::query(request.uri())?;
+) -> Result<Json<RequestDetail>, Problem> {
+    let RequestDetailQuery { user_id } = input::query(request.uri())?;
     let subject = Subject::of(&app, &caller, user_id).await?;
     let found = match id.parse() {
-        Ok(id) => app.store.find_request(subject.no, RequestId(id)).await.map_err(Problem::store)?,
+        Ok(id) => app.ledger.find_request(subject.no, RequestId(id)).await.map_err(Problem::store)?,
         // An invalid id matches no request.
         Err(_) => None,
     };
     let (line, attempts) = found.ok_or_else(|| Problem::new(Refusal::NotFound, "you have no request with this id"))?;
     let snapshot = app.live.load_full();
     let attempts = attempts.into_iter().map(|attempt| Attempt::of(attempt, &snapshot));
-    Ok(Json(InFull { request: Line::from(line), attempts: attempts.collect() }))
+    Ok(Json(RequestDetail { request: RequestItem::from(line), attempts: attempts.collect() }))
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use access::{Credits, KeyId, Refusal, RequestId};
 use axum::Json;
 use axum::extract::{Request, State};
+use ledger::{RequestFilter, RequestKey, RequestLine, RequestPlace};
 use meter::Outcome;
 use serde::{Deserialize, Serialize};
-use store::{RequestFilter, RequestKey, RequestLine, RequestPlace};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -23,7 +23,7 @@ use crate::subject::Subject;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+struct RequestListQuery {
     /// Returns only requests of the key with this id.
     key: Option<Uuid>,
     /// Returns only requests for this model, as clients name it.
@@ -48,8 +48,8 @@ struct Asked {
 /// A page of requests, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RequestPage)]
-pub(in crate::routes) struct Page {
-    items: Vec<Line>,
+pub(in crate::routes) struct RequestListPage {
+    items: Vec<RequestItem>,
     /// The cursor of the next page; null at the end. A page can contain fewer items than requested, or no items, and
     /// still be followed by another page, because each page reads at most 20,000 requests.
     next: Option<String>,
@@ -58,7 +58,7 @@ pub(in crate::routes) struct Page {
 /// One request as it was recorded.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RequestLine)]
-pub(in crate::routes) struct Line {
+pub(in crate::routes) struct RequestItem {
     /// The id of the request, as in the response's `X-Request-Id`.
     #[schema(value_type = Uuid)]
     id: RequestId,
@@ -66,7 +66,7 @@ pub(in crate::routes) struct Line {
     #[schema(format = DateTime)]
     started_at: String,
     /// The key; null if the store no longer contains it.
-    key: Option<OfKey>,
+    key: Option<RequestKeyView>,
     /// The name of the route.
     route: Option<String>,
     /// The API format of an LLM request; null for other requests.
@@ -82,7 +82,7 @@ pub(in crate::routes) struct Line {
     /// The outcome: `completed`, `caller_gone`, `upstream_cut`, `budget_cut`, `timed_out`, `drained` or `interrupted`.
     outcome: String,
     /// The refusal or error, if the gateway created the response; null otherwise.
-    refusal: Option<Why>,
+    refusal: Option<RequestRefusalView>,
     /// The credits that the request cost; 0 if it was refused.
     #[schema(value_type = u32)]
     credits: Credits,
@@ -97,7 +97,7 @@ pub(in crate::routes) struct Line {
     /// The reason why the cost of an LLM request is unknown, or known in part only: `no_usage`, `unreadable_usage`,
     /// `unpriced_tool`, `unknown_terms`, `no_price`, `no_rate` or `interrupted`; null if the cost is known.
     unknown_reason: Option<String>,
-    charged: Charged,
+    charged: ChargedAmounts,
     phases: Phases,
     bytes: Bytes,
 }
@@ -106,7 +106,7 @@ pub(in crate::routes) struct Line {
 /// the reserved and the known amount.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RequestCharged)]
-struct Charged {
+struct ChargedAmounts {
     tokens: u64,
     cost: Cost,
 }
@@ -114,7 +114,7 @@ struct Charged {
 /// The key of a request.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RequestKey)]
-struct OfKey {
+struct RequestKeyView {
     #[schema(value_type = Uuid)]
     id: KeyId,
     label: String,
@@ -125,7 +125,7 @@ struct OfKey {
 /// The reason why a request was refused or failed.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RequestRefusal)]
-struct Why {
+struct RequestRefusalView {
     /// The error code, one of a closed list.
     code: String,
     /// The meaning of the code; null for a code of a newer version of the server.
@@ -156,27 +156,27 @@ struct Bytes {
     response: u64,
 }
 
-impl From<RequestKey> for OfKey {
+impl From<RequestKey> for RequestKeyView {
     fn from(key: RequestKey) -> Self {
         Self { id: key.id, label: key.label, prefix: key.prefix, last4: key.last4 }
     }
 }
 
-impl From<String> for Why {
+impl From<String> for RequestRefusalView {
     fn from(code: String) -> Self {
         let known = Refusal::ALL.iter().find(|refusal| refusal.code() == code);
         Self { message: known.map(|refusal| refusal.meaning()), page: format!("docs/errors/{code}.md"), code }
     }
 }
 
-impl From<RequestLine> for Line {
+impl From<RequestLine> for RequestItem {
     fn from(line: RequestLine) -> Self {
         let is_lost = line.format.is_some() && line.outcome == Outcome::Interrupted.as_str();
         let interrupted = is_lost.then(|| line.outcome.clone());
         Self {
             id: line.id,
             started_at: rfc3339(line.started_at),
-            key: line.key.map(OfKey::from),
+            key: line.key.map(RequestKeyView::from),
             route: line.route,
             format: line.format,
             model: line.model,
@@ -184,14 +184,14 @@ impl From<RequestLine> for Line {
             streamed: line.streamed,
             status: line.status,
             outcome: line.outcome,
-            refusal: line.refusal.map(Why::from),
+            refusal: line.refusal.map(RequestRefusalView::from),
             credits: line.credits,
             attempt_count: line.attempts,
             tokens: line.usage.as_ref().filter(|usage| usage.has_tokens()).map(Tokens::from),
             cost: line.cost.map(Cost::of),
             unpriced: line.unpriced,
             unknown_reason: line.unknown.or(interrupted),
-            charged: Charged { tokens: line.charged.0, cost: Cost::of(line.charged.1) },
+            charged: ChargedAmounts { tokens: line.charged.0, cost: Cost::of(line.charged.1) },
             phases: Phases {
                 first_byte_ms: line.first_byte_us.map(ms),
                 upstream_ms: line.upstream_us.map(ms),
@@ -205,9 +205,9 @@ impl From<RequestLine> for Line {
 /// Lists the requests of a user.
 ///
 /// The list contains LLM requests, including refused ones, and requests of routes that record each request.
-#[utoipa::path(get, path = "/api/usage/requests", tag = "usage", params(Asked), security(("key" = []), ("cookie" = [])),
+#[utoipa::path(get, path = "/api/usage/requests", tag = "usage", params(RequestListQuery), security(("key" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["bad_request", "not_found"]))),
-    responses((status = 200, body = Page, example = json!({
+    responses((status = 200, body = RequestListPage, example = json!({
         "items": [{
             "id": "0199aa00-0000-7000-8000-00000000000f", "started_at": "2026-11-20T08:03:52.000120Z",
             "key": {"id": "0199aa00-0000-7000-8000-000000000001", "label": "laptop", "prefix": "tollgate", "last4": "9f3c"},
@@ -225,28 +225,28 @@ pub(in crate::routes) async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,
     request: Request,
-) -> Result<Json<Page>, Problem> {
-    let asked: Asked = input::query(request.uri())?;
-    let limit = listing::limit(asked.limit)?;
-    let after = asked.cursor.as_deref().map(Place::read).transpose()?;
-    let status = asked.status.as_deref().map(statuses).transpose()?;
+) -> Result<Json<RequestListPage>, Problem> {
+    let query: RequestListQuery = input::query(request.uri())?;
+    let limit = listing::limit(query.limit)?;
+    let after = query.cursor.as_deref().map(Place::read).transpose()?;
+    let status = query.status.as_deref().map(statuses).transpose()?;
     let (since, until) =
-        (moment::asked("since", asked.since.as_deref())?, moment::asked("until", asked.until.as_deref())?);
+        (moment::parse_query("since", query.since.as_deref())?, moment::parse_query("until", query.until.as_deref())?);
     if let (Some(since), Some(until)) = (since, until)
         && since > until
     {
         return Err(Problem::new(Refusal::BadRequest, "`since` is later than `until`"));
     }
-    let subject = Subject::of(&app, &caller, asked.user_id).await?;
-    let key = match asked.key {
+    let subject = Subject::of(&app, &caller, query.user_id).await?;
+    let key = match query.key {
         Some(id) => Some(subject.key(&app, id).await?),
         None => None,
     };
-    let filter = RequestFilter { key, model: asked.model, status, since, until };
+    let filter = RequestFilter { key, model: query.model, status, since, until };
     let after = after.map(|Place { at, id }| RequestPlace { at, id });
-    let page = app.store.requests_page(subject.no, &filter, (after, limit)).await.map_err(Problem::store)?;
+    let page = app.ledger.requests_page(subject.no, &filter, after, limit).await.map_err(Problem::store)?;
     let next = page.next.map(|RequestPlace { at, id }| Place { at, id }.cursor());
-    Ok(Json(Page { items: page.lines.into_iter().map(Line::from).collect(), next }))
+    Ok(Json(RequestListPage { items: page.lines.into_iter().map(RequestItem::from).collect(), next }))
 }
 
 /// Parses a status filter into the first and the last status.

@@ -5,25 +5,25 @@ use std::sync::Arc;
 use access::KeyId;
 use axum::Json;
 use axum::extract::{Request, State};
+use ledger::{DayUsage, KeyUsage};
 use serde::{Deserialize, Serialize};
-use store::{DayUsage, KeyUsage};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::budgets::{self, BudgetQuery};
 use crate::caller::Caller;
-use crate::figures::Used;
+use crate::figures::UsageFigures;
 use crate::input;
 use crate::moment::date;
 use crate::problem::Problem;
-use crate::quota::{self, Spent};
+use crate::quota::{self, SpentCredits};
 use crate::state::App;
 use crate::subject::Subject;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+struct UsageTodayQuery {
     /// Returns only the usage of this key.
     key_id: Option<Uuid>,
     /// The user; only for admins. Default: the authenticated user.
@@ -37,7 +37,7 @@ struct Asked {
 pub(in crate::routes) struct Today {
     date: String,
     #[serde(flatten)]
-    used: Used,
+    used: UsageFigures,
     /// Credits of requests that are in flight or not recorded yet.
     pending_credits: u64,
     limit: Option<u64>,
@@ -45,30 +45,30 @@ pub(in crate::routes) struct Today {
     resets_at: String,
     /// The budgets that apply to the user's requests, including the quota: of the user, the plan, all users together,
     /// and of the authenticating or selected key.
-    budgets: Vec<budgets::Shown>,
-    by_key: Vec<OfKey>,
+    budgets: Vec<budgets::BudgetView>,
+    by_key: Vec<UsageOfKey>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-struct OfKey {
+struct UsageOfKey {
     #[schema(value_type = Uuid)]
     key_id: KeyId,
     label: String,
     prefix: String,
     last4: String,
     #[serde(flatten)]
-    used: Used,
+    used: UsageFigures,
 }
 
-impl From<KeyUsage> for OfKey {
+impl From<KeyUsage> for UsageOfKey {
     fn from(usage: KeyUsage) -> Self {
-        let used = Used::from(&usage.total);
+        let used = UsageFigures::from(&usage.total);
         Self { key_id: usage.key, label: usage.label, prefix: usage.prefix, last4: usage.last4, used }
     }
 }
 
 /// Returns the usage of a user since midnight UTC, of all keys or with `?key_id=` of one key.
-#[utoipa::path(get, path = "/api/usage/today", tag = "usage", params(Asked), security(("key" = []), ("cookie" = [])),
+#[utoipa::path(get, path = "/api/usage/today", tag = "usage", params(UsageTodayQuery), security(("key" = []), ("cookie" = [])),
     extensions(("x-codes" = json!(["not_found"]))),
     responses((status = 200, body = Today, example = json!({
         "date": "2026-11-20", "requests": 12, "credits": 12,
@@ -84,7 +84,7 @@ pub(in crate::routes) async fn today(
     caller: Caller,
     request: Request,
 ) -> Result<Json<Today>, Problem> {
-    let Asked { key_id, user_id } = input::query(request.uri())?;
+    let UsageTodayQuery { key_id, user_id } = input::query(request.uri())?;
     let subject = Subject::of(&app, &caller, user_id).await?;
     let key = match key_id {
         Some(id) => Some(subject.find_key(&app, id).await?),
@@ -92,10 +92,13 @@ pub(in crate::routes) async fn today(
     };
     let day = app.clock.now().day();
     let usage = quota::recorded(&app, subject.no, day).await?;
-    let quota = Spent::or(&app, subject.no, &usage, day).of_user(&subject.plan);
-    let asked =
-        key.as_ref().map(|key| budgets::OfKey { id: key.id, no: key.no, credits_per_day: key.bounds.credits_per_day });
-    let own = asked.or_else(|| budgets::OfKey::of(&caller, &subject));
+    let quota = SpentCredits::or(&app, subject.no, &usage, day).of_user(&subject.plan);
+    let requested_key = key.as_ref().map(|key| budgets::BudgetKey {
+        id: key.id,
+        no: key.no,
+        credits_per_day: key.bounds.credits_per_day,
+    });
+    let own = requested_key.or_else(|| budgets::BudgetKey::of(&caller, &subject));
     let query = BudgetQuery { caller: &caller, subject: &subject, key: own };
     let budgets = budgets::holding(&app, query, day).await?;
     let pending_credits = quota::pending(&quota, usage.total.credits);
@@ -105,12 +108,12 @@ pub(in crate::routes) async fn today(
     };
     Ok(Json(Today {
         date: date(day),
-        used: Used::from(&total),
+        used: UsageFigures::from(&total),
         pending_credits,
         limit: quota.limit,
         remaining: quota.remaining,
         resets_at: quota.resets_at,
         budgets,
-        by_key: by_key.into_iter().map(OfKey::from).collect(),
+        by_key: by_key.into_iter().map(UsageOfKey::from).collect(),
     }))
 }

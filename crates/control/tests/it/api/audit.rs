@@ -4,21 +4,21 @@ use access::Role;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, call, get, post};
-use crate::person::SignedIn;
+use crate::person::BrowserSession;
 use crate::world::World;
 
 mod changes;
 
 const PATH: &str = "/api/audit";
 
-async fn administered() -> (World, SignedIn) {
+async fn administered() -> (World, BrowserSession) {
     let world = World::start().await;
     let root = world.person_with("root", Role::Admin).await;
     let session = world.sign_in(&root).await;
     (world, session)
 }
 
-async fn ask(world: &World, by: &SignedIn, query: &str) -> Answer {
+async fn ask(world: &World, by: &BrowserSession, query: &str) -> Answer {
     get(world.address, &format!("{PATH}?{query}"), &[&by.bearer()]).await
 }
 
@@ -27,7 +27,7 @@ fn actions(page: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_line_says_who_did_what_to_whom_when_and_from_where() {
+async fn a_line_has_actor_action_target_time_and_address() {
     let (world, root) = administered().await;
     let ada = world.person("ada").await;
     world.clock.advance(Duration::from_secs(90));
@@ -49,7 +49,7 @@ async fn a_line_says_who_did_what_to_whom_when_and_from_where() {
 }
 
 #[tokio::test]
-async fn lines_are_asked_for_by_user_action_and_time_and_come_by_page() {
+async fn lines_are_filtered_by_user_action_and_time_and_paged() {
     let (world, root) = administered().await;
     let (ada, bob) = (world.person("ada").await, world.person("bob").await);
     for _ in 0..3 {
@@ -59,10 +59,10 @@ async fn lines_are_asked_for_by_user_action_and_time_and_come_by_page() {
     }
     let of_ada = ask(&world, &root, &format!("user_id={}", ada.user)).await.json();
     assert_eq!(actions(&of_ada), ["session.create", "session.create", "session.create", "user.create"]);
-    let made = ask(&world, &root, "action=user.create").await.json();
-    assert_eq!(made["items"].as_array().unwrap().len(), 3);
+    let created = ask(&world, &root, "action=user.create").await.json();
+    assert_eq!(created["items"].as_array().unwrap().len(), 3);
     assert_eq!(
-        made["items"][0]["actor"],
+        created["items"][0]["actor"],
         json!({"kind": "command", "user_id": null, "user_name": null, "session_id": null,
         "key_id": null, "address": null})
     );
@@ -89,8 +89,8 @@ async fn lines_are_asked_for_by_user_action_and_time_and_come_by_page() {
 async fn no_line_has_a_secret_or_an_address_of_a_person() {
     let (world, root) = administered().await;
     let body = json!({"email": "secret.person@example.com", "name": "Secret Person", "plan": "starter"}).to_string();
-    let made = post(world.address, "/api/users", &[&root.bearer()], &body).await.json();
-    let token = made["password_link"]["url"].as_str().unwrap().split_once('#').unwrap().1;
+    let created = post(world.address, "/api/users", &[&root.bearer()], &body).await.json();
+    let token = created["password_link"]["url"].as_str().unwrap().split_once('#').unwrap().1;
     let text = ask(&world, &root, "limit=200").await.body;
     for secret in [token, &token[4..], "secret.person@", &root.access, &root.refresh] {
         assert!(!text.contains(secret), "{secret}: {text}");

@@ -6,29 +6,29 @@ use meter::{Charge, UsageEvent};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, call, get};
-use crate::person::SignedIn;
+use crate::person::BrowserSession;
 use crate::world::{Holder, NOON, World, event};
 
 const PATH: &str = "/api/budgets";
 
-async fn administered() -> (World, SignedIn) {
+async fn administered() -> (World, BrowserSession) {
     let world = World::start().await;
     let root = world.person_with("root", Role::Admin).await;
     let session = world.sign_in(&root).await;
     (world, session)
 }
 
-async fn put(world: &World, by: &SignedIn, budget: &str, body: &Value) -> Answer {
+async fn put(world: &World, by: &BrowserSession, budget: &str, body: &Value) -> Answer {
     let headers = [by.bearer(), "Content-Type: application/json".to_owned()];
     let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
     call(world.address, &format!("PUT {PATH}/{budget}"), &headers, &body.to_string()).await
 }
 
-async fn delete(world: &World, by: &SignedIn, budget: &str) -> Answer {
+async fn delete(world: &World, by: &BrowserSession, budget: &str) -> Answer {
     call(world.address, &format!("DELETE {PATH}/{budget}"), &[&by.bearer()], "").await
 }
 
-async fn list(world: &World, by: &SignedIn, query: &str) -> Value {
+async fn list(world: &World, by: &BrowserSession, query: &str) -> Value {
     let answer = get(world.address, &format!("{PATH}{query}"), &[&by.bearer()]).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.json()
@@ -98,7 +98,7 @@ async fn a_budget_is_set_changed_listed_and_removed() {
 }
 
 #[tokio::test]
-async fn budgets_of_the_configuration_come_first_and_pages_go_on() {
+async fn configured_budgets_are_listed_first_on_all_pages() {
     let (world, root) = administered().await;
     let ada = used(&world).await;
     let limit = |dimension, amount| {
@@ -115,9 +115,9 @@ async fn budgets_of_the_configuration_come_first_and_pages_go_on() {
     }
     let whole = list(&world, &root, "").await;
     let items = whole["items"].as_array().unwrap();
-    let told = |item: &Value| json!([item["dimension"], item["id"], item["credits"], item["used"], item["source"]]);
+    let reported = |item: &Value| json!([item["dimension"], item["id"], item["credits"], item["used"], item["source"]]);
     assert_eq!(
-        items.iter().map(told).collect::<Vec<_>>(),
+        items.iter().map(reported).collect::<Vec<_>>(),
         [
             json!(["user", null, 5, null, "configuration"]),
             json!(["global", "-", 10, 3, "configuration"]),
@@ -135,7 +135,7 @@ async fn budgets_of_the_configuration_come_first_and_pages_go_on() {
 }
 
 #[tokio::test]
-async fn what_holds_a_caller_is_told_with_its_usage() {
+async fn budgets_of_the_caller_are_listed_with_their_usage() {
     let (world, root) = administered().await;
     let ada = used(&world).await;
     let (bob, second) = (world.holder("bob", "starter").await, world.key(&ada, "second").await);
@@ -157,7 +157,7 @@ async fn what_holds_a_caller_is_told_with_its_usage() {
         assert_eq!(put(&world, &root, &budget, &body).await.status, 200, "{budget}");
     }
     world.refresh().await;
-    let told = |body: &Value| {
+    let reported = |body: &Value| {
         let of = |budget: &Value| {
             // An amount that the user may not see is null, but its field is present.
             let measure =
@@ -173,18 +173,18 @@ async fn what_holds_a_caller_is_told_with_its_usage() {
     let hidden = ["plan credits day null api", "plan tokens month null configuration", "global money month null api"];
     let with_key = [&["key credits day 2 api", "key tokens month 1000 configuration"], &own[..], &hidden].concat();
     let today = get(world.address, "/api/usage/today", &[&ada.bearer()]).await.json();
-    assert_eq!(told(&today), with_key);
+    assert_eq!(reported(&today), with_key);
     let refusing = &today["budgets"][0];
     assert_eq!(
         (&refusing["id"], &refusing["used"], &refusing["remaining"], &refusing["resets_at"]),
         (&json!(ada.key), &json!(3), &json!(0), &json!("2026-11-21T00:00:00Z"))
     );
     let overview = get(world.address, "/api/dashboard/overview", &[&ada.bearer()]).await.json();
-    assert_eq!(told(&overview), with_key);
+    assert_eq!(reported(&overview), with_key);
     let other = get(world.address, &format!("/api/usage/today?key_id={}", second.key), &[&ada.bearer()]).await.json();
-    assert_eq!(told(&other)[0], "key credits day 4 api");
+    assert_eq!(reported(&other)[0], "key credits day 4 api");
     let seen = get(world.address, &format!("/api/usage/today?user_id={}", ada.user), &[&root.bearer()]).await.json();
-    assert_eq!(told(&seen), [own, shared].concat());
+    assert_eq!(reported(&seen), [own, shared].concat());
 }
 
 /// The usage of all users of a plan, or of all users together, is hidden from single users.
@@ -234,7 +234,7 @@ async fn amounts_of_shared_budgets_are_shown_to_admins_alone() {
 }
 
 #[tokio::test]
-async fn a_budget_counts_what_is_in_flight_where_the_meter_knows() {
+async fn a_budget_includes_requests_in_flight_if_the_meter_runs_here() {
     let (world, root) = administered().await;
     let ada = used(&world).await;
     let of_user = BudgetId { subject: Subject::User(ada.caller.user), measure: Measure::Credits, per: Per::Day };
@@ -251,18 +251,18 @@ async fn a_budget_counts_what_is_in_flight_where_the_meter_knows() {
 async fn a_budget_that_cannot_be_is_refused() {
     let (world, root) = administered().await;
     let ada = world.holder("ada", "starter").await;
-    let nobody = "0199aa00-0000-7000-8000-00000000dead";
+    let closed_port = "0199aa00-0000-7000-8000-00000000dead";
     let one = json!({"credits": 1});
     for budget in [
-        format!("user/{nobody}/credits/day"),
-        format!("key/{nobody}/credits/day"),
+        format!("user/{closed_port}/credits/day"),
+        format!("key/{closed_port}/credits/day"),
         format!("key/{}/credits/day", ada.user),
-        format!("plan/{nobody}/credits/day"),
+        format!("plan/{closed_port}/credits/day"),
         "plan/gold/credits/day".to_owned(),
         "user/ada/credits/day".to_owned(),
         "user/-/credits/day".to_owned(),
-        format!("global/{nobody}/credits/day"),
-        format!("team/{nobody}/credits/day"),
+        format!("global/{closed_port}/credits/day"),
+        format!("team/{closed_port}/credits/day"),
         "global/-/credits/week".to_owned(),
         "global/-/requests/day".to_owned(),
         "global/%ff/credits/day".to_owned(),

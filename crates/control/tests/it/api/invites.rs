@@ -3,12 +3,12 @@ use config::snapshot::SignupMode;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, call, get, post};
-use crate::person::{PASSWORD, SignedIn};
+use crate::person::{BrowserSession, PASSWORD};
 use crate::world::World;
 
 const PATH: &str = "/api/invites";
 
-async fn inviting(mode: SignupMode) -> (World, SignedIn) {
+async fn inviting(mode: SignupMode) -> (World, BrowserSession) {
     let world = World::start().await;
     world.configure(|config| {
         config.signup.mode = mode;
@@ -19,11 +19,11 @@ async fn inviting(mode: SignupMode) -> (World, SignedIn) {
     (world, session)
 }
 
-async fn invite(world: &World, by: &SignedIn, body: &Value) -> Answer {
+async fn invite(world: &World, by: &BrowserSession, body: &Value) -> Answer {
     post(world.address, PATH, &[&by.bearer()], &body.to_string()).await
 }
 
-async fn take_back(world: &World, by: &SignedIn, id: &str) -> Answer {
+async fn take_back(world: &World, by: &BrowserSession, id: &str) -> Answer {
     call(world.address, &format!("DELETE {PATH}/{id}"), &[&by.bearer()], "").await
 }
 
@@ -36,9 +36,9 @@ async fn redeem(world: &World, url: &str, email: &str) -> Answer {
 #[tokio::test]
 async fn an_invitation_is_used_once_and_decides_the_plan() {
     let (world, root) = inviting(SignupMode::Invite).await;
-    let made = invite(&world, &root, &json!({"email": "Bob@example.com", "plan": "endless"})).await;
-    assert_eq!(made.status, 201, "{made:?}");
-    let mut shown = made.json();
+    let created = invite(&world, &root, &json!({"email": "Bob@example.com", "plan": "endless"})).await;
+    assert_eq!(created.status, 201, "{created:?}");
+    let mut shown = created.json();
     let url = shown["url"].as_str().unwrap().to_owned();
     assert!(url.starts_with("https://tollgate.example.com/link#tgl_"), "{url}");
     shown.as_object_mut().unwrap().remove("url");
@@ -56,19 +56,19 @@ async fn an_invitation_is_used_once_and_decides_the_plan() {
 }
 
 #[tokio::test]
-async fn an_invitation_that_is_taken_back_opens_nothing() {
+async fn a_revoked_invitation_is_invalid() {
     let (world, root) = inviting(SignupMode::Open).await;
-    let made = invite(&world, &root, &json!({})).await.json();
-    assert_eq!((&made["email"], &made["plan"]), (&Value::Null, &Value::Null));
-    assert_eq!(take_back(&world, &root, made["id"].as_str().unwrap()).await.status, 204);
-    redeem(&world, made["url"].as_str().unwrap(), "eve@example.com").await.refuses(404, "not_found");
-    for id in [made["id"].as_str().unwrap(), "0199aa00-0000-7000-8000-000000000000", "x", "%ff"] {
+    let created = invite(&world, &root, &json!({})).await.json();
+    assert_eq!((&created["email"], &created["plan"]), (&Value::Null, &Value::Null));
+    assert_eq!(take_back(&world, &root, created["id"].as_str().unwrap()).await.status, 204);
+    redeem(&world, created["url"].as_str().unwrap(), "eve@example.com").await.refuses(404, "not_found");
+    for id in [created["id"].as_str().unwrap(), "0199aa00-0000-7000-8000-000000000000", "x", "%ff"] {
         take_back(&world, &root, id).await.refuses(404, "not_found");
     }
 }
 
 #[tokio::test]
-async fn invitations_come_by_pages() {
+async fn invitations_are_listed_in_pages() {
     let (world, root) = inviting(SignupMode::Invite).await;
     for n in 0..5 {
         world.clock.advance(std::time::Duration::from_millis(2));

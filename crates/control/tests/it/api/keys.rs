@@ -71,12 +71,12 @@ async fn bounded(world: &World, owner: &Holder, bounds: KeyBounds) -> Holder {
 async fn a_key_is_shown_with_its_secret_once() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
-    let made = create(&world, &ada.bearer(), &bound()).await;
-    assert_eq!(made.status, 201, "{made:?}");
-    let secret = text(&made, "key");
-    assert!(secret.starts_with("tollgate_") && secret.len() == 41 && secret.ends_with(&text(&made, "last4")));
-    let shown = show(&world, &ada.bearer(), &text(&made, "id")).await;
-    let mut without = made.json();
+    let created = create(&world, &ada.bearer(), &bound()).await;
+    assert_eq!(created.status, 201, "{created:?}");
+    let secret = text(&created, "key");
+    assert!(secret.starts_with("tollgate_") && secret.len() == 41 && secret.ends_with(&text(&created, "last4")));
+    let shown = show(&world, &ada.bearer(), &text(&created, "id")).await;
+    let mut without = created.json();
     without.as_object_mut().unwrap().remove("key");
     assert_eq!(shown.json(), without);
     insta::assert_snapshot!(tidy(&shown));
@@ -94,30 +94,30 @@ async fn a_key_without_bounds_needs_a_label_alone() {
     let ada = world.holder("ada", "starter").await;
     for label in ["laptop", "ключ 🔑", "می\u{200c}خواهم", "'; DROP TABLE api_keys; --", "<script>", &"é".repeat(200)]
     {
-        let made = create(
+        let created = create(
             &world,
             &ada.bearer(),
             &json!({"label": label, "expires_at": null, "scopes": null,
             "limits": {"credits_per_day": null}, "addresses": null}),
         )
         .await;
-        assert_eq!((made.status, made.json()["label"].as_str().unwrap()), (201, label), "{made:?}");
-        assert_eq!(made.json()["scopes"], json!({"routes": null, "models": null}));
-        assert_eq!(validate(&world, &text(&made, "key")).await.status, 200);
+        assert_eq!((created.status, created.json()["label"].as_str().unwrap()), (201, label), "{created:?}");
+        assert_eq!(created.json()["scopes"], json!({"routes": null, "models": null}));
+        assert_eq!(validate(&world, &text(&created, "key")).await.status, 200);
     }
 }
 
 #[tokio::test]
-async fn keys_come_in_pages_the_newest_first_without_the_revoked() {
+async fn keys_are_listed_newest_first_in_pages_without_revoked_ones() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     let bob = world.holder("bob", "starter").await;
-    let mut made = vec!["ada".to_owned()];
+    let mut created = vec!["ada".to_owned()];
     for n in 1..=4 {
         world.clock.advance(Duration::from_millis(1));
         world.key(&ada, &format!("k{n}")).await;
         world.key(&bob, "of bob").await;
-        made.insert(0, format!("k{n}"));
+        created.insert(0, format!("k{n}"));
     }
     let all = |revoked: &'static str| {
         let (world, ada) = (&world, &ada);
@@ -132,23 +132,23 @@ async fn keys_come_in_pages_the_newest_first_without_the_revoked() {
             }
         }
     };
-    assert_eq!(all("false").await, made);
+    assert_eq!(all("false").await, created);
     let last = get(world.address, PATH, &[&ada.bearer()]).await.json()["items"][1]["id"].as_str().unwrap().to_owned();
     assert_eq!(delete(&world, &ada.bearer(), &last).await.status, 204);
-    assert_eq!(all("true").await, made);
-    made.remove(1);
-    assert_eq!(all("false").await, made);
-    assert_eq!(page(&world, &ada.bearer(), "").await, (made, None));
+    assert_eq!(all("true").await, created);
+    created.remove(1);
+    assert_eq!(all("false").await, created);
+    assert_eq!(page(&world, &ada.bearer(), "").await, (created, None));
     assert_eq!(show(&world, &ada.bearer(), &last).await.json()["revoked_at"], "2026-11-20T12:00:00.004Z");
 }
 
 #[tokio::test]
-async fn what_a_change_leaves_out_stays_and_null_takes_away() {
+async fn missing_fields_stay_unchanged_and_null_removes_a_value() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
-    let made = create(&world, &ada.bearer(), &bound()).await;
-    let id = text(&made, "id");
-    let mut expected = made.json();
+    let created = create(&world, &ada.bearer(), &bound()).await;
+    let id = text(&created, "id");
+    let mut expected = created.json();
     expected.as_object_mut().unwrap().remove("key");
     let none = json!({"routes": null, "models": null});
     for (change, path, value) in [
@@ -195,7 +195,7 @@ async fn a_revoked_key_opens_nothing_and_stays_revoked() {
 }
 
 #[tokio::test]
-async fn keys_of_others_are_not_found_like_those_that_are_not_there() {
+async fn keys_of_other_users_are_not_found_like_missing_keys() {
     let world = World::start().await;
     let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
     let before = show(&world, &bob.bearer(), &bob.key.to_string()).await.json();
@@ -219,7 +219,7 @@ async fn keys_of_others_are_not_found_like_those_that_are_not_there() {
 }
 
 #[tokio::test]
-async fn a_bounded_key_sees_the_keys_and_changes_none() {
+async fn a_restricted_key_lists_keys_and_changes_none() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     let bounds = KeyBounds { models: Some(vec!["fast".to_owned()]), ..KeyBounds::default() };
@@ -246,12 +246,12 @@ async fn a_key_is_used_from_its_networks_here_too() {
     let elsewhere = KeyBounds { addresses: network("203.0.113.0/24"), ..KeyBounds::default() };
     let (here, elsewhere) = (bounded(&world, &ada, here).await, bounded(&world, &ada, elsewhere).await);
     assert_eq!(get(world.address, PATH, &[&here.bearer()]).await.status, 200);
-    let told = get(world.address, PATH, &[&elsewhere.bearer()]).await.refuses(403, "forbidden");
-    assert!(!told.contains("203.0.113"), "{told}");
+    let reported = get(world.address, PATH, &[&elsewhere.bearer()]).await.refuses(403, "forbidden");
+    assert!(!reported.contains("203.0.113"), "{reported}");
 }
 
 #[tokio::test]
-async fn a_key_that_ends_makes_none_that_ends_later() {
+async fn a_key_with_an_expiry_creates_no_key_that_expires_later() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     let end = Timestamp(NOON.0 + 3_600_000_000);
@@ -291,8 +291,8 @@ async fn a_user_has_a_thousand_keys_and_no_more() {
         let key = access::ApiKey::generate("tollgate").unwrap();
         world.store.create_key(&store::Actor::COMMAND, NewKey::of(ada.user, "x", &key)).await.unwrap();
     }
-    let told = create(&world, &ada.bearer(), &json!({"label": "one more"})).await.refuses(409, "conflict");
-    assert!(told.contains("1000 keys"), "{told}");
+    let reported = create(&world, &ada.bearer(), &json!({"label": "one more"})).await.refuses(409, "conflict");
+    assert!(reported.contains("1000 keys"), "{reported}");
     let (labels, next) = page(&world, &ada.bearer(), "?limit=200").await;
     assert!(labels.len() == 200 && next.is_some());
     let first = get(world.address, PATH, &[&ada.bearer()]).await.json()["items"][0]["id"].as_str().unwrap().to_owned();
@@ -301,13 +301,13 @@ async fn a_user_has_a_thousand_keys_and_no_more() {
 }
 
 #[tokio::test]
-async fn who_did_it_is_in_the_audit_log_and_no_secret() {
+async fn the_audit_log_has_the_actor_and_no_secret() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     let person = world.person("grace").await;
     let signed_in = world.sign_in(&person).await;
-    let made = create(&world, &ada.bearer(), &bound()).await;
-    let secrets = [text(&made, "key"), text(&rotate(&world, &ada.bearer(), &text(&made, "id"), "").await, "key")];
+    let created = create(&world, &ada.bearer(), &bound()).await;
+    let secrets = [text(&created, "key"), text(&rotate(&world, &ada.bearer(), &text(&created, "id"), "").await, "key")];
     let other = create(&world, &signed_in.bearer(), &json!({"label": "grace@example.com"})).await;
     patch(&world, &signed_in.bearer(), &text(&other, "id"), &json!({"label": "eve@example.com"})).await;
     let page = world.store.audit_page(&AuditFilter::default(), None, 100).await.unwrap();
@@ -315,7 +315,7 @@ async fn who_did_it_is_in_the_audit_log_and_no_secret() {
         let id: uuid::Uuid = id.parse().unwrap();
         page.lines.iter().filter(|line| line.target == id).collect()
     };
-    let by_key = of(&text(&made, "id"));
+    let by_key = of(&text(&created, "id"));
     assert!(by_key.len() == 2 && by_key.iter().all(|line| line.actor.by == By::Key { user: ada.user, key: ada.key }));
     assert!(by_key.iter().all(|line| line.actor.address.is_some() && line.owner == Some(ada.user)));
     let by_person = of(&text(&other, "id"));
@@ -333,7 +333,7 @@ async fn who_did_it_is_in_the_audit_log_and_no_secret() {
 }
 
 #[tokio::test]
-async fn a_caller_must_be_known_and_a_cookie_comes_from_a_page_of_ours() {
+async fn a_caller_must_authenticate_and_a_cookie_needs_an_allowed_origin() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     let id = KeyId(ada.key.0).to_string();

@@ -6,7 +6,7 @@ use crate::world::World;
 const PATH: &str = "/api/me";
 
 #[tokio::test]
-async fn a_key_is_told_whose_it_is() {
+async fn a_key_reads_its_own_user() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     let answer = get(world.address, PATH, &[&ada.bearer()]).await;
@@ -19,7 +19,7 @@ async fn a_key_is_told_whose_it_is() {
 }
 
 #[tokio::test]
-async fn nobody_is_nobody() {
+async fn an_unauthenticated_client_is_refused() {
     let world = World::start().await;
     get(world.address, PATH, &[]).await.refuses(401, "unauthorized");
     get(world.address, PATH, &["Cookie: theme=dark"]).await.refuses(401, "unauthorized");

@@ -2,23 +2,23 @@ use access::Role;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, call, get, post};
-use crate::person::SignedIn;
+use crate::person::BrowserSession;
 use crate::world::World;
 
 const PATH: &str = "/api/plans";
 
-async fn administered() -> (World, SignedIn) {
+async fn administered() -> (World, BrowserSession) {
     let world = World::start().await;
     let root = world.person_with("root", Role::Admin).await;
     let session = world.sign_in(&root).await;
     (world, session)
 }
 
-async fn create(world: &World, by: &SignedIn, body: &Value) -> Answer {
+async fn create(world: &World, by: &BrowserSession, body: &Value) -> Answer {
     post(world.address, PATH, &[&by.bearer()], &body.to_string()).await
 }
 
-async fn patch(world: &World, by: &SignedIn, name: &str, body: &Value) -> Answer {
+async fn patch(world: &World, by: &BrowserSession, name: &str, body: &Value) -> Answer {
     let headers = [by.bearer(), "Content-Type: application/json".to_owned()];
     let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
     call(world.address, &format!("PATCH {PATH}/{name}"), &headers, &body.to_string()).await
@@ -41,9 +41,10 @@ async fn every_caller_sees_the_plans() {
 #[tokio::test]
 async fn a_plan_is_made_once_and_changed_in_part() {
     let (world, root) = administered().await;
-    let made = create(&world, &root, &json!({"name": "team", "credits_per_day": 50, "requests_per_minute": 6})).await;
-    assert_eq!(made.status, 201, "{made:?}");
-    let mut team = made.json();
+    let created =
+        create(&world, &root, &json!({"name": "team", "credits_per_day": 50, "requests_per_minute": 6})).await;
+    assert_eq!(created.status, 201, "{created:?}");
+    let mut team = created.json();
     assert_eq!(
         (&team["credits_per_day"], &team["requests_per_minute"], &team["shared_keys"]),
         (&json!(50), &json!(6), &json!(true))
@@ -63,11 +64,11 @@ async fn budgets_of_a_plan_are_set_as_a_whole() {
     let (world, root) = administered().await;
     let day = |money: &str| json!({"money": money, "per": "day"});
     let budgets = json!([day("0.50 USD"), {"credits": 0, "per": "month"}, {"tokens": 7, "per": "day"}]);
-    let made = create(&world, &root, &json!({"name": "team", "budgets": budgets})).await.json();
+    let created = create(&world, &root, &json!({"name": "team", "budgets": budgets})).await.json();
     let shown = json!([{"credits": 0, "per": "month"}, {"tokens": 7, "per": "day"}, day("0.5 USD")]);
-    assert_eq!(made["budgets"], shown);
-    let kept = patch(&world, &root, "team", &json!({"credits_per_day": 5})).await.json();
-    assert_eq!(kept["budgets"], shown);
+    assert_eq!(created["budgets"], shown);
+    let remaining = patch(&world, &root, "team", &json!({"credits_per_day": 5})).await.json();
+    assert_eq!(remaining["budgets"], shown);
     let other = patch(&world, &root, "team", &json!({"budgets": [day("1 USD")]})).await.json();
     assert_eq!(other["budgets"], json!([day("1 USD")]));
     let none = patch(&world, &root, "team", &json!({"budgets": null})).await.json();
@@ -75,7 +76,7 @@ async fn budgets_of_a_plan_are_set_as_a_whole() {
 }
 
 #[tokio::test]
-async fn a_changed_plan_holds_for_who_has_it() {
+async fn a_changed_plan_applies_to_its_users() {
     let (world, root) = administered().await;
     let ada = world.holder("ada", "starter").await;
     assert_eq!(patch(&world, &root, "starter", &json!({"credits_per_day": 7})).await.status, 200);

@@ -27,13 +27,13 @@ impl Provider {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen: Arc<Mutex<Vec<String>>> = Arc::default();
-        let (answer, told) = (answer.to_owned(), seen.clone());
+        let (answer, reported) = (answer.to_owned(), seen.clone());
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let mut head = Vec::new();
                 while !head.ends_with(b"\r\n\r\n") && stream.read_buf(&mut head).await.is_ok_and(|read| read > 0) {}
-                told.lock().unwrap().push(String::from_utf8(head).unwrap());
+                reported.lock().unwrap().push(String::from_utf8(head).unwrap());
                 let _ = stream.write_all(answer.as_bytes()).await;
             }
         });
@@ -98,13 +98,13 @@ async fn opened(world: &World, holder: &Holder) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_credential_goes_in_and_only_its_end_is_shown() {
+async fn a_credential_is_stored_and_only_its_last_characters_are_returned() {
     let world = usual().await;
     let ada = world.holder("ada", "starter").await;
-    let made = create(&world, &ada.bearer(), &new("work")).await;
-    let shown = json!({"id": id(&made), "provider": "openai", "label": "work", "last4": "1234", "shared": false,
+    let created = create(&world, &ada.bearer(), &new("work")).await;
+    let shown = json!({"id": id(&created), "provider": "openai", "label": "work", "last4": "1234", "shared": false,
         "created_at": "2026-11-20T12:00:00Z", "updated_at": "2026-11-20T12:00:00Z"});
-    assert_eq!((made.status, made.json()), (201, shown.clone()));
+    assert_eq!((created.status, created.json()), (201, shown.clone()));
     assert_eq!(list(&world, &ada.bearer()).await, [shown]);
     assert_eq!(opened(&world, &ada).await, [SECRET]);
     let claude = json!({"provider": "claude", "label": "other", "secret": "sk-ant-5678"});
@@ -115,25 +115,25 @@ async fn a_credential_goes_in_and_only_its_end_is_shown() {
 async fn it_is_renamed_replaced_and_deleted() {
     let world = usual().await;
     let ada = world.holder("ada", "starter").await;
-    let made = id(&create(&world, &ada.bearer(), &new("work")).await);
+    let created = id(&create(&world, &ada.bearer(), &new("work")).await);
     world.clock.advance(std::time::Duration::from_millis(1));
     create(&world, &ada.bearer(), &new("home")).await;
-    patch(&world, &ada.bearer(), &made, &json!({"label": "home"})).await.refuses(409, "conflict");
-    let renamed = patch(&world, &ada.bearer(), &made, &json!({"label": "office"})).await.json();
+    patch(&world, &ada.bearer(), &created, &json!({"label": "home"})).await.refuses(409, "conflict");
+    let renamed = patch(&world, &ada.bearer(), &created, &json!({"label": "office"})).await.json();
     assert_eq!((&renamed["label"], &renamed["last4"]), (&json!("office"), &json!("1234")));
     world.clock.advance(std::time::Duration::from_millis(59_999));
-    let replaced = patch(&world, &ada.bearer(), &made, &json!({"secret": "sk-live-of-ada-9876"})).await.json();
+    let replaced = patch(&world, &ada.bearer(), &created, &json!({"secret": "sk-live-of-ada-9876"})).await.json();
     assert_eq!((&replaced["label"], &replaced["last4"]), (&json!("office"), &json!("9876")));
     assert_eq!(replaced["updated_at"], "2026-11-20T12:01:00Z");
     assert_eq!(opened(&world, &ada).await, ["sk-live-of-ada-9876", SECRET]);
-    assert_eq!(patch(&world, &ada.bearer(), &made, &json!({})).await.json(), replaced);
-    assert_eq!(delete(&world, &ada.bearer(), &made).await.status, 204);
-    delete(&world, &ada.bearer(), &made).await.refuses(404, "not_found");
+    assert_eq!(patch(&world, &ada.bearer(), &created, &json!({})).await.json(), replaced);
+    assert_eq!(delete(&world, &ada.bearer(), &created).await.status, 204);
+    delete(&world, &ada.bearer(), &created).await.refuses(404, "not_found");
     assert_eq!(list(&world, &ada.bearer()).await.len(), 1);
 }
 
 #[tokio::test]
-async fn what_cannot_be_taken_is_named_and_not_repeated() {
+async fn invalid_values_are_named_and_not_repeated() {
     let world = usual().await;
     let ada = world.holder("ada", "starter").await;
     for (field, value) in [
@@ -173,8 +173,8 @@ async fn what_cannot_be_taken_is_named_and_not_repeated() {
     assert_eq!(list(&world, &ada.bearer()).await, [] as [Value; 0]);
     // Credentials for the mock provider are accepted as well.
     let for_mock = json!({"provider": "m", "label": "mock", "secret": SECRET});
-    let made = create(&world, &ada.bearer(), &for_mock).await;
-    assert_eq!((made.status, &made.json()["provider"]), (201, &json!("m")), "{made:?}");
+    let created = create(&world, &ada.bearer(), &for_mock).await;
+    assert_eq!((created.status, &created.json()["provider"]), (201, &json!("m")), "{created:?}");
     // Values at the maximum are accepted.
     let widest = json!({"provider": "openai", "label": "ü".repeat(200), "secret": "x".repeat(4_096)});
     assert_eq!(create(&world, &ada.bearer(), &widest).await.status, 201);
@@ -183,7 +183,7 @@ async fn what_cannot_be_taken_is_named_and_not_repeated() {
 }
 
 #[tokio::test]
-async fn a_label_is_taken_once_by_each_owner() {
+async fn a_label_is_unique_per_owner() {
     let world = usual().await;
     let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
     create(&world, &ada.bearer(), &new("work")).await;
@@ -236,7 +236,7 @@ async fn anothers_is_absent_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn shared_ones_are_admins_who_signed_in_with_a_password() {
+async fn shared_credentials_need_an_admin_session_with_a_password() {
     let world = usual().await;
     let root = world.person_with("root", Role::Admin).await;
     let key = format!("Authorization: Bearer {}", world.key_of(root.user, "laptop", None).await);
@@ -247,20 +247,20 @@ async fn shared_ones_are_admins_who_signed_in_with_a_password() {
         create(&world, bearer, &shared).await.refuses(403, "forbidden");
         get(world.address, &format!("{PATH}?shared=true"), &[bearer]).await.refuses(403, "forbidden");
     }
-    let made = create(&world, &root, &shared).await;
-    assert_eq!((made.status, &made.json()["shared"]), (201, &json!(true)));
+    let created = create(&world, &root, &shared).await;
+    assert_eq!((created.status, &created.json()["shared"]), (201, &json!(true)));
     assert_eq!(create(&world, &root, &new("all")).await.status, 201, "shared credentials have separate labels");
     assert_eq!(list(&world, &root).await.len(), 1);
     let page = get(world.address, &format!("{PATH}?shared=true"), &[&root]).await.json();
-    assert_eq!(page["items"], json!([made.json()]));
+    assert_eq!(page["items"], json!([created.json()]));
     // An admin's key has the rights of a member.
-    delete(&world, &key, &id(&made)).await.refuses(404, "not_found");
-    assert_eq!(patch(&world, &root, &id(&made), &json!({"label": "everybody"})).await.status, 200);
-    assert_eq!(delete(&world, &root, &id(&made)).await.status, 204);
+    delete(&world, &key, &id(&created)).await.refuses(404, "not_found");
+    assert_eq!(patch(&world, &root, &id(&created), &json!({"label": "everybody"})).await.status, 200);
+    assert_eq!(delete(&world, &root, &id(&created)).await.status, 204);
 }
 
 #[tokio::test]
-async fn without_a_credential_nothing_is_told() {
+async fn without_a_credential_nothing_is_listed() {
     let world = usual().await;
     get(world.address, PATH, &[]).await.refuses(401, "unauthorized");
     post(world.address, PATH, &[], &new("work").to_string()).await.refuses(401, "unauthorized");
@@ -271,12 +271,12 @@ async fn without_a_credential_nothing_is_told() {
 
 /// Requests that carry a credential leave it neither in the audit log nor on disk in plain text.
 #[tokio::test]
-async fn a_credential_stands_nowhere_in_clear() {
+async fn no_credential_is_stored_in_plaintext() {
     let world = usual().await;
     let ada = world.holder("ada", "starter").await;
-    let made = id(&create(&world, &ada.bearer(), &new("work")).await);
-    patch(&world, &ada.bearer(), &made, &json!({"secret": "sk-live-of-ada-9876"})).await;
-    delete(&world, &ada.bearer(), &made).await;
+    let created = id(&create(&world, &ada.bearer(), &new("work")).await);
+    patch(&world, &ada.bearer(), &created, &json!({"secret": "sk-live-of-ada-9876"})).await;
+    delete(&world, &ada.bearer(), &created).await;
     for entry in std::fs::read_dir(world.data()).unwrap() {
         let path = entry.unwrap().path();
         let bytes = std::fs::read(&path).unwrap_or_default();

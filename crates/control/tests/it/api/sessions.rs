@@ -3,17 +3,17 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, call, get, post};
-use crate::person::{Person, SignedIn};
+use crate::person::{BrowserSession, Person};
 use crate::world::World;
 
 const PATH: &str = "/api/sessions";
 
-async fn sign_in_as(world: &World, person: &Person, agent: &str) -> SignedIn {
+async fn sign_in_as(world: &World, person: &Person, agent: &str) -> BrowserSession {
     let header = format!("User-Agent: {agent}");
-    SignedIn::read(&post(world.address, "/api/auth/login", &[&header], &person.credentials()).await)
+    BrowserSession::read(&post(world.address, "/api/auth/login", &[&header], &person.credentials()).await)
 }
 
-async fn end(world: &World, session: &SignedIn, id: &str) -> Answer {
+async fn end(world: &World, session: &BrowserSession, id: &str) -> Answer {
     call(world.address, &format!("DELETE {PATH}/{id}"), &[&session.bearer()], "").await
 }
 
@@ -47,7 +47,7 @@ async fn sessions_are_listed_with_where_they_began() {
 }
 
 #[tokio::test]
-async fn a_list_comes_by_pages() {
+async fn sessions_are_listed_in_pages() {
     let world = World::start().await;
     let ada = world.person("ada").await;
     let mut sessions = Vec::new();
@@ -87,7 +87,7 @@ async fn a_session_that_is_ended_opens_nothing_and_is_not_listed() {
 }
 
 #[tokio::test]
-async fn what_another_node_ended_is_refused_within_a_second() {
+async fn a_session_ended_by_another_node_is_refused_within_a_second() {
     let world = World::start().await;
     let ada = world.person("ada").await;
     let session = world.sign_in(&ada).await;

@@ -38,11 +38,11 @@ pub(crate) async fn ask(world: &World, holder: &Holder, path: &str) -> Answer {
 
 /// Asserts that two responses are equal except for the request id.
 pub(crate) fn assert_alike(one: &Answer, other: &Answer) {
-    let told = |answer: &Answer| {
+    let reported = |answer: &Answer| {
         let mut headers: Vec<_> = answer.headers.clone().into_iter().collect();
         headers.retain(|(name, _)| !["x-request-id", "date", "x-ratelimit-remaining"].contains(&name.as_str()));
         headers.sort();
         (answer.status, headers, answer.body.clone())
     };
-    assert_eq!(told(one), told(other));
+    assert_eq!(reported(one), reported(other));
 }

@@ -4,31 +4,31 @@ use access::Role;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, call, get, post};
-use crate::person::{PASSWORD, SignedIn};
+use crate::person::{BrowserSession, PASSWORD};
 use crate::world::World;
 
 const PATH: &str = "/api/users";
 const ABSENT: &str = "0199aa00-0000-7000-8000-000000000000";
 
 /// Starts a world with an admin who signed in.
-async fn administered() -> (World, SignedIn) {
+async fn administered() -> (World, BrowserSession) {
     let world = World::start().await;
     let root = world.person_with("root", Role::Admin).await;
     let session = world.sign_in(&root).await;
     (world, session)
 }
 
-async fn patch(world: &World, by: &SignedIn, id: &str, body: &Value) -> Answer {
+async fn patch(world: &World, by: &BrowserSession, id: &str, body: &Value) -> Answer {
     let headers = [by.bearer(), "Content-Type: application/json".to_owned()];
     let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
     call(world.address, &format!("PATCH {PATH}/{id}"), &headers, &body.to_string()).await
 }
 
-async fn create(world: &World, by: &SignedIn, body: &Value) -> Answer {
+async fn create(world: &World, by: &BrowserSession, body: &Value) -> Answer {
     post(world.address, PATH, &[&by.bearer()], &body.to_string()).await
 }
 
-async fn list(world: &World, by: &SignedIn, query: &str) -> Answer {
+async fn list(world: &World, by: &BrowserSession, query: &str) -> Answer {
     get(world.address, &format!("{PATH}?{query}"), &[&by.bearer()]).await
 }
 
@@ -45,11 +45,11 @@ fn token(link: &Value) -> &str {
 }
 
 #[tokio::test]
-async fn an_admin_makes_a_user_who_then_chooses_its_password() {
+async fn an_admin_creates_a_user_and_the_user_sets_the_password() {
     let (world, root) = administered().await;
-    let made = create(&world, &root, &json!({"email": "Bob@Example.com", "name": " Bob ", "plan": "starter"})).await;
-    assert_eq!(made.status, 201, "{made:?}");
-    let (user, link) = (&made.json()["user"], &made.json()["password_link"]);
+    let created = create(&world, &root, &json!({"email": "Bob@Example.com", "name": " Bob ", "plan": "starter"})).await;
+    assert_eq!(created.status, 201, "{created:?}");
+    let (user, link) = (&created.json()["user"], &created.json()["password_link"]);
     let expected = json!({"id": user["id"], "name": "Bob", "email": "bob@example.com", "plan": "starter", "role": "member",
         "status": "active", "created_at": "2026-11-20T12:00:00Z"});
     assert_eq!((user, &link["expires_at"]), (&expected, &json!("2026-11-21T12:00:00Z")));
@@ -118,7 +118,7 @@ async fn users_are_listed_by_page_status_and_address() {
 }
 
 #[tokio::test]
-async fn a_change_holds_at_once_and_says_what_is_new() {
+async fn a_change_applies_at_once_and_returns_the_new_values() {
     let (world, root) = administered().await;
     let bob = world.holder("bob", "starter").await;
     let id = bob.user.to_string();
@@ -197,7 +197,7 @@ async fn an_admin_signs_a_user_out_everywhere() {
 }
 
 #[tokio::test]
-async fn nobody_but_an_admin_with_a_password_reaches_users() {
+async fn only_an_admin_session_with_a_password_manages_users() {
     let (world, _root) = administered().await;
     let (ada, bob) = (world.person("ada").await, world.holder("bob", "starter").await);
     let admin = world.person_with("second", Role::Admin).await;
@@ -229,7 +229,7 @@ async fn nobody_but_an_admin_with_a_password_reaches_users() {
 }
 
 #[tokio::test]
-async fn a_user_that_there_is_not_is_not_found_whatever_its_id() {
+async fn a_missing_user_is_not_found_whatever_its_id() {
     let (world, root) = administered().await;
     let key = world.holder("ada", "starter").await.key.to_string();
     let mut bodies = Vec::new();
@@ -269,11 +269,11 @@ async fn an_admin_sees_the_keys_of_a_user() {
     let (world, root) = administered().await;
     let ada = world.holder("ada", "starter").await;
     let path = format!("{PATH}/{}/keys", ada.user);
-    let theirs = get(world.address, &path, &[&root.bearer()]).await;
+    let others = get(world.address, &path, &[&root.bearer()]).await;
     let own = get(world.address, "/api/keys", &[&ada.bearer()]).await;
-    assert_eq!((theirs.status, theirs.json()["items"][0]["id"].clone()), (200, json!(ada.key)));
-    assert_eq!(theirs.json()["items"][0]["label"], own.json()["items"][0]["label"]);
-    assert!(!theirs.body.contains(&ada.secret));
+    assert_eq!((others.status, others.json()["items"][0]["id"].clone()), (200, json!(ada.key)));
+    assert_eq!(others.json()["items"][0]["label"], own.json()["items"][0]["label"]);
+    assert!(!others.body.contains(&ada.secret));
     get(world.address, &path, &[&ada.bearer()]).await.refuses(403, "forbidden");
     get(world.address, &format!("{PATH}/{ABSENT}/keys"), &[&root.bearer()]).await.refuses(404, "not_found");
     get(world.address, &format!("{path}?limit=0"), &[&root.bearer()]).await.refuses(400, "bad_request");

@@ -43,7 +43,7 @@ pub(crate) enum Http2CallError {
     Http2(#[from] h2::Error),
     #[error(transparent)]
     Upload(#[from] UploadError),
-    #[error("more than {INFORMATIONAL_MAX} interim answers")]
+    #[error("more than {INFORMATIONAL_MAX} interim responses")]
     Informational,
     #[error("the upstream switched protocols, which HTTP/2 cannot")]
     Switched,

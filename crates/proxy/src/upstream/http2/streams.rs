@@ -46,7 +46,7 @@ pub(crate) enum StreamWaitError {
     Crowded,
     #[error("no stream became free in time")]
     Late,
-    #[error("no connection said in time what it takes")]
+    #[error("no connection reported its settings in time")]
     Silent,
 }
 

@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::*;
 use crate::audit::Act;
-use crate::dialect::StoreKind;
-use crate::store::tests::Place;
+use crate::fixture::Place;
+use crate::sql::StoreKind;
 use crate::{Email, NewUser, Options};
 
 const FIRST: Timestamp = Timestamp(1_800_000_000_000_000);

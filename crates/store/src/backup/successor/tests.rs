@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::copy::tests::filled;
-use crate::store::tests::Place;
+use crate::fixture::Place;
 
 /// Returns the databases in the folder, with the files next to them.
 fn files(place: &Place) -> BTreeMap<String, Vec<u8>> {

@@ -10,8 +10,9 @@ use ai::export::{ExportFigures, ExportLineKey};
 use ai::{Export, ProviderKind};
 use anyhow::{Context, bail};
 use config::Snapshot;
+use ledger::{Days, Ledger, RecordedUsage};
 use serde_json::{Value, json};
-use store::{Days, RecordedUsage, Store};
+use store::Store;
 
 use super::days;
 use crate::cli::Audit;
@@ -39,7 +40,8 @@ pub(super) fn read(file: &Path) -> anyhow::Result<Export> {
 pub(super) async fn compare(
     store: &Store,
     snapshot: &Snapshot,
-    (args, report): (&Audit, Export),
+    args: &Audit,
+    report: Export,
     today: Day,
 ) -> anyhow::Result<(String, bool)> {
     let providers = providers(snapshot, args.provider.as_deref(), &report)?;
@@ -50,11 +52,12 @@ pub(super) async fn compare(
     let over = Day(today.0.saturating_sub(1));
     let days = days(args, (*first, (*last).min(over).max(*first)))?;
     let failed = |error| failure::of_store(snapshot, error);
-    let kept_from = store.usage_kept_from().await.map_err(failed)?;
-    let recorded = store.recorded(days).await.map_err(failed)?;
-    let compared = Compared::of(&report, &recorded, (days, kept_from), providers.as_ref());
-    let said = if args.json { format!("{:#}\n", compared.in_json(days)) } else { compared.in_words(days) };
-    Ok((said, compared.agrees()))
+    let ledger = Ledger::new(store.clone());
+    let kept_from = ledger.usage_kept_from().await.map_err(failed)?;
+    let recorded = ledger.recorded(days).await.map_err(failed)?;
+    let compared = ReportComparison::of(&report, &recorded, days, kept_from, providers.as_ref());
+    let rendered = if args.json { format!("{:#}\n", compared.in_json(days)) } else { compared.in_words(days) };
+    Ok((rendered, compared.agrees()))
 }
 
 /// Returns the configured providers that the report covers; `None` if the report names them itself, or covers all.
@@ -80,15 +83,15 @@ fn providers(snapshot: &Snapshot, named: Option<&str>, report: &Export) -> anyho
 
 /// The difference of one measure of a day and model.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Difference {
+struct FigureDifference {
     of: ExportLineKey,
     measure: &'static str,
     recorded: i64,
     reported: i64,
 }
 
-struct Compared {
-    differences: Vec<Difference>,
+struct ReportComparison {
+    differences: Vec<FigureDifference>,
     /// Number of requested days that the report covers and whose events are stored.
     days: usize,
     /// Number of compared pairs of day and model.
@@ -99,11 +102,12 @@ struct Compared {
     kept_from: Option<Day>,
 }
 
-impl Compared {
+impl ReportComparison {
     fn of(
         report: &Export,
         recorded: &[RecordedUsage],
-        (days, kept_from): (Days, Day),
+        days: Days,
+        kept_from: Day,
         providers: Option<&BTreeSet<String>>,
     ) -> Self {
         let first = days.first.max(kept_from);
@@ -116,18 +120,18 @@ impl Compared {
             report.lines.iter().filter(|(of, _)| in_days(of.day)).collect();
         let (by_provider, by_model) =
             (report.lines.keys().any(|of| of.provider.is_some()), report.lines.keys().any(|of| of.model.is_some()));
-        let told = report.lines.values().fold(ExportFigures::default(), |all, figures| all.and(figures));
-        let mut ours: BTreeMap<ExportLineKey, ExportFigures> = BTreeMap::new();
+        let columns = report.lines.values().fold(ExportFigures::default(), |all, figures| all.and(figures));
+        let mut recorded_lines: BTreeMap<ExportLineKey, ExportFigures> = BTreeMap::new();
         for line in &recorded {
             let provider = by_provider.then(|| line.provider.clone());
             let model = by_model.then(|| line.model.clone());
             let of = ExportLineKey { day: line.day, provider, model };
-            let sum = ours.entry(of).or_default();
+            let sum = recorded_lines.entry(of).or_default();
             *sum = sum.and(&figures(line));
         }
         let costs_of_all = by_model && reported.keys().any(|of| of.model.is_none());
         let mut sides: BTreeMap<ExportLineKey, (ExportFigures, ExportFigures)> = BTreeMap::new();
-        for (of, figures) in ours {
+        for (of, figures) in recorded_lines {
             if costs_of_all {
                 // Costs are reported for all models together, and usage per model.
                 let all = ExportLineKey { model: None, ..of.clone() };
@@ -143,7 +147,7 @@ impl Compared {
         }
         let lines = sides.len();
         let differences =
-            sides.iter().flat_map(|(of, (ours, theirs))| differences(of, (ours, theirs), &told)).collect();
+            sides.iter().flat_map(|(of, (recorded, reported))| differences(of, recorded, reported, &columns)).collect();
         let untold = recorded.iter().map(|line| line.untold).sum();
         Self { differences, days: compared.len(), lines, untold, kept_from: (first > days.first).then_some(first) }
     }
@@ -153,7 +157,7 @@ impl Compared {
     }
 
     fn in_words(&self, days: Days) -> String {
-        let mut lines: Vec<String> = self.differences.iter().map(Difference::line).collect();
+        let mut lines: Vec<String> = self.differences.iter().map(FigureDifference::line).collect();
         if let Some(first) = self.kept_from {
             let from = days.first;
             lines.push(format!(
@@ -173,8 +177,8 @@ impl Compared {
     }
 
     fn in_json(&self, days: Days) -> Value {
-        let one = |difference: &Difference| {
-            let Difference { of, measure, recorded, reported } = difference;
+        let one = |difference: &FigureDifference| {
+            let FigureDifference { of, measure, recorded, reported } = difference;
             json!({
                 "day": of.day.to_string(), "provider": of.provider, "model": of.model, "measure": measure,
                 "recorded": recorded, "reported": reported, "difference": recorded - reported,
@@ -191,7 +195,7 @@ impl Compared {
     }
 }
 
-impl Difference {
+impl FigureDifference {
     fn line(&self) -> String {
         let Self { of, measure, recorded, reported } = self;
         let provider = of.provider.as_deref().map(|name| format!("{} ", printable(name))).unwrap_or_default();
@@ -204,9 +208,9 @@ impl Difference {
                 _ => amount.to_string(),
             }
         };
-        let (ours, theirs, apart) = (written(*recorded), written(*reported), written(recorded - reported));
+        let (recorded, reported, apart) = (written(*recorded), written(*reported), written(recorded - reported));
         format!(
-            "differs: {} {provider}{model}: {measure}: recorded {ours}, reported {theirs} (difference {apart})",
+            "differs: {} {provider}{model}: {measure}: recorded {recorded}, reported {reported} (difference {apart})",
             of.day
         )
     }
@@ -227,27 +231,31 @@ fn figures(line: &RecordedUsage) -> ExportFigures {
 /// Returns each measure that the report contains; a measure that is missing in one line counts as zero.
 fn differences(
     of: &ExportLineKey,
-    (ours, theirs): (&ExportFigures, &ExportFigures),
-    told: &ExportFigures,
-) -> Vec<Difference> {
+    recorded: &ExportFigures,
+    reported: &ExportFigures,
+    columns: &ExportFigures,
+) -> Vec<FigureDifference> {
     let counts = [
-        ("requests", ours.requests, theirs.requests, told.requests),
-        ("input_tokens", ours.input, theirs.input, told.input),
-        ("cached_input_tokens", ours.cached_input, theirs.cached_input, told.cached_input),
-        ("cache_write_short_tokens", ours.cache_write_short, theirs.cache_write_short, told.cache_write_short),
-        ("cache_write_long_tokens", ours.cache_write_long, theirs.cache_write_long, told.cache_write_long),
-        ("output_tokens", ours.output, theirs.output, told.output),
+        ("requests", recorded.requests, reported.requests, columns.requests),
+        ("input_tokens", recorded.input, reported.input, columns.input),
+        ("cached_input_tokens", recorded.cached_input, reported.cached_input, columns.cached_input),
+        ("cache_write_short_tokens", recorded.cache_write_short, reported.cache_write_short, columns.cache_write_short),
+        ("cache_write_long_tokens", recorded.cache_write_long, reported.cache_write_long, columns.cache_write_long),
+        ("output_tokens", recorded.output, reported.output, columns.output),
     ];
     let signed = |count: Option<u64>| count.map(|count| i64::try_from(count).unwrap_or(i64::MAX));
-    let counts = counts.map(|(measure, ours, theirs, told)| (measure, signed(ours), signed(theirs), told.is_some(), 1));
-    let cost = ("cost", ours.cost, theirs.cost, told.cost.is_some(), COST_TOLERANCE);
+    let counts = counts.map(|(measure, recorded, reported, columns)| {
+        (measure, signed(recorded), signed(reported), columns.is_some(), 1)
+    });
+    let cost = ("cost", recorded.cost, reported.cost, columns.cost.is_some(), COST_TOLERANCE);
     let all = counts
         .into_iter()
         .chain([cost])
-        .filter(|(_, ours, theirs, told, _)| *told && (ours.is_some() || theirs.is_some()));
-    let pairs = all.map(|(measure, ours, theirs, _, apart)| (measure, ours.unwrap_or(0), theirs.unwrap_or(0), apart));
-    let differing = pairs.filter(|(_, ours, theirs, apart)| ours.abs_diff(*theirs) >= apart.unsigned_abs());
+        .filter(|(_, recorded, reported, columns, _)| *columns && (recorded.is_some() || reported.is_some()));
+    let pairs = all
+        .map(|(measure, recorded, reported, _, apart)| (measure, recorded.unwrap_or(0), reported.unwrap_or(0), apart));
+    let differing = pairs.filter(|(_, recorded, reported, apart)| recorded.abs_diff(*reported) >= apart.unsigned_abs());
     differing
-        .map(|(measure, recorded, reported, _)| Difference { of: of.clone(), measure, recorded, reported })
+        .map(|(measure, recorded, reported, _)| FigureDifference { of: of.clone(), measure, recorded, reported })
         .collect()
 }

@@ -8,11 +8,11 @@ use config::snapshot::Unbounded;
 use meter::lease::rules;
 use serde_json::{Value, json};
 
-use super::Topology;
+use super::LimitTopology;
 
 /// The maximum of an amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Most {
+pub(super) enum AmountMax {
     /// The amount is never larger.
     Exactly(u64),
     /// The amount can be larger by the part that the reason describes.
@@ -21,8 +21,8 @@ pub(super) enum Most {
 
 /// An amount with its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Told {
-    pub(super) most: Most,
+pub(super) struct ReasonedAmount {
+    pub(super) most: AmountMax,
     /// The amount in the form that people read.
     written: String,
     why: String,
@@ -32,20 +32,20 @@ pub(super) const NO_RATE_STRANDS: &str = "rate limits are not leased, and a serv
 pub(super) const NOT_DURABLE: &str = "survives a kill, but not a power failure (spool.durability: process): usage \
                                       that the kernel had not written is lost, and can be spent again";
 
-impl From<&str> for Told {
+impl From<&str> for ReasonedAmount {
     fn from(why: &str) -> Self {
-        Self { most: Most::Exactly(0), written: "0".to_owned(), why: why.to_owned() }
+        Self { most: AmountMax::Exactly(0), written: "0".to_owned(), why: why.to_owned() }
     }
 }
 
-impl Told {
-    fn new(most: Most, written: String, why: impl Into<String>) -> Self {
+impl ReasonedAmount {
+    fn new(most: AmountMax, written: String, why: impl Into<String>) -> Self {
         Self { most, written, why: why.into() }
     }
 
     /// The amount in the table; `+` if the reason describes an additional part.
     pub(super) fn cell(&self) -> String {
-        let more = if matches!(self.most, Most::AtLeast(_)) { "+" } else { "" };
+        let more = if matches!(self.most, AmountMax::AtLeast(_)) { "+" } else { "" };
         format!("{}{more}", self.written)
     }
 
@@ -55,27 +55,27 @@ impl Told {
 
     pub(super) fn json(&self) -> Value {
         let (amount, exact) = match self.most {
-            Most::Exactly(amount) => (amount, true),
-            Most::AtLeast(amount) => (amount, false),
+            AmountMax::Exactly(amount) => (amount, true),
+            AmountMax::AtLeast(amount) => (amount, false),
         };
         json!({"amount": amount, "exact": exact, "why": self.why})
     }
 }
 
 /// The overshoot of a rate limit of keys: one bucket admits `most` requests within a window.
-pub(super) fn of_rate(topology: Topology, (limit, most): (NonZeroU32, u64)) -> Told {
+pub(super) fn of_rate(topology: LimitTopology, limit: NonZeroU32, most: u64) -> ReasonedAmount {
     let over = most.saturating_mul(topology.servers()).saturating_sub(limit.get().into());
     let why = format!(
         "within one minute, a full bucket admits its capacity and the requests that are refilled; each of {} has its \
          own bucket, which is full after a start",
         servers(topology)
     );
-    Told::new(Most::Exactly(over), over.to_string(), why)
+    ReasonedAmount::new(AmountMax::Exactly(over), over.to_string(), why)
 }
 
 /// The overshoot of a sliding window: in a span of its length, the end of a burst and refilled requests can reach twice
 /// the limit.
-pub(super) fn of_window(topology: Topology, limit: NonZeroU32) -> Told {
+pub(super) fn of_window(topology: LimitTopology, limit: NonZeroU32) -> ReasonedAmount {
     let limit = u64::from(limit.get());
     let counters = if topology.redis { 1 } else { topology.servers() };
     let over = limit.saturating_mul(2 * counters).saturating_sub(limit);
@@ -92,28 +92,28 @@ pub(super) fn of_window(topology: Topology, limit: NonZeroU32) -> Told {
             servers(topology)
         )
     };
-    Told::new(Most::Exactly(over), over.to_string(), why)
+    ReasonedAmount::new(AmountMax::Exactly(over), over.to_string(), why)
 }
 
 /// The overshoot of a quota or a budget.
-pub(super) fn overshoot(topology: Topology, measure: Measure) -> Told {
-    let lent = if topology.shared { ", and no two servers lease the same amount" } else { "" };
+pub(super) fn overshoot(topology: LimitTopology, measure: Measure) -> ReasonedAmount {
+    let leased_note = if topology.shared { ", and no two servers lease the same amount" } else { "" };
     let (most, mut why) = match (measure, topology.unbounded) {
         (Measure::Credits, _) => {
-            let why = format!("the credits of a request are charged before it is forwarded{lent}");
-            (Most::Exactly(0), why)
+            let why = format!("the credits of a request are charged before it is forwarded{leased_note}");
+            (AmountMax::Exactly(0), why)
         }
         (Measure::Tokens | Measure::Money, Unbounded::Refuse) => (
-            Most::AtLeast(0),
+            AmountMax::AtLeast(0),
             format!(
-                "the maximum usage of a request is reserved before it is forwarded{lent}; usage that a provider \
+                "the maximum usage of a request is reserved before it is forwarded{leased_note}; usage that a provider \
                  reports beyond it counts as well"
             ),
         ),
         (Measure::Tokens | Measure::Money, Unbounded::Window) => (
-            Most::AtLeast(0),
+            AmountMax::AtLeast(0),
             format!(
-                "the maximum usage of a request is reserved before it is forwarded{lent}; content that a body only \
+                "the maximum usage of a request is reserved before it is forwarded{leased_note}; content that a body only \
                  refers to counts as the whole context window of the model (budgets.unbounded: window), and usage \
                  beyond it counts as well"
             ),
@@ -122,14 +122,14 @@ pub(super) fn overshoot(topology: Topology, measure: Measure) -> Told {
     if topology.shared {
         why.push_str("; a server that spends a lease after `leases reclaim` may add the amount of that lease");
     }
-    Told::new(most, measure.written(0), why)
+    ReasonedAmount::new(most, measure.written(0), why)
 }
 
 /// The amount of a quota or a budget that is unusable while one dead server is not restarted.
-pub(super) fn stranded(topology: Topology, (measure, amount): (Measure, u64)) -> Told {
+pub(super) fn stranded(topology: LimitTopology, measure: Measure, amount: u64) -> ReasonedAmount {
     if !topology.shared {
-        return Told::new(
-            Most::Exactly(0),
+        return ReasonedAmount::new(
+            AmountMax::Exactly(0),
             measure.written(0),
             "SQLite has no leases; after a crash, the reservations of requests in flight count as used (see `tollgate \
              audit`)",
@@ -141,11 +141,11 @@ pub(super) fn stranded(topology: Topology, (measure, amount): (Measure, u64)) ->
          the remaining amount, with {}, and the reservations of its requests in flight",
         servers(topology)
     );
-    Told::new(Most::Exactly(share), measure.written(share), why)
+    ReasonedAmount::new(AmountMax::Exactly(share), measure.written(share), why)
 }
 
 /// Describes the loss of aggregated requests of ordinary routes.
-pub(super) fn folded(topology: Topology) -> String {
+pub(super) fn folded(topology: LimitTopology) -> String {
     format!(
         "aggregated requests of ordinary routes are recorded within {} ms: a kill loses up to that time of the counts \
          of keys without a quota. Credits of keys with a quota are recorded in advance: after a kill, unused ones \
@@ -158,7 +158,7 @@ pub(super) fn folded(topology: Topology) -> String {
     )
 }
 
-fn servers(topology: Topology) -> String {
+fn servers(topology: LimitTopology) -> String {
     match topology.servers() {
         1 => "1 server".to_owned(),
         more => format!("{more} servers"),

@@ -1,6 +1,6 @@
 //! Limits as a table, with numbered notes below it: one reason often applies to many limits.
 
-use super::Line;
+use super::LimitLine;
 
 const HEADER: [&str; 5] = ["LIMIT", "OVERSHOOT", "STRANDED", "NOTES", "APPLIES TO"];
 const LEGEND: &str = "Overshoot is the maximum use beyond the limit; + marks an addition that a note describes. \
@@ -20,15 +20,15 @@ pub(super) fn text_width(columns: Option<usize>) -> usize {
 }
 
 /// Returns the table and its notes. The width of a terminal is `columns`; without a terminal, each limit is one line.
-pub(super) fn text(lines: &[Line], columns: Option<usize>) -> String {
+pub(super) fn text(lines: &[LimitLine], columns: Option<usize>) -> String {
     let width = text_width(columns);
     let mut notes: Vec<&str> = Vec::new();
     let rows: Vec<[String; 5]> = lines
         .iter()
-        .map(|Line { limit, whose, overshoot, stranded }| {
+        .map(|LimitLine { limit, scope, overshoot, stranded }| {
             let [first, second] = [overshoot.why(), stranded.why()].map(|why| number(&mut notes, why));
             let (overshoot, stranded) = (overshoot.cell(), stranded.cell());
-            [limit.clone(), overshoot, stranded, format!("{first}, {second}"), whose.clone()]
+            [limit.clone(), overshoot, stranded, format!("{first}, {second}"), scope.clone()]
         })
         .collect();
     let mut text = String::new();
@@ -38,7 +38,7 @@ pub(super) fn text(lines: &[Line], columns: Option<usize>) -> String {
         cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
     });
     let all = || [&header].into_iter().chain(&rows);
-    let last = all().map(|[.., whose]| whose.chars().count()).max().unwrap_or_default();
+    let last = all().map(|[.., scope]| scope.chars().count()).max().unwrap_or_default();
     let needed = widths.iter().sum::<usize>() + GAP * widths.len() + last;
     let fits = columns.is_none_or(|columns| needed <= columns);
     for row in all() {
@@ -62,10 +62,10 @@ fn number<'a>(notes: &mut Vec<&'a str>, why: &'a str) -> usize {
 }
 
 /// Formats a row. Its last cell has a separate line if the terminal is too narrow for any row.
-fn line([limit, overshoot, stranded, notes, whose]: &[String; 5], widths: [usize; 4], fits: bool) -> String {
+fn line([limit, overshoot, stranded, notes, scope]: &[String; 5], widths: [usize; 4], fits: bool) -> String {
     let [of_limit, of_overshoot, of_stranded, of_notes] = widths;
     let start = format!("{limit:of_limit$}  {overshoot:of_overshoot$}  {stranded:of_stranded$}  {notes:of_notes$}");
-    if fits { format!("{start}  {whose}\n") } else { format!("{}\n    {whose}\n", start.trim_end()) }
+    if fits { format!("{start}  {scope}\n") } else { format!("{}\n    {scope}\n", start.trim_end()) }
 }
 
 /// Formats a paragraph after `name`; its other lines are indented by the length of `name`.
@@ -92,17 +92,17 @@ pub(super) fn hanging(name: &str, paragraph: &str, width: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::reasons::Told;
+    use super::super::reasons::ReasonedAmount;
     use super::*;
 
     #[test]
     fn limits_are_aligned_and_share_their_notes() {
-        let told = |why: &str| Told::from(why);
-        let line = |limit: &str, whose: &str, why: [&str; 2]| Line {
+        let reasoned = |why: &str| ReasonedAmount::from(why);
+        let line = |limit: &str, scope: &str, why: [&str; 2]| LimitLine {
             limit: limit.to_owned(),
-            whose: whose.to_owned(),
-            overshoot: told(why[0]),
-            stranded: told(why[1]),
+            scope: scope.to_owned(),
+            overshoot: reasoned(why[0]),
+            stranded: reasoned(why[1]),
         };
         let lines = [
             line("60 requests a minute", "each key on plan pro", ["full buckets", "no lease"]),
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_paragraph_hangs_behind_its_name() {
+    fn a_paragraph_is_indented_behind_its_name() {
         assert_eq!(hanging("a  ", "one two three", 10), "a  one two\n   three\n");
         assert_eq!(hanging("", "one two", 3), "one\ntwo\n");
         assert_eq!(hanging("", "unbreakable", 3), "unbreakable\n");

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Answer, call};
 use crate::document;
-use crate::person::{PASSWORD, SignedIn};
+use crate::person::{BrowserSession, PASSWORD};
 use crate::world::World;
 
 /// Operations whose method permits changes, but which change nothing.
@@ -22,6 +22,21 @@ const CHANGES_NOTHING: [&str; 3] =
 struct Log {
     world: World,
     called: BTreeSet<String>,
+}
+
+/// A request that changes data.
+struct Change<'a> {
+    /// Method and path; the path may be a template of the document.
+    line: &'a str,
+    /// The path with ids; empty if `line` is not a template.
+    path: &'a str,
+    /// The header field that authenticates the request; empty for none.
+    header: &'a str,
+    body: &'a Value,
+}
+
+const fn edit<'a>(line: &'a str, path: &'a str, header: &'a str, body: &'a Value) -> Change<'a> {
+    Change { line, path, header, body }
 }
 
 impl Log {
@@ -36,9 +51,9 @@ impl Log {
         new
     }
 
-    /// Sends `METHOD PATH`, where `path` is the document's `template` with ids. Asserts success and these new audit
-    /// lines.
-    async fn call(&mut self, (line, path): (&str, &str), (header, body): (&str, &Value), left: &[&str]) -> Answer {
+    /// Sends a change. Asserts success and these new audit lines.
+    async fn call(&mut self, change: Change<'_>, left: &[&str]) -> Answer {
+        let Change { line, path, header, body } = change;
         let method = line.split(' ').next().unwrap();
         let path = if path.is_empty() { line.split(' ').nth(1).unwrap() } else { path };
         let body = if body.is_null() { String::new() } else { body.to_string() };
@@ -86,8 +101,8 @@ async fn every_change_leaves_one_line() {
     log.added().await;
 
     let credentials = serde_json::from_str(&root.credentials()).unwrap();
-    let answer = log.call(("POST /api/auth/login", ""), ("", &credentials), &["session.create"]).await;
-    let admin = SignedIn::read(&answer).bearer();
+    let answer = log.call(edit("POST /api/auth/login", "", "", &credentials), &["session.create"]).await;
+    let admin = BrowserSession::read(&answer).bearer();
     accounts(&mut log, &admin).await;
     let member = signing_in(&mut log).await;
     plans_and_invites(&mut log, &admin).await;
@@ -104,80 +119,85 @@ async fn every_change_leaves_one_line() {
 
 async fn accounts(log: &mut Log, admin: &str) {
     let bob = json!({"email": "bob@example.com", "name": "Bob", "plan": "starter"});
-    let made = log.call(("POST /api/users", ""), (admin, &bob), &["user.create", "link.create"]).await.json();
-    let (bob, link) = (made["user"]["id"].as_str().unwrap(), token(&made["password_link"]["url"]));
+    let created = log.call(edit("POST /api/users", "", admin, &bob), &["user.create", "link.create"]).await.json();
+    let (bob, link) = (created["user"]["id"].as_str().unwrap(), token(&created["password_link"]["url"]));
     let use_it = json!({"token": link, "password": PASSWORD});
-    log.call(("POST /api/auth/link", ""), ("", &use_it), &["user.password"]).await;
+    log.call(edit("POST /api/auth/link", "", "", &use_it), &["user.password"]).await;
     let path = format!("/api/users/{bob}");
     let change = json!({"plan": "endless", "status": "suspended"});
-    log.call(("PATCH /api/users/{id}", &path), (admin, &change), &["user.change"]).await;
-    log.call(("PATCH /api/users/{id}", &path), (admin, &change), &[]).await;
-    log.call(("PATCH /api/users/{id}", &path), (admin, &json!({})), &[]).await;
-    log.call(("PATCH /api/users/{id}", &path), (admin, &json!({"status": "active"})), &["user.change"]).await;
+    log.call(edit("PATCH /api/users/{id}", &path, admin, &change), &["user.change"]).await;
+    log.call(edit("PATCH /api/users/{id}", &path, admin, &change), &[]).await;
+    log.call(edit("PATCH /api/users/{id}", &path, admin, &json!({})), &[]).await;
+    log.call(edit("PATCH /api/users/{id}", &path, admin, &json!({"status": "active"})), &["user.change"]).await;
     let path = format!("/api/users/{bob}/password-link");
-    log.call(("POST /api/users/{id}/password-link", &path), (admin, &Value::Null), &["link.create"]).await;
+    log.call(edit("POST /api/users/{id}/password-link", &path, admin, &Value::Null), &["link.create"]).await;
     let path = format!("/api/users/{bob}/sessions");
-    log.call(("DELETE /api/users/{id}/sessions", &path), (admin, &Value::Null), &[]).await;
+    log.call(edit("DELETE /api/users/{id}/sessions", &path, admin, &Value::Null), &[]).await;
     let credentials = json!({"email": "bob@example.com", "password": PASSWORD});
-    log.call(("POST /api/auth/login", ""), ("", &credentials), &["session.create"]).await;
-    log.call(("DELETE /api/users/{id}/sessions", &path), (admin, &Value::Null), &["session.end"]).await;
+    log.call(edit("POST /api/auth/login", "", "", &credentials), &["session.create"]).await;
+    log.call(edit("DELETE /api/users/{id}/sessions", &path, admin, &Value::Null), &["session.end"]).await;
 }
 
 /// Registers a member, and returns the header field of its session.
 async fn signing_in(log: &mut Log) -> String {
     let new = json!({"email": "ada@example.com", "password": PASSWORD, "name": "Ada", "refresh": true});
-    let answer = log.call(("POST /api/auth/register", ""), ("", &new), &["user.create", "session.create"]).await;
-    let ada = SignedIn::read(&answer);
+    let answer = log.call(edit("POST /api/auth/register", "", "", &new), &["user.create", "session.create"]).await;
+    let ada = BrowserSession::read(&answer);
     // A renewal does not count as a sign-in.
     let renewal = serde_json::from_str(&ada.renewal()).unwrap();
-    log.call(("POST /api/auth/refresh", ""), ("", &renewal), &[]).await;
+    log.call(edit("POST /api/auth/refresh", "", "", &renewal), &[]).await;
     let change = json!({"current": PASSWORD, "new": "another long password"});
-    log.call(("POST /api/auth/password", ""), (&ada.bearer(), &change), &["user.password"]).await;
+    log.call(edit("POST /api/auth/password", "", &ada.bearer(), &change), &["user.password"]).await;
     let credentials = json!({"email": "ada@example.com", "password": "another long password", "refresh": true});
-    let second = log.call(("POST /api/auth/login", ""), ("", &credentials), &["session.create"]).await;
-    log.call(("POST /api/auth/logout", ""), (&SignedIn::read(&second).bearer(), &Value::Null), &["session.end"]).await;
-    let third = log.call(("POST /api/auth/login", ""), ("", &credentials), &["session.create"]).await;
-    let third = log.world.me(&SignedIn::read(&third).bearer()).await.json()["session_id"].as_str().unwrap().to_owned();
+    let second = log.call(edit("POST /api/auth/login", "", "", &credentials), &["session.create"]).await;
+    log.call(
+        edit("POST /api/auth/logout", "", &BrowserSession::read(&second).bearer(), &Value::Null),
+        &["session.end"],
+    )
+    .await;
+    let third = log.call(edit("POST /api/auth/login", "", "", &credentials), &["session.create"]).await;
+    let third =
+        log.world.me(&BrowserSession::read(&third).bearer()).await.json()["session_id"].as_str().unwrap().to_owned();
     let path = format!("/api/sessions/{third}");
-    log.call(("DELETE /api/sessions/{id}", &path), (&ada.bearer(), &Value::Null), &["session.end"]).await;
+    log.call(edit("DELETE /api/sessions/{id}", &path, &ada.bearer(), &Value::Null), &["session.end"]).await;
     ada.bearer()
 }
 
 async fn plans_and_invites(log: &mut Log, admin: &str) {
-    log.call(("POST /api/plans", ""), (admin, &json!({"name": "team"})), &["plan.create"]).await;
+    log.call(edit("POST /api/plans", "", admin, &json!({"name": "team"})), &["plan.create"]).await;
     let change = json!({"credits_per_day": 5});
-    log.call(("PATCH /api/plans/{name}", "/api/plans/team"), (admin, &change), &["plan.change"]).await;
-    log.call(("PATCH /api/plans/{name}", "/api/plans/team"), (admin, &change), &[]).await;
+    log.call(edit("PATCH /api/plans/{name}", "/api/plans/team", admin, &change), &["plan.change"]).await;
+    log.call(edit("PATCH /api/plans/{name}", "/api/plans/team", admin, &change), &[]).await;
     let template = "/api/budgets/{dimension}/{id}/{measure}/{per}";
     let [put, delete] = ["PUT", "DELETE"].map(|method| format!("{method} {template}"));
     let (path, amount) = ("/api/budgets/plan/team/tokens/month", json!({"tokens": 7}));
-    log.call((put.as_str(), path), (admin, &amount), &["budget.change"]).await;
-    log.call((put.as_str(), path), (admin, &amount), &[]).await;
-    log.call((delete.as_str(), path), (admin, &Value::Null), &["budget.change"]).await;
-    let made = log.call(("POST /api/invites", ""), (admin, &json!({})), &["link.create"]).await;
-    let path = format!("/api/invites/{}", id(&made));
-    log.call(("DELETE /api/invites/{id}", &path), (admin, &Value::Null), &["link.revoke"]).await;
+    log.call(edit(put.as_str(), path, admin, &amount), &["budget.change"]).await;
+    log.call(edit(put.as_str(), path, admin, &amount), &[]).await;
+    log.call(edit(delete.as_str(), path, admin, &Value::Null), &["budget.change"]).await;
+    let created = log.call(edit("POST /api/invites", "", admin, &json!({})), &["link.create"]).await;
+    let path = format!("/api/invites/{}", id(&created));
+    log.call(edit("DELETE /api/invites/{id}", &path, admin, &Value::Null), &["link.revoke"]).await;
 }
 
 async fn own_things(log: &mut Log, member: &str) {
     let new = json!({"provider": "openai", "label": "team", "secret": "sk-0123456789abcdefghijEXAMPLE"});
-    let made = log.call(("POST /api/provider-keys", ""), (member, &new), &["provider_key.create"]).await;
-    let path = format!("/api/provider-keys/{}", id(&made));
+    let created = log.call(edit("POST /api/provider-keys", "", member, &new), &["provider_key.create"]).await;
+    let path = format!("/api/provider-keys/{}", id(&created));
     let change = json!({"label": "other"});
-    log.call(("PATCH /api/provider-keys/{id}", &path), (member, &change), &["provider_key.change"]).await;
-    log.call(("PATCH /api/provider-keys/{id}", &path), (member, &change), &[]).await;
-    log.call(("DELETE /api/provider-keys/{id}", &path), (member, &Value::Null), &["provider_key.delete"]).await;
+    log.call(edit("PATCH /api/provider-keys/{id}", &path, member, &change), &["provider_key.change"]).await;
+    log.call(edit("PATCH /api/provider-keys/{id}", &path, member, &change), &[]).await;
+    log.call(edit("DELETE /api/provider-keys/{id}", &path, member, &Value::Null), &["provider_key.delete"]).await;
 }
 
 async fn keys(log: &mut Log, member: &str) {
-    let made = log.call(("POST /api/keys", ""), (member, &json!({"label": "laptop"})), &["key.create"]).await;
-    let path = format!("/api/keys/{}", id(&made));
+    let created = log.call(edit("POST /api/keys", "", member, &json!({"label": "laptop"})), &["key.create"]).await;
+    let path = format!("/api/keys/{}", id(&created));
     let change = json!({"label": "desk", "scopes": {"models": ["fast"]}});
-    log.call(("PATCH /api/keys/{id}", &path), (member, &change), &["key.change"]).await;
-    log.call(("PATCH /api/keys/{id}", &path), (member, &change), &[]).await;
-    log.call(("PATCH /api/keys/{id}", &path), (member, &json!({})), &[]).await;
+    log.call(edit("PATCH /api/keys/{id}", &path, member, &change), &["key.change"]).await;
+    log.call(edit("PATCH /api/keys/{id}", &path, member, &change), &[]).await;
+    log.call(edit("PATCH /api/keys/{id}", &path, member, &json!({})), &[]).await;
     let rotate = format!("{path}/rotate");
-    log.call(("POST /api/keys/{id}/rotate", &rotate), (member, &json!({"grace": "1h"})), &["key.rotate"]).await;
-    log.call(("DELETE /api/keys/{id}", &path), (member, &Value::Null), &["key.revoke"]).await;
-    log.call(("DELETE /api/keys/{id}", &path), (member, &Value::Null), &[]).await;
+    log.call(edit("POST /api/keys/{id}/rotate", &rotate, member, &json!({"grace": "1h"})), &["key.rotate"]).await;
+    log.call(edit("DELETE /api/keys/{id}", &path, member, &Value::Null), &["key.revoke"]).await;
+    log.call(edit("DELETE /api/keys/{id}", &path, member, &Value::Null), &[]).await;
 }

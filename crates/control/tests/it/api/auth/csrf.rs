@@ -1,11 +1,11 @@
 use serde_json::json;
 
 use crate::client::{call, get, post};
-use crate::person::{PASSWORD, SignedIn};
+use crate::person::{BrowserSession, PASSWORD};
 use crate::world::World;
 
 /// Checks whether a request with these header fields may change something with a cookie, and sign in without one.
-async fn check(world: &World, session: &SignedIn, headers: &[&str], (by_cookie, signs_in): (bool, bool)) {
+async fn check(world: &World, session: &BrowserSession, headers: &[&str], by_cookie: bool, signs_in: bool) {
     let cookie = session.cookie();
     let headers =
         |with: &[&'static str]| -> Vec<String> { headers.iter().chain(with).map(|line| (*line).to_owned()).collect() };
@@ -32,7 +32,7 @@ async fn check(world: &World, session: &SignedIn, headers: &[&str], (by_cookie, 
 }
 
 #[tokio::test]
-async fn only_pages_of_ours_change_something_by_a_cookie() {
+async fn only_pages_of_allowed_origins_change_data_with_a_cookie() {
     let world = World::start().await;
     world.configure(|snapshot| {
         snapshot.control.allowed_origins = vec!["http://localhost:3000".to_owned()];
@@ -62,12 +62,12 @@ async fn only_pages_of_ours_change_something_by_a_cookie() {
         (&["Referer: http://localhost:3000/"], false, true),
     ];
     for (headers, by_cookie, signs_in) in cases {
-        check(&world, &session, headers, (*by_cookie, *signs_in)).await;
+        check(&world, &session, headers, *by_cookie, *signs_in).await;
     }
 }
 
 #[tokio::test]
-async fn every_way_to_change_something_by_a_cookie_is_guarded() {
+async fn every_change_with_a_cookie_is_checked() {
     let world = World::start().await;
     let ada = world.person("ada").await;
     let session = world.sign_in(&ada).await;
@@ -94,7 +94,7 @@ async fn every_way_to_change_something_by_a_cookie_is_guarded() {
 }
 
 #[tokio::test]
-async fn a_credential_that_is_written_goes_before_a_cookie_and_needs_no_origin() {
+async fn an_authorization_header_precedes_a_cookie_and_needs_no_origin() {
     let world = World::start().await;
     let (ada, bob) = (world.person("ada").await, world.holder("bob", "starter").await);
     let session = world.sign_in(&ada).await;

@@ -31,7 +31,7 @@ async fn world() -> (World, String) {
 }
 
 #[tokio::test]
-async fn no_text_is_sql_and_none_is_a_fault() {
+async fn no_text_is_executed_as_sql_or_causes_an_internal_error() {
     let (world, bearer) = world().await;
     let texts = [
         "'; DROP TABLE users; --",
@@ -84,7 +84,7 @@ async fn fields_that_are_not_known_are_named() {
 }
 
 #[tokio::test]
-async fn what_is_no_json_or_too_large_is_refused_before_anything_else() {
+async fn invalid_or_oversized_bodies_are_refused_first() {
     let (world, bearer) = world().await;
     for (path, body) in bodies() {
         let text = body.to_string();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use store::Purpose;
 
 use crate::client::{Answer, get, post};
-use crate::person::{PASSWORD, SignedIn};
+use crate::person::{BrowserSession, PASSWORD};
 use crate::world::World;
 
 const PATH: &str = "/api/auth/link";
@@ -32,14 +32,14 @@ async fn signs_in(world: &World, email: &str, password: &str) -> bool {
 }
 
 #[tokio::test]
-async fn who_forgot_the_password_chooses_another_and_is_signed_out_everywhere() {
+async fn a_password_link_sets_a_password_and_ends_all_sessions() {
     let world = world().await;
     let ada = world.person("ada").await;
     let session = world.sign_in(&ada).await;
     assert_eq!(world.me(&session.bearer()).await.status, 200);
     let token = world.link(Purpose::Password { user: ada.user }).await;
-    let told = check(&world, &token).await.json();
-    assert_eq!(told, json!({"kind": "password", "email": "ada@example.com", "expires_at": "2026-11-21T12:00:00Z"}));
+    let reported = check(&world, &token).await.json();
+    assert_eq!(reported, json!({"kind": "password", "email": "ada@example.com", "expires_at": "2026-11-21T12:00:00Z"}));
     let answer = redeem(&world, &json!({"token": token, "password": NEW})).await;
     assert_eq!((answer.status, answer.cookies.len()), (200, 0), "{answer:?}");
     assert_eq!(
@@ -56,8 +56,8 @@ async fn an_invitation_makes_an_account() {
     let world = world().await;
     let token = world.invite(None, None).await;
     assert_eq!(check(&world, &token).await.json()["email"], json!(null));
-    let asked = json!({"token": token, "password": PASSWORD, "name": "Ada", "email": "ada@example.com"});
-    assert_eq!(redeem(&world, &asked).await.json()["user"]["role"], "member");
+    let requested = json!({"token": token, "password": PASSWORD, "name": "Ada", "email": "ada@example.com"});
+    assert_eq!(redeem(&world, &requested).await.json()["user"]["role"], "member");
     assert!(signs_in(&world, "ada@example.com", PASSWORD).await);
 
     let bound = world.invite(Some("bob@example.com"), Some("endless")).await;
@@ -74,17 +74,17 @@ async fn an_invitation_opens_nothing_where_sign_up_is_closed() {
     let world = world().await;
     let token = world.invite(None, None).await;
     world.configure(|snapshot| snapshot.signup.mode = SignupMode::Closed);
-    let asked = json!({"token": token, "password": PASSWORD, "name": "Ada", "email": "ada@example.com"});
-    redeem(&world, &asked).await.refuses(403, "signup_closed");
+    let requested = json!({"token": token, "password": PASSWORD, "name": "Ada", "email": "ada@example.com"});
+    redeem(&world, &requested).await.refuses(403, "signup_closed");
 }
 
 #[tokio::test]
-async fn a_taken_address_is_not_revealed_to_whoever_has_an_invitation() {
+async fn a_taken_address_is_not_revealed_by_an_invitation() {
     let world = world().await;
     let ada = world.person("ada").await;
     let token = world.invite(None, None).await;
-    let asked = json!({"token": token, "password": NEW, "name": "Ada", "email": "ada@example.com"});
-    let answer = redeem(&world, &asked).await;
+    let requested = json!({"token": token, "password": NEW, "name": "Ada", "email": "ada@example.com"});
+    let answer = redeem(&world, &requested).await;
     assert_eq!((answer.status, &answer.json()["user"]["email"]), (200, &json!("ada@example.com")));
     assert_ne!(answer.json()["user"]["id"], json!(ada.user));
     assert!(signs_in(&world, &ada.email, PASSWORD).await && !signs_in(&world, &ada.email, NEW).await);
@@ -95,21 +95,21 @@ async fn the_first_admin_is_made_once() {
     let world = world().await;
     let token = world.link(Purpose::FirstAdmin).await;
     assert_eq!(check(&world, &token).await.json()["kind"], "first_admin");
-    let asked = json!({"token": token, "password": PASSWORD, "name": "Root", "email": "root@example.com"});
-    assert_eq!(redeem(&world, &asked).await.json()["user"]["role"], "admin");
+    let requested = json!({"token": token, "password": PASSWORD, "name": "Root", "email": "root@example.com"});
+    assert_eq!(redeem(&world, &requested).await.json()["user"]["role"], "admin");
     let login = json!({"email": "root@example.com", "password": PASSWORD, "refresh": true}).to_string();
-    let session = SignedIn::read(&post(world.address, "/api/auth/login", &[], &login).await);
+    let session = BrowserSession::read(&post(world.address, "/api/auth/login", &[], &login).await);
     assert_eq!(world.me(&session.bearer()).await.json()["acts_as"], "admin");
-    redeem(&world, &asked).await.refuses(404, "not_found");
+    redeem(&world, &requested).await.refuses(404, "not_found");
 }
 
 #[tokio::test]
-async fn the_first_admins_link_opens_nothing_when_there_is_one() {
+async fn the_link_for_the_first_admin_is_invalid_once_an_admin_exists() {
     let world = world().await;
     let token = world.link(Purpose::FirstAdmin).await;
     world.person_with("root", Role::Admin).await;
-    let asked = json!({"token": token, "password": PASSWORD, "name": "Eve", "email": "eve@example.com"});
-    redeem(&world, &asked).await.refuses(409, "conflict");
+    let requested = json!({"token": token, "password": PASSWORD, "name": "Eve", "email": "eve@example.com"});
+    redeem(&world, &requested).await.refuses(409, "conflict");
 }
 
 #[tokio::test]
@@ -134,13 +134,13 @@ async fn a_link_that_opens_nothing_has_one_answer() {
 }
 
 #[tokio::test]
-async fn a_link_takes_what_it_needs_and_nothing_else() {
+async fn a_link_accepts_only_the_fields_that_it_needs() {
     let world = world().await;
     let ada = world.person("ada").await;
     let (invite, reset) = (world.invite(None, None).await, world.link(Purpose::Password { user: ada.user }).await);
-    let check = async |body: Value, status: u16, code: &str, said: &str| {
+    let check = async |body: Value, status: u16, code: &str, printed: &str| {
         let message = redeem(&world, &body).await.refuses(status, code);
-        assert!(message.contains(said), "{body}: {message}");
+        assert!(message.contains(printed), "{body}: {message}");
     };
     check(json!({"token": invite, "password": NEW, "email": "b@c"}), 400, "bad_request", "`name`").await;
     check(json!({"token": invite, "password": NEW, "name": "B"}), 400, "bad_request", "`email`").await;
@@ -164,7 +164,7 @@ async fn a_link_takes_what_it_needs_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn the_page_runs_its_own_script_and_talks_to_nobody_else() {
+async fn the_page_runs_its_own_script_and_connects_to_no_other_host() {
     let world = world().await;
     world.configure(|snapshot| snapshot.brand.name = "Codexible <&>".to_owned());
     let answer = get(world.address, "/link", &[]).await;

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::client::{get, post};
-use crate::person::{PASSWORD, SignedIn, kept, shape};
+use crate::person::{BrowserSession, PASSWORD, cookies_of, shape};
 use crate::world::World;
 
 const PATH: &str = "/api/auth/login";
@@ -23,29 +23,29 @@ async fn a_password_opens_a_session_by_token_and_by_cookie() {
     let ada = world.person("ada").await;
     let answer = post(world.address, PATH, &[], &body(" ADA@example.com ", PASSWORD)).await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    let told = answer.json();
-    assert_eq!(told["user"]["id"], json!(ada.user));
+    let reported = answer.json();
+    assert_eq!(reported["user"]["id"], json!(ada.user));
     assert_eq!(
-        (&told["user"]["email"], &told["user"]["role"], &told["user"]["plan"], &told["user"]["status"]),
+        (&reported["user"]["email"], &reported["user"]["role"], &reported["user"]["plan"], &reported["user"]["status"]),
         (&json!("ada@example.com"), &json!("member"), &json!("starter"), &json!("active"))
     );
-    assert_eq!(told["expires_at"], "2026-11-21T12:00:00Z");
-    assert!(told.get("refresh_token").is_none(), "the body contains it only on request");
-    let bearer = format!("Authorization: Bearer {}", told["access_token"].as_str().unwrap());
-    for header in [bearer, format!("Cookie: {}", kept(&answer))] {
+    assert_eq!(reported["expires_at"], "2026-11-21T12:00:00Z");
+    assert!(reported.get("refresh_token").is_none(), "the body contains it only on request");
+    let bearer = format!("Authorization: Bearer {}", reported["access_token"].as_str().unwrap());
+    for header in [bearer, format!("Cookie: {}", cookies_of(&answer))] {
         let me = world.me(&header).await;
-        assert_eq!((me.status, &me.json()["user"]), (200, &told["user"]), "{me:?}");
+        assert_eq!((me.status, &me.json()["user"]), (200, &reported["user"]), "{me:?}");
         assert_eq!((&me.json()["acts_as"], &me.json()["key_id"]), (&json!("member"), &json!(null)));
     }
 }
 
 #[tokio::test]
-async fn a_key_opens_a_session_that_may_do_what_the_key_may() {
+async fn a_key_begins_a_session_with_the_rights_of_the_key() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     let answer = post(world.address, PATH, &[], &json!({"key": ada.secret, "refresh": true}).to_string()).await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    let session = SignedIn::read(&answer);
+    let session = BrowserSession::read(&answer);
     let me = world.me(&session.cookie()).await.json();
     assert_eq!((&me["key_id"], &me["acts_as"]), (&json!(ada.key), &json!("member")));
     assert_eq!(get(world.address, "/api/usage/today", &[&session.bearer()]).await.status, 200);
@@ -62,7 +62,7 @@ async fn a_session_from_a_key_ends_with_the_key_and_is_never_an_admins() {
     let root = world.person_with("root", access::Role::Admin).await;
     let key = world.key_of(root.user, "short", Some(access::Timestamp(world.clock.now().0 + 60_000_000))).await;
     let answer = post(world.address, PATH, &[], &json!({"key": key, "refresh": true}).to_string()).await;
-    let session = SignedIn::read(&answer);
+    let session = BrowserSession::read(&answer);
     let me = world.me(&session.bearer()).await.json();
     assert_eq!((&me["user"]["role"], &me["acts_as"]), (&json!("admin"), &json!("member")));
     let with_password = world.sign_in(&root).await;
@@ -72,7 +72,7 @@ async fn a_session_from_a_key_ends_with_the_key_and_is_never_an_admins() {
 }
 
 #[tokio::test]
-async fn a_key_that_opens_nothing_signs_nobody_in() {
+async fn an_invalid_key_begins_no_session() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     let ask = async |key: &str| post(world.address, PATH, &[], &json!({"key": key}).to_string()).await;
@@ -87,7 +87,7 @@ async fn a_key_that_opens_nothing_signs_nobody_in() {
 }
 
 #[tokio::test]
-async fn who_cannot_sign_in_is_told_one_thing_whatever_the_reason() {
+async fn all_failed_sign_ins_have_the_same_response() {
     let world = World::start().await;
     let ada = world.person("ada").await;
     world.holder("keyed", "starter").await;
@@ -124,7 +124,7 @@ async fn who_cannot_sign_in_is_told_one_thing_whatever_the_reason() {
 }
 
 #[tokio::test]
-async fn time_does_not_tell_who_has_an_account() {
+async fn response_times_do_not_reveal_accounts() {
     let world = World::start().await;
     let ada = world.person("ada").await;
     let before = world.count("api_passwords_hashed_total").await;
@@ -155,7 +155,7 @@ async fn a_sign_in_is_always_a_session_of_its_own() {
     // Session fixation: the browser holds a session that an attacker knows.
     let headers = [&planted.cookie(), "Sec-Fetch-Site: same-origin"];
     let answer = post(world.address, PATH, &headers, &ada.credentials()).await;
-    let own = SignedIn::read(&answer);
+    let own = BrowserSession::read(&answer);
     let id = async |header: &str| world.me(header).await.json()["session_id"].clone();
     let (planted_id, own_id) = (id(&planted.bearer()).await, id(&own.cookie()).await);
     assert_ne!(planted_id, own_id);
@@ -194,13 +194,13 @@ async fn cookies_are_for_this_host_alone_unless_it_is_this_machine() {
     let ada = open.person("ada").await;
     let answer = post(open.address, PATH, &[], &ada.credentials()).await;
     assert_eq!(attributes(&answer.cookies), secure);
-    assert_eq!(open.me(&format!("Cookie: {}", kept(&answer))).await.status, 200);
-    let plain = kept(&answer).replace("__Host-", "");
+    assert_eq!(open.me(&format!("Cookie: {}", cookies_of(&answer))).await.status, 200);
+    let plain = cookies_of(&answer).replace("__Host-", "");
     open.me(&format!("Cookie: {plain}")).await.refuses(401, "unauthorized");
 }
 
 #[tokio::test]
-async fn what_is_sent_is_an_address_with_its_password_or_a_key() {
+async fn a_sign_in_needs_address_and_password_or_a_key() {
     let world = World::start().await;
     for body in [
         json!({}),
@@ -222,7 +222,7 @@ async fn what_is_sent_is_an_address_with_its_password_or_a_key() {
 }
 
 #[tokio::test]
-async fn attempts_are_limited_by_account_whether_there_is_one() {
+async fn attempts_are_limited_per_account_even_if_it_does_not_exist() {
     let world = World::start().await;
     let ada = world.person("ada").await;
     let mut refused = Vec::new();
@@ -259,7 +259,7 @@ async fn attempts_are_limited_by_address_and_a_success_changes_nothing_for_other
 }
 
 #[tokio::test]
-async fn a_storm_of_sign_ins_is_turned_away_and_the_others_go_on() {
+async fn a_flood_of_sign_ins_is_refused_and_other_calls_are_served() {
     // On a busy machine, the last requests of the queue are served late.
     let limits = Limits { call: Duration::from_secs(180), ..Limits::default() };
     let world = World::start_with("127.0.0.1:0", limits).await;
@@ -301,7 +301,7 @@ async fn a_storm_of_sign_ins_is_turned_away_and_the_others_go_on() {
 }
 
 #[tokio::test]
-async fn without_the_store_nobody_signs_in_or_goes_on() {
+async fn without_the_store_sessions_neither_begin_nor_continue() {
     let world = World::start().await;
     let ada = world.person("ada").await;
     let session = world.sign_in(&ada).await;

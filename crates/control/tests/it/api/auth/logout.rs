@@ -30,7 +30,7 @@ async fn signing_out_ends_the_session_at_once_however_it_is_named() {
 }
 
 #[tokio::test]
-async fn who_was_signed_out_is_signed_out() {
+async fn a_signed_out_session_is_refused() {
     let world = World::start().await;
     let ada = world.person("ada").await;
     let session = world.sign_in(&ada).await;
@@ -46,7 +46,7 @@ async fn who_was_signed_out_is_signed_out() {
 }
 
 #[tokio::test]
-async fn who_is_not_signed_in_cannot_sign_out() {
+async fn a_client_without_a_session_cannot_sign_out() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     send(&world, PATH, &[]).await.refuses(401, "unauthorized");

@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::client::post;
-use crate::person::{ORIGIN, PASSWORD, SignedIn};
+use crate::person::{BrowserSession, ORIGIN, PASSWORD};
 use crate::world::World;
 
 const PATH: &str = "/api/auth/password";
@@ -65,12 +65,12 @@ async fn a_password_has_12_to_128_characters_of_any_kind() {
 }
 
 #[tokio::test]
-async fn only_who_signed_in_with_it_changes_a_password() {
+async fn only_a_session_that_began_with_the_password_changes_it() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     post(world.address, PATH, &[&ada.bearer()], &body(PASSWORD, NEW)).await.refuses(403, "forbidden");
     let key = json!({"key": ada.secret, "refresh": true}).to_string();
-    let session = SignedIn::read(&post(world.address, "/api/auth/login", &[], &key).await);
+    let session = BrowserSession::read(&post(world.address, "/api/auth/login", &[], &key).await);
     post(world.address, PATH, &[&session.bearer()], &body(PASSWORD, NEW)).await.refuses(403, "forbidden");
     post(world.address, PATH, &[], &body(PASSWORD, NEW)).await.refuses(401, "unauthorized");
 }

@@ -5,20 +5,20 @@ use serde_json::json;
 use store::UserRef;
 
 use crate::client::{get, post};
-use crate::person::{ORIGIN, SignedIn, kept, send};
+use crate::person::{BrowserSession, ORIGIN, cookies_of, send};
 use crate::world::World;
 
 const PATH: &str = "/api/auth/refresh";
 
 /// Renews a session by the body, and returns the new tokens.
-async fn renew(world: &World, session: &SignedIn) -> SignedIn {
+async fn renew(world: &World, session: &BrowserSession) -> BrowserSession {
     let answer = post(world.address, PATH, &[], &session.renewal()).await;
     assert_eq!((answer.status, answer.cookies.len()), (200, 0), "{answer:?}");
-    SignedIn::read(&answer)
+    BrowserSession::read(&answer)
 }
 
 #[tokio::test]
-async fn a_session_goes_on_by_its_refresh_token_which_changes_each_time() {
+async fn a_session_is_renewed_by_a_refresh_token_that_changes_each_time() {
     let world = World::start().await;
     let ada = world.person("ada").await;
     let first = world.sign_in(&ada).await;
@@ -45,7 +45,7 @@ async fn a_cookie_is_renewed_as_a_cookie() {
     let answer = send(&world, PATH, &[&first.cookie(), ORIGIN]).await;
     assert_eq!((answer.status, answer.cookies.len()), (200, 2), "{answer:?}");
     assert!(answer.json().get("refresh_token").is_none(), "no script of the page sees it");
-    let cookies = kept(&answer);
+    let cookies = cookies_of(&answer);
     assert!(!cookies.contains(&first.refresh));
     assert_eq!(world.me(&format!("Cookie: {cookies}")).await.status, 200);
 }
@@ -55,11 +55,11 @@ async fn an_empty_object_is_as_no_body_beside_a_cookie() {
     let world = World::start().await;
     let ada = world.person("ada").await;
     let mut session =
-        format!("Cookie: {}", kept(&post(world.address, "/api/auth/login", &[], &ada.credentials()).await));
+        format!("Cookie: {}", cookies_of(&post(world.address, "/api/auth/login", &[], &ada.credentials()).await));
     for body in ["{}", "{\"refresh_token\": null}"] {
         let answer = post(world.address, PATH, &[&session, ORIGIN], body).await;
         assert_eq!((answer.status, answer.cookies.len()), (200, 2), "{body}: {answer:?}");
-        session = format!("Cookie: {}", kept(&answer));
+        session = format!("Cookie: {}", cookies_of(&answer));
         assert_eq!(world.me(&session).await.status, 200);
     }
     post(world.address, PATH, &[], "{}").await.refuses(401, "unauthorized");
@@ -86,7 +86,7 @@ async fn a_stolen_token_ends_the_session_for_the_thief_and_the_owner() {
 }
 
 #[tokio::test]
-async fn a_thief_who_comes_second_has_the_browser_forget() {
+async fn a_stolen_refresh_token_that_is_used_second_clears_the_cookies() {
     let world = World::start().await;
     let ada = world.person("ada").await;
     let session = world.sign_in(&ada).await;
@@ -97,7 +97,7 @@ async fn a_thief_who_comes_second_has_the_browser_forget() {
 }
 
 #[tokio::test]
-async fn what_is_no_refresh_token_renews_nothing() {
+async fn an_invalid_refresh_token_renews_nothing() {
     let world = World::start().await;
     let ada = world.person("ada").await;
     let session = world.sign_in(&ada).await;
@@ -163,7 +163,7 @@ async fn without_the_store_nothing_is_used_up() {
 }
 
 #[tokio::test]
-async fn a_token_that_was_not_signed_here_is_none() {
+async fn a_token_signed_elsewhere_is_refused() {
     let world = World::start().await;
     let ada = world.person("ada").await;
     let session = world.sign_in(&ada).await;

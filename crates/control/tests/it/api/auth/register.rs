@@ -7,7 +7,7 @@ use store::{Email, NewLink, Purpose};
 use tokio::time::Instant;
 
 use crate::client::{Answer, post};
-use crate::person::{PASSWORD, SignedIn, kept, shape};
+use crate::person::{BrowserSession, PASSWORD, cookies_of, shape};
 use crate::world::World;
 
 const PATH: &str = "/api/auth/register";
@@ -35,7 +35,7 @@ impl World {
 
     /// Creates a link that is valid for a day, and returns its token.
     pub(crate) async fn link(&self, purpose: Purpose) -> String {
-        let ticket = Ticket::generate(ticket::Kind::Link).unwrap();
+        let ticket = Ticket::generate(ticket::TicketKind::Link).unwrap();
         let expires_at = Timestamp(self.clock.now().0 + 86_400_000_000);
         let new = NewLink { purpose, hash: ticket.hash(), expires_at };
         self.store.make_link(&store::Actor::COMMAND, new).await.unwrap();
@@ -44,7 +44,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn nobody_signs_up_where_it_is_closed() {
+async fn sign_up_is_refused_if_it_is_closed() {
     let world = world(SignupMode::Closed).await;
     let before = world.count("api_passwords_hashed_total").await;
     register(&world, &body("ada@example.com")).await.refuses(403, "signup_closed");
@@ -56,18 +56,18 @@ async fn nobody_signs_up_where_it_is_closed() {
 }
 
 #[tokio::test]
-async fn everybody_signs_up_where_it_is_open_and_is_signed_in() {
+async fn open_sign_up_creates_an_account_and_a_session() {
     let world = world(SignupMode::Open).await;
-    let mut asked = body(" Ada@Example.com ");
-    asked["refresh"] = true.into();
-    let answer = register(&world, &asked).await;
+    let mut requested = body(" Ada@Example.com ");
+    requested["refresh"] = true.into();
+    let answer = register(&world, &requested).await;
     assert_eq!(answer.status, 201, "{answer:?}");
     let user = &answer.json()["user"];
     assert_eq!(
         (&user["email"], &user["name"], &user["plan"], &user["role"]),
         (&json!("ada@example.com"), &json!("Ada"), &json!("starter"), &json!("member"))
     );
-    let session = SignedIn::read(&answer);
+    let session = BrowserSession::read(&answer);
     for header in [session.bearer(), session.cookie()] {
         assert_eq!(world.me(&header).await.json()["user"], *user);
     }
@@ -89,7 +89,7 @@ async fn an_invitation_works_once_and_brings_its_plan() {
 }
 
 #[tokio::test]
-async fn an_invitation_that_is_none_has_one_answer() {
+async fn all_invalid_invitations_have_the_same_response() {
     let world = world(SignupMode::Invite).await;
     let ada = world.person("ada").await;
     let (bound, old) = (world.invite(Some("eve@example.com"), None).await, world.invite(None, None).await);
@@ -98,41 +98,41 @@ async fn an_invitation_that_is_none_has_one_answer() {
     let bound_now = world.invite(Some("eve@example.com"), None).await;
     let mut bodies = Vec::new();
     for token in ["", "x", &format!("tgl_{}", "A".repeat(43)), &bound, &old, &other_kind, &bound_now] {
-        let mut asked = body("bob@example.com");
-        asked["invite"] = token.into();
-        let answer = register(&world, &asked).await;
+        let mut requested = body("bob@example.com");
+        requested["invite"] = token.into();
+        let answer = register(&world, &requested).await;
         answer.refuses(403, "signup_closed");
         bodies.push(answer.body);
     }
     assert!(bodies.iter().all(|body| *body == bodies[0]), "{bodies:#?}");
-    let mut asked = body("EVE@example.com");
-    asked["invite"] = bound_now.into();
-    assert_eq!(register(&world, &asked).await.status, 201);
+    let mut requested = body("EVE@example.com");
+    requested["invite"] = bound_now.into();
+    assert_eq!(register(&world, &requested).await.status, 201);
 }
 
 #[tokio::test]
-async fn who_was_invited_under_a_taken_address_is_told_so_and_keeps_the_invitation() {
+async fn an_invitation_for_a_taken_address_is_refused_and_stays_valid() {
     let world = world(SignupMode::Invite).await;
     world.person("ada").await;
     let token = world.invite(Some("ada@example.com"), None).await;
-    let mut asked = body("ada@example.com");
-    asked["invite"] = token.clone().into();
-    assert!(register(&world, &asked).await.refuses(409, "conflict").contains("sign in"));
+    let mut requested = body("ada@example.com");
+    requested["invite"] = token.clone().into();
+    assert!(register(&world, &requested).await.refuses(409, "conflict").contains("sign in"));
     let check = post(world.address, "/api/auth/link/check", &[], &json!({"token": token}).to_string()).await;
     assert_eq!(check.status, 200, "{check:?}");
 }
 
 #[tokio::test]
-async fn a_taken_address_is_answered_as_a_free_one_is() {
+async fn a_taken_address_has_the_response_of_a_free_one() {
     let world = world(SignupMode::Open).await;
     let ada = world.person("ada").await;
     let session = world.sign_in(&ada).await;
     let before = world.count("api_passwords_hashed_total").await;
     let mut answers = Vec::new();
     for email in ["ada@example.com", "bob@example.com", "ADA@example.com", "eve@example.com"] {
-        let mut asked = body(email);
-        asked["password"] = "a password of somebody's".into();
-        let answer = register(&world, &asked).await;
+        let mut requested = body(email);
+        requested["password"] = "a password of somebody's".into();
+        let answer = register(&world, &requested).await;
         assert_eq!((answer.status, &answer.json()["user"]["email"]), (201, &json!(email.to_lowercase())));
         let lengths: Vec<usize> = answer.cookies.iter().map(String::len).collect();
         answers.push((answer, lengths));
@@ -144,16 +144,16 @@ async fn a_taken_address_is_answered_as_a_free_one_is() {
     assert_eq!(world.count("api_passwords_hashed_total").await - before, 4, "the same work");
 
     // The owner's account is untouched, and the tokens are invalid.
-    let taken = format!("Cookie: {}", kept(&answers[0].0));
+    let taken = format!("Cookie: {}", cookies_of(&answers[0].0));
     world.me(&taken).await.refuses(401, "token_expired");
-    assert_eq!(world.me(&format!("Cookie: {}", kept(&answers[1].0))).await.status, 200);
+    assert_eq!(world.me(&format!("Cookie: {}", cookies_of(&answers[1].0))).await.status, 200);
     assert_eq!(world.me(&session.bearer()).await.status, 200);
     world.sign_in(&ada).await;
     assert_eq!(world.store.users().await.unwrap().len(), 3);
 }
 
 #[tokio::test]
-async fn time_does_not_tell_which_address_is_taken() {
+async fn response_times_do_not_reveal_taken_addresses() {
     let world = world(SignupMode::Open).await;
     world.person("ada").await;
     // The minimum of many measurements, taken alternately, because other load only makes them slower.
@@ -164,9 +164,9 @@ async fn time_does_not_tell_which_address_is_taken() {
         }
         let new = format!("free{round}@example.com");
         for (email, least) in [("ada@example.com", &mut taken), (new.as_str(), &mut free)] {
-            let asked = body(email);
+            let requested = body(email);
             let began = Instant::now();
-            assert_eq!(register(&world, &asked).await.status, 201);
+            assert_eq!(register(&world, &requested).await.status, 201);
             *least = began.elapsed().min(*least);
         }
         if round >= 3 && (0.67..1.5).contains(&(taken.as_secs_f64() / free.as_secs_f64())) {
@@ -177,13 +177,13 @@ async fn time_does_not_tell_which_address_is_taken() {
 }
 
 #[tokio::test]
-async fn what_can_be_no_account_is_refused_by_field() {
+async fn invalid_account_data_is_refused_per_field() {
     let world = world(SignupMode::Open).await;
     let check = async |field: &str, values: &[&str]| {
         for value in values {
-            let mut asked = body("ada@example.com");
-            asked[field] = (*value).into();
-            let message = register(&world, &asked).await.refuses(422, "unprocessable");
+            let mut requested = body("ada@example.com");
+            requested[field] = (*value).into();
+            let message = register(&world, &requested).await.refuses(422, "unprocessable");
             assert!(message.starts_with(&format!("`{field}`")), "{value:?}: {message}");
         }
     };
@@ -213,14 +213,14 @@ async fn what_can_be_no_account_is_refused_by_field() {
     )
     .await;
     for missing in ["email", "password", "name"] {
-        let mut asked = body("ada@example.com");
-        asked.as_object_mut().unwrap().remove(missing);
-        let message = register(&world, &asked).await.refuses(400, "bad_request");
+        let mut requested = body("ada@example.com");
+        requested.as_object_mut().unwrap().remove(missing);
+        let message = register(&world, &requested).await.refuses(400, "bad_request");
         assert!(message.contains(&format!("missing field `{missing}`")), "{message}");
     }
-    let mut asked = body("ada@example.com");
-    asked["role"] = "admin".into();
-    assert!(register(&world, &asked).await.refuses(400, "bad_request").contains("unknown field `role`"));
+    let mut requested = body("ada@example.com");
+    requested["role"] = "admin".into();
+    assert!(register(&world, &requested).await.refuses(400, "bad_request").contains("unknown field `role`"));
     assert_eq!(world.store.users().await.unwrap().len(), 0);
 }
 
@@ -232,8 +232,8 @@ async fn names_are_of_any_script() {
             .iter()
             .enumerate()
     {
-        let asked = json!({"email": format!("n{n}@example.com"), "password": PASSWORD, "name": name});
-        let answer = register(&world, &asked).await;
+        let requested = json!({"email": format!("n{n}@example.com"), "password": PASSWORD, "name": name});
+        let answer = register(&world, &requested).await;
         assert_eq!((answer.status, answer.json()["user"]["name"].as_str()), (201, Some(*name)), "{answer:?}");
     }
 }
@@ -251,7 +251,7 @@ async fn sign_ups_count_as_attempts() {
 }
 
 #[tokio::test]
-async fn a_plan_that_is_none_is_our_fault() {
+async fn a_missing_plan_is_an_internal_error() {
     let world = world(SignupMode::Open).await;
     world.configure(|snapshot| snapshot.signup.plan = "gone".to_owned());
     let message = register(&world, &body("ada@example.com")).await.refuses(500, "internal");

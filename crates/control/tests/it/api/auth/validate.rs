@@ -12,7 +12,7 @@ fn body(token: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_key_is_valid_wherever_it_stands() {
+async fn a_key_is_valid_in_each_supported_header() {
     let world = World::start().await;
     let holder = world.holder("ada", "starter").await;
     world.has_spent(holder.caller, NOON.day(), 12);
@@ -57,7 +57,7 @@ async fn a_quota_that_is_overdrawn_has_nothing_left() {
 }
 
 #[tokio::test]
-async fn what_opens_nothing_has_its_own_code() {
+async fn each_invalid_key_has_its_own_code() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     let ask = async |token: &str| post(world.address, PATH, &[], &body(token)).await;
@@ -100,7 +100,7 @@ async fn two_different_keys_are_ambiguous() {
 }
 
 #[tokio::test]
-async fn a_call_without_a_key_is_told_where_to_put_it() {
+async fn a_call_without_a_key_is_refused_with_the_header_to_use() {
     let world = World::start().await;
     let answer = call(world.address, "POST /api/auth/validate", &[], "").await;
     assert!(answer.refuses(401, "unauthorized").contains("token"));
@@ -143,7 +143,7 @@ async fn a_refusal_repeats_no_value_and_no_name_that_is_a_key() {
         format!("{{\"token\":{key}}}"),
     ] {
         let message = post(world.address, PATH, &[], &body).await.refuses(400, "bad_request");
-        assert!(!message.contains(&key[9..]) && !message.contains("Asked"), "{body}: {message}");
+        assert!(!message.contains(&key[9..]) && !message.contains("KeyValidationRequest"), "{body}: {message}");
     }
     let body = format!("{{\"a\\n{}\":1}}", "b".repeat(100));
     let message = post(world.address, PATH, &[], &body).await.refuses(400, "bad_request");
@@ -189,7 +189,7 @@ async fn it_is_a_post() {
 }
 
 #[tokio::test]
-async fn without_the_store_it_is_unavailable_and_says_nothing_of_it() {
+async fn without_the_store_validation_is_unavailable_and_reveals_no_detail() {
     let world = World::start().await;
     let known = world.holder("ada", "starter").await;
     assert_eq!(post(world.address, PATH, &[], &body(&known.secret)).await.status, 200);

@@ -11,7 +11,7 @@ use crate::world::{NOON, World, event, tidy};
 const PATH: &str = "/api/dashboard/overview";
 
 #[tokio::test]
-async fn an_overview_tells_the_month_by_key_and_model() {
+async fn an_overview_lists_the_month_by_key_and_model() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     let second = world.key(&ada, "second").await;
@@ -39,38 +39,38 @@ async fn an_overview_tells_the_month_by_key_and_model() {
 }
 
 #[tokio::test]
-async fn without_use_there_are_zeros_and_nulls() {
+async fn unused_figures_are_zero_or_null() {
     let world = World::start().await;
     let eve = world.holder("eve", "endless").await;
     insta::assert_snapshot!(tidy(&ask(&world, &eve, PATH).await));
 }
 
 #[tokio::test]
-async fn apart_from_the_proxy_the_quota_is_what_the_store_has() {
+async fn in_a_separate_process_the_quota_comes_from_the_store() {
     let world = World::start_apart().await;
     let ada = world.holder("ada", "starter").await;
     world.record(vec![of(&ada, at(1)), of(&ada, at(2))]).await;
-    let told = ask(&world, &ada, PATH).await.json();
-    assert_eq!((&told["quota"]["used"], &told["quota"]["remaining"]), (&json!(6), &json!(994)));
+    let reported = ask(&world, &ada, PATH).await.json();
+    assert_eq!((&reported["quota"]["used"], &reported["quota"]["remaining"]), (&json!(6), &json!(994)));
 }
 
 #[tokio::test]
-async fn a_new_month_begins_at_zero_whatever_other_clocks_say() {
+async fn a_new_month_begins_at_zero_whatever_other_clocks_show() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     // The last day of November, and a node whose clock is a day ahead.
     let last = Timestamp(NOON.0 + 10 * DAY_US);
     world.record(vec![of(&ada, last), of(&ada, Timestamp(last.0 + DAY_US))]).await;
-    let told = async || {
-        let told = ask(&world, &ada, PATH).await.json();
-        [&told["today"]["requests"], &told["month"]["requests"], &told["month"]["since"]].map(Clone::clone)
+    let reported = async || {
+        let reported = ask(&world, &ada, PATH).await.json();
+        [&reported["today"]["requests"], &reported["month"]["requests"], &reported["month"]["since"]].map(Clone::clone)
     };
     world.clock.advance(Duration::from_secs(10 * 86_400));
     world.refresh().await;
-    assert_eq!(told().await, [json!(1), json!(1), json!("2026-11-01")]);
+    assert_eq!(reported().await, [json!(1), json!(1), json!("2026-11-01")]);
     world.clock.advance(Duration::from_secs(86_400));
     world.refresh().await;
-    assert_eq!(told().await, [json!(1), json!(1), json!("2026-12-01")]);
+    assert_eq!(reported().await, [json!(1), json!(1), json!("2026-12-01")]);
 }
 
 #[tokio::test]
@@ -80,15 +80,15 @@ async fn latency_and_recent_requests_are_those_of_the_newest() {
     let events =
         (0..79).map(|nth| UsageEvent { duration_us: 1_000 * nth, ..event(ada.caller, at(nth), Some(NanoUsd(1))) });
     world.record(events.chain([refused(&ada, at(90), "rate_limited", 429)]).collect()).await;
-    let told = ask(&world, &ada, PATH).await.json();
+    let reported = ask(&world, &ada, PATH).await.json();
     let expected = json!({"p50_ms": 54.0, "p95_ms": 76.0, "basis": "newest_requests", "requests": 49});
-    assert_eq!((&told["latency"], told["recent"].as_array().unwrap().len()), (&expected, 20));
-    assert_eq!(told["recent"][0]["refusal"]["code"], "rate_limited");
-    assert_eq!(told["errors"], json!({"today": 1, "requests": 80, "rate": 0.0125}));
+    assert_eq!((&reported["latency"], reported["recent"].as_array().unwrap().len()), (&expected, 20));
+    assert_eq!(reported["recent"][0]["refusal"]["code"], "rate_limited");
+    assert_eq!(reported["errors"], json!({"today": 1, "requests": 80, "rate": 0.0125}));
 }
 
 #[tokio::test]
-async fn who_may_see_it() {
+async fn the_overview_is_visible_to_its_user_and_admins() {
     let world = World::start().await;
     let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "endless").await);
     get(world.address, PATH, &[]).await.refuses(401, "unauthorized");

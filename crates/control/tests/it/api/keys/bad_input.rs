@@ -83,18 +83,18 @@ fn unreadable() -> Vec<(&'static str, &'static str)> {
 }
 
 #[tokio::test]
-async fn a_value_that_cannot_be_taken_is_named_and_changes_nothing() {
+async fn an_invalid_value_is_named_and_changes_nothing() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     let id = ada.key.to_string();
     let before = show(&world, &ada.bearer(), &id).await.json();
     for (field, value) in unfit() {
-        let told = patch(&world, &ada.bearer(), &id, &value).await.refuses(422, "unprocessable");
-        assert!(told.contains(field) && told.len() < 200, "{field}: {told}");
+        let reported = patch(&world, &ada.bearer(), &id, &value).await.refuses(422, "unprocessable");
+        assert!(reported.contains(field) && reported.len() < 200, "{field}: {reported}");
         let mut new = value;
         new.as_object_mut().unwrap().entry("label").or_insert(json!("fine"));
-        let told = create(&world, &ada.bearer(), &new).await.refuses(422, "unprocessable");
-        assert!(told.contains(field), "{field}: {told}");
+        let reported = create(&world, &ada.bearer(), &new).await.refuses(422, "unprocessable");
+        assert!(reported.contains(field), "{field}: {reported}");
     }
     assert_eq!(show(&world, &ada.bearer(), &id).await.json(), before);
     assert_eq!(get(world.address, PATH, &[&ada.bearer()]).await.json()["items"].as_array().unwrap().len(), 1);
@@ -108,16 +108,16 @@ async fn a_body_that_cannot_be_read_is_refused_with_the_reason() {
     for (body, reason) in unreadable() {
         for line in [format!("POST {PATH}"), format!("PATCH {PATH}/{id}")] {
             let headers = [&*ada.bearer(), "Content-Type: application/json"];
-            let told = call(world.address, &line, &headers, body).await.refuses(400, "bad_request");
-            assert!(told.contains(reason), "{line} {body}: {told}");
+            let reported = call(world.address, &line, &headers, body).await.refuses(400, "bad_request");
+            assert!(reported.contains(reason), "{line} {body}: {reported}");
         }
     }
-    let told = post(world.address, PATH, &[&ada.bearer()], "{}").await.refuses(400, "bad_request");
-    assert!(told.contains("missing field `label`"), "{told}");
-    let told = post(world.address, PATH, &[&ada.bearer()], "{\"label\":null}").await.refuses(400, "bad_request");
-    assert!(told.contains("`label`: expected a string"), "{told}");
-    let told = post(world.address, PATH, &[&ada.bearer()], "").await.refuses(400, "bad_request");
-    assert!(told.contains("needs a body"), "{told}");
+    let reported = post(world.address, PATH, &[&ada.bearer()], "{}").await.refuses(400, "bad_request");
+    assert!(reported.contains("missing field `label`"), "{reported}");
+    let reported = post(world.address, PATH, &[&ada.bearer()], "{\"label\":null}").await.refuses(400, "bad_request");
+    assert!(reported.contains("`label`: expected a string"), "{reported}");
+    let reported = post(world.address, PATH, &[&ada.bearer()], "").await.refuses(400, "bad_request");
+    assert!(reported.contains("needs a body"), "{reported}");
 }
 
 #[tokio::test]
@@ -161,8 +161,8 @@ async fn a_query_that_cannot_be_read_is_refused_by_name() {
         ("?page=2", "unknown field `page`"),
     ] {
         let answer = get(world.address, &format!("{PATH}{query}"), &[&ada.bearer()]).await;
-        let told = answer.refuses(400, "bad_request");
-        assert!(told.contains(reason), "{query}: {told}");
+        let reported = answer.refuses(400, "bad_request");
+        assert!(reported.contains(reason), "{query}: {reported}");
     }
 }
 

@@ -8,12 +8,12 @@ use crate::client::{get, post};
 use crate::world::{NOON, World};
 
 #[tokio::test]
-async fn the_old_secret_stops_at_once_where_no_grace_is_asked_for() {
+async fn the_old_secret_ends_at_once_without_a_grace_period() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     let bounds = json!({"label": "ci", "limits": {"credits_per_day": 7}, "addresses": ["127.0.0.1"]});
-    let made = create(&world, &ada.bearer(), &bounds).await;
-    let (id, old) = (text(&made, "id"), text(&made, "key"));
+    let created = create(&world, &ada.bearer(), &bounds).await;
+    let (id, old) = (text(&created, "id"), text(&created, "key"));
     for body in ["", "{}", "{\"grace\":null}", "{\"grace\":\"0s\"}"] {
         let before = show(&world, &ada.bearer(), &id).await.json();
         let rotated = rotate(&world, &ada.bearer(), &id, body).await;
@@ -26,16 +26,16 @@ async fn the_old_secret_stops_at_once_where_no_grace_is_asked_for() {
         assert_eq!(rotated.json(), expected, "{body}");
         assert_eq!(validate(&world, &new).await.json()["key"]["rotated"], false);
     }
-    let told = validate(&world, &old).await;
-    assert!([401].contains(&told.status), "{told:?}");
+    let reported = validate(&world, &old).await;
+    assert!([401].contains(&reported.status), "{reported:?}");
 }
 
 #[tokio::test]
 async fn two_secrets_at_most_open_one_key_until_the_grace_is_over() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
-    let made = create(&world, &ada.bearer(), &json!({"label": "ci"})).await;
-    let (id, first) = (text(&made, "id"), text(&made, "key"));
+    let created = create(&world, &ada.bearer(), &json!({"label": "ci"})).await;
+    let (id, first) = (text(&created, "id"), text(&created, "key"));
     let second = text(&rotate(&world, &ada.bearer(), &id, "{\"grace\":\"1h\"}").await, "key");
     for (secret, rotated) in [(&first, true), (&second, false)] {
         let valid = validate(&world, secret).await.json();
@@ -48,8 +48,8 @@ async fn two_secrets_at_most_open_one_key_until_the_grace_is_over() {
     world.clock.advance(Duration::from_secs(7 * 86_400 - 1));
     assert_eq!(validate(&world, &second).await.status, 200);
     world.clock.advance(Duration::from_secs(1));
-    let told = validate(&world, &second).await.refuses(401, "key_revoked");
-    assert!(told.contains("replaced"), "{told}");
+    let reported = validate(&world, &second).await.refuses(401, "key_revoked");
+    assert!(reported.contains("replaced"), "{reported}");
     assert_eq!(validate(&world, &third).await.status, 200);
 }
 
@@ -86,7 +86,7 @@ async fn the_end_of_the_key_holds_for_both_secrets() {
 }
 
 #[tokio::test]
-async fn sessions_that_were_begun_with_the_key_end_but_for_the_one_that_asks() {
+async fn sessions_that_began_with_the_key_end_except_for_the_current_one() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     let begin = async |secret: &str| {
@@ -120,8 +120,8 @@ async fn a_grace_is_a_duration_of_at_most_seven_days() {
         ("{\"graze\":\"1h\"}", "unknown field `graze`"),
         ("[]", "must be a JSON object"),
     ] {
-        let told = rotate(&world, &ada.bearer(), &id, body).await.refuses(400, "bad_request");
-        assert!(told.contains(reason), "{body}: {told}");
+        let reported = rotate(&world, &ada.bearer(), &id, body).await.refuses(400, "bad_request");
+        assert!(reported.contains(reason), "{body}: {reported}");
     }
     assert_eq!(show(&world, &ada.bearer(), &id).await.json()["previous"], Value::Null);
     for grace in ["0s", "250ms", "168h", "7d", "604800s"] {

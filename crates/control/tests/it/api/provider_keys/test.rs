@@ -12,15 +12,15 @@ async fn check(kind: &str, answer: &str) -> (Answer, Vec<String>) {
         world(&format!("{{name: up, kind: {kind}, base_url: '{}{path}', credential: vault}}", provider.url)).await;
     let ada = world.holder("ada", "starter").await;
     let new = json!({"provider": "up", "label": "work", "secret": SECRET});
-    let made = id(&create(&world, &ada.bearer(), &new).await);
-    let tested = call(world.address, &format!("POST {PATH}/{made}/test"), &[&ada.bearer()], "").await;
+    let created = id(&create(&world, &ada.bearer(), &new).await);
+    let tested = call(world.address, &format!("POST {PATH}/{created}/test"), &[&ada.bearer()], "").await;
     assert_eq!(tested.status, 200, "{tested:?}");
     assert!(!tested.body.contains("secret of a provider") && !tested.body.contains(SECRET), "{tested:?}");
     (tested, provider.seen())
 }
 
 #[tokio::test]
-async fn the_provider_is_asked_as_its_kind_is() {
+async fn the_test_request_matches_the_kind_of_the_provider() {
     for (kind, line, header) in [
         ("openai", "GET /v1/models HTTP/1.1", format!("authorization: Bearer {SECRET}")),
         ("anthropic", "GET /v1/models HTTP/1.1", format!("x-api-key: {SECRET}")),
@@ -39,7 +39,7 @@ async fn the_provider_is_asked_as_its_kind_is() {
 }
 
 #[tokio::test]
-async fn what_the_provider_answers_is_told_by_its_status() {
+async fn the_result_follows_the_status_of_the_provider() {
     for (kind, status, says) in [
         ("openai", "401 Unauthorized", "refuses"),
         ("anthropic", "403 Forbidden", "refuses"),
@@ -60,7 +60,7 @@ async fn what_the_provider_answers_is_told_by_its_status() {
 }
 
 #[tokio::test]
-async fn who_gives_no_answer_is_told_so() {
+async fn a_missing_response_is_reported() {
     let endless = format!("HTTP/1.1 200 OK\r\nx-long: {}\r\n\r\n", "x".repeat(200 * 1024));
     for answer in ["", "no HTTP at all\r\n\r\n", endless.as_str()] {
         let (tested, _) = check("openai", answer).await;
@@ -68,18 +68,20 @@ async fn who_gives_no_answer_is_told_so() {
         assert_eq!((&tested["ok"], &tested["status"]), (&json!(false), &Value::Null), "{tested}");
         assert!(tested["message"].as_str().unwrap().contains("no response"), "{tested}");
     }
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    for url in [format!("http://{nobody}/v1"), format!("h2c://{nobody}/v1"), format!("https://{nobody}/v1")] {
+    let closed_port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    for url in
+        [format!("http://{closed_port}/v1"), format!("h2c://{closed_port}/v1"), format!("https://{closed_port}/v1")]
+    {
         let world = world(&format!("{{name: openai, kind: openai, base_url: '{url}', credential: vault}}")).await;
         let ada = world.holder("ada", "starter").await;
-        let made = id(&create(&world, &ada.bearer(), &new("work")).await);
-        let tested = call(world.address, &format!("POST {PATH}/{made}/test"), &[&ada.bearer()], "").await.json();
+        let created = id(&create(&world, &ada.bearer(), &new("work")).await);
+        let tested = call(world.address, &format!("POST {PATH}/{created}/test"), &[&ada.bearer()], "").await.json();
         assert_eq!((&tested["ok"], &tested["status"]), (&json!(false), &Value::Null), "{tested}");
     }
 }
 
 #[tokio::test]
-async fn two_providers_at_once_are_asked_for_a_user_and_others_have_their_turn() {
+async fn a_user_tests_at_most_two_providers_at_once_and_other_users_are_served() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = silent.local_addr().unwrap();
     let world = world(&format!("{{name: openai, kind: openai, base_url: 'http://{url}/v1', credential: vault}}")).await;
@@ -87,9 +89,9 @@ async fn two_providers_at_once_are_asked_for_a_user_and_others_have_their_turn()
     let mut asking = JoinSet::new();
     let mut waiting = Vec::new();
     let ask = async |asking: &mut JoinSet<Answer>, holder: &Holder, label: &str| {
-        let made = id(&create(&world, &holder.bearer(), &new(label)).await);
+        let created = id(&create(&world, &holder.bearer(), &new(label)).await);
         let (address, bearer) = (world.address, holder.bearer());
-        asking.spawn(async move { call(address, &format!("POST {PATH}/{made}/test"), &[&bearer], "").await });
+        asking.spawn(async move { call(address, &format!("POST {PATH}/{created}/test"), &[&bearer], "").await });
     };
     for (holder, label) in [(&ada, "one"), (&ada, "two"), (&bob, "his")] {
         ask(&mut asking, holder, label).await;
@@ -101,7 +103,7 @@ async fn two_providers_at_once_are_asked_for_a_user_and_others_have_their_turn()
 }
 
 #[tokio::test]
-async fn what_does_not_open_is_not_asked_about() {
+async fn an_undecryptable_credential_is_not_sent() {
     let world = usual().await;
     let ada = world.holder("ada", "starter").await;
     let (owner, provider) = (Some(ada.user), "openai".to_owned());
@@ -121,9 +123,9 @@ async fn what_does_not_open_is_not_asked_about() {
 async fn a_provider_that_went_out_of_the_configuration_is_a_conflict() {
     let world = usual().await;
     let ada = world.holder("ada", "starter").await;
-    let made = id(&create(&world, &ada.bearer(), &new("work")).await);
+    let created = id(&create(&world, &ada.bearer(), &new("work")).await);
     world.configure(|snapshot| snapshot.providers.clear());
-    call(world.address, &format!("POST {PATH}/{made}/test"), &[&ada.bearer()], "").await.refuses(409, "conflict");
+    call(world.address, &format!("POST {PATH}/{created}/test"), &[&ada.bearer()], "").await.refuses(409, "conflict");
     let says = create(&world, &ada.bearer(), &new("more")).await.refuses(422, "unprocessable");
     assert!(says.contains("no provider"), "{says}");
 }

@@ -20,7 +20,7 @@ fn requests(days: &[Value]) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn days_come_in_a_row_with_zeros_between() {
+async fn days_are_consecutive_and_unused_days_are_zero() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     let second = world.key(&ada, "second").await;
@@ -43,7 +43,7 @@ async fn days_come_in_a_row_with_zeros_between() {
 }
 
 #[tokio::test]
-async fn a_session_sees_what_its_user_used() {
+async fn a_session_reads_the_usage_of_its_user() {
     let world = World::start().await;
     let ada = world.person("ada").await;
     let session = world.sign_in(&ada).await;
@@ -53,7 +53,7 @@ async fn a_session_sees_what_its_user_used() {
 }
 
 #[tokio::test]
-async fn a_server_whose_clock_is_a_day_ahead_or_behind_answers_of_its_own_days() {
+async fn a_server_whose_clock_is_a_day_off_uses_its_own_days() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     // The clock of another node is a day ahead.
@@ -61,8 +61,8 @@ async fn a_server_whose_clock_is_a_day_ahead_or_behind_answers_of_its_own_days()
     assert_eq!(requests(&days(&world, &ada, "days=2").await), [0, 1]);
     world.clock.advance(Duration::from_secs(86_400));
     world.refresh().await;
-    let told = days(&world, &ada, "days=3").await;
-    assert_eq!((requests(&told), &told[2]["date"]), (vec![0, 1, 1], &json!("2026-11-21")));
+    let reported = days(&world, &ada, "days=3").await;
+    assert_eq!((requests(&reported), &reported[2]["date"]), (vec![0, 1, 1], &json!("2026-11-21")));
 }
 
 #[tokio::test]
@@ -91,16 +91,16 @@ async fn anothers_key_and_user_are_not_there() {
 }
 
 #[tokio::test]
-async fn an_admin_who_signed_in_sees_anybodys() {
+async fn an_admin_session_reads_the_usage_of_any_user() {
     let world = World::start().await;
     let bob = world.holder("bob", "starter").await;
     world.record(vec![of(&bob, at(0))]).await;
     let root = world.person_with("root", Role::Admin).await;
     let session = world.sign_in(&root).await;
     let path = |query: &str| format!("{PATH}?days=1&user_id={}{query}", bob.user);
-    let asked = async |query: &str| get(world.address, &path(query), &[&session.bearer()]).await;
-    assert_eq!(asked("").await.json()["days"][0]["requests"], 1);
-    assert_eq!(asked(&format!("&key_id={}", bob.key)).await.json()["days"][0]["requests"], 1);
+    let requested = async |query: &str| get(world.address, &path(query), &[&session.bearer()]).await;
+    assert_eq!(requested("").await.json()["days"][0]["requests"], 1);
+    assert_eq!(requested(&format!("&key_id={}", bob.key)).await.json()["days"][0]["requests"], 1);
     let absent = format!("{PATH}?user_id=01994d5c-0000-7000-8000-000000000000");
     get(world.address, &absent, &[&session.bearer()]).await.refuses(404, "not_found");
     // A user may also pass the user's own id.

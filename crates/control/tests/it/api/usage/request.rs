@@ -51,7 +51,7 @@ async fn show(world: &World, holder: &Holder, event: &UsageEvent) -> Value {
 }
 
 #[tokio::test]
-async fn a_request_is_told_in_full_and_its_lines_add_up() {
+async fn a_request_is_returned_in_full_and_its_lines_add_up() {
     let world = priced().await;
     let ada = world.holder("ada", "starter").await;
     let usage = Usage {
@@ -92,9 +92,9 @@ async fn a_price_that_holds_no_longer_leaves_the_sum_alone() {
     };
     world.record(vec![event.clone(), other.clone()]).await;
     assert!(show(&world, &ada, &event).await["attempts"][0]["price"].is_object());
-    let told = show(&world, &ada, &other).await;
+    let reported = show(&world, &ada, &other).await;
     assert_eq!(
-        (&told["attempts"][0]["price"], &told["attempts"][0]["cost"]["amount_nano"]),
+        (&reported["attempts"][0]["price"], &reported["attempts"][0]["cost"]["amount_nano"]),
         (&json!(null), &json!(999))
     );
     world.configure(|snapshot| snapshot.providers.clear());
@@ -102,23 +102,23 @@ async fn a_price_that_holds_no_longer_leaves_the_sum_alone() {
 }
 
 #[tokio::test]
-async fn what_has_no_tokens_is_told_by_its_unit() {
+async fn usage_without_tokens_is_returned_per_unit() {
     let world = priced().await;
     let ada = world.holder("ada", "starter").await;
     let billed = Billed { unit: Unit::Image, quantity: 2 };
     let event = rated(&world, &ada, Usage { billed: Some(billed), ..Usage::empty(Source::Counted) });
     world.record(vec![event.clone()]).await;
-    let told = show(&world, &ada, &event).await;
-    let attempt = &told["attempts"][0];
+    let reported = show(&world, &ada, &event).await;
+    let attempt = &reported["attempts"][0];
     assert_eq!((&attempt["billed"], &attempt["source"]), (&json!({"unit": "image", "quantity": 2}), &json!("counted")));
-    assert_eq!((&told["tokens"], &attempt["tokens"]), (&json!(null), &json!(null)));
+    assert_eq!((&reported["tokens"], &attempt["tokens"]), (&json!(null), &json!(null)));
     let line =
         json!({"class": "image", "quantity": 2, "rate_pico": 40_000_000_000_u64, "amount_pico": 80_000_000_000_u64});
-    assert_eq!((&attempt["price"]["lines"][0], &told["cost"]["amount_nano"]), (&line, &json!(80_000_000)));
+    assert_eq!((&attempt["price"]["lines"][0], &reported["cost"]["amount_nano"]), (&line, &json!(80_000_000)));
 }
 
 #[tokio::test]
-async fn calls_of_the_providers_tools_stand_beside_the_tokens() {
+async fn calls_of_the_providers_tools_are_listed_with_the_tokens() {
     let world = priced().await;
     let ada = world.holder("ada", "starter").await;
     let tools = ToolCalls { searches: Some(2), containers: Some(1), ..ToolCalls::default() };
@@ -127,16 +127,16 @@ async fn calls_of_the_providers_tools_stand_beside_the_tokens() {
     let attempt = Attempt { usage: Some(usage), ..event.attempts[0].clone() };
     let event = UsageEvent { attempts: vec![attempt], ..event };
     world.record(vec![event.clone()]).await;
-    let told = show(&world, &ada, &event).await;
+    let reported = show(&world, &ada, &event).await;
     let expected = json!({
         "searches": 2, "maps_prompts": null, "maps_queries": null, "containers": 1, "file_searches": null,
     });
-    assert_eq!(told["attempts"][0]["tools"], expected);
+    assert_eq!(reported["attempts"][0]["tools"], expected);
 }
 
 /// Bills exclude an unknown cost, budgets count the reserved amount: the response shows both, with the reason.
 #[tokio::test]
-async fn an_unknown_cost_is_null_beside_what_is_charged_and_why() {
+async fn an_unknown_cost_is_null_with_its_charge_and_reason() {
     let world = priced().await;
     let ada = world.holder("ada", "starter").await;
     let event = of(&ada, at(1));
@@ -156,19 +156,22 @@ async fn an_unknown_cost_is_null_beside_what_is_charged_and_why() {
     };
     world.record(vec![event.clone(), lost.clone()]).await;
     let charged = json!({"tokens": 90, "cost": {"amount_nano": 8_000_000, "currency": "USD"}});
-    let told = show(&world, &ada, &event).await;
-    assert_eq!((&told["cost"], &told["unpriced"], &told["charged"]), (&json!(null), &json!(true), &charged));
-    assert_eq!(told["unknown_reason"], "unpriced_tool");
-    assert_eq!(told["attempts"][0]["unknown_reason"], "unpriced_tool");
-    let told = show(&world, &ada, &lost).await;
+    let reported = show(&world, &ada, &event).await;
     assert_eq!(
-        (&told["cost"], &told["charged"], &told["unknown_reason"]),
+        (&reported["cost"], &reported["unpriced"], &reported["charged"]),
+        (&json!(null), &json!(true), &charged)
+    );
+    assert_eq!(reported["unknown_reason"], "unpriced_tool");
+    assert_eq!(reported["attempts"][0]["unknown_reason"], "unpriced_tool");
+    let reported = show(&world, &ada, &lost).await;
+    assert_eq!(
+        (&reported["cost"], &reported["charged"], &reported["unknown_reason"]),
         (&json!(null), &charged, &json!("interrupted"))
     );
 }
 
 #[tokio::test]
-async fn several_attempts_are_told_in_order_and_what_is_not_known_is_null() {
+async fn attempts_are_listed_in_order_and_unknown_values_are_null() {
     let world = priced().await;
     let ada = world.holder("ada", "starter").await;
     let event = of(&ada, at(1));
@@ -176,34 +179,34 @@ async fn several_attempts_are_told_in_order_and_what_is_not_known_is_null() {
         Attempt { status: Some(500), usage: None, cost: None, first_byte_us: None, ..event.attempts[0].clone() };
     let event = UsageEvent { attempts: vec![failed, event.attempts[0].clone()], ..event };
     world.record(vec![event.clone()]).await;
-    let told = show(&world, &ada, &event).await;
+    let reported = show(&world, &ada, &event).await;
     assert_eq!(
-        (&told["attempt_count"], &told["unpriced"], &told["cost"]["amount_nano"]),
+        (&reported["attempt_count"], &reported["unpriced"], &reported["cost"]["amount_nano"]),
         (&json!(2), &json!(true), &json!(1_500))
     );
-    let [first, second] = told["attempts"].as_array().unwrap().as_slice() else { panic!("{told}") };
+    let [first, second] = reported["attempts"].as_array().unwrap().as_slice() else { panic!("{reported}") };
     for nothing in ["source", "tokens", "billed", "cost", "price", "first_byte_ms"] {
         assert_eq!(first[nothing], json!(null), "{nothing}");
     }
     assert_eq!((&first["status"], &second["status"], &second["total_ms"]), (&json!(500), &json!(200), &json!(1.0)));
     assert_eq!((&second["tokens"]["cache_write_short"], &second["tokens"]["audio_input"]), (&json!(3), &json!(null)));
-    assert_eq!((&second["tokens"]["total"], &told["tokens"]["cache_write"]), (&json!(187), &json!(7)));
+    assert_eq!((&second["tokens"]["total"], &reported["tokens"]["cache_write"]), (&json!(187), &json!(7)));
 }
 
 #[tokio::test]
-async fn a_refused_request_says_what_refused_it() {
+async fn a_refused_request_has_its_refusal_code() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     let (known, newer) = (refused(&ada, at(1), "quota_exceeded", 429), refused(&ada, at(2), "of_tomorrow", 418));
     world.record(vec![known.clone(), newer.clone()]).await;
     insta::assert_snapshot!(tidy(&ask(&world, &ada, &format!("{PATH}/{}", known.id)).await));
-    let told = show(&world, &ada, &newer).await;
+    let reported = show(&world, &ada, &newer).await;
     let expected = json!({"code": "of_tomorrow", "message": null, "page": "docs/errors/of_tomorrow.md"});
-    assert_eq!((&told["refusal"], &told["status"]), (&expected, &json!(418)));
+    assert_eq!((&reported["refusal"], &reported["status"]), (&expected, &json!(418)));
 }
 
 #[tokio::test]
-async fn anothers_request_is_not_there_like_one_that_never_was() {
+async fn a_request_of_another_user_is_not_found_like_a_missing_one() {
     let world = World::start().await;
     let (ada, bob) = (world.holder("ada", "starter").await, world.holder("bob", "starter").await);
     let (mine, his) = (of(&ada, at(1)), event_of_nobody(&bob));

@@ -39,7 +39,7 @@ async fn recorded(world: &World) -> [Holder; 3] {
 }
 
 #[tokio::test]
-async fn requests_are_told_newest_first() {
+async fn requests_are_listed_newest_first() {
     let world = World::start().await;
     let [ada, ..] = recorded(&world).await;
     let answer = ask(&world, &ada, PATH).await;
@@ -117,7 +117,7 @@ async fn a_query_that_cannot_be_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn a_cursor_of_anothers_list_tells_nothing_of_the_other() {
+async fn a_cursor_of_another_users_list_reveals_nothing() {
     let world = World::start().await;
     let [ada, _, bob] = recorded(&world).await;
     let first = page(&world, &ada, "limit=1").await;
@@ -143,7 +143,7 @@ async fn anothers_key_and_user_are_not_there() {
 }
 
 #[tokio::test]
-async fn without_a_credential_or_a_store_nothing_is_told() {
+async fn without_a_credential_or_a_store_nothing_is_listed() {
     let world = World::start().await;
     let [ada, ..] = recorded(&world).await;
     get(world.address, PATH, &[]).await.refuses(401, "unauthorized");

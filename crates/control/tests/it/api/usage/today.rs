@@ -44,7 +44,7 @@ async fn today_is_the_users_total_with_each_key() {
 }
 
 #[tokio::test]
-async fn apart_from_the_proxy_the_quota_is_what_the_store_has() {
+async fn in_a_separate_process_the_quota_comes_from_the_store() {
     let world = World::start_apart().await;
     let [ada, ..] = ada_and_bob(&world).await;
     let today = get(world.address, PATH, &[&ada.bearer()]).await.json();
@@ -52,7 +52,7 @@ async fn apart_from_the_proxy_the_quota_is_what_the_store_has() {
 }
 
 #[tokio::test]
-async fn one_key_can_be_asked_for_and_the_quota_stays_the_users() {
+async fn usage_can_be_limited_to_one_key_and_the_quota_stays_the_users() {
     let world = World::start().await;
     let [ada, second, unused, _] = ada_and_bob(&world).await;
     let ask = async |id: &str| get(world.address, &format!("{PATH}?key_id={id}"), &[&ada.bearer()]).await;
@@ -79,7 +79,7 @@ async fn usage_of_a_revoked_key_still_shows() {
 }
 
 #[tokio::test]
-async fn without_use_and_without_a_quota_there_are_zeros_and_nulls() {
+async fn unused_figures_are_zero_and_a_missing_quota_is_null() {
     let world = World::start().await;
     let eve = world.holder("eve", "endless").await;
     insta::assert_snapshot!(tidy(&get(world.address, PATH, &[&format!("X-API-Key: {}", eve.secret)]).await));
@@ -98,7 +98,7 @@ async fn a_new_day_begins_at_zero() {
 }
 
 #[tokio::test]
-async fn what_is_in_flight_is_taken_off_what_remains_and_told_apart_from_what_is_recorded() {
+async fn requests_in_flight_reduce_the_remaining_amount_and_are_listed_separately() {
     let world = World::start().await;
     let [ada, ..] = ada_and_bob(&world).await;
     world.has_spent(ada.caller, NOON.day(), 5);
@@ -128,7 +128,7 @@ async fn a_request_that_ended_is_waited_for_and_counts_in_every_figure() {
 }
 
 #[tokio::test]
-async fn what_is_not_recorded_in_time_is_told_as_pending() {
+async fn usage_that_is_not_recorded_in_time_is_pending() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     world.has_spent(ada.caller, NOON.day(), 3);
@@ -140,7 +140,7 @@ async fn what_is_not_recorded_in_time_is_told_as_pending() {
 }
 
 #[tokio::test]
-async fn keys_of_others_are_not_found_like_those_that_are_not_there() {
+async fn keys_of_other_users_are_not_found_like_missing_keys() {
     let world = World::start().await;
     let [ada, _, _, bob] = ada_and_bob(&world).await;
     let mut messages = Vec::new();
@@ -168,7 +168,7 @@ async fn a_query_that_cannot_be_read_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn a_caller_needs_a_key_that_opens() {
+async fn a_caller_needs_a_valid_key() {
     let world = World::start().await;
     let ada = world.holder("ada", "starter").await;
     get(world.address, PATH, &[]).await.refuses(401, "unauthorized");

@@ -1,0 +1,335 @@
+//! Budget accounts that a tick names: locked, read, and written back if they have changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use meter::lease::server::{BudgetAccount, ServerLease};
+use meter::lease::{CounterId, LeaseServer, NodeId, Tick};
+use sqlx::AssertSqlSafe;
+use store::backlog::Backlog;
+use store::budget_period::BudgetPeriodRow;
+use store::charges::by_node;
+use store::sql::{Insert, Query, StoreKind, Transaction, Values, micros, signed, timestamp, unsigned};
+use store::{Store, StoreError};
+use uuid::Uuid;
+
+use super::beginning;
+
+const BOOKS: &str = "SELECT id, carried, most, recall, pressed_id, pressed_until FROM lease_books WHERE id IN ";
+const LEASES: &str =
+    "SELECT book_id, node_id, incarnation, seq, term, granted, used, spent, ceded, round, recalls, heard_at,
+    closed, told FROM leases WHERE book_id IN ";
+
+/// Inserts budget accounts that do not exist yet.
+static OPEN: Insert = Insert::new("lease_books", &BOOK_COLUMNS, "ON CONFLICT (id) DO NOTHING");
+/// Inserts or updates budget accounts.
+static KEEP: Insert = Insert::new(
+    "lease_books",
+    &BOOK_COLUMNS,
+    "ON CONFLICT (id) DO UPDATE SET carried = excluded.carried, most = excluded.most, recall = excluded.recall, pressed_id = excluded.pressed_id,
+        pressed_until = excluded.pressed_until, updated_at = excluded.updated_at",
+);
+const BOOK_COLUMNS: [&str; 15] = [
+    "id",
+    "subject",
+    "subject_no",
+    "plan_id",
+    "measure",
+    "per",
+    "first_day",
+    "ends_at",
+    "carried",
+    "most",
+    "recall",
+    "pressed_id",
+    "pressed_until",
+    "created_at",
+    "updated_at",
+];
+/// Inserts or updates leases; `base` keeps its first value.
+static LOANS: Insert = Insert::new(
+    "leases",
+    &[
+        "id",
+        "book_id",
+        "node_id",
+        "incarnation",
+        "seq",
+        "term",
+        "granted",
+        "used",
+        "spent",
+        "ceded",
+        "round",
+        "recalls",
+        "recalled",
+        "heard_at",
+        "closed",
+        "told",
+        "base",
+        "created_at",
+        "updated_at",
+    ],
+    "ON CONFLICT (book_id, node_id, incarnation) DO UPDATE SET seq = excluded.seq, term = excluded.term,
+        granted = excluded.granted, used = excluded.used, spent = excluded.spent, ceded = excluded.ceded,
+        round = excluded.round, recalls = excluded.recalls, recalled = excluded.recalled, heard_at = excluded.heard_at,
+        closed = excluded.closed, told = excluded.told, updated_at = excluded.updated_at",
+);
+
+#[derive(sqlx::FromRow)]
+struct AccountRow {
+    id: Uuid,
+    carried: Option<i64>,
+    most: i64,
+    recall: i64,
+    pressed_id: Option<Uuid>,
+    pressed_until: Option<i64>,
+}
+
+#[derive(sqlx::FromRow)]
+struct LeaseRow {
+    book_id: Uuid,
+    node_id: Uuid,
+    incarnation: i64,
+    seq: i64,
+    term: i64,
+    granted: i64,
+    used: i64,
+    spent: i64,
+    ceded: i64,
+    round: i64,
+    recalls: i64,
+    heard_at: i64,
+    closed: bool,
+    told: bool,
+}
+
+/// Budget accounts that this transaction has locked.
+pub(crate) struct LockedAccounts<'a> {
+    /// Node for which a lease may begin.
+    node: NodeId,
+    backlog: &'a Backlog,
+    ids: BTreeMap<Uuid, CounterId>,
+    /// Budget accounts as stored, by budget and period.
+    books: BTreeMap<CounterId, BudgetAccount>,
+    /// Largest limit under which an amount of each budget was leased.
+    mosts: BTreeMap<CounterId, u64>,
+    /// Budgets whose previously charged amount has not been looked up yet.
+    fresh: Vec<CounterId>,
+}
+
+impl<'a> LockedAccounts<'a> {
+    /// Locks and reads the budget accounts, in a transaction that begins here, and creates the missing ones first. All
+    /// transactions create and lock accounts in the order of their ids, so none can deadlock.
+    pub(crate) async fn open(
+        store: &Store,
+        ids: BTreeMap<Uuid, CounterId>,
+        node: NodeId,
+        backlog: &'a Backlog,
+    ) -> Result<(Transaction, Self), StoreError> {
+        let mut kept = Self { node, backlog, ids, books: BTreeMap::new(), mosts: BTreeMap::new(), fresh: Vec::new() };
+        let mut transaction = store.begin().await?;
+        if kept.ids.is_empty() {
+            return Ok((transaction, kept));
+        }
+        let all: Vec<Uuid> = kept.ids.keys().copied().collect();
+        let mut rows = locked(&mut transaction, &all).await?;
+        if rows.len() < all.len() {
+            // The ids of the missing accounts may sort before the ids that are locked by now, so locking starts again.
+            transaction.rollback().await?;
+            transaction = store.begin().await?;
+            let there: BTreeSet<Uuid> = rows.iter().map(|row| row.id).collect();
+            let (now, empty) = (store.now(), BudgetAccount::default());
+            let missing = kept.ids.iter().filter(|(id, _)| !there.contains(*id));
+            let missing: Vec<WrittenAccount<'_>> = missing
+                .map(|(id, cell)| WrittenAccount { id: *id, cell: *cell, carried: None, most: 0, account: &empty })
+                .collect();
+            OPEN.run(&mut transaction, &missing, |account, row| bind_book(account, now, row)).await?;
+            rows = locked(&mut transaction, &all).await?;
+            if rows.len() < all.len() {
+                return Err(StoreError::Contended { table: "lease_books" });
+            }
+        }
+        for row in rows {
+            kept.read_book(&row);
+        }
+        let text = leases_text(transaction.kind(), all.len().next_power_of_two());
+        let rows: Vec<LeaseRow> = listed(transaction.query(AssertSqlSafe(text)), &all).all().await?;
+        for row in rows {
+            kept.read_loan(&row);
+        }
+        let charged = by_node::with_backlog(&mut transaction, &kept.fresh, node, backlog).await?;
+        for cell in &kept.fresh {
+            if let Some(book) = kept.books.get_mut(cell) {
+                book.spent_before = charged.all(*cell);
+            }
+        }
+        Ok((transaction, kept))
+    }
+
+    fn read_book(&mut self, row: &AccountRow) {
+        let Some(cell) = self.ids.get(&row.id) else { return };
+        let pressed = row.pressed_id.zip(row.pressed_until);
+        let pressed = pressed.map(|(who, until)| (NodeId(who.as_u128()), timestamp(until)));
+        let carried = row.carried.map(unsigned).unwrap_or_default();
+        self.books.insert(
+            *cell,
+            BudgetAccount {
+                spent_before: carried,
+                recall: unsigned(row.recall),
+                contended: pressed,
+                ..BudgetAccount::default()
+            },
+        );
+        self.mosts.insert(*cell, unsigned(row.most));
+        if row.carried.is_none() {
+            self.fresh.push(*cell);
+        }
+    }
+
+    fn read_loan(&mut self, row: &LeaseRow) {
+        let Some(book) = self.ids.get(&row.book_id).and_then(|cell| self.books.get_mut(cell)) else { return };
+        let loan = ServerLease {
+            seq: unsigned(row.seq),
+            term: unsigned(row.term),
+            granted: unsigned(row.granted),
+            used: unsigned(row.used),
+            spent: unsigned(row.spent),
+            answered_recall: unsigned(row.ceded),
+            heard_at: timestamp(row.heard_at),
+            closed: row.closed,
+            reported: row.told,
+            round: unsigned(row.round),
+            recalls: unsigned(row.recalls),
+        };
+        book.leases.insert((NodeId(row.node_id.as_u128()), unsigned(row.incarnation)), loan);
+    }
+
+    /// Returns the budget accounts as they were read.
+    pub(crate) const fn books(&self) -> &BTreeMap<CounterId, BudgetAccount> {
+        &self.books
+    }
+
+    /// Whether the budget account of `cell` is locked.
+    pub(crate) fn has(&self, cell: CounterId) -> bool {
+        self.books.contains_key(&cell)
+    }
+
+    /// Writes the changes that `server` made to the budget accounts for `tick`.
+    pub(crate) async fn write(
+        &mut self,
+        store: &Store,
+        transaction: &mut Transaction,
+        server: &LeaseServer,
+        tick: &Tick,
+    ) -> Result<(), StoreError> {
+        let mut raised = BTreeSet::new();
+        for ask in &tick.requests {
+            let most = self.mosts.entry(ask.counter).or_default();
+            if ask.limit > *most {
+                *most = ask.limit;
+                raised.insert(ask.counter);
+            }
+        }
+        let beginning: Vec<CounterId> = beginning(tick, &self.books).collect();
+        let bases = by_node::with_backlog(transaction, &beginning, self.node, self.backlog).await?;
+        let (mut books, mut loans) = (Vec::new(), Vec::new());
+        for (id, cell) in &self.ids {
+            let (Some(before), Some(after)) = (self.books.get(cell), server.account(*cell)) else { continue };
+            let written = (before.recall, before.contended) == (after.recall, after.contended);
+            if !written || self.fresh.contains(cell) || raised.contains(cell) {
+                let most = self.mosts.get(cell).copied().unwrap_or_default();
+                let carried = Some(after.spent_before);
+                books.push(WrittenAccount { id: *id, cell: *cell, carried, most, account: after });
+            }
+            for (of, loan) in &after.leases {
+                // A lease whose final amount is known is not recalled: its last write must keep the time at which it
+                // was over.
+                let is_recalled = || !loan.reported && before.recalled(*of) != after.recalled(*of);
+                if before.leases.get(of) != Some(loan) || is_recalled() {
+                    let (node, incarnation) = *of;
+                    let (recalled, base) = (after.recalled(*of), bases.through(*cell, node));
+                    loans.push(WrittenLease { account: *id, node, incarnation, lease: loan, recalled, base });
+                }
+            }
+        }
+        let now = store.now();
+        KEEP.run(transaction, &books, |account, row| bind_book(account, now, row)).await?;
+        LOANS.run(transaction, &loans, |loan, row| bind_loan(store.new_id(), loan, now, row)).await?;
+        Ok(())
+    }
+}
+
+/// A budget account that is to be written.
+struct WrittenAccount<'a> {
+    id: Uuid,
+    cell: CounterId,
+    /// Amount that was charged before the account began; `None` while it is not looked up.
+    carried: Option<u64>,
+    /// Largest limit under which an amount was leased.
+    most: u64,
+    account: &'a BudgetAccount,
+}
+
+/// A lease that is to be written.
+struct WrittenLease<'a> {
+    account: Uuid,
+    node: NodeId,
+    incarnation: u64,
+    lease: &'a ServerLease,
+    /// The latest recall of the account's other leases.
+    recalled: u64,
+    /// Amount that was charged through the node before the lease began.
+    base: u64,
+}
+
+fn bind_book(written: &WrittenAccount<'_>, now: i64, row: &mut Values) {
+    let WrittenAccount { id, cell, carried, most, account: book } = *written;
+    row.put(id);
+    BudgetPeriodRow::from(cell).put(row);
+    row.put(micros(cell.period.end())).put(carried.map(signed)).put(signed(most)).put(signed(book.recall));
+    row.put(book.contended.map(|(who, _)| Uuid::from_u128(who.0))).put(book.contended.map(|(_, until)| micros(until)));
+    row.put(now).put(now);
+}
+
+fn bind_loan(id: Uuid, written: &WrittenLease<'_>, now: i64, row: &mut Values) {
+    let WrittenLease { account, node, incarnation, lease, recalled, base } = *written;
+    row.put(id).put(account).put(Uuid::from_u128(node.0)).put(signed(incarnation));
+    let ServerLease { seq, term, granted, used, spent, answered_recall, round, recalls, .. } = *lease;
+    for amount in [seq, term, granted, used, spent, answered_recall, round, recalls, recalled] {
+        row.put(signed(amount));
+    }
+    row.put(micros(lease.heard_at)).put(lease.closed).put(lease.reported).put(signed(base)).put(now).put(now);
+}
+
+/// Locks and returns the budget accounts that exist.
+async fn locked(transaction: &mut Transaction, ids: &[Uuid]) -> Result<Vec<AccountRow>, StoreError> {
+    let text = books_text(transaction.kind(), ids.len().next_power_of_two());
+    Ok(listed(transaction.query(AssertSqlSafe(text)), ids).all().await?)
+}
+
+/// Binds the ids as parameters and repeats the last one, so that few texts exist.
+fn listed<'e>(query: Query<'e>, ids: &[Uuid]) -> Query<'e> {
+    store::sql::padded(ids).into_iter().fold(query, Query::bind)
+}
+
+fn books_text(kind: StoreKind, books: usize) -> String {
+    let mut text = BOOKS.to_owned();
+    kind.placeholders(books, &mut text);
+    text.push_str(" ORDER BY id");
+    text.push_str(kind.for_update());
+    text
+}
+
+fn leases_text(kind: StoreKind, books: usize) -> String {
+    let mut text = LEASES.to_owned();
+    kind.placeholders(books, &mut text);
+    text
+}
+
+/// Returns every text that this module sends.
+#[cfg(test)]
+pub(crate) fn texts(kind: StoreKind) -> Vec<String> {
+    let mut texts = vec![books_text(kind, 4), leases_text(kind, 4)];
+    texts.extend([&OPEN, &KEEP, &LOANS].into_iter().flat_map(|insert| insert.all_texts(kind)));
+    texts
+}

@@ -1,0 +1,66 @@
+//! Deletes old budget accounts, and counts the leases of nodes that do not respond.
+
+use std::time::Duration;
+
+use meter::Charge;
+use meter::budget::Measure;
+use store::StoreError;
+use store::sql::{micros, statements, unsigned};
+
+use crate::handle::Cluster;
+use crate::lease_server;
+
+/// Time for which budget accounts are kept after the end of their period, so that they can be compared with the totals.
+const KEPT: Duration = Duration::from_hours(7 * 24);
+/// Maximum number of accounts that one check deletes: those of a day end at the same time, and may be hundreds of
+/// thousands.
+const AT_ONCE: i64 = 500;
+/// A lease is stranded if its node has not sent a tick for this number of lease TTLs.
+const LIVES: u32 = 2;
+
+statements! {
+    STRANDED = "SELECT b.measure, l.granted - l.spent FROM leases l JOIN lease_books b ON b.id = l.book_id
+        WHERE NOT l.told AND l.granted > l.spent AND l.heard_at < $1 AND b.ends_at > $2";
+    OLD_LEASES = "DELETE FROM leases WHERE book_id IN
+        (SELECT id FROM lease_books WHERE ends_at < $1 ORDER BY ends_at, id LIMIT $2)";
+    OLD_BOOKS = "DELETE FROM lease_books WHERE id IN
+        (SELECT id FROM lease_books WHERE ends_at < $1 ORDER BY ends_at, id LIMIT $2)
+        AND NOT EXISTS (SELECT 1 FROM leases WHERE book_id = lease_books.id)";
+    OLD_HOLDERS = "DELETE FROM lease_holders WHERE id IN
+        (SELECT id FROM lease_holders WHERE heard_at < $1 ORDER BY heard_at, id LIMIT $2)";
+}
+
+/// Leases of nodes that do not respond.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct UnreturnedLeases {
+    /// Number of leases with unspent amounts.
+    pub(super) leases: u64,
+    /// Unspent amounts, summed over budgets: an amount of a user's and of a global budget is counted twice.
+    pub(super) left: Charge,
+}
+
+impl Cluster {
+    /// Deletes old budget accounts, leases and nodes, and returns the stranded leases.
+    pub(super) async fn look_after_leases(&self, ttl: Duration) -> Result<UnreturnedLeases, StoreError> {
+        let mut transaction = self.store.begin().await?;
+        let now = lease_server::now(&self.store, &mut transaction).await?;
+        let old = micros(now.before(KEPT));
+        for statement in [OLD_LEASES, OLD_BOOKS, OLD_HOLDERS] {
+            transaction.query(statement).bind(old).bind(AT_ONCE).run().await?;
+        }
+        let silent = micros(now.before(ttl.saturating_mul(LIVES)));
+        let left: Vec<(String, i64)> = transaction.query(STRANDED).bind(silent).bind(micros(now)).all().await?;
+        transaction.commit().await?;
+        Ok(left.iter().fold(UnreturnedLeases::default(), |sum, (measure, left)| sum.and(measure, unsigned(*left))))
+    }
+}
+
+impl UnreturnedLeases {
+    fn and(self, measure: &str, left: u64) -> Self {
+        let more = Measure::parse(measure).map_or(self.left, |of| self.left.and(&Charge::default().with(of, left)));
+        Self { leases: self.leases + 1, left: more }
+    }
+}
+
+#[cfg(test)]
+mod tests;

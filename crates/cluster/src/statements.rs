@@ -1,0 +1,51 @@
+//! The test that prepares every SQL text of the crate.
+
+use store::sql::StoreKind;
+
+use crate::fixture::{
+    Place, check_index_of_shared_credentials, check_indexes_of_postgres, check_indexes_of_sqlite, prepare_all, text,
+};
+use crate::{decrypted_credentials, lease_server, leases};
+
+/// Returns every text that the crate sends.
+fn all(kind: StoreKind) -> Vec<String> {
+    let lists = [
+        decrypted_credentials::STATEMENTS,
+        lease_server::STATEMENTS,
+        lease_server::reclaim::STATEMENTS,
+        lease_server::unreported::STATEMENTS,
+        leases::STATEMENTS,
+    ];
+    let mut texts: Vec<String> = lists.into_iter().flatten().map(|(_, sql)| (*sql).to_owned()).collect();
+    texts.extend_from_slice(decrypted_credentials::TEXTS.all(kind));
+    texts.extend(lease_server::texts(kind));
+    texts
+}
+
+#[tokio::test]
+async fn every_statement_prepares() {
+    for place in Place::both().await {
+        let store = place.open().await;
+        prepare_all(&place, all(store.kind())).await;
+    }
+}
+
+/// Queries that run often or on large tables, with the index as SQLite names it.
+fn hot(kind: StoreKind) -> Vec<(String, &'static str)> {
+    vec![(decrypted_credentials::TEXTS.all(kind)[0].clone(), "provider_keys_own (user_id=?)")]
+}
+
+#[tokio::test]
+async fn hot_questions_use_indexes_of_sqlite() {
+    check_indexes_of_sqlite(hot(StoreKind::Sqlite)).await;
+}
+
+#[tokio::test]
+async fn hot_questions_use_indexes_of_postgres() {
+    check_indexes_of_postgres(hot(StoreKind::Postgres)).await;
+}
+
+#[tokio::test]
+async fn shared_credentials_are_found_without_those_of_users() {
+    check_index_of_shared_credentials(&[text(decrypted_credentials::STATEMENTS, "SHARED")]).await;
+}

@@ -1,0 +1,138 @@
+//! Availability of Redis: no request waits for Redis to become available again.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use jobs::Outage;
+use meter::window::counts::{WindowCheck, WindowLevel};
+use redis::aio::MultiplexedConnection;
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
+
+use super::redis::{RedisFault, Server};
+
+/// After this number of late responses in a row, Redis counts as unavailable. A single late response may come from a
+/// fork or from another client's slow script.
+const LATE_MAX: u32 = 3;
+/// Interval between attempts to connect; also the minimum time for which requests are counted here after Redis was
+/// unavailable.
+const AGAIN: Duration = Duration::from_millis(500);
+/// Interval between checks of an idle Redis.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A probe that checks whether Redis responds and accepts writes.
+const PROBE: WindowCheck<'static> =
+    WindowCheck { name: "probe", key: "", limit: std::num::NonZeroU32::MIN, window: Duration::from_millis(1) };
+
+/// The connection to Redis, which may be down.
+pub(super) struct RedisLink {
+    server: Server,
+    /// Timeout of a call to Redis.
+    answer: Duration,
+    up: RwLock<Option<Arc<RedisConnection>>>,
+    cut: Notify,
+}
+
+/// A connection that is assumed to work.
+struct RedisConnection {
+    connection: MultiplexedConnection,
+    late: AtomicU32,
+    fault: Mutex<Option<RedisFault>>,
+}
+
+impl fmt::Debug for RedisLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("is_up", &self.is_up()).finish_non_exhaustive()
+    }
+}
+
+impl RedisLink {
+    pub(super) fn new(server: Server, answer: Duration) -> Self {
+        Self { server, answer, up: RwLock::default(), cut: Notify::new() }
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.up().is_some()
+    }
+
+    fn up(&self) -> Option<Arc<RedisConnection>> {
+        self.up.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Calls Redis; `None` if it is unavailable, refuses, or responds too late.
+    pub(super) async fn take(&self, asks: &[WindowCheck<'_>]) -> Option<WindowLevel> {
+        let up = self.up()?;
+        let taken = self.ask(&up, asks).await;
+        taken.map_err(|fault| self.note(&up, fault)).ok()
+    }
+
+    async fn ask(&self, up: &RedisConnection, asks: &[WindowCheck<'_>]) -> Result<WindowLevel, RedisFault> {
+        let mut connection = up.connection.clone();
+        let taking = self.server.take(&mut connection, asks);
+        let level = timeout(self.answer, taking).await.unwrap_or(Err(RedisFault::Late))?;
+        up.late.store(0, Ordering::Relaxed);
+        Ok(level)
+    }
+
+    /// Records a failure. Single late responses are tolerated; any other failure will recur.
+    fn note(&self, failed: &Arc<RedisConnection>, fault: RedisFault) {
+        if fault == RedisFault::Late && failed.late.fetch_add(1, Ordering::Relaxed) + 1 < LATE_MAX {
+            return;
+        }
+        failed.fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
+        self.up.write().unwrap_or_else(PoisonError::into_inner).take_if(|up| Arc::ptr_eq(up, failed));
+        self.cut.notify_one();
+    }
+
+    /// Tries once to connect to Redis.
+    pub(super) async fn raise(&self) -> Result<(), RedisFault> {
+        let connection = self.server.connect().await?;
+        let up = Arc::new(RedisConnection { connection, late: AtomicU32::new(0), fault: Mutex::default() });
+        self.ask(&up, &[PROBE]).await?;
+        *self.up.write().unwrap_or_else(PoisonError::into_inner) = Some(up);
+        Ok(())
+    }
+
+    /// Keeps the connection to Redis, without end. An outage is logged once, with its first cause: later errors have
+    /// the same cause.
+    pub(super) async fn keep(&self) {
+        let mut outage = Outage::new("rate limits in Redis");
+        let mut is_told = false;
+        loop {
+            let raised = if self.is_up() { Ok(()) } else { self.raise().await };
+            let fault = match raised {
+                Ok(()) => {
+                    outage.note::<_, RedisFault>(&Ok(()));
+                    is_told = false;
+                    self.broken().await
+                }
+                Err(fault) => fault,
+            };
+            if !is_told {
+                outage.note::<(), _>(&Err(fault));
+                is_told = true;
+            }
+            sleep(AGAIN).await;
+        }
+    }
+
+    /// Waits until Redis is unavailable, and returns the reason.
+    async fn broken(&self) -> RedisFault {
+        let Some(up) = self.up() else { return RedisFault::Late };
+        loop {
+            tokio::select! {
+                () = self.cut.notified() => {}
+                () = sleep(LOOK) => {
+                    if let Err(fault) = self.ask(&up, &[PROBE]).await {
+                        self.note(&up, fault);
+                    }
+                }
+            }
+            if !self.up().is_some_and(|now| Arc::ptr_eq(&now, &up)) {
+                return up.fault.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or(RedisFault::Late);
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::{Directory, KeyHash, NotFound, Revision};
+use cluster::DecryptedCredentials;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::world::{World, key, user, vault};
+
+pub(crate) fn directory(world: &World, queue: usize) -> (Arc<Directory>, mpsc::Receiver<access::Lookup>) {
+    let (sender, lookups) = mpsc::channel(queue);
+    let revision = Arc::new(Revision::default());
+    (Arc::new(Directory::new(sender, revision, world.clock.clone(), Duration::from_secs(3_600))), lookups)
+}
+
+pub(crate) fn decrypted_credentials() -> Arc<DecryptedCredentials> {
+    Arc::new(DecryptedCredentials::new(Arc::new(vault(1)), Arc::default()))
+}
+
+pub(crate) async fn lookups_are_answered_together_and_in_any_number(world: &World) {
+    let store = world.store().await;
+    let user = user(&store, "ada@example.com").await;
+    let mut keys = Vec::new();
+    for _ in 0..50 {
+        keys.push(key(&store, user.id).await);
+    }
+    let (directory, lookups) = directory(world, 200);
+    let mut finds = JoinSet::new();
+    for (secret, key) in keys {
+        let directory = directory.clone();
+        finds.spawn(async move { (directory.find(secret.hash()).await.map(|found| found.key), Ok(key.id)) });
+    }
+    for byte in 0..100 {
+        let directory = directory.clone();
+        let find = async move { directory.find(KeyHash([byte; 32])).await.map(|found| found.key) };
+        finds.spawn(async move { (find.await, Err(NotFound::Unknown)) });
+    }
+    tokio::task::yield_now().await;
+    let serve = cluster::directory::serve(
+        store,
+        decrypted_credentials(),
+        std::sync::Arc::default(),
+        lookups,
+        std::future::pending::<()>(),
+    );
+    let answered = async { finds.join_all().await };
+    tokio::select! {
+        () = serve => unreachable!(),
+        answered = answered => {
+            assert_eq!(answered.len(), 150);
+            for (found, expected) in answered {
+                assert_eq!(found, expected);
+            }
+        }
+    }
+}
+
+pub(crate) async fn a_store_that_is_away_is_said_to_be_unavailable(world: &World) {
+    let store = world.store().await;
+    store.close().await;
+    let (directory, lookups) = directory(world, 4);
+    let serve = cluster::directory::serve(
+        store,
+        decrypted_credentials(),
+        std::sync::Arc::default(),
+        lookups,
+        std::future::pending::<()>(),
+    );
+    tokio::select! {
+        () = serve => unreachable!(),
+        found = directory.find(KeyHash([1; 32])) => assert_eq!(found, Err(NotFound::Unavailable)),
+    }
+}
+
+pub(crate) async fn serving_ends_with_the_directories(world: &World) {
+    let store = world.store().await;
+    let (directory, lookups) = directory(world, 4);
+    drop(directory);
+    let serve = cluster::directory::serve(
+        store,
+        decrypted_credentials(),
+        std::sync::Arc::default(),
+        lookups,
+        std::future::pending::<()>(),
+    );
+    assert!(tokio::time::timeout(Duration::from_secs(5), serve).await.is_ok());
+}

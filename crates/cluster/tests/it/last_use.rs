@@ -1,0 +1,59 @@
+use std::time::Duration;
+
+use access::{ApiKey, Timestamp};
+use store::{KeySecret, Rotation};
+
+use crate::world::{NOW, World, key, user};
+
+pub(crate) async fn uses_are_written_once_a_minute(world: &World) {
+    let store = world.store().await;
+    let user = user(&store, "ada@example.com").await;
+    let (secret, made) = key(&store, user.id).await;
+    let secret_after = KeySecret::of(&ApiKey::generate("other").unwrap());
+    let rotation = Rotation { secret: secret_after, grace: Duration::from_secs(3_600) };
+    store.rotate_key(&store::Actor::COMMAND, made.id, rotation).await.unwrap();
+    let used = async || {
+        let key = store.find_key(made.id).await.unwrap().unwrap();
+        (key.used_at, key.previous.unwrap().used_at)
+    };
+    let (directory, lookups) = crate::directory::directory(world, 4);
+    let look = async |at: u64| {
+        let fresh = directory.another();
+        assert!(fresh.find(secret.hash()).await.unwrap().rotated.is_some(), "{at}");
+    };
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let until = async |at: Timestamp| {
+        for _ in 0..300 {
+            if used().await == (Some(at), Some(at)) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{at:?} is not written: {:?}", used().await);
+    };
+    let serve = cluster::directory::serve(
+        store.clone(),
+        crate::directory::decrypted_credentials(),
+        std::sync::Arc::default(),
+        lookups,
+        std::future::pending(),
+    );
+    let write = cluster::last_use::run(store.clone(), async { stopped.await.unwrap() });
+    let story = async {
+        look(0).await;
+        until(NOW).await;
+        world.clock.advance(Duration::from_secs(30));
+        look(30).await;
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        assert_eq!(used().await, (Some(NOW), Some(NOW)), "not more than once a minute");
+        stop.send(()).unwrap();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = serve => unreachable!(),
+        () = write => {}
+        () = story => unreachable!(),
+    }
+    let last = Timestamp(NOW.0 + 30_000_000);
+    assert_eq!(used().await, (Some(last), Some(last)), "the rest, at the end");
+}

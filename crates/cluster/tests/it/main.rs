@@ -1,0 +1,46 @@
+//! Behaviour of the cluster: one async function per behaviour, run on SQLite and on PostgreSQL.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking, and end their own tasks"
+)]
+
+#[macro_use]
+#[path = "../../../store/tests/it/behaviours.rs"]
+mod behaviours;
+#[path = "../../../store/tests/it/credentials.rs"]
+mod credentials;
+mod decrypted_credentials;
+mod directory;
+mod last_use;
+#[path = "../../../store/tests/it/postgres.rs"]
+mod postgres;
+mod redis;
+mod revision;
+mod windows;
+#[allow(dead_code, reason = "each crate with SQL uses a part of the world")]
+#[path = "../../../store/tests/it/world.rs"]
+mod world;
+
+behaviours! {
+    directory {
+        lookups_are_answered_together_and_in_any_number,
+        a_store_that_is_away_is_said_to_be_unavailable,
+        serving_ends_with_the_directories,
+    }
+    revision {
+        a_change_elsewhere_is_seen_within_a_second,
+        a_store_that_is_away_confirms_nothing,
+    }
+    decrypted_credentials {
+        a_principal_has_its_own_credentials_and_the_shared_ones_newest_first,
+        what_does_not_open_is_there_without_its_secret_and_is_counted,
+        a_store_that_does_not_tell_credentials_tells_nothing,
+        many_users_are_answered_each_with_their_own,
+    }
+    last_use {
+        uses_are_written_once_a_minute,
+    }
+}

@@ -1,0 +1,154 @@
+//! Compiles the rate limits of the control API and of the proxy, and the proxies that Tollgate trusts.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::error::{Code, Problem};
+use crate::input::Input;
+use crate::schema::SectionInput;
+use crate::schema::field::{Entries, Values};
+use crate::schema::process::ControlLimitInput;
+use crate::schema::traffic::LimitInput;
+use crate::section::{Location, Reader};
+use crate::snapshot::{Dimension, LimitSubject, WindowLimit};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HUNDRED: NonZeroU32 = NonZeroU32::new(100).unwrap();
+const TWENTY: NonZeroU32 = NonZeroU32::new(20).unwrap();
+
+/// Limits of the control API if the file has none of the same kind.
+const CONTROL_LIMITS: [WindowLimit; 3] = [
+    a_minute(Dimension::Key, LimitSubject::Everybodys, HUNDRED),
+    a_minute(Dimension::Address, LimitSubject::WithoutKey, TWENTY),
+    a_minute(Dimension::Address, LimitSubject::WithSession, HUNDRED),
+];
+/// The proxy's limit for requests without a valid key, if the file has none.
+const UNAUTHENTICATED: WindowLimit = a_minute(Dimension::Address, LimitSubject::WithoutKey, HUNDRED);
+
+/// Maximum number of limits of one kind. A request has at most two kinds, and all of their limits are checked together.
+const SAME_KIND_MAX: usize = 2;
+
+const fn a_minute(dimension: Dimension, whose: LimitSubject, limit: NonZeroU32) -> WindowLimit {
+    WindowLimit { dimension, whose, limit, window: MINUTE }
+}
+
+/// Returns the file's limits, and each default whose kind the file does not limit; an empty list means no limit.
+pub(super) fn control_limits(reader: &Reader<'_>, entries: &mut Entries<ControlLimitInput>) -> Vec<WindowLimit> {
+    if entries.is_given && entries.list.is_empty() {
+        return Vec::new();
+    }
+    let mut limits: Vec<WindowLimit> = Vec::new();
+    for entry in &entries.list {
+        if let Some(limit) = control_limit(reader, entry)
+            && has_room(reader, &entry.location, limit, &limits, SAME_KIND_MAX)
+        {
+            limits.push(limit);
+        }
+    }
+    let missing = |default: &WindowLimit| limits.iter().all(|limit| kind(*limit) != kind(*default));
+    for default in CONTROL_LIMITS.into_iter().filter(missing).collect::<Vec<_>>() {
+        let location = Location::unset(format!("control.rate_limits[{}]", limits.len()), ControlLimitInput::SPEC);
+        let condition = |whose| (default.whose == whose).then_some(Input::default(whose));
+        entries.list.push(ControlLimitInput {
+            location,
+            dimension: Some(Input::default(default.dimension)),
+            limit: Some(Input::default(default.limit.get())),
+            window: Some(Input::default(default.window)),
+            without: condition(LimitSubject::WithoutKey),
+            with: condition(LimitSubject::WithSession),
+        });
+        limits.push(default);
+    }
+    limits
+}
+
+const fn kind(limit: WindowLimit) -> (Dimension, LimitSubject) {
+    (limit.dimension, limit.whose)
+}
+
+/// Whether `limits` has room for another limit of its kind; reports a limit too many.
+fn has_room(
+    reader: &Reader<'_>,
+    location: &Location,
+    limit: WindowLimit,
+    limits: &[WindowLimit],
+    same_kind_max: usize,
+) -> bool {
+    let same = || limits.iter().filter(|other| kind(**other) == kind(limit));
+    let is_too_many = same().count() >= same_kind_max;
+    if is_too_many || same().any(|other| other.window == limit.window) {
+        let message = "one limit too many of this dimension and condition";
+        let expected = match same_kind_max {
+            1 => "one".to_owned(),
+            most => format!("at most {most}, of different windows"),
+        };
+        reader.report(Problem::new(Code::Duplicate, location.at, message).expected(expected));
+        return false;
+    }
+    true
+}
+
+fn control_limit(reader: &Reader<'_>, entry: &ControlLimitInput) -> Option<WindowLimit> {
+    let ControlLimitInput { location, dimension, limit, window, without, with } = entry;
+    let dimension = dimension.as_ref()?.value;
+    if let (Some(with), Some(_)) = (with, without) {
+        bad(reader, location, "with", with, "`with` or `without`, not both");
+        return None;
+    }
+    let condition = with.as_ref().or(without.as_ref());
+    if let Some(condition) = condition
+        && dimension == Dimension::Key
+    {
+        bad(reader, location, "dimension", condition, "`ip` beside `with` and `without`: every key is counted");
+        return None;
+    }
+    let whose = condition.map_or(LimitSubject::Everybodys, |condition| condition.value);
+    let limit = NonZeroU32::new(limit.as_ref()?.value)?;
+    Some(WindowLimit { dimension, whose, limit, window: window.as_ref()?.value })
+}
+
+fn bad(reader: &Reader<'_>, location: &Location, key: &str, input: &Input<LimitSubject>, expected: &str) {
+    reader.bad(input.at().unwrap_or(location.at), &location.name(key), expected);
+}
+
+/// Returns the only supported limit of the proxy: by address, for requests without a valid key.
+pub(super) fn unauthenticated(reader: &Reader<'_>, entries: &mut Entries<LimitInput>) -> Option<WindowLimit> {
+    if entries.is_given && entries.list.is_empty() {
+        return None;
+    }
+    let mut limits: Vec<WindowLimit> = Vec::new();
+    for LimitInput { location, dimension, limit, window, without } in &entries.list {
+        if !location.has("without") {
+            reader.not_yet(location.at, &format!("`{}` without `without: key`", location.path));
+        }
+        if let (Some(dimension), Some(whose), Some(limit), Some(window)) = (dimension, without, limit, window)
+            && let Some(limit) = NonZeroU32::new(limit.value)
+        {
+            let (dimension, whose) = (dimension.value, whose.value);
+            let limit = WindowLimit { dimension, whose, limit, window: window.value };
+            if has_room(reader, location, limit, &limits, 1) {
+                limits.push(limit);
+            }
+        }
+    }
+    if !entries.is_given {
+        entries.list.push(LimitInput {
+            location: Location::unset("rate_limits[0]".to_owned(), LimitInput::SPEC),
+            dimension: Some(Input::default(UNAUTHENTICATED.dimension)),
+            limit: Some(Input::default(UNAUTHENTICATED.limit.get())),
+            window: Some(Input::default(UNAUTHENTICATED.window)),
+            without: Some(Input::default(UNAUTHENTICATED.whose)),
+        });
+    }
+    Some(limits.first().copied().unwrap_or(UNAUTHENTICATED))
+}
+
+/// Returns the networks whose `X-Forwarded-For` is trusted. A preset has several networks.
+pub(super) fn trusted_proxies(proxies: &mut Values<Vec<IpNet>>) -> Vec<IpNet> {
+    let each =
+        |proxy: &Input<Vec<IpNet>>| proxy.value.iter().map(|network| proxy.derived(vec![*network])).collect::<Vec<_>>();
+    proxies.list = proxies.list.iter().flat_map(each).collect();
+    proxies.list.iter().flat_map(|proxy| proxy.value.iter().copied()).collect()
+}

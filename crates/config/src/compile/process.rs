@@ -1,0 +1,139 @@
+//! Compiles the keys whose change needs a restart.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+
+use access::{Plan, api_key};
+
+use super::limit;
+use crate::error::{Code, Problem};
+use crate::input::{Input, Source};
+use crate::load::{Flags, Note};
+use crate::schema::field::Either;
+use crate::schema::process::{
+    BrandInput, ConnectionsInput, ControlInput, DrainInput, LeaseInput, LogInput, ProcessInput, PublicUrlInput,
+    RetentionInput, SpoolInput, StoreInput,
+};
+use crate::section::Reader;
+use crate::snapshot::{
+    Brand, Connections, Control, Drain, Lease, Log, PublicUrl, Retention, Signup, SignupMode, Spool, Store,
+};
+
+/// Replaces values by those of the command line.
+pub(super) fn set_flags(process: &mut ProcessInput, flags: &Flags) {
+    process.data.set_flag(flags.data.clone(), "--data");
+    process.control.listen.set_flag(flags.addr, "--addr");
+    if let Some(listen) = flags.listen {
+        process.listen = Some(Either::Single(Input::flag(listen, "--listen")));
+    }
+    if let Some(format) = flags.log {
+        process.log.format = Some(Input::flag(format, "--log"));
+    }
+}
+
+pub(super) fn brand(brand: &mut BrandInput) -> Brand {
+    let name = &brand.name;
+    let key_prefix = brand.key_prefix.get_or_insert_with(|| name.derived(prefix_of(&name.value)));
+    Brand { name: name.value.clone(), key_prefix: key_prefix.value.clone() }
+}
+
+/// Returns the default key prefix of a brand: the name's ASCII letters and digits, in lowercase. A name without any
+/// gets a prefix that names no product.
+fn prefix_of(name: &str) -> String {
+    let letters = name.chars().filter(char::is_ascii_alphanumeric).take(api_key::PREFIX_LEN_MAX);
+    let prefix: String = letters.map(|letter| letter.to_ascii_lowercase()).collect();
+    if prefix.is_empty() { "gateway".to_owned() } else { prefix }
+}
+
+/// Returns the proxy's listeners; all addresses, including the control listener's, must differ.
+pub(super) fn listen(reader: &Reader<'_>, process: &ProcessInput, flags: &Flags) -> Vec<SocketAddr> {
+    let control = &process.control.listen;
+    if let Some(listen) = flags.listen {
+        if listen == control.value && listen.port() != 0 {
+            let message = format!("the proxy and control both listen on {listen}");
+            reader.report(Problem::new(Code::Duplicate, None, message));
+        }
+        return vec![listen];
+    }
+    let addresses: Vec<&Input<SocketAddr>> = match &process.listen {
+        Some(Either::Single(address)) => vec![address],
+        Some(Either::Nested(listeners)) => listeners.list.iter().filter_map(|it| it.address.as_ref()).collect(),
+        None => Vec::new(),
+    };
+    let mut taken = HashSet::new();
+    // The default address is not compared: a control process alone does not listen on it.
+    let configured = addresses.iter().copied().filter(|address| address.source != Source::Default);
+    for Input { value: address, .. } in configured {
+        if address.port() != 0 && (*address == control.value || !taken.insert(*address)) {
+            let at = addresses.iter().rfind(|input| input.value == *address).and_then(|input| input.at());
+            let message = format!("two listeners have the address {address}");
+            let problem = Problem::new(Code::Duplicate, at.or(control.at()), message);
+            reader.report(problem.expected("another address or port"));
+        }
+    }
+    addresses.iter().map(|address| address.value).collect()
+}
+
+pub(super) fn connections(connections: &ConnectionsInput) -> Connections {
+    Connections {
+        max: connections.max.value,
+        per_address: connections.per_address.value,
+        in_flight_per_key: connections.in_flight_per_key.value,
+    }
+}
+
+pub(super) fn drain(drain: &DrainInput) -> Drain {
+    Drain { delay: drain.delay.value, timeout: drain.timeout.value }
+}
+
+pub(super) fn log(log: &LogInput) -> Log {
+    let modules = log.modules.iter().map(|(module, level)| (module.clone(), level.value.to_owned()));
+    Log {
+        format: log.format.as_ref().map(|format| format.value),
+        level: log.level.value.to_owned(),
+        modules: modules.collect(),
+    }
+}
+
+pub(super) fn control(reader: &Reader<'_>, control: &mut ControlInput) -> Control {
+    let origins = &mut control.cors.allowed_origins;
+    origins.dedup();
+    Control {
+        listen: control.listen.value,
+        allowed_origins: origins.list.iter().map(|origin| origin.value.clone()).collect(),
+        rate_limits: limit::control_limits(reader, &mut control.rate_limits),
+    }
+}
+
+pub(super) fn public_url(urls: &PublicUrlInput) -> PublicUrl {
+    let url = |url: &Option<Input<String>>| url.as_ref().map(|url| url.value.clone());
+    PublicUrl { proxy: url(&urls.proxy), control: url(&urls.control) }
+}
+
+pub(super) fn signup(process: &ProcessInput, plans: &[Plan], notes: &mut Vec<Note>) -> Signup {
+    let (mode, plan) = (process.signup.value, process.signup_plan.value.clone());
+    if mode != SignupMode::Closed && plans.iter().all(|configured| configured.name != plan) {
+        notes.push(Note::SignupPlanElsewhere { plan: plan.clone() });
+    }
+    Signup { mode, plan }
+}
+
+pub(super) fn store(store: &StoreInput) -> Store {
+    Store {
+        url: store.url.as_ref().map(|url| url.value.clone()),
+        migrate: store.migrate.value,
+        stale_for: store.stale_for.value,
+    }
+}
+
+pub(super) fn spool(spool: &SpoolInput) -> Spool {
+    Spool { size_bytes_max: spool.max_size.value, durability: spool.durability.value }
+}
+
+pub(super) fn retention(retention: &RetentionInput) -> Retention {
+    Retention { events: retention.events.value, raw_usage: retention.raw_usage.value }
+}
+
+pub(super) fn lease(lease: &LeaseInput) -> Lease {
+    Lease { ttl: lease.ttl.value, recall_wait: lease.recall_wait.value }
+}

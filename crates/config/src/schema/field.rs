@@ -1,0 +1,318 @@
+//! The fields of sections: each reads, shows and describes the value of one key.
+
+mod lists;
+
+use std::marker::PhantomData;
+
+use serde_json::{Value as Json, json};
+
+use super::SectionInput;
+use super::form::Form;
+use super::json;
+use crate::input::{Input, Source};
+use crate::section::Section;
+use crate::settings::{Listing, Value};
+use crate::spec::{Describe, Shape};
+use crate::yaml::Kind;
+
+pub(crate) use lists::{Entries, Map, Values, list, one_entry, sections};
+
+/// One key of a section.
+pub(crate) trait Field: Describe {
+    type Input;
+
+    fn read(&self, section: &Section<'_>, key: &str) -> Self::Input;
+
+    /// Adds the value to the listing under the full name of its key.
+    fn show(&self, input: &Self::Input, key: &str, listing: &mut Listing<'_>);
+}
+
+/// A single value with a default.
+pub(crate) struct Defaulted<F: Form> {
+    form: F,
+    default: fn() -> F::Value,
+}
+
+pub(crate) const fn default<F: Form>(form: F, default: fn() -> F::Value) -> Defaulted<F> {
+    Defaulted { form, default }
+}
+
+impl<F: Form> Describe for Defaulted<F> {
+    fn shape(&self) -> Shape {
+        Shape::Single
+    }
+
+    fn cell(&self) -> String {
+        self.form.cell()
+    }
+
+    fn default_cell(&self) -> String {
+        format!("`{}`", self.form.shown(&(self.default)()))
+    }
+
+    fn schema(&self) -> Json {
+        json::with(json::reference_or(self.form.schema()), "default", json!(self.form.shown(&(self.default)())))
+    }
+}
+
+impl<F: Form> Field for Defaulted<F> {
+    type Input = Input<F::Value>;
+
+    fn read(&self, section: &Section<'_>, key: &str) -> Self::Input {
+        let input = section.get(key).and_then(|node| self.form.read_node(section.reader(), node, &section.name(key)));
+        input.unwrap_or_else(|| Input::default((self.default)()))
+    }
+
+    fn show(&self, input: &Self::Input, key: &str, listing: &mut Listing<'_>) {
+        listing.put(key, self.form.shown(&input.value), &input.source);
+    }
+}
+
+/// A single value that may be absent.
+pub(crate) struct Optional<F> {
+    form: F,
+    /// The effect of its absence, in Markdown; empty if an absent key has no effect and is not listed.
+    absent: &'static str,
+    /// Whether the section is invalid without the key.
+    is_required: bool,
+    /// Whether an empty text counts as absent.
+    may_be_empty: bool,
+    /// A key of a later version that replaces this one.
+    unless: &'static str,
+}
+
+impl<F> Optional<F> {
+    /// The key is not required beside `key`, which belongs to a later version.
+    pub(crate) const fn unless(mut self, key: &'static str) -> Self {
+        self.unless = key;
+        self
+    }
+}
+
+/// A key without which its section is invalid.
+pub(crate) const fn required<F: Form>(form: F) -> Optional<F> {
+    Optional { form, absent: "required", is_required: true, may_be_empty: false, unless: "" }
+}
+
+/// A key that may be absent, with the effect of its absence.
+pub(crate) const fn optional<F: Form>(form: F, absent: &'static str) -> Optional<F> {
+    Optional { form, absent, is_required: false, may_be_empty: false, unless: "" }
+}
+
+/// A key that may be absent or empty.
+pub(crate) const fn or_empty<F: Form>(form: F, absent: &'static str) -> Optional<F> {
+    Optional { form, absent, is_required: false, may_be_empty: true, unless: "" }
+}
+
+impl<F: Form> Describe for Optional<F> {
+    fn shape(&self) -> Shape {
+        Shape::Single
+    }
+
+    fn cell(&self) -> String {
+        self.form.cell()
+    }
+
+    fn default_cell(&self) -> String {
+        self.absent.to_owned()
+    }
+
+    fn is_required(&self) -> bool {
+        self.is_required
+    }
+
+    fn schema(&self) -> Json {
+        let schema = json::reference_or(self.form.schema());
+        if self.may_be_empty { json::any_of(vec![json!({"const": ""}), schema]) } else { schema }
+    }
+}
+
+impl<F: Form> Field for Optional<F> {
+    type Input = Option<Input<F::Value>>;
+
+    fn read(&self, section: &Section<'_>, key: &str) -> Self::Input {
+        let Some(node) = section.get(key) else {
+            if self.is_required && !section.location().has(self.unless) {
+                section.location().missing(section.reader(), &[key]);
+            }
+            return None;
+        };
+        let (reader, name) = (section.reader(), section.name(key));
+        if !self.may_be_empty {
+            return self.form.read_node(reader, node, &name);
+        }
+        let text = reader.text(node, &name).filter(|text| !text.value.is_empty())?;
+        self.form.read_text(reader, &text, &name)
+    }
+
+    fn show(&self, input: &Self::Input, key: &str, listing: &mut Listing<'_>) {
+        match input {
+            Some(input) => listing.put(key, self.form.shown(&input.value), &input.source),
+            None if self.absent.is_empty() => {}
+            None => listing.put(key, Value::None(()), &Source::Default),
+        }
+    }
+}
+
+/// A mapping with its own keys; without it, they have their defaults.
+pub(crate) struct Nested<S>(PhantomData<fn() -> S>);
+
+pub(crate) const fn nested<S: SectionInput>() -> Nested<S> {
+    Nested(PhantomData)
+}
+
+impl<S: SectionInput> Describe for Nested<S> {
+    fn shape(&self) -> Shape {
+        Shape::Section(S::SPEC)
+    }
+
+    fn cell(&self) -> String {
+        "section".to_owned()
+    }
+
+    fn default_cell(&self) -> String {
+        String::new()
+    }
+
+    fn schema(&self) -> Json {
+        json::section(S::SPEC)
+    }
+}
+
+impl<S: SectionInput> Field for Nested<S> {
+    type Input = S;
+
+    fn read(&self, section: &Section<'_>, key: &str) -> S {
+        let given = section.section(key, S::SPEC);
+        S::read(&given.unwrap_or_else(|| section.absent(key, S::SPEC)))
+    }
+
+    fn show(&self, input: &S, _: &str, listing: &mut Listing<'_>) {
+        input.show(listing);
+    }
+}
+
+/// A mapping that may be absent as a whole.
+pub(crate) struct MaybeNested<S>(Nested<S>);
+
+pub(crate) const fn maybe_nested<S: SectionInput>() -> MaybeNested<S> {
+    MaybeNested(nested())
+}
+
+impl<S: SectionInput> Describe for MaybeNested<S> {
+    fn shape(&self) -> Shape {
+        self.0.shape()
+    }
+
+    fn cell(&self) -> String {
+        self.0.cell()
+    }
+
+    fn default_cell(&self) -> String {
+        self.0.default_cell()
+    }
+
+    fn schema(&self) -> Json {
+        self.0.schema()
+    }
+}
+
+impl<S: SectionInput> Field for MaybeNested<S> {
+    type Input = Option<S>;
+
+    fn read(&self, section: &Section<'_>, key: &str) -> Option<S> {
+        section.section(key, S::SPEC).map(|section| S::read(&section))
+    }
+
+    fn show(&self, input: &Option<S>, _: &str, listing: &mut Listing<'_>) {
+        if let Some(input) = input {
+            input.show(listing);
+        }
+    }
+}
+
+/// A single value, or the structure of another field.
+#[derive(Debug, Clone)]
+pub(crate) enum Either<A, B> {
+    Single(Input<A>),
+    Nested(B),
+}
+
+/// A key that accepts a single value or the structure of `other`.
+pub(crate) struct SingleOr<F: Form, G> {
+    form: F,
+    other: G,
+    /// `None` if the key is required.
+    default: Option<fn() -> F::Value>,
+}
+
+pub(crate) const fn single_or<F: Form, G: Field>(
+    form: F,
+    other: G,
+    default: Option<fn() -> F::Value>,
+) -> SingleOr<F, G> {
+    SingleOr { form, other, default }
+}
+
+impl<F: Form, G: Field> Describe for SingleOr<F, G> {
+    fn shape(&self) -> Shape {
+        self.other.shape()
+    }
+
+    fn takes_single(&self) -> bool {
+        true
+    }
+
+    fn cell(&self) -> String {
+        format!("{}, or {}", self.form.cell(), self.other.cell())
+    }
+
+    fn default_cell(&self) -> String {
+        self.default.map_or("required".to_owned(), |default| format!("`{}`", self.form.shown(&default())))
+    }
+
+    fn is_required(&self) -> bool {
+        self.default.is_none()
+    }
+
+    fn schema(&self) -> Json {
+        let single = json::reference_or(self.form.schema());
+        let schema = json::any_of(vec![single, self.other.schema()]);
+        match self.default {
+            Some(default) => json::with(schema, "default", json!(self.form.shown(&default()))),
+            None => schema,
+        }
+    }
+}
+
+impl<F: Form, G: Field> Field for SingleOr<F, G> {
+    type Input = Option<Either<F::Value, G::Input>>;
+
+    fn read(&self, section: &Section<'_>, key: &str) -> Self::Input {
+        let default = || self.default.map(|default| Either::Single(Input::default(default())));
+        let Some(node) = section.get(key) else {
+            if self.is_required() {
+                section.location().missing(section.reader(), &[key]);
+            }
+            return default();
+        };
+        let is_nested = match self.other.shape() {
+            Shape::Section(_) | Shape::Map => matches!(node.kind, Kind::Map(_)),
+            Shape::Sections(_) | Shape::List => matches!(node.kind, Kind::List(_)),
+            Shape::Single | Shape::Later => false,
+        };
+        if is_nested {
+            return Some(Either::Nested(self.other.read(section, key)));
+        }
+        let single = self.form.read_node(section.reader(), node, &section.name(key));
+        single.map(Either::Single).or_else(default)
+    }
+
+    fn show(&self, input: &Self::Input, key: &str, listing: &mut Listing<'_>) {
+        match input {
+            Some(Either::Single(input)) => listing.put(key, self.form.shown(&input.value), &input.source),
+            Some(Either::Nested(nested)) => self.other.show(nested, key, listing),
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! Keys that hold a list, or a mapping with arbitrary keys.
+
+use std::marker::PhantomData;
+
+use serde_json::{Value as Json, json};
+
+use super::super::form::Form;
+use super::super::{SectionInput, json};
+use super::Field;
+use crate::error::At;
+use crate::input::{Input, Source};
+use crate::section::Section;
+use crate::settings::{Listing, Value};
+use crate::spec::{Describe, Shape};
+use crate::yaml::{Kind, Node};
+
+/// The mappings of one list.
+#[derive(Debug, Clone)]
+pub(crate) struct Entries<S> {
+    /// Whether the list is given; it may be empty.
+    pub(crate) is_given: bool,
+    pub(crate) list: Vec<S>,
+}
+
+/// A list of mappings.
+pub(crate) struct Sections<S> {
+    absent: &'static str,
+    /// Describes a valid list, if an empty one is invalid.
+    empty_expected: Option<&'static str>,
+    section: PhantomData<fn() -> S>,
+}
+
+pub(crate) const fn sections<S: SectionInput>(absent: &'static str) -> Sections<S> {
+    Sections { absent, empty_expected: None, section: PhantomData }
+}
+
+impl<S> Sections<S> {
+    pub(crate) const fn not_empty(mut self, expected: &'static str) -> Self {
+        self.empty_expected = Some(expected);
+        self
+    }
+}
+
+impl<S: SectionInput> Describe for Sections<S> {
+    fn shape(&self) -> Shape {
+        Shape::Sections(S::SPEC)
+    }
+
+    fn cell(&self) -> String {
+        "list".to_owned()
+    }
+
+    fn default_cell(&self) -> String {
+        self.absent.to_owned()
+    }
+
+    fn schema(&self) -> Json {
+        let min = u8::from(self.empty_expected.is_some());
+        json!({"type": "array", "items": json::section(S::SPEC), "minItems": min})
+    }
+}
+
+impl<S: SectionInput> Field for Sections<S> {
+    type Input = Entries<S>;
+
+    fn read(&self, section: &Section<'_>, key: &str) -> Entries<S> {
+        let given = section.get(key);
+        if let (Some(Node { at, kind: Kind::List(items) }), Some(expected)) = (given, self.empty_expected)
+            && items.is_empty()
+        {
+            section.reader().bad(*at, &section.name(key), expected);
+        }
+        let is_given = given.is_some();
+        Entries { is_given, list: section.sections(key, S::SPEC).map(|section| S::read(&section)).collect() }
+    }
+
+    fn show(&self, input: &Entries<S>, key: &str, listing: &mut Listing<'_>) {
+        input.list.iter().for_each(|entry| entry.show(listing));
+        if input.list.is_empty() {
+            listing.put(key, Value::Empty([]), &Source::Default);
+        }
+    }
+}
+
+/// A required list whose second entry belongs to a later version.
+pub(crate) struct OneEntry<S> {
+    /// A description of the entry.
+    expected: &'static str,
+    /// A key of a later version that replaces this one.
+    unless: &'static str,
+    section: PhantomData<fn() -> S>,
+}
+
+impl<S> OneEntry<S> {
+    /// The key is not required beside `key`, which belongs to a later version.
+    pub(crate) const fn unless(mut self, key: &'static str) -> Self {
+        self.unless = key;
+        self
+    }
+}
+
+pub(crate) const fn one_entry<S: SectionInput>(expected: &'static str) -> OneEntry<S> {
+    OneEntry { expected, unless: "", section: PhantomData }
+}
+
+impl<S: SectionInput> Describe for OneEntry<S> {
+    fn shape(&self) -> Shape {
+        Shape::Sections(S::SPEC)
+    }
+
+    fn cell(&self) -> String {
+        "list of one entry".to_owned()
+    }
+
+    fn default_cell(&self) -> String {
+        "required".to_owned()
+    }
+
+    fn is_required(&self) -> bool {
+        true
+    }
+
+    fn schema(&self) -> Json {
+        json!({"type": "array", "minItems": 1, "maxItems": 1, "items": json::section(S::SPEC)})
+    }
+}
+
+impl<S: SectionInput> Field for OneEntry<S> {
+    type Input = Option<S>;
+
+    fn read(&self, section: &Section<'_>, key: &str) -> Option<S> {
+        let (reader, name) = (section.reader(), section.name(key));
+        let Some(node) = section.get(key) else {
+            if !section.location().has(self.unless) {
+                section.location().missing(reader, &[key]);
+            }
+            return None;
+        };
+        let mut entries = section.list(key);
+        let Some((first, path)) = entries.next() else {
+            if matches!(node.kind, Kind::List(_)) {
+                reader.bad(node.at, &name, self.expected);
+            }
+            return None;
+        };
+        if let Some((second, _)) = entries.next() {
+            reader.not_yet(second.at, &format!("a second entry of `{name}`"));
+        }
+        reader.section(first, path, S::SPEC).map(|section| S::read(&section))
+    }
+
+    fn show(&self, input: &Option<S>, _: &str, listing: &mut Listing<'_>) {
+        if let Some(input) = input {
+            input.show(listing);
+        }
+    }
+}
+
+/// The single values of one list.
+#[derive(Debug, Clone)]
+pub(crate) struct Values<T> {
+    pub(crate) list: Vec<Input<T>>,
+}
+
+impl<T: PartialEq> Values<T> {
+    /// Removes each value that an earlier one equals.
+    pub(crate) fn dedup(&mut self) {
+        let mut unique: Vec<Input<T>> = Vec::new();
+        for input in std::mem::take(&mut self.list) {
+            if unique.iter().all(|known| known.value != input.value) {
+                unique.push(input);
+            }
+        }
+        self.list = unique;
+    }
+}
+
+/// A list of single values.
+pub(crate) struct List<F> {
+    form: F,
+    entries_max: usize,
+    absent: &'static str,
+    /// Describes a valid list, if an empty one is invalid.
+    empty_expected: Option<&'static str>,
+    /// Whether a single value is accepted as a list of one entry.
+    takes_single: bool,
+}
+
+pub(crate) const fn list<F: Form>(form: F, entries_max: usize, absent: &'static str) -> List<F> {
+    List { form, entries_max, absent, empty_expected: None, takes_single: false }
+}
+
+impl<F: Form> List<F> {
+    pub(crate) const fn not_empty(mut self, expected: &'static str) -> Self {
+        self.empty_expected = Some(expected);
+        self
+    }
+
+    pub(crate) const fn or_single(mut self) -> Self {
+        self.takes_single = true;
+        self
+    }
+}
+
+impl<F: Form> Describe for List<F> {
+    fn shape(&self) -> Shape {
+        Shape::List
+    }
+
+    fn takes_single(&self) -> bool {
+        self.takes_single
+    }
+
+    fn cell(&self) -> String {
+        let single = if self.takes_single { format!("{}, or ", self.form.cell()) } else { String::new() };
+        let of = if self.takes_single { String::new() } else { format!(": {}", self.form.cell()) };
+        format!("{single}list of at most {}{of}", self.entries_max)
+    }
+
+    fn default_cell(&self) -> String {
+        self.absent.to_owned()
+    }
+
+    fn schema(&self) -> Json {
+        let item = json::reference_or(self.form.schema());
+        let min = u8::from(self.empty_expected.is_some());
+        let list = json!({"type": "array", "items": item, "minItems": min, "maxItems": self.entries_max});
+        if self.takes_single { json::any_of(vec![list, item]) } else { list }
+    }
+}
+
+impl<F: Form> Field for List<F> {
+    type Input = Values<F::Value>;
+
+    fn read(&self, section: &Section<'_>, key: &str) -> Values<F::Value> {
+        let (reader, name) = (section.reader(), section.name(key));
+        let nodes: Vec<(&Node, String)> = match section.get(key) {
+            Some(node) if self.takes_single && matches!(node.kind, Kind::Scalar(_)) => vec![(node, name.clone())],
+            Some(Node { at, kind: Kind::List(items) }) if items.is_empty() => {
+                if let Some(expected) = self.empty_expected {
+                    reader.bad(*at, &name, expected);
+                }
+                Vec::new()
+            }
+            Some(_) | None => section.list(key).collect(),
+        };
+        if let Some((node, _)) = nodes.get(self.entries_max) {
+            reader.bad(node.at, &name, format!("at most {} entries", self.entries_max));
+        }
+        let nodes = nodes.into_iter().take(self.entries_max);
+        Values { list: nodes.filter_map(|(node, name)| self.form.read_node(reader, node, &name)).collect() }
+    }
+
+    fn show(&self, input: &Values<F::Value>, key: &str, listing: &mut Listing<'_>) {
+        for (nth, input) in input.list.iter().enumerate() {
+            listing.put(&format!("{key}[{nth}]"), self.form.shown(&input.value), &input.source);
+        }
+        if input.list.is_empty() {
+            listing.put(key, Value::Empty([]), &Source::Default);
+        }
+    }
+}
+
+/// A mapping with arbitrary keys.
+pub(crate) struct Map<F> {
+    form: F,
+    is_key: fn(&str) -> bool,
+    /// A description of valid keys.
+    key_expected: &'static str,
+    /// A regular expression of valid keys.
+    key_pattern: &'static str,
+}
+
+impl<F: Form> Map<F> {
+    pub(crate) const fn new(
+        form: F,
+        is_key: fn(&str) -> bool,
+        key_expected: &'static str,
+        key_pattern: &'static str,
+    ) -> Self {
+        Self { form, is_key, key_expected, key_pattern }
+    }
+}
+
+impl<F: Form> Describe for Map<F> {
+    fn shape(&self) -> Shape {
+        Shape::Map
+    }
+
+    fn cell(&self) -> String {
+        "mapping".to_owned()
+    }
+
+    fn default_cell(&self) -> String {
+        "none".to_owned()
+    }
+
+    fn schema(&self) -> Json {
+        json!({
+            "type": "object",
+            "propertyNames": {"pattern": self.key_pattern},
+            "additionalProperties": json::reference_or(self.form.schema()),
+        })
+    }
+}
+
+impl<F: Form> Field for Map<F> {
+    type Input = Vec<(String, Input<F::Value>)>;
+
+    fn read(&self, section: &Section<'_>, key: &str) -> Self::Input {
+        let (reader, name) = (section.reader(), section.name(key));
+        let mut values = Vec::new();
+        for (entry, node) in section.entries(key) {
+            if !(self.is_key)(&entry.name) {
+                reader.bad(entry.at, &name, self.key_expected);
+            }
+            // The text of a variable may be a secret on either side of a colon.
+            let path = match entry.at {
+                At::File(_) => format!("{name}.{}", entry.name),
+                At::Variable(_) => name.clone(),
+            };
+            values.extend(self.form.read_node(reader, node, &path).map(|input| (entry.name.clone(), input)));
+        }
+        values
+    }
+
+    fn show(&self, input: &Self::Input, key: &str, listing: &mut Listing<'_>) {
+        for (name, input) in input {
+            listing.put(&format!("{key}.{name}"), self.form.shown(&input.value), &input.source);
+        }
+        if input.is_empty() {
+            listing.put(key, Value::Empty([]), &Source::Default);
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! The forms of single values: each parses a text, and describes the texts that it accepts.
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use crate::error::{Code, Problem};
+use crate::input::{Input, Source};
+use crate::near::near;
+use crate::section::{Reader, Text, one_of};
+use crate::settings::Value;
+use crate::unit;
+use crate::yaml::{Kind, Node};
+
+/// The form of a single value.
+pub(crate) trait Form: Sync {
+    type Value;
+
+    fn parse(&self, text: &str) -> Result<Self::Value, Refusal>;
+
+    /// Returns the value as `config show` writes it.
+    fn shown(&self, value: &Self::Value) -> Value;
+
+    /// Returns the description in the documentation's tables, in Markdown.
+    fn cell(&self) -> String;
+
+    /// Returns the JSON Schema of the values, without references to variables and files.
+    fn schema(&self) -> Json;
+
+    /// Reads the node of `key`, and reports an invalid value.
+    fn read_node(&self, reader: &Reader<'_>, node: &Node, name: &str) -> Option<Input<Self::Value>> {
+        self.read_text(reader, &reader.text(node, name)?, name)
+    }
+
+    /// Reads a text of `key`, and reports an invalid value.
+    fn read_text(&self, reader: &Reader<'_>, text: &Text, name: &str) -> Option<Input<Self::Value>> {
+        match self.parse(&text.value) {
+            Ok(value) => Some(Input { value, source: Source::At(text.at), foreign: text.foreign }),
+            Err(refusal) => {
+                refusal.report(reader, text, name);
+                None
+            }
+        }
+    }
+}
+
+/// The reason why a form does not accept a text.
+pub(crate) enum Refusal {
+    /// The text is invalid; the field describes valid texts.
+    Bad(String),
+    /// The text is not one of these words.
+    Word(Vec<&'static str>),
+    /// The text is invalid, but probably means one of the `known` texts.
+    Near { expected: &'static str, known: &'static [&'static str] },
+    /// Only a later version supports the text; the function names the value by the full name of its key and the text.
+    NotYet(fn(name: &str, text: &str) -> String),
+}
+
+impl Refusal {
+    fn report(self, reader: &Reader<'_>, text: &Text, name: &str) {
+        match self {
+            Self::Bad(expected) => reader.bad(text.at, name, expected),
+            Self::Word(words) => near_or(reader, text, name, one_of(words.iter().copied()), &words),
+            Self::Near { expected, known } => near_or(reader, text, name, expected.to_owned(), known),
+            Self::NotYet(subject) => reader.not_yet(text.at, &subject(name, &text.value)),
+        }
+    }
+}
+
+/// Reports an invalid text and the known text that was probably meant.
+fn near_or(reader: &Reader<'_>, text: &Text, name: &str, expected: String, known: &[&str]) {
+    let near = if text.foreign { None } else { near(&text.value, known.iter().copied()) };
+    let message = format!("`{name}` has an invalid value");
+    reader.report(Problem::new(Code::BadValue, text.at, message).expected(expected).near(near));
+}
+
+/// A whole number within bounds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Whole<T> {
+    min: u64,
+    max: u64,
+    /// Larger values up to this bound belong to a later version.
+    later_max: u64,
+    number: PhantomData<fn() -> T>,
+}
+
+impl<T> Whole<T> {
+    pub(crate) const fn new(min: u64, max: u64) -> Self {
+        Self { min, max, later_max: max, number: PhantomData }
+    }
+
+    pub(crate) const fn or_later(self, later_max: u64) -> Self {
+        Self { later_max, ..self }
+    }
+}
+
+impl Whole<u32> {
+    /// A number of 32 bits.
+    pub(crate) const fn u32_from(min: u64) -> Self {
+        Self::new(min, 0xFFFF_FFFF)
+    }
+}
+
+impl<T: TryFrom<u64> + Into<u64> + Copy> Form for Whole<T> {
+    type Value = T;
+
+    fn parse(&self, text: &str) -> Result<T, Refusal> {
+        let Self { min, max, later_max, .. } = *self;
+        let number = unit::digits(text);
+        if number.is_some_and(|number| number > max && number <= later_max) {
+            return Err(Refusal::NotYet(|name, _| format!("a `{name}` other than 1")));
+        }
+        let number = number.filter(|number| (min..=max).contains(number)).and_then(|number| T::try_from(number).ok());
+        number.ok_or_else(|| Refusal::Bad(format!("a whole number from {min} to {later_max}")))
+    }
+
+    fn shown(&self, value: &T) -> Value {
+        Value::Number((*value).into())
+    }
+
+    fn cell(&self) -> String {
+        if self.min == self.max { self.min.to_string() } else { format!("{} to {}", self.min, self.max) }
+    }
+
+    fn schema(&self) -> Json {
+        json!({"anyOf": [
+            {"type": "integer", "minimum": self.min, "maximum": self.max},
+            {"type": "string", "pattern": "^[0-9]+$"},
+        ]})
+    }
+}
+
+/// The value `true` or `false`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Boolean;
+
+impl Form for Boolean {
+    type Value = bool;
+
+    fn parse(&self, text: &str) -> Result<bool, Refusal> {
+        text.parse().map_err(|_| Refusal::Bad("true or false".to_owned()))
+    }
+
+    fn shown(&self, value: &bool) -> Value {
+        Value::Boolean(*value)
+    }
+
+    fn cell(&self) -> String {
+        "boolean".to_owned()
+    }
+
+    fn schema(&self) -> Json {
+        json!({"enum": [true, false, "true", "false"]})
+    }
+}
+
+/// A duration within bounds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DurationForm {
+    min: Duration,
+    max: Duration,
+}
+
+impl DurationForm {
+    /// A duration that may be zero.
+    pub(crate) const ANY: Self = Self::new(Duration::ZERO, Duration::MAX);
+    /// A duration above zero.
+    pub(crate) const POSITIVE: Self = Self::new(Duration::from_millis(1), Duration::MAX);
+
+    pub(crate) const fn new(min: Duration, max: Duration) -> Self {
+        Self { min, max }
+    }
+
+    fn accepts(self, duration: Duration) -> bool {
+        (self.min..=self.max).contains(&duration)
+    }
+
+    fn bounds(self) -> String {
+        match (self.min, self.max) {
+            (Duration::ZERO, Duration::MAX) => String::new(),
+            (_, Duration::MAX) => ", and greater than zero".to_owned(),
+            (min, max) => format!(", from {} to {}", unit::written_duration(min), unit::written_duration(max)),
+        }
+    }
+}
+
+impl Form for DurationForm {
+    type Value = Duration;
+
+    fn parse(&self, text: &str) -> Result<Duration, Refusal> {
+        let duration = unit::duration(text).filter(|duration| self.accepts(*duration));
+        duration.ok_or_else(|| Refusal::Bad(format!("{}{}", unit::DURATION, self.bounds())))
+    }
+
+    fn shown(&self, value: &Duration) -> Value {
+        Value::duration(*value)
+    }
+
+    fn cell(&self) -> String {
+        match (self.min, self.max) {
+            (Duration::ZERO, Duration::MAX) => "duration, may be `0s`".to_owned(),
+            (_, Duration::MAX) => "duration".to_owned(),
+            (min, max) => format!("`{}` to `{}`", unit::written_duration(min), unit::written_duration(max)),
+        }
+    }
+
+    fn schema(&self) -> Json {
+        let pattern = if self.min.is_zero() { DURATION_PATTERN } else { POSITIVE_DURATION_PATTERN };
+        json!({"type": "string", "pattern": pattern})
+    }
+}
+
+const DURATION_PATTERN: &str = "^[0-9]+(ms|s|m|h|d)$";
+const POSITIVE_DURATION_PATTERN: &str = "^0*[1-9][0-9]*(ms|s|m|h|d)$";
+const FOREVER: &str = "forever";
+
+/// A duration within bounds, or `forever` (`None`).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DurationOrForever(pub(crate) DurationForm);
+
+impl Form for DurationOrForever {
+    type Value = Option<Duration>;
+
+    fn parse(&self, text: &str) -> Result<Option<Duration>, Refusal> {
+        if text == FOREVER {
+            return Ok(None);
+        }
+        let duration = unit::duration(text).filter(|duration| self.0.accepts(*duration));
+        duration.map(Some).ok_or_else(|| Refusal::Bad(format!("{}{}, or `{FOREVER}`", unit::DURATION, self.0.bounds())))
+    }
+
+    fn shown(&self, value: &Option<Duration>) -> Value {
+        value.map_or(Value::text(FOREVER), Value::duration)
+    }
+
+    fn cell(&self) -> String {
+        format!("{}, `{FOREVER}`", self.0.cell())
+    }
+
+    fn schema(&self) -> Json {
+        json!({"anyOf": [{"const": FOREVER}, self.0.schema()]})
+    }
+}
+
+/// A size in bytes within bounds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SizeForm {
+    min: u64,
+    max: u64,
+}
+
+impl SizeForm {
+    /// A size above zero.
+    pub(crate) const POSITIVE: Self = Self::new(1, u64::MAX);
+
+    pub(crate) const fn new(min: u64, max: u64) -> Self {
+        Self { min, max }
+    }
+}
+
+impl Form for SizeForm {
+    type Value = u64;
+
+    fn parse(&self, text: &str) -> Result<u64, Refusal> {
+        let Self { min, max } = *self;
+        let bounds = || match max {
+            u64::MAX => "and greater than zero".to_owned(),
+            max => format!("from {} to {}", unit::written_size(min), unit::written_size(max)),
+        };
+        let size = unit::size(text).filter(|size| (min..=max).contains(size));
+        size.ok_or_else(|| Refusal::Bad(format!("{}, {}", unit::SIZE, bounds())))
+    }
+
+    fn shown(&self, value: &u64) -> Value {
+        Value::size(*value)
+    }
+
+    fn cell(&self) -> String {
+        match self.max {
+            u64::MAX => "size".to_owned(),
+            max => format!("`{}` to `{}`", unit::written_size(self.min), unit::written_size(max)),
+        }
+    }
+
+    fn schema(&self) -> Json {
+        json!({"type": "string", "pattern": "^0*[1-9][0-9]*(B|KiB|MiB|GiB|TiB)$"})
+    }
+}
+
+/// One word of a closed list.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Words<T: 'static> {
+    words: &'static [(&'static str, T)],
+    /// Words that only a later version supports.
+    later: &'static [&'static str],
+}
+
+impl<T> Words<T> {
+    pub(crate) const fn new(words: &'static [(&'static str, T)]) -> Self {
+        Self { words, later: &[] }
+    }
+
+    pub(crate) const fn or_later(words: &'static [(&'static str, T)], later: &'static [&'static str]) -> Self {
+        Self { words, later }
+    }
+
+    pub(crate) fn list(&self) -> Vec<&'static str> {
+        self.words.iter().map(|(word, _)| *word).collect()
+    }
+}
+
+impl<T: Copy + PartialEq + Sync> Form for Words<T> {
+    type Value = T;
+
+    fn parse(&self, text: &str) -> Result<T, Refusal> {
+        if self.later.contains(&text) {
+            return Err(Refusal::NotYet(|name, word| format!("`{name}: {word}`")));
+        }
+        let found = self.words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        found.ok_or_else(|| Refusal::Word(self.list()))
+    }
+
+    fn shown(&self, value: &T) -> Value {
+        let word = self.words.iter().find(|(_, known)| known == value).map(|(word, _)| *word);
+        word.map_or(Value::None(()), |word| word.parse().map_or_else(|_| Value::text(word), Value::Number))
+    }
+
+    fn cell(&self) -> String {
+        self.list().iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+    }
+
+    fn schema(&self) -> Json {
+        let mut words: Vec<Json> = self.list().iter().map(|word| json!(word)).collect();
+        let numbers: Vec<Json> =
+            self.list().iter().filter_map(|word| word.parse::<u64>().ok()).map(|number| json!(number)).collect();
+        words.extend(numbers);
+        json!({"enum": words})
+    }
+}
+
+/// A text that `parse` accepts.
+#[derive(Clone, Copy)]
+pub(crate) struct TextForm<T: 'static> {
+    pub(crate) parse: fn(&str) -> Result<T, Refusal>,
+    pub(crate) shown: fn(&T) -> Value,
+    /// The description in the documentation's tables, in Markdown.
+    pub(crate) cell: &'static str,
+    /// A regular expression of the texts that may be valid.
+    pub(crate) pattern: &'static str,
+    /// Whether the text may look like a number.
+    pub(crate) is_numeric: bool,
+}
+
+impl<T> Form for TextForm<T> {
+    type Value = T;
+
+    fn parse(&self, text: &str) -> Result<T, Refusal> {
+        (self.parse)(text)
+    }
+
+    fn shown(&self, value: &T) -> Value {
+        (self.shown)(value)
+    }
+
+    fn cell(&self) -> String {
+        self.cell.to_owned()
+    }
+
+    fn schema(&self) -> Json {
+        let text = json!({"type": "string", "pattern": self.pattern});
+        if self.is_numeric { json!({"anyOf": [text, {"type": "number", "minimum": 0}]}) } else { text }
+    }
+}
+
+/// A form for which a list belongs to a later version.
+#[derive(Clone, Copy)]
+pub(crate) struct ListLater<F>(pub(crate) F);
+
+impl<F: Form> Form for ListLater<F> {
+    type Value = F::Value;
+
+    fn parse(&self, text: &str) -> Result<F::Value, Refusal> {
+        self.0.parse(text)
+    }
+
+    fn shown(&self, value: &F::Value) -> Value {
+        self.0.shown(value)
+    }
+
+    fn cell(&self) -> String {
+        self.0.cell()
+    }
+
+    fn schema(&self) -> Json {
+        self.0.schema()
+    }
+
+    fn read_node(&self, reader: &Reader<'_>, node: &Node, name: &str) -> Option<Input<F::Value>> {
+        if matches!(node.kind, Kind::List(_)) {
+            reader.not_yet(node.at, &format!("a list in `{name}`"));
+            return None;
+        }
+        self.0.read_node(reader, node, name)
+    }
+}

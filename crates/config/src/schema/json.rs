@@ -1,0 +1,102 @@
+//! The JSON Schema of the configuration (draft 2020-12), with which editors check and complete a file.
+
+use serde_json::{Value as Json, json};
+
+use super::{RootInput, SectionInput};
+use crate::spec::{KeySpec, SectionSpec};
+
+/// A text that refers to variables or to a file.
+const REFERENCE: &str = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}|^file:";
+
+/// Returns the JSON Schema of a configuration file.
+#[must_use]
+pub fn document() -> Json {
+    let reference = json!({
+        "type": "string",
+        "pattern": REFERENCE,
+        "description": "${NAME}, ${NAME:-default} or file:/path",
+    });
+    let mut root = section(RootInput::SPEC);
+    for (key, value) in [
+        ("$schema", json!("https://json-schema.org/draft/2020-12/schema")),
+        ("title", json!("Configuration of Tollgate")),
+        ("$defs", json!({"reference": reference})),
+    ] {
+        root = with(root, key, value);
+    }
+    root
+}
+
+/// Returns the schema of a mapping with these keys, which may be empty.
+pub(super) fn section(spec: &'static SectionSpec) -> Json {
+    let keys = spec.keys();
+    let properties: serde_json::Map<String, Json> = keys
+        .iter()
+        .map(|key| {
+            let schema = key.field.schema();
+            let schema = if key.field.is_required() { schema } else { or_null(schema) };
+            let schema = with(schema, "title", json!(key.name));
+            (key.name.to_owned(), with(schema, "description", json!(description(key))))
+        })
+        .collect();
+    let required: Vec<&str> = keys.iter().filter(|key| key.field.is_required()).map(|key| key.name).collect();
+    json!({
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": false,
+    })
+}
+
+/// Returns the meaning of a key, its values and its default.
+fn description(key: &KeySpec) -> String {
+    let (meaning, values, default) = (key.doc.trim(), key.field.cell(), key.field.default_cell());
+    let default = match default.as_str() {
+        "" => String::new(),
+        text if text.starts_with("required") => format!("; {text}"),
+        text => format!("; default: {text}"),
+    };
+    format!("{meaning} ({values}{default})")
+}
+
+/// Returns the schema of a value that may be absent.
+fn or_null(schema: Json) -> Json {
+    any_of(vec![schema, json!({"type": "null"})])
+}
+
+/// Returns the schema of a single value that may also refer to variables or to a file.
+pub(super) fn reference_or(schema: Json) -> Json {
+    any_of(vec![schema, json!({"$ref": "#/$defs/reference"})])
+}
+
+/// Returns a schema of alternatives; alternatives among them are not nested. Other members of these are kept.
+pub(super) fn any_of(schemas: Vec<Json>) -> Json {
+    let mut alternatives = Vec::new();
+    let mut whole = serde_json::Map::new();
+    for schema in schemas {
+        let Some(nested) = schema.get("anyOf").and_then(Json::as_array).cloned() else {
+            alternatives.push(schema);
+            continue;
+        };
+        alternatives.extend(nested);
+        if let Json::Object(members) = schema {
+            whole.extend(members.into_iter().filter(|(member, _)| member != "anyOf"));
+        }
+    }
+    let mut unique: Vec<Json> = Vec::new();
+    for alternative in alternatives {
+        if !unique.contains(&alternative) {
+            unique.push(alternative);
+        }
+    }
+    whole.insert("anyOf".to_owned(), Json::Array(unique));
+    Json::Object(whole)
+}
+
+/// Returns the schema with one more member.
+pub(super) fn with(mut schema: Json, key: &str, value: Json) -> Json {
+    if let Json::Object(members) = &mut schema {
+        members.insert(key.to_owned(), value);
+    }
+    schema
+}

@@ -1,0 +1,473 @@
+//! The keys whose change needs a restart: listeners, folders, stores, and the control API.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use access::{Plan, Secret, api_key};
+use meter::window;
+
+use super::field::{
+    Either, Entries, Map, Values, default, list, nested, optional, or_empty, required, sections, single_or,
+};
+use super::form::{Boolean, DurationForm, DurationOrForever, Refusal, SizeForm, TextForm, Whole, Words};
+use super::section;
+use crate::input::Input;
+use crate::settings::Value;
+use crate::snapshot::{Dimension, Durability, LimitSubject, LogFormat, Origin, Scheme, SignupMode};
+
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const DAY: Duration = Duration::from_secs(86_400);
+/// The longest duration that a value can have.
+const YEAR: Duration = Duration::from_secs(366 * 86_400);
+
+section! {
+    /// What a reload cannot change.
+    ProcessInput {
+        /// The product's name, and its form in keys.
+        brand: BrandInput = nested::<BrandInput>();
+        /// The addresses on which the proxy listens.
+        listen: Option<Either<SocketAddr, Entries<ListenerInput>>> = single_or(
+            ADDRESS,
+            sections::<ListenerInput>("").not_empty("at least one {address: HOST:PORT}"),
+            Some(|| PROXY),
+        );
+        /// Bounds of connections and of requests in flight.
+        connections: ConnectionsInput = nested::<ConnectionsInput>();
+        /// The phases of a shutdown.
+        drain: DrainInput = nested::<DrainInput>();
+        /// The format and the levels of the log.
+        log: LogInput = nested::<LogInput>();
+        /// The listener and the limits of the control API.
+        control: ControlInput = nested::<ControlInput>();
+        /// The URLs that clients use.
+        public_url: PublicUrlInput = nested::<PublicUrlInput>();
+        /// Registration of users: disabled (admins create users), with an invitation, or open to everybody.
+        signup: Input<SignupMode> = default(SIGNUP, || SignupMode::Closed);
+        /// The plan of users who register. Unless `signup` is `closed`, it must exist at startup.
+        signup_plan: Input<String> = default(PLAN, || "starter".to_owned());
+        /// The access to the metrics endpoint.
+        metrics: MetricsInput = nested::<MetricsInput>();
+        /// The folder of the SQLite database, the spool, the secrets and the lock.
+        data: Input<PathBuf> = default(FOLDER, || PathBuf::from("./tollgate-data"));
+        /// The database of users, keys and usage.
+        store: StoreInput = nested::<StoreInput>();
+        /// The spool of usage events.
+        spool: SpoolInput = nested::<SpoolInput>();
+        /// The retention of usage.
+        retention: RetentionInput = nested::<RetentionInput>();
+        /// The leases of quotas and budgets.
+        lease: LeaseInput = nested::<LeaseInput>();
+        /// A Redis 7 or later through which nodes share `control.rate_limits` and `rate_limits`.
+        redis: Option<Input<Secret>> = or_empty(REDIS, "none");
+        later: workers, in_flight, production;
+    }
+}
+
+section! {
+    BrandInput {
+        /// The name that people see.
+        name: Input<String> = default(BRAND, || "Tollgate".to_owned());
+        /// Used in keys, cookies, lists of models and the [install script](install-script.md). After a change, older keys continue to work, and browser sessions end.
+        key_prefix: Option<Input<String>> =
+            optional(KEY_PREFIX, "letters and digits of `name` in lower case, or `gateway`");
+    }
+}
+
+section! {
+    ListenerInput {
+        /// IP address and port.
+        address: Option<Input<SocketAddr>> = required(ADDRESS);
+        later: tls;
+    }
+}
+
+section! {
+    ConnectionsInput {
+        /// Maximum number of open connections, over all workers.
+        max: Input<u32> = default(Whole::u32_from(1), || 20_000);
+        /// Maximum number of open connections from one address.
+        per_address: Input<u32> = default(Whole::u32_from(1), || 1_000);
+        /// Maximum number of requests of one key in flight, over all workers; more are `rate_limited`. All keys of one user together may have twice as many.
+        in_flight_per_key: Input<u32> = default(Whole::u32_from(1), || 1_000);
+    }
+}
+
+section! {
+    DrainInput {
+        /// Time after SIGTERM in which connections are still accepted.
+        delay: Input<Duration> = default(DurationForm::ANY, || Duration::from_secs(2));
+        /// Time after that for requests in flight.
+        timeout: Input<Duration> = default(DurationForm::ANY, || Duration::from_secs(30));
+    }
+}
+
+section! {
+    LogInput {
+        /// The format of log lines.
+        format: Option<Input<LogFormat>> = optional(LOG_FORMAT, "`text` on a terminal, else `json`");
+        /// The lowest level that is logged.
+        level: Input<&'static str> = default(LEVEL, || "info");
+        /// Levels of single modules: `{proxy: debug, "ledger::ingest": warn}`.
+        modules: Vec<(String, Input<&'static str>)> = Map::new(LEVEL, is_module, MODULES, MODULE_PATTERN);
+    }
+}
+
+section! {
+    ControlInput {
+        /// The address on which the [control API](api.md) listens.
+        listen: Input<SocketAddr> = default(ADDRESS, || CONTROL);
+        /// Pages of other origins.
+        cors: CorsInput = nested::<CorsInput>();
+        /// [Limits](api.md#rate-limits) of the control API; `[]` is no limit.
+        rate_limits: Entries<ControlLimitInput> = sections::<ControlLimitInput>("three limits");
+    }
+}
+
+section! {
+    CorsInput {
+        /// [Origins](api.md#cross-origin-requests) whose pages may call the API with cookies: `https://app.example.com`. `*` is not allowed.
+        allowed_origins: Values<String> = list(ORIGIN, 64, "none");
+    }
+}
+
+section! {
+    /// One entry of `control.rate_limits`.
+    ControlLimitInput {
+        /// Requests are counted by key, or by IP address (IPv6: /64).
+        dimension: Option<Input<Dimension>> = required(Words::or_later(
+            &[("key", Dimension::Key), ("ip", Dimension::Address)],
+            &["user", "route", "global"],
+        ));
+        /// Maximum number of requests in a window.
+        limit: Option<Input<u32>> = required(LIMIT);
+        /// Length of the [sliding window](decisions/0020-sliding-windows.md).
+        window: Option<Input<Duration>> = required(WINDOW);
+        /// With `ip`: only requests without a valid key or session are counted.
+        without: Option<Input<LimitSubject>> = optional(Words::new(&[("key", LimitSubject::WithoutKey)]), "");
+        /// With `ip`: only requests with a session are counted.
+        with: Option<Input<LimitSubject>> = optional(Words::new(&[("session", LimitSubject::WithSession)]), "");
+    }
+}
+
+section! {
+    PublicUrlInput {
+        /// The proxy, for example `https://llm.example.com`. The URL may have a path.
+        proxy: Option<Input<String>> = or_empty(PROXY_URL, "the listener's");
+        /// The control API, for example `https://tollgate.example.com`.
+        control: Option<Input<String>> = or_empty(CONTROL_URL, "the listener's");
+    }
+}
+
+section! {
+    MetricsInput {
+        /// Required as a bearer token for [`/metrics`](api.md#health-and-metrics) (`openssl rand -hex 32`). Without it, only clients on loopback see metrics.
+        token: Option<Input<Secret>> = or_empty(TOKEN, "none");
+    }
+}
+
+section! {
+    StoreInput {
+        /// A [PostgreSQL](postgresql.md) 15 or later.
+        url: Option<Input<Secret>> = or_empty(POSTGRES, "SQLite in `data`");
+        /// Whether migrations run at startup.
+        migrate: Input<bool> = default(Boolean, || true);
+        /// Time for which known keys are accepted while the store is unavailable.
+        stale_for: Input<Duration> = default(DurationForm::ANY, || Duration::from_secs(3_600));
+    }
+}
+
+section! {
+    SpoolInput {
+        /// Maximum size of all segments.
+        max_size: Input<u64> = default(SizeForm::new(MIB, 1_024 * GIB), || GIB);
+        /// Usage events survive the end of the process, or also a power failure. With `power`, an LLM call waits until its start is on the disk.
+        durability: Input<Durability> = default(DURABILITY, || Durability::Process);
+    }
+}
+
+section! {
+    RetentionInput {
+        /// Retention of requests, attempts and counts per minute.
+        events: Input<Option<Duration>> = default(RETENTION, || Some(90 * DAY));
+        /// Retention of usage as the provider reported it.
+        raw_usage: Input<Option<Duration>> = default(RETENTION, || Some(30 * DAY));
+    }
+}
+
+section! {
+    LeaseInput {
+        /// Time for which a lease is valid unless it is renewed.
+        ttl: Input<Duration> = default(LEASE_TTL, || Duration::from_secs(2));
+        /// Time for which a request waits for amounts that are leased to other nodes.
+        recall_wait: Input<Duration> = default(RECALL_WAIT, || Duration::from_millis(250));
+    }
+}
+
+const PROXY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+const CONTROL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8787);
+
+const ADDRESS: TextForm<SocketAddr> = TextForm {
+    parse: |text| text.parse().map_err(|_| bad("an IP address and a port: 127.0.0.1:8080 or \"[::1]:8080\"")),
+    shown: |address| Value::text(address),
+    cell: "IP address and port: `\"[::1]:8080\"`",
+    pattern: r"^([0-9.]+|\[[0-9A-Fa-f:.%]+\]):[0-9]{1,5}$",
+    is_numeric: false,
+};
+
+/// Longest brand name, in characters.
+const BRAND_LEN_MAX: usize = 64;
+const BRAND: TextForm<String> = TextForm {
+    parse: |name| {
+        let has_length = (1..=BRAND_LEN_MAX).contains(&name.chars().count());
+        accept(name, has_length && !name.chars().any(char::is_control), "1 to 64 characters")
+    },
+    shown: |name| Value::text(name),
+    cell: "1 to 64 characters",
+    pattern: r"^.{1,64}$",
+    is_numeric: true,
+};
+const KEY_PREFIX: TextForm<String> = TextForm {
+    parse: |prefix| {
+        if api_key::is_prefix(prefix) {
+            return Ok(prefix.to_owned());
+        }
+        Err(Refusal::Bad(format!("1 to {} characters of a-z and 0-9", api_key::PREFIX_LEN_MAX)))
+    },
+    shown: |prefix| Value::text(prefix),
+    cell: "1 to 32 of a-z, 0-9",
+    pattern: "^[a-z0-9]{1,32}$",
+    is_numeric: true,
+};
+const LOG_FORMAT: Words<LogFormat> = Words::new(&[("json", LogFormat::Json), ("text", LogFormat::Text)]);
+const LEVEL: Words<&str> =
+    Words::new(&[("error", "error"), ("warn", "warn"), ("info", "info"), ("debug", "debug"), ("trace", "trace")]);
+const MODULES: &str = "names of modules: `proxy`, `ledger::ingest`";
+const MODULE_PATTERN: &str = "^[a-z0-9_]+(::[a-z0-9_]+)*$";
+
+/// Whether `path` names a module in the syntax of the log's filter: identifiers joined by `::`.
+fn is_module(path: &str) -> bool {
+    path.split("::").all(|name| {
+        !name.is_empty() && name.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    })
+}
+
+const SIGNUP: Words<SignupMode> =
+    Words::new(&[("closed", SignupMode::Closed), ("invite", SignupMode::Invite), ("open", SignupMode::Open)]);
+const PLAN: TextForm<String> = TextForm {
+    parse: |name| accept(name, Plan::is_name(name), "the name of a plan"),
+    shown: |name| Value::text(name),
+    cell: "plan",
+    pattern: "^[a-z0-9._-]{1,64}$",
+    is_numeric: true,
+};
+const FOLDER: TextForm<PathBuf> = TextForm {
+    parse: |path| accept(path, !path.is_empty() && !path.contains('\0'), "a folder").map(PathBuf::from),
+    shown: |path| Value::text(path.display()),
+    cell: "folder",
+    pattern: "^.",
+    is_numeric: false,
+};
+const ORIGIN: TextForm<String> = TextForm {
+    parse: |text| {
+        let expected = "an origin as browsers write it: https://app.example.com, or with a port";
+        browser_origin(text).ok_or_else(|| bad(expected))
+    },
+    shown: |origin| Value::text(origin),
+    cell: "origin",
+    pattern: r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@*]+/*$",
+    is_numeric: false,
+};
+
+/// Returns the origin as browsers write it (RFC 6454, 6.2): without a path, and without the scheme's default port.
+fn browser_origin(text: &str) -> Option<String> {
+    let Origin { scheme, authority, path, .. } = Origin::parse(text).ok()?;
+    let scheme = match scheme {
+        Scheme::Http => "http",
+        Scheme::Https => "https",
+        Scheme::H2c => return None,
+    };
+    path.is_empty().then(|| format!("{scheme}://{authority}"))
+}
+
+/// The limit of a window.
+pub(super) const LIMIT: Whole<u32> = Whole::new(1, window::LIMIT_MAX as u64);
+pub(super) const WINDOW: DurationForm = DurationForm::new(Duration::from_secs(1), window::LENGTH_MAX);
+
+const PROXY_URL: TextForm<String> = TextForm {
+    parse: |text| {
+        let expected = "http://HOST[:PORT][/PATH] or https://…; of other signs only - . _ ~ / and %";
+        public_url(text).map(|(_, url)| url).ok_or_else(|| bad(expected))
+    },
+    shown: |url| Value::text(url),
+    cell: "URL",
+    pattern: r"^[Hh][Tt][Tt][Pp][Ss]?://[A-Za-z0-9:/._~%\[\]-]+$",
+    is_numeric: false,
+};
+const CONTROL_URL: TextForm<String> = TextForm {
+    parse: |text| {
+        let url = public_url(text).filter(|(origin, _)| origin.path.is_empty()).map(|(_, url)| url);
+        url.ok_or_else(|| bad("http://HOST[:PORT] or https://…, without a path"))
+    },
+    shown: |url| Value::text(url),
+    cell: "URL without a path",
+    pattern: r"^[Hh][Tt][Tt][Pp][Ss]?://[A-Za-z0-9:._~%\[\]-]+/*$",
+    is_numeric: false,
+};
+
+/// Parses a URL as people write it and removes a final slash. It is written into shell scripts and files of clients, so
+/// it must not contain characters with a meaning there, or characters that need quotes.
+fn public_url(text: &str) -> Option<(Origin, String)> {
+    let is_plain = |byte: u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'/' | b'.' | b'-' | b'_' | b'~' | b'%' | b'[' | b']')
+    };
+    if !text.bytes().all(is_plain) {
+        return None;
+    }
+    let origin = Origin::parse(text).ok()?;
+    if origin.scheme == Scheme::H2c {
+        return None;
+    }
+    let url = origin.to_string();
+    Some((origin, url))
+}
+
+/// Longest token of `/metrics`, in bytes.
+const TOKEN_LEN_MAX: usize = 4_096;
+const TOKEN: TextForm<Secret> = TextForm {
+    parse: |token| {
+        let is_valid = token.len() <= TOKEN_LEN_MAX && token.bytes().all(|byte| byte.is_ascii_graphic());
+        accept(token, is_valid, "1 to 4,096 visible ASCII characters without a space").map(Secret::new)
+    },
+    shown: |_| Value::Secret,
+    cell: "1 to 4,096 visible ASCII characters",
+    pattern: "^[!-~]{1,4096}$",
+    is_numeric: true,
+};
+const POSTGRES: TextForm<Secret> = TextForm {
+    parse: |url| {
+        let is_postgres = url.starts_with("postgres://") || url.starts_with("postgresql://");
+        accept(url, is_postgres, "postgres://USER:PASSWORD@HOST:PORT/DATABASE").map(Secret::new)
+    },
+    shown: |_| Value::Secret,
+    cell: "`postgres://USER:PASSWORD@HOST:PORT/DATABASE`",
+    pattern: "^postgres(ql)?://",
+    is_numeric: false,
+};
+const REDIS: TextForm<Secret> = TextForm {
+    parse: |url| {
+        let expected = "redis://[USER:PASSWORD@]HOST[:PORT][/NUMBER], or rediss:// with TLS";
+        accept(url, is_redis(url), expected).map(Secret::new)
+    },
+    shown: |_| Value::Secret,
+    cell: "`redis://[USER:PASSWORD@]HOST[:PORT][/NUMBER]`, `rediss://` with TLS",
+    pattern: "^rediss?://.",
+    is_numeric: false,
+};
+
+/// Whether the URL names a host; the library that connects checks the rest.
+fn is_redis(url: &str) -> bool {
+    let rest = url.strip_prefix("redis://").or_else(|| url.strip_prefix("rediss://"));
+    let authority = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
+    let host = authority.and_then(|authority| authority.rsplit('@').next());
+    host.is_some_and(|host| !host.is_empty() && !host.starts_with(':'))
+}
+
+const DURABILITY: Words<Durability> =
+    Words::new(&[(Durability::Process.as_str(), Durability::Process), (Durability::Power.as_str(), Durability::Power)]);
+const RETENTION: DurationOrForever = DurationOrForever(DurationForm::new(DAY, YEAR));
+/// A lease must outlive several ticks of a tenth of a second, and a request waits for some of them.
+const LEASE_TTL: DurationForm = DurationForm::new(Duration::from_secs(1), Duration::from_secs(60));
+const RECALL_WAIT: DurationForm = DurationForm::new(Duration::from_millis(50), Duration::from_secs(10));
+
+/// Returns the refusal of an invalid text.
+pub(super) fn bad(expected: &str) -> Refusal {
+    Refusal::Bad(expected.to_owned())
+}
+
+/// Returns the text if it is valid.
+pub(super) fn accept(text: &str, is_valid: bool, expected: &str) -> Result<String, Refusal> {
+    if is_valid { Ok(text.to_owned()) } else { Err(bad(expected)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_written_as_browsers_do() {
+        for (text, expected) in [
+            ("https://app.example.com", Some("https://app.example.com")),
+            ("https://App.Example.com/", Some("https://app.example.com")),
+            ("https://app.example.com:443", Some("https://app.example.com")),
+            ("http://localhost:3000", Some("http://localhost:3000")),
+            ("http://[::1]:3000", Some("http://[::1]:3000")),
+            ("https://app.example.com/path", None),
+            ("https://*.example.com", None),
+            ("*", None),
+            ("null", None),
+            ("app.example.com", None),
+            ("h2c://app.example.com", None),
+            ("https://user:password@app.example.com", None),
+        ] {
+            assert_eq!(browser_origin(text).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn redis_has_a_host() {
+        for (url, is) in [
+            ("redis://localhost", true),
+            ("rediss://user:p%40ss@[::1]:6380/2", true),
+            ("redis://:password@host", true),
+            ("redis://", false),
+            ("redis://user:password@", false),
+            ("redis://:6379", false),
+            ("http://host", false),
+            ("host:6379", false),
+        ] {
+            assert_eq!(is_redis(url), is, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_public_url_can_stand_in_a_script() {
+        let read = |text: &str| public_url(text).map(|(_, url)| url);
+        for (text, expected) in [
+            ("http://localhost:8080", "http://localhost:8080"),
+            ("https://API.Example.com:443/", "https://api.example.com"),
+            ("https://example.com/llm/v%201/~a_b", "https://example.com/llm/v%201/~a_b"),
+            ("http://[::1]:8080/", "http://[::1]:8080"),
+        ] {
+            assert_eq!(read(text).as_deref(), Some(expected), "{text}");
+        }
+        for text in [
+            "",
+            "localhost:8080",
+            "h2c://localhost",
+            "ftp://localhost",
+            "https://user:password@example.com",
+            "https://example.com/?a=b",
+            "https://example.com/#a",
+            "https://example.com/'",
+            "https://example.com/\"",
+            "https://example.com/$HOME",
+            "https://example.com/`id`",
+            "https://example.com/\\",
+            "https://example.com/;id",
+            "https://example.com/&id",
+            "https://example.com/|id",
+            "https://example.com/a b",
+            "https://example.com/\n",
+            "https://example.com/é",
+            "https://example.com/(a)",
+            "https://example.com/{a}",
+            "https://example.com/a,b",
+            "https://example.com/!a",
+            "https://example.com/*",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The tables of `docs/configuration.md`: each stands between a comment that names its section and a final comment.
+
+use super::super::{RootInput, SectionInput};
+use crate::spec::{KeySpec, SectionSpec, Shape};
+
+const BEGIN: &str = "<!-- keys: ";
+const END: &str = "<!-- end of keys -->";
+/// The name of the file's own keys in a comment.
+const FILE: &str = "file";
+
+/// Returns the page with new tables.
+pub(super) fn page(old: &str) -> String {
+    let mut page = String::new();
+    let mut rest = old;
+    let mut tables = 0;
+    let headings: Vec<&str> = old.split(BEGIN).skip(1).filter_map(|part| part.split(" -->").next()).collect();
+    while let Some((before, after)) = rest.split_once(BEGIN) {
+        let (section, after) = after.split_once(" -->\n").unwrap();
+        let (_, behind) = after.split_once(END).unwrap();
+        page.push_str(&format!("{before}{BEGIN}{section} -->\n{}{END}", table(section, &headings)));
+        rest = behind;
+        tables += 1;
+    }
+    assert!(tables > 15, "{tables} tables");
+    page.push_str(rest);
+    page
+}
+
+/// One row of a table.
+struct KeyRow {
+    names: Vec<String>,
+    value: String,
+    default: String,
+    meaning: String,
+}
+
+fn table(section: &str, headings: &[&str]) -> String {
+    let path = if section == FILE { "" } else { section };
+    let rows = rows(find(path), path, "", headings);
+    assert!(!rows.is_empty(), "{section} has no keys");
+    let mut merged: Vec<KeyRow> = Vec::new();
+    for row in rows {
+        match merged.last_mut() {
+            Some(last) if (&last.value, &last.default, &last.meaning) == (&row.value, &row.default, &row.meaning) => {
+                last.names.extend(row.names);
+            }
+            _ => merged.push(row),
+        }
+    }
+    let rows = merged.iter().map(|row| {
+        let KeyRow { names, value, default, meaning } = row;
+        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        format!("| {} | {value} | {default} | {meaning} |\n", names.join(", "))
+    });
+    format!("| key | value | default | meaning |\n|---|---|---|---|\n{}", rows.collect::<String>())
+}
+
+/// Returns the section at a path such as `prices[].tiers[]`.
+fn find(path: &str) -> &'static SectionSpec {
+    let parts = path.split('.').filter(|part| !part.is_empty());
+    parts.fold(RootInput::SPEC, |spec, part| {
+        let key = spec.key(part.trim_end_matches("[]")).unwrap_or_else(|| panic!("{path} is not a section"));
+        match key.field.shape() {
+            Shape::Section(spec) | Shape::Sections(spec) => spec,
+            Shape::Single | Shape::List | Shape::Map | Shape::Later => panic!("{path} is not a section"),
+        }
+    })
+}
+
+/// Returns the rows of a section, and of those below it that have no table.
+fn rows(spec: &'static SectionSpec, path: &str, prefix: &str, headings: &[&str]) -> Vec<KeyRow> {
+    // The sections of the file need no row, as each has a heading.
+    let is_below = !path.is_empty();
+    let mut all = Vec::new();
+    for key in spec.keys() {
+        let (path, name) = (joined(path, key.name), format!("{prefix}{}", key.name));
+        let (nested, suffix) = match key.field.shape() {
+            Shape::Section(nested) => (Some(nested), ""),
+            Shape::Sections(nested) => (Some(nested), "[]"),
+            Shape::Single | Shape::List | Shape::Map | Shape::Later => (None, ""),
+        };
+        let own = format!("{path}{suffix}");
+        let same = |heading: &&&str| nested.is_some_and(|nested| std::ptr::eq(find_or_root(heading), nested));
+        let heading = headings.iter().find(|heading| **heading == own).or_else(|| headings.iter().find(same));
+        let is_section = matches!(key.field.shape(), Shape::Section(_)) && !key.field.takes_single();
+        let is_row = !is_section || heading.is_some() && is_below;
+        if is_row {
+            all.push(row(key, name.clone(), heading.copied()));
+        }
+        if let (Some(nested), None) = (nested, heading) {
+            all.extend(rows(nested, &own, &format!("{name}{suffix}."), headings));
+        }
+    }
+    all
+}
+
+fn find_or_root(heading: &str) -> &'static SectionSpec {
+    if heading == FILE { RootInput::SPEC } else { find(heading) }
+}
+
+fn joined(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+fn row(key: &KeySpec, name: String, heading: Option<&str>) -> KeyRow {
+    let value = key.field.cell();
+    let value = match heading {
+        // GitHub makes the anchor of a heading from its letters.
+        Some(heading) => {
+            let anchor: String = heading.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            let linked = |word: &str| value.replacen(word, &format!("[{word}](#{anchor})"), 1);
+            if value.contains("section") { linked("section") } else { linked("list") }
+        }
+        None => value,
+    };
+    KeyRow { names: vec![name], value, default: key.field.default_cell(), meaning: key.doc.trim().to_owned() }
+}

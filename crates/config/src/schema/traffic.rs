@@ -1,0 +1,302 @@
+//! The keys that a reload may change: routes, upstreams, providers, models, plans, limits and budgets.
+
+mod forms;
+
+use std::time::Duration;
+
+use access::{Per, Plan, PublicKey};
+use ai::ProviderKind;
+use ipnet::IpNet;
+
+use super::field::{
+    Either, Entries, Values, default, list, maybe_nested, nested, one_entry, optional, or_empty, required, sections,
+    single_or,
+};
+use super::form::{Boolean, DurationForm, ListLater, SizeForm, Whole, Words};
+use super::price::PriceInput;
+use super::process::{LIMIT, WINDOW};
+use super::section;
+use crate::input::Input;
+use crate::snapshot::{
+    Auth, BudgetDimension, Credential, Dimension, Events, LimitSubject, OnHangup, Origin, QuotaStatus, Unbounded,
+};
+use forms::{
+    AMOUNT, ANY_NAME, AUTH, BACKEND, BUDGET_DIMENSION, CREDENTIAL, EVENTS, HEADER, HEADERS, KIND, METHOD, MODEL, MONEY,
+    NAME, NETWORK, ON_HANGUP, PATH, PATH_OF_FILE, PER, PLAN, PREFIX, PUBLIC_KEY, QUOTA_STATUS, SERVER_TOOL_ROUNDS_MAX,
+    UNBOUNDED, URL,
+};
+pub(crate) use forms::{CREDENTIAL_EXPECTED, DRAIN_BYTES, DRAIN_TIME, is_model, parse_credential};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+
+section! {
+    /// What a reload may change.
+    TrafficInput {
+        /// Deadlines of ordinary requests.
+        timeouts: TimeoutsInput = nested::<TimeoutsInput>();
+        /// Bounds of heads and bodies.
+        sizes: SizesInput = nested::<SizesInput>();
+        /// What happens to an LLM call after the client disconnects.
+        on_hangup: Option<Either<OnHangup, OnHangupInput>> =
+            single_or(ON_HANGUP, nested::<OnHangupInput>(), Some(|| OnHangup::Cancel));
+        /// Replaces every provider with the [mock](mock.md), like `--mock`.
+        mock: Input<bool> = default(Boolean, || false);
+        /// The LLM providers that serve models.
+        providers: Entries<ProviderInput> = sections::<ProviderInput>("from [variables](#the-environment)");
+        /// Names that clients may request.
+        models: Entries<ModelInput> = sections::<ModelInput>("none");
+        /// Prices that replace the built-in ones.
+        prices: Entries<PriceInput> = sections::<PriceInput>("none");
+        /// A [price file](prices.md#price-files) that is newer than the built-in table.
+        prices_file: Option<Input<String>> = or_empty(PATH_OF_FILE, "none");
+        /// `prices_file` must be signed by this key.
+        prices_key: Option<Input<PublicKey>> = optional(PUBLIC_KEY, "none");
+        /// The LLM endpoints of the proxy.
+        ai: AiInput = nested::<AiInput>();
+        /// Plans that are created at startup if they are missing; `tollgate plans apply` changes existing ones.
+        plans: Entries<PlanInput> = sections::<PlanInput>(
+            "`starter` (1,000 credits a day, 60 requests a minute), `pro` (10,000, 300), `business` (100,000, 3,000)",
+        );
+        /// Budgets of keys, users and plans.
+        budgets: BudgetsInput = nested::<BudgetsInput>();
+        /// HTTP status of the proxy if a quota or budget is exhausted. [Clients](clients.md#exhausted-quotas) differ in which they retry.
+        quota_status: Input<QuotaStatus> = default(QUOTA_STATUS, || QuotaStatus::TooManyRequests);
+        /// Targets of ordinary routes.
+        upstreams: Entries<UpstreamInput> = sections::<UpstreamInput>("none");
+        /// Routes that are not LLM endpoints.
+        routes: Entries<RouteInput> = sections::<RouteInput>("none");
+        /// Proxies whose `X-Forwarded-For` is trusted ([client addresses](#client-addresses)).
+        trusted_proxies: Values<Vec<IpNet>> = list(NETWORK, 256, "none").or_single();
+        /// The limit of requests to the proxy without a valid key, as one entry; `[]` is no limit.
+        rate_limits: Entries<LimitInput> = sections::<LimitInput>("100 a minute per address");
+        later: auth, circuit_breaker, tests;
+    }
+}
+
+section! {
+    TimeoutsInput {
+        /// Maximum time to connect to an upstream, TLS included.
+        connect: Input<Duration> = default(DurationForm::POSITIVE, || Duration::from_secs(2));
+        /// Maximum time from the last byte of the request to the head of the response.
+        first_byte: Input<Duration> = default(DurationForm::POSITIVE, || Duration::from_secs(60));
+        /// Maximum time without a byte in either direction.
+        idle: Input<Duration> = default(DurationForm::POSITIVE, || Duration::from_secs(60));
+        /// Maximum time of the whole request.
+        total: Input<Duration> = default(DurationForm::POSITIVE, || Duration::from_secs(15 * 60));
+    }
+}
+
+section! {
+    SizesInput {
+        /// Maximum head of a request.
+        headers: Input<u64> = default(HEADERS, || 64 * KIB);
+        /// Maximum body of a request.
+        body: Input<u64> = default(SizeForm::POSITIVE, || 32 * MIB);
+        /// Maximum of all buffered bodies together, [shared among keys](#memory-for-buffered-bodies).
+        buffered: Input<u64> = default(SizeForm::POSITIVE, || 256 * MIB);
+    }
+}
+
+section! {
+    OnHangupInput {
+        /// Bounds of the rest of the response that is read.
+        drain: Option<HangupDrainInput> = maybe_nested::<HangupDrainInput>();
+    }
+}
+
+section! {
+    HangupDrainInput {
+        /// Maximum to read after the disconnect.
+        bytes: Input<u64> = default(SizeForm::POSITIVE, || DRAIN_BYTES);
+        /// Maximum time for that.
+        r#for: Input<Duration> = default(DurationForm::POSITIVE, || DRAIN_TIME);
+    }
+}
+
+section! {
+    ProviderInput {
+        /// The provider in `PROVIDER/MODEL`.
+        name: Option<Input<String>> = required(NAME);
+        /// The API that the provider supports.
+        kind: Option<Input<ProviderKind>> = required(KIND);
+        /// Ends in `/v1` for `openai` only. A `mock` without it is the built-in mock and must be named `mock`.
+        base_url: Option<Input<String>> = optional(URL, "the provider's public URL");
+        /// `${OPENAI_API_KEY:-}`, `file:/run/secrets/openai`; `vault` or `vault:LABEL`: the newest or the named shared one in the [vault](vault.md).
+        credential: Option<Input<Credential>> = or_empty(CREDENTIAL, "none");
+    }
+}
+
+section! {
+    ModelInput {
+        /// The name that clients request.
+        name: Option<Input<String>> = required(MODEL);
+        /// The credits that a request costs.
+        credits: Input<u32> = default(Whole::u32_from(0), || 1);
+        /// The provider that serves the model.
+        targets: Option<TargetInput> = one_entry::<TargetInput>("one {provider, model}");
+        later: strategy;
+    }
+}
+
+section! {
+    TargetInput {
+        /// A provider of `providers`, or `mock`.
+        provider: Option<Input<String>> = required(ANY_NAME);
+        /// The provider's name of the model.
+        model: Option<Input<String>> = required(MODEL);
+        later: weight;
+    }
+}
+
+section! {
+    AiInput {
+        /// Whether LLM endpoints exist.
+        enabled: Input<bool> = default(Boolean, || true);
+        /// Prepended to each endpoint: `/llm` gives `/llm/v1/chat/completions`.
+        prefix: Input<String> = default(PREFIX, || "/".to_owned());
+        /// Deadlines of LLM requests.
+        timeouts: AiTimeoutsInput = nested::<AiTimeoutsInput>();
+    }
+}
+
+section! {
+    AiTimeoutsInput {
+        /// Maximum time to connect to a provider, TLS included.
+        connect: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "as [`timeouts`](#timeouts)");
+        /// Maximum time from the last byte of the request to the head of the response.
+        first_byte: Input<Duration> = default(DurationForm::POSITIVE, || Duration::from_secs(10 * 60));
+        /// Maximum time without a byte in either direction.
+        idle: Option<Input<Duration>> = optional(DurationForm::POSITIVE, "as [`timeouts`](#timeouts)");
+        /// Maximum time of the whole request.
+        total: Input<Duration> = default(DurationForm::POSITIVE, || Duration::from_secs(30 * 60));
+    }
+}
+
+section! {
+    PlanInput {
+        /// The name of the plan, without capital letters.
+        name: Option<Input<String>> = required(PLAN);
+        /// Credits per user, over all keys and one UTC day.
+        credits_per_day: Option<Input<u64>> = optional(Whole::<u64>::new(0, Plan::CREDITS_MAX), "no limit");
+        /// Requests per key; also the maximum burst.
+        requests_per_minute: Option<Input<u32>> =
+            optional(Whole::<u32>::new(1, Plan::REQUESTS_MAX.get() as u64), "no limit");
+        /// Whether LLM calls may use credentials that are not the user's own.
+        shared_keys: Input<bool> = default(Boolean, || true);
+        /// [Budgets](budgets.md) of each user, one per measure and period.
+        budgets: Entries<PlanBudgetInput> = sections::<PlanBudgetInput>("none");
+        later: price;
+    }
+}
+
+section! {
+    PlanBudgetInput {
+        /// Dollars; zero admits only requests that cost nothing. Exactly one of the three measures is set.
+        money: Option<Input<u64>> = optional(MONEY, "");
+        /// Credits; exactly one of the three measures is set.
+        credits: Option<Input<u64>> = optional(AMOUNT, "");
+        /// Tokens of all classes; exactly one of the three measures is set.
+        tokens: Option<Input<u64>> = optional(AMOUNT, "");
+        /// The period in UTC.
+        per: Option<Input<Per>> = required(PER);
+    }
+}
+
+section! {
+    BudgetsInput {
+        /// [Budgets](budgets.md), one per dimension, measure and period.
+        limits: Entries<BudgetInput> = sections::<BudgetInput>("none");
+        /// Calls without a bound of their cost, under budgets of tokens or money: refuse them, or reserve the model's maximum input and output. They have content behind an id or a URL, or a tool without a cap.
+        unbounded: Input<Unbounded> = default(UNBOUNDED, || Unbounded::Refuse);
+        /// Lowers the maximum output of a call to what its budgets allow, instead of a refusal.
+        clamp: Input<bool> = default(Boolean, || false);
+        /// Rounds that a call reserves for a provider's tool without a cap, such as web search. Each is the model's maximum input and output, and the tool's fee. Further rounds are charged at the end ([guarantees](guarantees.md)).
+        server_tool_rounds: Input<u64> =
+            default(Whole::<u64>::new(1, SERVER_TOOL_ROUNDS_MAX), || ai::bound::TOOL_ROUNDS);
+    }
+}
+
+section! {
+    /// One entry of `budgets.limits`.
+    BudgetInput {
+        ..budget: PlanBudgetInput;
+        /// The budget of each key, each user, all users of each plan together, or all users.
+        dimension: Option<Input<BudgetDimension>> = required(BUDGET_DIMENSION);
+    }
+}
+
+section! {
+    UpstreamInput {
+        /// The name that routes use.
+        name: Option<Input<String>> = required(NAME);
+        /// The server of the upstream.
+        backends: Option<BackendInput> = one_entry::<BackendInput>("one {url: http://HOST:PORT}").unless("discover");
+        later: strategy, health_check, circuit_breaker, retry, pool, discover;
+    }
+}
+
+section! {
+    BackendInput {
+        /// HTTP/1.1 with `http`; HTTP/2 or HTTP/1.1 (ALPN) with `https`; HTTP/2 without TLS with `h2c`. The path is prepended to that of a request.
+        url: Option<Input<Origin>> = required(BACKEND);
+        /// The share of the requests.
+        weight: Input<u32> = default(Whole::<u32>::new(1, 1).or_later(1_000), || 1);
+    }
+}
+
+section! {
+    RouteInput {
+        /// The name in logs and metrics.
+        name: Option<Input<String>> = optional(NAME, "the path");
+        /// `/users` matches this path only.
+        path: Option<Either<String, PathInput>> = single_or(PATH, nested::<PathInput>(), None);
+        /// The methods of the route, in capitals.
+        methods: Values<String> =
+            list(METHOD, 64, "all").not_empty("at least one method, or no `methods` for all");
+        /// The upstream that gets the requests.
+        upstreams: Option<Input<String>> = required(ListLater(ANY_NAME));
+        /// The authentication that clients need.
+        auth: AuthInput = nested::<AuthInput>();
+        /// The credits that a request costs.
+        credits: Input<u32> = default(Whole::u32_from(0), || 1);
+        /// Usage is stored as counts per minute, or as one row per request.
+        events: Input<Events> = default(EVENTS, || Events::Folded);
+        /// [Headers that backends trust](#headers-that-backends-trust) and that clients may send.
+        allow_headers: Values<String> = list(HEADER, 64, "none");
+        later: host, headers, query, strategy, labels, rate_limit, rate_limits, timeouts, fallback, transformations,
+            cors, cache, addresses;
+    }
+}
+
+section! {
+    PathInput {
+        /// `/users` also matches `/users/1`, but not `/usersx`; a final slash is ignored.
+        prefix: Option<Input<String>> = required(PATH).unless("regex");
+        later: regex;
+    }
+}
+
+section! {
+    AuthInput {
+        /// Clients need a valid key, or all clients are admitted.
+        r#type: Input<Auth> = default(AUTH, || Auth::Key);
+        later: r#use, require;
+    }
+}
+
+section! {
+    /// One entry of `rate_limits`.
+    LimitInput {
+        /// Requests are counted by IP address (IPv6: /64).
+        dimension: Option<Input<Dimension>> =
+            required(Words::or_later(&[("ip", Dimension::Address)], &["key", "user", "route", "global"]));
+        /// Maximum number of requests in a window.
+        limit: Option<Input<u32>> = required(LIMIT);
+        /// Length of the [sliding window](decisions/0020-sliding-windows.md).
+        window: Option<Input<Duration>> = required(WINDOW);
+        /// Required: only requests with a missing or invalid key are counted.
+        without: Option<Input<LimitSubject>> = optional(Words::new(&[("key", LimitSubject::WithoutKey)]), "");
+        later: with, algorithm, consistency;
+    }
+}

@@ -1,0 +1,319 @@
+//! The forms of single values of [`traffic`](super).
+
+use std::time::Duration;
+
+use access::usd::{self, UsdError};
+use access::{Budget, Per, PublicKey, Secret, bounds};
+use ai::ProviderKind;
+use ipnet::IpNet;
+
+use super::super::form::{Refusal, SizeForm, TextForm, Whole, Words};
+use super::super::process::{accept, bad};
+use crate::settings::Value;
+use crate::snapshot::{Auth, BudgetDimension, Credential, Events, OnHangup, Origin, QuotaStatus, Unbounded};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+
+/// Hyper refuses a smaller buffer for heads.
+pub(super) const HEADERS: SizeForm = SizeForm::new(8 * KIB, 16 * MIB);
+/// Bounds of `on_hangup: drain`.
+pub(crate) const DRAIN_BYTES: u64 = 64 * KIB;
+pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(10);
+pub(super) const ON_HANGUP: Words<OnHangup> = Words::new(&[
+    ("cancel", OnHangup::Cancel),
+    ("drain", OnHangup::Drain { bytes_max: DRAIN_BYTES, within: DRAIN_TIME }),
+]);
+
+pub(super) const PATH_OF_FILE: TextForm<String> = TextForm {
+    parse: |path| Ok(path.to_owned()),
+    shown: |path| Value::text(path),
+    cell: "path",
+    pattern: "^.",
+    is_numeric: false,
+};
+pub(super) const PUBLIC_KEY: TextForm<PublicKey> = TextForm {
+    parse: |key| {
+        let expected = "an Ed25519 public key in base64, as `openssl pkey -pubout` writes it";
+        PublicKey::parse(key).ok_or_else(|| bad(expected))
+    },
+    shown: |key| Value::text(key),
+    cell: "Ed25519 public key in base64",
+    pattern: "^[A-Za-z0-9+/= -]+$",
+    is_numeric: false,
+};
+
+/// Longest name of a provider, an upstream, a plan or a route.
+const NAME_LEN_MAX: usize = 64;
+
+/// Whether `name` can be written in logs, metrics and headers without quotes: a-z, 0-9, `-`, `_` and `.`, upper case
+/// too.
+fn is_name(name: &str) -> bool {
+    (1..=NAME_LEN_MAX).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+}
+
+/// A description of the names that [`is_name`] accepts.
+const NAME_EXPECTED: &str = "1 to 64 letters, digits, `-`, `_` and `.`";
+pub(super) const NAME: TextForm<String> = TextForm {
+    parse: |name| accept(name, is_name(name), NAME_EXPECTED),
+    shown: |name| Value::text(name),
+    cell: "name",
+    pattern: "^[A-Za-z0-9._-]{1,64}$",
+    is_numeric: true,
+};
+pub(super) const PLAN: TextForm<String> = TextForm {
+    parse: |name| {
+        accept(name, is_name(name), NAME_EXPECTED)?;
+        let has_capital = name.bytes().any(|byte| byte.is_ascii_uppercase());
+        accept(name, !has_capital, "a name without capital letters")
+    },
+    shown: |name| Value::text(name),
+    cell: "name",
+    pattern: "^[a-z0-9._-]{1,64}$",
+    is_numeric: true,
+};
+/// The name of another entry.
+pub(super) const ANY_NAME: TextForm<String> = TextForm {
+    parse: |name| Ok(name.to_owned()),
+    shown: |name| Value::text(name),
+    cell: "name",
+    pattern: "",
+    is_numeric: true,
+};
+
+/// The kinds of providers.
+pub(super) const KIND: Words<ProviderKind> = Words::or_later(
+    &[
+        (ProviderKind::OpenAi.as_str(), ProviderKind::OpenAi),
+        (ProviderKind::Anthropic.as_str(), ProviderKind::Anthropic),
+        (ProviderKind::Gemini.as_str(), ProviderKind::Gemini),
+        (ProviderKind::Mock.as_str(), ProviderKind::Mock),
+    ],
+    &["azure_openai", "bedrock", "vertex", "ollama"],
+);
+/// The URL of a provider, which is parsed when its kind is known.
+pub(super) const URL: TextForm<String> = TextForm {
+    parse: |url| Ok(url.to_owned()),
+    shown: |url| Value::text(url),
+    cell: "`http`, `https` or `h2c` URL",
+    pattern: "^([Hh][Tt][Tt][Pp][Ss]?|[Hh]2[Cc])://[^?#@]+$",
+    is_numeric: false,
+};
+/// A description of valid credentials, which a header can carry.
+pub(crate) const CREDENTIAL_EXPECTED: &str =
+    "`vault`, `vault:LABEL`, or 1 to 4,096 visible ASCII characters without a space";
+pub(super) const CREDENTIAL: TextForm<Credential> = TextForm {
+    parse: |text| parse_credential(text).ok_or_else(|| bad(CREDENTIAL_EXPECTED)),
+    shown: |credential| match credential {
+        Credential::None => Value::None(()),
+        Credential::Fixed(_) => Value::Secret,
+        Credential::Vault { label: None } => Value::text("vault"),
+        Credential::Vault { label: Some(label) } => Value::text(format_args!("vault:{label}")),
+    },
+    cell: "1 to 4,096 visible ASCII characters",
+    pattern: "^(vault:.+|[!-~]{1,4096})$",
+    is_numeric: true,
+};
+/// Longest credential, in bytes.
+const CREDENTIAL_LEN_MAX: usize = 4_096;
+/// Names a credential in the vault; a label may follow.
+const VAULT: &str = "vault";
+/// Longest label in the vault, in characters.
+const LABEL_CHARS_MAX: usize = 200;
+
+/// Parses `vault`, `vault:LABEL`, or the credential itself.
+pub(crate) fn parse_credential(text: &str) -> Option<Credential> {
+    let is_fixed = (1..=CREDENTIAL_LEN_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    match text.strip_prefix(VAULT).map(|rest| rest.strip_prefix(':').ok_or(rest)) {
+        Some(Err("")) => Some(Credential::Vault { label: None }),
+        Some(Ok(label)) => is_label(label).then(|| Credential::Vault { label: Some(label.into()) }),
+        Some(Err(_)) | None => is_fixed.then(|| Credential::Fixed(Secret::new(text.to_owned()))),
+    }
+}
+
+fn is_label(text: &str) -> bool {
+    (1..=LABEL_CHARS_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+}
+
+/// Longest name of a model, in bytes.
+const MODEL_LEN_MAX: usize = 256;
+pub(super) const MODEL: TextForm<String> = TextForm {
+    parse: |name| accept(name, is_model(name), "1 to 256 visible ASCII characters without a space"),
+    shown: |name| Value::text(name),
+    cell: "1 to 256 visible ASCII characters",
+    pattern: "^[!-~]{1,256}$",
+    is_numeric: true,
+};
+
+pub(crate) fn is_model(name: &str) -> bool {
+    (1..=MODEL_LEN_MAX).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Longest path of a route, in bytes.
+const PATH_LEN_MAX: usize = 2_048;
+pub(super) const PREFIX: TextForm<String> = TextForm {
+    parse: |path| {
+        let trimmed = path.trim_end_matches('/');
+        let shown = if trimmed.is_empty() { "/" } else { trimmed };
+        accept(shown, is_path(path), "a path: / or /llm")
+    },
+    shown: |path| Value::text(path),
+    cell: "path",
+    pattern: PATH_PATTERN,
+    is_numeric: false,
+};
+pub(super) const PATH: TextForm<String> = TextForm {
+    parse: |path| {
+        if path.starts_with('/') && path.contains(['{', '}', '*']) {
+            return Err(Refusal::NotYet(|name, _| format!("a pattern in `{name}`")));
+        }
+        accept(path, is_path(path), "a path: /users, or {prefix: /users}")
+    },
+    shown: |path| Value::text(path),
+    cell: "path of at most 2,048 bytes",
+    pattern: PATH_PATTERN,
+    is_numeric: false,
+};
+const PATH_PATTERN: &str = "^/[!-\"$->@-z|~]{0,2047}$";
+
+/// Whether `path` can be the path of a request: it begins with a slash, is encoded as it is sent, and has no query.
+fn is_path(path: &str) -> bool {
+    path.len() <= PATH_LEN_MAX
+        && path.starts_with('/')
+        && path.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'{' | b'}' | b'*'))
+}
+
+/// Longest method, in bytes.
+const METHOD_LEN_MAX: usize = 32;
+const METHODS_KNOWN: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
+pub(super) const METHOD: TextForm<String> = TextForm {
+    parse: |method| {
+        let expected = "a method in capitals: GET, POST";
+        if is_method(method) { Ok(method.to_owned()) } else { Err(Refusal::Near { expected, known: METHODS_KNOWN }) }
+    },
+    shown: |method| Value::text(method),
+    cell: "method",
+    pattern: "^[A-Z-]{1,32}$",
+    is_numeric: false,
+};
+
+/// Whether this is a method other than `CONNECT`, which requests a tunnel.
+fn is_method(method: &str) -> bool {
+    (1..=METHOD_LEN_MAX).contains(&method.len())
+        && method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-')
+        && method != "CONNECT"
+}
+
+/// Longest name of a header.
+const HEADER_LEN_MAX: usize = 64;
+/// The name of a header, in lowercase.
+pub(super) const HEADER: TextForm<String> = TextForm {
+    parse: |name| {
+        let has_length = (1..=HEADER_LEN_MAX).contains(&name.len());
+        let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+        accept(&name.to_ascii_lowercase(), has_length && is_plain, "a name such as X-HTTP-Method-Override")
+    },
+    shown: |name| Value::text(name),
+    cell: "name",
+    pattern: "^[A-Za-z0-9_-]{1,64}$",
+    is_numeric: false,
+};
+pub(super) const AUTH: Words<Auth> =
+    Words::or_later(&[("key", Auth::Key), ("none", Auth::None)], &["jwt", "basic", "any"]);
+pub(super) const EVENTS: Words<Events> = Words::new(&[("folded", Events::Folded), ("rows", Events::Rows)]);
+pub(super) const BACKEND: TextForm<Origin> = TextForm {
+    parse: |url| Origin::parse(url).map_err(|error| Refusal::Bad(error.to_string())),
+    shown: |origin| Value::text(origin),
+    cell: "`http://HOST[:PORT][/PATH]`, `https://…`, `h2c://…`",
+    pattern: "^([Hh][Tt][Tt][Pp][Ss]?|[Hh]2[Cc])://[^?#@]+$",
+    is_numeric: false,
+};
+
+pub(super) const AMOUNT: Whole<u64> = Whole::new(0, Budget::AMOUNT_MAX);
+pub(super) const MONEY: TextForm<u64> = TextForm {
+    parse: |text| {
+        let amount = usd::parse_money(text);
+        let amount = amount.and_then(|nano| if nano > Budget::AMOUNT_MAX { Err(UsdError::TooLarge) } else { Ok(nano) });
+        amount.map_err(|error| Refusal::Bad(error.to_string()))
+    },
+    shown: |nano| Value::Text(usd::written_money(*nano)),
+    cell: "`20 USD`",
+    pattern: r"^[0-9]{1,10}(\.[0-9]{1,9})? USD$",
+    is_numeric: false,
+};
+pub(super) const PER: Words<Per> = Words::new(&[(Per::Day.as_str(), Per::Day), (Per::Month.as_str(), Per::Month)]);
+pub(super) const BUDGET_DIMENSION: Words<BudgetDimension> = Words::new(&[
+    (BudgetDimension::Key.as_str(), BudgetDimension::Key),
+    (BudgetDimension::User.as_str(), BudgetDimension::User),
+    (BudgetDimension::Plan.as_str(), BudgetDimension::Plan),
+    (BudgetDimension::Global.as_str(), BudgetDimension::Global),
+]);
+pub(super) const UNBOUNDED: Words<Unbounded> =
+    Words::new(&[(Unbounded::Refuse.as_str(), Unbounded::Refuse), (Unbounded::Window.as_str(), Unbounded::Window)]);
+pub(super) const QUOTA_STATUS: Words<QuotaStatus> = Words::new(&[
+    (QuotaStatus::TooManyRequests.as_str(), QuotaStatus::TooManyRequests),
+    (QuotaStatus::PaymentRequired.as_str(), QuotaStatus::PaymentRequired),
+    (QuotaStatus::Forbidden.as_str(), QuotaStatus::Forbidden),
+]);
+/// Maximum number of rounds, more than any provider runs for one request.
+pub(super) const SERVER_TOOL_ROUNDS_MAX: u64 = 1_000;
+
+/// Cloudflare's networks: one network per line, `#` begins a comment.
+const CLOUDFLARE: &str = include_str!("cloudflare.txt");
+pub(super) const NETWORK: TextForm<Vec<IpNet>> = TextForm {
+    parse: |text| {
+        let expected = "an address, a network (10.0.0.0/8) that is not all of them, or `cloudflare`";
+        networks(text).ok_or_else(|| bad(expected))
+    },
+    shown: |networks| Value::text(networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+    cell: "address, network (`10.0.0.0/8`), `cloudflare`",
+    pattern: r"^(cloudflare|[0-9.]+(/[1-9][0-9]?)?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(/[1-9][0-9]{0,2})?)$",
+    is_numeric: false,
+};
+
+fn networks(text: &str) -> Option<Vec<IpNet>> {
+    if text == "cloudflare" {
+        return Some(cloudflare());
+    }
+    // If every peer were trusted, each client could claim any address.
+    bounds::network(text).ok().filter(|network| network.prefix_len() > 0).map(|network| vec![network])
+}
+
+fn cloudflare() -> Vec<IpNet> {
+    CLOUDFLARE.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_is_itself_or_the_vaults() {
+        let vault = |label: Option<&str>| Some(Credential::Vault { label: label.map(Into::into) });
+        let fixed = |text: &str| Some(Credential::Fixed(Secret::new(text.to_owned())));
+        for (text, expected) in [
+            ("vault", vault(None)),
+            ("vault:team", vault(Some("team"))),
+            ("vault:the team's", vault(Some("the team's"))),
+            ("vault:", None),
+            ("vault:a\nb", None),
+            ("vaulted", fixed("vaulted")),
+            ("sk-live", fixed("sk-live")),
+            ("sk live", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_credential(text), expected, "{text:?}");
+        }
+        assert_eq!(parse_credential(&format!("vault:{}", "x".repeat(201))), None);
+        assert_eq!(parse_credential(&"x".repeat(4_097)), None);
+    }
+
+    #[test]
+    fn cloudflares_networks_are_all_read() {
+        let networks = cloudflare();
+        assert_eq!(networks.len(), CLOUDFLARE.lines().filter(|line| !line.starts_with('#')).count());
+        assert_eq!(networks.len(), 22);
+        assert!(networks.iter().all(|network| *network == network.trunc() && network.prefix_len() >= 12));
+    }
+}

@@ -1,0 +1,296 @@
+//! Ingest: transfers the spool to rows and totals. Each batch is one transaction, which also stores the position at
+//! which the spool continues.
+//!
+//! Ingest is idempotent. Each partition's position is committed with the rows of the records before it, and read in the
+//! transaction that writes; records before it are skipped. In addition, events are deduplicated by id. A segment of the
+//! spool is released only when its committed rows survive a power failure.
+
+mod aggregation;
+mod checkpoint;
+mod names;
+mod open_requests;
+mod tables;
+mod write;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use jobs::{Outage, Trouble, causes};
+use spool::{OpenRequest, Position, Reader, Record, SpoolError};
+use store::sql::{Query, statements, unsigned};
+use store::{Node, Store, StoreError};
+use thiserror::Error;
+
+use crate::batch_sizer::BatchSizer;
+use checkpoint::Checkpoints;
+use names::Names;
+use open_requests::StoredOpenRequests;
+use write::Rows;
+
+/// Maximum number of records in one transaction; [`BatchSizer`] lowers it if transactions take too long.
+const BATCH_RECORDS_MAX: usize = 4_000;
+/// Pause after a batch that was not full, in which records accumulate.
+const EVERY: Duration = Duration::from_millis(100);
+/// Maximum pause after a failure. The first pause is [`EVERY`], and each further one is twice the previous one.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+statements! {
+    PLACES = "SELECT lane, segment, byte_offset FROM ingested WHERE node_id = $1 ORDER BY lane";
+}
+
+/// Reason for which records remain in the spool.
+#[derive(Debug, Error)]
+pub enum IngestError {
+    /// The records cannot be written to the store.
+    #[error("usage cannot be written to the database")]
+    Store(#[from] StoreError),
+    /// The records cannot be read from the spool.
+    #[error("usage cannot be read from the spool")]
+    Spool(#[from] SpoolError),
+}
+
+/// Counters of ingest since the process began.
+#[derive(Debug, Default)]
+pub struct IngestStats {
+    /// Number of events, including events that the store already contained.
+    pub events: AtomicU64,
+    /// Number of failed reads and writes of batches, each attempt counted.
+    pub failures: AtomicU64,
+    /// Time at which the oldest record in the spool was written, as of the last batch, in microseconds since the Unix
+    /// epoch; 0 if no record waits.
+    pub oldest_micros: AtomicU64,
+    /// Delay between the end of the oldest event and its storage, for the last batch with events, in microseconds.
+    pub lag_micros: AtomicU64,
+}
+
+/// Returns the position at which each partition of the node's spool continues, for [`spool::Spool::open`]. Records
+/// before these positions are removed, so the positions survive a power failure.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn positions(node: &Node) -> Result<Vec<Position>, StoreError> {
+    let positions = ingested(node.store().query(PLACES), node).await?;
+    let store = node.store().clone();
+    match tokio::task::spawn_blocking(move || store.sync()).await {
+        Ok(synced) => synced.map(|()| positions),
+        Err(ended) => Err(StoreError::Database(std::io::Error::other(ended).into())),
+    }
+}
+
+/// Returns the position up to which each partition of the spool is stored, as of the transaction of [`PLACES`] or now.
+async fn ingested(places: Query<'_>, node: &Node) -> Result<Vec<Position>, StoreError> {
+    let rows: Vec<(i64, i64, i64)> = places.bind(node.id()).all().await?;
+    let number = |stored| u32::try_from(unsigned(stored)).unwrap_or(u32::MAX);
+    let position = |(lane, segment, offset)| Position {
+        partition: number(lane),
+        segment: number(segment),
+        offset: number(offset),
+    };
+    Ok(rows.into_iter().map(position).collect())
+}
+
+/// Transfers the spool until `cancel` is done, and returns the reader. If ingest keeps up, a record waits for 100 ms
+/// and the previous batch. After a failure, ingest retries with increasing pauses while records wait in the spool.
+/// Files are read off the async threads, except for the last release.
+pub async fn run(node: Node, reader: Reader, stats: Arc<IngestStats>, cancel: impl Future<Output = ()>) -> Reader {
+    let mut reader = reader;
+    let store = node.store();
+    let (mut names, mut carried) = (Names::default(), StoredOpenRequests::default());
+    let mut outage = Outage::new("ingest");
+    let mut ahead = Trouble::default();
+    let mut stored = None;
+    let mut batch_sizer = BatchSizer::new(store.kind(), BATCH_RECORDS_MAX);
+    let mut pause = EVERY;
+    let mut checkpoints = Checkpoints::default();
+    tokio::pin!(cancel);
+    loop {
+        let batch;
+        let records_max = batch_sizer.rows();
+        (reader, batch) = turn(&node, reader, records_max, stored.take(), stats.clone()).await;
+        if let Some(error) = reader.take_failure()
+            && ahead.is_news(store.clock().mono())
+        {
+            tracing::warn!(%error, cause = causes(&error), "cannot allocate or sync a spool file; retrying");
+        }
+        let written = match batch {
+            Ok(read) => write(&node, read, &mut names, &mut carried, &stats).await,
+            Err(error) => Err(error),
+        };
+        checkpoints.turn(store, written.as_ref().is_ok_and(|written| written.records > 0)).await;
+        outage.note(&written);
+        pause = match written {
+            Ok(written) => {
+                let full = written.records >= records_max;
+                batch_sizer.note(written.records, written.took);
+                stored = Some(written.batch);
+                if full { Duration::ZERO } else { EVERY }
+            }
+            Err(_) => {
+                stats.failures.fetch_add(1, Ordering::Relaxed);
+                (pause * 2).clamp(EVERY, PAUSE_MAX)
+            }
+        };
+        tokio::select! {
+            biased;
+            () = &mut cancel => break,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+    if let Some(batch) = stored
+        && let Err(error) = release(store, &mut reader, &batch)
+    {
+        tracing::warn!(
+            %error,
+            cause = causes(&error),
+            "an ingested segment of the spool was not removed; the last ingest or the next start tries again"
+        );
+    }
+    reader
+}
+
+/// Transfers the spool until it is empty: before the ports open, and after the last request has ended. Files are read
+/// on the calling thread.
+///
+/// # Errors
+/// [`IngestError`]; records that were not written remain in the spool.
+pub async fn drain(node: &Node, reader: &mut Reader, stats: &IngestStats) -> Result<(), IngestError> {
+    let (mut names, mut carried) = (Names::default(), StoredOpenRequests::default());
+    loop {
+        let read = ReadBatch::next(reader, BATCH_RECORDS_MAX)?;
+        let written = write(node, read, &mut names, &mut carried, stats).await?;
+        release(node.store(), reader, &written.batch)?;
+        note_depth(node, reader, stats);
+        if written.records == 0 {
+            break;
+        }
+    }
+    if let Err(error) = node.store().write_last_use(true).await {
+        tracing::warn!(%error, cause = causes(&error), "cannot write the times at which keys were last used");
+    }
+    Ok(())
+}
+
+/// A batch that was read from the spool, and the open requests whose segments are released with it.
+#[derive(Debug)]
+struct ReadBatch {
+    batch: spool::Batch,
+    carried: Vec<OpenRequest>,
+}
+
+impl ReadBatch {
+    fn next(reader: &mut Reader, records_max: usize) -> Result<Self, SpoolError> {
+        let batch = reader.next_batch(records_max)?;
+        let carried = reader.requests_to_store(&batch);
+        Ok(Self { batch, carried })
+    }
+}
+
+/// A batch that is stored and may be released.
+#[derive(Debug)]
+struct StoredBatch {
+    batch: spool::Batch,
+    records: usize,
+    took: Duration,
+}
+
+async fn write(
+    node: &Node,
+    read: ReadBatch,
+    names: &mut Names,
+    carried: &mut StoredOpenRequests,
+    stats: &IngestStats,
+) -> Result<StoredBatch, IngestError> {
+    let ReadBatch { mut batch, carried: to_store } = read;
+    let read = std::mem::take(&mut batch.records);
+    let records = read.len();
+    let ended = |record: &Record| match record {
+        Record::Close(event) | Record::Event(event) => Some(event.ended_at()),
+        Record::Open(_) | Record::Counts { .. } | Record::CloseBatch { .. } => None,
+    };
+    let events = read.iter().filter_map(ended).count();
+    let oldest = read.iter().filter_map(ended).min();
+    let mut rows = Rows {
+        records: batch.record_positions().zip(read).collect(),
+        read: batch.positions().collect(),
+        carried: to_store,
+    };
+    let mut took = Duration::ZERO;
+    if !rows.read.is_empty() {
+        let leaving = node.backlog().leaving(&rows.records).await;
+        took = rows.write(node, names, carried, leaving.as_ref()).await?;
+        let store = node.store();
+        let now = store.clock().now();
+        store.last_use().note_all(rows.uses(now));
+        if let Some(oldest) = oldest {
+            stats.lag_micros.store(now.0.saturating_sub(oldest.0), Ordering::Relaxed);
+        }
+        stats.events.fetch_add(u64::try_from(events).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+    Ok(StoredBatch { batch, records, took })
+}
+
+/// Releases a batch that is stored. If this removes segments, the disk must have their rows first.
+fn release(store: &Store, reader: &mut Reader, batch: &spool::Batch) -> Result<(), IngestError> {
+    if reader.would_remove_segments(batch) {
+        store.sync()?;
+    }
+    Ok(reader.release(batch)?)
+}
+
+/// Releases the stored batch and reads the next one, off the async threads, because both wait for the disk.
+async fn turn(
+    node: &Node,
+    mut reader: Reader,
+    records_max: usize,
+    stored: Option<spool::Batch>,
+    stats: Arc<IngestStats>,
+) -> (Reader, Result<ReadBatch, IngestError>) {
+    let node = node.clone();
+    let turned = tokio::task::spawn_blocking(move || {
+        let released = stored.map_or(Ok(()), |stored| release(node.store(), &mut reader, &stored));
+        let batch = released.and_then(|()| {
+            note_depth(&node, &mut reader, &stats);
+            Ok(ReadBatch::next(&mut reader, records_max)?)
+        });
+        (reader, batch)
+    });
+    match turned.await {
+        Ok(turned) => turned,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Cancelled: the runtime shuts down, and this task with it.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+fn note_depth(node: &Node, reader: &mut Reader, stats: &IngestStats) {
+    let now = node.store().clock().now();
+    // The next read of a batch fails in the same way, and its error is reported.
+    if let Ok(depth) = reader.depth() {
+        stats.oldest_micros.store(depth.oldest.map_or(0, |oldest| oldest.0), Ordering::Relaxed);
+        match depth.oldest {
+            Some(oldest) => node.note_ingested(oldest),
+            None if depth.records == 0 => node.note_ingested(now),
+            // Records that are not on disk yet must not be read.
+            None => {}
+        }
+    }
+}
+
+pub(crate) use names::clip;
+pub use open_requests::stored_requests;
+
+#[cfg(test)]
+pub(crate) use {names::STATEMENTS as NAMES, open_requests::STATEMENTS as CARRIED};
+
+/// Returns every SQL text that this module builds.
+#[cfg(test)]
+pub(crate) fn texts(kind: store::sql::StoreKind) -> Vec<String> {
+    [tables::texts(kind), write::texts(kind), open_requests::texts(kind)].concat()
+}
+
+#[cfg(test)]
+mod tests;

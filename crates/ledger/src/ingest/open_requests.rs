@@ -1,0 +1,104 @@
+//! Requests that are still open when their segments of the spool are released: the store keeps them until their ends
+//! are stored.
+
+use std::collections::HashSet;
+
+use spool::OpenRequest;
+use sqlx::AssertSqlSafe;
+use store::sql::{Query, StoreKind, Transaction, Values, statements};
+use store::{Node, StoreError};
+use uuid::Uuid;
+
+use crate::ingest::tables::OPEN_REQUESTS;
+use crate::ingest::write::{PRESENT, Rows};
+
+/// Maximum number of ids in one statement.
+const IDS_MAX: usize = 500;
+/// A list of ids follows.
+const FORGET: &str = "DELETE FROM open_requests WHERE id IN ";
+
+statements! {
+    KEPT = "SELECT id, opened FROM open_requests WHERE node_id = $1 ORDER BY id";
+}
+
+/// Ids of the open requests that the store keeps; `None` before the first query.
+#[derive(Debug, Default)]
+pub(crate) struct StoredOpenRequests(Option<HashSet<Uuid>>);
+
+/// Returns the open requests of the node that the store keeps, for [`spool::SpoolOpener::stored_requests`].
+///
+/// # Errors
+/// [`StoreError::Unreadable`], and database errors.
+pub async fn stored_requests(node: &Node) -> Result<Vec<OpenRequest>, StoreError> {
+    let rows: Vec<(Uuid, String)> = node.store().query(KEPT).bind(node.id()).all().await?;
+    let opened = |(_, opened): &(Uuid, String)| {
+        serde_json::from_str(opened).map_err(|_| StoreError::Unreadable { table: "open_requests", column: "opened" })
+    };
+    rows.iter().map(opened).collect()
+}
+
+impl StoredOpenRequests {
+    /// Discards the ids, because the transaction that wrote them may not have been committed.
+    pub(crate) fn forget(&mut self) {
+        self.0 = None;
+    }
+
+    /// Deletes the requests that `rows` close, and stores those that `rows` carry.
+    pub(crate) async fn write(
+        &mut self,
+        rows: &Rows,
+        node: &Node,
+        transaction: &mut Transaction,
+    ) -> Result<(), StoreError> {
+        let kept = match &mut self.0 {
+            Some(kept) => kept,
+            None => {
+                let rows: Vec<(Uuid, String)> = transaction.query(KEPT).bind(node.id()).all().await?;
+                self.0.insert(rows.into_iter().map(|(id, _)| id).collect())
+            }
+        };
+        let closed = rows.records.iter().filter_map(|(_, record)| record.closes().filter(|id| kept.contains(id)));
+        let closed: Vec<Uuid> = closed.collect();
+        for ids in closed.chunks(IDS_MAX) {
+            with_ids(transaction, FORGET, ids).run().await?;
+        }
+        for id in closed {
+            kept.remove(&id);
+        }
+        let news: Vec<&OpenRequest> = rows.carried.iter().filter(|opened| !kept.contains(&opened.id.0)).collect();
+        // If a part of the batch is read again, the ends of these requests may already be stored.
+        let mut ended = HashSet::new();
+        for opened in news.chunks(IDS_MAX) {
+            let ids: Vec<Uuid> = opened.iter().map(|opened| opened.id.0).collect();
+            let found: Vec<(Uuid,)> = with_ids(transaction, PRESENT, &ids).all().await?;
+            ended.extend(found.into_iter().map(|(id,)| id));
+        }
+        let news: Vec<&OpenRequest> = news.into_iter().filter(|opened| !ended.contains(&opened.id.0)).collect();
+        let now = node.store().now();
+        let bind = |opened: &&OpenRequest, row: &mut Values| {
+            row.put(opened.id.0).put(node.id());
+            // A record of the spool is plain data, which JSON can represent.
+            row.put(serde_json::to_string(opened).unwrap_or_default()).put(now).put(now);
+        };
+        OPEN_REQUESTS.run(transaction, &news, bind).await?;
+        kept.extend(news.into_iter().map(|opened| opened.id.0));
+        Ok(())
+    }
+}
+
+fn with_ids<'t>(transaction: &'t mut Transaction, start: &str, ids: &[Uuid]) -> Query<'t> {
+    let text = with_list(transaction.kind(), start, ids.len());
+    ids.iter().fold(transaction.query(AssertSqlSafe(text)).once(), |query, id| query.bind(*id))
+}
+
+fn with_list(kind: StoreKind, start: &str, ids: usize) -> String {
+    let mut text = start.to_owned();
+    kind.placeholders(ids, &mut text);
+    text
+}
+
+/// Returns every SQL text that this module builds.
+#[cfg(test)]
+pub(crate) fn texts(kind: StoreKind) -> Vec<String> {
+    vec![with_list(kind, FORGET, IDS_MAX)]
+}

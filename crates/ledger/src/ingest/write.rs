@@ -1,0 +1,354 @@
+//! One transaction of ingest: the rows of a batch, its totals, and the position in the spool.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use access::{KeyNo, NanoUsd, Timestamp};
+use meter::{Attempt, Charge, Counts, UnknownCost, Usage, UsageEvent};
+use spool::{OpenRequest, Position, Record};
+use sqlx::AssertSqlSafe;
+use store::backlog::BacklogBatch;
+
+use store::sql::{StoreKind, Transaction, Values, micros, signed};
+use store::{Node, Store, StoreError};
+use uuid::Uuid;
+
+use crate::ingest::aggregation::{self, CallerDay, CallerTotals, Minute, MinuteCounts, ModelDay, ModelTotals, PlanDay};
+use crate::ingest::names::{NameKind, Names, clip};
+use crate::ingest::open_requests::StoredOpenRequests;
+use crate::ingest::tables::{ATTEMPTS, DAYS, EVENTS, MINUTES, MODELS, PLANS, POSITIONS, RAW};
+use crate::ingest::{PLACES, ingested};
+use crate::usage::UsageTotals;
+
+/// A list of ids follows.
+pub(crate) const PRESENT: &str = "SELECT id FROM usage_events WHERE id IN ";
+/// Maximum number of ids in one query.
+const PRESENT_MAX: usize = 500;
+
+/// Records of the spool that one transaction writes.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    /// Records, each with the position after it.
+    pub(crate) records: Vec<(Position, Record)>,
+    /// Positions at which the spool continues after these records.
+    pub(crate) read: Vec<Position>,
+    /// Requests that are still open, and whose segments are released with these records.
+    pub(crate) carried: Vec<OpenRequest>,
+}
+
+/// Events and counts of the records.
+struct SplitRecords<'a> {
+    events: Vec<&'a UsageEvent>,
+    counts: Vec<&'a Counts>,
+}
+
+enum WriteOutcome {
+    /// Stored; `took` is the time from the transaction's begin to its commit.
+    Written { took: Duration },
+    /// The store already contained some events; nothing was written.
+    Duplicates,
+}
+
+impl Rows {
+    /// Writes all rows or none, except rows that the store already has: records before the partition's ingested
+    /// position, and events by their id. The charges in `leaving` leave the backlog at the moment of the commit.
+    /// Returns the maximum time for which other tasks waited.
+    pub(crate) async fn write(
+        &mut self,
+        node: &Node,
+        names: &mut Names,
+        carried: &mut StoredOpenRequests,
+        leaving: Option<&BacklogBatch<'_>>,
+    ) -> Result<Duration, StoreError> {
+        let mut written = self.write_once(node, &mut *names, &mut *carried, leaving).await;
+        if matches!(written, Ok(WriteOutcome::Duplicates)) {
+            // Positions are committed with the rows, so this requires a spool that does not belong to the database, or
+            // an event that was spooled twice.
+            self.drop_present(node.store()).await?;
+            written = self.write_once(node, names, carried, leaving).await;
+        }
+        match written {
+            Ok(WriteOutcome::Written { took }) => Ok(took),
+            Ok(WriteOutcome::Duplicates) => Err(StoreError::Contended { table: "usage_events" }),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn write_once(
+        &mut self,
+        node: &Node,
+        names: &mut Names,
+        carried: &mut StoredOpenRequests,
+        leaving: Option<&BacklogBatch<'_>>,
+    ) -> Result<WriteOutcome, StoreError> {
+        let outcome = self.try_write(node, &mut *names, &mut *carried, leaving).await;
+        if !matches!(outcome, Ok(WriteOutcome::Written { .. })) {
+            names.forget();
+            carried.forget();
+        }
+        outcome
+    }
+
+    async fn try_write(
+        &mut self,
+        node: &Node,
+        names: &mut Names,
+        carried: &mut StoredOpenRequests,
+        leaving: Option<&BacklogBatch<'_>>,
+    ) -> Result<WriteOutcome, StoreError> {
+        let store = node.store();
+        let mut transaction = store.begin().await?;
+        let began = store.clock().mono();
+        node.hold(&mut transaction).await?;
+        let ingested = ingested(transaction.query(PLACES), node).await?;
+        self.drop_ingested(&ingested);
+        let split = self.split();
+        names.learn(store, &mut transaction, &split.events, &split.counts).await?;
+        let now = store.now();
+        let inserted =
+            EVENTS.run(&mut transaction, &split.events, |event, row| bind_event(event, names, now, row)).await?;
+        if inserted != u64::try_from(split.events.len()).unwrap_or(u64::MAX) {
+            transaction.rollback().await?;
+            return Ok(WriteOutcome::Duplicates);
+        }
+        split.write_attempts(store, &mut transaction, names).await?;
+        split.write_raw(store, &mut transaction).await?;
+        split.write_charges(node, &mut transaction).await?;
+        split.write_totals(store, &mut transaction, names).await?;
+        POSITIONS
+            .run(&mut transaction, &self.read, |read, row| bind_position(*read, store.new_id(), node, now, row))
+            .await?;
+        carried.write(self, node, &mut transaction).await?;
+        let written = store.clock().mono();
+        let held = match leaving {
+            Some(leaving) => Some(leaving.hold(&self.read).await),
+            None => None,
+        };
+        let waited = store.clock().mono().since(written);
+        let committed = transaction.commit().await;
+        match (held, &committed) {
+            (Some(held), Ok(())) => held.stored(),
+            // SQLite reports reliably that a commit failed. PostgreSQL may have committed although its response was
+            // lost.
+            (Some(held), Err(_)) if !store.is_shared() => held.refused(),
+            (Some(in_doubt), Err(_)) => drop(in_doubt),
+            (None, _) => {}
+        }
+        committed?;
+        Ok(WriteOutcome::Written { took: store.clock().mono().since(began).saturating_sub(waited) })
+    }
+
+    fn split(&self) -> SplitRecords<'_> {
+        let mut split = SplitRecords { events: Vec::with_capacity(self.records.len()), counts: Vec::new() };
+        for (_, record) in &self.records {
+            match record {
+                Record::Close(event) | Record::Event(event) => split.events.push(event),
+                Record::Open(_) => {}
+                Record::Counts { counts, .. } | Record::CloseBatch { counts, .. } => split.counts.extend(counts),
+            }
+        }
+        split
+    }
+
+    /// Returns the keys that were used, each with the time. For counts per minute, the time is the end of the minute,
+    /// at most `now`.
+    pub(crate) fn uses(&self, now: Timestamp) -> Vec<(KeyNo, Timestamp)> {
+        let SplitRecords { events, counts } = self.split();
+        let events = events.into_iter().map(|event| (event.caller, event.started_at));
+        let ends = counts.into_iter().map(|counts| (counts.caller, aggregation::end_of(counts.minute).min(now)));
+        events.chain(ends).filter_map(|(caller, at)| Some((caller?.key, at))).collect()
+    }
+
+    /// Drops the records that were written before, because a commit may have been reported as failed.
+    fn drop_ingested(&mut self, ingested: &[Position]) {
+        self.records
+            .retain(|(place, _)| !ingested.iter().any(|until| until.partition == place.partition && place <= until));
+    }
+
+    /// Drops the events that the store already has, and repeated events except the first.
+    async fn drop_present(&mut self, store: &Store) -> Result<(), StoreError> {
+        let events = self.split().events;
+        let mut seen: HashSet<Uuid> = HashSet::with_capacity(events.len());
+        for events in events.chunks(PRESENT_MAX) {
+            let mut query = store.query(AssertSqlSafe(present(store.kind(), events.len()))).once();
+            for event in events {
+                query = query.bind(event.id.0);
+            }
+            let present: Vec<(Uuid,)> = query.all().await?;
+            seen.extend(present.into_iter().map(|(id,)| id));
+        }
+        self.records.retain(|(_, record)| match record {
+            Record::Close(event) | Record::Event(event) => seen.insert(event.id.0),
+            Record::Open(_) | Record::Counts { .. } | Record::CloseBatch { .. } => true,
+        });
+        Ok(())
+    }
+}
+
+impl SplitRecords<'_> {
+    async fn write_attempts(
+        &self,
+        store: &Store,
+        transaction: &mut Transaction,
+        names: &Names,
+    ) -> Result<(), StoreError> {
+        let several = self.events.iter().filter(|event| event.attempts.len() > 1);
+        let attempts: Vec<(Uuid, i64, &Attempt)> = several
+            .flat_map(|event| (1..).zip(&event.attempts).map(|(no, attempt)| (event.id.0, no, attempt)))
+            .collect();
+        let now = store.now();
+        let bind = |(event, no, attempt): &(Uuid, i64, &Attempt), row: &mut Values| {
+            row.put(store.new_id()).put(*event).put(*no);
+            bind_attempt(Some(attempt), names, row);
+            bind_figures(attempt.usage, attempt.cost, attempt.unknown, row);
+            row.put(now).put(now);
+        };
+        ATTEMPTS.run(transaction, &attempts, bind).await?;
+        Ok(())
+    }
+
+    /// Writes the raw usage that providers reported.
+    async fn write_raw(&self, store: &Store, transaction: &mut Transaction) -> Result<(), StoreError> {
+        let attempts = self.events.iter().flat_map(|event| (1_i64..).zip(&event.attempts).map(|of| (event.id.0, of)));
+        let told: Vec<(Uuid, i64, &str)> =
+            attempts.filter_map(|(event, (no, attempt))| Some((event, no, attempt.raw_usage.as_deref()?))).collect();
+        let now = store.now();
+        let bind = |(event, no, raw): &(Uuid, i64, &str), row: &mut Values| {
+            // PostgreSQL cannot store a NUL in a text.
+            let raw = raw.replace('\0', "");
+            row.put(store.new_id()).put(*event).put(*no).put(raw).put(now).put(now);
+        };
+        RAW.run(transaction, &told, bind).await?;
+        Ok(())
+    }
+
+    /// Writes the usage of each key per day, and its charges for budgets.
+    async fn write_charges(&self, node: &Node, transaction: &mut Transaction) -> Result<(), StoreError> {
+        let (store, now) = (node.store(), node.store().now());
+        let days: Vec<_> =
+            aggregation::days(self.events.iter().copied(), self.counts.iter().copied()).into_iter().collect();
+        let bind_day = |(at, of): &(CallerDay, CallerTotals), row: &mut Values| {
+            row.put(store.new_id()).put(at.day).put(at.user).put(at.key).put(node.id());
+            row.put(signed(of.charge.tokens)).put(signed(of.charge.money)).put(signed(of.totals.requests));
+            bind_totals(&of.totals, row);
+            row.put(now).put(now);
+        };
+        DAYS.run(transaction, &days, bind_day).await?;
+        let plans: Vec<_> =
+            aggregation::plans(self.events.iter().copied(), self.counts.iter().copied()).into_iter().collect();
+        let bind_plan = |(at, charge): &(PlanDay, Charge), row: &mut Values| {
+            row.put(store.new_id()).put(at.day).put(at.plan.0).put(node.id()).put(signed(charge.credits));
+            row.put(signed(charge.tokens)).put(signed(charge.money)).put(now).put(now);
+        };
+        PLANS.run(transaction, &plans, bind_plan).await?;
+        Ok(())
+    }
+
+    async fn write_totals(
+        &self,
+        store: &Store,
+        transaction: &mut Transaction,
+        names: &Names,
+    ) -> Result<(), StoreError> {
+        let now = store.now();
+        let models: Vec<_> =
+            aggregation::models(self.events.iter().copied(), |model| names.get(NameKind::Model, model))
+                .into_iter()
+                .collect();
+        let bind_model = |(at, of): &(ModelDay, ModelTotals), row: &mut Values| {
+            row.put(store.new_id()).put(at.user).put(at.day).put(at.model);
+            row.put(signed(of.totals.requests)).put(signed(of.refused)).put(signed(of.errors));
+            bind_totals(&of.totals, row);
+            row.put(signed(of.duration_us)).put(now).put(now);
+        };
+        MODELS.run(transaction, &models, bind_model).await?;
+        let minutes = aggregation::minutes(self.counts.iter().copied(), |route| names.get(NameKind::Route, route));
+        let minutes: Vec<_> = minutes.into_iter().collect();
+        let bind_minute = |(at, counted): &(Minute, MinuteCounts), row: &mut Values| {
+            row.put(store.new_id()).put(counted.user).put(at.key).put(at.route).put(at.status_class);
+            row.put(at.minute).put(at.day);
+            row.put(signed(counted.requests)).put(signed(counted.credits)).put(now).put(now);
+        };
+        MINUTES.run(transaction, &minutes, bind_minute).await?;
+        Ok(())
+    }
+}
+
+/// Builds the query for the events that the store has, for a number of events.
+fn present(kind: StoreKind, events: usize) -> String {
+    let mut text = PRESENT.to_owned();
+    kind.placeholders(events, &mut text);
+    text
+}
+
+fn bind_event(event: &UsageEvent, names: &Names, now: i64, row: &mut Values) {
+    row.put(event.id.0);
+    row.put(event.caller.map(|caller| caller.user.0)).put(event.caller.map(|caller| caller.key.0));
+    row.put(event.caller.map(|caller| caller.plan.0));
+    row.put(micros(event.started_at)).put(i64::from(event.day.0)).put(signed(event.charge.credits));
+    row.put(signed(event.charge.tokens)).put(signed(event.charge.money));
+    row.put(names.get(NameKind::Route, &event.route).unwrap_or(0));
+    row.put(event.format.as_deref()).put(event.model.as_deref().and_then(|model| names.get(NameKind::Model, model)));
+    row.put(event.streamed)
+        .put(i64::from(event.status))
+        .put(event.outcome.as_str())
+        .put(event.refusal.as_deref().map(clip));
+    row.put(signed(event.request_bytes)).put(signed(event.response_bytes)).put(signed(event.duration_us));
+    row.put(i64::try_from(event.attempts.len()).unwrap_or(i64::MAX));
+    bind_attempt(event.attempts.last(), names, row);
+    let unknown = event.attempts.iter().find_map(|attempt| attempt.unknown);
+    bind_figures(aggregation::usage(&event.attempts), aggregation::cost(&event.attempts), unknown, row);
+    row.put(now).put(now);
+}
+
+/// Adds the columns from `credits` to `unpriced_requests`.
+fn bind_totals(totals: &UsageTotals, row: &mut Values) {
+    row.put(signed(totals.credits)).put(signed(totals.input));
+    row.put(signed(totals.cached_input)).put(signed(totals.cache_write_short));
+    row.put(signed(totals.cache_write_long)).put(signed(totals.output)).put(signed(totals.reasoning));
+    row.put(totals.cost.0).put(signed(totals.unpriced_requests));
+}
+
+/// Adds the columns from `provider_no` to `upstream_us`.
+fn bind_attempt(attempt: Option<&Attempt>, names: &Names, row: &mut Values) {
+    let model = |name: Option<&str>| name.and_then(|name| names.get(NameKind::Model, name));
+    row.put(attempt.and_then(|attempt| names.get(NameKind::Provider, &attempt.provider)));
+    row.put(attempt.and_then(|attempt| model(attempt.model.as_deref())));
+    row.put(attempt.and_then(|attempt| model(attempt.answered_model.as_deref())));
+    row.put(attempt.and_then(|attempt| attempt.status).map(i64::from));
+    row.put(attempt.and_then(|attempt| attempt.upstream_id.as_deref()).map(clip));
+    let price = attempt.and_then(|attempt| attempt.price_version.as_deref());
+    row.put(price.and_then(|version| names.get(NameKind::Price, version)));
+    row.put(attempt.and_then(|attempt| attempt.first_byte_us).map(signed));
+    row.put(attempt.map(|attempt| signed(attempt.duration_us)));
+}
+
+/// Adds the columns from `usage_source` to `cost_unknown`.
+fn bind_figures(usage: Option<Usage>, cost: Option<NanoUsd>, unknown: Option<UnknownCost>, row: &mut Values) {
+    row.put(usage.map(|usage| usage.source.as_str()));
+    for tokens in usage.map_or([None; 10], |usage| usage.classes()) {
+        row.put(tokens.map(signed));
+    }
+    let billed = usage.and_then(|usage| usage.billed);
+    row.put(billed.map(|billed| billed.unit.as_str())).put(billed.map(|billed| signed(billed.quantity)));
+    for calls in usage.map_or([None; 5], |usage| usage.tools.counts()) {
+        row.put(calls.map(signed));
+    }
+    row.put(cost.map(|cost| cost.0)).put(unknown.map(UnknownCost::as_str));
+}
+
+fn bind_position(read: Position, id: Uuid, node: &Node, now: i64, row: &mut Values) {
+    row.put(id)
+        .put(node.id())
+        .put(i64::from(read.partition))
+        .put(i64::from(read.segment))
+        .put(i64::from(read.offset))
+        .put(now)
+        .put(now);
+}
+
+/// Returns the text of [`present`].
+#[cfg(test)]
+pub(crate) fn texts(kind: StoreKind) -> Vec<String> {
+    vec![present(kind, PRESENT_MAX)]
+}

@@ -1,0 +1,41 @@
+//! The ledger: usage events on their way from the spool to rows and daily totals, the reading of both, their retention
+//! and their audit.
+//!
+//! This crate never decides whether a request may pass (that is `meter`), never speaks HTTP, and never reads the system
+//! clock. Tables of users, keys and plans belong to `store`; leases between nodes belong to `cluster`.
+//!
+//! Read in this order: [`handle`], [`ingest`] (from the spool to rows), [`usage`] (totals and requests),
+//! [`retention`] (deletion of old rows), and [`reconcile`] (the audit of usage). A test of `statements` prepares every
+//! SQL text.
+
+// Files of the test fixture name this crate as other crates do.
+#[cfg(test)]
+extern crate self as ledger;
+
+mod batch_sizer;
+#[cfg(test)]
+#[path = "../../store/src/fixture.rs"]
+#[allow(dead_code, reason = "each crate with SQL uses a part of the fixture")]
+mod fixture;
+pub mod handle;
+pub mod ingest;
+
+pub mod reconcile;
+pub mod retention;
+#[cfg(test)]
+mod statements;
+pub mod usage;
+#[cfg(test)]
+mod usage_fixture;
+
+pub use handle::Ledger;
+pub use ingest::{IngestError, IngestStats};
+pub use reconcile::{
+    DIFFERENCES_MAX, Days, Difference, InterruptedRequests, OpenRequests, Place, Reconciliation, RecordedUsage,
+    RepairedTotals, UnleasedUsage, UnpricedRequests,
+};
+pub use retention::RetentionStats;
+pub use usage::{
+    DayUsage, KeyUsage, Overview, OverviewKey, OverviewModel, REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX,
+    RequestAttempt, RequestFilter, RequestKey, RequestLine, RequestPage, RequestPlace, UsageTotals,
+};

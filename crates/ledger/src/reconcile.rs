@@ -1,0 +1,231 @@
+//! Audit of usage: events and counts must equal the daily totals, the charged amounts of budgets, and the spent amounts
+//! of leases.
+//!
+//! The audit reads one snapshot, and ingest writes rows and totals in one transaction, so a running node causes no
+//! difference. The database adds up; this process only handles sums and a bounded number of differences. (The log of
+//! changes by users is [`audit`](store::audit).)
+//!
+//! Read in this order: `totals` (the compared columns), `comparison` (the comparison), `accounts` (leases), `unresolved` (facts
+//! to report that are no differences), `repair` (correction of totals from events), `recorded` (figures for comparison
+//! with a provider's).
+
+mod accounts;
+mod comparison;
+mod recorded;
+mod repair;
+mod row;
+mod totals;
+mod unresolved;
+
+use std::time::Duration;
+
+use access::{Day, KeyNo, PlanId, Timestamp, UserNo};
+use meter::lease::CounterId;
+use store::StoreError;
+use store::sql::{Transaction, statements, timestamp};
+use uuid::Uuid;
+
+use crate::handle::Ledger;
+
+pub use recorded::RecordedUsage;
+pub use repair::RepairedTotals;
+pub use unresolved::{InterruptedRequests, OpenRequests, UnpricedRequests};
+
+/// Maximum number of reported differences; beyond it, only `more` is set.
+pub const DIFFERENCES_MAX: usize = 1_000;
+/// The audit finds an event directly if its id was created at most this long before or after the day under which it was
+/// admitted.
+const SLACK: Duration = Duration::from_hours(24);
+
+statements! {
+    USAGE_FROM = "SELECT coalesce(max(usage_from), 0) FROM revision";
+}
+
+/// A range of days, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Days {
+    /// First day of the range.
+    pub first: Day,
+    /// Last day of the range.
+    pub last: Day,
+}
+
+/// Result of an audit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reconciliation {
+    /// The requested days that could be compared; `None` if events of all of them may have been deleted by retention.
+    pub compared: Option<Days>,
+    /// Differences in the order of days; at most [`DIFFERENCES_MAX`].
+    pub differences: Vec<Difference>,
+    /// Whether there are more differences.
+    pub more: bool,
+    /// Requests of those days that were in flight when a node crashed.
+    pub interrupted: InterruptedRequests,
+    /// LLM requests of those days whose cost is unknown or partly unknown, by reason. Bills omit the unknown cost;
+    /// budgets count the reserved amount.
+    pub unpriced: Vec<UnpricedRequests>,
+    /// Requests that are still open, as far as the store knows; each node's spool contains further ones.
+    pub open: OpenRequests,
+    /// Amounts that were charged while a lease was open, but not from it: the requests were in flight when a limit was
+    /// set, or began before a limit was set again.
+    pub unleased: Vec<UnleasedUsage>,
+}
+
+/// Two figures that should be equal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Key, user, plan, day or budget of the figures.
+    pub place: Place,
+    /// Measure of the figures: the column's name.
+    pub measure: &'static str,
+    /// Expected amount and its source.
+    pub expected: (&'static str, i128),
+    /// Actual amount and its location.
+    pub found: (&'static str, i128),
+}
+
+/// The object that a figure belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// One key on one day.
+    Key {
+        /// Day of the figures.
+        day: Day,
+        /// Number of the user, and the id if it is known.
+        user: (UserNo, Option<Uuid>),
+        /// Number of the key, and the id if it is known.
+        key: (KeyNo, Option<Uuid>),
+    },
+    /// One model of one user on one day.
+    Model {
+        /// Day of the figures.
+        day: Day,
+        /// Number of the user, and the id if it is known.
+        user: (UserNo, Option<Uuid>),
+        /// Name of the model; `None` if the model has no name.
+        model: Option<String>,
+    },
+    /// All users of one plan on one day.
+    Plan {
+        /// Day of the figures.
+        day: Day,
+        /// Id of the plan.
+        plan: PlanId,
+    },
+    /// All users together on one day.
+    Day(Day),
+    /// A budget that nodes share, in one period.
+    BudgetAccount(CounterId),
+    /// A node's lease of such a budget.
+    Lease {
+        /// Budget and period of the lease.
+        cell: CounterId,
+        /// Node that has the lease.
+        node: Uuid,
+        /// Incarnation of the node.
+        incarnation: u64,
+    },
+}
+
+/// Usage that a budget's leases do not contain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnleasedUsage {
+    /// Budget and period of the usage.
+    pub cell: CounterId,
+    /// Amount of the usage.
+    pub amount: u64,
+}
+
+impl Reconciliation {
+    /// Whether all figures that could be compared agree.
+    #[must_use]
+    pub const fn agrees(&self) -> bool {
+        self.differences.is_empty() && !self.more
+    }
+
+    fn tell(&mut self, differences: Vec<Difference>) {
+        for difference in differences {
+            if self.differences.len() >= DIFFERENCES_MAX {
+                self.more = true;
+                return;
+            }
+            self.differences.push(difference);
+        }
+    }
+}
+
+impl Days {
+    /// Returns the days of the range from `from` on.
+    fn since(self, from: Day) -> Option<Self> {
+        let first = self.first.max(from);
+        (first <= self.last).then_some(Self { first, last: self.last })
+    }
+
+    fn numbers(self) -> [i64; 2] {
+        [self.first, self.last].map(|day| i64::from(day.0))
+    }
+
+    /// Returns the first and last possible id of these days' events, unless a clock jumped.
+    fn ids(self) -> [Uuid; 2] {
+        let first = self.first.start().before(SLACK);
+        [first, self.last.next().start().after(SLACK)].map(crate::retention::first_id)
+    }
+}
+
+impl Ledger {
+    /// Audits the stored usage of `days`, in one snapshot, while nodes run.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`], and database errors.
+    pub async fn reconcile(&self, days: Days) -> Result<Reconciliation, StoreError> {
+        let mut snapshot = self.store.snapshot().await?;
+        let from = comparable_from(&mut snapshot).await?;
+        let compared = days.since(from);
+        let mut found = Reconciliation {
+            compared,
+            differences: Vec::new(),
+            more: false,
+            interrupted: unresolved::interrupted(&mut snapshot, days).await?,
+            unpriced: unresolved::unpriced(&mut snapshot, days).await?,
+            open: unresolved::open(&mut snapshot).await?,
+            unleased: Vec::new(),
+        };
+        if let Some(days) = compared {
+            comparison::compare(&mut snapshot, days, &mut found).await?;
+        }
+        accounts::compare(&mut snapshot, days, &mut found).await?;
+        snapshot.rollback().await?;
+        Ok(found)
+    }
+
+    /// Returns the first day whose events are complete: older ones may have been deleted by retention.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn usage_kept_from(&self) -> Result<Day, StoreError> {
+        let mut snapshot = self.store.snapshot().await?;
+        let from = comparable_from(&mut snapshot).await?;
+        snapshot.rollback().await?;
+        Ok(from)
+    }
+}
+
+/// Returns the first day whose events and counts are complete: rows created before a stored time may have been deleted.
+async fn comparable_from(on: &mut Transaction) -> Result<Day, StoreError> {
+    let (from,): (i64,) = on.query(USAGE_FROM).one().await?;
+    Ok(match timestamp(from) {
+        Timestamp(0) => Day(0),
+        from => from.after(SLACK).day().next(),
+    })
+}
+
+/// Returns every SQL text that this module and its parts build.
+#[cfg(test)]
+pub(crate) fn texts() -> Vec<String> {
+    let lists = [STATEMENTS, comparison::STATEMENTS, accounts::STATEMENTS, unresolved::STATEMENTS, repair::STATEMENTS];
+    let fixed = lists.into_iter().flatten().map(|(_, sql)| (*sql).to_owned());
+    fixed.chain(totals::texts()).chain(recorded::texts()).collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

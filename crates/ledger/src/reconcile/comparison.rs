@@ -1,0 +1,261 @@
+//! Comparison of totals with the rows that they were added up from.
+
+use std::collections::BTreeMap;
+
+use access::{Day, KeyNo, PlanId, UserNo};
+use store::StoreError;
+use store::sql::{Transaction, statements};
+use uuid::Uuid;
+
+use super::row::{NumberRow, NumberRowWithId};
+use super::totals::{self, KEYS, MODELS, TotalsTable};
+use super::{DIFFERENCES_MAX, Days, Difference, Place, Reconciliation};
+use sqlx::AssertSqlSafe;
+
+statements! {
+    USER = "SELECT id FROM users WHERE no = $1";
+    KEY = "SELECT id FROM api_keys WHERE no = $1";
+    MODEL = "SELECT name FROM names WHERE no = $1 AND kind = 'model'";
+}
+
+/// Columns of the totals of plans, in order.
+pub(super) const PLAN_MEASURES: [&str; 3] = ["credits", "charged_tokens", "charged_nano"];
+
+const EVENTS: &str = "events";
+const TOTALS: &str = "totals";
+const TOTALS_OF_PLANS: &str = "totals of plans";
+
+/// The sums of both sides, in the order of the columns.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct ComparedSums {
+    /// Sums according to the totals.
+    pub(super) told: Vec<i128>,
+    /// Sums of the events and counts.
+    pub(super) kept: Vec<i128>,
+}
+
+impl ComparedSums {
+    /// Returns the expected and the actual sum of a column. Totals saturate at the ends of their type and are never
+    /// negative.
+    pub(super) fn of(&self, column: usize) -> (i128, i128) {
+        let at = |sums: &[i128]| sums.get(column).copied().unwrap_or(0).min(i128::from(i64::MAX));
+        (at(&self.kept), at(&self.told))
+    }
+}
+
+/// Adds `more` to `to`, column by column.
+pub(super) fn add(to: &mut Vec<i128>, more: &[i128]) {
+    to.resize(to.len().max(more.len()), 0);
+    to.iter_mut().zip(more).for_each(|(to, more)| *to += more);
+}
+
+/// Compares the totals of keys, models and plans.
+pub(super) async fn compare(on: &mut Transaction, days: Days, found: &mut Reconciliation) -> Result<(), StoreError> {
+    for totals in [&KEYS, &MODELS] {
+        let suspects = suspects(on, totals, days, DIFFERENCES_MAX + 1).await?;
+        found.more |= suspects.len() > DIFFERENCES_MAX;
+        for (day, user) in suspects {
+            let parts = of_user(on, totals, day, user).await?;
+            for (part, sides) in &parts {
+                found.tell(differences(on, totals, day, user, *part, sides).await?);
+            }
+        }
+    }
+    for (day, of) in plans(on, days, days.ids()).await? {
+        if differing_plans(&of).is_empty() {
+            continue;
+        }
+        // Reads all ids: events of a clock that jumped have ids outside the range.
+        let only = Days { first: day, last: day };
+        let all = plans(on, only, [Uuid::nil(), Uuid::max()]).await?;
+        let tell = |differs: PlanSumDifference| Difference {
+            place: differs.plan.map_or(Place::Day(day), |plan| Place::Plan { day, plan }),
+            measure: PLAN_MEASURES.get(differs.column).copied().unwrap_or_default(),
+            expected: (EVENTS, differs.kept),
+            found: (TOTALS_OF_PLANS, differs.told),
+        };
+        found.tell(all.values().flat_map(differing_plans).map(tell).collect());
+    }
+    Ok(())
+}
+
+/// Returns the days and users whose totals may differ.
+pub(super) async fn suspects(
+    on: &mut Transaction,
+    totals: &TotalsTable,
+    days: Days,
+    most: usize,
+) -> Result<Vec<(Day, UserNo)>, StoreError> {
+    let ([first, last], [from, end]) = (days.numbers(), days.ids());
+    let query = on.query(AssertSqlSafe(totals.suspects())).bind(first).bind(last).bind(from).bind(end);
+    let rows: Vec<(i64, i64)> = query.bind(i64::try_from(most).unwrap_or(i64::MAX)).all().await?;
+    Ok(rows.into_iter().map(|(of, user)| (day(of), UserNo(user))).collect())
+}
+
+/// Returns both sides of a user's day, by the key's or model's number, in one snapshot.
+pub(super) async fn of_user(
+    on: &mut Transaction,
+    totals: &TotalsTable,
+    day: Day,
+    user: UserNo,
+) -> Result<BTreeMap<i64, ComparedSums>, StoreError> {
+    let query = on.query(AssertSqlSafe(totals.of_user())).bind(i64::from(day.0)).bind(user.0);
+    let rows: Vec<NumberRow> = query.all().await?;
+    let mut parts: BTreeMap<i64, ComparedSums> = BTreeMap::new();
+    for row in rows {
+        let sides = parts.entry(row.at(0)).or_default();
+        let side = if row.at(1) == 0 { &mut sides.told } else { &mut sides.kept };
+        add(side, &row.sums(2));
+    }
+    Ok(parts)
+}
+
+#[expect(clippy::too_many_arguments, reason = "the place of the sums, and the sums")]
+async fn differences(
+    on: &mut Transaction,
+    totals: &TotalsTable,
+    day: Day,
+    user: UserNo,
+    part: i64,
+    sides: &ComparedSums,
+) -> Result<Vec<Difference>, StoreError> {
+    let mut differing = Vec::new();
+    for (nth, column) in totals.columns.iter().enumerate() {
+        let (kept, told) = sides.of(nth);
+        if kept != told {
+            differing.push((column.name, kept, told));
+        }
+    }
+    if differing.is_empty() {
+        return Ok(Vec::new());
+    }
+    let user = (user, named(on, USER, user.0).await?);
+    let place = if totals.has_nodes() {
+        Place::Key { day, user, key: (KeyNo(part), named(on, KEY, part).await?) }
+    } else {
+        let name: Option<(String,)> = on.query(MODEL).bind(part).find().await?;
+        Place::Model { day, user, model: name.map(|(name,)| name) }
+    };
+    let tell = |(measure, kept, told)| Difference {
+        place: place.clone(),
+        measure,
+        expected: (EVENTS, kept),
+        found: (TOTALS, told),
+    };
+    Ok(differing.into_iter().map(tell).collect())
+}
+
+async fn named(on: &mut Transaction, question: &'static str, no: i64) -> Result<Option<Uuid>, StoreError> {
+    let found: Option<(Uuid,)> = on.query(question).bind(no).find().await?;
+    Ok(found.map(|(id,)| id))
+}
+
+/// Sums of all users of one plan on one day.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct PlanSums {
+    pub(super) told: Vec<i128>,
+    pub(super) events: Vec<i128>,
+    /// Credits of counts, attributed to the plan that the users have now.
+    pub(super) counts: Vec<i128>,
+}
+
+/// Sums of one day, by plan.
+pub(super) type DayPlanSums = BTreeMap<PlanId, PlanSums>;
+
+/// Returns both sides by day and plan, in one snapshot.
+pub(super) async fn plans(
+    on: &mut Transaction,
+    days: Days,
+    [from, end]: [Uuid; 2],
+) -> Result<BTreeMap<Day, DayPlanSums>, StoreError> {
+    let [first, last] = days.numbers();
+    let query = on.query(AssertSqlSafe(totals::plans())).bind(first).bind(last).bind(from).bind(end);
+    let rows: Vec<NumberRowWithId> = query.all().await?;
+    let mut plans: BTreeMap<Day, DayPlanSums> = BTreeMap::new();
+    for NumberRowWithId { numbers, id } in rows {
+        let plan = PlanId(id.unwrap_or_default());
+        let of = plans.entry(day(numbers.at(0))).or_default().entry(plan).or_default();
+        let side = match numbers.at(1) {
+            0 => &mut of.told,
+            1 => &mut of.events,
+            _ => &mut of.counts,
+        };
+        add(side, &numbers.sums(2));
+    }
+    Ok(plans)
+}
+
+/// A difference of a plan on one day; `plan` is `None` if only the sum over all plans differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PlanSumDifference {
+    pub(super) plan: Option<PlanId>,
+    pub(super) column: usize,
+    pub(super) kept: i128,
+    pub(super) told: i128,
+}
+
+impl PlanSums {
+    /// Returns a column of the totals, the events, and the counts.
+    pub(super) fn of(&self, column: usize) -> [i128; 3] {
+        [&self.told, &self.events, &self.counts].map(|sums| sums.get(column).copied().unwrap_or(0))
+    }
+}
+
+/// Compares the totals of plans with events and counts. Counts do not contain the plan of their users. If a day has
+/// counts, the credits of all plans are compared in sum, and no plan may have fewer than its events.
+pub(super) fn differing_plans(of: &DayPlanSums) -> Vec<PlanSumDifference> {
+    let most = i128::from(i64::MAX);
+    let mut differing = Vec::new();
+    let mut sum = [0, 0];
+    let has_counts = of.values().any(|of| of.counts.iter().any(|count| *count != 0));
+    for (plan, of) in of {
+        for column in 0..PLAN_MEASURES.len() {
+            let [told, events, counts] = of.of(column);
+            let is_summed = column == 0 && has_counts;
+            if is_summed {
+                sum = [sum[0] + events + counts, sum[1] + told];
+            }
+            let (kept, told) = (events.min(most), told.min(most));
+            if told < kept || told > kept && !is_summed {
+                differing.push(PlanSumDifference { plan: Some(*plan), column, kept, told });
+            }
+        }
+    }
+    let [kept, told] = sum;
+    if kept != told && differing.iter().all(|differs| differs.column != 0) {
+        differing.push(PlanSumDifference { plan: None, column: 0, kept, told });
+    }
+    differing
+}
+
+/// Converts a stored day.
+pub(super) fn day(stored: i64) -> Day {
+    Day(u32::try_from(stored).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(told: i128, events: i128, counts: i128) -> PlanSums {
+        let of = |credits| vec![credits, 5, 6];
+        PlanSums { told: of(told), events: of(events), counts: vec![counts, 0, 0] }
+    }
+
+    #[test]
+    fn credits_of_plans_are_compared_in_sum_where_counts_do_not_say_whose_they_are() {
+        let plan = |no: u128| PlanId(Uuid::from_u128(no));
+        let check = |plans: [PlanSums; 2], expected: &[(Option<u128>, i128, i128)]| {
+            let plans: DayPlanSums = [plan(1), plan(2)].into_iter().zip(plans).collect();
+            let found: Vec<_> = differing_plans(&plans).iter().map(|of| (of.plan, of.kept, of.told)).collect();
+            let expected: Vec<_> = expected.iter().map(|(of, kept, told)| (of.map(plan), *kept, *told)).collect();
+            assert_eq!(found, expected);
+        };
+        check([of(3, 3, 0), of(4, 4, 0)], &[]);
+        check([of(4, 3, 0), of(4, 4, 0)], &[(Some(1), 3, 4)]);
+        // The user of the two counted requests has another plan now.
+        check([of(3, 3, 2), of(6, 4, 0)], &[]);
+        check([of(3, 3, 2), of(5, 4, 0)], &[(None, 9, 8)]);
+        check([of(2, 3, 2), of(7, 4, 0)], &[(Some(1), 3, 2)]);
+    }
+}

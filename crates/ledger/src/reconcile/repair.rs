@@ -1,0 +1,352 @@
+//! Correction of totals from events: a day at a time, in transactions of several users each, while nodes run.
+//!
+//! The missing amounts are read in a snapshot, and added in a short transaction. Ingest writes rows and totals
+//! together, so it adds the same amount to both sides, and an added correction is right at any time. Each correction
+//! writes a line to the audit log: a line written after the snapshot shows that another process has added the same
+//! correction. Rows are changed in the order that ingest uses.
+
+use std::collections::BTreeMap;
+
+use access::{Day, PlanId, UserNo};
+use serde_json::json;
+use sqlx::AssertSqlSafe;
+use store::StoreError;
+use store::audit::{Act, Action, Actor};
+use store::sql::{Transaction, statements};
+use uuid::Uuid;
+
+use super::comparison::{self, DayPlanSums, PLAN_MEASURES};
+use super::row::NumberRowWithId;
+use super::totals::{KEYS, MODELS, TotalsTable};
+use super::{Days, comparable_from};
+use crate::handle::Ledger;
+
+/// Maximum number of users whose day one transaction corrects.
+const USERS_MAX: usize = 200;
+/// A transaction stops after this number of rows and the rows of one further user.
+const ROWS_MAX: usize = 500;
+/// Node id of rows whose node is unknown.
+const NO_NODE: Uuid = Uuid::nil();
+
+statements! {
+    MENDS = "SELECT count(*) FROM audit_log WHERE action = 'totals.mend'";
+    PLAN_ROWS = "SELECT credits, charged_tokens, charged_nano, id FROM daily_plans WHERE day = $1 AND plan_id = $2
+        ORDER BY credits DESC, id";
+    ADD_TO_PLAN = "UPDATE daily_plans SET credits = credits + $3, charged_tokens = charged_tokens + $4,
+        charged_nano = charged_nano + $5, updated_at = $2 WHERE id = $1";
+    NEW_PLAN = "INSERT INTO daily_plans (id, created_at, updated_at, day, plan_id, node_id, credits, charged_tokens, charged_nano)
+        VALUES ($1, $2, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (day, plan_id, node_id) DO UPDATE SET
+        updated_at = excluded.updated_at, credits = daily_plans.credits + excluded.credits,
+        charged_tokens = daily_plans.charged_tokens + excluded.charged_tokens,
+        charged_nano = daily_plans.charged_nano + excluded.charged_nano";
+}
+
+/// Number of corrected totals.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RepairedTotals {
+    /// Corrected totals of keys.
+    pub keys: u64,
+    /// Corrected totals of models.
+    pub models: u64,
+    /// Corrected totals of plans.
+    pub plans: u64,
+}
+
+impl RepairedTotals {
+    /// Whether any total was corrected.
+    #[must_use]
+    pub const fn is_any(&self) -> bool {
+        self.keys > 0 || self.models > 0 || self.plans > 0
+    }
+}
+
+impl Ledger {
+    /// Corrects the totals of those `days` whose events are complete, and writes an audit line for each transaction
+    /// that changed any. Corrections made before an error are kept.
+    ///
+    /// # Errors
+    /// Database errors; [`StoreError::Unmended`] if a total still differs after it was corrected.
+    pub async fn repair_totals(&self, by: &Actor, days: Days) -> Result<RepairedTotals, StoreError> {
+        let mut repaired = RepairedTotals::default();
+        let Some(Days { first, last }) = days.since(self.usage_kept_from().await?) else { return Ok(repaired) };
+        for day in (first.0..=last.0).map(Day) {
+            let mut last: Option<MissingAmounts> = None;
+            loop {
+                let mut snapshot = self.store.snapshot().await?;
+                let (repairs, lacking) =
+                    (repairs(&mut snapshot).await?, MissingAmounts::read(&mut snapshot, day).await?);
+                let kept_from = comparable_from(&mut snapshot).await?;
+                snapshot.rollback().await?;
+                // Retention records the deletion before it deletes, so the events may be incomplete now.
+                if kept_from > day || (lacking.rows.is_empty() && lacking.plans.is_empty()) {
+                    break;
+                }
+                if last.as_ref() == Some(&lacking) {
+                    return Err(StoreError::Unmended { day });
+                }
+                if let Some(more) = self.repair_some(by, day, repairs, &lacking).await? {
+                    repaired.keys += more.keys;
+                    repaired.models += more.models;
+                    repaired.plans += more.plans;
+                    last = Some(lacking);
+                }
+            }
+        }
+        Ok(repaired)
+    }
+
+    /// Runs one transaction; `None` if another process has corrected totals since `repairs` were counted, and nothing was
+    /// done.
+    async fn repair_some(
+        &self,
+        by: &Actor,
+        day: Day,
+        repairs_then: i64,
+        lacking: &MissingAmounts,
+    ) -> Result<Option<RepairedTotals>, StoreError> {
+        // Every correction locks the revision's row.
+        let mut transaction = self.store.addition().await?;
+        if repairs(&mut transaction).await? != repairs_then {
+            transaction.rollback().await?;
+            return Ok(None);
+        }
+        let mut repaired = RepairedTotals::default();
+        for row in lacking.rows.iter().filter(|row| row.totals.has_nodes()) {
+            self.repair(&mut transaction, day, row).await?;
+            repaired.keys += 1;
+        }
+        for (plan, lacks) in &lacking.plans {
+            self.mend_plan(&mut transaction, day, *plan, lacks).await?;
+            repaired.plans += 1;
+        }
+        for row in lacking.rows.iter().filter(|row| !row.totals.has_nodes()) {
+            self.repair(&mut transaction, day, row).await?;
+            repaired.models += 1;
+        }
+        let RepairedTotals { keys, models, plans } = repaired;
+        let detail = json!({"day": day.to_string(), "keys": keys, "models": models, "plans": plans});
+        self.store.note(&mut transaction, by, Act::of(Action::TotalsMend, Uuid::nil(), None).with(detail)).await?;
+        transaction.commit().await?;
+        Ok(Some(repaired))
+    }
+
+    async fn repair(&self, on: &mut Transaction, day: Day, row: &MissingAmountsRow) -> Result<(), StoreError> {
+        let MissingAmountsRow { totals, user, part, lacks } = row;
+        let text = format!("{}{}", totals.rows(), on.kind().for_update());
+        let query = on.query(AssertSqlSafe(text)).bind(i64::from(day.0)).bind(user.0).bind(*part);
+        let rows: Vec<NumberRowWithId> = query.all().await?;
+        for (id, adds) in spread(&rows, lacks) {
+            let add = on.query(AssertSqlSafe(totals.add())).bind(id).bind(self.store.now());
+            adds.into_iter().fold(add, |add, amount| add.bind(amount)).run().await?;
+        }
+        if rows.is_empty() {
+            let insert = on.query(AssertSqlSafe(totals.insert())).bind(self.store.new_id()).bind(self.store.now());
+            let insert = insert.bind(i64::from(day.0)).bind(user.0).bind(*part);
+            let insert = if totals.has_nodes() { insert.bind(NO_NODE) } else { insert };
+            lacks.iter().fold(insert, |insert, lack| insert.bind(stored(*lack))).run().await?;
+        }
+        Ok(())
+    }
+
+    async fn mend_plan(&self, on: &mut Transaction, day: Day, plan: PlanId, lacks: &[i128]) -> Result<(), StoreError> {
+        let text = format!("{PLAN_ROWS}{}", on.kind().for_update());
+        let rows: Vec<NumberRowWithId> =
+            on.query(AssertSqlSafe(text)).bind(i64::from(day.0)).bind(plan.0).all().await?;
+        for (id, adds) in spread(&rows, lacks) {
+            let add = on.query(ADD_TO_PLAN).bind(id).bind(self.store.now());
+            adds.into_iter().fold(add, |add, amount| add.bind(amount)).run().await?;
+        }
+        if rows.is_empty() {
+            let insert = on.query(NEW_PLAN).bind(self.store.new_id()).bind(self.store.now()).bind(i64::from(day.0));
+            let insert = insert.bind(plan.0).bind(NO_NODE);
+            lacks.iter().fold(insert, |insert, lack| insert.bind(stored(*lack))).run().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Missing amounts in the totals of a day, for several users at a time, in one snapshot.
+#[derive(PartialEq)]
+struct MissingAmounts {
+    rows: Vec<MissingAmountsRow>,
+    plans: BTreeMap<PlanId, Vec<i128>>,
+}
+
+#[derive(PartialEq)]
+struct MissingAmountsRow {
+    totals: &'static TotalsTable,
+    user: UserNo,
+    part: i64,
+    lacks: Vec<i128>,
+}
+
+impl MissingAmounts {
+    async fn read(on: &mut Transaction, day: Day) -> Result<Self, StoreError> {
+        let only = Days { first: day, last: day };
+        let mut rows = Vec::new();
+        for totals in [&KEYS, &MODELS] {
+            rows.extend(Self::rows(on, totals, day).await?);
+        }
+        let mut plans = BTreeMap::new();
+        let of_ids = comparison::plans(on, only, only.ids()).await?;
+        if of_ids.values().any(|of| !comparison::differing_plans(of).is_empty()) {
+            let all = comparison::plans(on, only, [Uuid::nil(), Uuid::max()]).await?;
+            plans = all.get(&day).map(lacks_of_plans).unwrap_or_default();
+        }
+        Ok(Self { rows, plans })
+    }
+
+    /// Returns the first rows with missing amounts. If none of the suspects has any, twice as many are read.
+    async fn rows(
+        on: &mut Transaction,
+        totals: &'static TotalsTable,
+        day: Day,
+    ) -> Result<Vec<MissingAmountsRow>, StoreError> {
+        let (only, mut rows, mut asked, mut known) = (Days { first: day, last: day }, Vec::new(), USERS_MAX, 0);
+        loop {
+            let suspects = comparison::suspects(on, totals, only, asked).await?;
+            for (_, user) in suspects.iter().skip(known) {
+                for (part, sides) in comparison::of_user(on, totals, day, *user).await? {
+                    let lacks: Vec<i128> = (0..totals.columns.len())
+                        .map(|nth| {
+                            let (expected, stored) = sides.of(nth);
+                            expected - stored
+                        })
+                        .collect();
+                    if lacks.iter().any(|lack| *lack != 0) {
+                        rows.push(MissingAmountsRow { totals, user: *user, part, lacks });
+                    }
+                }
+                if rows.len() >= ROWS_MAX {
+                    return Ok(rows);
+                }
+            }
+            if !rows.is_empty() || suspects.len() < asked {
+                return Ok(rows);
+            }
+            (known, asked) = (asked, asked.saturating_mul(2));
+        }
+    }
+}
+
+async fn repairs(on: &mut Transaction) -> Result<i64, StoreError> {
+    Ok(on.query(MENDS).one::<(i64,)>().await?.0)
+}
+
+fn stored(amount: i128) -> i64 {
+    i64::try_from(amount).unwrap_or(if amount < 0 { i64::MIN } else { i64::MAX })
+}
+
+/// Returns the amounts to add to each row, by id. A missing amount goes to the first row; a surplus is subtracted from
+/// as many rows as contain it.
+fn spread(rows: &[NumberRowWithId], lacks: &[i128]) -> Vec<(Uuid, Vec<i64>)> {
+    let mut left = lacks.to_vec();
+    let mut adds = Vec::new();
+    for (nth, row) in rows.iter().enumerate() {
+        let mut to_row = Vec::with_capacity(left.len());
+        for (column, left) in left.iter_mut().enumerate() {
+            let has = i128::from(row.numbers.at(column).max(0));
+            let amount = if *left < 0 {
+                (*left).max(-has)
+            } else if nth == 0 {
+                *left
+            } else {
+                0
+            };
+            *left -= amount;
+            to_row.push(stored(amount));
+        }
+        if to_row.iter().any(|amount| *amount != 0) {
+            adds.push((row.id.unwrap_or_default(), to_row));
+        }
+    }
+    adds
+}
+
+/// Returns the missing amounts in the totals of a day's plans, by plan. Credits of counts are attributed to the present
+/// plan of their users, as long as the sum over all plans shows that some are missing or in surplus.
+fn lacks_of_plans(of: &DayPlanSums) -> BTreeMap<PlanId, Vec<i128>> {
+    let differing = comparison::differing_plans(of);
+    let mut lacks: BTreeMap<PlanId, Vec<i128>> = BTreeMap::new();
+    for differs in &differing {
+        if let Some(plan) = differs.plan {
+            let lacks = lacks.entry(plan).or_insert_with(|| vec![0; PLAN_MEASURES.len()]);
+            if let Some(lack) = lacks.get_mut(differs.column) {
+                *lack = differs.kept - differs.told;
+            }
+        }
+    }
+    if differing.iter().any(|differs| differs.column == 0) {
+        let already = |plan: &PlanId, lacks: &BTreeMap<PlanId, Vec<i128>>| {
+            lacks.get(plan).and_then(|lacks| lacks.first()).copied().unwrap_or(0)
+        };
+        // For each plan: the missing credits according to the present plans, and the surplus over the events after
+        // earlier corrections.
+        let mut plans: Vec<(PlanId, i128, i128)> = Vec::new();
+        for (plan, of) in of {
+            let [told, events, counts] = of.of(0);
+            plans.push((*plan, events + counts - told - already(plan, &lacks), told + already(plan, &lacks) - events));
+        }
+        let mut left: i128 = plans.iter().map(|(_, lack, _)| lack).sum();
+        plans.sort_by_key(|(_, lack, _)| if left < 0 { *lack } else { -*lack });
+        for (plan, lack, spare) in plans {
+            let amount = if left < 0 { left.max(lack.min(0)).max(-spare) } else { left.min(lack.max(0)) };
+            left -= amount;
+            if amount != 0
+                && let Some(credits) = lacks.entry(plan).or_insert_with(|| vec![0; PLAN_MEASURES.len()]).first_mut()
+            {
+                *credits += amount;
+            }
+        }
+    }
+    lacks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::comparison::PlanSums;
+    use super::super::row::NumberRow;
+    use super::*;
+
+    fn row(id: u128, numbers: &[i64]) -> NumberRowWithId {
+        let numbers = NumberRow(numbers.iter().copied().map(Some).collect());
+        NumberRowWithId { numbers, id: Some(Uuid::from_u128(id)) }
+    }
+
+    #[test]
+    fn what_is_too_much_is_taken_from_rows_that_have_it_and_what_lacks_goes_to_the_first() {
+        let rows = [row(1, &[10, 1]), row(2, &[5, 7])];
+        let ids = [1, 2].map(Uuid::from_u128);
+        assert_eq!(spread(&rows, &[3, 0]), [(ids[0], vec![3, 0])]);
+        assert_eq!(spread(&rows, &[0, -6]), [(ids[0], vec![0, -1]), (ids[1], vec![0, -5])]);
+        assert_eq!(spread(&rows, &[-12, 2]), [(ids[0], vec![-10, 2]), (ids[1], vec![-2, 0])]);
+        assert_eq!(spread(&[], &[1]), []);
+    }
+
+    #[test]
+    fn totals_of_plans_add_up_again() {
+        let plan = |no: u128| PlanId(Uuid::from_u128(no));
+        let of = |told: i128, events: i128, counts: i128| PlanSums {
+            told: vec![told, 5, 6],
+            events: vec![events, 5, 6],
+            counts: vec![counts, 0, 0],
+        };
+        for plans in [
+            [of(3, 3, 0), of(4, 4, 0)],
+            [of(4, 3, 0), of(1, 4, 0)],
+            [of(3, 3, 2), of(6, 4, 0)],
+            [of(3, 3, 2), of(5, 4, 0)],
+            [of(2, 3, 2), of(9, 4, 0)],
+            [of(90, 3, 2), of(9, 4, 0)],
+            [of(0, 3, 2), of(0, 4, 70)],
+        ] {
+            let mut plans: DayPlanSums = [plan(1), plan(2)].into_iter().zip(plans).collect();
+            let lacks = lacks_of_plans(&plans);
+            assert_eq!(lacks.is_empty(), comparison::differing_plans(&plans).is_empty());
+            for (plan, lacks) in &lacks {
+                comparison::add(&mut plans.get_mut(plan).unwrap().told, lacks);
+            }
+            assert_eq!(comparison::differing_plans(&plans), [], "{plans:?}");
+        }
+    }
+}

@@ -1,0 +1,189 @@
+mod repair;
+
+use access::NanoUsd;
+use meter::{Attempt, Charge, UsageEvent};
+use spool::Record;
+use store::Store;
+use store::sql::StoreKind;
+
+use super::*;
+use crate::fixture::{Place as Database, tell};
+use crate::handle::Ledger;
+use crate::retention::{Keep, RetentionStats, Rounds};
+use crate::usage_fixture::{IngestNode, TODAY, UsageFixture, attempt, caller, id_text, people};
+
+const DAYS: Days = Days { first: Day(TODAY.0 - 3), last: TODAY };
+/// Stores three days of four callers through two nodes.
+pub(super) async fn lived(database: &Database, store: &Store) {
+    people(store).await;
+    let mut nodes = [
+        IngestNode::of(store, &database.folder.path().join("a")).await,
+        IngestNode::of(store, &database.folder.path().join("b")).await,
+    ];
+    for day in DAYS.first.0..TODAY.0 {
+        let mut made = UsageFixture::on(Day(day));
+        for (user, key) in [(1, 1), (1, 2), (2, 3), (3, 4)] {
+            for node in &mut nodes {
+                let records = made.all(caller(user, key));
+                node.write(&records).await;
+            }
+        }
+    }
+}
+
+pub(super) async fn differences(store: &Store) -> Vec<Difference> {
+    Ledger::new(store.clone()).reconcile(DAYS).await.unwrap().differences
+}
+
+#[tokio::test]
+async fn whatever_ingest_writes_adds_up() {
+    for database in Database::both().await {
+        let store = database.open().await;
+        assert_eq!(Ledger::new(store.clone()).reconcile(DAYS).await.unwrap().differences, []);
+        lived(&database, &store).await;
+        let found = Ledger::new(store.clone()).reconcile(DAYS).await.unwrap();
+        assert_eq!((found.compared, found.differences, found.more), (Some(DAYS), vec![], false));
+        // Each of the 24 lots has one interrupted request.
+        let reserved = Charge { credits: 3 * 24, tokens: 700 * 24, money: 1_234_567_890 * 24 };
+        assert_eq!(found.interrupted, InterruptedRequests { requests: 24, reserved });
+        // Each lot also has two without a known cost; a part of one cost is known.
+        let unpriced = |reason: &str, requests: u64, cost| {
+            let charged = NanoUsd(1_234_567_890 * requests.cast_signed());
+            UnpricedRequests { reason: reason.to_owned(), requests, charged, cost }
+        };
+        let half = NanoUsd(900_000_000 * 24);
+        assert_eq!(found.unpriced, [unpriced("interrupted", 24, NanoUsd(0)), unpriced("no_usage", 48, half)]);
+        assert_eq!((found.open.requests, found.unleased), (0, vec![]));
+    }
+}
+
+#[tokio::test]
+async fn an_event_of_a_clock_that_jumped_is_found_all_the_same() {
+    for database in Database::both().await {
+        let store = database.open().await;
+        let mut node = IngestNode::of(&store, database.folder.path()).await;
+        let mut made = UsageFixture::on(Day(TODAY.0 - 40));
+        let event = made.event(Some(caller(1, 1)), vec![attempt(1)]);
+        node.write(&[Record::Event(UsageEvent { day: TODAY, ..event })]).await;
+        assert_eq!(differences(&store).await, []);
+    }
+}
+
+#[tokio::test]
+async fn amounts_that_fill_their_integers_agree() {
+    for database in Database::both().await {
+        let store = database.open().await;
+        let mut node = IngestNode::of(&store, database.folder.path()).await;
+        let mut made = UsageFixture::on(TODAY);
+        let most = u64::try_from(i64::MAX).unwrap();
+        let expensive = Attempt { cost: Some(NanoUsd(i64::MAX)), ..attempt(1) };
+        for key in [1, 1, 2] {
+            let event = made.event(Some(caller(1, key)), vec![expensive.clone()]);
+            let charge = Charge { credits: most / 4, tokens: most / 4, money: most };
+            node.write(&[Record::Event(UsageEvent { charge, ..event })]).await;
+        }
+        assert_eq!(differences(&store).await, []);
+    }
+}
+
+#[tokio::test]
+async fn days_whose_events_were_deleted_by_age_are_not_compared() {
+    for database in Database::both().await {
+        let store = database.open().await;
+        lived(&database, &store).await;
+        let mut rounds = Rounds::begin(&store).await.unwrap();
+        // The first day ended two days before.
+        let keep = Keep { events: Some(Duration::from_hours(48)), raw_usage: None };
+        assert!(rounds.next(&store, keep, &RetentionStats::default()).await.unwrap() > 0);
+        let found = Ledger::new(store.clone()).reconcile(DAYS).await.unwrap();
+        assert_eq!((found.compared, found.differences), (Some(Days { first: TODAY, last: TODAY }), vec![]));
+        assert_eq!(Ledger::new(store.clone()).usage_kept_from().await.unwrap(), TODAY);
+        let before = Days { first: DAYS.first, last: Day(TODAY.0 - 1) };
+        assert_eq!(Ledger::new(store.clone()).reconcile(before).await.unwrap().compared, None);
+        // Days without complete events are not corrected either.
+        assert_eq!(
+            Ledger::new(store.clone()).repair_totals(&store::Actor::COMMAND, before).await.unwrap(),
+            RepairedTotals::default()
+        );
+        // A day that is compared is compared completely.
+        tell(&store, &format!("UPDATE daily_usage SET requests = requests + 1 WHERE day = {}", TODAY.0)).await;
+        assert_eq!(Ledger::new(store.clone()).reconcile(DAYS).await.unwrap().differences.len(), 4);
+    }
+}
+
+#[tokio::test]
+async fn so_many_differences_are_told_and_no_more() {
+    for database in Database::both().await {
+        let store = database.open().await;
+        let id = if store.kind() == StoreKind::Sqlite { "randomblob(16)" } else { "gen_random_uuid()" };
+        tell(&store, &format!(
+                "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {})
+                INSERT INTO daily_models (id, user_no, model_no, day, requests, refused, errors, credits, input_tokens,
+                    cached_input_tokens, cache_write_short_tokens, cache_write_long_tokens, output_tokens, reasoning_tokens,
+                    cost_nano, unpriced_requests, duration_us, created_at, updated_at)
+                SELECT {id}, n, 0, {}, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1 FROM n",
+                DIFFERENCES_MAX + 10,
+                TODAY.0
+            ))
+            .await;
+        let found = Ledger::new(store.clone()).reconcile(DAYS).await.unwrap();
+        assert_eq!((found.differences.len(), found.more), (DIFFERENCES_MAX, true));
+        let repaired = Ledger::new(store.clone()).repair_totals(&store::Actor::COMMAND, DAYS).await.unwrap();
+        assert_eq!(repaired, RepairedTotals { models: 1_010, ..RepairedTotals::default() });
+        assert_eq!(differences(&store).await, []);
+    }
+}
+
+#[tokio::test]
+async fn a_server_at_work_is_no_difference() {
+    for database in Database::both().await {
+        let store = database.open().await;
+        let mut node = IngestNode::of(&store, database.folder.path()).await;
+        let mut made = UsageFixture::on(TODAY);
+        let ingesting = async {
+            for _ in 0..40 {
+                let records = made.all(caller(1, 1));
+                node.write(&records).await;
+                tokio::task::yield_now().await;
+            }
+        };
+        let looking = async {
+            let mut seen = 0;
+            for _ in 0..40 {
+                let found = Ledger::new(store.clone()).reconcile(DAYS).await.unwrap();
+                assert_eq!(found.differences, []);
+                seen = found.interrupted.requests;
+            }
+            seen
+        };
+        let ((), seen) = tokio::join!(ingesting, looking);
+        assert!(seen > 1, "ingest went on meanwhile");
+    }
+}
+
+#[tokio::test]
+async fn what_providers_answered_is_told_by_day_and_model() {
+    for database in Database::both().await {
+        let store = database.open().await;
+        lived(&database, &store).await;
+        let recorded = Ledger::new(store.clone()).recorded(Days { first: DAYS.first, last: DAYS.first }).await.unwrap();
+        // Eight lots; the events of each have 1; 10 and one unreported; one unreported; 100 and 1,000; 7; and, without
+        // a caller, 3.
+        let tokens = 8 * (1 + 10 + 100 + 1_000 + 7 + 3);
+        let expected = RecordedUsage {
+            day: DAYS.first,
+            provider: "up".to_owned(),
+            model: "fast-1-2026".to_owned(),
+            requests: 8 * 8,
+            untold: 8 * 2,
+            input: 3 * tokens + 8 * 6 * (3 + 4 + 7),
+            cached_input: 2 * tokens,
+            cache_write_short: 8 * 6 * 3,
+            cache_write_long: 8 * 6 * 4,
+            output: 5 * tokens + 8 * 6 * (6 + 8),
+            cost: NanoUsd(8 * 6 * 900_000_000),
+        };
+        assert_eq!(recorded, [expected]);
+        assert_eq!(Ledger::new(store.clone()).recorded(Days { first: TODAY, last: TODAY }).await.unwrap(), []);
+    }
+}

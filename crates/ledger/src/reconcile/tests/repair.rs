@@ -1,0 +1,141 @@
+//! Each kind of difference: written to the store, reported, corrected, and no longer reported.
+
+use access::Plan;
+use meter::Caller;
+
+use super::*;
+use crate::usage_fixture::{PLANS, number};
+use store::{Actor, Email, NewKey, NewUser};
+
+/// A statement that causes differences, their number, and one of them: a measure, and the surplus in the totals.
+const PLANTED: [(&str, usize, &str, i128); 12] = [
+    ("UPDATE daily_usage SET requests = requests + 1 WHERE {one}", 1, "requests", 1),
+    ("UPDATE daily_usage SET output_tokens = output_tokens - 2 WHERE {one}", 1, "output_tokens", -2),
+    ("UPDATE daily_usage SET cost_nano = cost_nano + 5000000007 WHERE {one}", 1, "cost_nano", 5_000_000_007),
+    ("UPDATE daily_usage SET unpriced_requests = 0 WHERE day = {day} AND key_no = 1", 1, "unpriced_requests", -6),
+    // A difference of a budget's amount appears for the key, and in the sum over plans.
+    ("UPDATE daily_usage SET charged_nano = charged_nano - 1 WHERE {one}", 1, "charged_nano", -1),
+    ("DELETE FROM daily_usage WHERE day = {day} AND key_no = 1", 12, "requests", -42),
+    ("UPDATE daily_models SET errors = errors + 9 WHERE day = {day} AND user_no = 2 AND model_no = 0", 1, "errors", 9),
+    ("DELETE FROM daily_models WHERE day = {day} AND user_no = 2 AND model_no = 0", 5, "requests", 0),
+    ("UPDATE daily_plans SET charged_tokens = charged_tokens - 3 WHERE {plan}", 1, "charged_tokens", -6),
+    ("UPDATE daily_plans SET credits = credits + 4 WHERE {plan}", 1, "credits", 8),
+    ("DELETE FROM daily_plans WHERE {plan}", 3, "charged_tokens", 0),
+    ("UPDATE usage_counts SET requests = requests + 5 WHERE minute = (SELECT min(minute) FROM usage_counts WHERE day = {day})
+        AND day = {day} AND key_no = 1", 1, "requests", -5),
+];
+
+#[tokio::test]
+async fn each_difference_is_told_mended_and_gone() {
+    for database in Database::both().await {
+        let store = database.open().await;
+        lived(&database, &store).await;
+        for (nth, (planted, count, measure, too_high)) in PLANTED.into_iter().enumerate() {
+            // One of the rows of two nodes.
+            let day = DAYS.first.0 + 1;
+            let one = format!("id = (SELECT min(CAST(id AS TEXT)) FROM daily_usage WHERE day = {day} AND key_no = 1)");
+            let one = match store.kind() {
+                StoreKind::Sqlite => one.replace("min(CAST(id AS TEXT))", "min(id)"),
+                StoreKind::Postgres => one.replace("id = (", "CAST(id AS TEXT) = ("),
+            };
+            let plan = format!("day = {day} AND plan_id = {}", id_text(&store, PLANS[1].0));
+            let sql = planted.replace("{one}", &one).replace("{plan}", &plan).replace("{day}", &day.to_string());
+            tell(&store, &sql).await;
+            let told = differences(&store).await;
+            assert_eq!(told.len(), count, "{sql}: {told:?}");
+            let of_measure = told.iter().find(|difference| difference.measure == measure);
+            let of_measure = of_measure.unwrap_or_else(|| panic!("{sql}: {told:?}"));
+            let apart = of_measure.found.1 - of_measure.expected.1;
+            assert!(too_high == 0 && apart < 0 || apart == too_high, "{sql}: {of_measure:?}");
+            let repaired = Ledger::new(store.clone()).repair_totals(&Actor::COMMAND, DAYS).await.unwrap();
+            assert!(repaired.is_any(), "{sql}");
+            assert_eq!(differences(&store).await, [], "{sql}");
+            let lines = number(&store, "SELECT count(*) FROM audit_log WHERE action = 'totals.mend'").await;
+            assert_eq!(lines, i64::try_from(nth).unwrap() + 1, "{sql}");
+        }
+        let again = Ledger::new(store.clone()).repair_totals(&Actor::COMMAND, DAYS).await.unwrap();
+        assert_eq!(again, RepairedTotals::default());
+    }
+}
+
+#[tokio::test]
+async fn a_total_that_stays_wrong_is_an_error() {
+    let database = Database::sqlite();
+    let store = database.open().await;
+    lived(&database, &store).await;
+    let back = "UPDATE daily_usage SET requests = OLD.requests WHERE id = OLD.id";
+    tell(&store, "UPDATE daily_usage SET requests = requests + 1").await;
+    tell(&store, &format!("CREATE TRIGGER stuck AFTER UPDATE OF credits ON daily_usage BEGIN {back}; END")).await;
+    let stuck = Ledger::new(store.clone()).repair_totals(&Actor::COMMAND, DAYS).await;
+    assert!(matches!(stuck, Err(StoreError::Unmended { day }) if day == DAYS.first), "{stuck:?}");
+}
+
+#[tokio::test]
+async fn a_missing_event_is_told_with_who_and_what_and_budgets_follow_when_it_is_mended() {
+    for database in Database::both().await {
+        let store = database.open().await;
+        store.ensure_plans(&[Plan::unlimited("starter")]).await.unwrap();
+        let new = NewUser::member(Email::parse("ada@example.com").unwrap(), "Ada", "starter");
+        let ada = store.create_user(&Actor::COMMAND, new).await.unwrap();
+        let secret = access::ApiKey::generate("tollgate").unwrap();
+        let key = store.create_key(&Actor::COMMAND, NewKey::of(ada.id, "laptop", &secret)).await.unwrap();
+        let mut node = IngestNode::of(&store, database.folder.path()).await;
+        let mut made = UsageFixture::on(TODAY);
+        let of = Caller { user: ada.no, key: key.no, plan: PLANS[0] };
+        let events = [(); 3].map(|()| Record::Event(made.event(Some(of), vec![attempt(2)])));
+        node.write(&events).await;
+        let Record::Event(gone) = &events[1] else { panic!() };
+        tell(&store, &format!("DELETE FROM usage_events WHERE id = {}", id_text(&store, gone.id.0))).await;
+
+        let told = differences(&store).await;
+        let place = Place::Key { day: TODAY, user: (ada.no, Some(ada.id.0)), key: (key.no, Some(key.id.0)) };
+        let requests = Difference { place, measure: "requests", expected: ("events", 2), found: ("totals", 3) };
+        assert!(told.contains(&requests), "{told:?}");
+        assert!(told.iter().any(|of| matches!(&of.place, Place::Model { model: Some(name), .. } if name == "fast")));
+        assert!(told.iter().any(|of| matches!(of.place, Place::Plan { plan, .. } if plan == PLANS[0])));
+        let period = meter::Period::of(access::Per::Day, TODAY);
+        let spent = async || store.charge_of(access::Subject::User(ada.no), period).await.unwrap();
+        let charge = |events: u64| Charge { credits: 3 * events, tokens: 700 * events, money: 1_234_567_890 * events };
+        assert_eq!(spent().await, charge(3));
+        Ledger::new(store.clone()).repair_totals(&Actor::COMMAND, DAYS).await.unwrap();
+        assert_eq!((differences(&store).await, spent().await), (vec![], charge(2)));
+        assert_eq!(store.charge_of(access::Subject::Plan(PLANS[0]), period).await.unwrap(), charge(2));
+    }
+}
+
+#[tokio::test]
+async fn mending_beside_ingest_loses_nothing() {
+    for database in Database::both().await {
+        let store = database.open().await;
+        people(&store).await;
+        let mut node = IngestNode::of(&store, database.folder.path()).await;
+        let mut made = UsageFixture::on(TODAY);
+        let records = made.all(caller(1, 1));
+        node.write(&records).await;
+        let ingesting = async {
+            for _ in 0..30 {
+                let records = made.all(caller(1, 1));
+                node.write(&records).await;
+                tokio::task::yield_now().await;
+            }
+        };
+        // All differences have distinct amounts: a difference that remains after its correction would be an error.
+        let repairing = async |unit: i64| {
+            let mut repaired = 0;
+            for amount in (1..=10).map(|nth| nth * unit) {
+                let plant = format!("requests = requests + {amount}, charged_tokens = charged_tokens - {amount}");
+                tell(&store, &format!("UPDATE daily_usage SET {plant} WHERE day = {}", TODAY.0)).await;
+                repaired += Ledger::new(store.clone()).repair_totals(&Actor::COMMAND, DAYS).await.unwrap().keys;
+            }
+            repaired
+        };
+        // Two concurrent corrections correct each difference once.
+        let ((), one, other) = tokio::join!(ingesting, repairing(1), repairing(100));
+        assert!(one + other >= 10, "{one} {other}");
+        Ledger::new(store.clone()).repair_totals(&Actor::COMMAND, DAYS).await.unwrap();
+        assert_eq!(differences(&store).await, []);
+        let requests = number(&store, "SELECT CAST(sum(requests) AS BIGINT) FROM daily_usage").await;
+        // Seven requests in rows, and two lots of seven in counts.
+        assert_eq!(requests, 31 * (7 + 14));
+    }
+}

@@ -1,0 +1,248 @@
+//! Retention: deletes old rows of usage in small batches and keeps the totals. `accounts` deletes old sessions and
+//! links.
+//!
+//! A row's age is that of its id (UUIDv7): the id of an event is its request's, and the id of an attempt or of a
+//! minute's counts is created when the row is written, which is later. The oldest rows are therefore the first of each
+//! table, and no further index is needed.
+
+mod accounts;
+mod clock_guard;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use access::Timestamp;
+use jobs::Outage;
+use store::revision;
+use store::sql::{micros, statements};
+use store::{Store, StoreError};
+use uuid::Uuid;
+
+use crate::batch_sizer::BatchSizer;
+#[cfg(test)]
+pub(crate) use accounts::STATEMENTS as ACCOUNTS;
+use clock_guard::{ClockGuard, ClockReading};
+
+/// Delay after startup: draining the previous run's spool and serving clients have priority.
+const FIRST_AFTER: Duration = Duration::from_secs(5 * 60);
+/// Pause from the end of one round to the next.
+const EVERY: Duration = Duration::from_secs(3_600);
+/// Maximum number of rows per transaction.
+const ROWS_MAX: usize = 1_000;
+/// Pause between two transactions, so that others can write.
+const PAUSE: Duration = Duration::from_millis(20);
+
+statements! {
+    EVENTS = "DELETE FROM usage_events WHERE id IN
+        (SELECT id FROM usage_events WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3) RETURNING id";
+    ATTEMPTS = "DELETE FROM usage_attempts WHERE id IN
+        (SELECT id FROM usage_attempts WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3) RETURNING id";
+    COUNTS = "DELETE FROM usage_counts WHERE id IN
+        (SELECT id FROM usage_counts WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3) RETURNING id";
+    RAW = "DELETE FROM usage_raw WHERE id IN
+        (SELECT id FROM usage_raw WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3) RETURNING id";
+    USAGE_FROM = "INSERT INTO revision (id, value, usage_from, created_at, updated_at) VALUES ($1, 0, $2, $3, $3)
+        ON CONFLICT (id) DO UPDATE SET usage_from = excluded.usage_from, updated_at = excluded.updated_at
+        WHERE revision.usage_from < excluded.usage_from";
+    NEWEST = "SELECT id FROM usage_events ORDER BY id DESC LIMIT 1";
+}
+
+/// Statements for the rows that `retention.events` limits.
+const USAGE: [&str; 3] = [EVENTS, ATTEMPTS, COUNTS];
+
+/// Counters of retention since the process began.
+#[derive(Debug, Default)]
+pub struct RetentionStats {
+    /// Deleted rows of events, attempts, counts and raw usage.
+    pub rows: AtomicU64,
+}
+
+/// Time for which usage is kept; `None` keeps it forever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// Applies to rows of events, attempts and counts.
+    pub events: Option<Duration>,
+    /// Applies to raw usage as providers reported it.
+    pub raw_usage: Option<Duration>,
+}
+
+/// Deletes once an hour the usage that is older than `keep` returns, and expired sessions and links, until `cancel` is
+/// done. If several nodes share a store, only one deletes at a time.
+pub async fn run(store: Store, keep: impl Fn() -> Keep, stats: Arc<RetentionStats>, cancel: impl Future<Output = ()>) {
+    tokio::select! {
+        biased;
+        () = cancel => {}
+        () = rounds(&store, keep, &stats, Times { first_after: FIRST_AFTER, every: EVERY }) => {}
+    }
+}
+
+/// Times at which rounds are due.
+struct Times {
+    first_after: Duration,
+    every: Duration,
+}
+
+async fn rounds(store: &Store, keep: impl Fn() -> Keep, stats: &RetentionStats, times: Times) {
+    let mut outage = Outage::new("retention");
+    // Begins at startup, so that a later jump of the clock is detected.
+    let mut begun = Rounds::begin(store).await;
+    tokio::time::sleep(times.first_after).await;
+    loop {
+        if begun.is_err() {
+            begun = Rounds::begin(store).await;
+        }
+        outage.note(&begun);
+        if let Ok(rounds) = &mut begun {
+            outage.note(&rounds.next(store, keep(), stats).await);
+        }
+        tokio::time::sleep(times.every).await;
+    }
+}
+
+/// Records that usage created before a moment may be deleted from now on, so that an audit does not expect it.
+async fn told(store: &Store, before: Timestamp) -> Result<(), StoreError> {
+    let mut transaction = store.begin().await?;
+    transaction.query(USAGE_FROM).bind(revision::ROW).bind(micros(before)).bind(store.now()).run().await?;
+    Ok(transaction.commit().await?)
+}
+
+/// Deletes the rows of `tables` that were created before a moment, oldest first, and returns their number. Stops if
+/// another node is deleting.
+///
+/// # Errors
+/// [`StoreError::Unavailable`], [`StoreError::ReadOnly`], [`StoreError::Full`], [`StoreError::Database`]; rows deleted
+/// before an error stay deleted.
+async fn expire(
+    store: &Store,
+    tables: &[&'static str],
+    before: Timestamp,
+    stats: &RetentionStats,
+) -> Result<u64, StoreError> {
+    let (mut deleted, mut batch_sizer, end) = (0, BatchSizer::new(store.kind(), ROWS_MAX), first_id(before));
+    for table in tables {
+        // Each transaction starts where the last one ended, to skip the deleted rows, which PostgreSQL keeps for a
+        // while.
+        let mut from = Uuid::nil();
+        while let Some(batch) = delete(store, table, Bounds::Ids(from, end), &mut batch_sizer).await? {
+            deleted += batch.rows;
+            stats.rows.fetch_add(batch.rows, Ordering::Relaxed);
+            let Some(last) = batch.last else { break };
+            from = last;
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+    Ok(deleted)
+}
+
+/// Result of one deleting transaction.
+struct DeletionResult {
+    rows: u64,
+    /// Id of the last deleted row; `None` if no row is left.
+    last: Option<Uuid>,
+}
+
+/// Selects the rows of a table to delete.
+#[derive(Clone, Copy)]
+enum Bounds {
+    /// Rows with ids from the first to before the second.
+    Ids(Uuid, Uuid),
+    /// Rows that had expired at this time.
+    Moment(i64),
+}
+
+/// Deletes the first rows within `bounds`; `None` if another node is deleting.
+async fn delete(
+    store: &Store,
+    table: &'static str,
+    bounds: Bounds,
+    batch_sizer: &mut BatchSizer,
+) -> Result<Option<DeletionResult>, StoreError> {
+    let wanted = batch_sizer.rows();
+    let mut transaction = store.begin().await?;
+    let began = store.clock().mono();
+    if let Some(alone) = transaction.kind().try_retention() {
+        let (alone,): (bool,) = transaction.query(alone).one().await?;
+        if !alone {
+            return Ok(None);
+        }
+    }
+    let limit = i64::try_from(wanted).unwrap_or(i64::MAX);
+    let query = transaction.query(table);
+    let query = match bounds {
+        Bounds::Ids(from, end) => query.bind(from).bind(end),
+        Bounds::Moment(moment) => query.bind(moment),
+    };
+    let ids: Vec<(Uuid,)> = query.bind(limit).all().await?;
+    transaction.commit().await?;
+    batch_sizer.note(ids.len(), store.clock().mono().since(began));
+    let last = ids.iter().map(|(id,)| *id).max().filter(|_| ids.len() == wanted);
+    Ok(Some(DeletionResult { rows: u64::try_from(ids.len()).unwrap_or(u64::MAX), last }))
+}
+
+/// State of a process across its rounds.
+#[derive(Debug)]
+pub(crate) struct Rounds {
+    clock_guard: ClockGuard,
+}
+
+impl Rounds {
+    pub(crate) async fn begin(store: &Store) -> Result<Self, StoreError> {
+        let newest: Option<(Uuid,)> = store.query(NEWEST).find().await?;
+        let newest = newest.and_then(|(id,)| made_at(id));
+        Ok(Self { clock_guard: ClockGuard::new(newest, store.clock().now(), store.clock().mono()) })
+    }
+
+    /// Deletes usage that is older than `keep`, and old sessions and links. Returns the number of deleted rows of
+    /// usage.
+    pub(crate) async fn next(&mut self, store: &Store, keep: Keep, stats: &RetentionStats) -> Result<u64, StoreError> {
+        let began = store.clock().mono();
+        let now = match self.clock_guard.judge(store.clock().now(), began) {
+            ClockReading::Trusted(now) | ClockReading::Distrusted(now) => now,
+            ClockReading::Jumped(now) => {
+                let (clock, expected) = (store.clock().now().unix_seconds(), now.unix_seconds());
+                tracing::warn!(
+                    clock,
+                    expected,
+                    "the clock is more than a day ahead: retention uses the expected time for a day; correct the clock if \
+                     it is wrong"
+                );
+                now
+            }
+        };
+        if let Some(keep) = keep.events {
+            told(store, now.before(keep)).await?;
+        }
+        let mut rows = 0;
+        for (tables, keep) in [(&USAGE[..], keep.events), (&[RAW], keep.raw_usage)] {
+            if let Some(keep) = keep {
+                rows += expire(store, tables, now.before(keep), stats).await?;
+            }
+        }
+        if rows > 0 {
+            let seconds = store.clock().mono().since(began).as_secs();
+            tracing::info!(rows, seconds, "deleted usage that is older than `retention` allows");
+        }
+        let rows_of_accounts = accounts::expire(store, now.before(accounts::KEPT)).await?;
+        if rows_of_accounts > 0 {
+            tracing::info!(rows = rows_of_accounts, "deleted sessions and links that ended more than 30 days ago");
+        }
+        Ok(rows)
+    }
+}
+
+/// Returns a lower bound of all ids that are created from this time on (RFC 9562, 5.7: milliseconds in the first 48
+/// bits).
+pub(crate) fn first_id(moment: Timestamp) -> Uuid {
+    Uuid::from_u128(u128::from(moment.unix_millis()) << 80)
+}
+
+/// Returns the time at which the row with this id was created; `None` if the id does not contain it.
+fn made_at(id: Uuid) -> Option<Timestamp> {
+    let millis = u64::try_from(id.as_u128() >> 80).unwrap_or(u64::MAX);
+    (id.get_version_num() == 7).then(|| Timestamp(millis.saturating_mul(1_000)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,316 @@
+use access::{Clock, Day, Ids, KeyNo, NanoUsd, Plan, PlanId, RequestId, Secret, TicketHash, UserId, UserNo};
+use meter::{Attempt, Caller, Charge, Counts, Outcome, Source, Usage, UsageEvent};
+use spool::{Record, Spool};
+use sqlx::AssertSqlSafe;
+
+use super::*;
+use crate::Ledger;
+use crate::fixture::Place;
+use crate::ingest::{IngestStats, drain, positions};
+use store::{
+    Actor, Credential, Email, NewLink, NewRefresh, NewSession, NewUser, Options, Purpose, RefreshResult, Session,
+};
+
+const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
+const DAY: Duration = Duration::from_secs(86_400);
+const KEPT: Keep = Keep { events: Some(KEEP), raw_usage: None };
+const FOREVER: Keep = Keep { events: None, raw_usage: None };
+const KEEP: Duration = DAY.saturating_mul(90);
+const CALLER: Caller = Caller { user: UserNo(1), key: KeyNo(2), plan: PlanId::NIL };
+
+async fn open(place: &Place, clock: &Clock) -> Store {
+    let (url, data) = (place.url.as_ref(), place.folder.path());
+    Store::open(Options { url, data, migrate: true, clock: clock.clone() }).await.unwrap()
+}
+
+fn attempt() -> Attempt {
+    Attempt {
+        provider: "mock".into(),
+        model: None,
+        answered_model: None,
+        status: Some(200),
+        upstream_id: None,
+        raw_usage: None,
+        usage: Some(Usage { input: Some(1), ..Usage::empty(Source::Reported) }),
+        cost: Some(NanoUsd(1)),
+        unknown: None,
+        price_version: None,
+        first_byte_us: None,
+        duration_us: 1,
+    }
+}
+
+/// Creates records at the clock's time: events of two attempts each, and one minute's counts.
+fn records(clock: &Clock, events: usize) -> Vec<Record> {
+    let (mut ids, now) = (Ids::new(clock.clone()), clock.now());
+    let counts = Counts {
+        caller: Some(CALLER),
+        route: "users".into(),
+        status_class: 2,
+        minute: u32::try_from(now.unix_seconds() / 60).unwrap(),
+        day: now.day(),
+        requests: 10,
+        credits: 0,
+    };
+    let counts = Record::Counts { id: ids.next_uuid(), counts: vec![counts] };
+    let event = |_| UsageEvent {
+        id: RequestId(ids.next_uuid()),
+        caller: Some(CALLER),
+        started_at: now,
+        day: now.day(),
+        charge: Charge::credits(1),
+        route: "ai".into(),
+        format: Some("chat".into()),
+        model: None,
+        streamed: false,
+        status: 200,
+        outcome: Outcome::Completed,
+        request_bytes: 1,
+        response_bytes: 1,
+        duration_us: 1,
+        attempts: vec![attempt(), attempt()],
+        refusal: None,
+    };
+    (0..events).map(event).map(Record::Event).chain([counts]).collect()
+}
+
+async fn ingest(place: &Place, store: &Store, records: &[Record]) {
+    let node = place.join(store).await;
+    let options = spool::SpoolOptions { size_bytes_max: 8 << 20, segment_bytes: 1 << 20, partitions: 1 };
+    let mut spool = Spool::open(&place.folder.path().join("spool"), options, &positions(&node).await.unwrap()).unwrap();
+    for record in records {
+        spool.writers[0].append(record).unwrap();
+    }
+    drain(&node, &mut spool.reader, &IngestStats::default()).await.unwrap();
+}
+
+/// Counts the rows of events, attempts and counts.
+async fn rows(store: &Store) -> [i64; 3] {
+    let mut rows = [0; 3];
+    for (rows, table) in rows.iter_mut().zip(["usage_events", "usage_attempts", "usage_counts"]) {
+        let count = store.query(AssertSqlSafe(format!("SELECT count(*) FROM {table}")));
+        (*rows,) = count.one::<(i64,)>().await.unwrap();
+    }
+    rows
+}
+
+async fn requests(store: &Store, day: Day) -> u64 {
+    Ledger::new(store.clone()).usage_of_day(CALLER.user, day).await.unwrap().total.requests
+}
+
+#[tokio::test]
+async fn rows_that_are_too_old_go_and_totals_stay() {
+    for place in Place::both().await {
+        let clock = Clock::manual(NOW);
+        let store = open(&place, &clock).await;
+        let (mut rounds, stats) = (Rounds::begin(&store).await.unwrap(), RetentionStats::default());
+        ingest(&place, &store, &records(&clock, 3)).await;
+        clock.advance(80 * DAY);
+        ingest(&place, &store, &records(&clock, 1)).await;
+        clock.advance(10 * DAY);
+        assert_eq!(rounds.next(&store, KEPT, &stats).await.unwrap(), 0);
+        assert_eq!(rows(&store).await, [4, 8, 2]);
+        clock.advance(Duration::from_millis(1));
+        assert_eq!(rounds.next(&store, KEPT, &stats).await.unwrap(), 3 + 6 + 1);
+        assert_eq!(rows(&store).await, [1, 2, 1]);
+        assert_eq!(stats.rows.load(Ordering::Relaxed), 10);
+        let days = [NOW.day(), Timestamp(NOW.0 + 80 * 86_400_000_000).day()];
+        assert_eq!([requests(&store, days[0]).await, requests(&store, days[1]).await], [13, 11]);
+    }
+}
+
+#[tokio::test]
+async fn many_rows_go_in_many_transactions() {
+    for place in Place::both().await {
+        let clock = Clock::manual(NOW);
+        let store = open(&place, &clock).await;
+        for _ in 0..3 {
+            ingest(&place, &store, &records(&clock, 300)).await;
+        }
+        clock.advance(DAY);
+        ingest(&place, &store, &records(&clock, 1)).await;
+        let stats = RetentionStats::default();
+        assert_eq!(expire(&store, &USAGE, clock.now(), &stats).await.unwrap(), 900 + 1_800 + 1);
+        assert_eq!(rows(&store).await, [1, 2, 1]);
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_leapt_deletes_nothing_for_a_day() {
+    for place in Place::both().await {
+        let clock = Clock::manual(NOW);
+        ingest(&place, &open(&place, &clock).await, &records(&clock, 2)).await;
+        let leapt = Clock::manual(Timestamp(NOW.0 + 3_650 * 86_400_000_000));
+        let store = open(&place, &leapt).await;
+        let (mut rounds, stats) = (Rounds::begin(&store).await.unwrap(), RetentionStats::default());
+        for _ in 0..24 {
+            assert_eq!(rounds.next(&store, KEPT, &stats).await.unwrap(), 0);
+            leapt.advance(Duration::from_secs(3_600));
+        }
+        assert_eq!(rounds.next(&store, KEPT, &stats).await.unwrap(), 2 + 4 + 1);
+    }
+}
+
+#[tokio::test]
+async fn of_two_servers_one_deletes() {
+    let place = Place::postgres().await;
+    let clock = Clock::manual(NOW);
+    let store = open(&place, &clock).await;
+    ingest(&place, &store, &records(&clock, 1)).await;
+    clock.advance(DAY);
+    let stats = RetentionStats::default();
+    let mut other = open(&place, &clock).await.begin().await.unwrap();
+    let claimed: (bool,) = other.query(store.kind().try_retention().unwrap()).one().await.unwrap();
+    assert!(claimed.0);
+    assert_eq!(expire(&store, &USAGE, clock.now(), &stats).await.unwrap(), 0);
+    other.rollback().await.unwrap();
+    assert_eq!(expire(&store, &USAGE, clock.now(), &stats).await.unwrap(), 4);
+}
+
+#[tokio::test]
+async fn rounds_go_on_until_they_are_ended() {
+    let place = Place::sqlite();
+    let clock = Clock::manual(NOW);
+    let store = open(&place, &clock).await;
+    let (stats, soon) = (Arc::new(RetentionStats::default()), Duration::from_millis(1));
+    let kept = std::sync::atomic::AtomicBool::new(true);
+    let keep = || if kept.load(Ordering::Relaxed) { FOREVER } else { KEPT };
+    let story = async {
+        for round in 1..=2 {
+            ingest(&place, &store, &records(&clock, 1)).await;
+            clock.advance(91 * DAY);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            assert_eq!(rows(&store).await, [1, 2, 1], "{round}: they are kept for ever");
+            kept.store(false, Ordering::Relaxed);
+            // A row is deleted a moment before its round counts it.
+            while stats.rows.load(Ordering::Relaxed) < 4 * round {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            assert_eq!(rows(&store).await, [0; 3], "{round}");
+            kept.store(true, Ordering::Relaxed);
+        }
+    };
+    let (store, stats) = (store.clone(), stats.clone());
+    tokio::select! {
+        () = rounds(&store, keep, &stats, Times { first_after: soon, every: soon }) => {}
+        ended = tokio::time::timeout(Duration::from_secs(20), story) => ended.unwrap(),
+    }
+    assert_eq!(stats.rows.load(Ordering::Relaxed), 8);
+    // Cancelled before it begins.
+    run(store, || KEPT, stats, async {}).await;
+}
+
+/// Counts the rows of sessions, refresh tokens and links.
+async fn of_accounts(store: &Store) -> [i64; 3] {
+    let mut rows = [0; 3];
+    for (rows, table) in rows.iter_mut().zip(["sessions", "refresh_tokens", "links"]) {
+        let count = store.query(AssertSqlSafe(format!("SELECT count(*) FROM {table}")));
+        (*rows,) = count.one::<(i64,)>().await.unwrap();
+    }
+    rows
+}
+
+async fn sign_in(store: &Store, clock: &Clock, user: UserId, hash: u8) -> Session {
+    let new = NewSession {
+        user,
+        credential: Credential::Password(Secret::new("x".to_owned())),
+        address: None,
+        agent: None,
+        refresh: TicketHash([hash; 32]),
+        expires_at: after(clock.now(), 7 * DAY),
+    };
+    store.begin_session(&Actor::SYSTEM, new).await.unwrap()
+}
+
+fn after(moment: Timestamp, time: Duration) -> Timestamp {
+    Timestamp(moment.0 + u64::try_from(time.as_micros()).unwrap())
+}
+
+#[tokio::test]
+async fn what_accounts_left_behind_goes_thirty_days_later_and_what_is_in_use_stays() {
+    for place in Place::both().await {
+        let clock = Clock::manual(NOW);
+        let store = open(&place, &clock).await;
+        store.ensure_plans(&[Plan::unlimited("starter")]).await.unwrap();
+        let new = NewUser::member(Email::parse("ada@example.com").unwrap(), "Ada", "starter");
+        let new = NewUser { password: Some(Secret::new("x".to_owned())), ..new };
+        let ada = store.create_user(&Actor::SYSTEM, new).await.unwrap();
+        let (mut rounds, stats) = (Rounds::begin(&store).await.unwrap(), RetentionStats::default());
+        let left = sign_in(&store, &clock, ada.id, 1).await;
+        let used = sign_in(&store, &clock, ada.id, 2).await;
+        let purpose = Purpose::Invite { email: None, plan: None };
+        let link = NewLink { purpose, hash: TicketHash([9; 32]), expires_at: after(NOW, DAY) };
+        store.make_link(&Actor::SYSTEM, link).await.unwrap();
+        // Renewed every six days.
+        for n in 3..9 {
+            clock.advance(6 * DAY);
+            let next = NewRefresh { hash: TicketHash([n; 32]), expires_at: after(clock.now(), 7 * DAY) };
+            let presented = TicketHash([n - 1; 32]);
+            let renewed = store.refresh(&Actor::SYSTEM, presented, next).await.unwrap();
+            assert!(matches!(&renewed, RefreshResult::Renewed(session) if session.id == used.id), "{renewed:?}");
+        }
+        // Two tokens and the link were created 36 days ago; the unused session ended 29 days ago.
+        assert_eq!(of_accounts(&store).await, [2, 8, 1]);
+        assert_eq!(rounds.next(&store, FOREVER, &stats).await.unwrap(), 0);
+        assert_eq!(of_accounts(&store).await, [2, 6, 0]);
+        assert!(store.session_state(left.id).await.unwrap().is_some());
+        clock.advance(2 * DAY);
+        assert_eq!(rounds.next(&store, KEPT, &stats).await.unwrap(), 0);
+        assert_eq!(of_accounts(&store).await, [1, 5, 0]);
+        let state = store.session_state(used.id).await.unwrap().unwrap();
+        assert_eq!(state.open_at(clock.now()), Ok(()));
+    }
+}
+
+#[tokio::test]
+async fn many_sessions_go_in_many_transactions() {
+    for place in Place::both().await {
+        let clock = Clock::manual(NOW);
+        let store = open(&place, &clock).await;
+        store.ensure_plans(&[Plan::unlimited("starter")]).await.unwrap();
+        let new = NewUser::member(Email::parse("ada@example.com").unwrap(), "Ada", "starter");
+        let new = NewUser { password: Some(Secret::new("x".to_owned())), ..new };
+        let ada = store.create_user(&Actor::SYSTEM, new).await.unwrap();
+        let (mut rounds, stats) = (Rounds::begin(&store).await.unwrap(), RetentionStats::default());
+        for n in 0_u32..600 {
+            let mut hash = [0; 32];
+            hash[..4].copy_from_slice(&n.to_be_bytes());
+            let expires_at = after(NOW, DAY);
+            let new = NewSession {
+                user: ada.id,
+                credential: Credential::Password(Secret::new("x".to_owned())),
+                address: None,
+                agent: None,
+                refresh: TicketHash(hash),
+                expires_at,
+            };
+            store.begin_session(&Actor::SYSTEM, new).await.unwrap();
+        }
+        clock.advance(32 * DAY);
+        rounds.next(&store, FOREVER, &stats).await.unwrap();
+        assert_eq!(of_accounts(&store).await, [0, 0, 0]);
+    }
+}
+
+#[tokio::test]
+async fn what_providers_said_goes_before_the_rows_that_it_belongs_to() {
+    for place in Place::both().await {
+        let clock = Clock::manual(NOW);
+        let store = open(&place, &clock).await;
+        let (mut rounds, stats) = (Rounds::begin(&store).await.unwrap(), RetentionStats::default());
+        let records = records(&clock, 1).into_iter().map(|record| match record {
+            Record::Event(mut event) => {
+                event.attempts.iter_mut().for_each(|attempt| attempt.raw_usage = Some("{}".into()));
+                Record::Event(event)
+            }
+            other @ (Record::Open(_) | Record::Close(_) | Record::Counts { .. } | Record::CloseBatch { .. }) => other,
+        });
+        ingest(&place, &store, &records.collect::<Vec<_>>()).await;
+        clock.advance(2 * DAY);
+        let raw = async || store.query("SELECT count(*) FROM usage_raw").one::<(i64,)>().await.unwrap().0;
+        assert_eq!(raw().await, 2);
+        let keep = Keep { events: Some(KEEP), raw_usage: Some(DAY) };
+        assert_eq!(rounds.next(&store, keep, &stats).await.unwrap(), 2);
+        assert_eq!((raw().await, rows(&store).await), (0, [1, 2, 1]));
+    }
+}

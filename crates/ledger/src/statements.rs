@@ -1,0 +1,60 @@
+//! The test that prepares every SQL text of the crate.
+
+use store::sql::StoreKind;
+
+use crate::fixture::{Place, check_indexes_of_postgres, check_indexes_of_sqlite, prepare_all, text};
+use crate::{ingest, reconcile, retention, usage};
+
+/// Returns every text that the crate sends.
+fn all(kind: StoreKind) -> Vec<String> {
+    let lists = [
+        ingest::STATEMENTS,
+        ingest::CARRIED,
+        ingest::NAMES,
+        retention::STATEMENTS,
+        retention::ACCOUNTS,
+        usage::STATEMENTS,
+    ];
+    let mut texts: Vec<String> = lists.into_iter().flatten().map(|(_, sql)| (*sql).to_owned()).collect();
+    texts.extend(usage::parts().into_iter().map(|(_, sql)| sql.to_owned()));
+    texts.extend(ingest::texts(kind));
+    texts.extend(reconcile::texts());
+    texts
+}
+
+#[tokio::test]
+async fn every_statement_prepares() {
+    for place in Place::both().await {
+        let store = place.open().await;
+        prepare_all(&place, all(store.kind())).await;
+    }
+}
+
+/// Queries that run often or on large tables, with the index as SQLite names it.
+fn hot() -> Vec<(String, &'static str)> {
+    vec![
+        (text(usage::STATEMENTS, "OF_DAY"), "(day=? AND user_no=?)"),
+        (text(ingest::NAMES, "FIND"), "(kind=? AND name=?)"),
+        (text(ingest::STATEMENTS, "PLACES"), "(node_id=?)"),
+        (text(retention::STATEMENTS, "EVENTS"), "PRIMARY KEY (id>? AND id<?)"),
+        (text(retention::STATEMENTS, "ATTEMPTS"), "sqlite_autoindex_usage_attempts_1 (id>? AND id<?)"),
+        (text(retention::ACCOUNTS, "TOKENS"), "sqlite_autoindex_refresh_tokens_1 (id>? AND id<?)"),
+        (text(retention::ACCOUNTS, "LINKS"), "sqlite_autoindex_links_1 (id>? AND id<?)"),
+        (text(retention::ACCOUNTS, "SESSIONS"), "sessions_expires (expires_at<?)"),
+        (text(retention::STATEMENTS, "COUNTS"), "sqlite_autoindex_usage_counts_1 (id>? AND id<?)"),
+        (
+            "SELECT id FROM usage_events WHERE user_no = $1 AND started_at > $2".to_owned(),
+            "usage_events_user (user_no=? AND started_at>?)",
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn hot_questions_use_indexes_of_sqlite() {
+    check_indexes_of_sqlite(hot()).await;
+}
+
+#[tokio::test]
+async fn hot_questions_use_indexes_of_postgres() {
+    check_indexes_of_postgres(hot()).await;
+}

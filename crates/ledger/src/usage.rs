@@ -1,0 +1,197 @@
+//! Usage: totals of a day by user and key; then `history` (many days),
+//! `requests` (single requests), and `overview`.
+
+mod history;
+mod overview;
+mod requests;
+mod sums;
+
+use access::{Day, KeyId, KeyNo, NanoUsd, UserNo};
+use store::StoreError;
+use store::sql::{statements, unsigned};
+use uuid::Uuid;
+
+use crate::handle::Ledger;
+
+pub use overview::{Overview, OverviewKey, OverviewModel};
+pub use requests::{
+    REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX, RequestAttempt, RequestFilter, RequestKey, RequestLine, RequestPage,
+    RequestPlace,
+};
+
+statements! {
+    OF_DAY = "SELECT d.key_no, k.id AS key_id, k.label, k.prefix, k.last4, d.requests, d.credits, d.input_tokens,
+        d.cached_input_tokens, d.cache_write_short_tokens, d.cache_write_long_tokens, d.output_tokens,
+        d.reasoning_tokens, d.cost_nano, d.charged_nano, d.unpriced_requests
+        FROM daily_usage d LEFT JOIN api_keys k ON k.no = d.key_no WHERE d.user_no = $1 AND d.day = $2 ORDER BY d.key_no";
+}
+
+/// Sums of usage over several requests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UsageTotals {
+    /// Requests that reached an upstream and were not free of charge.
+    pub requests: u64,
+    /// Credits that the requests used.
+    pub credits: u64,
+    /// Input tokens that were neither read from nor written to a cache.
+    pub input: u64,
+    /// Input tokens that were read from a cache.
+    pub cached_input: u64,
+    /// Input tokens that were written to a cache of the short lifetime.
+    pub cache_write_short: u64,
+    /// Input tokens that were written to a cache of the long lifetime.
+    pub cache_write_long: u64,
+    /// Output tokens except reasoning tokens.
+    pub output: u64,
+    /// Reasoning tokens of the output.
+    pub reasoning: u64,
+    /// Known part of the cost.
+    pub cost: NanoUsd,
+    /// Amount that budgets count: the cost, or the reserved amount if the cost is unknown. `None` in totals without
+    /// this column.
+    pub charged: Option<NanoUsd>,
+    /// LLM requests whose cost is unknown or partly unknown.
+    pub unpriced_requests: u64,
+}
+
+impl UsageTotals {
+    /// The totals of a day without usage.
+    pub(crate) const NOTHING: Self = Self {
+        requests: 0,
+        credits: 0,
+        input: 0,
+        cached_input: 0,
+        cache_write_short: 0,
+        cache_write_long: 0,
+        output: 0,
+        reasoning: 0,
+        cost: NanoUsd(0),
+        charged: Some(NanoUsd(0)),
+        unpriced_requests: 0,
+    };
+
+    /// Adds `other`; sums saturate at the ends of their type.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let add = |to: &mut u64, more: u64| *to = to.saturating_add(more);
+        add(&mut self.requests, other.requests);
+        add(&mut self.credits, other.credits);
+        add(&mut self.input, other.input);
+        add(&mut self.cached_input, other.cached_input);
+        add(&mut self.cache_write_short, other.cache_write_short);
+        add(&mut self.cache_write_long, other.cache_write_long);
+        add(&mut self.output, other.output);
+        add(&mut self.reasoning, other.reasoning);
+        self.cost = self.cost.saturating_add(other.cost);
+        self.charged = match (self.charged, other.charged) {
+            (Some(charged), Some(more)) => Some(charged.saturating_add(more)),
+            (charged, more) => charged.or(more),
+        };
+        add(&mut self.unpriced_requests, other.unpriced_requests);
+    }
+}
+
+/// Usage of a user on one day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DayUsage {
+    /// Sum over the keys below.
+    pub total: UsageTotals,
+    /// Keys that were used, in order of creation.
+    pub by_key: Vec<KeyUsage>,
+}
+
+impl DayUsage {
+    /// Returns the part of one key. The total of a key without usage is zero, in the same fields.
+    #[must_use]
+    pub fn of_key(self, key: KeyNo) -> Self {
+        let by_key: Vec<KeyUsage> = self.by_key.into_iter().filter(|usage| usage.no == key).collect();
+        Self { total: by_key.first().map_or(UsageTotals::NOTHING, |usage| usage.total), by_key }
+    }
+}
+
+/// Usage of a key on one day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyUsage {
+    /// Public id of the key.
+    pub key: KeyId,
+    /// Number that usage events use for the key.
+    pub no: KeyNo,
+    /// Name that the owner gives the key.
+    pub label: String,
+    /// Part of the key before the underscore.
+    pub prefix: String,
+    /// Last four characters of the key.
+    pub last4: String,
+    /// Usage with the key.
+    pub total: UsageTotals,
+}
+
+#[derive(Debug, sqlx::FromRow)]
+struct DayRow {
+    key_no: i64,
+    key_id: Option<Uuid>,
+    label: Option<String>,
+    prefix: Option<String>,
+    last4: Option<String>,
+    requests: i64,
+    credits: i64,
+    input_tokens: i64,
+    cached_input_tokens: i64,
+    cache_write_short_tokens: i64,
+    cache_write_long_tokens: i64,
+    output_tokens: i64,
+    reasoning_tokens: i64,
+    cost_nano: i64,
+    charged_nano: i64,
+    unpriced_requests: i64,
+}
+
+impl DayRow {
+    fn totals(&self) -> UsageTotals {
+        UsageTotals {
+            requests: unsigned(self.requests),
+            credits: unsigned(self.credits),
+            input: unsigned(self.input_tokens),
+            cached_input: unsigned(self.cached_input_tokens),
+            cache_write_short: unsigned(self.cache_write_short_tokens),
+            cache_write_long: unsigned(self.cache_write_long_tokens),
+            output: unsigned(self.output_tokens),
+            reasoning: unsigned(self.reasoning_tokens),
+            cost: NanoUsd(self.cost_nano),
+            charged: Some(NanoUsd(self.charged_nano)),
+            unpriced_requests: unsigned(self.unpriced_requests),
+        }
+    }
+}
+
+impl Ledger {
+    /// Returns the usage of a user on a day, with all keys, as far as ingest has stored it.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn usage_of_day(&self, user: UserNo, day: Day) -> Result<DayUsage, StoreError> {
+        let rows: Vec<DayRow> = self.store.query(OF_DAY).bind(user.0).bind(i64::from(day.0)).all().await?;
+        let mut usage = DayUsage { total: UsageTotals::NOTHING, by_key: Vec::new() };
+        for row in rows {
+            let total = row.totals();
+            usage.total.add(&total);
+            // A key may be missing if the database is an older copy; its usage is only in the total.
+            let named = (row.key_id, row.label, row.prefix, row.last4);
+            if let Some(last) = usage.by_key.last_mut().filter(|last| last.no.0 == row.key_no) {
+                // Usage of the same key on another node.
+                last.total.add(&total);
+            } else if let (Some(id), Some(label), Some(prefix), Some(last4)) = named {
+                usage.by_key.push(KeyUsage { key: KeyId(id), no: KeyNo(row.key_no), label, prefix, last4, total });
+            }
+        }
+        Ok(usage)
+    }
+}
+
+/// Returns the SQL texts of the submodules.
+#[cfg(test)]
+pub(crate) fn parts() -> Vec<(&'static str, &'static str)> {
+    [history::STATEMENTS, overview::STATEMENTS, requests::STATEMENTS].concat()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,227 @@
+//! Data of a user's first page, in three queries whose cost does not depend on the number of requests.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use access::{Day, KeyId, KeyNo, Timestamp, UserId};
+use store::StoreError;
+use store::sql::{statements, timestamp, unsigned};
+use store::users::{User, UserRow, user_columns};
+use uuid::Uuid;
+
+use super::UsageTotals;
+use super::requests::RequestLine;
+use super::sums::{SumsRow, sums, sums_of_sums};
+use crate::handle::Ledger;
+
+/// Maximum number of keys in the overview; keys that were used in the month come first.
+const KEYS_MAX: u32 = 100;
+/// Maximum number of models in the overview.
+const MODELS_MAX: u32 = 20;
+/// Maximum number of newest requests in the overview.
+const REQUESTS_MAX: u32 = 50;
+
+// KEYS joins the user with rows of three kinds. First, usage per key, today and in the month (both if the day is
+// today), for the keys that used the most credits. Second, usage of all other keys together, whose number is null.
+// Third, the newest keys that are not revoked, used or not. MODELS: `sum(…) OVER ()` is the sum over all models,
+// including those past the limit.
+statements! {
+    KEYS = concat!("WITH used AS MATERIALIZED (SELECT key_no, CAST(CASE WHEN day = $4 THEN 1 ELSE 0 END AS BIGINT) AS day_is_last, ",
+            sums!(), " FROM daily_usage WHERE user_no = (SELECT no FROM users WHERE id = $1) AND day >= $3 AND day <= $4
+            GROUP BY 1, 2),
+        most AS (SELECT s.key_no AS most_no FROM used s JOIN api_keys k ON k.no = s.key_no AND k.user_id = $1 GROUP BY s.key_no
+            ORDER BY sum(s.credits) DESC, sum(s.requests) DESC, s.key_no DESC LIMIT $2),
+        told AS (SELECT most_no AS key_no, day_is_last, ", sums_of_sums!(), "
+            FROM used s LEFT JOIN most ON most_no = s.key_no GROUP BY most_no, day_is_last)
+        SELECT d.*, ", user_columns!(), " LEFT JOIN
+        (SELECT t.*, k.id AS key_id, k.label, k.prefix, k.last4, k.expires_at, k.revoked_at, k.created_at AS made_at
+            FROM told t LEFT JOIN api_keys k ON k.no = t.key_no
+        UNION ALL SELECT k.no, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+            k.id, k.label, k.prefix, k.last4, k.expires_at, k.revoked_at, k.created_at
+        FROM (SELECT * FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL ORDER BY id DESC LIMIT $2) k) d ON TRUE
+        WHERE u.id = $1");
+    MODELS = concat!("SELECT n.name, m.* FROM (SELECT model_no, CAST(sum(refused) AS BIGINT) AS refused,
+            CAST(sum(errors) AS BIGINT) AS errors, CAST(sum(duration_us) AS BIGINT) AS duration_us,
+            CAST(sum(sum(CASE WHEN day = $3 THEN requests + refused ELSE 0 END)) OVER () AS BIGINT) AS answered_on_last,
+            CAST(sum(sum(CASE WHEN day = $3 THEN errors ELSE 0 END)) OVER () AS BIGINT) AS errors_on_last, ", sums!(), "
+            FROM daily_models WHERE user_no = $1 AND day >= $2 AND day <= $3 GROUP BY model_no
+            ORDER BY requests DESC, model_no LIMIT $4) m
+        LEFT JOIN names n ON n.no = m.model_no ORDER BY m.requests DESC, m.model_no");
+}
+
+/// Usage of a user in a month and on its last day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overview {
+    /// User of the overview.
+    pub user: User,
+    /// Usage on the last day, with all keys.
+    pub today: UsageTotals,
+    /// Usage in the month, including the last day.
+    pub month: UsageTotals,
+    /// Keys that were used in the month, most credits first; then unused keys that are not revoked, newest first. At
+    /// most 100.
+    pub keys: Vec<OverviewKey>,
+    /// Models of the month, most used first. At most 20.
+    pub models: Vec<OverviewModel>,
+    /// LLM requests of the last day, including refused ones, and the number of them with an error response.
+    pub llm_today: (u64, u64),
+    /// The newest requests, at most 50.
+    pub newest: Vec<RequestLine>,
+}
+
+/// A key with its usage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OverviewKey {
+    /// Public id of the key.
+    pub id: KeyId,
+    /// Number that usage events use for the key; a later key has a greater number.
+    pub no: KeyNo,
+    /// Name that the owner gives the key.
+    pub label: String,
+    /// Part of the key before the underscore.
+    pub prefix: String,
+    /// Last four characters of the key.
+    pub last4: String,
+    /// The key is invalid from this time on.
+    pub expires_at: Option<Timestamp>,
+    /// Time at which the key was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// Time at which the key was created.
+    pub created_at: Timestamp,
+    /// Usage on the last day.
+    pub today: UsageTotals,
+    /// Usage in the month.
+    pub month: UsageTotals,
+}
+
+/// Usage of a model in the month.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OverviewModel {
+    /// Name that clients use for the model; `None` for requests without a known model name.
+    pub name: Option<String>,
+    /// Total usage of the model.
+    pub total: UsageTotals,
+    /// Requests that reached no provider; they are in no total.
+    pub refused: u64,
+    /// Requests, including refused ones, with an error response.
+    pub errors: u64,
+    /// Total duration of the requests in the total, in microseconds.
+    pub duration_us: u64,
+}
+
+#[derive(sqlx::FromRow)]
+struct OverviewKeyRow {
+    key_no: Option<i64>,
+    day_is_last: Option<i64>,
+    #[sqlx(flatten)]
+    sums: SumsRow,
+    key_id: Option<Uuid>,
+    label: Option<String>,
+    prefix: Option<String>,
+    last4: Option<String>,
+    expires_at: Option<i64>,
+    revoked_at: Option<i64>,
+    made_at: Option<i64>,
+    #[sqlx(flatten)]
+    user: UserRow,
+}
+
+#[derive(sqlx::FromRow)]
+struct OverviewModelRow {
+    name: Option<String>,
+    refused: i64,
+    errors: i64,
+    duration_us: i64,
+    answered_on_last: i64,
+    errors_on_last: i64,
+    #[sqlx(flatten)]
+    sums: SumsRow,
+}
+
+impl OverviewKeyRow {
+    fn key(&self) -> Option<OverviewKey> {
+        Some(OverviewKey {
+            id: KeyId(self.key_id?),
+            no: KeyNo(self.key_no?),
+            label: self.label.clone()?,
+            prefix: self.prefix.clone()?,
+            last4: self.last4.clone()?,
+            expires_at: self.expires_at.map(timestamp),
+            revoked_at: self.revoked_at.map(timestamp),
+            created_at: timestamp(self.made_at?),
+            today: UsageTotals::default(),
+            month: UsageTotals::default(),
+        })
+    }
+}
+
+impl Ledger {
+    /// Returns the usage of a user on `today` and from `since` until `today`, and the newest requests; `None` if the
+    /// user does not exist.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`], and database errors.
+    pub async fn overview(&self, user: UserId, since: Day, today: Day) -> Result<Option<Overview>, StoreError> {
+        let keys = self.store.query(KEYS).bind(user.0).bind(i64::from(KEYS_MAX));
+        let keys: Vec<OverviewKeyRow> = keys.bind(i64::from(since.0)).bind(i64::from(today.0)).all().await?;
+        let Some(mut overview) = gather(keys)? else { return Ok(None) };
+        let no = overview.user.no;
+        let models = self.store.query(MODELS).bind(no.0).bind(i64::from(since.0)).bind(i64::from(today.0));
+        let models: Vec<OverviewModelRow> = models.bind(i64::from(MODELS_MAX)).all().await?;
+        if let Some(any) = models.first() {
+            overview.llm_today = (unsigned(any.answered_on_last), unsigned(any.errors_on_last));
+        }
+        overview.models = models.into_iter().map(OverviewModel::from).collect();
+        overview.newest = self.newest_requests(no, REQUESTS_MAX).await?;
+        Ok(Some(overview))
+    }
+}
+
+impl From<OverviewModelRow> for OverviewModel {
+    fn from(row: OverviewModelRow) -> Self {
+        let (refused, errors) = (unsigned(row.refused), unsigned(row.errors));
+        Self {
+            name: row.name,
+            total: UsageTotals::from(&row.sums),
+            refused,
+            errors,
+            duration_us: unsigned(row.duration_us),
+        }
+    }
+}
+
+/// Collects the user with its keys and their usage. Usage of keys past the limit, or of a missing key (the database is
+/// an older copy), is only in the sums.
+fn gather(rows: Vec<OverviewKeyRow>) -> Result<Option<Overview>, StoreError> {
+    let (mut today, mut month) = (UsageTotals::default(), UsageTotals::default());
+    let mut user = None;
+    let mut keys: Vec<OverviewKey> = Vec::new();
+    let mut at: HashMap<KeyId, usize> = HashMap::new();
+    for row in rows {
+        let used = UsageTotals::from(&row.sums);
+        let is_today = row.day_is_last == Some(1);
+        month.add(&used);
+        if is_today {
+            today.add(&used);
+        }
+        if let Some(key) = row.key() {
+            let place = *at.entry(key.id).or_insert(keys.len());
+            if place == keys.len() {
+                keys.push(key);
+            }
+            if let Some(key) = keys.get_mut(place) {
+                key.month.add(&used);
+                if is_today {
+                    key.today.add(&used);
+                }
+            }
+        }
+        // Every row contains the same user.
+        user = Some(row.user);
+    }
+    let Some(user) = user else { return Ok(None) };
+    keys.sort_by_key(|key| Reverse((key.month.credits, key.month.requests, key.no.0)));
+    keys.truncate(usize::try_from(KEYS_MAX).unwrap_or(usize::MAX));
+    let (user, models, newest) = (user.try_into()?, Vec::new(), Vec::new());
+    Ok(Some(Overview { user, today, month, keys, models, llm_today: (0, 0), newest }))
+}

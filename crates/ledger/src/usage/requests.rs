@@ -1,0 +1,464 @@
+//! Requests of a user: a list with one row each, newest first, and the details of a single request.
+
+use access::{Credits, KeyId, KeyNo, NanoUsd, RequestId, Timestamp, UserNo};
+use meter::{Billed, Source, ToolCalls, Unit, Usage};
+use store::StoreError;
+use store::sql::{micros, statements, timestamp, unsigned};
+use uuid::Uuid;
+
+use crate::handle::Ledger;
+use crate::ingest::clip;
+
+/// Maximum number of a user's rows that one page scans. If few rows match the filter, a page may be shorter than
+/// requested, or empty, although another page follows.
+pub const REQUESTS_LOOKED_AT_MAX: u32 = 20_000;
+/// Maximum number of lines in a page.
+pub const REQUESTS_PAGE_MAX: u32 = 1_000;
+
+/// Columns of a line, from `e`, a selection of `usage_events`.
+macro_rules! line {
+    () => {
+        "SELECT e.id, e.user_no, e.started_at, k.id AS key_id, k.label, k.prefix, k.last4, route.name AS route, e.format,
+            model.name AS model, provider.name AS provider, e.streamed, e.status, e.outcome, e.refusal, e.credits,
+            e.request_bytes, e.response_bytes, e.duration_us, e.attempts, e.first_byte_us, e.upstream_us, e.usage_source,
+            e.input_tokens, e.cached_input_tokens, e.cache_write_short_tokens, e.cache_write_long_tokens, e.output_tokens,
+            e.reasoning_tokens, e.audio_input_tokens, e.image_input_tokens, e.audio_output_tokens, e.image_output_tokens,
+            e.billed_unit, e.billed_quantity, e.searches, e.maps_prompts, e.maps_queries, e.containers, e.file_searches,
+            e.cost_nano, e.cost_unknown, e.charged_tokens, e.charged_nano,
+            CASE WHEN e.format IS NULL OR e.attempts = 0 THEN FALSE WHEN e.attempts = 1 THEN e.cost_nano IS NULL
+                ELSE EXISTS (SELECT 1 FROM usage_attempts a WHERE a.event_id = e.id AND a.cost_nano IS NULL) END AS unpriced
+            FROM "
+    };
+}
+/// Joins for the names in a line.
+macro_rules! named {
+    () => {
+        " e LEFT JOIN api_keys k ON k.no = e.key_no LEFT JOIN names route ON route.no = e.route_no
+            LEFT JOIN names model ON model.no = e.model_no LEFT JOIN names provider ON provider.no = e.provider_no "
+    };
+}
+/// Columns of an attempt, from `a`.
+macro_rules! attempt {
+    ($table:literal, $where:literal) => {
+        concat!(
+            "SELECT provider.name AS provider, model.name AS model, answered.name AS answered_model, a.upstream_status,
+            a.upstream_id, price.name AS price, a.first_byte_us, a.upstream_us, a.usage_source, a.input_tokens,
+            a.cached_input_tokens, a.cache_write_short_tokens, a.cache_write_long_tokens, a.output_tokens, a.reasoning_tokens,
+            a.audio_input_tokens, a.image_input_tokens, a.audio_output_tokens, a.image_output_tokens, a.billed_unit,
+            a.billed_quantity, a.searches, a.maps_prompts, a.maps_queries, a.containers, a.file_searches, a.cost_nano,
+            a.cost_unknown FROM ",
+            $table,
+            " a LEFT JOIN names provider ON provider.no = a.provider_no LEFT JOIN names model ON model.no = a.provider_model_no
+            LEFT JOIN names answered ON answered.no = a.answered_model_no LEFT JOIN names price ON price.no = a.price_no
+            WHERE ",
+            $where
+        )
+    };
+}
+
+statements! {
+    NEWEST = concat!(line!(), "(SELECT * FROM usage_events WHERE user_no = $1 ORDER BY started_at DESC, id DESC LIMIT $2)",
+        named!(), "ORDER BY e.started_at DESC, e.id DESC");
+    // From the place (`$2`, `$3`), inclusive, up to the place (`$4`, `$5`), exclusive.
+    PAGE = concat!(line!(), "(SELECT * FROM usage_events WHERE user_no = $1 AND started_at >= $2
+        AND (started_at > $2 OR id >= $3) AND (started_at, id) < ($4, $5) AND status >= $6 AND status <= $7
+        AND (key_no = $8 OR $8 IS NULL) AND (model_no = $9 OR $9 IS NULL) ORDER BY started_at DESC, id DESC LIMIT $10)",
+        named!(), "ORDER BY e.started_at DESC, e.id DESC");
+    STOP = "SELECT started_at, id FROM usage_events WHERE user_no = $1 AND started_at >= $2 AND (started_at, id) < ($3, $4)
+        ORDER BY started_at DESC, id DESC LIMIT 1 OFFSET $5";
+    ONE = concat!(line!(), "(SELECT * FROM usage_events WHERE id = $1)", named!());
+    MODEL = "SELECT no FROM names WHERE kind = 'model' AND name = $1";
+    ONLY_ATTEMPT = attempt!("usage_events", "a.id = $1 AND a.attempts = 1");
+    ATTEMPTS = attempt!("usage_attempts", "a.event_id = $1 ORDER BY a.no");
+}
+
+/// Filter for a user's requests.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RequestFilter {
+    /// Only requests with this key.
+    pub key: Option<KeyNo>,
+    /// Only requests for this model, as the client named it.
+    pub model: Option<String>,
+    /// Only responses with a status in this range, both ends included.
+    pub status: Option<(u16, u16)>,
+    /// Only requests that began at or after this time.
+    pub since: Option<Timestamp>,
+    /// Only requests that began before this time.
+    pub until: Option<Timestamp>,
+}
+
+/// The place of a request in its user's list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RequestPlace {
+    /// Time at which the request began.
+    pub at: Timestamp,
+    /// Id of the request.
+    pub id: Uuid,
+}
+
+/// One page of requests, newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RequestPage {
+    /// Requests of the page.
+    pub lines: Vec<RequestLine>,
+    /// Place after which the next page begins; `None` at the end. An empty page may have a next page.
+    pub next: Option<RequestPlace>,
+}
+
+/// The key of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestKey {
+    /// Public id of the key.
+    pub id: KeyId,
+    /// Name that the owner gives the key.
+    pub label: String,
+    /// Part of the key before the underscore.
+    pub prefix: String,
+    /// Last four characters of the key.
+    pub last4: String,
+}
+
+/// A request. `outcome` and `refusal` may contain words of a newer version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestLine {
+    /// Id of the request.
+    pub id: RequestId,
+    /// Time at which its head had arrived.
+    pub started_at: Timestamp,
+    /// Key of the request; `None` if the store does not know it.
+    pub key: Option<RequestKey>,
+    /// Name of the route.
+    pub route: Option<String>,
+    /// Name of the format, on an LLM route.
+    pub format: Option<String>,
+    /// Name of the model, as the client wrote it.
+    pub model: Option<String>,
+    /// Provider of the last attempt.
+    pub provider: Option<String>,
+    /// Whether the response was a stream of events.
+    pub streamed: bool,
+    /// Status that the client received.
+    pub status: u16,
+    /// Outcome of the request.
+    pub outcome: String,
+    /// Code of the refusal, if Tollgate refused the request.
+    pub refusal: Option<String>,
+    /// Credits that the request cost.
+    pub credits: Credits,
+    /// Size of the request's body in bytes.
+    pub request_bytes: u64,
+    /// Size of the response's body in bytes.
+    pub response_bytes: u64,
+    /// Microseconds from the head of the request to the end of the response.
+    pub duration_us: u64,
+    /// Number of attempts; 0 if the request reached no upstream.
+    pub attempts: u64,
+    /// Microseconds until the first byte of the response's head, for the last attempt.
+    pub first_byte_us: Option<u64>,
+    /// Microseconds until the end of the last attempt.
+    pub upstream_us: Option<u64>,
+    /// Usage of all attempts; `None` if none was reported.
+    pub usage: Option<Usage>,
+    /// Known part of the cost.
+    pub cost: Option<NanoUsd>,
+    /// Whether the cost of an attempt is unknown.
+    pub unpriced: bool,
+    /// Reason for the unknown cost, of the first such attempt: a word of [`meter::UnknownCost`], or of a newer version.
+    pub unknown: Option<String>,
+    /// Tokens and money that budgets count: the usage, or the reserved amount if no usage was reported.
+    pub charged: (u64, NanoUsd),
+}
+
+/// One attempt of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestAttempt {
+    /// Name of the provider or upstream.
+    pub provider: Option<String>,
+    /// Model that the provider was asked for.
+    pub model: Option<String>,
+    /// Model that responded, if the provider reports it.
+    pub answered_model: Option<String>,
+    /// Status of the upstream; `None` if it sent no response.
+    pub status: Option<u16>,
+    /// Id that the provider gave the request.
+    pub upstream_id: Option<String>,
+    /// Usage of the attempt; `None` if none was reported.
+    pub usage: Option<Usage>,
+    /// Cost of the usage; `None` if usage or price are unknown.
+    pub cost: Option<NanoUsd>,
+    /// Reason for the unknown cost: a word of [`meter::UnknownCost`], or of a newer version.
+    pub unknown: Option<String>,
+    /// Version of the price.
+    pub price_version: Option<String>,
+    /// Microseconds until the first byte of the response's head.
+    pub first_byte_us: Option<u64>,
+    /// Microseconds until the end of the attempt.
+    pub duration_us: u64,
+}
+
+#[derive(sqlx::FromRow)]
+struct FiguresRow {
+    usage_source: Option<String>,
+    input_tokens: Option<i64>,
+    cached_input_tokens: Option<i64>,
+    cache_write_short_tokens: Option<i64>,
+    cache_write_long_tokens: Option<i64>,
+    output_tokens: Option<i64>,
+    reasoning_tokens: Option<i64>,
+    audio_input_tokens: Option<i64>,
+    image_input_tokens: Option<i64>,
+    audio_output_tokens: Option<i64>,
+    image_output_tokens: Option<i64>,
+    billed_unit: Option<String>,
+    billed_quantity: Option<i64>,
+    searches: Option<i64>,
+    maps_prompts: Option<i64>,
+    maps_queries: Option<i64>,
+    containers: Option<i64>,
+    file_searches: Option<i64>,
+    cost_nano: Option<i64>,
+    cost_unknown: Option<String>,
+}
+
+#[derive(sqlx::FromRow)]
+struct LineRow {
+    id: Uuid,
+    user_no: Option<i64>,
+    started_at: i64,
+    key_id: Option<Uuid>,
+    label: Option<String>,
+    prefix: Option<String>,
+    last4: Option<String>,
+    route: Option<String>,
+    format: Option<String>,
+    model: Option<String>,
+    provider: Option<String>,
+    streamed: bool,
+    status: i64,
+    outcome: String,
+    refusal: Option<String>,
+    credits: i64,
+    request_bytes: i64,
+    response_bytes: i64,
+    duration_us: i64,
+    attempts: i64,
+    first_byte_us: Option<i64>,
+    upstream_us: Option<i64>,
+    #[sqlx(flatten)]
+    figures: FiguresRow,
+    charged_tokens: i64,
+    charged_nano: i64,
+    unpriced: bool,
+}
+
+#[derive(sqlx::FromRow)]
+struct AttemptRow {
+    provider: Option<String>,
+    model: Option<String>,
+    answered_model: Option<String>,
+    upstream_status: Option<i64>,
+    upstream_id: Option<String>,
+    price: Option<String>,
+    first_byte_us: Option<i64>,
+    upstream_us: Option<i64>,
+    #[sqlx(flatten)]
+    figures: FiguresRow,
+}
+
+impl FiguresRow {
+    /// Returns the usage; `None` if its source is missing or unknown to this version.
+    fn usage(&self) -> Option<Usage> {
+        let word = self.usage_source.as_deref()?;
+        let source = Source::ALL.into_iter().find(|source| source.as_str() == word)?;
+        let unit =
+            self.billed_unit.as_deref().and_then(|word| Unit::ALL.into_iter().find(|unit| unit.as_str() == word));
+        let of = |tokens: Option<i64>| tokens.map(unsigned);
+        Some(Usage {
+            source,
+            input: of(self.input_tokens),
+            cached_input: of(self.cached_input_tokens),
+            cache_write_short: of(self.cache_write_short_tokens),
+            cache_write_long: of(self.cache_write_long_tokens),
+            output: of(self.output_tokens),
+            reasoning: of(self.reasoning_tokens),
+            audio_input: of(self.audio_input_tokens),
+            image_input: of(self.image_input_tokens),
+            audio_output: of(self.audio_output_tokens),
+            image_output: of(self.image_output_tokens),
+            billed: unit.zip(of(self.billed_quantity)).map(|(unit, quantity)| Billed { unit, quantity }),
+            tools: ToolCalls {
+                searches: of(self.searches),
+                maps_prompts: of(self.maps_prompts),
+                maps_queries: of(self.maps_queries),
+                containers: of(self.containers),
+                file_searches: of(self.file_searches),
+            },
+        })
+    }
+}
+
+fn status(stored: i64) -> u16 {
+    u16::try_from(stored).unwrap_or(0)
+}
+
+impl From<LineRow> for RequestLine {
+    fn from(row: LineRow) -> Self {
+        let key = match (row.key_id, row.label, row.prefix, row.last4) {
+            (Some(id), Some(label), Some(prefix), Some(last4)) => {
+                Some(RequestKey { id: KeyId(id), label, prefix, last4 })
+            }
+            _ => None,
+        };
+        Self {
+            id: RequestId(row.id),
+            started_at: timestamp(row.started_at),
+            key,
+            route: row.route,
+            format: row.format,
+            model: row.model,
+            provider: row.provider,
+            streamed: row.streamed,
+            status: status(row.status),
+            outcome: row.outcome,
+            refusal: row.refusal,
+            credits: Credits(u32::try_from(row.credits).unwrap_or(u32::MAX)),
+            request_bytes: unsigned(row.request_bytes),
+            response_bytes: unsigned(row.response_bytes),
+            duration_us: unsigned(row.duration_us),
+            attempts: unsigned(row.attempts),
+            first_byte_us: row.first_byte_us.map(unsigned),
+            upstream_us: row.upstream_us.map(unsigned),
+            usage: row.figures.usage(),
+            cost: row.figures.cost_nano.map(NanoUsd),
+            unpriced: row.unpriced,
+            unknown: row.figures.cost_unknown,
+            charged: (unsigned(row.charged_tokens), NanoUsd(row.charged_nano)),
+        }
+    }
+}
+
+impl From<AttemptRow> for RequestAttempt {
+    fn from(row: AttemptRow) -> Self {
+        Self {
+            provider: row.provider,
+            model: row.model,
+            answered_model: row.answered_model,
+            status: row.upstream_status.map(status),
+            upstream_id: row.upstream_id,
+            usage: row.figures.usage(),
+            cost: row.figures.cost_nano.map(NanoUsd),
+            unknown: row.figures.cost_unknown,
+            price_version: row.price,
+            first_byte_us: row.first_byte_us.map(unsigned),
+            duration_us: unsigned(row.upstream_us.unwrap_or(0)),
+        }
+    }
+}
+
+impl RequestLine {
+    fn place(&self) -> RequestPlace {
+        RequestPlace { at: self.started_at, id: self.id.0 }
+    }
+}
+
+impl RequestFilter {
+    /// Whether a scan may meet rows that do not match the filter.
+    const fn chooses(&self) -> bool {
+        self.key.is_some() || self.model.is_some() || self.status.is_some()
+    }
+}
+
+impl Ledger {
+    /// Returns a page of a user's requests: at most `limit` of those after the place `after`, or from the newest on if
+    /// it is `None`.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn requests_page(
+        &self,
+        user: UserNo,
+        filter: &RequestFilter,
+        after: Option<RequestPlace>,
+        limit: u32,
+    ) -> Result<RequestPage, StoreError> {
+        let limit = usize::try_from(limit.min(REQUESTS_PAGE_MAX)).unwrap_or(usize::MAX);
+        let model = match filter.model.as_deref().map(|name| self.model_no(name)) {
+            None => None,
+            Some(asked) => match asked.await? {
+                Some(no) => Some(no),
+                // No client ever requested the model, so there is no row.
+                None => return Ok(RequestPage::default()),
+            },
+        };
+        let range = Range::of(filter, after);
+        let stop = if filter.chooses() { self.stop(user, &range).await? } else { None };
+        let from = stop.unwrap_or(range.from);
+        let (low, high) = filter.status.unwrap_or((0, u16::MAX));
+        let page = self.store.query(PAGE).bind(user.0).bind(micros(from.at)).bind(from.id);
+        let page = page.bind(micros(range.until.at)).bind(range.until.id).bind(i64::from(low)).bind(i64::from(high));
+        let page = page.bind(filter.key.map(|key| key.0)).bind(model);
+        let rows: Vec<LineRow> = page.bind(i64::try_from(limit + 1).unwrap_or(i64::MAX)).all().await?;
+        let mut lines: Vec<RequestLine> = rows.into_iter().map(RequestLine::from).collect();
+        let next = if lines.len() > limit {
+            lines.truncate(limit);
+            lines.last().map(RequestLine::place)
+        } else {
+            stop
+        };
+        Ok(RequestPage { lines, next })
+    }
+
+    /// Returns the newest requests of a user.
+    pub(super) async fn newest_requests(&self, user: UserNo, count: u32) -> Result<Vec<RequestLine>, StoreError> {
+        let rows: Vec<LineRow> = self.store.query(NEWEST).bind(user.0).bind(i64::from(count)).all().await?;
+        Ok(rows.into_iter().map(RequestLine::from).collect())
+    }
+
+    /// Returns one request of a user, with its attempts in order; `None` if the id does not exist or belongs to another
+    /// user.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn find_request(
+        &self,
+        user: UserNo,
+        id: RequestId,
+    ) -> Result<Option<(RequestLine, Vec<RequestAttempt>)>, StoreError> {
+        let row: Option<LineRow> = self.store.query(ONE).bind(id.0).find().await?;
+        let Some(line) = row.filter(|row| row.user_no == Some(user.0)).map(RequestLine::from) else { return Ok(None) };
+        let rows: Vec<AttemptRow> = match line.attempts {
+            0 => Vec::new(),
+            1 => self.store.query(ONLY_ATTEMPT).bind(id.0).all().await?,
+            _ => self.store.query(ATTEMPTS).bind(id.0).all().await?,
+        };
+        Ok(Some((line, rows.into_iter().map(RequestAttempt::from).collect())))
+    }
+
+    async fn model_no(&self, name: &str) -> Result<Option<i64>, StoreError> {
+        let found: Option<(i64,)> = self.store.query(MODEL).bind(clip(name)).find().await?;
+        Ok(found.map(|(no,)| no))
+    }
+
+    /// Returns the place at which the scan of a page must stop; `None` if fewer rows exist.
+    async fn stop(&self, user: UserNo, range: &Range) -> Result<Option<RequestPlace>, StoreError> {
+        let stop = self.store.query(STOP).bind(user.0).bind(micros(range.from.at)).bind(micros(range.until.at));
+        let stop = stop.bind(range.until.id).bind(i64::from(REQUESTS_LOOKED_AT_MAX) - 1);
+        let row: Option<(i64, Uuid)> = stop.find().await?;
+        Ok(row.map(|(at, id)| RequestPlace { at: timestamp(at), id }))
+    }
+}
+
+/// Range of places for a query: the first is included, the last is not.
+struct Range {
+    from: RequestPlace,
+    until: RequestPlace,
+}
+
+impl Range {
+    fn of(filter: &RequestFilter, after: Option<RequestPlace>) -> Self {
+        let end = Timestamp(u64::try_from(i64::MAX).unwrap_or(u64::MAX));
+        let until = RequestPlace { at: filter.until.unwrap_or(end), id: Uuid::nil() };
+        let from = RequestPlace { at: filter.since.unwrap_or_default(), id: Uuid::nil() };
+        Self { from, until: after.map_or(until, |after| after.min(until)) }
+    }
+}

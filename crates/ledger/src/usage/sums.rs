@@ -1,0 +1,92 @@
+//! Totals that the database adds up.
+
+use access::NanoUsd;
+use store::sql::unsigned;
+
+use super::UsageTotals;
+
+/// Columns of [`SumsRow`], over rows of `daily_usage` or `daily_models`. A sum of costs may overflow although its parts
+/// do not, so dollars and remainders are summed separately; the sums of all other columns are far below the limit of
+/// their type.
+macro_rules! sums {
+    () => {
+        "CAST(sum(requests) AS BIGINT) AS requests, CAST(sum(credits) AS BIGINT) AS credits,
+        CAST(sum(input_tokens) AS BIGINT) AS input_tokens, CAST(sum(cached_input_tokens) AS BIGINT) AS cached_input_tokens,
+        CAST(sum(cache_write_short_tokens) AS BIGINT) AS cache_write_short_tokens,
+        CAST(sum(cache_write_long_tokens) AS BIGINT) AS cache_write_long_tokens,
+        CAST(sum(output_tokens) AS BIGINT) AS output_tokens, CAST(sum(reasoning_tokens) AS BIGINT) AS reasoning_tokens,
+        CAST(sum(cost_nano / 1000000000) AS BIGINT) AS cost_dollars,
+        CAST(sum(cost_nano % 1000000000) AS BIGINT) AS cost_rest, CAST(sum(unpriced_requests) AS BIGINT) AS unpriced_requests"
+    };
+}
+pub(crate) use sums;
+
+/// Columns of [`SumsRow`] that only `daily_usage` has.
+macro_rules! charged {
+    () => {
+        "CAST(sum(charged_nano / 1000000000) AS BIGINT) AS charged_dollars,
+        CAST(sum(charged_nano % 1000000000) AS BIGINT) AS charged_rest"
+    };
+}
+pub(crate) use charged;
+
+/// Columns of [`SumsRow`], over rows of sums.
+macro_rules! sums_of_sums {
+    () => {
+        "CAST(sum(requests) AS BIGINT) AS requests, CAST(sum(credits) AS BIGINT) AS credits,
+        CAST(sum(input_tokens) AS BIGINT) AS input_tokens, CAST(sum(cached_input_tokens) AS BIGINT) AS cached_input_tokens,
+        CAST(sum(cache_write_short_tokens) AS BIGINT) AS cache_write_short_tokens,
+        CAST(sum(cache_write_long_tokens) AS BIGINT) AS cache_write_long_tokens,
+        CAST(sum(output_tokens) AS BIGINT) AS output_tokens, CAST(sum(reasoning_tokens) AS BIGINT) AS reasoning_tokens,
+        CAST(sum(cost_dollars) AS BIGINT) AS cost_dollars, CAST(sum(cost_rest) AS BIGINT) AS cost_rest,
+        CAST(sum(unpriced_requests) AS BIGINT) AS unpriced_requests"
+    };
+}
+pub(crate) use sums_of_sums;
+
+const NANO_PER_DOLLAR: i128 = 1_000_000_000;
+
+/// Sums, which are null if there were no rows.
+#[derive(Debug, Default, sqlx::FromRow)]
+#[sqlx(default)]
+pub(crate) struct SumsRow {
+    requests: Option<i64>,
+    credits: Option<i64>,
+    input_tokens: Option<i64>,
+    cached_input_tokens: Option<i64>,
+    cache_write_short_tokens: Option<i64>,
+    cache_write_long_tokens: Option<i64>,
+    output_tokens: Option<i64>,
+    reasoning_tokens: Option<i64>,
+    cost_dollars: Option<i64>,
+    cost_rest: Option<i64>,
+    unpriced_requests: Option<i64>,
+    charged_dollars: Option<i64>,
+    charged_rest: Option<i64>,
+}
+
+impl From<&SumsRow> for UsageTotals {
+    fn from(row: &SumsRow) -> Self {
+        let of = |sum: Option<i64>| unsigned(sum.unwrap_or(0));
+        Self {
+            requests: of(row.requests),
+            credits: of(row.credits),
+            input: of(row.input_tokens),
+            cached_input: of(row.cached_input_tokens),
+            cache_write_short: of(row.cache_write_short_tokens),
+            cache_write_long: of(row.cache_write_long_tokens),
+            output: of(row.output_tokens),
+            reasoning: of(row.reasoning_tokens),
+            cost: money(row.cost_dollars.unwrap_or(0), row.cost_rest),
+            charged: row.charged_dollars.map(|dollars| money(dollars, row.charged_rest)),
+            unpriced_requests: of(row.unpriced_requests),
+        }
+    }
+}
+
+/// Adds dollars and the remainder in nano-USD; the sum saturates.
+fn money(dollars: i64, rest: Option<i64>) -> NanoUsd {
+    let nano = i128::from(dollars) * NANO_PER_DOLLAR + i128::from(rest.unwrap_or(0));
+    let end = if nano < 0 { i64::MIN } else { i64::MAX };
+    NanoUsd(i64::try_from(nano).unwrap_or(end))
+}

@@ -1,0 +1,120 @@
+use access::{Day, Plan};
+use sqlx::AssertSqlSafe;
+use store::audit::Actor;
+use store::sql::statements_sent;
+use store::users::{Email, NewUser};
+
+use crate::fixture::Place;
+use crate::handle::Ledger;
+
+/// Queries that APIs of usage run: the text, and how SQLite and PostgreSQL find the rows of each table.
+fn of_usage() -> Vec<(&'static str, &'static [&'static str], &'static [&'static str])> {
+    let text = |name: &str| super::parts().into_iter().find(|(of, _)| *of == name).unwrap().1;
+    vec![
+        (text("DAYS"), &["INDEX daily_usage_user (user_no=? AND day>? AND day<?)"], &["using daily_usage_user"]),
+        (text("DAYS_OF_KEY"), &["INDEX daily_usage_user (user_no=? AND day>? AND day<?)"], &["using daily_usage_user"]),
+        (
+            text("KEYS"),
+            &[
+                "INDEX daily_usage_user (user_no=? AND day>? AND day<?)",
+                "SEARCH api_keys USING INDEX api_keys_",
+                "SEARCH k USING INDEX",
+                "SEARCH u USING",
+            ],
+            &["using daily_usage_user", "using api_keys_", "using users_pkey"],
+        ),
+        (
+            text("MODELS"),
+            &["INDEX sqlite_autoindex_daily_models_2 (user_no=? AND day>? AND day<?)"],
+            &["using daily_models_user_no_day_model_no_key"],
+        ),
+        (text("NEWEST"), &["INDEX usage_events_user (user_no=?)"], &[IN_ORDER]),
+        (
+            text("PAGE"),
+            &["INDEX usage_events_user (user_no=? AND started_at>? AND (started_at,id)<(?,?))"],
+            &[IN_ORDER, "((user_no = $1) AND (started_at >= $2) AND (ROW(started_at, id) < ROW($4, $5)))"],
+        ),
+        (
+            text("STOP"),
+            &["COVERING INDEX usage_events_user (user_no=? AND started_at>? AND (started_at,id)<(?,?))"],
+            &[
+                "Index Only Scan Backward using usage_events_user",
+                "((user_no = $1) AND (started_at >= $2) AND (ROW(started_at, id) < ROW($3, $4)))",
+            ],
+        ),
+        (text("ONE"), &["usage_events USING PRIMARY KEY (id=?)"], &["using usage_events_pkey"]),
+        (text("MODEL"), &["(kind=? AND name=?)"], &["((kind = 'model'::text) AND (name = $1))"]),
+        (text("ONLY_ATTEMPT"), &["a USING PRIMARY KEY (id=?)"], &["using usage_events_pkey"]),
+        (
+            text("ATTEMPTS"),
+            &["a USING INDEX sqlite_autoindex_usage_attempts_2 (event_id=?)"],
+            &["using usage_attempts_event_id_no_key"],
+        ),
+    ]
+}
+
+/// Rows are read in the order of the index, and no more rows than needed.
+const IN_ORDER: &str = "Index Scan Backward using usage_events_user";
+
+/// Whether a step of SQLite's plan reads a whole table; a result of an earlier step (in parentheses, or named by one
+/// letter) does not count.
+fn reads_all(step: &str) -> bool {
+    step.strip_prefix("SCAN ")
+        .is_some_and(|of| !of.starts_with('(') && of.split(' ').next().is_some_and(|of| of.len() > 1))
+}
+
+#[tokio::test]
+async fn answers_about_usage_read_no_table_through_on_sqlite() {
+    let place = Place::sqlite();
+    let store = place.open().await;
+    for (sql, found, _) in of_usage() {
+        let plan: Vec<(i64, i64, i64, String)> =
+            store.query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))).all().await.unwrap();
+        let plan: Vec<String> = plan.into_iter().map(|(.., detail)| detail).collect();
+        for found in found {
+            assert!(plan.iter().any(|step| step.contains(found)), "{found}: {sql}: {plan:#?}");
+        }
+        assert!(!plan.iter().any(|step| reads_all(step)), "{sql}: {plan:#?}");
+    }
+}
+
+#[tokio::test]
+async fn answers_about_usage_read_no_table_through_on_postgres() {
+    let place = Place::postgres().await;
+    let mut transaction = place.open().await.begin().await.unwrap();
+    // As above; in addition, the planner would sort the rows of an empty table.
+    for setting in ["enable_seqscan = off", "enable_sort = off", "plan_cache_mode = force_generic_plan"] {
+        transaction.query(AssertSqlSafe(format!("SET LOCAL {setting}"))).run().await.unwrap();
+    }
+    for (nth, (sql, _, found)) in of_usage().into_iter().enumerate() {
+        let parameters = (1..=10).rev().find(|n| sql.contains(&format!("${n}"))).unwrap_or(0);
+        let unknown = vec!["unknown"; parameters].join(", ");
+        transaction
+            .query(AssertSqlSafe(format!("PREPARE usage_{nth} ({unknown}) AS {sql}")))
+            .once()
+            .run()
+            .await
+            .unwrap();
+        let nulls = vec!["NULL"; parameters].join(", ");
+        let explain = format!("EXPLAIN EXECUTE usage_{nth} ({nulls})");
+        let plan: Vec<(String,)> = transaction.query(AssertSqlSafe(explain)).once().all().await.unwrap();
+        let plan: Vec<String> = plan.into_iter().map(|(step,)| step).collect();
+        for found in found {
+            assert!(plan.iter().any(|step| step.contains(found)), "{found}: {sql}: {plan:#?}");
+        }
+        assert!(!plan.iter().any(|step| step.contains("Seq Scan")), "{sql}: {plan:#?}");
+    }
+}
+
+#[tokio::test]
+async fn an_overview_is_three_questions() {
+    for place in Place::both().await {
+        let store = place.open().await;
+        store.ensure_plans(&[Plan::unlimited("starter")]).await.unwrap();
+        let new = NewUser::member(Email::parse("ada@example.com").unwrap(), "Ada", "starter");
+        let ada = store.create_user(&Actor::COMMAND, new).await.unwrap();
+        let before = statements_sent();
+        let told = Ledger::new(store.clone()).overview(ada.id, Day(20_000), Day(20_001)).await.unwrap().unwrap();
+        assert_eq!((statements_sent() - before, told.user), (3, ada));
+    }
+}

@@ -1,0 +1,69 @@
+//! Behaviour of the ledger: one async function per behaviour, run on SQLite and on PostgreSQL.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking, and end their own tasks"
+)]
+
+#[macro_use]
+#[path = "../../../store/tests/it/behaviours.rs"]
+mod behaviours;
+mod charges;
+mod ingest;
+mod last_use;
+#[path = "../../../store/tests/it/lossy_network.rs"]
+mod lossy_network;
+mod overview;
+#[path = "../../../store/tests/it/postgres.rs"]
+mod postgres;
+mod requests;
+mod server;
+mod usage;
+mod usage_world;
+#[allow(dead_code, reason = "each crate with SQL uses a part of the world")]
+#[path = "../../../store/tests/it/world.rs"]
+mod world;
+
+behaviours! {
+    charges {
+        charges_are_summed_over_the_days_of_a_period,
+        charges_beyond_what_is_kept_end_at_the_most,
+    }
+    usage {
+        a_day_is_the_sum_of_its_events,
+        open_routes_are_nobodys_usage,
+        an_unknown_cost_is_counted_as_unpriced,
+        a_sum_that_nobody_can_owe_ends_at_the_most,
+        attempts_count_together_as_one_request,
+        an_event_counts_on_the_day_it_was_admitted,
+        usage_of_one_key_leaves_out_the_others,
+        credits_of_a_day_rebuild_the_meter,
+    }
+    requests {
+        requests_come_newest_first_and_each_once,
+        requests_are_chosen_by_key_model_status_and_time,
+        a_page_looks_at_so_many_rows_and_no_more,
+        a_request_is_told_in_full,
+        figures_come_back_as_they_were,
+        anothers_request_is_not_there,
+    }
+    overview {
+        days_without_use_are_zeros,
+        a_sum_of_costs_that_nobody_can_owe_ends_at_the_most,
+        an_overview_adds_up_by_key_and_model,
+        without_use_an_overview_is_zeros_and_of_nobody_there_is_none,
+        an_overview_is_bounded_and_its_sums_are_not,
+    }
+    ingest {
+        an_event_given_twice_counts_once,
+        a_dropped_ingest_resumes_where_it_committed,
+        a_failing_database_leaves_events_in_the_spool,
+        ingest_follows_the_writers,
+        hostile_names_do_not_stop_ingest,
+    }
+    last_use {
+        what_ingest_sees_is_a_use,
+    }
+}

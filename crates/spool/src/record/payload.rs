@@ -1,0 +1,47 @@
+//! The payloads of records: the spool's own structs, which are independent of the types of other modules.
+//!
+//! A payload is a base and a tail. The base is frozen: its fields, their order and their types never change within a
+//! major version. The tail contains the optional fields that later minor versions add:
+//!
+//! ```text
+//! base | fields
+//! field: tag varint u32 | length varint u32 | value in postcard (length bytes)
+//! ```
+//!
+//! Tags begin at 1 and ascend, so no tag occurs twice. A reader skips unknown tags; a missing tag means that the value
+//! was not recorded. The tail ends with the payload, or with the entry of a list.
+//!
+//! ```text
+//! list:  count varint u32 | entries
+//! entry: length varint u32 | base | fields (length bytes together)
+//! ```
+//!
+//! | payload | base | fields |
+//! |---|---|---|
+//! | open | [`open::OpenPayload`] | |
+//! | close, event | [`event::EventPayload`], list of attempts | 1 refusal: string |
+//! | attempt | [`attempt::AttemptPayload`] | 1 reason of an unknown cost: code |
+//! | counts, close of a batch | list of counts | |
+//! | counts of one key | [`counts::CountsPayload`] | |
+//!
+//! To add a field: write it behind the last one under the next tag, read it, and raise the minor version. A new token
+//! class is a field of the attempt. A new variant of an enum in a base is written as an old variant in the base and in
+//! full as a field. Other changes need a new major version.
+
+mod attempt;
+mod caller;
+mod charge;
+mod codes;
+mod counts;
+mod event;
+mod open;
+mod usage;
+mod wire;
+
+pub(super) use counts::{read_counts, write_counts};
+pub(super) use event::{read_event, write_event};
+pub(super) use open::{read_open, write_open};
+pub(super) use wire::{InvalidPayload, PayloadReader, PayloadWriter};
+
+#[cfg(test)]
+mod tests;

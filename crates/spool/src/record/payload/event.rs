@@ -1,0 +1,102 @@
+//! Usage events, of open requests and of others.
+
+use access::{Day, RequestId, Timestamp};
+use meter::{Outcome, UsageEvent};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::attempt::{read_attempt, write_attempt};
+use super::caller::CallerPayload;
+use super::charge::ChargePayload;
+use super::codes::Code;
+use super::wire::{InvalidPayload, NoRoom, PayloadReader, PayloadWriter};
+
+/// The tag of the error code of a response that Tollgate created.
+const REFUSAL: u32 = 1;
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct EventPayload<'a> {
+    id: Uuid,
+    caller: Option<CallerPayload>,
+    started_at_us: u64,
+    day: u32,
+    charge: ChargePayload,
+    route: &'a str,
+    format: Option<&'a str>,
+    model: Option<&'a str>,
+    streamed: bool,
+    status: u16,
+    outcome: u8,
+    request_bytes: u64,
+    response_bytes: u64,
+    duration_us: u64,
+}
+
+pub(in crate::record) fn write_event(writer: &mut PayloadWriter<'_>, event: &UsageEvent) -> Result<(), NoRoom> {
+    let UsageEvent {
+        id,
+        caller,
+        started_at,
+        day,
+        charge,
+        route,
+        format,
+        model,
+        streamed,
+        status,
+        outcome,
+        request_bytes,
+        response_bytes,
+        duration_us,
+        attempts,
+        refusal,
+    } = event;
+    writer.value(&EventPayload {
+        id: id.0,
+        caller: caller.map(CallerPayload::from),
+        started_at_us: started_at.0,
+        day: day.0,
+        charge: (*charge).into(),
+        route,
+        format: format.as_deref(),
+        model: model.as_deref(),
+        streamed: *streamed,
+        status: *status,
+        outcome: outcome.code(),
+        request_bytes: *request_bytes,
+        response_bytes: *response_bytes,
+        duration_us: *duration_us,
+    })?;
+    writer.list(attempts, write_attempt)?;
+    writer.field(REFUSAL, refusal.as_deref())
+}
+
+pub(in crate::record) fn read_event(mut reader: PayloadReader<'_>) -> Result<UsageEvent, InvalidPayload> {
+    let base: EventPayload<'_> = reader.value()?;
+    let attempts = reader.list(read_attempt)?;
+    let mut refusal: Option<&str> = None;
+    let mut fields = reader.fields();
+    while let Some(field) = fields.next()? {
+        if field.tag == REFUSAL {
+            refusal = Some(field.value()?);
+        }
+    }
+    Ok(UsageEvent {
+        id: RequestId(base.id),
+        caller: base.caller.map(Into::into),
+        started_at: Timestamp(base.started_at_us),
+        day: Day(base.day),
+        charge: base.charge.into(),
+        route: base.route.into(),
+        format: base.format.map(Into::into),
+        model: base.model.map(Into::into),
+        streamed: base.streamed,
+        status: base.status,
+        outcome: Outcome::from_code(base.outcome)?,
+        request_bytes: base.request_bytes,
+        response_bytes: base.response_bytes,
+        duration_us: base.duration_us,
+        attempts,
+        refusal: refusal.map(Into::into),
+    })
+}

@@ -1,0 +1,378 @@
+use access::{Day, KeyNo, NanoUsd, PlanId, RequestId, Timestamp, UserNo};
+use meter::{
+    Attempt, Billed, Caller, Charge, Counts, Outcome, Source, ToolCalls, Unit, UnknownCost, Usage, UsageEvent,
+};
+use proptest::option;
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::attempt::{read_attempt, write_attempt};
+use super::wire::NoRoom;
+use super::*;
+use crate::fixture;
+use crate::open_request::OpenRequest;
+
+/// The tag and the value of a field that this release does not know.
+type UnknownField = (u32, Vec<u8>);
+
+/// No field of this release has this tag or a higher one.
+const UNKNOWN: u32 = 1_000;
+
+fn written(write: impl FnOnce(&mut PayloadWriter<'_>) -> Result<(), NoRoom>) -> Vec<u8> {
+    let mut buffer = vec![0; 1024 * 1024];
+    let mut writer = PayloadWriter::new(&mut buffer);
+    write(&mut writer).unwrap();
+    let bytes = writer.len();
+    buffer[..bytes].to_vec()
+}
+
+fn event() -> UsageEvent {
+    fixture::event(RequestId(fixture::id(1, 2)))
+}
+
+fn event_of(bytes: &[u8]) -> Result<UsageEvent, InvalidPayload> {
+    read_event(PayloadReader::new(bytes))
+}
+
+fn field(tag: u32, value: &[u8]) -> Vec<u8> {
+    // Postcard writes a slice of bytes in the form of a field's value: its length and the bytes.
+    written(|writer| writer.value(&tag).and_then(|()| writer.value(&value)))
+}
+
+/// Writes the event as a later minor version does, with more fields in the event and in each attempt.
+fn event_with(event: &UsageEvent, in_event: &[UnknownField], in_attempts: &[UnknownField]) -> Vec<u8> {
+    let add = |writer: &mut PayloadWriter<'_>, fields: &[UnknownField]| {
+        fields.iter().try_for_each(|(tag, value)| writer.value(tag).and_then(|()| writer.value(value)))
+    };
+    let whole = written(|writer| write_event(writer, event));
+    let bare = written(|writer| write_event(writer, &UsageEvent { attempts: Vec::new(), ..event.clone() }));
+    // The list follows the base; the payloads differ first in the number of its entries.
+    let Some(base) = whole.iter().zip(&bare).position(|(one, other)| one != other) else {
+        return [whole, written(|writer| add(writer, in_event))].concat();
+    };
+    let list = written(|writer| {
+        writer.list(&event.attempts, |writer, attempt| {
+            write_attempt(writer, attempt)?;
+            add(writer, in_attempts)
+        })
+    });
+    [&bare[..base], &list, &bare[base + 1..], &written(|writer| add(writer, in_event))].concat()
+}
+
+#[test]
+fn event_without_fields_of_later_versions_is_read_and_they_are_none() {
+    let bare = |attempt: &Attempt| Attempt { unknown: None, ..attempt.clone() };
+    let older = UsageEvent { refusal: None, attempts: event().attempts.iter().map(bare).collect(), ..event() };
+    let with_fields = written(|writer| write_event(writer, &event()));
+    let without = written(|writer| write_event(writer, &older));
+    // The reason of one attempt takes a tag, a length and a code. The refusal takes a tag, two lengths and its text.
+    assert_eq!(with_fields.len() - without.len(), 3 + 3 + "upstream_timeout".len());
+    assert_eq!(event_of(&without), Ok(older));
+}
+
+#[test]
+fn unknown_fields_of_events_and_attempts_are_skipped() {
+    let cases: [&[UnknownField]; 4] = [
+        &[],
+        &[(UNKNOWN, Vec::new())],
+        &[(UNKNOWN, vec![0; 200]), (UNKNOWN + 1, b"text".to_vec()), (u32::MAX, vec![0xff])],
+        &[(UNKNOWN + 9, vec![1; 20_000])],
+    ];
+    for in_event in cases {
+        for in_attempts in cases {
+            assert_eq!(event_of(&event_with(&event(), in_event, in_attempts)), Ok(event()));
+        }
+    }
+}
+
+#[test]
+fn unknown_fields_of_opens_and_counts_are_skipped() {
+    let opened = fixture::opened(fixture::id(1, 2));
+    let mut bytes = written(|writer| write_open(writer, &opened));
+    bytes.extend(field(UNKNOWN, b"later"));
+    assert_eq!(read_open(PayloadReader::new(&bytes)), Ok(opened));
+
+    let counts = counts();
+    let mut bytes = written(|writer| {
+        writer.list(&counts, |writer, one| {
+            let mut entry = written(|writer| write_counts(writer, std::slice::from_ref(one)));
+            // One entry of a list follows its number and its length, which take one byte each.
+            entry.drain(..2);
+            entry.extend(field(UNKNOWN, b"later"));
+            entry.iter().try_for_each(|byte| writer.value(byte))
+        })
+    });
+    bytes.extend(field(UNKNOWN, b"later"));
+    assert_eq!(read_counts(PayloadReader::new(&bytes)), Ok(counts));
+}
+
+fn counts() -> Vec<Counts> {
+    let caller = Some(Caller { user: UserNo(1), key: KeyNo(-2), plan: PlanId::NIL });
+    let of = |caller, minute| Counts {
+        caller,
+        route: "users".into(),
+        status_class: 2,
+        minute,
+        day: Day(20_000),
+        requests: 3,
+        credits: u64::MAX,
+    };
+    vec![of(caller, 1), of(None, u32::MAX)]
+}
+
+#[test]
+fn invalid_fields_are_damage() {
+    let one = |tag| field(tag, b"v");
+    let cases = [
+        ("an old field again", [one(1), one(1)].concat()),
+        ("a duplicate tag", [one(5), one(5)].concat()),
+        ("descending tags", [one(6), one(5)].concat()),
+        ("tag 0", one(0)),
+        ("a tag without a length", vec![5]),
+        ("a tag that is cut", vec![0x85]),
+        ("a tag of more than 32 bits", vec![0xff, 0xff, 0xff, 0xff, 0x1f, 1, 0]),
+        ("a tag of more than five bytes", vec![0x85, 0x80, 0x80, 0x80, 0x80, 0x00, 1, 0]),
+        ("a length that is cut", vec![5, 0x81]),
+        ("a length of more than 32 bits", vec![5, 0xff, 0xff, 0xff, 0xff, 0x7f]),
+        ("a value that is cut", vec![5, 3, 0, 0]),
+        ("the longest value", vec![5, 0xff, 0xff, 0xff, 0xff, 0x0f]),
+        ("a known field with more than its value", field(1, &[0, 0])),
+        ("a known field with less than its value", field(1, &[])),
+    ];
+    let bare = UsageEvent { attempts: Vec::new(), refusal: None, ..event() };
+    let attempt = Attempt { unknown: None, ..event().attempts[0].clone() };
+    let opened = fixture::opened(fixture::id(1, 2));
+    for (name, tail) in cases {
+        let with_tail = |mut bytes: Vec<u8>| {
+            bytes.extend(&tail);
+            bytes
+        };
+        let in_event = with_tail(written(|writer| write_event(writer, &bare)));
+        assert_eq!(event_of(&in_event), Err(InvalidPayload), "{name}");
+        let in_attempt = with_tail(written(|writer| write_attempt(writer, &attempt)));
+        assert_eq!(read_attempt(PayloadReader::new(&in_attempt)), Err(InvalidPayload), "{name}");
+        // Opens and counts have no known field.
+        if name.contains("known") {
+            continue;
+        }
+        let in_open = with_tail(written(|writer| write_open(writer, &opened)));
+        assert_eq!(read_open(PayloadReader::new(&in_open)), Err(InvalidPayload), "{name}");
+        let in_counts = with_tail(written(|writer| write_counts(writer, &counts())));
+        assert_eq!(read_counts(PayloadReader::new(&in_counts)), Err(InvalidPayload), "{name}");
+    }
+}
+
+#[test]
+fn invalid_codes_are_damage() {
+    let attempt = event().attempts[0].clone();
+    let mut bytes = written(|writer| write_attempt(writer, &attempt));
+    assert_eq!(read_attempt(PayloadReader::new(&bytes)), Ok(attempt));
+    *bytes.last_mut().unwrap() = 6;
+    assert_eq!(read_attempt(PayloadReader::new(&bytes)), Err(InvalidPayload));
+}
+
+#[test]
+fn cut_payload_is_damage_or_ends_between_two_fields() {
+    let whole = written(|writer| write_event(writer, &event()));
+    // An event without fields is whole. A cut payload that is read is written back with the same bytes.
+    let reads: Vec<(usize, UsageEvent)> =
+        (0..whole.len()).filter_map(|cut| Some((cut, event_of(&whole[..cut]).ok()?))).collect();
+    assert_eq!(reads.first().map(|(_, read)| (&read.attempts, &read.refusal)), Some((&event().attempts, &None)));
+    for (cut, read) in reads {
+        assert_eq!(written(|writer| write_event(writer, &read)), whole[..cut], "cut at {cut}");
+    }
+}
+
+#[test]
+fn payload_that_exceeds_its_buffer_by_any_number_of_bytes_is_refused() {
+    let whole = written(|writer| write_event(writer, &event()));
+    for bytes in 0..whole.len() {
+        let mut buffer = vec![0; bytes];
+        assert_eq!(write_event(&mut PayloadWriter::new(&mut buffer), &event()), Err(NoRoom), "{bytes}");
+    }
+    let mut buffer = vec![0; whole.len()];
+    assert_eq!(write_event(&mut PayloadWriter::new(&mut buffer), &event()), Ok(()));
+    assert_eq!(buffer, whole);
+}
+
+fn text() -> impl Strategy<Value = String> {
+    "[a-zä🦀]{0,40}"
+}
+
+fn name() -> impl Strategy<Value = Option<String>> {
+    option::of(text())
+}
+
+fn caller() -> impl Strategy<Value = Option<Caller>> {
+    option::of(any::<(i64, i64, u128)>().prop_map(|(user, key, plan)| Caller {
+        user: UserNo(user),
+        key: KeyNo(key),
+        plan: PlanId(Uuid::from_u128(plan)),
+    }))
+}
+
+fn charge() -> impl Strategy<Value = Charge> {
+    any::<(u64, u64, u64)>().prop_map(|(credits, tokens, money)| Charge { credits, tokens, money })
+}
+
+fn usage() -> impl Strategy<Value = Usage> {
+    let billed =
+        (prop::sample::select(&Unit::ALL[..]), any::<u64>()).prop_map(|(unit, quantity)| Billed { unit, quantity });
+    let source = prop::sample::select(&Source::ALL[..]);
+    let tools = any::<[Option<u64>; 5]>().prop_map(ToolCalls::of_counts);
+    (source, any::<[Option<u64>; 10]>(), option::of(billed), tools).prop_map(|(source, classes, billed, tools)| {
+        let [
+            input,
+            cached_input,
+            cache_write_short,
+            cache_write_long,
+            output,
+            reasoning,
+            audio_input,
+            image_input,
+            audio_output,
+            image_output,
+        ] = classes;
+        Usage {
+            source,
+            input,
+            cached_input,
+            cache_write_short,
+            cache_write_long,
+            output,
+            reasoning,
+            audio_input,
+            image_input,
+            audio_output,
+            image_output,
+            billed,
+            tools,
+        }
+    })
+}
+
+fn attempt() -> impl Strategy<Value = Attempt> {
+    let names = (text(), [name(), name(), name(), name(), name()]);
+    let unknown = option::of(prop::sample::select(&UnknownCost::ALL[..]));
+    let numbers = any::<(Option<u16>, Option<i64>, Option<u64>, u64)>();
+    (names, option::of(usage()), unknown, numbers).prop_map(|(names, usage, unknown, numbers)| {
+        let (provider, optional) = names;
+        let [model, answered_model, upstream_id, raw_usage, price_version] = optional.map(|name| name.map(Into::into));
+        let (status, cost, first_byte_us, duration_us) = numbers;
+        Attempt {
+            provider: provider.into(),
+            model,
+            answered_model,
+            status,
+            upstream_id,
+            usage,
+            raw_usage,
+            cost: cost.map(NanoUsd),
+            unknown,
+            price_version,
+            first_byte_us,
+            duration_us,
+        }
+    })
+}
+
+fn any_event() -> impl Strategy<Value = UsageEvent> {
+    let head = (any::<(u128, u64, u32)>(), caller(), charge());
+    let names = (text(), name(), name(), name());
+    let outcome = prop::sample::select(&Outcome::ALL[..]);
+    let numbers = any::<(bool, u16, u64, u64, u64)>();
+    let attempts = prop::collection::vec(attempt(), 0..5);
+    (head, names, outcome, numbers, attempts).prop_map(|(head, names, outcome, numbers, attempts)| {
+        let ((id, started_at, day), caller, charge) = head;
+        let (route, format, model, refusal) = names;
+        let (streamed, status, request_bytes, response_bytes, duration_us) = numbers;
+        UsageEvent {
+            id: RequestId(Uuid::from_u128(id)),
+            caller,
+            started_at: Timestamp(started_at),
+            day: Day(day),
+            charge,
+            route: route.into(),
+            format: format.map(Into::into),
+            model: model.map(Into::into),
+            streamed,
+            status,
+            outcome,
+            request_bytes,
+            response_bytes,
+            duration_us,
+            attempts,
+            refusal: refusal.map(Into::into),
+        }
+    })
+}
+
+/// Fields with ascending tags that this release does not know.
+fn unknown_fields() -> impl Strategy<Value = Vec<UnknownField>> {
+    let value = prop::collection::vec(any::<u8>(), 0..300);
+    prop::collection::btree_map(UNKNOWN..=u32::MAX, value, 0..6).prop_map(|fields| fields.into_iter().collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_event_with_any_unknown_fields_round_trips(
+        event in any_event(),
+        in_event in unknown_fields(),
+        in_attempts in unknown_fields(),
+    ) {
+        let read = event_of(&written(|writer| write_event(writer, &event))).unwrap();
+        prop_assert_eq!(&read, &event);
+        let read = event_of(&event_with(&event, &in_event, &in_attempts)).unwrap();
+        prop_assert_eq!(&read, &event);
+    }
+
+    #[test]
+    fn any_open_request_with_any_unknown_fields_round_trips(
+        id in any::<u128>(),
+        started_at in any::<u64>(),
+        day in any::<u32>(),
+        caller in caller(),
+        reserved in charge(),
+        route in text(),
+        format in name(),
+        model in name(),
+        price_version in name(),
+        fields in unknown_fields(),
+    ) {
+        let opened = OpenRequest {
+            id: RequestId(Uuid::from_u128(id)),
+            caller,
+            started_at: Timestamp(started_at),
+            day: Day(day),
+            reserved,
+            route: route.into(),
+            format: format.map(Into::into),
+            model: model.map(Into::into),
+            price_version: price_version.map(Into::into),
+        };
+        let mut bytes = written(|writer| write_open(writer, &opened));
+        prop_assert_eq!(&read_open(PayloadReader::new(&bytes)).unwrap(), &opened);
+        fields.iter().for_each(|(tag, value)| bytes.extend(field(*tag, value)));
+        prop_assert_eq!(&read_open(PayloadReader::new(&bytes)).unwrap(), &opened);
+    }
+
+    /// What can be read can be written and read again; everything else is an error, not a panic.
+    #[test]
+    fn any_bytes_are_read_or_refused(
+        start in prop::sample::select(vec![Vec::new(), written(|writer| write_event(writer, &event()))]),
+        at in any::<prop::sample::Index>(),
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let mut all = start;
+        let at = at.index(all.len() + 1);
+        let until = all.len().min(at + bytes.len() / 2);
+        all.splice(at..until, bytes);
+        if let Ok(event) = event_of(&all) {
+            prop_assert_eq!(event_of(&written(|writer| write_event(writer, &event))), Ok(event));
+        }
+        let _ = read_open(PayloadReader::new(&all));
+        let _ = read_counts(PayloadReader::new(&all));
+    }
+}

@@ -1,0 +1,166 @@
+//! The parts of payloads: values in postcard, entries with a length, and fields with a tag.
+
+use serde::{Deserialize, Serialize};
+
+/// Maximum number of entries for which memory is reserved before they are read.
+const CAPACITY_MAX: usize = 16;
+/// Maximum size of a length.
+const LENGTH_BYTES_MAX: usize = 5;
+
+/// The payload does not fit into its buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::record) struct NoRoom;
+
+/// The payload violates the format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::record) struct InvalidPayload;
+
+/// Writes a payload into a buffer.
+#[derive(Debug)]
+pub(in crate::record) struct PayloadWriter<'a> {
+    buffer: &'a mut [u8],
+    used: usize,
+}
+
+impl<'a> PayloadWriter<'a> {
+    pub(in crate::record) const fn new(buffer: &'a mut [u8]) -> Self {
+        Self { buffer, used: 0 }
+    }
+
+    /// Returns the size of the written part.
+    pub(in crate::record) const fn len(&self) -> usize {
+        self.used
+    }
+
+    /// Writes one value in postcard.
+    pub(super) fn value(&mut self, value: &impl Serialize) -> Result<(), NoRoom> {
+        let free = self.buffer.get_mut(self.used..).ok_or(NoRoom)?;
+        // Serializing a payload's structs fails only if the buffer is too small.
+        self.used += postcard::to_slice(value, free).map_err(|_| NoRoom)?.len();
+        Ok(())
+    }
+
+    /// Writes a list of entries.
+    pub(super) fn list<T>(
+        &mut self,
+        entries: &[T],
+        mut write: impl FnMut(&mut Self, &T) -> Result<(), NoRoom>,
+    ) -> Result<(), NoRoom> {
+        self.value(&u32::try_from(entries.len()).map_err(|_| NoRoom)?)?;
+        entries.iter().try_for_each(|entry| self.sized(|writer| write(writer, entry)))
+    }
+
+    /// Writes a field, if it has a value. The tag must be greater than the previous one.
+    pub(super) fn field(&mut self, tag: u32, value: Option<impl Serialize>) -> Result<(), NoRoom> {
+        let Some(value) = value else { return Ok(()) };
+        self.value(&tag)?;
+        self.sized(|writer| writer.value(&value))
+    }
+
+    /// Writes the length of what `write` writes before it.
+    fn sized(&mut self, write: impl FnOnce(&mut Self) -> Result<(), NoRoom>) -> Result<(), NoRoom> {
+        let start = self.used;
+        // Most lengths take one byte. Content with a longer length is moved.
+        self.value(&0_u8)?;
+        write(self)?;
+        let content = self.used - start - 1;
+        let length = u32::try_from(content).map_err(|_| NoRoom)?;
+        let mut prefix = [0; LENGTH_BYTES_MAX];
+        let prefix = postcard::to_slice(&length, &mut prefix).map_err(|_| NoRoom)?;
+        let end = start + prefix.len() + content;
+        let whole = self.buffer.get_mut(start..end).ok_or(NoRoom)?;
+        if prefix.len() > 1 {
+            whole.copy_within(1..=content, prefix.len());
+        }
+        whole.get_mut(..prefix.len()).ok_or(NoRoom)?.copy_from_slice(prefix);
+        self.used = end;
+        Ok(())
+    }
+}
+
+/// Reads a payload, or one entry of a list.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::record) struct PayloadReader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> PayloadReader<'a> {
+    pub(in crate::record) const fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    /// Reads one value in postcard.
+    pub(super) fn value<T: Deserialize<'a>>(&mut self) -> Result<T, InvalidPayload> {
+        let (value, rest) = postcard::take_from_bytes(self.rest).map_err(|_| InvalidPayload)?;
+        self.rest = rest;
+        Ok(value)
+    }
+
+    /// Reads a list of entries.
+    pub(super) fn list<T>(
+        &mut self,
+        read: impl Fn(PayloadReader<'a>) -> Result<T, InvalidPayload>,
+    ) -> Result<Vec<T>, InvalidPayload> {
+        let count: u32 = self.value()?;
+        let mut entries = Vec::with_capacity(CAPACITY_MAX.min(count as usize));
+        for _ in 0..count {
+            entries.push(read(self.sized()?)?);
+        }
+        Ok(entries)
+    }
+
+    /// Reads the fields of the tail.
+    pub(super) const fn fields(self) -> Fields<'a> {
+        Fields { reader: self, last_tag: 0 }
+    }
+
+    fn sized(&mut self) -> Result<PayloadReader<'a>, InvalidPayload> {
+        let length: u32 = self.value()?;
+        let (bytes, rest) = self.rest.split_at_checked(length as usize).ok_or(InvalidPayload)?;
+        self.rest = rest;
+        Ok(PayloadReader { rest: bytes })
+    }
+}
+
+/// The fields of a tail, in the order of their tags.
+#[derive(Debug)]
+pub(super) struct Fields<'a> {
+    reader: PayloadReader<'a>,
+    last_tag: u32,
+}
+
+impl<'a> Fields<'a> {
+    /// Returns the next field; `None` at the end of the tail.
+    pub(super) fn next(&mut self) -> Result<Option<Field<'a>>, InvalidPayload> {
+        if self.reader.rest.is_empty() {
+            return Ok(None);
+        }
+        let tag = self.reader.value()?;
+        if tag <= self.last_tag {
+            return Err(InvalidPayload);
+        }
+        self.last_tag = tag;
+        Ok(Some(Field { tag, content: self.reader.sized()? }))
+    }
+
+    /// Skips the remaining fields, which are of a later minor version.
+    pub(super) fn skip(mut self) -> Result<(), InvalidPayload> {
+        while self.next()?.is_some() {}
+        Ok(())
+    }
+}
+
+/// One field of a tail.
+#[derive(Debug)]
+pub(super) struct Field<'a> {
+    pub(super) tag: u32,
+    content: PayloadReader<'a>,
+}
+
+impl<'a> Field<'a> {
+    /// Returns the value, which must fill the field.
+    pub(super) fn value<T: Deserialize<'a>>(mut self) -> Result<T, InvalidPayload> {
+        let value = self.content.value()?;
+        if self.content.rest.is_empty() { Ok(value) } else { Err(InvalidPayload) }
+    }
+}

@@ -1,0 +1,3 @@
+DROP TABLE daily_models;
+DROP TABLE daily_plans;
+DROP TABLE daily_usage;

@@ -1,0 +1,2 @@
+DROP TABLE master_keys;
+DROP TABLE provider_keys;

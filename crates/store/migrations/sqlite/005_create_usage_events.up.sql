@@ -1,0 +1,135 @@
+-- Words that events repeat, by number.
+CREATE TABLE names (
+    id         BLOB   NOT NULL PRIMARY KEY,
+    no         BIGINT NOT NULL UNIQUE,
+    kind       TEXT   NOT NULL CHECK (kind IN ('route', 'model', 'provider', 'price')),
+    name       TEXT   NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    UNIQUE (kind, name)
+);
+
+-- One request. id is the request's; *_no are numbers of users, api_keys and names. No foreign keys: an event must never
+-- be refused, or the spool would stand still behind it. Tokens and cost are sums over the attempts, the rest of
+-- provider_no to upstream_us is the last attempt's; a request that reached no upstream has none. refusal: the code of an
+-- answer of ours.
+-- Without rowid: one tree, to whose end UUIDv7s are appended.
+CREATE TABLE usage_events (
+    id                       BLOB    NOT NULL PRIMARY KEY,
+    user_no                  BIGINT,
+    key_no                   BIGINT,
+    plan_id                  BLOB,
+    started_at               BIGINT  NOT NULL,
+    day                      BIGINT  NOT NULL,
+    credits                  BIGINT  NOT NULL,
+    charged_tokens           BIGINT  NOT NULL,
+    charged_nano             BIGINT  NOT NULL,
+    route_no                 BIGINT  NOT NULL,
+    format                   TEXT,
+    model_no                 BIGINT,
+    streamed                 BOOLEAN NOT NULL,
+    status                   BIGINT  NOT NULL,
+    outcome                  TEXT    NOT NULL,
+    refusal                  TEXT,
+    request_bytes            BIGINT  NOT NULL,
+    response_bytes           BIGINT  NOT NULL,
+    duration_us              BIGINT  NOT NULL,
+    attempts                 BIGINT  NOT NULL,
+    provider_no              BIGINT,
+    provider_model_no        BIGINT,
+    answered_model_no        BIGINT,
+    upstream_status          BIGINT,
+    upstream_id              TEXT,
+    usage_source             TEXT,
+    input_tokens             BIGINT,
+    cached_input_tokens      BIGINT,
+    cache_write_short_tokens BIGINT,
+    cache_write_long_tokens  BIGINT,
+    output_tokens            BIGINT,
+    reasoning_tokens         BIGINT,
+    audio_input_tokens       BIGINT,
+    image_input_tokens       BIGINT,
+    audio_output_tokens      BIGINT,
+    image_output_tokens      BIGINT,
+    billed_unit              TEXT,
+    billed_quantity          BIGINT,
+    searches                 BIGINT,
+    maps_prompts             BIGINT,
+    maps_queries             BIGINT,
+    containers               BIGINT,
+    file_searches            BIGINT,
+    cost_nano                BIGINT,
+    cost_unknown             TEXT,
+    price_no                 BIGINT,
+    first_byte_us            BIGINT,
+    upstream_us              BIGINT,
+    created_at               BIGINT  NOT NULL,
+    updated_at               BIGINT  NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX usage_events_user ON usage_events (user_no, started_at);
+
+-- The calls upstream of a request that needed more than one, in order from 1.
+CREATE TABLE usage_attempts (
+    id                       BLOB    NOT NULL PRIMARY KEY,
+    event_id                 BLOB    NOT NULL,
+    no                       BIGINT  NOT NULL,
+    provider_no              BIGINT  NOT NULL,
+    provider_model_no        BIGINT,
+    answered_model_no        BIGINT,
+    upstream_status          BIGINT,
+    upstream_id              TEXT,
+    usage_source             TEXT,
+    input_tokens             BIGINT,
+    cached_input_tokens      BIGINT,
+    cache_write_short_tokens BIGINT,
+    cache_write_long_tokens  BIGINT,
+    output_tokens            BIGINT,
+    reasoning_tokens         BIGINT,
+    audio_input_tokens       BIGINT,
+    image_input_tokens       BIGINT,
+    audio_output_tokens      BIGINT,
+    image_output_tokens      BIGINT,
+    billed_unit              TEXT,
+    billed_quantity          BIGINT,
+    searches                 BIGINT,
+    maps_prompts             BIGINT,
+    maps_queries             BIGINT,
+    containers               BIGINT,
+    file_searches            BIGINT,
+    cost_nano                BIGINT,
+    cost_unknown             TEXT,
+    price_no                 BIGINT,
+    first_byte_us            BIGINT,
+    upstream_us              BIGINT  NOT NULL,
+    created_at               BIGINT  NOT NULL,
+    updated_at               BIGINT  NOT NULL,
+    UNIQUE (event_id, no)
+);
+
+-- Requests without a row of their own. user_no and key_no are 0 where there was no caller: NULLs would not be unique. day: whose
+-- quota they were admitted under, which about midnight is not always the minute's.
+CREATE TABLE usage_counts (
+    id           BLOB    NOT NULL PRIMARY KEY,
+    user_no      BIGINT  NOT NULL,
+    key_no       BIGINT  NOT NULL,
+    route_no     BIGINT  NOT NULL,
+    status_class BIGINT  NOT NULL,
+    minute       BIGINT  NOT NULL,
+    day          BIGINT  NOT NULL,
+    requests     BIGINT  NOT NULL,
+    credits      BIGINT  NOT NULL,
+    created_at   BIGINT  NOT NULL,
+    updated_at   BIGINT  NOT NULL,
+    UNIQUE (key_no, route_no, status_class, minute, day)
+);
+
+-- What providers said of usage, as it stood in their answers. no: the attempt's, from 1.
+CREATE TABLE usage_raw (
+    id         BLOB NOT NULL PRIMARY KEY,
+    event_id   BLOB NOT NULL,
+    no         BIGINT NOT NULL,
+    raw        TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    UNIQUE (event_id, no)
+);

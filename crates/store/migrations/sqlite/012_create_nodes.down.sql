@@ -1,0 +1,3 @@
+DROP TABLE open_requests;
+DROP TABLE ingested;
+DROP TABLE nodes;

@@ -1,0 +1,289 @@
+//! Charges of the records that earlier runs left in the spool, while ingest stores them and the ports are open. Budgets
+//! were charged for these records too.
+//!
+//! Charges move from the backlog into the store's totals one batch at a time. A reader that adds up both holds the
+//! backlog's lock, so no batch moves meanwhile.
+
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use access::{Day, Subject};
+use meter::budget::Period;
+use meter::{Caller, Charge, Per};
+use rustc_hash::FxHashMap;
+use spool::{Position, Record};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::error::StoreError;
+
+/// Charges by subject and period; bounded by the keys whose records wait.
+type SubjectCharges = FxHashMap<(Subject, Period), Charge>;
+
+/// Charges of records, collected while a spool opens.
+#[derive(Debug, Default)]
+pub struct GatheredCharges(Mutex<SubjectCharges>);
+
+/// Charges of records that wait for the store. Empty if an earlier run left no records.
+#[derive(Debug, Default)]
+pub struct Backlog {
+    /// Position in each partition at which the backlog ends.
+    ends: OnceLock<Places>,
+    rest: RwLock<BacklogRest>,
+}
+
+#[derive(Debug, Default)]
+struct BacklogRest {
+    charges: SubjectCharges,
+    /// Position up to which charges have left. Records that are read again, because the spool was not released, do not
+    /// leave again.
+    left: Places,
+    /// Position up to which it is unknown what the store contains, until a stored batch reaches it.
+    in_doubt: Places,
+}
+
+/// At most one position per partition.
+#[derive(Debug, Clone, Default)]
+struct Places(Vec<Position>);
+
+/// Read access to a backlog; it delays the next batch.
+#[derive(Debug)]
+pub struct BacklogReader<'a>(RwLockReadGuard<'a, BacklogRest>);
+
+/// The charges that leave the backlog with a batch.
+#[derive(Debug)]
+pub struct BacklogBatch<'a> {
+    backlog: &'a Backlog,
+    with: SubjectCharges,
+}
+
+/// A batch that is being committed; readers wait. If it is dropped, the outcome of the batch is unknown.
+#[derive(Debug)]
+pub struct BacklogCommit<'a> {
+    rest: RwLockWriteGuard<'a, BacklogRest>,
+    with: &'a SubjectCharges,
+    /// Position in each partition at which the batch ends.
+    ends: &'a [Position],
+    /// Positions whose outcome was unknown before.
+    before: Places,
+}
+
+impl Places {
+    /// Whether `place` is at or before the position of its partition.
+    fn reach(&self, place: Position) -> bool {
+        self.0.iter().any(|end| end.partition == place.partition && place <= *end)
+    }
+
+    fn extend(&mut self, ends: &[Position]) {
+        for end in ends {
+            match self.0.iter_mut().find(|place| place.partition == end.partition) {
+                Some(place) => *place = (*place).max(*end),
+                None => self.0.push(*end),
+            }
+        }
+    }
+}
+
+impl GatheredCharges {
+    /// Adds the charges of `record`; for [`spool::SpoolOpener::visit`].
+    pub fn note(&self, record: &Record) {
+        add(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), record);
+    }
+}
+
+impl Backlog {
+    /// Sets the backlog to the charges in `gathered`, which end where the partitions end. Called once, before the first
+    /// reader.
+    pub async fn begin(&self, gathered: GatheredCharges, ends: Vec<Position>) {
+        self.rest.write().await.charges = gathered.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // A second call would add charges that never leave.
+        let _ = self.ends.set(Places(ends));
+    }
+
+    /// Returns the charges that wait now.
+    ///
+    /// # Errors
+    /// [`StoreError::InDoubt`] after a batch whose outcome is unknown, until its records are known to be stored.
+    pub async fn waiting(&self) -> Result<BacklogReader<'_>, StoreError> {
+        let rest = self.rest.read().await;
+        if rest.in_doubt.0.is_empty() { Ok(BacklogReader(rest)) } else { Err(StoreError::InDoubt) }
+    }
+
+    /// Returns the charges of `records` that belong to the backlog; `None` if no charge does, and no outcome is
+    /// unknown.
+    pub async fn leaving(&self, records: &[(Position, Record)]) -> Option<BacklogBatch<'_>> {
+        let ends = self.ends.get()?;
+        let rest = self.rest.read().await;
+        let mut with = SubjectCharges::default();
+        for (_, record) in records.iter().filter(|(place, _)| ends.reach(*place) && !rest.left.reach(*place)) {
+            add(&mut with, record);
+        }
+        let concerns = !with.is_empty() || !rest.in_doubt.0.is_empty();
+        concerns.then_some(BacklogBatch { backlog: self, with })
+    }
+}
+
+impl BacklogReader<'_> {
+    /// Returns the charge of a subject in a period.
+    #[must_use]
+    pub fn charge_of(&self, subject: Subject, period: Period) -> Charge {
+        self.0.charges.get(&(subject, period)).copied().unwrap_or_default()
+    }
+
+    /// Returns the charges of all subjects in a period.
+    pub fn charges(&self, period: Period) -> impl Iterator<Item = (Subject, Charge)> {
+        self.0
+            .charges
+            .iter()
+            .filter(move |((_, of), _)| *of == period)
+            .map(|((subject, _), charge)| (*subject, *charge))
+    }
+}
+
+impl BacklogBatch<'_> {
+    /// Locks the backlog immediately before the commit of a batch that ends at `ends`; readers wait until the commit is
+    /// done.
+    pub async fn hold<'a>(&'a self, ends: &'a [Position]) -> BacklogCommit<'a> {
+        let mut rest = self.backlog.rest.write().await;
+        let before = rest.in_doubt.clone();
+        rest.in_doubt.extend(ends);
+        BacklogCommit { rest, with: &self.with, ends, before }
+    }
+}
+
+impl BacklogCommit<'_> {
+    /// Removes the charges of the batch, which is now in the store.
+    pub fn stored(mut self) {
+        let BacklogRest { charges, left, in_doubt } = &mut *self.rest;
+        left.extend(self.ends);
+        in_doubt.0.retain(|place| !left.reach(*place));
+        for (of, charge) in self.with {
+            if let Some(rest) = charges.get_mut(of) {
+                *rest = rest.less(charge);
+                if *rest == Charge::default() {
+                    charges.remove(of);
+                }
+            }
+        }
+        if charges.is_empty() {
+            // This also frees the map's memory.
+            *charges = SubjectCharges::default();
+        }
+    }
+
+    /// Keeps the charges, because the batch was not stored.
+    pub fn refused(mut self) {
+        self.rest.in_doubt = std::mem::take(&mut self.before);
+    }
+}
+
+/// Adds the charges of a record in the way in which the store's totals count them.
+fn add(charges: &mut SubjectCharges, record: &Record) {
+    match record {
+        Record::Close(event) | Record::Event(event) if event.counts() => {
+            charge(charges, event.caller, event.day, &event.charge);
+        }
+        Record::Counts { counts, .. } | Record::CloseBatch { counts, .. } => {
+            for of in counts {
+                charge(charges, of.caller, of.day, &Charge::credits(of.credits));
+            }
+        }
+        Record::Open(_) | Record::Close(_) | Record::Event(_) => {}
+    }
+}
+
+fn charge(charges: &mut SubjectCharges, caller: Option<Caller>, day: Day, more: &Charge) {
+    let Some(Caller { user, key, plan }) = caller else { return };
+    if *more == Charge::default() {
+        return;
+    }
+    for per in [Per::Day, Per::Month] {
+        for subject in [Subject::Key(key), Subject::User(user), Subject::Plan(plan), Subject::Global] {
+            let of = charges.entry((subject, Period::of(per, day))).or_default();
+            *of = of.and(more);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use meter::Counts;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const DAY: Day = Day(20_000);
+
+    fn counted(user: i64, credits: u64) -> Record {
+        let caller = Caller { user: access::UserNo(user), key: access::KeyNo(user * 10), plan: access::PlanId::NIL };
+        let counts = Counts {
+            caller: Some(caller),
+            route: "users".into(),
+            status_class: 2,
+            minute: 1,
+            day: DAY,
+            requests: 1,
+            credits,
+        };
+        Record::Counts { id: Uuid::nil(), counts: vec![counts] }
+    }
+
+    fn at(offset: u32) -> Position {
+        Position { partition: 0, segment: 0, offset }
+    }
+
+    #[tokio::test]
+    async fn what_waits_leaves_with_what_is_stored_and_what_came_later_does_not_count() {
+        let gathered = GatheredCharges::default();
+        let records = [(at(10), counted(1, 3)), (at(20), counted(2, 4))];
+        records.iter().for_each(|(_, record)| gathered.note(record));
+        let backlog = Backlog::default();
+        backlog.begin(gathered, vec![at(20)]).await;
+        let [day, month] = [Per::Day, Per::Month].map(|per| Period::of(per, DAY));
+        let credits = async |subject, period| backlog.waiting().await.unwrap().charge_of(subject, period).credits;
+        let (one, two) = (Subject::User(access::UserNo(1)), Subject::Key(access::KeyNo(20)));
+        assert_eq!(
+            (credits(one, day).await, credits(two, month).await, credits(Subject::Global, day).await),
+            (3, 4, 7)
+        );
+
+        assert!(backlog.leaving(&[(at(30), counted(1, 5))]).await.is_none());
+        // Charges that were not stored stay.
+        backlog.leaving(&records).await.unwrap().hold(&[at(20)]).await.refused();
+        assert_eq!(credits(Subject::Global, month).await, 7);
+        let leaving = async |records, end| backlog.leaving(records).await.unwrap().hold(&[at(end)]).await.stored();
+        leaving(&records[..1], 10).await;
+        // The spool was not released, so the record is read again, alone and with more.
+        assert!(backlog.leaving(&records[..1]).await.is_none());
+        assert_eq!(
+            (credits(one, day).await, credits(two, month).await, credits(Subject::Global, day).await),
+            (0, 4, 4)
+        );
+        leaving(&records, 20).await;
+        let waiting = backlog.waiting().await.unwrap();
+        assert_eq!(waiting.charges(day).count() + waiting.charges(month).count(), 0);
+    }
+
+    #[tokio::test]
+    async fn after_a_batch_that_was_not_answered_nobody_is_told_what_waits_until_all_of_it_is_known_to_be_stored() {
+        let (gathered, backlog, records) =
+            (GatheredCharges::default(), Backlog::default(), [counted(1, 3), counted(2, 4)]);
+        let in_lane = |lane, offset| Position { partition: lane, ..at(offset) };
+        records.iter().for_each(|record| gathered.note(record));
+        backlog.begin(gathered, vec![in_lane(0, 10), in_lane(1, 10)]).await;
+        let of = |lane: u32| [(in_lane(lane, 10), counted(i64::from(lane) + 1, 3 + u64::from(lane)))];
+        let both = [of(0), of(1)].concat();
+        drop(backlog.leaving(&both).await.unwrap().hold(&[in_lane(0, 10), in_lane(1, 10)]).await);
+        assert!(matches!(backlog.waiting().await, Err(StoreError::InDoubt)));
+        // Records that arrive meanwhile make the next batch end earlier in a partition.
+        backlog.leaving(&of(0)).await.unwrap().hold(&[in_lane(0, 90)]).await.stored();
+        assert!(matches!(backlog.waiting().await, Err(StoreError::InDoubt)));
+        drop(backlog.leaving(&of(1)).await.unwrap().hold(&[in_lane(1, 10)]).await);
+        backlog.leaving(&of(1)).await.unwrap().hold(&[in_lane(1, 10)]).await.stored();
+        let month = Period::of(Per::Month, DAY);
+        assert_eq!(backlog.waiting().await.unwrap().charge_of(Subject::Global, month), Charge::default());
+        // A batch without charges also resolves an unknown outcome.
+        let free = [(in_lane(0, 99), counted(1, 0))];
+        backlog.rest.write().await.in_doubt.extend(&[in_lane(0, 95)]);
+        backlog.leaving(&free).await.unwrap().hold(&[in_lane(0, 99)]).await.stored();
+        assert!(backlog.waiting().await.is_ok() && backlog.leaving(&free).await.is_none());
+    }
+}

@@ -1,0 +1,162 @@
+//! Amounts that the daily totals contain for a budget, per node.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use access::{KeyNo, PlanId, UserNo};
+use meter::budget::{Charge, Period, Subject};
+use meter::lease::{CounterId, NodeId};
+use sqlx::AssertSqlSafe;
+use uuid::Uuid;
+
+use crate::backlog::{Backlog, BacklogReader};
+use crate::error::StoreError;
+use crate::sql::{StoreKind, Transaction, unsigned};
+
+/// A list of numbers and the days follow.
+const OF_USERS: &str = "SELECT d.user_no, d.node_id, d.credits, d.charged_tokens, d.charged_nano FROM daily_usage d
+    WHERE d.user_no IN ";
+/// The join over the user allows the index on the user's days.
+const OF_KEYS: &str = "SELECT d.key_no, d.node_id, d.credits, d.charged_tokens, d.charged_nano FROM api_keys k
+    JOIN users u ON u.id = k.user_id JOIN daily_usage d ON d.user_no = u.no AND d.key_no = k.no
+    WHERE k.no IN ";
+const OF_PLANS: &str = "SELECT plan_id, node_id, credits, charged_tokens, charged_nano FROM daily_plans
+    WHERE day >= $1 AND day < $2";
+/// Maximum number of subjects in one query.
+const ASKED_MAX: usize = 256;
+
+type ChargedRow = (i64, Uuid, i64, i64, i64);
+type ChargedPlanRow = (Uuid, Uuid, i64, i64, i64);
+
+/// Charges by subject and period, then by node.
+#[derive(Debug, Default)]
+pub struct ChargedAmounts(BTreeMap<(Subject, Period), BTreeMap<NodeId, Charge>>);
+
+impl ChargedAmounts {
+    /// Returns the amount that was charged through all nodes.
+    pub fn all(&self, cell: CounterId) -> u64 {
+        let nodes = self.0.get(&(cell.budget.subject, cell.period)).into_iter().flat_map(BTreeMap::values);
+        nodes.fold(0, |sum, charge| sum.saturating_add(charge.of(cell.budget.measure)))
+    }
+
+    /// Returns the amount that was charged through one node.
+    pub fn through(&self, cell: CounterId, node: NodeId) -> u64 {
+        let nodes = self.0.get(&(cell.budget.subject, cell.period));
+        nodes.and_then(|nodes| nodes.get(&node)).map_or(0, |charge| charge.of(cell.budget.measure))
+    }
+
+    fn add(&mut self, of: (Subject, Period), node: NodeId, charge: Charge) {
+        let sum = self.0.entry(of).or_default().entry(node).or_default();
+        *sum = sum.and(&charge);
+    }
+}
+
+/// Returns the amounts that were charged to these budgets so far: those in the store, and those in a node's backlog.
+pub async fn with_backlog(
+    transaction: &mut Transaction,
+    cells: &[CounterId],
+    node: NodeId,
+    backlog: &Backlog,
+) -> Result<ChargedAmounts, StoreError> {
+    if cells.is_empty() {
+        return Ok(ChargedAmounts::default());
+    }
+    let waiting = backlog.waiting().await?;
+    with(transaction, cells, node, &waiting).await
+}
+
+/// Returns the same amounts for a caller that already holds the backlog's lock, so no charge moves to the store
+/// meanwhile.
+pub async fn with(
+    transaction: &mut Transaction,
+    cells: &[CounterId],
+    node: NodeId,
+    waiting: &BacklogReader<'_>,
+) -> Result<ChargedAmounts, StoreError> {
+    let mut charged = in_store(transaction, cells).await?;
+    let asked: BTreeSet<_> = cells.iter().map(|cell| (cell.budget.subject, cell.period)).collect();
+    for (subject, period) in asked {
+        charged.add((subject, period), node, waiting.charge_of(subject, period));
+    }
+    Ok(charged)
+}
+
+/// Returns the amounts that the store contains.
+pub async fn in_store(transaction: &mut Transaction, cells: &[CounterId]) -> Result<ChargedAmounts, StoreError> {
+    let mut charged = ChargedAmounts::default();
+    let mut asked: BTreeMap<Period, BTreeSet<Subject>> = BTreeMap::new();
+    for cell in cells {
+        asked.entry(cell.period).or_default().insert(cell.budget.subject);
+    }
+    for (period, subjects) in asked {
+        let (mut keys, mut users, mut plans) = (Vec::new(), Vec::new(), false);
+        for subject in subjects {
+            match subject {
+                Subject::Key(KeyNo(no)) => keys.push(no),
+                Subject::User(UserNo(no)) => users.push(no),
+                Subject::Plan(_) | Subject::Global => plans = true,
+            }
+        }
+        for keys in keys.chunks(ASKED_MAX) {
+            for (no, node, charge) in rows(transaction, OF_KEYS, period, keys).await? {
+                charged.add((Subject::Key(KeyNo(no)), period), node, charge);
+            }
+        }
+        for users in users.chunks(ASKED_MAX) {
+            for (no, node, charge) in rows(transaction, OF_USERS, period, users).await? {
+                charged.add((Subject::User(UserNo(no)), period), node, charge);
+            }
+        }
+        if plans {
+            let (first, end) = days(period);
+            let rows: Vec<ChargedPlanRow> = transaction.query(OF_PLANS).bind(first).bind(end).all().await?;
+            for (plan, node, credits, tokens, money) in rows {
+                let (node, charge) = (NodeId(node.as_u128()), charge(credits, tokens, money));
+                charged.add((Subject::Plan(PlanId(plan)), period), node, charge);
+                charged.add((Subject::Global, period), node, charge);
+            }
+        }
+    }
+    Ok(charged)
+}
+
+async fn rows(
+    transaction: &mut Transaction,
+    question: &str,
+    period: Period,
+    numbers: &[i64],
+) -> Result<Vec<(i64, NodeId, Charge)>, StoreError> {
+    let text = text(transaction.kind(), question, numbers.len().next_power_of_two());
+    let (first, end) = days(period);
+    let mut query = transaction.query(AssertSqlSafe(text));
+    for number in crate::sql::padded(numbers) {
+        query = query.bind(number);
+    }
+    let rows: Vec<ChargedRow> = query.bind(first).bind(end).all().await?;
+    let row =
+        |(no, node, credits, tokens, money): ChargedRow| (no, NodeId(node.as_u128()), charge(credits, tokens, money));
+    Ok(rows.into_iter().map(row).collect())
+}
+
+fn charge(credits: i64, tokens: i64, money: i64) -> Charge {
+    Charge { credits: unsigned(credits), tokens: unsigned(tokens), money: unsigned(money) }
+}
+
+fn days(period: Period) -> (i64, i64) {
+    (i64::from(period.first().0), i64::from(period.next().first().0))
+}
+
+fn text(kind: StoreKind, question: &str, numbers: usize) -> String {
+    let mut text = question.to_owned();
+    kind.placeholders(numbers, &mut text);
+    text.push_str(" AND d.day >= ");
+    kind.placeholder(numbers + 1, &mut text);
+    text.push_str(" AND d.day < ");
+    kind.placeholder(numbers + 2, &mut text);
+    text
+}
+
+/// Returns every text that this module sends.
+#[cfg(test)]
+pub(super) fn texts(kind: StoreKind) -> Vec<String> {
+    vec![text(kind, OF_KEYS, 2), text(kind, OF_USERS, 2), OF_PLANS.to_owned()]
+}

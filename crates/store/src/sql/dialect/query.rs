@@ -1,0 +1,196 @@
+//! A statement with its parameters, for either database.
+
+use std::cell::Cell;
+
+use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgArguments, PgPool, PgRow};
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{
+    Arguments as _, Encode, FromRow, PgConnection, Postgres, SqlStr, Sqlite, SqliteConnection, SqlitePool, Type,
+};
+
+use super::{Patience, StoreKind};
+
+/// A type that both databases accept as a parameter.
+pub trait Value<'t>: Encode<'t, Sqlite> + Type<Sqlite> + Encode<'t, Postgres> + Type<Postgres> {}
+impl<'t, T: Encode<'t, Sqlite> + Type<Sqlite> + Encode<'t, Postgres> + Type<Postgres>> Value<'t> for T {}
+
+/// A type that is read from a row of either database.
+pub trait ResultRow: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
+impl<T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin> ResultRow for T {}
+
+/// Parameters of a statement, in order.
+pub enum Arguments {
+    /// The parameters of a statement for SQLite.
+    Sqlite(SqliteArguments),
+    /// The parameters of a statement for PostgreSQL.
+    Postgres(PgArguments),
+}
+
+impl Arguments {
+    /// Creates an empty list with capacity for `values`.
+    #[must_use]
+    pub fn with_room(kind: StoreKind, values: usize) -> Self {
+        match kind {
+            StoreKind::Sqlite => {
+                let mut arguments = SqliteArguments::default();
+                arguments.reserve(values, 0);
+                Self::Sqlite(arguments)
+            }
+            StoreKind::Postgres => {
+                let mut arguments = PgArguments::default();
+                arguments.reserve(values, values * size_of::<i64>());
+                Self::Postgres(arguments)
+            }
+        }
+    }
+
+    /// Adds the next parameter to the list.
+    ///
+    /// # Errors
+    /// The error of a value that cannot be encoded.
+    pub fn add<'t>(&mut self, value: impl Value<'t>) -> Result<(), BoxDynError> {
+        match self {
+            Self::Sqlite(arguments) => arguments.add(value),
+            Self::Postgres(arguments) => arguments.add(value),
+        }
+    }
+
+    /// Returns the number of parameters.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Sqlite(arguments) => arguments.len(),
+            Self::Postgres(arguments) => arguments.len(),
+        }
+    }
+}
+
+/// A statement; [`run`](Query::run), [`all`](Query::all), [`find`](Query::find) or [`one`](Query::one) sends it.
+pub struct Query<'e> {
+    on: On<'e>,
+    sql: SqlStr,
+    arguments: Arguments,
+    failed: Option<BoxDynError>,
+    persistent: bool,
+}
+
+enum On<'e> {
+    Sqlite(&'e SqlitePool),
+    InSqlite(&'e mut SqliteConnection),
+    Postgres(&'e PgPool),
+    InPostgres(&'e mut PgConnection, Patience),
+}
+
+thread_local! {
+    static SENT: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Returns the number of statements that this thread has sent; tests bound the round trips of an operation with it.
+#[must_use]
+pub fn statements_sent() -> usize {
+    SENT.get()
+}
+
+/// Sends the statement that `$make` builds from text and parameters to its pool or transaction.
+macro_rules! send {
+    ($self:ident, $make:expr, $does:ident, $read:expr) => {{
+        if let Some(error) = $self.failed {
+            return Err(sqlx::Error::Encode(error));
+        }
+        let (sql, persistent) = ($self.sql, $self.persistent);
+        SENT.set(SENT.get() + 1);
+        match ($self.on, $self.arguments) {
+            (On::Sqlite(pool), Arguments::Sqlite(with)) => {
+                $make(sql, with).persistent(persistent).$does(pool).await.map($read)
+            }
+            (On::InSqlite(inside), Arguments::Sqlite(with)) => {
+                $make(sql, with).persistent(persistent).$does(inside).await.map($read)
+            }
+            (On::Postgres(pool), Arguments::Postgres(with)) => {
+                Patience::Bounded.wait($make(sql, with).persistent(persistent).$does(pool)).await.map($read)
+            }
+            (On::InPostgres(inside, patience), Arguments::Postgres(with)) => {
+                patience.wait($make(sql, with).persistent(persistent).$does(inside)).await.map($read)
+            }
+            (On::Sqlite(_) | On::InSqlite(_), Arguments::Postgres(_))
+            | (On::Postgres(_) | On::InPostgres(..), Arguments::Sqlite(_)) => {
+                Err(sqlx::Error::InvalidArgument("parameters of the other database".to_owned()))
+            }
+        }
+    }};
+}
+
+impl<'e> Query<'e> {
+    pub(super) fn on_sqlite(pool: &'e SqlitePool, sql: SqlStr) -> Self {
+        Self::new(On::Sqlite(pool), sql, StoreKind::Sqlite)
+    }
+
+    pub(super) fn in_sqlite(inside: &'e mut SqliteConnection, sql: SqlStr) -> Self {
+        Self::new(On::InSqlite(inside), sql, StoreKind::Sqlite)
+    }
+
+    pub(super) fn on_postgres(pool: &'e PgPool, sql: SqlStr) -> Self {
+        Self::new(On::Postgres(pool), sql, StoreKind::Postgres)
+    }
+
+    pub(super) fn in_postgres(inside: &'e mut PgConnection, patience: Patience, sql: SqlStr) -> Self {
+        Self::new(On::InPostgres(inside, patience), sql, StoreKind::Postgres)
+    }
+
+    fn new(on: On<'e>, sql: SqlStr, kind: StoreKind) -> Self {
+        Self { on, sql, arguments: Arguments::with_room(kind, 0), failed: None, persistent: true }
+    }
+
+    /// Binds the next parameter of the statement.
+    #[must_use]
+    pub fn bind<'t>(mut self, value: impl Value<'t>) -> Self {
+        if let Err(error) = self.arguments.add(value) {
+            self.failed.get_or_insert(error);
+        }
+        self
+    }
+
+    /// Sets all parameters at once; they must be for the same database.
+    #[must_use]
+    pub fn with(self, arguments: Arguments) -> Self {
+        Self { arguments, ..self }
+    }
+
+    /// Marks the statement as not worth preparing, because its text is seldom the same.
+    #[must_use]
+    pub fn once(self) -> Self {
+        Self { persistent: false, ..self }
+    }
+
+    /// Sends the statement and returns the number of rows that it wrote.
+    ///
+    /// # Errors
+    /// Errors of the database, of the connection to it, and of values that cannot be encoded or decoded.
+    pub async fn run(self) -> Result<u64, sqlx::Error> {
+        send!(self, sqlx::query_with, execute, |done| done.rows_affected())
+    }
+
+    /// Sends the statement and returns every row.
+    ///
+    /// # Errors
+    /// Errors of the database, of the connection to it, and of values that cannot be encoded or decoded.
+    pub async fn all<R: ResultRow>(self) -> Result<Vec<R>, sqlx::Error> {
+        send!(self, sqlx::query_as_with::<_, R, _>, fetch_all, |rows| rows)
+    }
+
+    /// Sends the statement and returns its first row, if there is one.
+    ///
+    /// # Errors
+    /// Errors of the database, of the connection to it, and of values that cannot be encoded or decoded.
+    pub async fn find<R: ResultRow>(self) -> Result<Option<R>, sqlx::Error> {
+        send!(self, sqlx::query_as_with::<_, R, _>, fetch_optional, |row| row)
+    }
+
+    /// Sends the statement and returns its first row; a missing row is an error.
+    ///
+    /// # Errors
+    /// Errors of the database, of the connection to it, and of values that cannot be encoded or decoded.
+    pub async fn one<R: ResultRow>(self) -> Result<R, sqlx::Error> {
+        self.find().await?.ok_or(sqlx::Error::RowNotFound)
+    }
+}

@@ -1,0 +1,113 @@
+use crate::fixture::{
+    Place, check_index_of_shared_credentials, check_indexes_of_postgres, check_indexes_of_sqlite, prepare_all, text,
+};
+use crate::sql::{StoreKind, dialect};
+use crate::{
+    api_keys, audit, backup, budgets, charges, copy, identity, last_use, links, migration, node, plans, provider_keys,
+    revision, sessions, subjects, users, vault,
+};
+
+/// Returns every text that the crate sends, except migrations, settings, and statements on a backup's own table.
+fn all(kind: StoreKind) -> Vec<String> {
+    let lists = [
+        api_keys::STATEMENTS,
+        api_keys::bound::STATEMENTS,
+        api_keys::change::STATEMENTS,
+        api_keys::numbers::STATEMENTS,
+        audit::STATEMENTS,
+        audit::READING,
+        backup::STATEMENTS,
+        budgets::STATEMENTS,
+        charges::STATEMENTS,
+        copy::STATEMENTS,
+        last_use::STATEMENTS,
+        links::STATEMENTS,
+        migration::STATEMENTS,
+        node::STATEMENTS,
+        plans::STATEMENTS,
+        provider_keys::STATEMENTS,
+        revision::STATEMENTS,
+        sessions::STATEMENTS,
+        sessions::REFRESH,
+        sessions::STATE,
+        users::STATEMENTS,
+        users::change::STATEMENTS,
+        users::password::STATEMENTS,
+        vault::STATEMENTS,
+    ];
+    let mut texts: Vec<String> = lists.into_iter().flatten().map(|(_, sql)| (*sql).to_owned()).collect();
+    texts.extend_from_slice(identity::TEXTS.all(kind));
+    texts.extend_from_slice(budgets::TEXTS.all(kind));
+    texts.extend_from_slice(subjects::KEYS.all(kind));
+    texts.extend_from_slice(subjects::USERS.all(kind));
+    texts.extend(charges::texts(kind));
+    texts.extend(dialect::texts(kind));
+    if kind == StoreKind::Postgres {
+        texts.extend([dialect::postgres::EXISTS, dialect::postgres::WRITING].map(str::to_owned));
+    }
+    texts
+}
+
+#[tokio::test]
+async fn every_statement_prepares() {
+    for place in Place::both().await {
+        let store = place.open().await;
+        let mut texts = all(store.kind());
+        texts.extend(copy::texts(&mut store.begin().await.unwrap()).await);
+        prepare_all(&place, texts).await;
+    }
+}
+
+/// Queries that run often or on large tables, with the index as SQLite names it.
+fn hot(kind: StoreKind) -> Vec<(String, &'static str)> {
+    vec![
+        (identity::TEXTS.all(kind)[0].clone(), "sqlite_autoindex_api_keys"),
+        (text(charges::STATEMENTS, "CHARGES_OF_KEY"), "daily_usage_user (user_no=? AND day>? AND day<?)"),
+        (text(charges::STATEMENTS, "CHARGES_OF_USER"), "daily_usage_user (user_no=? AND day>? AND day<?)"),
+        (text(charges::STATEMENTS, "CHARGES_OF_PLAN"), "(day>? AND day<?)"),
+        (text(charges::STATEMENTS, "CHARGES_OF_ALL"), "(day>? AND day<?)"),
+        (text(charges::STATEMENTS, "CHARGES_BY_KEY"), "(day>? AND day<?)"),
+        (text(charges::STATEMENTS, "CHARGES_BY_PLAN"), "(day>? AND day<?)"),
+        (identity::TEXTS.all(kind)[5].clone(), "sqlite_autoindex_budgets_2 (subject_id=?)"),
+        (budgets::TEXTS.all(kind)[0].clone(), "sqlite_autoindex_budgets_2 (subject_id=?)"),
+        (budgets::TEXTS.all(kind)[5].clone(), "sqlite_autoindex_budgets_2 (subject_id=?)"),
+        (text(users::STATEMENTS, "FIND_BY_EMAIL"), "(email=?)"),
+        (identity::TEXTS.all(kind)[0].clone(), "api_keys_previous (previous_hash=?)"),
+        (identity::TEXTS.all(kind)[5].clone(), "api_keys_previous (previous_hash=?)"),
+        (text(api_keys::STATEMENTS, "LIST_OF_USER"), "api_keys_user (user_id=?)"),
+        (text(api_keys::STATEMENTS, "PAGE"), "api_keys_open (user_id=? AND id<?)"),
+        (text(api_keys::STATEMENTS, "PAGE_WITH_REVOKED"), "api_keys_user (user_id=? AND id<?)"),
+        (text(api_keys::STATEMENTS, "KEYS_OF_OWNER"), "api_keys_open (user_id=?)"),
+        (text(last_use::STATEMENTS, "USED"), "(no=?)"),
+        (text(last_use::STATEMENTS, "PREVIOUS_USED"), "api_keys_previous (previous_hash=?)"),
+        (text(provider_keys::STATEMENTS, "LIST_OWN"), "provider_keys_own (user_id=?)"),
+        (text(links::STATEMENTS, "TAKE_BACK_OF"), "links_open (user_id=?)"),
+        (text(users::STATEMENTS, "PAGE_OF_STATUS"), "users_status (status=? AND no>?)"),
+        (text(audit::READING, "ALL"), "audit_log_time (created_at>? AND (created_at,id)<(?,?))"),
+        (text(audit::READING, "OF_USER"), "audit_log_user (user_id=? AND created_at>? AND (created_at,id)<(?,?))"),
+        (text(audit::READING, "OF_ACTION"), "audit_log_action (action=? AND created_at>? AND (created_at,id)<(?,?))"),
+        (text(users::STATEMENTS, "PAGE"), "(no>?)"),
+        (text(users::password::STATEMENTS, "CREDENTIALS"), "(email=?)"),
+        (text(sessions::STATE, "FIND"), "sqlite_autoindex_sessions"),
+        (text(sessions::STATEMENTS, "OF_USER"), "sessions_open (user_id=? AND id<?)"),
+        (text(sessions::STATEMENTS, "END_ALL"), "sessions_open (user_id=?)"),
+        (text(sessions::REFRESH, "USE"), "(hash=?)"),
+        (text(links::STATEMENTS, "FIND"), "(hash=?)"),
+    ]
+}
+
+#[tokio::test]
+async fn hot_questions_use_indexes_of_sqlite() {
+    check_indexes_of_sqlite(hot(StoreKind::Sqlite)).await;
+}
+
+#[tokio::test]
+async fn hot_questions_use_indexes_of_postgres() {
+    check_indexes_of_postgres(hot(StoreKind::Postgres)).await;
+}
+
+#[tokio::test]
+async fn shared_credentials_are_found_without_those_of_users() {
+    let texts = ["LIST_SHARED", "COUNT_SHARED"].map(|name| text(provider_keys::STATEMENTS, name));
+    check_index_of_shared_credentials(&texts).await;
+}

@@ -1,0 +1,182 @@
+//! The result of an audit as text and as JSON.
+
+use access::{NanoUsd, usd};
+use cluster::OpenLease;
+use ledger::{DIFFERENCES_MAX, Days, Difference, Place, RepairedTotals, UnleasedUsage, UnpricedRequests};
+use meter::{Measure, Subject};
+use serde_json::{Value, json};
+use store::SubjectIds;
+
+use super::AuditReport;
+use crate::commands::leases::of_what;
+use crate::commands::{moment, printable};
+
+/// Returns one line per difference, one per note, and a summary.
+pub(super) fn in_words(
+    days: Days,
+    AuditReport { found, stranded, repaired }: &AuditReport,
+    ids: &SubjectIds,
+) -> String {
+    let mut lines = Vec::new();
+    if let Some(RepairedTotals { keys, models, plans }) = repaired {
+        lines.push(format!("repaired: daily totals of {keys} keys, {models} models and {plans} plans"));
+    }
+    lines.extend(found.differences.iter().map(|one| difference(one, ids)));
+    if found.more {
+        lines.push(format!("further differences are omitted; at most {DIFFERENCES_MAX} are listed"));
+    }
+    let Days { first, last } = days;
+    match found.compared {
+        Some(compared) if compared.first > first => lines.push(format!(
+            "not comparable: days from {first} to before {}, whose events were deleted by retention.events",
+            compared.first
+        )),
+        Some(_) => {}
+        None => lines.push(format!(
+            "not comparable: days from {first} to {last}, whose events were deleted by retention.events"
+        )),
+    }
+    let ledger::InterruptedRequests { requests, reserved } = found.interrupted;
+    if requests > 0 {
+        let parts = Measure::ALL.map(|measure| measure.written(reserved.of(measure)));
+        lines.push(format!(
+            "interrupted: {requests} requests were in flight when a server died; their reservations count as used: {}",
+            parts.join(", ")
+        ));
+    }
+    lines.extend(found.unpriced.iter().map(unpriced));
+    if found.open.requests > 0 {
+        let oldest =
+            found.open.oldest.map_or_else(String::new, |oldest| format!(", the oldest since {}", moment(oldest)));
+        lines.push(format!("open: {} requests are recorded as in flight{oldest}", found.open.requests));
+    }
+    lines.extend(stranded.iter().map(|lease| stranded_line(lease, ids)));
+    lines.extend(found.unleased.iter().map(|UnleasedUsage { cell, amount }| {
+        let cell = of_what(*cell, ids);
+        format!("unleased: {amount} {cell} were charged without a lease, for example before a limit was set")
+    }));
+    lines.push(match found.differences.len() {
+        0 if found.more => {
+            format!("{first} to {last}: the comparison is incomplete, as too many figures seem to differ")
+        }
+        0 if found.compared.is_none() => "only leases could be compared, and all agree".to_owned(),
+        0 => format!("{first} to {last}: all figures agree"),
+        one => format!("{first} to {last}: {one} figures differ"),
+    });
+    lines.join("\n") + "\n"
+}
+
+fn difference(difference: &Difference, ids: &SubjectIds) -> String {
+    let Difference { place, measure, expected, found } = difference;
+    let place = match place {
+        Place::Key { day, user, key } => {
+            let (user, key) = (name(user.0.0, user.1), name(key.0.0, key.1));
+            format!("{day} key {key} of user {user}")
+        }
+        Place::Model { day, user, model } => {
+            let model = model.as_deref().map_or_else(|| "unknown model".to_owned(), printable);
+            format!("{day} user {}, {model}", name(user.0.0, user.1))
+        }
+        Place::Plan { day, plan } => {
+            let name = ids.plan(*plan).map_or_else(|| plan.to_string(), printable);
+            format!("{day} plan {name}")
+        }
+        Place::Day(day) => format!("{day} all plans"),
+        Place::BudgetAccount(cell) => of_what(*cell, ids),
+        Place::Lease { cell, node, incarnation } => {
+            format!("lease of node {node}, incarnation {incarnation}, of {}", of_what(*cell, ids))
+        }
+    };
+    let ((expected_by, should), (found_in, is)) = (expected, found);
+    format!("differs: {place}: {measure}: {found_in} {is}, {expected_by} {should} ({:+})", is - should)
+}
+
+fn unpriced(unpriced: &UnpricedRequests) -> String {
+    let UnpricedRequests { reason, requests, charged, cost } = unpriced;
+    let money = |amount: NanoUsd| usd::written_money(u64::try_from(amount.0).unwrap_or(0));
+    let reason = printable(reason);
+    format!(
+        "unknown cost ({reason}): {requests} LLM requests; {} charged to budgets, {} billed",
+        money(*charged),
+        money(*cost)
+    )
+}
+
+fn name(no: i64, id: Option<uuid::Uuid>) -> String {
+    id.map_or_else(|| format!("number {no}"), |id| id.to_string())
+}
+
+fn stranded_line(lease: &OpenLease, ids: &SubjectIds) -> String {
+    let unspent = lease.granted.saturating_sub(lease.spent);
+    let (node, what, heard) = (lease.node, of_what(lease.cell, ids), moment(lease.heard_at));
+    format!("stranded: {unspent} {what}, leased to node {node}, last seen at {heard}")
+}
+
+/// Returns every subject of a budget in the report.
+pub(super) fn subjects(AuditReport { found, stranded, .. }: &AuditReport) -> Vec<Subject> {
+    let of_place = |difference: &Difference| match difference.place {
+        Place::BudgetAccount(cell) | Place::Lease { cell, .. } => Some(cell.budget.subject),
+        Place::Plan { plan, .. } => Some(Subject::Plan(plan)),
+        Place::Key { .. } | Place::Model { .. } | Place::Day(_) => None,
+    };
+    let places = found.differences.iter().filter_map(of_place);
+    let stranded = stranded.iter().map(|lease| lease.cell.budget.subject);
+    places.chain(stranded).chain(found.unleased.iter().map(|unleased| unleased.cell.budget.subject)).collect()
+}
+
+/// Returns the result for programs.
+pub(super) fn in_json(days: Days, AuditReport { found, stranded, repaired }: &AuditReport, ids: &SubjectIds) -> Value {
+    let of_days = |days: Days| json!({"since": days.first.to_string(), "until": days.last.to_string()});
+    let ledger::InterruptedRequests { requests, reserved } = found.interrupted;
+    let lease_in_json = |lease: &OpenLease| {
+        json!({
+            "budget": of_what(lease.cell, ids), "node": lease.node, "incarnation": lease.incarnation,
+            "unspent": lease.granted.saturating_sub(lease.spent), "heard_at": moment(lease.heard_at),
+        })
+    };
+    json!({
+        "agrees": found.agrees(),
+        "days": of_days(days),
+        "compared": found.compared.map(of_days),
+        "differences": found.differences.iter().map(|one| difference_in_json(one, ids)).collect::<Value>(),
+        "more": found.more,
+        "mended": repaired.map(|repaired| {
+            json!({"keys": repaired.keys, "models": repaired.models, "plans": repaired.plans})
+        }),
+        "interrupted": {
+            "requests": requests, "credits": reserved.credits, "tokens": reserved.tokens, "money": reserved.money,
+        },
+        "unpriced": found.unpriced.iter().map(|UnpricedRequests { reason, requests, charged, cost }| {
+            json!({"reason": reason, "requests": requests, "charged": charged.0, "cost": cost.0})
+        }).collect::<Value>(),
+        "open": {"requests": found.open.requests, "oldest": found.open.oldest.map(moment)},
+        "stranded": stranded.iter().map(lease_in_json).collect::<Value>(),
+        "unleased": found.unleased.iter().map(|UnleasedUsage { cell, amount }| {
+            json!({"budget": of_what(*cell, ids), "amount": amount})
+        }).collect::<Value>(),
+    })
+}
+
+fn difference_in_json(difference: &Difference, ids: &SubjectIds) -> Value {
+    let Difference { place, measure, expected, found } = difference;
+    let place = match place {
+        Place::Key { day, user, key } => json!({
+            "of": "key", "day": day.to_string(), "user_no": user.0.0, "user_id": user.1, "key_no": key.0.0, "key_id": key.1,
+        }),
+        Place::Model { day, user, model } => json!({
+            "of": "model", "day": day.to_string(), "user_no": user.0.0, "user_id": user.1, "model": model,
+        }),
+        Place::Plan { day, plan } => json!({"of": "plan", "day": day.to_string(), "plan_id": plan.0}),
+        Place::Day(day) => json!({"of": "plans", "day": day.to_string()}),
+        Place::BudgetAccount(cell) => json!({"of": "budget", "budget": of_what(*cell, ids)}),
+        Place::Lease { cell, node, incarnation } => {
+            json!({"of": "lease", "budget": of_what(*cell, ids), "node": node, "incarnation": incarnation})
+        }
+    };
+    // A sum outside of the range of JSON integers is written as text.
+    let number = |value: i128| i64::try_from(value).map_or_else(|_| json!(value.to_string()), |value| json!(value));
+    json!({
+        "place": place, "measure": measure, "expected": number(expected.1), "expected_by": expected.0,
+        "found": number(found.1), "found_in": found.0,
+    })
+}
