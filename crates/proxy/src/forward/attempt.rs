@@ -225,7 +225,7 @@ fn broken(error: &Http2CallError, progress: &Progress, exchange: &Exchange) -> P
 /// Why there is no answer.
 fn unanswered(error: &dyn std::error::Error, is_protocol: bool, progress: &Progress, exchange: &Exchange) -> Problem {
     match progress.failed() {
-        Some(UploadError::TooLarge) => return admit::too_large(exchange.snapshot.sizes.body_bytes_max),
+        Some(UploadError::TooLarge) => return admit::too_large(exchange.snapshot.traffic.sizes.body_bytes_max),
         Some(UploadError::CallerGone) => {
             return Problem::new(Refusal::BadRequest, "the request's body is incomplete").because(error).caller_gone();
         }
