@@ -182,8 +182,8 @@ async fn parts(node: &Node, folder: &Path, events: u64) -> anyhow::Result<Durati
     let period = Period::of(Per::Day, today);
     let stored = node.store().charges(period).await?;
     ensure!(stored.users.is_empty(), "the store is not new");
-    for (subject, charge) in node.backlog().waiting().await?.charges(period) {
-        meter.begin(BudgetId::credits_a_day(subject), today, charge.credits);
+    for (scope, charge) in node.backlog().waiting().await?.charges(period) {
+        meter.begin(BudgetId::credits_a_day(scope), today, charge.credits);
     }
     print_time("initialize the meter", since);
     let read = clock.mono().since(began);

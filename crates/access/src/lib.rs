@@ -35,7 +35,7 @@ pub mod vault;
 pub use amount::{Credits, NanoUsd};
 pub use api_key::{ApiKey, KeyHash};
 pub use bounds::KeyBounds;
-pub use budget::{Budget, BudgetId, Measure, Per, Subject};
+pub use budget::{Budget, BudgetId, BudgetScope, Measure, Per};
 pub use clock::{Clock, Day, Mono, Timestamp};
 pub use directory::{Directory, Lookup, LookupResult, NotFound};
 pub use id::{

@@ -17,14 +17,14 @@ mod prelogged;
 pub mod rate;
 pub mod rating;
 pub mod reservation;
+mod scope_counters;
 pub mod stats;
-mod subject_counters;
 mod unknown;
 pub mod usage;
 pub mod window;
 
 pub use admission::{AdmissionRefusal, AdmissionRequest, BudgetExceeded, Meter};
-pub use budget::{BudgetId, Charge, Measure, Per, Period, Subject};
+pub use budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
 pub use event::{Attempt, Caller, Counts, Outcome, UsageEvent};
 pub use limits::{Limits, RateOwner, Terms};
 pub use prelogged::PreloggedCredits;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use access::{Clock, Day, Ids, KeyNo, NanoUsd, PlanId, RequestId, Timestamp, UserNo};
 use cluster::Cluster;
-use meter::budget::{BudgetId, Per, Period, Subject};
+use meter::budget::{BudgetId, BudgetScope, Per, Period};
 use meter::lease::{CounterId, LeaseRequest, Tick};
 use meter::{
     Attempt, Billed, Caller, Charge, Counts, Outcome, Source, ToolCalls, Unit, UnknownCost, Usage, UsageEvent,
@@ -337,7 +337,7 @@ async fn next_life(place: &Place, store: &Store) -> (Node, Spool) {
 
 /// A tick that begins a lease for today.
 fn tick(node: &Node) -> Tick {
-    let budget = BudgetId::credits_a_day(Subject::User(UserNo(1)));
+    let budget = BudgetId::credits_a_day(BudgetScope::User(UserNo(1)));
     let counter = CounterId { budget, period: Period::of(Per::Day, node.store().clock().now().day()) };
     let (term, seq, ceiling, used, spent, need_fitting, answered_recall) = (0, 1, 0, 0, 0, 0, 0);
     let (want, need, queued, limit) = (5, 5, 5, 100);

@@ -52,7 +52,7 @@ async fn usage(store: &Store, node: &Node, user: UserNo, key: KeyNo) {
         insert(store, &mut on, table, &columns).await;
     }
     let book = id(store.new_id());
-    let words = [("subject", text("user")), ("measure", text("credits")), ("per", text("day"))];
+    let words = [("scope", text("user")), ("measure", text("credits")), ("per", text("day"))];
     insert(
         store,
         &mut on,

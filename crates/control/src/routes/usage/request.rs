@@ -19,7 +19,7 @@ use crate::input::{self, Segment};
 use crate::problem::Problem;
 use crate::routes::usage::requests::RequestItem;
 use crate::state::App;
-use crate::subject::Subject;
+use crate::usage_scope::UsageScope;
 
 const PICO_PER_NANO: i64 = 1_000;
 
@@ -213,9 +213,9 @@ pub(in crate::routes) async fn show(
     request: Request,
 ) -> Result<Json<RequestDetail>, Problem> {
     let RequestDetailQuery { user_id } = input::query(request.uri())?;
-    let subject = Subject::of(&app, &caller, user_id).await?;
+    let scope = UsageScope::of(&app, &caller, user_id).await?;
     let found = match id.parse() {
-        Ok(id) => app.ledger.find_request(subject.no, RequestId(id)).await.map_err(Problem::store)?,
+        Ok(id) => app.ledger.find_request(scope.no, RequestId(id)).await.map_err(Problem::store)?,
         // An invalid id matches no request.
         Err(_) => None,
     };

@@ -18,7 +18,7 @@ use crate::listing::{self, Place};
 use crate::moment::{self, rfc3339};
 use crate::problem::Problem;
 use crate::state::App;
-use crate::subject::Subject;
+use crate::usage_scope::UsageScope;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -237,14 +237,14 @@ pub(in crate::routes) async fn list(
     {
         return Err(Problem::new(Refusal::BadRequest, "`since` is later than `until`"));
     }
-    let subject = Subject::of(&app, &caller, query.user_id).await?;
+    let scope = UsageScope::of(&app, &caller, query.user_id).await?;
     let key = match query.key {
-        Some(id) => Some(subject.key(&app, id).await?),
+        Some(id) => Some(scope.key(&app, id).await?),
         None => None,
     };
     let filter = RequestFilter { key, model: query.model, status, since, until };
     let after = after.map(|Place { at, id }| RequestPlace { at, id });
-    let page = app.ledger.requests_page(subject.no, &filter, after, limit).await.map_err(Problem::store)?;
+    let page = app.ledger.requests_page(scope.no, &filter, after, limit).await.map_err(Problem::store)?;
     let next = page.next.map(|RequestPlace { at, id }| Place { at, id }.cursor());
     Ok(Json(RequestListPage { items: page.lines.into_iter().map(RequestItem::from).collect(), next }))
 }
