@@ -25,6 +25,7 @@ pub mod retention;
 #[cfg(test)]
 mod statements;
 pub mod usage;
+mod usage_columns;
 #[cfg(test)]
 mod usage_fixture;
 

@@ -21,6 +21,7 @@ mod scope_counters;
 pub mod stats;
 mod unknown;
 pub mod usage;
+mod usage_columns;
 pub mod window;
 
 pub use admission::{AdmissionRefusal, AdmissionRequest, BudgetExceeded, Meter};

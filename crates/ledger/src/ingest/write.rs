@@ -19,6 +19,7 @@ use crate::ingest::open_requests::StoredOpenRequests;
 use crate::ingest::tables::{ATTEMPTS, DAYS, EVENTS, MINUTES, MODELS, PLANS, POSITIONS, RAW};
 use crate::ingest::{PLACES, ingested};
 use crate::usage::UsageTotals;
+use crate::usage_columns;
 
 /// A list of ids follows.
 pub(crate) const PRESENT: &str = "SELECT id FROM usage_events WHERE id IN ";
@@ -325,15 +326,7 @@ fn bind_attempt(attempt: Option<&Attempt>, names: &Names, row: &mut Values) {
 
 /// Adds the columns from `usage_source` to `cost_unknown`.
 fn bind_figures(usage: Option<Usage>, cost: Option<NanoUsd>, unknown: Option<UnknownCost>, row: &mut Values) {
-    row.put(usage.map(|usage| usage.source.as_str()));
-    for tokens in usage.map_or([None; 10], |usage| usage.classes()) {
-        row.put(tokens.map(signed));
-    }
-    let billed = usage.and_then(|usage| usage.billed);
-    row.put(billed.map(|billed| billed.unit.as_str())).put(billed.map(|billed| signed(billed.quantity)));
-    for calls in usage.map_or([None; 5], |usage| usage.tools.counts()) {
-        row.put(calls.map(signed));
-    }
+    usage_columns::bind(usage.as_ref(), row);
     row.put(cost.map(|cost| cost.0)).put(unknown.map(UnknownCost::as_str));
 }
 
