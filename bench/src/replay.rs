@@ -130,7 +130,7 @@ fn fill(folder: &Path, events: u64) -> anyhow::Result<u64> {
         let reserved = Charge { tokens: 4_096, money: 41_000_000, ..event.charge };
         writer.append(&Record::Open(OpenRequest {
             id: event.id,
-            caller: event.caller,
+            subject: event.subject.clone(),
             started_at: event.started_at,
             day: event.day,
             reserved,

@@ -38,5 +38,5 @@ pub use reconcile::{
 pub use retention::RetentionStats;
 pub use usage::{
     DayUsage, KeyUsage, Overview, OverviewKey, OverviewModel, REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX,
-    RequestAttempt, RequestFilter, RequestKey, RequestLine, RequestPage, RequestPlace, UsageTotals,
+    RequestAttempt, RequestFilter, RequestKey, RequestLine, RequestPage, RequestPlace, RequestSubject, UsageTotals,
 };

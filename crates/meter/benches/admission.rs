@@ -6,9 +6,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use access::{Clock, KeyBounds, KeyNo, Mono, Plan, PlanId, Timestamp, UserNo};
+use meter::Caller;
 use meter::admission::{AdmissionRequest, Meter};
 use meter::budget::{BudgetId, BudgetScope, Charge, Measure, Per};
-use meter::event::Caller;
 use meter::limits::{Limits, Terms};
 
 const ROUNDS: u64 = 5_000_000;

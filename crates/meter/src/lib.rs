@@ -24,9 +24,10 @@ pub mod usage;
 mod usage_columns;
 pub mod window;
 
+pub use access::Caller;
 pub use admission::{AdmissionRefusal, AdmissionRequest, BudgetExceeded, Meter};
 pub use budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
-pub use event::{Attempt, Caller, Counts, Outcome, UsageEvent};
+pub use event::{Attempt, Counts, Outcome, UsageEvent};
 pub use limits::{Limits, RateOwner, Terms};
 pub use prelogged::PreloggedCredits;
 pub use rating::{Rates, UnitRates};

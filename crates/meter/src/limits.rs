@@ -4,11 +4,10 @@ use std::cmp::Ordering;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use access::{KeyBounds, Plan, Timestamp};
+use access::{Caller, KeyBounds, Plan, Timestamp};
 
 use crate::budget::{BudgetId, BudgetScope, Charge, Measure};
 use crate::counter::BudgetCounter;
-use crate::event::Caller;
 use crate::rate::{Bucket, Rate};
 use crate::scope_counters::{Authority, BudgetKind, CounterRegistry, ScopeCounters};
 use crate::stats::StatsSlice;

@@ -150,9 +150,9 @@ pub enum TokenTotal {
     CacheWriteShort,
     /// Input written to a cache with the long lifetime.
     CacheWriteLong,
-    /// Output without reasoning.
+    /// Output, but not its reasoning.
     Output,
-    /// Reasoning.
+    /// Reasoning that is reported separately.
     Reasoning,
 }
 

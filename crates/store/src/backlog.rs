@@ -6,7 +6,7 @@
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use access::{BudgetScope, Day};
+use access::{BudgetScope, Day, Subject};
 use meter::budget::Period;
 use meter::{Caller, Charge, Per};
 use rustc_hash::FxHashMap;
@@ -175,19 +175,19 @@ impl BacklogCommit<'_> {
 fn add(charges: &mut ScopeCharges, record: &Record) {
     match record {
         Record::Close(event) | Record::Event(event) if event.counts() => {
-            charge(charges, event.caller, event.day, &event.charge);
+            charge(charges, &event.subject, event.day, &event.charge);
         }
         Record::Counts { counts, .. } | Record::CloseBatch { counts, .. } => {
             for of in counts {
-                charge(charges, of.caller, of.day, &Charge::credits(of.credits));
+                charge(charges, &of.subject, of.day, &Charge::credits(of.credits));
             }
         }
         Record::Open(_) | Record::Close(_) | Record::Event(_) => {}
     }
 }
 
-fn charge(charges: &mut ScopeCharges, caller: Option<Caller>, day: Day, more: &Charge) {
-    let Some(Caller { user, key, plan }) = caller else { return };
+fn charge(charges: &mut ScopeCharges, subject: &Subject, day: Day, more: &Charge) {
+    let Some(Caller { user, key, plan }) = subject.caller() else { return };
     if *more == Charge::default() {
         return;
     }
@@ -211,7 +211,7 @@ mod tests {
     fn counted(user: i64, credits: u64) -> Record {
         let caller = Caller { user: access::UserNo(user), key: access::KeyNo(user * 10), plan: access::PlanId::NIL };
         let counts = Counts {
-            caller: Some(caller),
+            subject: Subject::Key(caller),
             route: "users".into(),
             status_class: 2,
             minute: 1,

@@ -12,7 +12,7 @@ pub(crate) static EVENTS: Insert = Insert::new(
     "usage_events",
     usage_columns!(inserted
         [
-            "id", "user_no", "key_no", "plan_id", "started_at", "day", "credits", "charged_tokens",
+            "id", "user_no", "key_no", "plan_id", "subject_no", "started_at", "day", "credits", "charged_tokens",
             "charged_nano", "route_no", "format", "model_no", "streamed", "status", "outcome",
             "refusal", "request_bytes", "response_bytes", "duration_us", "attempts", "provider_no",
             "provider_model_no", "answered_model_no", "upstream_status", "upstream_id", "price_no",
@@ -135,6 +135,7 @@ pub(crate) static MINUTES: Insert = Insert::new(
         "id",
         "user_no",
         "key_no",
+        "subject_no",
         "route_no",
         "status_class",
         "minute",
@@ -144,7 +145,7 @@ pub(crate) static MINUTES: Insert = Insert::new(
         "created_at",
         "updated_at",
     ],
-    "ON CONFLICT (key_no, route_no, status_class, minute, day) DO UPDATE SET
+    "ON CONFLICT (key_no, subject_no, route_no, status_class, minute, day) DO UPDATE SET
         requests = usage_counts.requests + excluded.requests, credits = usage_counts.credits + excluded.credits,
         updated_at = excluded.updated_at",
 );

@@ -1,6 +1,6 @@
 //! Requests of a user: a list with one row each, newest first, and the details of a single request.
 
-use access::{Credits, KeyId, KeyNo, NanoUsd, RequestId, Timestamp, UserNo};
+use access::{Credits, KeyId, KeyNo, NanoUsd, RequestId, SubjectKind, Timestamp, UserNo};
 use meter::{Usage, usage_columns};
 use store::StoreError;
 use store::sql::{micros, statements, timestamp, unsigned};
@@ -20,7 +20,7 @@ pub const REQUESTS_PAGE_MAX: u32 = 1_000;
 macro_rules! line {
     () => {
         concat!(
-            "SELECT e.id, e.user_no, e.started_at, k.id AS key_id, k.label, k.prefix, k.last4, route.name AS route, e.format,
+            "SELECT e.id, e.user_no, subject.kind AS subject_kind, subject.issuer, subject.name AS subject_name, e.started_at, k.id AS key_id, k.label, k.prefix, k.last4, route.name AS route, e.format,
             model.name AS model, provider.name AS provider, e.streamed, e.status, e.outcome, e.refusal, e.credits,
             e.request_bytes, e.response_bytes, e.duration_us, e.attempts, e.first_byte_us, e.upstream_us, ",
             usage_columns!(selected "e."),
@@ -36,7 +36,8 @@ macro_rules! line {
 macro_rules! named {
     () => {
         " e LEFT JOIN api_keys k ON k.no = e.key_no LEFT JOIN names route ON route.no = e.route_no
-            LEFT JOIN names model ON model.no = e.model_no LEFT JOIN names provider ON provider.no = e.provider_no "
+            LEFT JOIN names model ON model.no = e.model_no LEFT JOIN names provider ON provider.no = e.provider_no
+            LEFT JOIN subjects subject ON subject.no = e.subject_no "
     };
 }
 /// Columns of an attempt, from `a`.
@@ -119,6 +120,17 @@ pub struct RequestKey {
     pub last4: String,
 }
 
+/// The identity of a request that was made without a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestSubject {
+    /// A word of [`access::SubjectKind`].
+    pub kind: String,
+    /// Issuer of a token.
+    pub issuer: Option<String>,
+    /// Name of the subject; `None` for an anonymous client.
+    pub name: Option<String>,
+}
+
 /// A request. `outcome` and `refusal` may contain words of a newer version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestLine {
@@ -128,6 +140,8 @@ pub struct RequestLine {
     pub started_at: Timestamp,
     /// Key of the request; `None` if the store does not know it.
     pub key: Option<RequestKey>,
+    /// Identity that the request was made as; `None` for a key.
+    pub subject: Option<RequestSubject>,
     /// Name of the route.
     pub route: Option<String>,
     /// Name of the format, on an LLM route.
@@ -209,6 +223,9 @@ struct FiguresRow {
 struct LineRow {
     id: Uuid,
     user_no: Option<i64>,
+    subject_kind: Option<String>,
+    issuer: Option<String>,
+    subject_name: Option<String>,
     started_at: i64,
     key_id: Option<Uuid>,
     label: Option<String>,
@@ -262,10 +279,14 @@ impl From<LineRow> for RequestLine {
             }
             _ => None,
         };
+        let kind =
+            row.subject_kind.or_else(|| row.user_no.is_none().then(|| SubjectKind::Anonymous.as_str().to_owned()));
+        let issuer = row.issuer.filter(|issuer| !issuer.is_empty());
         Self {
             id: RequestId(row.id),
             started_at: timestamp(row.started_at),
             key,
+            subject: kind.map(|kind| RequestSubject { kind, issuer, name: row.subject_name }),
             route: row.route,
             format: row.format,
             model: row.model,
@@ -377,8 +398,29 @@ impl Ledger {
         user: UserNo,
         id: RequestId,
     ) -> Result<Option<(RequestLine, Vec<RequestAttempt>)>, StoreError> {
+        self.request(Some(user), id).await
+    }
+
+    /// Returns one request that was made without a key, with its attempts in order; `None` if the id does not exist or
+    /// belongs to a user.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn find_request_without_key(
+        &self,
+        id: RequestId,
+    ) -> Result<Option<(RequestLine, Vec<RequestAttempt>)>, StoreError> {
+        self.request(None, id).await
+    }
+
+    async fn request(
+        &self,
+        user: Option<UserNo>,
+        id: RequestId,
+    ) -> Result<Option<(RequestLine, Vec<RequestAttempt>)>, StoreError> {
         let row: Option<LineRow> = self.store.query(ONE).bind(id.0).find().await?;
-        let Some(line) = row.filter(|row| row.user_no == Some(user.0)).map(RequestLine::from) else { return Ok(None) };
+        let row = row.filter(|row| row.user_no == user.map(|user| user.0));
+        let Some(line) = row.map(RequestLine::from) else { return Ok(None) };
         let rows: Vec<AttemptRow> = match line.attempts {
             0 => Vec::new(),
             1 => self.store.query(ONLY_ATTEMPT).bind(id.0).all().await?,

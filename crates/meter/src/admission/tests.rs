@@ -4,8 +4,8 @@ use access::{KeyBounds, KeyNo, Plan, PlanId, UserNo};
 use proptest::prelude::*;
 
 use super::*;
-use crate::event::Caller;
 use crate::reservation::ReservedPart;
+use access::Caller;
 
 const CALLER: Caller = Caller { user: UserNo(1), key: KeyNo(7), plan: PlanId::NIL };
 const AT: Timestamp = Timestamp(1_700_000_000_000_000);

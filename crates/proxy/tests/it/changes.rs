@@ -268,7 +268,7 @@ async fn a_key_that_changes_plans_at_noon_keeps_its_users_quota_and_counts_in_it
     let (refusal, _) = refused(&gateway).await;
     assert!(message(&refusal).starts_with("the day's quota of 9 credits is used up (9 credits used)"), "{refusal:?}");
     let events = served(&mut gateway).await;
-    let of = |plan: PlanId| events.iter().filter(|event| event.caller.unwrap().plan == plan).count();
+    let of = |plan: PlanId| events.iter().filter(|event| event.subject.caller().unwrap().plan == plan).count();
     assert_eq!((of(starter), of(team)), (4, 5));
 }
 
