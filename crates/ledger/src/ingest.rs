@@ -284,7 +284,7 @@ pub(crate) use names::clip;
 pub use open_requests::stored_requests;
 
 #[cfg(test)]
-pub(crate) use {names::STATEMENTS as NAMES, open_requests::STATEMENTS as CARRIED};
+pub(crate) use {names::STATEMENTS as NAMES, open_requests::STATEMENTS as CARRIED, tables::inserts};
 
 /// Returns every SQL text that this module builds.
 #[cfg(test)]

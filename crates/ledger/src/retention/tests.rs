@@ -44,7 +44,7 @@ fn attempt() -> Attempt {
 fn records(clock: &Clock, events: usize) -> Vec<Record> {
     let (mut ids, now) = (Ids::new(clock.clone()), clock.now());
     let counts = Counts {
-        caller: Some(CALLER),
+        subject: access::Subject::Key(CALLER),
         route: "users".into(),
         status_class: 2,
         minute: u32::try_from(now.unix_seconds() / 60).unwrap(),
@@ -55,7 +55,7 @@ fn records(clock: &Clock, events: usize) -> Vec<Record> {
     let counts = Record::Counts { id: ids.next_uuid(), counts: vec![counts] };
     let event = |_| UsageEvent {
         id: RequestId(ids.next_uuid()),
-        caller: Some(CALLER),
+        subject: access::Subject::Key(CALLER),
         started_at: now,
         day: now.day(),
         charge: Charge::credits(1),

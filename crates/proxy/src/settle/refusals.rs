@@ -73,7 +73,7 @@ impl Exchange {
     }
 
     fn takes_a_row(&self, now: Instant) -> bool {
-        let (Some(caller), Some(_)) = (self.caller, self.format) else { return false };
+        let (Some(caller), Some(_)) = (self.subject.caller(), self.format) else { return false };
         let worker = &self.at.worker;
         // What the spool keeps in reserve is for requests that were admitted.
         worker.spool.borrow().has_room() && worker.refusals.takes(caller.key, now)

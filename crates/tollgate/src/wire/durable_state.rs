@@ -10,7 +10,7 @@ use config::Snapshot;
 use config::snapshot::{Durability, Signup, SignupMode};
 use ledger::IngestStats;
 use meter::budget::Period;
-use meter::{BudgetId, Charge, Meter, Per, Subject};
+use meter::{BudgetId, BudgetScope, Charge, Meter, Per};
 use spool::{
     InterruptedRequest, LostSegments, Reader, Record, SkippedDamage, Spool, SpoolError, SpoolOpener, TruncatedTail,
     Writer,
@@ -233,14 +233,14 @@ async fn restored(node: &Node, snapshot: &Snapshot, clock: &Clock) -> Result<Met
 async fn begin(meter: &Meter, node: &Node, day: Day) -> Result<(), StoreError> {
     let period = Period::of(Per::Day, day);
     let Charges { keys, users, .. } = node.store().charges(period).await?;
-    let keys = keys.into_iter().map(|(no, charge)| (Subject::Key(no), charge));
-    let users = users.into_iter().map(|(no, charge)| (Subject::User(no), charge));
+    let keys = keys.into_iter().map(|(no, charge)| (BudgetScope::Key(no), charge));
+    let users = users.into_iter().map(|(no, charge)| (BudgetScope::User(no), charge));
     let waiting = node.backlog().waiting().await?;
-    let stored = keys.chain(users).map(|(subject, charge)| (subject, charge.and(&waiting.charge_of(subject, period))));
+    let stored = keys.chain(users).map(|(scope, charge)| (scope, charge.and(&waiting.charge_of(scope, period))));
     // Users and keys in the store are loaded first; later values for them have no effect.
-    let spooled = waiting.charges(period).filter(|(of, _)| matches!(of, Subject::Key(_) | Subject::User(_)));
-    for (subject, charge) in stored.chain(spooled) {
-        meter.begin(BudgetId::credits_a_day(subject), day, charge.credits);
+    let spooled = waiting.charges(period).filter(|(of, _)| matches!(of, BudgetScope::Key(_) | BudgetScope::User(_)));
+    for (scope, charge) in stored.chain(spooled) {
+        meter.begin(BudgetId::credits_a_day(scope), day, charge.credits);
     }
     Ok(())
 }
