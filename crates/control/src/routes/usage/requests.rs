@@ -65,7 +65,7 @@ pub(in crate::routes) struct RequestItem {
     /// The time at which its head had arrived.
     #[schema(format = DateTime)]
     started_at: String,
-    /// The key; null if the store no longer contains it.
+    /// The key; null if the request was made without one, or if the store no longer contains it.
     key: Option<RequestKeyView>,
     /// The identity of a request that was made without a key. Only admins see such requests.
     #[serde(skip_serializing_if = "Option::is_none")]
