@@ -37,4 +37,4 @@ pub use handle::Cluster;
 pub use job_claims::{JobClaims, JobRecord, LastRun};
 pub use lease_server::reclaim::OpenLease;
 pub use lease_server::unreported::UnreportedLease;
-pub use leases::{LeaseLoopOptions, LeaseStats};
+pub use leases::{LeaseLoopOptions, LeaseStats, Leases};
