@@ -79,7 +79,7 @@ pub enum Cancellation {
 pub struct RetryPauses {
     /// The pause after the first failure. Zero is for jobs that pace themselves.
     pub first: Duration,
-    /// The maximum pause.
+    /// The maximum pause after any failure.
     pub longest: Duration,
 }
 

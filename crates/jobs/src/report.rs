@@ -21,7 +21,7 @@ pub enum JobOutcome {
 }
 
 impl JobOutcome {
-    /// All outcomes.
+    /// All outcomes that a run may have.
     pub const ALL: [Self; 4] = [Self::Succeeded, Self::Failed, Self::TimedOut, Self::Panicked];
 
     /// Returns the outcome as one word, for metrics and the store.

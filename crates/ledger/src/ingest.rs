@@ -144,8 +144,8 @@ pub struct Ingest {
 }
 
 impl Ingest {
-    /// Returns the job. After a panic, another one continues with the same slot: the reader reads again what was not
-    /// released.
+    /// Returns the job. After a panic, another one continues with the same slot: the reader reads all unreleased records
+    /// again.
     #[must_use]
     pub fn new(node: Node, slot: ReaderSlot, stats: Arc<IngestStats>) -> Self {
         let batch_sizer = BatchSizer::new(node.store().kind(), BATCH_RECORDS_MAX);
@@ -153,7 +153,7 @@ impl Ingest {
         Self { node, slot, stats, names, carried, ahead, stored: None, batch_sizer, checkpoints }
     }
 
-    /// Transfers one batch.
+    /// Transfers one batch into the store.
     async fn transfer(&mut self, records_max: usize) -> Result<StoredBatch, JobError> {
         let reader = self.slot.take().ok_or(ReaderLost)?;
         let (mut reader, batch) = turn(&self.node, reader, records_max, self.stored.take(), self.stats.clone()).await;

@@ -54,7 +54,7 @@ pub(super) struct Readiness {
 
 impl Job for Readiness {
     async fn run(&mut self) -> Result<NextRun, JobError> {
-        let stale_for = self.live.load().store.stale_for;
+        let stale_for = self.live.load().process.store.stale_for;
         self.live_state.set_directory(self.revision.age(self.clock.mono()) < stale_for);
         Ok(NextRun::Period)
     }

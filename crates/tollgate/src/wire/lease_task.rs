@@ -34,7 +34,8 @@ impl LeaseTask {
         let (queue, messages) = mpsc::channel(MESSAGES_MAX);
         let (leases, stats) = (LeaseQueue::new(queue), Arc::new(LeaseStats::default()));
         watch_leases(&base.metrics, stats.clone());
-        let lease = &base.live.load().lease;
+        let live = base.live.load();
+        let lease = &live.process.lease;
         let timing = LeaseTiming { recall_wait: lease.recall_wait, ..LeaseTiming::default() };
         let (time, ttl) = (leases.time().clone(), lease.ttl);
         let mut leasing = Some(LeaseLoopOptions { node: base.node.clone(), messages, time, timing, ttl, stats });
