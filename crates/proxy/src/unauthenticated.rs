@@ -39,7 +39,7 @@ impl UnauthenticatedClients {
 /// The refusal of a credential, or over the limit of its address `rate_limited` in its place. What is not the caller's doing
 /// is not counted.
 pub(crate) async fn refuse(exchange: &Exchange, problem: Problem) -> Problem {
-    let limit = exchange.snapshot.unauthenticated.filter(|_| is_of_the_credential(problem.refusal));
+    let limit = exchange.snapshot.traffic.unauthenticated.filter(|_| is_of_the_credential(problem.refusal));
     let (Some(limit), Subject::Anonymous { address: Some(address) }) = (limit, &exchange.subject) else {
         return problem;
     };
