@@ -41,6 +41,7 @@ pub(crate) const TABLES: [&str; 25] = [
     "lease_books",
     "leases",
     "lease_holders",
+    "jobs",
 ];
 /// A table with one row, a change counter that continues from the copy's value.
 const REVISION: &str = "revision";

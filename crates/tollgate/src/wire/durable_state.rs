@@ -8,6 +8,7 @@ use access::{Clock, Day, Secret};
 use cluster::Cluster;
 use config::Snapshot;
 use config::snapshot::{Durability, Signup, SignupMode};
+use jobs::Runner;
 use ledger::IngestStats;
 use meter::budget::Period;
 use meter::{BudgetId, BudgetScope, Charge, Meter, Per};
@@ -18,7 +19,7 @@ use spool::{
 use store::{Charges, GatheredCharges, Node, PlanDifference, Store, StoreError};
 
 use super::ServeOptions;
-use super::heartbeat::Heartbeat;
+use super::heartbeat;
 use crate::cli::Role;
 use crate::commands;
 use crate::demo::{self, Demo};
@@ -35,7 +36,8 @@ const CLOSING_MAX: Duration = Duration::from_secs(10);
 pub(crate) struct DurableState {
     pub(crate) clock: Clock,
     pub(crate) node: Node,
-    pub(crate) heartbeat: Heartbeat,
+    /// The runner of the heartbeat, which stops after all other jobs.
+    pub(crate) heartbeat: Runner,
     pub(crate) keys: AdmittedVault,
     /// The signing secret of access tokens; `None` in a process without a control API.
     pub(crate) signing: Option<Secret>,
@@ -82,7 +84,7 @@ impl DurableState {
         let node = store.join(&snapshot.process.data, env!("CARGO_PKG_VERSION")).await.map_err(damaged)?;
         keys.confirm(&store, snapshot).await?;
         // Ingesting the records of an earlier run may take a long time.
-        let heartbeat = Heartbeat::start(&node);
+        let heartbeat = heartbeat::start(&node);
         let metered_spool = if serve_options.role.proxies() {
             Some(MeteredSpool::open(snapshot, &node, &clock, serve_options).await?)
         } else {
@@ -211,7 +213,7 @@ async fn restored(node: &Node, snapshot: &Snapshot, clock: &Clock) -> Result<Met
         let closing = cluster.close_untold_leases(node, snapshot.process.lease.ttl);
         match tokio::time::timeout(CLOSING_MAX, closing).await {
             Ok(Ok(())) => {}
-            // Another transaction holds their rows; the lease task closes these leases as well, every 10 s.
+            // Another transaction holds their rows; the lease job closes these leases as well, every 10 s.
             Ok(Err(error)) => {
                 tracing::warn!(%error, "leases of earlier runs are not returned yet; retrying every 10 s");
             }

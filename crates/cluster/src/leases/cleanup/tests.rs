@@ -54,7 +54,7 @@ async fn what_silent_nodes_hold_is_summed_by_measure_and_what_living_ones_hold_i
             let tick = Tick { node: NodeId(node), incarnation: 1, requests, closes: Vec::new() };
             lend(&store, &tick, TTL, Some(at)).await.unwrap();
         }
-        let stranded = Cluster::new(store.clone()).look_after_leases(TTL).await.unwrap();
+        let stranded = Cluster::new(store.clone()).unreturned_leases(TTL).await.unwrap();
         assert_eq!(stranded, UnreturnedLeases { leases: 3, left: Charge { credits: 30, tokens: 0, money: 570 } });
         let stats = super::super::LeaseStats::default();
         stats.note(&stranded);
@@ -89,7 +89,7 @@ async fn what_is_over_for_long_goes_some_at_a_time_and_no_book_before_its_leases
         };
         assert_eq!(kept().await, (AT_ONCE + MORE, AT_ONCE + MORE));
         for left in [MORE, 0] {
-            Cluster::new(store.clone()).look_after_leases(TTL).await.unwrap();
+            LeaseCleanup::new(Cluster::new(store.clone())).run().await.unwrap();
             assert_eq!(kept().await, (left, left));
         }
     }
