@@ -14,7 +14,7 @@ use crate::{links, migration, revision, sessions};
 use cell::{CopiedColumn, CopiedRow, CopiedValue};
 
 /// All tables, referenced tables first. `schema_floor` belongs to the migrations.
-pub(crate) const TABLES: [&str; 25] = [
+pub(crate) const TABLES: [&str; 26] = [
     "plans",
     "users",
     "api_keys",
