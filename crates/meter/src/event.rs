@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::{Day, KeyNo, NanoUsd, PlanId, Principal, RequestId, Timestamp, UserNo};
+use access::{Credits, Day, KeyNo, NanoUsd, PlanId, Principal, RequestId, Timestamp, UserNo};
 use serde::{Deserialize, Serialize};
 
 use crate::budget::Charge;
@@ -176,5 +176,5 @@ pub struct Counts {
     /// The number of requests.
     pub requests: u64,
     /// The credits that the requests cost.
-    pub credits: u64,
+    pub credits: Credits,
 }

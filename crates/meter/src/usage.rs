@@ -1,5 +1,7 @@
 //! The usage of one attempt: tokens in disjoint classes, or a quantity of another unit.
 
+use access::Tokens;
+
 /// The source of usage figures, the most reliable first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
@@ -105,7 +107,10 @@ impl ToolCalls {
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
         let (ours, theirs) = (self.counts(), other.counts());
-        let mut both = ours.into_iter().zip(theirs).map(|(ours, theirs)| sum([ours, theirs]));
+        let mut both = ours.into_iter().zip(theirs).map(|calls| match calls {
+            (Some(ours), Some(theirs)) => Some(ours.saturating_add(theirs)),
+            (ours, theirs) => ours.or(theirs),
+        });
         Self::of_counts(std::array::from_fn(|_| both.next().flatten()))
     }
 }
@@ -130,25 +135,25 @@ pub struct Usage {
     /// The source of the figures.
     pub source: Source,
     /// Text that was not read from or written to a cache, and input that the provider does not assign to another class.
-    pub input: Option<u64>,
+    pub input: Option<Tokens>,
     /// Input read from the provider's cache.
-    pub cached_input: Option<u64>,
+    pub cached_input: Option<Tokens>,
     /// Input written to a cache with the short lifetime (5 or 30 minutes).
-    pub cache_write_short: Option<u64>,
+    pub cache_write_short: Option<Tokens>,
     /// Input written to a cache with the long lifetime (1 or 12 hours).
-    pub cache_write_long: Option<u64>,
+    pub cache_write_long: Option<Tokens>,
     /// Text without reasoning, and output that the provider does not assign to another class.
-    pub output: Option<u64>,
+    pub output: Option<Tokens>,
     /// Reasoning that the provider reports separately.
-    pub reasoning: Option<u64>,
+    pub reasoning: Option<Tokens>,
     /// Audio input that was not cached.
-    pub audio_input: Option<u64>,
+    pub audio_input: Option<Tokens>,
     /// Image input that was not cached.
-    pub image_input: Option<u64>,
+    pub image_input: Option<Tokens>,
     /// Tokens of generated audio.
-    pub audio_output: Option<u64>,
+    pub audio_output: Option<Tokens>,
     /// Tokens of generated images.
-    pub image_output: Option<u64>,
+    pub image_output: Option<Tokens>,
     /// The billed quantity, if the provider reports no classes.
     pub billed: Option<Billed>,
     /// The tool calls that are billed in addition to tokens.
@@ -178,7 +183,7 @@ impl Usage {
 
     /// Returns the classes in the order of the fields.
     #[must_use]
-    pub const fn classes(&self) -> [Option<u64>; 10] {
+    pub const fn classes(&self) -> [Option<Tokens>; 10] {
         [
             self.input,
             self.cached_input,
@@ -195,7 +200,7 @@ impl Usage {
 
     /// Returns the six classes that the store and the API show: audio and images are included in `input` and `output`.
     #[must_use]
-    pub fn summary_classes(&self) -> [Option<u64>; 6] {
+    pub fn summary_classes(&self) -> [Option<Tokens>; 6] {
         let input = sum([self.input, self.audio_input, self.image_input]);
         let output = sum([self.output, self.audio_output, self.image_output]);
         [input, self.cached_input, self.cache_write_short, self.cache_write_long, output, self.reasoning]
@@ -203,7 +208,7 @@ impl Usage {
 
     /// Returns all input, including cached input and cache writes; `None` if no class is known.
     #[must_use]
-    pub fn all_input(&self) -> Option<u64> {
+    pub fn all_input(&self) -> Option<Tokens> {
         let caches = [self.cached_input, self.cache_write_short, self.cache_write_long];
         sum([self.input, self.audio_input, self.image_input].into_iter().chain(caches))
     }
@@ -216,8 +221,8 @@ impl Usage {
 
     /// Returns the sum of the known classes.
     #[must_use]
-    pub fn total(&self) -> u64 {
-        sum(self.classes()).unwrap_or(0)
+    pub fn total(&self) -> Tokens {
+        sum(self.classes()).unwrap_or_default()
     }
 
     /// Returns the sum of this usage and `other`, with the less reliable source. Of two different units, the first
@@ -248,9 +253,9 @@ impl Usage {
     }
 }
 
-/// Returns the sum of the known values; `None` if no value is known.
-fn sum(parts: impl IntoIterator<Item = Option<u64>>) -> Option<u64> {
-    parts.into_iter().flatten().reduce(u64::saturating_add)
+/// Returns the sum of the known classes; `None` if no class is known.
+fn sum(parts: impl IntoIterator<Item = Option<Tokens>>) -> Option<Tokens> {
+    parts.into_iter().flatten().reduce(Tokens::saturating_add)
 }
 
 #[cfg(test)]
@@ -258,21 +263,21 @@ mod tests {
     use super::*;
 
     const USAGE: Usage = Usage {
-        input: Some(1),
-        cached_input: Some(2),
-        audio_input: Some(4),
-        image_output: Some(8),
+        input: Some(Tokens(1)),
+        cached_input: Some(Tokens(2)),
+        audio_input: Some(Tokens(4)),
+        image_output: Some(Tokens(8)),
         ..Usage::empty(Source::Reported)
     };
 
     #[test]
     fn summary_classes_include_audio_and_images() {
-        assert_eq!(USAGE.summary_classes(), [Some(5), Some(2), None, None, Some(8), None]);
-        assert_eq!((USAGE.all_input(), USAGE.total(), USAGE.has_tokens()), (Some(7), 15, true));
+        assert_eq!(USAGE.summary_classes(), [Some(Tokens(5)), Some(Tokens(2)), None, None, Some(Tokens(8)), None]);
+        assert_eq!((USAGE.all_input(), USAGE.total(), USAGE.has_tokens()), (Some(Tokens(7)), Tokens(15), true));
         let empty = Usage::empty(Source::Counted);
         assert_eq!(
             (empty.summary_classes(), empty.all_input(), empty.total(), empty.has_tokens()),
-            ([None; 6], None, 0, false)
+            ([None; 6], None, Tokens(0), false)
         );
     }
 
@@ -280,9 +285,10 @@ mod tests {
     fn sum_of_two_usages_has_the_sum_of_each_class() {
         let billed =
             |unit, quantity| Usage { billed: Some(Billed { unit, quantity }), ..Usage::empty(Source::Counted) };
-        let both = USAGE.and(&Usage { input: Some(u64::MAX), output: Some(0), ..billed(Unit::Image, 2) });
+        let both =
+            USAGE.and(&Usage { input: Some(Tokens(u64::MAX)), output: Some(Tokens(0)), ..billed(Unit::Image, 2) });
         let classes = [Some(u64::MAX), Some(2), None, None, Some(0), None, Some(4), None, None, Some(8)];
-        assert_eq!((both.classes(), both.source), (classes, Source::Counted));
+        assert_eq!((both.classes(), both.source), (classes.map(|class| class.map(Tokens)), Source::Counted));
         let images = both.and(&billed(Unit::Image, 3)).and(&billed(Unit::Character, 9)).billed;
         assert_eq!(images, Some(Billed { unit: Unit::Image, quantity: 5 }));
     }

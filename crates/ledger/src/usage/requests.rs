@@ -1,6 +1,6 @@
 //! Requests of a user: a list with one row each, newest first, and the details of a single request.
 
-use access::{Credits, KeyId, KeyNo, NanoUsd, RequestId, Timestamp, UserNo};
+use access::{Credits, KeyId, KeyNo, NanoUsd, RequestId, Timestamp, Tokens, UserNo};
 use meter::{Billed, Source, ToolCalls, Unit, Usage};
 use store::StoreError;
 use store::sql::{micros, statements, timestamp, unsigned};
@@ -166,7 +166,7 @@ pub struct RequestLine {
     /// Reason for the unknown cost, of the first such attempt: a word of [`meter::UnknownCost`], or of a newer version.
     pub unknown: Option<String>,
     /// Tokens and money that budgets count: the usage, or the reserved amount if no usage was reported.
-    pub charged: (u64, NanoUsd),
+    pub charged: (Tokens, NanoUsd),
 }
 
 /// One attempt of a request.
@@ -272,19 +272,20 @@ impl FiguresRow {
         let source = Source::ALL.into_iter().find(|source| source.as_str() == word)?;
         let unit =
             self.billed_unit.as_deref().and_then(|word| Unit::ALL.into_iter().find(|unit| unit.as_str() == word));
-        let of = |tokens: Option<i64>| tokens.map(unsigned);
+        let of = |count: Option<i64>| count.map(unsigned);
+        let tokens = |class: Option<i64>| of(class).map(Tokens);
         Some(Usage {
             source,
-            input: of(self.input_tokens),
-            cached_input: of(self.cached_input_tokens),
-            cache_write_short: of(self.cache_write_short_tokens),
-            cache_write_long: of(self.cache_write_long_tokens),
-            output: of(self.output_tokens),
-            reasoning: of(self.reasoning_tokens),
-            audio_input: of(self.audio_input_tokens),
-            image_input: of(self.image_input_tokens),
-            audio_output: of(self.audio_output_tokens),
-            image_output: of(self.image_output_tokens),
+            input: tokens(self.input_tokens),
+            cached_input: tokens(self.cached_input_tokens),
+            cache_write_short: tokens(self.cache_write_short_tokens),
+            cache_write_long: tokens(self.cache_write_long_tokens),
+            output: tokens(self.output_tokens),
+            reasoning: tokens(self.reasoning_tokens),
+            audio_input: tokens(self.audio_input_tokens),
+            image_input: tokens(self.image_input_tokens),
+            audio_output: tokens(self.audio_output_tokens),
+            image_output: tokens(self.image_output_tokens),
             billed: unit.zip(of(self.billed_quantity)).map(|(unit, quantity)| Billed { unit, quantity }),
             tools: ToolCalls {
                 searches: of(self.searches),
@@ -321,7 +322,7 @@ impl From<LineRow> for RequestLine {
             status: status(row.status),
             outcome: row.outcome,
             refusal: row.refusal,
-            credits: Credits(u32::try_from(row.credits).unwrap_or(u32::MAX)),
+            credits: Credits(unsigned(row.credits)),
             request_bytes: unsigned(row.request_bytes),
             response_bytes: unsigned(row.response_bytes),
             duration_us: unsigned(row.duration_us),
@@ -332,7 +333,7 @@ impl From<LineRow> for RequestLine {
             cost: row.figures.cost_nano.map(NanoUsd),
             unpriced: row.unpriced,
             unknown: row.figures.cost_unknown,
-            charged: (unsigned(row.charged_tokens), NanoUsd(row.charged_nano)),
+            charged: (Tokens(unsigned(row.charged_tokens)), NanoUsd(row.charged_nano)),
         }
     }
 }

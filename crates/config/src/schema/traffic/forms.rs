@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use access::usd::{self, UsdError};
-use access::{Budget, Per, PublicKey, Secret, bounds};
+use access::usd;
+use access::{Budget, NanoUsd, Per, PublicKey, Secret, bounds};
 use ai::ProviderKind;
 use ipnet::IpNet;
 
@@ -230,14 +230,10 @@ pub(super) const BACKEND: TextForm<Origin> = TextForm {
     is_numeric: false,
 };
 
-pub(super) const AMOUNT: Whole<u64> = Whole::new(0, Budget::AMOUNT_MAX);
-pub(super) const MONEY: TextForm<u64> = TextForm {
-    parse: |text| {
-        let amount = usd::parse_money(text);
-        let amount = amount.and_then(|nano| if nano > Budget::AMOUNT_MAX { Err(UsdError::TooLarge) } else { Ok(nano) });
-        amount.map_err(|error| Refusal::Bad(error.to_string()))
-    },
-    shown: |nano| Value::Text(usd::written_money(*nano)),
+pub(super) const AMOUNT: Whole<u64> = Whole::new(0, Budget::AMOUNT_MAX.0);
+pub(super) const MONEY: TextForm<NanoUsd> = TextForm {
+    parse: |text| usd::parse_money(text).map_err(|error| Refusal::Bad(error.to_string())),
+    shown: |money| Value::Text(usd::written_money(*money)),
     cell: "`20 USD`",
     pattern: r"^[0-9]{1,10}(\.[0-9]{1,9})? USD$",
     is_numeric: false,
