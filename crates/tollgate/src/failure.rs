@@ -161,14 +161,14 @@ impl StartFault {
 #[expect(clippy::wildcard_enum_match_arm, reason = "all other errors have a common code")]
 pub(crate) fn of_store(snapshot: &Snapshot, source: StoreError) -> StartFault {
     match source {
-        StoreError::Folder { .. } => StartFault::unwritable(&snapshot.data, source),
+        StoreError::Folder { .. } => StartFault::unwritable(&snapshot.process.data, source),
         StoreError::Newer { .. } => StartFault::StoreVersion { code: "store_newer", source },
         StoreError::Older { .. } => StartFault::StoreVersion { code: "store_older", source },
         StoreError::NotEmpty { .. } => StartFault::StoreVersion { code: "store_not_empty", source },
         StoreError::Differs { .. } => StartFault::StoreVersion { code: "copy_differs", source },
         StoreError::Running { .. } => StartFault::StoreVersion { code: "store_in_use", source },
-        _ if snapshot.store.url.is_some() => of_server(source),
-        _ => of_file(&snapshot.data, source),
+        _ if snapshot.process.store.url.is_some() => of_server(source),
+        _ => of_file(&snapshot.process.data, source),
     }
 }
 
@@ -235,7 +235,7 @@ pub(crate) fn of_spool(data: &Path, folder: &Path, source: SpoolError) -> StartF
 pub(crate) fn of_ingest(snapshot: &Snapshot, folder: &Path, error: IngestError) -> StartFault {
     match error {
         IngestError::Store(source) => of_store(snapshot, source),
-        IngestError::Spool(source) => of_spool(&snapshot.data, folder, source),
+        IngestError::Spool(source) => of_spool(&snapshot.process.data, folder, source),
     }
 }
 
