@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use access::usd;
-use access::{Budget, NanoUsd, Per, PublicKey, Secret, bounds};
+use access::{Budget, NanoUsd, Per, PublicKey, Secret, bounds, usd};
 use ai::ProviderKind;
 use ipnet::IpNet;
 use serde_json::{Value as Json, json};
