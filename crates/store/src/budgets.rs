@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use access::{Budget, BudgetId, BudgetScope, KeyId, KeyNo, Measure, Per, PlanId, UserId, UserNo};
+use access::{Amount, Budget, BudgetId, BudgetScope, KeyId, KeyNo, Measure, Per, PlanId, UserId, UserNo};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -10,7 +10,7 @@ use crate::audit::{Act, Action, Actor};
 use crate::error::StoreError;
 use crate::handle::Store;
 use crate::plans;
-use crate::sql::{StoreKind, Texts, Transaction, padded, signed, statements, unsigned};
+use crate::sql::{self, StoreKind, Texts, Transaction, padded, signed, statements};
 
 /// Maximum number of budgets in a store. The list of budgets is not paged.
 pub const BUDGETS_MAX: usize = 100_000;
@@ -112,7 +112,7 @@ impl ScopeKind {
 
 impl ApplicableBudget {
     /// Returns the budget's id and amount for the key and user to which it applies.
-    pub(crate) const fn of(self, user: UserNo, key: KeyNo, plan: PlanId) -> (BudgetId, u64) {
+    pub(crate) const fn of(self, user: UserNo, key: KeyNo, plan: PlanId) -> (BudgetId, Amount) {
         self.budget.of(match self.scope {
             ScopeKind::Key => BudgetScope::Key(key),
             ScopeKind::User => BudgetScope::User(user),
@@ -137,7 +137,7 @@ impl TryFrom<BudgetRow> for ApplicableBudget {
         let budget = Budget {
             measure: Measure::parse(&row.measure).ok_or_else(|| unreadable("measure"))?,
             per: Per::parse(&row.per).ok_or_else(|| unreadable("per"))?,
-            amount: unsigned(row.amount),
+            amount: sql::amount(row.amount),
         };
         Ok(Self { scope: ScopeKind::read(&row.scope)?, budget })
     }
@@ -229,7 +229,7 @@ impl Store {
         holder: &BudgetHolder,
         measure: Measure,
         per: Per,
-        amount: Option<u64>,
+        amount: Option<Amount>,
     ) -> Result<bool, StoreError> {
         if amount.is_some_and(|amount| amount > Budget::AMOUNT_MAX) {
             return Err(StoreError::BudgetTooLarge);
@@ -238,7 +238,7 @@ impl Store {
         let Target { kind, id, owner } = target(&mut transaction, holder).await?;
         let stored = transaction.query(AMOUNT).bind(id).bind(kind.as_str()).bind(measure.as_str()).bind(per.as_str());
         let stored: Option<(i64,)> = stored.find().await?;
-        let stored = stored.map(|(stored,)| unsigned(stored));
+        let stored = stored.map(|(stored,)| sql::amount(stored));
         if stored == amount {
             return Ok(false);
         }
@@ -249,7 +249,7 @@ impl Store {
                 }
                 let set =
                     transaction.query(SET).bind(self.new_id()).bind(kind.as_str()).bind(id).bind(measure.as_str());
-                set.bind(per.as_str()).bind(signed(amount)).bind(self.now()).run().await?;
+                set.bind(per.as_str()).bind(signed(amount.0)).bind(self.now()).run().await?;
             }
             None => {
                 let remove = transaction.query(REMOVE).bind(id).bind(kind.as_str());
