@@ -6,6 +6,7 @@
 mod cleanup;
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,11 +20,12 @@ use meter::lease::queue::ServerTime;
 use meter::lease::{
     LeaseClient, LeaseTiming, QueueMessage, SharedCounter, Tick, TickReply, Verdict, WaitDecision, WaitRequest, Waiter,
 };
-use store::{Node, StoreError};
+use store::{DatabaseError, Node};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
 use crate::handle::Cluster;
+use crate::lease_server::LeaseError;
 use crate::lease_server::unreported::{CLOSED_MAX, UnreportedLease};
 use cleanup::UnreturnedLeases;
 
@@ -94,7 +96,7 @@ impl LeaseStats {
     }
 }
 
-type Sending = Pin<Box<dyn Future<Output = Result<Vec<TickReply>, StoreError>> + Send>>;
+type Sending = Pin<Box<dyn Future<Output = Result<Vec<TickReply>, LeaseError>> + Send>>;
 type Looking = Pin<Box<dyn Future<Output = LeftoverLeases> + Send>>;
 
 /// Leases that earlier runs left behind, as far as the database responded in time.
@@ -218,7 +220,7 @@ impl LeaseLoop {
         }
     }
 
-    fn heard(&mut self, sent: Result<Vec<TickReply>, StoreError>) {
+    fn heard(&mut self, sent: Result<Vec<TickReply>, LeaseError>) {
         self.outage.note(&sent);
         let (stats, now) = (self.leasing.stats.clone(), self.now());
         let Ok(answers) = sent else {
@@ -328,16 +330,17 @@ async fn under_way<T>(what: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>
 /// Runs concurrently with ticks: reads the leases that earlier runs left behind, and deletes budget accounts that ended
 /// long ago.
 async fn look_after(node: Node, ttl: Duration) -> LeftoverLeases {
-    let later = |error: &StoreError| {
-        tracing::warn!(%error, cause = causes(error), "checking leases of earlier runs failed; retrying later");
-    };
     let cluster = Cluster::new(node.store().clone());
-    let unreported = in_time(cluster.unreported_leases(&node)).await.inspect_err(later).unwrap_or_default();
-    LeftoverLeases { unreported, stranded: in_time(cluster.look_after_leases(ttl)).await.inspect_err(later).ok() }
+    let unreported = in_time(cluster.unreported_leases(&node)).await.inspect_err(warn_later).unwrap_or_default();
+    LeftoverLeases { unreported, stranded: in_time(cluster.look_after_leases(ttl)).await.inspect_err(warn_later).ok() }
 }
 
-async fn in_time<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    let silent = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into());
+fn warn_later(error: &impl Error) {
+    tracing::warn!(%error, cause = causes(error), "checking leases of earlier runs failed; retrying later");
+}
+
+async fn in_time<T, E: From<DatabaseError>>(asked: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    let silent = |_| Err(DatabaseError::timed_out().into());
     timeout(ANSWER, Box::pin(asked)).await.unwrap_or_else(silent)
 }
 

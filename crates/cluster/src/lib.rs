@@ -33,6 +33,7 @@ pub mod windows;
 pub use counting::Counting;
 pub use decrypted_credentials::DecryptedCredentials;
 pub use handle::Cluster;
+pub use lease_server::LeaseError;
 pub use lease_server::reclaim::OpenLease;
 pub use lease_server::unreported::UnreportedLease;
 pub use leases::{LeaseLoopOptions, LeaseStats};

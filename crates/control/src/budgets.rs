@@ -199,7 +199,7 @@ impl BudgetView {
 /// `unavailable`.
 pub(crate) async fn holding(state: &State, query: BudgetQuery<'_>, day: Day) -> Result<Vec<BudgetView>, Problem> {
     let BudgetQuery { caller, subject, key } = query;
-    let plan = state.store.plan_of(subject.user).await.map_err(Problem::store)?.unwrap_or(PlanId::NIL);
+    let plan = state.store.plan_of(subject.user).await?.unwrap_or(PlanId::NIL);
     let ids = [key.map_or(EVERYBODY, |key| key.id.0), subject.user.0, plan.0, EVERYBODY];
     let mut found = Vec::new();
     let credits = |amount| Budget { measure: Measure::Credits, per: access::Per::Day, amount };
@@ -209,7 +209,7 @@ pub(crate) async fn holding(state: &State, query: BudgetQuery<'_>, day: Day) -> 
     if let Some(BudgetKey { no, credits_per_day: Some(amount), .. }) = key {
         found.push((access::Subject::Key(no), credits(amount), Source::Key));
     }
-    let stored = state.store.budgets_of(ids).await.map_err(Problem::store)?;
+    let stored = state.store.budgets_of(ids).await?;
     found.extend(stored.into_iter().map(|stored| (stored.subject, stored.budget, Source::Api)));
     for BudgetLimit { dimension, budget } in &state.live.load().budgets.limits {
         let scope = match dimension {
@@ -260,6 +260,6 @@ async fn used(state: &State, budget: BudgetId, day: Day) -> Result<u64, Problem>
     if let Some((used, false)) = live {
         return Ok(used);
     }
-    let recorded = state.store.charge_of(budget.subject, period).await.map_err(Problem::store)?;
+    let recorded = state.store.charge_of(budget.subject, period).await?;
     Ok(recorded.of(budget.measure).max(live.map_or(0, |(used, _)| used)))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use meter::Charge;
 use meter::budget::Measure;
-use store::StoreError;
+use store::DatabaseError;
 use store::sql::{micros, statements, unsigned};
 
 use crate::handle::Cluster;
@@ -41,7 +41,7 @@ pub(super) struct UnreturnedLeases {
 
 impl Cluster {
     /// Deletes old budget accounts, leases and nodes, and returns the stranded leases.
-    pub(super) async fn look_after_leases(&self, ttl: Duration) -> Result<UnreturnedLeases, StoreError> {
+    pub(super) async fn look_after_leases(&self, ttl: Duration) -> Result<UnreturnedLeases, DatabaseError> {
         let mut transaction = self.store.begin().await?;
         let now = lease_server::now(&self.store, &mut transaction).await?;
         let old = micros(now.before(KEPT));

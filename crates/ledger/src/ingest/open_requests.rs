@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use spool::OpenRequest;
 use sqlx::AssertSqlSafe;
 use store::sql::{Query, StoreKind, Transaction, Values, statements};
-use store::{Node, StoreError};
+use store::{DatabaseError, Node};
 use uuid::Uuid;
 
 use crate::ingest::tables::OPEN_REQUESTS;
@@ -28,11 +28,11 @@ pub(crate) struct StoredOpenRequests(Option<HashSet<Uuid>>);
 /// Returns the open requests of the node that the store keeps, for [`spool::SpoolOpener::stored_requests`].
 ///
 /// # Errors
-/// [`StoreError::Unreadable`], and database errors.
-pub async fn stored_requests(node: &Node) -> Result<Vec<OpenRequest>, StoreError> {
+/// Database errors of any kind.
+pub async fn stored_requests(node: &Node) -> Result<Vec<OpenRequest>, DatabaseError> {
     let rows: Vec<(Uuid, String)> = node.store().query(KEPT).bind(node.id()).all().await?;
     let opened = |(_, opened): &(Uuid, String)| {
-        serde_json::from_str(opened).map_err(|_| StoreError::Unreadable { table: "open_requests", column: "opened" })
+        serde_json::from_str(opened).map_err(|_| DatabaseError::Unreadable { table: "open_requests", column: "opened" })
     };
     rows.iter().map(opened).collect()
 }
@@ -49,7 +49,7 @@ impl StoredOpenRequests {
         rows: &Rows,
         node: &Node,
         transaction: &mut Transaction,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), DatabaseError> {
         let kept = match &mut self.0 {
             Some(kept) => kept,
             None => {

@@ -4,7 +4,7 @@
 use access::{Day, NanoUsd};
 use sqlx::AssertSqlSafe;
 use sqlx::{FromRow, Row as _};
-use store::StoreError;
+use store::DatabaseError;
 use store::sql::micros;
 
 use super::Days;
@@ -86,7 +86,7 @@ impl Ledger {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn recorded(&self, days: Days) -> Result<Vec<RecordedUsage>, StoreError> {
+    pub async fn recorded(&self, days: Days) -> Result<Vec<RecordedUsage>, DatabaseError> {
         let mut snapshot = self.store.snapshot().await?;
         let [from, end] = days.ids();
         let query = snapshot.query(AssertSqlSafe(text())).bind(from).bind(end);

@@ -215,7 +215,7 @@ pub(in crate::routes) async fn show(
     let RequestDetailQuery { user_id } = input::query(request.uri())?;
     let subject = Subject::of(&app, &caller, user_id).await?;
     let found = match id.parse() {
-        Ok(id) => app.ledger.find_request(subject.no, RequestId(id)).await.map_err(Problem::store)?,
+        Ok(id) => app.ledger.find_request(subject.no, RequestId(id)).await?,
         // An invalid id matches no request.
         Err(_) => None,
     };

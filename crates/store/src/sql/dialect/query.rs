@@ -10,6 +10,7 @@ use sqlx::{
 };
 
 use super::{Patience, StoreKind};
+use crate::error::DatabaseError;
 
 /// A type that both databases accept as a parameter.
 pub trait Value<'t>: Encode<'t, Sqlite> + Type<Sqlite> + Encode<'t, Postgres> + Type<Postgres> {}
@@ -95,11 +96,11 @@ pub fn statements_sent() -> usize {
 macro_rules! send {
     ($self:ident, $make:expr, $does:ident, $read:expr) => {{
         if let Some(error) = $self.failed {
-            return Err(sqlx::Error::Encode(error));
+            return Err(sqlx::Error::Encode(error).into());
         }
         let (sql, persistent) = ($self.sql, $self.persistent);
         SENT.set(SENT.get() + 1);
-        match ($self.on, $self.arguments) {
+        let sent = match ($self.on, $self.arguments) {
             (On::Sqlite(pool), Arguments::Sqlite(with)) => {
                 $make(sql, with).persistent(persistent).$does(pool).await.map($read)
             }
@@ -116,7 +117,8 @@ macro_rules! send {
             | (On::Postgres(_) | On::InPostgres(..), Arguments::Sqlite(_)) => {
                 Err(sqlx::Error::InvalidArgument("parameters of the other database".to_owned()))
             }
-        }
+        };
+        Ok(sent?)
     }};
 }
 
@@ -165,32 +167,32 @@ impl<'e> Query<'e> {
     /// Sends the statement and returns the number of rows that it wrote.
     ///
     /// # Errors
-    /// Errors of the database, of the connection to it, and of values that cannot be encoded or decoded.
-    pub async fn run(self) -> Result<u64, sqlx::Error> {
+    /// Database errors of any kind, also for values that cannot be encoded or decoded.
+    pub async fn run(self) -> Result<u64, DatabaseError> {
         send!(self, sqlx::query_with, execute, |done| done.rows_affected())
     }
 
     /// Sends the statement and returns every row.
     ///
     /// # Errors
-    /// Errors of the database, of the connection to it, and of values that cannot be encoded or decoded.
-    pub async fn all<R: ResultRow>(self) -> Result<Vec<R>, sqlx::Error> {
+    /// Database errors of any kind, also for values that cannot be encoded or decoded.
+    pub async fn all<R: ResultRow>(self) -> Result<Vec<R>, DatabaseError> {
         send!(self, sqlx::query_as_with::<_, R, _>, fetch_all, |rows| rows)
     }
 
     /// Sends the statement and returns its first row, if there is one.
     ///
     /// # Errors
-    /// Errors of the database, of the connection to it, and of values that cannot be encoded or decoded.
-    pub async fn find<R: ResultRow>(self) -> Result<Option<R>, sqlx::Error> {
+    /// Database errors of any kind, also for values that cannot be encoded or decoded.
+    pub async fn find<R: ResultRow>(self) -> Result<Option<R>, DatabaseError> {
         send!(self, sqlx::query_as_with::<_, R, _>, fetch_optional, |row| row)
     }
 
     /// Sends the statement and returns its first row; a missing row is an error.
     ///
     /// # Errors
-    /// Errors of the database, of the connection to it, and of values that cannot be encoded or decoded.
-    pub async fn one<R: ResultRow>(self) -> Result<R, sqlx::Error> {
-        self.find().await?.ok_or(sqlx::Error::RowNotFound)
+    /// Database errors of any kind, also for values that cannot be encoded or decoded.
+    pub async fn one<R: ResultRow>(self) -> Result<R, DatabaseError> {
+        Ok(self.find().await?.ok_or(sqlx::Error::RowNotFound)?)
     }
 }
