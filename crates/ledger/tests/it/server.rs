@@ -4,13 +4,13 @@ use std::os::unix::fs::MetadataExt;
 use std::process::Stdio;
 use std::time::Duration;
 
-use access::{KeyHash, KeyNo, Secret};
+use access::{Day, KeyHash, KeyNo, Secret};
 use ledger::ingest::{drain, run};
-use ledger::{IngestError, IngestStats, WriteError};
+use ledger::{IngestError, IngestStats, Ledger, WriteError};
 use meter::{Caller, UsageEvent};
 use spool::Record;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use store::{DatabaseError, Node, OpenError, Store};
+use store::{DatabaseError, Email, Node, OpenError, Store, UserRef};
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 
@@ -287,4 +287,13 @@ async fn a_pooler_is_refused_in_transaction_mode_and_works_in_session_mode() {
     world.ingest(&store, &[Record::Event(world.event(Some(caller)))]).await;
     assert_eq!(requests(&store, caller, NOW.day()).await, 1);
     pooler.process.kill().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_overview_takes_three_statements() {
+    let (_world, network, store, _) = apart().await;
+    let ada = store.find_user(&UserRef::Email(Email::parse("ada@example.com").unwrap())).await.unwrap().unwrap();
+    let before = network.statements();
+    let found = Ledger::new(store).overview(ada.id, Day(20_000), Day(20_001)).await.unwrap().unwrap();
+    assert_eq!((network.statements() - before, found.user), (3, ada));
 }

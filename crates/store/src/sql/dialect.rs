@@ -14,7 +14,7 @@ use sqlx::{SqlSafeStr, SqlStr};
 use crate::error::DatabaseError;
 pub(crate) use fault::{fault, is_known};
 pub(crate) use postgres::Patience;
-pub use query::{Arguments, Query, ResultRow, Value, statements_sent};
+pub use query::{Arguments, Query, ResultRow, Value};
 
 /// Number of concurrent key look-ups, and of other reads of a SQLite file. One look-up takes 30 µs on SQLite, so more
 /// connections would only cost memory.

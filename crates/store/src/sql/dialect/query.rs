@@ -1,7 +1,5 @@
 //! A statement with its parameters, for either database.
 
-use std::cell::Cell;
-
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArguments, PgPool, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -82,16 +80,6 @@ enum On<'e> {
     InPostgres(&'e mut PgConnection, Patience),
 }
 
-thread_local! {
-    static SENT: Cell<usize> = const { Cell::new(0) };
-}
-
-/// Returns the number of statements that this thread has sent; tests bound the round trips of an operation with it.
-#[must_use]
-pub fn statements_sent() -> usize {
-    SENT.get()
-}
-
 /// Sends the statement that `$make` builds from text and parameters to its pool or transaction.
 macro_rules! send {
     ($self:ident, $make:expr, $does:ident, $read:expr) => {{
@@ -99,7 +87,6 @@ macro_rules! send {
             return Err(sqlx::Error::Encode(error).into());
         }
         let (sql, persistent) = ($self.sql, $self.persistent);
-        SENT.set(SENT.get() + 1);
         let sent = match ($self.on, $self.arguments) {
             (On::Sqlite(pool), Arguments::Sqlite(with)) => {
                 $make(sql, with).persistent(persistent).$does(pool).await.map($read)
