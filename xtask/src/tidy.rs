@@ -16,6 +16,7 @@ mod names;
 mod prose;
 mod signatures;
 mod sizes;
+mod sql;
 mod tree;
 mod words;
 
@@ -38,6 +39,7 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
     findings.extend(words::check(&tree));
     findings.extend(language::check(&tree));
     findings.extend(signatures::check(&tree));
+    findings.extend(sql::check(&tree));
     findings.extend(errors::check(&tree));
     findings.extend(links::check(&tree));
     findings.extend(guarantees::check(&tree));
