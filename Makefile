@@ -72,14 +72,15 @@ clients: ## run the official clients, and generate docs/clients.md from their re
 	cargo build $(LOCKED) $(TESTED) --bins --tests
 	UPDATE_CLIENTS=1 cargo test $(LOCKED) $(TESTED) --test e2e clients::
 
-check: quick ## check formatting, lints, house rules and documentation
+check: quick ## check formatting, lints, house rules, generated documents and documentation
 	@scripts/step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps
 
-quick: ## check formatting, lints and house rules (the pre-commit hook; under two minutes if nothing else changed)
+quick: ## check formatting, lints, house rules and documents of the settings (the pre-commit hook; under two minutes if nothing else changed)
 	@scripts/setup.sh check
 	@scripts/step "formatting" cargo fmt --all --check
 	@scripts/step "lints" cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
 	@scripts/step "house rules" cargo run --quiet $(LOCKED) --package xtask -- tidy
+	@scripts/step "documents of the settings" cargo run --quiet $(LOCKED) --package xtask -- config-docs --check
 
 bench: ## measure the cost of a request, compared with nginx (release build; takes minutes)
 	@scripts/setup.sh build

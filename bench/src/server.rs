@@ -159,7 +159,7 @@ fn snapshot() -> anyhow::Result<config::Snapshot> {
     let environment = config::Environment::default();
     let sources = config::Sources { file: None, environment: &environment, flags: config::Flags::default() };
     let mut snapshot = config::load(sources)?.snapshot;
-    for limit in &mut snapshot.control.rate_limits {
+    for limit in &mut snapshot.process.control.rate_limits {
         limit.limit = LIMIT;
     }
     Ok(snapshot)

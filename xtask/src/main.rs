@@ -7,14 +7,14 @@ mod tidy;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::Context;
 
 const USAGE: &str = "usage: cargo run -p xtask -- TASK
   coverage REPORT       print the line coverage of each crate from a report of cargo-llvm-cov
   config-docs           generate the tables of docs/configuration.md, .env.example and docs/tollgate.schema.json from the
-                        declarations of the settings
+                        declarations of the settings; `config-docs --check` fails if they are out of date
   tidy                  check the house rules
   language              count the findings of the language rules by rule and folder
   postgres COMMAND…     run COMMAND with a temporary PostgreSQL server, whose URL is in TOLLGATE_TEST_POSTGRES;
@@ -24,7 +24,8 @@ fn main() -> anyhow::Result<ExitCode> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["coverage", report] => coverage::run(Path::new(report), &root()?),
-        ["config-docs"] => config_docs(&root()?),
+        ["config-docs"] => config_docs(&root()?, DocumentTask::Write),
+        ["config-docs", "--check"] => config_docs(&root()?, DocumentTask::Compare),
         ["tidy"] => tidy(),
         ["language"] => language(),
         ["postgres", "--durable", command, arguments @ ..] => postgres::run(command, arguments, true),
@@ -36,13 +37,34 @@ fn main() -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Runs the test that compares the documents of the settings, so that it writes them instead.
-fn config_docs(root: &Path) -> anyhow::Result<ExitCode> {
-    const ARGUMENTS: [&str; 7] =
-        ["test", "--workspace", "--exclude", "xtask", "--lib", "--", "schema::tests::documents_match_the_declarations"];
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo).args(ARGUMENTS).env("UPDATE_CONFIG_DOCS", "1").current_dir(root).status();
-    Ok(if status.context("cargo does not run")?.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+/// What is done with the documents of the settings.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum DocumentTask {
+    Write,
+    Compare,
+}
+
+/// Runs the test that compares the documents of the settings, or writes them if a variable is set. Only the crate
+/// `config` is compiled: the hook before each commit runs this task.
+fn config_docs(root: &Path, task: DocumentTask) -> anyhow::Result<ExitCode> {
+    const ARGUMENTS: [&str; 7] = ["test", "--quiet", "--locked", "--package", "config", "--lib", "--"];
+    const TEST: &str = "schema::tests::documents_match_the_declarations";
+    const UPDATE: &str = "UPDATE_CONFIG_DOCS";
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(ARGUMENTS).arg(TEST).env("RUST_BACKTRACE", "0").current_dir(root);
+    match task {
+        DocumentTask::Write => command.env(UPDATE, "1"),
+        DocumentTask::Compare => command.env_remove(UPDATE),
+    };
+    let output = command.stderr(Stdio::inherit()).output().context("cargo does not run")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    // Without a test of this name, cargo succeeds too.
+    if output.status.success() && text.contains("1 passed") {
+        return Ok(ExitCode::SUCCESS);
+    }
+    std::io::stdout().write_all(text.as_bytes())?;
+    anyhow::ensure!(!output.status.success(), "the test {TEST} does not exist");
+    Ok(ExitCode::FAILURE)
 }
 
 fn tidy() -> anyhow::Result<ExitCode> {

@@ -23,7 +23,7 @@ use crate::schema::traffic::{SizesInput, TimeoutsInput};
 use crate::schema::{RootInput, SectionInput};
 use crate::section::Reader;
 use crate::settings::{Listing, Setting};
-use crate::snapshot::{Sizes, Snapshot, Timeouts};
+use crate::snapshot::{Process, Sizes, Snapshot, Timeouts, Traffic};
 use crate::yaml::Node;
 
 /// The result of compiling a file.
@@ -56,38 +56,42 @@ pub(crate) fn compile<'a>(
     let routes = route::routes(reader, &mut traffic.routes, &upstreams);
     let plans = plan::plans(reader, &mut traffic.plans);
     let snapshot = Snapshot {
-        brand: process::brand(&mut process.brand),
-        listen: process::listen(reader, process, flags),
-        control: process::control(reader, &mut process.control),
-        public_url: process::public_url(&process.public_url),
-        signup: process::signup(process, &plans, &mut notes),
-        metrics_token: process.metrics.token.as_ref().map(|token| token.value.clone()),
-        trusted_proxies: limit::trusted_proxies(&mut traffic.trusted_proxies),
-        redis: process.redis.as_ref().map(|url| url.value.clone()),
-        unauthenticated: limit::unauthenticated(reader, &mut traffic.rate_limits),
-        connections: process::connections(&process.connections),
-        drain: process::drain(&process.drain),
-        log: process::log(&process.log),
-        data: process.data.value.clone(),
-        store: process::store(&process.store),
-        spool: process::spool(&process.spool),
-        retention: process::retention(&process.retention),
-        lease: process::lease(&process.lease),
-        timeouts: timeouts(&traffic.timeouts),
-        sizes: sizes(&traffic.sizes),
-        on_hangup: llm::on_hangup(reader, traffic.on_hangup.as_ref()),
-        providers: providers.on,
-        mock: providers.mock,
-        models,
-        prices,
-        price_file,
-        prices_builtin,
-        ai,
-        plans,
-        budgets: budget::budgets(reader, &traffic.budgets),
-        quota_status: traffic.quota_status.value,
-        upstreams: upstreams.list,
-        router: Router::new(routes),
+        process: Process {
+            brand: process::brand(&mut process.brand),
+            listen: process::listen(reader, process, flags),
+            control: process::control(reader, &mut process.control),
+            public_url: process::public_url(&process.public_url),
+            signup: process::signup(process, &plans, &mut notes),
+            metrics_token: process.metrics.token.as_ref().map(|token| token.value.clone()),
+            redis: process.redis.as_ref().map(|url| url.value.clone()),
+            connections: process::connections(&process.connections),
+            drain: process::drain(&process.drain),
+            log: process::log(&process.log),
+            data: process.data.value.clone(),
+            store: process::store(&process.store),
+            spool: process::spool(&process.spool),
+            retention: process::retention(&process.retention),
+            lease: process::lease(&process.lease),
+        },
+        traffic: Traffic {
+            trusted_proxies: limit::trusted_proxies(&mut traffic.trusted_proxies),
+            unauthenticated: limit::unauthenticated(reader, &mut traffic.rate_limits),
+            timeouts: timeouts(&traffic.timeouts),
+            sizes: sizes(&traffic.sizes),
+            on_hangup: llm::on_hangup(reader, traffic.on_hangup.as_ref()),
+            providers: providers.on,
+            mock: providers.mock,
+            models,
+            prices,
+            price_file,
+            prices_builtin,
+            ai,
+            plans,
+            budgets: budget::budgets(reader, &traffic.budgets),
+            quota_status: traffic.quota_status.value,
+            upstreams: upstreams.list,
+            router: Router::new(routes),
+        },
     };
     let mut listing = Listing::new(reader);
     root.show(&mut listing);

@@ -3,7 +3,7 @@
 use ai::{Endpoint, ProviderKind};
 
 use crate::resolve::MOCK;
-use crate::snapshot::Snapshot;
+use crate::snapshot::Traffic;
 
 /// The rest of a chat's body.
 const CHAT: &str = r#""stream":true,"messages":[{"role":"user","content":"Hello"}]"#;
@@ -17,7 +17,7 @@ pub struct FirstCall {
     pub body: String,
 }
 
-impl Snapshot {
+impl Traffic {
     /// Returns a request that a provider can serve: the built-in mock, which costs nothing, otherwise the first entry
     /// of `models`, otherwise the first provider. `None` without LLM endpoints or providers.
     #[must_use]
@@ -73,8 +73,8 @@ mod tests {
         let environment = Environment::default();
         let sources = Sources { file: Some(&path), environment: &environment, flags: crate::Flags::default() };
         let snapshot = load(sources).unwrap_or_else(|error| panic!("{error}")).snapshot;
-        let mocked = snapshot.clone().with_mock(Origin::parse("http://127.0.0.1:1").unwrap());
-        [snapshot.first_call(), mocked.first_call()]
+        let mocked = snapshot.clone().traffic.with_mock(Origin::parse("http://127.0.0.1:1").unwrap());
+        [snapshot.traffic.first_call(), mocked.first_call()]
     }
 
     fn check(source: &str, path: &str, model: &str) {

@@ -47,11 +47,11 @@ mod tests {
         let none = crate::Environment::default();
         let first = load(Sources { file: None, environment: &none, flags: Flags::default() }).unwrap().snapshot;
         let mut second = first.clone();
-        second.brand.name = "Second".to_owned();
+        second.process.brand.name = "Second".to_owned();
         let live = Live::new(Arc::new(first));
         let (held, kept) = (live.load(), live.load_full());
         live.store(Arc::new(second));
-        assert_eq!((held.brand.name.as_str(), kept.brand.name.as_str()), ("Tollgate", "Tollgate"));
-        assert_eq!(live.load().brand.name, "Second");
+        assert_eq!((held.process.brand.name.as_str(), kept.process.brand.name.as_str()), ("Tollgate", "Tollgate"));
+        assert_eq!(live.load().process.brand.name, "Second");
     }
 }

@@ -9,7 +9,7 @@ use ai::price::{Expiry, Limits, Price, Prices, server_tools, undated};
 use ai::{Endpoint, Format, ProviderKind};
 
 use crate::load::Note;
-use crate::snapshot::{Credential, Model, Origin, Provider, Snapshot, Target};
+use crate::snapshot::{Credential, Model, Origin, Provider, Target, Traffic};
 
 /// The name of the built-in mock, as a provider and as a model.
 pub const MOCK: &str = "mock";
@@ -37,7 +37,7 @@ pub enum ResolveError {
     },
 }
 
-impl Snapshot {
+impl Traffic {
     /// Resolves `asked` as an entry of `models`, then as `PROVIDER/MODEL`, and otherwise for the only provider that
     /// supports `format`.
     ///
@@ -243,7 +243,7 @@ impl Snapshot {
     /// Adds the built-in mock, which listens at `origin`: the provider and the model `mock`, and its entries of
     /// `models`.
     ///
-    /// Only for a snapshot whose [`Mock::on`](crate::snapshot::Mock::on) is set. An entry of `models` named `mock`
+    /// Only for a configuration whose [`Mock::on`](crate::snapshot::Mock::on) is set. An entry of `models` named `mock`
     /// keeps its name.
     #[must_use]
     pub fn with_mock(mut self, origin: Origin) -> Self {

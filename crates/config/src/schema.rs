@@ -12,6 +12,7 @@ pub(crate) mod form;
 pub(crate) mod json;
 pub(crate) mod price;
 pub(crate) mod process;
+mod range;
 pub(crate) mod traffic;
 
 use crate::section::Section;
@@ -40,7 +41,8 @@ pub(crate) const fn key_name(identifier: &'static str) -> &'static str {
 }
 
 /// Declares a section: `..name: Input;` for the keys of another section in the same mapping, then
-/// `key: type = field;` for each key, then `later: a, b;` for the keys of later versions.
+/// `key: type = field;` for each key, `later: a, b;` for the keys of later versions, and `rules: a, b;` for conditions
+/// on several keys. A key that is declared twice in one mapping does not compile.
 macro_rules! section {
     (
         $(#[doc = $about:literal])*
@@ -48,6 +50,7 @@ macro_rules! section {
             $(..$flat:ident: $flat_type:ty;)*
             $($(#[doc = $doc:literal])+ $key:ident: $type:ty = $field:expr;)*
             $(later: $($later:ident),+;)?
+            $(rules: $($rule:expr),+;)?
         }
     ) => {
         $(#[doc = $about])*
@@ -58,11 +61,10 @@ macro_rules! section {
             $(pub(crate) $key: $type,)*
         }
 
-        // Two keys of one name are two variants of one name, which do not compile.
-        const _: () = {
-            #[allow(non_camel_case_types, dead_code, reason = "the names are those of keys")]
-            enum Unique { $($key,)* $($($later,)+)? }
-        };
+        const _: () = assert!(
+            <$name as $crate::schema::SectionInput>::SPEC.is_unique(),
+            concat!("a key of ", stringify!($name), " is declared twice"),
+        );
 
         impl $crate::schema::SectionInput for $name {
             const SPEC: &'static $crate::spec::SectionSpec = &$crate::spec::SectionSpec {
@@ -73,6 +75,7 @@ macro_rules! section {
                     field: &$field,
                 },)*],
                 later: &[$($($crate::schema::key_name(stringify!($later)),)+)?],
+                rules: &[$($($rule,)+)?],
             };
 
             #[allow(unused_imports, reason = "a section may have keys of other sections only")]

@@ -10,6 +10,25 @@ pub(crate) struct SectionSpec {
     pub(crate) flat: &'static [&'static SectionSpec],
     /// Keys that only a later version supports.
     pub(crate) later: &'static [&'static str],
+    /// Conditions on several keys.
+    pub(crate) rules: &'static [Rule],
+}
+
+/// A condition on several keys of one mapping. The JSON Schema states it; `compile` checks it.
+#[derive(Debug)]
+pub(crate) enum Rule {
+    /// The key is required in a mapping that exists.
+    Required(&'static str),
+    /// The first key is required unless one of the others is given.
+    RequiredUnless(&'static str, &'static [&'static str]),
+    /// The first key requires the second one.
+    Requires(&'static str, &'static str),
+    /// Exactly one of the keys is given.
+    ExactlyOne(&'static [&'static str]),
+    /// Not all of the keys are given.
+    NotAll(&'static [&'static str]),
+    /// A condition on values, as JSON Schema.
+    Values(fn() -> Json),
 }
 
 /// The declaration of one key.
@@ -37,6 +56,63 @@ impl SectionSpec {
         self.own.iter().find(|key| key.name == name).or_else(in_flat)
     }
 
+    /// Returns the conditions of the whole mapping.
+    pub(crate) fn rules(&self) -> Vec<&'static Rule> {
+        self.rules.iter().chain(self.flat.iter().flat_map(|flat| flat.rules())).collect()
+    }
+
+    /// Whether each name is declared once in the mapping, including the keys of its flat sections.
+    pub(crate) const fn is_unique(&self) -> bool {
+        self.names_once(self)
+    }
+
+    /// Whether `whole` has each name of this section once.
+    const fn names_once(&self, whole: &Self) -> bool {
+        let (mut own, mut later, mut flat) = (self.own, self.later, self.flat);
+        while let [key, rest @ ..] = own {
+            if whole.count(key.name) != 1 {
+                return false;
+            }
+            own = rest;
+        }
+        while let [name, rest @ ..] = later {
+            if whole.count(name) != 1 {
+                return false;
+            }
+            later = rest;
+        }
+        while let [part, rest @ ..] = flat {
+            if !part.names_once(whole) {
+                return false;
+            }
+            flat = rest;
+        }
+        true
+    }
+
+    /// Returns the number of declarations of `name`.
+    const fn count(&self, name: &str) -> usize {
+        let (mut own, mut later, mut flat) = (self.own, self.later, self.flat);
+        let mut count = 0;
+        while let [key, rest @ ..] = own {
+            if is_same(key.name, name) {
+                count += 1;
+            }
+            own = rest;
+        }
+        while let [other, rest @ ..] = later {
+            if is_same(other, name) {
+                count += 1;
+            }
+            later = rest;
+        }
+        while let [part, rest @ ..] = flat {
+            count += part.count(name);
+            flat = rest;
+        }
+        count
+    }
+
     /// Whether only a later version supports the key.
     pub(crate) fn is_later(&self, name: &str) -> bool {
         self.later.contains(&name) || self.flat.iter().any(|flat| flat.is_later(name))
@@ -47,6 +123,18 @@ impl SectionSpec {
         let own = self.own.iter().map(|key| key.name).chain(self.later.iter().copied());
         own.chain(self.flat.iter().flat_map(|flat| flat.names())).collect()
     }
+}
+
+/// Compares two texts: constant functions cannot use `==` for them.
+const fn is_same(a: &str, b: &str) -> bool {
+    let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
+    while let ([first, a_rest @ ..], [second, b_rest @ ..]) = (a, b) {
+        if *first != *second {
+            return false;
+        }
+        (a, b) = (a_rest, b_rest);
+    }
+    a.is_empty() && b.is_empty()
 }
 
 /// The structure of a key's value.
@@ -88,4 +176,33 @@ pub(crate) trait Describe: Sync {
 
     /// Returns the JSON Schema of the value, with its default.
     fn schema(&self) -> Json;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::SectionInput;
+    use crate::schema::traffic::AuthInput;
+
+    /// Each `section!` asserts this at compile time.
+    #[test]
+    fn a_key_that_is_declared_twice_is_found_in_the_section_and_across_flat_sections() {
+        const OWN: &SectionSpec = <AuthInput as SectionInput>::SPEC;
+        const LATER: &SectionSpec = &SectionSpec { own: &[], flat: &[], later: &["type"], rules: &[] };
+        const OTHER: &SectionSpec = &SectionSpec { own: &[], flat: &[], later: &["types"], rules: &[] };
+        const NESTED: &SectionSpec = &SectionSpec { own: &[], flat: &[LATER], later: &[], rules: &[] };
+        const fn merged(flat: &'static [&'static SectionSpec]) -> SectionSpec {
+            SectionSpec { own: OWN.own, flat, later: OWN.later, rules: &[] }
+        }
+        for (spec, is_unique) in [
+            (merged(&[]), true),
+            (merged(&[OTHER]), true),
+            (merged(&[LATER]), false),
+            (merged(&[OTHER, NESTED]), false),
+            (merged(&[OTHER, OTHER]), false),
+            (SectionSpec { own: &[], flat: &[], later: &["a", "b", "a"], rules: &[] }, false),
+        ] {
+            assert_eq!(spec.is_unique(), is_unique, "{:?}", spec.names());
+        }
+    }
 }

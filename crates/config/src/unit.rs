@@ -3,9 +3,16 @@
 use std::time::Duration;
 
 /// Longest duration: a longer one is a typing error.
-const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
+pub(crate) const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
 /// Largest size: 1 EiB.
-const SIZE_MAX: u64 = 1 << 60;
+pub(crate) const SIZE_MAX: u64 = 1 << 60;
+
+/// The units of durations, in milliseconds.
+pub(crate) const DURATION_UNITS: [(&str, u64); 5] =
+    [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+/// The units of sizes, in bytes.
+pub(crate) const SIZE_UNITS: [(&str, u64); 5] =
+    [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
 
 /// A description of valid durations.
 pub(crate) const DURATION: &str = "a duration: 250ms, 5s, 1m, 2h or 1d";
@@ -14,50 +21,30 @@ pub(crate) const SIZE: &str = "a size: 512B, 64KiB, 10MiB or 1GiB";
 /// Parses `250ms`, `5s`, `1m`, `2h`, `1d`; at most 366 days.
 #[must_use]
 pub fn duration(text: &str) -> Option<Duration> {
-    let (amount, unit) = split(text)?;
-    let ms = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return None,
-    };
-    amount.checked_mul(ms).map(Duration::from_millis).filter(|duration| *duration <= DURATION_MAX)
+    let duration = amount(text, &DURATION_UNITS).map(Duration::from_millis);
+    duration.filter(|duration| *duration <= DURATION_MAX)
 }
 
 /// Writes a duration in the form of [`duration`], in the largest unit that represents it exactly.
 pub(crate) fn written_duration(duration: Duration) -> String {
     let ms = duration.as_millis();
-    let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
-    match units.into_iter().find(|(_, unit)| ms > 0 && ms.is_multiple_of(*unit)) {
-        Some((name, unit)) => format!("{}{name}", ms / unit),
-        None if ms == 0 => "0s".to_owned(),
-        None => format!("{ms}ms"),
+    match DURATION_UNITS.iter().rev().find(|(_, unit)| ms > 0 && ms.is_multiple_of(u128::from(*unit))) {
+        Some((name, unit)) => format!("{}{name}", ms / u128::from(*unit)),
+        None => "0s".to_owned(),
     }
 }
 
 /// Writes a size in the form of [`size`], in the largest unit that represents it exactly.
 pub(crate) fn written_size(bytes: u64) -> String {
-    let units = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
-    match units.into_iter().find(|(_, shift)| bytes > 0 && bytes.trailing_zeros() >= *shift) {
-        Some((name, shift)) => format!("{}{name}", bytes >> shift),
-        None => format!("{bytes}B"),
+    match SIZE_UNITS.iter().rev().find(|(_, unit)| bytes > 0 && bytes.is_multiple_of(*unit)) {
+        Some((name, unit)) => format!("{}{name}", bytes / unit),
+        None => "0B".to_owned(),
     }
 }
 
 /// Parses `512B`, `64KiB`, `10MiB`, `1GiB`, `1TiB` into bytes.
 pub(crate) fn size(text: &str) -> Option<u64> {
-    let (amount, unit) = split(text)?;
-    let shift = match unit {
-        "B" => 0,
-        "KiB" => 10,
-        "MiB" => 20,
-        "GiB" => 30,
-        "TiB" => 40,
-        _ => return None,
-    };
-    amount.checked_mul(1 << shift).filter(|bytes| *bytes <= SIZE_MAX)
+    amount(text, &SIZE_UNITS).filter(|bytes| *bytes <= SIZE_MAX)
 }
 
 /// Parses decimal digits and nothing else.
@@ -65,9 +52,11 @@ pub(crate) fn digits(text: &str) -> Option<u64> {
     (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok()).flatten()
 }
 
-fn split(text: &str) -> Option<(u64, &str)> {
-    let (amount, unit) = text.split_at(text.bytes().take_while(u8::is_ascii_digit).count());
-    Some((digits(amount)?, unit))
+/// Parses a whole number that one of the units follows.
+fn amount(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let (number, name) = text.split_at(text.bytes().take_while(u8::is_ascii_digit).count());
+    let (_, unit) = units.iter().find(|(unit, _)| *unit == name)?;
+    digits(number)?.checked_mul(*unit)
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ impl Address {
         // A router in a unit test has no connection. Its requests count as local.
         let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0);
         let fields = parts.headers.get_all(X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
-        Self(address::origin(peer, &app.live.load().trusted_proxies, fields))
+        Self(address::origin(peer, &app.live.load().traffic.trusted_proxies, fields))
     }
 }
 

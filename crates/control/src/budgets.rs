@@ -211,7 +211,7 @@ pub(crate) async fn holding(state: &State, query: BudgetQuery<'_>, day: Day) -> 
     }
     let stored = state.store.budgets_of(ids).await?;
     found.extend(stored.into_iter().map(|stored| (stored.subject, stored.budget, Source::Api)));
-    for BudgetLimit { dimension, budget } in &state.live.load().budgets.limits {
+    for BudgetLimit { dimension, budget } in &state.live.load().traffic.budgets.limits {
         let scope = match dimension {
             BudgetDimension::Key => key.map(|key| access::Subject::Key(key.no)),
             BudgetDimension::User => Some(of_user),

@@ -46,9 +46,9 @@ impl Cookies {
     /// only this machine could listen in.
     pub(crate) fn of(app: &App) -> Self {
         let snapshot = app.live.load();
-        let public = snapshot.public_url.control.as_deref();
+        let public = snapshot.process.public_url.control.as_deref();
         let kind = Kind::at(app.loopback, public.is_some_and(|url| url.starts_with("https://")));
-        Self::named(kind, snapshot.brand.slug())
+        Self::named(kind, snapshot.process.brand.slug())
     }
 
     /// The cookies of a brand, such as `__Host-tollgate_session`.

@@ -47,6 +47,6 @@ pub(crate) async fn share(State(app): State<Arc<App>>, request: Request, next: N
 fn listed(app: &App, headers: &HeaderMap) -> Option<HeaderValue> {
     let mut origins = headers.get_all(header::ORIGIN).iter();
     let origin = origins.next().filter(|_| origins.next().is_none())?;
-    let allowed = &app.live.load().control.allowed_origins;
+    let allowed = &app.live.load().process.control.allowed_origins;
     allowed.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()).then(|| origin.clone())
 }

@@ -56,8 +56,8 @@ pub(crate) fn check_sign_in(app: &App, headers: &HeaderMap) -> Result<(), Proble
 fn refuse_unless(app: &App, headers: &HeaderMap, pass: &[Sender]) -> Result<(), Problem> {
     let snapshot = app.live.load();
     let pages = Pages {
-        public: snapshot.public_url.control.as_deref(),
-        allowed: &snapshot.control.allowed_origins,
+        public: snapshot.process.public_url.control.as_deref(),
+        allowed: &snapshot.process.control.allowed_origins,
         over_tls: Cookies::of(app).over_tls(),
     };
     if pass.contains(&sender(headers, pages)) {

@@ -40,16 +40,16 @@ impl Agent {
 
 /// Returns the script, or `None` if no LLM endpoints are configured.
 pub(crate) fn script(agent: Agent, snapshot: &Snapshot) -> Option<String> {
-    let base = format!("{}{}", proxy(snapshot), snapshot.ai.as_ref()?.prefix);
-    let name = &snapshot.brand.name;
+    let base = format!("{}{}", proxy(snapshot), snapshot.traffic.ai.as_ref()?.prefix);
+    let name = &snapshot.process.brand.name;
     let settings = [
         ("name=@NAME@", name.clone()),
         ("base=@BASE@", base.clone()),
         ("name_quoted=@NAME_QUOTED@", quoted(name)),
         ("base_quoted=@BASE_QUOTED@", quoted(&base)),
-        ("prefix=@PREFIX@", snapshot.brand.key_prefix.clone()),
-        ("slug=@SLUG@", snapshot.brand.slug().to_owned()),
-        ("variable=@VARIABLE@", snapshot.brand.key_variable()),
+        ("prefix=@PREFIX@", snapshot.process.brand.key_prefix.clone()),
+        ("slug=@SLUG@", snapshot.process.brand.slug().to_owned()),
+        ("variable=@VARIABLE@", snapshot.process.brand.key_variable()),
     ];
     // Lines are replaced as a whole, so that inserted text is never replaced again.
     let common = COMMON.lines().map(|line| match settings.iter().find(|(setting, _)| *setting == line) {
@@ -67,15 +67,15 @@ pub(crate) fn failing(name: &str, message: &str) -> String {
 
 /// The URL of the proxy for users: the configured one, or the listener's address.
 pub(crate) fn proxy(snapshot: &Snapshot) -> String {
-    if let Some(url) = &snapshot.public_url.proxy {
+    if let Some(url) = &snapshot.process.public_url.proxy {
         return url.clone();
     }
-    at(snapshot.listen.first().copied().unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))))
+    at(snapshot.process.listen.first().copied().unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))))
 }
 
 /// The URL of control for users: the configured one, or the listener's address.
 pub(crate) fn control(snapshot: &Snapshot) -> String {
-    snapshot.public_url.control.clone().unwrap_or_else(|| at(snapshot.control.listen))
+    snapshot.process.public_url.control.clone().unwrap_or_else(|| at(snapshot.process.control.listen))
 }
 
 fn at(mut address: SocketAddr) -> String {

@@ -142,7 +142,7 @@ type CountedLimit = (&'static str, WindowLimit, String);
 
 fn counted_limits(app: &App, party: LimitParty, address: Address) -> Vec<CountedLimit> {
     let snapshot = app.live.load();
-    let limits = snapshot.control.rate_limits.iter().filter_map(|limit| {
+    let limits = snapshot.process.control.rate_limits.iter().filter_map(|limit| {
         let counted = match (limit.dimension, party) {
             (Dimension::Key, LimitParty::Key(key)) => key.to_string(),
             (Dimension::Key, _) => return None,

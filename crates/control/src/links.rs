@@ -62,10 +62,10 @@ impl NewTicket {
 /// The configured URL of control, or the listener's address; never the client's `Host`.
 fn control_url(app: &App) -> String {
     let config = app.live.load();
-    if let Some(url) = &config.public_url.control {
+    if let Some(url) = &config.process.public_url.control {
         return url.clone();
     }
-    let listen = config.control.listen;
+    let listen = config.process.control.listen;
     if listen.ip().is_unspecified() {
         format!("http://localhost:{}", listen.port())
     } else {

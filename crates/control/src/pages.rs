@@ -40,14 +40,14 @@ pub(crate) fn docs(brand: &str) -> Response {
 /// The page at `/`: links to the other pages, and with LLM endpoints their base URLs and a first request.
 pub(crate) fn home(snapshot: &Snapshot) -> Response {
     // The brand is inserted last, so that placeholders in its name are not replaced.
-    page(&HOME.replace(LLM, &llm(snapshot).unwrap_or_default()), &HOME_POLICY, &snapshot.brand.name)
+    page(&HOME.replace(LLM, &llm(snapshot).unwrap_or_default()), &HOME_POLICY, &snapshot.process.brand.name)
 }
 
 /// Returns the part about LLM requests, or `None` without LLM endpoints.
 fn llm(snapshot: &Snapshot) -> Option<String> {
-    let call = snapshot.first_call()?;
-    let (proxy, variable) = (install::proxy(snapshot), snapshot.brand.key_variable());
-    let prefix = snapshot.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
+    let call = snapshot.traffic.first_call()?;
+    let (proxy, variable) = (install::proxy(snapshot), snapshot.process.brand.key_variable());
+    let prefix = snapshot.traffic.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
     let command = format!(
         "curl -N '{proxy}{}' \\\n  -H \"Authorization: Bearer ${variable}\" -H 'Content-Type: application/json' \\\n  -d '{}'",
         call.path, call.body
@@ -155,7 +155,8 @@ mod tests {
         let sources = config::Sources { file: None, environment: &environment, flags: config::Flags::default() };
         let mut snapshot = config::load(sources).unwrap().snapshot;
         change(&mut snapshot);
-        snapshot.with_mock(config::snapshot::Origin::parse("http://127.0.0.1:1").unwrap())
+        let traffic = snapshot.traffic.with_mock(config::snapshot::Origin::parse("http://127.0.0.1:1").unwrap());
+        Snapshot { traffic, ..snapshot }
     }
 
     async fn text(response: Response) -> String {
@@ -165,11 +166,11 @@ mod tests {
     #[tokio::test]
     async fn home_names_the_addresses_and_runs_no_script() {
         let response = home(&snapshot(|snapshot| {
-            snapshot.brand.name = "A&B {{llm}}".to_owned();
-            snapshot.brand.key_prefix = "ab".to_owned();
-            snapshot.public_url.proxy = Some("https://llm.example.com/x".to_owned());
-            snapshot.public_url.control = Some("https://control.example.com".to_owned());
-            snapshot.ai.as_mut().unwrap().prefix = "/p'&".to_owned();
+            snapshot.process.brand.name = "A&B {{llm}}".to_owned();
+            snapshot.process.brand.key_prefix = "ab".to_owned();
+            snapshot.process.public_url.proxy = Some("https://llm.example.com/x".to_owned());
+            snapshot.process.public_url.control = Some("https://control.example.com".to_owned());
+            snapshot.traffic.ai.as_mut().unwrap().prefix = "/p'&".to_owned();
         }));
         let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
         assert!(
@@ -196,7 +197,7 @@ mod tests {
 
     #[tokio::test]
     async fn home_has_no_llm_part_without_llm_endpoints() {
-        let page = text(home(&snapshot(|snapshot| snapshot.ai = None))).await;
+        let page = text(home(&snapshot(|snapshot| snapshot.traffic.ai = None))).await;
         assert!(page.contains("href=\"/docs\"") && !page.contains("install.sh") && !page.contains("{{"), "{page}");
     }
 

@@ -36,7 +36,7 @@ use crate::undeclared::Undeclared;
 
 /// Returns the router with every endpoint and every layer.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    let observer = Observer::new(app.metrics.clone(), app.clock.clone(), &app.live.load().brand.name);
+    let observer = Observer::new(app.metrics.clone(), app.clock.clone(), &app.live.load().process.brand.name);
     let (call, guarding) = (app.limits.call, app.clone());
     let router = match app.serves {
         Serves::Probes => probes(DescribedRouter::new(openapi::empty())).into_parts().0,
@@ -112,12 +112,12 @@ async fn document(
     State(app): State<Arc<App>>,
     Extension(DocumentText(text)): Extension<DocumentText>,
 ) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], openapi::branded(&text, &app.live.load().brand))
+    ([(header::CONTENT_TYPE, "application/json")], openapi::branded(&text, &app.live.load().process.brand))
 }
 
 /// The page that shows the OpenAPI document.
 async fn docs(State(app): State<Arc<App>>) -> Response {
-    pages::docs(&app.live.load().brand.name)
+    pages::docs(&app.live.load().process.brand.name)
 }
 
 /// The home page with links to the other pages.

@@ -30,7 +30,7 @@ pub(crate) async fn fail_as_scripts(State(app): State<Arc<App>>, request: Reques
         Some(cause) => cause.message.to_string(),
         None => format!("the server responded with {status}"),
     };
-    let script = install::failing(&app.live.load().brand.name, &message);
+    let script = install::failing(&app.live.load().process.brand.name, &message);
     let mut response = response.map(|_| Body::from(script));
     let headers = response.headers_mut();
     // The length of the replaced body.

@@ -95,7 +95,7 @@ async fn accept(listener: &TcpListener) -> (TcpStream, Peer) {
 /// Whether the peer is a trusted proxy. It forwards requests of many clients, so the limit per address does not apply
 /// to it.
 fn is_trusted(app: &App, Peer(peer): Peer) -> bool {
-    app.live.load().trusted_proxies.iter().any(|network| network.contains(&peer))
+    app.live.load().traffic.trusted_proxies.iter().any(|network| network.contains(&peer))
 }
 
 /// Whether the client disconnected before its connection was accepted.

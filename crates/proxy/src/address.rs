@@ -11,13 +11,13 @@ use crate::transform::X_FORWARDED_FOR;
 /// The caller's address: the peer's, or whom a trusted proxy says that it speaks for. `headers` are the caller's own.
 pub(crate) fn of(exchange: &Exchange, headers: &HeaderMap) -> IpAddr {
     let said = headers.get_all(X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
-    address::origin(exchange.at.peer.address, &exchange.snapshot.trusted_proxies, said)
+    address::origin(exchange.at.peer.address, &exchange.snapshot.traffic.trusted_proxies, said)
 }
 
 /// Whether the peer is a trusted proxy.
 pub(crate) fn is_of_trusted(exchange: &Exchange) -> bool {
     let peer = exchange.at.peer.address.to_canonical();
-    exchange.snapshot.trusted_proxies.iter().any(|network| network.contains(&peer))
+    exchange.snapshot.traffic.trusted_proxies.iter().any(|network| network.contains(&peer))
 }
 
 /// The caller's address as an upstream is told.

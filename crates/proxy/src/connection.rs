@@ -61,8 +61,8 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: Socke
         return;
     };
     let snapshot = worker.snapshot();
-    let head_bytes_max = snapshot.sizes.headers_bytes_max;
-    let deadlines = worker.deadlines.add(&snapshot.timeouts);
+    let head_bytes_max = snapshot.traffic.sizes.headers_bytes_max;
+    let deadlines = worker.deadlines.add(&snapshot.traffic.timeouts);
     let report = Rc::new(ScanReport::default());
     let caller = CallerIo { stream, deadlines: deadlines.clone(), lingered_bytes: 0 };
     let io = TokioIo::new(CheckedIo::new(caller, head_bytes_max, report.clone()));

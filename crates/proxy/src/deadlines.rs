@@ -289,7 +289,7 @@ impl WorkerDeadlines {
 
 /// Looks at every connection of the worker, and passes the phases of a shutdown on to them, until the worker ends.
 pub(crate) async fn look_forever(worker: Rc<Worker>) {
-    let every = look_every(&worker.shared.live.load().timeouts);
+    let every = look_every(&worker.shared.live.load().traffic.timeouts);
     let mut closing = std::pin::pin!(reached(worker.shared.shutdown.follow(), Phase::Closing));
     let mut ending = std::pin::pin!(reached(worker.shared.shutdown.follow(), Phase::Ending));
     let deadlines = &worker.deadlines;

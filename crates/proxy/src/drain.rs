@@ -29,7 +29,7 @@ struct DetachedBounds {
 
 /// Whether callers that hang up leave calls that are read on.
 pub(crate) fn is_on(worker: &Worker) -> bool {
-    worker.shared.live.load().on_hangup != OnHangup::Cancel
+    worker.shared.live.load().traffic.on_hangup != OnHangup::Cancel
 }
 
 /// The bounds of a call whose caller left at `left`.
@@ -72,7 +72,7 @@ impl<F: Future<Output = Response<Body>> + 'static> Drop for Outliving<F> {
             return;
         }
         let left = deadlines.leave();
-        let Some(bounds) = bounds(self.at.worker.shared.live.load().on_hangup, left) else { return };
+        let Some(bounds) = bounds(self.at.worker.shared.live.load().traffic.on_hangup, left) else { return };
         let worker = self.at.worker.clone();
         let Ok(place) = worker.shared.capacity.read_on() else { return };
         // The answer that comes of it is dropped, and so read on in its turn.
@@ -87,7 +87,7 @@ impl<F: Future<Output = Response<Body>> + 'static> Drop for Outliving<F> {
 /// Reads on what `relay` would have passed to a caller; `permit` is its place among the requests in flight.
 pub(crate) fn read_on(permit: Option<RequestPermit>, mut relay: Box<Relay>) {
     let exchange = relay.exchange();
-    let (worker, on_hangup) = (exchange.at.worker.clone(), exchange.snapshot.on_hangup);
+    let (worker, on_hangup) = (exchange.at.worker.clone(), exchange.snapshot.traffic.on_hangup);
     if !relay.has_usage_to_come() || exchange.deadlines().is_ending() {
         return;
     }

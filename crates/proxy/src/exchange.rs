@@ -131,7 +131,7 @@ impl Exchange {
             correlation: admit::correlation(&parts.headers),
             route: worker.handles.unmatched(),
             events: Events::Folded,
-            timeouts: snapshot.timeouts,
+            timeouts: snapshot.traffic.timeouts,
             caller: None,
             caller_ids: None,
             key_permit: None,
@@ -253,7 +253,7 @@ impl Exchange {
         }
         let (status, upstream_id, first_byte_us) = (None, None, None);
         let had_no_effect = false;
-        if self.call.as_ref().is_some_and(|call| !call.free) && self.snapshot.on_hangup != OnHangup::Cancel {
+        if self.call.as_ref().is_some_and(|call| !call.free) && self.snapshot.traffic.on_hangup != OnHangup::Cancel {
             self.at.deadlines.outlive_if_sent(probe.clone());
         }
         self.sending =
@@ -318,7 +318,7 @@ impl Exchange {
     pub(crate) fn has_used_up(&self, tap: &Tap) -> bool {
         let (BudgetHold::CommittedRequest(committed), Some(call)) = (&self.hold, &self.call) else { return false };
         let Some((usage, terms)) = tap.used() else { return false };
-        let price = self.snapshot.price(&call.provider, (&call.model, None), self.started_at);
+        let price = self.snapshot.traffic.price(&call.provider, (&call.model, None), self.started_at);
         let least = price.map_or(NanoUsd(0), |price| price.cost_at_least(Some(terms), &usage));
         let money = u64::try_from(least.0).unwrap_or(0);
         committed.exceeds(&Charge { credits: 0, tokens: usage.total(), money })
@@ -339,7 +339,7 @@ impl Exchange {
             }
         };
         let request_id = self.id.to_string();
-        let reporter = ai::Reporter { domain: self.snapshot.brand.slug(), request_id: &request_id };
+        let reporter = ai::Reporter { domain: self.snapshot.process.brand.slug(), request_id: &request_id };
         let (last, seen) = tap.cut(&ai::Problem::new(refusal, message, reporter));
         self.relayed(last.len());
         (last, seen)
@@ -350,7 +350,7 @@ impl Exchange {
     pub(crate) fn close(&self, tap: Tap) -> (Bytes, ResponseFacts) {
         const MESSAGE: &str = "the provider ended its stream before the last event: the response is incomplete";
         let request_id = self.id.to_string();
-        let reporter = ai::Reporter { domain: self.snapshot.brand.slug(), request_id: &request_id };
+        let reporter = ai::Reporter { domain: self.snapshot.process.brand.slug(), request_id: &request_id };
         tap.close(&ai::Problem::new(Refusal::UpstreamReset, MESSAGE, reporter))
     }
 

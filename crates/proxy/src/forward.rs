@@ -14,12 +14,12 @@ use tokio::time::{Instant, timeout};
 use crate::answer::Problem;
 use crate::body::{Progress, Upload, UploadError};
 use crate::exchange::Exchange;
-use crate::forward::answer::check_head;
 use crate::forward::attempt::{AttemptOutcome, SendAttempt};
 use crate::upstream::connect::{ConnectError, NewConnection, connect};
 use crate::upstream::download::Download;
+use crate::upstream::http1::{Http1Connection, ReturnSlot};
 use crate::upstream::http2::streams::{PendingConnection, StreamGrant, StreamSlot, StreamWaitError};
-use crate::upstream::pool::{Http1Connection, OriginProtocol, Pool};
+use crate::upstream::pool::{OriginProtocol, Pool};
 
 /// What goes upstream.
 pub(crate) struct Outgoing {
@@ -46,8 +46,8 @@ pub(crate) struct UpstreamResponse {
 
 /// What an answer holds; given back, its connection may serve again.
 pub(crate) struct BorrowedConnection {
-    /// The HTTP/1.1 connection; a stream goes with the answer's body.
-    link: Option<(Http1Connection, Rc<Pool>)>,
+    /// Where the body leaves the HTTP/1.1 connection at its end; a stream goes with the body.
+    returned: Option<(ReturnSlot, Rc<Pool>)>,
     progress: Rc<Progress>,
 }
 
@@ -61,7 +61,10 @@ impl BorrowedConnection {
     /// unsent would be read as the next request. Says whether the whole request was taken.
     pub(crate) fn give_back(self, now: Instant) -> bool {
         let whole = self.progress.is_whole();
-        if whole && let Some((link, pool)) = self.link {
+        if whole
+            && let Some((slot, pool)) = self.returned
+            && let Some(link) = slot.take()
+        {
             pool.give_back(link, now);
         }
         whole
@@ -70,7 +73,7 @@ impl BorrowedConnection {
 
 /// What a request goes out on.
 enum Channel {
-    Http1(Http1Connection),
+    Http1(Box<Http1Connection>),
     Http2(StreamSlot),
 }
 
@@ -90,10 +93,7 @@ pub(crate) async fn forward(exchange: &mut Exchange, outgoing: Outgoing) -> Resu
             Channel::Http2(slot) => Box::pin(sending.on_http2(slot, request)).await?,
         };
         match tried {
-            AttemptOutcome::Answered(answered) => {
-                check_head(&answered.response)?;
-                return Ok(answered);
-            }
+            AttemptOutcome::Answered(answered) => return Ok(answered),
             AttemptOutcome::Again(again) => {
                 request = again;
                 repeats += 1;
@@ -107,7 +107,7 @@ async fn channel(exchange: &Exchange, pool: &Rc<Pool>, repeats: u32) -> Result<(
     let now = Instant::now();
     if pool.speaks() == OriginProtocol::Http1 {
         if repeats == 0
-            && let Some(link) = pool.take(now).await
+            && let Some(link) = pool.take().await
         {
             return Ok((Channel::Http1(link), now));
         }

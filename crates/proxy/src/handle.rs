@@ -69,7 +69,7 @@ pub(crate) async fn handle(at: Rc<ConnectionContext>, request: Request<Incoming>
             exchange.refuse(&mut problem);
             let outcome = problem.outcome;
             let snapshot = &exchange.snapshot;
-            let (quota_status, domain) = (snapshot.quota_status, snapshot.brand.slug());
+            let (quota_status, domain) = (snapshot.traffic.quota_status, snapshot.process.brand.slug());
             let rendering = Rendering { dialect, quota_status, domain };
             let mut response = problem.into_response(rendering, id);
             if !exchange.has_whole_body().await {
@@ -101,7 +101,7 @@ async fn unless_ending(
 }
 
 async fn serve(exchange: &mut Exchange, parts: Parts) -> Result<HandledResponse, Problem> {
-    admit::check_head(&parts, &exchange.snapshot.sizes)?;
+    admit::check_head(&parts, &exchange.snapshot.traffic.sizes)?;
     match route::find(&exchange.snapshot, &parts)? {
         RouteMatch::Route(route) => plain(exchange, &route, parts).await,
         RouteMatch::Endpoint(called) if called.endpoint == Endpoint::Root => {
@@ -137,7 +137,7 @@ async fn plain(exchange: &mut Exchange, route: &Arc<Route>, mut parts: Parts) ->
     let trust = if address::is_of_trusted(exchange) { Trust::Peer } else { Trust::Route(&route.allow_headers) };
     transform::to_upstream(&mut parts.headers, &to.pool.host, &exchange.asker(&forwarded_for, trust));
     let (upload, progress) =
-        Upload::stream(exchange.body.take(), exchange.snapshot.sizes.body_bytes_max, exchange.begun);
+        Upload::stream(exchange.body.take(), exchange.snapshot.traffic.sizes.body_bytes_max, exchange.begun);
     let repeatable = parts.method.is_idempotent();
     let target = transform::target(&parts.uri, "", &to.pool.origin.path);
     let request = outgoing(parts, target, upload)?;
@@ -149,7 +149,7 @@ async fn plain(exchange: &mut Exchange, route: &Arc<Route>, mut parts: Parts) ->
 
 /// An LLM endpoint: the body is read, the answer tapped.
 async fn llm(exchange: &mut Exchange, called: &EndpointCall<'_>, mut parts: Parts) -> Result<HandledResponse, Problem> {
-    let timeouts = exchange.snapshot.ai.as_ref().map_or(exchange.timeouts(), |ai| ai.timeouts);
+    let timeouts = exchange.snapshot.traffic.ai.as_ref().map_or(exchange.timeouts(), |ai| ai.timeouts);
     exchange.routed(exchange.worker().handles.endpoint(called.endpoint), Events::Rows, timeouts);
     let principal = know(exchange, &parts.headers).await?;
     let limits = budget::limits(exchange, &principal);
@@ -176,7 +176,7 @@ async fn llm(exchange: &mut Exchange, called: &EndpointCall<'_>, mut parts: Part
     let addressed = ProviderTarget { host: &to.pool.host, kind: call.provider.kind, dialect, credential };
     transform::to_provider(&mut parts.headers, &addressed, exchange.id);
     let (upload, progress) = Upload::segments(body, Instant::now());
-    let prefix = exchange.snapshot.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
+    let prefix = exchange.snapshot.traffic.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
     let target = transform::to_endpoint(called, &parts.uri, prefix, &call);
     let request = outgoing(parts, target, upload)?;
     let mut answered = forward(exchange, Outgoing { request, progress, to, repeatable: false }).await?;
@@ -258,12 +258,12 @@ fn models(
     standing: AdmissionInfo,
 ) -> Result<Response<Body>, Problem> {
     let ModelListing { dialect, bounds } = *listing;
-    let mut names = exchange.snapshot.model_names();
+    let mut names = exchange.snapshot.traffic.model_names();
     names.retain(|name| bounds.opens_model(name));
-    let owner = exchange.snapshot.brand.slug();
+    let owner = exchange.snapshot.process.brand.slug();
     let body = match called.model.as_deref() {
         None => ai::models::list(dialect, &names, owner),
-        Some(name) if exchange.snapshot.serves(name) && bounds.opens_model(name) => {
+        Some(name) if exchange.snapshot.traffic.serves(name) && bounds.opens_model(name) => {
             ai::models::one(dialect, name, owner)
         }
         Some(name) => return Err(inference::no_model(name)),

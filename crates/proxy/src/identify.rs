@@ -24,7 +24,7 @@ static KEY_HEADERS: [HeaderName; 3] = [X_API_KEY, API_KEY, X_GOOG_API_KEY];
 #[tracing::instrument(level = "debug", skip_all)]
 pub(crate) async fn identify(exchange: &Exchange, headers: &HeaderMap) -> Result<Arc<Principal>, Problem> {
     let text = credential(headers)?;
-    let key = ApiKey::parse(text).map_err(|_| malformed(&exchange.snapshot.brand.key_prefix))?;
+    let key = ApiKey::parse(text).map_err(|_| malformed(&exchange.snapshot.process.brand.key_prefix))?;
     let found = tokio::time::timeout(LOOKUP_MAX, exchange.worker().directory.find(key.hash())).await;
     found.unwrap_or(Err(NotFound::Unavailable)).map_err(refuse)
 }

@@ -49,7 +49,8 @@ pub(crate) struct Inference {
 pub(crate) async fn read(exchange: &mut Exchange, asking: InferenceRequest<'_>) -> Result<Inference, Problem> {
     let InferenceRequest { called, format, headers, bounds: bound, limits, held } = asking;
     let coding = inflate::coding(headers)?;
-    let bytes_max = exchange.snapshot.sizes.body_bytes_max.min(exchange.worker().shared.capacity.body_bytes_max());
+    let bytes_max =
+        exchange.snapshot.traffic.sizes.body_bytes_max.min(exchange.worker().shared.capacity.body_bytes_max());
     let bounds = BodyBounds { bytes_max, idle: exchange.timeouts().idle, total_at: exchange.total_at() };
     let inflated = held.another();
     let mut body = match exchange.body.take() {
@@ -62,7 +63,7 @@ pub(crate) async fn read(exchange: &mut Exchange, asking: InferenceRequest<'_>) 
     }
     let mut asked = ask(called, headers, &body).await?;
     let resolved = scope::check_model(bound, &asked.model).and_then(|()| {
-        exchange.snapshot.resolve_model(format, &asked.model).map_err(|why| unresolved(&why, &asked.model))
+        exchange.snapshot.traffic.resolve_model(format, &asked.model).map_err(|why| unresolved(&why, &asked.model))
     });
     let ResolvedModel { provider, model, credits } = resolved.inspect_err(|_| {
         exchange.asked_in_vain = Some(Arc::from(asked.model.as_str()));
@@ -82,14 +83,14 @@ pub(crate) async fn read(exchange: &mut Exchange, asking: InferenceRequest<'_>) 
         && bound::is_asked(limits)
     {
         let at = exchange.worker().shared.clock.now();
-        let holding = CallLimits { limits, budgets: &exchange.snapshot.budgets, at };
+        let holding = CallLimits { limits, budgets: &exchange.snapshot.traffic.budgets, at };
         let extent = extent(called, &asked, &body).await?;
         let extent = extent.with_tool_rounds(holding.budgets.server_tool_rounds);
         let (provider, model) = (&call.provider, &*call.model);
-        let searches = exchange.snapshot.always_searches(provider, model);
+        let searches = exchange.snapshot.traffic.always_searches(provider, model);
         let extent = if searches { extent.searching() } else { extent };
-        let price = exchange.snapshot.price(provider, (model, None), exchange.started_at);
-        let most = exchange.snapshot.limits(provider, model, exchange.started_at);
+        let price = exchange.snapshot.traffic.price(provider, (model, None), exchange.started_at);
+        let most = exchange.snapshot.traffic.limits(provider, model, exchange.started_at);
         let (bound, lowered) = holding.bound(&CallSize { extent: &extent, model, price, limits: most })?;
         (charge.tokens, charge.money) = (bound.tokens, bound.money);
         if let Some(lowered) = lowered {

@@ -25,8 +25,8 @@ pub(crate) enum RouteMatch {
 #[tracing::instrument(level = "debug", skip_all)]
 pub(crate) fn find(snapshot: &Snapshot, request: &Parts) -> Result<RouteMatch, Problem> {
     let (method, path) = (&request.method, request.uri.path());
-    let matched = snapshot.router.find(method.as_str(), path);
-    let found = match below(snapshot.ai.as_ref(), path) {
+    let matched = snapshot.traffic.router.find(method.as_str(), path);
+    let found = match below(snapshot.traffic.ai.as_ref(), path) {
         Some(rest) if !matched.precedes(path) => Endpoint::find(method.as_str(), rest),
         _ => EndpointMatch::None,
     };
@@ -42,7 +42,7 @@ pub(crate) fn find(snapshot: &Snapshot, request: &Parts) -> Result<RouteMatch, P
 
 /// Neither a route nor an endpoint has this path. Where it belongs to an LLM API, the error is in that API's format.
 fn not_found(snapshot: &Snapshot, path: &str, headers: &HeaderMap) -> Problem {
-    let ai = snapshot.ai.as_ref();
+    let ai = snapshot.traffic.ai.as_ref();
     let prefix = ai.map_or("", |ai| ai.prefix.as_str());
     let found = match below(ai, path) {
         Some(rest) => unserved(prefix, rest),
@@ -60,7 +60,7 @@ fn not_found(snapshot: &Snapshot, path: &str, headers: &HeaderMap) -> Problem {
 
 /// In whose words a caller of `path` reads errors, whether or not the request is served.
 pub(crate) fn dialect(snapshot: &Snapshot, path: &str, headers: &HeaderMap) -> Option<Dialect> {
-    let called = EndpointCall::at(below(snapshot.ai.as_ref(), path)?)?;
+    let called = EndpointCall::at(below(snapshot.traffic.ai.as_ref(), path)?)?;
     (called.endpoint != Endpoint::Root).then(|| dialect_of(&called, headers))
 }
 

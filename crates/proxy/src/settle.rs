@@ -92,7 +92,7 @@ impl Exchange {
             self.bill(&mut seen);
         }
         let listed = self.call.as_ref().and_then(|call| {
-            self.snapshot.price(&call.provider, (&call.model, seen.model.as_deref()), self.started_at)
+            self.snapshot.traffic.price(&call.provider, (&call.model, seen.model.as_deref()), self.started_at)
         });
         let price = listed.zip(seen.terms).and_then(|(price, terms)| price.at(terms));
         let cost = match (&seen.usage, sending.status) {

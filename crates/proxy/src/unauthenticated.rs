@@ -40,7 +40,8 @@ impl UnauthenticatedClients {
 /// The refusal of a credential, or over the limit of its address `rate_limited` in its place. What is not the caller's doing
 /// is not counted.
 pub(crate) async fn refuse(exchange: &Exchange, headers: &HeaderMap, problem: Problem) -> Problem {
-    let Some(limit) = exchange.snapshot.unauthenticated.filter(|_| is_of_the_credential(problem.refusal)) else {
+    let Some(limit) = exchange.snapshot.traffic.unauthenticated.filter(|_| is_of_the_credential(problem.refusal))
+    else {
         return problem;
     };
     match wait(exchange, caller::of(exchange, headers), limit).await {

@@ -47,8 +47,8 @@ fn environment(place: &Place) -> Result<Environment, StartFault> {
 
 /// Opens the existing store; servers may be running.
 pub(crate) async fn open(snapshot: &Snapshot) -> Result<Store, StartFault> {
-    let data = &snapshot.data;
-    if snapshot.store.url.is_none() && !data.join(STORE_FILE).exists() {
+    let data = &snapshot.process.data;
+    if snapshot.process.store.url.is_none() && !data.join(STORE_FILE).exists() {
         return Err(StartFault::StoreMissing { folder: data.clone() });
     }
     open_or_make(snapshot).await
@@ -56,8 +56,8 @@ pub(crate) async fn open(snapshot: &Snapshot) -> Result<Store, StartFault> {
 
 /// Returns the location of the store from the configuration.
 pub(crate) fn options(snapshot: &Snapshot, clock: Clock) -> Options<'_> {
-    let store = &snapshot.store;
-    Options { url: store.url.as_ref(), data: &snapshot.data, migrate: store.migrate, clock }
+    let store = &snapshot.process.store;
+    Options { url: store.url.as_ref(), data: &snapshot.process.data, migrate: store.migrate, clock }
 }
 
 /// Opens the store, and creates it if it does not exist.

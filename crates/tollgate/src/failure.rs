@@ -189,7 +189,7 @@ pub(crate) fn of_spool(data: &Path, folder: &Path, source: SpoolError) -> StartF
 pub(crate) fn of_ingest(snapshot: &Snapshot, folder: &Path, error: IngestError) -> StartFault {
     match error {
         IngestError::Store(source) => of_store(snapshot, source),
-        IngestError::Spool(source) => of_spool(&snapshot.data, folder, source),
+        IngestError::Spool(source) => of_spool(&snapshot.process.data, folder, source),
     }
 }
 

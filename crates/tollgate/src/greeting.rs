@@ -35,15 +35,17 @@ impl Greeting<'_> {
     }
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
-        let name = &self.snapshot.brand.name;
+        let name = &self.snapshot.process.brand.name;
         writeln!(out, "{name} {}", env!("CARGO_PKG_VERSION"))?;
         for address in self.proxy {
             writeln!(out, "  proxy    http://{address}")?;
         }
         writeln!(out, "  control  http://{}", self.control)?;
-        match &self.snapshot.store.url {
-            None => writeln!(out, "  store    SQLite in {}", self.snapshot.data.display())?,
-            Some(_) => writeln!(out, "  store    PostgreSQL; the spool is in {}", self.snapshot.data.display())?,
+        match &self.snapshot.process.store.url {
+            None => writeln!(out, "  store    SQLite in {}", self.snapshot.process.data.display())?,
+            Some(_) => {
+                writeln!(out, "  store    PostgreSQL; the spool is in {}", self.snapshot.process.data.display())?
+            }
         }
         if !self.proxy.is_empty() {
             self.write_providers(out)?;
@@ -77,7 +79,7 @@ impl Greeting<'_> {
             writeln!(out, "  {command}")?;
         }
         let Some(first) = keys.first() else { return Ok(()) };
-        writeln!(out, "\nDemo keys (stored in {}):", self.snapshot.data.join(demo::FILE).display())?;
+        writeln!(out, "\nDemo keys (stored in {}):", self.snapshot.process.data.join(demo::FILE).display())?;
         for demo in keys {
             writeln!(out, "  {:<9} {}", demo.plan, demo.key)?;
         }
@@ -85,7 +87,7 @@ impl Greeting<'_> {
     }
 
     fn write_providers(&self, out: &mut String) -> std::fmt::Result {
-        let real = self.snapshot.providers.iter().filter(|provider| provider.kind != ai::ProviderKind::Mock);
+        let real = self.snapshot.traffic.providers.iter().filter(|provider| provider.kind != ai::ProviderKind::Mock);
         let names: Vec<&str> = real.map(|provider| &*provider.name).collect();
         if !names.is_empty() {
             writeln!(out, "  LLM      {}: requests cost money", names.join(", "))?;
@@ -103,7 +105,7 @@ impl Greeting<'_> {
     /// Writes an LLM request if LLM endpoints are served, and otherwise a request to the control API.
     fn write_first_call(&self, out: &mut String, first: &DemoKey) -> std::fmt::Result {
         let (usage, key) = (format!("http://{}/api/usage/today", self.control), &first.key);
-        if let (Some(proxy), Some(call)) = (self.proxy.first(), self.snapshot.first_call()) {
+        if let (Some(proxy), Some(call)) = (self.proxy.first(), self.snapshot.traffic.first_call()) {
             let FirstCall { path, body } = call;
             writeln!(out, "\nExample request (streaming):\n")?;
             writeln!(out, "  curl -N 'http://{proxy}{path}' \\")?;
@@ -145,7 +147,11 @@ mod tests {
     /// The snapshot of a running server: with the address of the mock provider if it is enabled.
     fn running(yaml: &str) -> Snapshot {
         let snapshot = snapshot(yaml);
-        if snapshot.mock.on { snapshot.with_mock(Origin::parse("http://127.0.0.1:8080").unwrap()) } else { snapshot }
+        if !snapshot.traffic.mock.on {
+            return snapshot;
+        }
+        let traffic = snapshot.traffic.with_mock(Origin::parse("http://127.0.0.1:8080").unwrap());
+        Snapshot { traffic, ..snapshot }
     }
 
     fn place(data: Option<&str>) -> Place {
@@ -154,7 +160,7 @@ mod tests {
 
     fn text(snapshot: &Snapshot, place: &Place, setup: Option<&AdminSetup>, serves_api: bool) -> String {
         let address = SocketAddr::from(([127, 0, 0, 1], 8080));
-        let mock = snapshot.mock.on.then_some(address);
+        let mock = snapshot.traffic.mock.on.then_some(address);
         let key = format!("tollgate_{}", "0".repeat(32));
         let keys = vec![DemoKey { email: "a@b.invalid".to_owned(), plan: "business".to_owned(), key }];
         let demo = &Demo { keys, elsewhere: Some("demo-business@tollgate.invalid".to_owned()) };
@@ -183,7 +189,7 @@ mod tests {
         let entry = "models: [{name: fast, targets: [{provider: up, model: x}]}]\n";
         for yaml in [up.to_owned(), format!("{up}{entry}ai: {{prefix: /llm}}\n")] {
             let snapshot = running(&yaml);
-            let FirstCall { path, body } = snapshot.first_call().unwrap();
+            let FirstCall { path, body } = snapshot.traffic.first_call().unwrap();
             let text = text(&snapshot, &place(None), None, true);
             assert!(text.contains(&format!("'http://127.0.0.1:8080{path}'")) && text.contains(&body), "{text}");
         }

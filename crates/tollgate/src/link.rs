@@ -44,7 +44,7 @@ impl LinkDraft {
     /// Returns the URL of the link on the control API that listens on `control`. The token follows a `#`: browsers do
     /// not send this part, so that no log contains it.
     pub(crate) fn url(&self, snapshot: &Snapshot, control: SocketAddr) -> Secret {
-        let base = match &snapshot.public_url.control {
+        let base = match &snapshot.process.public_url.control {
             Some(base) => base.clone(),
             None if control.ip().is_unspecified() => format!("http://localhost:{}", control.port()),
             None => format!("http://{control}"),

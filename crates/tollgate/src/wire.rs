@@ -76,22 +76,22 @@ pub(crate) async fn serve(
 async fn start(loaded: LoadedConfig, options: ServeOptions, lock: &mut Lock) -> anyhow::Result<RunningServer> {
     let LoadedConfig { mut snapshot, mut notes, .. } = loaded;
     let now = Clock::system().now();
-    notes.extend(snapshot.prices_beginning(now));
-    notes.extend(snapshot.prices_ending(now, PRICES_WARNED));
+    notes.extend(snapshot.traffic.prices_beginning(now));
+    notes.extend(snapshot.traffic.prices_ending(now, PRICES_WARNED));
     let durable = DurableState::open(&snapshot, &options).await?;
     let mut services = Services::default();
-    let mock = if snapshot.mock.on && options.role.proxies() { Some(services.mock().await?) } else { None };
+    let mock = if snapshot.traffic.mock.on && options.role.proxies() { Some(services.mock().await?) } else { None };
     if let Some(address) = mock {
-        snapshot = snapshot.with_mock(parts::origin(address));
+        snapshot.traffic = snapshot.traffic.with_mock(parts::origin(address));
     }
     let open_listeners = OpenListeners::open(&snapshot, &options).await?;
     let addresses = open_listeners.addresses.clone();
     if !addresses.proxy.is_empty() {
         // With port 0, the system selects the port.
-        snapshot.listen.clone_from(&addresses.proxy);
+        snapshot.process.listen.clone_from(&addresses.proxy);
     }
-    snapshot.control.listen = addresses.control;
-    lock.sign(&addresses.to_string()).map_err(|error| StartFault::unwritable(&snapshot.data, error))?;
+    snapshot.process.control.listen = addresses.control;
+    lock.sign(&addresses.to_string()).map_err(|error| StartFault::unwritable(&snapshot.process.data, error))?;
     let setup = setup(&snapshot, &options, &durable, addresses.control).await?;
     let greeting = Greeting {
         snapshot: &snapshot,
@@ -150,7 +150,7 @@ async fn join(
     mut services: Services,
     role: Role,
 ) -> anyhow::Result<RunningServer> {
-    let drain_times = snapshot.drain;
+    let drain_times = snapshot.process.drain;
     let windows = limits::open(&snapshot, &durable.clock).await?;
     let base = ServerContext {
         role,

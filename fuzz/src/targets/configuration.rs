@@ -129,9 +129,9 @@ pub fn configuration(bytes: &[u8]) {
     }
     match loaded(bytes) {
         Ok(LoadedConfig { snapshot, notes, .. }) => {
-            assert!(!snapshot.listen.is_empty());
+            assert!(!snapshot.process.listen.is_empty());
             notes.iter().for_each(|note| assert!(!note.to_string().contains(SECRET), "{note}"));
-            let debug = format!("{:?}", (&snapshot.providers, &snapshot.store));
+            let debug = format!("{:?}", (&snapshot.traffic.providers, &snapshot.process.store));
             assert!(!debug.contains(SECRET), "`Debug` prints a credential");
         }
         Err(error) => refused(bytes, &error),

@@ -26,18 +26,19 @@ pub fn quantity(bytes: &[u8]) {
     let year_ms = 366 * 86_400_000;
     let duration = amount(text, &[("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)])
         .filter(|ms| *ms <= year_ms);
-    let read = loaded(format!("drain: {{delay: {quoted}}}").as_bytes()).map(|loaded| loaded.snapshot.drain.delay);
+    let read =
+        loaded(format!("drain: {{delay: {quoted}}}").as_bytes()).map(|loaded| loaded.snapshot.process.drain.delay);
     assert_eq!(read.ok(), duration.map(Duration::from_millis), "{text:?} as a duration");
 
     let units = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
     let size = amount(text, &units).filter(|bytes| (1..=1 << 60).contains(bytes));
-    let read =
-        loaded(format!("sizes: {{body: {quoted}}}").as_bytes()).map(|loaded| loaded.snapshot.sizes.body_bytes_max);
+    let read = loaded(format!("sizes: {{body: {quoted}}}").as_bytes())
+        .map(|loaded| loaded.snapshot.traffic.sizes.body_bytes_max);
     assert_eq!(read.ok(), size, "{text:?} as a size");
 
     let count = amount(text, &[("", 1)]).and_then(|count| u32::try_from(count).ok()).filter(|count| *count > 0);
-    let read =
-        loaded(format!("connections: {{max: {quoted}}}").as_bytes()).map(|loaded| loaded.snapshot.connections.max);
+    let read = loaded(format!("connections: {{max: {quoted}}}").as_bytes())
+        .map(|loaded| loaded.snapshot.process.connections.max);
     assert_eq!(read.ok(), count, "{text:?} as a count");
 }
 

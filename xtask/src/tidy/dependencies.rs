@@ -17,7 +17,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("store", &["spool", "meter", "access"]),
     ("ledger", &["store", "spool", "meter", "jobs", "access"]),
     ("cluster", &["store", "meter", "jobs", "access"]),
-    ("proxy", &["config", "ai", "spool", "meter", "access"]),
+    ("proxy", &["http1", "config", "ai", "spool", "meter", "access"]),
     ("control", &["ledger", "cluster", "store", "config", "meter", "access"]),
     ("telemetry", &[]),
     (

@@ -4,7 +4,7 @@ use access::{Budget, KeyNo, Measure, Per, PlanId, Secret, Subject, UserNo};
 use meter::Caller;
 
 use super::*;
-use crate::snapshot::{Auth, Credential, Events, PathMatch, SignupMode, Unbounded};
+use crate::snapshot::{Auth, Credential, Events, PathMatch, SignupMode, Traffic, Unbounded};
 
 mod control;
 mod errors;
@@ -31,7 +31,7 @@ fn snapshot(source: &str) -> Snapshot {
 #[test]
 fn control_may_have_the_default_address_of_the_proxy() {
     // A process with the role `control` does not listen for the proxy.
-    assert_eq!(snapshot("control: {listen: 127.0.0.1:8080}").control.listen, "127.0.0.1:8080".parse().unwrap());
+    assert_eq!(snapshot("control: {listen: 127.0.0.1:8080}").process.control.listen, "127.0.0.1:8080".parse().unwrap());
 }
 
 #[test]
@@ -39,21 +39,25 @@ fn nothing_at_all_gives_the_defaults() {
     let none = Environment::default();
     let loaded = load(Sources { file: None, environment: &none, flags: Flags::default() }).unwrap();
     let snapshot = loaded.snapshot;
-    assert_eq!((snapshot.brand.name.as_str(), snapshot.brand.key_prefix.as_str()), ("Tollgate", "tollgate"));
-    assert_eq!(snapshot.listen, ["127.0.0.1:8080".parse().unwrap()]);
-    assert_eq!(snapshot.control.listen, "127.0.0.1:8787".parse().unwrap());
-    assert_eq!(snapshot.data, PathBuf::from("./tollgate-data"));
     assert_eq!(
-        (snapshot.timeouts.first_byte, snapshot.timeouts.total),
+        (snapshot.process.brand.name.as_str(), snapshot.process.brand.key_prefix.as_str()),
+        ("Tollgate", "tollgate")
+    );
+    assert_eq!(snapshot.process.listen, ["127.0.0.1:8080".parse().unwrap()]);
+    assert_eq!(snapshot.process.control.listen, "127.0.0.1:8787".parse().unwrap());
+    assert_eq!(snapshot.process.data, PathBuf::from("./tollgate-data"));
+    assert_eq!(
+        (snapshot.traffic.timeouts.first_byte, snapshot.traffic.timeouts.total),
         (Duration::from_secs(60), Duration::from_secs(900))
     );
-    let ai = snapshot.ai.unwrap();
+    let ai = snapshot.traffic.ai.unwrap();
     assert_eq!(
         (ai.prefix.as_str(), ai.timeouts.first_byte, ai.timeouts.total),
         ("", Duration::from_secs(600), Duration::from_secs(1_800))
     );
-    assert_eq!(snapshot.sizes.body_bytes_max, 32 << 20);
+    assert_eq!(snapshot.traffic.sizes.body_bytes_max, 32 << 20);
     let plans: Vec<_> = snapshot
+        .traffic
         .plans
         .iter()
         .map(|plan| (plan.name.as_str(), plan.credits_per_day, plan.requests_per_minute.map(std::num::NonZeroU32::get)))
@@ -64,7 +68,12 @@ fn nothing_at_all_gives_the_defaults() {
         ("business", Some(100_000), Some(3_000)),
     ];
     assert_eq!(plans, expected);
-    assert!(snapshot.mock.on && !snapshot.mock.forced && snapshot.providers.is_empty() && loaded.notes.is_empty());
+    assert!(
+        snapshot.traffic.mock.on
+            && !snapshot.traffic.mock.forced
+            && snapshot.traffic.providers.is_empty()
+            && loaded.notes.is_empty()
+    );
 }
 
 #[test]
@@ -72,12 +81,12 @@ fn an_empty_file_and_empty_sections_are_the_defaults_too() {
     for source in ["", "# nothing\n", "\u{feff}brand:\n", "providers:\nmodels:\nroutes:\nplans:\ntimeouts: {}\n"] {
         let snapshot = snapshot(source);
         assert_eq!(
-            (snapshot.brand.name.as_str(), snapshot.plans.len(), snapshot.mock.on),
+            (snapshot.process.brand.name.as_str(), snapshot.traffic.plans.len(), snapshot.traffic.mock.on),
             ("Tollgate", 3, true),
             "{source}"
         );
     }
-    assert!(snapshot("plans: []").plans.is_empty());
+    assert!(snapshot("plans: []").traffic.plans.is_empty());
 }
 
 #[test]
@@ -100,31 +109,38 @@ ai: {prefix: /llm/, timeouts: {total: 1h}}
 plans: [{name: free, credits_per_day: 0}, {name: all}]
 ",
     );
-    assert_eq!(snapshot.listen, ["0.0.0.0:9000".parse().unwrap(), "[::1]:9001".parse().unwrap()]);
-    assert_eq!((snapshot.connections.max, snapshot.connections.per_address), (5, 2));
-    assert_eq!(snapshot.connections.in_flight_per_key, 3);
-    assert_eq!((snapshot.drain.delay, snapshot.drain.timeout), (Duration::ZERO, Duration::from_secs(60)));
-    assert_eq!((snapshot.log.format, snapshot.log.level.as_str()), (Some(LogFormat::Text), "debug"));
+    assert_eq!(snapshot.process.listen, ["0.0.0.0:9000".parse().unwrap(), "[::1]:9001".parse().unwrap()]);
+    assert_eq!((snapshot.process.connections.max, snapshot.process.connections.per_address), (5, 2));
+    assert_eq!(snapshot.process.connections.in_flight_per_key, 3);
     assert_eq!(
-        snapshot.log.modules,
+        (snapshot.process.drain.delay, snapshot.process.drain.timeout),
+        (Duration::ZERO, Duration::from_secs(60))
+    );
+    assert_eq!((snapshot.process.log.format, snapshot.process.log.level.as_str()), (Some(LogFormat::Text), "debug"));
+    assert_eq!(
+        snapshot.process.log.modules,
         [("proxy".to_owned(), "trace".to_owned()), ("ledger::ingest".to_owned(), "warn".to_owned())]
     );
     assert!(
-        !snapshot.store.migrate
-            && snapshot.store.url.is_none()
-            && snapshot.store.stale_for == Duration::from_secs(7_200)
+        !snapshot.process.store.migrate
+            && snapshot.process.store.url.is_none()
+            && snapshot.process.store.stale_for == Duration::from_secs(7_200)
     );
     assert_eq!(
-        (snapshot.spool.size_bytes_max, snapshot.sizes.headers_bytes_max, snapshot.sizes.body_bytes_max),
+        (
+            snapshot.process.spool.size_bytes_max,
+            snapshot.traffic.sizes.headers_bytes_max,
+            snapshot.traffic.sizes.body_bytes_max
+        ),
         (64 << 20, 8_192, 1 << 30)
     );
-    let ai = snapshot.ai.unwrap();
+    let ai = snapshot.traffic.ai.unwrap();
     assert_eq!(
         (ai.prefix.as_str(), ai.timeouts.connect, ai.timeouts.idle),
         ("/llm", Duration::from_millis(250), Duration::from_secs(5))
     );
     assert_eq!((ai.timeouts.first_byte, ai.timeouts.total), (Duration::from_secs(600), Duration::from_secs(3_600)));
-    assert_eq!((snapshot.plans[0].credits_per_day, snapshot.plans[1].credits_per_day), (Some(0), None));
+    assert_eq!((snapshot.traffic.plans[0].credits_per_day, snapshot.traffic.plans[1].credits_per_day), (Some(0), None));
 }
 
 #[test]
@@ -141,7 +157,7 @@ budgets:
   clamp: true
   server_tool_rounds: 1000
 ";
-    let Snapshot { plans, budgets, .. } = snapshot(source);
+    let Traffic { plans, budgets, .. } = snapshot(source).traffic;
     let budget = |measure, per, amount| Budget { measure, per, amount };
     let of_plan = [budget(Measure::Tokens, Per::Month, 9), budget(Measure::Money, Per::Day, 500_000_000)];
     assert_eq!(plans[0].budgets, of_plan);
@@ -154,7 +170,7 @@ budgets:
     ];
     assert_eq!(budgets.of(caller).collect::<Vec<_>>(), expected);
     assert_eq!((budgets.unbounded, budgets.clamp, budgets.server_tool_rounds), (Unbounded::Window, true, 1_000));
-    let none = snapshot("").budgets;
+    let none = snapshot("").traffic.budgets;
     assert_eq!((none.limits.len(), none.unbounded, none.clamp), (0, Unbounded::Refuse, false));
     assert_eq!(none.server_tool_rounds, 1);
 }
@@ -171,8 +187,8 @@ routes:
 ai: {enabled: false}
 ",
     );
-    assert!(snapshot.ai.is_none() && !snapshot.mock.on);
-    let routes = snapshot.router.routes();
+    assert!(snapshot.traffic.ai.is_none() && !snapshot.traffic.mock.on);
+    let routes = snapshot.traffic.router.routes();
     assert_eq!(
         (&*routes[0].name, routes[0].auth, routes[0].credits.0, routes[0].events),
         ("/a", Auth::Key, 1, Events::Folded)
@@ -201,9 +217,9 @@ fn flags_win_over_the_file() {
     let source = "data: /e\nlisten: 127.0.0.1:3\ncontrol: {listen: 127.0.0.1:3}\nlog: {format: text}\n";
     let snapshot =
         load_text("t.yaml", source, Sources { file: None, environment: &environment(), flags }).unwrap().snapshot;
-    assert_eq!((snapshot.data, snapshot.log.format), (PathBuf::from("/d"), Some(LogFormat::Json)));
+    assert_eq!((snapshot.process.data, snapshot.process.log.format), (PathBuf::from("/d"), Some(LogFormat::Json)));
     assert_eq!(
-        (snapshot.listen, snapshot.control.listen),
+        (snapshot.process.listen, snapshot.process.control.listen),
         (vec!["127.0.0.1:1".parse().unwrap()], "127.0.0.1:2".parse().unwrap())
     );
 }
@@ -212,15 +228,19 @@ fn flags_win_over_the_file() {
 fn keys_in_the_environment_switch_providers_on_where_the_file_has_none() {
     let keys = Environment::of([("OPENAI_API_KEY", "sk-S3CRET"), ("ANTHROPIC_API_KEY", ""), ("GEMINI_API_KEY", "g")]);
     let loaded = read_with("", &keys).unwrap();
-    let provider = &loaded.snapshot.providers[0];
+    let provider = &loaded.snapshot.traffic.providers[0];
     assert_eq!(
         (&*provider.name, provider.origin.authority.as_str(), provider.origin.path.as_str()),
         ("openai", "api.openai.com", "")
     );
     assert_eq!(provider.credential, Credential::Fixed(Secret::new("sk-S3CRET".to_owned())));
-    let gemini = &loaded.snapshot.providers[1];
+    let gemini = &loaded.snapshot.traffic.providers[1];
     assert_eq!((&*gemini.name, gemini.origin.authority.as_str()), ("gemini", "generativelanguage.googleapis.com"));
-    assert!(loaded.snapshot.providers.len() == 2 && !loaded.snapshot.mock.on && loaded.snapshot.costs_money());
+    assert!(
+        loaded.snapshot.traffic.providers.len() == 2
+            && !loaded.snapshot.traffic.mock.on
+            && loaded.snapshot.traffic.costs_money()
+    );
     let notes = loaded.notes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     assert_eq!(
         notes,
@@ -231,21 +251,30 @@ fn keys_in_the_environment_switch_providers_on_where_the_file_has_none() {
 
     let flags = Flags { mock: true, ..Flags::default() };
     let mocked = load_text("", "", Sources { file: None, environment: &keys, flags }).unwrap();
-    assert!(mocked.snapshot.providers.is_empty() && mocked.snapshot.mock.forced && !mocked.snapshot.costs_money());
+    assert!(
+        mocked.snapshot.traffic.providers.is_empty()
+            && mocked.snapshot.traffic.mock.forced
+            && !mocked.snapshot.traffic.costs_money()
+    );
     let by_key = read_with("mock: true\n", &keys).unwrap();
     let both = Environment::of([("OPENAI_API_KEY", "sk-S3CRET"), ("TOLLGATE_MOCK", "true")]);
     let by_variable =
         read_with("mock: false\nproviders: [{name: up, kind: anthropic, credential: k}]\n", &both).unwrap();
     for (loaded, off) in [(by_key, "openai"), (by_variable, "up")] {
         let LoadedConfig { snapshot, notes, .. } = loaded;
-        assert!(snapshot.providers.is_empty() && snapshot.mock.forced && snapshot.mock.on && !snapshot.costs_money());
+        assert!(
+            snapshot.traffic.providers.is_empty()
+                && snapshot.traffic.mock.forced
+                && snapshot.traffic.mock.on
+                && !snapshot.traffic.costs_money()
+        );
         assert!(notes.contains(&Note::ProviderMocked { provider: off.to_owned() }), "{notes:?}");
     }
-    assert!(!read_with("mock: false\n", &keys).unwrap().snapshot.mock.on);
+    assert!(!read_with("mock: false\n", &keys).unwrap().snapshot.traffic.mock.on);
 
     let source = "providers: [{name: openai, kind: openai, credential: ''}]\n";
     let loaded = read_with(source, &keys).unwrap();
-    assert!(loaded.snapshot.providers.is_empty() && loaded.snapshot.mock.on);
+    assert!(loaded.snapshot.traffic.providers.is_empty() && loaded.snapshot.traffic.mock.on);
     assert_eq!(loaded.notes, [Note::ProviderOff { provider: "openai".to_owned() }]);
 }
 
@@ -253,7 +282,11 @@ fn keys_in_the_environment_switch_providers_on_where_the_file_has_none() {
 fn machines_meet_the_brand_under_its_own_name() {
     fn check(brand: &str, slug: &str, variable: &str) {
         let snapshot = snapshot(&format!("brand: {brand}\n"));
-        assert_eq!((snapshot.brand.slug(), snapshot.brand.key_variable().as_str()), (slug, variable), "{brand}");
+        assert_eq!(
+            (snapshot.process.brand.slug(), snapshot.process.brand.key_variable().as_str()),
+            (slug, variable),
+            "{brand}"
+        );
     }
     check("{}", "tollgate", "TOLLGATE_KEY");
     check("{name: Codexible}", "codexible", "CODEXIBLE_KEY");
@@ -268,7 +301,7 @@ fn machines_meet_the_brand_under_its_own_name() {
 fn rows_of_usage_are_kept_for_90_days_unless_the_file_says_otherwise() {
     let kept = |source: &str| {
         let loaded = read_text(source);
-        loaded.unwrap().snapshot.retention.events.map(|kept| kept.as_secs() / 86_400)
+        loaded.unwrap().snapshot.process.retention.events.map(|kept| kept.as_secs() / 86_400)
     };
     for source in ["", "retention:", "retention: {}", "retention: {events: 90d}", "retention: {events: 2160h}"] {
         assert_eq!(kept(source), Some(90), "{source}");
@@ -293,7 +326,7 @@ fn the_environment_chooses_the_store_before_the_file() {
         (None, "store: {url: '${DATABASE_URL:-}'}", None, false),
     ] {
         let loaded = loaded(variable, source).unwrap();
-        assert_eq!(loaded.snapshot.store.url.as_ref().map(Secret::expose), expected, "{variable:?} {source}");
+        assert_eq!(loaded.snapshot.process.store.url.as_ref().map(Secret::expose), expected, "{variable:?} {source}");
         assert_eq!(
             loaded.notes.iter().any(|note| matches!(note, Note::StoreFromEnvironment { .. })),
             noted,
@@ -319,7 +352,7 @@ providers: [{name: openai, kind: openai, credential: ''}]
 models: [{name: fast, targets: [{provider: openai, model: gpt-5}]}]
 ";
     let loaded = read_text(source).unwrap();
-    assert!(loaded.snapshot.models.is_empty());
+    assert!(loaded.snapshot.traffic.models.is_empty());
     assert_eq!(loaded.notes[1].to_string(), "the model fast is left out, as its provider openai is off");
 }
 
@@ -336,14 +369,14 @@ plans: [{name: free}]
     )
     .unwrap();
     let snapshot = loaded.snapshot;
-    assert_eq!(snapshot.public_url.proxy.as_deref(), Some("https://llm.example.com/v"));
-    assert_eq!(snapshot.public_url.control.as_deref(), Some("http://[::1]:8787"));
-    assert_eq!((snapshot.signup.mode, snapshot.signup.plan.as_str()), (SignupMode::Invite, "free"));
-    assert_eq!(snapshot.metrics_token.as_ref().map(Secret::expose), Some("9000"));
+    assert_eq!(snapshot.process.public_url.proxy.as_deref(), Some("https://llm.example.com/v"));
+    assert_eq!(snapshot.process.public_url.control.as_deref(), Some("http://[::1]:8787"));
+    assert_eq!((snapshot.process.signup.mode, snapshot.process.signup.plan.as_str()), (SignupMode::Invite, "free"));
+    assert_eq!(snapshot.process.metrics_token.as_ref().map(Secret::expose), Some("9000"));
     assert_eq!(loaded.notes, []);
     let empty = read_text("public_url: {proxy: ''}\nmetrics: {token: '${UNSET:-}'}\n").unwrap().snapshot;
-    assert!(empty.public_url.proxy.is_none() && empty.metrics_token.is_none());
-    assert_eq!((empty.signup.mode, empty.signup.plan.as_str()), (SignupMode::Closed, "starter"));
+    assert!(empty.process.public_url.proxy.is_none() && empty.process.metrics_token.is_none());
+    assert_eq!((empty.process.signup.mode, empty.process.signup.plan.as_str()), (SignupMode::Closed, "starter"));
 }
 
 #[test]

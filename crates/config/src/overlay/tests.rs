@@ -37,14 +37,14 @@ fn variables_set_what_the_file_does_not_and_win_over_what_it_does() {
         ],
     )
     .snapshot;
-    assert_eq!(snapshot.listen, ["127.0.0.1:2".parse().unwrap()]);
-    assert_eq!(snapshot.control.listen, "127.0.0.1:3".parse().unwrap());
-    assert_eq!((snapshot.log.level.as_str(), snapshot.log.format.is_some()), ("debug", true));
-    assert_eq!(snapshot.log.modules, [("proxy".to_owned(), "trace".to_owned())]);
-    assert_eq!(snapshot.ai.unwrap().timeouts.idle, Duration::from_secs(7));
-    let plans: Vec<_> = snapshot.plans.iter().map(|plan| (plan.name.as_str(), plan.credits_per_day)).collect();
+    assert_eq!(snapshot.process.listen, ["127.0.0.1:2".parse().unwrap()]);
+    assert_eq!(snapshot.process.control.listen, "127.0.0.1:3".parse().unwrap());
+    assert_eq!((snapshot.process.log.level.as_str(), snapshot.process.log.format.is_some()), ("debug", true));
+    assert_eq!(snapshot.process.log.modules, [("proxy".to_owned(), "trace".to_owned())]);
+    assert_eq!(snapshot.traffic.ai.unwrap().timeouts.idle, Duration::from_secs(7));
+    let plans: Vec<_> = snapshot.traffic.plans.iter().map(|plan| (plan.name.as_str(), plan.credits_per_day)).collect();
     assert_eq!(plans, [("a", Some(9)), ("b", None), ("c", None)]);
-    assert_eq!(snapshot.data.to_str(), Some("./tollgate-data"), "an empty variable sets nothing");
+    assert_eq!(snapshot.process.data.to_str(), Some("./tollgate-data"), "an empty variable sets nothing");
 }
 
 #[test]
@@ -68,11 +68,16 @@ fn whole_lists_and_mappings_are_yaml_and_their_entries_come_after_them() {
         ],
     )
     .snapshot;
-    let plans: Vec<_> = snapshot.plans.iter().map(|plan| (plan.name.as_str(), plan.requests_per_minute)).collect();
+    let plans: Vec<_> =
+        snapshot.traffic.plans.iter().map(|plan| (plan.name.as_str(), plan.requests_per_minute)).collect();
     assert_eq!(plans, [("starter", None), ("pro", std::num::NonZeroU32::new(5))]);
-    assert_eq!((snapshot.log.level.as_str(), snapshot.log.format), ("error", None), "a mapping is set as a whole");
-    assert_eq!(snapshot.listen.len(), 2);
-    let methods: Vec<_> = snapshot.router.routes().iter().map(|route| route.methods.join(" ")).collect();
+    assert_eq!(
+        (snapshot.process.log.level.as_str(), snapshot.process.log.format),
+        ("error", None),
+        "a mapping is set as a whole"
+    );
+    assert_eq!(snapshot.process.listen.len(), 2);
+    let methods: Vec<_> = snapshot.traffic.router.routes().iter().map(|route| route.methods.join(" ")).collect();
     assert_eq!(methods, ["GET", "PUT POST"]);
 }
 
@@ -81,7 +86,7 @@ fn entries_are_put_in_the_order_of_their_numbers() {
     let names: Vec<(String, String)> =
         (0..12).map(|number| (format!("TOLLGATE_PLANS__{number}__NAME"), format!("p{number}"))).collect();
     let names: Vec<(&str, &str)> = names.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    assert_eq!(loaded("", &names).snapshot.plans.len(), 12);
+    assert_eq!(loaded("", &names).snapshot.traffic.plans.len(), 12);
 }
 
 #[test]
@@ -91,11 +96,11 @@ fn a_single_value_is_taken_as_it_is_but_for_a_file() {
     std::fs::write(&path, "From a file\n").unwrap();
     let from_file = format!("file:{}", path.display());
     for (value, name) in [("${HOME} # 'x' {", "${HOME} # 'x' {"), (from_file.as_str(), "From a file")] {
-        assert_eq!(loaded("", &[("TOLLGATE_BRAND__NAME", value)]).snapshot.brand.name, name);
+        assert_eq!(loaded("", &[("TOLLGATE_BRAND__NAME", value)]).snapshot.process.brand.name, name);
     }
     // In YAML a variable is substituted as in the file.
     let variables = [("TOLLGATE_BRAND", "{name: '${NAME:-x} y'}"), ("NAME", "n")];
-    assert_eq!(loaded("", &variables).snapshot.brand.name, "n y");
+    assert_eq!(loaded("", &variables).snapshot.process.brand.name, "n y");
 }
 
 #[test]
@@ -174,7 +179,7 @@ error[wrong_type]: `plans` is a mapping
 #[test]
 fn what_is_set_twice_must_be_the_same() {
     let (one, other) = ("postgres://u:S3CRET@one/d", "postgres://u:S3CRET@other/d");
-    let url = |loaded: &LoadedConfig| loaded.snapshot.store.url.as_ref().map(|url| url.expose().to_owned());
+    let url = |loaded: &LoadedConfig| loaded.snapshot.process.store.url.as_ref().map(|url| url.expose().to_owned());
     assert_eq!(url(&loaded("", &[("TOLLGATE_STORE__URL", one)])).as_deref(), Some(one));
     assert_eq!(url(&loaded("", &[("TOLLGATE_STORE__URL", one), ("DATABASE_URL", one)])).as_deref(), Some(one));
     check(

@@ -28,9 +28,9 @@ fn origin() -> Origin {
     Origin::parse("http://127.0.0.1:4000").unwrap()
 }
 
-fn check(snapshot: &Snapshot, cases: &[(Format, &str, &str)]) {
+fn check(traffic: &Traffic, cases: &[(Format, &str, &str)]) {
     for (format, asked, expected) in cases {
-        let found = match snapshot.resolve_model(*format, asked) {
+        let found = match traffic.resolve_model(*format, asked) {
             Ok(found) => format!("{}:{} for {}", found.provider.name, found.model, found.credits.0),
             Err(ResolveError::NotFound) => "not found".to_owned(),
             Err(ResolveError::Mismatch { path }) => path,
@@ -43,7 +43,7 @@ fn check(snapshot: &Snapshot, cases: &[(Format, &str, &str)]) {
 fn a_name_is_an_entry_then_a_provider_and_model_then_the_only_speakers() {
     let snapshot = loaded(FILE, false).snapshot;
     check(
-        &snapshot,
+        &snapshot.traffic,
         &[
             (Format::Chat, "fast", "openai:gpt-5-mini for 2"),
             (Format::Responses, "fast", "openai:gpt-5-mini for 2"),
@@ -56,13 +56,13 @@ fn a_name_is_an_entry_then_a_provider_and_model_then_the_only_speakers() {
             (Format::Chat, "", "not found"),
         ],
     );
-    assert_eq!(snapshot.model_names(), ["fast", "fast-too", "smart"]);
+    assert_eq!(snapshot.traffic.model_names(), ["fast", "fast-too", "smart"]);
 }
 
 #[test]
 fn names_that_the_file_or_a_price_list_has_are_told_from_those_that_callers_make_up() {
     let snapshot = loaded(&format!("{FILE}prices: [{{model: openai/own, input: 1, output: 1}}]"), false).snapshot;
-    let snapshot = snapshot.with_mock(origin());
+    let snapshot = snapshot.traffic.with_mock(origin());
     let names = |asked: &str| {
         let found = snapshot.resolve_model(Format::Chat, asked).ok();
         snapshot.names(asked, found.as_ref().map(|found| (&*found.provider, &*found.model)))
@@ -79,13 +79,13 @@ fn names_that_the_file_or_a_price_list_has_are_told_from_those_that_callers_make
 fn going_around_an_entry_costs_what_its_dearest_does() {
     let snapshot = loaded(FILE, false).snapshot;
     let dear = "openai:gpt-5-mini for 5";
-    check(&snapshot, &[(Format::Chat, "openai/gpt-5-mini", dear), (Format::Chat, "gpt-5-mini", dear)]);
+    check(&snapshot.traffic, &[(Format::Chat, "openai/gpt-5-mini", dear), (Format::Chat, "gpt-5-mini", dear)]);
 }
 
 #[test]
 fn another_format_names_the_right_path() {
     check(
-        &loaded(FILE, false).snapshot,
+        &loaded(FILE, false).snapshot.traffic,
         &[
             (Format::Messages, "fast", "/llm/v1/chat/completions"),
             (Format::Messages, "openai/gpt-5", "/llm/v1/chat/completions"),
@@ -99,14 +99,14 @@ fn another_format_names_the_right_path() {
 fn a_name_that_several_or_none_could_answer_is_not_found() {
     let two = "providers:\n  - {name: a, kind: openai, credential: x}\n  - {name: b, kind: openai, credential: y}\n";
     let snapshot = loaded(two, false).snapshot;
-    check(&snapshot, &[(Format::Chat, "gpt", "not found"), (Format::Chat, "b/gpt", "b:gpt for 1")]);
-    check(&snapshot, &[(Format::Messages, "claude", "not found"), (Format::Chat, "b/", "not found")]);
+    check(&snapshot.traffic, &[(Format::Chat, "gpt", "not found"), (Format::Chat, "b/gpt", "b:gpt for 1")]);
+    check(&snapshot.traffic, &[(Format::Messages, "claude", "not found"), (Format::Chat, "b/", "not found")]);
 }
 
 #[test]
 fn the_mock_answers_every_format_under_its_names() {
     let source = "models:\n  - {name: fast, credits: 3, targets: [{provider: mock, model: slow}]}\n";
-    let snapshot = loaded(source, false).snapshot.with_mock(origin());
+    let snapshot = loaded(source, false).snapshot.traffic.with_mock(origin());
     for format in Format::ALL {
         check(
             &snapshot,
@@ -125,9 +125,13 @@ fn the_mock_answers_every_format_under_its_names() {
 #[test]
 fn a_forced_mock_leaves_no_other_provider() {
     let loaded = loaded(FILE, true);
-    assert!(loaded.snapshot.mock.on && loaded.snapshot.mock.forced && loaded.snapshot.providers.is_empty());
+    assert!(
+        loaded.snapshot.traffic.mock.on
+            && loaded.snapshot.traffic.mock.forced
+            && loaded.snapshot.traffic.providers.is_empty()
+    );
     assert_eq!(loaded.notes.len(), 5, "two providers and three models: {:?}", loaded.notes);
-    let snapshot = loaded.snapshot.with_mock(origin());
+    let snapshot = loaded.snapshot.traffic.with_mock(origin());
     check(
         &snapshot,
         &[(Format::Chat, "fast", "mock:fast for 1"), (Format::Chat, "openai/gpt-5", "mock:openai/gpt-5 for 1")],
@@ -138,7 +142,7 @@ fn a_forced_mock_leaves_no_other_provider() {
 #[test]
 fn an_entry_keeps_the_name_mock() {
     let source = format!("{FILE}  \n").replace("name: smart", "name: mock");
-    let snapshot = loaded(&source, false).snapshot.with_mock(origin());
+    let snapshot = loaded(&source, false).snapshot.traffic.with_mock(origin());
     check(&snapshot, &[(Format::Messages, "mock", "claude:claude-opus-4-8 for 1")]);
     assert_eq!(snapshot.model_names().iter().filter(|name| **name == "mock").count(), 1);
 }
@@ -149,7 +153,7 @@ fn dated_names_do_not_go_around_an_entry() {
   - {name: a, credits: 10, targets: [{provider: mock, model: big}]}
   - {name: b, credits: 7, targets: [{provider: mock, model: old-20251001}]}
 ";
-    let snapshot = loaded(source, false).snapshot.with_mock(origin());
+    let snapshot = loaded(source, false).snapshot.traffic.with_mock(origin());
     check(
         &snapshot,
         &[
@@ -163,10 +167,10 @@ fn dated_names_do_not_go_around_an_entry() {
 }
 
 /// Compares rates of input in pico-USD: `PROVIDER sent answered`.
-fn check_prices(snapshot: &Snapshot, cases: &[(&str, &str, Option<&str>, Option<u64>)]) {
+fn check_prices(traffic: &Traffic, cases: &[(&str, &str, Option<&str>, Option<u64>)]) {
     for (name, sent, answered, expected) in cases {
-        let provider = snapshot.providers.iter().find(|provider| *provider.name == **name).unwrap();
-        let found = snapshot.price(provider, (sent, *answered), NOW).and_then(|price| price.rates.input);
+        let provider = traffic.providers.iter().find(|provider| *provider.name == **name).unwrap();
+        let found = traffic.price(provider, (sent, *answered), NOW).and_then(|price| price.rates.input);
         assert_eq!(found, *expected, "{name} {sent} {answered:?}");
     }
 }
@@ -182,7 +186,7 @@ fn a_configured_price_comes_before_the_built_in_one_and_an_answered_model_before
     );
     let snapshot = loaded(&source, false).snapshot;
     check_prices(
-        &snapshot,
+        &snapshot.traffic,
         &[
             ("claude", "claude-opus-4-8", None, Some(1_000_000)),
             ("openai", "my-deploy", Some("gpt-5-mini-2025-08-07"), Some(3_000_000)),
@@ -192,7 +196,7 @@ fn a_configured_price_comes_before_the_built_in_one_and_an_answered_model_before
             ("openai", "gpt-unheard-of", None, None),
         ],
     );
-    assert!(snapshot.costs_money());
+    assert!(snapshot.traffic.costs_money());
 }
 
 #[test]
@@ -207,7 +211,7 @@ providers:
 prices: [{model: openai/llama, input: '3', output: '4'}]
 ";
     check_prices(
-        &loaded(source, false).snapshot,
+        &loaded(source, false).snapshot.traffic,
         &[
             ("openai", "gpt-5-mini", Some("gpt-5-mini"), None),
             ("openai", "llama", Some("gpt-5-mini"), Some(3_000_000)),
@@ -229,7 +233,7 @@ prices:
   - {model: openai/drawn, input: '1', image_output: '7'}
   - {model: openai/sold, per_image: '0.04', per_second: '0.0001', per_character: '0.000015'}
 ";
-    let prices = loaded(source, false).snapshot.prices;
+    let prices = loaded(source, false).snapshot.traffic.prices;
     let price = |model| prices.find("openai", [model], NOW.day()).unwrap().clone();
     let million = |usd: u64| Some(usd * 1_000_000);
     let text = Rates {
@@ -262,19 +266,19 @@ providers: [{name: main, kind: openai, credential: x}]
 prices: [{model: main/own, input: '3', output: '4'}]
 ";
     let snapshot = loaded(source, false).snapshot;
-    let main = &snapshot.providers[0];
+    let main = &snapshot.traffic.providers[0];
     for (sent, answered) in [("own", None), ("gpt-5-mini", Some("gpt-5-mini-2025-08-07"))] {
-        let version = &snapshot.price(main, (sent, answered), NOW).unwrap().version;
-        assert!(snapshot.price_of_version("main", (sent, answered), version).is_some());
-        assert!(snapshot.price_of_version("main", (sent, answered), "configured-1/1/1/1/1").is_none());
-        assert!(snapshot.price_of_version("gone", (sent, answered), version).is_none());
+        let version = &snapshot.traffic.price(main, (sent, answered), NOW).unwrap().version;
+        assert!(snapshot.traffic.price_of_version("main", (sent, answered), version).is_some());
+        assert!(snapshot.traffic.price_of_version("main", (sent, answered), "configured-1/1/1/1/1").is_none());
+        assert!(snapshot.traffic.price_of_version("gone", (sent, answered), version).is_none());
     }
 }
 
 /// Returns a provider of kind openai at `url`.
-fn provider_at(url: &str) -> Snapshot {
+fn provider_at(url: &str) -> Traffic {
     let source = format!("providers: [{{name: far, kind: openai, base_url: '{url}', credential: x}}]");
-    loaded(&source, false).snapshot
+    loaded(&source, false).snapshot.traffic
 }
 
 #[test]
@@ -283,7 +287,7 @@ fn a_price_of_every_model_does_not_apply_to_search_models() {
 prices: [{model: 'main/*', input: '1', output: '2'}]";
     let snapshot = loaded(source, false).snapshot;
     check_prices(
-        &snapshot,
+        &snapshot.traffic,
         &[
             ("main", "gpt-9", None, Some(1_000_000)),
             ("main", "gpt-4o-search-preview", None, None),
@@ -330,7 +334,7 @@ prices:
   - {model: main/gpt-5.6, input: '5', output: '6', from: 2026-11-22}
 ";
     let snapshot = loaded(source, false).snapshot;
-    let main = &snapshot.providers[0];
+    let main = &snapshot.traffic.providers[0];
     let second = Duration::from_secs(1);
     let begins = |day: &str| access::Day::parse(day).unwrap().start();
     for (model, at, rate) in [
@@ -341,10 +345,10 @@ prices:
         ("gpt-5.6", begins("2026-11-22").before(second), Some(4_000_000)),
         ("gpt-5.6", begins("2026-11-22"), Some(5_000_000)),
     ] {
-        let price = snapshot.price(main, (model, None), at);
+        let price = snapshot.traffic.price(main, (model, None), at);
         assert_eq!(price.and_then(|price| price.rates.input), rate, "{model} {at:?}");
         if let Some(price) = price {
-            let again = snapshot.price_of_version("main", (model, None), &price.version).unwrap();
+            let again = snapshot.traffic.price_of_version("main", (model, None), &price.version).unwrap();
             assert_eq!(*again, *price, "{model} {at:?}");
         }
     }
@@ -361,7 +365,7 @@ prices:
     let snapshot = loaded(source, false).snapshot;
     let told = |day: &str| {
         let at = access::Day::parse(day).unwrap().start();
-        let notes = snapshot.prices_ending(at, Duration::from_secs(14 * 86_400));
+        let notes = snapshot.traffic.prices_ending(at, Duration::from_secs(14 * 86_400));
         notes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     };
     assert_eq!(told("2026-11-06"), "");
@@ -376,7 +380,7 @@ prices:
         !told("2026-12-16").contains(": own;")
             && told("2026-12-17").contains("2026-12-31, after that day the cost will be unknown: own;")
     );
-    let ends: Vec<_> = snapshot.price_expiries().map(|(_, end)| end.model).collect();
+    let ends: Vec<_> = snapshot.traffic.price_expiries().map(|(_, end)| end.model).collect();
     assert_eq!(ends, ["gpt-5.6-sol", "own"], "gpt-5.6 goes on as it is configured");
 }
 
@@ -406,7 +410,7 @@ prices:
     );
     let snapshot = loaded(&source, false).snapshot;
     let told = |day: &str| {
-        let notes = snapshot.prices_beginning(access::Day::parse(day).unwrap().start());
+        let notes = snapshot.traffic.prices_beginning(access::Day::parse(day).unwrap().start());
         notes.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     let note = |from, model| {

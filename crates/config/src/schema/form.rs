@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
+use super::range;
 use crate::error::{Code, Problem};
 use crate::input::{Input, Source};
 use crate::near::near;
@@ -126,7 +127,7 @@ impl<T: TryFrom<u64> + Into<u64> + Copy> Form for Whole<T> {
     fn schema(&self) -> Json {
         json!({"anyOf": [
             {"type": "integer", "minimum": self.min, "maximum": self.max},
-            {"type": "string", "pattern": "^[0-9]+$"},
+            {"type": "string", "pattern": range::whole(self.min, self.max)},
         ]})
     }
 }
@@ -206,13 +207,11 @@ impl Form for DurationForm {
     }
 
     fn schema(&self) -> Json {
-        let pattern = if self.min.is_zero() { DURATION_PATTERN } else { POSITIVE_DURATION_PATTERN };
-        json!({"type": "string", "pattern": pattern})
+        let ms = |duration: Duration| u64::try_from(duration.min(unit::DURATION_MAX).as_millis()).unwrap_or(u64::MAX);
+        json!({"type": "string", "pattern": range::amounts(ms(self.min), ms(self.max), &unit::DURATION_UNITS)})
     }
 }
 
-const DURATION_PATTERN: &str = "^[0-9]+(ms|s|m|h|d)$";
-const POSITIVE_DURATION_PATTERN: &str = "^0*[1-9][0-9]*(ms|s|m|h|d)$";
 const FOREVER: &str = "forever";
 
 /// A duration within bounds, or `forever` (`None`).
@@ -284,7 +283,8 @@ impl Form for SizeForm {
     }
 
     fn schema(&self) -> Json {
-        json!({"type": "string", "pattern": "^0*[1-9][0-9]*(B|KiB|MiB|GiB|TiB)$"})
+        let max = self.max.min(unit::SIZE_MAX);
+        json!({"type": "string", "pattern": range::amounts(self.min, max, &unit::SIZE_UNITS)})
     }
 }
 
@@ -348,8 +348,21 @@ pub(crate) struct TextForm<T: 'static> {
     pub(crate) cell: &'static str,
     /// A regular expression of the texts that may be valid.
     pub(crate) pattern: &'static str,
-    /// Whether the text may look like a number.
-    pub(crate) is_numeric: bool,
+    /// The YAML values besides strings whose text may be valid.
+    pub(crate) scalar: Scalar,
+}
+
+/// The numbers and booleans of YAML that a text form reads as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scalar {
+    /// No number or boolean is valid.
+    Text,
+    /// Numbers from 0 are valid.
+    Number,
+    /// Whole numbers from 0 and booleans are valid.
+    Whole,
+    /// All numbers and booleans are valid.
+    Any,
 }
 
 impl<T> Form for TextForm<T> {
@@ -369,7 +382,36 @@ impl<T> Form for TextForm<T> {
 
     fn schema(&self) -> Json {
         let text = json!({"type": "string", "pattern": self.pattern});
-        if self.is_numeric { json!({"anyOf": [text, {"type": "number", "minimum": 0}]}) } else { text }
+        match self.scalar {
+            Scalar::Text => text,
+            Scalar::Number => json!({"anyOf": [text, {"type": "number", "minimum": 0}]}),
+            Scalar::Whole => json!({"anyOf": [text, {"type": "integer", "minimum": 0}, {"type": "boolean"}]}),
+            Scalar::Any => json!({"anyOf": [text, {"type": ["number", "boolean"]}]}),
+        }
+    }
+}
+
+/// A form that does not accept one text, although its pattern matches it.
+#[derive(Clone, Copy)]
+pub(crate) struct Except<F>(pub(crate) F, pub(crate) &'static str);
+
+impl<F: Form> Form for Except<F> {
+    type Value = F::Value;
+
+    fn parse(&self, text: &str) -> Result<F::Value, Refusal> {
+        self.0.parse(text)
+    }
+
+    fn shown(&self, value: &F::Value) -> Value {
+        self.0.shown(value)
+    }
+
+    fn cell(&self) -> String {
+        self.0.cell()
+    }
+
+    fn schema(&self) -> Json {
+        json!({"allOf": [self.0.schema(), {"not": {"const": self.1}}]})
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::{RootInput, SectionInput};
-use crate::spec::{KeySpec, SectionSpec};
+use crate::spec::{KeySpec, Rule, SectionSpec};
 
 /// A text that refers to variables or to a file.
 const REFERENCE: &str = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}|^file:";
@@ -18,6 +18,8 @@ pub fn document() -> Json {
     });
     let mut root = section(RootInput::SPEC);
     for (key, value) in [
+        // An empty file has the defaults.
+        ("type", json!(["object", "null"])),
         ("$schema", json!("https://json-schema.org/draft/2020-12/schema")),
         ("title", json!("Configuration of Tollgate")),
         ("$defs", json!({"reference": reference})),
@@ -40,12 +42,32 @@ pub(super) fn section(spec: &'static SectionSpec) -> Json {
         })
         .collect();
     let required: Vec<&str> = keys.iter().filter(|key| key.field.is_required()).map(|key| key.name).collect();
-    json!({
+    let section = json!({
         "type": "object",
         "properties": properties,
         "required": required,
         "additionalProperties": false,
-    })
+    });
+    let rules: Vec<Json> = spec.rules().into_iter().map(rule).collect();
+    if rules.is_empty() { section } else { with(section, "allOf", json!(rules)) }
+}
+
+/// Returns the schema of a condition on several keys.
+fn rule(rule: &Rule) -> Json {
+    let each = |keys: &[&str]| keys.iter().map(|key| given(key)).collect::<Vec<_>>();
+    match rule {
+        Rule::Required(key) => given(key),
+        Rule::RequiredUnless(key, others) => json!({"anyOf": each(&[&[*key], *others].concat())}),
+        Rule::Requires(key, other) => json!({"anyOf": [{"not": given(key)}, given(other)]}),
+        Rule::ExactlyOne(keys) => json!({"oneOf": each(keys)}),
+        Rule::NotAll(keys) => json!({"not": {"allOf": each(keys)}}),
+        Rule::Values(schema) => schema(),
+    }
+}
+
+/// Returns the schema of a mapping in which `key` has a value; `null` counts as absent.
+pub(super) fn given(key: &str) -> Json {
+    json!({"required": [key], "properties": {key: {"not": {"type": "null"}}}})
 }
 
 /// Returns the meaning of a key, its values and its default.

@@ -5,11 +5,12 @@ use access::usd::{self, UsdError};
 use ai::price::{Region, Tier, parse_each, parse_per_million, parse_per_second};
 
 use super::field::{Entries, default, maybe_nested, optional, required, sections};
-use super::form::{Boolean, Refusal, TextForm, Whole, Words};
+use super::form::{Boolean, Refusal, Scalar, TextForm, Whole, Words};
 use super::process::{accept, bad};
 use super::section;
 use crate::input::Input;
 use crate::settings::Value;
+use crate::spec::Rule;
 
 section! {
     /// One entry of `prices`.
@@ -84,6 +85,8 @@ section! {
         long: Option<LongInput> = maybe_nested::<LongInput>();
         /// Rates of other service tiers; the cost of a tier without rates is unknown.
         tiers: Entries<TierInput> = sections::<TierInput>("none");
+        rules: Rule::Requires("input_tokens_max", "output_tokens_max"),
+            Rule::Requires("output_tokens_max", "input_tokens_max");
     }
 }
 
@@ -128,6 +131,8 @@ section! {
         audio_output: Option<Input<u64>> = optional(PER_MILLION, "none");
         /// Image tokens of the output.
         image_output: Option<Input<u64>> = optional(PER_MILLION, "none");
+        rules: Rule::RequiredUnless("input", &["per_image", "per_second", "per_character"]),
+            Rule::RequiredUnless("output", &["per_image", "per_second", "per_character", "image_output"]);
     }
 }
 
@@ -141,21 +146,21 @@ const MODEL: TextForm<String> = TextForm {
     shown: |name| Value::text(name),
     cell: "`PROVIDER/MODEL`",
     pattern: "^[!-.0-~]*/[!-~]+$",
-    is_numeric: false,
+    scalar: Scalar::Text,
 };
 const DAY: TextForm<Day> = TextForm {
     parse: |text| Day::parse(text).ok_or_else(|| bad("a day from 1970 on: 2026-12-31")),
     shown: |day| Value::text(day),
     cell: "day, `2026-11-22`",
     pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
-    is_numeric: false,
+    scalar: Scalar::Text,
 };
 const DATE: TextForm<String> = TextForm {
     parse: |text| accept(text, Day::parse(text).is_some(), "a day: 2026-12-01"),
     shown: |day| Value::text(day),
     cell: "day, `2026-11-22`",
     pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
-    is_numeric: false,
+    scalar: Scalar::Text,
 };
 /// Longest source, in characters.
 const SOURCE_CHARS_MAX: usize = 500;
@@ -168,7 +173,7 @@ const SOURCE: TextForm<String> = TextForm {
     shown: |source| Value::text(source),
     cell: "1 to 500 characters",
     pattern: "^.{1,500}$",
-    is_numeric: false,
+    scalar: Scalar::Text,
 };
 const REGION: Words<Region> = Words::new(&[("same", Region::Same), ("uplift", Region::TenthMore)]);
 const TIER: Words<Tier> = Words::new(&[
@@ -185,26 +190,26 @@ const fn price(
     cell: &'static str,
     pattern: &'static str,
 ) -> TextForm<u64> {
-    TextForm { parse, shown, cell, pattern, is_numeric: true }
+    TextForm { parse, shown, cell, pattern, scalar: Scalar::Number }
 }
 
 const PER_MILLION: TextForm<u64> = price(
     |text| parse_per_million(text).map_err(|error| refused(&error)),
     |rate| Value::Text(usd::written(*rate, 6)),
     "rate",
-    r"^[0-9]+(\.[0-9]{1,6})?$",
+    r"^[0-9]+(\.[0-9]{1,6}0*)?$",
 );
 const EACH: TextForm<u64> = price(
     |text| parse_each(text).map_err(|error| refused(&error)),
     |rate| Value::Text(usd::written(*rate, 12)),
     "dollars; 12 decimal places",
-    r"^[0-9]+(\.[0-9]{1,12})?$",
+    r"^[0-9]+(\.[0-9]{1,12}0*)?$",
 );
 const PER_SECOND: TextForm<u64> = price(
     |text| parse_per_second(text).map_err(|error| refused(&error)),
     |rate| Value::Text(usd::written(*rate, 9)),
     "dollars; 9 decimal places",
-    r"^[0-9]+(\.[0-9]{1,9})?$",
+    r"^[0-9]+(\.[0-9]{1,9}0*)?$",
 );
 
 fn refused(error: &UsdError) -> Refusal {

@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use access::{Plan, Secret, api_key};
 use meter::window;
+use serde_json::{Value as Json, json};
 
 use super::field::{
     Either, Entries, Map, Values, default, list, nested, optional, or_empty, required, sections, single_or,
 };
-use super::form::{Boolean, DurationForm, DurationOrForever, Refusal, SizeForm, TextForm, Whole, Words};
-use super::section;
+use super::form::{Boolean, DurationForm, DurationOrForever, Refusal, Scalar, SizeForm, TextForm, Whole, Words};
+use super::{json, section};
 use crate::input::Input;
 use crate::settings::Value;
 use crate::snapshot::{Dimension, Durability, LimitSubject, LogFormat, Origin, Scheme, SignupMode};
+use crate::spec::Rule;
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -148,6 +150,7 @@ section! {
         without: Option<Input<LimitSubject>> = optional(Words::new(&[("key", LimitSubject::WithoutKey)]), "");
         /// With `ip`: only requests with a session are counted.
         with: Option<Input<LimitSubject>> = optional(Words::new(&[("session", LimitSubject::WithSession)]), "");
+        rules: Rule::NotAll(&["without", "with"]), Rule::Values(condition_of_address);
     }
 }
 
@@ -213,7 +216,7 @@ const ADDRESS: TextForm<SocketAddr> = TextForm {
     shown: |address| Value::text(address),
     cell: "IP address and port: `\"[::1]:8080\"`",
     pattern: r"^([0-9.]+|\[[0-9A-Fa-f:.%]+\]):[0-9]{1,5}$",
-    is_numeric: false,
+    scalar: Scalar::Text,
 };
 
 /// Longest brand name, in characters.
@@ -226,7 +229,7 @@ const BRAND: TextForm<String> = TextForm {
     shown: |name| Value::text(name),
     cell: "1 to 64 characters",
     pattern: r"^.{1,64}$",
-    is_numeric: true,
+    scalar: Scalar::Any,
 };
 const KEY_PREFIX: TextForm<String> = TextForm {
     parse: |prefix| {
@@ -238,7 +241,7 @@ const KEY_PREFIX: TextForm<String> = TextForm {
     shown: |prefix| Value::text(prefix),
     cell: "1 to 32 of a-z, 0-9",
     pattern: "^[a-z0-9]{1,32}$",
-    is_numeric: true,
+    scalar: Scalar::Whole,
 };
 const LOG_FORMAT: Words<LogFormat> = Words::new(&[("json", LogFormat::Json), ("text", LogFormat::Text)]);
 const LEVEL: Words<&str> =
@@ -260,14 +263,14 @@ const PLAN: TextForm<String> = TextForm {
     shown: |name| Value::text(name),
     cell: "plan",
     pattern: "^[a-z0-9._-]{1,64}$",
-    is_numeric: true,
+    scalar: Scalar::Any,
 };
 const FOLDER: TextForm<PathBuf> = TextForm {
     parse: |path| accept(path, !path.is_empty() && !path.contains('\0'), "a folder").map(PathBuf::from),
     shown: |path| Value::text(path.display()),
     cell: "folder",
     pattern: "^.",
-    is_numeric: false,
+    scalar: Scalar::Any,
 };
 const ORIGIN: TextForm<String> = TextForm {
     parse: |text| {
@@ -277,7 +280,7 @@ const ORIGIN: TextForm<String> = TextForm {
     shown: |origin| Value::text(origin),
     cell: "origin",
     pattern: r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@*]+/*$",
-    is_numeric: false,
+    scalar: Scalar::Text,
 };
 
 /// Returns the origin as browsers write it (RFC 6454, 6.2): without a path, and without the scheme's default port.
@@ -289,6 +292,12 @@ fn browser_origin(text: &str) -> Option<String> {
         Scheme::H2c => return None,
     };
     path.is_empty().then(|| format!("{scheme}://{authority}"))
+}
+
+/// Only requests that are counted by address have a condition.
+fn condition_of_address() -> Json {
+    let has_condition = json!({"anyOf": [json::given("without"), json::given("with")]});
+    json!({"if": has_condition, "then": {"properties": {"dimension": {"not": {"const": "key"}}}}})
 }
 
 /// The limit of a window.
@@ -303,7 +312,7 @@ const PROXY_URL: TextForm<String> = TextForm {
     shown: |url| Value::text(url),
     cell: "URL",
     pattern: r"^[Hh][Tt][Tt][Pp][Ss]?://[A-Za-z0-9:/._~%\[\]-]+$",
-    is_numeric: false,
+    scalar: Scalar::Text,
 };
 const CONTROL_URL: TextForm<String> = TextForm {
     parse: |text| {
@@ -313,7 +322,7 @@ const CONTROL_URL: TextForm<String> = TextForm {
     shown: |url| Value::text(url),
     cell: "URL without a path",
     pattern: r"^[Hh][Tt][Tt][Pp][Ss]?://[A-Za-z0-9:._~%\[\]-]+/*$",
-    is_numeric: false,
+    scalar: Scalar::Text,
 };
 
 /// Parses a URL as people write it and removes a final slash. It is written into shell scripts and files of clients, so
@@ -343,7 +352,7 @@ const TOKEN: TextForm<Secret> = TextForm {
     shown: |_| Value::Secret,
     cell: "1 to 4,096 visible ASCII characters",
     pattern: "^[!-~]{1,4096}$",
-    is_numeric: true,
+    scalar: Scalar::Any,
 };
 const POSTGRES: TextForm<Secret> = TextForm {
     parse: |url| {
@@ -353,7 +362,7 @@ const POSTGRES: TextForm<Secret> = TextForm {
     shown: |_| Value::Secret,
     cell: "`postgres://USER:PASSWORD@HOST:PORT/DATABASE`",
     pattern: "^postgres(ql)?://",
-    is_numeric: false,
+    scalar: Scalar::Text,
 };
 const REDIS: TextForm<Secret> = TextForm {
     parse: |url| {
@@ -363,7 +372,7 @@ const REDIS: TextForm<Secret> = TextForm {
     shown: |_| Value::Secret,
     cell: "`redis://[USER:PASSWORD@]HOST[:PORT][/NUMBER]`, `rediss://` with TLS",
     pattern: "^rediss?://.",
-    is_numeric: false,
+    scalar: Scalar::Text,
 };
 
 /// Whether the URL names a host; the library that connects checks the rest.

@@ -20,10 +20,11 @@ use crate::input::Input;
 use crate::snapshot::{
     Auth, BudgetDimension, Credential, Dimension, Events, LimitSubject, OnHangup, Origin, QuotaStatus, Unbounded,
 };
+use crate::spec::Rule;
 use forms::{
     AMOUNT, ANY_NAME, AUTH, BACKEND, BUDGET_DIMENSION, CREDENTIAL, EVENTS, HEADER, HEADERS, KIND, METHOD, MODEL, MONEY,
     NAME, NETWORK, ON_HANGUP, PATH, PATH_OF_FILE, PER, PLAN, PREFIX, PUBLIC_KEY, QUOTA_STATUS, SERVER_TOOL_ROUNDS_MAX,
-    UNBOUNDED, URL,
+    UNBOUNDED, URL, base_url_of_kind, name_of_mock,
 };
 pub(crate) use forms::{CREDENTIAL_EXPECTED, DRAIN_BYTES, DRAIN_TIME, is_model, parse_credential};
 
@@ -71,6 +72,7 @@ section! {
         /// The limit of requests to the proxy without a valid key, as one entry; `[]` is no limit.
         rate_limits: Entries<LimitInput> = sections::<LimitInput>("100 a minute per address");
         later: auth, circuit_breaker, tests;
+        rules: Rule::Requires("prices_key", "prices_file");
     }
 }
 
@@ -102,6 +104,7 @@ section! {
     OnHangupInput {
         /// Bounds of the rest of the response that is read.
         drain: Option<HangupDrainInput> = maybe_nested::<HangupDrainInput>();
+        rules: Rule::Required("drain");
     }
 }
 
@@ -124,6 +127,7 @@ section! {
         base_url: Option<Input<String>> = optional(URL, "the provider's public URL");
         /// `${OPENAI_API_KEY:-}`, `file:/run/secrets/openai`; `vault` or `vault:LABEL`: the newest or the named shared one in the [vault](vault.md).
         credential: Option<Input<Credential>> = or_empty(CREDENTIAL, "none");
+        rules: Rule::Values(base_url_of_kind), Rule::Values(name_of_mock);
     }
 }
 
@@ -200,6 +204,7 @@ section! {
         tokens: Option<Input<u64>> = optional(AMOUNT, "");
         /// The period in UTC.
         per: Option<Input<Per>> = required(PER);
+        rules: Rule::ExactlyOne(&["money", "credits", "tokens"]);
     }
 }
 
@@ -282,6 +287,7 @@ section! {
         /// Clients need a valid key, or all clients are admitted.
         r#type: Input<Auth> = default(AUTH, || Auth::Key);
         later: r#use, require;
+        rules: Rule::Required("type");
     }
 }
 
@@ -298,5 +304,6 @@ section! {
         /// Required: only requests with a missing or invalid key are counted.
         without: Option<Input<LimitSubject>> = optional(Words::new(&[("key", LimitSubject::WithoutKey)]), "");
         later: with, algorithm, consistency;
+        rules: Rule::Required("without");
     }
 }

@@ -49,10 +49,13 @@ fn each_key_of_the_whole_file_is_taken_or_not_yet() {
 fn whole_file_without_what_comes_later_loads() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/now.yaml");
     let snapshot = read(&path, true).unwrap_or_else(|error| panic!("{error}")).snapshot;
-    assert_eq!((snapshot.providers.len(), snapshot.models.len(), snapshot.plans.len()), (2, 1, 3));
-    assert_eq!((snapshot.upstreams.len(), snapshot.router.routes().len()), (1, 3));
     assert_eq!(
-        snapshot.prices.find("openai", ["gpt-5-mini"], access::Day(20_778)).unwrap().rates.output,
+        (snapshot.traffic.providers.len(), snapshot.traffic.models.len(), snapshot.traffic.plans.len()),
+        (2, 1, 3)
+    );
+    assert_eq!((snapshot.traffic.upstreams.len(), snapshot.traffic.router.routes().len()), (1, 3));
+    assert_eq!(
+        snapshot.traffic.prices.find("openai", ["gpt-5-mini"], access::Day(20_778)).unwrap().rates.output,
         Some(2_000_000)
     );
 }
@@ -64,9 +67,9 @@ fn examples_load_with_and_without_keys() {
         for keys in [false, true] {
             let loaded = read(&path, keys).unwrap_or_else(|error| panic!("{error}"));
             let has_llm = name != "plain-api";
-            assert_eq!(loaded.snapshot.ai.is_some(), has_llm, "{name}");
-            assert_eq!(loaded.snapshot.costs_money(), has_llm && keys, "{name}");
-            assert_eq!(loaded.snapshot.mock.on, has_llm && !keys, "{name}");
+            assert_eq!(loaded.snapshot.traffic.ai.is_some(), has_llm, "{name}");
+            assert_eq!(loaded.snapshot.traffic.costs_money(), has_llm && keys, "{name}");
+            assert_eq!(loaded.snapshot.traffic.mock.on, has_llm && !keys, "{name}");
         }
         assert!(path.with_file_name("README.md").exists(), "{name}");
     }

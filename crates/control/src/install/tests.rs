@@ -36,7 +36,7 @@ fn shellcheck_finds_nothing_in_any_script() {
     for (name, agent) in Agent::ALL {
         for brand in HOSTILE.into_iter().chain(["Tollgate"]) {
             let mut snapshot = snapshot();
-            brand.clone_into(&mut snapshot.brand.name);
+            brand.clone_into(&mut snapshot.process.brand.name);
             let script = script(agent, &snapshot).unwrap();
             // shellcheck warns about a `$` in single quotes, which is intended here.
             let words =
@@ -54,8 +54,8 @@ fn configured_values_are_quoted_in_scripts() {
         let (_, printed) = ask("dash", &[], &format!("printf %s {}", shell(text)));
         assert_eq!(printed, text);
         let mut snapshot = snapshot();
-        text.clone_into(&mut snapshot.brand.name);
-        snapshot.ai.as_mut().unwrap().prefix = format!("/{text}");
+        text.clone_into(&mut snapshot.process.brand.name);
+        snapshot.traffic.ai.as_mut().unwrap().prefix = format!("/{text}");
         for (_, agent) in Agent::ALL {
             let script = script(agent, &snapshot).unwrap();
             let without_main = script.strip_suffix(MAIN).unwrap();
@@ -86,8 +86,8 @@ fn an_error_is_a_script_that_prints_it_and_fails() {
 #[test]
 fn it_bears_the_brand_alone() {
     let mut snapshot = snapshot();
-    snapshot.brand.name = "Codexible".to_owned();
-    snapshot.brand.key_prefix = "codexible".to_owned();
+    snapshot.process.brand.name = "Codexible".to_owned();
+    snapshot.process.brand.key_prefix = "codexible".to_owned();
     for (_, agent) in Agent::ALL {
         let script = script(agent, &snapshot).unwrap();
         assert!(!script.to_lowercase().contains("tollgate") && script.contains("variable='CODEXIBLE_KEY'"), "{script}");
@@ -103,9 +103,12 @@ fn it_is_for_the_public_address_else_for_where_the_proxy_listens() {
         Some(script.lines().find_map(|line| line.strip_prefix("base=")).unwrap().to_owned())
     };
     assert_eq!(base(&|_| {}).unwrap(), "'http://127.0.0.1:8080'");
-    assert_eq!(base(&|s| s.listen = vec!["0.0.0.0:9".parse().unwrap()]).unwrap(), "'http://127.0.0.1:9'");
-    assert_eq!(base(&|s| s.listen = vec!["[2001:db8::1]:9".parse().unwrap()]).unwrap(), "'http://[2001:db8::1]:9'");
-    let public = |s: &mut Snapshot| s.public_url.proxy = Some("https://llm.example.com/x".to_owned());
+    assert_eq!(base(&|s| s.process.listen = vec!["0.0.0.0:9".parse().unwrap()]).unwrap(), "'http://127.0.0.1:9'");
+    assert_eq!(
+        base(&|s| s.process.listen = vec!["[2001:db8::1]:9".parse().unwrap()]).unwrap(),
+        "'http://[2001:db8::1]:9'"
+    );
+    let public = |s: &mut Snapshot| s.process.public_url.proxy = Some("https://llm.example.com/x".to_owned());
     assert_eq!(base(&public).unwrap(), "'https://llm.example.com/x'");
-    assert_eq!(base(&|s| s.ai = None), None);
+    assert_eq!(base(&|s| s.traffic.ai = None), None);
 }

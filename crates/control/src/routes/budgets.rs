@@ -153,7 +153,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: Admin, request: Request
     let day = app.clock.now().day();
     let snapshot = app.live.load_full();
     // Budgets of the configuration have no ids. They are numbered from 1, before every id of the store.
-    let numbered = (1..).map(Uuid::from_u128).zip(&snapshot.budgets.limits).filter(|(id, _)| *id > after);
+    let numbered = (1..).map(Uuid::from_u128).zip(&snapshot.traffic.budgets.limits).filter(|(id, _)| *id > after);
     let mut items = Vec::new();
     for (id, configured) in numbered {
         items.push((id, BudgetView::configured(&app, configured, day).await?));

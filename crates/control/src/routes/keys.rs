@@ -258,5 +258,5 @@ fn check_expiry(caller: &Caller, expires_at: Option<Timestamp>) -> Result<(), Pr
 }
 
 fn generate(app: &App) -> Result<ApiKey, Problem> {
-    ApiKey::generate(&app.live.load().brand.key_prefix).map_err(Problem::fault)
+    ApiKey::generate(&app.live.load().process.brand.key_prefix).map_err(Problem::fault)
 }

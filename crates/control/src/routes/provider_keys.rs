@@ -293,10 +293,10 @@ async fn own(app: &App, caller: &Caller, id: &str) -> Result<StoredProviderKey, 
 
 /// Finds the configured provider with this name.
 fn provider_of<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a Provider, Problem> {
-    if let Some(found) = snapshot.providers.iter().find(|provider| *provider.name == *name) {
+    if let Some(found) = snapshot.traffic.providers.iter().find(|provider| *provider.name == *name) {
         return Ok(found);
     }
-    let names: Vec<&str> = snapshot.providers.iter().map(|provider| &*provider.name).collect();
+    let names: Vec<&str> = snapshot.traffic.providers.iter().map(|provider| &*provider.name).collect();
     let message = match names.as_slice() {
         [] => "no provider is configured".to_owned(),
         names => format!("`provider` must be one of the configured providers: {}", names.join(", ")),

@@ -10,8 +10,8 @@ const TODAY: &str = "/api/usage/today";
 async fn world() -> World {
     let world = World::start().await;
     world.configure(|snapshot| {
-        snapshot.control.rate_limits = defaults().control.rate_limits;
-        snapshot.control.allowed_origins =
+        snapshot.process.control.rate_limits = defaults().process.control.rate_limits;
+        snapshot.process.control.allowed_origins =
             vec!["https://app.example.com".to_owned(), "http://localhost:3000".to_owned()];
     });
     world

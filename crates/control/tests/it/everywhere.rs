@@ -112,10 +112,10 @@ async fn a_body_that_is_too_large_or_no_json_is_refused_everywhere() {
 #[tokio::test]
 async fn clients_over_the_rate_limit_are_refused_everywhere() {
     let (world, ada) = world().await;
-    let every_minute = defaults().control.rate_limits[1];
+    let every_minute = defaults().process.control.rate_limits[1];
     world.configure(|snapshot| {
         let once = WindowLimit { whose: LimitSubject::Everybodys, limit: 1.try_into().unwrap(), ..every_minute };
-        snapshot.control.rate_limits = vec![once];
+        snapshot.process.control.rate_limits = vec![once];
     });
     call(world.address, "GET /api/me", &[&ada.bearer()], "").await;
     check(429, &[], async |line, body| call(world.address, line, &[JSON, &ada.bearer()], body).await).await;

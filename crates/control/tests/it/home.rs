@@ -4,7 +4,7 @@ use crate::world::World;
 #[tokio::test]
 async fn the_root_is_a_page_under_a_strict_policy() {
     let world = World::start().await;
-    world.configure(|snapshot| "Codexible <&>".clone_into(&mut snapshot.brand.name));
+    world.configure(|snapshot| "Codexible <&>".clone_into(&mut snapshot.process.brand.name));
     let page = get(world.address, "/", &[]).await;
     assert_eq!((page.status, page.headers["content-type"].as_str()), (200, "text/html; charset=utf-8"), "{page:?}");
     let policy = &page.headers["content-security-policy"];

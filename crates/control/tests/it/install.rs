@@ -10,8 +10,8 @@ use crate::world::World;
 async fn the_script_is_rendered_for_each_agent_and_needs_no_credential() {
     let world = World::start().await;
     world.configure(|snapshot| {
-        snapshot.public_url.proxy = Some("https://llm.example.com".to_owned());
-        "It's us".clone_into(&mut snapshot.brand.name);
+        snapshot.process.public_url.proxy = Some("https://llm.example.com".to_owned());
+        "It's us".clone_into(&mut snapshot.process.brand.name);
     });
     for (agent, says) in [("codex", "wire_api = \"responses\""), ("claude", "ANTHROPIC_BASE_URL")] {
         let answer = get(world.address, &format!("/install.sh?agent={agent}"), &[]).await;
@@ -60,7 +60,7 @@ fn fails(answer: &Answer, status: u16, says: &str) {
 #[tokio::test]
 async fn every_error_is_a_script_that_prints_it_and_fails() {
     let world = World::start().await;
-    world.configure(|snapshot| "It's $(us)".clone_into(&mut snapshot.brand.name));
+    world.configure(|snapshot| "It's $(us)".clone_into(&mut snapshot.process.brand.name));
     for query in ["?agent=", "?agent=cursor", "?agent=codex%27", "?agent=Codex"] {
         let answer = get(world.address, &format!("/install.sh{query}"), &[]).await;
         fails(&answer, 400, "?agent=codex or ?agent=claude");
@@ -74,7 +74,7 @@ async fn every_error_is_a_script_that_prints_it_and_fails() {
     fails(&call(world.address, "POST /install.sh", &[], "{}").await, 405, "other methods");
     let head = call(world.address, "HEAD /install.sh?agent=cursor", &[], "").await;
     assert!(head.status == 400 && head.body.is_empty(), "{head:?}");
-    world.configure(|snapshot| snapshot.ai = None);
+    world.configure(|snapshot| snapshot.traffic.ai = None);
     fails(&get(world.address, "/install.sh?agent=codex", &[]).await, 404, "switched off");
 }
 
@@ -82,8 +82,8 @@ async fn every_error_is_a_script_that_prints_it_and_fails() {
 async fn a_refusal_by_rate_is_a_script_too() {
     let world = World::start().await;
     world.configure(|snapshot| {
-        "It's $(us)".clone_into(&mut snapshot.brand.name);
-        snapshot.control.rate_limits = vec![WindowLimit {
+        "It's $(us)".clone_into(&mut snapshot.process.brand.name);
+        snapshot.process.control.rate_limits = vec![WindowLimit {
             dimension: Dimension::Address,
             whose: LimitSubject::Everybodys,
             limit: std::num::NonZeroU32::MIN,

@@ -13,7 +13,7 @@ const TODAY: &str = "/api/usage/today";
 /// Starts a world with the default limits.
 async fn world() -> World {
     let world = World::start().await;
-    world.configure(|snapshot| snapshot.control.rate_limits = defaults().control.rate_limits);
+    world.configure(|snapshot| snapshot.process.control.rate_limits = defaults().process.control.rate_limits);
     world
 }
 
@@ -137,11 +137,11 @@ async fn limits_are_as_configured_and_an_empty_list_disables_them() {
     let world = World::start().await;
     let answer = get(world.address, TODAY, &[]).await;
     assert!(!answer.headers.contains_key("x-ratelimit-limit"), "{answer:?}");
-    let every_minute = defaults().control.rate_limits[1];
+    let every_minute = defaults().process.control.rate_limits[1];
     world.configure(|snapshot| {
         let everybodys = WindowLimit { whose: config::snapshot::LimitSubject::Everybodys, ..every_minute };
         assert_eq!(everybodys.dimension, Dimension::Address);
-        snapshot.control.rate_limits = vec![WindowLimit { limit: 2.try_into().unwrap(), ..everybodys }];
+        snapshot.process.control.rate_limits = vec![WindowLimit { limit: 2.try_into().unwrap(), ..everybodys }];
     });
     let holder = world.holder("ada", "starter").await;
     for expected in [200, 200, 429] {
@@ -159,7 +159,7 @@ async fn only_a_trusted_proxy_sets_the_address_of_the_client() {
     };
     // Without trusted proxies, all requests count for the peer.
     assert_eq!([spend("203.0.113.1").await, spend("203.0.113.2").await], [19, 18]);
-    world.configure(|snapshot| snapshot.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()]);
+    world.configure(|snapshot| snapshot.traffic.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()]);
     assert_eq!([spend("203.0.113.1").await, spend("203.0.113.2").await], [19, 19]);
     assert_eq!(spend("9.9.9.9, 203.0.113.1").await, 18);
     assert_eq!(spend("203.0.113.1, 127.0.0.9").await, 17);
@@ -196,10 +196,12 @@ async fn while_the_store_is_unavailable_no_client_counts_as_unauthenticated() {
 #[tokio::test]
 async fn an_address_over_its_limit_causes_no_lookup() {
     let world = world().await;
-    let (of_keys, every_minute) = (defaults().control.rate_limits[0], defaults().control.rate_limits[1]);
+    let (of_keys, every_minute) =
+        (defaults().process.control.rate_limits[0], defaults().process.control.rate_limits[1]);
     world.configure(|snapshot| {
         let everybodys = WindowLimit { whose: config::snapshot::LimitSubject::Everybodys, ..every_minute };
-        snapshot.control.rate_limits = vec![of_keys, WindowLimit { limit: 2.try_into().unwrap(), ..everybodys }];
+        snapshot.process.control.rate_limits =
+            vec![of_keys, WindowLimit { limit: 2.try_into().unwrap(), ..everybodys }];
     });
     let holder = world.holder("ada", "starter").await;
     for _ in 0..2 {

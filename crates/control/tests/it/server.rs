@@ -161,7 +161,7 @@ async fn an_address_has_a_maximum_of_busy_connections_and_a_trusted_proxy_has_no
     let mut third = connect(HERE, world.address).await;
     assert!(!call_again(&mut third).await, "it is closed at once");
     assert!(call_again(&mut connect(THERE, world.address).await).await);
-    world.configure(|snapshot| snapshot.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()]);
+    world.configure(|snapshot| snapshot.traffic.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()]);
     for _ in 0..4 {
         let _kept = idle(HERE, world.address).await;
     }

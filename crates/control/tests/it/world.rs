@@ -61,7 +61,7 @@ impl Holder {
 /// The default configuration without rate limits, because most tests send many requests.
 fn snapshot() -> config::Snapshot {
     let mut snapshot = defaults();
-    snapshot.control.rate_limits.clear();
+    snapshot.process.control.rate_limits.clear();
     snapshot
 }
 

@@ -1,18 +1,14 @@
 //! The head of an answer, judged.
 
 use access::Refusal;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, header};
 
 use crate::admit;
 use crate::answer::Problem;
 
-/// Refuses an answer whose end two readers could see in two places, and one to a question that nobody asked.
+/// Refuses a response over HTTP/2 whose end two readers could see in two places. Over HTTP/1.1, the parser refuses it.
 pub(super) fn check_head<B>(response: &Response<B>) -> Result<(), Problem> {
     let refuse = |message: &'static str| Err(Problem::new(Refusal::UpstreamProtocol, message));
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        // `Upgrade` is not forwarded.
-        return refuse("the upstream switched protocols without a request to do so");
-    }
     if !admit::is_coded_plainly(response.headers()) {
         return refuse("the upstream used an unknown transfer coding");
     }
@@ -22,7 +18,7 @@ pub(super) fn check_head<B>(response: &Response<B>) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Whether a head has at most one length, as one number or by chunks (RFC 9112, 6.3). hyper forgives the rest.
+/// Whether a head has at most one length, as one number or by chunks (RFC 9112, 6.3).
 fn has_one_length(headers: &HeaderMap) -> bool {
     let is_number = |value: &HeaderValue| {
         value.as_bytes().iter().all(u8::is_ascii_digit)

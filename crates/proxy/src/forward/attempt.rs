@@ -1,7 +1,6 @@
 //! One try to send a request, and how long its answer may take.
 
 use std::future::poll_fn;
-use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -9,19 +8,21 @@ use std::time::Duration;
 use access::Refusal;
 use http::{Method, Request, Response};
 use http_body::Body as _;
-use hyper::client::conn::TrySendError;
 use tokio::time::Instant;
 
+use super::answer::check_head;
 use super::{BorrowedConnection, UpstreamResponse};
 use crate::admit;
 use crate::answer::Problem;
 use crate::body::{Progress, Upload, UploadError};
 use crate::exchange::Exchange;
 use crate::upstream::download::Download;
+use crate::upstream::http1::Http1Connection;
+use crate::upstream::http1::call::Http1Call;
 use crate::upstream::http2::Http2Session;
 use crate::upstream::http2::call::{self, Http2Call, Http2CallError, UnsentRequest};
 use crate::upstream::http2::streams::StreamSlot;
-use crate::upstream::pool::{Http1Connection, Pool};
+use crate::upstream::pool::Pool;
 use crate::upstream::socket::Probe;
 
 /// How often a request that had no effect is sent again: an upstream that restarts may refuse more than once.
@@ -58,34 +59,32 @@ pub(super) struct SendAttempt<'a> {
 impl SendAttempt<'_> {
     pub(super) async fn on_http1(
         self,
-        mut link: Http1Connection,
+        link: Box<Http1Connection>,
         request: Request<Upload>,
     ) -> Result<AttemptOutcome, Problem> {
         let (exchange, progress) = (self.exchange, self.progress);
         let may_repeat = link.reused && self.repeats < REPEATS_MAX;
-        let copy = (may_repeat && self.repeatable && request.body().is_empty()).then(|| head_of(&request));
-        let probe = link.begin();
+        let mut call = Http1Call::start(link, request);
+        let probe = call.probe();
         exchange.sending(probe.clone(), progress.clone(), self.now);
-        let sent = {
-            let mut sending = pin!(link.sender.try_send_request(request));
-            wait(exchange, progress, |cx| sending.as_mut().poll(cx)).await?
-        };
-        match sent {
-            Ok(response) => {
-                link.head_is_here();
-                let connection =
-                    BorrowedConnection { link: Some((link, self.pool.clone())), progress: progress.clone() };
-                Ok(AttemptOutcome::Answered(UpstreamResponse { response: response.map(Download::Http1), connection }))
-            }
-            Err(mut error) => {
-                // What hyper gives back was not written. Else no byte of an answer may have come.
-                let again = error.take_message().or(copy.filter(|_| !probe.anything_read()));
-                match again {
-                    Some(again) if may_repeat => Ok(AttemptOutcome::Again(again)),
-                    _ => Err(failed(error, &link, progress, exchange)),
+        let answered = match wait(exchange, progress, |cx| call.poll_head(cx)).await? {
+            Ok(head) => call.into_response(head),
+            Err(error) => {
+                let is_lost = !(error.is_of_client() || error.is_protocol());
+                let had_no_effect = is_lost && !probe.anything_written();
+                let is_repeatable = is_lost && self.repeatable && !probe.anything_read();
+                if may_repeat
+                    && (had_no_effect || is_repeatable)
+                    && let Some(again) = call.into_request()
+                {
+                    return Ok(AttemptOutcome::Again(again));
                 }
+                Err(error)
             }
-        }
+        };
+        let (response, slot) = answered.map_err(|error| unanswered(&error, error.is_protocol(), progress, exchange))?;
+        let connection = BorrowedConnection { returned: Some((slot, self.pool.clone())), progress: progress.clone() };
+        Ok(AttemptOutcome::Answered(UpstreamResponse { response, connection }))
     }
 
     pub(super) async fn on_http2(self, slot: StreamSlot, request: Request<Upload>) -> Result<AttemptOutcome, Problem> {
@@ -121,11 +120,12 @@ impl SendAttempt<'_> {
         .await?
         {
             Ok(response) => {
+                check_head(&response)?;
                 let (head, stream) = response.into_parts();
                 let is_bodiless = parts.method == Method::HEAD || matches!(head.status.as_u16(), 204 | 304);
                 let left = if is_bodiless { Some(0) } else { admit::content_length(&head.headers) };
                 let body = Download::http2(stream, left, slot, call.into_upload());
-                let connection = BorrowedConnection { link: None, progress: progress.clone() };
+                let connection = BorrowedConnection { returned: None, progress: progress.clone() };
                 return Ok(AttemptOutcome::Answered(UpstreamResponse {
                     response: Response::from_parts(head, body),
                     connection,
@@ -214,27 +214,6 @@ impl From<PassedDeadline> for Problem {
     }
 }
 
-/// The same request once more; its body is empty.
-fn head_of(request: &Request<Upload>) -> Request<Upload> {
-    let (upload, _) = Upload::segments(std::iter::empty(), Instant::now());
-    let mut copy = Request::new(upload);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    copy
-}
-
-fn failed(
-    error: TrySendError<Request<Upload>>,
-    link: &Http1Connection,
-    progress: &Progress,
-    exchange: &Exchange,
-) -> Problem {
-    let error = error.into_error();
-    let is_protocol = error.is_parse() || link.is_flooded();
-    unanswered(&error, is_protocol, progress, exchange)
-}
-
 fn broken(error: &Http2CallError, progress: &Progress, exchange: &Exchange) -> Problem {
     if error.is_refused() {
         let message = "the upstream refused the request and did nothing of it";
@@ -246,7 +225,7 @@ fn broken(error: &Http2CallError, progress: &Progress, exchange: &Exchange) -> P
 /// Why there is no answer.
 fn unanswered(error: &dyn std::error::Error, is_protocol: bool, progress: &Progress, exchange: &Exchange) -> Problem {
     match progress.failed() {
-        Some(UploadError::TooLarge) => return admit::too_large(exchange.snapshot.sizes.body_bytes_max),
+        Some(UploadError::TooLarge) => return admit::too_large(exchange.snapshot.traffic.sizes.body_bytes_max),
         Some(UploadError::CallerGone) => {
             return Problem::new(Refusal::BadRequest, "the request's body is incomplete").because(error).caller_gone();
         }

@@ -40,7 +40,8 @@ impl Exchange {
 
     fn as_opened(&self, reserved: Charge) -> OpenRequest {
         let call = self.call.as_ref();
-        let price = call.and_then(|call| self.snapshot.price(&call.provider, (&call.model, None), self.started_at));
+        let price =
+            call.and_then(|call| self.snapshot.traffic.price(&call.provider, (&call.model, None), self.started_at));
         OpenRequest {
             id: self.id,
             caller: self.caller,

@@ -84,7 +84,7 @@ impl Exchange {
     fn known_model(&self) -> Option<Arc<str>> {
         let asked = self.call.as_ref().map(|call| &call.asked_model).or(self.asked_in_vain.as_ref())?;
         let target = self.call.as_ref().map(|call| (&*call.provider, &*call.model));
-        self.snapshot.names(asked, target).then(|| asked.clone())
+        self.snapshot.traffic.names(asked, target).then(|| asked.clone())
     }
 }
 

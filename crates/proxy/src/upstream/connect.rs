@@ -6,26 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::snapshot::{Origin, Scheme};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::body::Upload;
+use crate::upstream::http1::Http1Connection;
 use crate::upstream::http2::{self, NewHttp2Connection};
-use crate::upstream::pool::Http1Connection;
 use crate::upstream::socket::{Gauge, Socket, Transport};
-use crate::worker::{Worker, spawn};
+use crate::worker::Worker;
 
-/// Fields of an answer's head.
-const HEADERS_MAX: usize = 256;
 /// An answer's head; as large as a request's may be by default. HTTP/2 counts 32 more for each field (RFC 9113, 6.5.2).
 pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// What is read ahead of a slow caller. A head is in it as a whole.
-const BUFFER_BYTES_MAX: usize = HEAD_BYTES_MAX + 1024;
 /// Addresses of a name that are tried.
 const ADDRESSES_MAX: usize = 4;
 const ALPN_HTTP2: &[u8] = b"h2";
@@ -44,15 +37,13 @@ pub(crate) enum ConnectError {
     Name,
     #[error("the upstream's TLS handshake failed")]
     Tls(#[source] io::Error),
-    #[error("the connection was refused by the HTTP client")]
-    Http1(#[source] hyper::Error),
     #[error("the connection was refused by the HTTP/2 client")]
     Http2(#[source] h2::Error),
 }
 
 /// A new connection, and what is spoken on it.
 pub(crate) enum NewConnection {
-    Http1(Http1Connection),
+    Http1(Box<Http1Connection>),
     Http2(Box<NewHttp2Connection>),
 }
 
@@ -87,18 +78,7 @@ pub(crate) async fn connect(worker: &Worker, origin: &Origin, within: Duration) 
         let opened = http2::open(socket, gauge).await.map_err(ConnectError::Http2)?;
         return Ok(NewConnection::Http2(Box::new(opened)));
     }
-    let (sender, connection) = http1::Builder::new()
-        .max_headers(HEADERS_MAX)
-        .max_header_size(HEAD_BYTES_MAX)
-        .max_buf_size(BUFFER_BYTES_MAX)
-        .handshake::<_, Upload>(TokioIo::new(socket))
-        .await
-        .map_err(ConnectError::Http1)?;
-    let task = spawn(async move {
-        // What went wrong reaches the request through its own future.
-        let _ = connection.await;
-    });
-    Ok(NewConnection::Http1(Http1Connection::new(sender, task.abort_handle(), gauge)))
+    Ok(NewConnection::Http1(Http1Connection::new(socket, gauge)))
 }
 
 async fn tcp(origin: &Origin, within: Duration) -> Result<TcpStream, ConnectError> {

@@ -8,11 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::RecvStream;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use thiserror::Error;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+use crate::upstream::http1::body::{Http1BodyError, Http1Download};
 use crate::upstream::http2::call::Pump;
 use crate::upstream::http2::streams::StreamSlot;
 use crate::worker::spawn;
@@ -23,7 +23,7 @@ const END_WITHIN: Duration = Duration::from_secs(1);
 
 /// The body of an answer. Dropped before its end, its stream is reset, or its connection is not used again.
 pub(crate) enum Download {
-    Http1(Incoming),
+    Http1(Http1Download),
     Http2(DownloadStream),
 }
 
@@ -31,7 +31,7 @@ pub(crate) enum Download {
 #[derive(Debug, Error)]
 pub(crate) enum DownloadError {
     #[error(transparent)]
-    Http1(#[from] hyper::Error),
+    Http1(#[from] Http1BodyError),
     #[error(transparent)]
     Http2(#[from] h2::Error),
 }
@@ -103,21 +103,23 @@ impl Body for Download {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, DownloadError>>> {
         match &mut *self {
-            Self::Http1(incoming) => Pin::new(incoming).poll_frame(cx).map_err(DownloadError::Http1),
+            Self::Http1(content) => {
+                content.poll_data(cx).map(|data| data.map(|data| data.map(Frame::data).map_err(DownloadError::Http1)))
+            }
             Self::Http2(stream) => stream.poll_data(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Http1(incoming) => incoming.is_end_stream(),
+            Self::Http1(content) => content.is_over(),
             Self::Http2(stream) => stream.is_over(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Http1(incoming) => incoming.size_hint(),
+            Self::Http1(content) => content.size_hint(),
             Self::Http2(stream) => stream.left.map_or_else(SizeHint::default, SizeHint::with_exact),
         }
     }

@@ -8,65 +8,22 @@ use std::time::Duration;
 
 use config::snapshot::{Origin, Scheme};
 use http::{HeaderValue, uri};
-use hyper::client::conn::http1::SendRequest;
 use rustc_hash::FxHashMap;
-use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
-use crate::body::Upload;
+use crate::upstream::http1::Http1Connection;
 use crate::upstream::http2::streams::Streams;
-use crate::upstream::socket::{Gauge, Probe};
-use crate::worker::{Worker, spawn};
+use crate::upstream::socket::IdleSocket;
+use crate::worker::Worker;
 
 /// Idle connections to one origin, a worker.
 const IDLE_MAX: usize = 256;
 /// An idle connection is closed after so long; most servers keep theirs for 60 s or more.
 const IDLE_FOR: Duration = Duration::from_secs(50);
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
-/// A connection that was idle for longer is looked at once more before it is used: the upstream may have closed it, and
-/// the reactor may not have said so yet.
-const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(1);
-/// After an answer's end, a connection that is not ready within this is not kept.
-const READY_WITHIN: Duration = Duration::from_millis(100);
-
-/// An HTTP/1.1 connection to an origin, checked out for one exchange. Dropped, it is closed.
-pub(crate) struct Http1Connection {
-    pub(crate) sender: SendRequest<Upload>,
-    task: AbortHandle,
-    gauge: Rc<Gauge>,
-    pub(crate) reused: bool,
-}
-
-impl Http1Connection {
-    pub(crate) fn new(sender: SendRequest<Upload>, task: AbortHandle, gauge: Rc<Gauge>) -> Self {
-        Self { sender, task, gauge, reused: false }
-    }
-
-    /// A request begins; a probe of what comes of it.
-    pub(crate) fn begin(&self) -> Probe {
-        self.gauge.expect_head();
-        self.gauge.probe()
-    }
-
-    /// Its answer's head is here.
-    pub(crate) fn head_is_here(&self) {
-        self.gauge.head_is_here();
-    }
-
-    /// Whether more came than may come before a head.
-    pub(crate) fn is_flooded(&self) -> bool {
-        self.gauge.is_flooded()
-    }
-}
-
-impl Drop for Http1Connection {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
 
 struct IdleConnection {
-    link: Http1Connection,
+    link: Box<Http1Connection>,
     since: Instant,
 }
 
@@ -127,47 +84,33 @@ impl Pool {
     }
 
     /// An idle connection that is still good.
-    pub(crate) async fn take(&self, now: Instant) -> Option<Http1Connection> {
-        let mut looked_again = false;
+    pub(crate) async fn take(&self) -> Option<Box<Http1Connection>> {
         loop {
-            let IdleConnection { mut link, since } = self.idle.borrow_mut().pop_back()?;
-            if !looked_again && now.saturating_duration_since(since) > LOOK_AGAIN_AFTER {
-                looked_again = true;
-                // The connection's task runs before this one is woken, if the socket has anything to say.
-                tokio::task::yield_now().await;
-            }
-            if link.sender.is_ready() {
+            let mut link = self.idle.borrow_mut().pop_back()?.link;
+            let is_usable = match link.look() {
+                IdleSocket::Silent => true,
+                IdleSocket::Unusable => false,
+                IdleSocket::Records => link.is_usable_after_records().await,
+            };
+            if is_usable {
                 link.reused = true;
                 return Some(link);
             }
         }
     }
 
-    /// Keeps a connection whose exchange is over on both sides; one that is not ready yet may become so shortly.
-    pub(crate) fn give_back(self: &Rc<Self>, mut link: Http1Connection, now: Instant) {
-        if link.sender.is_ready() {
-            self.put(link, now);
-        } else if !link.sender.is_closed() {
-            let pool = self.clone();
-            drop(spawn(async move {
-                if let Ok(Ok(())) = timeout(READY_WITHIN, link.sender.ready()).await {
-                    pool.put(link, Instant::now());
-                }
-            }));
-        }
-    }
-
-    fn put(&self, link: Http1Connection, since: Instant) {
+    /// Keeps a connection whose exchange is over on both sides.
+    pub(crate) fn give_back(&self, link: Box<Http1Connection>, now: Instant) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < IDLE_MAX {
-            idle.push_back(IdleConnection { link, since });
+            idle.push_back(IdleConnection { link, since: now });
         }
     }
 
     /// Closes what was idle for too long; says whether anything is left.
     fn sweep(&self) -> bool {
         let mut idle = self.idle.borrow_mut();
-        idle.retain(|idle| idle.since.elapsed() < IDLE_FOR && !idle.link.sender.is_closed());
+        idle.retain(|idle| idle.since.elapsed() < IDLE_FOR && idle.link.look() != IdleSocket::Unusable);
         let streams = self.streams.sweep(IDLE_FOR);
         streams || !idle.is_empty()
     }

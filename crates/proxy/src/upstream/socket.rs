@@ -1,26 +1,22 @@
-//! An upstream's socket, which counts: from the first byte written a request counts, and before the head of an answer
-//! only so much is read.
+//! An upstream's socket, which counts: from the first byte written a request counts.
 
 use std::cell::Cell;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
-
-/// What HTTP/1.1 may say before an answer's head is whole, 1xx heads included: hyper skips those without an end. More
-/// than that is also read where an answer's body comes with its head, at most two of hyper's buffers.
-const BEFORE_HEAD_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Bytes that went through a socket.
 #[derive(Debug)]
 pub(crate) struct Gauge {
     written: Cell<u64>,
     read: Cell<u64>,
-    read_max: Cell<u64>,
     wrote_last: Cell<bool>,
     ended: Cell<bool>,
 }
@@ -37,8 +33,8 @@ pub(crate) struct Probe {
 
 impl Gauge {
     pub(crate) fn new() -> Rc<Self> {
-        let (written, read, read_max) = (Cell::new(0), Cell::new(0), Cell::new(u64::MAX));
-        Rc::new(Self { written, read, read_max, wrote_last: Cell::new(false), ended: Cell::new(false) })
+        let (written, read) = (Cell::new(0), Cell::new(0));
+        Rc::new(Self { written, read, wrote_last: Cell::new(false), ended: Cell::new(false) })
     }
 
     /// A probe of what happens to a request that has the connection for itself, from now on.
@@ -73,21 +69,6 @@ impl Gauge {
     pub(crate) fn wrote_last(&self) -> bool {
         self.wrote_last.get()
     }
-
-    /// An answer's head is waited for, and only so much may come before it.
-    pub(crate) fn expect_head(&self) {
-        self.read_max.set(self.read.get().saturating_add(BEFORE_HEAD_BYTES_MAX));
-    }
-
-    /// The head is here.
-    pub(crate) fn head_is_here(&self) {
-        self.read_max.set(u64::MAX);
-    }
-
-    /// Whether more came than may come before a head.
-    pub(crate) fn is_flooded(&self) -> bool {
-        self.read.get() > self.read_max.get()
-    }
 }
 
 impl Probe {
@@ -119,6 +100,17 @@ pub(crate) enum Transport {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
+/// What the socket of an idle connection has received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IdleSocket {
+    /// Nothing: the connection can be used.
+    Silent,
+    /// The upstream closed the connection, or sent a response that nobody asked for.
+    Unusable,
+    /// TLS records, which may be of the TLS connection itself.
+    Records,
+}
+
 /// A transport whose bytes are counted.
 pub(crate) struct Socket {
     transport: Transport,
@@ -128,6 +120,19 @@ pub(crate) struct Socket {
 impl Socket {
     pub(crate) fn new(transport: Transport, gauge: Rc<Gauge>) -> Self {
         Self { transport, gauge }
+    }
+
+    /// Asks the operating system what the socket of an idle connection has received.
+    pub(crate) fn look(&self) -> IdleSocket {
+        let (stream, is_tls) = match &self.transport {
+            Transport::Plain(stream) => (stream, false),
+            Transport::Tls(stream) => (stream.get_ref().0, true),
+        };
+        match SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => IdleSocket::Silent,
+            Ok(1..) if is_tls => IdleSocket::Records,
+            Ok(_) | Err(_) => IdleSocket::Unusable,
+        }
     }
 
     fn note(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -151,14 +156,7 @@ impl AsyncRead for Socket {
             Transport::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
             Transport::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
         };
-        let gauge = &self.gauge;
-        gauge.note_read(u64::try_from(buffer.filled().len() - before).unwrap_or(0));
-        if gauge.is_flooded() {
-            return Poll::Ready(Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "too much before the head of an answer",
-            )));
-        }
+        self.gauge.note_read(u64::try_from(buffer.filled().len() - before).unwrap_or(0));
         polled
     }
 }

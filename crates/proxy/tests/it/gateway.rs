@@ -128,10 +128,10 @@ impl Gateway {
         let terms = Arc::new(Mutex::new(principal(&clock, bounds)));
         tasks.spawn(answer(lookups, key.clone(), terms.clone()));
 
-        let listeners = proxy::bind(&snapshot.listen, 1).unwrap();
+        let listeners = proxy::bind(&snapshot.process.listen, 1).unwrap();
         let address = listeners.addresses()[0];
         let shared = Arc::new(Shared {
-            capacity: Capacity::new(snapshot.connections, snapshot.sizes.buffered_bytes_max),
+            capacity: Capacity::new(snapshot.process.connections, snapshot.traffic.sizes.buffered_bytes_max),
             live: Arc::new(Live::new(Arc::new(snapshot))),
             meter: Arc::new(Meter::default()),
             metrics: telemetry::Metrics::new(),

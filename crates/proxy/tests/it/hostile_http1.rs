@@ -183,6 +183,18 @@ async fn interim_answers_without_end_are_upstream_protocol() {
 }
 
 #[tokio::test]
+async fn interim_responses_are_bounded_in_number_and_bytes() {
+    let with = |count: usize, bytes: usize| {
+        let interim = format!("HTTP/1.1 103 Early Hints\r\nlink: {}\r\n\r\n", "x".repeat(bytes));
+        interim.repeat(count) + OK
+    };
+    said(Method::GET, with(64, 10)).await.is_answer("ok", true);
+    said(Method::GET, with(65, 10)).await.is_refusal(502, "upstream_protocol");
+    said(Method::GET, with(6, 10_000)).await.is_answer("ok", true);
+    said(Method::GET, with(7, 10_000)).await.is_refusal(502, "upstream_protocol");
+}
+
+#[tokio::test]
 async fn interim_answers_do_not_put_the_deadline_off() {
     let raw = Raw::start(|mut conn: Conn| async move {
         conn.head().await;
@@ -255,12 +267,47 @@ async fn what_is_no_answer_is_upstream_protocol() {
         "HTTP/1.1 200 OK\r\nspace : before\r\n\r\n",
         "HTTP/1.1 200 OK\r\na: b\r\n folded\r\n\r\n",
         "HTTP/1.1 200 OK\r\na: b\0c\r\n\r\n",
+        "HTTP/1.1 200 OK\r\na: b\rc\r\n\r\n",
+        "HTTP/1.1 200 OK\r\na: b\r\r\n\r\n",
+        "HTTP/1.1 200 OK\na: b\n\n",
+        "HTTP/1.1 200 OK\r\na: b\nset-cookie: evil\r\n\r\n",
+        "HTTP/1.1 200 OK\r\n folded: first\r\n\r\n",
+        "HTTP/1.1 200 OK\r\n: no name\r\n\r\n",
+        "HTTP/1.1 200 OK\r\na b: c\r\n\r\n",
+        "HTTP/1.1 200 OK\r\na: \x01\r\n\r\n",
+        "HTTP/1.1 200 OK\r\na: \x7f\r\n\r\n",
+        "HTTP/1.1 200 \x01\r\n\r\n",
+        "HTTP/1.1 200OK\r\n\r\n",
+        "HTTP/1.1\t200 OK\r\n\r\n",
+        "HTTP/1.1  200 OK\r\n\r\n",
+        "\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+        "http/1.1 200 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent_length: 2\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\ntransfer_encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\ncontent-length: 2\r\n\r\nok",
+        "HTTP/1.1 204 No Content\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\ncontent-length: 2\r\n\r\nok",
+        "HTTP/1.1 100 Continue\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
         "HTTP/1.1 200 OK\r\na\0: b\r\n\r\n",
         "\0\0\0\x04\0\0\0\0\0",
         "\x15\x03\x01\0\x02\x02\x0a",
     ] {
         let got = said(Method::GET, answer).await;
         got.is_refusal(502, "upstream_protocol");
+    }
+}
+
+#[tokio::test]
+async fn chunk_extensions_and_trailers_are_bounded() {
+    let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n";
+    let extension = |bytes: usize| format!("{head}0;{}\r\n\r\n", "x".repeat(bytes));
+    let trailer = |bytes: usize| format!("{head}0\r\na: {}\r\n\r\n", "x".repeat(bytes));
+    let trailers = |count: usize| format!("{head}0\r\n{}\r\n", "a: b\r\n".repeat(count));
+    for whole in [extension(8_000), trailer(8_000), trailers(100)] {
+        said(Method::GET, whole).await.is_answer("hello", true);
+    }
+    for cut in [extension(9_000), trailer(9_000), trailers(101)] {
+        said(Method::GET, cut).await.is_answer("hello", false);
     }
 }
 
@@ -272,6 +319,14 @@ async fn chunks_that_are_none_cut_the_answer() {
         "5\r\nhello\r\nffffffffffffffffff\r\nbad",
         "5\r\nhelloXX0\r\n\r\n",
         "5\r\nhello\r\n\r\n",
+        "5\r\nhello\r\n5\nworld\r\n0\r\n\r\n",
+        "5\r\nhello\r\n 5\r\nworld\r\n0\r\n\r\n",
+        "5\r\nhello\r\n5 \x01\r\nworld\r\n0\r\n\r\n",
+        "5\r\nhello\r\n0x5\r\nworld\r\n0\r\n\r\n",
+        "5\r\nhello\n0\r\n\r\n",
+        "5\r\nhello\r\n0\r\ncontent-length: 9\r\n\r\n",
+        "5\r\nhello\r\n0\r\nno colon\r\n\r\n",
+        "5\r\nhello\r\n0\r\na: b\n\r\n",
     ] {
         let answer = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{chunks}");
         said(Method::GET, answer).await.is_answer("hello", false);

@@ -15,6 +15,8 @@ mod hostile_http1;
 #[cfg(test)]
 mod hostile_http2;
 #[cfg(test)]
+mod http1;
+#[cfg(test)]
 mod http2;
 #[cfg(test)]
 mod neighbours;

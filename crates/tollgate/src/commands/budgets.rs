@@ -25,7 +25,7 @@ pub(crate) fn run(args: &BudgetsCommands) -> anyhow::Result<ExitCode> {
         };
         store.close().await;
         say(&output?);
-        let configured = snapshot.budgets.limits.len();
+        let configured = snapshot.traffic.budgets.limits.len();
         if configured > 0 && matches!(args.command, BudgetsCommand::List { json: false, .. }) {
             say(&format!("{configured} more budgets are configured in budgets.limits: `tollgate config show`\n"));
         }

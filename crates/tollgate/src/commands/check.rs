@@ -14,8 +14,8 @@ pub(crate) fn run(args: &Check) -> anyhow::Result<ExitCode> {
     let place = Place { config: Some(args.file.clone()), env_file: args.env_file.clone(), data: None };
     let loaded = load(&place, &Flags::default())?;
     let now = Clock::system().now();
-    let beginning = loaded.snapshot.prices_beginning(now);
-    let ending = loaded.snapshot.prices_ending(now, PRICES_WARNED);
+    let beginning = loaded.snapshot.traffic.prices_beginning(now);
+    let ending = loaded.snapshot.traffic.prices_ending(now, PRICES_WARNED);
     for note in loaded.notes.iter().chain(&beginning).chain(&ending) {
         say(&format!("note: {note}\n"));
     }
@@ -23,11 +23,11 @@ pub(crate) fn run(args: &Check) -> anyhow::Result<ExitCode> {
     say(&format!(
         "{} is valid: {} routes, {} upstreams, {} providers, {} models, {} plans\n",
         args.file.display(),
-        snapshot.router.routes().len(),
-        snapshot.upstreams.len(),
-        snapshot.providers.len(),
-        snapshot.models.len(),
-        snapshot.plans.len(),
+        snapshot.traffic.router.routes().len(),
+        snapshot.traffic.upstreams.len(),
+        snapshot.traffic.providers.len(),
+        snapshot.traffic.models.len(),
+        snapshot.traffic.plans.len(),
     ));
     Ok(ExitCode::SUCCESS)
 }

@@ -27,19 +27,19 @@ const WORKING_COPY: &str = "restore.tmp";
 pub(crate) fn move_to(args: &Move) -> anyhow::Result<ExitCode> {
     let mut snapshot = load(&args.place, &Flags::default())?.snapshot;
     // The environment may already contain the URL of the new database.
-    snapshot.store.url = None;
-    let _lock = Lock::take(&snapshot.data)?;
+    snapshot.process.store.url = None;
+    let _lock = Lock::take(&snapshot.process.data)?;
     block_on(async {
         let from = open(&snapshot).await?;
         let to = Secret::new(args.to.clone());
-        let there =
-            Snapshot { store: config::snapshot::Store { url: Some(to), ..snapshot.store.clone() }, ..snapshot.clone() };
+        let mut there = snapshot.clone();
+        there.process.store.url = Some(to);
         let to = Store::open(Options { migrate: true, ..options(&there, Clock::system()) }).await;
         let to = to.map_err(|error| failure::of_store(&there, error))?;
         let copied = copy(&from, &to, print_progress).await.map_err(|error| failure::of_store(&there, error))?;
         show(&copied);
         say("all rows were read back and are identical. Start servers with DATABASE_URL set to the new database.\n");
-        say(&format!("The spool remains in {}, and its SQLite file is unchanged\n", snapshot.data.display()));
+        say(&format!("The spool remains in {}, and its SQLite file is unchanged\n", snapshot.process.data.display()));
         to.close().await;
         from.close().await;
         Ok(ExitCode::SUCCESS)
@@ -66,9 +66,9 @@ pub(crate) fn back_up(args: &Backup) -> anyhow::Result<ExitCode> {
 /// `tollgate restore FILE`: replaces the store by a backup.
 pub(crate) fn restore(args: &Restore) -> anyhow::Result<ExitCode> {
     let snapshot = load(&args.place, &Flags::default())?.snapshot;
-    let _lock = Lock::take(&snapshot.data)?;
+    let _lock = Lock::take(&snapshot.process.data)?;
     block_on(async {
-        let working = working_copy(&args.file, &snapshot.data)?;
+        let working = working_copy(&args.file, &snapshot.process.data)?;
         let opened = backup::open(working.file(), Clock::system()).await;
         let (backup, taken_at) = opened.map_err(|error| of_backup(&snapshot, &args.file, error))?;
         let (copied, replaced) = if args.replace {
@@ -87,7 +87,7 @@ pub(crate) fn restore(args: &Restore) -> anyhow::Result<ExitCode> {
 
 /// Copies the backup into the existing store, which must be empty, or into a new one.
 async fn fill(snapshot: &Snapshot, backup: &Store) -> anyhow::Result<Vec<CopiedTable>> {
-    if snapshot.store.url.is_none() && !snapshot.data.join(STORE_FILE).exists() {
+    if snapshot.process.store.url.is_none() && !snapshot.process.data.join(STORE_FILE).exists() {
         return Ok(succeed(snapshot, backup).await?.0);
     }
     let target = Store::open(Options { migrate: true, ..options(snapshot, Clock::system()) }).await;
@@ -103,11 +103,11 @@ async fn fill(snapshot: &Snapshot, backup: &Store) -> anyhow::Result<Vec<CopiedT
 /// of the old file.
 async fn succeed(snapshot: &Snapshot, backup: &Store) -> Result<(Vec<CopiedTable>, PathBuf), StartFault> {
     let fault = |error: BackupError| failure::of_store(snapshot, error);
-    let successor = Successor::begin(&snapshot.data, Clock::system()).await.map_err(fault)?;
+    let successor = Successor::begin(&snapshot.process.data, Clock::system()).await.map_err(fault)?;
     let copied =
         backup::restore(backup, successor.store(), print_progress).await.map_err(|error| fault(error.into()))?;
     let millis = Clock::system().now().unix_millis();
-    let aside = snapshot.data.join(format!("{STORE_FILE}.replaced-{millis}"));
+    let aside = snapshot.process.data.join(format!("{STORE_FILE}.replaced-{millis}"));
     successor.succeed(&aside).await.map_err(fault)?;
     Ok((copied, aside))
 }
@@ -120,7 +120,7 @@ struct ReplacedStore {
 
 /// Compares the backup with the existing store, and replaces it if the operator agrees.
 async fn replace(snapshot: &Snapshot, backup: &Store, yes: bool) -> anyhow::Result<(Vec<CopiedTable>, ReplacedStore)> {
-    if snapshot.store.url.is_some() {
+    if snapshot.process.store.url.is_some() {
         return Err(StartFault::ReplacesFilesOnly.into());
     }
     let (current, brought_back) = match compare(snapshot, backup).await {
@@ -128,7 +128,7 @@ async fn replace(snapshot: &Snapshot, backup: &Store, yes: bool) -> anyhow::Resu
         Ok((current, brought_back)) => (Ok(current), Ok(brought_back)),
         Err(fault) => (Err(fault.to_string()), Err(fault)),
     };
-    confirmation::require(yes, &replaces(&snapshot.data.join(STORE_FILE), current)).await?;
+    confirmation::require(yes, &replaces(&snapshot.process.data.join(STORE_FILE), current)).await?;
     let (copied, file) = succeed(snapshot, backup).await?;
     Ok((copied, ReplacedStore { file, brought_back }))
 }

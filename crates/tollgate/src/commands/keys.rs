@@ -34,7 +34,7 @@ async fn act(store: &Store, snapshot: &Snapshot, command: &KeysCommand) -> anyho
     let now = Clock::system().now();
     match command {
         KeysCommand::Create(create) => {
-            let secret = ApiKey::generate(&snapshot.brand.key_prefix)?;
+            let secret = ApiKey::generate(&snapshot.process.brand.key_prefix)?;
             let owner = user(store, &create.user).await?;
             let expires_at = create.expires.map(|after| now.after(after));
             let new = NewKey { expires_at, bounds: bounds(create)?, ..NewKey::of(owner.id, &*create.label, &secret) };
@@ -53,7 +53,7 @@ async fn act(store: &Store, snapshot: &Snapshot, command: &KeysCommand) -> anyho
             show(&store.change_key(&Actor::COMMAND, id(&which.key)?, change).await?, now);
         }
         KeysCommand::Rotate { which, grace } => {
-            let secret = ApiKey::generate(&snapshot.brand.key_prefix)?;
+            let secret = ApiKey::generate(&snapshot.process.brand.key_prefix)?;
             let rotation = Rotation { secret: KeySecret::of(&secret), grace: grace.unwrap_or_default() };
             show(&store.rotate_key(&Actor::COMMAND, id(&which.key)?, rotation).await?, now);
             print_secret(&secret);

@@ -47,16 +47,17 @@ async fn read(store: &Store, snapshot: &Snapshot, args: &Limits) -> anyhow::Resu
     let topology = LimitTopology {
         shared: store.is_shared(),
         // SQLite has exactly one server, even if it is not running.
-        live: if store.is_shared() { cluster.lessees(snapshot.lease.ttl).await.map_err(failed)? } else { 1 },
-        redis: snapshot.redis.is_some(),
+        live: if store.is_shared() { cluster.lessees(snapshot.process.lease.ttl).await.map_err(failed)? } else { 1 },
+        redis: snapshot.process.redis.is_some(),
         workers: args.workers.map_or_else(proxy::workers_default, std::num::NonZeroUsize::get),
-        durable: snapshot.spool.durability == config::snapshot::Durability::Power,
-        unbounded: snapshot.budgets.unbounded,
+        durable: snapshot.process.spool.durability == config::snapshot::Durability::Power,
+        unbounded: snapshot.traffic.budgets.unbounded,
     };
     let mut lines = Vec::new();
-    for (limits, listener_name) in
-        [(snapshot.control.rate_limits.as_slice(), "control"), (snapshot.unauthenticated.as_slice(), "the proxy")]
-    {
+    for (limits, listener_name) in [
+        (snapshot.process.control.rate_limits.as_slice(), "control"),
+        (snapshot.traffic.unauthenticated.as_slice(), "the proxy"),
+    ] {
         lines.extend(limits.iter().map(|limit| topology.window(limit, listener_name)));
     }
     for stored in store.stored_plans().await.map_err(failed)? {
@@ -64,7 +65,7 @@ async fn read(store: &Store, snapshot: &Snapshot, args: &Limits) -> anyhow::Resu
     }
     let keys = store.bound_keys().await.map_err(failed)?;
     lines.extend(topology.of_keys(&keys));
-    for limit in &snapshot.budgets.limits {
+    for limit in &snapshot.traffic.budgets.limits {
         let scope = match limit.dimension {
             BudgetDimension::Key => "each key",
             BudgetDimension::User => "each user",

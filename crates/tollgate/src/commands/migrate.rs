@@ -18,8 +18,8 @@ pub(crate) fn run(args: &Migrate) -> anyhow::Result<ExitCode> {
         &args.command;
     let snapshot = load(place, &Flags::default())?.snapshot;
     let is_up = matches!(args.command, MigrateCommand::Up { .. });
-    if !is_up && snapshot.store.url.is_none() && !snapshot.data.join(STORE_FILE).exists() {
-        return Err(StartFault::StoreMissing { folder: snapshot.data }.into());
+    if !is_up && snapshot.process.store.url.is_none() && !snapshot.process.data.join(STORE_FILE).exists() {
+        return Err(StartFault::StoreMissing { folder: snapshot.process.data }.into());
     }
     block_on(async {
         let options = options(&snapshot, Clock::system());

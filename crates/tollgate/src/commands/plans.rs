@@ -29,11 +29,11 @@ async fn act(store: &Store, snapshot: &Snapshot, command: &PlansCommand) -> Resu
     Ok(match command {
         PlansCommand::List { .. } => store.plans().await?.iter().map(|plan| line(' ', plan)).collect(),
         PlansCommand::Apply { dry_run: true, .. } => listing(
-            &store.compare_plans(&snapshot.plans).await?,
+            &store.compare_plans(&snapshot.traffic.plans).await?,
             "nothing was changed: `plans apply` would make these changes",
         ),
         PlansCommand::Apply { dry_run: false, .. } => {
-            let done = store.apply_plans(&Actor::COMMAND, &snapshot.plans).await?;
+            let done = store.apply_plans(&Actor::COMMAND, &snapshot.traffic.plans).await?;
             listing(&done, "done; running servers apply it within a second")
         }
     })

@@ -36,12 +36,12 @@ pub(crate) fn run(args: &PricesCommands) -> anyhow::Result<ExitCode> {
             say(&if *json { format!("{:#}\n", json!({"prices": in_json(&rows)})) } else { table(&rows) });
         }
         PricesCommand::Diff { file, .. } => {
-            let key = snapshot.price_file.as_ref().and_then(|file| file.key);
+            let key = snapshot.traffic.price_file.as_ref().and_then(|file| file.key);
             let (prices, notes) = read_price_file(file, key).map_err(StartFault::from)?;
             for note in notes {
                 telemetry::logs::write_stderr(format!("note: {}\n", printable(&note.to_string())));
             }
-            say(&diff(&snapshot.prices_builtin, &prices));
+            say(&diff(&snapshot.traffic.prices_builtin, &prices));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -57,8 +57,8 @@ fn listed<'a>(snapshot: &'a Snapshot, model: Option<&str>, on: Option<Day>) -> V
         rows.sort_by(|a, b| (&a.0, a.1.period.from).cmp(&(&b.0, b.1.period.from)));
         rows
     };
-    let mut rows = sorted(&snapshot.prices);
-    rows.extend(sorted(&snapshot.prices_builtin));
+    let mut rows = sorted(&snapshot.traffic.prices);
+    rows.extend(sorted(&snapshot.traffic.prices_builtin));
     rows
 }
 

@@ -23,10 +23,10 @@ const BLOCKING_THREADS_MAX: usize = 16;
 pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
     let mut loaded = load(&args.place, &args.overrides.flags())?;
     loaded.notes.extend(start::unread_file(&args.place, Path::new(".")));
-    if args.role != Role::All && loaded.snapshot.store.url.is_none() {
+    if args.role != Role::All && loaded.snapshot.process.store.url.is_none() {
         return Err(StartFault::RoleNeedsPostgres.into());
     }
-    let log = &loaded.snapshot.log;
+    let log = &loaded.snapshot.process.log;
     let lines = logs::init(logs::LogOptions {
         format: log.format.map(|format| match format {
             LogFormat::Json => logs::LineFormat::Json,
@@ -45,8 +45,8 @@ pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
         let _entered = runtime.enter();
         Signals::listen()?
     };
-    let mut lock = Lock::take(&loaded.snapshot.data)?;
-    let secrets = InstallationSecrets::read(&loaded.environment, &loaded.snapshot.data)?;
+    let mut lock = Lock::take(&loaded.snapshot.process.data)?;
+    let secrets = InstallationSecrets::read(&loaded.environment, &loaded.snapshot.process.data)?;
     let workers = args.workers.map_or_else(proxy::workers_default, std::num::NonZeroUsize::get);
     let wish = wire::ServeOptions {
         role: args.role,

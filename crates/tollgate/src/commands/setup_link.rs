@@ -14,7 +14,7 @@ pub(crate) fn run(args: &SetupLink) -> anyhow::Result<ExitCode> {
     let snapshot = load(&args.place, &Flags { addr: args.addr, ..Flags::default() })?.snapshot;
     block_on(async {
         let store = open(&snapshot).await?;
-        let created = link::to_become_the_first_admin(&store, &snapshot, snapshot.control.listen).await;
+        let created = link::to_become_the_first_admin(&store, &snapshot, snapshot.process.control.listen).await;
         store.close().await;
         let link = match created {
             Ok(link) => link.ok_or(StartFault::AdminExists)?,

@@ -27,7 +27,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         vec!["serve", "--config", CONFIG_FILE]
     } else {
         let place = Place { config: None, env_file: None, data: None };
-        let data = load(&place, &Flags::default())?.snapshot.data;
+        let data = load(&place, &Flags::default())?.snapshot.process.data;
         if !data.is_dir() {
             say(&how_to_start(&data));
             return Ok(ExitCode::SUCCESS);

@@ -80,9 +80,9 @@ fn check_new(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> {
     if create.name.as_ref().is_some_and(|name| !store::is_fit_text(name)) {
         return Err(InvalidText { field: "a user's name" }.into());
     }
-    let has_store = snapshot.store.url.is_some() || snapshot.data.join(STORE_FILE).exists();
-    if !has_store && snapshot.plans.iter().all(|plan| plan.name != create.plan) {
-        return Err(no_plan(create, snapshot.plans.iter()));
+    let has_store = snapshot.process.store.url.is_some() || snapshot.process.data.join(STORE_FILE).exists();
+    if !has_store && snapshot.traffic.plans.iter().all(|plan| plan.name != create.plan) {
+        return Err(no_plan(create, snapshot.traffic.plans.iter()));
     }
     Ok(())
 }
@@ -100,7 +100,7 @@ async fn create(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> 
     check_new(snapshot, create)?;
     let mut source = create.by.source();
     let mut chosen = None;
-    let own = [email.as_str(), create.name.as_deref().unwrap_or_default(), &snapshot.brand.name];
+    let own = [email.as_str(), create.name.as_deref().unwrap_or_default(), &snapshot.process.brand.name];
     if create.admin && source == PasswordSource::Ask {
         if terminal::is_there() {
             chosen = terminal::ask_password("Password (empty: print a one-time link instead): ", &own).await?;
@@ -120,7 +120,7 @@ async fn create(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> 
     let done = async {
         // Without a file, the plans of an existing store are not known.
         if create.place.config.is_some() || store.plans().await?.is_empty() {
-            store.ensure_plans(&snapshot.plans).await?;
+            store.ensure_plans(&snapshot.traffic.plans).await?;
         }
         let plans = store.plans().await?;
         if plans.iter().all(|plan| plan.name != create.plan) {
@@ -130,7 +130,7 @@ async fn create(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> 
             PasswordSource::Link => {
                 let draft = LinkDraft::new()?;
                 let created = store.create_user_with_link(&Actor::COMMAND, new, draft.hash(), draft.expires_at).await;
-                created.map(|(created, _)| (created, Some(draft.url(snapshot, snapshot.control.listen))))
+                created.map(|(created, _)| (created, Some(draft.url(snapshot, snapshot.process.control.listen))))
             }
             PasswordSource::Ask | PasswordSource::Stdin => {
                 let created = store.create_user(&Actor::COMMAND, new).await;
@@ -163,7 +163,7 @@ async fn password(snapshot: &Snapshot, args: &UserPassword) -> anyhow::Result<()
     let done = async {
         // Checked before the operator types a password.
         let found = user(&store, &args.which.user).await?;
-        let own = [found.email.as_str(), &found.name, &snapshot.brand.name];
+        let own = [found.email.as_str(), &found.name, &snapshot.process.brand.name];
         let chosen: Option<Password> = match args.by.source() {
             PasswordSource::Link => None,
             PasswordSource::Stdin => Some(terminal::read_password(&own)?),
@@ -177,7 +177,7 @@ async fn password(snapshot: &Snapshot, args: &UserPassword) -> anyhow::Result<()
             let (draft, purpose) = (LinkDraft::new()?, Purpose::Password { user: found.id });
             let new = NewLink { purpose, hash: draft.hash(), expires_at: draft.expires_at };
             store.make_link(&Actor::COMMAND, new).await?;
-            return Ok((found, Some(draft.url(snapshot, snapshot.control.listen))));
+            return Ok((found, Some(draft.url(snapshot, snapshot.process.control.listen))));
         };
         store.set_password(&Actor::COMMAND, found.id, &password::hash(&chosen)?, None).await?;
         anyhow::Ok((found, None))

@@ -28,7 +28,7 @@ pub(crate) fn run(args: &VaultCommands) -> anyhow::Result<ExitCode> {
         VaultCommand::Status { place } | VaultCommand::Rotate { place } | VaultCommand::Reset { place, .. } => place,
     };
     let loaded = load(place, &Flags::default())?;
-    let found = InstallationSecrets::read(&loaded.environment, &loaded.snapshot.data)?;
+    let found = InstallationSecrets::read(&loaded.environment, &loaded.snapshot.process.data)?;
     let snapshot = loaded.snapshot;
     block_on(async {
         let store = open(&snapshot).await?;
@@ -160,7 +160,7 @@ const NO_KEY: &str = "this command has no master key: set MASTER_ENCRYPTION_KEY 
                       as for the servers, or name their data folder with --data";
 
 async fn reset(store: &Store, snapshot: &Snapshot, found: &InstallationSecrets, yes: bool) -> anyhow::Result<ExitCode> {
-    let _lock = Lock::take(&snapshot.data)?;
+    let _lock = Lock::take(&snapshot.process.data)?;
     let servers = store.servers().await?;
     if servers > 0 {
         return Err(failure::of_store(snapshot, RunningServers { servers }).into());

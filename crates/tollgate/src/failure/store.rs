@@ -52,10 +52,10 @@ pub(crate) enum DatabaseFault {
 /// Converts an error of the store that `snapshot` configures, and selects its code.
 pub(crate) fn of_store(snapshot: &Snapshot, error: impl StoreFailure) -> StartFault {
     match error.store_cause() {
-        StoreCause::Folder => StartFault::unwritable(&snapshot.data, error),
+        StoreCause::Folder => StartFault::unwritable(&snapshot.process.data, error),
         StoreCause::State(code) => StartFault::StoreVersion { code, source: error.into() },
-        StoreCause::Unusable(fault) if snapshot.store.url.is_some() => of_server(fault, error),
-        StoreCause::Unusable(fault) => of_file(&snapshot.data, fault, error),
+        StoreCause::Unusable(fault) if snapshot.process.store.url.is_some() => of_server(fault, error),
+        StoreCause::Unusable(fault) => of_file(&snapshot.process.data, fault, error),
     }
 }
 

@@ -76,11 +76,11 @@ impl DurableState {
         refuse_exposed_demo_keys(&store, snapshot, serve_options.demo).await?;
         let keys = serve_options.secrets.open_vault(&store, snapshot).await?;
         let signing = if serve_options.role == Role::Proxy { None } else { Some(serve_options.secrets.signing()?) };
-        let differences = store.ensure_plans(&snapshot.plans).await;
+        let differences = store.ensure_plans(&snapshot.traffic.plans).await;
         let differences = differences.map_err(|error| failure::of_store(snapshot, error))?;
         refuse_lost_signup_plan(&store, snapshot).await?;
         let demo = if serve_options.demo { demo::seed(&store, snapshot).await? } else { Demo::default() };
-        let joined = store.join(&snapshot.data, env!("CARGO_PKG_VERSION")).await;
+        let joined = store.join(&snapshot.process.data, env!("CARGO_PKG_VERSION")).await;
         let node = joined.map_err(|error| failure::of_store(snapshot, error))?;
         keys.confirm(&store, snapshot).await?;
         // Ingesting the records of an earlier run may take a long time.
@@ -101,7 +101,7 @@ impl MeteredSpool {
         clock: &Clock,
         serve_options: &ServeOptions,
     ) -> anyhow::Result<Self> {
-        let folder = snapshot.data.join(SPOOL_FOLDER);
+        let folder = snapshot.process.data.join(SPOOL_FOLDER);
         let (mut spool, gathered) = open_spool(node, snapshot, &folder, serve_options).await?;
         let stats = Arc::new(IngestStats::default());
         let interrupted = spool.interrupted.iter().fold(InterruptedTotals::default(), |sum, one| InterruptedTotals {
@@ -118,10 +118,10 @@ impl MeteredSpool {
 
 /// Refuses the combination of demo users (existing or `wished`), a real provider credential and a public listener.
 async fn refuse_exposed_demo_keys(store: &Store, snapshot: &Snapshot, wished: bool) -> anyhow::Result<()> {
-    let mut listeners = snapshot.listen.iter().chain([&snapshot.control.listen]);
+    let mut listeners = snapshot.process.listen.iter().chain([&snapshot.process.control.listen]);
     let public = listeners.find(|address| !address.ip().to_canonical().is_loopback());
     if let Some(&listener) = public
-        && snapshot.costs_money()
+        && snapshot.traffic.costs_money()
         && (wished || store.has_demo_users().await.map_err(|error| failure::of_store(snapshot, error))?)
     {
         return Err(StartFault::DemoKeysExposed { listener }.into());
@@ -131,7 +131,7 @@ async fn refuse_exposed_demo_keys(store: &Store, snapshot: &Snapshot, wished: bo
 
 /// Checks that the plan for new accounts exists, if registration is enabled.
 async fn refuse_lost_signup_plan(store: &Store, snapshot: &Snapshot) -> anyhow::Result<()> {
-    let Signup { mode, plan } = &snapshot.signup;
+    let Signup { mode, plan } = &snapshot.process.signup;
     let plans = store.plans().await.map_err(|error| failure::of_store(snapshot, error))?;
     if *mode != SignupMode::Closed && plans.iter().all(|stored| stored.name != *plan) {
         return Err(StartFault::SignupPlanMissing { plan: plan.clone() }.into());
@@ -146,12 +146,13 @@ async fn open_spool(
     folder: &Path,
     serve_options: &ServeOptions,
 ) -> anyhow::Result<(Spool, GatheredCharges)> {
-    let options = spool::SpoolOptions::new(snapshot.spool.size_bytes_max, u32::try_from(serve_options.workers)?);
+    let options =
+        spool::SpoolOptions::new(snapshot.process.spool.size_bytes_max, u32::try_from(serve_options.workers)?);
     let ingested = ledger::ingest::positions(node).await.map_err(|error| failure::of_store(snapshot, error))?;
     let skip_corrupt = serve_options.skip_corrupt;
     let carried = ledger::ingest::stored_requests(node).await.map_err(|error| failure::of_store(snapshot, error))?;
     let (place, node) = (folder.to_owned(), node.id());
-    let durability = match snapshot.spool.durability {
+    let durability = match snapshot.process.spool.durability {
         Durability::Process => spool::Durability::Process,
         Durability::Power => spool::Durability::Power,
     };
@@ -164,7 +165,7 @@ async fn open_spool(
         let spool = opening.open()?;
         Ok((spool, gathered))
     });
-    Ok(opened.await?.map_err(|error| failure::of_spool(&snapshot.data, folder, error))?)
+    Ok(opened.await?.map_err(|error| failure::of_spool(&snapshot.process.data, folder, error))?)
 }
 
 /// Closes interrupted requests of the last run, and ingests the spool. If the spool has too many records, none is
@@ -176,8 +177,8 @@ async fn settle(
     gathered: GatheredCharges,
     stats: &IngestStats,
 ) -> anyhow::Result<()> {
-    let folder = snapshot.data.join(SPOOL_FOLDER);
-    let failed = |error| failure::of_spool(&snapshot.data, &folder, error);
+    let folder = snapshot.process.data.join(SPOOL_FOLDER);
+    let failed = |error| failure::of_spool(&snapshot.process.data, &folder, error);
     let close = |one: &InterruptedRequest| one.request.interrupted_event();
     let interrupted: Vec<Record> = spool.interrupted.iter().map(|one| Record::Close(close(one))).collect();
     let mut is_last = false;
@@ -209,7 +210,7 @@ async fn restored(node: &Node, snapshot: &Snapshot, clock: &Clock) -> Result<Met
     let store = node.store();
     if store.is_shared() {
         let cluster = Cluster::new(store.clone());
-        let closing = cluster.close_untold_leases(node, snapshot.lease.ttl);
+        let closing = cluster.close_untold_leases(node, snapshot.process.lease.ttl);
         match tokio::time::timeout(CLOSING_MAX, closing).await {
             Ok(Ok(())) => {}
             // Another transaction holds their rows; the lease task closes these leases as well, every 10 s.

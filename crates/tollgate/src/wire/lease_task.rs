@@ -31,8 +31,8 @@ impl LeaseTask {
         let (end, mut ended) = watch::channel(false);
         let (leases, stats) = (LeaseQueue::new(queue), Arc::new(LeaseStats::default()));
         watch_leases(metrics, stats.clone());
-        let timing = LeaseTiming { recall_wait: snapshot.lease.recall_wait, ..LeaseTiming::default() };
-        let (time, ttl) = (leases.time().clone(), snapshot.lease.ttl);
+        let timing = LeaseTiming { recall_wait: snapshot.process.lease.recall_wait, ..LeaseTiming::default() };
+        let (time, ttl) = (leases.time().clone(), snapshot.process.lease.ttl);
         let leasing = LeaseLoopOptions { node: node.clone(), messages, time, timing, ttl, stats };
         let mut tasks = JoinSet::new();
         tasks.spawn(cluster::leases::run(leasing, async move {

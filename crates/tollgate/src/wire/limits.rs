@@ -16,10 +16,10 @@ const QUESTIONS_MAX: usize = 1024;
 
 /// Opens the rate limits of this process. An unavailable Redis does not delay the start.
 pub(super) async fn open(snapshot: &Snapshot, clock: &Clock) -> Result<Windows, StartFault> {
-    let Some(url) = &snapshot.redis else {
+    let Some(url) = &snapshot.process.redis else {
         return Ok(Windows::here(clock.clone()));
     };
-    let sharing = Sharing { url, brand: &snapshot.brand.key_prefix, answer: windows::ANSWER };
+    let sharing = Sharing { url, brand: &snapshot.process.brand.key_prefix, answer: windows::ANSWER };
     Windows::shared(sharing, clock.clone()).await.map_err(StartFault::Redis)
 }
 

@@ -29,10 +29,10 @@ pub(crate) struct ListenAddresses {
 impl OpenListeners {
     /// Opens the listeners that `snapshot` configures.
     pub(crate) async fn open(snapshot: &Snapshot, options: &ServeOptions) -> anyhow::Result<Self> {
-        let bind = || proxy::bind(&snapshot.listen, options.workers);
+        let bind = || proxy::bind(&snapshot.process.listen, options.workers);
         let proxy = options.role.proxies().then(bind).transpose();
         let proxy = proxy.map_err(|error| StartFault::listen(error.address, "--listen", error.source))?;
-        let address = snapshot.control.listen;
+        let address = snapshot.process.control.listen;
         let control = TcpListener::bind(address);
         let control = control.await.map_err(|error| StartFault::listen(address, "--addr", error))?;
         let addresses = ListenAddresses {

@@ -82,7 +82,7 @@ pub(crate) fn shared(
         meter,
         metrics: base.metrics.clone(),
         clock: base.clock.clone(),
-        capacity: Capacity::new(snapshot.connections, snapshot.sizes.buffered_bytes_max),
+        capacity: Capacity::new(snapshot.process.connections, snapshot.traffic.sizes.buffered_bytes_max),
         tls: proxy::tls_config(),
         shutdown: proxy::Shutdown::default(),
         unauthenticated,
@@ -125,7 +125,7 @@ fn show(meter: &metrics::MeterMetrics, totals: &ReservationTotals) {
 
 /// Sets the metrics for the ends of prices, which do not depend on requests.
 pub(crate) fn set_price_expiries(base: &ServerContext) {
-    for (provider, Expiry { until, model }) in base.live.load().price_expiries() {
+    for (provider, Expiry { until, model }) in base.live.load().traffic.price_expiries() {
         let labels = ModelLabels { provider: (&provider.name).into(), model: model.as_str().into() };
         let end = i64::try_from(until.next().start().unix_seconds()).unwrap_or(i64::MAX);
         base.metrics.proxy.prices_expiring.get_or_create(&labels).set(end);
@@ -203,7 +203,7 @@ impl Services {
         watch_vault(base, decrypted_credentials.clone());
         let live = base.live.clone();
         let counts = base.meter.clone().filter(|meter| !meter.is_leased()).map(|meter| (meter, base.node.clone()));
-        let counting = Arc::new(Counting::new(counts, move |caller| live.load().budgets.of(caller).collect()));
+        let counting = Arc::new(Counting::new(counts, move |caller| live.load().traffic.budgets.of(caller).collect()));
         let answering =
             cluster::directory::serve(base.store.clone(), decrypted_credentials, counting, lookups, self.stopped());
         self.tasks.spawn(answering);
@@ -219,7 +219,7 @@ impl Services {
         if let Some(meter) = &base.meter {
             self.until_stopped(keep_house(meter.clone(), base.clock.clone()));
         }
-        let stale_for = base.live.load().store.stale_for;
+        let stale_for = base.live.load().process.store.stale_for;
         Ok(Directory::new(keys, base.revision.clone(), base.clock.clone(), stale_for))
     }
 
@@ -243,7 +243,7 @@ impl Services {
             metrics::set_total(&all.store.expired_rows, counted.rows.load(Ordering::Relaxed));
         }));
         let keep = move || {
-            let config::snapshot::Retention { events, raw_usage } = live.load().retention;
+            let config::snapshot::Retention { events, raw_usage } = live.load().process.retention;
             ledger::retention::Keep { events, raw_usage }
         };
         self.tasks.spawn(ledger::retention::run(base.store.clone(), keep, stats, self.stopped()));
@@ -264,7 +264,7 @@ impl Services {
         keys: Directory,
     ) -> anyhow::Result<()> {
         // All nodes of a store have the same prefix, and no other brand uses it as the issuer.
-        let issuer = base.live.load().brand.key_prefix.clone();
+        let issuer = base.live.load().process.brand.key_prefix.clone();
         let state = control::State {
             store: base.store.clone(),
             ledger: Ledger::new(base.store.clone()),
@@ -320,7 +320,7 @@ impl Services {
 /// Reports to `/readyz` whether keys can be looked up, in the store or in the cache.
 async fn update_live_state(live_state: Arc<LiveState>, live: Arc<Live>, revision: Arc<Revision>, clock: Clock) {
     loop {
-        let stale_for = live.load().store.stale_for;
+        let stale_for = live.load().process.store.stale_for;
         live_state.set_directory(revision.age(clock.mono()) < stale_for);
         tokio::time::sleep(BOARD_EVERY).await;
     }

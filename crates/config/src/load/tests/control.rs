@@ -22,7 +22,7 @@ fn limits_of_control_take_the_place_of_the_default_of_their_kind() {
             .iter()
             .map(|((dimension, whose), calls, window_s)| limit(*dimension, *whose, *calls, *window_s))
             .collect();
-        assert_eq!(snapshot(source).control.rate_limits, expected, "{source}");
+        assert_eq!(snapshot(source).process.control.rate_limits, expected, "{source}");
     };
     let defaults = [(KEY, 100, 60), (UNAUTHENTICATED, 20, 60), (SESSION, 100, 60)];
     check("", &defaults);
@@ -50,10 +50,10 @@ fn limits_of_control_take_the_place_of_the_default_of_their_kind() {
 
 #[test]
 fn the_proxys_limit_is_for_calls_without_a_key() {
-    assert_eq!(snapshot("").unauthenticated, Some(limit(UNAUTHENTICATED.0, UNAUTHENTICATED.1, 100, 60)));
-    assert_eq!(snapshot("rate_limits: []").unauthenticated, None);
+    assert_eq!(snapshot("").traffic.unauthenticated, Some(limit(UNAUTHENTICATED.0, UNAUTHENTICATED.1, 100, 60)));
+    assert_eq!(snapshot("rate_limits: []").traffic.unauthenticated, None);
     let own = snapshot("rate_limits: [{dimension: ip, limit: 30, window: 10s, without: key}]");
-    assert_eq!(own.unauthenticated, Some(limit(UNAUTHENTICATED.0, UNAUTHENTICATED.1, 30, 10)));
+    assert_eq!(own.traffic.unauthenticated, Some(limit(UNAUTHENTICATED.0, UNAUTHENTICATED.1, 30, 10)));
 }
 
 #[test]
@@ -106,8 +106,8 @@ fn an_error_in_control_is_told_once() {
 #[test]
 fn origins_are_exact() {
     let source = "control: {cors: {allowed_origins: ['http://localhost:3000', 'https://App.example.com/', 'https://app.example.com']}}";
-    assert_eq!(snapshot(source).control.allowed_origins, ["http://localhost:3000", "https://app.example.com"]);
-    assert!(snapshot("").control.allowed_origins.is_empty());
+    assert_eq!(snapshot(source).process.control.allowed_origins, ["http://localhost:3000", "https://app.example.com"]);
+    assert!(snapshot("").process.control.allowed_origins.is_empty());
     for origin in
         ["'*'", "null-ish", "'https://*.example.com'", "'https://example.com/app'", "'https://u:p@example.com'"]
     {
@@ -120,7 +120,7 @@ fn origins_are_exact() {
 #[test]
 fn trusted_proxies_are_networks_or_a_name() {
     let check = |source: &str, expected: &[&str]| {
-        let networks: Vec<String> = snapshot(source).trusted_proxies.iter().map(ToString::to_string).collect();
+        let networks: Vec<String> = snapshot(source).traffic.trusted_proxies.iter().map(ToString::to_string).collect();
         assert_eq!(networks, expected, "{source}");
     };
     check("", &[]);
@@ -130,8 +130,8 @@ fn trusted_proxies_are_networks_or_a_name() {
         "trusted_proxies: [10.1.2.3/8, 192.0.2.1, '2001:db8::/32', '::ffff:198.51.100.7']",
         &["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32", "198.51.100.7/32"],
     );
-    assert_eq!(snapshot("trusted_proxies: cloudflare").trusted_proxies.len(), 22);
-    assert_eq!(snapshot("trusted_proxies: [cloudflare, 10.0.0.0/8]").trusted_proxies.len(), 23);
+    assert_eq!(snapshot("trusted_proxies: cloudflare").traffic.trusted_proxies.len(), 22);
+    assert_eq!(snapshot("trusted_proxies: [cloudflare, 10.0.0.0/8]").traffic.trusted_proxies.len(), 23);
     for wrong in ["0.0.0.0/0", "'::/0'", "10.0.0.0/33", "proxy.example.com", "Cloudflare", "[[10.0.0.0/8]]"] {
         let expected = if wrong.starts_with('[') { "wrong_type" } else { "bad_value" };
         assert_eq!(codes(&format!("trusted_proxies: [{wrong}]")), [expected], "{wrong}");
@@ -140,16 +140,19 @@ fn trusted_proxies_are_networks_or_a_name() {
 
 #[test]
 fn redis_is_a_url_that_no_error_repeats() {
-    assert!(snapshot("redis: ").redis.is_none() && snapshot("redis: ''").redis.is_none());
+    assert!(snapshot("redis: ").process.redis.is_none() && snapshot("redis: ''").process.redis.is_none());
     assert_eq!(
-        snapshot("redis: redis://:${SECRET:-x}@h/2").redis,
+        snapshot("redis: redis://:${SECRET:-x}@h/2").process.redis,
         Some(Secret::new("redis://:S3CRET value@h/2".to_owned()))
     );
-    assert_eq!(snapshot("redis: rediss://h").redis, Some(Secret::new("rediss://h".to_owned())));
+    assert_eq!(snapshot("redis: rediss://h").process.redis, Some(Secret::new("rediss://h".to_owned())));
     let error = read_text("redis: http://user:hunter2@h").map(|_| ()).unwrap_err().to_string();
     assert!(error.starts_with("error[bad_value]: `redis` has an invalid value"), "{error}");
     assert!(!error.contains("hunter2"), "{error}");
     let environment = Environment::of([("REDIS_URL", "redis://h"), ("TOLLGATE_TRUSTED_PROXIES", "cloudflare")]);
     let loaded = read_with("redis: redis://other", &environment).unwrap().snapshot;
-    assert_eq!((loaded.redis, loaded.trusted_proxies.len()), (Some(Secret::new("redis://h".to_owned())), 22));
+    assert_eq!(
+        (loaded.process.redis, loaded.traffic.trusted_proxies.len()),
+        (Some(Secret::new("redis://h".to_owned())), 22)
+    );
 }

@@ -31,7 +31,10 @@ fn wrong(text: &str) -> String {
 }
 
 fn input(snapshot: &Snapshot, model: &str, at: &str) -> Option<u64> {
-    snapshot.price(&snapshot.providers[0], (model, None), day(at).start()).and_then(|price| price.rates.input)
+    snapshot
+        .traffic
+        .price(&snapshot.traffic.providers[0], (model, None), day(at).start())
+        .and_then(|price| price.rates.input)
 }
 
 #[test]
@@ -55,7 +58,7 @@ fn a_newer_file_replaces_the_models_that_it_has() {
     ] {
         assert_eq!(input(&snapshot, model, at), rate, "{model} {at}");
     }
-    let table = &snapshot.prices_builtin;
+    let table = &snapshot.traffic.prices_builtin;
     let at = day("2026-12-01");
     assert_eq!(table.find("eu.api.openai.com", ["gpt-5.6"], at).unwrap().rates.input, Some(5_500_000));
     assert_eq!(table.find("eu.api.openai.com", ["gpt-9"], at), None, "nobody says what it costs there");
@@ -63,16 +66,16 @@ fn a_newer_file_replaces_the_models_that_it_has() {
     let price = table.find("openai", ["gpt-9"], at).unwrap();
     assert_eq!((&*price.source, &*price.as_of), ("openai.com/index/gpt-9", "2026-12-01"));
     assert!(price.version.starts_with("file-2026-12-01-") && price.version.ends_with("@..2027-03-31"));
-    let again = snapshot.price_of_version("main", ("gpt-9", None), &price.version).unwrap();
+    let again = snapshot.traffic.price_of_version("main", ("gpt-9", None), &price.version).unwrap();
     assert_eq!(*again, *price);
-    let most = snapshot.limits(&snapshot.providers[0], "gpt-9", at.start()).unwrap();
+    let most = snapshot.traffic.limits(&snapshot.traffic.providers[0], "gpt-9", at.start()).unwrap();
     assert_eq!((most.input_tokens_max, most.output_tokens_max), (922_000, 128_000));
 }
 
 /// The fixture's row of gpt-5.6 has neither `per_search` nor `long`.
 #[test]
 fn a_newer_row_loses_no_fee_and_makes_no_long_request_cheaper() {
-    let table = loaded("tests/fixtures/prices/newer.yaml", None).unwrap().snapshot.prices_builtin;
+    let table = loaded("tests/fixtures/prices/newer.yaml", None).unwrap().snapshot.traffic.prices_builtin;
     let at = day("2026-12-01");
     for host in ["openai", "eu.api.openai.com", "us.api.openai.com"] {
         let price = table.find(host, ["gpt-5.6"], at).unwrap();
@@ -119,7 +122,7 @@ prices:
   - {model: google/gemini-9, input: '1', output: '2'}
   - {model: sonar/sonar, input: '1', output: '2'}
 ";
-    let prices = read_text(source).unwrap().snapshot.prices;
+    let prices = read_text(source).unwrap().snapshot.traffic.prices;
     let search = |rate| UnitRates { search: Some(rate), ..UnitRates::default() };
     let openai = |rate| UnitRates { container: Some(30_000_000_000), file_search: Some(2_500_000_000), ..search(rate) };
     for (provider, model, expected) in [
@@ -159,7 +162,7 @@ prices:
 #[test]
 fn a_row_has_long_requests_and_tiers() {
     let snapshot = loaded("tests/fixtures/prices/newer.yaml", None).unwrap().snapshot;
-    let price = snapshot.prices_builtin.find("openai", ["gpt-9"], day("2026-12-01")).unwrap();
+    let price = snapshot.traffic.prices_builtin.find("openai", ["gpt-9"], day("2026-12-01")).unwrap();
     let cost = |tier, input| {
         let usage = Usage { input: Some(input), output: Some(1_000), ..Usage::empty(Source::Reported) };
         price.at(Terms { tier, us: false })?.cost(&usage).map(|cost| cost.0)
@@ -182,7 +185,7 @@ fn a_row_has_long_requests_and_tiers() {
 fn json_is_read_too() {
     let snapshot = loaded("tests/fixtures/prices/newer.json", None).unwrap().snapshot;
     assert_eq!(input(&snapshot, "gpt-9", "2026-12-02"), Some(2_500_000));
-    assert_eq!(&*snapshot.price_file.unwrap().as_of, "2026-12-02");
+    assert_eq!(&*snapshot.traffic.price_file.unwrap().as_of, "2026-12-02");
 }
 
 #[test]

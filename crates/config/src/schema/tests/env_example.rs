@@ -5,7 +5,7 @@ use crate::spec::{KeySpec, SectionSpec, Shape};
 
 const BEGIN: &str = "\
 # Every setting of Tollgate as a variable, with its default. Generated from the declarations of the settings, and from
-# docs/configuration.md and docs/deployment.md, by `cargo run -p xtask -- config-docs`; a test fails when it is out of date.
+# docs/configuration.md and docs/deployment.md, by `cargo run -p xtask -- config-docs`; `make check` fails if it is out of date.
 #
 # Copy it to .env, uncomment the settings that you change, and keep that file secret. Flags take precedence over environment
 # variables, then .env, then the configuration file. Lists and mappings are YAML: [{name: a}, {name: b}].

@@ -6,9 +6,12 @@ use access::usd::{self, UsdError};
 use access::{Budget, Per, PublicKey, Secret, bounds};
 use ai::ProviderKind;
 use ipnet::IpNet;
+use serde_json::{Value as Json, json};
 
-use super::super::form::{Refusal, SizeForm, TextForm, Whole, Words};
+use super::super::form::{Except, Refusal, Scalar, SizeForm, TextForm, Whole, Words};
+use super::super::json;
 use super::super::process::{accept, bad};
+use crate::resolve::MOCK;
 use crate::settings::Value;
 use crate::snapshot::{Auth, BudgetDimension, Credential, Events, OnHangup, Origin, QuotaStatus, Unbounded};
 
@@ -30,7 +33,7 @@ pub(super) const PATH_OF_FILE: TextForm<String> = TextForm {
     shown: |path| Value::text(path),
     cell: "path",
     pattern: "^.",
-    is_numeric: false,
+    scalar: Scalar::Any,
 };
 pub(super) const PUBLIC_KEY: TextForm<PublicKey> = TextForm {
     parse: |key| {
@@ -40,7 +43,7 @@ pub(super) const PUBLIC_KEY: TextForm<PublicKey> = TextForm {
     shown: |key| Value::text(key),
     cell: "Ed25519 public key in base64",
     pattern: "^[A-Za-z0-9+/= -]+$",
-    is_numeric: false,
+    scalar: Scalar::Text,
 };
 
 /// Longest name of a provider, an upstream, a plan or a route.
@@ -60,7 +63,7 @@ pub(super) const NAME: TextForm<String> = TextForm {
     shown: |name| Value::text(name),
     cell: "name",
     pattern: "^[A-Za-z0-9._-]{1,64}$",
-    is_numeric: true,
+    scalar: Scalar::Any,
 };
 pub(super) const PLAN: TextForm<String> = TextForm {
     parse: |name| {
@@ -71,7 +74,7 @@ pub(super) const PLAN: TextForm<String> = TextForm {
     shown: |name| Value::text(name),
     cell: "name",
     pattern: "^[a-z0-9._-]{1,64}$",
-    is_numeric: true,
+    scalar: Scalar::Any,
 };
 /// The name of another entry.
 pub(super) const ANY_NAME: TextForm<String> = TextForm {
@@ -79,7 +82,7 @@ pub(super) const ANY_NAME: TextForm<String> = TextForm {
     shown: |name| Value::text(name),
     cell: "name",
     pattern: "",
-    is_numeric: true,
+    scalar: Scalar::Any,
 };
 
 /// The kinds of providers.
@@ -98,12 +101,33 @@ pub(super) const URL: TextForm<String> = TextForm {
     shown: |url| Value::text(url),
     cell: "`http`, `https` or `h2c` URL",
     pattern: "^([Hh][Tt][Tt][Pp][Ss]?|[Hh]2[Cc])://[^?#@]+$",
-    is_numeric: false,
+    scalar: Scalar::Text,
 };
+/// The condition of `base_url` on `kind`: OpenAI's clients have `/v1` in their base URL, the others do not.
+pub(super) fn base_url_of_kind() -> Json {
+    // A host named `v1` is not a path.
+    const V1: &str = "[^/:]/+v1/*$";
+    let reference = json!({"$ref": "#/$defs/reference"});
+    let url =
+        |condition: Json| json!({"properties": {"base_url": {"anyOf": [{"type": "null"}, reference, condition]}}});
+    let openai = json!({"properties": {"kind": {"const": ProviderKind::OpenAi.as_str()}}});
+    json!({"if": openai, "then": url(json!({"pattern": V1})), "else": {
+        "anyOf": [{"properties": {"kind": reference}}, url(json!({"not": {"pattern": V1}}))],
+    }})
+}
+
+/// The condition of `name` on `kind`: the built-in mock has one name.
+pub(super) fn name_of_mock() -> Json {
+    let is_mock = json!({"properties": {"kind": {"const": MOCK}}, "not": json::given("base_url")});
+    let name = json!({"anyOf": [{"const": MOCK}, {"$ref": "#/$defs/reference"}]});
+    json!({"if": is_mock, "then": {"properties": {"name": name}}})
+}
+
 /// A description of valid credentials, which a header can carry.
 pub(crate) const CREDENTIAL_EXPECTED: &str =
     "`vault`, `vault:LABEL`, or 1 to 4,096 visible ASCII characters without a space";
-pub(super) const CREDENTIAL: TextForm<Credential> = TextForm {
+pub(super) const CREDENTIAL: Except<TextForm<Credential>> = Except(ANY_CREDENTIAL, "vault:");
+const ANY_CREDENTIAL: TextForm<Credential> = TextForm {
     parse: |text| parse_credential(text).ok_or_else(|| bad(CREDENTIAL_EXPECTED)),
     shown: |credential| match credential {
         Credential::None => Value::None(()),
@@ -113,7 +137,7 @@ pub(super) const CREDENTIAL: TextForm<Credential> = TextForm {
     },
     cell: "1 to 4,096 visible ASCII characters",
     pattern: "^(vault:.+|[!-~]{1,4096})$",
-    is_numeric: true,
+    scalar: Scalar::Any,
 };
 /// Longest credential, in bytes.
 const CREDENTIAL_LEN_MAX: usize = 4_096;
@@ -143,7 +167,7 @@ pub(super) const MODEL: TextForm<String> = TextForm {
     shown: |name| Value::text(name),
     cell: "1 to 256 visible ASCII characters",
     pattern: "^[!-~]{1,256}$",
-    is_numeric: true,
+    scalar: Scalar::Any,
 };
 
 pub(crate) fn is_model(name: &str) -> bool {
@@ -161,7 +185,7 @@ pub(super) const PREFIX: TextForm<String> = TextForm {
     shown: |path| Value::text(path),
     cell: "path",
     pattern: PATH_PATTERN,
-    is_numeric: false,
+    scalar: Scalar::Text,
 };
 pub(super) const PATH: TextForm<String> = TextForm {
     parse: |path| {
@@ -173,9 +197,9 @@ pub(super) const PATH: TextForm<String> = TextForm {
     shown: |path| Value::text(path),
     cell: "path of at most 2,048 bytes",
     pattern: PATH_PATTERN,
-    is_numeric: false,
+    scalar: Scalar::Text,
 };
-const PATH_PATTERN: &str = "^/[!-\"$->@-z|~]{0,2047}$";
+const PATH_PATTERN: &str = "^/[!-\"$-)+->@-z|~]{0,2047}$";
 
 /// Whether `path` can be the path of a request: it begins with a slash, is encoded as it is sent, and has no query.
 fn is_path(path: &str) -> bool {
@@ -187,7 +211,8 @@ fn is_path(path: &str) -> bool {
 /// Longest method, in bytes.
 const METHOD_LEN_MAX: usize = 32;
 const METHODS_KNOWN: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
-pub(super) const METHOD: TextForm<String> = TextForm {
+pub(super) const METHOD: Except<TextForm<String>> = Except(ANY_METHOD, "CONNECT");
+const ANY_METHOD: TextForm<String> = TextForm {
     parse: |method| {
         let expected = "a method in capitals: GET, POST";
         if is_method(method) { Ok(method.to_owned()) } else { Err(Refusal::Near { expected, known: METHODS_KNOWN }) }
@@ -195,7 +220,7 @@ pub(super) const METHOD: TextForm<String> = TextForm {
     shown: |method| Value::text(method),
     cell: "method",
     pattern: "^[A-Z-]{1,32}$",
-    is_numeric: false,
+    scalar: Scalar::Text,
 };
 
 /// Whether this is a method other than `CONNECT`, which requests a tunnel.
@@ -217,7 +242,7 @@ pub(super) const HEADER: TextForm<String> = TextForm {
     shown: |name| Value::text(name),
     cell: "name",
     pattern: "^[A-Za-z0-9_-]{1,64}$",
-    is_numeric: false,
+    scalar: Scalar::Whole,
 };
 pub(super) const AUTH: Words<Auth> =
     Words::or_later(&[("key", Auth::Key), ("none", Auth::None)], &["jwt", "basic", "any"]);
@@ -227,10 +252,12 @@ pub(super) const BACKEND: TextForm<Origin> = TextForm {
     shown: |origin| Value::text(origin),
     cell: "`http://HOST[:PORT][/PATH]`, `https://…`, `h2c://…`",
     pattern: "^([Hh][Tt][Tt][Pp][Ss]?|[Hh]2[Cc])://[^?#@]+$",
-    is_numeric: false,
+    scalar: Scalar::Text,
 };
 
 pub(super) const AMOUNT: Whole<u64> = Whole::new(0, Budget::AMOUNT_MAX);
+/// Amounts up to [`Budget::AMOUNT_MAX`] nano-USD.
+const MONEY_PATTERN: &str = r"^0*([0-9]{1,9}|[1-8][0-9]{9}|9[0-1][0-9]{8}|92[0-1][0-9]{7}|922[0-2][0-9]{6}|9223[0-2][0-9]{5}|92233[0-6][0-9]{4}|922337[0-1][0-9]{3}|92233720[0-2][0-9]|922337203[0-5])(\.[0-9]{1,9}0*)? USD$|^0*9223372036(\.([0-7][0-9]{0,8}0*|8([0-4][0-9]{0,7}0*|5([0-3][0-9]{0,6}0*|4([0-6][0-9]{0,5}0*|7([0-6][0-9]{0,4}0*|7([0-4][0-9]{0,3}0*|5([0-7][0-9]{0,2}0*|8(0([0-6]0*|70*)?)?)?)?)?)?)?)?))? USD$";
 pub(super) const MONEY: TextForm<u64> = TextForm {
     parse: |text| {
         let amount = usd::parse_money(text);
@@ -239,8 +266,8 @@ pub(super) const MONEY: TextForm<u64> = TextForm {
     },
     shown: |nano| Value::Text(usd::written_money(*nano)),
     cell: "`20 USD`",
-    pattern: r"^[0-9]{1,10}(\.[0-9]{1,9})? USD$",
-    is_numeric: false,
+    pattern: MONEY_PATTERN,
+    scalar: Scalar::Text,
 };
 pub(super) const PER: Words<Per> = Words::new(&[(Per::Day.as_str(), Per::Day), (Per::Month.as_str(), Per::Month)]);
 pub(super) const BUDGET_DIMENSION: Words<BudgetDimension> = Words::new(&[
@@ -268,8 +295,8 @@ pub(super) const NETWORK: TextForm<Vec<IpNet>> = TextForm {
     },
     shown: |networks| Value::text(networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
     cell: "address, network (`10.0.0.0/8`), `cloudflare`",
-    pattern: r"^(cloudflare|[0-9.]+(/[1-9][0-9]?)?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(/[1-9][0-9]{0,2})?)$",
-    is_numeric: false,
+    pattern: r"^(cloudflare|[0-9.]+(/([1-9]|[12][0-9]|3[0-2]))?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(/([1-9][0-9]?|1[01][0-9]|12[0-8]))?)$",
+    scalar: Scalar::Text,
 };
 
 fn networks(text: &str) -> Option<Vec<IpNet>> {

@@ -75,7 +75,7 @@ pub(crate) struct LinkUseResponse {
 
 /// Serves the page that asks for the data that a link needs.
 pub(crate) async fn page(State(app): State<Arc<App>>) -> Response {
-    pages::link(&app.live.load().brand.name)
+    pages::link(&app.live.load().process.brand.name)
 }
 
 /// Returns the purpose of a one-time link without using it.
@@ -122,7 +122,7 @@ pub(crate) async fn redeem(
     csrf::check_sign_in(&app, request.headers())?;
     let body: LinkUseRequest = input::required(request, app.limits.body).await?;
     let (hash, link) = find(&app, &body.token).await?;
-    let (kind, brand) = (kind(&link.purpose), app.live.load().brand.name.clone());
+    let (kind, brand) = (kind(&link.purpose), app.live.load().process.brand.name.clone());
     let by = Actor { by: By::System, address: Some(address.0) };
     let user = match link.purpose {
         Purpose::Invite { email, plan } => sign_up(&app, body, Invitation::new(hash, email, plan), address).await?,
@@ -160,7 +160,7 @@ pub(crate) async fn redeem(
 /// Returns the plan of new accounts. If the store has no plan of that name, which only open sign-up needs, returns the
 /// first plan.
 async fn plan_of_first_admin(app: &App) -> Result<String, Problem> {
-    let wished = app.live.load().signup.plan.clone();
+    let wished = app.live.load().process.signup.plan.clone();
     let plans = app.store.plans().await?;
     let plan = plans.iter().find(|plan| plan.name == wished).or(plans.first());
     let plan =

@@ -46,7 +46,7 @@ pub(crate) async fn change(
     let body: PasswordChangeRequest = input::required(request, app.limits.body).await?;
     let user = app.store.find_user(&UserRef::Id(caller.user)).await?;
     let user = user.ok_or_else(Problem::internal)?;
-    let new = chosen("new", body.new, &[user.email.as_str(), &user.name, &app.live.load().brand.name])?;
+    let new = chosen("new", body.new, &[user.email.as_str(), &user.name, &app.live.load().process.brand.name])?;
     let seat = app.passwords.seat()?;
     // The holder of a session could guess the password here, so the attempt counts.
     attempts::take(&app.windows, caller.address, Some(&AccountHash::of(user.email.as_str()))).await?;

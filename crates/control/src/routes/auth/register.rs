@@ -176,7 +176,7 @@ impl Newcomer {
         invitation: Option<Invitation>,
         SignUpInput { email, name, password }: SignUpInput,
     ) -> Result<Self, Problem> {
-        let signup = &app.live.load().signup;
+        let signup = &app.live.load().process.signup;
         may_sign_up(signup.mode, invitation.is_some())?;
         let email = address_of(&email)?;
         if invitation.as_ref().and_then(|invitation| invitation.email.as_ref()).is_some_and(|own| *own != email) {
@@ -184,7 +184,7 @@ impl Newcomer {
         }
         let plan = invitation.as_ref().and_then(|invitation| invitation.plan.clone());
         let name = name_of(&name)?;
-        let password = chosen("password", password, &[email.as_str(), &name, &app.live.load().brand.name])?;
+        let password = chosen("password", password, &[email.as_str(), &name, &app.live.load().process.brand.name])?;
         Ok(Self { email, name, password, plan: plan.unwrap_or_else(|| signup.plan.clone()), invitation })
     }
 

@@ -150,7 +150,7 @@ impl Price {
     fn of(attempt: &RequestAttempt, snapshot: &Snapshot) -> Option<Self> {
         let (cost, usage, version) = (attempt.cost?, attempt.usage.as_ref()?, attempt.price_version.as_deref()?);
         let names = (attempt.model.as_deref().unwrap_or_default(), attempt.answered_model.as_deref());
-        let price = snapshot.price_of_version(attempt.provider.as_deref()?, names, version)?;
+        let price = snapshot.traffic.price_of_version(attempt.provider.as_deref()?, names, version)?;
         let (lines, rounding_pico) = Self::adding_up(&price.lines(usage)?, cost)?;
         Some(Self {
             version: version.to_owned(),

@@ -106,7 +106,7 @@ async fn configured_budgets_are_listed_first_on_all_pages() {
         BudgetLimit { dimension, budget }
     };
     world.configure(|snapshot| {
-        snapshot.budgets.limits = vec![limit(BudgetDimension::User, 5), limit(BudgetDimension::Global, 10)];
+        snapshot.traffic.budgets.limits = vec![limit(BudgetDimension::User, 5), limit(BudgetDimension::Global, 10)];
     });
     for (budget, body) in [("user", json!({"credits": 1})), ("key", json!({"credits": 2}))] {
         world.clock.advance(Duration::from_millis(1));
@@ -142,7 +142,7 @@ async fn budgets_of_the_caller_are_listed_with_their_usage() {
     let starter = plan(&world, "starter").await;
     world.configure(|snapshot| {
         let budget = Budget { measure: Measure::Tokens, per: Per::Month, amount: 1_000 };
-        snapshot.budgets.limits = [BudgetDimension::Key, BudgetDimension::User, BudgetDimension::Plan]
+        snapshot.traffic.budgets.limits = [BudgetDimension::Key, BudgetDimension::User, BudgetDimension::Plan]
             .map(|dimension| BudgetLimit { dimension, budget })
             .to_vec();
     });
@@ -195,7 +195,7 @@ async fn amounts_of_shared_budgets_are_shown_to_admins_alone() {
     let starter = plan(&world, "starter").await;
     world.configure(|snapshot| {
         let budget = Budget { measure: Measure::Tokens, per: Per::Day, amount: 1_000 };
-        snapshot.budgets.limits = vec![BudgetLimit { dimension: BudgetDimension::Global, budget }];
+        snapshot.traffic.budgets.limits = vec![BudgetLimit { dimension: BudgetDimension::Global, budget }];
     });
     for (budget, body) in
         [("global/-/money/month", json!({"money": "5 USD"})), ("plan/starter/credits/day", json!({"credits": 70}))]

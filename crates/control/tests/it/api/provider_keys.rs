@@ -52,9 +52,9 @@ async fn world(providers: &str) -> World {
     std::fs::write(&file, format!("providers: [{providers}]\n")).unwrap();
     let environment = config::Environment::default();
     let sources = config::Sources { file: Some(&file), environment: &environment, flags: config::Flags::default() };
-    let providers = config::load(sources).unwrap().snapshot.providers;
+    let providers = config::load(sources).unwrap().snapshot.traffic.providers;
     let world = World::start().await;
-    world.configure(|snapshot| snapshot.providers = providers);
+    world.configure(|snapshot| snapshot.traffic.providers = providers);
     world
 }
 

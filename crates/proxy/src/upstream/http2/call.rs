@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use super::streams::StreamSlot;
 use crate::body::{Upload, UploadError};
+use crate::upstream::INTERIM_RESPONSES_MAX;
 use crate::upstream::socket::Probe;
 
 /// What of a caller's body is kept until the head of the answer is here, in case the upstream refuses the stream.
@@ -21,8 +22,6 @@ const KEPT_BYTES_MAX: usize = 64 * 1024;
 const KEPT_PIECES_MAX: usize = 1024;
 /// What of a body is handed to h2 at a time.
 const PIECE_BYTES_MAX: usize = 64 * 1024;
-/// 1xx heads before an answer: the bound against one that never comes.
-const INFORMATIONAL_MAX: u32 = 64;
 
 /// Fields of one HTTP/1.1 connection and of its framing (RFC 9113, 8.2.2), and `host`, which `:authority` says.
 const OF_HTTP1: [header::HeaderName; 8] = [
@@ -43,7 +42,7 @@ pub(crate) enum Http2CallError {
     Http2(#[from] h2::Error),
     #[error(transparent)]
     Upload(#[from] UploadError),
-    #[error("more than {INFORMATIONAL_MAX} interim responses")]
+    #[error("more than {INTERIM_RESPONSES_MAX} interim responses")]
     Informational,
     #[error("the upstream switched protocols, which HTTP/2 cannot")]
     Switched,
@@ -164,7 +163,7 @@ impl Http2Call {
             if interim.status() == StatusCode::SWITCHING_PROTOCOLS {
                 return Poll::Ready(Err(Http2CallError::Switched));
             }
-            if self.informational > INFORMATIONAL_MAX {
+            if self.informational > INTERIM_RESPONSES_MAX {
                 return Poll::Ready(Err(Http2CallError::Informational));
             }
         }

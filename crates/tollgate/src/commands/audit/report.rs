@@ -67,7 +67,7 @@ fn providers(snapshot: &Snapshot, named: Option<&str>, report: &Export) -> anyho
     }
     let Some(kind) = report.kind else { return Ok(None) };
     let of_kind = |kind: ProviderKind| {
-        let of = snapshot.providers.iter().filter(|provider| provider.kind == kind);
+        let of = snapshot.traffic.providers.iter().filter(|provider| provider.kind == kind);
         of.map(|provider| provider.name.to_string()).collect::<BTreeSet<_>>()
     };
     let found = of_kind(kind);

@@ -77,7 +77,7 @@ fn with_a_provider() -> Vec<Arc<config::snapshot::Provider>> {
     std::fs::write(&file, "providers: [{name: openai, kind: openai, credential: vault}]\n").unwrap();
     let environment = config::Environment::default();
     let sources = config::Sources { file: Some(&file), environment: &environment, flags: config::Flags::default() };
-    config::load(sources).unwrap().snapshot.providers
+    config::load(sources).unwrap().snapshot.traffic.providers
 }
 
 fn id(answer: &Answer) -> String {
@@ -93,8 +93,8 @@ async fn every_change_leaves_one_line() {
     let world = World::start().await;
     let providers = with_a_provider();
     world.configure(|config| {
-        config.signup.mode = SignupMode::Open;
-        config.providers = providers;
+        config.process.signup.mode = SignupMode::Open;
+        config.traffic.providers = providers;
     });
     let root = world.person_with("root", Role::Admin).await;
     let mut log = Log { world, called: BTreeSet::new() };

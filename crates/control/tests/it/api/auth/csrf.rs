@@ -35,8 +35,8 @@ async fn check(world: &World, session: &BrowserSession, headers: &[&str], by_coo
 async fn only_pages_of_allowed_origins_change_data_with_a_cookie() {
     let world = World::start().await;
     world.configure(|snapshot| {
-        snapshot.control.allowed_origins = vec!["http://localhost:3000".to_owned()];
-        snapshot.public_url.control = Some("http://gate.internal:8787".to_owned());
+        snapshot.process.control.allowed_origins = vec!["http://localhost:3000".to_owned()];
+        snapshot.process.public_url.control = Some("http://gate.internal:8787".to_owned());
     });
     let ada = world.person("ada").await;
     let session = world.sign_in(&ada).await;

@@ -14,7 +14,7 @@ const NEW: &str = "another horse, same battery";
 
 async fn world() -> World {
     let world = World::start().await;
-    world.configure(|snapshot| snapshot.signup.mode = SignupMode::Invite);
+    world.configure(|snapshot| snapshot.process.signup.mode = SignupMode::Invite);
     world
 }
 
@@ -73,7 +73,7 @@ async fn an_invitation_makes_an_account() {
 async fn an_invitation_opens_nothing_where_sign_up_is_closed() {
     let world = world().await;
     let token = world.invite(None, None).await;
-    world.configure(|snapshot| snapshot.signup.mode = SignupMode::Closed);
+    world.configure(|snapshot| snapshot.process.signup.mode = SignupMode::Closed);
     let requested = json!({"token": token, "password": PASSWORD, "name": "Ada", "email": "ada@example.com"});
     redeem(&world, &requested).await.refuses(403, "signup_closed");
 }
@@ -166,7 +166,7 @@ async fn a_link_accepts_only_the_fields_that_it_needs() {
 #[tokio::test]
 async fn the_page_runs_its_own_script_and_connects_to_no_other_host() {
     let world = world().await;
-    world.configure(|snapshot| snapshot.brand.name = "Codexible <&>".to_owned());
+    world.configure(|snapshot| snapshot.process.brand.name = "Codexible <&>".to_owned());
     let answer = get(world.address, "/link", &[]).await;
     assert_eq!((answer.status, answer.headers["content-type"].as_str()), (200, "text/html; charset=utf-8"));
     let policy = &answer.headers["content-security-policy"];

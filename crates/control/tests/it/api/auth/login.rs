@@ -183,7 +183,7 @@ async fn cookies_are_for_this_host_alone_unless_it_is_this_machine() {
             "tollgate_refresh: Path=/; Max-Age=604800; HttpOnly; SameSite=Strict",
         ]
     );
-    world.configure(|snapshot| snapshot.public_url.control = Some("https://gate.example.com".to_owned()));
+    world.configure(|snapshot| snapshot.process.public_url.control = Some("https://gate.example.com".to_owned()));
     let secure = [
         "__Host-tollgate_session: Path=/; Max-Age=604800; HttpOnly; SameSite=Strict; Secure",
         "__Host-tollgate_refresh: Path=/; Max-Age=604800; HttpOnly; SameSite=Strict; Secure",
@@ -263,7 +263,7 @@ async fn a_flood_of_sign_ins_is_refused_and_other_calls_are_served() {
     // On a busy machine, the last requests of the queue are served late.
     let limits = Limits { call: Duration::from_secs(180), ..Limits::default() };
     let world = World::start_with("127.0.0.1:0", limits).await;
-    world.configure(|snapshot| snapshot.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()]);
+    world.configure(|snapshot| snapshot.traffic.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()]);
     let ada = world.person("ada").await;
     let session = world.sign_in(&ada).await;
     let mut storm = JoinSet::new();

@@ -124,7 +124,7 @@ async fn a_provider_that_went_out_of_the_configuration_is_a_conflict() {
     let world = usual().await;
     let ada = world.holder("ada", "starter").await;
     let created = id(&create(&world, &ada.bearer(), &new("work")).await);
-    world.configure(|snapshot| snapshot.providers.clear());
+    world.configure(|snapshot| snapshot.traffic.providers.clear());
     call(world.address, &format!("POST {PATH}/{created}/test"), &[&ada.bearer()], "").await.refuses(409, "conflict");
     let says = create(&world, &ada.bearer(), &new("more")).await.refuses(422, "unprocessable");
     assert!(says.contains("no provider"), "{says}");

@@ -22,7 +22,7 @@ async fn priced() -> World {
         let environment = config::Environment::default();
         let sources = config::Sources { file: Some(&file), environment: &environment, flags: config::Flags::default() };
         let loaded = config::load(sources).unwrap().snapshot;
-        (snapshot.providers, snapshot.prices) = (loaded.providers, loaded.prices);
+        (snapshot.traffic.providers, snapshot.traffic.prices) = (loaded.traffic.providers, loaded.traffic.prices);
     });
     world
 }
@@ -30,7 +30,7 @@ async fn priced() -> World {
 /// A request for the model `own` with this usage, rated as the proxy rates it.
 fn rated(world: &World, holder: &Holder, usage: Usage) -> UsageEvent {
     let snapshot = world.live.load_full();
-    let price = snapshot.price(&snapshot.providers[0], ("own", None), at(1)).unwrap();
+    let price = snapshot.traffic.price(&snapshot.traffic.providers[0], ("own", None), at(1)).unwrap();
     let event = of(holder, at(1));
     let attempt = Attempt {
         model: Some("own".into()),
@@ -97,7 +97,7 @@ async fn a_price_that_holds_no_longer_leaves_the_sum_alone() {
         (&reported["attempts"][0]["price"], &reported["attempts"][0]["cost"]["amount_nano"]),
         (&json!(null), &json!(999))
     );
-    world.configure(|snapshot| snapshot.providers.clear());
+    world.configure(|snapshot| snapshot.traffic.providers.clear());
     assert_eq!(show(&world, &ada, &event).await["attempts"][0]["price"], json!(null));
 }
 

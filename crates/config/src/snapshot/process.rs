@@ -1,0 +1,214 @@
+//! The part of the configuration whose change needs a restart: the keys of `schema::process`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use access::Secret;
+
+use super::WindowLimit;
+
+/// What a reload cannot change.
+#[derive(Debug, Clone)]
+pub struct Process {
+    /// The product's name and the prefix of its keys.
+    pub brand: Brand,
+    /// Addresses of the proxy's listeners; never empty.
+    pub listen: Vec<SocketAddr>,
+    /// Settings of the control API.
+    pub control: Control,
+    /// The public URLs of the proxy and of control.
+    pub public_url: PublicUrl,
+    /// The mode of signup.
+    pub signup: Signup,
+    /// The token that grants access to `/metrics` if control is not on loopback; `None` denies access there.
+    pub metrics_token: Option<Secret>,
+    /// A Redis that shares rate limits between nodes.
+    pub redis: Option<Secret>,
+    /// Maximum numbers of connections and requests in flight.
+    pub connections: Connections,
+    /// The phases of a shutdown.
+    pub drain: Drain,
+    /// Format and levels of logs.
+    pub log: Log,
+    /// The folder of the store's file, the spool and the lock.
+    pub data: PathBuf,
+    /// The database of users, keys and usage.
+    pub store: Store,
+    /// The spool of usage events.
+    pub spool: Spool,
+    /// The retention of usage rows.
+    pub retention: Retention,
+    /// The leases of quotas and budgets.
+    pub lease: Lease,
+}
+
+/// The section `brand` of the file.
+#[derive(Debug, Clone)]
+pub struct Brand {
+    /// The name that people see. Default `Tollgate`.
+    pub name: String,
+    /// 1 to 32 characters of a-z and 0-9. Keys begin with it and an underscore, and machines use it as the brand's
+    /// name: cookies, `owned_by`, the install script's folder, variable and provider. Default: the letters and digits
+    /// of `name`.
+    pub key_prefix: String,
+}
+
+impl Brand {
+    /// Returns the brand's name for machines: `key_prefix`.
+    #[must_use]
+    pub fn slug(&self) -> &str {
+        &self.key_prefix
+    }
+
+    /// Returns the environment variable in which clients store a key: `TOLLGATE_KEY`. The name of a shell's variable
+    /// must not begin with a digit (POSIX.1-2024, XBD 8.1), so an underscore is added before a digit.
+    #[must_use]
+    pub fn key_variable(&self) -> String {
+        let slug = self.slug().to_ascii_uppercase();
+        let guard = if slug.starts_with(|first: char| first.is_ascii_digit()) { "_" } else { "" };
+        format!("{guard}{slug}_KEY")
+    }
+}
+
+/// The section `control` of the file.
+#[derive(Debug, Clone)]
+pub struct Control {
+    /// The address of the control listener.
+    pub listen: SocketAddr,
+    /// Origins whose pages may call control with credentials: `https://app.example.com`, as browsers write them.
+    pub allowed_origins: Vec<String>,
+    /// Rate limits of control; each one that applies counts.
+    pub rate_limits: Vec<WindowLimit>,
+}
+
+/// The section `public_url` of the file.
+#[derive(Debug, Clone)]
+pub struct PublicUrl {
+    /// The proxy's URL, without a final slash; `None` means the address of its listener.
+    pub proxy: Option<String>,
+    /// The URL of control.
+    pub control: Option<String>,
+}
+
+/// The settings `signup` and `signup_plan`.
+#[derive(Debug, Clone)]
+pub struct Signup {
+    /// The mode of signup. Default closed.
+    pub mode: SignupMode,
+    /// The plan of new users. Default `starter`.
+    pub plan: String,
+}
+
+/// The values of `signup`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignupMode {
+    /// Signup is disabled: admins create users.
+    Closed,
+    /// Signup requires an admin's invitation.
+    Invite,
+    /// Signup is open to everybody.
+    Open,
+}
+
+/// The section `connections` of the file.
+#[derive(Debug, Clone, Copy)]
+pub struct Connections {
+    /// Maximum number of open client connections, over all workers. Default 20,000.
+    pub max: u32,
+    /// Maximum number of open connections from one address. Default 1,000.
+    pub per_address: u32,
+    /// Maximum number of requests of one key in flight, over all workers. Default 1,000.
+    pub in_flight_per_key: u32,
+}
+
+/// The section `drain` of the file.
+#[derive(Debug, Clone, Copy)]
+pub struct Drain {
+    /// The time after SIGTERM during which connections are still accepted. Default 2 s.
+    pub delay: Duration,
+    /// The time after that during which requests in flight may finish. Default 30 s.
+    pub timeout: Duration,
+}
+
+/// The section `log` of the file.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// The format; `None` means text on a terminal and JSON elsewhere.
+    pub format: Option<LogFormat>,
+    /// The level `error`, `warn`, `info`, `debug` or `trace`. Default `info`.
+    pub level: String,
+    /// Levels of single modules.
+    pub modules: Vec<(String, String)>,
+}
+
+/// The values of `log.format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object per line.
+    Json,
+    /// Lines of text for people.
+    Text,
+}
+
+/// The section `store` of the file.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// The database's URL; `None` means SQLite in the data folder.
+    pub url: Option<Secret>,
+    /// Whether migrations run at startup. Default true.
+    pub migrate: bool,
+    /// The time for which known keys remain valid while the store is unavailable. Default 1 h.
+    pub stale_for: Duration,
+}
+
+/// The section `spool` of the file.
+#[derive(Debug, Clone, Copy)]
+pub struct Spool {
+    /// Maximum size of all segments together, in bytes. Default 1 GiB.
+    pub size_bytes_max: u64,
+    /// The failures that a record survives.
+    pub durability: Durability,
+}
+
+/// The values of `spool.durability`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Records survive the death of the process.
+    #[default]
+    Process,
+    /// Records survive a power failure too.
+    Power,
+}
+
+impl Durability {
+    /// Every durability, in order of declaration.
+    pub const ALL: [Self; 2] = [Self::Process, Self::Power];
+
+    /// Returns the word in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Power => "power",
+        }
+    }
+}
+
+/// The section `retention` of the file.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// The retention of requests, attempts and counts per minute, not of daily totals; `None` is unlimited. Default 90 d.
+    pub events: Option<Duration>,
+    /// The retention of the providers' literal usage reports; `None` is unlimited. Default 30 d.
+    pub raw_usage: Option<Duration>,
+}
+
+/// The section `lease`: how nodes with one PostgreSQL share quotas and budgets. All nodes must have the same values.
+#[derive(Debug, Clone, Copy)]
+pub struct Lease {
+    /// The lifetime of a lease that is not renewed. Default 2 s.
+    pub ttl: Duration,
+    /// The time for which a request waits for amounts that are lent to other nodes. Default 250 ms.
+    pub recall_wait: Duration,
+}

@@ -1,0 +1,262 @@
+//! The part of the configuration that a reload may change: the keys of `schema::traffic`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::{Credits, Plan, PublicKey, Secret};
+use ai::price::Prices;
+use ipnet::IpNet;
+
+use super::{Budgets, QuotaStatus, WindowLimit};
+use crate::router::Router;
+
+/// What a reload may change.
+#[derive(Debug, Clone)]
+pub struct Traffic {
+    /// Peers whose `X-Forwarded-For` is trusted.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The rate limit of the proxy for requests without a valid key, by address.
+    pub unauthenticated: Option<WindowLimit>,
+    /// Deadlines of ordinary routes.
+    pub timeouts: Timeouts,
+    /// Bounds of heads and bodies.
+    pub sizes: Sizes,
+    /// The treatment of an LLM request whose client has disconnected.
+    pub on_hangup: OnHangup,
+    /// Providers that are on.
+    pub providers: Vec<Arc<Provider>>,
+    /// The built-in mock provider.
+    pub mock: Mock,
+    /// Models that clients may request; those whose provider is off are missing.
+    pub models: Vec<Arc<Model>>,
+    /// Configured prices of `prices`; see [`Traffic::price`].
+    pub prices: Prices,
+    /// The file with a newer price table.
+    pub price_file: Option<PriceFile>,
+    /// Prices of the built-in table and that file, under the names of kinds and of hosts.
+    pub prices_builtin: Prices,
+    /// The LLM endpoints; `None` if they are off.
+    pub ai: Option<Ai>,
+    /// Plans that the store must have.
+    pub plans: Vec<Plan>,
+    /// Budgets of keys and users, beside those of plans.
+    pub budgets: Budgets,
+    /// The status of the proxy's response if a quota or budget is exhausted.
+    pub quota_status: QuotaStatus,
+    /// Upstreams of ordinary routes.
+    pub upstreams: Vec<Arc<Upstream>>,
+    /// Selects the route of a request.
+    pub router: Router,
+}
+
+/// The sections `timeouts` and `ai.timeouts`.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// Maximum time until a connection to an upstream is established, TLS included. Default 2 s.
+    pub connect: Duration,
+    /// Maximum time from the request's last byte to the head of the response. Default 60 s, `ai` 10 min.
+    pub first_byte: Duration,
+    /// Maximum time without a byte in either direction. Default 60 s.
+    pub idle: Duration,
+    /// Maximum time of the whole request. Default 15 min, `ai` 30 min.
+    pub total: Duration,
+}
+
+/// The section `sizes` of the file.
+#[derive(Debug, Clone, Copy)]
+pub struct Sizes {
+    /// Maximum size of a request's head. Default 64 KiB.
+    pub headers_bytes_max: usize,
+    /// Maximum size of a request's body. Default 32 MiB.
+    pub body_bytes_max: u64,
+    /// Maximum size of all buffered bodies. One key may use at most a quarter of it. Default 256 MiB.
+    pub buffered_bytes_max: u64,
+}
+
+/// The setting `on_hangup` of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnHangup {
+    /// The request to the upstream is aborted. The default.
+    Cancel,
+    /// The response is read further, for the usage that is reported at its end.
+    Drain {
+        /// Maximum number of bytes that are read. Default 64 KiB.
+        bytes_max: u64,
+        /// Maximum time for reading. Default 10 s.
+        within: Duration,
+    },
+}
+
+/// The protocol of an origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// `http://`: HTTP/1.1 without TLS.
+    Http,
+    /// `https://`: TLS; the handshake (ALPN) chooses HTTP/2 or HTTP/1.1.
+    Https,
+    /// `h2c://`: HTTP/2 without TLS, from the first byte (RFC 9113, 3.3).
+    H2c,
+}
+
+/// The destination of requests: scheme, authority and a path that is put before theirs.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// The protocol of the origin.
+    pub scheme: Scheme,
+    /// A host name, or an address without brackets.
+    pub host: String,
+    /// The port, even if the URL omits it.
+    pub port: u16,
+    /// The value of the `Host` header: it has a port only if it is not the scheme's default.
+    pub authority: String,
+    /// The path without a final slash; it may be empty.
+    pub path: String,
+}
+
+/// One entry of `providers`.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    /// The name in `PROVIDER/MODEL`.
+    pub name: Arc<str>,
+    /// The API that the provider supports.
+    pub kind: ai::ProviderKind,
+    /// The provider's origin; for OpenAI's kind without the `/v1` at the end of `base_url`, as the endpoints' paths
+    /// include it.
+    pub origin: Origin,
+    /// The credential for requests to this provider only.
+    pub credential: Credential,
+}
+
+/// The setting `providers[].credential`. A user's own credential in the vault overrides it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// No credential is needed: the mock accepts its credential in the vault, and responds without one.
+    None,
+    /// One credential for all users whose plan has `shared_keys`.
+    Fixed(Secret),
+    /// A credential of the vault, for all users whose plan has `shared_keys`.
+    Vault {
+        /// The label of the shared credential; `None` is the newest one for this provider.
+        label: Option<Box<str>>,
+    },
+}
+
+/// The built-in mock: a provider whose address is known only when it listens; `Traffic::with_mock` then adds it.
+#[derive(Debug, Clone, Default)]
+pub struct Mock {
+    /// Whether the mock runs: it is forced, the file names it, or no other provider exists.
+    pub on: bool,
+    /// Whether `mock` or `--mock` forced it: all other providers are then off.
+    pub forced: bool,
+    /// Entries of `models` that the mock serves.
+    pub models: Vec<MockModel>,
+}
+
+/// One entry of `models` whose target is the built-in mock.
+#[derive(Debug, Clone)]
+pub struct MockModel {
+    /// The name that clients request.
+    pub name: Arc<str>,
+    /// The credits that a request costs.
+    pub credits: Credits,
+    /// The name that is sent to the mock.
+    pub model: Arc<str>,
+}
+
+/// The settings `prices_file` and `prices_key`.
+#[derive(Debug, Clone)]
+pub struct PriceFile {
+    /// The path as it is configured.
+    pub path: PathBuf,
+    /// The key that has signed the file, if one is configured.
+    pub key: Option<PublicKey>,
+    /// The day of its figures, `YYYY-MM-DD`.
+    pub as_of: Arc<str>,
+}
+
+/// One entry of `models`.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// The name that clients request.
+    pub name: Arc<str>,
+    /// The credits that a request costs. Default 1.
+    pub credits: Credits,
+    /// The provider and model that serve it.
+    pub target: Target,
+}
+
+/// A provider and its own name of a model.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The provider that is called.
+    pub provider: Arc<Provider>,
+    /// The name that is sent to the provider.
+    pub model: Arc<str>,
+}
+
+/// The section `ai` of the file.
+#[derive(Debug, Clone)]
+pub struct Ai {
+    /// The prefix of every endpoint's path, without a final slash; empty for `/`.
+    pub prefix: String,
+    /// Deadlines of LLM requests.
+    pub timeouts: Timeouts,
+}
+
+/// One entry of `upstreams`.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    /// The name that routes use.
+    pub name: Arc<str>,
+    /// The address of its only backend.
+    pub origin: Origin,
+}
+
+/// One entry of `routes`.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Its name; defaults to the path.
+    pub name: Arc<str>,
+    /// The paths that it matches.
+    pub path: PathMatch,
+    /// The methods that it accepts, uppercase; empty means all.
+    pub methods: Vec<String>,
+    /// The destination of its requests.
+    pub upstream: Arc<Upstream>,
+    /// The authentication that it requires.
+    pub auth: Auth,
+    /// The credits that a request costs. Default 1.
+    pub credits: Credits,
+    /// The form in which its usage is recorded. Default folded.
+    pub events: Events,
+    /// Headers that upstreams may trust and that the client may still set, in lowercase. Default none.
+    pub allow_headers: Vec<Box<str>>,
+}
+
+/// The setting `routes[].path` of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PathMatch {
+    /// This path only, byte for byte.
+    Exact(String),
+    /// This path and the paths below it: `/api` matches `/api` and `/api/x`, not `/apix`.
+    Prefix(String),
+}
+
+/// The values of `routes[].auth.type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Auth {
+    /// A valid key is required.
+    Key,
+    /// No authentication is required.
+    None,
+}
+
+/// The values of `routes[].events`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Events {
+    /// One row per request.
+    Rows,
+    /// One count per minute.
+    Folded,
+}

@@ -1,0 +1,151 @@
+//! The content of a response on an HTTP/1.1 connection.
+
+use std::io;
+use std::task::{Context, Poll};
+
+use ::http1::{BodyScanner, Framing, Piece, Violation};
+use bytes::{Buf as _, Bytes};
+use http_body::SizeHint;
+use thiserror::Error;
+
+use super::request_writer::UploadTask;
+use super::{Http1Connection, ReturnSlot};
+use crate::body::UploadError;
+
+/// The reason for an incomplete response.
+#[derive(Debug, Error)]
+pub(crate) enum Http1BodyError {
+    #[error("the connection to the upstream failed")]
+    Io(#[source] io::Error),
+    #[error("the content of the upstream's response is incomplete or invalid")]
+    Violation(#[source] Violation),
+    #[error(transparent)]
+    Upload(#[from] UploadError),
+}
+
+/// The content of a response. Dropped before its end, its connection is closed.
+pub(crate) struct Http1Download {
+    /// `None` after the end.
+    connection: Option<Box<Http1Connection>>,
+    scanner: BodyScanner,
+    /// The length of the content at the beginning of the received bytes, if the scanner has passed it.
+    content_ahead: usize,
+    /// Bytes of content to come, if the length was announced.
+    left: Option<u64>,
+    upload: Option<UploadTask>,
+    returns_to: Option<ReturnSlot>,
+    failed: Option<Http1BodyError>,
+}
+
+impl Http1Download {
+    /// Returns the content that follows a head on this connection. `upload` writes what is left of the request.
+    pub(super) fn new(
+        connection: Box<Http1Connection>,
+        framing: Framing,
+        upload: Option<UploadTask>,
+        returns_to: Option<ReturnSlot>,
+    ) -> Self {
+        let left = match framing {
+            Framing::Empty => Some(0),
+            Framing::Length(bytes) => Some(bytes),
+            Framing::Chunked | Framing::UntilClose | Framing::Tunnel => None,
+        };
+        let scanner = BodyScanner::new(framing);
+        let connection = Some(connection);
+        let mut download = Self { connection, scanner, content_ahead: 0, left, upload, returns_to, failed: None };
+        download.leave_if_ended();
+        download
+    }
+
+    /// Whether all of the content was read.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.scanner.has_ended() && self.content_ahead == 0
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+
+    /// Returns the next piece of content; `None` at its end.
+    pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Http1BodyError>>> {
+        if let Some(failed) = self.failed.take() {
+            return Poll::Ready(Some(Err(failed)));
+        }
+        loop {
+            match self.next() {
+                Ok(Some(data)) => return Poll::Ready(Some(Ok(data))),
+                Ok(None) => {}
+                Err(violation) => return self.fail(cx, Http1BodyError::Violation(violation)),
+            }
+            let Some(connection) = &mut self.connection else {
+                let is_whole = self.scanner.has_ended();
+                let truncated = Http1BodyError::Violation(Violation::Truncated);
+                return Poll::Ready(if is_whole { None } else { Some(Err(truncated)) });
+            };
+            match connection.poll_receive(cx) {
+                Poll::Ready(Ok(0)) => match self.scanner.close() {
+                    Ok(()) => self.leave_if_ended(),
+                    Err(violation) => return self.fail(cx, Http1BodyError::Violation(violation)),
+                },
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => return self.fail(cx, Http1BodyError::Io(error)),
+                Poll::Pending => {
+                    let failed = self.upload.as_ref().and_then(|upload| upload.poll_failed(cx));
+                    return failed.map_or(Poll::Pending, |failed| self.fail(cx, failed.into()));
+                }
+            }
+        }
+    }
+
+    /// Closes the connection. The next poll returns the error, so that what was received before it reaches the client.
+    fn fail(&mut self, cx: &Context<'_>, error: Http1BodyError) -> Poll<Option<Result<Bytes, Http1BodyError>>> {
+        self.connection = None;
+        self.failed = Some(error);
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Takes content from the received bytes. After it, framing is read up to the next content, so that the end is known
+    /// with the last piece.
+    fn next(&mut self) -> Result<Option<Bytes>, Violation> {
+        if self.content_ahead == 0 {
+            self.skip_framing()?;
+        }
+        let Some(connection) = self.connection.as_mut().filter(|_| self.content_ahead > 0) else { return Ok(None) };
+        let data = connection.received.split_to(std::mem::take(&mut self.content_ahead)).freeze();
+        let bytes = u64::try_from(data.len()).unwrap_or(u64::MAX);
+        self.left = self.left.map(|left| left.saturating_sub(bytes));
+        // A violation after this content is returned by the next call.
+        let _ = self.skip_framing();
+        Ok(Some(data))
+    }
+
+    fn skip_framing(&mut self) -> Result<(), Violation> {
+        while let Some(connection) = &mut self.connection {
+            match self.scanner.next(&connection.received)? {
+                Some(Piece::Content(bytes)) => {
+                    self.content_ahead = bytes;
+                    return Ok(());
+                }
+                Some(Piece::Framing(bytes) | Piece::Trailers(bytes)) => connection.received.advance(bytes),
+                None => break,
+            }
+        }
+        self.leave_if_ended();
+        Ok(())
+    }
+
+    /// At the end, leaves the connection for another request, if it can serve one.
+    fn leave_if_ended(&mut self) {
+        if !self.is_over() {
+            return;
+        }
+        let Some(mut connection) = self.connection.take() else { return };
+        let is_written = self.upload.take().is_none_or(|upload| upload.is_written());
+        // More bytes would be a response that nobody asked for.
+        if let Some(slot) = self.returns_to.take().filter(|_| is_written && connection.received.is_empty()) {
+            connection.rest();
+            slot.set(Some(connection));
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! One request on an HTTP/1.1 connection, until the head of its response has arrived.
+
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use ::http1::{InvalidPart, ResponseHead, ResponseTo, Violation};
+use http::request::Parts;
+use http::{Request, Response};
+use thiserror::Error;
+use tokio::time::Instant;
+
+use super::body::Http1Download;
+use super::request_writer::RequestWriter;
+use super::{Http1Connection, ReturnSlot, response_head};
+use crate::body::{Upload, UploadError};
+use crate::upstream::INTERIM_RESPONSES_MAX;
+use crate::upstream::connect::HEAD_BYTES_MAX;
+use crate::upstream::download::Download;
+use crate::upstream::socket::Probe;
+
+/// The reason for a missing response.
+#[derive(Debug, Error)]
+pub(crate) enum Http1CallError {
+    #[error("the connection to the upstream failed")]
+    Io(#[source] io::Error),
+    #[error("the upstream closed the connection before it responded")]
+    Closed,
+    #[error("the upstream's response breaks a rule of HTTP/1.1")]
+    Violation(#[source] Violation),
+    #[error(
+        "the upstream sent more than {INTERIM_RESPONSES_MAX} interim responses, or more than {HEAD_BYTES_MAX} bytes of them"
+    )]
+    Interim,
+    // The request's `Upgrade` is not forwarded.
+    #[error("the upstream switched protocols without a request to do so")]
+    Switched,
+    #[error("the request cannot be sent over HTTP/1.1")]
+    Invalid(#[source] InvalidPart),
+    #[error(transparent)]
+    Upload(#[from] UploadError),
+}
+
+impl Http1CallError {
+    /// Whether the upstream's bytes were invalid.
+    pub(crate) const fn is_protocol(&self) -> bool {
+        match self {
+            Self::Violation(_) | Self::Interim | Self::Switched => true,
+            Self::Io(_) | Self::Closed | Self::Invalid(_) | Self::Upload(_) => false,
+        }
+    }
+
+    /// Whether the client's body ended the call.
+    pub(crate) const fn is_of_client(&self) -> bool {
+        matches!(self, Self::Upload(_) | Self::Invalid(_))
+    }
+}
+
+/// How far the request was written.
+enum Sending {
+    Writing(RequestWriter),
+    Written,
+    /// The upstream reads no more of it; it may have responded before.
+    Refused(io::Error),
+    /// The head cannot be written.
+    Invalid(InvalidPart),
+}
+
+/// A request with its connection. Dropped, the connection is closed.
+pub(crate) struct Http1Call {
+    connection: Box<Http1Connection>,
+    parts: Parts,
+    sending: Sending,
+    responds_to: ResponseTo,
+    is_bodiless: bool,
+    interim_responses: u32,
+    interim_bytes: usize,
+    probe: Probe,
+}
+
+impl Http1Call {
+    /// Begins a call; nothing is written before it is polled.
+    pub(crate) fn start(connection: Box<Http1Connection>, request: Request<Upload>) -> Self {
+        let (parts, upload) = request.into_parts();
+        let responds_to = ResponseTo::method(parts.method.as_str().as_bytes());
+        let is_bodiless = upload.is_empty();
+        let sending = match RequestWriter::new(connection.socket.clone(), &parts, upload) {
+            Ok(writer) => Sending::Writing(writer),
+            Err(invalid) => Sending::Invalid(invalid),
+        };
+        let probe = connection.probe();
+        Self { connection, parts, sending, responds_to, is_bodiless, interim_responses: 0, interim_bytes: 0, probe }
+    }
+
+    /// Returns a probe of what happens to the request.
+    pub(crate) fn probe(&self) -> Probe {
+        self.probe.clone()
+    }
+
+    /// Writes the request and reads the head of the response, which may come first.
+    pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Http1CallError>> {
+        self.poll_send(cx)?;
+        if !self.probe.anything_written() {
+            // A response before the request would be an answer to another one.
+            return match &self.sending {
+                Sending::Refused(_) => Poll::Ready(Err(self.refused())),
+                Sending::Writing(_) | Sending::Written | Sending::Invalid(_) => Poll::Pending,
+            };
+        }
+        loop {
+            while let Some(head) = self.parse()? {
+                match head.status() {
+                    101 => return Poll::Ready(Err(Http1CallError::Switched)),
+                    _ if !head.is_interim() => return Poll::Ready(Ok(head)),
+                    _ => {}
+                }
+                self.skip_interim(head)?;
+            }
+            match ready!(self.connection.poll_receive(cx)) {
+                Ok(0) => return Poll::Ready(Err(self.refused())),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Err(Http1CallError::Io(error))),
+            }
+        }
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Result<(), Http1CallError> {
+        match &mut self.sending {
+            Sending::Writing(writer) => match writer.poll(cx) {
+                Poll::Pending => Ok(()),
+                Poll::Ready(Ok(())) => {
+                    self.sending = Sending::Written;
+                    Ok(())
+                }
+                Poll::Ready(Err(Http1CallError::Io(error))) if self.probe.anything_written() => {
+                    self.sending = Sending::Refused(error);
+                    Ok(())
+                }
+                Poll::Ready(Err(error)) => Err(error),
+            },
+            Sending::Invalid(invalid) => Err(Http1CallError::Invalid(*invalid)),
+            Sending::Written | Sending::Refused(_) => Ok(()),
+        }
+    }
+
+    /// Why the connection ended: an error while writing says more than its end.
+    fn refused(&mut self) -> Http1CallError {
+        match &mut self.sending {
+            Sending::Refused(error) => Http1CallError::Io(std::mem::replace(error, io::ErrorKind::BrokenPipe.into())),
+            Sending::Writing(_) | Sending::Written | Sending::Invalid(_) => Http1CallError::Closed,
+        }
+    }
+
+    fn parse(&mut self) -> Result<Option<ResponseHead>, Http1CallError> {
+        let Http1Connection { parser, received, .. } = &mut *self.connection;
+        if received.is_empty() {
+            return Ok(None);
+        }
+        parser.parse(received).map_err(Http1CallError::Violation)
+    }
+
+    fn skip_interim(&mut self, head: ResponseHead) -> Result<(), Http1CallError> {
+        self.interim_responses += 1;
+        self.interim_bytes += head.len();
+        drop(self.connection.received.split_to(head.len()));
+        self.connection.parser.recycle(head);
+        if self.interim_responses > INTERIM_RESPONSES_MAX || self.interim_bytes > HEAD_BYTES_MAX {
+            return Err(Http1CallError::Interim);
+        }
+        Ok(())
+    }
+
+    /// Returns the response. Its body leaves the connection in the slot when both are over, if it persists.
+    pub(crate) fn into_response(
+        mut self,
+        head: ResponseHead,
+    ) -> Result<(Response<Download>, ReturnSlot), Http1CallError> {
+        let bytes = self.connection.received.split_to(head.len()).freeze();
+        let parts = response_head::convert(head.over(&bytes), &bytes).map_err(Http1CallError::Violation)?;
+        let (framing, persists) = (head.framing(self.responds_to), head.persists(self.responds_to));
+        self.connection.parser.recycle(head);
+        let (upload, is_written) = match self.sending {
+            Sending::Writing(writer) => (Some(writer.continue_in_task()), true),
+            Sending::Written => (None, true),
+            Sending::Refused(_) | Sending::Invalid(_) => (None, false),
+        };
+        let slot: ReturnSlot = Rc::default();
+        let returns_to = (persists && is_written).then(|| slot.clone());
+        let body = Http1Download::new(self.connection, framing, upload, returns_to);
+        Ok((Response::from_parts(parts, Download::Http1(body)), slot))
+    }
+
+    /// Returns the request as it was: whole if nothing of it was written, and otherwise only without a body.
+    pub(crate) fn into_request(self) -> Option<Request<Upload>> {
+        let upload = match self.sending {
+            Sending::Writing(writer) if !self.probe.anything_written() => writer.into_upload(),
+            _ if self.is_bodiless => Upload::segments(std::iter::empty(), Instant::now()).0,
+            Sending::Writing(_) | Sending::Written | Sending::Refused(_) | Sending::Invalid(_) => return None,
+        };
+        Some(Request::from_parts(self.parts, upload))
+    }
+}
