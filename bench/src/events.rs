@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::{Clock, Ids, KeyNo, NanoUsd, PlanId, RequestId, UserNo};
+use access::{Clock, Ids, KeyNo, NanoUsd, PlanId, RequestId, Subject, UserNo};
 use meter::{Attempt, Caller, Charge, Outcome, Source, Usage, UsageEvent};
 
 /// The number of users, which are numbered from 1.
@@ -49,7 +49,7 @@ impl EventMaker {
         let user = random % USERS;
         UsageEvent {
             id: RequestId(self.ids.uuid_at(now)),
-            caller: Some(Caller {
+            subject: Subject::Key(Caller {
                 user: number(user + 1, UserNo),
                 key: number(user * KEYS_A_USER + random / USERS % KEYS_A_USER + 1, KeyNo),
                 plan: PlanId::NIL,
@@ -118,7 +118,7 @@ mod tests {
         let created: Vec<UsageEvent> = (0..20_000).map(|_| events.next()).collect();
         let distinct = |of: fn(&UsageEvent) -> String| created.iter().map(of).collect::<HashSet<_>>().len();
         assert_eq!(distinct(|event| event.id.to_string()), created.len());
-        assert_eq!(distinct(|event| format!("{:?}", event.caller)), 200);
+        assert_eq!(distinct(|event| format!("{:?}", event.subject)), 200);
         assert_eq!(distinct(|event| format!("{:?}", event.model)), 4);
         let several = created.iter().filter(|event| event.attempts.len() == 2).count();
         assert!((100..1_000).contains(&several), "{several}");

@@ -130,7 +130,7 @@ fn fill(folder: &Path, events: u64) -> anyhow::Result<u64> {
         let reserved = Charge { tokens: 4_096, money: 41_000_000, ..event.charge };
         writer.append(&Record::Open(OpenRequest {
             id: event.id,
-            caller: event.caller,
+            subject: event.subject.clone(),
             started_at: event.started_at,
             day: event.day,
             reserved,
@@ -182,8 +182,8 @@ async fn parts(node: &Node, folder: &Path, events: u64) -> anyhow::Result<Durati
     let period = Period::of(Per::Day, today);
     let stored = node.store().charges(period).await?;
     ensure!(stored.users.is_empty(), "the store is not new");
-    for (subject, charge) in node.backlog().waiting().await?.charges(period) {
-        meter.begin(BudgetId::credits_a_day(subject), today, charge.credits);
+    for (scope, charge) in node.backlog().waiting().await?.charges(period) {
+        meter.begin(BudgetId::credits_a_day(scope), today, charge.credits);
     }
     print_time("initialize the meter", since);
     let read = clock.mono().since(began);

@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::id::{KeyId, KeyNo, PlanId, UserId, UserNo};
 use crate::plan::Plan;
 use crate::provider_key::ProviderKeys;
+use crate::subject::{Caller, Subject};
 
 /// The last four digits of a key. Lists and log lines show them with its id.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -68,6 +69,12 @@ pub struct Principal {
 }
 
 impl Principal {
+    /// Returns the identity of the requests with this key.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        Subject::Key(Caller::from(self))
+    }
+
     /// Creates a principal whose key has no restrictions and does not expire.
     #[must_use]
     pub fn unbounded(user: (UserId, UserNo), key: (KeyId, KeyNo), plan: Arc<Plan>) -> Self {

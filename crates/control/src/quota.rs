@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use access::{Day, KeyNo, Plan, UserNo};
 use ledger::DayUsage;
-use meter::{BudgetId, Meter, Subject};
+use meter::{BudgetId, BudgetScope, Meter};
 use serde::Serialize;
 use tokio::time::sleep;
 use utoipa::ToSchema;
@@ -74,7 +74,7 @@ where
 
 /// Returns the credits of a user's day that the meter of this process has settled.
 pub(crate) fn settled(state: &State, user: UserNo, day: Day) -> u64 {
-    let budget = BudgetId::credits_a_day(Subject::User(user));
+    let budget = BudgetId::credits_a_day(BudgetScope::User(user));
     let counter = state.meter.as_ref().and_then(|meter| meter.counter(budget));
     counter.filter(|counter| counter.period().first() == day).map_or(0, |counter| counter.spent())
 }
@@ -118,9 +118,9 @@ impl<'a> SpentCredits<'a> {
     /// Returns the quota of the user.
     pub(crate) fn of_user(&self, plan: &Plan) -> Quota {
         let used = match &self.by {
-            SpentSource::Meter(meter, user) => self.live(meter, Subject::User(*user)),
+            SpentSource::Meter(meter, user) => self.live(meter, BudgetScope::User(*user)),
             SpentSource::Store { total, part, .. } => {
-                part.map_or(*total, |(meter, user)| self.live(meter, Subject::User(user)).max(*total))
+                part.map_or(*total, |(meter, user)| self.live(meter, BudgetScope::User(user)).max(*total))
             }
         };
         Quota::new(plan.credits_per_day, used, self.day)
@@ -129,17 +129,17 @@ impl<'a> SpentCredits<'a> {
     /// Returns the quota of one of the user's keys; `limit` is the key's own quota.
     pub(crate) fn of_key(&self, key: KeyNo, limit: u64) -> Quota {
         let used = match &self.by {
-            SpentSource::Meter(meter, _) => self.live(meter, Subject::Key(key)),
+            SpentSource::Meter(meter, _) => self.live(meter, BudgetScope::Key(key)),
             SpentSource::Store { by_key, part, .. } => {
                 let recorded = by_key.iter().find(|(no, _)| *no == key).map_or(0, |(_, credits)| *credits);
-                part.map_or(recorded, |(meter, _)| self.live(meter, Subject::Key(key)).max(recorded))
+                part.map_or(recorded, |(meter, _)| self.live(meter, BudgetScope::Key(key)).max(recorded))
             }
         };
         Quota::new(Some(limit), used, self.day)
     }
 
-    fn live(&self, meter: &Meter, subject: Subject) -> u64 {
-        meter.used(BudgetId::credits_a_day(subject), self.day)
+    fn live(&self, meter: &Meter, scope: BudgetScope) -> u64 {
+        meter.used(BudgetId::credits_a_day(scope), self.day)
     }
 }
 

@@ -25,6 +25,7 @@ pub mod retention;
 #[cfg(test)]
 mod statements;
 pub mod usage;
+mod usage_columns;
 #[cfg(test)]
 mod usage_fixture;
 
@@ -37,5 +38,5 @@ pub use reconcile::{
 pub use retention::RetentionStats;
 pub use usage::{
     DayUsage, KeyUsage, Overview, OverviewKey, OverviewModel, REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX,
-    RequestAttempt, RequestFilter, RequestKey, RequestLine, RequestPage, RequestPlace, UsageTotals,
+    RequestAttempt, RequestFilter, RequestKey, RequestLine, RequestPage, RequestPlace, RequestSubject, UsageTotals,
 };

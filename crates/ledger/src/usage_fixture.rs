@@ -50,7 +50,7 @@ impl UsageFixture {
 
     pub(crate) fn counts(&mut self, caller: Option<Caller>, day: Day) -> Counts {
         let minute = u32::try_from(self.clock.now().unix_seconds() / 60).unwrap();
-        Counts { caller, route: "users".into(), status_class: 2, minute, day, requests: 7, credits: 14 }
+        Counts { subject: caller.into(), route: "users".into(), status_class: 2, minute, day, requests: 7, credits: 14 }
     }
 
     /// Returns one record of each kind, of this caller.

@@ -6,9 +6,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use access::{Clock, KeyBounds, KeyNo, Mono, Plan, PlanId, Timestamp, UserNo};
+use meter::Caller;
 use meter::admission::{AdmissionRequest, Meter};
-use meter::budget::{BudgetId, Charge, Measure, Per, Subject};
-use meter::event::Caller;
+use meter::budget::{BudgetId, BudgetScope, Charge, Measure, Per};
 use meter::limits::{Limits, Terms};
 
 const ROUNDS: u64 = 5_000_000;
@@ -36,8 +36,8 @@ fn five_limits(meter: &Meter, key: i64) -> Arc<Limits> {
     let bounds = KeyBounds { credits_per_day: Some(u64::MAX), ..KeyBounds::default() };
     let caller = Caller { user: UserNo(1), key: KeyNo(key), plan: PlanId::NIL };
     let budgets = [
-        (BudgetId { subject: Subject::User(caller.user), measure: Measure::Money, per: Per::Day }, u64::MAX),
-        (BudgetId { subject: Subject::Global, measure: Measure::Money, per: Per::Month }, u64::MAX),
+        (BudgetId { scope: BudgetScope::User(caller.user), measure: Measure::Money, per: Per::Day }, u64::MAX),
+        (BudgetId { scope: BudgetScope::Global, measure: Measure::Money, per: Per::Month }, u64::MAX),
     ];
     meter.limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &budgets })
 }
@@ -78,9 +78,9 @@ fn race(clock: &Clock) {
 
 /// Cost of one budget that all cores share, compared with one budget per core.
 fn share(clock: &Clock) {
-    let of = |subject| BudgetId { subject, measure: Measure::Money, per: Per::Month };
-    let (_, own) = all_cores(clock, |meter, user| one_budget(meter, user, of(Subject::User(UserNo(user)))));
-    let (threads, shared) = all_cores(clock, |meter, user| one_budget(meter, user, of(Subject::Global)));
+    let of = |scope| BudgetId { scope, measure: Measure::Money, per: Per::Month };
+    let (_, own) = all_cores(clock, |meter, user| one_budget(meter, user, of(BudgetScope::User(UserNo(user)))));
+    let (threads, shared) = all_cores(clock, |meter, user| one_budget(meter, user, of(BudgetScope::Global)));
     println!("one budget per core on {threads} cores: {own} ns on each; one shared budget: {shared} ns");
 }
 
@@ -127,7 +127,8 @@ fn weigh() -> Result<(), Box<dyn std::error::Error>> {
         bytes / 1_000_000,
         bytes / KEYS.unsigned_abs()
     );
-    if meter.used(BudgetId { subject: Subject::Key(KeyNo(0)), measure: Measure::Credits, per: Per::Day }, AT.day()) != 1
+    if meter.used(BudgetId { scope: BudgetScope::Key(KeyNo(0)), measure: Measure::Credits, per: Per::Day }, AT.day())
+        != 1
     {
         return Err("the used amounts are not counted".into());
     }

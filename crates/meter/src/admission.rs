@@ -8,16 +8,16 @@ use std::sync::Arc;
 
 use access::{Day, Mono, Timestamp};
 
-use crate::budget::{BudgetId, Charge, Measure, Per, Period, Subject};
+use crate::budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
 use crate::counter::{BudgetCounter, CounterReservation, RefusalCause};
 use crate::lease::CounterId;
 use crate::limits::{Budget, Limits, RateOwner, Terms};
 use crate::rate::RateExceeded;
 use crate::reservation::{AdmissionInfo, CounterReservations, Reservation, ReservedCharge};
+use crate::scope_counters::{Authority, BudgetKind, CounterRegistry, NewCounter};
 use crate::stats::ReservationStats;
-use crate::subject_counters::{Authority, BudgetKind, CounterRegistry, NewCounter};
 
-/// The rate buckets and budget counters of all subjects, shared by all workers of the process.
+/// The rate buckets and budget counters of all scopes, shared by all workers of the process.
 #[derive(Debug, Default)]
 pub struct Meter {
     counters: CounterRegistry,
@@ -154,13 +154,13 @@ impl Meter {
     /// Returns the newest counter of a budget, if one was used since the process began.
     #[must_use]
     pub fn counter(&self, budget: BudgetId) -> Option<Arc<BudgetCounter>> {
-        let subject = match budget.subject {
-            Subject::Key(no) => self.counters.keys.find(no)?,
-            Subject::User(no) => self.counters.users.find(no)?,
-            Subject::Plan(id) => self.counters.plans.find(id)?,
-            Subject::Global => self.counters.global.clone(),
+        let scope = match budget.scope {
+            BudgetScope::Key(no) => self.counters.keys.find(no)?,
+            BudgetScope::User(no) => self.counters.users.find(no)?,
+            BudgetScope::Plan(id) => self.counters.plans.find(id)?,
+            BudgetScope::Global => self.counters.global.clone(),
         };
-        subject.newest(budget.measure, budget.per)
+        scope.newest(budget.measure, budget.per)
     }
 
     /// Returns the used and reserved amounts of a budget in the period that contains `day`, without pre-logged batches.
@@ -175,14 +175,14 @@ impl Meter {
     /// Creates the counter of a budget with `spent` in the period that contains `day`. A counter of this or a later
     /// period is kept.
     pub fn begin(&self, budget: BudgetId, day: Day, spent: u64) {
-        let subject = match budget.subject {
-            Subject::Key(no) => self.counters.keys.get(no),
-            Subject::User(no) => self.counters.users.get(no),
-            Subject::Plan(id) => self.counters.plans.get(id),
-            Subject::Global => self.counters.global.clone(),
+        let scope = match budget.scope {
+            BudgetScope::Key(no) => self.counters.keys.get(no),
+            BudgetScope::User(no) => self.counters.users.get(no),
+            BudgetScope::Plan(id) => self.counters.plans.get(id),
+            BudgetScope::Global => self.counters.global.clone(),
         };
         let BudgetId { measure, per, .. } = budget;
-        subject.begin(BudgetKind { measure, per }, day, NewCounter { authority: self.authority, spent });
+        scope.begin(BudgetKind { measure, per }, day, NewCounter { authority: self.authority, spent });
     }
 
     /// Returns the statistics of reservations.
@@ -191,7 +191,7 @@ impl Meter {
         &self.stats
     }
 
-    /// Removes subjects whose periods ended before `today`. Call it from time to time on a thread that is not a worker.
+    /// Removes scopes whose periods ended before `today`. Call it from time to time on a thread that is not a worker.
     pub fn sweep(&self, today: Day) {
         self.counters.sweep(today);
     }
@@ -224,8 +224,8 @@ fn take(request: &AdmissionRequest<'_>) -> Result<ReservedCharge, BudgetExceeded
 /// Returns the wall-clock time, but not before the newest day of the user's counters: around midnight, a key and its
 /// user count on the same day, although the clocks of workers differ.
 fn not_before_user(request: &AdmissionRequest<'_>) -> Timestamp {
-    let of_user = request.limits.budgets.iter().find(|budget| matches!(budget.id.subject, Subject::User(_)));
-    let newest = of_user.and_then(|budget| budget.subject_counters.newest(Measure::Credits, Per::Day));
+    let of_user = request.limits.budgets.iter().find(|budget| matches!(budget.id.scope, BudgetScope::User(_)));
+    let newest = of_user.and_then(|budget| budget.scope_counters.newest(Measure::Credits, Per::Day));
     newest.map_or(request.at, |counter| request.at.max(counter.period().first().start()))
 }
 

@@ -1,6 +1,6 @@
 //! The periods of budgets and the amounts that requests charge to them. A daily quota of credits is a budget.
 
-pub use access::budget::{BudgetId, Measure, Per, Subject};
+pub use access::budget::{BudgetId, BudgetScope, Measure, Per};
 use access::{Day, Timestamp};
 use serde::{Deserialize, Serialize};
 

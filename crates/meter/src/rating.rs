@@ -3,7 +3,7 @@
 use access::NanoUsd;
 use serde::{Deserialize, Serialize};
 
-use crate::usage::{Billed, CLASSES, ToolCalls, Unit, Usage};
+use crate::usage::{Billed, CLASSES, TOKEN_CLASS_COUNT, ToolCalls, Unit, Usage};
 
 const PICO_PER_NANO: i128 = 1_000;
 
@@ -150,7 +150,7 @@ impl Rates {
     }
 
     /// The rates in the order of [`Usage::classes`].
-    const fn of_classes(&self) -> [Option<u64>; 10] {
+    const fn of_classes(&self) -> [Option<u64>; TOKEN_CLASS_COUNT] {
         [
             self.input,
             self.cached_input,

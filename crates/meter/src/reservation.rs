@@ -9,7 +9,7 @@ use std::sync::Arc;
 use access::{Day, Timestamp};
 use smallvec::SmallVec;
 
-use crate::budget::{BudgetId, Charge, Measure, Per, Period, Subject};
+use crate::budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
 use crate::counter::{BudgetCounter, CounterReservation};
 use crate::limits::{BucketKind, Limits};
 use crate::rate::{Rate, RateLevel};
@@ -137,7 +137,7 @@ impl Reservation {
     #[must_use]
     pub fn day(&self, at: Timestamp) -> Day {
         let of_user =
-            |part: &ReservedPart| part.period.per() == Per::Day && matches!(part.budget.subject, Subject::User(_));
+            |part: &ReservedPart| part.period.per() == Per::Day && matches!(part.budget.scope, BudgetScope::User(_));
         self.parts().find(of_user).map_or_else(|| at.day(), |part| part.period.first())
     }
 

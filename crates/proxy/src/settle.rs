@@ -185,7 +185,7 @@ impl Exchange {
 
     fn counts(&self, committed: &CommittedRequest) -> Counts {
         Counts {
-            caller: self.caller,
+            subject: self.subject.recorded(),
             route: self.route.clone(),
             status_class: u8::try_from(self.status / 100).unwrap_or(0),
             minute: u32::try_from(self.started_at.unix_seconds() / 60).unwrap_or(u32::MAX),
@@ -201,7 +201,7 @@ impl Exchange {
         let refusal = self.refusal.as_ref().filter(|_| settled.outcome != Outcome::CallerGone);
         UsageEvent {
             id: self.id,
-            caller: self.caller,
+            subject: self.subject.recorded(),
             started_at: self.started_at,
             day: settled.day,
             charge: settled.charge,

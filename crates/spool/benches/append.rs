@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use access::{Clock, Day, KeyNo, NanoUsd, PlanId, RequestId, Timestamp, UserNo};
+use access::{Clock, Day, KeyNo, NanoUsd, PlanId, RequestId, Subject, Timestamp, UserNo};
 use meter::{Attempt, Caller, Charge, Outcome, Source, Usage, UsageEvent};
 use spool::{OpenRequest, Record, Spool, SpoolOpener, SpoolOptions, Writer};
 use uuid::Uuid;
@@ -228,10 +228,10 @@ fn id(n: u32) -> RequestId {
 const RAW_USAGE: &str = r#"{"prompt_tokens":812,"completion_tokens":154,"total_tokens":966,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0}}"#;
 
 fn opened(n: u32) -> OpenRequest {
-    let UsageEvent { id, caller, started_at, day, charge, route, format, model, .. } = event(n);
+    let UsageEvent { id, subject, started_at, day, charge, route, format, model, .. } = event(n);
     OpenRequest {
         id,
-        caller,
+        subject,
         started_at,
         day,
         reserved: Charge { tokens: 4_096, money: 41_000_000, ..charge },
@@ -247,7 +247,7 @@ fn event(n: u32) -> UsageEvent {
     (usage.input, usage.output) = (Some(812), Some(154));
     UsageEvent {
         id: id(n),
-        caller: Some(Caller { user: UserNo(17), key: KeyNo(23), plan: PlanId::NIL }),
+        subject: Subject::Key(Caller { user: UserNo(17), key: KeyNo(23), plan: PlanId::NIL }),
         started_at: Timestamp(1_760_000_000_000_000),
         day: Day(20_370),
         charge: Charge::credits(1),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use access::{Day, KeyNo, NanoUsd, PlanId, RequestId, Timestamp, UserNo};
+use access::{Day, KeyNo, NanoUsd, PlanId, RequestId, Subject, SubjectKind, SubjectName, Timestamp, UserNo};
 use meter::{
     Attempt, Billed, Caller, Charge, Counts, Outcome, Source, ToolCalls, Unit, UnknownCost, Usage, UsageEvent,
 };
@@ -22,14 +22,14 @@ pub(crate) fn record(partition: u32, n: u32) -> Record {
         return Record::Counts { id, counts: (0..n % 7).map(|minute| counts(caller, minute)).collect() };
     }
     let mut event = event(RequestId(id));
-    event.caller = caller;
+    event.subject = caller.into();
     event.model = Some("m".repeat((n * 37 % 400) as usize).into());
     Record::Event(event)
 }
 
 fn counts(caller: Option<Caller>, minute: u32) -> Counts {
     let (route, day) = (Arc::from("users"), Day(20_000));
-    Counts { caller, route, status_class: 2, minute, day, requests: 3, credits: u64::MAX }
+    Counts { subject: caller.into(), route, status_class: 2, minute, day, requests: 3, credits: u64::MAX }
 }
 
 /// A UUIDv7 with the timestamp `1_000_000 + n` milliseconds.
@@ -41,7 +41,7 @@ pub(crate) fn id(partition: u32, n: u32) -> Uuid {
 pub(crate) fn opened(id: Uuid) -> OpenRequest {
     OpenRequest {
         id: RequestId(id),
-        caller: Some(Caller { user: UserNo(1), key: KeyNo(i64::MAX), plan: PlanId::NIL }),
+        subject: Subject::Key(Caller { user: UserNo(1), key: KeyNo(i64::MAX), plan: PlanId::NIL }),
         started_at: Timestamp(1_700_000_000_000_000),
         day: Day(19_675),
         reserved: Charge { credits: 2, tokens: 4_096, money: 41_000 },
@@ -50,6 +50,18 @@ pub(crate) fn opened(id: Uuid) -> OpenRequest {
         model: Some(Arc::from("fast")),
         price_version: Some(Arc::from("2025-11-01")),
     }
+}
+
+/// One subject of each kind, as records contain it.
+pub(crate) fn subjects() -> [Subject; 5] {
+    let named = |kind, issuer, name| SubjectName { kind, issuer, name }.subject().unwrap();
+    [
+        opened(Uuid::nil()).subject,
+        named(SubjectKind::Token, "https://id.example.com", "ada"),
+        named(SubjectKind::Basic, "", "ada"),
+        named(SubjectKind::Certificate, "", "CN=ada"),
+        Subject::ANONYMOUS,
+    ]
 }
 
 /// The open record of the `n`-th request of a partition.
@@ -114,7 +126,7 @@ pub(crate) fn event(id: RequestId) -> UsageEvent {
     };
     UsageEvent {
         id,
-        caller: Some(Caller { user: UserNo(1), key: KeyNo(i64::MIN), plan: PlanId::NIL }),
+        subject: Subject::Key(Caller { user: UserNo(1), key: KeyNo(i64::MIN), plan: PlanId::NIL }),
         started_at: Timestamp(1_700_000_000_000_000),
         day: Day(19_675),
         charge: Charge::credits(2),

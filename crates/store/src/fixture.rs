@@ -59,7 +59,7 @@ pub(crate) async fn tell(store: &Store, sql: &str) {
 pub(crate) fn event(id: RequestId, caller: Option<Caller>, at: Timestamp) -> UsageEvent {
     UsageEvent {
         id,
-        caller,
+        subject: caller.into(),
         started_at: at,
         day: at.day(),
         charge: Charge::credits(1),

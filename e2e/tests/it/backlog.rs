@@ -57,7 +57,7 @@ fn leave(data: &Path, caller: Caller, charged: u64) {
         let (lane, at) = (usize::try_from(nth % 2).unwrap(), clock.now());
         let event = UsageEvent {
             id: RequestId(ids.next_uuid()),
-            caller: Some(caller),
+            subject: access::Subject::Key(caller),
             started_at: at,
             day: at.day(),
             charge: Charge::credits(u64::from(nth < charged || nth >= SPOOLED)),
@@ -78,7 +78,7 @@ fn leave(data: &Path, caller: Caller, charged: u64) {
         } else {
             Record::Open(spool::OpenRequest {
                 id: event.id,
-                caller: event.caller,
+                subject: event.subject,
                 started_at: at,
                 day: event.day,
                 reserved: event.charge,

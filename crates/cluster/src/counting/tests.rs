@@ -14,8 +14,8 @@ fn principal(of: Caller, budgets: &[(BudgetId, u64)]) -> Principal {
     Principal { plan_id: of.plan, budgets: budgets.into(), ..Principal::unbounded(user, key, plan) }
 }
 
-const fn budget(subject: Subject, measure: Measure, per: Per) -> BudgetId {
-    BudgetId { subject, measure, per }
+const fn budget(scope: BudgetScope, measure: Measure, per: Per) -> BudgetId {
+    BudgetId { scope, measure, per }
 }
 
 /// Creates two events of the caller in the store, and one in the backlog.
@@ -36,13 +36,13 @@ async fn a_budget_begins_with_what_is_in_the_store_and_what_waits_for_it() {
     for place in Place::both().await {
         let (store, of, meter) = (place.open().await, caller(1, 1), Arc::new(Meter::default()));
         let node = lived(&store, &place, of).await;
-        let everybodys = budget(Subject::Global, Measure::Money, Per::Month);
+        let everybodys = budget(BudgetScope::Global, Measure::Money, Per::Month);
         let counting = Counting::new(Some((meter.clone(), node)), move |_| vec![(everybodys, 1)]);
         let budgets = [
-            (budget(Subject::Key(of.key), Measure::Tokens, Per::Day), 5),
-            (budget(Subject::User(of.user), Measure::Money, Per::Month), 6),
-            (budget(Subject::User(of.user), Measure::Tokens, Per::Month), 7),
-            (budget(Subject::Plan(of.plan), Measure::Credits, Per::Day), 8),
+            (budget(BudgetScope::Key(of.key), Measure::Tokens, Per::Day), 5),
+            (budget(BudgetScope::User(of.user), Measure::Money, Per::Month), 6),
+            (budget(BudgetScope::User(of.user), Measure::Tokens, Per::Month), 7),
+            (budget(BudgetScope::Plan(of.plan), Measure::Credits, Per::Day), 8),
         ];
         let held = counting.hold(&store, principal(of, &budgets)).await.unwrap();
         assert_eq!(*held.budgets, [&budgets[..], &[(everybodys, 1)]].concat());
@@ -57,7 +57,7 @@ async fn a_budget_that_was_away_begins_anew_in_another_period_and_goes_on_in_its
     let (store, of, meter) = (place.open().await, caller(1, 1), Arc::new(Meter::default()));
     let node = lived(&store, &place, of).await;
     let counting = Counting::new(Some((meter.clone(), node)), |_| Vec::new());
-    let of_key = |measure| budget(Subject::Key(of.key), measure, Per::Day);
+    let of_key = |measure| budget(BudgetScope::Key(of.key), measure, Per::Day);
     let (tokens, credits) = (of_key(Measure::Tokens), of_key(Measure::Credits));
     meter.begin(tokens, access::Day(TODAY.0 - 1), 4);
     meter.begin(credits, TODAY, 4);
@@ -74,9 +74,9 @@ async fn who_is_counted_on_a_later_day_than_the_clocks_is_so_in_all_budgets() {
     let event = UsageEvent { day: tomorrow, ..UsageFixture::on(TODAY).event(Some(of), vec![attempt(1)]) };
     IngestNode::of(&store, place.folder.path()).await.write(&[Record::Event(event)]).await;
     // The state after a start that finds usage of the next day.
-    meter.begin(BudgetId::credits_a_day(Subject::User(of.user)), tomorrow, 3);
+    meter.begin(BudgetId::credits_a_day(BudgetScope::User(of.user)), tomorrow, 3);
     let counting = Counting::new(Some((meter.clone(), place.join(&store).await)), |_| Vec::new());
-    let tokens = budget(Subject::User(of.user), Measure::Tokens, Per::Day);
+    let tokens = budget(BudgetScope::User(of.user), Measure::Tokens, Per::Day);
     counting.hold(&store, principal(of, &[(tokens, 9)])).await.unwrap();
     assert_eq!(meter.used(tokens, tomorrow), 700);
 }

@@ -30,8 +30,8 @@ static KEEP: Insert = Insert::new(
 );
 const BOOK_COLUMNS: [&str; 15] = [
     "id",
-    "subject",
-    "subject_no",
+    "scope",
+    "scope_no",
     "plan_id",
     "measure",
     "per",

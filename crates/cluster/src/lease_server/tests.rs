@@ -2,7 +2,7 @@ mod audit;
 
 use access::{Day, KeyNo, PlanId, UserNo};
 use ledger::IngestStats;
-use meter::budget::{BudgetId, Measure, Per, Period, Subject};
+use meter::budget::{BudgetId, BudgetScope, Measure, Per, Period};
 use meter::lease::{LeaseClose, LeaseRequest, TickResponse};
 use meter::{Caller, Counts};
 use spool::{Record, Spool};
@@ -20,16 +20,16 @@ fn at(millis: u64) -> Timestamp {
     Timestamp(DAY.start().0 + 3_600_000_000 + millis * 1_000)
 }
 
-fn cell(subject: Subject, measure: Measure, per: Per) -> CounterId {
-    CounterId { budget: BudgetId { subject, measure, per }, period: Period::of(per, DAY) }
+fn cell(scope: BudgetScope, measure: Measure, per: Per) -> CounterId {
+    CounterId { budget: BudgetId { scope, measure, per }, period: Period::of(per, DAY) }
 }
 
 fn every_kind() -> Vec<CounterId> {
     vec![
-        cell(Subject::Key(KeyNo(7)), Measure::Credits, Per::Day),
-        cell(Subject::User(UserNo(1)), Measure::Tokens, Per::Month),
-        cell(Subject::Plan(PlanId(Uuid::from_u128(9))), Measure::Money, Per::Day),
-        cell(Subject::Global, Measure::Money, Per::Month),
+        cell(BudgetScope::Key(KeyNo(7)), Measure::Credits, Per::Day),
+        cell(BudgetScope::User(UserNo(1)), Measure::Tokens, Per::Month),
+        cell(BudgetScope::Plan(PlanId(Uuid::from_u128(9))), Measure::Money, Per::Day),
+        cell(BudgetScope::Global, Measure::Money, Per::Month),
     ]
 }
 
@@ -204,7 +204,7 @@ async fn what_was_charged_before_is_not_lent_and_the_next_life_says_what_was_cha
     for place in Place::both().await {
         let store = place.open().await;
         let node = place.join(&store).await;
-        let user = cell(Subject::User(UserNo(1)), Measure::Credits, Per::Day);
+        let user = cell(BudgetScope::User(UserNo(1)), Measure::Credits, Per::Day);
         charge(&store, node.id(), DAY, 10).await;
         charge(&store, Uuid::from_u128(99), DAY, 20).await;
         charge(&store, node.id(), DAY.next(), 40).await;
@@ -239,8 +239,8 @@ async fn what_was_charged_before_is_not_lent_and_the_next_life_says_what_was_cha
 async fn what_waits_in_the_spool_is_charged_and_stays_so_when_it_comes_into_the_store() {
     for place in Place::both().await {
         let store = place.open().await;
-        let user = cell(Subject::User(UserNo(1)), Measure::Credits, Per::Day);
-        let everybody = cell(Subject::Global, Measure::Credits, Per::Month);
+        let user = cell(BudgetScope::User(UserNo(1)), Measure::Credits, Per::Day);
+        let everybody = cell(BudgetScope::Global, Measure::Credits, Per::Month);
         let first = place.join(&store).await;
         let tick = |node: &Node, requests| Tick { requests, ..empty(node.lessee(), node.incarnation()) };
         lend(&store, &tick(&first, vec![wants(user, 1, 60)]), TTL, Some(at(0))).await.unwrap();
@@ -270,8 +270,8 @@ async fn what_waits_in_the_spool_is_charged_and_stays_so_when_it_comes_into_the_
 
 fn counts(credits: u64) -> Record {
     let caller = Caller { user: UserNo(1), key: KeyNo(1), plan: PlanId(Uuid::from_u128(9)) };
-    let (caller, route) = (Some(caller), "users".into());
-    let counts = Counts { caller, route, status_class: 2, minute: 1, day: DAY, requests: credits, credits };
+    let (subject, route) = (access::Subject::Key(caller), "users".into());
+    let counts = Counts { subject, route, status_class: 2, minute: 1, day: DAY, requests: credits, credits };
     Record::Counts { id: Uuid::from_u128(1), counts: vec![counts] }
 }
 
@@ -299,7 +299,7 @@ async fn what_a_silent_node_does_not_use_is_reclaimed_with_a_line_and_a_living_o
         let mut transaction = store.begin().await.unwrap();
         let at = now(&store, &mut transaction).await.unwrap();
         transaction.rollback().await.unwrap();
-        let budget = BudgetId::credits_a_day(Subject::User(UserNo(1)));
+        let budget = BudgetId::credits_a_day(BudgetScope::User(UserNo(1)));
         let user = CounterId { budget, period: Period::of(Per::Day, at.day()) };
         let needs = |node, need| Tick { requests: vec![wants(user, 1, need)], ..empty(node, 1) };
         let long_ago = at.before(2 * super::reclaim::SILENT);

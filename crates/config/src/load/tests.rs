@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use access::{Budget, KeyNo, Measure, Per, PlanId, Secret, Subject, UserNo};
+use access::{Budget, BudgetScope, KeyNo, Measure, Per, PlanId, Secret, UserNo};
 use meter::Caller;
 
 use super::*;
@@ -163,10 +163,10 @@ budgets:
     assert_eq!(plans[0].budgets, of_plan);
     let caller = Caller { user: UserNo(1), key: KeyNo(2), plan: PlanId::NIL };
     let expected = [
-        budget(Measure::Credits, Per::Day, 0).of(Subject::Key(KeyNo(2))),
-        budget(Measure::Money, Per::Month, Budget::AMOUNT_MAX).of(Subject::User(UserNo(1))),
-        budget(Measure::Tokens, Per::Day, 7).of(Subject::Plan(PlanId::NIL)),
-        budget(Measure::Money, Per::Month, 5_000_000_000_000).of(Subject::Global),
+        budget(Measure::Credits, Per::Day, 0).of(BudgetScope::Key(KeyNo(2))),
+        budget(Measure::Money, Per::Month, Budget::AMOUNT_MAX).of(BudgetScope::User(UserNo(1))),
+        budget(Measure::Tokens, Per::Day, 7).of(BudgetScope::Plan(PlanId::NIL)),
+        budget(Measure::Money, Per::Month, 5_000_000_000_000).of(BudgetScope::Global),
     ];
     assert_eq!(budgets.of(caller).collect::<Vec<_>>(), expected);
     assert_eq!((budgets.unbounded, budgets.clamp, budgets.server_tool_rounds), (Unbounded::Window, true, 1_000));

@@ -1,6 +1,10 @@
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use serde_json::{Value as Json, json};
 
 use super::*;
+use crate::json_schema;
 use crate::load::{Flags, Sources, load_text};
 use crate::schema::{RootInput, SectionInput};
 use crate::spec::{SectionSpec, Shape};
@@ -20,135 +24,43 @@ control: {rate_limits: [{dimension: ip, limit: 7, window: 1m, without: key}, {di
 rate_limits: [{dimension: ip, without: key, limit: 9, window: 1m}]
 ";
 
-/// A key, a value for it, and the value that is then shown; the key belongs to `BASE` or is unset.
+/// Keys whose value depends on others, or has a form of its own: a key, a value for it, and the value that is then
+/// shown. The key belongs to `BASE` or is unset. [`ALL_CASES`] has all other keys too.
 const CASES: &[(&str, &str, &str)] = &[
-    ("brand.name", "Codexible", "Codexible"),
-    ("brand.key_prefix", "codexible", "codexible"),
     ("mock", "false", "false"),
     ("listen", "127.0.0.1:9999", "127.0.0.1:9999"),
     ("listen[0].address", "127.0.0.1:9998", "127.0.0.1:9998"),
-    ("connections.max", "7", "7"),
-    ("connections.per_address", "8", "8"),
-    ("connections.in_flight_per_key", "9", "9"),
-    ("drain.delay", "0s", "0s"),
-    ("drain.timeout", "90s", "90s"),
-    ("log.format", "json", "json"),
-    ("log.level", "debug", "debug"),
     ("log.modules.proxy", "trace", "trace"),
     ("control.listen", "127.0.0.1:9997", "127.0.0.1:9997"),
     ("control.cors.allowed_origins[0]", "https://a.example", "https://a.example"),
     ("control.rate_limits[0].dimension", "ip", "ip"),
-    ("control.rate_limits[0].limit", "12", "12"),
-    ("control.rate_limits[0].window", "2m", "2m"),
     ("control.rate_limits[0].without", "key", "key"),
     ("control.rate_limits[1].with", "session", "session"),
     ("public_url.proxy", "https://llm.example/x", "https://llm.example/x"),
     ("public_url.control", "https://c.example", "https://c.example"),
-    ("signup", "open", "open"),
-    ("signup_plan", "pro", "pro"),
     ("metrics.token", "S3CRET", "***"),
     ("trusted_proxies[0]", "10.0.0.0/8", "10.0.0.0/8"),
     ("trusted_proxies", "10.0.0.0/8", "10.0.0.0/8"),
     ("redis", "redis://:S3CRET@h", "***"),
     ("rate_limits[0].dimension", "ip", "ip"),
     ("rate_limits[0].without", "key", "key"),
-    ("rate_limits[0].limit", "11", "11"),
-    ("rate_limits[0].window", "3s", "3s"),
-    ("data", "/d", "/d"),
     ("store.url", "postgres://u:S3CRET@h/d", "***"),
-    ("store.migrate", "false", "false"),
-    ("store.stale_for", "2h", "2h"),
-    ("spool.max_size", "64MiB", "64MiB"),
-    ("spool.durability", "process", "process"),
-    ("retention.events", "forever", "forever"),
-    ("retention.raw_usage", "2d", "2d"),
-    ("lease.ttl", "3s", "3s"),
-    ("lease.recall_wait", "100ms", "100ms"),
-    ("timeouts.connect", "250ms", "250ms"),
-    ("timeouts.first_byte", "1s", "1s"),
-    ("timeouts.idle", "2s", "2s"),
-    ("timeouts.total", "3s", "3s"),
-    ("sizes.headers", "8KiB", "8KiB"),
-    ("sizes.body", "3B", "3B"),
-    ("sizes.buffered", "1GiB", "1GiB"),
     ("on_hangup", "cancel", "cancel"),
-    ("on_hangup.drain.bytes", "1MiB", "1MiB"),
-    ("on_hangup.drain.for", "3s", "3s"),
     ("providers[0].name", "openai", "openai"),
     ("providers[0].kind", "openai", "openai"),
     ("providers[0].base_url", "http://h:1/x/v1", "http://h:1/x/v1"),
     ("providers[0].credential", "S3CRET", "***"),
-    ("models[0].name", "slow", "slow"),
-    ("models[0].credits", "5", "5"),
     ("models[0].targets[0].provider", "mock", "mock"),
-    ("models[0].targets[0].model", "x", "x"),
     ("prices[0].model", "mock/x", "mock/x"),
-    ("prices[0].input", "0.25", "0.25"),
-    ("prices[0].cached_input", "0.000001", "0.000001"),
-    ("prices[0].cache_write", "3", "3"),
     ("prices[0].output", "10.50", "10.5"),
-    ("prices[0].audio_input", "4", "4"),
-    ("prices[0].image_input", "5", "5"),
-    ("prices[0].audio_output", "6", "6"),
-    ("prices[0].image_output", "7", "7"),
     ("prices[0].per_image", "0.000000000001", "0.000000000001"),
-    ("prices[0].per_second", "0.0001", "0.0001"),
-    ("prices[0].per_character", "0.00003", "0.00003"),
-    ("prices[0].cache_write_long", "4", "4"),
     ("prices[0].from", "2026-11-22", "2026-11-22"),
     ("prices[0].until", "2027-03-31", "2027-03-31"),
-    ("prices[0].per_search", "0.011", "0.011"),
-    ("prices[0].per_search_prompt", "0.036", "0.036"),
-    ("prices[0].per_maps_query", "0.015", "0.015"),
-    ("prices[0].per_maps_prompt", "0.026", "0.026"),
-    ("prices[0].per_container", "0.031", "0.031"),
-    ("prices[0].per_file_search", "0.0026", "0.0026"),
-    ("prices[0].per_request", "0.005", "0.005"),
-    ("prices[0].us_uplift", "true", "true"),
-    ("prices[0].input_tokens_max", "9", "9"),
-    ("prices[0].output_tokens_max", "8", "8"),
-    ("prices[0].long.above_tokens", "100", "100"),
-    ("prices[0].long.input", "0.25", "0.25"),
-    ("prices[0].long.cached_input", "0.01", "0.01"),
-    ("prices[0].long.cache_write", "3", "3"),
-    ("prices[0].long.cache_write_long", "4", "4"),
-    ("prices[0].long.output", "10.50", "10.5"),
-    ("prices[0].long.audio_input", "4", "4"),
-    ("prices[0].long.image_input", "5", "5"),
-    ("prices[0].long.audio_output", "6", "6"),
-    ("prices[0].long.image_output", "7", "7"),
     ("prices[0].tiers[0].tier", "flex", "flex"),
-    ("prices[0].tiers[0].input", "0.25", "0.25"),
-    ("prices[0].tiers[0].cached_input", "0.01", "0.01"),
-    ("prices[0].tiers[0].cache_write", "3", "3"),
-    ("prices[0].tiers[0].cache_write_long", "4", "4"),
-    ("prices[0].tiers[0].output", "10.50", "10.5"),
-    ("prices[0].tiers[0].audio_input", "4", "4"),
-    ("prices[0].tiers[0].image_input", "5", "5"),
-    ("prices[0].tiers[0].audio_output", "6", "6"),
-    ("prices[0].tiers[0].image_output", "7", "7"),
-    ("prices[0].tiers[0].long.above_tokens", "100", "100"),
-    ("prices[0].tiers[0].long.input", "0.25", "0.25"),
-    ("prices[0].tiers[0].long.cached_input", "0.01", "0.01"),
-    ("prices[0].tiers[0].long.cache_write", "3", "3"),
-    ("prices[0].tiers[0].long.cache_write_long", "4", "4"),
-    ("prices[0].tiers[0].long.output", "10.50", "10.5"),
-    ("prices[0].tiers[0].long.audio_input", "4", "4"),
-    ("prices[0].tiers[0].long.image_input", "5", "5"),
-    ("prices[0].tiers[0].long.audio_output", "6", "6"),
-    ("prices[0].tiers[0].long.image_output", "7", "7"),
     ("prices_file", "tests/fixtures/prices/newer.json", "tests/fixtures/prices/newer.json"),
     ("prices_key", "PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=", "PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw="),
-    ("ai.enabled", "false", "false"),
     ("ai.prefix", "/llm/", "/llm"),
-    ("ai.timeouts.connect", "4s", "4s"),
-    ("ai.timeouts.first_byte", "5s", "5s"),
-    ("ai.timeouts.idle", "6s", "6s"),
-    ("ai.timeouts.total", "7s", "7s"),
     ("plans[0].name", "free", "free"),
-    ("plans[0].credits_per_day", "12", "12"),
-    ("plans[0].requests_per_minute", "13", "13"),
-    ("plans[0].shared_keys", "false", "false"),
     ("plans[0].budgets[0].credits", "7", "7"),
     ("plans[0].budgets[1].tokens", "8", "8"),
     ("plans[0].budgets[2].money", "0.50 USD", "0.5 USD"),
@@ -158,23 +70,83 @@ const CASES: &[(&str, &str, &str)] = &[
     ("budgets.limits[0].per", "month", "month"),
     ("budgets.limits[1].credits", "0", "0"),
     ("budgets.limits[2].tokens", "9", "9"),
-    ("budgets.unbounded", "window", "window"),
-    ("budgets.clamp", "true", "true"),
     ("quota_status", "402", "402"),
-    ("budgets.server_tool_rounds", "7", "7"),
     ("upstreams[1].name", "third", "third"),
     ("upstreams[0].backends[0].url", "https://h/x", "https://h/x"),
     ("upstreams[0].backends[0].weight", "1", "1"),
-    ("routes[0].name", "r", "r"),
     ("routes[0].path", "/c", "/c"),
     ("routes[1].path.prefix", "/d", "/d"),
     ("routes[0].methods[0]", "GET", "GET"),
     ("routes[0].upstreams", "others", "others"),
-    ("routes[0].auth.type", "none", "none"),
-    ("routes[0].credits", "9", "9"),
-    ("routes[0].events", "rows", "rows"),
     ("routes[0].allow_headers[0]", "X-HTTP-Method", "x-http-method"),
 ];
+
+/// Texts of the common forms: a number, an amount of money, a duration, a size, a day, a name.
+const EXAMPLES: &[&str] = &["7", "0.25", "3s", "100ms", "2d", "8MiB", "2026-11-22", "5 USD", "x"];
+
+/// A value of one key, and the value that is then shown.
+struct Case {
+    key: String,
+    set: String,
+    shown: String,
+}
+
+static ALL_CASES: LazyLock<Vec<Case>> = LazyLock::new(cases);
+
+/// Returns a case of each declared key: those of [`CASES`], and for other keys a text that their schema accepts and that
+/// is not the default.
+fn cases() -> Vec<Case> {
+    let case = |(key, set, shown): &(&str, &str, &str)| Case {
+        key: (*key).to_owned(),
+        set: (*set).to_owned(),
+        shown: (*shown).to_owned(),
+    };
+    let mut cases: Vec<Case> = CASES.iter().map(case).collect();
+    let listed: BTreeSet<String> = CASES.iter().map(|(key, ..)| pattern(key)).collect();
+    let mut keys = Vec::new();
+    add_keys(RootInput::SPEC, "", &mut keys);
+    assert!(keys.len() > 100, "{}", keys.len());
+    for (key, schema) in keys.into_iter().filter(|(key, _)| !listed.contains(&pattern(key))) {
+        let set = example(&schema).unwrap_or_else(|| panic!("{key}: add a value to CASES or EXAMPLES"));
+        cases.push(Case { shown: set.clone(), key, set });
+    }
+    cases
+}
+
+/// Adds the path and the schema of each key that holds a value of its own.
+fn add_keys(spec: &'static SectionSpec, section: &str, keys: &mut Vec<(String, Json)>) {
+    for key in spec.keys() {
+        let (path, schema) = (format!("{section}{}", key.name), key.field.schema());
+        match key.field.shape() {
+            Shape::List => keys.push((format!("{path}[0]"), schema["items"].clone())),
+            Shape::Map => keys.push((format!("{path}.proxy"), schema["additionalProperties"].clone())),
+            Shape::Section(spec) => add_keys(spec, &format!("{path}."), keys),
+            Shape::Sections(spec) => add_keys(spec, &format!("{path}[0]."), keys),
+            Shape::Single => {}
+            Shape::Later => panic!("{path} is of this version"),
+        }
+        if key.field.takes_single() {
+            keys.push((path, schema));
+        }
+    }
+}
+
+/// Returns a text that is valid for the schema and not its default.
+fn example(schema: &Json) -> Option<String> {
+    let whole = json!({"$defs": json_schema()["$defs"], "allOf": [schema]});
+    let mut schemas = boon::Schemas::new();
+    let mut compiler = boon::Compiler::new();
+    compiler.add_resource("key.json", whole).unwrap();
+    let index = compiler.compile("key.json", &mut schemas).unwrap();
+    let alternatives = schema["anyOf"].as_array().into_iter().flatten().chain([schema]);
+    let words = alternatives.filter_map(|schema| schema["enum"].as_array()).flatten().filter_map(Json::as_str);
+    let default = match &schema["default"] {
+        Json::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let mut texts = words.chain(EXAMPLES.iter().copied()).filter(|text| *text != default);
+    texts.find(|text| schemas.validate(&json!(text), index).is_ok()).map(str::to_owned)
+}
 
 fn settings(source: &str, variables: &[(&str, &str)], flags: Flags) -> Result<Vec<Setting>, ConfigError> {
     let environment = Environment::of(variables.iter().copied());
@@ -202,16 +174,16 @@ fn pattern(key: &str) -> String {
 #[test]
 fn each_setting_that_is_changed_is_shown_with_where_it_was_changed() {
     let base = settings(BASE, &[], Flags::default()).unwrap();
-    for (key, set, shown) in CASES {
+    for Case { key, set, shown } in ALL_CASES.iter() {
         let name = variable(key);
         // A scalar is shown under its own name, the scalar of a list under the first entry's.
-        let under = if *key == "trusted_proxies" { "trusted_proxies[0]" } else { key };
+        let under = if key == "trusted_proxies" { "trusted_proxies[0]" } else { key };
         let changed =
             settings(BASE, &[(&name, set)], Flags::default()).unwrap_or_else(|error| panic!("{key}: {error}"));
         let setting = find(&changed, under);
         assert_eq!(
             (setting.value.to_string().as_str(), setting.from.to_string()),
-            (*shown, format!("environment {name}"))
+            (shown.as_str(), format!("environment {name}"))
         );
         // All other settings are unchanged, except those that follow this one.
         let follows = [
@@ -235,36 +207,6 @@ fn each_setting_that_is_changed_is_shown_with_where_it_was_changed() {
             let related = follows.iter().any(|prefix| setting.key.starts_with(prefix));
             assert!(related || before == Some(setting), "{key} changes {setting:?}");
         }
-    }
-}
-
-/// Returns the paths of the keys that hold a value of their own.
-fn paths(spec: &'static SectionSpec, section: &str) -> Vec<String> {
-    let mut all = Vec::new();
-    for key in spec.keys() {
-        let path = format!("{section}{}", key.name);
-        if key.field.takes_single() {
-            all.push(path.clone());
-        }
-        match key.field.shape() {
-            Shape::List => all.push(format!("{path}[]")),
-            Shape::Map => all.push(format!("{path}.proxy")),
-            Shape::Section(spec) => all.extend(paths(spec, &format!("{path}."))),
-            Shape::Sections(spec) => all.extend(paths(spec, &format!("{path}[]."))),
-            Shape::Single => {}
-            Shape::Later => panic!("{path} is of this version"),
-        }
-    }
-    all
-}
-
-#[test]
-fn each_declared_key_is_shown() {
-    let cases: BTreeSet<String> = CASES.iter().map(|(key, ..)| pattern(key)).collect();
-    let paths = paths(RootInput::SPEC, "");
-    assert!(paths.len() > 100, "{}", paths.len());
-    for path in paths {
-        assert!(cases.contains(&path), "{path}");
     }
 }
 
@@ -364,7 +306,7 @@ fn the_example_lists_every_setting_with_its_default() {
         .filter(|(name, _)| name.starts_with("TOLLGATE_") && !name.contains(' '))
         .collect();
     let listed: BTreeSet<&str> = variables.iter().map(|(name, _)| *name).collect();
-    for (key, ..) in CASES {
+    for Case { key, .. } in ALL_CASES.iter() {
         let first = variable(key).replace("__1__", "__0__").replace("__2__", "__0__");
         let whole = first.trim_end_matches("__0").trim_end_matches("__PROXY");
         assert!(listed.contains(first.as_str()) || listed.contains(whole), "{first}");

@@ -20,7 +20,7 @@ use crate::input;
 use crate::listing::{self, PageQuery};
 use crate::problem::Problem;
 use crate::state::App;
-use crate::subject;
+use crate::usage_scope;
 
 /// A page of all budgets.
 #[derive(Debug, Serialize, ToSchema)]
@@ -125,7 +125,7 @@ fn invalid_name() -> Problem {
 /// Maps the store's error for a scope that does not exist.
 fn refused(error: BudgetError) -> Problem {
     match error {
-        BudgetError::NoUser(_) => subject::no_such_user(),
+        BudgetError::NoUser(_) => usage_scope::no_such_user(),
         BudgetError::NoPlan(_) => missing("this plan does not exist"),
         BudgetError::NoKey(_)
         | BudgetError::BudgetTooLarge
@@ -190,10 +190,10 @@ pub(super) async fn set(
     let body: SetBudgetRequest = input::required(request, app.limits.body).await?;
     let named = named.ok_or_else(invalid_name)?;
     let amount = body.read(named.measure)?;
-    let (holder, subject) = named.holder(&app).await?;
+    let (holder, scope) = named.holder(&app).await?;
     let by = caller.actor();
     app.store.set_budget(&by, &holder, named.measure, named.per, Some(amount)).await.map_err(refused)?;
-    let there = app.store.budgets_of([subject; 4]).await?;
+    let there = app.store.budgets_of([scope; 4]).await?;
     let set = there.into_iter().find(|stored| (stored.budget.measure, stored.budget.per) == (named.measure, named.per));
     // Another admin may have removed the budget at this moment.
     let set = set.ok_or_else(|| missing("this budget does not exist"))?;

@@ -21,7 +21,7 @@ use crate::quota::{self, Quota};
 use crate::routes::usage::requests::RequestItem;
 use crate::sign_in::Account;
 use crate::state::App;
-use crate::subject::{self, Subject};
+use crate::usage_scope::{self, UsageScope};
 
 /// The number of newest requests that the overview shows.
 const RECENT: usize = 20;
@@ -237,7 +237,7 @@ pub(super) async fn overview(
     request: Request,
 ) -> Result<Json<OverviewResponse>, Problem> {
     let OverviewQuery { user_id } = input::query(request.uri())?;
-    let user = Subject::id(&caller, user_id)?;
+    let user = UsageScope::id(&caller, user_id)?;
     let today = app.clock.now().day();
     let since = first_of_month(today);
     let mut overview = read(&app, user, since, today).await?;
@@ -246,9 +246,9 @@ pub(super) async fn overview(
         quota::recorded(&app, no, today).await?;
         overview = read(&app, user, since, today).await?;
     }
-    let subject = Subject { user, no, plan: Arc::new(overview.user.plan.clone()) };
-    let key = budgets::BudgetKey::of(&caller, &subject);
-    let query = BudgetQuery { caller: &caller, subject: &subject, key };
+    let scope = UsageScope { user, no, plan: Arc::new(overview.user.plan.clone()) };
+    let key = budgets::BudgetKey::of(&caller, &scope);
+    let query = BudgetQuery { caller: &caller, scope: &scope, key };
     let budgets = budgets::holding(&app, query, today).await?;
     Ok(Json(response(&app, overview, budgets, today)))
 }
@@ -256,12 +256,12 @@ pub(super) async fn overview(
 async fn read(app: &App, user: UserId, since: Day, today: Day) -> Result<Overview, Problem> {
     let found = app.ledger.overview(user, since, today).await?;
     // The user does not exist, or a restored store is older than the credential and does not contain the user.
-    found.ok_or_else(subject::no_such_user)
+    found.ok_or_else(usage_scope::no_such_user)
 }
 
 fn response(app: &App, overview: Overview, budgets: Vec<budgets::BudgetView>, today: Day) -> OverviewResponse {
     let user = &overview.user;
-    let of_user = BudgetId::credits_a_day(meter::Subject::User(user.no));
+    let of_user = BudgetId::credits_a_day(meter::BudgetScope::User(user.no));
     let recorded = overview.today.credits;
     let used = app.meter.as_ref().map_or(0, |meter| meter.used(of_user, today)).max(recorded);
     let quota = Quota::new(user.plan.credits_per_day, used, today);

@@ -269,7 +269,7 @@ pub(crate) fn event(caller: Caller, at: Timestamp, cost: Option<NanoUsd>) -> Usa
     };
     UsageEvent {
         id: RequestId(Ids::new(Clock::manual(at)).next_uuid()),
-        caller: Some(caller),
+        subject: access::Subject::Key(caller),
         started_at: at,
         day: at.day(),
         charge: Charge::credits(3),

@@ -2,11 +2,13 @@ mod neighbours;
 mod open_requests;
 mod refused;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use access::{Clock, Day, Ids, KeyNo, NanoUsd, PlanId, RequestId, Timestamp, UserNo};
+use access::{
+    Clock, Day, Ids, KeyNo, NanoUsd, PlanId, RequestId, Subject, SubjectKind, SubjectName, Timestamp, UserNo,
+};
 use cluster::Cluster;
-use meter::budget::{BudgetId, Per, Period, Subject};
+use meter::budget::{BudgetId, BudgetScope, Per, Period};
 use meter::lease::{CounterId, LeaseRequest, Tick};
 use meter::{
     Attempt, Billed, Caller, Charge, Counts, Outcome, Source, ToolCalls, Unit, UnknownCost, Usage, UsageEvent,
@@ -158,7 +160,7 @@ async fn each_figure_stands_in_its_column() {
         let events = table(&store, "usage_events").await;
         expect(
         &events[0],
-        "user_no=31 key_no=32 plan_id=00000000000000000000000000000000 started_at=33 day=34 credits=35 charged_tokens=36
+        "user_no=31 key_no=32 subject_no=- plan_id=00000000000000000000000000000000 started_at=33 day=34 credits=35 charged_tokens=36
          charged_nano=37 route_no=ai format=chat model_no=fast streamed=1 status=200
          outcome=caller_gone refusal=- request_bytes=36 response_bytes=37 duration_us=38 attempts=1 provider_no=openai
          provider_model_no=gpt answered_model_no=gpt-2026 upstream_status=201 upstream_id=req_1 usage_source=reported
@@ -243,7 +245,7 @@ async fn counts_of_a_minute_add_up_also_without_a_caller() {
         let store = place.open().await;
         let node = place.join(&store).await;
         let counts = Counts {
-            caller: None,
+            subject: Subject::ANONYMOUS,
             route: "users".into(),
             status_class: 2,
             minute: 30_000_000,
@@ -251,8 +253,10 @@ async fn counts_of_a_minute_add_up_also_without_a_caller() {
             requests: 3,
             credits: 6,
         };
-        let of_key =
-            Counts { caller: Some(Caller { user: UserNo(1), key: KeyNo(2), plan: PlanId::NIL }), ..counts.clone() };
+        let of_key = Counts {
+            subject: Subject::Key(Caller { user: UserNo(1), key: KeyNo(2), plan: PlanId::NIL }),
+            ..counts.clone()
+        };
         for _ in 0..2 {
             ingest(&node, Vec::new(), vec![counts.clone(), of_key.clone(), counts.clone()]).await;
         }
@@ -261,12 +265,56 @@ async fn counts_of_a_minute_add_up_also_without_a_caller() {
         let row = |key: &str| rows.iter().find(|row| row["key_no"] == key).unwrap();
         expect(
             row("0"),
-            "user_no=0 key_no=0 route_no=users status_class=2 minute=30000000 day=20833 requests=12 credits=24",
+            "user_no=0 key_no=0 subject_no=0 route_no=users status_class=2 minute=30000000 day=20833 requests=12 credits=24",
         );
         expect(
             row("2"),
-            "user_no=1 key_no=2 route_no=users status_class=2 minute=30000000 day=20833 requests=6 credits=12",
+            "user_no=1 key_no=2 subject_no=0 route_no=users status_class=2 minute=30000000 day=20833 requests=6 credits=12",
         );
+    }
+}
+
+#[tokio::test]
+async fn subjects_without_a_key_are_stored_once_and_keys_not_at_all() {
+    for place in Place::both().await {
+        let store = place.open().await;
+        let node = place.join(&store).await;
+        let named = |kind, issuer, name| SubjectName { kind, issuer, name }.subject().unwrap();
+        let subjects = [
+            named(SubjectKind::Token, "https://a", "ada"),
+            named(SubjectKind::Token, "https://b", "ada"),
+            named(SubjectKind::Basic, "", "ada"),
+            named(SubjectKind::Certificate, "", "ada"),
+        ];
+        let others = [event().subject, Subject::Anonymous { address: Some([203, 0, 113, 9].into()) }];
+        for _ in 0..2 {
+            let of = |subject: &Subject| UsageEvent { id: id(), subject: subject.clone(), ..event() };
+            let events = subjects.iter().chain(&others).map(of).collect();
+            let counted = |subject: &Subject| {
+                let Record::Counts { counts, .. } = counts(1) else { unreachable!() };
+                Counts { subject: subject.clone(), ..counts[0].clone() }
+            };
+            ingest(&node, events, subjects.iter().chain(&others).map(counted).collect()).await;
+        }
+        let stored = table(&store, "subjects").await;
+        let stored: BTreeSet<_> =
+            stored.iter().map(|row| ["no", "kind", "issuer", "name"].map(|column| row[column].clone())).collect();
+        let expected = [
+            ["1", "token", "https://a", "ada"],
+            ["2", "token", "https://b", "ada"],
+            ["3", "basic", "", "ada"],
+            ["4", "certificate", "", "ada"],
+        ];
+        assert_eq!(stored, expected.map(|row| row.map(str::to_owned)).into());
+        for (table_name, none) in [("usage_events", "-"), ("usage_counts", "0")] {
+            let rows = table(&store, table_name).await;
+            for no in ["1", "2", "3", "4", none] {
+                let of: Vec<_> = rows.iter().filter(|row| row["subject_no"] == no).collect();
+                assert!(no == none || of.iter().all(|row| row["key_no"] == none), "{table_name} {no}");
+                let expected = if table_name == "usage_counts" { 1 } else { 2 } * if no == none { 2 } else { 1 };
+                assert_eq!(of.len(), expected, "{table_name} {no}");
+            }
+        }
     }
 }
 
@@ -308,7 +356,7 @@ async fn the_number_of_names_in_memory_is_bounded() {
 
 fn counts(requests: u64) -> Record {
     let counts = Counts {
-        caller: Some(Caller { user: UserNo(1), key: KeyNo(2), plan: PlanId::NIL }),
+        subject: Subject::Key(Caller { user: UserNo(1), key: KeyNo(2), plan: PlanId::NIL }),
         route: "users".into(),
         status_class: 2,
         minute: 30_000_000,
@@ -337,7 +385,7 @@ async fn next_life(place: &Place, store: &Store) -> (Node, Spool) {
 
 /// A tick that begins a lease for today.
 fn tick(node: &Node) -> Tick {
-    let budget = BudgetId::credits_a_day(Subject::User(UserNo(1)));
+    let budget = BudgetId::credits_a_day(BudgetScope::User(UserNo(1)));
     let counter = CounterId { budget, period: Period::of(Per::Day, node.store().clock().now().day()) };
     let (term, seq, ceiling, used, spent, need_fitting, answered_recall) = (0, 1, 0, 0, 0, 0, 0);
     let (want, need, queued, limit) = (5, 5, 5, 100);

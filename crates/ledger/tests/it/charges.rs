@@ -1,4 +1,4 @@
-use access::{Day, Per, PlanId, Subject, Timestamp};
+use access::{BudgetScope, Day, Per, PlanId, Timestamp};
 use meter::budget::Period;
 use meter::{Caller, Charge, UsageEvent};
 use spool::Record;
@@ -34,14 +34,14 @@ pub(crate) async fn charges_are_summed_over_the_days_of_a_period(world: &World) 
     assert_eq!((all.plans, all.all), (vec![(one, charge(1)), (two, charge(14))], charge(15)));
     let today = Period::of(Per::Day, NOW.day());
     assert_eq!(store.charges(today).await.unwrap().all, charge(14));
-    for (subject, of_month, of_day) in [
-        (Subject::Key(laptop.no), 3, 2),
-        (Subject::User(ada.no), 7, 6),
-        (Subject::Plan(two), 14, 14),
-        (Subject::Global, 15, 14),
+    for (scope, of_month, of_day) in [
+        (BudgetScope::Key(laptop.no), 3, 2),
+        (BudgetScope::User(ada.no), 7, 6),
+        (BudgetScope::Plan(two), 14, 14),
+        (BudgetScope::Global, 15, 14),
     ] {
-        assert_eq!(store.charge_of(subject, month).await.unwrap(), charge(of_month), "{subject:?}");
-        assert_eq!(store.charge_of(subject, today).await.unwrap(), charge(of_day), "{subject:?}");
+        assert_eq!(store.charge_of(scope, month).await.unwrap(), charge(of_month), "{scope:?}");
+        assert_eq!(store.charge_of(scope, today).await.unwrap(), charge(of_day), "{scope:?}");
     }
     assert_eq!(store.charges(Period::of(Per::Day, Day(1))).await.unwrap(), store::Charges::default());
 }
@@ -62,6 +62,6 @@ pub(crate) async fn charges_beyond_what_is_kept_end_at_the_most(world: &World) {
     world.ingest(&store, &records).await;
     let month = Period::of(Per::Month, NOW.day());
     let full = Charge { credits: u64::MAX, tokens: u64::MAX, money: u64::MAX };
-    assert_eq!(store.charge_of(Subject::User(ada.no), month).await.unwrap(), full);
+    assert_eq!(store.charge_of(BudgetScope::User(ada.no), month).await.unwrap(), full);
     assert_eq!(store.charges(month).await.unwrap().users, [(ada.no, full)]);
 }

@@ -37,7 +37,7 @@ impl World {
     pub(crate) fn event(&self, caller: Option<Caller>) -> UsageEvent {
         UsageEvent {
             id: self.id(),
-            caller,
+            subject: caller.into(),
             started_at: NOW,
             day: NOW.day(),
             charge: Charge::credits(1),
@@ -57,7 +57,7 @@ impl World {
 
     pub(crate) fn counts(&self, caller: Option<Caller>, requests: u64) -> Record {
         let counts = Counts {
-            caller,
+            subject: caller.into(),
             route: "users".into(),
             status_class: 2,
             minute: u32::try_from(NOW.unix_seconds() / 60).unwrap(),

@@ -4,8 +4,8 @@ use access::{KeyBounds, KeyNo, Plan, PlanId, UserNo};
 use proptest::prelude::*;
 
 use super::*;
-use crate::event::Caller;
 use crate::reservation::ReservedPart;
+use access::Caller;
 
 const CALLER: Caller = Caller { user: UserNo(1), key: KeyNo(7), plan: PlanId::NIL };
 const AT: Timestamp = Timestamp(1_700_000_000_000_000);
@@ -25,12 +25,12 @@ fn terms<'a>(plan: &'a Plan, bounds: &'a KeyBounds) -> Terms<'a> {
     Terms { caller: CALLER, plan, bounds, budgets: &[] }
 }
 
-const fn credits_of(subject: Subject) -> BudgetId {
-    BudgetId::credits_a_day(subject)
+const fn credits_of(scope: BudgetScope) -> BudgetId {
+    BudgetId::credits_a_day(scope)
 }
 
-const USER: Subject = Subject::User(CALLER.user);
-const KEY: Subject = Subject::Key(CALLER.key);
+const USER: BudgetScope = BudgetScope::User(CALLER.user);
+const KEY: BudgetScope = BudgetScope::Key(CALLER.key);
 
 fn request(limits: &Arc<Limits>, credits: u64) -> AdmissionRequest<'_> {
     AdmissionRequest { limits, charge: Some(Charge::credits(credits)), at: AT, now: NOW }
@@ -60,7 +60,7 @@ fn quota_of_a_user_covers_all_keys() {
     assert_eq!((refused.budget, refused.limit, refused.used, refused.requested), (credits_of(USER), 2, 2, 1));
     assert_eq!((refused.left(), refused.resets_at(), refused.by), (0, AT.day().next().start(), RefusalCause::Limit));
     assert_eq!(meter.used(credits_of(USER), AT.day()), 2);
-    assert_eq!(meter.used(credits_of(Subject::Key(KeyNo(8))), AT.day()), 1);
+    assert_eq!(meter.used(credits_of(BudgetScope::Key(KeyNo(8))), AT.day()), 1);
     assert_eq!(meter.stats().totals().settled, 2);
 }
 
@@ -102,7 +102,7 @@ fn unsettled_request_counts_its_reservation_and_is_reported() {
 #[test]
 fn settling_releases_the_difference_and_counts_an_overrun() {
     let (meter, plan, bounds) = (Meter::default(), plan(Some(100), None), KeyBounds::default());
-    let money = BudgetId { subject: USER, measure: Measure::Money, per: Per::Month };
+    let money = BudgetId { scope: USER, measure: Measure::Money, per: Per::Month };
     let budgets = [(money, 1_000)];
     let limits = meter.limits(&Terms { budgets: &budgets, ..terms(&plan, &bounds) });
     let charge = Charge { credits: 2, tokens: 500, money: 800 };
@@ -163,7 +163,7 @@ fn totals_count_requests_in_flight_and_ended_ones_once() {
 #[test]
 fn committed_request_returns_its_reserved_parts() {
     let (meter, plan, bounds) = (Meter::default(), plan(Some(9), None), KeyBounds::default());
-    let tokens = BudgetId { subject: Subject::Global, measure: Measure::Tokens, per: Per::Month };
+    let tokens = BudgetId { scope: BudgetScope::Global, measure: Measure::Tokens, per: Per::Month };
     let budgets = [(tokens, 10)];
     let limits = meter.limits(&Terms { budgets: &budgets, ..terms(&plan, &bounds) });
     let request = AdmissionRequest { charge: Some(Charge { credits: 1, tokens: 5, money: 0 }), ..request(&limits, 0) };
@@ -260,8 +260,8 @@ fn limit_below_the_used_amount_refuses_until_the_period_ends() {
 fn user_keeps_the_used_amount_when_the_plan_changes() {
     let (meter, bounds) = (Meter::default(), KeyBounds::default());
     let [starter, team] = [plan(Some(5), None), plan(Some(20), None)];
-    let [of_starter, of_team] =
-        [PlanId(uuid::Uuid::from_u128(1)), PlanId(uuid::Uuid::from_u128(2))].map(|id| credits_of(Subject::Plan(id)));
+    let [of_starter, of_team] = [PlanId(uuid::Uuid::from_u128(1)), PlanId(uuid::Uuid::from_u128(2))]
+        .map(|id| credits_of(BudgetScope::Plan(id)));
     let (first, second) = ([(of_starter, 100)], [(of_team, 7)]);
     spend(&meter, &request(&meter.limits(&Terms { budgets: &first, ..terms(&starter, &bounds) }), 5)).unwrap();
     let limits = meter.limits(&Terms { budgets: &second, ..terms(&team, &bounds) });
@@ -273,7 +273,7 @@ fn user_keeps_the_used_amount_when_the_plan_changes() {
 #[test]
 fn budgets_of_others_are_ignored_and_the_smaller_of_two_applies() {
     let (meter, plan, bounds) = (Meter::default(), plan(Some(10), None), KeyBounds::default());
-    let others = credits_of(Subject::User(UserNo(99)));
+    let others = credits_of(BudgetScope::User(UserNo(99)));
     let budgets = [(others, 0), (credits_of(USER), 4), (credits_of(USER), 6), (credits_of(KEY), 8)];
     let limits = meter.limits(&Terms { budgets: &budgets, ..terms(&plan, &bounds) });
     assert_eq!(limits.left(AT).credits, 4);
@@ -296,8 +296,8 @@ fn sweep_removes_ended_periods_but_not_referenced_or_monthly_counters() {
     let (meter, plan, bounds) = (Meter::default(), plan(None, None), KeyBounds::default());
     let held = meter.limits(&terms(&plan, &bounds));
     spend(&meter, &request(&held, 1)).unwrap();
-    let (idle, monthly) = (credits_of(Subject::User(UserNo(2))), Subject::User(UserNo(3)));
-    let monthly = BudgetId { subject: monthly, measure: Measure::Money, per: Per::Month };
+    let (idle, monthly) = (credits_of(BudgetScope::User(UserNo(2))), BudgetScope::User(UserNo(3)));
+    let monthly = BudgetId { scope: monthly, measure: Measure::Money, per: Per::Month };
     meter.begin(idle, AT.day(), 5);
     meter.begin(monthly, AT.day(), 6);
     let tomorrow = AT.day().next();
@@ -329,7 +329,7 @@ fn concurrent_requests_never_exceed_any_budget_and_lose_nothing() {
     let (meter, plan) = (Meter::default(), plan(Some(1_000), None));
     let [of_key, global] = [300, 700];
     let bounds = bounds(Some(of_key), None);
-    let budgets = [(credits_of(Subject::Global), global)];
+    let budgets = [(credits_of(BudgetScope::Global), global)];
     let admitted = |key| {
         let caller = Caller { key: KeyNo(key), ..CALLER };
         let limits = meter.limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &budgets });
@@ -351,10 +351,10 @@ fn concurrent_requests_never_exceed_any_budget_and_lose_nothing() {
     let sum = sums.iter().sum::<u64>();
     assert!(sum <= global && sum >= global - 1, "{sum}: the last unit may not be enough for a request");
     for key in 0..4 {
-        assert!(meter.used(credits_of(Subject::Key(KeyNo(key))), AT.day()) <= of_key);
+        assert!(meter.used(credits_of(BudgetScope::Key(KeyNo(key))), AT.day()) <= of_key);
     }
     let user = meter.counter(credits_of(USER)).unwrap();
-    assert_eq!((user.used(), user.spent(), meter.used(credits_of(Subject::Global), AT.day())), (sum, sum, sum));
+    assert_eq!((user.used(), user.spent(), meter.used(credits_of(BudgetScope::Global), AT.day())), (sum, sum, sum));
 }
 
 proptest! {
@@ -362,7 +362,7 @@ proptest! {
     #[test]
     fn all_or_nothing(steps in prop::collection::vec((0_u8..6, 0_u64..4, 0_u64..40, 0_u64..40), 1..80)) {
         let (meter, plan, bounds) = (Meter::default(), plan(Some(20), None), bounds(Some(15), None));
-        let id = |measure, per| BudgetId { subject: USER, measure, per };
+        let id = |measure, per| BudgetId { scope: USER, measure, per };
         let budgets = [(id(Measure::Money, Per::Day), 120), (id(Measure::Money, Per::Month), 200)];
         let limits = meter.limits(&Terms { budgets: &budgets, ..terms(&plan, &bounds) });
         let ids = [credits_of(KEY), credits_of(USER), budgets[0].0, budgets[1].0];

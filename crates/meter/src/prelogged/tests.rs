@@ -1,13 +1,13 @@
 use access::{KeyBounds, KeyNo, Plan, PlanId, Timestamp, UserNo};
 
 use super::*;
-use crate::subject_counters::Authority;
-use crate::{AdmissionRequest, BudgetId, Caller, Charge, Limits, Meter, Per, Subject, Terms};
+use crate::scope_counters::Authority;
+use crate::{AdmissionRequest, BudgetId, BudgetScope, Caller, Charge, Limits, Meter, Per, Terms};
 
 const CALLER: Caller = Caller { user: UserNo(1), key: KeyNo(7), plan: PlanId::NIL };
 const AT: Timestamp = Timestamp(1_700_000_000_000_000);
 const NOW: Mono = Mono(1);
-const OF_ALL: BudgetId = BudgetId { subject: Subject::Global, measure: Measure::Credits, per: Per::Month };
+const OF_ALL: BudgetId = BudgetId { scope: BudgetScope::Global, measure: Measure::Credits, per: Per::Month };
 
 /// The limits of a key with 10,000 credits per day, and `all` credits for all users together.
 fn limits(meter: &Meter, all: u64) -> Arc<Limits> {
@@ -20,7 +20,7 @@ fn admitted(meter: &Meter, limits: &Arc<Limits>, credits: u64) -> Reservation {
     meter.admit(&AdmissionRequest { limits, charge: Some(Charge::credits(credits)), at: AT, now: NOW }).unwrap()
 }
 
-const BUDGETS: [BudgetId; 2] = [BudgetId::credits_a_day(Subject::User(CALLER.user)), OF_ALL];
+const BUDGETS: [BudgetId; 2] = [BudgetId::credits_a_day(BudgetScope::User(CALLER.user)), OF_ALL];
 
 fn used(meter: &Meter) -> [u64; 2] {
     BUDGETS.map(|of| meter.counter(of).unwrap().used())

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use access::{KeyBounds, KeyNo, Mono, Plan, PlanId, Timestamp, UserNo};
+use meter::Caller;
 use meter::admission::{AdmissionRequest, Meter};
 use meter::budget::{BudgetId, Charge};
-use meter::event::Caller;
 use meter::lease::{CounterId, LeaseClient, LeaseTiming, NodeId};
 use meter::limits::{Limits, Terms};
 use meter::reservation::{CommittedRequest, Reservation, ReservedPart};

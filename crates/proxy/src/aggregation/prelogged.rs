@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Day, Mono, RequestId, Timestamp};
+use access::{Day, Mono, RequestId, Subject, Timestamp};
 use meter::{Caller, Charge, Counts, PreloggedCredits, Reservation};
 use rustc_hash::FxHashMap;
 use spool::{OpenRequest, Record, SpoolError};
@@ -310,7 +310,7 @@ fn settle(worker: &Worker, batch: &PreloggedBatch, unwritten: &mut UnwrittenReco
 fn opened(worker: &Worker, ask: &PrelogRequest<'_>, credits: u64) -> OpenRequest {
     OpenRequest {
         id: RequestId(worker.ids.borrow_mut().next_uuid()),
-        caller: Some(ask.caller),
+        subject: Subject::Key(ask.caller),
         started_at: ask.started_at,
         day: ask.day,
         reserved: Charge::credits(credits),

@@ -8,7 +8,7 @@ use access::{Day, Ids, NanoUsd, Plan, PlanId, Timestamp};
 use http::{HeaderMap, Method, Response, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use meter::{BudgetId, Measure, Per, Subject, UsageEvent};
+use meter::{BudgetId, BudgetScope, Measure, Per, UsageEvent};
 use spool::Record;
 use tokio::sync::Semaphore;
 
@@ -132,7 +132,7 @@ fn plan(credits_per_day: u64) -> Arc<Plan> {
 }
 
 fn of_user(measure: Measure) -> BudgetId {
-    BudgetId { subject: Subject::User(USER), measure, per: Per::Day }
+    BudgetId { scope: BudgetScope::User(USER), measure, per: Per::Day }
 }
 
 fn midnight_after(day: Day) -> Timestamp {
@@ -239,7 +239,7 @@ async fn a_key_that_changes_plans_at_noon_keeps_its_users_quota_and_counts_in_it
     let mut gateway = provider.gateway();
     let mut ids = Ids::new(gateway.clock().clone());
     let (starter, team) = (PlanId(ids.next_uuid()), PlanId(ids.next_uuid()));
-    let of_plan = |id| BudgetId::credits_a_day(Subject::Plan(id));
+    let of_plan = |id| BudgetId::credits_a_day(BudgetScope::Plan(id));
     gateway.change(|of| (of.plan, of.plan_id, of.budgets) = (plan(5), starter, Arc::new([(of_plan(starter), 100)])));
     for _ in 0..3 {
         passes(&gateway, &provider).await;
@@ -258,7 +258,7 @@ async fn a_key_that_changes_plans_at_noon_keeps_its_users_quota_and_counts_in_it
     );
     provider.end_one();
     ends(under_way).await;
-    let used = [of_plan(starter), of_plan(team), BudgetId::credits_a_day(Subject::User(USER))];
+    let used = [of_plan(starter), of_plan(team), BudgetId::credits_a_day(BudgetScope::User(USER))];
     assert_eq!(used.map(|budget| gateway.meter().used(budget, DAY)), [4, 2, 6]);
     // The user's quota is the new plan's, over all of the day.
     gateway.change(|of| of.budgets = Arc::default());
@@ -268,7 +268,7 @@ async fn a_key_that_changes_plans_at_noon_keeps_its_users_quota_and_counts_in_it
     let (refusal, _) = refused(&gateway).await;
     assert!(message(&refusal).starts_with("the day's quota of 9 credits is used up (9 credits used)"), "{refusal:?}");
     let events = served(&mut gateway).await;
-    let of = |plan: PlanId| events.iter().filter(|event| event.caller.unwrap().plan == plan).count();
+    let of = |plan: PlanId| events.iter().filter(|event| event.subject.caller().unwrap().plan == plan).count();
     assert_eq!((of(starter), of(team)), (4, 5));
 }
 

@@ -17,7 +17,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use meter::{BudgetId, Meter, Subject};
+use meter::{BudgetId, BudgetScope, Meter};
 use proxy::{Capacity, Phase, Shared, Shutdown, UnauthenticatedClients, WorkerResources, Workers};
 use rustls::ClientConfig;
 use spool::{Reader, Record, Spool};
@@ -185,8 +185,8 @@ impl Gateway {
     /// Credits that the caller has used today: user and key, which must agree.
     pub(crate) fn used(&self) -> u64 {
         let (meter, day) = (&self.shared.meter, self.shared.clock.now().day());
-        let used = meter.used(BudgetId::credits_a_day(Subject::User(USER)), day);
-        assert_eq!(used, meter.used(BudgetId::credits_a_day(Subject::Key(KEY)), day));
+        let used = meter.used(BudgetId::credits_a_day(BudgetScope::User(USER)), day);
+        assert_eq!(used, meter.used(BudgetId::credits_a_day(BudgetScope::Key(KEY)), day));
         used
     }
 

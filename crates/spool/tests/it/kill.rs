@@ -31,7 +31,7 @@ fn numbers(id: Uuid) -> (u32, u32, u32) {
 fn opened(id: Uuid) -> OpenRequest {
     OpenRequest {
         id: RequestId(id),
-        caller: None,
+        subject: access::Subject::ANONYMOUS,
         started_at: Timestamp(1),
         day: Day(1),
         reserved: Charge { credits: 1, tokens: 1, money: 1 },
@@ -43,10 +43,10 @@ fn opened(id: Uuid) -> OpenRequest {
 }
 
 fn closed(id: Uuid, outcome: Outcome) -> UsageEvent {
-    let OpenRequest { id, caller, started_at, day, reserved, route, format, model, .. } = opened(id);
+    let OpenRequest { id, subject, started_at, day, reserved, route, format, model, .. } = opened(id);
     UsageEvent {
         id,
-        caller,
+        subject,
         started_at,
         day,
         charge: reserved,

@@ -40,6 +40,7 @@ async fn usage(store: &Store, node: &Node, user: UserNo, key: KeyNo) {
     let (node, user, key) = (("node_id", id(node.id())), ("user_no", number(user.0)), ("key_no", number(key.0)));
     let (day, plan) = (("day", number(i64::from(NOW.day().0))), ("plan_id", id(Uuid::nil())));
     insert(store, &mut on, "names", &[("no", number(1)), ("kind", text("model"))]).await;
+    insert(store, &mut on, "subjects", &[("no", number(1)), ("kind", text("token"))]).await;
     for nth in 0..3_000 {
         let cost = if nth == 0 { CopiedValue::Null } else { number(46) };
         insert(store, &mut on, "usage_events", &[user.clone(), key.clone(), day.clone(), ("cost_nano", cost)]).await;
@@ -52,7 +53,7 @@ async fn usage(store: &Store, node: &Node, user: UserNo, key: KeyNo) {
         insert(store, &mut on, table, &columns).await;
     }
     let book = id(store.new_id());
-    let words = [("subject", text("user")), ("measure", text("credits")), ("per", text("day"))];
+    let words = [("scope", text("user")), ("measure", text("credits")), ("per", text("day"))];
     insert(
         store,
         &mut on,

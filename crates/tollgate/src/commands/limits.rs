@@ -7,7 +7,7 @@ mod table;
 use std::num::NonZeroU32;
 use std::process::ExitCode;
 
-use access::{Measure, Plan, Subject};
+use access::{BudgetScope, Measure, Plan};
 use cluster::Cluster;
 use config::Snapshot;
 use config::load::Flags;
@@ -80,14 +80,14 @@ async fn read(store: &Store, snapshot: &Snapshot, args: &Limits) -> anyhow::Resu
         ));
     }
     let budgets = store.budgets().await.map_err(failed)?;
-    let ids = store.subject_ids(budgets.iter().map(|stored| stored.subject)).await.map_err(failed)?;
+    let ids = store.scope_ids(budgets.iter().map(|stored| stored.scope)).await.map_err(failed)?;
     for stored in budgets {
         let name = printable(&stored.name);
-        let scope = match stored.subject {
-            Subject::Key(no) => format!("key {}{} {name}", stored.subject_id, last4(&ids, no)),
-            Subject::User(_) => format!("user {name}"),
-            Subject::Plan(_) => format!("all users of plan {name}"),
-            Subject::Global => "all users together".to_owned(),
+        let scope = match stored.scope {
+            BudgetScope::Key(no) => format!("key {}{} {name}", stored.scope_id, last4(&ids, no)),
+            BudgetScope::User(_) => format!("user {name}"),
+            BudgetScope::Plan(_) => format!("all users of plan {name}"),
+            BudgetScope::Global => "all users together".to_owned(),
         };
         lines.push(topology.budget(stored.budget.to_string(), scope, stored.budget.measure, stored.budget.amount));
     }
@@ -245,7 +245,7 @@ mod tests {
         // The expected value uses the rule of the lease server itself.
         let ask = meter::lease::LeaseRequest {
             counter: meter::lease::CounterId {
-                budget: meter::BudgetId::credits_a_day(Subject::Global),
+                budget: meter::BudgetId::credits_a_day(BudgetScope::Global),
                 period: meter::Period::of(access::Per::Day, access::Day(1)),
             },
             term: 0,

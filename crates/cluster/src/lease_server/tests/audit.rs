@@ -1,6 +1,6 @@
 //! The audit of budget accounts and leases: valid and invalid ones, written directly to the store.
 
-use access::{BudgetId, Measure, Per, Subject};
+use access::{BudgetId, BudgetScope, Measure, Per};
 use ledger::{Days, Difference, Ledger, Place, UnleasedUsage};
 use meter::lease::{LeaseClose, LeaseRequest};
 use spool::Record;
@@ -12,9 +12,9 @@ use crate::usage_fixture::{IngestNode, TODAY, UsageFixture, attempt, caller, id_
 
 const DAYS: Days = Days { first: Day(TODAY.0 - 3), last: TODAY };
 fn cell() -> CounterId {
-    let subject = Subject::Key(KeyNo(1));
+    let scope = BudgetScope::Key(KeyNo(1));
     CounterId {
-        budget: BudgetId { subject, measure: Measure::Credits, per: Per::Day },
+        budget: BudgetId { scope, measure: Measure::Credits, per: Per::Day },
         period: Period::of(Per::Day, TODAY),
     }
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use access::{Budget, BudgetId, Measure, Per, PlanId, Role, Subject};
+use access::{Budget, BudgetId, BudgetScope, Measure, Per, PlanId, Role};
 use config::snapshot::{BudgetDimension, BudgetLimit};
 use meter::{Charge, UsageEvent};
 use serde_json::{Value, json};
@@ -237,7 +237,7 @@ async fn amounts_of_shared_budgets_are_shown_to_admins_alone() {
 async fn a_budget_includes_requests_in_flight_if_the_meter_runs_here() {
     let (world, root) = administered().await;
     let ada = used(&world).await;
-    let of_user = BudgetId { subject: Subject::User(ada.caller.user), measure: Measure::Credits, per: Per::Day };
+    let of_user = BudgetId { scope: BudgetScope::User(ada.caller.user), measure: Measure::Credits, per: Per::Day };
     world.meter.begin(of_user, NOON.day(), 3);
     world.has_spent(ada.caller, NOON.day(), 5);
     let budget = format!("user/{}/credits/day", ada.user);

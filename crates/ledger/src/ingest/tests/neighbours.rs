@@ -125,7 +125,7 @@ async fn ingest_beside<T>(store: &Store, place: &Place, events: u64, beside: imp
     for nth in 0..events {
         let caller =
             Some(Caller { user: UserNo(i64::try_from(nth % 100).unwrap()), key: KeyNo(32), plan: PlanId::NIL });
-        spool.writers[0].append(&Record::Event(UsageEvent { id: id(), caller, ..event() })).unwrap();
+        spool.writers[0].append(&Record::Event(UsageEvent { id: id(), subject: caller.into(), ..event() })).unwrap();
     }
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let stats = Arc::new(IngestStats::default());

@@ -1,7 +1,7 @@
 use access::{Day, KeyNo};
 
 use super::*;
-use crate::budget::{BudgetId, Measure, Per, Period, Subject};
+use crate::budget::{BudgetId, BudgetScope, Measure, Per, Period};
 use crate::lease::{Grant, Recall};
 
 const NODE: NodeId = NodeId(1);
@@ -9,7 +9,7 @@ const TTL: Duration = Duration::from_secs(2);
 const MS: u64 = 1_000_000;
 
 fn id() -> CounterId {
-    let budget = BudgetId { subject: Subject::Key(KeyNo(1)), measure: Measure::Credits, per: Per::Day };
+    let budget = BudgetId { scope: BudgetScope::Key(KeyNo(1)), measure: Measure::Credits, per: Per::Day };
     CounterId { budget, period: Period::of(Per::Day, Day(20_000)) }
 }
 

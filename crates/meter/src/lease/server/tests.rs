@@ -2,11 +2,11 @@ use access::{Day, KeyNo};
 
 use super::super::rules::share;
 use super::*;
-use crate::budget::{Measure, Per, Period, Subject};
+use crate::budget::{BudgetScope, Measure, Per, Period};
 
 const TTL: Duration = Duration::from_secs(2);
 const DAY: Day = Day(20_000);
-const BUDGET: BudgetId = BudgetId { subject: Subject::Key(KeyNo(1)), measure: Measure::Credits, per: Per::Day };
+const BUDGET: BudgetId = BudgetId { scope: BudgetScope::Key(KeyNo(1)), measure: Measure::Credits, per: Per::Day };
 const A: NodeId = NodeId(1);
 const B: NodeId = NodeId(2);
 

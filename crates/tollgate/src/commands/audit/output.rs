@@ -3,20 +3,16 @@
 use access::{NanoUsd, usd};
 use cluster::OpenLease;
 use ledger::{DIFFERENCES_MAX, Days, Difference, Place, RepairedTotals, UnleasedUsage, UnpricedRequests};
-use meter::{Measure, Subject};
+use meter::{BudgetScope, Measure};
 use serde_json::{Value, json};
-use store::SubjectIds;
+use store::ScopeIds;
 
 use super::AuditReport;
 use crate::commands::leases::of_what;
 use crate::commands::{moment, printable};
 
 /// Returns one line per difference, one per note, and a summary.
-pub(super) fn in_words(
-    days: Days,
-    AuditReport { found, stranded, repaired }: &AuditReport,
-    ids: &SubjectIds,
-) -> String {
+pub(super) fn in_words(days: Days, AuditReport { found, stranded, repaired }: &AuditReport, ids: &ScopeIds) -> String {
     let mut lines = Vec::new();
     if let Some(RepairedTotals { keys, models, plans }) = repaired {
         lines.push(format!("repaired: daily totals of {keys} keys, {models} models and {plans} plans"));
@@ -66,7 +62,7 @@ pub(super) fn in_words(
     lines.join("\n") + "\n"
 }
 
-fn difference(difference: &Difference, ids: &SubjectIds) -> String {
+fn difference(difference: &Difference, ids: &ScopeIds) -> String {
     let Difference { place, measure, expected, found } = difference;
     let place = match place {
         Place::Key { day, user, key } => {
@@ -106,26 +102,26 @@ fn name(no: i64, id: Option<uuid::Uuid>) -> String {
     id.map_or_else(|| format!("number {no}"), |id| id.to_string())
 }
 
-fn stranded_line(lease: &OpenLease, ids: &SubjectIds) -> String {
+fn stranded_line(lease: &OpenLease, ids: &ScopeIds) -> String {
     let unspent = lease.granted.saturating_sub(lease.spent);
     let (node, what, heard) = (lease.node, of_what(lease.cell, ids), moment(lease.heard_at));
     format!("stranded: {unspent} {what}, leased to node {node}, last seen at {heard}")
 }
 
-/// Returns every subject of a budget in the report.
-pub(super) fn subjects(AuditReport { found, stranded, .. }: &AuditReport) -> Vec<Subject> {
+/// Returns every scope of a budget in the report.
+pub(super) fn scopes(AuditReport { found, stranded, .. }: &AuditReport) -> Vec<BudgetScope> {
     let of_place = |difference: &Difference| match difference.place {
-        Place::BudgetAccount(cell) | Place::Lease { cell, .. } => Some(cell.budget.subject),
-        Place::Plan { plan, .. } => Some(Subject::Plan(plan)),
+        Place::BudgetAccount(cell) | Place::Lease { cell, .. } => Some(cell.budget.scope),
+        Place::Plan { plan, .. } => Some(BudgetScope::Plan(plan)),
         Place::Key { .. } | Place::Model { .. } | Place::Day(_) => None,
     };
     let places = found.differences.iter().filter_map(of_place);
-    let stranded = stranded.iter().map(|lease| lease.cell.budget.subject);
-    places.chain(stranded).chain(found.unleased.iter().map(|unleased| unleased.cell.budget.subject)).collect()
+    let stranded = stranded.iter().map(|lease| lease.cell.budget.scope);
+    places.chain(stranded).chain(found.unleased.iter().map(|unleased| unleased.cell.budget.scope)).collect()
 }
 
 /// Returns the result for programs.
-pub(super) fn in_json(days: Days, AuditReport { found, stranded, repaired }: &AuditReport, ids: &SubjectIds) -> Value {
+pub(super) fn in_json(days: Days, AuditReport { found, stranded, repaired }: &AuditReport, ids: &ScopeIds) -> Value {
     let of_days = |days: Days| json!({"since": days.first.to_string(), "until": days.last.to_string()});
     let ledger::InterruptedRequests { requests, reserved } = found.interrupted;
     let lease_in_json = |lease: &OpenLease| {
@@ -157,7 +153,7 @@ pub(super) fn in_json(days: Days, AuditReport { found, stranded, repaired }: &Au
     })
 }
 
-fn difference_in_json(difference: &Difference, ids: &SubjectIds) -> Value {
+fn difference_in_json(difference: &Difference, ids: &ScopeIds) -> Value {
     let Difference { place, measure, expected, found } = difference;
     let place = match place {
         Place::Key { day, user, key } => json!({

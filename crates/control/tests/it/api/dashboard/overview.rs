@@ -29,7 +29,7 @@ async fn an_overview_lists_the_month_by_key_and_model() {
         of(&bob, at(5)),
     ];
     for event in events.iter().filter(|event| event.day == NOON.day()) {
-        let caller = event.caller.unwrap();
+        let caller = event.subject.caller().unwrap();
         world.has_spent(caller, event.day, event.charge.credits);
     }
     world.record(events).await;

@@ -1,4 +1,4 @@
-use access::{NanoUsd, Role};
+use access::{NanoUsd, Role, Subject, SubjectKind, SubjectName};
 use meter::{Attempt, Billed, Charge, Outcome, Source, ToolCalls, Unit, UnknownCost, Usage, UsageEvent};
 use serde_json::{Value, json};
 
@@ -231,10 +231,34 @@ async fn a_request_of_another_user_is_not_found_like_a_missing_one() {
     ask(&world, &ada, &format!("{PATH}/{}?x=1", mine.id)).await.refuses(400, "bad_request");
 }
 
+#[tokio::test]
+async fn an_admin_sees_the_identity_of_a_request_without_a_key() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let token = SubjectName { kind: SubjectKind::Token, issuer: "https://id.example.com", name: "ada" };
+    let anonymous = event_of_nobody(&ada);
+    let of_token = UsageEvent { subject: token.subject().unwrap(), ..of(&ada, at(3)) };
+    let of_key = of(&ada, at(1));
+    world.record(vec![anonymous.clone(), of_token.clone(), of_key.clone()]).await;
+    let session = world.sign_in(&world.person_with("root", Role::Admin).await).await;
+    let anyone = async |id: &str| get(world.address, &format!("{PATH}/{id}"), &[&session.bearer()]).await;
+    for (event, expected) in [
+        (&anonymous, json!({"kind": "anonymous", "issuer": null, "name": null})),
+        (&of_token, json!({"kind": "token", "issuer": "https://id.example.com", "name": "ada"})),
+    ] {
+        let shown = anyone(&event.id.to_string()).await.json();
+        assert_eq!((&shown["subject"], &shown["key"]), (&expected, &json!(null)), "{shown}");
+        let of_user = format!("{}?user_id={}", event.id, ada.user);
+        assert_eq!(anyone(&of_user).await.status, 404, "no user made the request");
+    }
+    let shown = ask(&world, &ada, &format!("{PATH}/{}", of_key.id)).await.json();
+    assert_eq!(shown.get("subject"), None, "{shown}");
+}
+
 /// A request on an open route, without a key.
 fn event_of_nobody(holder: &Holder) -> UsageEvent {
     UsageEvent {
-        caller: None,
+        subject: Subject::ANONYMOUS,
         attempts: vec![Attempt { cost: Some(NanoUsd(1)), ..of(holder, at(0)).attempts[0].clone() }],
         ..of(holder, at(2))
     }

@@ -27,7 +27,7 @@ async fn ada_and_bob(world: &World) -> [Holder; 4] {
         event(bob.caller, at(4), Some(NanoUsd(99))),
     ];
     for event in events.iter().filter(|event| event.day == NOON.day()) {
-        let caller = event.caller.unwrap();
+        let caller = event.subject.caller().unwrap();
         world.has_spent(caller, event.day, event.charge.credits);
     }
     world.record(events).await;
