@@ -17,6 +17,7 @@ mod names;
 mod prose;
 mod signatures;
 mod sizes;
+mod sql;
 mod tree;
 mod words;
 
@@ -40,6 +41,7 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
     findings.extend(language::check(&tree));
     findings.extend(signatures::check(&tree));
     findings.extend(amounts::check(&tree));
+    findings.extend(sql::check(&tree));
     findings.extend(errors::check(&tree));
     findings.extend(links::check(&tree));
     findings.extend(guarantees::check(&tree));

@@ -8,7 +8,7 @@ use access::{Amount, BudgetId, BudgetScope, Day, Principal};
 use meter::budget::Period;
 use meter::{Caller, Charge, Meter};
 use store::backlog::Backlog;
-use store::{Node, Store, StoreError};
+use store::{BacklogError, Node, Store};
 
 /// Returns the budgets that apply to a caller in addition to the stored ones, each with its amount.
 type ConfiguredBudgets = dyn Fn(Caller) -> Vec<(BudgetId, Amount)> + Send + Sync;
@@ -46,7 +46,7 @@ impl Counting {
     /// Returns `principal` with all of its budgets; each budget counts from the beginning of its period.
     ///
     /// Usage that was spooled since startup, or is in flight when a budget is new, is not included.
-    pub(crate) async fn hold(&self, store: &Store, principal: Principal) -> Result<Principal, StoreError> {
+    pub(crate) async fn hold(&self, store: &Store, principal: Principal) -> Result<Principal, BacklogError> {
         let everywhere = (self.everywhere)(Caller::from(&principal));
         let budgets: Arc<[_]> = principal.budgets.iter().copied().chain(everywhere).collect();
         if let Some((meter, node)) = &self.meter {
@@ -75,7 +75,7 @@ async fn count(
     backlog: &Backlog,
     budgets: &[BudgetId],
     today: Day,
-) -> Result<(), StoreError> {
+) -> Result<(), BacklogError> {
     let waiting = backlog.waiting().await?;
     let mut known: Vec<((BudgetScope, Period), Charge)> = Vec::new();
     for budget in budgets {

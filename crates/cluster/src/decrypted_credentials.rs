@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use access::{ProviderKey, ProviderKeyId, ProviderKeys, Revision, SealedCredential, UserId, Vault};
 use store::sql::{ASKED_MAX, StoreKind, Texts, padded, statements};
 use store::vault::fingerprint;
-use store::{Store, StoreError};
+use store::{DatabaseError, Store};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -42,7 +42,7 @@ struct SharedCredentialCache {
     held: Option<(u64, SharedCredentials)>,
     /// At most one read, which continues when no look-up waits for it any more. If each look-up started a new read, a
     /// read slower than the look-ups' timeout would never finish.
-    being_read: JoinSet<Result<(u64, SharedCredentials), StoreError>>,
+    being_read: JoinSet<Result<(u64, SharedCredentials), DatabaseError>>,
 }
 
 /// The shared credentials of one revision.
@@ -82,7 +82,7 @@ impl DecryptedCredentials {
         self: &Arc<Self>,
         store: &Store,
         users: &[UserId],
-    ) -> Result<UserCredentials, StoreError> {
+    ) -> Result<UserCredentials, DatabaseError> {
         let shelf = self.shelf(store).await?;
         let mut own: HashMap<UserId, Vec<ProviderKey>> = HashMap::new();
         for asked in users.chunks(ASKED_MAX).filter(|_| shelf.any_own) {
@@ -104,7 +104,7 @@ impl DecryptedCredentials {
 
     /// Returns the shared credentials of the current or a later revision. The future may be dropped: the read continues
     /// for the next look-up.
-    async fn shelf(self: &Arc<Self>, store: &Store) -> Result<SharedCredentials, StoreError> {
+    async fn shelf(self: &Arc<Self>, store: &Store) -> Result<SharedCredentials, DatabaseError> {
         // Read before the rows: rows newer than the revision are read once more, and stale rows never pass for current
         // ones.
         let revision = self.revision.get();
@@ -131,14 +131,14 @@ impl DecryptedCredentials {
         }
     }
 
-    async fn read(&self, store: &Store) -> Result<SharedCredentials, StoreError> {
+    async fn read(&self, store: &Store) -> Result<SharedCredentials, DatabaseError> {
         let rows: Vec<SealedCredentialRow> = store.look_up(SHARED).all().await?;
         let shared = rows.into_iter().map(|row| self.open(row)).collect::<Result<_, _>>()?;
         let (own,): (i64,) = store.look_up(ANY_OWN).one().await?;
         Ok(SharedCredentials { shared, any_own: own > 0 })
     }
 
-    fn open(&self, row: SealedCredentialRow) -> Result<ProviderKey, StoreError> {
+    fn open(&self, row: SealedCredentialRow) -> Result<ProviderKey, DatabaseError> {
         let (id, owner) = (ProviderKeyId(row.id), row.user_id.map(UserId));
         let master = fingerprint("provider_keys", "master", &row.master)?;
         let opened = self.vault.open(id, owner, &SealedCredential { master, bytes: row.sealed });

@@ -10,7 +10,7 @@ use access::{KeyHash, Lookup, LookupResult, NotFound, Principal, UserId};
 use jobs::Outage;
 use store::identity::Identity;
 use store::sql::{ASKED_MAX, READERS};
-use store::{Store, StoreError};
+use store::{BacklogError, DatabaseError, Store};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -62,11 +62,11 @@ async fn answer(
     decrypted_credentials: Arc<DecryptedCredentials>,
     counting: Arc<Counting>,
     lookups: Vec<Lookup>,
-) -> Result<(), StoreError> {
+) -> Result<(), BacklogError> {
     let hashes: Vec<KeyHash> = lookups.iter().map(|lookup| lookup.hash).collect();
     let known = tokio::time::timeout(ANSWER, know(&store, &decrypted_credentials, &counting, &hashes))
         .await
-        .unwrap_or_else(|_| Err(StoreError::Unavailable(std::io::Error::from(std::io::ErrorKind::TimedOut).into())));
+        .unwrap_or_else(|_| Err(DatabaseError::timed_out().into()));
     for Lookup { hash, reply } in lookups {
         let found = match &known {
             Ok(known) => known.get(&hash).cloned().unwrap_or(Err(NotFound::Unknown)),
@@ -84,7 +84,7 @@ async fn know(
     decrypted_credentials: &Arc<DecryptedCredentials>,
     counting: &Counting,
     hashes: &[KeyHash],
-) -> Result<HashMap<KeyHash, LookupResult>, StoreError> {
+) -> Result<HashMap<KeyHash, LookupResult>, BacklogError> {
     let identities = store.identities(hashes).await?;
     note_uses(store, &identities);
     let users: HashSet<UserId> = identities.values().flatten().map(|identity| identity.user.id).collect();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use access::Timestamp;
 use jobs::{CLAIM_TTL, ClaimEnd, FinishedRun, JobError, JobOutcome, JobSpec, Ownership, OwnershipFuture};
 use store::sql::{Query, Transaction, micros, signed, statements, timestamp, unsigned};
-use store::{Node, StoreError};
+use store::{DatabaseError, Node};
 use uuid::Uuid;
 
 use crate::handle::Cluster;
@@ -105,7 +105,7 @@ impl JobClaims {
         Self { node }
     }
 
-    async fn take(&self, spec: &JobSpec) -> Result<bool, StoreError> {
+    async fn take(&self, spec: &JobSpec) -> Result<bool, DatabaseError> {
         let store = self.node.store();
         let mut transaction = store.begin().await?;
         let now = now(store, &mut transaction).await?;
@@ -118,7 +118,7 @@ impl JobClaims {
         Ok(taken > 0)
     }
 
-    async fn keep(&self, spec: &JobSpec) -> Result<bool, StoreError> {
+    async fn keep(&self, spec: &JobSpec) -> Result<bool, DatabaseError> {
         let store = self.node.store();
         let mut transaction = store.begin().await?;
         let now = now(store, &mut transaction).await?;
@@ -128,7 +128,7 @@ impl JobClaims {
         Ok(kept > 0)
     }
 
-    async fn end(&self, spec: &JobSpec, end: &ClaimEnd) -> Result<bool, StoreError> {
+    async fn end(&self, spec: &JobSpec, end: &ClaimEnd) -> Result<bool, DatabaseError> {
         let store = self.node.store();
         let mut transaction = store.begin().await?;
         let now = now(store, &mut transaction).await?;
@@ -171,7 +171,7 @@ impl Cluster {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn job_records(&self) -> Result<Vec<JobRecord>, StoreError> {
+    pub async fn job_records(&self) -> Result<Vec<JobRecord>, DatabaseError> {
         let mut transaction = self.store.begin().await?;
         let now = now(&self.store, &mut transaction).await?;
         let rows: Vec<Row> = transaction.query(RECORDS).all().await?;

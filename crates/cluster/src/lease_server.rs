@@ -19,7 +19,8 @@ use meter::lease::{CounterId, LeaseServer, NodeId, Recall, Tick, TickReply};
 use store::backlog::Backlog;
 use store::budget_period::{BudgetPeriodRow, book_id};
 use store::sql::{Transaction, micros, signed, statements, timestamp, unsigned};
-use store::{Node, Store, StoreError};
+use store::{BacklogError, DatabaseError, Node, Store};
+use thiserror::Error;
 use uuid::Uuid;
 
 use crate::handle::Cluster;
@@ -41,6 +42,23 @@ statements! {
         WHERE l.node_id = $1 AND l.incarnation = $2 AND l.recalled > l.ceded AND NOT l.told";
 }
 
+/// The error of a transaction on budget accounts.
+#[derive(Debug, Error)]
+pub enum LeaseError {
+    /// It is unknown what the node's backlog contains.
+    #[error(transparent)]
+    Backlog(#[from] BacklogError),
+    /// Another process wrote the same rows at the same time; nothing was written.
+    #[error("two processes write to {table} at the same time")]
+    Contended {
+        /// Name of the table.
+        table: &'static str,
+    },
+    /// An error of the database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
 #[derive(sqlx::FromRow)]
 struct RecalledRow {
     #[sqlx(flatten)]
@@ -54,8 +72,8 @@ impl Cluster {
     /// current state.
     ///
     /// # Errors
-    /// Database errors of any kind.
-    pub async fn lend(&self, node: &Node, tick: &Tick, ttl: Duration) -> Result<TickReply, StoreError> {
+    /// [`LeaseError`].
+    pub async fn lend(&self, node: &Node, tick: &Tick, ttl: Duration) -> Result<TickReply, LeaseError> {
         self.lend_beside(tick, ttl, None, node.backlog()).await
     }
 
@@ -66,7 +84,7 @@ impl Cluster {
         ttl: Duration,
         at: Option<Timestamp>,
         backlog: &Backlog,
-    ) -> Result<TickReply, StoreError> {
+    ) -> Result<TickReply, LeaseError> {
         let node = Uuid::from_u128(tick.node.0);
         let (mut transaction, mut kept) = LockedAccounts::open(&self.store, cells(tick), tick.node, backlog).await?;
         let latest = transaction.query(INCARNATION).bind(node).find::<(i64,)>().await?;
@@ -110,7 +128,7 @@ fn cells(tick: &Tick) -> BTreeMap<Uuid, CounterId> {
 }
 
 /// Returns the recalls of the node's leases.
-async fn recalls(transaction: &mut Transaction, tick: &Tick) -> Result<Vec<Recall>, StoreError> {
+async fn recalls(transaction: &mut Transaction, tick: &Tick) -> Result<Vec<Recall>, DatabaseError> {
     let query = transaction.query(RECALLED).bind(Uuid::from_u128(tick.node.0)).bind(signed(tick.incarnation));
     let rows: Vec<RecalledRow> = query.all().await?;
     rows.into_iter().map(|row| Ok(Recall { counter: row.cell.cell()?, no: unsigned(row.recalled) })).collect()
@@ -121,14 +139,14 @@ async fn live(
     transaction: &mut Transaction,
     ttl: Duration,
     at: Timestamp,
-) -> Result<Vec<(NodeId, Timestamp)>, StoreError> {
+) -> Result<Vec<(NodeId, Timestamp)>, DatabaseError> {
     let since = at.before(ttl.saturating_mul(LIVES));
     let rows: Vec<(Uuid, i64)> = transaction.query(HEARD).bind(micros(since)).all().await?;
     Ok(rows.into_iter().map(|(node, heard_at)| (NodeId(node.as_u128()), timestamp(heard_at))).collect())
 }
 
 /// Returns the time of the database's clock; for SQLite, the time of this node's clock.
-pub(crate) async fn now(store: &Store, transaction: &mut Transaction) -> Result<Timestamp, StoreError> {
+pub(crate) async fn now(store: &Store, transaction: &mut Transaction) -> Result<Timestamp, DatabaseError> {
     match transaction.kind().now() {
         Some(question) => Ok(timestamp(transaction.query(question).one::<(i64,)>().await?.0)),
         None => Ok(store.clock().now()),

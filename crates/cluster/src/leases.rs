@@ -19,12 +19,13 @@ use meter::lease::queue::ServerTime;
 use meter::lease::{
     LeaseClient, LeaseTiming, QueueMessage, SharedCounter, Tick, TickReply, Verdict, WaitDecision, WaitRequest, Waiter,
 };
-use store::{Node, StoreError};
+use store::{DatabaseError, Node};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
 use crate::handle::Cluster;
+use crate::lease_server::LeaseError;
 use crate::lease_server::unreported::{CLOSED_MAX, UnreportedLease};
 use cleanup::UnreturnedLeases;
 
@@ -95,7 +96,7 @@ impl LeaseStats {
     }
 }
 
-type Sending = Pin<Box<dyn Future<Output = Result<Vec<TickReply>, StoreError>> + Send>>;
+type Sending = Pin<Box<dyn Future<Output = Result<Vec<TickReply>, LeaseError>> + Send>>;
 type Looking = Pin<Box<dyn Future<Output = LeftoverLeases> + Send>>;
 
 /// Leases that earlier runs left behind, as far as the database responded in time.
@@ -180,7 +181,7 @@ struct LeaseLoop {
 
 /// An event for which the loop waits.
 enum LeaseEvent {
-    Response(Result<Vec<TickReply>, StoreError>),
+    Response(Result<Vec<TickReply>, LeaseError>),
     Leftover(LeftoverLeases),
     /// This number of messages arrived; 0 if all senders are gone.
     Messages(usize),
@@ -199,7 +200,7 @@ impl LeaseLoop {
 
     /// Handles events until the lease server responds, or a check for leases left behind ends. It may be dropped at any
     /// await.
-    async fn hold(&mut self) -> Result<(), StoreError> {
+    async fn hold(&mut self) -> Result<(), LeaseError> {
         loop {
             self.review();
             let pause = self.pause();
@@ -290,7 +291,7 @@ impl LeaseLoop {
         }
     }
 
-    fn heard(&mut self, sent: Result<Vec<TickReply>, StoreError>) -> Result<(), StoreError> {
+    fn heard(&mut self, sent: Result<Vec<TickReply>, LeaseError>) -> Result<(), LeaseError> {
         let (stats, now) = (self.leasing.stats.clone(), self.now());
         let answers = sent.inspect_err(|_| _ = stats.failures.fetch_add(1, Ordering::Relaxed))?;
         for answer in &answers {
@@ -398,16 +399,17 @@ async fn under_way<T>(what: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>
 
 /// Runs concurrently with ticks: reads the leases that earlier runs left behind.
 async fn look_after(node: Node, ttl: Duration) -> LeftoverLeases {
-    let later = |error: &StoreError| {
-        tracing::warn!(%error, cause = causes(error), "checking leases of earlier runs failed; retrying later");
-    };
     let cluster = Cluster::new(node.store().clone());
-    let unreported = in_time(cluster.unreported_leases(&node)).await.inspect_err(later).unwrap_or_default();
-    LeftoverLeases { unreported, stranded: in_time(cluster.unreturned_leases(ttl)).await.inspect_err(later).ok() }
+    let unreported = in_time(cluster.unreported_leases(&node)).await.inspect_err(warn_later).unwrap_or_default();
+    LeftoverLeases { unreported, stranded: in_time(cluster.unreturned_leases(ttl)).await.inspect_err(warn_later).ok() }
 }
 
-async fn in_time<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    let silent = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into());
+fn warn_later(error: &impl std::error::Error) {
+    tracing::warn!(%error, cause = causes(error), "checking leases of earlier runs failed; retrying later");
+}
+
+async fn in_time<T, E: From<DatabaseError>>(asked: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    let silent = |_| Err(DatabaseError::timed_out().into());
     timeout(ANSWER, Box::pin(asked)).await.unwrap_or_else(silent)
 }
 

@@ -35,6 +35,7 @@ pub use counting::Counting;
 pub use decrypted_credentials::DecryptedCredentials;
 pub use handle::Cluster;
 pub use job_claims::{JobClaims, JobRecord, LastRun};
+pub use lease_server::LeaseError;
 pub use lease_server::reclaim::OpenLease;
 pub use lease_server::unreported::UnreportedLease;
 pub use leases::{LeaseLoopOptions, LeaseStats, Leases};

@@ -198,7 +198,7 @@ impl BudgetView {
 /// `unavailable`.
 pub(crate) async fn holding(state: &State, query: BudgetQuery<'_>, day: Day) -> Result<Vec<BudgetView>, Problem> {
     let BudgetQuery { caller, scope: usage, key } = query;
-    let plan = state.store.plan_of(usage.user).await.map_err(Problem::store)?.unwrap_or(PlanId::NIL);
+    let plan = state.store.plan_of(usage.user).await?.unwrap_or(PlanId::NIL);
     let ids = [key.map_or(EVERYBODY, |key| key.id.0), usage.user.0, plan.0, EVERYBODY];
     let mut found = Vec::new();
     let credits = |credits| Budget {
@@ -212,7 +212,7 @@ pub(crate) async fn holding(state: &State, query: BudgetQuery<'_>, day: Day) -> 
     if let Some(BudgetKey { no, credits_per_day: Some(amount), .. }) = key {
         found.push((access::BudgetScope::Key(no), credits(amount), Source::Key));
     }
-    let stored = state.store.budgets_of(ids).await.map_err(Problem::store)?;
+    let stored = state.store.budgets_of(ids).await?;
     found.extend(stored.into_iter().map(|stored| (stored.scope, stored.budget, Source::Api)));
     for BudgetLimit { dimension, budget } in &state.live.load().traffic.budgets.limits {
         let scope = match dimension {
@@ -263,6 +263,6 @@ async fn used(state: &State, budget: BudgetId, day: Day) -> Result<access::Amoun
     if let Some((used, false)) = live {
         return Ok(used);
     }
-    let recorded = state.store.charge_of(budget.scope, period).await.map_err(Problem::store)?;
+    let recorded = state.store.charge_of(budget.scope, period).await?;
     Ok(recorded.of(budget.measure).max(live.map_or(access::Amount::ZERO, |(used, _)| used)))
 }

@@ -96,7 +96,7 @@ impl Caller {
     async fn signed_in(app: &App, token: &str, address: Address) -> Result<Self, Problem> {
         let now = app.clock.now();
         let claims = sign_in::signer(app)?.read(token, now)?;
-        let state = app.sessions.find(&app.store, claims.session).await.map_err(Problem::store)?;
+        let state = app.sessions.find(&app.store, claims.session).await?;
         // The token's session must exist and belong to the token's user.
         let state = state.filter(|state| state.user.id == claims.user).ok_or_else(ended)?;
         state.open_at(now)?;

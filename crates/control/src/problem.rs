@@ -1,4 +1,6 @@
-//! Errors in two forms: a message for the client, and the cause for the log.
+//! Errors in two forms: a message for the client, and the cause for the log. [`store`] maps the errors of the store.
+
+mod store;
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -9,24 +11,11 @@ use access::{NotFound, Refusal};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
-use store::StoreError;
+
+pub(crate) use self::store::{NO_KEY, NO_PROVIDER_KEY};
 
 /// The `Retry-After` value of internal errors.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-/// The message for provider keys that do not exist or belong to another user.
-pub(crate) const NO_PROVIDER_KEY: &str = "you have no credential with this id";
-
-/// The message for keys that do not exist or belong to another user.
-pub(crate) const NO_KEY: &str = "you have no key with this id";
-
-/// The message while the store is read-only.
-const NO_WRITES: &str =
-    "the store takes no writes at the moment, and nothing was changed; try again later, or contact the operator";
-
-/// The message if this server's master key is not the current one.
-const OTHER_MASTER_KEY: &str = "this server's master key is not the one in use, and nothing was changed; the operator must start this \
-     server with the current master key";
 
 /// An error response: `{"error":{"code","message","status"}}`.
 #[derive(Debug, Clone)]
@@ -72,17 +61,6 @@ impl Problem {
         Self { source: Some(Arc::new(source)), ..Self::internal() }
     }
 
-    /// The problem for an error of the store. The client learns only the remedy, the log contains the cause.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "a retry is the only remedy for the other errors")]
-    pub(crate) fn store(source: StoreError) -> Self {
-        let message = match &source {
-            StoreError::ReadOnly(_) | StoreError::Full(_) => NO_WRITES,
-            StoreError::MasterKeyRetired | StoreError::OtherMasterKey { .. } => OTHER_MASTER_KEY,
-            _ => "the store cannot be reached at the moment; try again",
-        };
-        Self { source: Some(Arc::new(source)), ..Self::new(Refusal::Unavailable, message) }
-    }
-
     /// Whether the problem is an internal error, so that the request may have been correct.
     pub(crate) fn is_ours(&self) -> bool {
         self.refusal.status() >= 500
@@ -113,39 +91,6 @@ impl From<NotFound> for Problem {
     }
 }
 
-/// Maps refusals of the store to client errors, and other errors to [`Problem::store`].
-impl From<StoreError> for Problem {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the other errors come from the database or only from commands")]
-    fn from(error: StoreError) -> Self {
-        let refusal = match &error {
-            // The message does not repeat the name, because no refusal repeats a client's text.
-            StoreError::NoPlan { .. } => return Self::new(Refusal::Unprocessable, "no plan has this name"),
-            StoreError::PlanTaken { .. } => {
-                return Self::new(Refusal::Conflict, "a plan of this name exists already");
-            }
-            StoreError::Invalid { .. }
-            | StoreError::InvalidPlan
-            | StoreError::UnfitBound(_)
-            | StoreError::BudgetTooLarge => Refusal::Unprocessable,
-            StoreError::EmailTaken
-            | StoreError::AdminExists
-            | StoreError::LastAdmin
-            | StoreError::TooManyPlans
-            | StoreError::TooManyBudgets
-            | StoreError::TooManyKeys
-            | StoreError::KeyRevoked
-            | StoreError::TooManyLinks
-            | StoreError::LabelTaken
-            | StoreError::TooManyProviderKeys => Refusal::Conflict,
-            StoreError::NoLink => Refusal::NotFound,
-            StoreError::NoKey { .. } => return Self::new(Refusal::NotFound, NO_KEY),
-            StoreError::NoProviderKey { .. } => return Self::new(Refusal::NotFound, NO_PROVIDER_KEY),
-            _ => return Self::store(error),
-        };
-        Self::new(refusal, error.to_string())
-    }
-}
-
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let code = self.refusal.code();
@@ -159,26 +104,5 @@ impl IntoResponse for Problem {
         }
         response.extensions_mut().insert(Cause { refusal: self.refusal, message: self.message, source: self.source });
         response
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Checks both ways to a problem: [`Problem::store`] and `?`.
-    fn check(error: fn() -> StoreError, expected: &str) {
-        for problem in [Problem::store(error()), error().into()] {
-            assert_eq!(problem.refusal, Refusal::Unavailable, "{problem:?}");
-            assert!(problem.message.contains(expected), "{problem:?}");
-            assert!(problem.source.is_some() && problem.is_ours(), "{problem:?}");
-        }
-    }
-
-    #[test]
-    fn errors_of_the_store_name_a_remedy() {
-        check(|| StoreError::ReadOnly(None), "takes no writes at the moment, and nothing was changed");
-        check(|| StoreError::MasterKeyRetired, "master key is not the one in use");
-        check(|| StoreError::Contended { table: "users" }, "cannot be reached at the moment; try again");
     }
 }

@@ -55,7 +55,7 @@ enum SpentSource<'a> {
 /// `unavailable`.
 pub(crate) async fn recorded(state: &State, user: UserNo, day: Day) -> Result<DayUsage, Problem> {
     let read = || state.ledger.usage_of_day(user, day);
-    until(settled(state, user, day), read, sleep).await.map_err(Problem::store)
+    Ok(until(settled(state, user, day), read, sleep).await?)
 }
 
 /// Returns the first reading with at least `settled` credits, or the last reading.
@@ -101,7 +101,7 @@ impl<'a> SpentCredits<'a> {
         match &state.meter {
             Some(meter) if !meter.is_leased() => Ok(Self { by: SpentSource::Meter(meter, user), day }),
             part => {
-                let recorded = state.ledger.usage_of_day(user, day).await.map_err(Problem::store)?;
+                let recorded = state.ledger.usage_of_day(user, day).await?;
                 Ok(Self::recorded(&recorded, part.as_deref().map(|meter| (meter, user)), day))
             }
         }

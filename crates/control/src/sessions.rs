@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use access::{Clock, Mono, SessionId, UserId};
-use store::{SessionState, Store, StoreError};
+use store::{DatabaseError, SessionState, Store};
 
 /// The lifetime of an entry. It makes every node refuse an ended session within a second.
 const FRESH_FOR: Duration = Duration::from_millis(750);
@@ -34,8 +34,8 @@ impl SessionCache {
     /// Returns the state of a session, or `None` if it does not exist. May be cancelled at any point.
     ///
     /// # Errors
-    /// An error of the store.
-    pub(crate) async fn find(&self, store: &Store, id: SessionId) -> Result<Option<Arc<SessionState>>, StoreError> {
+    /// An error of the database.
+    pub(crate) async fn find(&self, store: &Store, id: SessionId) -> Result<Option<Arc<SessionState>>, DatabaseError> {
         // A change during the read may be missing in the result, so the entry's lifetime begins here.
         let asked_at = self.clock.mono();
         if let Some(known) = self.lock().get(&id)

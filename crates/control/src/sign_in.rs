@@ -8,7 +8,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 use serde::Serialize;
-use store::{Actor, By, Credential, NewSession, Session, StoreError, User};
+use store::{Actor, By, Credential, NewSession, Session, SessionError, User};
 use utoipa::ToSchema;
 
 use crate::address::Address;
@@ -177,8 +177,8 @@ pub(crate) async fn begin(
     let begun = app.store.begin_session(&Actor { by, address: Some(address.0) }, new).await;
     match begun {
         Ok(session) => Ok(TokenPair::of(app, signer, user, session.id, refresh)),
-        Err(StoreError::CredentialGone) => Err(replaced),
-        Err(error) => Err(Problem::store(error)),
+        Err(SessionError::CredentialGone(_)) => Err(replaced),
+        Err(SessionError::Database(error)) => Err(error.into()),
     }
 }
 

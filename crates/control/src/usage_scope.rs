@@ -28,7 +28,7 @@ impl UsageScope {
         if user == caller.user {
             return Ok(Self { user, no: caller.user_no, plan: caller.plan.clone() });
         }
-        let found = state.store.find_user(&UserRef::Id(user)).await.map_err(Problem::store)?;
+        let found = state.store.find_user(&UserRef::Id(user)).await?;
         let user = found.ok_or_else(no_such_user)?;
         Ok(Self { user: user.id, no: user.no, plan: Arc::new(user.plan) })
     }
@@ -58,7 +58,7 @@ impl UsageScope {
     /// # Errors
     /// The errors of [`key`](Self::key).
     pub(crate) async fn find_key(&self, state: &State, id: Uuid) -> Result<Key, Problem> {
-        let found = state.store.find_key(KeyRef::of(self.user, KeyId(id))).await.map_err(Problem::store)?;
+        let found = state.store.find_key(KeyRef::of(self.user, KeyId(id))).await?;
         found.ok_or_else(|| Problem::new(Refusal::NotFound, NO_KEY))
     }
 }

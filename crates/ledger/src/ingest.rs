@@ -19,7 +19,7 @@ use std::time::Duration;
 use jobs::{Cancellation, Job, JobError, JobSpec, NextRun, RetryPauses, Trouble, causes};
 use spool::{OpenRequest, Position, Reader, Record, SpoolError};
 use store::sql::{Query, statements, unsigned};
-use store::{Node, Store, StoreError};
+use store::{DatabaseError, Node, Store};
 use thiserror::Error;
 
 use crate::batch_sizer::BatchSizer;
@@ -27,6 +27,7 @@ use checkpoint::Checkpoints;
 use names::Names;
 use open_requests::StoredOpenRequests;
 use write::Rows;
+pub use write::WriteError;
 
 /// Maximum number of records in one transaction; [`BatchSizer`] lowers it if transactions take too long.
 const BATCH_RECORDS_MAX: usize = 4_000;
@@ -46,10 +47,16 @@ statements! {
 pub enum IngestError {
     /// The records cannot be written to the store.
     #[error("usage cannot be written to the database")]
-    Store(#[from] StoreError),
+    Store(#[from] WriteError),
     /// The records cannot be read from the spool.
     #[error("usage cannot be read from the spool")]
     Spool(#[from] SpoolError),
+}
+
+impl From<DatabaseError> for IngestError {
+    fn from(error: DatabaseError) -> Self {
+        Self::Store(error.into())
+    }
 }
 
 /// Ingest panicked while it read the spool, so the state of the reader is unknown.
@@ -75,18 +82,18 @@ pub struct IngestStats {
 /// before these positions are removed, so the positions survive a power failure.
 ///
 /// # Errors
-/// [`StoreError::Database`].
-pub async fn positions(node: &Node) -> Result<Vec<Position>, StoreError> {
+/// Database errors of any kind.
+pub async fn positions(node: &Node) -> Result<Vec<Position>, DatabaseError> {
     let positions = ingested(node.store().query(PLACES), node).await?;
     let store = node.store().clone();
     match tokio::task::spawn_blocking(move || store.sync()).await {
         Ok(synced) => synced.map(|()| positions),
-        Err(ended) => Err(StoreError::Database(std::io::Error::other(ended).into())),
+        Err(ended) => Err(DatabaseError::Database(std::io::Error::other(ended).into())),
     }
 }
 
 /// Returns the position up to which each partition of the spool is stored, as of the transaction of [`PLACES`] or now.
-async fn ingested(places: Query<'_>, node: &Node) -> Result<Vec<Position>, StoreError> {
+async fn ingested(places: Query<'_>, node: &Node) -> Result<Vec<Position>, DatabaseError> {
     let rows: Vec<(i64, i64, i64)> = places.bind(node.id()).all().await?;
     let number = |stored| u32::try_from(unsigned(stored)).unwrap_or(u32::MAX);
     let position = |(lane, segment, offset)| Position {

@@ -31,10 +31,10 @@ mod usage_columns;
 mod usage_fixture;
 
 pub use handle::Ledger;
-pub use ingest::{IngestError, IngestStats};
+pub use ingest::{IngestError, IngestStats, WriteError};
 pub use reconcile::{
     DIFFERENCES_MAX, Days, Difference, InterruptedRequests, OpenRequests, Place, Reconciliation, RecordedUsage,
-    RepairedTotals, UnleasedUsage, UnpricedRequests,
+    RepairError, RepairedTotals, UnleasedUsage, UnpricedRequests,
 };
 pub use retention::RetentionStats;
 pub use usage::{

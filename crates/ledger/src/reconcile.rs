@@ -21,14 +21,14 @@ use std::time::Duration;
 
 use access::{Amount, Day, KeyNo, PlanId, Timestamp, UserNo};
 use meter::lease::CounterId;
-use store::StoreError;
+use store::DatabaseError;
 use store::sql::{Transaction, statements, timestamp};
 use uuid::Uuid;
 
 use crate::handle::Ledger;
 
 pub use recorded::RecordedUsage;
-pub use repair::RepairedTotals;
+pub use repair::{RepairError, RepairedTotals};
 pub use unresolved::{InterruptedRequests, OpenRequests, UnpricedRequests};
 
 /// Maximum number of reported differences; beyond it, only `more` is set.
@@ -176,8 +176,8 @@ impl Ledger {
     /// Audits the stored usage of `days`, in one snapshot, while nodes run.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and database errors.
-    pub async fn reconcile(&self, days: Days) -> Result<Reconciliation, StoreError> {
+    /// Database errors of any kind.
+    pub async fn reconcile(&self, days: Days) -> Result<Reconciliation, DatabaseError> {
         let mut snapshot = self.store.snapshot().await?;
         let from = comparable_from(&mut snapshot).await?;
         let compared = days.since(from);
@@ -202,7 +202,7 @@ impl Ledger {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn usage_kept_from(&self) -> Result<Day, StoreError> {
+    pub async fn usage_kept_from(&self) -> Result<Day, DatabaseError> {
         let mut snapshot = self.store.snapshot().await?;
         let from = comparable_from(&mut snapshot).await?;
         snapshot.rollback().await?;
@@ -211,7 +211,7 @@ impl Ledger {
 }
 
 /// Returns the first day whose events and counts are complete: rows created before a stored time may have been deleted.
-async fn comparable_from(on: &mut Transaction) -> Result<Day, StoreError> {
+async fn comparable_from(on: &mut Transaction) -> Result<Day, DatabaseError> {
     let (from,): (i64,) = on.query(USAGE_FROM).one().await?;
     Ok(match timestamp(from) {
         Timestamp(0) => Day(0),

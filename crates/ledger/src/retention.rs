@@ -16,7 +16,7 @@ use access::Timestamp;
 use jobs::{Job, JobError, JobSpec, NextRun, Owner};
 use store::revision;
 use store::sql::{micros, statements};
-use store::{Store, StoreError};
+use store::{DatabaseError, Store};
 use uuid::Uuid;
 
 use crate::batch_sizer::BatchSizer;
@@ -106,24 +106,23 @@ impl<K: Fn() -> Keep + Send + Sync + 'static> Job for Retention<K> {
 }
 
 /// Records that usage created before a moment may be deleted from now on, so that an audit does not expect it.
-async fn told(store: &Store, before: Timestamp) -> Result<(), StoreError> {
+async fn told(store: &Store, before: Timestamp) -> Result<(), DatabaseError> {
     let mut transaction = store.begin().await?;
     transaction.query(USAGE_FROM).bind(revision::ROW).bind(micros(before)).bind(store.now()).run().await?;
-    Ok(transaction.commit().await?)
+    transaction.commit().await
 }
 
 /// Deletes the rows of `tables` that were created before a moment, oldest first, and returns their number. Stops if
 /// another node is deleting.
 ///
 /// # Errors
-/// [`StoreError::Unavailable`], [`StoreError::ReadOnly`], [`StoreError::Full`], [`StoreError::Database`]; rows deleted
-/// before an error stay deleted.
+/// Database errors of any kind; rows deleted before an error stay deleted.
 async fn expire(
     store: &Store,
     tables: &[&'static str],
     before: Timestamp,
     stats: &RetentionStats,
-) -> Result<u64, StoreError> {
+) -> Result<u64, DatabaseError> {
     let (mut deleted, mut batch_sizer, end) = (0, BatchSizer::new(store.kind(), ROWS_MAX), first_id(before));
     for table in tables {
         // Each transaction starts where the last one ended, to skip the deleted rows, which PostgreSQL keeps for a
@@ -162,7 +161,7 @@ async fn delete(
     table: &'static str,
     bounds: Bounds,
     batch_sizer: &mut BatchSizer,
-) -> Result<Option<DeletionResult>, StoreError> {
+) -> Result<Option<DeletionResult>, DatabaseError> {
     let wanted = batch_sizer.rows();
     let mut transaction = store.begin().await?;
     let began = store.clock().mono();
@@ -192,7 +191,7 @@ pub(crate) struct Rounds {
 }
 
 impl Rounds {
-    pub(crate) async fn begin(store: &Store) -> Result<Self, StoreError> {
+    pub(crate) async fn begin(store: &Store) -> Result<Self, DatabaseError> {
         let newest: Option<(Uuid,)> = store.query(NEWEST).find().await?;
         let newest = newest.and_then(|(id,)| made_at(id));
         Ok(Self { clock_guard: ClockGuard::new(newest, store.clock().now(), store.clock().mono()) })
@@ -200,7 +199,12 @@ impl Rounds {
 
     /// Deletes usage that is older than `keep`, and old sessions and links. Returns the number of deleted rows of
     /// usage.
-    pub(crate) async fn next(&mut self, store: &Store, keep: Keep, stats: &RetentionStats) -> Result<u64, StoreError> {
+    pub(crate) async fn next(
+        &mut self,
+        store: &Store,
+        keep: Keep,
+        stats: &RetentionStats,
+    ) -> Result<u64, DatabaseError> {
         let began = store.clock().mono();
         let now = match self.clock_guard.judge(store.clock().now(), began) {
             ClockReading::Trusted(now) | ClockReading::Distrusted(now) => now,

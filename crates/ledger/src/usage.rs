@@ -7,7 +7,7 @@ mod requests;
 mod sums;
 
 use access::{Day, KeyId, KeyNo, NanoUsd, UserNo};
-use store::StoreError;
+use store::DatabaseError;
 use store::sql::{statements, unsigned};
 use uuid::Uuid;
 
@@ -168,7 +168,7 @@ impl Ledger {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn usage_of_day(&self, user: UserNo, day: Day) -> Result<DayUsage, StoreError> {
+    pub async fn usage_of_day(&self, user: UserNo, day: Day) -> Result<DayUsage, DatabaseError> {
         let rows: Vec<DayRow> = self.store.query(OF_DAY).bind(user.0).bind(i64::from(day.0)).all().await?;
         let mut usage = DayUsage { total: UsageTotals::NOTHING, by_key: Vec::new() };
         for row in rows {

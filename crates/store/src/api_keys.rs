@@ -8,13 +8,14 @@ pub(crate) mod row;
 
 use access::{ApiKey, KeyBounds, KeyHash, KeyId, KeyNo, Timestamp, UserId};
 use serde_json::{Value, json};
+use thiserror::Error;
 use uuid::Uuid;
 
 use crate::audit::{Act, Action, Actor};
-use crate::error::{StoreError, check_text};
+use crate::error::{DatabaseError, InvalidText, check_text};
 use crate::handle::Store;
 use crate::sql::{Transaction, micros, signed, statements, unsigned};
-use crate::users;
+use crate::users::{self, NoUser};
 use row::{KeyRow, key_columns, list};
 
 /// Maximum number of keys of one user that are not revoked.
@@ -38,6 +39,43 @@ statements! {
         WHERE user_id = $1 AND id < $2 AND revoked_at IS NULL ORDER BY id DESC LIMIT $3");
     PAGE_WITH_REVOKED = concat!("SELECT ", key_columns!(), " FROM api_keys
         WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
+}
+
+/// The key does not exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("there is no key {id}")]
+pub struct NoKey {
+    /// Id of the requested key.
+    pub id: KeyId,
+}
+
+/// The error of a change of keys.
+#[derive(Debug, Error)]
+pub enum KeyError {
+    /// The label is invalid.
+    #[error(transparent)]
+    Invalid(#[from] InvalidText),
+    /// A bound of the key is invalid.
+    #[error(transparent)]
+    UnfitBound(#[from] access::bounds::UnfitBound),
+    /// The user does not exist.
+    #[error(transparent)]
+    NoUser(#[from] NoUser),
+    /// The key does not exist.
+    #[error(transparent)]
+    NoKey(#[from] NoKey),
+    /// The user has the maximum number of keys.
+    #[error("this user has the maximum of {KEYS_MAX} keys that are not revoked")]
+    TooManyKeys,
+    /// The key is permanently revoked.
+    #[error("the key is revoked: create another one")]
+    KeyRevoked,
+    /// The store already contains the same key.
+    #[error("this API key already exists in the store")]
+    KeyTaken,
+    /// An error of the database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
 }
 
 /// A new key that is to be stored.
@@ -164,9 +202,9 @@ impl Store {
     /// it was stored may be refused for at most 5 s.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`], [`StoreError::UnfitBound`], [`StoreError::NoUser`], [`StoreError::TooManyKeys`],
-    /// [`StoreError::KeyTaken`], and database errors.
-    pub async fn create_key(&self, by: &Actor, new: NewKey) -> Result<Key, StoreError> {
+    /// [`KeyError::Invalid`], [`KeyError::UnfitBound`], [`KeyError::NoUser`], [`KeyError::TooManyKeys`],
+    /// [`KeyError::KeyTaken`], and database errors.
+    pub async fn create_key(&self, by: &Actor, new: NewKey) -> Result<Key, KeyError> {
         check_text("a key's label", &new.label)?;
         new.bounds.check()?;
         let (id, no) = (self.new_id(), self.next_key_no().await?);
@@ -177,7 +215,7 @@ impl Store {
             owned = self::owned(&mut transaction, new.user).await?;
         }
         if owned >= KEYS_MAX {
-            return Err(StoreError::TooManyKeys);
+            return Err(KeyError::TooManyKeys);
         }
         let NewKey { user, label, secret, expires_at, bounds } = new;
         let add = transaction
@@ -200,14 +238,14 @@ impl Store {
         let act = Act::of(Action::KeyCreate, id, Some(user)).with(detail(expires_at, &bounds));
         self.note(&mut transaction, by, act).await?;
         transaction.commit().await?;
-        row.try_into()
+        Ok(row.try_into()?)
     }
 
     /// Returns the keys of one user, or of all users, in order of creation.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and database errors.
-    pub async fn keys(&self, user: Option<UserId>) -> Result<Vec<Key>, StoreError> {
+    /// Database errors of any kind.
+    pub async fn keys(&self, user: Option<UserId>) -> Result<Vec<Key>, DatabaseError> {
         let rows: Vec<KeyRow> = match user {
             Some(user) => self.query(LIST_OF_USER).bind(user.0).all().await?,
             None => self.query(LIST).all().await?,
@@ -218,8 +256,8 @@ impl Store {
     /// Returns one page of a user's keys, newest first.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and database errors.
-    pub async fn keys_page(&self, asked: KeyPageQuery) -> Result<Vec<Key>, StoreError> {
+    /// Database errors of any kind.
+    pub async fn keys_page(&self, asked: KeyPageQuery) -> Result<Vec<Key>, DatabaseError> {
         let text = if asked.revoked { PAGE_WITH_REVOKED } else { PAGE };
         let before = asked.before.map_or(Uuid::max(), |key| key.0);
         let limit = i64::from(asked.limit.min(KEYS_PAGE_MAX));
@@ -230,8 +268,8 @@ impl Store {
     /// Returns one key, also if it is revoked; `None` if it does not exist or belongs to another user.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and database errors.
-    pub async fn find_key(&self, key: impl Into<KeyRef>) -> Result<Option<Key>, StoreError> {
+    /// Database errors of any kind.
+    pub async fn find_key(&self, key: impl Into<KeyRef>) -> Result<Option<Key>, DatabaseError> {
         let KeyRef { id, owner } = key.into();
         let row: Option<KeyRow> = self.query(FIND).bind(id.0).bind(owner.map(|owner| owner.0)).find().await?;
         row.map(Key::try_from).transpose()
@@ -239,15 +277,14 @@ impl Store {
 }
 
 /// Counts the keys of a user that are not revoked.
-async fn owned(transaction: &mut Transaction, user: UserId) -> Result<u64, StoreError> {
+async fn owned(transaction: &mut Transaction, user: UserId) -> Result<u64, KeyError> {
     let owned: Option<(i64,)> = transaction.query(KEYS_OF_OWNER).bind(user.0).find().await?;
-    owned.map(|(owned,)| unsigned(owned)).ok_or(StoreError::NoUser { id: Some(user) })
+    Ok(owned.map(|(owned,)| unsigned(owned)).ok_or(NoUser { id: Some(user) })?)
 }
 
 /// Id and number are new, so only the hash can violate a unique index.
-fn taken(error: sqlx::Error) -> StoreError {
-    let taken = error.as_database_error().is_some_and(|cause| cause.is_unique_violation());
-    if taken { StoreError::KeyTaken } else { error.into() }
+fn taken(error: DatabaseError) -> KeyError {
+    error.or_taken(KeyError::KeyTaken)
 }
 
 /// Returns the details for the audit log: the bounds of a key and its expiry.

@@ -9,7 +9,7 @@ use access::{KeyId, SessionId, UserId};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::error::StoreError;
+use crate::error::DatabaseError;
 use crate::handle::Store;
 use crate::sql::{Transaction, statements};
 
@@ -175,7 +175,7 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn note(&self, transaction: &mut Transaction, by: &Actor, act: Act) -> Result<(), StoreError> {
+    pub async fn note(&self, transaction: &mut Transaction, by: &Actor, act: Act) -> Result<(), DatabaseError> {
         let (actor, user, id) = by.columns();
         let add = transaction
             .query(ADD)

@@ -11,9 +11,22 @@ use meter::budget::Period;
 use meter::{Caller, Charge, Per};
 use rustc_hash::FxHashMap;
 use spool::{Position, Record};
+use thiserror::Error;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::error::StoreError;
+use crate::error::DatabaseError;
+
+/// The error of a reader that adds up the store's charges and the backlog.
+#[derive(Debug, Error)]
+pub enum BacklogError {
+    /// It is unknown whether the database committed a batch of usage that earlier runs spooled; the next batch finds
+    /// out.
+    #[error("it is unknown whether the last batch of usage was stored")]
+    InDoubt,
+    /// An error of the database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
 
 /// Charges by scope and period; bounded by the keys whose records wait.
 type ScopeCharges = FxHashMap<(BudgetScope, Period), Charge>;
@@ -101,10 +114,10 @@ impl Backlog {
     /// Returns the charges that wait now.
     ///
     /// # Errors
-    /// [`StoreError::InDoubt`] after a batch whose outcome is unknown, until its records are known to be stored.
-    pub async fn waiting(&self) -> Result<BacklogReader<'_>, StoreError> {
+    /// [`BacklogError::InDoubt`] after a batch whose outcome is unknown, until its records are known to be stored.
+    pub async fn waiting(&self) -> Result<BacklogReader<'_>, BacklogError> {
         let rest = self.rest.read().await;
-        if rest.in_doubt.0.is_empty() { Ok(BacklogReader(rest)) } else { Err(StoreError::InDoubt) }
+        if rest.in_doubt.0.is_empty() { Ok(BacklogReader(rest)) } else { Err(BacklogError::InDoubt) }
     }
 
     /// Returns the charges of `records` that belong to the backlog; `None` if no charge does, and no outcome is
@@ -269,10 +282,10 @@ mod tests {
         let of = |lane: u32| [(in_lane(lane, 10), counted(i64::from(lane) + 1, 3 + u64::from(lane)))];
         let both = [of(0), of(1)].concat();
         drop(backlog.leaving(&both).await.unwrap().hold(&[in_lane(0, 10), in_lane(1, 10)]).await);
-        assert!(matches!(backlog.waiting().await, Err(StoreError::InDoubt)));
+        assert!(matches!(backlog.waiting().await, Err(BacklogError::InDoubt)));
         // Records that arrive meanwhile make the next batch end earlier in a partition.
         backlog.leaving(&of(0)).await.unwrap().hold(&[in_lane(0, 90)]).await.stored();
-        assert!(matches!(backlog.waiting().await, Err(StoreError::InDoubt)));
+        assert!(matches!(backlog.waiting().await, Err(BacklogError::InDoubt)));
         drop(backlog.leaving(&of(1)).await.unwrap().hold(&[in_lane(1, 10)]).await);
         backlog.leaving(&of(1)).await.unwrap().hold(&[in_lane(1, 10)]).await.stored();
         let month = Period::of(Per::Month, DAY);

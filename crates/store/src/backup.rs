@@ -4,18 +4,19 @@ mod draft;
 mod successor;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use access::{Clock, Credits, Timestamp};
 use meter::Per;
 use meter::budget::Period;
+use thiserror::Error;
 
 pub use draft::Draft;
 pub use successor::Successor;
 
-use crate::copy::{CopiedTable, Progress, copy, copy_with};
-use crate::error::StoreError;
-use crate::handle::Store;
+use crate::copy::{CopiedTable, CopyError, Progress, copy, copy_with};
+use crate::error::DatabaseError;
+use crate::handle::{FolderError, OpenError, Store};
 use crate::sql::dialect::sqlite;
 use crate::sql::{micros, signed, statements, timestamp, unsigned};
 
@@ -34,6 +35,29 @@ statements! {
     CENSUS = "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM api_keys),
         (SELECT CAST(coalesce(sum(requests), 0) AS BIGINT) FROM daily_usage)";
     UNSUSPENDED = "SELECT id FROM users WHERE status = 'active' ORDER BY id";
+}
+
+/// The error of a backup.
+#[derive(Debug, Error)]
+pub enum BackupError {
+    /// The file, or one next to it, cannot be created or written to.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The file is not a backup.
+    #[error("{} is not a backup made by `tollgate backup`", file.display())]
+    NoBackup {
+        /// Path of the file.
+        file: PathBuf,
+    },
+    /// The file cannot be opened as a database.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The store cannot be copied.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
+    /// An error of the database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
 }
 
 /// Objects that a restored backup would bring back although the current store has removed or changed them.
@@ -67,7 +91,7 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn census(&self) -> Result<Census, StoreError> {
+    pub async fn census(&self) -> Result<Census, DatabaseError> {
         let (users, keys, requests): (i64, i64, i64) = self.query(CENSUS).one().await?;
         Ok(Census { users: unsigned(users), keys: unsigned(keys), requests: unsigned(requests) })
     }
@@ -77,16 +101,17 @@ impl Store {
 /// copy is complete, its name ends in `.part`; after an error no file remains.
 ///
 /// # Errors
-/// [`StoreError::Folder`] if the file cannot be created, and the errors of [`copy`].
+/// [`BackupError::Folder`] if the file cannot be created, [`BackupError::Copy`], [`BackupError::Open`], and database
+/// errors.
 pub async fn write(
     store: &Store,
     file: &Path,
     version: &str,
     progress: impl FnMut(Progress),
-) -> Result<Vec<CopiedTable>, StoreError> {
-    let unwritable = |source| StoreError::Folder { folder: file.to_owned(), source };
+) -> Result<Vec<CopiedTable>, BackupError> {
+    let unwritable = |source| FolderError { folder: file.to_owned(), source };
     if file.symlink_metadata().is_ok() {
-        return Err(unwritable(io::ErrorKind::AlreadyExists.into()));
+        return Err(unwritable(io::ErrorKind::AlreadyExists.into()).into());
     }
     let draft = Draft::make(draft::with_end(file, ".part")).map_err(unwritable)?;
     let backup = Store::open_file(draft.file(), store.clock().clone()).await?;
@@ -104,7 +129,7 @@ async fn fill(
     backup: &Store,
     version: &str,
     progress: impl FnMut(Progress),
-) -> Result<Vec<CopiedTable>, StoreError> {
+) -> Result<Vec<CopiedTable>, CopyError> {
     let copied = copy(store, backup, progress).await?;
     let mut transaction = backup.begin().await?;
     transaction.query(TABLE).run().await?;
@@ -124,7 +149,7 @@ pub async fn restore(
     backup: &Store,
     to: &Store,
     progress: impl FnMut(Progress),
-) -> Result<Vec<CopiedTable>, StoreError> {
+) -> Result<Vec<CopiedTable>, CopyError> {
     copy_with(backup, to, Some(signed(to.clock().now().unix_millis())), progress).await
 }
 
@@ -132,9 +157,9 @@ pub async fn restore(
 /// `file` should be a copy.
 ///
 /// # Errors
-/// [`StoreError::NoBackup`], [`StoreError::Newer`], and errors of the file.
-pub async fn open(file: &Path, clock: Clock) -> Result<(Store, Timestamp), StoreError> {
-    let none = || StoreError::NoBackup { file: file.to_owned() };
+/// [`BackupError::NoBackup`], and [`BackupError::Open`].
+pub async fn open(file: &Path, clock: Clock) -> Result<(Store, Timestamp), BackupError> {
+    let none = || BackupError::NoBackup { file: file.to_owned() };
     if !file.is_file() {
         return Err(none());
     }
@@ -145,8 +170,8 @@ pub async fn open(file: &Path, clock: Clock) -> Result<(Store, Timestamp), Store
 /// Compares a backup with the store that it would replace.
 ///
 /// # Errors
-/// Errors of either database.
-pub async fn brought_back(backup: &Store, current: &Store) -> Result<BroughtBack, StoreError> {
+/// Database errors of either database.
+pub async fn brought_back(backup: &Store, current: &Store) -> Result<BroughtBack, DatabaseError> {
     let active: Vec<(uuid::Uuid, Vec<u8>, String, String, String)> = backup.query(ACTIVE).all().await?;
     let revoked: Vec<(uuid::Uuid,)> = current.query(REVOKED).all().await?;
     let rotated: Vec<(uuid::Uuid, Vec<u8>)> = current.query(ROTATED).all().await?;
@@ -169,7 +194,7 @@ pub async fn brought_back(backup: &Store, current: &Store) -> Result<BroughtBack
     let suspended: Vec<(uuid::Uuid,)> = current.query(SUSPENDED).all().await?;
     let users = unsuspended.iter().filter(|user| suspended.binary_search(user).is_ok()).count();
     let today = Period::of(Per::Day, current.clock().now().day());
-    let credits = async |store: &Store| -> Result<Credits, StoreError> {
+    let credits = async |store: &Store| -> Result<Credits, DatabaseError> {
         let users = store.charges(today).await?.users;
         Ok(users.into_iter().fold(Credits::ZERO, |sum, (_, charge)| sum.saturating_add(charge.credits)))
     };

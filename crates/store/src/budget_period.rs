@@ -6,7 +6,7 @@ use meter::lease::CounterId;
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
-use crate::error::StoreError;
+use crate::error::DatabaseError;
 use crate::sql::unsigned;
 
 /// The columns of a budget and its period.
@@ -22,8 +22,8 @@ pub struct BudgetPeriodRow {
 
 impl BudgetPeriodRow {
     /// Converts the columns to a budget and period.
-    pub fn cell(&self) -> Result<CounterId, StoreError> {
-        let unreadable = |column| StoreError::Unreadable { table: "lease_books", column };
+    pub fn cell(&self) -> Result<CounterId, DatabaseError> {
+        let unreadable = |column| DatabaseError::Unreadable { table: "lease_books", column };
         let scope = match (self.scope.as_str(), self.plan_id) {
             ("key", _) => BudgetScope::Key(KeyNo(self.scope_no)),
             ("user", _) => BudgetScope::User(UserNo(self.scope_no)),

@@ -4,13 +4,16 @@ use std::collections::HashMap;
 
 use access::{Amount, Budget, BudgetId, BudgetScope, KeyId, KeyNo, Measure, Per, PlanId, UserId, UserNo};
 use serde_json::json;
+use thiserror::Error;
 use uuid::Uuid;
 
+use crate::api_keys::NoKey;
 use crate::audit::{Act, Action, Actor};
-use crate::error::StoreError;
+use crate::error::DatabaseError;
 use crate::handle::Store;
-use crate::plans;
+use crate::plans::{self, NoPlan};
 use crate::sql::{self, StoreKind, Texts, Transaction, padded, signed, statements};
+use crate::users::NoUser;
 
 /// Maximum number of budgets in a store. The list of budgets is not paged.
 pub const BUDGETS_MAX: usize = 100_000;
@@ -49,6 +52,29 @@ const HOLDING: &str = "SELECT k.id AS key_id, b.scope, b.measure, b.per, b.amoun
     JOIN users u ON u.id = k.user_id JOIN budgets b ON b.scope_id IN (k.id, u.id, u.plan_id, ";
 
 pub(crate) static TEXTS: Texts = Texts::new(text);
+
+/// The error of a change of budgets.
+#[derive(Debug, Error)]
+pub enum BudgetError {
+    /// The key does not exist.
+    #[error(transparent)]
+    NoKey(#[from] NoKey),
+    /// The user does not exist.
+    #[error(transparent)]
+    NoUser(#[from] NoUser),
+    /// The plan does not exist.
+    #[error(transparent)]
+    NoPlan(#[from] NoPlan),
+    /// A budget exceeds the maximum amount.
+    #[error("the amount of a budget must be at most {} (money in nano-USD)", Budget::AMOUNT_MAX.0)]
+    BudgetTooLarge,
+    /// The store has the maximum number of budgets.
+    #[error("the store has the maximum of {BUDGETS_MAX} budgets: remove some, or use plan budgets")]
+    TooManyBudgets,
+    /// An error of the database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
 
 /// The budget scope that a budget is set for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +130,7 @@ impl ScopeKind {
         }
     }
 
-    fn read(word: &str) -> Result<Self, StoreError> {
+    fn read(word: &str) -> Result<Self, DatabaseError> {
         let found = [Self::Key, Self::User, Self::Plan, Self::Global].into_iter().find(|kind| kind.as_str() == word);
         found.ok_or_else(|| unreadable("scope"))
     }
@@ -131,9 +157,9 @@ struct BudgetRow {
 }
 
 impl TryFrom<BudgetRow> for ApplicableBudget {
-    type Error = StoreError;
+    type Error = DatabaseError;
 
-    fn try_from(row: BudgetRow) -> Result<Self, StoreError> {
+    fn try_from(row: BudgetRow) -> Result<Self, DatabaseError> {
         let budget = Budget {
             measure: Measure::parse(&row.measure).ok_or_else(|| unreadable("measure"))?,
             per: Per::parse(&row.per).ok_or_else(|| unreadable("per"))?,
@@ -164,9 +190,9 @@ struct ListedRow {
 }
 
 impl TryFrom<ListedRow> for StoredBudget {
-    type Error = StoreError;
+    type Error = DatabaseError;
 
-    fn try_from(row: ListedRow) -> Result<Self, StoreError> {
+    fn try_from(row: ListedRow) -> Result<Self, DatabaseError> {
         let ApplicableBudget { scope, budget } = row.budget.try_into()?;
         let scope = match scope {
             ScopeKind::Key => row.key_no.map(|no| BudgetScope::Key(KeyNo(no))),
@@ -184,8 +210,8 @@ impl TryFrom<ListedRow> for StoredBudget {
     }
 }
 
-const fn unreadable(column: &'static str) -> StoreError {
-    StoreError::Unreadable { table: "budgets", column }
+const fn unreadable(column: &'static str) -> DatabaseError {
+    DatabaseError::Unreadable { table: "budgets", column }
 }
 
 /// The scope of a budget row, and the user who owns it.
@@ -196,20 +222,20 @@ struct Target {
 }
 
 /// Returns the holder of a budget, which must exist.
-async fn target(transaction: &mut Transaction, holder: &BudgetHolder) -> Result<Target, StoreError> {
+async fn target(transaction: &mut Transaction, holder: &BudgetHolder) -> Result<Target, BudgetError> {
     Ok(match holder {
         BudgetHolder::Key(key) => {
             let owner: Option<(Uuid,)> = transaction.query(OWNER_OF_KEY).bind(key.0).find().await?;
-            let (owner,) = owner.ok_or(StoreError::NoKey { id: *key })?;
+            let (owner,) = owner.ok_or(NoKey { id: *key })?;
             Target { kind: ScopeKind::Key, id: key.0, owner: Some(UserId(owner)) }
         }
         BudgetHolder::User(user) => {
             let there: Option<(Uuid,)> = transaction.query(USER).bind(user.0).find().await?;
-            there.ok_or(StoreError::NoUser { id: Some(*user) })?;
+            there.ok_or(NoUser { id: Some(*user) })?;
             Target { kind: ScopeKind::User, id: user.0, owner: Some(*user) }
         }
         BudgetHolder::Plan(name) => {
-            Target { kind: ScopeKind::Plan, id: plans::find_id(transaction, name).await?.0, owner: None }
+            Target { kind: ScopeKind::Plan, id: plans::find_id::<BudgetError>(transaction, name).await?.0, owner: None }
         }
         BudgetHolder::Global => Target { kind: ScopeKind::Global, id: EVERYBODY, owner: None },
     })
@@ -220,8 +246,8 @@ impl Store {
     /// change within one second. Returns whether anything changed.
     ///
     /// # Errors
-    /// [`StoreError::NoKey`], [`StoreError::NoUser`], [`StoreError::NoPlan`], [`StoreError::BudgetTooLarge`],
-    /// [`StoreError::TooManyBudgets`], and database errors.
+    /// [`BudgetError::NoKey`], [`BudgetError::NoUser`], [`BudgetError::NoPlan`], [`BudgetError::BudgetTooLarge`],
+    /// [`BudgetError::TooManyBudgets`], and database errors.
     #[expect(clippy::too_many_arguments, reason = "holder, measure and period identify a budget")]
     pub async fn set_budget(
         &self,
@@ -230,9 +256,9 @@ impl Store {
         measure: Measure,
         per: Per,
         amount: Option<Amount>,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<bool, BudgetError> {
         if amount.is_some_and(|amount| amount > Budget::AMOUNT_MAX) {
-            return Err(StoreError::BudgetTooLarge);
+            return Err(BudgetError::BudgetTooLarge);
         }
         let mut transaction = self.change().await?;
         let Target { kind, id, owner } = target(&mut transaction, holder).await?;
@@ -267,8 +293,8 @@ impl Store {
     /// Returns all budgets in the order in which the meter checks them; at most [`BUDGETS_MAX`].
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and database errors.
-    pub async fn budgets(&self) -> Result<Vec<StoredBudget>, StoreError> {
+    /// Database errors of any kind.
+    pub async fn budgets(&self) -> Result<Vec<StoredBudget>, DatabaseError> {
         let rows: Vec<ListedRow> = self.query(LIST).all().await?;
         let mut budgets: Vec<StoredBudget> = rows.into_iter().map(StoredBudget::try_from).collect::<Result<_, _>>()?;
         budgets.sort_by_key(|stored| stored.budget.of(stored.scope));
@@ -278,8 +304,8 @@ impl Store {
     /// Returns the budgets that were set after the one with this id, oldest first; at most `limit`.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and database errors.
-    pub async fn budgets_after(&self, after: Uuid, limit: u32) -> Result<Vec<StoredBudget>, StoreError> {
+    /// Database errors of any kind.
+    pub async fn budgets_after(&self, after: Uuid, limit: u32) -> Result<Vec<StoredBudget>, DatabaseError> {
         let rows: Vec<ListedRow> = self.query(PAGE).bind(after).bind(i64::from(limit)).all().await?;
         rows.into_iter().map(StoredBudget::try_from).collect()
     }
@@ -287,8 +313,8 @@ impl Store {
     /// Returns the budgets of these scopes, of any kind; [`EVERYBODY`] is one of the ids.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and database errors.
-    pub async fn budgets_of(&self, scopes: [Uuid; 4]) -> Result<Vec<StoredBudget>, StoreError> {
+    /// Database errors of any kind.
+    pub async fn budgets_of(&self, scopes: [Uuid; 4]) -> Result<Vec<StoredBudget>, DatabaseError> {
         let query = scopes.into_iter().fold(self.query(OF_SCOPES), |query, id| query.bind(id));
         let rows: Vec<ListedRow> = query.all().await?;
         rows.into_iter().map(StoredBudget::try_from).collect()
@@ -298,7 +324,7 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn plan_of(&self, user: UserId) -> Result<Option<PlanId>, StoreError> {
+    pub async fn plan_of(&self, user: UserId) -> Result<Option<PlanId>, DatabaseError> {
         let row: Option<(Uuid,)> = self.query(PLAN_OF_USER).bind(user.0).find().await?;
         Ok(row.map(|(id,)| PlanId(id)))
     }
@@ -308,7 +334,7 @@ impl Store {
     pub(crate) async fn budgets_holding(
         &self,
         keys: &[KeyId],
-    ) -> Result<HashMap<KeyId, Vec<ApplicableBudget>>, StoreError> {
+    ) -> Result<HashMap<KeyId, Vec<ApplicableBudget>>, DatabaseError> {
         let asked = padded(keys);
         let mut query = self.look_up(TEXTS.of(self.kind(), asked.len())).bind(EVERYBODY);
         for key in asked {
@@ -325,10 +351,10 @@ impl Store {
 
 /// Refuses a budget beyond the maximum. Transactions that set budgets hold the lock of the revision's row, so no other
 /// budget is added meanwhile.
-async fn refuse_crowd(transaction: &mut Transaction) -> Result<(), StoreError> {
+async fn refuse_crowd(transaction: &mut Transaction) -> Result<(), BudgetError> {
     let (count,): (i64,) = transaction.query(COUNT).one().await?;
     let crowd = usize::try_from(count).is_ok_and(|count| count >= BUDGETS_MAX);
-    if crowd { Err(StoreError::TooManyBudgets) } else { Ok(()) }
+    if crowd { Err(BudgetError::TooManyBudgets) } else { Ok(()) }
 }
 
 /// Builds the query for a number of keys.

@@ -9,7 +9,7 @@ use meter::Charge;
 use meter::budget::Period;
 use uuid::Uuid;
 
-use crate::error::StoreError;
+use crate::error::DatabaseError;
 use crate::handle::Store;
 use crate::sql::statements;
 
@@ -102,7 +102,7 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn charges(&self, period: Period) -> Result<Charges, StoreError> {
+    pub async fn charges(&self, period: Period) -> Result<Charges, DatabaseError> {
         let [first, end] = days(period);
         let keys: Vec<ChargesKeyRow> = self.query(CHARGES_BY_KEY).bind(first).bind(end).all().await?;
         let plans: Vec<ChargesPlanRow> = self.query(CHARGES_BY_PLAN).bind(first).bind(end).all().await?;
@@ -123,7 +123,7 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn charge_of(&self, scope: BudgetScope, period: Period) -> Result<Charge, StoreError> {
+    pub async fn charge_of(&self, scope: BudgetScope, period: Period) -> Result<Charge, DatabaseError> {
         let [first, end] = days(period);
         let of = |text: &'static str| self.look_up(text).bind(first).bind(end);
         let query = match scope {

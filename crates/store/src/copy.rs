@@ -4,10 +4,12 @@ mod cell;
 
 use sha2::{Digest, Sha256};
 use sqlx::AssertSqlSafe;
+use thiserror::Error;
 use uuid::Uuid;
 
-use crate::error::StoreError;
+use crate::error::DatabaseError;
 use crate::handle::Store;
+use crate::migration::NewerDatabase;
 use crate::sql::dialect::columns;
 use crate::sql::{Arguments, StoreKind, Transaction, statements};
 use crate::{links, migration, revision, sessions};
@@ -52,6 +54,29 @@ statements! {
 /// Maximum number of rows in memory at once.
 const BATCH: usize = 500;
 
+/// The error of a copy of a store.
+#[derive(Debug, Error)]
+pub enum CopyError {
+    /// A newer version has migrated one of the databases: this binary would leave out its additions.
+    #[error(transparent)]
+    Newer(#[from] NewerDatabase),
+    /// The target store of a copy is not empty.
+    #[error("the target store of the copy is not empty: {table} has rows")]
+    NotEmpty {
+        /// Name of a table that contains rows.
+        table: &'static str,
+    },
+    /// The copy differs from its source; nothing was kept.
+    #[error("the copy of {table} differs from its source: nothing of it was kept")]
+    Differs {
+        /// Name of the table that differs.
+        table: &'static str,
+    },
+    /// An error of either database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
 /// A table that both stores contain after the copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopiedTable {
@@ -93,9 +118,8 @@ struct TallyBuilder {
 /// empty. Every row is read back and compared before the commit.
 ///
 /// # Errors
-/// [`StoreError::NotEmpty`], [`StoreError::Differs`], [`StoreError::Newer`] (this binary would leave out what a newer
-/// one has added), and errors of either database.
-pub async fn copy(from: &Store, to: &Store, progress: impl FnMut(Progress)) -> Result<Vec<CopiedTable>, StoreError> {
+/// [`CopyError`].
+pub async fn copy(from: &Store, to: &Store, progress: impl FnMut(Progress)) -> Result<Vec<CopiedTable>, CopyError> {
     copy_with(from, to, None, progress).await
 }
 
@@ -106,7 +130,7 @@ pub(crate) async fn copy_with(
     to: &Store,
     no_floor: Option<i64>,
     mut progress: impl FnMut(Progress),
-) -> Result<Vec<CopiedTable>, StoreError> {
+) -> Result<Vec<CopiedTable>, CopyError> {
     let mut source = from.snapshot().await?;
     let mut target = to.begin().await?;
     target.without_time_limit().await?;
@@ -114,7 +138,7 @@ pub(crate) async fn copy_with(
     migration::refuse_newer(&mut target).await?;
     for table in TABLES {
         if count(&mut target, table).await? > 0 {
-            return Err(StoreError::NotEmpty { table });
+            return Err(CopyError::NotEmpty { table });
         }
     }
     let mut copied = Vec::new();
@@ -132,7 +156,7 @@ pub(crate) async fn copy_with(
         let (written, read) = (counting.tally(), tally(&mut target, table, &columns).await?);
         // `written` was tallied from the rows as they were copied; only the count is a separate query of the source.
         if written != read || read.rows != of {
-            return Err(StoreError::Differs { table });
+            return Err(CopyError::Differs { table });
         }
         let names = columns.iter().filter(|column| column.is_summed()).map(|column| column.name.clone());
         copied.push(CopiedTable { table, rows: read.rows, sums: names.zip(read.sums).collect() });
@@ -149,7 +173,7 @@ pub(crate) async fn copy_with(
 }
 
 /// Sets the revision one ahead of the source, so that no cached lookup of the source passes for one of the copy.
-async fn copy_revision(source: &mut Transaction, target: &mut Transaction) -> Result<(), StoreError> {
+async fn copy_revision(source: &mut Transaction, target: &mut Transaction) -> Result<(), DatabaseError> {
     let columns: Vec<CopiedColumn> = columns(source, REVISION).await?.into_iter().map(CopiedColumn::from).collect();
     target.query(NO_REVISION).run().await?;
     let mut pages = Pages::of(REVISION, &columns);
@@ -164,12 +188,12 @@ fn count_text(table: &str) -> String {
     format!("SELECT count(*) FROM {table}")
 }
 
-async fn count(on: &mut Transaction, table: &str) -> Result<u64, StoreError> {
+async fn count(on: &mut Transaction, table: &str) -> Result<u64, DatabaseError> {
     let (rows,): (i64,) = on.query(AssertSqlSafe(count_text(table))).once().one().await?;
     Ok(crate::sql::unsigned(rows))
 }
 
-async fn tally(on: &mut Transaction, table: &'static str, columns: &[CopiedColumn]) -> Result<Tally, StoreError> {
+async fn tally(on: &mut Transaction, table: &'static str, columns: &[CopiedColumn]) -> Result<Tally, DatabaseError> {
     let mut counting = TallyBuilder::new(columns);
     let mut pages = Pages::of(table, columns);
     while let Some(rows) = pages.next(on).await? {
@@ -183,7 +207,7 @@ async fn insert(
     table: &str,
     columns: &[CopiedColumn],
     rows: &[CopiedRow],
-) -> Result<(), StoreError> {
+) -> Result<(), DatabaseError> {
     let kind = target.kind();
     for rows in rows.chunks((kind.parameters_max() / columns.len()).max(1)) {
         let mut arguments = Arguments::with_room(kind, rows.len() * columns.len());
@@ -235,14 +259,14 @@ impl Pages {
         }
     }
 
-    async fn next(&mut self, on: &mut Transaction) -> Result<Option<Vec<CopiedRow>>, StoreError> {
+    async fn next(&mut self, on: &mut Transaction) -> Result<Option<Vec<CopiedRow>>, DatabaseError> {
         let Some(after) = self.after else { return Ok(None) };
         let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
         let rows: Vec<CopiedRow> = on.query(AssertSqlSafe(self.text.clone())).bind(after).bind(limit).all().await?;
         self.after = None;
         if rows.len() == BATCH {
             let last = rows.last().and_then(|row| row.0.get(self.id_at)).and_then(CopiedValue::uuid);
-            self.after = Some(last.ok_or(StoreError::Unreadable { table: self.table, column: "id" })?);
+            self.after = Some(last.ok_or(DatabaseError::Unreadable { table: self.table, column: "id" })?);
         }
         Ok((!rows.is_empty()).then_some(rows))
     }

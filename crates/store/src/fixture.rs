@@ -4,7 +4,7 @@ use access::{Clock, Credits, RequestId, Secret, Timestamp};
 use meter::{Caller, Charge, Outcome, UsageEvent};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqlSafeStr, SqliteConnection};
 use store::sql::StoreKind;
-use store::{Node, Options, Store, StoreError};
+use store::{Node, OpenError, Options, Store};
 use tempfile::TempDir;
 
 #[path = "../tests/it/postgres.rs"]
@@ -35,7 +35,7 @@ impl Place {
         Options { url: self.url.as_ref(), data: self.folder.path(), migrate, clock }
     }
 
-    pub(crate) async fn try_open(&self) -> Result<Store, StoreError> {
+    pub(crate) async fn try_open(&self) -> Result<Store, OpenError> {
         Store::open(self.options(true)).await
     }
 

@@ -7,21 +7,95 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use access::{Clock, Ids, Secret};
 use sqlx::SqlSafeStr;
+use sqlx::migrate::MigrateError;
+use thiserror::Error;
 use uuid::Uuid;
 
 use crate::api_keys::numbers::KeyNumbers;
-use crate::error::StoreError;
+use crate::error::DatabaseError;
 use crate::last_use::LastUse;
-use crate::migration::MigrationConnection;
+use crate::migration::{MigrationConnection, NewerDatabase};
 use crate::revision;
 use crate::sessions::UncertainRenewals;
-use crate::sql::dialect::{Db, postgres, sqlite};
+use crate::sql::dialect::{Db, is_known, postgres, sqlite};
 use crate::sql::{Query, StoreKind, Transaction, micros};
 
 pub(crate) const FILE: &str = "tollgate.db";
 /// Lock file that a process holds while it opens the database, so that two do not migrate it at once. Separate from the
 /// database's file: closing any handle of that file would drop the locks that SQLite has on it.
 const LOCK: &str = "tollgate.db.lock";
+
+/// The data folder, or a file in it, cannot be created or written to.
+#[derive(Debug, Error)]
+#[error(
+    "cannot write to the data folder {}: grant write permission to the user that runs Tollgate, or set another folder \
+     with --data",
+    folder.display()
+)]
+pub struct FolderError {
+    /// Path of the folder or the file.
+    pub folder: PathBuf,
+    /// Error of the operating system.
+    pub source: std::io::Error,
+}
+
+/// The error of opening a store and of its migrations.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The data folder cannot be created or written to.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// A newer version has migrated the database.
+    #[error(transparent)]
+    Newer(#[from] NewerDatabase),
+    /// The database needs a migration, and migrations at startup are disabled.
+    #[error("the database has version {found}, this Tollgate needs {known}: start once with store.migrate: true")]
+    Older {
+        /// Version of the database; 0 if it is empty.
+        found: i64,
+        /// Version that this binary needs.
+        known: i64,
+    },
+    /// A migration failed. Its own changes are undone; earlier migrations remain.
+    #[error("the database could not be migrated")]
+    Migration(#[source] MigrateError),
+    /// The database's URL is not a PostgreSQL URL. The message does not repeat it, because it contains a password.
+    #[error("the store's URL must be postgres://USER:PASSWORD@HOST:PORT/DATABASE")]
+    Url,
+    /// The PostgreSQL server is too old.
+    #[error("PostgreSQL {found} is too old: Tollgate needs 15 or later")]
+    OldServer {
+        /// Major version of the server.
+        found: i64,
+    },
+    /// The database's encoding cannot store every text.
+    #[error("the database's encoding is {found}: use CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0")]
+    Encoding {
+        /// The encoding, as PostgreSQL names it.
+        found: String,
+    },
+    /// An error of the database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+impl From<sqlx::Error> for OpenError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+impl From<MigrateError> for OpenError {
+    fn from(error: MigrateError) -> Self {
+        // Errors that any statement can return keep their own variant.
+        use MigrateError::{Execute, ExecuteMigration};
+        let known = matches!(&error, Execute(cause) | ExecuteMigration(cause, _) if is_known(cause));
+        if known && let Execute(cause) | ExecuteMigration(cause, _) = error {
+            return cause.into();
+        }
+        Self::Migration(error)
+    }
+}
 
 /// Location of the store, and how to open it.
 #[derive(Debug)]
@@ -54,12 +128,10 @@ impl Store {
     /// Opens the database, and runs missing migrations if `migrate` is true.
     ///
     /// # Errors
-    /// [`StoreError::Newer`], [`StoreError::Older`] (only without `migrate`), [`StoreError::Migration`], and errors of
-    /// opening. For a file: [`StoreError::Folder`]. For a server: [`StoreError::Url`], [`StoreError::OldServer`],
-    /// [`StoreError::Encoding`], [`StoreError::Pooled`], [`StoreError::Forbidden`]. For both:
-    /// [`StoreError::Unavailable`], [`StoreError::ReadOnly`], [`StoreError::Full`], [`StoreError::Damaged`],
-    /// [`StoreError::Database`].
-    pub async fn open(options: Options<'_>) -> Result<Self, StoreError> {
+    /// [`OpenError::Newer`], [`OpenError::Older`] (only without `migrate`), [`OpenError::Migration`], and database errors.
+    /// For a file: [`OpenError::Folder`]. For a server: [`OpenError::Url`], [`OpenError::OldServer`],
+    /// [`OpenError::Encoding`].
+    pub async fn open(options: Options<'_>) -> Result<Self, OpenError> {
         let db = match options.url {
             None => open_file(options.data, options.migrate).await?,
             Some(url) => open_server(url, options.migrate).await?,
@@ -70,7 +142,7 @@ impl Store {
     }
 
     /// Opens a SQLite file of any name, creates it if it is missing, and runs missing migrations.
-    pub(crate) async fn open_file(file: &Path, clock: Clock) -> Result<Self, StoreError> {
+    pub(crate) async fn open_file(file: &Path, clock: Clock) -> Result<Self, OpenError> {
         let db = open_sqlite(file, true).await?;
         let (doubts, last_use, numbers) = Default::default();
         Ok(Self(Arc::new(StoreInner {
@@ -84,7 +156,7 @@ impl Store {
     }
 
     /// Closes all connections to a SQLite file; afterwards the one file contains everything.
-    pub(crate) async fn close_into_one_file(self) -> Result<(), StoreError> {
+    pub(crate) async fn close_into_one_file(self) -> Result<(), DatabaseError> {
         if let Db::Sqlite { writer, readers, lookups, checkpointer, .. } = &self.0.db {
             readers.close().await;
             lookups.close().await;
@@ -122,7 +194,7 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn begin(&self) -> Result<Transaction, StoreError> {
+    pub async fn begin(&self) -> Result<Transaction, DatabaseError> {
         Ok(self.0.db.begin().await?)
     }
 
@@ -130,7 +202,7 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn snapshot(&self) -> Result<Transaction, StoreError> {
+    pub async fn snapshot(&self) -> Result<Transaction, DatabaseError> {
         let mut transaction = self.0.db.snapshot().await?;
         transaction.without_time_limit().await?;
         Ok(transaction)
@@ -147,7 +219,7 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn change(&self) -> Result<Transaction, StoreError> {
+    pub async fn change(&self) -> Result<Transaction, DatabaseError> {
         let mut transaction = self.begin().await?;
         revision::raise(&mut transaction, self.now()).await?;
         Ok(transaction)
@@ -158,14 +230,14 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn addition(&self) -> Result<Transaction, StoreError> {
+    pub async fn addition(&self) -> Result<Transaction, DatabaseError> {
         let mut transaction = self.begin().await?;
         revision::hold(&mut transaction, self.now()).await?;
         Ok(transaction)
     }
 
     /// Raises the revision within a transaction of [`addition`](Self::addition).
-    pub(crate) async fn raise(&self, transaction: &mut Transaction) -> Result<(), StoreError> {
+    pub(crate) async fn raise(&self, transaction: &mut Transaction) -> Result<(), DatabaseError> {
         revision::raise(transaction, self.now()).await
     }
 
@@ -173,15 +245,15 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub fn sync(&self) -> Result<(), StoreError> {
-        self.0.db.sync().map_err(|error| StoreError::Database(error.into()))
+    pub fn sync(&self) -> Result<(), DatabaseError> {
+        self.0.db.sync().map_err(|error| DatabaseError::Database(error.into()))
     }
 
     /// Copies the write-ahead log of a SQLite file into the file while others may write.
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn checkpoint(&self) -> Result<(), StoreError> {
+    pub async fn checkpoint(&self) -> Result<(), DatabaseError> {
         Ok(self.0.db.checkpoint().await?)
     }
 
@@ -189,7 +261,7 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn begin_log_anew(&self) -> Result<(), StoreError> {
+    pub async fn begin_log_anew(&self) -> Result<(), DatabaseError> {
         Ok(self.0.db.begin_log_anew().await?)
     }
 
@@ -228,21 +300,21 @@ impl Store {
     }
 }
 
-async fn open_file(data: &Path, migrate: bool) -> Result<Db, StoreError> {
+async fn open_file(data: &Path, migrate: bool) -> Result<Db, OpenError> {
     let (file, lock) = claimed(data).await?;
     let db = open_sqlite(&file, migrate).await;
     drop(lock);
     db
 }
 
-async fn open_sqlite(file: &Path, migrate: bool) -> Result<Db, StoreError> {
+async fn open_sqlite(file: &Path, migrate: bool) -> Result<Db, OpenError> {
     let writer = sqlite::writer(file).await?;
     MigrationConnection::Sqlite(writer.acquire().await?).bring_up_to_date(migrate).await?;
     let (readers, lookups) = (sqlite::readers(file).await?, sqlite::lookups(file).await?);
     Ok(Db::Sqlite { writer, readers, lookups, checkpointer: sqlite::checkpointer(file), log: sqlite::log(file) })
 }
 
-async fn open_server(url: &Secret, migrate: bool) -> Result<Db, StoreError> {
+async fn open_server(url: &Secret, migrate: bool) -> Result<Db, OpenError> {
     let options = postgres::options(url.expose())?;
     MigrationConnection::Postgres(postgres::connect(&options).await?).bring_up_to_date(migrate).await?;
     let lookups = postgres::lookups(options.clone()).await?;
@@ -250,11 +322,11 @@ async fn open_server(url: &Secret, migrate: bool) -> Result<Db, StoreError> {
 }
 
 /// Returns the database's file in the folder, and the lock that serialises opening it.
-pub(crate) async fn claimed(data: &Path) -> Result<(PathBuf, File), StoreError> {
+pub(crate) async fn claimed(data: &Path) -> Result<(PathBuf, File), FolderError> {
     let folder = data.to_owned();
-    tokio::task::spawn_blocking(move || claim(folder)).await.unwrap_or_else(|ended| {
-        Err(StoreError::Folder { folder: data.to_owned(), source: std::io::Error::other(ended) })
-    })
+    tokio::task::spawn_blocking(move || claim(folder))
+        .await
+        .unwrap_or_else(|ended| Err(FolderError { folder: data.to_owned(), source: std::io::Error::other(ended) }))
 }
 
 /// Creates a data folder that only this operating system user can access, if it is missing.
@@ -264,7 +336,7 @@ pub(crate) fn make_folder(folder: &Path) -> std::io::Result<()> {
 
 /// Creates the folder and the file, both only for this operating system user, and waits for other processes that open
 /// it.
-fn claim(folder: PathBuf) -> Result<(PathBuf, File), StoreError> {
+fn claim(folder: PathBuf) -> Result<(PathBuf, File), FolderError> {
     let claimed = make_folder(&folder).and_then(|()| {
         let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(folder.join(LOCK))?;
         lock.lock()?;
@@ -275,7 +347,7 @@ fn claim(folder: PathBuf) -> Result<(PathBuf, File), StoreError> {
             Err(error) => Err(error),
         }
     });
-    claimed.map_err(|source| StoreError::Folder { folder, source })
+    claimed.map_err(|source| FolderError { folder, source })
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::api_keys::row::BoundsRow;
 use crate::budgets::{ApplicableBudget, EVERYBODY};
-use crate::error::StoreError;
+use crate::error::DatabaseError;
 use crate::handle::Store;
 use crate::plans::PlanRow;
 use crate::sql::{ASKED_MAX, StoreKind, Texts, padded, timestamp};
@@ -149,7 +149,7 @@ struct IdentityRow {
 }
 
 impl IdentityRow {
-    fn judge(self, now: Timestamp) -> Result<Result<Identity, NotFound>, StoreError> {
+    fn judge(self, now: Timestamp) -> Result<Result<Identity, NotFound>, DatabaseError> {
         let expires_at = self.expires_at.map(timestamp);
         let status = users::status(&self.status)?;
         if self.revoked_at.is_some() {
@@ -194,8 +194,8 @@ impl Store {
     /// Returns the principal of the key with this hash.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and database errors. An invalid key is not an error of the store.
-    pub async fn find_principal(&self, hash: KeyHash) -> Result<LookupResult, StoreError> {
+    /// Database errors of any kind. An invalid key is not an error of the store.
+    pub async fn find_principal(&self, hash: KeyHash) -> Result<LookupResult, DatabaseError> {
         Ok(self.identity(hash).await?.map(|identity| Arc::new(identity.principal())))
     }
 
@@ -203,7 +203,7 @@ impl Store {
     ///
     /// # Errors
     /// The errors of [`Store::find_principal`].
-    pub async fn identity(&self, hash: KeyHash) -> Result<Result<Identity, NotFound>, StoreError> {
+    pub async fn identity(&self, hash: KeyHash) -> Result<Result<Identity, NotFound>, DatabaseError> {
         let mut found = self.identities(&[hash]).await?;
         Ok(found.remove(&hash).unwrap_or(Err(NotFound::Unknown)))
     }
@@ -215,7 +215,7 @@ impl Store {
     pub async fn identities(
         &self,
         hashes: &[KeyHash],
-    ) -> Result<HashMap<KeyHash, Result<Identity, NotFound>>, StoreError> {
+    ) -> Result<HashMap<KeyHash, Result<Identity, NotFound>>, DatabaseError> {
         let mut found = HashMap::with_capacity(hashes.len());
         for asked in hashes.chunks(ASKED_MAX) {
             let asked = padded(asked);

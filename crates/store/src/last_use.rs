@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use access::{KeyHash, KeyNo, Mono, Timestamp};
 
-use crate::error::StoreError;
+use crate::error::DatabaseError;
 use crate::handle::Store;
 use crate::sql::{micros, statements};
 
@@ -112,7 +112,7 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind; times that were not written stay recorded.
-    pub async fn write_last_use(&self, all: bool) -> Result<(), StoreError> {
+    pub async fn write_last_use(&self, all: bool) -> Result<(), DatabaseError> {
         let due = self.last_use().due(self.clock().mono(), all);
         for rows in due.chunks(WRITTEN_MAX) {
             let mut transaction = self.begin().await?;

@@ -45,24 +45,31 @@ pub mod vault;
 
 pub use api_keys::bound::{Bound, BoundKeys};
 pub use api_keys::change::{KeyChange, Rotation};
-pub use api_keys::{KEYS_MAX, KEYS_PAGE_MAX, Key, KeyPageQuery, KeyRef, KeySecret, NewKey, PreviousSecret};
+pub use api_keys::{
+    KEYS_MAX, KEYS_PAGE_MAX, Key, KeyError, KeyPageQuery, KeyRef, KeySecret, NewKey, NoKey, PreviousSecret,
+};
 pub use audit::{AUDIT_PAGE_MAX, Action, Actor, AuditFilter, AuditLine, AuditPage, AuditPlace, By};
-pub use backlog::{Backlog, GatheredCharges};
-pub use backup::Census;
-pub use budgets::{BUDGETS_MAX, BudgetHolder, EVERYBODY, StoredBudget};
+pub use backlog::{Backlog, BacklogError, GatheredCharges};
+pub use backup::{BackupError, Census};
+pub use budgets::{BUDGETS_MAX, BudgetError, BudgetHolder, EVERYBODY, StoredBudget};
 pub use charges::Charges;
-pub use error::{StoreError, TEXT_CHARS_MAX, is_fit_text};
-pub use handle::{Options, Store};
+pub use copy::CopyError;
+pub use error::{DatabaseError, InvalidText, TEXT_CHARS_MAX, is_fit_text};
+pub use handle::{FolderError, OpenError, Options, Store};
 pub use identity::{Identity, IdentityKey, IdentityUser};
-pub use links::{Link, NewLink, Purpose};
-pub use node::Node;
-pub use plans::{PLANS_MAX, PlanChange, PlanDifference, PlanDifferences, StoredPlan};
-pub use provider_keys::{NewProviderKey, PROVIDER_KEYS_MAX, ProviderKeyChange, StoredProviderKey};
+pub use links::{AdminExists, Link, LinkError, NewLink, Purpose, RedeemError};
+pub use migration::{NewerDatabase, UndoError};
+pub use node::{JoinError, Node, NodeError, RunningServers, Superseded};
+pub use plans::{NoPlan, PLANS_MAX, PlanChange, PlanDifference, PlanDifferences, PlanError, StoredPlan};
+pub use provider_keys::{NewProviderKey, PROVIDER_KEYS_MAX, ProviderKeyChange, ProviderKeyError, StoredProviderKey};
 pub use scope_ids::ScopeIds;
 pub use sessions::{
-    Credential, InvalidSession, NewRefresh, NewSession, RefreshResult, Session, SessionKey, SessionState,
+    Credential, CredentialGone, InvalidSession, NewRefresh, NewSession, RefreshResult, Session, SessionError,
+    SessionKey, SessionState,
 };
 pub use users::change::UserChange;
-pub use users::password::PasswordChange;
-pub use users::{Email, NewUser, User, UserRef};
-pub use vault::{AdmittedMasterKey, KnownMasterKey, ResealResult};
+pub use users::password::{PasswordChange, PasswordError};
+pub use users::{Email, NewUser, NoUser, User, UserError, UserRef};
+pub use vault::{
+    AdmittedMasterKey, KnownMasterKey, MasterKeyError, ResealError, ResealResult, RetiredMasterKey, SealingError,
+};

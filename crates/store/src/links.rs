@@ -2,17 +2,18 @@
 
 use access::{LinkId, Role, Secret, TicketHash, Timestamp, UserId};
 use serde_json::json;
+use thiserror::Error;
 use uuid::Uuid;
 
 use crate::audit::{Act, Action, Actor, By};
-use crate::error::StoreError;
+use crate::error::DatabaseError;
 use crate::handle::Store;
-use crate::plans;
-use crate::sessions::{NewSession, Session};
+use crate::plans::{self, NoPlan};
+use crate::sessions::{CredentialGone, NewSession, Session, SessionError};
 use crate::sql::{Transaction, micros, statements, timestamp};
 use crate::users::change::has_admin;
 use crate::users::password::PasswordUpdate;
-use crate::users::{self, Email, NewUser, User, UserRef, find};
+use crate::users::{self, Email, NewUser, NoUser, User, UserError, UserRef, find};
 
 /// Maximum number of links that are neither used, withdrawn nor expired.
 pub const OPEN_MAX: usize = 1_000;
@@ -45,6 +46,69 @@ statements! {
     TAKE_BACK_ALL = "UPDATE links SET expires_at = $1, updated_at = $1 WHERE used_at IS NULL AND expires_at > $1";
     TAKE_BACK_FIRST = "UPDATE links SET expires_at = $1, updated_at = $1 WHERE kind = 'first_admin' AND used_at IS NULL AND
         expires_at > $1";
+}
+
+/// An admin exists already; only an admin can create further ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("an admin already exists")]
+pub struct AdminExists;
+
+/// The error of the creation of a link.
+#[derive(Debug, Error)]
+pub enum LinkError {
+    /// The store has the maximum number of open links.
+    #[error("the store has the maximum of {OPEN_MAX} open links: withdraw some first")]
+    TooManyLinks,
+    /// The link is for the first admin, and an admin exists.
+    #[error(transparent)]
+    AdminExists(#[from] AdminExists),
+    /// The plan of the invitation does not exist.
+    #[error(transparent)]
+    NoPlan(#[from] NoPlan),
+    /// The user of a password link does not exist.
+    #[error(transparent)]
+    NoUser(#[from] NoUser),
+    /// The user that is created with the link cannot be created.
+    #[error(transparent)]
+    User(#[from] UserError),
+    /// An error of the database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+/// The error of the use of a link, and of signing up.
+#[derive(Debug, Error)]
+pub enum RedeemError {
+    /// The link does not exist, or it is used, withdrawn or expired; the response does not reveal which.
+    #[error("the link does not exist, or it is used or expired")]
+    NoLink,
+    /// The link is for the first admin, and an admin exists.
+    #[error(transparent)]
+    AdminExists(#[from] AdminExists),
+    /// The user cannot be created, or does not exist.
+    #[error(transparent)]
+    User(#[from] UserError),
+    /// The session of the new user cannot begin.
+    #[error(transparent)]
+    CredentialGone(#[from] CredentialGone),
+    /// An error of the database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+impl From<NoUser> for RedeemError {
+    fn from(missing: NoUser) -> Self {
+        Self::User(missing.into())
+    }
+}
+
+impl From<SessionError> for RedeemError {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::CredentialGone(gone) => gone.into(),
+            SessionError::Database(error) => error.into(),
+        }
+    }
 }
 
 /// The purpose of a link. `Debug` omits the address.
@@ -106,12 +170,12 @@ struct LinkRow {
 }
 
 impl LinkRow {
-    fn read(self) -> Result<Link, StoreError> {
+    fn read(self) -> Result<Link, DatabaseError> {
         let purpose = match (self.kind.as_str(), self.user_id) {
             (INVITE, _) => Purpose::Invite { email: self.email.map(Email::stored), plan: self.plan },
             (PASSWORD, Some(user)) => Purpose::Password { user: UserId(user) },
             (FIRST_ADMIN, _) => Purpose::FirstAdmin,
-            _ => return Err(StoreError::Unreadable { table: "links", column: "kind" }),
+            _ => return Err(DatabaseError::Unreadable { table: "links", column: "kind" }),
         };
         Ok(Link {
             id: LinkId(self.id),
@@ -147,9 +211,9 @@ impl Store {
     /// its kind; the audit line contains their number.
     ///
     /// # Errors
-    /// [`StoreError::TooManyLinks`], [`StoreError::NoPlan`], [`StoreError::NoUser`], [`StoreError::AdminExists`] for
-    /// the first admin's link, and database errors.
-    pub async fn make_link(&self, by: &Actor, new: NewLink) -> Result<Link, StoreError> {
+    /// [`LinkError::TooManyLinks`], [`LinkError::NoPlan`], [`LinkError::NoUser`], [`LinkError::AdminExists`] for the first
+    /// admin's link, and database errors.
+    pub async fn make_link(&self, by: &Actor, new: NewLink) -> Result<Link, LinkError> {
         let mut transaction = match new.purpose {
             // Serialised with the transactions that create admins.
             Purpose::FirstAdmin => self.addition().await?,
@@ -163,14 +227,14 @@ impl Store {
     /// Creates a user, as [`create_user`](Self::create_user), and a link to choose its password, in one transaction.
     ///
     /// # Errors
-    /// The errors of [`create_user`](Self::create_user), and [`StoreError::TooManyLinks`].
+    /// The errors of [`create_user`](Self::create_user), [`LinkError::TooManyLinks`], and database errors.
     pub async fn create_user_with_link(
         &self,
         by: &Actor,
         new: NewUser,
         hash: TicketHash,
         expires_at: Timestamp,
-    ) -> Result<(User, Link), StoreError> {
+    ) -> Result<(User, Link), LinkError> {
         let mut transaction = self.addition().await?;
         let user = self.add_user(&mut transaction, by, new, None).await?;
         let new = NewLink { purpose: Purpose::Password { user: user.id }, hash, expires_at };
@@ -179,11 +243,11 @@ impl Store {
         Ok((user, made))
     }
 
-    async fn add_link(&self, transaction: &mut Transaction, by: &Actor, new: NewLink) -> Result<Link, StoreError> {
+    async fn add_link(&self, transaction: &mut Transaction, by: &Actor, new: NewLink) -> Result<Link, LinkError> {
         let (id, now) = (self.new_id(), self.now());
         let (open,): (i64,) = transaction.query(COUNT_OPEN).bind(now).one().await?;
         if usize::try_from(open).unwrap_or(usize::MAX) >= OPEN_MAX {
-            return Err(StoreError::TooManyLinks);
+            return Err(LinkError::TooManyLinks);
         }
         let (mut user, mut email, mut plan) = (None, None, None);
         let mut taken_back = 0;
@@ -191,19 +255,19 @@ impl Store {
             Purpose::Invite { email: of, plan: named } => {
                 email = of.as_ref().map(|of| of.as_str().to_owned());
                 if let Some(named) = named {
-                    plan = Some(plans::find_id(transaction, named).await?.0);
+                    plan = Some(plans::find_id::<LinkError>(transaction, named).await?.0);
                 }
             }
             Purpose::Password { user: of } => {
                 if !users::hold(transaction, *of).await? {
-                    return Err(StoreError::NoUser { id: Some(*of) });
+                    return Err(NoUser { id: Some(*of) }.into());
                 }
                 taken_back = take_back_of(transaction, *of, now).await?;
                 user = Some(*of);
             }
             Purpose::FirstAdmin => {
                 if has_admin(transaction).await? {
-                    return Err(StoreError::AdminExists);
+                    return Err(AdminExists.into());
                 }
                 taken_back = transaction.query(TAKE_BACK_FIRST).bind(now).run().await?;
             }
@@ -233,8 +297,8 @@ impl Store {
     /// Returns the link with this hash, if it can be used. Only the log reveals whether a link was used or has expired.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and database errors.
-    pub async fn find_link(&self, hash: TicketHash) -> Result<Option<Link>, StoreError> {
+    /// Database errors of any kind.
+    pub async fn find_link(&self, hash: TicketHash) -> Result<Option<Link>, DatabaseError> {
         let row: Option<LinkRow> = self.query(FIND).bind(hash.0.to_vec()).find().await?;
         row.filter(|row| is_open(row, self.now())).map(LinkRow::read).transpose()
     }
@@ -242,8 +306,8 @@ impl Store {
     /// Withdraws an invitation, and returns whether it existed and could be used.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and database errors.
-    pub async fn take_back_invite(&self, by: &Actor, id: LinkId) -> Result<bool, StoreError> {
+    /// Database errors of any kind.
+    pub async fn take_back_invite(&self, by: &Actor, id: LinkId) -> Result<bool, DatabaseError> {
         let mut transaction = self.begin().await?;
         if transaction.query(TAKE_BACK).bind(id.0).bind(self.now()).run().await? == 0 {
             return Ok(false);
@@ -256,8 +320,8 @@ impl Store {
     /// Returns the invitations that can be used and precede `before`, newest first; at most `limit`.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and database errors.
-    pub async fn open_invites(&self, before: Option<LinkId>, limit: u32) -> Result<Vec<Link>, StoreError> {
+    /// Database errors of any kind.
+    pub async fn open_invites(&self, before: Option<LinkId>, limit: u32) -> Result<Vec<Link>, DatabaseError> {
         let before = before.map_or(Uuid::max(), |link| link.0);
         let rows: Vec<LinkRow> = self.query(OPEN).bind(self.now()).bind(before).bind(i64::from(limit)).all().await?;
         rows.into_iter().map(LinkRow::read).collect()
@@ -267,9 +331,8 @@ impl Store {
     /// invitation names a plan, the user gets that plan; if it names an address, the user must have that address.
     ///
     /// # Errors
-    /// [`StoreError::NoLink`], and the errors of [`create_user`](Self::create_user); the invitation then remains
-    /// usable.
-    pub async fn register(&self, by: &Actor, new: NewUser, invite: Option<TicketHash>) -> Result<User, StoreError> {
+    /// [`RedeemError::NoLink`], and the errors of [`create_user`](Self::create_user); the invitation then remains usable.
+    pub async fn register(&self, by: &Actor, new: NewUser, invite: Option<TicketHash>) -> Result<User, RedeemError> {
         let mut transaction = self.addition().await?;
         let user = self.add_member(&mut transaction, by, new, invite).await?;
         transaction.commit().await?;
@@ -286,7 +349,7 @@ impl Store {
         new: NewUser,
         invite: Option<TicketHash>,
         session: impl FnOnce(UserId) -> NewSession + Send,
-    ) -> Result<(User, Session), StoreError> {
+    ) -> Result<(User, Session), RedeemError> {
         let mut transaction = self.addition().await?;
         let user = self.add_member(&mut transaction, by, new, invite).await?;
         let own = Actor { by: By::User { user: user.id, session: None }, ..*by };
@@ -301,7 +364,7 @@ impl Store {
         by: &Actor,
         new: NewUser,
         invite: Option<TicketHash>,
-    ) -> Result<User, StoreError> {
+    ) -> Result<User, RedeemError> {
         let mut new = NewUser { role: Role::Member, demo: false, ..new };
         let mut link = None;
         if let Some(hash) = invite {
@@ -309,20 +372,20 @@ impl Store {
             link = Some(invitation.id);
             if let Purpose::Invite { email, plan } = invitation.purpose {
                 if email.is_some_and(|email| email != new.email) {
-                    return Err(StoreError::NoLink);
+                    return Err(RedeemError::NoLink);
                 }
                 new.plan = plan.unwrap_or(new.plan);
             }
         }
-        self.add_user(transaction, by, new, link).await
+        Ok(self.add_user(transaction, by, new, link).await?)
     }
 
     /// Sets the password of the link's user, as [`set_password`](Self::set_password) does, and ends all sessions of the
     /// user.
     ///
     /// # Errors
-    /// [`StoreError::NoLink`], and database errors.
-    pub async fn redeem_password(&self, by: &Actor, hash: TicketHash, phc: &Secret) -> Result<User, StoreError> {
+    /// [`RedeemError::NoLink`], and database errors.
+    pub async fn redeem_password(&self, by: &Actor, hash: TicketHash, phc: &Secret) -> Result<User, RedeemError> {
         let mut transaction = self.begin().await?;
         // The user's row is locked before the link, as in every other change of a password.
         let row: Option<LinkRow> = transaction.query(FIND).bind(hash.0.to_vec()).find().await?;
@@ -330,9 +393,9 @@ impl Store {
             users::hold(&mut transaction, UserId(user)).await?;
         }
         let link = self.redeem(&mut transaction, hash, PASSWORD).await?;
-        let Purpose::Password { user } = link.purpose else { return Err(StoreError::NoLink) };
-        self.put_password(&mut transaction, by, PasswordUpdate { user, phc, except: None, link: Some(link.id) })
-            .await?;
+        let Purpose::Password { user } = link.purpose else { return Err(RedeemError::NoLink) };
+        let put = PasswordUpdate { user, phc, except: None, link: Some(link.id) };
+        self.put_password::<RedeemError>(&mut transaction, by, put).await?;
         let user = find(&mut transaction, &UserRef::Id(user)).await?;
         transaction.commit().await?;
         Ok(user)
@@ -341,13 +404,13 @@ impl Store {
     /// Creates the first admin, while no admin with a password exists.
     ///
     /// # Errors
-    /// [`StoreError::NoLink`], [`StoreError::AdminExists`], and the errors of [`create_user`](Self::create_user); the
+    /// [`RedeemError::NoLink`], [`RedeemError::AdminExists`], and the errors of [`create_user`](Self::create_user); the
     /// link then remains usable.
-    pub async fn redeem_first_admin(&self, by: &Actor, hash: TicketHash, new: NewUser) -> Result<User, StoreError> {
+    pub async fn redeem_first_admin(&self, by: &Actor, hash: TicketHash, new: NewUser) -> Result<User, RedeemError> {
         let mut transaction = self.addition().await?;
         let link = self.redeem(&mut transaction, hash, FIRST_ADMIN).await?;
         if has_admin(&mut transaction).await? {
-            return Err(StoreError::AdminExists);
+            return Err(AdminExists.into());
         }
         let new = NewUser { role: Role::Admin, demo: false, ..new };
         let user = self.add_user(&mut transaction, by, new, Some(link.id)).await?;
@@ -360,28 +423,28 @@ impl Store {
         transaction: &mut Transaction,
         hash: TicketHash,
         kind: &'static str,
-    ) -> Result<Link, StoreError> {
+    ) -> Result<Link, RedeemError> {
         let now = self.now();
         let redeemed = transaction.query(REDEEM).bind(hash.0.to_vec()).bind(kind).bind(now).run().await?;
         let row: Option<LinkRow> = transaction.query(FIND).bind(hash.0.to_vec()).find().await?;
         match row {
-            Some(row) if redeemed == 1 => row.read(),
+            Some(row) if redeemed == 1 => Ok(row.read()?),
             Some(row) => {
                 is_open(&row, now);
-                Err(StoreError::NoLink)
+                Err(RedeemError::NoLink)
             }
-            None => Err(StoreError::NoLink),
+            None => Err(RedeemError::NoLink),
         }
     }
 }
 
 /// Withdraws a user's password links, within a transaction that has locked the user's row. Returns their number.
-pub(crate) async fn take_back_of(transaction: &mut Transaction, user: UserId, now: i64) -> Result<u64, StoreError> {
-    Ok(transaction.query(TAKE_BACK_OF).bind(user.0).bind(now).run().await?)
+pub(crate) async fn take_back_of(transaction: &mut Transaction, user: UserId, now: i64) -> Result<u64, DatabaseError> {
+    transaction.query(TAKE_BACK_OF).bind(user.0).bind(now).run().await
 }
 
 /// Withdraws all links in the store.
-pub(crate) async fn take_back_all(transaction: &mut Transaction, now: i64) -> Result<(), StoreError> {
+pub(crate) async fn take_back_all(transaction: &mut Transaction, now: i64) -> Result<(), DatabaseError> {
     transaction.query(TAKE_BACK_ALL).bind(now).run().await?;
     Ok(())
 }

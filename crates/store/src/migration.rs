@@ -9,10 +9,11 @@ use std::fs::OpenOptions;
 use sqlx::migrate::{AppliedMigration, Migrate, Migration, Migrator};
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, PgConnection, Sqlite};
+use thiserror::Error;
 
-use crate::error::StoreError;
-use crate::handle::{Options, claimed};
-use crate::node;
+use crate::copy::CopyError;
+use crate::handle::{FolderError, OpenError, Options, claimed};
+use crate::node::{self, RunningServers};
 use crate::sql::dialect::{postgres, sqlite};
 use crate::sql::{StoreKind, Transaction, statements, unsigned};
 
@@ -25,6 +26,27 @@ statements! {
 }
 /// Locked by a node on its data folder while it runs; the binary takes the lock.
 const SERVER_LOCK: &str = "tollgate.lock";
+
+/// A newer version has migrated the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the database has version {found}, this Tollgate knows {known}: run the newer version, or restore a copy")]
+pub struct NewerDatabase {
+    /// Version of the database.
+    pub found: i64,
+    /// Newest version that this binary knows.
+    pub known: i64,
+}
+
+/// The error of undoing a migration.
+#[derive(Debug, Error)]
+pub enum UndoError {
+    /// The database cannot be opened or migrated.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Nodes run on the database.
+    #[error(transparent)]
+    Running(#[from] RunningServers),
+}
 
 /// Migrations of a database compared with those of this binary.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,9 +82,9 @@ impl Status {
     }
 
     /// Returns an error if this binary cannot work on the database.
-    fn check(&self) -> Result<(), StoreError> {
+    fn check(&self) -> Result<(), NewerDatabase> {
         let (found, known) = (self.found(), self.known());
-        if found > known && self.floor > known { Err(StoreError::Newer { found, known }) } else { Ok(()) }
+        if found > known && self.floor > known { Err(NewerDatabase { found, known }) } else { Ok(()) }
     }
 
     fn is_behind(&self) -> bool {
@@ -74,7 +96,7 @@ impl Status {
 ///
 /// # Errors
 /// The errors of [`Store::open`](crate::Store::open), except those about versions.
-pub async fn status(options: &Options<'_>) -> Result<Status, StoreError> {
+pub async fn status(options: &Options<'_>) -> Result<Status, OpenError> {
     let (mut connection, _lock) = connect(options).await?;
     connection.status().await
 }
@@ -83,7 +105,7 @@ pub async fn status(options: &Options<'_>) -> Result<Status, StoreError> {
 ///
 /// # Errors
 /// The errors of [`Store::open`](crate::Store::open).
-pub async fn up(options: &Options<'_>) -> Result<Vec<i64>, StoreError> {
+pub async fn up(options: &Options<'_>) -> Result<Vec<i64>, OpenError> {
     let (mut connection, _lock) = connect(options).await?;
     let before = connection.status().await?;
     before.check()?;
@@ -109,7 +131,7 @@ pub struct Undo {
 ///
 /// # Errors
 /// The errors of [`down`].
-pub async fn undo(options: &Options<'_>) -> Result<Option<Undo>, StoreError> {
+pub async fn undo(options: &Options<'_>) -> Result<Option<Undo>, UndoError> {
     let (mut connection, _lock) = connect(options).await?;
     let Some(Undoable { version, name, .. }) = connection.undoable(options).await? else { return Ok(None) };
     let losses = connection.losses(version).await?;
@@ -120,9 +142,9 @@ pub async fn undo(options: &Options<'_>) -> Result<Option<Undo>, StoreError> {
 /// `version`. No node may start meanwhile.
 ///
 /// # Errors
-/// [`StoreError::Running`], [`StoreError::Newer`] (only a binary that knows a migration can undo it), and the errors of
+/// [`UndoError::Running`], [`OpenError::Newer`] (only a binary that knows a migration can undo it), and the errors of
 /// [`Store::open`](crate::Store::open).
-pub async fn down(options: &Options<'_>, version: i64) -> Result<bool, StoreError> {
+pub async fn down(options: &Options<'_>, version: i64) -> Result<bool, UndoError> {
     let (mut connection, _lock) = connect(options).await?;
     let newest = connection.undoable(options).await?.filter(|newest| newest.version == version);
     let Some(newest) = newest else { return Ok(false) };
@@ -164,18 +186,18 @@ macro_rules! on {
 impl MigrationConnection {
     /// Runs the missing migrations if `migrate` is true. A database that is ahead of this binary is not changed, and
     /// refused if this binary cannot work on it.
-    pub(crate) async fn bring_up_to_date(&mut self, migrate: bool) -> Result<(), StoreError> {
+    pub(crate) async fn bring_up_to_date(&mut self, migrate: bool) -> Result<(), OpenError> {
         let status = self.status().await?;
         status.check()?;
         match (status.is_behind(), migrate) {
             (true, true) => self.run().await,
-            (true, false) => Err(StoreError::Older { found: status.found(), known: status.known() }),
+            (true, false) => Err(OpenError::Older { found: status.found(), known: status.known() }),
             (false, true) if status.found() == status.known() => self.run().await,
             (false, _) => Ok(()),
         }
     }
 
-    async fn status(&mut self) -> Result<Status, StoreError> {
+    async fn status(&mut self) -> Result<Status, OpenError> {
         on!(self, |connection, migrator| {
             // Locked, because creating the table twice at once would fail.
             connection.lock().await?;
@@ -191,27 +213,27 @@ impl MigrationConnection {
         })
     }
 
-    async fn run(&mut self) -> Result<(), StoreError> {
+    async fn run(&mut self) -> Result<(), OpenError> {
         on!(self, |connection, migrator| Ok(migrator.run_direct(None, connection, false).await?))
     }
 
-    async fn undoable(&mut self, options: &Options<'_>) -> Result<Option<Undoable>, StoreError> {
+    async fn undoable(&mut self, options: &Options<'_>) -> Result<Option<Undoable>, UndoError> {
         let status = self.status().await?;
         let (found, known) = (status.found(), status.known());
         if found > known {
-            return Err(StoreError::Newer { found, known });
+            return Err(OpenError::Newer(NewerDatabase { found, known }).into());
         }
         let applied = || status.steps.iter().filter(|step| step.applied);
         let Some(newest) = applied().find(|step| step.version == found) else { return Ok(None) };
         let servers = self.servers(options).await?;
         if servers > 0 {
-            return Err(StoreError::Running { servers });
+            return Err(RunningServers { servers }.into());
         }
         let below = applied().map(|step| step.version).filter(|version| *version < found).max().unwrap_or(0);
         Ok(Some(Undoable { version: found, name: newest.name.clone().unwrap_or_default(), below }))
     }
 
-    async fn losses(&mut self, version: i64) -> Result<Vec<(String, u64)>, StoreError> {
+    async fn losses(&mut self, version: i64) -> Result<Vec<(String, u64)>, OpenError> {
         on!(self, |connection, migrator| {
             let mut losses = Vec::new();
             for Loss { table, column } in dropped(migrator, version) {
@@ -224,32 +246,32 @@ impl MigrationConnection {
         })
     }
 
-    async fn undo(&mut self, target: i64) -> Result<(), StoreError> {
+    async fn undo(&mut self, target: i64) -> Result<(), OpenError> {
         on!(self, |connection, migrator| Ok(migrator.undo(connection, target).await?))
     }
 
     /// Returns the number of nodes that run on the database.
-    async fn servers(&mut self, options: &Options<'_>) -> Result<usize, StoreError> {
+    async fn servers(&mut self, options: &Options<'_>) -> Result<usize, OpenError> {
         match self {
             Self::Sqlite(_) => Ok(usize::from(is_locked(options)?)),
-            Self::Postgres(connection) => node::running(connection).await,
+            Self::Postgres(connection) => Ok(node::running(connection).await?),
         }
     }
 }
 
 /// Returns an error if the database has migrations that this binary does not know, for operations that need all of
 /// them.
-pub(crate) async fn refuse_newer(on: &mut Transaction) -> Result<(), StoreError> {
+pub(crate) async fn refuse_newer(on: &mut Transaction) -> Result<(), CopyError> {
     let migrator = match on.kind() {
         StoreKind::Sqlite => &SQLITE,
         StoreKind::Postgres => &POSTGRES,
     };
     let known = migrator.iter().map(|known| known.version).max().unwrap_or(0);
     let (found,): (i64,) = on.query(NEWEST).once().one().await?;
-    if found > known { Err(StoreError::Newer { found, known }) } else { Ok(()) }
+    if found > known { Err(NewerDatabase { found, known }.into()) } else { Ok(()) }
 }
 
-async fn connect(options: &Options<'_>) -> Result<(MigrationConnection, Option<std::fs::File>), StoreError> {
+async fn connect(options: &Options<'_>) -> Result<(MigrationConnection, Option<std::fs::File>), OpenError> {
     match options.url {
         None => {
             let (file, lock) = claimed(options.data).await?;
@@ -302,8 +324,8 @@ fn loss(statement: &str) -> Option<Loss<'_>> {
 }
 
 /// Whether a running node has locked the data folder.
-fn is_locked(options: &Options<'_>) -> Result<bool, StoreError> {
-    let folder = |source| StoreError::Folder { folder: options.data.to_owned(), source };
+fn is_locked(options: &Options<'_>) -> Result<bool, FolderError> {
+    let folder = |source| FolderError { folder: options.data.to_owned(), source };
     let lock = match OpenOptions::new().read(true).write(true).open(options.data.join(SERVER_LOCK)) {
         Ok(lock) => lock,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),

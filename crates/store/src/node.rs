@@ -16,11 +16,12 @@ use std::time::Duration;
 use access::Timestamp;
 use meter::lease::NodeId;
 use sqlx::PgConnection;
+use thiserror::Error;
 use uuid::Uuid;
 
 use crate::backlog::Backlog;
-use crate::error::StoreError;
-use crate::handle::Store;
+use crate::error::DatabaseError;
+use crate::handle::{FolderError, Store};
 use crate::sql::dialect::postgres::{EXISTS, WRITING};
 use crate::sql::{StoreKind, Transaction, micros, statements, unsigned};
 
@@ -46,6 +47,44 @@ statements! {
     PRESENT = "SELECT id, seen_at FROM nodes WHERE left_at IS NULL";
 }
 
+/// The operation requires that no node runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("Tollgate servers run on this store ({servers}): stop them first")]
+pub struct RunningServers {
+    /// Number of running nodes.
+    pub servers: usize,
+}
+
+/// The error of registering a node.
+#[derive(Debug, Error)]
+pub enum JoinError {
+    /// The data folder cannot be created or written to.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// An error of the database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+/// Another node uses the node id of this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error(
+    "another Tollgate was started with a copy of this data folder: each needs its own folder. Usage of this one \
+     remains in its spool; stop the other one and start this one again"
+)]
+pub struct Superseded;
+
+/// The error of a node that writes under its id.
+#[derive(Debug, Error)]
+pub enum NodeError {
+    /// Another node uses the id.
+    #[error(transparent)]
+    Superseded(#[from] Superseded),
+    /// An error of the database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
 /// This node in the store. Clones refer to the same node.
 #[derive(Debug, Clone)]
 pub struct Node {
@@ -68,8 +107,8 @@ impl Store {
     /// it. `version` is the binary's version.
     ///
     /// # Errors
-    /// [`StoreError::Folder`], and database errors.
-    pub async fn join(&self, data: &Path, version: &str) -> Result<Node, StoreError> {
+    /// [`JoinError::Folder`], and database errors.
+    pub async fn join(&self, data: &Path, version: &str) -> Result<Node, JoinError> {
         let fresh = self.new_id();
         let (id, earlier) = in_folder(data, move |folder| Ok((id(folder, fresh)?, incarnation(folder)?))).await?;
         let mut transaction = self.begin().await?;
@@ -87,7 +126,7 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn servers(&self) -> Result<usize, StoreError> {
+    pub async fn servers(&self) -> Result<usize, DatabaseError> {
         if self.kind() == StoreKind::Sqlite {
             return Ok(0);
         }
@@ -140,16 +179,16 @@ impl Node {
     /// Records that the node runs, and how far its spool is in the store.
     ///
     /// # Errors
-    /// [`StoreError::Superseded`], and database errors.
-    pub async fn report(&self) -> Result<(), StoreError> {
-        if self.write(SEEN).await? == 0 { Err(StoreError::Superseded) } else { Ok(()) }
+    /// [`NodeError::Superseded`], and database errors.
+    pub async fn report(&self) -> Result<(), NodeError> {
+        if self.write(SEEN).await? == 0 { Err(Superseded.into()) } else { Ok(()) }
     }
 
     /// Records that the node has ended, so that no operator waits for its next beat, and whether its spool was empty.
     ///
     /// # Errors
-    /// The errors of [`Store::join`].
-    pub async fn leave(&self, is_ingested: bool) -> Result<(), StoreError> {
+    /// Database errors of any kind.
+    pub async fn leave(&self, is_ingested: bool) -> Result<(), DatabaseError> {
         if is_ingested {
             self.note_ingested(self.store.clock().now());
         }
@@ -161,13 +200,13 @@ impl Node {
     /// transaction counts as one.
     ///
     /// # Errors
-    /// [`StoreError::Superseded`], and database errors.
-    pub async fn hold(&self, transaction: &mut Transaction) -> Result<(), StoreError> {
+    /// [`NodeError::Superseded`], and database errors.
+    pub async fn hold(&self, transaction: &mut Transaction) -> Result<(), NodeError> {
         let held = transaction.query(HOLD).bind(self.id).bind(self.incarnation).bind(self.store.now()).run().await?;
-        if held == 0 { Err(StoreError::Superseded) } else { Ok(()) }
+        if held == 0 { Err(Superseded.into()) } else { Ok(()) }
     }
 
-    async fn write(&self, statement: &'static str) -> Result<u64, StoreError> {
+    async fn write(&self, statement: &'static str) -> Result<u64, DatabaseError> {
         let mut transaction = self.store.begin().await?;
         let until = self.spooled.ingested_until.load(Ordering::Relaxed);
         let until = (until > 0).then(|| micros(Timestamp(until)));
@@ -181,7 +220,7 @@ impl Node {
 
 /// Returns the number of nodes that beat or are writing. The clocks of nodes differ, so the function reads the beats
 /// twice.
-pub(crate) async fn running(connection: &mut PgConnection) -> Result<usize, StoreError> {
+pub(crate) async fn running(connection: &mut PgConnection) -> Result<usize, DatabaseError> {
     // Without the table, no node can run: its migration is undone.
     let (exists,): (bool,) = sqlx::query_as(EXISTS).persistent(false).fetch_one(&mut *connection).await?;
     if !exists {
@@ -200,10 +239,10 @@ pub(crate) async fn running(connection: &mut PgConnection) -> Result<usize, Stor
 async fn in_folder<T: Send + 'static>(
     data: &Path,
     work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
-) -> Result<T, StoreError> {
+) -> Result<T, FolderError> {
     let folder = data.to_owned();
     let done = tokio::task::spawn_blocking(move || work(&folder)).await.unwrap_or_else(|e| Err(io::Error::other(e)));
-    done.map_err(|source| StoreError::Folder { folder: data.to_owned(), source })
+    done.map_err(|source| FolderError { folder: data.to_owned(), source })
 }
 
 /// Returns the data folder's id, which is `fresh` if the folder has none. The file gets its name when it is complete,

@@ -4,10 +4,11 @@ use std::num::NonZeroU32;
 
 use access::{Budget, Credits, Plan, PlanId, Timestamp};
 use serde_json::{Map, Value, json};
+use thiserror::Error;
 use uuid::Uuid;
 
 use crate::audit::{Act, Action, Actor};
-use crate::error::StoreError;
+use crate::error::DatabaseError;
 use crate::handle::Store;
 use crate::sql::{Transaction, signed, statements, timestamp, unsigned};
 
@@ -30,6 +31,42 @@ statements! {
     LIST = concat!("SELECT ", plan_columns!(), " ORDER BY name");
     COUNT = "SELECT count(*) FROM plans";
     FIND_ID = "SELECT id FROM plans WHERE name = $1";
+}
+
+/// No plan has this name.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("there is no plan {name}")]
+pub struct NoPlan {
+    /// The requested plan name.
+    pub name: String,
+}
+
+/// The error of a change of plans.
+#[derive(Debug, Error)]
+pub enum PlanError {
+    /// No plan has the requested name.
+    #[error(transparent)]
+    NoPlan(#[from] NoPlan),
+    /// Another plan has this name.
+    #[error("a plan named {name} already exists")]
+    PlanTaken {
+        /// Name of the existing plan.
+        name: String,
+    },
+    /// A plan's name, quota, rate limit or budgets are invalid.
+    #[error(
+        "a plan's name has 1 to 64 of a-z, 0-9, `-`, `_` and `.`, its credits_per_day and the amounts of its budgets are at \
+         most {} (money in nano-USD), its requests_per_minute at most {}, and it has one budget per measure and period",
+        Plan::CREDITS_MAX.0,
+        Plan::REQUESTS_MAX
+    )]
+    InvalidPlan,
+    /// The store has the maximum number of plans.
+    #[error("the store has the maximum of {PLANS_MAX} plans")]
+    TooManyPlans,
+    /// An error of the database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
 }
 
 /// A plan that differs between the configuration and the store.
@@ -125,11 +162,11 @@ pub(crate) struct PlanRow {
 }
 
 impl TryFrom<PlanRow> for Plan {
-    type Error = StoreError;
+    type Error = DatabaseError;
 
-    fn try_from(row: PlanRow) -> Result<Self, StoreError> {
+    fn try_from(row: PlanRow) -> Result<Self, DatabaseError> {
         let per_minute = |stored: i64| NonZeroU32::new(u32::try_from(stored).unwrap_or(u32::MAX));
-        let unreadable = |_| StoreError::Unreadable { table: "plans", column: "budgets" };
+        let unreadable = |_| DatabaseError::Unreadable { table: "plans", column: "budgets" };
         Ok(Self {
             name: row.name,
             credits_per_day: row.credits_per_day.map(|credits| Credits(unsigned(credits))),
@@ -150,9 +187,9 @@ struct StoredRow {
 }
 
 impl TryFrom<StoredRow> for StoredPlan {
-    type Error = StoreError;
+    type Error = DatabaseError;
 
-    fn try_from(row: StoredRow) -> Result<Self, StoreError> {
+    fn try_from(row: StoredRow) -> Result<Self, DatabaseError> {
         Ok(Self {
             id: PlanId(row.id),
             plan: row.plan.try_into()?,
@@ -162,36 +199,46 @@ impl TryFrom<StoredRow> for StoredPlan {
     }
 }
 
-/// Returns the id of the plan with this name.
-pub(crate) async fn find_id(transaction: &mut Transaction, name: &str) -> Result<PlanId, StoreError> {
-    refuse_nonsense(name)?;
+/// Returns the id of the plan with this name. Both errors convert into the error of the calling module.
+pub(crate) async fn find_id<E: From<NoPlan> + From<DatabaseError>>(
+    transaction: &mut Transaction,
+    name: &str,
+) -> Result<PlanId, E> {
+    let missing = || NoPlan { name: name.to_owned() };
+    // PostgreSQL would not even accept a NUL as a parameter.
+    if !Plan::is_name(name) {
+        return Err(missing().into());
+    }
     let id: Option<(Uuid,)> = transaction.query(FIND_ID).bind(name).find().await?;
-    id.map(|(id,)| PlanId(id)).ok_or_else(|| StoreError::NoPlan { name: name.to_owned() })
+    Ok(id.map(|(id,)| PlanId(id)).ok_or_else(missing)?)
 }
 
-/// Refuses names that no plan can have. PostgreSQL would not even accept a NUL as a parameter.
-fn refuse_nonsense(name: &str) -> Result<(), StoreError> {
-    if Plan::is_name(name) { Ok(()) } else { Err(StoreError::NoPlan { name: name.to_owned() }) }
-}
-
-async fn list(transaction: &mut Transaction) -> Result<Vec<StoredPlan>, StoreError> {
+async fn list(transaction: &mut Transaction) -> Result<Vec<StoredPlan>, DatabaseError> {
     let rows: Vec<StoredRow> = transaction.query(LIST).all().await?;
     rows.into_iter().map(StoredPlan::try_from).collect()
 }
 
-async fn find(transaction: &mut Transaction, name: &str) -> Result<StoredPlan, StoreError> {
-    refuse_nonsense(name)?;
+/// Returns the plan with this name; `None` for names that no plan can have.
+async fn find(transaction: &mut Transaction, name: &str) -> Result<Option<StoredPlan>, DatabaseError> {
+    if !Plan::is_name(name) {
+        return Ok(None);
+    }
     let row: Option<StoredRow> = transaction.query(FIND).bind(name).find().await?;
-    row.ok_or_else(|| StoreError::NoPlan { name: name.to_owned() })?.try_into()
+    row.map(StoredPlan::try_from).transpose()
+}
+
+/// Returns the plan with this name, which must exist.
+async fn existing(transaction: &mut Transaction, name: &str) -> Result<StoredPlan, PlanError> {
+    Ok(find(transaction, name).await?.ok_or_else(|| NoPlan { name: name.to_owned() })?)
 }
 
 /// Refuses values that the configuration would refuse too; budgets must be sorted.
-fn check(plan: &Plan) -> Result<(), StoreError> {
+fn check(plan: &Plan) -> Result<(), PlanError> {
     let fine = Plan::is_name(&plan.name)
         && plan.credits_per_day.is_none_or(|credits| credits <= Plan::CREDITS_MAX)
         && plan.requests_per_minute.is_none_or(|requests| requests <= Plan::REQUESTS_MAX)
         && Budget::are_fit(&plan.budgets);
-    if fine { Ok(()) } else { Err(StoreError::InvalidPlan) }
+    if fine { Ok(()) } else { Err(PlanError::InvalidPlan) }
 }
 
 /// Returns the plan as it is stored, with sorted budgets, so that equal plans compare equal.
@@ -229,8 +276,8 @@ impl Store {
     /// Adds the plans whose names are missing in the store. Returns the plans that differ, which stay unchanged.
     ///
     /// # Errors
-    /// The errors of [`create_plan`](Self::create_plan), except [`StoreError::PlanTaken`].
-    pub async fn ensure_plans(&self, plans: &[Plan]) -> Result<Vec<PlanDifference>, StoreError> {
+    /// The errors of [`create_plan`](Self::create_plan), except [`PlanError::PlanTaken`].
+    pub async fn ensure_plans(&self, plans: &[Plan]) -> Result<Vec<PlanDifference>, PlanError> {
         let PlanDifferences { absent, differing } = self.compare_plans(plans).await?;
         if absent.is_empty() {
             return Ok(differing);
@@ -249,7 +296,7 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn compare_plans(&self, plans: &[Plan]) -> Result<PlanDifferences, StoreError> {
+    pub async fn compare_plans(&self, plans: &[Plan]) -> Result<PlanDifferences, DatabaseError> {
         Ok(PlanDifferences::between(&self.stored_plans().await?, plans))
     }
 
@@ -257,8 +304,8 @@ impl Store {
     /// changes in one transaction, on all nodes within one second. Returns the changes.
     ///
     /// # Errors
-    /// The errors of [`create_plan`](Self::create_plan), except [`StoreError::PlanTaken`].
-    pub async fn apply_plans(&self, by: &Actor, plans: &[Plan]) -> Result<PlanDifferences, StoreError> {
+    /// The errors of [`create_plan`](Self::create_plan), except [`PlanError::PlanTaken`].
+    pub async fn apply_plans(&self, by: &Actor, plans: &[Plan]) -> Result<PlanDifferences, PlanError> {
         let mut transaction = self.change().await?;
         let stored = list(&mut transaction).await?;
         let differences = PlanDifferences::between(&stored, plans);
@@ -280,19 +327,17 @@ impl Store {
     /// Creates a plan in the store.
     ///
     /// # Errors
-    /// [`StoreError::InvalidPlan`], [`StoreError::PlanTaken`], [`StoreError::TooManyPlans`], and database errors.
-    pub async fn create_plan(&self, by: &Actor, plan: &Plan) -> Result<StoredPlan, StoreError> {
+    /// [`PlanError::InvalidPlan`], [`PlanError::PlanTaken`], [`PlanError::TooManyPlans`], and database errors.
+    pub async fn create_plan(&self, by: &Actor, plan: &Plan) -> Result<StoredPlan, PlanError> {
         let plan = &in_order(plan);
         check(plan)?;
         let mut transaction = self.change().await?;
         // Transactions that create plans hold the lock of the revision's row, so no other plan is added meanwhile.
-        match find(&mut transaction, &plan.name).await {
-            Err(StoreError::NoPlan { .. }) => {}
-            Err(error) => return Err(error),
-            Ok(_) => return Err(StoreError::PlanTaken { name: plan.name.clone() }),
+        if find(&mut transaction, &plan.name).await?.is_some() {
+            return Err(PlanError::PlanTaken { name: plan.name.clone() });
         }
         self.add_plan(&mut transaction, by, plan).await?;
-        let made = find(&mut transaction, &plan.name).await?;
+        let made = existing(&mut transaction, &plan.name).await?;
         transaction.commit().await?;
         Ok(made)
     }
@@ -300,16 +345,16 @@ impl Store {
     /// Changes the limits of a plan for all of its users. All nodes apply the change within one second.
     ///
     /// # Errors
-    /// [`StoreError::NoPlan`], [`StoreError::InvalidPlan`], and database errors.
-    pub async fn change_plan(&self, by: &Actor, name: &str, change: PlanChange) -> Result<StoredPlan, StoreError> {
+    /// [`PlanError::NoPlan`], [`PlanError::InvalidPlan`], and database errors.
+    pub async fn change_plan(&self, by: &Actor, name: &str, change: PlanChange) -> Result<StoredPlan, PlanError> {
         let mut transaction = self.change().await?;
-        let stored = find(&mut transaction, name).await?;
+        let stored = existing(&mut transaction, name).await?;
         let plan = in_order(&change.of(&stored.plan));
         if plan == stored.plan {
             return Ok(stored);
         }
         self.set_plan(&mut transaction, by, &stored, &plan).await?;
-        let changed = find(&mut transaction, name).await?;
+        let changed = existing(&mut transaction, name).await?;
         transaction.commit().await?;
         Ok(changed)
     }
@@ -318,7 +363,7 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn plans(&self) -> Result<Vec<Plan>, StoreError> {
+    pub async fn plans(&self) -> Result<Vec<Plan>, DatabaseError> {
         Ok(self.stored_plans().await?.into_iter().map(|stored| stored.plan).collect())
     }
 
@@ -326,16 +371,16 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn stored_plans(&self) -> Result<Vec<StoredPlan>, StoreError> {
+    pub async fn stored_plans(&self) -> Result<Vec<StoredPlan>, DatabaseError> {
         let rows: Vec<StoredRow> = self.query(LIST).all().await?;
         rows.into_iter().map(StoredPlan::try_from).collect()
     }
 
-    async fn add_plan(&self, transaction: &mut Transaction, by: &Actor, plan: &Plan) -> Result<(), StoreError> {
+    async fn add_plan(&self, transaction: &mut Transaction, by: &Actor, plan: &Plan) -> Result<(), PlanError> {
         check(plan)?;
         let (count,) = transaction.query(COUNT).one::<(i64,)>().await?;
         if usize::try_from(count).is_ok_and(|count| count >= PLANS_MAX) {
-            return Err(StoreError::TooManyPlans);
+            return Err(PlanError::TooManyPlans);
         }
         let id = self.new_id();
         let add = transaction
@@ -348,7 +393,7 @@ impl Store {
             .bind(plan.shared_keys)
             .bind(self.now());
         add.run().await?;
-        self.note(transaction, by, Act::of(Action::PlanCreate, id, None).with(told(plan, None))).await
+        Ok(self.note(transaction, by, Act::of(Action::PlanCreate, id, None).with(told(plan, None))).await?)
     }
 
     async fn set_plan(
@@ -357,7 +402,7 @@ impl Store {
         by: &Actor,
         stored: &StoredPlan,
         plan: &Plan,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), PlanError> {
         check(plan)?;
         let set = transaction
             .query(SET)
@@ -369,6 +414,6 @@ impl Store {
             .bind(self.now());
         set.run().await?;
         let detail = told(plan, Some(&stored.plan));
-        self.note(transaction, by, Act::of(Action::PlanChange, stored.id.0, None).with(detail)).await
+        Ok(self.note(transaction, by, Act::of(Action::PlanChange, stored.id.0, None).with(detail)).await?)
     }
 }

@@ -2,13 +2,15 @@
 
 use access::{Fingerprint, ProviderKeyId, SealedCredential, Secret, Timestamp, UserId, Vault, VaultError};
 use serde_json::{Map, Value, json};
+use thiserror::Error;
 use uuid::Uuid;
 
 use crate::audit::{Act, Action, Actor};
-use crate::error::{StoreError, check_text};
+use crate::error::{DatabaseError, InvalidText, check_text};
 use crate::handle::Store;
 use crate::sql::{Transaction, statements, timestamp};
-use crate::vault;
+use crate::users::NoUser;
+use crate::vault::{self, RetiredMasterKey, SealingError};
 
 /// Maximum number of credentials per owner: a user, or all shared credentials.
 pub const PROVIDER_KEYS_MAX: usize = 100;
@@ -36,6 +38,38 @@ statements! {
     LABELLED_OWN = "SELECT id FROM provider_keys WHERE user_id = $1 AND label = $2";
     LABELLED_SHARED = "SELECT id FROM provider_keys WHERE user_id IS NULL AND label = $1";
     USER = "SELECT id FROM users WHERE id = $1";
+}
+
+/// The error of a change of credentials.
+#[derive(Debug, Error)]
+pub enum ProviderKeyError {
+    /// The label is invalid.
+    #[error(transparent)]
+    Invalid(#[from] InvalidText),
+    /// The user does not exist.
+    #[error(transparent)]
+    NoUser(#[from] NoUser),
+    /// The credential does not exist.
+    #[error("there is no credential {id}")]
+    NoProviderKey {
+        /// Id of the requested credential.
+        id: ProviderKeyId,
+    },
+    /// Another credential of the same owner has this label.
+    #[error("another credential has this label")]
+    LabelTaken,
+    /// The owner has the maximum number of credentials.
+    #[error("the owner has the maximum of {PROVIDER_KEYS_MAX} credentials")]
+    TooManyProviderKeys,
+    /// This node's master key may no longer seal credentials.
+    #[error(transparent)]
+    MasterKeyRetired(#[from] RetiredMasterKey),
+    /// The credential could not be sealed.
+    #[error(transparent)]
+    Sealing(#[from] SealingError),
+    /// An error of the database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
 }
 
 /// A credential that is to be stored.
@@ -106,9 +140,9 @@ pub(crate) struct ProviderKeyRow {
 }
 
 impl TryFrom<ProviderKeyRow> for StoredProviderKey {
-    type Error = StoreError;
+    type Error = DatabaseError;
 
-    fn try_from(row: ProviderKeyRow) -> Result<Self, StoreError> {
+    fn try_from(row: ProviderKeyRow) -> Result<Self, DatabaseError> {
         let master = vault::fingerprint("provider_keys", "master", &row.master)?;
         Ok(Self {
             id: ProviderKeyId(row.id),
@@ -128,20 +162,20 @@ impl Store {
     /// Seals a credential and stores it. All nodes use it within one second.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`], [`StoreError::NoUser`], [`StoreError::LabelTaken`],
-    /// [`StoreError::TooManyProviderKeys`], [`StoreError::MasterKeyRetired`], [`StoreError::Sealing`], and database
-    /// errors.
+    /// [`ProviderKeyError::Invalid`], [`ProviderKeyError::NoUser`], [`ProviderKeyError::LabelTaken`],
+    /// [`ProviderKeyError::TooManyProviderKeys`], [`ProviderKeyError::MasterKeyRetired`], [`ProviderKeyError::Sealing`],
+    /// and database errors.
     pub async fn create_provider_key(
         &self,
         by: &Actor,
         vault: &Vault,
         new: NewProviderKey,
-    ) -> Result<StoredProviderKey, StoreError> {
+    ) -> Result<StoredProviderKey, ProviderKeyError> {
         check_text("a credential's label", &new.label)?;
         let id = ProviderKeyId(self.new_id());
-        let sealed = vault.seal(id, new.owner, &new.secret).map_err(StoreError::Sealing)?;
+        let sealed = vault.seal(id, new.owner, &new.secret).map_err(SealingError)?;
         let mut transaction = self.change().await?;
-        vault::refuse_retired(&mut transaction, sealed.master).await?;
+        vault::refuse_retired::<ProviderKeyError>(&mut transaction, sealed.master).await?;
         refuse_crowd(&mut transaction, new.owner).await?;
         refuse_taken(&mut transaction, new.owner, &new.label).await?;
         let add = transaction
@@ -165,8 +199,8 @@ impl Store {
     /// Returns the credentials of one user, or all shared ones, oldest first; at most [`PROVIDER_KEYS_MAX`].
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and database errors.
-    pub async fn provider_keys(&self, owner: Option<UserId>) -> Result<Vec<StoredProviderKey>, StoreError> {
+    /// Database errors of any kind.
+    pub async fn provider_keys(&self, owner: Option<UserId>) -> Result<Vec<StoredProviderKey>, DatabaseError> {
         let rows: Vec<ProviderKeyRow> = match owner {
             Some(owner) => self.query(LIST_OWN).bind(owner.0).all().await?,
             None => self.query(LIST_SHARED).all().await?,
@@ -177,8 +211,8 @@ impl Store {
     /// Returns the credential with this id, whichever user owns it.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and database errors.
-    pub async fn find_provider_key(&self, id: ProviderKeyId) -> Result<Option<StoredProviderKey>, StoreError> {
+    /// Database errors of any kind.
+    pub async fn find_provider_key(&self, id: ProviderKeyId) -> Result<Option<StoredProviderKey>, DatabaseError> {
         let row: Option<ProviderKeyRow> = self.query(FIND).bind(id.0).find().await?;
         row.map(StoredProviderKey::try_from).transpose()
     }
@@ -186,14 +220,14 @@ impl Store {
     /// Renames a credential, replaces it, or both. All nodes apply the change within one second.
     ///
     /// # Errors
-    /// [`StoreError::NoProviderKey`], and the errors of [`create_provider_key`](Self::create_provider_key).
+    /// [`ProviderKeyError::NoProviderKey`], and the errors of [`create_provider_key`](Self::create_provider_key).
     pub async fn change_provider_key(
         &self,
         by: &Actor,
         vault: &Vault,
         id: ProviderKeyId,
         change: ProviderKeyChange,
-    ) -> Result<StoredProviderKey, StoreError> {
+    ) -> Result<StoredProviderKey, ProviderKeyError> {
         let mut transaction = self.change().await?;
         let stored = find(&mut transaction, id).await?;
         let mut detail = Map::new();
@@ -205,8 +239,8 @@ impl Store {
             detail.insert("label".to_owned(), json!(true));
         }
         if let Some(secret) = change.secret {
-            let sealed = vault.seal(id, stored.owner, &secret).map_err(StoreError::Sealing)?;
-            vault::refuse_retired(&mut transaction, sealed.master).await?;
+            let sealed = vault.seal(id, stored.owner, &secret).map_err(SealingError)?;
+            vault::refuse_retired::<ProviderKeyError>(&mut transaction, sealed.master).await?;
             let replace = transaction
                 .query(REPLACE)
                 .bind(id.0)
@@ -230,8 +264,8 @@ impl Store {
     /// Deletes a credential. All nodes stop using it within one second.
     ///
     /// # Errors
-    /// [`StoreError::NoProviderKey`], [`StoreError::Unreadable`], and database errors.
-    pub async fn delete_provider_key(&self, by: &Actor, id: ProviderKeyId) -> Result<(), StoreError> {
+    /// [`ProviderKeyError::NoProviderKey`], and database errors.
+    pub async fn delete_provider_key(&self, by: &Actor, id: ProviderKeyId) -> Result<(), ProviderKeyError> {
         let mut transaction = self.change().await?;
         let stored = find(&mut transaction, id).await?;
         transaction.query(DELETE).bind(id.0).run().await?;
@@ -243,32 +277,36 @@ impl Store {
     }
 }
 
-async fn find(transaction: &mut Transaction, id: ProviderKeyId) -> Result<StoredProviderKey, StoreError> {
+async fn find(transaction: &mut Transaction, id: ProviderKeyId) -> Result<StoredProviderKey, ProviderKeyError> {
     let row: Option<ProviderKeyRow> = transaction.query(FIND).bind(id.0).find().await?;
-    row.ok_or(StoreError::NoProviderKey { id })?.try_into()
+    Ok(row.ok_or(ProviderKeyError::NoProviderKey { id })?.try_into()?)
 }
 
 /// Refuses a credential beyond the maximum. Transactions that change credentials hold the lock of the revision's row,
 /// so no other credential is added meanwhile.
-async fn refuse_crowd(transaction: &mut Transaction, owner: Option<UserId>) -> Result<(), StoreError> {
+async fn refuse_crowd(transaction: &mut Transaction, owner: Option<UserId>) -> Result<(), ProviderKeyError> {
     let (count,): (i64,) = match owner {
         Some(owner) => {
             let user: Option<(Uuid,)> = transaction.query(USER).bind(owner.0).find().await?;
-            user.ok_or(StoreError::NoUser { id: Some(owner) })?;
+            user.ok_or(NoUser { id: Some(owner) })?;
             transaction.query(COUNT_OWN).bind(owner.0).one().await?
         }
         None => transaction.query(COUNT_SHARED).one().await?,
     };
     let crowd = usize::try_from(count).is_ok_and(|count| count >= PROVIDER_KEYS_MAX);
-    if crowd { Err(StoreError::TooManyProviderKeys) } else { Ok(()) }
+    if crowd { Err(ProviderKeyError::TooManyProviderKeys) } else { Ok(()) }
 }
 
-async fn refuse_taken(transaction: &mut Transaction, owner: Option<UserId>, label: &str) -> Result<(), StoreError> {
+async fn refuse_taken(
+    transaction: &mut Transaction,
+    owner: Option<UserId>,
+    label: &str,
+) -> Result<(), ProviderKeyError> {
     let taken: Option<(Uuid,)> = match owner {
         Some(owner) => transaction.query(LABELLED_OWN).bind(owner.0).bind(label).find().await?,
         None => transaction.query(LABELLED_SHARED).bind(label).find().await?,
     };
-    if taken.is_some() { Err(StoreError::LabelTaken) } else { Ok(()) }
+    if taken.is_some() { Err(ProviderKeyError::LabelTaken) } else { Ok(()) }
 }
 
 fn last4(secret: &Secret) -> String {

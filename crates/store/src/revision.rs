@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::error::StoreError;
+use crate::error::DatabaseError;
 use crate::handle::Store;
 use crate::sql::{Transaction, statements, unsigned};
 
@@ -21,19 +21,19 @@ statements! {
 }
 
 /// Raises the revision within the transaction of a change.
-pub(crate) async fn raise(transaction: &mut Transaction, now: i64) -> Result<(), StoreError> {
+pub(crate) async fn raise(transaction: &mut Transaction, now: i64) -> Result<(), DatabaseError> {
     transaction.query(RAISE).bind(ROW).bind(now).run().await?;
     Ok(())
 }
 
 /// Locks the revision's row, which serialises the assignment of numbers, and keeps the revision.
-pub(crate) async fn hold(transaction: &mut Transaction, now: i64) -> Result<(), StoreError> {
+pub(crate) async fn hold(transaction: &mut Transaction, now: i64) -> Result<(), DatabaseError> {
     transaction.query(HOLD).bind(ROW).bind(now).run().await?;
     Ok(())
 }
 
 /// Makes new users and keys get numbers greater than `floor`.
-pub(crate) async fn raise_no_floor(transaction: &mut Transaction, floor: i64, now: i64) -> Result<(), StoreError> {
+pub(crate) async fn raise_no_floor(transaction: &mut Transaction, floor: i64, now: i64) -> Result<(), DatabaseError> {
     transaction.query(RAISE_NO_FLOOR).bind(ROW).bind(floor).bind(now).run().await?;
     Ok(())
 }
@@ -43,7 +43,7 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn revision(&self) -> Result<u64, StoreError> {
+    pub async fn revision(&self) -> Result<u64, DatabaseError> {
         let (value,) = self.look_up(READ).one::<(i64,)>().await?;
         Ok(unsigned(value))
     }

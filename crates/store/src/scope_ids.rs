@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use access::{BudgetScope, KeyId, KeyNo, PlanId, UserId, UserNo};
 use uuid::Uuid;
 
-use crate::error::StoreError;
+use crate::error::DatabaseError;
 use crate::handle::Store;
 use crate::sql::{ASKED_MAX, StoreKind, Texts, padded};
 
@@ -46,8 +46,8 @@ impl Store {
     /// Finds the public ids of `scopes`, with one query for every 32 of them.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and database errors.
-    pub async fn scope_ids(&self, scopes: impl IntoIterator<Item = BudgetScope>) -> Result<ScopeIds, StoreError> {
+    /// Database errors of any kind.
+    pub async fn scope_ids(&self, scopes: impl IntoIterator<Item = BudgetScope>) -> Result<ScopeIds, DatabaseError> {
         let (mut keys, mut users, mut has_plans) = (BTreeSet::new(), BTreeSet::new(), false);
         for scope in scopes {
             match scope {

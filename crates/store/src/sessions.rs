@@ -12,10 +12,11 @@ use std::net::IpAddr;
 
 use access::{KeyHash, KeyId, Secret, SessionId, TicketHash, Timestamp, UserId};
 use serde_json::json;
+use thiserror::Error;
 use uuid::Uuid;
 
 use crate::audit::{Act, Action, Actor};
-use crate::error::{StoreError, TEXT_CHARS_MAX};
+use crate::error::{DatabaseError, TEXT_CHARS_MAX};
 use crate::handle::Store;
 use crate::sql::{Transaction, micros, statements, timestamp};
 use crate::users;
@@ -54,6 +55,22 @@ statements! {
     // A separate query: it runs while the user's row is locked, so it sees the result of a rotation.
     OPENS = "SELECT EXISTS (SELECT 1 FROM api_keys WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL
         AND (hash = $3 OR (previous_hash = $3 AND previous_until > $4)))";
+}
+
+/// The credential that was checked is no longer valid: the password has changed, or the user is suspended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the password has changed since it was checked, or the user is suspended")]
+pub struct CredentialGone;
+
+/// The error of the begin of a session.
+#[derive(Debug, Error)]
+pub enum SessionError {
+    /// The credential is not valid any more.
+    #[error(transparent)]
+    CredentialGone(#[from] CredentialGone),
+    /// An error of the database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
 }
 
 /// A credential for signing in, which was checked before.
@@ -144,9 +161,9 @@ impl Store {
     /// ends, which the audit line of the new session records.
     ///
     /// # Errors
-    /// [`StoreError::CredentialGone`] if the password or the key's secret has changed by now or the user is suspended,
+    /// [`SessionError::CredentialGone`] if the password or the key's secret has changed by now or the user is suspended,
     /// and database errors.
-    pub async fn begin_session(&self, by: &Actor, new: NewSession) -> Result<Session, StoreError> {
+    pub async fn begin_session(&self, by: &Actor, new: NewSession) -> Result<Session, SessionError> {
         let mut transaction = self.begin().await?;
         let begun = self.add_session(&mut transaction, by, new).await?;
         transaction.commit().await?;
@@ -159,7 +176,7 @@ impl Store {
         transaction: &mut Transaction,
         by: &Actor,
         new: NewSession,
-    ) -> Result<Session, StoreError> {
+    ) -> Result<Session, SessionError> {
         let (held, key, with) = match &new.credential {
             Credential::Password(phc) => {
                 let hold = transaction.query(HOLD_PASSWORD).bind(new.user.0).bind(phc.expose().to_owned());
@@ -174,7 +191,7 @@ impl Store {
             }
         };
         if held == 0 {
-            return Err(StoreError::CredentialGone);
+            return Err(CredentialGone.into());
         }
         let (id, now) = (self.new_id(), self.now());
         let address = new.address.map(|address| address.to_canonical());
@@ -218,7 +235,7 @@ impl Store {
         user: UserId,
         before: Option<SessionId>,
         limit: u32,
-    ) -> Result<Vec<Session>, StoreError> {
+    ) -> Result<Vec<Session>, DatabaseError> {
         let before = before.map_or(Uuid::max(), |session| session.0);
         let asked = self.query(OF_USER).bind(user.0).bind(before).bind(self.now()).bind(i64::from(limit));
         let rows: Vec<SessionRow> = asked.all().await?;
@@ -230,7 +247,7 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn end_session(&self, by: &Actor, user: UserId, id: SessionId) -> Result<bool, StoreError> {
+    pub async fn end_session(&self, by: &Actor, user: UserId, id: SessionId) -> Result<bool, DatabaseError> {
         let mut transaction = self.begin().await?;
         let ended = transaction.query(END).bind(id.0).bind(user.0).bind(self.now()).run().await?;
         if ended == 0 {
@@ -247,7 +264,12 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn end_sessions(&self, by: &Actor, user: UserId, except: Option<SessionId>) -> Result<u64, StoreError> {
+    pub async fn end_sessions(
+        &self,
+        by: &Actor,
+        user: UserId,
+        except: Option<SessionId>,
+    ) -> Result<u64, DatabaseError> {
         let mut transaction = self.begin().await?;
         // Locked first, so that two such transactions cannot deadlock on the sessions.
         users::hold(&mut transaction, user).await?;
@@ -265,7 +287,7 @@ impl Store {
         transaction: &mut Transaction,
         session: SessionId,
         hash: TicketHash,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), DatabaseError> {
         let add = transaction.query(ADD_TOKEN).bind(self.new_id()).bind(session.0).bind(hash.0.to_vec());
         add.bind(self.now()).run().await?;
         Ok(())
@@ -279,13 +301,13 @@ pub(crate) async fn end_all(
     user: UserId,
     except: Option<SessionId>,
     now: i64,
-) -> Result<u64, StoreError> {
+) -> Result<u64, DatabaseError> {
     let except = except.map_or(Uuid::nil(), |session| session.0);
-    Ok(transaction.query(END_ALL).bind(user.0).bind(except).bind(now).run().await?)
+    transaction.query(END_ALL).bind(user.0).bind(except).bind(now).run().await
 }
 
 /// Ends all sessions in the store, within a transaction without concurrent writers.
-pub(crate) async fn end_everybodys(transaction: &mut Transaction, now: i64) -> Result<(), StoreError> {
+pub(crate) async fn end_everybodys(transaction: &mut Transaction, now: i64) -> Result<(), DatabaseError> {
     transaction.query(END_EVERYBODYS).bind(now).run().await?;
     Ok(())
 }
@@ -298,9 +320,9 @@ pub(crate) async fn end_of_key(
     key: KeyId,
     except: Option<SessionId>,
     now: i64,
-) -> Result<u64, StoreError> {
+) -> Result<u64, DatabaseError> {
     let except = except.map_or(Uuid::nil(), |session| session.0);
-    Ok(transaction.query(END_OF_KEY).bind(user.0).bind(except).bind(now).bind(key.0).run().await?)
+    transaction.query(END_OF_KEY).bind(user.0).bind(except).bind(now).bind(key.0).run().await
 }
 
 /// Removes control characters from a client's name and truncates it, so that it can be shown.

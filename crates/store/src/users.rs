@@ -8,12 +8,13 @@ use std::fmt;
 
 use access::{LinkId, Plan, Role, Secret, Timestamp, UserId, UserNo, UserStatus};
 use serde_json::json;
+use thiserror::Error;
 use uuid::Uuid;
 
 use crate::audit::{Act, Action, Actor};
-use crate::error::{StoreError, check_text};
+use crate::error::{DatabaseError, InvalidText, check_text};
 use crate::handle::Store;
-use crate::plans;
+use crate::plans::{self, NoPlan};
 use crate::sql::{Transaction, statements, timestamp};
 
 pub use email::{Email, NotAnEmail};
@@ -41,6 +42,39 @@ statements! {
     PAGE_OF_STATUS = concat!("SELECT ", user_columns!(), " WHERE u.status = $3 AND u.no > $1 ORDER BY u.no LIMIT $2");
     HOLD = "UPDATE users SET updated_at = updated_at WHERE id = $1";
     ANY_DEMO = "SELECT EXISTS (SELECT 1 FROM users WHERE demo)";
+}
+
+/// The user does not exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the user does not exist")]
+pub struct NoUser {
+    /// The requested id; `None` if the request named an e-mail address.
+    pub id: Option<UserId>,
+}
+
+/// The error of a change of users.
+#[derive(Debug, Error)]
+pub enum UserError {
+    /// The user's name is invalid.
+    #[error(transparent)]
+    Invalid(#[from] InvalidText),
+    /// The user does not exist.
+    #[error(transparent)]
+    NoUser(#[from] NoUser),
+    /// The requested plan does not exist.
+    #[error(transparent)]
+    NoPlan(#[from] NoPlan),
+    /// Another user has this e-mail address.
+    #[error("another user has this e-mail address")]
+    EmailTaken,
+    /// The user is the last admin who can sign in with a password.
+    #[error(
+        "this is the last admin with active status and a password: create another active admin with a password first"
+    )]
+    LastAdmin,
+    /// An error of the database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
 }
 
 /// A user that is to be created. `Debug` omits the name, which may be the address.
@@ -133,12 +167,12 @@ impl UserRef {
         }
     }
 
-    fn missing(&self) -> StoreError {
+    pub(crate) const fn missing(&self) -> NoUser {
         let id = match self {
             Self::Id(id) => Some(*id),
             Self::Email(_) => None,
         };
-        StoreError::NoUser { id }
+        NoUser { id }
     }
 }
 
@@ -158,9 +192,9 @@ pub struct UserRow {
 }
 
 impl TryFrom<UserRow> for User {
-    type Error = StoreError;
+    type Error = DatabaseError;
 
-    fn try_from(row: UserRow) -> Result<Self, StoreError> {
+    fn try_from(row: UserRow) -> Result<Self, DatabaseError> {
         Ok(Self {
             id: UserId(row.id),
             no: UserNo(row.no),
@@ -176,21 +210,21 @@ impl TryFrom<UserRow> for User {
 }
 
 /// Parses the column `users.status`.
-pub(crate) fn status(word: &str) -> Result<UserStatus, StoreError> {
-    UserStatus::parse(word).ok_or(StoreError::Unreadable { table: "users", column: "status" })
+pub(crate) fn status(word: &str) -> Result<UserStatus, DatabaseError> {
+    UserStatus::parse(word).ok_or(DatabaseError::Unreadable { table: "users", column: "status" })
 }
 
 /// Parses the column `users.role`.
-pub(crate) fn role(word: &str) -> Result<Role, StoreError> {
-    Role::parse(word).ok_or(StoreError::Unreadable { table: "users", column: "role" })
+pub(crate) fn role(word: &str) -> Result<Role, DatabaseError> {
+    Role::parse(word).ok_or(DatabaseError::Unreadable { table: "users", column: "role" })
 }
 
 impl Store {
     /// Creates a user, whose status is active.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`], [`StoreError::NoPlan`], [`StoreError::EmailTaken`], and database errors.
-    pub async fn create_user(&self, by: &Actor, new: NewUser) -> Result<User, StoreError> {
+    /// [`UserError::Invalid`], [`UserError::NoPlan`], [`UserError::EmailTaken`], and database errors.
+    pub async fn create_user(&self, by: &Actor, new: NewUser) -> Result<User, UserError> {
         let mut transaction = self.addition().await?;
         let user = self.add_user(&mut transaction, by, new, None).await?;
         transaction.commit().await?;
@@ -205,9 +239,9 @@ impl Store {
         by: &Actor,
         new: NewUser,
         link: Option<LinkId>,
-    ) -> Result<User, StoreError> {
+    ) -> Result<User, UserError> {
         check_text("a user's name", &new.name)?;
-        let plan = plans::find_id(transaction, &new.plan).await?;
+        let plan = plans::find_id::<UserError>(transaction, &new.plan).await?;
         let id = self.new_id();
         let add = transaction
             .query(ADD)
@@ -220,25 +254,22 @@ impl Store {
             .bind(new.password.as_ref().map(|password| password.expose().to_owned()))
             .bind(new.demo)
             .bind(self.now());
-        add.run().await.map_err(|error| {
-            // The id is new and the number was assigned under a lock, so only the address can violate a unique index.
-            let taken = error.as_database_error().is_some_and(|cause| cause.is_unique_violation());
-            if taken { StoreError::EmailTaken } else { error.into() }
-        })?;
+        // The id is new and the number was assigned under a lock, so only the address can violate a unique index.
+        add.run().await.map_err(|error| error.or_taken(UserError::EmailTaken))?;
         let row: UserRow = transaction.query(FIND_BY_ID).bind(id).one().await?;
         let detail = match link {
             Some(link) => json!({"plan": new.plan, "role": new.role, "link": link}),
             None => json!({"plan": new.plan, "role": new.role}),
         };
         self.note(transaction, by, Act::of(Action::UserCreate, id, Some(UserId(id))).with(detail)).await?;
-        row.try_into()
+        Ok(row.try_into()?)
     }
 
     /// Returns all users, in order of creation.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and database errors.
-    pub async fn users(&self) -> Result<Vec<User>, StoreError> {
+    /// Database errors of any kind.
+    pub async fn users(&self) -> Result<Vec<User>, DatabaseError> {
         let rows: Vec<UserRow> = self.query(LIST).all().await?;
         rows.into_iter().map(User::try_from).collect()
     }
@@ -246,13 +277,13 @@ impl Store {
     /// Returns the users after `after`, all or only those of one status, in order of creation; at most `limit`.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and database errors.
+    /// Database errors of any kind.
     pub async fn users_after(
         &self,
         after: Option<UserNo>,
         status: Option<UserStatus>,
         limit: u32,
-    ) -> Result<Vec<User>, StoreError> {
+    ) -> Result<Vec<User>, DatabaseError> {
         // The numbers of users begin at 1.
         let (after, limit) = (after.map_or(0, |no| no.0), i64::from(limit));
         let query = match status {
@@ -266,8 +297,8 @@ impl Store {
     /// Returns one user; `None` if it does not exist.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and database errors.
-    pub async fn find_user(&self, user: &UserRef) -> Result<Option<User>, StoreError> {
+    /// Database errors of any kind.
+    pub async fn find_user(&self, user: &UserRef) -> Result<Option<User>, DatabaseError> {
         let row: Option<UserRow> = match user {
             UserRef::Id(id) => self.query(FIND_BY_ID).bind(id.0).find().await?,
             UserRef::Email(email) => self.query(FIND_BY_EMAIL).bind(email.as_str()).find().await?,
@@ -279,7 +310,7 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn has_demo_users(&self) -> Result<bool, StoreError> {
+    pub async fn has_demo_users(&self) -> Result<bool, DatabaseError> {
         let (any,) = self.query(ANY_DEMO).one::<(bool,)>().await?;
         Ok(any)
     }
@@ -288,15 +319,15 @@ impl Store {
 /// Locks the row of a user, whatever its status, and returns whether it exists. This serialises the begin and end of
 /// sessions and the creation and use of password links. Every transaction locks this row before rows of those tables,
 /// so none can deadlock.
-pub(crate) async fn hold(transaction: &mut Transaction, user: UserId) -> Result<bool, StoreError> {
+pub(crate) async fn hold(transaction: &mut Transaction, user: UserId) -> Result<bool, DatabaseError> {
     Ok(transaction.query(HOLD).bind(user.0).run().await? > 0)
 }
 
 /// Returns one user, within a transaction.
-pub(crate) async fn find(transaction: &mut Transaction, user: &UserRef) -> Result<User, StoreError> {
+pub(crate) async fn find(transaction: &mut Transaction, user: &UserRef) -> Result<User, UserError> {
     let row: Option<UserRow> = match user {
         UserRef::Id(id) => transaction.query(FIND_BY_ID).bind(id.0).find().await?,
         UserRef::Email(email) => transaction.query(FIND_BY_EMAIL).bind(email.as_str()).find().await?,
     };
-    row.ok_or_else(|| user.missing())?.try_into()
+    Ok(row.ok_or_else(|| user.missing())?.try_into()?)
 }

@@ -3,12 +3,13 @@
 //!
 //! The store never sees a master key. An active one may seal credentials; the newest active one is in use.
 
-use access::{Fingerprint, ProviderKeyId, SealedCredential, Timestamp, UserId, Vault};
+use access::{Fingerprint, ProviderKeyId, SealedCredential, Timestamp, UserId, Vault, VaultError};
 use serde_json::json;
+use thiserror::Error;
 use uuid::Uuid;
 
 use crate::audit::{Act, Action, Actor};
-use crate::error::StoreError;
+use crate::error::DatabaseError;
 use crate::handle::Store;
 use crate::sql::{Transaction, micros, statements, timestamp, unsigned};
 
@@ -27,6 +28,44 @@ statements! {
     ANY = "SELECT count(*) FROM (SELECT 1 AS one FROM provider_keys LIMIT 1) anything";
     LOST = "SELECT count(*) FROM provider_keys WHERE master <> $1 AND master <> $2";
     DELETE_LOST = "DELETE FROM provider_keys WHERE master <> $1 AND master <> $2";
+}
+
+/// A rotation has ended: this node's master key may no longer seal credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the master key of this server is retired: start it with the key that replaced it")]
+pub struct RetiredMasterKey;
+
+/// A credential could not be sealed.
+#[derive(Debug, Error)]
+#[error("the credential could not be sealed")]
+pub struct SealingError(#[source] pub VaultError);
+
+/// The error of a check or a change of master keys.
+#[derive(Debug, Error)]
+pub enum MasterKeyError {
+    /// This node's master key is retired.
+    #[error(transparent)]
+    Retired(#[from] RetiredMasterKey),
+    /// The store's credentials are sealed with another master key, which this node does not have.
+    #[error("the store's credentials are sealed with the master key {newest}, which this server does not have")]
+    Other {
+        /// Fingerprint of the master key in use.
+        newest: Fingerprint,
+    },
+    /// An error of the database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+/// The error of one batch of a rotation.
+#[derive(Debug, Error)]
+pub enum ResealError {
+    /// A credential could not be sealed.
+    #[error(transparent)]
+    Sealing(#[from] SealingError),
+    /// An error of the database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
 }
 
 /// A master key that the store knows.
@@ -90,9 +129,9 @@ struct SealedRow {
 }
 
 impl TryFrom<MasterKeyRow> for KnownMasterKey {
-    type Error = StoreError;
+    type Error = DatabaseError;
 
-    fn try_from(row: MasterKeyRow) -> Result<Self, StoreError> {
+    fn try_from(row: MasterKeyRow) -> Result<Self, DatabaseError> {
         Ok(Self {
             id: row.id,
             fingerprint: fingerprint("master_keys", "fingerprint", &row.fingerprint)?,
@@ -106,23 +145,26 @@ impl TryFrom<MasterKeyRow> for KnownMasterKey {
 /// Converts a stored fingerprint of a master key.
 ///
 /// # Errors
-/// [`StoreError::Unreadable`] if the value has another length.
-pub fn fingerprint(table: &'static str, column: &'static str, stored: &[u8]) -> Result<Fingerprint, StoreError> {
-    stored.try_into().map(Fingerprint).map_err(|_| StoreError::Unreadable { table, column })
+/// [`DatabaseError::Unreadable`] if the value has another length.
+pub fn fingerprint(table: &'static str, column: &'static str, stored: &[u8]) -> Result<Fingerprint, DatabaseError> {
+    stored.try_into().map(Fingerprint).map_err(|_| DatabaseError::Unreadable { table, column })
 }
 
 /// Returns an error if another node has retired the master key.
-pub(crate) async fn refuse_retired(transaction: &mut Transaction, master: Fingerprint) -> Result<(), StoreError> {
+pub(crate) async fn refuse_retired<E: From<RetiredMasterKey> + From<DatabaseError>>(
+    transaction: &mut Transaction,
+    master: Fingerprint,
+) -> Result<(), E> {
     let active: Option<(Uuid,)> = transaction.query(ACTIVE).bind(master.0.as_slice()).find().await?;
-    active.map(|_| ()).ok_or(StoreError::MasterKeyRetired)
+    Ok(active.map(|_| ()).ok_or(RetiredMasterKey)?)
 }
 
 impl Store {
     /// Returns every master key that was ever used, oldest first.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and database errors.
-    pub async fn master_keys(&self) -> Result<Vec<KnownMasterKey>, StoreError> {
+    /// Database errors of any kind.
+    pub async fn master_keys(&self) -> Result<Vec<KnownMasterKey>, DatabaseError> {
         let rows: Vec<MasterKeyRow> = self.query(KEYS).all().await?;
         rows.into_iter().map(KnownMasterKey::try_from).collect()
     }
@@ -131,9 +173,8 @@ impl Store {
     /// successor of the newest, which the vault then has as its previous one; in that case a rotation begins.
     ///
     /// # Errors
-    /// [`StoreError::OtherMasterKey`], [`StoreError::MasterKeyRetired`], [`StoreError::Unreadable`], and database
-    /// errors.
-    pub async fn admit_master_key(&self, by: &Actor, vault: &Vault) -> Result<AdmittedMasterKey, StoreError> {
+    /// [`MasterKeyError::Other`], [`MasterKeyError::Retired`], and database errors.
+    pub async fn admit_master_key(&self, by: &Actor, vault: &Vault) -> Result<AdmittedMasterKey, MasterKeyError> {
         if let Some(admitted) = judge(&self.master_keys().await?, vault)? {
             return Ok(admitted);
         }
@@ -157,7 +198,7 @@ impl Store {
     ///
     /// # Errors
     /// The errors of [`admit_master_key`](Self::admit_master_key).
-    pub async fn confirm_master_key(&self, by: &Actor, vault: &Vault) -> Result<AdmittedMasterKey, StoreError> {
+    pub async fn confirm_master_key(&self, by: &Actor, vault: &Vault) -> Result<AdmittedMasterKey, MasterKeyError> {
         let mut transaction = self.addition().await?;
         let judged = judge(&keys(&mut transaction).await?, vault)?;
         transaction.rollback().await?;
@@ -173,7 +214,7 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn is_vault_unused(&self) -> Result<bool, StoreError> {
+    pub async fn is_vault_unused(&self) -> Result<bool, DatabaseError> {
         let (sealed,): (i64,) = self.query(ANY).one().await?;
         Ok(sealed == 0 && self.servers().await? == 0)
     }
@@ -182,24 +223,24 @@ impl Store {
     /// is sealed.
     ///
     /// # Errors
-    /// [`StoreError::OtherMasterKey`] if a credential is sealed or another node has changed the master keys,
-    /// [`StoreError::MasterKeyRetired`], [`StoreError::Unreadable`], and database errors.
+    /// [`MasterKeyError::Other`] if a credential is sealed or another node has changed the master keys,
+    /// [`MasterKeyError::Retired`], and database errors.
     pub async fn replace_unused_master_key(
         &self,
         by: &Actor,
         vault: &Vault,
         newest: Fingerprint,
-    ) -> Result<AdmittedMasterKey, StoreError> {
+    ) -> Result<AdmittedMasterKey, MasterKeyError> {
         let mut transaction = self.change().await?;
         let known = keys(&mut transaction).await?;
         let (sealed,): (i64,) = transaction.query(ANY).one().await?;
         let last = known.iter().rfind(|key| key.is_active()).map(|key| key.fingerprint);
         // Checked under the lock of changes, which a joined node takes when it confirms its master key.
         if sealed > 0 || last != Some(newest) || self.servers().await? > 0 {
-            return Err(StoreError::OtherMasterKey { newest: last.unwrap_or(newest) });
+            return Err(MasterKeyError::Other { newest: last.unwrap_or(newest) });
         }
         if known.iter().any(|key| key.fingerprint == vault.current()) {
-            return Err(StoreError::MasterKeyRetired);
+            return Err(RetiredMasterKey.into());
         }
         for key in &known {
             transaction.query(RETIRE).bind(key.id).bind(self.now()).run().await?;
@@ -217,7 +258,7 @@ impl Store {
         transaction: &mut Transaction,
         key: Fingerprint,
         known: &[KnownMasterKey],
-    ) -> Result<(Uuid, Timestamp), StoreError> {
+    ) -> Result<(Uuid, Timestamp), DatabaseError> {
         let latest = known.iter().map(|key| micros(key.since)).max().unwrap_or(0);
         let (id, since) = (self.new_id(), self.now().max(latest.saturating_add(1)));
         transaction.query(ADD).bind(id).bind(key.0.as_slice()).bind(since).run().await?;
@@ -228,8 +269,8 @@ impl Store {
     /// at most 100, in one transaction. A credential that is replaced concurrently keeps its replacement.
     ///
     /// # Errors
-    /// [`StoreError::Sealing`], [`StoreError::Unreadable`], and database errors.
-    pub async fn reseal(&self, vault: &Vault, after: Option<ProviderKeyId>) -> Result<ResealResult, StoreError> {
+    /// [`ResealError::Sealing`], and database errors.
+    pub async fn reseal(&self, vault: &Vault, after: Option<ProviderKeyId>) -> Result<ResealResult, ResealError> {
         let mut transaction = self.begin().await?;
         let after = after.map_or(Uuid::nil(), |id| id.0);
         let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
@@ -245,7 +286,7 @@ impl Store {
                 resealed.unopened.push(id);
                 continue;
             };
-            let anew = vault.seal(id, owner, &secret).map_err(StoreError::Sealing)?;
+            let anew = vault.seal(id, owner, &secret).map_err(SealingError)?;
             let master = anew.master.0;
             let reseal = transaction.query(RESEAL).bind(id.0).bind(anew.bytes).bind(master.as_slice());
             resealed.done += reseal.bind(before.bytes).run().await?;
@@ -258,11 +299,15 @@ impl Store {
     /// the retired ones. From then on no node seals with them.
     ///
     /// # Errors
-    /// [`StoreError::MasterKeyRetired`] if the current one is retired, [`StoreError::Unreadable`], and database errors.
-    pub async fn retire_master_keys(&self, by: &Actor, current: Fingerprint) -> Result<Vec<Fingerprint>, StoreError> {
+    /// [`MasterKeyError::Retired`] if the current one is retired, and database errors.
+    pub async fn retire_master_keys(
+        &self,
+        by: &Actor,
+        current: Fingerprint,
+    ) -> Result<Vec<Fingerprint>, MasterKeyError> {
         // Waits for transactions that seal with one of them now, because both raise the revision first.
         let mut transaction = self.change().await?;
-        refuse_retired(&mut transaction, current).await?;
+        refuse_retired::<MasterKeyError>(&mut transaction, current).await?;
         let mut retired = Vec::new();
         for key in keys(&mut transaction).await? {
             if key.fingerprint == current || !key.is_active() || key.sealed > 0 {
@@ -283,7 +328,7 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn lost_provider_keys(&self, vault: &Vault) -> Result<u64, StoreError> {
+    pub async fn lost_provider_keys(&self, vault: &Vault) -> Result<u64, DatabaseError> {
         let (one, other) = both(vault);
         let (count,): (i64,) = self.query(LOST).bind(one.0.as_slice()).bind(other.0.as_slice()).one().await?;
         Ok(unsigned(count))
@@ -293,8 +338,8 @@ impl Store {
     /// activates the vault's current one. Returns the number of deleted credentials.
     ///
     /// # Errors
-    /// [`StoreError::MasterKeyRetired`], [`StoreError::Unreadable`], and database errors.
-    pub async fn reset_vault(&self, by: &Actor, vault: &Vault) -> Result<u64, StoreError> {
+    /// [`MasterKeyError::Retired`], and database errors.
+    pub async fn reset_vault(&self, by: &Actor, vault: &Vault) -> Result<u64, MasterKeyError> {
         let (one, other) = both(vault);
         let mut transaction = self.change().await?;
         let delete = transaction.query(DELETE_LOST).bind(one.0.as_slice()).bind(other.0.as_slice());
@@ -304,7 +349,7 @@ impl Store {
             transaction.query(RETIRE).bind(key.id).bind(self.now()).run().await?;
         }
         let id = match known.iter().find(|key| key.fingerprint == one) {
-            Some(key) if !key.is_active() => return Err(StoreError::MasterKeyRetired),
+            Some(key) if !key.is_active() => return Err(RetiredMasterKey.into()),
             Some(key) => key.id,
             None => self.add(&mut transaction, one, &known).await?.0,
         };
@@ -315,7 +360,7 @@ impl Store {
     }
 }
 
-async fn keys(transaction: &mut Transaction) -> Result<Vec<KnownMasterKey>, StoreError> {
+async fn keys(transaction: &mut Transaction) -> Result<Vec<KnownMasterKey>, DatabaseError> {
     let rows: Vec<MasterKeyRow> = transaction.query(KEYS).all().await?;
     rows.into_iter().map(KnownMasterKey::try_from).collect()
 }
@@ -326,19 +371,19 @@ fn both(vault: &Vault) -> (Fingerprint, Fingerprint) {
 }
 
 /// Returns whether the vault's current key may be used; `None` if it must be added first.
-fn judge(known: &[KnownMasterKey], vault: &Vault) -> Result<Option<AdmittedMasterKey>, StoreError> {
+fn judge(known: &[KnownMasterKey], vault: &Vault) -> Result<Option<AdmittedMasterKey>, MasterKeyError> {
     let newest = known.iter().rfind(|key| key.is_active());
     let current = vault.current();
     if let Some(key) = known.iter().find(|key| key.fingerprint == current) {
         if !key.is_active() {
-            return Err(StoreError::MasterKeyRetired);
+            return Err(RetiredMasterKey.into());
         }
         let newest = newest.is_none_or(|newest| newest.fingerprint == current);
         return Ok(Some(AdmittedMasterKey { since: key.since, newest }));
     }
     match newest {
         Some(newest) if vault.previous() != Some(newest.fingerprint) => {
-            Err(StoreError::OtherMasterKey { newest: newest.fingerprint })
+            Err(MasterKeyError::Other { newest: newest.fingerprint })
         }
         Some(_) | None => Ok(None),
     }

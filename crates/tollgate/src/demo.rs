@@ -9,7 +9,7 @@ use access::ApiKey;
 use anyhow::Context;
 use config::Snapshot;
 use serde::{Deserialize, Serialize};
-use store::{Email, NewKey, NewUser, Store, StoreError, UserRef};
+use store::{Email, NewKey, NewUser, Store, UserError, UserRef};
 
 use crate::failure::{self, StartFault};
 
@@ -84,7 +84,7 @@ async fn ensure(store: &Store, name: &str, demo: &DemoKey) -> anyhow::Result<boo
             let new = NewUser { demo: true, ..NewUser::member(email, name, demo.plan.clone()) };
             match store.create_user(&store::Actor::SYSTEM, new).await {
                 Ok(user) => user,
-                Err(StoreError::EmailTaken) => return Ok(false),
+                Err(UserError::EmailTaken) => return Ok(false),
                 Err(error) => return Err(error.into()),
             }
         }

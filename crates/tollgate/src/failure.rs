@@ -1,4 +1,7 @@
-//! Errors that end a command. Each is printed as one line with a code and a remedy.
+//! Errors that end a command. Each is printed as one line with a code and a remedy. [`store`] converts the errors of the
+//! store.
+
+mod store;
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,8 +13,9 @@ use cluster::windows::RedisFault;
 use config::Snapshot;
 use ledger::IngestError;
 use spool::SpoolError;
-use store::StoreError;
 use thiserror::Error;
+
+pub(crate) use self::store::of_store;
 
 /// The exit code for an invalid configuration or command line.
 const USAGE: u8 = 2;
@@ -125,14 +129,14 @@ pub(crate) enum StartFault {
     )]
     SignupPlanMissing { plan: String },
     #[error("{code}: {source}")]
-    StoreVersion { code: &'static str, source: StoreError },
+    StoreVersion { code: &'static str, source: anyhow::Error },
     #[error(
         "{code}: {} {what}: restore a copy of it, or name another folder with --data",
         folder.join(crate::commands::STORE_FILE).display()
     )]
-    Store { code: &'static str, what: &'static str, folder: PathBuf, source: StoreError },
+    Store { code: &'static str, what: &'static str, folder: PathBuf, source: anyhow::Error },
     #[error("{code}: {source}{way_out}")]
-    Server { code: &'static str, way_out: &'static str, source: StoreError },
+    Server { code: &'static str, way_out: &'static str, source: anyhow::Error },
     #[error("{code}: {source}{way_out}")]
     Spool { code: &'static str, way_out: String, source: SpoolError },
     #[error("redis_malformed: {0}: correct redis or REDIS_URL")]
@@ -155,56 +159,6 @@ impl StartFault {
     pub(crate) fn unwritable(folder: &Path, source: impl Into<anyhow::Error>) -> Self {
         Self::DataUnwritable { folder: folder.to_owned(), source: source.into() }
     }
-}
-
-/// Converts an error of the store that `snapshot` configures, and selects its code.
-#[expect(clippy::wildcard_enum_match_arm, reason = "all other errors have a common code")]
-pub(crate) fn of_store(snapshot: &Snapshot, source: StoreError) -> StartFault {
-    match source {
-        StoreError::Folder { .. } => StartFault::unwritable(&snapshot.process.data, source),
-        StoreError::Newer { .. } => StartFault::StoreVersion { code: "store_newer", source },
-        StoreError::Older { .. } => StartFault::StoreVersion { code: "store_older", source },
-        StoreError::NotEmpty { .. } => StartFault::StoreVersion { code: "store_not_empty", source },
-        StoreError::Differs { .. } => StartFault::StoreVersion { code: "copy_differs", source },
-        StoreError::Running { .. } => StartFault::StoreVersion { code: "store_in_use", source },
-        _ if snapshot.process.store.url.is_some() => of_server(source),
-        _ => of_file(&snapshot.process.data, source),
-    }
-}
-
-/// The error for a failure of the SQLite file in `data`.
-#[expect(clippy::wildcard_enum_match_arm, reason = "all other errors have a common code")]
-fn of_file(data: &Path, source: StoreError) -> StartFault {
-    let (code, what) = match source {
-        StoreError::ReadOnly(_) | StoreError::Full(_) => return StartFault::unwritable(data, source),
-        StoreError::Damaged(_) => ("store_damaged", "is damaged, or is not a database"),
-        StoreError::Unreadable { .. } => ("store_damaged", "contains data that this version of tollgate does not know"),
-        StoreError::Migration(_) => ("store_not_migrated", "cannot be updated"),
-        StoreError::Superseded => return StartFault::Server { code: "store_superseded", way_out: "", source },
-        _ => ("store_failed", "cannot be used"),
-    };
-    StartFault::Store { code, what, folder: data.to_owned(), source }
-}
-
-/// The error for a failure of PostgreSQL.
-#[expect(clippy::wildcard_enum_match_arm, reason = "all other errors have a common code")]
-fn of_server(source: StoreError) -> StartFault {
-    let look = ": check DATABASE_URL or store.url, and the PostgreSQL server";
-    let (code, way_out) = match source {
-        StoreError::Url => ("store_url", ""),
-        StoreError::Unavailable(_) => ("store_unavailable", look),
-        StoreError::Forbidden(_) => ("store_forbidden", look),
-        StoreError::OldServer { .. } => ("store_too_old", ""),
-        StoreError::Encoding { .. } => ("store_encoding", ""),
-        StoreError::Pooled => ("store_pooled", ""),
-        StoreError::ReadOnly(_) => ("store_read_only", ": use the primary server, or make this database writable"),
-        StoreError::Full(_) => ("store_full", ": free disk space on the server"),
-        StoreError::Superseded => ("store_superseded", ""),
-        StoreError::Damaged(_) | StoreError::Unreadable { .. } => ("store_damaged", ": restore a backup"),
-        StoreError::Migration(_) => ("store_not_migrated", ""),
-        _ => ("store_failed", ""),
-    };
-    StartFault::Server { code, way_out, source }
 }
 
 /// Converts an error of the spool in `folder` (inside `data`), and selects its code.

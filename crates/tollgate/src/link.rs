@@ -6,7 +6,7 @@ use std::time::Duration;
 use access::ticket::{Ticket, TicketError, TicketKind};
 use access::{Clock, Secret, TicketHash, Timestamp};
 use config::Snapshot;
-use store::{Actor, NewLink, Purpose, Store, StoreError};
+use store::{Actor, LinkError, NewLink, Purpose, Store};
 
 use crate::cli::Place;
 
@@ -86,7 +86,7 @@ pub(crate) async fn to_become_the_first_admin(
     snapshot: &Snapshot,
     control: SocketAddr,
 ) -> Result<Option<Secret>, FirstAdmin> {
-    if store.has_admin().await? {
+    if store.has_admin().await.map_err(LinkError::from)? {
         return Ok(None);
     }
     let drawn = LinkDraft::new()?;
@@ -94,7 +94,7 @@ pub(crate) async fn to_become_the_first_admin(
     match store.make_link(&Actor::SYSTEM, new).await {
         Ok(_) => Ok(Some(drawn.url(snapshot, control))),
         // Another server or a command created an admin meanwhile.
-        Err(StoreError::AdminExists) => Ok(None),
+        Err(LinkError::AdminExists(_)) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
@@ -103,7 +103,7 @@ pub(crate) async fn to_become_the_first_admin(
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FirstAdmin {
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] LinkError),
     #[error(transparent)]
     Ticket(#[from] TicketError),
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use access::{MasterKey, Secret, Vault, VaultError, vault};
 use config::{Environment, Snapshot};
-use store::{Actor, AdmittedMasterKey, Store, StoreError};
+use store::{Actor, AdmittedMasterKey, DatabaseError, MasterKeyError, Store};
 
 use crate::failure::{self, StartFault};
 use folder::Folder;
@@ -121,7 +121,10 @@ impl AdmittedVault {
 }
 
 /// Like [`admit`], but replaces a stored key with which no credential is sealed.
-async fn admit_or_replace(store: &Store, vault: &Vault) -> Result<AdmittedMasterKey, Result<StartFault, StoreError>> {
+async fn admit_or_replace(
+    store: &Store,
+    vault: &Vault,
+) -> Result<AdmittedMasterKey, Result<StartFault, DatabaseError>> {
     match admit(store, vault).await {
         Err(Ok(StartFault::VaultKeyWrong { newest, .. })) if store.is_vault_unused().await.map_err(Err)? => {
             let replaced = store.replace_unused_master_key(&Actor::SYSTEM, vault, newest).await;
@@ -132,17 +135,19 @@ async fn admit_or_replace(store: &Store, vault: &Vault) -> Result<AdmittedMaster
 }
 
 /// Checks the current master key of the vault against the store.
-pub(crate) async fn admit(store: &Store, vault: &Vault) -> Result<AdmittedMasterKey, Result<StartFault, StoreError>> {
+pub(crate) async fn admit(
+    store: &Store,
+    vault: &Vault,
+) -> Result<AdmittedMasterKey, Result<StartFault, DatabaseError>> {
     store.admit_master_key(&Actor::SYSTEM, vault).await.map_err(|error| of_key(vault, error))
 }
 
-/// Returns the error for the current master key, or else the error of the store.
-#[expect(clippy::wildcard_enum_match_arm, reason = "other errors are errors of the database")]
-fn of_key(vault: &Vault, error: StoreError) -> Result<StartFault, StoreError> {
+/// Returns the error for the current master key, or else the error of the database.
+fn of_key(vault: &Vault, error: MasterKeyError) -> Result<StartFault, DatabaseError> {
     match error {
-        StoreError::OtherMasterKey { newest } => Ok(StartFault::VaultKeyWrong { current: vault.current(), newest }),
-        StoreError::MasterKeyRetired => Ok(StartFault::VaultKeyRetired { current: vault.current() }),
-        error => Err(error),
+        MasterKeyError::Other { newest } => Ok(StartFault::VaultKeyWrong { current: vault.current(), newest }),
+        MasterKeyError::Retired(_) => Ok(StartFault::VaultKeyRetired { current: vault.current() }),
+        MasterKeyError::Database(error) => Err(error),
     }
 }
 

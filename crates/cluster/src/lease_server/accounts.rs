@@ -10,10 +10,10 @@ use store::backlog::Backlog;
 use store::budget_period::BudgetPeriodRow;
 use store::charges::by_node;
 use store::sql::{Insert, Query, StoreKind, Transaction, Values, amount, micros, signed, timestamp, unsigned};
-use store::{Store, StoreError};
+use store::{DatabaseError, Store};
 use uuid::Uuid;
 
-use super::beginning;
+use super::{LeaseError, beginning};
 
 const BOOKS: &str = "SELECT id, carried, most, recall, pressed_id, pressed_until FROM lease_books WHERE id IN ";
 const LEASES: &str =
@@ -126,7 +126,7 @@ impl<'a> LockedAccounts<'a> {
         ids: BTreeMap<Uuid, CounterId>,
         node: NodeId,
         backlog: &'a Backlog,
-    ) -> Result<(Transaction, Self), StoreError> {
+    ) -> Result<(Transaction, Self), LeaseError> {
         let mut kept = Self { node, backlog, ids, books: BTreeMap::new(), mosts: BTreeMap::new(), fresh: Vec::new() };
         let mut transaction = store.begin().await?;
         if kept.ids.is_empty() {
@@ -153,7 +153,7 @@ impl<'a> LockedAccounts<'a> {
             OPEN.run(&mut transaction, &missing, |account, row| bind_book(account, now, row)).await?;
             rows = locked(&mut transaction, &all).await?;
             if rows.len() < all.len() {
-                return Err(StoreError::Contended { table: "lease_books" });
+                return Err(LeaseError::Contended { table: "lease_books" });
             }
         }
         for row in rows {
@@ -228,7 +228,7 @@ impl<'a> LockedAccounts<'a> {
         transaction: &mut Transaction,
         server: &LeaseServer,
         tick: &Tick,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), LeaseError> {
         let mut raised = BTreeSet::new();
         for ask in &tick.requests {
             let most = self.mosts.entry(ask.counter).or_default();
@@ -312,9 +312,9 @@ fn bind_loan(id: Uuid, written: &WrittenLease<'_>, now: i64, row: &mut Values) {
 }
 
 /// Locks and returns the budget accounts that exist.
-async fn locked(transaction: &mut Transaction, ids: &[Uuid]) -> Result<Vec<AccountRow>, StoreError> {
+async fn locked(transaction: &mut Transaction, ids: &[Uuid]) -> Result<Vec<AccountRow>, DatabaseError> {
     let text = books_text(transaction.kind(), ids.len().next_power_of_two());
-    Ok(listed(transaction.query(AssertSqlSafe(text)), ids).all().await?)
+    listed(transaction.query(AssertSqlSafe(text)), ids).all().await
 }
 
 /// Binds the ids as parameters and repeats the last one, so that few texts exist.

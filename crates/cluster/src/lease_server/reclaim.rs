@@ -6,7 +6,7 @@ use std::time::Duration;
 use access::{Amount, Timestamp};
 use meter::lease::{CounterId, LeaseId, LeaseServer, NodeId, Tick};
 use serde_json::json;
-use store::StoreError;
+use store::DatabaseError;
 use store::audit::{Act, Action, Actor};
 use store::backlog::Backlog;
 use store::budget_period::{BudgetPeriodRow, book_id};
@@ -14,7 +14,7 @@ use store::sql::{amount, micros, statements, timestamp, unsigned};
 use uuid::Uuid;
 
 use super::accounts::LockedAccounts;
-use super::{live, now};
+use super::{LeaseError, live, now};
 use crate::handle::Cluster;
 
 /// A lease is stranded after its node was silent for this time, whatever TTL nodes use; the TTL is at most this.
@@ -61,7 +61,7 @@ struct OpenLeaseRow {
 }
 
 impl OpenLeaseRow {
-    fn lease(&self, at: Timestamp) -> Result<OpenLease, StoreError> {
+    fn lease(&self, at: Timestamp) -> Result<OpenLease, DatabaseError> {
         let (granted, spent) = (amount(self.granted), amount(self.spent));
         let heard_at = timestamp(self.heard_at);
         Ok(OpenLease {
@@ -82,7 +82,7 @@ impl Cluster {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn open_leases(&self) -> Result<Vec<OpenLease>, StoreError> {
+    pub async fn open_leases(&self) -> Result<Vec<OpenLease>, DatabaseError> {
         let mut transaction = self.store.snapshot().await?;
         let at = now(&self.store, &mut transaction).await?;
         let rows: Vec<OpenLeaseRow> = transaction.query(OPEN).bind(micros(at)).all().await?;
@@ -94,7 +94,7 @@ impl Cluster {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn stranded_leases(&self) -> Result<Vec<OpenLease>, StoreError> {
+    pub async fn stranded_leases(&self) -> Result<Vec<OpenLease>, DatabaseError> {
         let open = self.open_leases().await?;
         Ok(open.into_iter().filter(|lease| lease.stranded).collect())
     }
@@ -103,7 +103,7 @@ impl Cluster {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn lessees(&self, ttl: Duration) -> Result<u64, StoreError> {
+    pub async fn lessees(&self, ttl: Duration) -> Result<u64, DatabaseError> {
         let mut transaction = self.store.snapshot().await?;
         let at = now(&self.store, &mut transaction).await?;
         let lessees = live(&mut transaction, ttl, at).await?;
@@ -116,7 +116,7 @@ impl Cluster {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn reclaim_leases(&self, by: &Actor, of: Option<Uuid>) -> Result<Vec<(OpenLease, Amount)>, StoreError> {
+    pub async fn reclaim_leases(&self, by: &Actor, of: Option<Uuid>) -> Result<Vec<(OpenLease, Amount)>, LeaseError> {
         let mut reclaimed = Vec::new();
         for lease in self.stranded_leases().await? {
             if of.is_none_or(|of| of == lease.node) {
@@ -127,7 +127,7 @@ impl Cluster {
         Ok(reclaimed)
     }
 
-    async fn reclaim(&self, by: &Actor, lease: &OpenLease) -> Result<Option<Amount>, StoreError> {
+    async fn reclaim(&self, by: &Actor, lease: &OpenLease) -> Result<Option<Amount>, LeaseError> {
         let ids = BTreeMap::from([(book_id(lease.cell), lease.cell)]);
         // No lease begins in this transaction.
         let (node, backlog) = (NodeId(lease.node.as_u128()), Backlog::default());

@@ -94,7 +94,7 @@ pub(crate) async fn lend(
     tick: &Tick,
     ttl: Duration,
     at: Option<Timestamp>,
-) -> Result<TickReply, StoreError> {
+) -> Result<TickReply, LeaseError> {
     Cluster::new(store.clone()).lend_beside(tick, ttl, at, &Backlog::default()).await
 }
 

@@ -7,9 +7,10 @@ use meter::lease::{CounterId, LeaseClose, Tick, TickReply};
 use store::budget_period::BudgetPeriodRow;
 use store::charges::by_node;
 use store::sql::{amount, signed, statements, unsigned};
-use store::{Node, StoreError};
+use store::{BacklogError, Node};
 
 use crate::handle::Cluster;
+use crate::lease_server::LeaseError;
 
 /// Maximum number of leases that one transaction closes.
 pub(crate) const CLOSED_MAX: usize = 256;
@@ -48,8 +49,8 @@ impl Cluster {
     /// those incarnations spooled are in the store or in the backlog.
     ///
     /// # Errors
-    /// Database errors of any kind.
-    pub async fn unreported_leases(&self, node: &Node) -> Result<Vec<UnreportedLease>, StoreError> {
+    /// [`BacklogError`].
+    pub async fn unreported_leases(&self, node: &Node) -> Result<Vec<UnreportedLease>, BacklogError> {
         let mut transaction = self.store.snapshot().await?;
         // Locked before the first query: the snapshot does not see records that are stored later.
         let waiting = node.backlog().waiting().await?;
@@ -74,8 +75,8 @@ impl Cluster {
     /// Closes those leases, so that their unspent amounts become available again.
     ///
     /// # Errors
-    /// Database errors of any kind.
-    pub async fn close_untold_leases(&self, node: &Node, ttl: Duration) -> Result<(), StoreError> {
+    /// [`LeaseError`].
+    pub async fn close_untold_leases(&self, node: &Node, ttl: Duration) -> Result<(), LeaseError> {
         loop {
             let unreported = self.unreported_leases(node).await?;
             let close = |lease: &UnreportedLease| LeaseClose {

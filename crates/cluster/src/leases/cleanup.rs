@@ -6,7 +6,7 @@ use access::Amount;
 use jobs::{Job, JobError, JobSpec, NextRun, Owner};
 use meter::Charge;
 use meter::budget::Measure;
-use store::StoreError;
+use store::DatabaseError;
 use store::sql::{amount, micros, statements};
 
 use crate::handle::Cluster;
@@ -68,7 +68,7 @@ impl Job for LeaseCleanup {
 
 impl Cluster {
     /// Deletes some of the old budget accounts, leases and nodes.
-    async fn delete_old_leases(&self) -> Result<(), StoreError> {
+    async fn delete_old_leases(&self) -> Result<(), DatabaseError> {
         let mut transaction = self.store.begin().await?;
         let old = micros(lease_server::now(&self.store, &mut transaction).await?.before(KEPT));
         for statement in [OLD_LEASES, OLD_BOOKS, OLD_HOLDERS] {
@@ -78,7 +78,7 @@ impl Cluster {
     }
 
     /// Returns the leases of nodes that do not respond.
-    pub(super) async fn unreturned_leases(&self, ttl: Duration) -> Result<UnreturnedLeases, StoreError> {
+    pub(super) async fn unreturned_leases(&self, ttl: Duration) -> Result<UnreturnedLeases, DatabaseError> {
         let mut transaction = self.store.begin().await?;
         let now = lease_server::now(&self.store, &mut transaction).await?;
         let silent = micros(now.before(ttl.saturating_mul(LIVES)));

@@ -148,7 +148,7 @@ pub(super) async fn list(
         until: moment::parse_query("until", query.until.as_deref())?,
     };
     let after = query.cursor.as_deref().map(Place::read).transpose()?.map(|Place { at, id }| AuditPlace { at, id });
-    let page = app.store.audit_page(&filter, after, limit).await.map_err(Problem::store)?;
+    let page = app.store.audit_page(&filter, after, limit).await?;
     let next = page.next.map(|AuditPlace { at, id }| Place { at, id }.cursor());
     Ok(Json(AuditLogPage { items: page.lines.into_iter().map(AuditEntry::from).collect(), next }))
 }

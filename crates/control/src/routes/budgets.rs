@@ -10,7 +10,7 @@ use config::snapshot::BudgetDimension;
 use http::StatusCode;
 use http::request::Parts;
 use serde::{Deserialize, Serialize};
-use store::{BudgetHolder, EVERYBODY, StoreError, StoredPlan};
+use store::{BudgetError, BudgetHolder, EVERYBODY, StoredPlan};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -103,7 +103,7 @@ impl BudgetPath {
             (BudgetDimension::Key, Some(id)) => Ok((BudgetHolder::Key(KeyId(id)), id)),
             (BudgetDimension::User, Some(id)) => Ok((BudgetHolder::User(UserId(id)), id)),
             (BudgetDimension::Plan, _) => {
-                let plans = app.store.stored_plans().await.map_err(Problem::store)?;
+                let plans = app.store.stored_plans().await?;
                 let is_it = |stored: &&StoredPlan| Some(stored.id.0) == id || stored.plan.name == self.id;
                 let found = plans.iter().find(is_it).ok_or_else(|| missing("this plan does not exist"))?;
                 Ok((BudgetHolder::Plan(found.plan.name.clone()), found.id.0))
@@ -125,11 +125,15 @@ fn invalid_name() -> Problem {
 }
 
 /// Maps the store's error for a scope that does not exist.
-fn refused(error: StoreError) -> Problem {
-    if let StoreError::NoUser { .. } = error {
-        return usage_scope::no_such_user();
+fn refused(error: BudgetError) -> Problem {
+    match error {
+        BudgetError::NoUser(_) => usage_scope::no_such_user(),
+        BudgetError::NoPlan(_) => missing("this plan does not exist"),
+        BudgetError::NoKey(_)
+        | BudgetError::BudgetTooLarge
+        | BudgetError::TooManyBudgets
+        | BudgetError::Database(_) => error.into(),
     }
-    if let StoreError::NoPlan { .. } = error { missing("this plan does not exist") } else { error.into() }
 }
 
 /// Lists the budgets of keys, users, plans and all users together.
@@ -156,7 +160,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: Admin, request: Request
     for (id, configured) in numbered {
         items.push((id, BudgetView::configured(&app, configured, day).await?));
     }
-    let stored = app.store.budgets_after(after, limit.saturating_add(1)).await.map_err(Problem::store)?;
+    let stored = app.store.budgets_after(after, limit.saturating_add(1)).await?;
     for stored in stored {
         items.push((stored.id, BudgetView::stored(&app, stored, day).await?));
     }
@@ -191,7 +195,7 @@ pub(super) async fn set(
     let (holder, scope) = named.holder(&app).await?;
     let by = caller.actor();
     app.store.set_budget(&by, &holder, named.measure, named.per, Some(amount)).await.map_err(refused)?;
-    let there = app.store.budgets_of([scope; 4]).await.map_err(Problem::store)?;
+    let there = app.store.budgets_of([scope; 4]).await?;
     let set = there.into_iter().find(|stored| (stored.budget.measure, stored.budget.per) == (named.measure, named.per));
     // Another admin may have removed the budget at this moment.
     let set = set.ok_or_else(|| missing("this budget does not exist"))?;

@@ -254,7 +254,7 @@ pub(super) async fn overview(
 }
 
 async fn read(app: &App, user: UserId, since: Day, today: Day) -> Result<Overview, Problem> {
-    let found = app.ledger.overview(user, since, today).await.map_err(Problem::store)?;
+    let found = app.ledger.overview(user, since, today).await?;
     // The user does not exist, or a restored store is older than the credential and does not contain the user.
     found.ok_or_else(usage_scope::no_such_user)
 }

@@ -101,7 +101,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: Admin, request: Request
     let PageQuery { limit, cursor } = input::query(request.uri())?;
     let limit = listing::limit(limit)?;
     let before = listing::after(cursor.as_deref())?.map(LinkId);
-    let mut found = app.store.open_invites(before, limit + 1).await.map_err(Problem::store)?;
+    let mut found = app.store.open_invites(before, limit + 1).await?;
     let next = listing::cut(&mut found, limit, |link| link.id.0);
     Ok(Json(Invites { items: found.into_iter().map(Invite::from).collect(), next }))
 }
@@ -145,6 +145,6 @@ pub(super) async fn revoke_invite(
 ) -> Result<StatusCode, Problem> {
     let missing = || Problem::new(Refusal::NotFound, "no valid invitation has this id");
     let id = id.parse::<Uuid>().map_err(|_| missing())?;
-    let was_open = app.store.take_back_invite(&caller.actor(), LinkId(id)).await.map_err(Problem::store)?;
+    let was_open = app.store.take_back_invite(&caller.actor(), LinkId(id)).await?;
     if was_open { Ok(StatusCode::NO_CONTENT) } else { Err(missing()) }
 }

@@ -36,7 +36,7 @@ pub(super) struct Me {
         "acts_as": "admin", "session_id": "0199aa00-0000-7000-8000-000000000002", "key_id": null
     }))))]
 pub(super) async fn me(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Me>, Problem> {
-    let user = app.store.find_user(&UserRef::Id(caller.user)).await.map_err(Problem::store)?;
+    let user = app.store.find_user(&UserRef::Id(caller.user)).await?;
     let user = user.ok_or_else(Problem::internal)?;
     let key_id = caller.key().map(|key| key.key);
     let session_id = match caller.via {

@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::{Request, State};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use store::{PlanChange, StoreError, StoredPlan};
+use store::{PlanChange, PlanError, StoredPlan};
 use utoipa::ToSchema;
 
 use crate::caller::{Admin, Caller};
@@ -170,7 +170,7 @@ fn read(budgets: Option<Vec<PlanBudget>>) -> Result<Vec<Budget>, Problem> {
         "next": null
     }))))]
 pub(super) async fn list(State(app): State<Arc<App>>, _: Caller) -> Result<Json<Plans>, Problem> {
-    let plans = app.store.stored_plans().await.map_err(Problem::store)?;
+    let plans = app.store.stored_plans().await?;
     Ok(Json(Plans { items: plans.into_iter().map(PlanView::from).collect(), next: None }))
 }
 
@@ -219,7 +219,7 @@ pub(super) async fn change(
     let change = PlanChange { credits_per_day, requests_per_minute, budgets, shared_keys };
     match app.store.change_plan(&caller.actor(), &name, change).await {
         Ok(changed) => Ok(Json(changed.into())),
-        Err(StoreError::NoPlan { .. }) => Err(Problem::new(Refusal::NotFound, "no plan has this name")),
+        Err(PlanError::NoPlan(_)) => Err(Problem::new(Refusal::NotFound, "no plan has this name")),
         Err(error) => Err(error.into()),
     }
 }

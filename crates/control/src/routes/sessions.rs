@@ -68,7 +68,7 @@ pub(super) async fn list(
     let PageQuery { limit, cursor } = input::query(request.uri())?;
     let limit = listing::limit(limit)?;
     let before = listing::after(cursor.as_deref())?.map(SessionId);
-    let mut found = app.store.sessions_of(caller.user, before, limit + 1).await.map_err(Problem::store)?;
+    let mut found = app.store.sessions_of(caller.user, before, limit + 1).await?;
     let next = listing::cut(&mut found, limit, |session| session.id.0);
     let current = current(&caller);
     let items = found.into_iter().map(|session| Session {
@@ -95,7 +95,7 @@ pub(super) async fn end(
 ) -> Result<StatusCode, Problem> {
     // An invalid id gets the same response as a session of another user.
     let id = id.parse::<Uuid>().map_err(|_| missing())?;
-    let is_own = app.store.end_session(&caller.actor(), caller.user, SessionId(id)).await.map_err(Problem::store)?;
+    let is_own = app.store.end_session(&caller.actor(), caller.user, SessionId(id)).await?;
     if !is_own {
         return Err(missing());
     }

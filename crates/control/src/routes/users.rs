@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::{Request, State};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use store::{Email, NewLink, NewUser, Purpose, StoreError, User, UserChange, UserRef};
+use store::{Email, LinkError, NewLink, NewUser, Purpose, User, UserChange, UserError, UserRef};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -104,18 +104,18 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: Admin, request: Request
     let status = status.transpose()?;
     if let Some(email) = email {
         let email = Email::sought(&email).map_err(|error| unreadable(format!("`email`: {error}")))?;
-        let found = app.store.find_user(&UserRef::Email(email)).await.map_err(Problem::store)?;
+        let found = app.store.find_user(&UserRef::Email(email)).await?;
         let found = found.filter(|user| status.is_none_or(|status| user.status == status));
         return Ok(Json(Users { items: found.iter().map(Account::from).collect(), next: None }));
     }
     let after = match listing::after(cursor.as_deref())? {
         Some(id) => {
-            let last = app.store.find_user(&UserRef::Id(UserId(id))).await.map_err(Problem::store)?;
+            let last = app.store.find_user(&UserRef::Id(UserId(id))).await?;
             Some(last.ok_or_else(listing::no_cursor)?.no)
         }
         None => None,
     };
-    let mut found = app.store.users_after(after, status, limit + 1).await.map_err(Problem::store)?;
+    let mut found = app.store.users_after(after, status, limit + 1).await?;
     let next = listing::cut(&mut found, limit, |user| user.id.0);
     Ok(Json(Users { items: found.iter().map(Account::from).collect(), next }))
 }
@@ -181,7 +181,8 @@ pub(super) async fn change(
         role: role.as_deref().map(role_of).transpose()?,
     };
     let user = UserRef::Id(UserId(id.parse::<Uuid>().map_err(|_| missing())?));
-    let changed = app.store.change_user(&caller.actor(), &user, change).await.map_err(or_missing)?;
+    let changed = app.store.change_user(&caller.actor(), &user, change).await;
+    let changed = changed.map_err(|error| if let UserError::NoUser(_) = error { missing() } else { error.into() })?;
     app.sessions.forget_all_of(changed.id);
     Ok(Json(Account::from(&changed)))
 }
@@ -205,7 +206,8 @@ pub(super) async fn password_link(
     let ticket = NewTicket::of(&app, PASSWORD_FOR)?;
     let (hash, expires_at) = ticket.hash_and_expiry();
     let new = NewLink { purpose: Purpose::Password { user }, hash, expires_at };
-    let link = app.store.make_link(&caller.actor(), new).await.map_err(or_missing)?;
+    let link = app.store.make_link(&caller.actor(), new).await;
+    let link = link.map_err(|error| if let LinkError::NoUser(_) = error { missing() } else { error.into() })?;
     Ok((StatusCode::CREATED, Json(PasswordLink::of(ticket.url(&app), &link))))
 }
 
@@ -219,7 +221,7 @@ pub(super) async fn sign_out(
     Segment(id): Segment,
 ) -> Result<StatusCode, Problem> {
     let user = find(&app, &id).await?.id;
-    app.store.end_sessions(&caller.actor(), user, None).await.map_err(Problem::store)?;
+    app.store.end_sessions(&caller.actor(), user, None).await?;
     app.sessions.forget_all_of(user);
     Ok(StatusCode::NO_CONTENT)
 }
@@ -240,14 +242,10 @@ fn role_of(word: &str) -> Result<Role, Problem> {
 /// `not_found`, also for an invalid id; `unavailable`.
 pub(super) async fn find(app: &App, id: &str) -> Result<User, Problem> {
     let id = UserId(id.parse::<Uuid>().map_err(|_| missing())?);
-    let found = app.store.find_user(&UserRef::Id(id)).await.map_err(Problem::store)?;
+    let found = app.store.find_user(&UserRef::Id(id)).await?;
     found.ok_or_else(missing)
 }
 
 fn missing() -> Problem {
     Problem::new(Refusal::NotFound, "no user has this id")
-}
-
-fn or_missing(error: StoreError) -> Problem {
-    if matches!(error, StoreError::NoUser { .. }) { missing() } else { error.into() }
 }

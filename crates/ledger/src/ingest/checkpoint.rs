@@ -5,7 +5,7 @@ use std::time::Duration;
 use access::Mono;
 use jobs::{Trouble, causes};
 use store::sql::StoreKind;
-use store::{Store, StoreError};
+use store::{DatabaseError, Store};
 use tokio::task::JoinSet;
 
 /// Interval between checkpoints; ingest writes at most about 8,000 events in it.
@@ -15,7 +15,7 @@ const EVERY: Duration = Duration::from_millis(200);
 /// while the loop pauses; at that moment everything is copied, and the log restarts from its beginning.
 #[derive(Debug, Default)]
 pub(crate) struct Checkpoints {
-    running: JoinSet<Result<(), StoreError>>,
+    running: JoinSet<Result<(), DatabaseError>>,
     began: Option<Mono>,
     /// Whether the loop has written since the last checkpoint.
     due: bool,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use access::{Subject, SubjectName};
 use meter::{Counts, UsageEvent};
 use store::sql::{Transaction, statements};
-use store::{Store, StoreError};
+use store::{DatabaseError, Store};
 
 /// Maximum number of names in memory. Clients choose the model names that they request, so names are unbounded.
 const KNOWN_MAX: usize = 10_000;
@@ -79,7 +79,7 @@ impl Names {
         transaction: &mut Transaction,
         events: &[&UsageEvent],
         counts: &[&Counts],
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), DatabaseError> {
         let names = [&self.routes, &self.models, &self.providers, &self.prices];
         if names.iter().any(|known| known.len() > KNOWN_MAX) || self.subjects.len() > KNOWN_MAX {
             self.forget();

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use spool::OpenRequest;
 use sqlx::AssertSqlSafe;
 use store::sql::{Query, StoreKind, Transaction, Values, statements};
-use store::{Node, StoreError};
+use store::{DatabaseError, Node};
 use uuid::Uuid;
 
 use crate::ingest::tables::OPEN_REQUESTS;
@@ -14,7 +14,7 @@ use crate::ingest::write::{PRESENT, Rows};
 
 /// Maximum number of ids in one statement.
 const IDS_MAX: usize = 500;
-const UNREADABLE: StoreError = StoreError::Unreadable { table: "open_requests", column: "opened" };
+const UNREADABLE: DatabaseError = DatabaseError::Unreadable { table: "open_requests", column: "opened" };
 /// A list of ids follows.
 const FORGET: &str = "DELETE FROM open_requests WHERE id IN ";
 
@@ -29,8 +29,8 @@ pub(crate) struct StoredOpenRequests(Option<HashSet<Uuid>>);
 /// Returns the open requests of the node that the store keeps, for [`spool::SpoolOpener::stored_requests`].
 ///
 /// # Errors
-/// [`StoreError::Unreadable`], and database errors.
-pub async fn stored_requests(node: &Node) -> Result<Vec<OpenRequest>, StoreError> {
+/// Database errors of any kind.
+pub async fn stored_requests(node: &Node) -> Result<Vec<OpenRequest>, DatabaseError> {
     let rows: Vec<(Uuid, Vec<u8>)> = node.store().query(KEPT).bind(node.id()).all().await?;
     let opened = |(_, opened): &(Uuid, Vec<u8>)| OpenRequest::from_stored(opened).map_err(|_| UNREADABLE);
     rows.iter().map(opened).collect()
@@ -48,7 +48,7 @@ impl StoredOpenRequests {
         rows: &Rows,
         node: &Node,
         transaction: &mut Transaction,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), DatabaseError> {
         let kept = match &mut self.0 {
             Some(kept) => kept,
             None => {
@@ -75,7 +75,7 @@ impl StoredOpenRequests {
         let news: Vec<&OpenRequest> = news.into_iter().filter(|opened| !ended.contains(&opened.id.0)).collect();
         let now = node.store().now();
         let stored = |opened: &OpenRequest| Ok((opened.id.0, opened.to_stored().map_err(|_| UNREADABLE)?));
-        let news: Vec<(Uuid, Vec<u8>)> = news.into_iter().map(stored).collect::<Result<_, StoreError>>()?;
+        let news: Vec<(Uuid, Vec<u8>)> = news.into_iter().map(stored).collect::<Result<_, DatabaseError>>()?;
         let bind = |(id, opened): &(Uuid, Vec<u8>), row: &mut Values| {
             row.put(*id).put(node.id()).put(opened.as_slice()).put(now).put(now);
         };

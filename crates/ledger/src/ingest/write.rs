@@ -10,7 +10,8 @@ use sqlx::AssertSqlSafe;
 use store::backlog::BacklogBatch;
 
 use store::sql::{StoreKind, Transaction, Values, micros, signed};
-use store::{Node, Store, StoreError};
+use store::{DatabaseError, Node, NodeError, Store, Superseded};
+use thiserror::Error;
 use uuid::Uuid;
 
 use crate::ingest::aggregation::{self, CallerDay, CallerTotals, Minute, MinuteCounts, ModelDay, ModelTotals, PlanDay};
@@ -25,6 +26,32 @@ use crate::usage_columns;
 pub(crate) const PRESENT: &str = "SELECT id FROM usage_events WHERE id IN ";
 /// Maximum number of ids in one query.
 const PRESENT_MAX: usize = 500;
+
+/// The error of a transaction of ingest.
+#[derive(Debug, Error)]
+pub enum WriteError {
+    /// Another node uses the id of this one.
+    #[error(transparent)]
+    Superseded(#[from] Superseded),
+    /// Another process wrote the same rows at the same time; nothing was written.
+    #[error("two processes write to {table} at the same time")]
+    Contended {
+        /// Name of the table.
+        table: &'static str,
+    },
+    /// An error of the database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+impl From<NodeError> for WriteError {
+    fn from(error: NodeError) -> Self {
+        match error {
+            NodeError::Superseded(error) => error.into(),
+            NodeError::Database(error) => error.into(),
+        }
+    }
+}
 
 /// Records of the spool that one transaction writes.
 #[derive(Debug, Default)]
@@ -60,7 +87,7 @@ impl Rows {
         names: &mut Names,
         carried: &mut StoredOpenRequests,
         leaving: Option<&BacklogBatch<'_>>,
-    ) -> Result<Duration, StoreError> {
+    ) -> Result<Duration, WriteError> {
         let mut written = self.write_once(node, &mut *names, &mut *carried, leaving).await;
         if matches!(written, Ok(WriteOutcome::Duplicates)) {
             // Positions are committed with the rows, so this requires a spool that does not belong to the database, or
@@ -70,7 +97,7 @@ impl Rows {
         }
         match written {
             Ok(WriteOutcome::Written { took }) => Ok(took),
-            Ok(WriteOutcome::Duplicates) => Err(StoreError::Contended { table: "usage_events" }),
+            Ok(WriteOutcome::Duplicates) => Err(WriteError::Contended { table: "usage_events" }),
             Err(error) => Err(error),
         }
     }
@@ -81,7 +108,7 @@ impl Rows {
         names: &mut Names,
         carried: &mut StoredOpenRequests,
         leaving: Option<&BacklogBatch<'_>>,
-    ) -> Result<WriteOutcome, StoreError> {
+    ) -> Result<WriteOutcome, WriteError> {
         let outcome = self.try_write(node, &mut *names, &mut *carried, leaving).await;
         if !matches!(outcome, Ok(WriteOutcome::Written { .. })) {
             names.forget();
@@ -96,7 +123,7 @@ impl Rows {
         names: &mut Names,
         carried: &mut StoredOpenRequests,
         leaving: Option<&BacklogBatch<'_>>,
-    ) -> Result<WriteOutcome, StoreError> {
+    ) -> Result<WriteOutcome, WriteError> {
         let store = node.store();
         let mut transaction = store.begin().await?;
         let began = store.clock().mono();
@@ -168,7 +195,7 @@ impl Rows {
     }
 
     /// Drops the events that the store already has, and repeated events except the first.
-    async fn drop_present(&mut self, store: &Store) -> Result<(), StoreError> {
+    async fn drop_present(&mut self, store: &Store) -> Result<(), DatabaseError> {
         let events = self.split().events;
         let mut seen: HashSet<Uuid> = HashSet::with_capacity(events.len());
         for events in events.chunks(PRESENT_MAX) {
@@ -193,7 +220,7 @@ impl SplitRecords<'_> {
         store: &Store,
         transaction: &mut Transaction,
         names: &Names,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), DatabaseError> {
         let several = self.events.iter().filter(|event| event.attempts.len() > 1);
         let attempts: Vec<(Uuid, i64, &Attempt)> = several
             .flat_map(|event| (1..).zip(&event.attempts).map(|(no, attempt)| (event.id.0, no, attempt)))
@@ -210,7 +237,7 @@ impl SplitRecords<'_> {
     }
 
     /// Writes the raw usage that providers reported.
-    async fn write_raw(&self, store: &Store, transaction: &mut Transaction) -> Result<(), StoreError> {
+    async fn write_raw(&self, store: &Store, transaction: &mut Transaction) -> Result<(), DatabaseError> {
         let attempts = self.events.iter().flat_map(|event| (1_i64..).zip(&event.attempts).map(|of| (event.id.0, of)));
         let told: Vec<(Uuid, i64, &str)> =
             attempts.filter_map(|(event, (no, attempt))| Some((event, no, attempt.raw_usage.as_deref()?))).collect();
@@ -225,7 +252,7 @@ impl SplitRecords<'_> {
     }
 
     /// Writes the usage of each key per day, and its charges for budgets.
-    async fn write_charges(&self, node: &Node, transaction: &mut Transaction) -> Result<(), StoreError> {
+    async fn write_charges(&self, node: &Node, transaction: &mut Transaction) -> Result<(), DatabaseError> {
         let (store, now) = (node.store(), node.store().now());
         let days: Vec<_> =
             aggregation::days(self.events.iter().copied(), self.counts.iter().copied()).into_iter().collect();
@@ -251,7 +278,7 @@ impl SplitRecords<'_> {
         store: &Store,
         transaction: &mut Transaction,
         names: &Names,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), DatabaseError> {
         let now = store.now();
         let models: Vec<_> =
             aggregation::models(self.events.iter().copied(), |model| names.get(NameKind::Model, model))

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use access::Amount;
 use meter::Measure;
 use meter::lease::{CounterId, NodeId};
-use store::StoreError;
+use store::DatabaseError;
 use store::budget_period::BudgetPeriodRow;
 use store::charges::by_node::{self, ChargedAmounts};
 use store::sql::{Transaction, micros, statements, timestamp, unsigned};
@@ -56,7 +56,7 @@ struct AuditedLeaseRow {
 }
 
 /// Compares every budget account whose period overlaps `days`.
-pub(super) async fn compare(on: &mut Transaction, days: Days, found: &mut Reconciliation) -> Result<(), StoreError> {
+pub(super) async fn compare(on: &mut Transaction, days: Days, found: &mut Reconciliation) -> Result<(), DatabaseError> {
     let mut after = Uuid::nil();
     loop {
         let (from, until) = (micros(days.first.start()), i64::from(days.last.0));

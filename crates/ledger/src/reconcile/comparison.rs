@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use access::{Day, KeyNo, PlanId, UserNo};
-use store::StoreError;
+use store::DatabaseError;
 use store::sql::{Transaction, statements};
 use uuid::Uuid;
 
@@ -50,7 +50,7 @@ pub(super) fn add(to: &mut Vec<i128>, more: &[i128]) {
 }
 
 /// Compares the totals of keys, models and plans.
-pub(super) async fn compare(on: &mut Transaction, days: Days, found: &mut Reconciliation) -> Result<(), StoreError> {
+pub(super) async fn compare(on: &mut Transaction, days: Days, found: &mut Reconciliation) -> Result<(), DatabaseError> {
     for totals in [&KEYS, &MODELS] {
         let suspects = suspects(on, totals, days, DIFFERENCES_MAX + 1).await?;
         found.more |= suspects.len() > DIFFERENCES_MAX;
@@ -85,7 +85,7 @@ pub(super) async fn suspects(
     totals: &TotalsTable,
     days: Days,
     most: usize,
-) -> Result<Vec<(Day, UserNo)>, StoreError> {
+) -> Result<Vec<(Day, UserNo)>, DatabaseError> {
     let ([first, last], [from, end]) = (days.numbers(), days.ids());
     let query = on.query(AssertSqlSafe(totals.suspects())).bind(first).bind(last).bind(from).bind(end);
     let rows: Vec<(i64, i64)> = query.bind(i64::try_from(most).unwrap_or(i64::MAX)).all().await?;
@@ -98,7 +98,7 @@ pub(super) async fn of_user(
     totals: &TotalsTable,
     day: Day,
     user: UserNo,
-) -> Result<BTreeMap<i64, ComparedSums>, StoreError> {
+) -> Result<BTreeMap<i64, ComparedSums>, DatabaseError> {
     let query = on.query(AssertSqlSafe(totals.of_user())).bind(i64::from(day.0)).bind(user.0);
     let rows: Vec<NumberRow> = query.all().await?;
     let mut parts: BTreeMap<i64, ComparedSums> = BTreeMap::new();
@@ -118,7 +118,7 @@ async fn differences(
     user: UserNo,
     part: i64,
     sides: &ComparedSums,
-) -> Result<Vec<Difference>, StoreError> {
+) -> Result<Vec<Difference>, DatabaseError> {
     let mut differing = Vec::new();
     for (nth, column) in totals.columns.iter().enumerate() {
         let (kept, told) = sides.of(nth);
@@ -145,7 +145,7 @@ async fn differences(
     Ok(differing.into_iter().map(tell).collect())
 }
 
-async fn named(on: &mut Transaction, question: &'static str, no: i64) -> Result<Option<Uuid>, StoreError> {
+async fn named(on: &mut Transaction, question: &'static str, no: i64) -> Result<Option<Uuid>, DatabaseError> {
     let found: Option<(Uuid,)> = on.query(question).bind(no).find().await?;
     Ok(found.map(|(id,)| id))
 }
@@ -167,7 +167,7 @@ pub(super) async fn plans(
     on: &mut Transaction,
     days: Days,
     [from, end]: [Uuid; 2],
-) -> Result<BTreeMap<Day, DayPlanSums>, StoreError> {
+) -> Result<BTreeMap<Day, DayPlanSums>, DatabaseError> {
     let [first, last] = days.numbers();
     let query = on.query(AssertSqlSafe(totals::plans())).bind(first).bind(last).bind(from).bind(end);
     let rows: Vec<NumberRowWithId> = query.all().await?;

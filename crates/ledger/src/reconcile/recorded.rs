@@ -5,7 +5,7 @@ use access::{Day, NanoUsd};
 use meter::usage::TokenTotal;
 use sqlx::AssertSqlSafe;
 use sqlx::{FromRow, Row as _};
-use store::StoreError;
+use store::DatabaseError;
 use store::sql::micros;
 
 use super::Days;
@@ -82,7 +82,7 @@ impl Ledger {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn recorded(&self, days: Days) -> Result<Vec<RecordedUsage>, StoreError> {
+    pub async fn recorded(&self, days: Days) -> Result<Vec<RecordedUsage>, DatabaseError> {
         let mut snapshot = self.store.snapshot().await?;
         let [from, end] = days.ids();
         let query = snapshot.query(AssertSqlSafe(text())).bind(from).bind(end);

@@ -10,9 +10,10 @@ use std::collections::BTreeMap;
 use access::{Day, PlanId, UserNo};
 use serde_json::json;
 use sqlx::AssertSqlSafe;
-use store::StoreError;
+use store::DatabaseError;
 use store::audit::{Act, Action, Actor};
 use store::sql::{Transaction, statements};
+use thiserror::Error;
 use uuid::Uuid;
 
 use super::comparison::{self, DayPlanSums, PLAN_MEASURES};
@@ -41,6 +42,22 @@ statements! {
         charged_nano = daily_plans.charged_nano + excluded.charged_nano";
 }
 
+/// The error of a correction of totals.
+#[derive(Debug, Error)]
+pub enum RepairError {
+    /// The totals of a day still differ from its usage events after the missing amounts were added.
+    #[error(
+        "totals of {day} are still wrong after their correction: another process changes them, or prevents their change"
+    )]
+    Unmended {
+        /// Day whose totals differ.
+        day: Day,
+    },
+    /// An error of the database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
 /// Number of corrected totals.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RepairedTotals {
@@ -65,8 +82,8 @@ impl Ledger {
     /// that changed any. Corrections made before an error are kept.
     ///
     /// # Errors
-    /// Database errors; [`StoreError::Unmended`] if a total still differs after it was corrected.
-    pub async fn repair_totals(&self, by: &Actor, days: Days) -> Result<RepairedTotals, StoreError> {
+    /// Database errors; [`RepairError::Unmended`] if a total still differs after it was corrected.
+    pub async fn repair_totals(&self, by: &Actor, days: Days) -> Result<RepairedTotals, RepairError> {
         let mut repaired = RepairedTotals::default();
         let Some(Days { first, last }) = days.since(self.usage_kept_from().await?) else { return Ok(repaired) };
         for day in (first.0..=last.0).map(Day) {
@@ -82,7 +99,7 @@ impl Ledger {
                     break;
                 }
                 if last.as_ref() == Some(&lacking) {
-                    return Err(StoreError::Unmended { day });
+                    return Err(RepairError::Unmended { day });
                 }
                 if let Some(more) = self.repair_some(by, day, repairs, &lacking).await? {
                     repaired.keys += more.keys;
@@ -103,7 +120,7 @@ impl Ledger {
         day: Day,
         repairs_then: i64,
         lacking: &MissingAmounts,
-    ) -> Result<Option<RepairedTotals>, StoreError> {
+    ) -> Result<Option<RepairedTotals>, DatabaseError> {
         // Every correction locks the revision's row.
         let mut transaction = self.store.addition().await?;
         if repairs(&mut transaction).await? != repairs_then {
@@ -130,7 +147,7 @@ impl Ledger {
         Ok(Some(repaired))
     }
 
-    async fn repair(&self, on: &mut Transaction, day: Day, row: &MissingAmountsRow) -> Result<(), StoreError> {
+    async fn repair(&self, on: &mut Transaction, day: Day, row: &MissingAmountsRow) -> Result<(), DatabaseError> {
         let MissingAmountsRow { totals, user, part, lacks } = row;
         let text = format!("{}{}", totals.rows(), on.kind().for_update());
         let query = on.query(AssertSqlSafe(text)).bind(i64::from(day.0)).bind(user.0).bind(*part);
@@ -148,7 +165,13 @@ impl Ledger {
         Ok(())
     }
 
-    async fn mend_plan(&self, on: &mut Transaction, day: Day, plan: PlanId, lacks: &[i128]) -> Result<(), StoreError> {
+    async fn mend_plan(
+        &self,
+        on: &mut Transaction,
+        day: Day,
+        plan: PlanId,
+        lacks: &[i128],
+    ) -> Result<(), DatabaseError> {
         let text = format!("{PLAN_ROWS}{}", on.kind().for_update());
         let rows: Vec<NumberRowWithId> =
             on.query(AssertSqlSafe(text)).bind(i64::from(day.0)).bind(plan.0).all().await?;
@@ -181,7 +204,7 @@ struct MissingAmountsRow {
 }
 
 impl MissingAmounts {
-    async fn read(on: &mut Transaction, day: Day) -> Result<Self, StoreError> {
+    async fn read(on: &mut Transaction, day: Day) -> Result<Self, DatabaseError> {
         let only = Days { first: day, last: day };
         let mut rows = Vec::new();
         for totals in [&KEYS, &MODELS] {
@@ -201,7 +224,7 @@ impl MissingAmounts {
         on: &mut Transaction,
         totals: &'static TotalsTable,
         day: Day,
-    ) -> Result<Vec<MissingAmountsRow>, StoreError> {
+    ) -> Result<Vec<MissingAmountsRow>, DatabaseError> {
         let (only, mut rows, mut asked, mut known) = (Days { first: day, last: day }, Vec::new(), USERS_MAX, 0);
         loop {
             let suspects = comparison::suspects(on, totals, only, asked).await?;
@@ -229,7 +252,7 @@ impl MissingAmounts {
     }
 }
 
-async fn repairs(on: &mut Transaction) -> Result<i64, StoreError> {
+async fn repairs(on: &mut Transaction) -> Result<i64, DatabaseError> {
     Ok(on.query(MENDS).one::<(i64,)>().await?.0)
 }
 

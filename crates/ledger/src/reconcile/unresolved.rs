@@ -3,7 +3,7 @@
 use access::{Amount, NanoUsd, Timestamp};
 use meter::Charge;
 use sqlx::AssertSqlSafe;
-use store::StoreError;
+use store::DatabaseError;
 use store::sql::{Transaction, statements, timestamp, unsigned};
 
 use super::Days;
@@ -56,7 +56,7 @@ pub struct UnpricedRequests {
 const REASONS_MAX: usize = 32;
 
 /// Returns the requests of unknown cost on some days, by reason, as far as their events exist.
-pub(super) async fn unpriced(on: &mut Transaction, days: Days) -> Result<Vec<UnpricedRequests>, StoreError> {
+pub(super) async fn unpriced(on: &mut Transaction, days: Days) -> Result<Vec<UnpricedRequests>, DatabaseError> {
     let ([first, last], [from, end]) = (days.numbers(), days.ids());
     let query = on.query(UNPRICED).bind(first).bind(last).bind(from).bind(end);
     let rows: Vec<UnpricedRow> = query.all().await?;
@@ -84,7 +84,7 @@ struct UnpricedRow {
 }
 
 /// Returns the interrupted requests of some days, as far as their events exist.
-pub(super) async fn interrupted(on: &mut Transaction, days: Days) -> Result<InterruptedRequests, StoreError> {
+pub(super) async fn interrupted(on: &mut Transaction, days: Days) -> Result<InterruptedRequests, DatabaseError> {
     let ([first, last], [from, end]) = (days.numbers(), days.ids());
     let query = on.query(AssertSqlSafe(interrupted_text())).bind(first).bind(last).bind(from).bind(end);
     let row: NumberRow = query.one().await?;
@@ -95,7 +95,7 @@ pub(super) async fn interrupted(on: &mut Transaction, days: Days) -> Result<Inte
 }
 
 /// Returns the open requests of all nodes.
-pub(super) async fn open(on: &mut Transaction) -> Result<OpenRequests, StoreError> {
+pub(super) async fn open(on: &mut Transaction) -> Result<OpenRequests, DatabaseError> {
     let (requests, oldest): (i64, Option<i64>) = on.query(OPEN).one().await?;
     Ok(OpenRequests { requests: unsigned(requests), oldest: oldest.map(timestamp) })
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use access::Timestamp;
 use store::sql::{micros, statements};
-use store::{Store, StoreError};
+use store::{DatabaseError, Store};
 use uuid::Uuid;
 
 use super::{Bounds, PAUSE, ROWS_MAX, delete, first_id};
@@ -25,7 +25,7 @@ statements! {
 }
 
 /// Deletes tokens and links created before a time, and sessions expired by then. Returns the number of rows.
-pub(super) async fn expire(store: &Store, before: Timestamp) -> Result<u64, StoreError> {
+pub(super) async fn expire(store: &Store, before: Timestamp) -> Result<u64, DatabaseError> {
     let (mut deleted, mut batch_sizer) = (0, BatchSizer::new(store.kind(), ROWS_MAX));
     for (table, by_id) in [(TOKENS, true), (LINKS, true), (SESSIONS, false)] {
         let mut from = Uuid::nil();

@@ -1,7 +1,7 @@
 //! Totals of several days.
 
 use access::{Day, KeyNo, UserNo};
-use store::StoreError;
+use store::DatabaseError;
 use store::sql::statements;
 
 use super::UsageTotals;
@@ -33,7 +33,7 @@ impl Ledger {
         key: Option<KeyNo>,
         days: u32,
         last: Day,
-    ) -> Result<Vec<(Day, UsageTotals)>, StoreError> {
+    ) -> Result<Vec<(Day, UsageTotals)>, DatabaseError> {
         let first = (last.0 + 1).saturating_sub(days);
         let query = self.store.query(if key.is_some() { DAYS_OF_KEY } else { DAYS });
         let query = query.bind(user.0).bind(i64::from(first)).bind(i64::from(last.0));

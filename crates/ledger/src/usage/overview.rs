@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use access::{Day, KeyId, KeyNo, Timestamp, UserId};
-use store::StoreError;
+use store::DatabaseError;
 use store::sql::{statements, timestamp, unsigned};
 use store::users::{User, UserRow, user_columns};
 use uuid::Uuid;
@@ -160,8 +160,8 @@ impl Ledger {
     /// user does not exist.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and database errors.
-    pub async fn overview(&self, user: UserId, since: Day, today: Day) -> Result<Option<Overview>, StoreError> {
+    /// Database errors of any kind.
+    pub async fn overview(&self, user: UserId, since: Day, today: Day) -> Result<Option<Overview>, DatabaseError> {
         let keys = self.store.query(KEYS).bind(user.0).bind(i64::from(KEYS_MAX));
         let keys: Vec<OverviewKeyRow> = keys.bind(i64::from(since.0)).bind(i64::from(today.0)).all().await?;
         let Some(mut overview) = gather(keys)? else { return Ok(None) };
@@ -192,7 +192,7 @@ impl From<OverviewModelRow> for OverviewModel {
 
 /// Collects the user with its keys and their usage. Usage of keys past the limit, or of a missing key (the database is
 /// an older copy), is only in the sums.
-fn gather(rows: Vec<OverviewKeyRow>) -> Result<Option<Overview>, StoreError> {
+fn gather(rows: Vec<OverviewKeyRow>) -> Result<Option<Overview>, DatabaseError> {
     let (mut today, mut month) = (UsageTotals::default(), UsageTotals::default());
     let mut user = None;
     let mut keys: Vec<OverviewKey> = Vec::new();

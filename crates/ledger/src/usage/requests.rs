@@ -2,7 +2,7 @@
 
 use access::{Credits, KeyId, KeyNo, NanoUsd, RequestId, SubjectKind, Timestamp, Tokens, UserNo};
 use meter::{Usage, usage_columns};
-use store::StoreError;
+use store::DatabaseError;
 use store::sql::{micros, statements, timestamp, unsigned};
 use uuid::Uuid;
 
@@ -354,7 +354,7 @@ impl Ledger {
         filter: &RequestFilter,
         after: Option<RequestPlace>,
         limit: u32,
-    ) -> Result<RequestPage, StoreError> {
+    ) -> Result<RequestPage, DatabaseError> {
         let limit = usize::try_from(limit.min(REQUESTS_PAGE_MAX)).unwrap_or(usize::MAX);
         let model = match filter.model.as_deref().map(|name| self.model_no(name)) {
             None => None,
@@ -383,7 +383,7 @@ impl Ledger {
     }
 
     /// Returns the newest requests of a user.
-    pub(super) async fn newest_requests(&self, user: UserNo, count: u32) -> Result<Vec<RequestLine>, StoreError> {
+    pub(super) async fn newest_requests(&self, user: UserNo, count: u32) -> Result<Vec<RequestLine>, DatabaseError> {
         let rows: Vec<LineRow> = self.store.query(NEWEST).bind(user.0).bind(i64::from(count)).all().await?;
         Ok(rows.into_iter().map(RequestLine::from).collect())
     }
@@ -397,7 +397,7 @@ impl Ledger {
         &self,
         user: UserNo,
         id: RequestId,
-    ) -> Result<Option<(RequestLine, Vec<RequestAttempt>)>, StoreError> {
+    ) -> Result<Option<(RequestLine, Vec<RequestAttempt>)>, DatabaseError> {
         self.request(Some(user), id).await
     }
 
@@ -409,7 +409,7 @@ impl Ledger {
     pub async fn find_request_without_key(
         &self,
         id: RequestId,
-    ) -> Result<Option<(RequestLine, Vec<RequestAttempt>)>, StoreError> {
+    ) -> Result<Option<(RequestLine, Vec<RequestAttempt>)>, DatabaseError> {
         self.request(None, id).await
     }
 
@@ -417,7 +417,7 @@ impl Ledger {
         &self,
         user: Option<UserNo>,
         id: RequestId,
-    ) -> Result<Option<(RequestLine, Vec<RequestAttempt>)>, StoreError> {
+    ) -> Result<Option<(RequestLine, Vec<RequestAttempt>)>, DatabaseError> {
         let row: Option<LineRow> = self.store.query(ONE).bind(id.0).find().await?;
         let row = row.filter(|row| row.user_no == user.map(|user| user.0));
         let Some(line) = row.map(RequestLine::from) else { return Ok(None) };
@@ -429,13 +429,13 @@ impl Ledger {
         Ok(Some((line, rows.into_iter().map(RequestAttempt::from).collect())))
     }
 
-    async fn model_no(&self, name: &str) -> Result<Option<i64>, StoreError> {
+    async fn model_no(&self, name: &str) -> Result<Option<i64>, DatabaseError> {
         let found: Option<(i64,)> = self.store.query(MODEL).bind(clip(name)).find().await?;
         Ok(found.map(|(no,)| no))
     }
 
     /// Returns the place at which the scan of a page must stop; `None` if fewer rows exist.
-    async fn stop(&self, user: UserNo, range: &Range) -> Result<Option<RequestPlace>, StoreError> {
+    async fn stop(&self, user: UserNo, range: &Range) -> Result<Option<RequestPlace>, DatabaseError> {
         let stop = self.store.query(STOP).bind(user.0).bind(micros(range.from.at)).bind(micros(range.until.at));
         let stop = stop.bind(range.until.id).bind(i64::from(REQUESTS_LOOKED_AT_MAX) - 1);
         let row: Option<(i64, Uuid)> = stop.find().await?;

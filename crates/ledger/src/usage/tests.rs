@@ -1,11 +1,6 @@
-use access::{Day, Plan};
 use sqlx::AssertSqlSafe;
-use store::audit::Actor;
-use store::sql::statements_sent;
-use store::users::{Email, NewUser};
 
 use crate::fixture::Place;
-use crate::handle::Ledger;
 
 /// Queries that APIs of usage run: the text, and how SQLite and PostgreSQL find the rows of each table.
 fn of_usage() -> Vec<(&'static str, &'static [&'static str], &'static [&'static str])> {
@@ -103,18 +98,5 @@ async fn answers_about_usage_read_no_table_through_on_postgres() {
             assert!(plan.iter().any(|step| step.contains(found)), "{found}: {sql}: {plan:#?}");
         }
         assert!(!plan.iter().any(|step| step.contains("Seq Scan")), "{sql}: {plan:#?}");
-    }
-}
-
-#[tokio::test]
-async fn an_overview_is_three_questions() {
-    for place in Place::both().await {
-        let store = place.open().await;
-        store.ensure_plans(&[Plan::unlimited("starter")]).await.unwrap();
-        let new = NewUser::member(Email::parse("ada@example.com").unwrap(), "Ada", "starter");
-        let ada = store.create_user(&Actor::COMMAND, new).await.unwrap();
-        let before = statements_sent();
-        let told = Ledger::new(store.clone()).overview(ada.id, Day(20_000), Day(20_001)).await.unwrap().unwrap();
-        assert_eq!((statements_sent() - before, told.user), (3, ada));
     }
 }

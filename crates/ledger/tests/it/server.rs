@@ -4,13 +4,13 @@ use std::os::unix::fs::MetadataExt;
 use std::process::Stdio;
 use std::time::Duration;
 
-use access::{KeyHash, KeyNo, Secret};
+use access::{Day, KeyHash, KeyNo, Secret};
 use ledger::ingest::drain;
-use ledger::{IngestError, IngestStats};
+use ledger::{IngestError, IngestStats, Ledger, WriteError};
 use meter::{Caller, UsageEvent};
 use spool::Record;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use store::{Node, Store, StoreError};
+use store::{DatabaseError, Email, Node, OpenError, Store, UserRef};
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 
@@ -46,7 +46,10 @@ async fn a_commit_that_is_lost_on_its_way_or_whose_answer_is_counts_once() {
         network.lose(loss);
         let stats = IngestStats::default();
         let lost = drain(&node, &mut spool.reader, &stats).await.unwrap_err();
-        assert!(matches!(lost, IngestError::Store(StoreError::Unavailable(_))), "{loss:?} {lost:?}");
+        assert!(
+            matches!(lost, IngestError::Store(WriteError::Database(DatabaseError::Unavailable(_)))),
+            "{loss:?} {lost:?}"
+        );
         assert!(network.has_lost());
         let counted = if loss == Loss::Answer { 4 } else { 0 };
         assert_eq!(requests(&store, caller, NOW.day()).await, counted, "{loss:?}");
@@ -99,11 +102,11 @@ async fn a_server_that_goes_away_is_unavailable_and_usable_when_it_is_back() {
             append(&world, caller, &mut spool.writers[0]);
             let asked = tokio::time::Instant::now();
             let error = store.users().await.unwrap_err();
-            assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+            assert!(matches!(error, DatabaseError::Unavailable(_)), "{error:?}");
             assert!(asked.elapsed() < Duration::from_secs(20), "{:?}", asked.elapsed());
         }
         let start = World::at(Secret::new(world.url().to_owned()));
-        assert!(matches!(start.try_store().await, Err(StoreError::Unavailable(_))));
+        assert!(matches!(start.try_store().await, Err(OpenError::Database(DatabaseError::Unavailable(_)))));
         network.set_up(true);
         let back = async {
             while store.users().await.is_err() || requests(&store, caller, NOW.day()).await < 6 {
@@ -131,11 +134,11 @@ async fn a_server_that_says_nothing_is_given_up_and_its_connections_too() {
             asking.spawn(async move { store.users().await });
         }
         let users = asking.join_all().await;
-        assert!(users.iter().all(|users| matches!(users, Err(StoreError::Unavailable(_)))), "{users:?}");
+        assert!(users.iter().all(|users| matches!(users, Err(DatabaseError::Unavailable(_)))), "{users:?}");
         assert!(asked.elapsed() < Duration::from_secs(30), "{:?}", asked.elapsed());
     }
     let find = store.find_principal(KeyHash([1; 32]));
-    assert!(matches!(find.await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(find.await, Err(DatabaseError::Unavailable(_))));
     network.set_heard(true);
     let back = async {
         while store.users().await.is_err() {
@@ -275,7 +278,7 @@ async fn a_pooler_is_refused_in_transaction_mode_and_works_in_session_mode() {
     let url = postgres::database("").await;
     let mut pooler = Pooler::before(&url, "transaction").await;
     let error = World::at(pooler.url.clone()).try_store().await.unwrap_err();
-    assert!(matches!(error, StoreError::Pooled), "{error:?}");
+    assert!(matches!(error, OpenError::Database(DatabaseError::Pooled)), "{error:?}");
     assert!(error.to_string().contains("pool_mode = session"), "{error}");
     pooler.process.kill().await.unwrap();
     let mut pooler = Pooler::before(&url, "session").await;
@@ -285,4 +288,13 @@ async fn a_pooler_is_refused_in_transaction_mode_and_works_in_session_mode() {
     world.ingest(&store, &[Record::Event(world.event(Some(caller)))]).await;
     assert_eq!(requests(&store, caller, NOW.day()).await, 1);
     pooler.process.kill().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_overview_takes_three_statements() {
+    let (_world, network, store, _) = apart().await;
+    let ada = store.find_user(&UserRef::Email(Email::parse("ada@example.com").unwrap())).await.unwrap().unwrap();
+    let before = network.statements();
+    let found = Ledger::new(store).overview(ada.id, Day(20_000), Day(20_001)).await.unwrap().unwrap();
+    assert_eq!((network.statements() - before, found.user), (3, ada));
 }

@@ -1,6 +1,6 @@
 //! Number of keys that have limits of their own.
 
-use crate::error::StoreError;
+use crate::error::DatabaseError;
 use crate::handle::Store;
 use crate::sql::{statements, unsigned};
 
@@ -32,7 +32,7 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn bound_keys(&self) -> Result<BoundKeys, StoreError> {
+    pub async fn bound_keys(&self) -> Result<BoundKeys, DatabaseError> {
         let row: (i64, Option<i64>, i64, Option<i64>) = self.query(BOUND).one().await?;
         let bound = |keys, most: Option<i64>| Bound { keys: unsigned(keys), most: most.map(unsigned) };
         Ok(BoundKeys { credits_per_day: bound(row.0, row.1), requests_per_minute: bound(row.2, row.3) })

@@ -8,9 +8,9 @@ use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 
 use crate::api_keys::row::{KeyRow, key_columns, list};
-use crate::api_keys::{FIND, Key, KeyRef, KeySecret, detail, taken};
+use crate::api_keys::{FIND, Key, KeyError, KeyRef, KeySecret, NoKey, detail, taken};
 use crate::audit::{Act, Action, Actor, By};
-use crate::error::{StoreError, check_text};
+use crate::error::check_text;
 use crate::handle::Store;
 use crate::sql::{Transaction, micros, signed, statements};
 use crate::{sessions, users};
@@ -85,9 +85,8 @@ impl Store {
     /// Changes a key. All nodes apply a new expiry or bound within one second. A change without effect writes nothing.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`], [`StoreError::UnfitBound`], [`StoreError::NoKey`], [`StoreError::KeyRevoked`], and
-    /// database errors.
-    pub async fn change_key(&self, by: &Actor, key: impl Into<KeyRef>, change: KeyChange) -> Result<Key, StoreError> {
+    /// [`KeyError::Invalid`], [`KeyError::UnfitBound`], [`KeyError::NoKey`], [`KeyError::KeyRevoked`], and database errors.
+    pub async fn change_key(&self, by: &Actor, key: impl Into<KeyRef>, change: KeyChange) -> Result<Key, KeyError> {
         let mut transaction = self.addition().await?;
         let before = find(&mut transaction, key.into()).await?;
         let mut after = before.clone();
@@ -97,7 +96,7 @@ impl Store {
             return Ok(before);
         }
         if before.revoked_at.is_some() {
-            return Err(StoreError::KeyRevoked);
+            return Err(KeyError::KeyRevoked);
         }
         check_text("a key's label", &after.label)?;
         after.bounds.check()?;
@@ -130,12 +129,12 @@ impl Store {
     /// with it.
     ///
     /// # Errors
-    /// [`StoreError::NoKey`], [`StoreError::KeyRevoked`], [`StoreError::KeyTaken`], and database errors.
-    pub async fn rotate_key(&self, by: &Actor, key: impl Into<KeyRef>, rotation: Rotation) -> Result<Key, StoreError> {
+    /// [`KeyError::NoKey`], [`KeyError::KeyRevoked`], [`KeyError::KeyTaken`], and database errors.
+    pub async fn rotate_key(&self, by: &Actor, key: impl Into<KeyRef>, rotation: Rotation) -> Result<Key, KeyError> {
         let mut transaction = self.change().await?;
         let before = find(&mut transaction, key.into()).await?;
         if before.revoked_at.is_some() {
-            return Err(StoreError::KeyRevoked);
+            return Err(KeyError::KeyRevoked);
         }
         // The user's row is locked before the key's row. Beginning a session takes the locks in the same order.
         users::hold(&mut transaction, before.user).await?;
@@ -159,15 +158,15 @@ impl Store {
         let said = json!({"grace_seconds": grace.as_secs(), "sessions_ended": ended});
         self.note(&mut transaction, by, Act::of(Action::KeyRotate, before.id.0, Some(before.user)).with(said)).await?;
         transaction.commit().await?;
-        row.try_into()
+        Ok(row.try_into()?)
     }
 
     /// Revokes a key permanently. All nodes apply the revocation within one second, and sessions that were begun with
     /// the key end. A key that is already revoked keeps its time, and the audit log gets no second line.
     ///
     /// # Errors
-    /// [`StoreError::NoKey`], and database errors.
-    pub async fn revoke_key(&self, by: &Actor, key: impl Into<KeyRef>) -> Result<Key, StoreError> {
+    /// [`KeyError::NoKey`], and database errors.
+    pub async fn revoke_key(&self, by: &Actor, key: impl Into<KeyRef>) -> Result<Key, KeyError> {
         let mut transaction = self.addition().await?;
         let key = find(&mut transaction, key.into()).await?;
         if key.revoked_at.is_some() {
@@ -186,8 +185,8 @@ impl Store {
     }
 }
 
-async fn find(transaction: &mut Transaction, key: KeyRef) -> Result<Key, StoreError> {
+async fn find(transaction: &mut Transaction, key: KeyRef) -> Result<Key, KeyError> {
     let find = transaction.query(FIND).bind(key.id.0).bind(key.owner.map(|owner| owner.0));
     let row: Option<KeyRow> = find.find().await?;
-    row.ok_or(StoreError::NoKey { id: key.id })?.try_into()
+    Ok(row.ok_or(NoKey { id: key.id })?.try_into()?)
 }

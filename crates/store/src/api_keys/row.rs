@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::api_keys::{Key, PreviousSecret};
-use crate::error::StoreError;
+use crate::error::DatabaseError;
 use crate::sql::{timestamp, unsigned};
 
 /// Columns that make a [`KeyRow`].
@@ -51,9 +51,9 @@ pub(crate) struct BoundsRow {
 }
 
 impl TryFrom<KeyRow> for Key {
-    type Error = StoreError;
+    type Error = DatabaseError;
 
-    fn try_from(row: KeyRow) -> Result<Self, StoreError> {
+    fn try_from(row: KeyRow) -> Result<Self, DatabaseError> {
         let previous = row.previous_last4.zip(row.previous_until).map(|(last4, until)| PreviousSecret {
             last4,
             until: timestamp(until),
@@ -77,9 +77,9 @@ impl TryFrom<KeyRow> for Key {
 }
 
 impl TryFrom<BoundsRow> for KeyBounds {
-    type Error = StoreError;
+    type Error = DatabaseError;
 
-    fn try_from(row: BoundsRow) -> Result<Self, StoreError> {
+    fn try_from(row: BoundsRow) -> Result<Self, DatabaseError> {
         let requests = |stored| {
             u32::try_from(stored).ok().and_then(NonZeroU32::new).ok_or_else(|| unreadable("requests_per_minute"))
         };
@@ -99,10 +99,10 @@ pub(crate) fn list<T: Serialize>(entries: Option<&[T]>) -> Option<String> {
     entries.and_then(|entries| serde_json::to_string(entries).ok())
 }
 
-fn read<T: DeserializeOwned>(column: &'static str, stored: Option<String>) -> Result<Option<Vec<T>>, StoreError> {
+fn read<T: DeserializeOwned>(column: &'static str, stored: Option<String>) -> Result<Option<Vec<T>>, DatabaseError> {
     stored.map(|text| serde_json::from_str(&text).map_err(|_| unreadable(column))).transpose()
 }
 
-const fn unreadable(column: &'static str) -> StoreError {
-    StoreError::Unreadable { table: "api_keys", column }
+const fn unreadable(column: &'static str) -> DatabaseError {
+    DatabaseError::Unreadable { table: "api_keys", column }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Action, Actor, By};
-use crate::error::StoreError;
+use crate::error::DatabaseError;
 use crate::handle::Store;
 use crate::sql::{micros, statements, timestamp};
 
@@ -132,10 +132,10 @@ impl AuditRow {
 }
 
 impl TryFrom<AuditRow> for AuditLine {
-    type Error = StoreError;
+    type Error = DatabaseError;
 
-    fn try_from(row: AuditRow) -> Result<Self, StoreError> {
-        let unreadable = |column| StoreError::Unreadable { table: "audit_log", column };
+    fn try_from(row: AuditRow) -> Result<Self, DatabaseError> {
+        let unreadable = |column| DatabaseError::Unreadable { table: "audit_log", column };
         Ok(Self {
             place: row.place(),
             actor: row.actor().ok_or_else(|| unreadable("actor"))?,
@@ -154,13 +154,13 @@ impl Store {
     /// of scanned lines is bounded, however long the log is.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and database errors.
+    /// Database errors of any kind.
     pub async fn audit_page(
         &self,
         filter: &AuditFilter,
         after: Option<AuditPlace>,
         limit: usize,
-    ) -> Result<AuditPage, StoreError> {
+    ) -> Result<AuditPage, DatabaseError> {
         let limit = limit.clamp(1, AUDIT_PAGE_MAX);
         // One index serves a user, another an action. If the filter has both, the action is searched among the user's
         // lines.
@@ -197,7 +197,7 @@ impl Store {
         filter: &AuditFilter,
         after: AuditPlace,
         limit: usize,
-    ) -> Result<Vec<AuditRow>, StoreError> {
+    ) -> Result<Vec<AuditRow>, DatabaseError> {
         let since = filter.since.map_or(0, micros);
         let text = match (filter.user, filter.action) {
             (Some(_), _) => OF_USER,
@@ -211,7 +211,7 @@ impl Store {
             (None, Some(action)) => query.bind(action.as_str()),
             (None, None) => query,
         };
-        Ok(query.all().await?)
+        query.all().await
     }
 }
 

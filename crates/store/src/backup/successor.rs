@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use access::Clock;
 
+use crate::backup::BackupError;
 use crate::backup::draft::{Draft, ENDS, remove, with_end};
-use crate::error::StoreError;
-use crate::handle::{FILE, Store, claimed, make_folder};
+use crate::error::DatabaseError;
+use crate::handle::{FILE, FolderError, Store, claimed, make_folder};
 use crate::sql::dialect::sqlite;
 
 /// A store under construction, next to the store of its data folder, which may only be read.
@@ -23,10 +24,10 @@ impl Successor {
     /// Creates an empty store next to the one in `data`, if that exists.
     ///
     /// # Errors
-    /// [`StoreError::Folder`], and database errors.
-    pub async fn begin(data: &Path, clock: Clock) -> Result<Self, StoreError> {
+    /// [`BackupError::Folder`], and [`BackupError::Open`].
+    pub async fn begin(data: &Path, clock: Clock) -> Result<Self, BackupError> {
         let made = make_folder(data).and_then(|()| Draft::make(data.join(FILE).with_added_extension("new")));
-        let draft = made.map_err(|source| StoreError::Folder { folder: data.to_owned(), source })?;
+        let draft = made.map_err(|source| FolderError { folder: data.to_owned(), source })?;
         let store = Store::open_file(draft.file(), clock).await?;
         Ok(Self { store, draft, data: data.to_owned() })
     }
@@ -41,8 +42,8 @@ impl Successor {
     /// log if it is damaged. Until the last step, a rename, the old store remains unchanged.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] if another process has the store open, [`StoreError::Folder`], and database errors.
-    pub async fn succeed(self, aside: &Path) -> Result<(), StoreError> {
+    /// [`DatabaseError::Unavailable`] if another process has the store open, [`BackupError::Folder`], and database errors.
+    pub async fn succeed(self, aside: &Path) -> Result<(), BackupError> {
         let Self { store, draft, data } = self;
         store.close_into_one_file().await?;
         let there = data.join(FILE).exists();
@@ -52,13 +53,13 @@ impl Successor {
             end_log(&file).await?;
         }
         let succeeded = if there { set_aside(&file, aside) } else { Ok(()) }.and_then(|()| draft.replace(&file));
-        succeeded.map_err(|source| StoreError::Folder { folder: data, source })
+        succeeded.map_err(|source| FolderError { folder: data, source }.into())
     }
 }
 
 /// Copies all of a database into its one file, which proves that no other process has it open. A damaged database stays
 /// unchanged.
-async fn end_log(file: &Path) -> Result<(), StoreError> {
+async fn end_log(file: &Path) -> Result<(), DatabaseError> {
     let ended = async {
         // This check only reads: SQLite deletes the log of a damaged database when a connection that may write closes.
         sqlite::first_number(file, "SELECT count(*) FROM sqlite_master").await?;
@@ -67,8 +68,8 @@ async fn end_log(file: &Path) -> Result<(), StoreError> {
         writer.close().await;
         ended
     };
-    match ended.await.map_err(StoreError::from) {
-        Err(StoreError::Damaged(_)) => Ok(()),
+    match ended.await.map_err(DatabaseError::from) {
+        Err(DatabaseError::Damaged(_)) => Ok(()),
         other => other,
     }
 }

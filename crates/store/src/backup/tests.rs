@@ -32,7 +32,7 @@ async fn a_file_that_is_there_is_not_written_over() {
     let (store, file) = (place.open().await, place.folder.path().join("file"));
     std::fs::write(&file, "mine").unwrap();
     let refused = write(&store, &file, "1.2.3", |_| ()).await.unwrap_err();
-    assert!(matches!(refused, StoreError::Folder { .. }), "{refused:?}");
+    assert!(matches!(refused, BackupError::Folder(_)), "{refused:?}");
     assert_eq!(std::fs::read(&file).unwrap(), b"mine");
 }
 
@@ -45,7 +45,7 @@ async fn what_is_no_backup_is_left_as_it_is() {
     for file in [other, place.folder.path().join("absent"), place.folder.path().join("tollgate.db")] {
         let before = std::fs::read(&file).ok();
         let refused = open(&file, Clock::system()).await.unwrap_err();
-        assert!(matches!(refused, StoreError::NoBackup { .. }), "{refused:?}");
+        assert!(matches!(refused, BackupError::NoBackup { .. }), "{refused:?}");
         assert_eq!(std::fs::read(&file).ok(), before);
     }
 }

@@ -8,8 +8,8 @@ use meter::lease::{CounterId, NodeId};
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
-use crate::backlog::{Backlog, BacklogReader};
-use crate::error::StoreError;
+use crate::backlog::{Backlog, BacklogError, BacklogReader};
+use crate::error::DatabaseError;
 use crate::sql::{StoreKind, Transaction, unsigned};
 
 /// A list of numbers and the days follow.
@@ -56,12 +56,12 @@ pub async fn with_backlog(
     cells: &[CounterId],
     node: NodeId,
     backlog: &Backlog,
-) -> Result<ChargedAmounts, StoreError> {
+) -> Result<ChargedAmounts, BacklogError> {
     if cells.is_empty() {
         return Ok(ChargedAmounts::default());
     }
     let waiting = backlog.waiting().await?;
-    with(transaction, cells, node, &waiting).await
+    Ok(with(transaction, cells, node, &waiting).await?)
 }
 
 /// Returns the same amounts for a caller that already holds the backlog's lock, so no charge moves to the store
@@ -71,7 +71,7 @@ pub async fn with(
     cells: &[CounterId],
     node: NodeId,
     waiting: &BacklogReader<'_>,
-) -> Result<ChargedAmounts, StoreError> {
+) -> Result<ChargedAmounts, DatabaseError> {
     let mut charged = in_store(transaction, cells).await?;
     let asked: BTreeSet<_> = cells.iter().map(|cell| (cell.budget.scope, cell.period)).collect();
     for (scope, period) in asked {
@@ -81,7 +81,7 @@ pub async fn with(
 }
 
 /// Returns the amounts that the store contains.
-pub async fn in_store(transaction: &mut Transaction, cells: &[CounterId]) -> Result<ChargedAmounts, StoreError> {
+pub async fn in_store(transaction: &mut Transaction, cells: &[CounterId]) -> Result<ChargedAmounts, DatabaseError> {
     let mut charged = ChargedAmounts::default();
     let mut asked: BTreeMap<Period, BTreeSet<BudgetScope>> = BTreeMap::new();
     for cell in cells {
@@ -124,7 +124,7 @@ async fn rows(
     question: &str,
     period: Period,
     numbers: &[i64],
-) -> Result<Vec<(i64, NodeId, Charge)>, StoreError> {
+) -> Result<Vec<(i64, NodeId, Charge)>, DatabaseError> {
     let text = text(transaction.kind(), question, numbers.len().next_power_of_two());
     let (first, end) = days(period);
     let mut query = transaction.query(AssertSqlSafe(text));

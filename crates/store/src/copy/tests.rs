@@ -180,7 +180,7 @@ async fn what_is_not_empty_takes_no_copy() {
         let (one, other) = (Place::sqlite(), place);
         let (source, target) = (filled(&one).await, filled(&other).await);
         let refused = copy(&source, &target, |_| ()).await.unwrap_err();
-        assert!(matches!(refused, StoreError::NotEmpty { .. }), "{refused:?}");
+        assert!(matches!(refused, CopyError::NotEmpty { .. }), "{refused:?}");
     }
 }
 
@@ -203,7 +203,7 @@ async fn rows_that_were_not_read_are_missed() {
     // An id before the first possible one.
     tell(&source, "UPDATE names SET id = x'00' WHERE no = 1").await;
     let refused = copy(&source, &target, |_| ()).await.unwrap_err();
-    assert!(matches!(refused, StoreError::Differs { table: "names" }), "{refused:?}");
+    assert!(matches!(refused, CopyError::Differs { table: "names" }), "{refused:?}");
 }
 
 #[tokio::test]
@@ -212,7 +212,10 @@ async fn a_page_that_cannot_be_gone_on_from_is_an_error() {
     let (source, target) = (filled(&one).await, other.open().await);
     tell(&source, "UPDATE usage_events SET id = x'ff' WHERE id = (SELECT max(id) FROM usage_events)").await;
     let refused = copy(&source, &target, |_| ()).await.unwrap_err();
-    assert!(matches!(refused, StoreError::Unreadable { table: "usage_events", column: "id" }), "{refused:?}");
+    assert!(
+        matches!(refused, CopyError::Database(DatabaseError::Unreadable { table: "usage_events", column: "id" })),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
@@ -223,7 +226,7 @@ async fn a_store_with_more_than_this_binary_knows_is_not_copied() {
         let target = other.open().await;
         for (from, to) in [(&source, &target), (&target, &source)] {
             let refused = copy(from, to, |_| ()).await.unwrap_err();
-            assert!(matches!(refused, StoreError::Newer { found: 9000, .. }), "{refused:?}");
+            assert!(matches!(refused, CopyError::Newer(NewerDatabase { found: 9000, .. })), "{refused:?}");
         }
     }
 }

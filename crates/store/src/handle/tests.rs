@@ -1,6 +1,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
+use crate::UserError;
 use crate::fixture::{Place, tell};
 
 impl Store {
@@ -17,7 +18,7 @@ async fn a_folder_that_cannot_be_written_to_is_named() {
     let data = file.join("data");
     let options = Options { url: None, data: &data, migrate: true, clock: Clock::system() };
     let error = Store::open(options).await.unwrap_err();
-    assert!(matches!(&error, StoreError::Folder { folder, .. } if folder.starts_with(&file)), "{error:?}");
+    assert!(matches!(&error, OpenError::Folder(of) if of.folder.starts_with(&file)), "{error:?}");
     assert!(error.to_string().contains("--data"), "{error}");
 }
 
@@ -37,7 +38,7 @@ async fn the_database_and_the_nodes_id_are_their_owners_alone() {
 async fn readers_of_a_file_cannot_write() {
     let place = Place::sqlite();
     let error = place.open().await.query("DELETE FROM plans").run().await.unwrap_err();
-    assert!(matches!(StoreError::from(error), StoreError::ReadOnly(_)));
+    assert!(matches!(error, DatabaseError::ReadOnly(_)));
 }
 
 #[tokio::test]
@@ -69,16 +70,16 @@ async fn a_damaged_file_is_told_from_a_failing_one() {
             let store = place.try_open().await?;
             store.users().await?;
             store.plans().await?;
-            store.revision().await
+            Ok::<_, OpenError>(store.revision().await?)
         };
         let error = used.await.unwrap_err();
-        assert!(matches!(error, StoreError::Damaged(_)), "{first}: {error:?}");
+        assert!(matches!(error, OpenError::Database(DatabaseError::Damaged(_))), "{first}: {error:?}");
     }
     let place = Place::sqlite();
     std::fs::write(place.folder.path().join(FILE), "this is a text, and a long one at that: no database begins so")
         .unwrap();
     let error = place.try_open().await.unwrap_err();
-    assert!(matches!(error, StoreError::Damaged(_)), "{error:?}");
+    assert!(matches!(error, OpenError::Database(DatabaseError::Damaged(_))), "{error:?}");
 }
 
 #[tokio::test]
@@ -93,7 +94,7 @@ async fn a_file_that_cannot_be_written_any_more_keeps_nothing_half_done() {
     sqlx::query("PRAGMA query_only = on").execute(writer).await.unwrap();
     let new = crate::NewUser::member(crate::Email::parse("ada@example.com").unwrap(), "Ada", plan.name.clone());
     let error = store.create_user(&crate::audit::Actor::COMMAND, new.clone()).await.unwrap_err();
-    assert!(matches!(error, StoreError::ReadOnly(Some(_))), "{error:?}");
+    assert!(matches!(error, UserError::Database(DatabaseError::ReadOnly(Some(_)))), "{error:?}");
     assert_eq!((store.users().await.unwrap(), store.revision().await.unwrap()), (Vec::new(), before));
     sqlx::query("PRAGMA query_only = off").execute(writer).await.unwrap();
     assert!(store.create_user(&crate::audit::Actor::COMMAND, new).await.is_ok());
@@ -129,7 +130,7 @@ async fn a_full_disk_is_told_from_a_store_that_is_away() {
                 Err(error) => break error,
             }
         };
-        assert!(matches!(error, StoreError::Full(_)), "{error:?}");
+        assert!(matches!(error, UserError::Database(DatabaseError::Full(_))), "{error:?}");
         assert_eq!(store.users().await.unwrap().len(), made, "nothing is kept half");
     }
 }

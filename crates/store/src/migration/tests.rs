@@ -177,12 +177,13 @@ async fn a_database_that_is_too_far_ahead_is_refused_and_left_alone() {
     for place in Place::both().await {
         migrated_by_a_newer_one(&place, 999).await;
         for refused in [
-            place.try_open().await.map(|_| ()),
-            up(&place.options(true)).await.map(|_| ()),
+            place.try_open().await.map(|_| ()).map_err(UndoError::Open),
+            up(&place.options(true)).await.map(|_| ()).map_err(UndoError::Open),
             undo(&place.options(true)).await.map(|_| ()),
             down(&place.options(true), 999).await.map(|_| ()),
         ] {
-            assert!(matches!(refused, Err(StoreError::Newer { found: 999, known }) if known < 999), "{refused:?}");
+            let Err(UndoError::Open(OpenError::Newer(newer))) = refused else { panic!("{refused:?}") };
+            assert!(newer.found == 999 && newer.known < 999, "{newer:?}");
         }
         assert_eq!(status(&place.options(true)).await.unwrap().found(), 999);
     }
@@ -192,7 +193,7 @@ async fn a_database_that_is_too_far_ahead_is_refused_and_left_alone() {
 async fn without_migrate_an_old_database_is_refused() {
     for place in Place::both().await {
         let error = Store::open(place.options(false)).await.unwrap_err();
-        assert!(matches!(error, StoreError::Older { found: 0, known } if known > 0), "{error:?}");
+        assert!(matches!(error, OpenError::Older { found: 0, known } if known > 0), "{error:?}");
         place.open().await.close().await;
         assert!(Store::open(place.options(false)).await.is_ok());
     }
@@ -216,7 +217,7 @@ async fn nothing_is_undone_while_a_server_runs() {
         tokio::select! {
             () = beating => unreachable!(),
             refused = down(&options, 1) => {
-                assert!(matches!(refused, Err(StoreError::Running { servers: 1 })), "{refused:?}");
+                assert!(matches!(refused, Err(UndoError::Running(RunningServers { servers: 1 }))), "{refused:?}");
             }
         }
         assert_eq!(store.users().await.unwrap(), []);
@@ -247,6 +248,6 @@ async fn a_server_that_writes_without_a_pause_runs() {
             () = batches => unreachable!(),
             refused = undo(&options) => refused,
         };
-        assert!(matches!(refused, Err(StoreError::Running { servers: 1 })), "{millis}: {refused:?}");
+        assert!(matches!(refused, Err(UndoError::Running(RunningServers { servers: 1 }))), "{millis}: {refused:?}");
     }
 }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{Session, SessionRow};
 use crate::audit::{Act, Action, Actor, By};
-use crate::error::StoreError;
+use crate::error::DatabaseError;
 use crate::handle::Store;
 use crate::sql::{Transaction, micros, statements};
 
@@ -66,7 +66,7 @@ impl Store {
         by: &Actor,
         presented: TicketHash,
         next: NewRefresh,
-    ) -> Result<RefreshResult, StoreError> {
+    ) -> Result<RefreshResult, DatabaseError> {
         let mut transaction = self.begin().await?;
         let Some(session) = self.take(&mut transaction, presented, next.hash).await? else {
             return self.judge_used(transaction, by, presented).await;
@@ -86,7 +86,7 @@ impl Store {
         transaction: &mut Transaction,
         presented: TicketHash,
         next: TicketHash,
-    ) -> Result<Option<SessionId>, StoreError> {
+    ) -> Result<Option<SessionId>, DatabaseError> {
         let now = self.now();
         let used: Option<(Uuid,)> = transaction.query(USE).bind(presented.0.to_vec()).bind(now).find().await?;
         if let Some((session,)) = used {
@@ -108,7 +108,7 @@ impl Store {
         mut transaction: Transaction,
         by: &Actor,
         presented: TicketHash,
-    ) -> Result<RefreshResult, StoreError> {
+    ) -> Result<RefreshResult, DatabaseError> {
         let Some((session, _)) = session_of(&mut transaction, presented).await? else {
             return Ok(RefreshResult::Unknown);
         };
@@ -127,7 +127,7 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn sign_out(&self, by: &Actor, presented: TicketHash) -> Result<Option<SessionId>, StoreError> {
+    pub async fn sign_out(&self, by: &Actor, presented: TicketHash) -> Result<Option<SessionId>, DatabaseError> {
         let mut transaction = self.begin().await?;
         let Some((session, used)) = session_of(&mut transaction, presented).await? else { return Ok(None) };
         let Some(user) = self.end_open(&mut transaction, session).await? else { return Ok(None) };
@@ -146,7 +146,11 @@ impl Store {
     }
 
     /// Ends an open session, and returns its user.
-    async fn end_open(&self, transaction: &mut Transaction, session: SessionId) -> Result<Option<UserId>, StoreError> {
+    async fn end_open(
+        &self,
+        transaction: &mut Transaction,
+        session: SessionId,
+    ) -> Result<Option<UserId>, DatabaseError> {
         let ended: Option<(Uuid,)> = transaction.query(END_OPEN).bind(session.0).bind(self.now()).find().await?;
         Ok(ended.map(|(user,)| UserId(user)))
     }
@@ -160,7 +164,7 @@ fn warn_of_theft(user: UserId, session: SessionId) {
 async fn session_of(
     transaction: &mut Transaction,
     presented: TicketHash,
-) -> Result<Option<(SessionId, bool)>, StoreError> {
+) -> Result<Option<(SessionId, bool)>, DatabaseError> {
     let found: Option<(Uuid, Option<i64>)> = transaction.query(SESSION_OF).bind(presented.0.to_vec()).find().await?;
     Ok(found.map(|(session, used_at)| (SessionId(session), used_at.is_some())))
 }

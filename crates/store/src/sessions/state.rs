@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Session, SessionRow};
 use crate::api_keys::row::BoundsRow;
-use crate::error::StoreError;
+use crate::error::DatabaseError;
 use crate::handle::Store;
 use crate::sql::{statements, timestamp};
 use crate::users::{User, UserRow, user_columns};
@@ -104,7 +104,7 @@ struct SessionKeyRow {
 }
 
 impl SessionKeyRow {
-    fn read(self) -> Result<Option<SessionKey>, StoreError> {
+    fn read(self) -> Result<Option<SessionKey>, DatabaseError> {
         let bounds = KeyBounds::try_from(self.bounds)?;
         Ok(self.key_id.zip(self.key_no).map(|(id, no)| SessionKey {
             id: KeyId(id),
@@ -121,8 +121,8 @@ impl Store {
     /// more.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and database errors.
-    pub async fn session_state(&self, id: SessionId) -> Result<Option<SessionState>, StoreError> {
+    /// Database errors of any kind.
+    pub async fn session_state(&self, id: SessionId) -> Result<Option<SessionState>, DatabaseError> {
         let row: Option<StateRow> = self.query(FIND).bind(id.0).find().await?;
         let Some(StateRow { session, user, key }) = row else { return Ok(None) };
         Ok(Some(SessionState { session: session.into(), user: user.try_into()?, key: key.read()? }))

@@ -11,9 +11,10 @@ use std::path::PathBuf;
 
 use sqlx::{SqlSafeStr, SqlStr};
 
+use crate::error::DatabaseError;
 pub(crate) use fault::{fault, is_known};
 pub(crate) use postgres::Patience;
-pub use query::{Arguments, Query, ResultRow, Value, statements_sent};
+pub use query::{Arguments, Query, ResultRow, Value};
 
 /// Number of concurrent key look-ups, and of other reads of a SQLite file. One look-up takes 30 µs on SQLite, so more
 /// connections would only cost memory.
@@ -162,19 +163,20 @@ impl Transaction {
     /// have failed before the response arrived.
     ///
     /// # Errors
-    /// Errors of the database and of the connection to it.
-    pub async fn commit(self) -> Result<(), sqlx::Error> {
+    /// Database errors of any kind.
+    pub async fn commit(self) -> Result<(), DatabaseError> {
         match self.0 {
-            OpenTransaction::Sqlite(transaction) => transaction.commit().await,
-            OpenTransaction::Postgres(transaction, patience) => patience.wait(transaction.commit()).await,
+            OpenTransaction::Sqlite(transaction) => transaction.commit().await?,
+            OpenTransaction::Postgres(transaction, patience) => patience.wait(transaction.commit()).await?,
         }
+        Ok(())
     }
 
     /// Removes the time limits of the transaction's statements, of its commit and of its idle time.
     ///
     /// # Errors
-    /// Errors of the database and of the connection to it.
-    pub async fn without_time_limit(&mut self) -> Result<(), sqlx::Error> {
+    /// Database errors of any kind.
+    pub async fn without_time_limit(&mut self) -> Result<(), DatabaseError> {
         if self.kind() == StoreKind::Postgres {
             self.query("SET LOCAL statement_timeout = 0").run().await?;
             self.query("SET LOCAL idle_in_transaction_session_timeout = 0").run().await?;
@@ -188,12 +190,13 @@ impl Transaction {
     /// Undoes everything that the transaction wrote.
     ///
     /// # Errors
-    /// Errors of the database and of the connection to it.
-    pub async fn rollback(self) -> Result<(), sqlx::Error> {
+    /// Database errors of any kind.
+    pub async fn rollback(self) -> Result<(), DatabaseError> {
         match self.0 {
-            OpenTransaction::Sqlite(transaction) => transaction.rollback().await,
-            OpenTransaction::Postgres(transaction, _) => postgres::bounded(transaction.rollback()).await,
+            OpenTransaction::Sqlite(transaction) => transaction.rollback().await?,
+            OpenTransaction::Postgres(transaction, _) => postgres::bounded(transaction.rollback()).await?,
         }
+        Ok(())
     }
 
     /// Returns which database the transaction is on.
@@ -295,7 +298,7 @@ impl StoreKind {
 }
 
 /// Returns a table's columns in order, each with its type.
-pub(crate) async fn columns(on: &mut Transaction, table: &str) -> Result<Vec<(String, String)>, sqlx::Error> {
+pub(crate) async fn columns(on: &mut Transaction, table: &str) -> Result<Vec<(String, String)>, DatabaseError> {
     let text = on.kind().columns();
     on.query(text).bind(table.to_owned()).all().await
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use sqlx::AssertSqlSafe;
 
-use crate::error::StoreError;
+use crate::error::DatabaseError;
 use crate::sql::{Arguments, StoreKind, Transaction, Value};
 
 /// Numbers of rows per statement, tried in this order. Few texts exist, so that each stays prepared.
@@ -63,7 +63,7 @@ impl Insert {
         transaction: &mut Transaction,
         rows: &[R],
         mut bind: impl FnMut(&R, &mut Values),
-    ) -> Result<u64, StoreError> {
+    ) -> Result<u64, DatabaseError> {
         let (kind, mut written) = (transaction.kind(), 0);
         let mut left = rows;
         let mut ready = self.statement(kind, &mut left, &mut bind)?;
@@ -84,7 +84,7 @@ impl Insert {
         kind: StoreKind,
         rows: &mut &[R],
         bind: &mut impl FnMut(&R, &mut Values),
-    ) -> Result<Option<(Arc<String>, Arguments)>, StoreError> {
+    ) -> Result<Option<(Arc<String>, Arguments)>, DatabaseError> {
         let size = SIZES.into_iter().enumerate().find(|(_, size)| *size <= rows.len());
         let Some((nth, (chunk, rest))) = size.and_then(|(nth, size)| Some((nth, rows.split_at_checked(size)?))) else {
             return Ok(None);

@@ -3,9 +3,9 @@
 use access::{Role, UserStatus};
 use serde_json::{Map, Value, json};
 
-use super::{User, UserRef, find};
+use super::{User, UserError, UserRef, find};
 use crate::audit::{Act, Action, Actor};
-use crate::error::{StoreError, check_text};
+use crate::error::{DatabaseError, check_text};
 use crate::handle::Store;
 use crate::sql::{Transaction, statements};
 use crate::{plans, sessions};
@@ -47,22 +47,22 @@ impl Store {
     /// permanently. A change without effect writes nothing.
     ///
     /// # Errors
-    /// [`StoreError::NoUser`], [`StoreError::NoPlan`], [`StoreError::Invalid`], [`StoreError::LastAdmin`], and database
-    /// errors.
-    pub async fn change_user(&self, by: &Actor, user: &UserRef, change: UserChange) -> Result<User, StoreError> {
+    /// [`UserError::NoUser`], [`UserError::NoPlan`], [`UserError::Invalid`], [`UserError::LastAdmin`], and database errors.
+    pub async fn change_user(&self, by: &Actor, user: &UserRef, change: UserChange) -> Result<User, UserError> {
         if let Some(name) = &change.name {
             check_text("a user's name", name)?;
         }
         // Transactions that change users are serialised here, so that the last two admins cannot be removed at once.
         let mut transaction = self.change().await?;
         let found = find(&mut transaction, user).await?;
-        let plan = plans::find_id(&mut transaction, change.plan.as_deref().unwrap_or(&found.plan.name)).await?;
+        let plan =
+            plans::find_id::<UserError>(&mut transaction, change.plan.as_deref().unwrap_or(&found.plan.name)).await?;
         let (status, role) = (change.status.unwrap_or(found.status), change.role.unwrap_or(found.role));
         let is_admin = |status, role| status == UserStatus::Active && role == Role::Admin;
         if is_admin(found.status, found.role) && !is_admin(status, role) {
             let (other,): (bool,) = transaction.query(OTHER_ADMIN).bind(found.id.0).one().await?;
             if !other {
-                return Err(StoreError::LastAdmin);
+                return Err(UserError::LastAdmin);
             }
         }
         let mut detail = told(&found, &change);
@@ -94,14 +94,14 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn has_admin(&self) -> Result<bool, StoreError> {
+    pub async fn has_admin(&self) -> Result<bool, DatabaseError> {
         let (any,) = self.query(ANY_ADMIN).one::<(bool,)>().await?;
         Ok(any)
     }
 }
 
 /// Whether an admin with a password exists, within a transaction.
-pub(crate) async fn has_admin(transaction: &mut Transaction) -> Result<bool, StoreError> {
+pub(crate) async fn has_admin(transaction: &mut Transaction) -> Result<bool, DatabaseError> {
     let (any,): (bool,) = transaction.query(ANY_ADMIN).one().await?;
     Ok(any)
 }

@@ -2,18 +2,34 @@
 
 use access::{LinkId, Secret, SessionId, UserId};
 use serde_json::json;
+use thiserror::Error;
 
-use super::{Email, User, UserRow, user_columns};
+use super::{Email, NoUser, User, UserRow, user_columns};
 use crate::audit::{Act, Action, Actor};
-use crate::error::StoreError;
+use crate::error::DatabaseError;
 use crate::handle::Store;
+use crate::links;
+use crate::sessions::{self, CredentialGone};
 use crate::sql::{Transaction, statements};
-use crate::{links, sessions};
 
 statements! {
     CREDENTIALS = concat!("SELECT u.password, ", user_columns!(), " WHERE u.email = $1");
     SET = "UPDATE users SET password = $2, updated_at = $3 WHERE id = $1";
     CHANGE = "UPDATE users SET password = $2, updated_at = $3 WHERE id = $1 AND password = $4";
+}
+
+/// The error of a change of a password.
+#[derive(Debug, Error)]
+pub enum PasswordError {
+    /// The user does not exist.
+    #[error(transparent)]
+    NoUser(#[from] NoUser),
+    /// The password that was checked is not valid any more.
+    #[error(transparent)]
+    CredentialGone(#[from] CredentialGone),
+    /// An error of the database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
 }
 
 /// A new password that replaces one that was checked before.
@@ -46,8 +62,8 @@ impl Store {
     /// Returns the user with this address, and the hash of its password; without a hash the user signs in only by key.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`], and database errors.
-    pub async fn credentials_of(&self, email: &Email) -> Result<Option<(User, Option<Secret>)>, StoreError> {
+    /// Database errors of any kind.
+    pub async fn credentials_of(&self, email: &Email) -> Result<Option<(User, Option<Secret>)>, DatabaseError> {
         let row: Option<CredentialsRow> = self.query(CREDENTIALS).bind(email.as_str()).find().await?;
         row.map(|row| Ok((row.user.try_into()?, row.password.map(Secret::new)))).transpose()
     }
@@ -56,16 +72,17 @@ impl Store {
     /// password links are withdrawn.
     ///
     /// # Errors
-    /// [`StoreError::NoUser`], and database errors.
+    /// [`PasswordError::NoUser`], and database errors.
     pub async fn set_password(
         &self,
         by: &Actor,
         user: UserId,
         phc: &Secret,
         except: Option<SessionId>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), PasswordError> {
         let mut transaction = self.begin().await?;
-        self.put_password(&mut transaction, by, PasswordUpdate { user, phc, except, link: None }).await?;
+        let put = PasswordUpdate { user, phc, except, link: None };
+        self.put_password::<PasswordError>(&mut transaction, by, put).await?;
         Ok(transaction.commit().await?)
     }
 
@@ -73,37 +90,37 @@ impl Store {
     /// does.
     ///
     /// # Errors
-    /// [`StoreError::CredentialGone`], and database errors.
+    /// [`PasswordError::CredentialGone`], and database errors.
     pub async fn change_password(
         &self,
         by: &Actor,
         user: UserId,
         change: PasswordChange<'_>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), PasswordError> {
         let mut transaction = self.begin().await?;
         let set = transaction.query(CHANGE).bind(user.0).bind(change.to.expose().to_owned()).bind(self.now());
         if set.bind(change.from.expose().to_owned()).run().await? == 0 {
-            return Err(StoreError::CredentialGone);
+            return Err(CredentialGone.into());
         }
         self.end_with_password(&mut transaction, by, user, change.keep, None).await?;
         Ok(transaction.commit().await?)
     }
 
     /// Sets a password as [`set_password`](Self::set_password) does, within a transaction.
-    pub(crate) async fn put_password(
+    pub(crate) async fn put_password<E: From<NoUser> + From<DatabaseError>>(
         &self,
         transaction: &mut Transaction,
         by: &Actor,
         put: PasswordUpdate<'_>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), E> {
         let PasswordUpdate { user, phc, except, link } = put;
         // A sign-in with the previous password waits for this row, and finds the hash changed
         // (`sessions::begin_session`).
         let set = transaction.query(SET).bind(user.0).bind(phc.expose().to_owned()).bind(self.now()).run().await?;
         if set == 0 {
-            return Err(StoreError::NoUser { id: Some(user) });
+            return Err(NoUser { id: Some(user) }.into());
         }
-        self.end_with_password(transaction, by, user, except, link).await
+        Ok(self.end_with_password(transaction, by, user, except, link).await?)
     }
 
     /// Ends the sessions and links that a new password invalidates, and writes the audit line.
@@ -115,7 +132,7 @@ impl Store {
         user: UserId,
         except: Option<SessionId>,
         link: Option<LinkId>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), DatabaseError> {
         let now = self.now();
         let ended = sessions::end_all(transaction, user, except, now).await?;
         let taken_back = links::take_back_of(transaction, user, now).await?;

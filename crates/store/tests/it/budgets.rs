@@ -1,5 +1,5 @@
 use access::{Amount, Budget, BudgetId, BudgetScope, KeyId, KeyNo, Measure, Per, Plan, PlanId, UserId, UserNo};
-use store::{Actor, AuditFilter, BudgetHolder, EVERYBODY, PlanChange, Store, StoreError};
+use store::{Actor, AuditFilter, BudgetError, BudgetHolder, EVERYBODY, PlanChange, Store};
 
 use crate::world::{World, key, user};
 
@@ -128,12 +128,12 @@ pub(crate) async fn a_budget_of_nobody_is_refused(world: &World) {
     let of = async |holder| {
         store.set_budget(&Actor::COMMAND, &holder, Measure::Money, Per::Day, Some(Amount(1))).await.unwrap_err()
     };
-    assert!(matches!(of(BudgetHolder::Key(KeyId(none))).await, StoreError::NoKey { id } if id.0 == none));
-    assert!(matches!(of(BudgetHolder::User(UserId(none))).await, StoreError::NoUser { .. }));
-    assert!(matches!(of(BudgetHolder::Plan("gone".to_owned())).await, StoreError::NoPlan { .. }));
+    assert!(matches!(of(BudgetHolder::Key(KeyId(none))).await, BudgetError::NoKey(key) if key.id.0 == none));
+    assert!(matches!(of(BudgetHolder::User(UserId(none))).await, BudgetError::NoUser(_)));
+    assert!(matches!(of(BudgetHolder::Plan("gone".to_owned())).await, BudgetError::NoPlan(_)));
     let huge = Some(Amount(Budget::AMOUNT_MAX.0 + 1));
     let refused = store.set_budget(&Actor::COMMAND, &BudgetHolder::Global, Measure::Money, Per::Day, huge).await;
-    assert!(matches!(refused, Err(StoreError::BudgetTooLarge)));
+    assert!(matches!(refused, Err(BudgetError::BudgetTooLarge)));
     assert_eq!(store.budgets().await.unwrap(), []);
 }
 

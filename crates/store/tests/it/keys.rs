@@ -5,8 +5,8 @@ use std::time::Duration;
 use access::{ApiKey, Credits, KeyBounds, KeyHash, KeyId, Last4, NotFound, Principal, Timestamp, UserId, UserStatus};
 use serde_json::{Value, json};
 use store::{
-    Actor, AuditFilter, By, IdentityKey, InvalidSession, KEYS_MAX, Key, KeyChange, KeyPageQuery, KeyRef, KeySecret,
-    NewKey, PreviousSecret, RefreshResult, Rotation, Store, StoreError, UserRef,
+    Actor, AuditFilter, By, IdentityKey, InvalidSession, KEYS_MAX, Key, KeyChange, KeyError, KeyPageQuery, KeyRef,
+    KeySecret, NewKey, PreviousSecret, RefreshResult, Rotation, SessionError, Store, UserRef,
 };
 
 use crate::sessions::{by, new_session, renew, sign_in, with};
@@ -89,7 +89,7 @@ pub(crate) async fn a_revocation_keeps_its_first_time(world: &World) {
     assert_eq!(store.revoke_key(&store::Actor::COMMAND, key.id).await.unwrap().revoked_at, Some(NOW));
     let nothing = KeyId(world.id().0);
     assert!(
-        matches!(store.revoke_key(&store::Actor::COMMAND, nothing).await, Err(StoreError::NoKey { id }) if id == nothing)
+        matches!(store.revoke_key(&store::Actor::COMMAND, nothing).await, Err(KeyError::NoKey(key)) if key.id == nothing)
     );
 }
 
@@ -111,8 +111,8 @@ pub(crate) async fn errors_hold_no_secret(world: &World) {
     let hash: String = secret.hash().0.iter().map(|byte| format!("{byte:02x}")).collect();
     let twice = store.create_key(&store::Actor::COMMAND, new_key(user.id, &secret)).await.unwrap_err();
     let nobody = store.create_key(&store::Actor::COMMAND, new_key(UserId(world.id().0), &secret)).await.unwrap_err();
-    assert!(matches!(twice, StoreError::KeyTaken));
-    assert!(matches!(nobody, StoreError::NoUser { .. }));
+    assert!(matches!(twice, KeyError::KeyTaken));
+    assert!(matches!(nobody, KeyError::NoUser(_)));
     for shown in [format!("{twice:?} {twice}"), format!("{nobody:?} {nobody}"), format!("{user:?}")] {
         let lower = shown.to_lowercase();
         assert!(!lower.contains(&hash) && !shown.contains(secret.expose()) && !lower.contains("ada@"), "{shown}");
@@ -155,7 +155,7 @@ pub(crate) async fn a_key_keeps_what_it_is_bound_to(world: &World) {
 
     let unfit = KeyBounds { models: Some(vec!["a*b".to_owned()]), ..KeyBounds::default() };
     let refused = store.create_key(&store::Actor::COMMAND, NewKey { bounds: unfit, ..new }).await;
-    assert!(matches!(refused, Err(StoreError::UnfitBound(_))), "{refused:?}");
+    assert!(matches!(refused, Err(KeyError::UnfitBound(_))), "{refused:?}");
 }
 
 pub(crate) async fn a_key_is_changed_in_part(world: &World) {
@@ -196,9 +196,9 @@ pub(crate) async fn a_key_is_changed_in_part(world: &World) {
     assert_eq!(actions, ["key.change", "key.change", "key.change", "key.create"]);
 
     let unfit = KeyChange { label: Some("a\nb".to_owned()), ..KeyChange::default() };
-    assert!(matches!(change(unfit).await, Err(StoreError::Invalid { .. })));
+    assert!(matches!(change(unfit).await, Err(KeyError::Invalid(_))));
     let unfit = KeyChange { routes: Some(Some(vec![String::new()])), ..KeyChange::default() };
-    assert!(matches!(change(unfit).await, Err(StoreError::UnfitBound(_))));
+    assert!(matches!(change(unfit).await, Err(KeyError::UnfitBound(_))));
     assert_eq!(store.find_key(made.id).await.unwrap(), Some(opened));
 }
 
@@ -264,9 +264,9 @@ pub(crate) async fn both_secrets_open_a_key_in_its_grace(world: &World) {
     let (_, rotation) = anew(Duration::ZERO);
     store.revoke_key(&by, made.id).await.unwrap();
     assert_eq!((found(&second).await, found(&third).await), (Err(NotFound::Revoked), Err(NotFound::Revoked)));
-    assert!(matches!(store.rotate_key(&by, made.id, rotation).await, Err(StoreError::KeyRevoked)));
+    assert!(matches!(store.rotate_key(&by, made.id, rotation).await, Err(KeyError::KeyRevoked)));
     let label = KeyChange { label: Some("x".to_owned()), ..KeyChange::default() };
-    assert!(matches!(store.change_key(&by, made.id, label).await, Err(StoreError::KeyRevoked)));
+    assert!(matches!(store.change_key(&by, made.id, label).await, Err(KeyError::KeyRevoked)));
 }
 
 pub(crate) async fn a_rotation_ends_the_sessions_that_were_begun_with_the_key(world: &World) {
@@ -288,7 +288,7 @@ pub(crate) async fn a_rotation_ends_the_sessions_that_were_begun_with_the_key(wo
     for session in [asking, elsewhere.id, with_other] {
         assert!(opens(session).await);
     }
-    assert!(matches!(begin(&first, &made).await, Err(StoreError::CredentialGone)), "the secret is gone");
+    assert!(matches!(begin(&first, &made).await, Err(SessionError::CredentialGone(_))), "the secret is gone");
     let now = begin(&second, &made).await.unwrap();
 
     let (_, rotation) = anew(Duration::from_secs(60));
@@ -302,9 +302,9 @@ pub(crate) async fn a_rotation_ends_the_sessions_that_were_begun_with_the_key(wo
     let state = store.session_state(in_grace).await.unwrap().unwrap();
     assert_eq!(state.key.unwrap().bounds.models, Some(Vec::new()), "a session is bound as its key is");
     world.clock.advance(Duration::from_secs(60));
-    assert!(matches!(begin(&second, &made).await, Err(StoreError::CredentialGone)));
+    assert!(matches!(begin(&second, &made).await, Err(SessionError::CredentialGone(_))));
     store.revoke_key(&Actor::COMMAND, others.id).await.unwrap();
-    assert!(matches!(begin(&other, &others).await, Err(StoreError::CredentialGone)));
+    assert!(matches!(begin(&other, &others).await, Err(SessionError::CredentialGone(_))));
 }
 
 pub(crate) async fn a_revocation_ends_the_sessions_that_were_begun_with_the_key(world: &World) {
@@ -334,7 +334,7 @@ pub(crate) async fn keys_of_others_are_as_good_as_none(world: &World) {
         store.rotate_key(&by, foreign, anew(Duration::ZERO).1).await.unwrap_err(),
         store.revoke_key(&by, foreign).await.unwrap_err(),
     ];
-    assert!(refused.iter().all(|error| matches!(error, StoreError::NoKey { id } if *id == made.id)), "{refused:?}");
+    assert!(refused.iter().all(|error| matches!(error, KeyError::NoKey(key) if key.id == made.id)), "{refused:?}");
     assert_eq!(store.find_key(foreign).await.unwrap(), None);
     let own = store.find_key(KeyRef::of(ada.id, made.id)).await.unwrap();
     assert_eq!((own.as_ref(), store.revision().await.unwrap()), (Some(&made), revision));
@@ -361,7 +361,7 @@ pub(crate) async fn a_user_has_so_many_keys_at_most(world: &World) {
     }
     let another = new_key(ada.id, &ApiKey::generate("tollgate").unwrap());
     let refused = store.create_key(&store::Actor::COMMAND, another.clone()).await;
-    assert!(matches!(refused, Err(StoreError::TooManyKeys)), "{refused:?}");
+    assert!(matches!(refused, Err(KeyError::TooManyKeys)), "{refused:?}");
     key(&store, bob.id).await;
     store.revoke_key(&store::Actor::COMMAND, last.unwrap()).await.unwrap();
     store.create_key(&store::Actor::COMMAND, another).await.unwrap();

@@ -4,8 +4,8 @@ use access::ticket::{Ticket, TicketKind};
 use access::{LinkId, Role, TicketHash, Timestamp, UserStatus};
 use store::links::OPEN_MAX;
 use store::{
-    Actor, AuditFilter, Credential, Email, Link, NewLink, NewSession, NewUser, Purpose, Store, StoreError, User,
-    UserRef,
+    Actor, AuditFilter, Credential, Email, Link, LinkError, NewLink, NewSession, NewUser, Purpose, RedeemError, Store,
+    User, UserError, UserRef,
 };
 
 use crate::sessions::{by, new_session, phc, sign_in};
@@ -32,8 +32,8 @@ fn who(address: &str) -> NewUser {
     NewUser { password: Some(phc("chosen")), ..NewUser::member(email(address), "Ada", "starter") }
 }
 
-fn refused<T>(done: &Result<T, StoreError>) -> bool {
-    matches!(done, Err(StoreError::NoLink))
+fn refused<T>(done: &Result<T, RedeemError>) -> bool {
+    matches!(done, Err(RedeemError::NoLink))
 }
 
 async fn password(store: &Store, email: &Email) -> Option<String> {
@@ -65,10 +65,10 @@ pub(crate) async fn an_invitation_is_not_used_up_in_vain(world: &World) {
     user(&store, "taken@example.com").await;
     let (_, hash) = make(world, &store, invite(None, None)).await;
     let taken = store.register(&Actor::SYSTEM, who("taken@example.com"), Some(hash)).await;
-    assert!(matches!(taken, Err(StoreError::EmailTaken)), "{taken:?}");
+    assert!(matches!(taken, Err(RedeemError::User(UserError::EmailTaken))), "{taken:?}");
     let unplanned = NewUser { plan: "gold".to_owned(), ..who("ada@example.com") };
     let unplanned = store.register(&Actor::SYSTEM, unplanned, Some(hash)).await;
-    assert!(matches!(unplanned, Err(StoreError::NoPlan { .. })), "{unplanned:?}");
+    assert!(matches!(unplanned, Err(RedeemError::User(UserError::NoPlan(_)))), "{unplanned:?}");
     store.register(&Actor::SYSTEM, who("ada@example.com"), Some(hash)).await.unwrap();
 }
 
@@ -202,7 +202,7 @@ pub(crate) async fn the_first_admin_is_the_only_one_made_by_link(world: &World) 
     assert!(store.has_admin().await.unwrap());
     let late = NewLink { purpose: Purpose::FirstAdmin, hash: ticket(), expires_at: Timestamp(u64::MAX >> 1) };
     let late = store.make_link(&Actor::SYSTEM, late).await;
-    assert!(matches!(late, Err(StoreError::AdminExists)), "{late:?}");
+    assert!(matches!(late, Err(LinkError::AdminExists(_))), "{late:?}");
 }
 
 pub(crate) async fn a_first_admin_from_elsewhere_shuts_the_link(world: &World) {
@@ -215,7 +215,7 @@ pub(crate) async fn a_first_admin_from_elsewhere_shuts_the_link(world: &World) {
     assert!(!store.has_admin().await.unwrap());
     store.set_password(&Actor::COMMAND, admin.id, &phc("x"), None).await.unwrap();
     let late = store.redeem_first_admin(&Actor::SYSTEM, hash, who("eve@example.com")).await;
-    assert!(matches!(late, Err(StoreError::AdminExists)), "{late:?}");
+    assert!(matches!(late, Err(RedeemError::AdminExists(_))), "{late:?}");
 }
 
 pub(crate) async fn invitations_are_listed_in_pages_and_taken_back(world: &World) {
@@ -252,7 +252,7 @@ pub(crate) async fn open_links_are_bounded(world: &World) {
         store.make_link(&Actor::COMMAND, new()).await.unwrap();
     }
     let refused = store.make_link(&Actor::COMMAND, new()).await;
-    assert!(matches!(refused, Err(StoreError::TooManyLinks)), "{refused:?}");
+    assert!(matches!(refused, Err(LinkError::TooManyLinks)), "{refused:?}");
     world.clock.advance(DAY);
     store.make_link(&Actor::COMMAND, new()).await.unwrap();
 }

@@ -1,7 +1,7 @@
-//! A network between the store and PostgreSQL that loses selected messages.
+//! A network between the store and PostgreSQL that loses selected messages, and counts statements.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use access::Secret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,11 +23,23 @@ pub(crate) enum Loss {
     Silence,
 }
 
+/// Begin of the message that executes a prepared statement: its type, its length, and the empty name of its portal. The
+/// maximum number of rows follows.
+const EXECUTE: &[u8] = b"E\0\0\0\x09\0";
+/// Length of the whole message.
+const EXECUTE_BYTES: usize = 10;
+
 pub(crate) struct LossyNetwork {
+    switches: Switches,
+    _serving: JoinSet<()>,
+}
+
+#[derive(Clone)]
+struct Switches {
     loss: Arc<AtomicU8>,
+    statements: Arc<AtomicUsize>,
     up: watch::Sender<bool>,
     heard: watch::Sender<bool>,
-    _serving: JoinSet<()>,
 }
 
 impl LossyNetwork {
@@ -38,53 +50,59 @@ impl LossyNetwork {
         let server: u16 = port.parse().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (up, heard) = (watch::Sender::new(true), watch::Sender::new(true));
-        let loss = Arc::new(AtomicU8::new(Loss::Nothing as u8));
+        let switches = Switches {
+            loss: Arc::new(AtomicU8::new(Loss::Nothing as u8)),
+            statements: Arc::default(),
+            up: watch::Sender::new(true),
+            heard: watch::Sender::new(true),
+        };
         let mut serving = JoinSet::new();
-        serving.spawn(serve(listener, server, loss.clone(), (up.clone(), heard.clone())));
+        serving.spawn(serve(listener, server, switches.clone()));
         let through = Secret::new(format!("{front}@127.0.0.1:{port}/{name}"));
-        (Self { loss, up, heard, _serving: serving }, through)
+        (Self { switches, _serving: serving }, through)
     }
 
     /// Cuts the connection at the next commit, or makes it silent there.
     pub(crate) fn lose(&self, loss: Loss) {
-        self.loss.store(loss as u8, Ordering::SeqCst);
+        self.switches.loss.store(loss as u8, Ordering::SeqCst);
     }
 
     /// Whether a loss has occurred.
     pub(crate) fn has_lost(&self) -> bool {
-        self.loss.load(Ordering::SeqCst) == Loss::Nothing as u8
+        self.switches.loss.load(Ordering::SeqCst) == Loss::Nothing as u8
+    }
+
+    /// Returns the number of prepared statements that the store has executed, without the first of each connection.
+    pub(crate) fn statements(&self) -> usize {
+        self.switches.statements.load(Ordering::SeqCst)
     }
 
     /// With `false`, cuts all connections and accepts no others.
     pub(crate) fn set_up(&self, up: bool) {
-        self.up.send_replace(up);
+        self.switches.up.send_replace(up);
     }
 
     /// With `false`, forwards no data from the server and closes no connection.
     pub(crate) fn set_heard(&self, heard: bool) {
-        self.heard.send_replace(heard);
+        self.switches.heard.send_replace(heard);
     }
 }
 
-type Switches = (watch::Sender<bool>, watch::Sender<bool>);
-
-async fn serve(listener: TcpListener, server: u16, loss: Arc<AtomicU8>, switches: Switches) {
-    let (up, heard) = switches;
+async fn serve(listener: TcpListener, server: u16, switches: Switches) {
     let mut connections = JoinSet::new();
     loop {
         let (from, _) = listener.accept().await.unwrap();
-        let mut cut = up.subscribe();
+        let mut cut = switches.up.subscribe();
         if !*cut.borrow_and_update() {
             continue;
         }
         let to = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
-        let (loss, heard) = (loss.clone(), heard.subscribe());
+        let switches = switches.clone();
         connections.spawn(async move {
             let ((from_read, from_write), (to_read, to_write)) = (from.into_split(), to.into_split());
             tokio::select! {
-                () = there(from_read, to_write, &loss) => {}
-                () = back(to_read, from_write, &loss, heard) => {}
+                () = there(from_read, to_write, &switches) => {}
+                () = back(to_read, from_write, &switches) => {}
                 _ = cut.changed() => {}
             }
         });
@@ -92,10 +110,20 @@ async fn serve(listener: TcpListener, server: u16, loss: Arc<AtomicU8>, switches
 }
 
 /// Forwards data from the store; returns if the connection is to be cut.
-async fn there(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, loss: &AtomicU8) {
+async fn there(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, Switches { loss, statements, .. }: &Switches) {
     let mut bytes = vec![0; 64 << 10];
+    // The last bytes of the previous read, in which a message may begin.
+    let mut tail = Vec::new();
+    // The first statement of a connection sets its time limits, and a connection may be opened at any time.
+    let mut is_set_up = false;
     loop {
         let read = from.read(&mut bytes).await.unwrap_or(0);
+        tail.extend_from_slice(&bytes[..read]);
+        for _ in tail.windows(EXECUTE_BYTES).filter(|message| message.starts_with(EXECUTE)) {
+            statements.fetch_add(usize::from(is_set_up), Ordering::SeqCst);
+            is_set_up = true;
+        }
+        tail.drain(..tail.len().saturating_sub(EXECUTE_BYTES - 1));
         let commits = bytes[..read].windows(7).any(|window| window == b"COMMIT\0");
         if read == 0 || (commits && take(loss, Loss::Commit)) || to.write_all(&bytes[..read]).await.is_err() {
             return;
@@ -104,7 +132,8 @@ async fn there(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, loss: &AtomicU8)
 }
 
 /// Forwards the responses of the server.
-async fn back(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, loss: &AtomicU8, mut heard: watch::Receiver<bool>) {
+async fn back(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, Switches { loss, heard, .. }: &Switches) {
+    let mut heard = heard.subscribe();
     let mut bytes = vec![0; 64 << 10];
     loop {
         let read = from.read(&mut bytes).await.unwrap_or(0);

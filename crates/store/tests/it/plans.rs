@@ -1,7 +1,7 @@
 use std::num::NonZeroU32;
 
 use access::{Amount, Budget, Measure, Per, Plan};
-use store::{Actor, PLANS_MAX, PlanChange, PlanDifference, PlanDifferences, StoreError};
+use store::{Actor, PLANS_MAX, PlanChange, PlanDifference, PlanDifferences, PlanError};
 
 use crate::world::{World, plan};
 
@@ -44,7 +44,7 @@ pub(crate) async fn applied_plans_are_as_configured_and_none_is_removed(world: &
     assert_eq!(store.revision().await.unwrap(), revision);
     // One invalid plan prevents the change of the others.
     let broken = [plan("starter", 9), plan("No Name", 1)];
-    assert!(matches!(store.apply_plans(&Actor::COMMAND, &broken).await, Err(StoreError::InvalidPlan)));
+    assert!(matches!(store.apply_plans(&Actor::COMMAND, &broken).await, Err(PlanError::InvalidPlan)));
     assert_eq!(store.plans().await.unwrap()[3], plan("starter", 5));
 }
 
@@ -53,17 +53,17 @@ pub(crate) async fn a_plan_is_made_once_and_changed_in_part(world: &World) {
     let made = store.create_plan(&Actor::COMMAND, &plan("team", 10)).await.unwrap();
     assert_eq!(made.plan, plan("team", 10));
     let again = store.create_plan(&Actor::COMMAND, &plan("team", 11)).await;
-    assert!(matches!(again, Err(StoreError::PlanTaken { name }) if name == "team"));
+    assert!(matches!(again, Err(PlanError::PlanTaken { name }) if name == "team"));
     for bad in ["", "Team", "a b", &"x".repeat(65)] {
         let refused = store.create_plan(&Actor::COMMAND, &plan(bad, 1)).await;
-        assert!(matches!(refused, Err(StoreError::InvalidPlan)), "{bad}");
+        assert!(matches!(refused, Err(PlanError::InvalidPlan)), "{bad}");
     }
     let fast = |requests: u32| Plan { requests_per_minute: std::num::NonZeroU32::new(requests), ..plan("fast", 1) };
     let refused = store.create_plan(&Actor::COMMAND, &fast(2_147_483_648)).await;
-    assert!(matches!(refused, Err(StoreError::InvalidPlan)));
+    assert!(matches!(refused, Err(PlanError::InvalidPlan)));
     assert!(store.create_plan(&Actor::COMMAND, &fast(2_147_483_647)).await.is_ok());
     let refused = store.create_plan(&Actor::COMMAND, &plan("huge", u64::MAX)).await;
-    assert!(matches!(refused, Err(StoreError::InvalidPlan)));
+    assert!(matches!(refused, Err(PlanError::InvalidPlan)));
     let revision = store.revision().await.unwrap();
     let unchanged = store.change_plan(&Actor::COMMAND, "team", PlanChange::default()).await.unwrap();
     assert_eq!((unchanged, store.revision().await.unwrap()), (made.clone(), revision));
@@ -80,7 +80,7 @@ pub(crate) async fn a_plan_is_made_once_and_changed_in_part(world: &World) {
     assert!(stored.contains(&changed), "{stored:?}");
     for none in ["none", "te\u{0}am", "Team"] {
         let absent = store.change_plan(&Actor::COMMAND, none, per_minute.clone()).await;
-        assert!(matches!(&absent, Err(StoreError::NoPlan { name }) if name == none), "{absent:?}");
+        assert!(matches!(&absent, Err(PlanError::NoPlan(plan)) if plan.name == none), "{absent:?}");
     }
 }
 
@@ -100,7 +100,7 @@ pub(crate) async fn budgets_of_a_plan_are_the_same_in_any_order(world: &World) {
     for unfit in [vec![money, Budget { amount: Amount(6), ..money }], vec![huge]] {
         let change = PlanChange { budgets: Some(unfit), ..PlanChange::default() };
         let refused = store.change_plan(&Actor::COMMAND, "team", change).await;
-        assert!(matches!(refused, Err(StoreError::InvalidPlan)), "{refused:?}");
+        assert!(matches!(refused, Err(PlanError::InvalidPlan)), "{refused:?}");
     }
 }
 
@@ -119,5 +119,5 @@ pub(crate) async fn plans_have_a_bound(world: &World) {
     let many: Vec<Plan> = (0..PLANS_MAX).map(|number| plan(&format!("p{number}"), 1)).collect();
     store.apply_plans(&Actor::COMMAND, &many).await.unwrap();
     let more = store.create_plan(&Actor::COMMAND, &plan("more", 1)).await;
-    assert!(matches!(more, Err(StoreError::TooManyPlans)));
+    assert!(matches!(more, Err(PlanError::TooManyPlans)));
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use access::{ProviderKeyId, Secret, UserId, Vault};
 use store::audit::Actor;
-use store::{PROVIDER_KEYS_MAX, ProviderKeyChange, StoreError, StoredProviderKey};
+use store::{PROVIDER_KEYS_MAX, ProviderKeyChange, ProviderKeyError, StoredProviderKey};
 
 use crate::credentials::{create, new, opened};
 use crate::world::{NOW, World, user};
@@ -35,21 +35,21 @@ pub(crate) async fn a_label_is_its_owners_once(world: &World) {
     create(&store, &vault, new(None, "work", "sk-live-1234")).await;
     for owner in [Some(ada), Some(bob), None] {
         let twice = store.create_provider_key(&Actor::COMMAND, &vault, new(owner, "work", "sk-live-1234")).await;
-        assert!(matches!(twice, Err(StoreError::LabelTaken)), "{twice:?}");
+        assert!(matches!(twice, Err(ProviderKeyError::LabelTaken)), "{twice:?}");
     }
     let relabel = |label: &str| ProviderKeyChange { label: Some(label.to_owned()), secret: None };
     let change = relabel("work");
     let taken = store.change_provider_key(&Actor::COMMAND, &vault, home.id, change).await;
-    assert!(matches!(taken, Err(StoreError::LabelTaken)), "{taken:?}");
+    assert!(matches!(taken, Err(ProviderKeyError::LabelTaken)), "{taken:?}");
     let same = store.change_provider_key(&Actor::COMMAND, &vault, work.id, relabel("work")).await.unwrap();
     assert_eq!(same, work);
     for label in ["\u{0}", "a\nb", &"x".repeat(201)] {
         let odd = store.create_provider_key(&Actor::COMMAND, &vault, new(None, label, "sk-live-1234")).await;
-        assert!(matches!(odd, Err(StoreError::Invalid { .. })), "{odd:?}");
+        assert!(matches!(odd, Err(ProviderKeyError::Invalid(_))), "{odd:?}");
     }
     let nobody = Some(UserId(world.id().0));
     let made = store.create_provider_key(&Actor::COMMAND, &vault, new(nobody, "work", "sk-live-1234")).await;
-    assert!(matches!(made, Err(StoreError::NoUser { .. })), "{made:?}");
+    assert!(matches!(made, Err(ProviderKeyError::NoUser(_))), "{made:?}");
 }
 
 pub(crate) async fn an_owner_has_at_most_so_many(world: &World) {
@@ -60,7 +60,7 @@ pub(crate) async fn an_owner_has_at_most_so_many(world: &World) {
             create(&store, &vault, new(owner, &nth.to_string(), "sk-live-1234")).await;
         }
         let more = store.create_provider_key(&Actor::COMMAND, &vault, new(owner, "more", "sk-live-1234")).await;
-        assert!(matches!(more, Err(StoreError::TooManyProviderKeys)), "{more:?}");
+        assert!(matches!(more, Err(ProviderKeyError::TooManyProviderKeys)), "{more:?}");
         assert_eq!(store.provider_keys(owner).await.unwrap().len(), PROVIDER_KEYS_MAX);
     }
 }
@@ -84,10 +84,10 @@ pub(crate) async fn a_credential_is_replaced_renamed_and_deleted(world: &World) 
     assert_eq!(store.revision().await.unwrap(), before + 2);
     assert_eq!(store.find_provider_key(made.id).await.unwrap(), None);
     let gone = store.delete_provider_key(&Actor::COMMAND, made.id).await;
-    assert!(matches!(gone, Err(StoreError::NoProviderKey { id }) if id == made.id), "{gone:?}");
+    assert!(matches!(gone, Err(ProviderKeyError::NoProviderKey { id }) if id == made.id), "{gone:?}");
     let change = ProviderKeyChange::default();
     let gone = store.change_provider_key(&Actor::COMMAND, &vault, made.id, change).await;
-    assert!(matches!(gone, Err(StoreError::NoProviderKey { .. })), "{gone:?}");
+    assert!(matches!(gone, Err(ProviderKeyError::NoProviderKey { .. })), "{gone:?}");
 }
 
 pub(crate) async fn an_absent_credential_is_none(world: &World) {

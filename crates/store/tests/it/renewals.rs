@@ -6,7 +6,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use access::Timestamp;
-use store::{Actor, AuditFilter, NewRefresh, RefreshResult, StoreError};
+use store::{Actor, AuditFilter, DatabaseError, NewRefresh, RefreshResult};
 
 use crate::lossy_network::{Loss, LossyNetwork};
 use crate::postgres;
@@ -25,7 +25,7 @@ async fn a_renewal_in_doubt_may_be_tried_again_and_is_no_theft() {
             network.lose(loss);
             let next = NewRefresh { hash: ticket(), expires_at: Timestamp(NOW.0 + 1_000_000) };
             let lost = store.refresh(&Actor::SYSTEM, first, next).await;
-            assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{loss:?} {lost:?}");
+            assert!(matches!(lost, Err(DatabaseError::Unavailable(_))), "{loss:?} {lost:?}");
             assert!(network.has_lost());
         }
         let (renewed, second) = renew(&world, &store, first).await;

@@ -6,7 +6,7 @@ use access::{ApiKey, Credits, KeyBounds, Secret, SessionId, TicketHash, Timestam
 use store::sessions::OPEN_MAX;
 use store::{
     Actor, AuditFilter, By, Credential, InvalidSession, Key, NewKey, NewRefresh, NewSession, PasswordChange,
-    RefreshResult, Session, Store, StoreError, UserChange, UserRef,
+    PasswordError, RefreshResult, Session, SessionError, Store, UserChange, UserRef,
 };
 
 use crate::world::{NOW, World, key, user};
@@ -295,15 +295,15 @@ pub(crate) async fn a_new_password_ends_the_other_sessions(world: &World) {
     // A sign-in that verified the previous password comes too late.
     let (new, _) = new_session(world, ada.id, Credential::Password(phc("old")));
     let refused = store.begin_session(&by(ada.id), new).await;
-    assert!(matches!(refused, Err(StoreError::CredentialGone)), "{refused:?}");
+    assert!(matches!(refused, Err(SessionError::CredentialGone(_))), "{refused:?}");
     let missing = store.set_password(&Actor::COMMAND, UserId(mine.id.0), &phc("x"), None).await;
-    assert!(matches!(missing, Err(StoreError::NoUser { .. })), "{missing:?}");
+    assert!(matches!(missing, Err(PasswordError::NoUser(_))), "{missing:?}");
     let (session, _) = new_session(world, ada.id, Credential::Password(phc("new")));
     let other = store.begin_session(&by(ada.id), session).await.unwrap();
     let (old, new, newer) = (phc("old"), phc("new"), phc("newer"));
     let late = PasswordChange { from: &old, to: &newer, keep: None };
     let refused = store.change_password(&by(ada.id), ada.id, late).await;
-    assert!(matches!(refused, Err(StoreError::CredentialGone)), "{refused:?}");
+    assert!(matches!(refused, Err(PasswordError::CredentialGone(_))), "{refused:?}");
     assert_eq!(shut(world, &store, other.id).await, None, "nothing is changed");
     let change = PasswordChange { from: &new, to: &newer, keep: Some(mine.id) };
     store.change_password(&by(ada.id), ada.id, change).await.unwrap();
@@ -324,7 +324,7 @@ pub(crate) async fn nobody_signs_in_past_a_new_password(world: &World) {
         both.1.unwrap();
         match both.0 {
             Ok(session) => assert_eq!(shut(world, &one, session.id).await, Some(InvalidSession::Ended)),
-            Err(error) => assert!(matches!(error, StoreError::CredentialGone), "{error:?}"),
+            Err(error) => assert!(matches!(error, SessionError::CredentialGone(_)), "{error:?}"),
         }
     }
 }
@@ -338,7 +338,7 @@ pub(crate) async fn a_suspended_user_begins_no_session(world: &World) {
     store.change_user(&Actor::COMMAND, &UserRef::Id(ada.id), change).await.unwrap();
     for credential in [Credential::Password(phc("old")), with(&secret, &key)] {
         let refused = store.begin_session(&by(ada.id), new_session(world, ada.id, credential).0).await;
-        assert!(matches!(refused, Err(StoreError::CredentialGone)), "{refused:?}");
+        assert!(matches!(refused, Err(SessionError::CredentialGone(_))), "{refused:?}");
     }
 }
 

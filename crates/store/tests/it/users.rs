@@ -1,5 +1,5 @@
 use access::{ApiKey, Role, UserId, UserNo, UserStatus};
-use store::{Actor, NewKey, NewUser, Store, StoreError, User, UserChange, UserRef};
+use store::{Actor, KeyError, NewKey, NewUser, NoUser, Store, User, UserChange, UserError, UserRef};
 
 use crate::sessions::phc;
 use crate::world::{NOW, World, email, key, new_key, plan, user};
@@ -22,7 +22,7 @@ pub(crate) async fn an_address_is_one_users_whatever_its_case(world: &World) {
     let store = world.store().await;
     let made = user(&store, "ada@example.com").await;
     let new = NewUser::member(email("ADA@EXAMPLE.COM"), "", "starter");
-    assert!(matches!(store.create_user(&store::Actor::COMMAND, new).await, Err(StoreError::EmailTaken)));
+    assert!(matches!(store.create_user(&store::Actor::COMMAND, new).await, Err(UserError::EmailTaken)));
     assert_eq!(store.users().await.unwrap(), [made]);
 }
 
@@ -31,7 +31,7 @@ pub(crate) async fn a_user_needs_a_plan_that_exists(world: &World) {
     for none in ["gold", "", "a\u{0}", "Gold", &"x".repeat(65)] {
         let new = NewUser::member(email("a@b.c"), "", none);
         let error = store.create_user(&store::Actor::COMMAND, new).await.unwrap_err();
-        assert!(matches!(&error, StoreError::NoPlan { name } if name == none), "{error:?}");
+        assert!(matches!(&error, UserError::NoPlan(plan) if plan.name == none), "{error:?}");
     }
     assert_eq!(store.revision().await.unwrap(), 0);
 }
@@ -66,7 +66,7 @@ pub(crate) async fn nobody_is_suspended_by_a_wrong_name(world: &World) {
             store::UserChange { status: Some(UserStatus::Suspended), ..store::UserChange::default() },
         )
         .await;
-    assert!(matches!(missing, Err(StoreError::NoUser { id: Some(id) }) if id == nobody));
+    assert!(matches!(missing, Err(UserError::NoUser(NoUser { id: Some(id) })) if id == nobody));
     let missing = store
         .change_user(
             &store::Actor::COMMAND,
@@ -74,7 +74,7 @@ pub(crate) async fn nobody_is_suspended_by_a_wrong_name(world: &World) {
             store::UserChange { status: Some(UserStatus::Suspended), ..store::UserChange::default() },
         )
         .await;
-    assert!(matches!(missing, Err(StoreError::NoUser { id: None })));
+    assert!(matches!(missing, Err(UserError::NoUser(NoUser { id: None }))));
     assert_eq!(store.users().await.unwrap(), [made]);
 }
 
@@ -92,12 +92,12 @@ pub(crate) async fn a_name_or_label_that_spoils_a_terminal_is_refused(world: &Wo
         let address = format!("{}@example.com", world.id());
         let new = NewUser::member(email(&address), text.clone(), "starter");
         let made = store.create_user(&store::Actor::COMMAND, new).await;
-        assert!(if fine { made.is_ok() } else { matches!(made, Err(StoreError::Invalid { .. })) }, "{text:?}");
+        assert!(if fine { made.is_ok() } else { matches!(made, Err(UserError::Invalid(_))) }, "{text:?}");
         let secret = ApiKey::generate("tollgate").unwrap();
         let made = store
             .create_key(&store::Actor::COMMAND, NewKey { label: text.clone(), ..new_key(owner.id, &secret) })
             .await;
-        assert!(if fine { made.is_ok() } else { matches!(made, Err(StoreError::Invalid { .. })) }, "{text:?}");
+        assert!(if fine { made.is_ok() } else { matches!(made, Err(KeyError::Invalid(_))) }, "{text:?}");
     }
 }
 
@@ -122,7 +122,7 @@ async fn admin(store: &Store, address: &str, password: Option<&str>) -> User {
     store.create_user(&Actor::COMMAND, new).await.unwrap()
 }
 
-async fn change(store: &Store, user: &User, change: UserChange) -> Result<User, StoreError> {
+async fn change(store: &Store, user: &User, change: UserChange) -> Result<User, UserError> {
     store.change_user(&Actor::COMMAND, &UserRef::Id(user.id), change).await
 }
 
@@ -162,14 +162,14 @@ pub(crate) async fn a_change_that_cannot_be_taken_changes_nothing(world: &World)
         ..UserChange::default()
     };
     let unplanned = change(&store, &ada, with("Ada", "gold")).await;
-    assert!(matches!(unplanned, Err(StoreError::NoPlan { .. })), "{unplanned:?}");
+    assert!(matches!(unplanned, Err(UserError::NoPlan(_))), "{unplanned:?}");
     for name in ["a\0b", "a\nb", &"x".repeat(201)] {
         let invalid = change(&store, &ada, with(name, "starter")).await;
-        assert!(matches!(invalid, Err(StoreError::Invalid { .. })), "{invalid:?}");
+        assert!(matches!(invalid, Err(UserError::Invalid(_))), "{invalid:?}");
     }
     let nobody = UserRef::Id(UserId(uuid_of(&ada)));
     let missing = store.change_user(&Actor::COMMAND, &nobody, suspended()).await;
-    assert!(matches!(missing, Err(StoreError::NoUser { .. })), "{missing:?}");
+    assert!(matches!(missing, Err(UserError::NoUser(_))), "{missing:?}");
     assert_eq!(store.find_user(&UserRef::Id(ada.id)).await.unwrap(), Some(ada));
 }
 
@@ -184,7 +184,7 @@ pub(crate) async fn the_last_admin_stays(world: &World) {
     let helpless = admin(&store, "helpless@example.com", None).await;
     for going in [demoted(), suspended()] {
         let refused = change(&store, &first, going).await;
-        assert!(matches!(refused, Err(StoreError::LastAdmin)), "{refused:?}");
+        assert!(matches!(refused, Err(UserError::LastAdmin)), "{refused:?}");
     }
     // A change that keeps the admin role is allowed, and an admin without a password may be demoted.
     change(&store, &first, UserChange { name: Some("First".to_owned()), ..UserChange::default() }).await.unwrap();
@@ -192,7 +192,7 @@ pub(crate) async fn the_last_admin_stays(world: &World) {
     let second = admin(&store, "second@example.com", Some("x")).await;
     change(&store, &first, suspended()).await.unwrap();
     let refused = change(&store, &second, demoted()).await;
-    assert!(matches!(refused, Err(StoreError::LastAdmin)), "a suspended one does not count: {refused:?}");
+    assert!(matches!(refused, Err(UserError::LastAdmin)), "a suspended one does not count: {refused:?}");
 }
 
 pub(crate) async fn two_admins_do_not_go_at_once(world: &World) {

@@ -3,12 +3,12 @@ use std::time::Duration;
 use access::{Fingerprint, ProviderKeyId, Secret, Vault};
 use sqlx::{Connection, PgConnection};
 use store::audit::Actor;
-use store::{ProviderKeyChange, Store, StoreError};
+use store::{MasterKeyError, ProviderKeyChange, ProviderKeyError, Store};
 
 use crate::credentials::{new, opened};
 use crate::world::{NOW, World, master_key, user, vault};
 
-async fn admit(store: &Store, vault: &Vault) -> Result<bool, StoreError> {
+async fn admit(store: &Store, vault: &Vault) -> Result<bool, MasterKeyError> {
     store.admit_master_key(&Actor::SYSTEM, vault).await.map(|admitted| admitted.newest)
 }
 
@@ -28,9 +28,9 @@ pub(crate) async fn the_first_master_key_is_taken_and_another_must_follow_the_ne
     assert!(store.confirm_master_key(&Actor::SYSTEM, &vault(1)).await.unwrap().newest);
     assert_eq!(store.revision().await.unwrap(), revision + 1, "what is known changes nothing");
     let refused = admit(&store, &vault(2)).await;
-    assert!(matches!(refused, Err(StoreError::OtherMasterKey { newest }) if newest == print(1)), "{refused:?}");
+    assert!(matches!(refused, Err(MasterKeyError::Other { newest }) if newest == print(1)), "{refused:?}");
     let refused = admit(&store, &following(3, 2)).await;
-    assert!(matches!(refused, Err(StoreError::OtherMasterKey { newest }) if newest == print(1)), "{refused:?}");
+    assert!(matches!(refused, Err(MasterKeyError::Other { newest }) if newest == print(1)), "{refused:?}");
     // A key that is only the announced next one begins no rotation.
     assert!(admit(&store, &following(1, 2)).await.unwrap());
     assert_eq!(store.master_keys().await.unwrap().len(), 1);
@@ -40,7 +40,7 @@ pub(crate) async fn the_first_master_key_is_taken_and_another_must_follow_the_ne
     let told: Vec<_> = known.iter().map(|key| (key.fingerprint, key.since.0 - NOW.0, key.is_active())).collect();
     assert_eq!(told, [(print(1), 0, true), (print(2), 1_000_000, true)]);
     assert!(!admit(&store, &vault(1)).await.unwrap(), "another server has gone on");
-    assert!(matches!(admit(&store, &following(3, 1)).await, Err(StoreError::OtherMasterKey { .. })));
+    assert!(matches!(admit(&store, &following(3, 1)).await, Err(MasterKeyError::Other { .. })));
 }
 
 pub(crate) async fn of_two_first_servers_one_is_refused(world: &World) {
@@ -73,7 +73,7 @@ async fn a_key_is_confirmed_behind_the_lock_of_who_replaces_it() {
         sqlx::raw_sql("COMMIT").execute(&mut other).await.unwrap();
     };
     let (confirmed, ()) = tokio::join!(store.confirm_master_key(&Actor::SYSTEM, &ours), replaced);
-    assert!(matches!(confirmed, Err(StoreError::MasterKeyRetired)), "{confirmed:?}");
+    assert!(matches!(confirmed, Err(MasterKeyError::Retired(_))), "{confirmed:?}");
 }
 
 async fn sealed(store: &Store) -> Vec<(Fingerprint, u64)> {
@@ -120,10 +120,10 @@ pub(crate) async fn a_rotation_goes_on_where_it_was_stopped_and_loses_nothing(wo
     }
     for retired in [crate::world::vault(1), following(1, 2)] {
         let refused = admit(&store, &retired).await;
-        assert!(matches!(refused, Err(StoreError::MasterKeyRetired)), "{refused:?}");
+        assert!(matches!(refused, Err(MasterKeyError::Retired(_))), "{refused:?}");
     }
     let sealed_late = store.create_provider_key(&Actor::COMMAND, &before, new(None, "late", "sk-live-late")).await;
-    assert!(matches!(sealed_late, Err(StoreError::MasterKeyRetired)), "{sealed_late:?}");
+    assert!(matches!(sealed_late, Err(ProviderKeyError::MasterKeyRetired(_))), "{sealed_late:?}");
 }
 
 pub(crate) async fn what_is_replaced_during_a_rotation_stays_replaced(world: &World) {
@@ -178,6 +178,6 @@ pub(crate) async fn a_reset_gives_up_what_no_key_opens_and_nothing_else(world: &
     assert_eq!(active, [print(2), print(3)]);
     assert!(admit(&store, &vault).await.unwrap());
     let again = store.reset_vault(&Actor::COMMAND, &crate::world::vault(1)).await;
-    assert!(matches!(again, Err(StoreError::MasterKeyRetired)), "{again:?}");
+    assert!(matches!(again, Err(MasterKeyError::Retired(_))), "{again:?}");
     assert_eq!(store.provider_keys(None).await.unwrap().len(), 1, "what is refused deletes nothing");
 }

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use access::{ApiKey, Clock, Credits, Ids, MasterKey, Plan, RequestId, Secret, Timestamp, UserId, Vault};
-use store::{Email, Key, NewKey, NewUser, Node, Options, Store, StoreError, User};
+use store::{Email, Key, NewKey, NewUser, Node, OpenError, Options, Store, User};
 use tempfile::TempDir;
 
 use crate::postgres;
@@ -39,7 +39,7 @@ impl World {
         self.try_store().await.unwrap()
     }
 
-    pub(crate) async fn try_store(&self) -> Result<Store, StoreError> {
+    pub(crate) async fn try_store(&self) -> Result<Store, OpenError> {
         let (url, data) = (self.url.as_ref(), self.folder.path());
         Store::open(Options { url, data, migrate: true, clock: self.clock.clone() }).await
     }

@@ -9,7 +9,7 @@ use config::Snapshot;
 use config::load::Flags;
 use store::backup::{self, BroughtBack, Draft, Successor};
 use store::copy::{CopiedTable, Progress, copy};
-use store::{Census, Options, Store, StoreError};
+use store::{BackupError, Census, DatabaseError, FolderError, Options, Store};
 
 use crate::cli::{Backup, Move, Restore};
 use crate::commands::{STORE_FILE, block_on, confirmation, load, open, options, printable, say};
@@ -34,9 +34,9 @@ pub(crate) fn move_to(args: &Move) -> anyhow::Result<ExitCode> {
         let to = Secret::new(args.to.clone());
         let mut there = snapshot.clone();
         there.process.store.url = Some(to);
-        let fault = |error| failure::of_store(&there, error);
-        let to = Store::open(Options { migrate: true, ..options(&there, Clock::system()) }).await.map_err(fault)?;
-        let copied = copy(&from, &to, print_progress).await.map_err(fault)?;
+        let to = Store::open(Options { migrate: true, ..options(&there, Clock::system()) }).await;
+        let to = to.map_err(|error| failure::of_store(&there, error))?;
+        let copied = copy(&from, &to, print_progress).await.map_err(|error| failure::of_store(&there, error))?;
         show(&copied);
         say("all rows were read back and are identical. Start servers with DATABASE_URL set to the new database.\n");
         say(&format!("The spool remains in {}, and its SQLite file is unchanged\n", snapshot.process.data.display()));
@@ -87,12 +87,13 @@ pub(crate) fn restore(args: &Restore) -> anyhow::Result<ExitCode> {
 
 /// Copies the backup into the existing store, which must be empty, or into a new one.
 async fn fill(snapshot: &Snapshot, backup: &Store) -> anyhow::Result<Vec<CopiedTable>> {
-    let fault = |error| failure::of_store(snapshot, error);
     if snapshot.process.store.url.is_none() && !snapshot.process.data.join(STORE_FILE).exists() {
         return Ok(succeed(snapshot, backup).await?.0);
     }
-    let target = Store::open(Options { migrate: true, ..options(snapshot, Clock::system()) }).await.map_err(fault)?;
-    let copied = backup::restore(backup, &target, print_progress).await.map_err(fault)?;
+    let target = Store::open(Options { migrate: true, ..options(snapshot, Clock::system()) }).await;
+    let target = target.map_err(|error| failure::of_store(snapshot, error))?;
+    let copied = backup::restore(backup, &target, print_progress).await;
+    let copied = copied.map_err(|error| failure::of_store(snapshot, error))?;
     target.close().await;
     Ok(copied)
 }
@@ -101,9 +102,10 @@ async fn fill(snapshot: &Snapshot, backup: &Store) -> anyhow::Result<Vec<CopiedT
 /// complete. A server therefore never finds an incomplete store, into which it would ingest its spool. Returns the path
 /// of the old file.
 async fn succeed(snapshot: &Snapshot, backup: &Store) -> Result<(Vec<CopiedTable>, PathBuf), StartFault> {
-    let fault = |error| failure::of_store(snapshot, error);
+    let fault = |error: BackupError| failure::of_store(snapshot, error);
     let successor = Successor::begin(&snapshot.process.data, Clock::system()).await.map_err(fault)?;
-    let copied = backup::restore(backup, successor.store(), print_progress).await.map_err(fault)?;
+    let copied =
+        backup::restore(backup, successor.store(), print_progress).await.map_err(|error| fault(error.into()))?;
     let millis = Clock::system().now().unix_millis();
     let aside = snapshot.process.data.join(format!("{STORE_FILE}.replaced-{millis}"));
     successor.succeed(&aside).await.map_err(fault)?;
@@ -137,7 +139,7 @@ async fn compare(snapshot: &Snapshot, backup: &Store) -> Result<(Census, Brought
     let current = open(snapshot).await?;
     let compared = async { Ok((current.census().await?, backup::brought_back(backup, &current).await?)) }.await;
     current.close().await;
-    compared.map_err(|error| failure::of_store(snapshot, error))
+    compared.map_err(|error: DatabaseError| failure::of_store(snapshot, error))
 }
 
 /// Describes the store that a restore replaces, for the operator's confirmation.
@@ -211,15 +213,13 @@ fn working_copy(file: &Path, data: &Path) -> Result<Draft, StartFault> {
     copied.map_err(|error| StartFault::unwritable(data, error))
 }
 
-fn of_backup(snapshot: &Snapshot, file: &Path, error: StoreError) -> StartFault {
+fn of_backup(snapshot: &Snapshot, file: &Path, error: BackupError) -> StartFault {
     let file = file.to_owned();
-    if let StoreError::Folder { source, .. } = error {
-        return StartFault::BackupUnwritable { file, source };
+    match error {
+        BackupError::Folder(FolderError { source, .. }) => StartFault::BackupUnwritable { file, source },
+        BackupError::NoBackup { .. } => StartFault::NoBackup { file },
+        BackupError::Open(_) | BackupError::Copy(_) | BackupError::Database(_) => failure::of_store(snapshot, error),
     }
-    if matches!(error, StoreError::NoBackup { .. }) {
-        return StartFault::NoBackup { file };
-    }
-    failure::of_store(snapshot, error)
 }
 
 /// Prints a line at the beginning of a table, and further lines for a long one.

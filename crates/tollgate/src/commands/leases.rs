@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use access::Amount;
-use cluster::{Cluster, OpenLease};
+use cluster::{Cluster, LeaseError, OpenLease};
 use config::load::Flags;
 use meter::lease::CounterId;
 use meter::{BudgetScope, Measure, Per};
 use serde_json::json;
-use store::{Actor, ScopeIds, Store, StoreError};
+use store::{Actor, ScopeIds, Store};
 
 use crate::cli::{LeasesCommand, LeasesCommands};
 use crate::commands::{block_on, load, moment, open, printable, say};
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &LeasesCommands) -> anyhow::Result<ExitCode> {
 }
 
 /// Runs the command, and returns its output.
-async fn act(store: &Store, command: &LeasesCommand) -> Result<String, StoreError> {
+async fn act(store: &Store, command: &LeasesCommand) -> Result<String, LeaseError> {
     let cluster = Cluster::new(store.clone());
     Ok(match command {
         LeasesCommand::List { json, .. } => {

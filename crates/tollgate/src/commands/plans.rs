@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use access::Plan;
 use config::Snapshot;
 use config::load::Flags;
-use store::{Actor, PlanDifference, PlanDifferences, Store};
+use store::{Actor, PlanDifference, PlanDifferences, PlanError, Store};
 
 use crate::cli::{PlansCommand, PlansCommands};
 use crate::commands::{block_on, load, open, printable, say};
@@ -25,7 +25,7 @@ pub(crate) fn run(args: &PlansCommands) -> anyhow::Result<ExitCode> {
 }
 
 /// Runs the command, and returns its output.
-async fn act(store: &Store, snapshot: &Snapshot, command: &PlansCommand) -> Result<String, store::StoreError> {
+async fn act(store: &Store, snapshot: &Snapshot, command: &PlansCommand) -> Result<String, PlanError> {
     Ok(match command {
         PlansCommand::List { .. } => store.plans().await?.iter().map(|plan| line(' ', plan)).collect(),
         PlansCommand::Apply { dry_run: true, .. } => listing(

@@ -8,7 +8,10 @@ use access::{Plan, Role, Secret, UserStatus};
 use anyhow::Context;
 use config::Snapshot;
 use config::load::Flags;
-use store::{Actor, Email, NewLink, NewUser, Purpose, Store, StoreError, User, UserChange, UserRef};
+use store::{
+    Actor, Email, InvalidText, LinkError, NewLink, NewUser, NoPlan, Purpose, Store, User, UserChange, UserError,
+    UserRef,
+};
 
 use crate::cli::{CreateUser, PasswordFlags, UserPassword, UserRole, Users, UsersCommand};
 use crate::commands::{STORE_FILE, block_on, load, open, open_or_make, printable, say, user};
@@ -75,7 +78,7 @@ fn heading(users: &[User]) -> String {
 /// behind.
 fn check_new(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> {
     if create.name.as_ref().is_some_and(|name| !store::is_fit_text(name)) {
-        return Err(StoreError::Invalid { field: "a user's name" }.into());
+        return Err(InvalidText { field: "a user's name" }.into());
     }
     let has_store = snapshot.process.store.url.is_some() || snapshot.process.data.join(STORE_FILE).exists();
     if !has_store && snapshot.traffic.plans.iter().all(|plan| plan.name != create.plan) {
@@ -87,7 +90,7 @@ fn check_new(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> {
 /// The error for a missing plan; `plans` exist.
 fn no_plan<'a>(create: &CreateUser, plans: impl Iterator<Item = &'a Plan>) -> anyhow::Error {
     let names: Vec<String> = plans.map(|plan| printable(&plan.name)).collect();
-    let error = anyhow::Error::new(StoreError::NoPlan { name: printable(&create.plan) });
+    let error = anyhow::Error::new(NoPlan { name: printable(&create.plan) });
     error.context(format!("no user was created; the plans are {}", names.join(", ")))
 }
 
@@ -130,11 +133,12 @@ async fn create(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> 
                 created.map(|(created, _)| (created, Some(draft.url(snapshot, snapshot.process.control.listen))))
             }
             PasswordSource::Ask | PasswordSource::Stdin => {
-                store.create_user(&Actor::COMMAND, new).await.map(|created| (created, None))
+                let created = store.create_user(&Actor::COMMAND, new).await;
+                created.map(|created| (created, None)).map_err(LinkError::User)
             }
         };
         created.map_err(|error| {
-            let is_taken = matches!(error, StoreError::EmailTaken);
+            let is_taken = matches!(error, LinkError::User(UserError::EmailTaken));
             let error = anyhow::Error::new(error);
             if !is_taken {
                 return error;

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use chrono::DateTime;
 use config::Snapshot;
 use config::load::Flags;
-use store::{Actor, KnownMasterKey, Store, StoreError};
+use store::{Actor, DatabaseError, KnownMasterKey, RunningServers, Store};
 
 use crate::cli::{VaultCommand, VaultCommands};
 use crate::commands::{block_on, confirmation, load, open, say};
@@ -152,7 +152,7 @@ fn others(keys: &[KnownMasterKey], vault: &Vault) -> u64 {
 }
 
 async fn admit(store: &Store, snapshot: &Snapshot, vault: &Vault) -> Result<store::AdmittedMasterKey, StartFault> {
-    let of_store = |error: StoreError| failure::of_store(snapshot, error);
+    let of_store = |error: DatabaseError| failure::of_store(snapshot, error);
     secrets::admit(store, vault).await.map_err(|refused| refused.unwrap_or_else(of_store))
 }
 
@@ -163,7 +163,7 @@ async fn reset(store: &Store, snapshot: &Snapshot, found: &InstallationSecrets, 
     let _lock = Lock::take(&snapshot.process.data)?;
     let servers = store.servers().await?;
     if servers > 0 {
-        return Err(failure::of_store(snapshot, StoreError::Running { servers }).into());
+        return Err(failure::of_store(snapshot, RunningServers { servers }).into());
     }
     let vault = found.vault().context(
         "this command has no master key: set MASTER_ENCRYPTION_KEY to the new one, such as the output of `openssl rand \

@@ -16,7 +16,7 @@ use spool::{
     InterruptedRequest, LostSegments, Reader, Record, SkippedDamage, Spool, SpoolError, SpoolOpener, TruncatedTail,
     Writer,
 };
-use store::{Charges, GatheredCharges, Node, PlanDifference, Store, StoreError};
+use store::{BacklogError, Charges, GatheredCharges, Node, PlanDifference, Store};
 
 use super::ServeOptions;
 use super::heartbeat;
@@ -73,15 +73,17 @@ impl DurableState {
     /// Opens both, and creates missing ones. The duration depends on the records that earlier runs left.
     pub(crate) async fn open(snapshot: &Snapshot, serve_options: &ServeOptions) -> anyhow::Result<Self> {
         let clock = Clock::system();
-        let damaged = |error| failure::of_store(snapshot, error);
-        let store = Store::open(commands::options(snapshot, clock.clone())).await.map_err(damaged)?;
+        let opened = Store::open(commands::options(snapshot, clock.clone())).await;
+        let store = opened.map_err(|error| failure::of_store(snapshot, error))?;
         refuse_exposed_demo_keys(&store, snapshot, serve_options.demo).await?;
         let keys = serve_options.secrets.open_vault(&store, snapshot).await?;
         let signing = if serve_options.role == Role::Proxy { None } else { Some(serve_options.secrets.signing()?) };
-        let differences = store.ensure_plans(&snapshot.traffic.plans).await.map_err(damaged)?;
+        let differences = store.ensure_plans(&snapshot.traffic.plans).await;
+        let differences = differences.map_err(|error| failure::of_store(snapshot, error))?;
         refuse_lost_signup_plan(&store, snapshot).await?;
         let demo = if serve_options.demo { demo::seed(&store, snapshot).await? } else { Demo::default() };
-        let node = store.join(&snapshot.process.data, env!("CARGO_PKG_VERSION")).await.map_err(damaged)?;
+        let joined = store.join(&snapshot.process.data, env!("CARGO_PKG_VERSION")).await;
+        let node = joined.map_err(|error| failure::of_store(snapshot, error))?;
         keys.confirm(&store, snapshot).await?;
         // Ingesting the records of an earlier run may take a long time.
         let heartbeat = heartbeat::start(&node);
@@ -206,7 +208,7 @@ async fn settle(
 
 /// Returns a meter with the usage of the current day. All spooled records are in the store or in the node's backlog. If
 /// nodes share the store, the meter uses leases, and unused leases of earlier runs are returned first.
-async fn restored(node: &Node, snapshot: &Snapshot, clock: &Clock) -> Result<Meter, StoreError> {
+async fn restored(node: &Node, snapshot: &Snapshot, clock: &Clock) -> Result<Meter, BacklogError> {
     let store = node.store();
     if store.is_shared() {
         let cluster = Cluster::new(store.clone());
@@ -232,7 +234,7 @@ async fn restored(node: &Node, snapshot: &Snapshot, clock: &Clock) -> Result<Met
 }
 
 /// Loads the used credits of keys and users for one day.
-async fn begin(meter: &Meter, node: &Node, day: Day) -> Result<(), StoreError> {
+async fn begin(meter: &Meter, node: &Node, day: Day) -> Result<(), BacklogError> {
     let period = Period::of(Per::Day, day);
     let Charges { keys, users, .. } = node.store().charges(period).await?;
     let keys = keys.into_iter().map(|(no, charge)| (BudgetScope::Key(no), charge));

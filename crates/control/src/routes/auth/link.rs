@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use store::{Actor, By, Link, NewUser, Purpose, StoreError, UserRef};
+use store::{Actor, By, Link, NewUser, Purpose, RedeemError, UserError, UserRef};
 use utoipa::ToSchema;
 
 use super::password::{chosen, hashed};
@@ -90,7 +90,7 @@ pub(crate) async fn check(State(app): State<Arc<App>>, request: Request) -> Resu
     let email = match &link.purpose {
         Purpose::Invite { email, .. } => email.clone(),
         Purpose::Password { user } => {
-            let user = app.store.find_user(&UserRef::Id(*user)).await.map_err(Problem::store)?;
+            let user = app.store.find_user(&UserRef::Id(*user)).await?;
             user.map(|user| user.email)
         }
         Purpose::FirstAdmin => None,
@@ -130,8 +130,8 @@ pub(crate) async fn redeem(
             if body.name.is_some() || body.email.is_some() {
                 return Err(Problem::new(Refusal::BadRequest, "this link takes only `token` and `password`"));
             }
-            let holder = app.store.find_user(&UserRef::Id(user)).await.map_err(Problem::store)?;
-            let holder = holder.ok_or(StoreError::NoLink)?;
+            let holder = app.store.find_user(&UserRef::Id(user)).await?;
+            let holder = holder.ok_or(RedeemError::NoLink)?;
             let own = [holder.email.as_str(), &holder.name, &brand];
             let password = chosen("password", body.password, &own)?;
             let seat = app.passwords.seat()?;
@@ -192,8 +192,8 @@ async fn sign_up(
 }
 
 /// Maps errors of the store. A missing plan of new accounts is an error of the configuration, not of the client.
-fn not_made(error: StoreError) -> Problem {
-    if matches!(error, StoreError::NoPlan { .. }) { Problem::fault(error) } else { error.into() }
+fn not_made(error: RedeemError) -> Problem {
+    if let RedeemError::User(UserError::NoPlan(error)) = error { Problem::fault(error) } else { error.into() }
 }
 
 fn required_text(field: &str, value: Option<String>) -> Result<String, Problem> {
@@ -203,10 +203,10 @@ fn required_text(field: &str, value: Option<String>) -> Result<String, Problem> 
 /// Finds the valid link with this token.
 async fn find(app: &App, token: &Secret) -> Result<(TicketHash, Link), Problem> {
     let Ok(ticket) = Ticket::parse(ticket::TicketKind::Link, token.expose()) else {
-        return Err(StoreError::NoLink.into());
+        return Err(RedeemError::NoLink.into());
     };
-    let link = app.store.find_link(ticket.hash()).await.map_err(Problem::store)?;
-    Ok((ticket.hash(), link.ok_or(StoreError::NoLink)?))
+    let link = app.store.find_link(ticket.hash()).await?;
+    Ok((ticket.hash(), link.ok_or(RedeemError::NoLink)?))
 }
 
 const fn kind(purpose: &Purpose) -> &'static str {

@@ -97,7 +97,7 @@ async fn by_password(
     password: Secret,
 ) -> Result<(User, Credential), Problem> {
     let found = match Email::sought(email) {
-        Ok(email) => app.store.credentials_of(&email).await.map_err(Problem::store)?,
+        Ok(email) => app.store.credentials_of(&email).await?,
         Err(_) => None,
     };
     let (user, phc) = match found {
@@ -128,7 +128,7 @@ async fn by_key(app: &App, key: &Secret, address: Address) -> Result<(User, Cred
         // A session refers to its key and not to a secret, so it would outlive the replaced secret.
         return Err(NotFound::Rotated.into());
     }
-    let user = app.store.find_user(&UserRef::Id(principal.user)).await.map_err(Problem::store)?;
+    let user = app.store.find_user(&UserRef::Id(principal.user)).await?;
     let user = user.ok_or_else(Problem::internal)?;
     Ok((user, Credential::Key { key: principal.key, secret }))
 }

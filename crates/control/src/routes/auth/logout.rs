@@ -76,7 +76,7 @@ async fn end_sessions(app: &App, tokens: CookieTokens<'_>, address: Address) -> 
 async fn end_family(app: &App, token: &str, address: Address) -> Result<(), Problem> {
     let Ok(ticket) = Ticket::parse(ticket::TicketKind::Refresh, token) else { return Ok(()) };
     let by = Actor { by: By::System, address: Some(address.0) };
-    if let Some(session) = app.store.sign_out(&by, ticket.hash()).await.map_err(Problem::store)? {
+    if let Some(session) = app.store.sign_out(&by, ticket.hash()).await? {
         app.sessions.forget(session);
     }
     Ok(())
@@ -84,7 +84,7 @@ async fn end_family(app: &App, token: &str, address: Address) -> Result<(), Prob
 
 async fn end_session(app: &App, user: UserId, session: SessionId, address: Address) -> Result<(), Problem> {
     let by = Actor { by: By::User { user, session: Some(session) }, address: Some(address.0) };
-    app.store.end_session(&by, user, session).await.map_err(Problem::store)?;
+    app.store.end_session(&by, user, session).await?;
     app.sessions.forget(session);
     Ok(())
 }

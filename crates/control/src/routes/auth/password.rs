@@ -7,7 +7,7 @@ use access::{Refusal, Secret};
 use axum::Json;
 use axum::extract::{Request, State};
 use serde::Deserialize;
-use store::{PasswordChange, StoreError, UserRef};
+use store::{PasswordChange, UserRef};
 use utoipa::ToSchema;
 
 use super::logout::SessionStatus;
@@ -44,13 +44,13 @@ pub(crate) async fn change(
     request: Request,
 ) -> Result<Json<SessionStatus>, Problem> {
     let body: PasswordChangeRequest = input::required(request, app.limits.body).await?;
-    let user = app.store.find_user(&UserRef::Id(caller.user)).await.map_err(Problem::store)?;
+    let user = app.store.find_user(&UserRef::Id(caller.user)).await?;
     let user = user.ok_or_else(Problem::internal)?;
     let new = chosen("new", body.new, &[user.email.as_str(), &user.name, &app.live.load().process.brand.name])?;
     let seat = app.passwords.seat()?;
     // The holder of a session could guess the password here, so the attempt counts.
     attempts::take(&app.windows, caller.address, Some(&AccountHash::of(user.email.as_str()))).await?;
-    let found = app.store.credentials_of(&user.email).await.map_err(Problem::store)?;
+    let found = app.store.credentials_of(&user.email).await?;
     let Some((_, Some(before))) = found else { return Err(not_current()) };
     let (current, stored) = (body.current, before.clone());
     if !seat.work(move || password::verify(&current, &stored)).await? {
@@ -64,8 +64,8 @@ pub(crate) async fn change(
     let change = PasswordChange { from: &before, to: &phc, keep };
     match app.store.change_password(&caller.actor(), caller.user, change).await {
         Ok(()) => {}
-        Err(StoreError::CredentialGone) => return Err(not_current()),
-        Err(error) => return Err(Problem::store(error)),
+        Err(store::PasswordError::CredentialGone(_)) => return Err(not_current()),
+        Err(error) => return Err(error.into()),
     }
     app.sessions.forget_all_of(caller.user);
     Ok(Json(SessionStatus { status: "password_changed" }))

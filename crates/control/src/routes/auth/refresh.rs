@@ -80,7 +80,7 @@ pub(super) async fn renew(app: &App, token: &str, address: Address) -> Result<(S
     // The owner of the token is unknown until the look-up.
     let by = Actor { by: By::System, address: Some(address.0) };
     // No await follows a success: a client that disconnects earlier can send the same token again.
-    match app.store.refresh(&by, presented.hash(), new).await.map_err(Problem::store)? {
+    match app.store.refresh(&by, presented.hash(), new).await? {
         RefreshResult::Renewed(session) => Ok((session, next)),
         RefreshResult::Stolen { session, .. } => {
             app.sessions.forget(session);

@@ -16,7 +16,7 @@ use axum::response::Response;
 use config::snapshot::SignupMode;
 use http::StatusCode;
 use serde::Deserialize;
-use store::{Actor, By, Credential, Email, Link, NewSession, NewUser, Purpose, Session, StoreError, User};
+use store::{Actor, By, Credential, Email, Link, NewSession, NewUser, Purpose, RedeemError, Session, User, UserError};
 use tokio::time::sleep;
 use utoipa::ToSchema;
 
@@ -123,7 +123,7 @@ impl Invitation {
 
 async fn invitation(app: &App, token: &Secret) -> Result<Invitation, Problem> {
     let Ok(ticket) = Ticket::parse(ticket::TicketKind::Link, token.expose()) else { return Err(not_invited()) };
-    match app.store.find_link(ticket.hash()).await.map_err(Problem::store)? {
+    match app.store.find_link(ticket.hash()).await? {
         Some(Link { purpose: Purpose::Invite { email, plan }, .. }) => Ok(Invitation::new(ticket.hash(), email, plan)),
         Some(_) | None => Err(not_invited()),
     }
@@ -238,7 +238,7 @@ impl Newcomer {
         };
         match registered {
             Ok((user, session)) => Ok(SignUpOutcome::Made(Box::new(user), session)),
-            Err(StoreError::EmailTaken) => {
+            Err(RedeemError::User(UserError::EmailTaken)) => {
                 if invitation.is_some_and(|invitation| invitation.email.is_some()) {
                     return Err(Problem::new(Refusal::Conflict, "this address has an account; sign in with it"));
                 }
@@ -247,8 +247,8 @@ impl Newcomer {
                 let (role, status, email) = ("member", "active", email.as_str().to_owned());
                 Ok(SignUpOutcome::Taken(Account { id, name, email, plan, role, status, created_at }))
             }
-            Err(StoreError::NoLink) => Err(not_invited()),
-            Err(error @ StoreError::NoPlan { .. }) => Err(Problem::fault(error)),
+            Err(RedeemError::NoLink) => Err(not_invited()),
+            Err(RedeemError::User(UserError::NoPlan(error))) => Err(Problem::fault(error)),
             Err(error) => Err(error.into()),
         }
     }

@@ -93,7 +93,7 @@ pub(crate) async fn validate(
     if let (Some(Extension(counting)), Some(key)) = (counting, caller.key()) {
         counting.take(&app, key.key, address).await?;
     }
-    let identity = app.store.identity(hash).await.map_err(Problem::store)??;
+    let identity = app.store.identity(hash).await??;
     let day = app.clock.now().day();
     let spent = SpentCredits::of(&app, identity.user.no, day).await?;
     let quota = spent.of_user(&identity.user.plan);

@@ -77,7 +77,7 @@ pub(in crate::routes) async fn history(
         None => None,
     };
     let today = app.clock.now().day();
-    let totals_by_day = app.ledger.usage_of_days(scope.no, key, days, today).await.map_err(Problem::store)?;
+    let totals_by_day = app.ledger.usage_of_days(scope.no, key, days, today).await?;
     let days =
         totals_by_day.iter().map(|(day, totals)| UsageOfDay { date: date(*day), used: UsageFigures::from(totals) });
     Ok(Json(History { days: days.collect() }))

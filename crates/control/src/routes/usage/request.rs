@@ -217,9 +217,9 @@ pub(in crate::routes) async fn show(
     // An invalid id matches no request.
     let mut found = None;
     if let Ok(id) = id.parse().map(RequestId) {
-        found = app.ledger.find_request(scope.no, id).await.map_err(Problem::store)?;
+        found = app.ledger.find_request(scope.no, id).await?;
         if found.is_none() && user_id.is_none() && caller.role == Role::Admin {
-            found = app.ledger.find_request_without_key(id).await.map_err(Problem::store)?;
+            found = app.ledger.find_request_without_key(id).await?;
         }
     }
     let (line, attempts) = found.ok_or_else(|| Problem::new(Refusal::NotFound, "you have no request with this id"))?;

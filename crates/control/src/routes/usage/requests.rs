@@ -264,7 +264,7 @@ pub(in crate::routes) async fn list(
     };
     let filter = RequestFilter { key, model: query.model, status, since, until };
     let after = after.map(|Place { at, id }| RequestPlace { at, id });
-    let page = app.ledger.requests_page(scope.no, &filter, after, limit).await.map_err(Problem::store)?;
+    let page = app.ledger.requests_page(scope.no, &filter, after, limit).await?;
     let next = page.next.map(|RequestPlace { at, id }| Place { at, id }.cursor());
     Ok(Json(RequestListPage { items: page.lines.into_iter().map(RequestItem::from).collect(), next }))
 }

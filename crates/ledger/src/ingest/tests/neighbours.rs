@@ -19,7 +19,10 @@ async fn no_segment_is_removed_before_the_disk_has_what_was_ingested() {
     std::fs::rename(&log, &away).unwrap();
     std::os::unix::fs::symlink(&log, &log).unwrap();
     let failed = drain(&node, &mut spool.reader, &stats).await;
-    assert!(matches!(failed, Err(IngestError::Store(StoreError::Database(sqlx::Error::Io(_))))), "{failed:?}");
+    assert!(
+        matches!(failed, Err(IngestError::Store(WriteError::Database(DatabaseError::Database(sqlx::Error::Io(_)))))),
+        "{failed:?}"
+    );
     assert!(positions(&node).await.is_err());
     assert!(first.exists());
     std::fs::remove_file(&log).unwrap();
@@ -64,7 +67,7 @@ async fn ingest_goes_on_when_a_full_disk_has_room_again() {
     let cleared = async {
         let mut transaction = store.begin().await?;
         transaction.query("PRAGMA max_page_count = 1000000").run().await?;
-        Ok::<_, StoreError>(transaction.commit().await?)
+        transaction.commit().await
     };
     cleared.await.unwrap();
     drain(&node, &mut spool.reader, &stats).await.unwrap();
@@ -84,7 +87,7 @@ async fn a_server_whose_disk_is_full_keeps_nothing_of_a_batch() {
     for table_that_grows in ["usage_counts", "daily_usage", "ingested"] {
         refuse(&store, table_that_grows, "53100").await;
         let error = drain(&node, &mut spool.reader, &stats).await.unwrap_err();
-        assert!(matches!(error, IngestError::Store(StoreError::Full(_))), "{error:?}");
+        assert!(matches!(error, IngestError::Store(WriteError::Database(DatabaseError::Full(_)))), "{error:?}");
         for empty in ["usage_events", "usage_counts", "daily_usage", "names", "ingested"] {
             assert_eq!(table(&store, empty).await, [], "{empty}");
         }
@@ -108,7 +111,7 @@ async fn of_two_servers_with_one_nodes_id_the_later_one_writes() {
         assert_eq!((later.id(), later.incarnation()), (earlier.id(), earlier.incarnation() + 1));
         spool.writers[0].append(&counts(10)).unwrap();
         let refused = drain(&earlier, &mut spool.reader, &stats).await.unwrap_err();
-        assert!(matches!(refused, IngestError::Store(StoreError::Superseded)), "{refused:?}");
+        assert!(matches!(refused, IngestError::Store(WriteError::Superseded(_))), "{refused:?}");
         assert_eq!(table(&store, "usage_counts").await[0]["requests"], "1");
         drain(&later, &mut spool.reader, &stats).await.unwrap();
         assert_eq!(table(&store, "usage_counts").await[0]["requests"], "11");

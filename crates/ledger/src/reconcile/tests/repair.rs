@@ -67,7 +67,7 @@ async fn a_total_that_stays_wrong_is_an_error() {
     tell(&store, "UPDATE daily_usage SET requests = requests + 1").await;
     tell(&store, &format!("CREATE TRIGGER stuck AFTER UPDATE OF credits ON daily_usage BEGIN {back}; END")).await;
     let stuck = Ledger::new(store.clone()).repair_totals(&Actor::COMMAND, DAYS).await;
-    assert!(matches!(stuck, Err(StoreError::Unmended { day }) if day == DAYS.first), "{stuck:?}");
+    assert!(matches!(stuck, Err(RepairError::Unmended { day }) if day == DAYS.first), "{stuck:?}");
 }
 
 #[tokio::test]

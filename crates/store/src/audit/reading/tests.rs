@@ -174,8 +174,9 @@ async fn a_line_is_never_changed_and_never_deleted() {
         for text in texts {
             let mut transaction = store.begin().await.unwrap();
             let refused = transaction.query(text).once().run().await;
-            let error = refused.expect_err(text).to_string();
-            assert!(error.contains("rows of audit_log are never changed"), "{text}: {error}");
+            let error = refused.expect_err(text);
+            let cause = std::error::Error::source(&error).unwrap().to_string();
+            assert!(cause.contains("rows of audit_log are never changed"), "{text}: {cause}");
         }
         assert_eq!(store.audit_page(&AuditFilter::default(), None, 10).await.unwrap(), before);
     }

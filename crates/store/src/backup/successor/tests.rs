@@ -60,7 +60,7 @@ async fn a_store_that_somebody_has_open_stays() {
     let place = Place::sqlite();
     let store = filled(&place).await;
     let refused = begin(&place).await.succeed(&aside(&place)).await.unwrap_err();
-    assert!(matches!(refused, StoreError::Unavailable(_)), "{refused:?}");
+    assert!(matches!(refused, BackupError::Database(DatabaseError::Unavailable(_))), "{refused:?}");
     assert!(!aside(&place).exists() && !files(&place).contains_key("tollgate.db.new"));
     assert_eq!(store.users().await.unwrap().len(), 1);
     assert_eq!(place.open().await.users().await.unwrap().len(), 1);

@@ -1,6 +1,6 @@
-//! Classification of database errors as [`StoreError`].
+//! Classification of database errors as [`DatabaseError`].
 
-use crate::error::StoreError;
+use crate::error::DatabaseError;
 
 // SQLite's primary result codes (https://www.sqlite.org/rescode.html).
 const PERM: u32 = 3;
@@ -12,27 +12,27 @@ const FULL: u32 = 13;
 const CANTOPEN: u32 = 14;
 const NOTADB: u32 = 26;
 
-/// Converts an error into the [`StoreError`] for its cause.
-pub(crate) fn fault(error: sqlx::Error) -> StoreError {
+/// Converts an error into the [`DatabaseError`] for its cause.
+pub(crate) fn fault(error: sqlx::Error) -> DatabaseError {
     match kind(&error) {
         Some(known) => known(error),
-        None => StoreError::Database(error),
+        None => DatabaseError::Database(error),
     }
 }
 
-/// Whether [`fault`] can classify an error beyond [`StoreError::Database`].
+/// Whether [`fault`] can classify an error beyond [`DatabaseError::Database`].
 pub(crate) fn is_known(error: &sqlx::Error) -> bool {
     kind(error).is_some()
 }
 
-/// Constructor of a [`StoreError`]; `None` is [`StoreError::Database`].
-type StoreErrorConstructor = Option<fn(sqlx::Error) -> StoreError>;
+/// Constructor of a [`DatabaseError`]; `None` is [`DatabaseError::Database`].
+type DatabaseErrorConstructor = Option<fn(sqlx::Error) -> DatabaseError>;
 
-fn kind(error: &sqlx::Error) -> StoreErrorConstructor {
+fn kind(error: &sqlx::Error) -> DatabaseErrorConstructor {
     use sqlx::Error::{Io, PoolClosed, PoolTimedOut, Protocol, Tls, WorkerCrashed};
     let Some(cause) = error.as_database_error() else {
         let away = matches!(error, Io(_) | PoolClosed | PoolTimedOut | Protocol(_) | Tls(_) | WorkerCrashed);
-        return if away { Some(StoreError::Unavailable) } else { None };
+        return if away { Some(DatabaseError::Unavailable) } else { None };
     };
     let code = cause.code().unwrap_or_default();
     if cause.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some() {
@@ -43,32 +43,32 @@ fn kind(error: &sqlx::Error) -> StoreErrorConstructor {
 }
 
 /// Classifies the primary result code, which is the lowest byte of an extended one.
-fn of_sqlite(extended: u32) -> StoreErrorConstructor {
+fn of_sqlite(extended: u32) -> DatabaseErrorConstructor {
     Some(match extended & 0xff {
-        PERM | READONLY | CANTOPEN => |error| StoreError::ReadOnly(Some(error)),
-        FULL => StoreError::Full,
-        CORRUPT | NOTADB => StoreError::Damaged,
-        BUSY | LOCKED => StoreError::Unavailable,
+        PERM | READONLY | CANTOPEN => |error| DatabaseError::ReadOnly(Some(error)),
+        FULL => DatabaseError::Full,
+        CORRUPT | NOTADB => DatabaseError::Damaged,
+        BUSY | LOCKED => DatabaseError::Unavailable,
         _ => return None,
     })
 }
 
 /// Classifies a SQLSTATE (PostgreSQL's documentation, appendix A).
-fn of_postgres(code: &str) -> StoreErrorConstructor {
+fn of_postgres(code: &str) -> DatabaseErrorConstructor {
     Some(match code {
         // A prepared statement is missing or exists already: a pooler changes the connection between transactions.
-        "26000" | "42P05" => |_| StoreError::Pooled,
-        "25006" => |error| StoreError::ReadOnly(Some(error)),
-        "53100" => StoreError::Full,
+        "26000" | "42P05" => |_| DatabaseError::Pooled,
+        "25006" => |error| DatabaseError::ReadOnly(Some(error)),
+        "53100" => DatabaseError::Full,
         // A page or an index of the database is damaged.
-        "XX001" | "XX002" => StoreError::Damaged,
+        "XX001" | "XX002" => DatabaseError::Damaged,
         // The user, the password, the database or a privilege is invalid or missing.
-        "28000" | "28P01" | "3D000" | "42501" => StoreError::Forbidden,
+        "28000" | "28P01" | "3D000" | "42501" => DatabaseError::Forbidden,
         // Serialisation conflicts and deadlocks; an idle transaction that was ended; a lock that is not available.
-        "40001" | "40P01" | "25P03" | "55P03" => StoreError::Unavailable,
+        "40001" | "40P01" | "25P03" | "55P03" => DatabaseError::Unavailable,
         // Failures of the connection or of the server's resources, and interventions of its operator (a timeout, a
         // restart).
-        _ if ["08", "53", "57"].iter().any(|class| code.starts_with(class)) => StoreError::Unavailable,
+        _ if ["08", "53", "57"].iter().any(|class| code.starts_with(class)) => DatabaseError::Unavailable,
         _ => return None,
     })
 }

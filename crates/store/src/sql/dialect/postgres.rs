@@ -7,7 +7,8 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, FromRow, PgConnection, PgPool};
 
 use super::LOOKUPS;
-use crate::error::StoreError;
+use crate::error::DatabaseError;
+use crate::handle::OpenError;
 
 /// Connections of one process in addition to those for look-ups: one each for ingest and the node's beat, the rest for
 /// the control API.
@@ -40,10 +41,10 @@ pub(crate) const WRITING: &str = "SELECT id FROM nodes WHERE left_at IS NULL AND
 const PROCESS: &str = "SELECT pg_backend_pid()";
 
 /// Parses the URL of a server, without connecting to it.
-pub(crate) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
+pub(crate) fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
     let known = url.starts_with("postgres://") || url.starts_with("postgresql://");
     let options = if known { url.parse::<PgConnectOptions>().ok() } else { None };
-    let options = options.ok_or(StoreError::Url)?.application_name("tollgate").disable_statement_logging();
+    let options = options.ok_or(OpenError::Url)?.application_name("tollgate").disable_statement_logging();
     // Poolers refuse a connection with a parameter that they do not know. Tollgate reads no floating-point values.
     Ok(options.extra_float_digits(None))
 }
@@ -51,23 +52,22 @@ pub(crate) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
 /// Opens one connection without time limits, for migrations.
 ///
 /// # Errors
-/// [`StoreError::OldServer`], [`StoreError::Encoding`], [`StoreError::ReadOnly`], [`StoreError::Pooled`], and errors of
-/// connecting.
-pub(crate) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
+/// [`OpenError::OldServer`], [`OpenError::Encoding`], and database errors.
+pub(crate) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, OpenError> {
     let mut connection = bounded(PgConnection::connect_with(options)).await?;
     let answer = bounded(sqlx::raw_sql(CHECK).fetch_one(&mut connection)).await?;
     let (version, encoding, read_only): (i64, String, bool) = FromRow::from_row(&answer)?;
     if version < VERSION_MIN {
-        return Err(StoreError::OldServer { found: version / 10_000 });
+        return Err(OpenError::OldServer { found: version / 10_000 });
     }
     if encoding != "UTF8" {
-        return Err(StoreError::Encoding { found: encoding });
+        return Err(OpenError::Encoding { found: encoding });
     }
     if read_only {
-        return Err(StoreError::ReadOnly(None));
+        return Err(DatabaseError::ReadOnly(None).into());
     }
     if is_pooled(&mut connection, options).await? {
-        return Err(StoreError::Pooled);
+        return Err(DatabaseError::Pooled.into());
     }
     // Suppresses the notices "… already exists, skipping".
     bounded(sqlx::raw_sql("SET client_min_messages = warning").execute(&mut connection)).await?;

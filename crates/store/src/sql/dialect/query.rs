@@ -1,7 +1,5 @@
 //! A statement with its parameters, for either database.
 
-use std::cell::Cell;
-
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArguments, PgPool, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -10,6 +8,7 @@ use sqlx::{
 };
 
 use super::{Patience, StoreKind};
+use crate::error::DatabaseError;
 
 /// A type that both databases accept as a parameter.
 pub trait Value<'t>: Encode<'t, Sqlite> + Type<Sqlite> + Encode<'t, Postgres> + Type<Postgres> {}
@@ -81,25 +80,14 @@ enum On<'e> {
     InPostgres(&'e mut PgConnection, Patience),
 }
 
-thread_local! {
-    static SENT: Cell<usize> = const { Cell::new(0) };
-}
-
-/// Returns the number of statements that this thread has sent; tests bound the round trips of an operation with it.
-#[must_use]
-pub fn statements_sent() -> usize {
-    SENT.get()
-}
-
 /// Sends the statement that `$make` builds from text and parameters to its pool or transaction.
 macro_rules! send {
     ($self:ident, $make:expr, $does:ident, $read:expr) => {{
         if let Some(error) = $self.failed {
-            return Err(sqlx::Error::Encode(error));
+            return Err(sqlx::Error::Encode(error).into());
         }
         let (sql, persistent) = ($self.sql, $self.persistent);
-        SENT.set(SENT.get() + 1);
-        match ($self.on, $self.arguments) {
+        let sent = match ($self.on, $self.arguments) {
             (On::Sqlite(pool), Arguments::Sqlite(with)) => {
                 $make(sql, with).persistent(persistent).$does(pool).await.map($read)
             }
@@ -116,7 +104,8 @@ macro_rules! send {
             | (On::Postgres(_) | On::InPostgres(..), Arguments::Sqlite(_)) => {
                 Err(sqlx::Error::InvalidArgument("parameters of the other database".to_owned()))
             }
-        }
+        };
+        Ok(sent?)
     }};
 }
 
@@ -165,32 +154,32 @@ impl<'e> Query<'e> {
     /// Sends the statement and returns the number of rows that it wrote.
     ///
     /// # Errors
-    /// Errors of the database, of the connection to it, and of values that cannot be encoded or decoded.
-    pub async fn run(self) -> Result<u64, sqlx::Error> {
+    /// Database errors of any kind, also for values that cannot be encoded or decoded.
+    pub async fn run(self) -> Result<u64, DatabaseError> {
         send!(self, sqlx::query_with, execute, |done| done.rows_affected())
     }
 
     /// Sends the statement and returns every row.
     ///
     /// # Errors
-    /// Errors of the database, of the connection to it, and of values that cannot be encoded or decoded.
-    pub async fn all<R: ResultRow>(self) -> Result<Vec<R>, sqlx::Error> {
+    /// Database errors of any kind, also for values that cannot be encoded or decoded.
+    pub async fn all<R: ResultRow>(self) -> Result<Vec<R>, DatabaseError> {
         send!(self, sqlx::query_as_with::<_, R, _>, fetch_all, |rows| rows)
     }
 
     /// Sends the statement and returns its first row, if there is one.
     ///
     /// # Errors
-    /// Errors of the database, of the connection to it, and of values that cannot be encoded or decoded.
-    pub async fn find<R: ResultRow>(self) -> Result<Option<R>, sqlx::Error> {
+    /// Database errors of any kind, also for values that cannot be encoded or decoded.
+    pub async fn find<R: ResultRow>(self) -> Result<Option<R>, DatabaseError> {
         send!(self, sqlx::query_as_with::<_, R, _>, fetch_optional, |row| row)
     }
 
     /// Sends the statement and returns its first row; a missing row is an error.
     ///
     /// # Errors
-    /// Errors of the database, of the connection to it, and of values that cannot be encoded or decoded.
-    pub async fn one<R: ResultRow>(self) -> Result<R, sqlx::Error> {
-        self.find().await?.ok_or(sqlx::Error::RowNotFound)
+    /// Database errors of any kind, also for values that cannot be encoded or decoded.
+    pub async fn one<R: ResultRow>(self) -> Result<R, DatabaseError> {
+        Ok(self.find().await?.ok_or(sqlx::Error::RowNotFound)?)
     }
 }

@@ -5,7 +5,7 @@ use crate::Store;
 use crate::fixture::postgres::database;
 use crate::fixture::{Place, tell};
 
-async fn refused(url: Option<Secret>) -> StoreError {
+async fn refused(url: Option<Secret>) -> OpenError {
     Place { url, ..Place::sqlite() }.try_open().await.unwrap_err()
 }
 
@@ -19,7 +19,7 @@ async fn a_connection_is_waited_for_two_seconds() {
     }
     let asked = tokio::time::Instant::now();
     let error = store.users().await.unwrap_err();
-    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    assert!(matches!(error, DatabaseError::Unavailable(_)), "{error:?}");
     assert!((1_900..20_000).contains(&asked.elapsed().as_millis()), "{:?}", asked.elapsed());
     held.clear();
     assert!(store.users().await.is_ok());
@@ -30,8 +30,8 @@ async fn statements_and_standing_transactions_have_an_end() {
     let place = Place::postgres().await;
     let store = place.open().await;
     let asked = tokio::time::Instant::now();
-    let error = StoreError::from(store.query("SELECT pg_sleep(60)").run().await.unwrap_err());
-    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    let error = store.query("SELECT pg_sleep(60)").run().await.unwrap_err();
+    assert!(matches!(error, DatabaseError::Unavailable(_)), "{error:?}");
     assert!(asked.elapsed() < STATEMENT + Duration::from_secs(15), "{:?}", asked.elapsed());
     let settings =
         "SELECT current_setting('statement_timeout'), current_setting('idle_in_transaction_session_timeout'),
@@ -104,11 +104,11 @@ async fn a_database_that_takes_no_writes_is_refused() {
     let before = place.open().await;
     set(&before, &place, "default_transaction_read_only = on").await;
     let error = place.try_open().await.unwrap_err();
-    assert!(matches!(error, StoreError::ReadOnly(_)), "{error:?}");
+    assert!(matches!(error, OpenError::Database(DatabaseError::ReadOnly(_))), "{error:?}");
     // New connections to a running server cannot write from now on.
     let pool = pool(options(place.url.as_ref().unwrap().expose()).unwrap()).await.unwrap();
-    let error = StoreError::from(sqlx::query("DELETE FROM plans").execute(&pool).await.unwrap_err());
-    assert!(matches!(error, StoreError::ReadOnly(Some(_))), "{error:?}");
+    let error = DatabaseError::from(sqlx::query("DELETE FROM plans").execute(&pool).await.unwrap_err());
+    assert!(matches!(error, DatabaseError::ReadOnly(Some(_))), "{error:?}");
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn a_database_of_another_encoding_is_refused() {
     for encoding in ["SQL_ASCII", "LATIN1"] {
         let url = database(&format!("ENCODING '{encoding}' TEMPLATE template0 LOCALE 'C'")).await;
         let error = refused(Some(url)).await;
-        assert!(matches!(&error, StoreError::Encoding { found } if found == encoding), "{error:?}");
+        assert!(matches!(&error, OpenError::Encoding { found } if found == encoding), "{error:?}");
         assert!(error.to_string().contains("ENCODING 'UTF8'"), "{error}");
     }
 }
@@ -126,14 +126,16 @@ async fn what_is_no_url_of_a_server_or_of_none_is_told() {
     let there = database("").await;
     let (base, _) = there.expose().rsplit_once('/').unwrap();
     let nobody = there.expose().replace("//postgres@", "//nobody:S3CRET@");
-    type Kind = fn(&StoreError) -> bool;
+    type Kind = fn(&OpenError) -> bool;
     let cases: [(String, Kind); 6] = [
-        ("mysql://u:S3CRET@h/d".to_owned(), |error| matches!(error, StoreError::Url)),
-        ("S3CRET".to_owned(), |error| matches!(error, StoreError::Url)),
-        ("postgres://u:S3CRET@h:port/d".to_owned(), |error| matches!(error, StoreError::Url)),
-        ("postgres://u:S3CRET@127.0.0.1:1/d".to_owned(), |error| matches!(error, StoreError::Unavailable(_))),
-        (format!("{base}/there_is_none"), |error| matches!(error, StoreError::Forbidden(_))),
-        (nobody, |error| matches!(error, StoreError::Forbidden(_))),
+        ("mysql://u:S3CRET@h/d".to_owned(), |error| matches!(error, OpenError::Url)),
+        ("S3CRET".to_owned(), |error| matches!(error, OpenError::Url)),
+        ("postgres://u:S3CRET@h:port/d".to_owned(), |error| matches!(error, OpenError::Url)),
+        ("postgres://u:S3CRET@127.0.0.1:1/d".to_owned(), |error| {
+            matches!(error, OpenError::Database(DatabaseError::Unavailable(_)))
+        }),
+        (format!("{base}/there_is_none"), |error| matches!(error, OpenError::Database(DatabaseError::Forbidden(_)))),
+        (nobody, |error| matches!(error, OpenError::Database(DatabaseError::Forbidden(_)))),
     ];
     for (url, is) in cases {
         let error = refused(Some(Secret::new(url.clone()))).await;
