@@ -19,6 +19,9 @@ mod batch_sizer;
 mod fixture;
 pub mod handle;
 pub mod ingest;
+#[cfg(test)]
+#[path = "../tests/it/ingest_job.rs"]
+mod ingest_job;
 
 pub mod reconcile;
 pub mod retention;

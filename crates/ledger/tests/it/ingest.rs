@@ -2,10 +2,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ledger::IngestStats;
-use ledger::ingest::{drain, run};
+use ledger::ingest::drain;
 use meter::UsageEvent;
 use spool::Record;
 
+use crate::ingest_job::run;
 use crate::usage_world::{attempt, caller, requests, stats};
 use crate::world::{NOW, World};
 

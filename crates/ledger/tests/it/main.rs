@@ -12,6 +12,7 @@
 mod behaviours;
 mod charges;
 mod ingest;
+mod ingest_job;
 mod last_use;
 #[path = "../../../store/tests/it/lossy_network.rs"]
 mod lossy_network;

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use access::{KeyHash, KeyNo, Secret};
-use ledger::ingest::{drain, run};
+use ledger::ingest::drain;
 use ledger::{IngestError, IngestStats};
 use meter::{Caller, UsageEvent};
 use spool::Record;
@@ -14,6 +14,7 @@ use store::{Node, Store, StoreError};
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 
+use crate::ingest_job::run;
 use crate::lossy_network::{Loss, LossyNetwork};
 use crate::postgres;
 use crate::usage_world::{caller, requests, stats};

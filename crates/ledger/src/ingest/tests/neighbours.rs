@@ -1,6 +1,7 @@
 //! Ingest with a full or slow disk, with other nodes, and with concurrent readers and writers.
 
 use super::*;
+use crate::ingest_job::run;
 
 #[tokio::test]
 async fn no_segment_is_removed_before_the_disk_has_what_was_ingested() {
