@@ -41,10 +41,10 @@ use crate::secrets::AdmittedVault;
 
 /// Maximum number of keys, over all workers, that wait for a look-up.
 const LOOKUPS_MAX: usize = 1024;
-/// Maximum time for which the end of tasks and control is awaited.
+/// Maximum time for which the end of tasks, of control and of jobs is awaited.
 const STOP_WITHIN: Duration = Duration::from_secs(6);
-/// Maximum time for which the last run of ingest and the last work of other jobs are awaited.
-const JOBS_STOP_WITHIN: Duration = Duration::from_secs(60);
+/// Maximum time for which the last run of ingest is awaited.
+const INGEST_STOP_WITHIN: Duration = Duration::from_secs(60);
 
 /// The values from which many parts are built.
 pub(crate) struct ServerContext {
@@ -188,7 +188,8 @@ pub(crate) struct Services {
     tasks: JoinSet<()>,
     stop: watch::Sender<bool>,
     pub(super) jobs: Runner,
-    ingest: Option<ReaderSlot>,
+    /// The runner of ingest, which may take longer to stop, and the place of the spool's reader.
+    ingest: Option<(Runner, ReaderSlot)>,
 }
 
 impl Services {
@@ -249,8 +250,9 @@ impl Services {
     pub(crate) fn ingest(&mut self, base: &ServerContext, reader: Reader, stats: Arc<IngestStats>) {
         watch_ingest(base, reader.backlog_counter(), stats.clone());
         let (node, slot) = (base.node.clone(), ReaderSlot::new(reader));
-        self.ingest = Some(slot.clone());
-        self.jobs.add(ledger::ingest::SPEC, move || Ingest::new(node.clone(), slot.clone(), stats.clone()));
+        let (mut ingesting, kept) = (self.jobs.beside(), slot.clone());
+        ingesting.add(ledger::ingest::SPEC, move || Ingest::new(node.clone(), slot.clone(), stats.clone()));
+        self.ingest = Some((ingesting, kept));
     }
 
     /// Starts the deletion of expired usage.
@@ -308,8 +310,13 @@ impl Services {
         stop.send_replace(true);
         // Control finishes its requests within its own time limit; dropping the set aborts the rest.
         let ended = async { while tasks.join_next().await.is_some() {} };
-        let (_, ()) = tokio::join!(tokio::time::timeout(STOP_WITHIN, ended), jobs.stop(JOBS_STOP_WITHIN));
-        ingest.and_then(|slot| slot.take())
+        let reader = async {
+            let (ingesting, slot) = ingest?;
+            ingesting.stop(INGEST_STOP_WITHIN).await;
+            slot.take()
+        };
+        let (reader, (), _) = tokio::join!(reader, jobs.stop(STOP_WITHIN), tokio::time::timeout(STOP_WITHIN, ended));
+        reader
     }
 
     /// Starts a task that ends by itself when the services stop.
