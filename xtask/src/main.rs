@@ -37,7 +37,7 @@ fn main() -> anyhow::Result<ExitCode> {
     }
 }
 
-/// What is done with the documents of the settings.
+/// The task for the documents of the settings.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum DocumentTask {
     Write,

@@ -134,10 +134,7 @@ impl Subject {
     /// Returns the subject as records contain it: without an address, which is personal data without a use there.
     #[must_use]
     pub fn recorded(&self) -> Self {
-        match self {
-            Self::Anonymous { .. } => Self::ANONYMOUS,
-            named => named.clone(),
-        }
+        if matches!(self, Self::Anonymous { .. }) { Self::ANONYMOUS } else { self.clone() }
     }
 
     /// Returns the kind of the subject.

@@ -39,5 +39,6 @@ pub(crate) async fn run_ingest(
     runner.add(ledger::ingest::SPEC, move || Ingest::new(node.clone(), place.clone(), stats.clone()));
     stopped.await;
     runner.stop(Duration::from_secs(60)).await;
-    slot.take().expect("ingest has ended")
+    let Some(reader) = slot.take() else { unreachable!("ingest has ended") };
+    reader
 }

@@ -44,7 +44,7 @@ impl Greeting<'_> {
         match &self.snapshot.process.store.url {
             None => writeln!(out, "  store    SQLite in {}", self.snapshot.process.data.display())?,
             Some(_) => {
-                writeln!(out, "  store    PostgreSQL; the spool is in {}", self.snapshot.process.data.display())?
+                writeln!(out, "  store    PostgreSQL; the spool is in {}", self.snapshot.process.data.display())?;
             }
         }
         if !self.proxy.is_empty() {

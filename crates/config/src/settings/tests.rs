@@ -24,7 +24,7 @@ control: {rate_limits: [{dimension: ip, limit: 7, window: 1m, without: key}, {di
 rate_limits: [{dimension: ip, without: key, limit: 9, window: 1m}]
 ";
 
-/// Keys whose value depends on others, or has a form of its own: a key, a value for it, and the value that is then
+/// Keys whose value depends on others, or has a special form: a key, a value for it, and the value that is then
 /// shown. The key belongs to `BASE` or is unset. [`ALL_CASES`] has all other keys too.
 const CASES: &[(&str, &str, &str)] = &[
     ("mock", "false", "false"),
@@ -113,7 +113,7 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-/// Adds the path and the schema of each key that holds a value of its own.
+/// Adds the path and the schema of each key that has a value.
 fn add_keys(spec: &'static SectionSpec, section: &str, keys: &mut Vec<(String, Json)>) {
     for key in spec.keys() {
         let (path, schema) = (format!("{section}{}", key.name), key.field.schema());
@@ -140,10 +140,8 @@ fn example(schema: &Json) -> Option<String> {
     let index = compiler.compile("key.json", &mut schemas).unwrap();
     let alternatives = schema["anyOf"].as_array().into_iter().flatten().chain([schema]);
     let words = alternatives.filter_map(|schema| schema["enum"].as_array()).flatten().filter_map(Json::as_str);
-    let default = match &schema["default"] {
-        Json::String(text) => text.clone(),
-        other => other.to_string(),
-    };
+    let default = &schema["default"];
+    let default = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
     let mut texts = words.chain(EXAMPLES.iter().copied()).filter(|text| *text != default);
     texts.find(|text| schemas.validate(&json!(text), index).is_ok()).map(str::to_owned)
 }
