@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::{Clock, Ids, KeyNo, NanoUsd, PlanId, RequestId, Subject, UserNo};
+use access::{Clock, Credits, Ids, KeyNo, NanoUsd, PlanId, RequestId, Subject, Tokens, UserNo};
 use meter::{Attempt, Caller, Charge, Outcome, Source, Usage, UsageEvent};
 
 /// The number of users, which are numbered from 1.
@@ -56,7 +56,7 @@ impl EventMaker {
             }),
             started_at: now,
             day: now.day(),
-            charge: Charge::credits(1),
+            charge: Charge::credits(Credits(1)),
             route: Arc::from(format),
             format: Some(Arc::from(format)),
             model: Some(Arc::from(requested)),
@@ -75,10 +75,10 @@ impl EventMaker {
 fn attempt(random: u64, failed: bool) -> Attempt {
     let (provider, _, model, _) = pick(random);
     let usage = Usage {
-        input: Some(200 + random % 4_000),
-        cached_input: Some(random % 1_000),
-        output: Some(50 + random % 800),
-        reasoning: Some(random % 300),
+        input: Some(Tokens(200 + random % 4_000)),
+        cached_input: Some(Tokens(random % 1_000)),
+        output: Some(Tokens(50 + random % 800)),
+        reasoning: Some(Tokens(random % 300)),
         ..Usage::empty(Source::Reported)
     };
     Attempt {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Clock, Directory, Ids, KeyHash, MasterKey, Revision, Vault};
+use access::{Amount, Clock, Directory, Ids, KeyHash, MasterKey, Revision, Vault};
 use anyhow::{Context, ensure};
 use cluster::{Counting, DecryptedCredentials};
 use meter::{BudgetId, BudgetScope, Caller, Measure, Per};
@@ -102,7 +102,7 @@ async fn counting(database: &BenchDatabase, store: &Store, budgets: bool) -> any
     let node = store.join(database.folder(), env!("CARGO_PKG_VERSION")).await?;
     let own = |caller: Caller| {
         let budget = BudgetId { scope: BudgetScope::Key(caller.key), measure: Measure::Tokens, per: Per::Day };
-        vec![(budget, u64::MAX)]
+        vec![(budget, Amount::MAX)]
     };
     Ok(Arc::new(Counting::new(Some((Arc::default(), node)), own)))
 }

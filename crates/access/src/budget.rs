@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::amount::Amount;
 use crate::id::{KeyNo, PlanId, UserNo};
 use crate::usd;
 
@@ -83,10 +84,10 @@ impl Measure {
 
     /// Formats an amount for people: `5 USD`, `100 credits`.
     #[must_use]
-    pub fn written(self, amount: u64) -> String {
+    pub fn written(self, amount: Amount) -> String {
         match self {
-            Self::Credits | Self::Tokens => format!("{amount} {}", self.as_str()),
-            Self::Money => usd::written_money(amount),
+            Self::Credits | Self::Tokens => format!("{} {}", amount.0, self.as_str()),
+            Self::Money => usd::written_money(amount.money()),
         }
     }
 }
@@ -119,16 +120,16 @@ pub struct Budget {
     /// The period of the budget.
     pub per: Per,
     /// The maximum amount; 0 admits only requests without a cost.
-    pub amount: u64,
+    pub amount: Amount,
 }
 
 impl Budget {
     /// The largest amount that the store's integers can represent.
-    pub const AMOUNT_MAX: u64 = i64::MAX.unsigned_abs();
+    pub const AMOUNT_MAX: Amount = Amount(i64::MAX.unsigned_abs());
 
     /// Returns the id and the amount of this budget for `scope`.
     #[must_use]
-    pub const fn of(self, scope: BudgetScope) -> (BudgetId, u64) {
+    pub const fn of(self, scope: BudgetScope) -> (BudgetId, Amount) {
         (BudgetId { scope, measure: self.measure, per: self.per }, self.amount)
     }
 
@@ -153,13 +154,13 @@ mod tests {
 
     #[test]
     fn budgets_of_one_scope_are_in_order_and_each_once() {
-        let budget = |measure, per, amount| Budget { measure, per, amount };
+        let budget = |measure, per, amount| Budget { measure, per, amount: Amount(amount) };
         let credits = budget(Measure::Credits, Per::Month, 5);
         let money = budget(Measure::Money, Per::Day, 12_500_000_000);
         assert!(Budget::are_fit(&[]) && Budget::are_fit(&[credits, money]));
         assert!(!Budget::are_fit(&[money, credits]));
-        assert!(!Budget::are_fit(&[money, Budget { amount: money.amount + 1, ..money }]));
-        assert!(!Budget::are_fit(&[Budget { amount: Budget::AMOUNT_MAX + 1, ..money }]));
+        assert!(!Budget::are_fit(&[money, Budget { amount: Amount(money.amount.0 + 1), ..money }]));
+        assert!(!Budget::are_fit(&[Budget { amount: Amount(Budget::AMOUNT_MAX.0 + 1), ..money }]));
         assert_eq!((credits.to_string(), money.to_string()), ("5 credits a month".into(), "12.5 USD a day".into()));
     }
 

@@ -33,7 +33,7 @@ pub mod usd;
 pub mod user;
 pub mod vault;
 
-pub use amount::{Credits, NanoUsd};
+pub use amount::{Amount, Credits, NanoUsd, Tokens};
 pub use api_key::{ApiKey, KeyHash};
 pub use bounds::KeyBounds;
 pub use budget::{Budget, BudgetId, BudgetScope, Measure, Per};

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::amount::Amount;
 use crate::bounds::KeyBounds;
 use crate::budget::BudgetId;
 use crate::clock::Timestamp;
@@ -57,7 +58,7 @@ pub struct Principal {
     pub plan: Arc<Plan>,
     /// Budgets of the key, the user, the plan and all users, with their amounts; the limits of plan and key apply as
     /// well.
-    pub budgets: Arc<[(BudgetId, u64)]>,
+    pub budgets: Arc<[(BudgetId, Amount)]>,
     /// Time at which the key or this secret expires, whichever is earlier.
     pub expires_at: Option<Timestamp>,
     /// Time until which this secret remains valid, if it is the one before the last rotation.

@@ -4,14 +4,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use access::{BudgetId, BudgetScope, Day, Principal};
+use access::{Amount, BudgetId, BudgetScope, Day, Principal};
 use meter::budget::Period;
 use meter::{Caller, Charge, Meter};
 use store::backlog::Backlog;
 use store::{BacklogError, Node, Store};
 
 /// Returns the budgets that apply to a caller in addition to the stored ones, each with its amount.
-type ConfiguredBudgets = dyn Fn(Caller) -> Vec<(BudgetId, u64)> + Send + Sync;
+type ConfiguredBudgets = dyn Fn(Caller) -> Vec<(BudgetId, Amount)> + Send + Sync;
 
 /// The budgets that apply to principals.
 pub struct Counting {
@@ -38,7 +38,7 @@ impl Counting {
     /// Adds the budgets that `everywhere` returns for each caller. The meter counts usage if this node decides alone.
     pub fn new(
         meter: Option<(Arc<Meter>, Node)>,
-        everywhere: impl Fn(Caller) -> Vec<(BudgetId, u64)> + Send + Sync + 'static,
+        everywhere: impl Fn(Caller) -> Vec<(BudgetId, Amount)> + Send + Sync + 'static,
     ) -> Self {
         Self { meter, everywhere: Box::new(everywhere) }
     }

@@ -91,7 +91,7 @@ impl LeaseStats {
     fn note(&self, stranded: &UnreturnedLeases) {
         self.stranded.store(stranded.leases, Ordering::Relaxed);
         for (left, measure) in self.stranded_left.iter().zip(Measure::ALL) {
-            left.store(stranded.left.of(measure), Ordering::Relaxed);
+            left.store(stranded.left.of(measure).0, Ordering::Relaxed);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Budgets as the API shows them: the scope, the amount, and the part in use.
 
-use access::{Budget, BudgetId, Day, KeyId, KeyNo, Measure, PlanId, Role, usd};
+use access::{Budget, BudgetId, Credits, Day, KeyId, KeyNo, Measure, PlanId, Role, usd};
 use config::snapshot::{BudgetDimension, BudgetLimit};
 use meter::budget::Period;
 use serde::Serialize;
@@ -97,7 +97,7 @@ pub(crate) struct BudgetKey {
     pub(crate) id: KeyId,
     pub(crate) no: KeyNo,
     /// The quota of the key itself, if it has one.
-    pub(crate) credits_per_day: Option<u64>,
+    pub(crate) credits_per_day: Option<Credits>,
 }
 
 impl BudgetKey {
@@ -120,11 +120,10 @@ impl Source {
 }
 
 impl Amount {
-    fn of(measure: Measure, amount: u64) -> Self {
+    fn of(measure: Measure, amount: access::Amount) -> Self {
         match measure {
-            Measure::Credits | Measure::Tokens => Self::Count(amount),
-            // Budgets, and the used parts of them, are bounded by the store's integers.
-            Measure::Money => Self::Money(Cost::of(access::NanoUsd(i64::try_from(amount).unwrap_or(i64::MAX)))),
+            Measure::Credits | Measure::Tokens => Self::Count(amount.0),
+            Measure::Money => Self::Money(Cost::of(amount.money())),
         }
     }
 }
@@ -132,13 +131,13 @@ impl Amount {
 impl BudgetView {
     fn new(dimension: BudgetDimension, id: Option<String>, budget: Budget, source: Source, day: Day) -> Self {
         let Budget { measure, per, amount } = budget;
-        let of = |other| (measure == other).then_some(Visible(Some(amount)));
+        let of = |other| (measure == other).then_some(Visible(Some(amount.0)));
         Self {
             dimension: dimension.as_str(),
             id,
             name: None,
             per: per.as_str(),
-            money: of(Measure::Money).map(|Visible(amount)| Visible(amount.map(usd::written_money))),
+            money: (measure == Measure::Money).then(|| Visible(Some(usd::written_money(amount.money())))),
             credits: of(Measure::Credits),
             tokens: of(Measure::Tokens),
             used: None,
@@ -148,7 +147,7 @@ impl BudgetView {
         }
     }
 
-    fn using(self, budget: Budget, used: u64) -> Self {
+    fn using(self, budget: Budget, used: access::Amount) -> Self {
         let remaining = Amount::of(budget.measure, budget.amount.saturating_sub(used));
         Self { used: Some(Amount::of(budget.measure, used)), remaining: Some(remaining), ..self }
     }
@@ -202,7 +201,11 @@ pub(crate) async fn holding(state: &State, query: BudgetQuery<'_>, day: Day) -> 
     let plan = state.store.plan_of(usage.user).await?.unwrap_or(PlanId::NIL);
     let ids = [key.map_or(EVERYBODY, |key| key.id.0), usage.user.0, plan.0, EVERYBODY];
     let mut found = Vec::new();
-    let credits = |amount| Budget { measure: Measure::Credits, per: access::Per::Day, amount };
+    let credits = |credits| Budget {
+        measure: Measure::Credits,
+        per: access::Per::Day,
+        amount: access::Amount::of_credits(credits),
+    };
     let of_user = access::BudgetScope::User(usage.no);
     let quota = usage.plan.credits_per_day.map(credits);
     found.extend(quota.iter().chain(&usage.plan.budgets).map(|budget| (of_user, *budget, Source::Plan)));
@@ -251,7 +254,7 @@ const fn is_shared(scope: access::BudgetScope) -> bool {
 
 /// The used amount of a budget. The live meter reports it if it counts the whole budget; otherwise the store does. If
 /// nodes share the budget, the higher of both figures is used.
-async fn used(state: &State, budget: BudgetId, day: Day) -> Result<u64, Problem> {
+async fn used(state: &State, budget: BudgetId, day: Day) -> Result<access::Amount, Problem> {
     let period = Period::of(budget.per, day);
     let live = state.meter.as_ref().and_then(|meter| {
         let budget_counter = meter.counter(budget).filter(|budget_counter| budget_counter.period() == period)?;
@@ -261,5 +264,5 @@ async fn used(state: &State, budget: BudgetId, day: Day) -> Result<u64, Problem>
         return Ok(used);
     }
     let recorded = state.store.charge_of(budget.scope, period).await?;
-    Ok(recorded.of(budget.measure).max(live.map_or(0, |(used, _)| used)))
+    Ok(recorded.of(budget.measure).max(live.map_or(access::Amount::ZERO, |(used, _)| used)))
 }

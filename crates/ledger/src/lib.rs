@@ -19,7 +19,8 @@ mod batch_sizer;
 mod fixture;
 pub mod handle;
 pub mod ingest;
-
+#[cfg(test)]
+mod ingest_fixture;
 pub mod reconcile;
 pub mod retention;
 #[cfg(test)]

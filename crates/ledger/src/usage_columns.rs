@@ -1,5 +1,6 @@
 //! The usage columns of requests and attempts, in SQL texts and rows, generated from [`meter::usage_columns`].
 
+use access::Tokens;
 use meter::usage::{TOKEN_CLASS_COUNT, TOKEN_CLASSES, TOOL_CALL_COUNT, TOOL_CALLS, TokenTotal};
 use meter::{Billed, Source, ToolCalls, Unit, Usage};
 use sqlx::postgres::PgRow;
@@ -84,7 +85,7 @@ impl UsageRow {
         Some(Usage {
             billed: unit.zip(quantity).map(|(unit, quantity)| Billed { unit, quantity }),
             tools: ToolCalls::of_counts(self.tools.map(|calls| calls.map(unsigned))),
-            ..Usage::of_classes(source, self.classes.map(|tokens| tokens.map(unsigned)))
+            ..Usage::of_classes(source, self.classes.map(|class| class.map(|tokens| Tokens(unsigned(tokens)))))
         })
     }
 }
@@ -93,7 +94,7 @@ impl UsageRow {
 pub(crate) fn bind(usage: Option<&Usage>, row: &mut Values) {
     row.put(usage.map(|usage| usage.source.as_str()));
     for tokens in usage.map_or([None; TOKEN_CLASS_COUNT], Usage::classes) {
-        row.put(tokens.map(signed));
+        row.put(tokens.map(|Tokens(tokens)| signed(tokens)));
     }
     let billed = usage.and_then(|usage| usage.billed);
     row.put(billed.map(|billed| billed.unit.as_str())).put(billed.map(|billed| signed(billed.quantity)));

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use access::{Day, Mono, Timestamp};
+use access::{Amount, Day, Mono, Timestamp};
 
 use crate::budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
 use crate::counter::{BudgetCounter, CounterReservation, RefusalCause};
@@ -55,11 +55,11 @@ pub struct BudgetExceeded {
     /// The period of the budget.
     pub period: Period,
     /// The limit of the budget.
-    pub limit: u64,
+    pub limit: Amount,
     /// The used and reserved amounts, as this process knows them.
-    pub used: u64,
+    pub used: Amount,
     /// The amount that was requested.
-    pub requested: u64,
+    pub requested: Amount,
     /// Whether the limit refused the request, or a lease that may be extended.
     pub by: RefusalCause,
 }
@@ -72,7 +72,7 @@ pub struct LeaseShortfall {
     /// The counter of the budget.
     pub counter: Arc<BudgetCounter>,
     /// The amount that the request needs.
-    pub amount: u64,
+    pub amount: Amount,
 }
 
 impl AdmissionRequest<'_> {
@@ -84,8 +84,9 @@ impl AdmissionRequest<'_> {
         let shortfall = |(budget, counter): (&Budget, Arc<BudgetCounter>)| {
             let (amount, id) =
                 (charge.of(budget.id.measure), CounterId { budget: budget.id, period: counter.period() });
-            let is_short =
-                budget.limit.is_some() && amount > 0 && (counter.free() < amount || self.now >= counter.deadline());
+            let is_short = budget.limit.is_some()
+                && !amount.is_zero()
+                && (counter.free() < amount || self.now >= counter.deadline());
             is_short.then_some(LeaseShortfall { id, counter, amount })
         };
         self.limits.counters(not_before_user(self)).filter_map(shortfall).collect()
@@ -95,7 +96,7 @@ impl AdmissionRequest<'_> {
 impl BudgetExceeded {
     /// Returns the amount that is left.
     #[must_use]
-    pub const fn left(&self) -> u64 {
+    pub const fn left(&self) -> Amount {
         self.limit.saturating_sub(self.used)
     }
 
@@ -165,16 +166,16 @@ impl Meter {
 
     /// Returns the used and reserved amounts of a budget in the period that contains `day`, without pre-logged batches.
     #[must_use]
-    pub fn used(&self, budget: BudgetId, day: Day) -> u64 {
+    pub fn used(&self, budget: BudgetId, day: Day) -> Amount {
         let period = Period::of(budget.per, day);
         self.counter(budget)
             .filter(|counter| counter.period() == period)
-            .map_or(0, |counter| counter.used_by_requests())
+            .map_or(Amount::ZERO, |counter| counter.used_by_requests())
     }
 
     /// Creates the counter of a budget with `spent` in the period that contains `day`. A counter of this or a later
     /// period is kept.
-    pub fn begin(&self, budget: BudgetId, day: Day, spent: u64) {
+    pub fn begin(&self, budget: BudgetId, day: Day, spent: Amount) {
         let scope = match budget.scope {
             BudgetScope::Key(no) => self.counters.keys.get(no),
             BudgetScope::User(no) => self.counters.users.get(no),
@@ -204,13 +205,13 @@ fn take(request: &AdmissionRequest<'_>) -> Result<ReservedCharge, BudgetExceeded
         ReservedCharge { limits: request.limits.clone(), charge, counter_reservations: CounterReservations::new() };
     for (budget, counter) in request.limits.counters(not_before_user(request)) {
         let counts = budget.limit.is_some() || request.limits.authority == Authority::Standalone;
-        let amount = if counts { charge.of(budget.id.measure) } else { 0 };
+        let amount = if counts { charge.of(budget.id.measure) } else { Amount::ZERO };
         if counts && let Err(shortfall) = counter.take(amount, budget.limit, request.now) {
             reserved_charge.release();
             return Err(BudgetExceeded {
                 budget: budget.id,
                 period: counter.period(),
-                limit: budget.limit.unwrap_or(u64::MAX),
+                limit: budget.limit.unwrap_or(Amount::MAX),
                 used: shortfall.used,
                 requested: amount,
                 by: shortfall.by,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::{Day, NanoUsd, RequestId, Subject, Timestamp};
+use access::{Credits, Day, NanoUsd, RequestId, Subject, Timestamp};
 
 use crate::budget::Charge;
 use crate::unknown::UnknownCost;
@@ -158,5 +158,5 @@ pub struct Counts {
     /// The number of requests.
     pub requests: u64,
     /// The credits that the requests cost.
-    pub credits: u64,
+    pub credits: Credits,
 }

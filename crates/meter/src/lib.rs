@@ -8,6 +8,7 @@
 //! share). [`window`] limits the control API and unauthenticated clients.
 
 pub mod admission;
+mod atomic_amount;
 pub mod budget;
 pub mod counter;
 pub mod event;

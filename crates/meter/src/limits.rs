@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use access::{Caller, KeyBounds, Plan, Timestamp};
+use access::{Amount, Caller, Credits, KeyBounds, NanoUsd, Plan, Timestamp, Tokens};
 
 use crate::budget::{BudgetId, BudgetScope, Charge, Measure};
 use crate::counter::BudgetCounter;
@@ -29,7 +29,7 @@ pub struct Terms<'a> {
     pub bounds: &'a KeyBounds,
     /// Further budgets. Of two budgets with one id, the smaller limit applies. Budgets of other users and keys are
     /// ignored.
-    pub budgets: &'a [(BudgetId, u64)],
+    pub budgets: &'a [(BudgetId, Amount)],
 }
 
 /// The limits of a principal with their counters, so that a request needs no map and no lock.
@@ -51,7 +51,7 @@ pub struct Limits {
 pub(crate) struct Budget {
     pub(crate) id: BudgetId,
     /// `None` counts usage without limiting it.
-    pub(crate) limit: Option<u64>,
+    pub(crate) limit: Option<Amount>,
     pub(crate) scope_counters: Arc<ScopeCounters>,
 }
 
@@ -81,15 +81,15 @@ impl Limits {
         let Caller { user, key, .. } = terms.caller;
         // The quotas of key and user are counted even without a limit, because the API shows them.
         let mut budgets = vec![
-            (BudgetId::credits_a_day(BudgetScope::Key(key)), terms.bounds.credits_per_day),
-            (BudgetId::credits_a_day(BudgetScope::User(user)), terms.plan.credits_per_day),
+            (BudgetId::credits_a_day(BudgetScope::Key(key)), terms.bounds.credits_per_day.map(Amount::of_credits)),
+            (BudgetId::credits_a_day(BudgetScope::User(user)), terms.plan.credits_per_day.map(Amount::of_credits)),
         ];
         budgets.extend(terms.budgets.iter().map(|(id, limit)| (*id, Some(*limit))));
         // Of two budgets with one id, the smaller limit comes first; no limit is the largest.
         budgets.sort_by(|(id, limit), (other, than)| id.cmp(other).then(smaller(*limit, *than)));
         budgets.dedup_by_key(|(id, _)| *id);
         let mut plan = None;
-        let budget = |(id, limit): (BudgetId, Option<u64>)| {
+        let budget = |(id, limit): (BudgetId, Option<Amount>)| {
             let scope_counters = match id.scope {
                 BudgetScope::Key(no) => (no == key).then(|| registry.keys.get(no)),
                 BudgetScope::User(no) => (no == user).then(|| registry.users.get(no)),
@@ -129,10 +129,11 @@ impl Limits {
     }
 
     /// Returns the amount that one request could use at `at`: for each measure the smallest rest of its budgets,
-    /// `u64::MAX` without a limit. Other requests may use it first, and the usage of other nodes is not included.
+    /// the maximum of its type without a limit. Other requests may use it first, and the usage of other nodes is not
+    /// included.
     #[must_use]
     pub fn left(&self, at: Timestamp) -> Charge {
-        let none = Charge { credits: u64::MAX, tokens: u64::MAX, money: u64::MAX };
+        let none = Charge { credits: Credits::MAX, tokens: Tokens::MAX, money: NanoUsd::MAX };
         self.counters(at).fold(none, |left, (budget, counter)| {
             let Some(limit) = budget.limit else { return left };
             let measure = budget.id.measure;
@@ -154,7 +155,7 @@ impl Limits {
     }
 }
 
-fn smaller(limit: Option<u64>, than: Option<u64>) -> Ordering {
+fn smaller(limit: Option<Amount>, than: Option<Amount>) -> Ordering {
     (limit.is_none(), limit).cmp(&(than.is_none(), than))
 }
 

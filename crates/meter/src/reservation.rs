@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use access::{Day, Timestamp};
+use access::{Amount, Day, Timestamp};
 use smallvec::SmallVec;
 
 use crate::budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
@@ -61,7 +61,7 @@ pub struct ReservedPart {
     /// The period in which it counts.
     pub period: Period,
     /// The amount that is reserved.
-    pub amount: u64,
+    pub amount: Amount,
 }
 
 impl ReservedCharge {
@@ -111,7 +111,7 @@ impl Reservation {
     }
 
     /// Returns the counters of the budgets that limit a measure, with their limits.
-    pub(crate) fn limited(&self, measure: Measure) -> impl Iterator<Item = (Arc<BudgetCounter>, u64)> {
+    pub(crate) fn limited(&self, measure: Measure) -> impl Iterator<Item = (Arc<BudgetCounter>, Amount)> {
         let parts = self
             .reserved_charge
             .iter()

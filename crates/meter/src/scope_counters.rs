@@ -3,7 +3,7 @@
 use std::hash::Hash;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use access::{Day, KeyNo, PlanId, UserNo};
+use access::{Amount, Day, KeyNo, PlanId, UserNo};
 use arc_swap::ArcSwapOption;
 use rustc_hash::FxHashMap;
 
@@ -51,14 +51,14 @@ pub(crate) struct BudgetKind {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NewCounter {
     pub(crate) authority: Authority,
-    pub(crate) spent: u64,
+    pub(crate) spent: Amount,
 }
 
 impl ScopeCounters {
     /// Returns the counter of the period that contains `day`, or of a later period if one has begun: periods never go
     /// back.
     pub(crate) fn counter(&self, kind: BudgetKind, day: Day, authority: Authority) -> Arc<BudgetCounter> {
-        self.begin(kind, day, NewCounter { authority, spent: 0 })
+        self.begin(kind, day, NewCounter { authority, spent: Amount::ZERO })
     }
 
     /// Like [`Self::counter`]; a new counter begins with `spent`.

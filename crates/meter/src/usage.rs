@@ -1,5 +1,7 @@
 //! The usage of one attempt: tokens in disjoint classes, or a quantity of another unit.
 
+use access::Tokens;
+
 /// The source of usage figures, the most reliable first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
@@ -106,7 +108,7 @@ macro_rules! usage {
         pub struct Usage {
             /// The source of the figures.
             pub source: Source,
-            $($(#[$doc])* pub $class: Option<u64>,)+
+            $($(#[$doc])* pub $class: Option<Tokens>,)+
             /// The billed quantity, if the provider reports no classes.
             pub billed: Option<Billed>,
             /// The tool calls that are billed in addition to tokens.
@@ -116,13 +118,13 @@ macro_rules! usage {
         impl Usage {
             /// Returns usage with these classes, in the order of [`TOKEN_CLASSES`], and nothing else.
             #[must_use]
-            pub const fn of_classes(source: Source, [$($class),+]: [Option<u64>; TOKEN_CLASS_COUNT]) -> Self {
+            pub const fn of_classes(source: Source, [$($class),+]: [Option<Tokens>; TOKEN_CLASS_COUNT]) -> Self {
                 Self { source, $($class,)+ billed: None, tools: ToolCalls::of_counts([None; TOOL_CALL_COUNT]) }
             }
 
             /// Returns the classes in the order of [`TOKEN_CLASSES`].
             #[must_use]
-            pub const fn classes(&self) -> [Option<u64>; TOKEN_CLASS_COUNT] {
+            pub const fn classes(&self) -> [Option<Tokens>; TOKEN_CLASS_COUNT] {
                 [$(self.$class),+]
             }
         }
@@ -182,7 +184,10 @@ impl ToolCalls {
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
         let (ours, theirs) = (self.counts(), other.counts());
-        let mut both = ours.into_iter().zip(theirs).map(|(ours, theirs)| sum([ours, theirs]));
+        let mut both = ours.into_iter().zip(theirs).map(|calls| match calls {
+            (Some(ours), Some(theirs)) => Some(ours.saturating_add(theirs)),
+            (ours, theirs) => ours.or(theirs),
+        });
         Self::of_counts(std::array::from_fn(|_| both.next().flatten()))
     }
 }
@@ -196,17 +201,17 @@ impl Usage {
 
     /// Returns the sum of the classes in each total, in the order of [`TokenTotal::ALL`].
     #[must_use]
-    pub fn summary_classes(&self) -> [Option<u64>; 6] {
+    pub fn summary_classes(&self) -> [Option<Tokens>; 6] {
         TokenTotal::ALL.map(|total| self.sum_of(|of| of == total))
     }
 
     /// Returns all input, including cached input and cache writes; `None` if no class is known.
     #[must_use]
-    pub fn all_input(&self) -> Option<u64> {
+    pub fn all_input(&self) -> Option<Tokens> {
         self.sum_of(TokenTotal::is_input)
     }
 
-    fn sum_of(&self, is_part: impl Fn(TokenTotal) -> bool) -> Option<u64> {
+    fn sum_of(&self, is_part: impl Fn(TokenTotal) -> bool) -> Option<Tokens> {
         let parts = self.classes().into_iter().zip(TOKEN_CLASSES);
         sum(parts.filter(|(_, class)| is_part(class.total)).map(|(tokens, _)| tokens))
     }
@@ -219,8 +224,8 @@ impl Usage {
 
     /// Returns the sum of the known classes.
     #[must_use]
-    pub fn total(&self) -> u64 {
-        sum(self.classes()).unwrap_or(0)
+    pub fn total(&self) -> Tokens {
+        sum(self.classes()).unwrap_or_default()
     }
 
     /// Returns the sum of this usage and `other`, with the less reliable source. Of two different units, the first
@@ -240,9 +245,9 @@ impl Usage {
     }
 }
 
-/// Returns the sum of the known values; `None` if no value is known.
-fn sum(parts: impl IntoIterator<Item = Option<u64>>) -> Option<u64> {
-    parts.into_iter().flatten().reduce(u64::saturating_add)
+/// Returns the sum of the known classes; `None` if no class is known.
+fn sum(parts: impl IntoIterator<Item = Option<Tokens>>) -> Option<Tokens> {
+    parts.into_iter().flatten().reduce(Tokens::saturating_add)
 }
 
 #[cfg(test)]
@@ -250,21 +255,21 @@ mod tests {
     use super::*;
 
     const USAGE: Usage = Usage {
-        input: Some(1),
-        cached_input: Some(2),
-        audio_input: Some(4),
-        image_output: Some(8),
+        input: Some(Tokens(1)),
+        cached_input: Some(Tokens(2)),
+        audio_input: Some(Tokens(4)),
+        image_output: Some(Tokens(8)),
         ..Usage::empty(Source::Reported)
     };
 
     #[test]
     fn summary_classes_include_audio_and_images() {
-        assert_eq!(USAGE.summary_classes(), [Some(5), Some(2), None, None, Some(8), None]);
-        assert_eq!((USAGE.all_input(), USAGE.total(), USAGE.has_tokens()), (Some(7), 15, true));
+        assert_eq!(USAGE.summary_classes(), [Some(Tokens(5)), Some(Tokens(2)), None, None, Some(Tokens(8)), None]);
+        assert_eq!((USAGE.all_input(), USAGE.total(), USAGE.has_tokens()), (Some(Tokens(7)), Tokens(15), true));
         let empty = Usage::empty(Source::Counted);
         assert_eq!(
             (empty.summary_classes(), empty.all_input(), empty.total(), empty.has_tokens()),
-            ([None; 6], None, 0, false)
+            ([None; 6], None, Tokens(0), false)
         );
     }
 
@@ -272,9 +277,10 @@ mod tests {
     fn sum_of_two_usages_has_the_sum_of_each_class() {
         let billed =
             |unit, quantity| Usage { billed: Some(Billed { unit, quantity }), ..Usage::empty(Source::Counted) };
-        let both = USAGE.and(&Usage { input: Some(u64::MAX), output: Some(0), ..billed(Unit::Image, 2) });
+        let both =
+            USAGE.and(&Usage { input: Some(Tokens(u64::MAX)), output: Some(Tokens(0)), ..billed(Unit::Image, 2) });
         let classes = [Some(u64::MAX), Some(2), None, None, Some(0), None, Some(4), None, None, Some(8)];
-        assert_eq!((both.classes(), both.source), (classes, Source::Counted));
+        assert_eq!((both.classes(), both.source), (classes.map(|class| class.map(Tokens)), Source::Counted));
         let images = both.and(&billed(Unit::Image, 3)).and(&billed(Unit::Character, 9)).billed;
         assert_eq!(images, Some(Billed { unit: Unit::Image, quantity: 5 }));
     }

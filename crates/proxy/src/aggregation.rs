@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Day, Subject};
+use access::{Credits, Day, Subject};
 use meter::Counts;
 use rustc_hash::FxHashMap;
 use spool::{Record, SpoolError};
@@ -35,7 +35,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// A worker's counts that are not written yet.
 #[derive(Default)]
 pub(crate) struct Aggregation {
-    waiting: RefCell<FxHashMap<AggregationKey, (u64, u64)>>,
+    waiting: RefCell<FxHashMap<AggregationKey, (u64, Credits)>>,
     batches: PreloggedBatches,
     unwritten: RefCell<UnwrittenRecords>,
 }
@@ -69,7 +69,7 @@ impl Aggregation {
         }
         let (requests, credits) = waiting.entry(key).or_default();
         *requests += more.requests;
-        *credits += more.credits;
+        *credits = credits.saturating_add(more.credits);
         true
     }
 
@@ -121,7 +121,7 @@ impl Aggregation {
     }
 }
 
-fn counts(key: AggregationKey, requests: u64, credits: u64) -> Counts {
+fn counts(key: AggregationKey, requests: u64, credits: Credits) -> Counts {
     let AggregationKey { subject, route, status_class, minute, day } = key;
     Counts { subject, route, status_class, minute, day, requests, credits }
 }

@@ -211,7 +211,7 @@ fn too_little(exceeded: &BudgetExceeded) -> String {
         BudgetScope::Global => format!("the {period}'s quota of {of} for this gateway"),
     };
     let is_shared = is_shared(exceeded.budget);
-    if limit == 0 {
+    if limit.is_zero() {
         return format!("{what} allows only requests without a cost");
     }
     if used >= limit {
@@ -263,9 +263,9 @@ fn budget_headers(exceeded: &BudgetExceeded) -> impl Iterator<Item = (HeaderName
     let left = exceeded.left();
     let is_own = !is_shared(exceeded.budget);
     let remaining =
-        (is_own && (left == 0 || exceeded.by == RefusalCause::Limit)).then_some((X_RATELIMIT_REMAINING, left));
+        (is_own && (left.is_zero() || exceeded.by == RefusalCause::Limit)).then_some((X_RATELIMIT_REMAINING, left.0));
     let known = [
-        is_own.then_some((X_RATELIMIT_LIMIT, exceeded.limit)),
+        is_own.then_some((X_RATELIMIT_LIMIT, exceeded.limit.0)),
         remaining,
         Some((X_RATELIMIT_RESET, exceeded.resets_at().unix_seconds())),
     ];
@@ -304,6 +304,8 @@ pub(crate) fn seconds_up(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use access::Amount;
+
     use super::*;
 
     #[test]
@@ -322,6 +324,7 @@ mod tests {
     ) -> String {
         let budget = BudgetId { scope, measure, per };
         let period = meter::Period::of(per, access::Day(20_000));
+        let [limit, used, asked] = [limit, used, asked].map(Amount);
         too_little(&BudgetExceeded { budget, period, limit, used, requested: asked, by })
     }
 
@@ -359,6 +362,7 @@ mod tests {
         let of = |scope, measure, [limit, used, asked]: [u64; 3], by| {
             let budget = BudgetId { scope, measure, per: Per::Day };
             let period = meter::Period::of(Per::Day, access::Day(20_000));
+            let [limit, used, asked] = [limit, used, asked].map(Amount);
             let refused =
                 AdmissionRefusal::Budget(BudgetExceeded { budget, period, limit, used, requested: asked, by });
             let clock = Clock::manual(access::Day(20_000).start());

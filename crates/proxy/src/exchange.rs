@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::refusal::Side;
-use access::{Day, KeyId, Last4, NanoUsd, Principal, Refusal, RequestId, Subject, Timestamp, UserId};
+use access::{Credits, Day, KeyId, Last4, NanoUsd, Principal, Refusal, RequestId, Subject, Timestamp, UserId};
 use ai::{Format, ResponseFacts, Tap};
 use bytes::Bytes;
 use config::snapshot::{Events, OnHangup, Provider, Timeouts};
@@ -321,8 +321,7 @@ impl Exchange {
         let Some((usage, terms)) = tap.used() else { return false };
         let price = self.snapshot.traffic.price(&call.provider, (&call.model, None), self.started_at);
         let least = price.map_or(NanoUsd(0), |price| price.cost_at_least(Some(terms), &usage));
-        let money = u64::try_from(least.0).unwrap_or(0);
-        committed.exceeds(&Charge { credits: 0, tokens: usage.total(), money })
+        committed.exceeds(&Charge { credits: Credits::ZERO, tokens: usage.total(), money: least })
     }
 
     /// What a tap's answer that is broken off ends with, and what was seen of it.

@@ -123,9 +123,9 @@ async fn plain(exchange: &mut Exchange, route: &Arc<Route>, mut parts: Parts) ->
         Auth::Key => {
             let principal = know(exchange, &parts.headers).await?;
             scope::check_route(&principal.bounds, &route.name)?;
-            let (charge, limits) = (Charge::credits(route.credits.0.into()), budget::limits(exchange, &principal));
+            let (charge, limits) = (Charge::credits(route.credits), budget::limits(exchange, &principal));
             let standing = hold(exchange, budget::reserve(exchange, &limits, Some(charge)).await?);
-            if charge.credits > 0 && limits.limits(Measure::Credits) {
+            if !charge.credits.is_zero() && limits.limits(Measure::Credits) {
                 match route.events {
                     Events::Folded => exchange.prelog(charge.credits).await?,
                     Events::Rows => exchange.open(charge).await?,

@@ -10,7 +10,7 @@ mod used;
 
 use std::sync::Arc;
 
-use access::{Day, NanoUsd};
+use access::{Credits, Day, NanoUsd};
 use ai::ResponseFacts;
 use ai::price::Terms;
 use config::snapshot::Events;
@@ -179,7 +179,7 @@ impl Exchange {
             return (used, unsaid);
         }
         let charge = used.or_more(reserved);
-        let rest = Charge { credits: 0, tokens: charge.tokens - used.tokens, money: charge.money - used.money };
+        let rest = Charge { credits: Credits::ZERO, ..charge.less(&used) };
         (charge, unsaid.and(&rest))
     }
 

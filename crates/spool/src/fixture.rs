@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use access::{Day, KeyNo, NanoUsd, PlanId, RequestId, Subject, SubjectKind, SubjectName, Timestamp, UserNo};
+use access::{
+    Credits, Day, KeyNo, NanoUsd, PlanId, RequestId, Subject, SubjectKind, SubjectName, Timestamp, Tokens, UserNo,
+};
 use meter::{
     Attempt, Billed, Caller, Charge, Counts, Outcome, Source, ToolCalls, Unit, UnknownCost, Usage, UsageEvent,
 };
@@ -29,7 +31,7 @@ pub(crate) fn record(partition: u32, n: u32) -> Record {
 
 fn counts(caller: Option<Caller>, minute: u32) -> Counts {
     let (route, day) = (Arc::from("users"), Day(20_000));
-    Counts { subject: caller.into(), route, status_class: 2, minute, day, requests: 3, credits: u64::MAX }
+    Counts { subject: caller.into(), route, status_class: 2, minute, day, requests: 3, credits: Credits::MAX }
 }
 
 /// A UUIDv7 with the timestamp `1_000_000 + n` milliseconds.
@@ -44,7 +46,7 @@ pub(crate) fn opened(id: Uuid) -> OpenRequest {
         subject: Subject::Key(Caller { user: UserNo(1), key: KeyNo(i64::MAX), plan: PlanId::NIL }),
         started_at: Timestamp(1_700_000_000_000_000),
         day: Day(19_675),
-        reserved: Charge { credits: 2, tokens: 4_096, money: 41_000 },
+        reserved: Charge { credits: Credits(2), tokens: Tokens(4_096), money: NanoUsd(41_000) },
         route: Arc::from("chat"),
         format: Some(Arc::from("chat")),
         model: Some(Arc::from("fast")),
@@ -97,16 +99,16 @@ pub(crate) fn close_of_bytes(partition: u32, n: u32, bytes: u32) -> Record {
 pub(crate) fn event(id: RequestId) -> UsageEvent {
     let usage = Usage {
         source: Source::Reported,
-        input: Some(1),
-        cached_input: Some(0),
+        input: Some(Tokens(1)),
+        cached_input: Some(Tokens(0)),
         cache_write_short: None,
-        cache_write_long: Some(u64::MAX),
-        output: Some(300),
-        reasoning: Some(128),
-        audio_input: Some(2),
+        cache_write_long: Some(Tokens(u64::MAX)),
+        output: Some(Tokens(300)),
+        reasoning: Some(Tokens(128)),
+        audio_input: Some(Tokens(2)),
         image_input: None,
-        audio_output: Some(3),
-        image_output: Some(4),
+        audio_output: Some(Tokens(3)),
+        image_output: Some(Tokens(4)),
         billed: Some(Billed { unit: Unit::Character, quantity: 5 }),
         tools: ToolCalls { searches: Some(6), file_searches: Some(u64::MAX), ..ToolCalls::default() },
     };
@@ -129,7 +131,7 @@ pub(crate) fn event(id: RequestId) -> UsageEvent {
         subject: Subject::Key(Caller { user: UserNo(1), key: KeyNo(i64::MIN), plan: PlanId::NIL }),
         started_at: Timestamp(1_700_000_000_000_000),
         day: Day(19_675),
-        charge: Charge::credits(2),
+        charge: Charge::credits(Credits(2)),
         route: Arc::from("chat"),
         format: Some(Arc::from("chat")),
         model: Some(Arc::from("fast")),

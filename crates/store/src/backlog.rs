@@ -214,6 +214,7 @@ fn charge(charges: &mut ScopeCharges, subject: &Subject, day: Day, more: &Charge
 
 #[cfg(test)]
 mod tests {
+    use access::Credits;
     use meter::Counts;
     use uuid::Uuid;
 
@@ -230,7 +231,7 @@ mod tests {
             minute: 1,
             day: DAY,
             requests: 1,
-            credits,
+            credits: Credits(credits),
         };
         Record::Counts { id: Uuid::nil(), counts: vec![counts] }
     }
@@ -251,20 +252,20 @@ mod tests {
         let (one, two) = (BudgetScope::User(access::UserNo(1)), BudgetScope::Key(access::KeyNo(20)));
         assert_eq!(
             (credits(one, day).await, credits(two, month).await, credits(BudgetScope::Global, day).await),
-            (3, 4, 7)
+            (Credits(3), Credits(4), Credits(7))
         );
 
         assert!(backlog.leaving(&[(at(30), counted(1, 5))]).await.is_none());
         // Charges that were not stored stay.
         backlog.leaving(&records).await.unwrap().hold(&[at(20)]).await.refused();
-        assert_eq!(credits(BudgetScope::Global, month).await, 7);
+        assert_eq!(credits(BudgetScope::Global, month).await, Credits(7));
         let leaving = async |records, end| backlog.leaving(records).await.unwrap().hold(&[at(end)]).await.stored();
         leaving(&records[..1], 10).await;
         // The spool was not released, so the record is read again, alone and with more.
         assert!(backlog.leaving(&records[..1]).await.is_none());
         assert_eq!(
             (credits(one, day).await, credits(two, month).await, credits(BudgetScope::Global, day).await),
-            (0, 4, 4)
+            (Credits(0), Credits(4), Credits(4))
         );
         leaving(&records, 20).await;
         let waiting = backlog.waiting().await.unwrap();

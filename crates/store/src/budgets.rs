@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use access::{Budget, BudgetId, BudgetScope, KeyId, KeyNo, Measure, Per, PlanId, UserId, UserNo};
+use access::{Amount, Budget, BudgetId, BudgetScope, KeyId, KeyNo, Measure, Per, PlanId, UserId, UserNo};
 use serde_json::json;
 use thiserror::Error;
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use crate::audit::{Act, Action, Actor};
 use crate::error::DatabaseError;
 use crate::handle::Store;
 use crate::plans::{self, NoPlan};
-use crate::sql::{StoreKind, Texts, Transaction, padded, signed, statements, unsigned};
+use crate::sql::{self, StoreKind, Texts, Transaction, padded, signed, statements};
 use crate::users::NoUser;
 
 /// Maximum number of budgets in a store. The list of budgets is not paged.
@@ -66,7 +66,7 @@ pub enum BudgetError {
     #[error(transparent)]
     NoPlan(#[from] NoPlan),
     /// A budget exceeds the maximum amount.
-    #[error("the amount of a budget must be at most {} (money in nano-USD)", Budget::AMOUNT_MAX)]
+    #[error("the amount of a budget must be at most {} (money in nano-USD)", Budget::AMOUNT_MAX.0)]
     BudgetTooLarge,
     /// The store has the maximum number of budgets.
     #[error("the store has the maximum of {BUDGETS_MAX} budgets: remove some, or use plan budgets")]
@@ -138,7 +138,7 @@ impl ScopeKind {
 
 impl ApplicableBudget {
     /// Returns the budget's id and amount for the key and user to which it applies.
-    pub(crate) const fn of(self, user: UserNo, key: KeyNo, plan: PlanId) -> (BudgetId, u64) {
+    pub(crate) const fn of(self, user: UserNo, key: KeyNo, plan: PlanId) -> (BudgetId, Amount) {
         self.budget.of(match self.scope {
             ScopeKind::Key => BudgetScope::Key(key),
             ScopeKind::User => BudgetScope::User(user),
@@ -163,7 +163,7 @@ impl TryFrom<BudgetRow> for ApplicableBudget {
         let budget = Budget {
             measure: Measure::parse(&row.measure).ok_or_else(|| unreadable("measure"))?,
             per: Per::parse(&row.per).ok_or_else(|| unreadable("per"))?,
-            amount: unsigned(row.amount),
+            amount: sql::amount(row.amount),
         };
         Ok(Self { scope: ScopeKind::read(&row.scope)?, budget })
     }
@@ -255,7 +255,7 @@ impl Store {
         holder: &BudgetHolder,
         measure: Measure,
         per: Per,
-        amount: Option<u64>,
+        amount: Option<Amount>,
     ) -> Result<bool, BudgetError> {
         if amount.is_some_and(|amount| amount > Budget::AMOUNT_MAX) {
             return Err(BudgetError::BudgetTooLarge);
@@ -264,7 +264,7 @@ impl Store {
         let Target { kind, id, owner } = target(&mut transaction, holder).await?;
         let stored = transaction.query(AMOUNT).bind(id).bind(kind.as_str()).bind(measure.as_str()).bind(per.as_str());
         let stored: Option<(i64,)> = stored.find().await?;
-        let stored = stored.map(|(stored,)| unsigned(stored));
+        let stored = stored.map(|(stored,)| sql::amount(stored));
         if stored == amount {
             return Ok(false);
         }
@@ -275,7 +275,7 @@ impl Store {
                 }
                 let set =
                     transaction.query(SET).bind(self.new_id()).bind(kind.as_str()).bind(id).bind(measure.as_str());
-                set.bind(per.as_str()).bind(signed(amount)).bind(self.now()).run().await?;
+                set.bind(per.as_str()).bind(signed(amount.0)).bind(self.now()).run().await?;
             }
             None => {
                 let remove = transaction.query(REMOVE).bind(id).bind(kind.as_str());

@@ -4,7 +4,7 @@ pub mod by_node;
 
 use std::collections::BTreeMap;
 
-use access::{BudgetScope, Day, KeyNo, PlanId, UserNo};
+use access::{Amount, BudgetScope, Day, KeyNo, PlanId, UserNo};
 use meter::Charge;
 use meter::budget::Period;
 use uuid::Uuid;
@@ -79,17 +79,17 @@ struct ChargesPlanRow {
 impl From<ChargeRow> for Charge {
     fn from(row: ChargeRow) -> Self {
         Self {
-            credits: sum(row.credit_billions, row.credits),
-            tokens: sum(row.token_billions, row.tokens),
-            money: sum(row.dollars, row.nano),
+            credits: sum(row.credit_billions, row.credits).credits(),
+            tokens: sum(row.token_billions, row.tokens).tokens(),
+            money: sum(row.dollars, row.nano).money(),
         }
     }
 }
 
 /// Adds both parts; negative parts count as zero, and the sum saturates.
-fn sum(billions: Option<i64>, rest: Option<i64>) -> u64 {
+fn sum(billions: Option<i64>, rest: Option<i64>) -> Amount {
     let part = |part: Option<i64>| u128::try_from(part.unwrap_or(0)).unwrap_or(0);
-    u64::try_from(part(billions) * BILLION + part(rest)).unwrap_or(u64::MAX)
+    u64::try_from(part(billions) * BILLION + part(rest)).map_or(Amount::MAX, Amount)
 }
 
 /// Returns the first day of the period, and the first day after it.

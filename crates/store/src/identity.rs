@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use access::{
-    BudgetId, BudgetScope, KeyBounds, KeyHash, KeyId, KeyNo, Last4, LookupResult, NotFound, Plan, PlanId, Principal,
-    Timestamp, UserId, UserNo, UserStatus,
+    Amount, BudgetId, BudgetScope, KeyBounds, KeyHash, KeyId, KeyNo, Last4, LookupResult, NotFound, Plan, PlanId,
+    Principal, Timestamp, UserId, UserNo, UserStatus,
 };
 use uuid::Uuid;
 
@@ -43,7 +43,7 @@ pub struct Identity {
     /// Key with its bounds.
     pub key: IdentityKey,
     /// Budgets that apply in addition to the limits of plan and key.
-    pub budgets: Arc<[(BudgetId, u64)]>,
+    pub budgets: Arc<[(BudgetId, Amount)]>,
 }
 
 /// The owner of an [`Identity`]. `Debug` omits the name, which may be the address.

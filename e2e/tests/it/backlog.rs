@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use access::{Clock, Ids, KeyNo, PlanId, RequestId, UserNo};
+use access::{Clock, Credits, Ids, KeyNo, PlanId, RequestId, UserNo};
 use e2e::database::on_postgres;
 use e2e::{Call, Gateway, Setup, Upstream, eventually};
 use meter::{Attempt, Caller, Charge, Outcome, UsageEvent};
@@ -60,7 +60,7 @@ fn leave(data: &Path, caller: Caller, charged: u64) {
             subject: access::Subject::Key(caller),
             started_at: at,
             day: at.day(),
-            charge: Charge::credits(u64::from(nth < charged || nth >= SPOOLED)),
+            charge: Charge::credits(Credits(u64::from(nth < charged || nth >= SPOOLED))),
             route: "ai".into(),
             format: Some("chat".into()),
             model: Some("fast".into()),

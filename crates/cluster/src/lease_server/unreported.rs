@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use access::Amount;
 use meter::lease::{CounterId, LeaseClose, Tick, TickReply};
 use store::budget_period::BudgetPeriodRow;
 use store::charges::by_node;
-use store::sql::{signed, statements, unsigned};
+use store::sql::{amount, signed, statements, unsigned};
 use store::{BacklogError, Node};
 
 use crate::handle::Cluster;
@@ -30,7 +31,7 @@ pub struct UnreportedLease {
     /// Incarnation of the node that had the lease.
     pub incarnation: u64,
     /// Amount that was charged through the node during the lease.
-    pub spent: u64,
+    pub spent: Amount,
 }
 
 #[derive(sqlx::FromRow)]
@@ -64,8 +65,8 @@ impl Cluster {
         drop(waiting);
         transaction.rollback().await?;
         let unreported = leases.into_iter().map(|(cell, row)| {
-            let until = row.next_base.map_or_else(|| charged.through(cell, node.lessee()), unsigned);
-            let spent = until.saturating_sub(unsigned(row.base)).max(unsigned(row.spent));
+            let until = row.next_base.map_or_else(|| charged.through(cell, node.lessee()), amount);
+            let spent = until.saturating_sub(amount(row.base)).max(amount(row.spent));
             UnreportedLease { cell, incarnation: unsigned(row.incarnation), spent }
         });
         Ok(unreported.collect())

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use access::Amount;
 use jobs::{Job, JobError, JobSpec, NextRun, Owner};
 use meter::Charge;
 use meter::budget::Measure;
 use store::DatabaseError;
-use store::sql::{micros, statements, unsigned};
+use store::sql::{amount, micros, statements};
 
 use crate::handle::Cluster;
 use crate::lease_server;
@@ -83,12 +84,12 @@ impl Cluster {
         let silent = micros(now.before(ttl.saturating_mul(LIVES)));
         let left: Vec<(String, i64)> = transaction.query(STRANDED).bind(silent).bind(micros(now)).all().await?;
         transaction.rollback().await?;
-        Ok(left.iter().fold(UnreturnedLeases::default(), |sum, (measure, left)| sum.and(measure, unsigned(*left))))
+        Ok(left.iter().fold(UnreturnedLeases::default(), |sum, (measure, left)| sum.and(measure, amount(*left))))
     }
 }
 
 impl UnreturnedLeases {
-    fn and(self, measure: &str, left: u64) -> Self {
+    fn and(self, measure: &str, left: Amount) -> Self {
         let more = Measure::parse(measure).map_or(self.left, |of| self.left.and(&Charge::default().with(of, left)));
         Self { leases: self.leases + 1, left: more }
     }

@@ -1,6 +1,6 @@
 //! Budgets of clients, beside those of their plans.
 
-use access::{Budget, BudgetId, BudgetScope};
+use access::{Amount, Budget, BudgetId, BudgetScope};
 use meter::Caller;
 
 /// The section `budgets` of the file.
@@ -68,7 +68,7 @@ pub enum QuotaStatus {
 
 impl Budgets {
     /// Returns the budgets that apply to `caller`.
-    pub fn of(&self, caller: Caller) -> impl Iterator<Item = (BudgetId, u64)> {
+    pub fn of(&self, caller: Caller) -> impl Iterator<Item = (BudgetId, Amount)> {
         self.limits.iter().map(move |limit| {
             limit.budget.of(match limit.dimension {
                 BudgetDimension::Key => BudgetScope::Key(caller.key),

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use access::{KeyId, Measure, Per, Refusal, UserId, usd};
+use access::{Amount, Credits, KeyId, Measure, Per, Refusal, Tokens, UserId, usd};
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use config::snapshot::BudgetDimension;
@@ -46,12 +46,14 @@ struct SetBudgetRequest {
 }
 
 impl SetBudgetRequest {
-    fn read(self, measure: Measure) -> Result<u64, Problem> {
+    fn read(self, measure: Measure) -> Result<Amount, Problem> {
         let refused = |why: String| Problem::new(Refusal::Unprocessable, why);
         match (measure, self.money, self.credits, self.tokens) {
             (Measure::Money, Some(money), None, None) => usd::parse_money(&money)
+                .map(Amount::of_money)
                 .map_err(|expected| refused(format!("the money of a budget must be {expected}"))),
-            (Measure::Credits, None, Some(amount), None) | (Measure::Tokens, None, None, Some(amount)) => Ok(amount),
+            (Measure::Credits, None, Some(credits), None) => Ok(Amount::of_credits(Credits(credits))),
+            (Measure::Tokens, None, None, Some(tokens)) => Ok(Amount::of_tokens(Tokens(tokens))),
             _ => Err(refused(format!("this budget takes exactly one field, `{}`", measure.as_str()))),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::{Day, KeyId, Plan, UserId};
+use access::{Credits, Day, KeyId, Plan, UserId};
 use axum::Json;
 use axum::extract::{Request, State};
 use ledger::{Overview, OverviewKey, OverviewModel, RequestLine};
@@ -151,7 +151,7 @@ impl From<&Plan> for OverviewPlanView {
     fn from(plan: &Plan) -> Self {
         Self {
             name: plan.name.clone(),
-            credits_per_day: plan.credits_per_day,
+            credits_per_day: plan.credits_per_day.map(|credits| credits.0),
             requests_per_minute: plan.requests_per_minute.map(std::num::NonZeroU32::get),
         }
     }
@@ -242,7 +242,7 @@ pub(super) async fn overview(
     let since = first_of_month(today);
     let mut overview = read(&app, user, since, today).await?;
     let no = overview.user.no;
-    if overview.today.credits < quota::settled(&app, no, today) {
+    if Credits(overview.today.credits) < quota::settled(&app, no, today) {
         quota::recorded(&app, no, today).await?;
         overview = read(&app, user, since, today).await?;
     }
@@ -262,8 +262,8 @@ async fn read(app: &App, user: UserId, since: Day, today: Day) -> Result<Overvie
 fn response(app: &App, overview: Overview, budgets: Vec<budgets::BudgetView>, today: Day) -> OverviewResponse {
     let user = &overview.user;
     let of_user = BudgetId::credits_a_day(meter::BudgetScope::User(user.no));
-    let recorded = overview.today.credits;
-    let used = app.meter.as_ref().map_or(0, |meter| meter.used(of_user, today)).max(recorded);
+    let recorded = Credits(overview.today.credits);
+    let used = app.meter.as_ref().map_or(Credits::ZERO, |meter| meter.used(of_user, today).credits()).max(recorded);
     let quota = Quota::new(user.plan.credits_per_day, used, today);
     let pending_credits = quota::pending(&quota, recorded);
     let latency = Latency::of(&overview.newest);
@@ -273,7 +273,11 @@ fn response(app: &App, overview: Overview, budgets: Vec<budgets::BudgetView>, to
         plan: OverviewPlanView::from(&user.plan),
         quota,
         budgets,
-        today: Today { date: date(today), used: UsageFigures::from(&overview.today), pending_credits },
+        today: Today {
+            date: date(today),
+            used: UsageFigures::from(&overview.today),
+            pending_credits: pending_credits.0,
+        },
         month: Month { since: date(first_of_month(today)), used: UsageFigures::from(&overview.month) },
         keys: overview.keys.into_iter().map(OverviewKeyView::from).collect(),
         models: overview.models.into_iter().map(OverviewModelView::from).collect(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use access::{NanoUsd, PlanId, Subject, Timestamp};
+use access::{Credits, NanoUsd, PlanId, Subject, Timestamp};
 use meter::{Attempt, Charge, Counts, Usage, UsageEvent};
 
 use crate::usage::UsageTotals;
@@ -68,7 +68,7 @@ pub(crate) struct Minute {
 pub(crate) struct MinuteCounts {
     pub(crate) user: i64,
     pub(crate) requests: u64,
-    pub(crate) credits: u64,
+    pub(crate) credits: Credits,
 }
 
 /// Adds up the totals of requests with a key.
@@ -91,7 +91,7 @@ pub(crate) fn days<'a>(
             let of = days.entry(day).or_default();
             of.totals.add(&UsageTotals {
                 requests: counts.requests,
-                credits: counts.credits,
+                credits: counts.credits.0,
                 ..UsageTotals::default()
             });
             of.charge = of.charge.and(&Charge::credits(counts.credits));
@@ -173,12 +173,12 @@ pub(crate) fn end_of(minute: u32) -> Timestamp {
 fn totals(event: &UsageEvent) -> UsageTotals {
     let usage = usage(&event.attempts);
     let [input, cached_input, cache_write_short, cache_write_long, output, reasoning] =
-        usage.map_or([None; 6], |usage| usage.summary_classes()).map(Option::unwrap_or_default);
+        usage.map_or([None; 6], |usage| usage.summary_classes()).map(|class| class.unwrap_or_default().0);
     let unknown = event.attempts.is_empty() || event.attempts.iter().any(|attempt| attempt.cost.is_none());
     let unpriced = event.format.is_some() && unknown;
     UsageTotals {
         requests: 1,
-        credits: event.charge.credits,
+        credits: event.charge.credits.0,
         input,
         cached_input,
         cache_write_short,

@@ -5,7 +5,8 @@ mod refused;
 use std::collections::{BTreeMap, BTreeSet};
 
 use access::{
-    Clock, Day, Ids, KeyNo, NanoUsd, PlanId, RequestId, Subject, SubjectKind, SubjectName, Timestamp, UserNo,
+    Amount, Clock, Credits, Day, Ids, KeyNo, NanoUsd, PlanId, RequestId, Subject, SubjectKind, SubjectName, Timestamp,
+    Tokens, UserNo,
 };
 use cluster::Cluster;
 use meter::budget::{BudgetId, BudgetScope, Per, Period};
@@ -31,13 +32,13 @@ fn id() -> RequestId {
 
 fn attempt() -> Attempt {
     let usage = Usage {
-        input: Some(41),
-        cached_input: Some(42),
-        cache_write_short: Some(43),
-        cache_write_long: Some(44),
-        output: Some(45),
-        image_input: Some(2),
-        audio_output: Some(5),
+        input: Some(Tokens(41)),
+        cached_input: Some(Tokens(42)),
+        cache_write_short: Some(Tokens(43)),
+        cache_write_long: Some(Tokens(44)),
+        output: Some(Tokens(45)),
+        image_input: Some(Tokens(2)),
+        audio_output: Some(Tokens(5)),
         billed: Some(Billed { unit: Unit::Image, quantity: 3 }),
         tools: ToolCalls {
             searches: Some(51),
@@ -68,7 +69,7 @@ fn event() -> UsageEvent {
     let caller = Caller { user: UserNo(31), key: KeyNo(32), plan: PlanId::NIL };
     UsageEvent {
         day: Day(34),
-        charge: Charge { credits: 35, tokens: 36, money: 37 },
+        charge: Charge { credits: Credits(35), tokens: Tokens(36), money: NanoUsd(37) },
         outcome: Outcome::CallerGone,
         attempts: vec![attempt()],
         ..fixture::event(id(), Some(caller), Timestamp(33))
@@ -215,7 +216,8 @@ async fn several_attempts_have_rows_and_the_event_their_sum() {
             duration_us: 7,
         };
         let mut bounded = attempt();
-        bounded.usage = bounded.usage.map(|usage| Usage { source: Source::Bounded, reasoning: Some(1), ..usage });
+        bounded.usage =
+            bounded.usage.map(|usage| Usage { source: Source::Bounded, reasoning: Some(Tokens(1)), ..usage });
         let event = UsageEvent { attempts: vec![failed, bounded, attempt()], ..event() };
         ingest(&place.join(&store).await, vec![event.clone()], Vec::new()).await;
         let mut attempts = table(&store, "usage_attempts").await;
@@ -251,7 +253,7 @@ async fn counts_of_a_minute_add_up_also_without_a_caller() {
             minute: 30_000_000,
             day: Day(20_833),
             requests: 3,
-            credits: 6,
+            credits: Credits(6),
         };
         let of_key = Counts {
             subject: Subject::Key(Caller { user: UserNo(1), key: KeyNo(2), plan: PlanId::NIL }),
@@ -362,7 +364,7 @@ fn counts(requests: u64) -> Record {
         minute: 30_000_000,
         day: Day(20_833),
         requests,
-        credits: 0,
+        credits: Credits::ZERO,
     };
     Record::Counts { id: id().0, counts: vec![counts] }
 }
@@ -387,21 +389,19 @@ async fn next_life(place: &Place, store: &Store) -> (Node, Spool) {
 fn tick(node: &Node) -> Tick {
     let budget = BudgetId::credits_a_day(BudgetScope::User(UserNo(1)));
     let counter = CounterId { budget, period: Period::of(Per::Day, node.store().clock().now().day()) };
-    let (term, seq, ceiling, used, spent, need_fitting, answered_recall) = (0, 1, 0, 0, 0, 0, 0);
-    let (want, need, queued, limit) = (5, 5, 5, 100);
     let request = LeaseRequest {
         counter,
-        term,
-        seq,
-        ceiling,
-        used,
-        spent,
-        want,
-        need,
-        need_fitting,
-        queued,
-        answered_recall,
-        limit,
+        term: 0,
+        seq: 1,
+        ceiling: Amount::ZERO,
+        used: Amount::ZERO,
+        spent: Amount::ZERO,
+        want: Amount(5),
+        need: Amount(5),
+        need_fitting: Amount::ZERO,
+        queued: Amount(5),
+        answered_recall: 0,
+        limit: Amount(100),
     };
     Tick { node: node.lessee(), incarnation: node.incarnation(), requests: vec![request], closes: Vec::new() }
 }
@@ -415,7 +415,8 @@ async fn what_is_left_of_a_backlog_at_a_second_death_counts_with_what_was_stored
         let credits = |credits| {
             let Record::Counts { counts, .. } = counts(credits) else { panic!("counts") };
             let today = store.clock().now().day();
-            let counts = counts.into_iter().map(|counts| Counts { day: today, credits, ..counts }).collect();
+            let counts =
+                counts.into_iter().map(|counts| Counts { day: today, credits: Credits(credits), ..counts }).collect();
             Record::Counts { id: id().0, counts }
         };
         let spent = async |node: &Node| -> Vec<(u64, u64)> {
@@ -424,7 +425,7 @@ async fn what_is_left_of_a_backlog_at_a_second_death_counts_with_what_was_stored
                 .await
                 .unwrap()
                 .iter()
-                .map(|lease| (lease.incarnation, lease.spent))
+                .map(|lease| (lease.incarnation, lease.spent.0))
                 .collect()
         };
         let (first, mut spool) = next_life(&place, &store).await;

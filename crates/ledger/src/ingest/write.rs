@@ -258,7 +258,7 @@ impl SplitRecords<'_> {
             aggregation::days(self.events.iter().copied(), self.counts.iter().copied()).into_iter().collect();
         let bind_day = |(at, of): &(CallerDay, CallerTotals), row: &mut Values| {
             row.put(store.new_id()).put(at.day).put(at.user).put(at.key).put(node.id());
-            row.put(signed(of.charge.tokens)).put(signed(of.charge.money)).put(signed(of.totals.requests));
+            row.put(signed(of.charge.tokens.0)).put(of.charge.money.0).put(signed(of.totals.requests));
             bind_totals(&of.totals, row);
             row.put(now).put(now);
         };
@@ -266,8 +266,8 @@ impl SplitRecords<'_> {
         let plans: Vec<_> =
             aggregation::plans(self.events.iter().copied(), self.counts.iter().copied()).into_iter().collect();
         let bind_plan = |(at, charge): &(PlanDay, Charge), row: &mut Values| {
-            row.put(store.new_id()).put(at.day).put(at.plan.0).put(node.id()).put(signed(charge.credits));
-            row.put(signed(charge.tokens)).put(signed(charge.money)).put(now).put(now);
+            row.put(store.new_id()).put(at.day).put(at.plan.0).put(node.id()).put(signed(charge.credits.0));
+            row.put(signed(charge.tokens.0)).put(charge.money.0).put(now).put(now);
         };
         PLANS.run(transaction, &plans, bind_plan).await?;
         Ok(())
@@ -297,7 +297,7 @@ impl SplitRecords<'_> {
         let bind_minute = |(at, counted): &(Minute, MinuteCounts), row: &mut Values| {
             row.put(store.new_id()).put(counted.user).put(at.key).put(at.subject).put(at.route);
             row.put(at.status_class).put(at.minute).put(at.day);
-            row.put(signed(counted.requests)).put(signed(counted.credits)).put(now).put(now);
+            row.put(signed(counted.requests)).put(signed(counted.credits.0)).put(now).put(now);
         };
         MINUTES.run(transaction, &minutes, bind_minute).await?;
         Ok(())
@@ -316,8 +316,8 @@ fn bind_event(event: &UsageEvent, names: &Names, now: i64, row: &mut Values) {
     let caller = event.subject.caller();
     row.put(caller.map(|caller| caller.user.0)).put(caller.map(|caller| caller.key.0));
     row.put(caller.map(|caller| caller.plan.0)).put(names.subject(&event.subject));
-    row.put(micros(event.started_at)).put(i64::from(event.day.0)).put(signed(event.charge.credits));
-    row.put(signed(event.charge.tokens)).put(signed(event.charge.money));
+    row.put(micros(event.started_at)).put(i64::from(event.day.0)).put(signed(event.charge.credits.0));
+    row.put(signed(event.charge.tokens.0)).put(event.charge.money.0);
     row.put(names.get(NameKind::Route, &event.route).unwrap_or(0));
     row.put(event.format.as_deref()).put(event.model.as_deref().and_then(|model| names.get(NameKind::Model, model)));
     row.put(event.streamed)

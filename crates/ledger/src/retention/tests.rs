@@ -1,4 +1,6 @@
-use access::{Clock, Day, Ids, KeyNo, NanoUsd, Plan, PlanId, RequestId, Secret, TicketHash, UserId, UserNo};
+use access::{
+    Clock, Credits, Day, Ids, KeyNo, NanoUsd, Plan, PlanId, RequestId, Secret, TicketHash, Tokens, UserId, UserNo,
+};
 use meter::{Attempt, Caller, Charge, Counts, Outcome, Source, Usage, UsageEvent};
 use spool::{Record, Spool};
 use sqlx::AssertSqlSafe;
@@ -31,7 +33,7 @@ fn attempt() -> Attempt {
         status: Some(200),
         upstream_id: None,
         raw_usage: None,
-        usage: Some(Usage { input: Some(1), ..Usage::empty(Source::Reported) }),
+        usage: Some(Usage { input: Some(Tokens(1)), ..Usage::empty(Source::Reported) }),
         cost: Some(NanoUsd(1)),
         unknown: None,
         price_version: None,
@@ -50,7 +52,7 @@ fn records(clock: &Clock, events: usize) -> Vec<Record> {
         minute: u32::try_from(now.unix_seconds() / 60).unwrap(),
         day: now.day(),
         requests: 10,
-        credits: 0,
+        credits: Credits::ZERO,
     };
     let counts = Record::Counts { id: ids.next_uuid(), counts: vec![counts] };
     let event = |_| UsageEvent {
@@ -58,7 +60,7 @@ fn records(clock: &Clock, events: usize) -> Vec<Record> {
         subject: access::Subject::Key(CALLER),
         started_at: now,
         day: now.day(),
-        charge: Charge::credits(1),
+        charge: Charge::credits(Credits(1)),
         route: "ai".into(),
         format: Some("chat".into()),
         model: None,

@@ -1,6 +1,6 @@
 //! Requests of a user: a list with one row each, newest first, and the details of a single request.
 
-use access::{Credits, KeyId, KeyNo, NanoUsd, RequestId, SubjectKind, Timestamp, UserNo};
+use access::{Credits, KeyId, KeyNo, NanoUsd, RequestId, SubjectKind, Timestamp, Tokens, UserNo};
 use meter::{Usage, usage_columns};
 use store::DatabaseError;
 use store::sql::{micros, statements, timestamp, unsigned};
@@ -181,7 +181,7 @@ pub struct RequestLine {
     /// Reason for the unknown cost, of the first such attempt: a word of [`meter::UnknownCost`], or of a newer version.
     pub unknown: Option<String>,
     /// Tokens and money that budgets count: the usage, or the reserved amount if no usage was reported.
-    pub charged: (u64, NanoUsd),
+    pub charged: (Tokens, NanoUsd),
 }
 
 /// One attempt of a request.
@@ -295,7 +295,7 @@ impl From<LineRow> for RequestLine {
             status: status(row.status),
             outcome: row.outcome,
             refusal: row.refusal,
-            credits: Credits(u32::try_from(row.credits).unwrap_or(u32::MAX)),
+            credits: Credits(unsigned(row.credits)),
             request_bytes: unsigned(row.request_bytes),
             response_bytes: unsigned(row.response_bytes),
             duration_us: unsigned(row.duration_us),
@@ -306,7 +306,7 @@ impl From<LineRow> for RequestLine {
             cost: row.figures.cost_nano.map(NanoUsd),
             unpriced: row.unpriced,
             unknown: row.figures.cost_unknown,
-            charged: (unsigned(row.charged_tokens), NanoUsd(row.charged_nano)),
+            charged: (Tokens(unsigned(row.charged_tokens)), NanoUsd(row.charged_nano)),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::Refusal;
+use access::{Credits, Refusal};
 use meter::Charge;
 use spool::{DurableFuture, OpenRequest, Record, SpoolError};
 
@@ -25,7 +25,7 @@ impl Exchange {
     }
 
     /// The same of a folded request that costs `credits` of a quota: several share a record.
-    pub(crate) async fn prelog(&mut self, credits: u64) -> Result<(), Problem> {
+    pub(crate) async fn prelog(&mut self, credits: Credits) -> Result<(), Problem> {
         let (Some(caller), BudgetHold::Reserved(reservation)) = (self.subject.caller(), &self.hold) else {
             return Ok(());
         };

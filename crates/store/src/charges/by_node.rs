@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use access::{KeyNo, PlanId, UserNo};
+use access::{Amount, Credits, KeyNo, NanoUsd, PlanId, Tokens, UserNo};
 use meter::budget::{BudgetScope, Charge, Period};
 use meter::lease::{CounterId, NodeId};
 use sqlx::AssertSqlSafe;
@@ -33,15 +33,15 @@ pub struct ChargedAmounts(BTreeMap<(BudgetScope, Period), BTreeMap<NodeId, Charg
 
 impl ChargedAmounts {
     /// Returns the amount that was charged through all nodes.
-    pub fn all(&self, cell: CounterId) -> u64 {
+    pub fn all(&self, cell: CounterId) -> Amount {
         let nodes = self.0.get(&(cell.budget.scope, cell.period)).into_iter().flat_map(BTreeMap::values);
-        nodes.fold(0, |sum, charge| sum.saturating_add(charge.of(cell.budget.measure)))
+        nodes.fold(Amount::ZERO, |sum, charge| sum.saturating_add(charge.of(cell.budget.measure)))
     }
 
     /// Returns the amount that was charged through one node.
-    pub fn through(&self, cell: CounterId, node: NodeId) -> u64 {
+    pub fn through(&self, cell: CounterId, node: NodeId) -> Amount {
         let nodes = self.0.get(&(cell.budget.scope, cell.period));
-        nodes.and_then(|nodes| nodes.get(&node)).map_or(0, |charge| charge.of(cell.budget.measure))
+        nodes.and_then(|nodes| nodes.get(&node)).map_or(Amount::ZERO, |charge| charge.of(cell.budget.measure))
     }
 
     fn add(&mut self, of: (BudgetScope, Period), node: NodeId, charge: Charge) {
@@ -138,7 +138,7 @@ async fn rows(
 }
 
 fn charge(credits: i64, tokens: i64, money: i64) -> Charge {
-    Charge { credits: unsigned(credits), tokens: unsigned(tokens), money: unsigned(money) }
+    Charge { credits: Credits(unsigned(credits)), tokens: Tokens(unsigned(tokens)), money: NanoUsd(money.max(0)) }
 }
 
 fn days(period: Period) -> (i64, i64) {

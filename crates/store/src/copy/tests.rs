@@ -1,5 +1,6 @@
 use access::{
-    ApiKey, KeyBounds, KeyNo, MasterKey, Measure, Per, Plan, Secret, TicketHash, Timestamp, UserId, UserNo, Vault,
+    Amount, ApiKey, Credits, KeyBounds, KeyNo, MasterKey, Measure, Per, Plan, Secret, TicketHash, Timestamp, UserId,
+    UserNo, Vault,
 };
 use uuid::Uuid;
 
@@ -16,7 +17,7 @@ const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
 /// Opens a store with every kind of row.
 pub(crate) async fn filled(place: &Place) -> Store {
     let store = place.open().await;
-    let plan = Plan { credits_per_day: Some(9), ..Plan::unlimited("pro") };
+    let plan = Plan { credits_per_day: Some(Credits(9)), ..Plan::unlimited("pro") };
     store.ensure_plans(&[plan]).await.unwrap();
     let email = Email::parse("ada@example.com").unwrap();
     let user = store
@@ -25,7 +26,10 @@ pub(crate) async fn filled(place: &Place) -> Store {
         .unwrap();
     let key = store.create_key(&crate::audit::Actor::COMMAND, key(user.id)).await.unwrap();
     accounts(&store, user.id).await;
-    store.set_budget(&Actor::COMMAND, &BudgetHolder::Global, Measure::Money, Per::Month, Some(7)).await.unwrap();
+    store
+        .set_budget(&Actor::COMMAND, &BudgetHolder::Global, Measure::Money, Per::Month, Some(Amount(7)))
+        .await
+        .unwrap();
     let node = place.join(&store).await;
     usage(&store, &node, user.no, key.no).await;
     store
@@ -116,7 +120,7 @@ async fn accounts(store: &Store, user: UserId) {
 pub(crate) fn key(user: UserId) -> NewKey {
     let key = ApiKey::generate("tollgate").unwrap();
     let bounds = KeyBounds {
-        credits_per_day: Some(5),
+        credits_per_day: Some(Credits(5)),
         models: Some(vec!["größe/*".into()]),
         addresses: Some(vec!["203.0.113.0/24".parse().unwrap()]),
         ..KeyBounds::default()

@@ -1,10 +1,10 @@
-use access::{Budget, BudgetId, BudgetScope, KeyId, KeyNo, Measure, Per, Plan, PlanId, UserId, UserNo};
+use access::{Amount, Budget, BudgetId, BudgetScope, KeyId, KeyNo, Measure, Per, Plan, PlanId, UserId, UserNo};
 use store::{Actor, AuditFilter, BudgetError, BudgetHolder, EVERYBODY, PlanChange, Store};
 
 use crate::world::{World, key, user};
 
 async fn set(store: &Store, holder: &BudgetHolder, measure: Measure, amount: Option<u64>) -> bool {
-    store.set_budget(&Actor::COMMAND, holder, measure, Per::Day, amount).await.unwrap()
+    store.set_budget(&Actor::COMMAND, holder, measure, Per::Day, amount.map(Amount)).await.unwrap()
 }
 
 fn id(scope: BudgetScope, measure: Measure) -> BudgetId {
@@ -33,10 +33,10 @@ pub(crate) async fn a_budget_is_set_changed_and_removed(world: &World) {
         assert!(set(&store, holder, Measure::Money, Some(0)).await);
         assert!(store.revision().await.unwrap() > revision);
     }
-    assert!(set(&store, &BudgetHolder::Global, Measure::Credits, Some(Budget::AMOUNT_MAX)).await);
+    assert!(set(&store, &BudgetHolder::Global, Measure::Credits, Some(Budget::AMOUNT_MAX.0)).await);
     let listed = store.budgets().await.unwrap();
     let listed: Vec<_> = listed.iter().map(|stored| (stored.scope, &*stored.name, stored.budget)).collect();
-    let none = Budget { measure: Measure::Money, per: Per::Day, amount: 0 };
+    let none = Budget { measure: Measure::Money, per: Per::Day, amount: Amount(0) };
     let most = Budget { measure: Measure::Credits, per: Per::Day, amount: Budget::AMOUNT_MAX };
     let [global, plan, key, user] = holders.each_ref().map(|(_, scope, name)| (*scope, *name, none));
     assert_eq!(listed, [key, user, plan, (BudgetScope::Global, "", most), global]);
@@ -125,12 +125,13 @@ pub(crate) async fn a_change_of_a_budget_is_told_to_whom_it_holds(world: &World)
 pub(crate) async fn a_budget_of_nobody_is_refused(world: &World) {
     let store = world.store().await;
     let none = world.id().0;
-    let of =
-        async |holder| store.set_budget(&Actor::COMMAND, &holder, Measure::Money, Per::Day, Some(1)).await.unwrap_err();
+    let of = async |holder| {
+        store.set_budget(&Actor::COMMAND, &holder, Measure::Money, Per::Day, Some(Amount(1))).await.unwrap_err()
+    };
     assert!(matches!(of(BudgetHolder::Key(KeyId(none))).await, BudgetError::NoKey(key) if key.id.0 == none));
     assert!(matches!(of(BudgetHolder::User(UserId(none))).await, BudgetError::NoUser(_)));
     assert!(matches!(of(BudgetHolder::Plan("gone".to_owned())).await, BudgetError::NoPlan(_)));
-    let huge = Some(Budget::AMOUNT_MAX + 1);
+    let huge = Some(Amount(Budget::AMOUNT_MAX.0 + 1));
     let refused = store.set_budget(&Actor::COMMAND, &BudgetHolder::Global, Measure::Money, Per::Day, huge).await;
     assert!(matches!(refused, Err(BudgetError::BudgetTooLarge)));
     assert_eq!(store.budgets().await.unwrap(), []);
@@ -143,13 +144,13 @@ pub(crate) async fn a_principal_comes_with_what_holds_it(world: &World) {
     let budgets =
         async |secret: &access::ApiKey| store.find_principal(secret.hash()).await.unwrap().unwrap().budgets.clone();
     assert!(budgets(&secret).await.is_empty());
-    let of_plan = Budget { measure: Measure::Tokens, per: Per::Month, amount: 9 };
+    let of_plan = Budget { measure: Measure::Tokens, per: Per::Month, amount: Amount(9) };
     let change = PlanChange { budgets: Some(vec![of_plan]), ..PlanChange::default() };
     let plan = store.change_plan(&Actor::COMMAND, "starter", change).await.unwrap().id;
     let of_plan = of_plan.of(BudgetScope::User(ada.no));
     assert_eq!(*budgets(&secret).await, [of_plan]);
     set(&store, &BudgetHolder::Key(laptop.id), Measure::Money, Some(1)).await;
-    assert_eq!(*budgets(&secret).await, [of_plan, (id(BudgetScope::Key(laptop.no), Measure::Money), 1)]);
+    assert_eq!(*budgets(&secret).await, [of_plan, (id(BudgetScope::Key(laptop.no), Measure::Money), Amount(1))]);
     assert_eq!(*budgets(&other_secret).await, [of_plan]);
     set(&store, &BudgetHolder::User(ada.id), Measure::Credits, Some(2)).await;
     set(&store, &BudgetHolder::Plan("starter".to_owned()), Measure::Money, Some(3)).await;
@@ -160,15 +161,15 @@ pub(crate) async fn a_principal_comes_with_what_holds_it(world: &World) {
     set(&store, &BudgetHolder::User(bob.id), Measure::Money, Some(5)).await;
     set(&store, &BudgetHolder::Plan("other".to_owned()), Measure::Money, Some(6)).await;
     let shared = [
-        (id(BudgetScope::User(ada.no), Measure::Credits), 2),
-        (id(BudgetScope::Plan(plan), Measure::Money), 3),
-        (id(BudgetScope::Global, Measure::Tokens), 4),
+        (id(BudgetScope::User(ada.no), Measure::Credits), Amount(2)),
+        (id(BudgetScope::Plan(plan), Measure::Money), Amount(3)),
+        (id(BudgetScope::Global, Measure::Tokens), Amount(4)),
         of_plan,
     ];
     for (secret, own) in [(&secret, Some(laptop.no)), (&other_secret, None)] {
         let mut held = budgets(secret).await.to_vec();
         held.sort();
-        let own = own.map(|no| (id(BudgetScope::Key(no), Measure::Money), 1));
+        let own = own.map(|no| (id(BudgetScope::Key(no), Measure::Money), Amount(1)));
         let mut expected: Vec<_> = shared.into_iter().chain(own).collect();
         expected.sort();
         assert_eq!(held, expected, "{}", other.no.0);

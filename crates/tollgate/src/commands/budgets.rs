@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use access::{BudgetScope, Clock, Day};
+use access::{Amount, BudgetScope, Clock, Day};
 use anyhow::Context;
 use config::load::Flags;
 use meter::budget::Period;
@@ -61,7 +61,7 @@ async fn holder(store: &Store, scope: &ScopeFlags) -> anyhow::Result<BudgetHolde
 struct BudgetUsage {
     stored: StoredBudget,
     period: Period,
-    spent: u64,
+    spent: Amount,
 }
 
 async fn list(store: &Store, json: bool) -> anyhow::Result<String> {
@@ -89,7 +89,7 @@ impl BudgetUsage {
         Ok(Self { stored, period, spent })
     }
 
-    fn left(&self) -> u64 {
+    fn left(&self) -> Amount {
         self.stored.budget.amount.saturating_sub(self.spent)
     }
 
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_budget_is_listed_with_its_remaining_amount() {
-        let budget = Budget { measure: Measure::Money, per: Per::Month, amount: 5_000_000_000 };
+        let budget = Budget { measure: Measure::Money, per: Per::Month, amount: Amount(5_000_000_000) };
         let name = "ada\u{1b}@example.com".to_owned();
         let stored = StoredBudget {
             id: store::EVERYBODY,
@@ -145,14 +145,15 @@ mod tests {
             name,
             budget,
         };
-        let mut listed = BudgetUsage { stored, period: Period::of(Per::Month, Day(20_777)), spent: 1_250_000_000 };
+        let mut listed =
+            BudgetUsage { stored, period: Period::of(Per::Month, Day(20_777)), spent: Amount(1_250_000_000) };
         let line = listed.line(&ScopeIds::default());
         let words: Vec<&str> = line.split_whitespace().collect();
         assert_eq!(
             words.join(" "),
             "user ada\\u{1b}@example.com 5 USD a month; 1.25 USD spent, 3.75 USD left until 2026-12-01T00:00:00Z"
         );
-        listed.spent = 6_000_000_000;
+        listed.spent = Amount(6_000_000_000);
         assert_eq!(
             (listed.json()["left"].clone(), listed.json()["spent"].clone()),
             (json!(0), json!(6_000_000_000_u64))

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use access::Amount;
 use cluster::{Cluster, LeaseError, OpenLease};
 use config::load::Flags;
 use meter::lease::CounterId;
@@ -45,8 +46,8 @@ async fn act(store: &Store, command: &LeasesCommand) -> Result<String, LeaseErro
                 return Ok("no lease is stranded: nothing was reclaimed\n".to_owned());
             }
             let ids = store.scope_ids(reclaimed.iter().map(|(lease, _)| lease.cell.budget.scope)).await?;
-            let reclaimed_line = |(lease, unspent): &(OpenLease, u64)| {
-                format!("{}  reclaimed {unspent} of {}\n", lease.node, of_what(lease.cell, &ids))
+            let reclaimed_line = |(lease, unspent): &(OpenLease, Amount)| {
+                format!("{}  reclaimed {} of {}\n", lease.node, unspent.0, of_what(lease.cell, &ids))
             };
             reclaimed.iter().map(reclaimed_line).collect()
         }
@@ -57,6 +58,7 @@ fn line(lease: &OpenLease, ids: &ScopeIds) -> String {
     let OpenLease { cell, node, incarnation, granted, used, spent, heard_at, stranded } = lease;
     let stranded = if *stranded { "  stranded" } else { "" };
     let (what, heard) = (of_what(*cell, ids), moment(*heard_at));
+    let [granted, used, spent] = [granted, used, spent].map(|amount| amount.0);
     format!("{node} {incarnation}  granted {granted}, used {used}, spent {spent}  of {what}; heard {heard}{stranded}\n")
 }
 
@@ -125,9 +127,9 @@ mod tests {
             cell,
             node: uuid::Uuid::nil(),
             incarnation: 3,
-            granted: 25,
-            used: 11,
-            spent: 10,
+            granted: Amount(25),
+            used: Amount(11),
+            spent: Amount(10),
             heard_at: Day(20_412).start(),
             stranded: true,
         };

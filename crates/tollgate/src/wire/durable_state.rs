@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Clock, Day, Secret};
+use access::{Amount, Clock, Day, Secret};
 use cluster::Cluster;
 use config::Snapshot;
 use config::snapshot::{Durability, Signup, SignupMode};
@@ -244,7 +244,7 @@ async fn begin(meter: &Meter, node: &Node, day: Day) -> Result<(), BacklogError>
     // Users and keys in the store are loaded first; later values for them have no effect.
     let spooled = waiting.charges(period).filter(|(of, _)| matches!(of, BudgetScope::Key(_) | BudgetScope::User(_)));
     for (scope, charge) in stored.chain(spooled) {
-        meter.begin(BudgetId::credits_a_day(scope), day, charge.credits);
+        meter.begin(BudgetId::credits_a_day(scope), day, Amount::of_credits(charge.credits));
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use access::token::Signer;
-use access::{Clock, Directory, Revision, Secret, Timestamp};
+use access::{Amount, Clock, Directory, Revision, Secret, Timestamp};
 use ai::price::Expiry;
 use anyhow::Context;
 use cluster::last_use::{self, LastUseWriter};
@@ -114,12 +114,12 @@ pub(crate) fn watch_gauges(base: &ServerContext, shared: &Arc<Shared>) {
 
 fn show(meter: &metrics::MeterMetrics, totals: &ReservationTotals) {
     for (counter, total) in [
-        (&meter.reserved, totals.reserved),
-        (&meter.released, totals.released),
-        (&meter.settled, totals.settled),
-        (&meter.dropped, totals.dropped),
-        (&meter.overruns, totals.overruns),
-        (&meter.bounded, totals.bounded),
+        (&meter.reserved, totals.reserved_count),
+        (&meter.released, totals.released_count),
+        (&meter.settled, totals.settled_count),
+        (&meter.dropped, totals.dropped_count),
+        (&meter.overruns, totals.overrun_count),
+        (&meter.bounded, totals.bounded_count),
     ] {
         metrics::set_total(counter, total);
     }
@@ -140,7 +140,7 @@ pub(crate) fn set_price_expiries(base: &ServerContext) {
 
 /// Converts a charge for metrics.
 pub(super) const fn amounts(Charge { credits, tokens, money }: Charge) -> MeasureAmounts {
-    MeasureAmounts { credits, tokens, nano_usd: money }
+    MeasureAmounts { credits: credits.0, tokens: tokens.0, nano_usd: Amount::of_money(money).0 }
 }
 
 /// Sets the metrics for interrupted requests, which do not change after the start.

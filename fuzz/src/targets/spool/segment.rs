@@ -176,7 +176,7 @@ fn record(segment: &mut Vec<u8>, spec: &RecordSpec<'_>) -> Uuid {
 mod tests {
     use std::path::Path;
 
-    use access::{Day, KeyNo, PlanId, RequestId, Timestamp, UserNo};
+    use access::{Credits, Day, KeyNo, NanoUsd, PlanId, RequestId, Timestamp, Tokens, UserNo};
     use meter::{Attempt, Caller, Charge, Counts, Outcome, UsageEvent};
 
     use ::spool::OpenRequest;
@@ -195,7 +195,7 @@ mod tests {
             subject: caller().into(),
             started_at: Timestamp(1_760_000_000_000_000),
             day: Day(20_000),
-            reserved: Charge { credits: 2, tokens: 4_096, money: 101_000 },
+            reserved: Charge { credits: Credits(2), tokens: Tokens(4_096), money: NanoUsd(101_000) },
             route: "chat".into(),
             format: Some("chat".into()),
             model: None,
@@ -231,7 +231,7 @@ mod tests {
             minute: 7,
             day: Day(20_000),
             requests: 3,
-            credits: 4,
+            credits: Credits(4),
         };
         Record::Counts { id: Uuid::nil(), counts: vec![of] }
     }

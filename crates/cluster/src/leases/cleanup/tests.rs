@@ -1,4 +1,4 @@
-use access::UserNo;
+use access::{Amount, Credits, NanoUsd, Tokens, UserNo};
 use meter::budget::{BudgetId, BudgetScope, Per, Period};
 use meter::lease::{CounterId, LeaseRequest, NodeId, Tick};
 use uuid::Uuid;
@@ -12,20 +12,20 @@ const JOINS: &str =
     "INSERT INTO nodes (id, version, incarnation, seen_at, created_at, updated_at) VALUES ($1, '1', 1, 1, 1, 1)";
 
 fn ask(cell: CounterId, need: u64) -> LeaseRequest {
-    let (seq, term, used, spent, ceiling, answered_recall) = (1, 0, 0, 0, 0, 0);
+    let need = Amount(need);
     LeaseRequest {
         counter: cell,
-        term,
-        seq,
-        ceiling,
-        used,
-        spent,
+        term: 0,
+        seq: 1,
+        ceiling: Amount::ZERO,
+        used: Amount::ZERO,
+        spent: Amount::ZERO,
         want: need,
         need,
         need_fitting: need,
         queued: need,
-        answered_recall,
-        limit: 10_000,
+        answered_recall: 0,
+        limit: Amount(10_000),
     }
 }
 
@@ -55,7 +55,13 @@ async fn what_silent_nodes_hold_is_summed_by_measure_and_what_living_ones_hold_i
             lend(&store, &tick, TTL, Some(at)).await.unwrap();
         }
         let stranded = Cluster::new(store.clone()).unreturned_leases(TTL).await.unwrap();
-        assert_eq!(stranded, UnreturnedLeases { leases: 3, left: Charge { credits: 30, tokens: 0, money: 570 } });
+        assert_eq!(
+            stranded,
+            UnreturnedLeases {
+                leases: 3,
+                left: Charge { credits: Credits(30), tokens: Tokens(0), money: NanoUsd(570) }
+            }
+        );
         let stats = super::super::LeaseStats::default();
         stats.note(&stranded);
         let left = stats.stranded_left.each_ref().map(|left| left.load(std::sync::atomic::Ordering::Relaxed));

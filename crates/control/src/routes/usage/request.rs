@@ -230,6 +230,7 @@ pub(in crate::routes) async fn show(
 
 #[cfg(test)]
 mod tests {
+    use access::Tokens;
     use meter::{Rates, Source, Usage};
 
     use super::*;
@@ -238,7 +239,8 @@ mod tests {
     fn lines_and_rounding_add_up_to_the_cost() {
         for input in 0..200_u64 {
             let rates = Rates { input: Some(333), output: Some(77_777), ..Rates::default() };
-            let usage = Usage { input: Some(input), output: Some(input / 3), ..Usage::empty(Source::Reported) };
+            let usage =
+                Usage { input: Some(Tokens(input)), output: Some(Tokens(input / 3)), ..Usage::empty(Source::Reported) };
             let (cost, lines) = (rates.cost(&usage).unwrap(), rates.lines(&usage).unwrap());
             let (shown, rounding_pico) = Price::adding_up(&lines, cost).unwrap();
             let sum: i64 = shown.iter().map(|line| line.amount_pico).sum();
@@ -246,7 +248,7 @@ mod tests {
             assert!(rounding_pico.abs() <= 500);
             assert!(Price::adding_up(&lines, NanoUsd(cost.0 + 1)).is_none(), "another cost");
         }
-        let endless = Usage { output: Some(u64::MAX), ..Usage::empty(Source::Reported) };
+        let endless = Usage { output: Some(Tokens(u64::MAX)), ..Usage::empty(Source::Reported) };
         let rates = Rates::flat(u64::MAX);
         assert!(Price::adding_up(&rates.lines(&endless).unwrap(), rates.cost(&endless).unwrap()).is_none());
     }

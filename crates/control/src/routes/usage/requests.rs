@@ -211,7 +211,7 @@ impl From<RequestLine> for RequestItem {
             cost: line.cost.map(Cost::of),
             unpriced: line.unpriced,
             unknown_reason: line.unknown.or(interrupted),
-            charged: ChargedAmounts { tokens: line.charged.0, cost: Cost::of(line.charged.1) },
+            charged: ChargedAmounts { tokens: line.charged.0.0, cost: Cost::of(line.charged.1) },
             phases: Phases {
                 first_byte_ms: line.first_byte_us.map(ms),
                 upstream_ms: line.upstream_us.map(ms),

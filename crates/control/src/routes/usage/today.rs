@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::KeyId;
+use access::{Credits, KeyId};
 use axum::Json;
 use axum::extract::{Request, State};
 use ledger::{DayUsage, KeyUsage};
@@ -101,7 +101,7 @@ pub(in crate::routes) async fn today(
     let own = requested_key.or_else(|| budgets::BudgetKey::of(&caller, &scope));
     let query = BudgetQuery { caller: &caller, scope: &scope, key: own };
     let budgets = budgets::holding(&app, query, day).await?;
-    let pending_credits = quota::pending(&quota, usage.total.credits);
+    let pending_credits = quota::pending(&quota, Credits(usage.total.credits));
     let DayUsage { total, by_key } = match key {
         Some(key) => usage.of_key(key.no),
         None => usage,
@@ -109,9 +109,9 @@ pub(in crate::routes) async fn today(
     Ok(Json(Today {
         date: date(day),
         used: UsageFigures::from(&total),
-        pending_credits,
-        limit: quota.limit,
-        remaining: quota.remaining,
+        pending_credits: pending_credits.0,
+        limit: quota.limit.map(|limit| limit.0),
+        remaining: quota.remaining.map(|remaining| remaining.0),
         resets_at: quota.resets_at,
         budgets,
         by_key: by_key.into_iter().map(UsageOfKey::from).collect(),

@@ -1,6 +1,6 @@
 //! Aggregated requests.
 
-use access::Day;
+use access::{Credits, Day};
 use meter::Counts;
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ pub(super) struct CountsPayload<'a> {
     minute: u32,
     day: u32,
     requests: u64,
-    credits: u64,
+    credits: Credits,
 }
 
 pub(in crate::record) fn write_counts(writer: &mut PayloadWriter<'_>, counts: &[Counts]) -> Result<(), NoRoom> {

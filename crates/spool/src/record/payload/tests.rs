@@ -1,4 +1,6 @@
-use access::{Day, KeyNo, NanoUsd, PlanId, RequestId, Subject, SubjectKind, SubjectName, Timestamp, UserNo};
+use access::{
+    Credits, Day, KeyNo, NanoUsd, PlanId, RequestId, Subject, SubjectKind, SubjectName, Timestamp, Tokens, UserNo,
+};
 use meter::{
     Attempt, Billed, Caller, Charge, Counts, Outcome, Source, ToolCalls, Unit, UnknownCost, Usage, UsageEvent,
 };
@@ -115,7 +117,7 @@ fn counts() -> Vec<Counts> {
         minute,
         day: Day(20_000),
         requests: 3,
-        credits: u64::MAX,
+        credits: Credits::MAX,
     };
     vec![of(caller, 1), of(Subject::ANONYMOUS, u32::MAX), of(token(), 2)]
 }
@@ -277,7 +279,11 @@ fn subject() -> impl Strategy<Value = Subject> {
 }
 
 fn charge() -> impl Strategy<Value = Charge> {
-    any::<(u64, u64, u64)>().prop_map(|(credits, tokens, money)| Charge { credits, tokens, money })
+    (any::<u64>(), any::<u64>(), 0..=i64::MAX).prop_map(|(credits, tokens, money)| Charge {
+        credits: Credits(credits),
+        tokens: Tokens(tokens),
+        money: NanoUsd(money),
+    })
 }
 
 fn usage() -> impl Strategy<Value = Usage> {
@@ -297,7 +303,7 @@ fn usage() -> impl Strategy<Value = Usage> {
             image_input,
             audio_output,
             image_output,
-        ] = classes;
+        ] = classes.map(|class| class.map(Tokens));
         Usage {
             source,
             input,

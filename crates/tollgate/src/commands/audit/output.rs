@@ -1,6 +1,6 @@
 //! The result of an audit as text and as JSON.
 
-use access::{NanoUsd, usd};
+use access::usd;
 use cluster::OpenLease;
 use ledger::{DIFFERENCES_MAX, Days, Difference, Place, RepairedTotals, UnleasedUsage, UnpricedRequests};
 use meter::{BudgetScope, Measure};
@@ -49,7 +49,7 @@ pub(super) fn in_words(days: Days, AuditReport { found, stranded, repaired }: &A
     lines.extend(stranded.iter().map(|lease| stranded_line(lease, ids)));
     lines.extend(found.unleased.iter().map(|UnleasedUsage { cell, amount }| {
         let cell = of_what(*cell, ids);
-        format!("unleased: {amount} {cell} were charged without a lease, for example before a limit was set")
+        format!("unleased: {} {cell} were charged without a lease, for example before a limit was set", amount.0)
     }));
     lines.push(match found.differences.len() {
         0 if found.more => {
@@ -89,12 +89,11 @@ fn difference(difference: &Difference, ids: &ScopeIds) -> String {
 
 fn unpriced(unpriced: &UnpricedRequests) -> String {
     let UnpricedRequests { reason, requests, charged, cost } = unpriced;
-    let money = |amount: NanoUsd| usd::written_money(u64::try_from(amount.0).unwrap_or(0));
     let reason = printable(reason);
     format!(
         "unknown cost ({reason}): {requests} LLM requests; {} charged to budgets, {} billed",
-        money(*charged),
-        money(*cost)
+        usd::written_money(*charged),
+        usd::written_money(*cost)
     )
 }
 
@@ -103,7 +102,7 @@ fn name(no: i64, id: Option<uuid::Uuid>) -> String {
 }
 
 fn stranded_line(lease: &OpenLease, ids: &ScopeIds) -> String {
-    let unspent = lease.granted.saturating_sub(lease.spent);
+    let unspent = lease.granted.saturating_sub(lease.spent).0;
     let (node, what, heard) = (lease.node, of_what(lease.cell, ids), moment(lease.heard_at));
     format!("stranded: {unspent} {what}, leased to node {node}, last seen at {heard}")
 }
