@@ -74,7 +74,7 @@ impl Cluster {
         for statement in [OLD_LEASES, OLD_BOOKS, OLD_HOLDERS] {
             transaction.query(statement).bind(old).bind(AT_ONCE).run().await?;
         }
-        Ok(transaction.commit().await?)
+        transaction.commit().await
     }
 
     /// Returns the leases of nodes that do not respond.
