@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use access::Fingerprint;
 use cluster::windows::RedisFault;
-use config::Snapshot;
+use config::snapshot::Process;
 use ledger::IngestError;
 use spool::SpoolError;
 use store::StoreError;
@@ -157,18 +157,18 @@ impl StartFault {
     }
 }
 
-/// Converts an error of the store that `snapshot` configures, and selects its code.
+/// Converts an error of the store that `process` configures, and selects its code.
 #[expect(clippy::wildcard_enum_match_arm, reason = "all other errors have a common code")]
-pub(crate) fn of_store(snapshot: &Snapshot, source: StoreError) -> StartFault {
+pub(crate) fn of_store(process: &Process, source: StoreError) -> StartFault {
     match source {
-        StoreError::Folder { .. } => StartFault::unwritable(&snapshot.process.data, source),
+        StoreError::Folder { .. } => StartFault::unwritable(&process.data, source),
         StoreError::Newer { .. } => StartFault::StoreVersion { code: "store_newer", source },
         StoreError::Older { .. } => StartFault::StoreVersion { code: "store_older", source },
         StoreError::NotEmpty { .. } => StartFault::StoreVersion { code: "store_not_empty", source },
         StoreError::Differs { .. } => StartFault::StoreVersion { code: "copy_differs", source },
         StoreError::Running { .. } => StartFault::StoreVersion { code: "store_in_use", source },
-        _ if snapshot.process.store.url.is_some() => of_server(source),
-        _ => of_file(&snapshot.process.data, source),
+        _ if process.store.url.is_some() => of_server(source),
+        _ => of_file(&process.data, source),
     }
 }
 
@@ -232,10 +232,10 @@ pub(crate) fn of_spool(data: &Path, folder: &Path, source: SpoolError) -> StartF
 }
 
 /// The error for a failed ingest of the spool in `folder`, with its code.
-pub(crate) fn of_ingest(snapshot: &Snapshot, folder: &Path, error: IngestError) -> StartFault {
+pub(crate) fn of_ingest(process: &Process, folder: &Path, error: IngestError) -> StartFault {
     match error {
-        IngestError::Store(source) => of_store(snapshot, source),
-        IngestError::Spool(source) => of_spool(&snapshot.process.data, folder, source),
+        IngestError::Store(source) => of_store(process, source),
+        IngestError::Spool(source) => of_spool(&process.data, folder, source),
     }
 }
 

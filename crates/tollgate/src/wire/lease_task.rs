@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use cluster::{LeaseLoopOptions, LeaseStats};
-use config::Snapshot;
+use config::snapshot::Process;
 use meter::lease::{LeaseQueue, LeaseTiming};
 use store::Node;
 use telemetry::metrics::MeasureAmounts;
@@ -26,13 +26,13 @@ pub(crate) struct LeaseTask {
 
 impl LeaseTask {
     /// Starts the task. All records of earlier runs must be in the store or in the node's backlog.
-    pub(crate) fn start(snapshot: &Snapshot, node: &Node, metrics: &Metrics) -> Self {
+    pub(crate) fn start(process: &Process, node: &Node, metrics: &Metrics) -> Self {
         let (queue, messages) = mpsc::channel(MESSAGES_MAX);
         let (end, mut ended) = watch::channel(false);
         let (leases, stats) = (LeaseQueue::new(queue), Arc::new(LeaseStats::default()));
         watch_leases(metrics, stats.clone());
-        let timing = LeaseTiming { recall_wait: snapshot.process.lease.recall_wait, ..LeaseTiming::default() };
-        let (time, ttl) = (leases.time().clone(), snapshot.process.lease.ttl);
+        let timing = LeaseTiming { recall_wait: process.lease.recall_wait, ..LeaseTiming::default() };
+        let (time, ttl) = (leases.time().clone(), process.lease.ttl);
         let leasing = LeaseLoopOptions { node: node.clone(), messages, time, timing, ttl, stats };
         let mut tasks = JoinSet::new();
         tasks.spawn(cluster::leases::run(leasing, async move {
