@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::{Clock, Ids, KeyNo, NanoUsd, PlanId, RequestId, UserNo};
+use access::{Clock, Credits, Ids, KeyNo, NanoUsd, PlanId, RequestId, Subject, Tokens, UserNo};
 use meter::{Attempt, Caller, Charge, Outcome, Source, Usage, UsageEvent};
 
 /// The number of users, which are numbered from 1.
@@ -49,14 +49,14 @@ impl EventMaker {
         let user = random % USERS;
         UsageEvent {
             id: RequestId(self.ids.uuid_at(now)),
-            caller: Some(Caller {
+            subject: Subject::Key(Caller {
                 user: number(user + 1, UserNo),
                 key: number(user * KEYS_A_USER + random / USERS % KEYS_A_USER + 1, KeyNo),
                 plan: PlanId::NIL,
             }),
             started_at: now,
             day: now.day(),
-            charge: Charge::credits(1),
+            charge: Charge::credits(Credits(1)),
             route: Arc::from(format),
             format: Some(Arc::from(format)),
             model: Some(Arc::from(requested)),
@@ -75,10 +75,10 @@ impl EventMaker {
 fn attempt(random: u64, failed: bool) -> Attempt {
     let (provider, _, model, _) = pick(random);
     let usage = Usage {
-        input: Some(200 + random % 4_000),
-        cached_input: Some(random % 1_000),
-        output: Some(50 + random % 800),
-        reasoning: Some(random % 300),
+        input: Some(Tokens(200 + random % 4_000)),
+        cached_input: Some(Tokens(random % 1_000)),
+        output: Some(Tokens(50 + random % 800)),
+        reasoning: Some(Tokens(random % 300)),
         ..Usage::empty(Source::Reported)
     };
     Attempt {
@@ -118,7 +118,7 @@ mod tests {
         let created: Vec<UsageEvent> = (0..20_000).map(|_| events.next()).collect();
         let distinct = |of: fn(&UsageEvent) -> String| created.iter().map(of).collect::<HashSet<_>>().len();
         assert_eq!(distinct(|event| event.id.to_string()), created.len());
-        assert_eq!(distinct(|event| format!("{:?}", event.caller)), 200);
+        assert_eq!(distinct(|event| format!("{:?}", event.subject)), 200);
         assert_eq!(distinct(|event| format!("{:?}", event.model)), 4);
         let several = created.iter().filter(|event| event.attempts.len() == 2).count();
         assert!((100..1_000).contains(&several), "{several}");

@@ -9,13 +9,13 @@ use anyhow::{Context, ensure};
 use ledger::IngestStats;
 use spool::{Record, Spool};
 use store::Store;
-use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::database::{BenchDatabase, DatabaseKind};
 use crate::events::EventMaker;
 use crate::people;
+use crate::running_ingest::RunningIngest;
 use crate::spread::Spread;
 
 const LANES: u32 = 2;
@@ -62,11 +62,7 @@ async fn once(flags: &IngestFlags, database: &BenchDatabase) -> anyhow::Result<S
     let (stats, clock) = (Arc::new(IngestStats::default()), Clock::system());
     let before = database.cpu_micros()?;
     let began = clock.mono();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let mut tasks = JoinSet::new();
-    tasks.spawn(ledger::ingest::run(node, reader, stats.clone(), async {
-        stopped.await.unwrap_or_default();
-    }));
+    let ingest = RunningIngest::start(&node, reader, &stats);
     let creating = keys(store.clone(), owners, flags.keys, clock.clone());
     let watching = async {
         let mut log_bytes_max = 0;
@@ -78,8 +74,7 @@ async fn once(flags: &IngestFlags, database: &BenchDatabase) -> anyhow::Result<S
     };
     let (waits, (took, log_bytes_max)) = creating.until(watching).await?;
     let after = database.cpu_micros()?;
-    stop.send(()).ok().context("ingest ended")?;
-    let mut reader = tasks.join_next().await.context("ingest has no result")??;
+    let mut reader = ingest.stop().await?;
     ensure!(reader.depth()?.records == 0, "the spool still has records");
     ensure!(stats.failures.load(Ordering::Relaxed) == 0, "batches failed");
     store.close().await;

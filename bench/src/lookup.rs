@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Clock, Directory, Ids, KeyHash, MasterKey, Revision, Vault};
+use access::{Amount, Clock, Directory, Ids, KeyHash, MasterKey, Revision, Vault};
 use anyhow::{Context, ensure};
 use cluster::{Counting, DecryptedCredentials};
-use meter::{BudgetId, Caller, Measure, Per, Subject};
+use meter::{BudgetId, BudgetScope, Caller, Measure, Per};
 use rustix::fs::{Advice, fadvise};
 use sha2::{Digest, Sha256};
 use sqlx::{Connection, PgConnection, SqliteConnection};
@@ -101,8 +101,8 @@ async fn counting(database: &BenchDatabase, store: &Store, budgets: bool) -> any
     }
     let node = store.join(database.folder(), env!("CARGO_PKG_VERSION")).await?;
     let own = |caller: Caller| {
-        let budget = BudgetId { subject: Subject::Key(caller.key), measure: Measure::Tokens, per: Per::Day };
-        vec![(budget, u64::MAX)]
+        let budget = BudgetId { scope: BudgetScope::Key(caller.key), measure: Measure::Tokens, per: Per::Day };
+        vec![(budget, Amount::MAX)]
     };
     Ok(Arc::new(Counting::new(Some((Arc::default(), node)), own)))
 }

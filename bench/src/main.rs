@@ -35,6 +35,7 @@ mod ratio;
 mod replay;
 mod report;
 mod run;
+mod running_ingest;
 mod scenario;
 mod server;
 mod spread;

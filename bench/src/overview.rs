@@ -9,12 +9,11 @@ use anyhow::{Context, ensure};
 use ledger::IngestStats;
 use spool::{Record, Spool, SpoolError, Writer};
 use store::{Email, NewKey, NewUser, Store};
-use tokio::sync::oneshot;
-use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::database::{BenchDatabase, DatabaseKind};
 use crate::events::{EventMaker, KEYS_A_USER, USERS};
+use crate::running_ingest::RunningIngest;
 use crate::server::ApiServer;
 use crate::steady::{ApiCall, CallResults, SteadyLoad};
 
@@ -102,17 +101,12 @@ async fn load(database: &BenchDatabase, count: u64) -> anyhow::Result<Vec<Arc<st
     let (stats, began) = (Arc::new(IngestStats::default()), clock.mono());
     let now = clock.now();
     let writing = tokio::task::spawn_blocking(move || write(&mut writer, count, now));
-    let (stop, stopped) = oneshot::channel::<()>();
-    let mut tasks = JoinSet::new();
-    tasks.spawn(ledger::ingest::run(node, spool.reader, stats.clone(), async {
-        stopped.await.unwrap_or_default();
-    }));
+    let ingest = RunningIngest::start(&node, spool.reader, &stats);
     writing.await??;
     while stats.events.load(Ordering::Relaxed) < count {
         sleep(LOOK).await;
     }
-    stop.send(()).ok().context("ingest ended")?;
-    while tasks.join_next().await.is_some() {}
+    ingest.stop().await?;
     ensure!(stats.failures.load(Ordering::Relaxed) == 0, "batches failed");
     store.close().await;
     println!("  loaded in {:.0} s", clock.mono().since(began).as_secs_f64());

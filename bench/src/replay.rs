@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use access::{Clock, Secret};
+use access::{Amount, Clock, NanoUsd, Secret, Tokens};
 use anyhow::{Context, ensure};
 use ledger::IngestStats;
 use meter::budget::Period;
@@ -127,10 +127,10 @@ fn fill(folder: &Path, events: u64) -> anyhow::Result<u64> {
             open.get_mut(lane).context("the spool has no partition")?,
         );
         let event = maker.next();
-        let reserved = Charge { tokens: 4_096, money: 41_000_000, ..event.charge };
+        let reserved = Charge { tokens: Tokens(4_096), money: NanoUsd(41_000_000), ..event.charge };
         writer.append(&Record::Open(OpenRequest {
             id: event.id,
-            caller: event.caller,
+            subject: event.subject.clone(),
             started_at: event.started_at,
             day: event.day,
             reserved,
@@ -182,8 +182,8 @@ async fn parts(node: &Node, folder: &Path, events: u64) -> anyhow::Result<Durati
     let period = Period::of(Per::Day, today);
     let stored = node.store().charges(period).await?;
     ensure!(stored.users.is_empty(), "the store is not new");
-    for (subject, charge) in node.backlog().waiting().await?.charges(period) {
-        meter.begin(BudgetId::credits_a_day(subject), today, charge.credits);
+    for (scope, charge) in node.backlog().waiting().await?.charges(period) {
+        meter.begin(BudgetId::credits_a_day(scope), today, Amount::of_credits(charge.credits));
     }
     print_time("initialize the meter", since);
     let read = clock.mono().since(began);

@@ -24,6 +24,8 @@ use tokio::task::JoinSet;
 
 use crate::database::BenchDatabase;
 use crate::events::EventMaker;
+use crate::running_ingest::RunningIngest;
+use cluster::revision::RevisionPoll;
 
 /// The maximum of lookups that wait for the store, as in Tollgate.
 const QUEUE: usize = 1_024;
@@ -40,6 +42,7 @@ pub(crate) struct ApiServer {
     pub(crate) store: Store,
     stats: Arc<IngestStats>,
     writing: Option<EventWriter>,
+    ingest: RunningIngest,
     tasks: JoinSet<()>,
     stop: watch::Sender<bool>,
 }
@@ -70,16 +73,15 @@ impl ApiServer {
             lookups,
             until(stopped.clone()),
         ));
-        tasks.spawn(cluster::revision::poll(store.clone(), revision.clone(), clock.clone(), until(stopped.clone())));
-
         let spool = Spool::open(
             &database.folder().join("spool"),
             spool::SpoolOptions::new(SPOOL_BYTES, 1),
             &ledger::ingest::positions(&node).await?,
         )?;
         let stats = Arc::new(IngestStats::default());
-        let ingest = ledger::ingest::run(node, spool.reader, stats.clone(), until(stopped.clone()));
-        tasks.spawn(async move { drop(ingest.await) });
+        let mut ingest = RunningIngest::start(&node, spool.reader, &stats);
+        let poll = RevisionPoll::new(store.clone(), revision.clone(), clock.clone());
+        ingest.runner().add(cluster::revision::SPEC, move || poll.clone());
         let writer = spool.writers.into_iter().next().context("the spool has no partition")?;
         let writing = (events_a_second > 0).then(|| EventWriter::start(writer, events_a_second));
 
@@ -104,7 +106,7 @@ impl ApiServer {
         let until = until(stopped);
         // The only error is a listener without an address, and this one has an address.
         tasks.spawn(async move { drop(control::serve(listener, state, until).await) });
-        Ok(Self { address, store, stats, writing, tasks, stop })
+        Ok(Self { address, store, stats, writing, ingest, tasks, stop })
     }
 
     /// Stops everything. Returns the number of written events, and of those that ingest had stored by then.
@@ -117,6 +119,7 @@ impl ApiServer {
         ensure!(self.stats.failures.load(Ordering::Relaxed) == 0, "batches failed");
         self.stop.send_replace(true);
         while self.tasks.join_next().await.is_some() {}
+        self.ingest.stop().await?;
         self.store.close().await;
         Ok((written, stored))
     }

@@ -3,6 +3,7 @@
 //! Reading order: [`tree`] (the files that git lists) and [`graph`] (the dependencies that cargo resolved) are the
 //! input of all rules.
 
+mod amounts;
 mod containers;
 mod dependencies;
 mod errors;
@@ -38,6 +39,7 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
     findings.extend(words::check(&tree));
     findings.extend(language::check(&tree));
     findings.extend(signatures::check(&tree));
+    findings.extend(amounts::check(&tree));
     findings.extend(errors::check(&tree));
     findings.extend(links::check(&tree));
     findings.extend(guarantees::check(&tree));

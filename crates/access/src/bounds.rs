@@ -8,6 +8,7 @@ use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::amount::Credits;
 use crate::plan::Plan;
 use crate::text;
 
@@ -22,7 +23,7 @@ const MAPPED_BITS: u8 = 96;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyBounds {
     /// A quota of this key, in credits per UTC day; the user's quota applies as well.
-    pub credits_per_day: Option<u64>,
+    pub credits_per_day: Option<Credits>,
     /// Maximum requests per minute; the plan's limit applies as well.
     pub requests_per_minute: Option<NonZeroU32>,
     /// Names of the ordinary routes that the key may use.
@@ -37,7 +38,7 @@ pub struct KeyBounds {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum UnfitBound {
     /// The quota exceeds the maximum of a plan.
-    #[error("credits_per_day must be at most {}", Plan::CREDITS_MAX)]
+    #[error("credits_per_day must be at most {}", Plan::CREDITS_MAX.0)]
     Credits,
     /// The rate exceeds the maximum of a plan.
     #[error("requests_per_minute must be at most {}", Plan::REQUESTS_MAX)]
@@ -189,7 +190,10 @@ mod tests {
         let free = KeyBounds::default();
         for (bounds, expected) in [
             (KeyBounds { credits_per_day: Some(Plan::CREDITS_MAX), ..free.clone() }, Ok(())),
-            (KeyBounds { credits_per_day: Some(Plan::CREDITS_MAX + 1), ..free.clone() }, Err(UnfitBound::Credits)),
+            (
+                KeyBounds { credits_per_day: Some(Credits(Plan::CREDITS_MAX.0 + 1)), ..free.clone() },
+                Err(UnfitBound::Credits),
+            ),
             (KeyBounds { requests_per_minute: Some(Plan::REQUESTS_MAX), ..free.clone() }, Ok(())),
             (
                 KeyBounds { requests_per_minute: Plan::REQUESTS_MAX.checked_add(1), ..free.clone() },

@@ -4,12 +4,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::amount::Amount;
 use crate::id::{KeyNo, PlanId, UserNo};
 use crate::usd;
 
 /// The scope of a budget. Budgets are checked in the order of the variants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Subject {
+pub enum BudgetScope {
     /// One key, by its number.
     Key(KeyNo),
     /// One user with all of their keys.
@@ -46,7 +47,7 @@ pub enum Per {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BudgetId {
     /// The scope of the budget.
-    pub subject: Subject,
+    pub scope: BudgetScope,
     /// The unit of the budget.
     pub measure: Measure,
     /// The period of the budget.
@@ -56,8 +57,8 @@ pub struct BudgetId {
 impl BudgetId {
     /// Returns the id of a daily quota of credits.
     #[must_use]
-    pub const fn credits_a_day(subject: Subject) -> Self {
-        Self { subject, measure: Measure::Credits, per: Per::Day }
+    pub const fn credits_a_day(scope: BudgetScope) -> Self {
+        Self { scope, measure: Measure::Credits, per: Per::Day }
     }
 }
 
@@ -83,10 +84,10 @@ impl Measure {
 
     /// Formats an amount for people: `5 USD`, `100 credits`.
     #[must_use]
-    pub fn written(self, amount: u64) -> String {
+    pub fn written(self, amount: Amount) -> String {
         match self {
-            Self::Credits | Self::Tokens => format!("{amount} {}", self.as_str()),
-            Self::Money => usd::written_money(amount),
+            Self::Credits | Self::Tokens => format!("{} {}", amount.0, self.as_str()),
+            Self::Money => usd::written_money(amount.money()),
         }
     }
 }
@@ -119,17 +120,17 @@ pub struct Budget {
     /// The period of the budget.
     pub per: Per,
     /// The maximum amount; 0 admits only requests without a cost.
-    pub amount: u64,
+    pub amount: Amount,
 }
 
 impl Budget {
     /// The largest amount that the store's integers can represent.
-    pub const AMOUNT_MAX: u64 = i64::MAX.unsigned_abs();
+    pub const AMOUNT_MAX: Amount = Amount(i64::MAX.unsigned_abs());
 
-    /// Returns the id and the amount of this budget for `subject`.
+    /// Returns the id and the amount of this budget for `scope`.
     #[must_use]
-    pub const fn of(self, subject: Subject) -> (BudgetId, u64) {
-        (BudgetId { subject, measure: self.measure, per: self.per }, self.amount)
+    pub const fn of(self, scope: BudgetScope) -> (BudgetId, Amount) {
+        (BudgetId { scope, measure: self.measure, per: self.per }, self.amount)
     }
 
     /// Whether these budgets are valid for one scope: sorted, each measure and period at most once, no amount above the
@@ -152,28 +153,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn budgets_of_one_subject_are_in_order_and_each_once() {
-        let budget = |measure, per, amount| Budget { measure, per, amount };
+    fn budgets_of_one_scope_are_in_order_and_each_once() {
+        let budget = |measure, per, amount| Budget { measure, per, amount: Amount(amount) };
         let credits = budget(Measure::Credits, Per::Month, 5);
         let money = budget(Measure::Money, Per::Day, 12_500_000_000);
         assert!(Budget::are_fit(&[]) && Budget::are_fit(&[credits, money]));
         assert!(!Budget::are_fit(&[money, credits]));
-        assert!(!Budget::are_fit(&[money, Budget { amount: money.amount + 1, ..money }]));
-        assert!(!Budget::are_fit(&[Budget { amount: Budget::AMOUNT_MAX + 1, ..money }]));
+        assert!(!Budget::are_fit(&[money, Budget { amount: Amount(money.amount.0 + 1), ..money }]));
+        assert!(!Budget::are_fit(&[Budget { amount: Amount(Budget::AMOUNT_MAX.0 + 1), ..money }]));
         assert_eq!((credits.to_string(), money.to_string()), ("5 credits a month".into(), "12.5 USD a day".into()));
     }
 
     #[test]
-    fn budgets_are_ordered_by_subject_measure_and_period() {
-        let id = |subject, measure, per| BudgetId { subject, measure, per };
-        let (key, user) = (Subject::Key(KeyNo(9)), Subject::User(UserNo(1)));
+    fn budgets_are_ordered_by_scope_measure_and_period() {
+        let id = |scope, measure, per| BudgetId { scope, measure, per };
+        let (key, user) = (BudgetScope::Key(KeyNo(9)), BudgetScope::User(UserNo(1)));
         let ordered = [
             id(key, Measure::Credits, Per::Day),
             id(key, Measure::Credits, Per::Month),
             id(key, Measure::Money, Per::Day),
             id(user, Measure::Tokens, Per::Month),
-            id(Subject::Plan(PlanId::NIL), Measure::Credits, Per::Day),
-            id(Subject::Global, Measure::Credits, Per::Day),
+            id(BudgetScope::Plan(PlanId::NIL), Measure::Credits, Per::Day),
+            id(BudgetScope::Global, Measure::Credits, Per::Day),
         ];
         assert!(ordered.is_sorted());
     }

@@ -3,7 +3,7 @@
 //! This crate performs no I/O, SQL or HTTP. It uses only the module `sync` of Tokio.
 //!
 //! Read in this order: [`id`], [`amount`], [`usd`], [`text`], [`clock`], [`refusal`]; then [`api_key`], [`plan`],
-//! [`budget`], [`user`], [`principal`], [`vault`], and [`directory`], which maps the hash of a key to a [`Principal`];
+//! [`budget`], [`user`], [`subject`], [`principal`], [`vault`], and [`directory`], which maps the hash of a key to a [`Principal`];
 //! [`password`], [`token`] and [`ticket`] for sessions; [`signature`] for signed files; [`address`] for client
 //! addresses; [`limits`] for rate limits that nodes share.
 
@@ -25,6 +25,7 @@ pub mod refusal;
 pub mod revision;
 pub mod secret;
 pub mod signature;
+pub mod subject;
 pub mod text;
 pub mod ticket;
 pub mod token;
@@ -32,10 +33,10 @@ pub mod usd;
 pub mod user;
 pub mod vault;
 
-pub use amount::{Credits, NanoUsd};
+pub use amount::{Amount, Credits, NanoUsd, Tokens};
 pub use api_key::{ApiKey, KeyHash};
 pub use bounds::KeyBounds;
-pub use budget::{Budget, BudgetId, Measure, Per, Subject};
+pub use budget::{Budget, BudgetId, BudgetScope, Measure, Per};
 pub use clock::{Clock, Day, Mono, Timestamp};
 pub use directory::{Directory, Lookup, LookupResult, NotFound};
 pub use id::{
@@ -48,6 +49,7 @@ pub use refusal::Refusal;
 pub use revision::Revision;
 pub use secret::Secret;
 pub use signature::PublicKey;
+pub use subject::{Caller, Subject, SubjectKind, SubjectName, SubjectText};
 pub use ticket::{Ticket, TicketHash};
 pub use user::{Role, UserStatus};
 pub use vault::{Fingerprint, MasterKey, SealedCredential, Vault, VaultError};

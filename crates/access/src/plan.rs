@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
+use crate::amount::Credits;
 use crate::budget::Budget;
 
 /// The limits of a plan. `None` means unlimited.
@@ -12,7 +13,7 @@ pub struct Plan {
     /// The unique name, in lowercase: `starter`.
     pub name: String,
     /// The quota of each user per UTC day, for all of their keys together.
-    pub credits_per_day: Option<u64>,
+    pub credits_per_day: Option<Credits>,
     /// Maximum requests per minute for each key; the burst has the same size.
     pub requests_per_minute: Option<NonZeroU32>,
     /// Budgets of each user besides the quota, for all of their keys together; each measure and period at most once.
@@ -26,7 +27,7 @@ const NAME_LEN_MAX: usize = 64;
 
 impl Plan {
     /// Maximum credits per day.
-    pub const CREDITS_MAX: u64 = Budget::AMOUNT_MAX;
+    pub const CREDITS_MAX: Credits = Budget::AMOUNT_MAX.credits();
     /// Maximum requests per minute: the maximum of the API's `int32`.
     pub const REQUESTS_MAX: NonZeroU32 = match NonZeroU32::new(i32::MAX.unsigned_abs()) {
         Some(most) => most,

@@ -3,12 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::amount::Amount;
 use crate::bounds::KeyBounds;
 use crate::budget::BudgetId;
 use crate::clock::Timestamp;
 use crate::id::{KeyId, KeyNo, PlanId, UserId, UserNo};
 use crate::plan::Plan;
 use crate::provider_key::ProviderKeys;
+use crate::subject::{Caller, Subject};
 
 /// The last four digits of a key. Lists and log lines show them with its id.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,7 +58,7 @@ pub struct Principal {
     pub plan: Arc<Plan>,
     /// Budgets of the key, the user, the plan and all users, with their amounts; the limits of plan and key apply as
     /// well.
-    pub budgets: Arc<[(BudgetId, u64)]>,
+    pub budgets: Arc<[(BudgetId, Amount)]>,
     /// Time at which the key or this secret expires, whichever is earlier.
     pub expires_at: Option<Timestamp>,
     /// Time until which this secret remains valid, if it is the one before the last rotation.
@@ -68,6 +70,12 @@ pub struct Principal {
 }
 
 impl Principal {
+    /// Returns the identity of the requests with this key.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        Subject::Key(Caller::from(self))
+    }
+
     /// Creates a principal whose key has no restrictions and does not expire.
     #[must_use]
     pub fn unbounded(user: (UserId, UserNo), key: (KeyId, KeyNo), plan: Arc<Plan>) -> Self {

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::amount::NanoUsd;
+
 /// Decimal places of budget amounts: nano-USD.
 const NANO_PLACES: usize = 9;
 /// The currency after an amount.
@@ -52,15 +54,15 @@ pub fn parse(text: &str, places: usize) -> Result<u64, UsdError> {
     })
 }
 
-/// Parses `"12.50 USD"` as nano-USD.
+/// Parses `"12.50 USD"`.
 ///
 /// # Errors
 /// [`UsdError`], as for [`parse`].
-pub fn parse_money(text: &str) -> Result<u64, UsdError> {
+pub fn parse_money(text: &str) -> Result<NanoUsd, UsdError> {
     let number = text.strip_suffix(CURRENCY).ok_or(UsdError::Currency)?;
     match parse(number, NANO_PLACES) {
         Err(UsdError::Malformed) => Err(UsdError::Currency),
-        read => read,
+        nano => i64::try_from(nano?).map(NanoUsd).map_err(|_| UsdError::TooLarge),
     }
 }
 
@@ -75,10 +77,11 @@ pub fn written(amount: u64, places: usize) -> String {
     }
 }
 
-/// Formats nano-USD as [`parse_money`] accepts it: `12.5 USD`.
+/// Formats money as [`parse_money`] accepts it: `12.5 USD`. A negative amount has a minus sign in front.
 #[must_use]
-pub fn written_money(nano: u64) -> String {
-    format!("{}{CURRENCY}", written(nano, NANO_PLACES))
+pub fn written_money(money: NanoUsd) -> String {
+    let sign = if money.0 < 0 { "-" } else { "" };
+    format!("{sign}{}{CURRENCY}", written(money.0.unsigned_abs(), NANO_PLACES))
 }
 
 #[cfg(test)]
@@ -92,12 +95,14 @@ mod tests {
             ("5 USD", 5_000_000_000),
             ("12.50 USD", 12_500_000_000),
             ("0.000000001 USD", 1),
-            ("18446744073.709551615 USD", u64::MAX),
+            ("9223372036.854775807 USD", i64::MAX),
         ] {
-            assert_eq!(parse_money(text), Ok(nano), "{text}");
-            assert_eq!(parse_money(&written_money(nano)), Ok(nano), "{text}");
+            assert_eq!(parse_money(text), Ok(NanoUsd(nano)), "{text}");
+            assert_eq!(parse_money(&written_money(NanoUsd(nano))), Ok(NanoUsd(nano)), "{text}");
         }
-        assert_eq!((written_money(12_500_000_000), written_money(1)), ("12.5 USD".into(), "0.000000001 USD".into()));
+        for (nano, text) in [(12_500_000_000, "12.5 USD"), (1, "0.000000001 USD"), (-250_000_000, "-0.25 USD")] {
+            assert_eq!(written_money(NanoUsd(nano)), text);
+        }
     }
 
     #[test]
@@ -108,7 +113,9 @@ mod tests {
             assert_eq!(parse_money(text), Err(UsdError::Currency), "{text}");
         }
         assert_eq!(parse_money("0.0000000001 USD"), Err(UsdError::TooFine { places: 9 }));
-        assert_eq!(parse_money("18446744073.709551616 USD"), Err(UsdError::TooLarge));
+        for text in ["9223372036.854775808 USD", "18446744073.709551616 USD"] {
+            assert_eq!(parse_money(text), Err(UsdError::TooLarge), "{text}");
+        }
     }
 
     #[test]

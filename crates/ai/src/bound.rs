@@ -13,7 +13,7 @@ mod reader;
 mod rules;
 mod walk;
 
-use access::NanoUsd;
+use access::{NanoUsd, Tokens};
 
 pub use extent::{Extent, TOOL_ROUNDS};
 pub use limit::{LoweredLimit, RemainingBudget};
@@ -27,11 +27,11 @@ use crate::price::Price;
 pub struct Bound {
     /// Input and output tokens of all responses together. `None` if they depend on an unknown limit of the model. Money
     /// may then still be known, if no token costs anything.
-    pub tokens: Option<u64>,
+    pub tokens: Option<Tokens>,
     /// Money, rounded up. `None` also if the model has no price, or none at the requested terms.
     pub money: Option<NanoUsd>,
     /// The output tokens of `tokens`.
-    pub output_tokens_max: Option<u64>,
+    pub output_tokens_max: Option<Tokens>,
     /// Content that the body only refers to: `tokens` and `money` are then those of the model's whole window.
     pub unbounded: Option<Reference>,
 }
@@ -119,23 +119,38 @@ impl Extent {
     #[must_use]
     pub fn bound(&self, price: Option<&Price>, limits: Option<Limits>) -> Bound {
         if self.is_free() {
-            return Bound { tokens: Some(0), money: Some(NanoUsd(0)), output_tokens_max: Some(0), unbounded: None };
+            return Bound {
+                tokens: Some(Tokens::ZERO),
+                money: Some(NanoUsd(0)),
+                output_tokens_max: Some(Tokens::ZERO),
+                unbounded: None,
+            };
         }
         let by_unit = price.and_then(|price| self.by_unit(price));
         if let Some(money) = by_unit.filter(|_| price.is_some_and(|price| price.rates.input.is_none())) {
             // The length of a recording is presumed, in contrast to values in a body.
             let unbounded = self.reference().filter(|_| self.format == Format::Transcription);
-            return Bound { tokens: Some(0), money: Some(money), output_tokens_max: Some(0), unbounded };
+            return Bound {
+                tokens: Some(Tokens::ZERO),
+                money: Some(money),
+                output_tokens_max: Some(Tokens::ZERO),
+                unbounded,
+            };
         }
         let input = self.input(limits);
         let output = self.output(price, limits);
-        let tokens = input.zip(output).map(|(input, output)| input.tokens.saturating_add(output.tokens()));
+        let tokens = input.zip(output).map(|(input, output)| Tokens(input.tokens.saturating_add(output.tokens())));
         let most = arithmetic::limits_of_money(price, limits);
         let sold = self.input(most).zip(self.output(price, most)).zip(price);
         let money = sold.and_then(|((input, output), price)| self.money(price, input, output));
         // If both are sold, only the response reports which one applies.
         let money = money.map(|money| by_unit.map_or(money, |by_unit| money.max(by_unit)));
-        Bound { tokens, money, output_tokens_max: output.map(arithmetic::Output::tokens), unbounded: self.reference() }
+        Bound {
+            tokens,
+            money,
+            output_tokens_max: output.map(|output| Tokens(output.tokens())),
+            unbounded: self.reference(),
+        }
     }
 }
 

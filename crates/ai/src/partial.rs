@@ -1,5 +1,6 @@
 //! The known facts of a stream that Tollgate ends before its provider does.
 
+use access::Tokens;
 use serde_json::{Value, json};
 
 /// The state of a stream so far.
@@ -12,7 +13,7 @@ pub(crate) struct Partial<'a> {
     /// The creation time that the provider reported, in Unix seconds; 0 if it reported none.
     pub(crate) created: u64,
     /// Tokens of input and output that the provider reported or that can be distinguished.
-    pub(crate) tokens: (u64, u64),
+    pub(crate) tokens: (Tokens, Tokens),
     /// Messages: the block that has begun and not ended.
     pub(crate) block: Option<u64>,
     /// Events so far. Responses numbers its events from 0, so this is the number of the next one.

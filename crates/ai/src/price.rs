@@ -11,7 +11,7 @@ mod terms;
 
 use std::sync::Arc;
 
-use access::NanoUsd;
+use access::{NanoUsd, Tokens};
 use meter::rating::{Line, total};
 use meter::{Rates, ToolCalls, UnitRates, Usage};
 
@@ -128,7 +128,7 @@ impl Price {
     /// Returns the rates that apply to a request.
     fn rates_for(&self, usage: &Usage) -> &Rates {
         match &self.long {
-            Some(long) if usage.all_input() > Some(long.above_tokens) => &long.rates,
+            Some(long) if usage.all_input() > Some(Tokens(long.above_tokens)) => &long.rates,
             _ => &self.rates,
         }
     }
@@ -152,7 +152,7 @@ fn known_or_free(rates: &Rates, other: &Rates) -> Rates {
 
 #[cfg(test)]
 mod tests {
-    use access::Day;
+    use access::{Day, Tokens};
     use meter::{Billed, Source, Unit};
 
     use super::*;
@@ -167,12 +167,16 @@ mod tests {
     #[test]
     fn long_requests_cost_the_long_rates_as_a_whole() {
         let price = Price { long: Some(Long { above_tokens: 100, rates: flat(5_000).rates }), ..flat(1_000) };
-        let usage =
-            Usage { input: Some(60), cached_input: Some(40), output: Some(10), ..Usage::empty(Source::Reported) };
+        let usage = Usage {
+            input: Some(Tokens(60)),
+            cached_input: Some(Tokens(40)),
+            output: Some(Tokens(10)),
+            ..Usage::empty(Source::Reported)
+        };
         assert_eq!(price.cost(&usage), Some(NanoUsd(110)));
-        assert_eq!(price.cost(&Usage { cache_write_short: Some(1), ..usage }), Some(NanoUsd(555)));
+        assert_eq!(price.cost(&Usage { cache_write_short: Some(Tokens(1)), ..usage }), Some(NanoUsd(555)));
         assert_eq!(price.cost(&Usage::empty(Source::Reported)), None);
-        for usage in [usage, Usage { cache_write_short: Some(1), ..usage }] {
+        for usage in [usage, Usage { cache_write_short: Some(Tokens(1)), ..usage }] {
             assert_eq!(price.lines(&usage).map(|lines| meter::rating::total(&lines)), price.cost(&usage));
         }
         assert_eq!(price.lines(&Usage::empty(Source::Reported)), None);
@@ -187,11 +191,11 @@ mod tests {
         let price = Price::of_configuration(PriceFigures { rates, long, units, others, ..PriceFigures::default() });
         let least = |terms, usage: Usage| price.cost_at_least(terms, &usage).0;
         let standard = Some(Terms::default());
-        let tokens = Usage { input: Some(60), output: Some(10), ..Usage::empty(Source::Reported) };
+        let tokens = Usage { input: Some(Tokens(60)), output: Some(Tokens(10)), ..Usage::empty(Source::Reported) };
         assert_eq!(Some(NanoUsd(least(standard, tokens))), price.cost(&tokens), "it is the cost where that is known");
         let searched =
             ToolCalls { searches: Some(2), file_searches: Some(9), maps_prompts: Some(1), ..ToolCalls::default() };
-        let heard = Usage { audio_input: Some(9), tools: searched, ..tokens };
+        let heard = Usage { audio_input: Some(Tokens(9)), tools: searched, ..tokens };
         assert_eq!(price.cost(&heard), None);
         for (terms, usage, nano) in [
             (standard, heard, 60 + 50 + 2 * 7 + 3),
@@ -200,7 +204,7 @@ mod tests {
             (None, tokens, 60 + 50 + 3),
             (Some(Terms { tier: Tier::Priority, us: false }), tokens, 60 + 50 + 3),
             // The long rates have only a rate of input.
-            (standard, Usage { input: Some(200), ..tokens }, 400 + 50 + 3),
+            (standard, Usage { input: Some(Tokens(200)), ..tokens }, 400 + 50 + 3),
             (
                 standard,
                 Usage { billed: Some(Billed { unit: Unit::Image, quantity: 2 }), ..Usage::empty(Source::Counted) },
@@ -227,19 +231,22 @@ mod tests {
         assert_eq!(cost("openai/tts-1", Unit::Image, 1), None);
         assert_eq!(cost("openai/gpt-image-2", Unit::Image, 1), None);
         let whisper = prices.find("openai", ["whisper-1"], DAY).unwrap();
-        assert_eq!(whisper.cost(&Usage { input: Some(1), ..Usage::empty(Source::Reported) }), None);
+        assert_eq!(whisper.cost(&Usage { input: Some(Tokens(1)), ..Usage::empty(Source::Reported) }), None);
     }
 
     #[test]
     fn media_and_long_gemini_prompts_have_separate_rates() {
         let prices = Prices::builtin();
-        let usage = Usage { audio_input: Some(1_000), output: Some(10), ..Usage::empty(Source::Reported) };
+        let usage =
+            Usage { audio_input: Some(Tokens(1_000)), output: Some(Tokens(10)), ..Usage::empty(Source::Reported) };
         let cost = |model, usage: &Usage| prices.find("gemini", [model], DAY).unwrap().cost(usage).map(|cost| cost.0);
         assert_eq!(cost("gemini-2.5-flash", &usage), Some(1_000_000 + 25_000));
         assert_eq!(cost("gemini-3.6-flash", &usage), None, "its audio has no price in the source");
-        let image = Usage { input: Some(10), image_output: Some(1_290), ..Usage::empty(Source::Reported) };
+        let image =
+            Usage { input: Some(Tokens(10)), image_output: Some(Tokens(1_290)), ..Usage::empty(Source::Reported) };
         assert_eq!(cost("gemini-2.5-flash-image", &image), Some(3_000 + 38_700_000));
-        let long = |cached_input| Usage { input: Some(1_000), cached_input: Some(cached_input), ..usage };
+        let long =
+            |cached_input| Usage { input: Some(Tokens(1_000)), cached_input: Some(Tokens(cached_input)), ..usage };
         let long = |cached_input| Usage { audio_input: None, ..long(cached_input) };
         assert_eq!(cost("gemini-2.5-pro", &long(199_000)), Some(1_250_000 + 24_875_000 + 100_000));
         assert_eq!(cost("gemini-2.5-pro", &long(199_001)), Some(2_500_000 + 49_750_250 + 150_000));

@@ -53,7 +53,8 @@ pub(crate) fn element(partial: &Partial<'_>) -> Value {
     let (prompt, candidates) = partial.tokens;
     let content = json!({"role": "model", "parts": [{"text": ""}]});
     let usage = json!({
-        "promptTokenCount": prompt, "candidatesTokenCount": candidates, "totalTokenCount": prompt + candidates
+        "promptTokenCount": prompt, "candidatesTokenCount": candidates,
+        "totalTokenCount": prompt.saturating_add(candidates)
     });
     json!({
         "candidates": [{"index": 0, "content": content, "finishReason": "MAX_TOKENS"}],

@@ -11,6 +11,7 @@ pub(crate) mod media;
 pub(crate) mod messages;
 pub(crate) mod responses;
 
+use access::Tokens;
 use lenient::{Figure, Part};
 pub(crate) use lenient::{all_are_zero, all_figures_are_counts};
 use meter::{Source, Usage};
@@ -118,16 +119,16 @@ impl InclusiveFigures {
         let audio_output = take(&mut output, self.media_output.audio);
         let image_output = take(&mut output, self.media_output.images);
         reported(Usage {
-            input: self.input.map(|_| input),
-            cached_input,
-            cache_write_short,
-            cache_write_long,
-            output: self.output.map(|_| output),
-            reasoning,
-            audio_input,
-            image_input,
-            audio_output,
-            image_output,
+            input: self.input.map(|_| Tokens(input)),
+            cached_input: cached_input.map(Tokens),
+            cache_write_short: cache_write_short.map(Tokens),
+            cache_write_long: cache_write_long.map(Tokens),
+            output: self.output.map(|_| Tokens(output)),
+            reasoning: reasoning.map(Tokens),
+            audio_input: audio_input.map(Tokens),
+            image_input: image_input.map(Tokens),
+            audio_output: audio_output.map(Tokens),
+            image_output: image_output.map(Tokens),
             ..Usage::empty(Source::Reported)
         })
     }

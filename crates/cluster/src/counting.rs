@@ -4,14 +4,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use access::{BudgetId, Day, Principal, Subject};
+use access::{Amount, BudgetId, BudgetScope, Day, Principal};
 use meter::budget::Period;
 use meter::{Caller, Charge, Meter};
 use store::backlog::Backlog;
 use store::{Node, Store, StoreError};
 
 /// Returns the budgets that apply to a caller in addition to the stored ones, each with its amount.
-type ConfiguredBudgets = dyn Fn(Caller) -> Vec<(BudgetId, u64)> + Send + Sync;
+type ConfiguredBudgets = dyn Fn(Caller) -> Vec<(BudgetId, Amount)> + Send + Sync;
 
 /// The budgets that apply to principals.
 pub struct Counting {
@@ -38,7 +38,7 @@ impl Counting {
     /// Adds the budgets that `everywhere` returns for each caller. The meter counts usage if this node decides alone.
     pub fn new(
         meter: Option<(Arc<Meter>, Node)>,
-        everywhere: impl Fn(Caller) -> Vec<(BudgetId, u64)> + Send + Sync + 'static,
+        everywhere: impl Fn(Caller) -> Vec<(BudgetId, Amount)> + Send + Sync + 'static,
     ) -> Self {
         Self { meter, everywhere: Box::new(everywhere) }
     }
@@ -51,7 +51,7 @@ impl Counting {
         let budgets: Arc<[_]> = principal.budgets.iter().copied().chain(everywhere).collect();
         if let Some((meter, node)) = &self.meter {
             // A user whose counter is on a later day than the clock uses that day in all budgets.
-            let of_user = meter.counter(BudgetId::credits_a_day(Subject::User(principal.user_no)));
+            let of_user = meter.counter(BudgetId::credits_a_day(BudgetScope::User(principal.user_no)));
             let today = store.clock().now().day();
             let today = of_user.map_or(today, |cell| cell.period().first().max(today));
             // A counter of this period, or of a later one after a clock jumped, was created earlier and has counted
@@ -68,7 +68,7 @@ impl Counting {
     }
 }
 
-/// Reads the charge of each subject and period once, for all measures together.
+/// Reads the charge of each scope and period once, for all measures together.
 async fn count(
     store: &Store,
     meter: &Meter,
@@ -77,9 +77,9 @@ async fn count(
     today: Day,
 ) -> Result<(), StoreError> {
     let waiting = backlog.waiting().await?;
-    let mut known: Vec<((Subject, Period), Charge)> = Vec::new();
+    let mut known: Vec<((BudgetScope, Period), Charge)> = Vec::new();
     for budget in budgets {
-        let of = (budget.subject, Period::of(budget.per, today));
+        let of = (budget.scope, Period::of(budget.per, today));
         let charge = match known.iter().find(|(known, _)| *known == of) {
             Some((_, charge)) => *charge,
             None => {

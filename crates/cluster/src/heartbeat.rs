@@ -1,28 +1,29 @@
-//! The loop that reports that this node runs.
+//! The job that reports that this node runs.
 
-use std::future::Future;
-
-use jobs::Outage;
+use jobs::{Job, JobError, JobSpec, NextRun};
 use store::Node;
 use store::node::BEAT;
-use tokio::time::MissedTickBehavior;
 
-/// Reports every second that this node runs, until `cancel` is done. On SQLite the folder's lock shows that.
-pub async fn beat(node: Node, cancel: impl Future<Output = ()>) {
-    let mut outage = Outage::new("heartbeat");
-    let mut ticks = tokio::time::interval(BEAT);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let beats = async {
-        if !node.store().is_shared() {
-            return std::future::pending().await;
-        }
-        loop {
-            ticks.tick().await;
-            outage.note(&node.report().await);
-        }
-    };
-    tokio::select! {
-        () = beats => {}
-        () = cancel => {}
+/// Each node on PostgreSQL reports every second; on SQLite the folder's lock shows that it runs.
+pub const SPEC: JobSpec = JobSpec::every("heartbeat", BEAT);
+
+/// The job that reports to the store that this node runs.
+#[derive(Debug, Clone)]
+pub struct Heartbeat {
+    node: Node,
+}
+
+impl Heartbeat {
+    /// Returns the job of a node on PostgreSQL.
+    #[must_use]
+    pub const fn new(node: Node) -> Self {
+        Self { node }
+    }
+}
+
+impl Job for Heartbeat {
+    async fn run(&mut self) -> Result<NextRun, JobError> {
+        self.node.report().await?;
+        Ok(NextRun::Period)
     }
 }

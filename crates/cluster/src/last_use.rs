@@ -1,33 +1,34 @@
-//! The loop that writes the times at which keys were last used.
+//! The job that writes the times at which keys were last used.
 
-use std::future::Future;
 use std::time::Duration;
 
-use jobs::Outage;
+use jobs::{Job, JobError, JobSpec, NextRun};
 use store::Store;
-use tokio::time::MissedTickBehavior;
 
-/// Interval between checks for times to write.
-const EVERY: Duration = Duration::from_secs(1);
+/// Each node checks every second for times to write.
+pub const SPEC: JobSpec = JobSpec::every("last_use", Duration::from_secs(1));
 
-/// Writes the times of last use until `cancel` is done.
-pub async fn run(store: Store, cancel: impl Future<Output = ()>) {
-    let mut outage = Outage::new("last_use");
-    let mut ticks = tokio::time::interval(EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let write = async {
-        loop {
-            ticks.tick().await;
-            outage.note(&store.write_last_use(false).await);
-        }
-    };
-    tokio::select! {
-        () = write => {}
-        () = cancel => {}
+/// The job that writes the times at which keys were last used. A process that cannot wait at its end loses some.
+#[derive(Debug, Clone)]
+pub struct LastUseWriter {
+    store: Store,
+}
+
+impl LastUseWriter {
+    /// Returns the job for the uses that `store` has recorded.
+    #[must_use]
+    pub const fn new(store: Store) -> Self {
+        Self { store }
     }
-    // The remaining times are written as well; a process that cannot wait drops this future.
-    let left = store.write_last_use(true).await;
-    if let Err(error) = left {
-        tracing::warn!(%error, "cannot write all times at which keys were last used");
+}
+
+impl Job for LastUseWriter {
+    async fn run(&mut self) -> Result<NextRun, JobError> {
+        self.store.write_last_use(false).await?;
+        Ok(NextRun::Period)
+    }
+
+    async fn stop(&mut self) -> Result<(), JobError> {
+        Ok(self.store.write_last_use(true).await?)
     }
 }

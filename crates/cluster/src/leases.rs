@@ -3,7 +3,7 @@
 //! A database error or timeout ends no lease: leased amounts may be used until their deadline, and the next tick
 //! reports the current state.
 
-mod cleanup;
+pub mod cleanup;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -13,13 +13,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use access::Mono;
-use jobs::{Outage, causes};
+use jobs::{Job, JobError, JobSpec, NextRun, Outage, RetryPauses, causes};
 use meter::budget::Measure;
 use meter::lease::queue::ServerTime;
 use meter::lease::{
     LeaseClient, LeaseTiming, QueueMessage, SharedCounter, Tick, TickReply, Verdict, WaitDecision, WaitRequest, Waiter,
 };
 use store::{Node, StoreError};
+use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
@@ -89,7 +90,7 @@ impl LeaseStats {
     fn note(&self, stranded: &UnreturnedLeases) {
         self.stranded.store(stranded.leases, Ordering::Relaxed);
         for (left, measure) in self.stranded_left.iter().zip(Measure::ALL) {
-            left.store(stranded.left.of(measure), Ordering::Relaxed);
+            left.store(stranded.left.of(measure).0, Ordering::Relaxed);
         }
     }
 }
@@ -103,73 +104,144 @@ struct LeftoverLeases {
     stranded: Option<UnreturnedLeases>,
 }
 
+/// A run lasts from one response of the lease server to the next; it ends earlier after a check for leases left behind.
+/// The loop paces its ticks itself: a pause between runs would delay requests that wait.
+pub const SPEC: JobSpec = JobSpec {
+    run_max: Duration::MAX,
+    retry: RetryPauses { first: Duration::ZERO, longest: Duration::ZERO },
+    ..JobSpec::every("leases", Duration::ZERO)
+};
+/// Interval at which a lease loop that panicked reports that it does not run.
+const LOST_EVERY: Duration = Duration::from_secs(60);
+
+/// The state of the lease loop was lost in a panic. Another loop would not know the leases that are in use.
+#[derive(Debug, Error)]
+#[error("no lease is renewed since the lease loop panicked: restart this server")]
+struct LeasesLost;
+
+/// The job that keeps this node's leases, and returns all of them when it stops.
+pub struct Leases(Option<LeaseLoop>);
+
+impl Leases {
+    /// Returns the job; `None` is for the jobs after one that panicked, which fail.
+    #[must_use]
+    pub fn new(leasing: Option<LeaseLoopOptions>) -> Self {
+        Self(leasing.map(LeaseLoop::new))
+    }
+}
+
+impl std::fmt::Debug for Leases {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Leases").finish_non_exhaustive()
+    }
+}
+
+impl Job for Leases {
+    async fn run(&mut self) -> Result<NextRun, JobError> {
+        let Some(held) = &mut self.0 else {
+            sleep(LOST_EVERY).await;
+            return Err(LeasesLost.into());
+        };
+        held.hold().await?;
+        Ok(NextRun::Now)
+    }
+
+    /// Returns all leases, within a few seconds.
+    async fn stop(&mut self) -> Result<(), JobError> {
+        let ended = match &mut self.0 {
+            Some(held) => timeout(END_WITHIN, held.end()).await.is_ok(),
+            None => false,
+        };
+        if !ended {
+            tracing::warn!(
+                "leases of this node are stranded until it starts again, their period ends, or `tollgate leases reclaim` \
+                 ends them"
+            );
+        }
+        Ok(())
+    }
+}
+
 struct LeaseLoop {
     leasing: LeaseLoopOptions,
     holder: LeaseClient,
     replies: HashMap<u64, oneshot::Sender<WaitDecision>>,
-    outage: Outage,
     sent_at: Mono,
     /// Whether the last response granted a waiting request and others still wait. If less is left than they need, each
     /// ask serves the first of them.
     helped: bool,
     /// Time of the last check for leases left behind, and the time until the next one.
     looked: Option<(Mono, Duration)>,
+    sending: Option<Sending>,
+    looking: Option<Looking>,
+    /// Received messages; empty between events.
+    messages: Vec<QueueMessage>,
 }
 
-/// Keeps leases until `cancel` is done; then returns all of them, within a few seconds.
-pub async fn run(leasing: LeaseLoopOptions, cancel: impl Future<Output = ()>) {
-    let LeaseLoopOptions { node, timing, .. } = &leasing;
-    let holder = LeaseClient::new(node.lessee(), node.incarnation(), *timing);
-    let (replies, outage) = (HashMap::new(), Outage::new("leases"));
-    let mut of = LeaseLoop { leasing, holder, replies, outage, sent_at: Mono(0), helped: false, looked: None };
-    of.hold(cancel).await;
-    if timeout(END_WITHIN, of.end()).await.is_err() {
-        tracing::warn!(
-            "leases of this node are stranded until it starts again, their period ends, or `tollgate leases reclaim` \
-             ends them"
-        );
-    }
+/// An event for which the loop waits.
+enum LeaseEvent {
+    Response(Result<Vec<TickReply>, StoreError>),
+    Leftover(LeftoverLeases),
+    /// This number of messages arrived; 0 if all senders are gone.
+    Messages(usize),
+    /// Something may be due.
+    Time,
 }
 
 impl LeaseLoop {
-    async fn hold(&mut self, cancel: impl Future<Output = ()>) {
-        let mut cancel = std::pin::pin!(cancel);
-        let (mut sending, mut looking): (Option<Sending>, Option<Looking>) = (None, None);
-        let mut messages = Vec::new();
+    fn new(leasing: LeaseLoopOptions) -> Self {
+        let LeaseLoopOptions { node, timing, .. } = &leasing;
+        let holder = LeaseClient::new(node.lessee(), node.incarnation(), *timing);
+        let (replies, messages) = Default::default();
+        let (sending, looking, looked) = (None, None, None);
+        Self { leasing, holder, replies, sent_at: Mono(0), helped: false, looked, sending, looking, messages }
+    }
+
+    /// Handles events until the lease server responds, or a check for leases left behind ends. It may be dropped at any
+    /// await.
+    async fn hold(&mut self) -> Result<(), StoreError> {
         loop {
             self.review();
             let pause = self.pause();
-            if sending.is_none() && self.is_due() {
-                sending = Some(self.tick());
+            if self.sending.is_none() && self.is_due() {
+                self.sending = Some(self.tick());
             }
-            if looking.is_none() && self.looked.is_none_or(|(at, enough)| self.now().since(at) >= enough) {
-                looking = Some(Box::pin(look_after(self.leasing.node.clone(), self.leasing.ttl)));
+            if self.looking.is_none() && self.looked.is_none_or(|(at, enough)| self.now().since(at) >= enough) {
+                self.looking = Some(Box::pin(look_after(self.leasing.node.clone(), self.leasing.ttl)));
             }
-            tokio::select! {
-                biased;
-                () = &mut cancel => return,
-                answers = under_way(&mut sending) => {
-                    sending = None;
-                    self.heard(answers);
+            match self.event(pause).await {
+                LeaseEvent::Response(answers) => {
+                    self.sending = None;
+                    return self.heard(answers);
                 }
-                left = under_way(&mut looking) => {
-                    looking = None;
+                LeaseEvent::Leftover(left) => {
+                    self.looking = None;
                     self.keep(left);
+                    return Ok(());
                 }
-                received = self.leasing.messages.recv_many(&mut messages, MESSAGES_MAX) => {
-                    // All senders are gone, so no request can wait any more.
-                    if received == 0 {
-                        return (&mut cancel).await;
-                    }
-                    for message in messages.drain(..) {
+                // All senders are gone, so no request can wait any more.
+                LeaseEvent::Messages(0) => std::future::pending().await,
+                LeaseEvent::Messages(_) => {
+                    for message in std::mem::take(&mut self.messages) {
                         match message {
                             QueueMessage::Wait(question) => self.wait(question),
                             QueueMessage::Leave(waiter) => self.forget(waiter),
                         }
                     }
                 }
-                () = sleep(pause) => {}
+                LeaseEvent::Time => {}
             }
+        }
+    }
+
+    async fn event(&mut self, pause: Duration) -> LeaseEvent {
+        let Self { leasing, sending, looking, messages, .. } = self;
+        tokio::select! {
+            biased;
+            answers = under_way(sending) => LeaseEvent::Response(answers),
+            left = under_way(looking) => LeaseEvent::Leftover(left),
+            received = leasing.messages.recv_many(messages, MESSAGES_MAX) => LeaseEvent::Messages(received),
+            () = sleep(pause) => LeaseEvent::Time,
         }
     }
 
@@ -218,13 +290,9 @@ impl LeaseLoop {
         }
     }
 
-    fn heard(&mut self, sent: Result<Vec<TickReply>, StoreError>) {
-        self.outage.note(&sent);
+    fn heard(&mut self, sent: Result<Vec<TickReply>, StoreError>) -> Result<(), StoreError> {
         let (stats, now) = (self.leasing.stats.clone(), self.now());
-        let Ok(answers) = sent else {
-            stats.failures.fetch_add(1, Ordering::Relaxed);
-            return;
-        };
+        let answers = sent.inspect_err(|_| _ = stats.failures.fetch_add(1, Ordering::Relaxed))?;
         for answer in &answers {
             match answer {
                 TickReply::Accepted(heard) => {
@@ -246,6 +314,7 @@ impl LeaseLoop {
         if let Some(at) = self.holder.clock(now) {
             self.leasing.time.set(at, now);
         }
+        Ok(())
     }
 
     fn review(&mut self) {
@@ -303,13 +372,15 @@ impl LeaseLoop {
         self.holder.forget(waiter);
     }
 
-    /// Returns all leases to the store.
+    /// Returns all leases to the store. A failed tick is repeated.
     async fn end(&mut self) {
+        (self.sending, self.looking) = (None, None);
+        let mut outage = Outage::new(SPEC.name);
         let judged = self.holder.end(None);
         self.judge(judged);
         while !self.holder.is_empty() && !self.holder.is_fenced() {
             let answers = self.tick().await;
-            self.heard(answers);
+            outage.note(&self.heard(answers));
             if !self.holder.is_empty() {
                 sleep(LOOK).await;
             }
@@ -325,15 +396,14 @@ async fn under_way<T>(what: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>
     }
 }
 
-/// Runs concurrently with ticks: reads the leases that earlier runs left behind, and deletes budget accounts that ended
-/// long ago.
+/// Runs concurrently with ticks: reads the leases that earlier runs left behind.
 async fn look_after(node: Node, ttl: Duration) -> LeftoverLeases {
     let later = |error: &StoreError| {
         tracing::warn!(%error, cause = causes(error), "checking leases of earlier runs failed; retrying later");
     };
     let cluster = Cluster::new(node.store().clone());
     let unreported = in_time(cluster.unreported_leases(&node)).await.inspect_err(later).unwrap_or_default();
-    LeftoverLeases { unreported, stranded: in_time(cluster.look_after_leases(ttl)).await.inspect_err(later).ok() }
+    LeftoverLeases { unreported, stranded: in_time(cluster.unreturned_leases(ttl)).await.inspect_err(later).ok() }
 }
 
 async fn in_time<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {

@@ -6,7 +6,7 @@
 //!
 //! Read in this order: [`handle`], [`heartbeat`] and [`revision`] (how nodes notice each other and each
 //! change), [`lease_server`] (grants parts of budgets) and [`leases`] (requests them), [`directory`] (answers look-ups of
-//! keys) with [`counting`] and [`decrypted_credentials`], [`last_use`], and [`windows`] (rate limits, in Redis or in
+//! keys) with [`counting`] and [`decrypted_credentials`], [`job_claims`] (the node that runs a job), [`last_use`], and [`windows`] (rate limits, in Redis or in
 //! process). A test of `statements` prepares every SQL text.
 
 pub mod counting;
@@ -18,6 +18,7 @@ pub mod directory;
 mod fixture;
 pub mod handle;
 pub mod heartbeat;
+pub mod job_claims;
 pub mod last_use;
 pub mod lease_server;
 pub mod leases;
@@ -33,6 +34,7 @@ pub mod windows;
 pub use counting::Counting;
 pub use decrypted_credentials::DecryptedCredentials;
 pub use handle::Cluster;
+pub use job_claims::{JobClaims, JobRecord, LastRun};
 pub use lease_server::reclaim::OpenLease;
 pub use lease_server::unreported::UnreportedLease;
-pub use leases::{LeaseLoopOptions, LeaseStats};
+pub use leases::{LeaseLoopOptions, LeaseStats, Leases};

@@ -5,12 +5,13 @@ use store::sql::StoreKind;
 use crate::fixture::{
     Place, check_index_of_shared_credentials, check_indexes_of_postgres, check_indexes_of_sqlite, prepare_all, text,
 };
-use crate::{decrypted_credentials, lease_server, leases};
+use crate::{decrypted_credentials, job_claims, lease_server, leases};
 
 /// Returns every text that the crate sends.
 fn all(kind: StoreKind) -> Vec<String> {
     let lists = [
         decrypted_credentials::STATEMENTS,
+        job_claims::STATEMENTS,
         lease_server::STATEMENTS,
         lease_server::reclaim::STATEMENTS,
         lease_server::unreported::STATEMENTS,

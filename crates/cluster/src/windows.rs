@@ -13,11 +13,12 @@ use std::time::Duration;
 
 use access::limits::{RateLimitRequest, RateLimitResult};
 use access::{Clock, Secret, Timestamp};
+use jobs::{Job, JobError, JobSpec, NextRun};
 use meter::window::counts::{WindowCounts, WindowLevel};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use link::RedisLink;
+use link::{RedisLink, WatchedConnection};
 use redis::Server;
 
 pub use self::redis::RedisFault;
@@ -74,7 +75,7 @@ impl Windows {
         Self { clock, here: Arc::default(), link: None, fallbacks: Arc::default() }
     }
 
-    /// Creates limits that Redis shares. Tries to connect once; until Redis is available ([`keep`] continues to try),
+    /// Creates limits that Redis shares. Tries to connect once; until Redis is available ([`RedisKeeper`] continues to try),
     /// requests are counted here.
     ///
     /// # Errors
@@ -152,10 +153,36 @@ impl Windows {
     }
 }
 
-/// Keeps the connection to Redis until `cancel` is done; returns at once if Redis is not configured.
-pub async fn keep(windows: Windows, cancel: impl Future<Output = ()>) {
-    if let Some(link) = &windows.link {
-        tokio::select! { () = link.keep() => (), () = cancel => () }
+/// A run is one check of the connection to Redis, which waits for up to a second.
+pub const SPEC: JobSpec = JobSpec::every("redis", link::AGAIN);
+
+/// The job that keeps the connection to Redis.
+#[derive(Debug, Clone)]
+pub struct RedisKeeper {
+    link: Option<Arc<RedisLink>>,
+    watched: WatchedConnection,
+    /// The first cause of an outage: later errors have the same cause.
+    cause: Option<RedisFault>,
+}
+
+impl RedisKeeper {
+    /// Returns the job; it does nothing if Redis is not configured.
+    #[must_use]
+    pub fn new(windows: &Windows) -> Self {
+        Self { link: windows.link.clone(), watched: WatchedConnection::default(), cause: None }
+    }
+}
+
+impl Job for RedisKeeper {
+    async fn run(&mut self) -> Result<NextRun, JobError> {
+        let Some(link) = &self.link else { return Ok(NextRun::Period) };
+        match link.check(&mut self.watched).await {
+            Ok(()) => {
+                self.cause = None;
+                Ok(NextRun::Now)
+            }
+            Err(fault) => Err(self.cause.get_or_insert(fault).clone().into()),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Budgets as the API shows them: the scope, the amount, and the part in use.
 
-use access::{Budget, BudgetId, Day, KeyId, KeyNo, Measure, PlanId, Role, usd};
+use access::{Budget, BudgetId, Credits, Day, KeyId, KeyNo, Measure, PlanId, Role, usd};
 use config::snapshot::{BudgetDimension, BudgetLimit};
 use meter::budget::Period;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use crate::figures::Cost;
 use crate::moment::rfc3339;
 use crate::problem::Problem;
 use crate::state::State;
-use crate::subject::Subject;
+use crate::usage_scope::UsageScope;
 use crate::words::{DimensionWord, PerWord, SourceWord};
 
 /// The id of the budgets with scope `global`, as in the path of a budget.
@@ -87,7 +87,7 @@ enum Source {
 pub(crate) struct BudgetQuery<'a> {
     /// The authenticated caller. Only admins see amounts that several users share.
     pub(crate) caller: &'a Caller,
-    pub(crate) subject: &'a Subject,
+    pub(crate) scope: &'a UsageScope,
     pub(crate) key: Option<BudgetKey>,
 }
 
@@ -97,13 +97,13 @@ pub(crate) struct BudgetKey {
     pub(crate) id: KeyId,
     pub(crate) no: KeyNo,
     /// The quota of the key itself, if it has one.
-    pub(crate) credits_per_day: Option<u64>,
+    pub(crate) credits_per_day: Option<Credits>,
 }
 
 impl BudgetKey {
-    /// The key that authenticates the request, if the subject is that key's user.
-    pub(crate) fn of(caller: &Caller, subject: &Subject) -> Option<Self> {
-        let key = caller.key().filter(|key| key.user == subject.user)?;
+    /// The key that authenticates the request, if the scope is that key's user.
+    pub(crate) fn of(caller: &Caller, scope: &UsageScope) -> Option<Self> {
+        let key = caller.key().filter(|key| key.user == scope.user)?;
         Some(Self { id: key.key, no: key.key_no, credits_per_day: key.bounds.credits_per_day })
     }
 }
@@ -120,11 +120,10 @@ impl Source {
 }
 
 impl Amount {
-    fn of(measure: Measure, amount: u64) -> Self {
+    fn of(measure: Measure, amount: access::Amount) -> Self {
         match measure {
-            Measure::Credits | Measure::Tokens => Self::Count(amount),
-            // Budgets, and the used parts of them, are bounded by the store's integers.
-            Measure::Money => Self::Money(Cost::of(access::NanoUsd(i64::try_from(amount).unwrap_or(i64::MAX)))),
+            Measure::Credits | Measure::Tokens => Self::Count(amount.0),
+            Measure::Money => Self::Money(Cost::of(amount.money())),
         }
     }
 }
@@ -132,13 +131,13 @@ impl Amount {
 impl BudgetView {
     fn new(dimension: BudgetDimension, id: Option<String>, budget: Budget, source: Source, day: Day) -> Self {
         let Budget { measure, per, amount } = budget;
-        let of = |other| (measure == other).then_some(Visible(Some(amount)));
+        let of = |other| (measure == other).then_some(Visible(Some(amount.0)));
         Self {
             dimension: dimension.as_str(),
             id,
             name: None,
             per: per.as_str(),
-            money: of(Measure::Money).map(|Visible(amount)| Visible(amount.map(usd::written_money))),
+            money: (measure == Measure::Money).then(|| Visible(Some(usd::written_money(amount.money())))),
             credits: of(Measure::Credits),
             tokens: of(Measure::Tokens),
             used: None,
@@ -148,7 +147,7 @@ impl BudgetView {
         }
     }
 
-    fn using(self, budget: Budget, used: u64) -> Self {
+    fn using(self, budget: Budget, used: access::Amount) -> Self {
         let remaining = Amount::of(budget.measure, budget.amount.saturating_sub(used));
         Self { used: Some(Amount::of(budget.measure, used)), remaining: Some(remaining), ..self }
     }
@@ -164,14 +163,14 @@ impl BudgetView {
     /// # Errors
     /// `unavailable`.
     pub(crate) async fn stored(state: &State, stored: StoredBudget, day: Day) -> Result<Self, Problem> {
-        let StoredBudget { id: _, subject, subject_id, name, budget } = stored;
-        let (dimension, id) = match subject {
-            access::Subject::Key(_) => (BudgetDimension::Key, subject_id.to_string()),
-            access::Subject::User(_) => (BudgetDimension::User, subject_id.to_string()),
-            access::Subject::Plan(_) => (BudgetDimension::Plan, subject_id.to_string()),
-            access::Subject::Global => (BudgetDimension::Global, GLOBAL.to_owned()),
+        let StoredBudget { id: _, scope, scope_id, name, budget } = stored;
+        let (dimension, id) = match scope {
+            access::BudgetScope::Key(_) => (BudgetDimension::Key, scope_id.to_string()),
+            access::BudgetScope::User(_) => (BudgetDimension::User, scope_id.to_string()),
+            access::BudgetScope::Plan(_) => (BudgetDimension::Plan, scope_id.to_string()),
+            access::BudgetScope::Global => (BudgetDimension::Global, GLOBAL.to_owned()),
         };
-        let used = used(state, budget.of(subject).0, day).await?;
+        let used = used(state, budget.of(scope).0, day).await?;
         let view = Self::new(dimension, Some(id), budget, Source::Api, day).using(budget, used);
         Ok(Self { name: Some(name).filter(|name| !name.is_empty()), ..view })
     }
@@ -186,7 +185,7 @@ impl BudgetView {
         if dimension != BudgetDimension::Global {
             return Ok(Self::new(dimension, None, budget, Source::Configuration, day));
         }
-        let used = used(state, budget.of(access::Subject::Global).0, day).await?;
+        let used = used(state, budget.of(access::BudgetScope::Global).0, day).await?;
         let view = Self::new(dimension, Some(GLOBAL.to_owned()), budget, Source::Configuration, day);
         Ok(view.using(budget, used))
     }
@@ -198,25 +197,29 @@ impl BudgetView {
 /// # Errors
 /// `unavailable`.
 pub(crate) async fn holding(state: &State, query: BudgetQuery<'_>, day: Day) -> Result<Vec<BudgetView>, Problem> {
-    let BudgetQuery { caller, subject, key } = query;
-    let plan = state.store.plan_of(subject.user).await.map_err(Problem::store)?.unwrap_or(PlanId::NIL);
-    let ids = [key.map_or(EVERYBODY, |key| key.id.0), subject.user.0, plan.0, EVERYBODY];
+    let BudgetQuery { caller, scope: usage, key } = query;
+    let plan = state.store.plan_of(usage.user).await.map_err(Problem::store)?.unwrap_or(PlanId::NIL);
+    let ids = [key.map_or(EVERYBODY, |key| key.id.0), usage.user.0, plan.0, EVERYBODY];
     let mut found = Vec::new();
-    let credits = |amount| Budget { measure: Measure::Credits, per: access::Per::Day, amount };
-    let of_user = access::Subject::User(subject.no);
-    let quota = subject.plan.credits_per_day.map(credits);
-    found.extend(quota.iter().chain(&subject.plan.budgets).map(|budget| (of_user, *budget, Source::Plan)));
+    let credits = |credits| Budget {
+        measure: Measure::Credits,
+        per: access::Per::Day,
+        amount: access::Amount::of_credits(credits),
+    };
+    let of_user = access::BudgetScope::User(usage.no);
+    let quota = usage.plan.credits_per_day.map(credits);
+    found.extend(quota.iter().chain(&usage.plan.budgets).map(|budget| (of_user, *budget, Source::Plan)));
     if let Some(BudgetKey { no, credits_per_day: Some(amount), .. }) = key {
-        found.push((access::Subject::Key(no), credits(amount), Source::Key));
+        found.push((access::BudgetScope::Key(no), credits(amount), Source::Key));
     }
     let stored = state.store.budgets_of(ids).await.map_err(Problem::store)?;
-    found.extend(stored.into_iter().map(|stored| (stored.subject, stored.budget, Source::Api)));
+    found.extend(stored.into_iter().map(|stored| (stored.scope, stored.budget, Source::Api)));
     for BudgetLimit { dimension, budget } in &state.live.load().traffic.budgets.limits {
         let scope = match dimension {
-            BudgetDimension::Key => key.map(|key| access::Subject::Key(key.no)),
+            BudgetDimension::Key => key.map(|key| access::BudgetScope::Key(key.no)),
             BudgetDimension::User => Some(of_user),
-            BudgetDimension::Plan => Some(access::Subject::Plan(plan)),
-            BudgetDimension::Global => Some(access::Subject::Global),
+            BudgetDimension::Plan => Some(access::BudgetScope::Plan(plan)),
+            BudgetDimension::Global => Some(access::BudgetScope::Global),
         };
         found.extend(scope.map(|scope| (scope, *budget, Source::Configuration)));
     }
@@ -224,10 +227,10 @@ pub(crate) async fn holding(state: &State, query: BudgetQuery<'_>, day: Day) -> 
     let mut views = Vec::with_capacity(found.len());
     for (scope, budget, source) in found {
         let (dimension, id) = match scope {
-            access::Subject::Key(_) => (BudgetDimension::Key, key.map(|key| key.id.to_string())),
-            access::Subject::User(_) => (BudgetDimension::User, Some(subject.user.to_string())),
-            access::Subject::Plan(_) => (BudgetDimension::Plan, Some(plan.to_string())),
-            access::Subject::Global => (BudgetDimension::Global, Some(GLOBAL.to_owned())),
+            access::BudgetScope::Key(_) => (BudgetDimension::Key, key.map(|key| key.id.to_string())),
+            access::BudgetScope::User(_) => (BudgetDimension::User, Some(usage.user.to_string())),
+            access::BudgetScope::Plan(_) => (BudgetDimension::Plan, Some(plan.to_string())),
+            access::BudgetScope::Global => (BudgetDimension::Global, Some(GLOBAL.to_owned())),
         };
         let item = BudgetView::new(dimension, id, budget, source, day);
         if is_shared(scope) && caller.role != Role::Admin {
@@ -240,18 +243,18 @@ pub(crate) async fn holding(state: &State, query: BudgetQuery<'_>, day: Day) -> 
     Ok(views)
 }
 
-/// Whether several users share the budgets of a subject. The amounts of such a budget reveal the spending of other
-/// users. A plan's own list (`plans[].budgets`) is counted for each user, so its subject is the user.
-const fn is_shared(subject: access::Subject) -> bool {
-    match subject {
-        access::Subject::Key(_) | access::Subject::User(_) => false,
-        access::Subject::Plan(_) | access::Subject::Global => true,
+/// Whether several users share the budgets of a scope. The amounts of such a budget reveal the spending of other
+/// users. A plan's own list (`plans[].budgets`) is counted for each user, so its scope is the user.
+const fn is_shared(scope: access::BudgetScope) -> bool {
+    match scope {
+        access::BudgetScope::Key(_) | access::BudgetScope::User(_) => false,
+        access::BudgetScope::Plan(_) | access::BudgetScope::Global => true,
     }
 }
 
 /// The used amount of a budget. The live meter reports it if it counts the whole budget; otherwise the store does. If
 /// nodes share the budget, the higher of both figures is used.
-async fn used(state: &State, budget: BudgetId, day: Day) -> Result<u64, Problem> {
+async fn used(state: &State, budget: BudgetId, day: Day) -> Result<access::Amount, Problem> {
     let period = Period::of(budget.per, day);
     let live = state.meter.as_ref().and_then(|meter| {
         let budget_counter = meter.counter(budget).filter(|budget_counter| budget_counter.period() == period)?;
@@ -260,6 +263,6 @@ async fn used(state: &State, budget: BudgetId, day: Day) -> Result<u64, Problem>
     if let Some((used, false)) = live {
         return Ok(used);
     }
-    let recorded = state.store.charge_of(budget.subject, period).await.map_err(Problem::store)?;
-    Ok(recorded.of(budget.measure).max(live.map_or(0, |(used, _)| used)))
+    let recorded = state.store.charge_of(budget.scope, period).await.map_err(Problem::store)?;
+    Ok(recorded.of(budget.measure).max(live.map_or(access::Amount::ZERO, |(used, _)| used)))
 }

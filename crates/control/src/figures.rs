@@ -134,24 +134,25 @@ impl Tokens {
 
 impl From<&Usage> for Tokens {
     fn from(usage: &Usage) -> Self {
-        Self::of(usage.summary_classes().map(Option::unwrap_or_default))
+        Self::of(usage.summary_classes().map(|class| class.unwrap_or_default().0))
     }
 }
 
 impl From<&Usage> for TokenClasses {
     fn from(usage: &Usage) -> Self {
+        let of = |class: Option<access::Tokens>| class.map(|tokens| tokens.0);
         Self {
-            input: usage.input,
-            cached_input: usage.cached_input,
-            cache_write_short: usage.cache_write_short,
-            cache_write_long: usage.cache_write_long,
-            output: usage.output,
-            reasoning: usage.reasoning,
-            audio_input: usage.audio_input,
-            image_input: usage.image_input,
-            audio_output: usage.audio_output,
-            image_output: usage.image_output,
-            total: usage.total(),
+            input: of(usage.input),
+            cached_input: of(usage.cached_input),
+            cache_write_short: of(usage.cache_write_short),
+            cache_write_long: of(usage.cache_write_long),
+            output: of(usage.output),
+            reasoning: of(usage.reasoning),
+            audio_input: of(usage.audio_input),
+            image_input: of(usage.image_input),
+            audio_output: of(usage.audio_output),
+            image_output: of(usage.image_output),
+            total: usage.total().0,
         }
     }
 }
@@ -178,14 +179,14 @@ mod tests {
     #[test]
     fn classes_are_disjoint_and_add_up_to_the_total() {
         let usage = Usage {
-            input: Some(1),
-            cached_input: Some(2),
-            cache_write_short: Some(4),
-            cache_write_long: Some(8),
-            output: Some(16),
-            reasoning: Some(32),
-            audio_input: Some(64),
-            image_output: Some(128),
+            input: Some(access::Tokens(1)),
+            cached_input: Some(access::Tokens(2)),
+            cache_write_short: Some(access::Tokens(4)),
+            cache_write_long: Some(access::Tokens(8)),
+            output: Some(access::Tokens(16)),
+            reasoning: Some(access::Tokens(32)),
+            audio_input: Some(access::Tokens(64)),
+            image_output: Some(access::Tokens(128)),
             ..Usage::empty(Source::Reported)
         };
         let folded = serde_json::to_value(Tokens::from(&usage)).unwrap();

@@ -40,8 +40,8 @@ pub mod server;
 mod sessions;
 mod sign_in;
 pub mod state;
-mod subject;
 mod undeclared;
+mod usage_scope;
 mod words;
 
 pub use server::serve;

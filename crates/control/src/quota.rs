@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use access::{Day, KeyNo, Plan, UserNo};
+use access::{Credits, Day, KeyNo, Plan, UserNo};
 use ledger::DayUsage;
-use meter::{BudgetId, Meter, Subject};
+use meter::{BudgetId, BudgetScope, Meter};
 use serde::Serialize;
 use tokio::time::sleep;
 use utoipa::ToSchema;
@@ -20,9 +20,12 @@ const RETRIES: [Duration; 2] = [Duration::from_millis(100), Duration::from_milli
 /// The credits of a UTC day. `limit` and `remaining` are null if there is no daily quota.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Quota {
-    pub(crate) limit: Option<u64>,
-    pub(crate) used: u64,
-    pub(crate) remaining: Option<u64>,
+    #[schema(value_type = Option<u64>)]
+    pub(crate) limit: Option<Credits>,
+    #[schema(value_type = u64)]
+    pub(crate) used: Credits,
+    #[schema(value_type = Option<u64>)]
+    pub(crate) remaining: Option<Credits>,
     pub(crate) resets_at: String,
 }
 
@@ -39,7 +42,7 @@ enum SpentSource<'a> {
     Meter(&'a Meter, UserNo),
     /// The store, which lacks usage that is still in spools. `part` is a live meter that counts only this node; the
     /// higher figure counts.
-    Store { total: u64, by_key: Vec<(KeyNo, u64)>, part: Option<(&'a Meter, UserNo)> },
+    Store { total: Credits, by_key: Vec<(KeyNo, Credits)>, part: Option<(&'a Meter, UserNo)> },
 }
 
 /// Returns the recorded usage of a user's day, including everything that was settled before this request. Usage
@@ -56,14 +59,14 @@ pub(crate) async fn recorded(state: &State, user: UserNo, day: Day) -> Result<Da
 }
 
 /// Returns the first reading with at least `settled` credits, or the last reading.
-async fn until<E, R, P>(settled: u64, read: impl Fn() -> R, pause: impl Fn(Duration) -> P) -> Result<DayUsage, E>
+async fn until<E, R, P>(settled: Credits, read: impl Fn() -> R, pause: impl Fn(Duration) -> P) -> Result<DayUsage, E>
 where
     R: Future<Output = Result<DayUsage, E>>,
     P: Future<Output = ()>,
 {
     let mut usage = read().await?;
     for time in RETRIES {
-        if usage.total.credits >= settled {
+        if Credits(usage.total.credits) >= settled {
             break;
         }
         pause(time).await;
@@ -73,20 +76,20 @@ where
 }
 
 /// Returns the credits of a user's day that the meter of this process has settled.
-pub(crate) fn settled(state: &State, user: UserNo, day: Day) -> u64 {
-    let budget = BudgetId::credits_a_day(Subject::User(user));
+pub(crate) fn settled(state: &State, user: UserNo, day: Day) -> Credits {
+    let budget = BudgetId::credits_a_day(BudgetScope::User(user));
     let counter = state.meter.as_ref().and_then(|meter| meter.counter(budget));
-    counter.filter(|counter| counter.period().first() == day).map_or(0, |counter| counter.spent())
+    counter.filter(|counter| counter.period().first() == day).map_or(Credits::ZERO, |counter| counter.spent().credits())
 }
 
 /// Returns the credits that are used but not recorded: of requests in flight, and of requests that ended a moment ago.
-pub(crate) const fn pending(quota: &Quota, recorded: u64) -> u64 {
+pub(crate) const fn pending(quota: &Quota, recorded: Credits) -> Credits {
     quota.used.saturating_sub(recorded)
 }
 
 impl Quota {
     /// Creates the quota of `day` with `used` of `limit` credits.
-    pub(crate) fn new(limit: Option<u64>, used: u64, day: Day) -> Self {
+    pub(crate) fn new(limit: Option<Credits>, used: Credits, day: Day) -> Self {
         let remaining = limit.map(|limit| limit.saturating_sub(used));
         Self { limit, used, remaining, resets_at: rfc3339(day.next().start()) }
     }
@@ -111,35 +114,35 @@ impl<'a> SpentCredits<'a> {
     }
 
     fn recorded(usage: &DayUsage, part: Option<(&'a Meter, UserNo)>, day: Day) -> Self {
-        let by_key = usage.by_key.iter().map(|key| (key.no, key.total.credits)).collect();
-        Self { by: SpentSource::Store { total: usage.total.credits, by_key, part }, day }
+        let by_key = usage.by_key.iter().map(|key| (key.no, Credits(key.total.credits))).collect();
+        Self { by: SpentSource::Store { total: Credits(usage.total.credits), by_key, part }, day }
     }
 
     /// Returns the quota of the user.
     pub(crate) fn of_user(&self, plan: &Plan) -> Quota {
         let used = match &self.by {
-            SpentSource::Meter(meter, user) => self.live(meter, Subject::User(*user)),
+            SpentSource::Meter(meter, user) => self.live(meter, BudgetScope::User(*user)),
             SpentSource::Store { total, part, .. } => {
-                part.map_or(*total, |(meter, user)| self.live(meter, Subject::User(user)).max(*total))
+                part.map_or(*total, |(meter, user)| self.live(meter, BudgetScope::User(user)).max(*total))
             }
         };
         Quota::new(plan.credits_per_day, used, self.day)
     }
 
     /// Returns the quota of one of the user's keys; `limit` is the key's own quota.
-    pub(crate) fn of_key(&self, key: KeyNo, limit: u64) -> Quota {
+    pub(crate) fn of_key(&self, key: KeyNo, limit: Credits) -> Quota {
         let used = match &self.by {
-            SpentSource::Meter(meter, _) => self.live(meter, Subject::Key(key)),
+            SpentSource::Meter(meter, _) => self.live(meter, BudgetScope::Key(key)),
             SpentSource::Store { by_key, part, .. } => {
-                let recorded = by_key.iter().find(|(no, _)| *no == key).map_or(0, |(_, credits)| *credits);
-                part.map_or(recorded, |(meter, _)| self.live(meter, Subject::Key(key)).max(recorded))
+                let recorded = by_key.iter().find(|(no, _)| *no == key).map_or(Credits::ZERO, |(_, credits)| *credits);
+                part.map_or(recorded, |(meter, _)| self.live(meter, BudgetScope::Key(key)).max(recorded))
             }
         };
         Quota::new(Some(limit), used, self.day)
     }
 
-    fn live(&self, meter: &Meter, subject: Subject) -> u64 {
-        meter.used(BudgetId::credits_a_day(subject), self.day)
+    fn live(&self, meter: &Meter, scope: BudgetScope) -> Credits {
+        meter.used(BudgetId::credits_a_day(scope), self.day).credits()
     }
 }
 
@@ -166,7 +169,7 @@ mod tests {
             paused.set(paused.get() + time.as_millis());
             ready(())
         };
-        let usage = until(7, next, pause).await.unwrap();
+        let usage = until(Credits(7), next, pause).await.unwrap();
         assert_eq!((read.get(), paused.get()), (readings, ms), "recorded at reading {at}");
         assert_eq!(usage.total.credits, if at <= readings { 7 } else { 6 });
     }

@@ -45,8 +45,11 @@ pub struct JobSpec {
     pub period: Duration,
     /// The pause from the start of the process to the first run.
     pub first_after: Duration,
-    /// The maximum duration of one run. A longer run is dropped and counts as a failure.
+    /// The maximum duration of one run. A longer run is dropped and counts as a failure. [`Duration::MAX`] is no maximum,
+    /// for runs that wait for work or that must not be dropped.
     pub run_max: Duration,
+    /// The shortest and the longest pause after a failed run; the pause doubles with each failure in a row.
+    pub retry: RetryPauses,
     /// The nodes that run the job.
     pub owner: Owner,
     /// The treatment of a run in progress when the process stops.
@@ -71,6 +74,15 @@ pub enum Cancellation {
     AfterRun,
 }
 
+/// The pauses after failed runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryPauses {
+    /// The pause after the first failure. Zero is for jobs that pace themselves.
+    pub first: Duration,
+    /// The maximum pause after any failure.
+    pub longest: Duration,
+}
+
 /// The shortest and the longest pause after a failed run, unless the period is shorter.
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
@@ -78,26 +90,43 @@ const RETRY_MAX: Duration = Duration::from_secs(60);
 const RETRY_SHORTEST: Duration = Duration::from_millis(100);
 
 impl JobSpec {
-    /// Returns a job of every node that starts at once and whose runs take up to a minute.
+    /// Returns a job of every node that starts at once and whose runs take up to a minute. After failures, it pauses for
+    /// a second and then longer, but never longer than its period or a minute.
     #[must_use]
     pub const fn every(name: &'static str, period: Duration) -> Self {
+        let bound = longer(period, RETRY_SHORTEST);
         Self {
             name,
             period,
             first_after: Duration::ZERO,
             run_max: Duration::from_secs(60),
+            retry: RetryPauses { first: shorter(RETRY_MIN, bound), longest: shorter(RETRY_MAX, bound) },
             owner: Owner::EachNode,
             cancellation: Cancellation::AtOnce,
         }
     }
 
-    /// Returns the pause after the given number of failures in a row (at least 1). It doubles with each failure, up to
-    /// the period or a minute, whichever is shorter.
+    /// Returns the pause after the given number of failures in a row (at least 1).
     #[must_use]
     pub fn retry_pause(&self, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(6);
-        (RETRY_MIN * 2_u32.pow(doublings)).min(RETRY_MAX).min(self.period.max(RETRY_SHORTEST))
+        self.retry.first.saturating_mul(2_u32.pow(doublings)).min(self.retry.longest)
     }
+
+    /// Returns the pause after a panic, which may recur at once: at least a second, also for jobs that pace themselves.
+    #[must_use]
+    pub fn panic_pause(&self, failures: u32) -> Duration {
+        self.retry_pause(failures).max(RETRY_MIN)
+    }
+}
+
+/// `Ord::min` and `Ord::max` are not `const`.
+const fn shorter(one: Duration, other: Duration) -> Duration {
+    if one.as_nanos() < other.as_nanos() { one } else { other }
+}
+
+const fn longer(one: Duration, other: Duration) -> Duration {
+    if one.as_nanos() < other.as_nanos() { other } else { one }
 }
 
 #[cfg(test)]

@@ -7,14 +7,16 @@
 //! Read in this order: [`job`] (a job and its specification), [`runner`] (the loop), [`report`] (the state of each
 //! job, for metrics and operators), [`ownership`], [`outage`] (the log lines of failures, also of other loops).
 
+#[cfg(test)]
+mod captured_log;
 pub mod job;
 pub mod outage;
 pub mod ownership;
 pub mod report;
 pub mod runner;
 
-pub use job::{Cancellation, Job, JobError, JobSpec, NextRun, Owner};
+pub use job::{Cancellation, Job, JobError, JobSpec, NextRun, Owner, RetryPauses};
 pub use outage::{Outage, Trouble, causes};
-pub use ownership::{Ownership, OwnershipFuture};
-pub use report::{JobOutcome, JobReport, JobReports};
+pub use ownership::{CLAIM_TTL, ClaimEnd, Ownership, OwnershipFuture};
+pub use report::{FinishedRun, JobOutcome, JobReport, JobReports};
 pub use runner::Runner;

@@ -42,6 +42,14 @@ impl Outage {
         }
     }
 
+    /// Records that no run is due on this node any more, because another node may have taken over the job.
+    pub fn leave(&mut self) {
+        if !self.logged.is_empty() {
+            self.logged.clear();
+            tracing::info!(part = self.part, "no run is due on this node now");
+        }
+    }
+
     /// Records an attempt that failed, and logs each cause once per outage.
     pub fn fail(&mut self, error: &dyn Error) {
         let cause = causes(error);
@@ -87,41 +95,23 @@ pub fn causes(error: &dyn Error) -> String {
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::sync::{Arc, Mutex};
 
     use super::*;
-
-    /// Collects log lines in memory.
-    #[derive(Debug, Clone, Default)]
-    struct LogLines(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for LogLines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::captured_log::capture;
 
     #[test]
     fn each_cause_is_logged_once_until_the_outage_ends() {
-        let lines = LogLines::default();
-        let writer = lines.clone();
-        let subscriber = tracing_subscriber::fmt().without_time().with_ansi(false).with_writer(move || writer.clone());
-        tracing::subscriber::with_default(subscriber.finish(), || {
-            let mut outage = Outage::new("test");
-            let mut fail = |cause: &str| outage.fail(&io::Error::other(cause.to_owned()));
-            ["full", "full", "locked", "full", "locked"].into_iter().for_each(&mut fail);
-            (0..100).for_each(|nth| fail(&format!("cause {nth}")));
-            outage.end();
-            outage.end();
-            outage.note(&Err::<(), _>(io::Error::other("full")));
-            outage.note(&Ok::<(), io::Error>(()));
-        });
-        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let log = capture();
+        let mut outage = Outage::new("test");
+        let mut fail = |cause: &str| outage.fail(&io::Error::other(cause.to_owned()));
+        ["full", "full", "locked", "full", "locked"].into_iter().for_each(&mut fail);
+        (0..100).for_each(|nth| fail(&format!("cause {nth}")));
+        outage.end();
+        outage.end();
+        outage.note(&Err::<(), _>(io::Error::other("full")));
+        outage.note(&Ok::<(), io::Error>(()));
+        outage.leave();
+        let text = log.text();
         let count = |part: &str| text.lines().filter(|line| line.contains(part)).count();
         assert_eq!(count("fails; retrying"), CAUSES_MAX + 1, "{text}");
         assert_eq!((count("error=full"), count("error=locked"), count("works again")), (2, 1, 2), "{text}");

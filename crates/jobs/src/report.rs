@@ -21,6 +21,9 @@ pub enum JobOutcome {
 }
 
 impl JobOutcome {
+    /// All outcomes that a run may have.
+    pub const ALL: [Self; 4] = [Self::Succeeded, Self::Failed, Self::TimedOut, Self::Panicked];
+
     /// Returns the outcome as one word, for metrics and the store.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -38,6 +41,8 @@ impl JobOutcome {
 pub struct JobReport {
     /// The specification of the job.
     pub spec: JobSpec,
+    /// The start of the run in progress; `None` between runs.
+    pub running_since: Option<Timestamp>,
     /// The start of the last run that ended; `None` before the first.
     pub last_started_at: Option<Timestamp>,
     /// The duration of the last run that ended.
@@ -46,10 +51,12 @@ pub struct JobReport {
     pub last_outcome: Option<JobOutcome>,
     /// The message of the last failure, if the last run failed.
     pub last_error: Option<String>,
+    /// The end of the last run that succeeded.
+    pub last_success_at: Option<Timestamp>,
     /// Runs that ended, by outcome: succeeded, failed, timed out, panicked.
     pub runs: [u64; 4],
-    /// Whether another node owned the job when this node last tried to run it.
-    pub is_elsewhere: bool,
+    /// Whether this node got no claim when it last tried: another node has it, or no run is due.
+    pub is_unclaimed: bool,
 }
 
 impl JobReport {
@@ -58,12 +65,14 @@ impl JobReport {
     pub const fn new(spec: JobSpec) -> Self {
         Self {
             spec,
+            running_since: None,
             last_started_at: None,
             last_duration: Duration::ZERO,
             last_outcome: None,
             last_error: None,
+            last_success_at: None,
             runs: [0; 4],
-            is_elsewhere: false,
+            is_unclaimed: false,
         }
     }
 
@@ -102,13 +111,19 @@ pub(crate) struct ReportSlot {
     index: usize,
 }
 
-/// The end of one run.
-#[derive(Debug)]
-pub(crate) struct FinishedRun {
-    pub(crate) started_at: Timestamp,
-    pub(crate) duration: Duration,
-    pub(crate) outcome: JobOutcome,
-    pub(crate) error: Option<String>,
+/// A run that ended.
+#[derive(Debug, Clone)]
+pub struct FinishedRun {
+    /// The start of the run by this node's clock.
+    pub started_at: Timestamp,
+    /// The end of the run by this node's clock.
+    pub ended_at: Timestamp,
+    /// The duration of the run.
+    pub duration: Duration,
+    /// The outcome of the run.
+    pub outcome: JobOutcome,
+    /// The error with its causes, if the run failed.
+    pub error: Option<String>,
 }
 
 impl JobReports {
@@ -118,32 +133,43 @@ impl JobReports {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(crate) fn add(&self, spec: JobSpec) -> ReportSlot {
+    /// Adds the report of a job; `None` if a job with this name exists.
+    pub(crate) fn begin(&self, spec: JobSpec) -> Option<ReportSlot> {
         let mut reports = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if reports.iter().any(|report| report.spec.name == spec.name) {
+            return None;
+        }
         reports.push(JobReport::new(spec));
-        ReportSlot { reports: self.clone(), index: reports.len() - 1 }
-    }
-
-    pub(crate) fn has(&self, name: &str) -> bool {
-        let reports = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        reports.iter().any(|report| report.spec.name == name)
+        Some(ReportSlot { reports: self.clone(), index: reports.len() - 1 })
     }
 }
 
 impl ReportSlot {
-    pub(crate) fn finished(&self, run: FinishedRun) {
+    pub(crate) fn begun(&self, at: Timestamp) {
+        self.change(|report| (report.running_since, report.is_unclaimed) = (Some(at), false));
+    }
+
+    pub(crate) fn finished(&self, run: &FinishedRun) {
         self.change(|report| {
             report.add(run.outcome);
+            report.running_since = None;
             report.last_started_at = Some(run.started_at);
             report.last_duration = run.duration;
             report.last_outcome = Some(run.outcome);
-            report.last_error = run.error;
-            report.is_elsewhere = false;
+            report.last_error.clone_from(&run.error);
+            if run.outcome == JobOutcome::Succeeded {
+                report.last_success_at = Some(run.ended_at);
+            }
         });
     }
 
-    pub(crate) fn is_elsewhere(&self) {
-        self.change(|report| report.is_elsewhere = true);
+    pub(crate) fn unclaimed(&self) {
+        self.change(|report| (report.running_since, report.is_unclaimed) = (None, true));
+    }
+
+    /// Records that the process stops, and with it the run in progress.
+    pub(crate) fn dropped(&self) {
+        self.change(|report| report.running_since = None);
     }
 
     fn change(&self, change: impl FnOnce(&mut JobReport)) {

@@ -1,20 +1,22 @@
 //! The loop that repeats each job: pause, claim, run, report.
 
 use std::any::Any;
+use std::collections::HashMap;
+use std::error::Error;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::Clock;
+use access::{Clock, Mono, Timestamp};
 use futures_util::FutureExt;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use crate::job::{Cancellation, Job, JobError, JobSpec, NextRun, Owner};
 use crate::outage::{Outage, causes};
-use crate::ownership::{CLAIM_TTL, FAILED_RENEWALS_MAX, Ownership, RENEW_EVERY};
+use crate::ownership::{CLAIM_TTL, ClaimEnd, FAILED_RENEWALS_MAX, Ownership, OwnershipFuture, RENEW_EVERY};
 use crate::report::{FinishedRun, JobOutcome, JobReports, ReportSlot};
 
 /// Runs jobs on the current Tokio runtime. All jobs end when this value is dropped.
@@ -23,6 +25,8 @@ pub struct Runner {
     ownership: Arc<dyn Ownership>,
     reports: JobReports,
     tasks: JoinSet<()>,
+    /// The name of the job of each task.
+    names: HashMap<Id, &'static str>,
     stop: watch::Sender<bool>,
 }
 
@@ -36,8 +40,18 @@ impl Runner {
     /// Returns a runner without jobs.
     #[must_use]
     pub fn new(clock: Clock, ownership: Arc<dyn Ownership>) -> Self {
+        Self::with(clock, ownership, JobReports::default())
+    }
+
+    /// Returns another runner with the same reports, for jobs that stop at another time.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        Self::with(self.clock.clone(), self.ownership.clone(), self.reports.clone())
+    }
+
+    fn with(clock: Clock, ownership: Arc<dyn Ownership>, reports: JobReports) -> Self {
         let (stop, _) = watch::channel(false);
-        Self { clock, ownership, reports: JobReports::default(), tasks: JoinSet::new(), stop }
+        Self { clock, ownership, reports, tasks: JoinSet::new(), names: HashMap::new(), stop }
     }
 
     /// Starts a job. `build` builds it before its first run, and again after a run that panicked or was dropped, since the
@@ -45,20 +59,21 @@ impl Runner {
     ///
     /// A second job with the same name is not started, and an error is logged.
     pub fn add<J: Job>(&mut self, spec: JobSpec, build: impl FnMut() -> J + Send + 'static) {
-        if self.reports.has(spec.name) {
+        let Some(report) = self.reports.begin(spec) else {
             tracing::error!(job = spec.name, "a job with this name exists; the second one is not started");
             return;
-        }
+        };
         let task = JobTask {
             spec,
             clock: self.clock.clone(),
             ownership: self.ownership.clone(),
-            report: self.reports.add(spec),
+            report,
             outage: Outage::new(spec.name),
             failures: 0,
         };
         let stopped = stopped(self.stop.subscribe());
-        self.tasks.spawn(task.repeat(build, stopped));
+        let handle = self.tasks.spawn(task.repeat(build, stopped));
+        self.names.insert(handle.id(), spec.name);
     }
 
     /// Returns the reports of all jobs.
@@ -71,14 +86,18 @@ impl Runner {
     pub async fn stop(mut self, wait: Duration) {
         self.stop.send_replace(true);
         let ended = async {
-            while let Some(ended) = self.tasks.join_next().await {
+            while let Some(ended) = self.tasks.join_next_with_id().await {
+                let id = ended.as_ref().map_or_else(JoinError::id, |(id, ())| *id);
+                let job = self.names.remove(&id).unwrap_or_default();
                 if let Err(error) = ended {
-                    tracing::error!(%error, "a job's task failed");
+                    tracing::error!(job, %error, "a job's task failed");
                 }
             }
         };
         if timeout(wait, ended).await.is_err() {
-            tracing::warn!(jobs = self.tasks.len(), "jobs did not end in time and were aborted");
+            let mut jobs: Vec<&str> = self.names.into_values().collect();
+            jobs.sort_unstable();
+            tracing::warn!(jobs = jobs.join(", "), "jobs did not end in time and were aborted");
         }
     }
 }
@@ -86,6 +105,11 @@ impl Runner {
 async fn stopped(mut stop: watch::Receiver<bool>) {
     // An error means that the runner was dropped, and this task with it.
     let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Pauses between two runs. A timer would take up to a millisecond even for no pause.
+async fn rest(pause: Duration) {
+    if pause.is_zero() { tokio::task::yield_now().await } else { sleep(pause).await }
 }
 
 /// The loop of one job.
@@ -101,8 +125,10 @@ struct JobTask {
 
 /// The end of one attempt to run a job.
 enum RunEnd {
-    /// Another node owns the job.
-    Elsewhere,
+    /// Another node owns the job, or no run is due.
+    Unclaimed,
+    /// Whether this node may claim the job is unknown.
+    ClaimFailed(JobError),
     Finished(Result<NextRun, JobError>),
     TimedOut,
     Panicked(String),
@@ -117,35 +143,27 @@ impl JobTask {
             tokio::select! {
                 biased;
                 () = &mut stopped => break,
-                () = sleep(pause) => {}
+                () = rest(pause) => {}
             }
-            let (started_at, started) = (self.clock.now(), self.clock.mono());
+            let started = (self.clock.now(), self.clock.mono());
             let end = match self.spec.cancellation {
                 Cancellation::AfterRun => self.attempt(&mut job, &mut build).await,
                 Cancellation::AtOnce => tokio::select! {
                     biased;
-                    () = &mut stopped => break,
+                    () = &mut stopped => {
+                        self.report.dropped();
+                        self.give_up_claim().await;
+                        break;
+                    }
                     end = self.attempt(&mut job, &mut build) => end,
                 },
             };
-            let duration = self.clock.mono().since(started);
-            if !matches!(end, RunEnd::Finished(_)) {
+            if !matches!(end, RunEnd::Finished(_) | RunEnd::Unclaimed | RunEnd::ClaimFailed(_)) {
                 discard(&mut job);
             }
-            pause = match self.note(end) {
-                Some((outcome, error, pause)) => {
-                    self.report.finished(FinishedRun { started_at, duration, outcome, error });
-                    self.finish(pause).await;
-                    pause
-                }
-                None => {
-                    self.report.is_elsewhere();
-                    self.spec.period.min(CLAIM_TTL)
-                }
-            };
+            pause = self.note(end, started).await;
         }
-        let Some(mut job) = job else { return };
-        let last = AssertUnwindSafe(async { job.stop().await }).catch_unwind().await;
+        let last = AssertUnwindSafe(async { job.unwrap_or_else(build).stop().await }).catch_unwind().await;
         match last {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
@@ -170,26 +188,16 @@ impl JobTask {
     /// Runs the job once, if this node owns it.
     async fn run<J: Job>(&self, job: &mut J) -> RunEnd {
         if self.spec.owner == Owner::OneNode {
-            match timeout(RENEW_EVERY, self.ownership.claim(self.spec.name, CLAIM_TTL)).await {
-                Ok(Ok(true)) => {}
-                Ok(Ok(false)) => return RunEnd::Elsewhere,
-                Ok(Err(error)) => return RunEnd::Finished(Err(error)),
-                Err(_) => return RunEnd::Finished(Err("the claim on the job got no response in time".into())),
+            match in_time(self.ownership.claim(&self.spec)).await {
+                Ok(true) => {}
+                Ok(false) => return RunEnd::Unclaimed,
+                Err(error) => return RunEnd::ClaimFailed(error),
             }
         }
+        self.report.begun(self.clock.now());
         tokio::select! {
             ended = timeout(self.spec.run_max, job.run()) => ended.map_or(RunEnd::TimedOut, RunEnd::Finished),
             lost = self.keep_claim() => lost,
-        }
-    }
-
-    /// Lets any node run the job again after `pause`. If that fails, the claim expires by itself.
-    async fn finish(&self, pause: Duration) {
-        if self.spec.owner == Owner::OneNode {
-            let finish = AssertUnwindSafe(timeout(RENEW_EVERY, self.ownership.finish(self.spec.name, pause)));
-            if !matches!(finish.catch_unwind().await, Ok(Ok(Ok(_)))) {
-                tracing::warn!(job = self.spec.name, "the claim on the job could not be ended; it expires by itself");
-            }
         }
     }
 
@@ -201,47 +209,95 @@ impl JobTask {
         let mut failures = 0;
         loop {
             sleep(RENEW_EVERY).await;
-            match timeout(RENEW_EVERY, self.ownership.claim(self.spec.name, CLAIM_TTL)).await {
-                Ok(Ok(true)) => failures = 0,
-                Ok(Ok(false)) => {
+            match in_time(self.ownership.renew(&self.spec)).await {
+                Ok(true) => failures = 0,
+                Ok(false) => {
                     tracing::warn!(job = self.spec.name, "another node owns the job now; the run was dropped");
-                    return RunEnd::Elsewhere;
+                    return RunEnd::Unclaimed;
                 }
-                Ok(Err(_)) | Err(_) => failures += 1,
+                Err(_) => failures += 1,
             }
             if failures == FAILED_RENEWALS_MAX {
-                return RunEnd::Finished(Err("the claim on the job could not be renewed; the run was dropped".into()));
+                return RunEnd::ClaimFailed("the claim on the job could not be renewed; the run was dropped".into());
             }
         }
     }
 
-    /// Logs the end of a run, and returns its outcome, its error and the pause after it; `None` if another node owns the
-    /// job. An earlier outage on this node is then forgotten.
-    fn note(&mut self, end: RunEnd) -> Option<(JobOutcome, Option<String>, Duration)> {
-        let (outcome, error) = match end {
-            RunEnd::Elsewhere => {
-                (self.outage, self.failures) = (Outage::new(self.spec.name), 0);
-                return None;
-            }
-            RunEnd::Finished(Ok(next)) => {
+    /// Records and logs the end of an attempt that began at `started`, and returns the pause after it. A lasting failure
+    /// is logged once, whether the claim fails, the run, or the end of the claim.
+    async fn note(&mut self, end: RunEnd, started: (Timestamp, Mono)) -> Duration {
+        let is_claimed = !matches!(end, RunEnd::ClaimFailed(_)) && self.spec.owner == Owner::OneNode;
+        let (outcome, result) = match end {
+            RunEnd::Unclaimed => {
+                self.outage.leave();
                 self.failures = 0;
-                self.outage.end();
-                let pause = if next == NextRun::Now { Duration::ZERO } else { self.spec.period };
-                return Some((JobOutcome::Succeeded, None, pause));
+                self.report.unclaimed();
+                return self.spec.period.min(CLAIM_TTL);
             }
-            RunEnd::Finished(Err(error)) => (JobOutcome::Failed, error),
+            RunEnd::Finished(Ok(next)) => (JobOutcome::Succeeded, Ok(next)),
+            RunEnd::Finished(Err(error)) | RunEnd::ClaimFailed(error) => (JobOutcome::Failed, Err(error)),
             RunEnd::TimedOut => {
                 let seconds = self.spec.run_max.as_secs();
-                (JobOutcome::TimedOut, format!("the run took longer than {seconds} s and was dropped").into())
+                (JobOutcome::TimedOut, Err(format!("the run took longer than {seconds} s and was dropped").into()))
             }
-            RunEnd::Panicked(panic) => (JobOutcome::Panicked, format!("the run panicked: {panic}").into()),
+            RunEnd::Panicked(panic) => (JobOutcome::Panicked, Err(format!("the run panicked: {panic}").into())),
         };
-        self.outage.fail(&*error);
-        self.failures = self.failures.saturating_add(1);
-        let cause = causes(&*error);
-        let message = if cause.is_empty() { error.to_string() } else { format!("{error}: {cause}") };
-        Some((outcome, Some(message), self.spec.retry_pause(self.failures)))
+        let pause = self.pause(outcome, result.as_ref().ok());
+        let (started_at, started) = started;
+        let (ended_at, duration) = (self.clock.now(), self.clock.mono().since(started));
+        let error = result.as_ref().err().map(|error| with_causes(&**error));
+        let run = FinishedRun { started_at, ended_at, duration, outcome, error };
+        self.report.finished(&run);
+        let finished = if is_claimed { self.finish(ClaimEnd { run: Some(run), pause }).await } else { Ok(()) };
+        match result.and(finished) {
+            Ok(()) => self.outage.end(),
+            Err(error) => self.outage.fail(&*error),
+        }
+        pause
     }
+
+    /// Counts failures in a row, and returns the pause after a run.
+    fn pause(&mut self, outcome: JobOutcome, next: Option<&NextRun>) -> Duration {
+        self.failures = if next.is_some() { 0 } else { self.failures.saturating_add(1) };
+        match next {
+            Some(NextRun::Now) => Duration::ZERO,
+            Some(NextRun::Period) => self.spec.period,
+            None if outcome == JobOutcome::Failed => self.spec.retry_pause(self.failures),
+            None => self.spec.panic_pause(self.failures),
+        }
+    }
+
+    /// Ends the claim, so that any node may run the job after the pause. After an error the claim expires by itself.
+    async fn finish(&self, end: ClaimEnd) -> Result<(), JobError> {
+        let finish = AssertUnwindSafe(in_time(self.ownership.finish(&self.spec, &end)));
+        match finish.catch_unwind().await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(error),
+            Err(panic) => Err(format!("the end of the claim panicked: {}", text(&*panic)).into()),
+        }
+    }
+
+    /// Ends the claim of a run that was dropped because the process stops, so that another node need not wait for its
+    /// expiry.
+    async fn give_up_claim(&self) {
+        if self.spec.owner == Owner::OneNode
+            && let Err(error) = self.finish(ClaimEnd { run: None, pause: Duration::ZERO }).await
+        {
+            let job = self.spec.name;
+            tracing::warn!(job, %error, cause = causes(&*error), "the claim on the job expires by itself");
+        }
+    }
+}
+
+/// Waits for a response about a claim, for a limited time.
+async fn in_time(response: OwnershipFuture<'_>) -> Result<bool, JobError> {
+    timeout(RENEW_EVERY, response).await.unwrap_or_else(|_| Err("the claim on the job got no response in time".into()))
+}
+
+/// Returns the message of an error with those of its causes.
+fn with_causes(error: &(dyn Error + Send + Sync)) -> String {
+    let cause = causes(error);
+    if cause.is_empty() { error.to_string() } else { format!("{error}: {cause}") }
 }
 
 /// Drops a job whose state is unknown; its `Drop` may panic.

@@ -12,12 +12,11 @@ mod open_requests;
 mod tables;
 mod write;
 
-use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jobs::{Outage, Trouble, causes};
+use jobs::{Cancellation, Job, JobError, JobSpec, NextRun, RetryPauses, Trouble, causes};
 use spool::{OpenRequest, Position, Reader, Record, SpoolError};
 use store::sql::{Query, statements, unsigned};
 use store::{Node, Store, StoreError};
@@ -33,7 +32,9 @@ use write::Rows;
 const BATCH_RECORDS_MAX: usize = 4_000;
 /// Pause after a batch that was not full, in which records accumulate.
 const EVERY: Duration = Duration::from_millis(100);
-/// Maximum pause after a failure. The first pause is [`EVERY`], and each further one is twice the previous one.
+/// Pause after the first failure; each further pause is twice the previous one, up to [`PAUSE_MAX`].
+const RETRY_FIRST: Duration = Duration::from_millis(200);
+/// Maximum pause after a failure.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 statements! {
@@ -50,6 +51,11 @@ pub enum IngestError {
     #[error("usage cannot be read from the spool")]
     Spool(#[from] SpoolError),
 }
+
+/// Ingest panicked while it read the spool, so the state of the reader is unknown.
+#[derive(Debug, Error)]
+#[error("the spool is not read any more since ingest panicked: restart this server")]
+struct ReaderLost;
 
 /// Counters of ingest since the process began.
 #[derive(Debug, Default)]
@@ -91,63 +97,113 @@ async fn ingested(places: Query<'_>, node: &Node) -> Result<Vec<Position>, Store
     Ok(rows.into_iter().map(position).collect())
 }
 
-/// Transfers the spool until `cancel` is done, and returns the reader. If ingest keeps up, a record waits for 100 ms
-/// and the previous batch. After a failure, ingest retries with increasing pauses while records wait in the spool.
-/// Files are read off the async threads, except for the last release.
-pub async fn run(node: Node, reader: Reader, stats: Arc<IngestStats>, cancel: impl Future<Output = ()>) -> Reader {
-    let mut reader = reader;
-    let store = node.store();
-    let (mut names, mut carried) = (Names::default(), StoredOpenRequests::default());
-    let mut outage = Outage::new("ingest");
-    let mut ahead = Trouble::default();
-    let mut stored = None;
-    let mut batch_sizer = BatchSizer::new(store.kind(), BATCH_RECORDS_MAX);
-    let mut pause = EVERY;
-    let mut checkpoints = Checkpoints::default();
-    tokio::pin!(cancel);
-    loop {
-        let batch;
-        let records_max = batch_sizer.rows();
-        (reader, batch) = turn(&node, reader, records_max, stored.take(), stats.clone()).await;
-        if let Some(error) = reader.take_failure()
-            && ahead.is_news(store.clock().mono())
+/// A run transfers one batch. If ingest keeps up, a record waits for 100 ms and the previous batch. No run is dropped,
+/// because the reader would be lost.
+pub const SPEC: JobSpec = JobSpec {
+    run_max: Duration::MAX,
+    retry: RetryPauses { first: RETRY_FIRST, longest: PAUSE_MAX },
+    cancellation: Cancellation::AfterRun,
+    ..JobSpec::every("ingest", EVERY)
+};
+
+/// The place of the spool's reader between two runs. Clones refer to the same place.
+#[derive(Debug, Clone)]
+pub struct ReaderSlot(Arc<Mutex<Option<Reader>>>);
+
+impl ReaderSlot {
+    /// Returns a place with a reader.
+    #[must_use]
+    pub fn new(reader: Reader) -> Self {
+        Self(Arc::new(Mutex::new(Some(reader))))
+    }
+
+    /// Takes the reader; `None` during a run, and after a run that panicked while it read.
+    #[must_use]
+    pub fn take(&self) -> Option<Reader> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn put(&self, reader: Reader) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader);
+    }
+}
+
+/// The job that transfers the spool. Files are read off the async threads, except for the last release.
+#[derive(Debug)]
+pub struct Ingest {
+    node: Node,
+    slot: ReaderSlot,
+    stats: Arc<IngestStats>,
+    names: Names,
+    carried: StoredOpenRequests,
+    ahead: Trouble,
+    /// The batch that is stored and not released yet.
+    stored: Option<spool::Batch>,
+    batch_sizer: BatchSizer,
+    checkpoints: Checkpoints,
+}
+
+impl Ingest {
+    /// Returns the job. After a panic, another one continues with the same slot: the reader reads all unreleased records
+    /// again.
+    #[must_use]
+    pub fn new(node: Node, slot: ReaderSlot, stats: Arc<IngestStats>) -> Self {
+        let batch_sizer = BatchSizer::new(node.store().kind(), BATCH_RECORDS_MAX);
+        let (names, carried, ahead, checkpoints) = Default::default();
+        Self { node, slot, stats, names, carried, ahead, stored: None, batch_sizer, checkpoints }
+    }
+
+    /// Transfers one batch into the store.
+    async fn transfer(&mut self, records_max: usize) -> Result<StoredBatch, JobError> {
+        let reader = self.slot.take().ok_or(ReaderLost)?;
+        let (mut reader, batch) = turn(&self.node, reader, records_max, self.stored.take(), self.stats.clone()).await;
+        let failure = reader.take_failure();
+        self.slot.put(reader);
+        if let Some(error) = failure
+            && self.ahead.is_news(self.node.store().clock().mono())
         {
             tracing::warn!(%error, cause = causes(&error), "cannot allocate or sync a spool file; retrying");
         }
         let written = match batch {
-            Ok(read) => write(&node, read, &mut names, &mut carried, &stats).await,
+            Ok(read) => write(&self.node, read, &mut self.names, &mut self.carried, &self.stats).await,
             Err(error) => Err(error),
         };
-        checkpoints.turn(store, written.as_ref().is_ok_and(|written| written.records > 0)).await;
-        outage.note(&written);
-        pause = match written {
+        let wrote = written.as_ref().is_ok_and(|written| written.records > 0);
+        self.checkpoints.turn(self.node.store(), wrote).await;
+        Ok(written?)
+    }
+}
+
+impl Job for Ingest {
+    async fn run(&mut self) -> Result<NextRun, JobError> {
+        let records_max = self.batch_sizer.rows();
+        match self.transfer(records_max).await {
             Ok(written) => {
-                let full = written.records >= records_max;
-                batch_sizer.note(written.records, written.took);
-                stored = Some(written.batch);
-                if full { Duration::ZERO } else { EVERY }
+                self.batch_sizer.note(written.records, written.took);
+                self.stored = Some(written.batch);
+                Ok(if written.records >= records_max { NextRun::Now } else { NextRun::Period })
             }
-            Err(_) => {
-                stats.failures.fetch_add(1, Ordering::Relaxed);
-                (pause * 2).clamp(EVERY, PAUSE_MAX)
+            Err(error) => {
+                self.stats.failures.fetch_add(1, Ordering::Relaxed);
+                Err(error)
             }
-        };
-        tokio::select! {
-            biased;
-            () = &mut cancel => break,
-            () = tokio::time::sleep(pause) => {}
         }
     }
-    if let Some(batch) = stored
-        && let Err(error) = release(store, &mut reader, &batch)
-    {
-        tracing::warn!(
-            %error,
-            cause = causes(&error),
-            "an ingested segment of the spool was not removed; the last ingest or the next start tries again"
-        );
+
+    /// Releases the last batch.
+    async fn stop(&mut self) -> Result<(), JobError> {
+        let (Some(batch), Some(mut reader)) = (self.stored.take(), self.slot.take()) else { return Ok(()) };
+        let released = release(self.node.store(), &mut reader, &batch);
+        self.slot.put(reader);
+        if let Err(error) = released {
+            tracing::warn!(
+                %error,
+                cause = causes(&error),
+                "an ingested segment of the spool was not removed; the last ingest or the next start tries again"
+            );
+        }
+        Ok(())
     }
-    reader
 }
 
 /// Transfers the spool until it is empty: before the ports open, and after the last request has ended. Files are read
@@ -284,7 +340,7 @@ pub(crate) use names::clip;
 pub use open_requests::stored_requests;
 
 #[cfg(test)]
-pub(crate) use {names::STATEMENTS as NAMES, open_requests::STATEMENTS as CARRIED};
+pub(crate) use {names::STATEMENTS as NAMES, open_requests::STATEMENTS as CARRIED, tables::inserts};
 
 /// Returns every SQL text that this module builds.
 #[cfg(test)]

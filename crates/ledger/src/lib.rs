@@ -19,12 +19,14 @@ mod batch_sizer;
 mod fixture;
 pub mod handle;
 pub mod ingest;
-
+#[cfg(test)]
+mod ingest_fixture;
 pub mod reconcile;
 pub mod retention;
 #[cfg(test)]
 mod statements;
 pub mod usage;
+mod usage_columns;
 #[cfg(test)]
 mod usage_fixture;
 
@@ -37,5 +39,5 @@ pub use reconcile::{
 pub use retention::RetentionStats;
 pub use usage::{
     DayUsage, KeyUsage, Overview, OverviewKey, OverviewModel, REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX,
-    RequestAttempt, RequestFilter, RequestKey, RequestLine, RequestPage, RequestPlace, UsageTotals,
+    RequestAttempt, RequestFilter, RequestKey, RequestLine, RequestPage, RequestPlace, RequestSubject, UsageTotals,
 };

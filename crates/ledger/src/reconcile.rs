@@ -19,7 +19,7 @@ mod unresolved;
 
 use std::time::Duration;
 
-use access::{Day, KeyNo, PlanId, Timestamp, UserNo};
+use access::{Amount, Day, KeyNo, PlanId, Timestamp, UserNo};
 use meter::lease::CounterId;
 use store::StoreError;
 use store::sql::{Transaction, statements, timestamp};
@@ -133,7 +133,7 @@ pub struct UnleasedUsage {
     /// Budget and period of the usage.
     pub cell: CounterId,
     /// Amount of the usage.
-    pub amount: u64,
+    pub amount: Amount,
 }
 
 impl Reconciliation {

@@ -8,13 +8,12 @@
 mod accounts;
 mod clock_guard;
 
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use access::Timestamp;
-use jobs::Outage;
+use jobs::{Job, JobError, JobSpec, NextRun, Owner};
 use store::revision;
 use store::sql::{micros, statements};
 use store::{Store, StoreError};
@@ -29,6 +28,8 @@ use clock_guard::{ClockGuard, ClockReading};
 const FIRST_AFTER: Duration = Duration::from_secs(5 * 60);
 /// Pause from the end of one round to the next.
 const EVERY: Duration = Duration::from_secs(3_600);
+/// Maximum duration of a run; the next one continues.
+const RUN_MAX: Duration = Duration::from_hours(6);
 /// Maximum number of rows per transaction.
 const ROWS_MAX: usize = 1_000;
 /// Pause between two transactions, so that others can write.
@@ -68,36 +69,39 @@ pub struct Keep {
     pub raw_usage: Option<Duration>,
 }
 
-/// Deletes once an hour the usage that is older than `keep` returns, and expired sessions and links, until `cancel` is
-/// done. If several nodes share a store, only one deletes at a time.
-pub async fn run(store: Store, keep: impl Fn() -> Keep, stats: Arc<RetentionStats>, cancel: impl Future<Output = ()>) {
-    tokio::select! {
-        biased;
-        () = cancel => {}
-        () = rounds(&store, keep, &stats, Times { first_after: FIRST_AFTER, every: EVERY }) => {}
+/// One node of a cluster deletes at a time.
+pub const SPEC: JobSpec =
+    JobSpec { first_after: FIRST_AFTER, run_max: RUN_MAX, owner: Owner::OneNode, ..JobSpec::every("retention", EVERY) };
+
+/// The job that deletes expired usage, and sessions and links that ended long ago.
+#[derive(Debug, Clone)]
+pub struct Retention<K> {
+    store: Store,
+    keep: K,
+    stats: Arc<RetentionStats>,
+    /// The state of this process; `None` until the store was available.
+    rounds: Option<Rounds>,
+}
+
+impl<K: Fn() -> Keep> Retention<K> {
+    /// Returns a job that deletes the usage that is older than `keep` returns at each run. It reads the store and the
+    /// clock, so that a later jump of the clock is detected.
+    pub async fn new(store: Store, keep: K, stats: Arc<RetentionStats>) -> Self {
+        let rounds = Rounds::begin(&store).await.ok();
+        Self { store, keep, stats, rounds }
     }
 }
 
-/// Times at which rounds are due.
-struct Times {
-    first_after: Duration,
-    every: Duration,
-}
-
-async fn rounds(store: &Store, keep: impl Fn() -> Keep, stats: &RetentionStats, times: Times) {
-    let mut outage = Outage::new("retention");
-    // Begins at startup, so that a later jump of the clock is detected.
-    let mut begun = Rounds::begin(store).await;
-    tokio::time::sleep(times.first_after).await;
-    loop {
-        if begun.is_err() {
-            begun = Rounds::begin(store).await;
-        }
-        outage.note(&begun);
-        if let Ok(rounds) = &mut begun {
-            outage.note(&rounds.next(store, keep(), stats).await);
-        }
-        tokio::time::sleep(times.every).await;
+impl<K: Fn() -> Keep + Send + Sync + 'static> Job for Retention<K> {
+    async fn run(&mut self) -> Result<NextRun, JobError> {
+        let mut rounds = match self.rounds.take() {
+            Some(rounds) => rounds,
+            None => Rounds::begin(&self.store).await?,
+        };
+        let deleted = rounds.next(&self.store, (self.keep)(), &self.stats).await;
+        self.rounds = Some(rounds);
+        deleted?;
+        Ok(NextRun::Period)
     }
 }
 
@@ -182,7 +186,7 @@ async fn delete(
 }
 
 /// State of a process across its rounds.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Rounds {
     clock_guard: ClockGuard,
 }

@@ -1,5 +1,7 @@
 //! The test that prepares every SQL text of the crate.
 
+use std::collections::BTreeSet;
+
 use store::sql::StoreKind;
 
 use crate::fixture::{Place, check_indexes_of_postgres, check_indexes_of_sqlite, prepare_all, text};
@@ -27,6 +29,27 @@ async fn every_statement_prepares() {
     for place in Place::both().await {
         let store = place.open().await;
         prepare_all(&place, all(store.kind())).await;
+    }
+}
+
+/// A column of a table that no insert writes, or an insert of a missing column, would lose usage without an error.
+#[tokio::test]
+async fn inserts_write_every_column_of_their_tables() {
+    for place in Place::both().await {
+        let store = place.open().await;
+        for insert in ingest::inserts() {
+            let (table, columns) = insert.columns();
+            let query = match store.kind() {
+                StoreKind::Sqlite => "SELECT name FROM pragma_table_info($1)",
+                StoreKind::Postgres => {
+                    "SELECT CAST(column_name AS TEXT) FROM information_schema.columns
+                    WHERE table_schema = current_schema() AND table_name = $1"
+                }
+            };
+            let stored: Vec<(String,)> = store.query(query).bind(table).all().await.unwrap();
+            let stored: BTreeSet<&str> = stored.iter().map(|(name,)| name.as_str()).collect();
+            assert_eq!(stored, columns.iter().copied().collect(), "{table} on {:?}", store.kind());
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::handle::Ledger;
 pub use overview::{Overview, OverviewKey, OverviewModel};
 pub use requests::{
     REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX, RequestAttempt, RequestFilter, RequestKey, RequestLine, RequestPage,
-    RequestPlace,
+    RequestPlace, RequestSubject,
 };
 
 statements! {

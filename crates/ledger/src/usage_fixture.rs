@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use access::{Clock, Day, Ids, KeyNo, NanoUsd, PlanId, RequestId, UserNo};
+use access::{Clock, Credits, Day, Ids, KeyNo, NanoUsd, PlanId, RequestId, Tokens, UserNo};
 use ledger::IngestStats;
 use ledger::ingest::{drain, positions};
 use meter::{Attempt, Caller, Charge, Counts, Outcome, Source, UnknownCost, Usage, UsageEvent};
@@ -41,7 +41,7 @@ impl UsageFixture {
         let at = self.clock.now();
         let event = event(RequestId(self.ids.next_uuid()), caller, at);
         UsageEvent {
-            charge: Charge { credits: 3, tokens: 700, money: 1_234_567_890 },
+            charge: Charge { credits: Credits(3), tokens: Tokens(700), money: NanoUsd(1_234_567_890) },
             duration_us: 1_000,
             attempts,
             ..event
@@ -50,7 +50,15 @@ impl UsageFixture {
 
     pub(crate) fn counts(&mut self, caller: Option<Caller>, day: Day) -> Counts {
         let minute = u32::try_from(self.clock.now().unix_seconds() / 60).unwrap();
-        Counts { caller, route: "users".into(), status_class: 2, minute, day, requests: 7, credits: 14 }
+        Counts {
+            subject: caller.into(),
+            route: "users".into(),
+            status_class: 2,
+            minute,
+            day,
+            requests: 7,
+            credits: Credits(14),
+        }
     }
 
     /// Returns one record of each kind, of this caller.
@@ -84,14 +92,14 @@ impl UsageFixture {
 
 pub(crate) fn attempt(tokens: u64) -> Attempt {
     let usage = Usage {
-        input: Some(tokens),
-        cached_input: Some(2 * tokens),
-        cache_write_short: Some(3),
-        cache_write_long: Some(4),
-        output: Some(5 * tokens),
-        reasoning: Some(6),
-        audio_input: Some(7),
-        image_output: Some(8),
+        input: Some(Tokens(tokens)),
+        cached_input: Some(Tokens(2 * tokens)),
+        cache_write_short: Some(Tokens(3)),
+        cache_write_long: Some(Tokens(4)),
+        output: Some(Tokens(5 * tokens)),
+        reasoning: Some(Tokens(6)),
+        audio_input: Some(Tokens(7)),
+        image_output: Some(Tokens(8)),
         ..Usage::empty(Source::Reported)
     };
     Attempt {

@@ -5,18 +5,18 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use access::{Clock, KeyBounds, KeyNo, Mono, Plan, PlanId, Timestamp, UserNo};
+use access::{Amount, Clock, Credits, KeyBounds, KeyNo, Mono, NanoUsd, Plan, PlanId, Timestamp, Tokens, UserNo};
+use meter::Caller;
 use meter::admission::{AdmissionRequest, Meter};
-use meter::budget::{BudgetId, Charge, Measure, Per, Subject};
-use meter::event::Caller;
+use meter::budget::{BudgetId, BudgetScope, Charge, Measure, Per};
 use meter::limits::{Limits, Terms};
 
 const ROUNDS: u64 = 5_000_000;
 const KEYS: i64 = 1_000_000;
 const KEYS_OF_A_USER: i64 = 4;
 const AT: Timestamp = Timestamp(1_760_000_000_000_000);
-const CHARGE: Charge = Charge { credits: 1, tokens: 2_000, money: 900 };
-const ACTUAL: Charge = Charge { credits: 1, tokens: 450, money: 120 };
+const CHARGE: Charge = Charge { credits: Credits(1), tokens: Tokens(2_000), money: NanoUsd(900) };
+const ACTUAL: Charge = Charge { credits: Credits(1), tokens: Tokens(450), money: NanoUsd(120) };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     time()?;
@@ -29,15 +29,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// A rate, credits of key and user, and money of the user (day) and of all users (month).
 fn five_limits(meter: &Meter, key: i64) -> Arc<Limits> {
     let plan = Plan {
-        credits_per_day: Some(u64::MAX),
+        credits_per_day: Some(Credits::MAX),
         requests_per_minute: NonZeroU32::new(u32::MAX),
         ..Plan::unlimited("bench")
     };
-    let bounds = KeyBounds { credits_per_day: Some(u64::MAX), ..KeyBounds::default() };
+    let bounds = KeyBounds { credits_per_day: Some(Credits::MAX), ..KeyBounds::default() };
     let caller = Caller { user: UserNo(1), key: KeyNo(key), plan: PlanId::NIL };
     let budgets = [
-        (BudgetId { subject: Subject::User(caller.user), measure: Measure::Money, per: Per::Day }, u64::MAX),
-        (BudgetId { subject: Subject::Global, measure: Measure::Money, per: Per::Month }, u64::MAX),
+        (BudgetId { scope: BudgetScope::User(caller.user), measure: Measure::Money, per: Per::Day }, Amount::MAX),
+        (BudgetId { scope: BudgetScope::Global, measure: Measure::Money, per: Per::Month }, Amount::MAX),
     ];
     meter.limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &budgets })
 }
@@ -78,16 +78,16 @@ fn race(clock: &Clock) {
 
 /// Cost of one budget that all cores share, compared with one budget per core.
 fn share(clock: &Clock) {
-    let of = |subject| BudgetId { subject, measure: Measure::Money, per: Per::Month };
-    let (_, own) = all_cores(clock, |meter, user| one_budget(meter, user, of(Subject::User(UserNo(user)))));
-    let (threads, shared) = all_cores(clock, |meter, user| one_budget(meter, user, of(Subject::Global)));
+    let of = |scope| BudgetId { scope, measure: Measure::Money, per: Per::Month };
+    let (_, own) = all_cores(clock, |meter, user| one_budget(meter, user, of(BudgetScope::User(UserNo(user)))));
+    let (threads, shared) = all_cores(clock, |meter, user| one_budget(meter, user, of(BudgetScope::Global)));
     println!("one budget per core on {threads} cores: {own} ns on each; one shared budget: {shared} ns");
 }
 
 fn one_budget(meter: &Meter, user: i64, budget: BudgetId) -> Arc<Limits> {
     let (plan, bounds) = (Plan::unlimited("bench"), KeyBounds::default());
     let caller = Caller { user: UserNo(user), key: KeyNo(user), plan: PlanId::NIL };
-    meter.limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &[(budget, u64::MAX)] })
+    meter.limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &[(budget, Amount::MAX)] })
 }
 
 /// Returns the number of cores, and the nanoseconds per request while all of them admit requests.
@@ -111,8 +111,8 @@ fn all_cores(clock: &Clock, limits: impl Fn(&Meter, i64) -> Arc<Limits> + Sync) 
 fn weigh() -> Result<(), Box<dyn std::error::Error>> {
     let meter = Meter::default();
     let before = resident_bytes()?;
-    let plan = Plan { credits_per_day: Some(1_000), ..Plan::unlimited("bench") };
-    let bounds = KeyBounds { credits_per_day: Some(100), ..KeyBounds::default() };
+    let plan = Plan { credits_per_day: Some(Credits(1_000)), ..Plan::unlimited("bench") };
+    let bounds = KeyBounds { credits_per_day: Some(Credits(100)), ..KeyBounds::default() };
     for key in 0..KEYS {
         let caller = Caller { user: UserNo(key / KEYS_OF_A_USER), key: KeyNo(key), plan: PlanId::NIL };
         let limits = meter.limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &[] });
@@ -127,7 +127,8 @@ fn weigh() -> Result<(), Box<dyn std::error::Error>> {
         bytes / 1_000_000,
         bytes / KEYS.unsigned_abs()
     );
-    if meter.used(BudgetId { subject: Subject::Key(KeyNo(0)), measure: Measure::Credits, per: Per::Day }, AT.day()) != 1
+    if meter.used(BudgetId { scope: BudgetScope::Key(KeyNo(0)), measure: Measure::Credits, per: Per::Day }, AT.day())
+        != Amount(1)
     {
         return Err("the used amounts are not counted".into());
     }

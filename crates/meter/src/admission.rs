@@ -6,18 +6,18 @@
 
 use std::sync::Arc;
 
-use access::{Day, Mono, Timestamp};
+use access::{Amount, Day, Mono, Timestamp};
 
-use crate::budget::{BudgetId, Charge, Measure, Per, Period, Subject};
+use crate::budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
 use crate::counter::{BudgetCounter, CounterReservation, RefusalCause};
 use crate::lease::CounterId;
 use crate::limits::{Budget, Limits, RateOwner, Terms};
 use crate::rate::RateExceeded;
 use crate::reservation::{AdmissionInfo, CounterReservations, Reservation, ReservedCharge};
+use crate::scope_counters::{Authority, BudgetKind, CounterRegistry, NewCounter};
 use crate::stats::ReservationStats;
-use crate::subject_counters::{Authority, BudgetKind, CounterRegistry, NewCounter};
 
-/// The rate buckets and budget counters of all subjects, shared by all workers of the process.
+/// The rate buckets and budget counters of all scopes, shared by all workers of the process.
 #[derive(Debug, Default)]
 pub struct Meter {
     counters: CounterRegistry,
@@ -55,11 +55,11 @@ pub struct BudgetExceeded {
     /// The period of the budget.
     pub period: Period,
     /// The limit of the budget.
-    pub limit: u64,
+    pub limit: Amount,
     /// The used and reserved amounts, as this process knows them.
-    pub used: u64,
+    pub used: Amount,
     /// The amount that was requested.
-    pub requested: u64,
+    pub requested: Amount,
     /// Whether the limit refused the request, or a lease that may be extended.
     pub by: RefusalCause,
 }
@@ -72,7 +72,7 @@ pub struct LeaseShortfall {
     /// The counter of the budget.
     pub counter: Arc<BudgetCounter>,
     /// The amount that the request needs.
-    pub amount: u64,
+    pub amount: Amount,
 }
 
 impl AdmissionRequest<'_> {
@@ -84,8 +84,9 @@ impl AdmissionRequest<'_> {
         let shortfall = |(budget, counter): (&Budget, Arc<BudgetCounter>)| {
             let (amount, id) =
                 (charge.of(budget.id.measure), CounterId { budget: budget.id, period: counter.period() });
-            let is_short =
-                budget.limit.is_some() && amount > 0 && (counter.free() < amount || self.now >= counter.deadline());
+            let is_short = budget.limit.is_some()
+                && !amount.is_zero()
+                && (counter.free() < amount || self.now >= counter.deadline());
             is_short.then_some(LeaseShortfall { id, counter, amount })
         };
         self.limits.counters(not_before_user(self)).filter_map(shortfall).collect()
@@ -95,7 +96,7 @@ impl AdmissionRequest<'_> {
 impl BudgetExceeded {
     /// Returns the amount that is left.
     #[must_use]
-    pub const fn left(&self) -> u64 {
+    pub const fn left(&self) -> Amount {
         self.limit.saturating_sub(self.used)
     }
 
@@ -154,35 +155,35 @@ impl Meter {
     /// Returns the newest counter of a budget, if one was used since the process began.
     #[must_use]
     pub fn counter(&self, budget: BudgetId) -> Option<Arc<BudgetCounter>> {
-        let subject = match budget.subject {
-            Subject::Key(no) => self.counters.keys.find(no)?,
-            Subject::User(no) => self.counters.users.find(no)?,
-            Subject::Plan(id) => self.counters.plans.find(id)?,
-            Subject::Global => self.counters.global.clone(),
+        let scope = match budget.scope {
+            BudgetScope::Key(no) => self.counters.keys.find(no)?,
+            BudgetScope::User(no) => self.counters.users.find(no)?,
+            BudgetScope::Plan(id) => self.counters.plans.find(id)?,
+            BudgetScope::Global => self.counters.global.clone(),
         };
-        subject.newest(budget.measure, budget.per)
+        scope.newest(budget.measure, budget.per)
     }
 
     /// Returns the used and reserved amounts of a budget in the period that contains `day`, without pre-logged batches.
     #[must_use]
-    pub fn used(&self, budget: BudgetId, day: Day) -> u64 {
+    pub fn used(&self, budget: BudgetId, day: Day) -> Amount {
         let period = Period::of(budget.per, day);
         self.counter(budget)
             .filter(|counter| counter.period() == period)
-            .map_or(0, |counter| counter.used_by_requests())
+            .map_or(Amount::ZERO, |counter| counter.used_by_requests())
     }
 
     /// Creates the counter of a budget with `spent` in the period that contains `day`. A counter of this or a later
     /// period is kept.
-    pub fn begin(&self, budget: BudgetId, day: Day, spent: u64) {
-        let subject = match budget.subject {
-            Subject::Key(no) => self.counters.keys.get(no),
-            Subject::User(no) => self.counters.users.get(no),
-            Subject::Plan(id) => self.counters.plans.get(id),
-            Subject::Global => self.counters.global.clone(),
+    pub fn begin(&self, budget: BudgetId, day: Day, spent: Amount) {
+        let scope = match budget.scope {
+            BudgetScope::Key(no) => self.counters.keys.get(no),
+            BudgetScope::User(no) => self.counters.users.get(no),
+            BudgetScope::Plan(id) => self.counters.plans.get(id),
+            BudgetScope::Global => self.counters.global.clone(),
         };
         let BudgetId { measure, per, .. } = budget;
-        subject.begin(BudgetKind { measure, per }, day, NewCounter { authority: self.authority, spent });
+        scope.begin(BudgetKind { measure, per }, day, NewCounter { authority: self.authority, spent });
     }
 
     /// Returns the statistics of reservations.
@@ -191,7 +192,7 @@ impl Meter {
         &self.stats
     }
 
-    /// Removes subjects whose periods ended before `today`. Call it from time to time on a thread that is not a worker.
+    /// Removes scopes whose periods ended before `today`. Call it from time to time on a thread that is not a worker.
     pub fn sweep(&self, today: Day) {
         self.counters.sweep(today);
     }
@@ -204,13 +205,13 @@ fn take(request: &AdmissionRequest<'_>) -> Result<ReservedCharge, BudgetExceeded
         ReservedCharge { limits: request.limits.clone(), charge, counter_reservations: CounterReservations::new() };
     for (budget, counter) in request.limits.counters(not_before_user(request)) {
         let counts = budget.limit.is_some() || request.limits.authority == Authority::Standalone;
-        let amount = if counts { charge.of(budget.id.measure) } else { 0 };
+        let amount = if counts { charge.of(budget.id.measure) } else { Amount::ZERO };
         if counts && let Err(shortfall) = counter.take(amount, budget.limit, request.now) {
             reserved_charge.release();
             return Err(BudgetExceeded {
                 budget: budget.id,
                 period: counter.period(),
-                limit: budget.limit.unwrap_or(u64::MAX),
+                limit: budget.limit.unwrap_or(Amount::MAX),
                 used: shortfall.used,
                 requested: amount,
                 by: shortfall.by,
@@ -224,8 +225,8 @@ fn take(request: &AdmissionRequest<'_>) -> Result<ReservedCharge, BudgetExceeded
 /// Returns the wall-clock time, but not before the newest day of the user's counters: around midnight, a key and its
 /// user count on the same day, although the clocks of workers differ.
 fn not_before_user(request: &AdmissionRequest<'_>) -> Timestamp {
-    let of_user = request.limits.budgets.iter().find(|budget| matches!(budget.id.subject, Subject::User(_)));
-    let newest = of_user.and_then(|budget| budget.subject_counters.newest(Measure::Credits, Per::Day));
+    let of_user = request.limits.budgets.iter().find(|budget| matches!(budget.id.scope, BudgetScope::User(_)));
+    let newest = of_user.and_then(|budget| budget.scope_counters.newest(Measure::Credits, Per::Day));
     newest.map_or(request.at, |counter| request.at.max(counter.period().first().start()))
 }
 

@@ -1,7 +1,7 @@
 //! The periods of budgets and the amounts that requests charge to them. A daily quota of credits is a budget.
 
-pub use access::budget::{BudgetId, Measure, Per, Subject};
-use access::{Day, Timestamp};
+pub use access::budget::{BudgetId, BudgetScope, Measure, Per};
+use access::{Amount, Credits, Day, NanoUsd, Timestamp, Tokens};
 use serde::{Deserialize, Serialize};
 
 /// A UTC day or month.
@@ -15,18 +15,18 @@ pub struct Period {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Charge {
     /// The amount of credits.
-    pub credits: u64,
+    pub credits: Credits,
     /// The amount of tokens.
-    pub tokens: u64,
-    /// The amount of money in nano-USD.
-    pub money: u64,
+    pub tokens: Tokens,
+    /// The amount of money.
+    pub money: NanoUsd,
 }
 
 impl Charge {
     /// Returns a charge of credits only.
     #[must_use]
-    pub const fn credits(credits: u64) -> Self {
-        Self { credits, tokens: 0, money: 0 }
+    pub const fn credits(credits: Credits) -> Self {
+        Self { credits, tokens: Tokens::ZERO, money: NanoUsd::ZERO }
     }
 
     /// Returns the saturating sum of both charges.
@@ -41,11 +41,11 @@ impl Charge {
 
     /// Returns the saturating difference of both charges.
     #[must_use]
-    pub const fn less(&self, other: &Self) -> Self {
+    pub fn less(&self, other: &Self) -> Self {
         Self {
             credits: self.credits.saturating_sub(other.credits),
             tokens: self.tokens.saturating_sub(other.tokens),
-            money: self.money.saturating_sub(other.money),
+            money: self.money.difference_or_zero(other.money),
         }
     }
 
@@ -61,21 +61,21 @@ impl Charge {
 
     /// Returns the amount of `measure`.
     #[must_use]
-    pub const fn of(&self, measure: Measure) -> u64 {
+    pub const fn of(&self, measure: Measure) -> Amount {
         match measure {
-            Measure::Credits => self.credits,
-            Measure::Tokens => self.tokens,
-            Measure::Money => self.money,
+            Measure::Credits => Amount::of_credits(self.credits),
+            Measure::Tokens => Amount::of_tokens(self.tokens),
+            Measure::Money => Amount::of_money(self.money),
         }
     }
 
     /// Returns the charge with a new amount of `measure`.
     #[must_use]
-    pub const fn with(mut self, measure: Measure, amount: u64) -> Self {
+    pub const fn with(mut self, measure: Measure, amount: Amount) -> Self {
         match measure {
-            Measure::Credits => self.credits = amount,
-            Measure::Tokens => self.tokens = amount,
-            Measure::Money => self.money = amount,
+            Measure::Credits => self.credits = amount.credits(),
+            Measure::Tokens => self.tokens = amount.tokens(),
+            Measure::Money => self.money = amount.money(),
         }
         self
     }
@@ -176,8 +176,11 @@ mod tests {
 
     #[test]
     fn charge_has_an_amount_of_each_measure() {
-        let charge = Charge::credits(1).with(Measure::Tokens, 2).with(Measure::Money, 3);
-        assert_eq!([Measure::Credits, Measure::Tokens, Measure::Money].map(|part| charge.of(part)), [1, 2, 3]);
-        assert_eq!(charge.with(Measure::Credits, 0).credits, 0);
+        let charge = Charge::credits(Credits(1)).with(Measure::Tokens, Amount(2)).with(Measure::Money, Amount(3));
+        assert_eq!(
+            [Measure::Credits, Measure::Tokens, Measure::Money].map(|part| charge.of(part)),
+            [1, 2, 3].map(Amount)
+        );
+        assert_eq!(charge.with(Measure::Credits, Amount(0)).credits, Credits(0));
     }
 }

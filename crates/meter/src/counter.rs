@@ -8,8 +8,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use access::Mono;
+use access::{Amount, Mono};
 
+use crate::atomic_amount::AtomicAmount;
 use crate::budget::Period;
 
 /// The budget counter of one period.
@@ -17,13 +18,13 @@ use crate::budget::Period;
 pub struct BudgetCounter {
     period: Period,
     /// The reserved and spent amounts.
-    used: AtomicU64,
+    used: AtomicAmount,
     /// The settled amount; at most `used`.
-    spent: AtomicU64,
+    spent: AtomicAmount,
     /// The amount of pre-logged batches; a part of `used`.
-    prelogged: AtomicU64,
+    prelogged: AtomicAmount,
     /// The maximum of `used` in this process: everything, or the leased amount.
-    allowance: AtomicU64,
+    allowance: AtomicAmount,
     /// The monotonic time from which nothing can be taken.
     deadline: AtomicU64,
     /// The limit of the last request; the lease server receives it.
@@ -35,7 +36,7 @@ pub struct BudgetCounter {
 #[derive(Debug, Clone)]
 pub(crate) struct CounterReservation {
     pub(crate) counter: Arc<BudgetCounter>,
-    pub(crate) amount: u64,
+    pub(crate) amount: Amount,
     /// Whether the amount is taken from the counter: usage is not metered against leased budgets without a limit.
     pub(crate) counts: bool,
 }
@@ -44,7 +45,7 @@ pub(crate) struct CounterReservation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shortfall {
     /// The amount that is used of the counter.
-    pub(crate) used: u64,
+    pub(crate) used: Amount,
     /// The cause of the refusal.
     pub(crate) by: RefusalCause,
 }
@@ -58,7 +59,7 @@ impl CounterReservation {
     }
 
     /// Spends `actual`; returns whether that is more than the reserved amount.
-    pub(crate) fn settle(&self, actual: u64) -> bool {
+    pub(crate) fn settle(&self, actual: Amount) -> bool {
         self.counts && self.counter.settle(self.amount, actual)
     }
 }
@@ -75,24 +76,28 @@ pub enum RefusalCause {
 impl BudgetCounter {
     /// Returns a counter that is limited by the budget's limit only, with `spent` as its used amount.
     #[must_use]
-    pub(crate) const fn standalone(period: Period, spent: u64) -> Self {
-        Self { used: AtomicU64::new(spent), spent: AtomicU64::new(spent), ..Self::new(period, u64::MAX) }
+    pub(crate) const fn standalone(period: Period, spent: Amount) -> Self {
+        Self {
+            used: AtomicAmount::new(spent),
+            spent: AtomicAmount::new(spent),
+            ..Self::new(period, Amount::MAX, Mono(u64::MAX))
+        }
     }
 
     /// Returns a counter from which nothing can be taken before a lease is granted.
     #[must_use]
     pub(crate) const fn leased(period: Period) -> Self {
-        Self::new(period, 0)
+        Self::new(period, Amount::ZERO, Mono(0))
     }
 
-    const fn new(period: Period, allowance: u64) -> Self {
+    const fn new(period: Period, allowance: Amount, deadline: Mono) -> Self {
         Self {
             period,
-            used: AtomicU64::new(0),
-            spent: AtomicU64::new(0),
-            prelogged: AtomicU64::new(0),
-            allowance: AtomicU64::new(allowance),
-            deadline: AtomicU64::new(allowance),
+            used: AtomicAmount::new(Amount::ZERO),
+            spent: AtomicAmount::new(Amount::ZERO),
+            prelogged: AtomicAmount::new(Amount::ZERO),
+            allowance: AtomicAmount::new(allowance),
+            deadline: AtomicU64::new(deadline.0),
             limit: AtomicU64::new(0),
         }
     }
@@ -105,44 +110,44 @@ impl BudgetCounter {
 
     /// Returns the reserved and spent amounts.
     #[must_use]
-    pub fn used(&self) -> u64 {
-        self.used.load(Ordering::SeqCst)
+    pub fn used(&self) -> Amount {
+        self.used.load()
     }
 
     /// Returns the spent amount.
     #[must_use]
-    pub fn spent(&self) -> u64 {
-        self.spent.load(Ordering::SeqCst)
+    pub fn spent(&self) -> Amount {
+        self.spent.load()
     }
 
     /// Returns the reserved and spent amounts without pre-logged batches.
     #[must_use]
-    pub fn used_by_requests(&self) -> u64 {
+    pub fn used_by_requests(&self) -> Amount {
         self.used().saturating_sub(self.prelogged())
     }
 
     /// Returns the amount of pre-logged batches.
     #[must_use]
-    pub(crate) fn prelogged(&self) -> u64 {
-        self.prelogged.load(Ordering::SeqCst)
+    pub(crate) fn prelogged(&self) -> Amount {
+        self.prelogged.load()
     }
 
     /// Returns the amount that this process may use.
     #[must_use]
-    pub fn allowance(&self) -> u64 {
-        self.allowance.load(Ordering::SeqCst)
+    pub fn allowance(&self) -> Amount {
+        self.allowance.load()
     }
 
     /// Returns the amount that can be taken before the allowance is used up.
     #[must_use]
-    pub fn free(&self) -> u64 {
+    pub fn free(&self) -> Amount {
         self.allowance().saturating_sub(self.used())
     }
 
     /// Returns the limit of the last request; 0 before the first.
     #[must_use]
-    pub fn limit(&self) -> u64 {
-        self.limit.load(Ordering::Relaxed)
+    pub fn limit(&self) -> Amount {
+        Amount(self.limit.load(Ordering::Relaxed))
     }
 
     /// Returns the time from which nothing can be taken.
@@ -156,21 +161,21 @@ impl BudgetCounter {
     ///
     /// # Errors
     /// [`Shortfall`] contains the cause; nothing is taken in that case.
-    pub(crate) fn take(&self, amount: u64, limit: Option<u64>, now: Mono) -> Result<u64, Shortfall> {
+    pub(crate) fn take(&self, amount: Amount, limit: Option<Amount>, now: Mono) -> Result<Amount, Shortfall> {
         if let Some(limit) = limit
             && limit != self.limit()
         {
-            self.limit.store(limit, Ordering::Relaxed);
+            self.limit.store(limit.0, Ordering::Relaxed);
         }
         self.take_within(amount, limit, now)
     }
 
-    fn take_within(&self, amount: u64, limit: Option<u64>, now: Mono) -> Result<u64, Shortfall> {
+    fn take_within(&self, amount: Amount, limit: Option<Amount>, now: Mono) -> Result<Amount, Shortfall> {
         let mut used = self.used();
         loop {
             let Some(next) = used.checked_add(amount) else { return Err(Shortfall { used, by: RefusalCause::Limit }) };
             if let Some(limit) = limit
-                && amount > 0
+                && !amount.is_zero()
             {
                 if next > limit {
                     return Err(Shortfall { used, by: RefusalCause::Limit });
@@ -179,53 +184,53 @@ impl BudgetCounter {
                     return Err(Shortfall { used, by: RefusalCause::Lease });
                 }
             }
-            match self.used.compare_exchange_weak(used, next, Ordering::SeqCst, Ordering::SeqCst) {
-                Ok(_) if limit.is_none() || amount == 0 || next <= self.allowance() => return Ok(next),
+            match self.used.replace(used, next) {
+                Ok(()) if limit.is_none() || amount.is_zero() || next <= self.allowance() => return Ok(next),
                 // The allowance was lowered after the check, and the lease client may not have seen this amount.
-                Ok(_) => used = self.used.fetch_sub(amount, Ordering::SeqCst).saturating_sub(amount),
+                Ok(()) => used = self.used.subtract(amount),
                 Err(now) => used = now,
             }
         }
     }
 
     /// Like [`BudgetCounter::take`], for a pre-logged batch.
-    pub(crate) fn take_prelogged(&self, amount: u64, limit: u64, now: Mono) -> Result<(), Shortfall> {
+    pub(crate) fn take_prelogged(&self, amount: Amount, limit: Amount, now: Mono) -> Result<(), Shortfall> {
         // The stored limit is not changed: it may be newer than this one, and the lease server needs the newest.
         self.take_within(amount, Some(limit), now)?;
-        self.prelogged.fetch_add(amount, Ordering::SeqCst);
+        self.prelogged.add(amount);
         Ok(())
     }
 
     /// Releases an amount of a pre-logged batch.
-    pub(crate) fn release_prelogged(&self, amount: u64) {
-        self.prelogged.fetch_sub(amount, Ordering::SeqCst);
+    pub(crate) fn release_prelogged(&self, amount: Amount) {
+        self.prelogged.subtract(amount);
         self.release(amount);
     }
 
     /// Releases an amount that was taken and not used.
-    pub(crate) fn release(&self, amount: u64) {
-        self.used.fetch_sub(amount, Ordering::SeqCst);
+    pub(crate) fn release(&self, amount: Amount) {
+        self.used.subtract(amount);
     }
 
     /// Spends `actual` of the taken amount `reserved` and releases the rest. If `actual` is larger, it is counted in
     /// full. Returns whether it is larger.
-    pub(crate) fn settle(&self, reserved: u64, actual: u64) -> bool {
+    pub(crate) fn settle(&self, reserved: Amount, actual: Amount) -> bool {
         match reserved.checked_sub(actual) {
             Some(back) => {
-                self.used.fetch_sub(back, Ordering::SeqCst);
+                self.used.subtract(back);
             }
-            None => add(&self.used, actual - reserved),
+            None => self.used.add(actual.saturating_sub(reserved)),
         }
         // `spent` is changed after `used`, because it is a part of it.
-        add(&self.spent, actual);
+        self.spent.add(actual);
         actual > reserved
     }
 
     /// Lowers the allowance to `to`, or to the used amount if that is larger; returns the new allowance.
-    pub(crate) fn restrict(&self, to: u64) -> u64 {
+    pub(crate) fn restrict(&self, to: Amount) -> Amount {
         let mut ceiling = to.max(self.used());
         loop {
-            self.allowance.store(ceiling, Ordering::SeqCst);
+            self.allowance.store(ceiling);
             let used = self.used();
             if used <= ceiling {
                 return ceiling;
@@ -235,22 +240,16 @@ impl BudgetCounter {
     }
 
     /// Allows `granted` until `deadline`.
-    pub(crate) fn allow(&self, granted: u64, deadline: Mono) {
-        self.allowance.store(granted, Ordering::SeqCst);
+    pub(crate) fn allow(&self, granted: Amount, deadline: Mono) {
+        self.allowance.store(granted);
         self.deadline.store(deadline.0, Ordering::SeqCst);
     }
 
     /// Ends the counter: nothing can be taken from it any more.
     pub(crate) fn close(&self) {
         self.deadline.store(0, Ordering::SeqCst);
-        self.restrict(0);
+        self.restrict(Amount::ZERO);
     }
-}
-
-/// Adds without wrapping, because a wrapped counter would be free again.
-fn add(to: &AtomicU64, amount: u64) {
-    // The closure never returns `None`, so the update cannot fail.
-    let _ = to.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |before| Some(before.saturating_add(amount)));
 }
 
 #[cfg(test)]

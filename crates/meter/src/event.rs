@@ -2,29 +2,11 @@
 
 use std::sync::Arc;
 
-use access::{Day, KeyNo, NanoUsd, PlanId, Principal, RequestId, Timestamp, UserNo};
-use serde::{Deserialize, Serialize};
+use access::{Credits, Day, NanoUsd, RequestId, Subject, Timestamp};
 
 use crate::budget::Charge;
 use crate::unknown::UnknownCost;
 use crate::usage::Usage;
-
-/// The key and the user of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Caller {
-    /// The user who owns the key.
-    pub user: UserNo,
-    /// The key of the request.
-    pub key: KeyNo,
-    /// The plan of the user when the request was admitted.
-    pub plan: PlanId,
-}
-
-impl From<&Principal> for Caller {
-    fn from(principal: &Principal) -> Self {
-        Self { user: principal.user_no, key: principal.key_no, plan: principal.plan_id }
-    }
-}
 
 /// The way in which a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -106,8 +88,8 @@ pub struct Attempt {
 pub struct UsageEvent {
     /// The id of the request; ingest is idempotent by it.
     pub id: RequestId,
-    /// The key and user; `None` on a route without authentication.
-    pub caller: Option<Caller>,
+    /// The identity that the request was made as.
+    pub subject: Subject,
     /// The time at which the request's head had arrived.
     pub started_at: Timestamp,
     /// The day whose quota the request counts in.
@@ -160,11 +142,11 @@ impl UsageEvent {
     }
 }
 
-/// Aggregated requests of one key, route, status class and minute.
+/// Aggregated requests of one subject, route, status class and minute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counts {
-    /// The key and user; `None` on a route without authentication.
-    pub caller: Option<Caller>,
+    /// The identity that the requests were made as.
+    pub subject: Subject,
     /// The name of the route.
     pub route: Arc<str>,
     /// The first digit of the status, 1 to 5.
@@ -176,5 +158,5 @@ pub struct Counts {
     /// The number of requests.
     pub requests: u64,
     /// The credits that the requests cost.
-    pub credits: u64,
+    pub credits: Credits,
 }

@@ -17,7 +17,7 @@ pub mod server;
 
 use std::time::Duration;
 
-use access::Timestamp;
+use access::{Amount, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::budget::{BudgetId, Period};
@@ -74,24 +74,24 @@ pub struct LeaseRequest {
     /// Increases with every request of the lease, from 1.
     pub seq: u64,
     /// The amount to which the client restricts itself from now on; at least `used`.
-    pub ceiling: u64,
+    pub ceiling: Amount,
     /// The reserved and spent amounts at the time of the request.
-    pub used: u64,
+    pub used: Amount,
     /// The spent amount at the time of the request.
-    pub spent: u64,
+    pub spent: Amount,
     /// The additional amount that is wanted in total.
-    pub want: u64,
+    pub want: Amount,
     /// The additional amount that the first waiting request needs; 0 if no request waits.
-    pub need: u64,
+    pub need: Amount,
     /// The additional amount of the first waiting requests that together fit into the amount that was left at the last
     /// reply; 0 if none fits.
-    pub need_fitting: u64,
+    pub need_fitting: Amount,
     /// The additional amount that all waiting requests need; at least `need`.
-    pub queued: u64,
+    pub queued: Amount,
     /// The latest recall that the client knew; it has returned the surplus for it.
     pub answered_recall: u64,
     /// The budget's limit as the last request used it. A server without configured limits lends by this value.
-    pub limit: u64,
+    pub limit: Amount,
 }
 
 /// The end of a lease that has no reservations left and will not be used any more.
@@ -102,7 +102,7 @@ pub struct LeaseClose {
     /// The incarnation that holds the lease; an earlier one than the tick's if that one has ended.
     pub incarnation: u64,
     /// The total amount spent of the lease.
-    pub spent: u64,
+    pub spent: Amount,
 }
 
 /// The reply to a tick.
@@ -141,9 +141,9 @@ pub struct Grant {
     /// The number of the request that is answered.
     pub seq: u64,
     /// The total amount granted to the lease.
-    pub granted: u64,
+    pub granted: Amount,
     /// The amount of the budget that is not granted to any lease.
-    pub left: u64,
+    pub left: Amount,
     /// The recall that the request started because its waiting requests need more than was granted; 0 if it started
     /// none.
     pub round: u64,

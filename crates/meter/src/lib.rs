@@ -8,6 +8,7 @@
 //! share). [`window`] limits the control API and unauthenticated clients.
 
 pub mod admission;
+mod atomic_amount;
 pub mod budget;
 pub mod counter;
 pub mod event;
@@ -17,15 +18,17 @@ mod prelogged;
 pub mod rate;
 pub mod rating;
 pub mod reservation;
+mod scope_counters;
 pub mod stats;
-mod subject_counters;
 mod unknown;
 pub mod usage;
+mod usage_columns;
 pub mod window;
 
+pub use access::Caller;
 pub use admission::{AdmissionRefusal, AdmissionRequest, BudgetExceeded, Meter};
-pub use budget::{BudgetId, Charge, Measure, Per, Period, Subject};
-pub use event::{Attempt, Caller, Counts, Outcome, UsageEvent};
+pub use budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
+pub use event::{Attempt, Counts, Outcome, UsageEvent};
 pub use limits::{Limits, RateOwner, Terms};
 pub use prelogged::PreloggedCredits;
 pub use rating::{Rates, UnitRates};

@@ -4,14 +4,13 @@ use std::cmp::Ordering;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use access::{KeyBounds, Plan, Timestamp};
+use access::{Amount, Caller, Credits, KeyBounds, NanoUsd, Plan, Timestamp, Tokens};
 
-use crate::budget::{BudgetId, Charge, Measure, Subject};
+use crate::budget::{BudgetId, BudgetScope, Charge, Measure};
 use crate::counter::BudgetCounter;
-use crate::event::Caller;
 use crate::rate::{Bucket, Rate};
+use crate::scope_counters::{Authority, BudgetKind, CounterRegistry, ScopeCounters};
 use crate::stats::StatsSlice;
-use crate::subject_counters::{Authority, BudgetKind, CounterRegistry, SubjectCounters};
 
 /// Free requests have their own bucket, with a multiple of the plan's rate (Claude Code sends 14 token counts at once).
 const FREE_RATE_FACTOR: NonZeroU32 = match NonZeroU32::new(10) {
@@ -30,7 +29,7 @@ pub struct Terms<'a> {
     pub bounds: &'a KeyBounds,
     /// Further budgets. Of two budgets with one id, the smaller limit applies. Budgets of other users and keys are
     /// ignored.
-    pub budgets: &'a [(BudgetId, u64)],
+    pub budgets: &'a [(BudgetId, Amount)],
 }
 
 /// The limits of a principal with their counters, so that a request needs no map and no lock.
@@ -39,8 +38,8 @@ pub struct Terms<'a> {
 #[derive(Debug)]
 pub struct Limits {
     pub(crate) rate: Option<(NonZeroU32, RateOwner)>,
-    pub(crate) key: Arc<SubjectCounters>,
-    /// Ordered by id, without duplicates: at most one for each kind of subject, measure and period, which is 24.
+    pub(crate) key: Arc<ScopeCounters>,
+    /// Ordered by id, without duplicates: at most one for each kind of scope, measure and period, which is 24.
     pub(crate) budgets: Box<[Budget]>,
     pub(crate) authority: Authority,
     /// The statistics in which reservations are counted.
@@ -52,8 +51,8 @@ pub struct Limits {
 pub(crate) struct Budget {
     pub(crate) id: BudgetId,
     /// `None` counts usage without limiting it.
-    pub(crate) limit: Option<u64>,
-    pub(crate) subject_counters: Arc<SubjectCounters>,
+    pub(crate) limit: Option<Amount>,
+    pub(crate) scope_counters: Arc<ScopeCounters>,
 }
 
 /// The owner of a rate limit.
@@ -82,23 +81,23 @@ impl Limits {
         let Caller { user, key, .. } = terms.caller;
         // The quotas of key and user are counted even without a limit, because the API shows them.
         let mut budgets = vec![
-            (BudgetId::credits_a_day(Subject::Key(key)), terms.bounds.credits_per_day),
-            (BudgetId::credits_a_day(Subject::User(user)), terms.plan.credits_per_day),
+            (BudgetId::credits_a_day(BudgetScope::Key(key)), terms.bounds.credits_per_day.map(Amount::of_credits)),
+            (BudgetId::credits_a_day(BudgetScope::User(user)), terms.plan.credits_per_day.map(Amount::of_credits)),
         ];
         budgets.extend(terms.budgets.iter().map(|(id, limit)| (*id, Some(*limit))));
         // Of two budgets with one id, the smaller limit comes first; no limit is the largest.
         budgets.sort_by(|(id, limit), (other, than)| id.cmp(other).then(smaller(*limit, *than)));
         budgets.dedup_by_key(|(id, _)| *id);
         let mut plan = None;
-        let budget = |(id, limit): (BudgetId, Option<u64>)| {
-            let subject_counters = match id.subject {
-                Subject::Key(no) => (no == key).then(|| registry.keys.get(no)),
-                Subject::User(no) => (no == user).then(|| registry.users.get(no)),
+        let budget = |(id, limit): (BudgetId, Option<Amount>)| {
+            let scope_counters = match id.scope {
+                BudgetScope::Key(no) => (no == key).then(|| registry.keys.get(no)),
+                BudgetScope::User(no) => (no == user).then(|| registry.users.get(no)),
                 // A user has one plan: the one of the first budget.
-                Subject::Plan(id) => (*plan.get_or_insert(id) == id).then(|| registry.plans.get(id)),
-                Subject::Global => Some(registry.global.clone()),
+                BudgetScope::Plan(id) => (*plan.get_or_insert(id) == id).then(|| registry.plans.get(id)),
+                BudgetScope::Global => Some(registry.global.clone()),
             };
-            subject_counters.map(|subject_counters| Budget { id, limit, subject_counters })
+            scope_counters.map(|scope_counters| Budget { id, limit, scope_counters })
         };
         let budgets = budgets.into_iter().filter_map(budget).collect();
         Self { rate: slower(terms), key: registry.keys.get(key), budgets, authority, stats }
@@ -125,15 +124,16 @@ impl Limits {
     pub(crate) fn counters(&self, at: Timestamp) -> impl Iterator<Item = (&Budget, Arc<BudgetCounter>)> {
         self.budgets.iter().map(move |budget| {
             let BudgetId { measure, per, .. } = budget.id;
-            (budget, budget.subject_counters.counter(BudgetKind { measure, per }, at.day(), self.authority))
+            (budget, budget.scope_counters.counter(BudgetKind { measure, per }, at.day(), self.authority))
         })
     }
 
     /// Returns the amount that one request could use at `at`: for each measure the smallest rest of its budgets,
-    /// `u64::MAX` without a limit. Other requests may use it first, and the usage of other nodes is not included.
+    /// the maximum of its type without a limit. Other requests may use it first, and the usage of other nodes is not
+    /// included.
     #[must_use]
     pub fn left(&self, at: Timestamp) -> Charge {
-        let none = Charge { credits: u64::MAX, tokens: u64::MAX, money: u64::MAX };
+        let none = Charge { credits: Credits::MAX, tokens: Tokens::MAX, money: NanoUsd::MAX };
         self.counters(at).fold(none, |left, (budget, counter)| {
             let Some(limit) = budget.limit else { return left };
             let measure = budget.id.measure;
@@ -155,7 +155,7 @@ impl Limits {
     }
 }
 
-fn smaller(limit: Option<u64>, than: Option<u64>) -> Ordering {
+fn smaller(limit: Option<Amount>, than: Option<Amount>) -> Ordering {
     (limit.is_none(), limit).cmp(&(than.is_none(), than))
 }
 

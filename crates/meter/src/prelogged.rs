@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use access::Mono;
+use access::{Amount, Credits, Mono};
 use smallvec::SmallVec;
 
 use crate::budget::Measure;
@@ -24,8 +24,8 @@ const LEFT_DIVISOR: u64 = 32;
 #[must_use = "dropping the credits releases them"]
 pub struct PreloggedCredits {
     /// The counters with their limits.
-    counters: SmallVec<[(Arc<BudgetCounter>, u64); INLINE]>,
-    credits: u64,
+    counters: SmallVec<[(Arc<BudgetCounter>, Amount); INLINE]>,
+    credits: Credits,
 }
 
 impl Reservation {
@@ -34,16 +34,17 @@ impl Reservation {
     /// of the free leased amount. Nothing is taken if other requests take the credits first. The usage of other nodes
     /// is not known here.
     pub fn prelog(&self, requests: u64, divisor: u64, now: Mono) -> PreloggedCredits {
-        let mut prelogged = PreloggedCredits { counters: self.limited(Measure::Credits).collect(), credits: 0 };
-        let may_take = |(counter, limit): &(Arc<BudgetCounter>, u64)| {
+        let mut prelogged =
+            PreloggedCredits { counters: self.limited(Measure::Credits).collect(), credits: Credits::ZERO };
+        let may_take = |(counter, limit): &(Arc<BudgetCounter>, Amount)| {
             let left = limit.saturating_sub(counter.used_by_requests());
-            let of_all = (left / LEFT_DIVISOR).saturating_sub(counter.prelogged());
-            left.checked_div(divisor).unwrap_or(0).min(of_all).min(counter.free() / LEASED_DIVISOR)
+            let of_all = left.part(LEFT_DIVISOR).saturating_sub(counter.prelogged());
+            left.part(divisor).min(of_all).min(counter.free().part(LEASED_DIVISOR))
         };
-        let Some(credits) = prelogged.counters.iter().map(may_take).min() else { return prelogged };
+        let Some(may_take) = prelogged.counters.iter().map(may_take).min() else { return prelogged };
         let cost = self.charge().credits;
-        let requests = credits.checked_div(cost).unwrap_or(0).min(requests);
-        prelogged.take_more(requests.saturating_mul(cost), now);
+        let requests = may_take.credits().requests_of(cost).min(requests);
+        prelogged.take_more(cost.saturating_mul(requests), now);
         prelogged
     }
 }
@@ -51,18 +52,18 @@ impl Reservation {
 impl PreloggedCredits {
     /// Returns the number of credits.
     #[must_use]
-    pub const fn credits(&self) -> u64 {
+    pub const fn credits(&self) -> Credits {
         self.credits
     }
 
     /// Returns whether other requests need the credits: less is free in one of the budgets than is pre-logged.
     #[must_use]
     pub fn is_needed_by_others(&self) -> bool {
-        let is_needed_by_others = |(counter, limit): &(Arc<BudgetCounter>, u64)| {
+        let is_needed_by_others = |(counter, limit): &(Arc<BudgetCounter>, Amount)| {
             let free = counter.free().min(limit.saturating_sub(counter.used()));
             free < counter.prelogged()
         };
-        self.credits > 0 && self.counters.iter().any(is_needed_by_others)
+        !self.credits.is_zero() && self.counters.iter().any(is_needed_by_others)
     }
 
     /// Moves all credits to a new value; `self` can take further credits from the same budgets.
@@ -71,27 +72,28 @@ impl PreloggedCredits {
     }
 
     /// Takes further credits from all budgets, or from none; returns whether they were taken.
-    pub fn take_more(&mut self, credits: u64, now: Mono) -> bool {
+    pub fn take_more(&mut self, credits: Credits, now: Mono) -> bool {
+        let amount = Amount::of_credits(credits);
         for (nth, (counter, limit)) in self.counters.iter().enumerate() {
-            if counter.take_prelogged(credits, *limit, now).is_err() {
-                self.counters.iter().take(nth).for_each(|(counter, _)| counter.release_prelogged(credits));
+            if counter.take_prelogged(amount, *limit, now).is_err() {
+                self.counters.iter().take(nth).for_each(|(counter, _)| counter.release_prelogged(amount));
                 return false;
             }
         }
-        self.credits += credits;
+        self.credits = self.credits.saturating_add(credits);
         true
     }
 
     /// Drops the credits without releasing them, because another record counts them.
     pub fn forget(mut self) {
-        self.credits = 0;
+        self.credits = Credits::ZERO;
     }
 
     /// Releases a part of the credits, which a request of the batch has reserved itself.
-    pub fn release(&mut self, credits: u64) {
+    pub fn release(&mut self, credits: Credits) {
         let credits = credits.min(self.credits);
-        self.credits -= credits;
-        self.counters.iter().for_each(|(counter, _)| counter.release_prelogged(credits));
+        self.credits = self.credits.saturating_sub(credits);
+        self.counters.iter().for_each(|(counter, _)| counter.release_prelogged(Amount::of_credits(credits)));
     }
 }
 

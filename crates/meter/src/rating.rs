@@ -3,7 +3,7 @@
 use access::NanoUsd;
 use serde::{Deserialize, Serialize};
 
-use crate::usage::{Billed, CLASSES, ToolCalls, Unit, Usage};
+use crate::usage::{Billed, CLASSES, TOKEN_CLASS_COUNT, ToolCalls, Unit, Usage};
 
 const PICO_PER_NANO: i128 = 1_000;
 
@@ -133,8 +133,8 @@ impl Rates {
         for (tokens, rate) in usage.classes().into_iter().zip(self.of_classes()) {
             let Some(tokens) = tokens else { continue };
             known = true;
-            if tokens > 0 {
-                pico = pico.saturating_add(times(tokens, rate?));
+            if !tokens.is_zero() {
+                pico = pico.saturating_add(times(tokens.0, rate?));
             }
         }
         known.then(|| NanoUsd(half_to_even(pico)))
@@ -144,13 +144,14 @@ impl Rates {
     #[must_use]
     pub fn lines(&self, usage: &Usage) -> Option<Vec<Line>> {
         let used = usage.classes().into_iter().zip(self.of_classes()).zip(CLASSES);
-        let used = used.filter_map(|((tokens, rate), class)| Some((class, tokens.filter(|tokens| *tokens > 0)?, rate)));
-        let lines = used.map(|(class, quantity, rate)| Some(Line { class, quantity, rate_pico: rate? }));
+        let used =
+            used.filter_map(|((tokens, rate), class)| Some((class, tokens.filter(|tokens| !tokens.is_zero())?, rate)));
+        let lines = used.map(|(class, tokens, rate)| Some(Line { class, quantity: tokens.0, rate_pico: rate? }));
         if usage.has_tokens() { lines.collect() } else { None }
     }
 
     /// The rates in the order of [`Usage::classes`].
-    const fn of_classes(&self) -> [Option<u64>; 10] {
+    const fn of_classes(&self) -> [Option<u64>; TOKEN_CLASS_COUNT] {
         [
             self.input,
             self.cached_input,
@@ -248,6 +249,8 @@ fn half_to_even(pico: i128) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use access::Tokens;
+
     use super::*;
     use crate::usage::Source;
 
@@ -270,10 +273,10 @@ mod tests {
             ..Rates::default()
         };
         let usage = Usage {
-            input: Some(11),
-            cached_input: Some(7),
-            cache_write_short: Some(5),
-            output: Some(3),
+            input: Some(Tokens(11)),
+            cached_input: Some(Tokens(7)),
+            cache_write_short: Some(Tokens(5)),
+            output: Some(Tokens(3)),
             ..Usage::empty(Source::Reported)
         };
         assert_eq!(rates.cost(&usage), Some(NanoUsd(164_750)));
@@ -292,35 +295,35 @@ mod tests {
         let rates = Rates::flat(1);
         let empty = Usage::empty(Source::Reported);
         assert_eq!(rates.cost(&empty), None);
-        assert_eq!(rates.cost(&Usage { output: Some(0), ..empty }), Some(NanoUsd(0)));
+        assert_eq!(rates.cost(&Usage { output: Some(Tokens(0)), ..empty }), Some(NanoUsd(0)));
     }
 
     #[test]
     fn used_class_without_a_rate_makes_the_cost_unknown() {
         let rates = Rates { audio_input: None, ..Rates::flat(1_000) };
-        let usage = Usage { input: Some(3), image_output: Some(4), ..Usage::empty(Source::Reported) };
+        let usage = Usage { input: Some(Tokens(3)), image_output: Some(Tokens(4)), ..Usage::empty(Source::Reported) };
         assert_eq!(rates.cost(&usage), Some(NanoUsd(7)));
-        assert_eq!(rates.cost(&Usage { audio_input: Some(0), ..usage }), Some(NanoUsd(7)));
-        assert_eq!(rates.cost(&Usage { audio_input: Some(1), ..usage }), None);
+        assert_eq!(rates.cost(&Usage { audio_input: Some(Tokens(0)), ..usage }), Some(NanoUsd(7)));
+        assert_eq!(rates.cost(&Usage { audio_input: Some(Tokens(1)), ..usage }), None);
     }
 
     #[test]
     fn lines_are_the_used_classes_and_add_up_to_the_cost() {
         let rates = Rates { input: Some(333), output: Some(1_501), audio_input: None, ..Rates::flat(7) };
         let usage = Usage {
-            input: Some(3),
-            cached_input: Some(0),
-            output: Some(5),
-            reasoning: Some(2),
+            input: Some(Tokens(3)),
+            cached_input: Some(Tokens(0)),
+            output: Some(Tokens(5)),
+            reasoning: Some(Tokens(2)),
             ..Usage::empty(Source::Reported)
         };
         let line = |class, quantity, rate_pico| Line { class, quantity, rate_pico };
         let lines = rates.lines(&usage).unwrap();
         assert_eq!(lines, [line("input", 3, 333), line("output", 5, 1_501), line("reasoning", 2, 1_501)]);
         assert_eq!((total(&lines), rates.cost(&usage)), (NanoUsd(12), Some(NanoUsd(12))));
-        assert_eq!(rates.lines(&Usage { audio_input: Some(1), ..usage }), None);
+        assert_eq!(rates.lines(&Usage { audio_input: Some(Tokens(1)), ..usage }), None);
         assert_eq!(rates.lines(&Usage::empty(Source::Reported)), None);
-        assert_eq!(rates.lines(&Usage { output: Some(0), ..Usage::empty(Source::Reported) }), Some(Vec::new()));
+        assert_eq!(rates.lines(&Usage { output: Some(Tokens(0)), ..Usage::empty(Source::Reported) }), Some(Vec::new()));
         let image = Billed { unit: Unit::Image, quantity: 2 };
         assert_eq!(UnitRates::flat(9).line(image), Some(line("image", 2, 9)));
         assert_eq!(UnitRates::default().line(image), None);

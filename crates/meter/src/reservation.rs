@@ -6,10 +6,10 @@
 
 use std::sync::Arc;
 
-use access::{Day, Timestamp};
+use access::{Amount, Day, Timestamp};
 use smallvec::SmallVec;
 
-use crate::budget::{BudgetId, Charge, Measure, Per, Period, Subject};
+use crate::budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
 use crate::counter::{BudgetCounter, CounterReservation};
 use crate::limits::{BucketKind, Limits};
 use crate::rate::{Rate, RateLevel};
@@ -61,7 +61,7 @@ pub struct ReservedPart {
     /// The period in which it counts.
     pub period: Period,
     /// The amount that is reserved.
-    pub amount: u64,
+    pub amount: Amount,
 }
 
 impl ReservedCharge {
@@ -111,7 +111,7 @@ impl Reservation {
     }
 
     /// Returns the counters of the budgets that limit a measure, with their limits.
-    pub(crate) fn limited(&self, measure: Measure) -> impl Iterator<Item = (Arc<BudgetCounter>, u64)> {
+    pub(crate) fn limited(&self, measure: Measure) -> impl Iterator<Item = (Arc<BudgetCounter>, Amount)> {
         let parts = self
             .reserved_charge
             .iter()
@@ -137,7 +137,7 @@ impl Reservation {
     #[must_use]
     pub fn day(&self, at: Timestamp) -> Day {
         let of_user =
-            |part: &ReservedPart| part.period.per() == Per::Day && matches!(part.budget.subject, Subject::User(_));
+            |part: &ReservedPart| part.period.per() == Per::Day && matches!(part.budget.scope, BudgetScope::User(_));
         self.parts().find(of_user).map_or_else(|| at.day(), |part| part.period.first())
     }
 

@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use access::Amount;
+
 use crate::budget::{Charge, Measure};
 
 /// Usually one worker per core uses one slice; with more threads, some share a slice.
@@ -16,22 +18,22 @@ pub struct ReservationStats {
     slices: [Arc<StatsSlice>; SLICES],
 }
 
-/// The sum of [`ReservationStats`]. `reserved` is the sum of `released`, `settled`, `dropped` and the requests in
-/// flight, apart from changes during reading.
+/// The sum of [`ReservationStats`]. `reserved_count` is the sum of `released_count`, `settled_count`,
+/// `dropped_count` and the number of requests in flight, apart from changes during reading.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ReservationTotals {
     /// The number of reservations made.
-    pub reserved: u64,
+    pub reserved_count: u64,
     /// Reservations released before anything was sent.
-    pub released: u64,
+    pub released_count: u64,
     /// Reservations settled with the used amount, or with the reserved amount if usage was not reported.
-    pub settled: u64,
+    pub settled_count: u64,
     /// Reservations dropped after the commit without settling; the reserved amount counts as used.
-    pub dropped: u64,
+    pub dropped_count: u64,
     /// Reservations settled with more than the reserved amount in at least one budget.
-    pub overruns: u64,
+    pub overrun_count: u64,
     /// Reservations settled with the reserved amount in at least one measure, because usage was not reported.
-    pub bounded: u64,
+    pub bounded_count: u64,
     /// The amounts reserved by requests in flight.
     pub in_flight: Charge,
     /// The amounts that requests were settled with, dropped ones included.
@@ -46,19 +48,20 @@ pub struct ReservationTotals {
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct StatsSlice {
-    reserved: AtomicU64,
-    released: AtomicU64,
-    settled: AtomicU64,
-    dropped: AtomicU64,
+    reserved_count: AtomicU64,
+    released_count: AtomicU64,
+    settled_count: AtomicU64,
+    dropped_count: AtomicU64,
     in_flight: AtomicCharge,
     used: AtomicCharge,
-    overruns: AtomicU64,
-    bounded: AtomicU64,
+    overrun_count: AtomicU64,
+    bounded_count: AtomicU64,
     overrun: AtomicCharge,
     estimated: AtomicCharge,
 }
 
-/// A sum of charges in atomic words.
+/// A sum of charges in atomic words. One thread may add what another one subtracts, so that only the sum of all slices
+/// is an amount.
 #[derive(Debug, Default)]
 struct AtomicCharge {
     credits: AtomicU64,
@@ -78,53 +81,61 @@ impl ReservationStats {
     /// Returns the sum of all slices.
     #[must_use]
     pub fn totals(&self) -> ReservationTotals {
-        self.slices.iter().fold(ReservationTotals::default(), |sum, slice| {
-            let with = |sum: u64, count: &AtomicU64| sum.wrapping_add(count.load(Ordering::Relaxed));
-            ReservationTotals {
-                reserved: with(sum.reserved, &slice.reserved),
-                released: with(sum.released, &slice.released),
-                settled: with(sum.settled, &slice.settled),
-                dropped: with(sum.dropped, &slice.dropped),
-                overruns: with(sum.overruns, &slice.overruns),
-                bounded: with(sum.bounded, &slice.bounded),
-                in_flight: slice.in_flight.and(&sum.in_flight),
-                used: slice.used.and(&sum.used),
-                overrun: slice.overrun.and(&sum.overrun),
-                estimated: slice.estimated.and(&sum.estimated),
-            }
+        let count = |of: fn(&StatsSlice) -> &AtomicU64| self.sum(of);
+        ReservationTotals {
+            reserved_count: count(|slice| &slice.reserved_count),
+            released_count: count(|slice| &slice.released_count),
+            settled_count: count(|slice| &slice.settled_count),
+            dropped_count: count(|slice| &slice.dropped_count),
+            overrun_count: count(|slice| &slice.overrun_count),
+            bounded_count: count(|slice| &slice.bounded_count),
+            in_flight: self.charge(|slice| &slice.in_flight),
+            used: self.charge(|slice| &slice.used),
+            overrun: self.charge(|slice| &slice.overrun),
+            estimated: self.charge(|slice| &slice.estimated),
+        }
+    }
+
+    fn charge(&self, of: fn(&StatsSlice) -> &AtomicCharge) -> Charge {
+        Measure::ALL.into_iter().fold(Charge::default(), |charge, measure| {
+            charge.with(measure, Amount(self.sum(|slice| of(slice).of(measure))))
         })
+    }
+
+    fn sum<'a>(&'a self, of: impl Fn(&'a StatsSlice) -> &'a AtomicU64) -> u64 {
+        self.slices.iter().fold(0_u64, |sum, slice| sum.wrapping_add(of(slice).load(Ordering::Relaxed)))
     }
 }
 
 impl StatsSlice {
     pub(crate) fn reserve(&self, charge: &Charge) {
-        one_more(&self.reserved);
+        one_more(&self.reserved_count);
         self.in_flight.add(charge);
     }
 
     pub(crate) fn release(&self, charge: &Charge) {
-        one_more(&self.released);
+        one_more(&self.released_count);
         self.in_flight.subtract(charge);
     }
 
     pub(crate) fn settle(&self, reserved: &Charge, actual: &Charge) {
-        one_more(&self.settled);
+        one_more(&self.settled_count);
         self.end(reserved, actual);
     }
 
     /// Counts the reserved amount as used.
     pub(crate) fn drop_unsettled(&self, reserved: &Charge) {
-        one_more(&self.dropped);
+        one_more(&self.dropped_count);
         self.end(reserved, reserved);
     }
 
     pub(crate) fn overrun(&self, beyond: &Charge) {
-        one_more(&self.overruns);
+        one_more(&self.overrun_count);
         self.overrun.add(beyond);
     }
 
     pub(crate) fn count_estimated(&self, estimated: &Charge) {
-        one_more(&self.bounded);
+        one_more(&self.bounded_count);
         self.estimated.add(estimated);
     }
 
@@ -155,15 +166,10 @@ impl AtomicCharge {
     fn each(&self, charge: &Charge, change: impl Fn(&AtomicU64, u64)) {
         for measure in Measure::ALL {
             let part = charge.of(measure);
-            if part > 0 {
-                change(self.of(measure), part);
+            if !part.is_zero() {
+                change(self.of(measure), part.0);
             }
         }
-    }
-
-    fn and(&self, sum: &Charge) -> Charge {
-        let part = |measure| sum.of(measure).wrapping_add(self.of(measure).load(Ordering::Relaxed));
-        Charge { credits: part(Measure::Credits), tokens: part(Measure::Tokens), money: part(Measure::Money) }
     }
 }
 
@@ -173,27 +179,39 @@ fn one_more(count: &AtomicU64) {
 
 #[cfg(test)]
 mod tests {
+    use access::{Credits, NanoUsd, Tokens};
+
     use super::*;
 
     #[test]
     fn threads_count_in_slices_and_are_summed() {
         let stats = ReservationStats::default();
-        let charge = Charge { credits: 1, tokens: 20, money: 300 };
+        let charge = Charge { credits: Credits(1), tokens: Tokens(20), money: NanoUsd(300) };
         std::thread::scope(|scope| {
             for _ in 0..3 * SLICES {
                 scope.spawn(|| {
                     let slice = stats.slice();
                     (0..3).for_each(|_| slice.reserve(&charge));
                     slice.release(&charge);
-                    slice.settle(&charge, &Charge::credits(1));
+                    slice.settle(&charge, &Charge::credits(Credits(1)));
                 });
             }
         });
         let (threads, totals) = (3 * SLICES as u64, stats.totals());
-        assert_eq!((totals.reserved, totals.released, totals.settled), (3 * threads, threads, threads));
-        assert_eq!(totals.in_flight, Charge { credits: threads, tokens: 20 * threads, money: 300 * threads });
-        assert_eq!(totals.used, Charge::credits(threads));
-        let used: Vec<u64> = stats.slices.iter().map(|slice| slice.settled.load(Ordering::Relaxed)).collect();
+        assert_eq!(
+            (totals.reserved_count, totals.released_count, totals.settled_count),
+            (3 * threads, threads, threads)
+        );
+        assert_eq!(
+            totals.in_flight,
+            Charge {
+                credits: Credits(threads),
+                tokens: Tokens(20 * threads),
+                money: NanoUsd(300 * threads.cast_signed()),
+            }
+        );
+        assert_eq!(totals.used, Charge::credits(Credits(threads)));
+        let used: Vec<u64> = stats.slices.iter().map(|slice| slice.settled_count.load(Ordering::Relaxed)).collect();
         assert!(used.iter().filter(|settled| **settled > 0).count() > 1, "{used:?}");
     }
 }

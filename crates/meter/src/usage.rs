@@ -1,5 +1,7 @@
 //! The usage of one attempt: tokens in disjoint classes, or a quantity of another unit.
 
+use access::Tokens;
+
 /// The source of usage figures, the most reliable first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
@@ -61,40 +63,117 @@ pub struct Billed {
     pub quantity: u64,
 }
 
-/// Calls of tools that the provider runs and bills in addition to tokens. `None` is unknown; if the provider reports
-/// other calls, it means that the tool was not used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ToolCalls {
-    /// Web searches; for Gemini the distinct queries.
-    pub searches: Option<u64>,
-    /// Prompts that Google Maps grounded.
-    pub maps_prompts: Option<u64>,
-    /// Queries to Google Maps; `None` if the response lists none.
-    pub maps_queries: Option<u64>,
-    /// Containers of a code interpreter, in gigabytes of memory.
-    pub containers: Option<u64>,
-    /// Searches in stored files.
-    pub file_searches: Option<u64>,
+macro_rules! usage {
+    (
+        []
+        tokens { $($(#[$doc:meta])* $class:ident $column:literal $total:ident,)+ }
+        tools { $($(#[$tool_doc:meta])* $tool:ident $tool_column:literal,)+ }
+    ) => {
+        /// The classes of tokens, in the order of [`Usage::classes`].
+        pub const TOKEN_CLASSES: [TokenClass; TOKEN_CLASS_COUNT] =
+            [$(TokenClass { column: $column, total: TokenTotal::$total }),+];
+        /// Number of classes of tokens.
+        pub const TOKEN_CLASS_COUNT: usize = [$($column),+].len();
+        /// The names of [`TOKEN_CLASSES`] in the API.
+        pub const CLASSES: [&str; TOKEN_CLASS_COUNT] = [$(stringify!($class)),+];
+        /// The names of [`ToolCalls::counts`] in the API and the store, in the same order.
+        pub const TOOL_CALLS: [&str; TOOL_CALL_COUNT] = [$($tool_column),+];
+        /// Number of kinds of tool calls.
+        pub const TOOL_CALL_COUNT: usize = [$($tool_column),+].len();
+
+        /// Calls of tools that the provider runs and bills in addition to tokens. `None` is unknown; if the provider
+        /// reports other calls, it means that the tool was not used.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        pub struct ToolCalls {
+            $($(#[$tool_doc])* pub $tool: Option<u64>,)+
+        }
+
+        impl ToolCalls {
+            /// Returns the counts in the order of the fields.
+            #[must_use]
+            pub const fn counts(&self) -> [Option<u64>; TOOL_CALL_COUNT] {
+                [$(self.$tool),+]
+            }
+
+            /// Returns the calls from counts in the order of the fields.
+            #[must_use]
+            pub const fn of_counts([$($tool),+]: [Option<u64>; TOOL_CALL_COUNT]) -> Self {
+                Self { $($tool),+ }
+            }
+        }
+
+        /// Tokens by class. The classes are disjoint and their sum is the total. `None` is unknown, `Some(0)` a known
+        /// zero.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub struct Usage {
+            /// The source of the figures.
+            pub source: Source,
+            $($(#[$doc])* pub $class: Option<Tokens>,)+
+            /// The billed quantity, if the provider reports no classes.
+            pub billed: Option<Billed>,
+            /// The tool calls that are billed in addition to tokens.
+            pub tools: ToolCalls,
+        }
+
+        impl Usage {
+            /// Returns usage with these classes, in the order of [`TOKEN_CLASSES`], and nothing else.
+            #[must_use]
+            pub const fn of_classes(source: Source, [$($class),+]: [Option<Tokens>; TOKEN_CLASS_COUNT]) -> Self {
+                Self { source, $($class,)+ billed: None, tools: ToolCalls::of_counts([None; TOOL_CALL_COUNT]) }
+            }
+
+            /// Returns the classes in the order of [`TOKEN_CLASSES`].
+            #[must_use]
+            pub const fn classes(&self) -> [Option<Tokens>; TOKEN_CLASS_COUNT] {
+                [$(self.$class),+]
+            }
+        }
+    };
+}
+crate::usage_columns!(usage);
+
+/// A class of tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenClass {
+    /// The column in the tables of requests and attempts.
+    pub column: &'static str,
+    /// The total that contains the class.
+    pub total: TokenTotal,
 }
 
-/// The names of [`ToolCalls::counts`] in the API, in the same order.
-pub const TOOL_CALLS: [&str; 5] = ["searches", "maps_prompts", "maps_queries", "containers", "file_searches"];
+/// A total of tokens over one or more classes, as daily totals and the API show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenTotal {
+    /// Input that was neither read from nor written to a cache.
+    Input,
+    /// Input read from a cache.
+    CachedInput,
+    /// Input written to a cache with the short lifetime.
+    CacheWriteShort,
+    /// Input written to a cache with the long lifetime.
+    CacheWriteLong,
+    /// Output, but not its reasoning.
+    Output,
+    /// Reasoning that is reported separately.
+    Reasoning,
+}
+
+impl TokenTotal {
+    /// All totals, in the order of [`Usage::summary_classes`].
+    pub const ALL: [Self; 6] =
+        [Self::Input, Self::CachedInput, Self::CacheWriteShort, Self::CacheWriteLong, Self::Output, Self::Reasoning];
+
+    /// Returns whether the total is a part of the input.
+    #[must_use]
+    pub const fn is_input(self) -> bool {
+        match self {
+            Self::Input | Self::CachedInput | Self::CacheWriteShort | Self::CacheWriteLong => true,
+            Self::Output | Self::Reasoning => false,
+        }
+    }
+}
 
 impl ToolCalls {
-    /// Returns the counts in the order of the fields.
-    #[must_use]
-    pub const fn counts(&self) -> [Option<u64>; 5] {
-        [self.searches, self.maps_prompts, self.maps_queries, self.containers, self.file_searches]
-    }
-
-    /// Returns the calls from counts in the order of the fields.
-    #[must_use]
-    pub const fn of_counts(
-        [searches, maps_prompts, maps_queries, containers, file_searches]: [Option<u64>; 5],
-    ) -> Self {
-        Self { searches, maps_prompts, maps_queries, containers, file_searches }
-    }
-
     /// Returns whether no call is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -105,107 +184,36 @@ impl ToolCalls {
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
         let (ours, theirs) = (self.counts(), other.counts());
-        let mut both = ours.into_iter().zip(theirs).map(|(ours, theirs)| sum([ours, theirs]));
+        let mut both = ours.into_iter().zip(theirs).map(|calls| match calls {
+            (Some(ours), Some(theirs)) => Some(ours.saturating_add(theirs)),
+            (ours, theirs) => ours.or(theirs),
+        });
         Self::of_counts(std::array::from_fn(|_| both.next().flatten()))
     }
-}
-
-/// The names of [`Usage::classes`] in the API, in the same order.
-pub const CLASSES: [&str; 10] = [
-    "input",
-    "cached_input",
-    "cache_write_short",
-    "cache_write_long",
-    "output",
-    "reasoning",
-    "audio_input",
-    "image_input",
-    "audio_output",
-    "image_output",
-];
-
-/// Tokens by class. The classes are disjoint and their sum is the total. `None` is unknown, `Some(0)` a known zero.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Usage {
-    /// The source of the figures.
-    pub source: Source,
-    /// Text that was not read from or written to a cache, and input that the provider does not assign to another class.
-    pub input: Option<u64>,
-    /// Input read from the provider's cache.
-    pub cached_input: Option<u64>,
-    /// Input written to a cache with the short lifetime (5 or 30 minutes).
-    pub cache_write_short: Option<u64>,
-    /// Input written to a cache with the long lifetime (1 or 12 hours).
-    pub cache_write_long: Option<u64>,
-    /// Text without reasoning, and output that the provider does not assign to another class.
-    pub output: Option<u64>,
-    /// Reasoning that the provider reports separately.
-    pub reasoning: Option<u64>,
-    /// Audio input that was not cached.
-    pub audio_input: Option<u64>,
-    /// Image input that was not cached.
-    pub image_input: Option<u64>,
-    /// Tokens of generated audio.
-    pub audio_output: Option<u64>,
-    /// Tokens of generated images.
-    pub image_output: Option<u64>,
-    /// The billed quantity, if the provider reports no classes.
-    pub billed: Option<Billed>,
-    /// The tool calls that are billed in addition to tokens.
-    pub tools: ToolCalls,
 }
 
 impl Usage {
     /// Returns usage without any known figure.
     #[must_use]
     pub const fn empty(source: Source) -> Self {
-        Self {
-            source,
-            input: None,
-            cached_input: None,
-            cache_write_short: None,
-            cache_write_long: None,
-            output: None,
-            reasoning: None,
-            audio_input: None,
-            image_input: None,
-            audio_output: None,
-            image_output: None,
-            billed: None,
-            tools: ToolCalls::of_counts([None; 5]),
-        }
+        Self::of_classes(source, [None; TOKEN_CLASS_COUNT])
     }
 
-    /// Returns the classes in the order of the fields.
+    /// Returns the sum of the classes in each total, in the order of [`TokenTotal::ALL`].
     #[must_use]
-    pub const fn classes(&self) -> [Option<u64>; 10] {
-        [
-            self.input,
-            self.cached_input,
-            self.cache_write_short,
-            self.cache_write_long,
-            self.output,
-            self.reasoning,
-            self.audio_input,
-            self.image_input,
-            self.audio_output,
-            self.image_output,
-        ]
-    }
-
-    /// Returns the six classes that the store and the API show: audio and images are included in `input` and `output`.
-    #[must_use]
-    pub fn summary_classes(&self) -> [Option<u64>; 6] {
-        let input = sum([self.input, self.audio_input, self.image_input]);
-        let output = sum([self.output, self.audio_output, self.image_output]);
-        [input, self.cached_input, self.cache_write_short, self.cache_write_long, output, self.reasoning]
+    pub fn summary_classes(&self) -> [Option<Tokens>; 6] {
+        TokenTotal::ALL.map(|total| self.sum_of(|of| of == total))
     }
 
     /// Returns all input, including cached input and cache writes; `None` if no class is known.
     #[must_use]
-    pub fn all_input(&self) -> Option<u64> {
-        let caches = [self.cached_input, self.cache_write_short, self.cache_write_long];
-        sum([self.input, self.audio_input, self.image_input].into_iter().chain(caches))
+    pub fn all_input(&self) -> Option<Tokens> {
+        self.sum_of(TokenTotal::is_input)
+    }
+
+    fn sum_of(&self, is_part: impl Fn(TokenTotal) -> bool) -> Option<Tokens> {
+        let parts = self.classes().into_iter().zip(TOKEN_CLASSES);
+        sum(parts.filter(|(_, class)| is_part(class.total)).map(|(tokens, _)| tokens))
     }
 
     /// Returns whether any class is known.
@@ -216,8 +224,8 @@ impl Usage {
 
     /// Returns the sum of the known classes.
     #[must_use]
-    pub fn total(&self) -> u64 {
-        sum(self.classes()).unwrap_or(0)
+    pub fn total(&self) -> Tokens {
+        sum(self.classes()).unwrap_or_default()
     }
 
     /// Returns the sum of this usage and `other`, with the less reliable source. Of two different units, the first
@@ -230,27 +238,16 @@ impl Usage {
             }
             (a, b) => a.or(b),
         };
-        Self {
-            source: self.source.max(other.source),
-            input: sum([self.input, other.input]),
-            cached_input: sum([self.cached_input, other.cached_input]),
-            cache_write_short: sum([self.cache_write_short, other.cache_write_short]),
-            cache_write_long: sum([self.cache_write_long, other.cache_write_long]),
-            output: sum([self.output, other.output]),
-            reasoning: sum([self.reasoning, other.reasoning]),
-            audio_input: sum([self.audio_input, other.audio_input]),
-            image_input: sum([self.image_input, other.image_input]),
-            audio_output: sum([self.audio_output, other.audio_output]),
-            image_output: sum([self.image_output, other.image_output]),
-            billed,
-            tools: self.tools.and(&other.tools),
-        }
+        let mut both = self.classes().into_iter().zip(other.classes()).map(|(ours, theirs)| sum([ours, theirs]));
+        let classes = std::array::from_fn(|_| both.next().flatten());
+        let tools = self.tools.and(&other.tools);
+        Self { billed, tools, ..Self::of_classes(self.source.max(other.source), classes) }
     }
 }
 
-/// Returns the sum of the known values; `None` if no value is known.
-fn sum(parts: impl IntoIterator<Item = Option<u64>>) -> Option<u64> {
-    parts.into_iter().flatten().reduce(u64::saturating_add)
+/// Returns the sum of the known classes; `None` if no class is known.
+fn sum(parts: impl IntoIterator<Item = Option<Tokens>>) -> Option<Tokens> {
+    parts.into_iter().flatten().reduce(Tokens::saturating_add)
 }
 
 #[cfg(test)]
@@ -258,21 +255,21 @@ mod tests {
     use super::*;
 
     const USAGE: Usage = Usage {
-        input: Some(1),
-        cached_input: Some(2),
-        audio_input: Some(4),
-        image_output: Some(8),
+        input: Some(Tokens(1)),
+        cached_input: Some(Tokens(2)),
+        audio_input: Some(Tokens(4)),
+        image_output: Some(Tokens(8)),
         ..Usage::empty(Source::Reported)
     };
 
     #[test]
     fn summary_classes_include_audio_and_images() {
-        assert_eq!(USAGE.summary_classes(), [Some(5), Some(2), None, None, Some(8), None]);
-        assert_eq!((USAGE.all_input(), USAGE.total(), USAGE.has_tokens()), (Some(7), 15, true));
+        assert_eq!(USAGE.summary_classes(), [Some(Tokens(5)), Some(Tokens(2)), None, None, Some(Tokens(8)), None]);
+        assert_eq!((USAGE.all_input(), USAGE.total(), USAGE.has_tokens()), (Some(Tokens(7)), Tokens(15), true));
         let empty = Usage::empty(Source::Counted);
         assert_eq!(
             (empty.summary_classes(), empty.all_input(), empty.total(), empty.has_tokens()),
-            ([None; 6], None, 0, false)
+            ([None; 6], None, Tokens(0), false)
         );
     }
 
@@ -280,9 +277,10 @@ mod tests {
     fn sum_of_two_usages_has_the_sum_of_each_class() {
         let billed =
             |unit, quantity| Usage { billed: Some(Billed { unit, quantity }), ..Usage::empty(Source::Counted) };
-        let both = USAGE.and(&Usage { input: Some(u64::MAX), output: Some(0), ..billed(Unit::Image, 2) });
+        let both =
+            USAGE.and(&Usage { input: Some(Tokens(u64::MAX)), output: Some(Tokens(0)), ..billed(Unit::Image, 2) });
         let classes = [Some(u64::MAX), Some(2), None, None, Some(0), None, Some(4), None, None, Some(8)];
-        assert_eq!((both.classes(), both.source), (classes, Source::Counted));
+        assert_eq!((both.classes(), both.source), (classes.map(|class| class.map(Tokens)), Source::Counted));
         let images = both.and(&billed(Unit::Image, 3)).and(&billed(Unit::Character, 9)).billed;
         assert_eq!(images, Some(Billed { unit: Unit::Image, quantity: 5 }));
     }
@@ -295,6 +293,5 @@ mod tests {
         let both = of(first).and(&of(second)).tools;
         assert_eq!(both.counts(), [Some(5), None, None, Some(1), Some(4)]);
         assert!(!both.is_empty() && ToolCalls { searches: Some(0), ..ToolCalls::default() }.is_empty());
-        assert_eq!(TOOL_CALLS.len(), both.counts().len());
     }
 }

@@ -1,4 +1,4 @@
-//! Plain requests folded into counts by caller, route, status class and minute, written within 10 ms; those of a caller with a
+//! Plain requests folded into counts by subject, route, status class and minute, written within 10 ms; those of a caller with a
 //! quota are written ahead, in blocks. And what the spool did not take at once.
 
 mod prelogged;
@@ -9,8 +9,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::Day;
-use meter::{Caller, Counts};
+use access::{Credits, Day, Subject};
+use meter::Counts;
 use rustc_hash::FxHashMap;
 use spool::{Record, SpoolError};
 use tokio::time::sleep;
@@ -35,14 +35,14 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// A worker's counts that are not written yet.
 #[derive(Default)]
 pub(crate) struct Aggregation {
-    waiting: RefCell<FxHashMap<AggregationKey, (u64, u64)>>,
+    waiting: RefCell<FxHashMap<AggregationKey, (u64, Credits)>>,
     batches: PreloggedBatches,
     unwritten: RefCell<UnwrittenRecords>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct AggregationKey {
-    caller: Option<Caller>,
+    subject: Subject,
     route: Arc<str>,
     status_class: u8,
     minute: u32,
@@ -53,7 +53,7 @@ impl Aggregation {
     /// Adds to what waits; says whether there was room.
     pub(crate) fn add(&self, more: &Counts) -> bool {
         let key = AggregationKey {
-            caller: more.caller,
+            subject: more.subject.clone(),
             route: more.route.clone(),
             status_class: more.status_class,
             minute: more.minute,
@@ -69,7 +69,7 @@ impl Aggregation {
         }
         let (requests, credits) = waiting.entry(key).or_default();
         *requests += more.requests;
-        *credits += more.credits;
+        *credits = credits.saturating_add(more.credits);
         true
     }
 
@@ -121,9 +121,9 @@ impl Aggregation {
     }
 }
 
-fn counts(key: AggregationKey, requests: u64, credits: u64) -> Counts {
-    let AggregationKey { caller, route, status_class, minute, day } = key;
-    Counts { caller, route, status_class, minute, day, requests, credits }
+fn counts(key: AggregationKey, requests: u64, credits: Credits) -> Counts {
+    let AggregationKey { subject, route, status_class, minute, day } = key;
+    Counts { subject, route, status_class, minute, day, requests, credits }
 }
 
 /// One record, or several where one would be too large.

@@ -10,7 +10,7 @@ use config::snapshot::QuotaStatus;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use meter::counter::RefusalCause;
 use meter::rate::RateLevel;
-use meter::{AdmissionRefusal, BudgetExceeded, BudgetId, Measure, Outcome, Per, RateOwner, Subject};
+use meter::{AdmissionRefusal, BudgetExceeded, BudgetId, BudgetScope, Measure, Outcome, Per, RateOwner};
 
 use crate::body::Body;
 
@@ -189,30 +189,29 @@ impl Problem {
 /// Whether several users share a budget. Its amounts say what others use, so that no client sees them here: an admin reads them
 /// over the control API.
 const fn is_shared(budget: BudgetId) -> bool {
-    match budget.subject {
-        Subject::Plan(_) | Subject::Global => true,
-        Subject::Key(_) | Subject::User(_) => false,
+    match budget.scope {
+        BudgetScope::Plan(_) | BudgetScope::Global => true,
+        BudgetScope::Key(_) | BudgetScope::User(_) => false,
     }
 }
 
 /// A budget that does not hold what was asked for, in words.
 fn too_little(exceeded: &BudgetExceeded) -> String {
-    let BudgetExceeded { budget: BudgetId { subject, measure, per }, limit, used, requested: asked, by, .. } =
-        *exceeded;
+    let BudgetExceeded { budget: BudgetId { scope, measure, per }, limit, used, requested: asked, by, .. } = *exceeded;
     let (period, again) = match per {
         Per::Day => ("day", "at midnight UTC"),
         Per::Month => ("month", "on the first of the next month, UTC"),
     };
     let [limit_written, asked_written] = [limit, asked].map(|amount| measure.written(amount));
     let of = measure_word(measure);
-    let what = match subject {
-        Subject::Key(_) => format!("this key's own quota of {limit_written} a {period}"),
-        Subject::User(_) => format!("the {period}'s quota of {limit_written}"),
-        Subject::Plan(_) => format!("the {period}'s quota of {of} for all users of this plan"),
-        Subject::Global => format!("the {period}'s quota of {of} for this gateway"),
+    let what = match scope {
+        BudgetScope::Key(_) => format!("this key's own quota of {limit_written} a {period}"),
+        BudgetScope::User(_) => format!("the {period}'s quota of {limit_written}"),
+        BudgetScope::Plan(_) => format!("the {period}'s quota of {of} for all users of this plan"),
+        BudgetScope::Global => format!("the {period}'s quota of {of} for this gateway"),
     };
     let is_shared = is_shared(exceeded.budget);
-    if limit == 0 {
+    if limit.is_zero() {
         return format!("{what} allows only requests without a cost");
     }
     if used >= limit {
@@ -264,9 +263,9 @@ fn budget_headers(exceeded: &BudgetExceeded) -> impl Iterator<Item = (HeaderName
     let left = exceeded.left();
     let is_own = !is_shared(exceeded.budget);
     let remaining =
-        (is_own && (left == 0 || exceeded.by == RefusalCause::Limit)).then_some((X_RATELIMIT_REMAINING, left));
+        (is_own && (left.is_zero() || exceeded.by == RefusalCause::Limit)).then_some((X_RATELIMIT_REMAINING, left.0));
     let known = [
-        is_own.then_some((X_RATELIMIT_LIMIT, exceeded.limit)),
+        is_own.then_some((X_RATELIMIT_LIMIT, exceeded.limit.0)),
         remaining,
         Some((X_RATELIMIT_RESET, exceeded.resets_at().unix_seconds())),
     ];
@@ -305,6 +304,8 @@ pub(crate) fn seconds_up(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use access::Amount;
+
     use super::*;
 
     #[test]
@@ -315,25 +316,26 @@ mod tests {
     }
 
     fn refusal(
-        subject: Subject,
+        scope: BudgetScope,
         measure: Measure,
         per: Per,
         [limit, used, asked]: [u64; 3],
         by: RefusalCause,
     ) -> String {
-        let budget = BudgetId { subject, measure, per };
+        let budget = BudgetId { scope, measure, per };
         let period = meter::Period::of(per, access::Day(20_000));
+        let [limit, used, asked] = [limit, used, asked].map(Amount);
         too_little(&BudgetExceeded { budget, period, limit, used, requested: asked, by })
     }
 
     #[test]
     fn a_budget_that_is_used_up_says_whose_how_much_and_until_when() {
         let amounts = [2_505_000_000, 2_600_000_000, 1];
-        let told = |subject, measure, per| refusal(subject, measure, per, amounts, RefusalCause::Limit);
-        let key = Subject::Key(access::KeyNo(1));
+        let told = |scope, measure, per| refusal(scope, measure, per, amounts, RefusalCause::Limit);
+        let key = BudgetScope::Key(access::KeyNo(1));
         for (said, expected) in [
             (
-                told(Subject::User(access::UserNo(1)), Measure::Credits, Per::Day),
+                told(BudgetScope::User(access::UserNo(1)), Measure::Credits, Per::Day),
                 "the day's quota of 2505000000 credits is used up (2600000000 credits used): it is full again at midnight UTC",
             ),
             (
@@ -342,11 +344,11 @@ mod tests {
                 next month, UTC",
             ),
             (
-                told(Subject::Global, Measure::Tokens, Per::Day),
+                told(BudgetScope::Global, Measure::Tokens, Per::Day),
                 "the day's quota of tokens for this gateway is used up: it is full again at midnight UTC",
             ),
             (
-                told(Subject::Plan(access::PlanId::NIL), Measure::Money, Per::Month),
+                told(BudgetScope::Plan(access::PlanId::NIL), Measure::Money, Per::Month),
                 "the month's quota of money for all users of this plan is used up: it is full again on the first of the \
                 next month, UTC",
             ),
@@ -357,9 +359,10 @@ mod tests {
 
     #[test]
     fn a_refusal_of_a_budget_says_limit_rest_and_reset_in_headers() {
-        let of = |subject, measure, [limit, used, asked]: [u64; 3], by| {
-            let budget = BudgetId { subject, measure, per: Per::Day };
+        let of = |scope, measure, [limit, used, asked]: [u64; 3], by| {
+            let budget = BudgetId { scope, measure, per: Per::Day };
             let period = meter::Period::of(Per::Day, access::Day(20_000));
+            let [limit, used, asked] = [limit, used, asked].map(Amount);
             let refused =
                 AdmissionRefusal::Budget(BudgetExceeded { budget, period, limit, used, requested: asked, by });
             let clock = Clock::manual(access::Day(20_000).start());
@@ -372,7 +375,7 @@ mod tests {
             [X_RATELIMIT_LIMIT, X_RATELIMIT_REMAINING, X_RATELIMIT_RESET]
                 .map(|name| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned()))
         };
-        let told = |measure, amounts, by| of(Subject::User(access::UserNo(1)), measure, amounts, by);
+        let told = |measure, amounts, by| of(BudgetScope::User(access::UserNo(1)), measure, amounts, by);
         let headers = |limit: &str, remaining: Option<&str>| {
             // 20,001 days after 1970-01-01.
             [Some(limit.to_owned()), remaining.map(str::to_owned), Some("1728086400".to_owned())]
@@ -389,9 +392,9 @@ mod tests {
             "other nodes have a part"
         );
         assert_eq!(told(Measure::Tokens, [1_000, 1_000, 1], RefusalCause::Lease), headers("1000", Some("0")));
-        let key = Subject::Key(access::KeyNo(1));
+        let key = BudgetScope::Key(access::KeyNo(1));
         assert_eq!(of(key, Measure::Credits, [5, 5, 1], RefusalCause::Limit), headers("5", Some("0")));
-        for shared in [Subject::Global, Subject::Plan(access::PlanId::NIL)] {
+        for shared in [BudgetScope::Global, BudgetScope::Plan(access::PlanId::NIL)] {
             for amounts in [[5, 5, 1], [1_000, 400, 601], [0, 0, 1]] {
                 let reset_alone = [None, None, Some("1728086400".to_owned())];
                 assert_eq!(of(shared, Measure::Credits, amounts, RefusalCause::Limit), reset_alone);
@@ -401,7 +404,7 @@ mod tests {
 
     #[test]
     fn a_refusal_of_a_shared_budget_tells_no_amount_but_the_calls_own() {
-        for subject in [Subject::Global, Subject::Plan(access::PlanId::NIL)] {
+        for scope in [BudgetScope::Global, BudgetScope::Plan(access::PlanId::NIL)] {
             for measure in [Measure::Credits, Measure::Tokens, Measure::Money] {
                 for (limit, used) in
                     [(8_000_000_000, 8_000_000_000), (8_000_000_000, 7_000_000_000), (8_000_000_000, 0)]
@@ -409,7 +412,7 @@ mod tests {
                     for by in [RefusalCause::Limit, RefusalCause::Lease] {
                         // Also a call that is larger than the whole budget.
                         let told = [1_500_000_000, 9_500_000_000]
-                            .map(|asked| refusal(subject, measure, Per::Month, [limit, used, asked], by));
+                            .map(|asked| refusal(scope, measure, Per::Month, [limit, used, asked], by));
                         let shape = told.each_ref().map(|text| {
                             text.replace("1500000000", "N")
                                 .replace("9500000000", "N")
@@ -426,7 +429,7 @@ mod tests {
 
     #[test]
     fn a_call_that_is_larger_than_what_is_left_is_told_both_and_when_there_is_more() {
-        let user = Subject::User(access::UserNo(1));
+        let user = BudgetScope::User(access::UserNo(1));
         for (said, expected) in [
             (
                 refusal(user, Measure::Money, Per::Day, [0, 0, 1], RefusalCause::Limit),
@@ -444,7 +447,7 @@ mod tests {
             ),
             (
                 refusal(
-                    Subject::Global,
+                    BudgetScope::Global,
                     Measure::Money,
                     Per::Month,
                     [5_000_000_000, 4_999_000_000, 1_250_000],
@@ -454,7 +457,7 @@ mod tests {
                 for less, or wait until it is full again on the first of the next month, UTC",
             ),
             (
-                refusal(Subject::Key(access::KeyNo(1)), Measure::Credits, Per::Day, [5, 3, 4], RefusalCause::Limit),
+                refusal(BudgetScope::Key(access::KeyNo(1)), Measure::Credits, Per::Day, [5, 3, 4], RefusalCause::Limit),
                 "this call costs 4 credits, and 2 credits are left of this key's own quota of 5 credits a day: ask for \
                 less, or wait until it is full again at midnight UTC",
             ),

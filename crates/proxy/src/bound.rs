@@ -61,8 +61,7 @@ impl CallLimits<'_> {
             most.tokens = bound.tokens.ok_or_else(|| self.unknown(bound, sized.model))?;
         }
         if self.limits.limits(Measure::Money) {
-            let NanoUsd(nano) = bound.money.ok_or_else(|| self.unknown(bound, sized.model))?;
-            most.money = u64::try_from(nano).unwrap_or(0);
+            most.money = bound.money.ok_or_else(|| self.unknown(bound, sized.model))?;
         }
         Ok(most)
     }
@@ -81,9 +80,10 @@ impl CallLimits<'_> {
 
     fn left(&self) -> RemainingBudget {
         let left = self.limits.left(self.at);
-        let of = |measure| self.limits.limits(measure).then(|| left.of(measure));
-        let money = of(Measure::Money).map(|nano| NanoUsd(i64::try_from(nano).unwrap_or(i64::MAX)));
-        RemainingBudget { tokens: of(Measure::Tokens), money }
+        RemainingBudget {
+            tokens: self.limits.limits(Measure::Tokens).then_some(left.tokens),
+            money: self.limits.limits(Measure::Money).then_some(left.money),
+        }
     }
 
     fn holds(&self, most: &Charge) -> bool {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use access::{KeyNo, Principal, Refusal};
+use access::{Amount, KeyNo, Principal, Refusal};
 use meter::admission::{BudgetExceeded, LeaseShortfall};
 use meter::counter::RefusalCause;
 use meter::lease::{LeaseQueue, Verdict, WaitDecision};
@@ -150,7 +150,7 @@ fn of_many(refused: AdmissionRefusal) -> AdmissionRefusal {
 /// A budget that is used up everywhere: so much is used at the least.
 fn used_up(lack: &LeaseShortfall) -> BudgetExceeded {
     let (limit, asked) = (lack.counter.limit(), lack.amount);
-    let used = limit.saturating_sub(asked).saturating_add(u64::from(limit >= asked));
+    let used = limit.saturating_sub(asked).saturating_add(Amount(u64::from(limit >= asked)));
     BudgetExceeded {
         budget: lack.id.budget,
         period: lack.id.period,
@@ -169,12 +169,12 @@ pub(crate) fn unrecordable() -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use access::{Clock, Ids, KeyId, Plan, Timestamp, UserId, UserNo};
+    use access::{Clock, Credits, Ids, KeyId, Plan, Timestamp, UserId, UserNo};
 
     use super::*;
 
     fn principal(key: i64, credits: u64) -> Arc<Principal> {
-        let plan = Plan { credits_per_day: Some(credits), ..Plan::unlimited("test") };
+        let plan = Plan { credits_per_day: Some(Credits(credits)), ..Plan::unlimited("test") };
         let id = Ids::new(Clock::manual(Timestamp(1))).next_uuid();
         Arc::new(Principal::unbounded((UserId(id), UserNo(1)), (KeyId(id), KeyNo(key)), Arc::new(plan)))
     }
@@ -186,7 +186,10 @@ mod tests {
         let limits = known.limits(&meter, &first);
         assert!(Arc::ptr_eq(&limits, &known.limits(&meter, &first)));
         let at = Timestamp(1);
-        assert_eq!((limits.left(at).credits, known.limits(&meter, &changed).left(at).credits), (5, 6));
+        assert_eq!(
+            (limits.left(at).credits, known.limits(&meter, &changed).left(at).credits),
+            (Credits(5), Credits(6))
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use meter::Caller;
+use access::Subject;
 
 pub(crate) use self::share::CallBound;
 use self::share::Shares;
@@ -49,14 +49,14 @@ pub(crate) struct DetachedPermit(Arc<Capacity>);
 #[derive(Debug)]
 pub(crate) struct KeyPermit {
     capacity: Arc<Capacity>,
-    caller: Caller,
+    subject: Subject,
 }
 
 /// Bytes of a caller's body that are held in memory; dropped, they are free again.
 #[derive(Debug)]
 pub(crate) struct MemoryPermit {
     capacity: Arc<Capacity>,
-    caller: Caller,
+    subject: Subject,
     bytes: u64,
     /// All bytes of the request: those of a compressed body and those of its inflated form.
     of_request: Arc<AtomicU64>,
@@ -138,15 +138,15 @@ impl Capacity {
         Ok(DetachedPermit(self.clone()))
     }
 
-    /// Counts a call of the caller's key and user; an error is the bound that leaves no room for it.
-    pub(crate) fn call(self: &Arc<Self>, caller: &Caller) -> Result<KeyPermit, CallBound> {
-        self.shares.enter(caller)?;
-        Ok(KeyPermit { capacity: self.clone(), caller: *caller })
+    /// Counts a call of a subject, and of the user of a key; an error is the bound that leaves no room for it.
+    pub(crate) fn call(self: &Arc<Self>, subject: &Subject) -> Result<KeyPermit, CallBound> {
+        self.shares.enter(subject)?;
+        Ok(KeyPermit { capacity: self.clone(), subject: subject.clone() })
     }
 
     /// No bytes yet, which will be the caller's.
-    pub(crate) fn hold(self: &Arc<Self>, caller: &Caller) -> MemoryPermit {
-        MemoryPermit { capacity: self.clone(), caller: *caller, bytes: 0, of_request: Arc::default() }
+    pub(crate) fn hold(self: &Arc<Self>, subject: &Subject) -> MemoryPermit {
+        MemoryPermit { capacity: self.clone(), subject: subject.clone(), bytes: 0, of_request: Arc::default() }
     }
 
     /// The largest body that one key may ever hold in memory.
@@ -166,14 +166,19 @@ fn raise(count: &AtomicU32, max: u32) -> Result<(), CapacityExceeded> {
 impl MemoryPermit {
     /// Nothing yet, of the same request.
     pub(crate) fn another(&self) -> Self {
-        Self { capacity: self.capacity.clone(), caller: self.caller, bytes: 0, of_request: self.of_request.clone() }
+        Self {
+            subject: self.subject.clone(),
+            capacity: self.capacity.clone(),
+            bytes: 0,
+            of_request: self.of_request.clone(),
+        }
     }
 
     /// Holds `more` bytes besides.
     pub(crate) fn grow(&mut self, more: usize) -> Result<(), MemoryExceeded> {
         let more = u64::try_from(more).unwrap_or(u64::MAX);
         let of_request = self.of_request.load(Ordering::Relaxed);
-        match self.capacity.shares.grow(&self.caller, more) {
+        match self.capacity.shares.grow(&self.subject, more) {
             Ok(()) => {
                 self.bytes += more;
                 self.of_request.fetch_add(more, Ordering::Relaxed);
@@ -196,14 +201,14 @@ impl Drop for MemoryPermit {
     fn drop(&mut self) {
         if self.bytes > 0 {
             self.of_request.fetch_sub(self.bytes, Ordering::Relaxed);
-            self.capacity.shares.shrink(&self.caller, self.bytes);
+            self.capacity.shares.shrink(&self.subject, self.bytes);
         }
     }
 }
 
 impl Drop for KeyPermit {
     fn drop(&mut self) {
-        self.capacity.shares.leave(&self.caller);
+        self.capacity.shares.leave(&self.subject);
     }
 }
 
@@ -265,7 +270,11 @@ mod tests {
     #[test]
     fn buffered_bytes_are_bounded_and_given_back() {
         let capacity = Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 40);
-        let caller = Caller { user: access::UserNo(1), key: access::KeyNo(1), plan: access::PlanId::NIL };
+        let caller = access::Subject::Key(access::Caller {
+            user: access::UserNo(1),
+            key: access::KeyNo(1),
+            plan: access::PlanId::NIL,
+        });
         let (mut one, mut two) = (capacity.hold(&caller), capacity.hold(&caller));
         assert!(one.grow(6).is_ok());
         assert_eq!(two.grow(5), Err(MemoryExceeded::Now { others_of_key: 6, may_hold: 10 }));
@@ -278,7 +287,13 @@ mod tests {
     #[test]
     fn a_request_that_no_key_may_ever_hold_is_told_apart_from_a_share_that_is_used_up() {
         let capacity = Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 40);
-        let of = |user, key| Caller { user: access::UserNo(user), key: access::KeyNo(key), plan: access::PlanId::NIL };
+        let of = |user, key| {
+            access::Subject::Key(access::Caller {
+                user: access::UserNo(user),
+                key: access::KeyNo(key),
+                plan: access::PlanId::NIL,
+            })
+        };
         let mut packed = capacity.hold(&of(1, 1));
         let mut inflated = packed.another();
         packed.grow(6).unwrap();
@@ -299,7 +314,11 @@ mod tests {
     #[test]
     fn calls_of_a_key_are_bounded_until_they_end() {
         let capacity = Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 0);
-        let caller = Caller { user: access::UserNo(1), key: access::KeyNo(1), plan: access::PlanId::NIL };
+        let caller = access::Subject::Key(access::Caller {
+            user: access::UserNo(1),
+            key: access::KeyNo(1),
+            plan: access::PlanId::NIL,
+        });
         let call = capacity.call(&caller).unwrap();
         assert_eq!(capacity.call(&caller).err(), Some(CallBound::Key(1)));
         drop(call);

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::refusal::Side;
-use access::{Day, KeyId, Last4, NanoUsd, Principal, Refusal, RequestId, Timestamp, UserId};
+use access::{Credits, Day, KeyId, Last4, NanoUsd, Principal, Refusal, RequestId, Subject, Timestamp, UserId};
 use ai::{Format, ResponseFacts, Tap};
 use bytes::Bytes;
 use config::snapshot::{Events, OnHangup, Provider, Timeouts};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode};
-use meter::{Attempt, Billed, Caller, Charge, CommittedRequest, Outcome, Reservation};
+use meter::{Attempt, Billed, Charge, CommittedRequest, Outcome, Reservation};
 use tokio::time::Instant;
 
 use crate::admit;
@@ -43,7 +43,8 @@ pub(crate) struct Exchange {
     pub(crate) route: Arc<str>,
     pub(crate) events: Events,
     pub(crate) timeouts: Timeouts,
-    pub(crate) caller: Option<Caller>,
+    /// The identity that the request is made as; anonymous until a credential is found.
+    pub(crate) subject: Subject,
     /// The public ids of the caller, for the log.
     pub(crate) caller_ids: Option<CallerIds>,
     /// Its place among its key's calls in flight.
@@ -132,7 +133,7 @@ impl Exchange {
             route: worker.handles.unmatched(),
             events: Events::Folded,
             timeouts: snapshot.traffic.timeouts,
-            caller: None,
+            subject: Subject::ANONYMOUS,
             caller_ids: None,
             key_permit: None,
             format: None,
@@ -191,7 +192,7 @@ impl Exchange {
     }
 
     pub(crate) fn identified(&mut self, principal: &Principal) {
-        self.caller = Some(Caller::from(principal));
+        self.subject = principal.subject();
         self.caller_ids = Some(CallerIds { user: principal.user, key: principal.key, last4: principal.last4 });
     }
 
@@ -320,8 +321,7 @@ impl Exchange {
         let Some((usage, terms)) = tap.used() else { return false };
         let price = self.snapshot.traffic.price(&call.provider, (&call.model, None), self.started_at);
         let least = price.map_or(NanoUsd(0), |price| price.cost_at_least(Some(terms), &usage));
-        let money = u64::try_from(least.0).unwrap_or(0);
-        committed.exceeds(&Charge { credits: 0, tokens: usage.total(), money })
+        committed.exceeds(&Charge { credits: Credits::ZERO, tokens: usage.total(), money: least })
     }
 
     /// What a tap's answer that is broken off ends with, and what was seen of it.

@@ -16,7 +16,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use meter::{AdmissionInfo, Caller, Charge, Measure, Outcome, Reservation};
+use meter::{AdmissionInfo, Charge, Measure, Outcome, Reservation};
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -116,13 +116,16 @@ async fn serve(exchange: &mut Exchange, parts: Parts) -> Result<HandledResponse,
 async fn plain(exchange: &mut Exchange, route: &Arc<Route>, mut parts: Parts) -> Result<HandledResponse, Problem> {
     exchange.routed(route.name.clone(), route.events, exchange.timeouts());
     let standing = match route.auth {
-        Auth::None => hold(exchange, Reservation::open()),
+        Auth::None => {
+            exchange.subject = identify::anonymous(exchange, &parts.headers);
+            hold(exchange, Reservation::open())
+        }
         Auth::Key => {
             let principal = know(exchange, &parts.headers).await?;
             scope::check_route(&principal.bounds, &route.name)?;
-            let (charge, limits) = (Charge::credits(route.credits.0.into()), budget::limits(exchange, &principal));
+            let (charge, limits) = (Charge::credits(route.credits), budget::limits(exchange, &principal));
             let standing = hold(exchange, budget::reserve(exchange, &limits, Some(charge)).await?);
-            if charge.credits > 0 && limits.limits(Measure::Credits) {
+            if !charge.credits.is_zero() && limits.limits(Measure::Credits) {
                 match route.events {
                     Events::Folded => exchange.prelog(charge.credits).await?,
                     Events::Rows => exchange.open(charge).await?,
@@ -161,7 +164,7 @@ async fn llm(exchange: &mut Exchange, called: &EndpointCall<'_>, mut parts: Part
         return models(exchange, called, &listing, standing).map(HandledResponse::Ours);
     };
     exchange.format = (!called.endpoint.free()).then_some(format);
-    let held = exchange.worker().shared.capacity.hold(&Caller::from(&*principal));
+    let held = exchange.worker().shared.capacity.hold(&exchange.subject);
     let asking =
         InferenceRequest { called, format, headers: &parts.headers, bounds: &principal.bounds, limits: &limits, held };
     let Inference { call, charge, body, usage_injected } = inference::read(exchange, asking).await?;
@@ -201,17 +204,20 @@ async fn know(exchange: &mut Exchange, headers: &HeaderMap) -> Result<Arc<access
     match identify::identify(exchange, headers).await {
         Ok(principal) => {
             exchange.identified(&principal);
-            enter(exchange, &principal)?;
+            enter(exchange)?;
             scope::check_address(exchange, &principal, headers)?;
             Ok(principal)
         }
-        Err(problem) => Err(unauthenticated::refuse(exchange, headers, problem).await),
+        Err(problem) => {
+            exchange.subject = identify::anonymous(exchange, headers);
+            Err(unauthenticated::refuse(exchange, problem).await)
+        }
     }
 }
 
-/// Counts the call among the calls in flight of its key and of its user.
-fn enter(exchange: &mut Exchange, principal: &access::Principal) -> Result<(), Problem> {
-    let entered = exchange.worker().shared.capacity.call(&Caller::from(principal));
+/// Counts the call among the calls in flight of its subject, and of the user of a key.
+fn enter(exchange: &mut Exchange) -> Result<(), Problem> {
+    let entered = exchange.worker().shared.capacity.call(&exchange.subject);
     exchange.key_permit = Some(entered.map_err(|bound| {
         let (calls_max, whose) = match bound {
             CallBound::Key(calls_max) => (calls_max, "of this key"),

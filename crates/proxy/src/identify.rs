@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{ApiKey, NotFound, Principal, Refusal};
+use access::{ApiKey, NotFound, Principal, Refusal, Subject};
 use http::{HeaderMap, HeaderName, header};
 
+use crate::address;
 use crate::answer::Problem;
 use crate::exchange::Exchange;
 
@@ -27,6 +28,11 @@ pub(crate) async fn identify(exchange: &Exchange, headers: &HeaderMap) -> Result
     let key = ApiKey::parse(text).map_err(|_| malformed(&exchange.snapshot.process.brand.key_prefix))?;
     let found = tokio::time::timeout(LOOKUP_MAX, exchange.worker().directory.find(key.hash())).await;
     found.unwrap_or(Err(NotFound::Unavailable)).map_err(refuse)
+}
+
+/// Returns the subject of a request without a valid credential.
+pub(crate) fn anonymous(exchange: &Exchange, headers: &HeaderMap) -> Subject {
+    Subject::Anonymous { address: Some(address::of(exchange, headers)) }
 }
 
 /// The one credential that the caller sent.

@@ -78,7 +78,7 @@ pub(crate) async fn read(exchange: &mut Exchange, asking: InferenceRequest<'_>) 
         free: called.endpoint.free(),
     };
     exchange.asks(call.clone());
-    let mut charge = (!call.free).then(|| Charge::credits(credits.0.into()));
+    let mut charge = (!call.free).then(|| Charge::credits(credits));
     if let Some(charge) = &mut charge
         && bound::is_asked(limits)
     {

@@ -10,7 +10,7 @@ mod used;
 
 use std::sync::Arc;
 
-use access::{Day, NanoUsd};
+use access::{Credits, Day, NanoUsd};
 use ai::ResponseFacts;
 use ai::price::Terms;
 use config::snapshot::Events;
@@ -179,13 +179,13 @@ impl Exchange {
             return (used, unsaid);
         }
         let charge = used.or_more(reserved);
-        let rest = Charge { credits: 0, tokens: charge.tokens - used.tokens, money: charge.money - used.money };
+        let rest = Charge { credits: Credits::ZERO, ..charge.less(&used) };
         (charge, unsaid.and(&rest))
     }
 
     fn counts(&self, committed: &CommittedRequest) -> Counts {
         Counts {
-            caller: self.caller,
+            subject: self.subject.recorded(),
             route: self.route.clone(),
             status_class: u8::try_from(self.status / 100).unwrap_or(0),
             minute: u32::try_from(self.started_at.unix_seconds() / 60).unwrap_or(u32::MAX),
@@ -201,7 +201,7 @@ impl Exchange {
         let refusal = self.refusal.as_ref().filter(|_| settled.outcome != Outcome::CallerGone);
         UsageEvent {
             id: self.id,
-            caller: self.caller,
+            subject: self.subject.recorded(),
             started_at: self.started_at,
             day: settled.day,
             charge: settled.charge,

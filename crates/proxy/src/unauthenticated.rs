@@ -7,13 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::limits::SharedLimits;
-use access::{Refusal, address};
+use access::{Refusal, Subject, address};
 use config::snapshot::WindowLimit;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderValue, header};
 use meter::rate::RateLevel;
 use meter::window::counts::{WindowCheck, WindowCounts};
 
-use crate::address as caller;
 use crate::answer::{Problem, limit_headers, seconds_up};
 use crate::exchange::Exchange;
 
@@ -39,12 +38,12 @@ impl UnauthenticatedClients {
 
 /// The refusal of a credential, or over the limit of its address `rate_limited` in its place. What is not the caller's doing
 /// is not counted.
-pub(crate) async fn refuse(exchange: &Exchange, headers: &HeaderMap, problem: Problem) -> Problem {
-    let Some(limit) = exchange.snapshot.traffic.unauthenticated.filter(|_| is_of_the_credential(problem.refusal))
-    else {
+pub(crate) async fn refuse(exchange: &Exchange, problem: Problem) -> Problem {
+    let limit = exchange.snapshot.traffic.unauthenticated.filter(|_| is_of_the_credential(problem.refusal));
+    let (Some(limit), Subject::Anonymous { address: Some(address) }) = (limit, &exchange.subject) else {
         return problem;
     };
-    match wait(exchange, caller::of(exchange, headers), limit).await {
+    match wait(exchange, *address, limit).await {
         None => problem,
         Some(wait) => {
             exchange.worker().shared.metrics.limits.refuse(NAME);

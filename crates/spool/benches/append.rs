@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use access::{Clock, Day, KeyNo, NanoUsd, PlanId, RequestId, Timestamp, UserNo};
+use access::{Clock, Credits, Day, KeyNo, NanoUsd, PlanId, RequestId, Subject, Timestamp, Tokens, UserNo};
 use meter::{Attempt, Caller, Charge, Outcome, Source, Usage, UsageEvent};
 use spool::{OpenRequest, Record, Spool, SpoolOpener, SpoolOptions, Writer};
 use uuid::Uuid;
@@ -124,7 +124,7 @@ fn replay(events: u32) -> Result<()> {
     let visit = |record: &Record| {
         records.fetch_add(1, Ordering::Relaxed);
         if let Record::Close(event) = record {
-            credits.fetch_add(event.charge.credits, Ordering::Relaxed);
+            credits.fetch_add(event.charge.credits.0, Ordering::Relaxed);
         }
     };
     let clock = Clock::system();
@@ -228,13 +228,13 @@ fn id(n: u32) -> RequestId {
 const RAW_USAGE: &str = r#"{"prompt_tokens":812,"completion_tokens":154,"total_tokens":966,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0}}"#;
 
 fn opened(n: u32) -> OpenRequest {
-    let UsageEvent { id, caller, started_at, day, charge, route, format, model, .. } = event(n);
+    let UsageEvent { id, subject, started_at, day, charge, route, format, model, .. } = event(n);
     OpenRequest {
         id,
-        caller,
+        subject,
         started_at,
         day,
-        reserved: Charge { tokens: 4_096, money: 41_000_000, ..charge },
+        reserved: Charge { tokens: Tokens(4_096), money: NanoUsd(41_000_000), ..charge },
         route,
         format,
         model,
@@ -244,13 +244,13 @@ fn opened(n: u32) -> OpenRequest {
 
 fn event(n: u32) -> UsageEvent {
     let mut usage = Usage::empty(Source::Reported);
-    (usage.input, usage.output) = (Some(812), Some(154));
+    (usage.input, usage.output) = (Some(Tokens(812)), Some(Tokens(154)));
     UsageEvent {
         id: id(n),
-        caller: Some(Caller { user: UserNo(17), key: KeyNo(23), plan: PlanId::NIL }),
+        subject: Subject::Key(Caller { user: UserNo(17), key: KeyNo(23), plan: PlanId::NIL }),
         started_at: Timestamp(1_760_000_000_000_000),
         day: Day(20_370),
-        charge: Charge::credits(1),
+        charge: Charge::credits(Credits(1)),
         route: Arc::from("chat"),
         format: Some(Arc::from("chat")),
         model: Some(Arc::from("fast")),

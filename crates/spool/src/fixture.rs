@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use access::{Day, KeyNo, NanoUsd, PlanId, RequestId, Timestamp, UserNo};
+use access::{
+    Credits, Day, KeyNo, NanoUsd, PlanId, RequestId, Subject, SubjectKind, SubjectName, Timestamp, Tokens, UserNo,
+};
 use meter::{
     Attempt, Billed, Caller, Charge, Counts, Outcome, Source, ToolCalls, Unit, UnknownCost, Usage, UsageEvent,
 };
@@ -22,14 +24,14 @@ pub(crate) fn record(partition: u32, n: u32) -> Record {
         return Record::Counts { id, counts: (0..n % 7).map(|minute| counts(caller, minute)).collect() };
     }
     let mut event = event(RequestId(id));
-    event.caller = caller;
+    event.subject = caller.into();
     event.model = Some("m".repeat((n * 37 % 400) as usize).into());
     Record::Event(event)
 }
 
 fn counts(caller: Option<Caller>, minute: u32) -> Counts {
     let (route, day) = (Arc::from("users"), Day(20_000));
-    Counts { caller, route, status_class: 2, minute, day, requests: 3, credits: u64::MAX }
+    Counts { subject: caller.into(), route, status_class: 2, minute, day, requests: 3, credits: Credits::MAX }
 }
 
 /// A UUIDv7 with the timestamp `1_000_000 + n` milliseconds.
@@ -41,15 +43,27 @@ pub(crate) fn id(partition: u32, n: u32) -> Uuid {
 pub(crate) fn opened(id: Uuid) -> OpenRequest {
     OpenRequest {
         id: RequestId(id),
-        caller: Some(Caller { user: UserNo(1), key: KeyNo(i64::MAX), plan: PlanId::NIL }),
+        subject: Subject::Key(Caller { user: UserNo(1), key: KeyNo(i64::MAX), plan: PlanId::NIL }),
         started_at: Timestamp(1_700_000_000_000_000),
         day: Day(19_675),
-        reserved: Charge { credits: 2, tokens: 4_096, money: 41_000 },
+        reserved: Charge { credits: Credits(2), tokens: Tokens(4_096), money: NanoUsd(41_000) },
         route: Arc::from("chat"),
         format: Some(Arc::from("chat")),
         model: Some(Arc::from("fast")),
         price_version: Some(Arc::from("2025-11-01")),
     }
+}
+
+/// One subject of each kind, as records contain it.
+pub(crate) fn subjects() -> [Subject; 5] {
+    let named = |kind, issuer, name| SubjectName { kind, issuer, name }.subject().unwrap();
+    [
+        opened(Uuid::nil()).subject,
+        named(SubjectKind::Token, "https://id.example.com", "ada"),
+        named(SubjectKind::Basic, "", "ada"),
+        named(SubjectKind::Certificate, "", "CN=ada"),
+        Subject::ANONYMOUS,
+    ]
 }
 
 /// The open record of the `n`-th request of a partition.
@@ -85,16 +99,16 @@ pub(crate) fn close_of_bytes(partition: u32, n: u32, bytes: u32) -> Record {
 pub(crate) fn event(id: RequestId) -> UsageEvent {
     let usage = Usage {
         source: Source::Reported,
-        input: Some(1),
-        cached_input: Some(0),
+        input: Some(Tokens(1)),
+        cached_input: Some(Tokens(0)),
         cache_write_short: None,
-        cache_write_long: Some(u64::MAX),
-        output: Some(300),
-        reasoning: Some(128),
-        audio_input: Some(2),
+        cache_write_long: Some(Tokens(u64::MAX)),
+        output: Some(Tokens(300)),
+        reasoning: Some(Tokens(128)),
+        audio_input: Some(Tokens(2)),
         image_input: None,
-        audio_output: Some(3),
-        image_output: Some(4),
+        audio_output: Some(Tokens(3)),
+        image_output: Some(Tokens(4)),
         billed: Some(Billed { unit: Unit::Character, quantity: 5 }),
         tools: ToolCalls { searches: Some(6), file_searches: Some(u64::MAX), ..ToolCalls::default() },
     };
@@ -114,10 +128,10 @@ pub(crate) fn event(id: RequestId) -> UsageEvent {
     };
     UsageEvent {
         id,
-        caller: Some(Caller { user: UserNo(1), key: KeyNo(i64::MIN), plan: PlanId::NIL }),
+        subject: Subject::Key(Caller { user: UserNo(1), key: KeyNo(i64::MIN), plan: PlanId::NIL }),
         started_at: Timestamp(1_700_000_000_000_000),
         day: Day(19_675),
-        charge: Charge::credits(2),
+        charge: Charge::credits(Credits(2)),
         route: Arc::from("chat"),
         format: Some(Arc::from("chat")),
         model: Some(Arc::from("fast")),

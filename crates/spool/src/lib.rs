@@ -32,7 +32,7 @@ pub mod writer;
 
 pub use error::{SpoolError, UnknownFormat};
 pub use folder::{CLOSE_BYTES_MAX, Durability};
-pub use open_request::{InterruptedRequest, OpenRequest};
+pub use open_request::{InterruptedRequest, OpenRequest, StoredRequestError};
 pub use opener::{Spool, SpoolOpener};
 pub use options::{SEGMENT_BYTES, SpoolOptions};
 pub use position::Position;

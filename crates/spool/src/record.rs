@@ -205,6 +205,31 @@ impl Encoder {
     }
 }
 
+/// Returns an open request as the store keeps it: the version of the payload, and the payload of its record.
+pub(crate) fn to_stored(opened: &OpenRequest) -> Result<Vec<u8>, SpoolError> {
+    let too_large = |_| SpoolError::TooLarge { payload_bytes_max: PAYLOAD_BYTES_MAX };
+    let mut payload = vec![0; PAYLOAD_BYTES_MAX as usize];
+    let mut writer = PayloadWriter::new(&mut payload);
+    payload::write_open(&mut writer, opened).map_err(too_large)?;
+    let bytes = writer.len();
+    let written = payload.iter().take(bytes);
+    Ok(std::iter::once(&RecordVersion::CURRENT.to_byte()).chain(written).copied().collect())
+}
+
+/// Reads what [`to_stored`] returned, in this or another minor version.
+pub(crate) fn from_stored(stored: &[u8]) -> Result<OpenRequest, DecodeError> {
+    let Some((&version, payload)) = stored.split_first() else { return Err(DecodeError::Damaged) };
+    let version = RecordVersion::from_byte(version);
+    match version.is_readable().then(|| payload::read_open(PayloadReader::new(payload))) {
+        Some(Ok(opened)) => Ok(opened),
+        Some(Err(InvalidPayload)) if !version.is_later_minor() => Err(DecodeError::Damaged),
+        // Of another major version, or with a code of a later minor version.
+        Some(Err(InvalidPayload)) | None => {
+            Err(DecodeError::Newer(UnknownFormat::Record { found: version, known: RecordVersion::CURRENT }))
+        }
+    }
+}
+
 /// Returns the record that ends a segment.
 pub(crate) fn end(location: RecordLocation) -> [u8; HEAD] {
     let mut bytes = header(Kind::End, 0, Uuid::nil());

@@ -190,7 +190,7 @@ impl Store {
             .bind(secret.prefix.as_str())
             .bind(secret.last4.as_str())
             .bind(expires_at.map(micros))
-            .bind(bounds.credits_per_day.map(signed))
+            .bind(bounds.credits_per_day.map(|credits| signed(credits.0)))
             .bind(bounds.requests_per_minute.map(|requests| i64::from(requests.get())))
             .bind(list(bounds.routes.as_deref()))
             .bind(list(bounds.models.as_deref()))

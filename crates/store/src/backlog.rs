@@ -6,7 +6,7 @@
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use access::{Day, Subject};
+use access::{BudgetScope, Day, Subject};
 use meter::budget::Period;
 use meter::{Caller, Charge, Per};
 use rustc_hash::FxHashMap;
@@ -15,12 +15,12 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::error::StoreError;
 
-/// Charges by subject and period; bounded by the keys whose records wait.
-type SubjectCharges = FxHashMap<(Subject, Period), Charge>;
+/// Charges by scope and period; bounded by the keys whose records wait.
+type ScopeCharges = FxHashMap<(BudgetScope, Period), Charge>;
 
 /// Charges of records, collected while a spool opens.
 #[derive(Debug, Default)]
-pub struct GatheredCharges(Mutex<SubjectCharges>);
+pub struct GatheredCharges(Mutex<ScopeCharges>);
 
 /// Charges of records that wait for the store. Empty if an earlier run left no records.
 #[derive(Debug, Default)]
@@ -32,7 +32,7 @@ pub struct Backlog {
 
 #[derive(Debug, Default)]
 struct BacklogRest {
-    charges: SubjectCharges,
+    charges: ScopeCharges,
     /// Position up to which charges have left. Records that are read again, because the spool was not released, do not
     /// leave again.
     left: Places,
@@ -52,14 +52,14 @@ pub struct BacklogReader<'a>(RwLockReadGuard<'a, BacklogRest>);
 #[derive(Debug)]
 pub struct BacklogBatch<'a> {
     backlog: &'a Backlog,
-    with: SubjectCharges,
+    with: ScopeCharges,
 }
 
 /// A batch that is being committed; readers wait. If it is dropped, the outcome of the batch is unknown.
 #[derive(Debug)]
 pub struct BacklogCommit<'a> {
     rest: RwLockWriteGuard<'a, BacklogRest>,
-    with: &'a SubjectCharges,
+    with: &'a ScopeCharges,
     /// Position in each partition at which the batch ends.
     ends: &'a [Position],
     /// Positions whose outcome was unknown before.
@@ -112,7 +112,7 @@ impl Backlog {
     pub async fn leaving(&self, records: &[(Position, Record)]) -> Option<BacklogBatch<'_>> {
         let ends = self.ends.get()?;
         let rest = self.rest.read().await;
-        let mut with = SubjectCharges::default();
+        let mut with = ScopeCharges::default();
         for (_, record) in records.iter().filter(|(place, _)| ends.reach(*place) && !rest.left.reach(*place)) {
             add(&mut with, record);
         }
@@ -122,19 +122,15 @@ impl Backlog {
 }
 
 impl BacklogReader<'_> {
-    /// Returns the charge of a subject in a period.
+    /// Returns the charge of a scope in a period.
     #[must_use]
-    pub fn charge_of(&self, subject: Subject, period: Period) -> Charge {
-        self.0.charges.get(&(subject, period)).copied().unwrap_or_default()
+    pub fn charge_of(&self, scope: BudgetScope, period: Period) -> Charge {
+        self.0.charges.get(&(scope, period)).copied().unwrap_or_default()
     }
 
-    /// Returns the charges of all subjects in a period.
-    pub fn charges(&self, period: Period) -> impl Iterator<Item = (Subject, Charge)> {
-        self.0
-            .charges
-            .iter()
-            .filter(move |((_, of), _)| *of == period)
-            .map(|((subject, _), charge)| (*subject, *charge))
+    /// Returns the charges of all scopes in a period.
+    pub fn charges(&self, period: Period) -> impl Iterator<Item = (BudgetScope, Charge)> {
+        self.0.charges.iter().filter(move |((_, of), _)| *of == period).map(|((scope, _), charge)| (*scope, *charge))
     }
 }
 
@@ -165,7 +161,7 @@ impl BacklogCommit<'_> {
         }
         if charges.is_empty() {
             // This also frees the map's memory.
-            *charges = SubjectCharges::default();
+            *charges = ScopeCharges::default();
         }
     }
 
@@ -176,28 +172,28 @@ impl BacklogCommit<'_> {
 }
 
 /// Adds the charges of a record in the way in which the store's totals count them.
-fn add(charges: &mut SubjectCharges, record: &Record) {
+fn add(charges: &mut ScopeCharges, record: &Record) {
     match record {
         Record::Close(event) | Record::Event(event) if event.counts() => {
-            charge(charges, event.caller, event.day, &event.charge);
+            charge(charges, &event.subject, event.day, &event.charge);
         }
         Record::Counts { counts, .. } | Record::CloseBatch { counts, .. } => {
             for of in counts {
-                charge(charges, of.caller, of.day, &Charge::credits(of.credits));
+                charge(charges, &of.subject, of.day, &Charge::credits(of.credits));
             }
         }
         Record::Open(_) | Record::Close(_) | Record::Event(_) => {}
     }
 }
 
-fn charge(charges: &mut SubjectCharges, caller: Option<Caller>, day: Day, more: &Charge) {
-    let Some(Caller { user, key, plan }) = caller else { return };
+fn charge(charges: &mut ScopeCharges, subject: &Subject, day: Day, more: &Charge) {
+    let Some(Caller { user, key, plan }) = subject.caller() else { return };
     if *more == Charge::default() {
         return;
     }
     for per in [Per::Day, Per::Month] {
-        for subject in [Subject::Key(key), Subject::User(user), Subject::Plan(plan), Subject::Global] {
-            let of = charges.entry((subject, Period::of(per, day))).or_default();
+        for scope in [BudgetScope::Key(key), BudgetScope::User(user), BudgetScope::Plan(plan), BudgetScope::Global] {
+            let of = charges.entry((scope, Period::of(per, day))).or_default();
             *of = of.and(more);
         }
     }
@@ -205,6 +201,7 @@ fn charge(charges: &mut SubjectCharges, caller: Option<Caller>, day: Day, more: 
 
 #[cfg(test)]
 mod tests {
+    use access::Credits;
     use meter::Counts;
     use uuid::Uuid;
 
@@ -215,13 +212,13 @@ mod tests {
     fn counted(user: i64, credits: u64) -> Record {
         let caller = Caller { user: access::UserNo(user), key: access::KeyNo(user * 10), plan: access::PlanId::NIL };
         let counts = Counts {
-            caller: Some(caller),
+            subject: Subject::Key(caller),
             route: "users".into(),
             status_class: 2,
             minute: 1,
             day: DAY,
             requests: 1,
-            credits,
+            credits: Credits(credits),
         };
         Record::Counts { id: Uuid::nil(), counts: vec![counts] }
     }
@@ -238,24 +235,24 @@ mod tests {
         let backlog = Backlog::default();
         backlog.begin(gathered, vec![at(20)]).await;
         let [day, month] = [Per::Day, Per::Month].map(|per| Period::of(per, DAY));
-        let credits = async |subject, period| backlog.waiting().await.unwrap().charge_of(subject, period).credits;
-        let (one, two) = (Subject::User(access::UserNo(1)), Subject::Key(access::KeyNo(20)));
+        let credits = async |scope, period| backlog.waiting().await.unwrap().charge_of(scope, period).credits;
+        let (one, two) = (BudgetScope::User(access::UserNo(1)), BudgetScope::Key(access::KeyNo(20)));
         assert_eq!(
-            (credits(one, day).await, credits(two, month).await, credits(Subject::Global, day).await),
-            (3, 4, 7)
+            (credits(one, day).await, credits(two, month).await, credits(BudgetScope::Global, day).await),
+            (Credits(3), Credits(4), Credits(7))
         );
 
         assert!(backlog.leaving(&[(at(30), counted(1, 5))]).await.is_none());
         // Charges that were not stored stay.
         backlog.leaving(&records).await.unwrap().hold(&[at(20)]).await.refused();
-        assert_eq!(credits(Subject::Global, month).await, 7);
+        assert_eq!(credits(BudgetScope::Global, month).await, Credits(7));
         let leaving = async |records, end| backlog.leaving(records).await.unwrap().hold(&[at(end)]).await.stored();
         leaving(&records[..1], 10).await;
         // The spool was not released, so the record is read again, alone and with more.
         assert!(backlog.leaving(&records[..1]).await.is_none());
         assert_eq!(
-            (credits(one, day).await, credits(two, month).await, credits(Subject::Global, day).await),
-            (0, 4, 4)
+            (credits(one, day).await, credits(two, month).await, credits(BudgetScope::Global, day).await),
+            (Credits(0), Credits(4), Credits(4))
         );
         leaving(&records, 20).await;
         let waiting = backlog.waiting().await.unwrap();
@@ -279,7 +276,7 @@ mod tests {
         drop(backlog.leaving(&of(1)).await.unwrap().hold(&[in_lane(1, 10)]).await);
         backlog.leaving(&of(1)).await.unwrap().hold(&[in_lane(1, 10)]).await.stored();
         let month = Period::of(Per::Month, DAY);
-        assert_eq!(backlog.waiting().await.unwrap().charge_of(Subject::Global, month), Charge::default());
+        assert_eq!(backlog.waiting().await.unwrap().charge_of(BudgetScope::Global, month), Charge::default());
         // A batch without charges also resolves an unknown outcome.
         let free = [(in_lane(0, 99), counted(1, 0))];
         backlog.rest.write().await.in_doubt.extend(&[in_lane(0, 95)]);

@@ -6,7 +6,7 @@ mod successor;
 use std::io;
 use std::path::Path;
 
-use access::{Clock, Timestamp};
+use access::{Clock, Credits, Timestamp};
 use meter::Per;
 use meter::budget::Period;
 
@@ -48,7 +48,7 @@ pub struct BroughtBack {
     /// Number of users that are suspended now and would be active again.
     pub users: usize,
     /// Credits of today that were used and could be used again.
-    pub credits: u64,
+    pub credits: Credits,
 }
 
 /// Number of rows in a store, for an operator who replaces it.
@@ -169,9 +169,9 @@ pub async fn brought_back(backup: &Store, current: &Store) -> Result<BroughtBack
     let suspended: Vec<(uuid::Uuid,)> = current.query(SUSPENDED).all().await?;
     let users = unsuspended.iter().filter(|user| suspended.binary_search(user).is_ok()).count();
     let today = Period::of(Per::Day, current.clock().now().day());
-    let credits = async |store: &Store| -> Result<u64, StoreError> {
+    let credits = async |store: &Store| -> Result<Credits, StoreError> {
         let users = store.charges(today).await?.users;
-        Ok(users.into_iter().fold(0_u64, |sum, (_, charge)| sum.saturating_add(charge.credits)))
+        Ok(users.into_iter().fold(Credits::ZERO, |sum, (_, charge)| sum.saturating_add(charge.credits)))
     };
     let (now, then) = (credits(current).await?, credits(backup).await?);
     Ok(BroughtBack { keys, secrets, passwords, users, credits: now.saturating_sub(then) })

@@ -1,7 +1,7 @@
 //! A budget and its period as columns, and the id of its budget account.
 
 use access::{Day, KeyNo, PlanId, UserNo};
-use meter::budget::{BudgetId, Measure, Per, Period, Subject};
+use meter::budget::{BudgetId, BudgetScope, Measure, Per, Period};
 use meter::lease::CounterId;
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
@@ -12,8 +12,8 @@ use crate::sql::unsigned;
 /// The columns of a budget and its period.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct BudgetPeriodRow {
-    subject: String,
-    subject_no: i64,
+    scope: String,
+    scope_no: i64,
     plan_id: Option<Uuid>,
     measure: String,
     per: String,
@@ -24,18 +24,18 @@ impl BudgetPeriodRow {
     /// Converts the columns to a budget and period.
     pub fn cell(&self) -> Result<CounterId, StoreError> {
         let unreadable = |column| StoreError::Unreadable { table: "lease_books", column };
-        let subject = match (self.subject.as_str(), self.plan_id) {
-            ("key", _) => Subject::Key(KeyNo(self.subject_no)),
-            ("user", _) => Subject::User(UserNo(self.subject_no)),
-            ("plan", Some(plan)) => Subject::Plan(PlanId(plan)),
-            ("everybody", _) => Subject::Global,
-            _ => return Err(unreadable("subject")),
+        let scope = match (self.scope.as_str(), self.plan_id) {
+            ("key", _) => BudgetScope::Key(KeyNo(self.scope_no)),
+            ("user", _) => BudgetScope::User(UserNo(self.scope_no)),
+            ("plan", Some(plan)) => BudgetScope::Plan(PlanId(plan)),
+            ("everybody", _) => BudgetScope::Global,
+            _ => return Err(unreadable("scope")),
         };
         let measures = [Measure::Credits, Measure::Tokens, Measure::Money];
         let measure = measures.into_iter().find(|of| measure_word(*of) == self.measure);
         let per = [Per::Day, Per::Month].into_iter().find(|of| per_word(*of) == self.per);
         let budget = BudgetId {
-            subject,
+            scope,
             measure: measure.ok_or_else(|| unreadable("measure"))?,
             per: per.ok_or_else(|| unreadable("per"))?,
         };
@@ -46,15 +46,15 @@ impl BudgetPeriodRow {
 
 impl From<CounterId> for BudgetPeriodRow {
     fn from(CounterId { budget, period }: CounterId) -> Self {
-        let (subject, subject_no, plan_id) = match budget.subject {
-            Subject::Key(no) => ("key", no.0, None),
-            Subject::User(no) => ("user", no.0, None),
-            Subject::Plan(id) => ("plan", 0, Some(id.0)),
-            Subject::Global => ("everybody", 0, None),
+        let (scope, scope_no, plan_id) = match budget.scope {
+            BudgetScope::Key(no) => ("key", no.0, None),
+            BudgetScope::User(no) => ("user", no.0, None),
+            BudgetScope::Plan(id) => ("plan", 0, Some(id.0)),
+            BudgetScope::Global => ("everybody", 0, None),
         };
         Self {
-            subject: subject.to_owned(),
-            subject_no,
+            scope: scope.to_owned(),
+            scope_no,
             plan_id,
             measure: measure_word(budget.measure).to_owned(),
             per: per_word(budget.per).to_owned(),
@@ -66,7 +66,7 @@ impl From<CounterId> for BudgetPeriodRow {
 impl BudgetPeriodRow {
     /// Adds the values, in the order of the columns.
     pub fn put(self, row: &mut crate::sql::Values) {
-        row.put(self.subject).put(self.subject_no).put(self.plan_id);
+        row.put(self.scope).put(self.scope_no).put(self.plan_id);
         row.put(self.measure).put(self.per).put(self.first_day);
     }
 }
@@ -89,9 +89,9 @@ const fn per_word(per: Per) -> &'static str {
 /// Returns the id of a budget account: the first half of a hash of the budget and period, so that a list of ids finds
 /// and locks accounts.
 pub fn book_id(cell: CounterId) -> Uuid {
-    let BudgetPeriodRow { subject, subject_no, plan_id, measure, per, first_day } = cell.into();
+    let BudgetPeriodRow { scope, scope_no, plan_id, measure, per, first_day } = cell.into();
     let plan = plan_id.unwrap_or_default();
-    let hash = Sha256::digest(format!("{subject} {subject_no} {plan} {measure} {per} {first_day}"));
+    let hash = Sha256::digest(format!("{scope} {scope_no} {plan} {measure} {per} {first_day}"));
     let mut first = [0; 16];
     first.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
     Builder::from_custom_bytes(first).into_uuid()

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use access::{Budget, BudgetId, KeyId, KeyNo, Measure, Per, PlanId, Subject, UserId, UserNo};
+use access::{Amount, Budget, BudgetId, BudgetScope, KeyId, KeyNo, Measure, Per, PlanId, UserId, UserNo};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -10,43 +10,43 @@ use crate::audit::{Act, Action, Actor};
 use crate::error::StoreError;
 use crate::handle::Store;
 use crate::plans;
-use crate::sql::{StoreKind, Texts, Transaction, padded, signed, statements, unsigned};
+use crate::sql::{self, StoreKind, Texts, Transaction, padded, signed, statements};
 
 /// Maximum number of budgets in a store. The list of budgets is not paged.
 pub const BUDGETS_MAX: usize = 100_000;
-/// Subject id of global budgets.
+/// Scope id of global budgets.
 pub const EVERYBODY: Uuid = Uuid::nil();
 
 /// Columns and tables of a [`ListedRow`]; a condition may follow.
 macro_rules! listed {
     ($condition:literal) => {
         concat!(
-            "SELECT b.id, b.subject, b.subject_id, b.measure, b.per, b.amount, k.no AS key_no, k.label, u.no AS user_no, u.email,
-            p.name AS plan_name FROM budgets b LEFT JOIN api_keys k ON k.id = b.subject_id
-            LEFT JOIN users u ON u.id = b.subject_id LEFT JOIN plans p ON p.id = b.subject_id",
+            "SELECT b.id, b.scope, b.scope_id, b.measure, b.per, b.amount, k.no AS key_no, k.label, u.no AS user_no, u.email,
+            p.name AS plan_name FROM budgets b LEFT JOIN api_keys k ON k.id = b.scope_id
+            LEFT JOIN users u ON u.id = b.scope_id LEFT JOIN plans p ON p.id = b.scope_id",
             $condition
         )
     };
 }
 
 statements! {
-    SET = "INSERT INTO budgets (id, subject, subject_id, measure, per, amount, created_at, updated_at)
+    SET = "INSERT INTO budgets (id, scope, scope_id, measure, per, amount, created_at, updated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
-        ON CONFLICT (subject_id, subject, measure, per) DO UPDATE SET amount = excluded.amount, updated_at = excluded.updated_at";
-    REMOVE = "DELETE FROM budgets WHERE subject_id = $1 AND subject = $2 AND measure = $3 AND per = $4";
-    AMOUNT = "SELECT amount FROM budgets WHERE subject_id = $1 AND subject = $2 AND measure = $3 AND per = $4";
+        ON CONFLICT (scope_id, scope, measure, per) DO UPDATE SET amount = excluded.amount, updated_at = excluded.updated_at";
+    REMOVE = "DELETE FROM budgets WHERE scope_id = $1 AND scope = $2 AND measure = $3 AND per = $4";
+    AMOUNT = "SELECT amount FROM budgets WHERE scope_id = $1 AND scope = $2 AND measure = $3 AND per = $4";
     COUNT = "SELECT count(*) FROM budgets";
     OWNER_OF_KEY = "SELECT user_id FROM api_keys WHERE id = $1";
     USER = "SELECT id FROM users WHERE id = $1";
     PLAN_OF_USER = "SELECT plan_id FROM users WHERE id = $1";
     LIST = listed!("");
     PAGE = listed!(" WHERE b.id > $1 ORDER BY b.id LIMIT $2");
-    OF_SUBJECTS = listed!(" WHERE b.subject_id IN ($1, $2, $3, $4)");
+    OF_SCOPES = listed!(" WHERE b.scope_id IN ($1, $2, $3, $4)");
 }
 
 /// Budgets that apply to keys, with the key's id; [`EVERYBODY`] and a list of keys follow.
-const HOLDING: &str = "SELECT k.id AS key_id, b.subject, b.measure, b.per, b.amount FROM api_keys k
-    JOIN users u ON u.id = k.user_id JOIN budgets b ON b.subject_id IN (k.id, u.id, u.plan_id, ";
+const HOLDING: &str = "SELECT k.id AS key_id, b.scope, b.measure, b.per, b.amount FROM api_keys k
+    JOIN users u ON u.id = k.user_id JOIN budgets b ON b.scope_id IN (k.id, u.id, u.plan_id, ";
 
 pub(crate) static TEXTS: Texts = Texts::new(text);
 
@@ -69,9 +69,9 @@ pub struct StoredBudget {
     /// Id of the budget; a budget that was set in a later millisecond has a greater id.
     pub id: Uuid,
     /// Key, user or plan that the budget belongs to, or `Global`.
-    pub subject: Subject,
+    pub scope: BudgetScope,
     /// Id of that key, user or plan; nil for a global budget.
-    pub subject_id: Uuid,
+    pub scope_id: Uuid,
     /// Label of the key, e-mail of the user or name of the plan; empty for a global budget.
     pub name: String,
     /// Measure, period and amount of the budget.
@@ -81,7 +81,7 @@ pub struct StoredBudget {
 /// A budget that applies to one of several keys.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ApplicableBudget {
-    subject: ScopeKind,
+    scope: ScopeKind,
     budget: Budget,
 }
 
@@ -106,25 +106,25 @@ impl ScopeKind {
 
     fn read(word: &str) -> Result<Self, StoreError> {
         let found = [Self::Key, Self::User, Self::Plan, Self::Global].into_iter().find(|kind| kind.as_str() == word);
-        found.ok_or_else(|| unreadable("subject"))
+        found.ok_or_else(|| unreadable("scope"))
     }
 }
 
 impl ApplicableBudget {
     /// Returns the budget's id and amount for the key and user to which it applies.
-    pub(crate) const fn of(self, user: UserNo, key: KeyNo, plan: PlanId) -> (BudgetId, u64) {
-        self.budget.of(match self.subject {
-            ScopeKind::Key => Subject::Key(key),
-            ScopeKind::User => Subject::User(user),
-            ScopeKind::Plan => Subject::Plan(plan),
-            ScopeKind::Global => Subject::Global,
+    pub(crate) const fn of(self, user: UserNo, key: KeyNo, plan: PlanId) -> (BudgetId, Amount) {
+        self.budget.of(match self.scope {
+            ScopeKind::Key => BudgetScope::Key(key),
+            ScopeKind::User => BudgetScope::User(user),
+            ScopeKind::Plan => BudgetScope::Plan(plan),
+            ScopeKind::Global => BudgetScope::Global,
         })
     }
 }
 
 #[derive(sqlx::FromRow)]
 struct BudgetRow {
-    subject: String,
+    scope: String,
     measure: String,
     per: String,
     amount: i64,
@@ -137,9 +137,9 @@ impl TryFrom<BudgetRow> for ApplicableBudget {
         let budget = Budget {
             measure: Measure::parse(&row.measure).ok_or_else(|| unreadable("measure"))?,
             per: Per::parse(&row.per).ok_or_else(|| unreadable("per"))?,
-            amount: unsigned(row.amount),
+            amount: sql::amount(row.amount),
         };
-        Ok(Self { subject: ScopeKind::read(&row.subject)?, budget })
+        Ok(Self { scope: ScopeKind::read(&row.scope)?, budget })
     }
 }
 
@@ -153,7 +153,7 @@ struct HoldingRow {
 #[derive(sqlx::FromRow)]
 struct ListedRow {
     id: Uuid,
-    subject_id: Uuid,
+    scope_id: Uuid,
     key_no: Option<i64>,
     label: Option<String>,
     user_no: Option<i64>,
@@ -167,17 +167,17 @@ impl TryFrom<ListedRow> for StoredBudget {
     type Error = StoreError;
 
     fn try_from(row: ListedRow) -> Result<Self, StoreError> {
-        let ApplicableBudget { subject, budget } = row.budget.try_into()?;
-        let subject = match subject {
-            ScopeKind::Key => row.key_no.map(|no| Subject::Key(KeyNo(no))),
-            ScopeKind::User => row.user_no.map(|no| Subject::User(UserNo(no))),
-            ScopeKind::Plan => Some(Subject::Plan(PlanId(row.subject_id))),
-            ScopeKind::Global => Some(Subject::Global),
+        let ApplicableBudget { scope, budget } = row.budget.try_into()?;
+        let scope = match scope {
+            ScopeKind::Key => row.key_no.map(|no| BudgetScope::Key(KeyNo(no))),
+            ScopeKind::User => row.user_no.map(|no| BudgetScope::User(UserNo(no))),
+            ScopeKind::Plan => Some(BudgetScope::Plan(PlanId(row.scope_id))),
+            ScopeKind::Global => Some(BudgetScope::Global),
         };
         Ok(Self {
             id: row.id,
-            subject: subject.ok_or_else(|| unreadable("subject_id"))?,
-            subject_id: row.subject_id,
+            scope: scope.ok_or_else(|| unreadable("scope_id"))?,
+            scope_id: row.scope_id,
             name: row.label.or(row.email).or(row.plan_name).unwrap_or_default(),
             budget,
         })
@@ -188,7 +188,7 @@ const fn unreadable(column: &'static str) -> StoreError {
     StoreError::Unreadable { table: "budgets", column }
 }
 
-/// The subject of a budget row, and the user who owns it.
+/// The scope of a budget row, and the user who owns it.
 struct Target {
     kind: ScopeKind,
     id: Uuid,
@@ -229,7 +229,7 @@ impl Store {
         holder: &BudgetHolder,
         measure: Measure,
         per: Per,
-        amount: Option<u64>,
+        amount: Option<Amount>,
     ) -> Result<bool, StoreError> {
         if amount.is_some_and(|amount| amount > Budget::AMOUNT_MAX) {
             return Err(StoreError::BudgetTooLarge);
@@ -238,7 +238,7 @@ impl Store {
         let Target { kind, id, owner } = target(&mut transaction, holder).await?;
         let stored = transaction.query(AMOUNT).bind(id).bind(kind.as_str()).bind(measure.as_str()).bind(per.as_str());
         let stored: Option<(i64,)> = stored.find().await?;
-        let stored = stored.map(|(stored,)| unsigned(stored));
+        let stored = stored.map(|(stored,)| sql::amount(stored));
         if stored == amount {
             return Ok(false);
         }
@@ -249,7 +249,7 @@ impl Store {
                 }
                 let set =
                     transaction.query(SET).bind(self.new_id()).bind(kind.as_str()).bind(id).bind(measure.as_str());
-                set.bind(per.as_str()).bind(signed(amount)).bind(self.now()).run().await?;
+                set.bind(per.as_str()).bind(signed(amount.0)).bind(self.now()).run().await?;
             }
             None => {
                 let remove = transaction.query(REMOVE).bind(id).bind(kind.as_str());
@@ -271,7 +271,7 @@ impl Store {
     pub async fn budgets(&self) -> Result<Vec<StoredBudget>, StoreError> {
         let rows: Vec<ListedRow> = self.query(LIST).all().await?;
         let mut budgets: Vec<StoredBudget> = rows.into_iter().map(StoredBudget::try_from).collect::<Result<_, _>>()?;
-        budgets.sort_by_key(|stored| stored.budget.of(stored.subject));
+        budgets.sort_by_key(|stored| stored.budget.of(stored.scope));
         Ok(budgets)
     }
 
@@ -284,12 +284,12 @@ impl Store {
         rows.into_iter().map(StoredBudget::try_from).collect()
     }
 
-    /// Returns the budgets of these subjects, of any kind; [`EVERYBODY`] is one of the ids.
+    /// Returns the budgets of these scopes, of any kind; [`EVERYBODY`] is one of the ids.
     ///
     /// # Errors
     /// [`StoreError::Unreadable`], and database errors.
-    pub async fn budgets_of(&self, subjects: [Uuid; 4]) -> Result<Vec<StoredBudget>, StoreError> {
-        let query = subjects.into_iter().fold(self.query(OF_SUBJECTS), |query, id| query.bind(id));
+    pub async fn budgets_of(&self, scopes: [Uuid; 4]) -> Result<Vec<StoredBudget>, StoreError> {
+        let query = scopes.into_iter().fold(self.query(OF_SCOPES), |query, id| query.bind(id));
         let rows: Vec<ListedRow> = query.all().await?;
         rows.into_iter().map(StoredBudget::try_from).collect()
     }

@@ -1,10 +1,10 @@
-//! Recorded credits, tokens and money, from which budgets are counted: by subject here, by node in [`by_node`].
+//! Recorded credits, tokens and money, from which budgets are counted: by scope here, by node in [`by_node`].
 
 pub mod by_node;
 
 use std::collections::BTreeMap;
 
-use access::{Day, KeyNo, PlanId, Subject, UserNo};
+use access::{Amount, BudgetScope, Day, KeyNo, PlanId, UserNo};
 use meter::Charge;
 use meter::budget::Period;
 use uuid::Uuid;
@@ -79,17 +79,17 @@ struct ChargesPlanRow {
 impl From<ChargeRow> for Charge {
     fn from(row: ChargeRow) -> Self {
         Self {
-            credits: sum(row.credit_billions, row.credits),
-            tokens: sum(row.token_billions, row.tokens),
-            money: sum(row.dollars, row.nano),
+            credits: sum(row.credit_billions, row.credits).credits(),
+            tokens: sum(row.token_billions, row.tokens).tokens(),
+            money: sum(row.dollars, row.nano).money(),
         }
     }
 }
 
 /// Adds both parts; negative parts count as zero, and the sum saturates.
-fn sum(billions: Option<i64>, rest: Option<i64>) -> u64 {
+fn sum(billions: Option<i64>, rest: Option<i64>) -> Amount {
     let part = |part: Option<i64>| u128::try_from(part.unwrap_or(0)).unwrap_or(0);
-    u64::try_from(part(billions) * BILLION + part(rest)).unwrap_or(u64::MAX)
+    u64::try_from(part(billions) * BILLION + part(rest)).map_or(Amount::MAX, Amount)
 }
 
 /// Returns the first day of the period, and the first day after it.
@@ -119,18 +119,18 @@ impl Store {
         Ok(charges)
     }
 
-    /// Returns the charge of one subject in a period, as far as ingest has stored it.
+    /// Returns the charge of one scope in a period, as far as ingest has stored it.
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn charge_of(&self, subject: Subject, period: Period) -> Result<Charge, StoreError> {
+    pub async fn charge_of(&self, scope: BudgetScope, period: Period) -> Result<Charge, StoreError> {
         let [first, end] = days(period);
         let of = |text: &'static str| self.look_up(text).bind(first).bind(end);
-        let query = match subject {
-            Subject::Key(no) => of(CHARGES_OF_KEY).bind(no.0),
-            Subject::User(no) => of(CHARGES_OF_USER).bind(no.0),
-            Subject::Plan(id) => of(CHARGES_OF_PLAN).bind(id.0),
-            Subject::Global => of(CHARGES_OF_ALL),
+        let query = match scope {
+            BudgetScope::Key(no) => of(CHARGES_OF_KEY).bind(no.0),
+            BudgetScope::User(no) => of(CHARGES_OF_USER).bind(no.0),
+            BudgetScope::Plan(id) => of(CHARGES_OF_PLAN).bind(id.0),
+            BudgetScope::Global => of(CHARGES_OF_ALL),
         };
         Ok(query.one::<ChargeRow>().await?.into())
     }

@@ -14,7 +14,7 @@ use crate::{links, migration, revision, sessions};
 use cell::{CopiedColumn, CopiedRow, CopiedValue};
 
 /// All tables, referenced tables first. `schema_floor` belongs to the migrations.
-pub(crate) const TABLES: [&str; 24] = [
+pub(crate) const TABLES: [&str; 26] = [
     "plans",
     "users",
     "api_keys",
@@ -26,6 +26,7 @@ pub(crate) const TABLES: [&str; 24] = [
     "master_keys",
     "audit_log",
     "names",
+    "subjects",
     "usage_events",
     "usage_attempts",
     "usage_counts",
@@ -40,6 +41,7 @@ pub(crate) const TABLES: [&str; 24] = [
     "lease_books",
     "leases",
     "lease_holders",
+    "jobs",
 ];
 /// A table with one row, a change counter that continues from the copy's value.
 const REVISION: &str = "revision";

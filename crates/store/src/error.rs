@@ -63,7 +63,7 @@ pub enum StoreError {
     #[error(
         "a plan's name has 1 to 64 of a-z, 0-9, `-`, `_` and `.`, its credits_per_day and the amounts of its budgets are at \
          most {} (money in nano-USD), its requests_per_minute at most {}, and it has one budget per measure and period",
-        access::Plan::CREDITS_MAX,
+        access::Plan::CREDITS_MAX.0,
         access::Plan::REQUESTS_MAX
     )]
     InvalidPlan,
@@ -71,7 +71,7 @@ pub enum StoreError {
     #[error("the store has the maximum of {} plans", crate::plans::PLANS_MAX)]
     TooManyPlans,
     /// A budget exceeds the maximum amount.
-    #[error("the amount of a budget must be at most {} (money in nano-USD)", access::Budget::AMOUNT_MAX)]
+    #[error("the amount of a budget must be at most {} (money in nano-USD)", access::Budget::AMOUNT_MAX.0)]
     BudgetTooLarge,
     /// The store has the maximum number of budgets.
     #[error("the store has the maximum of {} budgets: remove some, or use plan budgets", crate::budgets::BUDGETS_MAX)]

@@ -1,6 +1,6 @@
 //! A database for one test, and what tests of the three crates with SQL share. Each of them includes this file.
 
-use access::{Clock, RequestId, Secret, Timestamp};
+use access::{Clock, Credits, RequestId, Secret, Timestamp};
 use meter::{Caller, Charge, Outcome, UsageEvent};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqlSafeStr, SqliteConnection};
 use store::sql::StoreKind;
@@ -59,10 +59,10 @@ pub(crate) async fn tell(store: &Store, sql: &str) {
 pub(crate) fn event(id: RequestId, caller: Option<Caller>, at: Timestamp) -> UsageEvent {
     UsageEvent {
         id,
-        caller,
+        subject: caller.into(),
         started_at: at,
         day: at.day(),
-        charge: Charge::credits(1),
+        charge: Charge::credits(Credits(1)),
         route: "ai".into(),
         format: Some("chat".into()),
         model: Some("fast".into()),

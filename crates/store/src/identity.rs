@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use access::{
-    BudgetId, KeyBounds, KeyHash, KeyId, KeyNo, Last4, LookupResult, NotFound, Plan, PlanId, Principal, Subject,
-    Timestamp, UserId, UserNo, UserStatus,
+    Amount, BudgetId, BudgetScope, KeyBounds, KeyHash, KeyId, KeyNo, Last4, LookupResult, NotFound, Plan, PlanId,
+    Principal, Timestamp, UserId, UserNo, UserStatus,
 };
 use uuid::Uuid;
 
@@ -31,7 +31,7 @@ const READ: &str = "k.id AS key_id, k.no AS key_no, k.label, k.prefix, k.last4, 
 const BY_SECRET: (&str, &str) = ("SELECT k.hash AS asked, NULL AS until, ", "k.hash");
 const BY_PREVIOUS: (&str, &str) = ("SELECT k.previous_hash AS asked, k.previous_until AS until, ", "k.previous_hash");
 /// Whether any stored budget applies to the key; if none does, the budgets are not queried.
-const IS_HELD: &str = "EXISTS (SELECT 1 FROM budgets b WHERE b.subject_id IN (k.id, u.id, u.plan_id, ";
+const IS_HELD: &str = "EXISTS (SELECT 1 FROM budgets b WHERE b.scope_id IN (k.id, u.id, u.plan_id, ";
 
 pub(crate) static TEXTS: Texts = Texts::new(text);
 
@@ -43,7 +43,7 @@ pub struct Identity {
     /// Key with its bounds.
     pub key: IdentityKey,
     /// Budgets that apply in addition to the limits of plan and key.
-    pub budgets: Arc<[(BudgetId, u64)]>,
+    pub budgets: Arc<[(BudgetId, Amount)]>,
 }
 
 /// The owner of an [`Identity`]. `Debug` omits the name, which may be the address.
@@ -185,7 +185,7 @@ impl IdentityRow {
             rotated,
             bounds: if bounds.is_unbounded() { KeyBounds::none() } else { Arc::new(bounds) },
         };
-        let of_plan: Vec<_> = user.plan.budgets.iter().map(|budget| budget.of(Subject::User(user.no))).collect();
+        let of_plan: Vec<_> = user.plan.budgets.iter().map(|budget| budget.of(BudgetScope::User(user.no))).collect();
         Ok(Ok(Identity { budgets: of_plan.into(), user, key }))
     }
 }
@@ -244,7 +244,7 @@ impl Store {
     }
 }
 
-/// Builds the query for a number of hashes. Each half has the subject id of global budgets, then the hashes.
+/// Builds the query for a number of hashes. Each half has the scope id of global budgets, then the hashes.
 fn text(kind: StoreKind, hashes: usize) -> String {
     let half = |(select, column): (&str, &str), first: usize| {
         let mut text = format!("{select}{IS_HELD}");

@@ -6,7 +6,7 @@
 //!
 //! Read in this order: [`handle`], [`sql`] (statements, transactions, and the differences between SQLite and
 //! PostgreSQL), [`users`], [`api_keys`], [`plans`], [`budgets`], [`identity`] (look-up of a key by its hash),
-//! [`sessions`], [`links`], [`provider_keys`] and [`vault`], [`subjects`] (public ids for row numbers), [`audit`],
+//! [`sessions`], [`links`], [`provider_keys`] and [`vault`], [`scope_ids`] (public ids for row numbers), [`audit`],
 //! [`revision`], [`node`] with its [`backlog`], and [`charges`] (what the daily totals contain for budgets). Then
 //! [`migration`], [`copy`] and [`backup`]. A test of `sql::statement` prepares every SQL text, except migrations,
 //! connection settings, and statements on a backup's own table.
@@ -39,7 +39,7 @@ pub mod revision;
 pub mod sessions;
 pub mod sql;
 
-pub mod subjects;
+pub mod scope_ids;
 pub mod users;
 pub mod vault;
 
@@ -58,10 +58,10 @@ pub use links::{Link, NewLink, Purpose};
 pub use node::Node;
 pub use plans::{PLANS_MAX, PlanChange, PlanDifference, PlanDifferences, StoredPlan};
 pub use provider_keys::{NewProviderKey, PROVIDER_KEYS_MAX, ProviderKeyChange, StoredProviderKey};
+pub use scope_ids::ScopeIds;
 pub use sessions::{
     Credential, InvalidSession, NewRefresh, NewSession, RefreshResult, Session, SessionKey, SessionState,
 };
-pub use subjects::SubjectIds;
 pub use users::change::UserChange;
 pub use users::password::PasswordChange;
 pub use users::{Email, NewUser, User, UserRef};

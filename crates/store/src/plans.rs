@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use access::{Budget, Plan, PlanId, Timestamp};
+use access::{Budget, Credits, Plan, PlanId, Timestamp};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -93,7 +93,7 @@ pub struct StoredPlan {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PlanChange {
     /// Quota of credits per day.
-    pub credits_per_day: Option<Option<u64>>,
+    pub credits_per_day: Option<Option<Credits>>,
     /// Rate limit in requests per minute.
     pub requests_per_minute: Option<Option<NonZeroU32>>,
     /// Budgets that apply to each user in addition to the quota.
@@ -132,7 +132,7 @@ impl TryFrom<PlanRow> for Plan {
         let unreadable = |_| StoreError::Unreadable { table: "plans", column: "budgets" };
         Ok(Self {
             name: row.name,
-            credits_per_day: row.credits_per_day.map(unsigned),
+            credits_per_day: row.credits_per_day.map(|credits| Credits(unsigned(credits))),
             requests_per_minute: row.requests_per_minute.and_then(per_minute),
             budgets: serde_json::from_str(&row.budgets).map_err(unreadable)?,
             shared_keys: row.shared_keys,
@@ -342,7 +342,7 @@ impl Store {
             .query(ADD)
             .bind(id)
             .bind(plan.name.as_str())
-            .bind(plan.credits_per_day.map(signed))
+            .bind(plan.credits_per_day.map(|credits| signed(credits.0)))
             .bind(plan.requests_per_minute.map(|limit| i64::from(limit.get())))
             .bind(json!(plan.budgets).to_string())
             .bind(plan.shared_keys)
@@ -362,7 +362,7 @@ impl Store {
         let set = transaction
             .query(SET)
             .bind(stored.id.0)
-            .bind(plan.credits_per_day.map(signed))
+            .bind(plan.credits_per_day.map(|credits| signed(credits.0)))
             .bind(plan.requests_per_minute.map(|limit| i64::from(limit.get())))
             .bind(json!(plan.budgets).to_string())
             .bind(plan.shared_keys)

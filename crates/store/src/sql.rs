@@ -13,4 +13,4 @@ mod statement;
 pub use batch::{ASKED_MAX, Texts, padded};
 pub use dialect::{Arguments, Query, READERS, ResultRow, StoreKind, Transaction, Value, statements_sent};
 pub use insert::{Insert, Values};
-pub use statement::{micros, signed, statements, timestamp, unsigned};
+pub use statement::{amount, micros, signed, statements, timestamp, unsigned};

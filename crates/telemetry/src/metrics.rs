@@ -6,6 +6,7 @@
 
 mod family;
 mod histogram;
+mod jobs;
 mod limits;
 mod meter;
 mod process;
@@ -21,6 +22,7 @@ use prometheus_client::registry::Registry;
 
 pub use family::{Family, LabelSet, LabelValue, NAME_BYTES_MAX, OTHER, method};
 pub use histogram::Histogram;
+pub use jobs::{JobLabels, JobMetrics, JobRunLabels};
 pub use limits::{LimitLabels, WindowLimitMetrics};
 pub use meter::{LeaseMetrics, MeasureAmounts, MeterMetrics, PerMeasure, Seconds, SpoolMetrics};
 pub use proxy::{
@@ -49,6 +51,8 @@ pub struct Metrics {
     pub control: ControlMetrics,
     /// Metrics of rate limits over sliding windows.
     pub limits: WindowLimitMetrics,
+    /// Metrics of background jobs; copied at scrape.
+    pub jobs: JobMetrics,
     /// Metrics of the store; copied at scrape.
     pub store: StoreMetrics,
     /// Metrics of the log; copied at scrape.
@@ -158,6 +162,7 @@ impl Metrics {
             spool: SpoolMetrics::register(&mut registry),
             control: ControlMetrics::register(&mut registry),
             limits: WindowLimitMetrics::register(&mut registry),
+            jobs: JobMetrics::register(&mut registry),
             store: StoreMetrics::register(&mut registry),
             log: LogMetrics::register(&mut registry),
             vault: VaultMetrics::register(&mut registry),

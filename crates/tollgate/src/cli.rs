@@ -2,6 +2,7 @@
 
 mod audit;
 mod budgets;
+mod jobs;
 mod keys;
 mod leases;
 mod limits;
@@ -18,6 +19,7 @@ pub(crate) use audit::Audit;
 pub(crate) use budgets::{BudgetsCommand, BudgetsCommands, ScopeFlags, SetBudget};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use config::snapshot::LogFormat;
+pub(crate) use jobs::{JobsCommand, JobsCommands};
 pub(crate) use keys::{CreateKey, Keys, KeysCommand};
 pub(crate) use leases::{LeasesCommand, LeasesCommands};
 pub(crate) use limits::Limits;
@@ -95,6 +97,9 @@ pub(crate) enum Command {
     /// List the parts of quotas and budgets leased to servers, and take them back from dead servers
     #[command(after_help = leases::LEASES_EXAMPLES)]
     Leases(LeasesCommands),
+    /// List background jobs: their owners, periods and last runs
+    #[command(after_help = jobs::JOBS_EXAMPLES)]
+    Jobs(JobsCommands),
     /// Show every limit, its maximum overshoot, and how much of it is unusable while a server is dead
     #[command(after_help = limits::LIMITS_EXAMPLES)]
     Limits(Limits),

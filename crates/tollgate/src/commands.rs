@@ -5,6 +5,7 @@ pub(crate) mod budgets;
 pub(crate) mod check;
 mod confirmation;
 pub(crate) mod copies;
+pub(crate) mod jobs;
 pub(crate) mod keys;
 pub(crate) mod leases;
 pub(crate) mod limits;
@@ -26,7 +27,7 @@ use chrono::{DateTime, SecondsFormat};
 use config::Environment;
 use config::load::{Flags, LoadedConfig, Sources};
 use config::snapshot::Process;
-use store::{Options, Store, SubjectIds, UserRef};
+use store::{Options, ScopeIds, Store, UserRef};
 
 use crate::cli::Place;
 use crate::failure::{self, StartFault};
@@ -92,7 +93,7 @@ pub(crate) fn printable(text: &str) -> String {
 }
 
 /// Returns the last four digits of a key, to print after its id; empty if the store does not know the key.
-pub(crate) fn last4(ids: &SubjectIds, key: KeyNo) -> String {
+pub(crate) fn last4(ids: &ScopeIds, key: KeyNo) -> String {
     ids.key(key).map(|(_, last4)| format!(" (…{})", printable(last4))).unwrap_or_default()
 }
 

@@ -2,6 +2,7 @@
 
 mod durable_state;
 mod heartbeat;
+pub(crate) mod jobs;
 mod lease_task;
 mod limits;
 mod listeners;
@@ -12,7 +13,6 @@ use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use access::{Clock, Revision};
 use config::load::{LoadedConfig, Note};
@@ -35,9 +35,6 @@ use lease_task::LeaseTask;
 use listeners::OpenListeners;
 use parts::{ServerContext, Services};
 use shutdown::{RunningProxy, RunningServer};
-
-/// Interval of tasks whose results change slowly.
-const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
 
 /// The options of a server that are not part of the configuration.
 pub(crate) struct ServeOptions {
@@ -80,7 +77,7 @@ async fn start(loaded: LoadedConfig, options: ServeOptions, lock: &mut Lock) -> 
     notes.extend(snapshot.traffic.prices_beginning(now));
     notes.extend(snapshot.traffic.prices_ending(now, PRICES_WARNED));
     let durable = DurableState::open(&snapshot, &options).await?;
-    let mut services = Services::default();
+    let mut services = Services::new(durable.heartbeat.beside());
     let mock = if snapshot.traffic.mock.on && options.role.proxies() { Some(services.mock().await?) } else { None };
     if let Some(address) = mock {
         snapshot.traffic = snapshot.traffic.with_mock(parts::origin(address));
@@ -168,6 +165,7 @@ async fn join(
         node: durable.node,
     };
     parts::set_price_expiries(&base);
+    jobs::watch(&base.metrics, durable.heartbeat.reports().clone());
     let keys = services.start(&base).await?;
     let (mut proxying, mut lease_task) = (None, None);
     if let (Some(metered), Some(listeners)) = (durable.metered_spool, open_listeners.proxy) {
@@ -175,7 +173,7 @@ async fn join(
         services.ingest(&base, metered.reader, metered.stats);
         let unauthenticated = services.unauthenticated(&base);
         if base.store.is_shared() {
-            lease_task = Some(LeaseTask::start(&base.live.load().process, &base.node, &base.metrics));
+            lease_task = Some(LeaseTask::start(&base, durable.heartbeat.beside()));
         }
         let leases = lease_task.as_ref().map(|lease_task| lease_task.leases.clone());
         let shared = parts::shared(&base, metered.meter, unauthenticated, leases);

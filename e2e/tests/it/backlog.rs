@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use access::{Clock, Ids, KeyNo, PlanId, RequestId, UserNo};
+use access::{Clock, Credits, Ids, KeyNo, PlanId, RequestId, UserNo};
 use e2e::database::on_postgres;
 use e2e::{Call, Gateway, Setup, Upstream, eventually};
 use meter::{Attempt, Caller, Charge, Outcome, UsageEvent};
@@ -57,10 +57,10 @@ fn leave(data: &Path, caller: Caller, charged: u64) {
         let (lane, at) = (usize::try_from(nth % 2).unwrap(), clock.now());
         let event = UsageEvent {
             id: RequestId(ids.next_uuid()),
-            caller: Some(caller),
+            subject: access::Subject::Key(caller),
             started_at: at,
             day: at.day(),
-            charge: Charge::credits(u64::from(nth < charged || nth >= SPOOLED)),
+            charge: Charge::credits(Credits(u64::from(nth < charged || nth >= SPOOLED))),
             route: "ai".into(),
             format: Some("chat".into()),
             model: Some("fast".into()),
@@ -78,7 +78,7 @@ fn leave(data: &Path, caller: Caller, charged: u64) {
         } else {
             Record::Open(spool::OpenRequest {
                 id: event.id,
-                caller: event.caller,
+                subject: event.subject,
                 started_at: at,
                 day: event.day,
                 reserved: event.charge,

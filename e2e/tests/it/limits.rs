@@ -100,7 +100,7 @@ async fn a_killed_redis_stops_no_request_and_is_used_again_after_its_restart() {
     }
     // On a busy machine a node may have logged a slow Redis before.
     let reported = |node: &Gateway| {
-        node.stderr().lines().filter(|line| line.contains("rate limits in Redis") && line.contains("ERROR")).count()
+        node.stderr().lines().filter(|line| line.contains("\"redis\"") && line.contains("ERROR")).count()
     };
     for node in &nodes {
         shared(node, 1).await;

@@ -31,6 +31,7 @@ mod from_document;
 mod hangups;
 mod hostile;
 mod install;
+mod jobs;
 mod keys;
 mod killed;
 mod leaks;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use access::Tokens;
 use ai::bound::RemainingBudget;
 use ai::endpoint::EndpointCall;
 use ai::models::Limits;
@@ -110,7 +111,7 @@ fn bounded(called: &EndpointCall<'_>, parsed: &RequestFields, body: &Bytes) {
     let limits = Some(Limits { input_tokens_max: 100_000, output_tokens_max: 4_096 });
     let extent = Extent::read(called, parsed, body);
     let bound = extent.bound(None, limits);
-    let left = RemainingBudget { tokens: Some(bound.tokens.unwrap().saturating_sub(1)), money: None };
+    let left = RemainingBudget { tokens: Some(bound.tokens.unwrap().saturating_sub(Tokens(1))), money: None };
     let Some(lowered) = extent.clamp(None, limits, left) else { return };
     let each = lowered.max_tokens;
     assert!(extent.limited(each).bound(None, limits).tokens <= left.tokens);
@@ -118,7 +119,7 @@ fn bounded(called: &EndpointCall<'_>, parsed: &RequestFields, body: &Bytes) {
     serde_json::from_slice::<serde::de::IgnoredAny>(&out).unwrap();
     let again = Extent::read(called, parsed, &out).bound(None, limits).output_tokens_max.unwrap();
     // Predicted text is counted by bytes, which include the edits.
-    assert!(again <= bound.output_tokens_max.unwrap().saturating_add(out.len() as u64));
+    assert!(again <= bound.output_tokens_max.unwrap().saturating_add(Tokens(out.len() as u64)));
 }
 
 fn refused(body: &[u8], error: &RequestError, is_object: bool) {

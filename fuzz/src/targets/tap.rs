@@ -179,7 +179,7 @@ fn plausible(case: TapCase, answer: &[u8], out: &[u8], seen: &ResponseFacts) {
     if let Some(usage) = &seen.usage {
         let reported = usage.classes();
         // The sum of a message and its compactions.
-        assert!(reported.iter().flatten().all(|tokens| *tokens <= 64 * TOKENS_MAX), "{usage:?}");
+        assert!(reported.iter().flatten().all(|tokens| tokens.0 <= 64 * TOKENS_MAX), "{usage:?}");
     }
 }
 

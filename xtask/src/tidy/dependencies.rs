@@ -22,7 +22,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     (
         "tollgate",
-        &["control", "proxy", "ledger", "cluster", "store", "config", "mock", "spool", "ai", "meter", "access"],
+        &["control", "proxy", "ledger", "cluster", "store", "config", "mock", "spool", "ai", "meter", "jobs", "access"],
     ),
 ];
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use access::NanoUsd;
+use access::{NanoUsd, Tokens};
 
 use super::arithmetic::{Output, times};
 use super::extent::Extent;
@@ -14,7 +14,7 @@ use crate::price::Price;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RemainingBudget {
     /// The remaining tokens, if limited.
-    pub tokens: Option<u64>,
+    pub tokens: Option<Tokens>,
     /// The remaining money, if limited.
     pub money: Option<NanoUsd>,
 }
@@ -42,7 +42,7 @@ impl Extent {
             return None;
         }
         if let Some(tokens) = left.tokens {
-            let tokens = tokens.checked_sub(input.tokens)?.checked_sub(rest(0).tokens())?;
+            let tokens = tokens.0.checked_sub(input.tokens)?.checked_sub(rest(0).tokens())?;
             each = each.min(tokens / output.answers);
         }
         if let Some(money) = left.money {

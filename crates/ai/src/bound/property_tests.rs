@@ -1,3 +1,4 @@
+use access::{NanoUsd, Tokens};
 use bytes::Bytes;
 use proptest::prelude::*;
 
@@ -112,11 +113,11 @@ proptest! {
         let text = body(&fields, &if more.is_empty() { r#""user":"u""#.to_owned() } else { more });
         let read = extent(path, &text);
         let before = read.bound(Some(price), limits);
-        let left = RemainingBudget { tokens, money: money.map(NanoUsd) };
+        let left = RemainingBudget { tokens: tokens.map(Tokens), money: money.map(NanoUsd) };
         let Some(lowered) = read.clamp(Some(price), limits, left) else { return Ok(()) };
         let each = lowered.max_tokens;
         let fits = |bound: Bound| {
-            tokens.is_none_or(|left| bound.tokens.unwrap() <= left)
+            tokens.is_none_or(|left| bound.tokens.unwrap() <= Tokens(left))
                 && money.is_none_or(|left| bound.money.unwrap().0 <= left)
         };
         let after = read.limited(each).bound(Some(price), limits);

@@ -1,6 +1,7 @@
 mod references;
 mod tools;
 
+use access::{NanoUsd, Tokens};
 use bytes::Bytes;
 use meter::{Rates, UnitRates};
 
@@ -51,7 +52,7 @@ fn body(inside: &str) -> String {
 }
 
 fn output(path: &str, inside: &str) -> u64 {
-    bound(path, &body(inside)).output_tokens_max.unwrap()
+    bound(path, &body(inside)).output_tokens_max.unwrap().0
 }
 
 #[test]
@@ -60,11 +61,11 @@ fn text_is_bounded_by_its_bytes_and_a_fixed_overhead() {
         let body = body(&format!(r#""messages":[{{"role":"user","content":"{}"}}],"max_tokens":7"#, "x".repeat(len)));
         let expected = body.len() as u64 + 512 + 7;
         let bound = bound(CHAT, &body);
-        assert_eq!((bound.tokens, bound.money), (Some(expected), Some(NanoUsd(expected.cast_signed()))));
+        assert_eq!((bound.tokens, bound.money), (Some(Tokens(expected)), Some(NanoUsd(expected.cast_signed()))));
         assert_eq!((bound.unbounded, bound.unknown()), (None, None));
     }
     let tools = body(r#""tools":[{"type":"function","function":{"name":"f"}}],"max_tokens":1"#);
-    assert_eq!(bound(CHAT, &tools).tokens, Some(tools.len() as u64 + 512 + 4_096 + 1));
+    assert_eq!(bound(CHAT, &tools).tokens, Some(Tokens(tools.len() as u64 + 512 + 4_096 + 1)));
 }
 
 #[test]
@@ -98,7 +99,7 @@ fn output_is_the_limit_in_each_formats_own_words() {
         ("/v1/moderations", r#""input":"x""#, 0),
     ] {
         let text = if path == GEMINI { format!("{{{inside}}}") } else { body(inside) };
-        assert_eq!(bound(path, &text).output_tokens_max, Some(expected), "{path} {inside}");
+        assert_eq!(bound(path, &text).output_tokens_max, Some(Tokens(expected)), "{path} {inside}");
     }
 }
 
@@ -126,9 +127,9 @@ fn output_is_the_limit_of_each_requested_answer() {
         assert_eq!(output("/v1/completions", inside), expected, "{inside}");
     }
     let candidates = r#"{"generationConfig":{"candidateCount":4,"maxOutputTokens":7}}"#;
-    assert_eq!(bound(GEMINI, candidates).output_tokens_max, Some(28));
+    assert_eq!(bound(GEMINI, candidates).output_tokens_max, Some(Tokens(28)));
     let predicted = body(r#""max_tokens":7,"prediction":{"type":"content","content":"x"}"#);
-    assert_eq!(bound(CHAT, &predicted).output_tokens_max, Some(7 + predicted.len() as u64));
+    assert_eq!(bound(CHAT, &predicted).output_tokens_max, Some(Tokens(7 + predicted.len() as u64)));
 }
 
 #[test]
@@ -159,13 +160,13 @@ fn inline_images_are_bounded_per_image_and_not_by_their_bytes() {
     ] {
         let text = if path == GEMINI { format!("{{{inside}}}") } else { body(&inside) };
         let bound = bound(path, &text);
-        assert!((tokens..tokens + 1_000).contains(&bound.tokens.unwrap()), "{path} {:?}", bound.tokens);
+        assert!((tokens..tokens + 1_000).contains(&bound.tokens.unwrap().0), "{path} {:?}", bound.tokens);
         assert_eq!(bound.unbounded, None, "{path}");
     }
     let text = format!(
         r#""max_tokens":7,"messages":[{{"content":[{{"source":{{"type":"text","data":"{data}","media_type":"text/plain"}}}}]}}]"#
     );
-    assert!(bound(MESSAGES, &body(&text)).tokens.unwrap() > 30_000);
+    assert!(bound(MESSAGES, &body(&text)).tokens.unwrap() > Tokens(30_000));
 }
 
 /// Returns the price of one more input token, in nano-USD.
@@ -222,7 +223,7 @@ fn possibly_long_requests_are_bounded_at_long_rates() {
     let money = |len: usize| {
         let text = body(&format!(r#""max_completion_tokens":1000,"user":"{}""#, "x".repeat(len)));
         let bound = extent(CHAT, &text).bound(Some(price), limits("openai", "gpt-5.4"));
-        (bound.tokens.unwrap() - 1_000, bound.money.unwrap().0)
+        (bound.tokens.unwrap().0 - 1_000, bound.money.unwrap().0)
     };
     let (tokens, cost) = money(200_000);
     assert_eq!(cost, (tokens * 2_500 + 1_000 * 15_000).cast_signed());
@@ -239,7 +240,10 @@ fn a_missing_price_or_limit_is_named() {
     let read = extent(CHAT, &text);
     assert_eq!(read.bound(Some(&flat()), None).unknown(), Some(Unknown::Limits));
     let unpriced = read.bound(None, LIMITS);
-    assert_eq!((unpriced.unknown(), unpriced.tokens), (Some(Unknown::Price), Some(text.len() as u64 + 512 + 1_000)));
+    assert_eq!(
+        (unpriced.unknown(), unpriced.tokens),
+        (Some(Unknown::Price), Some(Tokens(text.len() as u64 + 512 + 1_000)))
+    );
     let limited = extent(CHAT, &body(r#""messages":[],"max_tokens":7"#));
     assert_eq!(limited.bound(Some(&flat()), None).unknown(), None);
     let no_output = Price::configured(Rates { input: Some(1), ..Rates::default() }, UnitRates::default());
@@ -250,7 +254,7 @@ fn a_missing_price_or_limit_is_named() {
 fn free_usage_is_bounded_at_zero() {
     for path in ["/v1/messages/count_tokens", "/v1/moderations"] {
         let bound = extent(path, &body(r#""messages":[],"previous_response_id":"x""#)).bound(None, None);
-        assert_eq!((bound.tokens, bound.money, bound.unbounded), (Some(0), Some(NanoUsd(0)), None), "{path}");
+        assert_eq!((bound.tokens, bound.money, bound.unbounded), (Some(Tokens(0)), Some(NanoUsd(0)), None), "{path}");
     }
     let (_, counts) = called("/v1beta/models/m:countTokens");
     assert_eq!(Extent::read(&counts, &RequestFields::default(), b"{}").bound(None, None).money, Some(NanoUsd(0)));
@@ -296,7 +300,7 @@ fn the_cost_of_usage_that_is_sold_by_unit_is_known_in_advance() {
     let prices = Prices::builtin();
     let tts = prices.find("openai", ["tts-1"], DAY);
     let speech = extent("/v1/audio/speech", &body(r#""input":"héllo""#)).bound(tts, None);
-    assert_eq!((speech.money, speech.tokens, speech.unknown()), (Some(NanoUsd(75_000)), Some(0), None));
+    assert_eq!((speech.money, speech.tokens, speech.unknown()), (Some(NanoUsd(75_000)), Some(Tokens(0)), None));
     let drawn = Price::configured(Rates::default(), UnitRates { image: Some(40_000_000_000), ..UnitRates::default() });
     let images = extent("/v1/images/generations", &body(r#""prompt":"x","n":3"#)).bound(Some(&drawn), None);
     assert_eq!(images.money, Some(NanoUsd(120_000_000)));
@@ -323,12 +327,12 @@ fn images_speech_and_transcription_are_bounded_as_a_window() {
     // A thousand bytes are presumed to be at most a second of sound.
     let heard = form("/v1/audio/transcriptions", "whisper-1", 60_000);
     let whisper = bound(&heard, "whisper-1");
-    assert_eq!((whisper.money, whisper.tokens), (Some(NanoUsd(6_000_000)), Some(0)));
+    assert_eq!((whisper.money, whisper.tokens), (Some(NanoUsd(6_000_000)), Some(Tokens(0))));
     assert_eq!(whisper.unbounded, Some(Reference::Upload));
     let heard = form("/v1/audio/transcriptions", "gpt-transcribe", 60_000);
     assert_eq!(bound(&heard, "gpt-transcribe").money, Some(NanoUsd(4_500_000)));
     let spoken = extent("/v1/audio/speech", &body(r#""input":"hello""#));
-    assert_eq!(bound(&spoken, "gpt-4o-mini-tts").output_tokens_max, Some(32_768));
+    assert_eq!(bound(&spoken, "gpt-4o-mini-tts").output_tokens_max, Some(Tokens(32_768)));
     let drawn = extent("/v1/images/generations", &body(r#""prompt":"x","n":2"#));
     for (model, each) in [
         ("gpt-image-2", 32_768),
@@ -338,11 +342,15 @@ fn images_speech_and_transcription_are_bounded_as_a_window() {
         ("gpt-image-1-mini", 16_384),
         ("chatgpt-image-latest", 16_384),
     ] {
-        assert_eq!(bound(&drawn, model).output_tokens_max, Some(2 * each), "{model}");
+        assert_eq!(bound(&drawn, model).output_tokens_max, Some(Tokens(2 * each)), "{model}");
         let edited = bound(&form("/v1/images/edits", model, 60_000), model);
         assert_eq!(edited.unknown(), None, "{model}");
-        assert_eq!((edited.output_tokens_max, edited.unbounded), (Some(10 * each), Some(Reference::Upload)), "{model}");
-        assert_eq!(edited.tokens, Some(10 * each + 390_144), "{model}");
+        assert_eq!(
+            (edited.output_tokens_max, edited.unbounded),
+            (Some(Tokens(10 * each)), Some(Reference::Upload)),
+            "{model}"
+        );
+        assert_eq!(edited.tokens, Some(Tokens(10 * each + 390_144)), "{model}");
     }
 }
 
@@ -366,12 +374,12 @@ fn image_generation_is_bounded_by_the_models_limit() {
     let price = prices.find("gemini", ["gemini-2.5-flash-image"], DAY);
     let text = r#"{"contents":[],"generationConfig":{"maxOutputTokens":7}}"#;
     let bound = extent(GEMINI, text).bound(price, limits("gemini", "gemini-2.5-flash-image"));
-    assert_eq!(bound.output_tokens_max, Some(32_768));
+    assert_eq!(bound.output_tokens_max, Some(Tokens(32_768)));
 }
 
 fn clamp(path: &str, body: &str, tokens: u64) -> Option<String> {
     let read = extent(path, body);
-    let lowered = read.clamp(None, LIMITS, RemainingBudget { tokens: Some(tokens), money: None })?;
+    let lowered = read.clamp(None, LIMITS, RemainingBudget { tokens: Some(Tokens(tokens)), money: None })?;
     let model = fields_of(path, body).model;
     let out =
         fields_of(path, body).with_limit(lowered).rewrite(&Bytes::copy_from_slice(body.as_bytes()), &model, false);

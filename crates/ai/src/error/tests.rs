@@ -1,8 +1,10 @@
+use access::Tokens;
+
 use super::*;
 
 /// A stream without any known fact.
 const PARTIAL: Partial<'static> =
-    Partial { id: None, model: None, created: 0, tokens: (0, 0), block: None, sequence: 7 };
+    Partial { id: None, model: None, created: 0, tokens: (Tokens(0), Tokens(0)), block: None, sequence: 7 };
 
 fn problem(refusal: Refusal) -> Problem<'static> {
     Problem::new(refusal, "say \"what\" to do", Reporter { domain: "tollgate", request_id: "0199-aa" })

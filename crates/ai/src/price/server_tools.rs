@@ -117,7 +117,7 @@ pub(super) fn filled(own: UnitRates, provider: &str, model: &str) -> UnitRates {
 
 #[cfg(test)]
 mod tests {
-    use access::{Day, NanoUsd};
+    use access::{Day, NanoUsd, Tokens};
     use meter::{Source, ToolCalls, Usage};
 
     use super::*;
@@ -129,7 +129,7 @@ mod tests {
     fn check(name: &str, tools: ToolCalls, cost: Option<i64>) {
         let (provider, model) = name.split_once('/').unwrap();
         let prices = Prices::builtin();
-        let usage = Usage { input: Some(0), tools, ..Usage::empty(Source::Reported) };
+        let usage = Usage { input: Some(Tokens(0)), tools, ..Usage::empty(Source::Reported) };
         let price = prices.find(provider, [model], DAY).unwrap();
         assert_eq!(price.cost(&usage), cost.map(NanoUsd), "{name} {tools:?}");
         let lines = price.lines(&usage).map(|lines| meter::rating::total(&lines));

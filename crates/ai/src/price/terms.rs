@@ -162,6 +162,7 @@ impl Price {
 
 #[cfg(test)]
 mod tests {
+    use access::Tokens;
     use meter::{Source, UnitRates, Usage};
 
     use super::*;
@@ -232,7 +233,7 @@ mod tests {
         let prices = Prices::builtin();
         let price =
             prices.find("openai", ["gpt-5.4"], DAY).unwrap().at(Terms { tier: Tier::Priority, us: false }).unwrap();
-        let usage = |input| Usage { input: Some(input), ..Usage::empty(Source::Reported) };
+        let usage = |input| Usage { input: Some(Tokens(input)), ..Usage::empty(Source::Reported) };
         assert_eq!(price.cost(&usage(272_000)).map(|cost| cost.0), Some(272_000 * 5_000));
         assert_eq!(price.cost(&usage(272_001)), None);
     }

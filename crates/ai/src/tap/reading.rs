@@ -7,6 +7,7 @@ mod tools;
 
 use std::sync::LazyLock;
 
+use access::Tokens;
 use memchr::memchr;
 use memchr::memmem::Finder;
 use meter::{Source, UnknownCost, Usage};
@@ -192,9 +193,10 @@ impl Reading {
     pub(super) fn used(&self) -> (Usage, Terms) {
         let reported = if self.format == Format::Messages { self.figures.usage() } else { self.facts.usage };
         let mut usage = reported.unwrap_or(Usage::empty(Source::Bounded));
-        let reported_output = usage.output.unwrap_or(0).saturating_add(usage.reasoning.unwrap_or(0));
-        if self.texts.tokens() > reported_output {
-            usage.output = Some(self.texts.tokens().saturating_sub(usage.reasoning.unwrap_or(0)));
+        let reported_output = usage.output.unwrap_or_default().saturating_add(usage.reasoning.unwrap_or_default());
+        let text = Tokens(self.texts.tokens());
+        if text > reported_output {
+            usage.output = Some(text.saturating_sub(usage.reasoning.unwrap_or_default()));
         }
         if usage.has_tokens() {
             usage = self.with_tools(usage);
@@ -205,7 +207,7 @@ impl Reading {
     /// Returns the known facts of the stream, for Tollgate's own end of it.
     pub(super) fn partial(&self) -> Partial<'_> {
         let (usage, _) = self.used();
-        let output = usage.output.unwrap_or(0).saturating_add(usage.reasoning.unwrap_or(0));
+        let output = usage.output.unwrap_or_default().saturating_add(usage.reasoning.unwrap_or_default());
         let input = usage.total().saturating_sub(output);
         Partial {
             id: self.facts.id.as_deref(),

@@ -1,5 +1,6 @@
 //! Gemini's `usageMetadata`, in every chunk of a stream; the last chunk's figures are those of the whole response.
 
+use access::Tokens;
 use meter::{Source, Usage};
 use serde::Deserialize;
 
@@ -62,14 +63,14 @@ pub(crate) fn read(json: &[u8], embeds: bool) -> Option<GoogleUsage> {
     let audio_output = take(&mut output, of(&object.candidates_tokens_details, "AUDIO"));
     let image_output = take(&mut output, of(&object.candidates_tokens_details, "IMAGE"));
     let usage = reported(Usage {
-        input: object.prompt_token_count.0.map(|_| input),
-        cached_input,
-        output: object.candidates_token_count.0.map(|_| output),
-        reasoning: object.thoughts_token_count.0,
-        audio_input,
-        image_input,
-        audio_output,
-        image_output,
+        input: object.prompt_token_count.0.map(|_| Tokens(input)),
+        cached_input: cached_input.map(Tokens),
+        output: object.candidates_token_count.0.map(|_| Tokens(output)),
+        reasoning: object.thoughts_token_count.0.map(Tokens),
+        audio_input: audio_input.map(Tokens),
+        image_input: image_input.map(Tokens),
+        audio_output: audio_output.map(Tokens),
+        image_output: image_output.map(Tokens),
         ..Usage::empty(Source::Reported)
     })?;
     let has = |details, modality| of(details, modality).is_some_and(|tokens| tokens > 0);
@@ -97,6 +98,8 @@ fn of(details: &List<OfModality>, modality: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use access::Tokens;
+
     use super::*;
 
     fn usage(json: &str) -> Usage {
@@ -108,14 +111,14 @@ mod tests {
         let json = r#"{"promptTokenCount":100,"cachedContentTokenCount":40,"candidatesTokenCount":30,"thoughtsTokenCount":20,
             "toolUsePromptTokenCount":7,"totalTokenCount":157,"trafficType":"ON_DEMAND"}"#;
         let expected = Usage {
-            input: Some(67),
-            cached_input: Some(40),
-            output: Some(30),
-            reasoning: Some(20),
+            input: Some(Tokens(67)),
+            cached_input: Some(Tokens(40)),
+            output: Some(Tokens(30)),
+            reasoning: Some(Tokens(20)),
             ..Usage::empty(Source::Reported)
         };
         assert_eq!(usage(json), expected);
-        assert_eq!(expected.total(), 157);
+        assert_eq!(expected.total(), Tokens(157));
         assert_eq!(read(json.as_bytes(), false).unwrap().terms, Some(Terms::default()));
     }
 
@@ -126,14 +129,14 @@ mod tests {
                 {"modality":"IMAGE","tokenCount":20},{"modality":"VIDEO","tokenCount":25},{"modality":"DOCUMENT","tokenCount":15}],
             "candidatesTokensDetails":[{"modality":"IMAGE","tokenCount":1290}]}"#;
         let expected = Usage {
-            input: Some(50),
-            audio_input: Some(30),
-            image_input: Some(20),
-            output: Some(0),
-            image_output: Some(1290),
+            input: Some(Tokens(50)),
+            audio_input: Some(Tokens(30)),
+            image_input: Some(Tokens(20)),
+            output: Some(Tokens(0)),
+            image_output: Some(Tokens(1290)),
             ..Usage::empty(Source::Reported)
         };
-        assert_eq!((usage(json), expected.total()), (expected, 1390));
+        assert_eq!((usage(json), expected.total()), (expected, Tokens(1390)));
         assert_eq!(read(json.as_bytes(), false).unwrap().terms, Some(Terms::default()));
         assert_eq!(read(json.as_bytes(), true).unwrap().terms, None, "embedded video has a rate of its own");
     }
@@ -153,7 +156,11 @@ mod tests {
             );
             let figures = read(json.as_bytes(), false).unwrap();
             let classes = (figures.usage.input, figures.usage.cached_input, figures.usage.output);
-            assert_eq!((classes, figures.terms), ((Some(2_000), Some(8_000), Some(100)), terms), "{modality}");
+            assert_eq!(
+                (classes, figures.terms),
+                ((Some(Tokens(2_000)), Some(Tokens(8_000)), Some(Tokens(100))), terms),
+                "{modality}"
+            );
         }
     }
 
@@ -164,7 +171,7 @@ mod tests {
             "cacheTokensDetails":[{"modality":"AUDIO","tokenCount":50},{"modality":"TEXT","tokenCount":10}]}"#;
         let figures = read(json.as_bytes(), false).unwrap();
         let classes = (figures.usage.input, figures.usage.cached_input, figures.usage.audio_input, figures.terms);
-        assert_eq!(classes, (Some(20), Some(60), Some(20), None));
+        assert_eq!(classes, (Some(Tokens(20)), Some(Tokens(60)), Some(Tokens(20)), None));
     }
 
     #[test]
@@ -193,10 +200,13 @@ mod tests {
         let details =
             r#""promptTokensDetails":[{"modality":"AUDIO","tokenCount":9},{"modality":"AUDIO","tokenCount":9},7,null]"#;
         let odd = usage(&format!(r#"{{"promptTokenCount":10,"cachedContentTokenCount":4,{details}}}"#));
-        assert_eq!((odd.input, odd.cached_input, odd.audio_input), (Some(0), Some(4), Some(6)));
+        assert_eq!((odd.input, odd.cached_input, odd.audio_input), (Some(Tokens(0)), Some(Tokens(4)), Some(Tokens(6))));
         for details in ["7", "{}", "\"x\"", "null", "[[{}]]", "true", "-1", "1.5"] {
             let json = format!(r#"{{"promptTokenCount":3,"candidatesTokenCount":-4,"promptTokensDetails":{details}}}"#);
-            assert_eq!((usage(&json).input, usage(&json).output, usage(&json).audio_input), (Some(3), None, None));
+            assert_eq!(
+                (usage(&json).input, usage(&json).output, usage(&json).audio_input),
+                (Some(Tokens(3)), None, None)
+            );
         }
         for nothing in
             ["{}", "null", "[]", "{", r#"{"promptTokenCount":-1}"#, r#"{"promptTokenCount":10000000000000000000}"#]

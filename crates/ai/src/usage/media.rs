@@ -74,6 +74,8 @@ const fn heard(milliseconds: u64) -> Usage {
 
 #[cfg(test)]
 mod tests {
+    use access::Tokens;
+
     use super::*;
 
     const EMPTY: Usage = Usage::empty(Source::Reported);
@@ -82,19 +84,29 @@ mod tests {
     fn output_of_an_image_model_is_counted_as_images() {
         let json = br#"{"input_tokens":50,"output_tokens":4160,"total_tokens":4210,
             "input_tokens_details":{"text_tokens":10,"image_tokens":40}}"#;
-        let expected =
-            Usage { input: Some(10), image_input: Some(40), output: Some(0), image_output: Some(4160), ..EMPTY };
+        let expected = Usage {
+            input: Some(Tokens(10)),
+            image_input: Some(Tokens(40)),
+            output: Some(Tokens(0)),
+            image_output: Some(Tokens(4160)),
+            ..EMPTY
+        };
         assert_eq!(images(json), Some((expected, true)));
         let apart = br#"{"output_tokens":100,"output_tokens_details":{"image_tokens":90,"text_tokens":10}}"#;
-        assert_eq!(images(apart), Some((Usage { output: Some(10), image_output: Some(90), ..EMPTY }, true)));
+        assert_eq!(
+            images(apart),
+            Some((Usage { output: Some(Tokens(10)), image_output: Some(Tokens(90)), ..EMPTY }, true))
+        );
         let cached = br#"{"input_tokens":50,"input_tokens_details":{"cached_tokens":20,"image_tokens":40}}"#;
-        let expected = Usage { input: Some(0), cached_input: Some(20), image_input: Some(30), ..EMPTY };
+        let expected =
+            Usage { input: Some(Tokens(0)), cached_input: Some(Tokens(20)), image_input: Some(Tokens(30)), ..EMPTY };
         assert_eq!(images(cached), Some((expected, false)));
     }
 
     #[test]
     fn output_of_a_speech_model_is_counted_as_audio() {
-        let expected = Usage { input: Some(14), output: Some(0), audio_output: Some(101), ..EMPTY };
+        let expected =
+            Usage { input: Some(Tokens(14)), output: Some(Tokens(0)), audio_output: Some(Tokens(101)), ..EMPTY };
         assert_eq!(speech(br#"{"input_tokens":14,"output_tokens":101,"total_tokens":115}"#), Some(expected));
     }
 
@@ -102,7 +114,8 @@ mod tests {
     fn a_transcription_reports_tokens_or_a_duration() {
         let tokens = br#"{"type":"tokens","input_tokens":14,"input_token_details":{"text_tokens":4,"audio_tokens":10},
             "output_tokens":45,"total_tokens":59}"#;
-        let expected = Usage { input: Some(4), audio_input: Some(10), output: Some(45), ..EMPTY };
+        let expected =
+            Usage { input: Some(Tokens(4)), audio_input: Some(Tokens(10)), output: Some(Tokens(45)), ..EMPTY };
         assert_eq!(transcription(tokens), Some(expected));
         for seconds in ["12", "12.0", "\"12\""] {
             let json = format!(r#"{{"type":"duration","seconds":{seconds}}}"#);

@@ -29,6 +29,7 @@ pub(crate) fn read(json: &[u8]) -> Option<Usage> {
 
 #[cfg(test)]
 mod tests {
+    use access::Tokens;
     use meter::Source;
 
     use super::*;
@@ -42,15 +43,15 @@ mod tests {
         let usage = read(json).unwrap();
         let expected = Usage {
             source: Source::Reported,
-            input: Some(40),
-            cached_input: Some(10),
-            cache_write_short: Some(30),
-            cache_write_long: Some(20),
-            output: Some(30),
-            reasoning: Some(0),
+            input: Some(Tokens(40)),
+            cached_input: Some(Tokens(10)),
+            cache_write_short: Some(Tokens(30)),
+            cache_write_long: Some(Tokens(20)),
+            output: Some(Tokens(30)),
+            reasoning: Some(Tokens(0)),
             ..Usage::empty(Source::Reported)
         };
-        assert_eq!((usage, usage.total()), (expected, 130));
+        assert_eq!((usage, usage.total()), (expected, Tokens(130)));
     }
 
     #[test]
@@ -58,6 +59,9 @@ mod tests {
         let json =
             br#"{"input_tokens":100,"input_tokens_details":{"cache_write_tokens_details":{"ttl_12h_tokens":20}}}"#;
         let usage = read(json).unwrap();
-        assert_eq!((usage.input, usage.cache_write_short, usage.cache_write_long), (Some(80), None, Some(20)));
+        assert_eq!(
+            (usage.input, usage.cache_write_short, usage.cache_write_long),
+            (Some(Tokens(80)), None, Some(Tokens(20)))
+        );
     }
 }

@@ -7,6 +7,7 @@
 
 use std::fmt::Write as _;
 
+use access::Tokens;
 use ai::bound::Reference;
 use ai::models::Limits;
 use ai::price::Terms;
@@ -184,7 +185,7 @@ fn every_bill_adds_up_as_it_was_worked_by_hand() {
         let seen = seen(&bill, [&*bill.answer]);
         let usage = seen.usage.unwrap_or(Usage::empty(Source::Reported));
         let reported = meter::usage::CLASSES.into_iter().zip(usage.classes());
-        let reported: Vec<_> = reported.filter_map(|(class, tokens)| Some((class.to_owned(), tokens?))).collect();
+        let reported: Vec<_> = reported.filter_map(|(class, tokens)| Some((class.to_owned(), tokens?.0))).collect();
         assert_eq!(reported, bill.classes, "{name}: the classes");
         let billed = usage.billed.map(|billed| (billed.unit.as_str().to_owned(), billed.quantity));
         assert_eq!(billed, bill.billed, "{name}: what is billed by a unit");
@@ -192,7 +193,7 @@ fn every_bill_adds_up_as_it_was_worked_by_hand() {
         let tools: Vec<_> = tools.filter_map(|(tool, calls)| Some((tool.to_owned(), calls?))).collect();
         assert_eq!(tools, bill.tools, "{name}: the calls of tools");
         if let Some(total) = bill.total {
-            assert_eq!(usage.total(), total, "{name}: the classes sum to the provider's own total");
+            assert_eq!(usage.total(), Tokens(total), "{name}: the classes sum to the provider's own total");
         }
         let names = seen.model.as_deref().into_iter().chain([&*bill.model]);
         let price = prices.find(&bill.provider, names, DAY);
@@ -259,9 +260,9 @@ fn no_answer_used_or_cost_more_than_its_request_was_bounded_by() {
         let bound = extent.bound(price, Limits::find(&bill.provider, [&*bill.model]));
         let Bill { name, cost, .. } = &bill;
         if let Some(tokens) = bound.tokens {
-            assert!(usage.total() <= tokens, "{name}: {} tokens of {tokens}", usage.total());
+            assert!(usage.total() <= tokens, "{name}: {:?} of {tokens:?}", usage.total());
             let created = [usage.output, usage.reasoning, usage.audio_output, usage.image_output].into_iter().flatten();
-            assert!(created.sum::<u64>() <= bound.output_tokens_max.unwrap(), "{name}");
+            assert!(created.fold(Tokens::ZERO, Tokens::saturating_add) <= bound.output_tokens_max.unwrap(), "{name}");
         }
         match (bound.money, cost) {
             (Some(money), Some(cost)) => {

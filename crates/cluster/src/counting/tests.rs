@@ -1,4 +1,4 @@
-use access::{KeyId, Plan, UserId};
+use access::{Amount, KeyId, Plan, UserId};
 use meter::{Measure, Per, UsageEvent};
 use spool::Record;
 use store::backlog::GatheredCharges;
@@ -8,14 +8,14 @@ use super::*;
 use crate::fixture::Place;
 use crate::usage_fixture::{IngestNode, TODAY, UsageFixture, attempt, caller, people};
 
-fn principal(of: Caller, budgets: &[(BudgetId, u64)]) -> Principal {
+fn principal(of: Caller, budgets: &[(BudgetId, Amount)]) -> Principal {
     let plan = Arc::new(Plan::unlimited("starter"));
     let (user, key) = ((UserId(Uuid::nil()), of.user), (KeyId(Uuid::nil()), of.key));
     Principal { plan_id: of.plan, budgets: budgets.into(), ..Principal::unbounded(user, key, plan) }
 }
 
-const fn budget(subject: Subject, measure: Measure, per: Per) -> BudgetId {
-    BudgetId { subject, measure, per }
+const fn budget(scope: BudgetScope, measure: Measure, per: Per) -> BudgetId {
+    BudgetId { scope, measure, per }
 }
 
 /// Creates two events of the caller in the store, and one in the backlog.
@@ -36,18 +36,18 @@ async fn a_budget_begins_with_what_is_in_the_store_and_what_waits_for_it() {
     for place in Place::both().await {
         let (store, of, meter) = (place.open().await, caller(1, 1), Arc::new(Meter::default()));
         let node = lived(&store, &place, of).await;
-        let everybodys = budget(Subject::Global, Measure::Money, Per::Month);
-        let counting = Counting::new(Some((meter.clone(), node)), move |_| vec![(everybodys, 1)]);
+        let everybodys = budget(BudgetScope::Global, Measure::Money, Per::Month);
+        let counting = Counting::new(Some((meter.clone(), node)), move |_| vec![(everybodys, Amount(1))]);
         let budgets = [
-            (budget(Subject::Key(of.key), Measure::Tokens, Per::Day), 5),
-            (budget(Subject::User(of.user), Measure::Money, Per::Month), 6),
-            (budget(Subject::User(of.user), Measure::Tokens, Per::Month), 7),
-            (budget(Subject::Plan(of.plan), Measure::Credits, Per::Day), 8),
+            (budget(BudgetScope::Key(of.key), Measure::Tokens, Per::Day), Amount(5)),
+            (budget(BudgetScope::User(of.user), Measure::Money, Per::Month), Amount(6)),
+            (budget(BudgetScope::User(of.user), Measure::Tokens, Per::Month), Amount(7)),
+            (budget(BudgetScope::Plan(of.plan), Measure::Credits, Per::Day), Amount(8)),
         ];
         let held = counting.hold(&store, principal(of, &budgets)).await.unwrap();
-        assert_eq!(*held.budgets, [&budgets[..], &[(everybodys, 1)]].concat());
+        assert_eq!(*held.budgets, [&budgets[..], &[(everybodys, Amount(1))]].concat());
         let used = held.budgets.iter().map(|(budget, _)| meter.used(*budget, TODAY));
-        assert_eq!(used.collect::<Vec<_>>(), [2_100, 3 * 1_234_567_890, 2_100, 9, 3 * 1_234_567_890]);
+        assert_eq!(used.collect::<Vec<_>>(), [2_100, 3 * 1_234_567_890, 2_100, 9, 3 * 1_234_567_890].map(Amount));
     }
 }
 
@@ -57,12 +57,12 @@ async fn a_budget_that_was_away_begins_anew_in_another_period_and_goes_on_in_its
     let (store, of, meter) = (place.open().await, caller(1, 1), Arc::new(Meter::default()));
     let node = lived(&store, &place, of).await;
     let counting = Counting::new(Some((meter.clone(), node)), |_| Vec::new());
-    let of_key = |measure| budget(Subject::Key(of.key), measure, Per::Day);
+    let of_key = |measure| budget(BudgetScope::Key(of.key), measure, Per::Day);
     let (tokens, credits) = (of_key(Measure::Tokens), of_key(Measure::Credits));
-    meter.begin(tokens, access::Day(TODAY.0 - 1), 4);
-    meter.begin(credits, TODAY, 4);
-    counting.hold(&store, principal(of, &[(tokens, 9), (credits, 9)])).await.unwrap();
-    assert_eq!((meter.used(tokens, TODAY), meter.used(credits, TODAY)), (2_100, 4));
+    meter.begin(tokens, access::Day(TODAY.0 - 1), Amount(4));
+    meter.begin(credits, TODAY, Amount(4));
+    counting.hold(&store, principal(of, &[(tokens, Amount(9)), (credits, Amount(9))])).await.unwrap();
+    assert_eq!((meter.used(tokens, TODAY), meter.used(credits, TODAY)), (Amount(2_100), Amount(4)));
 }
 
 #[tokio::test]
@@ -74,9 +74,9 @@ async fn who_is_counted_on_a_later_day_than_the_clocks_is_so_in_all_budgets() {
     let event = UsageEvent { day: tomorrow, ..UsageFixture::on(TODAY).event(Some(of), vec![attempt(1)]) };
     IngestNode::of(&store, place.folder.path()).await.write(&[Record::Event(event)]).await;
     // The state after a start that finds usage of the next day.
-    meter.begin(BudgetId::credits_a_day(Subject::User(of.user)), tomorrow, 3);
+    meter.begin(BudgetId::credits_a_day(BudgetScope::User(of.user)), tomorrow, Amount(3));
     let counting = Counting::new(Some((meter.clone(), place.join(&store).await)), |_| Vec::new());
-    let tokens = budget(Subject::User(of.user), Measure::Tokens, Per::Day);
-    counting.hold(&store, principal(of, &[(tokens, 9)])).await.unwrap();
-    assert_eq!(meter.used(tokens, tomorrow), 700);
+    let tokens = budget(BudgetScope::User(of.user), Measure::Tokens, Per::Day);
+    counting.hold(&store, principal(of, &[(tokens, Amount(9))])).await.unwrap();
+    assert_eq!(meter.used(tokens, tomorrow), Amount(700));
 }

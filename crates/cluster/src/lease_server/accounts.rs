@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use access::Amount;
 use meter::lease::server::{BudgetAccount, ServerLease};
 use meter::lease::{CounterId, LeaseServer, NodeId, Tick};
 use sqlx::AssertSqlSafe;
 use store::backlog::Backlog;
 use store::budget_period::BudgetPeriodRow;
 use store::charges::by_node;
-use store::sql::{Insert, Query, StoreKind, Transaction, Values, micros, signed, timestamp, unsigned};
+use store::sql::{Insert, Query, StoreKind, Transaction, Values, amount, micros, signed, timestamp, unsigned};
 use store::{Store, StoreError};
 use uuid::Uuid;
 
@@ -30,8 +31,8 @@ static KEEP: Insert = Insert::new(
 );
 const BOOK_COLUMNS: [&str; 15] = [
     "id",
-    "subject",
-    "subject_no",
+    "scope",
+    "scope_no",
     "plan_id",
     "measure",
     "per",
@@ -112,7 +113,7 @@ pub(crate) struct LockedAccounts<'a> {
     /// Budget accounts as stored, by budget and period.
     books: BTreeMap<CounterId, BudgetAccount>,
     /// Largest limit under which an amount of each budget was leased.
-    mosts: BTreeMap<CounterId, u64>,
+    mosts: BTreeMap<CounterId, Amount>,
     /// Budgets whose previously charged amount has not been looked up yet.
     fresh: Vec<CounterId>,
 }
@@ -141,7 +142,13 @@ impl<'a> LockedAccounts<'a> {
             let (now, empty) = (store.now(), BudgetAccount::default());
             let missing = kept.ids.iter().filter(|(id, _)| !there.contains(*id));
             let missing: Vec<WrittenAccount<'_>> = missing
-                .map(|(id, cell)| WrittenAccount { id: *id, cell: *cell, carried: None, most: 0, account: &empty })
+                .map(|(id, cell)| WrittenAccount {
+                    id: *id,
+                    cell: *cell,
+                    carried: None,
+                    most: Amount::ZERO,
+                    account: &empty,
+                })
                 .collect();
             OPEN.run(&mut transaction, &missing, |account, row| bind_book(account, now, row)).await?;
             rows = locked(&mut transaction, &all).await?;
@@ -170,7 +177,7 @@ impl<'a> LockedAccounts<'a> {
         let Some(cell) = self.ids.get(&row.id) else { return };
         let pressed = row.pressed_id.zip(row.pressed_until);
         let pressed = pressed.map(|(who, until)| (NodeId(who.as_u128()), timestamp(until)));
-        let carried = row.carried.map(unsigned).unwrap_or_default();
+        let carried = row.carried.map(amount).unwrap_or_default();
         self.books.insert(
             *cell,
             BudgetAccount {
@@ -180,7 +187,7 @@ impl<'a> LockedAccounts<'a> {
                 ..BudgetAccount::default()
             },
         );
-        self.mosts.insert(*cell, unsigned(row.most));
+        self.mosts.insert(*cell, amount(row.most));
         if row.carried.is_none() {
             self.fresh.push(*cell);
         }
@@ -191,9 +198,9 @@ impl<'a> LockedAccounts<'a> {
         let loan = ServerLease {
             seq: unsigned(row.seq),
             term: unsigned(row.term),
-            granted: unsigned(row.granted),
-            used: unsigned(row.used),
-            spent: unsigned(row.spent),
+            granted: amount(row.granted),
+            used: amount(row.used),
+            spent: amount(row.spent),
             answered_recall: unsigned(row.ceded),
             heard_at: timestamp(row.heard_at),
             closed: row.closed,
@@ -264,9 +271,9 @@ struct WrittenAccount<'a> {
     id: Uuid,
     cell: CounterId,
     /// Amount that was charged before the account began; `None` while it is not looked up.
-    carried: Option<u64>,
+    carried: Option<Amount>,
     /// Largest limit under which an amount was leased.
-    most: u64,
+    most: Amount,
     account: &'a BudgetAccount,
 }
 
@@ -279,14 +286,17 @@ struct WrittenLease<'a> {
     /// The latest recall of the account's other leases.
     recalled: u64,
     /// Amount that was charged through the node before the lease began.
-    base: u64,
+    base: Amount,
 }
 
 fn bind_book(written: &WrittenAccount<'_>, now: i64, row: &mut Values) {
     let WrittenAccount { id, cell, carried, most, account: book } = *written;
     row.put(id);
     BudgetPeriodRow::from(cell).put(row);
-    row.put(micros(cell.period.end())).put(carried.map(signed)).put(signed(most)).put(signed(book.recall));
+    row.put(micros(cell.period.end()))
+        .put(carried.map(|carried| signed(carried.0)))
+        .put(signed(most.0))
+        .put(signed(book.recall));
     row.put(book.contended.map(|(who, _)| Uuid::from_u128(who.0))).put(book.contended.map(|(_, until)| micros(until)));
     row.put(now).put(now);
 }
@@ -295,10 +305,10 @@ fn bind_loan(id: Uuid, written: &WrittenLease<'_>, now: i64, row: &mut Values) {
     let WrittenLease { account, node, incarnation, lease, recalled, base } = *written;
     row.put(id).put(account).put(Uuid::from_u128(node.0)).put(signed(incarnation));
     let ServerLease { seq, term, granted, used, spent, answered_recall, round, recalls, .. } = *lease;
-    for amount in [seq, term, granted, used, spent, answered_recall, round, recalls, recalled] {
-        row.put(signed(amount));
+    for number in [seq, term, granted.0, used.0, spent.0, answered_recall, round, recalls, recalled] {
+        row.put(signed(number));
     }
-    row.put(micros(lease.heard_at)).put(lease.closed).put(lease.reported).put(signed(base)).put(now).put(now);
+    row.put(micros(lease.heard_at)).put(lease.closed).put(lease.reported).put(signed(base.0)).put(now).put(now);
 }
 
 /// Locks and returns the budget accounts that exist.

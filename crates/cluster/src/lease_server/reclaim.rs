@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use access::Timestamp;
+use access::{Amount, Timestamp};
 use meter::lease::{CounterId, LeaseId, LeaseServer, NodeId, Tick};
 use serde_json::json;
 use store::StoreError;
 use store::audit::{Act, Action, Actor};
 use store::backlog::Backlog;
 use store::budget_period::{BudgetPeriodRow, book_id};
-use store::sql::{micros, statements, timestamp, unsigned};
+use store::sql::{amount, micros, statements, timestamp, unsigned};
 use uuid::Uuid;
 
 use super::accounts::LockedAccounts;
@@ -21,10 +21,10 @@ use crate::handle::Cluster;
 pub const SILENT: Duration = Duration::from_secs(60);
 
 statements! {
-    OPEN = "SELECT b.subject, b.subject_no, b.plan_id, b.measure, b.per, b.first_day, l.node_id, l.incarnation, l.granted,
+    OPEN = "SELECT b.scope, b.scope_no, b.plan_id, b.measure, b.per, b.first_day, l.node_id, l.incarnation, l.granted,
             l.used, l.spent, l.heard_at
         FROM leases l JOIN lease_books b ON b.id = l.book_id WHERE NOT l.told AND b.ends_at > $1
-        ORDER BY l.node_id, l.incarnation, b.subject, b.subject_no, b.plan_id, b.measure, b.per, b.first_day";
+        ORDER BY l.node_id, l.incarnation, b.scope, b.scope_no, b.plan_id, b.measure, b.per, b.first_day";
 }
 
 /// An open lease of a node.
@@ -37,11 +37,11 @@ pub struct OpenLease {
     /// Incarnation of the node.
     pub incarnation: u64,
     /// Total amount that was granted for the lease.
-    pub granted: u64,
+    pub granted: Amount,
     /// Reserved and spent amount, as of the last tick.
-    pub used: u64,
+    pub used: Amount,
     /// Spent amount, as of the last tick.
-    pub spent: u64,
+    pub spent: Amount,
     /// Time of the node's last tick for the lease.
     pub heard_at: Timestamp,
     /// Whether the node has been silent for long and the lease has an unspent amount.
@@ -62,14 +62,14 @@ struct OpenLeaseRow {
 
 impl OpenLeaseRow {
     fn lease(&self, at: Timestamp) -> Result<OpenLease, StoreError> {
-        let (granted, spent) = (unsigned(self.granted), unsigned(self.spent));
+        let (granted, spent) = (amount(self.granted), amount(self.spent));
         let heard_at = timestamp(self.heard_at);
         Ok(OpenLease {
             cell: self.cell.cell()?,
             node: self.node_id,
             incarnation: unsigned(self.incarnation),
             granted,
-            used: unsigned(self.used),
+            used: amount(self.used),
             spent,
             heard_at,
             stranded: granted > spent && heard_at.after(SILENT) < at,
@@ -116,7 +116,7 @@ impl Cluster {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub async fn reclaim_leases(&self, by: &Actor, of: Option<Uuid>) -> Result<Vec<(OpenLease, u64)>, StoreError> {
+    pub async fn reclaim_leases(&self, by: &Actor, of: Option<Uuid>) -> Result<Vec<(OpenLease, Amount)>, StoreError> {
         let mut reclaimed = Vec::new();
         for lease in self.stranded_leases().await? {
             if of.is_none_or(|of| of == lease.node) {
@@ -127,7 +127,7 @@ impl Cluster {
         Ok(reclaimed)
     }
 
-    async fn reclaim(&self, by: &Actor, lease: &OpenLease) -> Result<Option<u64>, StoreError> {
+    async fn reclaim(&self, by: &Actor, lease: &OpenLease) -> Result<Option<Amount>, StoreError> {
         let ids = BTreeMap::from([(book_id(lease.cell), lease.cell)]);
         // No lease begins in this transaction.
         let (node, backlog) = (NodeId(lease.node.as_u128()), Backlog::default());

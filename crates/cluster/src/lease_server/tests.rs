@@ -1,8 +1,8 @@
 mod audit;
 
-use access::{Day, KeyNo, PlanId, UserNo};
+use access::{Amount, Credits, Day, KeyNo, PlanId, UserNo};
 use ledger::IngestStats;
-use meter::budget::{BudgetId, Measure, Per, Period, Subject};
+use meter::budget::{BudgetId, BudgetScope, Measure, Per, Period};
 use meter::lease::{LeaseClose, LeaseRequest, TickResponse};
 use meter::{Caller, Counts};
 use spool::{Record, Spool};
@@ -20,16 +20,16 @@ fn at(millis: u64) -> Timestamp {
     Timestamp(DAY.start().0 + 3_600_000_000 + millis * 1_000)
 }
 
-fn cell(subject: Subject, measure: Measure, per: Per) -> CounterId {
-    CounterId { budget: BudgetId { subject, measure, per }, period: Period::of(per, DAY) }
+fn cell(scope: BudgetScope, measure: Measure, per: Per) -> CounterId {
+    CounterId { budget: BudgetId { scope, measure, per }, period: Period::of(per, DAY) }
 }
 
 fn every_kind() -> Vec<CounterId> {
     vec![
-        cell(Subject::Key(KeyNo(7)), Measure::Credits, Per::Day),
-        cell(Subject::User(UserNo(1)), Measure::Tokens, Per::Month),
-        cell(Subject::Plan(PlanId(Uuid::from_u128(9))), Measure::Money, Per::Day),
-        cell(Subject::Global, Measure::Money, Per::Month),
+        cell(BudgetScope::Key(KeyNo(7)), Measure::Credits, Per::Day),
+        cell(BudgetScope::User(UserNo(1)), Measure::Tokens, Per::Month),
+        cell(BudgetScope::Plan(PlanId(Uuid::from_u128(9))), Measure::Money, Per::Day),
+        cell(BudgetScope::Global, Measure::Money, Per::Month),
     ]
 }
 
@@ -57,15 +57,15 @@ impl Chance {
             counter: cell,
             term,
             seq,
-            ceiling,
-            used,
-            spent,
-            want,
-            need,
-            need_fitting: run,
-            queued,
+            ceiling: Amount(ceiling),
+            used: Amount(used),
+            spent: Amount(spent),
+            want: Amount(want),
+            need: Amount(need),
+            need_fitting: Amount(run),
+            queued: Amount(queued),
             answered_recall,
-            limit: 100,
+            limit: Amount(100),
         }
     }
 }
@@ -139,7 +139,7 @@ async fn check_ticks(store: &Store, cells: &[CounterId], seed: u64) {
                 0..4 => requests.push(chance.ask(*cell)),
                 4 => {
                     let incarnation = incarnations[nth] - chance.below(2).min(incarnations[nth] - 1);
-                    closes.push(LeaseClose { counter: *cell, incarnation, spent: chance.below(30) });
+                    closes.push(LeaseClose { counter: *cell, incarnation, spent: Amount(chance.below(30)) });
                 }
                 _ => {}
             }
@@ -156,7 +156,7 @@ async fn check_ticks(store: &Store, cells: &[CounterId], seed: u64) {
         }
         let (expected, told) = (heard(expected), heard(told));
         assert_eq!(told, expected, "seed {seed}, step {step}: {tick:?}");
-        granted += expected.grants.iter().map(|grant| grant.granted).sum::<u64>();
+        granted += expected.grants.iter().map(|grant| grant.granted.0).sum::<u64>();
         recalled += expected.recalls.len();
     }
     assert!(fenced > 0 && granted > 0 && recalled > 0, "{fenced} {granted} {recalled}");
@@ -171,15 +171,15 @@ fn wants(cell: CounterId, seq: u64, need: u64) -> LeaseRequest {
         counter: cell,
         term: 0,
         seq,
-        ceiling: 0,
-        used: 0,
-        spent: 0,
-        want: need,
-        need,
-        need_fitting: 0,
-        queued: need,
+        ceiling: Amount::ZERO,
+        used: Amount::ZERO,
+        spent: Amount::ZERO,
+        want: Amount(need),
+        need: Amount(need),
+        need_fitting: Amount::ZERO,
+        queued: Amount(need),
         answered_recall: 0,
-        limit: 100,
+        limit: Amount(100),
     }
 }
 
@@ -204,20 +204,20 @@ async fn what_was_charged_before_is_not_lent_and_the_next_life_says_what_was_cha
     for place in Place::both().await {
         let store = place.open().await;
         let node = place.join(&store).await;
-        let user = cell(Subject::User(UserNo(1)), Measure::Credits, Per::Day);
+        let user = cell(BudgetScope::User(UserNo(1)), Measure::Credits, Per::Day);
         charge(&store, node.id(), DAY, 10).await;
         charge(&store, Uuid::from_u128(99), DAY, 20).await;
         charge(&store, node.id(), DAY.next(), 40).await;
         let tick = |seq, need| Tick { requests: vec![wants(user, seq, need)], ..empty(node.lessee(), 1) };
         let told = heard(lend(&store, &tick(1, 60), TTL, Some(at(0))).await.unwrap());
-        assert_eq!((told.grants[0].granted, told.grants[0].left), (60, 10), "30 were carried");
+        assert_eq!((told.grants[0].granted, told.grants[0].left), (Amount(60), Amount(10)), "30 were carried");
         assert_eq!(Cluster::new(store.clone()).unreported_leases(&node).await.unwrap(), []);
         charge(&store, node.id(), DAY, 7).await;
         let next = place.join(&store).await;
         assert_eq!(next.incarnation(), 2);
         assert_eq!(
             Cluster::new(store.clone()).unreported_leases(&next).await.unwrap(),
-            [UnreportedLease { cell: user, incarnation: 1, spent: 7 }]
+            [UnreportedLease { cell: user, incarnation: 1, spent: Amount(7) }]
         );
         let fenced = lend(&store, &tick(2, 1), TTL, Some(at(1))).await.unwrap();
         assert_eq!(fenced, TickReply::Fenced);
@@ -226,12 +226,12 @@ async fn what_was_charged_before_is_not_lent_and_the_next_life_says_what_was_cha
         heard(lend(&store, &own, TTL, Some(at(2))).await.unwrap());
         charge(&store, node.id(), DAY, 3).await;
         let unreported = Cluster::new(store.clone()).unreported_leases(&next).await.unwrap();
-        assert_eq!(unreported[0].spent, 7);
+        assert_eq!(unreported[0].spent, Amount(7));
         let closes = vec![LeaseClose { counter: user, incarnation: 1, spent: unreported[0].spent }];
         let closed = heard(lend(&store, &Tick { closes, ..empty(next.lessee(), 2) }, TTL, Some(at(3))).await.unwrap());
         assert_eq!(closed.closed, [(user, 1)]);
         let last = Tick { incarnation: 2, ..tick(2, 100) };
-        assert_eq!(heard(lend(&store, &last, TTL, Some(at(4))).await.unwrap()).grants[0].left, 63);
+        assert_eq!(heard(lend(&store, &last, TTL, Some(at(4))).await.unwrap()).grants[0].left, Amount(63));
     }
 }
 
@@ -239,8 +239,8 @@ async fn what_was_charged_before_is_not_lent_and_the_next_life_says_what_was_cha
 async fn what_waits_in_the_spool_is_charged_and_stays_so_when_it_comes_into_the_store() {
     for place in Place::both().await {
         let store = place.open().await;
-        let user = cell(Subject::User(UserNo(1)), Measure::Credits, Per::Day);
-        let everybody = cell(Subject::Global, Measure::Credits, Per::Month);
+        let user = cell(BudgetScope::User(UserNo(1)), Measure::Credits, Per::Day);
+        let everybody = cell(BudgetScope::Global, Measure::Credits, Per::Month);
         let first = place.join(&store).await;
         let tick = |node: &Node, requests| Tick { requests, ..empty(node.lessee(), node.incarnation()) };
         lend(&store, &tick(&first, vec![wants(user, 1, 60)]), TTL, Some(at(0))).await.unwrap();
@@ -250,28 +250,33 @@ async fn what_waits_in_the_spool_is_charged_and_stays_so_when_it_comes_into_the_
         spool.writers[0].append(&counts(7)).unwrap();
         gathered.note(&counts(7));
         next.backlog().begin(gathered, spool.reader.end_positions()).await;
-        let unreported = [UnreportedLease { cell: user, incarnation: 1, spent: 7 }];
+        let unreported = [UnreportedLease { cell: user, incarnation: 1, spent: Amount(7) }];
         assert_eq!(Cluster::new(store.clone()).unreported_leases(&next).await.unwrap(), unreported);
         let began = tick(&next, vec![wants(user, 1, 5), wants(everybody, 1, 5)]);
         let told =
             heard(Cluster::new(store.clone()).lend_beside(&began, TTL, Some(at(1)), next.backlog()).await.unwrap());
         let left = |cell| told.grants.iter().find(|grant| grant.counter == cell).unwrap().left;
-        assert_eq!((left(user), left(everybody)), (35, 88), "60 and 5 of 100 are lent; 7 were carried, 5 are lent");
+        assert_eq!(
+            (left(user), left(everybody)),
+            (Amount(35), Amount(88)),
+            "60 and 5 of 100 are lent; 7 were carried, 5 are lent"
+        );
 
         ledger::ingest::drain(&next, &mut spool.reader, &IngestStats::default()).await.unwrap();
         charge(&store, next.id(), DAY, 3).await;
         assert_eq!(Cluster::new(store.clone()).unreported_leases(&next).await.unwrap(), unreported);
         // This node crashes, too.
         let last = place.join(&store).await;
-        let unreported = [unreported[0], UnreportedLease { incarnation: 2, spent: 3, ..unreported[0] }];
+        let unreported = [unreported[0], UnreportedLease { incarnation: 2, spent: Amount(3), ..unreported[0] }];
         assert_eq!(Cluster::new(store.clone()).unreported_leases(&last).await.unwrap()[..2], unreported);
     }
 }
 
 fn counts(credits: u64) -> Record {
     let caller = Caller { user: UserNo(1), key: KeyNo(1), plan: PlanId(Uuid::from_u128(9)) };
-    let (caller, route) = (Some(caller), "users".into());
-    let counts = Counts { caller, route, status_class: 2, minute: 1, day: DAY, requests: credits, credits };
+    let (subject, route) = (access::Subject::Key(caller), "users".into());
+    let counts =
+        Counts { subject, route, status_class: 2, minute: 1, day: DAY, requests: credits, credits: Credits(credits) };
     Record::Counts { id: Uuid::from_u128(1), counts: vec![counts] }
 }
 
@@ -299,7 +304,7 @@ async fn what_a_silent_node_does_not_use_is_reclaimed_with_a_line_and_a_living_o
         let mut transaction = store.begin().await.unwrap();
         let at = now(&store, &mut transaction).await.unwrap();
         transaction.rollback().await.unwrap();
-        let budget = BudgetId::credits_a_day(Subject::User(UserNo(1)));
+        let budget = BudgetId::credits_a_day(BudgetScope::User(UserNo(1)));
         let user = CounterId { budget, period: Period::of(Per::Day, at.day()) };
         let needs = |node, need| Tick { requests: vec![wants(user, 1, need)], ..empty(node, 1) };
         let long_ago = at.before(2 * super::reclaim::SILENT);
@@ -307,15 +312,15 @@ async fn what_a_silent_node_does_not_use_is_reclaimed_with_a_line_and_a_living_o
         lend(&store, &needs(NODES[1], 20), TTL, Some(at)).await.unwrap();
         let open = Cluster::new(store.clone()).open_leases().await.unwrap();
         assert_eq!(
-            open.iter().map(|lease| (lease.granted, lease.stranded)).collect::<Vec<_>>(),
+            open.iter().map(|lease| (lease.granted.0, lease.stranded)).collect::<Vec<_>>(),
             [(30, true), (20, false)]
         );
         let by = store::Actor::COMMAND;
         assert_eq!(Cluster::new(store.clone()).reclaim_leases(&by, Some(Uuid::from_u128(2))).await.unwrap(), []);
         let reclaimed = Cluster::new(store.clone()).reclaim_leases(&by, None).await.unwrap();
-        assert_eq!(reclaimed, [(open[0], 30)]);
+        assert_eq!(reclaimed, [(open[0], Amount(30))]);
         assert_eq!(Cluster::new(store.clone()).reclaim_leases(&by, None).await.unwrap(), []);
-        assert_eq!(Cluster::new(store.clone()).open_leases().await.unwrap()[0].granted, 0);
+        assert_eq!(Cluster::new(store.clone()).open_leases().await.unwrap()[0].granted, Amount(0));
         let told: Vec<(String,)> = store.query("SELECT detail FROM audit_log").all().await.unwrap();
         assert_eq!(told.len(), 1);
         assert!(told[0].0.contains("\"reclaimed\":30"), "{told:?}");
@@ -324,7 +329,7 @@ async fn what_a_silent_node_does_not_use_is_reclaimed_with_a_line_and_a_living_o
                 .await
                 .unwrap(),
         );
-        assert_eq!(left.grants[0].left, 99, "the ask restricts itself to nothing first");
+        assert_eq!(left.grants[0].left, Amount(99), "the ask restricts itself to nothing first");
     }
 }
 

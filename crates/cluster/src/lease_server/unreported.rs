@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use access::Amount;
 use meter::lease::{CounterId, LeaseClose, Tick, TickReply};
 use store::budget_period::BudgetPeriodRow;
 use store::charges::by_node;
-use store::sql::{signed, statements, unsigned};
+use store::sql::{amount, signed, statements, unsigned};
 use store::{Node, StoreError};
 
 use crate::handle::Cluster;
@@ -14,7 +15,7 @@ use crate::handle::Cluster;
 pub(crate) const CLOSED_MAX: usize = 256;
 
 statements! {
-    UNTOLD = "SELECT b.subject, b.subject_no, b.plan_id, b.measure, b.per, b.first_day, l.incarnation, l.spent, l.base,
+    UNTOLD = "SELECT b.scope, b.scope_no, b.plan_id, b.measure, b.per, b.first_day, l.incarnation, l.spent, l.base,
             (SELECT n.base FROM leases n WHERE n.book_id = l.book_id AND n.node_id = l.node_id
                 AND n.incarnation > l.incarnation ORDER BY n.incarnation LIMIT 1) AS next_base
         FROM leases l JOIN lease_books b ON b.id = l.book_id
@@ -29,7 +30,7 @@ pub struct UnreportedLease {
     /// Incarnation of the node that had the lease.
     pub incarnation: u64,
     /// Amount that was charged through the node during the lease.
-    pub spent: u64,
+    pub spent: Amount,
 }
 
 #[derive(sqlx::FromRow)]
@@ -63,8 +64,8 @@ impl Cluster {
         drop(waiting);
         transaction.rollback().await?;
         let unreported = leases.into_iter().map(|(cell, row)| {
-            let until = row.next_base.map_or_else(|| charged.through(cell, node.lessee()), unsigned);
-            let spent = until.saturating_sub(unsigned(row.base)).max(unsigned(row.spent));
+            let until = row.next_base.map_or_else(|| charged.through(cell, node.lessee()), amount);
+            let spent = until.saturating_sub(amount(row.base)).max(amount(row.spent));
             UnreportedLease { cell, incarnation: unsigned(row.incarnation), spent }
         });
         Ok(unreported.collect())

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use access::Amount;
+use jobs::{Job, JobError, JobSpec, NextRun, Owner};
 use meter::Charge;
 use meter::budget::Measure;
 use store::StoreError;
-use store::sql::{micros, statements, unsigned};
+use store::sql::{amount, micros, statements};
 
 use crate::handle::Cluster;
 use crate::lease_server;
+use crate::leases::KEEPING;
 
 /// Time for which budget accounts are kept after the end of their period, so that they can be compared with the totals.
 const KEPT: Duration = Duration::from_hours(7 * 24);
@@ -39,24 +42,54 @@ pub(super) struct UnreturnedLeases {
     pub(super) left: Charge,
 }
 
+/// One node of a cluster deletes old budget accounts.
+pub const SPEC: JobSpec = JobSpec { owner: Owner::OneNode, ..JobSpec::every("lease_cleanup", KEEPING) };
+
+/// The job that deletes old budget accounts, leases and nodes.
+#[derive(Debug, Clone)]
+pub struct LeaseCleanup {
+    cluster: Cluster,
+}
+
+impl LeaseCleanup {
+    /// Returns the job for a store that nodes share.
+    #[must_use]
+    pub const fn new(cluster: Cluster) -> Self {
+        Self { cluster }
+    }
+}
+
+impl Job for LeaseCleanup {
+    async fn run(&mut self) -> Result<NextRun, JobError> {
+        self.cluster.delete_old_leases().await?;
+        Ok(NextRun::Period)
+    }
+}
+
 impl Cluster {
-    /// Deletes old budget accounts, leases and nodes, and returns the stranded leases.
-    pub(super) async fn look_after_leases(&self, ttl: Duration) -> Result<UnreturnedLeases, StoreError> {
+    /// Deletes some of the old budget accounts, leases and nodes.
+    async fn delete_old_leases(&self) -> Result<(), StoreError> {
         let mut transaction = self.store.begin().await?;
-        let now = lease_server::now(&self.store, &mut transaction).await?;
-        let old = micros(now.before(KEPT));
+        let old = micros(lease_server::now(&self.store, &mut transaction).await?.before(KEPT));
         for statement in [OLD_LEASES, OLD_BOOKS, OLD_HOLDERS] {
             transaction.query(statement).bind(old).bind(AT_ONCE).run().await?;
         }
+        Ok(transaction.commit().await?)
+    }
+
+    /// Returns the leases of nodes that do not respond.
+    pub(super) async fn unreturned_leases(&self, ttl: Duration) -> Result<UnreturnedLeases, StoreError> {
+        let mut transaction = self.store.begin().await?;
+        let now = lease_server::now(&self.store, &mut transaction).await?;
         let silent = micros(now.before(ttl.saturating_mul(LIVES)));
         let left: Vec<(String, i64)> = transaction.query(STRANDED).bind(silent).bind(micros(now)).all().await?;
-        transaction.commit().await?;
-        Ok(left.iter().fold(UnreturnedLeases::default(), |sum, (measure, left)| sum.and(measure, unsigned(*left))))
+        transaction.rollback().await?;
+        Ok(left.iter().fold(UnreturnedLeases::default(), |sum, (measure, left)| sum.and(measure, amount(*left))))
     }
 }
 
 impl UnreturnedLeases {
-    fn and(self, measure: &str, left: u64) -> Self {
+    fn and(self, measure: &str, left: Amount) -> Self {
         let more = Measure::parse(measure).map_or(self.left, |of| self.left.and(&Charge::default().with(of, left)));
         Self { leases: self.leases + 1, left: more }
     }

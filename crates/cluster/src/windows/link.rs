@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use jobs::Outage;
 use meter::window::counts::{WindowCheck, WindowLevel};
 use redis::aio::MultiplexedConnection;
 use tokio::sync::Notify;
@@ -18,7 +17,7 @@ use super::redis::{RedisFault, Server};
 const LATE_MAX: u32 = 3;
 /// Interval between attempts to connect; also the minimum time for which requests are counted here after Redis was
 /// unavailable.
-const AGAIN: Duration = Duration::from_millis(500);
+pub(super) const AGAIN: Duration = Duration::from_millis(500);
 /// Interval between checks of an idle Redis.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -33,6 +32,16 @@ pub(super) struct RedisLink {
     answer: Duration,
     up: RwLock<Option<Arc<RedisConnection>>>,
     cut: Notify,
+}
+
+/// The connection that was available at the last check.
+#[derive(Clone, Default)]
+pub(super) struct WatchedConnection(Option<Arc<RedisConnection>>);
+
+impl fmt::Debug for WatchedConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WatchedConnection").field("is_up", &self.0.is_some()).finish()
+    }
 }
 
 /// A connection that is assumed to work.
@@ -95,44 +104,27 @@ impl RedisLink {
         Ok(())
     }
 
-    /// Keeps the connection to Redis, without end. An outage is logged once, with its first cause: later errors have
-    /// the same cause.
-    pub(super) async fn keep(&self) {
-        let mut outage = Outage::new("rate limits in Redis");
-        let mut is_told = false;
-        loop {
-            let raised = if self.is_up() { Ok(()) } else { self.raise().await };
-            let fault = match raised {
-                Ok(()) => {
-                    outage.note::<_, RedisFault>(&Ok(()));
-                    is_told = false;
-                    self.broken().await
-                }
-                Err(fault) => fault,
-            };
-            if !is_told {
-                outage.note::<(), _>(&Err(fault));
-                is_told = true;
+    /// Connects to Redis, or waits for up to [`LOOK`] and checks the connection.
+    pub(super) async fn check(&self, watched: &mut WatchedConnection) -> Result<(), RedisFault> {
+        let Some(up) = watched.0.take() else {
+            if !self.is_up() {
+                self.raise().await?;
             }
-            sleep(AGAIN).await;
-        }
-    }
-
-    /// Waits until Redis is unavailable, and returns the reason.
-    async fn broken(&self) -> RedisFault {
-        let Some(up) = self.up() else { return RedisFault::Late };
-        loop {
-            tokio::select! {
-                () = self.cut.notified() => {}
-                () = sleep(LOOK) => {
-                    if let Err(fault) = self.ask(&up, &[PROBE]).await {
-                        self.note(&up, fault);
-                    }
+            watched.0 = Some(self.up().ok_or(RedisFault::Late)?);
+            return Ok(());
+        };
+        tokio::select! {
+            () = self.cut.notified() => {}
+            () = sleep(LOOK) => {
+                if let Err(fault) = self.ask(&up, &[PROBE]).await {
+                    self.note(&up, fault);
                 }
             }
-            if !self.up().is_some_and(|now| Arc::ptr_eq(&now, &up)) {
-                return up.fault.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or(RedisFault::Late);
-            }
         }
+        if self.up().is_some_and(|now| Arc::ptr_eq(&now, &up)) {
+            watched.0 = Some(up);
+            return Ok(());
+        }
+        Err(up.fault.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or(RedisFault::Late))
     }
 }

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
 use access::{ApiKey, Timestamp};
+use cluster::last_use::LastUseWriter;
+use jobs::Job;
 use store::{KeySecret, Rotation};
 
 use crate::world::{NOW, World, key, user};
@@ -21,16 +23,7 @@ pub(crate) async fn uses_are_written_once_a_minute(world: &World) {
         let fresh = directory.another();
         assert!(fresh.find(secret.hash()).await.unwrap().rotated.is_some(), "{at}");
     };
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let until = async |at: Timestamp| {
-        for _ in 0..300 {
-            if used().await == (Some(at), Some(at)) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("{at:?} is not written: {:?}", used().await);
-    };
+    let mut writer = LastUseWriter::new(store.clone());
     let serve = cluster::directory::serve(
         store.clone(),
         crate::directory::decrypted_credentials(),
@@ -38,21 +31,19 @@ pub(crate) async fn uses_are_written_once_a_minute(world: &World) {
         lookups,
         std::future::pending(),
     );
-    let write = cluster::last_use::run(store.clone(), async { stopped.await.unwrap() });
     let story = async {
         look(0).await;
-        until(NOW).await;
+        writer.run().await.unwrap();
+        assert_eq!(used().await, (Some(NOW), Some(NOW)));
         world.clock.advance(Duration::from_secs(30));
         look(30).await;
-        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        writer.run().await.unwrap();
         assert_eq!(used().await, (Some(NOW), Some(NOW)), "not more than once a minute");
-        stop.send(()).unwrap();
-        std::future::pending::<()>().await;
+        writer.stop().await.unwrap();
     };
     tokio::select! {
         () = serve => unreachable!(),
-        () = write => {}
-        () = story => unreachable!(),
+        () = story => {}
     }
     let last = Timestamp(NOW.0 + 30_000_000);
     assert_eq!(used().await, (Some(last), Some(last)), "the rest, at the end");

@@ -14,6 +14,7 @@ mod behaviours;
 mod credentials;
 mod decrypted_credentials;
 mod directory;
+mod job_claims;
 mod last_use;
 #[path = "../../../store/tests/it/postgres.rs"]
 mod postgres;
@@ -39,6 +40,14 @@ behaviours! {
         what_does_not_open_is_there_without_its_secret_and_is_counted,
         a_store_that_does_not_tell_credentials_tells_nothing,
         many_users_are_answered_each_with_their_own,
+    }
+    job_claims {
+        of_two_nodes_one_gets_a_claim_until_it_ends_or_expires,
+        a_run_is_recorded_and_the_next_one_waits,
+        a_run_that_was_dropped_frees_its_claim_and_is_not_counted,
+        a_restarted_node_takes_over_its_own_claim_and_its_predecessor_cannot,
+        a_clock_that_was_ahead_delays_no_job,
+        a_store_that_is_away_gives_no_claim,
     }
     last_use {
         uses_are_written_once_a_minute,

@@ -2,14 +2,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::{NotFound, Revision};
+use cluster::revision::{RevisionPoll, SPEC};
+use jobs::Job;
 
 use crate::world::{World, key, user};
 
 pub(crate) async fn a_change_elsewhere_is_seen_within_a_second(world: &World) {
     let (store, command) = (world.store().await, world.store().await);
     let revision = Arc::new(Revision::default());
-    let poll =
-        cluster::revision::poll(store.clone(), revision.clone(), world.clock.clone(), std::future::pending::<()>());
+    let mut job = RevisionPoll::new(store.clone(), revision.clone(), world.clock.clone());
+    let poll = async {
+        loop {
+            job.run().await.unwrap();
+            tokio::time::sleep(SPEC.period).await;
+        }
+    };
     let story = async {
         let user = user(&command, "ada@example.com").await;
         let mut fastest = Duration::MAX;
@@ -33,17 +40,16 @@ pub(crate) async fn a_change_elsewhere_is_seen_within_a_second(world: &World) {
         }
         panic!("at the fastest in {fastest:?}");
     };
-    tokio::select! { () = poll => unreachable!(), () = story => {} }
+    tokio::select! { () = poll => {}, () = story => {} }
 }
 
 pub(crate) async fn a_store_that_is_away_confirms_nothing(world: &World) {
     let store = world.store().await;
     user(&store, "ada@example.com").await;
     let revision = Arc::new(Revision::default());
-    let cancelled = tokio::time::sleep(Duration::from_millis(400));
     store.close().await;
     world.clock.advance(Duration::from_secs(9));
-    cluster::revision::poll(store, revision.clone(), world.clock.clone(), cancelled).await;
+    assert!(RevisionPoll::new(store, revision.clone(), world.clock.clone()).run().await.is_err());
     assert_eq!(revision.get(), 0);
     assert_eq!(revision.age(world.clock.mono()), Duration::from_secs(9));
 }

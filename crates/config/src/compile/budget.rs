@@ -1,6 +1,6 @@
 //! Compiles `budgets`, and the budgets of plans.
 
-use access::{Budget, Measure};
+use access::{Amount, Budget, Credits, Measure, Tokens};
 
 use crate::error::{At, Code, Problem};
 use crate::schema::field::Entries;
@@ -53,11 +53,11 @@ fn budget(reader: &Reader<'_>, entry: &PlanBudgetInput) -> Option<Budget> {
         return None;
     }
     let amount = match measure {
-        Measure::Money => &entry.money,
-        Measure::Credits => &entry.credits,
-        Measure::Tokens => &entry.tokens,
+        Measure::Money => Amount::of_money(entry.money.as_ref()?.value),
+        Measure::Credits => Amount::of_credits(Credits(entry.credits.as_ref()?.value)),
+        Measure::Tokens => Amount::of_tokens(Tokens(entry.tokens.as_ref()?.value)),
     };
-    Some(Budget { measure, per: entry.per.as_ref()?.value, amount: amount.as_ref()?.value })
+    Some(Budget { measure, per: entry.per.as_ref()?.value, amount })
 }
 
 /// The budgets of one list, and their positions.

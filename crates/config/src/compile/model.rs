@@ -28,7 +28,7 @@ pub(super) fn models(
         let (Some(name), Some((provider, model))) = (name, target) else {
             return false;
         };
-        let credits = Credits(entry.credits.value);
+        let credits = Credits(entry.credits.value.into());
         let (name, model): (Arc<str>, Arc<str>) = (name.value.as_str().into(), model.into());
         if let Some(on) = providers.on.iter().find(|on| *on.name == *provider) {
             let target = Target { provider: Arc::clone(on), model };

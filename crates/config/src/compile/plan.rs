@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use access::Plan;
+use access::{Credits, Plan};
 
 use super::{UsedNames, budget};
 use crate::input::Input;
@@ -31,7 +31,7 @@ pub(super) fn plans(reader: &Reader<'_>, entries: &mut Entries<PlanInput>) -> Ve
         };
         plans.push(Plan {
             name: name.value.clone(),
-            credits_per_day: plan.credits_per_day.as_ref().map(|credits| credits.value),
+            credits_per_day: plan.credits_per_day.as_ref().map(|credits| Credits(credits.value)),
             requests_per_minute: plan.requests_per_minute.as_ref().and_then(|rate| NonZeroU32::new(rate.value)),
             budgets,
             shared_keys: plan.shared_keys.value,

@@ -63,7 +63,7 @@ pub(super) fn routes(reader: &Reader<'_>, entries: &mut Entries<RouteInput>, ups
             methods,
             upstream,
             auth: route.auth.r#type.value,
-            credits: Credits(route.credits.value),
+            credits: Credits(route.credits.value.into()),
             events: route.events.value,
             allow_headers: route.allow_headers.list.iter().map(|name| name.value.as_str().into()).collect(),
         }));

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use access::{Budget, KeyNo, Measure, Per, PlanId, Secret, Subject, UserNo};
+use access::{Amount, Budget, BudgetScope, Credits, KeyNo, Measure, Per, PlanId, Secret, UserNo};
 use meter::Caller;
 
 use super::*;
@@ -60,7 +60,13 @@ fn nothing_at_all_gives_the_defaults() {
         .traffic
         .plans
         .iter()
-        .map(|plan| (plan.name.as_str(), plan.credits_per_day, plan.requests_per_minute.map(std::num::NonZeroU32::get)))
+        .map(|plan| {
+            (
+                plan.name.as_str(),
+                plan.credits_per_day.map(|credits| credits.0),
+                plan.requests_per_minute.map(std::num::NonZeroU32::get),
+            )
+        })
         .collect();
     let expected = [
         ("starter", Some(1_000), Some(60)),
@@ -140,7 +146,10 @@ plans: [{name: free, credits_per_day: 0}, {name: all}]
         ("/llm", Duration::from_millis(250), Duration::from_secs(5))
     );
     assert_eq!((ai.timeouts.first_byte, ai.timeouts.total), (Duration::from_secs(600), Duration::from_secs(3_600)));
-    assert_eq!((snapshot.traffic.plans[0].credits_per_day, snapshot.traffic.plans[1].credits_per_day), (Some(0), None));
+    assert_eq!(
+        (snapshot.traffic.plans[0].credits_per_day, snapshot.traffic.plans[1].credits_per_day),
+        (Some(Credits(0)), None)
+    );
 }
 
 #[test]
@@ -158,15 +167,15 @@ budgets:
   server_tool_rounds: 1000
 ";
     let Traffic { plans, budgets, .. } = snapshot(source).traffic;
-    let budget = |measure, per, amount| Budget { measure, per, amount };
+    let budget = |measure, per, amount| Budget { measure, per, amount: Amount(amount) };
     let of_plan = [budget(Measure::Tokens, Per::Month, 9), budget(Measure::Money, Per::Day, 500_000_000)];
     assert_eq!(plans[0].budgets, of_plan);
     let caller = Caller { user: UserNo(1), key: KeyNo(2), plan: PlanId::NIL };
     let expected = [
-        budget(Measure::Credits, Per::Day, 0).of(Subject::Key(KeyNo(2))),
-        budget(Measure::Money, Per::Month, Budget::AMOUNT_MAX).of(Subject::User(UserNo(1))),
-        budget(Measure::Tokens, Per::Day, 7).of(Subject::Plan(PlanId::NIL)),
-        budget(Measure::Money, Per::Month, 5_000_000_000_000).of(Subject::Global),
+        budget(Measure::Credits, Per::Day, 0).of(BudgetScope::Key(KeyNo(2))),
+        budget(Measure::Money, Per::Month, Budget::AMOUNT_MAX.0).of(BudgetScope::User(UserNo(1))),
+        budget(Measure::Tokens, Per::Day, 7).of(BudgetScope::Plan(PlanId::NIL)),
+        budget(Measure::Money, Per::Month, 5_000_000_000_000).of(BudgetScope::Global),
     ];
     assert_eq!(budgets.of(caller).collect::<Vec<_>>(), expected);
     assert_eq!((budgets.unbounded, budgets.clamp, budgets.server_tool_rounds), (Unbounded::Window, true, 1_000));

@@ -42,7 +42,12 @@ fn variables_set_what_the_file_does_not_and_win_over_what_it_does() {
     assert_eq!((snapshot.process.log.level.as_str(), snapshot.process.log.format.is_some()), ("debug", true));
     assert_eq!(snapshot.process.log.modules, [("proxy".to_owned(), "trace".to_owned())]);
     assert_eq!(snapshot.traffic.ai.unwrap().timeouts.idle, Duration::from_secs(7));
-    let plans: Vec<_> = snapshot.traffic.plans.iter().map(|plan| (plan.name.as_str(), plan.credits_per_day)).collect();
+    let plans: Vec<_> = snapshot
+        .traffic
+        .plans
+        .iter()
+        .map(|plan| (plan.name.as_str(), plan.credits_per_day.map(|credits| credits.0)))
+        .collect();
     assert_eq!(plans, [("a", Some(9)), ("b", None), ("c", None)]);
     assert_eq!(snapshot.process.data.to_str(), Some("./tollgate-data"), "an empty variable sets nothing");
 }

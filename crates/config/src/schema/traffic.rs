@@ -4,7 +4,7 @@ mod forms;
 
 use std::time::Duration;
 
-use access::{Per, Plan, PublicKey};
+use access::{NanoUsd, Per, Plan, PublicKey};
 use ai::ProviderKind;
 use ipnet::IpNet;
 
@@ -182,7 +182,7 @@ section! {
         /// The name of the plan, without capital letters.
         name: Option<Input<String>> = required(PLAN);
         /// Credits per user, over all keys and one UTC day.
-        credits_per_day: Option<Input<u64>> = optional(Whole::<u64>::new(0, Plan::CREDITS_MAX), "no limit");
+        credits_per_day: Option<Input<u64>> = optional(Whole::<u64>::new(0, Plan::CREDITS_MAX.0), "no limit");
         /// Requests per key; also the maximum burst.
         requests_per_minute: Option<Input<u32>> =
             optional(Whole::<u32>::new(1, Plan::REQUESTS_MAX.get() as u64), "no limit");
@@ -197,7 +197,7 @@ section! {
 section! {
     PlanBudgetInput {
         /// Dollars; zero admits only requests that cost nothing. Exactly one of the three measures is set.
-        money: Option<Input<u64>> = optional(MONEY, "");
+        money: Option<Input<NanoUsd>> = optional(MONEY, "");
         /// Credits; exactly one of the three measures is set.
         credits: Option<Input<u64>> = optional(AMOUNT, "");
         /// Tokens of all classes; exactly one of the three measures is set.

@@ -1,6 +1,6 @@
 //! Budgets of clients, beside those of their plans.
 
-use access::{Budget, BudgetId, Subject};
+use access::{Amount, Budget, BudgetId, BudgetScope};
 use meter::Caller;
 
 /// The section `budgets` of the file.
@@ -68,13 +68,13 @@ pub enum QuotaStatus {
 
 impl Budgets {
     /// Returns the budgets that apply to `caller`.
-    pub fn of(&self, caller: Caller) -> impl Iterator<Item = (BudgetId, u64)> {
+    pub fn of(&self, caller: Caller) -> impl Iterator<Item = (BudgetId, Amount)> {
         self.limits.iter().map(move |limit| {
             limit.budget.of(match limit.dimension {
-                BudgetDimension::Key => Subject::Key(caller.key),
-                BudgetDimension::User => Subject::User(caller.user),
-                BudgetDimension::Plan => Subject::Plan(caller.plan),
-                BudgetDimension::Global => Subject::Global,
+                BudgetDimension::Key => BudgetScope::Key(caller.key),
+                BudgetDimension::User => BudgetScope::User(caller.user),
+                BudgetDimension::Plan => BudgetScope::Plan(caller.plan),
+                BudgetDimension::Global => BudgetScope::Global,
             })
         })
     }

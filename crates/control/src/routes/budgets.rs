@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use access::{KeyId, Measure, Per, Refusal, UserId, usd};
+use access::{Amount, Credits, KeyId, Measure, Per, Refusal, Tokens, UserId, usd};
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use config::snapshot::BudgetDimension;
@@ -20,7 +20,7 @@ use crate::input;
 use crate::listing::{self, PageQuery};
 use crate::problem::Problem;
 use crate::state::App;
-use crate::subject;
+use crate::usage_scope;
 
 /// A page of all budgets.
 #[derive(Debug, Serialize, ToSchema)]
@@ -46,12 +46,14 @@ struct SetBudgetRequest {
 }
 
 impl SetBudgetRequest {
-    fn read(self, measure: Measure) -> Result<u64, Problem> {
+    fn read(self, measure: Measure) -> Result<Amount, Problem> {
         let refused = |why: String| Problem::new(Refusal::Unprocessable, why);
         match (measure, self.money, self.credits, self.tokens) {
             (Measure::Money, Some(money), None, None) => usd::parse_money(&money)
+                .map(Amount::of_money)
                 .map_err(|expected| refused(format!("the money of a budget must be {expected}"))),
-            (Measure::Credits, None, Some(amount), None) | (Measure::Tokens, None, None, Some(amount)) => Ok(amount),
+            (Measure::Credits, None, Some(credits), None) => Ok(Amount::of_credits(Credits(credits))),
+            (Measure::Tokens, None, None, Some(tokens)) => Ok(Amount::of_tokens(Tokens(tokens))),
             _ => Err(refused(format!("this budget takes exactly one field, `{}`", measure.as_str()))),
         }
     }
@@ -125,7 +127,7 @@ fn invalid_name() -> Problem {
 /// Maps the store's error for a scope that does not exist.
 fn refused(error: StoreError) -> Problem {
     if let StoreError::NoUser { .. } = error {
-        return subject::no_such_user();
+        return usage_scope::no_such_user();
     }
     if let StoreError::NoPlan { .. } = error { missing("this plan does not exist") } else { error.into() }
 }
@@ -186,10 +188,10 @@ pub(super) async fn set(
     let body: SetBudgetRequest = input::required(request, app.limits.body).await?;
     let named = named.ok_or_else(invalid_name)?;
     let amount = body.read(named.measure)?;
-    let (holder, subject) = named.holder(&app).await?;
+    let (holder, scope) = named.holder(&app).await?;
     let by = caller.actor();
     app.store.set_budget(&by, &holder, named.measure, named.per, Some(amount)).await.map_err(refused)?;
-    let there = app.store.budgets_of([subject; 4]).await.map_err(Problem::store)?;
+    let there = app.store.budgets_of([scope; 4]).await.map_err(Problem::store)?;
     let set = there.into_iter().find(|stored| (stored.budget.measure, stored.budget.per) == (named.measure, named.per));
     // Another admin may have removed the budget at this moment.
     let set = set.ok_or_else(|| missing("this budget does not exist"))?;

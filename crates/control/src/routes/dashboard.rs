@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::{Day, KeyId, Plan, UserId};
+use access::{Credits, Day, KeyId, Plan, UserId};
 use axum::Json;
 use axum::extract::{Request, State};
 use ledger::{Overview, OverviewKey, OverviewModel, RequestLine};
@@ -21,7 +21,7 @@ use crate::quota::{self, Quota};
 use crate::routes::usage::requests::RequestItem;
 use crate::sign_in::Account;
 use crate::state::App;
-use crate::subject::{self, Subject};
+use crate::usage_scope::{self, UsageScope};
 
 /// The number of newest requests that the overview shows.
 const RECENT: usize = 20;
@@ -151,7 +151,7 @@ impl From<&Plan> for OverviewPlanView {
     fn from(plan: &Plan) -> Self {
         Self {
             name: plan.name.clone(),
-            credits_per_day: plan.credits_per_day,
+            credits_per_day: plan.credits_per_day.map(|credits| credits.0),
             requests_per_minute: plan.requests_per_minute.map(std::num::NonZeroU32::get),
         }
     }
@@ -237,18 +237,18 @@ pub(super) async fn overview(
     request: Request,
 ) -> Result<Json<OverviewResponse>, Problem> {
     let OverviewQuery { user_id } = input::query(request.uri())?;
-    let user = Subject::id(&caller, user_id)?;
+    let user = UsageScope::id(&caller, user_id)?;
     let today = app.clock.now().day();
     let since = first_of_month(today);
     let mut overview = read(&app, user, since, today).await?;
     let no = overview.user.no;
-    if overview.today.credits < quota::settled(&app, no, today) {
+    if Credits(overview.today.credits) < quota::settled(&app, no, today) {
         quota::recorded(&app, no, today).await?;
         overview = read(&app, user, since, today).await?;
     }
-    let subject = Subject { user, no, plan: Arc::new(overview.user.plan.clone()) };
-    let key = budgets::BudgetKey::of(&caller, &subject);
-    let query = BudgetQuery { caller: &caller, subject: &subject, key };
+    let scope = UsageScope { user, no, plan: Arc::new(overview.user.plan.clone()) };
+    let key = budgets::BudgetKey::of(&caller, &scope);
+    let query = BudgetQuery { caller: &caller, scope: &scope, key };
     let budgets = budgets::holding(&app, query, today).await?;
     Ok(Json(response(&app, overview, budgets, today)))
 }
@@ -256,14 +256,14 @@ pub(super) async fn overview(
 async fn read(app: &App, user: UserId, since: Day, today: Day) -> Result<Overview, Problem> {
     let found = app.ledger.overview(user, since, today).await.map_err(Problem::store)?;
     // The user does not exist, or a restored store is older than the credential and does not contain the user.
-    found.ok_or_else(subject::no_such_user)
+    found.ok_or_else(usage_scope::no_such_user)
 }
 
 fn response(app: &App, overview: Overview, budgets: Vec<budgets::BudgetView>, today: Day) -> OverviewResponse {
     let user = &overview.user;
-    let of_user = BudgetId::credits_a_day(meter::Subject::User(user.no));
-    let recorded = overview.today.credits;
-    let used = app.meter.as_ref().map_or(0, |meter| meter.used(of_user, today)).max(recorded);
+    let of_user = BudgetId::credits_a_day(meter::BudgetScope::User(user.no));
+    let recorded = Credits(overview.today.credits);
+    let used = app.meter.as_ref().map_or(Credits::ZERO, |meter| meter.used(of_user, today).credits()).max(recorded);
     let quota = Quota::new(user.plan.credits_per_day, used, today);
     let pending_credits = quota::pending(&quota, recorded);
     let latency = Latency::of(&overview.newest);
@@ -273,7 +273,11 @@ fn response(app: &App, overview: Overview, budgets: Vec<budgets::BudgetView>, to
         plan: OverviewPlanView::from(&user.plan),
         quota,
         budgets,
-        today: Today { date: date(today), used: UsageFigures::from(&overview.today), pending_credits },
+        today: Today {
+            date: date(today),
+            used: UsageFigures::from(&overview.today),
+            pending_credits: pending_credits.0,
+        },
         month: Month { since: date(first_of_month(today)), used: UsageFigures::from(&overview.month) },
         keys: overview.keys.into_iter().map(OverviewKeyView::from).collect(),
         models: overview.models.into_iter().map(OverviewModelView::from).collect(),

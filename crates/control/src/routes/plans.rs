@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use access::{Budget, Measure, Per, Plan, PlanId, Refusal, usd};
+use access::{Amount, Budget, Credits, Measure, Per, Plan, PlanId, Refusal, Tokens, usd};
 use axum::Json;
 use axum::extract::{Request, State};
 use http::StatusCode;
@@ -56,7 +56,7 @@ impl From<StoredPlan> for PlanView {
         Self {
             id,
             name: plan.name,
-            credits_per_day: plan.credits_per_day,
+            credits_per_day: plan.credits_per_day.map(|credits| credits.0),
             requests_per_minute: plan.requests_per_minute.map(NonZeroU32::get),
             budgets: plan.budgets.into_iter().map(PlanBudget::from).collect(),
             shared_keys: plan.shared_keys,
@@ -133,8 +133,8 @@ struct PlanBudget {
 
 impl From<Budget> for PlanBudget {
     fn from(Budget { measure, per, amount }: Budget) -> Self {
-        let of = |other| (measure == other).then_some(amount);
-        let money = of(Measure::Money).map(usd::written_money);
+        let of = |other| (measure == other).then_some(amount.0);
+        let money = (measure == Measure::Money).then(|| usd::written_money(amount.money()));
         Self { money, credits: of(Measure::Credits), tokens: of(Measure::Tokens), per: per.as_str().to_owned() }
     }
 }
@@ -144,14 +144,12 @@ impl PlanBudget {
         let refused = |why: String| Problem::new(Refusal::Unprocessable, why);
         let (measure, amount) = match (self.money, self.credits, self.tokens) {
             (Some(money), None, None) => {
-                let amount = usd::parse_money(&money);
-                (
-                    Measure::Money,
-                    amount.map_err(|expected| refused(format!("the money of a budget must be {expected}")))?,
-                )
+                let money = usd::parse_money(&money)
+                    .map_err(|expected| refused(format!("the money of a budget must be {expected}")))?;
+                (Measure::Money, Amount::of_money(money))
             }
-            (None, Some(credits), None) => (Measure::Credits, credits),
-            (None, None, Some(tokens)) => (Measure::Tokens, tokens),
+            (None, Some(credits), None) => (Measure::Credits, Amount::of_credits(Credits(credits))),
+            (None, None, Some(tokens)) => (Measure::Tokens, Amount::of_tokens(Tokens(tokens))),
             _ => return Err(refused("a budget must have exactly one of money, credits and tokens".to_owned())),
         };
         let per = Per::parse(&self.per).ok_or_else(|| refused("`per` must be `day` or `month`".to_owned()))?;
@@ -191,7 +189,7 @@ pub(super) async fn create(
     let new: NewPlanRequest = input::required(request, app.limits.body).await?;
     let plan = Plan {
         name: new.name,
-        credits_per_day: new.credits_per_day,
+        credits_per_day: new.credits_per_day.map(Credits),
         requests_per_minute: new.requests_per_minute,
         budgets: read(new.budgets)?,
         shared_keys: new.shared_keys.unwrap_or(true),
@@ -217,6 +215,7 @@ pub(super) async fn change(
     let PlanChangeRequest { credits_per_day, requests_per_minute, budgets, shared_keys } =
         input::required(request, app.limits.body).await?;
     let budgets = budgets.map(read).transpose()?;
+    let credits_per_day = credits_per_day.map(|limit| limit.map(Credits));
     let change = PlanChange { credits_per_day, requests_per_minute, budgets, shared_keys };
     match app.store.change_plan(&caller.actor(), &name, change).await {
         Ok(changed) => Ok(Json(changed.into())),

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use access::token::Signer;
 use access::{
-    ApiKey, Clock, Day, Directory, Ids, KeyBounds, KeyId, MasterKey, Mono, NanoUsd, Plan, PlanId, RequestId, Revision,
-    Secret, Timestamp, UserId, UserNo, UserStatus, Vault,
+    ApiKey, Clock, Credits, Day, Directory, Ids, KeyBounds, KeyId, MasterKey, Mono, NanoUsd, Plan, PlanId, RequestId,
+    Revision, Secret, Timestamp, Tokens, UserId, UserNo, UserStatus, Vault,
 };
 use cluster::DecryptedCredentials;
 use config::Live;
@@ -77,8 +77,12 @@ impl World {
     pub(crate) fn has_spent(&self, caller: Caller, day: Day, credits: u64) {
         let (plan, bounds) = (Plan::unlimited("any"), KeyBounds::default());
         let limits = self.meter.limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &[] });
-        let ask =
-            AdmissionRequest { limits: &limits, charge: Some(Charge::credits(credits)), at: day.start(), now: Mono(1) };
+        let ask = AdmissionRequest {
+            limits: &limits,
+            charge: Some(Charge::credits(Credits(credits))),
+            at: day.start(),
+            now: Mono(1),
+        };
         self.meter.admit(&ask).unwrap().commit(ask.at).settle_as_reserved();
     }
 
@@ -112,7 +116,7 @@ impl World {
         let options = store::Options { url: url.as_ref(), data: data.path(), migrate: true, clock: clock.clone() };
         let store = Store::open(options).await.unwrap();
         let plan = |name: &str, credits_per_day| Plan { credits_per_day, ..Plan::unlimited(name) };
-        store.ensure_plans(&[plan("starter", Some(1_000)), plan("endless", None)]).await.unwrap();
+        store.ensure_plans(&[plan("starter", Some(Credits(1_000))), plan("endless", None)]).await.unwrap();
 
         let (queue, lookups) = mpsc::channel(64);
         let revision = Arc::new(Revision::default());
@@ -245,12 +249,12 @@ impl World {
 /// An LLM request with three credits at `at`; without `cost`, its price is unknown.
 pub(crate) fn event(caller: Caller, at: Timestamp, cost: Option<NanoUsd>) -> UsageEvent {
     let usage = Usage {
-        input: Some(100),
-        cached_input: Some(20),
-        cache_write_short: Some(3),
-        cache_write_long: Some(4),
-        output: Some(50),
-        reasoning: Some(10),
+        input: Some(Tokens(100)),
+        cached_input: Some(Tokens(20)),
+        cache_write_short: Some(Tokens(3)),
+        cache_write_long: Some(Tokens(4)),
+        output: Some(Tokens(50)),
+        reasoning: Some(Tokens(10)),
         ..Usage::empty(Source::Reported)
     };
     let attempt = Attempt {
@@ -269,10 +273,10 @@ pub(crate) fn event(caller: Caller, at: Timestamp, cost: Option<NanoUsd>) -> Usa
     };
     UsageEvent {
         id: RequestId(Ids::new(Clock::manual(at)).next_uuid()),
-        caller: Some(caller),
+        subject: access::Subject::Key(caller),
         started_at: at,
         day: at.day(),
-        charge: Charge::credits(3),
+        charge: Charge::credits(Credits(3)),
         route: "ai".into(),
         format: Some("chat".into()),
         model: Some("fast".into()),

@@ -5,6 +5,7 @@ use access::Timestamp;
 use tokio::time::Instant;
 
 use super::*;
+use crate::captured_log::capture;
 use crate::ownership::OwnershipFuture;
 use crate::report::JobReport;
 
@@ -44,12 +45,16 @@ impl NodeClaims {
 }
 
 impl Ownership for NodeClaims {
-    fn claim<'a>(&'a self, _: &'static str, ttl: Duration) -> OwnershipFuture<'a> {
-        Box::pin(async move { self.answer().await.map(|()| self.set(Instant::now() + ttl, true)) })
+    fn claim<'a>(&'a self, _: &'a JobSpec) -> OwnershipFuture<'a> {
+        Box::pin(async move { self.answer().await.map(|()| self.set(Instant::now() + CLAIM_TTL, true)) })
     }
 
-    fn finish<'a>(&'a self, _: &'static str, pause: Duration) -> OwnershipFuture<'a> {
-        Box::pin(async move { self.answer().await.map(|()| self.set(Instant::now() + pause, false)) })
+    fn renew<'a>(&'a self, spec: &'a JobSpec) -> OwnershipFuture<'a> {
+        self.claim(spec)
+    }
+
+    fn finish<'a>(&'a self, _: &'a JobSpec, end: &'a ClaimEnd) -> OwnershipFuture<'a> {
+        Box::pin(async move { self.answer().await.map(|()| self.set(Instant::now() + end.pause, false)) })
     }
 }
 
@@ -214,7 +219,7 @@ async fn of_two_nodes_one_runs_the_job_once_a_period_and_the_other_takes_over() 
         let runs = first.runs() + second.runs();
         // A node that does not own the job looks again after at most 30 s.
         assert!((8..=11).contains(&runs), "{runs} runs in ten periods of {period} s");
-        assert!(first.report().is_elsewhere || second.report().is_elsewhere);
+        assert!(first.report().is_unclaimed || second.report().is_unclaimed);
         let before = second.runs();
         first.runner.stop(SECOND).await;
         pass(period * 2 + 60).await;
@@ -241,10 +246,10 @@ async fn a_run_ends_when_its_claim_is_lost_or_cannot_be_renewed() {
     let claims = Arc::<Claims>::default();
     let world = World::new(spec, &claims, 1, endless);
     pass(100).await;
-    assert!(!world.report().is_elsewhere, "renewals keep the claim");
+    assert!(!world.report().is_unclaimed, "renewals keep the claim");
     *claims.claim.lock().unwrap() = Some((2, Instant::now() + 600 * SECOND, true));
     pass(5).await;
-    assert!(world.report().is_elsewhere);
+    assert!(world.report().is_unclaimed);
 
     let claims = Arc::<Claims>::default();
     let world = World::new(spec, &claims, 1, endless);
@@ -333,4 +338,81 @@ async fn a_second_job_with_the_same_name_is_not_started() {
     });
     pass(5).await;
     assert_eq!((world.runner.reports().all().len(), runs.load(Ordering::Relaxed)), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_the_claims_is_logged_once_and_so_is_its_end() {
+    let log = capture();
+    let spec = JobSpec { owner: Owner::OneNode, ..JobSpec::every("test", 10 * SECOND) };
+    let claims = Arc::<Claims>::default();
+    let world = World::new(spec, &claims, 1, succeed);
+    pass(1).await;
+    claims.is_away.store(true, Ordering::Relaxed);
+    pass(100).await;
+    claims.is_away.store(false, Ordering::Relaxed);
+    pass(20).await;
+    assert!(world.report().runs(JobOutcome::Failed) >= 9 && world.runs() >= 2, "{:?}", world.report());
+    let text = log.text();
+    assert_eq!((text.matches("fails; retrying").count(), text.lines().count()), (1, 2), "{text}");
+    assert!(text.contains("the database is away") && text.contains("works again"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_stops_in_a_run_gives_up_its_claim() {
+    let spec = JobSpec { owner: Owner::OneNode, ..JobSpec::every("test", 10 * SECOND) };
+    let claims = Arc::<Claims>::default();
+    let world = World::new(spec, &claims, 1, |_| async {
+        std::future::pending::<()>().await;
+        Ok(NextRun::Period)
+    });
+    pass(1).await;
+    assert!(world.report().running_since.is_some());
+    let reports = world.runner.reports().clone();
+    world.runner.stop(SECOND).await;
+    assert_eq!(reports.all()[0].running_since, None);
+    let other = World::new(spec, &claims, 2, succeed);
+    pass(0).await;
+    assert_eq!(other.runs(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_whose_last_run_panicked_does_its_last_work() {
+    let world = World::alone(JobSpec::every("test", SECOND), |_| async { panic!("damaged") });
+    pass(0).await;
+    assert_eq!(world.report().last_outcome, Some(JobOutcome::Panicked));
+    let stopped = world.stopped;
+    world.runner.stop(SECOND).await;
+    assert_eq!(stopped.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_that_do_not_end_are_named() {
+    let log = capture();
+    let spec = JobSpec { cancellation: Cancellation::AfterRun, ..JobSpec::every("endless", SECOND) };
+    let mut world = World::alone(spec, |_| async {
+        std::future::pending::<()>().await;
+        Ok(NextRun::Period)
+    });
+    world.runner.add(JobSpec::every("short", SECOND), || TestJob {
+        runs: Arc::default(),
+        step: succeed,
+        stopped: Arc::default(),
+    });
+    pass(0).await;
+    world.runner.stop(SECOND).await;
+    assert!(log.text().contains("aborted jobs=\"endless\""), "{}", log.text());
+}
+
+#[tokio::test(start_paused = true)]
+async fn runners_that_stop_at_different_times_share_their_reports() {
+    let mut first = Runner::new(Clock::manual(Timestamp(1)), Arc::new(NodeClaims { node: 1, claims: Arc::default() }));
+    let mut second = first.beside();
+    let job = || TestJob { runs: Arc::default(), step: succeed, stopped: Arc::default() };
+    first.add(JobSpec::every("first", SECOND), job);
+    second.add(JobSpec::every("second", SECOND), job);
+    second.add(JobSpec::every("first", SECOND), job);
+    first.stop(SECOND).await;
+    pass(5).await;
+    let runs = second.reports().all().iter().map(|report| report.runs(JobOutcome::Succeeded)).collect::<Vec<_>>();
+    assert_eq!(runs, [0, 6]);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use access::{NanoUsd, PlanId, Timestamp};
+use access::{Credits, NanoUsd, PlanId, Subject, Timestamp};
 use meter::{Attempt, Charge, Counts, Usage, UsageEvent};
 
 use crate::usage::UsageTotals;
@@ -52,10 +52,11 @@ pub(crate) struct ModelTotals {
     pub(crate) duration_us: u64,
 }
 
-/// Key of a row in `usage_counts`; `key` is 0 for unauthenticated clients.
+/// Key of a row in `usage_counts`; `key` is 0 without a key, `subject` is 0 without a subject that is recorded by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Minute {
     pub(crate) key: i64,
+    pub(crate) subject: i64,
     pub(crate) route: i64,
     pub(crate) status_class: i64,
     pub(crate) minute: i64,
@@ -67,7 +68,7 @@ pub(crate) struct Minute {
 pub(crate) struct MinuteCounts {
     pub(crate) user: i64,
     pub(crate) requests: u64,
-    pub(crate) credits: u64,
+    pub(crate) credits: Credits,
 }
 
 /// Adds up the totals of requests with a key.
@@ -77,7 +78,7 @@ pub(crate) fn days<'a>(
 ) -> BTreeMap<CallerDay, CallerTotals> {
     let mut days: BTreeMap<CallerDay, CallerTotals> = BTreeMap::new();
     for event in events.into_iter().filter(|event| event.counts()) {
-        if let Some(caller) = event.caller {
+        if let Some(caller) = event.subject.caller() {
             let day = CallerDay { day: event.day.0.into(), user: caller.user.0, key: caller.key.0 };
             let of = days.entry(day).or_default();
             of.totals.add(&totals(event));
@@ -85,12 +86,12 @@ pub(crate) fn days<'a>(
         }
     }
     for counts in counts {
-        if let Some(caller) = counts.caller {
+        if let Some(caller) = counts.subject.caller() {
             let day = CallerDay { day: counts.day.0.into(), user: caller.user.0, key: caller.key.0 };
             let of = days.entry(day).or_default();
             of.totals.add(&UsageTotals {
                 requests: counts.requests,
-                credits: counts.credits,
+                credits: counts.credits.0,
                 ..UsageTotals::default()
             });
             of.charge = of.charge.and(&Charge::credits(counts.credits));
@@ -105,8 +106,9 @@ pub(crate) fn plans<'a>(
     counts: impl IntoIterator<Item = &'a Counts>,
 ) -> BTreeMap<PlanDay, Charge> {
     let events = events.into_iter().filter(|event| event.counts());
-    let events = events.map(|event| (event.caller, event.day, event.charge));
-    let counts = counts.into_iter().map(|counts| (counts.caller, counts.day, Charge::credits(counts.credits)));
+    let events = events.map(|event| (event.subject.caller(), event.day, event.charge));
+    let counts =
+        counts.into_iter().map(|counts| (counts.subject.caller(), counts.day, Charge::credits(counts.credits)));
     let mut plans: BTreeMap<PlanDay, Charge> = BTreeMap::new();
     for (caller, day, charge) in events.chain(counts) {
         if let Some(caller) = caller {
@@ -124,7 +126,7 @@ pub(crate) fn models<'a>(
 ) -> BTreeMap<ModelDay, ModelTotals> {
     let mut models: BTreeMap<ModelDay, ModelTotals> = BTreeMap::new();
     for event in events.into_iter().filter(|event| event.format.is_some()) {
-        let Some(caller) = event.caller else { continue };
+        let Some(caller) = event.subject.caller() else { continue };
         let model = event.model.as_deref().and_then(&model_no).unwrap_or(0);
         let of = models.entry(ModelDay { user: caller.user.0, day: event.day.0.into(), model }).or_default();
         of.errors = of.errors.saturating_add(event.is_error().into());
@@ -138,16 +140,18 @@ pub(crate) fn models<'a>(
     models
 }
 
-/// Adds up the counts per minute; `route_no` returns a route's number.
+/// Adds up the counts per minute; `route_no` and `subject_no` return the number of a route and of a subject.
 pub(crate) fn minutes<'a>(
     counts: impl IntoIterator<Item = &'a Counts>,
     route_no: impl Fn(&str) -> Option<i64>,
+    subject_no: impl Fn(&Subject) -> Option<i64>,
 ) -> BTreeMap<Minute, MinuteCounts> {
     let mut minutes: BTreeMap<Minute, MinuteCounts> = BTreeMap::new();
     for counts in counts {
-        let (user, key) = counts.caller.map_or((0, 0), |caller| (caller.user.0, caller.key.0));
+        let (user, key) = counts.subject.caller().map_or((0, 0), |caller| (caller.user.0, caller.key.0));
         let minute = Minute {
             key,
+            subject: subject_no(&counts.subject).unwrap_or(0),
             route: route_no(&counts.route).unwrap_or(0),
             status_class: counts.status_class.into(),
             minute: counts.minute.into(),
@@ -169,12 +173,12 @@ pub(crate) fn end_of(minute: u32) -> Timestamp {
 fn totals(event: &UsageEvent) -> UsageTotals {
     let usage = usage(&event.attempts);
     let [input, cached_input, cache_write_short, cache_write_long, output, reasoning] =
-        usage.map_or([None; 6], |usage| usage.summary_classes()).map(Option::unwrap_or_default);
+        usage.map_or([None; 6], |usage| usage.summary_classes()).map(|class| class.unwrap_or_default().0);
     let unknown = event.attempts.is_empty() || event.attempts.iter().any(|attempt| attempt.cost.is_none());
     let unpriced = event.format.is_some() && unknown;
     UsageTotals {
         requests: 1,
-        credits: event.charge.credits,
+        credits: event.charge.credits.0,
         input,
         cached_input,
         cache_write_short,

@@ -1,8 +1,9 @@
-//! Numbers for strings that repeat in usage events.
+//! Numbers for strings and subjects that repeat in usage events.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use access::{Subject, SubjectName};
 use meter::{Counts, UsageEvent};
 use store::sql::{Transaction, statements};
 use store::{Store, StoreError};
@@ -17,6 +18,10 @@ statements! {
     ADD = "INSERT INTO names (id, no, kind, name, created_at, updated_at)
         VALUES ($1, (SELECT coalesce(max(no), 0) + 1 FROM names), $2, $3, $4, $4) ON CONFLICT (kind, name) DO NOTHING";
     FIND = "SELECT no FROM names WHERE kind = $1 AND name = $2";
+    ADD_SUBJECT = "INSERT INTO subjects (id, no, kind, issuer, name, created_at, updated_at)
+        VALUES ($1, (SELECT coalesce(max(no), 0) + 1 FROM subjects), $2, $3, $4, $5, $5)
+        ON CONFLICT (kind, issuer, name) DO NOTHING";
+    FIND_SUBJECT = "SELECT no FROM subjects WHERE kind = $1 AND issuer = $2 AND name = $3";
 }
 
 /// The kind of object that has the name.
@@ -46,6 +51,14 @@ pub(crate) struct Names {
     models: HashMap<Arc<str>, i64>,
     providers: HashMap<Arc<str>, i64>,
     prices: HashMap<Arc<str>, i64>,
+    subjects: HashMap<Subject, i64>,
+}
+
+/// The names and subjects of a batch that are not cached.
+#[derive(Debug, Default)]
+struct UnknownNames<'a> {
+    names: BTreeSet<(NameKind, &'a str)>,
+    subjects: BTreeSet<SubjectName<'a>>,
 }
 
 impl Names {
@@ -54,7 +67,12 @@ impl Names {
         self.of(kind).get(clip(name)).copied()
     }
 
-    /// Caches the numbers of all names in the batch, and stores new names.
+    /// Returns the number of a cached subject; `None` for keys and anonymous clients, which have none.
+    pub(crate) fn subject(&self, subject: &Subject) -> Option<i64> {
+        subject.name().and_then(|_| self.subjects.get(subject).copied())
+    }
+
+    /// Caches the numbers of all names and subjects in the batch, and stores new ones.
     pub(crate) async fn learn(
         &mut self,
         store: &Store,
@@ -62,18 +80,28 @@ impl Names {
         events: &[&UsageEvent],
         counts: &[&Counts],
     ) -> Result<(), StoreError> {
-        if [&self.routes, &self.models, &self.providers, &self.prices].iter().any(|known| known.len() > KNOWN_MAX) {
+        let names = [&self.routes, &self.models, &self.providers, &self.prices];
+        if names.iter().any(|known| known.len() > KNOWN_MAX) || self.subjects.len() > KNOWN_MAX {
             self.forget();
         }
         let unknown = self.unknown(events, counts);
-        if let Some(lock) = transaction.kind().lock_names().filter(|_| !unknown.is_empty()) {
+        let is_known = unknown.names.is_empty() && unknown.subjects.is_empty();
+        if let Some(lock) = transaction.kind().lock_names().filter(|_| !is_known) {
             transaction.query(lock).run().await?;
         }
-        for (kind, name) in unknown {
+        for (kind, name) in unknown.names {
             let add = transaction.query(ADD).bind(store.new_id()).bind(kind.as_str()).bind(name).bind(store.now());
             add.run().await?;
             let (no,) = transaction.query(FIND).bind(kind.as_str()).bind(name).one().await?;
             self.of_mut(kind).insert(Arc::from(name), no);
+        }
+        for named in unknown.subjects {
+            let SubjectName { kind, issuer, name } = named;
+            let kind = kind.as_str();
+            let add = transaction.query(ADD_SUBJECT).bind(store.new_id()).bind(kind).bind(issuer).bind(name);
+            add.bind(store.now()).run().await?;
+            let (no,) = transaction.query(FIND_SUBJECT).bind(kind).bind(issuer).bind(name).one().await?;
+            self.subjects.extend(named.subject().map(|subject| (subject, no)));
         }
         Ok(())
     }
@@ -83,11 +111,11 @@ impl Names {
         *self = Self::default();
     }
 
-    fn unknown<'a>(&self, events: &[&'a UsageEvent], counts: &[&'a Counts]) -> BTreeSet<(NameKind, &'a str)> {
-        let mut unknown = BTreeSet::new();
+    fn unknown<'a>(&self, events: &[&'a UsageEvent], counts: &[&'a Counts]) -> UnknownNames<'a> {
+        let mut unknown = UnknownNames::default();
         let mut note = |kind, name: &'a str| {
             if self.get(kind, name).is_none() {
-                unknown.insert((kind, clip(name)));
+                unknown.names.insert((kind, clip(name)));
             }
         };
         for event in events {
@@ -108,6 +136,8 @@ impl Names {
         for counts in counts {
             note(NameKind::Route, &counts.route);
         }
+        let subjects = events.iter().map(|event| &event.subject).chain(counts.iter().map(|counts| &counts.subject));
+        unknown.subjects = subjects.filter(|of| self.subject(of).is_none()).filter_map(Subject::name).collect();
         unknown
     }
 

@@ -14,6 +14,7 @@ use crate::ingest::write::{PRESENT, Rows};
 
 /// Maximum number of ids in one statement.
 const IDS_MAX: usize = 500;
+const UNREADABLE: StoreError = StoreError::Unreadable { table: "open_requests", column: "opened" };
 /// A list of ids follows.
 const FORGET: &str = "DELETE FROM open_requests WHERE id IN ";
 
@@ -30,10 +31,8 @@ pub(crate) struct StoredOpenRequests(Option<HashSet<Uuid>>);
 /// # Errors
 /// [`StoreError::Unreadable`], and database errors.
 pub async fn stored_requests(node: &Node) -> Result<Vec<OpenRequest>, StoreError> {
-    let rows: Vec<(Uuid, String)> = node.store().query(KEPT).bind(node.id()).all().await?;
-    let opened = |(_, opened): &(Uuid, String)| {
-        serde_json::from_str(opened).map_err(|_| StoreError::Unreadable { table: "open_requests", column: "opened" })
-    };
+    let rows: Vec<(Uuid, Vec<u8>)> = node.store().query(KEPT).bind(node.id()).all().await?;
+    let opened = |(_, opened): &(Uuid, Vec<u8>)| OpenRequest::from_stored(opened).map_err(|_| UNREADABLE);
     rows.iter().map(opened).collect()
 }
 
@@ -53,7 +52,7 @@ impl StoredOpenRequests {
         let kept = match &mut self.0 {
             Some(kept) => kept,
             None => {
-                let rows: Vec<(Uuid, String)> = transaction.query(KEPT).bind(node.id()).all().await?;
+                let rows: Vec<(Uuid, Vec<u8>)> = transaction.query(KEPT).bind(node.id()).all().await?;
                 self.0.insert(rows.into_iter().map(|(id, _)| id).collect())
             }
         };
@@ -75,13 +74,13 @@ impl StoredOpenRequests {
         }
         let news: Vec<&OpenRequest> = news.into_iter().filter(|opened| !ended.contains(&opened.id.0)).collect();
         let now = node.store().now();
-        let bind = |opened: &&OpenRequest, row: &mut Values| {
-            row.put(opened.id.0).put(node.id());
-            // A record of the spool is plain data, which JSON can represent.
-            row.put(serde_json::to_string(opened).unwrap_or_default()).put(now).put(now);
+        let stored = |opened: &OpenRequest| Ok((opened.id.0, opened.to_stored().map_err(|_| UNREADABLE)?));
+        let news: Vec<(Uuid, Vec<u8>)> = news.into_iter().map(stored).collect::<Result<_, StoreError>>()?;
+        let bind = |(id, opened): &(Uuid, Vec<u8>), row: &mut Values| {
+            row.put(*id).put(node.id()).put(opened.as_slice()).put(now).put(now);
         };
         OPEN_REQUESTS.run(transaction, &news, bind).await?;
-        kept.extend(news.into_iter().map(|opened| opened.id.0));
+        kept.extend(news.into_iter().map(|(id, _)| id));
         Ok(())
     }
 }

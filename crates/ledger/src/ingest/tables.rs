@@ -1,105 +1,38 @@
 //! Statements that write a batch: tables, columns, and the handling of rows that already exist.
 
+use meter::usage_columns;
 use store::sql::Insert;
 #[cfg(test)]
 use store::sql::StoreKind;
 
+use crate::usage_columns::inserted;
+
 /// One row per request.
 pub(crate) static EVENTS: Insert = Insert::new(
     "usage_events",
-    &[
-        "id",
-        "user_no",
-        "key_no",
-        "plan_id",
-        "started_at",
-        "day",
-        "credits",
-        "charged_tokens",
-        "charged_nano",
-        "route_no",
-        "format",
-        "model_no",
-        "streamed",
-        "status",
-        "outcome",
-        "refusal",
-        "request_bytes",
-        "response_bytes",
-        "duration_us",
-        "attempts",
-        "provider_no",
-        "provider_model_no",
-        "answered_model_no",
-        "upstream_status",
-        "upstream_id",
-        "price_no",
-        "first_byte_us",
-        "upstream_us",
-        "usage_source",
-        "input_tokens",
-        "cached_input_tokens",
-        "cache_write_short_tokens",
-        "cache_write_long_tokens",
-        "output_tokens",
-        "reasoning_tokens",
-        "audio_input_tokens",
-        "image_input_tokens",
-        "audio_output_tokens",
-        "image_output_tokens",
-        "billed_unit",
-        "billed_quantity",
-        "searches",
-        "maps_prompts",
-        "maps_queries",
-        "containers",
-        "file_searches",
-        "cost_nano",
-        "cost_unknown",
-        "created_at",
-        "updated_at",
-    ],
+    usage_columns!(inserted
+        [
+            "id", "user_no", "key_no", "plan_id", "subject_no", "started_at", "day", "credits", "charged_tokens",
+            "charged_nano", "route_no", "format", "model_no", "streamed", "status", "outcome",
+            "refusal", "request_bytes", "response_bytes", "duration_us", "attempts", "provider_no",
+            "provider_model_no", "answered_model_no", "upstream_status", "upstream_id", "price_no",
+            "first_byte_us", "upstream_us",
+        ]
+        ["cost_nano", "cost_unknown", "created_at", "updated_at",]
+    ),
     "ON CONFLICT (id) DO NOTHING",
 );
 
 /// One row per attempt, for requests with several attempts.
 pub(crate) static ATTEMPTS: Insert = Insert::new(
     "usage_attempts",
-    &[
-        "id",
-        "event_id",
-        "no",
-        "provider_no",
-        "provider_model_no",
-        "answered_model_no",
-        "upstream_status",
-        "upstream_id",
-        "price_no",
-        "first_byte_us",
-        "upstream_us",
-        "usage_source",
-        "input_tokens",
-        "cached_input_tokens",
-        "cache_write_short_tokens",
-        "cache_write_long_tokens",
-        "output_tokens",
-        "reasoning_tokens",
-        "audio_input_tokens",
-        "image_input_tokens",
-        "audio_output_tokens",
-        "image_output_tokens",
-        "billed_unit",
-        "billed_quantity",
-        "searches",
-        "maps_prompts",
-        "maps_queries",
-        "containers",
-        "file_searches",
-        "cost_nano",
-        "cost_unknown",
-        "created_at",
-        "updated_at",
-    ],
+    usage_columns!(inserted
+        [
+            "id", "event_id", "no", "provider_no", "provider_model_no", "answered_model_no",
+            "upstream_status", "upstream_id", "price_no", "first_byte_us", "upstream_us",
+        ]
+        ["cost_nano", "cost_unknown", "created_at", "updated_at",]
+    ),
     "",
 );
 
@@ -202,6 +135,7 @@ pub(crate) static MINUTES: Insert = Insert::new(
         "id",
         "user_no",
         "key_no",
+        "subject_no",
         "route_no",
         "status_class",
         "minute",
@@ -211,7 +145,7 @@ pub(crate) static MINUTES: Insert = Insert::new(
         "created_at",
         "updated_at",
     ],
-    "ON CONFLICT (key_no, route_no, status_class, minute, day) DO UPDATE SET
+    "ON CONFLICT (key_no, subject_no, route_no, status_class, minute, day) DO UPDATE SET
         requests = usage_counts.requests + excluded.requests, credits = usage_counts.credits + excluded.credits,
         updated_at = excluded.updated_at",
 );
@@ -239,9 +173,14 @@ pub(crate) static POSITIONS: Insert = Insert::new(
         WHERE (excluded.segment, excluded.byte_offset) > (ingested.segment, ingested.byte_offset)",
 );
 
+/// Returns all statements of this module.
+#[cfg(test)]
+pub(crate) fn inserts() -> [&'static Insert; 9] {
+    [&EVENTS, &ATTEMPTS, &DAYS, &PLANS, &MODELS, &MINUTES, &RAW, &OPEN_REQUESTS, &POSITIONS]
+}
+
 /// Returns every text of these statements.
 #[cfg(test)]
 pub(crate) fn texts(kind: StoreKind) -> Vec<String> {
-    let inserts = [&EVENTS, &ATTEMPTS, &DAYS, &PLANS, &MODELS, &MINUTES, &RAW, &OPEN_REQUESTS, &POSITIONS];
-    inserts.into_iter().flat_map(|insert| insert.all_texts(kind)).collect()
+    inserts().into_iter().flat_map(|insert| insert.all_texts(kind)).collect()
 }

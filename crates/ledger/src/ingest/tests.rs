@@ -2,11 +2,14 @@ mod neighbours;
 mod open_requests;
 mod refused;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use access::{Clock, Day, Ids, KeyNo, NanoUsd, PlanId, RequestId, Timestamp, UserNo};
+use access::{
+    Amount, Clock, Credits, Day, Ids, KeyNo, NanoUsd, PlanId, RequestId, Subject, SubjectKind, SubjectName, Timestamp,
+    Tokens, UserNo,
+};
 use cluster::Cluster;
-use meter::budget::{BudgetId, Per, Period, Subject};
+use meter::budget::{BudgetId, BudgetScope, Per, Period};
 use meter::lease::{CounterId, LeaseRequest, Tick};
 use meter::{
     Attempt, Billed, Caller, Charge, Counts, Outcome, Source, ToolCalls, Unit, UnknownCost, Usage, UsageEvent,
@@ -29,13 +32,13 @@ fn id() -> RequestId {
 
 fn attempt() -> Attempt {
     let usage = Usage {
-        input: Some(41),
-        cached_input: Some(42),
-        cache_write_short: Some(43),
-        cache_write_long: Some(44),
-        output: Some(45),
-        image_input: Some(2),
-        audio_output: Some(5),
+        input: Some(Tokens(41)),
+        cached_input: Some(Tokens(42)),
+        cache_write_short: Some(Tokens(43)),
+        cache_write_long: Some(Tokens(44)),
+        output: Some(Tokens(45)),
+        image_input: Some(Tokens(2)),
+        audio_output: Some(Tokens(5)),
         billed: Some(Billed { unit: Unit::Image, quantity: 3 }),
         tools: ToolCalls {
             searches: Some(51),
@@ -66,7 +69,7 @@ fn event() -> UsageEvent {
     let caller = Caller { user: UserNo(31), key: KeyNo(32), plan: PlanId::NIL };
     UsageEvent {
         day: Day(34),
-        charge: Charge { credits: 35, tokens: 36, money: 37 },
+        charge: Charge { credits: Credits(35), tokens: Tokens(36), money: NanoUsd(37) },
         outcome: Outcome::CallerGone,
         attempts: vec![attempt()],
         ..fixture::event(id(), Some(caller), Timestamp(33))
@@ -158,7 +161,7 @@ async fn each_figure_stands_in_its_column() {
         let events = table(&store, "usage_events").await;
         expect(
         &events[0],
-        "user_no=31 key_no=32 plan_id=00000000000000000000000000000000 started_at=33 day=34 credits=35 charged_tokens=36
+        "user_no=31 key_no=32 subject_no=- plan_id=00000000000000000000000000000000 started_at=33 day=34 credits=35 charged_tokens=36
          charged_nano=37 route_no=ai format=chat model_no=fast streamed=1 status=200
          outcome=caller_gone refusal=- request_bytes=36 response_bytes=37 duration_us=38 attempts=1 provider_no=openai
          provider_model_no=gpt answered_model_no=gpt-2026 upstream_status=201 upstream_id=req_1 usage_source=reported
@@ -213,7 +216,8 @@ async fn several_attempts_have_rows_and_the_event_their_sum() {
             duration_us: 7,
         };
         let mut bounded = attempt();
-        bounded.usage = bounded.usage.map(|usage| Usage { source: Source::Bounded, reasoning: Some(1), ..usage });
+        bounded.usage =
+            bounded.usage.map(|usage| Usage { source: Source::Bounded, reasoning: Some(Tokens(1)), ..usage });
         let event = UsageEvent { attempts: vec![failed, bounded, attempt()], ..event() };
         ingest(&place.join(&store).await, vec![event.clone()], Vec::new()).await;
         let mut attempts = table(&store, "usage_attempts").await;
@@ -243,16 +247,18 @@ async fn counts_of_a_minute_add_up_also_without_a_caller() {
         let store = place.open().await;
         let node = place.join(&store).await;
         let counts = Counts {
-            caller: None,
+            subject: Subject::ANONYMOUS,
             route: "users".into(),
             status_class: 2,
             minute: 30_000_000,
             day: Day(20_833),
             requests: 3,
-            credits: 6,
+            credits: Credits(6),
         };
-        let of_key =
-            Counts { caller: Some(Caller { user: UserNo(1), key: KeyNo(2), plan: PlanId::NIL }), ..counts.clone() };
+        let of_key = Counts {
+            subject: Subject::Key(Caller { user: UserNo(1), key: KeyNo(2), plan: PlanId::NIL }),
+            ..counts.clone()
+        };
         for _ in 0..2 {
             ingest(&node, Vec::new(), vec![counts.clone(), of_key.clone(), counts.clone()]).await;
         }
@@ -261,12 +267,56 @@ async fn counts_of_a_minute_add_up_also_without_a_caller() {
         let row = |key: &str| rows.iter().find(|row| row["key_no"] == key).unwrap();
         expect(
             row("0"),
-            "user_no=0 key_no=0 route_no=users status_class=2 minute=30000000 day=20833 requests=12 credits=24",
+            "user_no=0 key_no=0 subject_no=0 route_no=users status_class=2 minute=30000000 day=20833 requests=12 credits=24",
         );
         expect(
             row("2"),
-            "user_no=1 key_no=2 route_no=users status_class=2 minute=30000000 day=20833 requests=6 credits=12",
+            "user_no=1 key_no=2 subject_no=0 route_no=users status_class=2 minute=30000000 day=20833 requests=6 credits=12",
         );
+    }
+}
+
+#[tokio::test]
+async fn subjects_without_a_key_are_stored_once_and_keys_not_at_all() {
+    for place in Place::both().await {
+        let store = place.open().await;
+        let node = place.join(&store).await;
+        let named = |kind, issuer, name| SubjectName { kind, issuer, name }.subject().unwrap();
+        let subjects = [
+            named(SubjectKind::Token, "https://a", "ada"),
+            named(SubjectKind::Token, "https://b", "ada"),
+            named(SubjectKind::Basic, "", "ada"),
+            named(SubjectKind::Certificate, "", "ada"),
+        ];
+        let others = [event().subject, Subject::Anonymous { address: Some([203, 0, 113, 9].into()) }];
+        for _ in 0..2 {
+            let of = |subject: &Subject| UsageEvent { id: id(), subject: subject.clone(), ..event() };
+            let events = subjects.iter().chain(&others).map(of).collect();
+            let counted = |subject: &Subject| {
+                let Record::Counts { counts, .. } = counts(1) else { unreachable!() };
+                Counts { subject: subject.clone(), ..counts[0].clone() }
+            };
+            ingest(&node, events, subjects.iter().chain(&others).map(counted).collect()).await;
+        }
+        let stored = table(&store, "subjects").await;
+        let stored: BTreeSet<_> =
+            stored.iter().map(|row| ["no", "kind", "issuer", "name"].map(|column| row[column].clone())).collect();
+        let expected = [
+            ["1", "token", "https://a", "ada"],
+            ["2", "token", "https://b", "ada"],
+            ["3", "basic", "", "ada"],
+            ["4", "certificate", "", "ada"],
+        ];
+        assert_eq!(stored, expected.map(|row| row.map(str::to_owned)).into());
+        for (table_name, none) in [("usage_events", "-"), ("usage_counts", "0")] {
+            let rows = table(&store, table_name).await;
+            for no in ["1", "2", "3", "4", none] {
+                let of: Vec<_> = rows.iter().filter(|row| row["subject_no"] == no).collect();
+                assert!(no == none || of.iter().all(|row| row["key_no"] == none), "{table_name} {no}");
+                let expected = if table_name == "usage_counts" { 1 } else { 2 } * if no == none { 2 } else { 1 };
+                assert_eq!(of.len(), expected, "{table_name} {no}");
+            }
+        }
     }
 }
 
@@ -308,13 +358,13 @@ async fn the_number_of_names_in_memory_is_bounded() {
 
 fn counts(requests: u64) -> Record {
     let counts = Counts {
-        caller: Some(Caller { user: UserNo(1), key: KeyNo(2), plan: PlanId::NIL }),
+        subject: Subject::Key(Caller { user: UserNo(1), key: KeyNo(2), plan: PlanId::NIL }),
         route: "users".into(),
         status_class: 2,
         minute: 30_000_000,
         day: Day(20_833),
         requests,
-        credits: 0,
+        credits: Credits::ZERO,
     };
     Record::Counts { id: id().0, counts: vec![counts] }
 }
@@ -337,23 +387,21 @@ async fn next_life(place: &Place, store: &Store) -> (Node, Spool) {
 
 /// A tick that begins a lease for today.
 fn tick(node: &Node) -> Tick {
-    let budget = BudgetId::credits_a_day(Subject::User(UserNo(1)));
+    let budget = BudgetId::credits_a_day(BudgetScope::User(UserNo(1)));
     let counter = CounterId { budget, period: Period::of(Per::Day, node.store().clock().now().day()) };
-    let (term, seq, ceiling, used, spent, need_fitting, answered_recall) = (0, 1, 0, 0, 0, 0, 0);
-    let (want, need, queued, limit) = (5, 5, 5, 100);
     let request = LeaseRequest {
         counter,
-        term,
-        seq,
-        ceiling,
-        used,
-        spent,
-        want,
-        need,
-        need_fitting,
-        queued,
-        answered_recall,
-        limit,
+        term: 0,
+        seq: 1,
+        ceiling: Amount::ZERO,
+        used: Amount::ZERO,
+        spent: Amount::ZERO,
+        want: Amount(5),
+        need: Amount(5),
+        need_fitting: Amount::ZERO,
+        queued: Amount(5),
+        answered_recall: 0,
+        limit: Amount(100),
     };
     Tick { node: node.lessee(), incarnation: node.incarnation(), requests: vec![request], closes: Vec::new() }
 }
@@ -367,7 +415,8 @@ async fn what_is_left_of_a_backlog_at_a_second_death_counts_with_what_was_stored
         let credits = |credits| {
             let Record::Counts { counts, .. } = counts(credits) else { panic!("counts") };
             let today = store.clock().now().day();
-            let counts = counts.into_iter().map(|counts| Counts { day: today, credits, ..counts }).collect();
+            let counts =
+                counts.into_iter().map(|counts| Counts { day: today, credits: Credits(credits), ..counts }).collect();
             Record::Counts { id: id().0, counts }
         };
         let spent = async |node: &Node| -> Vec<(u64, u64)> {
@@ -376,7 +425,7 @@ async fn what_is_left_of_a_backlog_at_a_second_death_counts_with_what_was_stored
                 .await
                 .unwrap()
                 .iter()
-                .map(|lease| (lease.incarnation, lease.spent))
+                .map(|lease| (lease.incarnation, lease.spent.0))
                 .collect()
         };
         let (first, mut spool) = next_life(&place, &store).await;

@@ -19,6 +19,7 @@ use crate::ingest::open_requests::StoredOpenRequests;
 use crate::ingest::tables::{ATTEMPTS, DAYS, EVENTS, MINUTES, MODELS, PLANS, POSITIONS, RAW};
 use crate::ingest::{PLACES, ingested};
 use crate::usage::UsageTotals;
+use crate::usage_columns;
 
 /// A list of ids follows.
 pub(crate) const PRESENT: &str = "SELECT id FROM usage_events WHERE id IN ";
@@ -154,8 +155,9 @@ impl Rows {
     /// at most `now`.
     pub(crate) fn uses(&self, now: Timestamp) -> Vec<(KeyNo, Timestamp)> {
         let SplitRecords { events, counts } = self.split();
-        let events = events.into_iter().map(|event| (event.caller, event.started_at));
-        let ends = counts.into_iter().map(|counts| (counts.caller, aggregation::end_of(counts.minute).min(now)));
+        let events = events.into_iter().map(|event| (event.subject.caller(), event.started_at));
+        let ends =
+            counts.into_iter().map(|counts| (counts.subject.caller(), aggregation::end_of(counts.minute).min(now)));
         events.chain(ends).filter_map(|(caller, at)| Some((caller?.key, at))).collect()
     }
 
@@ -229,7 +231,7 @@ impl SplitRecords<'_> {
             aggregation::days(self.events.iter().copied(), self.counts.iter().copied()).into_iter().collect();
         let bind_day = |(at, of): &(CallerDay, CallerTotals), row: &mut Values| {
             row.put(store.new_id()).put(at.day).put(at.user).put(at.key).put(node.id());
-            row.put(signed(of.charge.tokens)).put(signed(of.charge.money)).put(signed(of.totals.requests));
+            row.put(signed(of.charge.tokens.0)).put(of.charge.money.0).put(signed(of.totals.requests));
             bind_totals(&of.totals, row);
             row.put(now).put(now);
         };
@@ -237,8 +239,8 @@ impl SplitRecords<'_> {
         let plans: Vec<_> =
             aggregation::plans(self.events.iter().copied(), self.counts.iter().copied()).into_iter().collect();
         let bind_plan = |(at, charge): &(PlanDay, Charge), row: &mut Values| {
-            row.put(store.new_id()).put(at.day).put(at.plan.0).put(node.id()).put(signed(charge.credits));
-            row.put(signed(charge.tokens)).put(signed(charge.money)).put(now).put(now);
+            row.put(store.new_id()).put(at.day).put(at.plan.0).put(node.id()).put(signed(charge.credits.0));
+            row.put(signed(charge.tokens.0)).put(charge.money.0).put(now).put(now);
         };
         PLANS.run(transaction, &plans, bind_plan).await?;
         Ok(())
@@ -262,12 +264,13 @@ impl SplitRecords<'_> {
             row.put(signed(of.duration_us)).put(now).put(now);
         };
         MODELS.run(transaction, &models, bind_model).await?;
-        let minutes = aggregation::minutes(self.counts.iter().copied(), |route| names.get(NameKind::Route, route));
+        let route_no = |route: &str| names.get(NameKind::Route, route);
+        let minutes = aggregation::minutes(self.counts.iter().copied(), route_no, |subject| names.subject(subject));
         let minutes: Vec<_> = minutes.into_iter().collect();
         let bind_minute = |(at, counted): &(Minute, MinuteCounts), row: &mut Values| {
-            row.put(store.new_id()).put(counted.user).put(at.key).put(at.route).put(at.status_class);
-            row.put(at.minute).put(at.day);
-            row.put(signed(counted.requests)).put(signed(counted.credits)).put(now).put(now);
+            row.put(store.new_id()).put(counted.user).put(at.key).put(at.subject).put(at.route);
+            row.put(at.status_class).put(at.minute).put(at.day);
+            row.put(signed(counted.requests)).put(signed(counted.credits.0)).put(now).put(now);
         };
         MINUTES.run(transaction, &minutes, bind_minute).await?;
         Ok(())
@@ -283,10 +286,11 @@ fn present(kind: StoreKind, events: usize) -> String {
 
 fn bind_event(event: &UsageEvent, names: &Names, now: i64, row: &mut Values) {
     row.put(event.id.0);
-    row.put(event.caller.map(|caller| caller.user.0)).put(event.caller.map(|caller| caller.key.0));
-    row.put(event.caller.map(|caller| caller.plan.0));
-    row.put(micros(event.started_at)).put(i64::from(event.day.0)).put(signed(event.charge.credits));
-    row.put(signed(event.charge.tokens)).put(signed(event.charge.money));
+    let caller = event.subject.caller();
+    row.put(caller.map(|caller| caller.user.0)).put(caller.map(|caller| caller.key.0));
+    row.put(caller.map(|caller| caller.plan.0)).put(names.subject(&event.subject));
+    row.put(micros(event.started_at)).put(i64::from(event.day.0)).put(signed(event.charge.credits.0));
+    row.put(signed(event.charge.tokens.0)).put(event.charge.money.0);
     row.put(names.get(NameKind::Route, &event.route).unwrap_or(0));
     row.put(event.format.as_deref()).put(event.model.as_deref().and_then(|model| names.get(NameKind::Model, model)));
     row.put(event.streamed)
@@ -325,15 +329,7 @@ fn bind_attempt(attempt: Option<&Attempt>, names: &Names, row: &mut Values) {
 
 /// Adds the columns from `usage_source` to `cost_unknown`.
 fn bind_figures(usage: Option<Usage>, cost: Option<NanoUsd>, unknown: Option<UnknownCost>, row: &mut Values) {
-    row.put(usage.map(|usage| usage.source.as_str()));
-    for tokens in usage.map_or([None; 10], |usage| usage.classes()) {
-        row.put(tokens.map(signed));
-    }
-    let billed = usage.and_then(|usage| usage.billed);
-    row.put(billed.map(|billed| billed.unit.as_str())).put(billed.map(|billed| signed(billed.quantity)));
-    for calls in usage.map_or([None; 5], |usage| usage.tools.counts()) {
-        row.put(calls.map(signed));
-    }
+    usage_columns::bind(usage.as_ref(), row);
     row.put(cost.map(|cost| cost.0)).put(unknown.map(UnknownCost::as_str));
 }
 

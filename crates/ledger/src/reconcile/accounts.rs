@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use access::Amount;
 use meter::Measure;
 use meter::lease::{CounterId, NodeId};
 use store::StoreError;
@@ -20,7 +21,7 @@ const PAGE: usize = 256;
 const SPOOLED_WITHIN: Duration = Duration::from_secs(60);
 
 statements! {
-    BOOKS = "SELECT subject, subject_no, plan_id, measure, per, first_day, id, carried, most FROM lease_books
+    BOOKS = "SELECT scope, scope_no, plan_id, measure, per, first_day, id, carried, most FROM lease_books
         WHERE ends_at > $1 AND first_day <= $2 AND id > $3 ORDER BY id LIMIT $4";
     LEASES = "SELECT l.book_id, l.node_id, l.incarnation, l.granted, l.used, l.spent, l.closed, l.told, l.base, l.updated_at,
             n.left_at IS NOT NULL AS has_left, n.ingested_until
@@ -76,7 +77,7 @@ pub(super) async fn compare(on: &mut Transaction, days: Days, found: &mut Reconc
             let leases = leases.remove(&book.id).unwrap_or_default();
             found.tell(AuditedAccount { cell, row: book, leases: &leases }.differences(&charged));
             let unleased = unleased(cell, &leases, &charged);
-            if unleased.amount > 0 && found.unleased.len() < super::DIFFERENCES_MAX {
+            if !unleased.amount.is_zero() && found.unleased.len() < super::DIFFERENCES_MAX {
                 found.unleased.push(unleased);
             }
         }
@@ -111,7 +112,7 @@ impl AuditedAccount<'_> {
     /// most the total charge.
     fn carried_beyond(&self, charged: &ChargedAmounts) -> Option<Difference> {
         let spent = i128::from(self.row.carried.unwrap_or(0)) + self.spent();
-        let charged = i128::from(charged.all(self.cell));
+        let charged = i128::from(charged.all(self.cell).0);
         (spent > charged).then(|| Difference {
             place: Place::BudgetAccount(self.cell),
             measure: self.cell.budget.measure.as_str(),
@@ -175,7 +176,7 @@ fn is_over(lease: &AuditedLeaseRow, next: Option<&AuditedLeaseRow>) -> bool {
 }
 
 fn charged_through(charged: &ChargedAmounts, cell: CounterId, lease: &AuditedLeaseRow) -> i128 {
-    i128::from(charged.through(cell, NodeId(lease.node_id.as_u128())))
+    i128::from(charged.through(cell, NodeId(lease.node_id.as_u128())).0)
 }
 
 /// Returns the amount that was charged through nodes while their leases were open, minus the amounts that those leases
@@ -192,5 +193,5 @@ fn unleased(cell: CounterId, leases: &[AuditedLeaseRow], charged: &ChargedAmount
             amount += (charged_through(charged, cell, first) - i128::from(first.base) - spent).max(0);
         }
     }
-    UnleasedUsage { cell, amount: u64::try_from(amount).unwrap_or(u64::MAX) }
+    UnleasedUsage { cell, amount: u64::try_from(amount).map_or(Amount::MAX, Amount) }
 }

@@ -2,6 +2,7 @@
 //! model.
 
 use access::{Day, NanoUsd};
+use meter::usage::TokenTotal;
 use sqlx::AssertSqlSafe;
 use sqlx::{FromRow, Row as _};
 use store::StoreError;
@@ -11,6 +12,7 @@ use super::Days;
 use super::comparison::day;
 use super::row::{NumberRow, summed};
 use crate::handle::Ledger;
+use crate::usage_columns::sum_of;
 
 /// Usage of a provider's model on one day.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,25 +63,19 @@ read!(sqlx::sqlite::SqliteRow);
 read!(sqlx::postgres::PgRow);
 
 /// Summed columns, of an event with one attempt or of an attempt.
-const FIGURES: [(&str, &str); 8] = [
-    ("requests", "CASE WHEN x.upstream_status < 400 THEN 1 ELSE 0 END"),
-    ("untold", "CASE WHEN x.upstream_status < 400 AND x.usage_source IS NULL THEN 1 ELSE 0 END"),
-    (
-        "input",
-        "coalesce(x.input_tokens, 0) + coalesce(x.audio_input_tokens, 0) + coalesce(x.image_input_tokens, 0)
-            + coalesce(x.cached_input_tokens, 0) + coalesce(x.cache_write_short_tokens, 0)
-            + coalesce(x.cache_write_long_tokens, 0)",
-    ),
-    ("cached", "coalesce(x.cached_input_tokens, 0)"),
-    ("short", "coalesce(x.cache_write_short_tokens, 0)"),
-    ("long", "coalesce(x.cache_write_long_tokens, 0)"),
-    (
-        "output",
-        "coalesce(x.output_tokens, 0) + coalesce(x.reasoning_tokens, 0) + coalesce(x.audio_output_tokens, 0)
-            + coalesce(x.image_output_tokens, 0)",
-    ),
-    ("cost", "coalesce(x.cost_nano, 0)"),
-];
+fn figures() -> [(&'static str, String); 8] {
+    let tokens = |total| sum_of("x.", |of| of == total);
+    [
+        ("requests", "CASE WHEN x.upstream_status < 400 THEN 1 ELSE 0 END".to_owned()),
+        ("untold", "CASE WHEN x.upstream_status < 400 AND x.usage_source IS NULL THEN 1 ELSE 0 END".to_owned()),
+        ("input", sum_of("x.", TokenTotal::is_input)),
+        ("cached", tokens(TokenTotal::CachedInput)),
+        ("short", tokens(TokenTotal::CacheWriteShort)),
+        ("long", tokens(TokenTotal::CacheWriteLong)),
+        ("output", sum_of("x.", |of| !of.is_input())),
+        ("cost", "coalesce(x.cost_nano, 0)".to_owned()),
+    ]
+}
 
 impl Ledger {
     /// Returns the recorded usage of LLM calls on these days, in the order of day, provider and model.
@@ -120,9 +116,10 @@ impl From<RecordedUsageRow> for RecordedUsage {
 
 /// Builds the query for the attempts of LLM calls that began from `$3` to `$4`, whose ids are from `$1` to `$2`.
 fn text() -> String {
-    let columns: Vec<String> = FIGURES.iter().map(|(name, of)| format!("{of} AS {name}")).collect();
+    let figures = figures();
+    let columns: Vec<String> = figures.iter().map(|(name, of)| format!("{of} AS {name}")).collect();
     let columns = columns.join(", ");
-    let sums: Vec<String> = FIGURES.iter().map(|(name, _)| summed(&format!("r.{name}"))).collect();
+    let sums: Vec<String> = figures.iter().map(|(name, _)| summed(&format!("r.{name}"))).collect();
     let sums = sums.join(", ");
     format!(
         "SELECT p.name, m.name, r.day, {sums} FROM (

@@ -1,6 +1,6 @@
 mod repair;
 
-use access::NanoUsd;
+use access::{Credits, NanoUsd, Tokens};
 use meter::{Attempt, Charge, UsageEvent};
 use spool::Record;
 use store::Store;
@@ -44,7 +44,8 @@ async fn whatever_ingest_writes_adds_up() {
         let found = Ledger::new(store.clone()).reconcile(DAYS).await.unwrap();
         assert_eq!((found.compared, found.differences, found.more), (Some(DAYS), vec![], false));
         // Each of the 24 lots has one interrupted request.
-        let reserved = Charge { credits: 3 * 24, tokens: 700 * 24, money: 1_234_567_890 * 24 };
+        let reserved =
+            Charge { credits: Credits(3 * 24), tokens: Tokens(700 * 24), money: NanoUsd(1_234_567_890 * 24) };
         assert_eq!(found.interrupted, InterruptedRequests { requests: 24, reserved });
         // Each lot also has two without a known cost; a part of one cost is known.
         let unpriced = |reason: &str, requests: u64, cost| {
@@ -75,11 +76,11 @@ async fn amounts_that_fill_their_integers_agree() {
         let store = database.open().await;
         let mut node = IngestNode::of(&store, database.folder.path()).await;
         let mut made = UsageFixture::on(TODAY);
-        let most = u64::try_from(i64::MAX).unwrap();
+        let most = i64::MAX.unsigned_abs();
         let expensive = Attempt { cost: Some(NanoUsd(i64::MAX)), ..attempt(1) };
         for key in [1, 1, 2] {
             let event = made.event(Some(caller(1, key)), vec![expensive.clone()]);
-            let charge = Charge { credits: most / 4, tokens: most / 4, money: most };
+            let charge = Charge { credits: Credits(most / 4), tokens: Tokens(most / 4), money: NanoUsd::MAX };
             node.write(&[Record::Event(UsageEvent { charge, ..event })]).await;
         }
         assert_eq!(differences(&store).await, []);

@@ -1,6 +1,9 @@
 //! The totals that an audit compares with events and counts: their columns, and the statements built from them.
 
+use meter::usage::TokenTotal;
+
 use super::row::summed;
+use crate::usage_columns::sum_of;
 
 /// Condition for a request that totals contain: it reached an upstream or was interrupted.
 macro_rules! counts {
@@ -13,7 +16,7 @@ macro_rules! counts {
 #[derive(Debug, PartialEq)]
 pub(super) struct TotalsColumn {
     pub(super) name: &'static str,
-    of_event: &'static str,
+    of_event: EventValue,
     of_counts: &'static str,
 }
 
@@ -43,22 +46,37 @@ enum Scope {
     User,
 }
 
-const fn column(name: &'static str, of_event: &'static str) -> TotalsColumn {
-    TotalsColumn { name, of_event, of_counts: "0" }
+/// The expression for one event.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum EventValue {
+    Text(&'static str),
+    /// The sum of the classes that a total contains.
+    Tokens(TokenTotal),
 }
 
-const INPUT: TotalsColumn = column(
-    "input_tokens",
-    "coalesce(input_tokens, 0) + coalesce(audio_input_tokens, 0) + coalesce(image_input_tokens, 0)",
-);
-const CACHED: TotalsColumn = column("cached_input_tokens", "coalesce(cached_input_tokens, 0)");
-const SHORT: TotalsColumn = column("cache_write_short_tokens", "coalesce(cache_write_short_tokens, 0)");
-const LONG: TotalsColumn = column("cache_write_long_tokens", "coalesce(cache_write_long_tokens, 0)");
-const OUTPUT: TotalsColumn = column(
-    "output_tokens",
-    "coalesce(output_tokens, 0) + coalesce(audio_output_tokens, 0) + coalesce(image_output_tokens, 0)",
-);
-const REASONING: TotalsColumn = column("reasoning_tokens", "coalesce(reasoning_tokens, 0)");
+impl EventValue {
+    fn text(self) -> String {
+        match self {
+            Self::Text(text) => text.to_owned(),
+            Self::Tokens(total) => sum_of("", |of| of == total),
+        }
+    }
+}
+
+const fn column(name: &'static str, of_event: &'static str) -> TotalsColumn {
+    TotalsColumn { name, of_event: EventValue::Text(of_event), of_counts: "0" }
+}
+
+const fn tokens(name: &'static str, total: TokenTotal) -> TotalsColumn {
+    TotalsColumn { name, of_event: EventValue::Tokens(total), of_counts: "0" }
+}
+
+const INPUT: TotalsColumn = tokens("input_tokens", TokenTotal::Input);
+const CACHED: TotalsColumn = tokens("cached_input_tokens", TokenTotal::CachedInput);
+const SHORT: TotalsColumn = tokens("cache_write_short_tokens", TokenTotal::CacheWriteShort);
+const LONG: TotalsColumn = tokens("cache_write_long_tokens", TokenTotal::CacheWriteLong);
+const OUTPUT: TotalsColumn = tokens("output_tokens", TokenTotal::Output);
+const REASONING: TotalsColumn = tokens("reasoning_tokens", TokenTotal::Reasoning);
 const COST: TotalsColumn = column("cost_nano", "coalesce(cost_nano, 0)");
 /// The event's row contains the cost of its only attempt. For several attempts it contains the sum of the known costs.
 const UNPRICED: TotalsColumn = column(
@@ -191,7 +209,7 @@ impl TotalsTable {
     }
 
     fn sides(&self, scope: Scope) -> String {
-        let columns = |of: fn(&TotalsColumn) -> &'static str| {
+        let columns = |of: fn(&TotalsColumn) -> String| {
             let named = |(nth, column): (usize, &TotalsColumn)| format!("{} AS c{nth}", of(column));
             self.columns.iter().enumerate().map(named).collect::<Vec<_>>().join(", ")
         };
@@ -209,11 +227,11 @@ impl TotalsTable {
             "SELECT 0 AS side, day, user_no, {by} AS part, {} FROM {table} WHERE {days}
             UNION ALL SELECT 1, day, user_no, {by_of_event}, {} FROM usage_events
             WHERE {days}{ids} AND user_no IS NOT NULL AND {events}",
-            columns(|column| column.name),
-            columns(|column| column.of_event)
+            columns(|column| column.name.to_owned()),
+            columns(|column| column.of_event.text())
         );
         if self.has_counts {
-            let counts = columns(|column| column.of_counts);
+            let counts = columns(|column| column.of_counts.to_owned());
             sides.push_str(&format!(
                 " UNION ALL SELECT 1, day, user_no, key_no, {counts} FROM usage_counts WHERE {days}{from} AND key_no <> 0"
             ));

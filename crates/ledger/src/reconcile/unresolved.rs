@@ -1,6 +1,6 @@
 //! Facts that an audit reports although they are no differences: requests whose outcome or cost is unknown.
 
-use access::{NanoUsd, Timestamp};
+use access::{Amount, NanoUsd, Timestamp};
 use meter::Charge;
 use sqlx::AssertSqlSafe;
 use store::StoreError;
@@ -89,8 +89,8 @@ pub(super) async fn interrupted(on: &mut Transaction, days: Days) -> Result<Inte
     let query = on.query(AssertSqlSafe(interrupted_text())).bind(first).bind(last).bind(from).bind(end);
     let row: NumberRow = query.one().await?;
     let sums = row.sums(1);
-    let sum = |nth: usize| sums.get(nth).map_or(0, |sum| u64::try_from(*sum).unwrap_or(u64::MAX));
-    let reserved = Charge { credits: sum(0), tokens: sum(1), money: sum(2) };
+    let sum = |nth: usize| sums.get(nth).map_or(Amount::ZERO, |sum| u64::try_from(*sum).map_or(Amount::MAX, Amount));
+    let reserved = Charge { credits: sum(0).credits(), tokens: sum(1).tokens(), money: sum(2).money() };
     Ok(InterruptedRequests { requests: unsigned(row.at(0)), reserved })
 }
 

@@ -11,7 +11,7 @@ const LEAP: Duration = Duration::from_secs(86_400);
 const BELIEVED_AFTER: Duration = Duration::from_secs(86_400);
 
 /// The latest trusted time, and when it was read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ClockGuard {
     moment: Timestamp,
     at: Mono,

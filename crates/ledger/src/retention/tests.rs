@@ -1,4 +1,6 @@
-use access::{Clock, Day, Ids, KeyNo, NanoUsd, Plan, PlanId, RequestId, Secret, TicketHash, UserId, UserNo};
+use access::{
+    Clock, Credits, Day, Ids, KeyNo, NanoUsd, Plan, PlanId, RequestId, Secret, TicketHash, Tokens, UserId, UserNo,
+};
 use meter::{Attempt, Caller, Charge, Counts, Outcome, Source, Usage, UsageEvent};
 use spool::{Record, Spool};
 use sqlx::AssertSqlSafe;
@@ -31,7 +33,7 @@ fn attempt() -> Attempt {
         status: Some(200),
         upstream_id: None,
         raw_usage: None,
-        usage: Some(Usage { input: Some(1), ..Usage::empty(Source::Reported) }),
+        usage: Some(Usage { input: Some(Tokens(1)), ..Usage::empty(Source::Reported) }),
         cost: Some(NanoUsd(1)),
         unknown: None,
         price_version: None,
@@ -44,21 +46,21 @@ fn attempt() -> Attempt {
 fn records(clock: &Clock, events: usize) -> Vec<Record> {
     let (mut ids, now) = (Ids::new(clock.clone()), clock.now());
     let counts = Counts {
-        caller: Some(CALLER),
+        subject: access::Subject::Key(CALLER),
         route: "users".into(),
         status_class: 2,
         minute: u32::try_from(now.unix_seconds() / 60).unwrap(),
         day: now.day(),
         requests: 10,
-        credits: 0,
+        credits: Credits::ZERO,
     };
     let counts = Record::Counts { id: ids.next_uuid(), counts: vec![counts] };
     let event = |_| UsageEvent {
         id: RequestId(ids.next_uuid()),
-        caller: Some(CALLER),
+        subject: access::Subject::Key(CALLER),
         started_at: now,
         day: now.day(),
-        charge: Charge::credits(1),
+        charge: Charge::credits(Credits(1)),
         route: "ai".into(),
         format: Some("chat".into()),
         model: None,
@@ -168,36 +170,28 @@ async fn of_two_servers_one_deletes() {
 }
 
 #[tokio::test]
-async fn rounds_go_on_until_they_are_ended() {
+async fn each_run_applies_the_current_configuration() {
     let place = Place::sqlite();
     let clock = Clock::manual(NOW);
     let store = open(&place, &clock).await;
-    let (stats, soon) = (Arc::new(RetentionStats::default()), Duration::from_millis(1));
-    let kept = std::sync::atomic::AtomicBool::new(true);
-    let keep = || if kept.load(Ordering::Relaxed) { FOREVER } else { KEPT };
-    let story = async {
-        for round in 1..=2 {
-            ingest(&place, &store, &records(&clock, 1)).await;
-            clock.advance(91 * DAY);
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            assert_eq!(rows(&store).await, [1, 2, 1], "{round}: they are kept for ever");
-            kept.store(false, Ordering::Relaxed);
-            // A row is deleted a moment before its round counts it.
-            while stats.rows.load(Ordering::Relaxed) < 4 * round {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-            assert_eq!(rows(&store).await, [0; 3], "{round}");
-            kept.store(true, Ordering::Relaxed);
-        }
-    };
-    let (store, stats) = (store.clone(), stats.clone());
-    tokio::select! {
-        () = rounds(&store, keep, &stats, Times { first_after: soon, every: soon }) => {}
-        ended = tokio::time::timeout(Duration::from_secs(20), story) => ended.unwrap(),
+    let stats = Arc::new(RetentionStats::default());
+    let kept = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let read = kept.clone();
+    let keep = move || if read.load(Ordering::Relaxed) { FOREVER } else { KEPT };
+    let mut job = Retention::new(store.clone(), keep, stats.clone()).await;
+    for round in 1..=2 {
+        ingest(&place, &store, &records(&clock, 1)).await;
+        clock.advance(91 * DAY);
+        job.run().await.unwrap();
+        assert_eq!(rows(&store).await, [1, 2, 1], "{round}: they are kept for ever");
+        kept.store(false, Ordering::Relaxed);
+        job.run().await.unwrap();
+        assert_eq!(rows(&store).await, [0; 3], "{round}");
+        kept.store(true, Ordering::Relaxed);
     }
     assert_eq!(stats.rows.load(Ordering::Relaxed), 8);
-    // Cancelled before it begins.
-    run(store, || KEPT, stats, async {}).await;
+    store.close().await;
+    assert!(job.run().await.is_err());
 }
 
 /// Counts the rows of sessions, refresh tokens and links.

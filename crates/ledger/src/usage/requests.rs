@@ -1,13 +1,14 @@
 //! Requests of a user: a list with one row each, newest first, and the details of a single request.
 
-use access::{Credits, KeyId, KeyNo, NanoUsd, RequestId, Timestamp, UserNo};
-use meter::{Billed, Source, ToolCalls, Unit, Usage};
+use access::{Credits, KeyId, KeyNo, NanoUsd, RequestId, SubjectKind, Timestamp, Tokens, UserNo};
+use meter::{Usage, usage_columns};
 use store::StoreError;
 use store::sql::{micros, statements, timestamp, unsigned};
 use uuid::Uuid;
 
 use crate::handle::Ledger;
 use crate::ingest::clip;
+use crate::usage_columns::{UsageRow, selected};
 
 /// Maximum number of a user's rows that one page scans. If few rows match the filter, a page may be shorter than
 /// requested, or empty, although another page follows.
@@ -18,23 +19,25 @@ pub const REQUESTS_PAGE_MAX: u32 = 1_000;
 /// Columns of a line, from `e`, a selection of `usage_events`.
 macro_rules! line {
     () => {
-        "SELECT e.id, e.user_no, e.started_at, k.id AS key_id, k.label, k.prefix, k.last4, route.name AS route, e.format,
+        concat!(
+            "SELECT e.id, e.user_no, subject.kind AS subject_kind, subject.issuer, subject.name AS subject_name, e.started_at, k.id AS key_id, k.label, k.prefix, k.last4, route.name AS route, e.format,
             model.name AS model, provider.name AS provider, e.streamed, e.status, e.outcome, e.refusal, e.credits,
-            e.request_bytes, e.response_bytes, e.duration_us, e.attempts, e.first_byte_us, e.upstream_us, e.usage_source,
-            e.input_tokens, e.cached_input_tokens, e.cache_write_short_tokens, e.cache_write_long_tokens, e.output_tokens,
-            e.reasoning_tokens, e.audio_input_tokens, e.image_input_tokens, e.audio_output_tokens, e.image_output_tokens,
-            e.billed_unit, e.billed_quantity, e.searches, e.maps_prompts, e.maps_queries, e.containers, e.file_searches,
+            e.request_bytes, e.response_bytes, e.duration_us, e.attempts, e.first_byte_us, e.upstream_us, ",
+            usage_columns!(selected "e."),
+            ",
             e.cost_nano, e.cost_unknown, e.charged_tokens, e.charged_nano,
             CASE WHEN e.format IS NULL OR e.attempts = 0 THEN FALSE WHEN e.attempts = 1 THEN e.cost_nano IS NULL
                 ELSE EXISTS (SELECT 1 FROM usage_attempts a WHERE a.event_id = e.id AND a.cost_nano IS NULL) END AS unpriced
             FROM "
+        )
     };
 }
 /// Joins for the names in a line.
 macro_rules! named {
     () => {
         " e LEFT JOIN api_keys k ON k.no = e.key_no LEFT JOIN names route ON route.no = e.route_no
-            LEFT JOIN names model ON model.no = e.model_no LEFT JOIN names provider ON provider.no = e.provider_no "
+            LEFT JOIN names model ON model.no = e.model_no LEFT JOIN names provider ON provider.no = e.provider_no
+            LEFT JOIN subjects subject ON subject.no = e.subject_no "
     };
 }
 /// Columns of an attempt, from `a`.
@@ -42,10 +45,9 @@ macro_rules! attempt {
     ($table:literal, $where:literal) => {
         concat!(
             "SELECT provider.name AS provider, model.name AS model, answered.name AS answered_model, a.upstream_status,
-            a.upstream_id, price.name AS price, a.first_byte_us, a.upstream_us, a.usage_source, a.input_tokens,
-            a.cached_input_tokens, a.cache_write_short_tokens, a.cache_write_long_tokens, a.output_tokens, a.reasoning_tokens,
-            a.audio_input_tokens, a.image_input_tokens, a.audio_output_tokens, a.image_output_tokens, a.billed_unit,
-            a.billed_quantity, a.searches, a.maps_prompts, a.maps_queries, a.containers, a.file_searches, a.cost_nano,
+            a.upstream_id, price.name AS price, a.first_byte_us, a.upstream_us, ",
+            usage_columns!(selected "a."),
+            ", a.cost_nano,
             a.cost_unknown FROM ",
             $table,
             " a LEFT JOIN names provider ON provider.no = a.provider_no LEFT JOIN names model ON model.no = a.provider_model_no
@@ -118,6 +120,17 @@ pub struct RequestKey {
     pub last4: String,
 }
 
+/// The identity of a request that was made without a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestSubject {
+    /// A word of [`access::SubjectKind`].
+    pub kind: String,
+    /// Issuer of a token.
+    pub issuer: Option<String>,
+    /// Name of the subject; `None` for an anonymous client.
+    pub name: Option<String>,
+}
+
 /// A request. `outcome` and `refusal` may contain words of a newer version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestLine {
@@ -127,6 +140,8 @@ pub struct RequestLine {
     pub started_at: Timestamp,
     /// Key of the request; `None` if the store does not know it.
     pub key: Option<RequestKey>,
+    /// Identity that the request was made as; `None` for a key.
+    pub subject: Option<RequestSubject>,
     /// Name of the route.
     pub route: Option<String>,
     /// Name of the format, on an LLM route.
@@ -166,7 +181,7 @@ pub struct RequestLine {
     /// Reason for the unknown cost, of the first such attempt: a word of [`meter::UnknownCost`], or of a newer version.
     pub unknown: Option<String>,
     /// Tokens and money that budgets count: the usage, or the reserved amount if no usage was reported.
-    pub charged: (u64, NanoUsd),
+    pub charged: (Tokens, NanoUsd),
 }
 
 /// One attempt of a request.
@@ -198,24 +213,8 @@ pub struct RequestAttempt {
 
 #[derive(sqlx::FromRow)]
 struct FiguresRow {
-    usage_source: Option<String>,
-    input_tokens: Option<i64>,
-    cached_input_tokens: Option<i64>,
-    cache_write_short_tokens: Option<i64>,
-    cache_write_long_tokens: Option<i64>,
-    output_tokens: Option<i64>,
-    reasoning_tokens: Option<i64>,
-    audio_input_tokens: Option<i64>,
-    image_input_tokens: Option<i64>,
-    audio_output_tokens: Option<i64>,
-    image_output_tokens: Option<i64>,
-    billed_unit: Option<String>,
-    billed_quantity: Option<i64>,
-    searches: Option<i64>,
-    maps_prompts: Option<i64>,
-    maps_queries: Option<i64>,
-    containers: Option<i64>,
-    file_searches: Option<i64>,
+    #[sqlx(flatten)]
+    usage: UsageRow,
     cost_nano: Option<i64>,
     cost_unknown: Option<String>,
 }
@@ -224,6 +223,9 @@ struct FiguresRow {
 struct LineRow {
     id: Uuid,
     user_no: Option<i64>,
+    subject_kind: Option<String>,
+    issuer: Option<String>,
+    subject_name: Option<String>,
     started_at: i64,
     key_id: Option<Uuid>,
     label: Option<String>,
@@ -265,38 +267,6 @@ struct AttemptRow {
     figures: FiguresRow,
 }
 
-impl FiguresRow {
-    /// Returns the usage; `None` if its source is missing or unknown to this version.
-    fn usage(&self) -> Option<Usage> {
-        let word = self.usage_source.as_deref()?;
-        let source = Source::ALL.into_iter().find(|source| source.as_str() == word)?;
-        let unit =
-            self.billed_unit.as_deref().and_then(|word| Unit::ALL.into_iter().find(|unit| unit.as_str() == word));
-        let of = |tokens: Option<i64>| tokens.map(unsigned);
-        Some(Usage {
-            source,
-            input: of(self.input_tokens),
-            cached_input: of(self.cached_input_tokens),
-            cache_write_short: of(self.cache_write_short_tokens),
-            cache_write_long: of(self.cache_write_long_tokens),
-            output: of(self.output_tokens),
-            reasoning: of(self.reasoning_tokens),
-            audio_input: of(self.audio_input_tokens),
-            image_input: of(self.image_input_tokens),
-            audio_output: of(self.audio_output_tokens),
-            image_output: of(self.image_output_tokens),
-            billed: unit.zip(of(self.billed_quantity)).map(|(unit, quantity)| Billed { unit, quantity }),
-            tools: ToolCalls {
-                searches: of(self.searches),
-                maps_prompts: of(self.maps_prompts),
-                maps_queries: of(self.maps_queries),
-                containers: of(self.containers),
-                file_searches: of(self.file_searches),
-            },
-        })
-    }
-}
-
 fn status(stored: i64) -> u16 {
     u16::try_from(stored).unwrap_or(0)
 }
@@ -309,10 +279,14 @@ impl From<LineRow> for RequestLine {
             }
             _ => None,
         };
+        let kind =
+            row.subject_kind.or_else(|| row.user_no.is_none().then(|| SubjectKind::Anonymous.as_str().to_owned()));
+        let issuer = row.issuer.filter(|issuer| !issuer.is_empty());
         Self {
             id: RequestId(row.id),
             started_at: timestamp(row.started_at),
             key,
+            subject: kind.map(|kind| RequestSubject { kind, issuer, name: row.subject_name }),
             route: row.route,
             format: row.format,
             model: row.model,
@@ -321,18 +295,18 @@ impl From<LineRow> for RequestLine {
             status: status(row.status),
             outcome: row.outcome,
             refusal: row.refusal,
-            credits: Credits(u32::try_from(row.credits).unwrap_or(u32::MAX)),
+            credits: Credits(unsigned(row.credits)),
             request_bytes: unsigned(row.request_bytes),
             response_bytes: unsigned(row.response_bytes),
             duration_us: unsigned(row.duration_us),
             attempts: unsigned(row.attempts),
             first_byte_us: row.first_byte_us.map(unsigned),
             upstream_us: row.upstream_us.map(unsigned),
-            usage: row.figures.usage(),
+            usage: row.figures.usage.usage(),
             cost: row.figures.cost_nano.map(NanoUsd),
             unpriced: row.unpriced,
             unknown: row.figures.cost_unknown,
-            charged: (unsigned(row.charged_tokens), NanoUsd(row.charged_nano)),
+            charged: (Tokens(unsigned(row.charged_tokens)), NanoUsd(row.charged_nano)),
         }
     }
 }
@@ -345,7 +319,7 @@ impl From<AttemptRow> for RequestAttempt {
             answered_model: row.answered_model,
             status: row.upstream_status.map(status),
             upstream_id: row.upstream_id,
-            usage: row.figures.usage(),
+            usage: row.figures.usage.usage(),
             cost: row.figures.cost_nano.map(NanoUsd),
             unknown: row.figures.cost_unknown,
             price_version: row.price,
@@ -424,8 +398,29 @@ impl Ledger {
         user: UserNo,
         id: RequestId,
     ) -> Result<Option<(RequestLine, Vec<RequestAttempt>)>, StoreError> {
+        self.request(Some(user), id).await
+    }
+
+    /// Returns one request that was made without a key, with its attempts in order; `None` if the id does not exist or
+    /// belongs to a user.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn find_request_without_key(
+        &self,
+        id: RequestId,
+    ) -> Result<Option<(RequestLine, Vec<RequestAttempt>)>, StoreError> {
+        self.request(None, id).await
+    }
+
+    async fn request(
+        &self,
+        user: Option<UserNo>,
+        id: RequestId,
+    ) -> Result<Option<(RequestLine, Vec<RequestAttempt>)>, StoreError> {
         let row: Option<LineRow> = self.store.query(ONE).bind(id.0).find().await?;
-        let Some(line) = row.filter(|row| row.user_no == Some(user.0)).map(RequestLine::from) else { return Ok(None) };
+        let row = row.filter(|row| row.user_no == user.map(|user| user.0));
+        let Some(line) = row.map(RequestLine::from) else { return Ok(None) };
         let rows: Vec<AttemptRow> = match line.attempts {
             0 => Vec::new(),
             1 => self.store.query(ONLY_ATTEMPT).bind(id.0).all().await?,

@@ -1,4 +1,4 @@
-use access::{Day, Per, PlanId, Subject, Timestamp};
+use access::{BudgetScope, Credits, Day, NanoUsd, Per, PlanId, Timestamp, Tokens};
 use meter::budget::Period;
 use meter::{Caller, Charge, UsageEvent};
 use spool::Record;
@@ -13,7 +13,7 @@ pub(crate) async fn charges_are_summed_over_the_days_of_a_period(world: &World) 
         [(&keys[0], ada.no), (&keys[1], ada.no), (&keys[2], bob.no)];
     let (one, two) = (PlanId::NIL, store.stored_plans().await.unwrap()[0].id);
     let month = Period::of(Per::Month, NOW.day());
-    let charge = |n: u64| Charge { credits: n, tokens: 10 * n, money: 100 * n };
+    let charge = |n: u64| Charge { credits: Credits(n), tokens: Tokens(10 * n), money: NanoUsd(100 * n.cast_signed()) };
     let event = |user, key, plan, (day, charge): (Day, Charge)| {
         let caller = Caller { user, key, plan };
         Record::Event(UsageEvent { day, started_at: Timestamp(day.start().0), charge, ..world.event(Some(caller)) })
@@ -34,14 +34,14 @@ pub(crate) async fn charges_are_summed_over_the_days_of_a_period(world: &World) 
     assert_eq!((all.plans, all.all), (vec![(one, charge(1)), (two, charge(14))], charge(15)));
     let today = Period::of(Per::Day, NOW.day());
     assert_eq!(store.charges(today).await.unwrap().all, charge(14));
-    for (subject, of_month, of_day) in [
-        (Subject::Key(laptop.no), 3, 2),
-        (Subject::User(ada.no), 7, 6),
-        (Subject::Plan(two), 14, 14),
-        (Subject::Global, 15, 14),
+    for (scope, of_month, of_day) in [
+        (BudgetScope::Key(laptop.no), 3, 2),
+        (BudgetScope::User(ada.no), 7, 6),
+        (BudgetScope::Plan(two), 14, 14),
+        (BudgetScope::Global, 15, 14),
     ] {
-        assert_eq!(store.charge_of(subject, month).await.unwrap(), charge(of_month), "{subject:?}");
-        assert_eq!(store.charge_of(subject, today).await.unwrap(), charge(of_day), "{subject:?}");
+        assert_eq!(store.charge_of(scope, month).await.unwrap(), charge(of_month), "{scope:?}");
+        assert_eq!(store.charge_of(scope, today).await.unwrap(), charge(of_day), "{scope:?}");
     }
     assert_eq!(store.charges(Period::of(Per::Day, Day(1))).await.unwrap(), store::Charges::default());
 }
@@ -49,8 +49,8 @@ pub(crate) async fn charges_are_summed_over_the_days_of_a_period(world: &World) 
 pub(crate) async fn charges_beyond_what_is_kept_end_at_the_most(world: &World) {
     let store = world.store().await;
     let ada = user(&store, "ada@example.com").await;
-    let most = u64::try_from(i64::MAX).unwrap();
-    let huge = Charge { credits: most, tokens: most, money: most };
+    let most = i64::MAX.unsigned_abs();
+    let huge = Charge { credits: Credits(most), tokens: Tokens(most), money: NanoUsd::MAX };
     let mut records = Vec::new();
     for _ in 0..3 {
         let (_, key) = key(&store, ada.id).await;
@@ -61,7 +61,7 @@ pub(crate) async fn charges_beyond_what_is_kept_end_at_the_most(world: &World) {
     }
     world.ingest(&store, &records).await;
     let month = Period::of(Per::Month, NOW.day());
-    let full = Charge { credits: u64::MAX, tokens: u64::MAX, money: u64::MAX };
-    assert_eq!(store.charge_of(Subject::User(ada.no), month).await.unwrap(), full);
+    let full = Charge { credits: Credits::MAX, tokens: Tokens::MAX, money: NanoUsd::MAX };
+    assert_eq!(store.charge_of(BudgetScope::User(ada.no), month).await.unwrap(), full);
     assert_eq!(store.charges(month).await.unwrap().users, [(ada.no, full)]);
 }

@@ -2,10 +2,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ledger::IngestStats;
-use ledger::ingest::{drain, run};
+use ledger::ingest::drain;
 use meter::UsageEvent;
 use spool::Record;
 
+use crate::ingest_fixture::run_ingest;
 use crate::usage_world::{attempt, caller, requests, stats};
 use crate::world::{NOW, World};
 
@@ -44,7 +45,7 @@ pub(crate) async fn a_dropped_ingest_resumes_where_it_committed(world: &World) {
         let stats = stats();
         runtime.block_on(async {
             tokio::select! {
-                _ = run(process, spool.reader, stats.clone(), std::future::pending::<()>()) => {}
+                _ = run_ingest(process, spool.reader, stats.clone(), std::future::pending::<()>()) => {}
                 () = async { while stats.events.load(Ordering::Relaxed) == 0 { tokio::task::yield_now().await } } => {}
             }
         });
@@ -75,7 +76,7 @@ pub(crate) async fn a_failing_database_leaves_events_in_the_spool(world: &World)
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    let mut reader = run(away, spool.reader, stats.clone(), cancel).await;
+    let mut reader = run_ingest(away, spool.reader, stats.clone(), cancel).await;
     // After 100 ms, after 200 more, and so on.
     let least = Duration::from_millis(100) * (2_u32.pow(failures() - 1) - 1);
     assert!(began.elapsed() >= least, "{stats:?} after {:?}", began.elapsed());
@@ -93,7 +94,7 @@ pub(crate) async fn ingest_follows_the_writers(world: &World) {
     let mut writer = spool.writers.remove(0);
     let (cancel, cancelled) = tokio::sync::oneshot::channel::<()>();
     let cancelled = async { cancelled.await.unwrap_or_default() };
-    let ingest = run(node, spool.reader, stats(), cancelled);
+    let ingest = run_ingest(node, spool.reader, stats(), cancelled);
     let story = async {
         for wanted in 1..=3 {
             writer.append(&Record::Event(world.event(Some(caller)))).unwrap();

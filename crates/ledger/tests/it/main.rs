@@ -12,6 +12,8 @@
 mod behaviours;
 mod charges;
 mod ingest;
+#[path = "../../src/ingest_fixture.rs"]
+mod ingest_fixture;
 mod last_use;
 #[path = "../../../store/tests/it/lossy_network.rs"]
 mod lossy_network;

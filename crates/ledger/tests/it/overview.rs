@@ -1,4 +1,4 @@
-use access::{Day, KeyNo, NanoUsd, PlanId, UserId};
+use access::{Credits, Day, KeyNo, NanoUsd, PlanId, UserId};
 use ledger::{Ledger, Overview, UsageTotals};
 use meter::{Attempt, Caller, Charge, UsageEvent};
 use spool::Record;
@@ -94,7 +94,7 @@ pub(crate) async fn an_overview_adds_up_by_key_and_model(world: &World) {
         on(world, one, 0),
         fast(on(world, one, 0)),
         UsageEvent { status: 500, ..fast(on(world, two, 0)) },
-        UsageEvent { charge: Charge::credits(7), ..fast(on(world, two, 4)) },
+        UsageEvent { charge: Charge::credits(Credits(7)), ..fast(on(world, two, 4)) },
         on(world, two, 10),
         on(world, other, 0),
         refused(Some("fast"), 429),
@@ -144,7 +144,7 @@ pub(crate) async fn an_overview_is_bounded_and_its_sums_are_not(world: &World) {
     let events = keys.iter().take(103).zip((1..=103).rev()).map(|(key, credits)| {
         let caller = Caller { user: user.no, key: key.no, plan: PlanId::NIL };
         let model = Some(format!("m-{}", key.no.0).into());
-        UsageEvent { model, status: 400, charge: Charge::credits(credits), ..on(world, caller, 0) }
+        UsageEvent { model, status: 400, charge: Charge::credits(Credits(credits)), ..on(world, caller, 0) }
     });
     store.revoke_key(&Actor::COMMAND, keys[0].id).await.unwrap();
     // Usage of a key that is missing in a restored copy.

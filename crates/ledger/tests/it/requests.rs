@@ -1,4 +1,4 @@
-use access::{Credits, NanoUsd, PlanId, RequestId, Timestamp};
+use access::{Credits, NanoUsd, PlanId, RequestId, Timestamp, Tokens};
 use ledger::{Ledger, REQUESTS_LOOKED_AT_MAX, RequestFilter, RequestLine, RequestPlace};
 use meter::{Attempt, Caller, Charge, Source, ToolCalls, UnknownCost, Usage, UsageEvent};
 use spool::Record;
@@ -130,7 +130,7 @@ pub(crate) async fn a_request_is_told_in_full(world: &World) {
     let failed =
         Attempt { status: Some(500), usage: None, cost: None, price_version: None, answered_model: None, ..attempt() };
     let failed = Attempt { unknown: Some(UnknownCost::NoUsage), ..failed };
-    let charge = Charge { credits: 1, tokens: 70, money: 9_000 };
+    let charge = Charge { credits: Credits(1), tokens: Tokens(70), money: NanoUsd(9_000) };
     let twice = UsageEvent { attempts: vec![failed.clone(), attempt()], charge, ..begun(world, caller, 1) };
     let (once, never) = (begun(world, caller, 2), refused(world, caller, 3));
     world.ingest(&store, &[twice.clone(), once.clone(), never.clone()].map(Record::Event)).await;
@@ -153,7 +153,7 @@ pub(crate) async fn a_request_is_told_in_full(world: &World) {
     let (line, attempts) = Ledger::new(store.clone()).find_request(user.no, twice.id).await.unwrap().unwrap();
     // The cost of the failed attempt is unknown.
     assert_eq!((line.attempts, line.cost, line.unpriced), (2, Some(NanoUsd(1_000)), true));
-    assert_eq!((line.unknown.as_deref(), line.charged), (Some("no_usage"), (70, NanoUsd(9_000))));
+    assert_eq!((line.unknown.as_deref(), line.charged), (Some("no_usage"), (Tokens(70), NanoUsd(9_000))));
     let reasons: Vec<_> = attempts.iter().map(|attempt| attempt.unknown.as_deref()).collect();
     assert_eq!(reasons, [Some("no_usage"), None]);
     let said: Vec<_> = attempts.iter().map(|attempt| (attempt.status, attempt.cost, attempt.usage)).collect();
@@ -173,9 +173,9 @@ pub(crate) async fn figures_come_back_as_they_were(world: &World) {
     let billed = meter::Billed { unit: meter::Unit::Millisecond, quantity: 9 };
     for source in Source::ALL {
         let usage = Usage {
-            input: Some(0),
-            audio_input: Some(1),
-            image_output: Some(2),
+            input: Some(Tokens(0)),
+            audio_input: Some(Tokens(1)),
+            image_output: Some(Tokens(2)),
             billed: Some(billed),
             tools: ToolCalls { searches: Some(3), maps_prompts: Some(1), containers: Some(4), ..ToolCalls::default() },
             ..Usage::empty(source)

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use access::{KeyHash, KeyNo, Secret};
-use ledger::ingest::{drain, run};
+use ledger::ingest::drain;
 use ledger::{IngestError, IngestStats};
 use meter::{Caller, UsageEvent};
 use spool::Record;
@@ -14,6 +14,7 @@ use store::{Node, Store, StoreError};
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 
+use crate::ingest_fixture::run_ingest;
 use crate::lossy_network::{Loss, LossyNetwork};
 use crate::postgres;
 use crate::usage_world::{caller, requests, stats};
@@ -91,7 +92,7 @@ async fn a_server_that_goes_away_is_unavailable_and_usable_when_it_is_back() {
     let mut spool = world.spool(&node).await;
     let stats = stats();
     let (cancel, cancelled) = tokio::sync::oneshot::channel::<()>();
-    let ingest = run(node, spool.reader, stats, async { cancelled.await.unwrap_or_default() });
+    let ingest = run_ingest(node, spool.reader, stats, async { cancelled.await.unwrap_or_default() });
     let story = async {
         network.set_up(false);
         for _ in 0..3 {

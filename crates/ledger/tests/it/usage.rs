@@ -1,4 +1,4 @@
-use access::{NanoUsd, PlanId};
+use access::{Credits, NanoUsd, PlanId, Tokens};
 use ledger::{DayUsage, Ledger, UsageTotals};
 use meter::budget::Period;
 use meter::{Attempt, Caller, Charge, Per, Source, UsageEvent};
@@ -29,7 +29,7 @@ pub(crate) async fn a_day_is_the_sum_of_its_events(world: &World) {
     let (_, first) = key(&store, user.id).await;
     let (_, second) = key(&store, user.id).await;
     let of = |key| Some(Caller { user: user.no, key, plan: PlanId::NIL });
-    let dear = UsageEvent { charge: Charge::credits(10), ..world.event(of(second.no)) };
+    let dear = UsageEvent { charge: Charge::credits(Credits(10)), ..world.event(of(second.no)) };
     let records = [
         Record::Event(world.event(of(first.no))),
         Record::Event(world.event(of(first.no))),
@@ -78,7 +78,7 @@ pub(crate) async fn a_sum_that_nobody_can_owe_ends_at_the_most(world: &World) {
 pub(crate) async fn an_unknown_cost_is_counted_as_unpriced(world: &World) {
     let store = world.store().await;
     let caller = caller(&store, "ada@example.com").await;
-    let charge = Charge { credits: 1, tokens: 0, money: 5_000 };
+    let charge = Charge { credits: Credits(1), tokens: Tokens(0), money: NanoUsd(5_000) };
     let event = UsageEvent { charge, ..world.event(Some(caller)) };
     let unpriced = Attempt { cost: None, ..attempt() };
     let plain = UsageEvent { id: world.id(), format: None, attempts: vec![unpriced.clone()], ..event.clone() };
@@ -134,7 +134,7 @@ pub(crate) async fn credits_of_a_day_rebuild_the_meter(world: &World) {
     let store = world.store().await;
     let (ada, bob) = (caller(&store, "ada@example.com").await, caller(&store, "bob@example.com").await);
     let yesterday = UsageEvent { day: access::Day(NOW.day().0 - 1), ..world.event(Some(bob)) };
-    let dear = UsageEvent { charge: Charge::credits(41), ..world.event(Some(ada)) };
+    let dear = UsageEvent { charge: Charge::credits(Credits(41)), ..world.event(Some(ada)) };
     let records = [
         Record::Event(yesterday),
         Record::Event(dear),
@@ -143,7 +143,7 @@ pub(crate) async fn credits_of_a_day_rebuild_the_meter(world: &World) {
     ];
     world.ingest(&store, &records).await;
     let charges = store.charges(Period::of(Per::Day, NOW.day())).await.unwrap();
-    let [of_ada, of_bob] = [42, 12].map(Charge::credits);
+    let [of_ada, of_bob] = [42, 12].map(|credits| Charge::credits(Credits(credits)));
     let mut keys = charges.keys;
     keys.sort_unstable_by_key(|(key, _)| *key);
     assert_eq!(keys, [(ada.key, of_ada), (bob.key, of_bob)]);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::{Day, NanoUsd, PlanId};
+use access::{Credits, Day, NanoUsd, PlanId, Tokens};
 use ledger::{IngestStats, Ledger};
 use meter::{Attempt, Caller, Charge, Counts, Outcome, Source, Usage, UsageEvent};
 use spool::{Record, Spool};
@@ -37,10 +37,10 @@ impl World {
     pub(crate) fn event(&self, caller: Option<Caller>) -> UsageEvent {
         UsageEvent {
             id: self.id(),
-            caller,
+            subject: caller.into(),
             started_at: NOW,
             day: NOW.day(),
-            charge: Charge::credits(1),
+            charge: Charge::credits(Credits(1)),
             route: "ai".into(),
             format: Some("chat".into()),
             model: Some("mock".into()),
@@ -57,13 +57,13 @@ impl World {
 
     pub(crate) fn counts(&self, caller: Option<Caller>, requests: u64) -> Record {
         let counts = Counts {
-            caller,
+            subject: caller.into(),
             route: "users".into(),
             status_class: 2,
             minute: u32::try_from(NOW.unix_seconds() / 60).unwrap(),
             day: NOW.day(),
             requests,
-            credits: requests * 2,
+            credits: Credits(requests * 2),
         };
         Record::Counts { id: self.id().0, counts: vec![counts.clone(), Counts { status_class: 5, ..counts }] }
     }
@@ -71,12 +71,12 @@ impl World {
 
 pub(crate) fn attempt() -> Attempt {
     let usage = Usage {
-        input: Some(1),
-        cached_input: Some(2),
-        cache_write_short: Some(3),
-        cache_write_long: Some(4),
-        output: Some(5),
-        reasoning: Some(6),
+        input: Some(Tokens(1)),
+        cached_input: Some(Tokens(2)),
+        cache_write_short: Some(Tokens(3)),
+        cache_write_long: Some(Tokens(4)),
+        output: Some(Tokens(5)),
+        reasoning: Some(Tokens(6)),
         ..Usage::empty(Source::Reported)
     };
     Attempt {

@@ -1,11 +1,11 @@
 use std::num::NonZeroU32;
 
-use access::{KeyBounds, KeyNo, Plan, PlanId, UserNo};
+use access::{Amount, Credits, KeyBounds, KeyNo, NanoUsd, Plan, PlanId, Tokens, UserNo};
 use proptest::prelude::*;
 
 use super::*;
-use crate::event::Caller;
 use crate::reservation::ReservedPart;
+use access::Caller;
 
 const CALLER: Caller = Caller { user: UserNo(1), key: KeyNo(7), plan: PlanId::NIL };
 const AT: Timestamp = Timestamp(1_700_000_000_000_000);
@@ -13,27 +13,27 @@ const NOW: Mono = Mono(1);
 
 fn plan(credits_per_day: Option<u64>, requests_per_minute: Option<u32>) -> Plan {
     let requests_per_minute = requests_per_minute.and_then(NonZeroU32::new);
-    Plan { credits_per_day, requests_per_minute, ..Plan::unlimited("test") }
+    Plan { credits_per_day: credits_per_day.map(Credits), requests_per_minute, ..Plan::unlimited("test") }
 }
 
 fn bounds(credits_per_day: Option<u64>, requests_per_minute: Option<u32>) -> KeyBounds {
     let requests_per_minute = requests_per_minute.and_then(NonZeroU32::new);
-    KeyBounds { credits_per_day, requests_per_minute, ..KeyBounds::default() }
+    KeyBounds { credits_per_day: credits_per_day.map(Credits), requests_per_minute, ..KeyBounds::default() }
 }
 
 fn terms<'a>(plan: &'a Plan, bounds: &'a KeyBounds) -> Terms<'a> {
     Terms { caller: CALLER, plan, bounds, budgets: &[] }
 }
 
-const fn credits_of(subject: Subject) -> BudgetId {
-    BudgetId::credits_a_day(subject)
+const fn credits_of(scope: BudgetScope) -> BudgetId {
+    BudgetId::credits_a_day(scope)
 }
 
-const USER: Subject = Subject::User(CALLER.user);
-const KEY: Subject = Subject::Key(CALLER.key);
+const USER: BudgetScope = BudgetScope::User(CALLER.user);
+const KEY: BudgetScope = BudgetScope::Key(CALLER.key);
 
 fn request(limits: &Arc<Limits>, credits: u64) -> AdmissionRequest<'_> {
-    AdmissionRequest { limits, charge: Some(Charge::credits(credits)), at: AT, now: NOW }
+    AdmissionRequest { limits, charge: Some(Charge::credits(Credits(credits))), at: AT, now: NOW }
 }
 
 fn spend(meter: &Meter, request: &AdmissionRequest<'_>) -> Result<(), AdmissionRefusal> {
@@ -57,11 +57,17 @@ fn quota_of_a_user_covers_all_keys() {
     spend(&meter, &request(&limits, 1)).unwrap();
     spend(&meter, &request(&of_other, 1)).unwrap();
     let refused = exceeded(meter.admit(&request(&of_other, 1)).unwrap_err());
-    assert_eq!((refused.budget, refused.limit, refused.used, refused.requested), (credits_of(USER), 2, 2, 1));
-    assert_eq!((refused.left(), refused.resets_at(), refused.by), (0, AT.day().next().start(), RefusalCause::Limit));
-    assert_eq!(meter.used(credits_of(USER), AT.day()), 2);
-    assert_eq!(meter.used(credits_of(Subject::Key(KeyNo(8))), AT.day()), 1);
-    assert_eq!(meter.stats().totals().settled, 2);
+    assert_eq!(
+        (refused.budget, refused.limit, refused.used, refused.requested),
+        (credits_of(USER), Amount(2), Amount(2), Amount(1))
+    );
+    assert_eq!(
+        (refused.left(), refused.resets_at(), refused.by),
+        (Amount(0), AT.day().next().start(), RefusalCause::Limit)
+    );
+    assert_eq!(meter.used(credits_of(USER), AT.day()), Amount(2));
+    assert_eq!(meter.used(credits_of(BudgetScope::Key(KeyNo(8))), AT.day()), Amount(1));
+    assert_eq!(meter.stats().totals().settled_count, 2);
 }
 
 #[test]
@@ -70,7 +76,7 @@ fn refusal_by_the_quota_takes_nothing_from_the_rate() {
     let limits = meter.limits(&terms(&plan, &bounds));
     spend(&meter, &request(&limits, 1)).unwrap();
     for _ in 0..10 {
-        assert_eq!(exceeded(meter.admit(&request(&limits, 1)).unwrap_err()).limit, 1);
+        assert_eq!(exceeded(meter.admit(&request(&limits, 1)).unwrap_err()).limit, Amount(1));
     }
     let free_of_charge = meter.admit(&request(&limits, 0)).unwrap();
     assert_eq!(free_of_charge.info().rate.unwrap().remaining, 0);
@@ -83,8 +89,8 @@ fn dropped_reservation_is_released() {
     for _ in 0..10 {
         drop(meter.admit(&request(&limits, 1)).unwrap());
     }
-    assert_eq!((meter.used(credits_of(USER), AT.day()), meter.used(credits_of(KEY), AT.day())), (0, 0));
-    assert_eq!(meter.stats().totals().released, 10);
+    assert_eq!((meter.used(credits_of(USER), AT.day()), meter.used(credits_of(KEY), AT.day())), (Amount(0), Amount(0)));
+    assert_eq!(meter.stats().totals().released_count, 10);
     assert!(meter.admit(&request(&limits, 1)).is_ok());
 }
 
@@ -94,67 +100,77 @@ fn unsettled_request_counts_its_reservation_and_is_reported() {
     let limits = meter.limits(&terms(&plan, &bounds));
     drop(meter.admit(&request(&limits, 4)).unwrap().commit(AT));
     let counter = meter.counter(credits_of(USER)).unwrap();
-    assert_eq!((counter.used(), counter.spent()), (4, 4));
+    assert_eq!((counter.used(), counter.spent()), (Amount(4), Amount(4)));
     let totals = meter.stats().totals();
-    assert_eq!((totals.dropped, totals.in_flight, totals.used), (1, Charge::default(), Charge::credits(4)));
+    assert_eq!(
+        (totals.dropped_count, totals.in_flight, totals.used),
+        (1, Charge::default(), Charge::credits(Credits(4)))
+    );
 }
 
 #[test]
 fn settling_releases_the_difference_and_counts_an_overrun() {
     let (meter, plan, bounds) = (Meter::default(), plan(Some(100), None), KeyBounds::default());
-    let money = BudgetId { subject: USER, measure: Measure::Money, per: Per::Month };
-    let budgets = [(money, 1_000)];
+    let money = BudgetId { scope: USER, measure: Measure::Money, per: Per::Month };
+    let budgets = [(money, Amount(1_000))];
     let limits = meter.limits(&Terms { budgets: &budgets, ..terms(&plan, &bounds) });
-    let charge = Charge { credits: 2, tokens: 500, money: 800 };
+    let charge = Charge { credits: Credits(2), tokens: Tokens(500), money: NanoUsd(800) };
     let bounded = AdmissionRequest { charge: Some(charge), ..request(&limits, 0) };
     let first = meter.admit(&bounded).unwrap().commit(AT);
-    assert_eq!(limits.left(AT), Charge { credits: 98, tokens: u64::MAX, money: 200 });
+    assert_eq!(limits.left(AT), Charge { credits: Credits(98), tokens: Tokens::MAX, money: NanoUsd(200) });
     assert_eq!(exceeded(meter.admit(&bounded).unwrap_err()).budget, money);
-    assert_eq!(meter.used(credits_of(USER), AT.day()), 2, "the refused request released its credits");
+    assert_eq!(meter.used(credits_of(USER), AT.day()), Amount(2), "the refused request released its credits");
     for (seen, exceeds) in [
         (charge, false),
-        (Charge { money: 801, ..charge }, true),
-        (Charge { credits: 3, ..charge }, true),
-        (Charge { tokens: 501, ..charge }, false),
+        (Charge { money: NanoUsd(801), ..charge }, true),
+        (Charge { credits: Credits(3), ..charge }, true),
+        (Charge { tokens: Tokens(501), ..charge }, false),
     ] {
         assert_eq!(first.exceeds(&seen), exceeds, "{seen:?}: tokens are not limited");
     }
-    first.settle(&Charge { credits: 2, tokens: 100, money: 150 });
-    assert_eq!(limits.left(AT).money, 850);
-    meter.admit(&bounded).unwrap().commit(AT).settle(&Charge { credits: 2, tokens: 9, money: 900 });
-    assert_eq!((limits.left(AT).money, meter.used(money, AT.day())), (0, 1_050));
+    first.settle(&Charge { credits: Credits(2), tokens: Tokens(100), money: NanoUsd(150) });
+    assert_eq!(limits.left(AT).money, NanoUsd(850));
+    meter.admit(&bounded).unwrap().commit(AT).settle(&Charge {
+        credits: Credits(2),
+        tokens: Tokens(9),
+        money: NanoUsd(900),
+    });
+    assert_eq!((limits.left(AT).money, meter.used(money, AT.day())), (NanoUsd(0), Amount(1_050)));
     let totals = meter.stats().totals();
-    assert_eq!((totals.overruns, totals.overrun), (1, Charge { money: 100, ..Charge::default() }));
+    assert_eq!((totals.overrun_count, totals.overrun), (1, Charge { money: NanoUsd(100), ..Charge::default() }));
 }
 
 #[test]
 fn totals_count_requests_in_flight_and_ended_ones_once() {
     let (meter, plan, bounds) = (Meter::default(), plan(Some(100), None), KeyBounds::default());
     let limits = meter.limits(&terms(&plan, &bounds));
-    let charge = Charge { credits: 1, tokens: 500, money: 800 };
+    let charge = Charge { credits: Credits(1), tokens: Tokens(500), money: NanoUsd(800) };
     let request = AdmissionRequest { charge: Some(charge), ..request(&limits, 0) };
     let (one, other, third) =
         (meter.admit(&request).unwrap(), meter.admit(&request).unwrap(), meter.admit(&request).unwrap());
     let (other, third) = (other.commit(AT), third.commit(AT));
     let totals = meter.stats().totals();
-    assert_eq!((totals.reserved, totals.in_flight), (3, Charge { credits: 3, tokens: 1_500, money: 2_400 }));
+    assert_eq!(
+        (totals.reserved_count, totals.in_flight),
+        (3, Charge { credits: Credits(3), tokens: Tokens(1_500), money: NanoUsd(2_400) })
+    );
     assert_eq!(totals.used, Charge::default());
     drop(one);
-    let actual = Charge { credits: 1, tokens: 20, money: 800 };
+    let actual = Charge { credits: Credits(1), tokens: Tokens(20), money: NanoUsd(800) };
     other.note_estimated(&Charge::default());
     other.settle(&actual);
-    third.note_estimated(&Charge { credits: 0, ..charge });
+    third.note_estimated(&Charge { credits: Credits(0), ..charge });
     third.settle_as_reserved();
     // A refused request reserves nothing; on a route without authentication nothing is counted.
-    assert!(meter.admit(&AdmissionRequest { charge: Some(Charge::credits(1_000)), ..request }).is_err());
+    assert!(meter.admit(&AdmissionRequest { charge: Some(Charge::credits(Credits(1_000))), ..request }).is_err());
     Reservation::open().commit(AT).settle(&charge);
     let expected = crate::stats::ReservationTotals {
-        reserved: 3,
-        released: 1,
-        settled: 2,
-        bounded: 1,
+        reserved_count: 3,
+        released_count: 1,
+        settled_count: 2,
+        bounded_count: 1,
         used: actual.and(&charge),
-        estimated: Charge { credits: 0, ..charge },
+        estimated: Charge { credits: Credits(0), ..charge },
         ..Default::default()
     };
     assert_eq!(meter.stats().totals(), expected);
@@ -163,13 +179,20 @@ fn totals_count_requests_in_flight_and_ended_ones_once() {
 #[test]
 fn committed_request_returns_its_reserved_parts() {
     let (meter, plan, bounds) = (Meter::default(), plan(Some(9), None), KeyBounds::default());
-    let tokens = BudgetId { subject: Subject::Global, measure: Measure::Tokens, per: Per::Month };
-    let budgets = [(tokens, 10)];
+    let tokens = BudgetId { scope: BudgetScope::Global, measure: Measure::Tokens, per: Per::Month };
+    let budgets = [(tokens, Amount(10))];
     let limits = meter.limits(&Terms { budgets: &budgets, ..terms(&plan, &bounds) });
-    let request = AdmissionRequest { charge: Some(Charge { credits: 1, tokens: 5, money: 0 }), ..request(&limits, 0) };
+    let request = AdmissionRequest {
+        charge: Some(Charge { credits: Credits(1), tokens: Tokens(5), money: NanoUsd(0) }),
+        ..request(&limits, 0)
+    };
     let committed = meter.admit(&request).unwrap().commit(AT);
     let parts: Vec<ReservedPart> = committed.parts().collect();
-    let part = |budget: BudgetId, amount| ReservedPart { budget, period: Period::of(budget.per, AT.day()), amount };
+    let part = |budget: BudgetId, amount| ReservedPart {
+        budget,
+        period: Period::of(budget.per, AT.day()),
+        amount: Amount(amount),
+    };
     assert_eq!(parts, [part(credits_of(KEY), 1), part(credits_of(USER), 1), part(tokens, 5)]);
     committed.settle_as_reserved();
     let open = Reservation::open().commit(AT);
@@ -218,13 +241,16 @@ fn refusal_by_the_quota_of_a_key_takes_nothing_from_the_user() {
     spend(&meter, &request(&bounded, 2)).unwrap();
     for _ in 0..10 {
         let refused = exceeded(meter.admit(&request(&bounded, 2)).unwrap_err());
-        assert_eq!((refused.budget, refused.limit, refused.used), (credits_of(KEY), 3, 2));
+        assert_eq!((refused.budget, refused.limit, refused.used), (credits_of(KEY), Amount(3), Amount(2)));
     }
     let free = KeyBounds::default();
     let other = meter.limits(&Terms { caller: Caller { key: KeyNo(8), ..CALLER }, ..terms(&plan, &free) });
     spend(&meter, &request(&other, 8)).unwrap();
     assert_eq!(exceeded(meter.admit(&request(&bounded, 1)).unwrap_err()).budget, credits_of(USER));
-    assert_eq!((meter.used(credits_of(USER), AT.day()), meter.used(credits_of(KEY), AT.day())), (10, 2));
+    assert_eq!(
+        (meter.used(credits_of(USER), AT.day()), meter.used(credits_of(KEY), AT.day())),
+        (Amount(10), Amount(2))
+    );
 }
 
 #[test]
@@ -240,8 +266,11 @@ fn reservation_stays_with_its_counter_over_midnight_and_reload() {
     assert_eq!(exceeded(yesterday).period.first(), AT.day().next(), "periods never go back");
     let committed = held.commit(tomorrow);
     assert_eq!(committed.day(), AT.day());
-    committed.settle(&Charge::credits(1));
-    assert_eq!((meter.used(credits_of(USER), tomorrow.day()), meter.used(credits_of(USER), AT.day())), (3, 0));
+    committed.settle(&Charge::credits(Credits(1)));
+    assert_eq!(
+        (meter.used(credits_of(USER), tomorrow.day()), meter.used(credits_of(USER), AT.day())),
+        (Amount(3), Amount(0))
+    );
 }
 
 #[test]
@@ -252,7 +281,7 @@ fn limit_below_the_used_amount_refuses_until_the_period_ends() {
     let small = plan(Some(5), None);
     let limits = meter.limits(&terms(&small, &bounds));
     let refused = exceeded(meter.admit(&request(&limits, 1)).unwrap_err());
-    assert_eq!((refused.limit, refused.used, refused.left()), (5, 8, 0));
+    assert_eq!((refused.limit, refused.used, refused.left()), (Amount(5), Amount(8), Amount(0)));
     assert!(meter.admit(&AdmissionRequest { at: refused.resets_at(), ..request(&limits, 5) }).is_ok());
 }
 
@@ -260,25 +289,29 @@ fn limit_below_the_used_amount_refuses_until_the_period_ends() {
 fn user_keeps_the_used_amount_when_the_plan_changes() {
     let (meter, bounds) = (Meter::default(), KeyBounds::default());
     let [starter, team] = [plan(Some(5), None), plan(Some(20), None)];
-    let [of_starter, of_team] =
-        [PlanId(uuid::Uuid::from_u128(1)), PlanId(uuid::Uuid::from_u128(2))].map(|id| credits_of(Subject::Plan(id)));
-    let (first, second) = ([(of_starter, 100)], [(of_team, 7)]);
+    let [of_starter, of_team] = [PlanId(uuid::Uuid::from_u128(1)), PlanId(uuid::Uuid::from_u128(2))]
+        .map(|id| credits_of(BudgetScope::Plan(id)));
+    let (first, second) = ([(of_starter, Amount(100))], [(of_team, Amount(7))]);
     spend(&meter, &request(&meter.limits(&Terms { budgets: &first, ..terms(&starter, &bounds) }), 5)).unwrap();
     let limits = meter.limits(&Terms { budgets: &second, ..terms(&team, &bounds) });
     spend(&meter, &request(&limits, 7)).unwrap();
     assert_eq!(exceeded(meter.admit(&request(&limits, 1)).unwrap_err()).budget, of_team);
-    assert_eq!([of_starter, of_team, credits_of(USER)].map(|budget| meter.used(budget, AT.day())), [5, 7, 12]);
+    assert_eq!(
+        [of_starter, of_team, credits_of(USER)].map(|budget| meter.used(budget, AT.day())),
+        [5, 7, 12].map(Amount)
+    );
 }
 
 #[test]
 fn budgets_of_others_are_ignored_and_the_smaller_of_two_applies() {
     let (meter, plan, bounds) = (Meter::default(), plan(Some(10), None), KeyBounds::default());
-    let others = credits_of(Subject::User(UserNo(99)));
-    let budgets = [(others, 0), (credits_of(USER), 4), (credits_of(USER), 6), (credits_of(KEY), 8)];
+    let others = credits_of(BudgetScope::User(UserNo(99)));
+    let budgets = [(others, 0), (credits_of(USER), 4), (credits_of(USER), 6), (credits_of(KEY), 8)]
+        .map(|(id, limit)| (id, Amount(limit)));
     let limits = meter.limits(&Terms { budgets: &budgets, ..terms(&plan, &bounds) });
-    assert_eq!(limits.left(AT).credits, 4);
+    assert_eq!(limits.left(AT).credits, Credits(4));
     assert!(limits.limits(Measure::Credits) && !limits.limits(Measure::Money) && limits.limits_budgets());
-    assert_eq!(exceeded(meter.admit(&request(&limits, 5)).unwrap_err()).limit, 4);
+    assert_eq!(exceeded(meter.admit(&request(&limits, 5)).unwrap_err()).limit, Amount(4));
 }
 
 #[test]
@@ -296,20 +329,20 @@ fn sweep_removes_ended_periods_but_not_referenced_or_monthly_counters() {
     let (meter, plan, bounds) = (Meter::default(), plan(None, None), KeyBounds::default());
     let held = meter.limits(&terms(&plan, &bounds));
     spend(&meter, &request(&held, 1)).unwrap();
-    let (idle, monthly) = (credits_of(Subject::User(UserNo(2))), Subject::User(UserNo(3)));
-    let monthly = BudgetId { subject: monthly, measure: Measure::Money, per: Per::Month };
-    meter.begin(idle, AT.day(), 5);
-    meter.begin(monthly, AT.day(), 6);
+    let (idle, monthly) = (credits_of(BudgetScope::User(UserNo(2))), BudgetScope::User(UserNo(3)));
+    let monthly = BudgetId { scope: monthly, measure: Measure::Money, per: Per::Month };
+    meter.begin(idle, AT.day(), Amount(5));
+    meter.begin(monthly, AT.day(), Amount(6));
     let tomorrow = AT.day().next();
     meter.sweep(AT.day());
-    assert_eq!(meter.used(idle, AT.day()), 5);
+    assert_eq!(meter.used(idle, AT.day()), Amount(5));
     meter.sweep(tomorrow);
-    assert_eq!([idle, monthly, credits_of(USER)].map(|budget| meter.used(budget, AT.day())), [0, 6, 1]);
+    assert_eq!([idle, monthly, credits_of(USER)].map(|budget| meter.used(budget, AT.day())), [0, 6, 1].map(Amount));
     meter.sweep(Period::of(Per::Month, AT.day()).next().first());
-    assert_eq!(meter.used(monthly, AT.day()), 0);
+    assert_eq!(meter.used(monthly, AT.day()), Amount(0));
     drop(held);
     meter.sweep(tomorrow);
-    assert_eq!(meter.used(credits_of(USER), AT.day()), 0);
+    assert_eq!(meter.used(credits_of(USER), AT.day()), Amount(0));
 }
 
 #[test]
@@ -317,9 +350,13 @@ fn limited_budget_without_a_lease_refuses_and_names_the_cause() {
     let (meter, plan, bounds) = (Meter::leased(), plan(Some(10), None), KeyBounds::default());
     let limits = meter.limits(&terms(&plan, &bounds));
     let refused = exceeded(meter.admit(&request(&limits, 1)).unwrap_err());
-    assert_eq!((refused.budget, refused.by, refused.left()), (credits_of(USER), RefusalCause::Lease, 10));
-    assert_eq!(meter.used(credits_of(KEY), AT.day()), 0, "the amount of the key, which has no limit, was released");
-    meter.counter(credits_of(USER)).unwrap().allow(1, Mono(9));
+    assert_eq!((refused.budget, refused.by, refused.left()), (credits_of(USER), RefusalCause::Lease, Amount(10)));
+    assert_eq!(
+        meter.used(credits_of(KEY), AT.day()),
+        Amount(0),
+        "the amount of the key, which has no limit, was released"
+    );
+    meter.counter(credits_of(USER)).unwrap().allow(Amount(1), Mono(9));
     spend(&meter, &request(&limits, 1)).unwrap();
     assert_eq!(exceeded(meter.admit(&request(&limits, 1)).unwrap_err()).by, RefusalCause::Lease);
 }
@@ -329,7 +366,7 @@ fn concurrent_requests_never_exceed_any_budget_and_lose_nothing() {
     let (meter, plan) = (Meter::default(), plan(Some(1_000), None));
     let [of_key, global] = [300, 700];
     let bounds = bounds(Some(of_key), None);
-    let budgets = [(credits_of(Subject::Global), global)];
+    let budgets = [(credits_of(BudgetScope::Global), Amount(global))];
     let admitted = |key| {
         let caller = Caller { key: KeyNo(key), ..CALLER };
         let limits = meter.limits(&Terms { caller, plan: &plan, bounds: &bounds, budgets: &budgets });
@@ -338,7 +375,7 @@ fn concurrent_requests_never_exceed_any_budget_and_lose_nothing() {
             let Ok(reservation) = meter.admit(&request(&limits, 2)) else { continue };
             match turn % 3 {
                 0 => drop(reservation),
-                1 => (reservation.commit(AT).settle(&Charge::credits(1)), sum += 1).1,
+                1 => (reservation.commit(AT).settle(&Charge::credits(Credits(1))), sum += 1).1,
                 _ => (drop(reservation.commit(AT)), sum += 2).1,
             }
         }
@@ -348,42 +385,43 @@ fn concurrent_requests_never_exceed_any_budget_and_lose_nothing() {
         let threads: Vec<_> = (1..=8).map(|key| scope.spawn(move || admitted(key % 4))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    let sum = sums.iter().sum::<u64>();
+    let sum = sums.iter().sum();
     assert!(sum <= global && sum >= global - 1, "{sum}: the last unit may not be enough for a request");
     for key in 0..4 {
-        assert!(meter.used(credits_of(Subject::Key(KeyNo(key))), AT.day()) <= of_key);
+        assert!(meter.used(credits_of(BudgetScope::Key(KeyNo(key))), AT.day()) <= Amount(of_key));
     }
     let user = meter.counter(credits_of(USER)).unwrap();
-    assert_eq!((user.used(), user.spent(), meter.used(credits_of(Subject::Global), AT.day())), (sum, sum, sum));
+    assert_eq!(
+        (user.used(), user.spent(), meter.used(credits_of(BudgetScope::Global), AT.day())),
+        (Amount(sum), Amount(sum), Amount(sum))
+    );
 }
 
 proptest! {
     /// In every order of operations, no budget is exceeded, and at the end the used amount is the settled amount.
     #[test]
-    fn all_or_nothing(steps in prop::collection::vec((0_u8..6, 0_u64..4, 0_u64..40, 0_u64..40), 1..80)) {
+    fn all_or_nothing(steps in prop::collection::vec((0_u8..6, 0_u64..4, 0_i64..40, 0_i64..40), 1..80)) {
         let (meter, plan, bounds) = (Meter::default(), plan(Some(20), None), bounds(Some(15), None));
-        let id = |measure, per| BudgetId { subject: USER, measure, per };
-        let budgets = [(id(Measure::Money, Per::Day), 120), (id(Measure::Money, Per::Month), 200)];
+        let id = |measure, per| BudgetId { scope: USER, measure, per };
+        let budgets = [(id(Measure::Money, Per::Day), Amount(120)), (id(Measure::Money, Per::Month), Amount(200))];
         let limits = meter.limits(&Terms { budgets: &budgets, ..terms(&plan, &bounds) });
         let ids = [credits_of(KEY), credits_of(USER), budgets[0].0, budgets[1].0];
         let (mut held, mut spent) = (Vec::new(), Charge::default());
         for (step, credits, money, actual) in steps {
-            let charge = Charge { credits, tokens: 0, money };
+            let charge = Charge { money: NanoUsd(money), ..Charge::credits(Credits(credits)) };
             match step {
                 0..=2 => if let Ok(taken) = meter.admit(&AdmissionRequest { charge: Some(charge), ..request(&limits, 0) }) {
                     held.push((taken.commit(AT), charge));
                 },
                 3 => drop(meter.admit(&AdmissionRequest { charge: Some(charge), ..request(&limits, 0) })),
                 _ => if let Some((committed, charge)) = held.pop() {
-                    let actual = Charge { money: actual.min(charge.money), ..charge };
-                    spent = Charge { credits: spent.credits + actual.credits, tokens: 0, money: spent.money + actual.money };
+                    let actual = Charge { money: charge.money.min(NanoUsd(actual)), ..charge };
+                    spent = spent.and(&actual);
                     committed.settle(&actual);
                 },
             }
-            let sum = held.iter().fold(spent, |sum, (_, charge)| Charge {
-                credits: sum.credits + charge.credits, tokens: 0, money: sum.money + charge.money,
-            });
-            for (id, most) in ids.into_iter().zip([15, 20, 120, 200]) {
+            let sum = held.iter().fold(spent, |sum, (_, charge)| sum.and(charge));
+            for (id, most) in ids.into_iter().zip([15, 20, 120, 200].map(Amount)) {
                 prop_assert_eq!(meter.used(id, AT.day()), sum.of(id.measure));
                 prop_assert!(meter.used(id, AT.day()) <= most);
             }
@@ -397,14 +435,14 @@ fn leased_budget_without_a_limit_is_not_counted_even_if_a_limit_follows() {
     let unlimited = plan(None, None);
     let limits = meter.limits(&terms(&unlimited, &bounds));
     let before = meter.admit(&request(&limits, 4)).unwrap();
-    assert_eq!(meter.used(credits_of(USER), AT.day()), 0);
+    assert_eq!(meter.used(credits_of(USER), AT.day()), Amount(0));
     let plan = plan(Some(10), None);
     let limited = meter.limits(&terms(&plan, &bounds));
     let counter = meter.counter(credits_of(USER)).unwrap();
-    counter.allow(5, Mono(u64::MAX));
+    counter.allow(Amount(5), Mono(u64::MAX));
     let after = meter.admit(&request(&limited, 5)).unwrap().commit(AT);
-    before.commit(AT).settle(&Charge::credits(9));
+    before.commit(AT).settle(&Charge::credits(Credits(9)));
     after.settle_as_reserved();
-    assert_eq!((counter.used(), counter.spent(), counter.limit()), (5, 5, 10));
-    assert_eq!(meter.used(credits_of(KEY), AT.day()), 0);
+    assert_eq!((counter.used(), counter.spent(), counter.limit()), (Amount(5), Amount(5), Amount(10)));
+    assert_eq!(meter.used(credits_of(KEY), AT.day()), Amount(0));
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Mono, Timestamp};
+use access::{Amount, Mono, Timestamp};
 
 use super::rules::{LeaseRules, StandardRules, micros, nanos};
 use super::{CounterId, LeaseClose, NodeId, Tick, TickReply, TickResponse};
@@ -50,7 +50,7 @@ pub struct LeaseClient<R = StandardRules> {
     /// The end of the first period among the leases.
     ends_at: Option<Timestamp>,
     /// The spent amounts of earlier incarnations' leases that are not closed yet.
-    past_leases: BTreeMap<(CounterId, u64), u64>,
+    past_leases: BTreeMap<(CounterId, u64), Amount>,
     /// The server's wall-clock time in the latest reply, and the monotonic time of that reply.
     clock: Option<(Timestamp, Mono)>,
     ttl: Duration,
@@ -64,7 +64,7 @@ pub struct Waiter {
     /// The owner's number of the request.
     pub id: u64,
     /// The amount that the request needs.
-    pub amount: u64,
+    pub amount: Amount,
     /// The time at which the request arrived; it stays the same if the request waits again.
     pub since: Mono,
 }
@@ -128,7 +128,7 @@ impl<R: LeaseRules> LeaseClient<R> {
     }
 
     /// Closes a lease of an earlier incarnation with the total amount that was spent of it.
-    pub fn close_past(&mut self, counter: CounterId, incarnation: u64, spent: u64) {
+    pub fn close_past(&mut self, counter: CounterId, incarnation: u64, spent: Amount) {
         self.past_leases.insert((counter, incarnation), spent);
     }
 

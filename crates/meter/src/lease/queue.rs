@@ -124,7 +124,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::budget::{BudgetId, Per, Period, Subject};
+    use crate::budget::{BudgetId, BudgetScope, Per, Period};
     use crate::lease::{CounterId, Verdict};
 
     #[tokio::test]
@@ -133,7 +133,7 @@ mod tests {
         let leases = LeaseQueue::new(queue);
         let mut wait = leases.wait(Mono(7));
         let period = Period::of(Per::Day, access::Day(1));
-        let counter = CounterId { budget: BudgetId::credits_a_day(Subject::Global), period };
+        let counter = CounterId { budget: BudgetId::credits_a_day(BudgetScope::Global), period };
         let judgement = WaitDecision { waiter: 0, counter, verdict: Verdict::Retry };
         let (reported, ()) = tokio::join!(wait.verdict(Vec::new()), async {
             let Some(QueueMessage::Wait(request)) = messages.recv().await else { panic!() };

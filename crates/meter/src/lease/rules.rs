@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use access::{Mono, Timestamp};
+use access::{Amount, Mono, Timestamp};
 
 use super::LeaseRequest;
 use crate::budget::Period;
@@ -14,11 +14,11 @@ const CLOCKS_DIFFER: Duration = Duration::from_secs(300);
 /// this.
 const SHARE: u64 = 4;
 
-/// Returns the maximum unused amount that a node holds of the amount left, with `live` nodes. A node gets more only for
+/// Returns the maximum unused amount that a node holds of the amount left, with `live_nodes` nodes. A node gets more only for
 /// waiting requests, which use it at once.
 #[must_use]
-pub const fn share(left: u64, live: u64) -> u64 {
-    left / SHARE.saturating_mul(if live == 0 { 1 } else { live })
+pub const fn share(left: Amount, live_nodes: u64) -> Amount {
+    left.part(SHARE.saturating_mul(if live_nodes == 0 { 1 } else { live_nodes }))
 }
 
 /// The rules of lease client and lease server. The default methods are the rules; simulations override them.
@@ -43,12 +43,12 @@ pub trait LeaseRules {
     }
 
     /// Client: returns whether a lease may be closed.
-    fn may_close(&self, used: u64, spent: u64) -> bool {
+    fn may_close(&self, used: Amount, spent: Amount) -> bool {
         used == spent
     }
 
     /// Client: returns the spent amount that closes a lease.
-    fn final_spent(&self, spent: u64) -> u64 {
+    fn final_spent(&self, spent: Amount) -> Amount {
         spent
     }
 
@@ -76,13 +76,13 @@ pub trait LeaseRules {
     /// Server: returns the granted amount before anything is added: the amount to which the client restricts itself. If
     /// the client does not know yet that its surplus was reclaimed, it is the used amount: the lease has expired, and
     /// the client takes nothing before the reply.
-    fn granted_before(&self, _granted: u64, request: &LeaseRequest, term: u64) -> u64 {
+    fn granted_before(&self, _granted: Amount, request: &LeaseRequest, term: u64) -> Amount {
         if request.term < term { request.used } else { request.ceiling }
     }
 
     /// Server: returns the spent amount of a lease that is closed, possibly repeatedly.
-    fn spent_at_close(&self, known: u64, said: u64) -> u64 {
-        known.max(said)
+    fn spent_at_close(&self, known: Amount, reported: Amount) -> Amount {
+        known.max(reported)
     }
 
     /// Server: returns whether the unspent amount of a lease may be reclaimed.
@@ -92,21 +92,24 @@ pub trait LeaseRules {
 
     /// Server: returns the amount that may still be granted, by the limit, the granted amount and the spent amount of
     /// closed leases.
-    fn left(&self, limit: u64, granted: u64, closed: u64) -> u64 {
+    fn left(&self, limit: Amount, granted: Amount, closed: Amount) -> Amount {
         limit.saturating_sub(granted).saturating_sub(closed)
     }
 
     /// Server: returns the part of `left` that a request gets: its share less its unused amount, or exactly the amount
     /// that waiting requests need (all of them, the first ones that fit, or the first). While requests of another node
     /// wait, it is only the latter.
-    fn grant_amount(&self, request: &LeaseRequest, left: u64, contention: Contention) -> u64 {
+    fn grant_amount(&self, request: &LeaseRequest, left: Amount, contention: Contention) -> Amount {
         let Contention { live_nodes, contended } = contention;
         let unused = request.ceiling.saturating_sub(request.used);
-        let share = if contended { 0 } else { share(left, live_nodes).saturating_sub(unused) };
+        let share = if contended { Amount::ZERO } else { share(left, live_nodes).saturating_sub(unused) };
         if request.queued <= left {
             return request.want.min(share).max(request.queued);
         }
-        [request.need_fitting.max(request.need), request.need].into_iter().find(|more| *more <= left).unwrap_or(0)
+        [request.need_fitting.max(request.need), request.need]
+            .into_iter()
+            .find(|more| *more <= left)
+            .unwrap_or_default()
     }
 
     /// Server: returns whether it lends for a period.
@@ -156,9 +159,9 @@ pub struct OtherLease {
     /// The latest recall that it has answered.
     pub answered_recall: u64,
     /// The granted amount of the lease.
-    pub granted: u64,
+    pub granted: Amount,
     /// The used amount in its latest request.
-    pub used: u64,
+    pub used: Amount,
     /// Whether the lease has expired by the server's clock.
     pub past_deadline: bool,
 }

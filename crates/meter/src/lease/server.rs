@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use access::Timestamp;
+use access::{Amount, Timestamp};
 
 use super::rules::{Contention, LeaseRules, OtherLease, StandardRules, micros};
 use super::{CounterId, Grant, LeaseClose, LeaseId, LeaseRequest, NodeId, Recall, Tick, TickReply, TickResponse};
@@ -18,7 +18,7 @@ const CONTENDED_FOR: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub struct LeaseServer<R = StandardRules> {
     ttl: Duration,
-    limits: BTreeMap<BudgetId, u64>,
+    limits: BTreeMap<BudgetId, Amount>,
     accounts: BTreeMap<CounterId, BudgetAccount>,
     nodes: BTreeMap<NodeId, NodeState>,
     rules: R,
@@ -28,7 +28,7 @@ pub struct LeaseServer<R = StandardRules> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BudgetAccount {
     /// The amount spent before the first lease.
-    pub spent_before: u64,
+    pub spent_before: Amount,
     /// The leases by node and incarnation.
     pub leases: BTreeMap<(NodeId, u64), ServerLease>,
     /// The number of the latest recall.
@@ -45,11 +45,11 @@ pub struct ServerLease {
     /// Increases when its unused amount is reclaimed.
     pub term: u64,
     /// The total amount granted.
-    pub granted: u64,
+    pub granted: Amount,
     /// The reserved and spent amounts in its latest request.
-    pub used: u64,
+    pub used: Amount,
     /// The spent amount in its latest request.
-    pub spent: u64,
+    pub spent: Amount,
     /// The latest recall that it has answered.
     pub answered_recall: u64,
     /// The time of its latest request.
@@ -87,9 +87,9 @@ pub struct LeaseSummary {
     /// The incarnation that holds the lease.
     pub incarnation: u64,
     /// The total amount granted.
-    pub granted: u64,
+    pub granted: Amount,
     /// The spent amount in its latest request.
-    pub spent: u64,
+    pub spent: Amount,
     /// The time of its latest request.
     pub heard_at: Timestamp,
     /// Whether the lease is closed.
@@ -112,7 +112,7 @@ impl<R: LeaseRules> LeaseServer<R> {
     }
 
     /// Sets the limit of a budget; with `None`, nothing is lent of it.
-    pub fn set_limit(&mut self, budget: BudgetId, limit: Option<u64>) {
+    pub fn set_limit(&mut self, budget: BudgetId, limit: Option<Amount>) {
         match limit {
             Some(limit) => self.limits.insert(budget, limit),
             None => self.limits.remove(&budget),
@@ -136,7 +136,7 @@ impl<R: LeaseRules> LeaseServer<R> {
     }
 
     /// Sets the amount that was spent before the first lease.
-    pub fn set_spent_before(&mut self, counter: CounterId, spent: u64) {
+    pub fn set_spent_before(&mut self, counter: CounterId, spent: Amount) {
         self.accounts.entry(counter).or_default().spent_before = spent;
     }
 
@@ -179,12 +179,12 @@ impl<R: LeaseRules> LeaseServer<R> {
 
     /// Reclaims the unspent amount of an expired lease; returns the amount, or `None` if there is nothing to reclaim.
     /// If its client comes back, its reserved and spent amounts count, even above the limit.
-    pub fn reclaim(&mut self, lease: LeaseId, at: Timestamp) -> Option<u64> {
+    pub fn reclaim(&mut self, lease: LeaseId, at: Timestamp) -> Option<Amount> {
         let LeaseId { counter, node, incarnation } = lease;
         let lease = self.accounts.get_mut(&counter)?.leases.get_mut(&(node, incarnation))?;
         let unspent = lease.granted.saturating_sub(lease.spent);
         if lease.closed
-            || unspent == 0
+            || unspent.is_zero()
             || !self.rules.may_reclaim(past_deadline(lease, ServerClock { ttl: self.ttl, at }))
         {
             return None;
@@ -210,8 +210,10 @@ impl<R: LeaseRules> LeaseServer<R> {
 
     /// Returns the amount granted to open leases, and the amount spent before and in closed leases.
     #[must_use]
-    pub fn granted_and_spent(&self, counter: CounterId) -> (u64, u64) {
-        self.accounts.get(&counter).map_or((0, 0), |account| account.granted_and_spent(&self.rules))
+    pub fn granted_and_spent(&self, counter: CounterId) -> (Amount, Amount) {
+        self.accounts
+            .get(&counter)
+            .map_or((Amount::ZERO, Amount::ZERO), |account| account.granted_and_spent(&self.rules))
     }
 
     /// Removes accounts whose periods ended before `at` and that have no open lease.
@@ -229,7 +231,7 @@ impl<R: LeaseRules> LeaseServer<R> {
 
     fn request(&mut self, tick: &Tick, request: &LeaseRequest, at: Timestamp) -> Option<Grant> {
         let (node, incarnation) = (tick.node, tick.incarnation);
-        let limit = self.limits.get(&request.counter.budget).copied().unwrap_or(0);
+        let limit = self.limits.get(&request.counter.budget).copied().unwrap_or_default();
         let lives = micros(self.ttl).saturating_mul(2);
         let live = self.nodes.values().filter(|seen| at.0.saturating_sub(seen.at.0) <= lives).count();
         let live = u64::try_from(live).unwrap_or(u64::MAX);
@@ -255,8 +257,11 @@ impl<R: LeaseRules> LeaseServer<R> {
         account.recall = account.recall.max(request.answered_recall);
         let contended = account.contended.is_some_and(|(who, until)| who != node && at < until);
         let left = account.left(limit, &self.rules);
-        let more =
-            if lends { self.rules.grant_amount(request, left, Contention { live_nodes: live, contended }) } else { 0 };
+        let more = if lends {
+            self.rules.grant_amount(request, left, Contention { live_nodes: live, contended })
+        } else {
+            Amount::ZERO
+        };
         if request.queued > more {
             account.recall = account.recall.saturating_add(u64::from(self.rules.recalls()));
             account.contended = Some((node, Timestamp(at.0.saturating_add(micros(CONTENDED_FOR)))));
@@ -284,8 +289,8 @@ impl<R: LeaseRules> LeaseServer<R> {
 }
 
 impl BudgetAccount {
-    fn granted_and_spent<R: LeaseRules>(&self, rules: &R) -> (u64, u64) {
-        self.leases.values().fold((0, self.spent_before), |(granted, spent), lease| {
+    fn granted_and_spent<R: LeaseRules>(&self, rules: &R) -> (Amount, Amount) {
+        self.leases.values().fold((Amount::ZERO, self.spent_before), |(granted, spent), lease| {
             if lease.closed && rules.frees_closed() {
                 (granted, spent.saturating_add(lease.spent))
             } else {
@@ -294,7 +299,7 @@ impl BudgetAccount {
         })
     }
 
-    fn left<R: LeaseRules>(&self, limit: u64, rules: &R) -> u64 {
+    fn left<R: LeaseRules>(&self, limit: Amount, rules: &R) -> Amount {
         let (granted, spent) = self.granted_and_spent(rules);
         rules.left(limit, granted, spent)
     }

@@ -218,7 +218,7 @@ fn store(set: &mut Vec<WindowEntry>, entry: WindowEntry, now_ms: u64) {
     }
     if set.len() >= WAYS {
         // Of several entries with equal use, the oldest is removed.
-        let least = set.iter().enumerate().min_by_key(|(_, entry)| used(entry, now_ms)).map(|(at, _)| at);
+        let least = set.iter().enumerate().min_by_key(|(_, entry)| fullness(entry, now_ms)).map(|(at, _)| at);
         if let Some(least) = least {
             set.remove(least);
         }
@@ -227,7 +227,7 @@ fn store(set: &mut Vec<WindowEntry>, entry: WindowEntry, now_ms: u64) {
 }
 
 /// Returns the used part of the limit in units of 1 / 2³².
-fn used(entry: &WindowEntry, now_ms: u64) -> u64 {
+fn fullness(entry: &WindowEntry, now_ms: u64) -> u64 {
     let view = entry.count.at(entry.window, now_ms);
     (u64::from(view.limit() - view.remaining()) << 32) / u64::from(view.limit())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use access::{Mono, Timestamp};
+use access::{Amount, Mono, Timestamp};
 use meter::budget::Period;
 use meter::lease::LeaseRequest;
 use meter::lease::rules::{Contention, LeaseRules, OtherLease, StandardRules};
@@ -117,12 +117,12 @@ impl LeaseRules for RulesExcept {
         !self.is(BrokenRule::HandsBackInWordsOnly)
     }
 
-    fn may_close(&self, used: u64, spent: u64) -> bool {
+    fn may_close(&self, used: Amount, spent: Amount) -> bool {
         self.is(BrokenRule::ClosesTooEarly) || StandardRules.may_close(used, spent)
     }
 
-    fn final_spent(&self, spent: u64) -> u64 {
-        if self.is(BrokenRule::ForgetsAUnitAtClose) { spent.saturating_sub(1) } else { spent }
+    fn final_spent(&self, spent: Amount) -> Amount {
+        if self.is(BrokenRule::ForgetsAUnitAtClose) { spent.saturating_sub(Amount(1)) } else { spent }
     }
 
     fn hands_back(&self) -> bool {
@@ -150,7 +150,7 @@ impl LeaseRules for RulesExcept {
         }
     }
 
-    fn granted_before(&self, granted: u64, request: &LeaseRequest, term: u64) -> u64 {
+    fn granted_before(&self, granted: Amount, request: &LeaseRequest, term: u64) -> Amount {
         match self.0 {
             Some(BrokenRule::NeverTakesBack) => granted.max(request.ceiling),
             Some(BrokenRule::TakesBackWhatIsHeld) => request.used,
@@ -160,33 +160,37 @@ impl LeaseRules for RulesExcept {
         }
     }
 
-    fn spent_at_close(&self, known: u64, said: u64) -> u64 {
-        if self.is(BrokenRule::CountsClosesTwice) { known + said } else { StandardRules.spent_at_close(known, said) }
+    fn spent_at_close(&self, known: Amount, reported: Amount) -> Amount {
+        if self.is(BrokenRule::CountsClosesTwice) {
+            known.saturating_add(reported)
+        } else {
+            StandardRules.spent_at_close(known, reported)
+        }
     }
 
     fn may_reclaim(&self, past_deadline: bool) -> bool {
         self.is(BrokenRule::ReclaimsTheLiving) || StandardRules.may_reclaim(past_deadline)
     }
 
-    fn left(&self, limit: u64, granted: u64, closed: u64) -> u64 {
+    fn left(&self, limit: Amount, granted: Amount, closed: Amount) -> Amount {
         match self.0 {
-            Some(BrokenRule::LendsWhatIsSpent) => StandardRules.left(limit, granted, 0),
-            Some(BrokenRule::LendsWhatIsLent) => StandardRules.left(limit, 0, closed),
+            Some(BrokenRule::LendsWhatIsSpent) => StandardRules.left(limit, granted, Amount::ZERO),
+            Some(BrokenRule::LendsWhatIsLent) => StandardRules.left(limit, Amount::ZERO, closed),
             _ => StandardRules.left(limit, granted, closed),
         }
     }
 
-    fn grant_amount(&self, request: &LeaseRequest, left: u64, contention: Contention) -> u64 {
+    fn grant_amount(&self, request: &LeaseRequest, left: Amount, contention: Contention) -> Amount {
         match self.0 {
             Some(BrokenRule::GivesWhatIsWanted) => request.want,
             Some(BrokenRule::GivesWhatIsNeeded) => {
                 StandardRules.grant_amount(request, left, contention).max(request.queued)
             }
             Some(BrokenRule::GivesAll) => {
-                if request.want > 0 {
-                    left
+                if request.want.is_zero() {
+                    Amount::ZERO
                 } else {
-                    0
+                    left
                 }
             }
             _ => StandardRules.grant_amount(request, left, contention),

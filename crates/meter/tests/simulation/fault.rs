@@ -1,5 +1,6 @@
 //! Faults between two steps.
 
+use access::Amount;
 use meter::lease::{CounterId, LeaseId};
 
 use crate::coverage::Hit;
@@ -63,13 +64,13 @@ impl World {
         };
         self.hit(Hit::ServerRestored, node);
         for (budget, limit) in BUDGETS.into_iter().zip(self.limits) {
-            copy.set_limit(budget, Some(limit));
+            copy.set_limit(budget, Some(Amount(limit)));
         }
         let counters: Vec<CounterId> = self.oracle.counters.keys().copied().collect();
         for counter in counters {
             let known = copy.leases().filter(|lent| lent.counter == counter).map(|lent| {
                 let node = self.nodes.iter().position(|node| node.id == lent.node).unwrap();
-                self.used_of(node, &lent).min(if lent.closed { lent.spent } else { lent.granted })
+                self.used_of(node, &lent).min(if lent.closed { lent.spent.0 } else { lent.granted.0 })
             });
             let (known, limit): (u64, _) = (known.sum(), self.limit(counter.budget));
             let truth = self.oracle.counter(counter, limit);
@@ -98,7 +99,7 @@ impl World {
         let (budget, before) = (BUDGETS[which], self.setup.limits[which]);
         let limit = before / 2 + self.chance.below(before + 1);
         self.limits[which] = limit;
-        self.server.set_limit(budget, Some(limit));
+        self.server.set_limit(budget, Some(Amount(limit)));
         self.oracle.limit(|counter| counter.budget == budget, limit);
         self.hostile(0);
     }
@@ -113,13 +114,13 @@ impl World {
         let lent = *self.chance.pick(&open);
         let at = self.server_wall();
         let lease = LeaseId { counter: lent.counter, node: lent.node, incarnation: lent.incarnation };
-        let Some(unspent) = self.server.reclaim(lease, at) else { return };
+        let Some(Amount(unspent)) = self.server.reclaim(lease, at) else { return };
         let node = self.nodes.iter().position(|node| node.id == lent.node).unwrap();
         self.hit(Hit::Reclaimed, node);
         self.hostile(0);
         let limit = self.limit(lent.counter.budget);
         let used = self.used_of(node, &lent);
-        let beyond = if self.jumped { unspent } else { used.saturating_sub(lent.spent) };
+        let beyond = if self.jumped { unspent } else { used.saturating_sub(lent.spent.0) };
         self.oracle.counter(lent.counter, limit).beyond += beyond;
     }
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use access::{KeyBounds, KeyNo, Mono, Plan, PlanId, Timestamp, UserNo};
+use access::{Amount, KeyBounds, KeyNo, Mono, Plan, PlanId, Timestamp, UserNo};
+use meter::Caller;
 use meter::admission::{AdmissionRequest, Meter};
 use meter::budget::{BudgetId, Charge};
-use meter::event::Caller;
 use meter::lease::{CounterId, LeaseClient, LeaseTiming, NodeId};
 use meter::limits::{Limits, Terms};
 use meter::reservation::{CommittedRequest, Reservation, ReservedPart};
@@ -15,7 +15,7 @@ use crate::broken_rules::{BrokenRule, RulesExcept};
 use crate::coverage::STATES;
 
 /// The limits that a node knows refuse before the server's only if they are lower; here they never are.
-const UNREACHED: u64 = 1 << 60;
+const UNREACHED: Amount = Amount(1 << 60);
 
 pub(crate) struct Node {
     pub(crate) id: NodeId,
@@ -68,7 +68,7 @@ pub(crate) fn counter_of(part: &ReservedPart) -> CounterId {
 }
 
 pub(crate) fn parts(parts: impl Iterator<Item = ReservedPart>) -> Vec<(CounterId, u64)> {
-    parts.filter(|part| part.amount > 0).map(|part| (counter_of(&part), part.amount)).collect()
+    parts.filter(|part| !part.amount.is_zero()).map(|part| (counter_of(&part), part.amount.0)).collect()
 }
 
 impl Node {
@@ -95,8 +95,8 @@ impl Node {
         let [asked, recalled] = [process.client.is_unanswered(), process.client.is_recalled()];
         let now = self.mono(now_us);
         let counters: Vec<_> = process.limits_of().iter().filter_map(|id| process.meter.counter(*id)).collect();
-        let late = counters.iter().any(|counter| counter.allowance() > 0 && counter.deadline() <= now);
-        let exhausted = counters.iter().any(|counter| counter.allowance() > 0 && counter.free() == 0);
+        let late = counters.iter().any(|counter| !counter.allowance().is_zero() && counter.deadline() <= now);
+        let exhausted = counters.iter().any(|counter| !counter.allowance().is_zero() && counter.free().is_zero());
         [!(reserved || sent || waiting), reserved, sent, waiting, asked, recalled, late, exhausted]
     }
 }

@@ -7,8 +7,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
-use access::{Day, Timestamp, UserNo};
-use meter::budget::{BudgetId, Measure, Per, Subject};
+use access::{Amount, Day, Timestamp, UserNo};
+use meter::budget::{BudgetId, BudgetScope, Measure, Per};
 use meter::lease::{CounterId, LeaseServer, LeaseTiming, NodeId, Tick, TickReply};
 
 use crate::broken_rules::{BrokenRule, RulesExcept};
@@ -19,8 +19,8 @@ use crate::prng::Prng;
 use crate::setup::Setup;
 
 pub(crate) const BUDGETS: [BudgetId; 2] = [
-    BudgetId { subject: Subject::User(UserNo(1)), measure: Measure::Credits, per: Per::Day },
-    BudgetId { subject: Subject::Global, measure: Measure::Money, per: Per::Month },
+    BudgetId { scope: BudgetScope::User(UserNo(1)), measure: Measure::Credits, per: Per::Day },
+    BudgetId { scope: BudgetScope::Global, measure: Measure::Money, per: Per::Month },
 ];
 const DAY_US: u64 = 86_400_000_000;
 
@@ -83,7 +83,7 @@ impl World {
         let mut chance = Prng::new(seed);
         let mut server = LeaseServer::with_rules(setup.ttl, rules);
         for (budget, limit) in BUDGETS.into_iter().zip(setup.limits) {
-            server.set_limit(budget, Some(limit));
+            server.set_limit(budget, Some(Amount(limit)));
         }
         let node = |at: usize| Node {
             id: NodeId(at as u128 + 1),
@@ -230,7 +230,7 @@ impl World {
         for (counter, of) in unreported {
             if !rules.is(BrokenRule::LeavesOldLeases) {
                 let spent = at.folder.spent.get(&(counter, of)).copied().unwrap_or(0);
-                process.client.close_past(counter, of, spent);
+                process.client.close_past(counter, of, Amount(spent));
             }
         }
         at.process = Some(process);
@@ -296,9 +296,9 @@ impl World {
             }
         }
         for (counter, truth) in &self.oracle.counters {
-            let (granted, spent) = self.server.granted_and_spent(*counter);
-            if granted > 0 {
-                return Err(Fault(format!("leaked: {granted} of {counter:?}")));
+            let (granted, Amount(spent)) = self.server.granted_and_spent(*counter);
+            if !granted.is_zero() {
+                return Err(Fault(format!("leaked: {granted:?} of {counter:?}")));
             }
             if spent != truth.spent && !self.restored {
                 return Err(Fault(format!("{spent} of {counter:?} is counted, but {} was spent", truth.spent)));

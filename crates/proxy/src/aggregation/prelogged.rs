@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Day, Mono, RequestId, Timestamp};
+use access::{Credits, Day, Mono, RequestId, Subject, Timestamp};
 use meter::{Caller, Charge, Counts, PreloggedCredits, Reservation};
 use rustc_hash::FxHashMap;
 use spool::{OpenRequest, Record, SpoolError};
@@ -41,7 +41,7 @@ pub(crate) struct PrelogRequest<'a> {
     pub(crate) route: &'a Arc<str>,
     pub(crate) started_at: Timestamp,
     /// What it costs; more than nothing.
-    pub(crate) credits: u64,
+    pub(crate) credits: Credits,
     pub(crate) reservation: &'a Reservation,
     pub(crate) now: Mono,
 }
@@ -50,7 +50,7 @@ pub(crate) struct PrelogRequest<'a> {
 #[derive(Debug)]
 pub(crate) struct PreloggedPart {
     batch: Rc<PreloggedBatch>,
-    credits: u64,
+    credits: Credits,
 }
 
 /// A worker's open blocks.
@@ -78,7 +78,7 @@ struct PreloggedBatch {
     /// Credits that nobody has taken.
     spare: RefCell<PreloggedCredits>,
     /// Credits of what is under way.
-    under_way: Cell<u64>,
+    under_way: Cell<Credits>,
     retired: Cell<bool>,
     counts: RefCell<Vec<Counts>>,
     /// Of those that were not sent after all: the spool has them open until the block is closed.
@@ -135,7 +135,7 @@ impl PreloggedPart {
         match counts.iter_mut().find(|one| is_like(one)) {
             Some(one) => {
                 one.requests += more.requests;
-                one.credits += more.credits;
+                one.credits = one.credits.saturating_add(more.credits);
             }
             None => counts.push(more),
         }
@@ -154,19 +154,19 @@ impl PreloggedPart {
 impl Drop for PreloggedPart {
     fn drop(&mut self) {
         let credits = std::mem::take(&mut self.credits);
-        if credits > 0 {
+        if !credits.is_zero() {
             self.batch.ends(credits);
         }
     }
 }
 
 impl PreloggedBatch {
-    fn takes(&self, credits: u64) -> bool {
+    fn takes(&self, credits: Credits) -> bool {
         let mut spare = self.spare.borrow_mut();
         let takes = spare.credits() >= credits;
         if takes {
             spare.release(credits);
-            self.under_way.set(self.under_way.get() + credits);
+            self.under_way.set(self.under_way.get().saturating_add(credits));
         }
         takes
     }
@@ -174,10 +174,10 @@ impl PreloggedBatch {
     /// Whether there is no reason that it stays open.
     fn gives_way(&self) -> bool {
         let spare = self.spare.borrow();
-        spare.credits() == 0 || spare.is_needed_by_others()
+        spare.credits().is_zero() || spare.is_needed_by_others()
     }
 
-    fn ends(&self, credits: u64) {
+    fn ends(&self, credits: Credits) {
         self.under_way.set(self.under_way.get().saturating_sub(credits));
         if self.retired.get() {
             self.signal.begins();
@@ -198,7 +198,7 @@ impl PreloggedBatches {
             return Ok(PreloggedPart { batch, credits });
         }
         let spare = ask.reservation.prelog(BATCH_REQUESTS_MAX - 1, BATCH_PART_OF_LEFT, ask.now);
-        let has_spare = spare.credits() > 0;
+        let has_spare = !spare.credits().is_zero();
         let opened = opened(worker, &ask, credits.saturating_add(spare.credits()));
         worker.spool.borrow_mut().append(&Record::Open(opened.clone()))?;
         let batch = Rc::new(PreloggedBatch {
@@ -232,7 +232,9 @@ impl PreloggedBatches {
             return self.flush(worker, unwritten);
         }
         self.current.borrow_mut().extract_if(|_, batch| batch.gives_way()).for_each(|(_, batch)| self.retire(batch));
-        let is_over = |batch: &mut Rc<PreloggedBatch>| batch.under_way.get() == 0 || batch.spare.borrow().credits() > 0;
+        let is_over = |batch: &mut Rc<PreloggedBatch>| {
+            batch.under_way.get().is_zero() || !batch.spare.borrow().credits().is_zero()
+        };
         let over = self.retired.borrow_mut().extract_if(.., is_over).collect();
         self.settle(worker, over, unwritten)
     }
@@ -274,21 +276,22 @@ fn settle(worker: &Worker, batch: &PreloggedBatch, unwritten: &mut UnwrittenReco
     loop {
         let (mut counts, mut spare) = (batch.counts.borrow_mut(), batch.spare.borrow_mut());
         let mut now = counts.len().min(COUNTS_MAX);
-        let mut later = counts.iter().skip(now).map(|one| one.credits).sum::<u64>() + batch.under_way.get();
+        let later_counts = counts.iter().skip(now).map(|one| one.credits);
+        let mut later = later_counts.fold(batch.under_way.get(), Credits::saturating_add);
         let mut opened = batch.opened.borrow_mut();
-        if now == 0 && later > 0 && opened.reserved.credits == later {
+        if now == 0 && !later.is_zero() && opened.reserved.credits == later {
             return Ok(false);
         }
         let id = opened.id;
         // Until the close is written it stands open twice, and is held twice. A quota with no room for that waits for the end of
         // the last of these.
-        if later > 0 && !spare.take_more(later, worker.shared.clock.mono()) {
-            if batch.under_way.get() > 0 {
+        if !later.is_zero() && !spare.take_more(later, worker.shared.clock.mono()) {
+            if !batch.under_way.get().is_zero() {
                 return Ok(false);
             }
-            (now, later) = (counts.len(), 0);
+            (now, later) = (counts.len(), Credits::ZERO);
         }
-        if later > 0 {
+        if !later.is_zero() {
             let id = RequestId(worker.ids.borrow_mut().next_uuid());
             let rest = OpenRequest { id, reserved: Charge::credits(later), ..opened.clone() };
             if let Err(error) = worker.spool.borrow_mut().append(&Record::Open(rest.clone())) {
@@ -300,17 +303,17 @@ fn settle(worker: &Worker, batch: &PreloggedBatch, unwritten: &mut UnwrittenReco
         let counts = counts.drain(..now).collect();
         let owed = PendingSettlement::unused(spare.split(), batch.unsent.take());
         unwritten.push(Record::CloseBatch { id: id.0, counts }, owed);
-        if later == 0 {
+        if later.is_zero() {
             return Ok(true);
         }
     }
 }
 
 /// A block of `credits`, for `ask` and what may come after it.
-fn opened(worker: &Worker, ask: &PrelogRequest<'_>, credits: u64) -> OpenRequest {
+fn opened(worker: &Worker, ask: &PrelogRequest<'_>, credits: Credits) -> OpenRequest {
     OpenRequest {
         id: RequestId(worker.ids.borrow_mut().next_uuid()),
-        caller: Some(ask.caller),
+        subject: Subject::Key(ask.caller),
         started_at: ask.started_at,
         day: ask.day,
         reserved: Charge::credits(credits),

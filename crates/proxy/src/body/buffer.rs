@@ -122,7 +122,7 @@ mod tests {
 
     fn capacity(buffered_bytes_max: u64) -> (Arc<Capacity>, Buffer) {
         let capacity = Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, buffered_bytes_max);
-        let caller = Caller { user: UserNo(1), key: KeyNo(1), plan: PlanId::NIL };
+        let caller = access::Subject::Key(Caller { user: UserNo(1), key: KeyNo(1), plan: PlanId::NIL });
         let buffer = Buffer::new(capacity.hold(&caller));
         (capacity, buffer)
     }
@@ -172,8 +172,13 @@ mod tests {
         assert_eq!(refusal, Refusal::PayloadTooLarge, "101 bytes are more than a quarter of 400");
         assert!(message.contains("more than the 100 bytes that one key may hold"), "{message}");
 
-        let of =
-            |user, key| Buffer::new(capacity.hold(&Caller { user: UserNo(user), key: KeyNo(key), plan: PlanId::NIL }));
+        let of = |user, key| {
+            Buffer::new(capacity.hold(&access::Subject::Key(Caller {
+                user: UserNo(user),
+                key: KeyNo(key),
+                plan: PlanId::NIL,
+            })))
+        };
         let mut beside = of(1, 1);
         let (refusal, message) = told(beside.push(&[0; 41]));
         assert_eq!(refusal, Refusal::Overloaded);

@@ -10,15 +10,16 @@
 //! A key may have `in_flight_per_key` calls in flight, and a user twice as many: one key alone leaves half of its user's
 //! calls to the user's other keys.
 
+use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use access::{KeyNo, UserNo};
-use meter::Caller;
-use rustc_hash::FxHashMap;
+use access::{KeyNo, Subject, UserNo, address};
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 /// Workers seldom wait for each other in so many maps.
 const SHARDS: usize = 16;
+const SHARDS_U64: u64 = SHARDS as u64;
 /// Of the bound, a key that is alone may hold one part in so many.
 const PARTS_OF_ONE_KEY: u64 = 4;
 /// The calls of a user in flight are bounded by this multiple of the bound of a key.
@@ -36,8 +37,35 @@ pub(super) struct Shares {
 /// Callers that hold something.
 #[derive(Debug, Default)]
 struct Shard {
-    users: FxHashMap<UserNo, CallerLoad>,
-    keys: FxHashMap<KeyNo, CallerLoad>,
+    groups: FxHashMap<Holder, CallerLoad>,
+    members: FxHashMap<Holder, CallerLoad>,
+}
+
+/// A subject, or a user with all keys, that has a share.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Holder {
+    Key(KeyNo),
+    User(UserNo),
+    /// A subject that is no key; the address of an anonymous client is its network's.
+    Other(Subject),
+}
+
+/// The two holders of a subject: a key and its user. Another subject is a group of its own.
+#[derive(Debug)]
+struct Holders {
+    member: Holder,
+    group: Holder,
+}
+
+impl From<&Subject> for Holders {
+    fn from(subject: &Subject) -> Self {
+        let other = match subject {
+            Subject::Key(caller) => return Self { member: Holder::Key(caller.key), group: Holder::User(caller.user) },
+            Subject::Anonymous { address } => Subject::Anonymous { address: address.map(address::network) },
+            named @ (Subject::Token { .. } | Subject::Basic { .. } | Subject::Certificate { .. }) => named.clone(),
+        };
+        Self { member: Holder::Other(other.clone()), group: Holder::Other(other) }
+    }
 }
 
 /// Buffered bytes and calls in flight of one key or one user.
@@ -118,16 +146,17 @@ impl Shares {
     }
 
     /// The caller holds `more` bytes besides.
-    pub(super) fn grow(&self, caller: &Caller, more: u64) -> Result<(), ShareExhausted> {
-        let mut shard = self.shard(caller.user);
-        let key = shard.keys.get(&caller.key).copied().unwrap_or_default();
-        let user = shard.users.get(&caller.user).copied().unwrap_or_default();
+    pub(super) fn grow(&self, subject: &Subject, more: u64) -> Result<(), ShareExhausted> {
+        let Holders { member, group } = subject.into();
+        let mut shard = self.shard(&group);
+        let key = shard.members.get(&member).copied().unwrap_or_default();
+        let user = shard.groups.get(&group).copied().unwrap_or_default();
         let levels = |all| ByteLevels { key: key.bytes, user: user.bytes, all };
         let fitting = |all| levels(all).and(more).filter(|after| after.fit(self.bytes_max)).map(|after| after.all);
         match self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fitting) {
             Ok(_) => {
-                shard.users.insert(caller.user, CallerLoad { bytes: user.bytes + more, ..user });
-                shard.keys.insert(caller.key, CallerLoad { bytes: key.bytes + more, ..key });
+                shard.groups.insert(group, CallerLoad { bytes: user.bytes + more, ..user });
+                shard.members.insert(member, CallerLoad { bytes: key.bytes + more, ..key });
                 Ok(())
             }
             Err(all) => Err(ShareExhausted { holds: key.bytes, may_hold: levels(all).key_max(self.bytes_max) }),
@@ -135,37 +164,44 @@ impl Shares {
     }
 
     /// The caller holds `fewer` bytes of those that it held.
-    pub(super) fn shrink(&self, caller: &Caller, fewer: u64) {
-        let mut shard = self.shard(caller.user);
+    pub(super) fn shrink(&self, subject: &Subject, fewer: u64) {
+        let holders = Holders::from(subject);
+        let mut shard = self.shard(&holders.group);
         self.bytes.fetch_sub(fewer, Ordering::Relaxed);
-        shard.reduce(caller, |load| load.bytes = load.bytes.saturating_sub(fewer));
+        shard.reduce(&holders, |load| load.bytes = load.bytes.saturating_sub(fewer));
     }
 
     /// Counts a call of the caller's key and user; an error is the bound that leaves no room for it.
-    pub(super) fn enter(&self, caller: &Caller) -> Result<(), CallBound> {
+    pub(super) fn enter(&self, subject: &Subject) -> Result<(), CallBound> {
         let user_calls_max = self.key_calls_max.saturating_mul(KEYS_OF_ONE_USER);
-        let mut shard = self.shard(caller.user);
-        let key = shard.keys.get(&caller.key).copied().unwrap_or_default();
-        let user = shard.users.get(&caller.user).copied().unwrap_or_default();
+        let Holders { member, group } = subject.into();
+        let mut shard = self.shard(&group);
+        let key = shard.members.get(&member).copied().unwrap_or_default();
+        let user = shard.groups.get(&group).copied().unwrap_or_default();
         if key.calls >= self.key_calls_max {
             return Err(CallBound::Key(self.key_calls_max));
         }
         if user.calls >= user_calls_max {
             return Err(CallBound::User(user_calls_max));
         }
-        shard.keys.insert(caller.key, CallerLoad { calls: key.calls + 1, ..key });
-        shard.users.insert(caller.user, CallerLoad { calls: user.calls + 1, ..user });
+        shard.members.insert(member, CallerLoad { calls: key.calls + 1, ..key });
+        shard.groups.insert(group, CallerLoad { calls: user.calls + 1, ..user });
         Ok(())
     }
 
     /// A call that was counted has ended.
-    pub(super) fn leave(&self, caller: &Caller) {
-        self.shard(caller.user).reduce(caller, |load| load.calls = load.calls.saturating_sub(1));
+    pub(super) fn leave(&self, subject: &Subject) {
+        let holders = Holders::from(subject);
+        self.shard(&holders.group).reduce(&holders, |load| load.calls = load.calls.saturating_sub(1));
     }
 
-    fn shard(&self, user: UserNo) -> MutexGuard<'_, Shard> {
+    fn shard(&self, group: &Holder) -> MutexGuard<'_, Shard> {
         let [first, ..] = &self.shards;
-        let at = usize::try_from(user.0).map_or(0, |user| user % SHARDS);
+        let number = match group {
+            Holder::User(user) => user.0.unsigned_abs(),
+            Holder::Key(_) | Holder::Other(_) => FxBuildHasher.hash_one(group),
+        };
+        let at = usize::try_from(number % SHARDS_U64).unwrap_or(0);
         self.shards.get(at).unwrap_or(first).lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -173,25 +209,21 @@ impl Shares {
     fn is_empty(&self) -> bool {
         let empty = |shard: &Mutex<Shard>| {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.users.is_empty() && shard.keys.is_empty()
+            shard.groups.is_empty() && shard.members.is_empty()
         };
         self.bytes() == 0 && self.shards.iter().all(empty)
     }
 }
 
 impl Shard {
-    /// Reduces what the caller's key and user hold. The entry of a key or user that holds nothing is removed.
-    fn reduce(&mut self, caller: &Caller, reduce: impl Fn(&mut CallerLoad)) {
-        if let Some(load) = self.keys.get_mut(&caller.key) {
-            reduce(load);
-            if load.is_empty() {
-                self.keys.remove(&caller.key);
-            }
-        }
-        if let Some(load) = self.users.get_mut(&caller.user) {
-            reduce(load);
-            if load.is_empty() {
-                self.users.remove(&caller.user);
+    /// Reduces what a subject and its group hold. The entry of a holder that holds nothing is removed.
+    fn reduce(&mut self, holders: &Holders, reduce: impl Fn(&mut CallerLoad)) {
+        for (loads, holder) in [(&mut self.members, &holders.member), (&mut self.groups, &holders.group)] {
+            if let Some(load) = loads.get_mut(holder) {
+                reduce(load);
+                if load.is_empty() {
+                    loads.remove(holder);
+                }
             }
         }
     }
@@ -205,19 +237,19 @@ impl CallerLoad {
 
 #[cfg(test)]
 mod tests {
-    use access::PlanId;
+    use access::{Caller, PlanId, SubjectKind, SubjectName};
     use proptest::prelude::*;
 
     use super::*;
 
     const MAX: u64 = 1 << 20;
 
-    fn caller(user: i64, key: i64) -> Caller {
-        Caller { user: UserNo(user), key: KeyNo(key), plan: PlanId::NIL }
+    fn caller(user: i64, key: i64) -> Subject {
+        Subject::Key(Caller { user: UserNo(user), key: KeyNo(key), plan: PlanId::NIL })
     }
 
     /// The most that `caller` can hold besides, byte by byte.
-    fn room(shares: &Shares, caller: &Caller) -> u64 {
+    fn room(shares: &Shares, caller: &Subject) -> u64 {
         let (mut fits, mut too_much) = (0, MAX + 1);
         while fits + 1 < too_much {
             let middle = u64::midpoint(fits, too_much);
@@ -293,6 +325,29 @@ mod tests {
         }
         assert!(!shares.is_empty());
         shares.shrink(&caller(1, 1), 7);
+        assert!(shares.is_empty());
+    }
+
+    #[test]
+    fn subjects_without_a_key_have_shares_of_their_own() {
+        let shares = Shares::new(MAX, 1);
+        let named = |kind, issuer, name| SubjectName { kind, issuer, name }.subject().unwrap();
+        let at = |address: [u16; 8]| Subject::Anonymous { address: Some(address.into()) };
+        let subjects = [
+            named(SubjectKind::Token, "https://a", "ada"),
+            named(SubjectKind::Token, "https://b", "ada"),
+            named(SubjectKind::Basic, "", "ada"),
+            named(SubjectKind::Certificate, "", "ada"),
+            at([0x2001, 0xdb8, 0, 1, 0, 0, 0, 1]),
+            at([0x2001, 0xdb8, 0, 2, 0, 0, 0, 1]),
+        ];
+        for subject in &subjects {
+            assert_eq!(room(&shares, subject), MAX / 4, "{subject:?}");
+            shares.enter(subject).unwrap();
+            assert_eq!(shares.enter(subject), Err(CallBound::Key(1)), "{subject:?}");
+        }
+        assert_eq!(shares.enter(&at([0x2001, 0xdb8, 0, 1, 9, 9, 9, 9])), Err(CallBound::Key(1)), "of one network");
+        subjects.iter().for_each(|subject| shares.leave(subject));
         assert!(shares.is_empty());
     }
 

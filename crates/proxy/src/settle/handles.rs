@@ -117,7 +117,7 @@ impl Handles {
             |model| {
                 let classes = usage.map(Usage::summary_classes).unwrap_or_default();
                 for (counter, tokens) in model.tokens.iter().zip(classes) {
-                    counter.inc_by(tokens.unwrap_or(0));
+                    counter.inc_by(tokens.unwrap_or_default().0);
                 }
                 match cost {
                     Some(cost) => model.cost.inc_by(u64::try_from(cost.0).unwrap_or(0)),

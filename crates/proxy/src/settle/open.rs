@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::Refusal;
+use access::{Credits, Refusal};
 use meter::Charge;
 use spool::{DurableFuture, OpenRequest, Record, SpoolError};
 
@@ -25,8 +25,10 @@ impl Exchange {
     }
 
     /// The same of a folded request that costs `credits` of a quota: several share a record.
-    pub(crate) async fn prelog(&mut self, credits: u64) -> Result<(), Problem> {
-        let (Some(caller), BudgetHold::Reserved(reservation)) = (self.caller, &self.hold) else { return Ok(()) };
+    pub(crate) async fn prelog(&mut self, credits: Credits) -> Result<(), Problem> {
+        let (Some(caller), BudgetHold::Reserved(reservation)) = (self.subject.caller(), &self.hold) else {
+            return Ok(());
+        };
         let durable = {
             let worker = &self.at.worker;
             let (day, route, started_at) = (self.day(), &self.route, self.started_at);
@@ -44,7 +46,7 @@ impl Exchange {
             call.and_then(|call| self.snapshot.traffic.price(&call.provider, (&call.model, None), self.started_at));
         OpenRequest {
             id: self.id,
-            caller: self.caller,
+            subject: self.subject.recorded(),
             started_at: self.started_at,
             day: self.day(),
             reserved,

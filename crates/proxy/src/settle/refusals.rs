@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::KeyNo;
+use access::{Subject, SubjectKind};
 use meter::{Charge, Outcome};
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;
@@ -15,8 +15,8 @@ use crate::settle::RequestSettlement;
 
 /// Rows that a worker leaves in a second.
 const IN_A_SECOND_MAX: u32 = 20;
-/// Rows that it leaves of one key in a minute.
-const OF_A_KEY_MAX: u32 = 60;
+/// Rows that it leaves of one subject in a minute.
+const OF_A_SUBJECT_MAX: u32 = 60;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -24,37 +24,37 @@ const MINUTE: Duration = Duration::from_secs(60);
 #[derive(Default)]
 pub(crate) struct Refusals(RefCell<Option<RefusalWindows>>);
 
-/// Both windows begin anew when they are over. Keys have an end: each has left one of the minute's rows.
+/// Both windows begin anew when they are over. Subjects have an end: each has left one of the minute's rows.
 struct RefusalWindows {
     second: Instant,
     in_second: u32,
     minute: Instant,
-    of_keys: FxHashMap<KeyNo, u32>,
+    of_subjects: FxHashMap<Subject, u32>,
 }
 
 impl Refusals {
-    /// Whether one more row may be left of `key`; then it is counted.
-    fn takes(&self, key: KeyNo, now: Instant) -> bool {
+    /// Whether one more row may be left of `subject`; then it is counted.
+    fn takes(&self, subject: &Subject, now: Instant) -> bool {
         let mut lately = self.0.borrow_mut();
         let lately = lately.get_or_insert_with(|| RefusalWindows {
             second: now,
             in_second: 0,
             minute: now,
-            of_keys: FxHashMap::default(),
+            of_subjects: FxHashMap::default(),
         });
         if now.duration_since(lately.second) >= SECOND {
             (lately.second, lately.in_second) = (now, 0);
         }
         if now.duration_since(lately.minute) >= MINUTE {
             lately.minute = now;
-            lately.of_keys.clear();
+            lately.of_subjects.clear();
         }
-        let of_key = lately.of_keys.get(&key).copied().unwrap_or(0);
-        if lately.in_second >= IN_A_SECOND_MAX || of_key >= OF_A_KEY_MAX {
+        let of_subject = lately.of_subjects.get(subject).copied().unwrap_or(0);
+        if lately.in_second >= IN_A_SECOND_MAX || of_subject >= OF_A_SUBJECT_MAX {
             return false;
         }
         lately.in_second += 1;
-        lately.of_keys.insert(key, of_key + 1);
+        lately.of_subjects.insert(subject.clone(), of_subject + 1);
         true
     }
 }
@@ -73,10 +73,12 @@ impl Exchange {
     }
 
     fn takes_a_row(&self, now: Instant) -> bool {
-        let (Some(caller), Some(_)) = (self.caller, self.format) else { return false };
+        if self.format.is_none() || self.subject.kind() == SubjectKind::Anonymous {
+            return false;
+        }
         let worker = &self.at.worker;
         // What the spool keeps in reserve is for requests that were admitted.
-        worker.spool.borrow().has_room() && worker.refusals.takes(caller.key, now)
+        worker.spool.borrow().has_room() && worker.refusals.takes(&self.subject, now)
     }
 
     /// The model that was asked for, where the configuration or a price list names it: each name that is met becomes a row of
@@ -90,12 +92,18 @@ impl Exchange {
 
 #[cfg(test)]
 mod tests {
+    use access::{Caller, KeyNo, PlanId, UserNo};
+
     use super::*;
+
+    fn subject(key: i64) -> Subject {
+        Subject::Key(Caller { user: UserNo(1), key: KeyNo(key), plan: PlanId::NIL })
+    }
 
     #[test]
     fn a_flood_leaves_few_rows_and_no_key_crowds_out_the_others() {
         let (refusals, start) = (Refusals::default(), Instant::now());
-        let taken = |key, at: Duration, of: u32| (0..of).filter(|_| refusals.takes(KeyNo(key), start + at)).count();
+        let taken = |key, at: Duration, of: u32| (0..of).filter(|_| refusals.takes(&subject(key), start + at)).count();
         assert_eq!(taken(1, Duration::ZERO, 100), 20);
         assert_eq!(taken(2, Duration::from_millis(999), 100), 0, "the second is full for all");
         assert_eq!(taken(1, SECOND, 100) + taken(1, SECOND * 2, 100), 40);
@@ -109,9 +117,9 @@ mod tests {
         let (refusals, start) = (Refusals::default(), Instant::now());
         for tenth in 0..3_000 {
             let at = start + Duration::from_millis(100) * tenth;
-            let taken = (0..1_000).filter(|n| refusals.takes(KeyNo(i64::from(tenth) * 1_000 + n), at)).count();
+            let taken = (0..1_000).filter(|n| refusals.takes(&subject(i64::from(tenth) * 1_000 + n), at)).count();
             assert!(taken <= 20, "{taken}");
-            let rows = refusals.0.borrow().as_ref().map_or(0, |lately| lately.of_keys.len());
+            let rows = refusals.0.borrow().as_ref().map_or(0, |lately| lately.of_subjects.len());
             assert!(rows <= 1_220, "{rows}");
         }
     }

@@ -1,6 +1,6 @@
 //! The charge of a request's attempts to its budgets.
 
-use access::NanoUsd;
+use access::{Credits, NanoUsd, Tokens};
 use meter::{Attempt, Charge};
 
 /// Returns the charge of `attempts`, and the part of it that no provider reported. An attempt without usage is charged its
@@ -13,31 +13,28 @@ pub(super) fn used(attempts: &[Attempt], known: NanoUsd, reserved: &Charge) -> (
     let last = attempts.len().saturating_sub(1);
     attempts.iter().enumerate().fold(nothing, |(charge, unsaid), (place, attempt)| {
         let (tokens, unsaid_tokens) = match (attempt.usage, attempt.cost) {
-            (Some(usage), _) => (usage.total(), 0),
-            (None, Some(NanoUsd(0))) => (0, 0),
+            (Some(usage), _) => (usage.total(), Tokens::ZERO),
+            (None, Some(NanoUsd::ZERO)) => (Tokens::ZERO, Tokens::ZERO),
             (None, _) => (reserved.tokens, reserved.tokens),
         };
-        let known = if place == last { amount(known) } else { 0 };
+        let known = if place == last { known } else { NanoUsd::ZERO };
         let (money, unsaid_money) = match attempt.cost {
-            Some(cost) => (amount(cost), 0),
-            None => (reserved.money.max(known), reserved.money.saturating_sub(known)),
+            Some(cost) => (cost, NanoUsd::ZERO),
+            None => (reserved.money.max(known), reserved.money.difference_or_zero(known)),
         };
-        let of = |tokens, money| Charge { credits: 0, tokens, money };
+        let of = |tokens, money| Charge { credits: Credits::ZERO, tokens, money };
         (charge.and(&of(tokens, money)), unsaid.and(&of(unsaid_tokens, unsaid_money)))
     })
 }
 
-fn amount(cost: NanoUsd) -> u64 {
-    u64::try_from(cost.0).unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
+    use access::Tokens;
     use meter::{Source, UnknownCost, Usage};
 
     use super::*;
 
-    const RESERVED: Charge = Charge { credits: 2, tokens: 1_000, money: 500 };
+    const RESERVED: Charge = Charge { credits: Credits(2), tokens: Tokens(1_000), money: NanoUsd(500) };
 
     fn attempt(tokens: Option<u64>, cost: Option<i64>) -> Attempt {
         Attempt {
@@ -46,7 +43,7 @@ mod tests {
             answered_model: None,
             status: Some(200),
             upstream_id: None,
-            usage: tokens.map(|tokens| Usage { input: Some(tokens), ..Usage::empty(Source::Reported) }),
+            usage: tokens.map(|tokens| Usage { input: Some(Tokens(tokens)), ..Usage::empty(Source::Reported) }),
             raw_usage: None,
             cost: cost.map(NanoUsd),
             unknown: cost.is_none().then_some(UnknownCost::UnpricedTool),
@@ -56,8 +53,12 @@ mod tests {
         }
     }
 
-    fn check(attempts: &[Attempt], known: i64, charge: [u64; 2], unsaid: [u64; 2]) {
-        let of = |credits, [tokens, money]: [u64; 2]| Charge { credits, tokens, money };
+    fn check(attempts: &[Attempt], known: i64, charge: [u32; 2], unsaid: [u32; 2]) {
+        let of = |credits, [tokens, money]: [u32; 2]| Charge {
+            credits: Credits(credits),
+            tokens: Tokens(tokens.into()),
+            money: NanoUsd(money.into()),
+        };
         assert_eq!(used(attempts, NanoUsd(known), &RESERVED), (of(2, charge), of(0, unsaid)), "{attempts:?} {known}");
     }
 

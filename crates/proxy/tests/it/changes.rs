@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use access::{Day, Ids, NanoUsd, Plan, PlanId, Timestamp};
+use access::{Amount, Credits, Day, Ids, NanoUsd, Plan, PlanId, Timestamp, Tokens};
 use http::{HeaderMap, Method, Response, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use meter::{BudgetId, Measure, Per, Subject, UsageEvent};
+use meter::{BudgetId, BudgetScope, Measure, Per, UsageEvent};
 use spool::Record;
 use tokio::sync::Semaphore;
 
@@ -128,11 +128,11 @@ async fn served(gateway: &mut Gateway) -> Vec<UsageEvent> {
 }
 
 fn plan(credits_per_day: u64) -> Arc<Plan> {
-    Arc::new(Plan { credits_per_day: Some(credits_per_day), ..Plan::unlimited("some") })
+    Arc::new(Plan { credits_per_day: Some(Credits(credits_per_day)), ..Plan::unlimited("some") })
 }
 
 fn of_user(measure: Measure) -> BudgetId {
-    BudgetId { subject: Subject::User(USER), measure, per: Per::Day }
+    BudgetId { scope: BudgetScope::User(USER), measure, per: Per::Day }
 }
 
 fn midnight_after(day: Day) -> Timestamp {
@@ -143,7 +143,7 @@ fn midnight_after(day: Day) -> Timestamp {
 async fn what_was_admitted_before_midnight_settles_on_its_own_day() {
     let provider = Provider::start().await;
     let mut gateway = provider.gateway();
-    gateway.change(|of| (of.plan, of.budgets) = (plan(2), Arc::new([(of_user(Measure::Tokens), 1_000)])));
+    gateway.change(|of| (of.plan, of.budgets) = (plan(2), Arc::new([(of_user(Measure::Tokens), Amount(1_000))])));
     gateway.clock().jump(midnight_after(DAY).before(Duration::from_secs(1)));
     passes(&gateway, &provider).await;
     let over_midnight = begun(&gateway, &provider).await;
@@ -163,9 +163,9 @@ async fn what_was_admitted_before_midnight_settles_on_its_own_day() {
     let events = served(&mut gateway).await;
     let days: Vec<Day> = events.iter().map(|event| event.day).collect();
     assert_eq!(days, [DAY, DAY.next(), DAY, DAY.next()]);
-    assert!(events.iter().all(|event| event.charge.tokens == 30), "{events:?}");
+    assert!(events.iter().all(|event| event.charge.tokens == Tokens(30)), "{events:?}");
     let cell = gateway.meter().counter(of_user(Measure::Tokens)).unwrap();
-    assert_eq!((cell.period().first(), cell.used(), cell.spent()), (DAY.next(), 60, 60));
+    assert_eq!((cell.period().first(), cell.used(), cell.spent()), (DAY.next(), Amount(60), Amount(60)));
 }
 
 #[tokio::test]
@@ -210,11 +210,11 @@ async fn a_limit_that_is_lowered_below_what_is_spent_refuses_and_what_is_under_w
     let provider = Provider::start().await;
     let mut gateway = provider.gateway();
     let tokens = of_user(Measure::Tokens);
-    gateway.change(|of| of.budgets = Arc::new([(tokens, 100_000)]));
+    gateway.change(|of| of.budgets = Arc::new([(tokens, Amount(100_000))]));
     passes(&gateway, &provider).await;
     let under_way = begun(&gateway, &provider).await;
-    gateway.change(|of| of.budgets = Arc::new([(tokens, 20)]));
-    let held = gateway.meter().used(tokens, DAY);
+    gateway.change(|of| of.budgets = Arc::new([(tokens, Amount(20))]));
+    let held = gateway.meter().used(tokens, DAY).0;
     let (refusal, _) = refused(&gateway).await;
     assert_eq!(
         message(&refusal),
@@ -226,9 +226,9 @@ async fn a_limit_that_is_lowered_below_what_is_spent_refuses_and_what_is_under_w
     let (refusal, _) = refused(&gateway).await;
     assert!(message(&refusal).contains("is used up (60 tokens used)"), "{refusal:?}");
     // What is raised again holds at once, with all that was spent.
-    gateway.change(|of| of.budgets = Arc::new([(tokens, 10_000)]));
+    gateway.change(|of| of.budgets = Arc::new([(tokens, Amount(10_000))]));
     passes(&gateway, &provider).await;
-    assert_eq!((gateway.meter().used(tokens, DAY), gateway.meter().stats().totals().overruns), (90, 0));
+    assert_eq!((gateway.meter().used(tokens, DAY), gateway.meter().stats().totals().overrun_count), (Amount(90), 0));
     assert_eq!(gateway.ended(), ReservationCounts { released: 0, settled: 3, interrupted: 0 });
     assert_eq!(served(&mut gateway).await.len(), 3);
 }
@@ -239,14 +239,16 @@ async fn a_key_that_changes_plans_at_noon_keeps_its_users_quota_and_counts_in_it
     let mut gateway = provider.gateway();
     let mut ids = Ids::new(gateway.clock().clone());
     let (starter, team) = (PlanId(ids.next_uuid()), PlanId(ids.next_uuid()));
-    let of_plan = |id| BudgetId::credits_a_day(Subject::Plan(id));
-    gateway.change(|of| (of.plan, of.plan_id, of.budgets) = (plan(5), starter, Arc::new([(of_plan(starter), 100)])));
+    let of_plan = |id| BudgetId::credits_a_day(BudgetScope::Plan(id));
+    gateway.change(|of| {
+        (of.plan, of.plan_id, of.budgets) = (plan(5), starter, Arc::new([(of_plan(starter), Amount(100))]));
+    });
     for _ in 0..3 {
         passes(&gateway, &provider).await;
     }
     let under_way = begun(&gateway, &provider).await;
     // A larger plan, whose users together have little left of their own.
-    gateway.change(|of| (of.plan, of.plan_id, of.budgets) = (plan(9), team, Arc::new([(of_plan(team), 2)])));
+    gateway.change(|of| (of.plan, of.plan_id, of.budgets) = (plan(9), team, Arc::new([(of_plan(team), Amount(2))])));
     for _ in 0..2 {
         passes(&gateway, &provider).await;
     }
@@ -258,8 +260,8 @@ async fn a_key_that_changes_plans_at_noon_keeps_its_users_quota_and_counts_in_it
     );
     provider.end_one();
     ends(under_way).await;
-    let used = [of_plan(starter), of_plan(team), BudgetId::credits_a_day(Subject::User(USER))];
-    assert_eq!(used.map(|budget| gateway.meter().used(budget, DAY)), [4, 2, 6]);
+    let used = [of_plan(starter), of_plan(team), BudgetId::credits_a_day(BudgetScope::User(USER))];
+    assert_eq!(used.map(|budget| gateway.meter().used(budget, DAY)), [4, 2, 6].map(Amount));
     // The user's quota is the new plan's, over all of the day.
     gateway.change(|of| of.budgets = Arc::default());
     for _ in 0..3 {
@@ -268,7 +270,7 @@ async fn a_key_that_changes_plans_at_noon_keeps_its_users_quota_and_counts_in_it
     let (refusal, _) = refused(&gateway).await;
     assert!(message(&refusal).starts_with("the day's quota of 9 credits is used up (9 credits used)"), "{refusal:?}");
     let events = served(&mut gateway).await;
-    let of = |plan: PlanId| events.iter().filter(|event| event.caller.unwrap().plan == plan).count();
+    let of = |plan: PlanId| events.iter().filter(|event| event.subject.caller().unwrap().plan == plan).count();
     assert_eq!((of(starter), of(team)), (4, 5));
 }
 
@@ -277,23 +279,23 @@ async fn a_stream_costs_what_its_model_cost_when_it_was_admitted() {
     let provider = Provider::start().await;
     let mut gateway = provider.gateway();
     let money = of_user(Measure::Money);
-    gateway.change(|of| of.budgets = Arc::new([(money, 10_000_000_000)]));
+    gateway.change(|of| of.budgets = Arc::new([(money, Amount(10_000_000_000))]));
     let under_way = begun(&gateway, &provider).await;
-    let held = gateway.meter().used(money, DAY);
+    let held = gateway.meter().used(money, DAY).0;
     gateway.reload(&provider.yaml("5000"));
     let dearer = begun(&gateway, &provider).await;
-    let both = gateway.meter().used(money, DAY);
+    let both = gateway.meter().used(money, DAY).0;
     assert_eq!(both - held, 5 * held, "five times the price reserves five times as much");
     for answer in [under_way, dearer] {
         provider.end_one();
         ends(answer).await;
     }
-    assert_eq!(gateway.meter().used(money, DAY), 30_000_000 + 150_000_000);
+    assert_eq!(gateway.meter().used(money, DAY), Amount(30_000_000 + 150_000_000));
     let events = served(&mut gateway).await;
     let [first, second] = &events[..] else { panic!("{events:?}") };
     let costs = [first, second].map(|event| event.attempts[0].cost.unwrap());
     assert_eq!(costs, [NanoUsd(30_000_000), NanoUsd(150_000_000)]);
-    assert_eq!([first, second].map(|event| event.charge.money), [30_000_000, 150_000_000]);
+    assert_eq!([first, second].map(|event| event.charge.money), [30_000_000, 150_000_000].map(NanoUsd));
     let [before, after] = [first, second].map(|event| event.attempts[0].price_version.clone().unwrap());
     assert_ne!(before, after);
 }
@@ -319,10 +321,10 @@ async fn a_budget_below_one_request_says_how_much_that_is_and_holds_a_smaller_on
         (Measure::Money, 0, "the day's quota of 0 USD allows only requests without a cost"),
         (Measure::Credits, 0, "the day's quota of 0 credits allows only requests without a cost"),
     ] {
-        gateway.change(|of| of.budgets = Arc::new([(of_user(measure), limit)]));
+        gateway.change(|of| of.budgets = Arc::new([(of_user(measure), Amount(limit))]));
         let (refusal, _) = refused(&gateway).await;
         assert_eq!(message(&refusal), expected, "{measure:?}");
-        assert_eq!(gateway.meter().used(of_user(measure), DAY), 0, "a refusal takes nothing");
+        assert_eq!(gateway.meter().used(of_user(measure), DAY), Amount(0), "a refusal takes nothing");
     }
     assert!(provider.raw.asked().is_empty());
     // What is free is not asked for.
@@ -334,7 +336,7 @@ async fn a_budget_below_one_request_says_how_much_that_is_and_holds_a_smaller_on
 async fn a_price_of_zero_costs_a_true_zero_and_passes_where_no_money_is_left() {
     let provider = Provider::start().await;
     let mut gateway = Gateway::plain(&provider.yaml("0"));
-    gateway.change(|of| of.budgets = Arc::new([(of_user(Measure::Money), 0)]));
+    gateway.change(|of| of.budgets = Arc::new([(of_user(Measure::Money), Amount(0))]));
     for _ in 0..2 {
         passes(&gateway, &provider).await;
     }
@@ -342,10 +344,13 @@ async fn a_price_of_zero_costs_a_true_zero_and_passes_where_no_money_is_left() {
     gateway.reload(&provider.yaml("0.000001"));
     let (refusal, _) = refused(&gateway).await;
     assert_eq!(message(&refusal), "the day's quota of 0 USD allows only requests without a cost");
-    assert_eq!(gateway.meter().stats().totals().overruns, 0);
+    assert_eq!(gateway.meter().stats().totals().overrun_count, 0);
     let events = served(&mut gateway).await;
     assert_eq!(events.len(), 2);
     for event in &events {
-        assert_eq!((event.attempts[0].cost, event.charge.money, event.charge.tokens), (Some(NanoUsd(0)), 0, 30));
+        assert_eq!(
+            (event.attempts[0].cost, event.charge.money, event.charge.tokens),
+            (Some(NanoUsd(0)), NanoUsd(0), Tokens(30))
+        );
     }
 }

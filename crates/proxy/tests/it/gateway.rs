@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use access::limits::SharedLimits;
 use access::{
-    ApiKey, Clock, Directory, Ids, KeyBounds, KeyId, KeyNo, Lookup, NotFound, Plan, Principal, Revision, Timestamp,
+    ApiKey, Clock, Credits, Directory, Ids, KeyBounds, KeyId, KeyNo, Lookup, NotFound, Plan, Principal, Revision,
+    Timestamp,
 };
 use access::{UserId, UserNo};
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use meter::{BudgetId, Meter, Subject};
+use meter::{BudgetId, BudgetScope, Meter};
 use proxy::{Capacity, Phase, Shared, Shutdown, UnauthenticatedClients, WorkerResources, Workers};
 use rustls::ClientConfig;
 use spool::{Reader, Record, Spool};
@@ -185,15 +186,19 @@ impl Gateway {
     /// Credits that the caller has used today: user and key, which must agree.
     pub(crate) fn used(&self) -> u64 {
         let (meter, day) = (&self.shared.meter, self.shared.clock.now().day());
-        let used = meter.used(BudgetId::credits_a_day(Subject::User(USER)), day);
-        assert_eq!(used, meter.used(BudgetId::credits_a_day(Subject::Key(KEY)), day));
-        used
+        let used = meter.used(BudgetId::credits_a_day(BudgetScope::User(USER)), day);
+        assert_eq!(used, meter.used(BudgetId::credits_a_day(BudgetScope::Key(KEY)), day));
+        used.credits().0
     }
 
     /// How the meter's reservations ended so far.
     pub(crate) fn ended(&self) -> ReservationCounts {
         let totals = self.shared.meter.stats().totals();
-        ReservationCounts { released: totals.released, settled: totals.settled, interrupted: totals.dropped }
+        ReservationCounts {
+            released: totals.released_count,
+            settled: totals.settled_count,
+            interrupted: totals.dropped_count,
+        }
     }
 
     /// Ends the worker; answers what it recorded.
@@ -255,7 +260,7 @@ impl Drop for Gateway {
 
 fn principal(clock: &Clock, bounds: KeyBounds) -> Arc<Principal> {
     let mut ids = Ids::new(clock.clone());
-    let plan = Plan { credits_per_day: Some(100_000), ..Plan::unlimited("starter") };
+    let plan = Plan { credits_per_day: Some(Credits(100_000)), ..Plan::unlimited("starter") };
     let (user, key) = (UserId(ids.next_uuid()), KeyId(ids.next_uuid()));
     let principal = Principal::unbounded((user, USER), (key, KEY), Arc::new(plan));
     Arc::new(Principal { bounds: Arc::new(bounds), ..principal })

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use access::{KeyBounds, bounds};
+use access::{Credits, KeyBounds, bounds};
 use bytes::Bytes;
 use http::{Method, Request, header};
 use http_body_util::Full;
@@ -160,7 +160,7 @@ async fn a_key_is_used_from_the_networks_that_it_is_bound_to() {
 #[tokio::test]
 async fn a_keys_own_limits_hold_before_its_users_and_are_named() {
     let raw = upstream().await;
-    let own = KeyBounds { credits_per_day: Some(u64::from(CREDITS) * 2 + 1), ..KeyBounds::default() };
+    let own = KeyBounds { credits_per_day: Some(Credits(u64::from(CREDITS) * 2 + 1)), ..KeyBounds::default() };
     let quota = gateway(&raw, own);
     for _ in 0..2 {
         assert_eq!(get(&quota, "/users/7").await.status, 200);

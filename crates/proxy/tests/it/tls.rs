@@ -99,7 +99,7 @@ async fn check_reached(server: impl Fn(&Authority) -> ServerConfig, protocol: &s
     assert_eq!(gateway.used(), u64::from(2 * CREDITS));
     assert_eq!(gateway.ended(), ReservationCounts { released: 0, settled: 2, interrupted: 0 });
     let answered = counted(&records).filter(|counts| counts.status_class == 2);
-    let sums = answered.fold((0, 0), |sums, counts| (sums.0 + counts.requests, sums.1 + counts.credits));
+    let sums = answered.fold((0, 0), |sums, counts| (sums.0 + counts.requests, sums.1 + counts.credits.0));
     assert_eq!(sums, (2, u64::from(2 * CREDITS)));
 }
 

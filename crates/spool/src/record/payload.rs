@@ -18,23 +18,23 @@
 //!
 //! | payload | base | fields |
 //! |---|---|---|
-//! | open | [`open::OpenPayload`] | |
-//! | close, event | [`event::EventPayload`], list of attempts | 1 refusal: string |
+//! | open | [`open::OpenPayload`] | 1 subject without a key (1.1): [`subject::SubjectPayload`] |
+//! | close, event | [`event::EventPayload`], list of attempts | 1 refusal: string; 2 subject without a key (1.1) |
 //! | attempt | [`attempt::AttemptPayload`] | 1 reason of an unknown cost: code |
 //! | counts, close of a batch | list of counts | |
-//! | counts of one key | [`counts::CountsPayload`] | |
+//! | counts of one subject | [`counts::CountsPayload`] | 1 subject without a key (1.1) |
 //!
 //! To add a field: write it behind the last one under the next tag, read it, and raise the minor version. A new token
 //! class is a field of the attempt. A new variant of an enum in a base is written as an old variant in the base and in
 //! full as a field. Other changes need a new major version.
 
 mod attempt;
-mod caller;
 mod charge;
 mod codes;
 mod counts;
 mod event;
 mod open;
+mod subject;
 mod usage;
 mod wire;
 

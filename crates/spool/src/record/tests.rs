@@ -1,4 +1,4 @@
-use access::RequestId;
+use access::{RequestId, Subject};
 
 use super::*;
 use crate::fixture;
@@ -22,7 +22,7 @@ fn restamped(mut bytes: Vec<u8>, change: impl FnOnce(&mut [u8])) -> Vec<u8> {
 #[test]
 fn records_round_trip() {
     let mut bare = fixture::event(RequestId(fixture::id(0, 0)));
-    (bare.caller, bare.format, bare.model, bare.attempts) = (None, None, None, Vec::new());
+    (bare.subject, bare.format, bare.model, bare.attempts) = (Subject::ANONYMOUS, None, None, Vec::new());
     let empty = Record::Counts { id: Uuid::max(), counts: Vec::new() };
     let counted = fixture::close_batch_of(1, 3);
     let others = [
@@ -142,7 +142,7 @@ fn close_is_shortened_to_its_reserved_bytes_and_keeps_its_cost() {
         event.attempts.iter().filter(|one| one.cost.is_some()).map(|one| (one.usage, one.cost)).collect()
     };
     assert_eq!((costs(&short).len(), costs(&short)), (10, costs(&event)));
-    assert_eq!((short.id, short.caller, short.charge), (event.id, event.caller, event.charge));
+    assert_eq!((short.id, short.subject, short.charge), (event.id, event.subject, event.charge));
     assert!(event.model.unwrap().starts_with(&*short.model.unwrap()));
 }
 
@@ -197,10 +197,10 @@ fn unknown_versions_and_kinds_are_distinguished_from_damage() {
     assert_eq!(why(restamped(event.clone(), |bytes| bytes[28..].fill(0xff))), DecodeError::Damaged);
     // In a record of a later minor version, an unreadable payload with a valid checksum is a code of that version.
     let later = why(restamped(event.clone(), |bytes| {
-        bytes[8] = 0x11;
+        bytes[8] = 0x12;
         bytes[28..].fill(0xff);
     }));
-    let (found, known) = (RecordVersion::from_byte(0x11), RecordVersion::CURRENT);
+    let (found, known) = (RecordVersion::from_byte(0x12), RecordVersion::CURRENT);
     assert_eq!(later, DecodeError::Newer(UnknownFormat::Record { found, known }));
     let last = event.len() - 1;
     assert_eq!(why(restamped(event, |bytes| bytes[last] ^= 0x80)), DecodeError::Damaged);

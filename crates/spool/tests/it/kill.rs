@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use access::{Clock, Day, RequestId, Timestamp};
+use access::{Clock, Credits, Day, NanoUsd, RequestId, Timestamp, Tokens};
 use meter::{Charge, Outcome, UsageEvent};
 use spool::{Durability, OpenRequest, Record, Spool, SpoolOpener, SpoolOptions};
 use uuid::Uuid;
@@ -31,10 +31,10 @@ fn numbers(id: Uuid) -> (u32, u32, u32) {
 fn opened(id: Uuid) -> OpenRequest {
     OpenRequest {
         id: RequestId(id),
-        caller: None,
+        subject: access::Subject::ANONYMOUS,
         started_at: Timestamp(1),
         day: Day(1),
-        reserved: Charge { credits: 1, tokens: 1, money: 1 },
+        reserved: Charge { credits: Credits(1), tokens: Tokens(1), money: NanoUsd(1) },
         route: "r".into(),
         format: None,
         model: None,
@@ -43,10 +43,10 @@ fn opened(id: Uuid) -> OpenRequest {
 }
 
 fn closed(id: Uuid, outcome: Outcome) -> UsageEvent {
-    let OpenRequest { id, caller, started_at, day, reserved, route, format, model, .. } = opened(id);
+    let OpenRequest { id, subject, started_at, day, reserved, route, format, model, .. } = opened(id);
     UsageEvent {
         id,
-        caller,
+        subject,
         started_at,
         day,
         charge: reserved,

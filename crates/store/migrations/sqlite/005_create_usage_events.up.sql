@@ -9,7 +9,20 @@ CREATE TABLE names (
     UNIQUE (kind, name)
 );
 
--- One request. id is the request's; *_no are numbers of users, api_keys and names. No foreign keys: an event must never
+-- Identities without a key that requests were made as, by number. issuer: of a token; of other kinds it is empty.
+CREATE TABLE subjects (
+    id         BLOB NOT NULL PRIMARY KEY,
+    no         BIGINT NOT NULL UNIQUE,
+    kind       TEXT NOT NULL CHECK (kind IN ('token', 'basic', 'certificate')),
+    issuer     TEXT NOT NULL,
+    name       TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    UNIQUE (kind, issuer, name)
+);
+
+-- One request. id is the request's; *_no are numbers of users, api_keys, subjects and names; a
+-- request without a key and a subject was anonymous. No foreign keys: an event must never
 -- be refused, or the spool would stand still behind it. Tokens and cost are sums over the attempts, the rest of
 -- provider_no to upstream_us is the last attempt's; a request that reached no upstream has none. refusal: the code of an
 -- answer of ours.
@@ -19,6 +32,7 @@ CREATE TABLE usage_events (
     user_no                  BIGINT,
     key_no                   BIGINT,
     plan_id                  BLOB,
+    subject_no               BIGINT,
     started_at               BIGINT  NOT NULL,
     day                      BIGINT  NOT NULL,
     credits                  BIGINT  NOT NULL,
@@ -106,12 +120,13 @@ CREATE TABLE usage_attempts (
     UNIQUE (event_id, no)
 );
 
--- Requests without a row of their own. user_no and key_no are 0 where there was no caller: NULLs would not be unique. day: whose
+-- Requests without a row of their own. user_no and key_no are 0 without a key, subject_no is 0 without a subject: NULLs would not be unique. day: whose
 -- quota they were admitted under, which about midnight is not always the minute's.
 CREATE TABLE usage_counts (
     id           BLOB    NOT NULL PRIMARY KEY,
     user_no      BIGINT  NOT NULL,
     key_no       BIGINT  NOT NULL,
+    subject_no   BIGINT  NOT NULL,
     route_no     BIGINT  NOT NULL,
     status_class BIGINT  NOT NULL,
     minute       BIGINT  NOT NULL,
@@ -120,7 +135,7 @@ CREATE TABLE usage_counts (
     credits      BIGINT  NOT NULL,
     created_at   BIGINT  NOT NULL,
     updated_at   BIGINT  NOT NULL,
-    UNIQUE (key_no, route_no, status_class, minute, day)
+    UNIQUE (key_no, subject_no, route_no, status_class, minute, day)
 );
 
 -- What providers said of usage, as it stood in their answers. no: the attempt's, from 1.

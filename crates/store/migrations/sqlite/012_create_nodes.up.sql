@@ -27,7 +27,7 @@ CREATE TABLE ingested (
 CREATE TABLE open_requests (
     id         BLOB NOT NULL PRIMARY KEY,
     node_id    BLOB NOT NULL REFERENCES nodes (id),
-    opened     TEXT NOT NULL,
+    opened     BLOB NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
 );

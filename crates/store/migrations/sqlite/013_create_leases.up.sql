@@ -1,10 +1,10 @@
--- Budgets that nodes share, one row a budget and period. id: made of the columns from subject to first_day, so that everybody
+-- Budgets that nodes share, one row a budget and period. id: made of the columns from scope to first_day, so that everybody
 -- names it alike; carried: charged before anything was lent, none before that was looked up; most: the largest limit by which anything
 -- was lent; recall: the latest one; pressed: whose requests waited in vain last, and until when others get no more than theirs need.
 CREATE TABLE lease_books (
     id            BLOB   NOT NULL PRIMARY KEY,
-    subject       TEXT   NOT NULL CHECK (subject IN ('key', 'user', 'plan', 'everybody')),
-    subject_no    BIGINT NOT NULL,
+    scope       TEXT   NOT NULL CHECK (scope IN ('key', 'user', 'plan', 'everybody')),
+    scope_no    BIGINT NOT NULL,
     plan_id       BLOB,
     measure       TEXT   NOT NULL CHECK (measure IN ('credits', 'tokens', 'money')),
     per           TEXT   NOT NULL CHECK (per IN ('day', 'month')),

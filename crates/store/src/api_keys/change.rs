@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use access::Timestamp;
+use access::{Credits, Timestamp};
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 
@@ -31,7 +31,7 @@ pub struct KeyChange {
     /// The key is invalid from this time on.
     pub expires_at: Option<Option<Timestamp>>,
     /// New value of [`access::KeyBounds::credits_per_day`].
-    pub credits_per_day: Option<Option<u64>>,
+    pub credits_per_day: Option<Option<Credits>>,
     /// New value of [`access::KeyBounds::requests_per_minute`].
     pub requests_per_minute: Option<Option<NonZeroU32>>,
     /// New value of [`access::KeyBounds::routes`].
@@ -111,7 +111,7 @@ impl Store {
             .bind(after.id.0)
             .bind(after.label.as_str())
             .bind(after.expires_at.map(micros))
-            .bind(bounds.credits_per_day.map(signed))
+            .bind(bounds.credits_per_day.map(|credits| signed(credits.0)))
             .bind(bounds.requests_per_minute.map(|requests| i64::from(requests.get())))
             .bind(list(bounds.routes.as_deref()))
             .bind(list(bounds.models.as_deref()))

@@ -1,6 +1,6 @@
 use std::os::unix::fs::PermissionsExt;
 
-use access::{Secret, TicketHash, UserStatus};
+use access::{Credits, Secret, TicketHash, UserStatus};
 
 use super::*;
 use crate::copy::tests::filled;
@@ -81,7 +81,7 @@ async fn what_an_old_backup_brings_back_is_told() {
     let spent = format!("UPDATE daily_usage SET credits = credits + 5 WHERE day = {}", store.clock().now().day().0);
     tell(&store, &spent).await;
     let back = brought_back(&backup, &store).await.unwrap();
-    assert_eq!((back.passwords, back.users, back.credits), (1, 1, 5));
+    assert_eq!((back.passwords, back.users, back.credits), (1, 1, Credits(5)));
     assert_eq!(back.keys, [(key.prefix, key.last4, "läptop".to_owned())]);
     assert_eq!(back.secrets, [(rotated.prefix, rotated.last4, "läptop".to_owned())]);
 }

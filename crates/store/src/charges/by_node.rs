@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use access::{KeyNo, PlanId, UserNo};
-use meter::budget::{Charge, Period, Subject};
+use access::{Amount, Credits, KeyNo, NanoUsd, PlanId, Tokens, UserNo};
+use meter::budget::{BudgetScope, Charge, Period};
 use meter::lease::{CounterId, NodeId};
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
@@ -21,30 +21,30 @@ const OF_KEYS: &str = "SELECT d.key_no, d.node_id, d.credits, d.charged_tokens, 
     WHERE k.no IN ";
 const OF_PLANS: &str = "SELECT plan_id, node_id, credits, charged_tokens, charged_nano FROM daily_plans
     WHERE day >= $1 AND day < $2";
-/// Maximum number of subjects in one query.
+/// Maximum number of scopes in one query.
 const ASKED_MAX: usize = 256;
 
 type ChargedRow = (i64, Uuid, i64, i64, i64);
 type ChargedPlanRow = (Uuid, Uuid, i64, i64, i64);
 
-/// Charges by subject and period, then by node.
+/// Charges by scope and period, then by node.
 #[derive(Debug, Default)]
-pub struct ChargedAmounts(BTreeMap<(Subject, Period), BTreeMap<NodeId, Charge>>);
+pub struct ChargedAmounts(BTreeMap<(BudgetScope, Period), BTreeMap<NodeId, Charge>>);
 
 impl ChargedAmounts {
     /// Returns the amount that was charged through all nodes.
-    pub fn all(&self, cell: CounterId) -> u64 {
-        let nodes = self.0.get(&(cell.budget.subject, cell.period)).into_iter().flat_map(BTreeMap::values);
-        nodes.fold(0, |sum, charge| sum.saturating_add(charge.of(cell.budget.measure)))
+    pub fn all(&self, cell: CounterId) -> Amount {
+        let nodes = self.0.get(&(cell.budget.scope, cell.period)).into_iter().flat_map(BTreeMap::values);
+        nodes.fold(Amount::ZERO, |sum, charge| sum.saturating_add(charge.of(cell.budget.measure)))
     }
 
     /// Returns the amount that was charged through one node.
-    pub fn through(&self, cell: CounterId, node: NodeId) -> u64 {
-        let nodes = self.0.get(&(cell.budget.subject, cell.period));
-        nodes.and_then(|nodes| nodes.get(&node)).map_or(0, |charge| charge.of(cell.budget.measure))
+    pub fn through(&self, cell: CounterId, node: NodeId) -> Amount {
+        let nodes = self.0.get(&(cell.budget.scope, cell.period));
+        nodes.and_then(|nodes| nodes.get(&node)).map_or(Amount::ZERO, |charge| charge.of(cell.budget.measure))
     }
 
-    fn add(&mut self, of: (Subject, Period), node: NodeId, charge: Charge) {
+    fn add(&mut self, of: (BudgetScope, Period), node: NodeId, charge: Charge) {
         let sum = self.0.entry(of).or_default().entry(node).or_default();
         *sum = sum.and(&charge);
     }
@@ -73,9 +73,9 @@ pub async fn with(
     waiting: &BacklogReader<'_>,
 ) -> Result<ChargedAmounts, StoreError> {
     let mut charged = in_store(transaction, cells).await?;
-    let asked: BTreeSet<_> = cells.iter().map(|cell| (cell.budget.subject, cell.period)).collect();
-    for (subject, period) in asked {
-        charged.add((subject, period), node, waiting.charge_of(subject, period));
+    let asked: BTreeSet<_> = cells.iter().map(|cell| (cell.budget.scope, cell.period)).collect();
+    for (scope, period) in asked {
+        charged.add((scope, period), node, waiting.charge_of(scope, period));
     }
     Ok(charged)
 }
@@ -83,27 +83,27 @@ pub async fn with(
 /// Returns the amounts that the store contains.
 pub async fn in_store(transaction: &mut Transaction, cells: &[CounterId]) -> Result<ChargedAmounts, StoreError> {
     let mut charged = ChargedAmounts::default();
-    let mut asked: BTreeMap<Period, BTreeSet<Subject>> = BTreeMap::new();
+    let mut asked: BTreeMap<Period, BTreeSet<BudgetScope>> = BTreeMap::new();
     for cell in cells {
-        asked.entry(cell.period).or_default().insert(cell.budget.subject);
+        asked.entry(cell.period).or_default().insert(cell.budget.scope);
     }
-    for (period, subjects) in asked {
+    for (period, scopes) in asked {
         let (mut keys, mut users, mut plans) = (Vec::new(), Vec::new(), false);
-        for subject in subjects {
-            match subject {
-                Subject::Key(KeyNo(no)) => keys.push(no),
-                Subject::User(UserNo(no)) => users.push(no),
-                Subject::Plan(_) | Subject::Global => plans = true,
+        for scope in scopes {
+            match scope {
+                BudgetScope::Key(KeyNo(no)) => keys.push(no),
+                BudgetScope::User(UserNo(no)) => users.push(no),
+                BudgetScope::Plan(_) | BudgetScope::Global => plans = true,
             }
         }
         for keys in keys.chunks(ASKED_MAX) {
             for (no, node, charge) in rows(transaction, OF_KEYS, period, keys).await? {
-                charged.add((Subject::Key(KeyNo(no)), period), node, charge);
+                charged.add((BudgetScope::Key(KeyNo(no)), period), node, charge);
             }
         }
         for users in users.chunks(ASKED_MAX) {
             for (no, node, charge) in rows(transaction, OF_USERS, period, users).await? {
-                charged.add((Subject::User(UserNo(no)), period), node, charge);
+                charged.add((BudgetScope::User(UserNo(no)), period), node, charge);
             }
         }
         if plans {
@@ -111,8 +111,8 @@ pub async fn in_store(transaction: &mut Transaction, cells: &[CounterId]) -> Res
             let rows: Vec<ChargedPlanRow> = transaction.query(OF_PLANS).bind(first).bind(end).all().await?;
             for (plan, node, credits, tokens, money) in rows {
                 let (node, charge) = (NodeId(node.as_u128()), charge(credits, tokens, money));
-                charged.add((Subject::Plan(PlanId(plan)), period), node, charge);
-                charged.add((Subject::Global, period), node, charge);
+                charged.add((BudgetScope::Plan(PlanId(plan)), period), node, charge);
+                charged.add((BudgetScope::Global, period), node, charge);
             }
         }
     }
@@ -138,7 +138,7 @@ async fn rows(
 }
 
 fn charge(credits: i64, tokens: i64, money: i64) -> Charge {
-    Charge { credits: unsigned(credits), tokens: unsigned(tokens), money: unsigned(money) }
+    Charge { credits: Credits(unsigned(credits)), tokens: Tokens(unsigned(tokens)), money: NanoUsd(money.max(0)) }
 }
 
 fn days(period: Period) -> (i64, i64) {

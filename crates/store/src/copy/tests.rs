@@ -1,5 +1,6 @@
 use access::{
-    ApiKey, KeyBounds, KeyNo, MasterKey, Measure, Per, Plan, Secret, TicketHash, Timestamp, UserId, UserNo, Vault,
+    Amount, ApiKey, Credits, KeyBounds, KeyNo, MasterKey, Measure, Per, Plan, Secret, TicketHash, Timestamp, UserId,
+    UserNo, Vault,
 };
 use uuid::Uuid;
 
@@ -16,7 +17,7 @@ const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
 /// Opens a store with every kind of row.
 pub(crate) async fn filled(place: &Place) -> Store {
     let store = place.open().await;
-    let plan = Plan { credits_per_day: Some(9), ..Plan::unlimited("pro") };
+    let plan = Plan { credits_per_day: Some(Credits(9)), ..Plan::unlimited("pro") };
     store.ensure_plans(&[plan]).await.unwrap();
     let email = Email::parse("ada@example.com").unwrap();
     let user = store
@@ -25,7 +26,10 @@ pub(crate) async fn filled(place: &Place) -> Store {
         .unwrap();
     let key = store.create_key(&crate::audit::Actor::COMMAND, key(user.id)).await.unwrap();
     accounts(&store, user.id).await;
-    store.set_budget(&Actor::COMMAND, &BudgetHolder::Global, Measure::Money, Per::Month, Some(7)).await.unwrap();
+    store
+        .set_budget(&Actor::COMMAND, &BudgetHolder::Global, Measure::Money, Per::Month, Some(Amount(7)))
+        .await
+        .unwrap();
     let node = place.join(&store).await;
     usage(&store, &node, user.no, key.no).await;
     store
@@ -40,6 +44,7 @@ async fn usage(store: &Store, node: &Node, user: UserNo, key: KeyNo) {
     let (node, user, key) = (("node_id", id(node.id())), ("user_no", number(user.0)), ("key_no", number(key.0)));
     let (day, plan) = (("day", number(i64::from(NOW.day().0))), ("plan_id", id(Uuid::nil())));
     insert(store, &mut on, "names", &[("no", number(1)), ("kind", text("model"))]).await;
+    insert(store, &mut on, "subjects", &[("no", number(1)), ("kind", text("token"))]).await;
     for nth in 0..3_000 {
         let cost = if nth == 0 { CopiedValue::Null } else { number(46) };
         insert(store, &mut on, "usage_events", &[user.clone(), key.clone(), day.clone(), ("cost_nano", cost)]).await;
@@ -52,7 +57,7 @@ async fn usage(store: &Store, node: &Node, user: UserNo, key: KeyNo) {
         insert(store, &mut on, table, &columns).await;
     }
     let book = id(store.new_id());
-    let words = [("subject", text("user")), ("measure", text("credits")), ("per", text("day"))];
+    let words = [("scope", text("user")), ("measure", text("credits")), ("per", text("day"))];
     insert(
         store,
         &mut on,
@@ -115,7 +120,7 @@ async fn accounts(store: &Store, user: UserId) {
 pub(crate) fn key(user: UserId) -> NewKey {
     let key = ApiKey::generate("tollgate").unwrap();
     let bounds = KeyBounds {
-        credits_per_day: Some(5),
+        credits_per_day: Some(Credits(5)),
         models: Some(vec!["größe/*".into()]),
         addresses: Some(vec!["203.0.113.0/24".parse().unwrap()]),
         ..KeyBounds::default()

@@ -250,7 +250,7 @@ impl StoreKind {
     pub const fn lock_names(self) -> Option<&'static str> {
         match self {
             Self::Sqlite => None,
-            Self::Postgres => Some("LOCK TABLE names IN SHARE ROW EXCLUSIVE MODE"),
+            Self::Postgres => Some("LOCK TABLE names, subjects IN SHARE ROW EXCLUSIVE MODE"),
         }
     }
 

@@ -48,6 +48,12 @@ impl Insert {
         Self { table, columns, conflict, texts: [const { [const { OnceLock::new() }; SIZES.len()] }; 2] }
     }
 
+    /// Returns the table and its columns, for the test that compares them with the database.
+    #[must_use]
+    pub const fn columns(&self) -> (&'static str, &'static [&'static str]) {
+        (self.table, self.columns)
+    }
+
     /// Writes `rows`; `bind` adds the values of each. Returns the number of rows that were inserted or updated.
     ///
     /// # Errors

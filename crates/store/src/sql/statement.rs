@@ -11,7 +11,7 @@ macro_rules! statements {
 }
 pub use statements;
 
-use access::Timestamp;
+use access::{Amount, Timestamp};
 
 /// Converts a time to its stored form.
 #[must_use]
@@ -25,13 +25,19 @@ pub fn timestamp(micros: i64) -> Timestamp {
     Timestamp(unsigned(micros))
 }
 
-/// Converts an amount to its stored form; saturates at the end of `i64`, which no real amount reaches.
+/// Converts a stored amount.
 #[must_use]
-pub fn signed(amount: u64) -> i64 {
-    i64::try_from(amount).unwrap_or(i64::MAX)
+pub fn amount(stored: i64) -> Amount {
+    Amount(unsigned(stored))
 }
 
-/// Converts a stored amount, which is never negative.
+/// Converts an amount or a number to its stored form; saturates at the end of `i64`, which no real amount reaches.
+#[must_use]
+pub fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Converts a stored number, which is never negative.
 #[must_use]
 pub fn unsigned(stored: i64) -> u64 {
     u64::try_from(stored).unwrap_or(0)

@@ -1,14 +1,14 @@
-use access::{Budget, BudgetId, KeyId, KeyNo, Measure, Per, Plan, PlanId, Subject, UserId, UserNo};
+use access::{Amount, Budget, BudgetId, BudgetScope, KeyId, KeyNo, Measure, Per, Plan, PlanId, UserId, UserNo};
 use store::{Actor, AuditFilter, BudgetHolder, EVERYBODY, PlanChange, Store, StoreError};
 
 use crate::world::{World, key, user};
 
 async fn set(store: &Store, holder: &BudgetHolder, measure: Measure, amount: Option<u64>) -> bool {
-    store.set_budget(&Actor::COMMAND, holder, measure, Per::Day, amount).await.unwrap()
+    store.set_budget(&Actor::COMMAND, holder, measure, Per::Day, amount.map(Amount)).await.unwrap()
 }
 
-fn id(subject: Subject, measure: Measure) -> BudgetId {
-    BudgetId { subject, measure, per: Per::Day }
+fn id(scope: BudgetScope, measure: Measure) -> BudgetId {
+    BudgetId { scope, measure, per: Per::Day }
 }
 
 pub(crate) async fn a_budget_is_set_changed_and_removed(world: &World) {
@@ -16,10 +16,14 @@ pub(crate) async fn a_budget_is_set_changed_and_removed(world: &World) {
     let ada = user(&store, "ada@example.com").await;
     let (_, laptop) = key(&store, ada.id).await;
     let holders = [
-        (BudgetHolder::Global, Subject::Global, ""),
-        (BudgetHolder::Plan("starter".to_owned()), Subject::Plan(store.stored_plans().await.unwrap()[0].id), "starter"),
-        (BudgetHolder::Key(laptop.id), Subject::Key(laptop.no), "laptop"),
-        (BudgetHolder::User(ada.id), Subject::User(ada.no), "ada@example.com"),
+        (BudgetHolder::Global, BudgetScope::Global, ""),
+        (
+            BudgetHolder::Plan("starter".to_owned()),
+            BudgetScope::Plan(store.stored_plans().await.unwrap()[0].id),
+            "starter",
+        ),
+        (BudgetHolder::Key(laptop.id), BudgetScope::Key(laptop.no), "laptop"),
+        (BudgetHolder::User(ada.id), BudgetScope::User(ada.no), "ada@example.com"),
     ];
     for (holder, ..) in &holders {
         assert!(set(&store, holder, Measure::Money, Some(5)).await);
@@ -29,13 +33,13 @@ pub(crate) async fn a_budget_is_set_changed_and_removed(world: &World) {
         assert!(set(&store, holder, Measure::Money, Some(0)).await);
         assert!(store.revision().await.unwrap() > revision);
     }
-    assert!(set(&store, &BudgetHolder::Global, Measure::Credits, Some(Budget::AMOUNT_MAX)).await);
+    assert!(set(&store, &BudgetHolder::Global, Measure::Credits, Some(Budget::AMOUNT_MAX.0)).await);
     let listed = store.budgets().await.unwrap();
-    let listed: Vec<_> = listed.iter().map(|stored| (stored.subject, &*stored.name, stored.budget)).collect();
-    let none = Budget { measure: Measure::Money, per: Per::Day, amount: 0 };
+    let listed: Vec<_> = listed.iter().map(|stored| (stored.scope, &*stored.name, stored.budget)).collect();
+    let none = Budget { measure: Measure::Money, per: Per::Day, amount: Amount(0) };
     let most = Budget { measure: Measure::Credits, per: Per::Day, amount: Budget::AMOUNT_MAX };
-    let [global, plan, key, user] = holders.each_ref().map(|(_, subject, name)| (*subject, *name, none));
-    assert_eq!(listed, [key, user, plan, (Subject::Global, "", most), global]);
+    let [global, plan, key, user] = holders.each_ref().map(|(_, scope, name)| (*scope, *name, none));
+    assert_eq!(listed, [key, user, plan, (BudgetScope::Global, "", most), global]);
     for (holder, ..) in &holders {
         assert!(set(&store, holder, Measure::Money, None).await);
         assert!(!set(&store, holder, Measure::Money, None).await);
@@ -43,20 +47,20 @@ pub(crate) async fn a_budget_is_set_changed_and_removed(world: &World) {
     assert_eq!(store.budgets().await.unwrap().len(), 1);
 }
 
-pub(crate) async fn subjects_are_found_by_their_public_ids(world: &World) {
+pub(crate) async fn scopes_are_found_by_their_public_ids(world: &World) {
     let store = world.store().await;
-    let mut subjects = vec![Subject::Global, Subject::Key(KeyNo(9_999)), Subject::User(UserNo(9_999))];
+    let mut scopes = vec![BudgetScope::Global, BudgetScope::Key(KeyNo(9_999)), BudgetScope::User(UserNo(9_999))];
     let mut expected = Vec::new();
-    // More subjects than one query covers.
+    // More scopes than one query covers.
     for nth in 0..40 {
         let owner = user(&store, &format!("user-{nth}@example.com")).await;
         let (secret, key) = key(&store, owner.id).await;
-        subjects.extend([Subject::User(owner.no), Subject::Key(key.no), Subject::Key(key.no)]);
+        scopes.extend([BudgetScope::User(owner.no), BudgetScope::Key(key.no), BudgetScope::Key(key.no)]);
         expected.push((owner, key, secret));
     }
     let plan = store.stored_plans().await.unwrap()[0].id;
-    subjects.push(Subject::Plan(plan));
-    let ids = store.subject_ids(subjects).await.unwrap();
+    scopes.push(BudgetScope::Plan(plan));
+    let ids = store.scope_ids(scopes).await.unwrap();
     for (owner, key, secret) in expected {
         assert_eq!(ids.user(owner.no), Some(owner.id));
         assert_eq!(ids.key(key.no), Some((key.id, secret.last4())));
@@ -82,25 +86,25 @@ pub(crate) async fn budgets_are_read_by_page_and_by_whom_they_hold(world: &World
     }
     // A changed budget keeps its place.
     set(&store, &BudgetHolder::Global, Measure::Money, Some(6)).await;
-    let subjects = [
-        Subject::User(bob.no),
-        Subject::Global,
-        Subject::Key(laptop.no),
-        Subject::User(ada.no),
-        Subject::Plan(starter),
+    let scopes = [
+        BudgetScope::User(bob.no),
+        BudgetScope::Global,
+        BudgetScope::Key(laptop.no),
+        BudgetScope::User(ada.no),
+        BudgetScope::Plan(starter),
     ];
     let first = store.budgets_after(EVERYBODY, 3).await.unwrap();
     let rest = store.budgets_after(first[2].id, 3).await.unwrap();
-    let whom = |page: &[store::StoredBudget]| page.iter().map(|stored| stored.subject).collect::<Vec<_>>();
-    assert_eq!((whom(&first), whom(&rest)), (subjects[..3].to_vec(), subjects[3..].to_vec()));
+    let whom = |page: &[store::StoredBudget]| page.iter().map(|stored| stored.scope).collect::<Vec<_>>();
+    assert_eq!((whom(&first), whom(&rest)), (scopes[..3].to_vec(), scopes[3..].to_vec()));
     assert!(store.budgets_after(rest[1].id, 3).await.unwrap().is_empty());
 
     assert_eq!(store.plan_of(ada.id).await.unwrap(), Some(starter));
     assert_eq!(store.plan_of(UserId(world.id().0)).await.unwrap(), None);
     let mut of_ada = whom(&store.budgets_of([laptop.id.0, ada.id.0, starter.0, EVERYBODY]).await.unwrap());
     of_ada.sort();
-    assert_eq!(of_ada, [subjects[2], subjects[3], subjects[4], subjects[1]]);
-    assert_eq!(whom(&store.budgets_of([bob.id.0; 4]).await.unwrap()), [subjects[0]]);
+    assert_eq!(of_ada, [scopes[2], scopes[3], scopes[4], scopes[1]]);
+    assert_eq!(whom(&store.budgets_of([bob.id.0; 4]).await.unwrap()), [scopes[0]]);
 }
 
 pub(crate) async fn a_change_of_a_budget_is_told_to_whom_it_holds(world: &World) {
@@ -121,12 +125,13 @@ pub(crate) async fn a_change_of_a_budget_is_told_to_whom_it_holds(world: &World)
 pub(crate) async fn a_budget_of_nobody_is_refused(world: &World) {
     let store = world.store().await;
     let none = world.id().0;
-    let of =
-        async |holder| store.set_budget(&Actor::COMMAND, &holder, Measure::Money, Per::Day, Some(1)).await.unwrap_err();
+    let of = async |holder| {
+        store.set_budget(&Actor::COMMAND, &holder, Measure::Money, Per::Day, Some(Amount(1))).await.unwrap_err()
+    };
     assert!(matches!(of(BudgetHolder::Key(KeyId(none))).await, StoreError::NoKey { id } if id.0 == none));
     assert!(matches!(of(BudgetHolder::User(UserId(none))).await, StoreError::NoUser { .. }));
     assert!(matches!(of(BudgetHolder::Plan("gone".to_owned())).await, StoreError::NoPlan { .. }));
-    let huge = Some(Budget::AMOUNT_MAX + 1);
+    let huge = Some(Amount(Budget::AMOUNT_MAX.0 + 1));
     let refused = store.set_budget(&Actor::COMMAND, &BudgetHolder::Global, Measure::Money, Per::Day, huge).await;
     assert!(matches!(refused, Err(StoreError::BudgetTooLarge)));
     assert_eq!(store.budgets().await.unwrap(), []);
@@ -139,13 +144,13 @@ pub(crate) async fn a_principal_comes_with_what_holds_it(world: &World) {
     let budgets =
         async |secret: &access::ApiKey| store.find_principal(secret.hash()).await.unwrap().unwrap().budgets.clone();
     assert!(budgets(&secret).await.is_empty());
-    let of_plan = Budget { measure: Measure::Tokens, per: Per::Month, amount: 9 };
+    let of_plan = Budget { measure: Measure::Tokens, per: Per::Month, amount: Amount(9) };
     let change = PlanChange { budgets: Some(vec![of_plan]), ..PlanChange::default() };
     let plan = store.change_plan(&Actor::COMMAND, "starter", change).await.unwrap().id;
-    let of_plan = of_plan.of(Subject::User(ada.no));
+    let of_plan = of_plan.of(BudgetScope::User(ada.no));
     assert_eq!(*budgets(&secret).await, [of_plan]);
     set(&store, &BudgetHolder::Key(laptop.id), Measure::Money, Some(1)).await;
-    assert_eq!(*budgets(&secret).await, [of_plan, (id(Subject::Key(laptop.no), Measure::Money), 1)]);
+    assert_eq!(*budgets(&secret).await, [of_plan, (id(BudgetScope::Key(laptop.no), Measure::Money), Amount(1))]);
     assert_eq!(*budgets(&other_secret).await, [of_plan]);
     set(&store, &BudgetHolder::User(ada.id), Measure::Credits, Some(2)).await;
     set(&store, &BudgetHolder::Plan("starter".to_owned()), Measure::Money, Some(3)).await;
@@ -156,15 +161,15 @@ pub(crate) async fn a_principal_comes_with_what_holds_it(world: &World) {
     set(&store, &BudgetHolder::User(bob.id), Measure::Money, Some(5)).await;
     set(&store, &BudgetHolder::Plan("other".to_owned()), Measure::Money, Some(6)).await;
     let shared = [
-        (id(Subject::User(ada.no), Measure::Credits), 2),
-        (id(Subject::Plan(plan), Measure::Money), 3),
-        (id(Subject::Global, Measure::Tokens), 4),
+        (id(BudgetScope::User(ada.no), Measure::Credits), Amount(2)),
+        (id(BudgetScope::Plan(plan), Measure::Money), Amount(3)),
+        (id(BudgetScope::Global, Measure::Tokens), Amount(4)),
         of_plan,
     ];
     for (secret, own) in [(&secret, Some(laptop.no)), (&other_secret, None)] {
         let mut held = budgets(secret).await.to_vec();
         held.sort();
-        let own = own.map(|no| (id(Subject::Key(no), Measure::Money), 1));
+        let own = own.map(|no| (id(BudgetScope::Key(no), Measure::Money), Amount(1)));
         let mut expected: Vec<_> = shared.into_iter().chain(own).collect();
         expected.sort();
         assert_eq!(held, expected, "{}", other.no.0);

@@ -2,7 +2,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{ApiKey, KeyBounds, KeyHash, KeyId, Last4, NotFound, Principal, Timestamp, UserId, UserStatus};
+use access::{ApiKey, Credits, KeyBounds, KeyHash, KeyId, Last4, NotFound, Principal, Timestamp, UserId, UserStatus};
 use serde_json::{Value, json};
 use store::{
     Actor, AuditFilter, By, IdentityKey, InvalidSession, KEYS_MAX, Key, KeyChange, KeyPageQuery, KeyRef, KeySecret,
@@ -121,7 +121,7 @@ pub(crate) async fn errors_hold_no_secret(world: &World) {
 
 fn bounds() -> KeyBounds {
     KeyBounds {
-        credits_per_day: Some(100),
+        credits_per_day: Some(Credits(100)),
         requests_per_minute: NonZeroU32::new(7),
         routes: Some(vec!["users".to_owned(), "größe \"x\"".to_owned()]),
         models: Some(vec!["openai/*".to_owned()]),

@@ -38,7 +38,7 @@ behaviours! {
     }
     budgets {
         a_budget_is_set_changed_and_removed,
-        subjects_are_found_by_their_public_ids,
+        scopes_are_found_by_their_public_ids,
         budgets_are_read_by_page_and_by_whom_they_hold,
         a_change_of_a_budget_is_told_to_whom_it_holds,
         a_budget_of_nobody_is_refused,

@@ -1,6 +1,6 @@
 use std::num::NonZeroU32;
 
-use access::{Budget, Measure, Per, Plan};
+use access::{Amount, Budget, Measure, Per, Plan};
 use store::{Actor, PLANS_MAX, PlanChange, PlanDifference, PlanDifferences, StoreError};
 
 use crate::world::{World, plan};
@@ -86,7 +86,7 @@ pub(crate) async fn a_plan_is_made_once_and_changed_in_part(world: &World) {
 
 pub(crate) async fn budgets_of_a_plan_are_the_same_in_any_order(world: &World) {
     let store = world.store().await;
-    let [credits, tokens, money] = Measure::ALL.map(|measure| Budget { measure, per: Per::Day, amount: 5 });
+    let [credits, tokens, money] = Measure::ALL.map(|measure| Budget { measure, per: Per::Day, amount: Amount(5) });
     let with = |budgets: &[Budget]| Plan { budgets: budgets.to_vec(), ..plan("team", 1) };
     assert_eq!(store.ensure_plans(&[with(&[money, credits])]).await.unwrap(), []);
     assert_eq!(store.ensure_plans(&[with(&[credits, money])]).await.unwrap(), []);
@@ -96,8 +96,8 @@ pub(crate) async fn budgets_of_a_plan_are_the_same_in_any_order(world: &World) {
     assert_eq!(applied.differing, [difference]);
     let change = PlanChange { budgets: Some(vec![money]), ..PlanChange::default() };
     assert_eq!(store.change_plan(&Actor::COMMAND, "team", change).await.unwrap().plan, with(&[money]));
-    let huge = Budget { amount: Budget::AMOUNT_MAX + 1, ..money };
-    for unfit in [vec![money, Budget { amount: 6, ..money }], vec![huge]] {
+    let huge = Budget { amount: Amount(Budget::AMOUNT_MAX.0 + 1), ..money };
+    for unfit in [vec![money, Budget { amount: Amount(6), ..money }], vec![huge]] {
         let change = PlanChange { budgets: Some(unfit), ..PlanChange::default() };
         let refused = store.change_plan(&Actor::COMMAND, "team", change).await;
         assert!(matches!(refused, Err(StoreError::InvalidPlan)), "{refused:?}");

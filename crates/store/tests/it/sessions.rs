@@ -2,7 +2,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use access::ticket::{Ticket, TicketKind};
-use access::{ApiKey, KeyBounds, Secret, SessionId, TicketHash, Timestamp, UserId, UserStatus};
+use access::{ApiKey, Credits, KeyBounds, Secret, SessionId, TicketHash, Timestamp, UserId, UserStatus};
 use store::sessions::OPEN_MAX;
 use store::{
     Actor, AuditFilter, By, Credential, InvalidSession, Key, NewKey, NewRefresh, NewSession, PasswordChange,
@@ -75,7 +75,7 @@ pub(crate) async fn a_session_is_found_with_its_user_and_its_key(world: &World) 
     let store = world.store().await;
     let ada = user(&store, "ada@example.com").await;
     let bounds = KeyBounds {
-        credits_per_day: Some(5),
+        credits_per_day: Some(Credits(5)),
         models: Some(vec!["openai/*".to_owned()]),
         addresses: Some(vec!["203.0.113.0/24".parse().unwrap()]),
         ..KeyBounds::default()

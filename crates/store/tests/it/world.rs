@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use access::{ApiKey, Clock, Ids, MasterKey, Plan, RequestId, Secret, Timestamp, UserId, Vault};
+use access::{ApiKey, Clock, Credits, Ids, MasterKey, Plan, RequestId, Secret, Timestamp, UserId, Vault};
 use store::{Email, Key, NewKey, NewUser, Node, Options, Store, StoreError, User};
 use tempfile::TempDir;
 
@@ -55,7 +55,11 @@ impl World {
 }
 
 pub(crate) fn plan(name: &str, credits_per_day: u64) -> Plan {
-    Plan { credits_per_day: Some(credits_per_day), requests_per_minute: NonZeroU32::new(60), ..Plan::unlimited(name) }
+    Plan {
+        credits_per_day: Some(Credits(credits_per_day)),
+        requests_per_minute: NonZeroU32::new(60),
+        ..Plan::unlimited(name)
+    }
 }
 
 /// Returns a vault with a different master key for each number up to 25.

@@ -71,6 +71,25 @@ fn every_metric_is_shown_as_documented() {
 }
 
 #[test]
+fn jobs_are_shown_as_documented() {
+    let metrics = Metrics::new();
+    let job = JobLabels { job: "retention" };
+    metrics.jobs.runs.get_or_create(&JobRunLabels { job: job.job, outcome: "failed" }).inc();
+    metrics.jobs.duration.get_or_create(&job).set(1.5);
+    metrics.jobs.running.get_or_create(&job).set(1);
+    metrics.jobs.last_success.get_or_create(&job).set(1_795_305_600);
+    let text = metrics.encode();
+    for line in [
+        "tollgate_job_runs_total{job=\"retention\",outcome=\"failed\"} 1",
+        "tollgate_job_duration_seconds{job=\"retention\"} 1.5",
+        "tollgate_job_running{job=\"retention\"} 1",
+        "tollgate_job_last_success_timestamp_seconds{job=\"retention\"} 1795305600",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+}
+
+#[test]
 fn scrape_hooks_copy_external_totals() {
     let metrics = Metrics::new();
     metrics.on_scrape(Box::new(|metrics| {

@@ -1,6 +1,6 @@
 //! Arguments of `tollgate budgets`.
 
-use access::{Measure, Per, usd};
+use access::{Amount, Credits, Measure, NanoUsd, Per, Tokens, usd};
 use clap::{Args, Subcommand};
 
 use super::Place;
@@ -78,7 +78,7 @@ pub(crate) struct ScopeFlags {
 pub(crate) struct AmountFlags {
     /// Maximum cost, such as '12.50 USD'; 0 allows only requests without a cost
     #[arg(long, value_name = "AMOUNT", value_parser = money)]
-    pub(crate) money: Option<u64>,
+    pub(crate) money: Option<NanoUsd>,
     /// Maximum number of credits
     #[arg(long, value_name = "N")]
     pub(crate) credits: Option<u64>,
@@ -92,15 +92,19 @@ pub(crate) struct AmountFlags {
 
 impl AmountFlags {
     /// The measure, and the amount or `None` to remove the budget.
-    pub(crate) fn of(&self) -> Option<(Measure, Option<u64>)> {
+    pub(crate) fn of(&self) -> Option<(Measure, Option<Amount>)> {
         let Self { money, credits, tokens, none } = *self;
-        let flags = [(Measure::Money, money), (Measure::Credits, credits), (Measure::Tokens, tokens)];
+        let flags = [
+            (Measure::Money, money.map(Amount::of_money)),
+            (Measure::Credits, credits.map(Credits).map(Amount::of_credits)),
+            (Measure::Tokens, tokens.map(Tokens).map(Amount::of_tokens)),
+        ];
         let flags = flags.into_iter().find(|(_, amount)| amount.is_some());
         flags.or(none.map(|measure| (measure, None)))
     }
 }
 
-fn money(text: &str) -> Result<u64, String> {
+fn money(text: &str) -> Result<NanoUsd, String> {
     usd::parse_money(text).map_err(|expected| format!("expected {expected}"))
 }
 

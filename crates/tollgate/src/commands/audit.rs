@@ -59,7 +59,7 @@ async fn reconcile(store: &Store, process: &Process, args: &Audit, today: Day) -
         anyhow::Ok(AuditReport { found, stranded, repaired })
     };
     let render = async |report: &AuditReport| {
-        let ids = store.subject_ids(output::subjects(report)).await.map_err(failed)?;
+        let ids = store.scope_ids(output::scopes(report)).await.map_err(failed)?;
         anyhow::Ok(match args.json {
             true => format!("{:#}\n", output::in_json(days, report, &ids)),
             false => output::in_words(days, report, &ids),

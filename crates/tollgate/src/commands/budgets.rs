@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use access::{Clock, Day, Subject};
+use access::{Amount, BudgetScope, Clock, Day};
 use anyhow::Context;
 use config::load::Flags;
 use meter::budget::Period;
 use serde_json::{Value, json};
-use store::{Actor, BudgetHolder, Store, StoredBudget, SubjectIds};
+use store::{Actor, BudgetHolder, ScopeIds, Store, StoredBudget};
 
 use crate::cli::{BudgetsCommand, BudgetsCommands, ScopeFlags, SetBudget};
 use crate::commands::keys::id;
@@ -61,14 +61,14 @@ async fn holder(store: &Store, scope: &ScopeFlags) -> anyhow::Result<BudgetHolde
 struct BudgetUsage {
     stored: StoredBudget,
     period: Period,
-    spent: u64,
+    spent: Amount,
 }
 
 async fn list(store: &Store, json: bool) -> anyhow::Result<String> {
     let today = Clock::system().now().day();
     let mut listed = Vec::new();
     let budgets = store.budgets().await?;
-    let ids = store.subject_ids(budgets.iter().map(|stored| stored.subject)).await?;
+    let ids = store.scope_ids(budgets.iter().map(|stored| stored.scope)).await?;
     for stored in budgets {
         listed.push(BudgetUsage::of(store, stored, today).await?);
     }
@@ -85,38 +85,38 @@ async fn list(store: &Store, json: bool) -> anyhow::Result<String> {
 impl BudgetUsage {
     async fn of(store: &Store, stored: StoredBudget, today: Day) -> anyhow::Result<Self> {
         let period = Period::of(stored.budget.per, today);
-        let spent = store.charge_of(stored.subject, period).await?.of(stored.budget.measure);
+        let spent = store.charge_of(stored.scope, period).await?.of(stored.budget.measure);
         Ok(Self { stored, period, spent })
     }
 
-    fn left(&self) -> u64 {
+    fn left(&self) -> Amount {
         self.stored.budget.amount.saturating_sub(self.spent)
     }
 
-    fn line(&self, ids: &SubjectIds) -> String {
-        let StoredBudget { subject, subject_id, name, budget, .. } = &self.stored;
+    fn line(&self, ids: &ScopeIds) -> String {
+        let StoredBudget { scope, scope_id, name, budget, .. } = &self.stored;
         let name = printable(name);
-        let scope = match subject {
-            Subject::Key(no) => format!("key {subject_id}{} {name}", last4(ids, *no)),
-            Subject::User(_) => format!("user {name}"),
-            Subject::Plan(_) => format!("plan {name}"),
-            Subject::Global => "all users".to_owned(),
+        let scope = match scope {
+            BudgetScope::Key(no) => format!("key {scope_id}{} {name}", last4(ids, *no)),
+            BudgetScope::User(_) => format!("user {name}"),
+            BudgetScope::Plan(_) => format!("plan {name}"),
+            BudgetScope::Global => "all users".to_owned(),
         };
         let [spent, left] = [self.spent, self.left()].map(|amount| budget.measure.written(amount));
         format!("{scope:<32}  {budget}; {spent} spent, {left} left until {}\n", moment(self.period.end()))
     }
 
     fn json(&self) -> Value {
-        let StoredBudget { subject, subject_id, name, budget, .. } = &self.stored;
-        let subject = match subject {
-            Subject::Key(_) => "key",
-            Subject::User(_) => "user",
-            Subject::Plan(_) => "plan",
-            Subject::Global => "global",
+        let StoredBudget { scope, scope_id, name, budget, .. } = &self.stored;
+        let scope = match scope {
+            BudgetScope::Key(_) => "key",
+            BudgetScope::User(_) => "user",
+            BudgetScope::Plan(_) => "plan",
+            BudgetScope::Global => "global",
         };
         json!({
-            "subject": subject,
-            "id": subject_id,
+            "subject": scope,
+            "id": scope_id,
             "name": name,
             "measure": budget.measure.as_str(),
             "per": budget.per.as_str(),
@@ -136,23 +136,24 @@ mod tests {
 
     #[test]
     fn a_budget_is_listed_with_its_remaining_amount() {
-        let budget = Budget { measure: Measure::Money, per: Per::Month, amount: 5_000_000_000 };
+        let budget = Budget { measure: Measure::Money, per: Per::Month, amount: Amount(5_000_000_000) };
         let name = "ada\u{1b}@example.com".to_owned();
         let stored = StoredBudget {
             id: store::EVERYBODY,
-            subject: Subject::User(UserNo(1)),
-            subject_id: store::EVERYBODY,
+            scope: BudgetScope::User(UserNo(1)),
+            scope_id: store::EVERYBODY,
             name,
             budget,
         };
-        let mut listed = BudgetUsage { stored, period: Period::of(Per::Month, Day(20_777)), spent: 1_250_000_000 };
-        let line = listed.line(&SubjectIds::default());
+        let mut listed =
+            BudgetUsage { stored, period: Period::of(Per::Month, Day(20_777)), spent: Amount(1_250_000_000) };
+        let line = listed.line(&ScopeIds::default());
         let words: Vec<&str> = line.split_whitespace().collect();
         assert_eq!(
             words.join(" "),
             "user ada\\u{1b}@example.com 5 USD a month; 1.25 USD spent, 3.75 USD left until 2026-12-01T00:00:00Z"
         );
-        listed.spent = 6_000_000_000;
+        listed.spent = Amount(6_000_000_000);
         assert_eq!(
             (listed.json()["left"].clone(), listed.json()["spent"].clone()),
             (json!(0), json!(6_000_000_000_u64))

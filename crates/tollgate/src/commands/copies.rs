@@ -178,9 +178,10 @@ fn warning(taken_at: &str, replaced: Option<&ReplacedStore>) -> String {
     text.push_str(&format!(
         "compared with the replaced store: {} revoked keys are valid again, {} rotated keys have their earlier secret again,\n\
          {passwords} users have their earlier password again, {users} suspended users are active again, and\n\
-         {credits} credits of today can be spent again. The replaced file is {}\n",
+         {} credits of today can be spent again. The replaced file is {}\n",
         keys.len(),
         secrets.len(),
+        credits.0,
         file.display()
     ));
     list(&mut text, keys, "revoke");

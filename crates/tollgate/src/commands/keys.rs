@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use access::bounds::{UnfitBound, network};
-use access::{ApiKey, Clock, KeyBounds, KeyId, Timestamp};
+use access::{ApiKey, Clock, Credits, KeyBounds, KeyId, Timestamp};
 use anyhow::Context;
 use config::load::Flags;
 use config::snapshot::Process;
@@ -75,7 +75,7 @@ fn bounds(create: &CreateKey) -> Result<KeyBounds, UnfitBound> {
     let some = |names: &[String]| (!names.is_empty()).then(|| names.to_vec());
     let networks: Result<Vec<_>, _> = create.addresses.iter().map(|text| network(text)).collect();
     let bounds = KeyBounds {
-        credits_per_day: create.credits_per_day,
+        credits_per_day: create.credits_per_day.map(Credits),
         requests_per_minute: create.requests_per_minute,
         routes: some(&create.routes),
         models: some(&create.models),
@@ -117,7 +117,7 @@ fn details(key: &Key) -> Vec<String> {
     say(routes.as_deref().map(|names| format!("routes {}", named(names))));
     say(models.as_deref().map(|names| format!("models {}", named(names))));
     say(addresses.as_deref().map(|networks| format!("from {}", named(networks))));
-    say(credits_per_day.map(|credits| format!("{credits} credits a day")));
+    say(credits_per_day.map(|credits| format!("{} credits a day", credits.0)));
     say(requests_per_minute.map(|requests| format!("{requests} requests a minute")));
     say(key.previous.as_ref().map(|previous| {
         let used = previous.used_at.map_or("not used since".to_owned(), |at| format!("used {}", moment(at)));
@@ -158,7 +158,7 @@ mod tests {
         };
         assert_eq!(line(&plain, at(0)), format!("{}  active   tollgate_…9f3c  lap\\u{{1b}}[2Jtop\n", plain.id));
         let bounds = KeyBounds {
-            credits_per_day: Some(9),
+            credits_per_day: Some(Credits(9)),
             models: Some(vec!["a".to_owned(), "b/*".to_owned()]),
             routes: Some(Vec::new()),
             addresses: Some(vec![network("10.0.0.1").unwrap()]),

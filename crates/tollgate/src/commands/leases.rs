@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
+use access::Amount;
 use cluster::{Cluster, OpenLease};
 use config::load::Flags;
 use meter::lease::CounterId;
-use meter::{Measure, Per, Subject};
+use meter::{BudgetScope, Measure, Per};
 use serde_json::json;
-use store::{Actor, Store, StoreError, SubjectIds};
+use store::{Actor, ScopeIds, Store, StoreError};
 
 use crate::cli::{LeasesCommand, LeasesCommands};
 use crate::commands::{block_on, load, moment, open, printable, say};
@@ -32,7 +33,7 @@ async fn act(store: &Store, command: &LeasesCommand) -> Result<String, StoreErro
     Ok(match command {
         LeasesCommand::List { json, .. } => {
             let leases = cluster.open_leases().await?;
-            let ids = store.subject_ids(leases.iter().map(|lease| lease.cell.budget.subject)).await?;
+            let ids = store.scope_ids(leases.iter().map(|lease| lease.cell.budget.scope)).await?;
             match leases.as_slice() {
                 all if *json => format!("{:#}\n", in_json(all, &ids)),
                 [] => "no amount is leased\n".to_owned(),
@@ -44,36 +45,37 @@ async fn act(store: &Store, command: &LeasesCommand) -> Result<String, StoreErro
             if reclaimed.is_empty() {
                 return Ok("no lease is stranded: nothing was reclaimed\n".to_owned());
             }
-            let ids = store.subject_ids(reclaimed.iter().map(|(lease, _)| lease.cell.budget.subject)).await?;
-            let reclaimed_line = |(lease, unspent): &(OpenLease, u64)| {
-                format!("{}  reclaimed {unspent} of {}\n", lease.node, of_what(lease.cell, &ids))
+            let ids = store.scope_ids(reclaimed.iter().map(|(lease, _)| lease.cell.budget.scope)).await?;
+            let reclaimed_line = |(lease, unspent): &(OpenLease, Amount)| {
+                format!("{}  reclaimed {} of {}\n", lease.node, unspent.0, of_what(lease.cell, &ids))
             };
             reclaimed.iter().map(reclaimed_line).collect()
         }
     })
 }
 
-fn line(lease: &OpenLease, ids: &SubjectIds) -> String {
+fn line(lease: &OpenLease, ids: &ScopeIds) -> String {
     let OpenLease { cell, node, incarnation, granted, used, spent, heard_at, stranded } = lease;
     let stranded = if *stranded { "  stranded" } else { "" };
     let (what, heard) = (of_what(*cell, ids), moment(*heard_at));
+    let [granted, used, spent] = [granted, used, spent].map(|amount| amount.0);
     format!("{node} {incarnation}  granted {granted}, used {used}, spent {spent}  of {what}; heard {heard}{stranded}\n")
 }
 
-fn in_json(leases: &[OpenLease], ids: &SubjectIds) -> serde_json::Value {
+fn in_json(leases: &[OpenLease], ids: &ScopeIds) -> serde_json::Value {
     let one = |lease: &OpenLease| {
         let OpenLease { cell, node, incarnation, granted, used, spent, heard_at, stranded } = lease;
-        let (subject, id, last4) = match cell.budget.subject {
-            Subject::Key(no) => {
+        let (scope, id, last4) = match cell.budget.scope {
+            BudgetScope::Key(no) => {
                 let (id, last4) = ids.key(no).unzip();
                 ("key", id.map(|id| id.0), last4)
             }
-            Subject::User(no) => ("user", ids.user(no).map(|id| id.0), None),
-            Subject::Plan(id) => ("plan", Some(id.0), None),
-            Subject::Global => ("global", None, None),
+            BudgetScope::User(no) => ("user", ids.user(no).map(|id| id.0), None),
+            BudgetScope::Plan(id) => ("plan", Some(id.0), None),
+            BudgetScope::Global => ("global", None, None),
         };
         json!({
-            "budget": of_what(*cell, ids), "subject": subject, "subject_id": id, "key_last4": last4, "node": node,
+            "budget": of_what(*cell, ids), "subject": scope, "subject_id": id, "key_last4": last4, "node": node,
             "incarnation": incarnation, "granted": granted, "used": used, "spent": spent, "heard_at": moment(*heard_at),
             "stranded": stranded,
         })
@@ -83,23 +85,23 @@ fn in_json(leases: &[OpenLease], ids: &SubjectIds) -> serde_json::Value {
 
 /// Describes a budget in a period. Keys, users and plans are named by the ids that `keys list`, `users list` and `plans
 /// list` show.
-pub(super) fn of_what(CounterId { budget, period }: CounterId, ids: &SubjectIds) -> String {
+pub(super) fn of_what(CounterId { budget, period }: CounterId, ids: &ScopeIds) -> String {
     let unit = match budget.measure {
         Measure::Credits => "credits",
         Measure::Tokens => "tokens",
         Measure::Money => "nano-USD",
     };
-    let owner = match budget.subject {
-        Subject::Key(no) => match ids.key(no) {
+    let owner = match budget.scope {
+        BudgetScope::Key(no) => match ids.key(no) {
             Some((id, last4)) => format!("key {id} (…{})", printable(last4)),
             None => format!("a deleted key (number {})", no.0),
         },
-        Subject::User(no) => match ids.user(no) {
+        BudgetScope::User(no) => match ids.user(no) {
             Some(id) => format!("user {id}"),
             None => format!("a deleted user (number {})", no.0),
         },
-        Subject::Plan(id) => format!("plan {}", ids.plan(id).map_or_else(|| id.to_string(), printable)),
-        Subject::Global => "all users".to_owned(),
+        BudgetScope::Plan(id) => format!("plan {}", ids.plan(id).map_or_else(|| id.to_string(), printable)),
+        BudgetScope::Global => "all users".to_owned(),
     };
     let per = match budget.per {
         Per::Day => "day",
@@ -119,23 +121,23 @@ mod tests {
 
     #[test]
     fn a_lease_is_printed_as_text() {
-        let budget = BudgetId::credits_a_day(Subject::Key(KeyNo(7)));
+        let budget = BudgetId::credits_a_day(BudgetScope::Key(KeyNo(7)));
         let cell = CounterId { budget, period: Period::of(Per::Day, Day(20_412)) };
         let lease = OpenLease {
             cell,
             node: uuid::Uuid::nil(),
             incarnation: 3,
-            granted: 25,
-            used: 11,
-            spent: 10,
+            granted: Amount(25),
+            used: Amount(11),
+            spent: Amount(10),
             heard_at: Day(20_412).start(),
             stranded: true,
         };
         assert_eq!(
-            line(&lease, &SubjectIds::default()),
+            line(&lease, &ScopeIds::default()),
             "00000000-0000-0000-0000-000000000000 3  granted 25, used 11, spent 10  of credits of a deleted key \
              (number 7) in the day of 2025-11-20; heard 2025-11-20T00:00:00Z  stranded\n"
         );
-        assert_eq!(in_json(&[lease], &SubjectIds::default())[0]["granted"], 25);
+        assert_eq!(in_json(&[lease], &ScopeIds::default())[0]["granted"], 25);
     }
 }

@@ -7,7 +7,7 @@ mod table;
 use std::num::NonZeroU32;
 use std::process::ExitCode;
 
-use access::{Measure, Plan, Subject};
+use access::{Amount, BudgetScope, Credits, Measure, Plan};
 use cluster::Cluster;
 use config::Snapshot;
 use config::load::Flags;
@@ -80,14 +80,14 @@ async fn read(store: &Store, snapshot: &Snapshot, args: &Limits) -> anyhow::Resu
         ));
     }
     let budgets = store.budgets().await.map_err(failed)?;
-    let ids = store.subject_ids(budgets.iter().map(|stored| stored.subject)).await.map_err(failed)?;
+    let ids = store.scope_ids(budgets.iter().map(|stored| stored.scope)).await.map_err(failed)?;
     for stored in budgets {
         let name = printable(&stored.name);
-        let scope = match stored.subject {
-            Subject::Key(no) => format!("key {}{} {name}", stored.subject_id, last4(&ids, no)),
-            Subject::User(_) => format!("user {name}"),
-            Subject::Plan(_) => format!("all users of plan {name}"),
-            Subject::Global => "all users together".to_owned(),
+        let scope = match stored.scope {
+            BudgetScope::Key(no) => format!("key {}{} {name}", stored.scope_id, last4(&ids, no)),
+            BudgetScope::User(_) => format!("user {name}"),
+            BudgetScope::Plan(_) => format!("all users of plan {name}"),
+            BudgetScope::Global => "all users together".to_owned(),
         };
         lines.push(topology.budget(stored.budget.to_string(), scope, stored.budget.measure, stored.budget.amount));
     }
@@ -149,20 +149,20 @@ impl LimitTopology {
         }
     }
 
-    fn budget(self, limit: String, scope: String, measure: Measure, amount: u64) -> LimitLine {
+    fn budget(self, limit: String, scope: String, measure: Measure, amount: Amount) -> LimitLine {
         let (overshoot, stranded) = (reasons::overshoot(self, measure), reasons::stranded(self, measure, amount));
         LimitLine { limit, scope, overshoot, stranded }
     }
 
-    fn credits(self, amount: u64, scope: String) -> LimitLine {
-        self.budget(format!("{amount} credits a day"), scope, Measure::Credits, amount)
+    fn credits(self, credits: Credits, scope: String) -> LimitLine {
+        self.budget(format!("{} credits a day", credits.0), scope, Measure::Credits, Amount::of_credits(credits))
     }
 
     fn of_plan(self, plan: &Plan) -> Vec<LimitLine> {
         let name = printable(&plan.name);
         let mut lines = Vec::new();
         lines.extend(plan.requests_per_minute.map(|limit| self.rate(limit, format!("each key on plan {name}"))));
-        lines.extend(plan.credits_per_day.map(|amount| self.credits(amount, format!("each user on plan {name}"))));
+        lines.extend(plan.credits_per_day.map(|credits| self.credits(credits, format!("each user on plan {name}"))));
         lines.extend(plan.budgets.iter().map(|budget| {
             self.budget(budget.to_string(), format!("each user on plan {name}"), budget.measure, budget.amount)
         }));
@@ -174,8 +174,9 @@ impl LimitTopology {
         let (rates, quotas) = (keys.requests_per_minute, keys.credits_per_day);
         let rate = rates.most.and_then(|most| NonZeroU32::new(u32::try_from(most).unwrap_or(u32::MAX)));
         let rate = rate.map(|most| self.rate(most, format!("the largest of {} keys with their own", rates.keys)));
-        let quota =
-            quotas.most.map(|most| self.credits(most, format!("the largest of {} keys with their own", quotas.keys)));
+        let quota = quotas
+            .most
+            .map(|most| self.credits(Credits(most), format!("the largest of {} keys with their own", quotas.keys)));
         rate.into_iter().chain(quota).collect()
     }
 
@@ -235,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_quota_is_never_exceeded_and_strands_at_most_the_leased_amount() {
-        let line = |topology: LimitTopology| topology.credits(100, "each user".to_owned());
+        let line = |topology: LimitTopology| topology.credits(Credits(100), "each user".to_owned());
         assert_eq!(
             (line(ALONE).overshoot.most, line(ALONE).stranded.most),
             (AmountMax::Exactly(0), AmountMax::Exactly(0))
@@ -245,36 +246,41 @@ mod tests {
         // The expected value uses the rule of the lease server itself.
         let ask = meter::lease::LeaseRequest {
             counter: meter::lease::CounterId {
-                budget: meter::BudgetId::credits_a_day(Subject::Global),
+                budget: meter::BudgetId::credits_a_day(BudgetScope::Global),
                 period: meter::Period::of(access::Per::Day, access::Day(1)),
             },
             term: 0,
             seq: 1,
-            ceiling: 0,
-            used: 0,
-            spent: 0,
-            want: u64::MAX,
-            need: 0,
-            need_fitting: 0,
-            queued: 0,
+            ceiling: Amount::ZERO,
+            used: Amount::ZERO,
+            spent: Amount::ZERO,
+            want: Amount::MAX,
+            need: Amount::ZERO,
+            need_fitting: Amount::ZERO,
+            queued: Amount::ZERO,
             answered_recall: 0,
-            limit: 100,
+            limit: Amount(100),
         };
         assert_eq!(
             meter::lease::LeaseRules::grant_amount(
                 &meter::lease::StandardRules,
                 &ask,
-                100,
+                Amount(100),
                 meter::lease::Contention { live_nodes: 3, contended: false }
             ),
-            8
+            Amount(8)
         );
     }
 
     #[test]
     fn usage_that_is_known_afterwards_may_exceed_the_bound() {
         for topology in [ALONE, THREE] {
-            let line = topology.budget("5 USD a day".to_owned(), "all users".to_owned(), Measure::Money, 5_000_000_000);
+            let line = topology.budget(
+                "5 USD a day".to_owned(),
+                "all users".to_owned(),
+                Measure::Money,
+                Amount(5_000_000_000),
+            );
             assert_eq!(line.overshoot.most, AmountMax::AtLeast(0), "{line:?}");
         }
     }

@@ -57,7 +57,7 @@ fn listing(differences: &PlanDifferences, end: &str) -> String {
 fn line(sign: char, plan: &Plan) -> String {
     let Plan { name, credits_per_day, requests_per_minute, budgets, shared_keys } = plan;
     let limit = |limit: Option<String>| limit.unwrap_or_else(|| "no limit".to_owned());
-    let credits = limit(credits_per_day.map(|credits| credits.to_string()));
+    let credits = limit(credits_per_day.map(|credits| credits.0.to_string()));
     let requests = limit(requests_per_minute.map(|requests| requests.to_string()));
     let shared = if *shared_keys { "shared keys" } else { "own keys only" };
     let budgets: String = budgets.iter().map(|budget| format!("; {budget}")).collect();
@@ -67,15 +67,15 @@ fn line(sign: char, plan: &Plan) -> String {
 
 #[cfg(test)]
 mod tests {
-    use access::{Budget, Measure, Per};
+    use access::{Amount, Budget, Credits, Measure, Per};
 
     use super::*;
 
     #[test]
     fn differences_are_shown_as_they_were_and_as_they_are() {
-        let money = Budget { measure: Measure::Money, per: Per::Day, amount: 20_000_000_000 };
-        let budgets = vec![Budget { measure: Measure::Tokens, per: Per::Month, amount: 5 }, money];
-        let starter = Plan { credits_per_day: Some(1_000), ..Plan::unlimited("starter") };
+        let money = Budget { measure: Measure::Money, per: Per::Day, amount: Amount(20_000_000_000) };
+        let budgets = vec![Budget { measure: Measure::Tokens, per: Per::Month, amount: Amount(5) }, money];
+        let starter = Plan { credits_per_day: Some(Credits(1_000)), ..Plan::unlimited("starter") };
         let differences = PlanDifferences {
             absent: vec![Plan { shared_keys: false, budgets, ..Plan::unlimited("free") }],
             differing: vec![PlanDifference { stored: starter, configured: Plan::unlimited("starter") }],

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Clock, Day, Secret};
+use access::{Amount, Clock, Day, Secret};
 use cluster::Cluster;
 use config::Snapshot;
 use config::snapshot::{Durability, Process, Signup, SignupMode};
+use jobs::Runner;
 use ledger::IngestStats;
 use meter::budget::Period;
-use meter::{BudgetId, Charge, Meter, Per, Subject};
+use meter::{BudgetId, BudgetScope, Charge, Meter, Per};
 use spool::{
     InterruptedRequest, LostSegments, Reader, Record, SkippedDamage, Spool, SpoolError, SpoolOpener, TruncatedTail,
     Writer,
@@ -18,7 +19,7 @@ use spool::{
 use store::{Charges, GatheredCharges, Node, PlanDifference, Store, StoreError};
 
 use super::ServeOptions;
-use super::heartbeat::Heartbeat;
+use super::heartbeat;
 use crate::cli::Role;
 use crate::commands;
 use crate::demo::{self, Demo};
@@ -35,7 +36,8 @@ const CLOSING_MAX: Duration = Duration::from_secs(10);
 pub(crate) struct DurableState {
     pub(crate) clock: Clock,
     pub(crate) node: Node,
-    pub(crate) heartbeat: Heartbeat,
+    /// The runner of the heartbeat, which stops after all other jobs.
+    pub(crate) heartbeat: Runner,
     pub(crate) keys: AdmittedVault,
     /// The signing secret of access tokens; `None` in a process without a control API.
     pub(crate) signing: Option<Secret>,
@@ -82,7 +84,7 @@ impl DurableState {
         let node = store.join(&snapshot.process.data, env!("CARGO_PKG_VERSION")).await.map_err(damaged)?;
         keys.confirm(&store, &snapshot.process).await?;
         // Ingesting the records of an earlier run may take a long time.
-        let heartbeat = Heartbeat::start(&node);
+        let heartbeat = heartbeat::start(&node);
         let metered_spool = if serve_options.role.proxies() {
             Some(MeteredSpool::open(&snapshot.process, &node, &clock, serve_options).await?)
         } else {
@@ -205,7 +207,7 @@ async fn restored(node: &Node, process: &Process, clock: &Clock) -> Result<Meter
         let closing = cluster.close_untold_leases(node, process.lease.ttl);
         match tokio::time::timeout(CLOSING_MAX, closing).await {
             Ok(Ok(())) => {}
-            // Another transaction holds their rows; the lease task closes these leases as well, every 10 s.
+            // Another transaction holds their rows; the lease job closes these leases as well, every 10 s.
             Ok(Err(error)) => {
                 tracing::warn!(%error, "leases of earlier runs are not returned yet; retrying every 10 s");
             }
@@ -227,14 +229,14 @@ async fn restored(node: &Node, process: &Process, clock: &Clock) -> Result<Meter
 async fn begin(meter: &Meter, node: &Node, day: Day) -> Result<(), StoreError> {
     let period = Period::of(Per::Day, day);
     let Charges { keys, users, .. } = node.store().charges(period).await?;
-    let keys = keys.into_iter().map(|(no, charge)| (Subject::Key(no), charge));
-    let users = users.into_iter().map(|(no, charge)| (Subject::User(no), charge));
+    let keys = keys.into_iter().map(|(no, charge)| (BudgetScope::Key(no), charge));
+    let users = users.into_iter().map(|(no, charge)| (BudgetScope::User(no), charge));
     let waiting = node.backlog().waiting().await?;
-    let stored = keys.chain(users).map(|(subject, charge)| (subject, charge.and(&waiting.charge_of(subject, period))));
+    let stored = keys.chain(users).map(|(scope, charge)| (scope, charge.and(&waiting.charge_of(scope, period))));
     // Users and keys in the store are loaded first; later values for them have no effect.
-    let spooled = waiting.charges(period).filter(|(of, _)| matches!(of, Subject::Key(_) | Subject::User(_)));
-    for (subject, charge) in stored.chain(spooled) {
-        meter.begin(BudgetId::credits_a_day(subject), day, charge.credits);
+    let spooled = waiting.charges(period).filter(|(of, _)| matches!(of, BudgetScope::Key(_) | BudgetScope::User(_)));
+    for (scope, charge) in stored.chain(spooled) {
+        meter.begin(BudgetId::credits_a_day(scope), day, Amount::of_credits(charge.credits));
     }
     Ok(())
 }

@@ -1,23 +1,27 @@
 //! The heartbeat with which this server reports to the store that it is alive, from joining to leaving.
 
-use std::future::pending;
+use std::time::Duration;
 
+use cluster::heartbeat::{self, Heartbeat};
+use jobs::Runner;
 use store::Node;
-use tokio::task::JoinSet;
 
-/// The heartbeat task of a node, which ends when this value is dropped.
-#[derive(Debug)]
-pub(crate) struct Heartbeat(JoinSet<()>);
+use super::jobs::runner;
 
-impl Heartbeat {
-    pub(crate) fn start(node: &Node) -> Self {
-        let mut tasks = JoinSet::new();
-        tasks.spawn(cluster::heartbeat::beat(node.clone(), pending()));
-        Self(tasks)
+/// Maximum time for which the end of the last report is awaited.
+const END_WITHIN: Duration = Duration::from_secs(2);
+
+/// Starts the heartbeat, and returns the first runner of this server's jobs.
+pub(super) fn start(node: &Node) -> Runner {
+    let mut jobs = runner(node);
+    if node.store().is_shared() {
+        let node = node.clone();
+        jobs.add(heartbeat::SPEC, move || Heartbeat::new(node.clone()));
     }
+    jobs
+}
 
-    /// Ends the task, and waits for its end.
-    pub(crate) async fn end(mut self) {
-        self.0.shutdown().await;
-    }
+/// Ends the heartbeat, and waits for its end.
+pub(super) async fn end(heartbeat: Runner) {
+    heartbeat.stop(END_WITHIN).await;
 }

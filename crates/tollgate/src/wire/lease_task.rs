@@ -2,50 +2,50 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use cluster::{LeaseLoopOptions, LeaseStats};
-use config::snapshot::Process;
+use cluster::{LeaseLoopOptions, LeaseStats, Leases};
+use jobs::Runner;
 use meter::lease::{LeaseQueue, LeaseTiming};
-use store::Node;
 use telemetry::metrics::MeasureAmounts;
 use telemetry::{Metrics, metrics};
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::sync::mpsc;
+
+use super::parts::ServerContext;
 
 /// Maximum number of requests, over all workers, that wait for the lease task. Further requests are refused.
 const MESSAGES_MAX: usize = 4_096;
 
-/// The lease task. If this value is dropped, the task ends without returning leases.
+/// Maximum time for the end of the job, which returns leases for up to 3 s.
+const END_WITHIN: Duration = Duration::from_secs(4);
+
+/// The lease job. If this value is dropped, the job ends without returning leases.
 #[derive(Debug)]
 pub(crate) struct LeaseTask {
-    tasks: JoinSet<()>,
-    end: watch::Sender<bool>,
+    jobs: Runner,
     /// The sending side, for requests.
     pub(crate) leases: LeaseQueue,
 }
 
 impl LeaseTask {
-    /// Starts the task. All records of earlier runs must be in the store or in the node's backlog.
-    pub(crate) fn start(process: &Process, node: &Node, metrics: &Metrics) -> Self {
+    /// Starts the job in a runner that stops after the others. All records of earlier runs must be in the store or in the
+    /// node's backlog.
+    pub(crate) fn start(base: &ServerContext, mut jobs: Runner) -> Self {
         let (queue, messages) = mpsc::channel(MESSAGES_MAX);
-        let (end, mut ended) = watch::channel(false);
         let (leases, stats) = (LeaseQueue::new(queue), Arc::new(LeaseStats::default()));
-        watch_leases(metrics, stats.clone());
-        let timing = LeaseTiming { recall_wait: process.lease.recall_wait, ..LeaseTiming::default() };
-        let (time, ttl) = (leases.time().clone(), process.lease.ttl);
-        let leasing = LeaseLoopOptions { node: node.clone(), messages, time, timing, ttl, stats };
-        let mut tasks = JoinSet::new();
-        tasks.spawn(cluster::leases::run(leasing, async move {
-            // An error means that this value was dropped.
-            let _ = ended.wait_for(|ended| *ended).await;
-        }));
-        Self { tasks, end, leases }
+        watch_leases(&base.metrics, stats.clone());
+        let live = base.live.load();
+        let lease = &live.process.lease;
+        let timing = LeaseTiming { recall_wait: lease.recall_wait, ..LeaseTiming::default() };
+        let (time, ttl) = (leases.time().clone(), lease.ttl);
+        let mut leasing = Some(LeaseLoopOptions { node: base.node.clone(), messages, time, timing, ttl, stats });
+        jobs.add(cluster::leases::SPEC, move || Leases::new(leasing.take()));
+        Self { jobs, leases }
     }
 
     /// Returns all leases; requests must have ended.
-    pub(crate) async fn end(mut self) {
-        self.end.send_replace(true);
-        while self.tasks.join_next().await.is_some() {}
+    pub(crate) async fn end(self) {
+        self.jobs.stop(END_WITHIN).await;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use access::Clock;
 use access::limits::SharedLimits;
-use cluster::windows::{self, Sharing, Windows};
+use cluster::windows::{self, RedisKeeper, Sharing, Windows};
 use config::snapshot::Process;
 use proxy::UnauthenticatedClients;
 use telemetry::metrics;
@@ -24,14 +24,17 @@ pub(super) async fn open(process: &Process, clock: &Clock) -> Result<Windows, St
 }
 
 impl Services {
-    /// Starts the task that maintains the connection to Redis.
+    /// Starts the job that maintains the connection to Redis, if Redis is configured.
     pub(super) fn limits(&mut self, base: &ServerContext) {
         let counted = base.windows.clone();
         base.metrics.on_scrape(Box::new(move |all| {
             all.limits.shared.set(i64::from(counted.is_shared()));
             metrics::set_total(&all.limits.fallbacks, counted.fallbacks());
         }));
-        self.spawn(windows::keep(base.windows.clone(), self.stopped()));
+        if base.windows.has_redis() {
+            let windows = base.windows.clone();
+            self.jobs.add(windows::SPEC, move || RedisKeeper::new(&windows));
+        }
     }
 
     /// Returns the rate limits of unauthenticated clients. Redis is used only if it is configured, through a queue.

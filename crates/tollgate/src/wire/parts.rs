@@ -6,14 +6,20 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use access::token::Signer;
-use access::{Clock, Directory, Revision, Secret, Timestamp};
+use access::{Amount, Clock, Directory, Revision, Secret, Timestamp};
 use ai::price::Expiry;
 use anyhow::Context;
+use cluster::last_use::{self, LastUseWriter};
+use cluster::leases::cleanup::{self, LeaseCleanup};
+use cluster::revision::{self, RevisionPoll};
 use cluster::windows::Windows;
-use cluster::{Counting, DecryptedCredentials};
+use cluster::{Cluster, Counting, DecryptedCredentials};
 use config::Live;
 use config::snapshot::{Origin, Scheme};
 use control::Serves;
+use jobs::Runner;
+use ledger::ingest::{Ingest, ReaderSlot};
+use ledger::retention::Retention;
 use ledger::{IngestStats, Ledger, RetentionStats};
 use meter::lease::LeaseQueue;
 use meter::stats::ReservationTotals;
@@ -25,20 +31,20 @@ use telemetry::logs::DroppedLines;
 use telemetry::metrics::{MeasureAmounts, ModelLabels};
 use telemetry::{LiveState, Metrics, metrics};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::HOUSEKEEPING_EVERY;
 use super::durable_state::InterruptedTotals;
+use super::jobs::{self as specs, MeterSweep, Readiness};
 use crate::cli::Role;
 use crate::secrets::AdmittedVault;
 
 /// Maximum number of keys, over all workers, that wait for a look-up.
 const LOOKUPS_MAX: usize = 1024;
-/// Interval at which `/readyz` learns whether keys can be looked up.
-const BOARD_EVERY: Duration = Duration::from_millis(250);
 /// Maximum time for which the end of tasks and control is awaited.
 const STOP_WITHIN: Duration = Duration::from_secs(6);
+/// Maximum time for which the last run of ingest and the last work of other jobs are awaited.
+const JOBS_STOP_WITHIN: Duration = Duration::from_secs(60);
 
 /// The values from which many parts are built.
 pub(crate) struct ServerContext {
@@ -108,12 +114,12 @@ pub(crate) fn watch_gauges(base: &ServerContext, shared: &Arc<Shared>) {
 
 fn show(meter: &metrics::MeterMetrics, totals: &ReservationTotals) {
     for (counter, total) in [
-        (&meter.reserved, totals.reserved),
-        (&meter.released, totals.released),
-        (&meter.settled, totals.settled),
-        (&meter.dropped, totals.dropped),
-        (&meter.overruns, totals.overruns),
-        (&meter.bounded, totals.bounded),
+        (&meter.reserved, totals.reserved_count),
+        (&meter.released, totals.released_count),
+        (&meter.settled, totals.settled_count),
+        (&meter.dropped, totals.dropped_count),
+        (&meter.overruns, totals.overrun_count),
+        (&meter.bounded, totals.bounded_count),
     ] {
         metrics::set_total(counter, total);
     }
@@ -134,7 +140,7 @@ pub(crate) fn set_price_expiries(base: &ServerContext) {
 
 /// Converts a charge for metrics.
 pub(super) const fn amounts(Charge { credits, tokens, money }: Charge) -> MeasureAmounts {
-    MeasureAmounts { credits, tokens, nano_usd: money }
+    MeasureAmounts { credits: credits.0, tokens: tokens.0, nano_usd: Amount::of_money(money).0 }
 }
 
 /// Sets the metrics for interrupted requests, which do not change after the start.
@@ -176,15 +182,21 @@ fn watch_ingest(base: &ServerContext, level: BacklogCounter, stats: Arc<IngestSt
     }));
 }
 
-/// Tasks besides the workers, on the multi-thread runtime. They end when this value is dropped.
-#[derive(Debug, Default)]
+/// Jobs, and tasks that answer requests, on the multi-thread runtime. They end when this value is dropped.
+#[derive(Debug)]
 pub(crate) struct Services {
     tasks: JoinSet<()>,
     stop: watch::Sender<bool>,
-    ingest: Option<oneshot::Receiver<Reader>>,
+    pub(super) jobs: Runner,
+    ingest: Option<ReaderSlot>,
 }
 
 impl Services {
+    /// Returns services without tasks; `jobs` is an empty runner.
+    pub(crate) fn new(jobs: Runner) -> Self {
+        Self { tasks: JoinSet::new(), stop: watch::Sender::default(), jobs, ingest: None }
+    }
+
     /// Starts the mock provider on a free loopback port.
     pub(crate) async fn mock(&mut self) -> anyhow::Result<SocketAddr> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("the mock provider cannot listen")?;
@@ -207,36 +219,42 @@ impl Services {
         let answering =
             cluster::directory::serve(base.store.clone(), decrypted_credentials, counting, lookups, self.stopped());
         self.tasks.spawn(answering);
-        let polling =
-            cluster::revision::poll(base.store.clone(), base.revision.clone(), base.clock.clone(), self.stopped());
-        self.tasks.spawn(polling);
-        self.tasks.spawn(cluster::last_use::run(base.store.clone(), self.stopped()));
-        let live_state =
-            update_live_state(base.live_state.clone(), base.live.clone(), base.revision.clone(), base.clock.clone());
-        self.until_stopped(live_state);
-        self.retention(base);
+        self.background(base);
+        self.retention(base).await;
         self.limits(base);
-        if let Some(meter) = &base.meter {
-            self.until_stopped(keep_house(meter.clone(), base.clock.clone()));
-        }
         let stale_for = base.live.load().process.store.stale_for;
         Ok(Directory::new(keys, base.revision.clone(), base.clock.clone(), stale_for))
+    }
+
+    /// Starts the jobs that keep the state of this node.
+    fn background(&mut self, base: &ServerContext) {
+        let revision = RevisionPoll::new(base.store.clone(), base.revision.clone(), base.clock.clone());
+        self.jobs.add(revision::SPEC, move || revision.clone());
+        let last_use = LastUseWriter::new(base.store.clone());
+        self.jobs.add(last_use::SPEC, move || last_use.clone());
+        let (live_state, live) = (base.live_state.clone(), base.live.clone());
+        let readiness = Readiness { live_state, live, revision: base.revision.clone(), clock: base.clock.clone() };
+        self.jobs.add(specs::READINESS, move || readiness.clone());
+        if let Some(meter) = base.meter.clone() {
+            let sweep = MeterSweep { meter, clock: base.clock.clone() };
+            self.jobs.add(specs::METER_SWEEP, move || sweep.clone());
+        }
+        if base.store.is_shared() {
+            let cleanup = LeaseCleanup::new(Cluster::new(base.store.clone()));
+            self.jobs.add(cleanup::SPEC, move || cleanup.clone());
+        }
     }
 
     /// Starts the ingest of the spool into the store.
     pub(crate) fn ingest(&mut self, base: &ServerContext, reader: Reader, stats: Arc<IngestStats>) {
         watch_ingest(base, reader.backlog_counter(), stats.clone());
-        let (done, ingested) = oneshot::channel();
-        let ingesting = ledger::ingest::run(base.node.clone(), reader, stats, self.stopped());
-        self.tasks.spawn(async move {
-            // The receiver is dropped only when the process ends.
-            let _ = done.send(ingesting.await);
-        });
-        self.ingest = Some(ingested);
+        let (node, slot) = (base.node.clone(), ReaderSlot::new(reader));
+        self.ingest = Some(slot.clone());
+        self.jobs.add(ledger::ingest::SPEC, move || Ingest::new(node.clone(), slot.clone(), stats.clone()));
     }
 
     /// Starts the deletion of expired usage.
-    fn retention(&mut self, base: &ServerContext) {
+    async fn retention(&mut self, base: &ServerContext) {
         let (stats, live) = (Arc::new(RetentionStats::default()), base.live.clone());
         let counted = stats.clone();
         base.metrics.on_scrape(Box::new(move |all| {
@@ -246,14 +264,8 @@ impl Services {
             let config::snapshot::Retention { events, raw_usage } = live.load().process.retention;
             ledger::retention::Keep { events, raw_usage }
         };
-        self.tasks.spawn(ledger::retention::run(base.store.clone(), keep, stats, self.stopped()));
-    }
-
-    fn until_stopped(&mut self, task: impl Future<Output = ()> + Send + 'static) {
-        let stopped = self.stopped();
-        self.tasks.spawn(async move {
-            tokio::select! { () = task => (), () = stopped => () }
-        });
+        let retention = Retention::new(base.store.clone(), keep, stats).await;
+        self.jobs.add(ledger::retention::SPEC, move || retention.clone());
     }
 
     /// Starts the control API.
@@ -290,17 +302,14 @@ impl Services {
         Ok(())
     }
 
-    /// Ends every task, and returns the reader of the spool, so that remaining records can be ingested.
-    pub(crate) async fn stop(mut self) -> Option<Reader> {
-        self.stop.send_replace(true);
-        let reader = match self.ingest.take() {
-            Some(ingest) => ingest.await.ok(),
-            None => None,
-        };
+    /// Ends every job and task, and returns the reader of the spool, so that remaining records can be ingested.
+    pub(crate) async fn stop(self) -> Option<Reader> {
+        let Self { mut tasks, stop, jobs, ingest } = self;
+        stop.send_replace(true);
         // Control finishes its requests within its own time limit; dropping the set aborts the rest.
-        let ended = async { while self.tasks.join_next().await.is_some() {} };
-        let _ = tokio::time::timeout(STOP_WITHIN, ended).await;
-        reader
+        let ended = async { while tasks.join_next().await.is_some() {} };
+        let (_, ()) = tokio::join!(tokio::time::timeout(STOP_WITHIN, ended), jobs.stop(JOBS_STOP_WITHIN));
+        ingest.and_then(|slot| slot.take())
     }
 
     /// Starts a task that ends by itself when the services stop.
@@ -314,25 +323,5 @@ impl Services {
             // An error means that the services were dropped, and this task with them.
             let _ = stopped.wait_for(|stop| *stop).await;
         }
-    }
-}
-
-/// Reports to `/readyz` whether keys can be looked up, in the store or in the cache.
-async fn update_live_state(live_state: Arc<LiveState>, live: Arc<Live>, revision: Arc<Revision>, clock: Clock) {
-    loop {
-        let stale_for = live.load().process.store.stale_for;
-        live_state.set_directory(revision.age(clock.mono()) < stale_for);
-        tokio::time::sleep(BOARD_EVERY).await;
-    }
-}
-
-/// Used-up quotas are retained for this time, in case the clock jumps ahead and back.
-const CLOCK_LEAPS: Duration = Duration::from_hours(48);
-
-async fn keep_house(meter: Arc<Meter>, clock: Clock) {
-    loop {
-        tokio::time::sleep(HOUSEKEEPING_EVERY).await;
-        // The clock may have jumped ahead, and may return.
-        meter.sweep(clock.now().before(CLOCK_LEAPS).day());
     }
 }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::snapshot::Drain;
+use jobs::Runner;
 use ledger::IngestStats;
 use proxy::{Phase, Shared, Workers};
 use spool::Reader;
 use store::Node;
 
-use super::heartbeat::Heartbeat;
+use super::heartbeat;
 use super::lease_task::LeaseTask;
 use super::parts::{ServerContext, Services};
 use crate::signals::{ShutdownSignal, Signals};
@@ -23,10 +24,11 @@ pub(crate) struct RunningServer {
     pub(crate) services: Services,
     /// The workers; `None` in a process without a proxy.
     pub(crate) proxying: Option<RunningProxy>,
-    /// The lease task; `None` if nodes share no budgets.
+    /// The lease job; `None` if nodes share no budgets.
     pub(crate) lease_task: Option<LeaseTask>,
     pub(crate) base: ServerContext,
-    pub(crate) heartbeat: Heartbeat,
+    /// The runner of the heartbeat, which stops after all other jobs.
+    pub(crate) heartbeat: Runner,
     pub(crate) drain_times: Drain,
 }
 
@@ -92,7 +94,7 @@ impl RunningServer {
         if let Some(lease_task) = lease_task {
             lease_task.end().await;
         }
-        heartbeat.end().await;
+        heartbeat::end(heartbeat).await;
         if let Err(error) = base.node.leave(is_ingested).await {
             tracing::warn!(
                 %error,

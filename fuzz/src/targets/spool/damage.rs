@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use ::spool::{OpenRequest, Record, Spool, SpoolError, SpoolOpener};
-use access::{Day, KeyNo, PlanId, RequestId, Timestamp, UserNo};
+use access::{Credits, Day, KeyNo, NanoUsd, PlanId, RequestId, Timestamp, Tokens, UserNo};
 use meter::{Attempt, Caller, Charge, Counts, Outcome, UsageEvent};
 use uuid::Uuid;
 
@@ -139,21 +139,21 @@ fn whole() -> Vec<(String, Vec<u8>)> {
 fn record(n: u32) -> Record {
     let of = if n % 5 == 2 { n - 1 } else { n };
     let id = Uuid::from_u128(u128::from(of) << 80 | 7 << 76);
-    let caller = Some(Caller { user: UserNo(1), key: KeyNo(n.into()), plan: PlanId::NIL });
+    let subject = access::Subject::Key(Caller { user: UserNo(1), key: KeyNo(n.into()), plan: PlanId::NIL });
     let route: Arc<str> = Arc::from("users");
     let day = Day(20_000);
     if n % 5 == 4 {
-        let counts = Counts { caller, route, status_class: 2, minute: n, day, requests: 3, credits: 3 };
+        let counts = Counts { subject, route, status_class: 2, minute: n, day, requests: 3, credits: Credits(3) };
         return Record::Counts { id, counts: vec![counts; 1 + n as usize % 3] };
     }
     let started_at = Timestamp(1_700_000_000_000_000);
     if n % 5 == 1 {
         return Record::Open(OpenRequest {
             id: RequestId(id),
-            caller,
+            subject,
             started_at,
             day,
-            reserved: Charge { credits: 1, tokens: n.into(), money: 7 },
+            reserved: Charge { credits: Credits(1), tokens: Tokens(n.into()), money: NanoUsd(7) },
             route,
             format: None,
             model: Some("m".repeat((n * 37 % 300) as usize).into()),
@@ -176,10 +176,10 @@ fn record(n: u32) -> Record {
     };
     let event = UsageEvent {
         id: RequestId(id),
-        caller,
+        subject,
         started_at,
         day,
-        charge: Charge::credits(1),
+        charge: Charge::credits(Credits(1)),
         route,
         format: None,
         model: None,

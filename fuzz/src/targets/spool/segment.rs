@@ -176,7 +176,7 @@ fn record(segment: &mut Vec<u8>, spec: &RecordSpec<'_>) -> Uuid {
 mod tests {
     use std::path::Path;
 
-    use access::{Day, KeyNo, PlanId, RequestId, Timestamp, UserNo};
+    use access::{Credits, Day, KeyNo, NanoUsd, PlanId, RequestId, Timestamp, Tokens, UserNo};
     use meter::{Attempt, Caller, Charge, Counts, Outcome, UsageEvent};
 
     use ::spool::OpenRequest;
@@ -192,10 +192,10 @@ mod tests {
     fn opened(last: u8) -> Record {
         Record::Open(OpenRequest {
             id: RequestId(Uuid::from_u128(0x0001_0203_0405_0607_0809_0a0b_0c0d_0e00 | u128::from(last))),
-            caller: caller(),
+            subject: caller().into(),
             started_at: Timestamp(1_760_000_000_000_000),
             day: Day(20_000),
-            reserved: Charge { credits: 2, tokens: 4_096, money: 101_000 },
+            reserved: Charge { credits: Credits(2), tokens: Tokens(4_096), money: NanoUsd(101_000) },
             route: "chat".into(),
             format: Some("chat".into()),
             model: None,
@@ -224,7 +224,15 @@ mod tests {
 
     fn counts() -> Record {
         let (caller, route) = (caller(), "users".into());
-        let of = Counts { caller, route, status_class: 2, minute: 7, day: Day(20_000), requests: 3, credits: 4 };
+        let of = Counts {
+            subject: caller.into(),
+            route,
+            status_class: 2,
+            minute: 7,
+            day: Day(20_000),
+            requests: 3,
+            credits: Credits(4),
+        };
         Record::Counts { id: Uuid::nil(), counts: vec![of] }
     }
 

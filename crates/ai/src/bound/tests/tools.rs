@@ -1,3 +1,5 @@
+use access::{NanoUsd, Tokens};
+
 use super::*;
 
 /// Returns a price with a different rate for each fee, in pico-USD.
@@ -16,7 +18,7 @@ fn priced() -> Price {
 /// them.
 fn fees(path: &str, text: &str, rounds: u64) -> Option<i64> {
     let bound = extent(path, text).with_tool_rounds(rounds).bound(Some(&priced()), LIMITS);
-    Some(bound.money?.0 - bound.tokens.unwrap().cast_signed())
+    Some(bound.money?.0 - bound.tokens.unwrap().0.cast_signed())
 }
 
 #[test]
@@ -33,20 +35,20 @@ fn a_tool_with_a_cap_is_so_many_more_windows_and_searches() {
     ] {
         let bound = extent(MESSAGES, &text).with_tool_rounds(10).bound(Some(&priced()), LIMITS);
         assert_eq!(bound.unbounded, unbounded, "{text}");
-        assert_eq!(bound.output_tokens_max, Some(7 * (rounds + 1)), "{text}");
+        assert_eq!(bound.output_tokens_max, Some(Tokens(7 * (rounds + 1))), "{text}");
         let first = text.len() as u64 + 512 + 4_096;
         let tokens = first + 100_000 * rounds + 7 * (rounds + 1);
-        assert_eq!(bound.tokens, Some(tokens), "{text}");
+        assert_eq!(bound.tokens, Some(Tokens(tokens)), "{text}");
         assert_eq!(bound.money, Some(NanoUsd((tokens + 5 * rounds).cast_signed())), "{text}");
     }
     let capped = bound(RESPONSES, &body(r#""max_tool_calls":2,"max_output_tokens":7,"tools":[{"type":"mcp"}]"#));
-    assert_eq!((capped.tokens, capped.unbounded), (Some(3 * 100_007), None));
+    assert_eq!((capped.tokens, capped.unbounded), (Some(Tokens(3 * 100_007)), None));
 }
 
 #[test]
 fn a_tool_without_a_cap_is_run_as_often_as_is_configured() {
     let text = body(r#""max_output_tokens":7,"tools":[{"type":"web_search"}]"#);
-    let tokens = |read: Extent| read.bound(None, LIMITS).tokens.unwrap();
+    let tokens = |read: Extent| read.bound(None, LIMITS).tokens.unwrap().0;
     let first = text.len() as u64 + 512 + 4_096;
     assert_eq!(tokens(extent(RESPONSES, &text)), first + 100_000 * TOOL_ROUNDS + 7 * (TOOL_ROUNDS + 1));
     for rounds in [1, 2, 50] {
@@ -66,7 +68,7 @@ fn a_tool_that_may_add_to_the_input_is_a_window_more() {
         (MESSAGES, r#""max_tokens":7,"tools":[{"type":"advisor_20260301","name":"advisor"}]"#),
     ] {
         let bound = extent(path, &body(inside)).with_tool_rounds(1).bound(None, LIMITS);
-        assert_eq!(bound.tokens, Some(2 * 100_007), "{inside}");
+        assert_eq!(bound.tokens, Some(Tokens(2 * 100_007)), "{inside}");
     }
 }
 
@@ -101,7 +103,7 @@ fn a_tool_by_the_prompt_reserves_one_fee() {
     let text = r#"{"tools":[{"googleSearch":{}},{"googleMaps":{}}],"generationConfig":{"maxOutputTokens":7}}"#;
     let units = UnitRates { search_prompt: Some(35_000), maps_prompt: Some(25_000), ..UnitRates::default() };
     let bound = extent(GEMINI, text).with_tool_rounds(9).bound(Some(&Price { units, ..flat() }), LIMITS);
-    assert_eq!(bound.money.unwrap().0 - bound.tokens.unwrap().cast_signed(), 60);
+    assert_eq!(bound.money.unwrap().0 - bound.tokens.unwrap().0.cast_signed(), 60);
 }
 
 /// A request is never reserved at zero: a search without a known rate bounds no budget.
@@ -164,7 +166,7 @@ fn a_live_search_reserves_the_fee_of_each_source() {
     // The search results precede the first sampling.
     let read = extent(CHAT, &chat(r#""search_parameters":{"mode":"on"}"#)).with_tool_rounds(1);
     let bound = read.bound(Some(&priced()), LIMITS);
-    assert_eq!((bound.tokens, bound.unbounded), (Some(2 * 100_007), Some(Reference::ServerTool)));
+    assert_eq!((bound.tokens, bound.unbounded), (Some(Tokens(2 * 100_007)), Some(Reference::ServerTool)));
     assert_eq!(read.bound(Some(&flat()), LIMITS).money, None, "a source without a rate");
 }
 
@@ -176,8 +178,8 @@ fn a_model_that_always_searches_reserves_the_cost_of_a_search() {
     let plain = extent(CHAT, &text).bound(price, limits);
     let bound = extent(CHAT, &text).searching().bound(price, limits);
     let first = text.len() as u64 + 512;
-    assert_eq!((plain.tokens, plain.unbounded), (Some(first + 7), None));
-    assert_eq!((bound.tokens, bound.unbounded), (Some(first + 272_000 + 14), Some(Reference::ServerTool)));
+    assert_eq!((plain.tokens, plain.unbounded), (Some(Tokens(first + 7)), None));
+    assert_eq!((bound.tokens, bound.unbounded), (Some(Tokens(first + 272_000 + 14)), Some(Reference::ServerTool)));
     let nano = (first + 272_000) * 1_250 + 14 * 10_000 + 10_000_000;
     assert_eq!(bound.money, Some(NanoUsd(nano.cast_signed())), "the fee of the request is that of the search");
 }

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use access::Tokens;
 use meter::{Rates, UnitRates};
 
 use super::*;
@@ -194,8 +195,11 @@ fn regional_hosts_of_openai_cost_a_tenth_more_since_gpt_5_4() {
         // The audit's example: 400,000 input and 2,000 output tokens cost 4.50 USD, as all rates are those of long
         // requests.
         let price = prices.find(host, ["gpt-5.5"], DAY).unwrap();
-        let usage =
-            meter::Usage { input: Some(400_000), output: Some(2_000), ..meter::Usage::empty(meter::Source::Reported) };
+        let usage = meter::Usage {
+            input: Some(Tokens(400_000)),
+            output: Some(Tokens(2_000)),
+            ..meter::Usage::empty(meter::Source::Reported)
+        };
         assert_eq!(price.cost(&usage).map(|cost| cost.0), Some(4_499_000_000));
         let version = &price.version;
         assert!(version.ends_with(host) && prices.of_version("openai", ["gpt-5.5"], version).is_none(), "{version}");

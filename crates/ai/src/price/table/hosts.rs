@@ -91,7 +91,7 @@ const fn limits([input, output]: [u64; 2]) -> Option<Limits> {
 
 #[cfg(test)]
 mod tests {
-    use access::Day;
+    use access::{Day, Tokens};
     use meter::{Source, Usage};
 
     use super::*;
@@ -119,9 +119,9 @@ mod tests {
         ] {
             let price = prices.find(host, [model], Day(20_778)).unwrap();
             let usage = Usage {
-                input: Some(input),
-                cached_input: Some(cached),
-                output: Some(output),
+                input: Some(Tokens(input)),
+                cached_input: Some(Tokens(cached)),
+                output: Some(Tokens(output)),
                 ..Usage::empty(Source::Reported)
             };
             assert_eq!(price.cost(&usage).map(|cost| cost.0), Some(cost), "{host} {model}");

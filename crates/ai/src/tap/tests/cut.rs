@@ -1,4 +1,4 @@
-use access::Refusal;
+use access::{Refusal, Tokens};
 
 use super::*;
 use crate::error::Reporter;
@@ -90,7 +90,7 @@ fn an_unread_response_has_ended_unless_it_was_cut() {
 fn usage_reported_before_a_cut_is_read() {
     let stream = include_bytes!("../../../tests/fixtures/generate.sse");
     let (_, _, seen) = cut(Format::GenerateContent, Framing::Events, &stream[..stream.len() - 30]);
-    assert_eq!((seen.usage.and_then(|usage| usage.output), seen.ended), (Some(9), false));
+    assert_eq!((seen.usage.and_then(|usage| usage.output), seen.ended), (Some(Tokens(9)), false));
 }
 
 /// Returns the forwarded part of `stream` in pieces of `size`, and the bytes that its end adds.

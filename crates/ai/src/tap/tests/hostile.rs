@@ -1,5 +1,6 @@
 //! Inputs that readers often misread: each variant in each format that can have it.
 
+use access::Tokens;
 use meter::{Billed, Source, Unit};
 
 use super::*;
@@ -25,7 +26,7 @@ const fn input(format: Format) -> Option<&'static str> {
 }
 
 fn reported(format: Format, framing: Framing, bytes: &[u8]) -> Option<u64> {
-    seen(format, framing, bytes).usage.and_then(|usage| usage.input)
+    seen(format, framing, bytes).usage.and_then(|usage| usage.input).map(|input| input.0)
 }
 
 #[test]
@@ -77,7 +78,7 @@ fn deep_nesting_and_invalid_utf8_elsewhere_harm_nothing() {
     let inside = b"{\"usage\":{\"prompt_tokens\":5,\"x\":\"\xff\"},\"model\":\"\xff\",\"id\":\"i\"}";
     let seen = seen(Format::Chat, Framing::Json, inside);
     let input = seen.usage.and_then(|usage| usage.input);
-    assert_eq!((input, seen.model, seen.id.as_deref()), (Some(5), None, Some("i")));
+    assert_eq!((input, seen.model, seen.id.as_deref()), (Some(Tokens(5)), None, Some("i")));
 }
 
 #[test]

@@ -1,3 +1,5 @@
+use access::Tokens;
+
 use super::*;
 
 const EVENTS: usize = 1_000;
@@ -54,11 +56,11 @@ fn events_of_text_count_as_tokens_before_usage_is_reported() {
             pushed(&mut tap, &event);
             news += u32::from(tap.news() != before);
             let (usage, _) = tap.used().unwrap();
-            assert!(usage.output.unwrap_or(0) <= n as u64 + 1, "{format:?}: {usage:?} after {n}");
+            assert!(usage.output.unwrap_or_default() <= Tokens(n as u64 + 1), "{format:?}: {usage:?} after {n}");
         }
         assert_eq!(news, 3, "{format:?}: once for each 256 of {EVENTS}");
         let (usage, _) = tap.used().unwrap();
-        assert!((740..=760).contains(&usage.output.unwrap()), "{format:?}: {usage:?}");
+        assert!((740..=760).contains(&usage.output.unwrap().0), "{format:?}: {usage:?}");
     }
 }
 
@@ -70,7 +72,7 @@ fn reported_usage_counts_at_once_and_an_ended_stream_has_no_further_usage() {
         let before = tap.news();
         pushed(&mut tap, &format!("data: {{\"candidates\":[{{\"index\":0}}],\"usageMetadata\":{usage}}}\n\n"));
         assert_ne!(tap.news(), before);
-        assert_eq!(tap.used().unwrap().0.total(), tokens + 5);
+        assert_eq!(tap.used().unwrap().0.total(), Tokens(tokens + 5));
     }
     pushed(&mut tap, "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\n\n");
     assert_eq!(tap.used(), None);
@@ -104,7 +106,7 @@ fn a_stopped_stream_is_complete_and_reports_that_it_was_too_long() {
         let last = String::from_utf8(last.to_vec()).unwrap();
         printed += &format!("{framing:?}\n{last}\n");
         let seen = seen(Format::GenerateContent, framing, (passed + &last).as_bytes());
-        assert!(seen.ended && seen.usage.unwrap().total() == 14, "{framing:?}: {seen:?}");
+        assert!(seen.ended && seen.usage.unwrap().total() == Tokens(14), "{framing:?}: {seen:?}");
     }
     insta::assert_snapshot!("stopped", printed);
 }

@@ -1,6 +1,6 @@
 //! The audit of budget accounts and leases: valid and invalid ones, written directly to the store.
 
-use access::{BudgetId, Measure, Per, Subject};
+use access::{Amount, BudgetId, BudgetScope, Measure, Per};
 use ledger::{Days, Difference, Ledger, Place, UnleasedUsage};
 use meter::lease::{LeaseClose, LeaseRequest};
 use spool::Record;
@@ -12,9 +12,9 @@ use crate::usage_fixture::{IngestNode, TODAY, UsageFixture, attempt, caller, id_
 
 const DAYS: Days = Days { first: Day(TODAY.0 - 3), last: TODAY };
 fn cell() -> CounterId {
-    let subject = Subject::Key(KeyNo(1));
+    let scope = BudgetScope::Key(KeyNo(1));
     CounterId {
-        budget: BudgetId { subject, measure: Measure::Credits, per: Per::Day },
+        budget: BudgetId { scope, measure: Measure::Credits, per: Per::Day },
         period: Period::of(Per::Day, TODAY),
     }
 }
@@ -24,21 +24,21 @@ fn ask(node: &Node, seq: u64, used: u64, spent: u64) -> Tick {
         counter: cell(),
         term: 0,
         seq,
-        ceiling: used,
-        used,
-        spent,
-        want: 40,
-        need: 40,
-        need_fitting: 40,
-        queued: 40,
+        ceiling: Amount(used),
+        used: Amount(used),
+        spent: Amount(spent),
+        want: Amount(40),
+        need: Amount(40),
+        need_fitting: Amount(40),
+        queued: Amount(40),
         answered_recall: 0,
-        limit: 100,
+        limit: Amount(100),
     };
     Tick { node: node.lessee(), incarnation: node.incarnation(), requests: vec![ask], closes: Vec::new() }
 }
 
 fn close(node: &Node, spent: u64) -> Tick {
-    let close = LeaseClose { counter: cell(), incarnation: node.incarnation(), spent };
+    let close = LeaseClose { counter: cell(), incarnation: node.incarnation(), spent: Amount(spent) };
     Tick { node: node.lessee(), incarnation: node.incarnation(), requests: Vec::new(), closes: vec![close] }
 }
 
@@ -150,7 +150,10 @@ async fn what_a_lease_is_said_to_have_spent_was_charged() {
         tell(&store, "UPDATE leases SET spent = 2 WHERE closed").await;
         lend(&store, &close(&nodes[1].node, 0), TTL, Some(now())).await.unwrap();
         let found = Ledger::new(store.clone()).reconcile(DAYS).await.unwrap();
-        assert_eq!((found.differences, found.unleased), (vec![], vec![UnleasedUsage { cell: cell(), amount: 10 }]));
+        assert_eq!(
+            (found.differences, found.unleased),
+            (vec![], vec![UnleasedUsage { cell: cell(), amount: Amount(10) }])
+        );
     }
 }
 
@@ -215,7 +218,7 @@ async fn what_a_silent_node_holds_is_stranded() {
         );
         tell(&store, &long_ago).await;
         let stranded = Cluster::new(store.clone()).stranded_leases().await.unwrap();
-        let of = |lease: &OpenLease| (NodeId(lease.node.as_u128()), lease.granted - lease.spent);
+        let of = |lease: &OpenLease| (NodeId(lease.node.as_u128()), lease.granted.0 - lease.spent.0);
         let stranded: Vec<_> = stranded.iter().map(of).collect();
         assert!(stranded.contains(&(nodes[0].node.lessee(), 30)), "{stranded:?}");
         assert_eq!(differences(&store).await, []);

@@ -1,5 +1,5 @@
-use access::UserNo;
-use meter::budget::{BudgetId, Per, Period, Subject};
+use access::{Amount, Credits, NanoUsd, Tokens, UserNo};
+use meter::budget::{BudgetId, BudgetScope, Per, Period};
 use meter::lease::{CounterId, LeaseRequest, NodeId, Tick};
 use uuid::Uuid;
 
@@ -12,20 +12,20 @@ const JOINS: &str =
     "INSERT INTO nodes (id, version, incarnation, seen_at, created_at, updated_at) VALUES ($1, '1', 1, 1, 1, 1)";
 
 fn ask(cell: CounterId, need: u64) -> LeaseRequest {
-    let (seq, term, used, spent, ceiling, answered_recall) = (1, 0, 0, 0, 0, 0);
+    let need = Amount(need);
     LeaseRequest {
         counter: cell,
-        term,
-        seq,
-        ceiling,
-        used,
-        spent,
+        term: 0,
+        seq: 1,
+        ceiling: Amount::ZERO,
+        used: Amount::ZERO,
+        spent: Amount::ZERO,
         want: need,
         need,
         need_fitting: need,
         queued: need,
-        answered_recall,
-        limit: 10_000,
+        answered_recall: 0,
+        limit: Amount(10_000),
     }
 }
 
@@ -36,11 +36,11 @@ async fn what_silent_nodes_hold_is_summed_by_measure_and_what_living_ones_hold_i
         let mut transaction = store.begin().await.unwrap();
         let now = lease_server::now(&store, &mut transaction).await.unwrap();
         transaction.rollback().await.unwrap();
-        let cell = |subject, measure| {
+        let cell = |scope, measure| {
             let per = Per::Day;
-            CounterId { budget: BudgetId { subject, measure, per }, period: Period::of(per, now.day()) }
+            CounterId { budget: BudgetId { scope, measure, per }, period: Period::of(per, now.day()) }
         };
-        let (user, other) = (Subject::User(UserNo(1)), Subject::User(UserNo(2)));
+        let (user, other) = (BudgetScope::User(UserNo(1)), BudgetScope::User(UserNo(2)));
         let requests = vec![
             ask(cell(user, Measure::Credits), 30),
             ask(cell(user, Measure::Money), 500),
@@ -54,8 +54,14 @@ async fn what_silent_nodes_hold_is_summed_by_measure_and_what_living_ones_hold_i
             let tick = Tick { node: NodeId(node), incarnation: 1, requests, closes: Vec::new() };
             lend(&store, &tick, TTL, Some(at)).await.unwrap();
         }
-        let stranded = Cluster::new(store.clone()).look_after_leases(TTL).await.unwrap();
-        assert_eq!(stranded, UnreturnedLeases { leases: 3, left: Charge { credits: 30, tokens: 0, money: 570 } });
+        let stranded = Cluster::new(store.clone()).unreturned_leases(TTL).await.unwrap();
+        assert_eq!(
+            stranded,
+            UnreturnedLeases {
+                leases: 3,
+                left: Charge { credits: Credits(30), tokens: Tokens(0), money: NanoUsd(570) }
+            }
+        );
         let stats = super::super::LeaseStats::default();
         stats.note(&stranded);
         let left = stats.stranded_left.each_ref().map(|left| left.load(std::sync::atomic::Ordering::Relaxed));
@@ -74,7 +80,7 @@ async fn what_is_over_for_long_goes_some_at_a_time_and_no_book_before_its_leases
         transaction.commit().await.unwrap();
         let old = now.before(KEPT + Duration::from_hours(48));
         let book = |user| {
-            let budget = BudgetId { subject: Subject::User(UserNo(user)), measure: Measure::Credits, per: Per::Day };
+            let budget = BudgetId { scope: BudgetScope::User(UserNo(user)), measure: Measure::Credits, per: Per::Day };
             CounterId { budget, period: Period::of(Per::Day, old.day()) }
         };
         for users in (0..AT_ONCE + MORE).collect::<Vec<_>>().chunks(200) {
@@ -89,7 +95,7 @@ async fn what_is_over_for_long_goes_some_at_a_time_and_no_book_before_its_leases
         };
         assert_eq!(kept().await, (AT_ONCE + MORE, AT_ONCE + MORE));
         for left in [MORE, 0] {
-            Cluster::new(store.clone()).look_after_leases(TTL).await.unwrap();
+            LeaseCleanup::new(Cluster::new(store.clone())).run().await.unwrap();
             assert_eq!(kept().await, (left, left));
         }
     }

@@ -1,6 +1,6 @@
 //! Tests of `prices_file`: a table that is newer or older than the built-in one, invalid, or signed.
 
-use access::Day;
+use access::{Day, Tokens};
 use ai::price::{Terms, Tier};
 use meter::{Source, ToolCalls, UnitRates, Usage};
 
@@ -88,7 +88,7 @@ fn a_newer_row_loses_no_fee_and_makes_no_long_request_cheaper() {
         assert_eq!(price.units, own, "{host}");
         let cost = |input| {
             let tools = ToolCalls { searches: Some(1), containers: Some(1), ..ToolCalls::default() };
-            let usage = Usage { input: Some(input), tools, ..Usage::empty(Source::Reported) };
+            let usage = Usage { input: Some(Tokens(input)), tools, ..Usage::empty(Source::Reported) };
             price.cost(&usage).map(|cost| cost.0)
         };
         let tokens = if host == "openai" { 1_360_000_000 } else { 1_496_000_000 };
@@ -164,7 +164,7 @@ fn a_row_has_long_requests_and_tiers() {
     let snapshot = loaded("tests/fixtures/prices/newer.yaml", None).unwrap().snapshot;
     let price = snapshot.traffic.prices_builtin.find("openai", ["gpt-9"], day("2026-12-01")).unwrap();
     let cost = |tier, input| {
-        let usage = Usage { input: Some(input), output: Some(1_000), ..Usage::empty(Source::Reported) };
+        let usage = Usage { input: Some(Tokens(input)), output: Some(Tokens(1_000)), ..Usage::empty(Source::Reported) };
         price.at(Terms { tier, us: false })?.cost(&usage).map(|cost| cost.0)
     };
     for (tier, input, nano) in [

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use access::bounds::network;
-use access::{KeyBounds, Plan, Refusal, Timestamp};
+use access::{Credits, KeyBounds, Plan, Refusal, Timestamp};
 use ipnet::IpNet;
 use serde::Deserialize;
 use store::KeyChange;
@@ -119,7 +119,7 @@ impl NewKeyRequest {
         let expires_at = expires_at.map(|text| end(&text, now)).transpose()?;
         let (NewKeyScopes { routes, models }, limits) = (scopes.unwrap_or_default(), limits.unwrap_or_default());
         let bounds = KeyBounds {
-            credits_per_day: limits.credits_per_day.flatten(),
+            credits_per_day: limits.credits_per_day.flatten().map(Credits),
             requests_per_minute: limits.requests_per_minute.flatten().map(rate).transpose()?,
             routes: routes.flatten(),
             models: models.flatten(),
@@ -141,7 +141,7 @@ impl KeyChangeRequest {
         Ok(KeyChange {
             label: label.map(label_of).transpose()?,
             expires_at: each(expires_at, |text| end(&text, now))?,
-            credits_per_day: limits.credits_per_day,
+            credits_per_day: limits.credits_per_day.map(|limit| limit.map(Credits)),
             requests_per_minute: each(limits.requests_per_minute, rate)?,
             routes: scopes.routes,
             models: scopes.models,

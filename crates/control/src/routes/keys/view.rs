@@ -109,7 +109,7 @@ impl From<PreviousSecret> for Previous {
 impl Bound {
     pub(in crate::routes) fn of(bounds: &KeyBounds) -> Self {
         let limits = KeyLimitsView {
-            credits_per_day: bounds.credits_per_day,
+            credits_per_day: bounds.credits_per_day.map(|credits| credits.0),
             requests_per_minute: bounds.requests_per_minute.map(std::num::NonZeroU32::get),
         };
         let networks = bounds.addresses.as_ref();

@@ -15,7 +15,7 @@ use crate::input;
 use crate::moment::date;
 use crate::problem::Problem;
 use crate::state::App;
-use crate::subject::Subject;
+use crate::usage_scope::UsageScope;
 
 /// The default number of days.
 const DAYS: u32 = 30;
@@ -71,13 +71,13 @@ pub(in crate::routes) async fn history(
         days @ 1..=DAYS_MAX => days,
         _ => return Err(Problem::new(Refusal::BadRequest, format!("`days` must be 1 to {DAYS_MAX}"))),
     };
-    let subject = Subject::of(&app, &caller, user_id).await?;
+    let scope = UsageScope::of(&app, &caller, user_id).await?;
     let key = match key_id {
-        Some(id) => Some(subject.key(&app, id).await?),
+        Some(id) => Some(scope.key(&app, id).await?),
         None => None,
     };
     let today = app.clock.now().day();
-    let totals_by_day = app.ledger.usage_of_days(subject.no, key, days, today).await.map_err(Problem::store)?;
+    let totals_by_day = app.ledger.usage_of_days(scope.no, key, days, today).await.map_err(Problem::store)?;
     let days =
         totals_by_day.iter().map(|(day, totals)| UsageOfDay { date: date(*day), used: UsageFigures::from(totals) });
     Ok(Json(History { days: days.collect() }))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use access::{Credits, KeyId, Refusal, RequestId};
 use axum::Json;
 use axum::extract::{Request, State};
-use ledger::{RequestFilter, RequestKey, RequestLine, RequestPlace};
+use ledger::{RequestFilter, RequestKey, RequestLine, RequestPlace, RequestSubject};
 use meter::Outcome;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -18,7 +18,7 @@ use crate::listing::{self, Place};
 use crate::moment::{self, rfc3339};
 use crate::problem::Problem;
 use crate::state::App;
-use crate::subject::Subject;
+use crate::usage_scope::UsageScope;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -65,8 +65,11 @@ pub(in crate::routes) struct RequestItem {
     /// The time at which its head had arrived.
     #[schema(format = DateTime)]
     started_at: String,
-    /// The key; null if the store no longer contains it.
+    /// The key; null if the request was made without one, or if the store no longer contains it.
     key: Option<RequestKeyView>,
+    /// The identity of a request that was made without a key. Only admins see such requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<RequestSubjectView>,
     /// The name of the route.
     route: Option<String>,
     /// The API format of an LLM request; null for other requests.
@@ -100,6 +103,18 @@ pub(in crate::routes) struct RequestItem {
     charged: ChargedAmounts,
     phases: Phases,
     bytes: Bytes,
+}
+
+/// The identity of a request that was made without a key.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RequestSubject)]
+struct RequestSubjectView {
+    /// The kind: `token`, `basic`, `certificate` or `anonymous`.
+    kind: String,
+    /// The issuer of a token; null for other kinds.
+    issuer: Option<String>,
+    /// The name of the identity; null for an anonymous client.
+    name: Option<String>,
 }
 
 /// The amount that budgets count for a request: its usage; if that is unknown and a budget applies, the larger of
@@ -177,6 +192,11 @@ impl From<RequestLine> for RequestItem {
             id: line.id,
             started_at: rfc3339(line.started_at),
             key: line.key.map(RequestKeyView::from),
+            subject: line.subject.map(|RequestSubject { kind, issuer, name }| RequestSubjectView {
+                kind,
+                issuer,
+                name,
+            }),
             route: line.route,
             format: line.format,
             model: line.model,
@@ -191,7 +211,7 @@ impl From<RequestLine> for RequestItem {
             cost: line.cost.map(Cost::of),
             unpriced: line.unpriced,
             unknown_reason: line.unknown.or(interrupted),
-            charged: ChargedAmounts { tokens: line.charged.0, cost: Cost::of(line.charged.1) },
+            charged: ChargedAmounts { tokens: line.charged.0.0, cost: Cost::of(line.charged.1) },
             phases: Phases {
                 first_byte_ms: line.first_byte_us.map(ms),
                 upstream_ms: line.upstream_us.map(ms),
@@ -237,14 +257,14 @@ pub(in crate::routes) async fn list(
     {
         return Err(Problem::new(Refusal::BadRequest, "`since` is later than `until`"));
     }
-    let subject = Subject::of(&app, &caller, query.user_id).await?;
+    let scope = UsageScope::of(&app, &caller, query.user_id).await?;
     let key = match query.key {
-        Some(id) => Some(subject.key(&app, id).await?),
+        Some(id) => Some(scope.key(&app, id).await?),
         None => None,
     };
     let filter = RequestFilter { key, model: query.model, status, since, until };
     let after = after.map(|Place { at, id }| RequestPlace { at, id });
-    let page = app.ledger.requests_page(subject.no, &filter, after, limit).await.map_err(Problem::store)?;
+    let page = app.ledger.requests_page(scope.no, &filter, after, limit).await.map_err(Problem::store)?;
     let next = page.next.map(|RequestPlace { at, id }| Place { at, id }.cursor());
     Ok(Json(RequestListPage { items: page.lines.into_iter().map(RequestItem::from).collect(), next }))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use access::KeyId;
+use access::{Credits, KeyId};
 use axum::Json;
 use axum::extract::{Request, State};
 use ledger::{DayUsage, KeyUsage};
@@ -18,7 +18,7 @@ use crate::moment::date;
 use crate::problem::Problem;
 use crate::quota::{self, SpentCredits};
 use crate::state::App;
-use crate::subject::Subject;
+use crate::usage_scope::UsageScope;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -85,23 +85,23 @@ pub(in crate::routes) async fn today(
     request: Request,
 ) -> Result<Json<Today>, Problem> {
     let UsageTodayQuery { key_id, user_id } = input::query(request.uri())?;
-    let subject = Subject::of(&app, &caller, user_id).await?;
+    let scope = UsageScope::of(&app, &caller, user_id).await?;
     let key = match key_id {
-        Some(id) => Some(subject.find_key(&app, id).await?),
+        Some(id) => Some(scope.find_key(&app, id).await?),
         None => None,
     };
     let day = app.clock.now().day();
-    let usage = quota::recorded(&app, subject.no, day).await?;
-    let quota = SpentCredits::or(&app, subject.no, &usage, day).of_user(&subject.plan);
+    let usage = quota::recorded(&app, scope.no, day).await?;
+    let quota = SpentCredits::or(&app, scope.no, &usage, day).of_user(&scope.plan);
     let requested_key = key.as_ref().map(|key| budgets::BudgetKey {
         id: key.id,
         no: key.no,
         credits_per_day: key.bounds.credits_per_day,
     });
-    let own = requested_key.or_else(|| budgets::BudgetKey::of(&caller, &subject));
-    let query = BudgetQuery { caller: &caller, subject: &subject, key: own };
+    let own = requested_key.or_else(|| budgets::BudgetKey::of(&caller, &scope));
+    let query = BudgetQuery { caller: &caller, scope: &scope, key: own };
     let budgets = budgets::holding(&app, query, day).await?;
-    let pending_credits = quota::pending(&quota, usage.total.credits);
+    let pending_credits = quota::pending(&quota, Credits(usage.total.credits));
     let DayUsage { total, by_key } = match key {
         Some(key) => usage.of_key(key.no),
         None => usage,
@@ -109,9 +109,9 @@ pub(in crate::routes) async fn today(
     Ok(Json(Today {
         date: date(day),
         used: UsageFigures::from(&total),
-        pending_credits,
-        limit: quota.limit,
-        remaining: quota.remaining,
+        pending_credits: pending_credits.0,
+        limit: quota.limit.map(|limit| limit.0),
+        remaining: quota.remaining.map(|remaining| remaining.0),
         resets_at: quota.resets_at,
         budgets,
         by_key: by_key.into_iter().map(UsageOfKey::from).collect(),

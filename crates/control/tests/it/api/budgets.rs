@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use access::{Budget, BudgetId, Measure, Per, PlanId, Role, Subject};
+use access::{Amount, Budget, BudgetId, BudgetScope, Credits, Measure, NanoUsd, Per, PlanId, Role, Tokens};
 use config::snapshot::{BudgetDimension, BudgetLimit};
 use meter::{Charge, UsageEvent};
 use serde_json::{Value, json};
@@ -43,7 +43,7 @@ async fn plan(world: &World, name: &str) -> PlanId {
 /// A user with 3 recorded credits, 300 tokens and a cost of 1,500 nano-USD.
 async fn used(world: &World) -> Holder {
     let ada = world.holder("ada", "starter").await;
-    let charge = Charge { credits: 3, tokens: 300, money: 1_500 };
+    let charge = Charge { credits: Credits(3), tokens: Tokens(300), money: NanoUsd(1_500) };
     world.record(vec![UsageEvent { charge, ..event(ada.caller, NOON, Some(access::NanoUsd(1_500))) }]).await;
     ada
 }
@@ -102,7 +102,7 @@ async fn configured_budgets_are_listed_first_on_all_pages() {
     let (world, root) = administered().await;
     let ada = used(&world).await;
     let limit = |dimension, amount| {
-        let budget = Budget { measure: Measure::Credits, per: Per::Day, amount };
+        let budget = Budget { measure: Measure::Credits, per: Per::Day, amount: Amount(amount) };
         BudgetLimit { dimension, budget }
     };
     world.configure(|snapshot| {
@@ -141,7 +141,7 @@ async fn budgets_of_the_caller_are_listed_with_their_usage() {
     let (bob, second) = (world.holder("bob", "starter").await, world.key(&ada, "second").await);
     let starter = plan(&world, "starter").await;
     world.configure(|snapshot| {
-        let budget = Budget { measure: Measure::Tokens, per: Per::Month, amount: 1_000 };
+        let budget = Budget { measure: Measure::Tokens, per: Per::Month, amount: Amount(1_000) };
         snapshot.traffic.budgets.limits = [BudgetDimension::Key, BudgetDimension::User, BudgetDimension::Plan]
             .map(|dimension| BudgetLimit { dimension, budget })
             .to_vec();
@@ -194,7 +194,7 @@ async fn amounts_of_shared_budgets_are_shown_to_admins_alone() {
     let ada = used(&world).await;
     let starter = plan(&world, "starter").await;
     world.configure(|snapshot| {
-        let budget = Budget { measure: Measure::Tokens, per: Per::Day, amount: 1_000 };
+        let budget = Budget { measure: Measure::Tokens, per: Per::Day, amount: Amount(1_000) };
         snapshot.traffic.budgets.limits = vec![BudgetLimit { dimension: BudgetDimension::Global, budget }];
     });
     for (budget, body) in
@@ -237,8 +237,8 @@ async fn amounts_of_shared_budgets_are_shown_to_admins_alone() {
 async fn a_budget_includes_requests_in_flight_if_the_meter_runs_here() {
     let (world, root) = administered().await;
     let ada = used(&world).await;
-    let of_user = BudgetId { subject: Subject::User(ada.caller.user), measure: Measure::Credits, per: Per::Day };
-    world.meter.begin(of_user, NOON.day(), 3);
+    let of_user = BudgetId { scope: BudgetScope::User(ada.caller.user), measure: Measure::Credits, per: Per::Day };
+    world.meter.begin(of_user, NOON.day(), Amount(3));
     world.has_spent(ada.caller, NOON.day(), 5);
     let budget = format!("user/{}/credits/day", ada.user);
     assert_eq!(put(&world, &root, &budget, &json!({"credits": 10})).await.json()["used"], 8);

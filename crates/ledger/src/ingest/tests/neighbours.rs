@@ -1,6 +1,7 @@
 //! Ingest with a full or slow disk, with other nodes, and with concurrent readers and writers.
 
 use super::*;
+use crate::ingest_fixture::run_ingest;
 
 #[tokio::test]
 async fn no_segment_is_removed_before_the_disk_has_what_was_ingested() {
@@ -122,12 +123,12 @@ async fn ingest_beside<T>(store: &Store, place: &Place, events: u64, beside: imp
     for nth in 0..events {
         let caller =
             Some(Caller { user: UserNo(i64::try_from(nth % 100).unwrap()), key: KeyNo(32), plan: PlanId::NIL });
-        spool.writers[0].append(&Record::Event(UsageEvent { id: id(), caller, ..event() })).unwrap();
+        spool.writers[0].append(&Record::Event(UsageEvent { id: id(), subject: caller.into(), ..event() })).unwrap();
     }
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let stats = Arc::new(IngestStats::default());
     let stopped = async { stopped.await.unwrap_or_default() };
-    let ingesting = Box::pin(run(node, spool.reader, stats.clone(), stopped));
+    let ingesting = Box::pin(run_ingest(node, spool.reader, stats.clone(), stopped));
     let story = async {
         let told = beside(&stats).await;
         while stats.events.load(Ordering::Relaxed) < events {

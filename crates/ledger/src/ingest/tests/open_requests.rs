@@ -1,8 +1,8 @@
 use super::*;
 
 fn opened() -> OpenRequest {
-    let UsageEvent { id, caller, started_at, day, charge, route, format, model, .. } = event();
-    OpenRequest { id, caller, started_at, day, reserved: charge, route, format, model, price_version: None }
+    let UsageEvent { id, subject, started_at, day, charge, route, format, model, .. } = event();
+    OpenRequest { id, subject, started_at, day, reserved: charge, route, format, model, price_version: None }
 }
 
 #[tokio::test]

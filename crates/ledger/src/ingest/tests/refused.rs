@@ -25,7 +25,7 @@ async fn what_was_refused_is_an_error_of_its_model_and_no_request_of_the_day() {
         let failed = UsageEvent { id: id(), status: 503, ..event() };
         // Neither has a model: an event of a plain route, and one of an unauthenticated client.
         let plain = UsageEvent { id: id(), format: None, ..event() };
-        let open = UsageEvent { id: id(), caller: None, ..event() };
+        let open = UsageEvent { id: id(), subject: access::Subject::ANONYMOUS, ..event() };
         ingest(&node, vec![refused(Some("fast")), event(), failed, plain, open], Vec::new()).await;
         let models = table(&store, "daily_models").await;
         let figures = |model: &str| {

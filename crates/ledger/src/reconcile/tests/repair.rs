@@ -1,6 +1,6 @@
 //! Each kind of difference: written to the store, reported, corrected, and no longer reported.
 
-use access::Plan;
+use access::{Credits, NanoUsd, Plan, Tokens};
 use meter::Caller;
 
 use super::*;
@@ -94,12 +94,16 @@ async fn a_missing_event_is_told_with_who_and_what_and_budgets_follow_when_it_is
         assert!(told.iter().any(|of| matches!(&of.place, Place::Model { model: Some(name), .. } if name == "fast")));
         assert!(told.iter().any(|of| matches!(of.place, Place::Plan { plan, .. } if plan == PLANS[0])));
         let period = meter::Period::of(access::Per::Day, TODAY);
-        let spent = async || store.charge_of(access::Subject::User(ada.no), period).await.unwrap();
-        let charge = |events: u64| Charge { credits: 3 * events, tokens: 700 * events, money: 1_234_567_890 * events };
+        let spent = async || store.charge_of(access::BudgetScope::User(ada.no), period).await.unwrap();
+        let charge = |events: u64| Charge {
+            credits: Credits(3 * events),
+            tokens: Tokens(700 * events),
+            money: NanoUsd(1_234_567_890 * events.cast_signed()),
+        };
         assert_eq!(spent().await, charge(3));
         Ledger::new(store.clone()).repair_totals(&Actor::COMMAND, DAYS).await.unwrap();
         assert_eq!((differences(&store).await, spent().await), (vec![], charge(2)));
-        assert_eq!(store.charge_of(access::Subject::Plan(PLANS[0]), period).await.unwrap(), charge(2));
+        assert_eq!(store.charge_of(access::BudgetScope::Plan(PLANS[0]), period).await.unwrap(), charge(2));
     }
 }
 

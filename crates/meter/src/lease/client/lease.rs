@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::Mono;
+use access::{Amount, Mono};
 
 use super::super::rules::LeaseRules;
 use super::super::{CounterId, Grant, LeaseRequest};
@@ -30,15 +30,15 @@ pub(super) struct ClientLease {
     pub(super) unanswered: u32,
     pub(super) term: u64,
     /// The amount that was not granted to any lease, according to the last reply.
-    pub(super) left: u64,
+    pub(super) left: Amount,
     /// The latest recall that was received; `answered_recall` is the one that was answered.
     pub(super) recall: u64,
     pub(super) answered_recall: u64,
     /// The time until which requests probably wait in another node.
     pub(super) contended_until: Mono,
     /// The used amount at the last tick; `used_per_tick` is the recent use per tick.
-    pub(super) used: u64,
-    pub(super) used_per_tick: u64,
+    pub(super) used: Amount,
+    pub(super) used_per_tick: Amount,
     pub(super) busy_at: Mono,
     /// Nothing more is taken of it: its period is over, or the node ends.
     pub(super) ended: bool,
@@ -64,11 +64,11 @@ impl ClientLease {
             answered: true,
             unanswered: 0,
             term: 0,
-            left: 0,
+            left: Amount::ZERO,
             recall: 0,
             answered_recall: 0,
             contended_until: Mono(0),
-            used_per_tick: 0,
+            used_per_tick: Amount::ZERO,
             busy_at: now,
             ended: false,
             waiting: VecDeque::new(),
@@ -79,8 +79,8 @@ impl ClientLease {
         let used = self.counter.used();
         let taken = used.saturating_sub(self.used);
         self.used = used;
-        self.used_per_tick = taken.max(self.used_per_tick / 2);
-        if taken > 0 || !self.waiting.is_empty() {
+        self.used_per_tick = taken.max(self.used_per_tick.part(2));
+        if !taken.is_zero() || !self.waiting.is_empty() {
             self.busy_at = now;
         }
     }
@@ -96,12 +96,12 @@ impl ClientLease {
     /// Returns the waiting requests that fit into the free amount, in their order. No request overtakes another,
     /// because a large one would otherwise never be admitted.
     pub(super) fn wake(&mut self, counter: CounterId, now: Mono) -> Vec<WaitDecision> {
-        let mut free = if now < self.counter.deadline() { self.counter.free() } else { 0 };
+        let mut free = if now < self.counter.deadline() { self.counter.free() } else { Amount::ZERO };
         let mut woken = Vec::new();
         while let Some(first) = self.waiting.front()
             && first.waiter.amount <= free
         {
-            free -= first.waiter.amount;
+            free = free.saturating_sub(first.waiter.amount);
             woken.push(WaitDecision { waiter: first.waiter.id, counter, verdict: Verdict::Retry });
             self.waiting.pop_front();
         }
@@ -114,14 +114,14 @@ impl ClientLease {
     }
 
     /// Returns the use of `ticks` ticks, plus the amount of all waiting requests.
-    pub(super) fn needed_in(&self, ticks: u64) -> u64 {
+    pub(super) fn needed_in(&self, ticks: u64) -> Amount {
         self.queued().saturating_add(self.used_per_tick.saturating_mul(ticks))
     }
 
     /// Returns the amount of the first waiting requests that together fit into the amount that was left.
-    fn need_fitting(&self, free: u64) -> u64 {
+    fn need_fitting(&self, free: Amount) -> Amount {
         let fits = free.saturating_add(self.left);
-        let mut fitting = 0_u64;
+        let mut fitting = Amount::ZERO;
         for waiting in &self.waiting {
             match fitting.checked_add(waiting.waiter.amount) {
                 Some(longer) if longer <= fits => fitting = longer,
@@ -132,8 +132,8 @@ impl ClientLease {
     }
 
     /// Returns the amount of all waiting requests.
-    fn queued(&self) -> u64 {
-        self.waiting.iter().fold(0, |sum, waiting| sum.saturating_add(waiting.waiter.amount))
+    fn queued(&self) -> Amount {
+        self.waiting.iter().fold(Amount::ZERO, |sum, waiting| sum.saturating_add(waiting.waiter.amount))
     }
 }
 
@@ -163,7 +163,7 @@ pub(super) fn request<R: LeaseRules>(
     let allowance = lease.counter.allowance();
     let recalled = lease.recall > lease.answered_recall && rules.hands_back();
     let idle = !ttl.is_zero() && now.since(lease.busy_at) >= ttl;
-    let to = if recalled || lease.ended || idle { 0 } else { allowance };
+    let to = if recalled || lease.ended || idle { Amount::ZERO } else { allowance };
     let returns_surplus = to.max(lease.counter.used()) < allowance;
     let needs_more = !lease.ended && lease.counter.free() < lease.needed_in(REQUEST_BELOW_TICKS);
     // A lease that is spent completely is not renewed; a reserved amount may be released.
@@ -173,14 +173,14 @@ pub(super) fn request<R: LeaseRules>(
     }
     let ceiling = if rules.lowers_first() { lease.counter.restrict(to) } else { to.max(lease.counter.used()) };
     let used = lease.counter.used().min(ceiling);
-    let free = ceiling - used;
+    let free = ceiling.saturating_sub(used);
     lease.answered_recall = lease.recall;
     lease.seq += 1;
     (lease.sent_at, lease.answered, lease.unanswered) = (now, false, lease.unanswered.saturating_add(1));
     for waiting in lease.waiting.iter_mut().filter(|waiting| waiting.request_seq == 0) {
         waiting.request_seq = lease.seq;
     }
-    let first = lease.waiting.front().map_or(0, |waiting| waiting.waiter.amount);
+    let first = lease.waiting.front().map_or(Amount::ZERO, |waiting| waiting.waiter.amount);
     let (need_fitting, queued) = (lease.need_fitting(free), lease.queued());
     Some(LeaseRequest {
         counter: id,
@@ -189,10 +189,10 @@ pub(super) fn request<R: LeaseRules>(
         ceiling,
         used,
         spent: lease.counter.spent().min(used),
-        want: if lease.ended || idle { 0 } else { lease.needed_in(REQUEST_TICKS).saturating_sub(free) },
-        need: if lease.ended { 0 } else { first.saturating_sub(free) },
-        need_fitting: if lease.ended { 0 } else { need_fitting.saturating_sub(free) },
-        queued: if lease.ended { 0 } else { queued.saturating_sub(free) },
+        want: if lease.ended || idle { Amount::ZERO } else { lease.needed_in(REQUEST_TICKS).saturating_sub(free) },
+        need: if lease.ended { Amount::ZERO } else { first.saturating_sub(free) },
+        need_fitting: if lease.ended { Amount::ZERO } else { need_fitting.saturating_sub(free) },
+        queued: if lease.ended { Amount::ZERO } else { queued.saturating_sub(free) },
         answered_recall: lease.answered_recall,
         limit: lease.counter.limit(),
     })

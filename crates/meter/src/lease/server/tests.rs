@@ -1,12 +1,12 @@
-use access::{Day, KeyNo};
+use access::{Amount, Day, KeyNo};
 
 use super::super::rules::share;
 use super::*;
-use crate::budget::{Measure, Per, Period, Subject};
+use crate::budget::{BudgetScope, Measure, Per, Period};
 
 const TTL: Duration = Duration::from_secs(2);
 const DAY: Day = Day(20_000);
-const BUDGET: BudgetId = BudgetId { subject: Subject::Key(KeyNo(1)), measure: Measure::Credits, per: Per::Day };
+const BUDGET: BudgetId = BudgetId { scope: BudgetScope::Key(KeyNo(1)), measure: Measure::Credits, per: Per::Day };
 const A: NodeId = NodeId(1);
 const B: NodeId = NodeId(2);
 
@@ -30,30 +30,30 @@ fn counter() -> CounterId {
 
 fn server(limit: u64) -> LeaseServer {
     let mut server = LeaseServer::new(TTL);
-    server.set_limit(BUDGET, Some(limit));
+    server.set_limit(BUDGET, Some(Amount(limit)));
     server
 }
 
 fn wants(seq: u64, ceiling: u64, want: u64) -> LeaseRequest {
-    let (counter, used) = (counter(), ceiling);
+    let (counter, ceiling, want) = (counter(), Amount(ceiling), Amount(want));
     LeaseRequest {
         counter,
         term: 0,
         seq,
         ceiling,
-        used,
-        spent: 0,
+        used: ceiling,
+        spent: Amount::ZERO,
         want,
-        need: 0,
-        need_fitting: 0,
-        queued: 0,
+        need: Amount::ZERO,
+        need_fitting: Amount::ZERO,
+        queued: Amount::ZERO,
         answered_recall: 0,
-        limit: 0,
+        limit: Amount::ZERO,
     }
 }
 
 fn needs(seq: u64, ceiling: u64, need: u64) -> LeaseRequest {
-    LeaseRequest { need, queued: need, ..wants(seq, ceiling, need) }
+    LeaseRequest { need: Amount(need), queued: Amount(need), ..wants(seq, ceiling, need) }
 }
 
 fn response(server: &mut LeaseServer, run: NodeRun, requests: &[LeaseRequest], millis: u64) -> TickResponse {
@@ -66,12 +66,12 @@ fn response(server: &mut LeaseServer, run: NodeRun, requests: &[LeaseRequest], m
 }
 
 fn granted(server: &mut LeaseServer, run: NodeRun, request: LeaseRequest, millis: u64) -> u64 {
-    response(server, run, &[request], millis).grants[0].granted
+    response(server, run, &[request], millis).grants[0].granted.0
 }
 
 fn close(server: &mut LeaseServer, run: NodeRun, of: u64, spent: u64) {
     let NodeRun { node, incarnation } = run;
-    let closes = vec![LeaseClose { counter: counter(), incarnation: of, spent }];
+    let closes = vec![LeaseClose { counter: counter(), incarnation: of, spent: Amount(spent) }];
     let answer = server.take(&Tick { node, incarnation, requests: Vec::new(), closes }, at(0));
     assert!(matches!(answer, TickReply::Accepted(response) if response.closed == [(counter(), of)]));
 }
@@ -83,7 +83,7 @@ fn grant_is_a_share_of_what_is_left_or_what_a_request_needs() {
     assert_eq!(granted(&mut one, run(B, 1), wants(1, 0, 90), 0), 9, "an eighth of 75, with two");
     assert_eq!(granted(&mut one, run(A, 1), needs(2, 25, 50), 0), 75, "what a request needs");
     assert_eq!(granted(&mut one, run(B, 1), needs(2, 9, 17), 0), 9, "16 are left: a part would not admit the request");
-    assert_eq!(one.granted_and_spent(counter()), (84, 0));
+    assert_eq!(one.granted_and_spent(counter()), (Amount(84), Amount(0)));
 }
 
 #[test]
@@ -93,12 +93,13 @@ fn unused_amount_of_a_lease_is_never_more_than_a_share() {
         let (mut used, mut granted_so_far) = (0, 0);
         // Half of the first grant is used; then the client requests repeatedly and uses nothing.
         for seq in 1..=20 {
-            let request = LeaseRequest { ceiling: granted_so_far, used, ..wants(seq, 0, 10 * limit) };
+            let request =
+                LeaseRequest { ceiling: Amount(granted_so_far), used: Amount(used), ..wants(seq, 0, 10 * limit) };
             granted_so_far = granted(&mut one, run(A, 1), request, seq);
             if seq == 1 {
                 used = granted_so_far / 2;
             }
-            let most = share(limit, 1);
+            let most = share(Amount(limit), 1).0;
             assert!(granted_so_far - used <= most, "{granted_so_far} of {limit}, {used} used");
         }
     }
@@ -107,9 +108,9 @@ fn unused_amount_of_a_lease_is_never_more_than_a_share() {
 #[test]
 fn large_burst_gets_the_amount_of_the_requests_that_fit() {
     let mut one = server(100);
-    let burst = LeaseRequest { need_fitting: 60, queued: 1_000, ..needs(1, 0, 1) };
+    let burst = LeaseRequest { need_fitting: Amount(60), queued: Amount(1_000), ..needs(1, 0, 1) };
     assert_eq!(granted(&mut one, run(A, 1), burst, 0), 60);
-    let late = LeaseRequest { need_fitting: 60, queued: 940, ..needs(2, 60, 1) };
+    let late = LeaseRequest { need_fitting: Amount(60), queued: Amount(940), ..needs(2, 60, 1) };
     assert_eq!(
         granted(&mut one, run(A, 1), late, 0),
         61,
@@ -125,7 +126,7 @@ fn lost_duplicated_and_old_requests_change_nothing() {
     assert_eq!(response(&mut one, run(A, 1), &[wants(1, 50, 10)], 0).grants, []);
     // The reply was lost: the next request returns the granted amount.
     assert_eq!(granted(&mut one, run(A, 1), wants(3, 0, 5), 0), 5);
-    assert_eq!(one.granted_and_spent(counter()), (5, 0));
+    assert_eq!(one.granted_and_spent(counter()), (Amount(5), Amount(0)));
 }
 
 #[test]
@@ -138,7 +139,7 @@ fn earlier_incarnation_is_fenced_and_its_leases_are_closed_by_the_next() {
     assert_eq!(one.take(&late, at(0)), TickReply::Fenced);
     for _ in 0..2 {
         close(&mut one, run(A, 2), 1, 7);
-        assert_eq!(one.granted_and_spent(counter()), (0, 7));
+        assert_eq!(one.granted_and_spent(counter()), (Amount(0), Amount(7)));
     }
     assert_eq!(one.join(A, 9, at(0)), (10, Vec::new()), "a folder may know more incarnations than the server");
 }
@@ -150,7 +151,7 @@ fn exhausted_budget_recalls_other_leases_before_a_final_refusal() {
     granted(&mut one, run(B, 1), needs(1, 0, 10), 0);
     let request = |seq| needs(seq, 10, 5);
     let first = response(&mut one, run(B, 1), &[request(2)], 0).grants[0];
-    assert_eq!((first.granted, first.left, first.round, first.drained), (10, 0, 1, 0));
+    assert_eq!((first.granted, first.left, first.round, first.drained), (Amount(10), Amount(0), 1, 0));
     let recalls = response(&mut one, run(A, 1), &[], 0).recalls;
     assert_eq!(recalls, [Recall { counter: counter(), no: 1 }]);
     // Node A uses 18 of its 20 and returns 2.
@@ -158,12 +159,12 @@ fn exhausted_budget_recalls_other_leases_before_a_final_refusal() {
     let second = response(&mut one, run(B, 1), &[request(3)], 0).grants[0];
     assert_eq!(
         (second.left, second.round, second.drained),
-        (2, 2, 1),
+        (Amount(2), 2, 1),
         "a request that waited before the first recall is refused"
     );
     // Node A does not respond any more: after its deadline it can use nothing.
     let third = response(&mut one, run(B, 1), &[request(4)], 2_001).grants[0];
-    assert_eq!((third.left, third.drained), (2, u64::MAX));
+    assert_eq!((third.left, third.drained), (Amount(2), u64::MAX));
 }
 
 #[test]
@@ -183,27 +184,28 @@ fn only_periods_current_by_the_clock_of_the_server_are_lent() {
 #[test]
 fn returning_client_does_not_use_the_reclaimed_amount() {
     let mut one = server(100);
-    granted(&mut one, run(A, 1), LeaseRequest { spent: 4, ..needs(1, 0, 60) }, 0);
+    granted(&mut one, run(A, 1), LeaseRequest { spent: Amount(4), ..needs(1, 0, 60) }, 0);
     assert_eq!(
         one.reclaim(LeaseId { counter: counter(), node: A, incarnation: 1 }, at(2_000)),
         None,
         "it may still be used"
     );
-    assert_eq!(one.reclaim(LeaseId { counter: counter(), node: A, incarnation: 1 }, at(2_001)), Some(56));
+    assert_eq!(one.reclaim(LeaseId { counter: counter(), node: A, incarnation: 1 }, at(2_001)), Some(Amount(56)));
     assert_eq!(one.reclaim(LeaseId { counter: counter(), node: A, incarnation: 1 }, at(2_001)), None);
     assert_eq!(granted(&mut one, run(B, 1), needs(1, 0, 90), 2_001), 90);
-    let back = response(&mut one, run(A, 1), &[LeaseRequest { ceiling: 60, ..wants(2, 5, 9) }], 3_000).grants[0];
-    assert_eq!((back.granted, back.term), (5, 1), "exactly the used amount");
+    let back =
+        response(&mut one, run(A, 1), &[LeaseRequest { ceiling: Amount(60), ..wants(2, 5, 9) }], 3_000).grants[0];
+    assert_eq!((back.granted, back.term), (Amount(5), 1), "exactly the used amount");
 }
 
 #[test]
 fn lowered_limit_lends_nothing_more_and_a_missing_limit_nothing() {
     let mut one = server(100);
     granted(&mut one, run(A, 1), needs(1, 0, 60), 0);
-    one.set_limit(BUDGET, Some(50));
+    one.set_limit(BUDGET, Some(Amount(50)));
     assert_eq!(granted(&mut one, run(A, 1), needs(2, 60, 1), 0), 60);
     one.set_limit(BUDGET, None);
     assert_eq!(granted(&mut one, run(A, 1), needs(3, 10, 1), 0), 10);
-    one.set_spent_before(counter(), 3);
-    assert_eq!(one.granted_and_spent(counter()), (10, 3));
+    one.set_spent_before(counter(), Amount(3));
+    assert_eq!(one.granted_and_spent(counter()), (Amount(10), Amount(3)));
 }

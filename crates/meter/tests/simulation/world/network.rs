@@ -1,5 +1,6 @@
 //! Messages between nodes and server, with the checks at their delivery.
 
+use access::Amount;
 use meter::lease::server::LeaseSummary;
 use meter::lease::{CounterId, Tick, TickReply};
 
@@ -86,7 +87,7 @@ impl World {
             self.knows(node, counter)?;
             let request = tick.requests.iter().find(|request| request.counter == counter).unwrap();
             // A single grant is a share of the amount left, unless a request needs more.
-            let share = (limit.saturating_sub(before.saturating_sub(request.used)) / 4).max(request.queued);
+            let share = (limit.saturating_sub(before.saturating_sub(request.used.0)) / 4).max(request.queued.0);
             if after.saturating_sub(before) > share && beyond == 0 && !self.restored {
                 return Err(Fault(format!("lent {} at once, of {limit}, for {request:?}", after - before)));
             }
@@ -104,7 +105,7 @@ impl World {
     /// Returns the amounts that the server has recorded as granted and spent.
     pub(crate) fn lent(&self, counter: CounterId) -> u64 {
         let (granted, spent) = self.server.granted_and_spent(counter);
-        granted + spent
+        granted.0 + spent.0
     }
 
     /// Checks that the server has recorded the amount that a client may use now as granted.
@@ -115,7 +116,7 @@ impl World {
         let lease = |lent: &LeaseSummary| {
             lent.node == at.id && lent.incarnation == process.incarnation && lent.counter == counter
         };
-        let granted = self.server.leases().find(lease).map_or(0, |lent| lent.granted);
+        let granted = self.server.leases().find(lease).map_or(Amount::ZERO, |lent| lent.granted);
         match found {
             Some(counter)
                 if counter.deadline() > at.mono(self.now_us)
@@ -123,7 +124,7 @@ impl World {
                     && !self.restored
                     && !self.jumped =>
             {
-                Err(Fault(format!("{} may be used, but the server has recorded {granted}", counter.allowance())))
+                Err(Fault(format!("{:?} may be used, but the server has recorded {granted:?}", counter.allowance())))
             }
             _ => Ok(()),
         }
@@ -164,7 +165,7 @@ impl World {
             let leases: Vec<_> =
                 self.server.leases().filter(|lent| lent.node == node.id && lent.counter == counter).collect();
             if leases.iter().any(lost) {
-                leases.iter().map(|lent| if lent.closed { lent.spent } else { lent.granted }).sum()
+                leases.iter().map(|lent| if lent.closed { lent.spent.0 } else { lent.granted.0 }).sum()
             } else {
                 0
             }

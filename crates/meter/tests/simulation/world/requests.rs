@@ -1,5 +1,6 @@
 //! The life of simulated requests.
 
+use access::{Credits, NanoUsd};
 use meter::admission::{AdmissionRefusal, LeaseShortfall};
 use meter::budget::Charge;
 use meter::counter::RefusalCause;
@@ -19,12 +20,12 @@ impl World {
         self.after(1, self.setup.arrival_us * 2, Event::Arrive(node));
         let (now, came_us) = (self.nodes[node].mono(self.now_us), self.now_us);
         let credits = if self.setup.orderly { 1 } else { self.chance.within(1, 3) };
-        let money = self.chance.within(1, 10);
-        let cost = Charge { credits, tokens: 0, money };
+        let money = NanoUsd(self.chance.within(1, 10).cast_signed());
+        let cost = Charge { money, ..Charge::credits(Credits(credits)) };
         let Some(process) = &mut self.nodes[node].process else { return Ok(()) };
         let id = self.next;
         self.next += 1;
-        let bound = Charge { money: money * 4, ..cost };
+        let bound = Charge { money: NanoUsd(money.0 * 4), ..cost };
         process.requests.insert(id, Request { bound, cost, since: now, came_us, stage: Stage::Waiting });
         self.admit(node, id)
     }
@@ -122,7 +123,7 @@ impl World {
         let Stage::Sent(committed) = request.stage else { return Ok(()) };
         let held = parts(committed.parts());
         let actual = if interrupted { request.bound } else { request.cost };
-        let spent: Vec<_> = held.iter().map(|(counter, _)| (*counter, actual.of(counter.budget.measure))).collect();
+        let spent: Vec<_> = held.iter().map(|(counter, _)| (*counter, actual.of(counter.budget.measure).0)).collect();
         folder.close(id, incarnation, &spent);
         if interrupted {
             drop(committed);
@@ -152,7 +153,7 @@ impl World {
         self.last_refusal.insert(counter, (spent, limit));
         if verdict == Verdict::UsedUp {
             self.coverage.used_up += 1;
-            let reported = self.oracle.refuses(id, counter, request.bound.of(counter.budget.measure));
+            let reported = self.oracle.refuses(id, counter, request.bound.of(counter.budget.measure).0);
             // A restored server may record leases as open that are closed.
             return if self.restored { Ok(()) } else { reported };
         }

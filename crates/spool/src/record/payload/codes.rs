@@ -1,5 +1,6 @@
 //! The codes of enums. A code never changes its meaning.
 
+use access::SubjectKind;
 use meter::{Outcome, Source, Unit, UnknownCost};
 
 use super::wire::InvalidPayload;
@@ -45,6 +46,13 @@ codes! {
         Counted = 1,
         Bounded = 2,
     }
+    SubjectKind {
+        Key = 0,
+        Token = 1,
+        Basic = 2,
+        Certificate = 3,
+        Anonymous = 4,
+    }
     Unit {
         Image = 0,
         Millisecond = 1,
@@ -86,6 +94,13 @@ mod tests {
             Outcome::BudgetCut,
         ]);
         check(&[Source::Reported, Source::Counted, Source::Bounded]);
+        check(&[
+            SubjectKind::Key,
+            SubjectKind::Token,
+            SubjectKind::Basic,
+            SubjectKind::Certificate,
+            SubjectKind::Anonymous,
+        ]);
         check(&[Unit::Image, Unit::Millisecond, Unit::Character]);
         check(&[
             UnknownCost::NoUsage,

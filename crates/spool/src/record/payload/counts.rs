@@ -1,11 +1,14 @@
 //! Aggregated requests.
 
-use access::Day;
+use access::{Credits, Day};
 use meter::Counts;
 use serde::{Deserialize, Serialize};
 
-use super::caller::CallerPayload;
+use super::subject::{self, CallerPayload, SubjectPayload};
 use super::wire::{InvalidPayload, NoRoom, PayloadReader, PayloadWriter};
+
+/// The tag of a subject that is no key.
+const SUBJECT: u32 = 1;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct CountsPayload<'a> {
@@ -15,30 +18,36 @@ pub(super) struct CountsPayload<'a> {
     minute: u32,
     day: u32,
     requests: u64,
-    credits: u64,
+    credits: Credits,
 }
 
 pub(in crate::record) fn write_counts(writer: &mut PayloadWriter<'_>, counts: &[Counts]) -> Result<(), NoRoom> {
     writer.list(counts, |writer, counts| {
-        let Counts { caller, route, status_class, minute, day, requests, credits } = counts;
+        let Counts { subject, route, status_class, minute, day, requests, credits } = counts;
         writer.value(&CountsPayload {
-            caller: caller.map(CallerPayload::from),
+            caller: CallerPayload::of(subject),
             route,
             status_class: *status_class,
             minute: *minute,
             day: day.0,
             requests: *requests,
             credits: *credits,
-        })
+        })?;
+        writer.field(SUBJECT, SubjectPayload::of(subject))
     })
 }
 
 pub(in crate::record) fn read_counts(mut reader: PayloadReader<'_>) -> Result<Vec<Counts>, InvalidPayload> {
     let counts = reader.list(|mut reader| {
         let base: CountsPayload<'_> = reader.value()?;
-        reader.fields().skip()?;
+        let (mut named, mut fields) = (None, reader.fields());
+        while let Some(field) = fields.next()? {
+            if field.tag == SUBJECT {
+                named = Some(SubjectPayload::read(field)?);
+            }
+        }
         Ok(Counts {
-            caller: base.caller.map(Into::into),
+            subject: subject::subject(base.caller, named)?,
             route: base.route.into(),
             status_class: base.status_class,
             minute: base.minute,

@@ -6,13 +6,15 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::attempt::{read_attempt, write_attempt};
-use super::caller::CallerPayload;
 use super::charge::ChargePayload;
 use super::codes::Code;
+use super::subject::{self, CallerPayload, SubjectPayload};
 use super::wire::{InvalidPayload, NoRoom, PayloadReader, PayloadWriter};
 
 /// The tag of the error code of a response that Tollgate created.
 const REFUSAL: u32 = 1;
+/// The tag of a subject that is no key.
+const SUBJECT: u32 = 2;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct EventPayload<'a> {
@@ -35,7 +37,7 @@ pub(super) struct EventPayload<'a> {
 pub(in crate::record) fn write_event(writer: &mut PayloadWriter<'_>, event: &UsageEvent) -> Result<(), NoRoom> {
     let UsageEvent {
         id,
-        caller,
+        subject,
         started_at,
         day,
         charge,
@@ -53,7 +55,7 @@ pub(in crate::record) fn write_event(writer: &mut PayloadWriter<'_>, event: &Usa
     } = event;
     writer.value(&EventPayload {
         id: id.0,
-        caller: caller.map(CallerPayload::from),
+        caller: CallerPayload::of(subject),
         started_at_us: started_at.0,
         day: day.0,
         charge: (*charge).into(),
@@ -68,22 +70,25 @@ pub(in crate::record) fn write_event(writer: &mut PayloadWriter<'_>, event: &Usa
         duration_us: *duration_us,
     })?;
     writer.list(attempts, write_attempt)?;
-    writer.field(REFUSAL, refusal.as_deref())
+    writer.field(REFUSAL, refusal.as_deref())?;
+    writer.field(SUBJECT, SubjectPayload::of(subject))
 }
 
 pub(in crate::record) fn read_event(mut reader: PayloadReader<'_>) -> Result<UsageEvent, InvalidPayload> {
     let base: EventPayload<'_> = reader.value()?;
     let attempts = reader.list(read_attempt)?;
-    let mut refusal: Option<&str> = None;
+    let (mut refusal, mut named): (Option<&str>, _) = (None, None);
     let mut fields = reader.fields();
     while let Some(field) = fields.next()? {
-        if field.tag == REFUSAL {
-            refusal = Some(field.value()?);
+        match field.tag {
+            REFUSAL => refusal = Some(field.value()?),
+            SUBJECT => named = Some(SubjectPayload::read(field)?),
+            _ => {}
         }
     }
     Ok(UsageEvent {
         id: RequestId(base.id),
-        caller: base.caller.map(Into::into),
+        subject: subject::subject(base.caller, named)?,
         started_at: Timestamp(base.started_at_us),
         day: Day(base.day),
         charge: base.charge.into(),

@@ -4,10 +4,13 @@ use access::{Day, RequestId, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::caller::CallerPayload;
 use super::charge::ChargePayload;
+use super::subject::{self, CallerPayload, SubjectPayload};
 use super::wire::{InvalidPayload, NoRoom, PayloadReader, PayloadWriter};
 use crate::open_request::OpenRequest;
+
+/// The tag of a subject that is no key.
+const SUBJECT: u32 = 1;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct OpenPayload<'a> {
@@ -23,10 +26,10 @@ pub(super) struct OpenPayload<'a> {
 }
 
 pub(in crate::record) fn write_open(writer: &mut PayloadWriter<'_>, opened: &OpenRequest) -> Result<(), NoRoom> {
-    let OpenRequest { id, caller, started_at, day, reserved, route, format, model, price_version } = opened;
+    let OpenRequest { id, subject, started_at, day, reserved, route, format, model, price_version } = opened;
     writer.value(&OpenPayload {
         id: id.0,
-        caller: caller.map(CallerPayload::from),
+        caller: CallerPayload::of(subject),
         started_at_us: started_at.0,
         day: day.0,
         reserved: (*reserved).into(),
@@ -34,15 +37,21 @@ pub(in crate::record) fn write_open(writer: &mut PayloadWriter<'_>, opened: &Ope
         format: format.as_deref(),
         model: model.as_deref(),
         price_version: price_version.as_deref(),
-    })
+    })?;
+    writer.field(SUBJECT, SubjectPayload::of(subject))
 }
 
 pub(in crate::record) fn read_open(mut reader: PayloadReader<'_>) -> Result<OpenRequest, InvalidPayload> {
     let base: OpenPayload<'_> = reader.value()?;
-    reader.fields().skip()?;
+    let (mut named, mut fields) = (None, reader.fields());
+    while let Some(field) = fields.next()? {
+        if field.tag == SUBJECT {
+            named = Some(SubjectPayload::read(field)?);
+        }
+    }
     Ok(OpenRequest {
         id: RequestId(base.id),
-        caller: base.caller.map(Into::into),
+        subject: subject::subject(base.caller, named)?,
         started_at: Timestamp(base.started_at_us),
         day: Day(base.day),
         reserved: base.reserved.into(),

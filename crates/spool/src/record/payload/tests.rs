@@ -1,4 +1,6 @@
-use access::{Day, KeyNo, NanoUsd, PlanId, RequestId, Timestamp, UserNo};
+use access::{
+    Credits, Day, KeyNo, NanoUsd, PlanId, RequestId, Subject, SubjectKind, SubjectName, Timestamp, Tokens, UserNo,
+};
 use meter::{
     Attempt, Billed, Caller, Charge, Counts, Outcome, Source, ToolCalls, Unit, UnknownCost, Usage, UsageEvent,
 };
@@ -107,17 +109,73 @@ fn unknown_fields_of_opens_and_counts_are_skipped() {
 }
 
 fn counts() -> Vec<Counts> {
-    let caller = Some(Caller { user: UserNo(1), key: KeyNo(-2), plan: PlanId::NIL });
-    let of = |caller, minute| Counts {
-        caller,
+    let caller = Subject::Key(Caller { user: UserNo(1), key: KeyNo(-2), plan: PlanId::NIL });
+    let of = |subject, minute| Counts {
+        subject,
         route: "users".into(),
         status_class: 2,
         minute,
         day: Day(20_000),
         requests: 3,
-        credits: u64::MAX,
+        credits: Credits::MAX,
     };
-    vec![of(caller, 1), of(None, u32::MAX)]
+    vec![of(caller, 1), of(Subject::ANONYMOUS, u32::MAX), of(token(), 2)]
+}
+
+fn token() -> Subject {
+    SubjectName { kind: SubjectKind::Token, issuer: "https://id.example.com", name: "ada" }.subject().unwrap()
+}
+
+/// The fields of subjects as version 1.1 wrote them first: tag, length, code of the kind, issuer, name.
+#[test]
+fn fields_of_subjects_are_frozen() {
+    let named = |kind, issuer, name| SubjectName { kind, issuer, name }.subject().unwrap();
+    for (subject, content) in [
+        (named(SubjectKind::Token, "https://i", "ada"), &b"\x01\x09https://i\x03ada"[..]),
+        (named(SubjectKind::Basic, "", "ada"), b"\x02\x00\x03ada"),
+        (named(SubjectKind::Certificate, "", "CN=ada"), b"\x03\x00\x06CN=ada"),
+        (Subject::ANONYMOUS, b""),
+    ] {
+        let event = UsageEvent { subject: subject.clone(), refusal: None, ..event() };
+        let opened = OpenRequest { subject: subject.clone(), ..fixture::opened(fixture::id(1, 2)) };
+        let counts = vec![Counts { subject, ..counts().remove(0) }];
+        let in_event = written(|writer| write_event(writer, &event));
+        let in_open = written(|writer| write_open(writer, &opened));
+        let in_counts = written(|writer| write_counts(writer, &counts));
+        if !content.is_empty() {
+            assert!(in_event.ends_with(&field(2, content)) && in_open.ends_with(&field(1, content)));
+            assert!(in_counts.ends_with(&field(1, content)));
+        }
+        assert_eq!(event_of(&in_event), Ok(event));
+        assert_eq!(read_open(PayloadReader::new(&in_open)), Ok(opened));
+        assert_eq!(read_counts(PayloadReader::new(&in_counts)), Ok(counts));
+    }
+}
+
+#[test]
+fn invalid_subjects_are_damage() {
+    let anonymous = UsageEvent { subject: Subject::ANONYMOUS, refusal: None, ..event() };
+    let bytes =
+        |event: &UsageEvent, content: &[u8]| [written(|writer| write_event(writer, event)), field(2, content)].concat();
+    assert_eq!(
+        event_of(&bytes(&anonymous, b"\x02\x00\x03ada")).map(|event| event.subject.kind()),
+        Ok(SubjectKind::Basic)
+    );
+    let long = [b"\x02\x00\x80\x02".as_slice(), &[b'a'; 256]].concat();
+    for content in [
+        &b"\x05\x00\x03ada"[..],
+        b"\x00\x00\x03ada",
+        b"\x04\x00\x00",
+        b"\x02\x00\x00",
+        b"\x02\x01i\x03ada",
+        b"\x01\x00\x03ada",
+        b"\x02\x00\x03a\0a",
+        &long,
+    ] {
+        assert_eq!(event_of(&bytes(&anonymous, content)), Err(InvalidPayload), "{content:?}");
+    }
+    let of_key = UsageEvent { refusal: None, ..event() };
+    assert_eq!(event_of(&bytes(&of_key, b"\x02\x00\x03ada")), Err(InvalidPayload), "a key and a name");
 }
 
 #[test]
@@ -151,12 +209,12 @@ fn invalid_fields_are_damage() {
         assert_eq!(event_of(&in_event), Err(InvalidPayload), "{name}");
         let in_attempt = with_tail(written(|writer| write_attempt(writer, &attempt)));
         assert_eq!(read_attempt(PayloadReader::new(&in_attempt)), Err(InvalidPayload), "{name}");
-        // Opens and counts have no known field.
+        let in_open = with_tail(written(|writer| write_open(writer, &opened)));
+        assert_eq!(read_open(PayloadReader::new(&in_open)), Err(InvalidPayload), "{name}");
+        // A list of counts has no known field.
         if name.contains("known") {
             continue;
         }
-        let in_open = with_tail(written(|writer| write_open(writer, &opened)));
-        assert_eq!(read_open(PayloadReader::new(&in_open)), Err(InvalidPayload), "{name}");
         let in_counts = with_tail(written(|writer| write_counts(writer, &counts())));
         assert_eq!(read_counts(PayloadReader::new(&in_counts)), Err(InvalidPayload), "{name}");
     }
@@ -203,16 +261,29 @@ fn name() -> impl Strategy<Value = Option<String>> {
     option::of(text())
 }
 
-fn caller() -> impl Strategy<Value = Option<Caller>> {
-    option::of(any::<(i64, i64, u128)>().prop_map(|(user, key, plan)| Caller {
-        user: UserNo(user),
-        key: KeyNo(key),
-        plan: PlanId(Uuid::from_u128(plan)),
-    }))
+fn subject() -> impl Strategy<Value = Subject> {
+    let key = any::<(i64, i64, u128)>().prop_map(|(user, key, plan)| {
+        Subject::Key(Caller { user: UserNo(user), key: KeyNo(key), plan: PlanId(Uuid::from_u128(plan)) })
+    });
+    let named = |kind: SubjectKind, issuer: &'static str, name: &'static str| {
+        (issuer, name)
+            .prop_map(move |(issuer, name)| SubjectName { kind, issuer: &issuer, name: &name }.subject().unwrap())
+    };
+    prop_oneof![
+        key,
+        Just(Subject::ANONYMOUS),
+        named(SubjectKind::Token, "[a-z:/.]{1,512}", "[a-zä]{1,127}"),
+        named(SubjectKind::Basic, "", "[a-z@.]{1,255}"),
+        named(SubjectKind::Certificate, "", "[a-zA-Z=, ]{1,512}"),
+    ]
 }
 
 fn charge() -> impl Strategy<Value = Charge> {
-    any::<(u64, u64, u64)>().prop_map(|(credits, tokens, money)| Charge { credits, tokens, money })
+    (any::<u64>(), any::<u64>(), 0..=i64::MAX).prop_map(|(credits, tokens, money)| Charge {
+        credits: Credits(credits),
+        tokens: Tokens(tokens),
+        money: NanoUsd(money),
+    })
 }
 
 fn usage() -> impl Strategy<Value = Usage> {
@@ -232,7 +303,7 @@ fn usage() -> impl Strategy<Value = Usage> {
             image_input,
             audio_output,
             image_output,
-        ] = classes;
+        ] = classes.map(|class| class.map(Tokens));
         Usage {
             source,
             input,
@@ -277,18 +348,18 @@ fn attempt() -> impl Strategy<Value = Attempt> {
 }
 
 fn any_event() -> impl Strategy<Value = UsageEvent> {
-    let head = (any::<(u128, u64, u32)>(), caller(), charge());
+    let head = (any::<(u128, u64, u32)>(), subject(), charge());
     let names = (text(), name(), name(), name());
     let outcome = prop::sample::select(&Outcome::ALL[..]);
     let numbers = any::<(bool, u16, u64, u64, u64)>();
     let attempts = prop::collection::vec(attempt(), 0..5);
     (head, names, outcome, numbers, attempts).prop_map(|(head, names, outcome, numbers, attempts)| {
-        let ((id, started_at, day), caller, charge) = head;
+        let ((id, started_at, day), subject, charge) = head;
         let (route, format, model, refusal) = names;
         let (streamed, status, request_bytes, response_bytes, duration_us) = numbers;
         UsageEvent {
             id: RequestId(Uuid::from_u128(id)),
-            caller,
+            subject,
             started_at: Timestamp(started_at),
             day: Day(day),
             charge,
@@ -333,7 +404,7 @@ proptest! {
         id in any::<u128>(),
         started_at in any::<u64>(),
         day in any::<u32>(),
-        caller in caller(),
+        subject in subject(),
         reserved in charge(),
         route in text(),
         format in name(),
@@ -343,7 +414,7 @@ proptest! {
     ) {
         let opened = OpenRequest {
             id: RequestId(Uuid::from_u128(id)),
-            caller,
+            subject,
             started_at: Timestamp(started_at),
             day: Day(day),
             reserved,

@@ -1,5 +1,6 @@
 //! The usage of an attempt.
 
+use access::Tokens;
 use meter::{Billed, Source, ToolCalls, Unit, Usage};
 use serde::{Deserialize, Serialize};
 
@@ -9,16 +10,16 @@ use super::wire::InvalidPayload;
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct UsagePayload {
     source: u8,
-    input: Option<u64>,
-    cached_input: Option<u64>,
-    cache_write_short: Option<u64>,
-    cache_write_long: Option<u64>,
-    output: Option<u64>,
-    reasoning: Option<u64>,
-    audio_input: Option<u64>,
-    image_input: Option<u64>,
-    audio_output: Option<u64>,
-    image_output: Option<u64>,
+    input: Option<Tokens>,
+    cached_input: Option<Tokens>,
+    cache_write_short: Option<Tokens>,
+    cache_write_long: Option<Tokens>,
+    output: Option<Tokens>,
+    reasoning: Option<Tokens>,
+    audio_input: Option<Tokens>,
+    image_input: Option<Tokens>,
+    audio_output: Option<Tokens>,
+    image_output: Option<Tokens>,
     billed: Option<BilledPayload>,
     tools: ToolCallsPayload,
 }

@@ -4,7 +4,7 @@ use crate::fixture::{
 use crate::sql::{StoreKind, dialect};
 use crate::{
     api_keys, audit, backup, budgets, charges, copy, identity, last_use, links, migration, node, plans, provider_keys,
-    revision, sessions, subjects, users, vault,
+    revision, scope_ids, sessions, users, vault,
 };
 
 /// Returns every text that the crate sends, except migrations, settings, and statements on a backup's own table.
@@ -38,8 +38,8 @@ fn all(kind: StoreKind) -> Vec<String> {
     let mut texts: Vec<String> = lists.into_iter().flatten().map(|(_, sql)| (*sql).to_owned()).collect();
     texts.extend_from_slice(identity::TEXTS.all(kind));
     texts.extend_from_slice(budgets::TEXTS.all(kind));
-    texts.extend_from_slice(subjects::KEYS.all(kind));
-    texts.extend_from_slice(subjects::USERS.all(kind));
+    texts.extend_from_slice(scope_ids::KEYS.all(kind));
+    texts.extend_from_slice(scope_ids::USERS.all(kind));
     texts.extend(charges::texts(kind));
     texts.extend(dialect::texts(kind));
     if kind == StoreKind::Postgres {
@@ -68,9 +68,9 @@ fn hot(kind: StoreKind) -> Vec<(String, &'static str)> {
         (text(charges::STATEMENTS, "CHARGES_OF_ALL"), "(day>? AND day<?)"),
         (text(charges::STATEMENTS, "CHARGES_BY_KEY"), "(day>? AND day<?)"),
         (text(charges::STATEMENTS, "CHARGES_BY_PLAN"), "(day>? AND day<?)"),
-        (identity::TEXTS.all(kind)[5].clone(), "sqlite_autoindex_budgets_2 (subject_id=?)"),
-        (budgets::TEXTS.all(kind)[0].clone(), "sqlite_autoindex_budgets_2 (subject_id=?)"),
-        (budgets::TEXTS.all(kind)[5].clone(), "sqlite_autoindex_budgets_2 (subject_id=?)"),
+        (identity::TEXTS.all(kind)[5].clone(), "sqlite_autoindex_budgets_2 (scope_id=?)"),
+        (budgets::TEXTS.all(kind)[0].clone(), "sqlite_autoindex_budgets_2 (scope_id=?)"),
+        (budgets::TEXTS.all(kind)[5].clone(), "sqlite_autoindex_budgets_2 (scope_id=?)"),
         (text(users::STATEMENTS, "FIND_BY_EMAIL"), "(email=?)"),
         (identity::TEXTS.all(kind)[0].clone(), "api_keys_previous (previous_hash=?)"),
         (identity::TEXTS.all(kind)[5].clone(), "api_keys_previous (previous_hash=?)"),

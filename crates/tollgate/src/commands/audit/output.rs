@@ -1,22 +1,18 @@
 //! The result of an audit as text and as JSON.
 
-use access::{NanoUsd, usd};
+use access::usd;
 use cluster::OpenLease;
 use ledger::{DIFFERENCES_MAX, Days, Difference, Place, RepairedTotals, UnleasedUsage, UnpricedRequests};
-use meter::{Measure, Subject};
+use meter::{BudgetScope, Measure};
 use serde_json::{Value, json};
-use store::SubjectIds;
+use store::ScopeIds;
 
 use super::AuditReport;
 use crate::commands::leases::of_what;
 use crate::commands::{moment, printable};
 
 /// Returns one line per difference, one per note, and a summary.
-pub(super) fn in_words(
-    days: Days,
-    AuditReport { found, stranded, repaired }: &AuditReport,
-    ids: &SubjectIds,
-) -> String {
+pub(super) fn in_words(days: Days, AuditReport { found, stranded, repaired }: &AuditReport, ids: &ScopeIds) -> String {
     let mut lines = Vec::new();
     if let Some(RepairedTotals { keys, models, plans }) = repaired {
         lines.push(format!("repaired: daily totals of {keys} keys, {models} models and {plans} plans"));
@@ -53,7 +49,7 @@ pub(super) fn in_words(
     lines.extend(stranded.iter().map(|lease| stranded_line(lease, ids)));
     lines.extend(found.unleased.iter().map(|UnleasedUsage { cell, amount }| {
         let cell = of_what(*cell, ids);
-        format!("unleased: {amount} {cell} were charged without a lease, for example before a limit was set")
+        format!("unleased: {} {cell} were charged without a lease, for example before a limit was set", amount.0)
     }));
     lines.push(match found.differences.len() {
         0 if found.more => {
@@ -66,7 +62,7 @@ pub(super) fn in_words(
     lines.join("\n") + "\n"
 }
 
-fn difference(difference: &Difference, ids: &SubjectIds) -> String {
+fn difference(difference: &Difference, ids: &ScopeIds) -> String {
     let Difference { place, measure, expected, found } = difference;
     let place = match place {
         Place::Key { day, user, key } => {
@@ -93,12 +89,11 @@ fn difference(difference: &Difference, ids: &SubjectIds) -> String {
 
 fn unpriced(unpriced: &UnpricedRequests) -> String {
     let UnpricedRequests { reason, requests, charged, cost } = unpriced;
-    let money = |amount: NanoUsd| usd::written_money(u64::try_from(amount.0).unwrap_or(0));
     let reason = printable(reason);
     format!(
         "unknown cost ({reason}): {requests} LLM requests; {} charged to budgets, {} billed",
-        money(*charged),
-        money(*cost)
+        usd::written_money(*charged),
+        usd::written_money(*cost)
     )
 }
 
@@ -106,26 +101,26 @@ fn name(no: i64, id: Option<uuid::Uuid>) -> String {
     id.map_or_else(|| format!("number {no}"), |id| id.to_string())
 }
 
-fn stranded_line(lease: &OpenLease, ids: &SubjectIds) -> String {
-    let unspent = lease.granted.saturating_sub(lease.spent);
+fn stranded_line(lease: &OpenLease, ids: &ScopeIds) -> String {
+    let unspent = lease.granted.saturating_sub(lease.spent).0;
     let (node, what, heard) = (lease.node, of_what(lease.cell, ids), moment(lease.heard_at));
     format!("stranded: {unspent} {what}, leased to node {node}, last seen at {heard}")
 }
 
-/// Returns every subject of a budget in the report.
-pub(super) fn subjects(AuditReport { found, stranded, .. }: &AuditReport) -> Vec<Subject> {
+/// Returns every scope of a budget in the report.
+pub(super) fn scopes(AuditReport { found, stranded, .. }: &AuditReport) -> Vec<BudgetScope> {
     let of_place = |difference: &Difference| match difference.place {
-        Place::BudgetAccount(cell) | Place::Lease { cell, .. } => Some(cell.budget.subject),
-        Place::Plan { plan, .. } => Some(Subject::Plan(plan)),
+        Place::BudgetAccount(cell) | Place::Lease { cell, .. } => Some(cell.budget.scope),
+        Place::Plan { plan, .. } => Some(BudgetScope::Plan(plan)),
         Place::Key { .. } | Place::Model { .. } | Place::Day(_) => None,
     };
     let places = found.differences.iter().filter_map(of_place);
-    let stranded = stranded.iter().map(|lease| lease.cell.budget.subject);
-    places.chain(stranded).chain(found.unleased.iter().map(|unleased| unleased.cell.budget.subject)).collect()
+    let stranded = stranded.iter().map(|lease| lease.cell.budget.scope);
+    places.chain(stranded).chain(found.unleased.iter().map(|unleased| unleased.cell.budget.scope)).collect()
 }
 
 /// Returns the result for programs.
-pub(super) fn in_json(days: Days, AuditReport { found, stranded, repaired }: &AuditReport, ids: &SubjectIds) -> Value {
+pub(super) fn in_json(days: Days, AuditReport { found, stranded, repaired }: &AuditReport, ids: &ScopeIds) -> Value {
     let of_days = |days: Days| json!({"since": days.first.to_string(), "until": days.last.to_string()});
     let ledger::InterruptedRequests { requests, reserved } = found.interrupted;
     let lease_in_json = |lease: &OpenLease| {
@@ -157,7 +152,7 @@ pub(super) fn in_json(days: Days, AuditReport { found, stranded, repaired }: &Au
     })
 }
 
-fn difference_in_json(difference: &Difference, ids: &SubjectIds) -> Value {
+fn difference_in_json(difference: &Difference, ids: &ScopeIds) -> Value {
     let Difference { place, measure, expected, found } = difference;
     let place = match place {
         Place::Key { day, user, key } => json!({

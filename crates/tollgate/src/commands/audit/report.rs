@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use access::{Day, usd};
+use access::{Day, NanoUsd, usd};
 use ai::export::{ExportFigures, ExportLineKey};
 use ai::{Export, ProviderKind};
 use anyhow::{Context, bail};
@@ -202,12 +202,9 @@ impl FigureDifference {
         let provider = of.provider.as_deref().map(|name| format!("{} ", printable(name))).unwrap_or_default();
         let model = of.model.as_deref().map_or_else(|| "all models".to_owned(), printable);
         let model = if model.is_empty() { "unknown model".to_owned() } else { model };
-        let written = |amount: i64| {
-            let sign = if amount < 0 { "-" } else { "" };
-            match *measure {
-                "cost" => format!("{sign}{}", usd::written_money(amount.unsigned_abs())),
-                _ => amount.to_string(),
-            }
+        let written = |amount: i64| match *measure {
+            "cost" => usd::written_money(NanoUsd(amount)),
+            _ => amount.to_string(),
         };
         let (recorded, reported, apart) = (written(*recorded), written(*reported), written(recorded - reported));
         format!(

@@ -3,7 +3,7 @@
 
 use std::num::NonZeroU32;
 
-use access::Measure;
+use access::{Amount, Measure};
 use config::snapshot::Unbounded;
 use meter::lease::rules;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ pub(super) enum AmountMax {
     AtLeast(u64),
 }
 
-/// An amount with its reason.
+/// A number of requests, or an amount of a budget, with its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ReasonedAmount {
     pub(super) most: AmountMax,
@@ -122,15 +122,15 @@ pub(super) fn overshoot(topology: LimitTopology, measure: Measure) -> ReasonedAm
     if topology.shared {
         why.push_str("; a server that spends a lease after `leases reclaim` may add the amount of that lease");
     }
-    ReasonedAmount::new(most, measure.written(0), why)
+    ReasonedAmount::new(most, measure.written(Amount::ZERO), why)
 }
 
 /// The amount of a quota or a budget that is unusable while one dead server is not restarted.
-pub(super) fn stranded(topology: LimitTopology, measure: Measure, amount: u64) -> ReasonedAmount {
+pub(super) fn stranded(topology: LimitTopology, measure: Measure, amount: Amount) -> ReasonedAmount {
     if !topology.shared {
         return ReasonedAmount::new(
             AmountMax::Exactly(0),
-            measure.written(0),
+            measure.written(Amount::ZERO),
             "SQLite has no leases; after a crash, the reservations of requests in flight count as used (see `tollgate \
              audit`)",
         );
@@ -141,7 +141,7 @@ pub(super) fn stranded(topology: LimitTopology, measure: Measure, amount: u64) -
          the remaining amount, with {}, and the reservations of its requests in flight",
         servers(topology)
     );
-    ReasonedAmount::new(AmountMax::Exactly(share), measure.written(share), why)
+    ReasonedAmount::new(AmountMax::Exactly(share.0), measure.written(share), why)
 }
 
 /// Describes the loss of aggregated requests of ordinary routes.

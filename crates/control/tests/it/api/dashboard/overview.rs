@@ -29,8 +29,8 @@ async fn an_overview_lists_the_month_by_key_and_model() {
         of(&bob, at(5)),
     ];
     for event in events.iter().filter(|event| event.day == NOON.day()) {
-        let caller = event.caller.unwrap();
-        world.has_spent(caller, event.day, event.charge.credits);
+        let caller = event.subject.caller().unwrap();
+        world.has_spent(caller, event.day, event.charge.credits.0);
     }
     world.record(events).await;
     let answer = ask(&world, &ada, PATH).await;

@@ -1,4 +1,4 @@
-use access::{NanoUsd, Role};
+use access::{Credits, NanoUsd, Role, Subject, SubjectKind, SubjectName, Tokens};
 use meter::{Attempt, Billed, Charge, Outcome, Source, ToolCalls, Unit, UnknownCost, Usage, UsageEvent};
 use serde_json::{Value, json};
 
@@ -55,10 +55,10 @@ async fn a_request_is_returned_in_full_and_its_lines_add_up() {
     let world = priced().await;
     let ada = world.holder("ada", "starter").await;
     let usage = Usage {
-        input: Some(3),
-        cached_input: Some(0),
-        output: Some(5),
-        reasoning: Some(2),
+        input: Some(Tokens(3)),
+        cached_input: Some(Tokens(0)),
+        output: Some(Tokens(5)),
+        reasoning: Some(Tokens(2)),
         ..Usage::empty(Source::Reported)
     };
     let event = rated(&world, &ada, usage);
@@ -83,7 +83,7 @@ async fn a_request_is_returned_in_full_and_its_lines_add_up() {
 async fn a_price_that_holds_no_longer_leaves_the_sum_alone() {
     let world = priced().await;
     let ada = world.holder("ada", "starter").await;
-    let usage = Usage { input: Some(3_000), ..Usage::empty(Source::Reported) };
+    let usage = Usage { input: Some(Tokens(3_000)), ..Usage::empty(Source::Reported) };
     let event = rated(&world, &ada, usage);
     let other = UsageEvent {
         id: access::RequestId(access::Ids::new(world.clock.clone()).next_uuid()),
@@ -122,7 +122,7 @@ async fn calls_of_the_providers_tools_are_listed_with_the_tokens() {
     let world = priced().await;
     let ada = world.holder("ada", "starter").await;
     let tools = ToolCalls { searches: Some(2), containers: Some(1), ..ToolCalls::default() };
-    let usage = Usage { input: Some(3), tools, ..Usage::empty(Source::Reported) };
+    let usage = Usage { input: Some(Tokens(3)), tools, ..Usage::empty(Source::Reported) };
     let event = of(&ada, at(1));
     let attempt = Attempt { usage: Some(usage), ..event.attempts[0].clone() };
     let event = UsageEvent { attempts: vec![attempt], ..event };
@@ -146,7 +146,7 @@ async fn an_unknown_cost_is_null_with_its_charge_and_reason() {
         price_version: None,
         ..event.attempts[0].clone()
     };
-    let charge = Charge { credits: 1, tokens: 90, money: 8_000_000 };
+    let charge = Charge { credits: Credits(1), tokens: Tokens(90), money: NanoUsd(8_000_000) };
     let event = UsageEvent { attempts: vec![unknown], charge, ..event };
     let lost = UsageEvent {
         id: access::RequestId(access::Ids::new(world.clock.clone()).next_uuid()),
@@ -231,10 +231,34 @@ async fn a_request_of_another_user_is_not_found_like_a_missing_one() {
     ask(&world, &ada, &format!("{PATH}/{}?x=1", mine.id)).await.refuses(400, "bad_request");
 }
 
+#[tokio::test]
+async fn an_admin_sees_the_identity_of_a_request_without_a_key() {
+    let world = World::start().await;
+    let ada = world.holder("ada", "starter").await;
+    let token = SubjectName { kind: SubjectKind::Token, issuer: "https://id.example.com", name: "ada" };
+    let anonymous = event_of_nobody(&ada);
+    let of_token = UsageEvent { subject: token.subject().unwrap(), ..of(&ada, at(3)) };
+    let of_key = of(&ada, at(1));
+    world.record(vec![anonymous.clone(), of_token.clone(), of_key.clone()]).await;
+    let session = world.sign_in(&world.person_with("root", Role::Admin).await).await;
+    let anyone = async |id: &str| get(world.address, &format!("{PATH}/{id}"), &[&session.bearer()]).await;
+    for (event, expected) in [
+        (&anonymous, json!({"kind": "anonymous", "issuer": null, "name": null})),
+        (&of_token, json!({"kind": "token", "issuer": "https://id.example.com", "name": "ada"})),
+    ] {
+        let shown = anyone(&event.id.to_string()).await.json();
+        assert_eq!((&shown["subject"], &shown["key"]), (&expected, &json!(null)), "{shown}");
+        let of_user = format!("{}?user_id={}", event.id, ada.user);
+        assert_eq!(anyone(&of_user).await.status, 404, "no user made the request");
+    }
+    let shown = ask(&world, &ada, &format!("{PATH}/{}", of_key.id)).await.json();
+    assert_eq!(shown.get("subject"), None, "{shown}");
+}
+
 /// A request on an open route, without a key.
 fn event_of_nobody(holder: &Holder) -> UsageEvent {
     UsageEvent {
-        caller: None,
+        subject: Subject::ANONYMOUS,
         attempts: vec![Attempt { cost: Some(NanoUsd(1)), ..of(holder, at(0)).attempts[0].clone() }],
         ..of(holder, at(2))
     }

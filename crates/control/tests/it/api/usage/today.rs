@@ -27,8 +27,8 @@ async fn ada_and_bob(world: &World) -> [Holder; 4] {
         event(bob.caller, at(4), Some(NanoUsd(99))),
     ];
     for event in events.iter().filter(|event| event.day == NOON.day()) {
-        let caller = event.caller.unwrap();
-        world.has_spent(caller, event.day, event.charge.credits);
+        let caller = event.subject.caller().unwrap();
+        world.has_spent(caller, event.day, event.charge.credits.0);
     }
     world.record(events).await;
     [ada, second, unused, bob]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use access::{KeyId, KeyNo, PlanId, Subject, UserId, UserNo};
+use access::{BudgetScope, KeyId, KeyNo, PlanId, UserId, UserNo};
 use uuid::Uuid;
 
 use crate::error::StoreError;
@@ -13,16 +13,16 @@ pub(crate) static KEYS: Texts =
     Texts::new(|kind, count| text(kind, count, "SELECT no, id, last4 FROM api_keys WHERE no IN "));
 pub(crate) static USERS: Texts = Texts::new(|kind, count| text(kind, count, "SELECT no, id FROM users WHERE no IN "));
 
-/// Maps subjects to the ids under which lists and the control API show them. Subjects that the store does not know are
+/// Maps scopes to the ids under which lists and the control API show them. Scopes that the store does not know are
 /// missing.
 #[derive(Debug, Clone, Default)]
-pub struct SubjectIds {
+pub struct ScopeIds {
     keys: HashMap<KeyNo, (KeyId, String)>,
     users: HashMap<UserNo, UserId>,
     plans: HashMap<PlanId, String>,
 }
 
-impl SubjectIds {
+impl ScopeIds {
     /// The id and the last four digits of a key.
     #[must_use]
     pub fn key(&self, no: KeyNo) -> Option<(KeyId, &str)> {
@@ -43,21 +43,21 @@ impl SubjectIds {
 }
 
 impl Store {
-    /// Finds the public ids of `subjects`, with one query for every 32 of them.
+    /// Finds the public ids of `scopes`, with one query for every 32 of them.
     ///
     /// # Errors
     /// [`StoreError::Unreadable`], and database errors.
-    pub async fn subject_ids(&self, subjects: impl IntoIterator<Item = Subject>) -> Result<SubjectIds, StoreError> {
+    pub async fn scope_ids(&self, scopes: impl IntoIterator<Item = BudgetScope>) -> Result<ScopeIds, StoreError> {
         let (mut keys, mut users, mut has_plans) = (BTreeSet::new(), BTreeSet::new(), false);
-        for subject in subjects {
-            match subject {
-                Subject::Key(KeyNo(no)) => keys.extend([no]),
-                Subject::User(UserNo(no)) => users.extend([no]),
-                Subject::Plan(_) => has_plans = true,
-                Subject::Global => {}
+        for scope in scopes {
+            match scope {
+                BudgetScope::Key(KeyNo(no)) => keys.extend([no]),
+                BudgetScope::User(UserNo(no)) => users.extend([no]),
+                BudgetScope::Plan(_) => has_plans = true,
+                BudgetScope::Global => {}
             }
         }
-        let mut ids = SubjectIds::default();
+        let mut ids = ScopeIds::default();
         for some in keys.into_iter().collect::<Vec<_>>().chunks(ASKED_MAX) {
             let rows: Vec<(i64, Uuid, String)> = self.numbered(&KEYS, some).all().await?;
             ids.keys.extend(rows.into_iter().map(|(no, id, last4)| (KeyNo(no), (KeyId(id), last4))));

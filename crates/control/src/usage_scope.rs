@@ -12,13 +12,13 @@ use crate::state::State;
 
 /// A user whose usage is requested.
 #[derive(Debug)]
-pub(crate) struct Subject {
+pub(crate) struct UsageScope {
     pub(crate) user: UserId,
     pub(crate) no: UserNo,
     pub(crate) plan: Arc<Plan>,
 }
 
-impl Subject {
+impl UsageScope {
     /// Returns the requested user: the caller's user if `user_id` is `None`.
     ///
     /// # Errors

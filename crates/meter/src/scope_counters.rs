@@ -3,7 +3,7 @@
 use std::hash::Hash;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use access::{Day, KeyNo, PlanId, UserNo};
+use access::{Amount, Day, KeyNo, PlanId, UserNo};
 use arc_swap::ArcSwapOption;
 use rustc_hash::FxHashMap;
 
@@ -13,10 +13,10 @@ use crate::rate::Bucket;
 
 type Slot = ArcSwapOption<BudgetCounter>;
 
-/// The counters of one subject. A process may have a million of these, so the rarely used counters are allocated on
+/// The counters of one scope. A process may have a million of these, so the rarely used counters are allocated on
 /// demand.
 #[derive(Debug, Default)]
-pub(crate) struct SubjectCounters {
+pub(crate) struct ScopeCounters {
     pub(crate) rate: Bucket,
     pub(crate) free_rate: Bucket,
     credits_of_day: Slot,
@@ -40,7 +40,7 @@ pub(crate) enum Authority {
     Leased,
 }
 
-/// The measure and the period of a budget, which select one counter of a subject.
+/// The measure and the period of a budget, which select one counter of a scope.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BudgetKind {
     pub(crate) measure: Measure,
@@ -51,14 +51,14 @@ pub(crate) struct BudgetKind {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NewCounter {
     pub(crate) authority: Authority,
-    pub(crate) spent: u64,
+    pub(crate) spent: Amount,
 }
 
-impl SubjectCounters {
+impl ScopeCounters {
     /// Returns the counter of the period that contains `day`, or of a later period if one has begun: periods never go
     /// back.
     pub(crate) fn counter(&self, kind: BudgetKind, day: Day, authority: Authority) -> Arc<BudgetCounter> {
-        self.begin(kind, day, NewCounter { authority, spent: 0 })
+        self.begin(kind, day, NewCounter { authority, spent: Amount::ZERO })
     }
 
     /// Like [`Self::counter`]; a new counter begins with `spent`.
@@ -119,17 +119,17 @@ const fn pick([day, month]: &[Slot; 2], per: Per) -> &Slot {
     }
 }
 
-/// The counters of all subjects, shared by all workers of the process.
+/// The counters of all scopes, shared by all workers of the process.
 #[derive(Debug, Default)]
 pub(crate) struct CounterRegistry {
     pub(crate) keys: Shards<KeyNo>,
     pub(crate) users: Shards<UserNo>,
     pub(crate) plans: Shards<PlanId>,
-    pub(crate) global: Arc<SubjectCounters>,
+    pub(crate) global: Arc<ScopeCounters>,
 }
 
 impl CounterRegistry {
-    /// Removes subjects whose periods ended before `today` and that no request references.
+    /// Removes scopes whose periods ended before `today` and that no request references.
     pub(crate) fn sweep(&self, today: Day) {
         self.keys.sweep(today);
         self.users.sweep(today);
@@ -140,7 +140,7 @@ impl CounterRegistry {
 const SHARDS: usize = 16;
 
 #[derive(Debug)]
-pub(crate) struct Shards<K>([RwLock<FxHashMap<K, Arc<SubjectCounters>>>; SHARDS]);
+pub(crate) struct Shards<K>([RwLock<FxHashMap<K, Arc<ScopeCounters>>>; SHARDS]);
 
 impl<K> Default for Shards<K> {
     fn default() -> Self {
@@ -171,28 +171,28 @@ impl ShardKey for PlanId {
 }
 
 impl<K: ShardKey> Shards<K> {
-    fn shard(&self, key: K) -> &RwLock<FxHashMap<K, Arc<SubjectCounters>>> {
+    fn shard(&self, key: K) -> &RwLock<FxHashMap<K, Arc<ScopeCounters>>> {
         let [first, ..] = &self.0;
         let index = usize::try_from(key.number() % SHARDS as u64).unwrap_or(0);
         self.0.get(index).unwrap_or(first)
     }
 
-    pub(crate) fn find(&self, key: K) -> Option<Arc<SubjectCounters>> {
+    pub(crate) fn find(&self, key: K) -> Option<Arc<ScopeCounters>> {
         self.shard(key).read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
     }
 
-    pub(crate) fn get(&self, key: K) -> Arc<SubjectCounters> {
-        if let Some(subject) = self.find(key) {
-            return subject;
+    pub(crate) fn get(&self, key: K) -> Arc<ScopeCounters> {
+        if let Some(scope) = self.find(key) {
+            return scope;
         }
         self.shard(key).write().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone()
     }
 
-    /// Two sets of counters for one subject would admit its limit twice, so a referenced one is kept.
+    /// Two sets of counters for one scope would admit its limit twice, so a referenced one is kept.
     fn sweep(&self, today: Day) {
         for shard in &self.0 {
             let mut map = shard.write().unwrap_or_else(PoisonError::into_inner);
-            map.retain(|_, subject| Arc::strong_count(subject) > 1 || subject.has_counts_from(today));
+            map.retain(|_, scope| Arc::strong_count(scope) > 1 || scope.has_counts_from(today));
         }
     }
 }

@@ -1,0 +1,108 @@
+//! The background jobs of a server: their specifications, those that need no store, and their metrics.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::{Clock, Revision};
+use cluster::leases::cleanup;
+use cluster::{JobClaims, heartbeat, last_use, leases, revision, windows};
+use config::Live;
+use jobs::{Job, JobError, JobOutcome, JobReport, JobReports, JobSpec, NextRun, Runner};
+use ledger::{ingest, retention};
+use meter::Meter;
+use store::Node;
+use telemetry::metrics::{JobLabels, JobRunLabels};
+use telemetry::{LiveState, Metrics, metrics};
+
+/// Every job. A server without a proxy, on SQLite or without Redis does not start all of them.
+pub(crate) const ALL: [JobSpec; 10] = [
+    heartbeat::SPEC,
+    ingest::SPEC,
+    last_use::SPEC,
+    cleanup::SPEC,
+    leases::SPEC,
+    METER_SWEEP,
+    READINESS,
+    windows::SPEC,
+    retention::SPEC,
+    revision::SPEC,
+];
+
+/// Deletes the counts of used quotas of earlier days.
+pub(super) const METER_SWEEP: JobSpec =
+    JobSpec { first_after: SWEEP_EVERY, ..JobSpec::every("meter_sweep", SWEEP_EVERY) };
+/// Updates the state that `/readyz` reports.
+pub(super) const READINESS: JobSpec = JobSpec::every("readiness", Duration::from_millis(250));
+
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// Used-up quotas are retained for this time, in case the clock jumps ahead and back.
+const CLOCK_LEAPS: Duration = Duration::from_hours(48);
+
+/// Returns a runner for the jobs of a node.
+pub(super) fn runner(node: &Node) -> Runner {
+    Runner::new(node.store().clock().clone(), Arc::new(JobClaims::new(node.clone())))
+}
+
+/// The job that reports to `/readyz` whether keys can be looked up, in the store or in the cache.
+#[derive(Debug, Clone)]
+pub(super) struct Readiness {
+    pub(super) live_state: Arc<LiveState>,
+    pub(super) live: Arc<Live>,
+    pub(super) revision: Arc<Revision>,
+    pub(super) clock: Clock,
+}
+
+impl Job for Readiness {
+    async fn run(&mut self) -> Result<NextRun, JobError> {
+        let stale_for = self.live.load().process.store.stale_for;
+        self.live_state.set_directory(self.revision.age(self.clock.mono()) < stale_for);
+        Ok(NextRun::Period)
+    }
+}
+
+/// The job that deletes counts of the meter which no request needs any more.
+#[derive(Debug, Clone)]
+pub(super) struct MeterSweep {
+    pub(super) meter: Arc<Meter>,
+    pub(super) clock: Clock,
+}
+
+impl Job for MeterSweep {
+    async fn run(&mut self) -> Result<NextRun, JobError> {
+        // The clock may have jumped ahead, and may return.
+        self.meter.sweep(self.clock.now().before(CLOCK_LEAPS).day());
+        Ok(NextRun::Period)
+    }
+}
+
+/// Copies the reports of all jobs into the metrics at each scrape.
+pub(super) fn watch(metrics: &Metrics, reports: JobReports) {
+    metrics.on_scrape(Box::new(move |all| reports.all().iter().for_each(|report| show(all, report))));
+}
+
+fn show(all: &Metrics, report: &JobReport) {
+    let labels = JobLabels { job: report.spec.name };
+    for outcome in JobOutcome::ALL {
+        let of = JobRunLabels { job: report.spec.name, outcome: outcome.as_str() };
+        metrics::set_total(&all.jobs.runs.get_or_create(&of), report.runs(outcome));
+    }
+    all.jobs.running.get_or_create(&labels).set(i64::from(report.running_since.is_some()));
+    if report.last_started_at.is_some() {
+        all.jobs.duration.get_or_create(&labels).set(report.last_duration.as_secs_f64());
+    }
+    if let Some(at) = report.last_success_at {
+        all.jobs.last_success.get_or_create(&labels).set(i64::try_from(at.unix_seconds()).unwrap_or(i64::MAX));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_are_listed_once_and_in_order_of_their_names() {
+        let names = ALL.map(|spec| spec.name);
+        assert!(names.is_sorted_by(|one, next| one < next), "{names:?}");
+        assert!(names.iter().all(|name| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')));
+    }
+}
