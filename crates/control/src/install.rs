@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use config::Snapshot;
+use config::snapshot::Process;
 use serde_json::Value;
 
 const COMMON: &str = include_str!("install/common.sh");
@@ -40,7 +41,7 @@ impl Agent {
 
 /// Returns the script, or `None` if no LLM endpoints are configured.
 pub(crate) fn script(agent: Agent, snapshot: &Snapshot) -> Option<String> {
-    let base = format!("{}{}", proxy(snapshot), snapshot.traffic.ai.as_ref()?.prefix);
+    let base = format!("{}{}", proxy(&snapshot.process), snapshot.traffic.ai.as_ref()?.prefix);
     let name = &snapshot.process.brand.name;
     let settings = [
         ("name=@NAME@", name.clone()),
@@ -66,16 +67,16 @@ pub(crate) fn failing(name: &str, message: &str) -> String {
 }
 
 /// The URL of the proxy for users: the configured one, or the listener's address.
-pub(crate) fn proxy(snapshot: &Snapshot) -> String {
-    if let Some(url) = &snapshot.process.public_url.proxy {
+pub(crate) fn proxy(process: &Process) -> String {
+    if let Some(url) = &process.public_url.proxy {
         return url.clone();
     }
-    at(snapshot.process.listen.first().copied().unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))))
+    at(process.listen.first().copied().unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))))
 }
 
 /// The URL of control for users: the configured one, or the listener's address.
-pub(crate) fn control(snapshot: &Snapshot) -> String {
-    snapshot.process.public_url.control.clone().unwrap_or_else(|| at(snapshot.process.control.listen))
+pub(crate) fn control(process: &Process) -> String {
+    process.public_url.control.clone().unwrap_or_else(|| at(process.control.listen))
 }
 
 fn at(mut address: SocketAddr) -> String {

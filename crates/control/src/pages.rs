@@ -46,7 +46,7 @@ pub(crate) fn home(snapshot: &Snapshot) -> Response {
 /// Returns the part about LLM requests, or `None` without LLM endpoints.
 fn llm(snapshot: &Snapshot) -> Option<String> {
     let call = snapshot.traffic.first_call()?;
-    let (proxy, variable) = (install::proxy(snapshot), snapshot.process.brand.key_variable());
+    let (proxy, variable) = (install::proxy(&snapshot.process), snapshot.process.brand.key_variable());
     let prefix = snapshot.traffic.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
     let command = format!(
         "curl -N '{proxy}{}' \\\n  -H \"Authorization: Bearer ${variable}\" -H 'Content-Type: application/json' \\\n  -d '{}'",
@@ -55,7 +55,7 @@ fn llm(snapshot: &Snapshot) -> Option<String> {
     let replacements = [
         ("{{base}}", format!("{proxy}{prefix}")),
         ("{{variable}}", variable),
-        ("{{control}}", install::control(snapshot)),
+        ("{{control}}", install::control(&snapshot.process)),
         ("{{call}}", command),
     ];
     Some(replacements.iter().fold(HOME_LLM.to_owned(), |page, (mark, text)| page.replace(mark, &escaped(text))))

@@ -48,7 +48,7 @@ pub(crate) async fn handle(at: Rc<ConnectionContext>, request: Request<Incoming>
     let (parts, incoming) = request.into_parts();
     let mut exchange = Exchange::begin(&at, &parts, IncomingBody::new(&parts.headers, incoming));
     tracing::debug!(request_id = %exchange.id, method = %parts.method, path = parts.uri.path(), "request begins");
-    let dialect = route::dialect(&exchange.snapshot, parts.uri.path(), &parts.headers);
+    let dialect = route::dialect(&exchange.snapshot.traffic, parts.uri.path(), &parts.headers);
     let served = match &permit {
         Ok(_) => {
             let span = tracing::debug_span!("request", request_id = %exchange.id);
@@ -102,7 +102,7 @@ async fn unless_ending(
 
 async fn serve(exchange: &mut Exchange, parts: Parts) -> Result<HandledResponse, Problem> {
     admit::check_head(&parts, &exchange.snapshot.traffic.sizes)?;
-    match route::find(&exchange.snapshot, &parts)? {
+    match route::find(&exchange.snapshot.traffic, &parts)? {
         RouteMatch::Route(route) => plain(exchange, &route, parts).await,
         RouteMatch::Endpoint(called) if called.endpoint == Endpoint::Root => {
             exchange.routed(exchange.worker().handles.endpoint(Endpoint::Root), Events::Folded, exchange.timeouts());

@@ -6,7 +6,7 @@ use access::Refusal;
 use ai::endpoint::{EndpointMatch, Shape, unprefixed, unserved};
 use ai::{Dialect, Endpoint, EndpointCall};
 use config::Match;
-use config::snapshot::{Ai, Route, Snapshot};
+use config::snapshot::{Ai, Route, Traffic};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, header};
 
@@ -23,10 +23,10 @@ pub(crate) enum RouteMatch {
 
 /// Finds the way. A route that is as specific as an LLM endpoint comes first.
 #[tracing::instrument(level = "debug", skip_all)]
-pub(crate) fn find(snapshot: &Snapshot, request: &Parts) -> Result<RouteMatch, Problem> {
+pub(crate) fn find(traffic: &Traffic, request: &Parts) -> Result<RouteMatch, Problem> {
     let (method, path) = (&request.method, request.uri.path());
-    let matched = snapshot.traffic.router.find(method.as_str(), path);
-    let found = match below(snapshot.traffic.ai.as_ref(), path) {
+    let matched = traffic.router.find(method.as_str(), path);
+    let found = match below(traffic.ai.as_ref(), path) {
         Some(rest) if !matched.precedes(path) => Endpoint::find(method.as_str(), rest),
         _ => EndpointMatch::None,
     };
@@ -36,13 +36,13 @@ pub(crate) fn find(snapshot: &Snapshot, request: &Parts) -> Result<RouteMatch, P
         (EndpointMatch::WrongMethod { .. }, _) if asks_for_websocket(&request.headers) => Err(upgrade_required()),
         (EndpointMatch::WrongMethod { allow, .. }, _) => Err(wrong_method(allow)),
         (EndpointMatch::None, Match::WrongMethod { allow }) => Err(wrong_method(&allow.join(", "))),
-        (EndpointMatch::None, Match::None) => Err(not_found(snapshot, path, &request.headers)),
+        (EndpointMatch::None, Match::None) => Err(not_found(traffic, path, &request.headers)),
     }
 }
 
 /// Neither a route nor an endpoint has this path. Where it belongs to an LLM API, the error is in that API's format.
-fn not_found(snapshot: &Snapshot, path: &str, headers: &HeaderMap) -> Problem {
-    let ai = snapshot.traffic.ai.as_ref();
+fn not_found(traffic: &Traffic, path: &str, headers: &HeaderMap) -> Problem {
+    let ai = traffic.ai.as_ref();
     let prefix = ai.map_or("", |ai| ai.prefix.as_str());
     let found = match below(ai, path) {
         Some(rest) => unserved(prefix, rest),
@@ -59,8 +59,8 @@ fn not_found(snapshot: &Snapshot, path: &str, headers: &HeaderMap) -> Problem {
 }
 
 /// In whose words a caller of `path` reads errors, whether or not the request is served.
-pub(crate) fn dialect(snapshot: &Snapshot, path: &str, headers: &HeaderMap) -> Option<Dialect> {
-    let called = EndpointCall::at(below(snapshot.traffic.ai.as_ref(), path)?)?;
+pub(crate) fn dialect(traffic: &Traffic, path: &str, headers: &HeaderMap) -> Option<Dialect> {
+    let called = EndpointCall::at(below(traffic.ai.as_ref(), path)?)?;
     (called.endpoint != Endpoint::Root).then(|| dialect_of(&called, headers))
 }
 

@@ -24,8 +24,9 @@ use std::io::Write;
 
 use access::{Clock, KeyNo, Timestamp};
 use chrono::{DateTime, SecondsFormat};
+use config::Environment;
 use config::load::{Flags, LoadedConfig, Sources};
-use config::{Environment, Snapshot};
+use config::snapshot::Process;
 use store::{Options, ScopeIds, Store, UserRef};
 
 use crate::cli::Place;
@@ -47,23 +48,23 @@ fn environment(place: &Place) -> Result<Environment, StartFault> {
 }
 
 /// Opens the existing store; servers may be running.
-pub(crate) async fn open(snapshot: &Snapshot) -> Result<Store, StartFault> {
-    let data = &snapshot.process.data;
-    if snapshot.process.store.url.is_none() && !data.join(STORE_FILE).exists() {
+pub(crate) async fn open(process: &Process) -> Result<Store, StartFault> {
+    let data = &process.data;
+    if process.store.url.is_none() && !data.join(STORE_FILE).exists() {
         return Err(StartFault::StoreMissing { folder: data.clone() });
     }
-    open_or_make(snapshot).await
+    open_or_make(process).await
 }
 
 /// Returns the location of the store from the configuration.
-pub(crate) fn options(snapshot: &Snapshot, clock: Clock) -> Options<'_> {
-    let store = &snapshot.process.store;
-    Options { url: store.url.as_ref(), data: &snapshot.process.data, migrate: store.migrate, clock }
+pub(crate) fn options(process: &Process, clock: Clock) -> Options<'_> {
+    let store = &process.store;
+    Options { url: store.url.as_ref(), data: &process.data, migrate: store.migrate, clock }
 }
 
 /// Opens the store, and creates it if it does not exist.
-pub(crate) async fn open_or_make(snapshot: &Snapshot) -> Result<Store, StartFault> {
-    Store::open(options(snapshot, Clock::system())).await.map_err(|error| failure::of_store(snapshot, error))
+pub(crate) async fn open_or_make(process: &Process) -> Result<Store, StartFault> {
+    Store::open(options(process, Clock::system())).await.map_err(|error| failure::of_store(process, error))
 }
 
 /// Runs the future of a command to its end.

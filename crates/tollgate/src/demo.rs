@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use access::ApiKey;
 use anyhow::Context;
-use config::Snapshot;
+use config::snapshot::Process;
 use serde::{Deserialize, Serialize};
 use store::{Email, NewKey, NewUser, Store, UserError, UserRef};
 
@@ -37,17 +37,17 @@ pub(crate) struct Demo {
 
 /// Creates missing demo users, and reads the keys of the others. Servers that share a store share its demo users; only
 /// the server that created a user can show its key.
-pub(crate) async fn seed(store: &Store, snapshot: &Snapshot) -> anyhow::Result<Demo> {
-    let data = &snapshot.process.data;
+pub(crate) async fn seed(store: &Store, process: &Process) -> anyhow::Result<Demo> {
+    let data = &process.data;
     let path = data.join(FILE);
     let mut stored_keys = read(&path)?;
-    let plans = store.plans().await.map_err(|error| failure::of_store(snapshot, error))?;
+    let plans = store.plans().await.map_err(|error| failure::of_store(process, error))?;
     let mut demo = Demo::default();
     for (name, plan) in USERS {
         if !plans.iter().any(|known| known.name == plan) {
             continue;
         }
-        let email = format!("demo-{plan}@{}.invalid", snapshot.process.brand.slug());
+        let email = format!("demo-{plan}@{}.invalid", process.brand.slug());
         if let Some(key) = stored_keys.iter().find(|stored| stored.email == email) {
             let key = key.clone();
             ensure(store, name, &key).await?;
@@ -58,7 +58,7 @@ pub(crate) async fn seed(store: &Store, snapshot: &Snapshot) -> anyhow::Result<D
             demo.elsewhere = Some(email);
             continue;
         }
-        let key = ApiKey::generate(&snapshot.process.brand.key_prefix)?.expose().to_owned();
+        let key = ApiKey::generate(&process.brand.key_prefix)?.expose().to_owned();
         let key = DemoKey { email, plan: plan.to_owned(), key };
         stored_keys.push(key.clone());
         let unwritable = |error| StartFault::unwritable(data, error);

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use access::Fingerprint;
 use cluster::windows::RedisFault;
-use config::Snapshot;
+use config::snapshot::Process;
 use ledger::IngestError;
 use spool::SpoolError;
 use thiserror::Error;
@@ -186,10 +186,10 @@ pub(crate) fn of_spool(data: &Path, folder: &Path, source: SpoolError) -> StartF
 }
 
 /// The error for a failed ingest of the spool in `folder`, with its code.
-pub(crate) fn of_ingest(snapshot: &Snapshot, folder: &Path, error: IngestError) -> StartFault {
+pub(crate) fn of_ingest(process: &Process, folder: &Path, error: IngestError) -> StartFault {
     match error {
-        IngestError::Store(source) => of_store(snapshot, source),
-        IngestError::Spool(source) => of_spool(&snapshot.process.data, folder, source),
+        IngestError::Store(source) => of_store(process, source),
+        IngestError::Spool(source) => of_spool(&process.data, folder, source),
     }
 }
 

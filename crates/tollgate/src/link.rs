@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use access::ticket::{Ticket, TicketError, TicketKind};
 use access::{Clock, Secret, TicketHash, Timestamp};
-use config::Snapshot;
+use config::snapshot::Process;
 use store::{Actor, LinkError, NewLink, Purpose, Store};
 
 use crate::cli::Place;
@@ -43,8 +43,8 @@ impl LinkDraft {
 
     /// Returns the URL of the link on the control API that listens on `control`. The token follows a `#`: browsers do
     /// not send this part, so that no log contains it.
-    pub(crate) fn url(&self, snapshot: &Snapshot, control: SocketAddr) -> Secret {
-        let base = match &snapshot.process.public_url.control {
+    pub(crate) fn url(&self, process: &Process, control: SocketAddr) -> Secret {
+        let base = match &process.public_url.control {
             Some(base) => base.clone(),
             None if control.ip().is_unspecified() => format!("http://localhost:{}", control.port()),
             None => format!("http://{control}"),
@@ -83,7 +83,7 @@ fn quoted(word: &str) -> String {
 /// Returns a link to become the first admin, or `None` if an admin exists. Earlier links of this kind become invalid.
 pub(crate) async fn to_become_the_first_admin(
     store: &Store,
-    snapshot: &Snapshot,
+    process: &Process,
     control: SocketAddr,
 ) -> Result<Option<Secret>, FirstAdmin> {
     if store.has_admin().await.map_err(LinkError::from)? {
@@ -92,7 +92,7 @@ pub(crate) async fn to_become_the_first_admin(
     let drawn = LinkDraft::new()?;
     let new = NewLink { purpose: Purpose::FirstAdmin, hash: drawn.hash(), expires_at: drawn.expires_at };
     match store.make_link(&Actor::SYSTEM, new).await {
-        Ok(_) => Ok(Some(drawn.url(snapshot, control))),
+        Ok(_) => Ok(Some(drawn.url(process, control))),
         // Another server or a command created an admin meanwhile.
         Err(LinkError::AdminExists(_)) => Ok(None),
         Err(error) => Err(error.into()),

@@ -9,7 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use access::{MasterKey, Secret, Vault, VaultError, vault};
-use config::{Environment, Snapshot};
+use config::Environment;
+use config::snapshot::Process;
 use store::{Actor, AdmittedMasterKey, DatabaseError, MasterKeyError, Store};
 
 use crate::failure::{self, StartFault};
@@ -70,8 +71,8 @@ impl InstallationSecrets {
 
     /// Returns the vault of a server. If no credential was ever sealed, the first start creates a master key, and a
     /// different key may replace the one that the store knows.
-    pub(crate) async fn open_vault(&self, store: &Store, snapshot: &Snapshot) -> Result<AdmittedVault, StartFault> {
-        let of_store = |error| failure::of_store(snapshot, error);
+    pub(crate) async fn open_vault(&self, store: &Store, process: &Process) -> Result<AdmittedVault, StartFault> {
+        let of_store = |error| failure::of_store(process, error);
         let (vault, is_new) = match self.vault() {
             Some(vault) => (vault, false),
             None => {
@@ -112,11 +113,11 @@ impl InstallationSecrets {
 impl AdmittedVault {
     /// Checks the master key again after the server has joined: earlier, the first start of another server could
     /// replace it.
-    pub(crate) async fn confirm(&self, store: &Store, snapshot: &Snapshot) -> Result<(), StartFault> {
+    pub(crate) async fn confirm(&self, store: &Store, process: &Process) -> Result<(), StartFault> {
         let judged = store.confirm_master_key(&Actor::SYSTEM, &self.vault).await;
         judged
             .map(|_| ())
-            .map_err(|error| of_key(&self.vault, error).unwrap_or_else(|error| failure::of_store(snapshot, error)))
+            .map_err(|error| of_key(&self.vault, error).unwrap_or_else(|error| failure::of_store(process, error)))
     }
 }
 

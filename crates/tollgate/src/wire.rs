@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use access::{Clock, Revision};
 use config::load::{LoadedConfig, Note};
+use config::snapshot::Process;
 use config::{Live, Snapshot};
 use telemetry::logs::DroppedLines;
 use telemetry::{LiveState, Metrics};
@@ -81,7 +82,7 @@ async fn start(loaded: LoadedConfig, options: ServeOptions, lock: &mut Lock) -> 
     if let Some(address) = mock {
         snapshot.traffic = snapshot.traffic.with_mock(parts::origin(address));
     }
-    let open_listeners = OpenListeners::open(&snapshot, &options).await?;
+    let open_listeners = OpenListeners::open(&snapshot.process, &options).await?;
     let addresses = open_listeners.addresses.clone();
     if !addresses.proxy.is_empty() {
         // With port 0, the system selects the port.
@@ -89,7 +90,7 @@ async fn start(loaded: LoadedConfig, options: ServeOptions, lock: &mut Lock) -> 
     }
     snapshot.process.control.listen = addresses.control;
     lock.sign(&addresses.to_string()).map_err(|error| StartFault::unwritable(&snapshot.process.data, error))?;
-    let setup = setup(&snapshot, &options, &durable, addresses.control).await?;
+    let setup = setup(&snapshot.process, &options, &durable, addresses.control).await?;
     let greeting = Greeting {
         snapshot: &snapshot,
         place: &options.place,
@@ -118,7 +119,7 @@ async fn start(loaded: LoadedConfig, options: ServeOptions, lock: &mut Lock) -> 
 /// Returns how the first admin is created, if none exists and this process serves the control API. The link itself is
 /// shown only on a terminal.
 async fn setup(
-    snapshot: &Snapshot,
+    process: &Process,
     options: &ServeOptions,
     durable: &DurableState,
     control: SocketAddr,
@@ -128,13 +129,13 @@ async fn setup(
     }
     let store = durable.node.store();
     if !std::io::stdout().is_terminal() {
-        let has_admin = store.has_admin().await.map_err(|error| failure::of_store(snapshot, error))?;
+        let has_admin = store.has_admin().await.map_err(|error| failure::of_store(process, error))?;
         let command = || AdminSetup::Command(link::setup_command(&options.place, options.has_addr.then_some(control)));
         return Ok((!has_admin).then(command));
     }
-    match link::to_become_the_first_admin(store, snapshot, control).await {
+    match link::to_become_the_first_admin(store, process, control).await {
         Ok(link) => Ok(link.map(AdminSetup::Link)),
-        Err(FirstAdmin::Store(error)) => Err(failure::of_store(snapshot, error).into()),
+        Err(FirstAdmin::Store(error)) => Err(failure::of_store(process, error).into()),
         Err(error) => Err(error.into()),
     }
 }
@@ -148,7 +149,7 @@ async fn join(
     role: Role,
 ) -> anyhow::Result<RunningServer> {
     let drain_times = snapshot.process.drain;
-    let windows = limits::open(&snapshot, &durable.clock).await?;
+    let windows = limits::open(&snapshot.process, &durable.clock).await?;
     let base = ServerContext {
         role,
         live: Arc::new(Live::new(Arc::new(snapshot))),

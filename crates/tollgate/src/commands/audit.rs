@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use access::{Clock, Day};
 use anyhow::bail;
 use cluster::{Cluster, OpenLease};
-use config::Snapshot;
 use config::load::Flags;
+use config::snapshot::Process;
 use ledger::{Days, Ledger, Reconciliation, RepairedTotals};
 use meter::{Per, Period};
 use store::{Actor, Store};
@@ -35,11 +35,11 @@ pub(crate) fn run(args: &Audit) -> anyhow::Result<ExitCode> {
     let snapshot = load(&args.place, &Flags::default())?.snapshot;
     let report = args.provider_report.as_deref().map(report::read).transpose()?;
     block_on(async {
-        let store = open(&snapshot).await?;
+        let store = open(&snapshot.process).await?;
         let today = Clock::system().now().day();
         let done = match report {
             Some(report) => report::compare(&store, &snapshot, args, report, today).await,
-            None => reconcile(&store, &snapshot, args, today).await,
+            None => reconcile(&store, &snapshot.process, args, today).await,
         };
         store.close().await;
         let (report_text, agrees) = done?;
@@ -49,9 +49,9 @@ pub(crate) fn run(args: &Audit) -> anyhow::Result<ExitCode> {
 }
 
 /// Returns the report, and whether all figures agree.
-async fn reconcile(store: &Store, snapshot: &Snapshot, args: &Audit, today: Day) -> anyhow::Result<(String, bool)> {
+async fn reconcile(store: &Store, process: &Process, args: &Audit, today: Day) -> anyhow::Result<(String, bool)> {
     let days = days(args, (Period::of(Per::Month, today).first(), today))?;
-    let failed = |error| failure::of_store(snapshot, error);
+    let failed = |error| failure::of_store(process, error);
     let (ledger, cluster) = (Ledger::new(store.clone()), Cluster::new(store.clone()));
     let read = async |repaired| {
         let found = ledger.reconcile(days).await.map_err(failed)?;

@@ -18,7 +18,7 @@ pub(crate) fn run(args: &BudgetsCommands) -> anyhow::Result<ExitCode> {
     let (BudgetsCommand::Set(SetBudget { place, .. }) | BudgetsCommand::List { place, .. }) = &args.command;
     let snapshot = load(place, &Flags::default())?.snapshot;
     block_on(async {
-        let store = open(&snapshot).await?;
+        let store = open(&snapshot.process).await?;
         let output = match &args.command {
             BudgetsCommand::Set(flags) => set(&store, flags).await,
             BudgetsCommand::List { json, .. } => list(&store, *json).await,

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use access::{Clock, Secret};
 use chrono::DateTime;
-use config::Snapshot;
 use config::load::Flags;
+use config::snapshot::Process;
 use store::backup::{self, BroughtBack, Draft, Successor};
 use store::copy::{CopiedTable, Progress, copy};
 use store::{BackupError, Census, DatabaseError, FolderError, Options, Store};
@@ -30,10 +30,10 @@ pub(crate) fn move_to(args: &Move) -> anyhow::Result<ExitCode> {
     snapshot.process.store.url = None;
     let _lock = Lock::take(&snapshot.process.data)?;
     block_on(async {
-        let from = open(&snapshot).await?;
+        let from = open(&snapshot.process).await?;
         let to = Secret::new(args.to.clone());
-        let mut there = snapshot.clone();
-        there.process.store.url = Some(to);
+        let mut there = snapshot.process.clone();
+        there.store.url = Some(to);
         let to = Store::open(Options { migrate: true, ..options(&there, Clock::system()) }).await;
         let to = to.map_err(|error| failure::of_store(&there, error))?;
         let copied = copy(&from, &to, print_progress).await.map_err(|error| failure::of_store(&there, error))?;
@@ -50,9 +50,9 @@ pub(crate) fn move_to(args: &Move) -> anyhow::Result<ExitCode> {
 pub(crate) fn back_up(args: &Backup) -> anyhow::Result<ExitCode> {
     let snapshot = load(&args.place, &Flags::default())?.snapshot;
     block_on(async {
-        let store = open(&snapshot).await?;
+        let store = open(&snapshot.process).await?;
         let written = backup::write(&store, &args.file, env!("CARGO_PKG_VERSION"), print_progress).await;
-        let copied = written.map_err(|error| of_backup(&snapshot, &args.file, error))?;
+        let copied = written.map_err(|error| of_backup(&snapshot.process, &args.file, error))?;
         show(&copied);
         say(&format!(
             "{} contains the whole store. Protect it like the store: it reveals the usage of every user\n",
@@ -70,12 +70,12 @@ pub(crate) fn restore(args: &Restore) -> anyhow::Result<ExitCode> {
     block_on(async {
         let working = working_copy(&args.file, &snapshot.process.data)?;
         let opened = backup::open(working.file(), Clock::system()).await;
-        let (backup, taken_at) = opened.map_err(|error| of_backup(&snapshot, &args.file, error))?;
+        let (backup, taken_at) = opened.map_err(|error| of_backup(&snapshot.process, &args.file, error))?;
         let (copied, replaced) = if args.replace {
-            let (copied, replaced) = replace(&snapshot, &backup, args.yes).await?;
+            let (copied, replaced) = replace(&snapshot.process, &backup, args.yes).await?;
             (copied, Some(replaced))
         } else {
-            (fill(&snapshot, &backup).await?, None)
+            (fill(&snapshot.process, &backup).await?, None)
         };
         show(&copied);
         let taken_at = i64::try_from(taken_at.0).ok().and_then(DateTime::from_timestamp_micros).unwrap_or_default();
@@ -86,14 +86,14 @@ pub(crate) fn restore(args: &Restore) -> anyhow::Result<ExitCode> {
 }
 
 /// Copies the backup into the existing store, which must be empty, or into a new one.
-async fn fill(snapshot: &Snapshot, backup: &Store) -> anyhow::Result<Vec<CopiedTable>> {
-    if snapshot.process.store.url.is_none() && !snapshot.process.data.join(STORE_FILE).exists() {
-        return Ok(succeed(snapshot, backup).await?.0);
+async fn fill(process: &Process, backup: &Store) -> anyhow::Result<Vec<CopiedTable>> {
+    if process.store.url.is_none() && !process.data.join(STORE_FILE).exists() {
+        return Ok(succeed(process, backup).await?.0);
     }
-    let target = Store::open(Options { migrate: true, ..options(snapshot, Clock::system()) }).await;
-    let target = target.map_err(|error| failure::of_store(snapshot, error))?;
+    let target = Store::open(Options { migrate: true, ..options(process, Clock::system()) }).await;
+    let target = target.map_err(|error| failure::of_store(process, error))?;
     let copied = backup::restore(backup, &target, print_progress).await;
-    let copied = copied.map_err(|error| failure::of_store(snapshot, error))?;
+    let copied = copied.map_err(|error| failure::of_store(process, error))?;
     target.close().await;
     Ok(copied)
 }
@@ -101,13 +101,13 @@ async fn fill(snapshot: &Snapshot, backup: &Store) -> anyhow::Result<Vec<CopiedT
 /// Copies the backup into a new store beside the existing one, and renames the existing file only when the copy is
 /// complete. A server therefore never finds an incomplete store, into which it would ingest its spool. Returns the path
 /// of the old file.
-async fn succeed(snapshot: &Snapshot, backup: &Store) -> Result<(Vec<CopiedTable>, PathBuf), StartFault> {
-    let fault = |error: BackupError| failure::of_store(snapshot, error);
-    let successor = Successor::begin(&snapshot.process.data, Clock::system()).await.map_err(fault)?;
+async fn succeed(process: &Process, backup: &Store) -> Result<(Vec<CopiedTable>, PathBuf), StartFault> {
+    let fault = |error: BackupError| failure::of_store(process, error);
+    let successor = Successor::begin(&process.data, Clock::system()).await.map_err(fault)?;
     let copied =
         backup::restore(backup, successor.store(), print_progress).await.map_err(|error| fault(error.into()))?;
     let millis = Clock::system().now().unix_millis();
-    let aside = snapshot.process.data.join(format!("{STORE_FILE}.replaced-{millis}"));
+    let aside = process.data.join(format!("{STORE_FILE}.replaced-{millis}"));
     successor.succeed(&aside).await.map_err(fault)?;
     Ok((copied, aside))
 }
@@ -119,27 +119,27 @@ struct ReplacedStore {
 }
 
 /// Compares the backup with the existing store, and replaces it if the operator agrees.
-async fn replace(snapshot: &Snapshot, backup: &Store, yes: bool) -> anyhow::Result<(Vec<CopiedTable>, ReplacedStore)> {
-    if snapshot.process.store.url.is_some() {
+async fn replace(process: &Process, backup: &Store, yes: bool) -> anyhow::Result<(Vec<CopiedTable>, ReplacedStore)> {
+    if process.store.url.is_some() {
         return Err(StartFault::ReplacesFilesOnly.into());
     }
-    let (current, brought_back) = match compare(snapshot, backup).await {
+    let (current, brought_back) = match compare(process, backup).await {
         Err(missing @ StartFault::StoreMissing { .. }) => return Err(missing.into()),
         Ok((current, brought_back)) => (Ok(current), Ok(brought_back)),
         Err(fault) => (Err(fault.to_string()), Err(fault)),
     };
-    confirmation::require(yes, &replaces(&snapshot.process.data.join(STORE_FILE), current)).await?;
-    let (copied, file) = succeed(snapshot, backup).await?;
+    confirmation::require(yes, &replaces(&process.data.join(STORE_FILE), current)).await?;
+    let (copied, file) = succeed(process, backup).await?;
     Ok((copied, ReplacedStore { file, brought_back }))
 }
 
 /// Counts the rows of the existing store, and compares the backup with it. An unreadable store may be the reason for
 /// the restore; then there is no comparison.
-async fn compare(snapshot: &Snapshot, backup: &Store) -> Result<(Census, BroughtBack), StartFault> {
-    let current = open(snapshot).await?;
+async fn compare(process: &Process, backup: &Store) -> Result<(Census, BroughtBack), StartFault> {
+    let current = open(process).await?;
     let compared = async { Ok((current.census().await?, backup::brought_back(backup, &current).await?)) }.await;
     current.close().await;
-    compared.map_err(|error: DatabaseError| failure::of_store(snapshot, error))
+    compared.map_err(|error: DatabaseError| failure::of_store(process, error))
 }
 
 /// Describes the store that a restore replaces, for the operator's confirmation.
@@ -213,12 +213,12 @@ fn working_copy(file: &Path, data: &Path) -> Result<Draft, StartFault> {
     copied.map_err(|error| StartFault::unwritable(data, error))
 }
 
-fn of_backup(snapshot: &Snapshot, file: &Path, error: BackupError) -> StartFault {
+fn of_backup(process: &Process, file: &Path, error: BackupError) -> StartFault {
     let file = file.to_owned();
     match error {
         BackupError::Folder(FolderError { source, .. }) => StartFault::BackupUnwritable { file, source },
         BackupError::NoBackup { .. } => StartFault::NoBackup { file },
-        BackupError::Open(_) | BackupError::Copy(_) | BackupError::Database(_) => failure::of_store(snapshot, error),
+        BackupError::Open(_) | BackupError::Copy(_) | BackupError::Database(_) => failure::of_store(process, error),
     }
 }
 

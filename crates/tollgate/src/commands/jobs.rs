@@ -18,10 +18,10 @@ pub(crate) fn run(args: &JobsCommands) -> anyhow::Result<ExitCode> {
     let JobsCommand::List { place, json } = &args.command;
     let snapshot = load(place, &Flags::default())?.snapshot;
     block_on(async {
-        let store = open(&snapshot).await?;
+        let store = open(&snapshot.process).await?;
         let records = Cluster::new(store.clone()).job_records().await;
         store.close().await;
-        let records = records.map_err(|error| failure::of_store(&snapshot, error))?;
+        let records = records.map_err(|error| failure::of_store(&snapshot.process, error))?;
         say(&if *json { format!("{:#}\n", in_json(&records)) } else { table(&records) });
         Ok(ExitCode::SUCCESS)
     })

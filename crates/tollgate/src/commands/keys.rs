@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use access::bounds::{UnfitBound, network};
 use access::{ApiKey, Clock, Credits, KeyBounds, KeyId, Timestamp};
 use anyhow::Context;
-use config::Snapshot;
 use config::load::Flags;
+use config::snapshot::Process;
 use store::{Actor, Key, KeyChange, KeySecret, NewKey, Rotation, Store};
 
 use crate::cli::{CreateKey, Keys, KeysCommand};
@@ -23,18 +23,18 @@ pub(crate) fn run(args: &Keys) -> anyhow::Result<ExitCode> {
     };
     let snapshot = load(place, &Flags::default())?.snapshot;
     block_on(async {
-        let store = open(&snapshot).await?;
-        let done = act(&store, &snapshot, &args.command).await;
+        let store = open(&snapshot.process).await?;
+        let done = act(&store, &snapshot.process, &args.command).await;
         store.close().await;
         done.map(|()| ExitCode::SUCCESS)
     })
 }
 
-async fn act(store: &Store, snapshot: &Snapshot, command: &KeysCommand) -> anyhow::Result<()> {
+async fn act(store: &Store, process: &Process, command: &KeysCommand) -> anyhow::Result<()> {
     let now = Clock::system().now();
     match command {
         KeysCommand::Create(create) => {
-            let secret = ApiKey::generate(&snapshot.process.brand.key_prefix)?;
+            let secret = ApiKey::generate(&process.brand.key_prefix)?;
             let owner = user(store, &create.user).await?;
             let expires_at = create.expires.map(|after| now.after(after));
             let new = NewKey { expires_at, bounds: bounds(create)?, ..NewKey::of(owner.id, &*create.label, &secret) };
@@ -53,7 +53,7 @@ async fn act(store: &Store, snapshot: &Snapshot, command: &KeysCommand) -> anyho
             show(&store.change_key(&Actor::COMMAND, id(&which.key)?, change).await?, now);
         }
         KeysCommand::Rotate { which, grace } => {
-            let secret = ApiKey::generate(&snapshot.process.brand.key_prefix)?;
+            let secret = ApiKey::generate(&process.brand.key_prefix)?;
             let rotation = Rotation { secret: KeySecret::of(&secret), grace: grace.unwrap_or_default() };
             show(&store.rotate_key(&Actor::COMMAND, id(&which.key)?, rotation).await?, now);
             print_secret(&secret);

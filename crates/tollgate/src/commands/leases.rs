@@ -19,10 +19,10 @@ pub(crate) fn run(args: &LeasesCommands) -> anyhow::Result<ExitCode> {
     let (LeasesCommand::List { place, .. } | LeasesCommand::Reclaim { place, .. }) = &args.command;
     let snapshot = load(place, &Flags::default())?.snapshot;
     block_on(async {
-        let store = open(&snapshot).await?;
+        let store = open(&snapshot.process).await?;
         let output = act(&store, &args.command).await;
         store.close().await;
-        say(&output.map_err(|error| failure::of_store(&snapshot, error))?);
+        say(&output.map_err(|error| failure::of_store(&snapshot.process, error))?);
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -26,7 +26,7 @@ use reasons::ReasonedAmount;
 pub(crate) fn run(args: &Limits) -> anyhow::Result<ExitCode> {
     let snapshot = load(&args.place, &Flags::default())?.snapshot;
     block_on(async {
-        let store = open(&snapshot).await?;
+        let store = open(&snapshot.process).await?;
         let read = read(&store, &snapshot, args).await;
         store.close().await;
         let (topology, lines) = read?;
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Limits) -> anyhow::Result<ExitCode> {
 }
 
 async fn read(store: &Store, snapshot: &Snapshot, args: &Limits) -> anyhow::Result<(LimitTopology, Vec<LimitLine>)> {
-    let failed = |error| failure::of_store(snapshot, error);
+    let failed = |error| failure::of_store(&snapshot.process, error);
     let cluster = Cluster::new(store.clone());
     let topology = LimitTopology {
         shared: store.is_shared(),

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use access::Clock;
-use config::Snapshot;
 use config::load::Flags;
+use config::snapshot::Process;
 use store::Options;
 use store::migration::{self, Status, Step, Undo};
 
@@ -22,23 +22,23 @@ pub(crate) fn run(args: &Migrate) -> anyhow::Result<ExitCode> {
         return Err(StartFault::StoreMissing { folder: snapshot.process.data }.into());
     }
     block_on(async {
-        let options = options(&snapshot, Clock::system());
-        let failed = |error| failure::of_store(&snapshot, error);
+        let options = options(&snapshot.process, Clock::system());
+        let failed = |error| failure::of_store(&snapshot.process, error);
         say(&match args.command {
             MigrateCommand::Status { .. } => table(&migration::status(&options).await.map_err(failed)?),
             MigrateCommand::Up { .. } => match migration::up(&options).await.map_err(failed)?.as_slice() {
                 [] => "up to date: nothing was changed\n".to_owned(),
                 versions => versions.iter().map(|version| format!("{version:03} applied\n")).collect(),
             },
-            MigrateCommand::Down { yes, .. } => down(&snapshot, &options, yes).await?,
+            MigrateCommand::Down { yes, .. } => down(&snapshot.process, &options, yes).await?,
         });
         Ok(ExitCode::SUCCESS)
     })
 }
 
 /// Undoes the newest migration if the operator agrees to the deletion; returns the output.
-async fn down(snapshot: &Snapshot, options: &Options<'_>, yes: bool) -> anyhow::Result<String> {
-    let failed = |error| failure::of_store(snapshot, error);
+async fn down(process: &Process, options: &Options<'_>, yes: bool) -> anyhow::Result<String> {
+    let failed = |error| failure::of_store(process, error);
     let Some(undo) = migration::undo(options).await.map_err(failed)? else {
         return Ok("the database is empty: nothing was undone\n".to_owned());
     };

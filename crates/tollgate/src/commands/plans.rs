@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use access::Plan;
-use config::Snapshot;
 use config::load::Flags;
+use config::snapshot::Traffic;
 use store::{Actor, PlanDifference, PlanDifferences, PlanError, Store};
 
 use crate::cli::{PlansCommand, PlansCommands};
@@ -16,24 +16,24 @@ pub(crate) fn run(args: &PlansCommands) -> anyhow::Result<ExitCode> {
     let (PlansCommand::List { place } | PlansCommand::Apply { place, .. }) = &args.command;
     let snapshot = load(place, &Flags::default())?.snapshot;
     block_on(async {
-        let store = open(&snapshot).await?;
-        let output = act(&store, &snapshot, &args.command).await;
+        let store = open(&snapshot.process).await?;
+        let output = act(&store, &snapshot.traffic, &args.command).await;
         store.close().await;
-        say(&output.map_err(|error| failure::of_store(&snapshot, error))?);
+        say(&output.map_err(|error| failure::of_store(&snapshot.process, error))?);
         Ok(ExitCode::SUCCESS)
     })
 }
 
 /// Runs the command, and returns its output.
-async fn act(store: &Store, snapshot: &Snapshot, command: &PlansCommand) -> Result<String, PlanError> {
+async fn act(store: &Store, traffic: &Traffic, command: &PlansCommand) -> Result<String, PlanError> {
     Ok(match command {
         PlansCommand::List { .. } => store.plans().await?.iter().map(|plan| line(' ', plan)).collect(),
         PlansCommand::Apply { dry_run: true, .. } => listing(
-            &store.compare_plans(&snapshot.traffic.plans).await?,
+            &store.compare_plans(&traffic.plans).await?,
             "nothing was changed: `plans apply` would make these changes",
         ),
         PlansCommand::Apply { dry_run: false, .. } => {
-            let done = store.apply_plans(&Actor::COMMAND, &snapshot.traffic.plans).await?;
+            let done = store.apply_plans(&Actor::COMMAND, &traffic.plans).await?;
             listing(&done, "done; running servers apply it within a second")
         }
     })

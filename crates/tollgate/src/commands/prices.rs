@@ -7,7 +7,8 @@ use std::time::Duration;
 use access::{Day, usd};
 use ai::price::{Long, Price, Prices};
 use config::load::Flags;
-use config::{Snapshot, read_price_file};
+use config::read_price_file;
+use config::snapshot::Traffic;
 use meter::Rates;
 use serde_json::{Value, json};
 
@@ -32,7 +33,7 @@ pub(crate) fn run(args: &PricesCommands) -> anyhow::Result<ExitCode> {
     let snapshot = load(place, &Flags::default())?.snapshot;
     match &args.command {
         PricesCommand::List { model, on, json, .. } => {
-            let rows = listed(&snapshot, model.as_deref(), *on);
+            let rows = listed(&snapshot.traffic, model.as_deref(), *on);
             say(&if *json { format!("{:#}\n", json!({"prices": in_json(&rows)})) } else { table(&rows) });
         }
         PricesCommand::Diff { file, .. } => {
@@ -48,7 +49,7 @@ pub(crate) fn run(args: &PricesCommands) -> anyhow::Result<ExitCode> {
 }
 
 /// Returns configured prices, then the others; by name, then by first day.
-fn listed<'a>(snapshot: &'a Snapshot, model: Option<&str>, on: Option<Day>) -> Vec<(String, &'a Price)> {
+fn listed<'a>(traffic: &'a Traffic, model: Option<&str>, on: Option<Day>) -> Vec<(String, &'a Price)> {
     let is_selected = |(name, price): &(String, &Price)| {
         model.is_none_or(|text| name.contains(text)) && on.is_none_or(|day| price.period.contains(day))
     };
@@ -57,8 +58,8 @@ fn listed<'a>(snapshot: &'a Snapshot, model: Option<&str>, on: Option<Day>) -> V
         rows.sort_by(|a, b| (&a.0, a.1.period.from).cmp(&(&b.0, b.1.period.from)));
         rows
     };
-    let mut rows = sorted(&snapshot.traffic.prices);
-    rows.extend(sorted(&snapshot.traffic.prices_builtin));
+    let mut rows = sorted(&traffic.prices);
+    rows.extend(sorted(&traffic.prices_builtin));
     rows
 }
 

@@ -13,12 +13,12 @@ use crate::link::{self, FirstAdmin};
 pub(crate) fn run(args: &SetupLink) -> anyhow::Result<ExitCode> {
     let snapshot = load(&args.place, &Flags { addr: args.addr, ..Flags::default() })?.snapshot;
     block_on(async {
-        let store = open(&snapshot).await?;
-        let created = link::to_become_the_first_admin(&store, &snapshot, snapshot.process.control.listen).await;
+        let store = open(&snapshot.process).await?;
+        let created = link::to_become_the_first_admin(&store, &snapshot.process, snapshot.process.control.listen).await;
         store.close().await;
         let link = match created {
             Ok(link) => link.ok_or(StartFault::AdminExists)?,
-            Err(FirstAdmin::Store(error)) => return Err(failure::of_store(&snapshot, error).into()),
+            Err(FirstAdmin::Store(error)) => return Err(failure::of_store(&snapshot.process, error).into()),
             Err(error) => return Err(error.into()),
         };
         say(&format!(

@@ -8,6 +8,7 @@ use access::{Plan, Role, Secret, UserStatus};
 use anyhow::Context;
 use config::Snapshot;
 use config::load::Flags;
+use config::snapshot::Process;
 use store::{
     Actor, Email, InvalidText, LinkError, NewLink, NewUser, NoPlan, Purpose, Store, User, UserChange, UserError,
     UserRef,
@@ -32,12 +33,12 @@ pub(crate) fn run(args: &Users) -> anyhow::Result<ExitCode> {
     block_on(async {
         match &args.command {
             UsersCommand::Create(create) => self::create(&snapshot, create).await?,
-            UsersCommand::Password(password) => self::password(&snapshot, password).await?,
+            UsersCommand::Password(password) => self::password(&snapshot.process, password).await?,
             command @ (UsersCommand::List { .. }
             | UsersCommand::Role(_)
             | UsersCommand::Suspend(_)
             | UsersCommand::Activate(_)) => {
-                let store = open(&snapshot).await?;
+                let store = open(&snapshot.process).await?;
                 let done = act(&store, command).await;
                 store.close().await;
                 let users = done?;
@@ -116,7 +117,7 @@ async fn create(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> 
         password: chosen.as_ref().map(password::hash).transpose()?,
         ..NewUser::member(email, name, create.plan.clone())
     };
-    let store = open_or_make(snapshot).await?;
+    let store = open_or_make(&snapshot.process).await?;
     let done = async {
         // Without a file, the plans of an existing store are not known.
         if create.place.config.is_some() || store.plans().await?.is_empty() {
@@ -130,7 +131,8 @@ async fn create(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> 
             PasswordSource::Link => {
                 let draft = LinkDraft::new()?;
                 let created = store.create_user_with_link(&Actor::COMMAND, new, draft.hash(), draft.expires_at).await;
-                created.map(|(created, _)| (created, Some(draft.url(snapshot, snapshot.process.control.listen))))
+                created
+                    .map(|(created, _)| (created, Some(draft.url(&snapshot.process, snapshot.process.control.listen))))
             }
             PasswordSource::Ask | PasswordSource::Stdin => {
                 let created = store.create_user(&Actor::COMMAND, new).await;
@@ -158,12 +160,12 @@ async fn create(snapshot: &Snapshot, create: &CreateUser) -> anyhow::Result<()> 
     Ok(())
 }
 
-async fn password(snapshot: &Snapshot, args: &UserPassword) -> anyhow::Result<()> {
-    let store = open(snapshot).await?;
+async fn password(process: &Process, args: &UserPassword) -> anyhow::Result<()> {
+    let store = open(process).await?;
     let done = async {
         // Checked before the operator types a password.
         let found = user(&store, &args.which.user).await?;
-        let own = [found.email.as_str(), &found.name, &snapshot.process.brand.name];
+        let own = [found.email.as_str(), &found.name, &process.brand.name];
         let chosen: Option<Password> = match args.by.source() {
             PasswordSource::Link => None,
             PasswordSource::Stdin => Some(terminal::read_password(&own)?),
@@ -177,7 +179,7 @@ async fn password(snapshot: &Snapshot, args: &UserPassword) -> anyhow::Result<()
             let (draft, purpose) = (LinkDraft::new()?, Purpose::Password { user: found.id });
             let new = NewLink { purpose, hash: draft.hash(), expires_at: draft.expires_at };
             store.make_link(&Actor::COMMAND, new).await?;
-            return Ok((found, Some(draft.url(snapshot, snapshot.process.control.listen))));
+            return Ok((found, Some(draft.url(process, process.control.listen))));
         };
         store.set_password(&Actor::COMMAND, found.id, &password::hash(&chosen)?, None).await?;
         anyhow::Ok((found, None))

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use access::{Clock, Vault};
 use anyhow::{Context, bail};
 use chrono::DateTime;
-use config::Snapshot;
 use config::load::Flags;
+use config::snapshot::Process;
 use store::{Actor, DatabaseError, KnownMasterKey, RunningServers, Store};
 
 use crate::cli::{VaultCommand, VaultCommands};
@@ -31,11 +31,11 @@ pub(crate) fn run(args: &VaultCommands) -> anyhow::Result<ExitCode> {
     let found = InstallationSecrets::read(&loaded.environment, &loaded.snapshot.process.data)?;
     let snapshot = loaded.snapshot;
     block_on(async {
-        let store = open(&snapshot).await?;
+        let store = open(&snapshot.process).await?;
         let done = match &args.command {
             VaultCommand::Status { .. } => status(&store, found.vault().as_ref()).await,
-            VaultCommand::Rotate { .. } => rotate(&store, &snapshot, &found).await,
-            VaultCommand::Reset { yes, .. } => reset(&store, &snapshot, &found, *yes).await,
+            VaultCommand::Rotate { .. } => rotate(&store, &snapshot.process, &found).await,
+            VaultCommand::Reset { yes, .. } => reset(&store, &snapshot.process, &found, *yes).await,
         };
         store.close().await;
         done
@@ -87,9 +87,9 @@ fn age_days(key: &KnownMasterKey) -> u64 {
     Clock::system().now().unix_seconds().saturating_sub(key.since.unix_seconds()) / 86_400
 }
 
-async fn rotate(store: &Store, snapshot: &Snapshot, found: &InstallationSecrets) -> anyhow::Result<ExitCode> {
+async fn rotate(store: &Store, process: &Process, found: &InstallationSecrets) -> anyhow::Result<ExitCode> {
     let vault = found.vault().context(NO_KEY)?;
-    let admitted = admit(store, snapshot, &vault).await?;
+    let admitted = admit(store, process, &vault).await?;
     if !admitted.newest {
         bail!("the store has a newer master key than this MASTER_ENCRYPTION_KEY: rotate with the key of the servers");
     }
@@ -151,19 +151,19 @@ fn others(keys: &[KnownMasterKey], vault: &Vault) -> u64 {
     keys.iter().filter(|key| key.fingerprint != vault.current()).map(|key| key.sealed).sum()
 }
 
-async fn admit(store: &Store, snapshot: &Snapshot, vault: &Vault) -> Result<store::AdmittedMasterKey, StartFault> {
-    let of_store = |error: DatabaseError| failure::of_store(snapshot, error);
+async fn admit(store: &Store, process: &Process, vault: &Vault) -> Result<store::AdmittedMasterKey, StartFault> {
+    let of_store = |error: DatabaseError| failure::of_store(process, error);
     secrets::admit(store, vault).await.map_err(|refused| refused.unwrap_or_else(of_store))
 }
 
 const NO_KEY: &str = "this command has no master key: set MASTER_ENCRYPTION_KEY (and MASTER_ENCRYPTION_KEY_PREVIOUS) \
                       as for the servers, or name their data folder with --data";
 
-async fn reset(store: &Store, snapshot: &Snapshot, found: &InstallationSecrets, yes: bool) -> anyhow::Result<ExitCode> {
-    let _lock = Lock::take(&snapshot.process.data)?;
+async fn reset(store: &Store, process: &Process, found: &InstallationSecrets, yes: bool) -> anyhow::Result<ExitCode> {
+    let _lock = Lock::take(&process.data)?;
     let servers = store.servers().await?;
     if servers > 0 {
-        return Err(failure::of_store(snapshot, RunningServers { servers }).into());
+        return Err(failure::of_store(process, RunningServers { servers }).into());
     }
     let vault = found.vault().context(
         "this command has no master key: set MASTER_ENCRYPTION_KEY to the new one, such as the output of `openssl rand \

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::Path;
 
 use cluster::LeaseError;
-use config::Snapshot;
+use config::snapshot::Process;
 use ledger::{RepairError, WriteError};
 use store::{
     BacklogError, BackupError, CopyError, DatabaseError, JoinError, LinkError, OpenError, PlanError, RunningServers,
@@ -49,13 +49,13 @@ pub(crate) enum DatabaseFault {
     Other,
 }
 
-/// Converts an error of the store that `snapshot` configures, and selects its code.
-pub(crate) fn of_store(snapshot: &Snapshot, error: impl StoreFailure) -> StartFault {
+/// Converts an error of the store that `process` configures, and selects its code.
+pub(crate) fn of_store(process: &Process, error: impl StoreFailure) -> StartFault {
     match error.store_cause() {
-        StoreCause::Folder => StartFault::unwritable(&snapshot.process.data, error),
+        StoreCause::Folder => StartFault::unwritable(&process.data, error),
         StoreCause::State(code) => StartFault::StoreVersion { code, source: error.into() },
-        StoreCause::Unusable(fault) if snapshot.process.store.url.is_some() => of_server(fault, error),
-        StoreCause::Unusable(fault) => of_file(&snapshot.process.data, fault, error),
+        StoreCause::Unusable(fault) if process.store.url.is_some() => of_server(fault, error),
+        StoreCause::Unusable(fault) => of_file(&process.data, fault, error),
     }
 }
 

@@ -53,7 +53,7 @@ impl Data {
     }
 }
 
-fn snapshot() -> Snapshot {
+fn snapshot() -> config::Snapshot {
     let environment = Environment::default();
     config::load(Sources { file: None, environment: &environment, flags: Flags::default() }).unwrap().snapshot
 }
@@ -68,13 +68,13 @@ async fn the_second_start_reads_the_secrets_of_the_first() {
     let store = data.store().await;
     let first = data.read(&[]).unwrap();
     assert!(first.vault().is_none() && !data.path("").exists(), "reading creates no file");
-    let keys = first.open_vault(&store, &snapshot()).await.unwrap();
+    let keys = first.open_vault(&store, &snapshot().process).await.unwrap();
     let signing = first.signing().unwrap();
     assert_eq!([data.mode(""), data.mode("master_key"), data.mode("jwt_secret")], [0o700, 0o600, 0o600]);
     let second = data.read(&[]).unwrap();
     assert_eq!(second.vault().unwrap().current(), keys.vault.current());
     assert_eq!(second.signing().unwrap(), signing);
-    assert!(keys.admitted.newest && second.open_vault(&store, &snapshot()).await.unwrap().admitted.newest);
+    assert!(keys.admitted.newest && second.open_vault(&store, &snapshot().process).await.unwrap().admitted.newest);
     let written = fs::read_to_string(data.path("jwt_secret")).unwrap();
     assert_eq!((written.len(), written.trim_end()), (45, signing.expose()));
 }
@@ -215,15 +215,15 @@ fn starts_at_once_agree() {
 async fn another_master_key_than_the_stores_is_refused() {
     let data = Data::new();
     let store = data.store().await;
-    let keys = data.read(&[]).unwrap().open_vault(&store, &snapshot()).await.unwrap();
+    let keys = data.read(&[]).unwrap().open_vault(&store, &snapshot().process).await.unwrap();
     seal(&store, &keys.vault).await;
     // A second server with the same store.
     let second = Data::new();
-    let missing = second.read(&[]).unwrap().open_vault(&store, &snapshot()).await.unwrap_err().to_string();
+    let missing = second.read(&[]).unwrap().open_vault(&store, &snapshot().process).await.unwrap_err().to_string();
     assert!(missing.starts_with("vault_key_missing: ") && missing.contains("MASTER_ENCRYPTION_KEY"), "{missing}");
     assert!(!second.path("").exists(), "it creates no key");
     let given = second.read(&[("MASTER_ENCRYPTION_KEY", KEY)]).unwrap();
-    let wrong = given.open_vault(&store, &snapshot()).await.unwrap_err().to_string();
+    let wrong = given.open_vault(&store, &snapshot().process).await.unwrap_err().to_string();
     assert!(wrong.starts_with("vault_key_wrong: ") && wrong.contains("every node the same"), "{wrong}");
     assert!(!wrong.contains(KEY) && wrong.contains(&fingerprint(KEY).to_string()), "{wrong}");
 }
@@ -239,15 +239,15 @@ async fn seal(store: &Store, vault: &Vault) {
 async fn a_master_key_that_seals_nothing_makes_way_for_another() {
     let data = Data::new();
     let store = data.store().await;
-    let before = data.read(&[]).unwrap().open_vault(&store, &snapshot()).await.unwrap();
+    let before = data.read(&[]).unwrap().open_vault(&store, &snapshot().process).await.unwrap();
     let elsewhere = Data::new();
-    let created = elsewhere.read(&[]).unwrap().open_vault(&store, &snapshot()).await.unwrap();
+    let created = elsewhere.read(&[]).unwrap().open_vault(&store, &snapshot().process).await.unwrap();
     assert_ne!(created.vault.current(), before.vault.current());
     let given = data.read(&[("MASTER_ENCRYPTION_KEY", KEY)]).unwrap();
-    let given = given.open_vault(&store, &snapshot()).await.unwrap();
+    let given = given.open_vault(&store, &snapshot().process).await.unwrap();
     assert_eq!(given.vault.current(), fingerprint(KEY));
     seal(&store, &given.vault).await;
-    let retired = data.read(&[]).unwrap().open_vault(&store, &snapshot()).await.unwrap_err().to_string();
+    let retired = data.read(&[]).unwrap().open_vault(&store, &snapshot().process).await.unwrap_err().to_string();
     assert!(retired.starts_with("vault_key_retired: "), "{retired}");
 }
 
@@ -257,9 +257,9 @@ async fn of_two_first_starts_on_one_store_one_is_refused_before_it_serves() {
     let store = one.store().await;
     let snapshot = snapshot();
     let start = async |data: &Data| -> anyhow::Result<()> {
-        let keys = data.read(&[])?.open_vault(&store, &snapshot).await?;
+        let keys = data.read(&[])?.open_vault(&store, &snapshot.process).await?;
         store.join(&data.path("node"), "9.8.7").await?;
-        Ok(keys.confirm(&store, &snapshot).await?)
+        Ok(keys.confirm(&store, &snapshot.process).await?)
     };
     let (first, second) = tokio::join!(start(&one), start(&two));
     assert!(first.is_ok() != second.is_ok(), "{first:?} {second:?}");

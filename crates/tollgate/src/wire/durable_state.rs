@@ -7,7 +7,7 @@ use std::time::Duration;
 use access::{Amount, Clock, Day, Secret};
 use cluster::Cluster;
 use config::Snapshot;
-use config::snapshot::{Durability, Signup, SignupMode};
+use config::snapshot::{Durability, Process, Signup, SignupMode};
 use jobs::Runner;
 use ledger::IngestStats;
 use meter::budget::Period;
@@ -73,22 +73,22 @@ impl DurableState {
     /// Opens both, and creates missing ones. The duration depends on the records that earlier runs left.
     pub(crate) async fn open(snapshot: &Snapshot, serve_options: &ServeOptions) -> anyhow::Result<Self> {
         let clock = Clock::system();
-        let opened = Store::open(commands::options(snapshot, clock.clone())).await;
-        let store = opened.map_err(|error| failure::of_store(snapshot, error))?;
+        let opened = Store::open(commands::options(&snapshot.process, clock.clone())).await;
+        let store = opened.map_err(|error| failure::of_store(&snapshot.process, error))?;
         refuse_exposed_demo_keys(&store, snapshot, serve_options.demo).await?;
-        let keys = serve_options.secrets.open_vault(&store, snapshot).await?;
+        let keys = serve_options.secrets.open_vault(&store, &snapshot.process).await?;
         let signing = if serve_options.role == Role::Proxy { None } else { Some(serve_options.secrets.signing()?) };
         let differences = store.ensure_plans(&snapshot.traffic.plans).await;
-        let differences = differences.map_err(|error| failure::of_store(snapshot, error))?;
-        refuse_lost_signup_plan(&store, snapshot).await?;
-        let demo = if serve_options.demo { demo::seed(&store, snapshot).await? } else { Demo::default() };
+        let differences = differences.map_err(|error| failure::of_store(&snapshot.process, error))?;
+        refuse_lost_signup_plan(&store, &snapshot.process).await?;
+        let demo = if serve_options.demo { demo::seed(&store, &snapshot.process).await? } else { Demo::default() };
         let joined = store.join(&snapshot.process.data, env!("CARGO_PKG_VERSION")).await;
-        let node = joined.map_err(|error| failure::of_store(snapshot, error))?;
-        keys.confirm(&store, snapshot).await?;
+        let node = joined.map_err(|error| failure::of_store(&snapshot.process, error))?;
+        keys.confirm(&store, &snapshot.process).await?;
         // Ingesting the records of an earlier run may take a long time.
         let heartbeat = heartbeat::start(&node);
         let metered_spool = if serve_options.role.proxies() {
-            Some(MeteredSpool::open(snapshot, &node, &clock, serve_options).await?)
+            Some(MeteredSpool::open(&snapshot.process, &node, &clock, serve_options).await?)
         } else {
             None
         };
@@ -97,23 +97,18 @@ impl DurableState {
 }
 
 impl MeteredSpool {
-    async fn open(
-        snapshot: &Snapshot,
-        node: &Node,
-        clock: &Clock,
-        serve_options: &ServeOptions,
-    ) -> anyhow::Result<Self> {
-        let folder = snapshot.process.data.join(SPOOL_FOLDER);
-        let (mut spool, gathered) = open_spool(node, snapshot, &folder, serve_options).await?;
+    async fn open(process: &Process, node: &Node, clock: &Clock, serve_options: &ServeOptions) -> anyhow::Result<Self> {
+        let folder = process.data.join(SPOOL_FOLDER);
+        let (mut spool, gathered) = open_spool(node, process, &folder, serve_options).await?;
         let stats = Arc::new(IngestStats::default());
         let interrupted = spool.interrupted.iter().fold(InterruptedTotals::default(), |sum, one| InterruptedTotals {
             requests: sum.requests + 1,
             reserved: sum.reserved.and(&one.request.reserved),
         });
-        settle(node, snapshot, &mut spool, gathered, &stats).await?;
+        settle(node, process, &mut spool, gathered, &stats).await?;
         let Spool { writers, reader, truncated_tails: cuts, lost_segments: lost, skipped_damage: skipped, .. } = spool;
-        let restored = restored(node, snapshot, clock).await;
-        let meter = Arc::new(restored.map_err(|error| failure::of_store(snapshot, error))?);
+        let restored = restored(node, process, clock).await;
+        let meter = Arc::new(restored.map_err(|error| failure::of_store(process, error))?);
         Ok(Self { writers, reader, stats, meter, cuts, lost, interrupted, skipped })
     }
 }
@@ -124,7 +119,7 @@ async fn refuse_exposed_demo_keys(store: &Store, snapshot: &Snapshot, wished: bo
     let public = listeners.find(|address| !address.ip().to_canonical().is_loopback());
     if let Some(&listener) = public
         && snapshot.traffic.costs_money()
-        && (wished || store.has_demo_users().await.map_err(|error| failure::of_store(snapshot, error))?)
+        && (wished || store.has_demo_users().await.map_err(|error| failure::of_store(&snapshot.process, error))?)
     {
         return Err(StartFault::DemoKeysExposed { listener }.into());
     }
@@ -132,9 +127,9 @@ async fn refuse_exposed_demo_keys(store: &Store, snapshot: &Snapshot, wished: bo
 }
 
 /// Checks that the plan for new accounts exists, if registration is enabled.
-async fn refuse_lost_signup_plan(store: &Store, snapshot: &Snapshot) -> anyhow::Result<()> {
-    let Signup { mode, plan } = &snapshot.process.signup;
-    let plans = store.plans().await.map_err(|error| failure::of_store(snapshot, error))?;
+async fn refuse_lost_signup_plan(store: &Store, process: &Process) -> anyhow::Result<()> {
+    let Signup { mode, plan } = &process.signup;
+    let plans = store.plans().await.map_err(|error| failure::of_store(process, error))?;
     if *mode != SignupMode::Closed && plans.iter().all(|stored| stored.name != *plan) {
         return Err(StartFault::SignupPlanMissing { plan: plan.clone() }.into());
     }
@@ -144,17 +139,16 @@ async fn refuse_lost_signup_plan(store: &Store, snapshot: &Snapshot) -> anyhow::
 /// Opens the spool in `folder` at the position of the last ingest, and collects later charges.
 async fn open_spool(
     node: &Node,
-    snapshot: &Snapshot,
+    process: &Process,
     folder: &Path,
     serve_options: &ServeOptions,
 ) -> anyhow::Result<(Spool, GatheredCharges)> {
-    let options =
-        spool::SpoolOptions::new(snapshot.process.spool.size_bytes_max, u32::try_from(serve_options.workers)?);
-    let ingested = ledger::ingest::positions(node).await.map_err(|error| failure::of_store(snapshot, error))?;
+    let options = spool::SpoolOptions::new(process.spool.size_bytes_max, u32::try_from(serve_options.workers)?);
+    let ingested = ledger::ingest::positions(node).await.map_err(|error| failure::of_store(process, error))?;
     let skip_corrupt = serve_options.skip_corrupt;
-    let carried = ledger::ingest::stored_requests(node).await.map_err(|error| failure::of_store(snapshot, error))?;
+    let carried = ledger::ingest::stored_requests(node).await.map_err(|error| failure::of_store(process, error))?;
     let (place, node) = (folder.to_owned(), node.id());
-    let durability = match snapshot.process.spool.durability {
+    let durability = match process.spool.durability {
         Durability::Process => spool::Durability::Process,
         Durability::Power => spool::Durability::Power,
     };
@@ -167,20 +161,20 @@ async fn open_spool(
         let spool = opening.open()?;
         Ok((spool, gathered))
     });
-    Ok(opened.await?.map_err(|error| failure::of_spool(&snapshot.process.data, folder, error))?)
+    Ok(opened.await?.map_err(|error| failure::of_spool(&process.data, folder, error))?)
 }
 
 /// Closes interrupted requests of the last run, and ingests the spool. If the spool has too many records, none is
 /// ingested yet, and they become the backlog of the node.
 async fn settle(
     node: &Node,
-    snapshot: &Snapshot,
+    process: &Process,
     spool: &mut Spool,
     gathered: GatheredCharges,
     stats: &IngestStats,
 ) -> anyhow::Result<()> {
-    let folder = snapshot.process.data.join(SPOOL_FOLDER);
-    let failed = |error| failure::of_spool(&snapshot.process.data, &folder, error);
+    let folder = process.data.join(SPOOL_FOLDER);
+    let failed = |error| failure::of_spool(&process.data, &folder, error);
     let close = |one: &InterruptedRequest| one.request.interrupted_event();
     let interrupted: Vec<Record> = spool.interrupted.iter().map(|one| Record::Close(close(one))).collect();
     let mut is_last = false;
@@ -197,7 +191,7 @@ async fn settle(
             }
         }
         let drained = ledger::ingest::drain(node, &mut spool.reader, stats).await;
-        drained.map_err(|error| failure::of_ingest(snapshot, &folder, error))?;
+        drained.map_err(|error| failure::of_ingest(process, &folder, error))?;
         match settled {
             // Ingested records make room again.
             Err(SpoolError::Full { .. }) if !is_last => is_last = true,
@@ -208,11 +202,11 @@ async fn settle(
 
 /// Returns a meter with the usage of the current day. All spooled records are in the store or in the node's backlog. If
 /// nodes share the store, the meter uses leases, and unused leases of earlier runs are returned first.
-async fn restored(node: &Node, snapshot: &Snapshot, clock: &Clock) -> Result<Meter, BacklogError> {
+async fn restored(node: &Node, process: &Process, clock: &Clock) -> Result<Meter, BacklogError> {
     let store = node.store();
     if store.is_shared() {
         let cluster = Cluster::new(store.clone());
-        let closing = cluster.close_untold_leases(node, snapshot.process.lease.ttl);
+        let closing = cluster.close_untold_leases(node, process.lease.ttl);
         match tokio::time::timeout(CLOSING_MAX, closing).await {
             Ok(Ok(())) => {}
             // Another transaction holds their rows; the lease job closes these leases as well, every 10 s.

@@ -3,7 +3,7 @@
 use access::Clock;
 use access::limits::SharedLimits;
 use cluster::windows::{self, RedisKeeper, Sharing, Windows};
-use config::Snapshot;
+use config::snapshot::Process;
 use proxy::UnauthenticatedClients;
 use telemetry::metrics;
 use tokio::sync::mpsc;
@@ -15,11 +15,11 @@ use crate::failure::StartFault;
 const QUESTIONS_MAX: usize = 1024;
 
 /// Opens the rate limits of this process. An unavailable Redis does not delay the start.
-pub(super) async fn open(snapshot: &Snapshot, clock: &Clock) -> Result<Windows, StartFault> {
-    let Some(url) = &snapshot.process.redis else {
+pub(super) async fn open(process: &Process, clock: &Clock) -> Result<Windows, StartFault> {
+    let Some(url) = &process.redis else {
         return Ok(Windows::here(clock.clone()));
     };
-    let sharing = Sharing { url, brand: &snapshot.process.brand.key_prefix, answer: windows::ANSWER };
+    let sharing = Sharing { url, brand: &process.brand.key_prefix, answer: windows::ANSWER };
     Windows::shared(sharing, clock.clone()).await.map_err(StartFault::Redis)
 }
 

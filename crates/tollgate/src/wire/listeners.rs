@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use config::Snapshot;
+use config::snapshot::Process;
 use proxy::Listeners;
 use tokio::net::TcpListener;
 
@@ -27,12 +27,12 @@ pub(crate) struct ListenAddresses {
 }
 
 impl OpenListeners {
-    /// Opens the listeners that `snapshot` configures.
-    pub(crate) async fn open(snapshot: &Snapshot, options: &ServeOptions) -> anyhow::Result<Self> {
-        let bind = || proxy::bind(&snapshot.process.listen, options.workers);
+    /// Opens the listeners that `process` configures.
+    pub(crate) async fn open(process: &Process, options: &ServeOptions) -> anyhow::Result<Self> {
+        let bind = || proxy::bind(&process.listen, options.workers);
         let proxy = options.role.proxies().then(bind).transpose();
         let proxy = proxy.map_err(|error| StartFault::listen(error.address, "--listen", error.source))?;
-        let address = snapshot.process.control.listen;
+        let address = process.control.listen;
         let control = TcpListener::bind(address);
         let control = control.await.map_err(|error| StartFault::listen(address, "--addr", error))?;
         let addresses = ListenAddresses {

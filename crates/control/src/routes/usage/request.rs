@@ -5,7 +5,7 @@ use std::sync::Arc;
 use access::{NanoUsd, Refusal, RequestId, Role};
 use axum::Json;
 use axum::extract::{Request, State};
-use config::Snapshot;
+use config::snapshot::Traffic;
 use ledger::RequestAttempt;
 use meter::Billed;
 use meter::rating;
@@ -122,8 +122,8 @@ impl From<Billed> for OtherUnit {
 }
 
 impl Attempt {
-    fn of(attempt: RequestAttempt, snapshot: &Snapshot) -> Self {
-        let price = Price::of(&attempt, snapshot);
+    fn of(attempt: RequestAttempt, traffic: &Traffic) -> Self {
+        let price = Price::of(&attempt, traffic);
         let usage = attempt.usage.as_ref();
         Self {
             provider: attempt.provider,
@@ -147,10 +147,10 @@ impl Attempt {
 impl Price {
     /// Returns `None` if the price no longer applies, or if its lines do not add up to the cost (for impossible
     /// amounts).
-    fn of(attempt: &RequestAttempt, snapshot: &Snapshot) -> Option<Self> {
+    fn of(attempt: &RequestAttempt, traffic: &Traffic) -> Option<Self> {
         let (cost, usage, version) = (attempt.cost?, attempt.usage.as_ref()?, attempt.price_version.as_deref()?);
         let names = (attempt.model.as_deref().unwrap_or_default(), attempt.answered_model.as_deref());
-        let price = snapshot.traffic.price_of_version(attempt.provider.as_deref()?, names, version)?;
+        let price = traffic.price_of_version(attempt.provider.as_deref()?, names, version)?;
         let (lines, rounding_pico) = Self::adding_up(&price.lines(usage)?, cost)?;
         Some(Self {
             version: version.to_owned(),
@@ -224,7 +224,7 @@ pub(in crate::routes) async fn show(
     }
     let (line, attempts) = found.ok_or_else(|| Problem::new(Refusal::NotFound, "you have no request with this id"))?;
     let snapshot = app.live.load_full();
-    let attempts = attempts.into_iter().map(|attempt| Attempt::of(attempt, &snapshot));
+    let attempts = attempts.into_iter().map(|attempt| Attempt::of(attempt, &snapshot.traffic));
     Ok(Json(RequestDetail { request: RequestItem::from(line), attempts: attempts.collect() }))
 }
 

@@ -10,6 +10,7 @@ use ai::export::{ExportFigures, ExportLineKey};
 use ai::{Export, ProviderKind};
 use anyhow::{Context, bail};
 use config::Snapshot;
+use config::snapshot::Traffic;
 use ledger::{Days, Ledger, RecordedUsage};
 use serde_json::{Value, json};
 use store::Store;
@@ -44,14 +45,14 @@ pub(super) async fn compare(
     report: Export,
     today: Day,
 ) -> anyhow::Result<(String, bool)> {
-    let providers = providers(snapshot, args.provider.as_deref(), &report)?;
+    let providers = providers(&snapshot.traffic, args.provider.as_deref(), &report)?;
     let (Some(first), Some(last)) = (report.days.first(), report.days.last()) else {
         bail!("the report contains no day")
     };
     // The current day is incomplete, both in the store and in the report.
     let over = Day(today.0.saturating_sub(1));
     let days = days(args, (*first, (*last).min(over).max(*first)))?;
-    let failed = |error| failure::of_store(snapshot, error);
+    let failed = |error| failure::of_store(&snapshot.process, error);
     let ledger = Ledger::new(store.clone());
     let kept_from = ledger.usage_kept_from().await.map_err(failed)?;
     let recorded = ledger.recorded(days).await.map_err(failed)?;
@@ -61,13 +62,13 @@ pub(super) async fn compare(
 }
 
 /// Returns the configured providers that the report covers; `None` if the report names them itself, or covers all.
-fn providers(snapshot: &Snapshot, named: Option<&str>, report: &Export) -> anyhow::Result<Option<BTreeSet<String>>> {
+fn providers(traffic: &Traffic, named: Option<&str>, report: &Export) -> anyhow::Result<Option<BTreeSet<String>>> {
     if let Some(named) = named {
         return Ok(Some(BTreeSet::from([named.to_owned()])));
     }
     let Some(kind) = report.kind else { return Ok(None) };
     let of_kind = |kind: ProviderKind| {
-        let of = snapshot.traffic.providers.iter().filter(|provider| provider.kind == kind);
+        let of = traffic.providers.iter().filter(|provider| provider.kind == kind);
         of.map(|provider| provider.name.to_string()).collect::<BTreeSet<_>>()
     };
     let found = of_kind(kind);
