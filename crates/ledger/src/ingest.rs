@@ -199,7 +199,9 @@ impl Job for Ingest {
 
     /// Releases the last batch.
     async fn stop(&mut self) -> Result<(), JobError> {
-        let (Some(batch), Some(mut reader)) = (self.stored.take(), self.slot.take()) else { return Ok(()) };
+        // Without a batch, the reader must stay in its place: the last ingest needs it.
+        let Some(batch) = self.stored.take() else { return Ok(()) };
+        let Some(mut reader) = self.slot.take() else { return Ok(()) };
         let released = release(self.node.store(), &mut reader, &batch);
         self.slot.put(reader);
         if let Err(error) = released {

@@ -49,7 +49,7 @@ async fn usage(store: &Store, node: &Node, user: UserNo, key: KeyNo) {
         let cost = if nth == 0 { CopiedValue::Null } else { number(46) };
         insert(store, &mut on, "usage_events", &[user.clone(), key.clone(), day.clone(), ("cost_nano", cost)]).await;
     }
-    for table in ["usage_attempts", "usage_raw", "lease_holders"] {
+    for table in ["usage_attempts", "usage_raw", "lease_holders", "jobs"] {
         insert(store, &mut on, table, &[]).await;
     }
     for table in ["usage_counts", "daily_usage", "daily_plans", "daily_models", "ingested", "open_requests"] {
