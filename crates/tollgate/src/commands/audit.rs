@@ -71,7 +71,7 @@ async fn reconcile(store: &Store, process: &Process, args: &Audit, today: Day) -
         if done.is_err() {
             say(&render(&report).await?);
         }
-        let done = done.map_err(|error| failure::of_store(snapshot, error))?;
+        let done = done.map_err(|error| failure::of_store(process, error))?;
         report = if done.is_any() { read(Some(done)).await? } else { AuditReport { repaired: Some(done), ..report } };
     }
     Ok((render(&report).await?, report.found.agrees()))
