@@ -24,9 +24,12 @@ pub enum UsdError {
         /// The number of supported decimal places.
         places: usize,
     },
-    /// The amount is too large for the integer.
+    /// The number is too large for the integer.
     #[error("a smaller amount")]
     TooLarge,
+    /// The amount of money is more than `i64::MAX` nano-USD.
+    #[error("an amount of at most {}", written_money(NanoUsd(i64::MAX)))]
+    TooMuch,
 }
 
 /// Parses `"0.25"` exactly, as an integer with `places` decimal places.
@@ -62,7 +65,8 @@ pub fn parse_money(text: &str) -> Result<NanoUsd, UsdError> {
     let number = text.strip_suffix(CURRENCY).ok_or(UsdError::Currency)?;
     match parse(number, NANO_PLACES) {
         Err(UsdError::Malformed) => Err(UsdError::Currency),
-        nano => i64::try_from(nano?).map(NanoUsd).map_err(|_| UsdError::TooLarge),
+        Err(UsdError::TooLarge) => Err(UsdError::TooMuch),
+        nano => i64::try_from(nano?).map(NanoUsd).map_err(|_| UsdError::TooMuch),
     }
 }
 
@@ -114,7 +118,7 @@ mod tests {
         }
         assert_eq!(parse_money("0.0000000001 USD"), Err(UsdError::TooFine { places: 9 }));
         for text in ["9223372036.854775808 USD", "18446744073.709551616 USD"] {
-            assert_eq!(parse_money(text), Err(UsdError::TooLarge), "{text}");
+            assert_eq!(parse_money(text), Err(UsdError::TooMuch), "{text}");
         }
     }
 

@@ -298,6 +298,12 @@ async fn what_is_no_answer_is_upstream_protocol() {
 }
 
 #[tokio::test]
+async fn invalid_first_chunk_cuts_the_response() {
+    let response = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nbad";
+    said(Method::GET, response).await.is_answer("", false);
+}
+
+#[tokio::test]
 async fn chunk_extensions_and_trailers_are_bounded() {
     let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n";
     let extension = |bytes: usize| format!("{head}0;{}\r\n\r\n", "x".repeat(bytes));
