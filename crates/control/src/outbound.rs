@@ -58,7 +58,7 @@ pub(crate) enum NoAnswer {
     Http(#[from] hyper::Error),
     #[error("it is configured as h2c, which is not supported here")]
     H2c,
-    #[error("its name or the credential is not valid in a request")]
+    #[error("its host name or the credential is not valid in a request")]
     Request,
 }
 

@@ -127,7 +127,7 @@ pub enum StartError {
     #[error("cannot start a worker thread: {0}")]
     Thread(#[source] io::Error),
     /// There are more or fewer lanes than listeners.
-    #[error("{listeners} workers have listeners, {lanes} have a spool lane")]
+    #[error("{listeners} workers have listeners, {lanes} have a spool partition")]
     Lanes {
         /// Workers with listeners.
         listeners: usize,
@@ -253,7 +253,7 @@ async fn keep_up<F: Future<Output = ()>>(worker: Rc<Worker>, task: impl Fn(Rc<Wo
     loop {
         if AssertUnwindSafe(task(worker.clone())).catch_unwind().await.is_err() {
             worker.handles.panicked();
-            tracing::error!("a worker's housekeeping panicked; it begins anew");
+            tracing::error!("a worker's housekeeping panicked; it starts again");
             tokio::time::sleep(KEEP_UP_PAUSE).await;
         }
     }
