@@ -64,7 +64,9 @@ impl SendAttempt<'_> {
     ) -> Result<AttemptOutcome, Problem> {
         let (exchange, progress) = (self.exchange, self.progress);
         let may_repeat = link.reused && self.repeats < REPEATS_MAX;
-        let mut call = Http1Call::start(link, request);
+        let mut call = Http1Call::start(link, request).map_err(|error| {
+            Problem::new(Refusal::BadRequest, "the request cannot be sent over HTTP/1.1").because(&error)
+        })?;
         let probe = call.probe();
         exchange.sending(probe.clone(), progress.clone(), self.now);
         let answered = match wait(exchange, progress, |cx| call.poll_head(cx)).await? {

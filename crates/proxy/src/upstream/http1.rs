@@ -1,8 +1,8 @@
 //! An HTTP/1.1 connection to an upstream, which the request's own task drives.
 //!
-//! A call writes the request and reads the head of the response at once (`call`). The content of the response is read by
-//! its body (`body`), to whose end the connection belongs; it then returns to the pool through a `ReturnSlot`. What is left of
-//! the request by then is written by a task (`request_writer`).
+//! `call` writes the request and reads the head of the response at the same time. `body` then owns the connection and reads
+//! the content; at its end, it leaves the connection in a `ReturnSlot` for the pool. If a response begins before its
+//! request is written, a task writes the rest (`request_writer`).
 
 pub(crate) mod body;
 pub(crate) mod call;
@@ -22,7 +22,7 @@ use tokio::io::AsyncReadExt as _;
 use crate::upstream::connect::HEAD_BYTES_MAX;
 use crate::upstream::socket::{Gauge, IdleSocket, Probe, Socket};
 
-/// The fields of a response's head; the most that an index of fields numbers.
+/// The maximum number of fields of a response's head, which is also that of the parser.
 const FIELDS_MAX: usize = 254;
 /// The first read of a response. A read that fills the buffer doubles the next one.
 const READ_BYTES_MIN: usize = 8 * 1024;
@@ -36,7 +36,7 @@ pub(crate) struct Http1Connection {
     socket: Rc<RefCell<Socket>>,
     gauge: Rc<Gauge>,
     parser: ResponseParser,
-    /// Received bytes that nobody has read. An idle connection has no memory here.
+    /// Received bytes that are not parsed yet. An idle connection has no buffer.
     received: BytesMut,
     read_bytes: usize,
     /// Whether it served a request before.

@@ -38,7 +38,7 @@ pub(crate) struct Http1Download {
 }
 
 impl Http1Download {
-    /// Returns the content that follows a head on this connection. `upload` writes what is left of the request.
+    /// Returns the content that follows a head on this connection. `upload` is the task that writes the rest of the request.
     pub(super) fn new(
         connection: Box<Http1Connection>,
         framing: Framing,
@@ -97,7 +97,7 @@ impl Http1Download {
         }
     }
 
-    /// Closes the connection. The next poll returns the error, so that what was received before it reaches the client.
+    /// Closes the connection. The next poll returns the error, so that earlier bytes of the response reach the client first.
     fn fail(&mut self, cx: &Context<'_>, error: Http1BodyError) -> Poll<Option<Result<Bytes, Http1BodyError>>> {
         self.connection = None;
         self.failed = Some(error);

@@ -35,8 +35,6 @@ pub(crate) enum Http1CallError {
     // The request's `Upgrade` is not forwarded.
     #[error("the upstream switched protocols without a request to do so")]
     Switched,
-    #[error("the request cannot be sent over HTTP/1.1")]
-    Invalid(#[source] InvalidPart),
     #[error(transparent)]
     Upload(#[from] UploadError),
 }
@@ -46,13 +44,13 @@ impl Http1CallError {
     pub(crate) const fn is_protocol(&self) -> bool {
         match self {
             Self::Violation(_) | Self::Interim | Self::Switched => true,
-            Self::Io(_) | Self::Closed | Self::Invalid(_) | Self::Upload(_) => false,
+            Self::Io(_) | Self::Closed | Self::Upload(_) => false,
         }
     }
 
     /// Whether the client's body ended the call.
     pub(crate) const fn is_of_client(&self) -> bool {
-        matches!(self, Self::Upload(_) | Self::Invalid(_))
+        matches!(self, Self::Upload(_))
     }
 }
 
@@ -62,8 +60,6 @@ enum Sending {
     Written,
     /// The upstream reads no more of it; it may have responded before.
     Refused(io::Error),
-    /// The head cannot be written.
-    Invalid(InvalidPart),
 }
 
 /// A request with its connection. Dropped, the connection is closed.
@@ -80,16 +76,17 @@ pub(crate) struct Http1Call {
 
 impl Http1Call {
     /// Begins a call; nothing is written before it is polled.
-    pub(crate) fn start(connection: Box<Http1Connection>, request: Request<Upload>) -> Self {
+    ///
+    /// # Errors
+    /// The method or the target cannot be written.
+    pub(crate) fn start(connection: Box<Http1Connection>, request: Request<Upload>) -> Result<Self, InvalidPart> {
         let (parts, upload) = request.into_parts();
         let responds_to = ResponseTo::method(parts.method.as_str().as_bytes());
         let is_bodiless = upload.is_empty();
-        let sending = match RequestWriter::new(connection.socket.clone(), &parts, upload) {
-            Ok(writer) => Sending::Writing(writer),
-            Err(invalid) => Sending::Invalid(invalid),
-        };
+        let sending = Sending::Writing(RequestWriter::new(connection.socket.clone(), &parts, upload)?);
         let probe = connection.probe();
-        Self { connection, parts, sending, responds_to, is_bodiless, interim_responses: 0, interim_bytes: 0, probe }
+        let (interim_responses, interim_bytes) = (0, 0);
+        Ok(Self { connection, parts, sending, responds_to, is_bodiless, interim_responses, interim_bytes, probe })
     }
 
     /// Returns a probe of what happens to the request.
@@ -101,11 +98,8 @@ impl Http1Call {
     pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Http1CallError>> {
         self.poll_send(cx)?;
         if !self.probe.anything_written() {
-            // A response before the request would be an answer to another one.
-            return match &self.sending {
-                Sending::Refused(_) => Poll::Ready(Err(self.refused())),
-                Sending::Writing(_) | Sending::Written | Sending::Invalid(_) => Poll::Pending,
-            };
+            // A response before the request would be the response to another one.
+            return Poll::Pending;
         }
         loop {
             while let Some(head) = self.parse()? {
@@ -138,7 +132,6 @@ impl Http1Call {
                 }
                 Poll::Ready(Err(error)) => Err(error),
             },
-            Sending::Invalid(invalid) => Err(Http1CallError::Invalid(*invalid)),
             Sending::Written | Sending::Refused(_) => Ok(()),
         }
     }
@@ -147,7 +140,7 @@ impl Http1Call {
     fn refused(&mut self) -> Http1CallError {
         match &mut self.sending {
             Sending::Refused(error) => Http1CallError::Io(std::mem::replace(error, io::ErrorKind::BrokenPipe.into())),
-            Sending::Writing(_) | Sending::Written | Sending::Invalid(_) => Http1CallError::Closed,
+            Sending::Writing(_) | Sending::Written => Http1CallError::Closed,
         }
     }
 
@@ -170,7 +163,7 @@ impl Http1Call {
         Ok(())
     }
 
-    /// Returns the response. Its body leaves the connection in the slot when both are over, if it persists.
+    /// Returns the response, and the slot in which its body leaves the connection if another request may use it.
     pub(crate) fn into_response(
         mut self,
         head: ResponseHead,
@@ -179,13 +172,13 @@ impl Http1Call {
         let parts = response_head::convert(head.over(&bytes), &bytes).map_err(Http1CallError::Violation)?;
         let (framing, persists) = (head.framing(self.responds_to), head.persists(self.responds_to));
         self.connection.parser.recycle(head);
-        let (upload, is_written) = match self.sending {
-            Sending::Writing(writer) => (Some(writer.continue_in_task()), true),
-            Sending::Written => (None, true),
-            Sending::Refused(_) | Sending::Invalid(_) => (None, false),
+        let (upload, is_refused) = match self.sending {
+            Sending::Writing(writer) => (Some(writer.continue_in_task()), false),
+            Sending::Written => (None, false),
+            Sending::Refused(_) => (None, true),
         };
         let slot: ReturnSlot = Rc::default();
-        let returns_to = (persists && is_written).then(|| slot.clone());
+        let returns_to = (persists && !is_refused).then(|| slot.clone());
         let body = Http1Download::new(self.connection, framing, upload, returns_to);
         Ok((Response::from_parts(parts, Download::Http1(body)), slot))
     }
@@ -195,7 +188,7 @@ impl Http1Call {
         let upload = match self.sending {
             Sending::Writing(writer) if !self.probe.anything_written() => writer.into_upload(),
             _ if self.is_bodiless => Upload::segments(std::iter::empty(), Instant::now()).0,
-            Sending::Writing(_) | Sending::Written | Sending::Refused(_) | Sending::Invalid(_) => return None,
+            Sending::Writing(_) | Sending::Written | Sending::Refused(_) => return None,
         };
         Some(Request::from_parts(self.parts, upload))
     }
