@@ -93,6 +93,7 @@ fn records_before_the_files_of_an_unknown_version_are_read_after_those_are_moved
     set_version(&paths[2], 3, HEADER_BYTES..ends[count].offset, 0x20);
     let SpoolError::Newer { file, offset: HEADER_BYTES, .. } = refused(dir.path(), &[]) else { panic!() };
     assert_eq!(file, paths[2]);
-    paths[2..].iter().for_each(|path| fs::remove_file(path).unwrap());
+    // Reading may have preallocated a further segment.
+    files(dir.path())[2..].iter().for_each(|path| fs::remove_file(path).unwrap());
     assert_eq!(rest(dir.path(), SMALL, &[]), records(u32::try_from(count).unwrap()));
 }
