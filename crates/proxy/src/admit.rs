@@ -3,10 +3,10 @@
 use access::{Refusal, RequestId};
 use config::snapshot::Sizes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http1::Violation;
 
 use crate::answer::Problem;
-use crate::smuggling::Fault;
 
 /// Longest correlation id that is kept.
 const CORRELATION_LEN_MAX: usize = 128;
@@ -14,11 +14,14 @@ const CORRELATION_LEN_MAX: usize = 128;
 /// The caller's own `x-request-id`.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Refuses what [`crate::smuggling`] refused to read, and a body that is announced too large.
+/// Refuses a head that broke a rule, and a body that is announced too large.
 #[tracing::instrument(level = "debug", skip_all)]
 pub(crate) fn check_head(parts: &Parts, sizes: &Sizes) -> Result<(), Problem> {
-    if let Some(fault) = parts.extensions.get::<Fault>() {
-        return Err(refused(*fault, sizes));
+    if parts.method == Method::CONNECT {
+        return Err(Problem::new(Refusal::MethodNotAllowed, "CONNECT is not served here"));
+    }
+    if let Some(violation) = parts.extensions.get::<Violation>() {
+        return Err(refused(*violation, sizes));
     }
     if let Some(length) = content_length(&parts.headers)
         && length > sizes.body_bytes_max
@@ -28,12 +31,13 @@ pub(crate) fn check_head(parts: &Parts, sizes: &Sizes) -> Result<(), Problem> {
     Ok(())
 }
 
-fn refused(fault: Fault, sizes: &Sizes) -> Problem {
-    let mut message = fault.to_string();
-    if fault == Fault::TooLarge {
+fn refused(violation: Violation, sizes: &Sizes) -> Problem {
+    let mut message = violation.to_string();
+    if violation == Violation::HeadTooLarge {
         message.push_str(&format!(": at most {} bytes are taken", sizes.headers_bytes_max));
     }
-    Problem::new(fault.refusal(), message)
+    let refusal = if violation.is_head_too_large() { Refusal::HeaderTooLarge } else { Refusal::BadRequest };
+    Problem::new(refusal, message)
 }
 
 /// Whether `Transfer-Encoding` says `chunked` and nothing else, or is not there: another coding would stay on the body
@@ -88,9 +92,9 @@ mod tests {
         assert_eq!(check(get()), None);
         assert_eq!(check(get().header("content-length", "10")), None);
         assert_eq!(check(get().header("content-length", "11")), Some(Refusal::PayloadTooLarge));
-        assert_eq!(check(get().extension(Fault::TwoHosts)), Some(Refusal::BadRequest));
-        assert_eq!(check(get().extension(Fault::TooLarge)), Some(Refusal::HeaderTooLarge));
-        assert_eq!(check(get().extension(Fault::Connect)), Some(Refusal::MethodNotAllowed));
+        assert_eq!(check(get().extension(Violation::TwoHosts)), Some(Refusal::BadRequest));
+        assert_eq!(check(get().extension(Violation::HeadTooLarge)), Some(Refusal::HeaderTooLarge));
+        assert_eq!(check(get().uri("a:1").method(Method::CONNECT)), Some(Refusal::MethodNotAllowed));
     }
 
     #[test]

@@ -54,20 +54,18 @@ pub(crate) struct BorrowedConnection {
 impl BorrowedConnection {
     /// Whether the client aborted the request's body.
     pub(crate) fn caller_broke_off(&self) -> bool {
-        self.progress.failed() == Some(UploadError::CallerGone)
+        matches!(self.progress.failed(), Some(UploadError::CallerGone | UploadError::Malformed(_)))
     }
 
     /// The answer is whole. Kept is only a connection that also took the whole request: what an early answer leaves
-    /// unsent would be read as the next request. Says whether the whole request was taken.
-    pub(crate) fn give_back(self, now: Instant) -> bool {
-        let whole = self.progress.is_whole();
-        if whole
+    /// unsent would be read as the next request.
+    pub(crate) fn give_back(self, now: Instant) {
+        if self.progress.is_whole()
             && let Some((slot, pool)) = self.returned
             && let Some(link) = slot.take()
         {
             pool.give_back(link, now);
         }
-        whole
     }
 }
 

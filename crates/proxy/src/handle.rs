@@ -15,7 +15,6 @@ use futures_util::FutureExt;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use meter::{AdmissionInfo, Charge, Measure, Outcome, Reservation};
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -23,7 +22,7 @@ use tracing::Instrument;
 use crate::answer::{self, Problem, Rendering};
 use crate::body::{Body, IncomingBody, Upload};
 use crate::capacity::CallBound;
-use crate::connection::ConnectionContext;
+use crate::connection::{ConnectionContext, RequestBody};
 use crate::deadlines::ConnectionDeadlines;
 use crate::exchange::Exchange;
 use crate::forward::{Destination, Outgoing, UpstreamResponse, forward};
@@ -42,7 +41,7 @@ enum HandledResponse {
 }
 
 /// Serves one request; it always answers.
-pub(crate) async fn handle(at: Rc<ConnectionContext>, request: Request<Incoming>) -> Response<Body> {
+pub(crate) async fn handle(at: Rc<ConnectionContext>, request: Request<RequestBody>) -> Response<Body> {
     let busy = at.deadlines.begin();
     let permit = at.worker.shared.capacity.enter();
     let (parts, incoming) = request.into_parts();
@@ -73,7 +72,6 @@ pub(crate) async fn handle(at: Rc<ConnectionContext>, request: Request<Incoming>
             let rendering = Rendering { dialect, quota_status, domain };
             let mut response = problem.into_response(rendering, id);
             if !exchange.has_whole_body().await {
-                at.deadlines.leave_body_unread();
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             finish(&mut exchange, response, outcome)
@@ -292,7 +290,7 @@ fn relay(
     }
     tell(&mut parts.headers, &exchange, standing);
     if exchange.sending.as_ref().is_some_and(|sending| sending.progress.caller_owes()) {
-        // An early answer: hyper does not wait for the rest of the request.
+        // The client still owes bytes that nobody waits for after the response.
         parts.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     exchange.answers(parts.status);
