@@ -2,6 +2,8 @@
 
 /// A field name (RFC 9110, 5.1). No name in use comes near it.
 pub const NAME_BYTES_MAX: usize = 256;
+/// A request target: the longest that the crate `http` can store as a URI. Servers behind a gateway often use it.
+pub const TARGET_BYTES_MAX: usize = 65_534;
 /// Empty lines before a request line, which old clients send after a body (RFC 9112, 2.2).
 pub const BLANK_LINES_MAX: usize = 1;
 /// Hexadecimal digits of a chunk size: 2^64 - 1 has 16.

@@ -14,11 +14,11 @@ pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 /// Refuses an invalid head, a tunnel, and a body whose announced length is too large.
 #[tracing::instrument(level = "debug", skip_all)]
 pub(crate) fn check_head(head: &Head, sizes: &Sizes) -> Result<(), Problem> {
-    if let Some(violation) = head.violation() {
-        return Err(refused(violation, sizes));
-    }
     if head.is_connect() {
         return Err(Problem::new(Refusal::MethodNotAllowed, "CONNECT is not served here"));
+    }
+    if let Some(violation) = head.violation() {
+        return Err(refused(violation, sizes));
     }
     match head.announced() {
         Announced::Length(bytes) if bytes > sizes.body_bytes_max => Err(too_large(sizes.body_bytes_max)),
@@ -83,10 +83,12 @@ mod tests {
         assert_eq!(check(&head("CONNECT h:1", &[])), Some(Refusal::MethodNotAllowed));
         for violation in Violation::ALL {
             let code = if violation.is_head_too_large() { Refusal::HeaderTooLarge } else { Refusal::BadRequest };
-            for line in [None, Some((&b"POST"[..], &b"/a"[..])), Some((b"CONNECT", b"h:1"))] {
+            for line in [None, Some((&b"POST"[..], &b"/a"[..]))] {
                 assert_eq!(check(&Head::refused(line, *violation)), Some(code), "{violation:?}");
             }
         }
+        let tunnel = Head::refused(Some((b"CONNECT", b"h:1")), Violation::TwoHosts);
+        assert_eq!(check(&tunnel), Some(Refusal::MethodNotAllowed));
         let large = check_head(&Head::refused(None, Violation::HeadTooLarge), &sizes()).unwrap_err();
         assert!(large.message.ends_with("at most 200 bytes are accepted"), "{}", large.message);
     }

@@ -46,20 +46,18 @@ pub(crate) struct BorrowedConnection {
 impl BorrowedConnection {
     /// Whether the client aborted the request's body.
     pub(crate) fn caller_broke_off(&self) -> bool {
-        self.progress.failed() == Some(UploadError::CallerGone)
+        matches!(self.progress.failed(), Some(UploadError::CallerGone | UploadError::Malformed(_)))
     }
 
-    /// Ends a complete response; returns whether the whole request was sent. Otherwise the connection is not reused: the
-    /// upstream would read the rest of the request as the next one.
-    pub(crate) fn give_back(self, now: Instant) -> bool {
-        let whole = self.progress.is_whole();
-        if whole
+    /// Ends a complete response. The connection is reused only if the whole request was sent: the upstream would read the rest
+    /// as the next request.
+    pub(crate) fn give_back(self, now: Instant) {
+        if self.progress.is_whole()
             && let Some((slot, pool)) = self.returned
             && let Some(link) = slot.take()
         {
             pool.give_back(link, now);
         }
-        whole
     }
 }
 

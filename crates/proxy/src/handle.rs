@@ -12,9 +12,8 @@ use ai::tap::Framing;
 use ai::{Dialect, Endpoint, EndpointCall, Tap};
 use config::snapshot::{Auth, Events, Route};
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderValue, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Response, header};
 use http1::InvalidPart;
-use hyper::body::Incoming;
 use meter::{AdmissionInfo, Charge, Measure, Outcome, Reservation};
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -22,7 +21,7 @@ use tracing::Instrument;
 use crate::answer::{self, Problem, Rendering};
 use crate::body::{Body, IncomingBody, Upload};
 use crate::capacity::CallBound;
-use crate::connection::ConnectionContext;
+use crate::connection::{ConnectionContext, RequestBody};
 use crate::deadlines::ConnectionDeadlines;
 use crate::exchange::Exchange;
 use crate::forward::{Outgoing, UpstreamResponse, forward};
@@ -43,10 +42,10 @@ enum HandledResponse {
 }
 
 /// Serves one request; the result is always a response.
-pub(crate) async fn handle(at: Rc<ConnectionContext>, request: Request<Incoming>) -> Response<Body> {
+pub(crate) async fn handle(at: Rc<ConnectionContext>, head: Head, body: RequestBody) -> Response<Body> {
     let busy = at.deadlines.begin();
     let permit = at.worker.shared.capacity.enter();
-    let (head, body) = received(request);
+    let body = IncomingBody::new(&head, body);
     let mut exchange = Exchange::begin(&at, Rc::new(head), body);
     let head = &exchange.head;
     tracing::debug!(request_id = %exchange.id, method = head.method(), path = head.path(), "request begins");
@@ -75,7 +74,6 @@ pub(crate) async fn handle(at: Rc<ConnectionContext>, request: Request<Incoming>
             let rendering = Rendering { dialect, quota_status, domain };
             let mut response = problem.into_response(rendering, id);
             if !exchange.has_whole_body().await {
-                at.deadlines.leave_body_unread();
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             finish(&mut exchange, response, outcome)
@@ -83,12 +81,6 @@ pub(crate) async fn handle(at: Rc<ConnectionContext>, request: Request<Incoming>
     };
     answer::stamp(response.headers_mut(), id_value);
     response.map(|body| body.in_flight(permit.ok(), busy))
-}
-
-/// Temporary: converts what hyper parsed. The server side on `http1` passes head and body instead.
-fn received(request: Request<Incoming>) -> (Head, IncomingBody) {
-    let (parts, incoming) = request.into_parts();
-    (Head::from_parts(&parts), IncomingBody::new(&parts.headers, incoming))
 }
 
 /// Ends `serving` when the time of the shutdown is over; the connection is polled then.
@@ -293,7 +285,7 @@ fn relay(
     }
     tell(&mut parts.headers, &exchange, standing);
     if exchange.sending.as_ref().is_some_and(|sending| sending.progress.caller_owes()) {
-        // The response is early: hyper does not wait for the rest of the request.
+        // The client still owes bytes that nobody waits for after the response.
         parts.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     exchange.answers(parts.status);

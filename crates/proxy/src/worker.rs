@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use access::{Clock, Directory, Ids};
+use bytes::Bytes;
 use config::{Live, Snapshot};
 use futures_util::FutureExt;
 use meter::Meter;
@@ -23,8 +24,10 @@ use tokio::time::Instant;
 
 use crate::aggregation::{self, Aggregation};
 use crate::budget::LimitsCache;
+use crate::buffers::Buffers;
 use crate::capacity::Capacity;
 use crate::connection;
+use crate::date::DateCache;
 use crate::deadlines::{self, WorkerDeadlines};
 use crate::listener::{AcceptFailureLog, BACKLOG, Listeners};
 use crate::settle::{Handles, Refusals};
@@ -86,6 +89,8 @@ pub(crate) struct Worker {
     pub(crate) spool: RefCell<spool::Writer>,
     pub(crate) ids: RefCell<Ids>,
     pub(crate) pools: Pools,
+    pub(crate) buffers: Buffers,
+    date: DateCache,
     pub(crate) deadlines: WorkerDeadlines,
     pub(crate) aggregation: Aggregation,
     pub(crate) handles: Handles,
@@ -116,6 +121,11 @@ impl std::ops::Deref for Pinned {
 }
 
 impl Worker {
+    /// The time as `Date` has it (RFC 9110, 6.6.1).
+    pub(crate) fn date(&self) -> Bytes {
+        self.date.at(self.shared.clock.now())
+    }
+
     /// The snapshot in force.
     pub(crate) fn snapshot(&self) -> Rc<Pinned> {
         let now = self.shared.live.load();
@@ -216,6 +226,8 @@ async fn work(shared: Arc<Shared>, sockets: Sockets, lane: WorkerResources) -> R
         directory: lane.directory,
         spool: RefCell::new(lane.spool),
         pools: Pools::default(),
+        buffers: Buffers::default(),
+        date: DateCache::default(),
         deadlines: WorkerDeadlines::default(),
         aggregation: Aggregation::default(),
         limits: LimitsCache::default(),

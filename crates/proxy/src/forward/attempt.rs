@@ -14,7 +14,7 @@ use super::answer::check_head;
 use super::{BorrowedConnection, UpstreamResponse};
 use crate::admit;
 use crate::answer::Problem;
-use crate::body::{Progress, Upload, UploadError};
+use crate::body::{self, Progress, Upload, UploadError};
 use crate::exchange::Exchange;
 use crate::upstream::download::Download;
 use crate::upstream::http1::Http1Connection;
@@ -223,6 +223,7 @@ fn broken(error: &Http2CallError, progress: &Progress, exchange: &Exchange) -> P
 fn unanswered(error: &dyn std::error::Error, is_protocol: bool, progress: &Progress, exchange: &Exchange) -> Problem {
     match progress.failed() {
         Some(UploadError::TooLarge) => return admit::too_large(exchange.snapshot.traffic.sizes.body_bytes_max),
+        Some(UploadError::Malformed(violation)) => return body::malformed(violation),
         Some(UploadError::CallerGone) => {
             return Problem::new(Refusal::BadRequest, "the request's body is incomplete").because(error).caller_gone();
         }

@@ -254,7 +254,7 @@ fn a_provider_gets_the_headers_of_its_format_and_no_others() {
     ];
     let own = formats.map(|(_, _, own)| own);
     let sent = common.iter().chain(own.iter().flatten()).chain(&gone).chain(&TRUSTED).chain(&ORDINARY);
-    let sent: Vec<_> = sent.map(|name| (*name, "x")).collect();
+    let sent: Vec<_> = sent.map(|name| (*name, "1")).collect();
     for (kind, dialect, own) in formats {
         let fields = to_provider(&sent, kind, dialect);
         let written = ["accept-encoding", "host", "traceparent"];
