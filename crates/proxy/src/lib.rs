@@ -34,6 +34,7 @@ mod inference;
 mod inflate;
 mod listener;
 mod relay;
+mod response;
 mod route;
 mod scope;
 mod settle;
