@@ -11,10 +11,9 @@ use std::time::Duration;
 
 use access::Refusal;
 use bytes::Bytes;
-use http::{HeaderMap, header};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
-use http1::Violation;
+use http1::{Announced, KnownName, Violation};
 use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 
@@ -25,6 +24,7 @@ use crate::capacity::{MemoryPermit, RequestPermit};
 use crate::connection::{RequestBody, RequestBodyError};
 use crate::deadlines::ActiveRequest;
 use crate::drain;
+use crate::head::Head;
 use crate::relay::Relay;
 
 /// Of a refused request's body so much is read, for so long, to keep its connection.
@@ -318,12 +318,12 @@ pub(crate) enum IncomingBody {
 }
 
 impl IncomingBody {
-    pub(crate) fn new(headers: &HeaderMap, incoming: RequestBody) -> Self {
+    pub(crate) fn new(head: &Head, incoming: RequestBody) -> Self {
         if incoming.is_end_stream() {
             return Self::Whole;
         }
-        let is_little = admit::content_length(headers).is_none_or(|bytes| bytes <= DISCARD_BYTES_MAX);
-        Self::Unread { incoming, may_discard: is_little && !headers.contains_key(header::EXPECT) }
+        let is_little = !matches!(head.announced(), Announced::Length(bytes) if bytes > DISCARD_BYTES_MAX);
+        Self::Unread { incoming, may_discard: is_little && head.get(KnownName::Expect).is_none() }
     }
 
     /// The body, for who reads it or passes it on.

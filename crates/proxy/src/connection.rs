@@ -4,7 +4,6 @@
 //! `response_writer` writes. While a request is handled, the connection watches for the client's close, and for the
 //! orders of `deadlines`. A client that closes its side counts as gone, also if it could still read.
 
-mod parts;
 mod request_body;
 mod response_writer;
 mod socket;
@@ -18,7 +17,7 @@ use std::task::{Context, Poll};
 
 use access::Refusal;
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Response};
 use http1::{HeadLimits, RequestHead, RequestParser, ResponseTo, Version, Violation};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -29,6 +28,7 @@ use crate::body::Body;
 use crate::deadlines::{ConnectionDeadlines, DeadlineAction};
 use crate::drain::Outliving;
 use crate::handle::handle;
+use crate::head::Head;
 use crate::worker::Worker;
 
 pub(crate) use self::request_body::{RequestBody, RequestBodyError};
@@ -118,8 +118,8 @@ struct RequestTraits {
 impl Connection {
     async fn run(mut self) {
         while let Ok(received) = self.next_request().await {
-            let (request, traits) = self.request(received);
-            let Ok(response) = self.respond(request).await else { return };
+            let (head, traits) = self.head(received);
+            let Ok(response) = self.respond(head).await else { return };
             match self.write(response, traits).await {
                 Ok(true) => {}
                 Ok(false) => {
@@ -160,8 +160,8 @@ impl Connection {
         poll_fn(|cx| poll_obeying(&at.deadlines, closes, cx, &mut receive)).await?
     }
 
-    /// Returns the request for `handle`.
-    fn request(&mut self, received: Received) -> (Request<RequestBody>, RequestTraits) {
+    /// Returns the head for `handle`.
+    fn head(&self, received: Received) -> (Head, RequestTraits) {
         self.at.deadlines.within_head.set(false);
         match received {
             Received::Head(bytes, head) => {
@@ -170,23 +170,23 @@ impl Connection {
                 let is_refused = responds_to == ResponseTo::Connect;
                 let (version, persists) = (head.version(), head.persists() && !is_refused);
                 let traits = RequestTraits { version, responds_to, persists, is_refused };
-                let request = parts::of_head(&bytes, &head, RequestBody::new(self.socket.clone()));
-                self.parser.recycle(head);
-                (request, traits)
+                (Head::new(bytes, head), traits)
             }
             Received::Refused(violation) => {
                 let line = self.socket.borrow_mut().refuse(&self.parser);
                 let responds_to = line.as_ref().map_or(ResponseTo::Other, |(method, _)| ResponseTo::method(method));
                 let traits = RequestTraits { version: Version::Http11, responds_to, persists: false, is_refused: true };
-                (parts::of_refused(line, violation, RequestBody::new(self.socket.clone())), traits)
+                let line = line.as_ref().map(|(method, target)| (&**method, &**target));
+                (Head::refused(line, violation), traits)
             }
         }
     }
 
     /// Lets `handle` respond. The request ends early if its client leaves, unless it may outlive the client.
-    async fn respond(&self, request: Request<RequestBody>) -> Result<Response<Body>, ConnectionEnd> {
+    async fn respond(&self, head: Head) -> Result<Response<Body>, ConnectionEnd> {
         // Boxed, so that an idle connection does not carry the room for it.
-        let mut handling = pin!(Outliving::new(self.at.clone(), handle(self.at.clone(), request)));
+        let body = RequestBody::new(self.socket.clone());
+        let mut handling = pin!(Outliving::new(self.at.clone(), handle(self.at.clone(), head, body)));
         let mut respond = |cx: &mut Context<'_>| match handling.as_mut().poll(cx) {
             Poll::Ready(response) => Poll::Ready(Ok(response)),
             Poll::Pending => self.socket.borrow_mut().poll_gone(cx).map(|()| Err(ConnectionEnd)),

@@ -5,8 +5,9 @@
 //!
 //! The modules in the order in which a request passes them: `listener`, `connection` (with `deadlines`; heads are parsed by
 //! crate `http1`), `handle` (the outline of the steps that follow), `admit`, `route`, `identify`, `scope`, `inference`,
-//! `credential`, `budget`, `transform`, `forward` (with `upstream`), `relay`, `settle`. Other modules: `exchange` (the
-//! state of a request), `address`, `unauthenticated`, `worker` (the thread that runs them), `body`, `answer`, `capacity`,
+//! `credential`, `budget`, `transform`, `forward` (with `upstream`), `relay`, `settle`. Other modules: `head` (the received
+//! head), `exchange` (the state of a request), `address`, `unauthenticated`, `worker` (the thread that runs them), `body`,
+//! `answer`, `capacity`,
 //! `aggregation`, `drain` (clients that disconnect), `shutdown`.
 
 mod address;
@@ -27,6 +28,7 @@ mod drain;
 mod exchange;
 mod forward;
 mod handle;
+mod head;
 mod identify;
 mod inference;
 mod inflate;

@@ -33,6 +33,7 @@ use crate::listener::{AcceptFailureLog, BACKLOG, Listeners};
 use crate::settle::{Handles, Refusals};
 use crate::shutdown::{LAST_WORDS, Phase, Shutdown, reached};
 use crate::unauthenticated::UnauthenticatedClients;
+use crate::upstream::destination::Destinations;
 use crate::upstream::pool::{self, Pools};
 
 /// After `accept` failed (out of descriptors, say) a worker waits so long: an error that stays must not spin.
@@ -98,14 +99,24 @@ pub(crate) struct Worker {
     snapshot: RefCell<Rc<Pinned>>,
 }
 
-/// A snapshot that requests count on this thread alone: all workers counting in one place would slow each other.
-pub(crate) struct Pinned(Arc<Snapshot>);
+/// A snapshot as one worker uses it. Requests count their references on this thread: a count that all workers share would
+/// slow them down.
+pub(crate) struct Pinned {
+    snapshot: Arc<Snapshot>,
+    pub(crate) destinations: Destinations,
+}
+
+impl Pinned {
+    fn new(snapshot: Arc<Snapshot>) -> Rc<Self> {
+        Rc::new(Self { snapshot, destinations: Destinations::default() })
+    }
+}
 
 impl std::ops::Deref for Pinned {
     type Target = Snapshot;
 
     fn deref(&self) -> &Snapshot {
-        &self.0
+        &self.snapshot
     }
 }
 
@@ -119,8 +130,8 @@ impl Worker {
     pub(crate) fn snapshot(&self) -> Rc<Pinned> {
         let now = self.shared.live.load();
         let mut pinned = self.snapshot.borrow_mut();
-        if !Arc::ptr_eq(&now, &pinned.0) {
-            *pinned = Rc::new(Pinned(Arc::clone(&now)));
+        if !Arc::ptr_eq(&now, &pinned.snapshot) {
+            *pinned = Pinned::new(Arc::clone(&now));
         }
         pinned.clone()
     }
@@ -210,7 +221,7 @@ async fn work(shared: Arc<Shared>, sockets: Sockets, lane: WorkerResources) -> R
     let worker = Rc::new(Worker {
         ids: RefCell::new(Ids::new(shared.clock.clone())),
         handles: Handles::new(&shared.metrics),
-        snapshot: RefCell::new(Rc::new(Pinned(shared.live.load_full()))),
+        snapshot: RefCell::new(Pinned::new(shared.live.load_full())),
         shared,
         directory: lane.directory,
         spool: RefCell::new(lane.spool),
