@@ -19,7 +19,7 @@ pub const LENGTH_DIGITS_MAX: usize = 19;
 /// Options of all `Connection` fields of a head. Each option is compared with each field name.
 pub const CONNECTION_OPTIONS_MAX: usize = 32;
 /// Fields that the index of a head can number.
-const FIELDS_MAX: usize = 254;
+pub(crate) const FIELDS_MAX: usize = 254;
 /// Largest head: positions in a head are stored in 32 bits.
 const HEAD_BYTES_MAX: usize = 16 * 1024 * 1024;
 

@@ -75,10 +75,10 @@ pub fn edits(bytes: &[u8]) {
 fn check(fields: Fields<'_>, announced: Announced, input: &[u8], random: &mut SeededRandom) {
     let received = received(fields);
     let (mut edits, mut model) = (HeadEdits::for_forwarding(), Model::default());
-    apply(&mut edits, &mut model, &received, input, random);
+    apply(&mut edits, &mut model, fields, input, random);
     if random.one_in(3) {
         let (mut later, mut later_model) = (HeadEdits::for_forwarding(), Model::default());
-        apply(&mut later, &mut later_model, &received, input, random);
+        apply(&mut later, &mut later_model, fields, input, random);
         edits.append_all(&later).unwrap();
         // `clear` forgets the later edits alone.
         let cleared = later_model.operations.iter().rposition(|operation| matches!(operation, Operation::Clear));
@@ -107,6 +107,13 @@ fn check(fields: Fields<'_>, announced: Announced, input: &[u8], random: &mut Se
     assert_eq!(written.collect::<Vec<FieldPair>>(), expected, "{:?}", model.operations);
     assert_eq!(line_len + len, out.len(), "bytes follow the head");
 
+    // The lists are those that are written.
+    let kept =
+        edits.kept(fields).filter(|_| !is_own).map(|field| (field.name.to_ascii_lowercase(), field.value.to_vec()));
+    let added = edits.added().map(|field| (field.name.to_ascii_lowercase(), field.value.to_vec()));
+    let framing = usize::from(announced != Announced::Nothing);
+    assert_eq!(kept.chain(added).collect::<Vec<_>>(), expected[..expected.len() - framing]);
+
     // `http1` reads the same, if the edits did not break a rule about a head.
     let count = |name: &str| expected.iter().filter(|(other, _)| normal(other) == name).count();
     let has_host = count("host") == 1 && expected.contains(&(b"host".to_vec(), b"a".to_vec()));
@@ -129,6 +136,8 @@ enum Operation {
     Keep(KnownName),
     RemoveKnown(KnownName),
     RemoveNamed(Vec<u8>),
+    /// Received fields are removed by number.
+    RemoveFields(Vec<usize>),
     Append(Vec<u8>, Vec<u8>),
 }
 
@@ -138,12 +147,13 @@ struct Model {
     operations: Vec<Operation>,
 }
 
-fn apply(edits: &mut HeadEdits, model: &mut Model, received: &[FieldPair], input: &[u8], random: &mut SeededRandom) {
+fn apply(edits: &mut HeadEdits, model: &mut Model, fields: Fields<'_>, input: &[u8], random: &mut SeededRandom) {
+    let received = &received(fields);
     for _ in 0..random.below(OPERATIONS_MAX) {
         let known = *random.pick(KnownName::ALL);
         let (name, value) = (name(received, input, random), value(received, input, random));
         let known_text = known.as_str().as_bytes();
-        match random.below(12) {
+        match random.below(14) {
             0 => {
                 edits.clear();
                 model.operations.push(Operation::Clear);
@@ -162,6 +172,16 @@ fn apply(edits: &mut HeadEdits, model: &mut Model, received: &[FieldPair], input
                 if removed.is_ok() {
                     model.operations.push(Operation::removal(&name));
                 }
+            }
+            12 => {
+                let len = random.below(4);
+                edits.remove_fields(fields, |field| field.value.len() == len);
+                let numbers = received.iter().enumerate().filter(|(_, (_, value))| value.len() == len);
+                model.operations.push(Operation::RemoveFields(numbers.map(|(number, _)| number).collect()));
+            }
+            13 => {
+                let (one, other) = value.split_at(random.below(value.len() + 1));
+                model.append(edits.append_parts(known, &[one, other]), known_text, value.clone());
             }
             6 => model.set(edits.set(known, &value), known_text, value),
             7 => model.append(edits.append(known, &value), known_text, value),
@@ -222,9 +242,10 @@ impl Operation {
         }
     }
 
-    /// Whether it removes a field of this name.
-    fn removes(&self, other: &[u8]) -> bool {
+    /// Whether it removes a field of this name, and of this number if it was received.
+    fn removes(&self, other: &[u8], number: Option<usize>) -> bool {
         match self {
+            Self::RemoveFields(numbers) => number.is_some_and(|number| numbers.contains(&number)),
             Self::RemoveKnown(name) => known(other) == Some(*name),
             Self::RemoveNamed(name) => name.eq_ignore_ascii_case(other),
             Self::Clear | Self::Keep(_) | Self::Append(..) => false,
@@ -258,22 +279,23 @@ impl Model {
                     kept.insert(*name);
                     removed.retain(|other| !matches!(other, Operation::RemoveKnown(other) if other == name));
                 }
-                Operation::RemoveKnown(_) | Operation::RemoveNamed(_) => {
-                    added.retain(|field| !operation.removes(&field.0));
+                Operation::RemoveKnown(_) | Operation::RemoveNamed(_) | Operation::RemoveFields(_) => {
+                    added.retain(|field| !operation.removes(&field.0, None));
                     kept.retain(|other| !matches!(operation, Operation::RemoveKnown(name) if name == other));
                     removed.push(operation);
                 }
                 Operation::Append(name, value) => added.push((name.to_ascii_lowercase(), trim(value).to_vec())),
             }
         }
-        for (name, value) in received {
+        for (number, (name, value)) in received.iter().enumerate() {
             let is_default = known(name).is_some_and(|known| {
                 let text = known.as_str();
                 FRAMING.contains(&text) || (HOP_BY_HOP.contains(&text) && !kept.contains(&known))
             });
             let lower = name.to_ascii_lowercase();
-            let is_removed =
-                is_default || named.contains(&lower) || removed.iter().any(|removal| removal.removes(name));
+            let is_removed = is_default
+                || named.contains(&lower)
+                || removed.iter().any(|removal| removal.removes(name, Some(number)));
             remaining.push((is_removed, (lower, value.clone())));
         }
         let mut fields: Vec<FieldPair> =
