@@ -74,16 +74,17 @@ pub fn edits(bytes: &[u8]) {
 
 fn check(fields: Fields<'_>, announced: Announced, input: &[u8], random: &mut SeededRandom) {
     let received = received(fields);
-    let (mut edits, mut model) = (HeadEdits::for_forwarding(), Model::default());
-    apply(&mut edits, &mut model, fields, input, random);
+    let mut model = Model::default();
+    model.edit(fields, input, random);
     if random.one_in(3) {
-        let (mut later, mut later_model) = (HeadEdits::for_forwarding(), Model::default());
-        apply(&mut later, &mut later_model, fields, input, random);
-        edits.append_all(&later).unwrap();
+        let mut later = Model::default();
+        later.edit(fields, input, random);
+        model.edits.append_all(&later.edits).unwrap();
         // `clear` forgets the later edits alone.
-        let cleared = later_model.operations.iter().rposition(|operation| matches!(operation, Operation::Clear));
-        model.operations.extend(later_model.operations.into_iter().skip(cleared.map_or(0, |at| at + 1)));
+        let cleared = later.operations.iter().rposition(|operation| matches!(operation, Operation::Clear));
+        model.operations.extend(later.operations.into_iter().skip(cleared.map_or(0, |at| at + 1)));
     }
+    let edits = &model.edits;
     let announced = *random.pick(&[
         announced,
         Announced::Nothing,
@@ -94,9 +95,9 @@ fn check(fields: Fields<'_>, announced: Announced, input: &[u8], random: &mut Se
     let mut out = b"GET / HTTP/1.1\r\n".to_vec();
     let line_len = out.len();
     if is_own {
-        write_own_fields(&mut out, &edits, announced);
+        write_own_fields(&mut out, edits, announced);
     } else {
-        write_fields(&mut out, fields, &edits, announced);
+        write_fields(&mut out, fields, edits, announced);
     }
     let expected = model.fields(if is_own { &[] } else { &received }, announced);
 
@@ -141,54 +142,11 @@ enum Operation {
     Append(Vec<u8>, Vec<u8>),
 }
 
-/// The edits that succeeded, in order.
+/// Edits, and those of them that succeeded, in order.
 #[derive(Debug, Default)]
 struct Model {
+    edits: HeadEdits,
     operations: Vec<Operation>,
-}
-
-fn apply(edits: &mut HeadEdits, model: &mut Model, fields: Fields<'_>, input: &[u8], random: &mut SeededRandom) {
-    let received = &received(fields);
-    for _ in 0..random.below(OPERATIONS_MAX) {
-        let known = *random.pick(KnownName::ALL);
-        let (name, value) = (name(received, input, random), value(received, input, random));
-        let known_text = known.as_str().as_bytes();
-        match random.below(14) {
-            0 => {
-                edits.clear();
-                model.operations.push(Operation::Clear);
-            }
-            1 => {
-                edits.keep(known);
-                model.operations.push(Operation::Keep(known));
-            }
-            2 | 3 => {
-                edits.remove(known);
-                model.operations.push(Operation::RemoveKnown(known));
-            }
-            4 | 5 => {
-                let removed = edits.remove_named(&name);
-                assert_eq!(removed.err(), (!is_token(&name)).then_some(InvalidPart::Name));
-                if removed.is_ok() {
-                    model.operations.push(Operation::removal(&name));
-                }
-            }
-            12 => {
-                let len = random.below(4);
-                edits.remove_fields(fields, |field| field.value.len() == len);
-                let numbers = received.iter().enumerate().filter(|(_, (_, value))| value.len() == len);
-                model.operations.push(Operation::RemoveFields(numbers.map(|(number, _)| number).collect()));
-            }
-            13 => {
-                let (one, other) = value.split_at(random.below(value.len() + 1));
-                model.append(edits.append_parts(known, &[one, other]), known_text, value.clone());
-            }
-            6 => model.set(edits.set(known, &value), known_text, value),
-            7 => model.append(edits.append(known, &value), known_text, value),
-            8 | 9 => model.set(edits.set_named(&name, &value), &name, value),
-            _ => model.append(edits.append_named(&name, &value), &name, value),
-        }
-    }
 }
 
 fn name(received: &[FieldPair], input: &[u8], random: &mut SeededRandom) -> Vec<u8> {
@@ -254,6 +212,63 @@ impl Operation {
 }
 
 impl Model {
+    fn edit(&mut self, fields: Fields<'_>, input: &[u8], random: &mut SeededRandom) {
+        let received = &received(fields);
+        for _ in 0..random.below(OPERATIONS_MAX) {
+            let known = *random.pick(KnownName::ALL);
+            let (name, value) = (name(received, input, random), value(received, input, random));
+            let known_text = known.as_str().as_bytes();
+            match random.below(14) {
+                0 => {
+                    self.edits.clear();
+                    self.operations.push(Operation::Clear);
+                }
+                1 => {
+                    self.edits.keep(known);
+                    self.operations.push(Operation::Keep(known));
+                }
+                2 | 3 => {
+                    self.edits.remove(known);
+                    self.operations.push(Operation::RemoveKnown(known));
+                }
+                4 | 5 => {
+                    let removed = self.edits.remove_named(&name);
+                    assert_eq!(removed.err(), (!is_token(&name)).then_some(InvalidPart::Name));
+                    if removed.is_ok() {
+                        self.operations.push(Operation::removal(&name));
+                    }
+                }
+                12 => {
+                    let len = random.below(4);
+                    self.edits.remove_fields(fields, |field| field.value.len() == len);
+                    let numbers = received.iter().enumerate().filter(|(_, (_, value))| value.len() == len);
+                    self.operations.push(Operation::RemoveFields(numbers.map(|(number, _)| number).collect()));
+                }
+                13 => {
+                    let (one, other) = value.split_at(random.below(value.len() + 1));
+                    let result = self.edits.append_parts(known, &[one, other]);
+                    self.append(result, known_text, value.clone());
+                }
+                6 => {
+                    let result = self.edits.set(known, &value);
+                    self.set(result, known_text, value);
+                }
+                7 => {
+                    let result = self.edits.append(known, &value);
+                    self.append(result, known_text, value);
+                }
+                8 | 9 => {
+                    let result = self.edits.set_named(&name, &value);
+                    self.set(result, &name, value);
+                }
+                _ => {
+                    let result = self.edits.append_named(&name, &value);
+                    self.append(result, &name, value);
+                }
+            }
+        }
+    }
+
     fn set(&mut self, result: Result<(), InvalidPart>, name: &[u8], value: Vec<u8>) {
         if verdict(result, name, &value) {
             self.operations.push(Operation::removal(name));

@@ -90,14 +90,22 @@ fn serve(pieces: &[&[u8]]) -> Gateway {
     for piece in pieces {
         buffer.extend_from_slice(piece);
         if gateway.refused.is_some() {
-            assert!(parser.parse(&buffer).is_err() || body.is_some(), "a refused connection continues");
+            let refuses = match &mut body {
+                Some(content) => content.scanner.take(&buffer).is_err(),
+                None => parser.parse(&buffer).is_err(),
+            };
+            assert!(refuses, "a refused connection continues");
         }
         while gateway.refused.is_none() && !gateway.is_closed {
             let read = match &mut body {
                 Some(content) => content.forward(&buffer, &mut gateway),
-                None => parser
-                    .parse(&buffer)
-                    .map(|head| head.map_or(0, |head| begin(head, &buffer, &mut body, &mut gateway))),
+                None => parser.parse(&buffer).map(|head| {
+                    let Some(head) = head else { return 0 };
+                    body = Some(Content::begin(&head, &buffer, &mut gateway));
+                    let len = head.len();
+                    parser.recycle(head);
+                    len
+                }),
             };
             let len = match read {
                 Ok(len) => len,
@@ -126,26 +134,25 @@ struct Content {
     persists: bool,
 }
 
-fn begin(head: RequestHead, buffer: &[u8], body: &mut Option<Content>, gateway: &mut Gateway) -> usize {
-    let request = head.over(buffer);
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    gateway.served.push(SeenRequest {
-        method: text(request.method()),
-        target: text(request.target_bytes()),
-        fields: super::agreement::received(request.fields()),
-        ..SeenRequest::default()
-    });
-    gateway.origin_targets.push(text(&request.origin_target().concat()));
-    let mut edits = HeadEdits::for_forwarding();
-    edits.set(KnownName::Host, b"backend").unwrap();
-    write_request_line(&mut gateway.forwarded, request.method(), &request.origin_target()).unwrap();
-    write_fields(&mut gateway.forwarded, request.fields(), &edits, head.announced());
-    let (scanner, decoder) = (BodyScanner::new(head.framing()), BodyScanner::new(head.framing()));
-    *body = Some(Content { scanner, decoder, persists: head.persists() });
-    head.len()
-}
-
 impl Content {
+    fn begin(head: &RequestHead, buffer: &[u8], gateway: &mut Gateway) -> Self {
+        let request = head.over(buffer);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        gateway.served.push(SeenRequest {
+            method: text(request.method()),
+            target: text(request.target_bytes()),
+            fields: super::agreement::received(request.fields()),
+            ..SeenRequest::default()
+        });
+        gateway.origin_targets.push(text(&request.origin_target().concat()));
+        let mut edits = HeadEdits::for_forwarding();
+        edits.set(KnownName::Host, b"backend").unwrap();
+        write_request_line(&mut gateway.forwarded, request.method(), &request.origin_target()).unwrap();
+        write_fields(&mut gateway.forwarded, request.fields(), &edits, head.announced());
+        let (scanner, decoder) = (BodyScanner::new(head.framing()), BodyScanner::new(head.framing()));
+        Self { scanner, decoder, persists: head.persists() }
+    }
+
     fn forward(&mut self, buffer: &[u8], gateway: &mut Gateway) -> Result<usize, Violation> {
         let len = self.scanner.take(buffer)?;
         let taken = &buffer[..len];
