@@ -142,6 +142,14 @@ impl KnownName {
 }
 
 impl NameMatch {
+    /// The known name, in either spelling.
+    pub(crate) const fn known(self) -> Option<KnownName> {
+        match self {
+            Self::Exact(known) | Self::Lookalike(known) => Some(known),
+            Self::Unknown => None,
+        }
+    }
+
     /// Compares a token with the well-known names.
     #[inline]
     pub(crate) fn of(name: &[u8]) -> Self {
