@@ -39,7 +39,7 @@ enum HandledResponse {
     /// A response of the gateway.
     Ours(ClientResponse),
     /// An upstream's response, to be relayed.
-    Theirs(Box<RelayedResponse>),
+    Theirs(RelayedResponse),
 }
 
 /// An upstream's response, as it is relayed.
@@ -72,7 +72,7 @@ pub(crate) async fn handle(at: Rc<ConnectionContext>, head: Head, body: RequestB
     });
     let (id, id_value) = (exchange.id, exchange.id_value.clone());
     let mut response = match served {
-        Ok(HandledResponse::Theirs(relayed)) => relay(exchange, *relayed),
+        Ok(HandledResponse::Theirs(relayed)) => relay(exchange, relayed),
         Ok(HandledResponse::Ours(response)) => finish(&mut exchange, response, Outcome::Completed),
         Err(mut problem) => {
             exchange.refuse(&mut problem);
@@ -156,7 +156,7 @@ async fn plain(exchange: &mut Exchange, route: &Arc<Route>) -> Result<HandledRes
     let answered = forward(exchange, Outgoing { head, upload, progress, repeatable }).await?;
     exchange.answered(answered.head.status(), None);
     let edits = HeadEdits::for_forwarding();
-    Ok(HandledResponse::Theirs(Box::new(RelayedResponse { answered, edits, tap: None, standing })))
+    Ok(HandledResponse::Theirs(RelayedResponse { answered, edits, tap: None, standing }))
 }
 
 /// Serves an LLM endpoint: the body is read, and the response passes a tap.
@@ -207,7 +207,7 @@ async fn llm(exchange: &mut Exchange, called: &EndpointCall<'_>) -> Result<Handl
     let streamed = matches!(framing, Framing::Events | Framing::Array);
     let tap =
         (!call.free).then(|| Box::new(TappedResponse { tap: Tap::new(format, framing, usage_injected), streamed }));
-    Ok(HandledResponse::Theirs(Box::new(RelayedResponse { answered, edits, tap, standing })))
+    Ok(HandledResponse::Theirs(RelayedResponse { answered, edits, tap, standing }))
 }
 
 /// Identifies the client.

@@ -39,7 +39,6 @@ mod route;
 mod scope;
 mod settle;
 mod shutdown;
-pub mod smuggling;
 mod transform;
 mod unauthenticated;
 mod upstream;

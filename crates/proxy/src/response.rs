@@ -61,7 +61,7 @@ impl ClientResponse {
     pub(crate) fn add_rate_limit(&mut self, level: RateLevel, clock: &Clock) {
         match &mut self.head {
             ClientHead::Own(_, headers) => {
-                headers.extend(answer::limit_headers(level, clock).map(|(name, value)| (Some(name), value)))
+                headers.extend(answer::limit_headers(level, clock).map(|(name, value)| (Some(name), value)));
             }
             ClientHead::Relayed(_, edits) => {
                 let mut digits = itoa::Buffer::new();
