@@ -23,6 +23,9 @@ TESTED := --workspace --exclude xtask
 SAME_ON_BOTH := $(addprefix --skip ,bodies:: brand:: bytes:: clients:: endpoints:: examples:: formats:: framing:: hostile:: \
 	install:: openapi:: plain:: prices:: refusals:: settings:: upstream::)
 
+# Tests of whole processes mostly wait, so more of them run than there are cores.
+MANY_AT_ONCE := env RUST_TEST_THREADS=$(shell expr $$(nproc) + 2)
+
 # Starts a temporary PostgreSQL for one command.
 BESIDE_POSTGRES := cargo run --quiet $(LOCKED) --package xtask -- postgres
 
@@ -49,10 +52,10 @@ test: ## run all tests; on PostgreSQL those whose result may depend on the datab
 	@scripts/setup.sh test
 	@scripts/step "tests of the house rules" cargo test $(LOCKED) --package xtask
 	@scripts/step "build" cargo build $(LOCKED) $(TESTED) --bins --tests
-	@scripts/step "tests on SQLite" $(BESIDE_POSTGRES) cargo test $(LOCKED) $(TESTED) -- --skip storms::
+	@scripts/step "tests on SQLite" $(BESIDE_POSTGRES) $(MANY_AT_ONCE) cargo test $(LOCKED) $(TESTED) -- --skip storms::
 	@scripts/step "crashes and faults on SQLite" cargo test $(LOCKED) $(TESTED) --test e2e storms:: -- --skip storms::soak::
 	@scripts/step "random load" cargo test $(LOCKED) $(TESTED) --test e2e storms::soak:: -- --nocapture
-	@scripts/step "tests on PostgreSQL" $(BESIDE_POSTGRES) env TOLLGATE_TEST_STORE=postgres \
+	@scripts/step "tests on PostgreSQL" $(BESIDE_POSTGRES) $(MANY_AT_ONCE) TOLLGATE_TEST_STORE=postgres \
 		cargo test $(LOCKED) $(TESTED) --test e2e --test control --test control_met -- --skip storms:: $(SAME_ON_BOTH)
 	@scripts/step "crashes and faults on PostgreSQL" $(BESIDE_POSTGRES) env TOLLGATE_TEST_STORE=postgres \
 		cargo test $(LOCKED) $(TESTED) --test e2e storms:: -- --skip storms::soak::
