@@ -53,14 +53,19 @@ async fn two_credentials_are_refused_everywhere() {
     let root = world.person_with("root", access::Role::Admin).await;
     let key = world.key_of(root.user, "laptop", None).await;
     let (one, other) = (world.sign_in(&root).await.bearer(), format!("X-API-Key: {key}"));
-    // These operations require no credential and ignore it.
+    // These operations require no credential of a user and ignore it.
     let but = [
         "POST /api/auth/link",
         "POST /api/auth/link/check",
         "POST /api/auth/login",
         "POST /api/auth/refresh",
         "POST /api/auth/register",
+        "GET /health",
         "GET /install.sh",
+        "GET /livez",
+        "GET /metrics",
+        "GET /openapi.json",
+        "GET /readyz",
     ];
     check(400, &but, async |line, body| call(world.address, line, &[JSON, &one, &other], body).await).await;
 }

@@ -22,6 +22,7 @@ use tokio::time::{sleep, timeout};
 use super::dice::Dice;
 use super::rounds::tell;
 use super::tally::{assert_audited, assert_counts_agree};
+use crate::bodies::{CHAT, Format};
 use crate::store;
 use backend::Backend;
 use client::Client;
@@ -103,24 +104,26 @@ async fn random_load_leaves_nothing_behind_and_is_counted_once() {
     assert!(second < first + GROWTH_MAX, "memory grows from {} to {} KiB", first >> 10, second >> 10);
 
     soak.assert_counted(&mock).await;
+    let fresh = Call::json(CHAT, &Format::Chat.body("up/instant", false)).key(&chat.key);
+    soak.gateway.call(fresh).await.expect(200);
     // With their servers, idle connections to backends end.
     drop((backend, mock));
     soak.assert_released(&descriptors, threads).await;
-    soak.gateway.call(Call::get("/alive").key(&plain.key)).await.expect(502);
     let started = std::time::Instant::now();
     let Soak { gateway, model, .. } = soak;
     gateway.terminate();
     let ended = gateway.end_within(SHUTDOWN_MAX).await;
     tell(&format!("the shutdown took {:?}", started.elapsed()));
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let errors: Vec<&str> = ended.stderr.lines().filter(|line| line.contains("\"level\":\"ERROR\"")).collect();
+    assert_eq!(errors, Vec::<&str>::new(), "TOLLGATE_SOAK_SEED={seed}");
     assert_eq!(model.contradictions(), Vec::<String>::new(), "TOLLGATE_SOAK_SEED={seed}");
 }
 
 fn setup(backend: &Backend, mock: &Mock, seed: u64) -> Setup {
     let routes = format!(
         "{{path: {{prefix: /open}}, upstreams: backend, auth: {{type: none}}}}, \
-         {{path: {{prefix: /keyed}}, upstreams: backend, credits: {CREDITS}}}, \
-         {{path: /alive, upstreams: backend}}"
+         {{path: {{prefix: /keyed}}, upstreams: backend, credits: {CREDITS}}}"
     );
     let providers = [provider("up", "openai", mock.address()), provider("rough", "openai", backend.address)];
     let hangup = if seed % 2 == 0 { "cancel" } else { "{drain: {bytes: 64KiB, for: 2s}}" };
@@ -193,14 +196,16 @@ impl Soak {
 
         let chat = self.gateway.usage(&self.target.chat_key).await["requests"].as_u64().unwrap();
         let (sent, answered) = (self.model.counted("chat sent"), self.model.counted("chat answered"));
-        let received: u64 = mock.models().await.values().sum();
+        let received = mock.models().await.values().sum::<u64>() + self.model.counted("chat received");
         let attempts =
             store::number(self.gateway.folder(), "SELECT coalesce(sum(attempts), 0) FROM usage_events").await;
+        let attempts = u64::try_from(attempts).unwrap();
         tell(&format!(
-            "chat: {chat} counted in {attempts} attempts, {sent} sent, {answered} answered, {received} received by the mock"
+            "chat: {chat} counted in {attempts} attempts, {sent} sent, {received} received, {answered} answered"
         ));
         assert!((answered..=sent).contains(&chat), "{chat} calls are counted");
-        assert!(received <= u64::try_from(attempts).unwrap(), "the mock received more than {attempts} attempts");
+        // A cancelled attempt may not arrive whole.
+        assert!((received..=received + sent / 10).contains(&attempts), "{attempts} attempts, {received} received");
         assert_counts_agree(self.gateway.folder()).await;
         assert_audited(self.gateway.folder()).await;
     }

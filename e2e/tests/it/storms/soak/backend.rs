@@ -108,8 +108,9 @@ impl BackendConnection {
     async fn respond(&mut self, head: &Head) -> io::Result<bool> {
         // Requests in the format of a provider have no number: the header is not forwarded.
         let id = head.header("x-soak-id").and_then(|id| id.parse().ok());
-        if let Some(id) = id {
-            self.model.seen(id);
+        match id {
+            Some(id) => self.model.seen(id),
+            None => self.model.count("chat received"),
         }
         if self.dice.below(5) == 0 {
             self.pause(300).await;
