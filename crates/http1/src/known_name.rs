@@ -81,6 +81,9 @@ known_names! {
     XGoogApiKey = "x-goog-api-key",
     XGoogFieldmask = "x-goog-fieldmask",
     XGoogUserProject = "x-goog-user-project",
+    XRatelimitLimit = "x-ratelimit-limit",
+    XRatelimitRemaining = "x-ratelimit-remaining",
+    XRatelimitReset = "x-ratelimit-reset",
     XRealIp = "x-real-ip",
     XRequestId = "x-request-id",
 }
