@@ -1,8 +1,11 @@
 //! Changes to the fields of a head, applied when the head is written. The head itself stays as it was received.
 
-use crate::field_writer::{InvalidPart, write_line};
-use crate::fields::FieldSpans;
+use std::fmt;
+
+use crate::field_writer::{InvalidPart, write_joined_line, write_line};
+use crate::fields::{Field, FieldSpans, Fields};
 use crate::known_name::{KnownName, KnownNames, NameMatch};
+use crate::limits::FIELDS_MAX;
 use crate::octets::{is_field_value, is_token};
 
 /// Names without an id that one set of edits may remove or set. Each is compared with each field.
@@ -23,6 +26,9 @@ const HOP_BY_HOP: KnownNames = KnownNames::EMPTY
 /// Fields that the writer derives from the framing of the message that it writes.
 const FRAMING: KnownNames = KnownNames::EMPTY.with(KnownName::ContentLength).with(KnownName::TransferEncoding);
 
+/// The words of a set of field numbers.
+const NUMBER_WORDS: usize = FIELDS_MAX.div_ceil(64);
+
 /// Edits, which apply in order: names whose fields are removed, and fields that are added after those that remain.
 ///
 /// Added fields are stored as they are written, so that applying edits copies bytes. Edits can be built once for a route,
@@ -31,7 +37,7 @@ const FRAMING: KnownNames = KnownNames::EMPTY.with(KnownName::ContentLength).wit
 /// Removing or setting a well-known name also removes its spelling with underscores: servers that convert names to
 /// variables (RFC 3875, 4.1.18) read both as one. `Content-Length` and `Transfer-Encoding` cannot be edited: the writer
 /// derives them from the framing.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct HeadEdits {
     removed: KnownNames,
     /// Well-known names with added fields.
@@ -39,6 +45,8 @@ pub struct HeadEdits {
     /// Other names that are removed, in lower case, each with a final LF.
     removed_names: Vec<u8>,
     removed_names_count: usize,
+    /// The numbers of received fields that are removed, as bits.
+    removed_numbers: [u64; NUMBER_WORDS],
     /// Whether other names have added fields without being removed before.
     has_appended_others: bool,
     /// The lines of added fields.
@@ -48,6 +56,19 @@ pub struct HeadEdits {
 impl Default for HeadEdits {
     fn default() -> Self {
         Self::for_forwarding()
+    }
+}
+
+/// Values may be credentials: only names are printed.
+impl fmt::Debug for HeadEdits {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |name| String::from_utf8_lossy(name).into_owned();
+        let is_removed = |name: &KnownName| self.removed.contains(*name) && !HOP_BY_HOP.contains(*name);
+        let removed: Vec<_> = KnownName::ALL.iter().copied().filter(is_removed).collect();
+        let names: Vec<_> = self.removed_names().map(text).collect();
+        let added: Vec<_> = self.added().map(|field| text(field.name)).collect();
+        let mut edits = formatter.debug_struct("HeadEdits");
+        edits.field("removed", &removed).field("removed_names", &names).field("added", &added).finish_non_exhaustive()
     }
 }
 
@@ -61,9 +82,18 @@ impl HeadEdits {
             added: KnownNames::EMPTY,
             removed_names: Vec::new(),
             removed_names_count: 0,
+            removed_numbers: [0; NUMBER_WORDS],
             has_appended_others: false,
             lines: Vec::new(),
         }
+    }
+
+    /// Returns a copy with room for added lines of this many bytes.
+    #[must_use]
+    pub fn clone_with_room(&self, bytes: usize) -> Self {
+        let mut lines = Vec::with_capacity(self.lines.len() + bytes);
+        lines.extend_from_slice(&self.lines);
+        Self { removed_names: self.removed_names.clone(), lines, ..*self }
     }
 
     /// Forgets all edits and keeps the memory.
@@ -118,6 +148,18 @@ impl HeadEdits {
         Ok(())
     }
 
+    /// Removes every received field for which `is_removed` returns true. These edits then belong to this head: they cannot
+    /// be applied to another one.
+    pub fn remove_fields<'a>(&mut self, fields: Fields<'a>, mut is_removed: impl FnMut(Field<'a>) -> bool) {
+        for (number, field) in fields.iter().enumerate() {
+            if is_removed(field)
+                && let Some(word) = self.removed_numbers.get_mut(number / 64)
+            {
+                *word |= 1 << (number % 64);
+            }
+        }
+    }
+
     /// Replaces every field of this name, received or added before, by one.
     ///
     /// # Errors
@@ -147,10 +189,21 @@ impl HeadEdits {
     /// # Errors
     /// As [`set`](Self::set).
     pub fn append(&mut self, name: KnownName, value: &[u8]) -> Result<(), InvalidPart> {
+        self.append_parts(name, &[value])
+    }
+
+    /// Adds a field whose value is given in parts, which are joined.
+    ///
+    /// # Errors
+    /// As [`set`](Self::set).
+    pub fn append_parts(&mut self, name: KnownName, value: &[&[u8]]) -> Result<(), InvalidPart> {
         let text = name.as_str().as_bytes();
-        check(text, value)?;
+        check_name(text)?;
+        if !value.iter().all(|part| is_field_value(part)) {
+            return Err(InvalidPart::Value);
+        }
         self.added = self.added.with(name);
-        write_line(&mut self.lines, text, value);
+        write_joined_line(&mut self.lines, text, value);
         Ok(())
     }
 
@@ -173,8 +226,11 @@ impl HeadEdits {
     /// # Errors
     /// [`InvalidPart::TooMany`]: more than [`EDITED_NAMES_MAX`] names together.
     pub fn append_all(&mut self, other: &Self) -> Result<(), InvalidPart> {
-        for name in other.removed_names.split(|octet| *octet == b'\n').filter(|name| !name.is_empty()) {
+        for name in other.removed_names() {
             self.remove_named(name)?;
+        }
+        for (word, other) in self.removed_numbers.iter_mut().zip(other.removed_numbers) {
+            *word |= other;
         }
         let is_removed = |name: &KnownName| {
             other.removed.contains(*name) && (other.added.contains(*name) || !HOP_BY_HOP.contains(*name))
@@ -200,14 +256,35 @@ impl HeadEdits {
     }
 
     fn is_name_removed(&self, name: &[u8]) -> bool {
-        let mut names = self.removed_names.split(|octet| *octet == b'\n');
-        !self.removed_names.is_empty() && names.any(|removed| removed.eq_ignore_ascii_case(name))
+        self.removed_names().any(|removed| removed.eq_ignore_ascii_case(name))
+    }
+
+    fn removed_names(&self) -> impl Iterator<Item = &[u8]> {
+        self.removed_names.split(|octet| *octet == b'\n').filter(|name| !name.is_empty())
+    }
+
+    /// The received fields that remain, in order: those that [`write_fields`](crate::write_fields) writes.
+    pub fn kept<'a>(&self, fields: Fields<'a>) -> impl Iterator<Item = Field<'a>> + use<'a, '_> {
+        let (bytes, list) = (fields.bytes, fields.table.list.iter().enumerate());
+        list.filter(move |(number, field)| !self.removes(*number, field, bytes))
+            .map(move |(_, field)| field.over(bytes))
+    }
+
+    /// The added fields, in order.
+    pub fn added(&self) -> impl Iterator<Item = Field<'_>> {
+        self.lines.split(|octet| *octet == b'\n').filter_map(|line| {
+            let colon = memchr::memchr(b':', line)?;
+            let name = line.get(..colon)?;
+            let value = line.get(colon + 2..)?.strip_suffix(b"\r")?;
+            Some(Field { name, value, known: KnownName::find(name) })
+        })
     }
 
     /// Whether a received field is not written.
     #[inline]
-    pub(crate) fn removes(&self, field: &FieldSpans, bytes: &[u8]) -> bool {
-        if field.is_named_by_connection {
+    pub(crate) fn removes(&self, number: usize, field: &FieldSpans, bytes: &[u8]) -> bool {
+        let word = self.removed_numbers.get(number / 64).copied().unwrap_or(0);
+        if field.is_named_by_connection || word & (1 << (number % 64)) != 0 {
             return true;
         }
         match field.known {
@@ -225,6 +302,11 @@ impl HeadEdits {
 
 /// Whether a field can be added: its parts are valid, and it is not one that the writer derives.
 fn check(name: &[u8], value: &[u8]) -> Result<(), InvalidPart> {
+    check_name(name)?;
+    if is_field_value(value) { Ok(()) } else { Err(InvalidPart::Value) }
+}
+
+fn check_name(name: &[u8]) -> Result<(), InvalidPart> {
     let is_derived = match NameMatch::of(name) {
         NameMatch::Exact(known) | NameMatch::Lookalike(known) => FRAMING.contains(known),
         NameMatch::Unknown => false,
@@ -233,7 +315,7 @@ fn check(name: &[u8], value: &[u8]) -> Result<(), InvalidPart> {
     if is_derived || !is_token(name) || name == KnownName::XForwardedOther.as_str().as_bytes() {
         return Err(InvalidPart::Name);
     }
-    if is_field_value(value) { Ok(()) } else { Err(InvalidPart::Value) }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -43,9 +43,16 @@ pub(crate) fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) -> Resul
 }
 
 pub(crate) fn write_line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    write_joined_line(out, name, &[value]);
+}
+
+/// Writes a field line whose value is given in parts.
+pub(crate) fn write_joined_line(out: &mut Vec<u8>, name: &[u8], value: &[&[u8]]) {
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
+    for part in value {
+        out.extend_from_slice(part);
+    }
     out.extend_from_slice(b"\r\n");
 }
 

@@ -111,8 +111,19 @@ impl FieldTable {
 
     #[inline]
     pub(crate) fn first(&self, name: KnownName) -> Option<&FieldSpans> {
+        self.list.get(self.first_index(name)?)
+    }
+
+    fn first_index(&self, name: KnownName) -> Option<usize> {
         let number = self.first.get(usize::from(name as u8)).copied().unwrap_or(0);
-        self.list.get(usize::from(number).checked_sub(1)?)
+        usize::from(number).checked_sub(1)
+    }
+
+    /// The fields from the first one of this name on; only that one if the name is not repeated.
+    fn from_first(&self, name: KnownName) -> &[FieldSpans] {
+        let from_first = self.first_index(name).and_then(|first| self.list.get(first..)).unwrap_or_default();
+        let len = if self.is_repeated(name) { from_first.len() } else { from_first.len().min(1) };
+        from_first.get(..len).unwrap_or_default()
     }
 
     pub(crate) fn is_repeated(&self, name: KnownName) -> bool {
@@ -167,15 +178,10 @@ impl<'a> Fields<'a> {
     }
 
     /// The values of all fields of a well-known name, in order.
-    pub fn all(&self, name: KnownName) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let (bytes, table) = (self.bytes, self.table);
-        let count = match (table.first(name), table.is_repeated(name)) {
-            (None, _) => 0,
-            (Some(_), false) => 1,
-            (Some(_), true) => usize::MAX,
-        };
+    pub fn all(&self, name: KnownName) -> impl DoubleEndedIterator<Item = &'a [u8]> + use<'a> {
+        let bytes = self.bytes;
         let same = move |field: &&FieldSpans| field.known == NameMatch::Exact(name);
-        table.list.iter().filter(same).take(count).map(move |field| field.value.of(bytes))
+        self.table.from_first(name).iter().filter(same).map(move |field| field.value.of(bytes))
     }
 
     /// The values of all fields of a name in any case, in order. It compares every name.
@@ -186,14 +192,7 @@ impl<'a> Fields<'a> {
     /// All fields, in order.
     pub fn iter(&self) -> impl Iterator<Item = Field<'a>> + use<'a> {
         let bytes = self.bytes;
-        self.table.list.iter().map(move |field| Field {
-            name: field.name(bytes),
-            value: field.value.of(bytes),
-            known: match field.known {
-                NameMatch::Exact(known) => Some(known),
-                NameMatch::Lookalike(_) | NameMatch::Unknown => None,
-            },
-        })
+        self.table.list.iter().map(move |field| field.over(bytes))
     }
 
     /// The number of fields.
@@ -210,6 +209,16 @@ impl<'a> Fields<'a> {
 }
 
 impl FieldSpans {
+    /// The field with its bytes.
+    #[inline]
+    pub(crate) fn over(self, bytes: &[u8]) -> Field<'_> {
+        let known = match self.known {
+            NameMatch::Exact(known) => Some(known),
+            NameMatch::Lookalike(_) | NameMatch::Unknown => None,
+        };
+        Field { name: self.name(bytes), value: self.value.of(bytes), known }
+    }
+
     pub(crate) fn name(self, bytes: &[u8]) -> &[u8] {
         Span { start: self.line.start, end: self.name_end }.of(bytes)
     }

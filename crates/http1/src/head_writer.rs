@@ -58,8 +58,8 @@ pub fn write_status_line(out: &mut Vec<u8>, status: u16, reason: &[u8]) -> Resul
 pub fn write_fields(out: &mut Vec<u8>, fields: Fields<'_>, edits: &HeadEdits, announced: Announced) {
     let bytes = fields.bytes;
     let mut run: Option<Span> = None;
-    for field in &fields.table.list {
-        let is_removed = edits.removes(field, bytes);
+    for (number, field) in fields.table.list.iter().enumerate() {
+        let is_removed = edits.removes(number, field, bytes);
         if !is_removed && field.is_plain {
             run = Some(run.map_or(field.line, |run| Span { start: run.start, end: field.line.end }));
             continue;

@@ -2,6 +2,8 @@
 
 /// A field name (RFC 9110, 5.1). No name in use comes near it.
 pub const NAME_BYTES_MAX: usize = 256;
+/// A request target: the longest that the crate `http` can store as a URI. Servers behind a gateway often use it.
+pub const TARGET_BYTES_MAX: usize = 65_534;
 /// Empty lines before a request line, which old clients send after a body (RFC 9112, 2.2).
 pub const BLANK_LINES_MAX: usize = 1;
 /// Hexadecimal digits of a chunk size: 2^64 - 1 has 16.
@@ -17,7 +19,7 @@ pub const LENGTH_DIGITS_MAX: usize = 19;
 /// Options of all `Connection` fields of a head. Each option is compared with each field name.
 pub const CONNECTION_OPTIONS_MAX: usize = 32;
 /// Fields that the index of a head can number.
-const FIELDS_MAX: usize = 254;
+pub(crate) const FIELDS_MAX: usize = 254;
 /// Largest head: positions in a head are stored in 32 bits.
 const HEAD_BYTES_MAX: usize = 16 * 1024 * 1024;
 

@@ -4,7 +4,7 @@ use crate::connection::{ConnectionOptions, Expectation};
 use crate::fields::{FieldTable, Fields, Span};
 use crate::framing::{Announced, Framing, Version};
 use crate::known_name::KnownName;
-use crate::limits::{BLANK_LINES_MAX, HeadLimits};
+use crate::limits::{BLANK_LINES_MAX, HeadLimits, TARGET_BYTES_MAX};
 use crate::octets::{is_token_octet, token_len};
 use crate::section::SectionScan;
 use crate::target::{self, Target, TargetSpans, is_authority};
@@ -174,6 +174,9 @@ impl RequestLine {
             (None, None) => return Err(Violation::Version),
         };
         let target = rest.strip_prefix(b" ").filter(|target| !target.is_empty()).ok_or(Violation::TargetForm)?;
+        if target.len() > TARGET_BYTES_MAX {
+            return Err(Violation::TargetTooLarge);
+        }
         let target_start = start + method.len() + 1;
         let target_end = target_start + target.len();
         let form = target::judge(method, bytes, target_start, target_end)?;

@@ -136,6 +136,9 @@ fn path_and_query(target: &[u8]) -> Result<(), Violation> {
         if !has_valid_escapes(path) {
             return Err(Violation::Escape);
         }
+        if has_overlong(path) {
+            return Err(Violation::Overlong);
+        }
         if has_dot_segment(path) {
             return Err(Violation::DotSegment);
         }
@@ -148,6 +151,27 @@ fn has_valid_escapes(path: &[u8]) -> bool {
         [b'0', b'0', ..] => false,
         [high, low, ..] => high.is_ascii_hexdigit() && low.is_ascii_hexdigit(),
         _ => false,
+    })
+}
+
+/// Whether consecutive escapes encode a character in more octets than necessary. C0 and C1 never occur in UTF-8. The other
+/// first octets are letters in Latin-1, so they are refused only before an octet that makes the sequence overlong.
+fn has_overlong(path: &[u8]) -> bool {
+    let digit = |octet: u8| char::from(octet).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut escapes = path.split(|octet| *octet == b'%').skip(1).map(|escape| match escape {
+        [high, low, rest @ ..] => (digit(*high).zip(digit(*low)).map(|(high, low)| high << 4 | low), rest.is_empty()),
+        _ => (None, false),
+    });
+    let mut previous = None;
+    escapes.any(|(octet, is_followed_by_escape)| {
+        let first = std::mem::replace(&mut previous, octet.filter(|_| is_followed_by_escape));
+        match (first, octet) {
+            (_, Some(0xc0 | 0xc1)) => true,
+            (Some(0xe0), Some(0x80..=0x9f)) | (Some(0xf0), Some(0x80..=0x8f)) => true,
+            // Sequences of five and six octets, which RFC 2279 allowed.
+            (Some(0xf8), Some(0x80..=0x87)) | (Some(0xfc), Some(0x80..=0x83)) => true,
+            _ => false,
+        }
     })
 }
 
@@ -209,6 +233,39 @@ mod tests {
         }
         for path in ["/", "/a.b/..c/...", "/%2e%2e%2e", "/a%2f..b", "/.well-known/x", "/a;..", "/..a;b", "/v1.5/x..y"] {
             assert!(!has_dot_segment(path.as_bytes()), "{path}");
+        }
+    }
+
+    #[test]
+    fn overlong_utf8_is_refused_and_other_escapes_are_not() {
+        for path in [
+            "/o/..%c0%af../k",
+            "/o/%C0%AE%c0%ae/k",
+            "/%c1%9c",
+            "/a%c0",
+            "/%c0.",
+            "/%e0%80%af",
+            "/x%E0%9F%BFy",
+            "/%f0%80%80%af",
+            "/%f0%8f%bf%bf",
+            "/%f8%80%80%80%af",
+            "/%fc%80%80%80%80%af",
+        ] {
+            assert!(has_overlong(path.as_bytes()), "{path}");
+        }
+        for path in [
+            "/caf%C3%A9",
+            "/%e0%a0%80",
+            "/%f0%90%80%80",
+            "/%f0%9f%98%80",
+            "/voil%e0",
+            "/%e0x%80",
+            "/%e0/%80",
+            "/%80%af",
+            "/a%20b",
+            "/",
+        ] {
+            assert!(!has_overlong(path.as_bytes()), "{path}");
         }
     }
 

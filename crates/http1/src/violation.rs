@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use crate::limits::{
     BLANK_LINES_MAX, CHUNK_DIGITS_MAX, CHUNK_EXTENSIONS_BYTES_MAX, CONNECTION_OPTIONS_MAX, NAME_BYTES_MAX,
+    TARGET_BYTES_MAX,
 };
 
 macro_rules! violations {
@@ -51,6 +52,8 @@ violations! {
     Fragment = "fragment", "the request target has a fragment";
     /// See RFC 3986, section 2.1.
     Escape = "escape", "the path has an invalid percent-encoding, or encodes NUL";
+    /// RFC 3629, 3: lenient servers decode `%c0%af` as a slash.
+    Overlong = "overlong", "the path encodes a character in more octets than UTF-8 has for it";
     /// RFC 3986, 5.2.4: a server that removes dot segments serves the path of another route.
     DotSegment = "dot_segment", "the path has a segment . or .., which servers resolve differently";
     /// See RFC 9112, section 3.2.
@@ -107,6 +110,8 @@ violations! {
     HeadTooLarge = "head_too_large", "the head or trailer section is too large";
     /// See RFC 9112, section 3.
     LineTooLarge = "line_too_large", "the request line or status line is too large";
+    /// See RFC 9112, section 3.
+    TargetTooLarge = "target_too_large", "the request target has more than {TARGET_BYTES_MAX} bytes";
     /// See RFC 6585, section 5.
     TooManyFields = "too_many_fields", "the head or trailer section has too many fields";
     /// See RFC 6585, section 5.
@@ -117,7 +122,10 @@ impl Violation {
     /// Whether a bound of a head is exceeded (for a request: status 431), not the grammar (400).
     #[must_use]
     pub const fn is_head_too_large(self) -> bool {
-        matches!(self, Self::HeadTooLarge | Self::LineTooLarge | Self::TooManyFields | Self::NameTooLarge)
+        matches!(
+            self,
+            Self::HeadTooLarge | Self::LineTooLarge | Self::TargetTooLarge | Self::TooManyFields | Self::NameTooLarge
+        )
     }
 }
 
@@ -149,6 +157,9 @@ mod tests {
     fn only_bounds_of_heads_are_too_large() {
         let large = Violation::ALL.iter().filter(|violation| violation.is_head_too_large());
         let codes: Vec<&str> = large.map(|violation| violation.code()).collect();
-        assert_eq!(codes, ["head_too_large", "line_too_large", "too_many_fields", "name_too_large"]);
+        assert_eq!(
+            codes,
+            ["head_too_large", "line_too_large", "target_too_large", "too_many_fields", "name_too_large"]
+        );
     }
 }

@@ -1,17 +1,17 @@
-//! Where a request comes from.
+//! The address of a request's client.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use access::address;
-use http::{HeaderMap, HeaderValue};
+use http1::KnownName;
 
 use crate::exchange::Exchange;
-use crate::transform::X_FORWARDED_FOR;
 
-/// The caller's address: the peer's, or whom a trusted proxy says that it speaks for. `headers` are the caller's own.
-pub(crate) fn of(exchange: &Exchange, headers: &HeaderMap) -> IpAddr {
-    let said = headers.get_all(X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
-    address::origin(exchange.at.peer.address, &exchange.snapshot.traffic.trusted_proxies, said)
+/// Returns the client's address: the peer's address, or the one that a trusted proxy reports.
+pub(crate) fn of(exchange: &Exchange) -> IpAddr {
+    let forwarded = exchange.head.fields().all(KnownName::XForwardedFor);
+    address::origin(exchange.at.peer.address, &exchange.snapshot.traffic.trusted_proxies, forwarded)
 }
 
 /// Whether the peer is a trusted proxy.
@@ -20,12 +20,11 @@ pub(crate) fn is_of_trusted(exchange: &Exchange) -> bool {
     exchange.snapshot.traffic.trusted_proxies.iter().any(|network| network.contains(&peer))
 }
 
-/// The caller's address as an upstream is told.
-pub(crate) fn told(exchange: &Exchange, headers: &HeaderMap) -> HeaderValue {
-    let (peer, address) = (&exchange.at.peer, of(exchange, headers));
+/// Returns the client's address as text, for upstreams.
+pub(crate) fn forwarded(exchange: &Exchange) -> Cow<'_, [u8]> {
+    let (peer, address) = (&exchange.at.peer, of(exchange));
     if address == peer.address {
-        return peer.forwarded_for.clone();
+        return Cow::Borrowed(peer.forwarded_for.as_bytes());
     }
-    // An address has no character that a header's value must not have.
-    HeaderValue::from_str(&address.to_string()).unwrap_or_else(|_| peer.forwarded_for.clone())
+    Cow::Owned(address.to_string().into_bytes())
 }

@@ -1,43 +1,42 @@
-//! What every request must pass before anybody is asked who sent it: what could not be read, sizes, ids.
+//! Checks that every request must pass before its client is identified: a valid head, and an announced size within bounds.
 
 use access::{Refusal, RequestId};
 use config::snapshot::Sizes;
-use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http1::{Announced, Violation};
 
 use crate::answer::Problem;
-use crate::smuggling::Fault;
+use crate::head::Head;
 
-/// Longest correlation id that is kept.
-const CORRELATION_LEN_MAX: usize = 128;
-
-/// The caller's own `x-request-id`.
+/// The header of a request's id.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Refuses what [`crate::smuggling`] refused to read, and a body that is announced too large.
+/// Refuses an invalid head, a tunnel, and a body whose announced length is too large.
 #[tracing::instrument(level = "debug", skip_all)]
-pub(crate) fn check_head(parts: &Parts, sizes: &Sizes) -> Result<(), Problem> {
-    if let Some(fault) = parts.extensions.get::<Fault>() {
-        return Err(refused(*fault, sizes));
+pub(crate) fn check_head(head: &Head, sizes: &Sizes) -> Result<(), Problem> {
+    if head.is_connect() {
+        return Err(Problem::new(Refusal::MethodNotAllowed, "CONNECT is not served here"));
     }
-    if let Some(length) = content_length(&parts.headers)
-        && length > sizes.body_bytes_max
-    {
-        return Err(too_large(sizes.body_bytes_max));
+    if let Some(violation) = head.violation() {
+        return Err(refused(violation, sizes));
     }
-    Ok(())
+    match head.announced() {
+        Announced::Length(bytes) if bytes > sizes.body_bytes_max => Err(too_large(sizes.body_bytes_max)),
+        Announced::Length(_) | Announced::Chunked | Announced::Nothing => Ok(()),
+    }
 }
 
-fn refused(fault: Fault, sizes: &Sizes) -> Problem {
-    let mut message = fault.to_string();
-    if fault == Fault::TooLarge {
-        message.push_str(&format!(": at most {} bytes are taken", sizes.headers_bytes_max));
+fn refused(violation: Violation, sizes: &Sizes) -> Problem {
+    let refusal = if violation.is_head_too_large() { Refusal::HeaderTooLarge } else { Refusal::BadRequest };
+    let mut message = violation.to_string();
+    if violation == Violation::HeadTooLarge {
+        message.push_str(&format!(": at most {} bytes are accepted", sizes.headers_bytes_max));
     }
-    Problem::new(fault.refusal(), message)
+    Problem::new(refusal, message)
 }
 
-/// Whether `Transfer-Encoding` says `chunked` and nothing else, or is not there: another coding would stay on the body
-/// while the field that names it goes (RFC 9112, 6.1).
+/// Whether `Transfer-Encoding` is `chunked` alone, or missing: the field is not forwarded, so the body must not have another
+/// coding (RFC 9112, 6.1).
 pub(crate) fn is_coded_plainly(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
@@ -52,19 +51,12 @@ pub(crate) fn too_large(body_bytes_max: u64) -> Problem {
     Problem::new(Refusal::PayloadTooLarge, format!("the request's body is larger than {body_bytes_max} bytes"))
 }
 
-/// The length that the caller announced.
+/// The announced length of a body.
 pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
-/// The caller's own id, where it is at most 128 visible ASCII characters (GW-6.3).
-pub(crate) fn correlation(headers: &HeaderMap) -> Option<HeaderValue> {
-    let value = headers.get(&X_REQUEST_ID)?;
-    let visible = value.as_bytes().iter().all(u8::is_ascii_graphic);
-    (visible && (1..=CORRELATION_LEN_MAX).contains(&value.len())).then(|| value.clone())
-}
-
-/// Our id as a header's value.
+/// The id of a request as a header value.
 pub(crate) fn id_value(id: RequestId) -> HeaderValue {
     let mut buffer = [0; 36];
     HeaderValue::from_str(id.0.hyphenated().encode_lower(&mut buffer)).unwrap_or(HeaderValue::from_static("-"))
@@ -73,24 +65,32 @@ pub(crate) fn id_value(id: RequestId) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::head::tests::{get, head};
 
     fn sizes() -> Sizes {
         Sizes { headers_bytes_max: 200, body_bytes_max: 10, buffered_bytes_max: 100 }
     }
 
-    fn check(request: http::request::Builder) -> Option<Refusal> {
-        check_head(&request.body(()).unwrap().into_parts().0, &sizes()).err().map(|problem| problem.refusal)
+    fn check(head: &Head) -> Option<Refusal> {
+        check_head(head, &sizes()).err().map(|problem| problem.refusal)
     }
 
     #[test]
     fn heads_are_checked() {
-        let get = || http::Request::builder().uri("/a").header("host", "here");
-        assert_eq!(check(get()), None);
-        assert_eq!(check(get().header("content-length", "10")), None);
-        assert_eq!(check(get().header("content-length", "11")), Some(Refusal::PayloadTooLarge));
-        assert_eq!(check(get().extension(Fault::TwoHosts)), Some(Refusal::BadRequest));
-        assert_eq!(check(get().extension(Fault::TooLarge)), Some(Refusal::HeaderTooLarge));
-        assert_eq!(check(get().extension(Fault::Connect)), Some(Refusal::MethodNotAllowed));
+        assert_eq!(check(&get(&[])), None);
+        assert_eq!(check(&get(&[("content-length", "10")])), None);
+        assert_eq!(check(&get(&[("content-length", "11")])), Some(Refusal::PayloadTooLarge));
+        assert_eq!(check(&head("CONNECT h:1", &[])), Some(Refusal::MethodNotAllowed));
+        for violation in Violation::ALL {
+            let code = if violation.is_head_too_large() { Refusal::HeaderTooLarge } else { Refusal::BadRequest };
+            for line in [None, Some((&b"POST"[..], &b"/a"[..]))] {
+                assert_eq!(check(&Head::refused(line, *violation)), Some(code), "{violation:?}");
+            }
+        }
+        let tunnel = Head::refused(Some((b"CONNECT", b"h:1")), Violation::TwoHosts);
+        assert_eq!(check(&tunnel), Some(Refusal::MethodNotAllowed));
+        let large = check_head(&Head::refused(None, Violation::HeadTooLarge), &sizes()).unwrap_err();
+        assert!(large.message.ends_with("at most 200 bytes are accepted"), "{}", large.message);
     }
 
     #[test]
@@ -104,18 +104,5 @@ mod tests {
         };
         assert!(plain(&[]) && plain(&["Chunked"]));
         assert!(!plain(&["gzip, chunked"]) && !plain(&["chunked", "chunked"]));
-    }
-
-    #[test]
-    fn only_short_visible_ids_are_kept() {
-        let kept = |value: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(X_REQUEST_ID, HeaderValue::from_str(value).unwrap());
-            correlation(&headers).is_some()
-        };
-        assert!(kept("abc-123"));
-        assert!(!kept("with space"));
-        assert!(!kept(""));
-        assert!(!kept(&"x".repeat(129)));
     }
 }

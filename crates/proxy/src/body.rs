@@ -11,10 +11,9 @@ use std::time::Duration;
 
 use access::Refusal;
 use bytes::Bytes;
-use http::{HeaderMap, header};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use http1::{Announced, KnownName, Violation};
 use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 
@@ -22,8 +21,10 @@ use crate::admit;
 use crate::answer::Problem;
 use crate::body::buffer::Buffer;
 use crate::capacity::{MemoryPermit, RequestPermit};
+use crate::connection::{RequestBody, RequestBodyError};
 use crate::deadlines::ActiveRequest;
 use crate::drain;
+use crate::head::Head;
 use crate::relay::Relay;
 
 /// Of a refused request's body so much is read, for so long, to keep its connection.
@@ -121,7 +122,7 @@ pub(crate) enum Upload {
 pub(crate) struct UploadStream {
     /// What was taken for a try that had no effect, and goes out again.
     again: VecDeque<Bytes>,
-    incoming: Incoming,
+    incoming: RequestBody,
     progress: Rc<Progress>,
     bytes_max: u64,
 }
@@ -143,6 +144,8 @@ pub(crate) enum UploadError {
     TooLarge,
     #[error("the client aborted the request's body")]
     CallerGone,
+    #[error("the request's body breaks a rule of HTTP/1.1")]
+    Malformed(#[source] Violation),
 }
 
 impl Progress {
@@ -189,7 +192,7 @@ impl Progress {
 
 impl Upload {
     /// A body as it arrives, at most `bytes_max` of it.
-    pub(crate) fn stream(incoming: Option<Incoming>, bytes_max: u64, now: Instant) -> (Self, Rc<Progress>) {
+    pub(crate) fn stream(incoming: Option<RequestBody>, bytes_max: u64, now: Instant) -> (Self, Rc<Progress>) {
         let Some(incoming) = incoming else { return Self::segments(std::iter::empty(), now) };
         let progress = Progress::new(false, 0, now);
         let stream = UploadStream { again: VecDeque::new(), incoming, progress: progress.clone(), bytes_max };
@@ -277,6 +280,9 @@ impl UploadStream {
                     progress.whole.set(true);
                     return Poll::Ready(None);
                 }
+                Some(Err(RequestBodyError::Violation(violation))) => {
+                    return self.fail(UploadError::Malformed(violation));
+                }
                 Some(Err(_)) => return self.fail(UploadError::CallerGone),
                 // Trailers end here: no upstream was promised any (RFC 9110, 6.5.1).
                 Some(Ok(frame)) => match frame.into_data() {
@@ -304,7 +310,7 @@ impl UploadStream {
 /// A request's body, until somebody takes it.
 pub(crate) enum IncomingBody {
     /// Nobody has; `may_discard` where what comes is little, and is sent without being asked for.
-    Unread { incoming: Incoming, may_discard: bool },
+    Unread { incoming: RequestBody, may_discard: bool },
     /// It goes on to somebody.
     Taken,
     /// All of it is here, or there is none.
@@ -312,16 +318,16 @@ pub(crate) enum IncomingBody {
 }
 
 impl IncomingBody {
-    pub(crate) fn new(headers: &HeaderMap, incoming: Incoming) -> Self {
+    pub(crate) fn new(head: &Head, incoming: RequestBody) -> Self {
         if incoming.is_end_stream() {
             return Self::Whole;
         }
-        let is_little = admit::content_length(headers).is_none_or(|bytes| bytes <= DISCARD_BYTES_MAX);
-        Self::Unread { incoming, may_discard: is_little && !headers.contains_key(header::EXPECT) }
+        let is_little = !matches!(head.announced(), Announced::Length(bytes) if bytes > DISCARD_BYTES_MAX);
+        Self::Unread { incoming, may_discard: is_little && head.get(KnownName::Expect).is_none() }
     }
 
     /// The body, for who reads it or passes it on.
-    pub(crate) fn take(&mut self) -> Option<Incoming> {
+    pub(crate) fn take(&mut self) -> Option<RequestBody> {
         match std::mem::replace(self, Self::Taken) {
             Self::Unread { incoming, .. } => Some(incoming),
             Self::Taken => None,
@@ -363,7 +369,7 @@ pub(crate) struct BodyBounds {
 /// Reads a caller's whole body. What it holds is counted as it arrives, not as it is announced, and until the last slice of
 /// the body is dropped.
 pub(crate) async fn read(
-    mut incoming: Incoming,
+    mut incoming: RequestBody,
     mut held: MemoryPermit,
     bounds: &BodyBounds,
 ) -> Result<Bytes, Problem> {
@@ -383,7 +389,7 @@ pub(crate) async fn read(
 }
 
 /// The next piece of a body, which is not empty; `None` at its end.
-async fn next(incoming: &mut Incoming, bounds: &BodyBounds) -> Result<Option<Bytes>, Problem> {
+async fn next(incoming: &mut RequestBody, bounds: &BodyBounds) -> Result<Option<Bytes>, Problem> {
     loop {
         let deadline = (Instant::now() + bounds.idle).min(bounds.total_at);
         let frame = timeout_at(deadline, incoming.frame())
@@ -395,12 +401,18 @@ async fn next(incoming: &mut Incoming, bounds: &BodyBounds) -> Result<Option<Byt
                 Ok(data) if !data.is_empty() => return Ok(Some(data)),
                 Ok(_) | Err(_) => {}
             },
+            Some(Err(RequestBodyError::Violation(violation))) => return Err(malformed(violation)),
             Some(Err(error)) => {
                 let problem = Problem::new(Refusal::BadRequest, "the request's body is incomplete");
                 return Err(problem.because(&error).caller_gone());
             }
         }
     }
+}
+
+/// The refusal of a body whose framing breaks a rule.
+pub(crate) fn malformed(violation: Violation) -> Problem {
+    Problem::new(Refusal::BadRequest, violation.to_string())
 }
 
 fn check_length(bytes: u64, bounds: &BodyBounds) -> Result<(), Problem> {

@@ -1,30 +1,42 @@
-//! A caller's connection: served by hyper, watched from outside.
+//! A client's HTTP/1.1 connection: reads a head, lets `handle` respond, writes the response, and begins again.
+//!
+//! One task drives all of it. `socket` holds what was received; `request_body` reads the content when somebody asks for it;
+//! `response_writer` writes. While a request is handled, the connection watches for the client's close, and for the
+//! orders of `deadlines`. A client that closes its side counts as gone, also if it could still read.
 
-use std::convert::Infallible;
+mod request_body;
+mod response_writer;
+mod socket;
+
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
-use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
+use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use access::Refusal;
-use http::{HeaderValue, Request, Response, header};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use bytes::Bytes;
+use http::{HeaderValue, Response};
+use http1::{HeadLimits, RequestHead, RequestParser, ResponseTo, Version, Violation};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
+use self::response_writer::{ResponseContext, ResponseWriter, WriteEnd};
+use self::socket::{ClientSocket, SharedSocket};
 use crate::body::Body;
 use crate::deadlines::{ConnectionDeadlines, DeadlineAction};
-use crate::drain::{self, Outliving};
+use crate::drain::Outliving;
 use crate::handle::handle;
-use crate::smuggling::{self, CheckedIo, Fault, ScanReport};
+use crate::head::Head;
 use crate::worker::Worker;
 
-/// What is read and thrown away of a refused body.
-const LINGER_BYTES_MAX: u64 = 1 << 20;
+pub(crate) use self::request_body::{RequestBody, RequestBodyError};
+
+/// Fields of a request's head.
+const FIELDS_MAX: usize = 100;
+/// A request line: `Uri` takes no longer target.
+const LINE_BYTES_MAX: usize = 65_534;
 
 /// Where a request came in.
 pub(crate) struct ConnectionContext {
@@ -56,133 +68,185 @@ impl Peer {
 pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: SocketAddr) {
     let Ok(_permit) = worker.shared.capacity.connect(peer.ip()) else {
         worker.handles.refused(Refusal::Overloaded);
-        // The caller may be gone already, which is as good.
+        // The client may be gone already.
         let _ = stream.write_all(crate::answer::TOO_MANY_CONNECTIONS).await;
         return;
     };
     let snapshot = worker.snapshot();
     let head_bytes_max = snapshot.traffic.sizes.headers_bytes_max;
     let deadlines = worker.deadlines.add(&snapshot.traffic.timeouts);
-    let report = Rc::new(ScanReport::default());
-    let caller = CallerIo { stream, deadlines: deadlines.clone(), lingered_bytes: 0 };
-    let io = TokioIo::new(CheckedIo::new(caller, head_bytes_max, report.clone()));
-    let at = Rc::new(ConnectionContext { worker, deadlines: deadlines.clone(), peer: Peer::new(peer.ip()) });
-    let refusing = report.clone();
-    let service = service_fn(move |request| answer(at.clone(), refusing.fault(&request), request));
-    let mut connection = std::pin::pin!(smuggling::http1(head_bytes_max).serve_connection(io, service));
-    let mut closes = false;
-    poll_fn(|cx| {
-        loop {
-            // An error is a caller that broke off: what it sent of a request was refused or passed before.
-            if connection.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(());
-            }
-            match deadlines.take_order(cx.waker()) {
-                // hyper takes a connection for idle while a head is on its way.
-                None if !closes || report.is_within_head() => return Poll::Pending,
-                None => {
-                    closes = false;
-                    connection.as_mut().graceful_shutdown();
-                }
-                Some(DeadlineAction::Look) => {}
-                Some(DeadlineAction::Close) => closes = true,
-                Some(DeadlineAction::Cut) => return Poll::Ready(()),
-            }
-        }
-    })
-    .await;
-}
-
-/// A head that was refused is answered in its turn; nothing that came after it is read.
-async fn answer(
-    at: Rc<ConnectionContext>,
-    fault: Option<Fault>,
-    mut request: Request<Incoming>,
-) -> Result<Response<Body>, Infallible> {
-    let Some(fault) = fault else {
-        // Boxed, so that a request that ends with its caller does not carry the room for it.
-        return Ok(match drain::is_on(&at.worker) {
-            true => Outliving::new(at.clone(), handle(at, request)).await,
-            false => handle(at, request).await,
-        });
+    drop(snapshot);
+    let socket = ClientSocket::new(stream, worker.clone(), deadlines.clone());
+    let connection = Connection {
+        socket: Rc::new(RefCell::new(socket)),
+        parser: RequestParser::new(HeadLimits::new(head_bytes_max, LINE_BYTES_MAX, FIELDS_MAX)),
+        at: Rc::new(ConnectionContext { worker, deadlines, peer: Peer::new(peer.ip()) }),
+        closes: Cell::new(false),
     };
-    request.extensions_mut().insert(fault);
-    let mut response = handle(at.clone(), request).await;
-    at.deadlines.leave_body_unread();
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    Ok(response)
+    connection.run().await;
 }
 
-/// A caller's socket that notes its progress.
-struct CallerIo {
-    stream: TcpStream,
-    deadlines: Rc<ConnectionDeadlines>,
-    lingered_bytes: u64,
+/// A client's connection.
+struct Connection {
+    socket: SharedSocket,
+    parser: RequestParser,
+    at: Rc<ConnectionContext>,
+    /// Whether the shutdown wants the connection to end after the current request.
+    closes: Cell<bool>,
 }
 
-impl AsyncRead for CallerIo {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let result = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
-        let read = buffer.filled().len().saturating_sub(before);
-        let deadlines = &self.deadlines;
-        deadlines.read_bytes.set(deadlines.read_bytes.get() + u64::try_from(read).unwrap_or(0));
-        Poll::Ready(result)
-    }
+/// A request as it was received.
+enum Received {
+    Head(Bytes, RequestHead),
+    /// The head broke a rule. Nothing that follows it is read as a request.
+    Refused(Violation),
 }
 
-impl CallerIo {
-    fn note<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        let deadlines = &self.deadlines;
-        deadlines.write_blocked.set(written.is_pending());
-        if written.is_ready() {
-            deadlines.writes.set(deadlines.writes.get() + 1);
-        }
-        written
-    }
+/// Nothing more happens on the connection.
+struct ConnectionEnd;
 
-    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut scratch = [0; 4096];
-        loop {
-            let mut buffer = ReadBuf::new(&mut scratch);
-            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
-            let read = u64::try_from(buffer.filled().len()).unwrap_or(0);
-            self.lingered_bytes += read;
-            if read == 0 || self.lingered_bytes > LINGER_BYTES_MAX {
-                return Poll::Ready(Ok(()));
+/// What of a request's head is needed until its response is written.
+#[derive(Clone, Copy)]
+struct RequestTraits {
+    version: Version,
+    responds_to: ResponseTo,
+    persists: bool,
+    /// Whether nothing that follows it is read as a request.
+    is_refused: bool,
+}
+
+impl Connection {
+    async fn run(mut self) {
+        while let Ok(received) = self.next_request().await {
+            let (head, traits) = self.head(received);
+            let Ok(response) = self.respond(head).await else { return };
+            match self.write(response, traits).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    // What the client may still send, of this request or of others.
+                    if traits.is_refused || self.socket.borrow().is_unread() {
+                        // A cut is as good as an end here.
+                        let _ = self.obeying(pin!(ClientSocket::linger(&self.socket))).await;
+                    }
+                    return;
+                }
+                Err(ConnectionEnd) => return,
             }
         }
     }
+
+    /// Waits for the head of the next request.
+    async fn next_request(&mut self) -> Result<Received, ConnectionEnd> {
+        let Self { socket, parser, at, closes } = self;
+        let mut receive = |cx: &mut Context<'_>| {
+            let mut socket = socket.borrow_mut();
+            loop {
+                match socket.parse(parser) {
+                    Ok(Some((bytes, head))) => return Poll::Ready(Ok(Received::Head(bytes, head))),
+                    Ok(None) => {}
+                    Err(violation) => return Poll::Ready(Ok(Received::Refused(violation))),
+                }
+                at.deadlines.within_head.set(parser.has_begun());
+                if closes.get() && !parser.has_begun() {
+                    return Poll::Ready(Err(ConnectionEnd));
+                }
+                match socket.poll_receive(cx) {
+                    Poll::Ready(Ok(1..)) => {}
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(ConnectionEnd)),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        };
+        poll_fn(|cx| poll_obeying(&at.deadlines, closes, cx, &mut receive)).await?
+    }
+
+    /// Returns the head for `handle`.
+    fn head(&self, received: Received) -> (Head, RequestTraits) {
+        self.at.deadlines.within_head.set(false);
+        match received {
+            Received::Head(bytes, head) => {
+                let responds_to = ResponseTo::method(head.over(&bytes).method());
+                // The client may send bytes of a tunnel, which `admit` refuses (RFC 9110, 9.3.6).
+                let is_refused = responds_to == ResponseTo::Connect;
+                let (version, persists) = (head.version(), head.persists() && !is_refused);
+                let traits = RequestTraits { version, responds_to, persists, is_refused };
+                (Head::new(bytes, head), traits)
+            }
+            Received::Refused(violation) => {
+                let line = self.socket.borrow_mut().refuse(&self.parser);
+                let responds_to = line.as_ref().map_or(ResponseTo::Other, |(method, _)| ResponseTo::method(method));
+                let traits = RequestTraits { version: Version::Http11, responds_to, persists: false, is_refused: true };
+                let line = line.as_ref().map(|(method, target)| (&**method, &**target));
+                (Head::refused(line, violation), traits)
+            }
+        }
+    }
+
+    /// Lets `handle` respond. The request ends early if its client leaves, unless it may outlive the client.
+    async fn respond(&self, head: Head) -> Result<Response<Body>, ConnectionEnd> {
+        // Boxed, so that an idle connection does not carry the room for it.
+        let body = RequestBody::new(self.socket.clone());
+        let mut handling = pin!(Outliving::new(self.at.clone(), handle(self.at.clone(), head, body)));
+        let mut respond = |cx: &mut Context<'_>| match handling.as_mut().poll(cx) {
+            Poll::Ready(response) => Poll::Ready(Ok(response)),
+            Poll::Pending => self.socket.borrow_mut().poll_gone(cx).map(|()| Err(ConnectionEnd)),
+        };
+        poll_fn(|cx| poll_obeying(&self.at.deadlines, &self.closes, cx, &mut respond)).await?
+    }
+
+    /// Writes a response. Returns whether the connection can serve another request.
+    async fn write(&self, response: Response<Body>, traits: RequestTraits) -> Result<bool, ConnectionEnd> {
+        let context = ResponseContext {
+            version: traits.version,
+            responds_to: traits.responds_to,
+            persists: traits.persists && !self.closes.get(),
+            worker: &self.at.worker,
+        };
+        let first = self.socket.borrow_mut().begin_response();
+        let mut writer = ResponseWriter::new(first, response, &context);
+        let mut write = |cx: &mut Context<'_>| match writer.poll(cx, &self.socket) {
+            Poll::Ready(written) => Poll::Ready(written),
+            Poll::Pending => self.socket.borrow_mut().poll_gone(cx).map(|()| Err(WriteEnd::ClientGone)),
+        };
+        match poll_fn(|cx| poll_obeying(&self.at.deadlines, &self.closes, cx, &mut write)).await? {
+            Ok(()) => {
+                let persists = writer.persists && !self.closes.get();
+                drop(writer);
+                Ok(persists && self.socket.borrow().content().is_over())
+            }
+            Err(WriteEnd::AbortedUnseen) => {
+                self.socket.borrow().reset_on_close();
+                Err(ConnectionEnd)
+            }
+            Err(WriteEnd::Aborted | WriteEnd::ClientGone) => Err(ConnectionEnd),
+        }
+    }
+
+    /// Runs `work` until it is done, or the connection must end.
+    async fn obeying<T>(&self, mut work: std::pin::Pin<&mut impl Future<Output = T>>) -> Result<T, ConnectionEnd> {
+        poll_fn(|cx| {
+            poll_obeying(&self.at.deadlines, &self.closes, cx, &mut |cx: &mut Context<'_>| work.as_mut().poll(cx))
+        })
+        .await
+    }
 }
 
-impl AsyncWrite for CallerIo {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.note(written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.note(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.deadlines.lingering.get() {
-            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
-            self.deadlines.lingering.set(true);
+/// Polls `work`, and again after every order of the deadlines.
+fn poll_obeying<T>(
+    deadlines: &ConnectionDeadlines,
+    closes: &Cell<bool>,
+    cx: &mut Context<'_>,
+    work: &mut impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> Poll<Result<T, ConnectionEnd>> {
+    loop {
+        if let Poll::Ready(done) = work(cx) {
+            return Poll::Ready(Ok(done));
         }
-        if self.deadlines.has_unread_body() { self.poll_linger(cx) } else { Poll::Ready(Ok(())) }
+        match deadlines.take_order(cx.waker()) {
+            None => return Poll::Pending,
+            Some(DeadlineAction::Look) => {}
+            Some(DeadlineAction::Close) => closes.set(true),
+            Some(DeadlineAction::Cut) => return Poll::Ready(Err(ConnectionEnd)),
+        }
     }
 }

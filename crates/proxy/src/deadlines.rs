@@ -29,14 +29,13 @@ const LOOK_EVERY_MAX: Duration = Duration::from_secs(1);
 /// What a connection has seen, and what it is told.
 #[derive(Debug)]
 pub(crate) struct ConnectionDeadlines {
-    pub(crate) read_bytes: Cell<u64>,
+    /// Whether a head has begun to arrive, and has not ended.
+    pub(crate) within_head: Cell<bool>,
     pub(crate) writes: Cell<u64>,
     pub(crate) write_blocked: Cell<bool>,
     pub(crate) lingering: Cell<bool>,
-    body_unread: Cell<bool>,
     exchange: Cell<bool>,
     exchanges: Cell<u64>,
-    read_bytes_at_end: Cell<u64>,
     deadline: Cell<Option<Instant>>,
     late: Cell<bool>,
     total_at: Cell<Option<Instant>>,
@@ -83,14 +82,12 @@ enum WaitReason {
 impl ConnectionDeadlines {
     fn new(idle_max: Duration, phase: Phase) -> Self {
         Self {
-            read_bytes: Cell::new(0),
+            within_head: Cell::new(false),
             writes: Cell::new(0),
             write_blocked: Cell::new(false),
             lingering: Cell::new(false),
-            body_unread: Cell::new(false),
             exchange: Cell::new(false),
             exchanges: Cell::new(0),
-            read_bytes_at_end: Cell::new(0),
             deadline: Cell::new(None),
             late: Cell::new(false),
             total_at: Cell::new(None),
@@ -107,18 +104,8 @@ impl ConnectionDeadlines {
 
     pub(crate) fn begin(self: &Rc<Self>) -> ActiveRequest {
         self.exchange.set(true);
-        self.body_unread.set(false);
         self.exchanges.set(self.exchanges.get() + 1);
         ActiveRequest(self.clone())
-    }
-
-    /// The answer goes out before the request's body was read.
-    pub(crate) fn leave_body_unread(&self) {
-        self.body_unread.set(true);
-    }
-
-    pub(crate) fn has_unread_body(&self) -> bool {
-        self.body_unread.get()
     }
 
     /// The exchange is polled once more after `deadline`.
@@ -212,7 +199,7 @@ impl ConnectionDeadlines {
             (WaitReason::Caller, self.writes.get())
         } else if self.exchange.get() {
             (WaitReason::Exchange, self.exchanges.get())
-        } else if self.read_bytes.get() > self.read_bytes_at_end.get() {
+        } else if self.within_head.get() {
             // A head that trickles in makes no progress: it has one deadline.
             (WaitReason::Head, self.exchanges.get())
         } else {
@@ -238,7 +225,6 @@ impl Drop for ActiveRequest {
         deadlines.late.set(false);
         deadlines.total_at.set(None);
         deadlines.sent.take();
-        deadlines.read_bytes_at_end.set(deadlines.read_bytes.get());
     }
 }
 

@@ -27,11 +27,6 @@ struct DetachedBounds {
     until: Instant,
 }
 
-/// Whether callers that hang up leave calls that are read on.
-pub(crate) fn is_on(worker: &Worker) -> bool {
-    worker.shared.live.load().traffic.on_hangup != OnHangup::Cancel
-}
-
 /// The bounds of a call whose caller left at `left`.
 fn bounds(on_hangup: OnHangup, left: Instant) -> Option<DetachedBounds> {
     match on_hangup {

@@ -9,9 +9,7 @@ use access::{Credits, Day, KeyId, Last4, NanoUsd, Principal, Refusal, RequestId,
 use ai::{Format, ResponseFacts, Tap};
 use bytes::Bytes;
 use config::snapshot::{Events, OnHangup, Provider, Timeouts};
-use http::request::Parts;
-use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, StatusCode};
 use meter::{Attempt, Billed, Charge, CommittedRequest, Outcome, Reservation};
 use tokio::time::Instant;
 
@@ -22,6 +20,7 @@ use crate::body::{IncomingBody, Progress};
 use crate::capacity::KeyPermit;
 use crate::connection::ConnectionContext;
 use crate::deadlines::ConnectionDeadlines;
+use crate::head::Head;
 use crate::transform::{ForwardedClient, Trust};
 use crate::upstream::socket::Probe;
 use crate::worker::{Pinned, Worker};
@@ -36,10 +35,8 @@ pub(crate) struct Exchange {
     /// When its head had arrived, for deadlines and durations.
     pub(crate) begun: Instant,
     pub(crate) started_at: Timestamp,
-    pub(crate) method: Method,
-    pub(crate) target: Option<PathAndQuery>,
+    pub(crate) head: Rc<Head>,
     pub(crate) body: IncomingBody,
-    pub(crate) correlation: Option<HeaderValue>,
     pub(crate) route: Arc<str>,
     pub(crate) events: Events,
     pub(crate) timeouts: Timeouts,
@@ -116,7 +113,7 @@ pub(crate) struct UpstreamCall {
 
 impl Exchange {
     /// A request whose head has arrived; its route is not known yet.
-    pub(crate) fn begin(at: &Rc<ConnectionContext>, parts: &Parts, body: IncomingBody) -> Box<Self> {
+    pub(crate) fn begin(at: &Rc<ConnectionContext>, head: Rc<Head>, body: IncomingBody) -> Box<Self> {
         let worker = &at.worker;
         let started_at = worker.shared.clock.now();
         let snapshot = worker.snapshot();
@@ -126,10 +123,8 @@ impl Exchange {
             id_value: admit::id_value(id),
             begun: Instant::now(),
             started_at,
-            method: parts.method.clone(),
-            target: parts.uri.path_and_query().cloned(),
+            head,
             body,
-            correlation: admit::correlation(&parts.headers),
             route: worker.handles.unmatched(),
             events: Events::Folded,
             timeouts: snapshot.traffic.timeouts,
@@ -161,15 +156,9 @@ impl Exchange {
         &self.at.worker
     }
 
-    /// Who asks, as an ordinary upstream is told; `forwarded_for` is the caller's address.
-    pub(crate) fn asker<'a>(&'a self, forwarded_for: &'a HeaderValue, trust: Trust<'a>) -> ForwardedClient<'a> {
-        ForwardedClient {
-            forwarded_for,
-            id: self.id,
-            id_value: &self.id_value,
-            correlation: self.correlation.as_ref(),
-            trust,
-        }
+    /// Returns the client as an ordinary upstream receives it; `address` is its address.
+    pub(crate) fn client<'a>(&'a self, address: &'a [u8], trust: Trust<'a>) -> ForwardedClient<'a> {
+        ForwardedClient { address, id: self.id, id_value: self.id_value.as_bytes(), trust }
     }
 
     pub(crate) fn deadlines(&self) -> &ConnectionDeadlines {

@@ -1,14 +1,13 @@
-//! One call upstream: a connection or a stream, the request, the head of the answer. When a request is sent again:
+//! One call upstream: a connection or a stream, the request, and the head of the response. The conditions of a retry are in
 //! docs/decisions/0016-http2-and-retries.md.
 
 mod answer;
 mod attempt;
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use access::Refusal;
-use http::{Request, Response};
+use http::Response;
 use tokio::time::{Instant, timeout};
 
 use crate::answer::Problem;
@@ -19,34 +18,27 @@ use crate::upstream::connect::{ConnectError, NewConnection, connect};
 use crate::upstream::download::Download;
 use crate::upstream::http1::{Http1Connection, ReturnSlot};
 use crate::upstream::http2::streams::{PendingConnection, StreamGrant, StreamSlot, StreamWaitError};
+use crate::upstream::outgoing::OutgoingHead;
 use crate::upstream::pool::{OriginProtocol, Pool};
 
-/// What goes upstream.
+/// A request on its way upstream.
 pub(crate) struct Outgoing {
-    pub(crate) request: Request<Upload>,
+    pub(crate) head: OutgoingHead,
+    pub(crate) upload: Upload,
     pub(crate) progress: Rc<Progress>,
-    pub(crate) to: Destination,
-    /// Whether it may be sent again after a reused connection closed without an answer (RFC 9110, 9.2.2).
+    /// Whether it may be sent again after a reused connection closed without a response (RFC 9110, 9.2.2).
     pub(crate) repeatable: bool,
 }
 
-/// Where it goes.
-#[derive(Clone)]
-pub(crate) struct Destination {
-    /// The provider's or upstream's name.
-    pub(crate) name: Arc<str>,
-    pub(crate) pool: Rc<Pool>,
-}
-
-/// An upstream's answer, and the connection that it still holds.
+/// An upstream's response, and the connection that it still uses.
 pub(crate) struct UpstreamResponse {
     pub(crate) response: Response<Download>,
     pub(crate) connection: BorrowedConnection,
 }
 
-/// What an answer holds; given back, its connection may serve again.
+/// The connection of a response. Given back, it may serve another request.
 pub(crate) struct BorrowedConnection {
-    /// Where the body leaves the HTTP/1.1 connection at its end; a stream goes with the body.
+    /// The slot in which the body leaves an HTTP/1.1 connection at its end; a stream ends with its body.
     returned: Option<(ReturnSlot, Rc<Pool>)>,
     progress: Rc<Progress>,
 }
@@ -54,55 +46,54 @@ pub(crate) struct BorrowedConnection {
 impl BorrowedConnection {
     /// Whether the client aborted the request's body.
     pub(crate) fn caller_broke_off(&self) -> bool {
-        self.progress.failed() == Some(UploadError::CallerGone)
+        matches!(self.progress.failed(), Some(UploadError::CallerGone | UploadError::Malformed(_)))
     }
 
-    /// The answer is whole. Kept is only a connection that also took the whole request: what an early answer leaves
-    /// unsent would be read as the next request. Says whether the whole request was taken.
-    pub(crate) fn give_back(self, now: Instant) -> bool {
-        let whole = self.progress.is_whole();
-        if whole
+    /// Ends a complete response. The connection is reused only if the whole request was sent: the upstream would read the rest
+    /// as the next request.
+    pub(crate) fn give_back(self, now: Instant) {
+        if self.progress.is_whole()
             && let Some((slot, pool)) = self.returned
             && let Some(link) = slot.take()
         {
             pool.give_back(link, now);
         }
-        whole
     }
 }
 
-/// What a request goes out on.
+/// The connection or stream of one attempt.
 enum Channel {
     Http1(Box<Http1Connection>),
     Http2(StreamSlot),
 }
 
-/// Sends the request and waits for the head of its answer.
+/// Sends the request and waits for the head of its response.
 #[tracing::instrument(level = "debug", skip_all)]
 pub(crate) async fn forward(exchange: &mut Exchange, outgoing: Outgoing) -> Result<UpstreamResponse, Problem> {
-    let Outgoing { mut request, progress, to, repeatable } = outgoing;
-    exchange.toward(&to.name);
+    let Outgoing { head, mut upload, progress, repeatable } = outgoing;
+    let pool = &head.to.pool;
+    exchange.toward(&head.to.name);
     let mut repeats = 0;
     loop {
-        let (channel, now) = channel(exchange, &to.pool, repeats).await?;
+        let (channel, now) = channel(exchange, pool, repeats).await?;
         progress.begin(now);
-        let sending = SendAttempt { exchange, progress: &progress, pool: &to.pool, repeatable, repeats, now };
+        let sending = SendAttempt { exchange, head: &head, progress: &progress, repeatable, repeats, now };
         let tried = match channel {
-            Channel::Http1(link) => sending.on_http1(link, request).await?,
-            // Boxed, so that a request over HTTP/1.1 does not carry the room for it.
-            Channel::Http2(slot) => Box::pin(sending.on_http2(slot, request)).await?,
+            Channel::Http1(link) => sending.on_http1(link, upload).await?,
+            // Boxed: its future is large, and requests over HTTP/1.1 do not need it.
+            Channel::Http2(slot) => Box::pin(sending.on_http2(slot, upload)).await?,
         };
         match tried {
             AttemptOutcome::Answered(answered) => return Ok(answered),
             AttemptOutcome::Again(again) => {
-                request = again;
+                upload = again;
                 repeats += 1;
             }
         }
     }
 }
 
-/// A connection or a stream, and when it was had. A repeat takes no HTTP/1.1 connection that was idle.
+/// Returns a connection or a stream, and the time. A retry uses no idle HTTP/1.1 connection.
 async fn channel(exchange: &Exchange, pool: &Rc<Pool>, repeats: u32) -> Result<(Channel, Instant), Problem> {
     let now = Instant::now();
     if pool.speaks() == OriginProtocol::Http1 {
@@ -132,7 +123,7 @@ async fn channel(exchange: &Exchange, pool: &Rc<Pool>, repeats: u32) -> Result<(
     }
 }
 
-/// A new connection; others may wait for what `dialing` comes to.
+/// Opens a connection; other requests may wait for the result of `dialing`.
 async fn dial(
     exchange: &Exchange,
     pool: &Rc<Pool>,

@@ -1,4 +1,4 @@
-//! The story of a request: each step is a file of its own, called here in order.
+//! The steps of a request in their order; each step is a file of its own.
 
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
@@ -12,10 +12,8 @@ use ai::tap::Framing;
 use ai::{Dialect, Endpoint, EndpointCall, Tap};
 use config::snapshot::{Auth, Events, Route};
 use futures_util::FutureExt;
-use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
-use http_body::Body as _;
-use hyper::body::Incoming;
+use http::{HeaderMap, HeaderValue, Response, header};
+use http1::InvalidPart;
 use meter::{AdmissionInfo, Charge, Measure, Outcome, Reservation};
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -23,36 +21,38 @@ use tracing::Instrument;
 use crate::answer::{self, Problem, Rendering};
 use crate::body::{Body, IncomingBody, Upload};
 use crate::capacity::CallBound;
-use crate::connection::ConnectionContext;
+use crate::connection::{ConnectionContext, RequestBody};
 use crate::deadlines::ConnectionDeadlines;
 use crate::exchange::Exchange;
-use crate::forward::{Destination, Outgoing, UpstreamResponse, forward};
+use crate::forward::{Outgoing, UpstreamResponse, forward};
+use crate::head::Head;
 use crate::inference::{self, Inference, InferenceRequest};
 use crate::relay::{Relay, TappedResponse};
 use crate::route::RouteMatch;
 use crate::transform::{ProviderTarget, Trust};
+use crate::upstream::outgoing::{OutgoingHead, OutgoingTarget};
 use crate::{address, admit, budget, credential, identify, route, scope, transform, unauthenticated};
 
-/// What a request came to.
+/// The response to a request.
 enum HandledResponse {
-    /// An answer of ours.
+    /// A response of the gateway.
     Ours(Response<Body>),
-    /// An upstream's answer, to be relayed.
+    /// An upstream's response, to be relayed.
     Theirs { answered: UpstreamResponse, tap: Option<Box<TappedResponse>>, standing: AdmissionInfo },
 }
 
-/// Serves one request; it always answers.
-pub(crate) async fn handle(at: Rc<ConnectionContext>, request: Request<Incoming>) -> Response<Body> {
+/// Serves one request; the result is always a response.
+pub(crate) async fn handle(at: Rc<ConnectionContext>, head: Head, body: RequestBody) -> Response<Body> {
     let busy = at.deadlines.begin();
     let permit = at.worker.shared.capacity.enter();
-    let (parts, incoming) = request.into_parts();
-    let mut exchange = Exchange::begin(&at, &parts, IncomingBody::new(&parts.headers, incoming));
-    tracing::debug!(request_id = %exchange.id, method = %parts.method, path = parts.uri.path(), "request begins");
-    let dialect = route::dialect(&exchange.snapshot.traffic, parts.uri.path(), &parts.headers);
+    let body = IncomingBody::new(&head, body);
+    let mut exchange = Exchange::begin(&at, Rc::new(head), body);
+    let head = &exchange.head;
+    tracing::debug!(request_id = %exchange.id, method = head.method(), path = head.path(), "request begins");
     let served = match &permit {
         Ok(_) => {
             let span = tracing::debug_span!("request", request_id = %exchange.id);
-            let serving = serve(&mut exchange, parts).instrument(span);
+            let serving = serve(&mut exchange).instrument(span);
             AssertUnwindSafe(unless_ending(&at.deadlines, serving)).catch_unwind().await
         }
         Err(_) => Ok(Err(Problem::new(Refusal::Overloaded, "too many requests are in flight: try again soon"))),
@@ -69,11 +69,11 @@ pub(crate) async fn handle(at: Rc<ConnectionContext>, request: Request<Incoming>
             exchange.refuse(&mut problem);
             let outcome = problem.outcome;
             let snapshot = &exchange.snapshot;
+            let dialect = route::dialect(&snapshot.traffic, &exchange.head);
             let (quota_status, domain) = (snapshot.traffic.quota_status, snapshot.process.brand.slug());
             let rendering = Rendering { dialect, quota_status, domain };
             let mut response = problem.into_response(rendering, id);
             if !exchange.has_whole_body().await {
-                at.deadlines.leave_body_unread();
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             finish(&mut exchange, response, outcome)
@@ -83,7 +83,7 @@ pub(crate) async fn handle(at: Rc<ConnectionContext>, request: Request<Incoming>
     response.map(|body| body.in_flight(permit.ok(), busy))
 }
 
-/// Ends `serving` when the shutdown's time is over; the connection is polled then.
+/// Ends `serving` when the time of the shutdown is over; the connection is polled then.
 async fn unless_ending(
     deadlines: &ConnectionDeadlines,
     serving: impl Future<Output = Result<HandledResponse, Problem>>,
@@ -100,28 +100,28 @@ async fn unless_ending(
     .await
 }
 
-async fn serve(exchange: &mut Exchange, parts: Parts) -> Result<HandledResponse, Problem> {
-    admit::check_head(&parts, &exchange.snapshot.traffic.sizes)?;
-    match route::find(&exchange.snapshot.traffic, &parts)? {
-        RouteMatch::Route(route) => plain(exchange, &route, parts).await,
+async fn serve(exchange: &mut Exchange) -> Result<HandledResponse, Problem> {
+    admit::check_head(&exchange.head, &exchange.snapshot.traffic.sizes)?;
+    match route::find(&exchange.snapshot.traffic, &exchange.head)? {
+        RouteMatch::Route(route) => plain(exchange, &route).await,
         RouteMatch::Endpoint(called) if called.endpoint == Endpoint::Root => {
             exchange.routed(exchange.worker().handles.endpoint(Endpoint::Root), Events::Folded, exchange.timeouts());
             Ok(HandledResponse::Ours(answer::json(br#"{"status":"ok"}"#.to_vec())))
         }
-        RouteMatch::Endpoint(called) => llm(exchange, &called, parts).await,
+        RouteMatch::Endpoint(called) => llm(exchange, &called).await,
     }
 }
 
-/// An ordinary route: the body streams through, unread.
-async fn plain(exchange: &mut Exchange, route: &Arc<Route>, mut parts: Parts) -> Result<HandledResponse, Problem> {
+/// Serves an ordinary route: the body is streamed without being read.
+async fn plain(exchange: &mut Exchange, route: &Arc<Route>) -> Result<HandledResponse, Problem> {
     exchange.routed(route.name.clone(), route.events, exchange.timeouts());
     let standing = match route.auth {
         Auth::None => {
-            exchange.subject = identify::anonymous(exchange, &parts.headers);
+            exchange.subject = identify::anonymous(exchange);
             hold(exchange, Reservation::open())
         }
         Auth::Key => {
-            let principal = know(exchange, &parts.headers).await?;
+            let principal = know(exchange).await?;
             scope::check_route(&principal.bounds, &route.name)?;
             let (charge, limits) = (Charge::credits(route.credits), budget::limits(exchange, &principal));
             let standing = hold(exchange, budget::reserve(exchange, &limits, Some(charge)).await?);
@@ -135,38 +135,39 @@ async fn plain(exchange: &mut Exchange, route: &Arc<Route>, mut parts: Parts) ->
         }
     };
     let to =
-        Destination { name: route.upstream.name.clone(), pool: exchange.worker().pools.of(&route.upstream.origin) };
-    let forwarded_for = address::told(exchange, &parts.headers);
+        exchange.snapshot.destinations.of_upstream(&route.upstream, &exchange.worker().pools).map_err(unwritable)?;
     let trust = if address::is_of_trusted(exchange) { Trust::Peer } else { Trust::Route(&route.allow_headers) };
-    transform::to_upstream(&mut parts.headers, &to.pool.host, &exchange.asker(&forwarded_for, trust));
+    let address = address::forwarded(exchange);
+    let client = exchange.client(&address, trust);
+    let edits = transform::to_upstream(&exchange.head, &to.edits, &client).map_err(unwritable)?;
     let (upload, progress) =
         Upload::stream(exchange.body.take(), exchange.snapshot.traffic.sizes.body_bytes_max, exchange.begun);
-    let repeatable = parts.method.is_idempotent();
-    let target = transform::target(&parts.uri, "", &to.pool.origin.path);
-    let request = outgoing(parts, target, upload)?;
-    let mut answered = forward(exchange, Outgoing { request, progress, to, repeatable }).await?;
+    let (head, target) = (exchange.head.clone(), OutgoingTarget::Received { prefix_len: 0 });
+    let repeatable = head.is_idempotent();
+    let head = OutgoingHead { head, edits, target, to };
+    let mut answered = forward(exchange, Outgoing { head, upload, progress, repeatable }).await?;
     transform::to_caller(answered.response.headers_mut());
     exchange.answered(answered.response.status(), None);
     Ok(HandledResponse::Theirs { answered, tap: None, standing })
 }
 
-/// An LLM endpoint: the body is read, the answer tapped.
-async fn llm(exchange: &mut Exchange, called: &EndpointCall<'_>, mut parts: Parts) -> Result<HandledResponse, Problem> {
+/// Serves an LLM endpoint: the body is read, and the response passes a tap.
+async fn llm(exchange: &mut Exchange, called: &EndpointCall<'_>) -> Result<HandledResponse, Problem> {
     let timeouts = exchange.snapshot.traffic.ai.as_ref().map_or(exchange.timeouts(), |ai| ai.timeouts);
     exchange.routed(exchange.worker().handles.endpoint(called.endpoint), Events::Rows, timeouts);
-    let principal = know(exchange, &parts.headers).await?;
+    let principal = know(exchange).await?;
     let limits = budget::limits(exchange, &principal);
     let Some(format) = called.endpoint.format() else {
         let reservation = budget::reserve(exchange, &limits, None).await?;
         let standing = hold(exchange, reservation);
         exchange.spend();
-        let listing = ModelListing { dialect: route::dialect_of(called, &parts.headers), bounds: &principal.bounds };
+        let listing = ModelListing { dialect: route::dialect_of(called, &exchange.head), bounds: &principal.bounds };
         return models(exchange, called, &listing, standing).map(HandledResponse::Ours);
     };
     exchange.format = (!called.endpoint.free()).then_some(format);
     let held = exchange.worker().shared.capacity.hold(&exchange.subject);
-    let asking =
-        InferenceRequest { called, format, headers: &parts.headers, bounds: &principal.bounds, limits: &limits, held };
+    let head = exchange.head.clone();
+    let asking = InferenceRequest { called, format, head: &head, bounds: &principal.bounds, limits: &limits, held };
     let Inference { call, charge, body, usage_injected } = inference::read(exchange, asking).await?;
     let credential = credential::choose(&call.provider, &principal)?;
     let reservation = budget::reserve(exchange, &limits, charge).await?;
@@ -174,15 +175,16 @@ async fn llm(exchange: &mut Exchange, called: &EndpointCall<'_>, mut parts: Part
     if let Some(charge) = charge {
         exchange.open(charge).await?;
     }
-    let to = Destination { name: call.provider.name.clone(), pool: exchange.worker().pools.of(&call.provider.origin) };
-    let dialect = format.dialect();
-    let addressed = ProviderTarget { host: &to.pool.host, kind: call.provider.kind, dialect, credential };
-    transform::to_provider(&mut parts.headers, &addressed, exchange.id);
+    let to =
+        exchange.snapshot.destinations.of_provider(&call.provider, &exchange.worker().pools).map_err(unwritable)?;
+    let (kind, dialect) = (call.provider.kind, format.dialect());
+    let provider = ProviderTarget { edits: &to.edits, kind, dialect, credential };
+    let edits = transform::to_provider(&head, &provider, exchange.id).map_err(unwritable)?;
     let (upload, progress) = Upload::segments(body, Instant::now());
     let prefix = exchange.snapshot.traffic.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
-    let target = transform::to_endpoint(called, &parts.uri, prefix, &call);
-    let request = outgoing(parts, target, upload)?;
-    let mut answered = forward(exchange, Outgoing { request, progress, to, repeatable: false }).await?;
+    let target = transform::to_endpoint(called, &head, prefix, &call);
+    let head = OutgoingHead { head, edits, target, to };
+    let mut answered = forward(exchange, Outgoing { head, upload, progress, repeatable: false }).await?;
     let upstream_id = transform::from_provider(answered.response.headers_mut());
     exchange.answered(answered.response.status(), upstream_id);
     let media_type = answered.response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -190,7 +192,7 @@ async fn llm(exchange: &mut Exchange, called: &EndpointCall<'_>, mut parts: Part
         exchange.forget_billable();
     }
     let framing = match Framing::of(format, call.streamed, media_type) {
-        // An error is a body, whatever its media type says: nothing is added to it.
+        // An error response is one body, whatever its media type: nothing is added to it.
         Framing::Events | Framing::Array if !answered.response.status().is_success() => Framing::Json,
         framing @ (Framing::Json | Framing::Events | Framing::Array | Framing::Opaque) => framing,
     };
@@ -200,16 +202,17 @@ async fn llm(exchange: &mut Exchange, called: &EndpointCall<'_>, mut parts: Part
     Ok(HandledResponse::Theirs { answered, tap, standing })
 }
 
-async fn know(exchange: &mut Exchange, headers: &HeaderMap) -> Result<Arc<access::Principal>, Problem> {
-    match identify::identify(exchange, headers).await {
+/// Identifies the client.
+async fn know(exchange: &mut Exchange) -> Result<Arc<access::Principal>, Problem> {
+    match identify::identify(exchange).await {
         Ok(principal) => {
             exchange.identified(&principal);
             enter(exchange)?;
-            scope::check_address(exchange, &principal, headers)?;
+            scope::check_address(exchange, &principal)?;
             Ok(principal)
         }
         Err(problem) => {
-            exchange.subject = identify::anonymous(exchange, headers);
+            exchange.subject = identify::anonymous(exchange);
             Err(unauthenticated::refuse(exchange, problem).await)
         }
     }
@@ -235,28 +238,18 @@ fn hold(exchange: &mut Exchange, reservation: Reservation) -> AdmissionInfo {
     standing
 }
 
-/// The request as it goes upstream.
-fn outgoing(parts: Parts, target: Option<Uri>, upload: Upload) -> Result<Request<Upload>, Problem> {
-    let target = target.ok_or_else(|| Problem::new(Refusal::BadRequest, "the request's target is too long"))?;
-    let of_unknown_length = upload.size_hint().exact().is_none();
-    let mut request = Request::new(upload);
-    *request.method_mut() = parts.method;
-    *request.uri_mut() = target;
-    *request.headers_mut() = parts.headers;
-    if of_unknown_length {
-        // Unasked, hyper sends such a body with methods only that usually have one.
-        request.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    }
-    Ok(request)
+/// The refusal of a request whose head cannot be written: the configuration, or a credential, has an invalid octet.
+fn unwritable(part: InvalidPart) -> Problem {
+    Problem::new(Refusal::Internal, "the request's head cannot be written").because(&part)
 }
 
-/// For whom models are listed.
+/// The client of a list of models.
 struct ModelListing<'a> {
     dialect: Dialect,
     bounds: &'a KeyBounds,
 }
 
-/// The models that the key may ask for, or the one that the path names: another is as good as none.
+/// Lists the models that the key may use, or returns the one in the path. Other models are reported as missing.
 fn models(
     exchange: &Exchange,
     called: &EndpointCall<'_>,
@@ -292,7 +285,7 @@ fn relay(
     }
     tell(&mut parts.headers, &exchange, standing);
     if exchange.sending.as_ref().is_some_and(|sending| sending.progress.caller_owes()) {
-        // An early answer: hyper does not wait for the rest of the request.
+        // The client still owes bytes that nobody waits for after the response.
         parts.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     exchange.answers(parts.status);
@@ -300,7 +293,7 @@ fn relay(
     Response::from_parts(parts, Body::relay(Relay::new(incoming, answered.connection, exchange, tap)))
 }
 
-/// Tells the caller where its rate limit stands.
+/// Adds the state of the client's rate limit.
 fn tell(headers: &mut HeaderMap, exchange: &Exchange, standing: AdmissionInfo) {
     if let Some(level) = standing.rate {
         for (name, value) in answer::limit_headers(level, &exchange.worker().shared.clock) {
@@ -316,7 +309,7 @@ fn finish(exchange: &mut Exchange, response: Response<Body>, outcome: Outcome) -
     response
 }
 
-/// Whether an answer is what speech was asked for, and no page that says why not.
+/// Whether a response is audio, and not a page about an error.
 fn is_audio(media_type: &str) -> bool {
     let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     essence.starts_with("audio/") || essence == "application/octet-stream"

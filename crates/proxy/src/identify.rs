@@ -1,60 +1,56 @@
-//! The credential becomes a [`Principal`].
+//! The identification of the client: its credential names a [`Principal`].
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use access::{ApiKey, NotFound, Principal, Refusal, Subject};
-use http::{HeaderMap, HeaderName, header};
+use http1::KnownName;
 
 use crate::address;
 use crate::answer::Problem;
 use crate::exchange::Exchange;
+use crate::head::{Head, text};
 
-/// The store's loop answers at once or not at all; a caller waits no longer than this.
+/// A request waits at most this long for the look-up of its key.
 const LOOKUP_MAX: Duration = Duration::from_secs(2);
 
-const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-const API_KEY: HeaderName = HeaderName::from_static("api-key");
-/// Google's.
-pub(crate) const X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
+/// Headers that may contain a key, besides `Authorization: Bearer`.
+const KEY_HEADERS: [KnownName; 3] = [KnownName::XApiKey, KnownName::ApiKey, KnownName::XGoogApiKey];
 
-/// Headers in which a key may come, besides `Authorization: Bearer`.
-static KEY_HEADERS: [HeaderName; 3] = [X_API_KEY, API_KEY, X_GOOG_API_KEY];
-
-/// Finds out who the caller is.
+/// Looks the client's credential up.
 #[tracing::instrument(level = "debug", skip_all)]
-pub(crate) async fn identify(exchange: &Exchange, headers: &HeaderMap) -> Result<Arc<Principal>, Problem> {
-    let text = credential(headers)?;
-    let key = ApiKey::parse(text).map_err(|_| malformed(&exchange.snapshot.process.brand.key_prefix))?;
+pub(crate) async fn identify(exchange: &Exchange) -> Result<Arc<Principal>, Problem> {
+    let credential = credential(&exchange.head)?;
+    let key = ApiKey::parse(credential).map_err(|_| malformed(&exchange.snapshot.process.brand.key_prefix))?;
     let found = tokio::time::timeout(LOOKUP_MAX, exchange.worker().directory.find(key.hash())).await;
     found.unwrap_or(Err(NotFound::Unavailable)).map_err(refuse)
 }
 
 /// Returns the subject of a request without a valid credential.
-pub(crate) fn anonymous(exchange: &Exchange, headers: &HeaderMap) -> Subject {
-    Subject::Anonymous { address: Some(address::of(exchange, headers)) }
+pub(crate) fn anonymous(exchange: &Exchange) -> Subject {
+    Subject::Anonymous { address: Some(address::of(exchange)) }
 }
 
-/// The one credential that the caller sent.
-fn credential(headers: &HeaderMap) -> Result<&str, Problem> {
-    let mut found: Option<&str> = None;
-    let bearers = headers.get_all(header::AUTHORIZATION).iter().filter_map(|value| bearer(value.to_str().ok()?));
-    let keys = KEY_HEADERS.iter().flat_map(|name| headers.get_all(name)).filter_map(|value| value.to_str().ok());
-    for text in bearers.chain(keys.map(str::trim)) {
-        if found.is_some_and(|other| other != text) {
+/// Returns the one credential of a request.
+fn credential(head: &Head) -> Result<&str, Problem> {
+    let (mut found, fields): (Option<&str>, _) = (None, head.fields());
+    let bearers = fields.all(KnownName::Authorization).filter_map(|value| bearer(text(value)?));
+    let keys = KEY_HEADERS.into_iter().flat_map(|name| fields.all(name)).filter_map(text);
+    for credential in bearers.chain(keys.map(str::trim)) {
+        if found.is_some_and(|other| other != credential) {
             return Err(Problem::new(
                 Refusal::AmbiguousCredentials,
                 "two different credentials were sent: send one, as Authorization: Bearer, x-api-key, api-key or x-goog-api-key",
             ));
         }
-        found = Some(text);
+        found = Some(credential);
     }
-    found.filter(|text| !text.is_empty()).ok_or_else(|| {
+    found.filter(|credential| !credential.is_empty()).ok_or_else(|| {
         Problem::new(Refusal::Unauthorized, "a key is needed: send it as Authorization: Bearer KEY or x-api-key: KEY")
     })
 }
 
-/// The token of a `Bearer` credential (RFC 6750, 2.1; the scheme's case does not matter).
+/// Returns the token of a `Bearer` credential (RFC 6750, 2.1); the scheme is case-insensitive.
 pub(crate) fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.trim().split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
@@ -85,11 +81,10 @@ fn refuse(not_found: NotFound) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::head::tests::get;
 
     fn check(pairs: &[(&str, &str)]) -> Result<String, Refusal> {
-        let headers: HeaderMap =
-            pairs.iter().map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap())).collect();
-        credential(&headers).map(str::to_owned).map_err(|problem| problem.refusal)
+        credential(&get(pairs)).map(str::to_owned).map_err(|problem| problem.refusal)
     }
 
     #[test]

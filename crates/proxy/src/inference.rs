@@ -7,7 +7,7 @@ use ai::bound::Extent;
 use ai::{EndpointCall, Format, RequestFields};
 use bytes::Bytes;
 use config::{ResolveError, ResolvedModel};
-use http::{HeaderMap, header};
+use http1::KnownName;
 use meter::{Charge, Limits};
 
 use crate::answer::Problem;
@@ -15,6 +15,7 @@ use crate::body::{self, BodyBounds, IncomingBody};
 use crate::bound::{self, CallLimits, CallSize};
 use crate::capacity::MemoryPermit;
 use crate::exchange::{Exchange, InferenceCall};
+use crate::head::{Head, text};
 use crate::inflate::{self, Coding};
 use crate::scope;
 
@@ -26,7 +27,7 @@ const ON_WORKER_BYTES_MAX: usize = 256 * 1024;
 pub(crate) struct InferenceRequest<'a> {
     pub(crate) called: &'a EndpointCall<'a>,
     pub(crate) format: Format,
-    pub(crate) headers: &'a HeaderMap,
+    pub(crate) head: &'a Head,
     pub(crate) bounds: &'a KeyBounds,
     pub(crate) limits: &'a Arc<Limits>,
     /// Counts the body's bytes, of which it holds none yet.
@@ -47,8 +48,8 @@ pub(crate) struct Inference {
 /// Reads the body, finds out who answers, and makes the edits that a body may get.
 #[tracing::instrument(level = "debug", skip_all)]
 pub(crate) async fn read(exchange: &mut Exchange, asking: InferenceRequest<'_>) -> Result<Inference, Problem> {
-    let InferenceRequest { called, format, headers, bounds: bound, limits, held } = asking;
-    let coding = inflate::coding(headers)?;
+    let InferenceRequest { called, format, head, bounds: bound, limits, held } = asking;
+    let coding = inflate::coding(head)?;
     let bytes_max =
         exchange.snapshot.traffic.sizes.body_bytes_max.min(exchange.worker().shared.capacity.body_bytes_max());
     let bounds = BodyBounds { bytes_max, idle: exchange.timeouts().idle, total_at: exchange.total_at() };
@@ -61,7 +62,7 @@ pub(crate) async fn read(exchange: &mut Exchange, asking: InferenceRequest<'_>) 
     if let Some(coding) = coding {
         body = plain(coding, body, inflated, bytes_max).await?;
     }
-    let mut asked = ask(called, headers, &body).await?;
+    let mut asked = ask(called, head, &body).await?;
     let resolved = scope::check_model(bound, &asked.model).and_then(|()| {
         exchange.snapshot.traffic.resolve_model(format, &asked.model).map_err(|why| unresolved(&why, &asked.model))
     });
@@ -106,10 +107,9 @@ async fn plain(coding: Coding, body: Bytes, inflated: MemoryPermit, bytes_max: u
     off_worker(move || inflate::inflate(coding, &body, bytes_max, inflated)).await?
 }
 
-async fn ask(called: &EndpointCall<'_>, headers: &HeaderMap, body: &Bytes) -> Result<RequestFields, Problem> {
-    let mut content_types = headers.get_all(header::CONTENT_TYPE).iter();
-    let content_type = content_types.next().and_then(|value| value.to_str().ok());
-    if content_types.next().is_some() {
+async fn ask(called: &EndpointCall<'_>, head: &Head, body: &Bytes) -> Result<RequestFields, Problem> {
+    let content_type = head.get(KnownName::ContentType).and_then(text);
+    if head.fields().is_repeated(KnownName::ContentType) {
         return Err(Problem::new(Refusal::BadRequest, "the body has two content types: send one"));
     }
     let asked = if body.len() <= ON_WORKER_BYTES_MAX {

@@ -1,16 +1,18 @@
-//! Bodies of requests that came compressed, inflated within bounds where they must be read.
+//! Compressed bodies of requests that the gateway reads: they are inflated within bounds.
 
 use std::io::{self, Read};
 
 use access::Refusal;
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderValue, header};
+use http1::KnownName;
 
 use crate::admit;
 use crate::answer::Problem;
 use crate::body::buffer::{self, Buffer};
 use crate::capacity::MemoryPermit;
+use crate::head::Head;
 
 /// Inflated at a time; between two pieces the bounds are looked at.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -28,16 +30,16 @@ pub(crate) enum Coding {
     Zstd,
 }
 
-/// How the body is coded; `None` is not at all.
-pub(crate) fn coding(headers: &HeaderMap) -> Result<Option<Coding>, Problem> {
-    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
-    let (first, second) = (codings.next(), codings.next());
-    let word = first.map(|value| value.as_bytes().trim_ascii().to_ascii_lowercase());
-    match (word.as_deref(), second) {
-        (None | Some(b"identity"), None) => Ok(None),
-        (Some(b"gzip" | b"x-gzip"), None) => Ok(Some(Coding::Gzip)),
-        (Some(b"zstd"), None) => Ok(Some(Coding::Zstd)),
-        _ => {
+/// Returns the body's coding; `None` without one.
+pub(crate) fn coding(head: &Head) -> Result<Option<Coding>, Problem> {
+    let is_repeated = head.fields().is_repeated(KnownName::ContentEncoding);
+    let coding = head.get(KnownName::ContentEncoding).map(<[u8]>::to_ascii_lowercase);
+    match coding.as_deref() {
+        None => Ok(None),
+        Some(b"identity") if !is_repeated => Ok(None),
+        Some(b"gzip" | b"x-gzip") if !is_repeated => Ok(Some(Coding::Gzip)),
+        Some(b"zstd") if !is_repeated => Ok(Some(Coding::Zstd)),
+        Some(_) => {
             let message = "the body must be read here: send it as it is, or with gzip or zstd alone";
             Err(Problem::new(Refusal::UnsupportedMediaType, message)
                 .header(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd")))
@@ -145,6 +147,7 @@ mod tests {
 
     use super::*;
     use crate::capacity::Capacity;
+    use crate::head::tests::get;
 
     const BOUND: u64 = 1024 * 1024;
 
@@ -262,14 +265,8 @@ mod tests {
     #[test]
     fn codings_are_read_by_their_names() {
         let of = |values: &[&'static str]| {
-            let headers: HeaderMap = values
-                .iter()
-                .map(|value| (header::CONTENT_ENCODING, HeaderValue::from_static(value)))
-                .fold(HeaderMap::new(), |mut headers, (name, value)| {
-                    headers.append(name, value);
-                    headers
-                });
-            coding(&headers).map_err(|problem| problem.refusal)
+            let fields: Vec<_> = values.iter().map(|value| ("Content-Encoding", *value)).collect();
+            coding(&get(&fields)).map_err(|problem| problem.refusal)
         };
         assert_eq!(of(&[]), Ok(None));
         assert_eq!(of(&["identity"]), Ok(None));

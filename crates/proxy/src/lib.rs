@@ -3,10 +3,11 @@
 //! Never does: SQL, Redis, DNS on a worker's own thread, Argon2, a lock held across an await. It sees neither store nor
 //! control: keys are asked for by message, events go to the spool.
 //!
-//! The modules in the order in which a request passes them: `listener`, `connection` (with `deadlines`), `smuggling` (checks
-//! each head), `handle` (the outline of the steps that follow), `admit`, `route`, `identify`, `scope`, `inference`,
-//! `credential`, `budget`, `transform`, `forward` (with `upstream`), `relay`, `settle`. Other modules: `exchange` (the
-//! state of a request), `address`, `unauthenticated`, `worker` (the thread that runs them), `body`, `answer`, `capacity`,
+//! The modules in the order in which a request passes them: `listener`, `connection` (with `deadlines`; heads are parsed by
+//! crate `http1`), `handle` (the outline of the steps that follow), `admit`, `route`, `identify`, `scope`, `inference`,
+//! `credential`, `budget`, `transform`, `forward` (with `upstream`), `relay`, `settle`. Other modules: `head` (the received
+//! head), `exchange` (the state of a request), `address`, `unauthenticated`, `worker` (the thread that runs them), `body`,
+//! `answer`, `capacity`,
 //! `aggregation`, `drain` (clients that disconnect), `shutdown`.
 
 mod address;
@@ -16,14 +17,18 @@ mod answer;
 mod body;
 mod bound;
 mod budget;
+mod buffers;
 mod capacity;
 mod connection;
+mod content;
 mod credential;
+mod date;
 mod deadlines;
 mod drain;
 mod exchange;
 mod forward;
 mod handle;
+mod head;
 mod identify;
 mod inference;
 mod inflate;
@@ -38,6 +43,7 @@ mod transform;
 mod unauthenticated;
 mod upstream;
 mod worker;
+mod write_queue;
 
 pub use aggregation::{AGGREGATION_DELAY, BATCH_PART_OF_LEFT, BATCH_REQUESTS_MAX};
 pub use capacity::Capacity;

@@ -124,7 +124,7 @@ impl Relay {
             None => data,
         };
         self.exchange.relayed(bytes.len());
-        // With a known length hyper asks for nothing after the last byte, so the end is here.
+        // With a known length nobody asks for anything after the last byte, so the end is here.
         if self.incoming.is_end_stream() {
             self.end();
         }
@@ -146,10 +146,8 @@ impl Relay {
             seen
         });
         let now = Instant::now();
-        if let Some(connection) = self.connection.take()
-            && !connection.give_back(now)
-        {
-            self.exchange.deadlines().leave_body_unread();
+        if let Some(connection) = self.connection.take() {
+            connection.give_back(now);
         }
         self.exchange.finish_at(now, outcome, seen);
     }

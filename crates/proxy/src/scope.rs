@@ -1,31 +1,29 @@
-//! What a key is bound to: where it is used from, which routes and which models it opens.
+//! The bounds of a key: the networks in which it is valid, and the routes and models that it may use.
 //!
-//! Of a key that is not bound, each check is a look at one flag. A refusal says what the key is bound to, but for networks,
-//! which would tell a thief where to go; nobody else's names are told.
+//! A refusal lists the key's routes or models, but not its networks: a thief of the key must not learn them.
 
 use access::{KeyBounds, Principal, Refusal};
-use http::HeaderMap;
 
 use crate::address;
 use crate::answer::Problem;
 use crate::exchange::Exchange;
 
-/// Entries of a list that a refusal repeats.
+/// Maximum number of entries of a list in a refusal.
 const TOLD_MAX: usize = 8;
 
-/// Refuses a caller who is elsewhere than its key may be used from. `headers` are the caller's own.
-pub(crate) fn check_address(exchange: &Exchange, principal: &Principal, headers: &HeaderMap) -> Result<(), Problem> {
+/// Refuses a client whose address is in none of its key's networks.
+pub(crate) fn check_address(exchange: &Exchange, principal: &Principal) -> Result<(), Problem> {
     if principal.bounds.addresses.is_none() {
         return Ok(());
     }
-    let from = address::of(exchange, headers);
+    let from = address::of(exchange);
     if principal.bounds.opens_from(from) {
         return Ok(());
     }
     Err(forbidden(format!("this key is bound to networks, and {from} is in none of them")))
 }
 
-/// Refuses a key that does not open the ordinary route of this name.
+/// Refuses a key that may not use the ordinary route of this name.
 pub(crate) fn check_route(bounds: &KeyBounds, route: &str) -> Result<(), Problem> {
     match &bounds.routes {
         Some(routes) if !bounds.opens_route(route) => {
@@ -35,7 +33,7 @@ pub(crate) fn check_route(bounds: &KeyBounds, route: &str) -> Result<(), Problem
     }
 }
 
-/// Refuses a key that may not ask for this model, named as the caller wrote it.
+/// Refuses a key that may not use this model, by the name in the request.
 pub(crate) fn check_model(bounds: &KeyBounds, model: &str) -> Result<(), Problem> {
     match &bounds.models {
         Some(models) if !bounds.opens_model(model) => {

@@ -59,7 +59,6 @@ pub(crate) fn http1(head_bytes_max: usize) -> http1::Builder {
 #[derive(Debug, Default)]
 pub(crate) struct ScanReport {
     fault: Cell<Option<Fault>>,
-    within_head: Cell<bool>,
 }
 
 impl ScanReport {
@@ -67,11 +66,6 @@ impl ScanReport {
     pub(crate) fn fault<B>(&self, request: &http::Request<B>) -> Option<Fault> {
         let fault = self.fault.get()?;
         (request.version() == Version::HTTP_11 && !request.headers().contains_key(header::HOST)).then_some(fault)
-    }
-
-    /// Whether a head has begun to arrive, of which hyper knows nothing yet.
-    pub(crate) fn is_within_head(&self) -> bool {
-        self.within_head.get()
     }
 }
 
@@ -130,7 +124,6 @@ impl<Io> CheckedIo<Io> {
                 ScanEvent::Refused(ScanRefusal::Body(_)) => break,
             }
         }
-        self.report.within_head.set(self.scanner.is_within_head());
         in_place
     }
 }

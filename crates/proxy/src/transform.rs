@@ -1,4 +1,6 @@
-//! Headers on both ways: what is ours to change, and nothing else.
+//! The changes to the fields of requests and responses that pass the gateway.
+//!
+//! A request's head is never changed: each function returns the edits with which it is written for its destination.
 
 mod provider;
 mod trusted;
@@ -7,114 +9,171 @@ use std::sync::Arc;
 
 use access::{ApiKey, RequestId, Secret};
 use ai::{Dialect, EndpointCall, ProviderKind};
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use config::snapshot::Origin;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http1::{HeadEdits, InvalidPart, KnownName};
 
-use crate::admit::X_REQUEST_ID;
 use crate::exchange::InferenceCall;
+use crate::head::{Head, text};
 use crate::identify::bearer;
-use crate::transform::trusted::{begins_like, is_like, is_trusted_by_backends};
+use crate::transform::trusted::is_trusted_by_backends;
+use crate::upstream::outgoing::OutgoingTarget;
 
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-const TRACEPARENT_LEN: usize = 55;
-const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
-const X_CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// Room for the fields that one request adds to the edits of its destination.
+const ADDED_BYTES_USUAL: usize = 384;
 
-/// Who asks, as an ordinary upstream is told.
+/// Fields that the gateway writes itself for an ordinary upstream, or that concern the connection to the client. Their
+/// spellings with underscores are removed too.
+const REPLACED: [KnownName; 11] = [
+    KnownName::Expect,
+    KnownName::Forwarded,
+    KnownName::Traceparent,
+    KnownName::XForwardedFor,
+    KnownName::XForwardedHost,
+    KnownName::XForwardedOther,
+    KnownName::XForwardedPort,
+    KnownName::XForwardedPrefix,
+    KnownName::XForwardedProto,
+    KnownName::XRealIp,
+    KnownName::XRequestId,
+];
+
+/// The client of a request, as an ordinary upstream receives it.
 pub(crate) struct ForwardedClient<'a> {
-    /// The caller's address.
-    pub(crate) forwarded_for: &'a HeaderValue,
+    /// The client's address.
+    pub(crate) address: &'a [u8],
     pub(crate) id: RequestId,
-    pub(crate) id_value: &'a HeaderValue,
-    /// The caller's own id of the request.
-    pub(crate) correlation: Option<&'a HeaderValue>,
+    pub(crate) id_value: &'a [u8],
     pub(crate) trust: Trust<'a>,
 }
 
-/// Which of the headers that backends may trust go on.
+/// The rule for headers that backends may trust: which of them are forwarded.
 pub(crate) enum Trust<'a> {
-    /// All: the peer is a trusted proxy.
+    /// All of them: the peer is a trusted proxy.
     Peer,
     /// Those that the route allows; names in lowercase.
     Route(&'a [Box<str>]),
 }
 
 impl Trust<'_> {
-    fn allows(&self, name: &str) -> bool {
+    fn allows(&self, name: &[u8]) -> bool {
         match self {
             Self::Peer => true,
-            Self::Route(allowed) => allowed.iter().any(|allowed| **allowed == *name),
+            Self::Route(allowed) => allowed.iter().any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(name)),
         }
     }
 }
 
-/// The request's headers for an ordinary upstream; `host` is its authority.
-#[tracing::instrument(level = "debug", skip_all)]
-pub(crate) fn to_upstream(headers: &mut HeaderMap, host: &HeaderValue, asker: &ForwardedClient<'_>) {
-    remove(headers, |name, value| match name {
-        "authorization" => value.to_str().ok().and_then(bearer).is_some_and(is_ours),
-        "x-api-key" | "api-key" | "x-goog-api-key" => value.to_str().is_ok_and(is_ours),
-        "expect" => true,
-        _ => is_hop_by_hop(name) || is_forwarded(name) || (is_trusted_by_backends(name) && !asker.trust.allows(name)),
-    });
-    headers.insert(X_FORWARDED_FOR, asker.forwarded_for.clone());
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
-    if let Some(asked) = headers.insert(header::HOST, host.clone()) {
-        headers.insert(X_FORWARDED_HOST, asked);
+/// Returns the edits that every request to an ordinary upstream gets.
+///
+/// # Errors
+/// The origin's authority is not a field value.
+pub(crate) fn upstream_edits(origin: &Origin) -> Result<HeadEdits, InvalidPart> {
+    let mut edits = HeadEdits::for_forwarding();
+    for name in REPLACED {
+        edits.remove(name);
     }
-    headers.insert(X_REQUEST_ID, asker.id_value.clone());
-    if let Some(correlation) = asker.correlation {
-        headers.insert(X_CORRELATION_ID, correlation.clone());
-    }
-    trace(headers, asker.id);
+    edits.set(KnownName::Host, origin.authority.as_bytes())?;
+    edits.append(KnownName::XForwardedProto, b"http")?;
+    Ok(edits)
 }
 
-/// Who an LLM call goes to, and with what.
+/// Returns the edits of one request to an ordinary upstream; `edits` are those of the upstream.
+///
+/// # Errors
+/// An added value is not a field value.
+#[tracing::instrument(level = "debug", skip_all)]
+pub(crate) fn to_upstream(
+    head: &Head,
+    edits: &HeadEdits,
+    client: &ForwardedClient<'_>,
+) -> Result<HeadEdits, InvalidPart> {
+    let (mut edits, fields) = (edits.clone_with_room(ADDED_BYTES_USUAL), head.fields());
+    if fields.all(KnownName::Authorization).any(|value| text(value).and_then(bearer).is_some_and(is_own_key)) {
+        edits.remove(KnownName::Authorization);
+    }
+    for name in [KnownName::XApiKey, KnownName::ApiKey, KnownName::XGoogApiKey] {
+        if fields.all(name).any(|value| text(value).is_some_and(is_own_key)) {
+            edits.remove(name);
+        }
+    }
+    if !matches!(client.trust, Trust::Peer) {
+        // No well-known name is one that backends trust.
+        edits.remove_fields(fields, |field| {
+            field.known.is_none() && is_trusted_by_backends(field.name) && !client.trust.allows(field.name)
+        });
+    }
+    edits.append(KnownName::XForwardedFor, client.address)?;
+    if let Some(host) = head.get(KnownName::Host) {
+        edits.append(KnownName::XForwardedHost, host)?;
+    }
+    edits.append(KnownName::XRequestId, client.id_value)?;
+    if let Some(correlation) = head.correlation() {
+        edits.set(KnownName::XCorrelationId, correlation.as_bytes())?;
+    }
+    trace(&mut edits, head, client.id)?;
+    Ok(edits)
+}
+
+/// The provider of an LLM call and the credential for it.
 pub(crate) struct ProviderTarget<'a> {
-    /// The provider's authority.
-    pub(crate) host: &'a HeaderValue,
+    /// The edits that every request to the provider gets.
+    pub(crate) edits: &'a HeadEdits,
     pub(crate) kind: ProviderKind,
-    /// Whose API is called.
+    /// The dialect of the API that is called.
     pub(crate) dialect: Dialect,
-    /// Of the caller's own or shared; none is sent where there is none.
+    /// The user's own or a shared credential; without one, none is sent.
     pub(crate) credential: Option<&'a Secret>,
 }
 
-/// The request's headers for an LLM provider.
+/// Returns the edits that every request to a provider gets.
+///
+/// # Errors
+/// The origin's authority is not a field value.
+pub(crate) fn provider_edits(origin: &Origin) -> Result<HeadEdits, InvalidPart> {
+    let mut edits = HeadEdits::for_forwarding();
+    edits.remove(KnownName::Traceparent);
+    edits.set(KnownName::Host, origin.authority.as_bytes())?;
+    // The tap must be able to read the response.
+    edits.set(KnownName::AcceptEncoding, b"identity")?;
+    Ok(edits)
+}
+
+/// Returns the edits of one request to an LLM provider.
+///
+/// # Errors
+/// The credential is not a field value.
 #[tracing::instrument(level = "debug", skip_all)]
-pub(crate) fn to_provider(headers: &mut HeaderMap, to: &ProviderTarget<'_>, id: RequestId) {
-    remove(headers, |name, _| !provider::is_allowed(to.dialect, name));
-    headers.insert(header::HOST, to.host.clone());
-    // The tap must be able to read the answer.
-    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    if let Some((name, mut value)) = to.credential.and_then(|secret| credential(to, secret)) {
-        value.set_sensitive(true);
-        headers.insert(name, value);
+pub(crate) fn to_provider(head: &Head, to: &ProviderTarget<'_>, id: RequestId) -> Result<HeadEdits, InvalidPart> {
+    let mut edits = to.edits.clone_with_room(ADDED_BYTES_USUAL);
+    edits.remove_fields(head.fields(), |field| !provider::is_allowed(to.dialect, field.name));
+    if let Some(credential) = to.credential {
+        let (name, scheme) = to.kind.credential_header(to.dialect);
+        let name = KnownName::find(name.as_bytes()).ok_or(InvalidPart::Name)?;
+        edits.append_parts(name, &[scheme.as_bytes(), credential.expose().as_bytes()])?;
     }
-    trace(headers, id);
+    trace(&mut edits, head, id)?;
+    Ok(edits)
 }
 
-/// The answer's headers for the caller of an ordinary route.
+/// Removes the response fields that the client of an ordinary route does not get.
 pub(crate) fn to_caller(headers: &mut HeaderMap) {
-    remove(headers, |name, _| is_hop_by_hop(name));
+    remove(headers, is_hop_by_hop);
 }
 
-/// The answer's headers for the caller of an LLM; answers the provider's own id of the request.
+/// Removes the response fields that the client of an LLM call does not get; returns the provider's id of the request.
 pub(crate) fn from_provider(headers: &mut HeaderMap) -> Option<Arc<str>> {
     const UPSTREAM_ID_LEN_MAX: usize = 128;
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let upstream_id = text("x-request-id").or_else(|| text("request-id")).filter(|id| id.len() <= UPSTREAM_ID_LEN_MAX);
-    remove(headers, |name, _| is_hop_by_hop(name) || is_of_the_account(name));
+    remove(headers, |name| is_hop_by_hop(name) || is_of_the_account(name));
     headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
     upstream_id.map(Arc::from)
 }
 
-/// A caller's credential is never forwarded, also where it was not asked for.
-fn is_ours(text: &str) -> bool {
+/// Whether a credential is a key of this gateway. It is never forwarded, even if the route requires none.
+fn is_own_key(text: &str) -> bool {
     ApiKey::parse(text.trim()).is_ok()
 }
 
@@ -135,21 +194,15 @@ fn is_hop_by_hop(name: &str) -> bool {
     )
 }
 
-/// The client's address and target, which the gateway writes itself.
-fn is_forwarded(name: &str) -> bool {
-    name == "forwarded" || is_like(name, "x-real-ip") || begins_like(name, "x-forwarded-")
-}
-
-/// What a provider says of the shared account behind its key, and its id of the request.
+/// Whether a field describes the provider's account behind a shared key, or is the provider's id of the request.
 fn is_of_the_account(name: &str) -> bool {
     let account = ["set-cookie", "openai-organization", "anthropic-organization-id", "x-request-id", "request-id"];
     account.contains(&name) || name.starts_with("x-ratelimit-") || name.starts_with("anthropic-ratelimit-")
 }
 
-/// Removes every field that `goes` says, and those that `Connection` names. One walk: most requests lose none or one.
-fn remove(headers: &mut HeaderMap, goes: impl Fn(&str, &HeaderValue) -> bool) {
-    let mut gone: Vec<HeaderName> =
-        headers.iter().filter(|(name, value)| goes(name.as_str(), value)).map(|(name, _)| name.clone()).collect();
+/// Removes every field whose name `is_removed` accepts, and those that `Connection` names.
+fn remove(headers: &mut HeaderMap, is_removed: impl Fn(&str) -> bool) {
+    let mut gone: Vec<HeaderName> = headers.keys().filter(|name| is_removed(name.as_str())).cloned().collect();
     for value in headers.get_all(header::CONNECTION) {
         let named = value.as_bytes().split(|byte| *byte == b',');
         gone.extend(named.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()));
@@ -159,35 +212,19 @@ fn remove(headers: &mut HeaderMap, goes: impl Fn(&str, &HeaderValue) -> bool) {
     }
 }
 
-/// The header in which a provider takes its credential.
-fn credential(to: &ProviderTarget<'_>, secret: &Secret) -> Option<(HeaderName, HeaderValue)> {
-    let (name, scheme) = to.kind.credential_header(to.dialect);
-    let secret = secret.expose();
-    let mut text = String::with_capacity(scheme.len() + secret.len());
-    text.push_str(scheme);
-    text.push_str(secret);
-    // The same bytes become the header's: there is no second copy.
-    HeaderValue::from_maybe_shared(Bytes::from(text)).ok().map(|value| (HeaderName::from_static(name), value))
-}
-
-/// The trace goes on under the caller's trace id; without a valid one it begins with the request's own id (W3C Trace
-/// Context, 3.2). Our span's id is the random half of the request's.
-fn trace(headers: &mut HeaderMap, id: RequestId) {
-    let mut ours = [0; 32];
-    let ours: &str = id.0.simple().encode_lower(&mut ours);
-    let span = ours.get(16..).unwrap_or_default();
-    let theirs = headers.get(&TRACEPARENT).and_then(|value| value.to_str().ok()).and_then(parse_trace);
-    let (trace_id, flags) = theirs.unwrap_or((ours, "00"));
-    let mut value = String::with_capacity(TRACEPARENT_LEN);
-    for part in ["00-", trace_id, "-", span, "-", flags] {
-        value.push_str(part);
+/// Continues the client's trace under its trace id; without a valid one, a trace begins with the request's own id (W3C
+/// Trace Context, 3.2). The span's id is the random half of the request's id.
+fn trace(edits: &mut HeadEdits, head: &Head, id: RequestId) -> Result<(), InvalidPart> {
+    let mut own = [0; 32];
+    let own: &str = id.0.simple().encode_lower(&mut own);
+    let span = own.get(16..).unwrap_or_default();
+    let received = head.get(KnownName::Traceparent).and_then(text).and_then(parse_trace);
+    let (trace_id, flags) = received.unwrap_or((own, "00"));
+    if received.is_none() {
+        edits.remove(KnownName::Tracestate);
     }
-    if theirs.is_none() {
-        headers.remove(&TRACESTATE);
-    }
-    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(value)) {
-        headers.insert(TRACEPARENT, value);
-    }
+    let parts = ["00-", trace_id, "-", span, "-", flags].map(str::as_bytes);
+    edits.append_parts(KnownName::Traceparent, &parts)
 }
 
 /// Trace id and flags of a valid `traceparent`.
@@ -201,24 +238,18 @@ fn parse_trace(value: &str) -> Option<(&str, &str)> {
     (whole && valid && !zero(trace_id) && !zero(parent)).then_some((trace_id, flags))
 }
 
-/// The target of a request to an origin with the path `base`: the caller's path and query as they were written, without
-/// `prefix`, which it begins with.
-pub(crate) fn target(uri: &Uri, prefix: &str, base: &str) -> Option<Uri> {
-    let asked = uri.path_and_query()?;
-    if prefix.is_empty() && base.is_empty() {
-        return Some(Uri::from(asked.clone()));
+/// The target of an LLM call: the endpoint's path at the provider, with the provider's own name of the model, and the query
+/// parameters that the format allows. `prefix` is the `ai.prefix`, with which the received path begins.
+pub(crate) fn to_endpoint(
+    called: &EndpointCall<'_>,
+    head: &Head,
+    prefix: &str,
+    call: &InferenceCall,
+) -> OutgoingTarget {
+    match head.query() {
+        None if called.is_verbatim() => OutgoingTarget::Received { prefix_len: prefix.len() },
+        query => OutgoingTarget::Written(called.target(&call.model, query)),
     }
-    format!("{base}{}", asked.as_str().strip_prefix(prefix)?).parse().ok()
-}
-
-/// The target of an LLM call: the endpoint's at the provider, which has its own name of the model, and of the query what
-/// the format allows.
-pub(crate) fn to_endpoint(called: &EndpointCall<'_>, uri: &Uri, prefix: &str, call: &InferenceCall) -> Option<Uri> {
-    let base = &call.provider.origin.path;
-    if called.is_verbatim() && uri.query().is_none() {
-        return target(uri, prefix, base);
-    }
-    format!("{base}{}", called.target(&call.model, uri.query())).parse().ok()
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
-//! Connections to upstreams. `pool` decides which one a request gets; `connect` makes a new one, over a `socket` that
-//! counts; `http1` carries one request at a time, `http2` many; `download` is the body of an answer, whichever way it came.
+//! Connections to upstreams. `destination` is an upstream or provider with its `pool`, which selects the connection of a
+//! request; `connect` opens a new one, over a `socket` that counts bytes. `outgoing` is the head of a request; `http1` sends
+//! one request at a time, `http2` many; `download` is the body of a response over either.
 
 pub(crate) mod connect;
+pub(crate) mod destination;
 pub(crate) mod download;
 pub(crate) mod http1;
 pub(crate) mod http2;
+pub(crate) mod outgoing;
 pub(crate) mod pool;
 pub(crate) mod socket;
 

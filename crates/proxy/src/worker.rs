@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use access::{Clock, Directory, Ids};
+use bytes::Bytes;
 use config::{Live, Snapshot};
 use futures_util::FutureExt;
 use meter::Meter;
@@ -23,13 +24,16 @@ use tokio::time::Instant;
 
 use crate::aggregation::{self, Aggregation};
 use crate::budget::LimitsCache;
+use crate::buffers::Buffers;
 use crate::capacity::Capacity;
 use crate::connection;
+use crate::date::DateCache;
 use crate::deadlines::{self, WorkerDeadlines};
 use crate::listener::{AcceptFailureLog, BACKLOG, Listeners};
 use crate::settle::{Handles, Refusals};
 use crate::shutdown::{LAST_WORDS, Phase, Shutdown, reached};
 use crate::unauthenticated::UnauthenticatedClients;
+use crate::upstream::destination::Destinations;
 use crate::upstream::pool::{self, Pools};
 
 /// After `accept` failed (out of descriptors, say) a worker waits so long: an error that stays must not spin.
@@ -85,6 +89,8 @@ pub(crate) struct Worker {
     pub(crate) spool: RefCell<spool::Writer>,
     pub(crate) ids: RefCell<Ids>,
     pub(crate) pools: Pools,
+    pub(crate) buffers: Buffers,
+    date: DateCache,
     pub(crate) deadlines: WorkerDeadlines,
     pub(crate) aggregation: Aggregation,
     pub(crate) handles: Handles,
@@ -93,24 +99,39 @@ pub(crate) struct Worker {
     snapshot: RefCell<Rc<Pinned>>,
 }
 
-/// A snapshot that requests count on this thread alone: all workers counting in one place would slow each other.
-pub(crate) struct Pinned(Arc<Snapshot>);
+/// A snapshot as one worker uses it. Requests count their references on this thread: a count that all workers share would
+/// slow them down.
+pub(crate) struct Pinned {
+    snapshot: Arc<Snapshot>,
+    pub(crate) destinations: Destinations,
+}
+
+impl Pinned {
+    fn new(snapshot: Arc<Snapshot>) -> Rc<Self> {
+        Rc::new(Self { snapshot, destinations: Destinations::default() })
+    }
+}
 
 impl std::ops::Deref for Pinned {
     type Target = Snapshot;
 
     fn deref(&self) -> &Snapshot {
-        &self.0
+        &self.snapshot
     }
 }
 
 impl Worker {
+    /// The time as `Date` has it (RFC 9110, 6.6.1).
+    pub(crate) fn date(&self) -> Bytes {
+        self.date.at(self.shared.clock.now())
+    }
+
     /// The snapshot in force.
     pub(crate) fn snapshot(&self) -> Rc<Pinned> {
         let now = self.shared.live.load();
         let mut pinned = self.snapshot.borrow_mut();
-        if !Arc::ptr_eq(&now, &pinned.0) {
-            *pinned = Rc::new(Pinned(Arc::clone(&now)));
+        if !Arc::ptr_eq(&now, &pinned.snapshot) {
+            *pinned = Pinned::new(Arc::clone(&now));
         }
         pinned.clone()
     }
@@ -200,11 +221,13 @@ async fn work(shared: Arc<Shared>, sockets: Sockets, lane: WorkerResources) -> R
     let worker = Rc::new(Worker {
         ids: RefCell::new(Ids::new(shared.clock.clone())),
         handles: Handles::new(&shared.metrics),
-        snapshot: RefCell::new(Rc::new(Pinned(shared.live.load_full()))),
+        snapshot: RefCell::new(Pinned::new(shared.live.load_full())),
         shared,
         directory: lane.directory,
         spool: RefCell::new(lane.spool),
         pools: Pools::default(),
+        buffers: Buffers::default(),
+        date: DateCache::default(),
         deadlines: WorkerDeadlines::default(),
         aggregation: Aggregation::default(),
         limits: LimitsCache::default(),

@@ -21,8 +21,8 @@ pub(crate) fn check(line: &str, answer: &Answer) {
     let path = target.split('?').next().unwrap();
     let Some((template, answers)) = answers(method, path) else { return };
     let status = answer.status.to_string();
-    if answer.status == 431 && answer.body.is_empty() {
-        // hyper itself responded; the request reached no operation.
+    if answer.status == 431 {
+        // The head was refused; the request reached no operation.
         return;
     }
     // Errors of the install script are scripts.
@@ -41,16 +41,14 @@ pub(crate) fn check(line: &str, answer: &Answer) {
     }
 }
 
-/// Records that an operation responded with a status, in full runs only. `tests/tested.rs` then checks that every listed
-/// status occurred.
+/// Records that an operation responded with a status, in full runs only. `tests/met.rs` then checks that every listed
+/// status occurred. A partial run removes the records of an earlier one.
 fn note(operation: &str, status: u16) {
     static MET: LazyLock<Mutex<(BTreeSet<String>, Option<File>)>> = LazyLock::new(|| {
-        // A filter is an argument without dashes. `--skip` and `--ignored` leave tests out.
-        let mut words = std::env::args().skip(1);
-        let is_whole = words.all(|word| word.starts_with("--") && !word.starts_with("--skip") && word != "--ignored");
         let store = if postgres::is_chosen() { "postgres" } else { "sqlite" };
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("control-met-{store}"));
-        Mutex::new((BTreeSet::new(), is_whole.then(|| File::create(path).unwrap())))
+        let _ = std::fs::remove_file(&path);
+        Mutex::new((BTreeSet::new(), is_full_run().then(|| File::create(path).unwrap())))
     });
     let line = format!("{operation} {status}\n");
     let mut tested = MET.lock().unwrap();
@@ -59,6 +57,16 @@ fn note(operation: &str, status: u16) {
     {
         file.write_all(line.as_bytes()).unwrap();
     }
+}
+
+/// Whether all tests of this suite run: the arguments are options, and of other suites only tests are skipped.
+fn is_full_run() -> bool {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let is_of_others = |at: usize| at > 0 && arguments[at - 1] == "--skip" && arguments[at] == "storms::";
+    (0..arguments.len()).all(|at| {
+        let is_option = arguments[at].starts_with("--") && arguments[at] != "--ignored";
+        is_option || is_of_others(at)
+    })
 }
 
 /// Returns every operation as in `GET /health`.

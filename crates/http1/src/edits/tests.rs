@@ -95,6 +95,79 @@ fn edits_apply_in_order() {
     );
 }
 
+/// The same head as [`written`], from the fields that remain and those that are added.
+#[track_caller]
+fn listed(edits: &HeadEdits) -> String {
+    let bytes = format!("GET / HTTP/1.1\r\n{FIELDS}\r\n");
+    let head = RequestParser::new(HeadLimits::default()).parse(bytes.as_bytes()).unwrap().unwrap();
+    let fields = head.over(bytes.as_bytes()).fields();
+    let line = |field: Field<'_>| {
+        assert_eq!(field.known, KnownName::find(field.name));
+        format!("{}: {}\r\n", field.name.escape_ascii(), field.value.escape_ascii())
+    };
+    edits.kept(fields).chain(edits.added()).map(line).collect()
+}
+
+#[test]
+fn kept_and_added_fields_are_those_that_are_written() {
+    let check = |edit: &dyn Fn(&mut HeadEdits)| {
+        let mut edits = HeadEdits::for_forwarding();
+        edit(&mut edits);
+        assert_eq!(listed(&edits), written_from(FIELDS, &edits, Announced::Nothing));
+    };
+    check(&|_| {});
+    check(&|edits| {
+        edits.remove(KnownName::Cookie);
+        edits.remove_named(b"x-b").unwrap();
+        edits.set(KnownName::Host, b"b: c:d").unwrap();
+        edits.append(KnownName::Accept, b"").unwrap();
+        edits.append_named(b"X-New", b":").unwrap();
+        edits.append_parts(KnownName::Authorization, &[b"Bearer ", b"k"]).unwrap();
+    });
+}
+
+#[test]
+fn fields_are_removed_by_number_however_many_they_are() {
+    let fields: String = (0..254).map(|number| format!("X-{number}: 1\r\n")).collect();
+    let bytes = format!("GET / HTTP/1.0\r\n{fields}\r\n");
+    let mut parser = RequestParser::new(HeadLimits::new(64 * 1024, 1024, 254));
+    let head = parser.parse(bytes.as_bytes()).unwrap().unwrap();
+    let fields = head.over(bytes.as_bytes()).fields();
+    let mut edits = HeadEdits::for_forwarding();
+    edits.remove_fields(fields, |field| !matches!(field.name, b"X-0" | b"X-64" | b"X-253"));
+    let mut out = Vec::new();
+    write_fields(&mut out, fields, &edits, Announced::Nothing);
+    assert_eq!(out, b"X-0: 1\r\nX-64: 1\r\nX-253: 1\r\n\r\n");
+    // Joined and copied edits remove the same fields; cleared ones remove none.
+    let mut joined = HeadEdits::for_forwarding();
+    joined.append_all(&edits).unwrap();
+    assert_eq!(joined.clone_with_room(9).kept(fields).count(), 3);
+    edits.clear();
+    assert_eq!(edits.kept(fields).count(), 254);
+}
+
+#[test]
+fn a_copy_has_the_same_edits() {
+    let mut edits = HeadEdits::for_forwarding();
+    edits.set_named(b"x-b", b"4").unwrap();
+    edits.remove(KnownName::Cookie);
+    let mut copy = edits.clone_with_room(64);
+    assert_eq!(listed(&copy), listed(&edits));
+    copy.append(KnownName::Cookie, b"d").unwrap();
+    assert_eq!(listed(&copy), listed(&edits) + "cookie: d\r\n");
+}
+
+#[test]
+fn values_are_not_printed() {
+    let mut edits = HeadEdits::for_forwarding();
+    edits.remove(KnownName::Cookie);
+    edits.remove_named(b"x-b").unwrap();
+    edits.set(KnownName::Authorization, b"secret").unwrap();
+    let printed = format!("{edits:?}");
+    assert!(printed.contains("Cookie") && printed.contains("x-b") && printed.contains("authorization"), "{printed}");
+    assert!(!printed.contains("secret") && !printed.contains("115, 101"), "{printed}");
+}
+
 #[test]
 fn joined_edits_keep_the_options_of_the_connection_that_were_set() {
     let mut edits = HeadEdits::for_forwarding();
@@ -168,6 +241,7 @@ fn nothing_that_is_added_can_end_a_line() {
         assert_eq!(edits.append_named(name.as_bytes(), b""), Err(InvalidPart::Name), "{name:?}");
     }
     assert_eq!(edits.set(KnownName::XForwardedOther, b""), Err(InvalidPart::Name));
+    assert_eq!(edits.append_parts(KnownName::Host, &[b"a", b"\r\nb: c"]), Err(InvalidPart::Value));
     assert!(edits.lines().is_empty());
     assert_eq!(written_from(FIELDS, &edits, Announced::Nothing), FIELDS, "a refused edit changes nothing");
 }

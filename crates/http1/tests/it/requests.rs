@@ -36,6 +36,8 @@ pub(crate) const ACCEPTED: &[(&str, &str)] = &[
     ("GET http://a/b HTTP/1.0\r\n\r\n", "GET http://a/b http 1.0 closes content 0"),
     ("GET /a?b=c HTTP/1.1\r\nHost: a\r\n\r\n", "GET /a?b=c origin 1.1 persists content 0"),
     ("GET /%C3%A4?%zz={ HTTP/1.1\r\nHost: a\r\n\r\n", "GET /%C3%A4?%zz={ origin 1.1 persists content 0"),
+    ("GET /?%c0%af HTTP/1.1\r\nHost: a\r\n\r\n", "GET /?%c0%af origin 1.1 persists content 0"),
+    ("GET /%e0%a0%80/voil%e0 HTTP/1.0\r\n\r\n", "GET /%e0%a0%80/voil%e0 origin 1.0 closes content 0"),
     ("GET /a//b;c=d HTTP/1.1\r\nHost: a\r\n\r\n", "GET /a//b;c=d origin 1.1 persists content 0"),
     ("GET /{a}|\"b\" HTTP/1.1\r\nHost: a\r\n\r\n", "GET /{a}|\"b\" origin 1.1 persists content 0"),
     ("GET /a?b?c/../d HTTP/1.1\r\nHost: a\r\n\r\n", "GET /a?b?c/../d origin 1.1 persists content 0"),
@@ -104,6 +106,24 @@ fn requests_follow_each_other_in_one_buffer() {
     assert_eq!((outcome.refused, outcome.taken), (None, bytes.len()));
     assert_eq!(outcome.messages, expected);
     assert_eq!(crate::reader::read(Side::Requests, &bytes, &[1]), outcome);
+}
+
+#[test]
+fn content_ends_where_the_next_request_begins() {
+    let (chunked, next) = ("Transfer-Encoding: chunked", "GET /b HTTP/1.1\r\nHost: a\r\n\r\n");
+    // Data that looks like the last chunk, and an extension with a quoted semicolon.
+    let chunks = "00a;b=\"c;d\"\r\n0\r\n\r\n0\r\n\r\n\r\n0\r\nX: y\r\n\r\n";
+    for (framing, content, traits) in [
+        ("Content-Length:\t005 ", "hello", "length=5 content 5"),
+        ("Content-Length: 2", "hi\r\n", "length=2 content 2"),
+        (chunked, chunks, "chunked content 10"),
+    ] {
+        let first = format!("POST /a HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n{content}");
+        let outcome = at_every_split(Side::Requests, [&first, next, &first].concat().as_bytes());
+        let line = format!("POST /a origin 1.1 persists {traits}");
+        assert_eq!(outcome.messages, [&line, "GET /b origin 1.1 persists content 0", &line]);
+        assert_eq!(outcome.refused, None);
+    }
 }
 
 #[test]

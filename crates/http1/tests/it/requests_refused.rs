@@ -113,6 +113,7 @@ const HEADS: &[(Violation, &[&str])] = &[
         &[
             "GET / HTTP/1.1\r\nHost: a\r\nhost: a\r\n\r\n",
             "GET / HTTP/1.0\r\nHost: a\r\nX: y\r\nHost: b\r\n\r\n",
+            "GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n",
             "GET / HTTP/1.1\r\nHost:\r\nHost: b\r\n\r\n",
         ],
     ),
@@ -248,6 +249,18 @@ const TARGETS: &[(Violation, &[&str])] = &[
     (Violation::Fragment, &["/a#b", "/a?b#c", "/#", "http://a/#", "http://a#b"]),
     (Violation::Escape, &["/%", "/%2", "/%zz", "/a%00b", "/%%20", "/a%2/b", "/%0", "/%u0041", "http://a/%"]),
     (
+        Violation::Overlong,
+        &[
+            "/a/..%c0%af..",
+            "/%C1%9C",
+            "http://a/%e0%80%ae",
+            "/%F0%80%80%af",
+            "/%f8%87%bf",
+            "/a%c0",
+            "/%c0%ae%c0%ae/b?c",
+        ],
+    ),
+    (
         Violation::DotSegment,
         &["/a/../b", "/..", "/.", "/a/%2e%2E?x", "http://a/..", "/a/.%2e/b", "/a/..;x/b", "/a/..%2fb", "/a%5c..%5cb"],
     ),
@@ -375,6 +388,16 @@ fn heads_are_bounded() {
     assert_eq!(check(options(http1::limits::CONNECTION_OPTIONS_MAX + 1)), refused(Violation::ConnectionOptions));
     let name_without_end = format!("GET / HTTP/1.1\r\n{}", "x".repeat(http1::limits::NAME_BYTES_MAX + 1));
     assert_eq!(check(name_without_end), refused(Violation::NameTooLarge));
+}
+
+#[test]
+fn targets_are_bounded() {
+    let refused = |target: usize| {
+        let bytes = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(target - 1));
+        RequestParser::new(HeadLimits::new(1 << 20, 1 << 20, 100)).parse(bytes.as_bytes()).err()
+    };
+    assert_eq!(refused(http1::limits::TARGET_BYTES_MAX), None);
+    assert_eq!(refused(http1::limits::TARGET_BYTES_MAX + 1), Some(Violation::TargetTooLarge));
 }
 
 #[test]

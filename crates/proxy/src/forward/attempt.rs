@@ -1,4 +1,4 @@
-//! One try to send a request, and how long its answer may take.
+//! One attempt to send a request, with the deadlines of its response.
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use access::Refusal;
-use http::{Method, Request, Response};
+use http::Response;
 use http_body::Body as _;
 use tokio::time::Instant;
 
@@ -14,7 +14,7 @@ use super::answer::check_head;
 use super::{BorrowedConnection, UpstreamResponse};
 use crate::admit;
 use crate::answer::Problem;
-use crate::body::{Progress, Upload, UploadError};
+use crate::body::{self, Progress, Upload, UploadError};
 use crate::exchange::Exchange;
 use crate::upstream::download::Download;
 use crate::upstream::http1::Http1Connection;
@@ -22,22 +22,21 @@ use crate::upstream::http1::call::Http1Call;
 use crate::upstream::http2::Http2Session;
 use crate::upstream::http2::call::{self, Http2Call, Http2CallError, UnsentRequest};
 use crate::upstream::http2::streams::StreamSlot;
-use crate::upstream::pool::Pool;
+use crate::upstream::outgoing::OutgoingHead;
 use crate::upstream::socket::Probe;
 
-/// How often a request that had no effect is sent again: an upstream that restarts may refuse more than once.
+/// Maximum number of retries of a request without effect: an upstream that restarts may refuse more than once.
 const REPEATS_MAX: u32 = 4;
-/// A larger body is kept for another try only while it is sent: held until the answer, it would take the caller's memory
-/// for as long as the upstream thinks.
+/// A larger body is kept for a retry only while it is sent. Until the response, it would count against its client's memory.
 const SPARE_BYTES_MAX: u64 = 1024 * 1024;
-/// A caller that left before that says nothing about the upstream.
+/// A client that disconnects earlier gives no information about the upstream.
 const SILENCE_MIN: Duration = Duration::from_secs(1);
 
-/// What came of one try.
+/// The result of one attempt.
 pub(super) enum AttemptOutcome {
     Answered(UpstreamResponse),
-    /// It had no effect, or may be repeated: this is to be sent again.
-    Again(Request<Upload>),
+    /// The attempt had no effect, or may be repeated: the request is to be sent again with this body.
+    Again(Upload),
 }
 
 /// A deadline that has passed.
@@ -46,25 +45,21 @@ enum PassedDeadline {
     Caller,
 }
 
-/// One try to send a request.
+/// One attempt to send a request.
 pub(super) struct SendAttempt<'a> {
     pub(super) exchange: &'a mut Exchange,
+    pub(super) head: &'a OutgoingHead,
     pub(super) progress: &'a Rc<Progress>,
-    pub(super) pool: &'a Rc<Pool>,
     pub(super) repeatable: bool,
     pub(super) repeats: u32,
     pub(super) now: Instant,
 }
 
 impl SendAttempt<'_> {
-    pub(super) async fn on_http1(
-        self,
-        link: Box<Http1Connection>,
-        request: Request<Upload>,
-    ) -> Result<AttemptOutcome, Problem> {
+    pub(super) async fn on_http1(self, link: Box<Http1Connection>, upload: Upload) -> Result<AttemptOutcome, Problem> {
         let (exchange, progress) = (self.exchange, self.progress);
         let may_repeat = link.reused && self.repeats < REPEATS_MAX;
-        let mut call = Http1Call::start(link, request).map_err(|error| {
+        let mut call = Http1Call::start(link, self.head, upload).map_err(|error| {
             Problem::new(Refusal::BadRequest, "the request cannot be sent over HTTP/1.1").because(&error)
         })?;
         let probe = call.probe();
@@ -77,7 +72,7 @@ impl SendAttempt<'_> {
                 let is_repeatable = is_lost && self.repeatable && !probe.anything_read();
                 if may_repeat
                     && (had_no_effect || is_repeatable)
-                    && let Some(again) = call.into_request()
+                    && let Some(again) = call.into_upload()
                 {
                     return Ok(AttemptOutcome::Again(again));
                 }
@@ -85,26 +80,26 @@ impl SendAttempt<'_> {
             }
         };
         let (response, slot) = answered.map_err(|error| unanswered(&error, error.is_protocol(), progress, exchange))?;
-        let connection = BorrowedConnection { returned: Some((slot, self.pool.clone())), progress: progress.clone() };
+        let connection =
+            BorrowedConnection { returned: Some((slot, self.head.to.pool.clone())), progress: progress.clone() };
         Ok(AttemptOutcome::Answered(UpstreamResponse { response, connection }))
     }
 
-    pub(super) async fn on_http2(self, slot: StreamSlot, request: Request<Upload>) -> Result<AttemptOutcome, Problem> {
+    pub(super) async fn on_http2(self, slot: StreamSlot, upload: Upload) -> Result<AttemptOutcome, Problem> {
         let (exchange, progress) = (self.exchange, self.progress);
-        let head = call::head(&request, &self.pool.scheme, &self.pool.authority).map_err(|error| {
+        let head = call::head(self.head, &upload).map_err(|error| {
             Problem::new(Refusal::BadRequest, "the request cannot be sent over HTTP/2").because(&error)
         })?;
         let may_repeat = self.repeats < REPEATS_MAX;
-        let is_repeatable = self.repeatable && self.repeats == 0 && slot.reused && request.body().is_empty();
-        let (parts, upload) = request.into_parts();
+        let is_repeatable = self.repeatable && self.repeats == 0 && slot.reused && upload.is_empty();
         let mut spare = if may_repeat { upload.copy() } else { None };
         let is_large = upload.size_hint().exact().is_none_or(|bytes| bytes > SPARE_BYTES_MAX);
         let (mut call, probe) = match Http2Call::start(&slot, head, upload).map_err(|unsent| *unsent) {
             Ok(started) => started,
-            // The connection went away since it was chosen.
+            // The connection ended after it was chosen.
             Err(unsent) if may_repeat => {
                 slot.session.drain();
-                return Ok(AttemptOutcome::Again(Request::from_parts(parts, unsent.upload)));
+                return Ok(AttemptOutcome::Again(unsent.upload));
             }
             Err(UnsentRequest { error, .. }) => return Err(broken(&Http2CallError::Http2(error), progress, exchange)),
         };
@@ -113,7 +108,7 @@ impl SendAttempt<'_> {
         exchange.sending(probe.clone(), progress.clone(), self.now);
         let error = match wait(exchange, progress, |cx| {
             let polled = call.poll_head(cx);
-            // A call that is over needs the copy for another try.
+            // A call that has ended needs the copy for a retry.
             if is_large && polled.is_pending() && call.is_sent() {
                 spare = None;
             }
@@ -124,7 +119,7 @@ impl SendAttempt<'_> {
             Ok(response) => {
                 check_head(&response)?;
                 let (head, stream) = response.into_parts();
-                let is_bodiless = parts.method == Method::HEAD || matches!(head.status.as_u16(), 204 | 304);
+                let is_bodiless = self.head.head.method() == "HEAD" || matches!(head.status.as_u16(), 204 | 304);
                 let left = if is_bodiless { Some(0) } else { admit::content_length(&head.headers) };
                 let body = Download::http2(stream, left, slot, call.into_upload());
                 let connection = BorrowedConnection { returned: None, progress: progress.clone() };
@@ -139,7 +134,7 @@ impl SendAttempt<'_> {
             probe.note_refused();
         }
         if error.is_refused_stream() {
-            self.pool.pass_over(&slot.session);
+            self.head.to.pool.pass_over(&slot.session);
         }
         let had_no_effect = error.is_refused() || (!error.is_of_caller() && !probe.anything_written());
         if had_no_effect {
@@ -152,14 +147,14 @@ impl SendAttempt<'_> {
             if !error.is_refused_stream() {
                 slot.session.drain();
             }
-            return Ok(AttemptOutcome::Again(Request::from_parts(parts, body)));
+            return Ok(AttemptOutcome::Again(body));
         }
         Err(broken(&error, progress, exchange))
     }
 }
 
-/// A call on a stream. Where nothing was read on its connection until the call is over, the upstream may be gone without
-/// a word, and no other call shall wait for it; HTTP/1.1 does not use such a connection again either.
+/// A call on a stream. If nothing is read on its connection until the call ends, the upstream may have vanished, and no other
+/// call uses the connection. HTTP/1.1 does not reuse such a connection either.
 struct SilenceGuard {
     session: Rc<Http2Session>,
     probe: Probe,
@@ -174,7 +169,7 @@ impl Drop for SilenceGuard {
     }
 }
 
-/// Waits for what `poll` says, for the caller's body, and for the deadlines.
+/// Waits for `poll`, with the deadlines of the client's body and of the response.
 async fn wait<T>(
     exchange: &Exchange,
     progress: &Progress,
@@ -224,10 +219,11 @@ fn broken(error: &Http2CallError, progress: &Progress, exchange: &Exchange) -> P
     unanswered(error, error.is_protocol(), progress, exchange)
 }
 
-/// Why there is no answer.
+/// The reason for a missing response.
 fn unanswered(error: &dyn std::error::Error, is_protocol: bool, progress: &Progress, exchange: &Exchange) -> Problem {
     match progress.failed() {
         Some(UploadError::TooLarge) => return admit::too_large(exchange.snapshot.traffic.sizes.body_bytes_max),
+        Some(UploadError::Malformed(violation)) => return body::malformed(violation),
         Some(UploadError::CallerGone) => {
             return Problem::new(Refusal::BadRequest, "the request's body is incomplete").because(error).caller_gone();
         }

@@ -72,7 +72,7 @@ impl Handles {
     }
 
     pub(crate) fn ended(&self, exchange: &Exchange, duration_us: u64) {
-        let key = (exchange.route.clone(), method(exchange.method.as_str()), exchange.status);
+        let key = (exchange.route.clone(), method(exchange.head.method()), exchange.status);
         let make = |(route, method, status): &RequestHandleKey| {
             let labels = RequestLabels { route: route.into(), method, status: *status };
             let duration = RouteLabels { route: route.into() };

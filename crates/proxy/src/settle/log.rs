@@ -1,4 +1,4 @@
-//! The one line that a request leaves in the log, at its end.
+//! The log line of a request, written at its end.
 
 use access::refusal::Side;
 use access::{Last4, Refusal};
@@ -6,7 +6,7 @@ use meter::Outcome;
 
 use crate::exchange::Exchange;
 
-/// What of a path stands in a line: thousands of lines may wait to be written.
+/// The maximum length of a path in a line: thousands of lines may wait to be written.
 const PATH_LEN_MAX: usize = 512;
 
 /// How a request ended.
@@ -23,9 +23,9 @@ pub(super) fn end(exchange: &Exchange, end: &End<'_>) {
         ($level:ident) => {
             tracing::$level!(
                 request_id = %exchange.id,
-                correlation_id = exchange.correlation.as_ref().and_then(|id| id.to_str().ok()),
-                method = %exchange.method,
-                path = exchange.target.as_ref().map(|target| cut(target.path())),
+                correlation_id = exchange.head.correlation(),
+                method = exchange.head.method(),
+                path = cut(exchange.head.path()),
                 route = %exchange.route,
                 status = exchange.status,
                 outcome = outcome.as_str(),

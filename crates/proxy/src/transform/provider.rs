@@ -10,11 +10,21 @@
 
 use ai::Dialect;
 
-/// Whether a request of `dialect` takes the header `name` to its provider. `name` is in lowercase.
+/// The first octets of a name, which are compared. Every name on the list is shorter.
+const COMPARED_BYTES: usize = 48;
+
+/// Whether a request of `dialect` takes the header `name`, in any case, to its provider.
 ///
-/// A name is compared byte by byte: some servers read `openai_organization` as `openai-organization`, so a form with
-/// underscores is another header, and is not on the list.
-pub(super) fn is_allowed(dialect: Dialect, name: &str) -> bool {
+/// Some servers read `openai_organization` as `openai-organization`, so a form with underscores is another header, and is
+/// not on the list.
+pub(super) fn is_allowed(dialect: Dialect, name: &[u8]) -> bool {
+    let mut lowercase = [0; COMPARED_BYTES];
+    for (lower, octet) in lowercase.iter_mut().zip(name) {
+        *lower = octet.to_ascii_lowercase();
+    }
+    let compared = lowercase.get(..name.len().min(COMPARED_BYTES)).unwrap_or_default();
+    // Names are ASCII.
+    let name = std::str::from_utf8(compared).unwrap_or_default();
     is_allowed_everywhere(name)
         || match dialect {
             Dialect::OpenAi => is_allowed_for_openai(name),
@@ -75,7 +85,10 @@ mod tests {
     fn check(dialects: &[Dialect], names: &[&str]) {
         for dialect in ALL {
             for name in names {
-                assert_eq!(is_allowed(dialect, name), dialects.contains(&dialect), "{dialect:?} {name}");
+                let is_expected = dialects.contains(&dialect);
+                for name in [(*name).to_owned(), name.to_ascii_uppercase()] {
+                    assert_eq!(is_allowed(dialect, name.as_bytes()), is_expected, "{dialect:?} {name}");
+                }
             }
         }
     }
@@ -133,6 +146,9 @@ mod tests {
             ],
         );
         check(&[Dialect::Google], &["x-goog-api-client", "x-server-timeout"]);
+        let long = format!("x-stainless-{}", "x".repeat(200));
+        check(&ALL, &[&long]);
+        check(&[], &[&format!("accept{}", "x".repeat(200)), &"x".repeat(COMPARED_BYTES), ""]);
     }
 
     #[test]

@@ -46,28 +46,24 @@ const IDENTITIES: [NamePattern; 21] = [
     NamePattern::Begins("x-ssl-client-"),
 ];
 
-/// Whether backends may trust what `name` says. `name` is in lowercase.
-pub(super) fn is_trusted_by_backends(name: &str) -> bool {
+/// Whether backends may trust a header of this name, in any case.
+pub(super) fn is_trusted_by_backends(name: &[u8]) -> bool {
     // Most names begin with another letter.
-    matches!(name.as_bytes().first(), Some(b'c' | b'f' | b'p' | b'r' | b't' | b'x'))
+    let first = name.first().map(u8::to_ascii_lowercase);
+    matches!(first, Some(b'c' | b'f' | b'p' | b'r' | b't' | b'x'))
         && OVERRIDES.iter().chain(&IDENTITIES).any(|known| known.is(name))
 }
 
-/// Whether `name` is `known`, as a backend behind CGI or WSGI reads it: underscores are hyphens there.
-pub(super) fn is_like(name: &str, known: &str) -> bool {
-    name.len() == known.len() && begins_like(name, known)
-}
-
-/// Whether `name` begins with `known`, likewise.
-pub(super) fn begins_like(name: &str, known: &str) -> bool {
-    let same = |(byte, known): (u8, u8)| byte == known || (byte == b'_' && known == b'-');
-    name.len() >= known.len() && name.bytes().zip(known.bytes()).all(same)
+/// Whether `name` begins with `known`, in any case, as a backend behind CGI or WSGI reads it: underscores are hyphens there.
+fn begins_like(name: &[u8], known: &str) -> bool {
+    let same = |(octet, known): (&u8, u8)| octet.eq_ignore_ascii_case(&known) || (*octet == b'_' && known == b'-');
+    name.len() >= known.len() && name.iter().zip(known.bytes()).all(same)
 }
 
 impl NamePattern {
-    fn is(&self, name: &str) -> bool {
+    fn is(&self, name: &[u8]) -> bool {
         match self {
-            Self::Whole(known) => is_like(name, known),
+            Self::Whole(known) => name.len() == known.len() && begins_like(name, known),
             Self::Begins(known) => begins_like(name, known),
         }
     }

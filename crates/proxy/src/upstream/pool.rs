@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use config::snapshot::{Origin, Scheme};
-use http::{HeaderValue, uri};
+use http::uri;
 use rustc_hash::FxHashMap;
 use tokio::time::{Instant, sleep};
 
@@ -39,9 +39,7 @@ pub(crate) enum OriginProtocol {
 /// Connections of one worker to one origin.
 pub(crate) struct Pool {
     pub(crate) origin: Origin,
-    /// The origin's authority, as every request to it has it in `Host`.
-    pub(crate) host: HeaderValue,
-    /// The same and the scheme, as HTTP/2 has them in `:authority` and `:scheme`.
+    /// The authority and the scheme of the origin, which HTTP/2 sends as `:authority` and `:scheme`.
     pub(crate) authority: uri::Authority,
     pub(crate) scheme: uri::Scheme,
     pub(crate) streams: Streams,
@@ -56,12 +54,10 @@ impl Pool {
             Scheme::H2c => (uri::Scheme::HTTP, OriginProtocol::Http2),
             Scheme::Https => (uri::Scheme::HTTPS, OriginProtocol::Unknown),
         };
-        // An authority comes from a URL that was parsed, so it is a header's value too.
-        let host = HeaderValue::from_str(&origin.authority).unwrap_or(HeaderValue::from_static(""));
+        // The authority is part of a URL that was parsed.
         let authority = origin.authority.parse().unwrap_or(uri::Authority::from_static("unknown"));
         Self {
             origin: origin.clone(),
-            host,
             authority,
             scheme,
             streams: Streams::default(),

@@ -3,14 +3,15 @@
 use std::io;
 use std::task::{Context, Poll};
 
-use ::http1::{BodyScanner, Framing, Piece, Violation};
-use bytes::{Buf as _, Bytes};
+use ::http1::{Framing, Violation};
+use bytes::Bytes;
 use http_body::SizeHint;
 use thiserror::Error;
 
 use super::request_writer::UploadTask;
 use super::{Http1Connection, ReturnSlot};
 use crate::body::UploadError;
+use crate::content::ContentReader;
 
 /// The reason for an incomplete response.
 #[derive(Debug, Error)]
@@ -27,11 +28,7 @@ pub(crate) enum Http1BodyError {
 pub(crate) struct Http1Download {
     /// `None` after the end.
     connection: Option<Box<Http1Connection>>,
-    scanner: BodyScanner,
-    /// The length of the content at the beginning of the received bytes, if the scanner has passed it.
-    content_ahead: usize,
-    /// Bytes of content to come, if the length was announced.
-    left: Option<u64>,
+    content: ContentReader,
     upload: Option<UploadTask>,
     returns_to: Option<ReturnSlot>,
     failed: Option<Http1BodyError>,
@@ -45,25 +42,19 @@ impl Http1Download {
         upload: Option<UploadTask>,
         returns_to: Option<ReturnSlot>,
     ) -> Self {
-        let left = match framing {
-            Framing::Empty => Some(0),
-            Framing::Length(bytes) => Some(bytes),
-            Framing::Chunked | Framing::UntilClose | Framing::Tunnel => None,
-        };
-        let scanner = BodyScanner::new(framing);
-        let connection = Some(connection);
-        let mut download = Self { connection, scanner, content_ahead: 0, left, upload, returns_to, failed: None };
+        let (connection, content) = (Some(connection), ContentReader::new(framing));
+        let mut download = Self { connection, content, upload, returns_to, failed: None };
         download.leave_if_ended();
         download
     }
 
     /// Whether all of the content was read.
     pub(crate) const fn is_over(&self) -> bool {
-        self.scanner.has_ended() && self.content_ahead == 0
+        self.content.is_over()
     }
 
     pub(crate) fn size_hint(&self) -> SizeHint {
-        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
+        self.content.size_hint()
     }
 
     /// Returns the next piece of content; `None` at its end.
@@ -78,12 +69,12 @@ impl Http1Download {
                 Err(violation) => return self.fail(cx, Http1BodyError::Violation(violation)),
             }
             let Some(connection) = &mut self.connection else {
-                let is_whole = self.scanner.has_ended();
+                let is_whole = self.content.is_over();
                 let truncated = Http1BodyError::Violation(Violation::Truncated);
                 return Poll::Ready(if is_whole { None } else { Some(Err(truncated)) });
             };
             match connection.poll_receive(cx) {
-                Poll::Ready(Ok(0)) => match self.scanner.close() {
+                Poll::Ready(Ok(0)) => match self.content.close() {
                     Ok(()) => self.leave_if_ended(),
                     Err(violation) => return self.fail(cx, Http1BodyError::Violation(violation)),
                 },
@@ -105,34 +96,11 @@ impl Http1Download {
         Poll::Pending
     }
 
-    /// Takes content from the received bytes. After it, framing is read up to the next content, so that the end is known
-    /// with the last piece.
     fn next(&mut self) -> Result<Option<Bytes>, Violation> {
-        if self.content_ahead == 0 {
-            self.skip_framing()?;
-        }
-        let Some(connection) = self.connection.as_mut().filter(|_| self.content_ahead > 0) else { return Ok(None) };
-        let data = connection.received.split_to(std::mem::take(&mut self.content_ahead)).freeze();
-        let bytes = u64::try_from(data.len()).unwrap_or(u64::MAX);
-        self.left = self.left.map(|left| left.saturating_sub(bytes));
-        // A violation after this content is returned by the next call.
-        let _ = self.skip_framing();
-        Ok(Some(data))
-    }
-
-    fn skip_framing(&mut self) -> Result<(), Violation> {
-        while let Some(connection) = &mut self.connection {
-            match self.scanner.next(&connection.received)? {
-                Some(Piece::Content(bytes)) => {
-                    self.content_ahead = bytes;
-                    return Ok(());
-                }
-                Some(Piece::Framing(bytes) | Piece::Trailers(bytes)) => connection.received.advance(bytes),
-                None => break,
-            }
-        }
+        let Some(connection) = &mut self.connection else { return Ok(None) };
+        let data = self.content.next(&mut connection.received);
         self.leave_if_ended();
-        Ok(())
+        data
     }
 
     /// At the end, leaves the connection for another request, if it can serve one.

@@ -5,8 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use ::http1::{InvalidPart, ResponseHead, ResponseTo, Violation};
-use http::request::Parts;
-use http::{Request, Response};
+use http::Response;
 use thiserror::Error;
 use tokio::time::Instant;
 
@@ -17,6 +16,7 @@ use crate::body::{Upload, UploadError};
 use crate::upstream::INTERIM_RESPONSES_MAX;
 use crate::upstream::connect::HEAD_BYTES_MAX;
 use crate::upstream::download::Download;
+use crate::upstream::outgoing::OutgoingHead;
 use crate::upstream::socket::Probe;
 
 /// The reason for a missing response.
@@ -65,7 +65,6 @@ enum Sending {
 /// A request with its connection. Dropped, the connection is closed.
 pub(crate) struct Http1Call {
     connection: Box<Http1Connection>,
-    parts: Parts,
     sending: Sending,
     responds_to: ResponseTo,
     is_bodiless: bool,
@@ -79,14 +78,17 @@ impl Http1Call {
     ///
     /// # Errors
     /// The method or the target cannot be written.
-    pub(crate) fn start(connection: Box<Http1Connection>, request: Request<Upload>) -> Result<Self, InvalidPart> {
-        let (parts, upload) = request.into_parts();
-        let responds_to = ResponseTo::method(parts.method.as_str().as_bytes());
+    pub(crate) fn start(
+        connection: Box<Http1Connection>,
+        outgoing: &OutgoingHead,
+        upload: Upload,
+    ) -> Result<Self, InvalidPart> {
+        let responds_to = ResponseTo::method(outgoing.head.method().as_bytes());
         let is_bodiless = upload.is_empty();
-        let sending = Sending::Writing(RequestWriter::new(connection.socket.clone(), &parts, upload)?);
+        let sending = Sending::Writing(RequestWriter::new(connection.socket.clone(), outgoing, upload)?);
         let probe = connection.probe();
         let (interim_responses, interim_bytes) = (0, 0);
-        Ok(Self { connection, parts, sending, responds_to, is_bodiless, interim_responses, interim_bytes, probe })
+        Ok(Self { connection, sending, responds_to, is_bodiless, interim_responses, interim_bytes, probe })
     }
 
     /// Returns a probe of what happens to the request.
@@ -183,13 +185,12 @@ impl Http1Call {
         Ok((Response::from_parts(parts, Download::Http1(body)), slot))
     }
 
-    /// Returns the request as it was: whole if nothing of it was written, and otherwise only without a body.
-    pub(crate) fn into_request(self) -> Option<Request<Upload>> {
-        let upload = match self.sending {
-            Sending::Writing(writer) if !self.probe.anything_written() => writer.into_upload(),
-            _ if self.is_bodiless => Upload::segments(std::iter::empty(), Instant::now()).0,
-            Sending::Writing(_) | Sending::Written | Sending::Refused(_) => return None,
-        };
-        Some(Request::from_parts(self.parts, upload))
+    /// Returns the body as it was: whole if nothing of the request was written, and otherwise only an empty one.
+    pub(crate) fn into_upload(self) -> Option<Upload> {
+        match self.sending {
+            Sending::Writing(writer) if !self.probe.anything_written() => Some(writer.into_upload()),
+            _ if self.is_bodiless => Some(Upload::segments(std::iter::empty(), Instant::now()).0),
+            Sending::Writing(_) | Sending::Written | Sending::Refused(_) => None,
+        }
     }
 }

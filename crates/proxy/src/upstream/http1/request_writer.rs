@@ -7,16 +7,15 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
-use ::http1::{CHUNK_END, ChunkPrefix, InvalidPart, LAST_CHUNK, write_request_line};
+use ::http1::{Announced, CHUNK_END, ChunkPrefix, InvalidPart, LAST_CHUNK, write_fields, write_request_line};
 use bytes::{Buf as _, Bytes};
-use http::request::Parts;
-use http::{HeaderMap, HeaderValue, header};
 use http_body::Body as _;
 use tokio::io::AsyncWrite as _;
 use tokio::task::AbortHandle;
 
 use super::call::Http1CallError;
 use crate::body::{Upload, UploadError};
+use crate::upstream::outgoing::OutgoingHead;
 use crate::upstream::socket::Socket;
 use crate::worker::spawn;
 
@@ -26,15 +25,6 @@ const QUEUED_BYTES_MAX: usize = 64 * 1024;
 const SLICES_MAX: usize = 16;
 /// A usual head: it fits without a second allocation.
 const HEAD_BYTES_USUAL: usize = 1024;
-
-/// How the end of the body is announced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum UploadFraming {
-    /// Its length is in the head, or it has none.
-    Length,
-    /// Chunks: the length is not known.
-    Chunked,
-}
 
 /// Bytes that wait for the socket.
 struct QueuedBytes {
@@ -47,7 +37,8 @@ struct QueuedBytes {
 pub(super) struct RequestWriter {
     socket: Rc<RefCell<Socket>>,
     upload: Upload,
-    framing: UploadFraming,
+    /// Whether the body is sent in chunks, because its length is not known.
+    is_chunked: bool,
     queue: VecDeque<QueuedBytes>,
     queued_bytes: usize,
     has_ended: bool,
@@ -59,16 +50,21 @@ impl RequestWriter {
     ///
     /// # Errors
     /// The method or the target cannot be written.
-    pub(super) fn new(socket: Rc<RefCell<Socket>>, parts: &Parts, upload: Upload) -> Result<Self, InvalidPart> {
+    pub(super) fn new(
+        socket: Rc<RefCell<Socket>>,
+        outgoing: &OutgoingHead,
+        upload: Upload,
+    ) -> Result<Self, InvalidPart> {
         let mut head = Vec::with_capacity(HEAD_BYTES_USUAL);
-        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-        write_request_line(&mut head, parts.method.as_str().as_bytes(), &[target.as_bytes()])?;
-        let framing = write_fields(&mut head, &parts.headers, &upload);
+        let announced = outgoing.announced(&upload);
+        write_request_line(&mut head, outgoing.head.method().as_bytes(), &outgoing.target().map(str::as_bytes))?;
+        write_fields(&mut head, outgoing.head.fields(), &outgoing.edits, announced);
+        let is_chunked = announced == Announced::Chunked;
         let has_ended = upload.is_end_stream();
         let mut queue = VecDeque::with_capacity(4);
         let queued_bytes = head.len();
         queue.push_back(QueuedBytes { bytes: Bytes::from(head), is_content: false });
-        Ok(Self { socket, upload, framing, queue, queued_bytes, has_ended, is_flushed: true })
+        Ok(Self { socket, upload, is_chunked, queue, queued_bytes, has_ended, is_flushed: true })
     }
 
     /// The body from its beginning. Nothing of the request was written.
@@ -117,7 +113,7 @@ impl RequestWriter {
     }
 
     fn push_content(&mut self, data: Bytes) {
-        let prefix = ChunkPrefix::new(data.len()).filter(|_| self.framing == UploadFraming::Chunked);
+        let prefix = ChunkPrefix::new(data.len()).filter(|_| self.is_chunked);
         if let Some(prefix) = prefix {
             self.push(Bytes::copy_from_slice(prefix.as_bytes()), false);
             self.push(data, true);
@@ -129,7 +125,7 @@ impl RequestWriter {
 
     fn end(&mut self) {
         self.has_ended = true;
-        if self.framing == UploadFraming::Chunked {
+        if self.is_chunked {
             self.push(Bytes::from_static(LAST_CHUNK), false);
         }
     }
@@ -244,36 +240,4 @@ impl Drop for UploadTask {
     fn drop(&mut self) {
         self.task.abort();
     }
-}
-
-/// Writes the fields, and those of the framing as the body needs them.
-fn write_fields(out: &mut Vec<u8>, headers: &HeaderMap, upload: &Upload) -> UploadFraming {
-    for (name, value) in headers {
-        if name != header::CONTENT_LENGTH && name != header::TRANSFER_ENCODING {
-            write_field(out, name.as_str(), value);
-        }
-    }
-    let bytes = if upload.is_end_stream() { Some(0) } else { upload.size_hint().exact() };
-    let (framing, length) = match bytes {
-        // Only a client that announced no content has none announced: a server may expect a length of 0.
-        Some(0) => (UploadFraming::Length, headers.contains_key(header::CONTENT_LENGTH).then_some(0)),
-        Some(bytes) => (UploadFraming::Length, Some(bytes)),
-        None => (UploadFraming::Chunked, None),
-    };
-    if let Some(length) = length {
-        write_field(out, "content-length", &HeaderValue::from(length));
-    }
-    if framing == UploadFraming::Chunked {
-        out.extend_from_slice(b"transfer-encoding: chunked\r\n");
-    }
-    out.extend_from_slice(b"\r\n");
-    framing
-}
-
-/// A `HeaderName` is a token, and a `HeaderValue` has no control octet except tabs.
-fn write_field(out: &mut Vec<u8>, name: &str, value: &HeaderValue) {
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value.as_bytes());
-    out.extend_from_slice(b"\r\n");
 }

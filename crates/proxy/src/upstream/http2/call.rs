@@ -1,4 +1,4 @@
-//! One request on an HTTP/2 connection, until the head of its answer is here.
+//! One request on an HTTP/2 connection, until the head of its response has arrived.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -7,13 +7,15 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream, SendStream};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version, header, uri};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use http_body::Body as _;
+use http1::{Announced, KnownName};
 use thiserror::Error;
 
 use super::streams::StreamSlot;
 use crate::body::{Upload, UploadError};
 use crate::upstream::INTERIM_RESPONSES_MAX;
+use crate::upstream::outgoing::OutgoingHead;
 use crate::upstream::socket::Probe;
 
 /// What of a caller's body is kept until the head of the answer is here, in case the upstream refuses the stream.
@@ -22,18 +24,6 @@ const KEPT_BYTES_MAX: usize = 64 * 1024;
 const KEPT_PIECES_MAX: usize = 1024;
 /// What of a body is handed to h2 at a time.
 const PIECE_BYTES_MAX: usize = 64 * 1024;
-
-/// Fields of one HTTP/1.1 connection and of its framing (RFC 9113, 8.2.2), and `host`, which `:authority` says.
-const OF_HTTP1: [header::HeaderName; 8] = [
-    header::HOST,
-    header::CONNECTION,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::TE,
-    header::TRAILER,
-    header::HeaderName::from_static("keep-alive"),
-    header::HeaderName::from_static("proxy-connection"),
-];
 
 /// Why there is no answer.
 #[derive(Debug, Error)]
@@ -98,35 +88,50 @@ impl Http2CallError {
     }
 }
 
-/// The request's head as HTTP/2 has it.
-pub(crate) fn head(
-    request: &Request<Upload>,
-    scheme: &uri::Scheme,
-    authority: &uri::Authority,
-) -> Result<Request<()>, http::Error> {
-    let target = request.uri().path_and_query().cloned();
-    let uri = Uri::builder().scheme(scheme.clone()).authority(authority.clone());
-    let uri = uri.path_and_query(target.unwrap_or_else(|| uri::PathAndQuery::from_static("/"))).build()?;
+/// Returns the request's head for HTTP/2. Edits for forwarding have removed the fields of the client's connection.
+///
+/// # Errors
+/// The method, the target or a field is not valid in HTTP/2.
+pub(crate) fn head(outgoing: &OutgoingHead, upload: &Upload) -> Result<Request<()>, http::Error> {
+    let pool = &outgoing.to.pool;
+    let uri = Uri::builder().scheme(pool.scheme.clone()).authority(pool.authority.clone());
     let mut head = Request::new(());
-    *head.method_mut() = request.method().clone();
+    *head.method_mut() = Method::from_bytes(outgoing.head.method().as_bytes())?;
     *head.version_mut() = Version::HTTP_2;
-    *head.uri_mut() = uri;
+    *head.uri_mut() = uri.path_and_query(outgoing.target().concat()).build()?;
     let headers = head.headers_mut();
-    headers.clone_from(request.headers());
-    for name in &OF_HTTP1 {
-        headers.remove(name);
+    headers.reserve(outgoing.head.fields().len());
+    for field in outgoing.edits.kept(outgoing.head.fields()).filter(|field| !is_host(field.known)) {
+        let value = HeaderValue::from_maybe_shared(outgoing.head.bytes().slice_ref(field.value))?;
+        headers.append(HeaderName::from_bytes(field.name)?, value);
     }
-    announce(headers, request);
+    for field in outgoing.edits.added().filter(|field| !is_host(field.known)) {
+        let mut value = HeaderValue::from_bytes(field.value)?;
+        value.set_sensitive(field.known.is_some_and(is_credential));
+        headers.append(HeaderName::from_bytes(field.name)?, value);
+    }
+    if let Some(bytes) = length(outgoing, upload) {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
+    }
     Ok(head)
 }
 
-/// Says how long the body is, where that is known and not plain from the method.
-fn announce(headers: &mut HeaderMap, request: &Request<Upload>) {
-    let is_usual = !matches!(request.method().as_str(), "GET" | "HEAD" | "DELETE");
-    if let Some(bytes) = request.body().size_hint().exact()
-        && (bytes > 0 || is_usual)
-    {
-        headers.entry(header::CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(bytes));
+/// `:authority` replaces `Host` (RFC 9113, 8.3.1).
+fn is_host(name: Option<KnownName>) -> bool {
+    name == Some(KnownName::Host)
+}
+
+/// Whether a field that the gateway adds is a provider's credential, which no compression table may store (RFC 7541, 7.1.3).
+fn is_credential(name: KnownName) -> bool {
+    matches!(name, KnownName::Authorization | KnownName::ApiKey | KnownName::XApiKey | KnownName::XGoogApiKey)
+}
+
+/// The length of the body to announce, if it is known and does not follow from the method.
+fn length(outgoing: &OutgoingHead, upload: &Upload) -> Option<u64> {
+    match outgoing.announced(upload) {
+        Announced::Length(bytes) => Some(bytes),
+        Announced::Nothing => (!matches!(outgoing.head.method(), "GET" | "HEAD" | "DELETE")).then_some(0),
+        Announced::Chunked => None,
     }
 }
 
@@ -301,7 +306,70 @@ impl Pump {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::*;
+    use crate::head::tests::head as received;
+    use crate::upstream::outgoing::OutgoingTarget;
+    use crate::upstream::outgoing::tests::outgoing;
+
+    /// The head that is sent for a request with a body of these bytes.
+    fn sent(outgoing: &OutgoingHead, body: &'static str) -> Request<()> {
+        let upload = Upload::segments([Bytes::from_static(body.as_bytes())], Instant::now()).0;
+        head(outgoing, &upload).unwrap()
+    }
+
+    #[test]
+    fn heads_have_the_kept_and_added_fields_but_none_of_http1() {
+        let fields = [
+            ("Host", "client.example"),
+            ("X-A", "1"),
+            ("x-a", "\u{e9}"),
+            ("Connection", "X-Once"),
+            ("X-Once", "1"),
+            ("TE", "trailers"),
+            ("Authorization", "Basic x"),
+        ];
+        let mut outgoing = outgoing(received("PUT /a?b", &fields), "/base", OutgoingTarget::Received { prefix_len: 0 });
+        outgoing.edits.set(KnownName::Host, b"up.example").unwrap();
+        outgoing.edits.set(KnownName::XApiKey, b"secret").unwrap();
+        let head = sent(&outgoing, "abc");
+        assert_eq!((head.method(), head.version()), (&Method::PUT, Version::HTTP_2));
+        assert_eq!(head.uri(), "http://up.example/base/a?b");
+        let fields: Vec<_> = head.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let expected: [(&str, &[u8]); 5] = [
+            ("x-a", b"1"),
+            ("x-a", "\u{e9}".as_bytes()),
+            ("authorization", b"Basic x"),
+            ("x-api-key", b"secret"),
+            ("content-length", b"3"),
+        ];
+        assert_eq!(fields, expected);
+        let sensitive: Vec<_> = head.headers().iter().filter(|(_, value)| value.is_sensitive()).collect();
+        assert!(matches!(sensitive[..], [(name, _)] if name == "x-api-key"), "{sensitive:?}");
+    }
+
+    #[test]
+    fn a_length_is_announced_unless_it_follows_from_the_method() {
+        let check = |line: &str, fields: &[(&str, &str)], body, expected: Option<&str>| {
+            let outgoing = outgoing(received(line, fields), "", OutgoingTarget::Received { prefix_len: 0 });
+            let head = sent(&outgoing, body);
+            let length = head.headers().get(header::CONTENT_LENGTH).map(|length| length.to_str().unwrap());
+            assert_eq!(length, expected, "{line} {body}");
+        };
+        check("GET /", &[], "", None);
+        check("GET /", &[("Content-Length", "0")], "", Some("0"));
+        check("DELETE /", &[], "ab", Some("2"));
+        check("POST /", &[], "", Some("0"));
+        check("POST /", &[("Content-Length", "9")], "abc", Some("3"));
+    }
+
+    #[test]
+    fn heads_that_http2_cannot_carry_are_refused() {
+        let target = OutgoingTarget::Written(format!("/{}", "x".repeat(70_000)));
+        let long = outgoing(received("GET /", &[]), "", target);
+        assert!(head(&long, &Upload::segments([], Instant::now()).0).is_err());
+    }
 
     /// How many of `pieces` equal ones are kept, up to the first that is one too many.
     fn kept(pieces: usize, bytes: usize) -> usize {

@@ -10,9 +10,8 @@ pub(super) const ROWS: &[Row] = &[
     refused("authority_without_port_with_get", "9112, 3.2.3", b"GET example.com HTTP/1.1\r\nhost: example.com\r\n\r\n"),
     refused("connect_to_an_authority", "9110, 9.3.6", b"CONNECT x:443 HTTP/1.1\r\nhost: x:443\r\n\r\n")
         .code("method_not_allowed"),
-    refused("connect_to_a_path", "9112, 3.2.3", b"CONNECT /o/a HTTP/1.1\r\nhost: x\r\n\r\n").code("method_not_allowed"),
-    refused("connect_to_a_url", "9112, 3.2.3", b"CONNECT http://x/o/a HTTP/1.1\r\nhost: x\r\n\r\n")
-        .code("method_not_allowed"),
+    refused("connect_to_a_path", "9112, 3.2.3", b"CONNECT /o/a HTTP/1.1\r\nhost: x\r\n\r\n"),
+    refused("connect_to_a_url", "9112, 3.2.3", b"CONNECT http://x/o/a HTTP/1.1\r\nhost: x\r\n\r\n"),
     refused("path_without_a_slash", "9112, 3.2.1", b"GET o/a HTTP/1.1\r\nhost: x\r\n\r\n"),
     refused("query_without_a_path", "9112, 3.2.1", b"GET ?a=b HTTP/1.1\r\nhost: x\r\n\r\n"),
     refused("fragment", "9112, 3.2", b"GET /o/a#b HTTP/1.1\r\nhost: x\r\n\r\n"),

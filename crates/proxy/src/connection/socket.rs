@@ -1,0 +1,262 @@
+//! A client's socket: what was received from it, the content of the current request, and the notes for its deadlines.
+
+use std::cell::RefCell;
+use std::future::Future as _;
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::{Bytes, BytesMut};
+use http1::{CONTINUE, Expectation, Framing, RequestHead, RequestParser, Violation};
+use tokio::io::{AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::request_body::RequestBodyError;
+use crate::content::ContentReader;
+use crate::deadlines::ConnectionDeadlines;
+use crate::worker::Worker;
+use crate::write_queue::WriteQueue;
+
+/// The first read of a request. A read that fills the buffer doubles the next one.
+const READ_BYTES_MIN: usize = 8 * 1024;
+const READ_BYTES_MAX: usize = 64 * 1024;
+/// A read is given at least this room.
+const ROOM_BYTES_MIN: usize = 1024;
+/// Bytes of a refused request that are read and dropped before the connection is closed.
+const LINGER_BYTES_MAX: usize = 1 << 20;
+
+/// A client's socket, shared by the connection and the body of its current request.
+pub(crate) type SharedSocket = Rc<RefCell<ClientSocket>>;
+
+/// See [`SharedSocket`].
+pub(crate) struct ClientSocket {
+    stream: TcpStream,
+    worker: Rc<Worker>,
+    deadlines: Rc<ConnectionDeadlines>,
+    /// Received bytes that nobody has taken. Without any, a connection that waits has no buffer.
+    received: BytesMut,
+    read_bytes: usize,
+    /// The content of the current request.
+    content: ContentReader,
+    /// The number of the current request. The body of an earlier one reads nothing.
+    request: u64,
+    interim: InterimResponse,
+    /// The connection, which watches the socket itself once the content is over.
+    watcher: Option<Waker>,
+}
+
+/// The response `100 Continue`, if the client waits for it.
+enum InterimResponse {
+    NotExpected,
+    Expected,
+    /// These bytes are not written yet.
+    Writing(&'static [u8]),
+}
+
+impl ClientSocket {
+    pub(super) fn new(stream: TcpStream, worker: Rc<Worker>, deadlines: Rc<ConnectionDeadlines>) -> Self {
+        Self {
+            stream,
+            worker,
+            deadlines,
+            received: BytesMut::new(),
+            read_bytes: READ_BYTES_MIN,
+            content: ContentReader::new(Framing::Empty),
+            request: 0,
+            interim: InterimResponse::NotExpected,
+            watcher: None,
+        }
+    }
+
+    /// Parses the head of the next request, if all of it was received.
+    pub(super) fn parse(&mut self, parser: &mut RequestParser) -> Result<Option<(Bytes, RequestHead)>, Violation> {
+        if self.received.is_empty() {
+            return Ok(None);
+        }
+        let Some(head) = parser.parse(&self.received)? else { return Ok(None) };
+        let bytes = self.received.split_to(head.len()).freeze();
+        self.content = ContentReader::new(head.framing());
+        self.request += 1;
+        self.interim = match head.over(&bytes).expectation() {
+            Expectation::Continue => InterimResponse::Expected,
+            Expectation::None | Expectation::Unknown => InterimResponse::NotExpected,
+        };
+        Ok(Some((bytes, head)))
+    }
+
+    /// Drops all that was received, of a request that is refused.
+    pub(super) fn refuse(&mut self, parser: &RequestParser) -> Option<(Bytes, Bytes)> {
+        let line = parser.line(&self.received);
+        let line = line.map(|(method, target)| (Bytes::copy_from_slice(method), Bytes::copy_from_slice(target)));
+        self.received.clear();
+        self.content = ContentReader::new(Framing::Empty);
+        self.request += 1;
+        line
+    }
+
+    /// The number of the current request.
+    pub(super) const fn request(&self) -> u64 {
+        self.request
+    }
+
+    /// The content of the current request.
+    pub(super) const fn content(&self) -> &ContentReader {
+        &self.content
+    }
+
+    /// Whether some of the current request, or another one, was not read.
+    pub(super) fn is_unread(&self) -> bool {
+        !self.content.is_over() || !self.received.is_empty()
+    }
+
+    /// The next piece of the current request's content.
+    pub(super) fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, RequestBodyError>>> {
+        loop {
+            match self.content.next(&mut self.received) {
+                Ok(Some(data)) => {
+                    if self.content.is_over()
+                        && let Some(watcher) = self.watcher.take()
+                    {
+                        watcher.wake();
+                    }
+                    return Poll::Ready(Some(Ok(data)));
+                }
+                Ok(None) if self.content.is_over() => {
+                    return Poll::Ready(None);
+                }
+                Ok(None) => {}
+                Err(violation) => return Poll::Ready(Some(Err(RequestBodyError::Violation(violation)))),
+            }
+            if let Err(error) = ready!(self.poll_continue(cx)) {
+                return Poll::Ready(Some(Err(RequestBodyError::Io(error))));
+            }
+            match ready!(self.poll_receive(cx)) {
+                Ok(0) => return Poll::Ready(Some(Err(RequestBodyError::Truncated))),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Some(Err(RequestBodyError::Io(error)))),
+            }
+        }
+    }
+
+    /// Asks the client for the content that it announced, if it waits for that.
+    fn poll_continue(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            match &mut self.interim {
+                InterimResponse::NotExpected | InterimResponse::Writing([]) => {
+                    self.interim = InterimResponse::NotExpected;
+                    return Poll::Ready(Ok(()));
+                }
+                // The client did not wait.
+                InterimResponse::Expected if !self.content.has_not_begun() || !self.received.is_empty() => {
+                    self.interim = InterimResponse::NotExpected;
+                }
+                InterimResponse::Expected => self.interim = InterimResponse::Writing(CONTINUE),
+                InterimResponse::Writing(rest) => {
+                    let written = ready!(pin!(self.stream.write(rest)).poll(cx))?;
+                    *rest = rest.get(written..).unwrap_or_default();
+                }
+            }
+        }
+    }
+
+    /// Begins the response: what is left of an interim response comes first, and none follows.
+    pub(super) fn begin_response(&mut self) -> &'static [u8] {
+        match std::mem::replace(&mut self.interim, InterimResponse::NotExpected) {
+            InterimResponse::Writing(rest) if rest.len() < CONTINUE.len() => rest,
+            InterimResponse::NotExpected | InterimResponse::Expected | InterimResponse::Writing(_) => &[],
+        }
+    }
+
+    /// Ready when the client has closed its side, or the connection has failed. A request that comes early is received
+    /// once, and waits.
+    pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.content.is_over() {
+            self.watcher = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        if !self.received.is_empty() {
+            return Poll::Pending;
+        }
+        match ready!(self.poll_receive(cx)) {
+            Ok(1..) => Poll::Pending,
+            Ok(0) | Err(_) => Poll::Ready(()),
+        }
+    }
+
+    /// Reads more bytes; 0 at the end of the connection.
+    pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.received.is_empty() && self.stream.poll_read_ready(cx)?.is_pending() {
+            self.rest();
+            return Poll::Pending;
+        }
+        if self.received.capacity() == 0 {
+            self.received = self.worker.buffers.take();
+        }
+        if self.received.capacity() - self.received.len() < ROOM_BYTES_MIN {
+            self.received.reserve(self.read_bytes);
+        }
+        let room = self.received.capacity() - self.received.len();
+        let received = pin!(self.stream.read_buf(&mut self.received)).poll(cx);
+        match &received {
+            Poll::Ready(Ok(bytes)) if *bytes == room => self.read_bytes = (2 * self.read_bytes).min(READ_BYTES_MAX),
+            Poll::Pending if self.received.is_empty() => self.rest(),
+            Poll::Ready(_) | Poll::Pending => {}
+        }
+        received
+    }
+
+    /// Gives the buffer back.
+    fn rest(&mut self) {
+        if self.received.capacity() > 0 {
+            self.worker.buffers.give_back(std::mem::take(&mut self.received));
+            self.read_bytes = READ_BYTES_MIN;
+        }
+    }
+
+    /// Writes once. Ready with the number of bytes.
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, queue: &mut WriteQueue) -> Poll<io::Result<usize>> {
+        let written = queue.poll_write(cx, &mut self.stream);
+        let deadlines = &self.deadlines;
+        deadlines.write_blocked.set(written.is_pending());
+        if written.is_ready() {
+            deadlines.writes.set(deadlines.writes.get() + 1);
+        }
+        written
+    }
+
+    /// Closes our side, and drops what the client still sends: closing with unread bytes would reset the connection and
+    /// might destroy the response (RFC 9112, 9.6). Ends at the client's close or a bound.
+    pub(super) async fn linger(socket: &SharedSocket) {
+        socket.borrow().deadlines.lingering.set(true);
+        let mut dropped = 0;
+        std::future::poll_fn(|cx| {
+            let mut socket = socket.borrow_mut();
+            let socket = &mut *socket;
+            if ready!(std::pin::Pin::new(&mut socket.stream).poll_shutdown(cx)).is_err() {
+                return Poll::Ready(());
+            }
+            loop {
+                dropped += socket.received.len();
+                socket.received.clear();
+                match ready!(socket.poll_receive(cx)) {
+                    Ok(1..) if dropped <= LINGER_BYTES_MAX => {}
+                    Ok(_) | Err(_) => return Poll::Ready(()),
+                }
+            }
+        })
+        .await;
+    }
+
+    /// Makes the close that follows a reset: the client cannot take a response without announced end for whole.
+    pub(super) fn reset_on_close(&self) {
+        // Fails only on a connection that is already gone.
+        let _ = socket2::SockRef::from(&self.stream).set_linger(Some(std::time::Duration::ZERO));
+    }
+}
+
+impl Drop for ClientSocket {
+    fn drop(&mut self) {
+        self.rest();
+    }
+}

@@ -1,0 +1,208 @@
+//! The head of a client's request: immutable, as it was received. Changes for an upstream are `http1::HeadEdits`, which are
+//! applied when the head is written.
+
+use std::str;
+
+use bytes::Bytes;
+use http1::{Announced, Fields, HeadLimits, KnownName, Request, RequestHead, RequestParser, Target, Violation};
+
+/// The maximum length of a correlation id.
+const CORRELATION_LEN_MAX: usize = 128;
+/// The head that represents a refused one whose request line is invalid.
+const UNREADABLE: &[u8] = b"- / HTTP/1.0\r\n\r\n";
+
+/// A request head with its bytes.
+pub(crate) struct Head {
+    bytes: Bytes,
+    parsed: RequestHead,
+    violation: Option<Violation>,
+}
+
+impl Head {
+    /// Joins a parsed head with the bytes from which it was parsed.
+    pub(crate) const fn new(bytes: Bytes, parsed: RequestHead) -> Self {
+        Self { bytes, parsed, violation: None }
+    }
+
+    /// Represents a head that the parser refused, by its method and target if they are known. HTTP/1.0 needs no `Host`.
+    pub(crate) fn refused(line: Option<(&[u8], &[u8])>, violation: Violation) -> Self {
+        let line = line.map(|(method, target)| [method, b" ", target, b" HTTP/1.0\r\n\r\n"].concat());
+        let parsed = line.and_then(|line| Some((parse(&line)?, Bytes::from(line))));
+        let (parsed, bytes) = parsed.unwrap_or_else(unreadable);
+        Self { bytes, parsed, violation: Some(violation) }
+    }
+
+    /// The rule that the received head breaks. The head then has no fields.
+    pub(crate) const fn violation(&self) -> Option<Violation> {
+        self.violation
+    }
+
+    /// The bytes that all fields of the head point into.
+    pub(crate) const fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The method: a token, case-sensitive.
+    pub(crate) fn method(&self) -> &str {
+        ascii(self.request().method())
+    }
+
+    /// Whether a repetition of the request has the same effect (RFC 9110, 9.2.2).
+    pub(crate) fn is_idempotent(&self) -> bool {
+        matches!(self.method(), "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" | "TRACE")
+    }
+
+    /// Whether the client asks for a tunnel (CONNECT).
+    pub(crate) fn is_connect(&self) -> bool {
+        matches!(self.request().target(), Target::Authority(_))
+    }
+
+    /// The path without the query, as it was received. A target without a path has `*`, or nothing in a CONNECT request.
+    pub(crate) fn path(&self) -> &str {
+        let request = self.request();
+        match (request.path(), request.target()) {
+            (Some(path), _) => ascii(path),
+            (None, Target::Asterisk) => "*",
+            (None, _) => "",
+        }
+    }
+
+    /// The query without its question mark, as it was received.
+    pub(crate) fn query(&self) -> Option<&str> {
+        self.request().query().map(ascii)
+    }
+
+    /// The path and query in two parts, of which the first is the root path that an absolute target may omit.
+    pub(crate) fn path_and_query(&self) -> [&str; 2] {
+        match self.request().target() {
+            Target::Origin { path_and_query } => ["", ascii(path_and_query)],
+            Target::Absolute { path_and_query, .. } if path_and_query.first() == Some(&b'/') => {
+                ["", ascii(path_and_query)]
+            }
+            Target::Absolute { path_and_query, .. } => ["/", ascii(path_and_query)],
+            Target::Asterisk => ["", "*"],
+            Target::Authority(_) => ["", ""],
+        }
+    }
+
+    /// Returns all fields.
+    pub(crate) fn fields(&self) -> Fields<'_> {
+        self.request().fields()
+    }
+
+    /// The value of the first field of this name.
+    pub(crate) fn get(&self, name: KnownName) -> Option<&[u8]> {
+        self.fields().get(name)
+    }
+
+    /// What the framing fields announce.
+    pub(crate) const fn announced(&self) -> Announced {
+        self.parsed.announced()
+    }
+
+    /// The client's own id of the request, if it is 1 to 128 visible ASCII characters (GW-6.3).
+    pub(crate) fn correlation(&self) -> Option<&str> {
+        let value = self.get(KnownName::XRequestId)?;
+        let is_visible = value.iter().all(u8::is_ascii_graphic);
+        (is_visible && (1..=CORRELATION_LEN_MAX).contains(&value.len())).then(|| ascii(value))
+    }
+
+    fn request(&self) -> Request<'_> {
+        self.parsed.over(&self.bytes)
+    }
+}
+
+/// A field value as text, if it is ASCII. The parser accepts no control octets but tabs.
+pub(crate) fn text(value: &[u8]) -> Option<&str> {
+    str::from_utf8(value).ok().filter(|text| text.is_ascii())
+}
+
+/// Octets that the parser accepts as ASCII only.
+fn ascii(octets: &[u8]) -> &str {
+    str::from_utf8(octets).unwrap_or_default()
+}
+
+fn parse(bytes: &[u8]) -> Option<RequestHead> {
+    // The bounds are those of the parser: a bound of the configuration was applied before.
+    RequestParser::new(HeadLimits::new(usize::MAX, usize::MAX, usize::MAX)).parse(bytes).ok().flatten()
+}
+
+#[expect(clippy::expect_used, reason = "a test parses this constant")]
+fn unreadable() -> (RequestHead, Bytes) {
+    (parse(UNREADABLE).expect("the constant is a valid head"), Bytes::from_static(UNREADABLE))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// The head of a request with these fields.
+    pub(crate) fn head(line: &str, fields: &[(&str, &str)]) -> Head {
+        let fields: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let bytes = Bytes::from(format!("{line} HTTP/1.0\r\n{fields}\r\n"));
+        Head::new(bytes.clone(), parse(&bytes).unwrap())
+    }
+
+    /// The head of a GET request with these fields.
+    pub(crate) fn get(fields: &[(&str, &str)]) -> Head {
+        head("GET /", fields)
+    }
+
+    #[test]
+    fn targets_have_a_path_in_every_form() {
+        let check = |line: &str, path: &str, query: Option<&str>, path_and_query: [&str; 2]| {
+            let head = head(line, &[]);
+            assert_eq!((head.path(), head.query(), head.path_and_query()), (path, query, path_and_query), "{line}");
+        };
+        check("GET /a?b=%2F", "/a", Some("b=%2F"), ["", "/a?b=%2F"]);
+        check("GET /a?", "/a", Some(""), ["", "/a?"]);
+        check("GET http://h/a?b", "/a", Some("b"), ["", "/a?b"]);
+        check("GET http://h?b", "/", Some("b"), ["/", "?b"]);
+        check("OPTIONS http://h", "/", None, ["/", ""]);
+        check("OPTIONS *", "*", None, ["", "*"]);
+        check("CONNECT h:1", "", None, ["", ""]);
+        assert!(head("CONNECT h:1", &[]).is_connect() && !head("OPTIONS *", &[]).is_connect());
+    }
+
+    #[test]
+    fn methods_that_may_be_repeated_are_known() {
+        for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"] {
+            assert!(head(&format!("{method} /"), &[]).is_idempotent(), "{method}");
+        }
+        for method in ["POST", "PATCH", "get", "M-SEARCH"] {
+            assert!(!head(&format!("{method} /"), &[]).is_idempotent(), "{method}");
+        }
+    }
+
+    #[test]
+    fn refused_heads_keep_their_line_if_it_is_valid() {
+        let check = |line: Option<(&str, &str)>, method: &str, path: &str| {
+            let line = line.map(|(method, target)| (method.as_bytes(), target.as_bytes()));
+            let head = Head::refused(line, Violation::TwoHosts);
+            assert_eq!((head.method(), head.path(), head.violation()), (method, path, Some(Violation::TwoHosts)));
+            assert!(head.fields().is_empty());
+        };
+        check(None, "-", "/");
+        check(Some(("POST", "/a?b")), "POST", "/a");
+        check(Some(("CONNECT", "h:1")), "CONNECT", "");
+        for (method, target) in [("", "/"), ("G T", "/"), ("GET", ""), ("GET", "/ HTTP/1.1\r\nA: b"), ("GET", "*")] {
+            check(Some((method, target)), "-", "/");
+        }
+    }
+
+    #[test]
+    fn only_short_visible_correlation_ids_are_read() {
+        let read = |value: &str| get(&[("X-Request-Id", value)]).correlation().map(str::to_owned);
+        assert_eq!(read("abc-123").as_deref(), Some("abc-123"));
+        assert_eq!(read(&"x".repeat(128)).map(|id| id.len()), Some(128));
+        for value in ["with space", "", "\u{e9}", &"x".repeat(129)] {
+            assert_eq!(read(value), None, "{value}");
+        }
+        assert_eq!(get(&[]).correlation(), None);
+    }
+
+    #[test]
+    fn text_is_ascii() {
+        assert_eq!((text(b"a\tb"), text(b""), text(b"\xc3\xa9"), text(b"\xff")), (Some("a\tb"), Some(""), None, None));
+    }
+}

@@ -1,0 +1,102 @@
+//! The head of a request as an upstream gets it: the client's head, and the changes to it. Nothing is applied before it is
+//! written, so a further attempt starts from the same head.
+
+use std::rc::Rc;
+
+use http_body::Body as _;
+use http1::{Announced, HeadEdits};
+
+use crate::body::Upload;
+use crate::head::Head;
+use crate::upstream::destination::Destination;
+
+/// A request head on its way to a destination.
+pub(crate) struct OutgoingHead {
+    pub(crate) head: Rc<Head>,
+    pub(crate) edits: HeadEdits,
+    pub(crate) target: OutgoingTarget,
+    pub(crate) to: Rc<Destination>,
+}
+
+/// The path and query that follow the path of the origin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum OutgoingTarget {
+    /// Those of the client, without their first bytes: the `ai.prefix`.
+    Received { prefix_len: usize },
+    /// Others.
+    Written(String),
+}
+
+impl OutgoingHead {
+    /// The target in parts, which are joined.
+    pub(crate) fn target(&self) -> [&str; 3] {
+        let base = self.to.pool.origin.path.as_str();
+        match &self.target {
+            OutgoingTarget::Written(target) => [base, target, ""],
+            OutgoingTarget::Received { prefix_len } => {
+                let [root, rest] = self.head.path_and_query();
+                [base, root, rest.get(*prefix_len..).unwrap_or_default()]
+            }
+        }
+    }
+
+    /// How the end of `upload` is announced. Only a client that announced no content has none announced: a server may
+    /// expect a length of 0.
+    pub(crate) fn announced(&self, upload: &Upload) -> Announced {
+        let bytes = if upload.is_end_stream() { Some(0) } else { upload.size_hint().exact() };
+        match bytes {
+            Some(0) if !matches!(self.head.announced(), Announced::Length(_)) => Announced::Nothing,
+            Some(bytes) => Announced::Length(bytes),
+            None => Announced::Chunked,
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use bytes::Bytes;
+    use config::snapshot::{Origin, Scheme};
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::head::tests::head;
+    use crate::upstream::pool::Pool;
+
+    /// The head of a request to an origin with the path `base`, without other edits than those of forwarding.
+    pub(crate) fn outgoing(head: Head, base: &str, target: OutgoingTarget) -> OutgoingHead {
+        let (host, authority) = ("up.example".to_owned(), "up.example".to_owned());
+        let origin = Origin { scheme: Scheme::Http, host, port: 80, authority, path: base.to_owned() };
+        let (name, pool) = ("up".into(), Rc::new(Pool::new(&origin)));
+        let to = Rc::new(Destination { name, pool, edits: HeadEdits::for_forwarding() });
+        OutgoingHead { head: Rc::new(head), edits: HeadEdits::for_forwarding(), target, to }
+    }
+
+    #[test]
+    fn path_and_query_are_passed_on_as_they_were_received() {
+        let check = |line: &str, base, prefix_len, expected: &str| {
+            let outgoing = outgoing(head(line, &[]), base, OutgoingTarget::Received { prefix_len });
+            assert_eq!(outgoing.target().concat(), expected, "{line}");
+        };
+        check("GET /v1/messages?beta=true&x=%2F", "", 0, "/v1/messages?beta=true&x=%2F");
+        check("GET /v1/messages?beta=true&x=%2F", "/base", 0, "/base/v1/messages?beta=true&x=%2F");
+        check("GET /llm/v1/messages?x", "/base", 4, "/base/v1/messages?x");
+        check("GET http://absolute.example/a%20b?", "", 0, "/a%20b?");
+        check("GET http://absolute.example?b", "/base", 0, "/base/?b");
+        check("OPTIONS http://absolute.example", "", 0, "/");
+        let written = outgoing(head("GET /a", &[]), "/base", OutgoingTarget::Written("/b?c".to_owned()));
+        assert_eq!(written.target().concat(), "/base/b?c");
+    }
+
+    #[test]
+    fn a_length_of_zero_is_announced_if_the_client_announced_a_length() {
+        let check = |fields: &[(&str, &str)], content: &'static str, announced| {
+            let outgoing = outgoing(head("POST /", fields), "", OutgoingTarget::Received { prefix_len: 0 });
+            let upload = Upload::segments([Bytes::from_static(content.as_bytes())], Instant::now()).0;
+            assert_eq!(outgoing.announced(&upload), announced, "{fields:?} {content}");
+        };
+        check(&[], "", Announced::Nothing);
+        check(&[("Content-Length", "0")], "", Announced::Length(0));
+        check(&[("Content-Length", "9")], "abc", Announced::Length(3));
+        check(&[], "abc", Announced::Length(3));
+    }
+}
