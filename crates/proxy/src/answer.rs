@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use access::{Clock, Refusal, RequestId};
+use access::{Clock, Refusal, RequestId, Timestamp};
 use ai::Dialect;
 use bytes::Bytes;
 use config::snapshot::QuotaStatus;
@@ -133,7 +133,7 @@ impl Problem {
                 let level = RateLevel { limit: empty.limit, remaining: 0, reset: empty.reset };
                 let mut problem =
                     Self::new(Refusal::RateLimited, message).header(header::RETRY_AFTER, HeaderValue::from(seconds));
-                problem.headers.extend(limit_headers(level, clock));
+                problem.headers.extend(limit_headers(level, clock.now()));
                 problem
             }
             AdmissionRefusal::Budget(exceeded) => {
@@ -247,9 +247,9 @@ const fn measure_word(measure: Measure) -> &'static str {
     }
 }
 
-/// `X-RateLimit-*` of a caller's rate limit; `-Reset` is in Unix seconds (GW-3.3).
-pub(crate) fn limit_headers(level: RateLevel, clock: &Clock) -> [(HeaderName, HeaderValue); 3] {
-    let reset = clock.now().unix_seconds() + seconds_up(level.reset);
+/// Returns `X-RateLimit-*` of a client's rate limit; `-Reset` is in Unix seconds (GW-3.3).
+pub(crate) fn limit_headers(level: RateLevel, now: Timestamp) -> [(HeaderName, HeaderValue); 3] {
+    let reset = now.unix_seconds() + seconds_up(level.reset);
     [
         (X_RATELIMIT_LIMIT, HeaderValue::from(level.limit)),
         (X_RATELIMIT_REMAINING, HeaderValue::from(level.remaining)),

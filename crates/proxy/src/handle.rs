@@ -15,7 +15,6 @@ use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Response, header};
 use http1::InvalidPart;
 use meter::{AdmissionInfo, Charge, Measure, Outcome, Reservation};
-use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::answer::{self, Problem, Rendering};
@@ -134,8 +133,7 @@ async fn plain(exchange: &mut Exchange, route: &Arc<Route>) -> Result<HandledRes
             standing
         }
     };
-    let to =
-        exchange.snapshot.destinations.of_upstream(&route.upstream, &exchange.worker().pools).map_err(unwritable)?;
+    let to = exchange.snapshot.destinations.of_upstream(&route.upstream, exchange.worker()).map_err(unwritable)?;
     let trust = if address::is_of_trusted(exchange) { Trust::Peer } else { Trust::Route(&route.allow_headers) };
     let address = address::forwarded(exchange);
     let client = exchange.client(&address, trust);
@@ -169,18 +167,18 @@ async fn llm(exchange: &mut Exchange, called: &EndpointCall<'_>) -> Result<Handl
     let head = exchange.head.clone();
     let asking = InferenceRequest { called, format, head: &head, bounds: &principal.bounds, limits: &limits, held };
     let Inference { call, charge, body, usage_injected } = inference::read(exchange, asking).await?;
+    exchange.read_clock();
     let credential = credential::choose(&call.provider, &principal)?;
     let reservation = budget::reserve(exchange, &limits, charge).await?;
     let standing = hold(exchange, reservation);
     if let Some(charge) = charge {
         exchange.open(charge).await?;
     }
-    let to =
-        exchange.snapshot.destinations.of_provider(&call.provider, &exchange.worker().pools).map_err(unwritable)?;
+    let to = exchange.snapshot.destinations.of_provider(&call.provider, exchange.worker()).map_err(unwritable)?;
     let (kind, dialect) = (call.provider.kind, format.dialect());
     let provider = ProviderTarget { edits: &to.edits, kind, dialect, credential };
     let edits = transform::to_provider(&head, &provider, exchange.id).map_err(unwritable)?;
-    let (upload, progress) = Upload::segments(body, Instant::now());
+    let (upload, progress) = Upload::segments(body, exchange.read_at());
     let prefix = exchange.snapshot.traffic.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
     let target = transform::to_endpoint(called, &head, prefix, &call);
     let head = OutgoingHead { head, edits, target, to };
@@ -296,7 +294,7 @@ fn relay(
 /// Adds the state of the client's rate limit.
 fn tell(headers: &mut HeaderMap, exchange: &Exchange, standing: AdmissionInfo) {
     if let Some(level) = standing.rate {
-        for (name, value) in answer::limit_headers(level, &exchange.worker().shared.clock) {
+        for (name, value) in answer::limit_headers(level, exchange.wall_at()) {
             headers.insert(name, value);
         }
     }
