@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use access::{Clock, Ids, RequestId};
+use access::{Clock, Ids, Refusal, RequestId};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http1::Violation;
 use telemetry::Metrics;
 use telemetry::metrics::{self, ApiLabels, LabelValue, PathLabels};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -57,7 +58,9 @@ pub(crate) fn around(
 ) -> Router {
     let panics = observer.metrics.control.panics.clone();
     let router = router
-        // Innermost, so that no layer holds anything when it aborts a request. Bounds the duration of every request.
+        // Inside the limits, which count refused requests too: a head that servers read differently reaches no handler.
+        .layer(from_fn(refuse_malformed))
+        // Next, so that no layer holds anything when it aborts a request. Bounds the duration of every request.
         .layer(from_fn_with_state(call, deadline))
         // Around the handlers and inside the counting layer: a panic becomes a 500 response instead of an aborted
         // connection.
@@ -90,6 +93,16 @@ async fn deadline(State(limit): State<Duration>, request: Request, next: Next) -
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::late().into_response(),
+    }
+}
+
+async fn refuse_malformed(request: Request, next: Next) -> Response {
+    match request.extensions().get::<Violation>() {
+        None => next.run(request).await,
+        Some(violation) => {
+            let refusal = if violation.is_head_too_large() { Refusal::HeaderTooLarge } else { Refusal::BadRequest };
+            Problem::new(refusal, violation.to_string()).into_response()
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod address;
 mod attempts;
 mod budgets;
 mod caller;
+mod checked_stream;
 mod connections;
 mod cookies;
 mod cors;

@@ -37,8 +37,8 @@ const SESSION: &str = "session";
 const TOKEN: &str = "token";
 const COOKIE: &str = "cookie";
 
-/// Refusals of every operation.
-const ALWAYS: [Refusal; 2] = [Refusal::Internal, Refusal::Unavailable];
+/// Refusals of every operation; `bad_request` because any head may be invalid.
+const ALWAYS: [Refusal; 3] = [Refusal::BadRequest, Refusal::Internal, Refusal::Unavailable];
 /// Refusals of an invalid or missing credential.
 const WITH_CALLER: [Refusal; 10] = [
     Refusal::AmbiguousCredentials,
@@ -54,8 +54,7 @@ const WITH_CALLER: [Refusal; 10] = [
     Refusal::DirectoryBusy,
 ];
 /// Refusals of an invalid body.
-const WITH_BODY: [Refusal; 4] =
-    [Refusal::BadRequest, Refusal::RequestTimeout, Refusal::PayloadTooLarge, Refusal::UnsupportedMediaType];
+const WITH_BODY: [Refusal; 3] = [Refusal::RequestTimeout, Refusal::PayloadTooLarge, Refusal::UnsupportedMediaType];
 
 /// The body of every error response.
 #[derive(ToSchema)]
@@ -191,9 +190,6 @@ fn complete_operation(method: &str, path: &str, operation: &mut Operation) -> Ve
     }
     if operation.request_body.is_some() {
         codes.extend(WITH_BODY);
-    }
-    if undeclared::is_strict(path) || operation.parameters.as_ref().is_some_and(|parameters| !parameters.is_empty()) {
-        codes.push(Refusal::BadRequest);
     }
     // A body must arrive before it can be refused.
     if undeclared::is_strict(path) {

@@ -1,7 +1,6 @@
 //! Connections of the control listener: their number per address and in total, their deadlines, and their shutdown.
 //!
-//! hyper serves the connections, because `axum::serve` has no deadlines. hyper itself refuses heads over 64 KiB or 100
-//! fields, with 431 and without a body.
+//! hyper serves the connections, because `axum::serve` has no deadlines. It reads requests that `checked_stream` has checked.
 
 use std::io;
 use std::pin::Pin;
@@ -14,7 +13,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
+use http::Request;
 use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -26,12 +27,13 @@ use tokio::time::{sleep, timeout};
 use tower_http::add_extension::AddExtension;
 
 use crate::address::Peer;
+use crate::checked_stream::{CheckedStream, HEAD_BYTES_MAX, HEAD_FIELDS_MAX, HeadReport};
 use crate::connections::{ConnectionPermit, ConnectionPermits, NoConnectionPermit, Serving};
 use crate::routes;
 use crate::state::{App, Limits, State};
 
-const HEAD_BYTES_MAX: usize = 64 * 1024;
-const HEAD_FIELDS_MAX: usize = 100;
+/// The bounds of hyper, which refuses without a body, are above those of [`CheckedStream`].
+const HYPER_HEAD_BYTES_MAX: usize = HEAD_BYTES_MAX + 1024;
 /// The pause after a failed `accept`. Without a free file descriptor, `accept` fails again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -117,14 +119,15 @@ impl Connection {
         // works.
         let _ = stream.set_nodelay(true);
         let inner = TowerToHyperService::new(AddExtension::new(router, self.peer));
-        let service = TrackedService { inner, seat: self.seat.clone() };
+        let report = HeadReport::default();
+        let service = TrackedService { inner, seat: self.seat.clone(), report: report.clone() };
         let http = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.head)
             .max_headers(HEAD_FIELDS_MAX)
-            .max_header_size(HEAD_BYTES_MAX)
-            .max_buf_size(HEAD_BYTES_MAX)
-            .serve_connection(TokioIo::new(stream), service);
+            .max_header_size(HYPER_HEAD_BYTES_MAX)
+            .max_buf_size(HYPER_HEAD_BYTES_MAX)
+            .serve_connection(TokioIo::new(CheckedStream::new(stream, report)), service);
         tokio::pin!(http);
         let ended = tokio::select! {
             ended = &mut http => Some(ended),
@@ -150,22 +153,27 @@ impl Connection {
     }
 }
 
-/// Marks the connection as serving a request until the last byte of the response is handed over.
+/// Marks the connection as serving a request until the last byte of the response is handed over. A stand-in gets the
+/// violation of the head that it replaces.
 struct TrackedService<S> {
     inner: S,
     seat: Arc<ConnectionPermit>,
+    report: HeadReport,
 }
 
-impl<S, R> Service<R> for TrackedService<S>
+impl<S> Service<Request<Incoming>> for TrackedService<S>
 where
-    S: Service<R, Response = Response>,
+    S: Service<Request<Incoming>, Response = Response>,
     S::Future: Send + 'static,
 {
     type Response = Response<TrackedBody>;
     type Error = S::Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
-    fn call(&self, request: R) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        if let Some(violation) = self.report.violation(&request) {
+            request.extensions_mut().insert(violation);
+        }
         let (serving, responding) = (self.seat.serving(), self.inner.call(request));
         Box::pin(async move { Ok(responding.await?.map(|body| TrackedBody { body, _serving: serving })) })
     }

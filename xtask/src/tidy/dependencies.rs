@@ -18,7 +18,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("ledger", &["store", "spool", "meter", "jobs", "access"]),
     ("cluster", &["store", "meter", "jobs", "access"]),
     ("proxy", &["http1", "config", "ai", "spool", "meter", "access"]),
-    ("control", &["ledger", "cluster", "store", "config", "meter", "access"]),
+    ("control", &["http1", "ledger", "cluster", "store", "config", "meter", "access"]),
     ("telemetry", &[]),
     (
         "tollgate",

@@ -21,8 +21,8 @@ pub(crate) fn check(line: &str, answer: &Answer) {
     let path = target.split('?').next().unwrap();
     let Some((template, answers)) = answers(method, path) else { return };
     let status = answer.status.to_string();
-    if answer.status == 431 && answer.body.is_empty() {
-        // hyper itself responded; the request reached no operation.
+    if answer.status == 431 {
+        // The head was refused; the request reached no operation.
         return;
     }
     // Errors of the install script are scripts.

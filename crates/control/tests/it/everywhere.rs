@@ -66,6 +66,12 @@ async fn two_credentials_are_refused_everywhere() {
 }
 
 #[tokio::test]
+async fn an_invalid_head_is_refused_everywhere() {
+    let world = World::start().await;
+    check(400, &[], async |line, _| call(world.address, line, &["Host: another"], "").await).await;
+}
+
+#[tokio::test]
 async fn an_unknown_key_is_refused_everywhere() {
     let (world, _) = world().await;
     let unknown = format!("Authorization: Bearer tollgate_{}", "0".repeat(32));

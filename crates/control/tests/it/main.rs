@@ -11,6 +11,8 @@ mod document;
 #[cfg(test)]
 mod everywhere;
 #[cfg(test)]
+mod heads;
+#[cfg(test)]
 mod health;
 mod home;
 #[cfg(test)]

@@ -102,12 +102,12 @@ async fn requests_for_another_host_need_the_token() {
     for host in ["localhost", "LOCALHOST:8787", "127.0.0.1", "127.1.2.3:8787", "[::1]:8787", "[::ffff:127.0.0.1]"] {
         assert_eq!(ask(&format!("Host: {host}\r\n")).await.status, 200, "{host}");
     }
-    for host in
-        ["evil.example", "evil.example:8787", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1", ""]
-    {
+    for host in ["evil.example", "evil.example:8787", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1"] {
         ask(&format!("Host: {host}\r\n")).await.refuses(401, "unauthorized");
     }
-    ask("Host: localhost\r\nHost: localhost\r\n").await.refuses(401, "unauthorized");
+    for hosts in ["", "Host: \r\n", "Host: localhost\r\nHost: localhost\r\n"] {
+        ask(hosts).await.refuses(400, "bad_request");
+    }
     let reported = World::start().await;
     reported.configure(|snapshot| snapshot.process.metrics_token = Some(Secret::new("T0KEN".to_owned())));
     let request =

@@ -234,12 +234,3 @@ async fn a_stalled_request_does_not_delay_the_shutdown() {
     world.stop();
     timeout(200 * SOON, world.ended()).await.unwrap();
 }
-
-#[tokio::test]
-async fn a_head_that_is_too_large_is_refused() {
-    let world = world(Limits::default()).await;
-    let long = format!("X-Long: {}", "x".repeat(70_000));
-    assert_eq!(get(world.address, "/livez", &[&long]).await.status, 431);
-    let many = vec!["X-Many: 1"; 101];
-    assert_eq!(get(world.address, "/livez", &many).await.status, 431);
-}

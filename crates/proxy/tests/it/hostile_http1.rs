@@ -1,4 +1,5 @@
-//! HTTP/1.1 upstreams that lie, say too much, or break off: what the caller gets, and what becomes of the connection.
+//! HTTP/1.1 upstreams that lie, say too much, or break off: what the caller gets, what becomes of the connection, and that
+//! the next client of the worker gets its own response.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,8 @@ use crate::gateway::Gateway;
 use crate::raw::{ClientResponse, Conn, Raw, call};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+/// The response to the next client.
+const OWN: &str = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nown";
 
 /// What a caller gets when the upstream answers `said` and then waits for the gateway to end the connection.
 async fn said(method: Method, said: impl Into<Vec<u8>>) -> ClientResponse {
@@ -28,10 +31,15 @@ async fn said_and(method: Method, said: impl Into<Vec<u8>>, closes: bool) -> Cli
     let raw = Raw::start(move |mut conn: Conn| {
         let said = said.clone();
         async move {
-            conn.head().await;
-            conn.say(said).await;
-            if !closes {
-                conn.linger().await;
+            if conn.number == 1 {
+                conn.head().await;
+                conn.say(said).await;
+                if closes {
+                    return;
+                }
+            }
+            while conn.head().await.is_some() {
+                conn.say(OWN).await;
             }
         }
     })
@@ -39,6 +47,7 @@ async fn said_and(method: Method, said: impl Into<Vec<u8>>, closes: bool) -> Cli
     let gateway = raw.http1();
     let got = call(&gateway.caller(), method).await;
     assert_eq!(raw.asked().len(), 1, "an answer that cannot be read is not asked for again");
+    call(&gateway.caller(), Method::GET).await.is_answer("own", true);
     got
 }
 
@@ -344,6 +353,10 @@ async fn check_broken_off(said: &'static str, check: impl Fn(&ClientResponse)) {
     for by_reset in [false, true] {
         let raw = Raw::start(move |mut conn: Conn| async move {
             conn.head().await;
+            if conn.number > 1 {
+                conn.say(OWN).await;
+                return;
+            }
             conn.say(said).await;
             // What was written must have been read: a reset throws away what was not.
             conn.is_read().await;
@@ -355,6 +368,7 @@ async fn check_broken_off(said: &'static str, check: impl Fn(&ClientResponse)) {
         let gateway = raw.http1();
         check(&call(&gateway.caller(), Method::GET).await);
         assert_eq!(raw.asked().len(), 1, "it was sent, and is not sent again");
+        call(&gateway.caller(), Method::GET).await.is_answer("own", true);
     }
 }
 

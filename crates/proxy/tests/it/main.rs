@@ -15,6 +15,8 @@ mod hostile_http1;
 #[cfg(test)]
 mod hostile_http2;
 #[cfg(test)]
+mod hostile_responses;
+#[cfg(test)]
 mod http1;
 #[cfg(test)]
 mod http2;
@@ -27,6 +29,8 @@ mod repeats;
 #[cfg(test)]
 mod scope;
 #[cfg(test)]
+mod server;
+#[cfg(test)]
 mod streams;
 #[cfg(test)]
 mod tls;
@@ -34,3 +38,5 @@ mod tls;
 mod unauthenticated;
 #[cfg(test)]
 mod upstream;
+#[cfg(test)]
+mod wire;

@@ -201,7 +201,7 @@ async fn keys_of_other_users_are_not_found_like_missing_keys() {
     let before = show(&world, &bob.bearer(), &bob.key.to_string()).await.json();
     let absent = "01994d5c-0000-7000-8000-000000000000";
     let ids = [bob.key.to_string(), absent.to_owned()];
-    let ids = ids.into_iter().chain(["1", "null", "%00", "..%2f", "%ff", &"x".repeat(4_000)].map(str::to_owned));
+    let ids = ids.into_iter().chain(["1", "null", "%ff", &"x".repeat(4_000)].map(str::to_owned));
     let mut bodies = Vec::new();
     for id in ids {
         for answer in [
@@ -215,6 +215,9 @@ async fn keys_of_other_users_are_not_found_like_missing_keys() {
         }
     }
     assert!(bodies.iter().all(|body| *body == bodies[0]), "{bodies:?}");
+    for id in ["%00", "..%2f"] {
+        delete(&world, &ada.bearer(), id).await.refuses(400, "bad_request");
+    }
     assert_eq!(show(&world, &bob.bearer(), &bob.key.to_string()).await.json(), before);
 }
 

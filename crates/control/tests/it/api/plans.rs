@@ -120,7 +120,7 @@ async fn a_plan_that_cannot_be_is_refused() {
     }
     for (name, body, status, code) in [
         ("gold", json!({}), 404, "not_found"),
-        ("%00", json!({}), 404, "not_found"),
+        ("%00", json!({}), 400, "bad_request"),
         ("%ff", json!({}), 404, "not_found"),
         ("starter", json!({"name": "other"}), 400, "bad_request"),
         ("starter", json!({"credits_per_day": u64::MAX}), 422, "unprocessable"),

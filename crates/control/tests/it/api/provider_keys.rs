@@ -220,7 +220,7 @@ async fn anothers_is_absent_byte_for_byte() {
     let body = json!({"label": "mine"}).to_string();
     for (method, tail) in [("PATCH", ""), ("DELETE", ""), ("POST", "/test")] {
         let mut answers = Vec::new();
-        for id in [absent, foreign.as_str(), shared.as_str(), "x", "%00"] {
+        for id in [absent, foreign.as_str(), shared.as_str(), "x"] {
             let headers = [&bob.bearer(), "Content-Type: application/json"];
             let body = if method == "PATCH" { body.as_str() } else { "" };
             let answer = call(world.address, &format!("{method} {PATH}/{id}{tail}"), &headers, body).await;
@@ -230,6 +230,7 @@ async fn anothers_is_absent_byte_for_byte() {
         answers.dedup();
         assert_eq!(answers.len(), 1, "{method}: {answers:?}");
     }
+    delete(&world, &bob.bearer(), "%00").await.refuses(400, "bad_request");
     // Admins have no access to the credentials of single users.
     delete(&world, &root, &foreign).await.refuses(404, "not_found");
     assert_eq!(opened(&world, &ada).await, [SECRET]);

@@ -233,7 +233,7 @@ async fn a_missing_user_is_not_found_whatever_its_id() {
     let (world, root) = administered().await;
     let key = world.holder("ada", "starter").await.key.to_string();
     let mut bodies = Vec::new();
-    for id in [ABSENT, &key, "x", "%00", "%ff", "%F0%9F%94%91", "1'%20OR%20'1'='1"] {
+    for id in [ABSENT, &key, "x", "%ff", "%F0%9F%94%91", "1'%20OR%20'1'='1"] {
         for (method, rest, body) in [
             ("GET", "", ""),
             ("PATCH", "", "{\"plan\":\"starter\"}"),
@@ -248,6 +248,7 @@ async fn a_missing_user_is_not_found_whatever_its_id() {
         }
     }
     assert!(bodies.iter().all(|body| *body == bodies[0]), "{bodies:?}");
+    get(world.address, &format!("{PATH}/%00"), &[&root.bearer()]).await.refuses(400, "bad_request");
 }
 
 #[tokio::test]

@@ -213,16 +213,10 @@ async fn a_request_of_another_user_is_not_found_like_a_missing_one() {
     world.record(vec![mine.clone(), his.clone()]).await;
     let absent = ask(&world, &bob, &format!("{PATH}/01994d5c-0000-7000-8000-000000000000")).await;
     absent.refuses(404, "not_found");
-    for id in [
-        mine.id.to_string(),
-        his.id.to_string(),
-        "1".to_owned(),
-        "%20".to_owned(),
-        "%FF".to_owned(),
-        "..%2Fkeys".to_owned(),
-    ] {
+    for id in [mine.id.to_string(), his.id.to_string(), "1".to_owned(), "%20".to_owned(), "%FF".to_owned()] {
         assert_alike(&ask(&world, &bob, &format!("{PATH}/{id}")).await, &absent);
     }
+    ask(&world, &bob, &format!("{PATH}/..%2Fkeys")).await.refuses(400, "bad_request");
     let root = world.person_with("root", Role::Admin).await;
     let session = world.sign_in(&root).await;
     let path = format!("{PATH}/{}?user_id={}", mine.id, ada.user);
