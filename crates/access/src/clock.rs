@@ -51,6 +51,10 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// A UTC day, counted from 1970-01-01.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -118,10 +122,8 @@ impl Clock {
     /// Advances the wall and monotonic time of a manual clock; a system clock does not change.
     pub fn advance(&self, by: Duration) {
         if let TimeSource::Manual(hands) = &self.0 {
-            let micros = micros(by);
-            let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
-            hands.wall_micros.fetch_add(micros, Ordering::Relaxed);
-            hands.mono_nanos.fetch_add(nanos, Ordering::Relaxed);
+            hands.wall_micros.fetch_add(micros(by), Ordering::Relaxed);
+            hands.mono_nanos.fetch_add(nanos(by), Ordering::Relaxed);
         }
     }
 
@@ -145,12 +147,30 @@ impl Clock {
         }
     }
 
+    /// Returns the wall time `elapsed` after `start`, which the caller has read; a manual clock returns its own time.
+    #[must_use]
+    pub fn wall_after(&self, start: Timestamp, elapsed: Duration) -> Timestamp {
+        match &self.0 {
+            TimeSource::System { .. } => start.after(elapsed),
+            TimeSource::Manual(_) => self.now(),
+        }
+    }
+
     /// Returns the monotonic time; only differences are meaningful.
     #[must_use]
     pub fn mono(&self) -> Mono {
         match &self.0 {
-            TimeSource::System { origin } => Mono(u64::try_from(origin.elapsed().as_nanos()).unwrap_or(u64::MAX)),
+            TimeSource::System { origin } => Mono(nanos(origin.elapsed())),
             TimeSource::Manual(hands) => Mono(hands.mono_nanos.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Returns the monotonic time at `at`, which the caller has read; a manual clock returns its own time.
+    #[must_use]
+    pub fn mono_at(&self, at: Instant) -> Mono {
+        match &self.0 {
+            TimeSource::System { origin } => Mono(nanos(at.saturating_duration_since(*origin))),
+            TimeSource::Manual(_) => self.mono(),
         }
     }
 }
@@ -158,6 +178,20 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a time of the system's clock")]
+    fn times_are_derived_from_those_that_were_read() {
+        let clock = Clock::system();
+        let (before, at, after) = (clock.mono(), Instant::now(), clock.mono());
+        assert!((before..=after).contains(&clock.mono_at(at)));
+        assert_eq!(clock.mono_at(at + Duration::from_secs(1)).since(clock.mono_at(at)), Duration::from_secs(1));
+        assert_eq!(clock.wall_after(Timestamp(7), Duration::from_micros(2)), Timestamp(9));
+        let manual = Clock::manual(Timestamp(1));
+        manual.advance(Duration::from_secs(5));
+        assert_eq!(manual.mono_at(at), manual.mono());
+        assert_eq!(manual.wall_after(Timestamp(7), Duration::from_micros(2)), manual.now());
+    }
 
     #[test]
     fn day_changes_at_midnight_utc() {

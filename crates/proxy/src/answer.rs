@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use access::{Clock, Refusal, RequestId};
+use access::{Clock, Refusal, RequestId, Timestamp};
 use ai::Dialect;
 use bytes::Bytes;
 use config::snapshot::QuotaStatus;
@@ -134,7 +134,7 @@ impl Problem {
                 let level = RateLevel { limit: empty.limit, remaining: 0, reset: empty.reset };
                 let mut problem =
                     Self::new(Refusal::RateLimited, message).header(header::RETRY_AFTER, HeaderValue::from(seconds));
-                problem.headers.extend(limit_headers(level, clock));
+                problem.headers.extend(limit_headers(level, clock.now()));
                 problem
             }
             AdmissionRefusal::Budget(exceeded) => {
@@ -248,15 +248,14 @@ const fn measure_word(measure: Measure) -> &'static str {
     }
 }
 
-/// `X-RateLimit-*` of a caller's rate limit; `-Reset` is in Unix seconds (GW-3.3).
-pub(crate) fn limit_headers(level: RateLevel, clock: &Clock) -> [(HeaderName, HeaderValue); 3] {
-    limit_figures(level, clock)
-        .map(|(name, figure)| (HeaderName::from_static(name.as_str()), HeaderValue::from(figure)))
+/// Returns `X-RateLimit-*` of a client's rate limit; `-Reset` is in Unix seconds (GW-3.3).
+pub(crate) fn limit_headers(level: RateLevel, now: Timestamp) -> [(HeaderName, HeaderValue); 3] {
+    limit_figures(level, now).map(|(name, figure)| (HeaderName::from_static(name.as_str()), HeaderValue::from(figure)))
 }
 
-/// The figures of `X-RateLimit-*` of a client's rate limit; see [`limit_headers`].
-pub(crate) fn limit_figures(level: RateLevel, clock: &Clock) -> [(KnownName, u64); 3] {
-    let reset = clock.now().unix_seconds() + seconds_up(level.reset);
+/// The figures of [`limit_headers`].
+pub(crate) fn limit_figures(level: RateLevel, now: Timestamp) -> [(KnownName, u64); 3] {
+    let reset = now.unix_seconds() + seconds_up(level.reset);
     [
         (KnownName::XRatelimitLimit, u64::from(level.limit)),
         (KnownName::XRatelimitRemaining, u64::from(level.remaining)),

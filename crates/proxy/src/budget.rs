@@ -70,12 +70,17 @@ pub(crate) async fn reserve(
     }
     let shared = &worker.shared;
     let ask = || {
-        let at = shared.leases.as_ref().map_or_else(|| shared.clock.now(), |leases| leases.at(&shared.clock));
-        AdmissionRequest { limits, charge, at, now: shared.clock.mono() }
+        let now = shared.clock.mono_at(exchange.read_at().into_std());
+        let at = shared.leases.as_ref().map_or_else(|| exchange.wall_at(), |leases| leases.at(&shared.clock));
+        AdmissionRequest { limits, charge, at, now }
+    };
+    let ask_after_wait = || {
+        exchange.read_clock();
+        ask()
     };
     match (shared.meter.admit(&ask()), &shared.leases) {
         (Err(AdmissionRefusal::Budget(BudgetExceeded { by: RefusalCause::Lease, .. })), Some(leases)) => {
-            borrow(&shared.meter, leases, ask).await.map_err(|unmet| unmet.problem(exchange))
+            borrow(&shared.meter, leases, ask_after_wait).await.map_err(|unmet| unmet.problem(exchange))
         }
         (Err(refused), Some(_)) => Err(Problem::of_limit(&of_many(refused), &shared.clock)),
         (Err(refused), None) => Err(Problem::of_limit(&refused, &shared.clock)),

@@ -1,5 +1,6 @@
 //! One request as it goes: what is known of it so far, from its head to the end of its answer, when `settle` takes over.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use crate::connection::ConnectionContext;
 use crate::deadlines::ConnectionDeadlines;
 use crate::head::Head;
 use crate::transform::{ForwardedClient, Trust};
+use crate::upstream::destination::Destination;
 use crate::upstream::socket::Probe;
 use crate::worker::{Pinned, Worker};
 
@@ -35,6 +37,7 @@ pub(crate) struct Exchange {
     /// When its head had arrived, for deadlines and durations.
     pub(crate) begun: Instant,
     pub(crate) started_at: Timestamp,
+    read_at: Cell<Instant>,
     pub(crate) head: Rc<Head>,
     pub(crate) body: IncomingBody,
     pub(crate) route: Arc<str>,
@@ -56,7 +59,7 @@ pub(crate) struct Exchange {
     pub(crate) opened: bool,
     /// What the spool knows of it, where it is folded.
     pub(crate) prelogged: Option<PreloggedPart>,
-    pub(crate) upstream: Option<Arc<str>>,
+    pub(crate) upstream: Option<Rc<Destination>>,
     pub(crate) sending: Option<UpstreamCall>,
     pub(crate) attempts: Vec<Attempt>,
     /// The least that the last of them cost, where its cost is unknown.
@@ -118,11 +121,13 @@ impl Exchange {
         let started_at = worker.shared.clock.now();
         let snapshot = worker.snapshot();
         let id = RequestId(worker.ids.borrow_mut().uuid_at(started_at));
+        let begun = Instant::now();
         Box::new(Self {
             id,
             id_value: admit::id_value(id),
-            begun: Instant::now(),
+            begun,
             started_at,
+            read_at: Cell::new(begun),
             head,
             body,
             route: worker.handles.unmatched(),
@@ -159,6 +164,24 @@ impl Exchange {
     /// Returns the client as an ordinary upstream receives it; `address` is its address.
     pub(crate) fn client<'a>(&'a self, address: &'a [u8], trust: Trust<'a>) -> ForwardedClient<'a> {
         ForwardedClient { address, id: self.id, id_value: self.id_value.as_bytes(), trust }
+    }
+
+    /// Reads the monotonic clock. A step that has waited calls it, so that `read_at` is the current time for the next step.
+    pub(crate) fn read_clock(&self) -> Instant {
+        let now = Instant::now();
+        self.read_at.set(now);
+        now
+    }
+
+    /// The time at which the request last read the monotonic clock. It has not waited since.
+    pub(crate) fn read_at(&self) -> Instant {
+        self.read_at.get()
+    }
+
+    /// The wall time when the monotonic clock was last read.
+    pub(crate) fn wall_at(&self) -> Timestamp {
+        let elapsed = self.read_at.get() - self.begun;
+        self.worker().shared.clock.wall_after(self.started_at, elapsed)
     }
 
     pub(crate) fn deadlines(&self) -> &ConnectionDeadlines {
@@ -227,8 +250,8 @@ impl Exchange {
         }
     }
 
-    /// It goes to this upstream.
-    pub(crate) fn toward(&mut self, upstream: &Arc<str>) {
+    /// The request is sent to this upstream or provider.
+    pub(crate) fn toward(&mut self, upstream: &Rc<Destination>) {
         self.upstream = Some(upstream.clone());
     }
 
@@ -260,7 +283,7 @@ impl Exchange {
     /// The head of the answer is here.
     pub(crate) fn answered(&mut self, status: u16, upstream_id: Option<Arc<str>>) {
         self.commit_if_sent();
-        let now = Instant::now();
+        let now = self.read_clock();
         let total_at = self.total_at();
         self.at.deadlines.must_end_at(total_at);
         self.at.deadlines.wait_until((now + self.timeouts.idle).min(total_at));
@@ -270,7 +293,7 @@ impl Exchange {
             sending.upstream_id = upstream_id;
             sending.first_byte_us = Some(waited_us);
             if let Some(upstream) = &self.upstream {
-                self.at.worker.handles.upstream_answered(upstream, waited_us);
+                upstream.duration.observe_us(waited_us);
             }
         }
     }
@@ -295,7 +318,7 @@ impl Exchange {
         if problem.refusal.side() == Side::Upstream
             && let Some(upstream) = &self.upstream
         {
-            self.at.worker.handles.upstream_failed(upstream, problem.refusal);
+            self.at.worker.handles.upstream_failed(&upstream.name, problem.refusal);
         }
     }
 

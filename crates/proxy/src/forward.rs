@@ -72,7 +72,7 @@ enum Channel {
 pub(crate) async fn forward(exchange: &mut Exchange, outgoing: Outgoing) -> Result<UpstreamResponse, Problem> {
     let Outgoing { head, mut upload, progress, repeatable } = outgoing;
     let pool = &head.to.pool;
-    exchange.toward(&head.to.name);
+    exchange.toward(&head.to);
     let mut repeats = 0;
     loop {
         let (channel, now) = channel(exchange, pool, repeats).await?;
@@ -95,7 +95,7 @@ pub(crate) async fn forward(exchange: &mut Exchange, outgoing: Outgoing) -> Resu
 
 /// Returns a connection or a stream, and the time. A retry uses no idle HTTP/1.1 connection.
 async fn channel(exchange: &Exchange, pool: &Rc<Pool>, repeats: u32) -> Result<(Channel, Instant), Problem> {
-    let now = Instant::now();
+    let now = if repeats == 0 { exchange.read_at() } else { exchange.read_clock() };
     if pool.speaks() == OriginProtocol::Http1 {
         if repeats == 0
             && let Some(link) = pool.take().await

@@ -15,7 +15,6 @@ use futures_util::FutureExt;
 use http::{HeaderValue, header};
 use http1::{HeadEdits, InvalidPart, KnownName};
 use meter::{AdmissionInfo, Charge, Measure, Outcome, Reservation};
-use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::answer::{self, Problem, Rendering};
@@ -142,8 +141,7 @@ async fn plain(exchange: &mut Exchange, route: &Arc<Route>) -> Result<HandledRes
             standing
         }
     };
-    let to =
-        exchange.snapshot.destinations.of_upstream(&route.upstream, &exchange.worker().pools).map_err(unwritable)?;
+    let to = exchange.snapshot.destinations.of_upstream(&route.upstream, exchange.worker()).map_err(unwritable)?;
     let trust = if address::is_of_trusted(exchange) { Trust::Peer } else { Trust::Route(&route.allow_headers) };
     let address = address::forwarded(exchange);
     let client = exchange.client(&address, trust);
@@ -177,18 +175,18 @@ async fn llm(exchange: &mut Exchange, called: &EndpointCall<'_>) -> Result<Handl
     let head = exchange.head.clone();
     let asking = InferenceRequest { called, format, head: &head, bounds: &principal.bounds, limits: &limits, held };
     let Inference { call, charge, body, usage_injected } = inference::read(exchange, asking).await?;
+    exchange.read_clock();
     let credential = credential::choose(&call.provider, &principal)?;
     let reservation = budget::reserve(exchange, &limits, charge).await?;
     let standing = hold(exchange, reservation);
     if let Some(charge) = charge {
         exchange.open(charge).await?;
     }
-    let to =
-        exchange.snapshot.destinations.of_provider(&call.provider, &exchange.worker().pools).map_err(unwritable)?;
+    let to = exchange.snapshot.destinations.of_provider(&call.provider, exchange.worker()).map_err(unwritable)?;
     let (kind, dialect) = (call.provider.kind, format.dialect());
     let provider = ProviderTarget { edits: &to.edits, kind, dialect, credential };
     let edits = transform::to_provider(&head, &provider, exchange.id).map_err(unwritable)?;
-    let (upload, progress) = Upload::segments(body, Instant::now());
+    let (upload, progress) = Upload::segments(body, exchange.read_at());
     let prefix = exchange.snapshot.traffic.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
     let target = transform::to_endpoint(called, &head, prefix, &call);
     let head = OutgoingHead { head, edits, target, to };
@@ -277,7 +275,7 @@ fn models(
     };
     let mut response = ClientResponse::own(answer::json(body), false);
     if let Some(level) = standing.rate {
-        response.add_rate_limit(level, &exchange.worker().shared.clock);
+        response.add_rate_limit(level, exchange.wall_at());
     }
     Ok(response)
 }
@@ -287,11 +285,11 @@ fn relay(mut exchange: Box<Exchange>, relayed: RelayedResponse) -> ClientRespons
     exchange.answers(head.status());
     // The client still owes bytes that nobody waits for after the response.
     let closes = exchange.sending.as_ref().is_some_and(|sending| sending.progress.caller_owes());
-    let worker = exchange.at.worker.clone();
+    let now = exchange.wall_at();
     let body = Body::relay(Relay::new(body, connection, exchange, tap));
     let mut response = ClientResponse { head: ClientHead::Relayed(head, edits), body, closes };
     if let Some(level) = standing.rate {
-        response.add_rate_limit(level, &worker.shared.clock);
+        response.add_rate_limit(level, now);
     }
     response
 }

@@ -23,6 +23,8 @@ pub(crate) struct Relay {
     /// Bytes that still go out after the end.
     last: Option<Bytes>,
     moved: bool,
+    /// Whether time may have passed since the head of the response was read.
+    has_waited: bool,
     /// What was known of the answer's use when that was last compared with what it may use; `None` where nothing holds it.
     news: Option<u32>,
     used_up: bool,
@@ -45,8 +47,17 @@ impl Relay {
     ) -> Box<Self> {
         let is_held = tap.as_ref().is_some_and(|tapped| tapped.streamed) && exchange.is_held_to_its_use();
         let (news, used_up) = (is_held.then_some(0), false);
-        let mut relay =
-            Self { incoming, connection: Some(connection), exchange, tap, last: None, moved: false, news, used_up };
+        let mut relay = Self {
+            incoming,
+            connection: Some(connection),
+            exchange,
+            tap,
+            last: None,
+            moved: false,
+            has_waited: false,
+            news,
+            used_up,
+        };
         if relay.incoming.is_end_stream() {
             relay.end();
         }
@@ -100,10 +111,10 @@ impl Relay {
                     return self.break_off(outcome);
                 }
                 Poll::Ready(None) => self.end(),
-                Poll::Pending => match self.interrupted() {
-                    Some(outcome) => return self.break_off(outcome),
-                    None => return Poll::Pending,
-                },
+                Poll::Pending => {
+                    self.has_waited = true;
+                    return self.interrupted().map_or(Poll::Pending, |outcome| self.break_off(outcome));
+                }
             }
         }
     }
@@ -128,6 +139,7 @@ impl Relay {
         if self.incoming.is_end_stream() {
             self.end();
         }
+        self.has_waited = true;
         bytes
     }
 
@@ -145,7 +157,7 @@ impl Relay {
             }
             seen
         });
-        let now = Instant::now();
+        let now = if self.has_waited { Instant::now() } else { self.exchange.read_at() };
         if let Some(connection) = self.connection.take() {
             connection.give_back(now);
         }

@@ -1,6 +1,6 @@
 //! The response to a client, before it is framed: one of the gateway, or an upstream's with the changes to its head.
 
-use access::Clock;
+use access::Timestamp;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http1::{HeadEdits, KnownName};
 use meter::rate::RateLevel;
@@ -58,14 +58,14 @@ impl ClientResponse {
     }
 
     /// Adds the state of the client's rate limit.
-    pub(crate) fn add_rate_limit(&mut self, level: RateLevel, clock: &Clock) {
+    pub(crate) fn add_rate_limit(&mut self, level: RateLevel, now: Timestamp) {
         match &mut self.head {
             ClientHead::Own(_, headers) => {
-                headers.extend(answer::limit_headers(level, clock).map(|(name, value)| (Some(name), value)));
+                headers.extend(answer::limit_headers(level, now).map(|(name, value)| (Some(name), value)));
             }
             ClientHead::Relayed(_, edits) => {
                 let mut digits = itoa::Buffer::new();
-                for (name, figure) in answer::limit_figures(level, clock) {
+                for (name, figure) in answer::limit_figures(level, now) {
                     // A number is a valid value.
                     let _ = edits.set(name, digits.format(figure).as_bytes());
                 }

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use crate::aggregation::PendingSettlement;
 use crate::exchange::{BudgetHold, Exchange, UpstreamCall, micros};
 
-pub(crate) use handles::Handles;
+pub(crate) use handles::{Handles, RequestHandles};
 pub(crate) use refusals::Refusals;
 
 use used::used;
@@ -121,7 +121,7 @@ impl Exchange {
             self.at.worker.handles.used(call, seen.usage.as_ref(), cost);
         }
         let attempt = Attempt {
-            provider: self.upstream.clone().unwrap_or_else(|| self.route.clone()),
+            provider: self.upstream.as_ref().map_or(&self.route, |upstream| &upstream.name).clone(),
             model: self.call.as_ref().map(|call| call.model.clone()),
             answered_model: seen.model.map(Arc::from),
             status: sending.status,

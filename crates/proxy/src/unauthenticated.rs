@@ -53,7 +53,7 @@ pub(crate) async fn refuse(exchange: &Exchange, problem: Problem) -> Problem {
                 Problem::new(Refusal::RateLimited, message).header(header::RETRY_AFTER, HeaderValue::from(seconds));
             // Nothing is left before the wait is over.
             let level = RateLevel { limit: limit.limit.get(), remaining: 0, reset: wait };
-            for (name, value) in limit_headers(level, &exchange.worker().shared.clock) {
+            for (name, value) in limit_headers(level, exchange.worker().shared.clock.now()) {
                 problem = problem.header(name, value);
             }
             problem

@@ -30,7 +30,7 @@ use crate::connection;
 use crate::date::DateCache;
 use crate::deadlines::{self, WorkerDeadlines};
 use crate::listener::{AcceptFailureLog, BACKLOG, Listeners};
-use crate::settle::{Handles, Refusals};
+use crate::settle::{Handles, Refusals, RequestHandles};
 use crate::shutdown::{LAST_WORDS, Phase, Shutdown, reached};
 use crate::unauthenticated::UnauthenticatedClients;
 use crate::upstream::destination::Destinations;
@@ -104,11 +104,12 @@ pub(crate) struct Worker {
 pub(crate) struct Pinned {
     snapshot: Arc<Snapshot>,
     pub(crate) destinations: Destinations,
+    pub(crate) requests: RequestHandles,
 }
 
 impl Pinned {
     fn new(snapshot: Arc<Snapshot>) -> Rc<Self> {
-        Rc::new(Self { snapshot, destinations: Destinations::default() })
+        Rc::new(Self { snapshot, destinations: Destinations::default(), requests: RequestHandles::default() })
     }
 }
 

@@ -1,4 +1,4 @@
-//! A worker's own handles of the metrics: on the way of a request nobody looks into a shared family.
+//! A worker's own handles of the metrics: a request looks into no family that workers share.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -21,15 +21,18 @@ const CLASSES: [&str; 6] = ["input", "cached_input", "cache_write_short", "cache
 const MODELS_MAX: usize = 500;
 
 type MetricHandles<K, V> = RefCell<FxHashMap<K, V>>;
-/// Route, method, status.
-type RequestHandleKey = (Arc<str>, &'static str, u16);
+/// The addresses of the route's name and of the method, and the status.
+type RequestHandleKey = (usize, usize, u16);
 type ProviderModel = (Arc<str>, Arc<str>);
+
+/// Handles of the requests that use one snapshot. Names of routes are those of the snapshot or of [`Handles`], which both
+/// live longer; so an address identifies a name, and no name is hashed or compared.
+#[derive(Default)]
+pub(crate) struct RequestHandles(MetricHandles<RequestHandleKey, (Counter, Histogram)>);
 
 /// Handles and names that requests share.
 pub(crate) struct Handles {
     metrics: Arc<Metrics>,
-    requests: MetricHandles<RequestHandleKey, (Counter, Histogram)>,
-    upstreams: MetricHandles<Arc<str>, Histogram>,
     models: MetricHandles<ProviderModel, ModelHandles>,
     unmatched: Arc<str>,
     endpoints: [(Endpoint, Arc<str>); Endpoint::ALL.len()],
@@ -47,8 +50,6 @@ impl Handles {
     pub(crate) fn new(metrics: &Arc<Metrics>) -> Self {
         Self {
             metrics: metrics.clone(),
-            requests: RefCell::default(),
-            upstreams: RefCell::default(),
             models: RefCell::default(),
             unmatched: Arc::from("unmatched"),
             endpoints: Endpoint::ALL.map(|endpoint| (endpoint, Arc::from(endpoint.path()))),
@@ -72,24 +73,23 @@ impl Handles {
     }
 
     pub(crate) fn ended(&self, exchange: &Exchange, duration_us: u64) {
-        let key = (exchange.route.clone(), method(exchange.head.method()), exchange.status);
-        let make = |(route, method, status): &RequestHandleKey| {
-            let labels = RequestLabels { route: route.into(), method, status: *status };
+        let (route, method, status) = (&exchange.route, method(exchange.head.method()), exchange.status);
+        let key = (Arc::as_ptr(route).addr(), method.as_ptr().addr(), status);
+        let make = |_: &RequestHandleKey| {
+            let labels = RequestLabels { route: route.into(), method, status };
             let duration = RouteLabels { route: route.into() };
             let proxy = &self.metrics.proxy;
             (proxy.requests.get_or_create(&labels), proxy.duration.get_or_create(&duration))
         };
-        with(&self.requests, key, make, |(requests, duration)| {
+        with(&exchange.snapshot.requests.0, key, make, |(requests, duration)| {
             requests.inc();
             duration.observe_us(duration_us);
         });
     }
 
-    pub(crate) fn upstream_answered(&self, upstream: &Arc<str>, waited_us: u64) {
-        let make = |upstream: &Arc<str>| {
-            self.metrics.proxy.upstream_duration.get_or_create(&UpstreamLabels { upstream: upstream.into() })
-        };
-        with(&self.upstreams, upstream.clone(), make, |histogram| histogram.observe_us(waited_us));
+    /// The metric of the time until an upstream's response begins.
+    pub(crate) fn upstream_duration(&self, upstream: &Arc<str>) -> Histogram {
+        self.metrics.proxy.upstream_duration.get_or_create(&UpstreamLabels { upstream: upstream.into() })
     }
 
     pub(crate) fn upstream_failed(&self, upstream: &Arc<str>, refusal: Refusal) {

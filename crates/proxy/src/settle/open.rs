@@ -21,7 +21,7 @@ impl Exchange {
             spool.durable()
         };
         self.opened = true;
-        synced(durable).await
+        synced(self, durable).await
     }
 
     /// The same of a folded request that costs `credits` of a quota: several share a record.
@@ -32,12 +32,12 @@ impl Exchange {
         let durable = {
             let worker = &self.at.worker;
             let (day, route, started_at) = (self.day(), &self.route, self.started_at);
-            let ask =
-                PrelogRequest { caller, day, route, started_at, credits, reservation, now: worker.shared.clock.mono() };
+            let now = worker.shared.clock.mono_at(self.read_at().into_std());
+            let ask = PrelogRequest { caller, day, route, started_at, credits, reservation, now };
             self.prelogged = Some(worker.aggregation.prelog(worker, ask).map_err(|error| unrecorded(&error))?);
             worker.spool.borrow_mut().durable()
         };
-        synced(durable).await
+        synced(self, durable).await
     }
 
     fn as_opened(&self, reserved: Charge) -> OpenRequest {
@@ -58,11 +58,13 @@ impl Exchange {
     }
 }
 
-async fn synced(durable: DurableFuture) -> Result<(), Problem> {
+async fn synced(exchange: &Exchange, durable: DurableFuture) -> Result<(), Problem> {
     if durable.is_synced() {
         return Ok(());
     }
-    durable.await.map_err(|error| unrecorded(&error))
+    let synced = durable.await;
+    exchange.read_clock();
+    synced.map_err(|error| unrecorded(&error))
 }
 
 fn unrecorded(error: &SpoolError) -> Problem {

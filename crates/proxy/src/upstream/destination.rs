@@ -10,9 +10,11 @@ use std::sync::Arc;
 use config::snapshot::{Origin, Provider, Upstream};
 use http1::{HeadEdits, InvalidPart};
 use rustc_hash::FxHashMap;
+use telemetry::metrics::Histogram;
 
 use crate::transform;
-use crate::upstream::pool::{Pool, Pools};
+use crate::upstream::pool::Pool;
+use crate::worker::Worker;
 
 /// An upstream or a provider.
 pub(crate) struct Destination {
@@ -20,6 +22,8 @@ pub(crate) struct Destination {
     pub(crate) pool: Rc<Pool>,
     /// The edits that every request to it gets.
     pub(crate) edits: HeadEdits,
+    /// The metric of the time until the head of a response.
+    pub(crate) duration: Histogram,
 }
 
 /// The destinations of one snapshot, by the address of their configuration, which the snapshot keeps alive. There are at
@@ -32,9 +36,14 @@ impl Destinations {
     ///
     /// # Errors
     /// The origin's authority is not a valid header.
-    pub(crate) fn of_upstream(&self, upstream: &Arc<Upstream>, pools: &Pools) -> Result<Rc<Destination>, InvalidPart> {
+    pub(crate) fn of_upstream(
+        &self,
+        upstream: &Arc<Upstream>,
+        worker: &Worker,
+    ) -> Result<Rc<Destination>, InvalidPart> {
         self.of(Arc::as_ptr(upstream).addr(), || {
-            build(&upstream.name, pools.of(&upstream.origin), transform::upstream_edits)
+            let edits = transform::upstream_edits(&upstream.origin)?;
+            Ok(Destination::new(worker, &upstream.name, &upstream.origin, edits))
         })
     }
 
@@ -42,9 +51,14 @@ impl Destinations {
     ///
     /// # Errors
     /// The origin's authority is not a valid header.
-    pub(crate) fn of_provider(&self, provider: &Arc<Provider>, pools: &Pools) -> Result<Rc<Destination>, InvalidPart> {
+    pub(crate) fn of_provider(
+        &self,
+        provider: &Arc<Provider>,
+        worker: &Worker,
+    ) -> Result<Rc<Destination>, InvalidPart> {
         self.of(Arc::as_ptr(provider).addr(), || {
-            build(&provider.name, pools.of(&provider.origin), transform::provider_edits)
+            let edits = transform::provider_edits(&provider.origin)?;
+            Ok(Destination::new(worker, &provider.name, &provider.origin, edits))
         })
     }
 
@@ -62,11 +76,9 @@ impl Destinations {
     }
 }
 
-fn build(
-    name: &Arc<str>,
-    pool: Rc<Pool>,
-    edits: impl FnOnce(&Origin) -> Result<HeadEdits, InvalidPart>,
-) -> Result<Destination, InvalidPart> {
-    let edits = edits(&pool.origin)?;
-    Ok(Destination { name: name.clone(), pool, edits })
+impl Destination {
+    fn new(worker: &Worker, name: &Arc<str>, origin: &Origin, edits: HeadEdits) -> Self {
+        let duration = worker.handles.upstream_duration(name);
+        Self { name: name.clone(), pool: worker.pools.of(origin), edits, duration }
+    }
 }

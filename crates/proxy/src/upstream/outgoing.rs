@@ -56,6 +56,7 @@ impl OutgoingHead {
 pub(crate) mod tests {
     use bytes::Bytes;
     use config::snapshot::{Origin, Scheme};
+    use telemetry::metrics::Histogram;
     use tokio::time::Instant;
 
     use super::*;
@@ -67,7 +68,8 @@ pub(crate) mod tests {
         let (host, authority) = ("up.example".to_owned(), "up.example".to_owned());
         let origin = Origin { scheme: Scheme::Http, host, port: 80, authority, path: base.to_owned() };
         let (name, pool) = ("up".into(), Rc::new(Pool::new(&origin)));
-        let to = Rc::new(Destination { name, pool, edits: HeadEdits::for_forwarding() });
+        let (edits, duration) = (HeadEdits::for_forwarding(), Histogram::default());
+        let to = Rc::new(Destination { name, pool, edits, duration });
         OutgoingHead { head: Rc::new(head), edits: HeadEdits::for_forwarding(), target, to }
     }
 
