@@ -35,8 +35,6 @@ pub(crate) use self::request_body::{RequestBody, RequestBodyError};
 
 /// Fields of a request's head.
 const FIELDS_MAX: usize = 100;
-/// A request line: `Uri` takes no longer target.
-const LINE_BYTES_MAX: usize = 65_534;
 
 /// Where a request came in.
 pub(crate) struct ConnectionContext {
@@ -79,7 +77,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: Socke
     let socket = ClientSocket::new(stream, worker.clone(), deadlines.clone());
     let connection = Connection {
         socket: Rc::new(RefCell::new(socket)),
-        parser: RequestParser::new(HeadLimits::new(head_bytes_max, LINE_BYTES_MAX, FIELDS_MAX)),
+        parser: RequestParser::new(HeadLimits::new(head_bytes_max, head_bytes_max, FIELDS_MAX)),
         at: Rc::new(ConnectionContext { worker, deadlines, peer: Peer::new(peer.ip()) }),
         closes: Cell::new(false),
     };

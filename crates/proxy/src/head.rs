@@ -95,6 +95,11 @@ impl Head {
         self.fields().get(name)
     }
 
+    /// The protocols to which the client asks to change (RFC 9110, 7.8).
+    pub(crate) fn upgrade(&self) -> Option<&[u8]> {
+        self.request().upgrade()
+    }
+
     /// What the framing fields announce.
     pub(crate) const fn announced(&self) -> Announced {
         self.parsed.announced()

@@ -32,6 +32,7 @@ pub(crate) fn find(traffic: &Traffic, head: &Head) -> Result<RouteMatch, Problem
     };
     match (found, matched) {
         (EndpointMatch::Endpoint(called), _) => Ok(RouteMatch::Endpoint(called.into_owned())),
+        (_, Match::Route(_)) if head.upgrade().is_some_and(is_websocket) => Err(no_websocket()),
         (_, Match::Route(route)) => Ok(RouteMatch::Route(route.clone())),
         (EndpointMatch::WrongMethod { .. }, _) if requests_websocket(head) => Err(upgrade_required()),
         (EndpointMatch::WrongMethod { allow, .. }, _) => Err(wrong_method(allow)),
@@ -77,7 +78,11 @@ fn dialect_by(head: &Head) -> Dialect {
 
 /// Whether the client requests a WebSocket (RFC 6455, 4.1).
 fn requests_websocket(head: &Head) -> bool {
-    head.get(KnownName::Upgrade).is_some_and(|value| value.eq_ignore_ascii_case(b"websocket"))
+    head.get(KnownName::Upgrade).is_some_and(is_websocket)
+}
+
+fn is_websocket(protocol: &[u8]) -> bool {
+    protocol.eq_ignore_ascii_case(b"websocket")
 }
 
 /// The path after `ai.prefix`.
@@ -88,7 +93,16 @@ fn below<'a>(ai: Option<&Ai>, path: &'a str) -> Option<&'a str> {
 
 /// Codex tries a WebSocket first; only this response makes it use HTTP at once (0.169, measured 2026-11-20).
 fn upgrade_required() -> Problem {
-    Problem::new(Refusal::UpgradeRequired, "WebSockets are not supported here: send an HTTP POST")
+    http_required("WebSockets are not supported here: send an HTTP POST")
+}
+
+/// The refusal of a WebSocket on a route. Another upgrade is ignored (RFC 9110, 7.8): its client can go on over HTTP.
+fn no_websocket() -> Problem {
+    http_required("this route does not support WebSockets: send a request without Upgrade")
+}
+
+fn http_required(message: &'static str) -> Problem {
+    Problem::new(Refusal::UpgradeRequired, message)
         .header(header::UPGRADE, HeaderValue::from_static("HTTP/1.1"))
         .header(header::CONNECTION, HeaderValue::from_static("upgrade"))
 }

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use http_body::Body as _;
 use http1::{
-    Announced, CHUNK_END, ChunkPrefix, HeadEdits, KnownName, LAST_CHUNK, ResponseTo, Version, persistence_option,
-    write_own_fields, write_status_line,
+    Announced, HeadEdits, KnownName, LAST_CHUNK, ResponseTo, Version, persistence_option, write_own_fields,
+    write_status_line,
 };
 
 use super::socket::SharedSocket;
@@ -139,20 +139,14 @@ impl ResponseWriter {
     fn push(&mut self, data: Bytes) -> Result<(), WriteEnd> {
         match &mut self.framing {
             ContentFraming::Absent => {}
-            ContentFraming::UntilClose => self.queue.push(data),
+            ContentFraming::UntilClose => self.queue.push_content(data),
             ContentFraming::Length(left) => {
                 let bytes = u64::try_from(data.len()).unwrap_or(u64::MAX);
                 // More would be read as the next response.
                 *left = left.checked_sub(bytes).ok_or(WriteEnd::Aborted)?;
-                self.queue.push(data);
+                self.queue.push_content(data);
             }
-            ContentFraming::Chunked => {
-                if let Some(prefix) = ChunkPrefix::new(data.len()) {
-                    self.queue.push(Bytes::copy_from_slice(prefix.as_bytes()));
-                    self.queue.push(data);
-                    self.queue.push(Bytes::from_static(CHUNK_END));
-                }
-            }
+            ContentFraming::Chunked => self.queue.push_chunk(data),
         }
         Ok(())
     }

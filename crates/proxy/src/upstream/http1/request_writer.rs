@@ -1,14 +1,12 @@
 //! The request on its way to an upstream: head and body, framed, in as few writes as possible.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
-use ::http1::{Announced, CHUNK_END, ChunkPrefix, InvalidPart, LAST_CHUNK, write_fields, write_request_line};
-use bytes::{Buf as _, Bytes};
+use ::http1::{Announced, InvalidPart, LAST_CHUNK, write_fields, write_request_line};
+use bytes::Bytes;
 use http_body::Body as _;
 use tokio::io::AsyncWrite as _;
 use tokio::task::AbortHandle;
@@ -18,20 +16,12 @@ use crate::body::{Upload, UploadError};
 use crate::upstream::outgoing::OutgoingHead;
 use crate::upstream::socket::Socket;
 use crate::worker::spawn;
+use crate::write_queue::WriteQueue;
 
 /// Bytes of the body that wait for the socket, besides the piece at hand.
 const QUEUED_BYTES_MAX: usize = 64 * 1024;
-/// Slices of one vectored write.
-const SLICES_MAX: usize = 16;
 /// A usual head: it fits without a second allocation.
 const HEAD_BYTES_USUAL: usize = 1024;
-
-/// Bytes that wait for the socket.
-struct QueuedBytes {
-    bytes: Bytes,
-    /// Whether they are the client's, not framing.
-    is_content: bool,
-}
 
 /// A request that is being written.
 pub(super) struct RequestWriter {
@@ -39,8 +29,7 @@ pub(super) struct RequestWriter {
     upload: Upload,
     /// Whether the body is sent in chunks, because its length is not known.
     is_chunked: bool,
-    queue: VecDeque<QueuedBytes>,
-    queued_bytes: usize,
+    queue: WriteQueue,
     has_ended: bool,
     is_flushed: bool,
 }
@@ -61,16 +50,14 @@ impl RequestWriter {
         write_fields(&mut head, outgoing.head.fields(), &outgoing.edits, announced);
         let is_chunked = announced == Announced::Chunked;
         let has_ended = upload.is_end_stream();
-        let mut queue = VecDeque::with_capacity(4);
-        let queued_bytes = head.len();
-        queue.push_back(QueuedBytes { bytes: Bytes::from(head), is_content: false });
-        Ok(Self { socket, upload, is_chunked, queue, queued_bytes, has_ended, is_flushed: true })
+        let mut queue = WriteQueue::default();
+        queue.push(Bytes::from(head));
+        Ok(Self { socket, upload, is_chunked, queue, has_ended, is_flushed: true })
     }
 
     /// The body from its beginning. Nothing of the request was written.
     pub(super) fn into_upload(self) -> Upload {
-        let content = self.queue.into_iter().filter(|queued| queued.is_content).map(|queued| queued.bytes).collect();
-        self.upload.rewound(content)
+        self.upload.rewound(self.queue.into_content())
     }
 
     /// Writes as far as possible. Ready when the whole request is written.
@@ -85,15 +72,14 @@ impl RequestWriter {
                 }
                 return if self.has_ended { Poll::Ready(Ok(())) } else { Poll::Pending };
             }
-            let written = ready!(self.poll_write(cx)).map_err(Http1CallError::Io)?;
+            ready!(self.queue.poll_write(cx, &mut *self.socket.borrow_mut())).map_err(Http1CallError::Io)?;
             self.is_flushed = false;
-            self.wrote(written);
         }
     }
 
     /// Takes what the client has sent of the body, up to a bound.
     fn fill(&mut self, cx: &mut Context<'_>) -> Result<(), UploadError> {
-        while !self.has_ended && self.queued_bytes < QUEUED_BYTES_MAX {
+        while !self.has_ended && self.queue.bytes() < QUEUED_BYTES_MAX {
             match Pin::new(&mut self.upload).poll_frame(cx) {
                 Poll::Pending => break,
                 Poll::Ready(Some(Ok(frame))) => {
@@ -113,61 +99,17 @@ impl RequestWriter {
     }
 
     fn push_content(&mut self, data: Bytes) {
-        let prefix = ChunkPrefix::new(data.len()).filter(|_| self.is_chunked);
-        if let Some(prefix) = prefix {
-            self.push(Bytes::copy_from_slice(prefix.as_bytes()), false);
-            self.push(data, true);
-            self.push(Bytes::from_static(CHUNK_END), false);
+        if self.is_chunked {
+            self.queue.push_chunk(data);
         } else {
-            self.push(data, true);
+            self.queue.push_content(data);
         }
     }
 
     fn end(&mut self) {
         self.has_ended = true;
         if self.is_chunked {
-            self.push(Bytes::from_static(LAST_CHUNK), false);
-        }
-    }
-
-    fn push(&mut self, bytes: Bytes, is_content: bool) {
-        if !bytes.is_empty() {
-            self.queued_bytes += bytes.len();
-            self.queue.push_back(QueuedBytes { bytes, is_content });
-        }
-    }
-
-    fn poll_write(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut socket = self.socket.borrow_mut();
-        let socket = Pin::new(&mut *socket);
-        let written = match self.queue.front() {
-            Some(only) if self.queue.len() == 1 || !socket.is_write_vectored() => {
-                ready!(socket.poll_write(cx, &only.bytes))
-            }
-            _ => {
-                let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-                for (slice, queued) in slices.iter_mut().zip(&self.queue) {
-                    *slice = IoSlice::new(&queued.bytes);
-                }
-                let count = self.queue.len().min(SLICES_MAX);
-                ready!(socket.poll_write_vectored(cx, slices.get(..count).unwrap_or_default()))
-            }
-        };
-        Poll::Ready(match written {
-            Ok(0) => Err(io::ErrorKind::WriteZero.into()),
-            written => written,
-        })
-    }
-
-    fn wrote(&mut self, mut bytes: usize) {
-        self.queued_bytes = self.queued_bytes.saturating_sub(bytes);
-        while let Some(front) = self.queue.front_mut() {
-            if bytes < front.bytes.len() {
-                front.bytes.advance(bytes);
-                return;
-            }
-            bytes -= front.bytes.len();
-            self.queue.pop_front();
+            self.queue.push(Bytes::from_static(LAST_CHUNK));
         }
     }
 

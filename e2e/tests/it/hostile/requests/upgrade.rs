@@ -1,14 +1,15 @@
-//! Upgrades to other protocols [RFC 9110, 7.8; RFC 6455; RFC 9113, 3]: none is accepted, and none is forwarded.
+//! Upgrades to other protocols [RFC 9110, 7.8; RFC 6455; RFC 9113, 3]: none is accepted, and none is forwarded. WebSockets
+//! are refused, since their clients need them; other upgrades are ignored.
 
 use super::{Row, answered, read, refused};
 
 pub(super) const ROWS: &[Row] = &[
-    read("websocket", "6455, 4.1", b"GET /o/a HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", &["GET /o/a"]).without(&["upgrade", "connection"]).with(&["sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-version: 13"]),
-    read("websocket_in_other_case", "6455, 4.2.1", b"GET /o/a HTTP/1.1\r\nhost: x\r\nConnection: keep-alive, UPGRADE\r\nUpgrade: WebSocket\r\n\r\n", &["GET /o/a"]).without(&["upgrade", "connection"]),
-    read("websocket_of_no_known_version", "6455, 4.2.2", b"GET /o/a HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 777\r\nsec-websocket-key: x\r\n\r\n", &["GET /o/a"]).without(&["upgrade", "connection"]).with(&["sec-websocket-key: x", "sec-websocket-version: 777"]),
-    read("websocket_by_post", "6455, 4.1", b"POST /o/a HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\ncontent-length: 5\r\n\r\nhello", &["POST /o/a | hello"]).without(&["upgrade", "connection"]),
-    read("request_behind_a_websocket", "6455, 4.2.2", b"GET /o/a HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\nGET /o/b HTTP/1.1\r\nhost: x\r\n\r\n", &["GET /o/a", "GET /o/b"]).without(&["upgrade", "connection"]).with(&["sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-version: 13"]),
-    refused("frame_behind_a_websocket", "6455, 5.2", b"GET /o/a HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58\r\n\r\n").after(&["GET /o/a"]).with(&["sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-version: 13"]),
+    answered("websocket", "6455, 4.1", b"GET /o/a HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", "upgrade_required"),
+    answered("websocket_in_other_case", "6455, 4.2.1", b"GET /o/a HTTP/1.1\r\nhost: x\r\nConnection: keep-alive, UPGRADE\r\nUpgrade: WebSocket\r\n\r\n", "upgrade_required"),
+    answered("websocket_of_no_known_version", "6455, 4.2.2", b"GET /o/a HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 777\r\nsec-websocket-key: x\r\n\r\n", "upgrade_required"),
+    answered("websocket_by_post", "6455, 4.1", b"POST /o/a HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\ncontent-length: 5\r\n\r\nhello", "upgrade_required"),
+    read("request_behind_an_upgrade", "6455, 4.2.2", b"GET /o/a HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: x-other\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\nGET /o/b HTTP/1.1\r\nhost: x\r\n\r\n", &["GET /o/a", "GET /o/b"]).without(&["upgrade", "connection"]).with(&["sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-version: 13"]),
+    refused("frame_behind_an_upgrade", "6455, 5.2", b"GET /o/a HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: x-other\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58\r\n\r\n").after(&["GET /o/a"]).with(&["sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-version: 13"]),
     answered("websocket_at_an_llm", "6455, 4.1", b"GET /v1/responses HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", "upgrade_required"),
     read("upgrade_to_h2c", "7540, 3.2", b"GET /o/a HTTP/1.1\r\nhost: x\r\nconnection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n", &["GET /o/a"]).without(&["upgrade", "connection", "http2-settings"]),
     read("upgrade_to_h2c_without_naming_the_settings", "7540, 3.2.1", b"GET /o/a HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n", &["GET /o/a"]).without(&["upgrade", "connection", "http2-settings"]),
