@@ -1,4 +1,7 @@
 //! Measures the time of bounding a request compared with reading it: `cargo bench -p ai --bench bound`.
+//!
+//! With `-- read TIMES`, and likewise `rewrite`, `extent` and `price`, the benchmark only does this for the chat of
+//! 1 KB, so that a profiler can count its instructions.
 
 #![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark measures time and prints it")]
 
@@ -9,12 +12,17 @@ use std::time::Instant;
 use ai::endpoint::EndpointMatch;
 use ai::models::Limits;
 use ai::{Endpoint, Extent, Prices, request};
+use bytes::Bytes;
 
 /// Bytes that one round of a measurement reads; of [`ROUNDS`] rounds the fastest counts.
 const BYTES: usize = 64 << 20;
 const ROUNDS: usize = 7;
 
 fn main() {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    if let [work, times] = words.as_slice() {
+        return repeat(work, times.parse().unwrap_or(1));
+    }
     // `cargo test --benches` only checks that the benchmark runs.
     let bytes = if std::env::args().any(|word| word == "--bench") { BYTES } else { 1 };
     for (name, path, body) in [
@@ -23,6 +31,25 @@ fn main() {
         ("25 tools and a chat of 100 KB", "/v1/messages", agent(100 << 10)),
     ] {
         measure(name, path, &body, bytes);
+    }
+}
+
+fn repeat(work: &str, times: u32) {
+    let (path, body) = ("/v1/chat/completions", Bytes::from(chat(1 << 10)));
+    let EndpointMatch::Endpoint(called) = Endpoint::find("POST", path) else { return };
+    let read = || request::read(&called, Some("application/json"), black_box(&body));
+    let Ok(asked) = read() else { return };
+    let prices = Prices::builtin();
+    for _ in 0..times {
+        match work {
+            "read" => drop(black_box(read())),
+            "rewrite" => drop(black_box(asked.rewrite(black_box(&body), "gpt-6.1-sol", true))),
+            "extent" => drop(black_box(Extent::read(&called, &asked, black_box(&body)))),
+            _ => {
+                let names = black_box(["gpt-6.1-sol-2026-10-01", "gpt-6.1-sol"]);
+                black_box(prices.find("openai", names, access::Day(20_778)));
+            }
+        }
     }
 }
 

@@ -19,6 +19,8 @@ pub const MOCK: &str = "mock";
 pub struct ResolvedModel {
     /// The provider that is called.
     pub provider: Arc<Provider>,
+    /// The name that the client requested; the configured string if there is one.
+    pub asked: Arc<str>,
     /// The provider's own name of the model.
     pub model: Arc<str>,
     /// The credits that a request costs.
@@ -52,6 +54,7 @@ impl Traffic {
             self.check_format(provider, format)?;
             return Ok(ResolvedModel {
                 provider: Arc::clone(provider),
+                asked: Arc::clone(&model.name),
                 model: Arc::clone(name),
                 credits: model.credits,
             });
@@ -62,21 +65,32 @@ impl Traffic {
         });
         if let Some((provider, model)) = named {
             self.check_format(provider, format)?;
-            return Ok(self.direct(provider, model));
+            let credits = self.credits(provider, model);
+            return Ok(ResolvedModel {
+                provider: Arc::clone(provider),
+                asked: asked.into(),
+                model: model.into(),
+                credits,
+            });
         }
         let mut speakers = self.providers.iter().filter(|provider| provider.kind.speaks(format));
         match (speakers.next(), speakers.next()) {
-            (Some(only), None) if !asked.is_empty() => Ok(self.direct(only, asked)),
+            (Some(only), None) if !asked.is_empty() => {
+                let (model, credits): (Arc<str>, _) = (asked.into(), self.credits(only, asked));
+                Ok(ResolvedModel { provider: Arc::clone(only), asked: Arc::clone(&model), model, credits })
+            }
             _ => Err(ResolveError::NotFound),
         }
     }
 
-    fn direct(&self, provider: &Arc<Provider>, model: &str) -> ResolvedModel {
-        let entries = self.models.iter().filter(|entry| {
-            undated(&entry.target.model) == undated(model) && entry.target.provider.name == provider.name
-        });
-        let credits = entries.map(|entry| entry.credits).max().unwrap_or(Credits(1));
-        ResolvedModel { provider: Arc::clone(provider), model: model.into(), credits }
+    /// Returns the credits of a request for a provider's own name of a model.
+    fn credits(&self, provider: &Provider, model: &str) -> Credits {
+        let model = undated(model);
+        let entries = self
+            .models
+            .iter()
+            .filter(|entry| entry.target.provider.name == provider.name && undated(&entry.target.model) == model);
+        entries.map(|entry| entry.credits).max().unwrap_or(Credits(1))
     }
 
     fn check_format(&self, provider: &Provider, format: Format) -> Result<(), ResolveError> {

@@ -136,6 +136,9 @@ impl KnownName {
                 | Self::Vary
                 | Self::Via
                 | Self::XCorrelationId
+                | Self::XRatelimitLimit
+                | Self::XRatelimitRemaining
+                | Self::XRatelimitReset
                 | Self::XRequestId
         )
     }

@@ -66,12 +66,12 @@ pub(crate) async fn read(exchange: &mut Exchange, asking: InferenceRequest<'_>) 
     let resolved = scope::check_model(bound, &asked.model).and_then(|()| {
         exchange.snapshot.traffic.resolve_model(format, &asked.model).map_err(|why| unresolved(&why, &asked.model))
     });
-    let ResolvedModel { provider, model, credits } = resolved.inspect_err(|_| {
+    let ResolvedModel { provider, asked: asked_model, model, credits } = resolved.inspect_err(|_| {
         exchange.asked_in_vain = Some(Arc::from(asked.model.as_str()));
     })?;
     let call = InferenceCall {
         format,
-        asked_model: Arc::from(asked.model.as_str()),
+        asked_model,
         provider,
         model: model.clone(),
         streamed: asked.stream,

@@ -1,10 +1,10 @@
 //! The writer of a partition.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use meter::UsageEvent;
+use rustc_hash::FxHashSet;
 use uuid::Uuid;
 
 use crate::allocator::SegmentAllocator;
@@ -31,8 +31,9 @@ pub struct Writer {
     pub(crate) current: Option<CurrentSegment>,
     encoder: Encoder,
     totals: RecordTotals,
-    /// Requests that this writer has opened and not closed; bounded by the requests in flight.
-    open: HashSet<Uuid>,
+    /// Requests that this writer has opened and not closed; bounded by the requests in flight. Tollgate makes their ids,
+    /// so no client can choose ids with equal hashes.
+    open: FxHashSet<Uuid>,
 }
 
 /// The segment that is written, and the offset of the next record.
@@ -57,7 +58,7 @@ impl Writer {
         current: Option<CurrentSegment>,
     ) -> Self {
         let BackgroundThreads { allocator, sync } = threads;
-        let (totals, encoder, open) = (partition.totals(), Encoder::new(), HashSet::new());
+        let (totals, encoder, open) = (partition.totals(), Encoder::new(), FxHashSet::default());
         Self { folder, partition, allocator, sync, current, encoder, totals, open }
     }
 

@@ -1,8 +1,10 @@
 //! Log lines on stderr: text for people, or one flat JSON object per line for machines.
 //!
-//! Logging never blocks on stderr: lines pass through a bounded queue to a writer thread. A line that finds the queue
-//! full is dropped and counted.
+//! Logging never blocks on stderr: lines pass through a bounded buffer to a writer thread. A line that finds the buffer
+//! full is dropped and counted. The thread writes lines in batches, at most 10 ms after they were logged; a line at
+//! `warn` or `error` is written at once, with all lines before it. A panic is a line at `error`.
 
+mod json;
 mod queue;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -18,6 +20,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
 
+use json::JsonLines;
 pub use queue::{DroppedLines, LogWriter, write_stderr};
 
 const LEVELS: [(&str, LevelFilter); 5] = [
@@ -74,6 +77,12 @@ pub enum LogError {
     /// The process already has a log subscriber.
     #[error("the log is already initialized in this process")]
     AlreadyInitialized,
+    /// The system refused the thread that writes the lines.
+    #[error("the thread that writes the log cannot be started: {reason}")]
+    Thread {
+        /// The system's description of the error.
+        reason: String,
+    },
 }
 
 /// Sends every log line and panic of the process to stderr until the returned value is dropped.
@@ -84,7 +93,7 @@ pub fn init(options: LogOptions<'_>) -> Result<LogWriter, LogError> {
     let filter = filter(options)?;
     let terminal = stderr().is_terminal();
     let format = options.format.unwrap_or(if terminal { LineFormat::Text } else { LineFormat::Json });
-    let (writer, lines) = queue::start(stderr());
+    let (writer, lines) = queue::start(stderr()).map_err(|error| LogError::Thread { reason: error.to_string() })?;
     match format {
         LineFormat::Json => json(filter, writer).try_init(),
         LineFormat::Text => text(filter, writer, terminal).try_init(),
@@ -106,8 +115,7 @@ fn json<W>(filter: Targets, writer: W) -> impl Subscriber
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let layer = fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
-    Registry::default().with(layer.with_writer(writer).with_filter(filter))
+    Registry::default().with(JsonLines(writer).with_filter(filter))
 }
 
 fn text<W>(filter: Targets, writer: W, colours: bool) -> impl Subscriber

@@ -3,15 +3,22 @@
 mod agreement;
 mod connection;
 mod edits;
+mod hyper_client;
 mod hyper_server;
 mod pipeline;
 mod reference;
+mod scripted_io;
 
-use http1::{Framing, HeadLimits, RequestHead, RequestParser, ResponseParser, ResponseTo, limits};
+use http::Method;
+use http1::{
+    Fields, Framing, HeadLimits, RequestHead, RequestParser, ResponseHead, ResponseParser, ResponseTo, limits,
+};
 
 use crate::random::SeededRandom;
 use connection::{ConnectionOutcome, ReaderSide};
+use hyper_client::ReadResponse;
 use hyper_server::ReadRequest;
+use reference::FieldPair;
 
 pub use edits::edits;
 pub use pipeline::pipeline;
@@ -165,28 +172,52 @@ pub fn request(bytes: &[u8]) {
 /// The request as hyper should read it.
 fn read_request(message: &[u8], head: &RequestHead, is_complete: bool) -> ReadRequest {
     let request = head.over(message);
-    let mut fields = agreement::received(request.fields());
-    fields.iter_mut().for_each(|(name, _)| name.make_ascii_lowercase());
-    fields.sort_by(|one, other| one.0.cmp(&other.0));
     let (content, _) = agreement::decode(head.framing(), &[&message[head.len()..]]);
     ReadRequest {
         method: String::from_utf8_lossy(request.method()).into_owned(),
         target: http::Uri::try_from(request.target_bytes()).unwrap().to_string(),
-        fields,
+        fields: sorted(request.fields()),
         data: is_complete.then_some(content.data),
     }
 }
 
-/// Responses at any split are parsed equally, and `httparse` and the reference decoder read each accepted one equally.
+/// The response as hyper should read it.
+fn read_response(message: &[u8], head: &ResponseHead, to: ResponseTo, is_complete: bool) -> ReadResponse {
+    let (content, _) = agreement::decode(head.framing(to), &[&message[head.len()..]]);
+    ReadResponse {
+        status: head.status(),
+        fields: sorted(head.over(message).fields()),
+        data: is_complete.then_some(content.data),
+    }
+}
+
+fn sorted(fields: Fields<'_>) -> Vec<FieldPair> {
+    let mut fields = agreement::received(fields);
+    fields.iter_mut().for_each(|(name, _)| name.make_ascii_lowercase());
+    fields.sort_by(|one, other| one.0.cmp(&other.0));
+    fields
+}
+
+/// Responses at any split are parsed equally. `httparse`, the reference decoder and hyper read each accepted one equally.
 pub fn response(bytes: &[u8]) {
     for to in [ResponseTo::Other, ResponseTo::Head, ResponseTo::Connect] {
         let outcome = any_split(ReaderSide::Responses(to), bytes);
-        for start in outcome.heads {
-            let message = &bytes[start..];
+        let mut is_final_read = to == ResponseTo::Connect;
+        for (number, start) in outcome.heads.iter().enumerate() {
+            let message = &bytes[*start..];
             let head = ResponseParser::new(head_limits()).parse(message).unwrap().unwrap();
             agreement::response_with_httparse(message, &head, to);
             agreement::response_is_read_back(message, &head);
             agreement::content_with_reference(head.framing(to), &message[head.len()..]);
+            // hyper's client reads one final response, and hands the connection over at a tunnel.
+            if !head.is_interim() && !is_final_read && head.framing(to) != Framing::Tunnel {
+                let end = outcome.heads.get(number + 1).copied().unwrap_or(outcome.taken);
+                let is_complete = outcome.content_bytes[number].is_some() || head.framing(to) == Framing::UntilClose;
+                let method = if to == ResponseTo::Head { Method::HEAD } else { Method::GET };
+                let response = hyper_client::read(method, &SeededRandom::of(bytes).cut(&bytes[..end], 400));
+                assert_eq!(response, Some(read_response(&bytes[*start..end], &head, to, is_complete)));
+            }
+            is_final_read |= !head.is_interim();
         }
     }
 }

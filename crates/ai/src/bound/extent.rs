@@ -20,7 +20,7 @@ pub const TOOL_ROUNDS: u64 = 1;
 
 /// The parts of a body that determine the maximum usage; read once, for prices and limits that may be known later.
 ///
-/// Reading takes 0.8 to 1.5 times as long as [`read`](crate::request::read) (`benches/bound.rs`), so it is done only
+/// Reading takes 0.7 to 2 times as long as [`read`](crate::request::read) (`benches/bound.rs`), so it is done only
 /// for requests to which a budget applies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Extent {

@@ -1,10 +1,10 @@
 //! Prices by provider and model, and the selection of the price for a day.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use access::Day;
+use rustc_hash::FxHashMap;
 
 use super::names::{ANY, REGIONAL_HOSTS, fine_tuned, undated};
 use super::{Price, Region, table};
@@ -14,10 +14,12 @@ use super::{Price, Region, table};
 /// In the built-in table a provider is the name of a [`ProviderKind`](crate::ProviderKind), which means that provider's
 /// own host, or the name of another host.
 #[derive(Debug, Clone, Default)]
-pub struct Prices(Arc<HashMap<Box<str>, Models>>);
+pub struct Prices(Arc<FxHashMap<Box<str>, Models>>);
 
 /// Rows by model; rows of one model share no day and are ordered by their first day.
-type Models = HashMap<Box<str>, Vec<Price>>;
+///
+/// Clients choose the names that are looked up, but not those that are stored, so no hash is flooded.
+type Models = FxHashMap<Box<str>, Vec<Price>>;
 
 /// The end of a model's last price: the model's cost is unknown after that day.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,7 +122,15 @@ impl Prices {
         let named = names.into_iter().find_map(|name| {
             let base = fine_tuned(name);
             let forms = [name, undated(name), base, undated(base)];
-            forms.into_iter().find_map(|form| models.get(form))
+            // All forms begin the name, so forms of one length are equal.
+            let mut tried = [usize::MAX; 4];
+            forms.into_iter().zip(0..).find_map(|(form, at)| {
+                let is_new = !tried.contains(&form.len());
+                if let Some(place) = tried.get_mut(at) {
+                    *place = form.len();
+                }
+                is_new.then(|| models.get(form)).flatten()
+            })
         });
         named.or_else(|| models.get(ANY)).map(Vec::as_slice)
     }

@@ -92,17 +92,11 @@ fn named(
     at: Option<Range<usize>>,
 ) -> Result<RequestFields, RequestError> {
     let written = at.as_ref().map(|at| json::name(text, MODEL, at)).transpose();
-    let (model, written) = match (&called.model, called.endpoint.format()) {
+    let (model, agrees) = match (&called.model, called.endpoint.format()) {
         // Azure ignores the model in the body, so any value is accepted there.
-        (Some(model), _) => (model.to_string(), written.unwrap_or_default()),
-        (None, Some(Format::Moderations)) => {
-            let model = written?.unwrap_or_else(|| MODERATIONS_MODEL.to_owned());
-            (model.clone(), Some(model))
-        }
-        (None, _) => {
-            let model = written?.ok_or(RequestError::Missing { field: MODEL })?;
-            (model.clone(), Some(model))
-        }
+        (Some(model), _) => (model.to_string(), written.is_ok_and(|written| written.as_deref() == Some(model))),
+        (None, Some(Format::Moderations)) => (written?.unwrap_or_else(|| MODERATIONS_MODEL.to_owned()), true),
+        (None, _) => (written?.ok_or(RequestError::Missing { field: MODEL })?, true),
     };
     let shape = match &at {
         Some(_) => Shape::Json,
@@ -110,7 +104,6 @@ fn named(
         None => Shape::Field,
     };
     let at = at.unwrap_or_else(|| inside(text, 0)..inside(text, 0));
-    let agrees = written.is_some_and(|written| written == model);
     Ok(RequestFields { model, models: vec![Place { at, shape, agrees }], ..request_fields })
 }
 

@@ -31,7 +31,10 @@ fn origin() -> Origin {
 fn check(traffic: &Traffic, cases: &[(Format, &str, &str)]) {
     for (format, asked, expected) in cases {
         let found = match traffic.resolve_model(*format, asked) {
-            Ok(found) => format!("{}:{} for {}", found.provider.name, found.model, found.credits.0),
+            Ok(found) => {
+                assert_eq!(*found.asked, **asked);
+                format!("{}:{} for {}", found.provider.name, found.model, found.credits.0)
+            }
             Err(ResolveError::NotFound) => "not found".to_owned(),
             Err(ResolveError::Mismatch { path }) => path,
         };

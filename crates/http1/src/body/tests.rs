@@ -55,6 +55,7 @@ fn chunks_pass_with_their_framing_up_to_the_next_message() {
         ("0\r\n\r\n", 0),
         ("5\r\nhello\r\n0\r\n\r\n", 5),
         ("5;a=b\r\nhello\r\n00a;c=\"d;e\"\r\n0\r\n\r\n0\r\n\r\n\r\n0;last\r\nX: y\r\n\r\n", 15),
+        ("0\r\nX-RateLimit-Remaining: 5\r\nETag: x\r\nVia: y\r\n\r\n", 0),
         ("A\r\n0123456789\r\n0000000000000001\r\nx\r\n0\r\nGrpc-Status: 0\r\nGrpc-Message:\r\n\r\n", 11),
         ("1; a\t=b\r\nx\r\n0\r\n\r\n", 1),
     ] {

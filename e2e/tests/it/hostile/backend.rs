@@ -114,7 +114,9 @@ fn head_alone(head: &[u8]) -> Result<Request, String> {
         text.split("\r\n").filter(|line| !line.to_ascii_lowercase().starts_with("content-length:")).collect();
     match read(without.join("\r\n").as_bytes()) {
         Reading::Whole(request, _) => Ok(request),
-        other => Err(format!("the backend received a part of no request: {other:?}")),
+        other @ (Reading::Part | Reading::Wrong(_)) => {
+            Err(format!("the backend received a part of no request: {other:?}"))
+        }
     }
 }
 

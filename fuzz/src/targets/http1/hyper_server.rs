@@ -1,28 +1,21 @@
 //! hyper's server as a second opinion: it must read the requests that `http1` accepted, and no other.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use bytes::Bytes;
 use http::{Request, Response, Version, header};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::Empty;
 use hyper::body::Incoming;
-use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 
 use super::reference::FieldPair;
-
-/// Heads of all targets are smaller. hyper accepts no smaller buffer.
-const BUFFER_BYTES: usize = 32 * 1024;
-/// After this number of polls without a read, a write or a frame, there will be none.
-const IDLE_POLLS_MAX: usize = 4;
+use super::scripted_io::{BUFFER_BYTES, IdlePolls, ScriptedIo, ScriptedWire, collect, sorted};
 
 /// A request as an independent parser reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +33,7 @@ pub(super) struct ReadRequest {
 pub(super) fn read(pieces: &[&[u8]]) -> (Vec<ReadRequest>, bool) {
     let wire = Rc::new(ScriptedWire::default());
     let requests = Rc::new(RefCell::new(Vec::new()));
-    let io = ScriptedIo { pieces: pieces.iter().map(|piece| piece.to_vec()).collect(), wire: Rc::clone(&wire) };
+    let io = ScriptedIo::new(pieces, Rc::clone(&wire));
     let (seen, moves) = (Rc::clone(&requests), Rc::clone(&wire));
     let service = service_fn(move |request: Request<Incoming>| {
         let (seen, wire) = (Rc::clone(&seen), Rc::clone(&moves));
@@ -50,16 +43,10 @@ pub(super) fn read(pieces: &[&[u8]]) -> (Vec<ReadRequest>, bool) {
     connection.max_header_size(BUFFER_BYTES).max_buf_size(BUFFER_BYTES);
     let mut connection = connection.serve_connection(io, service);
     let mut cx = Context::from_waker(Waker::noop());
-    let mut idle = 0;
-    loop {
-        let moves = wire.moves.get();
-        if Pin::new(&mut connection).poll(&mut cx).is_ready() {
-            break;
-        }
-        idle = if wire.moves.get() == moves { idle + 1 } else { 0 };
-        if idle > IDLE_POLLS_MAX {
+    let mut idle = IdlePolls::default();
+    while Pin::new(&mut connection).poll(&mut cx).is_pending() {
+        if idle.are_too_many(&wire) {
             assert!(!wire.is_closed.replace(true), "hyper's connection does not end");
-            idle = 0;
         }
     }
     drop(connection);
@@ -76,75 +63,11 @@ async fn respond(
     wire: &ScriptedWire,
 ) -> Response<Empty<Bytes>> {
     let (parts, mut body) = request.into_parts();
-    let mut data = Some(Vec::new());
-    while let Some(frame) = body.frame().await {
-        // hyper may make many frames of one read.
-        wire.moved();
-        match (frame, &mut data) {
-            (Ok(frame), Some(data)) => data.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data)),
-            _ => {
-                data = None;
-                break;
-            }
-        }
-    }
+    let data = collect(&mut body, wire).await;
     let asks_to_close = parts.headers.contains_key(header::CONNECTION) || parts.version == Version::HTTP_10;
     wire.is_over.set(asks_to_close || data.is_none());
-    let mut fields: Vec<FieldPair> =
-        parts.headers.iter().map(|(name, value)| (name.as_str().into(), value.as_bytes().into())).collect();
-    fields.sort_by(|one, other| one.0.cmp(&other.0));
+    let fields = sorted(&parts.headers);
     let (method, target) = (parts.method.to_string(), parts.uri.to_string());
     requests.borrow_mut().push(ReadRequest { method, target, fields, data });
     Response::new(Empty::new())
-}
-
-#[derive(Default)]
-struct ScriptedWire {
-    written: RefCell<Vec<u8>>,
-    moves: Cell<usize>,
-    is_closed: Cell<bool>,
-    is_over: Cell<bool>,
-}
-
-impl ScriptedWire {
-    fn moved(&self) {
-        self.moves.set(self.moves.get() + 1);
-    }
-}
-
-/// The server's end of the connection.
-struct ScriptedIo {
-    pieces: VecDeque<Vec<u8>>,
-    wire: Rc<ScriptedWire>,
-}
-
-impl Read for ScriptedIo {
-    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, mut buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        let Some(mut piece) = self.pieces.pop_front() else {
-            return if self.wire.is_closed.get() { Poll::Ready(Ok(())) } else { Poll::Pending };
-        };
-        let rest = piece.split_off(piece.len().min(buffer.remaining()));
-        buffer.put_slice(&piece);
-        if !rest.is_empty() {
-            self.pieces.push_front(rest);
-        }
-        self.wire.moved();
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl Write for ScriptedIo {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.wire.written.borrow_mut().extend_from_slice(bytes);
-        self.wire.moved();
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
 }

@@ -18,6 +18,9 @@ const TRAILERS: &[&str] = &[
     "vary",
     "via",
     "x-correlation-id",
+    "x-ratelimit-limit",
+    "x-ratelimit-remaining",
+    "x-ratelimit-reset",
     "x-request-id",
 ];
 
