@@ -149,10 +149,8 @@ async fn ordinary_clients_are_served() {
     let world = world().await;
     let mut stream = TcpStream::connect(world.address).await.unwrap();
     let body = "{\"token\":\"x\"}";
-    let post = format!(
-        "POST /api/auth/validate HTTP/1.1\r\nHost: a\r\nUser-Agent: curl/8\r\nAccept: */*\r\n\
-        Content-Type: application/json\r\n"
-    );
+    let post = "POST /api/auth/validate HTTP/1.1\r\nHost: a\r\nUser-Agent: curl/8\r\nAccept: */*\r\n\
+        Content-Type: application/json\r\n";
     let mut room = vec![0; 64 * 1024];
     for (request, status) in [
         ("GET /livez HTTP/1.1\r\nHost: a\r\nUser-Agent: curl/8\r\nAccept: */*\r\n\r\n".to_owned(), "200"),

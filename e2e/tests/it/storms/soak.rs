@@ -10,14 +10,15 @@ mod incoming;
 mod model;
 mod request;
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use e2e::setup::{OPEN, provider};
 use e2e::vitals::raise_descriptors;
 use e2e::{Call, Gateway, Mock, Setup};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::dice::Dice;
 use super::rounds::tell;
@@ -72,8 +73,8 @@ struct Soak {
 #[tokio::test]
 async fn random_load_leaves_nothing_behind_and_is_counted_once() {
     let number = |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().unwrap());
-    let now = u64::from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_micros());
-    let seed = number("TOLLGATE_SOAK_SEED", now);
+    let random = RandomState::new().build_hasher().finish() >> 40;
+    let seed = number("TOLLGATE_SOAK_SEED", random);
     let seconds = number("TOLLGATE_SOAK_SECONDS", SECONDS);
     let connections = number("TOLLGATE_SOAK_CONNECTIONS", CONNECTIONS);
     tell(&format!("TOLLGATE_SOAK_SEED={seed}, {seconds} seconds, {connections} connections"));
@@ -109,7 +110,7 @@ async fn random_load_leaves_nothing_behind_and_is_counted_once() {
     // With their servers, idle connections to backends end.
     drop((backend, mock));
     soak.assert_released(&descriptors, threads).await;
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     let Soak { gateway, model, .. } = soak;
     gateway.terminate();
     let ended = gateway.end_within(SHUTDOWN_MAX).await;
@@ -126,7 +127,7 @@ fn setup(backend: &Backend, mock: &Mock, seed: u64) -> Setup {
          {{path: {{prefix: /keyed}}, upstreams: backend, credits: {CREDITS}}}"
     );
     let providers = [provider("up", "openai", mock.address()), provider("rough", "openai", backend.address)];
-    let hangup = if seed % 2 == 0 { "cancel" } else { "{drain: {bytes: 64KiB, for: 2s}}" };
+    let hangup = if seed.is_multiple_of(2) { "cancel" } else { "{drain: {bytes: 64KiB, for: 2s}}" };
     let timeouts = "connect: 2s, first_byte: 3s, idle: 4s, total: 15s";
     Setup::routed(backend.address, &routes)
         .section("providers", &format!("[{}]", providers.join(", ")))

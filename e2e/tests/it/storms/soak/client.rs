@@ -147,7 +147,7 @@ impl Client {
         let cancelled = async {
             match plan.cancel {
                 CancelAt::Time(after) => sleep(after).await,
-                _ => std::future::pending().await,
+                CancelAt::Never | CancelAt::Sent(_) | CancelAt::Received(_) => std::future::pending().await,
             }
         };
         tokio::pin!(cancelled);

@@ -130,9 +130,9 @@ impl GeneratedRequest {
         let mut sent = format!("{method} {path}/{id} {version}\r\n{lines}\r\n").into_bytes();
         let forwarded_after = sent.len();
         if is_chunked {
-            chunks(&mut sent, &content, dice)
+            chunks(&mut sent, &content, dice);
         } else {
-            sent.extend(content)
+            sent.extend(content);
         }
         Self { kind, method, id: Some(id), bytes: sent, forwarded_after }
     }
