@@ -23,6 +23,9 @@ TESTED := --workspace --exclude xtask
 SAME_ON_BOTH := $(addprefix --skip ,bodies:: brand:: bytes:: clients:: endpoints:: examples:: formats:: framing:: hostile:: \
 	install:: openapi:: plain:: prices:: refusals:: settings:: upstream::)
 
+# Tests of whole processes mostly wait, so more of them run than there are cores.
+MANY_AT_ONCE := env RUST_TEST_THREADS=$(shell expr $$(nproc) + 2)
+
 # Starts a temporary PostgreSQL for one command.
 BESIDE_POSTGRES := cargo run --quiet $(LOCKED) --package xtask -- postgres
 
@@ -49,14 +52,15 @@ test: ## run all tests; on PostgreSQL those whose result may depend on the datab
 	@scripts/setup.sh test
 	@scripts/step "tests of the house rules" cargo test $(LOCKED) --package xtask
 	@scripts/step "build" cargo build $(LOCKED) $(TESTED) --bins --tests
-	@scripts/step "tests on SQLite" $(BESIDE_POSTGRES) cargo test $(LOCKED) $(TESTED) -- --skip storms::
-	@scripts/step "crashes and faults on SQLite" cargo test $(LOCKED) $(TESTED) --test e2e storms::
-	@scripts/step "tests on PostgreSQL" $(BESIDE_POSTGRES) env TOLLGATE_TEST_STORE=postgres \
+	@scripts/step "tests on SQLite" $(BESIDE_POSTGRES) $(MANY_AT_ONCE) cargo test $(LOCKED) $(TESTED) -- --skip storms::
+	@scripts/step "crashes and faults on SQLite" cargo test $(LOCKED) $(TESTED) --test e2e storms:: -- --skip storms::soak::
+	@scripts/step "random load" cargo test $(LOCKED) $(TESTED) --test e2e storms::soak:: -- --nocapture
+	@scripts/step "tests on PostgreSQL" $(BESIDE_POSTGRES) $(MANY_AT_ONCE) TOLLGATE_TEST_STORE=postgres \
 		cargo test $(LOCKED) $(TESTED) --test e2e --test control --test control_met -- --skip storms:: $(SAME_ON_BOTH)
 	@scripts/step "crashes and faults on PostgreSQL" $(BESIDE_POSTGRES) env TOLLGATE_TEST_STORE=postgres \
-		cargo test $(LOCKED) $(TESTED) --test e2e storms::
+		cargo test $(LOCKED) $(TESTED) --test e2e storms:: -- --skip storms::soak::
 
-soak: ## run every test on PostgreSQL, and the crash, fault and outage tests with 20 seeds and a fault at every call
+soak: ## run every test on PostgreSQL, the crash, fault and outage tests at length, and 10 minutes of random load
 	@scripts/setup.sh test
 	@scripts/step "build" cargo build $(LOCKED) $(TESTED) --bins --tests
 	@scripts/step "all tests on PostgreSQL" $(BESIDE_POSTGRES) env TOLLGATE_TEST_STORE=postgres \
@@ -65,7 +69,9 @@ soak: ## run every test on PostgreSQL, and the crash, fault and outage tests wit
 		cargo test $(LOCKED) $(TESTED) --test e2e storms::nth::
 	@scripts/step "crashes, faults and outages on PostgreSQL" $(BESIDE_POSTGRES) \
 		env TOLLGATE_TEST_STORE=postgres TOLLGATE_TEST_LONG=1 TOLLGATE_FLEET_SEEDS=20 \
-		cargo test $(LOCKED) $(TESTED) --test e2e -- --nocapture storms:: outage::
+		cargo test $(LOCKED) $(TESTED) --test e2e -- --nocapture --skip storms::soak:: storms:: outage::
+	@scripts/step "10 minutes of random load" env TOLLGATE_SOAK_SECONDS=600 TOLLGATE_SOAK_CONNECTIONS=1000 \
+		cargo test $(LOCKED) $(TESTED) --test e2e storms::soak:: -- --nocapture
 
 clients: ## run the official clients, and generate docs/clients.md from their results
 	@scripts/setup.sh test

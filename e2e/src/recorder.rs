@@ -1,6 +1,7 @@
 //! A backend that records every byte, parses strictly with [`crate::reading`], and answers.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -18,6 +19,7 @@ const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncon
 pub struct Recorder {
     address: SocketAddr,
     log: Arc<Mutex<Vec<RecorderEntry>>>,
+    begun: Arc<AtomicUsize>,
     _tasks: JoinSet<()>,
 }
 
@@ -48,9 +50,10 @@ impl Recorder {
             Err(error) => panic!("no listener: {error}"),
         };
         let log = Arc::new(Mutex::new(Vec::new()));
+        let begun = Arc::new(AtomicUsize::new(0));
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, Arc::clone(&log)));
-        Self { address, log, _tasks: tasks }
+        tasks.spawn(accept(listener, Arc::clone(&log), Arc::clone(&begun)));
+        Self { address, log, begun, _tasks: tasks }
     }
 
     /// Returns the address on which the backend listens.
@@ -65,6 +68,12 @@ impl Recorder {
         lock(&self.log).get(after..).unwrap_or_default().to_vec()
     }
 
+    /// Returns the number of requests that have begun to arrive and have not ended.
+    #[must_use]
+    pub fn begun(&self) -> usize {
+        self.begun.load(Ordering::Relaxed)
+    }
+
     /// Returns the number of log entries.
     #[must_use]
     pub fn lines(&self) -> usize {
@@ -72,20 +81,38 @@ impl Recorder {
     }
 }
 
-async fn accept(listener: TcpListener, log: Arc<Mutex<Vec<RecorderEntry>>>) {
+async fn accept(listener: TcpListener, log: Arc<Mutex<Vec<RecorderEntry>>>, begun: Arc<AtomicUsize>) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
-        connections.spawn(serve(stream, Arc::clone(&log)));
+        connections.spawn(serve(stream, Arc::clone(&log), Arc::clone(&begun)));
     }
 }
 
-async fn serve(mut stream: TcpStream, log: Arc<Mutex<Vec<RecorderEntry>>>) {
+async fn serve(stream: TcpStream, log: Arc<Mutex<Vec<RecorderEntry>>>, begun: Arc<AtomicUsize>) {
+    let mut is_begun = false;
+    record(stream, &log, |bytes| {
+        match (is_begun, bytes > 0) {
+            (false, true) => begun.fetch_add(1, Ordering::Relaxed),
+            (true, false) => begun.fetch_sub(1, Ordering::Relaxed),
+            (false, false) | (true, true) => return,
+        };
+        is_begun = bytes > 0;
+    })
+    .await;
+    if is_begun {
+        begun.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Records a connection; `unread` is called with the number of bytes that are not part of a whole request.
+async fn record(mut stream: TcpStream, log: &Mutex<Vec<RecorderEntry>>, mut unread: impl FnMut(usize)) {
     let mut bytes = Vec::new();
     loop {
         match read(&bytes) {
             Reading::Whole(request, taken) => {
                 bytes.drain(..taken);
-                lock(&log).push(RecorderEntry::Whole(request));
+                unread(bytes.len());
+                lock(log).push(RecorderEntry::Whole(request));
                 // A write fails if Tollgate no longer reads the response; the next read then fails too.
                 let _ = stream.write_all(ANSWER).await;
             }
@@ -94,12 +121,13 @@ async fn serve(mut stream: TcpStream, log: Arc<Mutex<Vec<RecorderEntry>>>) {
                 if !matches!(stream.read_buf(&mut bytes).await, Ok(1..)) {
                     break;
                 }
+                unread(bytes.len());
             }
-            Reading::Part => return lock(&log).push(RecorderEntry::Wrong("it has no end", bytes)),
-            Reading::Wrong(why) => return lock(&log).push(RecorderEntry::Wrong(why, bytes)),
+            Reading::Part => return lock(log).push(RecorderEntry::Wrong("it has no end", bytes)),
+            Reading::Wrong(why) => return lock(log).push(RecorderEntry::Wrong(why, bytes)),
         }
     }
     if !bytes.is_empty() {
-        lock(&log).push(RecorderEntry::Cut(bytes));
+        lock(log).push(RecorderEntry::Cut(bytes));
     }
 }

@@ -60,6 +60,19 @@ impl Vitals {
         }
     }
 
+    /// Returns the targets of all open descriptors, such as `socket:[1]` and the paths of files.
+    #[must_use]
+    pub fn descriptor_targets(self) -> Vec<String> {
+        let entries = fs::read_dir(self.path("fd")).into_iter().flatten().flatten();
+        entries.filter_map(|entry| Some(fs::read_link(entry.path()).ok()?.display().to_string())).collect()
+    }
+
+    /// Returns the number of threads.
+    #[must_use]
+    pub fn threads(self) -> usize {
+        fs::read_dir(self.path("task")).map_or(0, Iterator::count)
+    }
+
     /// Sets the soft limit of open descriptors to `count`.
     pub fn limit_descriptors(self, count: u64) {
         let pid = i32::try_from(self.0).ok().and_then(Pid::from_raw);

@@ -53,6 +53,42 @@ impl SeededRandom {
     }
 }
 
+/// Choices that the bytes under test determine one by one, so that a smaller input makes fewer choices. Without bytes, every
+/// choice is 0.
+#[derive(Debug)]
+pub struct InputChoices<'a>(&'a [u8]);
+
+impl<'a> InputChoices<'a> {
+    /// The choices of these bytes.
+    #[must_use]
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// Whether every further choice is 0.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// A number below `end`, which is at most 256; 0 if `end` is 0.
+    pub fn below(&mut self, end: usize) -> usize {
+        let Some((first, rest)) = self.0.split_first() else { return 0 };
+        self.0 = rest;
+        usize::from(*first) % end.max(1)
+    }
+
+    /// One of `choices`, which must not be empty.
+    pub fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.below(choices.len())]
+    }
+
+    /// Is true for one of `n` values, which is not 0.
+    pub fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 1
+    }
+}
+
 /// The FNV-1a hash with 64 bits.
 #[must_use]
 pub fn hash(bytes: &[u8]) -> u64 {

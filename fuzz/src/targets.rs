@@ -5,7 +5,6 @@ pub mod configuration;
 pub mod endpoint;
 pub mod env_file;
 pub mod export;
-pub mod head;
 pub mod http1;
 pub mod key;
 pub mod multipart;
@@ -44,9 +43,10 @@ pub const ALL: &[FuzzTarget] = &[
     FuzzTarget { name: "env_file", run: env_file::env_file, words: env_file::WORDS, bytes_max: 4 * KIB },
     FuzzTarget { name: "export", run: export::export, words: export::WORDS, bytes_max: 16 * KIB },
     FuzzTarget { name: "http1_chunked", run: http1::chunked, words: http1::CHUNKED_WORDS, bytes_max: 16 * KIB },
+    FuzzTarget { name: "http1_edits", run: http1::edits, words: http1::REQUEST_WORDS, bytes_max: 8 * KIB },
+    FuzzTarget { name: "http1_pipeline", run: http1::pipeline, words: &[], bytes_max: KIB },
     FuzzTarget { name: "http1_request", run: http1::request, words: http1::REQUEST_WORDS, bytes_max: 16 * KIB },
     FuzzTarget { name: "http1_response", run: http1::response, words: http1::RESPONSE_WORDS, bytes_max: 16 * KIB },
-    FuzzTarget { name: "http_head", run: head::http_head, words: head::WORDS, bytes_max: 32 * KIB },
     FuzzTarget { name: "multipart", run: multipart::multipart, words: multipart::WORDS, bytes_max: 32 * KIB },
     FuzzTarget { name: "origin", run: origin::origin, words: origin::WORDS, bytes_max: 4 * KIB },
     FuzzTarget { name: "price", run: price::price, words: price::WORDS, bytes_max: 256 },

@@ -1,7 +1,7 @@
 //! Chunk framing for content whose bytes change on their way (RFC 9112, 7.1).
 
 use crate::field_writer::{InvalidPart, write_field};
-use crate::known_name::NameMatch;
+use crate::known_name::{KnownName, NameMatch};
 
 /// Follows the data of each chunk.
 pub const CHUNK_END: &[u8] = b"\r\n";
@@ -64,10 +64,7 @@ pub fn write_trailers<'a>(
     let before = out.len();
     out.extend_from_slice(b"0\r\n");
     for (name, value) in trailers {
-        let is_forbidden = match NameMatch::of(name) {
-            NameMatch::Exact(known) | NameMatch::Lookalike(known) => known.is_forbidden_as_trailer(),
-            NameMatch::Unknown => false,
-        };
+        let is_forbidden = NameMatch::of(name).known().is_some_and(KnownName::is_forbidden_as_trailer);
         let written = if is_forbidden { Err(InvalidPart::Name) } else { write_field(out, name, value) };
         written.inspect_err(|_| out.truncate(before))?;
     }

@@ -6,7 +6,7 @@ use crate::field_writer::{InvalidPart, write_joined_line, write_line};
 use crate::fields::{Field, FieldSpans, Fields};
 use crate::known_name::{KnownName, KnownNames, NameMatch};
 use crate::limits::FIELDS_MAX;
-use crate::octets::{is_field_value, is_token};
+use crate::octets::{is_field_value, is_token, trim};
 
 /// Names without an id that one set of edits may remove or set. Each is compared with each field.
 pub const EDITED_NAMES_MAX: usize = 64;
@@ -39,8 +39,12 @@ const NUMBER_WORDS: usize = FIELDS_MAX.div_ceil(64);
 /// derives them from the framing.
 #[derive(Clone)]
 pub struct HeadEdits {
+    /// Well-known names whose fields are not written.
     removed: KnownNames,
-    /// Well-known names with added fields.
+    /// The names that [`remove`](Self::remove) removed, also if they are kept since then.
+    removed_explicitly: KnownNames,
+    kept: KnownNames,
+    /// Well-known names with added fields, also in a spelling with underscores.
     added: KnownNames,
     /// Other names that are removed, in lower case, each with a final LF.
     removed_names: Vec<u8>,
@@ -79,6 +83,8 @@ impl HeadEdits {
     pub const fn for_forwarding() -> Self {
         Self {
             removed: HOP_BY_HOP.union(FRAMING),
+            removed_explicitly: KnownNames::EMPTY,
+            kept: KnownNames::EMPTY,
             added: KnownNames::EMPTY,
             removed_names: Vec::new(),
             removed_names_count: 0,
@@ -107,8 +113,10 @@ impl HeadEdits {
     /// Removes every field of this name, received or added before.
     pub fn remove(&mut self, name: KnownName) {
         self.removed = self.removed.with(name);
+        self.removed_explicitly = self.removed_explicitly.with(name);
+        self.kept = self.kept.without(name);
         if self.added.contains(name) {
-            self.drop_added(name.as_str().as_bytes());
+            self.drop_added(|added| NameMatch::of(added).known() == Some(name));
             self.added = self.added.without(name);
         }
     }
@@ -117,6 +125,7 @@ impl HeadEdits {
     pub fn keep(&mut self, name: KnownName) {
         if !FRAMING.contains(name) {
             self.removed = self.removed.without(name);
+            self.kept = self.kept.with(name);
         }
     }
 
@@ -134,7 +143,7 @@ impl HeadEdits {
         }
         let is_removed = self.is_name_removed(name);
         if is_removed || self.has_appended_others {
-            self.drop_added(name);
+            self.drop_added(|added| added.eq_ignore_ascii_case(name));
         }
         if is_removed {
             return Ok(());
@@ -216,6 +225,9 @@ impl HeadEdits {
             return self.append(known, value);
         }
         check(name, value)?;
+        if let Some(known) = NameMatch::of(name).known() {
+            self.added = self.added.with(known);
+        }
         self.has_appended_others = true;
         write_line(&mut self.lines, name, value);
         Ok(())
@@ -232,11 +244,13 @@ impl HeadEdits {
         for (word, other) in self.removed_numbers.iter_mut().zip(other.removed_numbers) {
             *word |= other;
         }
-        let is_removed = |name: &KnownName| {
-            other.removed.contains(*name) && (other.added.contains(*name) || !HOP_BY_HOP.contains(*name))
-        };
-        for name in KnownName::ALL.iter().copied().filter(is_removed) {
-            self.remove(name);
+        for name in KnownName::ALL.iter().copied() {
+            if other.removed_explicitly.contains(name) {
+                self.remove(name);
+            }
+            if other.kept.contains(name) {
+                self.keep(name);
+            }
         }
         self.added = self.added.union(other.added);
         self.has_appended_others |= other.has_appended_others;
@@ -244,15 +258,12 @@ impl HeadEdits {
         Ok(())
     }
 
-    /// Drops the added fields of this name.
+    /// Drops the added fields with such a name.
     #[cold]
-    fn drop_added(&mut self, name: &[u8]) {
-        let is_same = |line: &&[u8]| {
-            let start = line.get(..name.len()).unwrap_or_default();
-            start.eq_ignore_ascii_case(name) && line.get(name.len()) == Some(&b':')
-        };
+    fn drop_added(&mut self, is_dropped: impl Fn(&[u8]) -> bool) {
+        let remains = |line: &&[u8]| !line.split(|octet| *octet == b':').next().is_some_and(&is_dropped);
         let lines = self.lines.split_inclusive(|octet| *octet == b'\n');
-        self.lines = lines.filter(|line| !is_same(line)).flatten().copied().collect();
+        self.lines = lines.filter(remains).flatten().copied().collect();
     }
 
     fn is_name_removed(&self, name: &[u8]) -> bool {
@@ -276,7 +287,7 @@ impl HeadEdits {
             let colon = memchr::memchr(b':', line)?;
             let name = line.get(..colon)?;
             let value = line.get(colon + 2..)?.strip_suffix(b"\r")?;
-            Some(Field { name, value, known: KnownName::find(name) })
+            Some(Field { name, value: trim(value), known: KnownName::find(name) })
         })
     }
 
@@ -289,8 +300,10 @@ impl HeadEdits {
         }
         match field.known {
             NameMatch::Exact(known) | NameMatch::Lookalike(known) if self.removed.contains(known) => true,
-            NameMatch::Exact(_) => false,
-            NameMatch::Lookalike(_) | NameMatch::Unknown => self.is_name_removed(field.name(bytes)),
+            NameMatch::Exact(known) if known != KnownName::XForwardedOther => false,
+            NameMatch::Exact(_) | NameMatch::Lookalike(_) | NameMatch::Unknown => {
+                self.is_name_removed(field.name(bytes))
+            }
         }
     }
 
@@ -307,12 +320,9 @@ fn check(name: &[u8], value: &[u8]) -> Result<(), InvalidPart> {
 }
 
 fn check_name(name: &[u8]) -> Result<(), InvalidPart> {
-    let is_derived = match NameMatch::of(name) {
-        NameMatch::Exact(known) | NameMatch::Lookalike(known) => FRAMING.contains(known),
-        NameMatch::Unknown => false,
-    };
+    let is_derived = NameMatch::of(name).known().is_some_and(|known| FRAMING.contains(known));
     // The text of a prefix is no name; other names that begin with it are.
-    if is_derived || !is_token(name) || name == KnownName::XForwardedOther.as_str().as_bytes() {
+    if is_derived || !is_token(name) || name.eq_ignore_ascii_case(KnownName::XForwardedOther.as_str().as_bytes()) {
         return Err(InvalidPart::Name);
     }
     Ok(())

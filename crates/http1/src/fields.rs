@@ -120,10 +120,10 @@ impl FieldTable {
     }
 
     /// The fields from the first one of this name on; only that one if the name is not repeated.
-    fn from_first(&self, name: KnownName) -> &[FieldSpans] {
-        let from_first = self.first_index(name).and_then(|first| self.list.get(first..)).unwrap_or_default();
-        let len = if self.is_repeated(name) { from_first.len() } else { from_first.len().min(1) };
-        from_first.get(..len).unwrap_or_default()
+    fn candidates(&self, name: KnownName) -> &[FieldSpans] {
+        let rest = self.first_index(name).and_then(|first| self.list.get(first..)).unwrap_or_default();
+        let len = if self.is_repeated(name) { rest.len() } else { rest.len().min(1) };
+        rest.get(..len).unwrap_or_default()
     }
 
     pub(crate) fn is_repeated(&self, name: KnownName) -> bool {
@@ -181,7 +181,7 @@ impl<'a> Fields<'a> {
     pub fn all(&self, name: KnownName) -> impl DoubleEndedIterator<Item = &'a [u8]> + use<'a> {
         let bytes = self.bytes;
         let same = move |field: &&FieldSpans| field.known == NameMatch::Exact(name);
-        self.table.from_first(name).iter().filter(same).map(move |field| field.value.of(bytes))
+        self.table.candidates(name).iter().filter(same).map(move |field| field.value.of(bytes))
     }
 
     /// The values of all fields of a name in any case, in order. It compares every name.

@@ -81,6 +81,9 @@ known_names! {
     XGoogApiKey = "x-goog-api-key",
     XGoogFieldmask = "x-goog-fieldmask",
     XGoogUserProject = "x-goog-user-project",
+    XRatelimitLimit = "x-ratelimit-limit",
+    XRatelimitRemaining = "x-ratelimit-remaining",
+    XRatelimitReset = "x-ratelimit-reset",
     XRealIp = "x-real-ip",
     XRequestId = "x-request-id",
 }
@@ -139,6 +142,14 @@ impl KnownName {
 }
 
 impl NameMatch {
+    /// The known name, in either spelling.
+    pub(crate) const fn known(self) -> Option<KnownName> {
+        match self {
+            Self::Exact(known) | Self::Lookalike(known) => Some(known),
+            Self::Unknown => None,
+        }
+    }
+
     /// Compares a token with the well-known names.
     #[inline]
     pub(crate) fn of(name: &[u8]) -> Self {

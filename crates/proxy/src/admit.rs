@@ -2,7 +2,7 @@
 
 use access::{Refusal, RequestId};
 use config::snapshot::Sizes;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue};
 use http1::{Announced, Violation};
 
 use crate::answer::Problem;
@@ -35,25 +35,9 @@ fn refused(violation: Violation, sizes: &Sizes) -> Problem {
     Problem::new(refusal, message)
 }
 
-/// Whether `Transfer-Encoding` is `chunked` alone, or missing: the field is not forwarded, so the body must not have another
-/// coding (RFC 9112, 6.1).
-pub(crate) fn is_coded_plainly(headers: &HeaderMap) -> bool {
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    match (codings.next(), codings.next()) {
-        (None, _) => true,
-        (Some(only), None) => only.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"),
-        (Some(_), Some(_)) => false,
-    }
-}
-
 /// The refusal of a body over `body_bytes_max`.
 pub(crate) fn too_large(body_bytes_max: u64) -> Problem {
     Problem::new(Refusal::PayloadTooLarge, format!("the request's body is larger than {body_bytes_max} bytes"))
-}
-
-/// The announced length of a body.
-pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
 /// The id of a request as a header value.
@@ -91,18 +75,5 @@ mod tests {
         assert_eq!(check(&tunnel), Some(Refusal::MethodNotAllowed));
         let large = check_head(&Head::refused(None, Violation::HeadTooLarge), &sizes()).unwrap_err();
         assert!(large.message.ends_with("at most 200 bytes are accepted"), "{}", large.message);
-    }
-
-    #[test]
-    fn transfer_codings_are_chunked_alone_or_none() {
-        let plain = |codings: &[&'static str]| {
-            let mut headers = HeaderMap::new();
-            for coding in codings {
-                headers.append(header::TRANSFER_ENCODING, HeaderValue::from_static(coding));
-            }
-            is_coded_plainly(&headers)
-        };
-        assert!(plain(&[]) && plain(&["Chunked"]));
-        assert!(!plain(&["gzip, chunked"]) && !plain(&["chunked", "chunked"]));
     }
 }

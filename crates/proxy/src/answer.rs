@@ -8,6 +8,7 @@ use ai::Dialect;
 use bytes::Bytes;
 use config::snapshot::QuotaStatus;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http1::KnownName;
 use meter::counter::RefusalCause;
 use meter::rate::RateLevel;
 use meter::{AdmissionRefusal, BudgetExceeded, BudgetId, BudgetScope, Measure, Outcome, Per, RateOwner};
@@ -249,11 +250,16 @@ const fn measure_word(measure: Measure) -> &'static str {
 
 /// Returns `X-RateLimit-*` of a client's rate limit; `-Reset` is in Unix seconds (GW-3.3).
 pub(crate) fn limit_headers(level: RateLevel, now: Timestamp) -> [(HeaderName, HeaderValue); 3] {
+    limit_figures(level, now).map(|(name, figure)| (HeaderName::from_static(name.as_str()), HeaderValue::from(figure)))
+}
+
+/// The figures of `X-RateLimit-*` of a client's rate limit; see [`limit_headers`].
+pub(crate) fn limit_figures(level: RateLevel, now: Timestamp) -> [(KnownName, u64); 3] {
     let reset = now.unix_seconds() + seconds_up(level.reset);
     [
-        (X_RATELIMIT_LIMIT, HeaderValue::from(level.limit)),
-        (X_RATELIMIT_REMAINING, HeaderValue::from(level.remaining)),
-        (X_RATELIMIT_RESET, HeaderValue::from(reset)),
+        (KnownName::XRatelimitLimit, u64::from(level.limit)),
+        (KnownName::XRatelimitRemaining, u64::from(level.remaining)),
+        (KnownName::XRatelimitReset, reset),
     ]
 }
 

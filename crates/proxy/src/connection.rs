@@ -17,18 +17,18 @@ use std::task::{Context, Poll};
 
 use access::Refusal;
 use bytes::Bytes;
-use http::{HeaderValue, Response};
+use http::HeaderValue;
 use http1::{HeadLimits, RequestHead, RequestParser, ResponseTo, Version, Violation};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use self::response_writer::{ResponseContext, ResponseWriter, WriteEnd};
 use self::socket::{ClientSocket, SharedSocket};
-use crate::body::Body;
 use crate::deadlines::{ConnectionDeadlines, DeadlineAction};
 use crate::drain::Outliving;
 use crate::handle::handle;
 use crate::head::Head;
+use crate::response::ClientResponse;
 use crate::worker::Worker;
 
 pub(crate) use self::request_body::{RequestBody, RequestBodyError};
@@ -183,7 +183,7 @@ impl Connection {
     }
 
     /// Lets `handle` respond. The request ends early if its client leaves, unless it may outlive the client.
-    async fn respond(&self, head: Head) -> Result<Response<Body>, ConnectionEnd> {
+    async fn respond(&self, head: Head) -> Result<ClientResponse, ConnectionEnd> {
         // Boxed, so that an idle connection does not carry the room for it.
         let body = RequestBody::new(self.socket.clone());
         let mut handling = pin!(Outliving::new(self.at.clone(), handle(self.at.clone(), head, body)));
@@ -195,7 +195,7 @@ impl Connection {
     }
 
     /// Writes a response. Returns whether the connection can serve another request.
-    async fn write(&self, response: Response<Body>, traits: RequestTraits) -> Result<bool, ConnectionEnd> {
+    async fn write(&self, response: ClientResponse, traits: RequestTraits) -> Result<bool, ConnectionEnd> {
         let context = ResponseContext {
             version: traits.version,
             responds_to: traits.responds_to,

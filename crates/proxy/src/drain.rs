@@ -10,13 +10,12 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use config::snapshot::OnHangup;
-use http::Response;
 use tokio::time::{Instant, sleep_until};
 
-use crate::body::Body;
 use crate::capacity::RequestPermit;
 use crate::connection::ConnectionContext;
 use crate::relay::Relay;
+use crate::response::ClientResponse;
 use crate::shutdown::{Phase, reached};
 use crate::worker::{Worker, spawn};
 
@@ -36,21 +35,21 @@ fn bounds(on_hangup: OnHangup, left: Instant) -> Option<DetachedBounds> {
 }
 
 /// A request that goes on without its caller once its call has gone upstream: dropped then, it is read on.
-pub(crate) struct Outliving<F: Future<Output = Response<Body>> + 'static> {
+pub(crate) struct Outliving<F: Future<Output = ClientResponse> + 'static> {
     at: Rc<ConnectionContext>,
     handling: Option<Pin<Box<F>>>,
 }
 
-impl<F: Future<Output = Response<Body>> + 'static> Outliving<F> {
+impl<F: Future<Output = ClientResponse> + 'static> Outliving<F> {
     pub(crate) fn new(at: Rc<ConnectionContext>, handling: F) -> Self {
         Self { at, handling: Some(Box::pin(handling)) }
     }
 }
 
-impl<F: Future<Output = Response<Body>> + 'static> Future for Outliving<F> {
-    type Output = Response<Body>;
+impl<F: Future<Output = ClientResponse> + 'static> Future for Outliving<F> {
+    type Output = ClientResponse;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response<Body>> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ClientResponse> {
         let Some(handling) = &mut self.handling else { return Poll::Pending };
         let polled = handling.as_mut().poll(cx);
         if polled.is_ready() {
@@ -60,7 +59,7 @@ impl<F: Future<Output = Response<Body>> + 'static> Future for Outliving<F> {
     }
 }
 
-impl<F: Future<Output = Response<Body>> + 'static> Drop for Outliving<F> {
+impl<F: Future<Output = ClientResponse> + 'static> Drop for Outliving<F> {
     fn drop(&mut self) {
         let (Some(handling), deadlines) = (self.handling.take(), &self.at.deadlines) else { return };
         if !deadlines.outlives() || deadlines.is_ending() {

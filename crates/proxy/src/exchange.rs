@@ -10,7 +10,7 @@ use access::{Credits, Day, KeyId, Last4, NanoUsd, Principal, Refusal, RequestId,
 use ai::{Format, ResponseFacts, Tap};
 use bytes::Bytes;
 use config::snapshot::{Events, OnHangup, Provider, Timeouts};
-use http::{HeaderValue, StatusCode};
+use http::HeaderValue;
 use meter::{Attempt, Billed, Charge, CommittedRequest, Outcome, Reservation};
 use tokio::time::Instant;
 
@@ -281,7 +281,7 @@ impl Exchange {
     }
 
     /// The head of the answer is here.
-    pub(crate) fn answered(&mut self, status: StatusCode, upstream_id: Option<Arc<str>>) {
+    pub(crate) fn answered(&mut self, status: u16, upstream_id: Option<Arc<str>>) {
         self.commit_if_sent();
         let now = self.read_clock();
         let total_at = self.total_at();
@@ -289,7 +289,7 @@ impl Exchange {
         self.at.deadlines.wait_until((now + self.timeouts.idle).min(total_at));
         if let Some(sending) = &mut self.sending {
             let waited_us = micros(now - sending.since);
-            sending.status = Some(status.as_u16());
+            sending.status = Some(status);
             sending.upstream_id = upstream_id;
             sending.first_byte_us = Some(waited_us);
             if let Some(upstream) = &self.upstream {
@@ -306,9 +306,9 @@ impl Exchange {
     }
 
     /// What the caller gets, if it waits for it.
-    pub(crate) fn answers(&mut self, status: StatusCode) {
+    pub(crate) fn answers(&mut self, status: u16) {
         if !self.at.deadlines.has_left() {
-            self.status = status.as_u16();
+            self.status = status;
         }
     }
 

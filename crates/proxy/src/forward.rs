@@ -1,13 +1,11 @@
 //! One call upstream: a connection or a stream, the request, and the head of the response. The conditions of a retry are in
 //! docs/decisions/0016-http2-and-retries.md.
 
-mod answer;
 mod attempt;
 
 use std::rc::Rc;
 
 use access::Refusal;
-use http::Response;
 use tokio::time::{Instant, timeout};
 
 use crate::answer::Problem;
@@ -20,6 +18,7 @@ use crate::upstream::http1::{Http1Connection, ReturnSlot};
 use crate::upstream::http2::streams::{PendingConnection, StreamGrant, StreamSlot, StreamWaitError};
 use crate::upstream::outgoing::OutgoingHead;
 use crate::upstream::pool::{OriginProtocol, Pool};
+use crate::upstream::response_head::UpstreamHead;
 
 /// A request on its way upstream.
 pub(crate) struct Outgoing {
@@ -32,7 +31,8 @@ pub(crate) struct Outgoing {
 
 /// An upstream's response, and the connection that it still uses.
 pub(crate) struct UpstreamResponse {
-    pub(crate) response: Response<Download>,
+    pub(crate) head: UpstreamHead,
+    pub(crate) body: Download,
     pub(crate) connection: BorrowedConnection,
 }
 

@@ -12,8 +12,8 @@ use ai::tap::Framing;
 use ai::{Dialect, Endpoint, EndpointCall, Tap};
 use config::snapshot::{Auth, Events, Route};
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderValue, Response, header};
-use http1::InvalidPart;
+use http::{HeaderValue, header};
+use http1::{HeadEdits, InvalidPart, KnownName};
 use meter::{AdmissionInfo, Charge, Measure, Outcome, Reservation};
 use tracing::Instrument;
 
@@ -27,6 +27,7 @@ use crate::forward::{Outgoing, UpstreamResponse, forward};
 use crate::head::Head;
 use crate::inference::{self, Inference, InferenceRequest};
 use crate::relay::{Relay, TappedResponse};
+use crate::response::{ClientHead, ClientResponse};
 use crate::route::RouteMatch;
 use crate::transform::{ProviderTarget, Trust};
 use crate::upstream::outgoing::{OutgoingHead, OutgoingTarget};
@@ -35,13 +36,21 @@ use crate::{address, admit, budget, credential, identify, route, scope, transfor
 /// The response to a request.
 enum HandledResponse {
     /// A response of the gateway.
-    Ours(Response<Body>),
+    Ours(ClientResponse),
     /// An upstream's response, to be relayed.
-    Theirs { answered: UpstreamResponse, tap: Option<Box<TappedResponse>>, standing: AdmissionInfo },
+    Theirs(RelayedResponse),
+}
+
+/// An upstream's response, as it is relayed.
+struct RelayedResponse {
+    answered: UpstreamResponse,
+    edits: HeadEdits,
+    tap: Option<Box<TappedResponse>>,
+    standing: AdmissionInfo,
 }
 
 /// Serves one request; the result is always a response.
-pub(crate) async fn handle(at: Rc<ConnectionContext>, head: Head, body: RequestBody) -> Response<Body> {
+pub(crate) async fn handle(at: Rc<ConnectionContext>, head: Head, body: RequestBody) -> ClientResponse {
     let busy = at.deadlines.begin();
     let permit = at.worker.shared.capacity.enter();
     let body = IncomingBody::new(&head, body);
@@ -62,7 +71,7 @@ pub(crate) async fn handle(at: Rc<ConnectionContext>, head: Head, body: RequestB
     });
     let (id, id_value) = (exchange.id, exchange.id_value.clone());
     let mut response = match served {
-        Ok(HandledResponse::Theirs { answered, tap, standing }) => relay(exchange, answered, tap, standing),
+        Ok(HandledResponse::Theirs(relayed)) => relay(exchange, relayed),
         Ok(HandledResponse::Ours(response)) => finish(&mut exchange, response, Outcome::Completed),
         Err(mut problem) => {
             exchange.refuse(&mut problem);
@@ -71,15 +80,13 @@ pub(crate) async fn handle(at: Rc<ConnectionContext>, head: Head, body: RequestB
             let dialect = route::dialect(&snapshot.traffic, &exchange.head);
             let (quota_status, domain) = (snapshot.traffic.quota_status, snapshot.process.brand.slug());
             let rendering = Rendering { dialect, quota_status, domain };
-            let mut response = problem.into_response(rendering, id);
-            if !exchange.has_whole_body().await {
-                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
-            finish(&mut exchange, response, outcome)
+            let response = problem.into_response(rendering, id);
+            let closes = !exchange.has_whole_body().await;
+            finish(&mut exchange, ClientResponse::own(response, closes), outcome)
         }
     };
-    answer::stamp(response.headers_mut(), id_value);
-    response.map(|body| body.in_flight(permit.ok(), busy))
+    response.stamp(&id_value);
+    response.in_flight(permit.ok(), busy)
 }
 
 /// Ends `serving` when the time of the shutdown is over; the connection is polled then.
@@ -105,7 +112,8 @@ async fn serve(exchange: &mut Exchange) -> Result<HandledResponse, Problem> {
         RouteMatch::Route(route) => plain(exchange, &route).await,
         RouteMatch::Endpoint(called) if called.endpoint == Endpoint::Root => {
             exchange.routed(exchange.worker().handles.endpoint(Endpoint::Root), Events::Folded, exchange.timeouts());
-            Ok(HandledResponse::Ours(answer::json(br#"{"status":"ok"}"#.to_vec())))
+            let response = answer::json(br#"{"status":"ok"}"#.to_vec());
+            Ok(HandledResponse::Ours(ClientResponse::own(response, false)))
         }
         RouteMatch::Endpoint(called) => llm(exchange, &called).await,
     }
@@ -143,10 +151,10 @@ async fn plain(exchange: &mut Exchange, route: &Arc<Route>) -> Result<HandledRes
     let (head, target) = (exchange.head.clone(), OutgoingTarget::Received { prefix_len: 0 });
     let repeatable = head.is_idempotent();
     let head = OutgoingHead { head, edits, target, to };
-    let mut answered = forward(exchange, Outgoing { head, upload, progress, repeatable }).await?;
-    transform::to_caller(answered.response.headers_mut());
-    exchange.answered(answered.response.status(), None);
-    Ok(HandledResponse::Theirs { answered, tap: None, standing })
+    let answered = forward(exchange, Outgoing { head, upload, progress, repeatable }).await?;
+    exchange.answered(answered.head.status(), None);
+    let edits = HeadEdits::for_forwarding();
+    Ok(HandledResponse::Theirs(RelayedResponse { answered, edits, tap: None, standing }))
 }
 
 /// Serves an LLM endpoint: the body is read, and the response passes a tap.
@@ -182,22 +190,22 @@ async fn llm(exchange: &mut Exchange, called: &EndpointCall<'_>) -> Result<Handl
     let prefix = exchange.snapshot.traffic.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
     let target = transform::to_endpoint(called, &head, prefix, &call);
     let head = OutgoingHead { head, edits, target, to };
-    let mut answered = forward(exchange, Outgoing { head, upload, progress, repeatable: false }).await?;
-    let upstream_id = transform::from_provider(answered.response.headers_mut());
-    exchange.answered(answered.response.status(), upstream_id);
-    let media_type = answered.response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let answered = forward(exchange, Outgoing { head, upload, progress, repeatable: false }).await?;
+    let (edits, upstream_id) = transform::from_provider(&answered.head).map_err(unwritable)?;
+    exchange.answered(answered.head.status(), upstream_id);
+    let media_type = answered.head.text(KnownName::ContentType);
     if !media_type.is_some_and(is_audio) {
         exchange.forget_billable();
     }
     let framing = match Framing::of(format, call.streamed, media_type) {
         // An error response is one body, whatever its media type: nothing is added to it.
-        Framing::Events | Framing::Array if !answered.response.status().is_success() => Framing::Json,
+        Framing::Events | Framing::Array if !answered.head.is_success() => Framing::Json,
         framing @ (Framing::Json | Framing::Events | Framing::Array | Framing::Opaque) => framing,
     };
     let streamed = matches!(framing, Framing::Events | Framing::Array);
     let tap =
         (!call.free).then(|| Box::new(TappedResponse { tap: Tap::new(format, framing, usage_injected), streamed }));
-    Ok(HandledResponse::Theirs { answered, tap, standing })
+    Ok(HandledResponse::Theirs(RelayedResponse { answered, edits, tap, standing }))
 }
 
 /// Identifies the client.
@@ -253,7 +261,7 @@ fn models(
     called: &EndpointCall<'_>,
     listing: &ModelListing<'_>,
     standing: AdmissionInfo,
-) -> Result<Response<Body>, Problem> {
+) -> Result<ClientResponse, Problem> {
     let ModelListing { dialect, bounds } = *listing;
     let mut names = exchange.snapshot.traffic.model_names();
     names.retain(|name| bounds.opens_model(name));
@@ -265,44 +273,30 @@ fn models(
         }
         Some(name) => return Err(inference::no_model(name)),
     };
-    let mut response = answer::json(body);
-    tell(response.headers_mut(), exchange, standing);
+    let mut response = ClientResponse::own(answer::json(body), false);
+    if let Some(level) = standing.rate {
+        response.add_rate_limit(level, exchange.wall_at());
+    }
     Ok(response)
 }
 
-fn relay(
-    exchange: Box<Exchange>,
-    answered: UpstreamResponse,
-    tap: Option<Box<TappedResponse>>,
-    standing: AdmissionInfo,
-) -> Response<Body> {
-    let mut exchange = exchange;
-    let (mut parts, incoming) = answered.response.into_parts();
-    if tap.as_ref().is_some_and(|tap| tap.streamed) {
-        parts.headers.remove(header::CONTENT_LENGTH);
-    }
-    tell(&mut parts.headers, &exchange, standing);
-    if exchange.sending.as_ref().is_some_and(|sending| sending.progress.caller_owes()) {
-        // The client still owes bytes that nobody waits for after the response.
-        parts.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    exchange.answers(parts.status);
-    parts.version = http::Version::HTTP_11;
-    Response::from_parts(parts, Body::relay(Relay::new(incoming, answered.connection, exchange, tap)))
-}
-
-/// Adds the state of the client's rate limit.
-fn tell(headers: &mut HeaderMap, exchange: &Exchange, standing: AdmissionInfo) {
+fn relay(mut exchange: Box<Exchange>, relayed: RelayedResponse) -> ClientResponse {
+    let RelayedResponse { answered: UpstreamResponse { head, body, connection }, edits, tap, standing } = relayed;
+    exchange.answers(head.status());
+    // The client still owes bytes that nobody waits for after the response.
+    let closes = exchange.sending.as_ref().is_some_and(|sending| sending.progress.caller_owes());
+    let now = exchange.wall_at();
+    let body = Body::relay(Relay::new(body, connection, exchange, tap));
+    let mut response = ClientResponse { head: ClientHead::Relayed(head, edits), body, closes };
     if let Some(level) = standing.rate {
-        for (name, value) in answer::limit_headers(level, exchange.wall_at()) {
-            headers.insert(name, value);
-        }
+        response.add_rate_limit(level, now);
     }
+    response
 }
 
-fn finish(exchange: &mut Exchange, response: Response<Body>, outcome: Outcome) -> Response<Body> {
-    exchange.answers(response.status());
-    exchange.relayed(response.body().whole_bytes().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0));
+fn finish(exchange: &mut Exchange, response: ClientResponse, outcome: Outcome) -> ClientResponse {
+    exchange.answers(response.head.status());
+    exchange.relayed(response.body.whole_bytes().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0));
     exchange.finish(outcome, None);
     response
 }

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use access::{ApiKey, RequestId, Secret};
 use ai::{Dialect, EndpointCall, ProviderKind};
 use config::snapshot::Origin;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
 use http1::{HeadEdits, InvalidPart, KnownName};
 
 use crate::exchange::InferenceCall;
@@ -18,8 +17,8 @@ use crate::head::{Head, text};
 use crate::identify::bearer;
 use crate::transform::trusted::is_trusted_by_backends;
 use crate::upstream::outgoing::OutgoingTarget;
+use crate::upstream::response_head::UpstreamHead;
 
-const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// Room for the fields that one request adds to the edits of its destination.
 const ADDED_BYTES_USUAL: usize = 384;
 
@@ -38,6 +37,10 @@ const REPLACED: [KnownName; 11] = [
     KnownName::XRealIp,
     KnownName::XRequestId,
 ];
+
+/// Response fields that describe the provider's account, or are the provider's ids of the request.
+const OF_THE_ACCOUNT: [KnownName; 4] =
+    [KnownName::OpenaiOrganization, KnownName::RequestId, KnownName::SetCookie, KnownName::XRequestId];
 
 /// The client of a request, as an ordinary upstream receives it.
 pub(crate) struct ForwardedClient<'a> {
@@ -157,19 +160,21 @@ pub(crate) fn to_provider(head: &Head, to: &ProviderTarget<'_>, id: RequestId) -
     Ok(edits)
 }
 
-/// Removes the response fields that the client of an ordinary route does not get.
-pub(crate) fn to_caller(headers: &mut HeaderMap) {
-    remove(headers, is_hop_by_hop);
-}
-
-/// Removes the response fields that the client of an LLM call does not get; returns the provider's id of the request.
-pub(crate) fn from_provider(headers: &mut HeaderMap) -> Option<Arc<str>> {
+/// Returns the edits of a provider's response, and the provider's id of the request. The client of an LLM call does not see
+/// the provider's account.
+///
+/// # Errors
+/// None of the values is invalid.
+pub(crate) fn from_provider(head: &UpstreamHead) -> Result<(HeadEdits, Option<Arc<str>>), InvalidPart> {
     const UPSTREAM_ID_LEN_MAX: usize = 128;
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let upstream_id = text("x-request-id").or_else(|| text("request-id")).filter(|id| id.len() <= UPSTREAM_ID_LEN_MAX);
-    remove(headers, |name| is_hop_by_hop(name) || is_of_the_account(name));
-    headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
-    upstream_id.map(Arc::from)
+    let upstream_id = head.text(KnownName::XRequestId).or_else(|| head.text(KnownName::RequestId));
+    let mut edits = HeadEdits::for_forwarding();
+    for name in OF_THE_ACCOUNT {
+        edits.remove(name);
+    }
+    edits.remove_fields(head.fields(), |field| is_of_the_account(field.name));
+    edits.set(KnownName::XAccelBuffering, b"no")?;
+    Ok((edits, upstream_id.filter(|id| id.len() <= UPSTREAM_ID_LEN_MAX).map(Arc::from)))
 }
 
 /// Whether a credential is a key of this gateway. It is never forwarded, even if the route requires none.
@@ -177,39 +182,12 @@ fn is_own_key(text: &str) -> bool {
     ApiKey::parse(text.trim()).is_ok()
 }
 
-/// Fields of one connection (RFC 9110, 7.6.1), besides those that `Connection` names.
-fn is_hop_by_hop(name: &str) -> bool {
-    matches!(
-        name,
-        "connection"
-            | "http2-settings"
-            | "keep-alive"
-            | "proxy-authenticate"
-            | "proxy-authorization"
-            | "proxy-connection"
-            | "te"
-            | "trailer"
-            | "transfer-encoding"
-            | "upgrade"
-    )
-}
-
-/// Whether a field describes the provider's account behind a shared key, or is the provider's id of the request.
-fn is_of_the_account(name: &str) -> bool {
-    let account = ["set-cookie", "openai-organization", "anthropic-organization-id", "x-request-id", "request-id"];
-    account.contains(&name) || name.starts_with("x-ratelimit-") || name.starts_with("anthropic-ratelimit-")
-}
-
-/// Removes every field whose name `is_removed` accepts, and those that `Connection` names.
-fn remove(headers: &mut HeaderMap, is_removed: impl Fn(&str) -> bool) {
-    let mut gone: Vec<HeaderName> = headers.keys().filter(|name| is_removed(name.as_str())).cloned().collect();
-    for value in headers.get_all(header::CONNECTION) {
-        let named = value.as_bytes().split(|byte| *byte == b',');
-        gone.extend(named.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()));
-    }
-    for name in gone {
-        headers.remove(name);
-    }
+/// Whether a field describes the provider's account behind a shared key. Those of [`OF_THE_ACCOUNT`] do too.
+fn is_of_the_account(name: &[u8]) -> bool {
+    let begins_with = |prefix: &[u8]| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    name.eq_ignore_ascii_case(b"anthropic-organization-id")
+        || begins_with(b"x-ratelimit-")
+        || begins_with(b"anthropic-ratelimit-")
 }
 
 /// Continues the client's trace under its trace id; without a valid one, a trace begins with the request's own id (W3C

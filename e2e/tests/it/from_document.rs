@@ -116,8 +116,9 @@ impl Walk<'_> {
             if answer.status() < 300 {
                 return Err(wrong(format!("{name} is not refused")));
             }
-            // A refusal before body and query are read cannot name the field.
+            // A refusal before body and query are read cannot name the field; that of an invalid path ends the connection.
             if answer.status() == 400
+                && answer.header("connection") != Some("close")
                 && answer.json()["error"]["code"] == "bad_request"
                 && !answer.text().contains(name)
             {

@@ -1,6 +1,7 @@
 //! Hostile input: requests with ambiguous boundaries (request smuggling), and input that exhausts resources.
 
 mod answers;
+mod backend;
 mod backpressure;
 mod crowd;
 mod descriptors;

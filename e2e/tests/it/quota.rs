@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e2e::setup::Folder;
-use e2e::{Call, Gateway, Setup, Upstream, commands};
+use e2e::{Call, Gateway, ReservedPort, Setup, Upstream, commands};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -159,4 +159,18 @@ async fn credits_pre_logged_by_one_key_are_available_to_another() {
         }
     }
     panic!("the credits were never released to the other key within {SHOWN_WITHIN:?}");
+}
+
+#[tokio::test]
+async fn requests_that_are_not_sent_hold_no_credits() {
+    let port = ReservedPort::new();
+    let gateway = Gateway::start(Setup::routed(port.address(), "{path: /down, upstreams: backend, credits: 3}")).await;
+    let key = gateway.key().await;
+    for _ in 0..5 {
+        gateway.call(Call::get("/down").key(&key)).await.expect(502);
+    }
+    gateway.at_rest().await;
+    assert_eq!(gateway.gauge("tollgate_meter_held").await, 0);
+    assert_eq!(gateway.gauge("tollgate_meter_released_total").await, 5);
+    assert_eq!(gateway.used(&key).await, 0);
 }

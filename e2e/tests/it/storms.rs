@@ -10,5 +10,6 @@ mod midnight;
 mod nth;
 mod power;
 mod rounds;
+mod soak;
 mod tally;
 mod torn;

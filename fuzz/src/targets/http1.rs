@@ -2,14 +2,73 @@
 
 mod agreement;
 mod connection;
+mod edits;
+mod hyper_server;
+mod pipeline;
+mod reference;
 
-use http1::{BodyScanner, Framing, HeadLimits, Piece, RequestParser, ResponseParser, ResponseTo, limits};
+use http1::{Framing, HeadLimits, RequestHead, RequestParser, ResponseParser, ResponseTo, limits};
 
 use crate::random::SeededRandom;
 use connection::{ConnectionOutcome, ReaderSide};
+use hyper_server::ReadRequest;
+
+pub use edits::edits;
+pub use pipeline::pipeline;
 
 /// The value of [`super::FuzzTarget::words`].
-pub const REQUEST_WORDS: &[&str] = super::head::WORDS;
+pub const REQUEST_WORDS: &[&str] = &[
+    "GET / HTTP/1.1\r\n",
+    "POST /a HTTP/1.1\r\n",
+    "HEAD http://x/a HTTP/1.0\r\n",
+    "OPTIONS * HTTP/1.1\r\n",
+    "CONNECT x:1 HTTP/1.1\r\n",
+    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "HTTP/1.1",
+    "HTTP/0.9",
+    "Host: x\r\n",
+    "Host:",
+    "host: y\r\n",
+    "Content-Length: 5\r\n",
+    "Content-Length:",
+    "Transfer-Encoding: chunked\r\n",
+    "Transfer-Encoding:",
+    "transfer-encoding: gzip, chunked\r\n",
+    "Connection: close\r\n",
+    "Connection: keep-alive\r\n",
+    "Connection: upgrade\r\nUpgrade: h2c\r\n",
+    "Expect: 100-continue\r\n",
+    "Trailer: x\r\n",
+    "x: y\r\n",
+    "\r\n",
+    "\n",
+    "\r",
+    "\r\n\r\n",
+    "5\r\nhello\r\n",
+    "0\r\n\r\n",
+    "0\r\n",
+    "00000000000000005;a=b\r\n",
+    "FFFFFFFFFFFFFFFF\r\n",
+    "hello",
+    " ",
+    "\t",
+    ":",
+    ";",
+    ",",
+    "+5",
+    "0x5",
+    "5, 5",
+    "\u{0}",
+    "\u{b}",
+    "\u{e9}",
+    "chunked",
+    "//",
+    "http://x",
+    "?",
+    "#",
+    "@",
+    "[::1]",
+];
 /// The value of [`super::FuzzTarget::words`].
 pub const RESPONSE_WORDS: &[&str] = &[
     "HTTP/1.1 200 OK\r\n",
@@ -70,7 +129,7 @@ pub const CHUNKED_WORDS: &[&str] = &[
     "\u{e9}",
 ];
 
-/// The maximum of a head and of trailers: `proxy::smuggling` has one limit for both. Inputs reach it.
+/// The maximum of a head. Inputs reach it.
 const HEAD_BYTES_MAX: usize = limits::TRAILERS_BYTES_MAX;
 const LINE_BYTES_MAX: usize = 1024;
 const FIELDS_MAX: usize = 100;
@@ -79,60 +138,68 @@ fn head_limits() -> HeadLimits {
     HeadLimits::new(HEAD_BYTES_MAX, LINE_BYTES_MAX, FIELDS_MAX)
 }
 
-/// Requests at any split are parsed equally. `httparse` parses each accepted head equally. `http1` refuses every
-/// request that `proxy::smuggling` refuses. A written head is parsed as the same head.
+/// Requests at any split are parsed equally. `httparse`, the reference decoder and hyper read each accepted request equally,
+/// and hyper reads no further one. A written head is parsed as the same head.
 pub fn request(bytes: &[u8]) {
     let outcome = any_split(ReaderSide::Requests, bytes);
-    agreement::with_strict(bytes, &outcome, HEAD_BYTES_MAX);
-    for start in outcome.heads {
-        let bytes = &bytes[start..];
-        let head = RequestParser::new(head_limits()).parse(bytes).unwrap().unwrap();
-        agreement::request_with_httparse(bytes, &head);
-        agreement::request_is_read_back(bytes, &head);
+    let (mut expected, mut end) = (Vec::new(), outcome.taken);
+    for (start, content_bytes) in outcome.heads.iter().zip(&outcome.content_bytes) {
+        let message = &bytes[*start..];
+        let head = RequestParser::new(head_limits()).parse(message).unwrap().unwrap();
+        agreement::request_with_httparse(message, &head);
+        agreement::request_is_read_back(message, &head);
+        agreement::content_with_reference(head.framing(), &message[head.len()..]);
+        if head.over(message).method() == b"CONNECT" {
+            // hyper serves it by a tunnel, and reads no request after it.
+            end = end.min(*start);
+        } else if end == outcome.taken {
+            expected.push(read_request(message, &head, content_bytes.is_some()));
+        }
+    }
+    let taken = &bytes[..end];
+    let (requests, is_over) = hyper_server::read(&SeededRandom::of(bytes).cut(taken, 400));
+    assert_eq!(requests, expected[..requests.len().min(expected.len())]);
+    assert!(requests.len() == expected.len() || is_over, "hyper reads only {} requests", requests.len());
+}
+
+/// The request as hyper should read it.
+fn read_request(message: &[u8], head: &RequestHead, is_complete: bool) -> ReadRequest {
+    let request = head.over(message);
+    let mut fields = agreement::received(request.fields());
+    fields.iter_mut().for_each(|(name, _)| name.make_ascii_lowercase());
+    fields.sort_by(|one, other| one.0.cmp(&other.0));
+    let (content, _) = agreement::decode(head.framing(), &[&message[head.len()..]]);
+    ReadRequest {
+        method: String::from_utf8_lossy(request.method()).into_owned(),
+        target: http::Uri::try_from(request.target_bytes()).unwrap().to_string(),
+        fields,
+        data: is_complete.then_some(content.data),
     }
 }
 
-/// Responses at any split are parsed equally, and `httparse` parses each accepted head equally.
+/// Responses at any split are parsed equally, and `httparse` and the reference decoder read each accepted one equally.
 pub fn response(bytes: &[u8]) {
     for to in [ResponseTo::Other, ResponseTo::Head, ResponseTo::Connect] {
         let outcome = any_split(ReaderSide::Responses(to), bytes);
         for start in outcome.heads {
-            let bytes = &bytes[start..];
-            let head = ResponseParser::new(head_limits()).parse(bytes).unwrap().unwrap();
-            agreement::response_with_httparse(bytes, &head);
-            agreement::response_is_read_back(bytes, &head);
+            let message = &bytes[start..];
+            let head = ResponseParser::new(head_limits()).parse(message).unwrap().unwrap();
+            agreement::response_with_httparse(message, &head, to);
+            agreement::response_is_read_back(message, &head);
+            agreement::content_with_reference(head.framing(to), &message[head.len()..]);
         }
     }
 }
 
-/// Chunked content at any split has the same data and the same end. A parser that uses `httparse::parse_chunk_size`
-/// finds the same data.
+/// Chunked content at any split has the same data, end, trailers and violation, and the reference decoder agrees.
 pub fn chunked(bytes: &[u8]) {
-    let whole = decode(&[bytes]);
+    let whole = agreement::decode(Framing::Chunked, &[bytes]);
     let mut random = SeededRandom::of(bytes);
     let ones: Vec<&[u8]> = bytes.chunks(1).collect();
     for pieces in [ones, random.cut(bytes, 7), random.cut(bytes, 100)] {
-        assert_eq!(decode(&pieces), whole);
+        assert_eq!(agreement::decode(Framing::Chunked, &pieces), whole);
     }
-    agreement::chunks_with_httparse(bytes, &whole.0, whole.1);
-}
-
-/// The data, and the length of the encoded content if it is complete.
-fn decode(pieces: &[&[u8]]) -> (Vec<u8>, Option<usize>) {
-    let mut scanner = BodyScanner::new(Framing::Chunked);
-    let (mut buffer, mut data, mut taken) = (Vec::new(), Vec::new(), 0);
-    for piece in pieces {
-        buffer.extend_from_slice(piece);
-        while let Ok(Some(piece)) = scanner.next(&buffer) {
-            if let Piece::Content(len) = piece {
-                data.extend_from_slice(&buffer[..len]);
-            }
-            buffer.drain(..piece.len());
-            taken += piece.len();
-        }
-    }
-    assert_eq!(scanner.content_bytes(), data.len() as u64);
-    (data, scanner.has_ended().then_some(taken))
+    agreement::content_with_reference(Framing::Chunked, bytes);
 }
 
 fn any_split(side: ReaderSide, bytes: &[u8]) -> ConnectionOutcome {

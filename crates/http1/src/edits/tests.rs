@@ -169,6 +169,46 @@ fn values_are_not_printed() {
 }
 
 #[test]
+fn names_after_x_forwarded_are_removed_one_by_one_or_all() {
+    let received = "Host: a\r\nX-Forwarded-Foo: 1\r\nX-Forwarded-Bar: 2\r\n";
+    let mut edits = HeadEdits::for_forwarding();
+    edits.set_named(b"x-forwarded-foo", b"3").unwrap();
+    let expected = "Host: a\r\nX-Forwarded-Bar: 2\r\nx-forwarded-foo: 3\r\n";
+    assert_eq!(written_from(received, &edits, Announced::Nothing), expected);
+    edits.remove(KnownName::XForwardedOther);
+    assert_eq!(written_from(received, &edits, Announced::Nothing), "Host: a\r\n");
+    assert_eq!(edits.append_named(b"X-Forwarded-", b""), Err(InvalidPart::Name));
+}
+
+#[test]
+fn removing_a_known_name_removes_an_added_spelling_with_underscores() {
+    let mut edits = HeadEdits::for_forwarding();
+    edits.append_named(b"X_Api_Key", b"1").unwrap();
+    edits.append(KnownName::XApiKey, b"2").unwrap();
+    edits.append_named(b"x-api-keys", b"3").unwrap();
+    edits.remove(KnownName::XApiKey);
+    assert_eq!(edits.lines(), b"x-api-keys: 3\r\n");
+}
+
+#[test]
+fn joined_edits_remove_and_keep_what_the_later_ones_do() {
+    let received = "Host: a\r\nTE: trailers\r\nTrailer: X\r\nCookie: c\r\n";
+    let (mut edits, mut later) = (HeadEdits::for_forwarding(), HeadEdits::for_forwarding());
+    edits.keep(KnownName::Te);
+    edits.remove(KnownName::Cookie);
+    edits.set(KnownName::Connection, b"close").unwrap();
+    later.keep(KnownName::Trailer);
+    later.keep(KnownName::Cookie);
+    later.remove(KnownName::Connection);
+    edits.append_all(&later).unwrap();
+    assert_eq!(written_from(received, &edits, Announced::Nothing), received);
+    let mut last = HeadEdits::for_forwarding();
+    last.remove(KnownName::Te);
+    edits.append_all(&last).unwrap();
+    assert_eq!(written_from(received, &edits, Announced::Nothing), "Host: a\r\nTrailer: X\r\nCookie: c\r\n");
+}
+
+#[test]
 fn joined_edits_keep_the_options_of_the_connection_that_were_set() {
     let mut edits = HeadEdits::for_forwarding();
     edits.set(KnownName::Connection, b"close").unwrap();

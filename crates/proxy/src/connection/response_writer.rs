@@ -4,13 +4,17 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use http_body::Body as _;
-use http1::{CHUNK_END, ChunkPrefix, LAST_CHUNK, ResponseTo, Version, persistence_option, write_status_line};
-use hyper::ext::ReasonPhrase;
+use http1::{
+    Announced, CHUNK_END, ChunkPrefix, HeadEdits, KnownName, LAST_CHUNK, ResponseTo, Version, persistence_option,
+    write_own_fields, write_status_line,
+};
 
 use super::socket::SharedSocket;
 use crate::body::Body;
+use crate::response::{ClientHead, ClientResponse};
+use crate::upstream::response_head::UpstreamHead;
 use crate::worker::Worker;
 use crate::write_queue::WriteQueue;
 
@@ -63,10 +67,9 @@ pub(super) struct ResponseWriter {
 
 impl ResponseWriter {
     /// Writes nothing yet. `first` goes before the head.
-    pub(super) fn new(first: &'static [u8], response: Response<Body>, context: &ResponseContext<'_>) -> Self {
-        let (parts, body) = response.into_parts();
-        let has_content =
-            !matches!(parts.status.as_u16(), 100..=199 | 204 | 304) && context.responds_to != ResponseTo::Head;
+    pub(super) fn new(first: &'static [u8], response: ClientResponse, context: &ResponseContext<'_>) -> Self {
+        let ClientResponse { head, body, closes } = response;
+        let has_content = !matches!(head.status(), 100..=199 | 204 | 304) && context.responds_to != ResponseTo::Head;
         let length = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };
         let framing = match length {
             _ if !has_content => ContentFraming::Absent,
@@ -74,27 +77,28 @@ impl ResponseWriter {
             None if context.version == Version::Http10 => ContentFraming::UntilClose,
             None => ContentFraming::Chunked,
         };
-        let persists = context.persists && framing != ContentFraming::UntilClose && !is_close(&parts.headers);
-        let mut head = Vec::with_capacity(HEAD_BYTES_USUAL);
-        head.extend_from_slice(first);
-        let reason = parts.extensions.get::<ReasonPhrase>().map(ReasonPhrase::as_bytes);
-        write_status(&mut head, parts.status, reason);
-        write_fields(&mut head, &parts.headers);
-        if !parts.headers.contains_key(header::DATE) {
-            write_field(&mut head, b"date", &context.worker.date());
+        let persists = context.persists && framing != ContentFraming::UntilClose && !closes;
+        let option = persistence_option(context.version, persists);
+        let mut out = Vec::with_capacity(HEAD_BYTES_USUAL);
+        out.extend_from_slice(first);
+        match head {
+            ClientHead::Own(status, headers) => {
+                let announced = framing.announced(Announced::Length(length.unwrap_or(0)));
+                write_status(&mut out, status, b"");
+                write_headers(&mut out, &headers);
+                write_field(&mut out, b"date", &context.worker.date());
+                if let Some(option) = option {
+                    write_field(&mut out, b"connection", option);
+                }
+                write_own_fields(&mut out, &HeadEdits::for_forwarding(), announced);
+            }
+            ClientHead::Relayed(head, edits) => {
+                let announced = framing.announced(head.announced());
+                write_relayed(&mut out, &head, edits, &FramingFields { announced, option, worker: context.worker });
+            }
         }
-        if let Some(option) = persistence_option(context.version, persists) {
-            write_field(&mut head, b"connection", option);
-        }
-        match framing {
-            ContentFraming::Absent => write_announced_length(&mut head, parts.status, &parts.headers, length),
-            ContentFraming::Length(bytes) => write_field(&mut head, b"content-length", bytes.to_string().as_bytes()),
-            ContentFraming::Chunked => head.extend_from_slice(b"transfer-encoding: chunked\r\n"),
-            ContentFraming::UntilClose => {}
-        }
-        head.extend_from_slice(b"\r\n");
         let mut queue = WriteQueue::default();
-        queue.push(Bytes::from(head));
+        queue.push(Bytes::from(out));
         let has_ended = framing == ContentFraming::Absent || length == Some(0);
         Self { queue, framing, body, has_ended, persists }
     }
@@ -171,37 +175,53 @@ impl ResponseWriter {
     }
 }
 
-fn is_close(headers: &HeaderMap) -> bool {
-    headers.get(header::CONNECTION).is_some_and(|option| option.as_bytes().eq_ignore_ascii_case(b"close"))
-}
-
-fn write_status(out: &mut Vec<u8>, status: StatusCode, reason: Option<&[u8]>) {
-    let reason = reason.unwrap_or_else(|| status.canonical_reason().unwrap_or_default().as_bytes());
-    if write_status_line(out, status.as_u16(), reason).is_err() {
-        // A reason with a control octet; every status of the type can be written.
-        let _ = write_status_line(out, status.as_u16(), b"");
-    }
-}
-
-/// Writes the fields except those of the connection and of the framing.
-fn write_fields(out: &mut Vec<u8>, headers: &HeaderMap) {
-    for (name, value) in headers {
-        if !matches!(*name, header::CONNECTION | header::CONTENT_LENGTH | header::TRANSFER_ENCODING) {
-            write_field(out, name.as_str().as_bytes(), value.as_bytes());
+impl ContentFraming {
+    /// What the head announces. A response without content may announce that of another one: of GET to HEAD, of status 200
+    /// with status 304 (RFC 9110, 8.6). A length of 0 there is not one that anybody announced.
+    const fn announced(self, of_head: Announced) -> Announced {
+        match (self, of_head) {
+            (Self::Length(bytes), _) => Announced::Length(bytes),
+            (Self::Chunked, _) => Announced::Chunked,
+            (Self::Absent, Announced::Length(_)) => of_head,
+            (Self::Absent | Self::UntilClose, _) => Announced::Nothing,
         }
     }
 }
 
-/// A response without content may announce that of another one: of GET to HEAD, of status 200 with status 304
-/// (RFC 9110, 8.6).
-fn write_announced_length(out: &mut Vec<u8>, status: StatusCode, headers: &HeaderMap, length: Option<u64>) {
-    if status == StatusCode::NO_CONTENT || status.is_informational() {
-        return;
+/// What the connection adds to an upstream's head.
+struct FramingFields<'a> {
+    announced: Announced,
+    option: Option<&'static [u8]>,
+    worker: &'a Worker,
+}
+
+fn write_relayed(out: &mut Vec<u8>, head: &UpstreamHead, mut edits: HeadEdits, framing: &FramingFields<'_>) {
+    let status = StatusCode::from_u16(head.status()).unwrap_or(StatusCode::BAD_GATEWAY);
+    write_status(out, status, head.reason());
+    let fields = head.fields();
+    // The added values are valid.
+    if fields.get(KnownName::Date).is_none() {
+        let _ = edits.append(KnownName::Date, &framing.worker.date());
     }
-    if let Some(announced) = headers.get(header::CONTENT_LENGTH) {
-        write_field(out, b"content-length", announced.as_bytes());
-    } else if let Some(bytes @ 1..) = length {
-        write_field(out, b"content-length", bytes.to_string().as_bytes());
+    if let Some(option) = framing.option {
+        let _ = edits.append(KnownName::Connection, option);
+    }
+    http1::write_fields(out, fields, &edits, framing.announced);
+}
+
+/// Writes the status line, with the usual reason if `reason` is empty.
+fn write_status(out: &mut Vec<u8>, status: StatusCode, reason: &[u8]) {
+    let usual = status.canonical_reason().unwrap_or_default().as_bytes();
+    // Every status of the type can be written, and parsed reasons have no control octet.
+    let _ = write_status_line(out, status.as_u16(), if reason.is_empty() { usual } else { reason });
+}
+
+/// Writes the fields of a response of the gateway.
+fn write_headers(out: &mut Vec<u8>, headers: &HeaderMap) {
+    for (name, value) in headers {
+        if !matches!(*name, header::CONTENT_LENGTH | header::DATE) {
+            write_field(out, name.as_str().as_bytes(), value.as_bytes());
+        }
     }
 }
 

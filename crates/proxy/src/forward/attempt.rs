@@ -6,11 +6,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use access::Refusal;
-use http::Response;
 use http_body::Body as _;
+use http1::ResponseTo;
 use tokio::time::Instant;
 
-use super::answer::check_head;
 use super::{BorrowedConnection, UpstreamResponse};
 use crate::admit;
 use crate::answer::Problem;
@@ -23,6 +22,7 @@ use crate::upstream::http2::Http2Session;
 use crate::upstream::http2::call::{self, Http2Call, Http2CallError, UnsentRequest};
 use crate::upstream::http2::streams::StreamSlot;
 use crate::upstream::outgoing::OutgoingHead;
+use crate::upstream::response_head::UpstreamHead;
 use crate::upstream::socket::Probe;
 
 /// Maximum number of retries of a request without effect: an upstream that restarts may refuse more than once.
@@ -33,6 +33,7 @@ const SPARE_BYTES_MAX: u64 = 1024 * 1024;
 const SILENCE_MIN: Duration = Duration::from_secs(1);
 
 /// The result of one attempt.
+#[expect(clippy::large_enum_variant, reason = "it is returned once: a box would cost an allocation for every request")]
 pub(super) enum AttemptOutcome {
     Answered(UpstreamResponse),
     /// The attempt had no effect, or may be repeated: the request is to be sent again with this body.
@@ -64,8 +65,13 @@ impl SendAttempt<'_> {
         })?;
         let probe = call.probe();
         exchange.sending(probe.clone(), progress.clone(), self.now);
-        let answered = match wait(exchange, progress, |cx| call.poll_head(cx)).await? {
-            Ok(head) => call.into_response(head),
+        let error = match wait(exchange, progress, |cx| call.poll_head(cx)).await? {
+            Ok(head) => {
+                let (head, body, slot) = call.into_response(head);
+                let returned = Some((slot, self.head.to.pool.clone()));
+                let connection = BorrowedConnection { returned, progress: progress.clone() };
+                return Ok(AttemptOutcome::Answered(UpstreamResponse { head, body, connection }));
+            }
             Err(error) => {
                 let is_lost = !(error.is_of_client() || error.is_protocol());
                 let had_no_effect = is_lost && !probe.anything_written();
@@ -76,13 +82,10 @@ impl SendAttempt<'_> {
                 {
                     return Ok(AttemptOutcome::Again(again));
                 }
-                Err(error)
+                error
             }
         };
-        let (response, slot) = answered.map_err(|error| unanswered(&error, error.is_protocol(), progress, exchange))?;
-        let connection =
-            BorrowedConnection { returned: Some((slot, self.head.to.pool.clone())), progress: progress.clone() };
-        Ok(AttemptOutcome::Answered(UpstreamResponse { response, connection }))
+        Err(unanswered(&error, error.is_protocol(), progress, exchange))
     }
 
     pub(super) async fn on_http2(self, slot: StreamSlot, upload: Upload) -> Result<AttemptOutcome, Problem> {
@@ -117,16 +120,15 @@ impl SendAttempt<'_> {
         .await?
         {
             Ok(response) => {
-                check_head(&response)?;
-                let (head, stream) = response.into_parts();
-                let is_bodiless = self.head.head.method() == "HEAD" || matches!(head.status.as_u16(), 204 | 304);
-                let left = if is_bodiless { Some(0) } else { admit::content_length(&head.headers) };
+                let (parts, stream) = response.into_parts();
+                let head = UpstreamHead::of_http2(parts.status, &parts.headers).map_err(|error| {
+                    let message = "the head of the upstream's response is invalid";
+                    Problem::new(Refusal::UpstreamProtocol, message).because(&error)
+                })?;
+                let left = head.content_length(ResponseTo::method(self.head.head.method().as_bytes()));
                 let body = Download::http2(stream, left, slot, call.into_upload());
                 let connection = BorrowedConnection { returned: None, progress: progress.clone() };
-                return Ok(AttemptOutcome::Answered(UpstreamResponse {
-                    response: Response::from_parts(head, body),
-                    connection,
-                }));
+                return Ok(AttemptOutcome::Answered(UpstreamResponse { head, body, connection }));
             }
             Err(error) => error,
         };

@@ -69,6 +69,8 @@ impl Exchange {
             let mut event = self.event(&RequestSettlement { day, charge, outcome, duration_us });
             event.model = self.known_model();
             self.append(event, owed);
+        } else {
+            owed.done();
         }
     }
 

@@ -7,7 +7,6 @@
 pub(crate) mod body;
 pub(crate) mod call;
 mod request_writer;
-mod response_head;
 
 use std::cell::{Cell, RefCell};
 use std::io;

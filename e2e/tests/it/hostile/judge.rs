@@ -1,17 +1,18 @@
 //! Sends a row of the table and checks the client's response and the requests at the backend.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
 use e2e::reading::Request;
 use e2e::recorder::RecorderEntry;
-use e2e::{Gateway, Head, Recorder, Setup};
+use e2e::{Gateway, Head, Recorder, Setup, eventually};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::backend;
 use super::requests::{Requirement, Row};
 
 /// A valid request after each row: a server that finds the end of the row elsewhere does not serve it correctly.
@@ -36,7 +37,8 @@ pub(crate) struct RowJudge {
     pub(crate) gateway: Gateway,
     pub(crate) backend: Recorder,
     key: String,
-    codes: HashSet<String>,
+    /// Codes of refusals with their documented statuses.
+    codes: HashMap<String, u16>,
 }
 
 /// The way in which a row's bytes are sent.
@@ -91,8 +93,13 @@ impl RowJudge {
         let lines = self.backend.lines();
         let bytes = if manner == Manner::Llm { self.to_llm(row) } else { expand(row.sent, &self.key) };
         let got = self.send(&bytes, row, manner).await;
-        let seen = self.backend.log(lines);
-        let judged = self.judge(row, &got, &seen).and_then(|()| shaped(row, &bytes, &got));
+        let seen = self.seen(row, lines).await;
+        let with: Vec<String> = row.with.iter().map(|spec| self.expand_text(spec)).collect();
+        let judged = self
+            .judge(row, &got, &seen)
+            .and_then(|()| shaped(row, &bytes, &got))
+            .and_then(|()| fields(row, &with, &seen))
+            .and_then(|()| backend::check(row, &bytes, &with, &seen, self.backend.address()));
         judged.map_err(|why| {
             let answers: Vec<String> =
                 got.answers.iter().map(|(status, _, body)| format!("{status} {}", clip(body))).collect();
@@ -106,6 +113,20 @@ impl RowJudge {
                 if got.closed { "closed" } else { "left open" },
             )
         })
+    }
+
+    /// Returns the entries of a row. A request that is cut is recorded when its connection to the backend has ended.
+    async fn seen(&self, row: &Row, lines: usize) -> Vec<RecorderEntry> {
+        if matches!(row.must, Requirement::Cut(_) | Requirement::Unfinished) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        eventually("every request that began has ended", async || (self.backend.begun() == 0).then_some(())).await;
+        self.backend.log(lines)
+    }
+
+    fn expand_text(&self, text: &str) -> String {
+        let bytes: Vec<u8> = text.chars().map(|byte| u8::try_from(u32::from(byte)).expect("one byte")).collect();
+        expand(&bytes, &self.key).into_iter().map(char::from).collect()
     }
 
     /// Returns the row's bytes as a Messages request with a valid key.
@@ -181,16 +202,13 @@ impl RowJudge {
         if whole(seen).any(has_key) {
             return Err("the backend must not receive the client's key".to_owned());
         }
-        fields(row, seen)?;
         if matches!(row.must, Requirement::Unfinished) {
             return Ok(());
         }
         let mut answers: Vec<(u16, &str)> = served.iter().map(|_| (200, "")).collect();
         if let Some(code) = refusal {
-            if !self.codes.contains(code) {
-                return Err(format!("{code} is not a documented code"));
-            }
-            answers.push((own.get(answers.len()).map_or(0, |(status, _)| *status), code));
+            let Some(status) = self.codes.get(code) else { return Err(format!("{code} is not a documented code")) };
+            answers.push((*status, code));
         }
         answers.extend(next.then_some((200, "")));
         if own != answers || !got.rest.is_empty() {
@@ -205,7 +223,8 @@ impl RowJudge {
         let error = &value["error"];
         // Google's field for the code.
         let code = error["code"].as_str().or(error["details"][0]["reason"].as_str()).unwrap_or_default();
-        self.codes.get(code).map_or(if body == b"{}" || body.is_empty() { "" } else { "none of ours" }, String::as_str)
+        let of_backend = if body == b"{}" || body.is_empty() { "" } else { "none of ours" };
+        self.codes.get_key_value(code).map_or(of_backend, |(code, _)| code.as_str())
     }
 }
 
@@ -250,7 +269,7 @@ fn shaped(row: &Row, sent: &[u8], got: &ClientReceipt) -> Result<(), String> {
 }
 
 /// Checks the fields that the backend must and must not receive.
-fn fields(row: &Row, seen: &[RecorderEntry]) -> Result<(), String> {
+fn fields(row: &Row, with: &[String], seen: &[RecorderEntry]) -> Result<(), String> {
     let requests: Vec<&Request> = whole(seen).filter(|request| request.target != "/o/next").collect();
     let has = |spec: &str| {
         let (name, value) = spec.split_once(": ").map_or((spec, None), |(name, value)| (name, Some(value)));
@@ -258,7 +277,7 @@ fn fields(row: &Row, seen: &[RecorderEntry]) -> Result<(), String> {
             .iter()
             .any(|request| value.map_or(!request.all(name).is_empty(), |value| request.all(name).contains(&value)))
     };
-    if let Some(missing) = row.with.iter().find(|spec| !has(spec)) {
+    if let Some(missing) = with.iter().find(|spec| !has(spec)) {
         return Err(format!("the backend must receive {missing:?}: {requests:?}"));
     }
     if let Some(there) = row.without.iter().find(|spec| has(spec)) {
@@ -297,11 +316,19 @@ fn split(bytes: &[u8], methods: &[&str]) -> (Vec<FinalAnswer>, Vec<u8>) {
     (answers, rest.to_vec())
 }
 
-/// Returns the error codes that have a page.
-fn codes() -> HashSet<String> {
+/// Returns the error codes that have a page, with the status that the page names.
+fn codes() -> HashMap<String, u16> {
     let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/errors");
-    let names = std::fs::read_dir(pages).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter_map(|name| name.strip_suffix(".md").map(str::to_owned)).filter(|name| name != "README").collect()
+    let mut codes = HashMap::new();
+    for entry in std::fs::read_dir(pages).unwrap() {
+        let path = entry.unwrap().path();
+        let page = std::fs::read_to_string(&path).unwrap();
+        let status = page.lines().find_map(|line| line.strip_prefix("Status ")?.get(..3)?.parse().ok());
+        if let Some(status) = status {
+            codes.insert(path.file_stem().unwrap().to_str().unwrap().to_owned(), status);
+        }
+    }
+    codes
 }
 
 /// Replaces `<<KEY>>` and `<<N*TEXT>>`.

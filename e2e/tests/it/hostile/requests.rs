@@ -4,12 +4,14 @@
 //! 70,000 times the text after the asterisk.
 
 mod absolute;
+mod authority;
 mod chunked;
 mod connection;
 mod expect;
 mod fields;
 mod gemini;
 mod host;
+mod http_1_0;
 mod length;
 mod llm;
 mod methods;
@@ -17,13 +19,15 @@ mod paths;
 mod pipelining;
 mod request_line;
 mod sizes;
+mod smuggling;
 mod target;
 mod trailers;
 mod transfer_encoding;
 mod upgrade;
+mod whitespace;
 
 /// The rows of every topic.
-pub(crate) const THEMES: [&[Row]; 18] = [
+pub(crate) const THEMES: [&[Row]; 22] = [
     request_line::ROWS,
     target::ROWS,
     absolute::ROWS,
@@ -42,6 +46,10 @@ pub(crate) const THEMES: [&[Row]; 18] = [
     sizes::ROWS,
     llm::ROWS,
     gemini::ROWS,
+    authority::ROWS,
+    http_1_0::ROWS,
+    smuggling::ROWS,
+    whitespace::ROWS,
 ];
 
 /// One hostile request, or several on one connection.
@@ -57,7 +65,8 @@ pub(crate) struct Row {
     pub(crate) before: &'static [&'static str],
     /// The required result of the request.
     pub(crate) must: Requirement,
-    /// Fields (`name`, or `name: value`) that the backend must receive.
+    /// Fields (`name: value`) that the backend must receive beside Tollgate's own and the length of a body. Of Tollgate's own,
+    /// a name alone is allowed.
     pub(crate) with: &'static [&'static str],
     /// Fields that the backend must not receive.
     pub(crate) without: &'static [&'static str],

@@ -1,13 +1,11 @@
-//! Comparison of `http1` with other parsers: `httparse`, `proxy::smuggling`, and `http1` itself after writing a head.
+//! Comparison of `http1` with `httparse`, with the reference decoder, and with itself after a head is written.
 
-use http1::limits::CHUNK_DIGITS_MAX;
 use http1::{
-    Announced, Fields, HeadEdits, HeadLimits, KnownName, RequestHead, RequestParser, ResponseHead, ResponseParser,
-    Version, Violation, write_fields, write_request_line, write_status_line,
+    Announced, BodyScanner, Fields, Framing, HeadEdits, HeadLimits, KnownName, Piece, RequestHead, RequestParser,
+    ResponseHead, ResponseParser, ResponseTo, Version, Violation, write_fields, write_request_line, write_status_line,
 };
-use proxy::smuggling::judge;
 
-use super::connection::ConnectionOutcome;
+use super::reference::{self, Content, FieldPair};
 
 pub(super) fn request_with_httparse(bytes: &[u8], head: &RequestHead) {
     let mut headers = [httparse::EMPTY_HEADER; super::FIELDS_MAX];
@@ -17,57 +15,71 @@ pub(super) fn request_with_httparse(bytes: &[u8], head: &RequestHead) {
     assert_eq!(other.method.unwrap().as_bytes(), request.method());
     assert_eq!(other.path.unwrap().as_bytes(), request.target_bytes());
     assert_eq!(other.version.unwrap(), u8::from(head.version() == Version::Http11));
-    same_fields(request.fields(), other.headers);
+    let others = pairs(other.headers);
+    assert_eq!(received(request.fields()), others);
+    assert_eq!(head.framing(), reference::request_framing(&others));
+    // The pipeline routes by this type.
+    http::Uri::try_from(request.target_bytes()).unwrap();
 }
 
-pub(super) fn response_with_httparse(bytes: &[u8], head: &ResponseHead) {
+pub(super) fn response_with_httparse(bytes: &[u8], head: &ResponseHead, to: ResponseTo) {
     let mut headers = [httparse::EMPTY_HEADER; super::FIELDS_MAX];
     let mut other = httparse::Response::new(&mut headers);
     assert_eq!(other.parse(bytes), Ok(httparse::Status::Complete(head.len())));
+    let response = head.over(bytes);
     assert_eq!(other.code.unwrap(), head.status());
     assert_eq!(other.version.unwrap(), u8::from(head.version() == Version::Http11));
-    same_fields(head.over(bytes).fields(), other.headers);
+    // `httparse` returns no reason that has octets from 128 on.
+    assert_eq!(other.reason.unwrap().as_bytes(), if response.reason().is_ascii() { response.reason() } else { b"" });
+    let others = pairs(other.headers);
+    assert_eq!(received(response.fields()), others);
+    assert_eq!(head.framing(to), reference::response_framing(head.status(), to, &others));
 }
 
-fn same_fields(fields: Fields<'_>, others: &[httparse::Header<'_>]) {
-    let fields: Vec<_> = fields.iter().map(|field| (field.name, field.value)).collect();
-    let others: Vec<_> = others.iter().map(|field| (field.name.as_bytes(), field.value)).collect();
-    assert_eq!(fields, others);
+fn pairs(headers: &[httparse::Header<'_>]) -> Vec<FieldPair> {
+    headers.iter().map(|field| (field.name.as_bytes().to_vec(), field.value.to_vec())).collect()
 }
 
-/// Every request up to the earlier end of both scans is equal. `http1` may stop earlier, because it has rules that
-/// `strict` lacks. It may continue only after a CONNECT request, which `strict` refuses.
-pub(super) fn with_strict(bytes: &[u8], outcome: &ConnectionOutcome, head_bytes_max: usize) {
-    let scanned = judge::scan(bytes, &[], head_bytes_max);
-    let connect = outcome.heads.iter().position(|start| is_connect(&bytes[*start..])).unwrap_or(outcome.heads.len());
-    let common = connect.min(scanned.requests.len());
-    if connect == outcome.heads.len() {
-        assert!(
-            outcome.heads.len() <= scanned.requests.len(),
-            "`http1` accepts a request that `strict` refuses: {scanned:?} {outcome:?}"
-        );
-    }
-    for (request, content_bytes) in scanned.requests.iter().zip(&outcome.content_bytes).take(common) {
-        // `strict` may continue after content that `http1` refuses.
-        assert!(content_bytes.is_none() || *content_bytes == request.content_bytes, "{scanned:?} {outcome:?}");
-    }
-    let only_here = [
-        Violation::ChunkExtension,
-        Violation::ConnectContent,
-        Violation::ConnectionOptions,
-        Violation::LineTooLarge,
-        Violation::OtherHost,
-        Violation::TargetForm,
-        Violation::Trailer,
-        Violation::Underscore,
-    ];
-    if outcome.refused.is_some_and(|violation| !only_here.contains(&violation)) && connect == outcome.heads.len() {
-        assert!(scanned.refused.is_some(), "`http1` refuses a request that `strict` accepts: {scanned:?} {outcome:?}");
-    }
+/// The fields as `http1` reads them.
+pub(super) fn received(fields: Fields<'_>) -> Vec<FieldPair> {
+    fields.iter().map(|field| (field.name.to_vec(), field.value.to_vec())).collect()
 }
 
-fn is_connect(bytes: &[u8]) -> bool {
-    bytes.strip_prefix(b"\r\n").unwrap_or(bytes).starts_with(b"CONNECT ")
+/// The content at the beginning of `bytes` is the same for the reference decoder.
+pub(super) fn content_with_reference(framing: Framing, bytes: &[u8]) {
+    let (content, violation) = decode(framing, &[bytes]);
+    let expected = reference::decode(framing, bytes);
+    assert_eq!((&content.data, content.end, &content.trailers), (&expected.data, expected.end, &expected.trailers));
+    assert!(expected.is_in_trailers || violation.is_some() == expected.is_invalid, "{violation:?} {expected:?}");
+}
+
+/// Content that arrives in these pieces, and the violation that ends it.
+pub(super) fn decode(framing: Framing, pieces: &[&[u8]]) -> (Content, Option<Violation>) {
+    let mut scanner = BodyScanner::new(framing);
+    let (mut buffer, mut content, mut taken, mut violation) = (Vec::new(), Content::default(), 0, None);
+    for piece in pieces {
+        buffer.extend_from_slice(piece);
+        loop {
+            let piece = match scanner.next(&buffer) {
+                Ok(Some(piece)) => piece,
+                Ok(None) => break,
+                Err(refused) => {
+                    violation = Some(refused);
+                    break;
+                }
+            };
+            match piece {
+                Piece::Content(len) => content.data.extend_from_slice(&buffer[..len]),
+                Piece::Framing(_) => {}
+                Piece::Trailers(_) => content.trailers = received(scanner.trailers(&buffer).unwrap()),
+            }
+            buffer.drain(..piece.len());
+            taken += piece.len();
+        }
+    }
+    assert_eq!(scanner.content_bytes(), content.data.len() as u64);
+    content.end = scanner.has_ended().then_some(taken);
+    (content, violation)
 }
 
 pub(super) fn request_is_read_back(bytes: &[u8], head: &RequestHead) {
@@ -114,32 +126,4 @@ fn rewritten(written: Fields<'_>, received: Fields<'_>, announced: Announced) {
     for field in written.iter().filter(|field| field.known.is_none()) {
         assert!(received.named(field.name).any(|value| value == field.value));
     }
-}
-
-/// Parses chunked content with `httparse`, which accepts more forms of sizes.
-pub(super) fn chunks_with_httparse(bytes: &[u8], data: &[u8], end: Option<usize>) {
-    let (mut rest, mut other) = (bytes, Vec::new());
-    while other.len() < data.len() || end.is_some() {
-        let Ok(httparse::Status::Complete((line, size))) = httparse::parse_chunk_size(rest) else {
-            panic!("httparse finds no chunk size at byte {}", bytes.len() - rest.len());
-        };
-        assert!(rest[..line].iter().take_while(|octet| octet.is_ascii_hexdigit()).count() <= CHUNK_DIGITS_MAX);
-        rest = &rest[line..];
-        if size == 0 {
-            break;
-        }
-        let len = usize::try_from(size).unwrap_or(usize::MAX).min(rest.len());
-        other.extend_from_slice(&rest[..len]);
-        rest = rest[len..].strip_prefix(b"\r\n").unwrap_or(b"");
-    }
-    // The other parser may have more data of an incomplete chunk.
-    assert_eq!(&other[..data.len()], data);
-    let Some(end) = end else { return };
-    assert_eq!(other.len(), data.len());
-    let trailers = &rest[..end - (bytes.len() - rest.len())];
-    let mut headers = [httparse::EMPTY_HEADER; super::FIELDS_MAX];
-    let Ok(httparse::Status::Complete((len, _))) = httparse::parse_headers(trailers, &mut headers) else {
-        panic!("httparse finds no trailers");
-    };
-    assert_eq!(len, trailers.len());
 }

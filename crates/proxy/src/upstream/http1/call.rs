@@ -5,18 +5,18 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use ::http1::{InvalidPart, ResponseHead, ResponseTo, Violation};
-use http::Response;
 use thiserror::Error;
 use tokio::time::Instant;
 
 use super::body::Http1Download;
 use super::request_writer::RequestWriter;
-use super::{Http1Connection, ReturnSlot, response_head};
+use super::{Http1Connection, ReturnSlot};
 use crate::body::{Upload, UploadError};
 use crate::upstream::INTERIM_RESPONSES_MAX;
 use crate::upstream::connect::HEAD_BYTES_MAX;
 use crate::upstream::download::Download;
 use crate::upstream::outgoing::OutgoingHead;
+use crate::upstream::response_head::UpstreamHead;
 use crate::upstream::socket::Probe;
 
 /// The reason for a missing response.
@@ -166,14 +166,9 @@ impl Http1Call {
     }
 
     /// Returns the response, and the slot in which its body leaves the connection if another request may use it.
-    pub(crate) fn into_response(
-        mut self,
-        head: ResponseHead,
-    ) -> Result<(Response<Download>, ReturnSlot), Http1CallError> {
+    pub(crate) fn into_response(mut self, head: ResponseHead) -> (UpstreamHead, Download, ReturnSlot) {
         let bytes = self.connection.received.split_to(head.len()).freeze();
-        let parts = response_head::convert(head.over(&bytes), &bytes).map_err(Http1CallError::Violation)?;
         let (framing, persists) = (head.framing(self.responds_to), head.persists(self.responds_to));
-        self.connection.parser.recycle(head);
         let (upload, is_refused) = match self.sending {
             Sending::Writing(writer) => (Some(writer.continue_in_task()), false),
             Sending::Written => (None, false),
@@ -182,7 +177,7 @@ impl Http1Call {
         let slot: ReturnSlot = Rc::default();
         let returns_to = (persists && !is_refused).then(|| slot.clone());
         let body = Http1Download::new(self.connection, framing, upload, returns_to);
-        Ok((Response::from_parts(parts, Download::Http1(body)), slot))
+        (UpstreamHead::new(bytes, head), Download::Http1(body), slot)
     }
 
     /// Returns the body as it was: whole if nothing of the request was written, and otherwise only an empty one.

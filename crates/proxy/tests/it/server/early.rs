@@ -96,9 +96,9 @@ async fn hasty(fields: &'static str, reads_on: bool) -> Raw {
 #[tokio::test]
 async fn early_response_of_an_upstream_reaches_a_client_that_sends_on_before_it_reads() {
     for (fields, reads_on) in [("", true), ("connection: close\r\n", true), ("connection: close\r\n", false)] {
-        let raw = hasty(fields, reads_on).await;
-        let gateway = before(&raw);
         for (head, size, end) in requests("/api/x") {
+            let raw = hasty(fields, reads_on).await;
+            let gateway = before(&raw);
             let mut client = Client::sending(&gateway, format!("{head}{size}begin")).await;
             // The response is on its way while the client writes.
             sleep(Duration::from_millis(50)).await;
@@ -112,9 +112,9 @@ async fn early_response_of_an_upstream_reaches_a_client_that_sends_on_before_it_
 #[tokio::test]
 async fn early_response_of_an_upstream_reaches_a_client_that_stops_sending() {
     for (fields, reads_on) in [("", true), ("connection: close\r\n", true), ("connection: close\r\n", false)] {
-        let raw = hasty(fields, reads_on).await;
-        let gateway = before(&raw);
         for (head, size, _) in requests("/api/x") {
+            let raw = hasty(fields, reads_on).await;
+            let gateway = before(&raw);
             let mut client = Client::sending(&gateway, format!("{head}{size}begin")).await;
             let received = client.response("POST").await;
             assert_eq!((received.status, received.body.as_str()), (413, "no!"), "{fields:?} {reads_on}");
@@ -126,9 +126,9 @@ async fn early_response_of_an_upstream_reaches_a_client_that_stops_sending() {
 async fn early_response_says_that_the_connection_closes_where_the_client_owes_bytes() {
     // RFC 9110, 10.1.1 and RFC 9112, 9.3: a server that does not read the rest closes, and says so.
     for (fields, reads_on) in [("", true), ("connection: close\r\n", false)] {
-        let raw = hasty(fields, reads_on).await;
-        let gateway = before(&raw);
         for (head, size, _) in requests("/api/x") {
+            let raw = hasty(fields, reads_on).await;
+            let gateway = before(&raw);
             let mut client = Client::sending(&gateway, format!("{head}{size}begin")).await;
             let received = client.response("POST").await;
             assert!(received.closes(), "{fields:?} {reads_on}: {received:?}");

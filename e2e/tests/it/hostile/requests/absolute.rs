@@ -14,13 +14,15 @@ pub(super) const ROWS: &[Row] = &[
         "9110, 4.2.3",
         b"GET HTTP://X.Example/o/a HTTP/1.1\r\nhost: x.example\r\n\r\n",
         &["GET /o/a"],
-    ),
+    )
+    .with(&["x-forwarded-host: x.example"]),
     read(
         "absolute_form_of_the_same_host_and_port",
         "9112, 3.2.2",
         b"GET http://x:8080/o/a HTTP/1.1\r\nhost: x:8080\r\n\r\n",
         &["GET /o/a"],
-    ),
+    )
+    .with(&["x-forwarded-host: x:8080"]),
     refused("absolute_form_of_another_host", "9112, 3.2.2", b"GET http://y/o/a HTTP/1.1\r\nhost: x\r\n\r\n"),
     refused("absolute_form_of_another_port", "9112, 3.2.2", b"GET http://x:81/o/a HTTP/1.1\r\nhost: x\r\n\r\n"),
     refused(

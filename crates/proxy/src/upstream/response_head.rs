@@ -1,0 +1,122 @@
+//! The head of an upstream's response: immutable, as it was received. Changes for the client are `http1::HeadEdits`, which
+//! are applied when the head is written.
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use http1::{Fields, HeadLimits, InvalidPart, KnownName, ResponseHead, ResponseParser, ResponseTo, Violation};
+use thiserror::Error;
+
+use crate::head::text;
+
+/// A response head with its bytes.
+#[derive(Debug)]
+pub(crate) struct UpstreamHead {
+    bytes: Bytes,
+    parsed: ResponseHead,
+}
+
+/// Why the head of a response over HTTP/2 is invalid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum InvalidHead {
+    #[error("the head of the upstream's response breaks a rule")]
+    Violation(#[source] Violation),
+    #[error("the head of the upstream's response has a part that cannot be written")]
+    Part(#[source] InvalidPart),
+}
+
+impl UpstreamHead {
+    /// Joins a parsed head with the bytes from which it was parsed.
+    pub(crate) const fn new(bytes: Bytes, parsed: ResponseHead) -> Self {
+        Self { bytes, parsed }
+    }
+
+    /// Returns the head of a response over HTTP/2 as HTTP/1.1 has it, so that the same rules apply to both.
+    ///
+    /// # Errors
+    /// The head breaks a rule of HTTP/1.1, for example by two lengths.
+    pub(crate) fn of_http2(status: StatusCode, headers: &HeaderMap) -> Result<Self, InvalidHead> {
+        let mut bytes = Vec::with_capacity(1024);
+        http1::write_status_line(&mut bytes, status.as_u16(), b"").map_err(InvalidHead::Part)?;
+        for (name, value) in headers {
+            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                bytes.extend_from_slice(part);
+            }
+        }
+        bytes.extend_from_slice(b"\r\n");
+        let limits = HeadLimits::new(usize::MAX, usize::MAX, usize::MAX);
+        let parsed = ResponseParser::new(limits).parse(&bytes).map_err(InvalidHead::Violation)?;
+        let parsed = parsed.ok_or(InvalidHead::Violation(Violation::Truncated))?;
+        Ok(Self::new(Bytes::from(bytes), parsed))
+    }
+
+    /// The status, from 200 to 999.
+    pub(crate) const fn status(&self) -> u16 {
+        self.parsed.status()
+    }
+
+    /// Whether the status is 2xx.
+    pub(crate) const fn is_success(&self) -> bool {
+        matches!(self.status(), 200..=299)
+    }
+
+    /// The reason phrase, which may be empty.
+    pub(crate) fn reason(&self) -> &[u8] {
+        self.parsed.over(&self.bytes).reason()
+    }
+
+    /// Returns all fields.
+    pub(crate) fn fields(&self) -> Fields<'_> {
+        self.parsed.over(&self.bytes).fields()
+    }
+
+    /// The value of the first field of this name, if it is ASCII.
+    pub(crate) fn text(&self, name: KnownName) -> Option<&str> {
+        self.fields().get(name).and_then(text)
+    }
+
+    /// What the framing fields announce.
+    pub(crate) const fn announced(&self) -> http1::Announced {
+        self.parsed.announced()
+    }
+
+    /// The number of content bytes that follow, if the head announces it.
+    pub(crate) const fn content_length(&self, request: ResponseTo) -> Option<u64> {
+        match self.parsed.framing(request) {
+            http1::Framing::Empty => Some(0),
+            http1::Framing::Length(bytes) => Some(bytes),
+            http1::Framing::Chunked | http1::Framing::UntilClose | http1::Framing::Tunnel => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn of_http2(fields: &[(&'static str, &'static str)]) -> Result<UpstreamHead, InvalidHead> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        UpstreamHead::of_http2(StatusCode::OK, &headers)
+    }
+
+    #[test]
+    fn heads_over_http2_are_judged_as_those_over_http1() {
+        let head = of_http2(&[("content-length", "5"), ("content-type", "text/plain"), ("a", "")]).unwrap();
+        assert_eq!((head.status(), head.content_length(ResponseTo::Other)), (200, Some(5)));
+        assert_eq!(head.content_length(ResponseTo::Head), Some(0));
+        assert_eq!((head.text(KnownName::ContentType), head.fields().len()), (Some("text/plain"), 3));
+        assert_eq!(of_http2(&[]).unwrap().content_length(ResponseTo::Other), None);
+        for (fields, violation) in [
+            (&[("content-length", "5"), ("content-length", "5")][..], Violation::TwoLengths),
+            (&[("content-length", "+5")], Violation::Length),
+            (&[("transfer-encoding", "gzip")], Violation::Coding),
+            (&[("transfer-encoding", "chunked"), ("content-length", "5")], Violation::LengthAndCoding),
+        ] {
+            assert_eq!(of_http2(fields).unwrap_err(), InvalidHead::Violation(violation), "{fields:?}");
+        }
+    }
+}
