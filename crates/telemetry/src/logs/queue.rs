@@ -13,9 +13,9 @@ use std::time::Duration;
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Maximum bytes of lines that are not written. At 15,000 requests per second, with one line of about 500 bytes each,
-/// the reader of stderr may pause for half a second.
-pub(super) const BYTES_MAX: usize = 4 << 20;
+/// Maximum bytes of lines that are not written. At 15,000 requests per second, with one line of about 400 bytes each,
+/// the reader of stderr may pause for a third of a second.
+pub(super) const BYTES_MAX: usize = 2 << 20;
 /// Maximum time for which a line of the levels `info`, `debug` and `trace` waits for other lines. A process that is
 /// killed loses at most the lines of this time, unless stderr was blocked.
 const LINGER: Duration = Duration::from_millis(10);
