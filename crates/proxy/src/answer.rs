@@ -1,4 +1,4 @@
-//! Answers of our own: a refusal in the words of the path that was called.
+//! Responses of the gateway: each refusal is written in the format of the requested path.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use meter::{AdmissionRefusal, BudgetExceeded, BudgetId, BudgetScope, Measure, Ou
 
 use crate::body::Body;
 
-/// Written to a connection for which there is no room, before it is closed.
+/// The response to a connection that exceeds a limit of connections. The connection is then closed.
 pub(crate) const TOO_MANY_CONNECTIONS: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
     content-length: 102\r\nretry-after: 1\r\nconnection: close\r\n\r\n\
@@ -24,32 +24,32 @@ pub(crate) const TOO_MANY_CONNECTIONS: &[u8] =
 const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
-/// In which Amazon's clients look for the kind of an error.
+/// The header that contains the kind of an error for Amazon's clients.
 const X_AMZN_ERRORTYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Why a request is not served, and what its caller is told.
+/// The reason why a request is not served, and the content of the response.
 #[derive(Debug)]
 pub(crate) struct Problem {
     pub(crate) refusal: Refusal,
     pub(crate) message: Cow<'static, str>,
-    /// What the log says besides; never shown.
+    /// The cause for the log. Clients never see it.
     pub(crate) source: Option<String>,
-    /// How a request ends that was sent before it failed.
+    /// The outcome that the request ends with.
     pub(crate) outcome: Outcome,
     headers: Vec<(HeaderName, HeaderValue)>,
-    /// The field of the request that is at fault.
+    /// The name of the invalid field of the request.
     param: Option<&'static str>,
-    /// The body's shape, where it is not the called endpoint's.
+    /// The shape of the body if it differs from that of the requested endpoint.
     format: Option<ErrorFormat>,
 }
 
-/// What the body and status of a refusal depend on, beside the refusal.
+/// The settings that determine the body and status of a refusal.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rendering<'a> {
-    /// The format of the called endpoint; `None` is the gateway's own.
+    /// The format of the requested endpoint; `None` is the gateway's own format.
     pub(crate) dialect: Option<Dialect>,
-    /// The status of a quota or budget that is used up.
+    /// The status for a quota or budget that is used up.
     pub(crate) quota_status: QuotaStatus,
     /// The brand's name for machines: the `domain` of Google's `ErrorInfo`.
     pub(crate) domain: &'a str,
@@ -77,19 +77,19 @@ impl Problem {
         }
     }
 
-    /// The field of the request that is at fault.
+    /// Names the invalid field of the request.
     pub(crate) fn of_param(mut self, param: Option<&'static str>) -> Self {
         self.param = param;
         self
     }
 
-    /// In another shape than the called endpoint's.
+    /// Sets a body shape that differs from that of the requested endpoint.
     pub(crate) fn in_format(mut self, format: ErrorFormat) -> Self {
         self.format = Some(format);
         self
     }
 
-    /// The caller went away in the middle of its request.
+    /// Sets the outcome of a client that disconnected within its request.
     pub(crate) fn caller_gone(mut self) -> Self {
         self.outcome = Outcome::CallerGone;
         self
@@ -112,7 +112,7 @@ impl Problem {
         self
     }
 
-    /// The methods that are served where this one is not (RFC 9110, 10.2.1).
+    /// Adds `Allow` with the methods that are served at this path (RFC 9110, 10.2.1).
     pub(crate) fn allowing(self, allow: &str) -> Self {
         match HeaderValue::from_str(allow) {
             Ok(value) => self.header(header::ALLOW, value),
@@ -120,7 +120,7 @@ impl Problem {
         }
     }
 
-    /// The refusal of a limit, a quota included.
+    /// Returns the refusal of a rate limit, a quota or a budget.
     pub(crate) fn of_limit(refused: &AdmissionRefusal, clock: &Clock) -> Self {
         match refused {
             AdmissionRefusal::Rate(empty, of) => {
@@ -150,7 +150,7 @@ impl Problem {
         }
     }
 
-    /// The response in the words of `rendering.dialect`, or in the gateway's own shape.
+    /// Returns the response in the format of `rendering.dialect`, or in the gateway's own format.
     pub(crate) fn into_response(self, rendering: Rendering<'_>, id: RequestId) -> Response<Body> {
         let is_quota = matches!(self.refusal, Refusal::QuotaExceeded | Refusal::BudgetExceeded);
         let status = if is_quota { rendering.quota_status.as_u16() } else { self.refusal.status() };
@@ -177,7 +177,7 @@ impl Problem {
             headers.insert(X_AMZN_ERRORTYPE, HeaderValue::from_static("ResourceNotFoundException"));
         }
         if dialect.is_some() && is_quota {
-            // With it LLM clients would wait and ask again, until midnight.
+            // With this header, LLM clients would wait until midnight and repeat the request.
             headers.remove(header::RETRY_AFTER);
         }
         for (name, value) in ai::error::headers(dialect, self.refusal) {
@@ -187,8 +187,8 @@ impl Problem {
     }
 }
 
-/// Whether several users share a budget. Its amounts say what others use, so that no client sees them here: an admin reads them
-/// over the control API.
+/// Returns whether several users share a budget. Its amounts reveal the usage of others, so clients do not see them. An
+/// admin reads them over the control API.
 const fn is_shared(budget: BudgetId) -> bool {
     match budget.scope {
         BudgetScope::Plan(_) | BudgetScope::Global => true,
@@ -196,7 +196,7 @@ const fn is_shared(budget: BudgetId) -> bool {
     }
 }
 
-/// A budget that does not hold what was asked for, in words.
+/// Returns the message for a budget that has less left than the request needs.
 fn too_little(exceeded: &BudgetExceeded) -> String {
     let BudgetExceeded { budget: BudgetId { scope, measure, per }, limit, used, requested: asked, by, .. } = *exceeded;
     let (period, again) = match per {
@@ -229,17 +229,18 @@ fn too_little(exceeded: &BudgetExceeded) -> String {
             format!("{} are left", measure.written(exceeded.left()))
         }
         (RefusalCause::Limit, Measure::Money) => format!("{} is left", measure.written(exceeded.left())),
-        // Who lends has the figure; here only a part of it was ever lent.
+        // Only the lease server knows the amount that is left; this node has a part of it.
         (RefusalCause::Lease, _) => "less is left".to_owned(),
     };
-    // Waiting does not help a request that exceeds the whole budget. For a shared budget this advice would reveal its amount.
+    // Waiting does not help a request that exceeds the whole budget. For a shared budget this advice would reveal its
+    // amount.
     let is_over = asked > limit && !is_shared;
     let advice =
         if is_over { "ask for less; it is full again" } else { "ask for less, or wait until it is full again" };
     format!("{call}, and {left} of {what}: {advice} {again}")
 }
 
-/// The measure of a budget whose amount is not shown.
+/// Returns the name of the measure for a message without an amount.
 const fn measure_word(measure: Measure) -> &'static str {
     match measure {
         Measure::Credits => "credits",
@@ -248,12 +249,12 @@ const fn measure_word(measure: Measure) -> &'static str {
     }
 }
 
-/// Returns `X-RateLimit-*` of a client's rate limit; `-Reset` is in Unix seconds (GW-3.3).
+/// Returns the `X-RateLimit-*` headers of a client's rate limit; `-Reset` is in Unix seconds (GW-3.3).
 pub(crate) fn limit_headers(level: RateLevel, now: Timestamp) -> [(HeaderName, HeaderValue); 3] {
     limit_figures(level, now).map(|(name, figure)| (HeaderName::from_static(name.as_str()), HeaderValue::from(figure)))
 }
 
-/// The figures of [`limit_headers`].
+/// Returns the values of [`limit_headers`].
 pub(crate) fn limit_figures(level: RateLevel, now: Timestamp) -> [(KnownName, u64); 3] {
     let reset = now.unix_seconds() + seconds_up(level.reset);
     [
@@ -263,8 +264,8 @@ pub(crate) fn limit_figures(level: RateLevel, now: Timestamp) -> [(KnownName, u6
     ]
 }
 
-/// `X-RateLimit-*` of a budget, in its measure: credits, tokens, or billionths of a USD. `-Remaining` is left out where other nodes know
-/// it. Of a budget that several users share only `-Reset` is written.
+/// Returns the `X-RateLimit-*` headers of a budget, in its measure: credits, tokens or nano-USD. `-Remaining` is
+/// omitted if only other nodes know it. For a budget that several users share, only `-Reset` is written.
 fn budget_headers(exceeded: &BudgetExceeded) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
     let left = exceeded.left();
     let is_own = !is_shared(exceeded.budget);
@@ -278,14 +279,15 @@ fn budget_headers(exceeded: &BudgetExceeded) -> impl Iterator<Item = (HeaderName
     known.into_iter().flatten().map(|(name, figure)| (name, HeaderValue::from(figure)))
 }
 
-/// A JSON answer of ours.
+/// Returns a JSON response of the gateway.
 pub(crate) fn json(bytes: Vec<u8>) -> Response<Body> {
     let mut response = Response::new(Body::whole(Bytes::from(bytes)));
     response.headers_mut().insert(header::CONTENT_TYPE, JSON);
     response
 }
 
-/// Puts our request id in, over what stands there: OpenAI's clients read the one header, Anthropic's the other.
+/// Replaces the request ids in `headers` by the gateway's. OpenAI's clients read `X-Request-Id`, Anthropic's read
+/// `Request-Id`.
 pub(crate) fn stamp(headers: &mut HeaderMap, value: HeaderValue) {
     const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
     headers.insert(crate::admit::X_REQUEST_ID, value.clone());
@@ -303,7 +305,7 @@ fn outcome(refusal: Refusal) -> Outcome {
     BROKEN_OFF.iter().find(|(of, _)| *of == refusal).map_or(Outcome::Completed, |(_, outcome)| *outcome)
 }
 
-/// Whole seconds, rounded up.
+/// Returns whole seconds, rounded up.
 pub(crate) fn seconds_up(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
@@ -416,7 +418,7 @@ mod tests {
                     [(8_000_000_000, 8_000_000_000), (8_000_000_000, 7_000_000_000), (8_000_000_000, 0)]
                 {
                     for by in [RefusalCause::Limit, RefusalCause::Lease] {
-                        // Also a call that is larger than the whole budget.
+                        // The second request is larger than the whole budget.
                         let told = [1_500_000_000, 9_500_000_000]
                             .map(|asked| refusal(scope, measure, Per::Month, [limit, used, asked], by));
                         let shape = told.each_ref().map(|text| {

@@ -1,4 +1,4 @@
-//! Bodies: what goes to the caller, what goes upstream, and reading a caller's whole body within bounds.
+//! Bodies: the response's body, the body that is sent upstream, and the reading of a whole request body within bounds.
 
 pub(crate) mod buffer;
 
@@ -27,11 +27,13 @@ use crate::drain;
 use crate::head::Head;
 use crate::relay::Relay;
 
-/// Of a refused request's body so much is read, for so long, to keep its connection.
+/// Maximum number of bytes that are read of a refused request's body. The connection can be reused only if the whole
+/// body is read.
 const DISCARD_BYTES_MAX: u64 = 64 * 1024;
+/// Maximum time for reading these bytes.
 const DISCARD_FOR: Duration = Duration::from_millis(100);
 
-/// The body of an answer; while it lives its request is in flight.
+/// The body of a response. The request counts as in flight until it is dropped.
 pub(crate) struct Body {
     kind: BodyKind,
     _in_flight: Option<(RequestPermit, ActiveRequest)>,
@@ -42,7 +44,7 @@ enum BodyKind {
     Relay(Box<Relay>),
 }
 
-/// An answer was broken off; its connection is closed without its end, so that the caller sees it.
+/// The response was aborted. Its connection is closed without a regular end, so that the client detects it.
 #[derive(Debug, Clone, Copy, Error)]
 #[error("the response was aborted")]
 pub(crate) struct ResponseAborted;
@@ -61,7 +63,7 @@ impl Body {
         self
     }
 
-    /// Bytes of an answer of ours.
+    /// Returns the length in bytes of a response of the gateway; `None` for an upstream's response.
     pub(crate) fn whole_bytes(&self) -> Option<u64> {
         match &self.kind {
             BodyKind::Whole(bytes) => Some(bytes.as_ref().map_or(0, length)),
@@ -110,24 +112,24 @@ impl http_body::Body for Body {
     }
 }
 
-/// The body of a request as it goes upstream.
+/// The body of a request as it is sent upstream.
 pub(crate) enum Upload {
     /// Held in memory; segments are sent in order.
     Segments(VecDeque<Bytes>),
-    /// As it arrives from the caller.
+    /// Forwarded as it arrives from the client.
     Stream(UploadStream),
 }
 
-/// A caller's body on its way upstream.
+/// A request body that is forwarded as it arrives.
 pub(crate) struct UploadStream {
-    /// What was taken for a try that had no effect, and goes out again.
+    /// Bytes that an attempt without effect consumed; they are sent again first.
     again: VecDeque<Bytes>,
     incoming: RequestBody,
     progress: Rc<Progress>,
     bytes_max: u64,
 }
 
-/// How far a request's body has come; shared between the body and the request that waits.
+/// The progress of a request's body, shared between the body and the request that waits.
 #[derive(Debug)]
 pub(crate) struct Progress {
     bytes: Cell<u64>,
@@ -137,7 +139,7 @@ pub(crate) struct Progress {
     failed: Cell<Option<UploadError>>,
 }
 
-/// Why a caller's body ended early.
+/// The reason why a request body ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum UploadError {
     #[error("the request's body is larger than the configured maximum")]
@@ -159,24 +161,24 @@ impl Progress {
         })
     }
 
-    /// Whether the last byte was handed to the connection.
+    /// Returns whether the whole body was passed to the upstream connection.
     pub(crate) fn is_whole(&self) -> bool {
         self.whole.get()
     }
 
-    /// A call upstream begins at `now`.
+    /// Begins an attempt at `now`.
     pub(crate) fn begin(&self, now: Instant) {
         self.at.set(now);
-        // An earlier try may have asked for more of the body than this one does yet.
+        // An earlier attempt may have requested bytes that this attempt does not need yet.
         self.caller_owes.set(false);
     }
 
-    /// When a byte last moved.
+    /// Returns the time at which a byte last moved.
     pub(crate) fn moved_at(&self) -> Instant {
         self.at.get()
     }
 
-    /// Whether the upstream would take more of the body than the caller has sent.
+    /// Returns whether the upstream can take bytes that the client has not sent yet.
     pub(crate) fn caller_owes(&self) -> bool {
         self.caller_owes.get()
     }
@@ -191,7 +193,7 @@ impl Progress {
 }
 
 impl Upload {
-    /// A body as it arrives, at most `bytes_max` of it.
+    /// Returns a body that is forwarded as it arrives, up to `bytes_max` bytes.
     pub(crate) fn stream(incoming: Option<RequestBody>, bytes_max: u64, now: Instant) -> (Self, Rc<Progress>) {
         let Some(incoming) = incoming else { return Self::segments(std::iter::empty(), now) };
         let progress = Progress::new(false, 0, now);
@@ -199,14 +201,14 @@ impl Upload {
         (Self::Stream(stream), progress)
     }
 
-    /// A body that is in memory.
+    /// Returns a body that is held in memory.
     pub(crate) fn segments(segments: impl IntoIterator<Item = Bytes>, now: Instant) -> (Self, Rc<Progress>) {
         let segments: VecDeque<_> = segments.into_iter().filter(|segment| !segment.is_empty()).collect();
         let bytes = segments.iter().map(length).sum();
         (Self::Segments(segments), Progress::new(true, bytes, now))
     }
 
-    /// The same body once more, where it is in memory.
+    /// Returns a copy of a body that is held in memory; `None` for any other body.
     pub(crate) fn copy(&self) -> Option<Self> {
         match self {
             Self::Segments(segments) => Some(Self::Segments(segments.clone())),
@@ -214,7 +216,7 @@ impl Upload {
         }
     }
 
-    /// The same body from its begin, of which `taken` was taken.
+    /// Returns the body from its beginning; `taken` are the bytes that were consumed.
     pub(crate) fn rewound(mut self, taken: VecDeque<Bytes>) -> Self {
         let to_come = match &mut self {
             Self::Segments(segments) => segments,
@@ -224,7 +226,7 @@ impl Upload {
         self
     }
 
-    /// Whether sending this again needs nothing that was consumed.
+    /// Returns whether the body is known to have no bytes, so that it can be sent again.
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self, Self::Segments(segments) if segments.is_empty())
     }
@@ -284,7 +286,7 @@ impl UploadStream {
                     return self.fail(UploadError::Malformed(violation));
                 }
                 Some(Err(_)) => return self.fail(UploadError::CallerGone),
-                // Trailers end here: no upstream was promised any (RFC 9110, 6.5.1).
+                // Trailers are dropped: none were announced to the upstream (RFC 9110, 6.5.1).
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => data,
                     Err(_) => continue,
@@ -307,13 +309,13 @@ impl UploadStream {
     }
 }
 
-/// A request's body, until somebody takes it.
+/// A request's body until it is read or forwarded.
 pub(crate) enum IncomingBody {
-    /// Nobody has; `may_discard` where what comes is little, and is sent without being asked for.
+    /// The body is unread. `may_discard` is true if it is small and the client sends it without `100 (Continue)`.
     Unread { incoming: RequestBody, may_discard: bool },
-    /// It goes on to somebody.
+    /// The body is being read or forwarded.
     Taken,
-    /// All of it is here, or there is none.
+    /// The whole body has arrived, or the request has no body.
     Whole,
 }
 
@@ -326,7 +328,7 @@ impl IncomingBody {
         Self::Unread { incoming, may_discard: is_little && head.get(KnownName::Expect).is_none() }
     }
 
-    /// The body, for who reads it or passes it on.
+    /// Returns the body to read or forward; `None` if it is taken, complete or missing.
     pub(crate) fn take(&mut self) -> Option<RequestBody> {
         match std::mem::replace(self, Self::Taken) {
             Self::Unread { incoming, .. } => Some(incoming),
@@ -338,8 +340,8 @@ impl IncomingBody {
         }
     }
 
-    /// Reads what is left, where that is little: on a connection with half a body no other request can come. Says whether
-    /// all of it is here.
+    /// Reads and discards the rest of a small body, and returns whether the whole body has arrived. A connection on
+    /// which half a body is unread cannot receive another request.
     pub(crate) async fn discard(&mut self) -> bool {
         let Self::Unread { incoming, may_discard: true } = self else { return matches!(self, Self::Whole) };
         let (deadline, mut bytes) = (Instant::now() + DISCARD_FOR, 0);
@@ -357,17 +359,17 @@ impl IncomingBody {
     }
 }
 
-/// Bounds within which a caller's body is read into memory.
+/// The bounds of reading a request body into memory.
 pub(crate) struct BodyBounds {
     pub(crate) bytes_max: u64,
-    /// Between two pieces of it.
+    /// The maximum time between two pieces of the body.
     pub(crate) idle: Duration,
-    /// When the whole request must be over.
+    /// The deadline of the whole request.
     pub(crate) total_at: Instant,
 }
 
-/// Reads a caller's whole body. What it holds is counted as it arrives, not as it is announced, and until the last slice of
-/// the body is dropped.
+/// Reads a whole request body. `held` counts its bytes as they arrive, not as they are announced, and until the last
+/// slice of the body is dropped.
 pub(crate) async fn read(
     mut incoming: RequestBody,
     mut held: MemoryPermit,
@@ -388,7 +390,7 @@ pub(crate) async fn read(
     Ok(body.finish())
 }
 
-/// The next piece of a body, which is not empty; `None` at its end.
+/// Returns the next piece of a body, which is not empty; `None` at its end.
 async fn next(incoming: &mut RequestBody, bounds: &BodyBounds) -> Result<Option<Bytes>, Problem> {
     loop {
         let deadline = (Instant::now() + bounds.idle).min(bounds.total_at);
@@ -410,7 +412,7 @@ async fn next(incoming: &mut RequestBody, bounds: &BodyBounds) -> Result<Option<
     }
 }
 
-/// The refusal of a body whose framing breaks a rule.
+/// Returns the refusal of a body whose framing violates HTTP/1.1.
 pub(crate) fn malformed(violation: Violation) -> Problem {
     Problem::new(Refusal::BadRequest, violation.to_string())
 }

@@ -1,4 +1,4 @@
-//! The most that an LLM call may use, where a budget of tokens or money holds its caller.
+//! The maximum usage of an LLM request, computed if a budget of tokens or money limits the client.
 
 use access::{NanoUsd, Refusal, Timestamp};
 use ai::bound::{Bound, Extent, LoweredLimit, Reference, RemainingBudget, Unknown};
@@ -9,14 +9,14 @@ use meter::{Charge, Limits, Measure};
 
 use crate::answer::Problem;
 
-/// What a call is held to.
+/// The limits of a client at one time.
 pub(crate) struct CallLimits<'a> {
     pub(crate) limits: &'a Limits,
     pub(crate) budgets: &'a Budgets,
     pub(crate) at: Timestamp,
 }
 
-/// What a call is made of.
+/// The properties of a request that determine its maximum usage.
 pub(crate) struct CallSize<'a> {
     pub(crate) extent: &'a Extent,
     pub(crate) model: &'a str,
@@ -24,13 +24,14 @@ pub(crate) struct CallSize<'a> {
     pub(crate) limits: Option<models::Limits>,
 }
 
-/// Whether what a call may use must be known before it goes out.
+/// Returns whether the maximum usage of a request must be known before the request is sent.
 pub(crate) fn is_asked(limits: &Limits) -> bool {
     limits.limits(Measure::Tokens) || limits.limits(Measure::Money)
 }
 
 impl CallLimits<'_> {
-    /// The tokens and the money to reserve, and the limit to be written into the body to stay within what is left.
+    /// Returns the tokens and the money to reserve, and the limit to write into the body so that the request fits the
+    /// remaining budgets.
     pub(crate) fn bound(&self, sized: &CallSize<'_>) -> Result<(Charge, Option<LoweredLimit>), Problem> {
         let CallSize { extent, price, limits, .. } = sized;
         let bound = extent.bound(*price, *limits);
@@ -38,7 +39,7 @@ impl CallLimits<'_> {
         if !self.budgets.clamp || self.holds(&most) {
             return Ok((most, None));
         }
-        // What is left may be too little for any answer: then admission refuses the call as it is.
+        // The remaining budgets may be too small for any response. Admission then refuses the unchanged request.
         match extent.clamp(*price, *limits, self.left()) {
             Some(lowered) => {
                 let bound = extent.limited(lowered.max_tokens).bound(*price, *limits);
@@ -48,7 +49,7 @@ impl CallLimits<'_> {
         }
     }
 
-    /// What is bounded, of the measures that a budget holds.
+    /// Returns the maximum usage in the measures that a budget limits.
     fn most(&self, bound: &Bound, sized: &CallSize<'_>) -> Result<Charge, Problem> {
         let counts_tokens = self.limits.limits(Measure::Tokens);
         if self.budgets.unbounded == Unbounded::Refuse
@@ -92,8 +93,8 @@ impl CallLimits<'_> {
     }
 }
 
-/// What keeps the body from bounding the call. A call that costs nothing, however long it is, is bounded for a budget of money.
-/// A provider tool may have a fee that the price does not know.
+/// Returns the reference that leaves the request unbounded, if any. If a request costs nothing at any length, budgets
+/// of money ignore the reference. A provider's tool is the exception, because the price may lack its fee.
 fn reference(bound: &Bound, counts_tokens: bool) -> Option<Reference> {
     let is_free = |reference| bound.money == Some(NanoUsd(0)) && reference != Reference::ServerTool;
     bound.unbounded.filter(|reference| counts_tokens || !is_free(*reference))

@@ -1,4 +1,4 @@
-//! The caller's limits and budgets, all or nothing.
+//! The client's limits and budgets: a reservation covers all of them or none.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use rustc_hash::FxHashMap;
 use crate::answer::Problem;
 use crate::exchange::Exchange;
 
-/// Callers whose limits a worker keeps; one more, and it finds all of them anew.
+/// Maximum number of keys whose limits a worker caches. If one more key arrives, the cache is cleared.
 const KNOWN_MAX: usize = 20_000;
 
-/// What callers of this worker are held to: found in the meter once for a principal, not for each request.
+/// The limits of this worker's principals. The meter computes them once per principal, not for each request.
 #[derive(Debug, Default)]
 pub(crate) struct LimitsCache(RefCell<FxHashMap<KeyNo, PrincipalLimits>>);
 
-/// The limits that a principal's terms came to.
+/// A principal and the limits that its terms define.
 #[derive(Debug)]
 struct PrincipalLimits {
     principal: Arc<Principal>,
@@ -28,7 +28,7 @@ struct PrincipalLimits {
 }
 
 impl LimitsCache {
-    /// The limits of `principal`. A key whose terms have changed is another principal.
+    /// Returns the limits of `principal`. A key whose terms have changed has a new principal.
     fn limits(&self, meter: &Meter, principal: &Arc<Principal>) -> Arc<Limits> {
         let mut known = self.0.borrow_mut();
         if let Some(held) = known.get(&principal.key_no)
@@ -50,13 +50,14 @@ impl LimitsCache {
     }
 }
 
-/// What the caller is held to.
+/// Returns the limits of the request's principal.
 pub(crate) fn limits(exchange: &Exchange, principal: &Arc<Principal>) -> Arc<Limits> {
     let worker = exchange.worker();
     worker.limits.limits(&worker.shared.meter, principal)
 }
 
-/// Takes what the request may use in advance; `charge` is `None` for a free call. Where too little is lent here it waits.
+/// Reserves the maximum usage of the request; `charge` is `None` for a free request. If this node's leases are too
+/// small, the request waits for more.
 #[tracing::instrument(level = "debug", skip_all)]
 pub(crate) async fn reserve(
     exchange: &Exchange,
@@ -88,12 +89,12 @@ pub(crate) async fn reserve(
     }
 }
 
-/// Why what a request needs was not lent.
+/// The reason why a request was not admitted after it had waited.
 #[derive(Debug, PartialEq, Eq)]
 enum AdmissionFailure {
-    /// A limit refuses it.
+    /// A limit refuses the request.
     AdmissionRefusal(AdmissionRefusal),
-    /// Nobody could say in time.
+    /// The result was unknown at the end of the wait, or other nodes hold the rest.
     Withheld,
 }
 
@@ -109,7 +110,8 @@ impl AdmissionFailure {
     }
 }
 
-/// Waits for what a request lacks, and takes it. Who waits is judged in time, so this ends.
+/// Waits for the amounts that a request lacks, and reserves them. The lease queue decides about each waiting request in
+/// time, so the wait ends.
 async fn borrow<'a>(
     meter: &Meter,
     leases: &LeaseQueue,
@@ -125,7 +127,7 @@ async fn borrow<'a>(
         }
         let lacks = asked.shortfalls();
         if lacks.is_empty() {
-            // More came between the two looks.
+            // The leases grew between the two checks.
             asked = ask();
             continue;
         }
@@ -142,7 +144,8 @@ async fn borrow<'a>(
     }
 }
 
-/// A refusal where others use the same budget: what is left of it here, nobody may take for all that is left.
+/// Returns a refusal of a budget that nodes share. The amount that is left on this node is not all that is left, so it
+/// is not reported to the client.
 fn of_many(refused: AdmissionRefusal) -> AdmissionRefusal {
     match refused {
         AdmissionRefusal::Budget(exceeded) => {
@@ -152,7 +155,7 @@ fn of_many(refused: AdmissionRefusal) -> AdmissionRefusal {
     }
 }
 
-/// A budget that is used up everywhere: so much is used at the least.
+/// Returns the refusal of a budget that is exhausted on all nodes; `used` is the minimum that must be used.
 fn used_up(lack: &LeaseShortfall) -> BudgetExceeded {
     let (limit, asked) = (lack.counter.limit(), lack.amount);
     let used = limit.saturating_sub(asked).saturating_add(Amount(u64::from(limit >= asked)));
@@ -166,7 +169,7 @@ fn used_up(lack: &LeaseShortfall) -> BudgetExceeded {
     }
 }
 
-/// What cannot be recorded is not sold.
+/// Returns the refusal of a request whose usage cannot be recorded. Such requests are not served.
 pub(crate) fn unrecordable() -> Problem {
     let message = "usage cannot be recorded at the moment, so nothing that is counted is served: try again soon";
     Problem::new(Refusal::SpoolFull, message)

@@ -1,14 +1,14 @@
-//! Which credential an LLM call goes with: the caller's own, else one that its plan may share.
+//! The credential of an LLM request: the user's own, otherwise one that the user's plan may share.
 
 use access::{Principal, ProviderKey, Refusal, Secret};
 use config::snapshot::{Credential, Provider};
 
 use crate::answer::Problem;
 
-/// The credential for `provider`; `None` only where the provider needs none and the vault has none for it. It is borrowed from the configuration and the
-/// principal, which the request holds: nothing is copied.
+/// Returns the credential for `provider`; `None` only if the provider needs none and the vault has none for it. The
+/// result is borrowed from the configuration or the principal, which the request holds, so nothing is copied.
 ///
-/// A credential of the caller's own that cannot be opened is never replaced by another one.
+/// If the user's own credential cannot be decrypted, no other credential replaces it.
 pub(crate) fn choose<'a>(provider: &'a Provider, principal: &'a Principal) -> Result<Option<&'a Secret>, Problem> {
     let keys = &principal.provider_keys;
     if let Some(own) = keys.own(&provider.name) {

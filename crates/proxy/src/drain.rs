@@ -1,7 +1,8 @@
-//! A caller that hangs up (`on_hangup`): its LLM call is broken off, or its answer read on, for the usage at its end.
+//! The handling of a client that disconnects (setting `on_hangup`): its LLM request is aborted, or the rest of the
+//! response is read for the usage at its end.
 //!
-//! What is read on holds its place among the requests in flight, of which it may have a tenth, and ends by its bounds, or with
-//! the shutdown's time.
+//! A request whose client has disconnected keeps its permit among the requests in flight. Such requests may use at most
+//! a tenth of these permits. Reading ends at its bounds, or when the time of the shutdown is over.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -19,14 +20,14 @@ use crate::response::ClientResponse;
 use crate::shutdown::{Phase, reached};
 use crate::worker::{Worker, spawn};
 
-/// How far an answer is read whose caller is gone.
+/// The bounds of reading a response whose client has disconnected.
 #[derive(Debug, Clone, Copy)]
 struct DetachedBounds {
     bytes_max: u64,
     until: Instant,
 }
 
-/// The bounds of a call whose caller left at `left`.
+/// Returns the bounds of a request whose client disconnected at `left`; `None` if the request is aborted.
 fn bounds(on_hangup: OnHangup, left: Instant) -> Option<DetachedBounds> {
     match on_hangup {
         OnHangup::Cancel => None,
@@ -34,7 +35,8 @@ fn bounds(on_hangup: OnHangup, left: Instant) -> Option<DetachedBounds> {
     }
 }
 
-/// A request that goes on without its caller once its call has gone upstream: dropped then, it is read on.
+/// The handling of a request that continues without its client if it is dropped after its first byte was sent to an
+/// upstream.
 pub(crate) struct Outliving<F: Future<Output = ClientResponse> + 'static> {
     at: Rc<ConnectionContext>,
     handling: Option<Pin<Box<F>>>,
@@ -69,7 +71,7 @@ impl<F: Future<Output = ClientResponse> + 'static> Drop for Outliving<F> {
         let Some(bounds) = bounds(self.at.worker.shared.live.load().traffic.on_hangup, left) else { return };
         let worker = self.at.worker.clone();
         let Ok(place) = worker.shared.capacity.read_on() else { return };
-        // The answer that comes of it is dropped, and so read on in its turn.
+        // The resulting response is dropped, so `read_on` reads its body.
         spawn(async move {
             let response = within(&worker, bounds.until, handling).await;
             drop(place);
@@ -78,7 +80,8 @@ impl<F: Future<Output = ClientResponse> + 'static> Drop for Outliving<F> {
     }
 }
 
-/// Reads on what `relay` would have passed to a caller; `permit` is its place among the requests in flight.
+/// Reads the rest of the response that `relay` would have sent to a client. `permit` counts the request among those in
+/// flight.
 pub(crate) fn read_on(permit: Option<RequestPermit>, mut relay: Box<Relay>) {
     let exchange = relay.exchange();
     let (worker, on_hangup) = (exchange.at.worker.clone(), exchange.snapshot.traffic.on_hangup);
@@ -102,7 +105,7 @@ pub(crate) fn read_on(permit: Option<RequestPermit>, mut relay: Box<Relay>) {
     });
 }
 
-/// Polls `work` until it is done, `until`, or the shutdown's time is over.
+/// Polls `work` until it completes, until the time `until`, or until the time of the shutdown is over.
 async fn within<T>(worker: &Worker, until: Instant, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         done = work => Some(done),

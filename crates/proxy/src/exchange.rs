@@ -1,4 +1,4 @@
-//! One request as it goes: what is known of it so far, from its head to the end of its answer, when `settle` takes over.
+//! The state of one request, from its head to the end of its response. Then `settle` settles it.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -27,14 +27,15 @@ use crate::upstream::destination::Destination;
 use crate::upstream::socket::Probe;
 use crate::worker::{Pinned, Worker};
 
-/// One request, from its head to the end of its answer. Dropped unfinished, the caller went away.
+/// One request, from its head to the end of its response. If it is dropped before the end, the client has disconnected,
+/// unless the shutdown ends the request.
 pub(crate) struct Exchange {
     pub(crate) at: Rc<ConnectionContext>,
     pub(crate) snapshot: Rc<Pinned>,
     pub(crate) id: RequestId,
-    /// The id as a header has it.
+    /// The request id as a header value.
     pub(crate) id_value: HeaderValue,
-    /// When its head had arrived, for deadlines and durations.
+    /// The time at which the head had arrived. Deadlines and durations begin at it.
     pub(crate) begun: Instant,
     pub(crate) started_at: Timestamp,
     read_at: Cell<Instant>,
@@ -45,26 +46,26 @@ pub(crate) struct Exchange {
     pub(crate) timeouts: Timeouts,
     /// The identity that the request is made as; anonymous until a credential is found.
     pub(crate) subject: Subject,
-    /// The public ids of the caller, for the log.
+    /// The public ids of the user and the key, for the log.
     pub(crate) caller_ids: Option<CallerIds>,
-    /// Its place among its key's calls in flight.
+    /// The permit that counts the request among the requests in flight of its subject.
     pub(crate) key_permit: Option<KeyPermit>,
-    /// The format of an LLM call that has usage, from the moment when its caller is known.
+    /// The format of an LLM request that has usage; set once its client is authenticated.
     pub(crate) format: Option<Format>,
-    /// The model's name where nobody answers to it.
+    /// The name of the requested model if it does not exist or the key may not use it.
     pub(crate) asked_in_vain: Option<Arc<str>>,
     pub(crate) call: Option<InferenceCall>,
     pub(crate) hold: BudgetHold,
-    /// Whether the spool knows of it, and waits for its end.
+    /// Whether the spool has an open record of the request, which the record of its end closes.
     pub(crate) opened: bool,
-    /// What the spool knows of it, where it is folded.
+    /// The part of a pre-logged batch that the request uses, if it is a plain request with a quota.
     pub(crate) prelogged: Option<PreloggedPart>,
     pub(crate) upstream: Option<Rc<Destination>>,
     pub(crate) sending: Option<UpstreamCall>,
     pub(crate) attempts: Vec<Attempt>,
-    /// The least that the last of them cost, where its cost is unknown.
+    /// The minimum cost of the last attempt in nano-USD if its cost is unknown, otherwise zero.
     pub(crate) known_cost: NanoUsd,
-    /// Whether the last of them broke off after some of its usage was told.
+    /// Whether the response of the last attempt was aborted after the provider had reported a part of its usage.
     pub(crate) told_in_part: bool,
     pub(crate) request_bytes: u64,
     pub(crate) response_bytes: u64,
@@ -73,7 +74,7 @@ pub(crate) struct Exchange {
     pub(crate) over: bool,
 }
 
-/// The caller as commands and the control API name it: row numbers mean nothing to operators.
+/// The user and the key as commands and the control API name them. Operators cannot use row numbers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CallerIds {
     pub(crate) user: UserId,
@@ -81,7 +82,7 @@ pub(crate) struct CallerIds {
     pub(crate) last4: Option<Last4>,
 }
 
-/// What is special about an LLM call.
+/// The properties that only LLM requests have.
 #[derive(Clone)]
 pub(crate) struct InferenceCall {
     pub(crate) format: Format,
@@ -89,20 +90,20 @@ pub(crate) struct InferenceCall {
     pub(crate) provider: Arc<Provider>,
     pub(crate) model: Arc<str>,
     pub(crate) streamed: bool,
-    /// What the request itself says will be billed, where the answer has no usage.
+    /// The amount to bill if the response has no usage, computed from the request alone.
     pub(crate) billable: Option<Billed>,
-    /// Whether it has usage; a token count has none, and leaves no event.
+    /// Whether the request has no usage. Requests that only count tokens have none, and have no usage event.
     pub(crate) free: bool,
 }
 
-/// What is held of the caller's limits.
+/// The state of the amounts that the request reserved in its budgets.
 pub(crate) enum BudgetHold {
     Nothing,
     Reserved(Reservation),
     CommittedRequest(CommittedRequest),
 }
 
-/// The call upstream that is under way.
+/// The current attempt.
 pub(crate) struct UpstreamCall {
     pub(crate) probe: Probe,
     pub(crate) progress: Rc<Progress>,
@@ -110,12 +111,12 @@ pub(crate) struct UpstreamCall {
     pub(crate) status: Option<u16>,
     pub(crate) upstream_id: Option<Arc<str>>,
     pub(crate) first_byte_us: Option<u64>,
-    /// Whether the upstream said that it did nothing of it.
+    /// Whether the upstream reported that the attempt had no effect.
     pub(crate) had_no_effect: bool,
 }
 
 impl Exchange {
-    /// A request whose head has arrived; its route is not known yet.
+    /// Creates the state of a request whose head has arrived. Its route is still unknown.
     pub(crate) fn begin(at: &Rc<ConnectionContext>, head: Rc<Head>, body: IncomingBody) -> Box<Self> {
         let worker = &at.worker;
         let started_at = worker.shared.clock.now();
@@ -166,19 +167,20 @@ impl Exchange {
         ForwardedClient { address, id: self.id, id_value: self.id_value.as_bytes(), trust }
     }
 
-    /// Reads the monotonic clock. A step that has waited calls it, so that `read_at` is the current time for the next step.
+    /// Reads the monotonic clock. A step that has waited calls it, so that `read_at` is the current time for the next
+    /// step.
     pub(crate) fn read_clock(&self) -> Instant {
         let now = Instant::now();
         self.read_at.set(now);
         now
     }
 
-    /// The time at which the request last read the monotonic clock. It has not waited since.
+    /// Returns the time at which the request last read the monotonic clock. The request has not waited since.
     pub(crate) fn read_at(&self) -> Instant {
         self.read_at.get()
     }
 
-    /// The wall time when the monotonic clock was last read.
+    /// Returns the wall time at which the monotonic clock was last read.
     pub(crate) fn wall_at(&self) -> Timestamp {
         let elapsed = self.read_at.get() - self.begun;
         self.worker().shared.clock.wall_after(self.started_at, elapsed)
@@ -194,7 +196,7 @@ impl Exchange {
         self.timeouts = timeouts;
     }
 
-    /// When the whole request must be over.
+    /// Returns the deadline of the whole request.
     pub(crate) fn total_at(&self) -> Instant {
         self.begun + self.timeouts.total
     }
@@ -212,7 +214,7 @@ impl Exchange {
         self.call = Some(call);
     }
 
-    /// What was asked for is not what is answered.
+    /// Removes the billable amount of the request: the response is not of the requested kind.
     pub(crate) fn forget_billable(&mut self) {
         if let Some(call) = &mut self.call {
             call.billable = None;
@@ -223,7 +225,7 @@ impl Exchange {
         self.hold = BudgetHold::Reserved(reservation);
     }
 
-    /// The day on which it counts.
+    /// Returns the UTC day to which the request counts.
     pub(crate) fn day(&self) -> Day {
         match &self.hold {
             BudgetHold::Nothing => self.started_at.day(),
@@ -232,30 +234,31 @@ impl Exchange {
         }
     }
 
-    /// Whether what it uses is remembered as a row of its own.
+    /// Returns whether the request has its own usage event, not only a part in the counts.
     pub(crate) fn leaves_a_row(&self) -> bool {
         self.events == Events::Rows
     }
 
-    /// Whether all of the request's body came, or comes at once.
+    /// Returns whether the whole request body was sent upstream or has arrived. A small rest is read and discarded
+    /// first.
     pub(crate) async fn has_whole_body(&mut self) -> bool {
         let is_sent = self.sending.as_ref().is_some_and(|sending| sending.progress.is_whole());
         is_sent || self.body.discard().await
     }
 
-    /// What was reserved is used, by an answer of ours.
+    /// Settles the reservation as reserved: the gateway itself responds, and the request counts.
     pub(crate) fn spend(&mut self) {
         if let BudgetHold::Reserved(reservation) = std::mem::replace(&mut self.hold, BudgetHold::Nothing) {
             reservation.commit(self.started_at).settle_as_reserved();
         }
     }
 
-    /// The request is sent to this upstream or provider.
+    /// Sets the upstream or provider to which the request is sent.
     pub(crate) fn toward(&mut self, upstream: &Rc<Destination>) {
         self.upstream = Some(upstream.clone());
     }
 
-    /// A call upstream begins; what an earlier one came to is an attempt of its own, if anything of it was written.
+    /// Begins an attempt. The previous attempt is recorded if any byte of it was written.
     pub(crate) fn sending(&mut self, probe: Probe, progress: Rc<Progress>, now: Instant) {
         self.commit_if_sent();
         if let Some(earlier) = self.sending.take()
@@ -273,14 +276,14 @@ impl Exchange {
             Some(UpstreamCall { since: now, probe, progress, status, upstream_id, first_byte_us, had_no_effect });
     }
 
-    /// The upstream did nothing of the call that is under way, which so costs nothing.
+    /// Notes that the current attempt had no effect on the upstream, so that it costs nothing.
     pub(crate) fn had_no_effect(&mut self) {
         if let Some(sending) = &mut self.sending {
             sending.had_no_effect = true;
         }
     }
 
-    /// The head of the answer is here.
+    /// Notes that the head of the response has arrived, and sets the deadlines of its body.
     pub(crate) fn answered(&mut self, status: u16, upstream_id: Option<Arc<str>>) {
         self.commit_if_sent();
         let now = self.read_clock();
@@ -298,21 +301,22 @@ impl Exchange {
         }
     }
 
-    /// Bytes of the answer's body went to the caller's connection, if there is one.
+    /// Adds bytes of the response's body that are sent to the client. Nothing is added after the client has
+    /// disconnected.
     pub(crate) fn relayed(&mut self, bytes: usize) {
         if !self.at.deadlines.has_left() {
             self.response_bytes += u64::try_from(bytes).unwrap_or(0);
         }
     }
 
-    /// What the caller gets, if it waits for it.
+    /// Sets the status that the client receives, unless it has disconnected.
     pub(crate) fn answers(&mut self, status: u16) {
         if !self.at.deadlines.has_left() {
             self.status = status;
         }
     }
 
-    /// It is refused, or has failed.
+    /// Notes that the request is refused or has failed.
     pub(crate) fn refuse(&mut self, problem: &mut Problem) {
         self.refusal = Some((problem.refusal, problem.source.take()));
         if problem.refusal.side() == Side::Upstream
@@ -322,12 +326,13 @@ impl Exchange {
         }
     }
 
-    /// Whether an answer that is read may use up what was reserved for it, before it ends.
+    /// Returns whether a budget of tokens or money limits the request, so that its response may exceed the reservation
+    /// before it ends.
     pub(crate) fn is_held_to_its_use(&self) -> bool {
         matches!(&self.hold, BudgetHold::CommittedRequest(committed) if committed.limits_use())
     }
 
-    /// Whether what `tap` has read so far is more than was reserved.
+    /// Returns whether the usage that `tap` has read so far exceeds the reservation.
     pub(crate) fn has_used_up(&self, tap: &Tap) -> bool {
         let (BudgetHold::CommittedRequest(committed), Some(call)) = (&self.hold, &self.call) else { return false };
         let Some((usage, terms)) = tap.used() else { return false };
@@ -336,7 +341,8 @@ impl Exchange {
         committed.exceeds(&Charge { credits: Credits::ZERO, tokens: usage.total(), money: least })
     }
 
-    /// What a tap's answer that is broken off ends with, and what was seen of it.
+    /// Ends the response of `tap` early: returns its last bytes, and the facts that were read. A response that has used
+    /// its reservation gets its format's regular end, any other an error.
     pub(crate) fn cut(&mut self, tap: Tap, outcome: Outcome) -> (Bytes, ResponseFacts) {
         let (refusal, message) = match outcome {
             Outcome::Drained => (Refusal::Draining, "this instance is shutting down: the response is incomplete"),
@@ -357,8 +363,8 @@ impl Exchange {
         (last, seen)
     }
 
-    /// The last bytes of a stream that its upstream has ended, and what was seen of it. A stream that lacks its format's last
-    /// event ends with an error.
+    /// Returns the last bytes of a stream that its upstream has ended, and the facts that were read. A stream without
+    /// its format's last event ends with an error.
     pub(crate) fn close(&self, tap: Tap) -> (Bytes, ResponseFacts) {
         const MESSAGE: &str = "the provider ended its stream before the last event: the response is incomplete";
         let request_id = self.id.to_string();
@@ -366,7 +372,7 @@ impl Exchange {
         tap.close(&ai::Problem::new(Refusal::UpstreamReset, MESSAGE, reporter))
     }
 
-    /// From the first byte on, a request counts.
+    /// Commits the reservation once the first byte was sent to an upstream: from then on, the request counts.
     pub(crate) fn commit_if_sent(&mut self) {
         if self.sending.as_ref().is_some_and(|sending| sending.probe.anything_written()) {
             self.hold = match std::mem::replace(&mut self.hold, BudgetHold::Nothing) {
@@ -377,7 +383,7 @@ impl Exchange {
     }
 }
 
-/// Microseconds, as events and metrics have them.
+/// Returns whole microseconds, the unit of usage events and metrics.
 pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! An LLM call: which format, which model, who answers; its body as the provider gets it.
+//! An LLM request: its format, its model, its provider, and the body that the provider receives.
 
 use std::sync::Arc;
 
@@ -19,33 +19,34 @@ use crate::head::{Head, text};
 use crate::inflate::{self, Coding};
 use crate::scope;
 
-/// Bodies larger than this are read off the worker's thread: at 500 MB/s it would stand still for longer
-/// than half a millisecond.
+/// Bodies larger than this are parsed outside the worker's thread: at 500 MB/s they would block it for more than half a
+/// millisecond.
 const ON_WORKER_BYTES_MAX: usize = 256 * 1024;
 
-/// What a request says before its body.
+/// The parts of a request that are known before its body is read.
 pub(crate) struct InferenceRequest<'a> {
     pub(crate) called: &'a EndpointCall<'a>,
     pub(crate) format: Format,
     pub(crate) head: &'a Head,
     pub(crate) bounds: &'a KeyBounds,
     pub(crate) limits: &'a Arc<Limits>,
-    /// Counts the body's bytes, of which it holds none yet.
+    /// The permit that counts the body's bytes; it counts none yet.
     pub(crate) held: MemoryPermit,
 }
 
-/// What is asked of whom.
+/// An LLM request with its maximum charge and the body for its provider.
 pub(crate) struct Inference {
     pub(crate) call: InferenceCall,
-    /// The most that it may use, of what its caller is held to; `None` for a free call.
+    /// The maximum that the request may use, in credits and in the measures that the client's budgets limit; `None` for
+    /// a free request.
     pub(crate) charge: Option<Charge>,
-    /// The body in pieces: slices of the caller's bytes, and the edits between them.
+    /// The body in pieces: slices of the client's bytes, and the edits between them.
     pub(crate) body: Vec<Bytes>,
-    /// Whether the answer's usage chunk must be taken out again.
+    /// Whether the usage chunk of the response must be removed, because the gateway requested it.
     pub(crate) usage_injected: bool,
 }
 
-/// Reads the body, finds out who answers, and makes the edits that a body may get.
+/// Reads the body, resolves the model, and applies the permitted edits to the body.
 #[tracing::instrument(level = "debug", skip_all)]
 pub(crate) async fn read(exchange: &mut Exchange, asking: InferenceRequest<'_>) -> Result<Inference, Problem> {
     let InferenceRequest { called, format, head, bounds: bound, limits, held } = asking;
@@ -102,7 +103,8 @@ pub(crate) async fn read(exchange: &mut Exchange, asking: InferenceRequest<'_>) 
     Ok(Inference { call, charge, body: rewritten.segments, usage_injected: rewritten.usage_injected })
 }
 
-/// The body without its coding. A small one can become a large one, so it is always done off the worker.
+/// Returns the body without its content coding. It is always decoded outside the worker's thread, because a small body
+/// can become a large one.
 async fn plain(coding: Coding, body: Bytes, inflated: MemoryPermit, bytes_max: u64) -> Result<Bytes, Problem> {
     off_worker(move || inflate::inflate(coding, &body, bytes_max, inflated)).await?
 }
@@ -122,7 +124,7 @@ async fn ask(called: &EndpointCall<'_>, head: &Head, body: &Bytes) -> Result<Req
     asked.map_err(|error| Problem::new(Refusal::BadRequest, error.to_string()).of_param(error.field()))
 }
 
-/// What the body says of how much may be used.
+/// Reads the extent of the request's maximum usage from the body.
 async fn extent(called: &EndpointCall<'_>, asked: &RequestFields, body: &Bytes) -> Result<Extent, Problem> {
     if body.len() <= ON_WORKER_BYTES_MAX {
         return Ok(Extent::read(called, asked, body));
@@ -136,7 +138,7 @@ async fn off_worker<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
     done.map_err(|error| Problem::new(Refusal::Internal, "the body could not be read").because(&error))
 }
 
-/// Nobody has a model of this name.
+/// Returns the refusal of a model that no provider serves.
 pub(crate) fn no_model(asked: &str) -> Problem {
     let message =
         format!("no model {asked:?} is served here: GET /v1/models lists them, PROVIDER/MODEL names any other");

@@ -1,4 +1,4 @@
-//! Compressed bodies of requests that the gateway reads: they are inflated within bounds.
+//! Compressed bodies of the requests that the gateway reads; they are inflated within bounds.
 
 use std::io::{self, Read};
 
@@ -14,23 +14,24 @@ use crate::body::buffer::{self, Buffer};
 use crate::capacity::MemoryPermit;
 use crate::head::Head;
 
-/// Inflated at a time; between two pieces the bounds are looked at.
+/// The number of bytes that are inflated at a time. The bounds are checked after each piece.
 const PIECE_BYTES: usize = 64 * 1024;
-/// A compressed body may inflate to so many times its size: prose and code reach 10, repetitive logs 50.
+/// A compressed body may inflate to at most this many times its size. Prose and code reach 10 times their size, and
+/// repetitive logs 50 times.
 const RATIO_MAX: u64 = 100;
 /// A body that inflates to at most this many bytes may have any ratio.
 const RATIO_FREE_BYTES: u64 = 1024 * 1024;
-/// The largest window of `zstd` on the web: 8 MiB (RFC 9659, 3).
+/// The base-2 logarithm of the largest `zstd` window on the web, which has 8 MiB (RFC 9659, 3).
 const WINDOW_LOG_MAX: u32 = 23;
 
-/// A content coding that is read here (RFC 9110, 8.4.1; zstd: RFC 8878).
+/// A content coding that the gateway reads (RFC 9110, 8.4.1; zstd: RFC 8878).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Coding {
     Gzip,
     Zstd,
 }
 
-/// Returns the body's coding; `None` without one.
+/// Returns the body's content coding; `None` if it has none.
 pub(crate) fn coding(head: &Head) -> Result<Option<Coding>, Problem> {
     let is_repeated = head.fields().is_repeated(KnownName::ContentEncoding);
     let coding = head.get(KnownName::ContentEncoding).map(<[u8]>::to_ascii_lowercase);
@@ -47,11 +48,12 @@ pub(crate) fn coding(head: &Head) -> Result<Option<Coding>, Problem> {
     }
 }
 
-/// The whole body, at most `bytes_max` of it; `inflated` counts each piece before the next is inflated.
+/// Returns the whole inflated body, which has at most `bytes_max` bytes. `inflated` counts each piece before the next
+/// one is inflated.
 pub(crate) fn inflate(coding: Coding, body: &[u8], bytes_max: u64, inflated: MemoryPermit) -> Result<Bytes, Problem> {
     let bounds = InflateBounds { bytes_max, ratio_bytes_max: ratio_bytes_max(body.len()) };
     match coding {
-        // What it looks back on is 32 KiB, which nobody counts.
+        // The window of gzip has 32 KiB, which are not counted.
         Coding::Gzip => drain(&mut MultiGzDecoder::new(body), &bounds, inflated),
         Coding::Zstd => {
             let mut window = inflated.another();
@@ -68,13 +70,13 @@ pub(crate) fn inflate(coding: Coding, body: &[u8], bytes_max: u64, inflated: Mem
     }
 }
 
-/// Bounds of an inflated body.
+/// The bounds of an inflated body.
 struct InflateBounds {
     bytes_max: u64,
     ratio_bytes_max: u64,
 }
 
-/// The bytes that a compressed body may inflate to by its own size.
+/// Returns the number of bytes to which a body of `compressed` bytes may inflate.
 fn ratio_bytes_max(compressed: usize) -> u64 {
     u64::try_from(compressed).unwrap_or(u64::MAX).saturating_mul(RATIO_MAX).max(RATIO_FREE_BYTES)
 }
@@ -99,8 +101,8 @@ fn drain(decoder: &mut impl Read, bounds: &InflateBounds, inflated: MemoryPermit
     }
 }
 
-/// What a zstd decoder of `frame` looks back on, by its header (RFC 8878, 3.1.1.1): a window, or in a single segment the
-/// whole content; the most that is allowed if the header is not whole.
+/// Returns the size in bytes of the window of a zstd decoder of `frame`, read from its header (RFC 8878, 3.1.1.1). The
+/// window of a single segment is the whole content. The maximum window is returned if the header is incomplete.
 fn window_bytes(frame: &[u8]) -> usize {
     const SINGLE_SEGMENT: u8 = 0x20;
     let most = 1 << WINDOW_LOG_MAX;
@@ -114,7 +116,8 @@ fn window_bytes(frame: &[u8]) -> usize {
     }
 }
 
-/// The size of the content, as the header of a single segment has it behind the number of a dictionary (RFC 8878, 3.1.1.1.4).
+/// Returns the size in bytes of the content. In the header of a single segment, it follows the id of the dictionary
+/// (RFC 8878, 3.1.1.1.4).
 fn content_bytes(descriptor: u8, frame: &[u8]) -> Option<usize> {
     let dictionary = match descriptor & 3 {
         3 => 4,
@@ -198,7 +201,7 @@ mod tests {
             let (refused, counted) = check_within(coding, &bomb, u64::MAX, u64::MAX);
             assert_eq!((refused, counted), (Err(Refusal::PayloadTooLarge), 0));
         }
-        // One byte in 64 that cannot be foreseen: less than a hundredfold.
+        // One of 64 bytes is random, so the ratio is below 100.
         let mut seed = 1_u32;
         let dense: Vec<u8> = (0..4 * 1024 * 1024_u32)
             .map(|at| {
@@ -247,7 +250,7 @@ mod tests {
             encoder.write_all(&[7; 1000]).unwrap();
             assert_eq!(window_bytes(&encoder.finish().unwrap()), 1 << log);
         }
-        // One shot: a single segment.
+        // Bulk compression writes a single segment.
         for bytes in [1, 200, 255, 256, 300, 65_791, 65_792, 1 << 20, 8 << 20, 9 << 20] {
             let frame = zstd::bulk::compress(&vec![7; bytes], 1).unwrap();
             let window = window_bytes(&frame);

@@ -1,4 +1,4 @@
-//! The answer on its way back: passed on as it arrives, read by a tap where it is an LLM's.
+//! The response on its way to the client: it is forwarded as it arrives, and a tap reads the responses of LLM requests.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -14,27 +14,29 @@ use crate::exchange::Exchange;
 use crate::forward::BorrowedConnection;
 use crate::upstream::download::Download;
 
-/// An answer in relay. Dropped before its end, it settles as `caller_gone`.
+/// A response that is being forwarded. If it is dropped before its end, it settles as `caller_gone`, or as `drained` at
+/// the end of a shutdown.
 pub(crate) struct Relay {
     incoming: Download,
     connection: Option<BorrowedConnection>,
     exchange: Box<Exchange>,
     tap: Option<Box<TappedResponse>>,
-    /// Bytes that still go out after the end.
+    /// Bytes that are sent after the end of the upstream's body.
     last: Option<Bytes>,
     moved: bool,
     /// Whether time may have passed since the head of the response was read.
     has_waited: bool,
-    /// What was known of the answer's use when that was last compared with what it may use; `None` where nothing holds it.
+    /// The value of [`Tap::news`] when the usage was last compared with the reservation; `None` if no budget limits the
+    /// usage.
     news: Option<u32>,
     used_up: bool,
 }
 
-/// How an LLM's answer is read.
+/// An LLM response and the tap that reads it.
 pub(crate) struct TappedResponse {
     pub(crate) tap: Tap,
-    /// Whether it is a stream, which says of itself that it has ended. An event may be left out or added, so its length is
-    /// not known.
+    /// Whether the response is a stream, whose format marks its end. The tap may remove or add an event, so the length
+    /// of a stream is unknown.
     pub(crate) streamed: bool,
 }
 
@@ -68,7 +70,7 @@ impl Relay {
         &self.exchange
     }
 
-    /// Whether its end may say what the call has used.
+    /// Returns whether the rest of the response may report the usage of the request.
     pub(crate) const fn has_usage_to_come(&self) -> bool {
         self.connection.is_some() && self.tap.is_some()
     }
@@ -97,7 +99,7 @@ impl Relay {
             }
             match Pin::new(&mut self.incoming).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
-                    // Trailers end here: the caller was promised none (RFC 9110, 6.5.1).
+                    // Trailers are dropped: none were announced to the client (RFC 9110, 6.5.1).
                     let Ok(data) = frame.into_data() else { continue };
                     let bytes = self.pass(data);
                     if !bytes.is_empty() {
@@ -119,7 +121,7 @@ impl Relay {
         }
     }
 
-    /// What of `data` goes on to the caller.
+    /// Returns the bytes of `data` that are sent to the client.
     fn pass(&mut self, data: Bytes) -> Bytes {
         self.moved = true;
         let bytes = match &mut self.tap {
@@ -135,7 +137,7 @@ impl Relay {
             None => data,
         };
         self.exchange.relayed(bytes.len());
-        // With a known length nobody asks for anything after the last byte, so the end is here.
+        // If the length is known, the body is not polled after its last byte, so the response ends now.
         if self.incoming.is_end_stream() {
             self.end();
         }
@@ -143,7 +145,7 @@ impl Relay {
         bytes
     }
 
-    /// The answer is whole.
+    /// Ends a complete response.
     fn end(&mut self) {
         let mut outcome = Outcome::Completed;
         let seen = self.tap.take().map(|tapped| {
@@ -152,7 +154,7 @@ impl Relay {
             self.exchange.relayed(rest.len());
             self.last = (!rest.is_empty()).then_some(rest);
             if streamed && !seen.ended {
-                // It closed in good order, and yet said not all that its format says.
+                // The upstream closed the body regularly, but the stream lacks its format's last event.
                 outcome = Outcome::UpstreamCut;
             }
             seen
@@ -164,7 +166,8 @@ impl Relay {
         self.exchange.finish_at(now, outcome, seen);
     }
 
-    /// The answer will not be whole. A stream ends with words that say so; anything else is cut.
+    /// Ends an incomplete response. A stream ends with an error event or its format's regular end; any other response
+    /// is aborted.
     fn break_off(&mut self, outcome: Outcome) -> Poll<Option<Result<Bytes, ResponseAborted>>> {
         self.connection = None;
         let Some(tapped) = self.tap.take() else {
@@ -176,8 +179,8 @@ impl Relay {
         Poll::Ready(Some(if last.is_empty() { Err(ResponseAborted) } else { Ok(last) }))
     }
 
-    /// Why the answer does not go on, if it does not. A stall is found after one to two times `timeouts.idle`: no byte
-    /// costs a look at the clock.
+    /// Returns the reason to abort the response, if any. A stall is detected after one to two times `timeouts.idle`,
+    /// because the clock is not read for each byte.
     fn interrupted(&mut self) -> Option<Outcome> {
         let deadlines = self.exchange.deadlines();
         if deadlines.is_ending() {

@@ -1,4 +1,4 @@
-//! The response to a client, before it is framed: one of the gateway, or an upstream's with the changes to its head.
+//! The response to a client before it is framed: one of the gateway, or an upstream's with the edits of its head.
 
 use access::Timestamp;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -11,11 +11,11 @@ use crate::capacity::RequestPermit;
 use crate::deadlines::ActiveRequest;
 use crate::upstream::response_head::UpstreamHead;
 
-/// A response to a client.
+/// A response to a client, with its head and its body.
 pub(crate) struct ClientResponse {
     pub(crate) head: ClientHead,
     pub(crate) body: Body,
-    /// Whether the connection ends after it: the client owes bytes that nobody reads.
+    /// Whether the connection closes after the response, because the gateway has not read the whole request body.
     pub(crate) closes: bool,
 }
 
@@ -23,12 +23,12 @@ pub(crate) struct ClientResponse {
 pub(crate) enum ClientHead {
     /// A response of the gateway.
     Own(StatusCode, HeaderMap),
-    /// An upstream's response, with the changes to its head.
+    /// An upstream's response, with the edits of its head.
     Relayed(UpstreamHead, HeadEdits),
 }
 
 impl ClientHead {
-    /// Returns the status.
+    /// Returns the status code.
     pub(crate) fn status(&self) -> u16 {
         match self {
             Self::Own(status, _) => status.as_u16(),
@@ -44,20 +44,20 @@ impl ClientResponse {
         Self { head: ClientHead::Own(parts.status, parts.headers), body, closes }
     }
 
-    /// Replaces the ids of the request by the gateway's: OpenAI's clients read one header, Anthropic's the other.
+    /// Replaces the request ids by the gateway's. OpenAI's clients read `X-Request-Id`, Anthropic's read `Request-Id`.
     pub(crate) fn stamp(&mut self, id: &HeaderValue) {
         match &mut self.head {
             ClientHead::Own(_, headers) => answer::stamp(headers, id.clone()),
             ClientHead::Relayed(_, edits) => {
                 for name in [KnownName::XRequestId, KnownName::RequestId] {
-                    // An id is a valid value.
+                    // A request id is a valid header value.
                     let _ = edits.set(name, id.as_bytes());
                 }
             }
         }
     }
 
-    /// Adds the state of the client's rate limit.
+    /// Adds the headers that report the state of the client's rate limit.
     pub(crate) fn add_rate_limit(&mut self, level: RateLevel, now: Timestamp) {
         match &mut self.head {
             ClientHead::Own(_, headers) => {
@@ -66,14 +66,14 @@ impl ClientResponse {
             ClientHead::Relayed(_, edits) => {
                 let mut digits = itoa::Buffer::new();
                 for (name, figure) in answer::limit_figures(level, now) {
-                    // A number is a valid value.
+                    // A number is a valid header value.
                     let _ = edits.set(name, digits.format(figure).as_bytes());
                 }
             }
         }
     }
 
-    /// Counts the request among those in flight until the response has ended.
+    /// Counts the request as in flight until the response has ended.
     pub(crate) fn in_flight(mut self, permit: Option<RequestPermit>, request: ActiveRequest) -> Self {
         self.body = self.body.in_flight(permit, request);
         self

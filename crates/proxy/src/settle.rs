@@ -1,6 +1,7 @@
-//! The end of every request: truth in place of the reservation, one usage event, the metrics, the log.
+//! The end of every request: replaces its reservation by the amount that was used, and writes its usage event, its
+//! metrics and its log line.
 //!
-//! It awaits nothing, because most hang-ups are a `Drop`.
+//! Settling never waits, because most requests whose client disconnects end in `Drop`.
 
 mod handles;
 mod log;
@@ -26,7 +27,7 @@ pub(crate) use refusals::Refusals;
 
 use used::used;
 
-/// How a request is counted, and how it ended.
+/// The day, charge, outcome and duration of a request that is settled.
 struct RequestSettlement {
     day: Day,
     charge: Charge,
@@ -34,16 +35,16 @@ struct RequestSettlement {
     duration_us: u64,
 }
 
-/// The status of a request whose caller went away before it got one; nginx's, as RFC 9110 has none.
+/// The status of a request whose client disconnects before it receives one. nginx uses it; RFC 9110 defines none.
 const CALLER_GONE: u16 = 499;
 
 impl Exchange {
-    /// Settles, once; whatever comes later changes nothing.
+    /// Settles the request once; later calls have no effect.
     pub(crate) fn finish(&mut self, outcome: Outcome, seen: Option<ResponseFacts>) {
         self.finish_at(Instant::now(), outcome, seen);
     }
 
-    /// [`Exchange::finish`] for who has looked at the clock already.
+    /// Settles like [`Exchange::finish`], with the current time `now` of a function that has read the clock already.
     pub(crate) fn finish_at(&mut self, now: Instant, outcome: Outcome, seen: Option<ResponseFacts>) {
         if std::mem::replace(&mut self.over, true) {
             return;
@@ -85,7 +86,7 @@ impl Exchange {
         log::end(self, &log::End { outcome, duration_us, upstream_id: answering.as_deref() });
     }
 
-    /// What a call upstream came to, priced.
+    /// Returns the record of an attempt with its usage and cost.
     pub(crate) fn attempt(&mut self, sending: &UpstreamCall, now: Instant, seen: Option<ResponseFacts>) -> Attempt {
         let mut seen = seen.unwrap_or_default();
         if seen.usage.is_none() && seen.ended && sending.status.is_some_and(|status| (200..300).contains(&status)) {
@@ -98,7 +99,8 @@ impl Exchange {
         let cost = match (&seen.usage, sending.status) {
             (Some(_), _) if seen.unknown.is_some() => None,
             (Some(usage), _) => price.as_ref().and_then(|price| price.cost(usage)),
-            // A provider's error costs what it reports (CX-6): nothing. So does what it refused to begin.
+            // An error of a provider costs what the provider reports (CX-6): nothing. An attempt that the provider
+            // refused to begin costs nothing either.
             (None, Some(400..)) => Some(NanoUsd(0)),
             (None, None) if sending.had_no_effect => Some(NanoUsd(0)),
             (None, _) => None,
@@ -138,7 +140,8 @@ impl Exchange {
         attempt
     }
 
-    /// A whole answer that tells no usage is billed by what was asked for, where that can be counted.
+    /// Bills a complete response without reported usage by the amount that the request itself determines, if it is
+    /// countable.
     fn bill(&self, seen: &mut ResponseFacts) {
         if let Some(billed) = self.call.as_ref().and_then(|call| call.billable) {
             seen.usage = Some(Usage { billed: Some(billed), ..Usage::empty(Source::Counted) });
@@ -146,7 +149,8 @@ impl Exchange {
         }
     }
 
-    /// One usage event to the spool, or one more in the counts. A token count leaves none.
+    /// Appends one usage event to the spool, or adds the request to the counts. A request that only counts tokens
+    /// leaves neither.
     fn record(&mut self, committed: CommittedRequest, outcome: Outcome, duration_us: u64) {
         if self.call.as_ref().is_some_and(|call| call.free) {
             committed.settle_as_reserved();
@@ -158,7 +162,7 @@ impl Exchange {
                 let counts = self.counts(&committed);
                 match self.prelogged.take() {
                     Some(prelogged) => prelogged.count(counts),
-                    // Dropped unsettled, it shows in `tollgate_meter_dropped_total`.
+                    // The committed request is dropped unsettled, which `tollgate_meter_dropped_total` counts.
                     None if !self.at.worker.aggregation.add(&counts) => return,
                     None => {}
                 }
@@ -171,8 +175,8 @@ impl Exchange {
         }
     }
 
-    /// What it counts for: what was used, and what was reserved where nobody said, or not to the end; and how much of it
-    /// nobody said.
+    /// Returns the charge of the request, and the part of it that no provider reported. If usage is unknown, or only a
+    /// part of it was reported, the charge is at least the reservation.
     fn charge(&self, reserved: &Charge) -> (Charge, Charge) {
         let (used, unsaid) = used(&self.attempts, self.known_cost, reserved);
         if !self.told_in_part {
@@ -195,7 +199,7 @@ impl Exchange {
         }
     }
 
-    /// What is remembered of it.
+    /// Returns the usage event of the request.
     fn event(&mut self, settled: &RequestSettlement) -> UsageEvent {
         let handles = &self.at.worker.handles;
         let refusal = self.refusal.as_ref().filter(|_| settled.outcome != Outcome::CallerGone);
@@ -219,7 +223,8 @@ impl Exchange {
         }
     }
 
-    /// Records it, and settles or gives back then.
+    /// Appends the event to the spool, then settles or releases the reservation. If the spool fails, the event waits
+    /// for another write.
     fn append(&mut self, event: UsageEvent, owed: PendingSettlement) {
         let record = if std::mem::take(&mut self.opened) { Record::Close(event) } else { Record::Event(event) };
         let worker = &self.at.worker;

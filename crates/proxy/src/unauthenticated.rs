@@ -1,6 +1,7 @@
-//! Callers without a valid key: an address may try so many times, then it waits.
+//! Unauthenticated clients: the limit of requests without a valid key per address. Over the limit, an address must
+//! wait.
 //!
-//! Who has a valid key never comes here.
+//! Requests with a valid key are neither counted nor limited.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,12 +17,12 @@ use meter::window::counts::{WindowCheck, WindowCounts};
 use crate::answer::{Problem, limit_headers, seconds_up};
 use crate::exchange::Exchange;
 
-/// The limit's name, in metrics and beside the others in Redis.
+/// The limit's name in metrics and in Redis.
 const NAME: &str = "strangers";
-/// A caller that is refused anyway waits no longer to learn for how long.
+/// Maximum wait for the shared limits: a request that is refused anyway must not be delayed further.
 const ANSWER: Duration = Duration::from_millis(50);
 
-/// How often addresses have come without a valid key.
+/// The counters of requests without a valid key, per network of the client's address.
 #[derive(Debug)]
 pub struct UnauthenticatedClients {
     here: Arc<WindowCounts>,
@@ -29,15 +30,16 @@ pub struct UnauthenticatedClients {
 }
 
 impl UnauthenticatedClients {
-    /// Counted in `here`, or where nodes share their limits by asking `shared`, for as long as it answers.
+    /// Counts requests in `here`, or in `shared` if nodes share their limits. While `shared` does not respond, `here`
+    /// counts them.
     #[must_use]
     pub const fn new(here: Arc<WindowCounts>, shared: Option<SharedLimits>) -> Self {
         Self { here, shared }
     }
 }
 
-/// The refusal of a credential, or over the limit of its address `rate_limited` in its place. What is not the caller's doing
-/// is not counted.
+/// Returns the refusal of a credential, or `rate_limited` instead if the address is over its limit. Failures that the
+/// client did not cause are not counted.
 pub(crate) async fn refuse(exchange: &Exchange, problem: Problem) -> Problem {
     let limit = exchange.snapshot.traffic.unauthenticated.filter(|_| is_of_the_credential(problem.refusal));
     let (Some(limit), Subject::Anonymous { address: Some(address) }) = (limit, &exchange.subject) else {
@@ -51,7 +53,7 @@ pub(crate) async fn refuse(exchange: &Exchange, problem: Problem) -> Problem {
             let message = format!("too many calls without a valid key: try again in {seconds} seconds");
             let mut problem =
                 Problem::new(Refusal::RateLimited, message).header(header::RETRY_AFTER, HeaderValue::from(seconds));
-            // Nothing is left before the wait is over.
+            // No requests remain before the wait is over.
             let level = RateLevel { limit: limit.limit.get(), remaining: 0, reset: wait };
             for (name, value) in limit_headers(level, exchange.worker().shared.clock.now()) {
                 problem = problem.header(name, value);
@@ -70,14 +72,14 @@ fn is_of_the_credential(refusal: Refusal) -> bool {
     credential.contains(&refusal)
 }
 
-/// Counts a call; how long its address must wait instead, if it must.
+/// Counts a request, and returns how long its address must wait if it is over the limit.
 async fn wait(exchange: &Exchange, address: IpAddr, limit: WindowLimit) -> Option<Duration> {
     let shared = &exchange.worker().shared;
     let key = address::network(address).to_string();
     let (limit, window) = (limit.limit, limit.window);
     if let Some(limits) = &shared.unauthenticated.shared {
         let asked = limits.take(NAME, key.clone(), limit, window);
-        // Nobody there, or nobody in time: the process counts by itself.
+        // If the shared limits fail or respond too late, this process counts alone.
         if let Ok(Some(answer)) = tokio::time::timeout(ANSWER, asked).await {
             return (!answer.allowed).then_some(answer.retry_after);
         }

@@ -1,4 +1,4 @@
-//! A request's body in memory; its bytes are counted until the last slice of it is dropped.
+//! A request's body in memory. Its bytes are counted until the last slice of it is dropped.
 
 use access::Refusal;
 use bytes::Bytes;
@@ -6,22 +6,22 @@ use bytes::Bytes;
 use crate::answer::Problem;
 use crate::capacity::{MemoryExceeded, MemoryPermit};
 
-/// Larger bodies are moved to a mapping of their own. Each thread's heap keeps freed pieces: with a bound of 1 MiB, 80 large
-/// bodies at once left 55 MiB behind, with this one 33 MiB (2026-11-22).
+/// Larger bodies are moved to a memory mapping of their own, because each thread's heap keeps freed memory. After 80
+/// large bodies at once, 55 MiB remained with a bound of 1 MiB, and 33 MiB with this bound (2026-11-22).
 const HEAP_BYTES_MAX: usize = 256 * 1024;
 /// glibc maps every allocation of more than 32 MiB apart from the heap, whatever was freed before (mallopt(3),
 /// `M_MMAP_THRESHOLD`; musl: of more than 128 KiB). A page of the mapping takes memory when it is first written, and
 /// all pages return to the system when the body is dropped. The heap would keep them.
 const MAPPED_BYTES_MIN: usize = 33 * 1024 * 1024;
 
-/// A body that arrives piece by piece.
+/// A body that arrives in pieces.
 #[derive(Debug)]
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
     held: MemoryPermit,
 }
 
-/// Bytes and their count.
+/// Bytes and the permit that counts them.
 struct CountedBytes<T> {
     bytes: T,
     _held: MemoryPermit,
@@ -34,19 +34,19 @@ impl<T: AsRef<[u8]>> AsRef<[u8]> for CountedBytes<T> {
 }
 
 impl Buffer {
-    /// An empty one.
+    /// Returns an empty buffer, whose bytes `held` counts.
     pub(crate) fn new(held: MemoryPermit) -> Self {
         Self { bytes: Vec::new(), held }
     }
 
-    /// One that begins with a piece that `held` counts already.
+    /// Returns a buffer that begins with `first`, which `held` counts already.
     pub(crate) fn begin(first: &[u8], held: MemoryPermit) -> Result<Self, Problem> {
         let mut buffer = Self::new(held);
         buffer.append(first)?;
         Ok(buffer)
     }
 
-    /// Appends a piece, if the caller's share has room for it.
+    /// Appends a piece if the client's share of the memory has room for it.
     pub(crate) fn push(&mut self, piece: &[u8]) -> Result<(), Problem> {
         hold(&mut self.held, piece.len())?;
         self.append(piece)
@@ -66,23 +66,23 @@ impl Buffer {
         Ok(())
     }
 
-    /// Bytes so far.
+    /// Returns the number of bytes so far.
     pub(crate) fn bytes(&self) -> u64 {
         u64::try_from(self.bytes.len()).unwrap_or(u64::MAX)
     }
 
-    /// The body.
+    /// Returns the complete body, still counted.
     pub(crate) fn finish(self) -> Bytes {
         counted(self.bytes, self.held)
     }
 }
 
-/// `bytes`, which `held` counts until the last slice of them is dropped.
+/// Returns `bytes`, which `held` counts until the last slice of them is dropped.
 pub(crate) fn counted(bytes: impl AsRef<[u8]> + Send + 'static, held: MemoryPermit) -> Bytes {
     Bytes::from_owner(CountedBytes { bytes, _held: held })
 }
 
-/// Counts `bytes` more among those that the caller holds in memory.
+/// Counts `bytes` more bytes that the client holds in memory.
 pub(crate) fn hold(held: &mut MemoryPermit, bytes: usize) -> Result<(), Problem> {
     held.grow(bytes).map_err(|no_room| match no_room {
         MemoryExceeded::Ever { bytes_max } => {

@@ -1,4 +1,4 @@
-//! A worker's own handles of the metrics: a request looks into no family that workers share.
+//! The metric handles of one worker: a request looks up no metric that workers share.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -15,18 +15,18 @@ use telemetry::metrics::{
 
 use crate::exchange::{Exchange, InferenceCall};
 
-/// Token classes in the order of [`Usage::classes`].
+/// The token classes in the order of [`Usage::summary_classes`].
 const CLASSES: [&str; 6] = ["input", "cached_input", "cache_write_short", "cache_write_long", "output", "reasoning"];
-/// Models that a worker keeps handles of; callers choose their names.
+/// Maximum number of models whose handles a worker keeps, because clients choose the names of models.
 const MODELS_MAX: usize = 500;
 
 type MetricHandles<K, V> = RefCell<FxHashMap<K, V>>;
-/// The addresses of the route's name and of the method, and the status.
+/// The address of the route's name, the address of the method's name, and the status.
 type RequestHandleKey = (usize, usize, u16);
 type ProviderModel = (Arc<str>, Arc<str>);
 
-/// Handles of the requests that use one snapshot. Names of routes are those of the snapshot or of [`Handles`], which both
-/// live longer; so an address identifies a name, and no name is hashed or compared.
+/// Handles of the requests that use one snapshot. The names of routes belong to the snapshot or to [`Handles`], which
+/// both live longer. So an address identifies a name, and no name is hashed or compared.
 #[derive(Default)]
 pub(crate) struct RequestHandles(MetricHandles<RequestHandleKey, (Counter, Histogram)>);
 
@@ -57,17 +57,17 @@ impl Handles {
         }
     }
 
-    /// The route's name of a request that took none.
+    /// Returns the route name of a request that matches no route.
     pub(crate) fn unmatched(&self) -> Arc<str> {
         self.unmatched.clone()
     }
 
-    /// The route's name of an LLM endpoint.
+    /// Returns the route name of an LLM endpoint.
     pub(crate) fn endpoint(&self, endpoint: Endpoint) -> Arc<str> {
         named(&self.endpoints, endpoint).unwrap_or_else(|| self.unmatched())
     }
 
-    /// The format's name.
+    /// Returns the format's name.
     pub(crate) fn format(&self, format: Format) -> Arc<str> {
         named(&self.formats, format).unwrap_or_else(|| Arc::from(format.name()))
     }
@@ -87,7 +87,7 @@ impl Handles {
         });
     }
 
-    /// The metric of the time until an upstream's response begins.
+    /// Returns the metric of the time until an upstream's response begins.
     pub(crate) fn upstream_duration(&self, upstream: &Arc<str>) -> Histogram {
         self.metrics.proxy.upstream_duration.get_or_create(&UpstreamLabels { upstream: upstream.into() })
     }
@@ -144,7 +144,7 @@ fn named<T: Copy + PartialEq>(names: &[(T, Arc<str>)], which: T) -> Option<Arc<s
     names.iter().find(|(named, _)| *named == which).map(|(_, name)| name.clone())
 }
 
-/// Uses the kept handle under `key`, made where there is none yet.
+/// Passes the handle under `key` to `then`. A missing handle is created first.
 fn with<K: Eq + std::hash::Hash, V>(
     kept: &MetricHandles<K, V>,
     key: K,

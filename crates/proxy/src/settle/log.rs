@@ -6,17 +6,18 @@ use meter::Outcome;
 
 use crate::exchange::Exchange;
 
-/// The maximum length of a path in a line: thousands of lines may wait to be written.
+/// The maximum length in bytes of a path in a line: thousands of lines may wait to be written.
 const PATH_LEN_MAX: usize = 512;
 
-/// How a request ended.
+/// The outcome and duration of a request, and the upstream's id of the request.
 pub(super) struct End<'a> {
     pub(super) outcome: Outcome,
     pub(super) duration_us: u64,
     pub(super) upstream_id: Option<&'a str>,
 }
 
-/// At `info`; at `warn` when the upstream failed, at `error` when we did.
+/// Writes the line at `info`; at `warn` if the upstream failed or the gateway's failure is expected, and at `error` for
+/// any other failure of the gateway.
 pub(super) fn end(exchange: &Exchange, end: &End<'_>) {
     let outcome = end.outcome;
     macro_rules! line {
@@ -53,12 +54,12 @@ pub(super) fn end(exchange: &Exchange, end: &End<'_>) {
     }
 }
 
-/// The beginning of a path that may be as long as a head.
+/// Returns the first [`PATH_LEN_MAX`] bytes of a path, which may be as long as a head.
 fn cut(path: &str) -> &str {
     path.get(..path.floor_char_boundary(PATH_LEN_MAX)).unwrap_or_default()
 }
 
-/// Ours, but expected: a bound that was reached, a shutdown.
+/// Returns whether the gateway's failure is expected: it reached a bound, or it shuts down.
 fn is_of_the_moment(exchange: &Exchange) -> bool {
     let expected = [Refusal::Draining, Refusal::Overloaded, Refusal::DirectoryBusy];
     exchange.refusal.as_ref().is_some_and(|(refusal, _)| expected.contains(refusal))

@@ -1,4 +1,5 @@
-//! The begin of a request whose cost is known afterwards: the spool knows of it before its first byte goes upstream.
+//! Open records: a request whose cost is known only at its end is recorded in the spool before its first byte is sent
+//! upstream.
 
 use std::sync::Arc;
 
@@ -12,7 +13,8 @@ use crate::budget;
 use crate::exchange::{BudgetHold, Exchange};
 
 impl Exchange {
-    /// Tells the spool of it, and waits until that survives what the spool promises to survive. From here on its end closes it.
+    /// Appends an open record to the spool, and waits until it is as durable as the spool guarantees. The end of the
+    /// request closes the record.
     pub(crate) async fn open(&mut self, reserved: Charge) -> Result<(), Problem> {
         let record = Record::Open(self.as_opened(reserved));
         let durable = {
@@ -24,7 +26,8 @@ impl Exchange {
         synced(self, durable).await
     }
 
-    /// The same of a folded request that costs `credits` of a quota: several share a record.
+    /// Records a plain request that costs `credits` of a quota, and waits like [`Exchange::open`]. Several requests
+    /// share one record.
     pub(crate) async fn prelog(&mut self, credits: Credits) -> Result<(), Problem> {
         let (Some(caller), BudgetHold::Reserved(reservation)) = (self.subject.caller(), &self.hold) else {
             return Ok(());

@@ -1,4 +1,5 @@
-//! Rows of LLM requests that we refused: few enough that a flood of them fills neither spool nor store. Metrics count all.
+//! Usage events of refused LLM requests. Their number is limited, so that a flood of them fills neither spool nor
+//! store. Metrics count every refusal.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -13,18 +14,19 @@ use crate::aggregation::PendingSettlement;
 use crate::exchange::Exchange;
 use crate::settle::RequestSettlement;
 
-/// Rows that a worker leaves in a second.
+/// Maximum number of usage events that a worker records for refused requests per second.
 const IN_A_SECOND_MAX: u32 = 20;
-/// Rows that it leaves of one subject in a minute.
+/// Maximum number of usage events that a worker records for refused requests per subject and minute.
 const OF_A_SUBJECT_MAX: u32 = 60;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A worker's rows of the last second and minute.
+/// The number of usage events that a worker recorded for refused requests in the current second and minute.
 #[derive(Default)]
 pub(crate) struct Refusals(RefCell<Option<RefusalWindows>>);
 
-/// Both windows begin anew when they are over. Subjects have an end: each has left one of the minute's rows.
+/// The counts of two windows, which restart when they have expired. The number of subjects is bounded, because each of
+/// them has a usage event of this minute.
 struct RefusalWindows {
     second: Instant,
     in_second: u32,
@@ -33,7 +35,7 @@ struct RefusalWindows {
 }
 
 impl Refusals {
-    /// Whether one more row may be left of `subject`; then it is counted.
+    /// Returns whether one more usage event of `subject` may be recorded; if so, it is counted.
     fn takes(&self, subject: &Subject, now: Instant) -> bool {
         let mut lately = self.0.borrow_mut();
         let lately = lately.get_or_insert_with(|| RefusalWindows {
@@ -60,8 +62,9 @@ impl Refusals {
 }
 
 impl Exchange {
-    /// Ends what was not sent. What was opened leaves a row, and so does an LLM request of a known caller that was refused;
-    /// nobody refused what the caller took back, and a token count leaves no row either way.
+    /// Ends a request that was not sent. A usage event is recorded if the request has an open record, or if it is a
+    /// refused LLM request of an authenticated client. A request whose client disconnected is not refused. A request
+    /// that only counts tokens has no usage event.
     pub(super) fn record_unsent(&mut self, now: Instant, outcome: Outcome, duration_us: u64, owed: PendingSettlement) {
         let is_refused = self.refusal.is_some() && outcome != Outcome::CallerGone;
         if self.opened || (is_refused && self.takes_a_row(now)) {
@@ -79,12 +82,12 @@ impl Exchange {
             return false;
         }
         let worker = &self.at.worker;
-        // What the spool keeps in reserve is for requests that were admitted.
+        // The reserve of the spool is for requests that were admitted.
         worker.spool.borrow().has_room() && worker.refusals.takes(&self.subject, now)
     }
 
-    /// The model that was asked for, where the configuration or a price list names it: each name that is met becomes a row of
-    /// the store, and to what callers make up there is no end.
+    /// Returns the requested model if the configuration or a price list names it. The store keeps a row per model name,
+    /// and the names that clients invent are unbounded.
     fn known_model(&self) -> Option<Arc<str>> {
         let asked = self.call.as_ref().map(|call| &call.asked_model).or(self.asked_in_vain.as_ref())?;
         let target = self.call.as_ref().map(|call| (&*call.provider, &*call.model));

@@ -3,11 +3,12 @@
 use access::{Credits, NanoUsd, Tokens};
 use meter::{Attempt, Charge};
 
-/// Returns the charge of `attempts`, and the part of it that no provider reported. An attempt without usage is charged its
-/// reservation.
+/// Returns the charge of `attempts`, and the part of it that no provider reported. An attempt without usage is charged
+/// its reservation.
 ///
-/// An attempt with an unknown cost is charged the larger of its reservation and, for the last attempt, `known`: the cost of
-/// the parts that have a rate. Otherwise tokens beyond the reservation would be free if one part of the call has no rate.
+/// An attempt with an unknown cost is charged the larger of its reservation and, for the last attempt, `known`: the
+/// cost of the parts that have a rate. Otherwise tokens beyond the reservation would be free if one part of the request
+/// has no rate.
 pub(super) fn used(attempts: &[Attempt], known: NanoUsd, reserved: &Charge) -> (Charge, Charge) {
     let nothing = (Charge::credits(reserved.credits), Charge::default());
     let last = attempts.len().saturating_sub(1);
