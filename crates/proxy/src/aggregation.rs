@@ -1,5 +1,7 @@
-//! Plain requests folded into counts by subject, route, status class and minute, written within 10 ms; those of a caller with a
-//! quota are written ahead, in blocks. And what the spool did not take at once.
+//! The aggregation of plain requests, and the records that the spool did not store at once.
+//!
+//! Counts per subject, route, status class and minute are written within 10 ms. Requests of keys with a quota are
+//! pre-logged in batches.
 
 mod prelogged;
 mod unwritten;
@@ -23,16 +25,17 @@ pub(crate) use prelogged::{PrelogRequest, PreloggedPart};
 pub(crate) use unwritten::PendingSettlement;
 use unwritten::UnwrittenRecords;
 
-/// What a crash may lose of requests that no quota limits.
+/// Maximum age of unwritten counts of requests that no quota limits. A crash loses at most these counts.
 pub const AGGREGATION_DELAY: Duration = Duration::from_millis(10);
-/// Counts in one record, which has at most 64 KiB; the rest waits for the next.
+/// Maximum number of counts in one record, whose size is at most 64 KiB. Further counts go to the next record.
 const RECORD_MAX: usize = 128;
-/// Counts that wait while the spool takes nothing; what comes then is folded into what waits, or lost and logged.
+/// Maximum number of counts that wait while the spool stores nothing. Further requests are added to waiting counts with
+/// the same key; without such counts they are lost and logged.
 const WAITING_MAX: usize = 100_000;
-/// While the spool takes nothing it is asked again this often.
+/// Pause between attempts to write while the spool stores nothing.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// A worker's counts that are not written yet.
+/// The counts of a worker that are not written yet.
 #[derive(Default)]
 pub(crate) struct Aggregation {
     waiting: RefCell<FxHashMap<AggregationKey, (u64, Credits)>>,
@@ -50,7 +53,7 @@ struct AggregationKey {
 }
 
 impl Aggregation {
-    /// Adds to what waits; says whether there was room.
+    /// Adds to the waiting counts. Returns whether there was room.
     pub(crate) fn add(&self, more: &Counts) -> bool {
         let key = AggregationKey {
             subject: more.subject.clone(),
@@ -73,21 +76,21 @@ impl Aggregation {
         true
     }
 
-    /// Has the spool know of a request before it is sent: its credits count whatever becomes of this process.
+    /// Records a request in the spool before it is sent, so that its credits count even if this process crashes.
     ///
     /// # Errors
-    /// As [`spool::Writer::append`]; the request cannot be recorded.
+    /// As [`spool::Writer::append`]: the request cannot be recorded.
     pub(crate) fn prelog(&self, worker: &Worker, ask: PrelogRequest<'_>) -> Result<PreloggedPart, SpoolError> {
         self.batches.take(worker, ask)
     }
 
-    /// Keeps the end of a request that the spool did not take.
+    /// Keeps the last record of a request, which the spool did not store, until the spool stores it.
     pub(crate) fn keep(&self, record: Record, owed: PendingSettlement) {
         self.unwritten.borrow_mut().push(record, owed);
         self.batches.signal().notify();
     }
 
-    /// Writes all that waits; says whether the spool took it.
+    /// Writes all waiting counts, batches and records. Returns whether the spool stored them.
     pub(crate) fn flush(&self, worker: &Worker) -> bool {
         self.write(worker, PreloggedBatches::flush)
     }
@@ -126,7 +129,7 @@ fn counts(key: AggregationKey, requests: u64, credits: Credits) -> Counts {
     Counts { subject, route, status_class, minute, day, requests, credits }
 }
 
-/// One record, or several where one would be too large.
+/// Writes the counts as one record, or as several if one would be too large.
 fn append(worker: &Worker, batch: &[Counts]) -> Result<(), SpoolError> {
     let id = worker.ids.borrow_mut().next_uuid();
     let appended = worker.spool.borrow_mut().append(&Record::Counts { id, counts: batch.to_vec() });
@@ -139,7 +142,7 @@ fn append(worker: &Worker, batch: &[Counts]) -> Result<(), SpoolError> {
     }
 }
 
-/// Writes within 10 ms of the first count, and blocks a little later, until the worker ends.
+/// Writes counts within 10 ms of the first one, and batches when they are due, until the worker ends.
 pub(crate) async fn flush_forever(worker: Rc<Worker>) {
     let (aggregation, signal) = (&worker.aggregation, worker.aggregation.batches.signal());
     loop {

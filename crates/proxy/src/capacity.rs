@@ -1,5 +1,5 @@
-//! Bounds over all workers: connections, connections of one address, requests in flight, and what each caller has of these
-//! requests and of the bytes of buffered bodies.
+//! Bounds over all workers: connections, connections per address, requests in flight, and each subject's share of
+//! requests in flight and of buffered body bytes.
 
 mod share;
 
@@ -13,12 +13,13 @@ use access::Subject;
 pub(crate) use self::share::CallBound;
 use self::share::Shares;
 
-/// Requests in flight over all workers.
+/// Maximum number of requests in flight over all workers.
 const IN_FLIGHT_MAX: u32 = 10_000;
-/// Those of them whose callers are gone, and whose answers are read on: who calls and hangs up must not fill all places.
+/// Maximum number of requests in flight whose clients have disconnected while the response is still read. Clients that
+/// disconnect early must not use all permits.
 const READ_ON_MAX: u32 = IN_FLIGHT_MAX / 10;
 
-/// The process's bounds, shared by its workers.
+/// The bounds of the process, which its workers share.
 #[derive(Debug)]
 pub struct Capacity {
     connections: AtomicU32,
@@ -30,51 +31,51 @@ pub struct Capacity {
     shares: Shares,
 }
 
-/// A connection's place; dropped, it is free again.
+/// The permit of a connection. Dropping it releases the connection's place.
 #[derive(Debug)]
 pub(crate) struct ConnectionPermit {
     capacity: Arc<Capacity>,
     address: IpAddr,
 }
 
-/// A request's place; dropped, it is free again.
+/// The permit of a request. Dropping it releases the request's place.
 #[derive(Debug)]
 pub(crate) struct RequestPermit(Arc<Capacity>);
 
-/// The place of a request whose answer is read on without its caller; dropped, it is free again.
+/// The permit of a request whose response is read after its client disconnected. Dropping it releases the place.
 #[derive(Debug)]
 pub(crate) struct DetachedPermit(Arc<Capacity>);
 
-/// A call of a key that is in flight; dropped, another may begin.
+/// The permit of a subject's request in flight. Dropping it releases the place.
 #[derive(Debug)]
 pub(crate) struct KeyPermit {
     capacity: Arc<Capacity>,
     subject: Subject,
 }
 
-/// Bytes of a caller's body that are held in memory; dropped, they are free again.
+/// The permit for bytes of a subject's body in memory. Dropping it releases the bytes.
 #[derive(Debug)]
 pub(crate) struct MemoryPermit {
     capacity: Arc<Capacity>,
     subject: Subject,
     bytes: u64,
-    /// All bytes of the request: those of a compressed body and those of its inflated form.
+    /// All bytes of the request: those of a compressed body and those of its decompressed form.
     of_request: Arc<AtomicU64>,
 }
 
-/// Why a body may not hold more bytes.
+/// The reason why a body may not use more memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MemoryExceeded {
-    /// The body takes more than any key may ever hold.
+    /// The body needs more memory than any key may ever use.
     Ever {
-        /// The most that a key may hold.
+        /// The maximum number of bytes that a key may use.
         bytes_max: u64,
     },
     /// The share of the key is used up.
     Now {
-        /// Bytes that other requests of the key hold.
+        /// The number of bytes that other requests of the key use.
         others_of_key: u64,
-        /// Bytes that the key may hold now, with this body's.
+        /// The number of bytes that the key may use now, including those of this body.
         may_hold: u64,
     },
 }
@@ -84,7 +85,7 @@ pub(crate) enum MemoryExceeded {
 pub(crate) struct CapacityExceeded;
 
 impl Capacity {
-    /// Bounds as configured: connections, connections of one address, bytes.
+    /// Returns the configured bounds: connections, connections per address, and buffered bytes.
     #[must_use]
     pub fn new(connections: config::snapshot::Connections, buffered_bytes_max: u64) -> Arc<Self> {
         Arc::new(Self {
@@ -98,24 +99,25 @@ impl Capacity {
         })
     }
 
-    /// Callers' connections that are open.
+    /// Returns the number of open client connections.
     #[must_use]
     pub fn connections(&self) -> u32 {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// Requests in flight.
+    /// Returns the number of requests in flight.
     #[must_use]
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Bytes of bodies held in memory.
+    /// Returns the number of body bytes in memory.
     #[must_use]
     pub fn buffered_bytes(&self) -> u64 {
         self.shares.bytes()
     }
 
+    /// Counts a connection, in total and for its address. Returns an error if one of the bounds is reached.
     pub(crate) fn connect(self: &Arc<Self>, address: IpAddr) -> Result<ConnectionPermit, CapacityExceeded> {
         raise(&self.connections, self.connections_max)?;
         let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
@@ -128,28 +130,32 @@ impl Capacity {
         Ok(ConnectionPermit { capacity: self.clone(), address })
     }
 
+    /// Counts a request in flight. Returns an error if [`IN_FLIGHT_MAX`] is reached.
     pub(crate) fn enter(self: &Arc<Self>) -> Result<RequestPermit, CapacityExceeded> {
         raise(&self.in_flight, IN_FLIGHT_MAX)?;
         Ok(RequestPermit(self.clone()))
     }
 
+    /// Counts a request whose response is read after its client disconnected. Returns an error if [`READ_ON_MAX`] is
+    /// reached.
     pub(crate) fn read_on(self: &Arc<Self>) -> Result<DetachedPermit, CapacityExceeded> {
         raise(&self.read_on, READ_ON_MAX)?;
         Ok(DetachedPermit(self.clone()))
     }
 
-    /// Counts a call of a subject, and of the user of a key; an error is the bound that leaves no room for it.
+    /// Counts a request in flight of a subject and, for a key, of its user. Returns the bound that is reached as an
+    /// error.
     pub(crate) fn call(self: &Arc<Self>, subject: &Subject) -> Result<KeyPermit, CallBound> {
         self.shares.enter(subject)?;
         Ok(KeyPermit { capacity: self.clone(), subject: subject.clone() })
     }
 
-    /// No bytes yet, which will be the caller's.
+    /// Returns a permit for no bytes yet, which counts for the subject.
     pub(crate) fn hold(self: &Arc<Self>, subject: &Subject) -> MemoryPermit {
         MemoryPermit { capacity: self.clone(), subject: subject.clone(), bytes: 0, of_request: Arc::default() }
     }
 
-    /// The largest body that one key may ever hold in memory.
+    /// Returns the size of the largest body that one key may ever use.
     pub(crate) fn body_bytes_max(&self) -> u64 {
         self.shares.body_bytes_max()
     }
@@ -164,7 +170,7 @@ fn raise(count: &AtomicU32, max: u32) -> Result<(), CapacityExceeded> {
 }
 
 impl MemoryPermit {
-    /// Nothing yet, of the same request.
+    /// Returns a further permit of the same request, for no bytes yet.
     pub(crate) fn another(&self) -> Self {
         Self {
             subject: self.subject.clone(),
@@ -174,7 +180,7 @@ impl MemoryPermit {
         }
     }
 
-    /// Holds `more` bytes besides.
+    /// Adds `more` bytes to the permit.
     pub(crate) fn grow(&mut self, more: usize) -> Result<(), MemoryExceeded> {
         let more = u64::try_from(more).unwrap_or(u64::MAX);
         let of_request = self.of_request.load(Ordering::Relaxed);

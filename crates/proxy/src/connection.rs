@@ -1,8 +1,8 @@
-//! A client's HTTP/1.1 connection: reads a head, lets `handle` respond, writes the response, and begins again.
+//! A client's HTTP/1.1 connection: it reads a head, lets `handle` respond, writes the response, and repeats this.
 //!
-//! One task drives all of it. `socket` holds what was received; `request_body` reads the content when somebody asks for it;
-//! `response_writer` writes. While a request is handled, the connection watches for the client's close, and for the
-//! orders of `deadlines`. A client that closes its side counts as gone, also if it could still read.
+//! One task drives the whole connection. `socket` stores received bytes, `request_body` reads the content on demand,
+//! and `response_writer` writes. While a request is handled, the connection watches for a close by the client and for
+//! actions from `deadlines`. A client that closes its sending side counts as disconnected, even if it could still read.
 
 mod request_body;
 mod response_writer;
@@ -33,22 +33,22 @@ use crate::worker::Worker;
 
 pub(crate) use self::request_body::{RequestBody, RequestBodyError};
 
-/// Fields of a request's head.
+/// Maximum number of fields in a request's head.
 const FIELDS_MAX: usize = 100;
 
-/// Where a request came in.
+/// The connection on which a request arrived.
 pub(crate) struct ConnectionContext {
     pub(crate) worker: Rc<Worker>,
     pub(crate) deadlines: Rc<ConnectionDeadlines>,
     pub(crate) peer: Peer,
 }
 
-/// Who is at the other end.
+/// The other end of a connection.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    /// Its address.
+    /// The IP address of the other end.
     pub(crate) address: IpAddr,
-    /// The same, as upstreams are told.
+    /// The same address as a field value for upstreams.
     pub(crate) forwarded_for: HeaderValue,
 }
 
@@ -56,7 +56,7 @@ impl Peer {
     fn new(address: IpAddr) -> Self {
         let address = address.to_canonical();
         let text = address.to_string();
-        // An address has no character that a header's value must not have.
+        // An IP address has no character that is invalid in a field value.
         let forwarded_for = HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("unknown"));
         Self { address, forwarded_for }
     }
@@ -66,7 +66,7 @@ impl Peer {
 pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: SocketAddr) {
     let Ok(_permit) = worker.shared.capacity.connect(peer.ip()) else {
         worker.handles.refused(Refusal::Overloaded);
-        // The client may be gone already.
+        // The client may have disconnected already.
         let _ = stream.write_all(crate::answer::TOO_MANY_CONNECTIONS).await;
         return;
     };
@@ -84,32 +84,32 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: Socke
     connection.run().await;
 }
 
-/// A client's connection.
+/// A client's HTTP/1.1 connection.
 struct Connection {
     socket: SharedSocket,
     parser: RequestParser,
     at: Rc<ConnectionContext>,
-    /// Whether the shutdown wants the connection to end after the current request.
+    /// Whether the connection must end after the current request because of a shutdown.
     closes: Cell<bool>,
 }
 
 /// A request as it was received.
 enum Received {
     Head(Bytes, RequestHead),
-    /// The head broke a rule. Nothing that follows it is read as a request.
+    /// The head is invalid. Nothing after it is read as a request.
     Refused(Violation),
 }
 
-/// Nothing more happens on the connection.
+/// The end of the connection: nothing more is read or written.
 struct ConnectionEnd;
 
-/// What of a request's head is needed until its response is written.
+/// The properties of a request that are needed until its response is written.
 #[derive(Clone, Copy)]
 struct RequestTraits {
     version: Version,
     responds_to: ResponseTo,
     persists: bool,
-    /// Whether nothing that follows it is read as a request.
+    /// Whether nothing after the request is read as a request.
     is_refused: bool,
 }
 
@@ -121,9 +121,9 @@ impl Connection {
             match self.write(response, traits).await {
                 Ok(true) => {}
                 Ok(false) => {
-                    // What the client may still send, of this request or of others.
+                    // The client may still send the rest of this request, or further requests.
                     if traits.is_refused || self.socket.borrow().is_unread() {
-                        // A cut is as good as an end here.
+                        // The result is ignored, because the connection ends in either case.
                         let _ = self.obeying(pin!(ClientSocket::linger(&self.socket))).await;
                     }
                     return;
@@ -158,13 +158,13 @@ impl Connection {
         poll_fn(|cx| poll_obeying(&at.deadlines, closes, cx, &mut receive)).await?
     }
 
-    /// Returns the head for `handle`.
+    /// Returns the head for `handle`, and the traits of the request.
     fn head(&self, received: Received) -> (Head, RequestTraits) {
         self.at.deadlines.within_head.set(false);
         match received {
             Received::Head(bytes, head) => {
                 let responds_to = ResponseTo::method(head.over(&bytes).method());
-                // The client may send bytes of a tunnel, which `admit` refuses (RFC 9110, 9.3.6).
+                // After a CONNECT request, the client may send tunnel bytes; `admit` refuses CONNECT (RFC 9110, 9.3.6).
                 let is_refused = responds_to == ResponseTo::Connect;
                 let (version, persists) = (head.version(), head.persists() && !is_refused);
                 let traits = RequestTraits { version, responds_to, persists, is_refused };
@@ -180,9 +180,9 @@ impl Connection {
         }
     }
 
-    /// Lets `handle` respond. The request ends early if its client leaves, unless it may outlive the client.
+    /// Lets `handle` respond. The request ends early if its client disconnects, unless it may outlive the client.
     async fn respond(&self, head: Head) -> Result<ClientResponse, ConnectionEnd> {
-        // Boxed, so that an idle connection does not carry the room for it.
+        // `Outliving` is boxed, so that an idle connection does not reserve memory for it.
         let body = RequestBody::new(self.socket.clone());
         let mut handling = pin!(Outliving::new(self.at.clone(), handle(self.at.clone(), head, body)));
         let mut respond = |cx: &mut Context<'_>| match handling.as_mut().poll(cx) {
@@ -220,7 +220,7 @@ impl Connection {
         }
     }
 
-    /// Runs `work` until it is done, or the connection must end.
+    /// Polls `work` until it is done or the connection must end.
     async fn obeying<T>(&self, mut work: std::pin::Pin<&mut impl Future<Output = T>>) -> Result<T, ConnectionEnd> {
         poll_fn(|cx| {
             poll_obeying(&self.at.deadlines, &self.closes, cx, &mut |cx: &mut Context<'_>| work.as_mut().poll(cx))
@@ -229,7 +229,7 @@ impl Connection {
     }
 }
 
-/// Polls `work`, and again after every order of the deadlines.
+/// Polls `work` once, and again after every action from the deadlines.
 fn poll_obeying<T>(
     deadlines: &ConnectionDeadlines,
     closes: &Cell<bool>,

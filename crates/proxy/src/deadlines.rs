@@ -1,8 +1,8 @@
-//! Every connection's progress, looked at from outside, and the deadlines of what happens inside it.
+//! The progress and the deadlines of a worker's client connections, checked outside the connections' tasks.
 //!
-//! Timers inside a response body do not fire while the caller's socket is full, because nobody polls the body then. And a
-//! timer for each request would show in what a request costs. So a connection keeps a record, and one task a worker
-//! looks at all of them: what it finds late it polls, or cuts.
+//! Timers inside a response body do not fire while the client's socket is full, because nothing polls the body then. A
+//! timer per request would noticeably increase the cost of a request. Therefore each connection keeps a record of its
+//! progress, and one task per worker checks all records. It wakes a connection whose deadline has passed, or ends it.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -16,66 +16,81 @@ use crate::shutdown::{Phase, reached};
 use crate::upstream::socket::Probe;
 use crate::worker::Worker;
 
-/// From the first byte of a head to its last; less where `timeouts.idle` is.
+/// Maximum time from the first to the last byte of a request's head. `timeouts.idle` applies instead if it is shorter.
 const HEAD_MAX: Duration = Duration::from_secs(15);
-/// After an answer to a request whose body was not read: so long the rest of it is taken and thrown away, because a
-/// close with unread bytes resets the connection and may destroy the answer (RFC 9112, 9.6).
+/// Maximum time for reading and dropping the rest of a request whose body was not read, after its response. Closing a
+/// connection with unread bytes resets it and may destroy the response (RFC 9112, 9.6).
 const LINGER_MAX: Duration = Duration::from_secs(2);
-/// All are looked at so many times within the shortest of their deadlines, which are that much late at most.
+/// Number of checks of all connections within the shortest timeout. A deadline is late by at most one interval between
+/// checks.
 const LOOKS_PER_DEADLINE: u32 = 5;
 const LOOK_EVERY_MIN: Duration = Duration::from_millis(20);
 const LOOK_EVERY_MAX: Duration = Duration::from_secs(1);
 
-/// What a connection has seen, and what it is told.
+/// The progress of a connection, its deadlines, and the action that it must take.
 #[derive(Debug)]
 pub(crate) struct ConnectionDeadlines {
-    /// Whether a head has begun to arrive, and has not ended.
+    /// Whether a head has begun to arrive and is incomplete.
     pub(crate) within_head: Cell<bool>,
+    /// The number of completed writes, by which the check detects progress.
     pub(crate) writes: Cell<u64>,
+    /// Whether the last write found the client's socket full.
     pub(crate) write_blocked: Cell<bool>,
+    /// Whether the connection reads and drops the rest of a request after the response.
     pub(crate) lingering: Cell<bool>,
+    /// Whether a request is in progress.
     exchange: Cell<bool>,
+    /// The number of requests so far.
     exchanges: Cell<u64>,
+    /// When the request is polled once more.
     deadline: Cell<Option<Instant>>,
+    /// Whether `deadline` has passed and [`ConnectionDeadlines::take_late`] has not yet reported it.
     late: Cell<bool>,
+    /// When the connection ends if the client does not read.
     total_at: Cell<Option<Instant>>,
-    /// What went upstream of the exchange, where that may outlive the caller.
+    /// The probe of the attempt, if the request may outlive its client.
     sent: RefCell<Option<Probe>>,
+    /// When the client disconnected from a request that continues.
     left: Cell<Option<Instant>>,
+    /// Whether the time of the shutdown is over.
     ending: Cell<bool>,
     idle_max: Duration,
+    /// The result of [`ConnectionDeadlines::wait`] at the last check that saw a change.
     seen: Cell<(WaitReason, u64)>,
+    /// When that change was seen.
     since: Cell<Instant>,
     order: Cell<Option<DeadlineAction>>,
     waker: RefCell<Option<Waker>>,
 }
 
-/// What a connection is told to do.
+/// The action that a connection must take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DeadlineAction {
-    /// Poll what is inside once more: a deadline has passed, or the shutdown's time is over.
+    /// Poll the connection's work once more: a deadline has passed, or the time of the shutdown is over.
     Look,
-    /// Finish the request that is under way, and take no other.
+    /// Finish the current request and accept no other one.
     Close,
-    /// End at once.
+    /// End the connection at once.
     Cut,
 }
 
-/// Marks that a request is being answered; dropped, the connection waits for the next.
+/// Marks a request as in progress. Dropping it clears the request's deadlines: the connection waits for the next
+/// request.
 #[derive(Debug)]
 pub(crate) struct ActiveRequest(Rc<ConnectionDeadlines>);
 
+/// The event that a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum WaitReason {
-    /// For the next request.
+    /// The client sends the next request.
     Idle,
-    /// For the rest of a head.
+    /// The client sends the rest of a head.
     Head,
-    /// For the exchange, which has deadlines of its own.
+    /// The current request is processed, which has its own deadlines.
     Exchange,
-    /// For the caller to read.
+    /// The client reads from its full socket.
     Caller,
-    /// For the rest of a refused body.
+    /// The client sends the rest of a refused body.
     Lingering,
 }
 
@@ -102,56 +117,58 @@ impl ConnectionDeadlines {
         }
     }
 
+    /// Marks a request as in progress until the returned value is dropped.
     pub(crate) fn begin(self: &Rc<Self>) -> ActiveRequest {
         self.exchange.set(true);
         self.exchanges.set(self.exchanges.get() + 1);
         ActiveRequest(self.clone())
     }
 
-    /// The exchange is polled once more after `deadline`.
+    /// Has the current request polled once more after `deadline`.
     pub(crate) fn wait_until(&self, deadline: Instant) {
         self.late.set(false);
         self.deadline.set(Some(deadline));
     }
 
-    /// The exchange is cut after `total_at` while the caller does not read: nobody polls what would end it.
+    /// Ends the connection after `total_at` if the client does not read: in that state nothing polls the code that
+    /// would end the request.
     pub(crate) fn must_end_at(&self, total_at: Instant) {
         self.total_at.set(Some(total_at));
     }
 
-    /// The exchange goes on without its caller once anything of this was written.
+    /// Lets the current request outlive its client once anything of the attempt behind `probe` is written.
     pub(crate) fn outlive_if_sent(&self, probe: Probe) {
         *self.sent.borrow_mut() = Some(probe);
     }
 
-    /// Whether the exchange goes on without its caller.
+    /// Returns whether the current request continues after its client disconnects.
     pub(crate) fn outlives(&self) -> bool {
         self.sent.borrow().as_ref().is_some_and(Probe::anything_written)
     }
 
-    /// The caller is gone, though the exchange goes on. Answers when it went.
+    /// Records that the client has disconnected from a request that continues. Returns the time of the first such call.
     pub(crate) fn leave(&self) -> Instant {
         let left = self.left.get().unwrap_or_else(Instant::now);
         self.left.set(Some(left));
         left
     }
 
-    /// Whether the caller is gone.
+    /// Returns whether the client has disconnected.
     pub(crate) fn has_left(&self) -> bool {
         self.left.get().is_some()
     }
 
-    /// Whether a deadline has passed; asked once.
+    /// Returns whether a deadline has passed, once per deadline.
     pub(crate) fn take_late(&self) -> bool {
         self.late.take()
     }
 
-    /// Whether the shutdown's time is over: what is in flight ends now.
+    /// Returns whether the time of the shutdown is over, at which requests in flight end.
     pub(crate) fn is_ending(&self) -> bool {
         self.ending.get()
     }
 
-    /// What the connection shall do; without an order `waker` is called when there is one.
+    /// Returns the action that the connection must take. Without an action, `waker` is called when one is set.
     pub(crate) fn take_order(&self, waker: &Waker) -> Option<DeadlineAction> {
         let order = self.order.take();
         let mut kept = self.waker.borrow_mut();
@@ -162,7 +179,7 @@ impl ConnectionDeadlines {
     }
 
     fn give(&self, order: DeadlineAction) {
-        // A cut is not taken back, and what closes will be polled by that.
+        // `Cut` is never replaced. `Close` is not replaced by `Look`, because it also polls the connection.
         if self.order.get() != Some(DeadlineAction::Cut)
             && (order != DeadlineAction::Look || self.order.get().is_none())
         {
@@ -191,7 +208,7 @@ impl ConnectionDeadlines {
         }
     }
 
-    /// What the connection waits for, and a number that moves whenever that wait begins anew.
+    /// Returns what the connection waits for, and a number that changes whenever this wait starts again.
     fn wait(&self) -> (WaitReason, u64) {
         if self.lingering.get() {
             (WaitReason::Lingering, 0)
@@ -200,7 +217,7 @@ impl ConnectionDeadlines {
         } else if self.exchange.get() {
             (WaitReason::Exchange, self.exchanges.get())
         } else if self.within_head.get() {
-            // A head that trickles in makes no progress: it has one deadline.
+            // A slow head makes no progress: one deadline applies to all of it.
             (WaitReason::Head, self.exchanges.get())
         } else {
             (WaitReason::Idle, self.exchanges.get())
@@ -228,7 +245,7 @@ impl Drop for ActiveRequest {
     }
 }
 
-/// A worker's connections.
+/// The connections of one worker.
 #[derive(Debug, Default)]
 pub(crate) struct WorkerDeadlines {
     all: RefCell<Vec<Rc<ConnectionDeadlines>>>,
@@ -236,14 +253,14 @@ pub(crate) struct WorkerDeadlines {
 }
 
 impl WorkerDeadlines {
-    /// A record for a new connection; it is kept until nobody else holds it.
+    /// Adds a record for a new connection. The record is removed once its connection has dropped it.
     pub(crate) fn add(&self, timeouts: &Timeouts) -> Rc<ConnectionDeadlines> {
         let deadlines = Rc::new(ConnectionDeadlines::new(timeouts.idle, self.phase.get().unwrap_or(Phase::Serving)));
         self.all.borrow_mut().push(deadlines.clone());
         deadlines
     }
 
-    /// Connections that are still served.
+    /// Returns the number of connections that are still served.
     pub(crate) fn open(&self) -> usize {
         self.all.borrow().iter().filter(|deadlines| Rc::strong_count(deadlines) > 1).count()
     }
@@ -273,7 +290,7 @@ impl WorkerDeadlines {
     }
 }
 
-/// Looks at every connection of the worker, and passes the phases of a shutdown on to them, until the worker ends.
+/// Checks all connections of the worker and passes the phases of a shutdown to them, until the worker ends.
 pub(crate) async fn look_forever(worker: Rc<Worker>) {
     let every = look_every(&worker.shared.live.load().traffic.timeouts);
     let mut closing = std::pin::pin!(reached(worker.shared.shutdown.follow(), Phase::Closing));

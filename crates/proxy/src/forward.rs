@@ -1,5 +1,5 @@
-//! One call upstream: a connection or a stream, the request, and the head of the response. The conditions of a retry are in
-//! docs/decisions/0016-http2-and-retries.md.
+//! The forwarding of one request: a connection or a stream, the request, and the head of the response. The conditions
+//! of a retry are in docs/decisions/0016-http2-and-retries.md.
 
 mod attempt;
 
@@ -20,12 +20,12 @@ use crate::upstream::outgoing::OutgoingHead;
 use crate::upstream::pool::{OriginProtocol, Pool};
 use crate::upstream::response_head::UpstreamHead;
 
-/// A request on its way upstream.
+/// A request that is to be sent to an upstream.
 pub(crate) struct Outgoing {
     pub(crate) head: OutgoingHead,
     pub(crate) upload: Upload,
     pub(crate) progress: Rc<Progress>,
-    /// Whether it may be sent again after a reused connection closed without a response (RFC 9110, 9.2.2).
+    /// Whether the request may be sent again after a reused connection closed without a response (RFC 9110, 9.2.2).
     pub(crate) repeatable: bool,
 }
 
@@ -36,21 +36,22 @@ pub(crate) struct UpstreamResponse {
     pub(crate) connection: BorrowedConnection,
 }
 
-/// The connection of a response. Given back, it may serve another request.
+/// The connection of a response. Once it is given back, it may serve another request.
 pub(crate) struct BorrowedConnection {
-    /// The slot in which the body leaves an HTTP/1.1 connection at its end; a stream ends with its body.
+    /// The slot in which the body leaves an HTTP/1.1 connection at its end, with the connection's pool. `None` on
+    /// HTTP/2, where a stream ends with its body.
     returned: Option<(ReturnSlot, Rc<Pool>)>,
     progress: Rc<Progress>,
 }
 
 impl BorrowedConnection {
-    /// Whether the client aborted the request's body.
+    /// Returns whether the client aborted the request's body.
     pub(crate) fn caller_broke_off(&self) -> bool {
         matches!(self.progress.failed(), Some(UploadError::CallerGone | UploadError::Malformed(_)))
     }
 
-    /// Ends a complete response. The connection is reused only if the whole request was sent: the upstream would read the rest
-    /// as the next request.
+    /// Ends a complete response. The connection is reused only if the whole request was sent, because the upstream
+    /// would read the rest as the next request.
     pub(crate) fn give_back(self, now: Instant) {
         if self.progress.is_whole()
             && let Some((slot, pool)) = self.returned
@@ -67,7 +68,7 @@ enum Channel {
     Http2(StreamSlot),
 }
 
-/// Sends the request and waits for the head of its response.
+/// Sends the request and waits for the head of its response. Attempts without an effect are retried.
 #[tracing::instrument(level = "debug", skip_all)]
 pub(crate) async fn forward(exchange: &mut Exchange, outgoing: Outgoing) -> Result<UpstreamResponse, Problem> {
     let Outgoing { head, mut upload, progress, repeatable } = outgoing;
@@ -80,7 +81,7 @@ pub(crate) async fn forward(exchange: &mut Exchange, outgoing: Outgoing) -> Resu
         let sending = SendAttempt { exchange, head: &head, progress: &progress, repeatable, repeats, now };
         let tried = match channel {
             Channel::Http1(link) => sending.on_http1(link, upload).await?,
-            // Boxed: its future is large, and requests over HTTP/1.1 do not need it.
+            // Boxed, because its future is large and requests over HTTP/1.1 do not need it.
             Channel::Http2(slot) => Box::pin(sending.on_http2(slot, upload)).await?,
         };
         match tried {
@@ -93,7 +94,7 @@ pub(crate) async fn forward(exchange: &mut Exchange, outgoing: Outgoing) -> Resu
     }
 }
 
-/// Returns a connection or a stream, and the time. A retry uses no idle HTTP/1.1 connection.
+/// Returns a connection or a stream, and the current time. A retry uses no idle HTTP/1.1 connection.
 async fn channel(exchange: &Exchange, pool: &Rc<Pool>, repeats: u32) -> Result<(Channel, Instant), Problem> {
     let now = if repeats == 0 { exchange.read_at() } else { exchange.read_clock() };
     if pool.speaks() == OriginProtocol::Http1 {
@@ -123,7 +124,7 @@ async fn channel(exchange: &Exchange, pool: &Rc<Pool>, repeats: u32) -> Result<(
     }
 }
 
-/// Opens a connection; other requests may wait for the result of `dialing`.
+/// Opens a connection. Other requests may wait for the end of `dialing`.
 async fn dial(
     exchange: &Exchange,
     pool: &Rc<Pool>,

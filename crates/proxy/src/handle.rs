@@ -1,4 +1,4 @@
-//! The steps of a request in their order; each step is a file of its own.
+//! The steps of a request in their order. Each step has its own file.
 
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
@@ -35,13 +35,13 @@ use crate::{address, admit, budget, credential, identify, route, scope, transfor
 
 /// The response to a request.
 enum HandledResponse {
-    /// A response of the gateway.
+    /// A response that the gateway created.
     Ours(ClientResponse),
-    /// An upstream's response, to be relayed.
+    /// An upstream's response, which is to be relayed.
     Theirs(RelayedResponse),
 }
 
-/// An upstream's response, as it is relayed.
+/// An upstream's response, with what relaying it needs.
 struct RelayedResponse {
     answered: UpstreamResponse,
     edits: HeadEdits,
@@ -49,7 +49,7 @@ struct RelayedResponse {
     standing: AdmissionInfo,
 }
 
-/// Serves one request; the result is always a response.
+/// Serves one request. The result is always a response.
 pub(crate) async fn handle(at: Rc<ConnectionContext>, head: Head, body: RequestBody) -> ClientResponse {
     let busy = at.deadlines.begin();
     let permit = at.worker.shared.capacity.enter();
@@ -89,7 +89,7 @@ pub(crate) async fn handle(at: Rc<ConnectionContext>, head: Head, body: RequestB
     response.in_flight(permit.ok(), busy)
 }
 
-/// Ends `serving` when the time of the shutdown is over; the connection is polled then.
+/// Ends `serving` when the time of the shutdown is over; at that time, the deadlines have the connection polled.
 async fn unless_ending(
     deadlines: &ConnectionDeadlines,
     serving: impl Future<Output = Result<HandledResponse, Problem>>,
@@ -119,7 +119,7 @@ async fn serve(exchange: &mut Exchange) -> Result<HandledResponse, Problem> {
     }
 }
 
-/// Serves an ordinary route: the body is streamed without being read.
+/// Serves a request of an ordinary route. The body is streamed without being parsed.
 async fn plain(exchange: &mut Exchange, route: &Arc<Route>) -> Result<HandledResponse, Problem> {
     exchange.routed(route.name.clone(), route.events, exchange.timeouts());
     let standing = match route.auth {
@@ -157,7 +157,7 @@ async fn plain(exchange: &mut Exchange, route: &Arc<Route>) -> Result<HandledRes
     Ok(HandledResponse::Theirs(RelayedResponse { answered, edits, tap: None, standing }))
 }
 
-/// Serves an LLM endpoint: the body is read, and the response passes a tap.
+/// Serves an LLM endpoint. The body is read completely, and the response passes a tap.
 async fn llm(exchange: &mut Exchange, called: &EndpointCall<'_>) -> Result<HandledResponse, Problem> {
     let timeouts = exchange.snapshot.traffic.ai.as_ref().map_or(exchange.timeouts(), |ai| ai.timeouts);
     exchange.routed(exchange.worker().handles.endpoint(called.endpoint), Events::Rows, timeouts);
@@ -198,7 +198,7 @@ async fn llm(exchange: &mut Exchange, called: &EndpointCall<'_>) -> Result<Handl
         exchange.forget_billable();
     }
     let framing = match Framing::of(format, call.streamed, media_type) {
-        // An error response is one body, whatever its media type: nothing is added to it.
+        // An error response is one body, whatever its media type. Nothing is added to it.
         Framing::Events | Framing::Array if !answered.head.is_success() => Framing::Json,
         framing @ (Framing::Json | Framing::Events | Framing::Array | Framing::Opaque) => framing,
     };
@@ -208,7 +208,8 @@ async fn llm(exchange: &mut Exchange, called: &EndpointCall<'_>) -> Result<Handl
     Ok(HandledResponse::Theirs(RelayedResponse { answered, edits, tap, standing }))
 }
 
-/// Identifies the client.
+/// Identifies the client, counts the request for its subject, and checks its address. An unidentified client is subject
+/// to the limits of unauthenticated clients.
 async fn know(exchange: &mut Exchange) -> Result<Arc<access::Principal>, Problem> {
     match identify::identify(exchange).await {
         Ok(principal) => {
@@ -224,7 +225,7 @@ async fn know(exchange: &mut Exchange) -> Result<Arc<access::Principal>, Problem
     }
 }
 
-/// Counts the call among the calls in flight of its subject, and of the user of a key.
+/// Counts the request among the requests in flight of its subject and, for a key, of its user.
 fn enter(exchange: &mut Exchange) -> Result<(), Problem> {
     let entered = exchange.worker().shared.capacity.call(&exchange.subject);
     exchange.key_permit = Some(entered.map_err(|bound| {
@@ -244,18 +245,19 @@ fn hold(exchange: &mut Exchange, reservation: Reservation) -> AdmissionInfo {
     standing
 }
 
-/// The refusal of a request whose head cannot be written: the configuration, or a credential, has an invalid octet.
+/// Returns the refusal of a request whose head cannot be written, because the configuration or a credential has an
+/// invalid byte.
 fn unwritable(part: InvalidPart) -> Problem {
     Problem::new(Refusal::Internal, "the request's head cannot be written").because(&part)
 }
 
-/// The client of a list of models.
+/// The format of a list of models, and the bounds of the key that requests it.
 struct ModelListing<'a> {
     dialect: Dialect,
     bounds: &'a KeyBounds,
 }
 
-/// Lists the models that the key may use, or returns the one in the path. Other models are reported as missing.
+/// Lists the models that the key may use, or returns the model in the path. Other models are reported as missing.
 fn models(
     exchange: &Exchange,
     called: &EndpointCall<'_>,
@@ -283,7 +285,7 @@ fn models(
 fn relay(mut exchange: Box<Exchange>, relayed: RelayedResponse) -> ClientResponse {
     let RelayedResponse { answered: UpstreamResponse { head, body, connection }, edits, tap, standing } = relayed;
     exchange.answers(head.status());
-    // The client still owes bytes that nobody waits for after the response.
+    // Nothing reads the rest of the client's body after the response.
     let closes = exchange.sending.as_ref().is_some_and(|sending| sending.progress.caller_owes());
     let now = exchange.wall_at();
     let body = Body::relay(Relay::new(body, connection, exchange, tap));
@@ -301,7 +303,7 @@ fn finish(exchange: &mut Exchange, response: ClientResponse, outcome: Outcome) -
     response
 }
 
-/// Whether a response is audio, and not a page about an error.
+/// Returns whether a response is audio, and not an error page.
 fn is_audio(media_type: &str) -> bool {
     let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     essence.starts_with("audio/") || essence == "application/octet-stream"

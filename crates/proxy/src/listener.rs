@@ -1,4 +1,4 @@
-//! Listening sockets: one a worker and address, joined by `SO_REUSEPORT`.
+//! Listening sockets: one per worker and address, which share the port by `SO_REUSEPORT`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,29 +9,30 @@ use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 use tokio::time::Instant;
 
-/// How often the log says that connections cannot be accepted.
+/// Minimum time between two log messages about connections that cannot be accepted.
 const COMPLAINT_EVERY: Duration = Duration::from_secs(30);
-/// Connections that wait to be accepted, a listener.
+/// Maximum number of connections per listener that wait to be accepted.
 pub(crate) const BACKLOG: i32 = 4096;
 
-/// Sockets for each worker, bound and listening.
+/// The bound and listening sockets of each worker.
 #[derive(Debug)]
 pub struct Listeners {
     pub(crate) by_worker: Vec<Vec<std::net::TcpListener>>,
     addresses: Vec<SocketAddr>,
 }
 
-/// An address cannot be listened on.
+/// An address on which the process cannot listen.
 #[derive(Debug, Error)]
 #[error("cannot listen on {address}: {source}{}", hint(source))]
 pub struct BindError {
-    /// The address as configured.
+    /// The address from the configuration.
     pub address: SocketAddr,
-    /// What the operating system says.
+    /// The error of the operating system.
     pub source: io::Error,
 }
 
-/// Failures to accept, of all workers: out of descriptors each fails many times a second, and the log hears of it once.
+/// Counts failures to accept over all workers, for one log message per period. Without free file descriptors, each
+/// worker fails many times per second.
 #[derive(Debug, Default)]
 pub(crate) struct AcceptFailureLog(Mutex<AcceptFailures>);
 
@@ -42,7 +43,8 @@ struct AcceptFailures {
 }
 
 impl AcceptFailureLog {
-    /// Counts a failure at `now`. Where it is to be logged, answers how many there were since the last that was.
+    /// Counts a failure at `now`. If the failure is to be logged, returns the number of failures since the last logged
+    /// one.
     pub(crate) fn of(&self, now: Instant) -> Option<u64> {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         told.failures += 1;
@@ -52,18 +54,18 @@ impl AcceptFailureLog {
 }
 
 impl Listeners {
-    /// The addresses, with the ports that the system chose for port 0.
+    /// Returns the addresses, with the ports that the operating system chose for port 0.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 }
 
-/// Binds every address for each of `workers` threads.
+/// Binds every address once for each of `workers` threads.
 ///
 /// # Errors
-/// [`BindError`] when an address is taken or not ours: a bind without `SO_REUSEPORT` comes first, because with it a
-/// second process of the same user would quietly share the port.
+/// [`BindError`] if an address is in use or does not belong to this machine. The function first binds without
+/// `SO_REUSEPORT`, because with it a second process of the same user would share the port without an error.
 pub fn bind(addresses: &[SocketAddr], workers: usize) -> Result<Listeners, BindError> {
     let mut by_worker: Vec<Vec<_>> = (0..workers.max(1)).map(|_| Vec::new()).collect();
     let mut bound = Vec::new();

@@ -4,22 +4,22 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// How far a shutdown has come.
+/// The phase of a shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// No shutdown.
+    /// There is no shutdown.
     Serving,
-    /// Listeners are closed; what is in flight goes on, idle connections end.
+    /// Listeners are closed. Requests in flight continue, and idle connections end.
     Closing,
-    /// What is in flight ends now, streams with their format's error event.
+    /// Requests in flight end now; streams end with the error event of their format.
     Ending,
 }
 
-/// Tells the workers how far a shutdown has come.
+/// Reports the phase of a shutdown to the workers.
 #[derive(Debug)]
 pub struct Shutdown(watch::Sender<Phase>);
 
-/// Follows a [`Shutdown`].
+/// Receives the phases of a [`Shutdown`].
 pub(crate) type ShutdownReceiver = watch::Receiver<Phase>;
 
 impl Default for Shutdown {
@@ -29,7 +29,7 @@ impl Default for Shutdown {
 }
 
 impl Shutdown {
-    /// Moves on to `phase`; never back.
+    /// Changes to `phase`, unless a later phase is already reached.
     pub fn enter(&self, phase: Phase) {
         self.0.send_if_modified(|now| {
             let later = phase > *now;
@@ -43,9 +43,9 @@ impl Shutdown {
     }
 }
 
-/// Resolves when `phase` is reached, or when nobody can say any more.
+/// Resolves when `phase` is reached, or when the [`Shutdown`] has been dropped.
 pub(crate) async fn reached(mut follow: ShutdownReceiver, phase: Phase) {
-    // An error means that the drain's owner is gone: the process ends.
+    // An error means that the sender was dropped, because the process ends.
     let _ = follow.wait_for(|now| *now >= phase).await;
 }
 

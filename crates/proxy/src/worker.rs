@@ -1,4 +1,4 @@
-//! The threads on which requests happen: each a runtime of its own with its own listeners, pools and caches.
+//! The threads that serve requests. Each worker has its own runtime, listeners, connection pools and caches.
 
 use std::cell::RefCell;
 use std::io;
@@ -36,53 +36,56 @@ use crate::unauthenticated::UnauthenticatedClients;
 use crate::upstream::destination::Destinations;
 use crate::upstream::pool::{self, Pools};
 
-/// After `accept` failed (out of descriptors, say) a worker waits so long: an error that stays must not spin.
+/// Pause after a failed `accept`, for example without free file descriptors: a persistent error must not cause a busy
+/// loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// What the spool does not take at the end is tried so often, and so far apart; then the next start finds it interrupted.
+/// Number of attempts, and the pause between them, to write the remaining records at the end. After the last attempt,
+/// opened requests count as interrupted at the next start, and other records are lost.
 const LAST_FLUSHES: u32 = 10;
 const LAST_FLUSH_PAUSE: Duration = Duration::from_millis(100);
-/// What the kernel takes ahead of a caller that reads slowly: progress is seen in steps of this, and it bounds memory.
+/// Maximum number of unsent bytes that the kernel buffers for a client. It bounds memory, and a slow client's progress
+/// is visible in steps of this size.
 const UNSENT_BYTES_MAX: u32 = 128 * 1024;
-/// Between a panic of the housekeeping and its next run.
+/// Pause between a panic of a housekeeping task and its next run.
 const KEEP_UP_PAUSE: Duration = Duration::from_secs(1);
-/// Threads a worker may use for bodies too large to be read on it, and for names to be resolved.
+/// Maximum number of threads per worker that parse large bodies and resolve names.
 const BLOCKING_THREADS_MAX: usize = 16;
-/// Unused blocking threads end after this long.
+/// Time after which an unused blocking thread ends.
 const BLOCKING_KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// What all workers share.
+/// The state that all workers share.
 #[derive(Debug)]
 pub struct Shared {
-    /// The configuration in force.
+    /// The current configuration, which a reload replaces.
     pub live: Arc<Live>,
-    /// Limits and quotas.
+    /// The budgets and rate limits.
     pub meter: Arc<Meter>,
-    /// Counters.
+    /// The metrics of the process.
     pub metrics: Arc<Metrics>,
-    /// Time.
+    /// The clock of the process.
     pub clock: Clock,
-    /// Bounds over all workers.
+    /// The bounds over all workers.
     pub capacity: Arc<Capacity>,
-    /// How upstreams are verified.
+    /// The TLS configuration for connections to upstreams.
     pub tls: Arc<rustls::ClientConfig>,
-    /// How far a shutdown has come.
+    /// The current phase of a shutdown.
     pub shutdown: Shutdown,
-    /// Callers without a valid key.
+    /// The limits of unauthenticated clients.
     pub unauthenticated: UnauthenticatedClients,
-    /// Who lends what other nodes share; `None` where this one has all of it.
+    /// The queue of lease requests; `None` if this node is the only one and needs no leases.
     pub leases: Option<LeaseQueue>,
 }
 
-/// What one worker has to itself.
+/// The resources that belong to one worker.
 #[derive(Debug)]
 pub struct WorkerResources {
-    /// Its view of the keys.
+    /// The worker's view of the keys.
     pub directory: Directory,
-    /// Its file of usage events.
+    /// The writer of the worker's spool partition.
     pub spool: spool::Writer,
 }
 
-/// A worker's state; it never leaves its thread.
+/// The state of a worker. It never leaves its thread.
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) directory: Directory,
@@ -99,8 +102,8 @@ pub(crate) struct Worker {
     snapshot: RefCell<Rc<Pinned>>,
 }
 
-/// A snapshot as one worker uses it. Requests count their references on this thread: a count that all workers share would
-/// slow them down.
+/// A snapshot as one worker uses it. References are counted on the worker's thread, because a count that all workers
+/// share would slow requests down.
 pub(crate) struct Pinned {
     snapshot: Arc<Snapshot>,
     pub(crate) destinations: Destinations,
@@ -122,12 +125,12 @@ impl std::ops::Deref for Pinned {
 }
 
 impl Worker {
-    /// The time as `Date` has it (RFC 9110, 6.6.1).
+    /// Returns the current time as the value of `Date` (RFC 9110, 6.6.1).
     pub(crate) fn date(&self) -> Bytes {
         self.date.at(self.shared.clock.now())
     }
 
-    /// The snapshot in force.
+    /// Returns the current snapshot.
     pub(crate) fn snapshot(&self) -> Rc<Pinned> {
         let now = self.shared.live.load();
         let mut pinned = self.snapshot.borrow_mut();
@@ -138,30 +141,30 @@ impl Worker {
     }
 }
 
-/// The running workers.
+/// The threads of the running workers.
 #[derive(Debug)]
 pub struct Workers(Vec<JoinHandle<()>>);
 
-/// The workers cannot be started.
+/// The reason why the workers cannot start.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// The operating system gave no thread.
+    /// The operating system did not create a thread.
     #[error("cannot start a worker thread: {0}")]
     Thread(#[source] io::Error),
-    /// There are more or fewer lanes than listeners.
+    /// The number of lanes (the resources of one worker each) differs from the number of listeners.
     #[error("{listeners} workers have listeners, {lanes} have a spool partition")]
     Lanes {
-        /// Workers with listeners.
+        /// The number of workers with listeners.
         listeners: usize,
-        /// Workers with a lane.
+        /// The number of workers with a lane.
         lanes: usize,
     },
 }
 
-/// Starts a thread for each lane.
+/// Starts one thread per lane.
 ///
 /// # Errors
-/// [`StartError`] when a thread cannot be had, or lanes and listeners do not match.
+/// [`StartError`] if a thread cannot be created, or the numbers of lanes and listeners differ.
 pub fn start(shared: &Arc<Shared>, listeners: Listeners, lanes: Vec<WorkerResources>) -> Result<Workers, StartError> {
     let sockets = listeners.by_worker;
     if sockets.len() != lanes.len() {
@@ -180,21 +183,21 @@ pub fn start(shared: &Arc<Shared>, listeners: Listeners, lanes: Vec<WorkerResour
     Ok(Workers(threads))
 }
 
-/// One worker a core, at most eight unless more are asked for.
+/// Returns the default number of workers: one per core, and at most eight.
 #[must_use]
 pub fn workers_default() -> usize {
     std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(8)
 }
 
 impl Workers {
-    /// Waits until every worker has ended; blocks the calling thread. Answers how many panicked.
+    /// Blocks the calling thread until every worker has ended. Returns the number of workers that panicked.
     #[must_use]
     pub fn join(self) -> usize {
         self.0.into_iter().map(JoinHandle::join).filter(Result::is_err).count()
     }
 }
 
-/// What a worker listens on.
+/// The sockets on which a worker listens.
 struct Sockets {
     all: Vec<std::net::TcpListener>,
     accept_failures: Arc<AcceptFailureLog>,
@@ -209,7 +212,8 @@ fn run(shared: Arc<Shared>, sockets: Sockets, lane: WorkerResources) {
     match runtime {
         Ok(runtime) => {
             let worker = runtime.block_on(work(shared, sockets, lane));
-            // A resolver that hangs must not hold the shutdown up. What is still in flight settles as it is dropped.
+            // A name lookup that hangs must not delay the shutdown. Requests that are still in flight settle when they
+            // are dropped.
             runtime.shutdown_background();
             last_flush(&worker);
         }
@@ -217,7 +221,8 @@ fn run(shared: Arc<Shared>, sockets: Sockets, lane: WorkerResources) {
     }
 }
 
-/// Accepts until the shutdown closes the listeners, then lets what is in flight end.
+/// Accepts connections until the shutdown closes the listeners, then lets requests in flight end. Returns the worker's
+/// state.
 async fn work(shared: Arc<Shared>, sockets: Sockets, lane: WorkerResources) -> Rc<Worker> {
     let worker = Rc::new(Worker {
         ids: RefCell::new(Ids::new(shared.clock.clone())),
@@ -252,13 +257,13 @@ async fn work(shared: Arc<Shared>, sockets: Sockets, lane: WorkerResources) -> R
     }
     let ending = reached(shutdown.follow(), Phase::Ending);
     tokio::select! { () = ending => last_words(&worker).await, () = idle(&worker) => () }
-    // Whoever did not take its last event in time settles here.
+    // Requests whose clients did not read the last event in time settle here.
     worker.deadlines.cut();
     last_words(&worker).await;
     worker
 }
 
-/// Writes what is counted and not written yet.
+/// Writes the counts and events that are not in the spool yet.
 #[expect(clippy::disallowed_methods, reason = "the worker's runtime is gone: there is nobody to be kept waiting")]
 fn last_flush(worker: &Worker) {
     for _ in 0..LAST_FLUSHES {
@@ -272,7 +277,7 @@ fn last_flush(worker: &Worker) {
     );
 }
 
-/// Runs a loop that has no end; a panic in it is logged, and the loop begins anew.
+/// Runs an endless task. A panic in it is logged and counted, and the task starts again after a pause.
 async fn keep_up<F: Future<Output = ()>>(worker: Rc<Worker>, task: impl Fn(Rc<Worker>) -> F) {
     loop {
         if AssertUnwindSafe(task(worker.clone())).catch_unwind().await.is_err() {
@@ -283,15 +288,16 @@ async fn keep_up<F: Future<Output = ()>>(worker: Rc<Worker>, task: impl Fn(Rc<Wo
     }
 }
 
-/// Waits until no connection of this worker is open.
+/// Waits until this worker has no open connection.
 async fn idle(worker: &Worker) {
     while worker.deadlines.open() > 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
+/// Waits up to [`LAST_WORDS`] until this worker has no open connection.
 async fn last_words(worker: &Worker) {
-    // An error says that some callers did not take their last event in time; they are cut.
+    // An error means that some clients did not read their last event in time; their connections are ended.
     let _ = tokio::time::timeout(LAST_WORDS, idle(worker)).await;
 }
 
@@ -313,8 +319,8 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, accept_failures: Arc<
             }
         }
     }
-    // Connections that the kernel has already completed would be reset when the listener closes. More than it holds have
-    // come since: whoever goes on connecting must not hold the shutdown up.
+    // Closing the listener would reset connections that the kernel has already completed. At most as many as its
+    // backlog holds are accepted, because clients that keep connecting must not delay the shutdown.
     if let Ok(listener) = listener.into_std() {
         for _ in 0..BACKLOG {
             match listener.accept() {
@@ -332,7 +338,7 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, accept_failures: Arc<
 }
 
 fn open(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
-    // Both fail only for a connection that is already gone, which serving it will find.
+    // Both calls fail only on a connection that has already ended; serving it detects that.
     let _ = stream.set_nodelay(true);
     let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
     drop(spawn(connection::serve(worker.clone(), stream, peer)));
@@ -345,7 +351,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// Starts a task on this worker's thread; it ends with the worker's runtime at the latest.
+/// Starts a task on this worker's thread. The task ends with the worker's runtime at the latest.
 pub(crate) fn spawn<F>(task: F) -> tokio::task::JoinHandle<F::Output>
 where
     F: Future + 'static,

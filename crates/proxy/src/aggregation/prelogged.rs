@@ -1,10 +1,13 @@
-//! Plain requests of callers with a quota: their credits are in the spool before they are sent, so that no crash takes a quota
-//! past its limit.
+//! Pre-logged batches of plain requests: the credits of keys with a quota are in the spool before the requests are
+//! sent. Thus no crash lets a key exceed its quota.
 //!
-//! One record a request would double what it costs. So the first of a caller opens a block of some requests, which the next ones
-//! use; within half a second the block is closed by the counts of what was sent, and what nobody used of it goes back. Requests
-//! that go on longer are opened anew by then, for as much as they are. What stands open after a crash counts, as with an LLM call; and as with
-//! one it is reserved: by the requests themselves, and by the block for those that may come.
+//! One record per request would double the cost of a request. Therefore the first request of a key opens a batch with
+//! credits for several requests, and the following requests use these credits. Within half a second, a record with the
+//! counts of the sent requests closes the batch, and its surplus credits are released. If some of its requests are
+//! still in flight, a new batch with exactly their credits is opened before.
+//!
+//! After a crash, the next start charges open batches in full, as it does for LLM requests. Until then, the credits are
+//! reserved: by the requests themselves, and by the batch for further requests.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -21,72 +24,81 @@ use tokio::time::Instant;
 use super::unwritten::{PendingSettlement, UnwrittenRecords};
 use crate::worker::Worker;
 
-/// A block has one request, and at most this part of what is left of its quota: so much a crash may take of it.
+/// The divisor that limits the credits of a batch for further requests: they are at most this part of the amount that
+/// is left of the quota. At most these unused credits of a batch are charged after a crash.
 pub const BATCH_PART_OF_LEFT: u64 = 256;
-/// And at most so many requests.
+/// Maximum number of requests in a batch.
 pub const BATCH_REQUESTS_MAX: u64 = 64;
-/// A block is closed so long after it was opened; and at once, as counts are, where nothing of it is spare, others want what is, or
-/// something of it was not sent after all.
+/// Maximum age of a batch. A batch is flushed earlier if its credits are used up, if other requests need them, or if
+/// one of its requests was not sent.
 const CLOSED_WITHIN: Duration = Duration::from_millis(500);
-/// Where there are more than these, or the spool has no room for more, all are closed at once: it keeps room for the close of each.
+/// Maximum number of current batches. If there are more, or the spool has no room for further records, all batches are
+/// closed. The spool reserves room for the close of each batch.
 const CURRENT_MAX: usize = 1_000;
-/// Different counts that one block holds: they fit into the room that is kept for its close.
+/// Maximum number of different counts that one closing record contains. They fit into the room that the spool reserves
+/// for it.
 const COUNTS_MAX: usize = 16;
 
-/// A request that is to be written ahead.
+/// A request that is to be pre-logged.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PrelogRequest<'a> {
     pub(crate) caller: Caller,
     pub(crate) day: Day,
     pub(crate) route: &'a Arc<str>,
     pub(crate) started_at: Timestamp,
-    /// What it costs; more than nothing.
+    /// The cost of the request; never zero.
     pub(crate) credits: Credits,
     pub(crate) reservation: &'a Reservation,
     pub(crate) now: Mono,
 }
 
-/// A request's part of a block.
+/// The part of a batch that one request uses.
 #[derive(Debug)]
 pub(crate) struct PreloggedPart {
     batch: Rc<PreloggedBatch>,
     credits: Credits,
 }
 
-/// A worker's open blocks.
+/// The open batches of a worker.
 #[derive(Debug, Default)]
 pub(super) struct PreloggedBatches {
+    /// The batches that further requests may use, at most one per key and day.
     current: RefCell<FxHashMap<(Caller, Day), Rc<PreloggedBatch>>>,
-    /// Nothing is taken from these any more: bounded by what is in flight, and by what is opened between two looks.
+    /// Batches that no further request may use. Their number is bounded by the requests in flight, and by the batches
+    /// that are opened between two flushes.
     retired: RefCell<Vec<Rc<PreloggedBatch>>>,
     signal: Rc<WriteSignal>,
 }
 
-/// When a worker's folds are written.
+/// Signals when the counts and batches of a worker are to be written.
 #[derive(Debug, Default)]
 pub(super) struct WriteSignal {
-    /// There is something to write.
+    /// Notifies the writer that there is something to write.
     filled: Notify,
-    /// Since when of a block.
+    /// The time since which a batch waits to be written.
     since: Cell<Option<Instant>>,
+    /// Whether the batches are to be written without delay.
     hurried: Cell<bool>,
 }
 
+/// A batch whose opening record is in the spool.
 #[derive(Debug)]
 struct PreloggedBatch {
     opened: RefCell<OpenRequest>,
-    /// Credits that nobody has taken.
+    /// Credits that no request has taken.
     spare: RefCell<PreloggedCredits>,
-    /// Credits of what is under way.
+    /// Credits of requests in flight.
     under_way: Cell<Credits>,
+    /// Whether no further request may use the batch.
     retired: Cell<bool>,
+    /// The counts of the requests that were sent.
     counts: RefCell<Vec<Counts>>,
-    /// Of those that were not sent after all: the spool has them open until the block is closed.
+    /// Reservations of requests that were not sent. Their credits remain in the spool until the batch is closed.
     unsent: RefCell<Vec<Reservation>>,
     signal: Rc<WriteSignal>,
 }
 
-/// What is not closed stays taken: the next start counts it.
+/// Credits of a batch that is not closed stay reserved, because the next start charges them.
 impl Drop for PreloggedBatch {
     fn drop(&mut self) {
         self.spare.take().forget();
@@ -103,7 +115,7 @@ impl WriteSignal {
         self.filled.notify_one();
     }
 
-    /// There is something of a block to write.
+    /// Notes that a batch waits to be written.
     fn begins(&self) {
         if self.since.get().is_none() {
             self.since.set(Some(Instant::now()));
@@ -120,14 +132,14 @@ impl WriteSignal {
         self.hurried.get() || self.since.get().is_some_and(|since| since.elapsed() >= CLOSED_WITHIN)
     }
 
-    /// Whether a block is to be written, now or later.
+    /// Returns whether a batch waits to be written, now or later.
     pub(super) fn is_on(&self) -> bool {
         self.since.get().is_some()
     }
 }
 
 impl PreloggedPart {
-    /// It was sent, and came to this.
+    /// Counts the request, which was sent.
     pub(crate) fn count(mut self, more: Counts) {
         let is_like =
             |one: &Counts| (&one.route, one.status_class, one.minute) == (&more.route, more.status_class, more.minute);
@@ -143,7 +155,7 @@ impl PreloggedPart {
         self.batch.ends(std::mem::take(&mut self.credits));
     }
 
-    /// It was not sent.
+    /// Ends the request, which was not sent.
     pub(crate) fn unsent(mut self, reservation: Reservation) {
         self.batch.unsent.borrow_mut().push(reservation);
         self.batch.ends(std::mem::take(&mut self.credits));
@@ -171,7 +183,7 @@ impl PreloggedBatch {
         takes
     }
 
-    /// Whether there is no reason that it stays open.
+    /// Returns whether the batch has no reason to stay open: its surplus is used up, or other requests need it.
     fn gives_way(&self) -> bool {
         let spare = self.spare.borrow();
         spare.credits().is_zero() || spare.is_needed_by_others()
@@ -190,7 +202,8 @@ impl PreloggedBatches {
         &self.signal
     }
 
-    /// A part of the caller's block, or of a new one, which the spool knows of before this answers.
+    /// Returns a part of the current batch of the key, or of a new batch, whose record is in the spool when this
+    /// function returns.
     pub(super) fn take(&self, worker: &Worker, ask: PrelogRequest<'_>) -> Result<PreloggedPart, SpoolError> {
         let PrelogRequest { caller, day, credits, .. } = ask;
         let current = self.current.borrow().get(&(caller, day)).cloned();
@@ -224,8 +237,8 @@ impl PreloggedBatches {
         self.retired.borrow_mut().push(batch);
     }
 
-    /// Closes batches that have ended, and batches whose surplus other requests need. When a flush is due, flushes all batches
-    /// as [`PreloggedBatches::flush`] does.
+    /// Closes batches that have ended, and batches whose surplus other requests need. When a flush is due, flushes all
+    /// batches as [`PreloggedBatches::flush`] does.
     pub(super) fn flush_due(&self, worker: &Worker, unwritten: &mut UnwrittenRecords) -> bool {
         let are_many = || self.current.borrow().len() > CURRENT_MAX || !worker.spool.borrow().has_room();
         if self.signal.is_due() || are_many() {
@@ -239,8 +252,8 @@ impl PreloggedBatches {
         self.settle(worker, over, unwritten)
     }
 
-    /// Closes all batches, and opens new ones for requests still in flight. Returns whether the spool stored every record;
-    /// records that it did not store are added to `unwritten`.
+    /// Closes all batches, and opens new ones for requests still in flight. Returns whether the spool stored every
+    /// record; records that it did not store are added to `unwritten`.
     pub(super) fn flush(&self, worker: &Worker, unwritten: &mut UnwrittenRecords) -> bool {
         self.signal.since.set(None);
         self.signal.hurried.set(false);
@@ -283,8 +296,8 @@ fn settle(worker: &Worker, batch: &PreloggedBatch, unwritten: &mut UnwrittenReco
             return Ok(false);
         }
         let id = opened.id;
-        // Until the close is written it stands open twice, and is held twice. A quota with no room for that waits for the end of
-        // the last of these.
+        // Until the close is written, the credits of requests in flight are in two open batches and are reserved twice.
+        // If the quota has no room for that, the batch is closed when the last of these requests ends.
         if !later.is_zero() && !spare.take_more(later, worker.shared.clock.mono()) {
             if !batch.under_way.get().is_zero() {
                 return Ok(false);
@@ -309,7 +322,7 @@ fn settle(worker: &Worker, batch: &PreloggedBatch, unwritten: &mut UnwrittenReco
     }
 }
 
-/// A block of `credits`, for `ask` and what may come after it.
+/// Returns the opening record of a batch with `credits`, for the request `ask` and further requests.
 fn opened(worker: &Worker, ask: &PrelogRequest<'_>, credits: Credits) -> OpenRequest {
     OpenRequest {
         id: RequestId(worker.ids.borrow_mut().next_uuid()),

@@ -1,5 +1,5 @@
-//! Ends of requests that the spool did not take: they are written again until it does. What was taken in advance for them is held
-//! until then.
+//! Records of ended requests that the spool did not store. They are written again until the spool stores them. The
+//! reserved amounts of their requests stay reserved until then.
 
 use std::collections::VecDeque;
 
@@ -8,42 +8,45 @@ use spool::{Record, SpoolError};
 
 use crate::worker::Worker;
 
-/// Events without an open that wait; of opened requests as many as there are.
+/// Maximum number of waiting events without an opening record. Closing records are bounded by the number of opened
+/// requests.
 const UNOPENED_MAX: usize = 10_000;
 
-/// A worker's records that wait.
+/// The records of a worker that wait to be written.
 #[derive(Default)]
 pub(super) struct UnwrittenRecords {
     waiting: VecDeque<(Record, PendingSettlement)>,
 }
 
-/// What becomes of budgets when a record is written. Dropped before, all of it stays taken: the next start counts it.
+/// The settlement of budgets that follows when a record is stored. If it is dropped before, all amounts stay reserved,
+/// because the next start charges them.
 #[derive(Default)]
 pub(crate) struct PendingSettlement {
-    /// With what was used, and how much of it nobody said.
+    /// The request, the charge that was used, and the part of the charge that was reserved and not reported.
     settles: Option<(CommittedRequest, Charge, Charge)>,
-    /// Given back.
+    /// Surplus credits of a batch, to be released.
     spare: PreloggedCredits,
+    /// Reservations of requests that were not sent, to be released.
     unsent: Vec<Reservation>,
 }
 
 impl PendingSettlement {
-    /// A request has used so much, and so much of it nobody said.
+    /// Settles a request by `charge`, of which the upstream has not reported the part `unsaid`.
     pub(crate) fn settling(committed: CommittedRequest, charge: Charge, unsaid: Charge) -> Self {
         Self { settles: Some((committed, charge, unsaid)), spare: PreloggedCredits::default(), unsent: Vec::new() }
     }
 
-    /// A request was not sent.
+    /// Releases the reservation of a request that was not sent.
     pub(crate) fn unsent(reservation: Reservation) -> Self {
         Self::unused(PreloggedCredits::default(), vec![reservation])
     }
 
-    /// Nobody used these.
+    /// Releases surplus credits and the reservations of requests that were not sent.
     pub(crate) fn unused(spare: PreloggedCredits, unsent: Vec<Reservation>) -> Self {
         Self { settles: None, spare, unsent }
     }
 
-    /// It is recorded.
+    /// Settles the budgets, because the record is stored.
     pub(crate) fn done(mut self) {
         if let Some((committed, charge, unsaid)) = self.settles.take() {
             committed.note_estimated(&unsaid);
@@ -61,7 +64,8 @@ impl Drop for PendingSettlement {
 }
 
 impl UnwrittenRecords {
-    /// What finds no room here is lost, and dropped unsettled it shows in `tollgate_meter_dropped_total`.
+    /// Adds a record. Without room the record is lost; its dropped settlement is counted in
+    /// `tollgate_meter_dropped_total`.
     pub(super) fn push(&mut self, record: Record, owed: PendingSettlement) {
         if record.closes().is_none() && self.waiting.len() >= UNOPENED_MAX {
             tracing::error!(request_id = %record.id(), "a usage event is lost: the spool takes nothing, and too many wait");
@@ -70,7 +74,8 @@ impl UnwrittenRecords {
         self.waiting.push_back((record, owed));
     }
 
-    /// Writes what waits; says whether the spool took it all. Closes have room of their own: none waits for an event that has not.
+    /// Writes the waiting records. Returns whether the spool stored all of them. The spool reserves room for closing
+    /// records, so these are written even after an event was not stored.
     pub(super) fn write(&mut self, worker: &Worker) -> bool {
         let mut failed = None;
         for (record, owed) in std::mem::take(&mut self.waiting) {

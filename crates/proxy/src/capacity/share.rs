@@ -1,14 +1,14 @@
-//! The share of a caller: bytes of buffered bodies, and calls in flight.
+//! The share of each subject: bytes of buffered bodies, and requests in flight.
 //!
-//! Bytes have a dynamic threshold, as the shared memory of a switch has: a key may hold more only while twice its own bytes,
-//! its user's bytes and everybody's bytes together are at most the bound. The more is free, the more a caller may hold, and
-//! some is always free for others:
-//! - a key alone may hold a quarter of the bound;
-//! - whatever another key or another user holds, a key may hold an eighth of the bound;
-//! - each further greedy user halves that.
+//! Bytes have a dynamic threshold, like the shared memory of a network switch. A key may use more bytes only if twice
+//! its own bytes, its user's bytes and all bytes together are at most the bound. The more is free, the more a key may
+//! use, and a part always remains free for others:
+//! - A key alone may use a quarter of the bound.
+//! - Whatever one other key or user uses, a key may use an eighth of the bound.
+//! - Each further user with large bodies halves that.
 //!
-//! A key may have `in_flight_per_key` calls in flight, and a user twice as many: one key alone leaves half of its user's
-//! calls to the user's other keys.
+//! A key may have `in_flight_per_key` requests in flight, and a user twice as many. One key alone leaves half of its
+//! user's requests to the user's other keys.
 
 use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,15 +17,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use access::{KeyNo, Subject, UserNo, address};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
-/// Workers seldom wait for each other in so many maps.
+/// Number of maps. Workers rarely wait for each other's lock with this number.
 const SHARDS: usize = 16;
 const SHARDS_U64: u64 = SHARDS as u64;
-/// Of the bound, a key that is alone may hold one part in so many.
+/// The divisor of the bound that gives the maximum share of a key that is alone.
 const PARTS_OF_ONE_KEY: u64 = 4;
-/// The calls of a user in flight are bounded by this multiple of the bound of a key.
+/// The factor from a key's maximum of requests in flight to that of its user.
 const KEYS_OF_ONE_USER: u32 = 2;
 
-/// Buffered bytes and calls in flight of all callers. Users are divided among shards; the bytes of all users are one sum.
+/// Buffered bytes and requests in flight of all subjects. Users are divided among shards; the bytes of all users are
+/// one sum.
 #[derive(Debug)]
 pub(super) struct Shares {
     bytes: AtomicU64,
@@ -34,23 +35,23 @@ pub(super) struct Shares {
     shards: [Mutex<Shard>; SHARDS],
 }
 
-/// Callers that hold something.
+/// The subjects of one shard that use bytes or have requests in flight.
 #[derive(Debug, Default)]
 struct Shard {
     groups: FxHashMap<Holder, CallerLoad>,
     members: FxHashMap<Holder, CallerLoad>,
 }
 
-/// A subject, or a user with all keys, that has a share.
+/// The owner of a share: a key, a user with all keys, or another subject.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Holder {
     Key(KeyNo),
     User(UserNo),
-    /// A subject that is no key; the address of an anonymous client is its network's.
+    /// A subject other than a key. The address of an anonymous client is that of its network.
     Other(Subject),
 }
 
-/// The two holders of a subject: a key and its user. Another subject is a group of its own.
+/// The two holders of a subject: a key and its user. Any other subject is its own group.
 #[derive(Debug)]
 struct Holders {
     member: Holder,
@@ -68,14 +69,14 @@ impl From<&Subject> for Holders {
     }
 }
 
-/// Buffered bytes and calls in flight of one key or one user.
+/// Buffered bytes and requests in flight of one holder.
 #[derive(Debug, Default, Clone, Copy)]
 struct CallerLoad {
     bytes: u64,
     calls: u32,
 }
 
-/// The bound of calls in flight that a caller has reached.
+/// The bound of requests in flight that is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CallBound {
     /// The bound of the key.
@@ -84,7 +85,7 @@ pub(crate) enum CallBound {
     User(u32),
 }
 
-/// Bytes that are held: by a key, by its user, and by everybody.
+/// Numbers of used bytes: of a key, of its user, and of all users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct ByteLevels {
     key: u64,
@@ -95,9 +96,10 @@ struct ByteLevels {
 /// The share of a key is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ShareExhausted {
-    /// Bytes that the key holds.
+    /// The number of bytes that the key uses.
     pub(crate) holds: u64,
-    /// Bytes that it may hold now; less than it holds where others have come since.
+    /// The number of bytes that the key may use now. It is less than `holds` if other subjects have increased their
+    /// bytes since.
     pub(crate) may_hold: u64,
 }
 
@@ -118,7 +120,7 @@ impl ByteLevels {
         2 * u128::from(self.key) + u128::from(self.user) + u128::from(self.all)
     }
 
-    /// The bytes that the key may hold while nobody else changes.
+    /// Returns the number of bytes that the key may use while all other holders stay unchanged.
     fn key_max(self, bytes_max: u64) -> u64 {
         let (sum, bound) = (self.sum(), u128::from(bytes_max));
         let parts = u128::from(PARTS_OF_ONE_KEY);
@@ -135,17 +137,17 @@ impl Shares {
         Self { bytes: AtomicU64::new(0), bytes_max, key_calls_max, shards: Default::default() }
     }
 
-    /// Bytes that everybody holds.
+    /// Returns the number of bytes that all subjects use.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// The largest body that a key may ever hold.
+    /// Returns the size of the largest body that a key may ever use.
     pub(super) const fn body_bytes_max(&self) -> u64 {
         self.bytes_max / PARTS_OF_ONE_KEY
     }
 
-    /// The caller holds `more` bytes besides.
+    /// Adds `more` bytes to what the subject uses. Returns an error if its share is used up.
     pub(super) fn grow(&self, subject: &Subject, more: u64) -> Result<(), ShareExhausted> {
         let Holders { member, group } = subject.into();
         let mut shard = self.shard(&group);
@@ -163,7 +165,7 @@ impl Shares {
         }
     }
 
-    /// The caller holds `fewer` bytes of those that it held.
+    /// Releases `fewer` of the bytes that the subject uses.
     pub(super) fn shrink(&self, subject: &Subject, fewer: u64) {
         let holders = Holders::from(subject);
         let mut shard = self.shard(&holders.group);
@@ -171,7 +173,7 @@ impl Shares {
         shard.reduce(&holders, |load| load.bytes = load.bytes.saturating_sub(fewer));
     }
 
-    /// Counts a call of the caller's key and user; an error is the bound that leaves no room for it.
+    /// Counts a request of the subject and of its user. Returns the bound that is reached as an error.
     pub(super) fn enter(&self, subject: &Subject) -> Result<(), CallBound> {
         let user_calls_max = self.key_calls_max.saturating_mul(KEYS_OF_ONE_USER);
         let Holders { member, group } = subject.into();
@@ -189,7 +191,7 @@ impl Shares {
         Ok(())
     }
 
-    /// A call that was counted has ended.
+    /// Ends a request that was counted.
     pub(super) fn leave(&self, subject: &Subject) {
         let holders = Holders::from(subject);
         self.shard(&holders.group).reduce(&holders, |load| load.calls = load.calls.saturating_sub(1));
@@ -216,7 +218,7 @@ impl Shares {
 }
 
 impl Shard {
-    /// Reduces what a subject and its group hold. The entry of a holder that holds nothing is removed.
+    /// Reduces the load of a subject and of its group. The entry of a holder without load is removed.
     fn reduce(&mut self, holders: &Holders, reduce: impl Fn(&mut CallerLoad)) {
         for (loads, holder) in [(&mut self.members, &holders.member), (&mut self.groups, &holders.group)] {
             if let Some(load) = loads.get_mut(holder) {
@@ -248,7 +250,7 @@ mod tests {
         Subject::Key(Caller { user: UserNo(user), key: KeyNo(key), plan: PlanId::NIL })
     }
 
-    /// The most that `caller` can hold besides, byte by byte.
+    /// Returns the maximum number of further bytes that `caller` can use, found by bisection.
     fn room(shares: &Shares, caller: &Subject) -> u64 {
         let (mut fits, mut too_much) = (0, MAX + 1);
         while fits + 1 < too_much {
@@ -283,7 +285,7 @@ mod tests {
         let shares = Shares::new(MAX, 1);
         shares.grow(&caller(1, 1), MAX / 4).unwrap();
         shares.grow(&caller(2, 2), MAX / 8).unwrap();
-        // 2 * 1/4 + 1/4 + 3/8 is an eighth too much, of which the key answers for a quarter.
+        // 2 * 1/4 + 1/4 + 3/8 exceeds the bound by an eighth, and the key's own maximum falls by a quarter of that.
         assert_eq!(shares.grow(&caller(1, 1), 1), Err(ShareExhausted { holds: MAX / 4, may_hold: MAX / 4 - MAX / 32 }));
         assert_eq!(shares.grow(&caller(3, 3), u64::MAX).unwrap_err().holds, 0);
     }
@@ -310,15 +312,15 @@ mod tests {
         }
         assert_eq!(shares.enter(&caller(1, 3)), Err(CallBound::User(4)), "a key without calls of its own");
         assert_eq!(shares.enter(&caller(1, 1)), Err(CallBound::Key(2)), "the closest bound is named");
-        // The users 1 and 17 are in one shard.
+        // The users 1 and 17 are in the same shard.
         for (user, key) in [(2, 4), (17, 5)] {
             shares.enter(&caller(user, key)).unwrap();
         }
-        // A refused call is not counted: one that ends makes room for exactly one.
+        // A refused request is not counted: the end of one request makes room for exactly one.
         shares.leave(&caller(1, 2));
         shares.enter(&caller(1, 3)).unwrap();
         assert_eq!(shares.enter(&caller(1, 4)), Err(CallBound::User(4)));
-        // Bytes of the user keep no place of a call, and calls no bytes.
+        // Bytes do not use up requests in flight, and requests in flight do not use up bytes.
         shares.grow(&caller(1, 1), 7).unwrap();
         for (user, key) in [(1, 1), (1, 1), (1, 2), (1, 3), (2, 4), (17, 5)] {
             shares.leave(&caller(user, key));
@@ -351,7 +353,8 @@ mod tests {
         assert!(shares.is_empty());
     }
 
-    /// What somebody does: a user of three, one of its four keys, and bytes more (or all of the key's bytes back).
+    /// Generates actions: the number of one of three users, of one of its four keys, and further bytes (`None` releases
+    /// all bytes of the key).
     fn acts() -> impl Strategy<Value = Vec<(i64, i64, Option<u64>)>> {
         let bytes = prop_oneof![Just(1), 1..MAX / 64, 1..MAX];
         prop::collection::vec((0..3_i64, 0..4_i64, prop::option::weighted(0.8, bytes)), 0..200)
@@ -372,7 +375,7 @@ mod tests {
                     None => shares.shrink(&caller, std::mem::take(holds)),
                 }
                 prop_assert!(*holds <= MAX / 4);
-                // Rounded down once for each user.
+                // The bound is rounded down once per user.
                 let users = u32::try_from(users).unwrap();
                 prop_assert!(room(&shares, &other) >= (MAX >> (users + 2)) - u64::from(users));
             }

@@ -11,22 +11,22 @@ use thiserror::Error;
 
 use super::socket::SharedSocket;
 
-/// The content of a client's request, read from the connection's socket when it is asked for.
+/// The content of a client's request. It is read from the connection's socket on demand.
 pub(crate) struct RequestBody {
     socket: SharedSocket,
     request: u64,
 }
 
-/// Why a request's content is incomplete.
+/// The reason for an incomplete request body.
 #[derive(Debug, Error)]
 pub(crate) enum RequestBodyError {
-    /// The framing breaks a rule.
+    /// The framing of the body is invalid.
     #[error("the request's body breaks a rule of HTTP/1.1")]
     Violation(#[source] Violation),
-    /// The client closed the connection before the end.
+    /// The client closed the connection before the end of the body.
     #[error("the client closed the connection before the end of the request's body")]
     Truncated,
-    /// The connection failed.
+    /// Reading from the connection failed.
     #[error("the connection to the client failed")]
     Io(#[source] io::Error),
     /// The connection serves another request, or none.

@@ -1,4 +1,4 @@
-//! The response on its way to a client: head and body, framed, in as few writes as possible.
+//! The response to a client: writes head and body, with framing, in as few writes as possible.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -18,12 +18,12 @@ use crate::upstream::response_head::UpstreamHead;
 use crate::worker::Worker;
 use crate::write_queue::WriteQueue;
 
-/// Bytes of a response that wait for the socket, besides the piece at hand.
+/// Number of queued response bytes from which no further piece of the body is read.
 const QUEUED_BYTES_MAX: usize = 64 * 1024;
-/// A usual head: it fits without a second allocation.
+/// The usual size of a head. Heads of up to this size need only one allocation.
 const HEAD_BYTES_USUAL: usize = 1024;
 
-/// What the head of a response depends on, besides the response.
+/// The properties of the request and its connection on which the head of the response depends.
 pub(super) struct ResponseContext<'a> {
     pub(super) version: Version,
     pub(super) responds_to: ResponseTo,
@@ -32,26 +32,26 @@ pub(super) struct ResponseContext<'a> {
     pub(super) worker: &'a Worker,
 }
 
-/// How the end of the content is marked.
+/// How the response marks the end of its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ContentFraming {
     /// The response has no content, whatever its head announces.
     Absent,
-    /// This number of bytes is still to come.
+    /// The number of bytes that are still to be written.
     Length(u64),
     Chunked,
-    /// The close of the connection ends it.
+    /// The close of the connection ends the content.
     UntilClose,
 }
 
-/// Why a response was not written to its end.
+/// The reason why a response was not completely written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WriteEnd {
-    /// The client takes no more.
+    /// The client has closed the connection, or it has failed.
     ClientGone,
-    /// The body broke off, and the framing shows it to the client.
+    /// The body failed, and the framing shows it to the client.
     Aborted,
-    /// The body broke off, and only a reset can show it to the client.
+    /// The body failed, and only a reset can show it to the client.
     AbortedUnseen,
 }
 
@@ -61,12 +61,12 @@ pub(super) struct ResponseWriter {
     framing: ContentFraming,
     body: Body,
     has_ended: bool,
-    /// Whether the connection can serve another request after it.
+    /// Whether the connection can serve another request after this response.
     pub(super) persists: bool,
 }
 
 impl ResponseWriter {
-    /// Writes nothing yet. `first` goes before the head.
+    /// Creates the writer without writing anything. `first` is sent before the head.
     pub(super) fn new(first: &'static [u8], response: ClientResponse, context: &ResponseContext<'_>) -> Self {
         let ClientResponse { head, body, closes } = response;
         let has_content = !matches!(head.status(), 100..=199 | 204 | 304) && context.responds_to != ResponseTo::Head;
@@ -103,7 +103,7 @@ impl ResponseWriter {
         Self { queue, framing, body, has_ended, persists }
     }
 
-    /// Writes as far as possible. Ready when the whole response is written.
+    /// Writes as much as possible. Ready when the whole response is written.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, socket: &SharedSocket) -> Poll<Result<(), WriteEnd>> {
         loop {
             self.fill(cx)?;
@@ -114,17 +114,17 @@ impl ResponseWriter {
         }
     }
 
-    /// Takes what the body has, up to a bound.
+    /// Queues pieces of the body until [`QUEUED_BYTES_MAX`] is reached.
     fn fill(&mut self, cx: &mut Context<'_>) -> Result<(), WriteEnd> {
         while !self.has_ended && self.queue.bytes() < QUEUED_BYTES_MAX {
             match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Pending => break,
                 Poll::Ready(Some(Ok(frame))) => {
-                    // Trailers are dropped: the client was promised none (RFC 9110, 6.5.1).
+                    // Trailers are dropped, because the head announced none to the client (RFC 9110, 6.5.1).
                     if let Ok(data) = frame.into_data() {
                         self.push(data)?;
                     }
-                    // Known here, the end goes out with the last piece.
+                    // If the end of the body is already known, it is sent together with the last piece.
                     if self.body.is_end_stream() {
                         self.end()?;
                     }
@@ -142,7 +142,7 @@ impl ResponseWriter {
             ContentFraming::UntilClose => self.queue.push_content(data),
             ContentFraming::Length(left) => {
                 let bytes = u64::try_from(data.len()).unwrap_or(u64::MAX);
-                // More would be read as the next response.
+                // The client would read surplus bytes as the next response.
                 *left = left.checked_sub(bytes).ok_or(WriteEnd::Aborted)?;
                 self.queue.push_content(data);
             }
@@ -170,8 +170,9 @@ impl ResponseWriter {
 }
 
 impl ContentFraming {
-    /// What the head announces. A response without content may announce that of another one: of GET to HEAD, of status 200
-    /// with status 304 (RFC 9110, 8.6). A length of 0 there is not one that anybody announced.
+    /// Returns what the head announces. A response without content may announce the length of another response (RFC
+    /// 9110, 8.6): that of GET for HEAD, and that of status 200 for status 304. If the upstream announced no length,
+    /// the head announces none either, not even 0.
     const fn announced(self, of_head: Announced) -> Announced {
         match (self, of_head) {
             (Self::Length(bytes), _) => Announced::Length(bytes),
@@ -182,7 +183,7 @@ impl ContentFraming {
     }
 }
 
-/// What the connection adds to an upstream's head.
+/// The fields that the connection adds to an upstream's head.
 struct FramingFields<'a> {
     announced: Announced,
     option: Option<&'static [u8]>,
@@ -193,7 +194,7 @@ fn write_relayed(out: &mut Vec<u8>, head: &UpstreamHead, mut edits: HeadEdits, f
     let status = StatusCode::from_u16(head.status()).unwrap_or(StatusCode::BAD_GATEWAY);
     write_status(out, status, head.reason());
     let fields = head.fields();
-    // The added values are valid.
+    // The added values are always valid.
     if fields.get(KnownName::Date).is_none() {
         let _ = edits.append(KnownName::Date, &framing.worker.date());
     }
@@ -203,14 +204,14 @@ fn write_relayed(out: &mut Vec<u8>, head: &UpstreamHead, mut edits: HeadEdits, f
     http1::write_fields(out, fields, &edits, framing.announced);
 }
 
-/// Writes the status line, with the usual reason if `reason` is empty.
+/// Writes the status line, with the standard reason phrase if `reason` is empty.
 fn write_status(out: &mut Vec<u8>, status: StatusCode, reason: &[u8]) {
     let usual = status.canonical_reason().unwrap_or_default().as_bytes();
-    // Every status of the type can be written, and parsed reasons have no control octet.
+    // Every `StatusCode` can be written, and parsed reasons contain no control characters.
     let _ = write_status_line(out, status.as_u16(), if reason.is_empty() { usual } else { reason });
 }
 
-/// Writes the fields of a response of the gateway.
+/// Writes the fields of a response that the gateway creates itself.
 fn write_headers(out: &mut Vec<u8>, headers: &HeaderMap) {
     for (name, value) in headers {
         if !matches!(*name, header::CONTENT_LENGTH | header::DATE) {
@@ -219,7 +220,7 @@ fn write_headers(out: &mut Vec<u8>, headers: &HeaderMap) {
     }
 }
 
-/// A `HeaderName` is a token, and a `HeaderValue` has no control octet except tabs.
+/// Writes a field. A `HeaderName` is a token, and a `HeaderValue` contains no control characters except tabs.
 fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");

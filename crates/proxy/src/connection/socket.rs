@@ -1,4 +1,4 @@
-//! A client's socket: what was received from it, the content of the current request, and the notes for its deadlines.
+//! A client's socket: the received bytes, the content of the current request, and the progress for its deadlines.
 
 use std::cell::RefCell;
 use std::future::Future as _;
@@ -18,31 +18,31 @@ use crate::deadlines::ConnectionDeadlines;
 use crate::worker::Worker;
 use crate::write_queue::WriteQueue;
 
-/// The first read of a request. A read that fills the buffer doubles the next one.
+/// Size of the first read of a request. A read that fills the buffer doubles the size of the next one.
 const READ_BYTES_MIN: usize = 8 * 1024;
 const READ_BYTES_MAX: usize = 64 * 1024;
-/// A read is given at least this room.
+/// Minimum free space in the buffer for a read.
 const ROOM_BYTES_MIN: usize = 1024;
-/// Bytes of a refused request that are read and dropped before the connection is closed.
+/// Maximum number of bytes of a refused request that are read and dropped before the connection is closed.
 const LINGER_BYTES_MAX: usize = 1 << 20;
 
 /// A client's socket, shared by the connection and the body of its current request.
 pub(crate) type SharedSocket = Rc<RefCell<ClientSocket>>;
 
-/// See [`SharedSocket`].
+/// A client's socket with its buffer, the state of the current request, and its progress.
 pub(crate) struct ClientSocket {
     stream: TcpStream,
     worker: Rc<Worker>,
     deadlines: Rc<ConnectionDeadlines>,
-    /// Received bytes that nobody has taken. Without any, a connection that waits has no buffer.
+    /// Received bytes that are not parsed or read yet. A waiting connection without such bytes has no buffer.
     received: BytesMut,
     read_bytes: usize,
     /// The content of the current request.
     content: ContentReader,
-    /// The number of the current request. The body of an earlier one reads nothing.
+    /// The number of the current request. The body of an earlier request reads nothing.
     request: u64,
     interim: InterimResponse,
-    /// The connection, which watches the socket itself once the content is over.
+    /// The waker of the connection's task, which watches the socket itself once the content is complete.
     watcher: Option<Waker>,
 }
 
@@ -50,7 +50,7 @@ pub(crate) struct ClientSocket {
 enum InterimResponse {
     NotExpected,
     Expected,
-    /// These bytes are not written yet.
+    /// These bytes are still to be written.
     Writing(&'static [u8]),
 }
 
@@ -69,7 +69,7 @@ impl ClientSocket {
         }
     }
 
-    /// Parses the head of the next request, if all of it was received.
+    /// Parses the head of the next request, if it has arrived completely.
     pub(super) fn parse(&mut self, parser: &mut RequestParser) -> Result<Option<(Bytes, RequestHead)>, Violation> {
         if self.received.is_empty() {
             return Ok(None);
@@ -85,7 +85,7 @@ impl ClientSocket {
         Ok(Some((bytes, head)))
     }
 
-    /// Drops all that was received, of a request that is refused.
+    /// Drops all received bytes of a request that is refused. Returns its method and target, if they were parsed.
     pub(super) fn refuse(&mut self, parser: &RequestParser) -> Option<(Bytes, Bytes)> {
         let line = parser.line(&self.received);
         let line = line.map(|(method, target)| (Bytes::copy_from_slice(method), Bytes::copy_from_slice(target)));
@@ -95,22 +95,22 @@ impl ClientSocket {
         line
     }
 
-    /// The number of the current request.
+    /// Returns the number of the current request.
     pub(super) const fn request(&self) -> u64 {
         self.request
     }
 
-    /// The content of the current request.
+    /// Returns the content of the current request.
     pub(super) const fn content(&self) -> &ContentReader {
         &self.content
     }
 
-    /// Whether some of the current request, or another one, was not read.
+    /// Returns whether a part of the current request, or a further request, is unread.
     pub(super) fn is_unread(&self) -> bool {
         !self.content.is_over() || !self.received.is_empty()
     }
 
-    /// The next piece of the current request's content.
+    /// Returns the next piece of the current request's content.
     pub(super) fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, RequestBodyError>>> {
         loop {
             match self.content.next(&mut self.received) {
@@ -139,7 +139,7 @@ impl ClientSocket {
         }
     }
 
-    /// Asks the client for the content that it announced, if it waits for that.
+    /// Sends `100 Continue` if the client waits for it before it sends the content.
     fn poll_continue(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             match &mut self.interim {
@@ -147,7 +147,7 @@ impl ClientSocket {
                     self.interim = InterimResponse::NotExpected;
                     return Poll::Ready(Ok(()));
                 }
-                // The client did not wait.
+                // The client sent content without waiting.
                 InterimResponse::Expected if !self.content.has_not_begun() || !self.received.is_empty() => {
                     self.interim = InterimResponse::NotExpected;
                 }
@@ -160,7 +160,8 @@ impl ClientSocket {
         }
     }
 
-    /// Begins the response: what is left of an interim response comes first, and none follows.
+    /// Begins the response. Returns the unwritten rest of an interim response that was partly written; no other one
+    /// follows.
     pub(super) fn begin_response(&mut self) -> &'static [u8] {
         match std::mem::replace(&mut self.interim, InterimResponse::NotExpected) {
             InterimResponse::Writing(rest) if rest.len() < CONTINUE.len() => rest,
@@ -168,8 +169,8 @@ impl ClientSocket {
         }
     }
 
-    /// Ready when the client has closed its side, or the connection has failed. A request that comes early is received
-    /// once, and waits.
+    /// Ready when the client has closed its side or the connection has failed. An early request is received once and
+    /// remains in the buffer.
     pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.content.is_over() {
             self.watcher = Some(cx.waker().clone());
@@ -184,7 +185,7 @@ impl ClientSocket {
         }
     }
 
-    /// Reads more bytes; 0 at the end of the connection.
+    /// Reads more bytes. Returns 0 at the end of the connection.
     pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.received.is_empty() && self.stream.poll_read_ready(cx)?.is_pending() {
             self.rest();
@@ -206,7 +207,7 @@ impl ClientSocket {
         received
     }
 
-    /// Gives the buffer back.
+    /// Returns the buffer to the worker.
     fn rest(&mut self) {
         if self.received.capacity() > 0 {
             self.worker.buffers.give_back(std::mem::take(&mut self.received));
@@ -214,7 +215,7 @@ impl ClientSocket {
         }
     }
 
-    /// Writes once. Ready with the number of bytes.
+    /// Writes once. Returns the number of written bytes.
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, queue: &mut WriteQueue) -> Poll<io::Result<usize>> {
         let written = queue.poll_write(cx, &mut self.stream);
         let deadlines = &self.deadlines;
@@ -225,8 +226,9 @@ impl ClientSocket {
         written
     }
 
-    /// Closes our side, and drops what the client still sends: closing with unread bytes would reset the connection and
-    /// might destroy the response (RFC 9112, 9.6). Ends at the client's close or a bound.
+    /// Closes the gateway's side and drops what the client still sends, until the client closes or [`LINGER_BYTES_MAX`]
+    /// is exceeded. Closing with unread bytes would reset the connection and might destroy the response (RFC 9112,
+    /// 9.6).
     pub(super) async fn linger(socket: &SharedSocket) {
         socket.borrow().deadlines.lingering.set(true);
         let mut dropped = 0;
@@ -248,9 +250,10 @@ impl ClientSocket {
         .await;
     }
 
-    /// Makes the close that follows a reset: the client cannot take a response without announced end for whole.
+    /// Makes the following close a reset, so that the client cannot mistake a response without announced end for a
+    /// complete one.
     pub(super) fn reset_on_close(&self) {
-        // Fails only on a connection that is already gone.
+        // The call fails only on a connection that has already ended.
         let _ = socket2::SockRef::from(&self.stream).set_linger(Some(std::time::Duration::ZERO));
     }
 }

@@ -25,18 +25,20 @@ use crate::upstream::outgoing::OutgoingHead;
 use crate::upstream::response_head::UpstreamHead;
 use crate::upstream::socket::Probe;
 
-/// Maximum number of retries of a request without effect: an upstream that restarts may refuse more than once.
+/// Maximum number of retries of a request without effect. An upstream that restarts may refuse more than once.
 const REPEATS_MAX: u32 = 4;
-/// A larger body is kept for a retry only while it is sent. Until the response, it would count against its client's memory.
+/// Maximum size of a body that is kept for a retry until the response. Larger bodies are kept only while they are sent,
+/// because they count against their client's memory.
 const SPARE_BYTES_MAX: u64 = 1024 * 1024;
-/// A client that disconnects earlier gives no information about the upstream.
+/// Minimum time without received bytes that indicates a vanished upstream. A client that disconnects earlier gives no
+/// information about the upstream.
 const SILENCE_MIN: Duration = Duration::from_secs(1);
 
 /// The result of one attempt.
 #[expect(clippy::large_enum_variant, reason = "it is returned once: a box would cost an allocation for every request")]
 pub(super) enum AttemptOutcome {
     Answered(UpstreamResponse),
-    /// The attempt had no effect, or may be repeated: the request is to be sent again with this body.
+    /// The attempt had no effect or may be repeated. The request is to be sent again with this body.
     Again(Upload),
 }
 
@@ -111,7 +113,7 @@ impl SendAttempt<'_> {
         exchange.sending(probe.clone(), progress.clone(), self.now);
         let error = match wait(exchange, progress, |cx| {
             let polled = call.poll_head(cx);
-            // A call that has ended needs the copy for a retry.
+            // After a call has ended, the copy is needed for a retry.
             if is_large && polled.is_pending() && call.is_sent() {
                 spare = None;
             }
@@ -155,8 +157,8 @@ impl SendAttempt<'_> {
     }
 }
 
-/// A call on a stream. If nothing is read on its connection until the call ends, the upstream may have vanished, and no other
-/// call uses the connection. HTTP/1.1 does not reuse such a connection either.
+/// A call on a stream. If nothing is read on the connection until the call ends, the upstream may have vanished, and no
+/// other request uses the connection. HTTP/1.1 does not reuse such a connection either.
 struct SilenceGuard {
     session: Rc<Http2Session>,
     probe: Probe,
@@ -221,7 +223,7 @@ fn broken(error: &Http2CallError, progress: &Progress, exchange: &Exchange) -> P
     unanswered(error, error.is_protocol(), progress, exchange)
 }
 
-/// The reason for a missing response.
+/// Returns the refusal for a missing response.
 fn unanswered(error: &dyn std::error::Error, is_protocol: bool, progress: &Progress, exchange: &Exchange) -> Problem {
     match progress.failed() {
         Some(UploadError::TooLarge) => return admit::too_large(exchange.snapshot.traffic.sizes.body_bytes_max),

@@ -1,4 +1,4 @@
-//! A new connection to an origin: name, TCP, TLS, and what is spoken on it.
+//! A new connection to an origin: name lookup, TCP, TLS, and the choice of the protocol.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,14 +17,15 @@ use crate::upstream::http2::{self, NewHttp2Connection};
 use crate::upstream::socket::{Gauge, Socket, Transport};
 use crate::worker::Worker;
 
-/// An answer's head; as large as a request's may be by default. HTTP/2 counts 32 more for each field (RFC 9113, 6.5.2).
+/// Maximum size of a response's head, equal to the default maximum of a request's head. HTTP/2 counts 32 more bytes for
+/// each field (RFC 9113, 6.5.2).
 pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// Addresses of a name that are tried.
+/// Maximum number of a name's addresses that are tried.
 const ADDRESSES_MAX: usize = 4;
 const ALPN_HTTP2: &[u8] = b"h2";
 const ALPN_HTTP1: &[u8] = b"http/1.1";
 
-/// Why there is no connection.
+/// The reason why there is no connection.
 #[derive(Debug, Error)]
 pub(crate) enum ConnectError {
     #[error("the upstream's name does not resolve")]
@@ -41,13 +42,14 @@ pub(crate) enum ConnectError {
     Http2(#[source] h2::Error),
 }
 
-/// A new connection, and what is spoken on it.
+/// A new connection with its protocol.
 pub(crate) enum NewConnection {
     Http1(Box<Http1Connection>),
     Http2(Box<NewHttp2Connection>),
 }
 
-/// How upstreams' certificates are verified: Mozilla's roots. HTTP/2 is offered before HTTP/1.1.
+/// Returns the TLS configuration for upstreams: certificates are verified against Mozilla's root certificates, and
+/// HTTP/2 is offered before HTTP/1.1.
 #[must_use]
 pub fn tls_config() -> Arc<rustls::ClientConfig> {
     let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
@@ -56,10 +58,11 @@ pub fn tls_config() -> Arc<rustls::ClientConfig> {
     Arc::new(config)
 }
 
-/// Connects; the caller bounds the whole time to `within`, of which each address of a name has its share.
+/// Connects to an origin. The code that calls this function limits the whole time to `within`, of which each address of
+/// a name has an equal share.
 pub(crate) async fn connect(worker: &Worker, origin: &Origin, within: Duration) -> Result<NewConnection, ConnectError> {
     let stream = tcp(origin, within).await?;
-    // Fails only for a socket that is already gone, which the first write will find.
+    // The call fails only on a socket that has already ended; the first write detects that.
     let _ = stream.set_nodelay(true);
     let (transport, speaks_http2) = match origin.scheme {
         Scheme::Http => (Transport::Plain(stream), false),

@@ -1,4 +1,4 @@
-//! The body of an upstream's answer, whichever protocol it came by.
+//! The body of an upstream's response over either protocol.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -17,17 +17,17 @@ use crate::upstream::http2::call::Pump;
 use crate::upstream::http2::streams::StreamSlot;
 use crate::worker::spawn;
 
-/// After an answer's last byte its stream has so long to end by itself. Reset at once, it would look like an attack to
-/// upstreams that count resets.
+/// Time that a stream has to end by itself after the last byte of its response. An immediate reset would look like an
+/// attack to upstreams that count resets.
 const END_WITHIN: Duration = Duration::from_secs(1);
 
-/// The body of an answer. Dropped before its end, its stream is reset, or its connection is not used again.
+/// The body of a response. If it is dropped before its end, its stream is reset, or its connection is not reused.
 pub(crate) enum Download {
     Http1(Http1Download),
     Http2(DownloadStream),
 }
 
-/// Why an answer broke off.
+/// The reason for an incomplete response.
 #[derive(Debug, Error)]
 pub(crate) enum DownloadError {
     #[error(transparent)]
@@ -36,23 +36,25 @@ pub(crate) enum DownloadError {
     Http2(#[from] h2::Error),
 }
 
-/// The body of an answer on a stream.
+/// The body of a response on an HTTP/2 stream.
 pub(crate) struct DownloadStream {
+    /// The stream and its slot. `None` after the drop has taken them.
     receiving: Option<(RecvStream, StreamSlot)>,
-    /// Bytes to come, where the answer's head said so; h2 holds it to that.
+    /// The number of bytes that remain, if the head of the response announced the length. h2 enforces that length.
     left: Option<u64>,
+    /// The task that sends the rest of the request's body.
     upload: Option<AbortHandle>,
 }
 
 impl Download {
-    /// The body of an answer on a stream. `left` is how many bytes it has, where that is known; `upload` is what of its
-    /// request has not gone out yet.
+    /// Returns the body of a response on a stream. `left` is its length in bytes, if that is known. `upload` is the
+    /// part of the request's body that is not sent yet.
     pub(crate) fn http2(stream: RecvStream, left: Option<u64>, slot: StreamSlot, upload: Option<Pump>) -> Self {
-        // By a task of its own, as nobody polls an answer while its caller does not read.
+        // A separate task sends the rest, because nothing polls a response while its client does not read.
         let upload = upload.map(|mut pump| {
             pump.forget();
             let sending = spawn(async move {
-                // Why it broke off stands in its progress.
+                // The upload's progress records why it ended early.
                 let _ = poll_fn(|cx| pump.poll(cx)).await;
             });
             sending.abort_handle()
@@ -67,7 +69,7 @@ impl DownloadStream {
         let Some((receiving, _)) = &mut self.receiving else { return Poll::Ready(None) };
         receiving.poll_data(cx).map(|data| {
             Some(data?.map_err(DownloadError::Http2).map(|data| {
-                // Fails only for a stream that is over, which needs no window.
+                // The call fails only for a stream that has ended, which needs no window.
                 let _ = receiving.flow_control().release_capacity(data.len());
                 self.left = self.left.map(|left| left.saturating_sub(u64::try_from(data.len()).unwrap_or(u64::MAX)));
                 Frame::data(data)

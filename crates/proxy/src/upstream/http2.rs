@@ -1,4 +1,5 @@
-//! An HTTP/2 connection to an upstream, and how many streams it may carry (docs/decisions/0016-http2-and-retries.md).
+//! An HTTP/2 connection to an upstream, and the number of streams that it may carry
+//! (docs/decisions/0016-http2-and-retries.md).
 
 pub(crate) mod call;
 pub(crate) mod streams;
@@ -20,58 +21,67 @@ use crate::upstream::pool::Pool;
 use crate::upstream::socket::{Gauge, Socket};
 use crate::worker::spawn;
 
-/// What an upstream may send of one answer before its caller has read; four times what HTTP/1.1 reads
-/// ahead, as the next window is a round trip away.
+/// Maximum number of bytes of one response that the upstream may send before the client has read them. It is four times
+/// the read-ahead of HTTP/1.1, because the next window update takes a round trip.
 const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
-/// Streams on one connection, where the upstream allows more.
+/// Maximum number of streams on one connection, if the upstream allows more.
 const STREAMS_MAX: u32 = 64;
-/// Every stream may fill its window: a caller that does not read holds up no other one on the same connection.
+/// The window of a connection. Every stream may fill its own window, so that a client that does not read blocks no
+/// other stream of the connection.
 const CONNECTION_WINDOW_BYTES: u32 = STREAMS_MAX * STREAM_WINDOW_BYTES;
-/// All windows may be full of DATA frames of this size: events that are smaller come several in a frame.
+/// Size of DATA frames with which all windows may be full. An upstream sends several smaller events in one frame.
 const SMALL_FRAME_BYTES: u32 = 32;
-/// What h2 counts for a DATA frame that waits, if its bytes are fewer.
+/// The bytes that h2 counts for a queued DATA frame with fewer bytes.
 const FRAME_COSTS_BYTES: u32 = 256;
-/// What small DATA frames may cost in memory beyond the windows, 112 MiB. More than that ends the connection.
+/// Maximum memory for small DATA frames beyond the windows: 112 MiB. The connection ends if they need more.
 const SMALL_FRAMES_BYTES_MAX: u32 =
     CONNECTION_WINDOW_BYTES / SMALL_FRAME_BYTES * (FRAME_COSTS_BYTES - SMALL_FRAME_BYTES);
-/// What of a request's body waits in h2 for the upstream's window, besides the piece at hand.
+/// Maximum number of bytes of a request's body that wait in h2 for the upstream's window, besides the current piece.
 const SEND_BUFFER_BYTES_MAX: usize = 256 * 1024;
-/// Streams that an upstream broke the protocol on before the connection is given up.
+/// Maximum number of streams on which the upstream violated the protocol. The connection ends if there are more.
 const BROKEN_STREAMS_MAX: usize = 1024;
-/// Streams that were reset here and are still remembered, so that what was under way for them is no error: what comes
-/// for a forgotten one makes it a broken stream.
+/// Maximum number of remembered streams that this side has reset. Frames that were in transit for a remembered stream
+/// are no error; a frame for a forgotten stream counts as a protocol violation on it.
 const RESET_STREAMS_MAX: usize = 4096;
-/// So long they are remembered: longer than anything is under way.
+/// Time for which reset streams are remembered; longer than any frame is in transit.
 const RESET_STREAMS_FOR: Duration = Duration::from_secs(10);
-/// Before the upstream's settings are here, one request goes: more might be refused.
+/// Number of streams before the upstream's settings arrive. The upstream might refuse more.
 const STREAMS_UNTIL_SETTLED: usize = 1;
-/// The shortest SETTINGS frame, which comes before anything else (RFC 9113, 3.4).
+/// Size of the shortest SETTINGS frame, which is the first frame that an upstream sends (RFC 9113, 3.4).
 const SETTINGS_BYTES_MIN: u64 = 9;
-/// While streams are open, or something was written last, and nothing arrives for so long, the upstream is asked whether
-/// it is there; it has as long again to answer. Also how long a connection that nobody needs may take to close.
+/// Time without received bytes after which the upstream gets a PING, if streams are open or the last transfer was a
+/// write. The connection ends if the upstream sends nothing within the same time again.
+///
+/// This is also the maximum time that an unused connection takes to close.
 const QUIET_MAX: Duration = Duration::from_secs(20);
 
-/// A connection that stands and is not driven yet.
+/// An established connection that no task drives yet.
 pub(crate) struct NewHttp2Connection {
     sender: SendRequest<Bytes>,
     connection: Connection<Socket, Bytes>,
     gauge: Rc<Gauge>,
 }
 
-/// A connection that takes requests. Its last holder gone, it says GOAWAY and closes.
+/// A connection for requests. When the last reference is dropped, the connection sends GOAWAY and closes.
 pub(crate) struct Http2Session {
     sender: RefCell<SendRequest<Bytes>>,
     gauge: Rc<Gauge>,
+    /// The number of streams in use.
     active: Cell<usize>,
+    /// The maximum number of streams.
     limit: Cell<usize>,
+    /// Whether the upstream's settings have arrived.
     settled: Cell<bool>,
+    /// When the settings must have arrived.
     settle_by: Instant,
+    /// Whether the connection accepts no further streams.
     draining: Cell<bool>,
+    /// Whether the connection gets no stream for a moment, because it refused one.
     passed_over: Cell<bool>,
     idle_since: Cell<Instant>,
 }
 
-/// Speaks HTTP/2 on `socket`; its peer's settings are not waited for.
+/// Starts HTTP/2 on `socket`, without waiting for the upstream's settings.
 pub(crate) async fn open(socket: Socket, gauge: Rc<Gauge>) -> Result<NewHttp2Connection, h2::Error> {
     let (sender, connection) = Builder::new()
         .enable_push(false)
@@ -90,7 +100,8 @@ pub(crate) async fn open(socket: Socket, gauge: Rc<Gauge>) -> Result<NewHttp2Con
 }
 
 impl Http2Session {
-    /// Starts a task that drives the connection until it ends. Its settings must be here within `settle_within`.
+    /// Starts a task that drives the connection until it ends. The upstream's settings must arrive within
+    /// `settle_within`.
     pub(crate) fn start(opened: NewHttp2Connection, pool: &Rc<Pool>, settle_within: Duration) -> Rc<Self> {
         let NewHttp2Connection { sender, mut connection, gauge } = opened;
         let pings = connection.ping_pong();
@@ -110,29 +121,30 @@ impl Http2Session {
         session
     }
 
-    /// Whether another stream may be opened on it.
+    /// Returns whether the connection can carry another stream.
     fn has_room(&self) -> bool {
         if self.draining.get() || self.passed_over.get() || self.active.get() >= self.limit.get() {
             return false;
         }
-        // A GOAWAY may have come that the connection's task has not told yet.
+        // The upstream may have sent a GOAWAY that the connection's task has not processed yet.
         let mut cx = Context::from_waker(Waker::noop());
         let usable = matches!(self.sender.borrow_mut().poll_ready(&mut cx), Poll::Ready(Ok(())));
         self.draining.set(!usable);
         usable
     }
 
-    /// Takes no stream any more; those that are open go on.
+    /// Lets the connection accept no further streams. Open streams continue.
     pub(crate) fn drain(&self) {
         self.draining.set(true);
     }
 
-    /// Reads what the upstream has changed; says whether it matters to who waits for a stream.
+    /// Reads the upstream's settings and state. Returns whether they changed, which matters to requests that wait for a
+    /// stream.
     fn look(&self, cx: &mut Context<'_>) -> bool {
         let mut sender = self.sender.borrow_mut();
         let limit = sender.current_max_send_streams().min(usize::try_from(STREAMS_MAX).unwrap_or(usize::MAX));
         let settled = self.gauge.read() >= SETTINGS_BYTES_MIN;
-        // After a GOAWAY nothing may be opened.
+        // No stream may be opened after a GOAWAY.
         let draining = self.draining.get() || matches!(sender.poll_ready(cx), Poll::Ready(Err(_)));
         let changed = (limit, settled, draining) != (self.limit.get(), self.settled.get(), self.draining.get());
         self.limit.set(limit);
@@ -142,17 +154,19 @@ impl Http2Session {
     }
 }
 
-/// Finds upstreams that are gone without a word.
+/// Detects upstreams that have vanished without closing the connection.
 struct SilenceDetector {
     pings: Option<PingPong>,
     gauge: Rc<Gauge>,
+    /// The bytes that were read up to the last check.
     read: u64,
+    /// Whether a PING was sent and nothing has been received since.
     asked: bool,
 }
 
 impl SilenceDetector {
-    /// Called every [`QUIET_MAX`]; says whether the upstream is given up. It owes nothing where no stream is open and
-    /// nothing was written since it was heard last.
+    /// Returns whether the connection must end; called every [`QUIET_MAX`]. The upstream has nothing to send if no
+    /// stream is open and nothing was written since the last read.
     fn is_gone(&mut self, cx: &mut Context<'_>, has_streams: bool) -> bool {
         let read = self.gauge.read();
         if std::mem::replace(&mut self.read, read) != read || !(has_streams || self.gauge.wrote_last()) {
@@ -163,7 +177,8 @@ impl SilenceDetector {
             return true;
         }
         if let Some(pings) = &mut self.pings {
-            // The answer to an earlier ping makes room for the next; that it came was seen in what was read.
+            // The PONG of an earlier PING must be taken before the next PING. Its arrival was already visible in the
+            // bytes read.
             let _ = pings.poll_pong(cx);
             let _ = pings.send_ping(Ping::opaque());
         }
@@ -191,9 +206,10 @@ async fn drive(
             polled
         });
         tokio::select! {
-            // What went wrong reaches each request through its own future.
+            // Errors reach each request through its own future.
             _ = driven => break,
-            // Others wait for room on it, and would for ever.
+            // Without settings the connection accepts no further streams: other requests would wait for room on it
+            // without a bound.
             () = sleep_until(settle_by), if !is_judged => {
                 is_judged = true;
                 if let (Some(session), Some(pool)) = (session.upgrade(), pool.upgrade()) && !session.settled.get() {
@@ -209,7 +225,7 @@ async fn drive(
             },
         }
     }
-    // Its streams end before anybody looks for another connection.
+    // The connection's streams end before any request looks for another connection.
     drop(connection);
     if let Some(session) = session.upgrade() {
         session.drain();
@@ -228,7 +244,8 @@ mod tests {
     use super::*;
     use crate::upstream::socket::Transport;
 
-    /// What [`SilenceDetector`] says of a step after `writes` and `reads` bytes went by.
+    /// Returns a function that returns the result of [`SilenceDetector`] after the given numbers of written and read
+    /// bytes.
     fn looks() -> impl FnMut(u64, u64, bool) -> bool {
         let gauge = Gauge::new();
         let mut quiet = SilenceDetector { pings: None, gauge: gauge.clone(), read: 0, asked: false };
@@ -256,7 +273,7 @@ mod tests {
     fn upstream_that_swallows_requests_is_given_up_between_them() {
         let mut looks = looks();
         assert!(!looks(0, 10, true));
-        // A request goes out; whoever sent it has left before anybody looks.
+        // A request is written, and its client disconnects before the check.
         assert!(!looks(100, 0, false), "asked");
         assert!(looks(100, 0, false), "no answer");
     }
@@ -276,7 +293,8 @@ mod tests {
         [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
     }
 
-    /// Answers all streams but the last with small frames, as many as their windows take; then the last one.
+    /// Sends responses to all streams but the last as small frames, until their windows are full. Then responds to the
+    /// last stream.
     async fn fill_windows(mut stream: TcpStream, frame_bytes: u32) {
         let (mut asked, mut head) = (0, [0; 9]);
         stream.read_exact(&mut [0; 24]).await.unwrap();
@@ -299,7 +317,7 @@ mod tests {
         let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
     }
 
-    /// Whether a stream is answered while nobody reads the others, which are full of small frames.
+    /// Returns whether a stream gets its response while the other streams are full of small frames and not read.
     async fn is_answered_beside(frame_bytes: u32) -> bool {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();

@@ -1,5 +1,5 @@
-//! Connections of one worker, by origin. Of those that are idle the one used last is used first, so that the rest can
-//! age out.
+//! The connections of one worker, by origin. The idle connection that was used last is reused first, so that the others
+//! reach their maximum idle time.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -16,9 +16,9 @@ use crate::upstream::http2::streams::Streams;
 use crate::upstream::socket::IdleSocket;
 use crate::worker::Worker;
 
-/// Idle connections to one origin, a worker.
+/// Maximum number of idle connections to one origin, per worker.
 const IDLE_MAX: usize = 256;
-/// An idle connection is closed after so long; most servers keep theirs for 60 s or more.
+/// Time after which an idle connection is closed. Most servers keep idle connections for 60 s or more.
 const IDLE_FOR: Duration = Duration::from_secs(50);
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
@@ -27,16 +27,16 @@ struct IdleConnection {
     since: Instant,
 }
 
-/// What an origin speaks.
+/// The protocol of an origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OriginProtocol {
-    /// The first handshake will tell.
+    /// The first TLS handshake determines the protocol.
     Unknown,
     Http1,
     Http2,
 }
 
-/// Connections of one worker to one origin.
+/// The connections of one worker to one origin.
 pub(crate) struct Pool {
     pub(crate) origin: Origin,
     /// The authority and the scheme of the origin, which HTTP/2 sends as `:authority` and `:scheme`.
@@ -66,12 +66,12 @@ impl Pool {
         }
     }
 
-    /// What the last connection spoke.
+    /// Returns the protocol of the last new connection.
     pub(crate) fn speaks(&self) -> OriginProtocol {
         self.speaks.get()
     }
 
-    /// What a new connection speaks.
+    /// Records the protocol of a new connection.
     pub(crate) fn has_spoken(&self, speaks: OriginProtocol) {
         self.speaks.set(speaks);
         if speaks == OriginProtocol::Http1 {
@@ -79,7 +79,7 @@ impl Pool {
         }
     }
 
-    /// An idle connection that is still good.
+    /// Returns an idle connection that is still usable.
     pub(crate) async fn take(&self) -> Option<Box<Http1Connection>> {
         loop {
             let mut link = self.idle.borrow_mut().pop_back()?.link;
@@ -95,7 +95,7 @@ impl Pool {
         }
     }
 
-    /// Keeps a connection whose exchange is over on both sides.
+    /// Stores a connection whose request and response are complete.
     pub(crate) fn give_back(&self, link: Box<Http1Connection>, now: Instant) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < IDLE_MAX {
@@ -103,7 +103,7 @@ impl Pool {
         }
     }
 
-    /// Closes what was idle for too long; says whether anything is left.
+    /// Closes connections that were idle for too long. Returns whether any connection remains.
     fn sweep(&self) -> bool {
         let mut idle = self.idle.borrow_mut();
         idle.retain(|idle| idle.since.elapsed() < IDLE_FOR && idle.link.look() != IdleSocket::Unusable);
@@ -112,12 +112,12 @@ impl Pool {
     }
 }
 
-/// A worker's pools.
+/// The pools of one worker.
 #[derive(Default)]
 pub(crate) struct Pools(RefCell<FxHashMap<Origin, Rc<Pool>>>);
 
 impl Pools {
-    /// The pool of connections to `origin`.
+    /// Returns the pool of connections to `origin`.
     pub(crate) fn of(&self, origin: &Origin) -> Rc<Pool> {
         let mut pools = self.0.borrow_mut();
         if let Some(pool) = pools.get(origin) {
@@ -129,7 +129,7 @@ impl Pools {
     }
 }
 
-/// Closes what was idle for too long, and forgets pools that nobody uses, until the worker ends.
+/// Closes connections that were idle for too long and removes unused pools, until the worker ends.
 pub(crate) async fn sweep_forever(worker: Rc<Worker>) {
     loop {
         sleep(SWEEP_EVERY).await;

@@ -1,4 +1,4 @@
-//! An upstream's socket, which counts: from the first byte written a request counts.
+//! An upstream's socket, which counts its bytes: a request counts from its first written byte.
 
 use std::cell::Cell;
 use std::io;
@@ -12,22 +12,24 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-/// Bytes that went through a socket.
+/// Numbers of bytes that passed through a socket.
 #[derive(Debug)]
 pub(crate) struct Gauge {
     written: Cell<u64>,
     read: Cell<u64>,
+    /// Whether anything was written since the last read.
     wrote_last: Cell<bool>,
+    /// Whether the socket was dropped.
     ended: Cell<bool>,
 }
 
-/// Says what came of one request on the way to an upstream.
+/// Reports which bytes of a connection were written and read since one request was started on it.
 #[derive(Debug, Clone)]
 pub(crate) struct Probe {
     gauge: Rc<Gauge>,
     written_before: u64,
     read_before: u64,
-    /// Where it went to an HTTP/2 connection: whether the upstream refused it.
+    /// Whether the upstream refused the request; `None` on HTTP/1.1.
     refused: Option<Rc<Cell<bool>>>,
 }
 
@@ -37,81 +39,83 @@ impl Gauge {
         Rc::new(Self { written, read, wrote_last: Cell::new(false), ended: Cell::new(false) })
     }
 
-    /// A probe of what happens to a request that has the connection for itself, from now on.
+    /// Returns a probe, from now on, for a request that uses the connection alone.
     pub(crate) fn probe(self: &Rc<Self>) -> Probe {
         let (written_before, read_before) = (self.written.get(), self.read.get());
         Probe { gauge: self.clone(), written_before, read_before, refused: None }
     }
 
-    /// A probe of what happens to a request on a stream.
+    /// Returns a probe for a request on a stream.
     pub(crate) fn probe_stream(self: &Rc<Self>) -> Probe {
         Probe { refused: Some(Rc::default()), ..self.probe() }
     }
 
-    /// Bytes read so far.
+    /// Returns the number of bytes read so far.
     pub(crate) fn read(&self) -> u64 {
         self.read.get()
     }
 
-    /// Bytes were read.
+    /// Counts bytes that were read.
     pub(crate) fn note_read(&self, bytes: u64) {
         self.read.set(self.read.get() + bytes);
         self.wrote_last.set(self.wrote_last.get() && bytes == 0);
     }
 
-    /// Bytes were written.
+    /// Counts bytes that were written.
     pub(crate) fn note_written(&self, bytes: u64) {
         self.written.set(self.written.get() + bytes);
         self.wrote_last.set(self.wrote_last.get() || bytes > 0);
     }
 
-    /// Whether something was written since anything was read.
+    /// Returns whether anything was written since the last read.
     pub(crate) fn wrote_last(&self) -> bool {
         self.wrote_last.get()
     }
 }
 
 impl Probe {
-    /// Whether anything of the request was, or will be written; to be asked when nobody waits for its answer any more.
-    /// What h2 was handed goes out also after its caller left: its HEADERS, then a reset. And nobody knows whose bytes
-    /// were written on a connection that many share. So on a stream it is no only where the connection has ended, or
-    /// the stream was refused, before another byte was written.
+    /// Returns whether any byte of the request was or will be written. The result is valid only once nothing waits for
+    /// the response.
+    ///
+    /// h2 also sends queued HEADERS after their request was dropped, followed by a reset. On a connection with several
+    /// streams, it is unknown to which stream the written bytes belong. Therefore the result for a stream is `false`
+    /// only if nothing was written before the connection ended or the upstream refused the stream.
     pub(crate) fn anything_written(&self) -> bool {
         let written = self.gauge.written.get() > self.written_before;
         written || self.refused.as_ref().is_some_and(|refused| !refused.get() && !self.gauge.ended.get())
     }
 
-    /// The upstream refused the stream: nothing more is written of it.
+    /// Records that the upstream refused the stream: nothing more of it is written.
     pub(crate) fn note_refused(&self) {
         if let Some(refused) = &self.refused {
             refused.set(true);
         }
     }
 
-    /// Whether anything came back on the connection since.
+    /// Returns whether anything was read from the connection since.
     pub(crate) fn anything_read(&self) -> bool {
         self.gauge.read.get() > self.read_before
     }
 }
 
-/// What a connection is made of.
+/// The transport of a connection: TCP, with or without TLS.
 pub(crate) enum Transport {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// What the socket of an idle connection has received.
+/// The bytes that the socket of an idle connection has received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IdleSocket {
-    /// Nothing: the connection can be used.
+    /// Nothing was received: the connection is usable.
     Silent,
-    /// The upstream closed the connection, or sent a response that nobody asked for.
+    /// The upstream closed the connection, or sent a response without a request.
     Unusable,
-    /// TLS records, which may be of the TLS connection itself.
+    /// TLS records were received, which may belong to the TLS connection itself.
     Records,
 }
 
-/// A transport whose bytes are counted.
+/// A transport that counts its bytes.
 pub(crate) struct Socket {
     transport: Transport,
     gauge: Rc<Gauge>,
@@ -122,7 +126,7 @@ impl Socket {
         Self { transport, gauge }
     }
 
-    /// Asks the operating system what the socket of an idle connection has received.
+    /// Reads from the operating system what the socket of an idle connection has received, without removing it.
     pub(crate) fn look(&self) -> IdleSocket {
         let (stream, is_tls) = match &self.transport {
             Transport::Plain(stream) => (stream, false),

@@ -24,9 +24,9 @@ pub(crate) enum Http1BodyError {
     Upload(#[from] UploadError),
 }
 
-/// The content of a response. Dropped before its end, its connection is closed.
+/// The content of a response. Dropping it before its end closes the connection.
 pub(crate) struct Http1Download {
-    /// `None` after the end.
+    /// The connection; `None` after the end of the content.
     connection: Option<Box<Http1Connection>>,
     content: ContentReader,
     upload: Option<UploadTask>,
@@ -35,7 +35,8 @@ pub(crate) struct Http1Download {
 }
 
 impl Http1Download {
-    /// Returns the content that follows a head on this connection. `upload` is the task that writes the rest of the request.
+    /// Returns the content that follows a head on this connection. `upload` is the task that writes the rest of the
+    /// request.
     pub(super) fn new(
         connection: Box<Http1Connection>,
         framing: Framing,
@@ -48,7 +49,7 @@ impl Http1Download {
         download
     }
 
-    /// Whether all of the content was read.
+    /// Returns whether all of the content was read.
     pub(crate) const fn is_over(&self) -> bool {
         self.content.is_over()
     }
@@ -57,7 +58,7 @@ impl Http1Download {
         self.content.size_hint()
     }
 
-    /// Returns the next piece of content; `None` at its end.
+    /// Returns the next piece of the content, or `None` at its end.
     pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Http1BodyError>>> {
         if let Some(failed) = self.failed.take() {
             return Poll::Ready(Some(Err(failed)));
@@ -88,7 +89,8 @@ impl Http1Download {
         }
     }
 
-    /// Closes the connection. The next poll returns the error, so that earlier bytes of the response reach the client first.
+    /// Closes the connection. The next poll returns the error, so that earlier bytes of the response reach the client
+    /// first.
     fn fail(&mut self, cx: &Context<'_>, error: Http1BodyError) -> Poll<Option<Result<Bytes, Http1BodyError>>> {
         self.connection = None;
         self.failed = Some(error);
@@ -103,14 +105,14 @@ impl Http1Download {
         data
     }
 
-    /// At the end, leaves the connection for another request, if it can serve one.
+    /// At the end of the content, leaves the connection in its slot, if another request may use it.
     fn leave_if_ended(&mut self) {
         if !self.is_over() {
             return;
         }
         let Some(mut connection) = self.connection.take() else { return };
         let is_written = self.upload.take().is_none_or(|upload| upload.is_written());
-        // More bytes would be a response that nobody asked for.
+        // Further bytes would be a response without a request.
         if let Some(slot) = self.returns_to.take().filter(|_| is_written && connection.received.is_empty()) {
             connection.rest();
             slot.set(Some(connection));

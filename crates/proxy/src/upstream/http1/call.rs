@@ -32,7 +32,7 @@ pub(crate) enum Http1CallError {
         "the upstream sent more than {INTERIM_RESPONSES_MAX} interim responses, or more than {HEAD_BYTES_MAX} bytes of them"
     )]
     Interim,
-    // The request's `Upgrade` is not forwarded.
+    // The request's `Upgrade` field is not forwarded.
     #[error("the upstream switched protocols without a request to do so")]
     Switched,
     #[error(transparent)]
@@ -40,7 +40,7 @@ pub(crate) enum Http1CallError {
 }
 
 impl Http1CallError {
-    /// Whether the upstream's bytes were invalid.
+    /// Returns whether the upstream's bytes were invalid.
     pub(crate) const fn is_protocol(&self) -> bool {
         match self {
             Self::Violation(_) | Self::Interim | Self::Switched => true,
@@ -48,21 +48,21 @@ impl Http1CallError {
         }
     }
 
-    /// Whether the client's body ended the call.
+    /// Returns whether the client's body ended the call.
     pub(crate) const fn is_of_client(&self) -> bool {
         matches!(self, Self::Upload(_))
     }
 }
 
-/// How far the request was written.
+/// The state of writing the request.
 enum Sending {
     Writing(RequestWriter),
     Written,
-    /// The upstream reads no more of it; it may have responded before.
+    /// Writing failed: the upstream reads no more of the request. It may have responded before.
     Refused(io::Error),
 }
 
-/// A request with its connection. Dropped, the connection is closed.
+/// A request with its connection. Dropping it closes the connection.
 pub(crate) struct Http1Call {
     connection: Box<Http1Connection>,
     sending: Sending,
@@ -74,7 +74,7 @@ pub(crate) struct Http1Call {
 }
 
 impl Http1Call {
-    /// Begins a call; nothing is written before it is polled.
+    /// Begins a call. Nothing is written before the call is polled.
     ///
     /// # Errors
     /// The method or the target cannot be written.
@@ -91,16 +91,16 @@ impl Http1Call {
         Ok(Self { connection, sending, responds_to, is_bodiless, interim_responses, interim_bytes, probe })
     }
 
-    /// Returns a probe of what happens to the request.
+    /// Returns the probe of the request.
     pub(crate) fn probe(&self) -> Probe {
         self.probe.clone()
     }
 
-    /// Writes the request and reads the head of the response, which may come first.
+    /// Writes the request and reads the head of the response, which may arrive before the request is written.
     pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Http1CallError>> {
         self.poll_send(cx)?;
         if !self.probe.anything_written() {
-            // A response before the request would be the response to another one.
+            // A response before the first byte of the request would belong to another request.
             return Poll::Pending;
         }
         loop {
@@ -138,7 +138,7 @@ impl Http1Call {
         }
     }
 
-    /// Why the connection ended: an error while writing says more than its end.
+    /// Returns the reason for the end of the connection. An error while writing is more precise than the end itself.
     fn refused(&mut self) -> Http1CallError {
         match &mut self.sending {
             Sending::Refused(error) => Http1CallError::Io(std::mem::replace(error, io::ErrorKind::BrokenPipe.into())),
@@ -180,7 +180,7 @@ impl Http1Call {
         (UpstreamHead::new(bytes, head), Download::Http1(body), slot)
     }
 
-    /// Returns the body as it was: whole if nothing of the request was written, and otherwise only an empty one.
+    /// Returns the whole body if nothing of the request was written. Otherwise returns it only if it is empty.
     pub(crate) fn into_upload(self) -> Option<Upload> {
         match self.sending {
             Sending::Writing(writer) if !self.probe.anything_written() => Some(writer.into_upload()),

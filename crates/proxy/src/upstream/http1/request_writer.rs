@@ -1,4 +1,4 @@
-//! The request on its way to an upstream: head and body, framed, in as few writes as possible.
+//! The request to an upstream: writes head and body, with framing, in as few writes as possible.
 
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
@@ -18,9 +18,9 @@ use crate::upstream::socket::Socket;
 use crate::worker::spawn;
 use crate::write_queue::WriteQueue;
 
-/// Bytes of the body that wait for the socket, besides the piece at hand.
+/// Number of queued request bytes from which no further piece of the body is read.
 const QUEUED_BYTES_MAX: usize = 64 * 1024;
-/// A usual head: it fits without a second allocation.
+/// The usual size of a head. Heads of up to this size need only one allocation.
 const HEAD_BYTES_USUAL: usize = 1024;
 
 /// A request that is being written.
@@ -35,7 +35,7 @@ pub(super) struct RequestWriter {
 }
 
 impl RequestWriter {
-    /// Writes nothing yet.
+    /// Creates the writer without writing anything.
     ///
     /// # Errors
     /// The method or the target cannot be written.
@@ -55,12 +55,12 @@ impl RequestWriter {
         Ok(Self { socket, upload, is_chunked, queue, has_ended, is_flushed: true })
     }
 
-    /// The body from its beginning. Nothing of the request was written.
+    /// Returns the body from its beginning. Nothing of the request may have been written.
     pub(super) fn into_upload(self) -> Upload {
         self.upload.rewound(self.queue.into_content())
     }
 
-    /// Writes as far as possible. Ready when the whole request is written.
+    /// Writes as much as possible. Ready when the whole request is written.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Http1CallError>> {
         loop {
             self.fill(cx)?;
@@ -77,7 +77,7 @@ impl RequestWriter {
         }
     }
 
-    /// Takes what the client has sent of the body, up to a bound.
+    /// Queues pieces of the client's body until [`QUEUED_BYTES_MAX`] is reached.
     fn fill(&mut self, cx: &mut Context<'_>) -> Result<(), UploadError> {
         while !self.has_ended && self.queue.bytes() < QUEUED_BYTES_MAX {
             match Pin::new(&mut self.upload).poll_frame(cx) {
@@ -86,7 +86,7 @@ impl RequestWriter {
                     if let Ok(data) = frame.into_data() {
                         self.push_content(data);
                     }
-                    // Known here, the end goes out with the last piece.
+                    // If the end of the body is already known, it is sent together with the last piece.
                     if self.upload.is_end_stream() {
                         self.end();
                     }
@@ -113,7 +113,7 @@ impl RequestWriter {
         }
     }
 
-    /// Writes the rest in a task of its own: nobody polls a response while its client does not read.
+    /// Writes the rest in a separate task, because nothing polls a response while its client does not read.
     pub(super) fn continue_in_task(mut self) -> UploadTask {
         let state = Rc::new(UploadTaskState { end: Cell::new(None), reader: RefCell::new(None) });
         let shared = state.clone();
@@ -122,7 +122,7 @@ impl RequestWriter {
             shared.end.set(Some(match written {
                 Ok(()) => UploadEnd::Written,
                 Err(Http1CallError::Upload(failed)) => UploadEnd::Failed(failed),
-                // The response reports why.
+                // The response reports the reason.
                 Err(_) => UploadEnd::Refused,
             }));
             if let Some(reader) = shared.reader.take() {
@@ -133,35 +133,35 @@ impl RequestWriter {
     }
 }
 
-/// How the rest of a request ended.
+/// The result of writing the rest of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum UploadEnd {
     Written,
     /// The client's body failed.
     Failed(UploadError),
-    /// The upstream reads no more of it.
+    /// The upstream reads no more of the request.
     Refused,
 }
 
 struct UploadTaskState {
     end: Cell<Option<UploadEnd>>,
-    /// The reader of the response, which a failed upload ends.
+    /// The waker of the task that reads the response, which a failed upload ends.
     reader: RefCell<Option<Waker>>,
 }
 
-/// A task that writes the rest of a request. Dropped, the task ends.
+/// A task that writes the rest of a request. Dropping it ends the task.
 pub(super) struct UploadTask {
     state: Rc<UploadTaskState>,
     task: AbortHandle,
 }
 
 impl UploadTask {
-    /// Whether all of the request was written.
+    /// Returns whether all of the request was written.
     pub(super) fn is_written(&self) -> bool {
         self.state.end.get() == Some(UploadEnd::Written)
     }
 
-    /// Returns why the client's body failed, and otherwise wakes the caller when it does.
+    /// Returns why the client's body failed. While it has not failed, the task of `cx` is woken when it does.
     pub(super) fn poll_failed(&self, cx: &Context<'_>) -> Option<UploadError> {
         match self.state.end.get() {
             Some(UploadEnd::Failed(failed)) => Some(failed),

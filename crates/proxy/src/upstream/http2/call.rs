@@ -18,14 +18,15 @@ use crate::upstream::INTERIM_RESPONSES_MAX;
 use crate::upstream::outgoing::OutgoingHead;
 use crate::upstream::socket::Probe;
 
-/// What of a caller's body is kept until the head of the answer is here, in case the upstream refuses the stream.
+/// Maximum number of bytes of the client's body that are kept until the head of the response arrives, in case the
+/// upstream refuses the stream.
 const KEPT_BYTES_MAX: usize = 64 * 1024;
-/// And in so many pieces: each costs more than its bytes.
+/// Maximum number of kept pieces. Each piece costs more memory than its bytes.
 const KEPT_PIECES_MAX: usize = 1024;
-/// What of a body is handed to h2 at a time.
+/// Maximum number of bytes of a body that are passed to h2 at once.
 const PIECE_BYTES_MAX: usize = 64 * 1024;
 
-/// Why there is no answer.
+/// The reason for a missing response.
 #[derive(Debug, Error)]
 pub(crate) enum Http2CallError {
     #[error(transparent)]
@@ -38,22 +39,22 @@ pub(crate) enum Http2CallError {
     Switched,
 }
 
-/// A request that was handed over.
+/// A request that was passed to h2.
 pub(crate) struct Http2Call {
     answer: ResponseFuture,
     upload: Option<Pump>,
     informational: u32,
 }
 
-/// A request that could not be handed over.
+/// A request that could not be passed to h2, with its body.
 pub(crate) struct UnsentRequest {
     pub(crate) error: h2::Error,
     pub(crate) upload: Upload,
 }
 
 impl Http2CallError {
-    /// Whether the upstream did nothing of the request (RFC 9113, 8.7): it refused the stream, or went away and said
-    /// that it had not come to it. h2 gives a remote GOAWAY to those streams only.
+    /// Returns whether the upstream did nothing with the request (RFC 9113, 8.7): it refused the stream, or sent a
+    /// GOAWAY that excludes the request. h2 reports a GOAWAY of the upstream only to such streams.
     pub(crate) fn is_refused(&self) -> bool {
         match self {
             Self::Http2(error) => {
@@ -63,22 +64,22 @@ impl Http2CallError {
         }
     }
 
-    /// Whether it refused this stream alone, and the connection goes on.
+    /// Returns whether the upstream refused only this stream, and the connection continues.
     pub(crate) fn is_refused_stream(&self) -> bool {
         self.is_refused() && matches!(self, Self::Http2(error) if error.is_reset())
     }
 
-    /// Whether the caller's body ended it.
+    /// Returns whether the client's body ended the call.
     pub(crate) const fn is_of_caller(&self) -> bool {
         matches!(self, Self::Upload(_))
     }
 
-    /// Whether the connection broke.
+    /// Returns whether the connection failed.
     pub(crate) fn is_lost(&self) -> bool {
         matches!(self, Self::Http2(error) if error.is_io())
     }
 
-    /// Whether what the upstream sent was wrong.
+    /// Returns whether the upstream violated the protocol.
     pub(crate) fn is_protocol(&self) -> bool {
         match self {
             Self::Http2(error) => error.is_library(),
@@ -116,17 +117,18 @@ pub(crate) fn head(outgoing: &OutgoingHead, upload: &Upload) -> Result<Request<(
     Ok(head)
 }
 
-/// `:authority` replaces `Host` (RFC 9113, 8.3.1).
+/// Returns whether the field is `Host`, which `:authority` replaces (RFC 9113, 8.3.1).
 fn is_host(name: Option<KnownName>) -> bool {
     name == Some(KnownName::Host)
 }
 
-/// Whether a field that the gateway adds is a provider's credential, which no compression table may store (RFC 7541, 7.1.3).
+/// Returns whether a field that the gateway adds is a provider's credential. No compression table may store a
+/// credential (RFC 7541, 7.1.3).
 fn is_credential(name: KnownName) -> bool {
     matches!(name, KnownName::Authorization | KnownName::ApiKey | KnownName::XApiKey | KnownName::XGoogApiKey)
 }
 
-/// The length of the body to announce, if it is known and does not follow from the method.
+/// Returns the length of the body to announce, if it is known and does not follow from the method.
 fn length(outgoing: &OutgoingHead, upload: &Upload) -> Option<u64> {
     match outgoing.announced(upload) {
         Announced::Length(bytes) => Some(bytes),
@@ -136,7 +138,7 @@ fn length(outgoing: &OutgoingHead, upload: &Upload) -> Option<u64> {
 }
 
 impl Http2Call {
-    /// Hands a request over; nothing is written yet. Where it cannot be, its body comes back.
+    /// Passes a request to h2; nothing is written yet. If h2 does not accept the request, the error contains its body.
     pub(crate) fn start(
         slot: &StreamSlot,
         head: Request<()>,
@@ -154,7 +156,7 @@ impl Http2Call {
         Ok((Self { answer, upload, informational: 0 }, probe))
     }
 
-    /// The head of the answer; the body goes out meanwhile.
+    /// Returns the head of the response. The body is sent meanwhile.
     pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<RecvStream>, Http2CallError>> {
         if let Some(upload) = &mut self.upload
             && upload.state == PumpState::Open
@@ -162,7 +164,7 @@ impl Http2Call {
         {
             sent?;
         }
-        // An error shows in the answer itself.
+        // `answer` itself returns the error.
         while let Poll::Ready(Some(Ok(interim))) = self.answer.poll_informational(cx) {
             self.informational += 1;
             if interim.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -175,50 +177,51 @@ impl Http2Call {
         Poll::Ready(Ok(ready!(Pin::new(&mut self.answer).poll(cx))?))
     }
 
-    /// Whether the upstream has said anything of it.
+    /// Returns whether the upstream has sent an interim response to the request.
     pub(crate) const fn is_answered(&self) -> bool {
         self.informational > 0
     }
 
-    /// Whether all of the body was handed over. An upload that the upstream has aborted is not sent.
+    /// Returns whether all of the body was passed to h2. An upload that the upstream has aborted is not sent.
     pub(crate) fn is_sent(&self) -> bool {
         self.upload.as_ref().is_none_or(|upload| upload.state == PumpState::Sent)
     }
 
-    /// The upload, if the upstream still takes more of the body.
+    /// Returns the upload, if the upstream still accepts more of the body.
     pub(crate) fn into_upload(self) -> Option<Pump> {
         self.upload.filter(|upload| upload.state == PumpState::Open)
     }
 
-    /// The whole body, if it can be had once more.
+    /// Returns the whole body from its beginning, if it is still available.
     pub(crate) fn into_body(self) -> Option<Upload> {
         let Pump { upload, kept, .. } = self.upload?;
         kept.map(|kept| upload.rewound(kept.pieces))
     }
 }
 
-/// A body on its way out. Dropped before its end, the stream is reset.
+/// The upload of a body. If it is dropped before its end, the stream is reset.
 pub(crate) struct Pump {
     upload: Upload,
     to: SendStream<Bytes>,
-    /// What was taken of the body, while that is not too much.
+    /// The pieces read from the body so far, within the bounds.
     kept: Option<RetainedBody>,
+    /// The piece that is to be sent next.
     waiting: Option<Bytes>,
     state: PumpState,
 }
 
-/// How far an upload has come.
+/// The state of an upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PumpState {
-    /// Parts of the body are still to be handed over.
+    /// Parts of the body are still to be passed to h2.
     Open,
-    /// All of the body was handed over.
+    /// All of the body was passed to h2.
     Sent,
     /// The upload ended early: the stream was reset, or the client's body failed.
     Aborted,
 }
 
-/// What was taken of a body so far.
+/// The pieces that were read from a body so far.
 #[derive(Default)]
 struct RetainedBody {
     pieces: VecDeque<Bytes>,
@@ -226,7 +229,7 @@ struct RetainedBody {
 }
 
 impl RetainedBody {
-    /// With the next piece, unless that is too much.
+    /// Returns the pieces with one more, or `None` if they exceed the bounds.
     fn and(mut self, piece: Bytes) -> Option<Self> {
         self.bytes += piece.len();
         self.pieces.push_back(piece);
@@ -235,7 +238,8 @@ impl RetainedBody {
 }
 
 impl Pump {
-    /// Sends the body as far as it goes. An upstream that wants no more of it is no error: its answer says the rest.
+    /// Sends as much of the body as possible. It is no error if the upstream accepts no more of it, because the
+    /// response reports the reason.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), UploadError>> {
         let polled = self.poll_send(cx);
         self.state = match &polled {
@@ -246,12 +250,12 @@ impl Pump {
         polled.map_ok(|_| ())
     }
 
-    /// The answer is here: nothing is sent again.
+    /// Drops the kept pieces, because nothing is retried after the head of the response.
     pub(crate) fn forget(&mut self) {
         self.kept = None;
     }
 
-    /// Ready when nothing more is handed over: the state says why.
+    /// Ready when nothing more is to be passed to h2. The state contains the reason.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<PumpState, UploadError>> {
         loop {
             if self.to.poll_reset(cx).is_ready() {
@@ -266,7 +270,7 @@ impl Pump {
                 }
             }
             if let Some(mut data) = self.waiting.take() {
-                // h2 holds what it is given, however small the upstream's window is.
+                // h2 buffers everything that it is given, however small the upstream's window is.
                 let rest = data.split_off(data.len().min(PIECE_BYTES_MAX));
                 self.waiting = (!rest.is_empty()).then_some(rest);
                 let ends = self.waiting.is_none() && self.upload.is_end_stream();
@@ -287,7 +291,8 @@ impl Pump {
                     if let Some(data) = self.waiting.clone() {
                         self.kept = self.kept.take().and_then(|kept| kept.and(data));
                     }
-                    // A claim on the window, for data at hand only; h2 raises it to what it is given.
+                    // Reserves a part of the window, only for available data; h2 raises the reservation to the data
+                    // that it is given.
                     self.to.reserve_capacity(usize::from(self.waiting.is_some()));
                 }
                 Some(Err(failed)) => {
@@ -295,7 +300,7 @@ impl Pump {
                     return Poll::Ready(Err(failed));
                 }
                 None => {
-                    // The stream may be closed by now; the answer says why.
+                    // The stream may be closed by now; the response reports the reason.
                     let sent = self.to.send_data(Bytes::new(), true);
                     return Poll::Ready(Ok(if sent.is_ok() { PumpState::Sent } else { PumpState::Aborted }));
                 }
@@ -313,7 +318,7 @@ mod tests {
     use crate::upstream::outgoing::OutgoingTarget;
     use crate::upstream::outgoing::tests::outgoing;
 
-    /// The head that is sent for a request with a body of these bytes.
+    /// Returns the head that is sent for a request with this body.
     fn sent(outgoing: &OutgoingHead, body: &'static str) -> Request<()> {
         let upload = Upload::segments([Bytes::from_static(body.as_bytes())], Instant::now()).0;
         head(outgoing, &upload).unwrap()
@@ -371,7 +376,7 @@ mod tests {
         assert!(head(&long, &Upload::segments([], Instant::now()).0).is_err());
     }
 
-    /// How many of `pieces` equal ones are kept, up to the first that is one too many.
+    /// Returns how many of `pieces` equal pieces are kept, up to the first one that exceeds a bound.
     fn kept(pieces: usize, bytes: usize) -> usize {
         let piece = Bytes::from(vec![b'x'; bytes]);
         let all = std::iter::successors(Some(RetainedBody::default()), |kept| {

@@ -1,4 +1,4 @@
-//! Who gets a stream to an origin: on a connection that has room, on a new one, or after a wait in line.
+//! The assignment of streams to requests: on a connection with room, on a new connection, or after a wait in a queue.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -13,33 +13,35 @@ use super::{Http2Session, NewHttp2Connection, STREAMS_MAX};
 use crate::upstream::pool::Pool;
 use crate::worker::spawn;
 
-/// HTTP/2 connections to one origin, a worker; those that drain count.
+/// Maximum number of HTTP/2 connections to one origin, per worker. It includes connections that accept no further
+/// streams.
 const CONNECTIONS_MAX: usize = 256;
-/// Requests that wait for a stream to one origin, a worker.
+/// Maximum number of requests that wait for a stream to one origin, per worker.
 const WAITING_MAX: usize = 1024;
-/// A connection that refused a stream gets no other one for so long: a request that is sent again goes elsewhere, or later.
+/// Time for which a connection that refused a stream gets no other stream. A retry uses another connection, or waits.
 const PASSED_OVER_FOR: Duration = Duration::from_millis(100);
 
-/// HTTP/2 connections of one worker to one origin, and who waits for a stream.
+/// The HTTP/2 connections of one worker to one origin, and the queue of requests that wait for a stream.
 pub(crate) struct Streams {
     sessions: RefCell<Vec<Rc<Http2Session>>>,
+    /// The number of connections that are being opened.
     dialing: Cell<usize>,
     waiting: RefCell<VecDeque<oneshot::Sender<StreamGrant>>>,
-    /// What a new connection will probably carry: what the last one does.
+    /// The expected number of streams of a new connection: the limit of the connection that last reported its settings.
     expected: Cell<usize>,
 }
 
-/// What who waits in line gets.
+/// The result that a waiting request receives.
 pub(crate) enum StreamGrant {
-    /// A stream.
+    /// A stream on an open connection.
     Stream(StreamSlot),
-    /// Another connection is needed: make one.
+    /// Another connection is needed: the request must open it.
     Dial(PendingConnection),
     /// The origin speaks HTTP/1.1.
     Http1,
 }
 
-/// Why there is no stream.
+/// The reason why there is no stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum StreamWaitError {
     #[error("too many requests wait for this upstream")]
@@ -50,15 +52,15 @@ pub(crate) enum StreamWaitError {
     Silent,
 }
 
-/// The right to one stream. Dropped, another request may have it.
+/// The right to one stream. When it is dropped, another request may get the stream.
 pub(crate) struct StreamSlot {
     pub(crate) session: Rc<Http2Session>,
     pool: Rc<Pool>,
-    /// Whether the connection carried a request before.
+    /// Whether another request opened the connection.
     pub(crate) reused: bool,
 }
 
-/// A connection in the making.
+/// A connection that is being opened.
 pub(crate) struct PendingConnection(Rc<Pool>);
 
 impl Default for Streams {
@@ -92,27 +94,28 @@ impl Drop for PendingConnection {
 }
 
 impl Streams {
+    /// Returns whether no request waits for a stream.
     fn is_quiet(&self) -> bool {
         self.waiting.borrow().iter().all(oneshot::Sender::is_closed)
     }
 
-    /// Whether another connection is needed for `wanted` requests, and may be made.
+    /// Returns whether another connection is needed for `wanted` requests and may be opened.
     fn may_dial(&self, wanted: usize) -> bool {
         let sessions = self.sessions.borrow();
         let comes = |session: &&Rc<Http2Session>| !session.settled.get() && !session.draining.get();
         let coming = self.dialing.get() + sessions.iter().filter(comes).count();
-        // Who makes a connection takes its first stream.
+        // The request that opens a connection uses its first stream.
         let room_coming = coming.saturating_mul(self.expected.get().saturating_sub(1));
         wanted > room_coming && sessions.len() + self.dialing.get() < CONNECTIONS_MAX
     }
 
-    /// Why there was no stream in time.
+    /// Returns the reason why there was no stream in time.
     fn why_late(&self) -> StreamWaitError {
         let is_settled = self.sessions.borrow().iter().any(|session| session.settled.get());
         if is_settled { StreamWaitError::Late } else { StreamWaitError::Silent }
     }
 
-    /// Closes what was idle for too long; says whether anything is left.
+    /// Closes connections that were idle for too long. Returns whether any connection remains.
     pub(crate) fn sweep(&self, idle_for: Duration) -> bool {
         let mut sessions = self.sessions.borrow_mut();
         sessions.retain(|session| {
@@ -124,7 +127,7 @@ impl Streams {
 }
 
 impl Pool {
-    /// A stream, or the task to make a connection; waits in line for at most `within`.
+    /// Returns a stream, or the task to open a connection. Waits in the queue for at most `within`.
     pub(crate) async fn turn(self: &Rc<Self>, within: Duration) -> Result<StreamGrant, StreamWaitError> {
         if self.streams.is_quiet()
             && let Some(turn) = self.turn_now(1)
@@ -147,7 +150,7 @@ impl Pool {
         }
     }
 
-    /// A connection refused a stream: for a moment it gets no other one.
+    /// Assigns no stream on a connection for [`PASSED_OVER_FOR`], because it refused one.
     pub(crate) fn pass_over(self: &Rc<Self>, session: &Rc<Http2Session>) {
         if session.passed_over.replace(true) {
             return;
@@ -160,7 +163,7 @@ impl Pool {
         }));
     }
 
-    /// Gives turns to who waits, first come first served.
+    /// Assigns streams and new connections to waiting requests, in the order of their arrival.
     pub(crate) fn distribute(self: &Rc<Self>) {
         loop {
             let waiting = {
@@ -175,22 +178,22 @@ impl Pool {
             }
             let Some(turn) = self.turn_now(waiting) else { return };
             let first = self.streams.waiting.borrow_mut().pop_front();
-            // Nothing was awaited since, so it still waits.
+            // Nothing was awaited since the check, so the request still waits.
             let _ = first.map(|first| first.send(turn));
         }
     }
 
-    /// The origin speaks HTTP/1.1 now: nobody waits for a stream any more.
+    /// Ends the wait of all requests, because the origin now speaks HTTP/1.1.
     pub(crate) fn send_to_http1(&self) {
         let waiting = std::mem::take(&mut *self.streams.waiting.borrow_mut());
         for waits in waiting {
-            // Who is gone needs nothing.
+            // The call fails only if the request has ended.
             let _ = waits.send(StreamGrant::Http1);
         }
     }
 
-    /// A connection stands; its first stream is for who made it. Others get room on it if it settles within
-    /// `settle_within`.
+    /// Adds a new connection and returns its first stream for the request that opened it. Other requests may use the
+    /// connection if its settings arrive within `settle_within`.
     pub(crate) fn add(self: &Rc<Self>, opened: NewHttp2Connection, settle_within: Duration) -> StreamSlot {
         let session = Http2Session::start(opened, self, settle_within);
         session.active.set(1);
@@ -198,7 +201,8 @@ impl Pool {
         StreamSlot { session, pool: self.clone(), reused: false }
     }
 
-    /// A connection takes more streams, or fewer, or no more.
+    /// Applies new settings or the end of a connection to the waiting requests: it accepts more, fewer or no further
+    /// streams.
     pub(crate) fn settle(self: &Rc<Self>, session: &Http2Session) {
         if session.settled.get() {
             self.streams.expected.set(session.limit.get().max(1));
@@ -206,19 +210,20 @@ impl Pool {
         self.distribute();
     }
 
-    /// A connection has ended.
+    /// Removes a connection that has ended.
     pub(crate) fn forget(self: &Rc<Self>, session: &Rc<Http2Session>) {
         self.streams.sessions.borrow_mut().retain(|kept| !Rc::ptr_eq(kept, session));
         self.distribute();
     }
 
+    /// Returns a stream or a new connection that is available without a wait.
     fn turn_now(self: &Rc<Self>, wanted: usize) -> Option<StreamGrant> {
         self.slot()
             .map(StreamGrant::Stream)
             .or_else(|| self.streams.may_dial(wanted).then(|| StreamGrant::Dial(self.dial())))
     }
 
-    /// The first connection with room: later ones get time to be idle.
+    /// Returns a stream on the first connection with room, so that later connections can become idle.
     fn slot(self: &Rc<Self>) -> Option<StreamSlot> {
         let sessions = self.streams.sessions.borrow();
         let session = sessions.iter().find(|session| session.has_room())?;
@@ -258,7 +263,7 @@ mod tests {
             let opened = http2::open(Socket::new(Transport::Plain(stream), gauge.clone()), gauge).await.unwrap();
             let pool = Rc::new(Pool::new(&Origin::parse("h2c://127.0.0.1").unwrap()));
             let slot = pool.add(opened, Duration::from_secs(5));
-            // Both sides have said what they take.
+            // Waits until both sides have exchanged their settings.
             let settled = async {
                 while !slot.session.settled.get() {
                     tokio::time::sleep(Duration::from_millis(5)).await;
@@ -271,7 +276,7 @@ mod tests {
             assert!(!pool.streams.sweep(Duration::ZERO));
             timeout(Duration::from_secs(20), serving).await.unwrap().unwrap()
         });
-        // A connection that breaks would be an error.
+        // A failed connection would be an error.
         assert!(closed.is_none(), "{closed:?}");
     }
 }
