@@ -124,7 +124,7 @@ impl From<&UsageTotals> for UsageFigures {
 }
 
 impl Tokens {
-    /// Takes the classes in the order of [`Usage::folded`].
+    /// Takes the classes in the order of `Usage::summary_classes`.
     fn of([input, cached_input, short, long, output, reasoning]: [u64; 6]) -> Self {
         let cache_write = short.saturating_add(long);
         let total = [input, cached_input, cache_write, output, reasoning].into_iter().fold(0, u64::saturating_add);
