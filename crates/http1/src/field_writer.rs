@@ -30,8 +30,11 @@ pub enum InvalidPart {
     TooMany,
 }
 
-/// Writes one field line; `out` is as before if a part is invalid.
-pub(crate) fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) -> Result<(), InvalidPart> {
+/// Writes one field line.
+///
+/// # Errors
+/// [`InvalidPart::Name`] or [`InvalidPart::Value`]; `out` is as before.
+pub fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) -> Result<(), InvalidPart> {
     if !is_token(name) {
         return Err(InvalidPart::Name);
     }

@@ -56,7 +56,7 @@ pub use body::{BodyScanner, Piece};
 pub use chunk_writer::{CHUNK_END, ChunkPrefix, LAST_CHUNK, write_chunk, write_trailers};
 pub use connection::Expectation;
 pub use edits::{EDITED_NAMES_MAX, HeadEdits};
-pub use field_writer::InvalidPart;
+pub use field_writer::{InvalidPart, write_field};
 pub use fields::{Field, Fields};
 pub use framing::{Announced, Framing, ResponseTo, Version};
 pub use head_writer::{

@@ -2,14 +2,11 @@
 
 use access::{Refusal, RequestId};
 use config::snapshot::Sizes;
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 use http1::{Announced, Violation};
 
 use crate::answer::Problem;
 use crate::head::Head;
-
-/// The header of a request's id.
-pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Refuses an invalid head, a tunnel, and a body whose announced length is too large.
 #[tracing::instrument(level = "debug", skip_all)]

@@ -7,7 +7,7 @@ use access::{Clock, Refusal, RequestId, Timestamp};
 use ai::Dialect;
 use bytes::Bytes;
 use config::snapshot::QuotaStatus;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use http1::KnownName;
 use meter::counter::RefusalCause;
 use meter::rate::RateLevel;
@@ -284,14 +284,6 @@ pub(crate) fn json(bytes: Vec<u8>) -> Response<Body> {
     let mut response = Response::new(Body::whole(Bytes::from(bytes)));
     response.headers_mut().insert(header::CONTENT_TYPE, JSON);
     response
-}
-
-/// Replaces the request ids in `headers` by the gateway's. OpenAI's clients read `X-Request-Id`, Anthropic's read
-/// `Request-Id`.
-pub(crate) fn stamp(headers: &mut HeaderMap, value: HeaderValue) {
-    const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
-    headers.insert(crate::admit::X_REQUEST_ID, value.clone());
-    headers.insert(REQUEST_ID, value);
 }
 
 fn outcome(refusal: Refusal) -> Outcome {

@@ -30,9 +30,9 @@ impl ContentReader {
         self.scanner.has_ended() && self.ahead == 0
     }
 
-    /// Whether nothing of the content was received so far.
-    pub(crate) const fn has_not_begun(&self) -> bool {
-        self.scanner.content_bytes() == 0 && !self.scanner.has_ended()
+    /// Whether content was received, or the content has ended.
+    pub(crate) const fn has_begun(&self) -> bool {
+        self.scanner.content_bytes() > 0 || self.scanner.has_ended()
     }
 
     /// Bytes of content to come, if the length was announced.

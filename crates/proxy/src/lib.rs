@@ -4,11 +4,11 @@
 //! control: keys are asked for by message, events go to the spool.
 //!
 //! The modules in the order in which a request passes them: `listener`, `connection` (with `deadlines`; heads are parsed by
-//! crate `http1`), `handle` (the outline of the steps that follow), `admit`, `route`, `identify`, `scope`, `inference`,
-//! `credential`, `budget`, `transform`, `forward` (with `upstream`), `relay`, `settle`. Other modules: `head` (the received
-//! head), `exchange` (the state of a request), `address`, `unauthenticated`, `worker` (the thread that runs them), `body`,
-//! `answer`, `capacity`,
-//! `aggregation`, `drain` (clients that disconnect), `shutdown`.
+//! crate `http1`), `head`, `handle` (the outline of the steps that follow), `admit`, `route`, `identify`, `scope`,
+//! `inference`, `credential`, `budget`, `transform`, `forward` (with `upstream`), `relay`, `response`, `settle`. Other
+//! modules: `exchange` (the state of a request), `address`, `unauthenticated`, `worker` (the thread that runs them),
+//! `body`, `answer`, `capacity`, `aggregation`, `drain` (clients that disconnect), `shutdown`. Both sides share
+//! `receive_buffer`, `content` and `write_queue`.
 
 mod address;
 mod admit;
@@ -33,6 +33,7 @@ mod identify;
 mod inference;
 mod inflate;
 mod listener;
+mod receive_buffer;
 mod relay;
 mod response;
 mod route;

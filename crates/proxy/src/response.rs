@@ -1,7 +1,7 @@
 //! The response to a client before it is framed: one of the gateway, or an upstream's with the edits of its head.
 
 use access::Timestamp;
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http1::{HeadEdits, KnownName};
 use meter::rate::RateLevel;
 
@@ -46,10 +46,12 @@ impl ClientResponse {
 
     /// Replaces the request ids by the gateway's. OpenAI's clients read `X-Request-Id`, Anthropic's read `Request-Id`.
     pub(crate) fn stamp(&mut self, id: &HeaderValue) {
-        match &mut self.head {
-            ClientHead::Own(_, headers) => answer::stamp(headers, id.clone()),
-            ClientHead::Relayed(_, edits) => {
-                for name in [KnownName::XRequestId, KnownName::RequestId] {
+        for name in [KnownName::XRequestId, KnownName::RequestId] {
+            match &mut self.head {
+                ClientHead::Own(_, headers) => {
+                    headers.insert(HeaderName::from_static(name.as_str()), id.clone());
+                }
+                ClientHead::Relayed(_, edits) => {
                     // A request id is a valid header value.
                     let _ = edits.set(name, id.as_bytes());
                 }

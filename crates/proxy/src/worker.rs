@@ -273,7 +273,7 @@ fn last_flush(worker: &Worker) {
         std::thread::sleep(LAST_FLUSH_PAUSE);
     }
     tracing::error!(
-        "the spool did not take all counts to the end: what it has open counts as interrupted, others are lost"
+        "the spool refused counts until the end: requests that it has open count as interrupted, other counts are lost"
     );
 }
 

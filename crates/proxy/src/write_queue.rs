@@ -9,6 +9,8 @@ use bytes::{Buf as _, Bytes};
 use http1::{CHUNK_END, ChunkPrefix};
 use tokio::io::AsyncWrite;
 
+/// Number of queued bytes from which no further piece of a body is read.
+const QUEUED_BYTES_MAX: usize = 64 * 1024;
 /// Slices of one vectored write.
 const SLICES_MAX: usize = 16;
 
@@ -32,9 +34,9 @@ impl WriteQueue {
         self.parts.is_empty()
     }
 
-    /// The number of bytes that wait.
-    pub(crate) const fn bytes(&self) -> usize {
-        self.bytes
+    /// Whether no further piece of a body is to be read.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.bytes >= QUEUED_BYTES_MAX
     }
 
     /// Appends a head or framing.

@@ -57,7 +57,7 @@ pub(crate) struct PartitionStart {
     pub(crate) next_segment: NextSegment,
 }
 
-/// Returns the position up to which the reader may read: those records survive the failures that the durability covers.
+/// A number of records and their bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct RecordTotals {
     pub(crate) records: u64,
@@ -72,7 +72,6 @@ impl RecordTotals {
 }
 
 impl Partition {
-    /// Returns the totals of published records. They may differ from [`Partition::published`] by one record.
     pub(crate) fn new(folder: &Folder, start: PartitionStart) -> Self {
         let PartitionStart { published, totals, preallocated, next_segment } = start;
         let close_capacity = preallocated.iter().map(|segment| folder.closes_in(segment.room())).sum();
@@ -103,7 +102,7 @@ impl Partition {
         Position::unpack(self.number, self.synced.load(Ordering::Acquire))
     }
 
-    /// Returns the totals of records that are published and not released.
+    /// Returns the position up to which the reader may read: those records survive the failures that the durability covers.
     pub(crate) fn readable(&self) -> Position {
         match self.durability {
             Durability::Process => self.published(),
@@ -111,12 +110,12 @@ impl Partition {
         }
     }
 
-    /// Makes all records before `position` visible to the reader. Only the partition's writer calls this.
+    /// Returns the totals of published records. They may differ from [`Partition::published`] by one record.
     pub(crate) fn totals(&self) -> RecordTotals {
         RecordTotals { records: self.records.load(Ordering::Relaxed), bytes: self.bytes.load(Ordering::Relaxed) }
     }
 
-    /// Records that everything before `position` is on the disk.
+    /// Returns the totals of records that are published and not released.
     pub(crate) fn unreleased(&self) -> RecordTotals {
         let released = [&self.released_records, &self.released_bytes].map(|word| word.load(Ordering::Acquire));
         let RecordTotals { records, bytes } = self.totals();
@@ -128,14 +127,14 @@ impl Partition {
         self.released_bytes.store(totals.bytes, Ordering::Release);
     }
 
-    /// Number of closes that fit into the preallocated segments.
+    /// Makes all records before `position` visible to the reader. Only the partition's writer calls this.
     pub(crate) fn publish(&self, position: Position, totals: RecordTotals) {
         self.records.store(totals.records, Ordering::Relaxed);
         self.bytes.store(totals.bytes, Ordering::Relaxed);
         self.published.store(position.pack(), Ordering::Release);
     }
 
-    /// Returns whether half a segment is preallocated beyond the closes of open requests.
+    /// Records that everything before `position` is on the disk.
     pub(crate) fn mark_synced(&self, position: Position) {
         self.synced.fetch_max(position.pack(), Ordering::AcqRel);
     }
@@ -144,39 +143,39 @@ impl Partition {
         self.opens.store(opens, Ordering::Relaxed);
     }
 
-    /// Returns whether three quarters of a segment are preallocated beyond the closes of open requests. The allocator
-    /// thread is woken below that, before [`Self::has_preallocated_room`] fails.
+    /// Returns the number of closes that fit into the preallocated segments.
     pub(crate) fn close_capacity(&self) -> u32 {
         self.close_capacity.load(Ordering::Acquire)
     }
 
-    /// Number of closes that fit into the preallocated segments beyond those of open requests.
+    /// Returns whether half a segment is preallocated beyond the closes of open requests.
     pub(crate) fn has_preallocated_room(&self, folder: &Folder) -> bool {
         self.surplus_closes() >= folder.closes_in_new_segment().div_ceil(2)
     }
 
-    /// Returns whether the preallocated segments hold a record of `bytes` bytes and, after it, the closes of `opens`
-    /// requests.
+    /// Returns whether three quarters of a segment are preallocated beyond the closes of open requests. The allocator
+    /// thread is woken below that, before [`Self::has_preallocated_room`] fails.
     pub(crate) fn has_enough_preallocated(&self, folder: &Folder) -> bool {
         self.surplus_closes() >= folder.closes_in_new_segment().saturating_mul(3).div_ceil(4)
     }
 
-    /// A segment of an earlier run that is too small for the record is skipped.
+    /// Returns the number of closes that fit into the preallocated segments beyond those of open requests.
     fn surplus_closes(&self) -> u32 {
         self.close_capacity().saturating_sub(self.opens.load(Ordering::Relaxed))
     }
 
-    /// Returns the next preallocated segment, if one exists.
+    /// Returns whether the preallocated segments hold a record of `bytes` bytes and, after it, the closes of `opens`
+    /// requests.
     pub(crate) fn next_segment_fits(&self, folder: &Folder, bytes: u32, opens: u32) -> bool {
         lock(&self.preallocated).front().is_some_and(|first| {
             let room = first.room();
             let rest = self.close_capacity().saturating_sub(folder.closes_in(room));
-            // Creates a segment, unless another thread has created one since `close_capacity` was read.
+            // A segment of an earlier run that is too small for the record is skipped.
             rest.saturating_add(room.checked_sub(bytes).map_or(0, |left| folder.closes_in(left))) >= opens
         })
     }
 
-    /// Creates segments until enough are preallocated.
+    /// Returns the next preallocated segment, if one exists.
     pub(crate) fn take_preallocated(&self, folder: &Folder) -> Option<Segment> {
         let mut preallocated = lock(&self.preallocated);
         let segment = preallocated.pop_front()?;
@@ -184,7 +183,7 @@ impl Partition {
         Some(segment)
     }
 
-    /// Makes a segment, unless one was made since `close_capacity` was looked at.
+    /// Creates a segment, unless another thread has created one since `close_capacity` was read.
     pub(crate) fn preallocate_one(&self, folder: &Folder, close_capacity: u32) -> Result<(), SpoolError> {
         let mut next_segment = lock(&self.next_segment);
         if self.close_capacity() > close_capacity {
@@ -206,7 +205,7 @@ impl Partition {
         Ok(())
     }
 
-    /// Makes the segments that are missing ahead.
+    /// Creates segments until enough are preallocated.
     pub(crate) fn preallocate(&self, folder: &Folder) -> Result<(), SpoolError> {
         while !self.has_enough_preallocated(folder) {
             self.preallocate_one(folder, self.close_capacity())?;

@@ -271,7 +271,7 @@ impl PreloggedBatches {
                 Ok(true) => {}
                 Ok(false) => self.retired.borrow_mut().push(batch),
                 Err(error) => {
-                    tracing::error!(%error, "what is under way cannot be recorded anew yet");
+                    tracing::error!(%error, "the requests in flight cannot be recorded again yet");
                     took_all = false;
                     self.retired.borrow_mut().push(batch);
                 }

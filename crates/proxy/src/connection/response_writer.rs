@@ -7,8 +7,8 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use http_body::Body as _;
 use http1::{
-    Announced, HeadEdits, KnownName, LAST_CHUNK, ResponseTo, Version, persistence_option, write_own_fields,
-    write_status_line,
+    Announced, HeadEdits, KnownName, LAST_CHUNK, ResponseTo, Version, persistence_option, write_field,
+    write_own_fields, write_status_line,
 };
 
 use super::socket::SharedSocket;
@@ -18,8 +18,6 @@ use crate::upstream::response_head::UpstreamHead;
 use crate::worker::Worker;
 use crate::write_queue::WriteQueue;
 
-/// Number of queued response bytes from which no further piece of the body is read.
-const QUEUED_BYTES_MAX: usize = 64 * 1024;
 /// The usual size of a head. Heads of up to this size need only one allocation.
 const HEAD_BYTES_USUAL: usize = 1024;
 
@@ -86,9 +84,10 @@ impl ResponseWriter {
                 let announced = framing.announced(Announced::Length(length.unwrap_or(0)));
                 write_status(&mut out, status, b"");
                 write_headers(&mut out, &headers);
-                write_field(&mut out, b"date", &context.worker.date());
+                // The values are valid.
+                let _ = write_field(&mut out, b"date", &context.worker.date());
                 if let Some(option) = option {
-                    write_field(&mut out, b"connection", option);
+                    let _ = write_field(&mut out, b"connection", option);
                 }
                 write_own_fields(&mut out, &HeadEdits::for_forwarding(), announced);
             }
@@ -114,9 +113,9 @@ impl ResponseWriter {
         }
     }
 
-    /// Queues pieces of the body until [`QUEUED_BYTES_MAX`] is reached.
+    /// Queues pieces of the body until the queue is full.
     fn fill(&mut self, cx: &mut Context<'_>) -> Result<(), WriteEnd> {
-        while !self.has_ended && self.queue.bytes() < QUEUED_BYTES_MAX {
+        while !self.has_ended && !self.queue.is_full() {
             match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Pending => break,
                 Poll::Ready(Some(Ok(frame))) => {
@@ -215,15 +214,8 @@ fn write_status(out: &mut Vec<u8>, status: StatusCode, reason: &[u8]) {
 fn write_headers(out: &mut Vec<u8>, headers: &HeaderMap) {
     for (name, value) in headers {
         if !matches!(*name, header::CONTENT_LENGTH | header::DATE) {
-            write_field(out, name.as_str().as_bytes(), value.as_bytes());
+            // A `HeaderName` is a token, and a `HeaderValue` contains no control characters except tabs.
+            let _ = write_field(out, name.as_str().as_bytes(), value.as_bytes());
         }
     }
-}
-
-/// Writes a field. A `HeaderName` is a token, and a `HeaderValue` contains no control characters except tabs.
-fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    out.extend_from_slice(name);
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
 }

@@ -7,22 +7,18 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http1::{CONTINUE, Expectation, Framing, RequestHead, RequestParser, Violation};
-use tokio::io::{AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _};
+use tokio::io::{AsyncWrite as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::request_body::RequestBodyError;
 use crate::content::ContentReader;
 use crate::deadlines::ConnectionDeadlines;
+use crate::receive_buffer::ReceiveBuffer;
 use crate::worker::Worker;
 use crate::write_queue::WriteQueue;
 
-/// Size of the first read of a request. A read that fills the buffer doubles the size of the next one.
-const READ_BYTES_MIN: usize = 8 * 1024;
-const READ_BYTES_MAX: usize = 64 * 1024;
-/// Minimum free space in the buffer for a read.
-const ROOM_BYTES_MIN: usize = 1024;
 /// Maximum number of bytes of a refused request that are read and dropped before the connection is closed.
 const LINGER_BYTES_MAX: usize = 1 << 20;
 
@@ -35,8 +31,7 @@ pub(crate) struct ClientSocket {
     worker: Rc<Worker>,
     deadlines: Rc<ConnectionDeadlines>,
     /// Received bytes that are not parsed or read yet. A waiting connection without such bytes has no buffer.
-    received: BytesMut,
-    read_bytes: usize,
+    received: ReceiveBuffer,
     /// The content of the current request.
     content: ContentReader,
     /// The number of the current request. The body of an earlier request reads nothing.
@@ -60,8 +55,7 @@ impl ClientSocket {
             stream,
             worker,
             deadlines,
-            received: BytesMut::new(),
-            read_bytes: READ_BYTES_MIN,
+            received: ReceiveBuffer::default(),
             content: ContentReader::new(Framing::Empty),
             request: 0,
             interim: InterimResponse::NotExpected,
@@ -71,11 +65,11 @@ impl ClientSocket {
 
     /// Parses the head of the next request, if it has arrived completely.
     pub(super) fn parse(&mut self, parser: &mut RequestParser) -> Result<Option<(Bytes, RequestHead)>, Violation> {
-        if self.received.is_empty() {
+        if self.received.bytes.is_empty() {
             return Ok(None);
         }
-        let Some(head) = parser.parse(&self.received)? else { return Ok(None) };
-        let bytes = self.received.split_to(head.len()).freeze();
+        let Some(head) = parser.parse(&self.received.bytes)? else { return Ok(None) };
+        let bytes = self.received.bytes.split_to(head.len()).freeze();
         self.content = ContentReader::new(head.framing());
         self.request += 1;
         self.interim = match head.over(&bytes).expectation() {
@@ -87,9 +81,9 @@ impl ClientSocket {
 
     /// Drops all received bytes of a request that is refused. Returns its method and target, if they were parsed.
     pub(super) fn refuse(&mut self, parser: &RequestParser) -> Option<(Bytes, Bytes)> {
-        let line = parser.line(&self.received);
+        let line = parser.line(&self.received.bytes);
         let line = line.map(|(method, target)| (Bytes::copy_from_slice(method), Bytes::copy_from_slice(target)));
-        self.received.clear();
+        self.received.bytes.clear();
         self.content = ContentReader::new(Framing::Empty);
         self.request += 1;
         line
@@ -107,13 +101,13 @@ impl ClientSocket {
 
     /// Returns whether a part of the current request, or a further request, is unread.
     pub(super) fn is_unread(&self) -> bool {
-        !self.content.is_over() || !self.received.is_empty()
+        !self.content.is_over() || !self.received.bytes.is_empty()
     }
 
     /// Returns the next piece of the current request's content.
     pub(super) fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, RequestBodyError>>> {
         loop {
-            match self.content.next(&mut self.received) {
+            match self.content.next(&mut self.received.bytes) {
                 Ok(Some(data)) => {
                     if self.content.is_over()
                         && let Some(watcher) = self.watcher.take()
@@ -122,9 +116,7 @@ impl ClientSocket {
                     }
                     return Poll::Ready(Some(Ok(data)));
                 }
-                Ok(None) if self.content.is_over() => {
-                    return Poll::Ready(None);
-                }
+                Ok(None) if self.content.is_over() => return Poll::Ready(None),
                 Ok(None) => {}
                 Err(violation) => return Poll::Ready(Some(Err(RequestBodyError::Violation(violation)))),
             }
@@ -148,7 +140,7 @@ impl ClientSocket {
                     return Poll::Ready(Ok(()));
                 }
                 // The client sent content without waiting.
-                InterimResponse::Expected if !self.content.has_not_begun() || !self.received.is_empty() => {
+                InterimResponse::Expected if self.content.has_begun() || !self.received.bytes.is_empty() => {
                     self.interim = InterimResponse::NotExpected;
                 }
                 InterimResponse::Expected => self.interim = InterimResponse::Writing(CONTINUE),
@@ -176,7 +168,7 @@ impl ClientSocket {
             self.watcher = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        if !self.received.is_empty() {
+        if !self.received.bytes.is_empty() {
             return Poll::Pending;
         }
         match ready!(self.poll_receive(cx)) {
@@ -187,31 +179,24 @@ impl ClientSocket {
 
     /// Reads more bytes. Returns 0 at the end of the connection.
     pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.received.is_empty() && self.stream.poll_read_ready(cx)?.is_pending() {
+        if self.received.bytes.is_empty() && self.stream.poll_read_ready(cx)?.is_pending() {
             self.rest();
             return Poll::Pending;
         }
-        if self.received.capacity() == 0 {
-            self.received = self.worker.buffers.take();
+        if self.received.bytes.capacity() == 0 {
+            self.received.bytes = self.worker.buffers.take();
         }
-        if self.received.capacity() - self.received.len() < ROOM_BYTES_MIN {
-            self.received.reserve(self.read_bytes);
-        }
-        let room = self.received.capacity() - self.received.len();
-        let received = pin!(self.stream.read_buf(&mut self.received)).poll(cx);
-        match &received {
-            Poll::Ready(Ok(bytes)) if *bytes == room => self.read_bytes = (2 * self.read_bytes).min(READ_BYTES_MAX),
-            Poll::Pending if self.received.is_empty() => self.rest(),
-            Poll::Ready(_) | Poll::Pending => {}
+        let received = self.received.poll_read(cx, &mut self.stream);
+        if received.is_pending() && self.received.bytes.is_empty() {
+            self.rest();
         }
         received
     }
 
     /// Returns the buffer to the worker.
     fn rest(&mut self) {
-        if self.received.capacity() > 0 {
-            self.worker.buffers.give_back(std::mem::take(&mut self.received));
-            self.read_bytes = READ_BYTES_MIN;
+        if self.received.bytes.capacity() > 0 {
+            self.worker.buffers.give_back(self.received.take());
         }
     }
 
@@ -239,8 +224,8 @@ impl ClientSocket {
                 return Poll::Ready(());
             }
             loop {
-                dropped += socket.received.len();
-                socket.received.clear();
+                dropped += socket.received.bytes.len();
+                socket.received.bytes.clear();
                 match ready!(socket.poll_receive(cx)) {
                     Ok(1..) if dropped <= LINGER_BYTES_MAX => {}
                     Ok(_) | Err(_) => return Poll::Ready(()),

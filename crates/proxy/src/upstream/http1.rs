@@ -10,25 +10,17 @@ mod request_writer;
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use ::http1::{HeadLimits, ResponseParser};
-use bytes::BytesMut;
-use tokio::io::AsyncReadExt as _;
 
+use crate::receive_buffer::ReceiveBuffer;
 use crate::upstream::connect::HEAD_BYTES_MAX;
 use crate::upstream::socket::{Gauge, IdleSocket, Probe, Socket};
 
 /// Maximum number of fields in a response's head, which is also the maximum of the parser.
 const FIELDS_MAX: usize = 254;
-/// Size of the first read of a response. A read that fills the buffer doubles the size of the next one.
-const READ_BYTES_MIN: usize = 8 * 1024;
-const READ_BYTES_MAX: usize = 64 * 1024;
-/// Minimum free space in the buffer for a read.
-const ROOM_BYTES_MIN: usize = 1024;
-
 /// A connection to an upstream that one request uses. Dropping it closes the connection.
 pub(crate) struct Http1Connection {
     /// The socket, shared with the task that writes the rest of a request.
@@ -36,8 +28,7 @@ pub(crate) struct Http1Connection {
     gauge: Rc<Gauge>,
     parser: ResponseParser,
     /// Received bytes that are not parsed yet. An idle connection has no buffer.
-    received: BytesMut,
-    read_bytes: usize,
+    received: ReceiveBuffer,
     /// Whether the connection served a request before.
     pub(crate) reused: bool,
 }
@@ -53,8 +44,7 @@ impl Http1Connection {
             socket: Rc::new(RefCell::new(socket)),
             gauge,
             parser: ResponseParser::new(limits),
-            received: BytesMut::new(),
-            read_bytes: READ_BYTES_MIN,
+            received: ReceiveBuffer::default(),
             reused: false,
         })
     }
@@ -78,23 +68,11 @@ impl Http1Connection {
 
     /// Reads more bytes. Returns 0 at the end of the connection.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.received.capacity() - self.received.len() < ROOM_BYTES_MIN {
-            self.received.reserve(self.read_bytes);
-        }
-        let room = self.received.capacity() - self.received.len();
-        let mut socket = self.socket.borrow_mut();
-        let received = pin!(socket.read_buf(&mut self.received)).poll(cx);
-        if let Poll::Ready(Ok(bytes)) = &received
-            && *bytes == room
-        {
-            self.read_bytes = (2 * self.read_bytes).min(READ_BYTES_MAX);
-        }
-        received
+        self.received.poll_read(cx, &mut *self.socket.borrow_mut())
     }
 
     /// Frees the memory that an idle connection does not need.
     fn rest(&mut self) {
-        self.received = BytesMut::new();
-        self.read_bytes = READ_BYTES_MIN;
+        self.received = ReceiveBuffer::default();
     }
 }

@@ -38,9 +38,7 @@ impl UpstreamHead {
         let mut bytes = Vec::with_capacity(1024);
         http1::write_status_line(&mut bytes, status.as_u16(), b"").map_err(InvalidHead::Part)?;
         for (name, value) in headers {
-            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-                bytes.extend_from_slice(part);
-            }
+            http1::write_field(&mut bytes, name.as_str().as_bytes(), value.as_bytes()).map_err(InvalidHead::Part)?;
         }
         bytes.extend_from_slice(b"\r\n");
         let limits = HeadLimits::new(usize::MAX, usize::MAX, usize::MAX);

@@ -133,7 +133,7 @@ impl Received {
         values(&self.fields, name)
     }
 
-    /// The only value of a field; `None` where there is none.
+    /// Returns the value of a field that occurs at most once.
     #[track_caller]
     pub(crate) fn one(&self, name: &str) -> Option<&str> {
         let all = self.all(name);

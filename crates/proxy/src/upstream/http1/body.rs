@@ -100,7 +100,7 @@ impl Http1Download {
 
     fn next(&mut self) -> Result<Option<Bytes>, Violation> {
         let Some(connection) = &mut self.connection else { return Ok(None) };
-        let data = self.content.next(&mut connection.received);
+        let data = self.content.next(&mut connection.received.bytes);
         self.leave_if_ended();
         data
     }
@@ -113,7 +113,7 @@ impl Http1Download {
         let Some(mut connection) = self.connection.take() else { return };
         let is_written = self.upload.take().is_none_or(|upload| upload.is_written());
         // Further bytes would be a response without a request.
-        if let Some(slot) = self.returns_to.take().filter(|_| is_written && connection.received.is_empty()) {
+        if let Some(slot) = self.returns_to.take().filter(|_| is_written && connection.received.bytes.is_empty()) {
             connection.rest();
             slot.set(Some(connection));
         }

@@ -148,16 +148,16 @@ impl Http1Call {
 
     fn parse(&mut self) -> Result<Option<ResponseHead>, Http1CallError> {
         let Http1Connection { parser, received, .. } = &mut *self.connection;
-        if received.is_empty() {
+        if received.bytes.is_empty() {
             return Ok(None);
         }
-        parser.parse(received).map_err(Http1CallError::Violation)
+        parser.parse(&received.bytes).map_err(Http1CallError::Violation)
     }
 
     fn skip_interim(&mut self, head: ResponseHead) -> Result<(), Http1CallError> {
         self.interim_responses += 1;
         self.interim_bytes += head.len();
-        drop(self.connection.received.split_to(head.len()));
+        drop(self.connection.received.bytes.split_to(head.len()));
         self.connection.parser.recycle(head);
         if self.interim_responses > INTERIM_RESPONSES_MAX || self.interim_bytes > HEAD_BYTES_MAX {
             return Err(Http1CallError::Interim);
@@ -167,7 +167,7 @@ impl Http1Call {
 
     /// Returns the response, and the slot in which its body leaves the connection if another request may use it.
     pub(crate) fn into_response(mut self, head: ResponseHead) -> (UpstreamHead, Download, ReturnSlot) {
-        let bytes = self.connection.received.split_to(head.len()).freeze();
+        let bytes = self.connection.received.bytes.split_to(head.len()).freeze();
         let (framing, persists) = (head.framing(self.responds_to), head.persists(self.responds_to));
         let (upload, is_refused) = match self.sending {
             Sending::Writing(writer) => (Some(writer.continue_in_task()), false),

@@ -18,8 +18,6 @@ use crate::upstream::socket::Socket;
 use crate::worker::spawn;
 use crate::write_queue::WriteQueue;
 
-/// Number of queued request bytes from which no further piece of the body is read.
-const QUEUED_BYTES_MAX: usize = 64 * 1024;
 /// The usual size of a head. Heads of up to this size need only one allocation.
 const HEAD_BYTES_USUAL: usize = 1024;
 
@@ -77,9 +75,9 @@ impl RequestWriter {
         }
     }
 
-    /// Queues pieces of the client's body until [`QUEUED_BYTES_MAX`] is reached.
+    /// Queues pieces of the client's body until the bound of the queue is reached.
     fn fill(&mut self, cx: &mut Context<'_>) -> Result<(), UploadError> {
-        while !self.has_ended && self.queue.bytes() < QUEUED_BYTES_MAX {
+        while !self.has_ended && !self.queue.is_full() {
             match Pin::new(&mut self.upload).poll_frame(cx) {
                 Poll::Pending => break,
                 Poll::Ready(Some(Ok(frame))) => {

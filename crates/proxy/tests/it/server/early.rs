@@ -177,7 +177,8 @@ async fn response_goes_on_while_the_client_sends_its_request() {
     client.response("POST").await.is_answer("ABCDEFGHIJ");
 }
 
-/// An upstream that answers when it is told to, and the permits that tell it.
+/// Starts an upstream that sends one response for each permit of the first semaphore. It adds a permit to the second one
+/// when a connection closes.
 async fn patient() -> (Raw, Arc<Semaphore>, Arc<Semaphore>) {
     let (may_answer, is_closed) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     let (answers, closed) = (Arc::clone(&may_answer), Arc::clone(&is_closed));

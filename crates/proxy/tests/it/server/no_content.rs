@@ -136,7 +136,7 @@ async fn length_of_a_304_is_kept() {
 
 #[tokio::test]
 async fn reset_content_that_has_content_keeps_its_framing() {
-    // RFC 9110, 15.3.6: a server must not generate content; a client reads what is framed.
+    // RFC 9110, 15.3.6: a server must not send content. If it does, the client reads the framed content.
     for response in [
         "HTTP/1.1 205 Reset Content\r\ncontent-length: 3\r\n\r\nabc",
         "HTTP/1.1 205 Reset Content\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",

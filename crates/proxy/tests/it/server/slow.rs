@@ -63,7 +63,7 @@ async fn while_others_are_served<T>(gateway: &Gateway, slow: impl Future<Output 
     }
 }
 
-/// States of a request in which a client may be slow: what it sends at once, and what it repeats slowly.
+/// Returns the states in which a client may be slow: name, bytes sent at once, bytes repeated slowly.
 fn states() -> Vec<(&'static str, String, &'static str)> {
     let head = "POST /api/x HTTP/1.1\r\nhost: x\r\n";
     let chunked = format!("{head}transfer-encoding: chunked\r\n\r\n");
@@ -85,6 +85,17 @@ fn states() -> Vec<(&'static str, String, &'static str)> {
         ("value of a trailer", format!("{chunked}0\r\nx: "), "x"),
         ("trailers", format!("{chunked}0\r\n"), "x: y\r\n"),
     ]
+}
+
+/// Returns the number of bytes that arrive before the connection ends.
+async fn bytes_to_the_end(client: &mut Client) -> usize {
+    let (mut read, mut scratch) = (0, vec![0; 64 * 1024]);
+    loop {
+        match timeout(ENDS_WITHIN, client.stream.read(&mut scratch)).await.expect("the connection ends") {
+            Ok(0) | Err(_) => return read,
+            Ok(more) => read += more,
+        }
+    }
 }
 
 /// Every final response of a slow client's, as statuses and codes.
@@ -202,15 +213,8 @@ async fn response_that_is_read_one_byte_at_a_time_is_cut_at_the_total_timeout() 
             client.stream.read_u8().await.unwrap();
             sleep(PACE).await;
         }
-        // What waits in the kernel's buffers, and then the end.
-        let mut read = 0;
-        let mut scratch = vec![0; 64 * 1024];
-        loop {
-            match timeout(ENDS_WITHIN, client.stream.read(&mut scratch)).await.expect("the connection ends") {
-                Ok(0) | Err(_) => break read,
-                Ok(more) => read += more,
-            }
-        }
+        // Bytes in the kernel's buffers still arrive.
+        bytes_to_the_end(&mut client).await
     };
     let read = while_others_are_served(&gateway, slow).await;
     assert!(read < 24 << 20, "the response was cut: {read} bytes");
@@ -224,14 +228,7 @@ async fn response_that_nobody_reads_is_cut_at_the_idle_timeout() {
         let mut client = Client::connect(&gateway).await;
         client.send("GET /api/large HTTP/1.1\r\nhost: x\r\n\r\n").await;
         sleep(Duration::from_secs(2)).await;
-        let mut read = 0;
-        let mut scratch = vec![0; 64 * 1024];
-        loop {
-            match timeout(ENDS_WITHIN, client.stream.read(&mut scratch)).await.expect("the connection ends") {
-                Ok(0) | Err(_) => break read,
-                Ok(more) => read += more,
-            }
-        }
+        bytes_to_the_end(&mut client).await
     };
     let read = while_others_are_served(&gateway, slow).await;
     assert!(read < 24 << 20, "the response was cut: {read} bytes");
