@@ -96,7 +96,8 @@ mod tests {
     use crate::head::tests::get;
 
     fn check(pairs: &[(&str, &str)]) -> Result<String, Refusal> {
-        let found = credential(&get(pairs)).map_err(|problem| problem.refusal)?;
+        let head = get(pairs);
+        let found = credential(&head).map_err(|problem| problem.refusal)?;
         Ok(String::from_utf8(found.to_vec()).unwrap())
     }
 

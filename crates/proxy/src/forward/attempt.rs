@@ -35,7 +35,6 @@ const SPARE_BYTES_MAX: u64 = 1024 * 1024;
 const SILENCE_MIN: Duration = Duration::from_secs(1);
 
 /// The result of one attempt.
-#[expect(clippy::large_enum_variant, reason = "it is returned once: a box would cost an allocation for every request")]
 pub(super) enum AttemptOutcome {
     Answered(UpstreamResponse),
     /// The attempt had no effect or may be repeated. The request is to be sent again with this body.
