@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use tokio::time::Instant;
 
 use crate::product::Product;
 use crate::tools::{BenchTool, ToolPaths};
@@ -17,13 +19,15 @@ pub(crate) struct Callgrind<'a> {
     pub(crate) process: u32,
     pub(crate) dir: &'a Path,
     dumps: u32,
+    /// The time of the last [`Callgrind::zero`].
+    began: Instant,
 }
 
-/// The number of instructions between two commands, and the file that lists them by function.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The number of instructions between two commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct InstructionCount {
     pub(crate) instructions: u64,
-    pub(crate) file: PathBuf,
+    pub(crate) elapsed: Duration,
 }
 
 /// The program with arguments that runs Tollgate; counting begins with [`Callgrind::begin`].
@@ -40,24 +44,32 @@ impl<'a> Callgrind<'a> {
     /// Lets the process of `product` count.
     pub(crate) fn begin(tools: &'a ToolPaths, product: &Product, dir: &'a Path) -> anyhow::Result<Self> {
         let control = tools.path(BenchTool::CallgrindControl)?;
-        let callgrind = Self { control, process: product.group.id(), dir, dumps: 0 };
+        let callgrind = Self { control, process: product.group.id(), dir, dumps: 0, began: Instant::now() };
         callgrind.command(&["--instr=on"])?;
         Ok(callgrind)
     }
 
     /// Sets the count to zero.
-    pub(crate) fn zero(&self) -> anyhow::Result<()> {
-        self.command(&["--zero"])
+    pub(crate) fn zero(&mut self) -> anyhow::Result<()> {
+        self.command(&["--zero"])?;
+        self.began = Instant::now();
+        Ok(())
     }
 
     /// Writes the count into a new file, and reads it.
     pub(crate) fn count(&mut self) -> anyhow::Result<InstructionCount> {
+        let elapsed = self.began.elapsed();
         self.command(&["--dump"])?;
         self.dumps += 1;
-        let file = self.dir.join(format!("{FILE}.{}", self.dumps));
+        let file = self.last_file();
         let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
         let instructions = total(&text).with_context(|| format!("{} has no total", file.display()))?;
-        Ok(InstructionCount { instructions, file })
+        Ok(InstructionCount { instructions, elapsed })
+    }
+
+    /// The file that lists the instructions of the last count by function.
+    pub(crate) fn last_file(&self) -> PathBuf {
+        self.dir.join(format!("{FILE}.{}", self.dumps))
     }
 
     fn command(&self, words: &[&str]) -> anyhow::Result<()> {

@@ -1,8 +1,9 @@
 //! `instructions`: the instructions per request that Tollgate executes in user space.
 //!
 //! Callgrind counts all threads of one process with one worker while requests follow each other on one connection. The
-//! figure is the difference between two numbers of requests, so that constant work cancels out. It has no noise of the
-//! machine and includes no kernel time, so it shows the effect of a change, not the cost of a request.
+//! figure is the difference between two numbers of requests, so that constant work cancels out; background work per
+//! second is measured without requests and subtracted. Periodic jobs remain, so the difference is measured several times.
+//! Figures include no kernel time: they show the effect of a change, not the cost of a request.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use tokio::time::sleep;
 use crate::callgrind::{Callgrind, InstructionCount, runner};
 use crate::connection::PlainConnection;
 use crate::counts::{drained, metric};
+use crate::median::MedianInterval;
 use crate::plan::{Progress, minutes};
 use crate::product::{LIMITED, MockProcess, Product, ProductFiles, ServerSettings};
 use crate::run::out_dir;
@@ -24,9 +26,13 @@ use crate::tools::{BenchTool, ToolPaths};
 const ROWS: [&str; 4] = ["plain", "keyed", "sdk", "llm"];
 /// The smaller number of requests.
 const FEW: u32 = 300;
+/// The number of differences per row. The figure is their median.
+const REPEATS: u32 = 3;
 /// The time in which the last events of a count are ingested. It is equal for both counts, so its constant work cancels
 /// out.
 const INGEST: Duration = Duration::from_secs(5);
+/// The time in which background work is counted.
+const BACKGROUND: Duration = Duration::from_secs(10);
 /// The estimated duration of the start, and of one request.
 const START: Duration = Duration::from_secs(20);
 const REQUEST: Duration = Duration::from_millis(3);
@@ -55,8 +61,8 @@ pub(crate) async fn run(flags: InstructionFlags) -> anyhow::Result<bool> {
         rows.contains(&scenario.name) || flags.only.iter().any(|name| name == scenario.name)
     };
     let scenarios: Vec<BenchScenario> = BenchScenario::all().into_iter().filter(chosen).collect();
-    let each = REQUEST * (FEW + FEW + flags.requests + FEW) + INGEST * 3;
-    let total = START + each * u32::try_from(scenarios.len())?;
+    let each = REQUEST * (FEW + REPEATS * (FEW + FEW + flags.requests)) + INGEST * (1 + REPEATS * 2);
+    let total = START + BACKGROUND + each * u32::try_from(scenarios.len())?;
     println!("instructions of {} requests per row, about {}", flags.requests, minutes(total));
     let mut progress = Progress::begin(total);
     let (out, dir) = (out_dir(&flags.out)?, tempfile::tempdir()?);
@@ -67,15 +73,18 @@ pub(crate) async fn run(flags: InstructionFlags) -> anyhow::Result<bool> {
     let places = ProductFiles { program, data: &data, out: &out, name, url: None, limits: LIMITED, server };
     let product = Product::start(&places, mock.address).await?;
     let mut callgrind = Callgrind::begin(&tools, &product, &out)?;
-    progress.step(START, "Tollgate runs under callgrind");
+    callgrind.zero()?;
+    sleep(BACKGROUND).await;
+    let background = callgrind.count()?;
+    progress.step(START + BACKGROUND, "Tollgate runs under callgrind");
     let mut rows = Vec::new();
     for scenario in &scenarios {
         let mut counting =
             RowCount { callgrind: &mut callgrind, product: &product, request: scenario.request(&product.key) };
-        let (few, many) = counting.measure(flags.requests).await.context(scenario.name)?;
-        let found = difference(&few, &many, flags.requests).with_context(|| format!("{few:?} {many:?}"))?;
-        progress.step(each, &format!("{}: {found:.0} instructions per request", scenario.name));
-        rows.push(format!("| {} | {found:.0} | {} |", scenario.what, many.file.display()));
+        let found = counting.measure(&background, flags.requests).await.context(scenario.name)?;
+        let figure = format!("{:.0} ({:.0} to {:.0})", found.median, found.low, found.high);
+        progress.step(each, &format!("{}: {figure} instructions per request", scenario.name));
+        rows.push(format!("| {} | {figure} | {} |", scenario.what, callgrind.last_file().display()));
     }
     println!(
         "\n| request | instructions, user space | counts (callgrind_annotate FILE) |\n|---|---|---|\n{}",
@@ -92,13 +101,21 @@ struct RowCount<'a, 'b> {
 }
 
 impl RowCount<'_, '_> {
-    /// Counts [`FEW`] requests, and `more` than that, after as many that are not counted.
-    async fn measure(&mut self, more: u32) -> anyhow::Result<(InstructionCount, InstructionCount)> {
+    /// The instructions per request: the difference between [`FEW`] requests and `more` than that, without
+    /// `background`. As many requests precede without a count.
+    async fn measure(&mut self, background: &InstructionCount, more: u32) -> anyhow::Result<MedianInterval> {
         let mut connection = PlainConnection::open(self.product.proxy).await?;
         self.send(&mut connection, FEW).await?;
         drained(self.product).await?;
-        let few = self.count(&mut connection, FEW).await?;
-        Ok((few, self.count(&mut connection, FEW + more).await?))
+        let mut found = Vec::new();
+        for _ in 0..REPEATS {
+            let few = self.count(&mut connection, FEW).await?;
+            let many = self.count(&mut connection, FEW + more).await?;
+            let difference = (many.without(background) - few.without(background)) / f64::from(more);
+            ensure!(difference > 0.0, "more requests had fewer instructions: {few:?} {many:?} {background:?}");
+            found.push(difference);
+        }
+        MedianInterval::of(found).context("no difference was measured")
     }
 
     async fn count(&mut self, connection: &mut PlainConnection, requests: u32) -> anyhow::Result<InstructionCount> {
@@ -119,10 +136,13 @@ impl RowCount<'_, '_> {
     }
 }
 
-/// The instructions per request; `None` if more requests have fewer instructions.
-#[expect(clippy::cast_precision_loss, reason = "below 2^52")]
-fn difference(few: &InstructionCount, many: &InstructionCount, requests: u32) -> Option<f64> {
-    Some(many.instructions.checked_sub(few.instructions)? as f64 / f64::from(requests))
+impl InstructionCount {
+    /// The instructions without background work, of which `background` is a sample.
+    #[expect(clippy::cast_precision_loss, reason = "below 2^52")]
+    fn without(&self, background: &Self) -> f64 {
+        let share = self.elapsed.as_secs_f64() / background.elapsed.as_secs_f64();
+        self.instructions as f64 - background.instructions as f64 * share
+    }
 }
 
 #[cfg(test)]
@@ -130,11 +150,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn constant_work_cancels_out() {
-        let count = |instructions| InstructionCount { instructions, file: PathBuf::new() };
-        let found = difference(&count(5_000 + 300 * 32), &count(5_000 + 1_300 * 32), 1_000);
-        assert!(found.is_some_and(|found| (found - 32.0).abs() < 1e-9), "{found:?}");
-        assert_eq!(difference(&count(2), &count(1), 1_000), None);
+    fn background_work_is_subtracted_by_time() {
+        let count = |instructions, seconds| {
+            let elapsed = Duration::from_secs(seconds);
+            InstructionCount { instructions, elapsed }
+        };
+        let found = count(5_000 + 300 * 32, 6).without(&count(1_000, 10));
+        assert!((found - (5_000.0 + 300.0 * 32.0 - 600.0)).abs() < 1e-9, "{found}");
     }
 
     #[test]
