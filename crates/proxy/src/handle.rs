@@ -1,7 +1,7 @@
 //! The steps of a request in their order. Each step has its own file.
 
-use std::future::{Future, poll_fn};
-use std::panic::AssertUnwindSafe;
+use std::future::{Future as _, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,18 +11,15 @@ use access::{KeyBounds, Refusal};
 use ai::tap::Framing;
 use ai::{Dialect, Endpoint, EndpointCall, Tap};
 use config::snapshot::{Auth, Events, Route};
-use futures_util::FutureExt;
 use http::{HeaderValue, Response, header};
 use http1::{InvalidPart, KnownName};
 use meter::rate::RateLevel;
 use meter::{AdmissionInfo, Charge, Measure, Outcome, Reservation};
-use tracing::Instrument;
 
 use crate::answer::{self, Problem, Rendering};
 use crate::body::{Body, IncomingBody, Upload};
 use crate::capacity::CallBound;
 use crate::connection::{ConnectionContext, RequestBody};
-use crate::deadlines::ConnectionDeadlines;
 use crate::exchange::Exchange;
 use crate::forward::{Outgoing, UpstreamResponse, forward};
 use crate::head::Head;
@@ -60,15 +57,11 @@ pub(crate) async fn handle(at: Rc<ConnectionContext>, head: Head, body: RequestB
     let served = match &permit {
         Ok(_) => {
             let span = tracing::debug_span!("request", request_id = %exchange.id);
-            let serving = serve(&mut exchange).instrument(span);
-            AssertUnwindSafe(unless_ending(&at.deadlines, serving)).catch_unwind().await
+            let mut serving = pin!(serve(&mut exchange));
+            poll_fn(|cx| span.in_scope(|| poll_guarded(&at, || serving.as_mut().poll(cx)))).await
         }
-        Err(_) => Ok(Err(Problem::new(Refusal::Overloaded, "too many requests are in flight: try again soon"))),
+        Err(_) => Err(Problem::new(Refusal::Overloaded, "too many requests are in flight: try again soon")),
     };
-    let served = served.unwrap_or_else(|_| {
-        at.worker.handles.panicked();
-        Err(Problem::new(Refusal::Internal, "an internal error occurred; the request id identifies it in the log"))
-    });
     let response = match served {
         Ok(HandledResponse::Theirs(relayed)) => relay(exchange, relayed),
         Ok(HandledResponse::Ours(response, rate)) => finish(&mut exchange, response, rate, Outcome::Completed),
@@ -87,21 +80,24 @@ pub(crate) async fn handle(at: Rc<ConnectionContext>, head: Head, body: RequestB
     response.in_flight(permit.ok(), busy)
 }
 
-/// Ends `serving` when the time of the shutdown is over; at that time, the deadlines have the connection polled.
-async fn unless_ending(
-    deadlines: &ConnectionDeadlines,
-    serving: impl Future<Output = Result<HandledResponse, Problem>>,
-) -> Result<HandledResponse, Problem> {
-    let mut serving = pin!(serving);
-    poll_fn(|cx| {
-        let polled = serving.as_mut().poll(cx);
-        if polled.is_pending() && deadlines.is_ending() {
+/// Calls `poll`. A panic is an internal error. A request that waits when the time of the shutdown is over is refused; at
+/// that time, the deadlines have the connection polled.
+fn poll_guarded(
+    at: &ConnectionContext,
+    poll: impl FnOnce() -> Poll<Result<HandledResponse, Problem>>,
+) -> Poll<Result<HandledResponse, Problem>> {
+    match catch_unwind(AssertUnwindSafe(poll)) {
+        Ok(Poll::Pending) if at.deadlines.is_ending() => {
             let message = "this instance is shutting down: send it again";
-            return Poll::Ready(Err(Problem::new(Refusal::Draining, message)));
+            Poll::Ready(Err(Problem::new(Refusal::Draining, message)))
         }
-        polled
-    })
-    .await
+        Ok(polled) => polled,
+        Err(_) => {
+            at.worker.handles.panicked();
+            let message = "an internal error occurred; the request id identifies it in the log";
+            Poll::Ready(Err(Problem::new(Refusal::Internal, message)))
+        }
+    }
 }
 
 async fn serve(exchange: &mut Exchange) -> Result<HandledResponse, Problem> {
