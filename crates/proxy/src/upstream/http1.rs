@@ -53,10 +53,9 @@ impl Http1Connection {
         self.gauge.probe()
     }
 
-    /// Returns what the socket has received. The operating system is queried, because the reactor may not have reported
-    /// a close yet.
-    pub(crate) fn look(&self) -> IdleSocket {
-        self.socket.borrow().look()
+    /// Returns what the socket has received; for `is_fresh`, see [`Socket::look`].
+    pub(crate) fn look(&self, is_fresh: bool) -> IdleSocket {
+        self.socket.borrow().look(is_fresh)
     }
 
     /// Reads TLS records that arrived while the connection was idle. Returns whether the connection is still usable.
