@@ -9,9 +9,9 @@ use access::Refusal;
 use tokio::time::{Instant, timeout};
 
 use crate::answer::Problem;
-use crate::body::{Progress, Upload, UploadError};
 use crate::exchange::Exchange;
 use crate::forward::attempt::{AttemptOutcome, SendAttempt};
+use crate::upload::{Progress, Upload, UploadError};
 use crate::upstream::connect::{ConnectError, NewConnection, connect};
 use crate::upstream::download::Download;
 use crate::upstream::http1::Http1Connection;

@@ -10,6 +10,7 @@ use std::task::Poll;
 use access::{KeyBounds, Refusal};
 use ai::tap::Framing;
 use ai::{Dialect, Endpoint, EndpointCall, Tap};
+use bytes::Bytes;
 use config::snapshot::{Auth, Events, Route};
 use http::{HeaderValue, Response, header};
 use http1::{InvalidPart, KnownName};
@@ -17,24 +18,27 @@ use meter::rate::RateLevel;
 use meter::{AdmissionInfo, Charge, Measure, Outcome, Reservation};
 
 use crate::answer::{self, Problem, Rendering};
-use crate::body::{Body, IncomingBody, Upload};
+use crate::body::IncomingBody;
 use crate::capacity::CallBound;
-use crate::connection::{ConnectionContext, RequestBody};
+use crate::client::RequestBody;
+use crate::connection::ConnectionContext;
 use crate::exchange::Exchange;
 use crate::forward::{Outgoing, UpstreamResponse, forward};
 use crate::head::Head;
 use crate::inference::{self, Inference, InferenceRequest};
 use crate::relay::{Relay, TappedResponse};
 use crate::response::{ClientResponse, GatewayFields};
+use crate::response_body::Body;
 use crate::route::RouteMatch;
 use crate::transform::{ProviderTarget, Trust};
+use crate::upload::Upload;
 use crate::upstream::outgoing::{OutgoingHead, OutgoingTarget};
 use crate::{address, admit, budget, credential, identify, route, scope, transform, unauthenticated};
 
 /// The response to a request.
 enum HandledResponse {
     /// A response that the gateway created, with the state of the client's rate limit.
-    Ours(Response<Body>, Option<RateLevel>),
+    Ours(Response<Bytes>, Option<RateLevel>),
     /// An upstream's response, which is to be relayed.
     Theirs(RelayedResponse),
 }
@@ -256,7 +260,7 @@ fn models(
     exchange: &Exchange,
     called: &EndpointCall<'_>,
     listing: &ModelListing<'_>,
-) -> Result<Response<Body>, Problem> {
+) -> Result<Response<Bytes>, Problem> {
     let ModelListing { dialect, bounds } = *listing;
     let mut names = exchange.snapshot.traffic.model_names();
     names.retain(|name| bounds.opens_model(name));
@@ -284,12 +288,12 @@ fn relay(mut exchange: Box<Exchange>, relayed: RelayedResponse) -> ClientRespons
 /// Ends a request to which the gateway itself responds.
 fn finish(
     exchange: &mut Exchange,
-    response: Response<Body>,
+    response: Response<Bytes>,
     rate: Option<RateLevel>,
     outcome: Outcome,
 ) -> ClientResponse {
     exchange.answers(response.status().as_u16());
-    exchange.relayed(response.body().whole_bytes().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0));
+    exchange.relayed(response.body().len());
     exchange.finish(outcome, None);
     let now = exchange.worker().shared.clock.now();
     ClientResponse::own(response, GatewayFields { id: exchange.id_text, rate, now })

@@ -6,6 +6,7 @@
 
 pub(crate) mod body;
 pub(crate) mod call;
+mod error;
 mod request_writer;
 
 use std::cell::RefCell;
@@ -17,7 +18,7 @@ use ::http1::{HeadLimits, ResponseParser};
 
 use crate::buffers::Buffers;
 use crate::receive_buffer::ReceiveBuffer;
-use crate::upstream::connect::HEAD_BYTES_MAX;
+use crate::upstream::HEAD_BYTES_MAX;
 use crate::upstream::socket::{Gauge, IdleSocket, Probe, Socket};
 
 /// Maximum number of fields in a response's head, which is also the maximum of the parser.

@@ -13,7 +13,7 @@ use http1::{Announced, KnownName};
 use thiserror::Error;
 
 use super::streams::StreamSlot;
-use crate::body::{Upload, UploadError};
+use crate::upload::{Upload, UploadError};
 use crate::upstream::INTERIM_RESPONSES_MAX;
 use crate::upstream::outgoing::OutgoingHead;
 use crate::upstream::socket::Probe;
