@@ -25,8 +25,8 @@ use std::io::Write;
 use access::{Clock, KeyNo, Timestamp};
 use chrono::{DateTime, SecondsFormat};
 use config::Environment;
-use config::load::{Flags, LoadedConfig, Sources};
 use config::snapshot::Process;
+use config::{Flags, LoadedConfig, Sources};
 use store::{Options, ScopeIds, Store, UserRef};
 
 use crate::cli::Place;

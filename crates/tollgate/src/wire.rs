@@ -15,9 +15,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use access::{Clock, Revision};
-use config::load::{LoadedConfig, Note};
 use config::snapshot::Process;
 use config::{Live, Snapshot};
+use config::{LoadedConfig, Note};
 use telemetry::logs::DroppedLines;
 use telemetry::{LiveState, Metrics};
 

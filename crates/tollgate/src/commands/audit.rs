@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use access::{Clock, Day};
 use anyhow::bail;
 use cluster::{Cluster, OpenLease};
-use config::load::Flags;
+use config::Flags;
 use config::snapshot::Process;
 use ledger::{Days, Ledger, Reconciliation, RepairedTotals};
 use meter::{Per, Period};

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use access::{Amount, BudgetScope, Clock, Day};
 use anyhow::Context;
-use config::load::Flags;
+use config::Flags;
 use meter::budget::Period;
 use serde_json::{Value, json};
 use store::{Actor, BudgetHolder, ScopeIds, Store, StoredBudget};

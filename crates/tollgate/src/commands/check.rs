@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use access::Clock;
-use config::load::Flags;
+use config::Flags;
 
 use crate::cli::{Check, Place};
 use crate::commands::prices::PRICES_WARNED;

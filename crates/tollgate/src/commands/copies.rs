@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use access::{Clock, Secret};
 use chrono::DateTime;
-use config::load::Flags;
+use config::Flags;
 use config::snapshot::Process;
 use store::backup::{self, BroughtBack, Draft, Successor};
 use store::copy::{CopiedTable, Progress, copy};

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use cluster::{Cluster, JobRecord, LastRun};
-use config::load::Flags;
+use config::Flags;
 use jobs::{JobSpec, Owner};
 use serde_json::json;
 

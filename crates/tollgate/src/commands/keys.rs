@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use access::bounds::{UnfitBound, network};
 use access::{ApiKey, Clock, Credits, KeyBounds, KeyId, Timestamp};
 use anyhow::Context;
-use config::load::Flags;
+use config::Flags;
 use config::snapshot::Process;
 use store::{Actor, Key, KeyChange, KeySecret, NewKey, Rotation, Store};
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use access::Amount;
 use cluster::{Cluster, LeaseError, OpenLease};
-use config::load::Flags;
+use config::Flags;
 use meter::lease::CounterId;
 use meter::{BudgetScope, Measure, Per};
 use serde_json::json;

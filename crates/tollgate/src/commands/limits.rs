@@ -9,8 +9,8 @@ use std::process::ExitCode;
 
 use access::{Amount, BudgetScope, Credits, Measure, Plan};
 use cluster::Cluster;
+use config::Flags;
 use config::Snapshot;
-use config::load::Flags;
 use config::snapshot::{BudgetDimension, Dimension, LimitSubject, Unbounded, WindowLimit};
 use meter::rate::Rate;
 use serde_json::{Value, json};

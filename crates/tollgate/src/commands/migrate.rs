@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use access::Clock;
-use config::load::Flags;
+use config::Flags;
 use config::snapshot::Process;
 use store::Options;
 use store::migration::{self, Status, Step, Undo};

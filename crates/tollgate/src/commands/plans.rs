@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use access::Plan;
-use config::load::Flags;
+use config::Flags;
 use config::snapshot::Traffic;
 use store::{Actor, PlanDifference, PlanDifferences, PlanError, Store};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use access::{Day, usd};
 use ai::price::{Long, Price, Prices};
-use config::load::Flags;
+use config::Flags;
 use config::read_price_file;
 use config::snapshot::Traffic;
 use meter::Rates;

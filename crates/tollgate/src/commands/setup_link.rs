@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use config::load::Flags;
+use config::Flags;
 
 use crate::cli::SetupLink;
 use crate::commands::{block_on, load, open, say};

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Parser;
-use config::load::{Flags, Note};
+use config::{Flags, Note};
 
 use crate::cli::{Cli, Command, Place};
 use crate::commands::{load, say, serve};

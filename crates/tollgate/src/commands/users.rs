@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use access::password::{self, Password};
 use access::{Plan, Role, Secret, UserStatus};
 use anyhow::Context;
+use config::Flags;
 use config::Snapshot;
-use config::load::Flags;
 use config::snapshot::Process;
 use store::{
     Actor, Email, InvalidText, LinkError, NewLink, NewUser, NoPlan, Purpose, Store, User, UserChange, UserError,

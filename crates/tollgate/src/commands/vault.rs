@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use access::{Clock, Vault};
 use anyhow::{Context, bail};
 use chrono::DateTime;
-use config::load::Flags;
+use config::Flags;
 use config::snapshot::Process;
 use store::{Actor, DatabaseError, KnownMasterKey, RunningServers, Store};
 

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::snapshot::{PathMatch, Route};
+use super::route::{PathMatch, Route};
 
 /// The compiled routes of a configuration.
 #[derive(Debug, Clone, Default)]
