@@ -22,7 +22,6 @@ use super::tree::{File, Tree};
 const PENDING: &[(&str, usize)] = &[
     ("control", 5),
     ("e2e", 5),
-    ("fuzz", 2),
     ("ledger", 4),
     ("meter", 2),
     ("mock", 11),
