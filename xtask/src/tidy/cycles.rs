@@ -24,7 +24,6 @@ const PENDING: &[(&str, usize)] = &[
     ("ledger", 4),
     ("mock", 11),
     ("proxy", 38),
-    ("spool", 4),
     ("store", 15),
     ("tollgate", 11),
 ];
