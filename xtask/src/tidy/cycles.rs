@@ -22,7 +22,6 @@ use super::tree::{File, Tree};
 const PENDING: &[(&str, usize)] = &[
     ("control", 5),
     ("ledger", 4),
-    ("mock", 11),
     ("proxy", 38),
     ("store", 15),
     ("tollgate", 11),
