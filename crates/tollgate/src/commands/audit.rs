@@ -15,8 +15,9 @@ use meter::{Per, Period};
 use store::{Actor, Store};
 
 use crate::cli::Audit;
-use crate::commands::{block_on, load, open, say};
+use crate::commands::{block_on, load, open};
 use crate::failure;
+use crate::terminal::say;
 
 /// Exit code if figures differ.
 const DIFFERS: u8 = 3;

@@ -11,7 +11,8 @@ use store::{Actor, BudgetHolder, ScopeIds, Store, StoredBudget};
 
 use crate::cli::{BudgetsCommand, BudgetsCommands, ScopeFlags, SetBudget};
 use crate::commands::keys::id;
-use crate::commands::{block_on, last4, load, moment, open, printable, say, user};
+use crate::commands::{block_on, last4, load, moment, open, printable, user};
+use crate::terminal::say;
 
 /// Runs the command against the store.
 pub(crate) fn run(args: &BudgetsCommands) -> anyhow::Result<ExitCode> {

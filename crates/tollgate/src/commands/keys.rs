@@ -10,7 +10,8 @@ use config::snapshot::Process;
 use store::{Actor, Key, KeyChange, KeySecret, NewKey, Rotation, Store};
 
 use crate::cli::{CreateKey, Keys, KeysCommand};
-use crate::commands::{block_on, load, moment, open, printable, say, user};
+use crate::commands::{block_on, load, moment, open, printable, user};
+use crate::terminal::say;
 
 /// Runs the command against the store.
 pub(crate) fn run(args: &Keys) -> anyhow::Result<ExitCode> {

@@ -11,8 +11,9 @@ use serde_json::json;
 use store::{Actor, ScopeIds, Store};
 
 use crate::cli::{LeasesCommand, LeasesCommands};
-use crate::commands::{block_on, load, moment, open, printable, say};
+use crate::commands::{block_on, load, moment, open, printable};
 use crate::failure;
+use crate::terminal::say;
 
 /// Runs the command against the store.
 pub(crate) fn run(args: &LeasesCommands) -> anyhow::Result<ExitCode> {

@@ -17,9 +17,10 @@ use serde_json::{Value, json};
 use store::{BoundKeys, Store};
 
 use crate::cli::Limits;
-use crate::commands::{block_on, last4, load, open, printable, say};
+use crate::commands::{block_on, last4, load, open, printable};
 use crate::failure;
 use crate::terminal;
+use crate::terminal::say;
 use reasons::ReasonedAmount;
 
 /// Runs the command against the store.

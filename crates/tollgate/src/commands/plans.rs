@@ -8,8 +8,9 @@ use config::snapshot::Traffic;
 use store::{Actor, PlanDifference, PlanDifferences, PlanError, Store};
 
 use crate::cli::{PlansCommand, PlansCommands};
-use crate::commands::{block_on, load, open, printable, say};
+use crate::commands::{block_on, load, open, printable};
 use crate::failure;
+use crate::terminal::say;
 
 /// Runs the command against the store.
 pub(crate) fn run(args: &PlansCommands) -> anyhow::Result<ExitCode> {
