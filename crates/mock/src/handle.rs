@@ -1,6 +1,7 @@
 //! Dispatch of requests by path.
 
 mod call;
+mod refusal;
 
 use std::sync::OnceLock;
 
@@ -23,7 +24,7 @@ use crate::json::Json;
 use crate::payload::Payload;
 use crate::provider_headers::insert;
 use crate::request_log::{BodyHash, LoggedPart, LoggedRequest, RequestLog, hex};
-use crate::server::MockTiming;
+use crate::timing::MockTiming;
 use crate::wire;
 
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -131,7 +132,7 @@ impl MockProvider {
 }
 
 /// A response with a JSON body.
-pub(crate) fn json(status: StatusCode, body: &Json) -> Response<Payload> {
+fn json(status: StatusCode, body: &Json) -> Response<Payload> {
     typed(status, wire::JSON, Payload::whole(wire::bytes(body)))
 }
 
