@@ -8,20 +8,20 @@ mod response_writer;
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use access::Refusal;
 use bytes::Bytes;
-use http::HeaderValue;
 use http1::{HeadLimits, RequestHead, RequestParser, ResponseTo, Version, Violation};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use self::response_writer::{ResponseContext, ResponseWriter, WriteEnd};
 use crate::client::{ClientSocket, RequestBody, SharedSocket};
+use crate::client_context::{ConnectionContext, Peer};
 use crate::deadlines::{ConnectionDeadlines, DeadlineAction};
 use crate::drain::Outliving;
 use crate::handle::handle;
@@ -31,32 +31,6 @@ use crate::worker::Worker;
 
 /// Maximum number of fields in a request's head.
 const FIELDS_MAX: usize = 100;
-
-/// The connection on which a request arrived.
-pub(crate) struct ConnectionContext {
-    pub(crate) worker: Rc<Worker>,
-    pub(crate) deadlines: Rc<ConnectionDeadlines>,
-    pub(crate) peer: Peer,
-}
-
-/// The other end of a connection.
-#[derive(Debug)]
-pub(crate) struct Peer {
-    /// The IP address of the other end.
-    pub(crate) address: IpAddr,
-    /// The same address as a field value for upstreams.
-    pub(crate) forwarded_for: HeaderValue,
-}
-
-impl Peer {
-    fn new(address: IpAddr) -> Self {
-        let address = address.to_canonical();
-        let text = address.to_string();
-        // An IP address has no character that is invalid in a field value.
-        let forwarded_for = HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("unknown"));
-        Self { address, forwarded_for }
-    }
-}
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: SocketAddr) {

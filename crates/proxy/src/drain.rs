@@ -14,11 +14,12 @@ use config::snapshot::OnHangup;
 use tokio::time::{Instant, sleep_until};
 
 use crate::capacity::RequestPermit;
-use crate::connection::ConnectionContext;
+use crate::client_context::ConnectionContext;
 use crate::relay::Relay;
 use crate::response::ClientResponse;
 use crate::shutdown::{Phase, reached};
-use crate::worker::{Worker, spawn};
+use crate::task::spawn;
+use crate::worker::Worker;
 
 /// The bounds of reading a response whose client has disconnected.
 #[derive(Debug, Clone, Copy)]

@@ -17,11 +17,10 @@ use crate::aggregation::PreloggedPart;
 use crate::answer::Problem;
 use crate::body::IncomingBody;
 use crate::capacity::KeyPermit;
-use crate::connection::ConnectionContext;
+use crate::client_context::ConnectionContext;
 use crate::deadlines::ConnectionDeadlines;
 use crate::head::Head;
 use crate::request_id::RequestIdText;
-use crate::transform::{ForwardedClient, Trust};
 use crate::upload::Progress;
 use crate::upstream::destination::Destination;
 use crate::upstream::socket::Probe;
@@ -159,11 +158,6 @@ impl Exchange {
 
     pub(crate) fn worker(&self) -> &Worker {
         &self.at.worker
-    }
-
-    /// Returns the client as an ordinary upstream receives it; `address` is its address.
-    pub(crate) fn client<'a>(&'a self, address: &'a [u8], trust: Trust<'a>) -> ForwardedClient<'a> {
-        ForwardedClient { address, id: self.id, id_text: self.id_text.as_bytes(), trust }
     }
 
     /// Reads the monotonic clock. A step that has waited calls it, so that `read_at` is the current time for the next

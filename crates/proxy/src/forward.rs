@@ -141,7 +141,7 @@ async fn dial(
     let refuse = |error: &ConnectError| {
         Problem::new(Refusal::UpstreamConnect, "the upstream cannot be reached; it received nothing").because(error)
     };
-    let connected = match timeout(within, connect(exchange.worker(), &pool.origin, within)).await {
+    let connected = match timeout(within, connect(&exchange.worker().connector, &pool.origin, within)).await {
         Ok(result) => result.map_err(|error| refuse(&error))?,
         Err(late) => {
             let message = "the upstream did not accept the connection in time; it received nothing";

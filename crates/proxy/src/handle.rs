@@ -21,7 +21,7 @@ use crate::answer::{self, Problem, Rendering};
 use crate::body::IncomingBody;
 use crate::capacity::CallBound;
 use crate::client::RequestBody;
-use crate::connection::ConnectionContext;
+use crate::client_context::ConnectionContext;
 use crate::exchange::Exchange;
 use crate::forward::{Outgoing, UpstreamResponse, forward};
 use crate::head::Head;
@@ -30,7 +30,7 @@ use crate::relay::{Relay, TappedResponse};
 use crate::response::{ClientResponse, GatewayFields};
 use crate::response_body::Body;
 use crate::route::RouteMatch;
-use crate::transform::{ProviderTarget, Trust};
+use crate::transform::{ForwardedClient, ProviderTarget, Trust};
 use crate::upload::Upload;
 use crate::upstream::outgoing::{OutgoingHead, OutgoingTarget};
 use crate::{address, admit, budget, credential, identify, route, scope, transform, unauthenticated};
@@ -139,10 +139,11 @@ async fn plain(exchange: &mut Exchange, route: &Arc<Route>) -> Result<HandledRes
             standing
         }
     };
-    let to = exchange.snapshot.destinations.of_upstream(&route.upstream, exchange.worker()).map_err(unwritable)?;
+    let to = exchange.snapshot.destinations.of_upstream(&route.upstream).map_err(unwritable)?;
     let trust = if address::is_of_trusted(exchange) { Trust::Peer } else { Trust::Route(&route.allow_headers) };
     let address = address::forwarded(exchange);
-    let client = exchange.client(&address, trust);
+    let (id, id_text) = (exchange.id, exchange.id_text.as_bytes());
+    let client = ForwardedClient { address: &address, id, id_text, trust };
     let edits = transform::to_upstream(&exchange.head, &to.edits, &client).map_err(unwritable)?;
     let (upload, progress) =
         Upload::stream(exchange.body.take(), exchange.snapshot.traffic.sizes.body_bytes_max, exchange.begun);
@@ -179,13 +180,13 @@ async fn llm(exchange: &mut Exchange, called: &EndpointCall<'_>) -> Result<Handl
     if let Some(charge) = charge {
         exchange.open(charge).await?;
     }
-    let to = exchange.snapshot.destinations.of_provider(&call.provider, exchange.worker()).map_err(unwritable)?;
+    let to = exchange.snapshot.destinations.of_provider(&call.provider).map_err(unwritable)?;
     let (kind, dialect) = (call.provider.kind, format.dialect());
     let provider = ProviderTarget { edits: &to.edits, kind, dialect, credential };
     let edits = transform::to_provider(&head, &provider, exchange.id).map_err(unwritable)?;
     let (upload, progress) = Upload::segments(body, exchange.read_at());
     let prefix = exchange.snapshot.traffic.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
-    let target = transform::to_endpoint(called, &head, prefix, &call);
+    let target = transform::to_endpoint(called, &head, prefix, &call.model);
     let head = OutgoingHead { head, edits, target, to };
     let mut answered = forward(exchange, Outgoing { head, upload, progress, repeatable: false }).await?;
     let upstream_id = transform::from_provider(&mut answered.head).map_err(unwritable)?;

@@ -126,6 +126,12 @@ pub(crate) fn text(value: &[u8]) -> Option<&str> {
     str::from_utf8(value).ok().filter(|text| text.is_ascii())
 }
 
+/// Returns the token of a `Bearer` credential (RFC 6750, 2.1); the scheme is case-insensitive.
+pub(crate) fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.trim_ascii().split_first_chunk::<6>()?;
+    (scheme.eq_ignore_ascii_case(b"bearer") && token.first() == Some(&b' ')).then(|| token.trim_ascii())
+}
+
 /// Octets that the parser accepts as ASCII only.
 fn ascii(octets: &[u8]) -> &str {
     str::from_utf8(octets).unwrap_or_default()

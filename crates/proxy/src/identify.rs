@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::address;
 use crate::answer::Problem;
 use crate::exchange::Exchange;
-use crate::head::Head;
+use crate::head::{Head, bearer};
 
 /// A request waits at most this long for the look-up of its key.
 const LOOKUP_MAX: Duration = Duration::from_secs(2);
@@ -60,12 +60,6 @@ fn credential(head: &Head) -> Result<&[u8], Problem> {
     found.filter(|credential| !credential.is_empty()).ok_or_else(|| {
         Problem::new(Refusal::Unauthorized, "a key is needed: send it as Authorization: Bearer KEY or x-api-key: KEY")
     })
-}
-
-/// Returns the token of a `Bearer` credential (RFC 6750, 2.1); the scheme is case-insensitive.
-pub(crate) fn bearer(value: &[u8]) -> Option<&[u8]> {
-    let (scheme, token) = value.trim_ascii().split_first_chunk::<6>()?;
-    (scheme.eq_ignore_ascii_case(b"bearer") && token.first() == Some(&b' ')).then(|| token.trim_ascii())
 }
 
 fn malformed(prefix: &str) -> Problem {

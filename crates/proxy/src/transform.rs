@@ -9,34 +9,15 @@ use std::sync::Arc;
 
 use access::{RequestId, Secret, is_key};
 use ai::{Dialect, EndpointCall, ProviderKind};
-use config::snapshot::Origin;
 use http1::{HeadEdits, InvalidPart, KnownName};
 
-use crate::exchange::InferenceCall;
-use crate::head::{Head, text};
-use crate::identify::bearer;
+use crate::head::{Head, bearer, text};
 use crate::transform::trusted::is_trusted_by_backends;
 use crate::upstream::outgoing::OutgoingTarget;
 use crate::upstream::response_head::RelayedHead;
 
 /// Room for the fields that one request adds to the edits of its destination.
 const ADDED_BYTES_USUAL: usize = 384;
-
-/// Fields that the gateway writes itself for an ordinary upstream, or that concern the connection to the client. Their
-/// spellings with underscores are removed too.
-const REPLACED: [KnownName; 11] = [
-    KnownName::Expect,
-    KnownName::Forwarded,
-    KnownName::Traceparent,
-    KnownName::XForwardedFor,
-    KnownName::XForwardedHost,
-    KnownName::XForwardedOther,
-    KnownName::XForwardedPort,
-    KnownName::XForwardedPrefix,
-    KnownName::XForwardedProto,
-    KnownName::XRealIp,
-    KnownName::XRequestId,
-];
 
 /// Response fields that describe the provider's account, or are the provider's ids of the request.
 const OF_THE_ACCOUNT: [KnownName; 4] =
@@ -66,20 +47,6 @@ impl Trust<'_> {
             Self::Route(allowed) => allowed.iter().any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(name)),
         }
     }
-}
-
-/// Returns the edits that every request to an ordinary upstream gets.
-///
-/// # Errors
-/// The origin's authority is not a field value.
-pub(crate) fn upstream_edits(origin: &Origin) -> Result<HeadEdits, InvalidPart> {
-    let mut edits = HeadEdits::for_forwarding();
-    for name in REPLACED {
-        edits.remove(name);
-    }
-    edits.set(KnownName::Host, origin.authority.as_bytes())?;
-    edits.append(KnownName::XForwardedProto, b"http")?;
-    Ok(edits)
 }
 
 /// Returns the edits of one request to an ordinary upstream; `edits` are those of the upstream.
@@ -128,19 +95,6 @@ pub(crate) struct ProviderTarget<'a> {
     pub(crate) dialect: Dialect,
     /// The user's own or a shared credential; without one, none is sent.
     pub(crate) credential: Option<&'a Secret>,
-}
-
-/// Returns the edits that every request to a provider gets.
-///
-/// # Errors
-/// The origin's authority is not a field value.
-pub(crate) fn provider_edits(origin: &Origin) -> Result<HeadEdits, InvalidPart> {
-    let mut edits = HeadEdits::for_forwarding();
-    edits.remove(KnownName::Traceparent);
-    edits.set(KnownName::Host, origin.authority.as_bytes())?;
-    // The tap must be able to read the response.
-    edits.set(KnownName::AcceptEncoding, b"identity")?;
-    Ok(edits)
 }
 
 /// Returns the edits of one request to an LLM provider.
@@ -211,16 +165,11 @@ fn parse_trace(value: &str) -> Option<(&str, &str)> {
 }
 
 /// The target of an LLM call: the endpoint's path at the provider, with the provider's own name of the model, and the query
-/// parameters that the format allows. `prefix` is the `ai.prefix`, with which the received path begins.
-pub(crate) fn to_endpoint(
-    called: &EndpointCall<'_>,
-    head: &Head,
-    prefix: &str,
-    call: &InferenceCall,
-) -> OutgoingTarget {
+/// parameters that the format allows. `model` is that name, and `prefix` is the `ai.prefix`, with which the received path begins.
+pub(crate) fn to_endpoint(called: &EndpointCall<'_>, head: &Head, prefix: &str, model: &str) -> OutgoingTarget {
     match head.query() {
         None if called.is_verbatim() => OutgoingTarget::Received { prefix_len: prefix.len() },
-        query => OutgoingTarget::Written(called.target(&call.model, query)),
+        query => OutgoingTarget::Written(called.target(model, query)),
     }
 }
 

@@ -31,7 +31,9 @@ use crate::deadlines::{self, WorkerDeadlines};
 use crate::listener::{AcceptFailureLog, BACKLOG, Listeners};
 use crate::settle::{Handles, Refusals, RequestHandles};
 use crate::shutdown::{LAST_WORDS, Phase, Shutdown, reached};
+use crate::task::spawn;
 use crate::unauthenticated::UnauthenticatedClients;
+use crate::upstream::connect::Connector;
 use crate::upstream::destination::Destinations;
 use crate::upstream::pool::{self, Pools};
 
@@ -90,7 +92,8 @@ pub(crate) struct Worker {
     pub(crate) directory: Directory,
     pub(crate) spool: RefCell<spool::Writer>,
     pub(crate) ids: RefCell<Ids>,
-    pub(crate) pools: Pools,
+    pools: Rc<Pools>,
+    pub(crate) connector: Connector,
     pub(crate) buffers: Rc<Buffers>,
     pub(crate) date: DateCache,
     pub(crate) deadlines: WorkerDeadlines,
@@ -110,8 +113,9 @@ pub(crate) struct Pinned {
 }
 
 impl Pinned {
-    fn new(snapshot: Arc<Snapshot>) -> Rc<Self> {
-        Rc::new(Self { snapshot, destinations: Destinations::default(), requests: RequestHandles::default() })
+    fn new(snapshot: Arc<Snapshot>, pools: &Rc<Pools>, metrics: &Arc<Metrics>) -> Rc<Self> {
+        let destinations = Destinations::new(pools.clone(), metrics.clone());
+        Rc::new(Self { snapshot, destinations, requests: RequestHandles::default() })
     }
 }
 
@@ -129,7 +133,7 @@ impl Worker {
         let now = self.shared.live.load();
         let mut pinned = self.snapshot.borrow_mut();
         if !Arc::ptr_eq(&now, &pinned.snapshot) {
-            *pinned = Pinned::new(Arc::clone(&now));
+            *pinned = Pinned::new(Arc::clone(&now), &self.pools, &self.shared.metrics);
         }
         pinned.clone()
     }
@@ -218,15 +222,17 @@ fn run(shared: Arc<Shared>, sockets: Sockets, lane: WorkerResources) {
 /// Accepts connections until the shutdown closes the listeners, then lets requests in flight end. Returns the worker's
 /// state.
 async fn work(shared: Arc<Shared>, sockets: Sockets, lane: WorkerResources) -> Rc<Worker> {
+    let (pools, buffers): (Rc<Pools>, Rc<Buffers>) = Default::default();
     let worker = Rc::new(Worker {
         ids: RefCell::new(Ids::new(shared.clock.clone())),
         handles: Handles::new(&shared.metrics),
-        snapshot: RefCell::new(Pinned::new(shared.live.load_full())),
+        snapshot: RefCell::new(Pinned::new(shared.live.load_full(), &pools, &shared.metrics)),
+        connector: Connector { tls: shared.tls.clone(), buffers: buffers.clone() },
         shared,
         directory: lane.directory,
         spool: RefCell::new(lane.spool),
-        pools: Pools::default(),
-        buffers: Rc::default(),
+        pools,
+        buffers,
         date: DateCache::default(),
         deadlines: WorkerDeadlines::default(),
         aggregation: Aggregation::default(),
@@ -234,7 +240,7 @@ async fn work(shared: Arc<Shared>, sockets: Sockets, lane: WorkerResources) -> R
         refusals: Refusals::default(),
     });
     drop(spawn(keep_up(worker.clone(), aggregation::flush_forever)));
-    drop(spawn(keep_up(worker.clone(), pool::sweep_forever)));
+    drop(spawn(keep_up(worker.clone(), |worker| pool::sweep_forever(worker.pools.clone()))));
     drop(spawn(keep_up(worker.clone(), deadlines::look_forever)));
     let mut accepting = Vec::new();
     for socket in sockets.all {
@@ -343,13 +349,4 @@ fn is_of_one_connection(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
     )
-}
-
-/// Starts a task on this worker's thread. The task ends with the worker's runtime at the latest.
-pub(crate) fn spawn<F>(task: F) -> tokio::task::JoinHandle<F::Output>
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    tokio::task::spawn_local(task)
 }

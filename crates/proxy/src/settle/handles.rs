@@ -9,8 +9,7 @@ use meter::Usage;
 use rustc_hash::FxHashMap;
 use telemetry::Metrics;
 use telemetry::metrics::{
-    CodeLabels, Counter, Histogram, ModelLabels, RequestLabels, RouteLabels, TokenLabels, UpstreamCodeLabels,
-    UpstreamLabels, method,
+    CodeLabels, Counter, Histogram, ModelLabels, RequestLabels, RouteLabels, TokenLabels, UpstreamCodeLabels, method,
 };
 
 use crate::exchange::{Exchange, InferenceCall};
@@ -85,11 +84,6 @@ impl Handles {
             requests.inc();
             duration.observe_us(duration_us);
         });
-    }
-
-    /// Returns the metric of the time until an upstream's response begins.
-    pub(crate) fn upstream_duration(&self, upstream: &Arc<str>) -> Histogram {
-        self.metrics.proxy.upstream_duration.get_or_create(&UpstreamLabels { upstream: upstream.into() })
     }
 
     pub(crate) fn upstream_failed(&self, upstream: &Arc<str>, refusal: Refusal) {

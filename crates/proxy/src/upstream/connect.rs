@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +13,10 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use crate::buffers::Buffers;
 use crate::upstream::http1::Http1Connection;
 use crate::upstream::http2::{self, NewHttp2Connection};
 use crate::upstream::socket::{Gauge, Socket, Transport};
-use crate::worker::Worker;
 
 /// Maximum number of a name's addresses that are tried.
 const ADDRESSES_MAX: usize = 4;
@@ -39,6 +40,12 @@ pub(crate) enum ConnectError {
     Http2(#[source] h2::Error),
 }
 
+/// What new connections of a worker need.
+pub(crate) struct Connector {
+    pub(crate) tls: Arc<rustls::ClientConfig>,
+    pub(crate) buffers: Rc<Buffers>,
+}
+
 /// A new connection with its protocol.
 pub(crate) enum NewConnection {
     Http1(Box<Http1Connection>),
@@ -57,7 +64,11 @@ pub fn tls_config() -> Arc<rustls::ClientConfig> {
 
 /// Connects to an origin. The code that calls this function limits the whole time to `within`, of which each address of
 /// a name has an equal share.
-pub(crate) async fn connect(worker: &Worker, origin: &Origin, within: Duration) -> Result<NewConnection, ConnectError> {
+pub(crate) async fn connect(
+    connector: &Connector,
+    origin: &Origin,
+    within: Duration,
+) -> Result<NewConnection, ConnectError> {
     let stream = tcp(origin, within).await?;
     // The call fails only on a socket that has already ended; the first write detects that.
     let _ = stream.set_nodelay(true);
@@ -66,8 +77,8 @@ pub(crate) async fn connect(worker: &Worker, origin: &Origin, within: Duration) 
         Scheme::H2c => (Transport::Plain(stream), true),
         Scheme::Https => {
             let name = ServerName::try_from(origin.host.clone()).map_err(|_| ConnectError::Name)?;
-            let connector = TlsConnector::from(worker.shared.tls.clone());
-            let stream = connector.connect(name, stream).await.map_err(ConnectError::Tls)?;
+            let stream =
+                TlsConnector::from(connector.tls.clone()).connect(name, stream).await.map_err(ConnectError::Tls)?;
             let chosen = stream.get_ref().1.alpn_protocol() == Some(ALPN_HTTP2);
             (Transport::Tls(Box::new(stream)), chosen)
         }
@@ -78,7 +89,7 @@ pub(crate) async fn connect(worker: &Worker, origin: &Origin, within: Duration) 
         let opened = http2::open(socket, gauge).await.map_err(ConnectError::Http2)?;
         return Ok(NewConnection::Http2(Box::new(opened)));
     }
-    Ok(NewConnection::Http1(Http1Connection::new(socket, gauge, worker.buffers.clone())))
+    Ok(NewConnection::Http1(Http1Connection::new(socket, gauge, connector.buffers.clone())))
 }
 
 async fn tcp(origin: &Origin, within: Duration) -> Result<TcpStream, ConnectError> {

@@ -8,13 +8,28 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use config::snapshot::{Origin, Provider, Upstream};
-use http1::{HeadEdits, InvalidPart};
+use http1::{HeadEdits, InvalidPart, KnownName};
 use rustc_hash::FxHashMap;
-use telemetry::metrics::Histogram;
+use telemetry::Metrics;
+use telemetry::metrics::{Histogram, UpstreamLabels};
 
-use crate::transform;
-use crate::upstream::pool::Pool;
-use crate::worker::Worker;
+use crate::upstream::pool::{Pool, Pools};
+
+/// Fields that the gateway writes itself for an ordinary upstream, or that concern the connection to the client. Their
+/// spellings with underscores are removed too.
+const REPLACED: [KnownName; 11] = [
+    KnownName::Expect,
+    KnownName::Forwarded,
+    KnownName::Traceparent,
+    KnownName::XForwardedFor,
+    KnownName::XForwardedHost,
+    KnownName::XForwardedOther,
+    KnownName::XForwardedPort,
+    KnownName::XForwardedPrefix,
+    KnownName::XForwardedProto,
+    KnownName::XRealIp,
+    KnownName::XRequestId,
+];
 
 /// An upstream or a provider.
 pub(crate) struct Destination {
@@ -28,22 +43,26 @@ pub(crate) struct Destination {
 
 /// The destinations of one snapshot, by the address of their configuration, which the snapshot keeps alive. There are at
 /// most as many as upstreams and providers.
-#[derive(Default)]
-pub(crate) struct Destinations(RefCell<FxHashMap<usize, Rc<Destination>>>);
+pub(crate) struct Destinations {
+    known: RefCell<FxHashMap<usize, Rc<Destination>>>,
+    pools: Rc<Pools>,
+    metrics: Arc<Metrics>,
+}
 
 impl Destinations {
+    /// Returns no destinations yet. They use the worker's pools.
+    pub(crate) fn new(pools: Rc<Pools>, metrics: Arc<Metrics>) -> Self {
+        Self { known: RefCell::default(), pools, metrics }
+    }
+
     /// Returns the destination of an ordinary route; `upstream` is part of the snapshot.
     ///
     /// # Errors
     /// The origin's authority is not a valid header.
-    pub(crate) fn of_upstream(
-        &self,
-        upstream: &Arc<Upstream>,
-        worker: &Worker,
-    ) -> Result<Rc<Destination>, InvalidPart> {
+    pub(crate) fn of_upstream(&self, upstream: &Arc<Upstream>) -> Result<Rc<Destination>, InvalidPart> {
         self.of(Arc::as_ptr(upstream).addr(), || {
-            let edits = transform::upstream_edits(&upstream.origin)?;
-            Ok(Destination::new(worker, &upstream.name, &upstream.origin, edits))
+            let edits = upstream_edits(&upstream.origin)?;
+            Ok(self.destination(&upstream.name, &upstream.origin, edits))
         })
     }
 
@@ -51,14 +70,10 @@ impl Destinations {
     ///
     /// # Errors
     /// The origin's authority is not a valid header.
-    pub(crate) fn of_provider(
-        &self,
-        provider: &Arc<Provider>,
-        worker: &Worker,
-    ) -> Result<Rc<Destination>, InvalidPart> {
+    pub(crate) fn of_provider(&self, provider: &Arc<Provider>) -> Result<Rc<Destination>, InvalidPart> {
         self.of(Arc::as_ptr(provider).addr(), || {
-            let edits = transform::provider_edits(&provider.origin)?;
-            Ok(Destination::new(worker, &provider.name, &provider.origin, edits))
+            let edits = provider_edits(&provider.origin)?;
+            Ok(self.destination(&provider.name, &provider.origin, edits))
         })
     }
 
@@ -67,18 +82,44 @@ impl Destinations {
         address: usize,
         build: impl FnOnce() -> Result<Destination, InvalidPart>,
     ) -> Result<Rc<Destination>, InvalidPart> {
-        if let Some(known) = self.0.borrow().get(&address) {
+        if let Some(known) = self.known.borrow().get(&address) {
             return Ok(known.clone());
         }
         let built = Rc::new(build()?);
-        self.0.borrow_mut().insert(address, built.clone());
+        self.known.borrow_mut().insert(address, built.clone());
         Ok(built)
+    }
+
+    fn destination(&self, name: &Arc<str>, origin: &Origin, edits: HeadEdits) -> Destination {
+        let labels = UpstreamLabels { upstream: name.into() };
+        let duration = self.metrics.proxy.upstream_duration.get_or_create(&labels);
+        Destination { name: name.clone(), pool: self.pools.of(origin), edits, duration }
     }
 }
 
-impl Destination {
-    fn new(worker: &Worker, name: &Arc<str>, origin: &Origin, edits: HeadEdits) -> Self {
-        let duration = worker.handles.upstream_duration(name);
-        Self { name: name.clone(), pool: worker.pools.of(origin), edits, duration }
+/// Returns the edits that every request to an ordinary upstream gets.
+///
+/// # Errors
+/// The origin's authority is not a field value.
+pub(crate) fn upstream_edits(origin: &Origin) -> Result<HeadEdits, InvalidPart> {
+    let mut edits = HeadEdits::for_forwarding();
+    for name in REPLACED {
+        edits.remove(name);
     }
+    edits.set(KnownName::Host, origin.authority.as_bytes())?;
+    edits.append(KnownName::XForwardedProto, b"http")?;
+    Ok(edits)
+}
+
+/// Returns the edits that every request to a provider gets.
+///
+/// # Errors
+/// The origin's authority is not a field value.
+pub(crate) fn provider_edits(origin: &Origin) -> Result<HeadEdits, InvalidPart> {
+    let mut edits = HeadEdits::for_forwarding();
+    edits.remove(KnownName::Traceparent);
+    edits.set(KnownName::Host, origin.authority.as_bytes())?;
+    // The tap must be able to read the response.
+    edits.set(KnownName::AcceptEncoding, b"identity")?;
+    Ok(edits)
 }

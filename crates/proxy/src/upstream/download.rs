@@ -12,11 +12,11 @@ use thiserror::Error;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+use crate::task::spawn;
 use crate::upstream::http1::Http1Connection;
 use crate::upstream::http1::body::{Http1BodyError, Http1Download};
 use crate::upstream::http2::call::Pump;
 use crate::upstream::http2::streams::StreamSlot;
-use crate::worker::spawn;
 
 /// Time that a stream has to end by itself after the last byte of its response. An immediate reset would look like an
 /// attack to upstreams that count resets.

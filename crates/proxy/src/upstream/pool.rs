@@ -14,7 +14,6 @@ use tokio::time::{Instant, sleep};
 use crate::upstream::http1::Http1Connection;
 use crate::upstream::http2::streams::Streams;
 use crate::upstream::socket::IdleSocket;
-use crate::worker::Worker;
 
 /// Maximum number of idle connections to one origin, per worker.
 const IDLE_MAX: usize = 256;
@@ -135,9 +134,9 @@ impl Pools {
 }
 
 /// Closes connections that were idle for too long and removes unused pools, until the worker ends.
-pub(crate) async fn sweep_forever(worker: Rc<Worker>) {
+pub(crate) async fn sweep_forever(pools: Rc<Pools>) {
     loop {
         sleep(SWEEP_EVERY).await;
-        worker.pools.0.borrow_mut().retain(|_, pool| pool.sweep() || Rc::strong_count(pool) > 1);
+        pools.0.borrow_mut().retain(|_, pool| pool.sweep() || Rc::strong_count(pool) > 1);
     }
 }

@@ -13,10 +13,10 @@ use tokio::task::AbortHandle;
 
 use super::Http1Connection;
 use super::error::Http1CallError;
+use crate::task::spawn;
 use crate::upload::{Upload, UploadError};
 use crate::upstream::outgoing::OutgoingHead;
 use crate::upstream::socket::Socket;
-use crate::worker::spawn;
 use crate::write_queue::WriteQueue;
 
 /// A request that is being written.

@@ -10,8 +10,8 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Http2Session, NewHttp2Connection, STREAMS_MAX};
+use crate::task::spawn;
 use crate::upstream::pool::Pool;
-use crate::worker::spawn;
 
 /// Maximum number of HTTP/2 connections to one origin, per worker. It includes connections that accept no further
 /// streams.
@@ -244,9 +244,9 @@ mod tests {
     use tokio::runtime::{Builder, LocalOptions};
 
     use super::*;
+    use crate::task::spawn;
     use crate::upstream::http2;
     use crate::upstream::socket::{Gauge, Socket, Transport};
-    use crate::worker::spawn;
 
     #[test]
     fn connection_that_is_idle_for_too_long_closes_in_good_order() {
