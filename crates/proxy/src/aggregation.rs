@@ -7,7 +7,6 @@ mod prelogged;
 mod unwritten;
 
 use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use rustc_hash::FxHashMap;
 use spool::{Record, SpoolError};
 use tokio::time::sleep;
 
-use crate::worker::Worker;
+use crate::recorder::Recorder;
 
 use prelogged::PreloggedBatches;
 pub use prelogged::{BATCH_PART_OF_LEFT, BATCH_REQUESTS_MAX};
@@ -80,8 +79,8 @@ impl Aggregation {
     ///
     /// # Errors
     /// As [`spool::Writer::append`]: the request cannot be recorded.
-    pub(crate) fn prelog(&self, worker: &Worker, ask: PrelogRequest<'_>) -> Result<PreloggedPart, SpoolError> {
-        self.batches.take(worker, ask)
+    pub(crate) fn prelog(&self, recorder: &Recorder, ask: PrelogRequest<'_>) -> Result<PreloggedPart, SpoolError> {
+        self.batches.take(recorder, ask)
     }
 
     /// Keeps the last record of a request, which the spool did not store, until the spool stores it.
@@ -91,28 +90,28 @@ impl Aggregation {
     }
 
     /// Writes all waiting counts, batches and records. Returns whether the spool stored them.
-    pub(crate) fn flush(&self, worker: &Worker) -> bool {
-        self.write(worker, PreloggedBatches::flush)
+    pub(crate) fn flush(&self, recorder: &Recorder) -> bool {
+        self.write(recorder, PreloggedBatches::flush)
     }
 
     fn write(
         &self,
-        worker: &Worker,
-        of_batches: fn(&PreloggedBatches, &Worker, &mut UnwrittenRecords) -> bool,
+        recorder: &Recorder,
+        of_batches: fn(&PreloggedBatches, &Recorder, &mut UnwrittenRecords) -> bool,
     ) -> bool {
         let mut unwritten = self.unwritten.borrow_mut();
-        let batches = of_batches(&self.batches, worker, &mut unwritten);
-        let unwritten = unwritten.write(worker);
-        self.flush_waiting(worker) && unwritten && batches
+        let batches = of_batches(&self.batches, recorder, &mut unwritten);
+        let unwritten = unwritten.write(recorder);
+        self.flush_waiting(recorder) && unwritten && batches
     }
 
-    fn flush_waiting(&self, worker: &Worker) -> bool {
+    fn flush_waiting(&self, recorder: &Recorder) -> bool {
         let waiting = std::mem::take(&mut *self.waiting.borrow_mut());
         let counts: Vec<Counts> =
             waiting.into_iter().map(|(key, (requests, credits))| counts(key, requests, credits)).collect();
         let mut took_all = true;
         for batch in counts.chunks(RECORD_MAX) {
-            if let Err(error) = append(worker, batch) {
+            if let Err(error) = append(recorder, batch) {
                 tracing::error!(%error, waiting = batch.len(), "counts cannot be recorded yet");
                 took_all = false;
                 for left in batch {
@@ -130,25 +129,25 @@ fn counts(key: AggregationKey, requests: u64, credits: Credits) -> Counts {
 }
 
 /// Writes the counts as one record, or as several if one would be too large.
-fn append(worker: &Worker, batch: &[Counts]) -> Result<(), SpoolError> {
-    let id = worker.ids.borrow_mut().next_uuid();
-    let appended = worker.spool.borrow_mut().append(&Record::Counts { id, counts: batch.to_vec() });
+fn append(recorder: &Recorder, batch: &[Counts]) -> Result<(), SpoolError> {
+    let id = recorder.ids.borrow_mut().next_uuid();
+    let appended = recorder.spool.borrow_mut().append(&Record::Counts { id, counts: batch.to_vec() });
     match appended {
         Err(SpoolError::TooLarge { .. }) if batch.len() > 1 => {
             let (one, other) = batch.split_at(batch.len() / 2);
-            append(worker, one).and_then(|()| append(worker, other))
+            append(recorder, one).and_then(|()| append(recorder, other))
         }
         other => other,
     }
 }
 
 /// Writes counts within 10 ms of the first one, and batches when they are due, until the worker ends.
-pub(crate) async fn flush_forever(worker: Rc<Worker>) {
-    let (aggregation, signal) = (&worker.aggregation, worker.aggregation.batches.signal());
+pub(crate) async fn flush_forever(aggregation: &Aggregation, recorder: &Recorder) {
+    let signal = aggregation.batches.signal();
     loop {
         signal.filled().await;
         sleep(AGGREGATION_DELAY).await;
-        while !aggregation.write(&worker, PreloggedBatches::flush_due) {
+        while !aggregation.write(recorder, PreloggedBatches::flush_due) {
             sleep(AGAIN_AFTER).await;
         }
         if signal.is_on() {

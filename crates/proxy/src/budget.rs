@@ -65,7 +65,7 @@ pub(crate) async fn reserve(
 ) -> Result<Reservation, Problem> {
     let worker = exchange.worker();
     let counted = limits.limits_budgets() || exchange.leaves_a_row();
-    if counted && charge.is_some() && !worker.spool.borrow().has_room() {
+    if counted && charge.is_some() && !worker.recorder.spool.borrow().has_room() {
         return Err(unrecordable());
     }
     let shared = &worker.shared;

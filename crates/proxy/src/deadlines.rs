@@ -12,9 +12,8 @@ use std::time::Duration;
 use config::snapshot::Timeouts;
 use tokio::time::{Instant, sleep};
 
-use crate::shutdown::{Phase, reached};
+use crate::shutdown::{Phase, Shutdown, reached};
 use crate::upstream::socket::Probe;
-use crate::worker::Worker;
 
 /// Maximum time from the first to the last byte of a request's head. `timeouts.idle` applies instead if it is shorter.
 const HEAD_MAX: Duration = Duration::from_secs(15);
@@ -290,12 +289,11 @@ impl WorkerDeadlines {
     }
 }
 
-/// Checks all connections of the worker and passes the phases of a shutdown to them, until the worker ends.
-pub(crate) async fn look_forever(worker: Rc<Worker>) {
-    let every = look_every(&worker.shared.live.load().traffic.timeouts);
-    let mut closing = std::pin::pin!(reached(worker.shared.shutdown.follow(), Phase::Closing));
-    let mut ending = std::pin::pin!(reached(worker.shared.shutdown.follow(), Phase::Ending));
-    let deadlines = &worker.deadlines;
+/// Checks all connections of a worker and passes the phases of the shutdown to them, until the worker ends.
+pub(crate) async fn look_forever(deadlines: &WorkerDeadlines, timeouts: &Timeouts, shutdown: &Shutdown) {
+    let every = look_every(timeouts);
+    let mut closing = std::pin::pin!(reached(shutdown.follow(), Phase::Closing));
+    let mut ending = std::pin::pin!(reached(shutdown.follow(), Phase::Ending));
     loop {
         let phase = deadlines.phase.get();
         tokio::select! {

@@ -119,7 +119,7 @@ impl Exchange {
         let worker = &at.worker;
         let started_at = worker.shared.clock.now();
         let snapshot = worker.snapshot();
-        let id = RequestId(worker.ids.borrow_mut().uuid_at(started_at));
+        let id = RequestId(worker.recorder.ids.borrow_mut().uuid_at(started_at));
         let begun = Instant::now();
         Box::new(Self {
             id,

@@ -228,7 +228,7 @@ impl Exchange {
     fn append(&mut self, event: UsageEvent, owed: PendingSettlement) {
         let record = if std::mem::take(&mut self.opened) { Record::Close(event) } else { Record::Event(event) };
         let worker = &self.at.worker;
-        let appended = worker.spool.borrow_mut().append(&record);
+        let appended = worker.recorder.spool.borrow_mut().append(&record);
         match appended {
             Ok(()) => owed.done(),
             Err(error) => {

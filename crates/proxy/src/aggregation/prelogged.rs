@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::unwritten::{PendingSettlement, UnwrittenRecords};
-use crate::worker::Worker;
+use crate::recorder::Recorder;
 
 /// The divisor that limits the credits of a batch for further requests: they are at most this part of the amount that
 /// is left of the quota. At most these unused credits of a batch are charged after a crash.
@@ -204,7 +204,7 @@ impl PreloggedBatches {
 
     /// Returns a part of the current batch of the key, or of a new batch, whose record is in the spool when this
     /// function returns.
-    pub(super) fn take(&self, worker: &Worker, ask: PrelogRequest<'_>) -> Result<PreloggedPart, SpoolError> {
+    pub(super) fn take(&self, recorder: &Recorder, ask: PrelogRequest<'_>) -> Result<PreloggedPart, SpoolError> {
         let PrelogRequest { caller, day, credits, .. } = ask;
         let current = self.current.borrow().get(&(caller, day)).cloned();
         if let Some(batch) = current.filter(|batch| batch.takes(credits)) {
@@ -212,8 +212,8 @@ impl PreloggedBatches {
         }
         let spare = ask.reservation.prelog(BATCH_REQUESTS_MAX - 1, BATCH_PART_OF_LEFT, ask.now);
         let has_spare = !spare.credits().is_zero();
-        let opened = opened(worker, &ask, credits.saturating_add(spare.credits()));
-        worker.spool.borrow_mut().append(&Record::Open(opened.clone()))?;
+        let opened = opened(recorder, &ask, credits.saturating_add(spare.credits()));
+        recorder.spool.borrow_mut().append(&Record::Open(opened.clone()))?;
         let batch = Rc::new(PreloggedBatch {
             spare: RefCell::new(spare),
             opened: RefCell::new(opened),
@@ -239,35 +239,35 @@ impl PreloggedBatches {
 
     /// Closes batches that have ended, and batches whose surplus other requests need. When a flush is due, flushes all
     /// batches as [`PreloggedBatches::flush`] does.
-    pub(super) fn flush_due(&self, worker: &Worker, unwritten: &mut UnwrittenRecords) -> bool {
-        let are_many = || self.current.borrow().len() > CURRENT_MAX || !worker.spool.borrow().has_room();
+    pub(super) fn flush_due(&self, recorder: &Recorder, unwritten: &mut UnwrittenRecords) -> bool {
+        let are_many = || self.current.borrow().len() > CURRENT_MAX || !recorder.spool.borrow().has_room();
         if self.signal.is_due() || are_many() {
-            return self.flush(worker, unwritten);
+            return self.flush(recorder, unwritten);
         }
         self.current.borrow_mut().extract_if(|_, batch| batch.gives_way()).for_each(|(_, batch)| self.retire(batch));
         let is_over = |batch: &mut Rc<PreloggedBatch>| {
             batch.under_way.get().is_zero() || !batch.spare.borrow().credits().is_zero()
         };
         let over = self.retired.borrow_mut().extract_if(.., is_over).collect();
-        self.settle(worker, over, unwritten)
+        self.settle(recorder, over, unwritten)
     }
 
     /// Closes all batches, and opens new ones for requests still in flight. Returns whether the spool stored every
     /// record; records that it did not store are added to `unwritten`.
-    pub(super) fn flush(&self, worker: &Worker, unwritten: &mut UnwrittenRecords) -> bool {
+    pub(super) fn flush(&self, recorder: &Recorder, unwritten: &mut UnwrittenRecords) -> bool {
         self.signal.since.set(None);
         self.signal.hurried.set(false);
         let current = std::mem::take(&mut *self.current.borrow_mut());
         current.into_values().for_each(|batch| self.retire(batch));
         let batches = std::mem::take(&mut *self.retired.borrow_mut());
-        self.settle(worker, batches, unwritten)
+        self.settle(recorder, batches, unwritten)
     }
 
     /// Closes `batches`. Batches with requests in flight, and those that the spool did not store, remain retired.
-    fn settle(&self, worker: &Worker, batches: Vec<Rc<PreloggedBatch>>, unwritten: &mut UnwrittenRecords) -> bool {
+    fn settle(&self, recorder: &Recorder, batches: Vec<Rc<PreloggedBatch>>, unwritten: &mut UnwrittenRecords) -> bool {
         let mut took_all = true;
         for batch in batches {
-            match settle(worker, &batch, unwritten) {
+            match settle(recorder, &batch, unwritten) {
                 Ok(true) => {}
                 Ok(false) => self.retired.borrow_mut().push(batch),
                 Err(error) => {
@@ -285,7 +285,7 @@ impl PreloggedBatches {
 }
 
 /// Closes the requests of a batch that were sent, with their counts. Returns whether none of the batch is in flight.
-fn settle(worker: &Worker, batch: &PreloggedBatch, unwritten: &mut UnwrittenRecords) -> Result<bool, SpoolError> {
+fn settle(recorder: &Recorder, batch: &PreloggedBatch, unwritten: &mut UnwrittenRecords) -> Result<bool, SpoolError> {
     loop {
         let (mut counts, mut spare) = (batch.counts.borrow_mut(), batch.spare.borrow_mut());
         let mut now = counts.len().min(COUNTS_MAX);
@@ -298,16 +298,16 @@ fn settle(worker: &Worker, batch: &PreloggedBatch, unwritten: &mut UnwrittenReco
         let id = opened.id;
         // Until the close is written, the credits of requests in flight are in two open batches and are reserved twice.
         // If the quota has no room for that, the batch is closed when the last of these requests ends.
-        if !later.is_zero() && !spare.take_more(later, worker.shared.clock.mono()) {
+        if !later.is_zero() && !spare.take_more(later, recorder.clock.mono()) {
             if !batch.under_way.get().is_zero() {
                 return Ok(false);
             }
             (now, later) = (counts.len(), Credits::ZERO);
         }
         if !later.is_zero() {
-            let id = RequestId(worker.ids.borrow_mut().next_uuid());
+            let id = RequestId(recorder.ids.borrow_mut().next_uuid());
             let rest = OpenRequest { id, reserved: Charge::credits(later), ..opened.clone() };
-            if let Err(error) = worker.spool.borrow_mut().append(&Record::Open(rest.clone())) {
+            if let Err(error) = recorder.spool.borrow_mut().append(&Record::Open(rest.clone())) {
                 spare.release(later);
                 return Err(error);
             }
@@ -323,9 +323,9 @@ fn settle(worker: &Worker, batch: &PreloggedBatch, unwritten: &mut UnwrittenReco
 }
 
 /// Returns the opening record of a batch with `credits`, for the request `ask` and further requests.
-fn opened(worker: &Worker, ask: &PrelogRequest<'_>, credits: Credits) -> OpenRequest {
+fn opened(recorder: &Recorder, ask: &PrelogRequest<'_>, credits: Credits) -> OpenRequest {
     OpenRequest {
-        id: RequestId(worker.ids.borrow_mut().next_uuid()),
+        id: RequestId(recorder.ids.borrow_mut().next_uuid()),
         subject: Subject::Key(ask.caller),
         started_at: ask.started_at,
         day: ask.day,

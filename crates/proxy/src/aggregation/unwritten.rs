@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use meter::{Charge, CommittedRequest, PreloggedCredits, Reservation};
 use spool::{Record, SpoolError};
 
-use crate::worker::Worker;
+use crate::recorder::Recorder;
 
 /// Maximum number of waiting events without an opening record. Closing records are bounded by the number of opened
 /// requests.
@@ -76,14 +76,14 @@ impl UnwrittenRecords {
 
     /// Writes the waiting records. Returns whether the spool stored all of them. The spool reserves room for closing
     /// records, so these are written even after an event was not stored.
-    pub(super) fn write(&mut self, worker: &Worker) -> bool {
+    pub(super) fn write(&mut self, recorder: &Recorder) -> bool {
         let mut failed = None;
         for (record, owed) in std::mem::take(&mut self.waiting) {
             if failed.is_some() && record.closes().is_none() {
                 self.waiting.push_back((record, owed));
                 continue;
             }
-            let appended = worker.spool.borrow_mut().append(&record);
+            let appended = recorder.spool.borrow_mut().append(&record);
             match appended {
                 Ok(()) => owed.done(),
                 Err(error @ SpoolError::TooLarge { .. }) => {

@@ -18,7 +18,7 @@ impl Exchange {
     pub(crate) async fn open(&mut self, reserved: Charge) -> Result<(), Problem> {
         let record = Record::Open(self.as_opened(reserved));
         let durable = {
-            let mut spool = self.at.worker.spool.borrow_mut();
+            let mut spool = self.at.worker.recorder.spool.borrow_mut();
             spool.append(&record).map_err(|error| unrecorded(&error))?;
             spool.durable()
         };
@@ -37,8 +37,9 @@ impl Exchange {
             let (day, route, started_at) = (self.day(), &self.route, self.started_at);
             let now = worker.shared.clock.mono_at(self.read_at().into_std());
             let ask = PrelogRequest { caller, day, route, started_at, credits, reservation, now };
-            self.prelogged = Some(worker.aggregation.prelog(worker, ask).map_err(|error| unrecorded(&error))?);
-            worker.spool.borrow_mut().durable()
+            self.prelogged =
+                Some(worker.aggregation.prelog(&worker.recorder, ask).map_err(|error| unrecorded(&error))?);
+            worker.recorder.spool.borrow_mut().durable()
         };
         synced(self, durable).await
     }

@@ -83,7 +83,7 @@ impl Exchange {
         }
         let worker = &self.at.worker;
         // The reserve of the spool is for requests that were admitted.
-        worker.spool.borrow().has_room() && worker.refusals.takes(&self.subject, now)
+        worker.recorder.spool.borrow().has_room() && worker.refusals.takes(&self.subject, now)
     }
 
     /// Returns the requested model if the configuration or a price list names it. The store keeps a row per model name,

@@ -134,7 +134,7 @@ impl Pools {
 }
 
 /// Closes connections that were idle for too long and removes unused pools, until the worker ends.
-pub(crate) async fn sweep_forever(pools: Rc<Pools>) {
+pub(crate) async fn sweep_forever(pools: &Pools) {
     loop {
         sleep(SWEEP_EVERY).await;
         pools.0.borrow_mut().retain(|_, pool| pool.sweep() || Rc::strong_count(pool) > 1);
