@@ -23,9 +23,9 @@ use self::response_writer::{ResponseContext, ResponseWriter, WriteEnd};
 use crate::client::{ClientSocket, RequestBody, SharedSocket};
 use crate::client_context::{ConnectionContext, Peer};
 use crate::deadlines::{ConnectionDeadlines, DeadlineAction};
-use crate::drain::Outliving;
 use crate::handle::handle;
 use crate::head::Head;
+use crate::outliving::Outliving;
 use crate::response::ClientResponse;
 use crate::worker::Worker;
 

@@ -12,8 +12,8 @@ use std::time::Duration;
 use config::snapshot::Timeouts;
 use tokio::time::{Instant, sleep};
 
+use crate::probe::Probe;
 use crate::shutdown::{Phase, Shutdown, reached};
-use crate::upstream::socket::Probe;
 
 /// Maximum time from the first to the last byte of a request's head. `timeouts.idle` applies instead if it is shorter.
 const HEAD_MAX: Duration = Duration::from_secs(15);

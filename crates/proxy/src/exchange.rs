@@ -1,15 +1,18 @@
 //! The state of one request, from its head to the end of its response. Then `settle` settles it.
 
+use std::borrow::Cow;
 use std::cell::Cell;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use access::refusal::Side;
-use access::{Credits, Day, KeyId, Last4, NanoUsd, Principal, Refusal, RequestId, Subject, Timestamp, UserId};
+use access::{Credits, Day, KeyId, Last4, NanoUsd, Principal, Refusal, RequestId, Subject, Timestamp, UserId, address};
 use ai::{Format, ResponseFacts, Tap};
 use bytes::Bytes;
 use config::snapshot::{Events, OnHangup, Provider, Timeouts};
+use http1::KnownName;
 use meter::{Attempt, Billed, Charge, CommittedRequest, Outcome, Reservation};
 use tokio::time::Instant;
 
@@ -20,10 +23,10 @@ use crate::capacity::KeyPermit;
 use crate::client_context::ConnectionContext;
 use crate::deadlines::ConnectionDeadlines;
 use crate::head::Head;
+use crate::probe::Probe;
 use crate::request_id::RequestIdText;
 use crate::upload::Progress;
 use crate::upstream::destination::Destination;
-use crate::upstream::socket::Probe;
 use crate::worker::{Pinned, Worker};
 
 /// One request, from its head to the end of its response. If it is dropped before the end, the client has disconnected,
@@ -158,6 +161,27 @@ impl Exchange {
 
     pub(crate) fn worker(&self) -> &Worker {
         &self.at.worker
+    }
+
+    /// Returns the client's address: the peer's address, or the one that a trusted proxy reports.
+    pub(crate) fn client_address(&self) -> IpAddr {
+        let forwarded = self.head.fields().all(KnownName::XForwardedFor);
+        address::origin(self.at.peer.address, &self.snapshot.traffic.trusted_proxies, forwarded)
+    }
+
+    /// Whether the peer is a trusted proxy.
+    pub(crate) fn is_peer_trusted(&self) -> bool {
+        let peer = self.at.peer.address.to_canonical();
+        self.snapshot.traffic.trusted_proxies.iter().any(|network| network.contains(&peer))
+    }
+
+    /// Returns the client's address as text, for upstreams.
+    pub(crate) fn forwarded_address(&self) -> Cow<'_, [u8]> {
+        let (peer, address) = (&self.at.peer, self.client_address());
+        if address == peer.address {
+            return Cow::Borrowed(peer.forwarded_for.as_bytes());
+        }
+        Cow::Owned(address.to_string().into_bytes())
     }
 
     /// Reads the monotonic clock. A step that has waited calls it, so that `read_at` is the current time for the next

@@ -33,7 +33,7 @@ use crate::route::RouteMatch;
 use crate::transform::{ForwardedClient, ProviderTarget, Trust};
 use crate::upload::Upload;
 use crate::upstream::outgoing::{OutgoingHead, OutgoingTarget};
-use crate::{address, admit, budget, credential, identify, route, scope, transform, unauthenticated};
+use crate::{admit, budget, credential, identify, route, scope, transform};
 
 /// The response to a request.
 enum HandledResponse {
@@ -140,8 +140,8 @@ async fn plain(exchange: &mut Exchange, route: &Arc<Route>) -> Result<HandledRes
         }
     };
     let to = exchange.snapshot.destinations.of_upstream(&route.upstream).map_err(unwritable)?;
-    let trust = if address::is_of_trusted(exchange) { Trust::Peer } else { Trust::Route(&route.allow_headers) };
-    let address = address::forwarded(exchange);
+    let trust = if exchange.is_peer_trusted() { Trust::Peer } else { Trust::Route(&route.allow_headers) };
+    let address = exchange.forwarded_address();
     let (id, id_text) = (exchange.id, exchange.id_text.as_bytes());
     let client = ForwardedClient { address: &address, id, id_text, trust };
     let edits = transform::to_upstream(&exchange.head, &to.edits, &client).map_err(unwritable)?;
@@ -219,7 +219,7 @@ async fn know(exchange: &mut Exchange) -> Result<Arc<access::Principal>, Problem
         }
         Err(problem) => {
             exchange.subject = identify::anonymous(exchange);
-            Err(unauthenticated::refuse(exchange, problem).await)
+            Err(identify::refuse_unauthenticated(exchange, problem).await)
         }
     }
 }

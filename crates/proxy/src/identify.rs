@@ -7,13 +7,15 @@ use std::task::Poll;
 use std::time::Duration;
 
 use access::{KeyHash, NotFound, Principal, Refusal, Subject};
+use http::{HeaderValue, header};
 use http1::KnownName;
+use meter::rate::RateLevel;
 use tokio::time::timeout;
 
-use crate::address;
-use crate::answer::Problem;
+use crate::answer::{Problem, limit_headers, seconds_up};
 use crate::exchange::Exchange;
 use crate::head::{Head, bearer};
+use crate::unauthenticated;
 
 /// A request waits at most this long for the look-up of its key.
 const LOOKUP_MAX: Duration = Duration::from_secs(2);
@@ -40,7 +42,7 @@ pub(crate) async fn identify(exchange: &Exchange) -> Result<Arc<Principal>, Prob
 
 /// Returns the subject of a request without a valid credential.
 pub(crate) fn anonymous(exchange: &Exchange) -> Subject {
-    Subject::Anonymous { address: Some(address::of(exchange)) }
+    Subject::Anonymous { address: Some(exchange.client_address()) }
 }
 
 /// Returns the one credential of a request. Values that are not ASCII are none.
@@ -82,6 +84,41 @@ fn refuse(not_found: NotFound) -> Problem {
         NotFound::Unavailable => (Refusal::Unavailable, "keys cannot be checked at the moment: try again in a moment"),
     };
     Problem::new(refusal, message)
+}
+
+/// Returns the refusal of a credential, or `rate_limited` instead if the address is over its limit. Failures that the
+/// client did not cause are not counted.
+pub(crate) async fn refuse_unauthenticated(exchange: &Exchange, problem: Problem) -> Problem {
+    let limit = exchange.snapshot.traffic.unauthenticated.filter(|_| is_of_the_credential(problem.refusal));
+    let (Some(limit), Subject::Anonymous { address: Some(address) }) = (limit, &exchange.subject) else {
+        return problem;
+    };
+    let shared = &exchange.worker().shared;
+    match shared.unauthenticated.wait(*address, limit, &shared.clock).await {
+        None => problem,
+        Some(wait) => {
+            shared.metrics.limits.refuse(unauthenticated::NAME);
+            let seconds = seconds_up(wait).max(1);
+            let message = format!("too many calls without a valid key: try again in {seconds} seconds");
+            let mut problem =
+                Problem::new(Refusal::RateLimited, message).header(header::RETRY_AFTER, HeaderValue::from(seconds));
+            // No requests remain before the wait is over.
+            let level = RateLevel { limit: limit.limit.get(), remaining: 0, reset: wait };
+            for (name, value) in limit_headers(level, shared.clock.now()) {
+                problem = problem.header(name, value);
+            }
+            problem
+        }
+    }
+}
+
+fn is_of_the_credential(refusal: Refusal) -> bool {
+    use Refusal::{
+        AmbiguousCredentials, KeyExpired, KeyMalformed, KeyRevoked, KeyUnknown, Unauthorized, UserSuspended,
+    };
+    let credential =
+        [Unauthorized, KeyMalformed, KeyUnknown, KeyRevoked, KeyExpired, UserSuspended, AmbiguousCredentials];
+    credential.contains(&refusal)
 }
 
 #[cfg(test)]

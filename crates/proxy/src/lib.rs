@@ -10,7 +10,6 @@
 //! `body`, `answer`, `capacity`, `aggregation`, `drain` (clients that disconnect), `shutdown`. Both sides share
 //! `receive_buffer`, `content` and `write_queue`.
 
-mod address;
 mod admit;
 mod aggregation;
 mod answer;
@@ -30,13 +29,18 @@ mod drain;
 mod exchange;
 mod forward;
 mod handle;
+mod handles;
 mod head;
 mod identify;
 mod inference;
 mod inflate;
+mod limits_cache;
 mod listener;
+mod outliving;
+mod probe;
 mod receive_buffer;
 mod recorder;
+mod refusals;
 mod relay;
 mod request_id;
 mod response;

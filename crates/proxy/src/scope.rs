@@ -4,7 +4,6 @@
 
 use access::{KeyBounds, Principal, Refusal};
 
-use crate::address;
 use crate::answer::Problem;
 use crate::exchange::Exchange;
 
@@ -16,7 +15,7 @@ pub(crate) fn check_address(exchange: &Exchange, principal: &Principal) -> Resul
     if principal.bounds.addresses.is_none() {
         return Ok(());
     }
-    let from = address::of(exchange);
+    let from = exchange.client_address();
     if principal.bounds.opens_from(from) {
         return Ok(());
     }

@@ -3,7 +3,6 @@
 //!
 //! Settling never waits, because most requests whose client disconnects end in `Drop`.
 
-mod handles;
 mod log;
 mod open;
 mod refusals;
@@ -21,9 +20,7 @@ use tokio::time::Instant;
 
 use crate::aggregation::PendingSettlement;
 use crate::exchange::{BudgetHold, Exchange, UpstreamCall, micros};
-
-pub(crate) use handles::{Handles, RequestHandles};
-pub(crate) use refusals::Refusals;
+use crate::handles::EndedRequest;
 
 use used::used;
 
@@ -64,7 +61,9 @@ impl Exchange {
             }
         }
         let handles = &self.at.worker.handles;
-        handles.ended(self, duration_us);
+        let (route, method) = (&self.route, self.head.method_bytes());
+        let ended = EndedRequest { route, method, status: self.status, duration_us };
+        handles.ended(&self.snapshot.requests, &ended);
         if let Some((refusal, _)) = &self.refusal {
             handles.refused(*refusal);
         }
@@ -120,7 +119,8 @@ impl Exchange {
         if let Some(call) = &self.call
             && !call.free
         {
-            self.at.worker.handles.used(call, seen.usage.as_ref(), cost);
+            let model = (call.provider.name.clone(), call.model.clone());
+            self.at.worker.handles.used(model, seen.usage.as_ref(), cost);
         }
         let attempt = Attempt {
             provider: self.upstream.as_ref().map_or(&self.route, |upstream| &upstream.name).clone(),

@@ -11,13 +11,14 @@ use meter::lease::LeaseQueue;
 use telemetry::Metrics;
 
 use crate::aggregation::Aggregation;
-use crate::budget::LimitsCache;
 use crate::buffers::Buffers;
 use crate::capacity::Capacity;
 use crate::date::DateCache;
 use crate::deadlines::WorkerDeadlines;
+use crate::handles::{Handles, RequestHandles};
+use crate::limits_cache::LimitsCache;
 use crate::recorder::Recorder;
-use crate::settle::{Handles, Refusals, RequestHandles};
+use crate::refusals::Refusals;
 use crate::shutdown::Shutdown;
 use crate::unauthenticated::UnauthenticatedClients;
 use crate::upstream::connect::Connector;

@@ -15,6 +15,7 @@ use crate::admit;
 use crate::answer::Problem;
 use crate::body;
 use crate::exchange::Exchange;
+use crate::probe::Probe;
 use crate::upload::{Progress, Upload, UploadError};
 use crate::upstream::download::Download;
 use crate::upstream::http1::Http1Connection;
@@ -24,7 +25,6 @@ use crate::upstream::http2::call::{self, Http2Call, Http2CallError, UnsentReques
 use crate::upstream::http2::streams::StreamSlot;
 use crate::upstream::outgoing::OutgoingHead;
 use crate::upstream::response_head::{RelayedHead, UpstreamHead};
-use crate::upstream::socket::Probe;
 
 /// Maximum number of retries of a request without effect. An upstream that restarts may refuse more than once.
 const REPEATS_MAX: u32 = 4;

@@ -14,9 +14,10 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::buffers::Buffers;
+use crate::probe::Gauge;
 use crate::upstream::http1::Http1Connection;
 use crate::upstream::http2::{self, NewHttp2Connection};
-use crate::upstream::socket::{Gauge, Socket, Transport};
+use crate::upstream::socket::{Socket, Transport};
 
 /// Maximum number of a name's addresses that are tried.
 const ADDRESSES_MAX: usize = 4;

@@ -17,9 +17,10 @@ use std::task::{Context, Poll, Waker};
 use ::http1::{HeadLimits, ResponseParser};
 
 use crate::buffers::Buffers;
+use crate::probe::{Gauge, Probe};
 use crate::receive_buffer::ReceiveBuffer;
 use crate::upstream::HEAD_BYTES_MAX;
-use crate::upstream::socket::{Gauge, IdleSocket, Probe, Socket};
+use crate::upstream::socket::{IdleSocket, Socket};
 
 /// Maximum number of fields in a response's head, which is also the maximum of the parser.
 const FIELDS_MAX: usize = 254;

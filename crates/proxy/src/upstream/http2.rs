@@ -16,10 +16,11 @@ use h2::client::{Builder, Connection, SendRequest};
 use h2::{Ping, PingPong};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::probe::Gauge;
 use crate::task::spawn;
 use crate::upstream::HEAD_BYTES_MAX;
 use crate::upstream::pool::Pool;
-use crate::upstream::socket::{Gauge, Socket};
+use crate::upstream::socket::Socket;
 
 /// Maximum number of bytes of one response that the upstream may send before the client has read them. It is four times
 /// the read-ahead of HTTP/1.1, because the next window update takes a round trip.

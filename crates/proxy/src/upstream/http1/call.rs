@@ -10,11 +10,11 @@ use super::Http1Connection;
 use super::body::Http1Download;
 use super::error::Http1CallError;
 use super::request_writer::RequestWriter;
+use crate::probe::Probe;
 use crate::upload::Upload;
 use crate::upstream::download::Download;
 use crate::upstream::outgoing::OutgoingHead;
 use crate::upstream::response_head::{RelayedHead, UpstreamHead};
-use crate::upstream::socket::Probe;
 use crate::upstream::{HEAD_BYTES_MAX, INTERIM_RESPONSES_MAX};
 
 /// The state of writing the request.

@@ -13,10 +13,10 @@ use http1::{Announced, KnownName};
 use thiserror::Error;
 
 use super::streams::StreamSlot;
+use crate::probe::Probe;
 use crate::upload::{Upload, UploadError};
 use crate::upstream::INTERIM_RESPONSES_MAX;
 use crate::upstream::outgoing::OutgoingHead;
-use crate::upstream::socket::Probe;
 
 /// Maximum number of bytes of the client's body that are kept until the head of the response arrives, in case the
 /// upstream refuses the stream.

@@ -244,9 +244,10 @@ mod tests {
     use tokio::runtime::{Builder, LocalOptions};
 
     use super::*;
+    use crate::probe::Gauge;
     use crate::task::spawn;
     use crate::upstream::http2;
-    use crate::upstream::socket::{Gauge, Socket, Transport};
+    use crate::upstream::socket::{Socket, Transport};
 
     #[test]
     fn connection_that_is_idle_for_too_long_closes_in_good_order() {

@@ -9,10 +9,8 @@ use meter::Usage;
 use rustc_hash::FxHashMap;
 use telemetry::Metrics;
 use telemetry::metrics::{
-    CodeLabels, Counter, Histogram, ModelLabels, RequestLabels, RouteLabels, TokenLabels, UpstreamCodeLabels, method,
+    self, CodeLabels, Counter, Histogram, ModelLabels, RequestLabels, RouteLabels, TokenLabels, UpstreamCodeLabels,
 };
-
-use crate::exchange::{Exchange, InferenceCall};
 
 /// The token classes in the order of [`Usage::summary_classes`].
 const CLASSES: [&str; 6] = ["input", "cached_input", "cache_write_short", "cache_write_long", "output", "reasoning"];
@@ -22,12 +20,21 @@ const MODELS_MAX: usize = 500;
 type MetricHandles<K, V> = RefCell<FxHashMap<K, V>>;
 /// The address of the route's name, the address of the method's name, and the status.
 type RequestHandleKey = (usize, usize, u16);
-type ProviderModel = (Arc<str>, Arc<str>);
+/// The names of a provider and of a model there.
+pub(crate) type ProviderModel = (Arc<str>, Arc<str>);
 
 /// Handles of the requests that use one snapshot. The names of routes belong to the snapshot or to [`Handles`], which
 /// both live longer. So an address identifies a name, and no name is hashed or compared.
 #[derive(Default)]
 pub(crate) struct RequestHandles(MetricHandles<RequestHandleKey, (Counter, Histogram)>);
+
+/// A request that has ended, as metrics count it.
+pub(crate) struct EndedRequest<'a> {
+    pub(crate) route: &'a Arc<str>,
+    pub(crate) method: &'a [u8],
+    pub(crate) status: u16,
+    pub(crate) duration_us: u64,
+}
 
 /// Handles and names that requests share.
 pub(crate) struct Handles {
@@ -71,8 +78,10 @@ impl Handles {
         named(&self.formats, format).unwrap_or_else(|| Arc::from(format.name()))
     }
 
-    pub(crate) fn ended(&self, exchange: &Exchange, duration_us: u64) {
-        let (route, method, status) = (&exchange.route, method(exchange.head.method_bytes()), exchange.status);
+    /// Counts a request that has ended; `requests` are the handles of its snapshot.
+    pub(crate) fn ended(&self, requests: &RequestHandles, ended: &EndedRequest<'_>) {
+        let EndedRequest { route, method, status, duration_us } = *ended;
+        let method = metrics::method(method);
         let key = (Arc::as_ptr(route).addr(), method.as_ptr().addr(), status);
         let make = |_: &RequestHandleKey| {
             let labels = RequestLabels { route: route.into(), method, status };
@@ -80,7 +89,7 @@ impl Handles {
             let proxy = &self.metrics.proxy;
             (proxy.requests.get_or_create(&labels), proxy.duration.get_or_create(&duration))
         };
-        with(&exchange.snapshot.requests.0, key, make, |(requests, duration)| {
+        with(&requests.0, key, make, |(requests, duration)| {
             requests.inc();
             duration.observe_us(duration_us);
         });
@@ -99,14 +108,14 @@ impl Handles {
         self.metrics.proxy.panics.inc();
     }
 
-    pub(crate) fn used(&self, call: &InferenceCall, usage: Option<&Usage>, cost: Option<NanoUsd>) {
+    /// Counts the usage of an attempt of this model at this provider.
+    pub(crate) fn used(&self, model: ProviderModel, usage: Option<&Usage>, cost: Option<NanoUsd>) {
         if self.models.borrow().len() >= MODELS_MAX {
             self.models.borrow_mut().clear();
         }
-        let key = (call.provider.name.clone(), call.model.clone());
         with(
             &self.models,
-            key,
+            model,
             |(provider, model)| self.model(provider, model),
             |model| {
                 let classes = usage.map(Usage::summary_classes).unwrap_or_default();
