@@ -13,16 +13,18 @@ use crate::exchange::Exchange;
 use crate::forward::attempt::{AttemptOutcome, SendAttempt};
 use crate::upload::{Progress, Upload, UploadError};
 use crate::upstream::connect::{ConnectError, NewConnection, connect};
+use crate::upstream::destination::Destination;
 use crate::upstream::download::Download;
 use crate::upstream::http1::Http1Connection;
-use crate::upstream::http2::streams::{PendingConnection, StreamGrant, StreamSlot, StreamWaitError};
 use crate::upstream::outgoing::OutgoingHead;
+use crate::upstream::pool::http2::streams::{PendingConnection, StreamGrant, StreamSlot, StreamWaitError};
 use crate::upstream::pool::{OriginProtocol, Pool};
 use crate::upstream::response_head::RelayedHead;
 
 /// A request that is to be sent to an upstream.
 pub(crate) struct Outgoing {
     pub(crate) head: OutgoingHead,
+    pub(crate) to: Rc<Destination>,
     pub(crate) upload: Upload,
     pub(crate) progress: Rc<Progress>,
     /// Whether the request may be sent again after a reused connection closed without a response (RFC 9110, 9.2.2).
@@ -67,15 +69,15 @@ enum Channel {
 
 /// Sends the request and waits for the head of its response. Attempts without an effect are retried.
 pub(crate) async fn forward(exchange: &mut Exchange, outgoing: Outgoing) -> Result<UpstreamResponse, Problem> {
-    let Outgoing { head, mut upload, progress, repeatable } = outgoing;
-    let pool = &head.to.pool;
-    exchange.toward(&head.to);
+    let Outgoing { head, to, mut upload, progress, repeatable } = outgoing;
+    let pool = &to.pool;
+    exchange.toward(&to);
     let mut repeats = 0;
     loop {
         let is_repeatable = repeatable && upload.is_empty();
         let (channel, now) = channel(exchange, pool, repeats, is_repeatable).await?;
         progress.begin(now);
-        let sending = SendAttempt { exchange, head: &head, progress: &progress, repeatable, repeats, now };
+        let sending = SendAttempt { exchange, head: &head, pool, progress: &progress, repeatable, repeats, now };
         let tried = match channel {
             Channel::Http1(link) => sending.on_http1(link, upload).await?,
             // Boxed, because its future is large and requests over HTTP/1.1 do not need it.

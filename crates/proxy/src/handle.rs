@@ -149,8 +149,8 @@ async fn plain(exchange: &mut Exchange, route: &Arc<Route>) -> Result<HandledRes
         Upload::stream(exchange.body.take(), exchange.snapshot.traffic.sizes.body_bytes_max, exchange.begun);
     let (head, target) = (exchange.head.clone(), OutgoingTarget::Received { prefix_len: 0 });
     let repeatable = head.is_idempotent();
-    let head = OutgoingHead { head, edits, target, to };
-    let answered = forward(exchange, Outgoing { head, upload, progress, repeatable }).await?;
+    let head = OutgoingHead { head, edits, target, origin: to.pool.target.clone() };
+    let answered = forward(exchange, Outgoing { head, to, upload, progress, repeatable }).await?;
     exchange.answered(answered.head.head.status(), None);
     Ok(HandledResponse::Theirs(RelayedResponse { answered, tap: None, standing }))
 }
@@ -187,8 +187,8 @@ async fn llm(exchange: &mut Exchange, called: &EndpointCall<'_>) -> Result<Handl
     let (upload, progress) = Upload::segments(body, exchange.read_at());
     let prefix = exchange.snapshot.traffic.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
     let target = transform::to_endpoint(called, &head, prefix, &call.model);
-    let head = OutgoingHead { head, edits, target, to };
-    let mut answered = forward(exchange, Outgoing { head, upload, progress, repeatable: false }).await?;
+    let head = OutgoingHead { head, edits, target, origin: to.pool.target.clone() };
+    let mut answered = forward(exchange, Outgoing { head, to, upload, progress, repeatable: false }).await?;
     let upstream_id = transform::from_provider(&mut answered.head).map_err(unwritable)?;
     let head = &answered.head.head;
     exchange.answered(head.status(), upstream_id);

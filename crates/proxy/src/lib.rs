@@ -3,12 +3,13 @@
 //! Never does: SQL, Redis, DNS on a worker's own thread, Argon2, a lock held across an await. It sees neither store nor
 //! control: keys are asked for by message, events go to the spool.
 //!
-//! The modules in the order in which a request passes them: `listener`, `connection` (with `deadlines`; heads are parsed by
-//! crate `http1`), `head`, `handle` (the outline of the steps that follow), `admit`, `route`, `identify`, `scope`,
-//! `inference`, `credential`, `budget`, `transform`, `forward` (with `upstream`), `relay`, `response`, `settle`. Other
-//! modules: `exchange` (the state of a request), `address`, `unauthenticated`, `worker` (the thread that runs them),
-//! `body`, `answer`, `capacity`, `aggregation`, `drain` (clients that disconnect), `shutdown`. Both sides share
-//! `receive_buffer`, `content` and `write_queue`.
+//! The modules in the order in which a request passes them: `threads`, `listener`, `connection` (with `client`, `deadlines`;
+//! heads are parsed by crate `http1`), `head`, `handle` (the outline of the steps that follow), `admit`, `route`, `identify`,
+//! `scope`, `inference`, `credential`, `budget`, `transform`, `forward` (with `upload`, `upstream`), `relay`, `response`,
+//! `settle`. The state of a request is `exchange`, with its `client_context`; that of a worker is `worker`, with `recorder`,
+//! `handles`, `limits_cache`, `refusals`, `capacity`, `aggregation`, `unauthenticated`. `outliving` and `drain` serve clients
+//! that disconnect, `shutdown` has the phases of an end. Both sides share `receive_buffer`, `content`, `write_queue` and
+//! `buffers`. No module imports one that imports it.
 
 mod admit;
 mod aggregation;

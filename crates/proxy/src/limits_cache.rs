@@ -43,3 +43,38 @@ impl LimitsCache {
         limits
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use access::{Clock, Credits, Ids, KeyId, Plan, Timestamp, UserId, UserNo};
+
+    use super::*;
+
+    fn principal(key: i64, credits: u64) -> Arc<Principal> {
+        let plan = Plan { credits_per_day: Some(Credits(credits)), ..Plan::unlimited("test") };
+        let id = Ids::new(Clock::manual(Timestamp(1))).next_uuid();
+        Arc::new(Principal::unbounded((UserId(id), UserNo(1)), (KeyId(id), KeyNo(key)), Arc::new(plan)))
+    }
+
+    #[test]
+    fn limits_are_found_once_for_a_principal_and_anew_when_it_has_changed() {
+        let (known, meter) = (LimitsCache::default(), Meter::default());
+        let (first, changed) = (principal(1, 5), principal(1, 6));
+        let limits = known.limits(&meter, &first);
+        assert!(Arc::ptr_eq(&limits, &known.limits(&meter, &first)));
+        let at = Timestamp(1);
+        assert_eq!(
+            (limits.left(at).credits, known.limits(&meter, &changed).left(at).credits),
+            (Credits(5), Credits(6))
+        );
+    }
+
+    #[test]
+    fn limits_that_are_kept_are_bounded() {
+        let (known, meter) = (LimitsCache::default(), Meter::default());
+        for key in 0..=i64::try_from(KNOWN_MAX).unwrap() {
+            known.limits(&meter, &principal(key, 1));
+        }
+        assert_eq!(known.0.borrow().len(), 1);
+    }
+}

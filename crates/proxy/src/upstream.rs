@@ -1,12 +1,12 @@
 //! Connections to upstreams. `destination` is an upstream or provider with its `pool`, which selects the connection of a
-//! request; `connect` opens a new one, over a `socket` that counts bytes. `outgoing` is the head of a request, `response_head` that of a response; `http1` sends
-//! one request at a time, `http2` many; `download` is the body of a response over either.
+//! request; `connect` opens a new one, over a `socket` that counts bytes. `outgoing` is the head of a request, `response_head`
+//! that of a response; `http1` sends one request at a time, `pool::http2` many; `download` is the body of a response over
+//! either.
 
 pub(crate) mod connect;
 pub(crate) mod destination;
 pub(crate) mod download;
 pub(crate) mod http1;
-pub(crate) mod http2;
 pub(crate) mod outgoing;
 pub(crate) mod pool;
 pub(crate) mod response_head;

@@ -20,10 +20,11 @@ use crate::upload::{Progress, Upload, UploadError};
 use crate::upstream::download::Download;
 use crate::upstream::http1::Http1Connection;
 use crate::upstream::http1::call::Http1Call;
-use crate::upstream::http2::Http2Session;
-use crate::upstream::http2::call::{self, Http2Call, Http2CallError, UnsentRequest};
-use crate::upstream::http2::streams::StreamSlot;
 use crate::upstream::outgoing::OutgoingHead;
+use crate::upstream::pool::Pool;
+use crate::upstream::pool::http2::Http2Session;
+use crate::upstream::pool::http2::call::{self, Http2Call, Http2CallError, UnsentRequest};
+use crate::upstream::pool::http2::streams::StreamSlot;
 use crate::upstream::response_head::{RelayedHead, UpstreamHead};
 
 /// Maximum number of retries of a request without effect. An upstream that restarts may refuse more than once.
@@ -52,6 +53,7 @@ enum PassedDeadline {
 pub(super) struct SendAttempt<'a> {
     pub(super) exchange: &'a mut Exchange,
     pub(super) head: &'a OutgoingHead,
+    pub(super) pool: &'a Rc<Pool>,
     pub(super) progress: &'a Rc<Progress>,
     pub(super) repeatable: bool,
     pub(super) repeats: u32,
@@ -70,7 +72,8 @@ impl SendAttempt<'_> {
         let error = match wait(exchange, progress, |cx| call.poll_head(cx)).await? {
             Ok(head) => {
                 let (head, body) = call.into_response(head);
-                let connection = BorrowedConnection { pool: self.head.to.pool.clone(), progress: progress.clone() };
+                let body = Download::Http1(body);
+                let connection = BorrowedConnection { pool: self.pool.clone(), progress: progress.clone() };
                 return Ok(AttemptOutcome::Answered(UpstreamResponse { head, body, connection }));
             }
             Err(error) => {
@@ -128,7 +131,7 @@ impl SendAttempt<'_> {
                 })?;
                 let left = head.content_length(ResponseTo::method(self.head.head.method_bytes()));
                 let body = Download::http2(stream, left, slot, call.into_upload());
-                let connection = BorrowedConnection { pool: self.head.to.pool.clone(), progress: progress.clone() };
+                let connection = BorrowedConnection { pool: self.pool.clone(), progress: progress.clone() };
                 let head = RelayedHead::new(head);
                 return Ok(AttemptOutcome::Answered(UpstreamResponse { head, body, connection }));
             }
@@ -138,7 +141,7 @@ impl SendAttempt<'_> {
             probe.note_refused();
         }
         if error.is_refused_stream() {
-            self.head.to.pool.pass_over(&slot.session);
+            self.pool.pass_over(&slot.session);
         }
         let had_no_effect = error.is_refused() || (!error.is_of_caller() && !probe.anything_written());
         if had_no_effect {

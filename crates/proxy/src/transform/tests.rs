@@ -1,10 +1,12 @@
 use access::Secret;
 use bytes::Bytes;
+use config::snapshot::Origin;
 use http1::{HeadLimits, ResponseParser};
 use uuid_of::id;
 
 use super::*;
 use crate::head::tests::get;
+use crate::upstream::destination::{provider_edits, upstream_edits};
 use crate::upstream::response_head::UpstreamHead;
 
 mod uuid_of {

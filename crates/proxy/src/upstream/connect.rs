@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 use crate::buffers::Buffers;
 use crate::probe::Gauge;
 use crate::upstream::http1::Http1Connection;
-use crate::upstream::http2::{self, NewHttp2Connection};
+use crate::upstream::pool::http2::{self, NewHttp2Connection};
 use crate::upstream::socket::{Socket, Transport};
 
 /// Maximum number of a name's addresses that are tried.

@@ -15,8 +15,8 @@ use tokio::time::timeout;
 use crate::task::spawn;
 use crate::upstream::http1::Http1Connection;
 use crate::upstream::http1::body::{Http1BodyError, Http1Download};
-use crate::upstream::http2::call::Pump;
-use crate::upstream::http2::streams::StreamSlot;
+use crate::upstream::pool::http2::call::Pump;
+use crate::upstream::pool::http2::streams::StreamSlot;
 
 /// Time that a stream has to end by itself after the last byte of its response. An immediate reset would look like an
 /// attack to upstreams that count resets.

@@ -3,19 +3,28 @@
 
 use std::rc::Rc;
 
+use http::uri;
 use http_body::Body as _;
 use http1::{Announced, HeadEdits};
 
 use crate::head::Head;
 use crate::upload::Upload;
-use crate::upstream::destination::Destination;
 
 /// A request head on its way to a destination.
 pub(crate) struct OutgoingHead {
     pub(crate) head: Rc<Head>,
     pub(crate) edits: HeadEdits,
     pub(crate) target: OutgoingTarget,
-    pub(crate) to: Rc<Destination>,
+    pub(crate) origin: Rc<TargetOrigin>,
+}
+
+/// The parts of an origin that heads of requests have.
+pub(crate) struct TargetOrigin {
+    /// The path before that of each request.
+    pub(crate) path: String,
+    /// `:authority` and `:scheme` of HTTP/2.
+    pub(crate) authority: uri::Authority,
+    pub(crate) scheme: uri::Scheme,
 }
 
 /// The path and query that follow the path of the origin.
@@ -30,7 +39,7 @@ pub(crate) enum OutgoingTarget {
 impl OutgoingHead {
     /// The target in parts of ASCII, which are joined.
     pub(crate) fn target(&self) -> [&[u8]; 3] {
-        let base = self.to.pool.origin.path.as_bytes();
+        let base = self.origin.path.as_bytes();
         match &self.target {
             OutgoingTarget::Written(target) => [base, target.as_bytes(), b""],
             OutgoingTarget::Received { prefix_len } => {
@@ -55,22 +64,16 @@ impl OutgoingHead {
 #[cfg(test)]
 pub(crate) mod tests {
     use bytes::Bytes;
-    use config::snapshot::{Origin, Scheme};
-    use telemetry::metrics::Histogram;
     use tokio::time::Instant;
 
     use super::*;
     use crate::head::tests::head;
-    use crate::upstream::pool::Pool;
 
     /// The head of a request to an origin with the path `base`, without other edits than those of forwarding.
     pub(crate) fn outgoing(head: Head, base: &str, target: OutgoingTarget) -> OutgoingHead {
-        let (host, authority) = ("up.example".to_owned(), "up.example".to_owned());
-        let origin = Origin { scheme: Scheme::Http, host, port: 80, authority, path: base.to_owned() };
-        let (name, pool) = ("up".into(), Rc::new(Pool::new(&origin)));
-        let (edits, duration) = (HeadEdits::for_forwarding(), Histogram::default());
-        let to = Rc::new(Destination { name, pool, edits, duration });
-        OutgoingHead { head: Rc::new(head), edits: HeadEdits::for_forwarding(), target, to }
+        let authority = uri::Authority::from_static("up.example");
+        let origin = Rc::new(TargetOrigin { path: base.to_owned(), authority, scheme: uri::Scheme::HTTP });
+        OutgoingHead { head: Rc::new(head), edits: HeadEdits::for_forwarding(), target, origin }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The connections of one worker, by origin. The idle connection that was used last is reused first, so that the others
 //! reach their maximum idle time.
 
+pub(crate) mod http2;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -12,7 +14,8 @@ use rustc_hash::FxHashMap;
 use tokio::time::{Instant, sleep};
 
 use crate::upstream::http1::Http1Connection;
-use crate::upstream::http2::streams::Streams;
+use crate::upstream::outgoing::TargetOrigin;
+use crate::upstream::pool::http2::streams::Streams;
 use crate::upstream::socket::IdleSocket;
 
 /// Maximum number of idle connections to one origin, per worker.
@@ -41,9 +44,8 @@ pub(crate) enum OriginProtocol {
 /// The connections of one worker to one origin.
 pub(crate) struct Pool {
     pub(crate) origin: Origin,
-    /// The authority and the scheme of the origin, which HTTP/2 sends as `:authority` and `:scheme`.
-    pub(crate) authority: uri::Authority,
-    pub(crate) scheme: uri::Scheme,
+    /// The parts of the origin that heads of requests have.
+    pub(crate) target: Rc<TargetOrigin>,
     pub(crate) streams: Streams,
     speaks: Cell<OriginProtocol>,
     idle: RefCell<VecDeque<IdleConnection>>,
@@ -60,8 +62,7 @@ impl Pool {
         let authority = origin.authority.parse().unwrap_or(uri::Authority::from_static("unknown"));
         Self {
             origin: origin.clone(),
-            authority,
-            scheme,
+            target: Rc::new(TargetOrigin { path: origin.path.clone(), authority, scheme }),
             streams: Streams::default(),
             speaks: Cell::new(speaks),
             idle: RefCell::default(),

@@ -12,7 +12,6 @@ use super::error::Http1CallError;
 use super::request_writer::RequestWriter;
 use crate::probe::Probe;
 use crate::upload::Upload;
-use crate::upstream::download::Download;
 use crate::upstream::outgoing::OutgoingHead;
 use crate::upstream::response_head::{RelayedHead, UpstreamHead};
 use crate::upstream::{HEAD_BYTES_MAX, INTERIM_RESPONSES_MAX};
@@ -130,7 +129,7 @@ impl Http1Call {
     }
 
     /// Returns the response.
-    pub(crate) fn into_response(mut self, head: ResponseHead) -> (Box<RelayedHead>, Download) {
+    pub(crate) fn into_response(mut self, head: ResponseHead) -> (Box<RelayedHead>, Http1Download) {
         let bytes = self.connection.received.bytes.split_to(head.len()).freeze();
         let (framing, persists) = (head.framing(self.responds_to), head.persists(self.responds_to));
         let (upload, is_refused) = match self.sending {
@@ -139,7 +138,7 @@ impl Http1Call {
             Sending::Refused(_) => (None, true),
         };
         let body = Http1Download::new(self.connection, framing, upload, persists && !is_refused);
-        (RelayedHead::new(UpstreamHead::new(bytes, head)), Download::Http1(body))
+        (RelayedHead::new(UpstreamHead::new(bytes, head)), body)
     }
 
     /// Returns the whole body if nothing of the request was written. Otherwise returns it only if it is empty.

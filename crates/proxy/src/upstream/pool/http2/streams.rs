@@ -246,7 +246,7 @@ mod tests {
     use super::*;
     use crate::probe::Gauge;
     use crate::task::spawn;
-    use crate::upstream::http2;
+    use crate::upstream::pool::http2;
     use crate::upstream::socket::{Socket, Transport};
 
     #[test]

@@ -94,8 +94,8 @@ impl Http2CallError {
 /// # Errors
 /// The method, the target or a field is not valid in HTTP/2.
 pub(crate) fn head(outgoing: &OutgoingHead, upload: &Upload) -> Result<Request<()>, http::Error> {
-    let pool = &outgoing.to.pool;
-    let uri = Uri::builder().scheme(pool.scheme.clone()).authority(pool.authority.clone());
+    let origin = &outgoing.origin;
+    let uri = Uri::builder().scheme(origin.scheme.clone()).authority(origin.authority.clone());
     let mut head = Request::new(());
     *head.method_mut() = Method::from_bytes(outgoing.head.method_bytes())?;
     *head.version_mut() = Version::HTTP_2;
