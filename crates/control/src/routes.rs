@@ -81,6 +81,7 @@ pub(crate) fn api() -> DescribedRouter<Arc<App>> {
         .routes(routes!(keys::rotate))
         .routes(routes!(usage::today::today))
         .routes(routes!(usage::history::history))
+        .routes(routes!(usage::series::series))
         .routes(routes!(usage::requests::list))
         .routes(routes!(usage::request::show))
         .routes(routes!(dashboard::overview))
