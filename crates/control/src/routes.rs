@@ -10,8 +10,10 @@ mod invites;
 mod keys;
 mod me;
 mod metrics;
+mod models;
 mod plans;
 mod provider_keys;
+mod providers;
 mod sessions;
 mod usage;
 mod users;
@@ -85,6 +87,8 @@ pub(crate) fn api() -> DescribedRouter<Arc<App>> {
         .routes(routes!(usage::requests::list))
         .routes(routes!(usage::request::show))
         .routes(routes!(dashboard::overview))
+        .routes(routes!(models::list))
+        .routes(routes!(providers::list))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::show, users::change))
         .routes(routes!(users::password_link))

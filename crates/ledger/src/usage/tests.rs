@@ -68,6 +68,8 @@ fn of_usage() -> Vec<UsageQuery> {
             &["a USING INDEX sqlite_autoindex_usage_attempts_2 (event_id=?)"],
             &["using usage_attempts_event_id_no_key"],
         ),
+        (text("OF_USER"), &["INDEX usage_events_user (user_no=? AND started_at>?)"], &[IN_ORDER]),
+        (text("OF_ALL"), &["usage_events USING PRIMARY KEY (id>?)"], &["Index Scan Backward using usage_events_pkey"]),
         (
             text("EVENTS_STOP"),
             &["COVERING INDEX usage_events_user (user_no=? AND started_at>? AND started_at<?)"],
