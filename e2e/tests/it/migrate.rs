@@ -82,7 +82,7 @@ async fn down_is_refused_while_a_server_runs_and_applied_after_it_has_ended() {
 async fn server_that_crashed_does_not_keep_a_database_from_going_back() {
     let gateway = Gateway::start(Setup::mocked()).await;
     let folder = gateway.crash().folder;
-    works(&folder, "down --yes", &["undoing 015 (index usage counts) deletes no data", "015 undone"]).await;
+    works(&folder, "down --yes", &["undoing 015 (create usage counts index) deletes no data", "015 undone"]).await;
 }
 
 #[tokio::test]

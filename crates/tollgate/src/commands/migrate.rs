@@ -103,7 +103,7 @@ mod tests {
         let losses = vec![("leases".to_owned(), 0), ("cells".to_owned(), 0)];
         let empty = deletes(&Undo { version: 13, name: "create leases".to_owned(), losses });
         assert_eq!(empty, "undoing 013 (create leases) deletes 2 empty tables or columns\n");
-        let index = deletes(&Undo { version: 15, name: "index usage counts".to_owned(), losses: Vec::new() });
-        assert_eq!(index, "undoing 015 (index usage counts) deletes no data\n");
+        let index = deletes(&Undo { version: 15, name: "create usage counts index".to_owned(), losses: Vec::new() });
+        assert_eq!(index, "undoing 015 (create usage counts index) deletes no data\n");
     }
 }
