@@ -132,7 +132,16 @@ pub(crate) const fn is_control(octet: u8) -> bool {
 
 /// Whether the octets can be a field value: no control octet except the tab (RFC 9110, 5.5).
 pub(crate) fn is_field_value(octets: &[u8]) -> bool {
-    octets.iter().all(|octet| *octet == b'\t' || !is_control(*octet))
+    !has_control(octets) || octets.iter().all(|octet| *octet == b'\t' || !is_control(*octet))
+}
+
+/// Whether there is any control octet. The last word overlaps the one before it.
+#[inline]
+fn has_control(octets: &[u8]) -> bool {
+    let Some(end) = octets.last_chunk::<8>() else { return octets.iter().any(|octet| is_control(*octet)) };
+    let (words, _) = octets.as_chunks::<8>();
+    let found = |word: &[u8; 8]| controls(u64::from_le_bytes(*word));
+    words.iter().fold(found(end), |any, word| any | found(word)) != 0
 }
 
 /// The position of the first control octet. A loop over blocks, which the compiler vectorises, comes near it; words of
@@ -186,6 +195,10 @@ mod tests {
                     let mut octets = [around; 75];
                     octets[place] = octet;
                     assert_eq!(control(&octets), is_control(octet).then_some(place), "{octet} at {place}");
+                    let is_value = octet == b'\t' || !is_control(octet);
+                    for around in [&octets[..], &octets[place..], &octets[..=place], &octets[place..=place]] {
+                        assert_eq!(is_field_value(around), is_value, "{octet} at {place}");
+                    }
                 }
             }
         }

@@ -22,7 +22,6 @@ const LOOKUP_MAX: Duration = Duration::from_secs(2);
 const KEY_HEADERS: [KnownName; 3] = [KnownName::XApiKey, KnownName::ApiKey, KnownName::XGoogApiKey];
 
 /// Looks the client's credential up.
-#[tracing::instrument(level = "debug", skip_all)]
 pub(crate) async fn identify(exchange: &Exchange) -> Result<Arc<Principal>, Problem> {
     let credential = credential(&exchange.head)?;
     let key = ApiKey::parse(credential).map_err(|_| malformed(&exchange.snapshot.process.brand.key_prefix))?;

@@ -8,6 +8,8 @@ use std::task::{Context, Poll};
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
+use crate::buffers::Buffers;
+
 /// Size of the first read of a message. A read that fills the buffer doubles the size of the next one.
 const READ_BYTES_MIN: usize = 8 * 1024;
 const READ_BYTES_MAX: usize = 64 * 1024;
@@ -33,7 +35,11 @@ impl ReceiveBuffer {
         &mut self,
         cx: &mut Context<'_>,
         socket: &mut R,
+        buffers: &Buffers,
     ) -> Poll<io::Result<usize>> {
+        if self.bytes.capacity() == 0 {
+            self.bytes = buffers.take();
+        }
         if self.bytes.capacity() - self.bytes.len() < ROOM_BYTES_MIN {
             self.bytes.reserve(self.read_bytes);
         }
@@ -47,8 +53,10 @@ impl ReceiveBuffer {
         read
     }
 
-    /// Takes the memory of the buffer, which must be empty.
-    pub(crate) fn take(&mut self) -> BytesMut {
-        std::mem::take(self).bytes
+    /// Returns the memory of the buffer, which must be empty.
+    pub(crate) fn rest(&mut self, buffers: &Buffers) {
+        if self.bytes.capacity() > 0 {
+            buffers.give_back(std::mem::take(self).bytes);
+        }
     }
 }

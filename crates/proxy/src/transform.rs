@@ -17,7 +17,7 @@ use crate::head::{Head, text};
 use crate::identify::bearer;
 use crate::transform::trusted::is_trusted_by_backends;
 use crate::upstream::outgoing::OutgoingTarget;
-use crate::upstream::response_head::UpstreamHead;
+use crate::upstream::response_head::RelayedHead;
 
 /// Room for the fields that one request adds to the edits of its destination.
 const ADDED_BYTES_USUAL: usize = 384;
@@ -47,7 +47,7 @@ pub(crate) struct ForwardedClient<'a> {
     /// The client's address.
     pub(crate) address: &'a [u8],
     pub(crate) id: RequestId,
-    pub(crate) id_value: &'a [u8],
+    pub(crate) id_text: &'a [u8],
     pub(crate) trust: Trust<'a>,
 }
 
@@ -86,7 +86,6 @@ pub(crate) fn upstream_edits(origin: &Origin) -> Result<HeadEdits, InvalidPart> 
 ///
 /// # Errors
 /// An added value is not a field value.
-#[tracing::instrument(level = "debug", skip_all)]
 pub(crate) fn to_upstream(
     head: &Head,
     edits: &HeadEdits,
@@ -111,7 +110,7 @@ pub(crate) fn to_upstream(
     if let Some(host) = head.get(KnownName::Host) {
         edits.append(KnownName::XForwardedHost, host)?;
     }
-    edits.append(KnownName::XRequestId, client.id_value)?;
+    edits.append(KnownName::XRequestId, client.id_text)?;
     if let Some(correlation) = head.correlation() {
         edits.set(KnownName::XCorrelationId, correlation.as_bytes())?;
     }
@@ -147,7 +146,6 @@ pub(crate) fn provider_edits(origin: &Origin) -> Result<HeadEdits, InvalidPart> 
 ///
 /// # Errors
 /// The credential is not a field value.
-#[tracing::instrument(level = "debug", skip_all)]
 pub(crate) fn to_provider(head: &Head, to: &ProviderTarget<'_>, id: RequestId) -> Result<HeadEdits, InvalidPart> {
     let mut edits = to.edits.clone_with_room(ADDED_BYTES_USUAL);
     edits.remove_fields(head.fields(), |field| !provider::is_allowed(to.dialect, field.name));
@@ -160,21 +158,21 @@ pub(crate) fn to_provider(head: &Head, to: &ProviderTarget<'_>, id: RequestId) -
     Ok(edits)
 }
 
-/// Returns the edits of a provider's response, and the provider's id of the request. The client of an LLM call does not see
-/// the provider's account.
+/// Edits a provider's response, and returns the provider's id of the request. The client of an LLM call does not see the
+/// provider's account.
 ///
 /// # Errors
 /// None of the values is invalid.
-pub(crate) fn from_provider(head: &UpstreamHead) -> Result<(HeadEdits, Option<Arc<str>>), InvalidPart> {
+pub(crate) fn from_provider(relayed: &mut RelayedHead) -> Result<Option<Arc<str>>, InvalidPart> {
     const UPSTREAM_ID_LEN_MAX: usize = 128;
+    let RelayedHead { head, edits } = relayed;
     let upstream_id = head.text(KnownName::XRequestId).or_else(|| head.text(KnownName::RequestId));
-    let mut edits = HeadEdits::for_forwarding();
     for name in OF_THE_ACCOUNT {
         edits.remove(name);
     }
     edits.remove_fields(head.fields(), |field| is_of_the_account(field.name));
     edits.set(KnownName::XAccelBuffering, b"no")?;
-    Ok((edits, upstream_id.filter(|id| id.len() <= UPSTREAM_ID_LEN_MAX).map(Arc::from)))
+    Ok(upstream_id.filter(|id| id.len() <= UPSTREAM_ID_LEN_MAX).map(Arc::from))
 }
 
 /// Whether a credential is a key of this gateway. It is never forwarded, even if the route requires none.

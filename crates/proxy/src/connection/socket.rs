@@ -183,10 +183,7 @@ impl ClientSocket {
             self.rest();
             return Poll::Pending;
         }
-        if self.received.bytes.capacity() == 0 {
-            self.received.bytes = self.worker.buffers.take();
-        }
-        let received = self.received.poll_read(cx, &mut self.stream);
+        let received = self.received.poll_read(cx, &mut self.stream, &self.worker.buffers);
         if received.is_pending() && self.received.bytes.is_empty() {
             self.rest();
         }
@@ -195,9 +192,7 @@ impl ClientSocket {
 
     /// Returns the buffer to the worker.
     fn rest(&mut self) {
-        if self.received.bytes.capacity() > 0 {
-            self.worker.buffers.give_back(self.received.take());
-        }
+        self.received.rest(&self.worker.buffers);
     }
 
     /// Writes once. Returns the number of written bytes.
