@@ -58,7 +58,7 @@ pub(crate) async fn run(flags: SeriesFlags) -> anyhow::Result<bool> {
     let server = ApiServer::start(&database, flags.ingest).await?;
     let mut good = true;
     for query in QUERIES {
-        let query = query.replace("{week}", &ago(7 * 24 - 1)?).replace("{hours}", &ago(6)?);
+        let query = query.replace("{week}", &ago(7 * 24 - 1)?).replace("{hours}", &ago(5)?);
         let steady = SteadyLoad {
             address: server.address,
             calls_per_second: flags.calls,

@@ -20,9 +20,9 @@ use crate::handle::Ledger;
 pub(super) use text::texts;
 use text::{GROUPS_MAX, SeriesSource};
 
-/// Maximum number of events, and of rows of counts, that one answer reads; a read of an event takes about 3 µs. A series
-/// of more requests begins later than requested.
-pub const SERIES_ROWS_MAX: u32 = 10_000;
+/// Maximum number of events, and of rows of counts, that one answer reads: an event costs about 4 µs. A series of more
+/// requests begins later than requested.
+pub const SERIES_ROWS_MAX: u32 = 8_000;
 
 const MICROS_PER_MINUTE: u64 = 60_000_000;
 const MICROS_PER_HOUR: u64 = 60 * MICROS_PER_MINUTE;

@@ -88,7 +88,7 @@ fn of_usage() -> Vec<UsageQuery> {
 const IN_ORDER: &str = "Index Scan Backward using usage_events_user";
 
 /// Results of earlier steps of the query for time series.
-const RESULTS: [&str; 5] = ["source", "ranked", "figures", "durations", "latency"];
+const RESULTS: [&str; 5] = ["source", "top", "figures", "durations", "latency"];
 
 /// Whether a step of SQLite's plan reads a whole table; a result of an earlier step (in parentheses, or named by one
 /// letter or in [`RESULTS`]) does not count.

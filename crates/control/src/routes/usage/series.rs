@@ -90,7 +90,7 @@ struct UsageSeriesView {
     #[schema(format = DateTime)]
     until: String,
     /// Whether `since` is later than requested, because the range has more requests than one response reads: at most
-    /// 10,000 recorded requests and 10,000 counts per key, route, status class and minute. Steps of a day without `by`,
+    /// 8,000 recorded requests and 8,000 counts per key, route, status class and minute. Steps of a day without `by`,
     /// with `by=key` or with `by=model` read daily totals and are never truncated, unless both `key` and a model select
     /// requests.
     truncated: bool,

@@ -39,27 +39,52 @@ const TOKENS: [(&str, TokenTotal); 6] = [
 ];
 
 /// Builds the query. Its rows are ordered by group and step. A group is a place: 1 has the most requests, and the place
-/// after [`GROUPS_MAX`] has all remaining groups.
+/// after [`GROUPS_MAX`] has all remaining groups. No join is between two results with a row per request.
 pub(super) fn text(source: SeriesSource, by: Option<SeriesGroup>) -> String {
-    let (read, sums, rest) = (read(source, by), sums!(), GROUPS_MAX + 1);
-    let (names, joins) = named(by);
+    let (read, sums) = (read(source, by), sums!());
+    let Places { top, place, join, count } = Places::of(by);
+    let (names, names_join) = named(by);
     let timed = match source {
         // Interrupted requests have a duration in totals, and none in events.
         SeriesSource::DailyKeys | SeriesSource::DailyModels => "sum(requests)",
         SeriesSource::Requests => "count(duration_us)",
     };
-    let (percentiles, latency, ranks) = percentiles(source);
+    let Percentiles { columns, latency, latency_join } = Percentiles::of(source, by);
     format!(
-        "WITH source AS MATERIALIZED ({read}),
-        ranked AS MATERIALIZED (SELECT group_no AS ranked_no, CASE WHEN nth <= {GROUPS_MAX} THEN nth ELSE {rest} END AS place, group_count
-            FROM (SELECT group_no, row_number() OVER (ORDER BY sum(requests + refused) DESC, group_no) AS nth,
-                count(*) OVER () AS group_count FROM source GROUP BY group_no) g),
-        figures AS MATERIALIZED (SELECT place, point, min(group_no) AS group_no, max(group_count) AS group_count,
+        "WITH source AS MATERIALIZED ({read}){top},
+        figures AS MATERIALIZED (SELECT {place} AS place, point, min(group_no) AS group_no,
             CAST({timed} AS BIGINT) AS timed, CAST(sum(refused) AS BIGINT) AS refused, CAST(sum(errors) AS BIGINT) AS errors,
-            CAST(sum(duration_us) AS BIGINT) AS duration_us, {sums}
-            FROM source JOIN ranked ON ranked_no = group_no GROUP BY place, point){ranks}
-        SELECT f.*, {percentiles}, {names} FROM figures f{latency}{joins} ORDER BY f.place, f.point"
+            CAST(sum(duration_us) AS BIGINT) AS duration_us, {sums} FROM source{join} GROUP BY 1, 2){latency}
+        SELECT f.*, {count} AS group_count, {columns}, {names} FROM figures f{latency_join}{names_join} ORDER BY f.place, f.point"
     )
+}
+
+/// The parts of the query that select the largest groups.
+struct Places {
+    top: String,
+    place: String,
+    join: &'static str,
+    count: &'static str,
+}
+
+impl Places {
+    fn of(by: Option<SeriesGroup>) -> Self {
+        if by.is_none() {
+            let one = || "CAST(1 AS BIGINT)";
+            return Self { top: String::new(), place: one().to_owned(), join: "", count: one() };
+        }
+        let top = format!(
+            ",
+        top AS MATERIALIZED (SELECT group_no AS top_no, row_number() OVER (ORDER BY sum(requests + refused) DESC, group_no) AS nth,
+            count(*) OVER () AS group_count FROM source GROUP BY group_no ORDER BY nth LIMIT {GROUPS_MAX})"
+        );
+        Self {
+            top,
+            place: format!("coalesce(nth, {})", GROUPS_MAX + 1),
+            join: " LEFT JOIN top ON top_no = group_no",
+            count: "(SELECT max(group_count) FROM top)",
+        }
+    }
 }
 
 /// Builds the query for the rows of a source, with the columns that the sums need.
@@ -118,26 +143,37 @@ fn minutes(group: &str) -> String {
     )
 }
 
-/// Columns of the percentiles, their join, and the parts of the query that compute them.
-fn percentiles(source: SeriesSource) -> (&'static str, &'static str, &'static str) {
-    match source {
-        SeriesSource::DailyKeys | SeriesSource::DailyModels => (
-            "CAST(NULL AS BIGINT) AS p50_us, CAST(NULL AS BIGINT) AS p95_us, CAST(NULL AS BIGINT) AS p99_us",
-            "",
-            "",
-        ),
+/// The parts of the query that compute percentiles of durations.
+struct Percentiles {
+    columns: &'static str,
+    latency: String,
+    latency_join: &'static str,
+}
+
+impl Percentiles {
+    fn of(source: SeriesSource, by: Option<SeriesGroup>) -> Self {
+        if source != SeriesSource::Requests {
+            let columns =
+                "CAST(NULL AS BIGINT) AS p50_us, CAST(NULL AS BIGINT) AS p95_us, CAST(NULL AS BIGINT) AS p99_us";
+            return Self { columns, latency: String::new(), latency_join: "" };
+        }
+        let Places { place, join, .. } = Places::of(by);
         // Nearest rank: the lowest duration that this part of the requests does not exceed.
-        SeriesSource::Requests => (
-            "l.p50_us, l.p95_us, l.p99_us",
-            " LEFT JOIN latency l ON l.place = f.place AND l.point = f.point",
+        let of = |percent: u32| {
+            format!("max(CASE WHEN d.rank = (s.timed * {percent} + 99) / 100 THEN d.duration_us END) AS p{percent}_us")
+        };
+        let latency = format!(
             ",
-        durations AS (SELECT place, point, duration_us, row_number() OVER (PARTITION BY place, point ORDER BY duration_us) AS nth
-            FROM source JOIN ranked ON ranked_no = group_no WHERE duration_us IS NOT NULL),
-        latency AS (SELECT d.place, d.point, max(CASE WHEN d.nth = (s.timed * 50 + 99) / 100 THEN d.duration_us END) AS p50_us,
-            max(CASE WHEN d.nth = (s.timed * 95 + 99) / 100 THEN d.duration_us END) AS p95_us,
-            max(CASE WHEN d.nth = (s.timed * 99 + 99) / 100 THEN d.duration_us END) AS p99_us
-            FROM durations d JOIN figures s ON s.place = d.place AND s.point = d.point GROUP BY d.place, d.point)",
-        ),
+        durations AS (SELECT {place} AS place, point, duration_us, row_number() OVER (PARTITION BY {place}, point ORDER BY duration_us) AS rank
+            FROM source{join} WHERE duration_us IS NOT NULL),
+        latency AS (SELECT d.place, d.point, {}, {}, {} FROM durations d
+            JOIN figures s ON s.place = d.place AND s.point = d.point GROUP BY d.place, d.point)",
+            of(50),
+            of(95),
+            of(99)
+        );
+        let latency_join = " LEFT JOIN latency l ON l.place = f.place AND l.point = f.point";
+        Self { columns: "l.p50_us, l.p95_us, l.p99_us", latency, latency_join }
     }
 }
 
