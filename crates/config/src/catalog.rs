@@ -82,6 +82,17 @@ impl Traffic {
         catalog
     }
 
+    /// Returns the provider of an entry of `models`, or of `PROVIDER/MODEL`.
+    #[must_use]
+    pub fn provider_of(&self, name: &str) -> Option<&Arc<Provider>> {
+        let entry = self.models.iter().find(|entry| *entry.name == *name).map(|entry| &entry.target.provider);
+        let named = || {
+            let (provider, _) = name.split_once('/')?;
+            self.providers.iter().find(|on| *on.name == *provider)
+        };
+        entry.or_else(named)
+    }
+
     fn described<'a>(&'a self, provider: &'a Arc<Provider>, model: &'a str, at: Timestamp) -> CatalogModel<'a> {
         CatalogModel {
             name: format!("{}/{model}", provider.name),
@@ -126,6 +137,12 @@ mod tests {
             ("quick openai/gpt-5-mini".into(), Credits(2), true)
         );
         assert!(fast.price.is_some() && fast.limits.is_some());
+        let provider = |name: &str| traffic.provider_of(name).map(|provider| provider.name.to_string());
+        let (own, openai) = (Some("own".to_owned()), Some("openai".to_owned()));
+        assert_eq!(
+            [provider("home"), provider("own/x"), provider("quick"), provider("x/y")],
+            [own.clone(), own, openai, None]
+        );
         let [home] = names("home")[..] else { panic!("{catalog:?}") };
         assert!(home.price.is_none() && home.limits.is_none() && home.aliases == ["own/llama"], "{home:?}");
         // A model that an entry names is listed under the entry only; others have the credits of their own name.

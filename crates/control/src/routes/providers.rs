@@ -213,7 +213,13 @@ pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<
     let responses = app.ledger.newest_responses(user, app.clock.now().before(HEALTH_PERIOD)).await?;
     let snapshot = app.live.load_full();
     let items = snapshot.traffic.providers.iter().map(|provider| {
-        let of_provider = responses.iter().filter(|response| response.provider == *provider.name);
+        let traffic = &snapshot.traffic;
+        let is_of = |response: &&ProviderResponse| match (&response.provider, &response.model) {
+            (Some(name), _) => *name == *provider.name,
+            (None, Some(model)) => traffic.provider_of(model).is_some_and(|of| of.name == provider.name),
+            (None, None) => false,
+        };
+        let of_provider = responses.iter().filter(is_of);
         ProviderView::new(provider, &caller, &stored, ProviderHealth::of(of_provider))
     });
     Ok(Json(Providers { items: items.collect(), next: None }))
@@ -229,7 +235,8 @@ mod tests {
         let responses: Vec<ProviderResponse> = responses
             .iter()
             .map(|(at, status, is_complete)| ProviderResponse {
-                provider: "openai".to_owned(),
+                provider: Some("openai".to_owned()),
+                model: None,
                 at: Timestamp(*at),
                 status: *status,
                 is_complete: *is_complete,

@@ -11,22 +11,34 @@ use crate::retention::first_id;
 /// Maximum number of requests that are read.
 pub const PROVIDER_REQUESTS_MAX: u32 = 500;
 
+/// Names of a selection `e` of events. A failed connection has no attempt, and so no provider, but a model.
+macro_rules! named {
+    () => {
+        " e LEFT JOIN names n ON n.no = e.provider_no LEFT JOIN names m ON m.no = e.model_no
+        WHERE e.format IS NOT NULL AND (e.provider_no IS NOT NULL
+            OR e.refusal IN ('upstream_connect', 'upstream_reset', 'upstream_protocol', 'upstream_timeout'))"
+    };
+}
+macro_rules! columns {
+    () => {
+        "SELECT n.name AS provider, m.name AS model, e.started_at, e.upstream_status, e.outcome FROM "
+    };
+}
+
 statements! {
-    OF_USER = "SELECT n.name, e.started_at, e.upstream_status, e.outcome FROM
-        (SELECT id, started_at, provider_no, upstream_status, outcome, format FROM usage_events
-            WHERE user_no = $1 AND started_at >= $2 ORDER BY started_at DESC, id DESC LIMIT $3) e
-        JOIN names n ON n.no = e.provider_no WHERE e.format IS NOT NULL ORDER BY e.started_at DESC, e.id DESC";
-    OF_ALL = "SELECT n.name, e.started_at, e.upstream_status, e.outcome FROM
-        (SELECT id, started_at, provider_no, upstream_status, outcome, format FROM usage_events
-            WHERE id >= $1 ORDER BY id DESC LIMIT $2) e
-        JOIN names n ON n.no = e.provider_no WHERE e.format IS NOT NULL ORDER BY e.id DESC";
+    OF_USER = concat!(columns!(), "(SELECT * FROM usage_events WHERE user_no = $1 AND started_at >= $2
+        ORDER BY started_at DESC, id DESC LIMIT $3)", named!(), " ORDER BY e.started_at DESC, e.id DESC");
+    OF_ALL = concat!(columns!(), "(SELECT * FROM usage_events WHERE id >= $1 ORDER BY id DESC LIMIT $2)", named!(),
+        " ORDER BY e.id DESC");
 }
 
 /// The last attempt of an LLM request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderResponse {
-    /// The provider's name in the configuration.
-    pub provider: String,
+    /// The provider's name in the configuration; `None` if the connection failed.
+    pub provider: Option<String>,
+    /// Name of the model, as the client wrote it.
+    pub model: Option<String>,
     /// Time at which the request began.
     pub at: Timestamp,
     /// Status of the provider's response; `None` if it sent no response.
@@ -37,7 +49,8 @@ pub struct ProviderResponse {
 
 #[derive(sqlx::FromRow)]
 struct ProviderRow {
-    name: String,
+    provider: Option<String>,
+    model: Option<String>,
     started_at: i64,
     upstream_status: Option<i64>,
     outcome: String,
@@ -72,6 +85,7 @@ impl ProviderRow {
         let says_nothing = status.is_none()
             && matches!(outcome, Outcome::CallerGone | Outcome::Drained | Outcome::Interrupted | Outcome::BudgetCut);
         let at = timestamp(self.started_at);
-        (!says_nothing).then_some(ProviderResponse { provider: self.name, at, status, is_complete })
+        let (provider, model) = (self.provider, self.model);
+        (!says_nothing).then_some(ProviderResponse { provider, model, at, status, is_complete })
     }
 }

@@ -94,7 +94,7 @@ struct UsageSeriesView {
     /// with `by=key` or with `by=model` read daily totals and are never truncated, unless both `key` and a model select
     /// requests.
     truncated: bool,
-    /// The series of the ten groups with the most requests, and one of all remaining groups.
+    /// The series of the ten groups with the most requests, including refused ones, and one of all remaining groups.
     series: Vec<GroupSeriesView>,
 }
 

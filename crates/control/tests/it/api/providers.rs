@@ -75,8 +75,20 @@ async fn health_is_that_of_the_newest_requests() {
     let gone = UsageEvent { outcome: Outcome::CallerGone, ..request(&ada, 1, "openai", None) };
     let cut = UsageEvent { outcome: Outcome::UpstreamCut, ..request(&bob, 2, "claude", Some(200)) };
     let plain = UsageEvent { format: None, ..request(&ada, 1, "own", Some(500)) };
+    // A failed connection has no attempt, and the model names the provider.
+    let unreachable = UsageEvent {
+        attempts: Vec::new(),
+        refusal: Some("upstream_connect".into()),
+        model: Some("home".into()),
+        status: 502,
+        ..request(&bob, 3, "own", None)
+    };
+    let refused = UsageEvent { refusal: Some("quota_exceeded".into()), ..unreachable.clone() };
+    let refused = UsageEvent { id: request(&bob, 2, "own", None).id, ..refused };
     world
         .record(vec![
+            unreachable,
+            refused,
             request(&ada, 3_601, "own", Some(200)),
             request(&ada, 30, "openai", Some(503)),
             request(&ada, 20, "openai", Some(200)),
@@ -102,5 +114,5 @@ async fn health_is_that_of_the_newest_requests() {
     // A member sees own requests only, an admin all.
     let root = world.person_with("root", Role::Admin).await;
     let all = providers(&world, &world.sign_in(&root).await.bearer()).await;
-    assert_eq!(health(&all), [json!(["ok", 4, 2]), json!(["failing", 2, 1]), json!(["unknown", 0, 0])]);
+    assert_eq!(health(&all), [json!(["ok", 4, 2]), json!(["failing", 2, 1]), json!(["failing", 1, 1])]);
 }
