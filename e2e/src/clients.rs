@@ -8,7 +8,6 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,12 +16,10 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use crate::client::Call;
-use crate::commands;
+use crate::tools::HOW;
 use crate::upstream::{Turn, Upstream};
 use crate::{python, sdk};
 
-/// Appended to failures that a missing client causes.
-pub const HOW: &str = "`make test` (or scripts/setup.sh test) installs what the clients need";
 /// Timeout for all scenarios of one client.
 const RUN_TIMEOUT: Duration = Duration::from_secs(180);
 
@@ -104,13 +101,6 @@ async fn finished(mut command: Command) -> (String, String) {
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{command:?}: {stdout}{stderr}");
     (stdout, stderr)
-}
-
-/// Returns the `tools` folder of the build folder, into which `scripts/setup.sh` installs.
-#[must_use]
-pub fn tools() -> PathBuf {
-    let target = commands::binary().parent().and_then(|profile| profile.parent().map(PathBuf::from));
-    target.unwrap_or_default().join("tools")
 }
 
 /// Starts a provider in front of the mock. It answers the first request of each request id with `status` (code and

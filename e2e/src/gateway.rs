@@ -5,11 +5,11 @@ use std::process::Child;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 use tokio::process::ChildStderr;
 
+use crate::child::{END_TIMEOUT, Process};
 use crate::client::{Answer, Call};
 use crate::commands;
 use crate::document::Document;
@@ -21,10 +21,6 @@ use crate::wire::patiently;
 
 /// Maximum time until a new server is ready (a debug build on a busy machine).
 const START_TIMEOUT: Duration = Duration::from_secs(30);
-/// Maximum time until a server has ended after SIGTERM; then it is killed.
-const END_TIMEOUT: Duration = Duration::from_secs(20);
-const STEP: Duration = Duration::from_millis(20);
-
 /// A running `tollgate serve` process.
 #[derive(Debug)]
 pub struct Gateway {
@@ -56,59 +52,6 @@ pub struct ServerExit {
     pub stderr: String,
     /// The folder with the server's data, for another start.
     pub folder: Folder,
-}
-
-/// A child process that does not outlive the test.
-#[derive(Debug)]
-pub struct Process(Child);
-
-impl Process {
-    /// Takes ownership of `child`.
-    #[must_use]
-    pub const fn new(child: Child) -> Self {
-        Self(child)
-    }
-
-    /// Returns the process id.
-    #[must_use]
-    pub fn id(&self) -> u32 {
-        self.0.id()
-    }
-
-    /// Sends SIGTERM to the process.
-    pub fn terminate(&self) {
-        let pid = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw);
-        if let Some(pid) = pid {
-            // Fails only if the process has already ended.
-            let _ = kill_process(pid, Signal::TERM);
-        }
-    }
-
-    /// Kills the process with SIGKILL, as a crash would end it.
-    pub fn kill(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-
-    /// Returns the exit code if the process has ended.
-    pub fn ended(&mut self) -> Option<Option<i32>> {
-        self.0.try_wait().ok().flatten().map(|status| status.code())
-    }
-}
-
-impl Drop for Process {
-    #[expect(clippy::disallowed_methods, reason = "drop cannot await, and a child must not outlive its test")]
-    fn drop(&mut self) {
-        // The signal is repeated: a second SIGTERM ends the drain at once, and no test waits for this drain.
-        for _ in 0..END_TIMEOUT.as_millis() / STEP.as_millis() {
-            self.terminate();
-            std::thread::sleep(STEP);
-            if self.ended().is_some() {
-                return;
-            }
-        }
-        self.kill();
-    }
 }
 
 impl Gateway {

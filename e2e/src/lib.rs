@@ -4,7 +4,7 @@
 //! a panic whose message contains the observed values. Waits on sockets take at most [`wire::PATIENCE`].
 //!
 //! Reading order:
-//! - [`gateway`]: one running server; [`setup`]: its configuration; [`commands`]: the syntax of the command line
+//! - [`gateway`]: one running server, a [`child`] process; [`setup`]: its configuration; [`commands`]: the syntax of the command line
 //! - [`terminal`]: commands on a pseudo-terminal; [`database`]: the rows of the store
 //! - [`postgres`] and [`redis`]: servers that a test can stop
 //! - [`tcp_relay`]: a relay that a test can cut; [`statements`]: a relay that is cut at the n-th statement
@@ -13,9 +13,10 @@
 //! - [`document`]: checks of control's responses against the OpenAPI document
 //! - [`recorder`]: a backend that records all requests and parses them strictly with [`reading`]
 //! - [`vitals`]: memory, CPU time and descriptors of a process
-//! - [`mock`] and [`sse`]; [`clients`]: the official client libraries, run by [`sdk`] (Node) and [`python`]
+//! - [`mock`] and [`sse`]; [`clients`]: the official client libraries, run by [`sdk`] (Node) and [`python`] with [`tools`]
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "a harness fails by panicking; JSON is read by indexing")]
 
+pub mod child;
 pub mod client;
 pub mod clients;
 pub mod commands;
@@ -35,6 +36,7 @@ pub mod sse;
 pub mod statements;
 pub mod tcp_relay;
 pub mod terminal;
+pub mod tools;
 pub mod upstream;
 pub mod vitals;
 pub mod wait;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::child::Process;
 use crate::client::Call;
 use crate::commands;
-use crate::gateway::Process;
 use crate::setup::Folder;
 use crate::wait::eventually_within;
 

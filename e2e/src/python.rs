@@ -2,8 +2,8 @@
 
 use tokio::process::Command;
 
-use crate::clients::{HOW, tools};
 use crate::sdk;
+use crate::tools::{HOW, tools};
 
 /// Builds the command `python SCRIPT` in `e2e/python`, with the packages of `requirements-SET.txt`.
 ///

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
-use crate::clients::{HOW, tools};
+use crate::tools::{HOW, tools};
 
 /// Builds the command `node SCRIPT` in `e2e/sdk`; of the environment it has `PATH` only.
 ///

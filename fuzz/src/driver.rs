@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`campaign`] (all targets, each in its own process, so that a stack overflow or an endless loop
 //! becomes a finding), [`session`] (the code in that process), [`mutate`], [`shrink`], [`scratch`] (tells the campaign
-//! what the session runs), [`corpus`] (files), [`libfuzzer`].
+//! what the session runs), [`corpus`] (files), [`libfuzzer`], [`summary`] (results).
 
 pub mod campaign;
 pub mod corpus;
@@ -11,3 +11,4 @@ pub mod mutate;
 pub mod scratch;
 pub mod session;
 pub mod shrink;
+pub mod summary;

@@ -10,6 +10,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use fuzz::driver::campaign::{self, Campaign, Engine};
 use fuzz::driver::session::{self, FuzzSession};
+use fuzz::driver::summary;
 use fuzz::{FuzzTarget, targets};
 
 #[derive(Parser)]
@@ -81,14 +82,14 @@ fn main() -> anyhow::Result<ExitCode> {
             let Some(found) = (FuzzSession { time: Duration::from_millis(ms), seed, scratch }).run(target)? else {
                 return Ok(ExitCode::SUCCESS);
             };
-            std::fs::write(finding, campaign::report(target.name, &found.path, &found.what))?;
+            std::fs::write(finding, summary::report(target.name, &found.path, &found.what))?;
             Ok(ExitCode::from(campaign::FINDING_EXIT_CODE))
         }
     }
 }
 
 fn run(campaign: &Campaign) -> anyhow::Result<ExitCode> {
-    println!("seed {}\n{}", campaign.seed, campaign::HEAD);
+    println!("seed {}\n{}", campaign.seed, summary::HEAD);
     let outcomes = campaign.run(|outcome| println!("{outcome}"))?;
     let runs: u64 = outcomes.iter().map(|outcome| outcome.runs).sum();
     let time: Duration = outcomes.iter().map(|outcome| outcome.time).sum();

@@ -16,6 +16,7 @@ const USAGE: &str = "usage: cargo run -p xtask -- TASK
   config-docs           generate the tables of docs/configuration.md, .env.example and docs/tollgate.schema.json from the
                         declarations of the settings; `config-docs --check` fails if they are out of date
   tidy                  check the house rules
+  cycles [CRATE]        list all import cycles between modules, also the pending ones
   language              count the findings of the language rules by rule and folder
   postgres COMMAND…     run COMMAND with a temporary PostgreSQL server, whose URL is in TOLLGATE_TEST_POSTGRES;
                         `postgres --durable COMMAND…` syncs commits to disk";
@@ -26,7 +27,9 @@ fn main() -> anyhow::Result<ExitCode> {
         ["coverage", report] => coverage::run(Path::new(report), &root()?),
         ["config-docs"] => config_docs(&root()?, DocumentTask::Write),
         ["config-docs", "--check"] => config_docs(&root()?, DocumentTask::Compare),
-        ["tidy"] => tidy(),
+        ["tidy"] => print(&tidy::check(&root()?)?),
+        ["cycles"] => print(&tidy::list_cycles(&root()?, None)?),
+        ["cycles", crate_name] => print(&tidy::list_cycles(&root()?, Some(crate_name))?),
         ["language"] => language(),
         ["postgres", "--durable", command, arguments @ ..] => postgres::run(command, arguments, true),
         ["postgres", command, arguments @ ..] => postgres::run(command, arguments, false),
@@ -67,10 +70,10 @@ fn config_docs(root: &Path, task: DocumentTask) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-fn tidy() -> anyhow::Result<ExitCode> {
+/// Prints the findings of tidy. The task fails if one of them does.
+fn print(findings: &[tidy::Finding]) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
-    let findings = tidy::check(&root()?)?;
-    for finding in &findings {
+    for finding in findings {
         writeln!(out, "{finding}")?;
     }
     let failed = findings.iter().filter(|finding| finding.fails()).count();

@@ -5,6 +5,7 @@
 
 mod amounts;
 mod containers;
+mod cycles;
 mod dependencies;
 mod errors;
 mod finding;
@@ -46,6 +47,7 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
     findings.extend(links::check(&tree));
     findings.extend(guarantees::check(&tree));
     findings.extend(containers::check(&tree));
+    findings.extend(cycles::check(&tree));
     findings.sort_by_key(Finding::fails);
     Ok(findings)
 }
@@ -56,6 +58,14 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
 /// Git fails.
 pub(crate) fn count_language(root: &Path) -> anyhow::Result<BTreeMap<(String, String), usize>> {
     Ok(language::count(&tree::Tree::read(root)?))
+}
+
+/// All import cycles of one crate, or of every crate, also those that are pending.
+///
+/// # Errors
+/// Git fails.
+pub(crate) fn list_cycles(root: &Path, crate_name: Option<&str>) -> anyhow::Result<Vec<Finding>> {
+    Ok(cycles::list(&tree::Tree::read(root)?, crate_name))
 }
 
 #[cfg(test)]

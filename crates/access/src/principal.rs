@@ -97,6 +97,12 @@ impl Principal {
     }
 }
 
+impl From<&Principal> for Caller {
+    fn from(principal: &Principal) -> Self {
+        Self { user: principal.user_no, key: principal.key_no, plan: principal.plan_id }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

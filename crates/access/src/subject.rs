@@ -7,7 +7,6 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{KeyNo, PlanId, UserNo};
-use crate::principal::Principal;
 
 /// The key and the user of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -20,15 +19,9 @@ pub struct Caller {
     pub plan: PlanId,
 }
 
-impl From<&Principal> for Caller {
-    fn from(principal: &Principal) -> Self {
-        Self { user: principal.user_no, key: principal.key_no, plan: principal.plan_id }
-    }
-}
-
 /// The identity that a request was made as. Limits apply to it, and usage is recorded under it.
 ///
-/// A [`Principal`] is what a key resolves to, with its plan, budgets and restrictions; its subject is
+/// A [`Principal`](crate::Principal) is what a key resolves to, with its plan, budgets and restrictions; its subject is
 /// [`Subject::Key`]. The other subjects have no user, and so no plan and no budgets. A clone allocates nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Subject {

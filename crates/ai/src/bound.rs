@@ -10,17 +10,17 @@ mod extent;
 mod limit;
 mod names;
 mod reader;
-mod rules;
 mod walk;
 
 use access::{NanoUsd, Tokens};
 
 pub use extent::{Extent, TOOL_ROUNDS};
-pub use limit::{LoweredLimit, RemainingBudget};
+pub use limit::RemainingBudget;
 
 use crate::format::Format;
 use crate::models::Limits;
 use crate::price::Price;
+pub use crate::request::LoweredLimit;
 
 /// The highest usage and cost of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,10 +16,15 @@ use meter::Billed;
 use thiserror::Error;
 
 pub use read::read;
-pub use rewrite::RewrittenBody;
+pub use rewrite::{LoweredLimit, RewrittenBody};
 
 /// Longest name of a model, in bytes, after JSON escapes are resolved.
 pub const MODEL_BYTES_MAX: usize = 256;
+
+/// The field with the model's name.
+const MODEL: &str = "model";
+/// The field that requests a stream.
+const STREAM: &str = "stream";
 
 /// The fields of a request that Tollgate reads, and their positions in the body.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -16,14 +16,14 @@ use std::collections::HashMap;
 pub use price_file::read_price_file;
 
 use crate::error::{At, Code, Problem};
+use crate::flags::Flags;
 use crate::input::Input;
-use crate::load::{Flags, Note};
-use crate::router::Router;
+use crate::note::Note;
 use crate::schema::traffic::{SizesInput, TimeoutsInput};
 use crate::schema::{RootInput, SectionInput};
 use crate::section::Reader;
 use crate::settings::{Listing, Setting};
-use crate::snapshot::{Process, Sizes, Snapshot, Timeouts, Traffic};
+use crate::snapshot::{Process, Router, Sizes, Snapshot, Timeouts, Traffic};
 use crate::yaml::Node;
 
 /// The result of compiling a file.

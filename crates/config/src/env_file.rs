@@ -8,7 +8,7 @@ use std::fmt;
 use std::iter::Peekable;
 use std::str::Chars;
 
-use crate::error::Place;
+use crate::place::Place;
 
 /// One variable of the file. Its value may be a credential, so `Debug` does not print it.
 #[derive(Clone, PartialEq, Eq)]

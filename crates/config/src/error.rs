@@ -2,27 +2,12 @@
 
 use std::fmt;
 
-use crate::environment::Variable;
 use crate::excerpt::Line;
+use crate::place::Place;
+use crate::variable::Variable;
 
 /// Maximum number of problems that one error lists; further problems are counted.
 pub const PROBLEMS_MAX: usize = 100;
-
-/// A position in the file: line and column count from 1, in characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// The number of the line.
-    pub line: u32,
-    /// The column of the first character.
-    pub column: u32,
-    /// The number of characters.
-    pub width: u32,
-}
-
-impl Place {
-    /// The first character of a file.
-    pub(crate) const START: Self = Self { line: 1, column: 1, width: 1 };
-}
 
 /// The origin of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,6 +1,6 @@
 //! Prepares the line of a problem for display: secrets are masked, control characters replaced, long lines cut.
 
-use crate::error::Place;
+use crate::place::Place;
 
 /// Keys whose values are not shown.
 const SECRET_KEYS: [&str; 6] = ["credential", "token", "password", "secret", "secret_key", "api_key"];

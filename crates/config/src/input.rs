@@ -1,7 +1,7 @@
 //! Values of the configuration with their sources.
 
-use crate::environment::Variable;
 use crate::error::At;
+use crate::variable::Variable;
 
 /// A value of the configuration, with its source.
 #[derive(Debug, Clone)]

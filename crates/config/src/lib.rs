@@ -5,7 +5,7 @@
 //!
 //! Reading order: [`snapshot`] (the result), [`load`](mod@load) and [`environment`] (the input), `schema` (the keys, each
 //! declared once), `overlay` (settings from the environment), `compile` (from the values of the keys to the result),
-//! with `section`, `spec` and `yaml` below them. Then [`router`] and [`resolve`], which requests use, [`live`],
+//! with `section`, `spec` and `yaml` below them. Then [`Router`] and [`resolve`], which requests use, [`live`],
 //! [`settings`], which lists the effective settings, and [`catalog`], which lists the models.
 
 pub mod catalog;
@@ -14,15 +14,18 @@ pub mod env_file;
 pub mod environment;
 pub mod error;
 mod excerpt;
+mod file;
 mod first_call;
+mod flags;
 mod input;
 pub mod live;
 pub mod load;
 mod near;
+mod note;
 mod origin;
 mod overlay;
+mod place;
 pub mod resolve;
-pub mod router;
 mod schema;
 mod section;
 pub mod settings;
@@ -30,19 +33,23 @@ pub mod snapshot;
 mod spec;
 mod substitute;
 mod unit;
+mod variable;
 mod yaml;
 
 pub use catalog::CatalogModel;
 pub use compile::read_price_file;
 pub use environment::Environment;
-pub use error::{Code, ConfigError, Place, Problem};
+pub use error::{Code, ConfigError, Problem};
 pub use first_call::FirstCall;
+pub use flags::Flags;
 pub use live::Live;
-pub use load::{Flags, LoadedConfig, Note, Sources, load};
+pub use load::{LoadedConfig, Sources, load};
+pub use note::Note;
 pub use origin::OriginError;
+pub use place::Place;
 pub use resolve::{ResolveError, ResolvedModel};
-pub use router::{Match, Router};
 pub use schema::json::document as json_schema;
 pub use settings::Setting;
-pub use snapshot::Snapshot;
+pub use snapshot::{Match, Router, Snapshot};
 pub use unit::duration;
+pub use variable::{EnvLine, Variable};

@@ -40,7 +40,8 @@ impl Live {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::{Flags, Sources, load};
+    use crate::flags::Flags;
+    use crate::load::{Sources, load};
 
     #[test]
     fn who_holds_the_old_snapshot_keeps_it() {

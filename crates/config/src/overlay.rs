@@ -3,8 +3,8 @@
 
 use crate::environment::Environment;
 use crate::error::{At, Code, Problem};
-use crate::load::Note;
 use crate::near::near;
+use crate::note::Note;
 use crate::schema::{RootInput, SectionInput};
 use crate::section::Reader;
 use crate::spec::{SectionSpec, Shape};

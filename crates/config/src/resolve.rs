@@ -8,7 +8,7 @@ use access::{Credits, Timestamp};
 use ai::price::{Expiry, Limits, Price, Prices, server_tools, undated};
 use ai::{Endpoint, Format, ProviderKind};
 
-use crate::load::Note;
+use crate::note::Note;
 use crate::snapshot::{Credential, Model, Origin, Provider, Target, Traffic};
 
 /// The name of the built-in mock, as a provider and as a model.

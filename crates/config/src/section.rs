@@ -8,13 +8,15 @@ use std::collections::{BTreeSet, HashSet};
 use std::fmt::Display;
 use std::ops::Bound;
 
-use crate::environment::{Environment, Variable};
-use crate::error::{At, Code, PROBLEMS_MAX, Place, Problem};
+use crate::environment::Environment;
+use crate::error::{At, Code, PROBLEMS_MAX, Problem};
 use crate::excerpt::Lines;
 use crate::input::Input;
 use crate::near::near;
+use crate::place::Place;
 use crate::spec::SectionSpec;
 use crate::substitute::{SubstitutionError, resolve_file, substitute};
+use crate::variable::Variable;
 use crate::yaml::{Key, Kind, Node};
 
 /// The file that is being read, and its problems so far.

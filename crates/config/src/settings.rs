@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::environment::Variable;
-use crate::error::{At, Place};
+use crate::error::At;
 use crate::input::Source;
+use crate::place::Place;
 use crate::section::Reader;
 use crate::unit;
+use crate::variable::Variable;
 
 /// One effective setting with its source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

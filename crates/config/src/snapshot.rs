@@ -2,7 +2,10 @@
 
 mod budgets;
 mod process;
+mod route;
+mod router;
 mod traffic;
+mod upstream;
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -12,10 +15,12 @@ pub use process::{
     Brand, Connections, Control, Drain, Durability, Lease, Log, LogFormat, Process, PublicUrl, Retention, Signup,
     SignupMode, Spool, Store,
 };
+pub use route::{Auth, Events, PathMatch, Route};
+pub use router::{Match, Router};
 pub use traffic::{
-    Ai, Auth, Credential, Events, Mock, MockModel, Model, OnHangup, Origin, PathMatch, PriceFile, Provider, Route,
-    Scheme, Sizes, Target, Timeouts, Traffic, Upstream,
+    Ai, Credential, Mock, MockModel, Model, OnHangup, PriceFile, Provider, Sizes, Target, Timeouts, Traffic,
 };
+pub use upstream::{Origin, Scheme, Upstream};
 
 /// The whole configuration, as one value that a request uses to its end.
 #[derive(Debug, Clone)]

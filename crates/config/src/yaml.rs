@@ -9,7 +9,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::options::NonFiniteFloatPolicy;
 use serde_saphyr::{Location, Options, RenderOptions, SnippetMode, Spanned, UserMessageFormatter};
 
-use crate::error::{At, Place};
+use crate::error::{At, Code, Problem};
+use crate::place::Place;
 
 /// Maximum nesting of mappings and lists; the declared keys need 8. The library's own 64 overflow a stack of 2 MiB in a
 /// debug build.
@@ -47,6 +48,17 @@ pub(crate) struct YamlError {
     pub(crate) at: Option<Place>,
     pub(crate) duplicate_key: Option<String>,
     pub(crate) message: String,
+}
+
+impl YamlError {
+    /// Returns the problem of a text that is not YAML.
+    pub(crate) fn problem(&self) -> Problem {
+        let at = self.at.map(At::File);
+        match &self.duplicate_key {
+            Some(key) => Problem::new(Code::Duplicate, at, format!("the key `{key}` occurs twice")),
+            None => Problem::new(Code::Yaml, at, format!("this is not YAML: {}", self.message)),
+        }
+    }
 }
 
 impl Kind {

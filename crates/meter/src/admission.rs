@@ -11,6 +11,7 @@ use access::{Amount, Day, Mono, Timestamp};
 use crate::budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
 use crate::counter::{BudgetCounter, CounterReservation, RefusalCause};
 use crate::lease::CounterId;
+pub use crate::lease::LeaseShortfall;
 use crate::limits::{Budget, Limits, RateOwner, Terms};
 use crate::rate::RateExceeded;
 use crate::reservation::{AdmissionInfo, CounterReservations, Reservation, ReservedCharge};
@@ -62,17 +63,6 @@ pub struct BudgetExceeded {
     pub requested: Amount,
     /// Whether the limit refused the request, or a lease that may be extended.
     pub by: RefusalCause,
-}
-
-/// A budget of which this node has leased less than a request needs.
-#[derive(Debug, Clone)]
-pub struct LeaseShortfall {
-    /// The budget and its period.
-    pub id: CounterId,
-    /// The counter of the budget.
-    pub counter: Arc<BudgetCounter>,
-    /// The amount that the request needs.
-    pub amount: Amount,
 }
 
 impl AdmissionRequest<'_> {

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::budget::{BudgetId, Period};
 
 pub use client::{LeaseClient, LeaseTiming, SharedCounter, Verdict, WaitDecision, Waiter};
-pub use queue::{LeaseQueue, LeaseWait, QueueMessage, WaitRequest};
+pub use queue::{LeaseQueue, LeaseShortfall, LeaseWait, QueueMessage, WaitRequest};
 pub use rules::{Contention, LeaseRules, StandardRules};
 pub use server::LeaseServer;
 

@@ -7,7 +7,7 @@ use http::StatusCode;
 use crate::damage::BodyDamage;
 use crate::error::MockError;
 use crate::http_violation::HttpViolation;
-use crate::server::MockTiming;
+use crate::timing::MockTiming;
 
 const TOKENS_MAX: u32 = 100_000;
 const EVERY_MAX_MS: u64 = 10_000;

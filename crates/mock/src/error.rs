@@ -1,19 +1,9 @@
 //! Refusals in the format of the provider whose path was called.
 
-use ai::{Dialect, Format};
-use http::header::{LOCATION, RETRY_AFTER};
-use http::{HeaderValue, Response, StatusCode};
+use ai::Dialect;
+use http::StatusCode;
 
-use serde_json::value::RawValue;
-
-use crate::handle::json;
-use crate::json::{Json, NULL, object};
-use crate::payload::Payload;
-use crate::response::MockResponse;
-use crate::wire;
-
-/// The target of a redirect: a port without a server.
-const ELSEWHERE: HeaderValue = HeaderValue::from_static("http://127.0.0.1:9/mock");
+use crate::json::{Json, object};
 
 /// The reason for a refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,23 +29,6 @@ pub(crate) enum MockError {
 }
 
 impl MockError {
-    /// The response in the format of `dialect`.
-    pub(crate) fn response(&self, dialect: Dialect, id: &str) -> Response<Payload> {
-        let body = match dialect {
-            Dialect::OpenAi => self.open_ai(),
-            Dialect::Anthropic => self.anthropic(id),
-            Dialect::Google => self.google(),
-        };
-        self.response_with(dialect, &body)
-    }
-
-    /// Google's response to a request for a stream as JSON array: the error within an array.
-    pub(crate) fn response_in_array(&self) -> Response<Payload> {
-        let array = format!("[{}]", self.google());
-        let body = Json::from(RawValue::from_string(array).unwrap_or_else(|_| self.google()));
-        self.response_with(Dialect::Google, &body)
-    }
-
     /// The refusal of an overloaded provider.
     pub(crate) const fn unavailable() -> Self {
         Self::Status { status: StatusCode::SERVICE_UNAVAILABLE, retry_after_s: None }
@@ -66,41 +39,6 @@ impl MockError {
         match dialect {
             Dialect::Anthropic => Self::Status { status: overloaded(), retry_after_s: None },
             Dialect::OpenAi | Dialect::Google => Self::unavailable(),
-        }
-    }
-
-    fn response_with(&self, dialect: Dialect, body: &Json) -> Response<Payload> {
-        let status = self.status();
-        let mut response = json(status, body);
-        if status.is_redirection() {
-            response.headers_mut().insert(LOCATION, ELSEWHERE);
-        }
-        // Google reports the delay in the body.
-        if let Some(seconds) = self.retry_after_s().filter(|_| dialect != Dialect::Google) {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        response
-    }
-
-    /// The last events of a stream that fails: name (if the format names events) and data. `sequence` is the event's
-    /// number, for formats that number events.
-    pub(crate) fn event(&self, response: &MockResponse, sequence: u64) -> Vec<(Option<&'static str>, Json)> {
-        let (format, id) = (response.format(), response.id.as_str());
-        match (format, format.dialect()) {
-            (Format::Responses, _) => {
-                let error = object! { "code": "server_error", "message": self.message() };
-                let response = wire::failed_response(response, &error);
-                let failed = object! { "type": "response.failed", "response": response, "sequence_number": sequence };
-                vec![(Some("response.failed"), failed)]
-            }
-            (Format::Chat | Format::Completions, _) => vec![(None, self.open_ai())],
-            (_, Dialect::OpenAi) => {
-                let (kind, code) = self.open_ai_words();
-                let error = object! { "type": kind, "code": code, "message": self.message(), "param": NULL };
-                vec![(Some("error"), object! { "type": "error", "error": error })]
-            }
-            (_, Dialect::Anthropic) => vec![(Some("error"), self.anthropic(id))],
-            (_, Dialect::Google) => vec![(None, self.google())],
         }
     }
 
@@ -117,17 +55,17 @@ impl MockError {
         }
     }
 
-    const fn retry_after_s(&self) -> Option<u32> {
+    pub(crate) const fn retry_after_s(&self) -> Option<u32> {
         if let Self::Status { retry_after_s, .. } = self { *retry_after_s } else { None }
     }
 
-    fn open_ai(&self) -> Json {
+    pub(crate) fn open_ai(&self) -> Json {
         let (kind, code) = self.open_ai_words();
         let param = if let Self::Missing(field) = self { Some(*field) } else { None };
         object! { "error": object! { "message": self.message(), "type": kind, "param": param, "code": code } }
     }
 
-    fn open_ai_words(&self) -> (&'static str, Option<&'static str>) {
+    pub(crate) fn open_ai_words(&self) -> (&'static str, Option<&'static str>) {
         match (self, self.status().as_u16()) {
             (Self::UnknownPath(_), _) => ("invalid_request_error", Some("unknown_url")),
             (Self::Missing(_), _) => ("invalid_request_error", Some("missing_required_parameter")),
@@ -143,7 +81,7 @@ impl MockError {
         }
     }
 
-    fn anthropic(&self, id: &str) -> Json {
+    pub(crate) fn anthropic(&self, id: &str) -> Json {
         let kind = match self.status().as_u16() {
             401 => "authentication_error",
             402 => "billing_error",
@@ -160,7 +98,7 @@ impl MockError {
         object! { "type": "error", "error": error, "request_id": format!("req_{id}") }
     }
 
-    fn google(&self) -> Json {
+    pub(crate) fn google(&self) -> Json {
         let code = self.status().as_u16();
         let status = match code {
             401 => "UNAUTHENTICATED",
@@ -188,7 +126,7 @@ impl MockError {
         object! { "error": error }
     }
 
-    fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         match self {
             Self::Unreadable(why) => format!("mock: invalid body: {why}"),
             Self::NoModel => String::from("mock: you must provide a model"),

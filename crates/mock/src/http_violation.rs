@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use crate::server::MockTiming;
+use crate::timing::MockTiming;
 
 /// The time in which the bytes before a reset are sent. An immediate reset would discard them.
 const RESET_PAUSE: Duration = Duration::from_millis(20);

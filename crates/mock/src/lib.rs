@@ -5,8 +5,8 @@
 //!
 //! Reading order: [`MockTiming`] and [`serve`]; [`BEHAVIOURS`], the model names; `handle` and `handle::call`, the path
 //! of a request; `call_body`, `credential` and `error`, its parsing and refusal; `response` and `wire`, the content and
-//! its format (`schema` makes a tool call's arguments); `payload`, the pace; `damage` and `http_violation`, the
-//! misbehaviour; `request_log`, `GET /mock/seen`.
+//! its format (`schema` makes a tool call's arguments); `payload`, the pace; `damage`, `damaged_stream` and
+//! `http_violation`, the misbehaviour; `request_log`, `GET /mock/seen`.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -17,6 +17,7 @@ mod behaviour;
 mod call_body;
 mod credential;
 mod damage;
+mod damaged_stream;
 mod error;
 mod flaky;
 mod handle;
@@ -30,7 +31,9 @@ mod response;
 mod schema;
 mod server;
 mod text;
+mod timing;
 mod wire;
 
 pub use behaviour::BEHAVIOURS;
-pub use server::{MockTiming, serve, serve_with};
+pub use server::{serve, serve_with};
+pub use timing::MockTiming;

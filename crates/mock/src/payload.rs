@@ -7,7 +7,7 @@ use std::time::Duration;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
-use crate::damage::DamagedStream;
+use crate::damaged_stream::DamagedStream;
 use crate::wire::EventSequence;
 
 /// The time in which the bytes before a cut are sent. An immediate error would discard them.

@@ -4,6 +4,7 @@
 mod chat;
 mod completions;
 mod embeddings;
+mod failure;
 mod gemini;
 mod images;
 mod instant;
@@ -20,7 +21,6 @@ use hyper::body::Bytes;
 use serde::Serialize;
 
 pub(crate) use instant::instant;
-pub(crate) use responses::failed as failed_response;
 
 use crate::error::MockError;
 use crate::json::Json;

@@ -13,8 +13,6 @@ use meter::counter::RefusalCause;
 use meter::rate::RateLevel;
 use meter::{AdmissionRefusal, BudgetExceeded, BudgetId, BudgetScope, Measure, Outcome, Per, RateOwner};
 
-use crate::body::Body;
-
 /// The response to a connection that exceeds a limit of connections. The connection is then closed.
 pub(crate) const TOO_MANY_CONNECTIONS: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
@@ -151,7 +149,7 @@ impl Problem {
     }
 
     /// Returns the response in the format of `rendering.dialect`, or in the gateway's own format.
-    pub(crate) fn into_response(self, rendering: Rendering<'_>, id: RequestId) -> Response<Body> {
+    pub(crate) fn into_response(self, rendering: Rendering<'_>, id: RequestId) -> Response<Bytes> {
         let is_quota = matches!(self.refusal, Refusal::QuotaExceeded | Refusal::BudgetExceeded);
         let status = if is_quota { rendering.quota_status.as_u16() } else { self.refusal.status() };
         let request_id = id.to_string();
@@ -163,7 +161,7 @@ impl Problem {
             Some(ErrorFormat::Dialect(dialect)) => (Some(dialect), ai::error::body(Some(dialect), &problem)),
             Some(ErrorFormat::Bedrock) => (None, ai::error::bedrock_body(&problem)),
         };
-        let mut response = Response::new(Body::whole(Bytes::from(bytes)));
+        let mut response = Response::new(Bytes::from(bytes));
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, JSON);
@@ -280,8 +278,8 @@ fn budget_headers(exceeded: &BudgetExceeded) -> impl Iterator<Item = (HeaderName
 }
 
 /// Returns a JSON response of the gateway.
-pub(crate) fn json(bytes: Vec<u8>) -> Response<Body> {
-    let mut response = Response::new(Body::whole(Bytes::from(bytes)));
+pub(crate) fn json(bytes: Vec<u8>) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(bytes));
     response.headers_mut().insert(header::CONTENT_TYPE, JSON);
     response
 }

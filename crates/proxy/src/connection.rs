@@ -1,12 +1,10 @@
 //! A client's HTTP/1.1 connection: it reads a head, lets `handle` respond, writes the response, and repeats this.
 //!
-//! One task drives the whole connection. `socket` stores received bytes, `request_body` reads the content on demand,
-//! and `response_writer` writes. While a request is handled, the connection watches for a close by the client and for
+//! One task drives the whole connection. `client::ClientSocket` stores received bytes, `client::RequestBody` reads the
+//! content on demand, and `response_writer` writes. While a request is handled, the connection watches for a close by the client and for
 //! actions from `deadlines`. A client that closes its sending side counts as disconnected, even if it could still read.
 
-mod request_body;
 mod response_writer;
-mod socket;
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -23,15 +21,13 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use self::response_writer::{ResponseContext, ResponseWriter, WriteEnd};
-use self::socket::{ClientSocket, SharedSocket};
+use crate::client::{ClientSocket, RequestBody, SharedSocket};
 use crate::deadlines::{ConnectionDeadlines, DeadlineAction};
 use crate::drain::Outliving;
 use crate::handle::handle;
 use crate::head::Head;
 use crate::response::ClientResponse;
 use crate::worker::Worker;
-
-pub(crate) use self::request_body::{RequestBody, RequestBodyError};
 
 /// Maximum number of fields in a request's head.
 const FIELDS_MAX: usize = 100;
@@ -74,7 +70,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: Socke
     let head_bytes_max = snapshot.traffic.sizes.headers_bytes_max;
     let deadlines = worker.deadlines.add(&snapshot.traffic.timeouts);
     drop(snapshot);
-    let socket = ClientSocket::new(stream, worker.clone(), deadlines.clone());
+    let socket = ClientSocket::new(stream, worker.buffers.clone(), deadlines.clone());
     let connection = Connection {
         socket: Rc::new(RefCell::new(socket)),
         parser: RequestParser::new(HeadLimits::new(head_bytes_max, head_bytes_max, FIELDS_MAX)),

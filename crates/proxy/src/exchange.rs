@@ -15,13 +15,14 @@ use tokio::time::Instant;
 
 use crate::aggregation::PreloggedPart;
 use crate::answer::Problem;
-use crate::body::{IncomingBody, Progress};
+use crate::body::IncomingBody;
 use crate::capacity::KeyPermit;
 use crate::connection::ConnectionContext;
 use crate::deadlines::ConnectionDeadlines;
 use crate::head::Head;
 use crate::request_id::RequestIdText;
 use crate::transform::{ForwardedClient, Trust};
+use crate::upload::Progress;
 use crate::upstream::destination::Destination;
 use crate::upstream::socket::Probe;
 use crate::worker::{Pinned, Worker};

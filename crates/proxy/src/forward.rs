@@ -9,9 +9,9 @@ use access::Refusal;
 use tokio::time::{Instant, timeout};
 
 use crate::answer::Problem;
-use crate::body::{Progress, Upload, UploadError};
 use crate::exchange::Exchange;
 use crate::forward::attempt::{AttemptOutcome, SendAttempt};
+use crate::upload::{Progress, Upload, UploadError};
 use crate::upstream::connect::{ConnectError, NewConnection, connect};
 use crate::upstream::download::Download;
 use crate::upstream::http1::Http1Connection;
@@ -72,7 +72,8 @@ pub(crate) async fn forward(exchange: &mut Exchange, outgoing: Outgoing) -> Resu
     exchange.toward(&head.to);
     let mut repeats = 0;
     loop {
-        let (channel, now) = channel(exchange, pool, repeats).await?;
+        let is_repeatable = repeatable && upload.is_empty();
+        let (channel, now) = channel(exchange, pool, repeats, is_repeatable).await?;
         progress.begin(now);
         let sending = SendAttempt { exchange, head: &head, progress: &progress, repeatable, repeats, now };
         let tried = match channel {
@@ -91,11 +92,16 @@ pub(crate) async fn forward(exchange: &mut Exchange, outgoing: Outgoing) -> Resu
 }
 
 /// Returns a connection or a stream, and the current time. A retry uses no idle HTTP/1.1 connection.
-async fn channel(exchange: &Exchange, pool: &Rc<Pool>, repeats: u32) -> Result<(Channel, Instant), Problem> {
+async fn channel(
+    exchange: &Exchange,
+    pool: &Rc<Pool>,
+    repeats: u32,
+    is_repeatable: bool,
+) -> Result<(Channel, Instant), Problem> {
     let now = if repeats == 0 { exchange.read_at() } else { exchange.read_clock() };
     if pool.speaks() == OriginProtocol::Http1 {
         if repeats == 0
-            && let Some(link) = pool.take().await
+            && let Some(link) = pool.take(now, is_repeatable).await
         {
             return Ok((Channel::Http1(link), now));
         }

@@ -1,7 +1,7 @@
 //! The steps of a request in their order. Each step has its own file.
 
-use std::future::{Future, poll_fn};
-use std::panic::AssertUnwindSafe;
+use std::future::{Future as _, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,34 +10,35 @@ use std::task::Poll;
 use access::{KeyBounds, Refusal};
 use ai::tap::Framing;
 use ai::{Dialect, Endpoint, EndpointCall, Tap};
+use bytes::Bytes;
 use config::snapshot::{Auth, Events, Route};
-use futures_util::FutureExt;
 use http::{HeaderValue, Response, header};
 use http1::{InvalidPart, KnownName};
 use meter::rate::RateLevel;
 use meter::{AdmissionInfo, Charge, Measure, Outcome, Reservation};
-use tracing::Instrument;
 
 use crate::answer::{self, Problem, Rendering};
-use crate::body::{Body, IncomingBody, Upload};
+use crate::body::IncomingBody;
 use crate::capacity::CallBound;
-use crate::connection::{ConnectionContext, RequestBody};
-use crate::deadlines::ConnectionDeadlines;
+use crate::client::RequestBody;
+use crate::connection::ConnectionContext;
 use crate::exchange::Exchange;
 use crate::forward::{Outgoing, UpstreamResponse, forward};
 use crate::head::Head;
 use crate::inference::{self, Inference, InferenceRequest};
 use crate::relay::{Relay, TappedResponse};
 use crate::response::{ClientResponse, GatewayFields};
+use crate::response_body::Body;
 use crate::route::RouteMatch;
 use crate::transform::{ProviderTarget, Trust};
+use crate::upload::Upload;
 use crate::upstream::outgoing::{OutgoingHead, OutgoingTarget};
 use crate::{address, admit, budget, credential, identify, route, scope, transform, unauthenticated};
 
 /// The response to a request.
 enum HandledResponse {
     /// A response that the gateway created, with the state of the client's rate limit.
-    Ours(Response<Body>, Option<RateLevel>),
+    Ours(Response<Bytes>, Option<RateLevel>),
     /// An upstream's response, which is to be relayed.
     Theirs(RelayedResponse),
 }
@@ -60,15 +61,11 @@ pub(crate) async fn handle(at: Rc<ConnectionContext>, head: Head, body: RequestB
     let served = match &permit {
         Ok(_) => {
             let span = tracing::debug_span!("request", request_id = %exchange.id);
-            let serving = serve(&mut exchange).instrument(span);
-            AssertUnwindSafe(unless_ending(&at.deadlines, serving)).catch_unwind().await
+            let mut serving = pin!(serve(&mut exchange));
+            poll_fn(|cx| span.in_scope(|| poll_guarded(&at, || serving.as_mut().poll(cx)))).await
         }
-        Err(_) => Ok(Err(Problem::new(Refusal::Overloaded, "too many requests are in flight: try again soon"))),
+        Err(_) => Err(Problem::new(Refusal::Overloaded, "too many requests are in flight: try again soon")),
     };
-    let served = served.unwrap_or_else(|_| {
-        at.worker.handles.panicked();
-        Err(Problem::new(Refusal::Internal, "an internal error occurred; the request id identifies it in the log"))
-    });
     let response = match served {
         Ok(HandledResponse::Theirs(relayed)) => relay(exchange, relayed),
         Ok(HandledResponse::Ours(response, rate)) => finish(&mut exchange, response, rate, Outcome::Completed),
@@ -87,21 +84,24 @@ pub(crate) async fn handle(at: Rc<ConnectionContext>, head: Head, body: RequestB
     response.in_flight(permit.ok(), busy)
 }
 
-/// Ends `serving` when the time of the shutdown is over; at that time, the deadlines have the connection polled.
-async fn unless_ending(
-    deadlines: &ConnectionDeadlines,
-    serving: impl Future<Output = Result<HandledResponse, Problem>>,
-) -> Result<HandledResponse, Problem> {
-    let mut serving = pin!(serving);
-    poll_fn(|cx| {
-        let polled = serving.as_mut().poll(cx);
-        if polled.is_pending() && deadlines.is_ending() {
+/// Calls `poll`. A panic is an internal error. A request that waits when the time of the shutdown is over is refused; at
+/// that time, the deadlines have the connection polled.
+fn poll_guarded(
+    at: &ConnectionContext,
+    poll: impl FnOnce() -> Poll<Result<HandledResponse, Problem>>,
+) -> Poll<Result<HandledResponse, Problem>> {
+    match catch_unwind(AssertUnwindSafe(poll)) {
+        Ok(Poll::Pending) if at.deadlines.is_ending() => {
             let message = "this instance is shutting down: send it again";
-            return Poll::Ready(Err(Problem::new(Refusal::Draining, message)));
+            Poll::Ready(Err(Problem::new(Refusal::Draining, message)))
         }
-        polled
-    })
-    .await
+        Ok(polled) => polled,
+        Err(_) => {
+            at.worker.handles.panicked();
+            let message = "an internal error occurred; the request id identifies it in the log";
+            Poll::Ready(Err(Problem::new(Refusal::Internal, message)))
+        }
+    }
 }
 
 async fn serve(exchange: &mut Exchange) -> Result<HandledResponse, Problem> {
@@ -260,7 +260,7 @@ fn models(
     exchange: &Exchange,
     called: &EndpointCall<'_>,
     listing: &ModelListing<'_>,
-) -> Result<Response<Body>, Problem> {
+) -> Result<Response<Bytes>, Problem> {
     let ModelListing { dialect, bounds } = *listing;
     let mut names = exchange.snapshot.traffic.model_names();
     names.retain(|name| bounds.opens_model(name));
@@ -288,12 +288,12 @@ fn relay(mut exchange: Box<Exchange>, relayed: RelayedResponse) -> ClientRespons
 /// Ends a request to which the gateway itself responds.
 fn finish(
     exchange: &mut Exchange,
-    response: Response<Body>,
+    response: Response<Bytes>,
     rate: Option<RateLevel>,
     outcome: Outcome,
 ) -> ClientResponse {
     exchange.answers(response.status().as_u16());
-    exchange.relayed(response.body().whole_bytes().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0));
+    exchange.relayed(response.body().len());
     exchange.finish(outcome, None);
     let now = exchange.worker().shared.clock.now();
     ClientResponse::own(response, GatewayFields { id: exchange.id_text, rate, now })

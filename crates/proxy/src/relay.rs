@@ -7,9 +7,9 @@ use ai::Tap;
 use bytes::Bytes;
 use http_body::{Body as _, SizeHint};
 use meter::Outcome;
+use thiserror::Error;
 use tokio::time::Instant;
 
-use crate::body::ResponseAborted;
 use crate::exchange::Exchange;
 use crate::forward::BorrowedConnection;
 use crate::upstream::download::Download;
@@ -31,6 +31,11 @@ pub(crate) struct Relay {
     news: Option<u32>,
     used_up: bool,
 }
+
+/// The response was aborted. Its connection is closed without a regular end, so that the client detects it.
+#[derive(Debug, Clone, Copy, Error)]
+#[error("the response was aborted")]
+pub(crate) struct ResponseAborted;
 
 /// An LLM response and the tap that reads it.
 pub(crate) struct TappedResponse {

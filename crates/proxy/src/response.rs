@@ -1,14 +1,15 @@
 //! The response to a client before it is framed: one of the gateway, or an upstream's with the edits of its head.
 
 use access::Timestamp;
+use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use http1::{Announced, KnownName};
 use meter::rate::RateLevel;
 
-use crate::body::Body;
 use crate::capacity::RequestPermit;
 use crate::deadlines::ActiveRequest;
 use crate::request_id::RequestIdText;
+use crate::response_body::Body;
 use crate::upstream::response_head::RelayedHead;
 
 /// The fields that report the state of the client's rate limit.
@@ -78,9 +79,10 @@ impl ClientResponse {
     }
 
     /// Returns a response of the gateway.
-    pub(crate) fn own(response: Response<Body>, gateway: GatewayFields) -> Self {
+    pub(crate) fn own(response: Response<Bytes>, gateway: GatewayFields) -> Self {
         let (parts, body) = response.into_parts();
-        Self { head: ClientHead::Own(parts.status, parts.headers), gateway, body, closes: false }
+        let head = ClientHead::Own(parts.status, parts.headers);
+        Self { head, gateway, body: Body::whole(body), closes: false }
     }
 
     /// Closes the connection after the response if `closes`.

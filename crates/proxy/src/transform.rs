@@ -7,7 +7,7 @@ mod trusted;
 
 use std::sync::Arc;
 
-use access::{ApiKey, RequestId, Secret};
+use access::{RequestId, Secret, is_key};
 use ai::{Dialect, EndpointCall, ProviderKind};
 use config::snapshot::Origin;
 use http1::{HeadEdits, InvalidPart, KnownName};
@@ -92,11 +92,12 @@ pub(crate) fn to_upstream(
     client: &ForwardedClient<'_>,
 ) -> Result<HeadEdits, InvalidPart> {
     let (mut edits, fields) = (edits.clone_with_room(ADDED_BYTES_USUAL), head.fields());
-    if fields.all(KnownName::Authorization).any(|value| text(value).and_then(bearer).is_some_and(is_own_key)) {
+    // A key of this gateway is never forwarded, even if the route requires none.
+    if fields.all(KnownName::Authorization).any(|value| bearer(value).is_some_and(is_key)) {
         edits.remove(KnownName::Authorization);
     }
     for name in [KnownName::XApiKey, KnownName::ApiKey, KnownName::XGoogApiKey] {
-        if fields.all(name).any(|value| text(value).is_some_and(is_own_key)) {
+        if fields.all(name).any(|value| is_key(value.trim_ascii())) {
             edits.remove(name);
         }
     }
@@ -173,11 +174,6 @@ pub(crate) fn from_provider(relayed: &mut RelayedHead) -> Result<Option<Arc<str>
     edits.remove_fields(head.fields(), |field| is_of_the_account(field.name));
     edits.set(KnownName::XAccelBuffering, b"no")?;
     Ok(upstream_id.filter(|id| id.len() <= UPSTREAM_ID_LEN_MAX).map(Arc::from))
-}
-
-/// Whether a credential is a key of this gateway. It is never forwarded, even if the route requires none.
-fn is_own_key(text: &str) -> bool {
-    ApiKey::parse(text.trim()).is_ok()
 }
 
 /// Whether a field describes the provider's account behind a shared key. Those of [`OF_THE_ACCOUNT`] do too.

@@ -27,12 +27,14 @@ pub mod record;
 pub mod record_version;
 mod recovery;
 mod segment;
+pub mod stored_request;
 pub mod sync;
+mod sync_waiters;
 pub mod writer;
 
 pub use error::{SpoolError, UnknownFormat};
 pub use folder::{CLOSE_BYTES_MAX, Durability};
-pub use open_request::{InterruptedRequest, OpenRequest, StoredRequestError};
+pub use open_request::{InterruptedRequest, OpenRequest};
 pub use opener::{Spool, SpoolOpener};
 pub use options::{SEGMENT_BYTES, SpoolOptions};
 pub use position::Position;
@@ -40,6 +42,7 @@ pub use reader::{BacklogCounter, Batch, Reader, SpoolDepth};
 pub use record::Record;
 pub use record_version::RecordVersion;
 pub use recovery::{LostSegments, SkippedDamage, TruncatedTail};
+pub use stored_request::StoredRequestError;
 pub use sync::DurableFuture;
 pub use writer::Writer;
 

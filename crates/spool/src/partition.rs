@@ -8,7 +8,7 @@ use crate::error::SpoolError;
 use crate::folder::{Durability, Folder, lock};
 use crate::position::Position;
 use crate::segment::{Segment, SegmentSpec};
-use crate::sync::SyncWaiters;
+use crate::sync_waiters::SyncWaiters;
 
 /// One partition: the end of its records, and its preallocated segments.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use crate::partition::Partition;
 use crate::position::Position;
 use crate::record::{self, Kind};
 use crate::segment::Segment;
+use crate::sync_waiters::SyncWaiter;
 
 /// Time until the next try after a failed sync.
 const RETRY: Duration = Duration::from_millis(100);
@@ -173,60 +174,6 @@ fn rewrite(segment: &Segment, from: u32, until: u32) -> Result<(), SpoolError> {
         }
     }
     segment.write(bytes.get(..at.saturating_sub(from) as usize).unwrap_or_default(), from)
-}
-
-/// The tasks that wait for a partition's sync, one entry per polled [`DurableFuture`].
-#[derive(Debug, Default)]
-pub(crate) struct SyncWaiters {
-    state: Mutex<WaiterList>,
-}
-
-#[derive(Debug, Default)]
-struct WaiterList {
-    tickets: u64,
-    waiters: Vec<SyncWaiter>,
-    failures: u64,
-    /// The error of the last failure.
-    last_error: Option<(io::ErrorKind, PathBuf)>,
-}
-
-#[derive(Debug)]
-struct SyncWaiter {
-    ticket: u64,
-    until: Position,
-    waker: Waker,
-}
-
-impl SyncWaiters {
-    fn wake_synced(&self, synced: Position) {
-        let mut state = lock(&self.state);
-        let woken: Vec<SyncWaiter> = state.waiters.extract_if(.., |waiter| waiter.until <= synced).collect();
-        drop(state);
-        woken.into_iter().for_each(|waiter| waiter.waker.wake());
-    }
-
-    fn fail_all(&self, error: &SpoolError) {
-        let mut state = lock(&self.state);
-        state.failures += 1;
-        state.last_error = match error {
-            SpoolError::Io { source, file, .. } => Some((source.kind(), file.clone())),
-            SpoolError::Corrupt { file, .. } => Some((io::ErrorKind::InvalidData, file.clone())),
-            SpoolError::Full { .. }
-            | SpoolError::TooLarge { .. }
-            | SpoolError::Missing { .. }
-            | SpoolError::Newer { .. }
-            | SpoolError::OtherNode { .. }
-            | SpoolError::TooSmall { .. }
-            | SpoolError::SegmentSize { .. } => None,
-        };
-        let woken = std::mem::take(&mut state.waiters);
-        drop(state);
-        woken.into_iter().for_each(|waiter| waiter.waker.wake());
-    }
-
-    fn failures(&self) -> u64 {
-        lock(&self.state).failures
-    }
 }
 
 /// A future that completes when all records appended before its creation have the spool's durability: at once under

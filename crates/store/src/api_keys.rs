@@ -3,7 +3,6 @@
 
 pub(crate) mod bound;
 pub mod change;
-pub(crate) mod numbers;
 pub(crate) mod row;
 
 use access::{ApiKey, KeyBounds, KeyHash, KeyId, KeyNo, Timestamp, UserId};

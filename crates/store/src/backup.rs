@@ -16,7 +16,8 @@ pub use successor::Successor;
 
 use crate::copy::{CopiedTable, CopyError, Progress, copy, copy_with};
 use crate::error::DatabaseError;
-use crate::handle::{FolderError, OpenError, Store};
+use crate::handle::Store;
+use crate::open_error::{FolderError, OpenError};
 use crate::sql::dialect::sqlite;
 use crate::sql::{micros, signed, statements, timestamp, unsigned};
 

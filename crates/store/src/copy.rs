@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use crate::error::DatabaseError;
 use crate::handle::Store;
-use crate::migration::NewerDatabase;
+use crate::open_error::NewerDatabase;
 use crate::sql::dialect::columns;
 use crate::sql::{Arguments, StoreKind, Transaction, statements};
-use crate::{links, migration, revision, sessions};
+use crate::{links, migration, revision, session_end};
 use cell::{CopiedColumn, CopiedRow, CopiedValue};
 
 /// All tables, referenced tables first. `schema_floor` belongs to the migrations.
@@ -134,8 +134,11 @@ pub(crate) async fn copy_with(
     let mut source = from.snapshot().await?;
     let mut target = to.begin().await?;
     target.without_time_limit().await?;
-    migration::refuse_newer(&mut source).await?;
-    migration::refuse_newer(&mut target).await?;
+    for transaction in [&mut source, &mut target] {
+        if let Some(newer) = migration::newer(transaction).await? {
+            return Err(newer.into());
+        }
+    }
     for table in TABLES {
         if count(&mut target, table).await? > 0 {
             return Err(CopyError::NotEmpty { table });
@@ -164,7 +167,7 @@ pub(crate) async fn copy_with(
     copy_revision(&mut source, &mut target).await?;
     if let Some(no_floor) = no_floor {
         revision::raise_no_floor(&mut target, no_floor, to.now()).await?;
-        sessions::end_everybodys(&mut target, to.now()).await?;
+        session_end::end_everybodys(&mut target, to.now()).await?;
         links::take_back_all(&mut target, to.now()).await?;
     }
     target.commit().await?;

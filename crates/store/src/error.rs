@@ -4,8 +4,6 @@
 use access::text;
 use thiserror::Error;
 
-use crate::sql::dialect::fault;
-
 /// Maximum length of a user's name or a key's label, in characters.
 pub const TEXT_CHARS_MAX: usize = 200;
 
@@ -57,12 +55,6 @@ impl DatabaseError {
     #[must_use]
     pub fn timed_out() -> Self {
         Self::Unavailable(std::io::Error::from(std::io::ErrorKind::TimedOut).into())
-    }
-}
-
-impl From<sqlx::Error> for DatabaseError {
-    fn from(error: sqlx::Error) -> Self {
-        fault(error)
     }
 }
 

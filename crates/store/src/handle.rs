@@ -1,113 +1,30 @@
 //! The handle to the database.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+pub(crate) mod doubt;
+pub(crate) mod key_numbers;
+pub mod last_use;
+
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use access::{Clock, Ids, Secret};
 use sqlx::SqlSafeStr;
-use sqlx::migrate::MigrateError;
-use thiserror::Error;
 use uuid::Uuid;
 
-use crate::api_keys::numbers::KeyNumbers;
+use self::doubt::UncertainRenewals;
+use self::key_numbers::KeyNumbers;
+use self::last_use::LastUse;
+use crate::data_folder::claimed;
 use crate::error::DatabaseError;
-use crate::last_use::LastUse;
-use crate::migration::{MigrationConnection, NewerDatabase};
+use crate::migration::MigrationConnection;
+use crate::open_error::OpenError;
+use crate::options::Options;
 use crate::revision;
-use crate::sessions::UncertainRenewals;
-use crate::sql::dialect::{Db, is_known, postgres, sqlite};
-use crate::sql::{Query, StoreKind, Transaction, micros};
+use crate::sql::dialect::{Db, postgres, sqlite};
+use crate::sql::{Query, StoreKind, Transaction, micros, statements, unsigned};
 
-pub(crate) const FILE: &str = "tollgate.db";
-/// Lock file that a process holds while it opens the database, so that two do not migrate it at once. Separate from the
-/// database's file: closing any handle of that file would drop the locks that SQLite has on it.
-const LOCK: &str = "tollgate.db.lock";
-
-/// The data folder, or a file in it, cannot be created or written to.
-#[derive(Debug, Error)]
-#[error(
-    "cannot write to the data folder {}: grant write permission to the user that runs Tollgate, or set another folder \
-     with --data",
-    folder.display()
-)]
-pub struct FolderError {
-    /// Path of the folder or the file.
-    pub folder: PathBuf,
-    /// Error of the operating system.
-    pub source: std::io::Error,
-}
-
-/// The error of opening a store and of its migrations.
-#[derive(Debug, Error)]
-pub enum OpenError {
-    /// The data folder cannot be created or written to.
-    #[error(transparent)]
-    Folder(#[from] FolderError),
-    /// A newer version has migrated the database.
-    #[error(transparent)]
-    Newer(#[from] NewerDatabase),
-    /// The database needs a migration, and migrations at startup are disabled.
-    #[error("the database has version {found}, this Tollgate needs {known}: start once with store.migrate: true")]
-    Older {
-        /// Version of the database; 0 if it is empty.
-        found: i64,
-        /// Version that this binary needs.
-        known: i64,
-    },
-    /// A migration failed. Its own changes are undone; earlier migrations remain.
-    #[error("the database could not be migrated")]
-    Migration(#[source] MigrateError),
-    /// The database's URL is not a PostgreSQL URL. The message does not repeat it, because it contains a password.
-    #[error("the store's URL must be postgres://USER:PASSWORD@HOST:PORT/DATABASE")]
-    Url,
-    /// The PostgreSQL server is too old.
-    #[error("PostgreSQL {found} is too old: Tollgate needs 15 or later")]
-    OldServer {
-        /// Major version of the server.
-        found: i64,
-    },
-    /// The database's encoding cannot store every text.
-    #[error("the database's encoding is {found}: use CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0")]
-    Encoding {
-        /// The encoding, as PostgreSQL names it.
-        found: String,
-    },
-    /// An error of the database.
-    #[error(transparent)]
-    Database(#[from] DatabaseError),
-}
-
-impl From<sqlx::Error> for OpenError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Database(error.into())
-    }
-}
-
-impl From<MigrateError> for OpenError {
-    fn from(error: MigrateError) -> Self {
-        // Errors that any statement can return keep their own variant.
-        use MigrateError::{Execute, ExecuteMigration};
-        let known = matches!(&error, Execute(cause) | ExecuteMigration(cause, _) if is_known(cause));
-        if known && let Execute(cause) | ExecuteMigration(cause, _) = error {
-            return cause.into();
-        }
-        Self::Migration(error)
-    }
-}
-
-/// Location of the store, and how to open it.
-#[derive(Debug)]
-pub struct Options<'a> {
-    /// URL of a PostgreSQL server (`postgres://…`); `None` is SQLite in the data folder.
-    pub url: Option<&'a Secret>,
-    /// The data folder. For SQLite it is created if it is missing; PostgreSQL needs none until a node joins.
-    pub data: &'a Path,
-    /// Whether missing migrations are run.
-    pub migrate: bool,
-    /// Source of all times in the store.
-    pub clock: Clock,
+statements! {
+    REVISION = "SELECT coalesce(max(value), 0) FROM revision";
 }
 
 /// The database. Clones refer to the same store.
@@ -241,6 +158,15 @@ impl Store {
         revision::raise(transaction, self.now()).await
     }
 
+    /// Returns the number of changes to users, keys and plans, by all processes.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn revision(&self) -> Result<u64, DatabaseError> {
+        let (value,) = self.look_up(REVISION).one::<(i64,)>().await?;
+        Ok(unsigned(value))
+    }
+
     /// Returns when all earlier commits survive a power failure; blocks until they are on disk.
     ///
     /// # Errors
@@ -319,35 +245,6 @@ async fn open_server(url: &Secret, migrate: bool) -> Result<Db, OpenError> {
     MigrationConnection::Postgres(postgres::connect(&options).await?).bring_up_to_date(migrate).await?;
     let lookups = postgres::lookups(options.clone()).await?;
     Ok(Db::Postgres { pool: postgres::pool(options).await?, lookups })
-}
-
-/// Returns the database's file in the folder, and the lock that serialises opening it.
-pub(crate) async fn claimed(data: &Path) -> Result<(PathBuf, File), FolderError> {
-    let folder = data.to_owned();
-    tokio::task::spawn_blocking(move || claim(folder))
-        .await
-        .unwrap_or_else(|ended| Err(FolderError { folder: data.to_owned(), source: std::io::Error::other(ended) }))
-}
-
-/// Creates a data folder that only this operating system user can access, if it is missing.
-pub(crate) fn make_folder(folder: &Path) -> std::io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
-/// Creates the folder and the file, both only for this operating system user, and waits for other processes that open
-/// it.
-fn claim(folder: PathBuf) -> Result<(PathBuf, File), FolderError> {
-    let claimed = make_folder(&folder).and_then(|()| {
-        let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(folder.join(LOCK))?;
-        lock.lock()?;
-        let file = folder.join(FILE);
-        match OpenOptions::new().create_new(true).append(true).mode(0o600).open(&file) {
-            Ok(_) => Ok((file, lock)),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok((file, lock)),
-            Err(error) => Err(error),
-        }
-    });
-    claimed.map_err(|source| FolderError { folder, source })
 }
 
 #[cfg(test)]

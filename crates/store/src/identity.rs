@@ -10,7 +10,7 @@ use access::{
 };
 use uuid::Uuid;
 
-use crate::api_keys::row::BoundsRow;
+use crate::bounds_row::BoundsRow;
 use crate::budgets::{ApplicableBudget, EVERYBODY};
 use crate::error::DatabaseError;
 use crate::handle::Store;

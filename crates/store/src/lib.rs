@@ -19,23 +19,29 @@ pub mod api_keys;
 pub mod audit;
 pub mod backlog;
 pub mod backup;
+mod bounds_row;
 pub mod budget_period;
 pub mod budgets;
 pub mod charges;
 pub mod copy;
+mod data_folder;
 pub mod error;
 #[cfg(test)]
 #[allow(dead_code, reason = "each crate with SQL uses a part of the fixture")]
 mod fixture;
 pub mod handle;
 pub mod identity;
-pub mod last_use;
 pub mod links;
 pub mod migration;
 pub mod node;
+pub mod open_error;
+pub mod options;
+mod password_links;
 pub mod plans;
 pub mod provider_keys;
 pub mod revision;
+pub mod running_servers;
+mod session_end;
 pub mod sessions;
 pub mod sql;
 
@@ -55,17 +61,20 @@ pub use budgets::{BUDGETS_MAX, BudgetError, BudgetHolder, EVERYBODY, StoredBudge
 pub use charges::Charges;
 pub use copy::CopyError;
 pub use error::{DatabaseError, InvalidText, TEXT_CHARS_MAX, is_fit_text};
-pub use handle::{FolderError, OpenError, Options, Store};
+pub use handle::Store;
 pub use identity::{Identity, IdentityKey, IdentityUser};
 pub use links::{AdminExists, Link, LinkError, NewLink, Purpose, RedeemError};
-pub use migration::{NewerDatabase, UndoError};
-pub use node::{JoinError, Node, NodeError, RunningServers, Superseded};
+pub use migration::UndoError;
+pub use node::{JoinError, Node, NodeError, Superseded};
+pub use open_error::{FolderError, NewerDatabase, OpenError};
+pub use options::Options;
 pub use plans::{NoPlan, PLANS_MAX, PlanChange, PlanDifference, PlanDifferences, PlanError, StoredPlan};
 pub use provider_keys::{NewProviderKey, PROVIDER_KEYS_MAX, ProviderKeyChange, ProviderKeyError, StoredProviderKey};
+pub use running_servers::RunningServers;
 pub use scope_ids::ScopeIds;
+pub use session_end::CredentialGone;
 pub use sessions::{
-    Credential, CredentialGone, InvalidSession, NewRefresh, NewSession, RefreshResult, Session, SessionError,
-    SessionKey, SessionState,
+    Credential, InvalidSession, NewRefresh, NewSession, RefreshResult, Session, SessionError, SessionKey, SessionState,
 };
 pub use users::change::UserChange;
 pub use users::password::{PasswordChange, PasswordError};

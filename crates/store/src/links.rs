@@ -8,8 +8,10 @@ use uuid::Uuid;
 use crate::audit::{Act, Action, Actor, By};
 use crate::error::DatabaseError;
 use crate::handle::Store;
+use crate::password_links;
 use crate::plans::{self, NoPlan};
-use crate::sessions::{CredentialGone, NewSession, Session, SessionError};
+use crate::session_end::CredentialGone;
+use crate::sessions::{NewSession, Session, SessionError};
 use crate::sql::{Transaction, micros, statements, timestamp};
 use crate::users::change::has_admin;
 use crate::users::password::PasswordUpdate;
@@ -40,8 +42,6 @@ statements! {
     REDEEM = "UPDATE links SET used_at = $3, updated_at = $3 WHERE hash = $1 AND kind = $2 AND used_at IS NULL AND
         expires_at > $3";
     TAKE_BACK = "UPDATE links SET expires_at = $2, updated_at = $2 WHERE id = $1 AND kind = 'invite' AND used_at IS NULL AND
-        expires_at > $2";
-    TAKE_BACK_OF = "UPDATE links SET expires_at = $2, updated_at = $2 WHERE user_id = $1 AND used_at IS NULL AND
         expires_at > $2";
     TAKE_BACK_ALL = "UPDATE links SET expires_at = $1, updated_at = $1 WHERE used_at IS NULL AND expires_at > $1";
     TAKE_BACK_FIRST = "UPDATE links SET expires_at = $1, updated_at = $1 WHERE kind = 'first_admin' AND used_at IS NULL AND
@@ -262,7 +262,7 @@ impl Store {
                 if !users::hold(transaction, *of).await? {
                     return Err(NoUser { id: Some(*of) }.into());
                 }
-                taken_back = take_back_of(transaction, *of, now).await?;
+                taken_back = password_links::take_back_of(transaction, *of, now).await?;
                 user = Some(*of);
             }
             Purpose::FirstAdmin => {
@@ -436,11 +436,6 @@ impl Store {
             None => Err(RedeemError::NoLink),
         }
     }
-}
-
-/// Withdraws a user's password links, within a transaction that has locked the user's row. Returns their number.
-pub(crate) async fn take_back_of(transaction: &mut Transaction, user: UserId, now: i64) -> Result<u64, DatabaseError> {
-    transaction.query(TAKE_BACK_OF).bind(user.0).bind(now).run().await
 }
 
 /// Withdraws all links in the store.

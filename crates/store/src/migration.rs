@@ -11,9 +11,11 @@ use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, PgConnection, Sqlite};
 use thiserror::Error;
 
-use crate::copy::CopyError;
-use crate::handle::{FolderError, OpenError, Options, claimed};
-use crate::node::{self, RunningServers};
+use crate::data_folder::claimed;
+use crate::error::DatabaseError;
+use crate::open_error::{FolderError, NewerDatabase, OpenError};
+use crate::options::Options;
+use crate::running_servers::{self, RunningServers};
 use crate::sql::dialect::{postgres, sqlite};
 use crate::sql::{StoreKind, Transaction, statements, unsigned};
 
@@ -26,16 +28,6 @@ statements! {
 }
 /// Locked by a node on its data folder while it runs; the binary takes the lock.
 const SERVER_LOCK: &str = "tollgate.lock";
-
-/// A newer version has migrated the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the database has version {found}, this Tollgate knows {known}: run the newer version, or restore a copy")]
-pub struct NewerDatabase {
-    /// Version of the database.
-    pub found: i64,
-    /// Newest version that this binary knows.
-    pub known: i64,
-}
 
 /// The error of undoing a migration.
 #[derive(Debug, Error)]
@@ -254,21 +246,21 @@ impl MigrationConnection {
     async fn servers(&mut self, options: &Options<'_>) -> Result<usize, OpenError> {
         match self {
             Self::Sqlite(_) => Ok(usize::from(is_locked(options)?)),
-            Self::Postgres(connection) => Ok(node::running(connection).await?),
+            Self::Postgres(connection) => Ok(running_servers::count(connection).await?),
         }
     }
 }
 
-/// Returns an error if the database has migrations that this binary does not know, for operations that need all of
+/// Returns the versions if the database has migrations that this binary does not know, for operations that need all of
 /// them.
-pub(crate) async fn refuse_newer(on: &mut Transaction) -> Result<(), CopyError> {
+pub(crate) async fn newer(on: &mut Transaction) -> Result<Option<NewerDatabase>, DatabaseError> {
     let migrator = match on.kind() {
         StoreKind::Sqlite => &SQLITE,
         StoreKind::Postgres => &POSTGRES,
     };
     let known = migrator.iter().map(|known| known.version).max().unwrap_or(0);
     let (found,): (i64,) = on.query(NEWEST).once().one().await?;
-    if found > known { Err(NewerDatabase { found, known }.into()) } else { Ok(()) }
+    Ok((found > known).then_some(NewerDatabase { found, known }))
 }
 
 async fn connect(options: &Options<'_>) -> Result<(MigrationConnection, Option<std::fs::File>), OpenError> {

@@ -15,14 +15,16 @@ use std::time::Duration;
 
 use access::Timestamp;
 use meter::lease::NodeId;
-use sqlx::PgConnection;
 use thiserror::Error;
 use uuid::Uuid;
 
 use crate::backlog::Backlog;
+use crate::data_folder::make_folder;
 use crate::error::DatabaseError;
-use crate::handle::{FolderError, Store};
-use crate::sql::dialect::postgres::{EXISTS, WRITING};
+use crate::handle::Store;
+use crate::open_error::FolderError;
+use crate::running_servers::LISTEN;
+use crate::sql::dialect::postgres::PRESENT;
 use crate::sql::{StoreKind, Transaction, micros, statements, unsigned};
 
 const FILE: &str = "node";
@@ -32,9 +34,6 @@ const INCARNATION: &str = "incarnation";
 const FILE_BYTES: u64 = 37;
 /// Interval at which a node reports that it runs.
 pub const BEAT: Duration = Duration::from_secs(1);
-/// Time for which the beats of other nodes are observed: two beats and their latency.
-const LISTEN: Duration = Duration::from_millis(2_500);
-
 statements! {
     JOIN = "INSERT INTO nodes (id, version, incarnation, seen_at, created_at, updated_at) VALUES ($1, $2, $4, $3, $3, $3)
         ON CONFLICT (id) DO UPDATE SET version = excluded.version, incarnation = CASE
@@ -44,15 +43,6 @@ statements! {
     LEAVE = "UPDATE nodes SET left_at = $3, ingested_until = coalesce($4, ingested_until), updated_at = $3
         WHERE id = $1 AND incarnation = $2";
     HOLD = "UPDATE nodes SET seen_at = $3, updated_at = $3 WHERE id = $1 AND incarnation = $2";
-    PRESENT = "SELECT id, seen_at FROM nodes WHERE left_at IS NULL";
-}
-
-/// The operation requires that no node runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("Tollgate servers run on this store ({servers}): stop them first")]
-pub struct RunningServers {
-    /// Number of running nodes.
-    pub servers: usize,
 }
 
 /// The error of registering a node.
@@ -218,24 +208,6 @@ impl Node {
     }
 }
 
-/// Returns the number of nodes that beat or are writing. The clocks of nodes differ, so the function reads the beats
-/// twice.
-pub(crate) async fn running(connection: &mut PgConnection) -> Result<usize, DatabaseError> {
-    // Without the table, no node can run: its migration is undone.
-    let (exists,): (bool,) = sqlx::query_as(EXISTS).persistent(false).fetch_one(&mut *connection).await?;
-    if !exists {
-        return Ok(0);
-    }
-    let before: Vec<(Uuid, i64)> = sqlx::query_as(PRESENT).persistent(false).fetch_all(&mut *connection).await?;
-    if before.is_empty() {
-        return Ok(0);
-    }
-    tokio::time::sleep(LISTEN).await;
-    let writing: Vec<(Uuid,)> = sqlx::query_as(WRITING).persistent(false).fetch_all(&mut *connection).await?;
-    let after: Vec<(Uuid, i64)> = sqlx::query_as(PRESENT).persistent(false).fetch_all(&mut *connection).await?;
-    Ok(after.iter().filter(|node| !before.contains(node) || writing.contains(&(node.0,))).count())
-}
-
 async fn in_folder<T: Send + 'static>(
     data: &Path,
     work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
@@ -256,7 +228,7 @@ fn id(folder: &Path, fresh: Uuid) -> io::Result<Uuid> {
             Uuid::parse_str(text.trim_end()).map_err(broken)
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            crate::handle::make_folder(folder)?;
+            make_folder(folder)?;
             keep(folder, FILE, &fresh.to_string())?;
             Ok(fresh)
         }

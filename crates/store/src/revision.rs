@@ -3,8 +3,7 @@
 use uuid::Uuid;
 
 use crate::error::DatabaseError;
-use crate::handle::Store;
-use crate::sql::{Transaction, statements, unsigned};
+use crate::sql::{Transaction, statements};
 
 /// Id of the table's only row.
 pub const ROW: Uuid = Uuid::max();
@@ -17,7 +16,6 @@ statements! {
     RAISE_NO_FLOOR = "INSERT INTO revision (id, value, no_floor, created_at, updated_at) VALUES ($1, 1, $2, $3, $3)
         ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, no_floor =
         CASE WHEN revision.no_floor < excluded.no_floor THEN excluded.no_floor ELSE revision.no_floor END";
-    READ = "SELECT coalesce(max(value), 0) FROM revision";
 }
 
 /// Raises the revision within the transaction of a change.
@@ -36,15 +34,4 @@ pub(crate) async fn hold(transaction: &mut Transaction, now: i64) -> Result<(), 
 pub(crate) async fn raise_no_floor(transaction: &mut Transaction, floor: i64, now: i64) -> Result<(), DatabaseError> {
     transaction.query(RAISE_NO_FLOOR).bind(ROW).bind(floor).bind(now).run().await?;
     Ok(())
-}
-
-impl Store {
-    /// Returns the number of changes to users, keys and plans, by all processes.
-    ///
-    /// # Errors
-    /// Database errors of any kind.
-    pub async fn revision(&self) -> Result<u64, DatabaseError> {
-        let (value,) = self.look_up(READ).one::<(i64,)>().await?;
-        Ok(unsigned(value))
-    }
 }

@@ -4,7 +4,6 @@
 //! stolen, from the owner or by the presenter (the store cannot distinguish them), and ends the session
 //! (docs/decisions/0018-sessions.md).
 
-mod doubt;
 mod refresh;
 mod state;
 
@@ -18,10 +17,10 @@ use uuid::Uuid;
 use crate::audit::{Act, Action, Actor};
 use crate::error::{DatabaseError, TEXT_CHARS_MAX};
 use crate::handle::Store;
+use crate::session_end::{self, CredentialGone};
 use crate::sql::{Transaction, micros, statements, timestamp};
 use crate::users;
 
-pub(crate) use doubt::UncertainRenewals;
 #[cfg(test)]
 pub(crate) use refresh::STATEMENTS as REFRESH;
 pub use refresh::{NewRefresh, RefreshResult};
@@ -47,20 +46,10 @@ statements! {
         FROM sessions WHERE user_id = $1 AND ended_at IS NULL AND id < $2 AND expires_at > $3 ORDER BY id DESC LIMIT $4";
     END = "UPDATE sessions SET ended_at = $3, updated_at = $3 WHERE id = $1 AND user_id = $2 AND ended_at IS NULL";
     IS_OF_USER = "SELECT EXISTS (SELECT 1 FROM sessions WHERE id = $1 AND user_id = $2)";
-    END_ALL = "UPDATE sessions SET ended_at = $3, updated_at = $3 WHERE user_id = $1 AND id <> $2 AND ended_at IS NULL
-        AND expires_at > $3";
-    END_EVERYBODYS = "UPDATE sessions SET ended_at = $1, updated_at = $1 WHERE ended_at IS NULL";
-    END_OF_KEY = "UPDATE sessions SET ended_at = $3, updated_at = $3 WHERE user_id = $1 AND id <> $2 AND ended_at IS NULL
-        AND expires_at > $3 AND key_id = $4";
     // A separate query: it runs while the user's row is locked, so it sees the result of a rotation.
     OPENS = "SELECT EXISTS (SELECT 1 FROM api_keys WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL
         AND (hash = $3 OR (previous_hash = $3 AND previous_until > $4)))";
 }
-
-/// The credential that was checked is no longer valid: the password has changed, or the user is suspended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the password has changed since it was checked, or the user is suspended")]
-pub struct CredentialGone;
 
 /// The error of the begin of a session.
 #[derive(Debug, Error)]
@@ -273,7 +262,7 @@ impl Store {
         let mut transaction = self.begin().await?;
         // Locked first, so that two such transactions cannot deadlock on the sessions.
         users::hold(&mut transaction, user).await?;
-        let ended = end_all(&mut transaction, user, except, self.now()).await?;
+        let ended = session_end::end_all(&mut transaction, user, except, self.now()).await?;
         if ended > 0 {
             let act = Act::of(Action::SessionEnd, user.0, Some(user)).with(json!({"sessions_ended": ended}));
             self.note(&mut transaction, by, act).await?;
@@ -292,37 +281,6 @@ impl Store {
         add.bind(self.now()).run().await?;
         Ok(())
     }
-}
-
-/// Ends all sessions of a user except `except`, within a transaction that has locked the user's row. Returns their
-/// number.
-pub(crate) async fn end_all(
-    transaction: &mut Transaction,
-    user: UserId,
-    except: Option<SessionId>,
-    now: i64,
-) -> Result<u64, DatabaseError> {
-    let except = except.map_or(Uuid::nil(), |session| session.0);
-    transaction.query(END_ALL).bind(user.0).bind(except).bind(now).run().await
-}
-
-/// Ends all sessions in the store, within a transaction without concurrent writers.
-pub(crate) async fn end_everybodys(transaction: &mut Transaction, now: i64) -> Result<(), DatabaseError> {
-    transaction.query(END_EVERYBODYS).bind(now).run().await?;
-    Ok(())
-}
-
-/// Ends all sessions that a key began except `except`, within a transaction that has locked the user's row. Returns
-/// their number.
-pub(crate) async fn end_of_key(
-    transaction: &mut Transaction,
-    user: UserId,
-    key: KeyId,
-    except: Option<SessionId>,
-    now: i64,
-) -> Result<u64, DatabaseError> {
-    let except = except.map_or(Uuid::nil(), |session| session.0);
-    transaction.query(END_OF_KEY).bind(user.0).bind(except).bind(now).bind(key.0).run().await
 }
 
 /// Removes control characters from a client's name and truncates it, so that it can be shown.

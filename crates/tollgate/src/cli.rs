@@ -122,8 +122,14 @@ pub(crate) enum Command {
     #[command(after_help = stores::VAULT_EXAMPLES)]
     Vault(VaultCommands),
     /// Run the mock LLM provider on its own
-    #[command(after_help = crate::commands::mock::behaviours())]
+    #[command(after_help = behaviours())]
     Mock(Mock),
+}
+
+/// The model names in the help text, each before its description.
+fn behaviours() -> String {
+    let lines: String = mock::BEHAVIOURS.iter().map(|(name, does)| format!("  {name}\n      {does}\n")).collect();
+    format!("Model names and their behaviour (N is a number):\n{lines}\nGET /mock/seen lists the received requests.")
 }
 
 /// The paths of the configuration and the data.

@@ -20,20 +20,16 @@ pub(crate) mod start;
 pub(crate) mod users;
 pub(crate) mod vault;
 
-use std::io::Write;
-
 use access::{Clock, KeyNo, Timestamp};
 use chrono::{DateTime, SecondsFormat};
 use config::Environment;
-use config::load::{Flags, LoadedConfig, Sources};
 use config::snapshot::Process;
-use store::{Options, ScopeIds, Store, UserRef};
+use config::{Flags, LoadedConfig, Sources};
+use store::{ScopeIds, Store, UserRef};
 
 use crate::cli::Place;
 use crate::failure::{self, StartFault};
-
-/// The SQLite database in the data folder.
-pub(crate) const STORE_FILE: &str = "tollgate.db";
+use crate::store_options::{STORE_FILE, options};
 
 /// Loads the configuration from flags, environment and file.
 pub(crate) fn load(place: &Place, flags: &Flags) -> Result<LoadedConfig, StartFault> {
@@ -54,12 +50,6 @@ pub(crate) async fn open(process: &Process) -> Result<Store, StartFault> {
         return Err(StartFault::StoreMissing { folder: data.clone() });
     }
     open_or_make(process).await
-}
-
-/// Returns the location of the store from the configuration.
-pub(crate) fn options(process: &Process, clock: Clock) -> Options<'_> {
-    let store = &process.store;
-    Options { url: store.url.as_ref(), data: &process.data, migrate: store.migrate, clock }
 }
 
 /// Opens the store, and creates it if it does not exist.
@@ -101,12 +91,6 @@ pub(crate) fn last4(ids: &ScopeIds, key: KeyNo) -> String {
 pub(crate) fn moment(at: Timestamp) -> String {
     let at = i64::try_from(at.0).ok().and_then(DateTime::from_timestamp_micros);
     at.map_or_else(|| "never".to_owned(), |at| at.to_rfc3339_opts(SecondsFormat::Secs, true))
-}
-
-/// Writes to stdout. A closed stdout is not an error.
-pub(crate) fn say(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ use ledger::IngestError;
 use spool::SpoolError;
 use thiserror::Error;
 
+use crate::store_options::STORE_FILE;
+
 pub(crate) use self::store::of_store;
 
 /// The exit code for an invalid configuration or command line.
@@ -132,7 +134,7 @@ pub(crate) enum StartFault {
     StoreVersion { code: &'static str, source: anyhow::Error },
     #[error(
         "{code}: {} {what}: restore a copy of it, or name another folder with --data",
-        folder.join(crate::commands::STORE_FILE).display()
+        folder.join(STORE_FILE).display()
     )]
     Store { code: &'static str, what: &'static str, folder: PathBuf, source: anyhow::Error },
     #[error("{code}: {source}{way_out}")]

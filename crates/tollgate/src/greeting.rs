@@ -129,8 +129,8 @@ mod tests {
     use access::Secret;
     use clap::Parser;
     use config::Environment;
-    use config::load::{Flags, Sources};
     use config::snapshot::Origin;
+    use config::{Flags, Sources};
 
     use crate::cli::Cli;
 

@@ -13,6 +13,7 @@ mod link;
 mod lock;
 mod secrets;
 mod signals;
+mod store_options;
 mod terminal;
 mod wire;
 

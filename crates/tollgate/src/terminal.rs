@@ -1,6 +1,6 @@
-//! Passwords and confirmations from a terminal, and passwords from stdin.
+//! Passwords and confirmations from a terminal, passwords from stdin, and the output on stdout.
 
-use std::io::{self, BufRead, IsTerminal, Read, Stdin};
+use std::io::{self, BufRead, IsTerminal, Read, Stdin, Write};
 
 use access::Secret;
 use access::password::Password;
@@ -24,6 +24,12 @@ pub(crate) fn is_there() -> bool {
 pub(crate) fn width() -> Option<usize> {
     let size = tcgetwinsize(io::stdout()).ok()?;
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// Writes to stdout. A closed stdout is not an error.
+pub(crate) fn say(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// Asks for a password twice, without showing it; `None` if the first line is empty.

@@ -13,28 +13,31 @@ use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use access::{Clock, Revision};
-use config::load::{LoadedConfig, Note};
 use config::snapshot::Process;
 use config::{Live, Snapshot};
+use config::{LoadedConfig, Note};
 use telemetry::logs::DroppedLines;
 use telemetry::{LiveState, Metrics};
 
 use crate::cli::{Place, Role};
-use crate::commands::prices::PRICES_WARNED;
-use crate::commands::say;
 use crate::failure::{self, StartFault};
 use crate::greeting::Greeting;
 use crate::link::{self, AdminSetup, FirstAdmin};
 use crate::lock::Lock;
 use crate::secrets::InstallationSecrets;
 use crate::signals::Signals;
+use crate::terminal::say;
 use durable_state::DurableState;
 use lease_task::LeaseTask;
 use listeners::OpenListeners;
 use parts::{ServerContext, Services};
 use shutdown::{RunningProxy, RunningServer};
+
+/// Time before the end of a price at which `serve` and `check` warn.
+pub(crate) const PRICES_WARNED: Duration = Duration::from_secs(14 * 86_400);
 
 /// The options of a server that are not part of the configuration.
 pub(crate) struct ServeOptions {

@@ -10,7 +10,8 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use e2e::setup::Folder;
-use e2e::{Call, Gateway, Mock, Setup, Upstream, clients, commands, eventually, keys_in, sdk, sse};
+use e2e::tools::{HOW, tools};
+use e2e::{Call, Gateway, Mock, Setup, Upstream, commands, eventually, keys_in, sdk, sse};
 use serde_json::json;
 use tokio::process::Command;
 
@@ -175,7 +176,7 @@ impl Example {
         }
         fs::create_dir(folder.path().join("home")).unwrap();
         symlink(sdk::folder("sdk").join("node_modules"), folder.path().join("node_modules")).unwrap();
-        symlink(clients::tools().join("python-current"), folder.path().join(".venv")).unwrap();
+        symlink(tools().join("python-current"), folder.path().join(".venv")).unwrap();
         symlink(gateway.folder().data(), folder.path().join("tollgate-data")).unwrap();
         folder
     }
@@ -189,7 +190,7 @@ impl Example {
             assert!(
                 output.status.success(),
                 "{call}: {failed} {reported} ({}; curl comes with `apt install curl`)",
-                clients::HOW
+                HOW
             );
             outputs.push(reported);
         }

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use e2e::child::Process;
 use e2e::database::Database;
-use e2e::gateway::{Process, listening};
+use e2e::gateway::listening;
 use e2e::setup::{Folder, OPEN};
 use e2e::{Answer, Call, Canary, Gateway, Setup, commands, eventually, eventually_within};
 use serde_json::{Value, json};

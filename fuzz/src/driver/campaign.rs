@@ -1,15 +1,14 @@
 //! Runs all targets in turn: starts a session for each, watches it, and reports its result.
 
-use std::fmt;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
 use super::scratch::Scratch;
+use super::summary::{TargetSummary, report};
 use super::{corpus, libfuzzer};
 use crate::FuzzTarget;
 
@@ -44,37 +43,6 @@ pub struct Campaign {
     pub seed: u64,
     /// The source of inputs.
     pub engine: Engine,
-}
-
-/// The result of one target. `Display` prints it as a row of the table.
-#[derive(Debug, Clone)]
-pub struct TargetSummary {
-    /// The name of the target.
-    pub target: &'static str,
-    /// The number of runs.
-    pub runs: u64,
-    /// The duration of the runs, without the build.
-    pub time: Duration,
-    /// The failure, and the command that repeats it.
-    pub found: Option<String>,
-}
-
-impl fmt::Display for TargetSummary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let found = u8::from(self.found.is_some());
-        write!(f, "{:<16} {:>12} {:>9} {found:>9}", self.target, self.runs, rate(self.runs, self.time))?;
-        self.found.iter().try_for_each(|found| write!(f, "\n  {found}"))
-    }
-}
-
-/// The heading of the table.
-pub const HEAD: &str = "target                   runs    runs/s  findings";
-
-/// Runs per second, rounded down.
-#[must_use]
-pub fn rate(runs: u64, time: Duration) -> u64 {
-    let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
-    runs.saturating_mul(1_000) / ms
 }
 
 impl Campaign {
@@ -178,12 +146,4 @@ fn resident_bytes(process: u32) -> u64 {
 fn keep_failure(target: &FuzzTarget, kind: &str, scratch: &Scratch, what: &str) -> anyhow::Result<String> {
     let path = corpus::keep(target.name, kind, &scratch.input())?;
     Ok(report(target.name, &path, what))
-}
-
-/// The failure, the path of its input, and the command that repeats it.
-#[must_use]
-pub fn report(target: &str, path: &Path, what: &str) -> String {
-    let root = corpus::root().parent().map(PathBuf::from).unwrap_or_default();
-    let path = path.strip_prefix(&root).unwrap_or(path).display();
-    format!("{what}\n  input: {path}\n  repeat: cargo run -p fuzz -- replay {target} {path}")
 }

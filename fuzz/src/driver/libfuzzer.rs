@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::campaign::{TargetSummary, report};
 use super::corpus;
+use super::summary::{TargetSummary, report};
 use crate::FuzzTarget;
 
 /// Whether `cargo +nightly fuzz` works.

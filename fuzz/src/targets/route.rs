@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use access::Credits;
-use config::router::{Match, Router};
 use config::snapshot::{Auth, Events, Origin, PathMatch, Route, Upstream};
+use config::{Match, Router};
 
 /// The value of [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[

@@ -5,14 +5,8 @@ use std::ops::Range;
 use meter::Billed;
 
 use super::Reference;
-use super::reader::Reader;
-use crate::endpoint::{Endpoint, EndpointCall};
 use crate::format::Format;
 use crate::price::Terms;
-use crate::request::RequestFields;
-
-/// Maximum number of images that a form of OpenAI's can request (its API reference, read 2026-11-20).
-const FORM_IMAGES_MAX: u64 = 10;
 
 /// Presumed number of runs of a tool without a cap, if nothing else is configured. Each round counts as a whole window
 /// of the model, which covers the results of many searches.
@@ -98,27 +92,6 @@ pub(super) struct ServerToolUse {
 }
 
 impl Extent {
-    /// Reads a body that [`read`](crate::request::read) parsed into `fields`.
-    #[must_use]
-    pub fn read(called: &EndpointCall<'_>, fields: &RequestFields, body: &[u8]) -> Self {
-        let Some(format) = called.endpoint.format() else { return Self::of(Format::Chat, true, body.len()) };
-        let free = called.endpoint.free() || format == Format::Moderations;
-        let mut extent = Self { billed: fields.billable, ..Self::of(format, free, body.len()) };
-        if free {
-            return extent;
-        }
-        let is_form = !body.trim_ascii_start().starts_with(b"{");
-        if is_form {
-            extent.reference = Some(Reference::Upload);
-            extent.choices = if format == Format::Images { FORM_IMAGES_MAX } else { 1 };
-            return extent;
-        }
-        if called.endpoint == Endpoint::ImagesEdits {
-            extent.reference = Some(Reference::Url);
-        }
-        Reader::new(extent).read(body)
-    }
-
     /// Returns the same extent with `rounds` presumed runs of a tool without a cap.
     #[must_use]
     pub const fn with_tool_rounds(mut self, rounds: u64) -> Self {
@@ -134,7 +107,7 @@ impl Extent {
         self
     }
 
-    const fn of(format: Format, free: bool, bytes: usize) -> Self {
+    pub(super) const fn of(format: Format, free: bool, bytes: usize) -> Self {
         Self {
             format,
             free,

@@ -1,7 +1,5 @@
 //! Lowers the limit of output tokens, so that a request fits into the remaining budgets.
 
-use std::ops::Range;
-
 use access::{NanoUsd, Tokens};
 
 use super::arithmetic::{Output, times};
@@ -9,6 +7,7 @@ use super::extent::Extent;
 use crate::format::Format;
 use crate::models::Limits;
 use crate::price::Price;
+use crate::request::LoweredLimit;
 
 /// The remaining amounts of budgets; `None` is unlimited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -17,14 +16,6 @@ pub struct RemainingBudget {
     pub tokens: Option<Tokens>,
     /// The remaining money, if limited.
     pub money: Option<NanoUsd>,
-}
-
-/// A limit to be written into a body.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoweredLimit {
-    /// Maximum tokens of each response.
-    pub max_tokens: u64,
-    pub(crate) edits: Vec<(Range<usize>, String)>,
 }
 
 impl Extent {

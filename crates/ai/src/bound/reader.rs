@@ -1,14 +1,20 @@
 //! Interprets each token of a body by the path at which it is found.
 
+mod rules;
+
 use std::ops::Range;
 
 use super::Reference;
 use super::extent::{Extent, Writes};
 use super::names::Name;
-use super::rules;
 use super::walk::{Text, Token, Walk};
+use crate::endpoint::{Endpoint, EndpointCall};
 use crate::format::Format;
 use crate::price::Tier;
+use crate::request::RequestFields;
+
+/// Maximum number of images that a form of OpenAI's can request (its API reference, read 2026-11-20).
+const FORM_IMAGES_MAX: u64 = 10;
 
 /// Maximum depth to which any API gives a meaning; deeper values are skipped.
 const DEPTH_MAX: usize = 24;
@@ -88,6 +94,29 @@ pub(super) struct Tool {
 pub(super) struct Item {
     pub(super) id: bool,
     pub(super) other: bool,
+}
+
+impl Extent {
+    /// Reads a body that [`read`](crate::request::read) parsed into `fields`.
+    #[must_use]
+    pub fn read(called: &EndpointCall<'_>, fields: &RequestFields, body: &[u8]) -> Self {
+        let Some(format) = called.endpoint.format() else { return Self::of(Format::Chat, true, body.len()) };
+        let free = called.endpoint.free() || format == Format::Moderations;
+        let mut extent = Self { billed: fields.billable, ..Self::of(format, free, body.len()) };
+        if free {
+            return extent;
+        }
+        let is_form = !body.trim_ascii_start().starts_with(b"{");
+        if is_form {
+            extent.reference = Some(Reference::Upload);
+            extent.choices = if format == Format::Images { FORM_IMAGES_MAX } else { 1 };
+            return extent;
+        }
+        if called.endpoint == Endpoint::ImagesEdits {
+            extent.reference = Some(Reference::Url);
+        }
+        Reader::new(extent).read(body)
+    }
 }
 
 impl Reader {

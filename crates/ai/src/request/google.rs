@@ -3,8 +3,7 @@
 use std::ops::Range;
 
 use super::json::{self, fields, invalid};
-use super::read::MODEL;
-use super::{Place, RequestError, RequestFields, Shape};
+use super::{MODEL, Place, RequestError, RequestFields, Shape};
 use crate::endpoint::Endpoint;
 
 /// Maximum number of requests in one `batchEmbedContents`; Google accepts 100.

@@ -9,8 +9,7 @@ use std::ops::Range;
 
 use memchr::memmem::{self, Finder};
 
-use super::read::{MODEL, STREAM};
-use super::{MODEL_BYTES_MAX, Place, RequestError, RequestFields, Shape};
+use super::{MODEL, MODEL_BYTES_MAX, Place, RequestError, RequestFields, STREAM, Shape};
 use crate::endpoint::EndpointCall;
 
 /// Maximum number of parts in a form.

@@ -5,12 +5,10 @@ use std::ops::Range;
 use meter::{Billed, Unit};
 
 use super::json::{self, fields, flag, inside, invalid, is_empty_at};
-use super::{Edit, MODEL_BYTES_MAX, Place, RequestError, RequestFields, Shape, google, multipart};
+use super::{Edit, MODEL, MODEL_BYTES_MAX, Place, RequestError, RequestFields, STREAM, Shape, google, multipart};
 use crate::endpoint::{Endpoint, EndpointCall};
 use crate::format::{Dialect, Format};
 
-pub(super) const MODEL: &str = "model";
-pub(super) const STREAM: &str = "stream";
 const STREAM_FORMAT: &str = "stream_format";
 const STREAM_OPTIONS: &str = "stream_options";
 const INCLUDE_USAGE: &str = "include_usage";

@@ -6,7 +6,14 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::{RequestFields, Shape};
-use crate::bound::LoweredLimit;
+
+/// A limit to be written into a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoweredLimit {
+    /// Maximum tokens of each response.
+    pub max_tokens: u64,
+    pub(crate) edits: Vec<(Range<usize>, String)>,
+}
 
 /// A body with its edits applied.
 #[derive(Debug, Clone, PartialEq, Eq)]

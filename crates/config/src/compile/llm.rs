@@ -6,8 +6,9 @@ use ai::ProviderKind;
 
 use super::UsedNames;
 use crate::error::{Code, Problem};
+use crate::flags::Flags;
 use crate::input::{Input, Source};
-use crate::load::{Flags, Note};
+use crate::note::Note;
 use crate::resolve::MOCK;
 use crate::schema::SectionInput;
 use crate::schema::field::{Either, Entries};

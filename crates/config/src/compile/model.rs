@@ -6,7 +6,7 @@ use access::Credits;
 
 use super::UsedNames;
 use super::llm::Providers;
-use crate::load::Note;
+use crate::note::Note;
 use crate::resolve::MOCK;
 use crate::schema::field::Entries;
 use crate::schema::traffic::{ModelInput, TargetInput};

@@ -9,8 +9,9 @@ use ai::price::{AS_OF, Others, Price, PriceFigures, Prices};
 use super::price;
 use crate::environment::Environment;
 use crate::error::{At, Code, ConfigError, Problem};
+use crate::file::read_bytes;
 use crate::input::Input;
-use crate::load::{Note, read_bytes, unparsed};
+use crate::note::Note;
 use crate::schema::SectionInput;
 use crate::schema::price::{PriceFileInput, PriceRowInput};
 use crate::schema::traffic::{TrafficInput, is_model};
@@ -96,7 +97,7 @@ fn read(path: &Path, key: Option<PublicKey>, environment: &Environment) -> Resul
             section.map(|section| rows(&reader, PriceFileInput::read(&section)))
         }
         Err(broken) => {
-            reader.report(unparsed(broken));
+            reader.report(broken.problem());
             None
         }
     };

@@ -7,8 +7,9 @@ use access::{Plan, api_key};
 
 use super::limit;
 use crate::error::{Code, Problem};
+use crate::flags::Flags;
 use crate::input::{Input, Source};
-use crate::load::{Flags, Note};
+use crate::note::Note;
 use crate::schema::field::Either;
 use crate::schema::process::{
     BrandInput, ConnectionsInput, ControlInput, DrainInput, LeaseInput, LogInput, ProcessInput, PublicUrlInput,

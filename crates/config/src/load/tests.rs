@@ -1,10 +1,11 @@
+use std::path::PathBuf;
 use std::time::Duration;
 
 use access::{Amount, Budget, BudgetScope, Credits, KeyNo, Measure, Per, PlanId, Secret, UserNo};
 use meter::Caller;
 
 use super::*;
-use crate::snapshot::{Auth, Credential, Events, PathMatch, SignupMode, Traffic, Unbounded};
+use crate::snapshot::{Auth, Credential, Events, LogFormat, PathMatch, SignupMode, Traffic, Unbounded};
 
 mod control;
 mod errors;

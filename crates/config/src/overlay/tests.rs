@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use crate::load::{Flags, LoadedConfig, Note, Sources, load_text};
+use crate::flags::Flags;
+use crate::load::{LoadedConfig, Sources, load_text};
+use crate::note::Note;
 use crate::schema::{RootInput, SectionInput};
 use crate::{ConfigError, Environment};
 

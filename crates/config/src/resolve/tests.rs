@@ -3,7 +3,8 @@ use meter::{Rates, UnitRates};
 
 use super::*;
 use crate::Environment;
-use crate::load::{Flags, LoadedConfig, Sources, load_text};
+use crate::flags::Flags;
+use crate::load::{LoadedConfig, Sources, load_text};
 
 /// Noon of 2026-11-21 in UTC.
 const NOW: Timestamp = Timestamp(1_795_262_400_000_000);

@@ -4,8 +4,9 @@ use std::sync::LazyLock;
 use serde_json::{Value as Json, json};
 
 use super::*;
+use crate::flags::Flags;
 use crate::json_schema;
-use crate::load::{Flags, Sources, load_text};
+use crate::load::{Sources, load_text};
 use crate::schema::{RootInput, SectionInput};
 use crate::spec::{SectionSpec, Shape};
 use crate::{ConfigError, Environment};

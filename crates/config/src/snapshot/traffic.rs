@@ -8,8 +8,9 @@ use access::{Credits, Plan, PublicKey, Secret};
 use ai::price::Prices;
 use ipnet::IpNet;
 
+use super::router::Router;
+use super::upstream::{Origin, Upstream};
 use super::{Budgets, QuotaStatus, WindowLimit};
-use crate::router::Router;
 
 /// What a reload may change.
 #[derive(Debug, Clone)]
@@ -86,32 +87,6 @@ pub enum OnHangup {
         /// Maximum time for reading. Default 10 s.
         within: Duration,
     },
-}
-
-/// The protocol of an origin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Scheme {
-    /// `http://`: HTTP/1.1 without TLS.
-    Http,
-    /// `https://`: TLS; the handshake (ALPN) chooses HTTP/2 or HTTP/1.1.
-    Https,
-    /// `h2c://`: HTTP/2 without TLS, from the first byte (RFC 9113, 3.3).
-    H2c,
-}
-
-/// The destination of requests: scheme, authority and a path that is put before theirs.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Origin {
-    /// The protocol of the origin.
-    pub scheme: Scheme,
-    /// A host name, or an address without brackets.
-    pub host: String,
-    /// The port, even if the URL omits it.
-    pub port: u16,
-    /// The value of the `Host` header: it has a port only if it is not the scheme's default.
-    pub authority: String,
-    /// The path without a final slash; it may be empty.
-    pub path: String,
 }
 
 /// One entry of `providers`.
@@ -202,61 +177,4 @@ pub struct Ai {
     pub prefix: String,
     /// Deadlines of LLM requests.
     pub timeouts: Timeouts,
-}
-
-/// One entry of `upstreams`.
-#[derive(Debug, Clone)]
-pub struct Upstream {
-    /// The name that routes use.
-    pub name: Arc<str>,
-    /// The address of its only backend.
-    pub origin: Origin,
-}
-
-/// One entry of `routes`.
-#[derive(Debug, Clone)]
-pub struct Route {
-    /// Its name; defaults to the path.
-    pub name: Arc<str>,
-    /// The paths that it matches.
-    pub path: PathMatch,
-    /// The methods that it accepts, uppercase; empty means all.
-    pub methods: Vec<String>,
-    /// The destination of its requests.
-    pub upstream: Arc<Upstream>,
-    /// The authentication that it requires.
-    pub auth: Auth,
-    /// The credits that a request costs. Default 1.
-    pub credits: Credits,
-    /// The form in which its usage is recorded. Default folded.
-    pub events: Events,
-    /// Headers that upstreams may trust and that the client may still set, in lowercase. Default none.
-    pub allow_headers: Vec<Box<str>>,
-}
-
-/// The setting `routes[].path` of the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PathMatch {
-    /// This path only, byte for byte.
-    Exact(String),
-    /// This path and the paths below it: `/api` matches `/api` and `/api/x`, not `/apix`.
-    Prefix(String),
-}
-
-/// The values of `routes[].auth.type`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Auth {
-    /// A valid key is required.
-    Key,
-    /// No authentication is required.
-    None,
-}
-
-/// The values of `routes[].events`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Events {
-    /// One row per request.
-    Rows,
-    /// One count per minute.
-    Folded,
 }

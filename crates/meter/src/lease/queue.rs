@@ -3,11 +3,22 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use access::{Clock, Mono, Timestamp};
+use access::{Amount, Clock, Mono, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
-use super::WaitDecision;
-use crate::admission::LeaseShortfall;
+use super::{CounterId, WaitDecision};
+use crate::counter::BudgetCounter;
+
+/// A budget of which this node has leased less than a request needs.
+#[derive(Debug, Clone)]
+pub struct LeaseShortfall {
+    /// The budget and its period.
+    pub id: CounterId,
+    /// The counter of the budget.
+    pub counter: Arc<BudgetCounter>,
+    /// The amount that the request needs.
+    pub amount: Amount,
+}
 
 /// A message to the task that owns the lease client.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ const COUNTS: [&str; 4] = ["_tokens\":", "TokenCount\":", "\"totalTokens\":", "\
 const MORE: u64 = 1_000;
 
 /// The bytes with the damage; unchanged if the damage does not apply.
-pub(super) fn damaged(damage: BodyDamage, bytes: &Bytes) -> Bytes {
+pub(crate) fn damaged(damage: BodyDamage, bytes: &Bytes) -> Bytes {
     match damage {
         BodyDamage::Count(value) => counts(bytes, |_, _| value.to_owned()),
         BodyDamage::Duplicates => counts(bytes, |name, digits| format!("{},{name}{digits}", plus(digits))),
@@ -29,23 +29,23 @@ pub(super) fn damaged(damage: BodyDamage, bytes: &Bytes) -> Bytes {
 }
 
 /// The bytes with each count raised by [`MORE`].
-pub(super) fn raised(bytes: &Bytes) -> Bytes {
+pub(crate) fn raised(bytes: &Bytes) -> Bytes {
     counts(bytes, |_, digits| plus(digits))
 }
 
 /// The event with `\r\n` in place of `\n`.
-pub(super) fn with_crlf(event: &Bytes) -> Bytes {
+pub(crate) fn with_crlf(event: &Bytes) -> Bytes {
     let ends = event.iter().flat_map(|byte| if *byte == b'\n' { b"\r\n" } else { std::slice::from_ref(byte) });
     ends.copied().collect()
 }
 
 /// The offset after the quote that opens the last string value, or the end.
-pub(super) fn text_at(bytes: &[u8]) -> usize {
+pub(crate) fn text_at(bytes: &[u8]) -> usize {
     bytes.windows(3).rposition(|window| window == b"\":\"").map_or(bytes.len(), |at| at + 3)
 }
 
 /// The bytes with a text that is longer by `more` bytes.
-pub(super) fn lengthened(bytes: &Bytes, more: usize) -> Bytes {
+pub(crate) fn lengthened(bytes: &Bytes, more: usize) -> Bytes {
     inserted(bytes, text_at(bytes), &"x".repeat(more))
 }
 

@@ -12,10 +12,10 @@ use http1::{
     write_framing, write_known_field, write_status_line,
 };
 
-use super::socket::SharedSocket;
 use crate::answer;
-use crate::body::Body;
+use crate::client::SharedSocket;
 use crate::response::{ClientHead, ClientResponse, GatewayFields};
+use crate::response_body::Body;
 use crate::worker::Worker;
 use crate::write_queue::WriteQueue;
 

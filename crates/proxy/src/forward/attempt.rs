@@ -13,8 +13,9 @@ use tokio::time::Instant;
 use super::{BorrowedConnection, UpstreamResponse};
 use crate::admit;
 use crate::answer::Problem;
-use crate::body::{self, Progress, Upload, UploadError};
+use crate::body;
 use crate::exchange::Exchange;
+use crate::upload::{Progress, Upload, UploadError};
 use crate::upstream::download::Download;
 use crate::upstream::http1::Http1Connection;
 use crate::upstream::http1::call::Http1Call;
@@ -35,7 +36,6 @@ const SPARE_BYTES_MAX: u64 = 1024 * 1024;
 const SILENCE_MIN: Duration = Duration::from_secs(1);
 
 /// The result of one attempt.
-#[expect(clippy::large_enum_variant, reason = "it is returned once: a box would cost an allocation for every request")]
 pub(super) enum AttemptOutcome {
     Answered(UpstreamResponse),
     /// The attempt had no effect or may be repeated. The request is to be sent again with this body.

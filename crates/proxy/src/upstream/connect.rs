@@ -17,9 +17,6 @@ use crate::upstream::http2::{self, NewHttp2Connection};
 use crate::upstream::socket::{Gauge, Socket, Transport};
 use crate::worker::Worker;
 
-/// Maximum size of a response's head, equal to the default maximum of a request's head. HTTP/2 counts 32 more bytes for
-/// each field (RFC 9113, 6.5.2).
-pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Maximum number of a name's addresses that are tried.
 const ADDRESSES_MAX: usize = 4;
 const ALPN_HTTP2: &[u8] = b"h2";

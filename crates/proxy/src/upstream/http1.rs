@@ -6,6 +6,7 @@
 
 pub(crate) mod body;
 pub(crate) mod call;
+mod error;
 mod request_writer;
 
 use std::cell::RefCell;
@@ -17,7 +18,7 @@ use ::http1::{HeadLimits, ResponseParser};
 
 use crate::buffers::Buffers;
 use crate::receive_buffer::ReceiveBuffer;
-use crate::upstream::connect::HEAD_BYTES_MAX;
+use crate::upstream::HEAD_BYTES_MAX;
 use crate::upstream::socket::{Gauge, IdleSocket, Probe, Socket};
 
 /// Maximum number of fields in a response's head, which is also the maximum of the parser.
@@ -53,10 +54,9 @@ impl Http1Connection {
         self.gauge.probe()
     }
 
-    /// Returns what the socket has received. The operating system is queried, because the reactor may not have reported
-    /// a close yet.
-    pub(crate) fn look(&self) -> IdleSocket {
-        self.socket.borrow().look()
+    /// Returns what the socket has received; for `is_fresh`, see [`Socket::look`].
+    pub(crate) fn look(&self, is_fresh: bool) -> IdleSocket {
+        self.socket.borrow().look(is_fresh)
     }
 
     /// Reads TLS records that arrived while the connection was idle. Returns whether the connection is still usable.

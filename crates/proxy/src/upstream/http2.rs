@@ -16,7 +16,7 @@ use h2::client::{Builder, Connection, SendRequest};
 use h2::{Ping, PingPong};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::upstream::connect::HEAD_BYTES_MAX;
+use crate::upstream::HEAD_BYTES_MAX;
 use crate::upstream::pool::Pool;
 use crate::upstream::socket::{Gauge, Socket};
 use crate::worker::spawn;

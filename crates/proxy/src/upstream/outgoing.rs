@@ -6,8 +6,8 @@ use std::rc::Rc;
 use http_body::Body as _;
 use http1::{Announced, HeadEdits};
 
-use crate::body::Upload;
 use crate::head::Head;
+use crate::upload::Upload;
 use crate::upstream::destination::Destination;
 
 /// A request head on its way to a destination.

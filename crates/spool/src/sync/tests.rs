@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::pin::pin;
-use std::task::Wake;
+use std::task::{Wake, Waker};
 use std::thread::Thread;
 
 use uuid::Uuid;

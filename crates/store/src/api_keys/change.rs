@@ -13,7 +13,7 @@ use crate::audit::{Act, Action, Actor, By};
 use crate::error::check_text;
 use crate::handle::Store;
 use crate::sql::{Transaction, micros, signed, statements};
-use crate::{sessions, users};
+use crate::{session_end, users};
 
 statements! {
     CHANGE = "UPDATE api_keys SET label = $2, expires_at = $3, credits_per_day = $4, requests_per_minute = $5, routes = $6,
@@ -154,7 +154,7 @@ impl Store {
             By::User { session, .. } => session,
             By::Command | By::System | By::Key { .. } => None,
         };
-        let ended = sessions::end_of_key(&mut transaction, before.user, before.id, asking, micros(now)).await?;
+        let ended = session_end::end_of_key(&mut transaction, before.user, before.id, asking, micros(now)).await?;
         let said = json!({"grace_seconds": grace.as_secs(), "sessions_ended": ended});
         self.note(&mut transaction, by, Act::of(Action::KeyRotate, before.id.0, Some(before.user)).with(said)).await?;
         transaction.commit().await?;
@@ -177,7 +177,7 @@ impl Store {
         users::hold(&mut transaction, key.user).await?;
         let now = self.clock().now();
         transaction.query(REVOKE).bind(key.id.0).bind(micros(now)).run().await?;
-        let ended = sessions::end_of_key(&mut transaction, key.user, key.id, None, micros(now)).await?;
+        let ended = session_end::end_of_key(&mut transaction, key.user, key.id, None, micros(now)).await?;
         let said = json!({"sessions_ended": ended});
         self.note(&mut transaction, by, Act::of(Action::KeyRevoke, key.id.0, Some(key.user)).with(said)).await?;
         transaction.commit().await?;

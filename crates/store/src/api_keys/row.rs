@@ -1,15 +1,13 @@
 //! Conversion of a key to and from its columns.
 
-use std::num::NonZeroU32;
-
-use access::{Credits, KeyBounds, KeyId, KeyNo, UserId};
+use access::{KeyId, KeyNo, UserId};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::api_keys::{Key, PreviousSecret};
+use crate::bounds_row::BoundsRow;
 use crate::error::DatabaseError;
-use crate::sql::{timestamp, unsigned};
+use crate::sql::timestamp;
 
 /// Columns that make a [`KeyRow`].
 macro_rules! key_columns {
@@ -40,16 +38,6 @@ pub(crate) struct KeyRow {
     created_at: i64,
 }
 
-/// The columns of a key's bounds.
-#[derive(Debug, sqlx::FromRow)]
-pub(crate) struct BoundsRow {
-    key_credits_per_day: Option<i64>,
-    key_requests_per_minute: Option<i64>,
-    routes: Option<String>,
-    models: Option<String>,
-    addresses: Option<String>,
-}
-
 impl TryFrom<KeyRow> for Key {
     type Error = DatabaseError;
 
@@ -76,33 +64,8 @@ impl TryFrom<KeyRow> for Key {
     }
 }
 
-impl TryFrom<BoundsRow> for KeyBounds {
-    type Error = DatabaseError;
-
-    fn try_from(row: BoundsRow) -> Result<Self, DatabaseError> {
-        let requests = |stored| {
-            u32::try_from(stored).ok().and_then(NonZeroU32::new).ok_or_else(|| unreadable("requests_per_minute"))
-        };
-        Ok(Self {
-            credits_per_day: row.key_credits_per_day.map(|credits| Credits(unsigned(credits))),
-            requests_per_minute: row.key_requests_per_minute.map(requests).transpose()?,
-            routes: read("routes", row.routes)?,
-            models: read("models", row.models)?,
-            addresses: read("addresses", row.addresses)?,
-        })
-    }
-}
-
 /// Serialises a list for its column; `None` means that no bound is set.
 pub(crate) fn list<T: Serialize>(entries: Option<&[T]>) -> Option<String> {
     // Serialising texts and networks cannot fail.
     entries.and_then(|entries| serde_json::to_string(entries).ok())
-}
-
-fn read<T: DeserializeOwned>(column: &'static str, stored: Option<String>) -> Result<Option<Vec<T>>, DatabaseError> {
-    stored.map(|text| serde_json::from_str(&text).map_err(|_| unreadable(column))).transpose()
-}
-
-const fn unreadable(column: &'static str) -> DatabaseError {
-    DatabaseError::Unreadable { table: "api_keys", column }
 }

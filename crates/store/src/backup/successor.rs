@@ -8,8 +8,10 @@ use access::Clock;
 
 use crate::backup::BackupError;
 use crate::backup::draft::{Draft, ENDS, remove, with_end};
+use crate::data_folder::{FILE, claimed, make_folder};
 use crate::error::DatabaseError;
-use crate::handle::{FILE, FolderError, Store, claimed, make_folder};
+use crate::handle::Store;
+use crate::open_error::FolderError;
 use crate::sql::dialect::sqlite;
 
 /// A store under construction, next to the store of its data folder, which may only be read.

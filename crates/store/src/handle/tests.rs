@@ -2,6 +2,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 use crate::UserError;
+use crate::data_folder::{FILE, LOCK};
 use crate::fixture::{Place, tell};
 
 impl Store {

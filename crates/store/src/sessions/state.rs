@@ -6,7 +6,7 @@ use access::{KeyBounds, KeyId, KeyNo, SessionId, Timestamp, UserStatus};
 use uuid::Uuid;
 
 use super::{Session, SessionRow};
-use crate::api_keys::row::BoundsRow;
+use crate::bounds_row::BoundsRow;
 use crate::error::DatabaseError;
 use crate::handle::Store;
 use crate::sql::{statements, timestamp};

@@ -12,7 +12,6 @@ use std::path::PathBuf;
 use sqlx::{SqlSafeStr, SqlStr};
 
 use crate::error::DatabaseError;
-pub(crate) use fault::{fault, is_known};
 pub(crate) use postgres::Patience;
 pub use query::{Arguments, Query, ResultRow, Value};
 

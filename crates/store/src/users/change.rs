@@ -8,7 +8,7 @@ use crate::audit::{Act, Action, Actor};
 use crate::error::{DatabaseError, check_text};
 use crate::handle::Store;
 use crate::sql::{Transaction, statements};
-use crate::{plans, sessions};
+use crate::{plans, session_end};
 
 statements! {
     SET = "UPDATE users SET name = $2, plan_id = $3, status = $4, role = $5, updated_at = $6 WHERE id = $1";
@@ -80,7 +80,7 @@ impl Store {
             .bind(self.now());
         set.run().await?;
         if status == UserStatus::Suspended {
-            let ended = sessions::end_all(&mut transaction, found.id, None, self.now()).await?;
+            let ended = session_end::end_all(&mut transaction, found.id, None, self.now()).await?;
             detail.insert("sessions_ended".to_owned(), json!(ended));
         }
         let act = Act::of(Action::UserChange, found.id.0, Some(found.id)).with(Value::Object(detail));

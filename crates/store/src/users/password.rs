@@ -8,8 +8,8 @@ use super::{Email, NoUser, User, UserRow, user_columns};
 use crate::audit::{Act, Action, Actor};
 use crate::error::DatabaseError;
 use crate::handle::Store;
-use crate::links;
-use crate::sessions::{self, CredentialGone};
+use crate::password_links;
+use crate::session_end::{self, CredentialGone};
 use crate::sql::{Transaction, statements};
 
 statements! {
@@ -134,8 +134,8 @@ impl Store {
         link: Option<LinkId>,
     ) -> Result<(), DatabaseError> {
         let now = self.now();
-        let ended = sessions::end_all(transaction, user, except, now).await?;
-        let taken_back = links::take_back_of(transaction, user, now).await?;
+        let ended = session_end::end_all(transaction, user, except, now).await?;
+        let taken_back = password_links::take_back_of(transaction, user, now).await?;
         let detail = match link {
             Some(link) => json!({"sessions_ended": ended, "link": link}),
             None => json!({"sessions_ended": ended}),

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::{Args, Subcommand, ValueEnum};
-use config::load::Flags;
+use config::Flags;
 use config::snapshot::LogFormat;
 
 use super::{LogLines, Place};

@@ -8,15 +8,16 @@ use std::process::ExitCode;
 use access::{Clock, Day};
 use anyhow::bail;
 use cluster::{Cluster, OpenLease};
-use config::load::Flags;
+use config::Flags;
 use config::snapshot::Process;
 use ledger::{Days, Ledger, Reconciliation, RepairedTotals};
 use meter::{Per, Period};
 use store::{Actor, Store};
 
 use crate::cli::Audit;
-use crate::commands::{block_on, load, open, say};
+use crate::commands::{block_on, load, open};
 use crate::failure;
+use crate::terminal::say;
 
 /// Exit code if figures differ.
 const DIFFERS: u8 = 3;

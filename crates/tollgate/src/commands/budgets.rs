@@ -4,14 +4,15 @@ use std::process::ExitCode;
 
 use access::{Amount, BudgetScope, Clock, Day};
 use anyhow::Context;
-use config::load::Flags;
+use config::Flags;
 use meter::budget::Period;
 use serde_json::{Value, json};
 use store::{Actor, BudgetHolder, ScopeIds, Store, StoredBudget};
 
 use crate::cli::{BudgetsCommand, BudgetsCommands, ScopeFlags, SetBudget};
 use crate::commands::keys::id;
-use crate::commands::{block_on, last4, load, moment, open, printable, say, user};
+use crate::commands::{block_on, last4, load, moment, open, printable, user};
+use crate::terminal::say;
 
 /// Runs the command against the store.
 pub(crate) fn run(args: &BudgetsCommands) -> anyhow::Result<ExitCode> {

@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 
 use access::Clock;
-use config::load::Flags;
+use config::Flags;
 
 use crate::cli::{Check, Place};
-use crate::commands::prices::PRICES_WARNED;
-use crate::commands::{load, say};
+use crate::commands::load;
+use crate::terminal::say;
+use crate::wire::PRICES_WARNED;
 
 /// Compiles the file as `serve` would, and prints the number of entries.
 pub(crate) fn run(args: &Check) -> anyhow::Result<ExitCode> {

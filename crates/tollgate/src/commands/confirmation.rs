@@ -2,9 +2,9 @@
 
 use anyhow::bail;
 
-use crate::commands::say;
 use crate::failure::StartFault;
 use crate::terminal;
+use crate::terminal::say;
 
 /// Prints the data that a command is about to delete, and returns if the operator agrees. `is_given` is the flag
 /// `--yes`.

@@ -5,16 +5,18 @@ use std::process::ExitCode;
 
 use access::{Clock, Secret};
 use chrono::DateTime;
-use config::load::Flags;
+use config::Flags;
 use config::snapshot::Process;
 use store::backup::{self, BroughtBack, Draft, Successor};
 use store::copy::{CopiedTable, Progress, copy};
 use store::{BackupError, Census, DatabaseError, FolderError, Options, Store};
 
 use crate::cli::{Backup, Move, Restore};
-use crate::commands::{STORE_FILE, block_on, confirmation, load, open, options, printable, say};
+use crate::commands::{block_on, confirmation, load, open, printable};
 use crate::failure::{self, StartFault};
 use crate::lock::Lock;
+use crate::store_options::{STORE_FILE, options};
+use crate::terminal::say;
 
 /// Maximum number of keys that are listed individually.
 const KEYS_SHOWN: usize = 20;

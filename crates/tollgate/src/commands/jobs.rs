@@ -4,13 +4,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use cluster::{Cluster, JobRecord, LastRun};
-use config::load::Flags;
+use config::Flags;
 use jobs::{JobSpec, Owner};
 use serde_json::json;
 
 use crate::cli::{JobsCommand, JobsCommands};
-use crate::commands::{block_on, load, moment, open, printable, say};
+use crate::commands::{block_on, load, moment, open, printable};
 use crate::failure;
+use crate::terminal::say;
 use crate::wire::jobs::ALL;
 
 /// Runs the command against the store.

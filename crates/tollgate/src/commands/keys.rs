@@ -5,12 +5,13 @@ use std::process::ExitCode;
 use access::bounds::{UnfitBound, network};
 use access::{ApiKey, Clock, Credits, KeyBounds, KeyId, Timestamp};
 use anyhow::Context;
-use config::load::Flags;
+use config::Flags;
 use config::snapshot::Process;
 use store::{Actor, Key, KeyChange, KeySecret, NewKey, Rotation, Store};
 
 use crate::cli::{CreateKey, Keys, KeysCommand};
-use crate::commands::{block_on, load, moment, open, printable, say, user};
+use crate::commands::{block_on, load, moment, open, printable, user};
+use crate::terminal::say;
 
 /// Runs the command against the store.
 pub(crate) fn run(args: &Keys) -> anyhow::Result<ExitCode> {

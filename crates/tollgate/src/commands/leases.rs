@@ -4,15 +4,16 @@ use std::process::ExitCode;
 
 use access::Amount;
 use cluster::{Cluster, LeaseError, OpenLease};
-use config::load::Flags;
+use config::Flags;
 use meter::lease::CounterId;
 use meter::{BudgetScope, Measure, Per};
 use serde_json::json;
 use store::{Actor, ScopeIds, Store};
 
 use crate::cli::{LeasesCommand, LeasesCommands};
-use crate::commands::{block_on, load, moment, open, printable, say};
+use crate::commands::{block_on, load, moment, open, printable};
 use crate::failure;
+use crate::terminal::say;
 
 /// Runs the command against the store.
 pub(crate) fn run(args: &LeasesCommands) -> anyhow::Result<ExitCode> {

@@ -9,17 +9,18 @@ use std::process::ExitCode;
 
 use access::{Amount, BudgetScope, Credits, Measure, Plan};
 use cluster::Cluster;
+use config::Flags;
 use config::Snapshot;
-use config::load::Flags;
 use config::snapshot::{BudgetDimension, Dimension, LimitSubject, Unbounded, WindowLimit};
 use meter::rate::Rate;
 use serde_json::{Value, json};
 use store::{BoundKeys, Store};
 
 use crate::cli::Limits;
-use crate::commands::{block_on, last4, load, open, printable, say};
+use crate::commands::{block_on, last4, load, open, printable};
 use crate::failure;
 use crate::terminal;
+use crate::terminal::say;
 use reasons::ReasonedAmount;
 
 /// Runs the command against the store.

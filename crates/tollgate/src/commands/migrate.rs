@@ -3,14 +3,16 @@
 use std::process::ExitCode;
 
 use access::Clock;
-use config::load::Flags;
+use config::Flags;
 use config::snapshot::Process;
 use store::Options;
 use store::migration::{self, Status, Step, Undo};
 
 use crate::cli::{Migrate, MigrateCommand};
-use crate::commands::{STORE_FILE, block_on, confirmation, load, options, say};
+use crate::commands::{block_on, confirmation, load};
 use crate::failure::{self, StartFault};
+use crate::store_options::{STORE_FILE, options};
+use crate::terminal::say;
 
 /// Runs the command against the database.
 pub(crate) fn run(args: &Migrate) -> anyhow::Result<ExitCode> {

@@ -5,15 +5,10 @@ use std::process::ExitCode;
 use tokio::net::TcpListener;
 
 use crate::cli::Mock;
-use crate::commands::{block_on, say};
+use crate::commands::block_on;
 use crate::failure::StartFault;
 use crate::signals::Signals;
-
-/// The model names in the help text, each before its description.
-pub(crate) fn behaviours() -> String {
-    let lines: String = mock::BEHAVIOURS.iter().map(|(name, does)| format!("  {name}\n      {does}\n")).collect();
-    format!("Model names and their behaviour (N is a number):\n{lines}\nGET /mock/seen lists the received requests.")
-}
+use crate::terminal::say;
 
 /// Serves until a signal arrives.
 pub(crate) fn run(args: &Mock) -> anyhow::Result<ExitCode> {

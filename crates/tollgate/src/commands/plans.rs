@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 
 use access::Plan;
-use config::load::Flags;
+use config::Flags;
 use config::snapshot::Traffic;
 use store::{Actor, PlanDifference, PlanDifferences, PlanError, Store};
 
 use crate::cli::{PlansCommand, PlansCommands};
-use crate::commands::{block_on, load, open, printable, say};
+use crate::commands::{block_on, load, open, printable};
 use crate::failure;
+use crate::terminal::say;
 
 /// Runs the command against the store.
 pub(crate) fn run(args: &PlansCommands) -> anyhow::Result<ExitCode> {

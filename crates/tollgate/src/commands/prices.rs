@@ -2,22 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use access::{Day, usd};
 use ai::price::{Long, Price, Prices};
-use config::load::Flags;
+use config::Flags;
 use config::read_price_file;
 use config::snapshot::Traffic;
 use meter::Rates;
 use serde_json::{Value, json};
 
 use crate::cli::{PricesCommand, PricesCommands};
-use crate::commands::{load, printable, say};
+use crate::commands::{load, printable};
 use crate::failure::StartFault;
-
-/// Time before the end of a price at which `serve` and `check` warn.
-pub(crate) const PRICES_WARNED: Duration = Duration::from_secs(14 * 86_400);
+use crate::terminal::say;
 
 /// Decimal places that represent a price exactly: per million tokens, per piece, per second.
 const PER_MILLION: usize = 6;

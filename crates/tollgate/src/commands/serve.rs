@@ -3,16 +3,20 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use config::Note;
 use config::snapshot::LogFormat;
 use telemetry::logs;
 
-use crate::cli::{Role, Serve};
-use crate::commands::{load, start};
+use crate::cli::{Place, Role, Serve};
+use crate::commands::load;
 use crate::failure::StartFault;
 use crate::lock::Lock;
 use crate::secrets::InstallationSecrets;
 use crate::signals::Signals;
 use crate::wire;
+
+/// The configuration file in the working folder.
+pub(super) const CONFIG_FILE: &str = "tollgate.yaml";
 
 /// Threads for control, jobs, the tasks of the store, and the mock provider.
 const SERVICE_THREADS: usize = 2;
@@ -22,7 +26,7 @@ const BLOCKING_THREADS_MAX: usize = 16;
 /// Serves until a signal arrives, then drains.
 pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
     let mut loaded = load(&args.place, &args.overrides.flags())?;
-    loaded.notes.extend(start::unread_file(&args.place, Path::new(".")));
+    loaded.notes.extend(unread_file(&args.place, Path::new(".")));
     if args.role != Role::All && loaded.snapshot.process.store.url.is_none() {
         return Err(StartFault::RoleNeedsPostgres.into());
     }
@@ -64,4 +68,27 @@ pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
     // Released last: detached threads may write to the data folder until then.
     drop(lock);
     ended
+}
+
+/// A warning for `tollgate serve` without `--config` in a folder with a configuration file: `tollgate` without a
+/// command would read the file.
+fn unread_file(place: &Place, folder: &Path) -> Option<Note> {
+    let is_unread = place.config.is_none() && folder.join(CONFIG_FILE).is_file();
+    is_unread.then(|| Note::FileUnread { file: CONFIG_FILE.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_that_is_not_read_is_named() {
+        let place = |config: Option<&str>| Place { config: config.map(Into::into), env_file: None, data: None };
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(unread_file(&place(None), folder.path()), None);
+        std::fs::write(folder.path().join(CONFIG_FILE), "").unwrap();
+        assert_eq!(unread_file(&place(Some("other.yaml")), folder.path()), None);
+        let note = unread_file(&place(None), folder.path()).unwrap().to_string();
+        assert_eq!(note, "tollgate.yaml is in this folder and is not read: `--config tollgate.yaml` uses it");
+    }
 }

@@ -6,7 +6,8 @@ use config::Setting;
 use serde_json::json;
 
 use crate::cli::{ConfigCommand, ConfigCommands};
-use crate::commands::{load, printable, say};
+use crate::commands::{load, printable};
+use crate::terminal::say;
 
 /// Maximum width of the columns of keys and values; longer texts shift the rest of their line.
 const COLUMN_MAX: usize = 48;

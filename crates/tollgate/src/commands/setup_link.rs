@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
-use config::load::Flags;
+use config::Flags;
 
 use crate::cli::SetupLink;
-use crate::commands::{block_on, load, open, say};
+use crate::commands::{block_on, load, open};
 use crate::failure::{self, StartFault};
 use crate::link::{self, FirstAdmin};
+use crate::terminal::say;
 
 /// Creates and prints a link; earlier links of this kind become invalid.
 pub(crate) fn run(args: &SetupLink) -> anyhow::Result<ExitCode> {

@@ -6,20 +6,12 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Parser;
-use config::load::{Flags, Note};
+use config::Flags;
 
 use crate::cli::{Cli, Command, Place};
-use crate::commands::{load, say, serve};
-
-/// The configuration file in the working folder.
-const CONFIG_FILE: &str = "tollgate.yaml";
-
-/// A warning for `tollgate serve` without `--config` in a folder with a configuration file: `tollgate` without a
-/// command would read the file.
-pub(super) fn unread_file(place: &Place, folder: &Path) -> Option<Note> {
-    let is_unread = place.config.is_none() && folder.join(CONFIG_FILE).is_file();
-    is_unread.then(|| Note::FileUnread { file: CONFIG_FILE.to_owned() })
-}
+use crate::commands::serve::CONFIG_FILE;
+use crate::commands::{load, serve};
+use crate::terminal::say;
 
 /// Serves, or explains how to start.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
@@ -57,20 +49,4 @@ All commands: tollgate help
 ",
         data.display()
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_configuration_that_is_not_read_is_named() {
-        let place = |config: Option<&str>| Place { config: config.map(Into::into), env_file: None, data: None };
-        let folder = tempfile::tempdir().unwrap();
-        assert_eq!(unread_file(&place(None), folder.path()), None);
-        std::fs::write(folder.path().join(CONFIG_FILE), "").unwrap();
-        assert_eq!(unread_file(&place(Some("other.yaml")), folder.path()), None);
-        let note = unread_file(&place(None), folder.path()).unwrap().to_string();
-        assert_eq!(note, "tollgate.yaml is in this folder and is not read: `--config tollgate.yaml` uses it");
-    }
 }

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use access::password::{self, Password};
 use access::{Plan, Role, Secret, UserStatus};
 use anyhow::Context;
+use config::Flags;
 use config::Snapshot;
-use config::load::Flags;
 use config::snapshot::Process;
 use store::{
     Actor, Email, InvalidText, LinkError, NewLink, NewUser, NoPlan, Purpose, Store, User, UserChange, UserError,
@@ -15,10 +15,12 @@ use store::{
 };
 
 use crate::cli::{CreateUser, PasswordFlags, UserPassword, UserRole, Users, UsersCommand};
-use crate::commands::{STORE_FILE, block_on, load, open, open_or_make, printable, say, user};
+use crate::commands::{block_on, load, open, open_or_make, printable, user};
 use crate::failure::StartFault;
 use crate::link::{self, LinkDraft};
+use crate::store_options::STORE_FILE;
 use crate::terminal;
+use crate::terminal::say;
 
 /// Runs the command against the store.
 pub(crate) fn run(args: &Users) -> anyhow::Result<ExitCode> {

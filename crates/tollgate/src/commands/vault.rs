@@ -5,15 +5,16 @@ use std::process::ExitCode;
 use access::{Clock, Vault};
 use anyhow::{Context, bail};
 use chrono::DateTime;
-use config::load::Flags;
+use config::Flags;
 use config::snapshot::Process;
 use store::{Actor, DatabaseError, KnownMasterKey, RunningServers, Store};
 
 use crate::cli::{VaultCommand, VaultCommands};
-use crate::commands::{block_on, confirmation, load, open, say};
+use crate::commands::{block_on, confirmation, load, open};
 use crate::failure::{self, StartFault};
 use crate::lock::Lock;
 use crate::secrets::{self, InstallationSecrets};
+use crate::terminal::say;
 
 /// Maximum number of rounds: until they are restarted, servers may seal credentials with the previous key.
 const ROUNDS_MAX: usize = 10;

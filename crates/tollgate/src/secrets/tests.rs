@@ -3,7 +3,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
 use access::Clock;
-use config::load::{Flags, Sources};
+use config::{Flags, Sources};
 use store::Options;
 use tempfile::TempDir;
 

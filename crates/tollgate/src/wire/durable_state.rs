@@ -21,10 +21,10 @@ use store::{BacklogError, Charges, GatheredCharges, Node, PlanDifference, Store}
 use super::ServeOptions;
 use super::heartbeat;
 use crate::cli::Role;
-use crate::commands;
 use crate::demo::{self, Demo};
 use crate::failure::{self, StartFault};
 use crate::secrets::AdmittedVault;
+use crate::store_options;
 
 const SPOOL_FOLDER: &str = "spool";
 /// If the spool has more records, they are ingested after the listeners are open.
@@ -73,7 +73,7 @@ impl DurableState {
     /// Opens both, and creates missing ones. The duration depends on the records that earlier runs left.
     pub(crate) async fn open(snapshot: &Snapshot, serve_options: &ServeOptions) -> anyhow::Result<Self> {
         let clock = Clock::system();
-        let opened = Store::open(commands::options(&snapshot.process, clock.clone())).await;
+        let opened = Store::open(store_options::options(&snapshot.process, clock.clone())).await;
         let store = opened.map_err(|error| failure::of_store(&snapshot.process, error))?;
         refuse_exposed_demo_keys(&store, snapshot, serve_options.demo).await?;
         let keys = serve_options.secrets.open_vault(&store, &snapshot.process).await?;

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use e2e::child::Process;
 use e2e::database::on_postgres;
 use e2e::faults::{Calls, Shim};
-use e2e::gateway::{Process, listening};
+use e2e::gateway::listening;
 use e2e::setup::{Folder, OPEN};
 use e2e::statements::{Cut, StatementRelay};
 use e2e::{Call, Gateway, Mock, Setup, Upstream, at_once, commands, eventually};

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use e2e::gateway::Process;
+use e2e::child::Process;
 use tokio::task::JoinSet;
 
 use super::*;

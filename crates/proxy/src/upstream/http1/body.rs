@@ -10,8 +10,8 @@ use thiserror::Error;
 
 use super::Http1Connection;
 use super::request_writer::UploadTask;
-use crate::body::UploadError;
 use crate::content::ContentReader;
+use crate::upload::UploadError;
 
 /// The reason for an incomplete response.
 #[derive(Debug, Error)]

@@ -3,55 +3,19 @@
 use std::io;
 use std::task::{Context, Poll, ready};
 
-use ::http1::{InvalidPart, ResponseHead, ResponseTo, Violation};
-use thiserror::Error;
+use ::http1::{InvalidPart, ResponseHead, ResponseTo};
 use tokio::time::Instant;
 
 use super::Http1Connection;
 use super::body::Http1Download;
+use super::error::Http1CallError;
 use super::request_writer::RequestWriter;
-use crate::body::{Upload, UploadError};
-use crate::upstream::INTERIM_RESPONSES_MAX;
-use crate::upstream::connect::HEAD_BYTES_MAX;
+use crate::upload::Upload;
 use crate::upstream::download::Download;
 use crate::upstream::outgoing::OutgoingHead;
 use crate::upstream::response_head::{RelayedHead, UpstreamHead};
 use crate::upstream::socket::Probe;
-
-/// The reason for a missing response.
-#[derive(Debug, Error)]
-pub(crate) enum Http1CallError {
-    #[error("the connection to the upstream failed")]
-    Io(#[source] io::Error),
-    #[error("the upstream closed the connection before it responded")]
-    Closed,
-    #[error("the upstream's response breaks a rule of HTTP/1.1")]
-    Violation(#[source] Violation),
-    #[error(
-        "the upstream sent more than {INTERIM_RESPONSES_MAX} interim responses, or more than {HEAD_BYTES_MAX} bytes of them"
-    )]
-    Interim,
-    // The request's `Upgrade` field is not forwarded.
-    #[error("the upstream switched protocols without a request to do so")]
-    Switched,
-    #[error(transparent)]
-    Upload(#[from] UploadError),
-}
-
-impl Http1CallError {
-    /// Returns whether the upstream's bytes were invalid.
-    pub(crate) const fn is_protocol(&self) -> bool {
-        match self {
-            Self::Violation(_) | Self::Interim | Self::Switched => true,
-            Self::Io(_) | Self::Closed | Self::Upload(_) => false,
-        }
-    }
-
-    /// Returns whether the client's body ended the call.
-    pub(crate) const fn is_of_client(&self) -> bool {
-        matches!(self, Self::Upload(_))
-    }
-}
+use crate::upstream::{HEAD_BYTES_MAX, INTERIM_RESPONSES_MAX};
 
 /// The state of writing the request.
 enum Sending {

@@ -12,8 +12,8 @@ use tokio::io::AsyncWrite as _;
 use tokio::task::AbortHandle;
 
 use super::Http1Connection;
-use super::call::Http1CallError;
-use crate::body::{Upload, UploadError};
+use super::error::Http1CallError;
+use crate::upload::{Upload, UploadError};
 use crate::upstream::outgoing::OutgoingHead;
 use crate::upstream::socket::Socket;
 use crate::worker::spawn;

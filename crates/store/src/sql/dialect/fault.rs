@@ -1,6 +1,9 @@
 //! Classification of database errors as [`DatabaseError`].
 
+use sqlx::migrate::MigrateError;
+
 use crate::error::DatabaseError;
+use crate::open_error::OpenError;
 
 // SQLite's primary result codes (https://www.sqlite.org/rescode.html).
 const PERM: u32 = 3;
@@ -12,8 +15,26 @@ const FULL: u32 = 13;
 const CANTOPEN: u32 = 14;
 const NOTADB: u32 = 26;
 
+impl From<sqlx::Error> for DatabaseError {
+    fn from(error: sqlx::Error) -> Self {
+        fault(error)
+    }
+}
+
+impl From<MigrateError> for OpenError {
+    fn from(error: MigrateError) -> Self {
+        // Errors that any statement can return keep their own variant.
+        use MigrateError::{Execute, ExecuteMigration};
+        let known = matches!(&error, Execute(cause) | ExecuteMigration(cause, _) if is_known(cause));
+        if known && let Execute(cause) | ExecuteMigration(cause, _) = error {
+            return cause.into();
+        }
+        Self::Migration(error)
+    }
+}
+
 /// Converts an error into the [`DatabaseError`] for its cause.
-pub(crate) fn fault(error: sqlx::Error) -> DatabaseError {
+fn fault(error: sqlx::Error) -> DatabaseError {
     match kind(&error) {
         Some(known) => known(error),
         None => DatabaseError::Database(error),
@@ -21,7 +42,7 @@ pub(crate) fn fault(error: sqlx::Error) -> DatabaseError {
 }
 
 /// Whether [`fault`] can classify an error beyond [`DatabaseError::Database`].
-pub(crate) fn is_known(error: &sqlx::Error) -> bool {
+fn is_known(error: &sqlx::Error) -> bool {
     kind(error).is_some()
 }
 

@@ -8,7 +8,7 @@ use sqlx::{ConnectOptions, Connection, FromRow, PgConnection, PgPool};
 
 use super::LOOKUPS;
 use crate::error::DatabaseError;
-use crate::handle::OpenError;
+use crate::open_error::OpenError;
 
 /// Connections of one process in addition to those for look-ups: one each for ingest and the node's beat, the rest for
 /// the control API.
@@ -34,6 +34,8 @@ const CHECK: &str = "SELECT current_setting('server_version_num')::bigint, curre
     current_setting('transaction_read_only') = 'on'";
 /// Query for whether the table of nodes exists, in a database of which migrations may be undone.
 pub(crate) const EXISTS: &str = "SELECT to_regclass('nodes') IS NOT NULL";
+/// Query for the nodes that have not left, and their beats.
+pub(crate) const PRESENT: &str = "SELECT id, seen_at FROM nodes WHERE left_at IS NULL";
 /// Query for nodes whose rows are locked by a writer: a long transaction delays the beat of its node.
 pub(crate) const WRITING: &str = "SELECT id FROM nodes WHERE left_at IS NULL AND id NOT IN
     (SELECT id FROM nodes WHERE left_at IS NULL FOR NO KEY UPDATE SKIP LOCKED)";

@@ -1,10 +1,11 @@
 use crate::fixture::{
     Place, check_index_of_shared_credentials, check_indexes_of_postgres, check_indexes_of_sqlite, prepare_all, text,
 };
+use crate::handle::{self, key_numbers, last_use};
 use crate::sql::{StoreKind, dialect};
 use crate::{
-    api_keys, audit, backup, budgets, charges, copy, identity, last_use, links, migration, node, plans, provider_keys,
-    revision, scope_ids, sessions, users, vault,
+    api_keys, audit, backup, budgets, charges, copy, identity, links, migration, node, password_links, plans,
+    provider_keys, revision, scope_ids, session_end, sessions, users, vault,
 };
 
 /// Returns every text that the crate sends, except migrations, settings, and statements on a backup's own table.
@@ -13,20 +14,23 @@ fn all(kind: StoreKind) -> Vec<String> {
         api_keys::STATEMENTS,
         api_keys::bound::STATEMENTS,
         api_keys::change::STATEMENTS,
-        api_keys::numbers::STATEMENTS,
+        key_numbers::STATEMENTS,
         audit::STATEMENTS,
         audit::READING,
         backup::STATEMENTS,
         budgets::STATEMENTS,
         charges::STATEMENTS,
         copy::STATEMENTS,
+        handle::STATEMENTS,
         last_use::STATEMENTS,
         links::STATEMENTS,
         migration::STATEMENTS,
         node::STATEMENTS,
+        password_links::STATEMENTS,
         plans::STATEMENTS,
         provider_keys::STATEMENTS,
         revision::STATEMENTS,
+        session_end::STATEMENTS,
         sessions::STATEMENTS,
         sessions::REFRESH,
         sessions::STATE,
@@ -43,7 +47,9 @@ fn all(kind: StoreKind) -> Vec<String> {
     texts.extend(charges::texts(kind));
     texts.extend(dialect::texts(kind));
     if kind == StoreKind::Postgres {
-        texts.extend([dialect::postgres::EXISTS, dialect::postgres::WRITING].map(str::to_owned));
+        texts.extend(
+            [dialect::postgres::EXISTS, dialect::postgres::PRESENT, dialect::postgres::WRITING].map(str::to_owned),
+        );
     }
     texts
 }
@@ -90,7 +96,7 @@ fn hot(kind: StoreKind) -> Vec<(String, &'static str)> {
         (text(users::password::STATEMENTS, "CREDENTIALS"), "(email=?)"),
         (text(sessions::STATE, "FIND"), "sqlite_autoindex_sessions"),
         (text(sessions::STATEMENTS, "OF_USER"), "sessions_open (user_id=? AND id<?)"),
-        (text(sessions::STATEMENTS, "END_ALL"), "sessions_open (user_id=?)"),
+        (text(session_end::STATEMENTS, "END_ALL"), "sessions_open (user_id=?)"),
         (text(sessions::REFRESH, "USE"), "(hash=?)"),
         (text(links::STATEMENTS, "FIND"), "(hash=?)"),
     ]

@@ -12,11 +12,11 @@ use http1::{CONTINUE, Expectation, Framing, RequestHead, RequestParser, Violatio
 use tokio::io::{AsyncWrite as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::request_body::RequestBodyError;
+use super::request_body_error::RequestBodyError;
+use crate::buffers::Buffers;
 use crate::content::ContentReader;
 use crate::deadlines::ConnectionDeadlines;
 use crate::receive_buffer::ReceiveBuffer;
-use crate::worker::Worker;
 use crate::write_queue::WriteQueue;
 
 /// Maximum number of bytes of a refused request that are read and dropped before the connection is closed.
@@ -28,7 +28,7 @@ pub(crate) type SharedSocket = Rc<RefCell<ClientSocket>>;
 /// A client's socket with its buffer, the state of the current request, and its progress.
 pub(crate) struct ClientSocket {
     stream: TcpStream,
-    worker: Rc<Worker>,
+    buffers: Rc<Buffers>,
     deadlines: Rc<ConnectionDeadlines>,
     /// Received bytes that are not parsed or read yet. A waiting connection without such bytes has no buffer.
     received: ReceiveBuffer,
@@ -50,10 +50,10 @@ enum InterimResponse {
 }
 
 impl ClientSocket {
-    pub(super) fn new(stream: TcpStream, worker: Rc<Worker>, deadlines: Rc<ConnectionDeadlines>) -> Self {
+    pub(crate) fn new(stream: TcpStream, buffers: Rc<Buffers>, deadlines: Rc<ConnectionDeadlines>) -> Self {
         Self {
             stream,
-            worker,
+            buffers,
             deadlines,
             received: ReceiveBuffer::default(),
             content: ContentReader::new(Framing::Empty),
@@ -64,7 +64,7 @@ impl ClientSocket {
     }
 
     /// Parses the head of the next request, if it has arrived completely.
-    pub(super) fn parse(&mut self, parser: &mut RequestParser) -> Result<Option<(Bytes, RequestHead)>, Violation> {
+    pub(crate) fn parse(&mut self, parser: &mut RequestParser) -> Result<Option<(Bytes, RequestHead)>, Violation> {
         if self.received.bytes.is_empty() {
             return Ok(None);
         }
@@ -80,7 +80,7 @@ impl ClientSocket {
     }
 
     /// Drops all received bytes of a request that is refused. Returns its method and target, if they were parsed.
-    pub(super) fn refuse(&mut self, parser: &RequestParser) -> Option<(Bytes, Bytes)> {
+    pub(crate) fn refuse(&mut self, parser: &RequestParser) -> Option<(Bytes, Bytes)> {
         let line = parser.line(&self.received.bytes);
         let line = line.map(|(method, target)| (Bytes::copy_from_slice(method), Bytes::copy_from_slice(target)));
         self.received.bytes.clear();
@@ -90,22 +90,22 @@ impl ClientSocket {
     }
 
     /// Returns the number of the current request.
-    pub(super) const fn request(&self) -> u64 {
+    pub(crate) const fn request(&self) -> u64 {
         self.request
     }
 
     /// Returns the content of the current request.
-    pub(super) const fn content(&self) -> &ContentReader {
+    pub(crate) const fn content(&self) -> &ContentReader {
         &self.content
     }
 
     /// Returns whether a part of the current request, or a further request, is unread.
-    pub(super) fn is_unread(&self) -> bool {
+    pub(crate) fn is_unread(&self) -> bool {
         !self.content.is_over() || !self.received.bytes.is_empty()
     }
 
     /// Returns the next piece of the current request's content.
-    pub(super) fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, RequestBodyError>>> {
+    pub(crate) fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, RequestBodyError>>> {
         loop {
             match self.content.next(&mut self.received.bytes) {
                 Ok(Some(data)) => {
@@ -154,7 +154,7 @@ impl ClientSocket {
 
     /// Begins the response. Returns the unwritten rest of an interim response that was partly written; no other one
     /// follows.
-    pub(super) fn begin_response(&mut self) -> &'static [u8] {
+    pub(crate) fn begin_response(&mut self) -> &'static [u8] {
         match std::mem::replace(&mut self.interim, InterimResponse::NotExpected) {
             InterimResponse::Writing(rest) if rest.len() < CONTINUE.len() => rest,
             InterimResponse::NotExpected | InterimResponse::Expected | InterimResponse::Writing(_) => &[],
@@ -163,7 +163,7 @@ impl ClientSocket {
 
     /// Ready when the client has closed its side or the connection has failed. An early request is received once and
     /// remains in the buffer.
-    pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.content.is_over() {
             self.watcher = Some(cx.waker().clone());
             return Poll::Pending;
@@ -178,25 +178,28 @@ impl ClientSocket {
     }
 
     /// Reads more bytes. Returns 0 at the end of the connection.
-    pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.received.bytes.is_empty() && self.stream.poll_read_ready(cx)?.is_pending() {
-            self.rest();
-            return Poll::Pending;
+    pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        loop {
+            if self.stream.poll_read_ready(cx)?.is_pending() {
+                if self.received.bytes.is_empty() {
+                    self.rest();
+                }
+                return Poll::Pending;
+            }
+            match self.received.try_read(&self.stream, &self.buffers) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                received => return Poll::Ready(received),
+            }
         }
-        let received = self.received.poll_read(cx, &mut self.stream, &self.worker.buffers);
-        if received.is_pending() && self.received.bytes.is_empty() {
-            self.rest();
-        }
-        received
     }
 
     /// Returns the buffer to the worker.
     fn rest(&mut self) {
-        self.received.rest(&self.worker.buffers);
+        self.received.rest(&self.buffers);
     }
 
     /// Writes once. Returns the number of written bytes.
-    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, queue: &mut WriteQueue) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, queue: &mut WriteQueue) -> Poll<io::Result<usize>> {
         let written = queue.poll_write(cx, &mut self.stream);
         let deadlines = &self.deadlines;
         deadlines.write_blocked.set(written.is_pending());
@@ -209,7 +212,7 @@ impl ClientSocket {
     /// Closes the gateway's side and drops what the client still sends, until the client closes or [`LINGER_BYTES_MAX`]
     /// is exceeded. Closing with unread bytes would reset the connection and might destroy the response (RFC 9112,
     /// 9.6).
-    pub(super) async fn linger(socket: &SharedSocket) {
+    pub(crate) async fn linger(socket: &SharedSocket) {
         socket.borrow().deadlines.lingering.set(true);
         let mut dropped = 0;
         std::future::poll_fn(|cx| {
@@ -232,7 +235,7 @@ impl ClientSocket {
 
     /// Makes the following close a reset, so that the client cannot mistake a response without announced end for a
     /// complete one.
-    pub(super) fn reset_on_close(&self) {
+    pub(crate) fn reset_on_close(&self) {
         // The call fails only on a connection that has already ended.
         let _ = socket2::SockRef::from(&self.stream).set_linger(Some(std::time::Duration::ZERO));
     }

@@ -4,9 +4,9 @@ mod google;
 mod messages;
 mod openai;
 
-use super::Reference;
-use super::names::Name;
-use super::reader::{Blob, Reader, Spot, Value};
+use super::{Blob, Reader, Spot, Value};
+use crate::bound::Reference;
+use crate::bound::names::Name;
 use crate::format::Format;
 
 /// Reads the start of the body, at its brace.

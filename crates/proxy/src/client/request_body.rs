@@ -1,14 +1,12 @@
 //! The content of a client's request.
 
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use http1::Violation;
-use thiserror::Error;
 
+use super::request_body_error::RequestBodyError;
 use super::socket::SharedSocket;
 
 /// The content of a client's request. It is read from the connection's socket on demand.
@@ -17,26 +15,9 @@ pub(crate) struct RequestBody {
     request: u64,
 }
 
-/// The reason for an incomplete request body.
-#[derive(Debug, Error)]
-pub(crate) enum RequestBodyError {
-    /// The framing of the body is invalid.
-    #[error("the request's body breaks a rule of HTTP/1.1")]
-    Violation(#[source] Violation),
-    /// The client closed the connection before the end of the body.
-    #[error("the client closed the connection before the end of the request's body")]
-    Truncated,
-    /// Reading from the connection failed.
-    #[error("the connection to the client failed")]
-    Io(#[source] io::Error),
-    /// The connection serves another request, or none.
-    #[error("the request has ended")]
-    Ended,
-}
-
 impl RequestBody {
     /// Returns the content of the socket's current request.
-    pub(super) fn new(socket: SharedSocket) -> Self {
+    pub(crate) fn new(socket: SharedSocket) -> Self {
         let request = socket.borrow().request();
         Self { socket, request }
     }

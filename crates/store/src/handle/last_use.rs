@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use access::{KeyHash, KeyNo, Mono, Timestamp};
 
+use super::Store;
 use crate::error::DatabaseError;
-use crate::handle::Store;
 use crate::sql::{micros, statements};
 
 /// Minimum time between two writes of one key.

@@ -1,8 +1,8 @@
 //! Key numbers, reserved from the store in blocks. Keys are therefore created concurrently, not one after the other
 //! behind a lock that is held until each commit is on disk.
 
+use super::Store;
 use crate::error::DatabaseError;
-use crate::handle::Store;
 use crate::revision;
 use crate::sql::statements;
 
@@ -35,7 +35,7 @@ impl Store {
     ///
     /// # Errors
     /// Database errors of any kind.
-    pub(super) async fn next_key_no(&self) -> Result<i64, DatabaseError> {
+    pub(crate) async fn next_key_no(&self) -> Result<i64, DatabaseError> {
         let mut taken = self.numbers().0.lock().await;
         if taken.given == taken.last {
             let size = (taken.size * 2).clamp(1, TAKEN_MAX);

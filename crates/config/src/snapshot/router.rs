@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::snapshot::{PathMatch, Route};
+use super::route::{PathMatch, Route};
 
 /// The compiled routes of a configuration.
 #[derive(Debug, Clone, Default)]

@@ -1,0 +1,21 @@
+//! The flags of the command line that override settings.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::snapshot::LogFormat;
+
+/// Flags of `tollgate serve`. An absent flag keeps the value of the environment or the file.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    /// `--data`: the data folder.
+    pub data: Option<PathBuf>,
+    /// `--listen`: the proxy's only address.
+    pub listen: Option<SocketAddr>,
+    /// `--addr`: the control listener's address.
+    pub addr: Option<SocketAddr>,
+    /// `--mock`: the mock instead of every provider.
+    pub mock: bool,
+    /// `--log`: the format of logs.
+    pub log: Option<LogFormat>,
+}

@@ -1,0 +1,147 @@
+//! Facts of a configuration that are not errors.
+
+use std::fmt;
+
+use access::Day;
+
+/// A fact that is not an error but may surprise the operator. `Display` is a sentence for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// A configuration file is in the working folder, but no flag names it.
+    FileUnread {
+        /// The name of the file.
+        file: String,
+    },
+    /// A variable enabled a provider.
+    ProviderFromEnvironment {
+        /// The name of the provider.
+        provider: String,
+        /// The name of the variable.
+        variable: &'static str,
+    },
+    /// A variable chooses another store than the file.
+    StoreFromEnvironment {
+        /// The name of the variable.
+        variable: String,
+    },
+    /// A variable is named like a setting, but no such key exists.
+    UnknownVariable {
+        /// The name of the variable.
+        variable: String,
+        /// The setting that was probably meant.
+        near: Option<String>,
+    },
+    /// A provider of the file has no credential and is off.
+    ProviderOff {
+        /// The name of the provider.
+        provider: String,
+    },
+    /// `mock` or `--mock` disables a provider.
+    ProviderMocked {
+        /// The name of the provider.
+        provider: String,
+    },
+    /// Users who sign up get a plan that the file does not define, so the store must have it already.
+    SignupPlanElsewhere {
+        /// The name of the plan.
+        plan: String,
+    },
+    /// An entry of `models` is ignored, as its provider is off.
+    ModelOff {
+        /// The name of the entry.
+        model: String,
+        /// The name of its provider.
+        provider: String,
+    },
+    /// The price file is older than the built-in table.
+    PriceFileOlder {
+        /// The file, with the line of its day.
+        place: String,
+        /// The day of the price file.
+        as_of: String,
+    },
+    /// A row of the price file has no rates of long requests, but the built-in table has them for the model.
+    LongUnknown {
+        /// The file, with the line of the row.
+        place: String,
+        /// The model of the row.
+        model: String,
+        /// The cost of requests with more input tokens is unknown.
+        above_tokens: u64,
+    },
+    /// Models have no price today, but a later one.
+    PricesBegin {
+        /// The name of the provider.
+        provider: String,
+        /// The first day that has a price.
+        from: Day,
+        /// The names of the models.
+        models: Vec<String>,
+    },
+    /// Prices end, and no later prices are known.
+    PricesEnd {
+        /// The name of the provider.
+        provider: String,
+        /// The last day that has a price.
+        until: Day,
+        /// Whether that day is in the past.
+        over: bool,
+        /// The names of the models.
+        models: Vec<String>,
+    },
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FileUnread { file } => {
+                write!(f, "{file} is in this folder and is not read: `--config {file}` uses it")
+            }
+            Self::ProviderFromEnvironment { provider, variable } => {
+                write!(f, "{variable} is set: the provider {provider} is on, its calls cost money")
+            }
+            Self::StoreFromEnvironment { variable } => {
+                write!(f, "{variable} is set: the store is the PostgreSQL that it names, and not the one of the file")
+            }
+            Self::UnknownVariable { variable, near } => {
+                write!(f, "{variable} is set but matches no setting")?;
+                near.as_ref().map_or(Ok(()), |near| write!(f, "; did you mean {near}?"))
+            }
+            Self::ProviderOff { provider } => write!(f, "the provider {provider} has no credential and is off"),
+            Self::ProviderMocked { provider } => write!(f, "the mock is forced: the provider {provider} is off"),
+            Self::SignupPlanElsewhere { plan } => {
+                write!(f, "signup_plan is {plan}, which `plans` does not list: the store must have it at start")
+            }
+            Self::ModelOff { model, provider } => {
+                write!(f, "the model {model} is left out, as its provider {provider} is off")
+            }
+            Self::PriceFileOlder { place, as_of } => write!(
+                f,
+                "{place}: the price file is of {as_of}, the built-in table of {}: models that both have keep the built-in prices",
+                ai::price::AS_OF
+            ),
+            Self::LongUnknown { place, model, above_tokens } => write!(
+                f,
+                "{place}: the price of {model} has no `long`, which the built-in price has: requests of more than \
+                 {above_tokens} tokens of input have an unknown cost"
+            ),
+            Self::PricesBegin { provider, from, models } => {
+                let models = models.join(", ");
+                write!(
+                    f,
+                    "prices of provider {provider} begin on {from}, before that day the cost is unknown: {models}; \
+                     set the prices of today beside them"
+                )
+            }
+            Self::PricesEnd { provider, until, over, models } => {
+                let (ended, is) = if *over { ("ended", "is") } else { ("end", "will be") };
+                let models = models.join(", ");
+                write!(
+                    f,
+                    "prices of provider {provider} {ended} on {until}, after that day the cost {is} unknown: {models}; \
+                     set later prices in `prices` or in a `prices_file`"
+                )
+            }
+        }
+    }
+}

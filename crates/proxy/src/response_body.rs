@@ -1,0 +1,82 @@
+//! The body of a response to a client.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+
+use crate::capacity::RequestPermit;
+use crate::deadlines::ActiveRequest;
+use crate::drain;
+use crate::relay::{Relay, ResponseAborted};
+
+/// The body of a response. The request counts as in flight until it is dropped.
+pub(crate) struct Body {
+    kind: BodyKind,
+    _in_flight: Option<(RequestPermit, ActiveRequest)>,
+}
+
+enum BodyKind {
+    Whole(Option<Bytes>),
+    Relay(Box<Relay>),
+}
+
+impl Body {
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        Self { kind: BodyKind::Whole((!bytes.is_empty()).then_some(bytes)), _in_flight: None }
+    }
+
+    pub(crate) fn relay(relay: Box<Relay>) -> Self {
+        Self { kind: BodyKind::Relay(relay), _in_flight: None }
+    }
+
+    pub(crate) fn in_flight(mut self, permit: Option<RequestPermit>, busy: ActiveRequest) -> Self {
+        self._in_flight = permit.map(|permit| (permit, busy));
+        self
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        if let BodyKind::Relay(relay) = std::mem::replace(&mut self.kind, BodyKind::Whole(None))
+            && !relay.is_over()
+        {
+            let permit = self._in_flight.take().map(|(permit, _)| permit);
+            drain::read_on(permit, relay);
+        }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = ResponseAborted;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ResponseAborted>>> {
+        match &mut self.kind {
+            BodyKind::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            BodyKind::Relay(relay) => relay.poll_bytes(cx).map(|bytes| bytes.map(|bytes| bytes.map(Frame::data))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            BodyKind::Whole(bytes) => bytes.is_none(),
+            BodyKind::Relay(relay) => relay.is_over(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            BodyKind::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, length)),
+            BodyKind::Relay(relay) => relay.size_hint(),
+        }
+    }
+}
+
+fn length(bytes: &Bytes) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}

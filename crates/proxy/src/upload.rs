@@ -1,0 +1,216 @@
+//! The body of a request as it is sent upstream, and its progress.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use http1::Violation;
+use thiserror::Error;
+use tokio::time::Instant;
+
+use crate::client::{RequestBody, RequestBodyError};
+
+/// The body of a request as it is sent upstream.
+pub(crate) enum Upload {
+    /// Held in memory; segments are sent in order.
+    Segments(VecDeque<Bytes>),
+    /// Forwarded as it arrives from the client.
+    Stream(UploadStream),
+}
+
+/// A request body that is forwarded as it arrives.
+pub(crate) struct UploadStream {
+    /// Bytes that an attempt without effect consumed; they are sent again first.
+    again: VecDeque<Bytes>,
+    incoming: RequestBody,
+    progress: Rc<Progress>,
+    bytes_max: u64,
+}
+
+/// The progress of a request's body, shared between the body and the request that waits.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    bytes: Cell<u64>,
+    whole: Cell<bool>,
+    at: Cell<Instant>,
+    caller_owes: Cell<bool>,
+    failed: Cell<Option<UploadError>>,
+}
+
+/// The reason why a request body ended early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum UploadError {
+    #[error("the request's body is larger than the configured maximum")]
+    TooLarge,
+    #[error("the client aborted the request's body")]
+    CallerGone,
+    #[error("the request's body breaks a rule of HTTP/1.1")]
+    Malformed(#[source] Violation),
+}
+
+impl Progress {
+    fn new(whole: bool, bytes: u64, now: Instant) -> Rc<Self> {
+        Rc::new(Self {
+            bytes: Cell::new(bytes),
+            whole: Cell::new(whole),
+            at: Cell::new(now),
+            caller_owes: Cell::new(false),
+            failed: Cell::new(None),
+        })
+    }
+
+    /// Returns whether the whole body was passed to the upstream connection.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.whole.get()
+    }
+
+    /// Begins an attempt at `now`.
+    pub(crate) fn begin(&self, now: Instant) {
+        self.at.set(now);
+        // An earlier attempt may have requested bytes that this attempt does not need yet.
+        self.caller_owes.set(false);
+    }
+
+    /// Returns the time at which a byte last moved.
+    pub(crate) fn moved_at(&self) -> Instant {
+        self.at.get()
+    }
+
+    /// Returns whether the upstream can take bytes that the client has not sent yet.
+    pub(crate) fn caller_owes(&self) -> bool {
+        self.caller_owes.get()
+    }
+
+    pub(crate) fn failed(&self) -> Option<UploadError> {
+        self.failed.get()
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.get()
+    }
+}
+
+impl Upload {
+    /// Returns a body that is forwarded as it arrives, up to `bytes_max` bytes.
+    pub(crate) fn stream(incoming: Option<RequestBody>, bytes_max: u64, now: Instant) -> (Self, Rc<Progress>) {
+        let Some(incoming) = incoming else { return Self::segments(std::iter::empty(), now) };
+        let progress = Progress::new(false, 0, now);
+        let stream = UploadStream { again: VecDeque::new(), incoming, progress: progress.clone(), bytes_max };
+        (Self::Stream(stream), progress)
+    }
+
+    /// Returns a body that is held in memory.
+    pub(crate) fn segments(segments: impl IntoIterator<Item = Bytes>, now: Instant) -> (Self, Rc<Progress>) {
+        let segments: VecDeque<_> = segments.into_iter().filter(|segment| !segment.is_empty()).collect();
+        let bytes = segments.iter().map(length).sum();
+        (Self::Segments(segments), Progress::new(true, bytes, now))
+    }
+
+    /// Returns a copy of a body that is held in memory; `None` for any other body.
+    pub(crate) fn copy(&self) -> Option<Self> {
+        match self {
+            Self::Segments(segments) => Some(Self::Segments(segments.clone())),
+            Self::Stream(_) => None,
+        }
+    }
+
+    /// Returns the body from its beginning; `taken` are the bytes that were consumed.
+    pub(crate) fn rewound(mut self, taken: VecDeque<Bytes>) -> Self {
+        let to_come = match &mut self {
+            Self::Segments(segments) => segments,
+            Self::Stream(stream) => &mut stream.again,
+        };
+        taken.into_iter().rev().for_each(|data| to_come.push_front(data));
+        self
+    }
+
+    /// Returns whether the body is known to have no bytes, so that it can be sent again.
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, Self::Segments(segments) if segments.is_empty())
+    }
+}
+
+impl http_body::Body for Upload {
+    type Data = Bytes;
+    type Error = UploadError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
+        match &mut *self {
+            Self::Segments(segments) => Poll::Ready(segments.pop_front().map(|segment| Ok(Frame::data(segment)))),
+            Self::Stream(stream) => stream.poll_data(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Segments(segments) => segments.is_empty(),
+            Self::Stream(stream) => stream.again.is_empty() && stream.progress.is_whole(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Segments(segments) => SizeHint::with_exact(segments.iter().map(length).sum()),
+            Self::Stream(stream) => stream.size_hint(),
+        }
+    }
+}
+
+impl UploadStream {
+    fn size_hint(&self) -> SizeHint {
+        let to_come = self.incoming.size_hint();
+        match to_come.exact() {
+            Some(bytes) => SizeHint::with_exact(bytes + self.again.iter().map(length).sum::<u64>()),
+            None => to_come,
+        }
+    }
+
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
+        if let Some(data) = self.again.pop_front() {
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+        loop {
+            let polled = Pin::new(&mut self.incoming).poll_frame(cx);
+            let progress = &self.progress;
+            progress.caller_owes.set(polled.is_pending());
+            let frame = std::task::ready!(polled);
+            progress.at.set(Instant::now());
+            let data = match frame {
+                None => {
+                    progress.whole.set(true);
+                    return Poll::Ready(None);
+                }
+                Some(Err(RequestBodyError::Violation(violation))) => {
+                    return self.fail(UploadError::Malformed(violation));
+                }
+                Some(Err(_)) => return self.fail(UploadError::CallerGone),
+                // Trailers are dropped: none were announced to the upstream (RFC 9110, 6.5.1).
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => data,
+                    Err(_) => continue,
+                },
+            };
+            progress.bytes.set(progress.bytes.get() + length(&data));
+            if progress.bytes.get() > self.bytes_max {
+                return self.fail(UploadError::TooLarge);
+            }
+            if self.incoming.is_end_stream() {
+                progress.whole.set(true);
+            }
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+    }
+
+    fn fail(&self, failed: UploadError) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
+        self.progress.failed.set(Some(failed));
+        Poll::Ready(Some(Err(failed)))
+    }
+}
+
+fn length(bytes: &Bytes) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
