@@ -91,7 +91,7 @@ fn print_result(path: &str, calls_per_second: u32, results: &CallResults) -> any
 }
 
 /// Creates the users and keys of [`EventMaker`] and ingests `count` events as Tollgate does. Returns one key per user.
-async fn load(database: &BenchDatabase, count: u64) -> anyhow::Result<Vec<Arc<str>>> {
+pub(crate) async fn load(database: &BenchDatabase, count: u64) -> anyhow::Result<Vec<Arc<str>>> {
     let (store, clock) = (database.open().await?, Clock::system());
     let keys = people(&store).await?;
     let node = store.join(database.folder(), env!("CARGO_PKG_VERSION")).await?;

@@ -5,9 +5,10 @@
 //!
 //! Reading order: [`snapshot`] (the result), [`load`](mod@load) and [`environment`] (the input), `schema` (the keys, each
 //! declared once), `overlay` (settings from the environment), `compile` (from the values of the keys to the result),
-//! with `section`, `spec` and `yaml` below them. Then [`Router`] and [`resolve`], which requests use, [`live`], and
-//! [`settings`], which lists the effective settings.
+//! with `section`, `spec` and `yaml` below them. Then [`Router`] and [`resolve`], which requests use, [`live`],
+//! [`settings`], which lists the effective settings, and [`catalog`], which lists the models.
 
+pub mod catalog;
 mod compile;
 pub mod env_file;
 pub mod environment;
@@ -35,6 +36,7 @@ mod unit;
 mod variable;
 mod yaml;
 
+pub use catalog::CatalogModel;
 pub use compile::read_price_file;
 pub use environment::Environment;
 pub use error::{Code, ConfigError, Problem};

@@ -84,7 +84,7 @@ impl Traffic {
     }
 
     /// Returns the credits of a request for a provider's own name of a model.
-    fn credits(&self, provider: &Provider, model: &str) -> Credits {
+    pub(crate) fn credits(&self, provider: &Provider, model: &str) -> Credits {
         let model = undated(model);
         let entries = self
             .models

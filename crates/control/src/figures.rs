@@ -132,6 +132,13 @@ impl Tokens {
     }
 }
 
+impl Tokens {
+    /// Returns the classes and the total, in the order of the fields.
+    pub(crate) const fn classes(&self) -> [u64; 6] {
+        [self.input, self.cached_input, self.cache_write, self.output, self.reasoning, self.total]
+    }
+}
+
 impl From<&Usage> for Tokens {
     fn from(usage: &Usage) -> Self {
         Self::of(usage.summary_classes().map(|class| class.unwrap_or_default().0))
@@ -160,6 +167,10 @@ impl From<&Usage> for TokenClasses {
 impl Cost {
     pub(crate) const fn of(amount_nano: NanoUsd) -> Self {
         Self { amount_nano, currency: CURRENCY }
+    }
+
+    pub(crate) const fn nano(&self) -> NanoUsd {
+        self.amount_nano
     }
 }
 

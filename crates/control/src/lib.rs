@@ -19,6 +19,7 @@ mod checked_stream;
 mod connections;
 mod cookies;
 mod cors;
+mod credentials;
 mod csrf;
 mod figures;
 mod holder_permits;

@@ -87,6 +87,7 @@ pub(crate) struct ErrorObject {
         (name = "account", description = "The authenticated user and the user's sessions"),
         (name = "keys", description = "Keys with which clients authenticate to the proxy"),
         (name = "usage", description = "Usage and cost"),
+        (name = "models", description = "Models and their providers"),
         (name = "provider keys", description = "Credentials of LLM providers, encrypted at rest"),
         (name = "admin", description = "Users, plans, invitations and the audit log; for admins"),
         (name = "health", description = "Health, readiness and metrics of this server")

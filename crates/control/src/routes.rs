@@ -10,8 +10,10 @@ mod invites;
 mod keys;
 mod me;
 mod metrics;
+mod models;
 mod plans;
 mod provider_keys;
+mod providers;
 mod sessions;
 mod usage;
 mod users;
@@ -81,9 +83,12 @@ pub(crate) fn api() -> DescribedRouter<Arc<App>> {
         .routes(routes!(keys::rotate))
         .routes(routes!(usage::today::today))
         .routes(routes!(usage::history::history))
+        .routes(routes!(usage::series::series))
         .routes(routes!(usage::requests::list))
         .routes(routes!(usage::request::show))
         .routes(routes!(dashboard::overview))
+        .routes(routes!(models::list))
+        .routes(routes!(providers::list))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::show, users::change))
         .routes(routes!(users::password_link))

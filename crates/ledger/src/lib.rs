@@ -38,6 +38,8 @@ pub use reconcile::{
 };
 pub use retention::RetentionStats;
 pub use usage::{
-    DayUsage, KeyUsage, Overview, OverviewKey, OverviewModel, REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX,
-    RequestAttempt, RequestFilter, RequestKey, RequestLine, RequestPage, RequestPlace, RequestSubject, UsageTotals,
+    DayUsage, GroupName, GroupSeries, KeyUsage, Overview, OverviewKey, OverviewModel, PROVIDER_REQUESTS_MAX,
+    ProviderResponse, REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX, RequestAttempt, RequestFilter, RequestKey,
+    RequestLine, RequestPage, RequestPlace, RequestSubject, SERIES_ROWS_MAX, SeriesFigures, SeriesFilter, SeriesGroup,
+    SeriesStep, UsageSeries, UsageTotals,
 };

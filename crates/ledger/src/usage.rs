@@ -1,9 +1,12 @@
 //! Usage: totals of a day by user and key; then `history` (many days),
-//! `requests` (single requests), and `overview`.
+//! `requests` (single requests), `overview`, `series` (figures per step of time), and
+//! `providers` (their newest responses).
 
 mod history;
 mod overview;
+mod providers;
 mod requests;
+mod series;
 mod sums;
 
 use access::{Day, KeyId, KeyNo, NanoUsd, UserNo};
@@ -14,9 +17,13 @@ use uuid::Uuid;
 use crate::handle::Ledger;
 
 pub use overview::{Overview, OverviewKey, OverviewModel};
+pub use providers::{PROVIDER_REQUESTS_MAX, ProviderResponse};
 pub use requests::{
     REQUESTS_LOOKED_AT_MAX, REQUESTS_PAGE_MAX, RequestAttempt, RequestFilter, RequestKey, RequestLine, RequestPage,
     RequestPlace, RequestSubject,
+};
+pub use series::{
+    GroupName, GroupSeries, SERIES_ROWS_MAX, SeriesFigures, SeriesFilter, SeriesGroup, SeriesStep, UsageSeries,
 };
 
 statements! {
@@ -190,7 +197,14 @@ impl Ledger {
 /// Returns the SQL texts of the submodules.
 #[cfg(test)]
 pub(crate) fn parts() -> Vec<(&'static str, &'static str)> {
-    [history::STATEMENTS, overview::STATEMENTS, requests::STATEMENTS].concat()
+    [history::STATEMENTS, overview::STATEMENTS, providers::STATEMENTS, requests::STATEMENTS, series::STATEMENTS]
+        .concat()
+}
+
+/// Returns the SQL texts that the submodules build.
+#[cfg(test)]
+pub(crate) fn built() -> Vec<String> {
+    series::texts()
 }
 
 #[cfg(test)]

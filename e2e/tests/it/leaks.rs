@@ -133,6 +133,9 @@ async fn live(life: &mut ServerLife) {
         "/api/usage/today",
         "/api/usage/requests",
         "/api/usage/history?days=2",
+        "/api/usage/series?by=key",
+        "/api/models",
+        "/api/providers",
         "/api/dashboard/overview",
     ] {
         life.ask(Call::get(path).key(&token), 200).await;

@@ -132,6 +132,20 @@ async fn refused_requests_have_a_reason_and_count_nowhere() {
     assert_eq!(gateway.counted(&key, 1).await["credits"], 1);
     let history = reported(&gateway, &key, "/api/usage/history?days=2").await;
     assert_eq!((&history["days"][0]["requests"], &history["days"][1]["requests"]), (&json!(0), &json!(1)));
+    for query in ["by=model", "by=model&step=hour"] {
+        let series = reported(&gateway, &key, &format!("/api/usage/series?{query}")).await;
+        let named = series["series"].as_array().unwrap().iter().find(|of| of["name"] == "fast").unwrap().clone();
+        // The day or the hour may have ended meanwhile.
+        let points = named["points"].as_array().unwrap();
+        let sum = |field: &str| points.iter().map(|point| point[field].as_u64().unwrap()).sum::<u64>();
+        assert_eq!((sum("requests"), sum("refused"), sum("errors")), (1, 1, 1), "{query}: {series}");
+    }
+    let models = reported(&gateway, &key, "/api/models").await;
+    assert!(models["items"].as_array().unwrap().iter().any(|model| model["name"] == "fast"), "{models}");
+    let providers = reported(&gateway, &key, "/api/providers").await;
+    let health = |of: &Value| (of["name"].clone(), of["health"]["status"].clone());
+    let health: Vec<_> = providers["items"].as_array().unwrap().iter().map(health).collect();
+    assert!(health.contains(&(json!("down"), json!("failing"))), "{health:?}");
     let overview = reported(&gateway, &key, "/api/dashboard/overview").await;
     assert_eq!((&overview["today"]["requests"], &overview["quota"]["remaining"]), (&json!(1), &json!(0)));
     assert_eq!(overview["errors"], json!({"today": 5, "requests": 6, "rate": overview["errors"]["rate"]}));

@@ -141,6 +141,11 @@ impl Prices {
         model != ANY && self.0.get(provider).is_some_and(|models| models.contains_key(model))
     }
 
+    /// Returns the models that are listed for `provider`, in no order; the price of every model is not among them.
+    pub fn models(&self, provider: &str) -> impl Iterator<Item = &str> {
+        self.0.get(provider).into_iter().flat_map(FxHashMap::keys).map(|model| &**model).filter(|model| *model != ANY)
+    }
+
     /// Returns the maximum input of a request that is not long, if a row of `model` has rates of long requests; of
     /// several, the lowest.
     #[must_use]

@@ -1,6 +1,7 @@
-//! Recorded usage: today, per day, and per request.
+//! Recorded usage: today, per day, as time series, and per request.
 
 pub(super) mod history;
 pub(super) mod request;
 pub(super) mod requests;
+pub(super) mod series;
 pub(super) mod today;

@@ -429,7 +429,8 @@ impl Ledger {
         Ok(Some((line, rows.into_iter().map(RequestAttempt::from).collect())))
     }
 
-    async fn model_no(&self, name: &str) -> Result<Option<i64>, DatabaseError> {
+    /// Returns the number of a model name; `None` if no request named it.
+    pub(super) async fn model_no(&self, name: &str) -> Result<Option<i64>, DatabaseError> {
         let found: Option<(i64,)> = self.store.query(MODEL).bind(clip(name)).find().await?;
         Ok(found.map(|(no,)| no))
     }

@@ -2,9 +2,11 @@ use sqlx::AssertSqlSafe;
 
 use crate::fixture::Place;
 
+type UsageQuery = (String, &'static [&'static str], &'static [&'static str]);
+
 /// Queries that APIs of usage run: the text, and how SQLite and PostgreSQL find the rows of each table.
-fn of_usage() -> Vec<(&'static str, &'static [&'static str], &'static [&'static str])> {
-    let text = |name: &str| super::parts().into_iter().find(|(of, _)| *of == name).unwrap().1;
+fn of_usage() -> Vec<UsageQuery> {
+    let text = |name: &str| super::parts().into_iter().find(|(of, _)| *of == name).unwrap().1.to_owned();
     vec![
         (text("DAYS"), &["INDEX daily_usage_user (user_no=? AND day>? AND day<?)"], &["using daily_usage_user"]),
         (text("DAYS_OF_KEY"), &["INDEX daily_usage_user (user_no=? AND day>? AND day<?)"], &["using daily_usage_user"]),
@@ -45,24 +47,69 @@ fn of_usage() -> Vec<(&'static str, &'static [&'static str], &'static [&'static 
             &["a USING INDEX sqlite_autoindex_usage_attempts_2 (event_id=?)"],
             &["using usage_attempts_event_id_no_key"],
         ),
+        (text("OF_USER"), &["INDEX usage_events_user (user_no=? AND started_at>?)"], &[IN_ORDER]),
+        (text("OF_ALL"), &["usage_events USING PRIMARY KEY (id>?)"], &["Index Scan Backward using usage_events_pkey"]),
+        (
+            text("EVENTS_STOP"),
+            &["COVERING INDEX usage_events_user (user_no=? AND started_at>? AND started_at<?)"],
+            &["Index Only Scan Backward using usage_events_user"],
+        ),
+        (
+            text("COUNTS_STOP"),
+            &["COVERING INDEX usage_counts_user (user_no=? AND minute>? AND minute<?)"],
+            &["Index Only Scan Backward using usage_counts_user"],
+        ),
     ]
+}
+
+/// The queries for time series, as above.
+fn of_series() -> Vec<UsageQuery> {
+    let series = super::built().into_iter().map(|sql| {
+        let (sqlite, postgres): (&'static [&'static str], &'static [&'static str]) = if sql.contains("daily_usage") {
+            (&["INDEX daily_usage_user (user_no=? AND day>? AND day<?)"], &["using daily_usage_user"])
+        } else if sql.contains("daily_models") {
+            (
+                &["INDEX sqlite_autoindex_daily_models_2 (user_no=? AND day>? AND day<?)"],
+                &["using daily_models_user_no_day_model_no_key"],
+            )
+        } else if sql.contains("usage_counts") {
+            (
+                &[
+                    "INDEX usage_events_user (user_no=? AND started_at>? AND started_at<?)",
+                    "INDEX usage_counts_user (user_no=? AND minute>? AND minute<?)",
+                ],
+                &["using usage_events_user", "using usage_counts_user"],
+            )
+        } else {
+            (&["INDEX usage_events_user (user_no=? AND started_at>? AND started_at<?)"], &["using usage_events_user"])
+        };
+        (sql, sqlite, postgres)
+    });
+    series.collect()
+}
+
+fn queries() -> Vec<UsageQuery> {
+    [of_usage(), of_series()].concat()
 }
 
 /// Rows are read in the order of the index, and no more rows than needed.
 const IN_ORDER: &str = "Index Scan Backward using usage_events_user";
 
+/// Results of earlier steps of the query for time series.
+const RESULTS: [&str; 5] = ["source", "top", "figures", "durations", "latency"];
+
 /// Whether a step of SQLite's plan reads a whole table; a result of an earlier step (in parentheses, or named by one
-/// letter) does not count.
+/// letter or in [`RESULTS`]) does not count.
 fn reads_all(step: &str) -> bool {
-    step.strip_prefix("SCAN ")
-        .is_some_and(|of| !of.starts_with('(') && of.split(' ').next().is_some_and(|of| of.len() > 1))
+    let is_table = |of: &str| of.len() > 1 && !RESULTS.contains(&of);
+    step.strip_prefix("SCAN ").is_some_and(|of| !of.starts_with('(') && of.split(' ').next().is_some_and(is_table))
 }
 
 #[tokio::test]
 async fn answers_about_usage_read_no_table_through_on_sqlite() {
     let place = Place::sqlite();
     let store = place.open().await;
-    for (sql, found, _) in of_usage() {
+    for (sql, found, _) in queries() {
         let plan: Vec<(i64, i64, i64, String)> =
             store.query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))).all().await.unwrap();
         let plan: Vec<String> = plan.into_iter().map(|(.., detail)| detail).collect();
@@ -81,7 +128,7 @@ async fn answers_about_usage_read_no_table_through_on_postgres() {
     for setting in ["enable_seqscan = off", "enable_sort = off", "plan_cache_mode = force_generic_plan"] {
         transaction.query(AssertSqlSafe(format!("SET LOCAL {setting}"))).run().await.unwrap();
     }
-    for (nth, (sql, _, found)) in of_usage().into_iter().enumerate() {
+    for (nth, (sql, _, found)) in queries().into_iter().enumerate() {
         let parameters = (1..=10).rev().find(|n| sql.contains(&format!("${n}"))).unwrap_or(0);
         let unknown = vec!["unknown"; parameters].join(", ");
         transaction

@@ -21,6 +21,7 @@ mod overview;
 #[path = "../../../store/tests/it/postgres.rs"]
 mod postgres;
 mod requests;
+mod series;
 mod server;
 mod usage;
 mod usage_world;
@@ -57,6 +58,13 @@ behaviours! {
         an_overview_adds_up_by_key_and_model,
         without_use_an_overview_is_zeros_and_of_nobody_there_is_none,
         an_overview_is_bounded_and_its_sums_are_not,
+    }
+    series {
+        steps_of_a_day_are_the_daily_totals,
+        finer_steps_are_sums_of_requests_and_counts,
+        percentiles_are_exact,
+        groups_past_the_tenth_are_one_series,
+        a_range_with_too_many_requests_begins_later,
     }
     ingest {
         an_event_given_twice_counts_once,

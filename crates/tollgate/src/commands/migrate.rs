@@ -54,6 +54,9 @@ async fn down(process: &Process, options: &Options<'_>, yes: bool) -> anyhow::Re
 
 /// Describes the deletions of an undo: one line per table with rows, and the number of empty tables.
 fn deletes(Undo { version, name, losses }: &Undo) -> String {
+    if losses.is_empty() {
+        return format!("undoing {version:03} ({name}) deletes no data\n");
+    }
     let rows: u64 = losses.iter().map(|(_, rows)| rows).sum();
     if rows == 0 {
         return format!("undoing {version:03} ({name}) deletes {} empty tables or columns\n", losses.len());
@@ -102,5 +105,7 @@ mod tests {
         let losses = vec![("leases".to_owned(), 0), ("cells".to_owned(), 0)];
         let empty = deletes(&Undo { version: 13, name: "create leases".to_owned(), losses });
         assert_eq!(empty, "undoing 013 (create leases) deletes 2 empty tables or columns\n");
+        let index = deletes(&Undo { version: 15, name: "create usage counts index".to_owned(), losses: Vec::new() });
+        assert_eq!(index, "undoing 015 (create usage counts index) deletes no data\n");
     }
 }

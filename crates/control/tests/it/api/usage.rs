@@ -1,6 +1,7 @@
 mod history;
 mod request;
 mod requests;
+mod series;
 mod today;
 
 use access::{NanoUsd, Timestamp};

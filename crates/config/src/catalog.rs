@@ -1,0 +1,176 @@
+//! The models that clients may request: every entry of `models`, and every model of a provider that has a price.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use access::{Credits, Timestamp};
+use ai::Format;
+use ai::price::{Limits, Price};
+
+use crate::resolve::table_of;
+use crate::snapshot::{Provider, Traffic};
+
+/// A name that clients may request, with the model that serves it.
+#[derive(Debug, Clone)]
+pub struct CatalogModel<'a> {
+    /// The name of an entry of `models`, otherwise `PROVIDER/MODEL`.
+    pub name: String,
+    /// Other names of the same model of the same provider. They may cost other credits.
+    pub aliases: Vec<String>,
+    /// Whether the name is an entry of `models`, which `GET /v1/models` lists.
+    pub is_entry: bool,
+    /// The provider that serves it.
+    pub provider: &'a Arc<Provider>,
+    /// The provider's own name of the model.
+    pub model: &'a str,
+    /// The credits that a request costs.
+    pub credits: Credits,
+    /// The price on the day; `None` is unknown, never zero.
+    pub price: Option<&'a Price>,
+    /// Maximum input and output of the model; `None` if they are unknown.
+    pub limits: Option<Limits>,
+}
+
+impl Provider {
+    /// Returns the names of the formats that the provider supports.
+    pub fn formats(&self) -> impl Iterator<Item = &'static str> {
+        Format::ALL.into_iter().filter(|format| self.kind.speaks(*format)).map(Format::name)
+    }
+}
+
+impl Traffic {
+    /// Returns the models whose names `opens` permits, on the day of `at`: first the entries of `models` in the order of the
+    /// file, then by provider and name the models that no permitted entry names, if another entry names them or they have
+    /// a price. Only the provider knows its other models.
+    #[must_use]
+    pub fn catalog(&self, at: Timestamp, opens: impl Fn(&str) -> bool) -> Vec<CatalogModel<'_>> {
+        if self.ai.is_none() {
+            return Vec::new();
+        }
+        let mut names: HashMap<(&str, &str), Vec<&str>> = HashMap::new();
+        let permitted = || self.models.iter().filter(|entry| opens(&entry.name));
+        for entry in permitted() {
+            names.entry((&entry.target.provider.name, &entry.target.model)).or_default().push(&entry.name);
+        }
+        // An entry may have the name `PROVIDER/MODEL` and serve another model.
+        let is_full_name = |name: &str| opens(name) && !self.models.iter().any(|entry| *entry.name == *name);
+        let mut catalog: Vec<CatalogModel<'_>> = Vec::new();
+        for model in permitted() {
+            let (provider, of) = (&model.target.provider, &*model.target.model);
+            let others = names.get(&(&*provider.name, of)).into_iter().flatten().map(|name| (*name).to_owned());
+            let full = Some(format!("{}/{of}", provider.name)).filter(|name| is_full_name(name));
+            catalog.push(CatalogModel {
+                name: model.name.to_string(),
+                aliases: others.chain(full).filter(|name| **name != *model.name).collect(),
+                is_entry: true,
+                credits: model.credits,
+                ..self.described(provider, of, at)
+            });
+        }
+        for provider in &self.providers {
+            let targets = self.models.iter().map(|entry| &entry.target);
+            let targets = targets.filter(|target| target.provider.name == provider.name).map(|target| &*target.model);
+            let listed = self.prices.models(&provider.name).chain(self.prices_builtin.models(table_of(provider)));
+            let priced = listed.filter(|model| self.price(provider, (model, None), at).is_some());
+            let unnamed = targets.chain(priced).filter(|model| !names.contains_key(&(&*provider.name, *model)));
+            let mut unnamed: Vec<&str> = unnamed.collect();
+            unnamed.sort_unstable();
+            unnamed.dedup();
+            let described = unnamed.into_iter().map(|model| self.described(provider, model, at));
+            catalog.extend(described.filter(|model| is_full_name(&model.name)));
+        }
+        catalog
+    }
+
+    /// Returns the provider of an entry of `models`, or of `PROVIDER/MODEL`.
+    #[must_use]
+    pub fn provider_of(&self, name: &str) -> Option<&Arc<Provider>> {
+        let entry = self.models.iter().find(|entry| *entry.name == *name).map(|entry| &entry.target.provider);
+        let named = || {
+            let (provider, _) = name.split_once('/')?;
+            self.providers.iter().find(|on| *on.name == *provider)
+        };
+        entry.or_else(named)
+    }
+
+    fn described<'a>(&'a self, provider: &'a Arc<Provider>, model: &'a str, at: Timestamp) -> CatalogModel<'a> {
+        CatalogModel {
+            name: format!("{}/{model}", provider.name),
+            aliases: Vec::new(),
+            is_entry: false,
+            provider,
+            model,
+            credits: self.credits(provider, model),
+            price: self.price(provider, (model, None), at),
+            limits: self.limits(provider, model, at),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Environment, Flags, Sources, load};
+
+    const NOW: Timestamp = Timestamp(1_795_176_000_000_000);
+
+    fn traffic(source: &str) -> Traffic {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.yaml");
+        std::fs::write(&path, source).unwrap();
+        let environment = Environment::default();
+        let sources = Sources { file: Some(&path), environment: &environment, flags: Flags::default() };
+        load(sources).unwrap_or_else(|error| panic!("{error}")).snapshot.traffic
+    }
+
+    #[test]
+    fn a_catalog_has_the_entries_and_the_priced_models_once() {
+        let traffic = traffic(
+            "providers:\n  - {name: openai, kind: openai, credential: k}\n  - {name: own, kind: openai, base_url: 'http://127.0.0.1:9/v1', credential: k}\n\
+             models:\n  - {name: fast, credits: 2, targets: [{provider: openai, model: gpt-5-mini}]}\n  - {name: quick, targets: [{provider: openai, model: gpt-5-mini}]}\n  - {name: home, targets: [{provider: own, model: llama}]}\n",
+        );
+        let catalog = traffic.catalog(NOW, |_| true);
+        let names = |name: &str| catalog.iter().filter(|model| model.name == name).collect::<Vec<_>>();
+        let [fast] = names("fast")[..] else { panic!("{catalog:?}") };
+        assert_eq!(
+            (fast.aliases.join(" "), fast.credits, fast.is_entry),
+            ("quick openai/gpt-5-mini".into(), Credits(2), true)
+        );
+        assert!(fast.price.is_some() && fast.limits.is_some());
+        let provider = |name: &str| traffic.provider_of(name).map(|provider| provider.name.to_string());
+        let (own, openai) = (Some("own".to_owned()), Some("openai".to_owned()));
+        assert_eq!(
+            [provider("home"), provider("own/x"), provider("quick"), provider("x/y")],
+            [own.clone(), own, openai, None]
+        );
+        let [home] = names("home")[..] else { panic!("{catalog:?}") };
+        assert!(home.price.is_none() && home.limits.is_none() && home.aliases == ["own/llama"], "{home:?}");
+        // A model that an entry names is listed under the entry only; others have the credits of their own name.
+        assert!(names("openai/gpt-5-mini").is_empty());
+        let [plain] = names("openai/gpt-5")[..] else { panic!("{catalog:?}") };
+        assert_eq!((plain.credits, plain.is_entry, plain.model), (Credits(1), false, "gpt-5"));
+        assert!(!catalog.iter().any(|model| model.name.starts_with("own/") || model.name.contains('*')));
+        let mut all: Vec<&str> = catalog.iter().map(|model| model.name.as_str()).collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), catalog.len());
+        // With a list of names, other names of a model are neither listed nor mentioned.
+        let some = |names: &[&str]| -> Vec<(String, String)> {
+            let catalog = traffic.catalog(NOW, |name| names.contains(&name));
+            catalog.into_iter().map(|model| (model.name, model.aliases.join(" "))).collect()
+        };
+        let pair = |name: &str, aliases: &str| (name.to_owned(), aliases.to_owned());
+        assert_eq!(some(&["quick"]), [pair("quick", "")]);
+        assert_eq!(some(&["openai/gpt-5-mini", "own/llama"]), [pair("openai/gpt-5-mini", ""), pair("own/llama", "")]);
+        assert_eq!(some(&["fast", "quick", "openai/x"]), [pair("fast", "quick"), pair("quick", "fast")]);
+    }
+
+    #[test]
+    fn a_catalog_without_endpoints_is_empty() {
+        assert!(
+            traffic("ai: {enabled: false}\nproviders: [{name: openai, kind: openai, credential: k}]\n")
+                .catalog(NOW, |_| true)
+                .is_empty()
+        );
+    }
+}

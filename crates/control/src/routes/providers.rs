@@ -1,0 +1,280 @@
+//! `GET /api/providers`: the configured providers, with the caller's credentials and their health.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::{ProviderKeyId, Role};
+use axum::Json;
+use axum::extract::State;
+use config::snapshot::{Credential, Provider};
+use ledger::ProviderResponse;
+use serde::Serialize;
+use store::StoredProviderKey;
+use utoipa::ToSchema;
+
+use crate::caller::Caller;
+use crate::credentials::{CredentialState, VaultCredentials};
+use crate::moment::rfc3339;
+use crate::problem::Problem;
+use crate::state::App;
+
+/// The period before now whose requests show the health of a provider.
+const HEALTH_PERIOD: Duration = Duration::from_hours(1);
+/// The minimum length of a configured credential of which the last characters are shown.
+const SECRET_CHARS_MIN: usize = 16;
+
+/// The list of configured providers.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Providers {
+    /// The providers that are on, in the order of the configuration.
+    items: Vec<ProviderView>,
+    /// Always null: one page contains all providers.
+    next: Option<String>,
+}
+
+/// A provider of models.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Provider)]
+struct ProviderView {
+    /// The name in `PROVIDER/MODEL`.
+    name: String,
+    /// The provider's API: `openai`, `anthropic`, `gemini`, or `mock`, which simulates all of them.
+    kind: &'static str,
+    /// The host of the provider's `base_url`; null unless the caller is an admin.
+    host: Option<String>,
+    /// The formats that the provider supports.
+    formats: Vec<&'static str>,
+    credential: ProviderCredentials,
+    health: ProviderHealth,
+}
+
+/// The credentials for a provider, without their secrets.
+#[derive(Debug, Serialize, ToSchema)]
+struct ProviderCredentials {
+    #[schema(inline)]
+    state: CredentialState,
+    /// The user's own credentials in the vault, newest first. Requests use the first one.
+    own: Vec<CredentialView>,
+    /// The shared credentials in the vault, newest first; null unless the caller is an admin.
+    shared: Option<Vec<CredentialView>>,
+    /// The configured credential; null unless the caller is an admin.
+    configured: Option<ConfiguredCredential>,
+}
+
+/// A credential that is in the vault.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProviderCredential)]
+struct CredentialView {
+    #[schema(value_type = Uuid)]
+    id: ProviderKeyId,
+    label: String,
+    last4: String,
+}
+
+/// The credential that the setting `providers[].credential` defines.
+#[derive(Debug, Serialize, ToSchema)]
+struct ConfiguredCredential {
+    /// The source: `configuration`, `vault` or `none`.
+    source: &'static str,
+    /// The label of the shared credential; null if any may be used, and for other sources.
+    label: Option<String>,
+    /// The last four characters of the secret in the configuration; null for other sources and short secrets.
+    last4: Option<String>,
+}
+
+/// The health of a provider according to recorded LLM requests of the last hour: of the newest 500 requests of the user, or
+/// of all clients if the caller is an admin. Only the last attempt of a request counts.
+#[derive(Debug, Serialize, ToSchema)]
+struct ProviderHealth {
+    #[schema(inline)]
+    status: HealthStatus,
+    /// The number of requests with a result of the provider.
+    requests: u64,
+    /// The number of these requests that failed.
+    failures: u64,
+    /// The start of the newest request that did not fail; null without one.
+    #[schema(format = DateTime)]
+    last_success_at: Option<String>,
+    /// The start of the newest request that failed; null without one.
+    #[schema(format = DateTime)]
+    last_failure_at: Option<String>,
+    /// The provider's status of that request; null if it sent no response.
+    last_failure_status: Option<u16>,
+}
+
+/// `ok`: the newest request did not fail. `failing`: it failed, because the provider sent no complete response in time, or
+/// the status 401, 403, 429 or 5xx. `unknown`: there was no request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum HealthStatus {
+    Ok,
+    Failing,
+    Unknown,
+}
+
+impl From<&StoredProviderKey> for CredentialView {
+    fn from(stored: &StoredProviderKey) -> Self {
+        Self { id: stored.id, label: stored.label.clone(), last4: stored.last4.clone() }
+    }
+}
+
+impl From<&Credential> for ConfiguredCredential {
+    fn from(credential: &Credential) -> Self {
+        let of = |source| Self { source, label: None, last4: None };
+        match credential {
+            Credential::None => of("none"),
+            Credential::Vault { label } => Self { label: label.as_ref().map(|label| label.to_string()), ..of("vault") },
+            Credential::Fixed(secret) => {
+                let text = secret.expose();
+                let start = text.char_indices().rev().nth(3).map(|(at, _)| at);
+                let last4 = start.and_then(|at| text.get(at..)).map(str::to_owned);
+                Self { last4: last4.filter(|_| text.chars().count() >= SECRET_CHARS_MIN), ..of("configuration") }
+            }
+        }
+    }
+}
+
+impl ProviderHealth {
+    /// Judges the responses of one provider, newest first.
+    fn of<'a>(responses: impl Iterator<Item = &'a ProviderResponse>) -> Self {
+        let mut health = Self {
+            status: HealthStatus::Unknown,
+            requests: 0,
+            failures: 0,
+            last_success_at: None,
+            last_failure_at: None,
+            last_failure_status: None,
+        };
+        for response in responses {
+            let failed = has_failed(response);
+            if health.requests == 0 {
+                health.status = if failed { HealthStatus::Failing } else { HealthStatus::Ok };
+            }
+            health.requests += 1;
+            health.failures += u64::from(failed);
+            if failed && health.last_failure_at.is_none() {
+                health.last_failure_at = Some(rfc3339(response.at));
+                health.last_failure_status = response.status;
+            } else if !failed && health.last_success_at.is_none() {
+                health.last_success_at = Some(rfc3339(response.at));
+            }
+        }
+        health
+    }
+}
+
+/// Whether the response shows that the provider does not work for the operator. Other statuses of 400 and more are errors of
+/// the request.
+fn has_failed(response: &ProviderResponse) -> bool {
+    !response.is_complete || matches!(response.status, None | Some(401 | 403 | 429 | 500..))
+}
+
+impl ProviderView {
+    fn new(provider: &Provider, caller: &Caller, stored: &VaultCredentials, health: ProviderHealth) -> Self {
+        let is_admin = caller.role == Role::Admin;
+        let of_provider = |keys: &[StoredProviderKey]| {
+            let found = keys.iter().rev().filter(|key| key.provider == *provider.name);
+            found.map(CredentialView::from).collect::<Vec<_>>()
+        };
+        Self {
+            name: provider.name.to_string(),
+            kind: provider.kind.as_str(),
+            host: is_admin.then(|| provider.origin.host.clone()),
+            formats: provider.formats().collect(),
+            credential: ProviderCredentials {
+                state: stored.state(provider, &caller.plan),
+                own: of_provider(&stored.own),
+                shared: is_admin.then(|| of_provider(&stored.shared)),
+                configured: is_admin.then(|| ConfiguredCredential::from(&provider.credential)),
+            },
+            health,
+        }
+    }
+}
+
+/// Lists the configured providers.
+///
+/// It reports which credential the caller's requests use, and how the newest requests went. No response contains a
+/// credential.
+#[utoipa::path(get, path = "/api/providers", tag = "models", security(("key" = []), ("cookie" = [])),
+    responses((status = 200, body = Providers, example = json!({
+        "items": [{
+            "name": "openai", "kind": "openai", "host": null, "formats": ["chat", "responses"],
+            "credential": {"state": "own", "own": [{"id": "0199aa00-0000-7000-8000-000000000004", "label": "team", "last4": "MPLE"}],
+                "shared": null, "configured": null},
+            "health": {"status": "ok", "requests": 12, "failures": 1, "last_success_at": "2026-11-20T08:03:52.000120Z",
+                "last_failure_at": "2026-11-20T07:58:11.004000Z", "last_failure_status": 429}
+        }],
+        "next": null
+    }))))]
+pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Providers>, Problem> {
+    let stored = VaultCredentials::of(&app, &caller).await?;
+    let user = (caller.role != Role::Admin).then_some(caller.user_no);
+    let responses = app.ledger.newest_responses(user, app.clock.now().before(HEALTH_PERIOD)).await?;
+    let snapshot = app.live.load_full();
+    let items = snapshot.traffic.providers.iter().map(|provider| {
+        let traffic = &snapshot.traffic;
+        let is_of = |response: &&ProviderResponse| match (&response.provider, &response.model) {
+            (Some(name), _) => *name == *provider.name,
+            (None, Some(model)) => traffic.provider_of(model).is_some_and(|of| of.name == provider.name),
+            (None, None) => false,
+        };
+        let of_provider = responses.iter().filter(is_of);
+        ProviderView::new(provider, &caller, &stored, ProviderHealth::of(of_provider))
+    });
+    Ok(Json(Providers { items: items.collect(), next: None }))
+}
+
+#[cfg(test)]
+mod tests {
+    use access::{Secret, Timestamp};
+
+    use super::*;
+
+    fn check(responses: &[(u64, Option<u16>, bool)], status: HealthStatus, failures: u64) -> ProviderHealth {
+        let responses: Vec<ProviderResponse> = responses
+            .iter()
+            .map(|(at, status, is_complete)| ProviderResponse {
+                provider: Some("openai".to_owned()),
+                model: None,
+                at: Timestamp(*at),
+                status: *status,
+                is_complete: *is_complete,
+            })
+            .collect();
+        let health = ProviderHealth::of(responses.iter());
+        assert_eq!((health.status, health.failures), (status, failures), "{responses:?}");
+        assert_eq!(health.requests, responses.len() as u64);
+        health
+    }
+
+    #[test]
+    fn the_newest_request_decides_about_a_providers_health() {
+        use HealthStatus::{Failing, Ok, Unknown};
+        check(&[], Unknown, 0);
+        check(&[(9, Some(200), true)], Ok, 0);
+        for status in [400, 404, 413, 422] {
+            check(&[(9, Some(status), true)], Ok, 0);
+        }
+        for status in [401, 403, 429, 500, 503, 599] {
+            check(&[(9, Some(status), true)], Failing, 1);
+        }
+        check(&[(9, None, true)], Failing, 1);
+        check(&[(9, Some(200), false)], Failing, 1);
+        let health = check(&[(9_000_000, Some(200), true), (8_000_000, Some(503), true), (7, None, true)], Ok, 2);
+        assert_eq!(health.last_success_at.as_deref(), Some("1970-01-01T00:00:09Z"));
+        assert_eq!(
+            (health.last_failure_at.as_deref(), health.last_failure_status),
+            (Some("1970-01-01T00:00:08Z"), Some(503))
+        );
+        check(&[(9, Some(429), true), (8, Some(200), true)], Failing, 1);
+    }
+
+    #[test]
+    fn of_a_configured_secret_at_most_four_characters_are_shown() {
+        let shown = |text: &str| ConfiguredCredential::from(&Credential::Fixed(Secret::new(text.to_owned()))).last4;
+        assert_eq!(shown("sk-live-0123456789abcd").as_deref(), Some("abcd"));
+        assert_eq!(shown("sk-ü-0123456789é€日本").as_deref(), Some("é€日本"));
+        assert_eq!((shown("short-secret"), shown(""), shown("abc")), (None, None, None));
+    }
+}

@@ -1,0 +1,309 @@
+//! Time series of a user's usage: figures per step of time and group.
+//!
+//! Steps of a day read daily totals, whose number does not depend on the number of requests. Other series read events and
+//! counts per minute, at most [`SERIES_ROWS_MAX`] of each.
+
+mod text;
+
+use access::{KeyNo, Timestamp, UserNo};
+use sqlx::AssertSqlSafe;
+use store::DatabaseError;
+use store::sql::{micros, statements, timestamp, unsigned};
+use uuid::Uuid;
+
+use super::UsageTotals;
+use super::requests::RequestKey;
+use super::sums::SumsRow;
+use crate::handle::Ledger;
+
+#[cfg(test)]
+pub(super) use text::texts;
+use text::{GROUPS_MAX, SeriesSource};
+
+/// Maximum number of events, and of rows of counts, that one answer reads: an event costs about 4 µs. A series of more
+/// requests begins later than requested.
+pub const SERIES_ROWS_MAX: u32 = 8_000;
+
+const MICROS_PER_MINUTE: u64 = 60_000_000;
+const MICROS_PER_HOUR: u64 = 60 * MICROS_PER_MINUTE;
+const MICROS_PER_DAY: u64 = 24 * MICROS_PER_HOUR;
+
+statements! {
+    EVENTS_STOP = "SELECT started_at FROM usage_events WHERE user_no = $1 AND started_at >= $2 AND started_at < $3
+        ORDER BY started_at DESC LIMIT 1 OFFSET $4";
+    COUNTS_STOP = "SELECT minute FROM usage_counts WHERE user_no = $1 AND minute >= $2 AND minute < $3
+        ORDER BY minute DESC LIMIT 1 OFFSET $4";
+}
+
+/// The property by which requests are grouped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeriesGroup {
+    /// The model that the client named. Only LLM requests.
+    Model,
+    /// The key of the request.
+    Key,
+    /// The route of the request.
+    Route,
+}
+
+/// The length of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeriesStep {
+    /// A step of 60 seconds.
+    Minute,
+    /// A step of 60 minutes.
+    Hour,
+    /// A whole day in UTC.
+    Day,
+}
+
+/// The range and the grouping of requested series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeriesFilter {
+    /// The grouping; `None` is one series of all requests.
+    pub by: Option<SeriesGroup>,
+    /// The length of each step.
+    pub step: SeriesStep,
+    /// The first step contains this time.
+    pub since: Timestamp,
+    /// The last step begins before this time.
+    pub until: Timestamp,
+    /// Only requests with this key.
+    pub key: Option<KeyNo>,
+    /// Only LLM requests for this model, as the client named it.
+    pub model: Option<String>,
+}
+
+/// Time series over whole steps from `since` to `until`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageSeries {
+    /// Start of the first step.
+    pub since: Timestamp,
+    /// End of the last step.
+    pub until: Timestamp,
+    /// Whether the requested range has more requests than an answer reads, so that the series begin later.
+    pub truncated: bool,
+    /// Figures of a step without requests: zeros, and `None` for what the source does not count.
+    pub unused: SeriesFigures,
+    /// One series per group, most requests first: at most ten, and one of the remaining groups.
+    pub series: Vec<GroupSeries>,
+}
+
+/// The series of one group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupSeries {
+    /// The group of the series.
+    pub name: GroupName,
+    /// Figures of each step with requests: its number, counted from 0, in order.
+    pub points: Vec<(u64, SeriesFigures)>,
+}
+
+/// The group of a series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupName {
+    /// All requests of the filter.
+    All,
+    /// Requests for a model; `None` is without a known model name.
+    Model(Option<String>),
+    /// Requests with a key; `None` if the store does not know it.
+    Key(Option<RequestKey>),
+    /// Requests of a route.
+    Route(Option<String>),
+    /// Requests of this number of groups, which have fewer requests than the others.
+    Rest(u64),
+}
+
+/// Figures of a group in a step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SeriesFigures {
+    /// Usage of requests that count.
+    pub totals: UsageTotals,
+    /// Requests that reached no upstream, which are in no total; `None` if the source does not count them.
+    pub refused: Option<u64>,
+    /// Requests, including refused ones, with an error response; `None` if the source does not count them.
+    pub errors: Option<u64>,
+    /// Mean duration in microseconds; `None` without requests, and if the source does not record durations.
+    pub mean_us: Option<u64>,
+    /// 50th, 95th and 99th percentile (nearest rank) of the duration in microseconds, of events that reached an upstream.
+    pub quantiles_us: Option<[u64; 3]>,
+}
+
+#[derive(sqlx::FromRow)]
+struct SeriesRow {
+    place: i64,
+    point: i64,
+    group_count: i64,
+    /// Number of requests with a duration.
+    timed: i64,
+    refused: i64,
+    errors: i64,
+    duration_us: Option<i64>,
+    #[sqlx(flatten)]
+    sums: SumsRow,
+    p50_us: Option<i64>,
+    p95_us: Option<i64>,
+    p99_us: Option<i64>,
+    name: Option<String>,
+    // Only grouping by key selects these columns.
+    #[sqlx(default)]
+    key_id: Option<Uuid>,
+    #[sqlx(default)]
+    prefix: Option<String>,
+    #[sqlx(default)]
+    last4: Option<String>,
+}
+
+impl SeriesStep {
+    /// Returns the length in microseconds.
+    #[must_use]
+    pub const fn micros(self) -> u64 {
+        match self {
+            Self::Minute => MICROS_PER_MINUTE,
+            Self::Hour => MICROS_PER_HOUR,
+            Self::Day => MICROS_PER_DAY,
+        }
+    }
+
+    /// Returns the start of the step that contains `at`.
+    const fn start(self, at: Timestamp) -> Timestamp {
+        Timestamp(at.0 - at.0 % self.micros())
+    }
+
+    /// Returns the start of the first step that does not begin before `at`.
+    const fn start_from(self, at: Timestamp) -> Timestamp {
+        Timestamp(at.0.div_ceil(self.micros()).saturating_mul(self.micros()))
+    }
+}
+
+impl SeriesFilter {
+    /// The source that has the figures, daily totals if possible.
+    const fn source(&self) -> SeriesSource {
+        match (self.step, self.by, self.key, &self.model) {
+            (SeriesStep::Day, None | Some(SeriesGroup::Key), _, None) => SeriesSource::DailyKeys,
+            (SeriesStep::Day, Some(SeriesGroup::Model), None, _) | (SeriesStep::Day, None, None, Some(_)) => {
+                SeriesSource::DailyModels
+            }
+            _ => SeriesSource::Requests,
+        }
+    }
+}
+
+impl Ledger {
+    /// Returns time series of a user's usage, as far as ingest has stored it.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn usage_series(&self, user: UserNo, filter: &SeriesFilter) -> Result<UsageSeries, DatabaseError> {
+        let (since, until) = (filter.step.start(filter.since), filter.step.start_from(filter.until));
+        let source = filter.source();
+        let (unused, until) = (SeriesFigures::unused(source), until.max(since));
+        let mut series = UsageSeries { since, until, truncated: false, unused, series: Vec::new() };
+        let model = match &filter.model {
+            None => None,
+            Some(name) => match self.model_no(name).await? {
+                Some(no) => Some(no),
+                // No client ever requested the model, so there is no row.
+                None => return Ok(series.with(Vec::new(), filter)),
+            },
+        };
+        if source == SeriesSource::Requests
+            && let Some(from) = self.complete_from(user, &series, filter.step).await?
+        {
+            series.since = from.min(series.until);
+            series.truncated = true;
+        }
+        let text = text::text(source, filter.by);
+        let query = self.store.query(AssertSqlSafe(text)).bind(user.0);
+        let key = filter.key.map(|key| key.0);
+        let days = |at: Timestamp| i64::from(at.day().0);
+        let query = match source {
+            SeriesSource::DailyKeys => query.bind(days(series.since)).bind(days(series.until)).bind(key),
+            SeriesSource::DailyModels => query.bind(days(series.since)).bind(days(series.until)).bind(model),
+            SeriesSource::Requests => {
+                let query = query.bind(micros(series.since)).bind(micros(series.until)).bind(key).bind(model);
+                query.bind(micros(Timestamp(filter.step.micros())))
+            }
+        };
+        let rows: Vec<SeriesRow> = query.all().await?;
+        Ok(series.with(rows, filter))
+    }
+
+    /// Returns the start of the first step that an answer can read completely; `None` if it can read all.
+    async fn complete_from(
+        &self,
+        user: UserNo,
+        range: &UsageSeries,
+        step: SeriesStep,
+    ) -> Result<Option<Timestamp>, DatabaseError> {
+        let stop = |text: &'static str| self.store.query(text).bind(user.0);
+        let minute = |at: Timestamp| micros(Timestamp(at.0 / MICROS_PER_MINUTE));
+        let events = stop(EVENTS_STOP).bind(micros(range.since)).bind(micros(range.until));
+        let events: Option<(i64,)> = events.bind(i64::from(SERIES_ROWS_MAX)).find().await?;
+        let counts = stop(COUNTS_STOP).bind(minute(range.since)).bind(minute(range.until));
+        let counts: Option<(i64,)> = counts.bind(i64::from(SERIES_ROWS_MAX)).find().await?;
+        let counts = counts.map(|(minute,)| Timestamp(unsigned(minute).saturating_mul(MICROS_PER_MINUTE)));
+        let stop = events.map(|(at,)| timestamp(at)).max(counts);
+        // The step of the first row that is not read is incomplete.
+        Ok(stop.map(|at| Timestamp(step.start(at).0.saturating_add(step.micros()))))
+    }
+}
+
+impl UsageSeries {
+    fn with(mut self, rows: Vec<SeriesRow>, filter: &SeriesFilter) -> Self {
+        let mut last = None;
+        for row in rows {
+            if last != Some(row.place) {
+                last = Some(row.place);
+                self.series.push(GroupSeries { name: row.group(filter.by), points: Vec::new() });
+            }
+            if let Some(group) = self.series.last_mut() {
+                group.points.push((unsigned(row.point), row.figures(filter.source())));
+            }
+        }
+        if filter.by.is_none() && self.series.is_empty() {
+            self.series.push(GroupSeries { name: GroupName::All, points: Vec::new() });
+        }
+        self
+    }
+}
+
+impl SeriesFigures {
+    fn unused(source: SeriesSource) -> Self {
+        let none = (source != SeriesSource::DailyKeys).then_some(0);
+        Self { refused: none, errors: none, ..Self::default() }
+    }
+}
+
+impl SeriesRow {
+    fn group(&self, by: Option<SeriesGroup>) -> GroupName {
+        let Some(by) = by else { return GroupName::All };
+        if self.place > GROUPS_MAX {
+            return GroupName::Rest(unsigned(self.group_count - GROUPS_MAX));
+        }
+        match by {
+            SeriesGroup::Model => GroupName::Model(self.name.clone()),
+            SeriesGroup::Route => GroupName::Route(self.name.clone()),
+            SeriesGroup::Key => {
+                let named = (self.key_id, self.name.clone(), self.prefix.clone(), self.last4.clone());
+                GroupName::Key(match named {
+                    (Some(id), Some(label), Some(prefix), Some(last4)) => {
+                        Some(RequestKey { id: access::KeyId(id), label, prefix, last4 })
+                    }
+                    _ => None,
+                })
+            }
+        }
+    }
+
+    fn figures(&self, source: SeriesSource) -> SeriesFigures {
+        let has_errors = source != SeriesSource::DailyKeys;
+        let quantiles = self.p50_us.zip(self.p95_us).zip(self.p99_us);
+        SeriesFigures {
+            totals: UsageTotals::from(&self.sums),
+            refused: has_errors.then(|| unsigned(self.refused)),
+            errors: has_errors.then(|| unsigned(self.errors)),
+            mean_us: self.duration_us.and_then(|sum| unsigned(sum).checked_div(unsigned(self.timed))),
+            quantiles_us: quantiles.map(|((p50, p95), p99)| [p50, p95, p99].map(unsigned)),
+        }
+    }
+}
