@@ -70,7 +70,8 @@ pub(crate) fn around(
             drop(panic);
             Problem::internal().into_response()
         }))
-        // Responses contain user data: proxies and browsers must not cache them or guess another media type.
+        // Responses contain user data: proxies and browsers must not cache them, unless the handler permits it, or guess
+        // another media type.
         .layer(from_fn(private));
     // Outermost: every response has an id, is counted and is logged once.
     guard(router).layer(from_fn_with_state(observer, observe))
@@ -109,7 +110,7 @@ async fn refuse_malformed(request: Request, next: Next) -> Response {
 async fn private(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }

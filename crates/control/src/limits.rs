@@ -18,6 +18,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use crate::address::Address;
 use crate::caller::{Caller, Via};
 use crate::problem::Problem;
+use crate::routes::site;
 use crate::state::App;
 
 pub(crate) const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
@@ -26,8 +27,22 @@ pub(crate) const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-rate
 
 /// Paths without limits: probes, and pages that a browser or a shell opens. The OpenAPI document lists no rate limits for
 /// these paths.
-const FREE: [&str; 9] =
-    ["/", "/health", "/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/link", "/install.sh"];
+const FREE: [&str; 14] = [
+    "/",
+    "/api/site",
+    "/dashboard",
+    "/dashboard/",
+    site::DASHBOARD,
+    "/docs",
+    "/docs/api",
+    "/health",
+    "/install.sh",
+    "/link",
+    "/livez",
+    "/metrics",
+    "/openapi.json",
+    "/readyz",
+];
 /// The endpoint that accepts a key in its body. Its handler counts the request for that key ([`BodyKeyVerdict::take`]).
 const VALIDATE: &str = "/api/auth/validate";
 

@@ -7,6 +7,7 @@ mod client;
 #[cfg(test)]
 mod cors;
 #[cfg(test)]
+mod dashboard;
 mod document;
 #[cfg(test)]
 mod everywhere;

@@ -1,0 +1,7 @@
+"use client";
+
+import { Shell } from "@/features/frame/shell";
+
+export function KeysPage() {
+  return <Shell page="keys">{null}</Shell>;
+}

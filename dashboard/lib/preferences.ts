@@ -1,0 +1,34 @@
+"use client";
+
+/** What only this browser knows: theme, language and the open panels. */
+
+
+import { create } from "zustand";
+import { persist } from "zustand/middleware";
+
+import type { Locale } from "@/lib/format";
+
+export type Theme = "system" | "light" | "dark";
+
+interface Preferences {
+  theme: Theme;
+  /** `undefined` follows the browser. */
+  locale: Locale | undefined;
+  setTheme(theme: Theme): void;
+  setLocale(locale: Locale): void;
+}
+
+/** The key in the browser's storage; the script in the head of every page reads the theme before the first paint. */
+export const STORED_AS = "preferences";
+
+export const usePreferences = create<Preferences>()(
+  persist(
+    (set) => ({
+      theme: "system",
+      locale: undefined,
+      setTheme: (theme) => set({ theme }),
+      setLocale: (locale) => set({ locale }),
+    }),
+    { name: STORED_AS, skipHydration: true },
+  ),
+);
