@@ -3,7 +3,7 @@ import type { ReactNode } from "react";
 
 import "@/styles/app.css";
 import { Providers } from "@/features/frame/providers";
-import { STORED_AS } from "@/lib/preferences";
+import { STORED_AS } from "@/lib/stored-as";
 
 export const metadata: Metadata = {
   title: "Gateway",

@@ -13,6 +13,7 @@ export const NONE = "–";
 
 const TAGS: Record<Locale, string> = { en: "en-GB", id: "id-ID" };
 const NANO = 1_000_000_000;
+const CENT_NANO = 10_000_000;
 const DAY_S = 86_400;
 
 export interface Format {
@@ -66,7 +67,11 @@ export function formatter(locale: Locale): Format {
   };
   const units = locale === "id" ? { d: "hari", h: "jam", m: "mnt", s: "dtk" } : { d: "d", h: "h", m: "min", s: "s" };
   return {
-    total: (money) => amount(money, 2),
+    total: (money) => {
+      // What was spent is never shown as nothing.
+      const isTiny = "amount_nano" in money && money.amount_nano > 0 && money.amount_nano < CENT_NANO;
+      return isTiny ? `< ${moneyOf(0.01, money.currency, 2)}` : amount(money, 2);
+    },
     exact: (money) => {
       if ("amount_nano" in money && money.amount_nano > 0 && money.amount_nano < 1000) {
         return `< ${moneyOf(0.000001, money.currency, 6)}`;

@@ -1,12 +1,11 @@
 "use client";
 
 /** What only this browser knows: theme, language and the open panels. */
-
-
 import { create } from "zustand";
 import { persist } from "zustand/middleware";
 
 import type { Locale } from "@/lib/format";
+import { STORED_AS } from "@/lib/stored-as";
 
 export type Theme = "system" | "light" | "dark";
 
@@ -17,9 +16,6 @@ interface Preferences {
   setTheme(theme: Theme): void;
   setLocale(locale: Locale): void;
 }
-
-/** The key in the browser's storage; the script in the head of every page reads the theme before the first paint. */
-export const STORED_AS = "preferences";
 
 export const usePreferences = create<Preferences>()(
   persist(

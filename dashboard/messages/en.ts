@@ -54,6 +54,8 @@ export const en = {
     ready: (version: string) => `Ready · ${version}`,
     codexNote: "# Writes ~/.codex/config.toml; --undo takes it back",
     claudeNote: "# Writes ~/.claude/settings.json; --undo takes it back",
+    receipt: "The cost of one request",
+    receiptExample: "Example",
     happens: "What happens to a request",
     steps: [
       ["The key is checked.", "Its owner, models, routes and networks."],
@@ -167,6 +169,7 @@ export const en = {
     errors: "Errors",
     latency: "Latency, p95",
     today: "today",
+    todayHead: "Today",
     ofRequests: (errors: string, requests: string) => `${errors} of ${requests}`,
     cached: (share: string) => `${share} read from cache`,
     p50: (value: string) => `p50 ${value}`,

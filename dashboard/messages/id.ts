@@ -56,6 +56,8 @@ export const id: Messages = {
     ready: (version) => `Siap · ${version}`,
     codexNote: "# Menulis ~/.codex/config.toml; --undo membatalkannya",
     claudeNote: "# Menulis ~/.claude/settings.json; --undo membatalkannya",
+    receipt: "Biaya satu permintaan",
+    receiptExample: "Contoh",
     happens: "Yang terjadi pada sebuah permintaan",
     steps: [
       ["Kunci diperiksa.", "Pemilik, model, rute, dan jaringannya."],
@@ -169,6 +171,7 @@ export const id: Messages = {
     errors: "Kesalahan",
     latency: "Latensi, p95",
     today: "hari ini",
+    todayHead: "Hari ini",
     ofRequests: (errors, requests) => `${errors} dari ${requests}`,
     cached: (share) => `${share} dibaca dari cache`,
     p50: (value) => `p50 ${value}`,

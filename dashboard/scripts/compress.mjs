@@ -68,7 +68,7 @@ report();
 function report() {
   for (const page of lines.map((line) => line.split("\t")[0]).filter((path) => path.endsWith(".html"))) {
     const html = readFileSync(join(out, page), "utf8");
-    const loaded = new Set([...html.matchAll(/src="\/dashboard\/(_next\/[^"?]+\.js)/g)].map(([, path]) => path));
+    const loaded = new Set([...html.matchAll(/<script(?![^>]*noModule)[^>]*src="\/dashboard\/(_next\/[^"?]+\.js)/gi)].map(([, path]) => path));
     const bytes = [...loaded].reduce((sum, path) => sum + readFileSync(join(out, `${path}.br`)).length, 0);
     process.stdout.write(`${page}: ${loaded.size} scripts, ${(bytes / 1000).toFixed(0)} KB compressed\n`);
   }

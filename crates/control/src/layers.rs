@@ -15,6 +15,7 @@ use telemetry::metrics::{self, ApiLabels, LabelValue, PathLabels};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::problem::{Cause, Problem};
+use crate::routes::site;
 use crate::state::App;
 use crate::undeclared::{self, Undeclared};
 use crate::{cors, limits, scripts};
@@ -22,7 +23,7 @@ use crate::{cors, limits, scripts};
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The maximum length of a client's `x-request-id` that is used as the correlation id.
 const CORRELATION_BYTES_MAX: usize = 128;
-/// Probes arrive every few seconds and are logged at debug level.
+/// Probes arrive every few seconds and are logged at debug level, as are the many files of a page.
 const PROBES: [&str; 4] = ["/health", "/livez", "/readyz", "/metrics"];
 
 /// Assigns an id to every request, counts it and logs it.
@@ -149,7 +150,7 @@ async fn observe(State(observer): State<Arc<Observer>>, request: Request, next: 
     let (status, source) = (status.as_u16(), source.as_deref());
     if status >= 500 {
         tracing::warn!(request_id = %id, correlation_id, method, path, status, code, source, took_us, "request failed");
-    } else if PROBES.contains(&path) {
+    } else if PROBES.contains(&path) || path == site::DASHBOARD {
         tracing::debug!(request_id = %id, correlation_id, method, path, status, code, took_us, "request done");
     } else {
         tracing::info!(request_id = %id, correlation_id, method, path, status, code, took_us, "request done");

@@ -1,6 +1,6 @@
 "use client";
 
-import { QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { MutationCache, QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useState } from "react";
 
 import { ApiError } from "@/lib/api";
@@ -15,13 +15,12 @@ function isTransient(error: unknown): boolean {
 
 /** The client of server state. A refused session is reported to the whole page, wherever it was noticed. */
 function newClient(): QueryClient {
-  const queryCache = new QueryCache({
-    onError: (error) => {
-      if (error instanceof ApiError && error.isSignedOut) useSession.getState().end();
-    },
-  });
+  const onError = (error: Error): void => {
+    if (error instanceof ApiError && error.isSignedOut) useSession.getState().end();
+  };
+  const [queryCache, mutationCache] = [new QueryCache({ onError }), new MutationCache({ onError })];
   const retry = (count: number, error: Error): boolean => isTransient(error) && count < 2;
-  return new QueryClient({ queryCache, defaultOptions: { queries: { retry, networkMode: "always" }, mutations: { retry: false, networkMode: "always" } } });
+  return new QueryClient({ queryCache, mutationCache, defaultOptions: { queries: { retry, networkMode: "always" }, mutations: { retry: false, networkMode: "always" } } });
 }
 
 export function Providers({ children }: { children: ReactNode }) {

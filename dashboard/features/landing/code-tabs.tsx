@@ -37,7 +37,7 @@ export function CodeTabs() {
 function Code({ snippet }: { snippet: Snippet }) {
   const parts = snippet.text.split(/(^#.*$|"[^"\n]*"|'[^'\n]*')/m);
   return (
-    <pre className="min-h-[146px]">
+    <pre className="min-h-[146px]" tabIndex={0} aria-label={snippet.label}>
       {parts.map((part, at) => {
         if (part.startsWith("#")) return <span key={at} className="c">{part}</span>;
         return /^["']/.test(part) ? <span key={at} className="s">{part}</span> : part;

@@ -88,7 +88,7 @@ function Agents() {
               <span className="px-2.5 text-xs font-medium text-text-2">{name}</span>
               <CopyButton text={install(site.data, agent)} what={name} withWord />
             </div>
-            <pre>{install(site.data, agent)}</pre>
+            <pre tabIndex={0} aria-label={name}>{install(site.data, agent)}</pre>
           </div>
         ))}
     </>

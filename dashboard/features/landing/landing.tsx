@@ -9,6 +9,7 @@ import { Failure } from "@/components/ui/states";
 import { PublicFrame } from "@/features/frame/public-frame";
 import { CodeTabs } from "@/features/landing/code-tabs";
 import { Gate } from "@/features/landing/gate";
+import { Receipt } from "@/features/landing/receipt";
 import { useMessages } from "@/lib/language";
 import { useSite } from "@/lib/queries";
 
@@ -32,7 +33,10 @@ export function Landing() {
           </div>
           {site.isError ? <Failure error={site.error} onRetry={() => void site.refetch()} /> : <BaseUrls />}
         </div>
-        <CodeTabs />
+        <div className="stack gap-5">
+          <CodeTabs />
+          <Receipt />
+        </div>
       </section>
       <section className="band">
         <div className="cw three">

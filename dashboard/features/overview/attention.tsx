@@ -55,7 +55,7 @@ export function matters(overview: Overview, { t, format, now }: Words): Matter[]
     found.push({ id: key.id, tone: left > 0 ? "warn" : "bad", icon: Clock, title, text: t.overview.keyExpiresText, link: { href: "/dashboard/keys", label: t.overview.showKeys } });
   }
   if (errors.rate && errors.rate >= ERROR_RATE && errors.requests >= REQUESTS_MIN) {
-    const link = { href: "/dashboard/usage?status=error", label: t.overview.showRequests };
+    const link = { href: "/dashboard/usage", label: t.overview.showRequests };
     found.push({ id: "errors", tone: "warn", icon: CircleAlert, title: t.overview.manyErrors(format.percent(errors.rate)), text: t.overview.manyErrorsText, link });
   }
   return found.sort((a, b) => Number(b.tone === "bad") - Number(a.tone === "bad"));

@@ -66,7 +66,7 @@ export function Days({ days, measure, heading, legend }: DaysProps) {
       {isEmpty && <Empty title={t.overview.noRequests} />}
       {!isEmpty && asTable && <DayTable points={points} label={heading} format={text} />}
       {!isEmpty && !asTable && (
-        history.data ? <DayChart points={points} height={220} format={text} summary={`${heading}: ${text(total)}`} /> : <ChartSkeleton />
+        history.data ? <DayChart points={points} height={220} hasDecimals={measure === "spend"} format={text} summary={`${heading}: ${text(total)}`} /> : <ChartSkeleton />
       )}
     </>
   );

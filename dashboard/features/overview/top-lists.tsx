@@ -81,7 +81,7 @@ export function TopKeys({ overview }: { overview: Overview | undefined }) {
             <thead>
               <tr>
                 <th>{t.overview.key}</th>
-                <th className="r x4">{t.overview.today}</th>
+                <th className="r x4">{t.overview.todayHead}</th>
                 <th className="r x3">{t.overview.requests}</th>
                 <th className="r">{t.overview.spend}</th>
               </tr>
