@@ -17,6 +17,7 @@ describe("formatter", () => {
     expect(en.exact(usd(0))).toBe("$0.000000");
     expect(en.rate(15_000_000, "USD")).toBe("$15.00");
     expect(en.pico(22_200_000_000, "USD")).toBe("$0.022200");
+    expect(en.pico(400_000, "USD")).toBe("< $0.000001");
     expect(en.total({ amount: 150_000, currency: "IDR" })).toBe("IDR 150,000");
     expect(id.total({ amount: 150_000, currency: "IDR" })).toBe("Rp150.000");
   });

@@ -13,6 +13,9 @@ export const NONE = "–";
 
 const TAGS: Record<Locale, string> = { en: "en-GB", id: "id-ID" };
 const NANO = 1_000_000_000;
+const PICO = 1_000_000_000_000;
+/** The smallest amount that is written in full. */
+const SMALLEST = 0.000001;
 const CENT_NANO = 10_000_000;
 const DAY_S = 86_400;
 
@@ -58,6 +61,9 @@ export function formatter(locale: Locale): Format {
     if ("amount" in money) return moneyOf(money.amount, money.currency, 0);
     return moneyOf(money.amount_nano / NANO, money.currency, decimals);
   };
+  const small = (value: number, currency: string): string => {
+    return value > 0 && value < SMALLEST ? `< ${moneyOf(SMALLEST, currency, 6)}` : moneyOf(value, currency, 6);
+  };
   const date = (options: Intl.DateTimeFormatOptions) => {
     const format = new Intl.DateTimeFormat(tag, options);
     return (at: string | Date): string => format.format(new Date(at));
@@ -72,14 +78,9 @@ export function formatter(locale: Locale): Format {
       const isTiny = "amount_nano" in money && money.amount_nano > 0 && money.amount_nano < CENT_NANO;
       return isTiny ? `< ${moneyOf(0.01, money.currency, 2)}` : amount(money, 2);
     },
-    exact: (money) => {
-      if ("amount_nano" in money && money.amount_nano > 0 && money.amount_nano < 1000) {
-        return `< ${moneyOf(0.000001, money.currency, 6)}`;
-      }
-      return amount(money, 6);
-    },
+    exact: (money) => ("amount_nano" in money ? small(money.amount_nano / NANO, money.currency) : amount(money, 6)),
     rate: (ratePico, currency) => moneyOf(ratePico / 1_000_000, currency, 2),
-    pico: (amountPico, currency) => moneyOf(amountPico / 1_000_000_000_000, currency, 6),
+    pico: (amountPico, currency) => small(amountPico / PICO, currency),
     count: (value) => {
       if (value < 1_000_000) return number.format(value);
       return value < 1_000_000_000 ? `${decimal(value / 1_000_000, 1)} M` : `${decimal(value / 1_000_000_000, 1)} B`;

@@ -70,6 +70,7 @@ export function Shell({ page, actions, children }: ShellProps) {
               {actions}
               <LanguageSelect />
               <ThemeButton />
+              {me.data && <SignOut place="narrow-only" />}
             </div>
           </header>
           <OfflineBar />
@@ -116,7 +117,7 @@ function Navigation({ page }: { page: string }) {
               <br />
               <span className="t3 sm">{t.frame.plan(me.data.user.plan, t.frame.roles[me.data.acts_as === "admin" ? "admin" : "member"])}</span>
             </span>
-            <SignOut />
+            <SignOut place="wide-only" />
           </div>
         )}
       </div>
@@ -124,7 +125,7 @@ function Navigation({ page }: { page: string }) {
   );
 }
 
-function SignOut() {
+function SignOut({ place }: { place: "wide-only" | "narrow-only" }) {
   const t = useMessages();
   const router = useRouter();
   const client = useQueryClient();
@@ -137,7 +138,7 @@ function SignOut() {
     }
   };
   return (
-    <Button look="ghost" size="small" icon className="push wide-only" aria-label={t.frame.signOut} title={t.frame.signOut} onClick={() => void signOut()}>
+    <Button look="ghost" size="small" icon className={`push ${place}`} aria-label={t.frame.signOut} title={t.frame.signOut} onClick={() => void signOut()}>
       <LogOut className="i s" aria-hidden />
     </Button>
   );

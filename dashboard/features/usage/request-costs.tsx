@@ -10,6 +10,7 @@ const SWATCHES: Record<string, string> = { input: "b1", cached_input: "b3", cach
 export function RequestCosts({ request }: { request: Schemas["RequestDetail"] }) {
   const t = useMessages();
   const priced = request.attempts.filter((attempt) => attempt.price);
+  if (priced.length === 0 && !request.unpriced) return null;
   return (
     <section>
       <h3>{t.usage.tokensAndCost}</h3>
