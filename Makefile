@@ -101,11 +101,11 @@ quick: ## check formatting, lints, house rules and documents of the settings (th
 	@scripts/step "house rules" cargo run --quiet $(LOCKED) --package xtask -- tidy
 	@scripts/step "documents of the settings" cargo run --quiet $(LOCKED) --package xtask -- config-docs --check
 
-bench: ## measure the cost of a request, compared with nginx (release build; takes minutes)
+bench: ## measure the cost of a request beside nginx and HAProxy (release build; half an hour; ARGS=--help)
 	@scripts/setup.sh build
 	@bench/setup.sh
 	cargo build $(LOCKED) --release --package tollgate
-	cargo run $(LOCKED) --release --package bench -- run $(ARGS)
+	cargo run $(LOCKED) --release --package bench -- $(ARGS)
 
 fuzz: ## fuzz every parser, for SECONDS in total (docs/fuzzing.md)
 	@scripts/setup.sh build

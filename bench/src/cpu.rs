@@ -4,9 +4,37 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use serde::Serialize;
 
 /// The length of a clock tick in `/proc/PID/stat`, which the kernel's interface fixes.
 const TICK_MICROS: u64 = 10_000;
+
+/// Processor time in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub(crate) struct CpuTime {
+    pub(crate) total_micros: u64,
+    pub(crate) user_micros: u64,
+    pub(crate) system_micros: u64,
+}
+
+impl CpuTime {
+    /// The time since an earlier reading.
+    pub(crate) const fn since(self, before: Self) -> Self {
+        Self {
+            total_micros: self.total_micros.saturating_sub(before.total_micros),
+            user_micros: self.user_micros.saturating_sub(before.user_micros),
+            system_micros: self.system_micros.saturating_sub(before.system_micros),
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            total_micros: self.total_micros + other.total_micros,
+            user_micros: self.user_micros + other.user_micros,
+            system_micros: self.system_micros + other.system_micros,
+        }
+    }
+}
 
 /// The source of a group's processor time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,33 +46,35 @@ pub(crate) enum CpuAccount {
 }
 
 impl CpuAccount {
-    /// User and system time so far, in microseconds.
-    pub(crate) fn micros(&self) -> anyhow::Result<u64> {
+    /// The time so far.
+    pub(crate) fn time(&self) -> anyhow::Result<CpuTime> {
         match self {
-            Self::Cgroup(dir) => {
-                let stat = fs::read_to_string(dir.join("cpu.stat"))?;
-                let usage = stat.lines().find_map(|line| line.strip_prefix("usage_usec "));
-                usage.context("cpu.stat has no usage_usec")?.parse().context("usage_usec")
-            }
+            Self::Cgroup(dir) => cgroup_time(&fs::read_to_string(dir.join("cpu.stat"))?),
             Self::Tree { .. } => {
-                let ticks = self.pids()?.into_iter().map(|pid| stat_ticks(&format!("/proc/{pid}/stat"))).sum::<u64>();
-                Ok(ticks * TICK_MICROS)
+                let times = self.pids()?.into_iter().map(|pid| stat_time(&format!("/proc/{pid}/stat")));
+                Ok(times.fold(CpuTime::default(), CpuTime::plus))
             }
         }
     }
 
-    /// The time of the threads whose name begins with `prefix`, in microseconds.
-    pub(crate) fn thread_micros(&self, prefix: &str) -> anyhow::Result<u64> {
-        let mut nanos = 0;
+    /// User and system time so far, in microseconds.
+    pub(crate) fn micros(&self) -> anyhow::Result<u64> {
+        Ok(self.time()?.total_micros)
+    }
+
+    /// The time of the threads whose name begins with `prefix`. User and system time are in steps of 10 ms per thread;
+    /// the total is exact.
+    pub(crate) fn thread_time(&self, prefix: &str) -> anyhow::Result<CpuTime> {
+        let mut sum = CpuTime::default();
         for pid in self.pids()? {
             for task in fs::read_dir(format!("/proc/{pid}/task"))?.flatten() {
                 let dir = task.path();
                 if fs::read_to_string(dir.join("comm")).is_ok_and(|name| name.starts_with(prefix)) {
-                    nanos += run_nanos(&dir);
+                    sum = sum.plus(thread_time(&dir));
                 }
             }
         }
-        Ok(nanos / 1_000)
+        Ok(sum)
     }
 
     /// The running processes of the group.
@@ -90,18 +120,37 @@ fn children(pid: u32) -> Vec<u32> {
     lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
 }
 
-/// Processor time in nanoseconds: the first field of `schedstat`, or `stat` if the kernel lacks `schedstat`.
-fn run_nanos(task: &Path) -> u64 {
-    let exact = fs::read_to_string(task.join("schedstat")).ok();
-    let exact = exact.and_then(|line| line.split(' ').next()?.parse().ok());
-    exact.unwrap_or_else(|| stat_ticks(&task.join("stat").to_string_lossy()) * TICK_MICROS * 1_000)
+fn cgroup_time(stat: &str) -> anyhow::Result<CpuTime> {
+    let field = |name: &str| {
+        let value = stat.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.with_context(|| format!("cpu.stat has no {name}"))?.parse::<u64>().with_context(|| name.to_owned())
+    };
+    Ok(CpuTime {
+        total_micros: field("usage_usec")?,
+        user_micros: field("user_usec")?,
+        system_micros: field("system_usec")?,
+    })
 }
 
-/// `utime` + `stime`: the 12th and 13th fields after the name, which may contain spaces.
-fn stat_ticks(file: &str) -> u64 {
-    let stat = fs::read_to_string(file).unwrap_or_default();
-    let fields = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().skip(11).take(2));
-    fields.into_iter().flatten().filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
+/// The total is the first field of `schedstat`, in nanoseconds, or from `stat` if the kernel lacks `schedstat`.
+fn thread_time(task: &Path) -> CpuTime {
+    let time = stat_time(&task.join("stat").to_string_lossy());
+    let exact = fs::read_to_string(task.join("schedstat")).ok();
+    let exact = exact.and_then(|line| line.split(' ').next()?.parse::<u64>().ok());
+    CpuTime { total_micros: exact.map_or(time.total_micros, |nanos| nanos / 1_000), ..time }
+}
+
+/// The time in `/proc/PID/stat`; zero for a process that has ended.
+fn stat_time(file: &str) -> CpuTime {
+    stat_fields(&fs::read_to_string(file).unwrap_or_default()).unwrap_or_default()
+}
+
+/// `utime` and `stime`: the 12th and 13th fields after the name, which may contain spaces.
+fn stat_fields(stat: &str) -> Option<CpuTime> {
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut micros = || Some(fields.next()?.parse::<u64>().ok()? * TICK_MICROS);
+    let (user_micros, system_micros) = (micros()?, micros()?);
+    Some(CpuTime { total_micros: user_micros + system_micros, user_micros, system_micros })
 }
 
 #[cfg(test)]
@@ -119,6 +168,18 @@ mod tests {
     }
 
     #[test]
+    fn user_and_system_time_are_read_apart() {
+        let time = |total_micros, user_micros, system_micros| CpuTime { total_micros, user_micros, system_micros };
+        let stat = "usage_usec 30\nuser_usec 10\nsystem_usec 20\nnr_periods 0\n";
+        assert_eq!(cgroup_time(stat).unwrap(), time(30, 10, 20));
+        assert!(cgroup_time("usage_usec 30\nuser_usec 10\n").is_err());
+        let stat = "7 (a ) b) S 1 7 7 0 -1 4194304 100 0 0 0 3 4 0 0 20 0 1 0 5 6 7";
+        assert_eq!(stat_fields(stat), Some(time(70_000, 30_000, 40_000)));
+        assert_eq!(stat_fields("7 (a) S 1"), None);
+        assert_eq!(time(30, 10, 20).since(time(10, 4, 6)), time(20, 6, 14));
+    }
+
+    #[test]
     fn own_time_grows_with_work() {
         let account = CpuAccount::Tree { root: std::process::id() };
         let before = account.micros().unwrap();
@@ -126,7 +187,7 @@ mod tests {
         while account.micros().unwrap() < before + 3 * TICK_MICROS {
             sum = std::hint::black_box(sum.wrapping_add(1));
         }
-        assert!(account.thread_micros("").unwrap() > 0);
-        assert_eq!(account.thread_micros("no such thread").unwrap(), 0);
+        assert!(account.thread_time("").unwrap().total_micros > 0);
+        assert_eq!(account.thread_time("no such thread").unwrap(), CpuTime::default());
     }
 }

@@ -31,7 +31,9 @@ pub(crate) struct ProcessStart<'a> {
 impl ProcessGroup {
     /// Starts the program. A shell enters the cgroup before it becomes the program, so that all time is counted.
     pub(crate) fn start(start: &ProcessStart<'_>) -> anyhow::Result<Self> {
-        let log = File::create(&start.log).with_context(|| format!("{}", start.log.display()))?;
+        // The file is opened for appending so that it can be emptied while the program writes.
+        File::create(&start.log).with_context(|| format!("{}", start.log.display()))?;
+        let log = File::options().append(true).open(&start.log)?;
         let cgroup = make_cgroup(start.name);
         let mut command = match &cgroup {
             Some(dir) => {
@@ -45,6 +47,11 @@ impl ProcessGroup {
         let child = command.spawn().with_context(|| format!("{}", start.program.display()))?;
         let account = cgroup.map_or(CpuAccount::Tree { root: child.id() }, CpuAccount::Cgroup);
         Ok(Self { child, account })
+    }
+
+    /// The id of the program's process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Returns an error if the program has ended.

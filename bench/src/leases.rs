@@ -7,13 +7,13 @@ use anyhow::{Context, ensure};
 
 use crate::counts::metric;
 use crate::database::{BenchDatabase, DatabaseKind};
-use crate::pair::{CostUnit, SideRun, tollgate};
 use crate::people;
-use crate::product::{LIMITED, LimitSettings, MockProcess, PLAN, Product, ProductFiles};
+use crate::product::{LIMITED, LimitSettings, MockProcess, PLAN, Product, ProductFiles, ServerSettings};
 use crate::ratio::{METHOD, Ratio};
 use crate::run::out_dir;
 use crate::scenario::BenchScenario;
-use crate::tools::ToolPaths;
+use crate::side::{CostUnit, SideRun, tollgate};
+use crate::tools::{BenchTool, ToolPaths};
 use crate::wrk::Wrk;
 
 /// The maximum ratio of the time per request if budgets are leased.
@@ -22,7 +22,7 @@ const TARGET: f64 = 1.03;
 /// last call.
 const WARM_SECONDS: u64 = 3;
 /// The comparison in which both servers apply a rate limit, and neither applies a quota or budget.
-const RATE: LimitSettings = LimitSettings { plan: ", requests_per_minute: 4000000000", budgets: "" };
+const RATE: LimitSettings = LimitSettings { plan: ", requests_per_minute: 2000000000", budgets: "" };
 /// Two budgets that all users share, besides the quota of each.
 const SHARED: LimitSettings = LimitSettings {
     budgets: "budgets: {limits: [{dimension: plan, credits: 4000000000000, per: day}, {dimension: global, credits: 4000000000000, per: day}]}\n",
@@ -114,7 +114,7 @@ struct LoadRun<'a> {
 
 /// Runs the measurement and prints it. A failed request is an error.
 pub(crate) async fn run(flags: LeasesFlags) -> anyhow::Result<bool> {
-    let tools = ToolPaths::find(flags.profile_dir.as_deref())?;
+    let tools = ToolPaths::find(&[BenchTool::Wrk], flags.profile_dir.as_deref())?;
     let (out, dir) = (out_dir(&flags.out)?, tempfile::tempdir()?);
     let mock = MockProcess::start(&tools.tollgate, &out).await?;
     let mut running = Vec::new();
@@ -124,7 +124,8 @@ pub(crate) async fn run(flags: LeasesFlags) -> anyhow::Result<bool> {
         // SQLite's file is in the data folder.
         let data = if database.url.is_some() { dir.path().join(name) } else { database.folder().to_owned() };
         let url = database.url.as_ref();
-        let places = ProductFiles { program: &tools.tollgate, data: &data, out: &out, name, url, limits };
+        let server = ServerSettings::COMPARED;
+        let places = ProductFiles { program: &tools.tollgate, data: &data, out: &out, name, url, limits, server };
         let product = Product::start(&places, mock.address).await.context(name)?;
         let store = database.open().await?;
         let keys = people::callers(&store, PLAN, flags.users).await?;
@@ -143,7 +144,7 @@ pub(crate) async fn run(flags: LeasesFlags) -> anyhow::Result<bool> {
                     name: &name,
                     seconds: flags.seconds,
                     connections: flags.connections,
-                    wrk: &tools.wrk,
+                    wrk: tools.path(BenchTool::Wrk)?,
                     dir: dir.path(),
                     out: &out,
                 };
@@ -238,4 +239,19 @@ fn print_ratio(
     });
     println!("  {what}: {mean:.3} ({low:.3} to {high:.3}){verdict}");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::product::tests::check_config;
+
+    #[test]
+    fn the_limits_of_all_sides_are_valid() {
+        for mode in [BudgetMode::Lent, BudgetMode::Counted, BudgetMode::Shared] {
+            for (_, limits) in mode.sides() {
+                check_config(limits);
+            }
+        }
+    }
 }

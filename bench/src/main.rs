@@ -1,67 +1,96 @@
-//! `cargo run --release -p bench -- run`: the processor cost of a request through Tollgate, compared with nginx.
+//! `make bench`: the processor cost of a request through Tollgate, compared with nginx and HAProxy.
 //!
-//! Method: Tollgate and nginx each run in a cgroup; the load generator (wrk) and the backend (`tollgate mock`) run
-//! outside. Runs are interleaved pairs. Tollgate's time is read after its spool is drained. A target is met if the
-//! upper end of the ratio's 95% interval meets it. A separate pass checks every response, and Tollgate's counts are
-//! compared with the requests sent. Raw output stays in `bench/out/`.
+//! Method: Tollgate, nginx and HAProxy each run in a cgroup; the load generator (wrk) and the backend (`tollgate mock`)
+//! run outside. The runs of all three are interleaved. Tollgate's time is read after its spool is drained. Figures are
+//! medians; a target is met if the upper end of the 95% interval meets it. A separate pass checks every response, and
+//! Tollgate's counts are compared with the requests sent. Raw output stays in `bench/out/`.
 //!
-//! `ingest`, `lookup`, `overview` and `stores` measure the store, `api` the control API, `replay` the startup, `leases`
-//! budgets. They use SQLite or the PostgreSQL that `xtask postgres --durable` starts.
+//! `instructions` counts instructions per request. `ingest`, `lookup`, `overview` and `stores` measure the store, `api`
+//! the control API, `replay` the startup, `leases` budgets. They use SQLite or the PostgreSQL that
+//! `xtask postgres --durable` starts.
 //!
-//! Reading order: `run` (the sequence), `scenario`, `pair`, `ratio`; `group` and `cpu` (processor time), `nginx`,
-//! `product`, `wrk`; `exact` and `counts` (correctness), `memory`, `report`; independent of those `database`, `ingest`,
-//! `lookup`, `overview`, `stores`, `leases`, `replay`, and `api` with `server` and `steady`.
+//! Reading order: `run` (the sequence), `plan` (rows and duration), `scenario` and `target`, `rounds`, `side`, `median`;
+//! `group` and `cpu` (processor time), `reference` (nginx and HAProxy), `product`, `wrk`; `log_level`, `memory` and
+//! `idle`; `exact` and `counts` (correctness); `raw`, `machine`, `report`; `instructions` with `callgrind`; independent
+//! of those `database`, `ingest`, `lookup`, `overview`, `stores`, `leases`, `replay`, and `api` with `server` and
+//! `steady`.
 
 #![expect(clippy::print_stdout, reason = "a command's output")]
 
 mod api;
+mod callgrind;
+mod connection;
 mod counts;
 mod cpu;
 mod database;
 mod events;
 mod exact;
 mod group;
+mod idle;
 mod ingest;
+mod instructions;
 mod leases;
 mod loader;
+mod log_level;
 mod lookup;
+mod machine;
+mod median;
 mod memory;
-mod nginx;
 mod overview;
-mod pair;
 mod people;
+mod plan;
 mod product;
 mod ratio;
+mod raw;
+mod reference;
 mod replay;
 mod report;
+mod rounds;
 mod run;
 mod running_ingest;
 mod scenario;
 mod server;
+mod side;
 mod spread;
 mod steady;
 mod stores;
+mod target;
 mod tools;
 mod wrk;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// Processor cost of a request through Tollgate, compared with nginx and HAProxy
+///
+/// Without a command: measures all rows, checks responses and counts, prints figures, targets and verdicts, and writes
+/// bench/out/. The machine must have no other work.
 #[derive(Parser)]
-#[command(about = "Processor cost of a request through Tollgate, compared with nginx")]
+#[command(name = "bench", args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
 struct BenchCli {
     #[command(subcommand)]
-    command: BenchCommand,
+    command: Option<BenchCommand>,
+    #[command(flatten)]
+    flags: RunFlags,
 }
+
+const EXAMPLES: &str = "Examples:
+  make bench                                          all rows, 12 rounds of 5 s
+  make bench ARGS=\"--quick\"                           a smoke check: 2 rounds of 1 s, no result
+  make bench ARGS=\"--only plain,keyed --pairs 20\"     two rows, 20 rounds
+  make bench ARGS=\"--only idle,memory\"                memory only
+  make bench ARGS=\"instructions\"                      instructions per request, no times
+  make bench ARGS=\"instructions --only plain\"         those of one row";
 
 #[derive(Subcommand)]
 enum BenchCommand {
-    /// Measure, check, and write bench/out/
-    Run(RunFlags),
+    /// User-space instructions per request, counted by callgrind
+    Instructions(instructions::InstructionFlags),
     /// Speed of ingest from the spool into a store, during key creation
     Ingest(ingest::IngestFlags),
     /// Latency of the first lookup of a key, in a store with many keys
@@ -78,21 +107,27 @@ enum BenchCommand {
     Replay(replay::ReplayFlags),
 }
 
-/// Options of `run`. The project's method uses the defaults.
+/// Options of the comparison. The project's method uses the defaults.
 #[derive(clap::Args, Clone)]
 pub(crate) struct RunFlags {
-    /// Interleaved pairs of runs per scenario
+    /// Rows to measure, separated by commas; by default all
+    #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(plan::ROWS))]
+    pub(crate) only: Vec<String>,
+    /// A smoke check in little time, with 2 rounds of 1 s; its figures are no result
+    #[arg(long, conflicts_with_all = ["pairs", "seconds", "memory_requests", "idle_connections", "rest_seconds", "check_rounds"])]
+    pub(crate) quick: bool,
+    /// Interleaved rounds of runs per row; results need at least 12
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(2..=200))]
     pub(crate) pairs: u32,
-    /// Duration of a run in seconds
+    /// Duration of a run in seconds; results need at least 2
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub(crate) seconds: u64,
     /// Number of connections of wrk
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=2_000))]
     pub(crate) connections: u32,
-    /// Run only scenarios whose name contains this text
-    #[arg(long)]
-    pub(crate) only: Option<String>,
+    /// Number of idle connections; the target is for 10,000
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=15_000))]
+    pub(crate) idle_connections: u32,
     /// Requests before the second reading of the memory
     #[arg(long, default_value_t = 1_000_000)]
     pub(crate) memory_requests: u64,
@@ -111,8 +146,10 @@ pub(crate) struct RunFlags {
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    match BenchCli::parse().command {
-        BenchCommand::Run(flags) => in_time(&mut Builder::new_current_thread(), run::run(flags)),
+    let cli = BenchCli::parse();
+    let Some(command) = cli.command else { return in_time(&mut Builder::new_current_thread(), run::run(cli.flags)) };
+    match command {
+        BenchCommand::Instructions(flags) => in_time(&mut Builder::new_current_thread(), instructions::run(flags)),
         // Tollgate's background tasks use this runtime too.
         BenchCommand::Ingest(flags) => in_time(&mut Builder::new_multi_thread(), ingest::run(flags)),
         BenchCommand::Lookup(flags) => in_time(&mut Builder::new_multi_thread(), lookup::run(flags)),

@@ -20,6 +20,8 @@ const EMAIL: &str = "bench@example.com";
 /// The plan of the users.
 pub(crate) const PLAN: &str = "bench";
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The patience with a process that valgrind runs.
+const SLOW_PATIENCE: Duration = Duration::from_secs(300);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The backend of both sides.
@@ -45,6 +47,8 @@ pub(crate) struct Product {
     pub(crate) proxy: SocketAddr,
     pub(crate) control: SocketAddr,
     pub(crate) key: String,
+    /// The file of its output.
+    pub(crate) log: PathBuf,
 }
 
 /// The folders of its files. The configuration and the log stay; the data is deleted.
@@ -57,6 +61,21 @@ pub(crate) struct ProductFiles<'a> {
     /// The URL of its PostgreSQL; `None` means SQLite in `data`.
     pub(crate) url: Option<&'a Secret>,
     pub(crate) limits: LimitSettings,
+    pub(crate) server: ServerSettings<'a>,
+}
+
+/// The settings of the process.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ServerSettings<'a> {
+    pub(crate) log_level: &'static str,
+    pub(crate) workers: u32,
+    /// A program with arguments that runs Tollgate; empty to start Tollgate itself.
+    pub(crate) under: &'a [String],
+}
+
+impl ServerSettings<'_> {
+    /// As many workers as nginx and HAProxy have, and no log line per request.
+    pub(crate) const COMPARED: Self = Self { log_level: "warn", workers: 2, under: &[] };
 }
 
 /// Limits of the users, so high that they are checked but never reached.
@@ -70,26 +89,32 @@ pub(crate) struct LimitSettings {
 
 /// A rate limit and a quota for each user.
 pub(crate) const LIMITED: LimitSettings =
-    LimitSettings { plan: ", credits_per_day: 4000000000, requests_per_minute: 4000000000", budgets: "" };
+    LimitSettings { plan: ", credits_per_day: 4000000000, requests_per_minute: 2000000000", budgets: "" };
 
 impl Product {
     pub(crate) async fn start(places: &ProductFiles<'_>, backend: SocketAddr) -> anyhow::Result<Self> {
         let (proxy, control) = (free_address()?, free_address()?);
         let file = places.out.join(format!("{}.yaml", places.name));
         let store = places.url.map(|url| format!("store: {{url: \"{}\"}}\n", url.expose())).unwrap_or_default();
-        std::fs::write(&file, config(Addresses { proxy, control, backend }, places.limits) + &store)?;
+        std::fs::write(&file, config(Addresses { proxy, control, backend }, places) + &store)?;
         let common = [String::from("--config"), file.display().to_string(), String::from("--data"), path(places.data)];
-        let mut arguments = vec![String::from("serve"), String::from("--workers"), String::from("2")];
-        arguments.extend(common.clone());
+        let words = [String::from("serve"), String::from("--workers"), places.server.workers.to_string()];
+        let serve = words.into_iter().chain(common.clone());
+        let (program, arguments, patience) = match places.server.under {
+            [] => (places.program, serve.collect(), PATIENCE),
+            [runner, words @ ..] => {
+                let program = path(places.program);
+                (Path::new(runner), words.iter().cloned().chain([program]).chain(serve).collect(), SLOW_PATIENCE)
+            }
+        };
         let log = places.out.join(format!("{}.log", places.name));
-        let mut group =
-            ProcessGroup::start(&ProcessStart { name: places.name, program: places.program, arguments, log })?;
-        ready(&mut group, control, PATIENCE).await.context("tollgate serve did not become ready; see its log")?;
+        let mut group = ProcessGroup::start(&ProcessStart { name: places.name, program, arguments, log: log.clone() })?;
+        ready(&mut group, control, patience).await.context("tollgate serve did not become ready; see its log")?;
         let command = |words: &[&str]| run_command(places.program, words, &common);
         command(&["users", "create", "--email", EMAIL, "--plan", PLAN])?;
         let printed = command(&["keys", "create", "--user", EMAIL, "--label", "bench"])?;
         let key = find_key(&printed).context("tollgate keys create printed no key")?;
-        Ok(Self { group, proxy, control, key })
+        Ok(Self { group, proxy, control, key, log })
     }
 }
 
@@ -101,12 +126,14 @@ struct Addresses {
     backend: SocketAddr,
 }
 
-fn config(addresses: Addresses, LimitSettings { plan, budgets }: LimitSettings) -> String {
+fn config(addresses: Addresses, places: &ProductFiles<'_>) -> String {
+    let (LimitSettings { plan, budgets }, log_level) = (places.limits, places.server.log_level);
     let Addresses { proxy, control, backend } = addresses;
     format!(
         "listen: {proxy}
 control: {{listen: {control}}}
-log: {{format: json, level: warn}}
+log: {{format: json, level: {log_level}}}
+connections: {{max: 20000, per_address: 20000}}
 spool: {{max_size: 1GiB}}
 providers:
   - {{name: mock, kind: mock, base_url: \"http://{backend}\"}}
@@ -117,6 +144,7 @@ upstreams:
     backends: [{{url: \"http://{backend}\"}}]
 routes:
   - {{name: open, path: /plain/open, auth: {{type: none}}, upstreams: backend, events: folded}}
+  - {{name: sized, path: {{prefix: /plain/bytes}}, auth: {{type: none}}, upstreams: backend, events: folded}}
   - {{name: keyed, path: /plain/keyed, upstreams: backend, events: folded}}
   - {{name: echo, path: {{prefix: /echo}}, upstreams: backend, events: rows}}
 {budgets}"
@@ -165,8 +193,27 @@ fn path(path: &Path) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// Loads the configuration as Tollgate does. Defaults and bounds of the settings change.
+    pub(crate) fn check_config(limits: LimitSettings) {
+        let [proxy, control, backend] = [7, 8, 9].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let (dir, server) = (tempfile::tempdir().unwrap(), ServerSettings::COMPARED);
+        let (data, file) = (dir.path(), dir.path().join("tollgate.yaml"));
+        let places = ProductFiles { program: data, data, out: data, name: "x", url: None, limits, server };
+        let text = config(Addresses { proxy, control, backend }, &places);
+        std::fs::write(&file, &text).unwrap();
+        let environment = ::config::Environment::default();
+        let flags = ::config::Flags::default();
+        let loaded = ::config::load(::config::Sources { file: Some(&file), environment: &environment, flags });
+        assert!(loaded.is_ok(), "{:?}\n{text}", loaded.err());
+    }
+
+    #[test]
+    fn the_configuration_is_valid() {
+        check_config(LIMITED);
+    }
 
     #[test]
     fn the_key_is_found_in_the_output() {

@@ -22,11 +22,12 @@ pub(crate) struct Ratio {
 }
 
 impl Ratio {
-    /// The ratio of pairs `(first, second)`; `None` for fewer than two pairs, or if a cost is not positive.
+    /// The ratio of pairs `(first, second)`; `None` for fewer than two pairs, or if a cost is not positive and finite.
     #[expect(clippy::cast_precision_loss, reason = "a few hundred pairs")]
     pub(crate) fn of(pairs: &[(f64, f64)]) -> Option<Self> {
         let t = *T.get(pairs.len().checked_sub(2)?.min(T.len() - 1))?;
-        if pairs.iter().any(|(first, second)| *first <= 0.0 || *second <= 0.0) {
+        let has_ratio = |cost: f64| cost.is_finite() && cost > 0.0;
+        if !pairs.iter().all(|(first, second)| has_ratio(*first) && has_ratio(*second)) {
             return None;
         }
         let logs: Vec<f64> = pairs.iter().map(|(first, second)| (first / second).ln()).collect();
@@ -66,5 +67,6 @@ mod tests {
     fn too_few_or_free_runs_have_no_ratio() {
         assert_eq!(Ratio::of(&[(1.0, 1.0)]), None);
         assert_eq!(Ratio::of(&[(1.0, 1.0), (0.0, 1.0)]), None);
+        assert_eq!(Ratio::of(&[(1.0, 1.0), (1.0, f64::NAN)]), None);
     }
 }

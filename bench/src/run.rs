@@ -1,7 +1,6 @@
 //! The whole measurement, in order.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use access::Clock;
 use anyhow::Context;
@@ -10,112 +9,138 @@ use tokio::time::sleep;
 use crate::RunFlags;
 use crate::counts::{ProductCounts, drained};
 use crate::exact;
-use crate::loader::Loader;
+use crate::idle::IdleMemory;
+use crate::log_level::LevelBench;
+use crate::machine::Machine;
 use crate::memory::pss_kib;
-use crate::nginx::Nginx;
-use crate::pair::{Bench, ScenarioResult};
-use crate::product::{LIMITED, MockProcess, Product, ProductFiles};
+use crate::plan::{IDLE, LOG_LEVEL, MEMORY, Progress, RunPlan, minutes};
+use crate::product::{LIMITED, MockProcess, Product, ProductFiles, ServerSettings};
+use crate::raw::RawRuns;
+use crate::reference::{ReferenceKind, ReferenceProxy};
 use crate::report::{BenchReport, LoadCounts, MemoryUse};
+use crate::rounds::{Bench, Recorder, ScenarioResult};
 use crate::scenario::BenchScenario;
-use crate::tools::ToolPaths;
+use crate::tools::{BenchTool, ToolPaths};
 use crate::wrk::Wrk;
-
-/// The time between the start and the first reading of the memory.
-const SETTLE: Duration = Duration::from_secs(5);
 
 /// Measures, checks and prints. Returns `false` if a response or a count was wrong.
 pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
-    let tools = ToolPaths::find(flags.profile_dir.as_deref())?;
-    let out = out_dir(&flags.out)?;
+    let tools = ToolPaths::find(&[BenchTool::Nginx, BenchTool::Haproxy, BenchTool::Wrk], flags.profile_dir.as_deref())?;
+    let (plan, machine, out) = (RunPlan::of(&flags), Machine::read(), out_dir(&flags.out)?);
+    println!(
+        "{}: {} rounds of {} s, about {}",
+        plan.rows.join(", "),
+        plan.pairs,
+        plan.seconds,
+        minutes(plan.estimate())
+    );
+    if let Some(warning) = machine.warning() {
+        println!("warning: {warning}");
+    }
+    let mut recorder = Recorder { raw: RawRuns::create(&out)?, progress: Progress::begin(plan.estimate()) };
+    println!("raw figures of each run: {}", recorder.raw.path.display());
     let dir = tempfile::tempdir()?;
     let mock = MockProcess::start(&tools.tollgate, &out).await?;
-    let nginx = start_nginx(&tools, &mock, &out).await?;
-    let data = dir.path().join("data");
-    let name = "tollgate";
-    let places = ProductFiles { program: &tools.tollgate, data: &data, out: &out, name, url: None, limits: LIMITED };
+    let nginx = ReferenceProxy::start(ReferenceKind::Nginx, &tools, mock.address, &out).await?;
+    let haproxy = ReferenceProxy::start(ReferenceKind::Haproxy, &tools, mock.address, &out).await?;
+    let (data, name, server) = (dir.path().join("data"), "tollgate", ServerSettings::COMPARED);
+    let program = &tools.tollgate;
+    let places = ProductFiles { program, data: &data, out: &out, name, url: None, limits: LIMITED, server };
     let product = Product::start(&places, mock.address).await?;
-    sleep(SETTLE).await;
+    sleep(plan.settle).await;
     let at_rest_kib = pss_kib(&product.group.account)?;
+    let exact = exact::pass(&product, mock.address, plan.check_rounds).await?;
+    recorder.progress.step(plan.preparation(), "all programs run, and responses are checked");
 
-    println!("checking responses");
-    let exact = exact::pass(&product, mock.address, flags.check_rounds).await?;
     let before = ProductCounts::read(&product).await?;
     let wrk = Wrk {
-        program: &tools.wrk,
+        program: tools.path(BenchTool::Wrk)?,
         dir: dir.path(),
         keys: std::slice::from_ref(&product.key),
-        connections: flags.connections,
-        seconds: flags.seconds,
+        connections: plan.connections,
+        seconds: plan.seconds,
     };
-    let bench = Bench { nginx: &nginx, product: &product, mock: &mock, wrk, out: &out };
+    let bench = Bench { nginx: &nginx, haproxy: &haproxy, product: &product, mock: &mock, wrk, out: &out, plan: &plan };
     let mut scenarios = Vec::new();
-    for scenario in BenchScenario::chosen(&flags) {
-        println!("{}", scenario.what);
-        scenarios.push(bench.measure(&scenario, flags.pairs).await.context(scenario.name)?);
+    for scenario in plan.scenarios() {
+        scenarios.push(bench.measure(&scenario, &mut recorder).await.context(scenario.name)?);
     }
-    let whole = whole(&bench, &flags, &scenarios, before).await?;
-    let memory = MemoryUse {
-        at_rest_kib,
-        requests: load(&bench, &flags, whole.forwarded + exact.sent).await?,
-        loaded_kib: pss_kib(&product.group.account)?,
-        rest_seconds: flags.rest_seconds,
+    let whole = whole(&bench, &scenarios, before).await?;
+    let memory = memory(&bench, at_rest_kib, whole.forwarded + exact.sent, &mut recorder).await?;
+    let levels = LevelBench { program, mock: &mock, wrk, plan: &plan };
+    let log_level =
+        if plan.has(LOG_LEVEL) { Some(levels.measure(&mut recorder).await.context(LOG_LEVEL)?) } else { None };
+    let idle = idle(program, &mock, &plan, &mut recorder).await?;
+    let report = BenchReport {
+        pairs: plan.pairs,
+        seconds: plan.seconds,
+        connections: plan.connections,
+        is_result: plan.is_result(),
+        machine,
+        nginx_version: tools.version(BenchTool::Nginx)?,
+        haproxy_version: tools.version(BenchTool::Haproxy)?,
+        cpu_method: product.group.account.method(),
+        scenarios,
+        log_level,
+        idle,
+        memory,
+        exact,
+        whole,
     };
-    let RunFlags { pairs, seconds, connections, .. } = flags;
-    let cpu_method = product.group.account.method();
-    let report = BenchReport { pairs, seconds, connections, cpu_method, scenarios, exact, whole, memory };
-    println!("\n{}\nRaw output: {}", report.write(&out)?, out.display());
+    let (text, json) = report.write(&out)?;
+    println!("\n{text}\nReport: {}\nRaw figures of each run: {}", json.display(), recorder.raw.path.display());
     Ok(report.correct())
 }
 
-async fn start_nginx(tools: &ToolPaths, mock: &MockProcess, out: &Path) -> anyhow::Result<Nginx> {
-    // The workers of nginx run as `nobody` and must be able to enter the folder.
-    let dir = out.join("nginx");
-    std::fs::create_dir(&dir)?;
-    let mut nginx = Nginx::start(&tools.nginx, mock.address, &dir.canonicalize()?)?;
-    for streamed in [false, true] {
-        Loader::connect_soon(nginx.address(streamed)).await.context("cannot connect to nginx; see nginx/error.log")?;
-    }
-    nginx.group.lives()?;
-    Ok(nginx)
-}
-
 /// Compares the requests that reached the mock under load with Tollgate's counts.
-async fn whole(
-    bench: &Bench<'_>,
-    flags: &RunFlags,
-    scenarios: &[ScenarioResult],
-    before: ProductCounts,
-) -> anyhow::Result<LoadCounts> {
-    let probes = u64::try_from(scenarios.len())?;
-    let keyed_probes = u64::try_from(scenarios.iter().filter(|measured| measured.keyed).count())?;
-    let runs = u64::from(flags.pairs) * probes;
-    let reached = |measured: &&ScenarioResult| measured.keyed;
-    let sum = |measured: &[&ScenarioResult]| measured.iter().map(|measured| measured.forwarded).sum::<u64>();
-    let mut whole = LoadCounts {
-        forwarded: sum(&scenarios.iter().collect::<Vec<_>>()) + probes,
-        forwarded_with_key: sum(&scenarios.iter().filter(reached).collect::<Vec<_>>()) + keyed_probes,
-        counted: ProductCounts::default(),
-        tolerance: runs * u64::from(flags.connections),
-    };
-    let targets = (whole.forwarded, whole.forwarded_with_key, whole.tolerance);
-    whole.counted = ProductCounts::settle(bench.product, before, |counted| {
-        let (forwarded, forwarded_with_key, tolerance) = targets;
-        LoadCounts { forwarded, forwarded_with_key, tolerance, counted: *counted }.matches()
-    })
-    .await?;
-    Ok(whole)
+async fn whole(bench: &Bench<'_>, scenarios: &[ScenarioResult], before: ProductCounts) -> anyhow::Result<LoadCounts> {
+    // Each scenario has one request before its runs.
+    let sum = |measured: &[&ScenarioResult]| measured.iter().map(|measured| measured.forwarded + 1).sum::<u64>();
+    let runs = scenarios.iter().map(|measured| u64::from(measured.runs)).sum::<u64>();
+    let forwarded = sum(&scenarios.iter().collect::<Vec<_>>());
+    let forwarded_with_key = sum(&scenarios.iter().filter(|measured| measured.keyed).collect::<Vec<_>>());
+    let tolerance = runs * u64::from(bench.plan.connections);
+    let of = |counted| LoadCounts { forwarded, forwarded_with_key, counted, tolerance };
+    Ok(of(ProductCounts::settle(bench.product, before, |counted| of(*counted).matches()).await?))
 }
 
-/// Sends requests until `memory_requests` are reached, then rests. Returns the number of all requests.
-async fn load(bench: &Bench<'_>, flags: &RunFlags, mut requests: u64) -> anyhow::Result<u64> {
-    while requests < flags.memory_requests {
-        println!("{requests} of {} requests before the memory is read", flags.memory_requests);
+/// Sends requests until `memory_requests` are reached, rests, and reads the memory.
+async fn memory(
+    bench: &Bench<'_>,
+    at_rest_kib: u64,
+    mut requests: u64,
+    recorder: &mut Recorder,
+) -> anyhow::Result<Option<MemoryUse>> {
+    let plan = bench.plan;
+    if !plan.has(MEMORY) {
+        return Ok(None);
+    }
+    while requests < plan.memory_requests {
         let run = bench.wrk.run(&BenchScenario::keyed(), bench.product.proxy).await?;
         requests += run.requests.max(1);
     }
     drained(bench.product).await?;
-    sleep(Duration::from_secs(flags.rest_seconds)).await;
-    Ok(requests)
+    sleep(plan.rest).await;
+    let loaded_kib = pss_kib(&bench.product.group.account)?;
+    recorder.progress.step(plan.row_estimate(MEMORY), &format!("{MEMORY}: {at_rest_kib} and {loaded_kib} KiB"));
+    Ok(Some(MemoryUse { at_rest_kib, requests, loaded_kib, rest_seconds: plan.rest.as_secs() }))
+}
+
+async fn idle(
+    program: &Path,
+    mock: &MockProcess,
+    plan: &RunPlan,
+    recorder: &mut Recorder,
+) -> anyhow::Result<Option<IdleMemory>> {
+    if !plan.has(IDLE) {
+        return Ok(None);
+    }
+    let out = recorder.raw.path.parent().context("the raw figures have no folder")?;
+    let idle = IdleMemory::measure(program, mock.address, plan, out).await.context(IDLE)?;
+    let IdleMemory { connections, rest_kib, open_kib } = idle;
+    let done = format!("{IDLE}: {rest_kib} KiB, {open_kib} KiB with {connections} connections");
+    recorder.progress.step(plan.row_estimate(IDLE), &done);
+    Ok(Some(idle))
 }
 
 /// Creates a new folder for the output of a run.

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use anyhow::{Context, ensure};
 
 use crate::database::{BenchDatabase, DatabaseKind};
-use crate::pair::{CostUnit, SideRun, tollgate};
-use crate::product::{LIMITED, MockProcess, Product, ProductFiles};
+use crate::product::{LIMITED, MockProcess, Product, ProductFiles, ServerSettings};
 use crate::ratio::{METHOD, Ratio};
 use crate::run::out_dir;
 use crate::scenario::BenchScenario;
-use crate::tools::ToolPaths;
+use crate::side::{CostUnit, SideRun, tollgate};
+use crate::tools::{BenchTool, ToolPaths};
 use crate::wrk::Wrk;
 
 /// The maximum ratio of the workers' time.
@@ -44,15 +44,17 @@ struct StoreSide<'a> {
 
 /// Runs the measurement and prints it. A failed request is an error.
 pub(crate) async fn run(flags: StoresFlags) -> anyhow::Result<bool> {
-    let tools = ToolPaths::find(flags.profile_dir.as_deref())?;
-    let (out, dir) = (out_dir(&flags.out)?, tempfile::tempdir()?);
+    let tools = ToolPaths::find(&[BenchTool::Wrk], flags.profile_dir.as_deref())?;
+    let (out, dir, wrk_program) = (out_dir(&flags.out)?, tempfile::tempdir()?, tools.path(BenchTool::Wrk)?);
     let database = BenchDatabase::create(DatabaseKind::Postgres).await?;
     println!("{}", database.describe());
     let mock = MockProcess::start(&tools.tollgate, &out).await?;
     let mut products = Vec::new();
     for (name, url) in [("sqlite", None), ("postgres", database.url.as_ref())] {
         let data = dir.path().join(name);
-        let places = ProductFiles { program: &tools.tollgate, data: &data, out: &out, name, url, limits: LIMITED };
+        let server = ServerSettings::COMPARED;
+        let places =
+            ProductFiles { program: &tools.tollgate, data: &data, out: &out, name, url, limits: LIMITED, server };
         products.push((name, Product::start(&places, mock.address).await.context(name)?));
     }
     let sides: Vec<StoreSide<'_>> = products
@@ -63,7 +65,7 @@ pub(crate) async fn run(flags: StoresFlags) -> anyhow::Result<bool> {
                 name,
                 product,
                 wrk: Wrk {
-                    program: &tools.wrk,
+                    program: wrk_program,
                     dir: dir.path(),
                     keys: std::slice::from_ref(&product.key),
                     connections,

@@ -1,33 +1,67 @@
-//! The required programs: nginx, wrk, and `tollgate`.
+//! The required programs: `tollgate`, and those that `bench/setup.sh` installs.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, bail};
 
+/// A program that is not part of the project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum BenchTool {
+    Nginx,
+    Haproxy,
+    Wrk,
+    Valgrind,
+    CallgrindControl,
+}
+
+impl BenchTool {
+    /// The name of the program.
+    pub(crate) const fn program(self) -> &'static str {
+        match self {
+            Self::Nginx => "nginx",
+            Self::Haproxy => "haproxy",
+            Self::Wrk => "wrk",
+            Self::Valgrind => "valgrind",
+            Self::CallgrindControl => "callgrind_control",
+        }
+    }
+
+    /// The name of Debian's package.
+    const fn package(self) -> &'static str {
+        match self {
+            Self::Nginx | Self::Haproxy | Self::Wrk | Self::Valgrind => self.program(),
+            Self::CallgrindControl => Self::Valgrind.program(),
+        }
+    }
+}
+
 /// The paths of the programs.
 pub(crate) struct ToolPaths {
-    pub(crate) nginx: PathBuf,
-    pub(crate) wrk: PathBuf,
     pub(crate) tollgate: PathBuf,
+    programs: BTreeMap<BenchTool, PathBuf>,
 }
 
 impl ToolPaths {
-    /// Finds all programs, or names the packages of the missing ones.
-    pub(crate) fn find(profile_dir: Option<&Path>) -> anyhow::Result<Self> {
-        let (nginx, wrk) = (on_path("nginx"), on_path("wrk"));
-        let missing: Vec<&str> = [("nginx", &nginx), ("wrk", &wrk)]
-            .iter()
-            .filter(|(_, found)| found.is_none())
-            .map(|(name, _)| *name)
-            .collect();
-        let (Some(nginx), Some(wrk)) = (nginx, wrk) else {
+    /// Finds Tollgate and the tools, or names the packages of the missing ones.
+    pub(crate) fn find(tools: &[BenchTool], profile_dir: Option<&Path>) -> anyhow::Result<Self> {
+        let found = tools.iter().map(|tool| (*tool, on_path(tool.program())));
+        let (mut programs, mut missing) = (BTreeMap::new(), Vec::new());
+        for (tool, path) in found {
+            match path {
+                Some(path) => drop(programs.insert(tool, path)),
+                None => missing.push(tool.package()),
+            }
+        }
+        if !missing.is_empty() {
             bail!(
                 "missing {0}: install the packages of these names (Debian: bench/setup.sh as root, or apt-get install {1})",
                 missing.join(" and "),
                 missing.join(" ")
             );
-        };
+        }
         let own = std::env::current_exe().context("cannot find the path of this binary")?;
         let dir = profile_dir.or_else(|| own.parent()).context("this binary has no folder")?;
         let tollgate = dir.join("tollgate");
@@ -37,13 +71,33 @@ impl ToolPaths {
                 tollgate.display()
             );
         }
-        Ok(Self { nginx, wrk, tollgate })
+        Ok(Self { tollgate, programs })
     }
+
+    /// The path of a tool that [`ToolPaths::find`] was asked for.
+    pub(crate) fn path(&self, tool: BenchTool) -> anyhow::Result<&Path> {
+        let path = self.programs.get(&tool);
+        path.map(PathBuf::as_path).with_context(|| format!("internal error: {} was not searched", tool.program()))
+    }
+
+    /// The version that `-v` prints.
+    pub(crate) fn version(&self, tool: BenchTool) -> anyhow::Result<String> {
+        let output = Command::new(self.path(tool)?).arg("-v").output()?;
+        let printed = [output.stdout, output.stderr].concat();
+        let printed = String::from_utf8_lossy(&printed);
+        let version = version(&printed).with_context(|| format!("{} -v printed {printed:?}", tool.program()))?;
+        Ok(version.to_owned())
+    }
+}
+
+/// The first word that begins with a digit.
+fn version(printed: &str) -> Option<&str> {
+    printed.split(|c: char| c.is_whitespace() || c == '/').find(|word| word.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    // Debian installs nginx in a folder that is not in a user's PATH.
+    // Debian installs nginx and HAProxy in a folder that is not in a user's PATH.
     let dirs = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from));
     dirs.map(|dir| dir.join(name)).find(|file| file.is_file())
 }
@@ -51,4 +105,17 @@ fn on_path(name: &str) -> Option<PathBuf> {
 /// A loopback port that was free a moment ago.
 pub(crate) fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_found_in_the_output_of_each_tool() {
+        assert_eq!(version("nginx version: nginx/1.22.1\n"), Some("1.22.1"));
+        let printed = "HAProxy version 2.6.12-1+deb12u4 2025/12/01 - https://haproxy.org/\nStatus: long-term\n";
+        assert_eq!(version(printed), Some("2.6.12-1+deb12u4"));
+        assert_eq!(version("no version"), None);
+    }
 }

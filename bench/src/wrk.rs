@@ -23,6 +23,7 @@ pub(crate) struct WrkRun {
 }
 
 /// The options of wrk.
+#[derive(Clone, Copy)]
 pub(crate) struct Wrk<'a> {
     pub(crate) program: &'a Path,
     /// The folder of the Lua file. The file contains keys and is not kept.

@@ -59,16 +59,13 @@ impl ApiKey {
     /// # Errors
     /// [`KeyError::Malformed`] if the form differs; the error does not contain the text.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
-        match text.rsplit_once('_') {
-            Some((prefix, secret)) if is_prefix(prefix) && is_secret(secret) => Ok(Self(Secret::new(text.to_owned()))),
-            _ => Err(KeyError::Malformed),
-        }
+        if is_key(text.as_bytes()) { Ok(Self(Secret::new(text.to_owned()))) } else { Err(KeyError::Malformed) }
     }
 
     /// Returns the hash that is stored and looked up.
     #[must_use]
     pub fn hash(&self) -> KeyHash {
-        KeyHash(Sha256::digest(self.0.expose().as_bytes()).into())
+        KeyHash::digest(self.0.expose().as_bytes())
     }
 
     /// Returns the whole key, which is shown only once.
@@ -91,6 +88,20 @@ impl ApiKey {
     }
 }
 
+impl KeyHash {
+    /// Returns the hash of a key that a client sent, without a copy of the key. The form is that of [`ApiKey::parse`].
+    ///
+    /// # Errors
+    /// [`KeyError::Malformed`] if the form differs; the error does not contain the text.
+    pub fn of(text: &[u8]) -> Result<Self, KeyError> {
+        if is_key(text) { Ok(Self::digest(text)) } else { Err(KeyError::Malformed) }
+    }
+
+    fn digest(key: &[u8]) -> Self {
+        Self(Sha256::digest(key).into())
+    }
+}
+
 impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ApiKey(…{})", self.last4())
@@ -106,12 +117,21 @@ impl fmt::Debug for KeyHash {
 /// Whether `prefix` may precede the underscore of a key.
 #[must_use]
 pub fn is_prefix(prefix: &str) -> bool {
-    (1..=PREFIX_LEN_MAX).contains(&prefix.len())
-        && prefix.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    has_prefix_form(prefix.as_bytes())
 }
 
-fn is_secret(secret: &str) -> bool {
-    secret.len() == SECRET_HEX && secret.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+/// Whether the text has the form of a key, with any valid prefix.
+#[must_use]
+pub fn is_key(text: &[u8]) -> bool {
+    let Some((prefix, secret)) = text.split_last_chunk::<SECRET_HEX>() else { return false };
+    // Every octet is looked at: a loop that stops at the first other one is slower.
+    let is_hex = secret.iter().fold(true, |all, octet| all & matches!(octet, b'0'..=b'9' | b'a'..=b'f'));
+    is_hex && prefix.strip_suffix(b"_").is_some_and(has_prefix_form)
+}
+
+fn has_prefix_form(prefix: &[u8]) -> bool {
+    (1..=PREFIX_LEN_MAX).contains(&prefix.len())
+        && prefix.iter().all(|octet| octet.is_ascii_lowercase() || octet.is_ascii_digit())
 }
 
 fn push_hex(text: &mut String, bytes: &[u8]) {

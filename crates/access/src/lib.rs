@@ -34,7 +34,7 @@ pub mod user;
 pub mod vault;
 
 pub use amount::{Amount, Credits, NanoUsd, Tokens};
-pub use api_key::{ApiKey, KeyHash};
+pub use api_key::{ApiKey, KeyHash, is_key};
 pub use bounds::KeyBounds;
 pub use budget::{Budget, BudgetId, BudgetScope, Measure, Per};
 pub use clock::{Clock, Day, Mono, Timestamp};

@@ -3,16 +3,17 @@
 //! `methods` is part of a match: if a route does not accept the method, the next matching route that does is used.
 //! Paths are compared byte for byte, as they were sent.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use crate::snapshot::{PathMatch, Route};
 
 /// The compiled routes of a configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Router {
-    exact: HashMap<String, Vec<Arc<Route>>>,
-    prefix: HashMap<String, Vec<Arc<Route>>>,
+    exact: FxHashMap<String, Vec<Arc<Route>>>,
+    prefix: FxHashMap<String, Vec<Arc<Route>>>,
     /// Lengths of prefixes, longest first: a request costs one look-up for each, independent of the length of its path.
     prefix_lens: Vec<usize>,
     routes: Vec<Arc<Route>>,

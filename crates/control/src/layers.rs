@@ -119,7 +119,7 @@ async fn private(request: Request, next: Next) -> Response {
 async fn observe(State(observer): State<Arc<Observer>>, request: Request, next: Next) -> Response {
     let began = observer.clock.mono();
     let id = RequestId(observer.ids.lock().unwrap_or_else(PoisonError::into_inner).next_uuid());
-    let method = metrics::method(request.method().as_str());
+    let method = metrics::method(request.method().as_str().as_bytes());
     // The label is the path's pattern, because paths that clients invent must not create new series.
     let path = request.extensions().get::<MatchedPath>().cloned();
     let path = path.as_ref().map_or(metrics::OTHER, MatchedPath::as_str);

@@ -175,9 +175,10 @@ impl HeadEdits {
     /// [`InvalidPart::Name`]: it is a framing field, or the prefix of several names. [`InvalidPart::Value`]: the value
     /// has a control octet other than a tab. Nothing is changed.
     pub fn set(&mut self, name: KnownName, value: &[u8]) -> Result<(), InvalidPart> {
-        check(name.as_str().as_bytes(), value)?;
+        check_known(name, &[value])?;
         self.remove(name);
-        self.append(name, value)
+        self.add(name, &[value]);
+        Ok(())
     }
 
     /// Replaces every field of this name in any case, received or added before, by one.
@@ -206,14 +207,14 @@ impl HeadEdits {
     /// # Errors
     /// As [`set`](Self::set).
     pub fn append_parts(&mut self, name: KnownName, value: &[&[u8]]) -> Result<(), InvalidPart> {
-        let text = name.as_str().as_bytes();
-        check_name(text)?;
-        if !value.iter().all(|part| is_field_value(part)) {
-            return Err(InvalidPart::Value);
-        }
-        self.added = self.added.with(name);
-        write_joined_line(&mut self.lines, text, value);
+        check_known(name, value)?;
+        self.add(name, value);
         Ok(())
+    }
+
+    fn add(&mut self, name: KnownName, value: &[&[u8]]) {
+        self.added = self.added.with(name);
+        write_joined_line(&mut self.lines, name.as_str().as_bytes(), value);
     }
 
     /// Adds a field after those of the same name.
@@ -311,6 +312,14 @@ impl HeadEdits {
     pub(crate) fn lines(&self) -> &[u8] {
         &self.lines
     }
+}
+
+/// Whether a well-known field can be added. Its name is a token.
+fn check_known(name: KnownName, value: &[&[u8]]) -> Result<(), InvalidPart> {
+    if FRAMING.contains(name) || name == KnownName::XForwardedOther {
+        return Err(InvalidPart::Name);
+    }
+    if value.iter().all(|part| is_field_value(part)) { Ok(()) } else { Err(InvalidPart::Value) }
 }
 
 /// Whether a field can be added: its parts are valid, and it is not one that the writer derives.

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::known_name::KnownName;
 use crate::octets::{is_field_value, is_token};
 
 /// A part of a head that cannot be written.
@@ -30,6 +31,21 @@ pub enum InvalidPart {
     TooMany,
 }
 
+/// Writes the line of a well-known field.
+///
+/// # Errors
+/// [`InvalidPart::Value`], or [`InvalidPart::Name`] for the prefix of several names; `out` is as before.
+pub fn write_known_field(out: &mut Vec<u8>, name: KnownName, value: &[u8]) -> Result<(), InvalidPart> {
+    if name == KnownName::XForwardedOther {
+        return Err(InvalidPart::Name);
+    }
+    if !is_field_value(value) {
+        return Err(InvalidPart::Value);
+    }
+    write_line(out, name.as_str().as_bytes(), value);
+    Ok(())
+}
+
 /// Writes one field line.
 ///
 /// # Errors
@@ -51,6 +67,7 @@ pub(crate) fn write_line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 
 /// Writes a field line whose value is given in parts.
 pub(crate) fn write_joined_line(out: &mut Vec<u8>, name: &[u8], value: &[&[u8]]) {
+    out.reserve(name.len() + value.iter().map(|part| part.len()).sum::<usize>() + 4);
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     for part in value {

@@ -4,6 +4,9 @@ use crate::known_name::{KNOWN_NAMES, KnownName, NameMatch};
 use crate::octets::is_blank;
 use crate::violation::Violation;
 
+/// Room for the fields of a usual head.
+const FIELDS_USUAL: usize = 16;
+
 /// A range of a head. Positions are counted from the first byte that was given to the parser.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Span {
@@ -98,6 +101,9 @@ impl FieldTable {
         }
         let blanks = start - line.name_end - 1;
         let is_plain = end == line.end && (blanks == 0 || (blanks == 1 && has_space));
+        if self.list.capacity() == 0 {
+            self.list.reserve(FIELDS_USUAL);
+        }
         self.list.push(FieldSpans {
             line: Span::new(line.start, line.end + 2),
             name_end: u32::try_from(line.name_end).unwrap_or(u32::MAX),

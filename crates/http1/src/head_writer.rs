@@ -56,6 +56,12 @@ pub fn write_status_line(out: &mut Vec<u8>, status: u16, reason: &[u8]) -> Resul
 /// recipient has to interpret it. The framing fields are always written anew from `announced`: that of the received head
 /// if the content passes unchanged.
 pub fn write_fields(out: &mut Vec<u8>, fields: Fields<'_>, edits: &HeadEdits, announced: Announced) {
+    write_edited_fields(out, fields, edits);
+    write_framing(out, announced);
+}
+
+/// Writes the fields of a head that is passed on, and the added ones. Further fields may follow before the framing fields.
+pub fn write_edited_fields(out: &mut Vec<u8>, fields: Fields<'_>, edits: &HeadEdits) {
     let bytes = fields.bytes;
     let mut run: Option<Span> = None;
     for (number, field) in fields.table.list.iter().enumerate() {
@@ -74,12 +80,11 @@ pub fn write_fields(out: &mut Vec<u8>, fields: Fields<'_>, edits: &HeadEdits, an
     if let Some(run) = run {
         out.extend_from_slice(run.of(bytes));
     }
-    write_own_fields(out, edits, announced);
+    out.extend_from_slice(edits.lines());
 }
 
-/// Writes the fields of a head of our own: the added ones of `edits`, the framing fields, and the empty line.
-pub fn write_own_fields(out: &mut Vec<u8>, edits: &HeadEdits, announced: Announced) {
-    out.extend_from_slice(edits.lines());
+/// Writes the framing fields and the empty line.
+pub fn write_framing(out: &mut Vec<u8>, announced: Announced) {
     match announced {
         Announced::Nothing => {}
         Announced::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),

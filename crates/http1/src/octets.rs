@@ -10,6 +10,8 @@ const QUERY: u8 = 4;
 const HOST: u8 = 8;
 /// Octets with which a path can hide a segment.
 const HIDING: u8 = 16;
+/// The usual length of a line with its end.
+const SHORT_LINE: usize = 64;
 /// Printable ASCII without the space (RFC 5234, VCHAR).
 const VISIBLE: u8 = 32;
 
@@ -132,24 +134,50 @@ pub(crate) const fn is_control(octet: u8) -> bool {
 
 /// Whether the octets can be a field value: no control octet except the tab (RFC 9110, 5.5).
 pub(crate) fn is_field_value(octets: &[u8]) -> bool {
-    octets.iter().all(|octet| *octet == b'\t' || !is_control(*octet))
+    !has_control(octets) || octets.iter().all(|octet| *octet == b'\t' || !is_control(*octet))
 }
 
-/// The position of the first control octet. A loop over blocks, which the compiler vectorises, comes near it; words of
-/// eight octets find it.
+/// Whether there is any control octet. The last word overlaps the one before it.
+#[inline]
+fn has_control(octets: &[u8]) -> bool {
+    let Some(end) = octets.last_chunk::<8>() else { return octets.iter().any(|octet| is_control(*octet)) };
+    let (words, _) = octets.as_chunks::<8>();
+    let found = |word: &[u8; 8]| controls(u64::from_le_bytes(*word));
+    words.iter().fold(found(end), |any, word| any | found(word)) != 0
+}
+
+/// The position of the first control octet. Most lines are short: words of eight octets find it. In a long line, a loop
+/// over blocks, which the compiler vectorises, comes near it first.
+#[inline]
 pub(crate) fn control(octets: &[u8]) -> Option<usize> {
-    let (blocks, _) = octets.as_chunks::<32>();
-    let has_control = |block: &[u8; 32]| block.iter().fold(0, |any, octet| any | u8::from(is_control(*octet))) != 0;
-    let mut at = 32 * blocks.iter().position(has_control).unwrap_or(blocks.len());
-    let (words, rest) = octets.get(at..).unwrap_or_default().as_chunks::<8>();
-    for word in words {
+    let (near, far) = octets.split_at_checked(SHORT_LINE).unwrap_or((octets, &[]));
+    if let Some(place) = control_in_words(near) {
+        return Some(place);
+    }
+    if far.is_empty() {
+        return None;
+    }
+    let block = first_block_with_control(far);
+    control_in_words(far.get(block..).unwrap_or_default()).map(|place| SHORT_LINE + block + place)
+}
+
+#[inline]
+fn control_in_words(octets: &[u8]) -> Option<usize> {
+    let (words, rest) = octets.as_chunks::<8>();
+    for (number, word) in words.iter().enumerate() {
         let found = controls(u64::from_le_bytes(*word));
         if found != 0 {
-            return Some(at + usize::try_from(found.trailing_zeros() / 8).unwrap_or(0));
+            return Some(8 * number + usize::try_from(found.trailing_zeros() / 8).unwrap_or(0));
         }
-        at += 8;
     }
-    rest.iter().position(|octet| is_control(*octet)).map(|place| at + place)
+    rest.iter().position(|octet| is_control(*octet)).map(|place| 8 * words.len() + place)
+}
+
+/// The position of the first block with a control octet.
+fn first_block_with_control(octets: &[u8]) -> usize {
+    let (blocks, _) = octets.as_chunks::<32>();
+    let has_control = |block: &[u8; 32]| block.iter().fold(0, |any, octet| any | u8::from(is_control(*octet))) != 0;
+    32 * blocks.iter().position(has_control).unwrap_or(blocks.len())
 }
 
 /// The highest bit of each octet that is a control octet; no sum carries into the next octet.
@@ -181,11 +209,15 @@ mod tests {
     #[test]
     fn control_octets_are_found_at_every_position() {
         for octet in 0..=255_u8 {
-            for place in 0..75 {
+            for place in 0..175 {
                 for around in [b'a', 0xff] {
-                    let mut octets = [around; 75];
+                    let mut octets = [around; 175];
                     octets[place] = octet;
                     assert_eq!(control(&octets), is_control(octet).then_some(place), "{octet} at {place}");
+                    let is_value = octet == b'\t' || !is_control(octet);
+                    for around in [&octets[..], &octets[place..], &octets[..=place], &octets[place..=place]] {
+                        assert_eq!(is_field_value(around), is_value, "{octet} at {place}");
+                    }
                 }
             }
         }

@@ -23,7 +23,8 @@ pub(crate) type CounterReservations = SmallVec<[CounterReservation; INLINE]>;
 #[derive(Debug)]
 #[must_use = "dropping the reservation releases it"]
 pub struct Reservation {
-    reserved_charge: Option<ReservedCharge>,
+    /// Boxed, because a reservation moves with its request. `None` on a route without authentication.
+    reserved_charge: Option<Box<ReservedCharge>>,
     rate: Option<(Rate, BucketKind)>,
     info: AdmissionInfo,
 }
@@ -33,7 +34,7 @@ pub struct Reservation {
 #[must_use = "a committed request must be settled"]
 pub struct CommittedRequest {
     /// `None` on a route without authentication, and after settling.
-    reserved_charge: Option<ReservedCharge>,
+    reserved_charge: Option<Box<ReservedCharge>>,
     day: Day,
     reserved: Charge,
 }
@@ -98,7 +99,7 @@ impl ReservedCharge {
 impl Reservation {
     pub(crate) fn new(reserved_charge: ReservedCharge, rate: Option<(Rate, BucketKind)>, info: AdmissionInfo) -> Self {
         reserved_charge.limits.stats.reserve(&reserved_charge.charge);
-        Self { reserved_charge: Some(reserved_charge), rate, info }
+        Self { reserved_charge: Some(Box::new(reserved_charge)), rate, info }
     }
 
     /// Returns an empty reservation for a route without authentication.
@@ -129,7 +130,7 @@ impl Reservation {
 
     /// Returns the amount that is reserved of each budget.
     pub fn parts(&self) -> impl Iterator<Item = ReservedPart> {
-        self.reserved_charge.iter().flat_map(ReservedCharge::parts)
+        self.reserved_charge.iter().flat_map(|reserved| reserved.parts())
     }
 
     /// Returns the day on which the request counts: the day of its user's credits, or of `at` on a route without
@@ -186,7 +187,7 @@ impl CommittedRequest {
 
     /// Returns the amount that is reserved of each budget, which counts after a crash.
     pub fn parts(&self) -> impl Iterator<Item = ReservedPart> {
-        self.reserved_charge.iter().flat_map(ReservedCharge::parts)
+        self.reserved_charge.iter().flat_map(|reserved| reserved.parts())
     }
 
     /// Returns whether a budget of tokens or money limits the request.

@@ -202,7 +202,14 @@ impl Usage {
     /// Returns the sum of the classes in each total, in the order of [`TokenTotal::ALL`].
     #[must_use]
     pub fn summary_classes(&self) -> [Option<Tokens>; 6] {
-        TokenTotal::ALL.map(|total| self.sum_of(|of| of == total))
+        let mut totals = [None; 6];
+        for (tokens, class) in self.classes().into_iter().zip(&TOKEN_CLASSES) {
+            // The position of a total in `ALL` is its number.
+            if let Some(total) = totals.get_mut(class.total as usize) {
+                *total = sum([*total, tokens]);
+            }
+        }
+        totals
     }
 
     /// Returns all input, including cached input and cache writes; `None` if no class is known.
@@ -212,7 +219,7 @@ impl Usage {
     }
 
     fn sum_of(&self, is_part: impl Fn(TokenTotal) -> bool) -> Option<Tokens> {
-        let parts = self.classes().into_iter().zip(TOKEN_CLASSES);
+        let parts = self.classes().into_iter().zip(&TOKEN_CLASSES);
         sum(parts.filter(|(_, class)| is_part(class.total)).map(|(tokens, _)| tokens))
     }
 
@@ -261,6 +268,11 @@ mod tests {
         image_output: Some(Tokens(8)),
         ..Usage::empty(Source::Reported)
     };
+
+    #[test]
+    fn the_position_of_a_total_is_its_number() {
+        assert!(TokenTotal::ALL.into_iter().enumerate().all(|(number, total)| total as usize == number));
+    }
 
     #[test]
     fn summary_classes_include_audio_and_images() {

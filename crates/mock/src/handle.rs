@@ -2,6 +2,8 @@
 
 mod call;
 
+use std::sync::OnceLock;
+
 use ai::endpoint::EndpointMatch;
 use ai::models::{asking, list, one};
 use ai::{Dialect, Endpoint, EndpointCall};
@@ -32,12 +34,16 @@ const OWNER: &str = "mock";
 /// The response to a benchmark of plain routes: 100 bytes.
 const PLAIN: &[u8; 100] =
     b"one hundred bytes of text from the mock, for plain routes: they are not looked at, only passed on.\r\n";
+/// The maximum of `/plain/bytes/N`.
+const SIZED_BYTES_MAX: usize = 1 << 20;
 
 /// The state of a running mock.
 pub(crate) struct MockProvider {
     options: MockTiming,
     log: RequestLog,
     flaky: FlakyCounts,
+    /// [`SIZED_BYTES_MAX`] bytes, made at the first request for a part of them.
+    sized: OnceLock<Bytes>,
 }
 
 /// The reaction to one request.
@@ -49,7 +55,7 @@ pub(crate) enum Reaction {
 
 impl MockProvider {
     pub(crate) fn new(options: MockTiming) -> Self {
-        Self { options, log: RequestLog::default(), flaky: FlakyCounts::default() }
+        Self { options, log: RequestLog::default(), flaky: FlakyCounts::default(), sized: OnceLock::new() }
     }
 
     /// Responds to one request. Invalid requests receive an error response.
@@ -83,9 +89,19 @@ impl MockProvider {
         Reaction::Response(response)
     }
 
+    /// `/plain/bytes/N` returns N bytes, every other path [`PLAIN`].
     fn plain(&self, parts: Parts, body: &Bytes) -> Response<Payload> {
+        let response = match parts.uri.path().strip_prefix("/plain/bytes/").map(str::parse::<usize>) {
+            None => text(Bytes::from_static(PLAIN)),
+            Some(Ok(bytes)) if bytes <= SIZED_BYTES_MAX => text(self.sized().slice(..bytes)),
+            Some(_) => return MockError::UnknownPath(parts.uri.path().to_owned()).response(Dialect::OpenAi, ""),
+        };
         self.log.record("plain", logged_request(parts, (!body.is_empty()).then(|| sha256(body)), Vec::new()));
-        text(Bytes::from_static(PLAIN))
+        response
+    }
+
+    fn sized(&self) -> &Bytes {
+        self.sized.get_or_init(|| Bytes::from(PLAIN.iter().copied().cycle().take(SIZED_BYTES_MAX).collect::<Vec<u8>>()))
     }
 
     fn echo(&self, parts: Parts, body: Bytes) -> Response<Payload> {

@@ -1,15 +1,13 @@
 //! Checks that every request must pass before its client is identified: a valid head, and an announced size within bounds.
 
-use access::{Refusal, RequestId};
+use access::Refusal;
 use config::snapshot::Sizes;
-use http::HeaderValue;
 use http1::{Announced, Violation};
 
 use crate::answer::Problem;
 use crate::head::Head;
 
 /// Refuses an invalid head, a tunnel, and a body whose announced length is too large.
-#[tracing::instrument(level = "debug", skip_all)]
 pub(crate) fn check_head(head: &Head, sizes: &Sizes) -> Result<(), Problem> {
     if head.is_connect() {
         return Err(Problem::new(Refusal::MethodNotAllowed, "CONNECT is not served here"));
@@ -35,12 +33,6 @@ fn refused(violation: Violation, sizes: &Sizes) -> Problem {
 /// The refusal of a body over `body_bytes_max`.
 pub(crate) fn too_large(body_bytes_max: u64) -> Problem {
     Problem::new(Refusal::PayloadTooLarge, format!("the request's body is larger than {body_bytes_max} bytes"))
-}
-
-/// The id of a request as a header value.
-pub(crate) fn id_value(id: RequestId) -> HeaderValue {
-    let mut buffer = [0; 36];
-    HeaderValue::from_str(id.0.hyphenated().encode_lower(&mut buffer)).unwrap_or(HeaderValue::from_static("-"))
 }
 
 #[cfg(test)]

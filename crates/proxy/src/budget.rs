@@ -58,7 +58,6 @@ pub(crate) fn limits(exchange: &Exchange, principal: &Arc<Principal>) -> Arc<Lim
 
 /// Reserves the maximum usage of the request; `charge` is `None` for a free request. If this node's leases are too
 /// small, the request waits for more.
-#[tracing::instrument(level = "debug", skip_all)]
 pub(crate) async fn reserve(
     exchange: &Exchange,
     limits: &Arc<Limits>,

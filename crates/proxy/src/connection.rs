@@ -209,7 +209,7 @@ impl Connection {
         match poll_fn(|cx| poll_obeying(&self.at.deadlines, &self.closes, cx, &mut write)).await? {
             Ok(()) => {
                 let persists = writer.persists && !self.closes.get();
-                drop(writer);
+                self.at.worker.buffers.give_back_queue(writer.into_queue());
                 Ok(persists && self.socket.borrow().content().is_over())
             }
             Err(WriteEnd::AbortedUnseen) => {

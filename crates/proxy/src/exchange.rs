@@ -10,11 +10,9 @@ use access::{Credits, Day, KeyId, Last4, NanoUsd, Principal, Refusal, RequestId,
 use ai::{Format, ResponseFacts, Tap};
 use bytes::Bytes;
 use config::snapshot::{Events, OnHangup, Provider, Timeouts};
-use http::HeaderValue;
 use meter::{Attempt, Billed, Charge, CommittedRequest, Outcome, Reservation};
 use tokio::time::Instant;
 
-use crate::admit;
 use crate::aggregation::PreloggedPart;
 use crate::answer::Problem;
 use crate::body::{IncomingBody, Progress};
@@ -22,6 +20,7 @@ use crate::capacity::KeyPermit;
 use crate::connection::ConnectionContext;
 use crate::deadlines::ConnectionDeadlines;
 use crate::head::Head;
+use crate::request_id::RequestIdText;
 use crate::transform::{ForwardedClient, Trust};
 use crate::upstream::destination::Destination;
 use crate::upstream::socket::Probe;
@@ -33,8 +32,7 @@ pub(crate) struct Exchange {
     pub(crate) at: Rc<ConnectionContext>,
     pub(crate) snapshot: Rc<Pinned>,
     pub(crate) id: RequestId,
-    /// The request id as a header value.
-    pub(crate) id_value: HeaderValue,
+    pub(crate) id_text: RequestIdText,
     /// The time at which the head had arrived. Deadlines and durations begin at it.
     pub(crate) begun: Instant,
     pub(crate) started_at: Timestamp,
@@ -125,7 +123,7 @@ impl Exchange {
         let begun = Instant::now();
         Box::new(Self {
             id,
-            id_value: admit::id_value(id),
+            id_text: RequestIdText::new(id),
             begun,
             started_at,
             read_at: Cell::new(begun),
@@ -164,7 +162,7 @@ impl Exchange {
 
     /// Returns the client as an ordinary upstream receives it; `address` is its address.
     pub(crate) fn client<'a>(&'a self, address: &'a [u8], trust: Trust<'a>) -> ForwardedClient<'a> {
-        ForwardedClient { address, id: self.id, id_value: self.id_value.as_bytes(), trust }
+        ForwardedClient { address, id: self.id, id_text: self.id_text.as_bytes(), trust }
     }
 
     /// Reads the monotonic clock. A step that has waited calls it, so that `read_at` is the current time for the next

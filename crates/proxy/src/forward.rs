@@ -14,11 +14,11 @@ use crate::exchange::Exchange;
 use crate::forward::attempt::{AttemptOutcome, SendAttempt};
 use crate::upstream::connect::{ConnectError, NewConnection, connect};
 use crate::upstream::download::Download;
-use crate::upstream::http1::{Http1Connection, ReturnSlot};
+use crate::upstream::http1::Http1Connection;
 use crate::upstream::http2::streams::{PendingConnection, StreamGrant, StreamSlot, StreamWaitError};
 use crate::upstream::outgoing::OutgoingHead;
 use crate::upstream::pool::{OriginProtocol, Pool};
-use crate::upstream::response_head::UpstreamHead;
+use crate::upstream::response_head::RelayedHead;
 
 /// A request that is to be sent to an upstream.
 pub(crate) struct Outgoing {
@@ -31,16 +31,14 @@ pub(crate) struct Outgoing {
 
 /// An upstream's response, and the connection that it still uses.
 pub(crate) struct UpstreamResponse {
-    pub(crate) head: UpstreamHead,
+    pub(crate) head: Box<RelayedHead>,
     pub(crate) body: Download,
     pub(crate) connection: BorrowedConnection,
 }
 
-/// The connection of a response. Once it is given back, it may serve another request.
+/// The connection of a response, whose body uses it. Once it is given back, it may serve another request.
 pub(crate) struct BorrowedConnection {
-    /// The slot in which the body leaves an HTTP/1.1 connection at its end, with the connection's pool. `None` on
-    /// HTTP/2, where a stream ends with its body.
-    returned: Option<(ReturnSlot, Rc<Pool>)>,
+    pool: Rc<Pool>,
     progress: Rc<Progress>,
 }
 
@@ -50,14 +48,13 @@ impl BorrowedConnection {
         matches!(self.progress.failed(), Some(UploadError::CallerGone | UploadError::Malformed(_)))
     }
 
-    /// Ends a complete response. The connection is reused only if the whole request was sent, because the upstream
-    /// would read the rest as the next request.
-    pub(crate) fn give_back(self, now: Instant) {
-        if self.progress.is_whole()
-            && let Some((slot, pool)) = self.returned
-            && let Some(link) = slot.take()
+    /// Ends a complete response. An HTTP/1.1 connection is reused only if the whole request was sent, because the
+    /// upstream would read the rest as the next request.
+    pub(crate) fn give_back(self, body: &mut Download, now: Instant) {
+        if let Some(link) = body.take_reusable()
+            && self.progress.is_whole()
         {
-            pool.give_back(link, now);
+            self.pool.give_back(link, now);
         }
     }
 }
@@ -69,14 +66,14 @@ enum Channel {
 }
 
 /// Sends the request and waits for the head of its response. Attempts without an effect are retried.
-#[tracing::instrument(level = "debug", skip_all)]
 pub(crate) async fn forward(exchange: &mut Exchange, outgoing: Outgoing) -> Result<UpstreamResponse, Problem> {
     let Outgoing { head, mut upload, progress, repeatable } = outgoing;
     let pool = &head.to.pool;
     exchange.toward(&head.to);
     let mut repeats = 0;
     loop {
-        let (channel, now) = channel(exchange, pool, repeats).await?;
+        let is_repeatable = repeatable && upload.is_empty();
+        let (channel, now) = channel(exchange, pool, repeats, is_repeatable).await?;
         progress.begin(now);
         let sending = SendAttempt { exchange, head: &head, progress: &progress, repeatable, repeats, now };
         let tried = match channel {
@@ -95,16 +92,26 @@ pub(crate) async fn forward(exchange: &mut Exchange, outgoing: Outgoing) -> Resu
 }
 
 /// Returns a connection or a stream, and the current time. A retry uses no idle HTTP/1.1 connection.
-async fn channel(exchange: &Exchange, pool: &Rc<Pool>, repeats: u32) -> Result<(Channel, Instant), Problem> {
+async fn channel(
+    exchange: &Exchange,
+    pool: &Rc<Pool>,
+    repeats: u32,
+    is_repeatable: bool,
+) -> Result<(Channel, Instant), Problem> {
     let now = if repeats == 0 { exchange.read_at() } else { exchange.read_clock() };
     if pool.speaks() == OriginProtocol::Http1 {
         if repeats == 0
-            && let Some(link) = pool.take().await
+            && let Some(link) = pool.take(now, is_repeatable).await
         {
             return Ok((Channel::Http1(link), now));
         }
-        return dial(exchange, pool, None).await;
+        return Box::pin(dial(exchange, pool, None)).await;
     }
+    Box::pin(http2_channel(exchange, pool)).await
+}
+
+/// Waits for a stream of an origin that may speak HTTP/2.
+async fn http2_channel(exchange: &Exchange, pool: &Rc<Pool>) -> Result<(Channel, Instant), Problem> {
     match pool.turn(exchange.timeouts().connect).await {
         Ok(StreamGrant::Stream(slot)) => Ok((Channel::Http2(slot), Instant::now())),
         Ok(StreamGrant::Dial(dialing)) => dial(exchange, pool, Some(dialing)).await,

@@ -1,7 +1,7 @@
 //! The steps of a request in their order. Each step has its own file.
 
-use std::future::{Future, poll_fn};
-use std::panic::AssertUnwindSafe;
+use std::future::{Future as _, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,23 +11,21 @@ use access::{KeyBounds, Refusal};
 use ai::tap::Framing;
 use ai::{Dialect, Endpoint, EndpointCall, Tap};
 use config::snapshot::{Auth, Events, Route};
-use futures_util::FutureExt;
-use http::{HeaderValue, header};
-use http1::{HeadEdits, InvalidPart, KnownName};
+use http::{HeaderValue, Response, header};
+use http1::{InvalidPart, KnownName};
+use meter::rate::RateLevel;
 use meter::{AdmissionInfo, Charge, Measure, Outcome, Reservation};
-use tracing::Instrument;
 
 use crate::answer::{self, Problem, Rendering};
 use crate::body::{Body, IncomingBody, Upload};
 use crate::capacity::CallBound;
 use crate::connection::{ConnectionContext, RequestBody};
-use crate::deadlines::ConnectionDeadlines;
 use crate::exchange::Exchange;
 use crate::forward::{Outgoing, UpstreamResponse, forward};
 use crate::head::Head;
 use crate::inference::{self, Inference, InferenceRequest};
 use crate::relay::{Relay, TappedResponse};
-use crate::response::{ClientHead, ClientResponse};
+use crate::response::{ClientResponse, GatewayFields};
 use crate::route::RouteMatch;
 use crate::transform::{ProviderTarget, Trust};
 use crate::upstream::outgoing::{OutgoingHead, OutgoingTarget};
@@ -35,8 +33,8 @@ use crate::{address, admit, budget, credential, identify, route, scope, transfor
 
 /// The response to a request.
 enum HandledResponse {
-    /// A response that the gateway created.
-    Ours(ClientResponse),
+    /// A response that the gateway created, with the state of the client's rate limit.
+    Ours(Response<Body>, Option<RateLevel>),
     /// An upstream's response, which is to be relayed.
     Theirs(RelayedResponse),
 }
@@ -44,7 +42,6 @@ enum HandledResponse {
 /// An upstream's response, with what relaying it needs.
 struct RelayedResponse {
     answered: UpstreamResponse,
-    edits: HeadEdits,
     tap: Option<Box<TappedResponse>>,
     standing: AdmissionInfo,
 }
@@ -60,19 +57,14 @@ pub(crate) async fn handle(at: Rc<ConnectionContext>, head: Head, body: RequestB
     let served = match &permit {
         Ok(_) => {
             let span = tracing::debug_span!("request", request_id = %exchange.id);
-            let serving = serve(&mut exchange).instrument(span);
-            AssertUnwindSafe(unless_ending(&at.deadlines, serving)).catch_unwind().await
+            let mut serving = pin!(serve(&mut exchange));
+            poll_fn(|cx| span.in_scope(|| poll_guarded(&at, || serving.as_mut().poll(cx)))).await
         }
-        Err(_) => Ok(Err(Problem::new(Refusal::Overloaded, "too many requests are in flight: try again soon"))),
+        Err(_) => Err(Problem::new(Refusal::Overloaded, "too many requests are in flight: try again soon")),
     };
-    let served = served.unwrap_or_else(|_| {
-        at.worker.handles.panicked();
-        Err(Problem::new(Refusal::Internal, "an internal error occurred; the request id identifies it in the log"))
-    });
-    let (id, id_value) = (exchange.id, exchange.id_value.clone());
-    let mut response = match served {
+    let response = match served {
         Ok(HandledResponse::Theirs(relayed)) => relay(exchange, relayed),
-        Ok(HandledResponse::Ours(response)) => finish(&mut exchange, response, Outcome::Completed),
+        Ok(HandledResponse::Ours(response, rate)) => finish(&mut exchange, response, rate, Outcome::Completed),
         Err(mut problem) => {
             exchange.refuse(&mut problem);
             let outcome = problem.outcome;
@@ -80,30 +72,32 @@ pub(crate) async fn handle(at: Rc<ConnectionContext>, head: Head, body: RequestB
             let dialect = route::dialect(&snapshot.traffic, &exchange.head);
             let (quota_status, domain) = (snapshot.traffic.quota_status, snapshot.process.brand.slug());
             let rendering = Rendering { dialect, quota_status, domain };
-            let response = problem.into_response(rendering, id);
+            let response = problem.into_response(rendering, exchange.id);
             let closes = !exchange.has_whole_body().await;
-            finish(&mut exchange, ClientResponse::own(response, closes), outcome)
+            finish(&mut exchange, response, None, outcome).closing(closes)
         }
     };
-    response.stamp(&id_value);
     response.in_flight(permit.ok(), busy)
 }
 
-/// Ends `serving` when the time of the shutdown is over; at that time, the deadlines have the connection polled.
-async fn unless_ending(
-    deadlines: &ConnectionDeadlines,
-    serving: impl Future<Output = Result<HandledResponse, Problem>>,
-) -> Result<HandledResponse, Problem> {
-    let mut serving = pin!(serving);
-    poll_fn(|cx| {
-        let polled = serving.as_mut().poll(cx);
-        if polled.is_pending() && deadlines.is_ending() {
+/// Calls `poll`. A panic is an internal error. A request that waits when the time of the shutdown is over is refused; at
+/// that time, the deadlines have the connection polled.
+fn poll_guarded(
+    at: &ConnectionContext,
+    poll: impl FnOnce() -> Poll<Result<HandledResponse, Problem>>,
+) -> Poll<Result<HandledResponse, Problem>> {
+    match catch_unwind(AssertUnwindSafe(poll)) {
+        Ok(Poll::Pending) if at.deadlines.is_ending() => {
             let message = "this instance is shutting down: send it again";
-            return Poll::Ready(Err(Problem::new(Refusal::Draining, message)));
+            Poll::Ready(Err(Problem::new(Refusal::Draining, message)))
         }
-        polled
-    })
-    .await
+        Ok(polled) => polled,
+        Err(_) => {
+            at.worker.handles.panicked();
+            let message = "an internal error occurred; the request id identifies it in the log";
+            Poll::Ready(Err(Problem::new(Refusal::Internal, message)))
+        }
+    }
 }
 
 async fn serve(exchange: &mut Exchange) -> Result<HandledResponse, Problem> {
@@ -112,10 +106,10 @@ async fn serve(exchange: &mut Exchange) -> Result<HandledResponse, Problem> {
         RouteMatch::Route(route) => plain(exchange, &route).await,
         RouteMatch::Endpoint(called) if called.endpoint == Endpoint::Root => {
             exchange.routed(exchange.worker().handles.endpoint(Endpoint::Root), Events::Folded, exchange.timeouts());
-            let response = answer::json(br#"{"status":"ok"}"#.to_vec());
-            Ok(HandledResponse::Ours(ClientResponse::own(response, false)))
+            Ok(HandledResponse::Ours(answer::json(br#"{"status":"ok"}"#.to_vec()), None))
         }
-        RouteMatch::Endpoint(called) => llm(exchange, &called).await,
+        // Boxed, because its future is large and requests of routes do not need it.
+        RouteMatch::Endpoint(called) => Box::pin(llm(exchange, &called)).await,
     }
 }
 
@@ -152,9 +146,8 @@ async fn plain(exchange: &mut Exchange, route: &Arc<Route>) -> Result<HandledRes
     let repeatable = head.is_idempotent();
     let head = OutgoingHead { head, edits, target, to };
     let answered = forward(exchange, Outgoing { head, upload, progress, repeatable }).await?;
-    exchange.answered(answered.head.status(), None);
-    let edits = HeadEdits::for_forwarding();
-    Ok(HandledResponse::Theirs(RelayedResponse { answered, edits, tap: None, standing }))
+    exchange.answered(answered.head.head.status(), None);
+    Ok(HandledResponse::Theirs(RelayedResponse { answered, tap: None, standing }))
 }
 
 /// Serves an LLM endpoint. The body is read completely, and the response passes a tap.
@@ -168,7 +161,7 @@ async fn llm(exchange: &mut Exchange, called: &EndpointCall<'_>) -> Result<Handl
         let standing = hold(exchange, reservation);
         exchange.spend();
         let listing = ModelListing { dialect: route::dialect_of(called, &exchange.head), bounds: &principal.bounds };
-        return models(exchange, called, &listing, standing).map(HandledResponse::Ours);
+        return models(exchange, called, &listing).map(|response| HandledResponse::Ours(response, standing.rate));
     };
     exchange.format = (!called.endpoint.free()).then_some(format);
     let held = exchange.worker().shared.capacity.hold(&exchange.subject);
@@ -190,22 +183,23 @@ async fn llm(exchange: &mut Exchange, called: &EndpointCall<'_>) -> Result<Handl
     let prefix = exchange.snapshot.traffic.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
     let target = transform::to_endpoint(called, &head, prefix, &call);
     let head = OutgoingHead { head, edits, target, to };
-    let answered = forward(exchange, Outgoing { head, upload, progress, repeatable: false }).await?;
-    let (edits, upstream_id) = transform::from_provider(&answered.head).map_err(unwritable)?;
-    exchange.answered(answered.head.status(), upstream_id);
-    let media_type = answered.head.text(KnownName::ContentType);
+    let mut answered = forward(exchange, Outgoing { head, upload, progress, repeatable: false }).await?;
+    let upstream_id = transform::from_provider(&mut answered.head).map_err(unwritable)?;
+    let head = &answered.head.head;
+    exchange.answered(head.status(), upstream_id);
+    let media_type = head.text(KnownName::ContentType);
     if !media_type.is_some_and(is_audio) {
         exchange.forget_billable();
     }
     let framing = match Framing::of(format, call.streamed, media_type) {
         // An error response is one body, whatever its media type. Nothing is added to it.
-        Framing::Events | Framing::Array if !answered.head.is_success() => Framing::Json,
+        Framing::Events | Framing::Array if !head.is_success() => Framing::Json,
         framing @ (Framing::Json | Framing::Events | Framing::Array | Framing::Opaque) => framing,
     };
     let streamed = matches!(framing, Framing::Events | Framing::Array);
     let tap =
         (!call.free).then(|| Box::new(TappedResponse { tap: Tap::new(format, framing, usage_injected), streamed }));
-    Ok(HandledResponse::Theirs(RelayedResponse { answered, edits, tap, standing }))
+    Ok(HandledResponse::Theirs(RelayedResponse { answered, tap, standing }))
 }
 
 /// Identifies the client, counts the request for its subject, and checks its address. An unidentified client is subject
@@ -262,8 +256,7 @@ fn models(
     exchange: &Exchange,
     called: &EndpointCall<'_>,
     listing: &ModelListing<'_>,
-    standing: AdmissionInfo,
-) -> Result<ClientResponse, Problem> {
+) -> Result<Response<Body>, Problem> {
     let ModelListing { dialect, bounds } = *listing;
     let mut names = exchange.snapshot.traffic.model_names();
     names.retain(|name| bounds.opens_model(name));
@@ -275,32 +268,31 @@ fn models(
         }
         Some(name) => return Err(inference::no_model(name)),
     };
-    let mut response = ClientResponse::own(answer::json(body), false);
-    if let Some(level) = standing.rate {
-        response.add_rate_limit(level, exchange.wall_at());
-    }
-    Ok(response)
+    Ok(answer::json(body))
 }
 
 fn relay(mut exchange: Box<Exchange>, relayed: RelayedResponse) -> ClientResponse {
-    let RelayedResponse { answered: UpstreamResponse { head, body, connection }, edits, tap, standing } = relayed;
-    exchange.answers(head.status());
+    let RelayedResponse { answered: UpstreamResponse { head, body, connection }, tap, standing } = relayed;
+    exchange.answers(head.head.status());
     // Nothing reads the rest of the client's body after the response.
     let closes = exchange.sending.as_ref().is_some_and(|sending| sending.progress.caller_owes());
-    let now = exchange.wall_at();
+    let gateway = GatewayFields { id: exchange.id_text, rate: standing.rate, now: exchange.wall_at() };
     let body = Body::relay(Relay::new(body, connection, exchange, tap));
-    let mut response = ClientResponse { head: ClientHead::Relayed(head, edits), body, closes };
-    if let Some(level) = standing.rate {
-        response.add_rate_limit(level, now);
-    }
-    response
+    ClientResponse::relayed(head, gateway, body).closing(closes)
 }
 
-fn finish(exchange: &mut Exchange, response: ClientResponse, outcome: Outcome) -> ClientResponse {
-    exchange.answers(response.head.status());
-    exchange.relayed(response.body.whole_bytes().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0));
+/// Ends a request to which the gateway itself responds.
+fn finish(
+    exchange: &mut Exchange,
+    response: Response<Body>,
+    rate: Option<RateLevel>,
+    outcome: Outcome,
+) -> ClientResponse {
+    exchange.answers(response.status().as_u16());
+    exchange.relayed(response.body().whole_bytes().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0));
     exchange.finish(outcome, None);
-    response
+    let now = exchange.worker().shared.clock.now();
+    ClientResponse::own(response, GatewayFields { id: exchange.id_text, rate, now })
 }
 
 /// Returns whether a response is audio, and not an error page.

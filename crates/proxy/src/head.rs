@@ -47,9 +47,14 @@ impl Head {
         ascii(self.request().method())
     }
 
+    /// The method as it was received.
+    pub(crate) fn method_bytes(&self) -> &[u8] {
+        self.request().method()
+    }
+
     /// Whether a repetition of the request has the same effect (RFC 9110, 9.2.2).
     pub(crate) fn is_idempotent(&self) -> bool {
-        matches!(self.method(), "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS" | "TRACE")
+        matches!(self.method_bytes(), b"GET" | b"HEAD" | b"PUT" | b"DELETE" | b"OPTIONS" | b"TRACE")
     }
 
     /// Whether the client asks for a tunnel (CONNECT).
@@ -72,16 +77,15 @@ impl Head {
         self.request().query().map(ascii)
     }
 
-    /// The path and query in two parts, of which the first is the root path that an absolute target may omit.
-    pub(crate) fn path_and_query(&self) -> [&str; 2] {
+    /// The path and query in two parts, of which the first is the root path that an absolute target may omit. Both are
+    /// ASCII.
+    pub(crate) fn path_and_query(&self) -> [&[u8]; 2] {
         match self.request().target() {
-            Target::Origin { path_and_query } => ["", ascii(path_and_query)],
-            Target::Absolute { path_and_query, .. } if path_and_query.first() == Some(&b'/') => {
-                ["", ascii(path_and_query)]
-            }
-            Target::Absolute { path_and_query, .. } => ["/", ascii(path_and_query)],
-            Target::Asterisk => ["", "*"],
-            Target::Authority(_) => ["", ""],
+            Target::Origin { path_and_query } => [b"", path_and_query],
+            Target::Absolute { path_and_query, .. } if path_and_query.first() == Some(&b'/') => [b"", path_and_query],
+            Target::Absolute { path_and_query, .. } => [b"/", path_and_query],
+            Target::Asterisk => [b"", b"*"],
+            Target::Authority(_) => [b"", b""],
         }
     }
 
@@ -157,7 +161,8 @@ pub(crate) mod tests {
     fn targets_have_a_path_in_every_form() {
         let check = |line: &str, path: &str, query: Option<&str>, path_and_query: [&str; 2]| {
             let head = head(line, &[]);
-            assert_eq!((head.path(), head.query(), head.path_and_query()), (path, query, path_and_query), "{line}");
+            let expected = path_and_query.map(str::as_bytes);
+            assert_eq!((head.path(), head.query(), head.path_and_query()), (path, query, expected), "{line}");
         };
         check("GET /a?b=%2F", "/a", Some("b=%2F"), ["", "/a?b=%2F"]);
         check("GET /a?", "/a", Some(""), ["", "/a?"]);

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use access::{ApiKey, NotFound, Principal, Refusal, Subject};
+use access::{KeyHash, NotFound, Principal, Refusal, Subject};
 use http1::KnownName;
 use tokio::time::timeout;
 
 use crate::address;
 use crate::answer::Problem;
 use crate::exchange::Exchange;
-use crate::head::{Head, text};
+use crate::head::Head;
 
 /// A request waits at most this long for the look-up of its key.
 const LOOKUP_MAX: Duration = Duration::from_secs(2);
@@ -22,11 +22,10 @@ const LOOKUP_MAX: Duration = Duration::from_secs(2);
 const KEY_HEADERS: [KnownName; 3] = [KnownName::XApiKey, KnownName::ApiKey, KnownName::XGoogApiKey];
 
 /// Looks the client's credential up.
-#[tracing::instrument(level = "debug", skip_all)]
 pub(crate) async fn identify(exchange: &Exchange) -> Result<Arc<Principal>, Problem> {
     let credential = credential(&exchange.head)?;
-    let key = ApiKey::parse(credential).map_err(|_| malformed(&exchange.snapshot.process.brand.key_prefix))?;
-    let mut look_up = pin!(exchange.worker().directory.find(key.hash()));
+    let hash = KeyHash::of(credential).map_err(|_| malformed(&exchange.snapshot.process.brand.key_prefix))?;
+    let mut look_up = pin!(exchange.worker().directory.find(hash));
     // A cached key needs no timer, which would read the clock.
     let found = match poll_fn(|cx| Poll::Ready(look_up.as_mut().poll(cx))).await {
         Poll::Ready(found) => found,
@@ -44,12 +43,12 @@ pub(crate) fn anonymous(exchange: &Exchange) -> Subject {
     Subject::Anonymous { address: Some(address::of(exchange)) }
 }
 
-/// Returns the one credential of a request.
-fn credential(head: &Head) -> Result<&str, Problem> {
-    let (mut found, fields): (Option<&str>, _) = (None, head.fields());
-    let bearers = fields.all(KnownName::Authorization).filter_map(|value| bearer(text(value)?));
-    let keys = KEY_HEADERS.into_iter().flat_map(|name| fields.all(name)).filter_map(text);
-    for credential in bearers.chain(keys.map(str::trim)) {
+/// Returns the one credential of a request. Values that are not ASCII are none.
+fn credential(head: &Head) -> Result<&[u8], Problem> {
+    let (mut found, fields): (Option<&[u8]>, _) = (None, head.fields());
+    let bearers = fields.all(KnownName::Authorization).filter_map(bearer);
+    let keys = KEY_HEADERS.into_iter().flat_map(|name| fields.all(name)).map(<[u8]>::trim_ascii);
+    for credential in bearers.chain(keys).filter(|value| value.is_ascii()) {
         if found.is_some_and(|other| other != credential) {
             return Err(Problem::new(
                 Refusal::AmbiguousCredentials,
@@ -64,9 +63,9 @@ fn credential(head: &Head) -> Result<&str, Problem> {
 }
 
 /// Returns the token of a `Bearer` credential (RFC 6750, 2.1); the scheme is case-insensitive.
-pub(crate) fn bearer(value: &str) -> Option<&str> {
-    let (scheme, token) = value.trim().split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+pub(crate) fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.trim_ascii().split_first_chunk::<6>()?;
+    (scheme.eq_ignore_ascii_case(b"bearer") && token.first() == Some(&b' ')).then(|| token.trim_ascii())
 }
 
 fn malformed(prefix: &str) -> Problem {
@@ -97,7 +96,9 @@ mod tests {
     use crate::head::tests::get;
 
     fn check(pairs: &[(&str, &str)]) -> Result<String, Refusal> {
-        credential(&get(pairs)).map(str::to_owned).map_err(|problem| problem.refusal)
+        let head = get(pairs);
+        let found = credential(&head).map_err(|problem| problem.refusal)?;
+        Ok(String::from_utf8(found.to_vec()).unwrap())
     }
 
     #[test]

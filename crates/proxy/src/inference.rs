@@ -47,7 +47,6 @@ pub(crate) struct Inference {
 }
 
 /// Reads the body, resolves the model, and applies the permitted edits to the body.
-#[tracing::instrument(level = "debug", skip_all)]
 pub(crate) async fn read(exchange: &mut Exchange, asking: InferenceRequest<'_>) -> Result<Inference, Problem> {
     let InferenceRequest { called, format, head, bounds: bound, limits, held } = asking;
     let coding = inflate::coding(head)?;

@@ -35,6 +35,7 @@ mod inflate;
 mod listener;
 mod receive_buffer;
 mod relay;
+mod request_id;
 mod response;
 mod route;
 mod scope;

@@ -3,10 +3,13 @@
 use std::future::Future as _;
 use std::io;
 use std::pin::pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::net::TcpStream;
+
+use crate::buffers::Buffers;
 
 /// Size of the first read of a message. A read that fills the buffer doubles the size of the next one.
 const READ_BYTES_MIN: usize = 8 * 1024;
@@ -33,22 +36,46 @@ impl ReceiveBuffer {
         &mut self,
         cx: &mut Context<'_>,
         socket: &mut R,
+        buffers: &Buffers,
     ) -> Poll<io::Result<usize>> {
+        let room = self.make_room(buffers);
+        let read = ready!(pin!(socket.read_buf(&mut self.bytes)).poll(cx))?;
+        self.has_read(read, room);
+        Poll::Ready(Ok(read))
+    }
+
+    /// Reads more bytes from a socket that is ready. Returns 0 at the end of the connection.
+    ///
+    /// # Errors
+    /// Those of the socket; `WouldBlock`: it was not ready.
+    pub(crate) fn try_read(&mut self, socket: &TcpStream, buffers: &Buffers) -> io::Result<usize> {
+        let room = self.make_room(buffers);
+        let read = socket.try_read_buf(&mut self.bytes)?;
+        self.has_read(read, room);
+        Ok(read)
+    }
+
+    /// Returns the free space of the buffer, which is enough for a read.
+    fn make_room(&mut self, buffers: &Buffers) -> usize {
+        if self.bytes.capacity() == 0 {
+            self.bytes = buffers.take();
+        }
         if self.bytes.capacity() - self.bytes.len() < ROOM_BYTES_MIN {
             self.bytes.reserve(self.read_bytes);
         }
-        let room = self.bytes.capacity() - self.bytes.len();
-        let read = pin!(socket.read_buf(&mut self.bytes)).poll(cx);
-        if let Poll::Ready(Ok(bytes)) = &read
-            && *bytes == room
-        {
-            self.read_bytes = (2 * self.read_bytes).min(READ_BYTES_MAX);
-        }
-        read
+        self.bytes.capacity() - self.bytes.len()
     }
 
-    /// Takes the memory of the buffer, which must be empty.
-    pub(crate) fn take(&mut self) -> BytesMut {
-        std::mem::take(self).bytes
+    fn has_read(&mut self, bytes: usize, room: usize) {
+        if bytes == room {
+            self.read_bytes = (2 * self.read_bytes).min(READ_BYTES_MAX);
+        }
+    }
+
+    /// Returns the memory of the buffer, which must be empty.
+    pub(crate) fn rest(&mut self, buffers: &Buffers) {
+        if self.bytes.capacity() > 0 {
+            buffers.give_back(std::mem::take(self).bytes);
+        }
     }
 }

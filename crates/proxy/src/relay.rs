@@ -161,7 +161,7 @@ impl Relay {
         });
         let now = if self.has_waited { Instant::now() } else { self.exchange.read_at() };
         if let Some(connection) = self.connection.take() {
-            connection.give_back(now);
+            connection.give_back(&mut self.incoming, now);
         }
         self.exchange.finish_at(now, outcome, seen);
     }

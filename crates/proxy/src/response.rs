@@ -1,19 +1,24 @@
 //! The response to a client before it is framed: one of the gateway, or an upstream's with the edits of its head.
 
 use access::Timestamp;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use http1::{HeadEdits, KnownName};
+use http::{HeaderMap, Response, StatusCode};
+use http1::{Announced, KnownName};
 use meter::rate::RateLevel;
 
-use crate::answer;
 use crate::body::Body;
 use crate::capacity::RequestPermit;
 use crate::deadlines::ActiveRequest;
-use crate::upstream::response_head::UpstreamHead;
+use crate::request_id::RequestIdText;
+use crate::upstream::response_head::RelayedHead;
+
+/// The fields that report the state of the client's rate limit.
+const RATE_LIMIT: [KnownName; 3] =
+    [KnownName::XRatelimitLimit, KnownName::XRatelimitRemaining, KnownName::XRatelimitReset];
 
 /// A response to a client, with its head and its body.
 pub(crate) struct ClientResponse {
     pub(crate) head: ClientHead,
+    pub(crate) gateway: GatewayFields,
     pub(crate) body: Body,
     /// Whether the connection closes after the response, because the gateway has not read the whole request body.
     pub(crate) closes: bool,
@@ -23,8 +28,19 @@ pub(crate) struct ClientResponse {
 pub(crate) enum ClientHead {
     /// A response of the gateway.
     Own(StatusCode, HeaderMap),
-    /// An upstream's response, with the edits of its head.
-    Relayed(UpstreamHead, HeadEdits),
+    /// An upstream's response.
+    Relayed(Box<RelayedHead>),
+}
+
+/// What the gateway writes into the head of every response. They replace the upstream's fields of the same names.
+#[derive(Debug)]
+pub(crate) struct GatewayFields {
+    /// The request id. OpenAI's clients read `X-Request-Id`, Anthropic's read `Request-Id`.
+    pub(crate) id: RequestIdText,
+    /// The state of the client's rate limit, if it has one.
+    pub(crate) rate: Option<RateLevel>,
+    /// The current time.
+    pub(crate) now: Timestamp,
 }
 
 impl ClientHead {
@@ -32,47 +48,45 @@ impl ClientHead {
     pub(crate) fn status(&self) -> u16 {
         match self {
             Self::Own(status, _) => status.as_u16(),
-            Self::Relayed(head, _) => head.status(),
+            Self::Relayed(relayed) => relayed.head.status(),
         }
+    }
+
+    /// Returns what the head announces; `length` is that of the content, if it is known.
+    pub(crate) fn announced(&self, length: Option<u64>) -> Announced {
+        match self {
+            Self::Own(..) => Announced::Length(length.unwrap_or(0)),
+            Self::Relayed(relayed) => relayed.head.announced(),
+        }
+    }
+
+    /// Whether the head of the upstream has `Date`.
+    pub(crate) fn has_date(&self) -> bool {
+        matches!(self, Self::Relayed(relayed) if relayed.head.fields().get(KnownName::Date).is_some())
     }
 }
 
 impl ClientResponse {
+    /// Returns an upstream's response.
+    pub(crate) fn relayed(mut head: Box<RelayedHead>, gateway: GatewayFields, body: Body) -> Self {
+        head.edits.remove(KnownName::XRequestId);
+        head.edits.remove(KnownName::RequestId);
+        if gateway.rate.is_some() {
+            RATE_LIMIT.into_iter().for_each(|name| head.edits.remove(name));
+        }
+        Self { head: ClientHead::Relayed(head), gateway, body, closes: false }
+    }
+
     /// Returns a response of the gateway.
-    pub(crate) fn own(response: Response<Body>, closes: bool) -> Self {
+    pub(crate) fn own(response: Response<Body>, gateway: GatewayFields) -> Self {
         let (parts, body) = response.into_parts();
-        Self { head: ClientHead::Own(parts.status, parts.headers), body, closes }
+        Self { head: ClientHead::Own(parts.status, parts.headers), gateway, body, closes: false }
     }
 
-    /// Replaces the request ids by the gateway's. OpenAI's clients read `X-Request-Id`, Anthropic's read `Request-Id`.
-    pub(crate) fn stamp(&mut self, id: &HeaderValue) {
-        for name in [KnownName::XRequestId, KnownName::RequestId] {
-            match &mut self.head {
-                ClientHead::Own(_, headers) => {
-                    headers.insert(HeaderName::from_static(name.as_str()), id.clone());
-                }
-                ClientHead::Relayed(_, edits) => {
-                    // A request id is a valid header value.
-                    let _ = edits.set(name, id.as_bytes());
-                }
-            }
-        }
-    }
-
-    /// Adds the headers that report the state of the client's rate limit.
-    pub(crate) fn add_rate_limit(&mut self, level: RateLevel, now: Timestamp) {
-        match &mut self.head {
-            ClientHead::Own(_, headers) => {
-                headers.extend(answer::limit_headers(level, now).map(|(name, value)| (Some(name), value)));
-            }
-            ClientHead::Relayed(_, edits) => {
-                let mut digits = itoa::Buffer::new();
-                for (name, figure) in answer::limit_figures(level, now) {
-                    // A number is a valid header value.
-                    let _ = edits.set(name, digits.format(figure).as_bytes());
-                }
-            }
-        }
+    /// Closes the connection after the response if `closes`.
+    pub(crate) fn closing(mut self, closes: bool) -> Self {
+        self.closes = closes;
+        self
     }
 
     /// Counts the request as in flight until the response has ended.

@@ -22,7 +22,6 @@ pub(crate) enum RouteMatch {
 }
 
 /// Finds the route or endpoint. A route that is as specific as an LLM endpoint has priority.
-#[tracing::instrument(level = "debug", skip_all)]
 pub(crate) fn find(traffic: &Traffic, head: &Head) -> Result<RouteMatch, Problem> {
     let (method, path) = (head.method(), head.path());
     let matched = traffic.router.find(method, path);

@@ -7,7 +7,7 @@ mod trusted;
 
 use std::sync::Arc;
 
-use access::{ApiKey, RequestId, Secret};
+use access::{RequestId, Secret, is_key};
 use ai::{Dialect, EndpointCall, ProviderKind};
 use config::snapshot::Origin;
 use http1::{HeadEdits, InvalidPart, KnownName};
@@ -17,7 +17,7 @@ use crate::head::{Head, text};
 use crate::identify::bearer;
 use crate::transform::trusted::is_trusted_by_backends;
 use crate::upstream::outgoing::OutgoingTarget;
-use crate::upstream::response_head::UpstreamHead;
+use crate::upstream::response_head::RelayedHead;
 
 /// Room for the fields that one request adds to the edits of its destination.
 const ADDED_BYTES_USUAL: usize = 384;
@@ -47,7 +47,7 @@ pub(crate) struct ForwardedClient<'a> {
     /// The client's address.
     pub(crate) address: &'a [u8],
     pub(crate) id: RequestId,
-    pub(crate) id_value: &'a [u8],
+    pub(crate) id_text: &'a [u8],
     pub(crate) trust: Trust<'a>,
 }
 
@@ -86,18 +86,18 @@ pub(crate) fn upstream_edits(origin: &Origin) -> Result<HeadEdits, InvalidPart> 
 ///
 /// # Errors
 /// An added value is not a field value.
-#[tracing::instrument(level = "debug", skip_all)]
 pub(crate) fn to_upstream(
     head: &Head,
     edits: &HeadEdits,
     client: &ForwardedClient<'_>,
 ) -> Result<HeadEdits, InvalidPart> {
     let (mut edits, fields) = (edits.clone_with_room(ADDED_BYTES_USUAL), head.fields());
-    if fields.all(KnownName::Authorization).any(|value| text(value).and_then(bearer).is_some_and(is_own_key)) {
+    // A key of this gateway is never forwarded, even if the route requires none.
+    if fields.all(KnownName::Authorization).any(|value| bearer(value).is_some_and(is_key)) {
         edits.remove(KnownName::Authorization);
     }
     for name in [KnownName::XApiKey, KnownName::ApiKey, KnownName::XGoogApiKey] {
-        if fields.all(name).any(|value| text(value).is_some_and(is_own_key)) {
+        if fields.all(name).any(|value| is_key(value.trim_ascii())) {
             edits.remove(name);
         }
     }
@@ -111,7 +111,7 @@ pub(crate) fn to_upstream(
     if let Some(host) = head.get(KnownName::Host) {
         edits.append(KnownName::XForwardedHost, host)?;
     }
-    edits.append(KnownName::XRequestId, client.id_value)?;
+    edits.append(KnownName::XRequestId, client.id_text)?;
     if let Some(correlation) = head.correlation() {
         edits.set(KnownName::XCorrelationId, correlation.as_bytes())?;
     }
@@ -147,7 +147,6 @@ pub(crate) fn provider_edits(origin: &Origin) -> Result<HeadEdits, InvalidPart> 
 ///
 /// # Errors
 /// The credential is not a field value.
-#[tracing::instrument(level = "debug", skip_all)]
 pub(crate) fn to_provider(head: &Head, to: &ProviderTarget<'_>, id: RequestId) -> Result<HeadEdits, InvalidPart> {
     let mut edits = to.edits.clone_with_room(ADDED_BYTES_USUAL);
     edits.remove_fields(head.fields(), |field| !provider::is_allowed(to.dialect, field.name));
@@ -160,26 +159,21 @@ pub(crate) fn to_provider(head: &Head, to: &ProviderTarget<'_>, id: RequestId) -
     Ok(edits)
 }
 
-/// Returns the edits of a provider's response, and the provider's id of the request. The client of an LLM call does not see
-/// the provider's account.
+/// Edits a provider's response, and returns the provider's id of the request. The client of an LLM call does not see the
+/// provider's account.
 ///
 /// # Errors
 /// None of the values is invalid.
-pub(crate) fn from_provider(head: &UpstreamHead) -> Result<(HeadEdits, Option<Arc<str>>), InvalidPart> {
+pub(crate) fn from_provider(relayed: &mut RelayedHead) -> Result<Option<Arc<str>>, InvalidPart> {
     const UPSTREAM_ID_LEN_MAX: usize = 128;
+    let RelayedHead { head, edits } = relayed;
     let upstream_id = head.text(KnownName::XRequestId).or_else(|| head.text(KnownName::RequestId));
-    let mut edits = HeadEdits::for_forwarding();
     for name in OF_THE_ACCOUNT {
         edits.remove(name);
     }
     edits.remove_fields(head.fields(), |field| is_of_the_account(field.name));
     edits.set(KnownName::XAccelBuffering, b"no")?;
-    Ok((edits, upstream_id.filter(|id| id.len() <= UPSTREAM_ID_LEN_MAX).map(Arc::from)))
-}
-
-/// Whether a credential is a key of this gateway. It is never forwarded, even if the route requires none.
-fn is_own_key(text: &str) -> bool {
-    ApiKey::parse(text.trim()).is_ok()
+    Ok(upstream_id.filter(|id| id.len() <= UPSTREAM_ID_LEN_MAX).map(Arc::from))
 }
 
 /// Whether a field describes the provider's account behind a shared key. Those of [`OF_THE_ACCOUNT`] do too.

@@ -11,7 +11,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use access::{Clock, Directory, Ids};
-use bytes::Bytes;
 use config::{Live, Snapshot};
 use futures_util::FutureExt;
 use meter::Meter;
@@ -92,8 +91,8 @@ pub(crate) struct Worker {
     pub(crate) spool: RefCell<spool::Writer>,
     pub(crate) ids: RefCell<Ids>,
     pub(crate) pools: Pools,
-    pub(crate) buffers: Buffers,
-    date: DateCache,
+    pub(crate) buffers: Rc<Buffers>,
+    pub(crate) date: DateCache,
     pub(crate) deadlines: WorkerDeadlines,
     pub(crate) aggregation: Aggregation,
     pub(crate) handles: Handles,
@@ -125,11 +124,6 @@ impl std::ops::Deref for Pinned {
 }
 
 impl Worker {
-    /// Returns the current time as the value of `Date` (RFC 9110, 6.6.1).
-    pub(crate) fn date(&self) -> Bytes {
-        self.date.at(self.shared.clock.now())
-    }
-
     /// Returns the current snapshot.
     pub(crate) fn snapshot(&self) -> Rc<Pinned> {
         let now = self.shared.live.load();
@@ -232,7 +226,7 @@ async fn work(shared: Arc<Shared>, sockets: Sockets, lane: WorkerResources) -> R
         directory: lane.directory,
         spool: RefCell::new(lane.spool),
         pools: Pools::default(),
-        buffers: Buffers::default(),
+        buffers: Rc::default(),
         date: DateCache::default(),
         deadlines: WorkerDeadlines::default(),
         aggregation: Aggregation::default(),

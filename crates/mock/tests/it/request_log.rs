@@ -55,6 +55,26 @@ async fn plain_is_100_bytes() {
 }
 
 #[tokio::test]
+async fn plain_bytes_have_the_size_in_the_path() {
+    let mock = start(quick()).await;
+    let check = async |size: &str, status: u16, bytes: Option<usize>| {
+        let reply = mock.send("GET", &format!("/plain/bytes/{size}"), "").await;
+        assert_eq!(reply.status, status, "{size}");
+        if let Some(bytes) = bytes {
+            assert_eq!(reply.body().len(), bytes, "{size}");
+            assert_eq!(reply.header("content-length"), Some(size));
+        }
+    };
+    for bytes in [0_usize, 1, 100, 16_384, 65_536, 1_048_576] {
+        check(&bytes.to_string(), 200, Some(bytes)).await;
+    }
+    for size in ["1048577", "-1", "many", "99999999999999999999", ""] {
+        check(size, 404, None).await;
+    }
+    assert_eq!(mock.seen().await["models"]["plain"]["requests"], 6);
+}
+
+#[tokio::test]
 async fn the_log_has_the_parts_of_forms_and_all_credentials() {
     let mock = start(quick()).await;
     let path = "/v1/audio/transcriptions?x=1";

@@ -1,5 +1,6 @@
 //! The response to a client: writes head and body, with framing, in as few writes as possible.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -7,19 +8,16 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use http_body::Body as _;
 use http1::{
-    Announced, HeadEdits, KnownName, LAST_CHUNK, ResponseTo, Version, persistence_option, write_field,
-    write_own_fields, write_status_line,
+    Announced, KnownName, LAST_CHUNK, ResponseTo, Version, persistence_option, write_edited_fields, write_field,
+    write_framing, write_known_field, write_status_line,
 };
 
 use super::socket::SharedSocket;
+use crate::answer;
 use crate::body::Body;
-use crate::response::{ClientHead, ClientResponse};
-use crate::upstream::response_head::UpstreamHead;
+use crate::response::{ClientHead, ClientResponse, GatewayFields};
 use crate::worker::Worker;
 use crate::write_queue::WriteQueue;
-
-/// The usual size of a head. Heads of up to this size need only one allocation.
-const HEAD_BYTES_USUAL: usize = 1024;
 
 /// The properties of the request and its connection on which the head of the response depends.
 pub(super) struct ResponseContext<'a> {
@@ -66,7 +64,7 @@ pub(super) struct ResponseWriter {
 impl ResponseWriter {
     /// Creates the writer without writing anything. `first` is sent before the head.
     pub(super) fn new(first: &'static [u8], response: ClientResponse, context: &ResponseContext<'_>) -> Self {
-        let ClientResponse { head, body, closes } = response;
+        let ClientResponse { head, gateway, body, closes } = response;
         let has_content = !matches!(head.status(), 100..=199 | 204 | 304) && context.responds_to != ResponseTo::Head;
         let length = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };
         let framing = match length {
@@ -77,29 +75,29 @@ impl ResponseWriter {
         };
         let persists = context.persists && framing != ContentFraming::UntilClose && !closes;
         let option = persistence_option(context.version, persists);
-        let mut out = Vec::with_capacity(HEAD_BYTES_USUAL);
-        out.extend_from_slice(first);
-        match head {
-            ClientHead::Own(status, headers) => {
-                let announced = framing.announced(Announced::Length(length.unwrap_or(0)));
-                write_status(&mut out, status, b"");
-                write_headers(&mut out, &headers);
-                // The values are valid.
-                let _ = write_field(&mut out, b"date", &context.worker.date());
-                if let Some(option) = option {
-                    let _ = write_field(&mut out, b"connection", option);
-                }
-                write_own_fields(&mut out, &HeadEdits::for_forwarding(), announced);
+        let announced = framing.announced(head.announced(length));
+        let mut queue = context.worker.buffers.take_queue();
+        let written: Result<(), Infallible> = queue.write(|out| {
+            out.extend_from_slice(first);
+            write_head(out, &head);
+            write_gateway_fields(out, &gateway);
+            if !head.has_date() {
+                context.worker.date.write(out, gateway.now);
             }
-            ClientHead::Relayed(head, edits) => {
-                let announced = framing.announced(head.announced());
-                write_relayed(&mut out, &head, edits, &FramingFields { announced, option, worker: context.worker });
+            if let Some(option) = option {
+                write_valid(out, KnownName::Connection, option);
             }
-        }
-        let mut queue = WriteQueue::default();
-        queue.push(Bytes::from(out));
+            write_framing(out, announced);
+            Ok(())
+        });
+        let Ok(()) = written;
         let has_ended = framing == ContentFraming::Absent || length == Some(0);
         Self { queue, framing, body, has_ended, persists }
+    }
+
+    /// Returns the memory of the queue for another response, after this one was written.
+    pub(super) fn into_queue(self) -> WriteQueue {
+        self.queue
     }
 
     /// Writes as much as possible. Ready when the whole response is written.
@@ -154,7 +152,7 @@ impl ResponseWriter {
         self.has_ended = true;
         match self.framing {
             ContentFraming::Length(1..) => return Err(WriteEnd::Aborted),
-            ContentFraming::Chunked => self.queue.push(Bytes::from_static(LAST_CHUNK)),
+            ContentFraming::Chunked => self.queue.push(LAST_CHUNK),
             ContentFraming::Absent | ContentFraming::Length(0) | ContentFraming::UntilClose => {}
         }
         Ok(())
@@ -182,25 +180,37 @@ impl ContentFraming {
     }
 }
 
-/// The fields that the connection adds to an upstream's head.
-struct FramingFields<'a> {
-    announced: Announced,
-    option: Option<&'static [u8]>,
-    worker: &'a Worker,
+/// Writes the status line and the fields of the response itself.
+fn write_head(out: &mut Vec<u8>, head: &ClientHead) {
+    match head {
+        ClientHead::Own(status, headers) => {
+            write_status(out, *status, b"");
+            write_headers(out, headers);
+        }
+        ClientHead::Relayed(relayed) => {
+            let status = StatusCode::from_u16(relayed.head.status()).unwrap_or(StatusCode::BAD_GATEWAY);
+            write_status(out, status, relayed.head.reason());
+            write_edited_fields(out, relayed.head.fields(), &relayed.edits);
+        }
+    }
 }
 
-fn write_relayed(out: &mut Vec<u8>, head: &UpstreamHead, mut edits: HeadEdits, framing: &FramingFields<'_>) {
-    let status = StatusCode::from_u16(head.status()).unwrap_or(StatusCode::BAD_GATEWAY);
-    write_status(out, status, head.reason());
-    let fields = head.fields();
-    // The added values are always valid.
-    if fields.get(KnownName::Date).is_none() {
-        let _ = edits.append(KnownName::Date, &framing.worker.date());
+/// Writes the fields of the gateway, which replace those of the upstream.
+fn write_gateway_fields(out: &mut Vec<u8>, gateway: &GatewayFields) {
+    for name in [KnownName::XRequestId, KnownName::RequestId] {
+        write_valid(out, name, gateway.id.as_bytes());
     }
-    if let Some(option) = framing.option {
-        let _ = edits.append(KnownName::Connection, option);
+    if let Some(level) = gateway.rate {
+        let mut digits = itoa::Buffer::new();
+        for (name, figure) in answer::limit_figures(level, gateway.now) {
+            write_valid(out, name, digits.format(figure).as_bytes());
+        }
     }
-    http1::write_fields(out, fields, &edits, framing.announced);
+}
+
+/// Writes a field of the gateway, whose value is always valid.
+fn write_valid(out: &mut Vec<u8>, name: KnownName, value: &[u8]) {
+    let _ = write_known_field(out, name, value);
 }
 
 /// Writes the status line, with the standard reason phrase if `reason` is empty.

@@ -179,25 +179,23 @@ impl ClientSocket {
 
     /// Reads more bytes. Returns 0 at the end of the connection.
     pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.received.bytes.is_empty() && self.stream.poll_read_ready(cx)?.is_pending() {
-            self.rest();
-            return Poll::Pending;
+        loop {
+            if self.stream.poll_read_ready(cx)?.is_pending() {
+                if self.received.bytes.is_empty() {
+                    self.rest();
+                }
+                return Poll::Pending;
+            }
+            match self.received.try_read(&self.stream, &self.worker.buffers) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                received => return Poll::Ready(received),
+            }
         }
-        if self.received.bytes.capacity() == 0 {
-            self.received.bytes = self.worker.buffers.take();
-        }
-        let received = self.received.poll_read(cx, &mut self.stream);
-        if received.is_pending() && self.received.bytes.is_empty() {
-            self.rest();
-        }
-        received
     }
 
     /// Returns the buffer to the worker.
     fn rest(&mut self) {
-        if self.received.bytes.capacity() > 0 {
-            self.worker.buffers.give_back(self.received.take());
-        }
+        self.received.rest(&self.worker.buffers);
     }
 
     /// Writes once. Returns the number of written bytes.

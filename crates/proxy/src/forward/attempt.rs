@@ -22,7 +22,7 @@ use crate::upstream::http2::Http2Session;
 use crate::upstream::http2::call::{self, Http2Call, Http2CallError, UnsentRequest};
 use crate::upstream::http2::streams::StreamSlot;
 use crate::upstream::outgoing::OutgoingHead;
-use crate::upstream::response_head::UpstreamHead;
+use crate::upstream::response_head::{RelayedHead, UpstreamHead};
 use crate::upstream::socket::Probe;
 
 /// Maximum number of retries of a request without effect. An upstream that restarts may refuse more than once.
@@ -35,7 +35,6 @@ const SPARE_BYTES_MAX: u64 = 1024 * 1024;
 const SILENCE_MIN: Duration = Duration::from_secs(1);
 
 /// The result of one attempt.
-#[expect(clippy::large_enum_variant, reason = "it is returned once: a box would cost an allocation for every request")]
 pub(super) enum AttemptOutcome {
     Answered(UpstreamResponse),
     /// The attempt had no effect or may be repeated. The request is to be sent again with this body.
@@ -69,9 +68,8 @@ impl SendAttempt<'_> {
         exchange.sending(probe.clone(), progress.clone(), self.now);
         let error = match wait(exchange, progress, |cx| call.poll_head(cx)).await? {
             Ok(head) => {
-                let (head, body, slot) = call.into_response(head);
-                let returned = Some((slot, self.head.to.pool.clone()));
-                let connection = BorrowedConnection { returned, progress: progress.clone() };
+                let (head, body) = call.into_response(head);
+                let connection = BorrowedConnection { pool: self.head.to.pool.clone(), progress: progress.clone() };
                 return Ok(AttemptOutcome::Answered(UpstreamResponse { head, body, connection }));
             }
             Err(error) => {
@@ -127,9 +125,10 @@ impl SendAttempt<'_> {
                     let message = "the head of the upstream's response is invalid";
                     Problem::new(Refusal::UpstreamProtocol, message).because(&error)
                 })?;
-                let left = head.content_length(ResponseTo::method(self.head.head.method().as_bytes()));
+                let left = head.content_length(ResponseTo::method(self.head.head.method_bytes()));
                 let body = Download::http2(stream, left, slot, call.into_upload());
-                let connection = BorrowedConnection { returned: None, progress: progress.clone() };
+                let connection = BorrowedConnection { pool: self.head.to.pool.clone(), progress: progress.clone() };
+                let head = RelayedHead::new(head);
                 return Ok(AttemptOutcome::Answered(UpstreamResponse { head, body, connection }));
             }
             Err(error) => error,

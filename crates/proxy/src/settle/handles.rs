@@ -73,7 +73,7 @@ impl Handles {
     }
 
     pub(crate) fn ended(&self, exchange: &Exchange, duration_us: u64) {
-        let (route, method, status) = (&exchange.route, method(exchange.head.method()), exchange.status);
+        let (route, method, status) = (&exchange.route, method(exchange.head.method_bytes()), exchange.status);
         let key = (Arc::as_ptr(route).addr(), method.as_ptr().addr(), status);
         let make = |_: &RequestHandleKey| {
             let labels = RequestLabels { route: route.into(), method, status };

@@ -5,6 +5,7 @@ use uuid_of::id;
 
 use super::*;
 use crate::head::tests::get;
+use crate::upstream::response_head::UpstreamHead;
 
 mod uuid_of {
     use access::{Clock, Ids, RequestId, Timestamp};
@@ -61,7 +62,7 @@ fn to_upstream(fields: &[(&str, &str)]) -> Written {
 }
 
 fn trusting(fields: &[(&str, &str)], trust: Trust<'_>) -> Written {
-    let (head, client) = (get(fields), ForwardedClient { address: b"192.0.2.1", id: id(), id_value: b"ours", trust });
+    let (head, client) = (get(fields), ForwardedClient { address: b"192.0.2.1", id: id(), id_text: b"ours", trust });
     let edits = super::to_upstream(&head, &upstream_edits(&origin()).unwrap(), &client).unwrap();
     Written::new(&head, &edits)
 }
@@ -339,9 +340,10 @@ fn the_shared_account_is_not_told() {
         ("retry-after", "3"),
         ("openai-version", "2020-10-01"),
     ]);
-    let (edits, upstream_id) = from_provider(&head).unwrap();
+    let mut relayed = RelayedHead::new(head);
+    let upstream_id = from_provider(&mut relayed).unwrap();
     assert_eq!(upstream_id.as_deref(), Some("req_1"));
-    assert_eq!(names(&head, &edits), ["openai-version", "retry-after", "x-accel-buffering"]);
+    assert_eq!(names(&relayed.head, &relayed.edits), ["openai-version", "retry-after", "x-accel-buffering"]);
 }
 
 #[test]

@@ -81,7 +81,7 @@ pub(crate) async fn connect(worker: &Worker, origin: &Origin, within: Duration) 
         let opened = http2::open(socket, gauge).await.map_err(ConnectError::Http2)?;
         return Ok(NewConnection::Http2(Box::new(opened)));
     }
-    Ok(NewConnection::Http1(Http1Connection::new(socket, gauge)))
+    Ok(NewConnection::Http1(Http1Connection::new(socket, gauge, worker.buffers.clone())))
 }
 
 async fn tcp(origin: &Origin, within: Duration) -> Result<TcpStream, ConnectError> {

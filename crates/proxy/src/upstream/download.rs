@@ -12,6 +12,7 @@ use thiserror::Error;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+use crate::upstream::http1::Http1Connection;
 use crate::upstream::http1::body::{Http1BodyError, Http1Download};
 use crate::upstream::http2::call::Pump;
 use crate::upstream::http2::streams::StreamSlot;
@@ -61,6 +62,17 @@ impl Download {
         });
         let left = if stream.is_end_stream() { Some(0) } else { left };
         Self::Http2(DownloadStream { receiving: Some((stream, slot)), left, upload })
+    }
+}
+
+impl Download {
+    /// Returns the connection after a complete request and response over HTTP/1.1, if another request may use it.
+    pub(crate) const fn take_reusable(&mut self) -> Option<Box<Http1Connection>> {
+        match self {
+            Self::Http1(content) => content.take_reusable(),
+            // A stream ends with its body.
+            Self::Http2(_) => None,
+        }
     }
 }
 

@@ -1,20 +1,21 @@
 //! An HTTP/1.1 connection to an upstream, which the request's own task drives.
 //!
 //! `call` writes the request and reads the head of the response at the same time. `body` then owns the connection and
-//! reads the content. At the end of the content, it leaves the connection in a `ReturnSlot` for the pool. If a response
-//! begins before its request is written, a task writes the rest (`request_writer`).
+//! reads the content, and holds the connection at its end for the pool. If a response begins before its request is
+//! written, a task writes the rest (`request_writer`).
 
 pub(crate) mod body;
 pub(crate) mod call;
 mod request_writer;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use ::http1::{HeadLimits, ResponseParser};
 
+use crate::buffers::Buffers;
 use crate::receive_buffer::ReceiveBuffer;
 use crate::upstream::connect::HEAD_BYTES_MAX;
 use crate::upstream::socket::{Gauge, IdleSocket, Probe, Socket};
@@ -29,22 +30,21 @@ pub(crate) struct Http1Connection {
     parser: ResponseParser,
     /// Received bytes that are not parsed yet. An idle connection has no buffer.
     received: ReceiveBuffer,
+    buffers: Rc<Buffers>,
     /// Whether the connection served a request before.
     pub(crate) reused: bool,
 }
 
-/// The slot in which a body leaves its connection at its end, if another request may use it.
-pub(crate) type ReturnSlot = Rc<Cell<Option<Box<Http1Connection>>>>;
-
 impl Http1Connection {
-    /// Returns a new connection over this socket.
-    pub(crate) fn new(socket: Socket, gauge: Rc<Gauge>) -> Box<Self> {
+    /// Returns a new connection over this socket, which uses the worker's buffers.
+    pub(crate) fn new(socket: Socket, gauge: Rc<Gauge>, buffers: Rc<Buffers>) -> Box<Self> {
         let limits = HeadLimits::new(HEAD_BYTES_MAX, HEAD_BYTES_MAX, FIELDS_MAX);
         Box::new(Self {
             socket: Rc::new(RefCell::new(socket)),
             gauge,
             parser: ResponseParser::new(limits),
             received: ReceiveBuffer::default(),
+            buffers,
             reused: false,
         })
     }
@@ -53,10 +53,9 @@ impl Http1Connection {
         self.gauge.probe()
     }
 
-    /// Returns what the socket has received. The operating system is queried, because the reactor may not have reported
-    /// a close yet.
-    pub(crate) fn look(&self) -> IdleSocket {
-        self.socket.borrow().look()
+    /// Returns what the socket has received; for `is_fresh`, see [`Socket::look`].
+    pub(crate) fn look(&self, is_fresh: bool) -> IdleSocket {
+        self.socket.borrow().look(is_fresh)
     }
 
     /// Reads TLS records that arrived while the connection was idle. Returns whether the connection is still usable.
@@ -68,11 +67,11 @@ impl Http1Connection {
 
     /// Reads more bytes. Returns 0 at the end of the connection.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.received.poll_read(cx, &mut *self.socket.borrow_mut())
+        self.received.poll_read(cx, &mut *self.socket.borrow_mut(), &self.buffers)
     }
 
-    /// Frees the memory that an idle connection does not need.
+    /// Returns the memory that an idle connection does not need.
     fn rest(&mut self) {
-        self.received = ReceiveBuffer::default();
+        self.received.rest(&self.buffers);
     }
 }

@@ -28,11 +28,11 @@ pub(crate) enum OutgoingTarget {
 }
 
 impl OutgoingHead {
-    /// The target in parts, which are joined.
-    pub(crate) fn target(&self) -> [&str; 3] {
-        let base = self.to.pool.origin.path.as_str();
+    /// The target in parts of ASCII, which are joined.
+    pub(crate) fn target(&self) -> [&[u8]; 3] {
+        let base = self.to.pool.origin.path.as_bytes();
         match &self.target {
-            OutgoingTarget::Written(target) => [base, target, ""],
+            OutgoingTarget::Written(target) => [base, target.as_bytes(), b""],
             OutgoingTarget::Received { prefix_len } => {
                 let [root, rest] = self.head.path_and_query();
                 [base, root, rest.get(*prefix_len..).unwrap_or_default()]
@@ -77,7 +77,7 @@ pub(crate) mod tests {
     fn path_and_query_are_passed_on_as_they_were_received() {
         let check = |line: &str, base, prefix_len, expected: &str| {
             let outgoing = outgoing(head(line, &[]), base, OutgoingTarget::Received { prefix_len });
-            assert_eq!(outgoing.target().concat(), expected, "{line}");
+            assert_eq!(outgoing.target().concat(), expected.as_bytes(), "{line}");
         };
         check("GET /v1/messages?beta=true&x=%2F", "", 0, "/v1/messages?beta=true&x=%2F");
         check("GET /v1/messages?beta=true&x=%2F", "/base", 0, "/base/v1/messages?beta=true&x=%2F");
@@ -86,7 +86,7 @@ pub(crate) mod tests {
         check("GET http://absolute.example?b", "/base", 0, "/base/?b");
         check("OPTIONS http://absolute.example", "", 0, "/");
         let written = outgoing(head("GET /a", &[]), "/base", OutgoingTarget::Written("/b?c".to_owned()));
-        assert_eq!(written.target().concat(), "/base/b?c");
+        assert_eq!(written.target().concat(), b"/base/b?c");
     }
 
     #[test]

@@ -20,6 +20,9 @@ use crate::worker::Worker;
 const IDLE_MAX: usize = 256;
 /// Time after which an idle connection is closed. Most servers keep idle connections for 60 s or more.
 const IDLE_FOR: Duration = Duration::from_secs(50);
+/// Time after a response in which only the reactor tells whether an upstream has closed a connection or sent a second
+/// response. Later, the operating system is asked, too: the reactor may not have reported it yet.
+const FRESH_FOR: Duration = Duration::from_millis(1);
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
 struct IdleConnection {
@@ -79,11 +82,13 @@ impl Pool {
         }
     }
 
-    /// Returns an idle connection that is still usable.
-    pub(crate) async fn take(&self) -> Option<Box<Http1Connection>> {
+    /// Returns an idle connection that is still usable; `now` is the current time. For a request that cannot be sent
+    /// again, `is_repeatable` is false: its connection is checked more thoroughly.
+    pub(crate) async fn take(&self, now: Instant, is_repeatable: bool) -> Option<Box<Http1Connection>> {
         loop {
-            let mut link = self.idle.borrow_mut().pop_back()?.link;
-            let is_usable = match link.look() {
+            let IdleConnection { mut link, since } = self.idle.borrow_mut().pop_back()?;
+            let is_fresh = is_repeatable && now.saturating_duration_since(since) < FRESH_FOR;
+            let is_usable = match link.look(is_fresh) {
                 IdleSocket::Silent => true,
                 IdleSocket::Unusable => false,
                 IdleSocket::Records => link.is_usable_after_records().await,
@@ -106,7 +111,7 @@ impl Pool {
     /// Closes connections that were idle for too long. Returns whether any connection remains.
     fn sweep(&self) -> bool {
         let mut idle = self.idle.borrow_mut();
-        idle.retain(|idle| idle.since.elapsed() < IDLE_FOR && idle.link.look() != IdleSocket::Unusable);
+        idle.retain(|idle| idle.since.elapsed() < IDLE_FOR && idle.link.look(false) != IdleSocket::Unusable);
         let streams = self.streams.sweep(IDLE_FOR);
         streams || !idle.is_empty()
     }

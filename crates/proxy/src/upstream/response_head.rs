@@ -3,7 +3,9 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use http1::{Fields, HeadLimits, InvalidPart, KnownName, ResponseHead, ResponseParser, ResponseTo, Violation};
+use http1::{
+    Fields, HeadEdits, HeadLimits, InvalidPart, KnownName, ResponseHead, ResponseParser, ResponseTo, Violation,
+};
 use thiserror::Error;
 
 use crate::head::text;
@@ -15,6 +17,13 @@ pub(crate) struct UpstreamHead {
     parsed: ResponseHead,
 }
 
+/// The head of a response that is relayed, with its edits for the client.
+#[derive(Debug)]
+pub(crate) struct RelayedHead {
+    pub(crate) head: UpstreamHead,
+    pub(crate) edits: HeadEdits,
+}
+
 /// Why the head of a response over HTTP/2 is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum InvalidHead {
@@ -22,6 +31,13 @@ pub(crate) enum InvalidHead {
     Violation(#[source] Violation),
     #[error("the head of the upstream's response has a part that cannot be written")]
     Part(#[source] InvalidPart),
+}
+
+impl RelayedHead {
+    /// Returns a head with the edits of every head that is relayed. It is boxed, because it passes many functions.
+    pub(crate) fn new(head: UpstreamHead) -> Box<Self> {
+        Box::new(Self { head, edits: HeadEdits::for_forwarding() })
+    }
 }
 
 impl UpstreamHead {

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
@@ -126,13 +126,15 @@ impl Socket {
         Self { transport, gauge }
     }
 
-    /// Reads from the operating system what the socket of an idle connection has received, without removing it.
-    pub(crate) fn look(&self) -> IdleSocket {
+    /// Returns what the socket of an idle connection has received, without removing it. `is_fresh`: the connection was
+    /// used a moment ago; then the operating system is asked only if the reactor has reported received bytes.
+    pub(crate) fn look(&self, is_fresh: bool) -> IdleSocket {
         let (stream, is_tls) = match &self.transport {
             Transport::Plain(stream) => (stream, false),
             Transport::Tls(stream) => (stream.get_ref().0, true),
         };
-        match SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]) {
+        let peek = || SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]);
+        match if is_fresh { stream.try_io(Interest::READABLE, peek) } else { peek() } {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => IdleSocket::Silent,
             Ok(1..) if is_tls => IdleSocket::Records,
             Ok(_) | Err(_) => IdleSocket::Unusable,

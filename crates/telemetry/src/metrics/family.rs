@@ -120,9 +120,9 @@ impl<L: LabelSet, M: EncodeMetric + TypedMetric> EncodeMetric for Family<L, M> {
 
 /// Returns the name of a standard method (RFC 9110, 9.3; RFC 5789), and [`OTHER`] for any other method.
 #[must_use]
-pub fn method(name: &str) -> &'static str {
+pub fn method(name: &[u8]) -> &'static str {
     const METHODS: [&str; 9] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "CONNECT", "TRACE"];
-    METHODS.into_iter().find(|known| *known == name).unwrap_or(OTHER)
+    METHODS.into_iter().find(|known| known.as_bytes() == name).unwrap_or(OTHER)
 }
 
 #[cfg(test)]
@@ -185,6 +185,6 @@ mod tests {
 
     #[test]
     fn unknown_methods_are_other() {
-        assert_eq!((method("PATCH"), method("patch"), method("BREW")), ("PATCH", "other", "other"));
+        assert_eq!((method(b"PATCH"), method(b"patch"), method(b"BREW")), ("PATCH", "other", "other"));
     }
 }

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use http_body::SizeHint;
 use thiserror::Error;
 
+use super::Http1Connection;
 use super::request_writer::UploadTask;
-use super::{Http1Connection, ReturnSlot};
 use crate::body::UploadError;
 use crate::content::ContentReader;
 
@@ -30,21 +30,24 @@ pub(crate) struct Http1Download {
     connection: Option<Box<Http1Connection>>,
     content: ContentReader,
     upload: Option<UploadTask>,
-    returns_to: Option<ReturnSlot>,
+    /// Whether another request may use the connection after a complete request and response.
+    persists: bool,
+    /// The connection after the end of the content, if another request may use it.
+    reusable: Option<Box<Http1Connection>>,
     failed: Option<Http1BodyError>,
 }
 
 impl Http1Download {
     /// Returns the content that follows a head on this connection. `upload` is the task that writes the rest of the
-    /// request.
+    /// request. `persists`: another request may use the connection afterwards.
     pub(super) fn new(
         connection: Box<Http1Connection>,
         framing: Framing,
         upload: Option<UploadTask>,
-        returns_to: Option<ReturnSlot>,
+        persists: bool,
     ) -> Self {
         let (connection, content) = (Some(connection), ContentReader::new(framing));
-        let mut download = Self { connection, content, upload, returns_to, failed: None };
+        let mut download = Self { connection, content, upload, persists, reusable: None, failed: None };
         download.leave_if_ended();
         download
     }
@@ -105,7 +108,12 @@ impl Http1Download {
         data
     }
 
-    /// At the end of the content, leaves the connection in its slot, if another request may use it.
+    /// Returns the connection after a complete request and response, if another request may use it.
+    pub(crate) const fn take_reusable(&mut self) -> Option<Box<Http1Connection>> {
+        self.reusable.take()
+    }
+
+    /// At the end of the content, keeps the connection if another request may use it, and closes it otherwise.
     fn leave_if_ended(&mut self) {
         if !self.is_over() {
             return;
@@ -113,9 +121,9 @@ impl Http1Download {
         let Some(mut connection) = self.connection.take() else { return };
         let is_written = self.upload.take().is_none_or(|upload| upload.is_written());
         // Further bytes would be a response without a request.
-        if let Some(slot) = self.returns_to.take().filter(|_| is_written && connection.received.bytes.is_empty()) {
+        if self.persists && is_written && connection.received.bytes.is_empty() {
             connection.rest();
-            slot.set(Some(connection));
+            self.reusable = Some(connection);
         }
     }
 }

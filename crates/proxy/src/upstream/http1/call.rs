@@ -1,22 +1,21 @@
 //! One request on an HTTP/1.1 connection, until the head of its response has arrived.
 
 use std::io;
-use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use ::http1::{InvalidPart, ResponseHead, ResponseTo, Violation};
 use thiserror::Error;
 use tokio::time::Instant;
 
+use super::Http1Connection;
 use super::body::Http1Download;
 use super::request_writer::RequestWriter;
-use super::{Http1Connection, ReturnSlot};
 use crate::body::{Upload, UploadError};
 use crate::upstream::INTERIM_RESPONSES_MAX;
 use crate::upstream::connect::HEAD_BYTES_MAX;
 use crate::upstream::download::Download;
 use crate::upstream::outgoing::OutgoingHead;
-use crate::upstream::response_head::UpstreamHead;
+use crate::upstream::response_head::{RelayedHead, UpstreamHead};
 use crate::upstream::socket::Probe;
 
 /// The reason for a missing response.
@@ -83,9 +82,9 @@ impl Http1Call {
         outgoing: &OutgoingHead,
         upload: Upload,
     ) -> Result<Self, InvalidPart> {
-        let responds_to = ResponseTo::method(outgoing.head.method().as_bytes());
+        let responds_to = ResponseTo::method(outgoing.head.method_bytes());
         let is_bodiless = upload.is_empty();
-        let sending = Sending::Writing(RequestWriter::new(connection.socket.clone(), outgoing, upload)?);
+        let sending = Sending::Writing(RequestWriter::new(&connection, outgoing, upload)?);
         let probe = connection.probe();
         let (interim_responses, interim_bytes) = (0, 0);
         Ok(Self { connection, sending, responds_to, is_bodiless, interim_responses, interim_bytes, probe })
@@ -125,6 +124,7 @@ impl Http1Call {
             Sending::Writing(writer) => match writer.poll(cx) {
                 Poll::Pending => Ok(()),
                 Poll::Ready(Ok(())) => {
+                    self.connection.buffers.give_back_queue(writer.take_queue());
                     self.sending = Sending::Written;
                     Ok(())
                 }
@@ -165,8 +165,8 @@ impl Http1Call {
         Ok(())
     }
 
-    /// Returns the response, and the slot in which its body leaves the connection if another request may use it.
-    pub(crate) fn into_response(mut self, head: ResponseHead) -> (UpstreamHead, Download, ReturnSlot) {
+    /// Returns the response.
+    pub(crate) fn into_response(mut self, head: ResponseHead) -> (Box<RelayedHead>, Download) {
         let bytes = self.connection.received.bytes.split_to(head.len()).freeze();
         let (framing, persists) = (head.framing(self.responds_to), head.persists(self.responds_to));
         let (upload, is_refused) = match self.sending {
@@ -174,10 +174,8 @@ impl Http1Call {
             Sending::Written => (None, false),
             Sending::Refused(_) => (None, true),
         };
-        let slot: ReturnSlot = Rc::default();
-        let returns_to = (persists && !is_refused).then(|| slot.clone());
-        let body = Http1Download::new(self.connection, framing, upload, returns_to);
-        (UpstreamHead::new(bytes, head), Download::Http1(body), slot)
+        let body = Http1Download::new(self.connection, framing, upload, persists && !is_refused);
+        (RelayedHead::new(UpstreamHead::new(bytes, head)), Download::Http1(body))
     }
 
     /// Returns the whole body if nothing of the request was written. Otherwise returns it only if it is empty.

@@ -11,15 +11,13 @@ use http_body::Body as _;
 use tokio::io::AsyncWrite as _;
 use tokio::task::AbortHandle;
 
+use super::Http1Connection;
 use super::call::Http1CallError;
 use crate::body::{Upload, UploadError};
 use crate::upstream::outgoing::OutgoingHead;
 use crate::upstream::socket::Socket;
 use crate::worker::spawn;
 use crate::write_queue::WriteQueue;
-
-/// The usual size of a head. Heads of up to this size need only one allocation.
-const HEAD_BYTES_USUAL: usize = 1024;
 
 /// A request that is being written.
 pub(super) struct RequestWriter {
@@ -38,24 +36,30 @@ impl RequestWriter {
     /// # Errors
     /// The method or the target cannot be written.
     pub(super) fn new(
-        socket: Rc<RefCell<Socket>>,
+        connection: &Http1Connection,
         outgoing: &OutgoingHead,
         upload: Upload,
     ) -> Result<Self, InvalidPart> {
-        let mut head = Vec::with_capacity(HEAD_BYTES_USUAL);
-        let announced = outgoing.announced(&upload);
-        write_request_line(&mut head, outgoing.head.method().as_bytes(), &outgoing.target().map(str::as_bytes))?;
-        write_fields(&mut head, outgoing.head.fields(), &outgoing.edits, announced);
+        let (announced, mut queue) = (outgoing.announced(&upload), connection.buffers.take_queue());
+        queue.write(|out| {
+            write_request_line(out, outgoing.head.method_bytes(), &outgoing.target())?;
+            write_fields(out, outgoing.head.fields(), &outgoing.edits, announced);
+            Ok(())
+        })?;
         let is_chunked = announced == Announced::Chunked;
         let has_ended = upload.is_end_stream();
-        let mut queue = WriteQueue::default();
-        queue.push(Bytes::from(head));
+        let socket = connection.socket.clone();
         Ok(Self { socket, upload, is_chunked, queue, has_ended, is_flushed: true })
     }
 
     /// Returns the body from its beginning. Nothing of the request may have been written.
-    pub(super) fn into_upload(self) -> Upload {
-        self.upload.rewound(self.queue.into_content())
+    pub(super) fn into_upload(mut self) -> Upload {
+        self.upload.rewound(self.queue.take_content())
+    }
+
+    /// Takes the queue for another message, after all was written.
+    pub(super) fn take_queue(&mut self) -> WriteQueue {
+        std::mem::take(&mut self.queue)
     }
 
     /// Writes as much as possible. Ready when the whole request is written.
@@ -107,7 +111,7 @@ impl RequestWriter {
     fn end(&mut self) {
         self.has_ended = true;
         if self.is_chunked {
-            self.queue.push(Bytes::from_static(LAST_CHUNK));
+            self.queue.push(LAST_CHUNK);
         }
     }
 

@@ -97,7 +97,7 @@ pub(crate) fn head(outgoing: &OutgoingHead, upload: &Upload) -> Result<Request<(
     let pool = &outgoing.to.pool;
     let uri = Uri::builder().scheme(pool.scheme.clone()).authority(pool.authority.clone());
     let mut head = Request::new(());
-    *head.method_mut() = Method::from_bytes(outgoing.head.method().as_bytes())?;
+    *head.method_mut() = Method::from_bytes(outgoing.head.method_bytes())?;
     *head.version_mut() = Version::HTTP_2;
     *head.uri_mut() = uri.path_and_query(outgoing.target().concat()).build()?;
     let headers = head.headers_mut();
