@@ -8,6 +8,7 @@ mod client;
 mod cors;
 #[cfg(test)]
 mod dashboard;
+#[cfg(test)]
 mod document;
 #[cfg(test)]
 mod everywhere;
