@@ -15,10 +15,9 @@ use telemetry::metrics::{self, ApiLabels, LabelValue, PathLabels};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::problem::{Cause, Problem};
-use crate::routes::site;
 use crate::state::App;
 use crate::undeclared::{self, Undeclared};
-use crate::{cors, limits, scripts};
+use crate::{cors, limits, scripts, static_file};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The maximum length of a client's `x-request-id` that is used as the correlation id.
@@ -150,7 +149,7 @@ async fn observe(State(observer): State<Arc<Observer>>, request: Request, next: 
     let (status, source) = (status.as_u16(), source.as_deref());
     if status >= 500 {
         tracing::warn!(request_id = %id, correlation_id, method, path, status, code, source, took_us, "request failed");
-    } else if PROBES.contains(&path) || path == site::DASHBOARD {
+    } else if PROBES.contains(&path) || path == static_file::DASHBOARD {
         tracing::debug!(request_id = %id, correlation_id, method, path, status, code, took_us, "request done");
     } else {
         tracing::info!(request_id = %id, correlation_id, method, path, status, code, took_us, "request done");

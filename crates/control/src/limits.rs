@@ -18,8 +18,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use crate::address::Address;
 use crate::caller::{Caller, Via};
 use crate::problem::Problem;
-use crate::routes::site;
 use crate::state::App;
+use crate::static_file;
 
 pub(crate) const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 pub(crate) const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
@@ -32,7 +32,7 @@ const FREE: [&str; 14] = [
     "/api/site",
     "/dashboard",
     "/dashboard/",
-    site::DASHBOARD,
+    static_file::DASHBOARD,
     "/docs",
     "/docs/api",
     "/health",

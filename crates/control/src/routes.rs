@@ -13,7 +13,7 @@ mod metrics;
 mod plans;
 mod provider_keys;
 mod sessions;
-pub(crate) mod site;
+mod site;
 mod usage;
 mod users;
 
@@ -32,6 +32,7 @@ use crate::layers::{self, Observer};
 use crate::openapi::{self, described::DescribedRouter};
 use crate::problem::Problem;
 use crate::state::{App, Serves};
+use crate::static_file;
 use crate::undeclared::Undeclared;
 
 /// Returns the router with every endpoint and every layer.
@@ -50,7 +51,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
                 .route("/docs/api", get(site::api_reference))
                 .route("/dashboard", get(site::overview))
                 .route("/dashboard/", get(site::overview))
-                .route(site::DASHBOARD, get(site::dashboard))
+                .route(static_file::DASHBOARD, get(site::dashboard))
                 .layer(Extension(DocumentText(openapi::text(&document))))
         }
     };

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use dashboard::File;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
+/// The pattern of all paths below the dashboard.
+pub(crate) const DASHBOARD: &str = "/dashboard/{*path}";
 /// The folder of files whose names contain a hash of their content.
 const HASHED: &str = "_next/static/";
 const REFERRER_POLICY: HeaderName = HeaderName::from_static("referrer-policy");

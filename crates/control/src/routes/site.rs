@@ -18,8 +18,6 @@ use crate::state::App;
 use crate::words::SignupWord;
 use crate::{install, pages, static_file};
 
-/// The pattern of all paths below the dashboard.
-pub(crate) const DASHBOARD: &str = "/dashboard/{*path}";
 /// The first page of the dashboard.
 const OVERVIEW: &str = "/dashboard/overview";
 
