@@ -11,6 +11,16 @@ RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock \
         ! -path '*/src/lib.rs' ! -path '*/src/main.rs' ! -path '*/benches/*.rs' ! -path './e2e/tests/it/main.rs' -delete \
     && find . -name '*.rs' -exec sh -c 'for file; do case $file in */lib.rs) : ;; *) echo "fn main() { }" ;; esac >"$file"; done' stub {} +
 
+# The pages of the dashboard, compressed and listed for the binary.
+FROM node:22.21.1-bookworm-slim AS pages
+ENV NEXT_TELEMETRY_DISABLED=1
+WORKDIR /src/dashboard
+COPY dashboard/package.json dashboard/package-lock.json dashboard/.npmrc ./
+RUN npm ci --ignore-scripts
+COPY docs/openapi.json /src/docs/openapi.json
+COPY dashboard .
+RUN npm run build
+
 FROM rust:1.95.0-bookworm AS build
 # Selects the installed toolchain, because rust-toolchain.toml requires components that a build does not need.
 ENV RUSTUP_TOOLCHAIN=1.95.0
@@ -19,13 +29,14 @@ WORKDIR /src
 COPY --from=manifests /src .
 RUN cargo build --release --locked --package tollgate
 COPY . .
+COPY --from=pages /src/dashboard/out dashboard/out
 # Sources may be older than the empty ones that were built above, so their times are updated.
 RUN find crates -name '*.rs' -exec touch {} + && cargo build --release --locked --package tollgate && mkdir /empty
 
-# Rust and the programs that tests need: PostgreSQL, Redis, and Python for the official clients.
+# Rust and the programs that tests need: PostgreSQL, Redis, Chromium, and Python for the official clients and Node.
 FROM rust:1.95.0-bookworm AS dev
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends dash pgbouncer postgresql python3 python3-pip python3-venv redis-server shellcheck \
+    && apt-get install -y --no-install-recommends chromium dash pgbouncer postgresql python3 python3-pip python3-venv redis-server shellcheck \
     && rm -rf /var/lib/apt/lists/* \
     && rustup component add rustfmt clippy
 WORKDIR /src

@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run install test soak clients check quick bench fuzz coverage audit hooks fmt setup
+.PHONY: help run install dashboard pages test soak clients check quick bench fuzz coverage audit hooks fmt setup
 
 # Flags for `tollgate serve` or the benchmark, as in: make run ARGS="--listen 127.0.0.1:9000"
 ARGS ?=
@@ -38,20 +38,32 @@ help: ## list these targets
 
 run: ## install missing tools, build, and serve the demo on loopback
 	@scripts/setup.sh build
+	@$(MAKE) --no-print-directory dashboard
 	cargo build $(LOCKED) --package tollgate
 	@exec $(TARGET)/debug/tollgate serve --demo $(ARGS)
 
 install: ## build a release and install the `tollgate` command in ~/.local/bin, or in BIN
 	@scripts/setup.sh build
+	@$(MAKE) --no-print-directory dashboard
 	cargo build --locked --release --package tollgate
 	install -D -m 755 $(TARGET)/release/tollgate "$(BIN)/tollgate"
 	@echo "$(BIN)/tollgate is installed"
 	@case ":$$PATH:" in *":$(BIN):"*) ;; *) echo "$(BIN) is not in PATH: run  export PATH=\"$(BIN):\$$PATH\"" ;; esac
 
+dashboard: ## build the dashboard, if its sources changed; the next cargo build embeds it
+	@scripts/dashboard.sh build
+
+pages: ## test the dashboard's pages in Chromium, against the built binary
+	@scripts/setup.sh pages
+	@cd dashboard && TOLLGATE_BINARY=$(abspath $(TARGET))/debug/tollgate npx playwright test $(ARGS)
+
 test: ## run all tests; on PostgreSQL those whose result may depend on the database
 	@scripts/setup.sh test
 	@scripts/step "tests of the house rules" cargo test $(LOCKED) --package xtask
+	@scripts/step "tests of the dashboard" scripts/dashboard.sh test
+	@scripts/step "dashboard" $(MAKE) --no-print-directory dashboard
 	@scripts/step "build" cargo build $(LOCKED) $(TESTED) --bins --tests
+	@scripts/step "pages in Chromium" $(MAKE) --no-print-directory pages
 	@scripts/step "tests on SQLite" $(BESIDE_POSTGRES) $(MANY_AT_ONCE) cargo test $(LOCKED) $(TESTED) -- --skip storms::
 	@scripts/step "crashes and faults on SQLite" cargo test $(LOCKED) $(TESTED) --test e2e storms:: -- --skip storms::soak::
 	@scripts/step "random load" cargo test $(LOCKED) $(TESTED) --test e2e storms::soak:: -- --nocapture
@@ -78,7 +90,8 @@ clients: ## run the official clients, and generate docs/clients.md from their re
 	cargo build $(LOCKED) $(TESTED) --bins --tests
 	UPDATE_CLIENTS=1 cargo test $(LOCKED) $(TESTED) --test e2e clients::
 
-check: quick ## check formatting, lints, house rules, generated documents and documentation
+check: quick ## check formatting, lints, house rules, the dashboard, generated documents and documentation
+	@scripts/step "dashboard's lints and types" scripts/dashboard.sh check
 	@scripts/step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps
 
 quick: ## check formatting, lints, house rules and documents of the settings (the pre-commit hook; under two minutes if nothing else changed)

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Installs missing tools on a Debian machine with Rust. Prints nothing if nothing is missing.
 #
-#   setup.sh build   a C compiler, for SQLite and aws-lc
-#   setup.sh check   the above, and rustfmt, clippy, git
-#   setup.sh test    those of build, and git, PostgreSQL 15 or later, PgBouncer, Redis 7 or later, shellcheck, Node 22 or later
-#                    with npm, Python 3.11 or later, the official clients
-#   setup.sh all     all of these
+#   setup.sh build      a C compiler, for SQLite and aws-lc
+#   setup.sh dashboard  Node 22 or later with npm, the packages of the dashboard
+#   setup.sh pages      those of dashboard, and Chromium
+#   setup.sh check      those of build, and rustfmt, clippy, git
+#   setup.sh test       those of build and pages, and git, PostgreSQL 15 or later, PgBouncer, Redis 7 or later, shellcheck,
+#                       Python 3.11 or later, the official clients
+#   setup.sh all        all of these
 #
 # Installs Debian packages as root, or with a sudo that needs no password. Otherwise it names them and fails.
 set -euo pipefail
@@ -179,7 +181,29 @@ validator() {
     environment openapi
 }
 
+# The packages that build and test the dashboard.
+dashboard() {
+    node_here
+    packages dashboard
+}
+
+# Tests of the dashboard's pages use Debian's Chromium, or the one in CHROMIUM.
+chromium_here() {
+    [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || install chromium
+}
+
 what=${1:-all}
+case $what in
+dashboard)
+    dashboard
+    exit
+    ;;
+pages)
+    dashboard
+    chromium_here
+    exit
+    ;;
+esac
 rust
 c_compiler
 case $what in
@@ -195,6 +219,8 @@ test)
     shellcheck_here
     clients
     validator
+    dashboard
+    chromium_here
     ;;
 all)
     components
@@ -204,6 +230,8 @@ all)
     shellcheck_here
     clients
     validator
+    dashboard
+    chromium_here
     ;;
-*) fail "usage: setup.sh [build|check|test|all]" ;;
+*) fail "usage: setup.sh [build|dashboard|pages|check|test|all]" ;;
 esac

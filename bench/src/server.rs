@@ -95,6 +95,7 @@ impl ApiServer {
             live_state: Arc::new(LiveState::default()),
             clock: clock.clone(),
             version: env!("CARGO_PKG_VERSION"),
+            dashboard: dashboard::Files::new(&[]),
             live: Arc::new(Live::new(Arc::new(snapshot()?))),
             windows: Windows::here(clock),
             vault,

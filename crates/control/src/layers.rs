@@ -17,12 +17,12 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::problem::{Cause, Problem};
 use crate::state::App;
 use crate::undeclared::{self, Undeclared};
-use crate::{cors, limits, scripts};
+use crate::{cors, limits, scripts, static_file};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The maximum length of a client's `x-request-id` that is used as the correlation id.
 const CORRELATION_BYTES_MAX: usize = 128;
-/// Probes arrive every few seconds and are logged at debug level.
+/// Probes arrive every few seconds and are logged at debug level, as are the many files of a page.
 const PROBES: [&str; 4] = ["/health", "/livez", "/readyz", "/metrics"];
 
 /// Assigns an id to every request, counts it and logs it.
@@ -70,7 +70,8 @@ pub(crate) fn around(
             drop(panic);
             Problem::internal().into_response()
         }))
-        // Responses contain user data: proxies and browsers must not cache them or guess another media type.
+        // Responses contain user data: proxies and browsers must not cache them, unless the handler permits it, or guess
+        // another media type.
         .layer(from_fn(private));
     // Outermost: every response has an id, is counted and is logged once.
     guard(router).layer(from_fn_with_state(observer, observe))
@@ -109,7 +110,7 @@ async fn refuse_malformed(request: Request, next: Next) -> Response {
 async fn private(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
@@ -148,7 +149,7 @@ async fn observe(State(observer): State<Arc<Observer>>, request: Request, next: 
     let (status, source) = (status.as_u16(), source.as_deref());
     if status >= 500 {
         tracing::warn!(request_id = %id, correlation_id, method, path, status, code, source, took_us, "request failed");
-    } else if PROBES.contains(&path) {
+    } else if PROBES.contains(&path) || path == static_file::DASHBOARD {
         tracing::debug!(request_id = %id, correlation_id, method, path, status, code, took_us, "request done");
     } else {
         tracing::info!(request_id = %id, correlation_id, method, path, status, code, took_us, "request done");

@@ -42,6 +42,7 @@ pub mod server;
 mod sessions;
 mod sign_in;
 pub mod state;
+mod static_file;
 mod undeclared;
 mod usage_scope;
 mod words;

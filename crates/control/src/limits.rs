@@ -19,6 +19,7 @@ use crate::address::Address;
 use crate::caller::{Caller, Via};
 use crate::problem::Problem;
 use crate::state::App;
+use crate::static_file;
 
 pub(crate) const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 pub(crate) const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
@@ -26,8 +27,22 @@ pub(crate) const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-rate
 
 /// Paths without limits: probes, and pages that a browser or a shell opens. The OpenAPI document lists no rate limits for
 /// these paths.
-const FREE: [&str; 9] =
-    ["/", "/health", "/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/link", "/install.sh"];
+const FREE: [&str; 14] = [
+    "/",
+    "/api/site",
+    "/dashboard",
+    "/dashboard/",
+    static_file::DASHBOARD,
+    "/docs",
+    "/docs/api",
+    "/health",
+    "/install.sh",
+    "/link",
+    "/livez",
+    "/metrics",
+    "/openapi.json",
+    "/readyz",
+];
 /// The endpoint that accepts a key in its body. Its handler counts the request for that key ([`BodyKeyVerdict::take`]).
 const VALIDATE: &str = "/api/auth/validate";
 

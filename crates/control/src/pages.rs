@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use axum::response::{Html, IntoResponse, Response};
 use base64ct::{Base64, Encoding};
 use config::Snapshot;
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use sha2::{Digest, Sha256};
 
 use crate::install;
@@ -13,6 +13,8 @@ use crate::install;
 const LINK: &str = include_str!("pages/link.html");
 const DOCS: &str = include_str!("pages/docs.html");
 const HOME: &str = include_str!("pages/home.html");
+/// The page at the dashboard's paths of a build without the dashboard.
+const UNBUILT: &str = include_str!("pages/unbuilt.html");
 /// The part of [`HOME`] about LLM requests.
 const HOME_LLM: &str = include_str!("pages/home-llm.html");
 /// The placeholder of the brand's name in a page.
@@ -26,6 +28,7 @@ static LINK_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(LINK));
 static DOCS_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(DOCS));
 /// The policy of a page without scripts, which sends no requests.
 static HOME_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(HOME));
+static UNBUILT_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(UNBUILT));
 
 /// The page behind a one-time link. The link's token is in the fragment, which browsers do not send to the server.
 pub(crate) fn link(brand: &str) -> Response {
@@ -37,7 +40,13 @@ pub(crate) fn docs(brand: &str) -> Response {
     page(DOCS, &DOCS_POLICY, brand)
 }
 
-/// The page at `/`: links to the other pages, and with LLM endpoints their base URLs and a first request.
+/// The page of a build without the dashboard: how to build it.
+pub(crate) fn unbuilt(brand: &str) -> Response {
+    (StatusCode::NOT_FOUND, page(UNBUILT, &UNBUILT_POLICY, brand)).into_response()
+}
+
+/// The page at `/` of a build without the dashboard: links to the other pages, and with LLM endpoints their base URLs
+/// and a first request.
 pub(crate) fn home(snapshot: &Snapshot) -> Response {
     // The brand is inserted last, so that placeholders in its name are not replaced.
     page(&HOME.replace(LLM, &llm(snapshot).unwrap_or_default()), &HOME_POLICY, &snapshot.process.brand.name)
@@ -182,7 +191,7 @@ mod tests {
         for part in [
             "<h1>A&amp;B {{llm}}</h1>",
             "<code>https://llm.example.com/x/p&#39;&amp;/v1</code>",
-            "href=\"/docs\"",
+            "href=\"/docs/api\"",
             "href=\"/openapi.json\"",
             "href=\"/install.sh\"",
             "Authorization: Bearer $AB_KEY&quot;",
@@ -198,7 +207,7 @@ mod tests {
     #[tokio::test]
     async fn home_has_no_llm_part_without_llm_endpoints() {
         let page = text(home(&snapshot(|snapshot| snapshot.traffic.ai = None))).await;
-        assert!(page.contains("href=\"/docs\"") && !page.contains("install.sh") && !page.contains("{{"), "{page}");
+        assert!(page.contains("href=\"/docs/api\"") && !page.contains("install.sh") && !page.contains("{{"), "{page}");
     }
 
     #[test]

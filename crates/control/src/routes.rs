@@ -15,6 +15,7 @@ mod plans;
 mod provider_keys;
 mod providers;
 mod sessions;
+mod site;
 mod usage;
 mod users;
 
@@ -22,7 +23,7 @@ use std::sync::Arc;
 
 use access::Refusal;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Extension, Router};
 use bytes::Bytes;
@@ -31,9 +32,9 @@ use utoipa_axum::routes;
 
 use crate::layers::{self, Observer};
 use crate::openapi::{self, described::DescribedRouter};
-use crate::pages;
 use crate::problem::Problem;
 use crate::state::{App, Serves};
+use crate::static_file;
 use crate::undeclared::Undeclared;
 
 /// Returns the router with every endpoint and every layer.
@@ -47,8 +48,12 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             openapi::complete(&mut document, app.version);
             layers::strict(router, Undeclared::of(&document, app.limits.body))
                 .route("/link", get(auth::link::page))
-                .route("/docs", get(docs))
-                .route("/", get(home))
+                .route("/", get(site::home))
+                .route("/docs", get(site::docs))
+                .route("/docs/api", get(site::api_reference))
+                .route("/dashboard", get(site::overview))
+                .route("/dashboard/", get(site::overview))
+                .route(static_file::DASHBOARD, get(site::dashboard))
                 .layer(Extension(DocumentText(openapi::text(&document))))
         }
     };
@@ -67,6 +72,7 @@ pub(crate) fn api() -> DescribedRouter<Arc<App>> {
         .routes(routes!(health::health))
         .routes(routes!(document))
         .routes(routes!(install::show))
+        .routes(routes!(site::show))
         .routes(routes!(auth::validate::validate))
         .routes(routes!(auth::register::register))
         .routes(routes!(auth::login::login))
@@ -118,16 +124,6 @@ async fn document(
     Extension(DocumentText(text)): Extension<DocumentText>,
 ) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], openapi::branded(&text, &app.live.load().process.brand))
-}
-
-/// The page that shows the OpenAPI document.
-async fn docs(State(app): State<Arc<App>>) -> Response {
-    pages::docs(&app.live.load().process.brand.name)
-}
-
-/// The home page with links to the other pages.
-async fn home(State(app): State<Arc<App>>) -> Response {
-    pages::home(&app.live.load())
 }
 
 async fn not_found() -> Problem {

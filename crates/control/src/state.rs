@@ -36,6 +36,8 @@ pub struct State {
     pub live_state: Arc<LiveState>,
     /// The source of the time.
     pub clock: Clock,
+    /// The pages of the dashboard.
+    pub dashboard: dashboard::Files,
     /// The version of the binary.
     pub version: &'static str,
     /// The configuration that is in force.

@@ -20,6 +20,16 @@ pub(crate) enum StatusWord {
     Suspended,
 }
 
+/// Whether users may register: never, with an invitation, or without one.
+#[derive(ToSchema)]
+#[schema(as = Signup, rename_all = "snake_case")]
+#[expect(dead_code, reason = "the words of `config::snapshot::SignupMode` in the document")]
+pub(crate) enum SignupWord {
+    Closed,
+    Invite,
+    Open,
+}
+
 /// The period of a budget: a UTC day or a UTC month.
 #[derive(ToSchema)]
 #[schema(as = BudgetPeriod, rename_all = "snake_case")]

@@ -19,7 +19,7 @@ fn shown(surface: &str, answer: &Answer) -> SurfaceText {
 }
 
 async fn control(gateway: &Gateway, all: &mut Vec<SurfaceText>, key: &str) {
-    let pages = ["/", "/docs", "/link", "/openapi.json", "/health"];
+    let pages = ["/", "/docs", "/docs/api", "/api/site", "/link", "/openapi.json", "/health"];
     let scripts = ["/install.sh", "/install.sh?agent=claude", "/install.sh?agent=none", "/install.sh/none"];
     let api = ["/api/me", "/api/keys", "/api/usage/today", "/api/dashboard/overview", "/api/provider-keys", "/nothing"];
     for path in pages.into_iter().chain(scripts).chain(api) {

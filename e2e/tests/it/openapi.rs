@@ -60,7 +60,7 @@ fn every_example_matches_its_schema() {
 #[tokio::test]
 async fn the_page_is_served_completely_and_may_connect_only_to_this_server() {
     let gateway = Gateway::start(Setup::new().section("brand", "{name: \"Ada & <Co>\"}")).await;
-    let answer = gateway.ask(Call::get("/docs")).await.expect(200);
+    let answer = gateway.ask(Call::get("/docs/api")).await.expect(200);
     assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));
     let policy = answer.header("content-security-policy").unwrap();
     for rule in [

@@ -18,11 +18,26 @@ const TABLE: &[(&str, &[&str])] = &[
     ("ledger", &["store", "spool", "meter", "jobs", "access"]),
     ("cluster", &["store", "meter", "jobs", "access"]),
     ("proxy", &["http1", "config", "ai", "spool", "meter", "access"]),
-    ("control", &["http1", "ledger", "cluster", "store", "config", "meter", "access"]),
+    ("control", &["http1", "dashboard", "ledger", "cluster", "store", "config", "meter", "access"]),
+    ("dashboard", &[]),
     ("telemetry", &[]),
     (
         "tollgate",
-        &["control", "proxy", "ledger", "cluster", "store", "config", "mock", "spool", "ai", "meter", "jobs", "access"],
+        &[
+            "control",
+            "dashboard",
+            "proxy",
+            "ledger",
+            "cluster",
+            "store",
+            "config",
+            "mock",
+            "spool",
+            "ai",
+            "meter",
+            "jobs",
+            "access",
+        ],
     ),
 ];
 

@@ -60,6 +60,7 @@ async fn two_credentials_are_refused_everywhere() {
         "POST /api/auth/login",
         "POST /api/auth/refresh",
         "POST /api/auth/register",
+        "GET /api/site",
         "GET /health",
         "GET /install.sh",
         "GET /livez",
@@ -141,6 +142,7 @@ async fn without_the_store_everything_that_needs_it_is_put_off() {
     // These operations need no store, or validate the body first. Another test covers `/readyz`.
     let but = [
         "POST /api/auth/validate",
+        "GET /api/site",
         "GET /health",
         "GET /install.sh",
         "GET /livez",

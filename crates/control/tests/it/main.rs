@@ -7,6 +7,8 @@ mod client;
 #[cfg(test)]
 mod cors;
 #[cfg(test)]
+mod dashboard;
+#[cfg(test)]
 mod document;
 #[cfg(test)]
 mod everywhere;

@@ -98,6 +98,11 @@ impl World {
         Self::launch(listen, limits, |state| state).await
     }
 
+    /// Starts control with these pages.
+    pub(crate) async fn start_with_dashboard(dashboard: dashboard::Files) -> Self {
+        Self::launch("127.0.0.1:0", Limits::default(), |state| State { dashboard, ..state }).await
+    }
+
     /// Starts control in a process without the proxy.
     pub(crate) async fn start_apart() -> Self {
         Self::launch("127.0.0.1:0", Limits::default(), |state| State { meter: None, ..state }).await
@@ -137,6 +142,7 @@ impl World {
             metrics: Metrics::new(),
             live_state: live_state.clone(),
             clock: clock.clone(),
+            dashboard: dashboard::Files::new(&[]),
             version: "9.8.7",
             live: Arc::new(Live::new(Arc::new(snapshot()))),
             windows: cluster::windows::Windows::here(clock.clone()),

@@ -289,6 +289,7 @@ impl Services {
             live_state: base.live_state.clone(),
             clock: base.clock.clone(),
             version: env!("CARGO_PKG_VERSION"),
+            dashboard: dashboard::Files::embedded(),
             live: base.live.clone(),
             windows: base.windows.clone(),
             vault: base.keys.vault.clone(),

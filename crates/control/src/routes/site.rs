@@ -1,0 +1,139 @@
+//! The pages: landing page, documentation, dashboard; and `GET /api/site`, which they read before a sign-in.
+
+use std::sync::Arc;
+
+use access::Refusal;
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use config::Snapshot;
+use config::snapshot::SignupMode;
+use dashboard::File;
+use http::{HeaderMap, StatusCode};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::problem::Problem;
+use crate::state::App;
+use crate::words::SignupWord;
+use crate::{install, pages, static_file};
+
+/// The first page of the dashboard.
+const OVERVIEW: &str = "/dashboard/overview";
+
+/// What clients may know before they sign in.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Site {
+    /// The name of the gateway.
+    name: String,
+    /// The version of the server.
+    version: &'static str,
+    /// Whether users may register.
+    #[schema(value_type = SignupWord)]
+    signup: &'static str,
+    /// The URL of the control API and of these pages.
+    control_url: String,
+    /// The text before the underscore in each key.
+    key_prefix: String,
+    /// The addresses for LLM clients; null without LLM endpoints.
+    llm: Option<SiteLlm>,
+}
+
+/// The addresses of the LLM endpoints, and a request that the gateway can serve.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SiteLlm {
+    /// The base URL of Anthropic and Google clients. OpenAI clients use it with `/v1`.
+    base_url: String,
+    /// The name of the environment variable for a key.
+    key_variable: String,
+    /// The URL of the example request; null without a provider.
+    example_url: Option<String>,
+    /// The JSON body of the example request; null without a provider.
+    example_body: Option<String>,
+}
+
+/// Returns the name, the addresses and the way to register.
+#[utoipa::path(get, path = "/api/site", tag = "auth", responses((status = 200, body = Site, example = json!({
+    "name": "Acme", "version": "0.1.0", "signup": "closed", "control_url": "https://control.example.com",
+    "key_prefix": "acme", "llm": {"base_url": "https://gateway.example.com", "key_variable": "ACME_KEY",
+        "example_url": "https://gateway.example.com/v1/chat/completions",
+        "example_body": "{\"model\":\"fast\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}"}}))))]
+pub(super) async fn show(State(app): State<Arc<App>>) -> Json<Site> {
+    let snapshot = app.live.load();
+    let process = &snapshot.process;
+    let signup = match process.signup.mode {
+        SignupMode::Closed => "closed",
+        SignupMode::Invite => "invite",
+        SignupMode::Open => "open",
+    };
+    Json(Site {
+        name: process.brand.name.clone(),
+        version: app.version,
+        signup,
+        control_url: install::control(process),
+        key_prefix: process.brand.key_prefix.clone(),
+        llm: llm(&snapshot),
+    })
+}
+
+fn llm(snapshot: &Snapshot) -> Option<SiteLlm> {
+    let proxy = install::proxy(&snapshot.process);
+    let base_url = format!("{proxy}{}", snapshot.traffic.ai.as_ref()?.prefix);
+    let example = snapshot.traffic.first_call();
+    Some(SiteLlm {
+        base_url,
+        key_variable: snapshot.process.brand.key_variable(),
+        example_url: example.as_ref().map(|call| format!("{proxy}{}", call.path)),
+        example_body: example.map(|call| call.body),
+    })
+}
+
+/// The landing page. A build without the dashboard has a plain one.
+pub(super) async fn home(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    match app.dashboard.find("index.html") {
+        Some(page) => static_file::respond(page, StatusCode::OK, &headers),
+        None => pages::home(&app.live.load()),
+    }
+}
+
+/// The documentation; in a build without the dashboard, the API reference.
+pub(super) async fn docs(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    match app.dashboard.find("docs.html") {
+        Some(page) => static_file::respond(page, StatusCode::OK, &headers),
+        None => pages::docs(&app.live.load().process.brand.name),
+    }
+}
+
+/// The API reference, which the browser builds from the OpenAPI document.
+pub(super) async fn api_reference(State(app): State<Arc<App>>) -> Response {
+    pages::docs(&app.live.load().process.brand.name)
+}
+
+/// Redirects to the first page of the dashboard.
+pub(super) async fn overview() -> Redirect {
+    Redirect::permanent(OVERVIEW)
+}
+
+/// A page of the dashboard, or one of its files.
+pub(super) async fn dashboard(State(app): State<Arc<App>>, Path(path): Path<String>, headers: HeaderMap) -> Response {
+    if app.dashboard.is_empty() {
+        return pages::unbuilt(&app.live.load().process.brand.name);
+    }
+    if let Some(file) = find(&app, &path) {
+        return static_file::respond(file, StatusCode::OK, &headers);
+    }
+    let is_page = !path.rsplit('/').next().unwrap_or_default().contains('.');
+    match app.dashboard.find("404.html") {
+        Some(page) if is_page => static_file::respond(page, StatusCode::NOT_FOUND, &headers),
+        _ => Problem::new(Refusal::NotFound, "nothing is found at this path").into_response(),
+    }
+}
+
+/// Finds a file below `/dashboard/`: an asset, a page by its name, or another file of a page.
+fn find(app: &App, path: &str) -> Option<&'static File> {
+    if path.starts_with("_next/") {
+        return app.dashboard.find(path);
+    }
+    let path = format!("dashboard/{path}");
+    app.dashboard.find(&format!("{path}.html")).or_else(|| app.dashboard.find(&path))
+}

@@ -1,0 +1,5 @@
+import { Guide } from "@/features/landing/guide";
+
+export default function Page() {
+  return <Guide />;
+}

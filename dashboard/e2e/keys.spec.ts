@@ -1,0 +1,65 @@
+import { at, expect, signIn, test } from "./pages";
+
+test("a key is created, shown once, renamed, rotated and revoked", async ({ page }) => {
+  await signIn(page);
+  await page.goto(at("/dashboard/keys"));
+  await page.getByRole("button", { name: "Create key" }).click();
+  const form = page.getByRole("dialog", { name: "Create key" });
+  await form.getByRole("button", { name: "Create key" }).click();
+  await expect(form.getByText("Enter a label")).toBeVisible();
+  await form.getByLabel("Label").fill("reporting");
+  await form.getByLabel("Credits per day").fill("250");
+  await form.getByRole("button", { name: "Create key" }).click();
+
+  const secret = page.getByRole("dialog", { name: "Key “reporting” is ready" });
+  await expect(secret.getByTestId("secret")).toHaveText(/^tollgate_[0-9a-f]{32}$/);
+  await page.keyboard.press("Escape");
+  await expect(secret).toBeVisible();
+  const key = await secret.getByTestId("secret").innerText();
+  await secret.getByLabel("I have stored the key").check();
+  await secret.getByRole("button", { name: "Done" }).click();
+  await expect(secret).toBeHidden();
+  expect(await page.content()).not.toContain(key);
+  const me = await fetch(at("/api/me"), { headers: { Authorization: `Bearer ${key}` } });
+  expect(me.status).toBe(200);
+
+  const row = page.getByRole("row", { name: /reporting/ });
+  await expect(row).toContainText("0 / 250");
+  await row.getByRole("button", { name: "Actions for reporting" }).click();
+  await page.getByRole("menuitem", { name: "Rename" }).click();
+  await page.getByRole("dialog").getByLabel("Label").fill("monthly reports");
+  await page.getByRole("button", { name: "Save name" }).click();
+  const renamed = page.getByRole("row", { name: /monthly reports/ });
+  await expect(renamed).toBeVisible();
+
+  await renamed.getByRole("button", { name: /Actions/ }).click();
+  await page.getByRole("menuitem", { name: "Rotate secret" }).click();
+  await page.getByLabel("for 1 hour").check();
+  await page.getByRole("dialog").getByRole("button", { name: "Rotate secret" }).click();
+  const rotated = page.getByRole("dialog", { name: "“monthly reports” has a new secret" });
+  expect(await rotated.getByTestId("secret").innerText()).not.toBe(key);
+  await rotated.getByLabel("I have stored the key").check();
+  await rotated.getByRole("button", { name: "Done" }).click();
+  await expect(renamed).toContainText("Old secret until");
+
+  await renamed.getByRole("button", { name: /Actions/ }).click();
+  await page.getByRole("menuitem", { name: "Revoke key" }).click();
+  const revoke = page.getByRole("dialog", { name: "Revoke “monthly reports”?" });
+  const confirm = revoke.getByLabel("Label of the key");
+  if (await confirm.isVisible()) await confirm.fill("monthly reports");
+  await revoke.getByRole("button", { name: "Revoke key" }).click();
+  await expect(renamed).toBeHidden();
+  await page.getByRole("button", { name: /Ended/ }).click();
+  await expect(renamed).toContainText("Revoked");
+});
+
+test("labels are text, and the list is filtered from the address", async ({ page }) => {
+  await signIn(page);
+  await page.goto(at("/dashboard/keys?q=ci-"));
+  await expect(page.getByRole("row", { name: /ci-runner/ })).toContainText("Expires in");
+  await expect(page.getByRole("row", { name: /laptop/ })).toBeHidden();
+  await page.getByLabel("Filter by label").fill("مفتاح");
+  await expect(page.getByText("<b>مفتاح</b> 🔑", { exact: true })).toBeVisible();
+  await page.getByLabel("Filter by label").fill("nothing");
+  await expect(page.getByText("No key matches the filter")).toBeVisible();
+});

@@ -1,0 +1,112 @@
+import AxeBuilder from "@axe-core/playwright";
+
+import { at, expect, signIn, test } from "./pages";
+import { EMAIL, PASSWORD } from "./server";
+
+const PAGES = [
+  ["/", "One address for every model and API"],
+  ["/docs", "Documentation"],
+  ["/dashboard/login", "Sign in"],
+  ["/dashboard/overview", "Overview"],
+  ["/dashboard/keys", "Keys"],
+  ["/dashboard/usage", "Usage"],
+] as const;
+
+for (const [path, heading] of PAGES) {
+  test(`${path} has no serious accessibility problem, in both themes, and fits a phone`, async ({ page, expected }) => {
+    expected.push("401");
+    if (path !== "/dashboard/login") await signIn(page);
+    for (const colorScheme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      await page.goto(at(path));
+      await expect(page.getByRole("heading", { name: heading, level: 1 })).toBeVisible();
+      await page.waitForLoadState("networkidle");
+      const { violations } = await new AxeBuilder({ page }).analyze();
+      const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+      expect(serious.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`)).toEqual([]);
+    }
+    for (const width of [360, 768, 1920]) {
+      await page.setViewportSize({ width, height: 800 });
+      const overflow = () => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      // A chart follows the width in the next frame.
+      await expect.poll(overflow, `${width} px`).toBeLessThanOrEqual(0);
+    }
+  });
+}
+
+test("the overview shows use, limits and what needs attention", async ({ page }) => {
+  await signIn(page);
+  await page.goto(at("/dashboard/overview"));
+  await expect(page.getByRole("meter", { name: /Credits today/ })).toBeVisible();
+  await expect(page.getByText("of $5.00")).toBeVisible();
+  await expect(page.getByText(/Key “ci-runner” expires in/)).toBeVisible();
+  await expect(page.getByRole("cell", { name: "mock/echo" }).first()).toBeVisible();
+  await page.getByRole("button", { name: "View as table" }).click();
+  await expect(page.getByRole("table", { name: "Requests per day, last 14 days" })).toBeVisible();
+});
+
+test("a request opens with its timeline and cost, and a failure with its reason", async ({ page }) => {
+  await signIn(page);
+  await page.goto(at("/dashboard/usage"));
+  await page.getByRole("row", { name: /mock\/tokens-400/ }).first().click();
+  const drawer = page.getByRole("complementary", { name: /mock\/tokens-400/ });
+  await expect(drawer.getByRole("heading", { name: "Timeline" })).toBeVisible();
+  await expect(drawer.getByRole("cell", { name: "Output" })).toBeVisible();
+  await expect(page).toHaveURL(/id=[0-9a-f-]{36}/);
+  await page.keyboard.press("Escape");
+  await expect(drawer).toBeHidden();
+  await page.getByRole("button", { name: "Failed" }).click();
+  await expect(page).toHaveURL(/status=5xx/);
+  await expect(page.getByRole("row", { name: /mock\/500/ })).toBeVisible();
+  await expect(page.getByRole("row", { name: /mock\/echo/ })).toBeHidden();
+});
+
+test("with the network cut the page keeps its data, says so and recovers", async ({ page, expected }) => {
+  expected.push("ERR_FAILED", "Failed to load resource");
+  await signIn(page);
+  await page.clock.install();
+  await page.goto(at("/dashboard/overview"));
+  await expect(page.getByText("of $5.00")).toBeVisible();
+  await page.route("**/api/**", (route) => route.abort());
+  await page.clock.runFor(40_000);
+  await expect(page.getByText("The figures may be old")).toBeVisible();
+  await expect(page.getByText("of $5.00")).toBeVisible();
+  await page.unroute("**/api/**");
+  await page.clock.runFor(40_000);
+  await expect(page.getByText("The figures may be old")).toBeHidden();
+});
+
+test("a session that ends elsewhere asks for a sign-in over the page", async ({ page, expected }) => {
+  expected.push("401");
+  await signIn(page);
+  await page.goto(at("/dashboard/keys"));
+  await page.getByRole("button", { name: "Create key" }).click();
+  const form = page.getByRole("dialog", { name: "Create key" });
+  await form.getByLabel("Label").fill("kept");
+  await page.route("**/api/**", (route) => route.fulfill({ status: 401, json: { error: { code: "unauthorized", message: "ended", status: 401 } } }));
+  await form.getByRole("button", { name: "Create key" }).click();
+  const ended = page.getByRole("dialog", { name: "Your session ended" });
+  await expect(ended).toBeVisible();
+  await page.unroute("**/api/**");
+  await ended.getByLabel("Email", { exact: true }).fill(EMAIL);
+  await ended.getByLabel("Password", { exact: true }).fill(PASSWORD);
+  await ended.getByRole("button", { name: "Sign in" }).click();
+  await expect(ended).toBeHidden();
+  await expect(form.getByLabel("Label")).toHaveValue("kept");
+});
+
+test("Indonesian is offered", async ({ page }) => {
+  await page.goto(at("/"));
+  await page.getByRole("button", { name: "Language: English" }).click();
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText("Satu alamat untuk setiap model dan API");
+  await page.reload();
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText("Satu alamat untuk setiap model dan API");
+  await expect(page.locator("html")).toHaveAttribute("lang", "id");
+});
+
+test("an unknown page says so", async ({ page, expected }) => {
+  expected.push("404");
+  const response = await page.goto(at("/dashboard/none"));
+  expect(response?.status()).toBe(404);
+  await expect(page.getByText("This page does not exist")).toBeVisible();
+});

@@ -1,0 +1,34 @@
+import { type Page, test as base } from "@playwright/test";
+
+export { expect } from "@playwright/test";
+
+/** The address of the started server. */
+export function at(path: string): string {
+  return `${process.env.DASHBOARD_URL ?? ""}${path}`;
+}
+
+/** Gives the page the session that the setup began. */
+export async function signIn(page: Page): Promise<void> {
+  const cookies = JSON.parse(process.env.SESSION_COOKIES ?? "[]") as string[];
+  await page.context().addCookies(
+    cookies.map((cookie) => {
+      const [name = "", value = ""] = cookie.split("=", 2);
+      return { name, value, url: at("") };
+    }),
+  );
+}
+
+/** A test that fails if the page logs an error, such as a violation of the Content-Security-Policy. */
+export const test = base.extend<{ expected: string[] }>({
+  expected: async ({}, use) => use([]),
+  page: async ({ page, expected }, use) => {
+    const errors: string[] = [];
+    page.on("console", (message) => {
+      if (message.type() === "error") errors.push(message.text());
+    });
+    page.on("pageerror", (error) => errors.push(String(error)));
+    await use(page);
+    const unexpected = errors.filter((error) => !expected.some((part) => error.includes(part)));
+    if (unexpected.length > 0) throw new Error(`the page logged errors:\n${unexpected.join("\n")}`);
+  },
+});

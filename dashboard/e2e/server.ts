@@ -1,0 +1,92 @@
+/** Starts the built binary on SQLite with a user, a budget, keys and some requests, before all tests. */
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const BINARY = process.env.TOLLGATE_BINARY ?? join(import.meta.dirname, "..", "..", "target", "debug", "tollgate");
+const READY_MS = 60_000;
+
+export const EMAIL = "ada@example.com";
+export const PASSWORD = "a long walk by the harbour";
+
+/** Limits on sign-ins stay; limits on requests would slow the tests down. */
+const CONFIGURATION = "mock: true\ncontrol:\n  rate_limits: []\n";
+
+export default async function start(): Promise<() => Promise<void>> {
+  const folder = mkdtempSync(join(tmpdir(), "dashboard-"));
+  const file = join(folder, "tollgate.yaml");
+  writeFileSync(file, CONFIGURATION);
+  const data = ["--config", file, "--data", join(folder, "data")];
+  execFileSync(BINARY, ["users", "create", "--email", EMAIL, "--name", "Ada Example", "--admin", "--password-stdin", ...data], { input: `${PASSWORD}\n` });
+  const [proxy, control] = [await freePort(), await freePort()];
+  const environment = { ...process.env, TOLLGATE_CONTROL__LISTEN: `127.0.0.1:${control}` };
+  const child = spawn(BINARY, ["serve", "--listen", `127.0.0.1:${proxy}`, ...data], { env: environment, stdio: ["ignore", "ignore", openSync(join(folder, "log"), "w")] });
+  const [url, proxyUrl] = [`http://127.0.0.1:${control}`, `http://127.0.0.1:${proxy}`];
+  await ready(url, child);
+  const key = await seed(url, proxyUrl);
+  Object.assign(process.env, { DASHBOARD_URL: url, PROXY_URL: proxyUrl, SEEDED_KEY: key });
+  return async () => {
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGTERM");
+    await ended;
+    rmSync(folder, { recursive: true, force: true });
+  };
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => (typeof address === "object" && address ? resolve(address.port) : reject(new Error("no port"))));
+    });
+  });
+}
+
+async function ready(url: string, child: ChildProcess): Promise<void> {
+  const end = Date.now() + READY_MS;
+  while (Date.now() < end) {
+    if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}`);
+    const response = await fetch(`${url}/readyz`).catch(() => undefined);
+    if (response?.ok) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error("the server was not ready in time");
+}
+
+async function json(url: string, token: string | undefined, body?: unknown, method = "POST"): Promise<Record<string, unknown>> {
+  const headers: Record<string, string> = { "Content-Type": "application/json" };
+  if (token) headers.Authorization = `Bearer ${token}`;
+  const response = await fetch(url, { method, headers, body: JSON.stringify(body) });
+  const cookies = response.headers.getSetCookie().map((cookie) => cookie.split(";")[0] ?? "");
+  // One session for all tests: ten sign-ins of an account in 15 minutes are the limit.
+  if (cookies.length > 0) process.env.SESSION_COOKIES = JSON.stringify(cookies);
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${method} ${url}: ${response.status} ${text}`);
+  return JSON.parse(text) as Record<string, unknown>;
+}
+
+/** Creates a budget, keys and requests; returns a key that may do everything that its user may. */
+async function seed(url: string, proxyUrl: string): Promise<string> {
+  const signedIn = await json(`${url}/api/auth/login`, undefined, { email: EMAIL, password: PASSWORD });
+  const token = String(signedIn.access_token);
+  const user = (signedIn.user as { id: string }).id;
+  await json(`${url}/api/budgets/user/${user}/money/month`, token, { money: "5 USD" }, "PUT");
+  const soon = new Date(Date.now() + 86_400_000).toISOString();
+  const laptop = await json(`${url}/api/keys`, token, { label: "laptop" });
+  await json(`${url}/api/keys`, token, { label: "ci-runner", expires_at: soon, limits: { credits_per_day: 5_000 } });
+  await json(`${url}/api/keys`, token, { label: "<b>مفتاح</b> 🔑", scopes: { models: ["openai/*"] }, addresses: ["203.0.113.0/24"] });
+  const models = ["mock", "mock/echo", "mock/tokens-400", "mock/500", "mock/429", "mock/slow"];
+  for (const model of [...models, ...models.slice(0, 3), "mock"]) {
+    const body = { model, messages: [{ role: "user", content: "Hello" }] };
+    await fetch(`${proxyUrl}/v1/chat/completions`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", Authorization: `Bearer ${String(laptop.key)}` },
+      body: JSON.stringify(body),
+    }).then((response) => response.text());
+  }
+  return String(laptop.key);
+}

@@ -1,0 +1,138 @@
+"use client";
+
+import { Plus, Search } from "lucide-react";
+import { useMemo, useState } from "react";
+
+import { Button } from "@/components/ui/button";
+import { Segments } from "@/components/ui/tabs";
+import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
+import { Shell } from "@/features/frame/shell";
+import { CreateDialog } from "@/features/keys/create-dialog";
+import type { KeyTask } from "@/features/keys/key-actions";
+import { hasEnded } from "@/features/keys/key-state";
+import { KeyTable } from "@/features/keys/key-table";
+import { SecretDialog } from "@/features/keys/secret-dialog";
+import { RenameDialog, RevokeDialog, RotateDialog } from "@/features/keys/task-dialogs";
+import { useKeys } from "@/features/keys/use-keys";
+import type { Schemas } from "@/lib/api";
+import { useFormat, useMessages } from "@/lib/language";
+import { useNow } from "@/lib/now";
+import { useOverview } from "@/lib/queries";
+import { useUrlState } from "@/lib/url-state";
+
+type Filter = "in-use" | "ended" | "all";
+const FILTERS: readonly Filter[] = ["in-use", "ended", "all"];
+
+interface Secret {
+  created: Schemas["ApiKeyWithSecret"];
+  isRotation: boolean;
+}
+
+/** Filter and text of the list, and whether the form is open; all of them are in the URL. */
+function useListState() {
+  const { get, set } = useUrlState();
+  const filter = FILTERS.find((name) => name === get("show")) ?? "in-use";
+  return { filter, text: get("q"), isCreating: get("create") !== "", set };
+}
+
+export function KeysPage() {
+  const t = useMessages();
+  const { isCreating, set } = useListState();
+  const [task, setTask] = useState<KeyTask>();
+  const [secret, setSecret] = useState<Secret>();
+  const create = (
+    <Button look="primary" onClick={() => set({ create: "1" })}>
+      <Plus className="i" aria-hidden />
+      {t.keys.create}
+    </Button>
+  );
+  const closeTask = () => setTask(undefined);
+  return (
+    <Shell page="keys" actions={create}>
+      <KeyList onTask={setTask} onCreate={() => set({ create: "1" })} />
+      {isCreating && !secret && (
+        <CreateDialog
+          onClose={() => set({ create: "" })}
+          onCreated={(created) => {
+            setSecret({ created, isRotation: false });
+            set({ create: "" });
+          }}
+        />
+      )}
+      {task?.kind === "rename" && <RenameDialog apiKey={task.key} onClose={closeTask} />}
+      {task?.kind === "revoke" && <RevokeDialog apiKey={task.key} onClose={closeTask} />}
+      {task?.kind === "rotate" && (
+        <RotateDialog
+          apiKey={task.key}
+          onClose={closeTask}
+          onRotated={(created) => {
+            closeTask();
+            setSecret({ created, isRotation: true });
+          }}
+        />
+      )}
+      {secret && <SecretDialog {...secret} onDone={() => setSecret(undefined)} />}
+    </Shell>
+  );
+}
+
+function KeyList({ onTask, onCreate }: { onTask(task: KeyTask): void; onCreate(): void }) {
+  const t = useMessages();
+  const format = useFormat();
+  const now = useNow();
+  const keys = useKeys();
+  const overview = useOverview();
+  const { filter, text, set } = useListState();
+  const use = useMemo(() => new Map((overview.data?.keys ?? []).map((key) => [key.id, key])), [overview.data]);
+  const groups = useMemo(() => {
+    const all = keys.data ?? [];
+    return { all, "in-use": all.filter((key) => !hasEnded(key, now)), ended: all.filter((key) => hasEnded(key, now)) };
+  }, [keys.data, now]);
+  const shown = useMemo(() => {
+    const words = text.trim().toLowerCase();
+    return groups[filter].filter((key) => words === "" || key.label.toLowerCase().includes(words) || key.last4.includes(words));
+  }, [groups, filter, text]);
+  if (keys.isError && !keys.data) {
+    return (
+      <section className="panel">
+        <Failure error={keys.error} onRetry={() => void keys.refetch()} />
+      </section>
+    );
+  }
+  if (keys.data?.length === 0) {
+    return (
+      <section className="panel">
+        <Empty title={t.keys.none} action={<Button look="primary" onClick={onCreate}>{t.keys.create}</Button>}>
+          {t.keys.noneText}
+        </Empty>
+      </section>
+    );
+  }
+  const names = { "in-use": t.keys.inUse, ended: t.keys.ended, all: t.keys.all };
+  return (
+    <section className="panel" aria-label={t.frame.keys}>
+      <div className="ph flex-wrap">
+        <div className="in-w w-[260px] max-w-full">
+          <Search className="i" aria-hidden />
+          <input className="in h-8" placeholder={t.keys.filter} aria-label={t.keys.filter} value={text} onChange={(event) => set({ q: event.target.value })} />
+        </div>
+        <Segments
+          label={t.keys.statuses}
+          value={filter}
+          onChange={(name) => set({ show: name === "in-use" ? "" : name })}
+          options={FILTERS.map((name) => ({ name, label: <>{names[name]} <span className="t3 num">{keys.data ? groups[name].length : ""}</span></> }))}
+        />
+      </div>
+      {!keys.data && <SkeletonRows rows={6} height={52} />}
+      {keys.data && shown.length === 0 && (
+        <Empty title={t.keys.noneFiltered} action={<Button onClick={() => set({ q: "", show: "all" })}>{t.keys.clear}</Button>} />
+      )}
+      {shown.length > 0 && <KeyTable keys={shown} use={use} onTask={onTask} />}
+      {shown.length > 0 && (
+        <div className="pf">
+          <span className="num">{t.keys.count(format.count(shown.length))}</span>
+        </div>
+      )}
+    </section>
+  );
+}

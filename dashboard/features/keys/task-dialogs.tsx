@@ -1,0 +1,106 @@
+"use client";
+
+import { useState } from "react";
+import { z } from "zod";
+
+import { Button } from "@/components/ui/button";
+import { Dialog } from "@/components/ui/dialog";
+import { Field } from "@/components/ui/field";
+import { Note } from "@/components/ui/note";
+import type { ApiKey } from "@/features/keys/key-state";
+import { useKeyChanges } from "@/features/keys/use-keys";
+import type { Schemas } from "@/lib/api";
+import { useForm } from "@/lib/form";
+import { useMessages } from "@/lib/language";
+
+interface TaskProps {
+  apiKey: ApiKey;
+  onClose(): void;
+}
+
+const RECENT_MS = 86_400_000;
+
+export function RenameDialog({ apiKey, onClose }: TaskProps) {
+  const t = useMessages();
+  const { rename } = useKeyChanges();
+  const shape = z.object({ label: z.string().trim().min(1, t.keys.labelMissing).max(200, t.keys.labelLong) });
+  const form = useForm(shape, { label: apiKey.label }, async ({ label }) => {
+    await rename.mutateAsync({ id: apiKey.id, label }).then(onClose, () => undefined);
+  });
+  const footer = (
+    <>
+      <Button onClick={onClose}>{t.keys.cancel}</Button>
+      <Button look="primary" type="submit" form="rename-key" disabled={form.busy}>
+        {t.keys.save}
+      </Button>
+    </>
+  );
+  return (
+    <Dialog title={t.keys.renameTitle(apiKey.label)} onClose={onClose} footer={footer}>
+      {rename.error && <Note tone="bad" title={t.keys.failed}>{rename.error.message}</Note>}
+      <form id="rename-key" onSubmit={form.submit} noValidate>
+        <Field label={t.keys.label} hint={t.keys.labelHint} autoFocus autoComplete="off" {...form.field("label")} />
+      </form>
+    </Dialog>
+  );
+}
+
+const GRACES = ["0", "1h", "24h", "7d"] as const;
+type Grace = (typeof GRACES)[number];
+
+export function RotateDialog({ apiKey, onClose, onRotated }: TaskProps & { onRotated(key: Schemas["ApiKeyWithSecret"]): void }) {
+  const t = useMessages();
+  const { rotate } = useKeyChanges();
+  const [grace, setGrace] = useState<Grace>("24h");
+  const submit = () => rotate.mutate({ id: apiKey.id, grace: grace === "0" ? undefined : grace }, { onSuccess: onRotated });
+  const footer = (
+    <>
+      <Button onClick={onClose}>{t.keys.cancel}</Button>
+      <Button look="primary" onClick={submit} disabled={rotate.isPending}>
+        {t.keys.rotateSubmit}
+      </Button>
+    </>
+  );
+  return (
+    <Dialog title={t.keys.rotateTitle(apiKey.label)} description={t.keys.rotateText} onClose={onClose} footer={footer}>
+      {rotate.error && <Note tone="bad" title={t.keys.failed}>{rotate.error.message}</Note>}
+      <fieldset className="grid gap-2.5">
+        <legend className="mb-2 text-[13px] font-medium">{t.keys.grace}</legend>
+        {GRACES.map((choice) => (
+          <label key={choice} className="chk">
+            <input type="radio" name="grace" value={choice} checked={choice === grace} onChange={() => setGrace(choice)} />
+            {t.keys.graces[choice]}
+          </label>
+        ))}
+      </fieldset>
+    </Dialog>
+  );
+}
+
+export function RevokeDialog({ apiKey, onClose }: TaskProps) {
+  const t = useMessages();
+  const { revoke } = useKeyChanges();
+  const [openedAt] = useState(() => Date.now());
+  // Typing the label is asked for only if clients would notice at once.
+  const isRecent = apiKey.last_used_at ? openedAt - new Date(apiKey.last_used_at).getTime() < RECENT_MS : false;
+  const shape = z.object({ label: isRecent ? z.string().refine((label) => label.trim() === apiKey.label.trim(), t.keys.revokeWrong) : z.string() });
+  const form = useForm(shape, { label: "" }, async () => {
+    await revoke.mutateAsync(apiKey.id).then(onClose, () => undefined);
+  });
+  const footer = (
+    <>
+      <Button onClick={onClose}>{t.keys.cancel}</Button>
+      <Button look="danger" type="submit" form="revoke-key" disabled={form.busy}>
+        {t.keys.revoke}
+      </Button>
+    </>
+  );
+  return (
+    <Dialog title={t.keys.revokeTitle(apiKey.label)} description={t.keys.revokeText} onClose={onClose} footer={footer}>
+      {revoke.error && <Note tone="bad" title={t.keys.failed}>{revoke.error.message}</Note>}
+      <form id="revoke-key" className="stack" onSubmit={form.submit} noValidate>
+        {isRecent && <Field label={t.keys.revokeConfirm} hint={t.keys.revokeRecent(apiKey.label)} autoComplete="off" {...form.field("label")} />}
+      </form>
+    </Dialog>
+  );
+}

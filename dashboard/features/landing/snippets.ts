@@ -1,0 +1,48 @@
+import type { Site } from "@/lib/queries";
+
+export type Client = "curl" | "openai" | "anthropic" | "codex" | "claude";
+
+export interface Snippet {
+  client: Client;
+  label: string;
+  text: string;
+}
+
+interface Words {
+  codexNote: string;
+  claudeNote: string;
+}
+
+/** Code that calls this gateway, one text per client. */
+export function snippets(site: Site, words: Words): Snippet[] {
+  const { llm } = site;
+  if (!llm) return [];
+  const base = llm.base_url;
+  const all: Snippet[] = [
+    {
+      client: "openai",
+      label: "OpenAI SDK",
+      text: `import os\nfrom openai import OpenAI\n\nclient = OpenAI(\n    base_url="${base}/v1",\n    api_key=os.environ["${llm.key_variable}"],\n)`,
+    },
+    {
+      client: "anthropic",
+      label: "Anthropic SDK",
+      text: `import os\nfrom anthropic import Anthropic\n\nclient = Anthropic(\n    base_url="${base}",\n    auth_token=os.environ["${llm.key_variable}"],\n)`,
+    },
+    { client: "codex", label: "Codex CLI", text: `${words.codexNote}\n${install(site, "codex")}` },
+    { client: "claude", label: "Claude Code", text: `${words.claudeNote}\n${install(site, "claude")}` },
+  ];
+  if (llm.example_url && llm.example_body) {
+    all.unshift({ client: "curl", label: "curl", text: curl(llm.example_url, llm.example_body, llm.key_variable) });
+  }
+  return all;
+}
+
+/** The example request for a shell. */
+export function curl(url: string, body: string, variable: string): string {
+  return `curl -N '${url}' \\\n  -H "Authorization: Bearer $${variable}" \\\n  -H 'Content-Type: application/json' \\\n  -d '${body}'`;
+}
+
+export function install(site: Site, agent: "codex" | "claude"): string {
+  return `curl -fsSL '${site.control_url}/install.sh?agent=${agent}' | sh`;
+}

@@ -1,0 +1,164 @@
+"use client";
+
+import type { ReactNode } from "react";
+
+import { Meter, NEARLY } from "@/components/ui/meter";
+import type { Schemas } from "@/lib/api";
+import type { Money } from "@/lib/format";
+import { useFormat, useMessages } from "@/lib/language";
+import { useNow } from "@/lib/now";
+import type { Overview } from "@/lib/queries";
+
+const DAY_MS = 86_400_000;
+/** A projection from less of the period says nothing. */
+const PASSED_MIN = 0.1;
+
+/** A budget of money with its amounts as numbers. */
+export interface MoneyBudget {
+  used: number;
+  limit: number;
+  currency: string;
+  resetsAt: string;
+}
+
+/** Reads the tightest budget of money of a period; `used` and `remaining` are amounts of money there. */
+export function moneyBudget(budgets: readonly Schemas["Budget"][], per: "day" | "month"): MoneyBudget | undefined {
+  const all = budgets.flatMap((budget): MoneyBudget[] => {
+    const { used, remaining } = budget;
+    if (budget.per !== per || !budget.money || !isCost(used) || !isCost(remaining)) return [];
+    const limit = used.amount_nano + remaining.amount_nano;
+    return [{ used: used.amount_nano, limit, currency: used.currency, resetsAt: budget.resets_at }];
+  });
+  return all.sort((a, b) => b.used / b.limit - a.used / a.limit)[0];
+}
+
+function isCost(amount: Schemas["BudgetAmount"] | null | undefined): amount is Schemas["Cost"] {
+  return typeof amount === "object" && amount !== null;
+}
+
+/** The part of a period that has passed; a month begins at midnight UTC of its first day. */
+export function passedOf(resetsAt: string, per: "day" | "month", now: Date): number {
+  const end = new Date(resetsAt);
+  const start = per === "day" ? end.getTime() - DAY_MS : Date.UTC(end.getUTCFullYear(), end.getUTCMonth() - 1, 1);
+  return Math.min(1, Math.max(0, (now.getTime() - start) / (end.getTime() - start)));
+}
+
+/** Quota and budgets: how much is used, and how much of the period has passed. */
+export function Limits({ overview }: { overview: Overview | undefined }) {
+  const t = useMessages();
+  const format = useFormat();
+  const now = useNow();
+  if (!overview) return <LimitsSkeleton />;
+  const { quota, plan, today, month, budgets } = overview;
+  const [daily, monthly] = [moneyBudget(budgets, "day"), moneyBudget(budgets, "month")];
+  const creditText = (value: number): string => format.count(Math.round(value));
+  return (
+    <section className="panel meters" aria-label={t.overview.limits}>
+      <Limit
+        title={t.overview.credits}
+        note={<span className="tag">{plan.name}</span>}
+        value={format.count(quota.used)}
+        none={t.overview.noQuota}
+        calls={t.overview.calls(format.count(today.requests))}
+        text={creditText}
+        limit={quota.limit === null || quota.limit === undefined ? undefined : { used: quota.used, limit: quota.limit, resetsAt: quota.resets_at, passed: passedOf(quota.resets_at, "day", now) }}
+      />
+      <Spend title={t.overview.spendToday} figures={today} budget={daily} passed={daily && passedOf(daily.resetsAt, "day", now)} />
+      <Spend title={t.overview.spendMonth(format.month(month.since))} figures={month} budget={monthly} passed={monthly && passedOf(monthly.resetsAt, "month", now)} />
+    </section>
+  );
+}
+
+interface SpendProps {
+  title: string;
+  figures: Schemas["UsageFigures"];
+  budget: MoneyBudget | undefined;
+  passed: number | undefined;
+}
+
+function Spend({ title, figures, budget, passed }: SpendProps) {
+  const t = useMessages();
+  const format = useFormat();
+  const money = (nano: number): string => {
+    const amount: Money = { amount_nano: Math.round(nano), currency: budget?.currency ?? figures.cost.currency };
+    return format.total(amount);
+  };
+  const calls = figures.unpriced_requests > 0
+    ? t.overview.unpriced(format.count(figures.unpriced_requests))
+    : t.overview.calls(format.count(figures.requests));
+  return (
+    <Limit
+      title={title}
+      value={budget ? money(budget.used) : format.total(figures.cost)}
+      none={t.overview.noBudget}
+      calls={calls}
+      text={money}
+      limit={budget && passed !== undefined ? { used: budget.used, limit: budget.limit, resetsAt: budget.resetsAt, passed } : undefined}
+    />
+  );
+}
+
+interface LimitProps {
+  title: string;
+  note?: ReactNode;
+  value: string;
+  /** The words in place of a limit that does not exist. */
+  none: string;
+  /** The line below in that case. */
+  calls: string;
+  text(value: number): string;
+  limit: { used: number; limit: number; resetsAt: string; passed: number } | undefined;
+}
+
+function Limit({ title, note, value, none, calls, text, limit }: LimitProps) {
+  const t = useMessages();
+  const format = useFormat();
+  const now = useNow();
+  const share = limit ? limit.used / Math.max(1, limit.limit) : 0;
+  const pace = limit && limit.passed >= PASSED_MIN ? limit.used / limit.passed : undefined;
+  return (
+    <div className="mt">
+      <div className="row">
+        <h2 className="md">{title}</h2>
+        <span className="push">{note}</span>
+      </div>
+      <div className="row wrap items-baseline gap-x-2 gap-y-0.5">
+        <span className="big">{value}</span>
+        <span className="of num">{limit ? t.overview.of(text(limit.limit)) : none}</span>
+      </div>
+      {limit ? (
+        <>
+          <span title={t.overview.passed(format.percent(limit.passed))}>
+            <Meter label={`${title}: ${format.percent(share)}`} share={share} passed={limit.passed} />
+          </span>
+          <div className="note num">
+            <span>{t.overview.left(text(Math.max(0, limit.limit - limit.used)), format.left(limit.resetsAt, now))}</span>
+            {pace !== undefined && <span className={pace > limit.limit || share >= NEARLY ? "warn" : undefined}>{t.overview.pace(text(pace))}</span>}
+          </div>
+        </>
+      ) : (
+        <div className="note num">
+          <span>{calls}</span>
+        </div>
+      )}
+    </div>
+  );
+}
+
+function LimitsSkeleton() {
+  const t = useMessages();
+  return (
+    <section className="panel meters" aria-busy aria-label={t.overview.limits}>
+      {[0, 1, 2].map((at) => (
+        <div className="mt" key={at}>
+          <div className="row">
+            <i className="sk w-24" />
+          </div>
+          <i className="sk h-8 w-32" />
+          <i className="sk mt-1 h-2 w-full" />
+          <i className="sk w-40" />
+        </div>
+      ))}
+    </section>
+  );
+}

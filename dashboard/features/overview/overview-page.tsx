@@ -1,0 +1,48 @@
+"use client";
+
+import { Plus } from "lucide-react";
+import Link from "next/link";
+
+import { buttonClass } from "@/components/ui/button";
+import { Failure } from "@/components/ui/states";
+import { Shell } from "@/features/frame/shell";
+import { Attention } from "@/features/overview/attention";
+import { Figures } from "@/features/overview/figures";
+import { Latest } from "@/features/overview/latest";
+import { Limits } from "@/features/overview/limits";
+import { TopKeys, TopModels } from "@/features/overview/top-lists";
+import { useMessages } from "@/lib/language";
+import { useOverview } from "@/lib/queries";
+
+/** Whether the reader can continue, what it costs, and what needs attention. */
+export function OverviewPage() {
+  const t = useMessages();
+  const overview = useOverview();
+  const { data } = overview;
+  const create = (
+    <Link className={`${buttonClass({ look: "primary" })} hide`} href="/dashboard/keys?create=1">
+      <Plus className="i" aria-hidden />
+      {t.overview.createKey}
+    </Link>
+  );
+  return (
+    <Shell page="overview" actions={create}>
+      {overview.isError && !data ? (
+        <section className="panel">
+          <Failure error={overview.error} onRetry={() => void overview.refetch()} />
+        </section>
+      ) : (
+        <>
+          <Limits overview={data} />
+          <Attention overview={data} />
+          <Figures overview={data} />
+          <div className="grid2">
+            <TopModels overview={data} />
+            <TopKeys overview={data} />
+          </div>
+          <Latest overview={data} />
+        </>
+      )}
+    </Shell>
+  );
+}

@@ -1,0 +1,84 @@
+import { screen } from "@testing-library/react";
+import { describe, expect, it } from "vitest";
+
+import { matters } from "@/features/overview/attention";
+import { Limits, moneyBudget, passedOf } from "@/features/overview/limits";
+import { TopKeys } from "@/features/overview/top-lists";
+import { formatter } from "@/lib/format";
+import type { Overview } from "@/lib/queries";
+import { en } from "@/messages/en";
+import { show } from "@/tests/render";
+
+const NOW = new Date("2026-11-21T12:00:00Z");
+const tokens = { input: 0, cached_input: 0, cache_write: 0, output: 0, reasoning: 0, total: 0 };
+const figures = { requests: 3, credits: 3, tokens, cost: { amount_nano: 1_500_000_000, currency: "USD" }, unpriced_requests: 0 };
+const usd = (amount_nano: number) => ({ amount_nano, currency: "USD" });
+
+function overview(change: Partial<Overview> = {}): Overview {
+  return {
+    user: { id: "1", name: "Ada", email: "ada@example.com", plan: "starter", role: "member", status: "active", created_at: "2026-11-01T00:00:00Z" },
+    plan: { name: "starter", credits_per_day: 1000, requests_per_minute: 60 },
+    quota: { limit: 1000, used: 3, remaining: 997, resets_at: "2026-11-22T00:00:00Z" },
+    budgets: [],
+    today: { ...figures, date: "2026-11-21", pending_credits: 0 },
+    month: { ...figures, since: "2026-11-01" },
+    keys: [],
+    models: [],
+    latency: { basis: "newest_requests", requests: 0, p50_ms: null, p95_ms: null },
+    errors: { today: 0, requests: 3, rate: 0 },
+    recent: [],
+    ...change,
+  };
+}
+
+function titles(change: Partial<Overview>): string[] {
+  return matters(overview(change), { t: en, format: formatter("en"), now: NOW }).map(({ title }) => title);
+}
+
+describe("matters", () => {
+  it("is empty if all is well", () => {
+    expect(titles({})).toEqual([]);
+  });
+
+  it("lists what stops calls first", () => {
+    const key = { id: "k", label: "ci", prefix: "acme", last4: "0000", created_at: "", expires_at: "2026-11-22T11:00:00Z", revoked_at: null, today: figures, month: figures };
+    const found = titles({
+      keys: [key],
+      quota: { limit: 10, used: 10, remaining: 0, resets_at: "2026-11-22T00:00:00Z" },
+      budgets: [{ dimension: "user", per: "month", money: "10 USD", used: usd(8_500_000_000), remaining: usd(1_500_000_000), resets_at: "2026-12-01T00:00:00Z", source: "api" }],
+      errors: { today: 5, requests: 20, rate: 0.25 },
+    });
+    expect(found).toEqual(["The credits of today are used up", "A budget is nearly used up", "Key “ci” expires in 23 h 0 min", "25.0 % of today's requests failed"]);
+  });
+});
+
+describe("Limits", () => {
+  it("shows the tightest budget of money", () => {
+    const budget = (used: number, remaining: number) => ({ dimension: "user" as const, per: "day" as const, money: "x", used: usd(used), remaining: usd(remaining), resets_at: "", source: "api" as const });
+    expect(moneyBudget([budget(1, 9), budget(5, 5)], "day")).toMatchObject({ used: 5, limit: 10 });
+    expect(moneyBudget([budget(1, 9)], "month")).toBeUndefined();
+    expect(moneyBudget([{ ...budget(1, 9), used: 4, money: null }], "day")).toBeUndefined();
+  });
+
+  it("knows the part of a period that has passed", () => {
+    expect(passedOf("2026-11-22T00:00:00Z", "day", NOW)).toBe(0.5);
+    expect(passedOf("2026-12-01T00:00:00Z", "month", new Date("2026-11-16T00:00:00Z"))).toBe(0.5);
+    expect(passedOf("2026-11-22T00:00:00Z", "day", new Date("2026-11-23T00:00:00Z"))).toBe(1);
+  });
+
+  it("says that no limit is set, and draws a skeleton while loading", () => {
+    const { unmount } = show(<Limits overview={overview({ quota: { limit: null, used: 3, remaining: null, resets_at: "" } })} />);
+    expect(screen.getByText("No quota")).toBeVisible();
+    expect(screen.getAllByText("No budget")).toHaveLength(2);
+    unmount();
+    show(<Limits overview={undefined} />);
+    expect(screen.getByLabelText("Limits")).toHaveAttribute("aria-busy");
+  });
+});
+
+describe("TopKeys", () => {
+  it("leads a user without keys to the first one", () => {
+    show(<TopKeys overview={overview()} />);
+    expect(screen.getByRole("link", { name: "Create key" })).toHaveAttribute("href", "/dashboard/keys?create=1");
+  });
+});

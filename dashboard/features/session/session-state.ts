@@ -1,0 +1,20 @@
+"use client";
+
+import { create } from "zustand";
+
+interface SessionState {
+  /** `absent`: no session when the page was opened. `ended`: it ended while the page was open. */
+  state: "assumed" | "absent" | "ended";
+  /** Whether this page has shown the data of a session. */
+  wasSignedIn: boolean;
+  signedIn(): void;
+  end(): void;
+}
+
+/** Whether the server still accepts the session of this page. */
+export const useSession = create<SessionState>()((set) => ({
+  state: "assumed",
+  wasSignedIn: false,
+  signedIn: () => set({ state: "assumed", wasSignedIn: true }),
+  end: () => set((before) => ({ state: before.wasSignedIn ? "ended" : "absent" })),
+}));

@@ -1,0 +1,43 @@
+"use client";
+
+import { clsx } from "clsx";
+
+import type { Schemas } from "@/lib/api";
+import { type Format, NONE } from "@/lib/format";
+import type { Messages } from "@/messages/en";
+
+export type RequestLine = Schemas["RequestLine"];
+
+/** The mark of a status: refused requests are hollow, because nothing passed; failures are square. */
+export function StatusMark({ request }: { request: Pick<RequestLine, "status" | "refusal"> }) {
+  const mark = request.refusal ? "hollow" : request.status >= 400 ? "bad" : "ok";
+  return (
+    <span className="st">
+      <i className={clsx("dot", mark)} />
+      {request.status}
+    </span>
+  );
+}
+
+/** The provider that responded, or the reason why none did. */
+export function Reason({ request }: { request: RequestLine }) {
+  if (request.refusal) return <span className="mono">{request.refusal.code}</span>;
+  if (request.outcome !== "completed") return <span className="mono">{request.outcome}</span>;
+  return <>{request.provider ?? NONE}</>;
+}
+
+/** The key of a request, or the identity that took its place. */
+export function Sender({ request, t }: { request: RequestLine; t: Messages }) {
+  const { key, subject } = request;
+  if (!key) return <>{subject?.name ?? t.requests.anonymous}</>;
+  return (
+    <>
+      {key.label} <span className="mono t3">…{key.last4}</span>
+    </>
+  );
+}
+
+/** What a request cost; an unknown cost is never shown as 0. */
+export function costOf(request: RequestLine, format: Format): string {
+  return request.cost ? format.exact(request.cost) : NONE;
+}

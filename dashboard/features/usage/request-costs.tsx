@@ -1,0 +1,68 @@
+"use client";
+
+import type { Schemas } from "@/lib/api";
+import { useFormat, useMessages } from "@/lib/language";
+
+/** The series of a token class, the same in every chart. */
+const SWATCHES: Record<string, string> = { input: "b1", cached_input: "b3", cache_write_short: "b2", cache_write_long: "b2", output: "b5", reasoning: "b4" };
+
+/** Tokens by class and the cost by line, per attempt that has a price. */
+export function RequestCosts({ request }: { request: Schemas["RequestDetail"] }) {
+  const t = useMessages();
+  const priced = request.attempts.filter((attempt) => attempt.price);
+  if (priced.length === 0 && !request.unpriced) return null;
+  return (
+    <section>
+      <h3>{t.usage.tokensAndCost}</h3>
+      {priced.map((attempt, at) => attempt.price && <Lines key={at} price={attempt.price} attempt={attempt} />)}
+      {request.unpriced && <p className="hint">{t.usage.notPriced}</p>}
+    </section>
+  );
+}
+
+function Lines({ price, attempt }: { price: Schemas["PriceLines"]; attempt: Schemas["RequestAttempt"] }) {
+  const t = useMessages();
+  const format = useFormat();
+  const sum = price.lines.reduce((all, line) => all + line.amount_pico, 0) + price.rounding_pico;
+  return (
+    <>
+      <div className="stackbar" aria-hidden>
+        {price.lines.map((line) => (
+          <i key={line.class} className={SWATCHES[line.class] ?? "bo"} style={{ flex: line.quantity }} />
+        ))}
+      </div>
+      <table className="lines">
+        <thead>
+          <tr>
+            <th>{t.usage.class}</th>
+            <th>{t.requests.tokens}</th>
+            <th>{t.usage.perMillion}</th>
+            <th>{t.usage.cost}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {price.lines.map((line) => (
+            <tr key={line.class}>
+              <td>
+                <i className={`sw mr-2 ${SWATCHES[line.class] ?? "bo"}`} />
+                {t.usage.classes[line.class] ?? line.class}
+              </td>
+              <td>{format.count(line.quantity)}</td>
+              <td className="t2">{format.rate(line.rate_pico, price.currency)}</td>
+              <td>{format.pico(line.amount_pico, price.currency)}</td>
+            </tr>
+          ))}
+        </tbody>
+        <tfoot>
+          <tr>
+            <td>{t.usage.cost}</td>
+            <td>{attempt.tokens ? format.count(attempt.tokens.total) : ""}</td>
+            <td />
+            <td>{format.pico(sum, price.currency)}</td>
+          </tr>
+        </tfoot>
+      </table>
+      <p className="hint">{t.usage.prices(price.version, price.source)}</p>
+    </>
+  );
+}

@@ -1,0 +1,120 @@
+"use client";
+
+import { Link2, X } from "lucide-react";
+import { useEffect, useRef } from "react";
+
+import { Button } from "@/components/ui/button";
+import { CopyButton } from "@/components/ui/copy-button";
+import { Note } from "@/components/ui/note";
+import { Failure, SkeletonRows } from "@/components/ui/states";
+import { RequestCosts } from "@/features/usage/request-costs";
+import { RequestFacts } from "@/features/usage/request-facts";
+import { Timeline } from "@/features/usage/timeline";
+import { useRequest } from "@/features/usage/use-requests";
+import type { Schemas } from "@/lib/api";
+import { NONE } from "@/lib/format";
+import { useFormat, useMessages } from "@/lib/language";
+
+/** One request in full. The drawer is not modal: the list behind it stays usable, and the focus returns to its row. */
+export function RequestDrawer({ id, onClose }: { id: string; onClose(): void }) {
+  const t = useMessages();
+  const request = useRequest(id);
+  const drawer = useRef<HTMLElement>(null);
+  useEffect(() => {
+    const before = document.activeElement;
+    drawer.current?.focus();
+    return () => {
+      if (before instanceof HTMLElement) before.focus();
+    };
+  }, []);
+  useEffect(() => {
+    const close = (event: KeyboardEvent) => {
+      if (event.key === "Escape") onClose();
+    };
+    document.addEventListener("keydown", close);
+    return () => document.removeEventListener("keydown", close);
+  }, [onClose]);
+  const { data } = request;
+  return (
+    <aside className="drawer" aria-labelledby="request-title" ref={drawer} tabIndex={-1}>
+      <div className="dwh">
+        <div className="min-w-0">
+          <h2 id="request-title" className="row wrap gap-2">
+            <span className="trunc">{data?.model ?? data?.route ?? t.usage.request}</span>
+            {data && <Outcome request={data} />}
+          </h2>
+          <p className="t3 sm mono trunc mt-0.5">{id}</p>
+        </div>
+        <div className="row push gap-0">
+          <CopyButton text={typeof location === "undefined" ? id : location.href} what={t.usage.request} />
+          <Button look="ghost" size="small" icon aria-label={t.usage.close} onClick={onClose}>
+            <X className="i" aria-hidden />
+          </Button>
+        </div>
+      </div>
+      <div className="dwb">
+        {request.isPending && <SkeletonRows rows={8} />}
+        {request.isError && !data && (
+          request.error.status === 404 ? (
+            <section>
+              <Note title={t.usage.missing} />
+            </section>
+          ) : (
+            <Failure error={request.error} onRetry={() => void request.refetch()} />
+          )
+        )}
+        {data && <Content request={data} />}
+      </div>
+    </aside>
+  );
+}
+
+function Outcome({ request }: { request: Schemas["RequestDetail"] }) {
+  const t = useMessages();
+  if (request.refusal) return <span className="tag"><i className="dot hollow" />{request.status} {t.usage.refusedTag}</span>;
+  if (request.status >= 400) return <span className="tag bad">{request.status} {t.usage.failedTag}</span>;
+  const isWhole = request.outcome === "completed";
+  return <span className={isWhole ? "tag ok" : "tag warn"}>{request.status} {isWhole ? t.usage.completed : request.outcome}</span>;
+}
+
+function Content({ request }: { request: Schemas["RequestDetail"] }) {
+  const t = useMessages();
+  const format = useFormat();
+  const { refusal } = request;
+  const figures = [
+    [t.usage.cost, request.cost ? format.exact(request.cost) : NONE],
+    [t.requests.tokens, request.tokens ? format.count(request.tokens.total) : NONE],
+    [t.usage.duration, format.duration(request.phases.total_ms)],
+    [t.usage.credits, format.count(request.credits)],
+  ] as const;
+  return (
+    <>
+      {refusal ? (
+        <section>
+          <Note tone="warn" title={t.usage.refusedTitle}>
+            <p>{refusal.message}</p>
+            <p className="row mt-2">
+              <code className="mono">{refusal.code}</code>
+              <a className="link sm" href="/docs#errors">
+                <Link2 className="i s inline" aria-hidden /> {t.usage.aboutCode(refusal.code)}
+              </a>
+            </p>
+          </Note>
+          <p className="hint">{t.usage.nothingCharged}</p>
+        </section>
+      ) : (
+        <section className="sum">
+          {figures.map(([label, value]) => (
+            <div key={label}>
+              <span className="hint">{label}</span>
+              <b className="num">{value}</b>
+            </div>
+          ))}
+        </section>
+      )}
+      {request.attempts.length > 0 && <Timeline request={request} />}
+      {request.attempts.length > 0 && <RequestCosts request={request} />}
+      <RequestFacts request={request} />
+    </>
+  );
+}

@@ -1,0 +1,38 @@
+"use client";
+
+import type { ReactNode } from "react";
+
+import { Sender } from "@/features/usage/request-cells";
+import type { Schemas } from "@/lib/api";
+import { useFormat, useMessages } from "@/lib/language";
+
+/** The other facts of a request; those that it lacks are left out. */
+export function RequestFacts({ request }: { request: Schemas["RequestDetail"] }) {
+  const t = useMessages();
+  const format = useFormat();
+  const last = request.attempts.at(-1);
+  const facts: [string, ReactNode][] = [
+    [t.usage.at, <span key="v" className="num">{format.moment(request.started_at)}</span>],
+    [t.requests.key, <Sender key="v" request={request} t={t} />],
+    [t.usage.route, request.route && <span key="v" className="mono">{request.route}</span>],
+    [t.usage.format, request.format],
+    [t.usage.asked, request.model && <span key="v" className="mono">{request.model}</span>],
+    [t.usage.answered, last?.answered_model && <span key="v" className="mono">{last.answered_model}</span>],
+    [t.usage.upstreamId, last?.upstream_id && <span key="v" className="mono">{last.upstream_id}</span>],
+    [t.usage.outcome, request.outcome !== "completed" && request.outcome],
+    [t.usage.size, t.usage.sizes(format.bytes(request.bytes.request), format.bytes(request.bytes.response), request.streamed)],
+  ];
+  return (
+    <section>
+      <h3>{t.usage.request}</h3>
+      <dl className="dl">
+        {facts.filter(([, value]) => value).map(([label, value]) => (
+          <div key={label} className="contents">
+            <dt>{label}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+    </section>
+  );
+}

@@ -1,0 +1,146 @@
+"use client";
+
+import { type ColumnDef, createColumnHelper } from "@tanstack/react-table";
+import { Pause, Play } from "lucide-react";
+import { useMemo, useState } from "react";
+
+import { Button } from "@/components/ui/button";
+import { DataTable } from "@/components/ui/data-table";
+import { Segments } from "@/components/ui/tabs";
+import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
+import { Reason, type RequestLine, Sender, StatusMark, costOf } from "@/features/usage/request-cells";
+import { useRequests } from "@/features/usage/use-requests";
+import { type Format, NONE } from "@/lib/format";
+import { useFormat, useMessages } from "@/lib/language";
+import { useOverview } from "@/lib/queries";
+import { useUrlState } from "@/lib/url-state";
+import type { Messages } from "@/messages/en";
+
+const STATUSES = ["", "2xx", "4xx", "5xx"] as const;
+const column = createColumnHelper<RequestLine>();
+
+/** The live list of requests with its filters. */
+export function Requests({ openId, onOpen }: { openId: string; onOpen(id: string): void }) {
+  const t = useMessages();
+  const format = useFormat();
+  const { get, set } = useUrlState();
+  const [isPaused, setIsPaused] = useState(false);
+  const filters = { status: STATUSES.find((name) => name === get("status")) ?? "", key: get("key"), model: get("model") };
+  const requests = useRequests(filters, isPaused);
+  const columns = useMemo(() => columnsOf(t, format), [t, format]);
+  const rows = useMemo(() => requests.data?.pages.flatMap((page) => page.items) ?? [], [requests.data]);
+  const isFiltered = Object.values(filters).some((filter) => filter !== "");
+  const isLive = !isPaused && (requests.data?.pages.length ?? 0) <= 1;
+  return (
+    <section className="panel" aria-labelledby="requests">
+      <div className="ph flex-wrap">
+        <h2 id="requests">{t.requests.title}</h2>
+        <span className="key">
+          <i className={isLive ? "dot live" : "dot"} />
+          {isLive ? t.requests.live : t.usage.paused}
+        </span>
+        <div className="row wrap push">
+          <Segments label={t.usage.filterStatus} value={filters.status} onChange={(status) => set({ status })} options={STATUSES.map((name) => ({ name, label: t.usage.statuses[name] }))} />
+          <Choices filters={filters} onChange={set} />
+          <Button size="small" onClick={() => setIsPaused(!isPaused)} aria-pressed={isPaused}>
+            {isPaused ? <Play className="i s" aria-hidden /> : <Pause className="i s" aria-hidden />}
+            {isPaused ? t.usage.resume : t.usage.pause}
+          </Button>
+        </div>
+      </div>
+      {requests.isError && !requests.data && <Failure error={requests.error} onRetry={() => void requests.refetch()} />}
+      {requests.isPending && <SkeletonRows rows={10} height={34} />}
+      {requests.data && rows.length === 0 && (
+        isFiltered ? (
+          <Empty title={t.requests.noneFiltered} action={<Button onClick={() => set({ status: "", key: "", model: "" })}>{t.requests.clear}</Button>} />
+        ) : (
+          <Empty title={t.requests.none}>{t.requests.noneText}</Empty>
+        )
+      )}
+      {rows.length > 0 && (
+        <>
+          <DataTable label={t.requests.title} rows={rows} columns={columns} rowHeight={34} rowId={(request) => request.id} onOpen={(request) => onOpen(request.id)} openId={openId} />
+          <div className="pf">
+            {requests.hasNextPage ? (
+              <Button look="ghost" size="small" disabled={requests.isFetchingNextPage} onClick={() => void requests.fetchNextPage()}>
+                {requests.isFetchingNextPage ? t.usage.loadingMore : t.usage.more}
+              </Button>
+            ) : (
+              <span>{t.usage.end}</span>
+            )}
+          </div>
+        </>
+      )}
+    </section>
+  );
+}
+
+/** The choice of a key and of a model, from those that the user used this month. */
+function Choices({ filters, onChange }: { filters: { key: string; model: string }; onChange(changes: Record<string, string>): void }) {
+  const t = useMessages();
+  const overview = useOverview().data;
+  const keys = (overview?.keys ?? []).map((key): [string, string] => [key.id, `${key.label} …${key.last4}`]);
+  const models = (overview?.models ?? []).flatMap(({ model }): [string, string][] => (model ? [[model, model]] : []));
+  return (
+    <>
+      <Select label={t.usage.filterKey} all={t.usage.allKeys} value={filters.key} options={keys} onChange={(key) => onChange({ key })} />
+      <Select label={t.usage.filterModel} all={t.usage.allModels} value={filters.model} options={models} onChange={(model) => onChange({ model })} />
+    </>
+  );
+}
+
+interface SelectProps {
+  label: string;
+  all: string;
+  value: string;
+  options: [string, string][];
+  onChange(value: string): void;
+}
+
+function Select({ label, all, value, options, onChange }: SelectProps) {
+  const isKnown = value === "" || options.some(([name]) => name === value);
+  return (
+    <select className="in h-8 w-40" aria-label={label} value={value} onChange={(event) => onChange(event.target.value)}>
+      <option value="">{all}</option>
+      {!isKnown && <option value={value}>{value}</option>}
+      {options.map(([name, text]) => (
+        <option key={name} value={name}>
+          {text}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+function columnsOf(t: Messages, format: Format): ColumnDef<RequestLine>[] {
+  return [
+    column.display({
+      id: "time",
+      header: t.requests.time,
+      meta: { className: "t2" },
+      cell: ({ row: { original } }) => <span title={format.moment(original.started_at)}>{format.time(original.started_at)}</span>,
+    }),
+    column.display({ id: "status", header: t.requests.status, cell: ({ row: { original } }) => <StatusMark request={original} /> }),
+    column.display({
+      id: "model",
+      header: t.requests.model,
+      meta: { className: "med grow" },
+      cell: ({ row: { original } }) => original.model ?? original.route ?? t.requests.ordinary,
+    }),
+    column.display({ id: "reason", header: t.requests.reason, meta: { className: "x2 t2" }, cell: ({ row: { original } }) => <Reason request={original} /> }),
+    column.display({ id: "key", header: t.requests.key, meta: { className: "x2" }, cell: ({ row: { original } }) => <Sender request={original} t={t} /> }),
+    column.display({
+      id: "tokens",
+      header: t.requests.tokens,
+      meta: { className: "r x3" },
+      cell: ({ row: { original: { tokens } } }) => (tokens ? format.count(tokens.total) : NONE),
+    }),
+    column.display({ id: "cost", header: t.requests.cost, meta: { className: "r x5" }, cell: ({ row: { original } }) => costOf(original, format) }),
+    column.display({
+      id: "duration",
+      header: t.requests.duration,
+      meta: { className: "r x3" },
+      cell: ({ row: { original } }) => format.duration(original.phases.total_ms),
+    }),
+  ];
+}

@@ -1,0 +1,141 @@
+/**
+ * The only place that sends requests. Types come from the OpenAPI document, so a field that changes in the server fails
+ * the build.
+ */
+import type { components, paths } from "@/generated/openapi";
+
+export type Schemas = components["schemas"];
+
+type Method = "get" | "post" | "patch" | "put" | "delete";
+type PathsOf<M extends Method> = {
+  [P in keyof paths]: paths[P][M] extends undefined ? never : P;
+}[keyof paths];
+type Operation<P extends keyof paths, M extends Method> = NonNullable<paths[P][M]>;
+type JsonOf<T> = T extends { content: { "application/json": infer J } } ? J : undefined;
+type Success<O> = O extends { responses: infer R }
+  ? R extends { 200: infer T } ? JsonOf<T> : R extends { 201: infer T } ? JsonOf<T> : undefined
+  : never;
+type BodyOf<O> = O extends { requestBody?: infer B } ? JsonOf<NonNullable<B>> : never;
+type QueryOf<O> = O extends { parameters: { query?: infer Q } } ? NonNullable<Q> : never;
+type PathOf<O> = O extends { parameters: { path: infer Q } } ? Q : never;
+
+interface Options<O> {
+  body?: BodyOf<O>;
+  query?: QueryOf<O>;
+  path?: PathOf<O>;
+  signal?: AbortSignal;
+}
+
+/** Milliseconds after which a request without a response counts as failed. The server's own limit is 30 s. */
+const PATIENCE_MS = 32_000;
+const BASE = process.env.NEXT_PUBLIC_API_URL ?? "";
+
+/** A request that failed: refused by the server, or without a usable response (`code` is `offline`, `late` or `unreadable`). */
+export class ApiError extends Error {
+  readonly status: number;
+  readonly code: string;
+  /** Seconds until a retry may succeed. */
+  readonly retryAfter: number | undefined;
+  readonly requestId: string | undefined;
+
+  constructor(of: { status: number; code: string; message: string; retryAfter?: number | undefined; requestId?: string | undefined }) {
+    super(of.message);
+    this.name = "ApiError";
+    this.status = of.status;
+    this.code = of.code;
+    this.retryAfter = of.retryAfter;
+    this.requestId = of.requestId;
+  }
+
+  /** Whether the credential is missing or no longer accepted. */
+  get isSignedOut(): boolean {
+    return this.status === 401;
+  }
+}
+
+/** Sends a request. An expired session is renewed once; then the request is sent again. */
+export async function api<M extends Method, P extends PathsOf<M>>(
+  method: M,
+  path: P,
+  options: Options<Operation<P, M>> = {},
+): Promise<Success<Operation<P, M>>> {
+  const request = (): Promise<unknown> => send(method, address(String(path), options), options);
+  try {
+    return (await request()) as Success<Operation<P, M>>;
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.code !== "token_expired" || String(path).startsWith("/api/auth/")) throw error;
+    await renew();
+    return (await request()) as Success<Operation<P, M>>;
+  }
+}
+
+function address(path: string, options: { path?: unknown; query?: unknown }): string {
+  const parts = (options.path ?? {}) as Record<string, unknown>;
+  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(parts[name])));
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries((options.query ?? {}) as Record<string, unknown>)) {
+    if (value !== undefined && value !== null && value !== "") query.set(name, String(value));
+  }
+  const text = query.toString();
+  return BASE + filled + (text === "" ? "" : `?${text}`);
+}
+
+async function send(method: Method, url: string, options: { body?: unknown; signal?: AbortSignal }): Promise<unknown> {
+  const deadline = AbortSignal.timeout(PATIENCE_MS);
+  const init: RequestInit = {
+    method: method.toUpperCase(),
+    credentials: BASE === "" ? "same-origin" : "include",
+    headers: options.body === undefined ? {} : { "Content-Type": "application/json" },
+    signal: options.signal ? AbortSignal.any([options.signal, deadline]) : deadline,
+  };
+  if (options.body !== undefined) init.body = JSON.stringify(options.body);
+  let response: Response;
+  let text: string;
+  try {
+    response = await fetch(url, init);
+    text = await response.text();
+  } catch (error) {
+    if (options.signal?.aborted) throw error;
+    if (deadline.aborted) throw new ApiError({ status: 0, code: "late", message: "No response within 30 s." });
+    throw new ApiError({ status: 0, code: "offline", message: "The server does not respond." });
+  }
+  return read(response, text);
+}
+
+function read(response: Response, text: string): unknown {
+  const requestId = response.headers.get("X-Request-Id") ?? undefined;
+  const { status } = response;
+  const json = parsed(text);
+  if (response.ok) {
+    if (text === "") return undefined;
+    if (json === undefined) throw new ApiError({ status, code: "unreadable", message: "The response is no JSON.", requestId });
+    return json;
+  }
+  const seconds = Number(response.headers.get("Retry-After") ?? Number.NaN);
+  const retryAfter = Number.isFinite(seconds) ? seconds : undefined;
+  const told = (json as Partial<Schemas["Error"]> | undefined)?.error;
+  const [code, message] = told ? [told.code, told.message] : ["unreadable", `The server responded ${status} without a reason.`];
+  throw new ApiError({ status, code, message, retryAfter, requestId });
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+let renewal: Promise<unknown> | undefined;
+
+/** Renews the session once for all requests of this tab; a lock keeps other tabs from using the same refresh token. */
+function renew(): Promise<unknown> {
+  renewal ??= locked(() => send("post", `${BASE}/api/auth/refresh`, {})).finally(() => {
+    renewal = undefined;
+  });
+  return renewal;
+}
+
+function locked(work: () => Promise<unknown>): Promise<unknown> {
+  return "locks" in navigator ? navigator.locks.request("session", work) : work();
+}

@@ -1,0 +1,49 @@
+import { describe, expect, it } from "vitest";
+
+import { countdown, formatter } from "@/lib/format";
+
+const usd = (amount_nano: number) => ({ amount_nano, currency: "USD" });
+
+describe("formatter", () => {
+  const [en, id] = [formatter("en"), formatter("id")];
+
+  it("writes money from integers", () => {
+    expect(en.total(usd(18_420_000_000))).toBe("$18.42");
+    expect(id.total(usd(1_234_500_000_000))).toBe("$1.234,50");
+    expect(en.total(usd(9_999_999))).toBe("< $0.01");
+    expect(en.total(usd(0))).toBe("$0.00");
+    expect(en.exact(usd(48_202_000))).toBe("$0.048202");
+    expect(en.exact(usd(999))).toBe("< $0.000001");
+    expect(en.exact(usd(0))).toBe("$0.000000");
+    expect(en.rate(15_000_000, "USD")).toBe("$15.00");
+    expect(en.pico(22_200_000_000, "USD")).toBe("$0.022200");
+    expect(en.pico(400_000, "USD")).toBe("< $0.000001");
+    expect(en.total({ amount: 150_000, currency: "IDR" })).toBe("IDR 150,000");
+    expect(id.total({ amount: 150_000, currency: "IDR" })).toBe("Rp150.000");
+  });
+
+  it("shortens counts from a million", () => {
+    expect([999_999, 1_000_000, 41_234_567, 2_100_000_000].map(en.count)).toEqual(["999,999", "1.0 M", "41.2 M", "2.1 B"]);
+  });
+
+  it("chooses the unit of a duration", () => {
+    expect([0.4, 812.4, 2840, 184_000, null].map(en.duration)).toEqual(["0.4 ms", "812 ms", "2.84 s", "3 min 04 s", "–"]);
+  });
+
+  it("rounds what is left down", () => {
+    const now = new Date("2026-11-21T14:20:30Z");
+    expect(en.left("2026-11-22T00:00:00Z", now)).toBe("9 h 39 min");
+    expect(en.left("2026-11-23T14:20:29Z", now)).toBe("47 h 59 min");
+    expect(en.left("2026-11-30T00:00:00Z", now)).toBe("8 d");
+    expect(en.left("2026-11-20T00:00:00Z", now)).toBe("0 min");
+  });
+
+  it("keeps quota days in UTC and shows times in the zone of the reader", () => {
+    expect(en.utcDay("2026-11-21")).toBe("21 Nov");
+    expect(en.time("2026-11-21T18:00:00Z")).toBe(new Date("2026-11-21T18:00:00Z").toLocaleTimeString("en-GB"));
+  });
+
+  it("counts down in minutes and seconds", () => {
+    expect([702, 9.2, 0, -5].map(countdown)).toEqual(["11:42", "0:10", "0:00", "0:00"]);
+  });
+});

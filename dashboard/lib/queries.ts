@@ -1,0 +1,37 @@
+"use client";
+
+/** The server state that more than one page reads. */
+
+import { type UseQueryResult, useQuery } from "@tanstack/react-query";
+
+import { type ApiError, type Schemas, api } from "@/lib/api";
+
+export type Site = Schemas["Site"];
+export type Me = Schemas["Me"];
+export type Overview = Schemas["Overview"];
+
+/** The brand, the addresses and the way to sign up; public. */
+export function useSite(): UseQueryResult<Site, ApiError> {
+  return useQuery({ queryKey: ["site"], queryFn: ({ signal }) => api("get", "/api/site", { signal }), staleTime: 300_000 });
+}
+
+/** The signed-in user; fails with 401 for anybody else. */
+export function useMe(): UseQueryResult<Me, ApiError> {
+  return useQuery({ queryKey: ["me"], queryFn: ({ signal }) => api("get", "/api/me", { signal }), staleTime: 60_000 });
+}
+
+export function useOverview(): UseQueryResult<Overview, ApiError> {
+  return useQuery({
+    queryKey: ["overview"],
+    queryFn: ({ signal }) => api("get", "/api/dashboard/overview", { signal }),
+    refetchInterval: 15_000,
+  });
+}
+
+export function useHistory(days: number): UseQueryResult<Schemas["UsageHistory"], ApiError> {
+  return useQuery({
+    queryKey: ["history", days],
+    queryFn: ({ signal }) => api("get", "/api/usage/history", { query: { days }, signal }),
+    refetchInterval: 60_000,
+  });
+}

@@ -1,0 +1,24 @@
+import { defineConfig } from "@playwright/test";
+
+/** Debian's Chromium; Playwright's own download is not needed. */
+const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
+const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+
+export default defineConfig({
+  testDir: "./e2e",
+  globalSetup: "./e2e/server.ts",
+  workers: 1,
+  timeout: 30_000,
+  expect: { timeout: 8_000 },
+  forbidOnly: true,
+  reporter: "list",
+  outputDir: "./test-results",
+  use: {
+    browserName: "chromium",
+    headless: true,
+    locale: "en-GB",
+    timezoneId: "Asia/Jakarta",
+    viewport: { width: 1280, height: 800 },
+    launchOptions: { executablePath, args: FLAGS },
+  },
+});
