@@ -139,7 +139,7 @@ pub struct Key {
     pub previous: Option<PreviousSecret>,
     /// Limits of the key in addition to those of its owner.
     pub bounds: KeyBounds,
-    /// Time of the last use, accurate to about one minute; see [`crate::last_use`].
+    /// Time of the last use, accurate to about one minute; see [`Store::last_use`](crate::Store::last_use).
     pub used_at: Option<Timestamp>,
     /// The key is invalid from this time on.
     pub expires_at: Option<Timestamp>,

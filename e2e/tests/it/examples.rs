@@ -187,11 +187,7 @@ impl Example {
         for (call, output) in self.try_to_run(gateway, key).await {
             let reported = String::from_utf8_lossy(&output.stdout).into_owned();
             let failed = String::from_utf8_lossy(&output.stderr);
-            assert!(
-                output.status.success(),
-                "{call}: {failed} {reported} ({}; curl comes with `apt install curl`)",
-                HOW
-            );
+            assert!(output.status.success(), "{call}: {failed} {reported} ({HOW}; curl comes with `apt install curl`)");
             outputs.push(reported);
         }
         outputs
