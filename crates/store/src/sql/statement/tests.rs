@@ -87,7 +87,7 @@ fn hot(kind: StoreKind) -> Vec<(String, &'static str)> {
         (text(last_use::STATEMENTS, "USED"), "(no=?)"),
         (text(last_use::STATEMENTS, "PREVIOUS_USED"), "api_keys_previous (previous_hash=?)"),
         (text(provider_keys::STATEMENTS, "LIST_OWN"), "provider_keys_own (user_id=?)"),
-        (text(links::STATEMENTS, "TAKE_BACK_OF"), "links_open (user_id=?)"),
+        (text(password_links::STATEMENTS, "TAKE_BACK_OF"), "links_open (user_id=?)"),
         (text(users::STATEMENTS, "PAGE_OF_STATUS"), "users_status (status=? AND no>?)"),
         (text(audit::READING, "ALL"), "audit_log_time (created_at>? AND (created_at,id)<(?,?))"),
         (text(audit::READING, "OF_USER"), "audit_log_user (user_id=? AND created_at>? AND (created_at,id)<(?,?))"),
