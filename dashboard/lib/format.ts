@@ -74,7 +74,7 @@ export function formatter(locale: Locale): Format {
   const units = locale === "id" ? { d: "hari", h: "jam", m: "mnt", s: "dtk" } : { d: "d", h: "h", m: "min", s: "s" };
   return {
     total: (money) => {
-      // What was spent is never shown as nothing.
+      // A cost below one cent is shown as "< $0.01", because "$0.00" means no cost.
       const isTiny = "amount_nano" in money && money.amount_nano > 0 && money.amount_nano < CENT_NANO;
       return isTiny ? `< ${moneyOf(0.01, money.currency, 2)}` : amount(money, 2);
     },

@@ -12,9 +12,9 @@ use crate::install;
 
 const LINK: &str = include_str!("pages/link.html");
 const DOCS: &str = include_str!("pages/docs.html");
-const HOME: &str = include_str!("pages/home.html");
+const HOME: &str = concat!(include_str!("pages/plain-head.html"), include_str!("pages/home.html"));
 /// The page at the dashboard's paths of a build without the dashboard.
-const UNBUILT: &str = include_str!("pages/unbuilt.html");
+const UNBUILT: &str = concat!(include_str!("pages/plain-head.html"), include_str!("pages/unbuilt.html"));
 /// The part of [`HOME`] about LLM requests.
 const HOME_LLM: &str = include_str!("pages/home-llm.html");
 /// The placeholder of the brand's name in a page.

@@ -16,6 +16,7 @@ use crate::answer::Problem;
 use crate::body::buffer::Buffer;
 use crate::capacity::MemoryPermit;
 use crate::client::{RequestBody, RequestBodyError};
+use crate::content::length;
 use crate::head::Head;
 
 /// Maximum number of bytes that are read of a refused request's body. The connection can be reused only if the whole
@@ -134,8 +135,4 @@ pub(crate) fn malformed(violation: Violation) -> Problem {
 
 fn check_length(bytes: u64, bounds: &BodyBounds) -> Result<(), Problem> {
     if bytes > bounds.bytes_max { Err(admit::too_large(bounds.bytes_max)) } else { Ok(()) }
-}
-
-fn length(bytes: &Bytes) -> u64 {
-    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }

@@ -53,8 +53,7 @@ impl ContentReader {
             return Ok(None);
         }
         let data = received.split_to(std::mem::take(&mut self.ahead)).freeze();
-        let bytes = u64::try_from(data.len()).unwrap_or(u64::MAX);
-        self.left = self.left.map(|left| left.saturating_sub(bytes));
+        self.left = self.left.map(|left| left.saturating_sub(length(&data)));
         // A violation after this content is returned by the next call.
         let _ = self.skip_framing(received);
         Ok(Some(data))
@@ -80,4 +79,9 @@ impl ContentReader {
     pub(crate) fn close(&mut self) -> Result<(), Violation> {
         self.scanner.close()
     }
+}
+
+/// Returns the number of bytes of a piece of content.
+pub(crate) fn length(content: &Bytes) -> u64 {
+    u64::try_from(content.len()).unwrap_or(u64::MAX)
 }

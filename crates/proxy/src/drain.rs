@@ -6,11 +6,11 @@
 
 use std::future::{Future, poll_fn};
 
-use bytes::Bytes;
 use config::snapshot::OnHangup;
 use tokio::time::{Instant, sleep_until};
 
 use crate::capacity::RequestPermit;
+use crate::content::length;
 use crate::relay::Relay;
 use crate::shutdown::{Phase, reached};
 use crate::task::spawn;
@@ -63,8 +63,4 @@ pub(crate) async fn within<T>(worker: &Worker, until: Instant, work: impl Future
         () = sleep_until(until) => None,
         () = reached(worker.shared.shutdown.follow(), Phase::Ending) => None,
     }
-}
-
-fn length(bytes: &Bytes) -> u64 {
-    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }

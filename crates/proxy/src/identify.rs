@@ -45,7 +45,7 @@ pub(crate) fn anonymous(exchange: &Exchange) -> Subject {
     Subject::Anonymous { address: Some(exchange.client_address()) }
 }
 
-/// Returns the one credential of a request. Values that are not ASCII are none.
+/// Returns the one credential of a request. A value that is not ASCII is no credential.
 fn credential(head: &Head) -> Result<&[u8], Problem> {
     let (mut found, fields): (Option<&[u8]>, _) = (None, head.fields());
     let bearers = fields.all(KnownName::Authorization).filter_map(bearer);

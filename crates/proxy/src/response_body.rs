@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use crate::capacity::RequestPermit;
+use crate::content::length;
 use crate::deadlines::ActiveRequest;
 use crate::drain;
 use crate::relay::{Relay, ResponseAborted};
@@ -75,8 +76,4 @@ impl http_body::Body for Body {
             BodyKind::Relay(relay) => relay.size_hint(),
         }
     }
-}
-
-fn length(bytes: &Bytes) -> u64 {
-    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }

@@ -13,6 +13,7 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use crate::client::{RequestBody, RequestBodyError};
+use crate::content::length;
 
 /// The body of a request as it is sent upstream.
 pub(crate) enum Upload {
@@ -209,8 +210,4 @@ impl UploadStream {
         self.progress.failed.set(Some(failed));
         Poll::Ready(Some(Err(failed)))
     }
-}
-
-fn length(bytes: &Bytes) -> u64 {
-    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }

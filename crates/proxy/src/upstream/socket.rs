@@ -124,3 +124,26 @@ impl AsyncWrite for Socket {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn bytes_that_the_reactor_has_not_reported_are_seen_only_by_the_operating_system() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        stream.writable().await.unwrap();
+        let socket = Socket::new(Transport::Plain(stream), Gauge::new());
+        // The reactor first takes a socket to be readable; this look corrects it.
+        assert_eq!((socket.look(true), socket.look(false)), (IdleSocket::Silent, IdleSocket::Silent));
+        peer.write_all(b"HTTP/1.1 200 OK").unwrap();
+        assert_eq!((socket.look(true), socket.look(false)), (IdleSocket::Silent, IdleSocket::Unusable));
+        let Transport::Plain(stream) = &socket.transport else { panic!("the transport is plain") };
+        stream.readable().await.unwrap();
+        assert_eq!(socket.look(true), IdleSocket::Unusable);
+    }
+}
