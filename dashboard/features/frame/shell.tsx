@@ -1,7 +1,7 @@
 "use client";
 
 import { useQueryClient } from "@tanstack/react-query";
-import { BookOpen, ChartColumn, Gauge, KeyRound, LogOut, type LucideIcon } from "lucide-react";
+import { BookOpen, LogOut } from "lucide-react";
 import Link from "next/link";
 import { usePathname, useRouter, useSearchParams } from "next/navigation";
 import { type ReactNode, useEffect } from "react";
@@ -12,6 +12,7 @@ import { Mark } from "@/components/ui/mark";
 import { Failure } from "@/components/ui/states";
 import { ThemeButton } from "@/components/ui/theme-button";
 import { OfflineBar } from "@/features/frame/offline-bar";
+import { PAGES, type PageName } from "@/features/frame/pages";
 import { BrandName } from "@/features/frame/public-frame";
 import { SessionEnded } from "@/features/session/session-ended";
 import { useSession } from "@/features/session/session-state";
@@ -19,16 +20,9 @@ import { api } from "@/lib/api";
 import { useFormat, useMessages } from "@/lib/language";
 import { useMe } from "@/lib/queries";
 import { useTitle } from "@/lib/title";
-import type { Messages } from "@/messages/en";
-
-const PAGES: { href: string; icon: LucideIcon; name: keyof Messages["frame"] & ("overview" | "usage" | "keys") }[] = [
-  { href: "/dashboard/overview", icon: Gauge, name: "overview" },
-  { href: "/dashboard/usage", icon: ChartColumn, name: "usage" },
-  { href: "/dashboard/keys", icon: KeyRound, name: "keys" },
-];
 
 interface ShellProps {
-  page: "overview" | "usage" | "keys";
+  page: PageName;
   /** The page's own controls in the top bar. */
   actions?: ReactNode;
   children: ReactNode;
@@ -85,7 +79,7 @@ export function Shell({ page, actions, children }: ShellProps) {
   );
 }
 
-function Navigation({ page }: { page: string }) {
+function Navigation({ page }: { page: PageName }) {
   const t = useMessages();
   const me = useMe();
   return (
@@ -144,7 +138,7 @@ function SignOut({ place }: { place: "wide-only" | "narrow-only" }) {
   );
 }
 
-function BottomBar({ page }: { page: string }) {
+function BottomBar({ page }: { page: PageName }) {
   const t = useMessages();
   return (
     <nav className="tabs-b" aria-label={t.frame.main}>

@@ -1,0 +1,1 @@
+export const copy = { copy: "Copy", copied: "Copied", what: (what: string) => `Copy ${what}` };

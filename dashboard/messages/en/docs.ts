@@ -1,0 +1,37 @@
+export const docs = {
+  title: "Documentation",
+  start: "Start",
+  startText: "You need an account and a key. An account comes from the person who runs this server; a key you create yourself.",
+  key: "Get a key",
+  keySteps: [
+    "Sign in with your email and password, or with a key that you already have.",
+    "Open Keys and choose Create key. Give it the name of the application that will use it.",
+    "Copy the key. It is shown once; the server stores only its hash.",
+  ],
+  keyLimits:
+    "A key can have its own limits: models, routes, networks, credits per day, requests per minute and an expiry. Rotate a key to replace its secret; the old one may stay valid for a grace period.",
+  call: "Make a call",
+  callText: "Send the key as a bearer token to the base URL of your client:",
+  agents: "Set up an agent",
+  agentsText: "These commands ask for a key and configure the agent on your machine. Add --undo to take it back.",
+  demo: "Demo keys",
+  demoText:
+    "A server that was started with --demo prints one key for each of its demo users. They call the model mock, which costs nothing and sends nothing to a provider.",
+  errors: "Errors",
+  errorsText: "A refused request has a JSON body with a code, a message and the status. On LLM paths the body has the format of the provider's API.",
+  errorCodes: [
+    ["401 key_unknown, key_revoked, key_expired", "The key is wrong or ended. Create another one."],
+    ["403 forbidden", "The key may not use this model, route or network."],
+    ["404 model_not_found", "No provider serves this model name."],
+    ["429 rate_limited", "Too many requests in a minute. Wait as long as Retry-After says."],
+    ["429 quota_exceeded", "The credits of the day are used up. They return at midnight UTC."],
+    ["429 budget_exceeded", "A budget of money or tokens is used up until its period ends."],
+    ["502, 503, 504", "The provider failed or is not reachable. Try again later."],
+  ] as readonly (readonly [string, string])[],
+  limits: "Limits",
+  limitsText:
+    "A plan sets a quota of credits per UTC day and a rate per key. Budgets limit money, credits or tokens per day or month. The amounts are reserved before a call and settled after it, so no limit can be exceeded by parallel calls.",
+  api: "Control API",
+  apiText: "Everything in the dashboard is also an API. Its reference lists every field, error and example.",
+  apiLink: "Open the API reference",
+};

@@ -1,0 +1,16 @@
+export const errors = {
+  unknown: "This part of the page failed",
+  offline: "The server does not respond",
+  offlineText: "Check your network. This page tries again by itself.",
+  late: "The server did not respond within 30 s",
+  lateText: "It may be busy. Try again in a moment.",
+  limited: "Too many requests",
+  limitedText: (seconds: number) => `Try again in ${seconds} s.`,
+  failed: (status: number) => `The server failed${status === 0 ? "" : ` (${status})`}`,
+  failedText: "The other parts of the page still work. Try again; if it repeats, send the request id to the operator.",
+  refused: "The request was refused",
+  requestId: "request",
+  retry: "Try again",
+  offlineBar: "The server does not respond. The figures may be old; the page tries again by itself.",
+  stale: (time: string) => `Updated ${time}`,
+};

@@ -1,0 +1,38 @@
+export const landing = {
+  title: "One address for every model and API",
+  lead: (name: string) =>
+    `Point your client at this gateway and use one key. ${name} applies quotas and budgets and records the cost of every request, whichever provider responds.`,
+  signIn: "Sign in",
+  getKey: "Get a key",
+  openAi: "OpenAI base URL",
+  openAiUses: "Chat completions, responses, embeddings",
+  anthropic: "Anthropic base URL",
+  anthropicUses: "Messages, token counts",
+  google: "Google base URL",
+  googleUses: "generateContent, streamGenerateContent",
+  noLlm: "This gateway serves ordinary APIs. Its operator tells you their addresses.",
+  client: "Client",
+  ready: (version: string) => `Ready · ${version}`,
+  codexNote: "# Writes ~/.codex/config.toml; --undo takes it back",
+  claudeNote: "# Writes ~/.claude/settings.json; --undo takes it back",
+  receipt: "The cost of one request",
+  receiptExample: "Example",
+  happens: "What happens to a request",
+  steps: [
+    ["The key is checked.", "Its owner, models, routes and networks."],
+    ["Limits are reserved.", "Credits, rate and budget are taken before the call, and returned if it fails."],
+    ["A provider is called.", "If an attempt fails without an effect, another one is made."],
+    ["The call is charged.", "Tokens are counted by class, at the price in force."],
+  ] as readonly (readonly [string, string])[],
+  gettingKey: "Getting a key",
+  gettingKeyText:
+    "Sign in, open Keys and create one for each application. A key is shown once. Without an account, ask the person who runs this server.",
+  gettingKeyLink: "How keys work",
+  refused: "When a call is refused",
+  refusedText: (code: string) =>
+    `Each refusal has a code and a sentence that says what to do. For example, ${code} ends when the quota resets at midnight UTC.`,
+  refusedLink: "About errors",
+  agents: "Coding agents",
+  agentsText: "One command configures Codex CLI or Claude Code for this gateway. It asks for your key and can be undone.",
+  agentsLink: "Set up an agent",
+};

@@ -1,0 +1,18 @@
+export const requests = {
+  title: "Requests",
+  live: "Live",
+  time: "Time",
+  status: "Status",
+  model: "Model",
+  reason: "Provider or reason",
+  key: "Key",
+  tokens: "Tokens",
+  cost: "Cost",
+  duration: "Duration",
+  none: "No requests yet",
+  noneText: "The first request that a client sends appears here within seconds.",
+  noneFiltered: "No request matches the filters",
+  clear: "Clear filters",
+  ordinary: "API request",
+  anonymous: "Anonymous",
+};
