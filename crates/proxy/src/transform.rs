@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use access::{RequestId, Secret, is_key};
 use ai::{Dialect, EndpointCall, ProviderKind};
-use http1::{HeadEdits, InvalidPart, KnownName};
+use http::{HeaderMap, HeaderName};
+use http1::{Announced, HeadEdits, InvalidPart, KnownName};
 
+use crate::content::Trailers;
 use crate::head::{Head, bearer, text};
 use crate::transform::trusted::is_trusted_by_backends;
 use crate::upstream::outgoing::OutgoingTarget;
@@ -83,7 +85,27 @@ pub(crate) fn to_upstream(
         edits.set(KnownName::XCorrelationId, correlation.as_bytes())?;
     }
     trace(&mut edits, head, client.id)?;
+    if head.accepts_trailers() {
+        edits.set(KnownName::Te, b"trailers")?;
+        // HTTP/1.1 requires the option (RFC 9110, 10.1.4).
+        edits.set(KnownName::Connection, b"te")?;
+    }
+    if head.announced() == Announced::Chunked {
+        edits.keep(KnownName::Trailer);
+    }
     Ok(edits)
+}
+
+/// Returns the trailers of a request that an ordinary upstream receives. Those that backends trust are never forwarded: not
+/// even a trusted proxy writes them there.
+pub(crate) fn request_trailers(received: HeaderMap) -> Option<Trailers> {
+    let mut trailers = Box::new(received);
+    let is_trusted = |name: &&HeaderName| is_trusted_by_backends(name.as_str().as_bytes());
+    let trusted: Vec<HeaderName> = trailers.keys().filter(is_trusted).cloned().collect();
+    for name in trusted {
+        trailers.remove(name);
+    }
+    (!trailers.is_empty()).then_some(trailers)
 }
 
 /// The provider of an LLM call and the credential for it.
@@ -120,7 +142,9 @@ pub(crate) fn to_provider(head: &Head, to: &ProviderTarget<'_>, id: RequestId) -
 /// None of the values is invalid.
 pub(crate) fn from_provider(relayed: &mut RelayedHead) -> Result<Option<Arc<str>>, InvalidPart> {
     const UPSTREAM_ID_LEN_MAX: usize = 128;
-    let RelayedHead { head, edits } = relayed;
+    // They could describe the account.
+    relayed.may_have_trailers = false;
+    let RelayedHead { head, edits, .. } = relayed;
     let upstream_id = head.text(KnownName::XRequestId).or_else(|| head.text(KnownName::RequestId));
     for name in OF_THE_ACCOUNT {
         edits.remove(name);
