@@ -22,6 +22,7 @@ use crate::body::IncomingBody;
 use crate::capacity::CallBound;
 use crate::client::RequestBody;
 use crate::client_context::ConnectionContext;
+use crate::cors::{self, PageRequest};
 use crate::exchange::Exchange;
 use crate::forward::{Outgoing, UpstreamResponse, forward};
 use crate::head::Head;
@@ -58,7 +59,12 @@ pub(crate) async fn handle(at: Rc<ConnectionContext>, head: Head, body: RequestB
     let mut exchange = Exchange::begin(&at, Rc::new(head), body);
     let head = &exchange.head;
     tracing::debug!(request_id = %exchange.id, method = head.method(), path = head.path(), "request begins");
+    let from_page = PageRequest::of(head, &exchange.snapshot);
     let served = match &permit {
+        Ok(_) if let Some(endpoint) = from_page.as_ref().and_then(PageRequest::preflight) => {
+            exchange.routed(exchange.worker().handles.endpoint(endpoint), Events::Folded, exchange.timeouts());
+            Ok(HandledResponse::Ours(cors::preflight_response(), None))
+        }
         Ok(_) => {
             let span = tracing::debug_span!("request", request_id = %exchange.id);
             let mut serving = pin!(serve(&mut exchange));
@@ -80,6 +86,10 @@ pub(crate) async fn handle(at: Rc<ConnectionContext>, head: Head, body: RequestB
             let closes = !exchange.has_whole_body().await;
             finish(&mut exchange, response, None, outcome).closing(closes)
         }
+    };
+    let response = match from_page {
+        Some(from_page) => from_page.share(response),
+        None => response,
     };
     response.in_flight(permit.ok(), busy)
 }

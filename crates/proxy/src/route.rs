@@ -25,11 +25,7 @@ pub(crate) enum RouteMatch {
 pub(crate) fn find(traffic: &Traffic, head: &Head) -> Result<RouteMatch, Problem> {
     let (method, path) = (head.method(), head.path());
     let matched = traffic.router.find(method, path);
-    let found = match below(traffic.ai.as_ref(), path) {
-        Some(rest) if !matched.precedes(path) => Endpoint::find(method, rest),
-        _ => EndpointMatch::None,
-    };
-    match (found, matched) {
+    match (find_endpoint(traffic, &matched, method, path), matched) {
         (EndpointMatch::Endpoint(called), _) => Ok(RouteMatch::Endpoint(called.into_owned())),
         (_, Match::Route(_)) if head.upgrade().is_some_and(is_websocket) => Err(no_websocket()),
         (_, Match::Route(route)) => Ok(RouteMatch::Route(route.clone())),
@@ -37,6 +33,25 @@ pub(crate) fn find(traffic: &Traffic, head: &Head) -> Result<RouteMatch, Problem
         (EndpointMatch::WrongMethod { allow, .. }, _) => Err(wrong_method(allow)),
         (EndpointMatch::None, Match::WrongMethod { allow }) => Err(wrong_method(&allow.join(", "))),
         (EndpointMatch::None, Match::None) => Err(not_found(traffic, head)),
+    }
+}
+
+/// Returns the LLM endpoint that responds to this method and path, also if it does not serve the method.
+pub(crate) fn endpoint_at(traffic: &Traffic, method: &str, path: &str) -> Option<Endpoint> {
+    let matched = traffic.router.find(method, path);
+    let endpoint = match (find_endpoint(traffic, &matched, method, path), matched) {
+        (EndpointMatch::Endpoint(called), _) => Some(called.endpoint),
+        (EndpointMatch::WrongMethod { called, .. }, Match::WrongMethod { .. } | Match::None) => Some(called.endpoint),
+        (EndpointMatch::WrongMethod { .. }, Match::Route(_)) | (EndpointMatch::None, _) => None,
+    };
+    endpoint.filter(|endpoint| *endpoint != Endpoint::Root)
+}
+
+/// Finds the LLM endpoint, unless the matched route has priority.
+fn find_endpoint<'a>(traffic: &Traffic, matched: &Match<'_>, method: &str, path: &'a str) -> EndpointMatch<'a> {
+    match below(traffic.ai.as_ref(), path) {
+        Some(rest) if !matched.precedes(path) => Endpoint::find(method, rest),
+        _ => EndpointMatch::None,
     }
 }
 

@@ -11,6 +11,7 @@ use access::{RequestId, Secret, is_key};
 use ai::{Dialect, EndpointCall, ProviderKind};
 use http1::{HeadEdits, InvalidPart, KnownName};
 
+use crate::cors;
 use crate::head::{Head, bearer, text};
 use crate::transform::trusted::is_trusted_by_backends;
 use crate::upstream::outgoing::OutgoingTarget;
@@ -125,7 +126,7 @@ pub(crate) fn from_provider(relayed: &mut RelayedHead) -> Result<Option<Arc<str>
     for name in OF_THE_ACCOUNT {
         edits.remove(name);
     }
-    edits.remove_fields(head.fields(), |field| is_of_the_account(field.name));
+    edits.remove_fields(head.fields(), |field| is_of_the_account(field.name) || cors::is_sharing(field.name));
     edits.set(KnownName::XAccelBuffering, b"no")?;
     Ok(upstream_id.filter(|id| id.len() <= UPSTREAM_ID_LEN_MAX).map(Arc::from))
 }
