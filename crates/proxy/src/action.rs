@@ -68,6 +68,13 @@ async fn limit(
     Ok(admission)
 }
 
+/// Counts a request to which the gateway itself responds: it is free, but has a rate limit.
+async fn limit_free(account: &mut RequestAccount, client: Option<&Client>) -> Result<AdmissionInfo, Problem> {
+    let admission = limit(account, client, None).await?;
+    account.spend();
+    Ok(admission)
+}
+
 /// Returns the refusal of a request whose head cannot be written, because the configuration or a credential has an
 /// invalid byte.
 fn unwritable(part: InvalidPart) -> Problem {

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use access::Refusal;
+use ai::Endpoint;
 use bytes::Bytes;
 use http::Response;
 use meter::Outcome;
@@ -19,6 +20,7 @@ use crate::authenticate::{authenticate, required};
 use crate::body::IncomingBody;
 use crate::client::RequestBody;
 use crate::client_context::ConnectionContext;
+use crate::cors::{self, PageRequest};
 use crate::forward::UpstreamResponse;
 use crate::head::Head;
 use crate::phase::{EarlyResponse, Phase};
@@ -37,11 +39,13 @@ pub(crate) async fn handle(at: Rc<ConnectionContext>, head: Head, body: RequestB
     let mut account = RequestAccount::open(RequestContext::new(at, Rc::new(head)));
     let (id, head) = (account.request.id, &account.request.head);
     tracing::debug!(request_id = %id, method = head.method(), path = head.path(), "request begins");
+    let page = PageRequest::of(head, &account.request.snapshot);
     let served = match &permit {
         Ok(_) => {
             let span = tracing::debug_span!("request", request_id = %id);
             let at = account.request.at.clone();
-            let mut serving = pin!(serve(&mut account, &mut body));
+            let preflight = page.as_ref().and_then(PageRequest::preflight);
+            let mut serving = pin!(serve(&mut account, &mut body, preflight));
             poll_fn(|cx| span.in_scope(|| poll_guarded(&at, || serving.as_mut().poll(cx)))).await
         }
         Err(_) => Err(Problem::new(Refusal::Overloaded, "too many requests are in flight: try again soon").into()),
@@ -51,6 +55,10 @@ pub(crate) async fn handle(at: Rc<ConnectionContext>, head: Head, body: RequestB
         Ok(Handled::Own(response, rate)) => finish(&mut account, response, rate, Outcome::Completed),
         Err(EarlyResponse::Respond(response)) => finish(&mut account, *response, None, Outcome::Completed),
         Err(EarlyResponse::Refuse(problem)) => refuse(&mut account, &mut body, problem).await,
+    };
+    let response = match page {
+        Some(page) => page.share(response),
+        None => response,
     };
     response.in_flight(permit.ok(), busy)
 }
@@ -72,11 +80,15 @@ fn poll_guarded(at: &ConnectionContext, poll: impl FnOnce() -> Poll<Phase<Handle
     }
 }
 
-/// The phases: check the head, find the route, authenticate the client, and act. An action limits the request itself,
-/// because only it knows what the request may use.
-async fn serve(account: &mut RequestAccount, body: &mut IncomingBody) -> Phase<Handled> {
+/// The phases: check the head, respond to a preflight request, find the route, authenticate the client, and act. An
+/// action limits the request itself, because only it knows what the request may use.
+async fn serve(account: &mut RequestAccount, body: &mut IncomingBody, preflight: Option<Endpoint>) -> Phase<Handled> {
     let (snapshot, head) = (account.request.snapshot.clone(), account.request.head.clone());
     admit::check_head(&head, &snapshot.traffic.sizes)?;
+    if let Some(endpoint) = preflight {
+        account.policy.route = account.request.worker().handles.endpoint(endpoint);
+        return Err(EarlyResponse::Respond(Box::new(cors::preflight_response())));
+    }
     let RouteMatch { policy, auth, is_restrictable, action } =
         route::find(&snapshot.traffic, &head, &account.request.worker().handles)?;
     account.policy = policy;
@@ -90,10 +102,7 @@ async fn serve(account: &mut RequestAccount, body: &mut IncomingBody) -> Phase<H
         Action::Respond(fixed) => respond::respond(respond::fixed(fixed), account, client).await?,
         Action::Redirect(to) => respond::respond(respond::redirect(to, &head), account, client).await?,
         Action::Status => Handled::Own(answer::json(br#"{"status":"ok"}"#.to_vec()), None),
-        Action::Models(called) => {
-            let response = models::models(&called, account, required(client)?)?;
-            respond::respond(response, account, client).await?
-        }
+        Action::Models(called) => models::models(&called, account, required(client)?).await?,
         // Boxed, because its future is large and other requests do not need it.
         Action::Inference(endpoint) => Box::pin(inference::infer(&endpoint, account, body, required(client)?)).await?,
     };

@@ -27,6 +27,7 @@ mod client;
 mod client_context;
 mod connection;
 mod content;
+mod cors;
 mod credential;
 mod date;
 mod deadlines;

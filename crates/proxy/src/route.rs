@@ -31,11 +31,7 @@ pub(crate) struct RouteMatch<'a> {
 pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, handles: &Handles) -> Phase<RouteMatch<'a>> {
     let (method, path) = (head.method(), head.path());
     let matched = traffic.router.find(method, path);
-    let found = match below(traffic.ai.as_ref(), path) {
-        Some(rest) if !matched.precedes(path) => Endpoint::find(method, rest),
-        _ => EndpointMatch::None,
-    };
-    let problem = match (found, matched) {
+    let problem = match (find_endpoint(traffic, &matched, method, path), matched) {
         (EndpointMatch::Endpoint(called), _) => return Ok(built_in(called.into_owned(), traffic, handles)),
         (_, Match::Route(_)) if head.upgrade().is_some_and(is_websocket) => no_websocket(),
         (_, Match::Route(route)) => return Ok(configured(route, traffic)),
@@ -45,6 +41,25 @@ pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, handles: &Handles) -> 
         (EndpointMatch::None, Match::None) => not_found(traffic, head),
     };
     Err(problem.into())
+}
+
+/// Returns the LLM endpoint that responds to this method and path, also if it does not serve the method.
+pub(crate) fn endpoint_at(traffic: &Traffic, method: &str, path: &str) -> Option<Endpoint> {
+    let matched = traffic.router.find(method, path);
+    let endpoint = match (find_endpoint(traffic, &matched, method, path), matched) {
+        (EndpointMatch::Endpoint(called), _) => Some(called.endpoint),
+        (EndpointMatch::WrongMethod { called, .. }, Match::WrongMethod { .. } | Match::None) => Some(called.endpoint),
+        (EndpointMatch::WrongMethod { .. }, Match::Route(_)) | (EndpointMatch::None, _) => None,
+    };
+    endpoint.filter(|endpoint| *endpoint != Endpoint::Root)
+}
+
+/// Finds the LLM endpoint, unless the matched route has priority.
+fn find_endpoint<'a>(traffic: &Traffic, matched: &Match<'_>, method: &str, path: &'a str) -> EndpointMatch<'a> {
+    match below(traffic.ai.as_ref(), path) {
+        Some(rest) if !matched.precedes(path) => Endpoint::find(method, rest),
+        _ => EndpointMatch::None,
+    }
 }
 
 fn configured<'a>(route: &'a Route, traffic: &Traffic) -> RouteMatch<'a> {

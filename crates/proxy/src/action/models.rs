@@ -1,21 +1,21 @@
 //! The action of the endpoints that list models.
 
 use ai::EndpointCall;
-use bytes::Bytes;
-use http::Response;
 
 use super::inference::request;
+use super::{Handled, limit_free};
 use crate::account::RequestAccount;
 use crate::answer::{self, Problem};
 use crate::authenticate::Client;
 use crate::dialect::dialect_of;
 
 /// Lists the models that the key may use, or returns the model in the path. Other models are reported as missing.
-pub(crate) fn models(
+pub(crate) async fn models(
     called: &EndpointCall<'_>,
-    account: &RequestAccount,
+    account: &mut RequestAccount,
     client: &Client,
-) -> Result<Response<Bytes>, Problem> {
+) -> Result<Handled, Problem> {
+    let admission = limit_free(account, Some(client)).await?;
     let (snapshot, bounds) = (&account.request.snapshot, &client.principal.bounds);
     let dialect = dialect_of(called, &account.request.head);
     let mut names = snapshot.traffic.model_names();
@@ -28,5 +28,5 @@ pub(crate) fn models(
         }
         Some(name) => return Err(request::no_model(name)),
     };
-    Ok(answer::json(body))
+    Ok(Handled::Own(answer::json(body), admission.rate))
 }

@@ -4,20 +4,19 @@ use bytes::Bytes;
 use config::snapshot::{FixedResponse, Redirect};
 use http::{HeaderValue, Response, header};
 
-use super::{Handled, limit};
+use super::{Handled, limit_free};
 use crate::account::RequestAccount;
 use crate::answer::Problem;
 use crate::authenticate::Client;
 use crate::head::Head;
 
-/// Responds as the configuration says. The request is free, but counts for the rate limit of free requests.
+/// Responds as the configuration says.
 pub(crate) async fn respond(
     response: Response<Bytes>,
     account: &mut RequestAccount,
     client: Option<&Client>,
 ) -> Result<Handled, Problem> {
-    let admission = limit(account, client, None).await?;
-    account.spend();
+    let admission = limit_free(account, client).await?;
     Ok(Handled::Own(response, admission.rate))
 }
 
