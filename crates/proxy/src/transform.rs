@@ -3,18 +3,15 @@
 //! A request's head is never changed: each function returns the edits with which it is written for its destination.
 
 mod provider;
-mod trusted;
 
 use std::sync::Arc;
 
 use access::{RequestId, Secret, is_key};
 use ai::{Dialect, EndpointCall, ProviderKind};
-use http::{HeaderMap, HeaderName};
 use http1::{Announced, HeadEdits, InvalidPart, KnownName};
 
-use crate::content::Trailers;
 use crate::head::{Head, bearer, text};
-use crate::transform::trusted::is_trusted_by_backends;
+use crate::trusted::is_trusted_by_backends;
 use crate::upstream::outgoing::OutgoingTarget;
 use crate::upstream::response_head::RelayedHead;
 
@@ -96,18 +93,6 @@ pub(crate) fn to_upstream(
     Ok(edits)
 }
 
-/// Returns the trailers of a request that an ordinary upstream receives. Those that backends trust are never forwarded: not
-/// even a trusted proxy writes them there.
-pub(crate) fn request_trailers(received: HeaderMap) -> Option<Trailers> {
-    let mut trailers = Box::new(received);
-    let is_trusted = |name: &&HeaderName| is_trusted_by_backends(name.as_str().as_bytes());
-    let trusted: Vec<HeaderName> = trailers.keys().filter(is_trusted).cloned().collect();
-    for name in trusted {
-        trailers.remove(name);
-    }
-    (!trailers.is_empty()).then_some(trailers)
-}
-
 /// The provider of an LLM call and the credential for it.
 pub(crate) struct ProviderTarget<'a> {
     /// The edits that every request to the provider gets.
@@ -149,7 +134,7 @@ pub(crate) fn from_provider(relayed: &mut RelayedHead) -> Result<Option<Arc<str>
     for name in OF_THE_ACCOUNT {
         edits.remove(name);
     }
-    edits.remove_fields(head.fields(), |field| is_of_the_account(field.name));
+    edits.remove_fields(head.fields(), |field| is_of_the_account(field.name) || is_sharing(field.name));
     edits.set(KnownName::XAccelBuffering, b"no")?;
     Ok(upstream_id.filter(|id| id.len() <= UPSTREAM_ID_LEN_MAX).map(Arc::from))
 }
@@ -160,6 +145,12 @@ fn is_of_the_account(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"anthropic-organization-id")
         || begins_with(b"x-ratelimit-")
         || begins_with(b"anthropic-ratelimit-")
+}
+
+/// Whether a field shares a response with pages of other origins. Only the gateway decides that.
+fn is_sharing(name: &[u8]) -> bool {
+    const PREFIX: &[u8] = b"access-control-";
+    name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }
 
 /// Continues the client's trace under its trace id; without a valid one, a trace begins with the request's own id (W3C

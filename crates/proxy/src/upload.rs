@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderName};
 use http_body::{Body as _, Frame, SizeHint};
 use http1::Violation;
 use thiserror::Error;
@@ -14,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::client::{RequestBody, RequestBodyError};
 use crate::content::{Trailers, length};
-use crate::transform;
+use crate::trusted::is_trusted_by_backends;
 
 /// The body of a request as it is sent upstream.
 pub(crate) enum Upload {
@@ -204,7 +205,7 @@ impl UploadStream {
             Some(Err(_)) => return self.fail(UploadError::CallerGone),
             Some(Ok(Err(frame))) => {
                 progress.whole.set(true);
-                self.trailers = frame.into_trailers().ok().and_then(transform::request_trailers);
+                self.trailers = frame.into_trailers().ok().and_then(forwarded_trailers);
                 return Poll::Ready(self.take_trailers());
             }
             Some(Ok(Ok(data))) => data,
@@ -229,4 +230,16 @@ impl UploadStream {
         self.progress.failed.set(Some(failed));
         Poll::Ready(Some(Err(failed)))
     }
+}
+
+/// Returns the trailers that are forwarded, if there are any. Not even a trusted proxy writes fields that backends trust as
+/// trailers.
+fn forwarded_trailers(received: HeaderMap) -> Option<Trailers> {
+    let mut trailers = Box::new(received);
+    let is_trusted = |name: &&HeaderName| is_trusted_by_backends(name.as_str().as_bytes());
+    let trusted: Vec<HeaderName> = trailers.keys().filter(is_trusted).cloned().collect();
+    for name in trusted {
+        trailers.remove(name);
+    }
+    (!trailers.is_empty()).then_some(trailers)
 }
