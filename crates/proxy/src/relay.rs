@@ -212,7 +212,7 @@ impl Relay {
     /// Returns the reason to abort the response, if any. A stall is detected after one to two times `timeouts.idle`,
     /// because the clock is not read for each byte.
     fn interrupted(&mut self) -> Option<Outcome> {
-        let deadlines = self.account.request.deadlines();
+        let deadlines = &self.account.request.deadlines;
         if deadlines.is_ending() {
             return Some(Outcome::Drained);
         }
@@ -232,7 +232,7 @@ impl Drop for Relay {
         if self.connection.take().is_some() {
             let seen = self.tap.take().map(|tapped| tapped.tap.abandon());
             let outcome =
-                if self.account.request.deadlines().is_ending() { Outcome::Drained } else { Outcome::CallerGone };
+                if self.account.request.deadlines.is_ending() { Outcome::Drained } else { Outcome::CallerGone };
             self.account.finish(outcome, seen);
         }
     }
