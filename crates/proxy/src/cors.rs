@@ -82,12 +82,6 @@ pub(crate) fn preflight_response() -> Response<Bytes> {
     response
 }
 
-/// Whether a field of a provider's response shares it with pages. Only the gateway decides that.
-pub(crate) fn is_sharing(name: &[u8]) -> bool {
-    const PREFIX: &[u8] = b"access-control-";
-    name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
-}
-
 /// Returns the value of `Origin`, if the head has exactly one.
 fn only_origin(head: &Head) -> Option<&[u8]> {
     let mut origins = head.fields().all(KnownName::Origin);
