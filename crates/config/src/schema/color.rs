@@ -1,7 +1,6 @@
 //! The brand's colour. Pages draw the brand's mark in it, and derive the colours of links and buttons from it.
 
 use super::form::{Refusal, Scalar, TextForm};
-use super::process::bad;
 use crate::settings::Value;
 
 /// The luminance of the page of the light theme, `#f5f7f8` (WCAG 2.2, relative luminance).
@@ -14,7 +13,7 @@ const CONTRAST_MIN: f64 = 3.0;
 pub(super) const COLOR: TextForm<String> = TextForm {
     parse: |text| {
         let expected = "'#RRGGBB' in quotes, with hexadecimal digits";
-        let Some(luminance) = luminance(text) else { return Err(bad(expected)) };
+        let Some(luminance) = luminance(text) else { return Err(Refusal::Bad(expected.to_owned())) };
         for (background, theme, change) in [(LIGHT_PAGE, "light", "darker"), (DARK_PAGE, "dark", "lighter")] {
             let contrast = contrast(luminance, background);
             if contrast < CONTRAST_MIN {

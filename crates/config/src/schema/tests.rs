@@ -57,7 +57,6 @@ const BEYOND_THE_SCHEMA: &[(&str, &str, &str)] = &[
         "validators see a number, not its text",
     ),
     ("color: '#ffffff'", "brand: {color: '#ffffff'}", "a pattern cannot compute a contrast"),
-    ("color: '#000000'", "brand: {color: '#000000'}", "a pattern cannot compute a contrast"),
     ("clamp: True", "budgets: {clamp: True}", "validators see a boolean, not its text"),
 ];
 

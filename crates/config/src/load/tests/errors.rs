@@ -269,9 +269,7 @@ fn what_comes_later_is_not_yet() {
 
 #[test]
 fn a_colour_without_contrast_is_refused_at_its_place() {
-    for color in ["#ffffff", "#000000"] {
-        check_codes(&format!("brand:\n  color: '{color}'\n"), &[("bad_value", 2, 10)]);
-    }
+    check_codes("brand:\n  color: '#ffffff'\n", &[("bad_value", 2, 10)]);
 }
 
 #[test]
