@@ -7,10 +7,12 @@ import { keys } from "@/messages/en/keys";
 import { landing } from "@/messages/en/landing";
 import { notFound } from "@/messages/en/not-found";
 import { overview } from "@/messages/en/overview";
+import { palette } from "@/messages/en/palette";
+import { playground } from "@/messages/en/playground";
 import { requests } from "@/messages/en/requests";
 import { signIn } from "@/messages/en/sign-in";
 import { usage } from "@/messages/en/usage";
 
-export const en = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage };
+export const en = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, playground, palette };
 
 export type Messages = typeof en;

@@ -8,8 +8,10 @@ import { keys } from "@/messages/id/keys";
 import { landing } from "@/messages/id/landing";
 import { notFound } from "@/messages/id/not-found";
 import { overview } from "@/messages/id/overview";
+import { palette } from "@/messages/id/palette";
+import { playground } from "@/messages/id/playground";
 import { requests } from "@/messages/id/requests";
 import { signIn } from "@/messages/id/sign-in";
 import { usage } from "@/messages/id/usage";
 
-export const id: Messages = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage };
+export const id: Messages = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, playground, palette };

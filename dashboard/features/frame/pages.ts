@@ -1,7 +1,7 @@
-import { ChartColumn, Gauge, KeyRound, type LucideIcon } from "lucide-react";
+import { ChartColumn, Gauge, KeyRound, type LucideIcon, SquareTerminal } from "lucide-react";
 
 /** The name of a page; its title is the message of this name in `frame`. */
-export type PageName = "overview" | "usage" | "keys";
+export type PageName = "overview" | "usage" | "keys" | "playground";
 
 interface PageEntry {
   href: string;
@@ -14,4 +14,5 @@ export const PAGES: PageEntry[] = [
   { href: "/dashboard/overview", icon: Gauge, name: "overview" },
   { href: "/dashboard/usage", icon: ChartColumn, name: "usage" },
   { href: "/dashboard/keys", icon: KeyRound, name: "keys" },
+  { href: "/dashboard/playground", icon: SquareTerminal, name: "playground" },
 ];

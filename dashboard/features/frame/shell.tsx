@@ -1,6 +1,5 @@
 "use client";
 
-import { useQueryClient } from "@tanstack/react-query";
 import { BookOpen, LogOut } from "lucide-react";
 import Link from "next/link";
 import { usePathname, useRouter, useSearchParams } from "next/navigation";
@@ -14,9 +13,10 @@ import { ThemeButton } from "@/components/ui/theme-button";
 import { OfflineBar } from "@/features/frame/offline-bar";
 import { PAGES, type PageName } from "@/features/frame/pages";
 import { BrandName } from "@/features/frame/public-frame";
+import { Jump } from "@/features/palette/jump";
 import { SessionEnded } from "@/features/session/session-ended";
 import { useSession } from "@/features/session/session-state";
-import { api } from "@/lib/api";
+import { useSignOut } from "@/features/session/use-sign-out";
 import { useFormat, useMessages } from "@/lib/language";
 import { useMe } from "@/lib/queries";
 import { useTitle } from "@/lib/title";
@@ -90,6 +90,7 @@ function Navigation({ page }: { page: PageName }) {
           <BrandName />
         </span>
       </Link>
+      <Jump />
       {PAGES.map(({ href, icon: Icon, name }) => (
         <Link key={name} className="n" href={href} aria-current={name === page ? "page" : undefined} title={t.frame[name]}>
           <Icon className="i" aria-hidden />
@@ -121,18 +122,9 @@ function Navigation({ page }: { page: PageName }) {
 
 function SignOut({ place }: { place: "wide-only" | "narrow-only" }) {
   const t = useMessages();
-  const router = useRouter();
-  const client = useQueryClient();
-  const signOut = async () => {
-    try {
-      await api("post", "/api/auth/logout");
-    } finally {
-      client.clear();
-      router.replace("/dashboard/login");
-    }
-  };
+  const signOut = useSignOut();
   return (
-    <Button look="ghost" size="small" icon className={`push ${place}`} aria-label={t.frame.signOut} title={t.frame.signOut} onClick={() => void signOut()}>
+    <Button look="ghost" size="small" icon className={`push ${place}`} aria-label={t.frame.signOut} title={t.frame.signOut} onClick={signOut}>
       <LogOut className="i s" aria-hidden />
     </Button>
   );

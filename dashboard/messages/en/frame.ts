@@ -4,6 +4,7 @@ export const frame = {
   overview: "Overview",
   usage: "Usage",
   keys: "Keys",
+  playground: "Playground",
   documentation: "Documentation",
   apiReference: "API reference",
   changeTheme: "Change theme",

@@ -6,6 +6,7 @@ export const frame: Messages["frame"] = {
   overview: "Ikhtisar",
   usage: "Pemakaian",
   keys: "Kunci",
+  playground: "Playground",
   documentation: "Dokumentasi",
   apiReference: "Referensi API",
   changeTheme: "Ganti tema",
