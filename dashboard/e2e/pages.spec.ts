@@ -10,6 +10,10 @@ const PAGES = [
   ["/dashboard/overview", "Overview"],
   ["/dashboard/keys", "Keys"],
   ["/dashboard/usage", "Usage"],
+  ["/dashboard/models", "Models"],
+  ["/dashboard/models?id=mock", "Models"],
+  ["/dashboard/providers", "Providers"],
+  ["/dashboard/providers?add=openai", "Providers"],
 ] as const;
 
 for (const [path, heading] of PAGES) {

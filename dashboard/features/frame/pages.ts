@@ -1,7 +1,7 @@
-import { ChartColumn, Gauge, KeyRound, type LucideIcon } from "lucide-react";
+import { Box, ChartColumn, Gauge, KeyRound, type LucideIcon, Plug } from "lucide-react";
 
 /** The name of a page; its title is the message of this name in `frame`. */
-export type PageName = "overview" | "usage" | "keys";
+export type PageName = "overview" | "usage" | "keys" | "models" | "providers";
 
 interface PageEntry {
   href: string;
@@ -14,4 +14,6 @@ export const PAGES: PageEntry[] = [
   { href: "/dashboard/overview", icon: Gauge, name: "overview" },
   { href: "/dashboard/usage", icon: ChartColumn, name: "usage" },
   { href: "/dashboard/keys", icon: KeyRound, name: "keys" },
+  { href: "/dashboard/models", icon: Box, name: "models" },
+  { href: "/dashboard/providers", icon: Plug, name: "providers" },
 ];

@@ -17,7 +17,6 @@ export const usage = {
   more: "Show older requests",
   loadingMore: "Loading older requests",
   end: "No older requests",
-  close: "Close",
   next: "Next request",
   previous: "Previous request",
   cost: "Cost",

@@ -19,7 +19,6 @@ export const usage: Messages["usage"] = {
   more: "Tampilkan permintaan lebih lama",
   loadingMore: "Memuat permintaan lebih lama",
   end: "Tidak ada permintaan lebih lama",
-  close: "Tutup",
   next: "Permintaan berikutnya",
   previous: "Permintaan sebelumnya",
   cost: "Biaya",
