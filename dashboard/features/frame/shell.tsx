@@ -3,6 +3,7 @@
 import * as Menu from "@radix-ui/react-dropdown-menu";
 import { useQueryClient } from "@tanstack/react-query";
 import { BookOpen, Ellipsis, LogOut } from "lucide-react";
+import dynamic from "next/dynamic";
 import Link from "next/link";
 import { usePathname, useRouter, useSearchParams } from "next/navigation";
 import { type ReactNode, useEffect } from "react";
@@ -15,12 +16,15 @@ import { ThemeButton } from "@/components/ui/theme-button";
 import { OfflineBar } from "@/features/frame/offline-bar";
 import { PAGES, type PageName } from "@/features/frame/pages";
 import { BrandName } from "@/features/frame/public-frame";
-import { SessionEnded } from "@/features/session/session-ended";
 import { useSession } from "@/features/session/session-state";
 import { api } from "@/lib/api";
 import { useFormat, useMessages } from "@/lib/language";
+import { useLater } from "@/lib/later";
 import { useMe } from "@/lib/queries";
 import { useTitle } from "@/lib/title";
+
+const sessionEnded = () => import("@/features/session/session-ended").then((module) => module.SessionEnded);
+const SessionEnded = dynamic(sessionEnded);
 
 interface ShellProps {
   page: PageName;
@@ -40,6 +44,7 @@ export function Shell({ page, actions, children }: ShellProps) {
   const session = useSession((state) => state.state);
   const isFirst = me.isSuccess;
   useTitle(t.frame[page]);
+  useLater(sessionEnded);
   useEffect(() => {
     if (isFirst) useSession.getState().signedIn();
   }, [isFirst]);

@@ -13,6 +13,7 @@ import { ProviderTable } from "@/features/providers/provider-table";
 import { type Credential, useCredentials, useIsAdmin, useProviders } from "@/features/providers/use-providers";
 import { useTests } from "@/features/providers/use-tests";
 import { useFormat, useMessages } from "@/lib/language";
+import { useLater } from "@/lib/later";
 import { useNow } from "@/lib/now";
 import { useUrlState } from "@/lib/url-state";
 
@@ -30,6 +31,7 @@ export function ProvidersPage() {
   const credentials = useCredentials();
   const isAdmin = useIsAdmin();
   const tests = useTests();
+  useLater(forms);
   const [task, setTask] = useState<CredentialTask>();
   const list = providers.data?.items ?? [];
   const adding = get("add");
