@@ -93,5 +93,4 @@ export const keys = {
   revokeConfirm: "Label of the key",
   revokeWrong: "This is not the label of the key",
   failed: "The change was not made",
-  limited: "This session may not manage keys. Sign in with your password.",
 };

@@ -5,7 +5,6 @@ export const providers = {
   state: "State",
   states: { ok: "Healthy", failing: "Failing", refused: "Refuses credential", limited: "Limit reached", unknown: "No requests", missing: "No credential" },
   succeeded: "Succeeded",
-  requests: "Requests",
   lastSuccess: "Last success",
   lastFailure: "Last failure",
   failureStatus: (status: number, time: string) => `${status}, ${time}`,
@@ -13,7 +12,6 @@ export const providers = {
   shareOf: (share: string, requests: string) => `${share} of ${requests} requests succeeded`,
   credential: "Credential",
   inUse: { own: "Your own", shared: "Shared", not_needed: "None needed", missing: "Missing" },
-  configured: (last4: string) => `Configuration …${last4}`,
   models: "Models",
   showModels: (provider: string) => `Models of ${provider}`,
   none: "No provider",
@@ -67,5 +65,4 @@ export const providers = {
   cancel: "Cancel",
   refused: "The credential was not stored",
   failed: "The change was not made",
-  limited: "This session may not change credentials. Sign in with your password.",
 };

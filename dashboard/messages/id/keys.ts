@@ -95,5 +95,4 @@ export const keys: Messages["keys"] = {
   revokeConfirm: "Label kunci",
   revokeWrong: "Ini bukan label kunci tersebut",
   failed: "Perubahan tidak dilakukan",
-  limited: "Sesi ini tidak boleh mengelola kunci. Masuk dengan kata sandi Anda.",
 };

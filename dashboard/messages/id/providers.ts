@@ -7,7 +7,6 @@ export const providers: Messages["providers"] = {
   state: "Keadaan",
   states: { ok: "Sehat", failing: "Gagal", refused: "Menolak kredensial", limited: "Batas tercapai", unknown: "Tanpa permintaan", missing: "Tanpa kredensial" },
   succeeded: "Berhasil",
-  requests: "Permintaan",
   lastSuccess: "Terakhir berhasil",
   lastFailure: "Terakhir gagal",
   failureStatus: (status, time) => `${status}, ${time}`,
@@ -15,7 +14,6 @@ export const providers: Messages["providers"] = {
   shareOf: (share, requests) => `${share} dari ${requests} permintaan berhasil`,
   credential: "Kredensial",
   inUse: { own: "Milik Anda", shared: "Bersama", not_needed: "Tidak diperlukan", missing: "Belum ada" },
-  configured: (last4) => `Konfigurasi …${last4}`,
   models: "Model",
   showModels: (provider) => `Model dari ${provider}`,
   none: "Tidak ada penyedia",
@@ -69,5 +67,4 @@ export const providers: Messages["providers"] = {
   cancel: "Batal",
   refused: "Kredensial tidak disimpan",
   failed: "Perubahan tidak dilakukan",
-  limited: "Sesi ini tidak boleh mengubah kredensial. Masuk dengan kata sandi Anda.",
 };
