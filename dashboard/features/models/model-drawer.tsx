@@ -7,6 +7,7 @@ import { buttonClass } from "@/components/ui/button";
 import { CopyButton } from "@/components/ui/copy-button";
 import { Drawer } from "@/components/ui/drawer";
 import { Facts } from "@/components/ui/facts";
+import { LinesTable } from "@/components/ui/lines-table";
 import { Note } from "@/components/ui/note";
 import { type Model, amountOf, classPrices, unitPrices } from "@/features/models/model-prices";
 import type { Schemas } from "@/lib/api";
@@ -91,38 +92,18 @@ function Prices({ price }: { price: Schemas["ModelPrice"] }) {
     <section>
       <h3>{t.models.perMillion}</h3>
       {classes.length > 0 && (
-        <table className="lines">
-          <thead>
-            <tr>
-              <th>{t.models.class}</th>
-              <th>{t.models.standard}</th>
-              {long && <th>{t.models.above(format.count(long.above_tokens))}</th>}
-            </tr>
-          </thead>
-          <tbody>
-            {classes.map((line) => (
-              <tr key={line.name}>
-                <td>{t.models.classes[line.name]}</td>
-                <td>{format.rate(line.standard, currency)}</td>
-                {long && <td>{line.long === undefined ? NONE : format.rate(line.long, currency)}</td>}
-              </tr>
-            ))}
-          </tbody>
-        </table>
+        <LinesTable
+          heads={[t.models.class, t.models.standard, ...(long ? [t.models.above(format.count(long.above_tokens))] : [])]}
+          rows={classes.map(({ name, standard, long: rate }) => {
+            const above = rate === undefined ? NONE : format.rate(rate, currency);
+            return { name, cells: [t.models.classes[name], format.rate(standard, currency), ...(long ? [above] : [])] };
+          })}
+        />
       )}
       {units.length > 0 && (
         <>
           <h3>{t.models.otherPrices}</h3>
-          <table className="lines">
-            <tbody>
-              {units.map(({ name, amount }) => (
-                <tr key={name}>
-                  <td>{t.models.units[name]}</td>
-                  <td>{amountOf(amount, currency, format)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
+          <LinesTable rows={units.map(({ name, amount }) => ({ name, cells: [t.models.units[name], amountOf(amount, currency, format)] }))} />
         </>
       )}
       <Facts facts={facts} />

@@ -56,6 +56,11 @@ function columnsOf({ t, format, tests, onTest, onTask }: Words): ColumnDef<Crede
         <span title={original.label}>
           <span className="med">{original.provider}</span> <bdi className="t2">{original.label}</bdi>
           <span className="sub mono">…{original.last4}</span>
+          {tests.has(original.id) && (
+            <span className="sub m4">
+              <TestResult test={tests.get(original.id)} t={t} format={format} />
+            </span>
+          )}
         </span>
       ),
     }),
