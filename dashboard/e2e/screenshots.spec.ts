@@ -9,6 +9,10 @@ const PAGES = [
   ["keys", "/dashboard/keys"],
   ["keys-create", "/dashboard/keys?create=1"],
   ["usage", "/dashboard/usage"],
+  ["models", "/dashboard/models"],
+  ["model", "/dashboard/models?id=mock"],
+  ["providers", "/dashboard/providers"],
+  ["providers-add", "/dashboard/providers?add=openai"],
 ] as const;
 const WIDTHS = (process.env.SCREENSHOTS === "1" ? "1280" : (process.env.SCREENSHOTS ?? "")).split(",").filter((width) => width !== "");
 const SETTLED_MS = 700;
