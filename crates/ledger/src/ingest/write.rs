@@ -9,7 +9,7 @@ use spool::{OpenRequest, Position, Record};
 use sqlx::AssertSqlSafe;
 use store::backlog::BacklogBatch;
 
-use store::sql::{StoreKind, Transaction, Values, micros, signed};
+use store::sql::{StoreKind, Transaction, Values, micros, signed, unsigned};
 use store::{DatabaseError, Node, NodeError, Store, Superseded};
 use thiserror::Error;
 use uuid::Uuid;
@@ -175,6 +175,8 @@ impl Rows {
                 Record::Counts { counts, .. } | Record::CloseBatch { counts, .. } => split.counts.extend(counts),
             }
         }
+        // Rows in the order of their primary key are appended to its tree. Partitions are sorted runs.
+        split.events.sort_by_key(|event| event.id.0);
         split
     }
 
@@ -245,7 +247,7 @@ impl SplitRecords<'_> {
         let bind = |(event, no, raw): &(Uuid, i64, &str), row: &mut Values| {
             // PostgreSQL cannot store a NUL in a text.
             let raw = raw.replace('\0', "");
-            row.put(store.new_id()).put(*event).put(*no).put(raw).put(now).put(now);
+            row.put(raw_id(*event, *no)).put(*event).put(*no).put(raw).put(now).put(now);
         };
         RAW.run(transaction, &told, bind).await?;
         Ok(())
@@ -358,6 +360,11 @@ fn bind_attempt(attempt: Option<&Attempt>, names: &Names, row: &mut Values) {
 fn bind_figures(usage: Option<Usage>, cost: Option<NanoUsd>, unknown: Option<UnknownCost>, row: &mut Values) {
     usage_columns::bind(usage.as_ref(), row);
     row.put(cost.map(|cost| cost.0)).put(unknown.map(UnknownCost::as_str));
+}
+
+/// Returns the id of an attempt's raw usage: the event's for the first attempt, and the following numbers.
+fn raw_id(event: Uuid, no: i64) -> Uuid {
+    Uuid::from_u128(event.as_u128().wrapping_add(u128::from(unsigned(no.saturating_sub(1)))))
 }
 
 fn bind_position(read: Position, id: Uuid, node: &Node, now: i64, row: &mut Values) {
