@@ -56,8 +56,21 @@ impl ClientHead {
     /// Returns what the head announces; `length` is that of the content, if it is known.
     pub(crate) fn announced(&self, length: Option<u64>) -> Announced {
         match self {
+            // RFC 9110, 8.6.
+            Self::Own(StatusCode::NO_CONTENT, _) => Announced::Nothing,
             Self::Own(..) => Announced::Length(length.unwrap_or(0)),
             Self::Relayed(relayed) => relayed.head.announced(),
+        }
+    }
+
+    /// Keeps the list of trailers that an upstream announced. Returns false if no trailers may follow the head.
+    pub(crate) fn keep_trailers(&mut self) -> bool {
+        match self {
+            Self::Relayed(relayed) if relayed.may_have_trailers => {
+                relayed.edits.keep(KnownName::Trailer);
+                true
+            }
+            Self::Relayed(_) | Self::Own(..) => false,
         }
     }
 

@@ -3,16 +3,15 @@
 //! A request's head is never changed: each function returns the edits with which it is written for its destination.
 
 mod provider;
-mod trusted;
 
 use std::sync::Arc;
 
 use access::{RequestId, Secret, is_key};
 use ai::{Dialect, EndpointCall, ProviderKind};
-use http1::{HeadEdits, InvalidPart, KnownName};
+use http1::{Announced, HeadEdits, InvalidPart, KnownName};
 
 use crate::head::{Head, bearer, text};
-use crate::transform::trusted::is_trusted_by_backends;
+use crate::trusted::is_trusted_by_backends;
 use crate::upstream::outgoing::OutgoingTarget;
 use crate::upstream::response_head::RelayedHead;
 
@@ -83,6 +82,14 @@ pub(crate) fn to_upstream(
         edits.set(KnownName::XCorrelationId, correlation.as_bytes())?;
     }
     trace(&mut edits, head, client.id)?;
+    if head.accepts_trailers() {
+        edits.set(KnownName::Te, b"trailers")?;
+        // HTTP/1.1 requires the option (RFC 9110, 10.1.4).
+        edits.set(KnownName::Connection, b"te")?;
+    }
+    if head.announced() == Announced::Chunked {
+        edits.keep(KnownName::Trailer);
+    }
     Ok(edits)
 }
 
@@ -120,12 +127,14 @@ pub(crate) fn to_provider(head: &Head, to: &ProviderTarget<'_>, id: RequestId) -
 /// None of the values is invalid.
 pub(crate) fn from_provider(relayed: &mut RelayedHead) -> Result<Option<Arc<str>>, InvalidPart> {
     const UPSTREAM_ID_LEN_MAX: usize = 128;
-    let RelayedHead { head, edits } = relayed;
+    // They could describe the account.
+    relayed.may_have_trailers = false;
+    let RelayedHead { head, edits, .. } = relayed;
     let upstream_id = head.text(KnownName::XRequestId).or_else(|| head.text(KnownName::RequestId));
     for name in OF_THE_ACCOUNT {
         edits.remove(name);
     }
-    edits.remove_fields(head.fields(), |field| is_of_the_account(field.name));
+    edits.remove_fields(head.fields(), |field| is_of_the_account(field.name) || is_sharing(field.name));
     edits.set(KnownName::XAccelBuffering, b"no")?;
     Ok(upstream_id.filter(|id| id.len() <= UPSTREAM_ID_LEN_MAX).map(Arc::from))
 }
@@ -136,6 +145,12 @@ fn is_of_the_account(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"anthropic-organization-id")
         || begins_with(b"x-ratelimit-")
         || begins_with(b"anthropic-ratelimit-")
+}
+
+/// Whether a field shares a response with pages of other origins. Only the gateway decides that.
+fn is_sharing(name: &[u8]) -> bool {
+    const PREFIX: &[u8] = b"access-control-";
+    name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }
 
 /// Continues the client's trace under its trace id; without a valid one, a trace begins with the request's own id (W3C
