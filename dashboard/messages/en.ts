@@ -1,4 +1,5 @@
 /** English messages. The type of this object is what every other language must have. */
+import { account } from "@/messages/en/account";
 import { copy } from "@/messages/en/copy";
 import { docs } from "@/messages/en/docs";
 import { errors } from "@/messages/en/errors";
@@ -7,10 +8,11 @@ import { keys } from "@/messages/en/keys";
 import { landing } from "@/messages/en/landing";
 import { notFound } from "@/messages/en/not-found";
 import { overview } from "@/messages/en/overview";
+import { register } from "@/messages/en/register";
 import { requests } from "@/messages/en/requests";
 import { signIn } from "@/messages/en/sign-in";
 import { usage } from "@/messages/en/usage";
 
-export const en = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage };
+export const en = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, register, account };
 
 export type Messages = typeof en;

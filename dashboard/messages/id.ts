@@ -1,5 +1,6 @@
 /** Indonesian messages. */
 import type { Messages } from "@/messages/en";
+import { account } from "@/messages/id/account";
 import { copy } from "@/messages/id/copy";
 import { docs } from "@/messages/id/docs";
 import { errors } from "@/messages/id/errors";
@@ -8,8 +9,9 @@ import { keys } from "@/messages/id/keys";
 import { landing } from "@/messages/id/landing";
 import { notFound } from "@/messages/id/not-found";
 import { overview } from "@/messages/id/overview";
+import { register } from "@/messages/id/register";
 import { requests } from "@/messages/id/requests";
 import { signIn } from "@/messages/id/sign-in";
 import { usage } from "@/messages/id/usage";
 
-export const id: Messages = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage };
+export const id: Messages = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, register, account };

@@ -1,7 +1,7 @@
 import { ChartColumn, Gauge, KeyRound, type LucideIcon } from "lucide-react";
 
 /** The name of a page; its title is the message of this name in `frame`. */
-export type PageName = "overview" | "usage" | "keys";
+export type PageName = "overview" | "usage" | "keys" | "users" | "plans" | "budgets" | "audit" | "account";
 
 interface PageEntry {
   href: string;
@@ -15,3 +15,6 @@ export const PAGES: PageEntry[] = [
   { href: "/dashboard/usage", icon: ChartColumn, name: "usage" },
   { href: "/dashboard/keys", icon: KeyRound, name: "keys" },
 ];
+
+/** The pages below them, for admins who signed in with a password. */
+export const ADMIN_PAGES: PageEntry[] = [];
