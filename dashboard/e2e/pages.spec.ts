@@ -10,6 +10,10 @@ const PAGES = [
   ["/dashboard/overview", "Overview"],
   ["/dashboard/keys", "Keys"],
   ["/dashboard/usage", "Usage"],
+  ["/dashboard/users", "Users"],
+  ["/dashboard/plans", "Plans"],
+  ["/dashboard/budgets", "Budgets"],
+  ["/dashboard/audit", "Audit log"],
 ] as const;
 
 for (const [path, heading] of PAGES) {

@@ -1,5 +1,7 @@
 /** English messages. The type of this object is what every other language must have. */
 import { account } from "@/messages/en/account";
+import { audit } from "@/messages/en/audit";
+import { budgets } from "@/messages/en/budgets";
 import { copy } from "@/messages/en/copy";
 import { docs } from "@/messages/en/docs";
 import { errors } from "@/messages/en/errors";
@@ -8,11 +10,13 @@ import { keys } from "@/messages/en/keys";
 import { landing } from "@/messages/en/landing";
 import { notFound } from "@/messages/en/not-found";
 import { overview } from "@/messages/en/overview";
+import { plans } from "@/messages/en/plans";
 import { register } from "@/messages/en/register";
 import { requests } from "@/messages/en/requests";
 import { signIn } from "@/messages/en/sign-in";
 import { usage } from "@/messages/en/usage";
+import { users } from "@/messages/en/users";
 
-export const en = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, register, account };
+export const en = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, register, account, users, plans, budgets, audit };
 
 export type Messages = typeof en;

@@ -69,18 +69,20 @@ export function Navigation({ page }: { page: PageName }) {
   );
 }
 
-export function SignOut({ place }: { place: "wide-only" | "narrow-only" }) {
-  const t = useMessages();
+/** Ends the session; without a response the page is left all the same. */
+function useSignOut(): () => Promise<void> {
   const router = useRouter();
   const client = useQueryClient();
-  const signOut = async () => {
-    try {
-      await api("post", "/api/auth/logout");
-    } finally {
-      client.clear();
-      router.replace("/dashboard/login");
-    }
+  return async () => {
+    await api("post", "/api/auth/logout").catch(() => undefined);
+    client.clear();
+    router.replace("/dashboard/login");
   };
+}
+
+export function SignOut({ place }: { place: "wide-only" | "narrow-only" }) {
+  const t = useMessages();
+  const signOut = useSignOut();
   return (
     <Button look="ghost" size="small" icon className={place} aria-label={t.frame.signOut} title={t.frame.signOut} onClick={() => void signOut()}>
       <LogOut className="i s" aria-hidden />
@@ -92,6 +94,7 @@ export function SignOut({ place }: { place: "wide-only" | "narrow-only" }) {
 export function BottomBar({ page }: { page: PageName }) {
   const t = useMessages();
   const adminPages = useAdminPages();
+  const signOut = useSignOut();
   const [shown, more] = [PAGES.slice(0, BOTTOM_MAX), [...PAGES.slice(BOTTOM_MAX), ...adminPages]];
   const account = { href: ACCOUNT, icon: CircleUser, name: "account" } as const;
   const inMenu = [...more, account];
@@ -118,6 +121,10 @@ export function BottomBar({ page }: { page: PageName }) {
                 </Link>
               </Menu.Item>
             ))}
+            <Menu.Item onSelect={() => void signOut()}>
+              <LogOut className="i s" aria-hidden />
+              {t.frame.signOut}
+            </Menu.Item>
           </Menu.Content>
         </Menu.Portal>
       </Menu.Root>

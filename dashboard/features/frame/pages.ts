@@ -1,4 +1,4 @@
-import { ChartColumn, Gauge, KeyRound, type LucideIcon } from "lucide-react";
+import { ChartColumn, ClipboardList, Gauge, KeyRound, Layers, type LucideIcon, Users, Wallet } from "lucide-react";
 
 /** The name of a page; its title is the message of this name in `frame`. */
 export type PageName = "overview" | "usage" | "keys" | "users" | "plans" | "budgets" | "audit" | "account";
@@ -17,4 +17,9 @@ export const PAGES: PageEntry[] = [
 ];
 
 /** The pages below them, for admins who signed in with a password. */
-export const ADMIN_PAGES: PageEntry[] = [];
+export const ADMIN_PAGES: PageEntry[] = [
+  { href: "/dashboard/users", icon: Users, name: "users" },
+  { href: "/dashboard/plans", icon: Layers, name: "plans" },
+  { href: "/dashboard/budgets", icon: Wallet, name: "budgets" },
+  { href: "/dashboard/audit", icon: ClipboardList, name: "audit" },
+];

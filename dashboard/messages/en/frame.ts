@@ -20,6 +20,7 @@ export const frame = {
   budgets: "Budgets",
   audit: "Audit log",
   more: "More",
+  cancel: "Cancel",
   adminOnly: "This page is for administrators",
   adminOnlyText: "Sign in with the password of an administrator to see it. A key is not enough.",
   toOverview: "Open overview",

@@ -22,6 +22,7 @@ export const frame: Messages["frame"] = {
   budgets: "Anggaran",
   audit: "Log audit",
   more: "Lainnya",
+  cancel: "Batal",
   adminOnly: "Halaman ini untuk administrator",
   adminOnlyText: "Masuk dengan kata sandi administrator untuk melihatnya. Kunci tidak cukup.",
   toOverview: "Buka ikhtisar",
