@@ -8,40 +8,41 @@ use meter::counter::RefusalCause;
 use meter::lease::{LeaseQueue, Verdict, WaitDecision};
 use meter::{AdmissionRefusal, AdmissionRequest, Charge, Limits, Meter, Reservation};
 
+use crate::account::RequestAccount;
 use crate::answer::Problem;
-use crate::exchange::Exchange;
+use crate::request::RequestContext;
 
 /// Returns the limits of the request's principal.
-pub(crate) fn limits(exchange: &Exchange, principal: &Arc<Principal>) -> Arc<Limits> {
-    let worker = exchange.worker();
+pub(crate) fn limits(request: &RequestContext, principal: &Arc<Principal>) -> Arc<Limits> {
+    let worker = request.worker();
     worker.limits.limits(&worker.shared.meter, principal)
 }
 
 /// Reserves the maximum usage of the request; `charge` is `None` for a free request. If this node's leases are too
 /// small, the request waits for more.
 pub(crate) async fn reserve(
-    exchange: &Exchange,
+    account: &RequestAccount,
     limits: &Arc<Limits>,
     charge: Option<Charge>,
 ) -> Result<Reservation, Problem> {
-    let worker = exchange.worker();
-    let counted = limits.limits_budgets() || exchange.leaves_a_row();
+    let worker = account.request.worker();
+    let counted = limits.limits_budgets() || account.leaves_a_row();
     if counted && charge.is_some() && !worker.recorder.spool.borrow().has_room() {
         return Err(unrecordable());
     }
     let shared = &worker.shared;
     let ask = || {
-        let now = shared.clock.mono_at(exchange.read_at().into_std());
-        let at = shared.leases.as_ref().map_or_else(|| exchange.wall_at(), |leases| leases.at(&shared.clock));
+        let now = shared.clock.mono_at(account.request.read_at().into_std());
+        let at = shared.leases.as_ref().map_or_else(|| account.request.wall_at(), |leases| leases.at(&shared.clock));
         AdmissionRequest { limits, charge, at, now }
     };
     let ask_after_wait = || {
-        exchange.read_clock();
+        account.request.read_clock();
         ask()
     };
     match (shared.meter.admit(&ask()), &shared.leases) {
         (Err(AdmissionRefusal::Budget(BudgetExceeded { by: RefusalCause::Lease, .. })), Some(leases)) => {
-            borrow(&shared.meter, leases, ask_after_wait).await.map_err(|unmet| unmet.problem(exchange))
+            borrow(&shared.meter, leases, ask_after_wait).await.map_err(|unmet| unmet.problem(account))
         }
         (Err(refused), Some(_)) => Err(Problem::of_limit(&of_many(refused), &shared.clock)),
         (Err(refused), None) => Err(Problem::of_limit(&refused, &shared.clock)),
@@ -59,9 +60,11 @@ enum AdmissionFailure {
 }
 
 impl AdmissionFailure {
-    fn problem(self, exchange: &Exchange) -> Problem {
+    fn problem(self, account: &RequestAccount) -> Problem {
         match self {
-            Self::AdmissionRefusal(refused) => Problem::of_limit(&of_many(refused), &exchange.worker().shared.clock),
+            Self::AdmissionRefusal(refused) => {
+                Problem::of_limit(&of_many(refused), &account.request.worker().shared.clock)
+            }
             Self::Withheld => Problem::new(
                 Refusal::QuotaWithheld,
                 "the rest of a quota is leased to other servers, or is unknown at the moment: try again",

@@ -34,12 +34,12 @@ pub(crate) fn bounds(on_hangup: OnHangup, left: Instant) -> Option<DetachedBound
 /// Reads the rest of the response that `relay` would have sent to a client. `permit` counts the request among those in
 /// flight.
 pub(crate) fn read_on(permit: Option<RequestPermit>, mut relay: Box<Relay>) {
-    let exchange = relay.exchange();
-    let (worker, on_hangup) = (exchange.at.worker.clone(), exchange.snapshot.traffic.on_hangup);
-    if !relay.has_usage_to_come() || exchange.deadlines().is_ending() {
+    let account = relay.account();
+    let (worker, on_hangup) = (account.request.at.worker.clone(), account.request.snapshot.traffic.on_hangup);
+    if !relay.has_usage_to_come() || account.request.deadlines().is_ending() {
         return;
     }
-    let Some(bounds) = bounds(on_hangup, exchange.deadlines().leave()) else { return };
+    let Some(bounds) = bounds(on_hangup, account.request.deadlines().leave()) else { return };
     let Ok(place) = worker.shared.capacity.read_on() else { return };
     spawn(async move {
         let _places = (permit, place);

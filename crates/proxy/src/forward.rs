@@ -8,8 +8,8 @@ use std::rc::Rc;
 use access::Refusal;
 use tokio::time::{Instant, timeout};
 
+use crate::account::RequestAccount;
 use crate::answer::Problem;
-use crate::exchange::Exchange;
 use crate::forward::attempt::{AttemptOutcome, SendAttempt};
 use crate::upload::{Progress, Upload, UploadError};
 use crate::upstream::connect::{ConnectError, NewConnection, connect};
@@ -68,16 +68,16 @@ enum Channel {
 }
 
 /// Sends the request and waits for the head of its response. Attempts without an effect are retried.
-pub(crate) async fn forward(exchange: &mut Exchange, outgoing: Outgoing) -> Result<UpstreamResponse, Problem> {
+pub(crate) async fn forward(account: &mut RequestAccount, outgoing: Outgoing) -> Result<UpstreamResponse, Problem> {
     let Outgoing { head, to, mut upload, progress, repeatable } = outgoing;
     let pool = &to.pool;
-    exchange.toward(&to);
+    account.destination = Some(to.clone());
     let mut repeats = 0;
     loop {
         let is_repeatable = repeatable && upload.is_empty();
-        let (channel, now) = channel(exchange, pool, repeats, is_repeatable).await?;
+        let (channel, now) = channel(account, pool, repeats, is_repeatable).await?;
         progress.begin(now);
-        let sending = SendAttempt { exchange, head: &head, pool, progress: &progress, repeatable, repeats, now };
+        let sending = SendAttempt { account, head: &head, pool, progress: &progress, repeatable, repeats, now };
         let tried = match channel {
             Channel::Http1(link) => sending.on_http1(link, upload).await?,
             // Boxed, because its future is large and requests over HTTP/1.1 do not need it.
@@ -95,29 +95,29 @@ pub(crate) async fn forward(exchange: &mut Exchange, outgoing: Outgoing) -> Resu
 
 /// Returns a connection or a stream, and the current time. A retry uses no idle HTTP/1.1 connection.
 async fn channel(
-    exchange: &Exchange,
+    account: &RequestAccount,
     pool: &Rc<Pool>,
     repeats: u32,
     is_repeatable: bool,
 ) -> Result<(Channel, Instant), Problem> {
-    let now = if repeats == 0 { exchange.read_at() } else { exchange.read_clock() };
+    let now = if repeats == 0 { account.request.read_at() } else { account.request.read_clock() };
     if pool.speaks() == OriginProtocol::Http1 {
         if repeats == 0
             && let Some(link) = pool.take(now, is_repeatable).await
         {
             return Ok((Channel::Http1(link), now));
         }
-        return Box::pin(dial(exchange, pool, None)).await;
+        return Box::pin(dial(account, pool, None)).await;
     }
-    Box::pin(http2_channel(exchange, pool)).await
+    Box::pin(http2_channel(account, pool)).await
 }
 
 /// Waits for a stream of an origin that may speak HTTP/2.
-async fn http2_channel(exchange: &Exchange, pool: &Rc<Pool>) -> Result<(Channel, Instant), Problem> {
-    match pool.turn(exchange.timeouts().connect).await {
+async fn http2_channel(account: &RequestAccount, pool: &Rc<Pool>) -> Result<(Channel, Instant), Problem> {
+    match pool.turn(account.timeouts().connect).await {
         Ok(StreamGrant::Stream(slot)) => Ok((Channel::Http2(slot), Instant::now())),
-        Ok(StreamGrant::Dial(dialing)) => dial(exchange, pool, Some(dialing)).await,
-        Ok(StreamGrant::Http1) => dial(exchange, pool, None).await,
+        Ok(StreamGrant::Dial(dialing)) => dial(account, pool, Some(dialing)).await,
+        Ok(StreamGrant::Http1) => dial(account, pool, None).await,
         Err(why @ StreamWaitError::Crowded) => {
             let message = "too many requests wait for this upstream: try again soon";
             Err(Problem::new(Refusal::Overloaded, message).because(&why))
@@ -135,15 +135,15 @@ async fn http2_channel(exchange: &Exchange, pool: &Rc<Pool>) -> Result<(Channel,
 
 /// Opens a connection. Other requests may wait for the end of `dialing`.
 async fn dial(
-    exchange: &Exchange,
+    account: &RequestAccount,
     pool: &Rc<Pool>,
     dialing: Option<PendingConnection>,
 ) -> Result<(Channel, Instant), Problem> {
-    let within = exchange.timeouts().connect;
+    let within = account.timeouts().connect;
     let refuse = |error: &ConnectError| {
         Problem::new(Refusal::UpstreamConnect, "the upstream cannot be reached; it received nothing").because(error)
     };
-    let connected = match timeout(within, connect(&exchange.worker().connector, &pool.origin, within)).await {
+    let connected = match timeout(within, connect(&account.request.worker().connector, &pool.origin, within)).await {
         Ok(result) => result.map_err(|error| refuse(&error))?,
         Err(late) => {
             let message = "the upstream did not accept the connection in time; it received nothing";

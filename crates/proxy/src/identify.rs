@@ -13,8 +13,8 @@ use meter::rate::RateLevel;
 use tokio::time::timeout;
 
 use crate::answer::{Problem, limit_headers, seconds_up};
-use crate::exchange::Exchange;
 use crate::head::{Head, bearer};
+use crate::request::RequestContext;
 use crate::unauthenticated;
 
 /// A request waits at most this long for the look-up of its key.
@@ -24,16 +24,16 @@ const LOOKUP_MAX: Duration = Duration::from_secs(2);
 const KEY_HEADERS: [KnownName; 3] = [KnownName::XApiKey, KnownName::ApiKey, KnownName::XGoogApiKey];
 
 /// Looks the client's credential up.
-pub(crate) async fn identify(exchange: &Exchange) -> Result<Arc<Principal>, Problem> {
-    let credential = credential(&exchange.head)?;
-    let hash = KeyHash::of(credential).map_err(|_| malformed(&exchange.snapshot.process.brand.key_prefix))?;
-    let mut look_up = pin!(exchange.worker().directory.find(hash));
+pub(crate) async fn identify(request: &RequestContext) -> Result<Arc<Principal>, Problem> {
+    let credential = credential(&request.head)?;
+    let hash = KeyHash::of(credential).map_err(|_| malformed(&request.snapshot.process.brand.key_prefix))?;
+    let mut look_up = pin!(request.worker().directory.find(hash));
     // A cached key needs no timer, which would read the clock.
     let found = match poll_fn(|cx| Poll::Ready(look_up.as_mut().poll(cx))).await {
         Poll::Ready(found) => found,
         Poll::Pending => {
             let found = timeout(LOOKUP_MAX, look_up).await;
-            exchange.read_clock();
+            request.read_clock();
             found.unwrap_or(Err(NotFound::Unavailable))
         }
     };
@@ -41,8 +41,8 @@ pub(crate) async fn identify(exchange: &Exchange) -> Result<Arc<Principal>, Prob
 }
 
 /// Returns the subject of a request without a valid credential.
-pub(crate) fn anonymous(exchange: &Exchange) -> Subject {
-    Subject::Anonymous { address: Some(exchange.client_address()) }
+pub(crate) fn anonymous(request: &RequestContext) -> Subject {
+    Subject::Anonymous { address: Some(request.client_address()) }
 }
 
 /// Returns the one credential of a request. A value that is not ASCII is no credential.
@@ -88,12 +88,12 @@ fn refuse(not_found: NotFound) -> Problem {
 
 /// Returns the refusal of a credential, or `rate_limited` instead if the address is over its limit. Failures that the
 /// client did not cause are not counted.
-pub(crate) async fn refuse_unauthenticated(exchange: &Exchange, problem: Problem) -> Problem {
-    let limit = exchange.snapshot.traffic.unauthenticated.filter(|_| is_of_the_credential(problem.refusal));
-    let (Some(limit), Subject::Anonymous { address: Some(address) }) = (limit, &exchange.subject) else {
+pub(crate) async fn refuse_unauthenticated(request: &RequestContext, subject: &Subject, problem: Problem) -> Problem {
+    let limit = request.snapshot.traffic.unauthenticated.filter(|_| is_of_the_credential(problem.refusal));
+    let (Some(limit), Subject::Anonymous { address: Some(address) }) = (limit, subject) else {
         return problem;
     };
-    let shared = &exchange.worker().shared;
+    let shared = &request.worker().shared;
     match shared.unauthenticated.wait(*address, limit, &shared.clock).await {
         None => problem,
         Some(wait) => {

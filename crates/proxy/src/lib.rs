@@ -11,9 +11,13 @@
 //! that disconnect, `shutdown` has the phases of an end. Both sides share `receive_buffer`, `content`, `write_queue` and
 //! `buffers`. No module imports one that imports it.
 
+mod account;
+mod action;
 mod admit;
 mod aggregation;
 mod answer;
+mod attempt;
+mod authenticate;
 mod body;
 mod bound;
 mod budget;
@@ -23,26 +27,28 @@ mod client;
 mod client_context;
 mod connection;
 mod content;
+mod cors;
 mod credential;
 mod date;
 mod deadlines;
+mod dialect;
 mod drain;
-mod exchange;
 mod forward;
 mod handle;
 mod handles;
 mod head;
 mod identify;
-mod inference;
 mod inflate;
 mod limits_cache;
 mod listener;
 mod outliving;
+mod phase;
 mod probe;
 mod receive_buffer;
 mod recorder;
 mod refusals;
 mod relay;
+mod request;
 mod request_id;
 mod response;
 mod response_body;

@@ -10,7 +10,7 @@ use meter::Outcome;
 use thiserror::Error;
 use tokio::time::Instant;
 
-use crate::exchange::Exchange;
+use crate::account::RequestAccount;
 use crate::forward::BorrowedConnection;
 use crate::upstream::download::Download;
 
@@ -19,7 +19,7 @@ use crate::upstream::download::Download;
 pub(crate) struct Relay {
     incoming: Download,
     connection: Option<BorrowedConnection>,
-    exchange: Box<Exchange>,
+    account: Box<RequestAccount>,
     tap: Option<Box<TappedResponse>>,
     /// Bytes that are sent after the end of the upstream's body.
     last: Option<Bytes>,
@@ -49,15 +49,15 @@ impl Relay {
     pub(crate) fn new(
         incoming: Download,
         connection: BorrowedConnection,
-        exchange: Box<Exchange>,
+        account: Box<RequestAccount>,
         tap: Option<Box<TappedResponse>>,
     ) -> Box<Self> {
-        let is_held = tap.as_ref().is_some_and(|tapped| tapped.streamed) && exchange.is_held_to_its_use();
+        let is_held = tap.as_ref().is_some_and(|tapped| tapped.streamed) && account.is_held_to_its_use();
         let (news, used_up) = (is_held.then_some(0), false);
         let mut relay = Self {
             incoming,
             connection: Some(connection),
-            exchange,
+            account,
             tap,
             last: None,
             moved: false,
@@ -71,8 +71,8 @@ impl Relay {
         Box::new(relay)
     }
 
-    pub(crate) const fn exchange(&self) -> &Exchange {
-        &self.exchange
+    pub(crate) const fn account(&self) -> &RequestAccount {
+        &self.account
     }
 
     /// Returns whether the rest of the response may report the usage of the request.
@@ -112,7 +112,7 @@ impl Relay {
                     }
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    tracing::debug!(request_id = %self.exchange.id, %error, "the upstream aborted its response");
+                    tracing::debug!(request_id = %self.account.request.id, %error, "the upstream aborted its response");
                     let caller_broke_off = self.connection.as_ref().is_some_and(BorrowedConnection::caller_broke_off);
                     let outcome = if caller_broke_off { Outcome::CallerGone } else { Outcome::UpstreamCut };
                     return self.break_off(outcome);
@@ -135,13 +135,13 @@ impl Relay {
                 if let Some(before) = &mut self.news
                     && std::mem::replace(before, tapped.tap.news()) != *before
                 {
-                    self.used_up = self.exchange.has_used_up(&tapped.tap);
+                    self.used_up = self.account.has_used_up(&tapped.tap);
                 }
                 bytes
             }
             None => data,
         };
-        self.exchange.relayed(bytes.len());
+        self.account.relayed(bytes.len());
         // If the length is known, the body is not polled after its last byte, so the response ends now.
         if self.incoming.is_end_stream() {
             self.end();
@@ -155,8 +155,8 @@ impl Relay {
         let mut outcome = Outcome::Completed;
         let seen = self.tap.take().map(|tapped| {
             let streamed = tapped.streamed;
-            let (rest, seen) = if streamed { self.exchange.close(tapped.tap) } else { tapped.tap.finish() };
-            self.exchange.relayed(rest.len());
+            let (rest, seen) = if streamed { self.account.close(tapped.tap) } else { tapped.tap.finish() };
+            self.account.relayed(rest.len());
             self.last = (!rest.is_empty()).then_some(rest);
             if streamed && !seen.ended {
                 // The upstream closed the body regularly, but the stream lacks its format's last event.
@@ -164,11 +164,11 @@ impl Relay {
             }
             seen
         });
-        let now = if self.has_waited { Instant::now() } else { self.exchange.read_at() };
+        let now = if self.has_waited { Instant::now() } else { self.account.request.read_at() };
         if let Some(connection) = self.connection.take() {
             connection.give_back(&mut self.incoming, now);
         }
-        self.exchange.finish_at(now, outcome, seen);
+        self.account.finish_at(now, outcome, seen);
     }
 
     /// Ends an incomplete response. A stream ends with an error event or its format's regular end; any other response
@@ -176,27 +176,27 @@ impl Relay {
     fn break_off(&mut self, outcome: Outcome) -> Poll<Option<Result<Bytes, ResponseAborted>>> {
         self.connection = None;
         let Some(tapped) = self.tap.take() else {
-            self.exchange.finish(outcome, None);
+            self.account.finish(outcome, None);
             return Poll::Ready(Some(Err(ResponseAborted)));
         };
-        let (last, seen) = self.exchange.cut(tapped.tap, outcome);
-        self.exchange.finish(outcome, Some(seen));
+        let (last, seen) = self.account.cut(tapped.tap, outcome);
+        self.account.finish(outcome, Some(seen));
         Poll::Ready(Some(if last.is_empty() { Err(ResponseAborted) } else { Ok(last) }))
     }
 
     /// Returns the reason to abort the response, if any. A stall is detected after one to two times `timeouts.idle`,
     /// because the clock is not read for each byte.
     fn interrupted(&mut self) -> Option<Outcome> {
-        let deadlines = self.exchange.deadlines();
+        let deadlines = self.account.request.deadlines();
         if deadlines.is_ending() {
             return Some(Outcome::Drained);
         }
         if deadlines.take_late() {
-            let (now, total_at) = (Instant::now(), self.exchange.total_at());
+            let (now, total_at) = (Instant::now(), self.account.total_at());
             if !std::mem::take(&mut self.moved) || now >= total_at {
                 return Some(Outcome::TimedOut);
             }
-            deadlines.wait_until((now + self.exchange.timeouts().idle).min(total_at));
+            deadlines.wait_until((now + self.account.timeouts().idle).min(total_at));
         }
         None
     }
@@ -206,8 +206,9 @@ impl Drop for Relay {
     fn drop(&mut self) {
         if self.connection.take().is_some() {
             let seen = self.tap.take().map(|tapped| tapped.tap.abandon());
-            let outcome = if self.exchange.deadlines().is_ending() { Outcome::Drained } else { Outcome::CallerGone };
-            self.exchange.finish(outcome, seen);
+            let outcome =
+                if self.account.request.deadlines().is_ending() { Outcome::Drained } else { Outcome::CallerGone };
+            self.account.finish(outcome, seen);
         }
     }
 }

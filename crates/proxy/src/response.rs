@@ -56,6 +56,8 @@ impl ClientHead {
     /// Returns what the head announces; `length` is that of the content, if it is known.
     pub(crate) fn announced(&self, length: Option<u64>) -> Announced {
         match self {
+            // RFC 9110, 8.6.
+            Self::Own(StatusCode::NO_CONTENT, _) => Announced::Nothing,
             Self::Own(..) => Announced::Length(length.unwrap_or(0)),
             Self::Relayed(relayed) => relayed.head.announced(),
         }

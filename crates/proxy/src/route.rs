@@ -1,42 +1,92 @@
 //! The match of a request: an LLM endpoint, or one of the configured routes.
 
-use std::sync::Arc;
-
 use access::Refusal;
 use ai::endpoint::{EndpointMatch, Shape, unprefixed, unserved};
-use ai::{Dialect, Endpoint, EndpointCall};
+use ai::{Endpoint, EndpointCall};
 use config::Match;
-use config::snapshot::{Ai, Route, Traffic};
+use config::snapshot::{self, Auth, Events, Route, Traffic};
 use http::{HeaderValue, header};
 use http1::KnownName;
 
+use crate::account::RequestPolicy;
+use crate::action::Action;
+use crate::action::forward::ForwardedRoute;
+use crate::action::inference::InferenceEndpoint;
 use crate::answer::{ErrorFormat, Problem};
+use crate::dialect::{below, dialect_by};
+use crate::handles::Handles;
 use crate::head::Head;
+use crate::phase::Phase;
 
-/// The match of a request.
-pub(crate) enum RouteMatch {
-    /// A configured route.
-    Route(Arc<Route>),
-    /// An LLM endpoint.
-    Endpoint(EndpointCall<'static>),
+/// The route of a request: a configured one, or the built-in one of an LLM endpoint.
+pub(crate) struct RouteMatch<'a> {
+    pub(crate) policy: RequestPolicy,
+    pub(crate) auth: Auth,
+    /// Whether a key that is restricted to routes needs this one among them.
+    pub(crate) is_restrictable: bool,
+    pub(crate) action: Action<'a>,
 }
 
-/// Finds the route or endpoint. A route that is as specific as an LLM endpoint has priority.
-pub(crate) fn find(traffic: &Traffic, head: &Head) -> Result<RouteMatch, Problem> {
+/// Finds the route of a request. A configured route that is as specific as an LLM endpoint has priority.
+pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, handles: &Handles) -> Phase<RouteMatch<'a>> {
     let (method, path) = (head.method(), head.path());
     let matched = traffic.router.find(method, path);
-    let found = match below(traffic.ai.as_ref(), path) {
+    let problem = match (find_endpoint(traffic, &matched, method, path), matched) {
+        (EndpointMatch::Endpoint(called), _) => return Ok(built_in(called.into_owned(), traffic, handles)),
+        (_, Match::Route(_)) if head.upgrade().is_some_and(is_websocket) => no_websocket(),
+        (_, Match::Route(route)) => return Ok(configured(route, traffic)),
+        (EndpointMatch::WrongMethod { .. }, _) if requests_websocket(head) => upgrade_required(),
+        (EndpointMatch::WrongMethod { allow, .. }, _) => wrong_method(allow),
+        (EndpointMatch::None, Match::WrongMethod { allow }) => wrong_method(&allow.join(", ")),
+        (EndpointMatch::None, Match::None) => not_found(traffic, head),
+    };
+    Err(problem.into())
+}
+
+/// Returns the LLM endpoint that responds to this method and path, also if it does not serve the method.
+pub(crate) fn endpoint_at(traffic: &Traffic, method: &str, path: &str) -> Option<Endpoint> {
+    let matched = traffic.router.find(method, path);
+    let endpoint = match (find_endpoint(traffic, &matched, method, path), matched) {
+        (EndpointMatch::Endpoint(called), _) => Some(called.endpoint),
+        (EndpointMatch::WrongMethod { called, .. }, Match::WrongMethod { .. } | Match::None) => Some(called.endpoint),
+        (EndpointMatch::WrongMethod { .. }, Match::Route(_)) | (EndpointMatch::None, _) => None,
+    };
+    endpoint.filter(|endpoint| *endpoint != Endpoint::Root)
+}
+
+/// Finds the LLM endpoint, unless the matched route has priority.
+fn find_endpoint<'a>(traffic: &Traffic, matched: &Match<'_>, method: &str, path: &'a str) -> EndpointMatch<'a> {
+    match below(traffic.ai.as_ref(), path) {
         Some(rest) if !matched.precedes(path) => Endpoint::find(method, rest),
         _ => EndpointMatch::None,
+    }
+}
+
+fn configured<'a>(route: &'a Route, traffic: &Traffic) -> RouteMatch<'a> {
+    let policy = RequestPolicy { route: route.name.clone(), events: route.events, timeouts: traffic.timeouts };
+    let action = match &route.action {
+        snapshot::Action::Forward(upstream) => Action::Forward(ForwardedRoute { route, upstream }),
+        snapshot::Action::Respond(fixed) => Action::Respond(fixed),
+        snapshot::Action::Redirect(redirect) => Action::Redirect(redirect),
     };
-    match (found, matched) {
-        (EndpointMatch::Endpoint(called), _) => Ok(RouteMatch::Endpoint(called.into_owned())),
-        (_, Match::Route(_)) if head.upgrade().is_some_and(is_websocket) => Err(no_websocket()),
-        (_, Match::Route(route)) => Ok(RouteMatch::Route(route.clone())),
-        (EndpointMatch::WrongMethod { .. }, _) if requests_websocket(head) => Err(upgrade_required()),
-        (EndpointMatch::WrongMethod { allow, .. }, _) => Err(wrong_method(allow)),
-        (EndpointMatch::None, Match::WrongMethod { allow }) => Err(wrong_method(&allow.join(", "))),
-        (EndpointMatch::None, Match::None) => Err(not_found(traffic, head)),
+    RouteMatch { policy, auth: route.auth, is_restrictable: true, action }
+}
+
+/// Returns the route of an LLM endpoint.
+fn built_in<'a>(called: EndpointCall<'static>, traffic: &'a Traffic, handles: &Handles) -> RouteMatch<'a> {
+    let timeouts = traffic.ai.as_ref().map_or(traffic.timeouts, |ai| ai.timeouts);
+    let policy = RequestPolicy { route: handles.endpoint(called.endpoint), events: Events::Rows, timeouts };
+    let (auth, is_restrictable) = (Auth::Key, false);
+    match called.endpoint.format() {
+        _ if called.endpoint == Endpoint::Root => {
+            let policy = RequestPolicy { events: Events::Folded, timeouts: traffic.timeouts, ..policy };
+            RouteMatch { policy, auth: Auth::None, is_restrictable, action: Action::Status }
+        }
+        Some(format) => {
+            let action = Action::Inference(InferenceEndpoint { called, format });
+            RouteMatch { policy, auth, is_restrictable, action }
+        }
+        None => RouteMatch { policy, auth, is_restrictable, action: Action::Models(called) },
     }
 }
 
@@ -58,23 +108,6 @@ fn not_found(traffic: &Traffic, head: &Head) -> Problem {
     }
 }
 
-/// Returns the dialect of errors for the request's path, whether or not the request is served.
-pub(crate) fn dialect(traffic: &Traffic, head: &Head) -> Option<Dialect> {
-    let called = EndpointCall::at(below(traffic.ai.as_ref(), head.path())?)?;
-    (called.endpoint != Endpoint::Root).then(|| dialect_of(&called, head))
-}
-
-/// Returns the dialect of the path or, if several APIs share the path, that of the client.
-pub(crate) fn dialect_of(called: &EndpointCall<'_>, head: &Head) -> Dialect {
-    called.dialect.unwrap_or_else(|| dialect_by(head))
-}
-
-/// Returns the dialect of the client that sent these fields.
-fn dialect_by(head: &Head) -> Dialect {
-    let has_version = head.fields().named(b"anthropic-version").next().is_some();
-    ai::models::asking(head.get(KnownName::XGoogApiKey).is_some(), has_version)
-}
-
 /// Whether the client requests a WebSocket (RFC 6455, 4.1).
 fn requests_websocket(head: &Head) -> bool {
     head.get(KnownName::Upgrade).is_some_and(is_websocket)
@@ -82,12 +115,6 @@ fn requests_websocket(head: &Head) -> bool {
 
 fn is_websocket(protocol: &[u8]) -> bool {
     protocol.eq_ignore_ascii_case(b"websocket")
-}
-
-/// The path after `ai.prefix`.
-fn below<'a>(ai: Option<&Ai>, path: &'a str) -> Option<&'a str> {
-    let rest = path.strip_prefix(ai?.prefix.as_str())?;
-    (rest.is_empty() || rest.starts_with('/')).then_some(if rest.is_empty() { "/" } else { rest })
 }
 
 /// Codex tries a WebSocket first; only this response makes it use HTTP at once (0.169, measured 2026-11-20).

@@ -5,17 +5,17 @@
 use access::{KeyBounds, Principal, Refusal};
 
 use crate::answer::Problem;
-use crate::exchange::Exchange;
+use crate::request::RequestContext;
 
 /// Maximum number of entries of a list in a refusal.
 const TOLD_MAX: usize = 8;
 
 /// Refuses a client whose address is in none of its key's networks.
-pub(crate) fn check_address(exchange: &Exchange, principal: &Principal) -> Result<(), Problem> {
+pub(crate) fn check_address(request: &RequestContext, principal: &Principal) -> Result<(), Problem> {
     if principal.bounds.addresses.is_none() {
         return Ok(());
     }
-    let from = exchange.client_address();
+    let from = request.client_address();
     if principal.bounds.opens_from(from) {
         return Ok(());
     }

@@ -18,8 +18,9 @@ use meter::{Attempt, Charge, CommittedRequest, Counts, Outcome, Source, UnknownC
 use spool::Record;
 use tokio::time::Instant;
 
+use crate::account::{BudgetHold, RequestAccount};
 use crate::aggregation::PendingSettlement;
-use crate::exchange::{BudgetHold, Exchange, UpstreamCall, micros};
+use crate::attempt::{self, micros};
 use crate::handles::EndedRequest;
 
 use used::used;
@@ -35,35 +36,37 @@ struct RequestSettlement {
 /// The status of a request whose client disconnects before it receives one. nginx uses it; RFC 9110 defines none.
 const CALLER_GONE: u16 = 499;
 
-impl Exchange {
+impl RequestAccount {
     /// Settles the request once; later calls have no effect.
     pub(crate) fn finish(&mut self, outcome: Outcome, seen: Option<ResponseFacts>) {
         self.finish_at(Instant::now(), outcome, seen);
     }
 
-    /// Settles like [`Exchange::finish`], with the current time `now` of a function that has read the clock already.
+    /// Settles like [`RequestAccount::finish`], with the current time `now` of a function that has read the clock already.
     pub(crate) fn finish_at(&mut self, now: Instant, outcome: Outcome, seen: Option<ResponseFacts>) {
-        if std::mem::replace(&mut self.over, true) {
+        if std::mem::replace(&mut self.is_settled, true) {
             return;
         }
         self.commit_if_sent();
-        let outcome = if self.at.deadlines.has_left() { Outcome::CallerGone } else { outcome };
-        let duration_us = micros(now - self.begun);
+        let outcome = if self.request.deadlines().has_left() { Outcome::CallerGone } else { outcome };
+        let duration_us = micros(now - self.request.begun);
         if self.status == 0 {
             self.status = CALLER_GONE;
         }
-        self.told_in_part = seen.as_ref().is_some_and(|seen| seen.usage.is_some() && !seen.ended);
-        if let Some(sending) = self.sending.take() {
-            self.request_bytes = sending.progress.bytes();
-            if sending.probe.anything_written() && self.leaves_a_row() {
-                let attempt = self.attempt(&sending, now, seen);
-                self.attempts.push(attempt);
+        if let Some(inference) = &mut self.inference {
+            inference.is_usage_partial = seen.as_ref().is_some_and(|seen| seen.usage.is_some() && !seen.ended);
+        }
+        if let Some(attempt) = self.attempt.take() {
+            self.request_bytes = attempt.progress.bytes();
+            if attempt.probe.anything_written() && self.leaves_a_row() {
+                let record = self.record_of(&attempt, now, seen);
+                self.attempts.push(record);
             }
         }
-        let handles = &self.at.worker.handles;
-        let (route, method) = (&self.route, self.head.method_bytes());
+        let handles = &self.request.worker().handles;
+        let (route, method) = (&self.policy.route, self.request.head.method_bytes());
         let ended = EndedRequest { route, method, status: self.status, duration_us };
-        handles.ended(&self.snapshot.requests, &ended);
+        handles.ended(&self.request.snapshot.requests, &ended);
         if let Some((refusal, _)) = &self.refusal {
             handles.refused(*refusal);
         }
@@ -86,22 +89,31 @@ impl Exchange {
     }
 
     /// Returns the record of an attempt with its usage and cost.
-    pub(crate) fn attempt(&mut self, sending: &UpstreamCall, now: Instant, seen: Option<ResponseFacts>) -> Attempt {
+    pub(crate) fn record_of(
+        &mut self,
+        attempt: &attempt::Attempt,
+        now: Instant,
+        seen: Option<ResponseFacts>,
+    ) -> Attempt {
         let mut seen = seen.unwrap_or_default();
-        if seen.usage.is_none() && seen.ended && sending.status.is_some_and(|status| (200..300).contains(&status)) {
+        if seen.usage.is_none() && seen.ended && attempt.status.is_some_and(|status| (200..300).contains(&status)) {
             self.bill(&mut seen);
         }
-        let listed = self.call.as_ref().and_then(|call| {
-            self.snapshot.traffic.price(&call.provider, (&call.model, seen.model.as_deref()), self.started_at)
+        let listed = self.call().and_then(|call| {
+            self.request.snapshot.traffic.price(
+                &call.provider,
+                (&call.model, seen.model.as_deref()),
+                self.request.started_at,
+            )
         });
         let price = listed.zip(seen.terms).and_then(|(price, terms)| price.at(terms));
-        let cost = match (&seen.usage, sending.status) {
+        let cost = match (&seen.usage, attempt.status) {
             (Some(_), _) if seen.unknown.is_some() => None,
             (Some(usage), _) => price.as_ref().and_then(|price| price.cost(usage)),
             // An error of a provider costs what the provider reports (CX-6): nothing. An attempt that the provider
             // refused to begin costs nothing either.
             (None, Some(400..)) => Some(NanoUsd(0)),
-            (None, None) if sending.had_no_effect => Some(NanoUsd(0)),
+            (None, None) if attempt.had_no_effect => Some(NanoUsd(0)),
             (None, _) => None,
         };
         let known = seen.usage.as_ref().zip(listed).filter(|_| cost.is_none());
@@ -116,34 +128,37 @@ impl Exchange {
                 (None, Some(_), Some(_)) => UnknownCost::NoRate,
             }),
         };
-        if let Some(call) = &self.call
+        if let Some(call) = self.call()
             && !call.free
         {
             let model = (call.provider.name.clone(), call.model.clone());
-            self.at.worker.handles.used(model, seen.usage.as_ref(), cost);
+            self.request.worker().handles.used(model, seen.usage.as_ref(), cost);
         }
-        let attempt = Attempt {
-            provider: self.upstream.as_ref().map_or(&self.route, |upstream| &upstream.name).clone(),
-            model: self.call.as_ref().map(|call| call.model.clone()),
+        let record = Attempt {
+            provider: self.destination.as_ref().map_or(&self.policy.route, |upstream| &upstream.name).clone(),
+            model: self.call().map(|call| call.model.clone()),
             answered_model: seen.model.map(Arc::from),
-            status: sending.status,
-            upstream_id: sending.upstream_id.clone().or_else(|| seen.id.map(Arc::from)),
+            status: attempt.status,
+            upstream_id: attempt.upstream_id.clone().or_else(|| seen.id.map(Arc::from)),
             usage: seen.usage,
             raw_usage: seen.raw_usage.map(Arc::from),
             cost,
-            unknown: unknown.filter(|_| self.call.is_some()),
+            unknown: unknown.filter(|_| self.call().is_some()),
             price_version: seen.usage.and(cost).and(price).map(|price| price.version.clone()),
-            first_byte_us: sending.first_byte_us,
-            duration_us: micros(now - sending.since),
+            first_byte_us: attempt.first_byte_us,
+            duration_us: micros(now - attempt.since),
         };
-        self.known_cost = known;
-        attempt
+        if let Some(inference) = &mut self.inference {
+            inference.known_cost = known;
+        }
+        record
     }
 
     /// Bills a complete response without reported usage by the amount that the request itself determines, if it is
     /// countable.
     fn bill(&self, seen: &mut ResponseFacts) {
-        if let Some(billed) = self.call.as_ref().and_then(|call| call.billable) {
+        let inference = self.inference.as_ref().filter(|inference| inference.is_billable);
+        if let Some(billed) = inference.and_then(|inference| inference.call.as_ref()?.billable) {
             seen.usage = Some(Usage { billed: Some(billed), ..Usage::empty(Source::Counted) });
             seen.terms = Some(Terms::default());
         }
@@ -152,18 +167,18 @@ impl Exchange {
     /// Appends one usage event to the spool, or adds the request to the counts. A request that only counts tokens
     /// leaves neither.
     fn record(&mut self, committed: CommittedRequest, outcome: Outcome, duration_us: u64) {
-        if self.call.as_ref().is_some_and(|call| call.free) {
+        if self.call().is_some_and(|call| call.free) {
             committed.settle_as_reserved();
             return;
         }
         let (charge, unsaid) = self.charge(&committed.reserved());
-        match self.events {
+        match self.policy.events {
             Events::Folded => {
                 let counts = self.counts(&committed);
                 match self.prelogged.take() {
                     Some(prelogged) => prelogged.count(counts),
                     // The committed request is dropped unsettled, which `tollgate_meter_dropped_total` counts.
-                    None if !self.at.worker.aggregation.add(&counts) => return,
+                    None if !self.request.worker().aggregation.add(&counts) => return,
                     None => {}
                 }
                 PendingSettlement::settling(committed, charge, unsaid).done();
@@ -178,8 +193,10 @@ impl Exchange {
     /// Returns the charge of the request, and the part of it that no provider reported. If usage is unknown, or only a
     /// part of it was reported, the charge is at least the reservation.
     fn charge(&self, reserved: &Charge) -> (Charge, Charge) {
-        let (used, unsaid) = used(&self.attempts, self.known_cost, reserved);
-        if !self.told_in_part {
+        let inference = self.inference.as_ref();
+        let known_cost = inference.map_or(NanoUsd::ZERO, |inference| inference.known_cost);
+        let (used, unsaid) = used(&self.attempts, known_cost, reserved);
+        if !inference.is_some_and(|inference| inference.is_usage_partial) {
             return (used, unsaid);
         }
         let charge = used.or_more(reserved);
@@ -190,9 +207,9 @@ impl Exchange {
     fn counts(&self, committed: &CommittedRequest) -> Counts {
         Counts {
             subject: self.subject.recorded(),
-            route: self.route.clone(),
+            route: self.policy.route.clone(),
             status_class: u8::try_from(self.status / 100).unwrap_or(0),
-            minute: u32::try_from(self.started_at.unix_seconds() / 60).unwrap_or(u32::MAX),
+            minute: u32::try_from(self.request.started_at.unix_seconds() / 60).unwrap_or(u32::MAX),
             day: committed.day(),
             requests: 1,
             credits: committed.reserved().credits,
@@ -201,18 +218,20 @@ impl Exchange {
 
     /// Returns the usage event of the request.
     fn event(&mut self, settled: &RequestSettlement) -> UsageEvent {
-        let handles = &self.at.worker.handles;
+        let handles = &self.request.worker().handles;
+        let inference = self.inference.as_ref();
+        let format = self.call().map(|call| call.format).or_else(|| inference?.format);
         let refusal = self.refusal.as_ref().filter(|_| settled.outcome != Outcome::CallerGone);
         UsageEvent {
-            id: self.id,
+            id: self.request.id,
             subject: self.subject.recorded(),
-            started_at: self.started_at,
+            started_at: self.request.started_at,
             day: settled.day,
             charge: settled.charge,
-            route: self.route.clone(),
-            format: self.call.as_ref().map(|call| call.format).or(self.format).map(|format| handles.format(format)),
-            model: self.call.as_ref().map(|call| call.asked_model.clone()),
-            streamed: self.call.as_ref().is_some_and(|call| call.streamed),
+            route: self.policy.route.clone(),
+            format: format.map(|format| handles.format(format)),
+            model: self.call().map(|call| call.asked_model.clone()),
+            streamed: self.call().is_some_and(|call| call.streamed),
             status: self.status,
             outcome: settled.outcome,
             request_bytes: self.request_bytes,
@@ -227,21 +246,21 @@ impl Exchange {
     /// for another write.
     fn append(&mut self, event: UsageEvent, owed: PendingSettlement) {
         let record = if std::mem::take(&mut self.opened) { Record::Close(event) } else { Record::Event(event) };
-        let worker = &self.at.worker;
+        let worker = self.request.worker();
         let appended = worker.recorder.spool.borrow_mut().append(&record);
         match appended {
             Ok(()) => owed.done(),
             Err(error) => {
-                tracing::error!(request_id = %self.id, %error, "a usage event cannot be recorded yet");
+                tracing::error!(request_id = %self.request.id, %error, "a usage event cannot be recorded yet");
                 worker.aggregation.keep(record, owed);
             }
         }
     }
 }
 
-impl Drop for Exchange {
+impl Drop for RequestAccount {
     fn drop(&mut self) {
-        let outcome = if self.at.deadlines.is_ending() { Outcome::Drained } else { Outcome::CallerGone };
+        let outcome = if self.request.deadlines().is_ending() { Outcome::Drained } else { Outcome::CallerGone };
         self.finish(outcome, None);
     }
 }

@@ -125,7 +125,7 @@ pub(crate) fn from_provider(relayed: &mut RelayedHead) -> Result<Option<Arc<str>
     for name in OF_THE_ACCOUNT {
         edits.remove(name);
     }
-    edits.remove_fields(head.fields(), |field| is_of_the_account(field.name));
+    edits.remove_fields(head.fields(), |field| is_of_the_account(field.name) || is_sharing(field.name));
     edits.set(KnownName::XAccelBuffering, b"no")?;
     Ok(upstream_id.filter(|id| id.len() <= UPSTREAM_ID_LEN_MAX).map(Arc::from))
 }
@@ -136,6 +136,12 @@ fn is_of_the_account(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"anthropic-organization-id")
         || begins_with(b"x-ratelimit-")
         || begins_with(b"anthropic-ratelimit-")
+}
+
+/// Whether a field shares a response with pages of other origins. Only the gateway decides that.
+fn is_sharing(name: &[u8]) -> bool {
+    const PREFIX: &[u8] = b"access-control-";
+    name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }
 
 /// Continues the client's trace under its trace id; without a valid one, a trace begins with the request's own id (W3C

@@ -18,6 +18,7 @@ mod bytes;
 mod callers;
 mod clients;
 mod copies;
+mod cors;
 mod crash;
 mod demo;
 mod drain;

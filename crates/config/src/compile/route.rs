@@ -4,14 +4,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use access::Credits;
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::UsedNames;
 use crate::error::{At, Code, Problem};
 use crate::input::Input;
 use crate::schema::field::{Either, Entries};
-use crate::schema::traffic::{AuthInput, PathInput, RouteInput, UpstreamInput};
+use crate::schema::traffic::{AuthInput, PathInput, RespondInput, RouteInput, UpstreamInput};
 use crate::section::Reader;
-use crate::snapshot::{PathMatch, Route, Upstream};
+use crate::snapshot::{Action, FixedResponse, PathMatch, Redirect, Route, Upstream};
 
 /// The upstreams, and every name in the file, so that one invalid upstream is not reported again for each route.
 pub(super) struct Upstreams {
@@ -41,7 +44,7 @@ pub(super) fn routes(reader: &Reader<'_>, entries: &mut Entries<RouteInput>, ups
         route.name.take_if(|name| !names.take(reader, name, "route"));
         route.methods.dedup();
         route.allow_headers.dedup();
-        let upstream = route.upstreams.as_ref().and_then(|name| upstream(reader, name, upstreams));
+        let action = action(reader, route, upstreams);
         check_auth(reader, &route.auth);
         let Some((at, path)) = path(route.path.as_mut()) else {
             continue;
@@ -53,7 +56,7 @@ pub(super) fn routes(reader: &Reader<'_>, entries: &mut Entries<RouteInput>, ups
             reader.report(Problem::new(Code::Duplicate, at, message).expected(expected).first(first));
             continue;
         }
-        let Some(upstream) = upstream else {
+        let Some(action) = action else {
             continue;
         };
         let name = route.name.get_or_insert_with(|| Input::default(own_name(&path)));
@@ -61,7 +64,7 @@ pub(super) fn routes(reader: &Reader<'_>, entries: &mut Entries<RouteInput>, ups
             name: name.value.as_str().into(),
             path,
             methods,
-            upstream,
+            action,
             auth: route.auth.r#type.value,
             credits: Credits(route.credits.value.into()),
             events: route.events.value,
@@ -69,6 +72,63 @@ pub(super) fn routes(reader: &Reader<'_>, entries: &mut Entries<RouteInput>, ups
         }));
     }
     routes
+}
+
+/// Returns the action of a route, which has exactly one. The keys that only upstreams need are refused beside another.
+fn action(reader: &Reader<'_>, route: &RouteInput, upstreams: &Upstreams) -> Option<Action> {
+    const KEYS: [&str; 3] = ["upstreams", "respond", "redirect"];
+    let location = &route.location;
+    let given: Vec<&str> = KEYS.into_iter().filter(|key| location.has(key)).collect();
+    match given.as_slice() {
+        [] => {
+            location.missing(reader, &KEYS);
+            return None;
+        }
+        [_] => {}
+        [first, second, ..] => {
+            let message = format!("`{}` has `{first}` and `{second}`", location.path);
+            let problem = Problem::new(Code::BadValue, location.at, message);
+            reader.report(problem.expected("one of `upstreams`, `respond` and `redirect`"));
+            return None;
+        }
+    }
+    if let Some(name) = &route.upstreams {
+        return upstream(reader, name, upstreams).map(Action::Forward);
+    }
+    let of_upstreams = ["credits", "allow_headers"].into_iter().filter(|key| location.has(key));
+    for key in of_upstreams {
+        let message = format!("`{}` has no upstream, so `{key}` has no effect", location.path);
+        reader.report(Problem::new(Code::BadValue, location.at, message).expected(format!("no `{key}`")));
+    }
+    match (&route.respond, &route.redirect) {
+        (Some(respond), _) => Some(Action::Respond(fixed_response(reader, respond))),
+        (None, Some(redirect)) => {
+            let to = redirect.to.as_ref()?.value.clone();
+            Some(Action::Redirect(Redirect { to, status: redirect.status.value }))
+        }
+        (None, None) => None,
+    }
+}
+
+fn fixed_response(reader: &Reader<'_>, input: &RespondInput) -> FixedResponse {
+    let status = u16::try_from(input.status.value).ok().and_then(|status| StatusCode::from_u16(status).ok());
+    let status = status.unwrap_or(StatusCode::OK);
+    let body = Bytes::copy_from_slice(input.body.value.as_bytes());
+    if matches!(status.as_u16(), 204 | 205 | 304) && !body.is_empty() {
+        let message = format!("a response with the status {} has no content", status.as_u16());
+        let problem = Problem::new(Code::BadValue, input.body.at(), message);
+        reader.report(problem.expected("no `body`, or another `status`"));
+    }
+    let mut headers = HeaderMap::new();
+    if !body.is_empty() {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    }
+    for (name, value) in &input.headers {
+        if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
+            headers.insert(name, value.value.clone());
+        }
+    }
+    FixedResponse { status, headers, body }
 }
 
 /// Returns the name of a route that has none.

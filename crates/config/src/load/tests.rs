@@ -5,7 +5,7 @@ use access::{Amount, Budget, BudgetScope, Credits, KeyNo, Measure, Per, PlanId, 
 use meter::Caller;
 
 use super::*;
-use crate::snapshot::{Auth, Credential, Events, LogFormat, PathMatch, SignupMode, Traffic, Unbounded};
+use crate::snapshot::{Action, Auth, Credential, Events, LogFormat, PathMatch, SignupMode, Traffic, Unbounded};
 
 mod control;
 mod errors;
@@ -203,7 +203,8 @@ ai: {enabled: false}
         (&*routes[0].name, routes[0].auth, routes[0].credits.0, routes[0].events),
         ("/a", Auth::Key, 1, Events::Folded)
     );
-    assert_eq!(routes[0].upstream.origin.path, "/base");
+    let Action::Forward(upstream) = &routes[0].action else { panic!("the route has an upstream") };
+    assert_eq!(upstream.origin.path, "/base");
     assert_eq!(
         (&*routes[1].name, routes[1].auth, routes[1].credits.0, routes[1].events),
         ("b", Auth::None, 0, Events::Rows)

@@ -1,6 +1,7 @@
 //! The keys that a reload may change: routes, upstreams, providers, models, plans, limits and budgets.
 
 mod forms;
+mod route;
 
 use std::time::Duration;
 
@@ -12,21 +13,20 @@ use super::field::{
     Either, Entries, Values, default, list, maybe_nested, nested, one_entry, optional, or_empty, required, sections,
     single_or,
 };
-use super::form::{Boolean, DurationForm, ListLater, SizeForm, Whole, Words};
+use super::form::{Boolean, DurationForm, SizeForm, Whole, Words};
 use super::price::PriceInput;
 use super::process::{LIMIT, WINDOW};
 use super::section;
 use crate::input::Input;
-use crate::snapshot::{
-    Auth, BudgetDimension, Credential, Dimension, Events, LimitSubject, OnHangup, Origin, QuotaStatus, Unbounded,
-};
+use crate::snapshot::{BudgetDimension, Credential, Dimension, LimitSubject, OnHangup, Origin, QuotaStatus, Unbounded};
 use crate::spec::Rule;
 use forms::{
-    AMOUNT, ANY_NAME, AUTH, BACKEND, BUDGET_DIMENSION, CREDENTIAL, EVENTS, HEADER, HEADERS, KIND, METHOD, MODEL, MONEY,
-    NAME, NETWORK, ON_HANGUP, PATH, PATH_OF_FILE, PER, PLAN, PREFIX, PUBLIC_KEY, QUOTA_STATUS, SERVER_TOOL_ROUNDS_MAX,
-    UNBOUNDED, URL, base_url_of_kind, name_of_mock,
+    AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, CREDENTIAL, HEADERS, KIND, MODEL, MONEY, NAME, NETWORK, ON_HANGUP,
+    PATH_OF_FILE, PER, PLAN, PREFIX, PUBLIC_KEY, QUOTA_STATUS, SERVER_TOOL_ROUNDS_MAX, UNBOUNDED, URL,
+    base_url_of_kind, name_of_mock,
 };
 pub(crate) use forms::{CREDENTIAL_EXPECTED, DRAIN_BYTES, DRAIN_TIME, is_model, parse_credential};
+pub(crate) use route::{AuthInput, PathInput, RespondInput, RouteInput};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -247,47 +247,6 @@ section! {
         url: Option<Input<Origin>> = required(BACKEND);
         /// The share of the requests.
         weight: Input<u32> = default(Whole::<u32>::new(1, 1).or_later(1_000), || 1);
-    }
-}
-
-section! {
-    RouteInput {
-        /// The name in logs and metrics.
-        name: Option<Input<String>> = optional(NAME, "the path");
-        /// `/users` matches this path only.
-        path: Option<Either<String, PathInput>> = single_or(PATH, nested::<PathInput>(), None);
-        /// The methods of the route, in capitals.
-        methods: Values<String> =
-            list(METHOD, 64, "all").not_empty("at least one method, or no `methods` for all");
-        /// The upstream that gets the requests.
-        upstreams: Option<Input<String>> = required(ListLater(ANY_NAME));
-        /// The authentication that clients need.
-        auth: AuthInput = nested::<AuthInput>();
-        /// The credits that a request costs.
-        credits: Input<u32> = default(Whole::u32_from(0), || 1);
-        /// Usage is stored as counts per minute, or as one row per request.
-        events: Input<Events> = default(EVENTS, || Events::Folded);
-        /// [Headers that backends trust](#headers-that-backends-trust) and that clients may send.
-        allow_headers: Values<String> = list(HEADER, 64, "none");
-        later: host, headers, query, strategy, labels, rate_limit, rate_limits, timeouts, fallback, transformations,
-            cors, cache, addresses;
-    }
-}
-
-section! {
-    PathInput {
-        /// `/users` also matches `/users/1`, but not `/usersx`; a final slash is ignored.
-        prefix: Option<Input<String>> = required(PATH).unless("regex");
-        later: regex;
-    }
-}
-
-section! {
-    AuthInput {
-        /// Clients need a valid key, or all clients are admitted.
-        r#type: Input<Auth> = default(AUTH, || Auth::Key);
-        later: r#use, require;
-        rules: Rule::Required("type");
     }
 }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use access::Credits;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::upstream::Upstream;
 
@@ -15,8 +17,8 @@ pub struct Route {
     pub path: PathMatch,
     /// The methods that it accepts, uppercase; empty means all.
     pub methods: Vec<String>,
-    /// The destination of its requests.
-    pub upstream: Arc<Upstream>,
+    /// What happens to its requests.
+    pub action: Action,
     /// The authentication that it requires.
     pub auth: Auth,
     /// The credits that a request costs. Default 1.
@@ -25,6 +27,37 @@ pub struct Route {
     pub events: Events,
     /// Headers that upstreams may trust and that the client may still set, in lowercase. Default none.
     pub allow_headers: Vec<Box<str>>,
+}
+
+/// What happens to the requests of a route.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// They are forwarded: `upstreams`.
+    Forward(Arc<Upstream>),
+    /// The gateway responds: `respond`.
+    Respond(FixedResponse),
+    /// The client is sent to another address: `redirect`.
+    Redirect(Redirect),
+}
+
+/// A response from the configuration.
+#[derive(Debug, Clone)]
+pub struct FixedResponse {
+    /// The status, from 200 to 599.
+    pub status: StatusCode,
+    /// The fields, without those of framing.
+    pub headers: HeaderMap,
+    /// The content; empty for a status without content.
+    pub body: Bytes,
+}
+
+/// A redirect to another address.
+#[derive(Debug, Clone)]
+pub struct Redirect {
+    /// The new address: a path, or an `http` or `https` URL.
+    pub to: HeaderValue,
+    /// 301, 302, 303, 307 or 308.
+    pub status: StatusCode,
 }
 
 /// The setting `routes[].path` of the file.

@@ -11,10 +11,11 @@ use http1::ResponseTo;
 use tokio::time::Instant;
 
 use super::{BorrowedConnection, UpstreamResponse};
+use crate::account::RequestAccount;
 use crate::admit;
 use crate::answer::Problem;
+use crate::attempt::Attempt;
 use crate::body;
-use crate::exchange::Exchange;
 use crate::probe::Probe;
 use crate::upload::{Progress, Upload, UploadError};
 use crate::upstream::download::Download;
@@ -51,7 +52,7 @@ enum PassedDeadline {
 
 /// One attempt to send a request.
 pub(super) struct SendAttempt<'a> {
-    pub(super) exchange: &'a mut Exchange,
+    pub(super) account: &'a mut RequestAccount,
     pub(super) head: &'a OutgoingHead,
     pub(super) pool: &'a Rc<Pool>,
     pub(super) progress: &'a Rc<Progress>,
@@ -62,14 +63,14 @@ pub(super) struct SendAttempt<'a> {
 
 impl SendAttempt<'_> {
     pub(super) async fn on_http1(self, link: Box<Http1Connection>, upload: Upload) -> Result<AttemptOutcome, Problem> {
-        let (exchange, progress) = (self.exchange, self.progress);
+        let (account, progress) = (self.account, self.progress);
         let may_repeat = link.reused && self.repeats < REPEATS_MAX;
         let mut call = Http1Call::start(link, self.head, upload).map_err(|error| {
             Problem::new(Refusal::BadRequest, "the request cannot be sent over HTTP/1.1").because(&error)
         })?;
         let probe = call.probe();
-        exchange.sending(probe.clone(), progress.clone(), self.now);
-        let error = match wait(exchange, progress, |cx| call.poll_head(cx)).await? {
+        account.begin_attempt(Attempt::new(probe.clone(), progress.clone(), self.now));
+        let error = match wait(account, progress, |cx| call.poll_head(cx)).await? {
             Ok(head) => {
                 let (head, body) = call.into_response(head);
                 let body = Download::Http1(body);
@@ -89,11 +90,11 @@ impl SendAttempt<'_> {
                 error
             }
         };
-        Err(unanswered(&error, error.is_protocol(), progress, exchange))
+        Err(unanswered(&error, error.is_protocol(), progress, account))
     }
 
     pub(super) async fn on_http2(self, slot: StreamSlot, upload: Upload) -> Result<AttemptOutcome, Problem> {
-        let (exchange, progress) = (self.exchange, self.progress);
+        let (account, progress) = (self.account, self.progress);
         let head = call::head(self.head, &upload).map_err(|error| {
             Problem::new(Refusal::BadRequest, "the request cannot be sent over HTTP/2").because(&error)
         })?;
@@ -108,12 +109,12 @@ impl SendAttempt<'_> {
                 slot.session.drain();
                 return Ok(AttemptOutcome::Again(unsent.upload));
             }
-            Err(UnsentRequest { error, .. }) => return Err(broken(&Http2CallError::Http2(error), progress, exchange)),
+            Err(UnsentRequest { error, .. }) => return Err(broken(&Http2CallError::Http2(error), progress, account)),
         };
         let _silence_guard =
             SilenceGuard { session: slot.session.clone(), probe: probe.clone(), since: Instant::now() };
-        exchange.sending(probe.clone(), progress.clone(), self.now);
-        let error = match wait(exchange, progress, |cx| {
+        account.begin_attempt(Attempt::new(probe.clone(), progress.clone(), self.now));
+        let error = match wait(account, progress, |cx| {
             let polled = call.poll_head(cx);
             // After a call has ended, the copy is needed for a retry.
             if is_large && polled.is_pending() && call.is_sent() {
@@ -145,7 +146,9 @@ impl SendAttempt<'_> {
         }
         let had_no_effect = error.is_refused() || (!error.is_of_caller() && !probe.anything_written());
         if had_no_effect {
-            exchange.had_no_effect();
+            if let Some(attempt) = &mut account.attempt {
+                attempt.had_no_effect = true;
+            }
         }
         if may_repeat
             && (had_no_effect || (is_repeatable && error.is_lost() && !call.is_answered()))
@@ -156,7 +159,7 @@ impl SendAttempt<'_> {
             }
             return Ok(AttemptOutcome::Again(body));
         }
-        Err(broken(&error, progress, exchange))
+        Err(broken(&error, progress, account))
     }
 }
 
@@ -178,12 +181,12 @@ impl Drop for SilenceGuard {
 
 /// Waits for `poll`, with the deadlines of the client's body and of the response.
 async fn wait<T>(
-    exchange: &Exchange,
+    account: &RequestAccount,
     progress: &Progress,
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
 ) -> Result<T, PassedDeadline> {
-    let timeouts = exchange.timeouts();
-    let (deadlines, total_at) = (exchange.deadlines(), exchange.total_at());
+    let timeouts = account.timeouts();
+    let (deadlines, total_at) = (account.request.deadlines(), account.total_at());
     let deadline = || {
         let patience = if progress.is_whole() { timeouts.first_byte } else { timeouts.idle };
         (progress.moved_at() + patience).min(total_at)
@@ -218,18 +221,23 @@ impl From<PassedDeadline> for Problem {
     }
 }
 
-fn broken(error: &Http2CallError, progress: &Progress, exchange: &Exchange) -> Problem {
+fn broken(error: &Http2CallError, progress: &Progress, account: &RequestAccount) -> Problem {
     if error.is_refused() {
         let message = "the upstream refused the request and did nothing of it";
         return Problem::new(Refusal::UpstreamReset, message).because(error);
     }
-    unanswered(error, error.is_protocol(), progress, exchange)
+    unanswered(error, error.is_protocol(), progress, account)
 }
 
 /// Returns the refusal for a missing response.
-fn unanswered(error: &dyn std::error::Error, is_protocol: bool, progress: &Progress, exchange: &Exchange) -> Problem {
+fn unanswered(
+    error: &dyn std::error::Error,
+    is_protocol: bool,
+    progress: &Progress,
+    account: &RequestAccount,
+) -> Problem {
     match progress.failed() {
-        Some(UploadError::TooLarge) => return admit::too_large(exchange.snapshot.traffic.sizes.body_bytes_max),
+        Some(UploadError::TooLarge) => return admit::too_large(account.request.snapshot.traffic.sizes.body_bytes_max),
         Some(UploadError::Malformed(violation)) => return body::malformed(violation),
         Some(UploadError::CallerGone) => {
             return Problem::new(Refusal::BadRequest, "the request's body is incomplete").because(error).caller_gone();

@@ -7,18 +7,18 @@ use access::SubjectKind;
 use meter::{Charge, Outcome};
 use tokio::time::Instant;
 
+use crate::account::RequestAccount;
 use crate::aggregation::PendingSettlement;
-use crate::exchange::Exchange;
 use crate::settle::RequestSettlement;
 
-impl Exchange {
+impl RequestAccount {
     /// Ends a request that was not sent. A usage event is recorded if the request has an open record, or if it is a
     /// refused LLM request of an authenticated client. A request whose client disconnected is not refused. A request
     /// that only counts tokens has no usage event.
     pub(super) fn record_unsent(&mut self, now: Instant, outcome: Outcome, duration_us: u64, owed: PendingSettlement) {
         let is_refused = self.refusal.is_some() && outcome != Outcome::CallerGone;
         if self.opened || (is_refused && self.takes_a_row(now)) {
-            let (day, charge) = (self.started_at.day(), Charge::default());
+            let (day, charge) = (self.request.started_at.day(), Charge::default());
             let mut event = self.event(&RequestSettlement { day, charge, outcome, duration_us });
             event.model = self.known_model();
             self.append(event, owed);
@@ -28,10 +28,11 @@ impl Exchange {
     }
 
     fn takes_a_row(&self, now: Instant) -> bool {
-        if self.format.is_none() || self.subject.kind() == SubjectKind::Anonymous {
+        let format = self.inference.as_ref().and_then(|inference| inference.format);
+        if format.is_none() || self.subject.kind() == SubjectKind::Anonymous {
             return false;
         }
-        let worker = &self.at.worker;
+        let worker = self.request.worker();
         // The reserve of the spool is for requests that were admitted.
         worker.recorder.spool.borrow().has_room() && worker.refusals.takes(&self.subject, now)
     }
@@ -39,8 +40,9 @@ impl Exchange {
     /// Returns the requested model if the configuration or a price list names it. The store keeps a row per model name,
     /// and the names that clients invent are unbounded.
     fn known_model(&self) -> Option<Arc<str>> {
-        let asked = self.call.as_ref().map(|call| &call.asked_model).or(self.asked_in_vain.as_ref())?;
-        let target = self.call.as_ref().map(|call| (&*call.provider, &*call.model));
-        self.snapshot.traffic.names(asked, target).then(|| asked.clone())
+        let inference = self.inference.as_ref()?;
+        let asked = self.call().map(|call| &call.asked_model).or(inference.refused_model.as_ref())?;
+        let target = self.call().map(|call| (&*call.provider, &*call.model));
+        self.request.snapshot.traffic.names(asked, target).then(|| asked.clone())
     }
 }

@@ -338,6 +338,8 @@ fn the_shared_account_is_not_told() {
         ("X-RateLimit-Remaining-Tokens", "1"),
         ("x-ratelimit-limit", "1"),
         ("anthropic-ratelimit-tokens-reset", "1"),
+        ("Access-Control-Allow-Origin", "*"),
+        ("access-control-expose-headers", "x"),
         ("request-id", "req_1"),
         ("retry-after", "3"),
         ("openai-version", "2020-10-01"),

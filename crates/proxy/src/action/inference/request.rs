@@ -1,20 +1,22 @@
 //! An LLM request: its format, its model, its provider, and the body that the provider receives.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
-use access::{KeyBounds, Refusal};
+use access::Refusal;
 use ai::bound::Extent;
 use ai::{EndpointCall, Format, RequestFields};
 use bytes::Bytes;
 use config::{ResolveError, ResolvedModel};
 use http1::KnownName;
-use meter::{Charge, Limits};
+use meter::Charge;
 
+use crate::account::{InferenceCall, RequestAccount};
 use crate::answer::Problem;
+use crate::authenticate::Client;
 use crate::body::{self, BodyBounds, IncomingBody};
 use crate::bound::{self, CallLimits, CallSize};
 use crate::capacity::MemoryPermit;
-use crate::exchange::{Exchange, InferenceCall};
 use crate::head::{Head, text};
 use crate::inflate::{self, Coding};
 use crate::scope;
@@ -27,16 +29,14 @@ const ON_WORKER_BYTES_MAX: usize = 256 * 1024;
 pub(crate) struct InferenceRequest<'a> {
     pub(crate) called: &'a EndpointCall<'a>,
     pub(crate) format: Format,
-    pub(crate) head: &'a Head,
-    pub(crate) bounds: &'a KeyBounds,
-    pub(crate) limits: &'a Arc<Limits>,
+    pub(crate) client: &'a Client,
     /// The permit that counts the body's bytes; it counts none yet.
     pub(crate) held: MemoryPermit,
 }
 
 /// An LLM request with its maximum charge and the body for its provider.
 pub(crate) struct Inference {
-    pub(crate) call: InferenceCall,
+    pub(crate) call: Rc<InferenceCall>,
     /// The maximum that the request may use, in credits and in the measures that the client's budgets limit; `None` for
     /// a free request.
     pub(crate) charge: Option<Charge>,
@@ -47,29 +47,46 @@ pub(crate) struct Inference {
 }
 
 /// Reads the body, resolves the model, and applies the permitted edits to the body.
-pub(crate) async fn read(exchange: &mut Exchange, asking: InferenceRequest<'_>) -> Result<Inference, Problem> {
-    let InferenceRequest { called, format, head, bounds: bound, limits, held } = asking;
-    let coding = inflate::coding(head)?;
-    let bytes_max =
-        exchange.snapshot.traffic.sizes.body_bytes_max.min(exchange.worker().shared.capacity.body_bytes_max());
-    let bounds = BodyBounds { bytes_max, idle: exchange.timeouts().idle, total_at: exchange.total_at() };
+pub(crate) async fn read(
+    account: &mut RequestAccount,
+    body: &mut IncomingBody,
+    asking: InferenceRequest<'_>,
+) -> Result<Inference, Problem> {
+    let InferenceRequest { called, format, client, held } = asking;
+    let head = account.request.head.clone();
+    let coding = inflate::coding(&head)?;
+    let bytes_max = account
+        .request
+        .snapshot
+        .traffic
+        .sizes
+        .body_bytes_max
+        .min(account.request.worker().shared.capacity.body_bytes_max());
+    let bounds = BodyBounds { bytes_max, idle: account.timeouts().idle, total_at: account.total_at() };
     let inflated = held.another();
-    let mut body = match exchange.body.take() {
+    let mut content = match body.take() {
         Some(incoming) => body::read(incoming, held, &bounds).await?,
         None => Bytes::new(),
     };
-    exchange.body = IncomingBody::Whole;
+    *body = IncomingBody::Whole;
     if let Some(coding) = coding {
-        body = plain(coding, body, inflated, bytes_max).await?;
+        content = plain(coding, content, inflated, bytes_max).await?;
     }
-    let mut asked = ask(called, head, &body).await?;
-    let resolved = scope::check_model(bound, &asked.model).and_then(|()| {
-        exchange.snapshot.traffic.resolve_model(format, &asked.model).map_err(|why| unresolved(&why, &asked.model))
+    let mut asked = ask(called, &head, &content).await?;
+    let resolved = scope::check_model(&client.principal.bounds, &asked.model).and_then(|()| {
+        account
+            .request
+            .snapshot
+            .traffic
+            .resolve_model(format, &asked.model)
+            .map_err(|why| unresolved(&why, &asked.model))
     });
     let ResolvedModel { provider, asked: asked_model, model, credits } = resolved.inspect_err(|_| {
-        exchange.asked_in_vain = Some(Arc::from(asked.model.as_str()));
+        if let Some(inference) = &mut account.inference {
+            inference.refused_model = Some(Arc::from(asked.model.as_str()));
+        }
     })?;
-    let call = InferenceCall {
+    let call = Rc::new(InferenceCall {
         format,
         asked_model,
         provider,
@@ -77,28 +94,30 @@ pub(crate) async fn read(exchange: &mut Exchange, asking: InferenceRequest<'_>) 
         streamed: asked.stream,
         billable: asked.billable,
         free: called.endpoint.free(),
-    };
-    exchange.asks(call.clone());
+    });
+    if let Some(inference) = &mut account.inference {
+        inference.call = Some(call.clone());
+    }
     let mut charge = (!call.free).then(|| Charge::credits(credits));
     if let Some(charge) = &mut charge
-        && bound::is_asked(limits)
+        && bound::is_asked(&client.limits)
     {
-        let at = exchange.worker().shared.clock.now();
-        let holding = CallLimits { limits, budgets: &exchange.snapshot.traffic.budgets, at };
-        let extent = extent(called, &asked, &body).await?;
+        let at = account.request.worker().shared.clock.now();
+        let holding = CallLimits { limits: &client.limits, budgets: &account.request.snapshot.traffic.budgets, at };
+        let extent = extent(called, &asked, &content).await?;
         let extent = extent.with_tool_rounds(holding.budgets.server_tool_rounds);
         let (provider, model) = (&call.provider, &*call.model);
-        let searches = exchange.snapshot.traffic.always_searches(provider, model);
+        let searches = account.request.snapshot.traffic.always_searches(provider, model);
         let extent = if searches { extent.searching() } else { extent };
-        let price = exchange.snapshot.traffic.price(provider, (model, None), exchange.started_at);
-        let most = exchange.snapshot.traffic.limits(provider, model, exchange.started_at);
+        let price = account.request.snapshot.traffic.price(provider, (model, None), account.request.started_at);
+        let most = account.request.snapshot.traffic.limits(provider, model, account.request.started_at);
         let (bound, lowered) = holding.bound(&CallSize { extent: &extent, model, price, limits: most })?;
         (charge.tokens, charge.money) = (bound.tokens, bound.money);
         if let Some(lowered) = lowered {
             asked = asked.with_limit(lowered);
         }
     }
-    let rewritten = asked.rewrite(&body, &model, true);
+    let rewritten = asked.rewrite(&content, &model, true);
     Ok(Inference { call, charge, body: rewritten.segments, usage_injected: rewritten.usage_injected })
 }
 

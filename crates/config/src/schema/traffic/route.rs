@@ -1,0 +1,156 @@
+//! The keys of `routes[]`.
+
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde_json::{Value as Json, json};
+
+use super::super::field::{Either, Map, Values, default, list, maybe_nested, nested, optional, required, single_or};
+use super::super::form::{ListLater, Scalar, TextForm, Whole, Words};
+use super::super::process::{accept, bad};
+use super::super::section;
+use super::forms::{ANY_NAME, AUTH, EVENTS, HEADER, METHOD, NAME, PATH};
+use crate::input::Input;
+use crate::settings::Value;
+use crate::snapshot::{Auth, Events};
+use crate::spec::Rule;
+
+section! {
+    RouteInput {
+        /// The name in logs and metrics.
+        name: Option<Input<String>> = optional(NAME, "the path");
+        /// `/users` matches this path only.
+        path: Option<Either<String, PathInput>> = single_or(PATH, nested::<PathInput>(), None);
+        /// The methods of the route, in capitals.
+        methods: Values<String> =
+            list(METHOD, 64, "all").not_empty("at least one method, or no `methods` for all");
+        /// The upstream that gets the requests. A route has this key, `respond` or `redirect`.
+        upstreams: Option<Input<String>> = optional(ListLater(ANY_NAME), "");
+        /// The gateway's own response.
+        respond: Option<RespondInput> = maybe_nested::<RespondInput>();
+        /// A redirect to another address.
+        redirect: Option<RedirectInput> = maybe_nested::<RedirectInput>();
+        /// The authentication that clients need.
+        auth: AuthInput = nested::<AuthInput>();
+        /// The credits that a request to an upstream costs; other requests are free.
+        credits: Input<u32> = default(Whole::u32_from(0), || 1);
+        /// Usage is stored as counts per minute, or as one row per request.
+        events: Input<Events> = default(EVENTS, || Events::Folded);
+        /// [Headers that backends trust](#headers-that-backends-trust) and that clients may send.
+        allow_headers: Values<String> = list(HEADER, 64, "none");
+        later: host, headers, query, strategy, labels, rate_limit, rate_limits, timeouts, fallback, transformations,
+            cors, cache, addresses, upgrades, compression;
+        rules: Rule::ExactlyOne(&["upstreams", "respond", "redirect"]), Rule::Requires("credits", "upstreams"),
+            Rule::Requires("allow_headers", "upstreams");
+    }
+}
+
+section! {
+    PathInput {
+        /// `/users` also matches `/users/1`, but not `/usersx`; a final slash is ignored.
+        prefix: Option<Input<String>> = required(PATH).unless("regex");
+        later: regex;
+    }
+}
+
+section! {
+    AuthInput {
+        /// Clients need a valid key, or all clients are admitted.
+        r#type: Input<Auth> = default(AUTH, || Auth::Key);
+        later: r#use, require;
+        rules: Rule::Required("type");
+    }
+}
+
+section! {
+    RespondInput {
+        /// The status of the response.
+        status: Input<u32> = default(Whole::<u32>::new(200, 599), || 200);
+        /// The content, in UTF-8. Statuses 204, 205 and 304 have none.
+        body: Input<String> = default(BODY, String::new);
+        /// Further fields of the response. Content without `Content-Type` is `text/plain; charset=utf-8`.
+        headers: Vec<(String, Input<HeaderValue>)> =
+            Map::new(FIELD_VALUE, is_own_field, "a field name, other than those of framing and of connections", FIELD_NAME_PATTERN);
+        rules: Rule::Values(content_of_status), Rule::Values(own_fields);
+    }
+}
+
+section! {
+    RedirectInput {
+        /// The new address. It gets the query of the request, unless it has its own.
+        to: Option<Input<HeaderValue>> = required(LOCATION);
+        /// 301 and 308 are permanent: clients store them. 307 and 308 keep the method and the body.
+        status: Input<StatusCode> = default(REDIRECT_STATUS, || StatusCode::TEMPORARY_REDIRECT);
+    }
+}
+
+/// The condition of `body` on `status`.
+fn content_of_status() -> Json {
+    let status = json!({"enum": [204, "204", 205, "205", 304, "304"]});
+    let body = json!({"anyOf": [{"const": ""}, {"const": null}, {"$ref": "#/$defs/reference"}]});
+    let without_content = json!({"properties": {"status": status}, "required": ["status"]});
+    json!({"if": without_content, "then": {"properties": {"body": body}}})
+}
+
+/// The condition of [`is_own_field`] on the names in `headers`, in their usual spellings.
+fn own_fields() -> Json {
+    let framing = "^([Cc]onnection|[Cc]ontent-[Ll]ength|[Tt]ransfer-[Ee]ncoding|[Uu]pgrade)$";
+    json!({"properties": {"headers": {"propertyNames": {"not": {"pattern": framing}}}}})
+}
+
+/// Longest content of a response from the configuration, in bytes.
+const BODY_LEN_MAX: usize = 64 * 1024;
+const BODY: TextForm<String> = TextForm {
+    parse: |body| accept(body, body.len() <= BODY_LEN_MAX, "at most 64 KiB"),
+    shown: |body| Value::text(body),
+    cell: "text of at most 64 KiB",
+    pattern: "",
+    scalar: Scalar::Any,
+};
+
+/// Longest value of a field from the configuration, in bytes.
+const FIELD_VALUE_LEN_MAX: usize = 4_096;
+const FIELD_VALUE: TextForm<HeaderValue> = TextForm {
+    parse: |value| {
+        let parsed = HeaderValue::from_str(value).ok().filter(|value| value.len() <= FIELD_VALUE_LEN_MAX);
+        parsed.ok_or_else(|| bad("a field value of at most 4,096 bytes without control characters"))
+    },
+    shown: |value| Value::text(String::from_utf8_lossy(value.as_bytes())),
+    cell: "text",
+    pattern: r"^[^\x00-\x08\x0A-\x1F\x7F]*$",
+    scalar: Scalar::Any,
+};
+const FIELD_NAME_PATTERN: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$";
+
+/// Whether a response from the configuration may have the field: the gateway writes those of framing itself.
+fn is_own_field(name: &str) -> bool {
+    let parsed = HeaderName::from_bytes(name.as_bytes()).ok().filter(|_| name.len() <= 64);
+    parsed.is_some_and(|name| ![CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE].contains(&name))
+}
+
+const LOCATION: TextForm<HeaderValue> = TextForm {
+    parse: |to| {
+        let expected = "a path (/new) or an `http` or `https` URL";
+        accept(to, is_location(to), expected).and_then(|to| HeaderValue::from_str(&to).map_err(|_| bad(expected)))
+    },
+    shown: |to| Value::text(String::from_utf8_lossy(to.as_bytes())),
+    cell: "path, or `http` or `https` URL",
+    pattern: "^(/([!-.0-~][!-~]*)?|https?://[!-.0-~][!-~]*)$",
+    scalar: Scalar::Text,
+};
+
+/// Whether `to` is a path or a URL. `//host` is neither: browsers take it for another host.
+fn is_location(to: &str) -> bool {
+    const LEN_MAX: usize = 2_048;
+    let rest =
+        ["https://", "http://", "/"].into_iter().find_map(|start| to.strip_prefix(start).map(|rest| (start, rest)));
+    let is_valid = rest.is_some_and(|(start, rest)| !rest.starts_with('/') && (start == "/" || !rest.is_empty()));
+    is_valid && to.len() <= LEN_MAX && to.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+const REDIRECT_STATUS: Words<StatusCode> = Words::new(&[
+    ("301", StatusCode::MOVED_PERMANENTLY),
+    ("302", StatusCode::FOUND),
+    ("303", StatusCode::SEE_OTHER),
+    ("307", StatusCode::TEMPORARY_REDIRECT),
+    ("308", StatusCode::PERMANENT_REDIRECT),
+]);

@@ -1,0 +1,82 @@
+//! What happens to an admitted request: each action has its module.
+
+pub(crate) mod forward;
+pub(crate) mod inference;
+pub(crate) mod models;
+pub(crate) mod respond;
+
+use access::Refusal;
+use ai::EndpointCall;
+use bytes::Bytes;
+use config::snapshot;
+use http::Response;
+use http1::InvalidPart;
+use meter::rate::RateLevel;
+use meter::{AdmissionInfo, Charge, Reservation};
+
+use crate::account::RequestAccount;
+use crate::answer::Problem;
+use crate::authenticate::Client;
+use crate::budget;
+use crate::forward::UpstreamResponse;
+use crate::relay::TappedResponse;
+
+/// The action of the route that a request matches.
+pub(crate) enum Action<'a> {
+    /// The request is forwarded to the upstream of a configured route.
+    Forward(forward::ForwardedRoute<'a>),
+    /// The gateway's own response, from the configuration.
+    Respond(&'a snapshot::FixedResponse),
+    /// The client is sent to another address.
+    Redirect(&'a snapshot::Redirect),
+    /// An LLM call is sent to a provider.
+    Inference(inference::InferenceEndpoint),
+    /// The gateway reports that it runs.
+    Status,
+    /// The models that the client may use are listed.
+    Models(EndpointCall<'static>),
+}
+
+/// The response of an action.
+pub(crate) enum Handled {
+    /// A response that the gateway created, with the state of the client's rate limit.
+    Own(Response<Bytes>, Option<RateLevel>),
+    /// An upstream's response, which is to be relayed.
+    Relayed(RelayedResponse),
+}
+
+/// An upstream's response, with what relaying it needs.
+pub(crate) struct RelayedResponse {
+    pub(crate) answered: UpstreamResponse,
+    pub(crate) tap: Option<Box<TappedResponse>>,
+    pub(crate) admission: AdmissionInfo,
+}
+
+/// Reserves the maximum usage of the request in every limit and budget of its client; `charge` is `None` for a free
+/// request. An anonymous client has no limits.
+async fn limit(
+    account: &mut RequestAccount,
+    client: Option<&Client>,
+    charge: Option<Charge>,
+) -> Result<AdmissionInfo, Problem> {
+    let reservation = match client {
+        Some(client) => budget::reserve(account, &client.limits, charge).await?,
+        None => Reservation::open(),
+    };
+    let admission = reservation.info();
+    account.reserved(reservation);
+    Ok(admission)
+}
+
+/// Counts a request to which the gateway itself responds: it is free, but has a rate limit.
+async fn limit_free(account: &mut RequestAccount, client: Option<&Client>) -> Result<AdmissionInfo, Problem> {
+    let admission = limit(account, client, None).await?;
+    account.spend();
+    Ok(admission)
+}
+
+/// Returns the refusal of a request whose head cannot be written, because the configuration or a credential has an
+/// invalid byte.
+fn unwritable(part: InvalidPart) -> Problem {
+    Problem::new(Refusal::Internal, "the request's head cannot be written").because(&part)
+}

@@ -1,0 +1,32 @@
+//! The action of the endpoints that list models.
+
+use ai::EndpointCall;
+
+use super::inference::request;
+use super::{Handled, limit_free};
+use crate::account::RequestAccount;
+use crate::answer::{self, Problem};
+use crate::authenticate::Client;
+use crate::dialect::dialect_of;
+
+/// Lists the models that the key may use, or returns the model in the path. Other models are reported as missing.
+pub(crate) async fn models(
+    called: &EndpointCall<'_>,
+    account: &mut RequestAccount,
+    client: &Client,
+) -> Result<Handled, Problem> {
+    let admission = limit_free(account, Some(client)).await?;
+    let (snapshot, bounds) = (&account.request.snapshot, &client.principal.bounds);
+    let dialect = dialect_of(called, &account.request.head);
+    let mut names = snapshot.traffic.model_names();
+    names.retain(|name| bounds.opens_model(name));
+    let owner = snapshot.process.brand.slug();
+    let body = match called.model.as_deref() {
+        None => ai::models::list(dialect, &names, owner),
+        Some(name) if snapshot.traffic.serves(name) && bounds.opens_model(name) => {
+            ai::models::one(dialect, name, owner)
+        }
+        Some(name) => return Err(request::no_model(name)),
+    };
+    Ok(Handled::Own(answer::json(body), admission.rate))
+}

@@ -1,0 +1,61 @@
+//! The phase in which the client of a request is identified, counted and checked against the bounds of its key.
+
+use std::sync::Arc;
+
+use access::{Principal, Refusal};
+use config::snapshot::Auth;
+use http::{HeaderValue, header};
+use meter::Limits;
+
+use crate::account::RequestAccount;
+use crate::answer::Problem;
+use crate::capacity::CallBound;
+use crate::{budget, identify, scope};
+
+/// An identified client.
+pub(crate) struct Client {
+    pub(crate) principal: Arc<Principal>,
+    /// The limits and budgets that apply to it.
+    pub(crate) limits: Arc<Limits>,
+}
+
+/// Identifies the client, if the route requires it, counts the request for its subject, and checks its address. An
+/// unidentified client is subject to the limits of unauthenticated clients.
+pub(crate) async fn authenticate(account: &mut RequestAccount, auth: Auth) -> Result<Option<Client>, Problem> {
+    if auth == Auth::None {
+        account.subject = identify::anonymous(&account.request);
+        return Ok(None);
+    }
+    match identify::identify(&account.request).await {
+        Ok(principal) => {
+            account.identified(&principal);
+            enter(account)?;
+            scope::check_address(&account.request, &principal)?;
+            let limits = budget::limits(&account.request, &principal);
+            Ok(Some(Client { principal, limits }))
+        }
+        Err(problem) => {
+            account.subject = identify::anonymous(&account.request);
+            Err(identify::refuse_unauthenticated(&account.request, &account.subject, problem).await)
+        }
+    }
+}
+
+/// Returns the client of a request that is never served without one.
+pub(crate) fn required(client: Option<&Client>) -> Result<&Client, Problem> {
+    client.ok_or_else(|| Problem::new(Refusal::Unauthorized, "this endpoint needs a key"))
+}
+
+/// Counts the request among the requests in flight of its subject and, for a key, of its user.
+fn enter(account: &mut RequestAccount) -> Result<(), Problem> {
+    let entered = account.request.worker().shared.capacity.call(&account.subject);
+    account.key_permit = Some(entered.map_err(|bound| {
+        let (calls_max, whose) = match bound {
+            CallBound::Key(calls_max) => (calls_max, "of this key"),
+            CallBound::User(calls_max) => (calls_max, "of this user, over all keys,"),
+        };
+        let message = format!("{calls_max} calls {whose} are in flight, and no more may be: wait until one has ended");
+        Problem::new(Refusal::RateLimited, message).header(header::RETRY_AFTER, HeaderValue::from(1))
+    })?);
+    Ok(())
+}

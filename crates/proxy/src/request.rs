@@ -1,0 +1,91 @@
+//! The facts of one request that do not change: where and when it arrived, its head, and its configuration.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use access::{RequestId, Timestamp, address};
+use http1::KnownName;
+use tokio::time::Instant;
+
+use crate::client_context::ConnectionContext;
+use crate::deadlines::ConnectionDeadlines;
+use crate::head::Head;
+use crate::request_id::RequestIdText;
+use crate::worker::{Pinned, Worker};
+
+/// A request whose head has arrived.
+pub(crate) struct RequestContext {
+    /// The connection on which it arrived.
+    pub(crate) at: Rc<ConnectionContext>,
+    /// The configuration that the request uses to its end.
+    pub(crate) snapshot: Rc<Pinned>,
+    pub(crate) id: RequestId,
+    pub(crate) id_text: RequestIdText,
+    /// The time at which the head had arrived. Deadlines and durations begin at it.
+    pub(crate) begun: Instant,
+    pub(crate) started_at: Timestamp,
+    read_at: Cell<Instant>,
+    pub(crate) head: Rc<Head>,
+}
+
+impl RequestContext {
+    pub(crate) fn new(at: Rc<ConnectionContext>, head: Rc<Head>) -> Self {
+        let worker = &at.worker;
+        let started_at = worker.shared.clock.now();
+        let snapshot = worker.snapshot();
+        let id = RequestId(worker.recorder.ids.borrow_mut().uuid_at(started_at));
+        let begun = Instant::now();
+        let (id_text, read_at) = (RequestIdText::new(id), Cell::new(begun));
+        Self { at, snapshot, id, id_text, begun, started_at, read_at, head }
+    }
+
+    pub(crate) fn worker(&self) -> &Worker {
+        &self.at.worker
+    }
+
+    pub(crate) fn deadlines(&self) -> &ConnectionDeadlines {
+        &self.at.deadlines
+    }
+
+    /// Returns the client's address: the peer's address, or the one that a trusted proxy reports.
+    pub(crate) fn client_address(&self) -> IpAddr {
+        let forwarded = self.head.fields().all(KnownName::XForwardedFor);
+        address::origin(self.at.peer.address, &self.snapshot.traffic.trusted_proxies, forwarded)
+    }
+
+    /// Whether the peer is a trusted proxy.
+    pub(crate) fn is_peer_trusted(&self) -> bool {
+        let peer = self.at.peer.address.to_canonical();
+        self.snapshot.traffic.trusted_proxies.iter().any(|network| network.contains(&peer))
+    }
+
+    /// Returns the client's address as text, for upstreams.
+    pub(crate) fn forwarded_address(&self) -> Cow<'_, [u8]> {
+        let (peer, address) = (&self.at.peer, self.client_address());
+        if address == peer.address {
+            return Cow::Borrowed(peer.forwarded_for.as_bytes());
+        }
+        Cow::Owned(address.to_string().into_bytes())
+    }
+
+    /// Reads the monotonic clock. A step that has waited calls it, so that `read_at` is the current time for the next
+    /// step.
+    pub(crate) fn read_clock(&self) -> Instant {
+        let now = Instant::now();
+        self.read_at.set(now);
+        now
+    }
+
+    /// Returns the time at which the request last read the monotonic clock. The request has not waited since.
+    pub(crate) fn read_at(&self) -> Instant {
+        self.read_at.get()
+    }
+
+    /// Returns the wall time at which the monotonic clock was last read.
+    pub(crate) fn wall_at(&self) -> Timestamp {
+        let elapsed = self.read_at.get() - self.begun;
+        self.worker().shared.clock.wall_after(self.started_at, elapsed)
+    }
+}
