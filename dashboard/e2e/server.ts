@@ -49,8 +49,8 @@ export function createUser(email: string, name: string, flags: string[]): void {
 }
 
 /** The output of a command. */
-export function run(flags: string[]): string {
-  return execFileSync(BINARY, flags, { encoding: "utf8" });
+export function run(flags: string[], input = ""): string {
+  return execFileSync(BINARY, flags, { encoding: "utf8", input });
 }
 
 export default async function start(): Promise<() => Promise<void>> {

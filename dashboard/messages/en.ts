@@ -13,10 +13,11 @@ import { overview } from "@/messages/en/overview";
 import { plans } from "@/messages/en/plans";
 import { register } from "@/messages/en/register";
 import { requests } from "@/messages/en/requests";
+import { setup } from "@/messages/en/setup";
 import { signIn } from "@/messages/en/sign-in";
 import { usage } from "@/messages/en/usage";
 import { users } from "@/messages/en/users";
 
-export const en = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, register, account, users, plans, budgets, audit };
+export const en = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, register, account, users, plans, budgets, audit, setup };
 
 export type Messages = typeof en;

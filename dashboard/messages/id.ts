@@ -14,8 +14,9 @@ import { overview } from "@/messages/id/overview";
 import { plans } from "@/messages/id/plans";
 import { register } from "@/messages/id/register";
 import { requests } from "@/messages/id/requests";
+import { setup } from "@/messages/id/setup";
 import { signIn } from "@/messages/id/sign-in";
 import { usage } from "@/messages/id/usage";
 import { users } from "@/messages/id/users";
 
-export const id: Messages = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, register, account, users, plans, budgets, audit };
+export const id: Messages = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, register, account, users, plans, budgets, audit, setup };

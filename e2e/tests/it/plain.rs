@@ -87,7 +87,10 @@ async fn routes_respond_and_redirect_by_themselves() {
     let gateway = Gateway::start(setup).await;
     let call = async |method: &str, path: &str| gateway.call(Call::new(method, path)).await;
     let robots = call("GET", "/robots.txt").await.expect(200);
-    assert_eq!((robots.text().as_str(), robots.header("content-type")), ("User-agent: *", Some("text/plain; charset=utf-8")));
+    assert_eq!(
+        (robots.text().as_str(), robots.header("content-type")),
+        ("User-agent: *", Some("text/plain; charset=utf-8"))
+    );
     assert!(robots.header("x-request-id").is_some_and(is_uuid_v7));
     let head = call("HEAD", "/robots.txt").await.expect(200);
     assert_eq!((head.text().as_str(), head.header("content-length")), ("", Some("13")));
