@@ -118,30 +118,6 @@ impl KnownName {
             NameMatch::Exact(known) => name.eq_ignore_ascii_case(known.as_str().as_bytes()).then_some(known),
         }
     }
-
-    /// Whether a field of this name must not be a trailer: framing, routing, request modifiers, authentication and
-    /// content format (RFC 9110, 6.5.1), and the fields of one connection.
-    pub(crate) const fn is_forbidden_as_trailer(self) -> bool {
-        !matches!(
-            self,
-            Self::Date
-                | Self::Etag
-                | Self::OpenaiOrganization
-                | Self::OpenaiProject
-                | Self::RequestId
-                | Self::Server
-                | Self::Traceparent
-                | Self::Tracestate
-                | Self::UserAgent
-                | Self::Vary
-                | Self::Via
-                | Self::XCorrelationId
-                | Self::XRatelimitLimit
-                | Self::XRatelimitRemaining
-                | Self::XRatelimitReset
-                | Self::XRequestId
-        )
-    }
 }
 
 impl NameMatch {
@@ -174,7 +150,7 @@ impl NameMatch {
 }
 
 /// Whether `name` begins with `known`, in any case and with underscores for hyphens.
-fn begins_like(name: &[u8], known: &[u8]) -> bool {
+pub(crate) fn begins_like(name: &[u8], known: &[u8]) -> bool {
     let is_like = |(octet, known): (&u8, &u8)| octet.eq_ignore_ascii_case(known) || (*octet == b'_' && *known == b'-');
     name.len() >= known.len() && name.iter().zip(known).all(is_like)
 }

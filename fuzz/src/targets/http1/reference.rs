@@ -5,23 +5,24 @@ use http1::limits::{CHUNK_DIGITS_MAX, CHUNK_EXTENSIONS_BYTES_MAX, NAME_BYTES_MAX
 use http1::{Framing, KnownName, ResponseTo};
 
 /// Names of fields that may be trailers although `http1` knows them.
-const TRAILERS: &[&str] = &[
-    "date",
-    "etag",
-    "openai-organization",
-    "openai-project",
-    "request-id",
-    "server",
-    "traceparent",
-    "tracestate",
-    "user-agent",
-    "vary",
-    "via",
-    "x-correlation-id",
-    "x-ratelimit-limit",
-    "x-ratelimit-remaining",
-    "x-ratelimit-reset",
-    "x-request-id",
+const TRAILERS: [&str; 4] = ["date", "etag", "server", "via"];
+/// Beginnings of other names that must not be trailers.
+const NO_TRAILER_PREFIXES: [&str; 7] =
+    ["accept-", "access-control-", "content-", "if-", "proxy-", "sec-", "x-forwarded-"];
+/// Other names that must not be trailers.
+const NO_TRAILERS: [&str; 12] = [
+    "age",
+    "allow",
+    "alt-svc",
+    "clear-site-data",
+    "cookie2",
+    "expires",
+    "pragma",
+    "priority",
+    "refresh",
+    "set-cookie2",
+    "strict-transport-security",
+    "warning",
 ];
 
 /// The name and the value of a field.
@@ -34,7 +35,7 @@ pub(super) struct Content {
     pub(super) data: Vec<u8>,
     /// The number of encoded bytes, if the content is complete.
     pub(super) end: Option<usize>,
-    /// The fields of the trailer section of complete content.
+    /// The fields of the trailer section of complete content, without those that must not be there.
     pub(super) trailers: Vec<FieldPair>,
     pub(super) is_invalid: bool,
     /// Whether the bytes end in the trailer section, of which only complete lines are checked.
@@ -151,12 +152,13 @@ fn size_line(bytes: &[u8], extensions: &mut usize) -> Part<u64> {
 }
 
 fn trailers(bytes: &[u8]) -> Part<Vec<FieldPair>> {
-    let (mut fields, mut at) = (Vec::new(), 0);
+    let (mut fields, mut at) = (Vec::<FieldPair>::new(), 0);
     loop {
         let Some(len) = bytes[at..].windows(2).position(|two| two == b"\r\n") else { return Part::Incomplete };
         let line = &bytes[at..at + len];
         at += len + 2;
         if line.is_empty() {
+            fields.retain(|(name, _)| is_trailer(name));
             return if at > TRAILERS_BYTES_MAX { Part::Invalid } else { Part::Complete(fields, at) };
         }
         match field(line) {
@@ -171,11 +173,19 @@ fn field(line: &[u8]) -> Option<FieldPair> {
     let value = trim(&value[1..]);
     let is_token = !name.is_empty() && name.iter().all(|octet| is_token(*octet));
     let is_value = value.iter().all(|octet| *octet == b'\t' || (*octet >= 0x20 && *octet != 0x7f));
-    let hyphenated = normal(name);
-    let is_known = KnownName::ALL.iter().any(|known| known.as_str() == hyphenated);
-    let is_allowed =
-        if is_known { TRAILERS.contains(&hyphenated.as_str()) } else { !hyphenated.starts_with("x-forwarded-") };
-    (is_token && is_value && is_allowed && name.len() <= NAME_BYTES_MAX).then(|| (name.to_vec(), value.to_vec()))
+    // Lookalikes of the framing fields are invalid.
+    let is_lookalike = name.contains(&b'_') && matches!(normal(name).as_str(), "content-length" | "transfer-encoding");
+    (is_token && is_value && !is_lookalike && name.len() <= NAME_BYTES_MAX).then(|| (name.to_vec(), value.to_vec()))
+}
+
+/// Whether a field of this name may be a trailer.
+fn is_trailer(name: &[u8]) -> bool {
+    let name = normal(name);
+    if KnownName::ALL.iter().any(|known| known.as_str() == name) {
+        return TRAILERS.contains(&name.as_str());
+    }
+    let is_forbidden = NO_TRAILER_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    name == "content-digest" || !(is_forbidden || NO_TRAILERS.contains(&name.as_str()))
 }
 
 fn is_token(octet: u8) -> bool {
