@@ -1,4 +1,6 @@
 /** Users, plans, budgets and the audit log, against the seeded server. */
+import AxeBuilder from "@axe-core/playwright";
+
 import { at, expect, signIn, test } from "./pages";
 import { json } from "./server";
 
@@ -158,6 +160,24 @@ test("the audit log names who did what, filters and opens an entry", async ({ pa
   await expect(page.getByText("No change matches the filters")).toBeVisible();
   await page.getByRole("button", { name: "Clear filter" }).click();
   await expect(page.getByRole("row", { name: /Signed in/ }).first()).toBeVisible();
+});
+
+test("dialogs and drawers have no serious accessibility problem, in both themes", async ({ page }) => {
+  test.setTimeout(60_000);
+  await signIn(page);
+  const me = (await (await page.request.get(at("/api/me"))).json()) as { user: { id: string } };
+  const paths = ["users?new=user", "users?new=invite", `users?id=${me.user.id}`, "plans?new=1", "plans?edit=starter", "budgets?set=key"];
+  for (const path of paths) {
+    await page.goto(at(`/dashboard/${path}`));
+    await expect(page.getByRole("dialog").or(page.getByRole("complementary"))).toBeVisible();
+    await page.waitForLoadState("networkidle");
+    for (const colorScheme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      const { violations } = await new AxeBuilder({ page }).analyze();
+      const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+      expect(serious.map(({ id, nodes }) => `${path} ${id}: ${nodes.map(({ html }) => html).join(" ")}`)).toEqual([]);
+    }
+  }
 });
 
 test("a session of a key sees no administration", async ({ page }) => {

@@ -30,17 +30,17 @@ export function CallStep({ secret, example, requests }: CallStepProps) {
   const variable = llm ? `export ${llm.key_variable}='${secret ?? ""}'` : "";
   return (
     <>
+      {secret && (
+        <div className="grid gap-2">
+          <div className="secret">
+            <code data-testid="secret">{secret}</code>
+            <CopyButton text={secret} what={t.keys.secret} look="primary" withWord />
+          </div>
+          <p className="hint">{t.keys.createdText}</p>
+        </div>
+      )}
       {!first && (
         <>
-          {secret && (
-            <div className="grid gap-2">
-              <div className="secret">
-                <code data-testid="secret">{secret}</code>
-                <CopyButton text={secret} what={t.keys.secret} look="primary" withWord />
-              </div>
-              <p className="hint">{t.keys.createdText}</p>
-            </div>
-          )}
           <p className="t2 md max-w-[62ch]">{secret ? t.setup.callText : t.setup.callTextOld}</p>
           {secret && llm && (
             <div className="code">

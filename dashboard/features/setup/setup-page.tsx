@@ -64,7 +64,8 @@ function SignedIn({ me }: { me: Schemas["Me"] }) {
   const facts: SetupFacts = {
     needsAdmin: false,
     providers: providers.data,
-    isProviderSkipped: get("skip") === "provider",
+    // A gateway of ordinary APIs needs no provider.
+    isProviderSkipped: get("skip") === "provider" || (site !== undefined && !site.llm),
     keys: keys.data,
     requests: requests.data,
   };
@@ -72,8 +73,8 @@ function SignedIn({ me }: { me: Schemas["Me"] }) {
   const key = created ?? usableKey(keys.data, now);
   const credential = added ? t.setup.accepted(added.key.provider, added.key.label, added.key.last4, format.duration(added.test.latency_ms)) : undefined;
   const results: Partial<Record<StepName, string | undefined>> = {
-    admin: me.user.email,
-    provider: added?.test.ok ? credential : providerResult(providers.data, t.setup),
+    admin: me.acts_as === "admin" ? me.user.email : t.setup.adminExists,
+    provider: added?.test.ok ? credential : site && !site.llm ? t.setup.noLlm : providerResult(providers.data, t.setup),
     key: key && t.setup.keyResult(key.label, `${key.prefix}_…${key.last4}`),
   };
   const again = () => void client.invalidateQueries({ queryKey: ["setup"] });
