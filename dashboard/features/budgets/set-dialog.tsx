@@ -114,7 +114,7 @@ export function SetDialog({ proposed, onClose }: SetDialogProps) {
   const isUnknown = value("email").trim() === unknown || user.data === null;
   return (
     <FormDialog title={t.budgets.set} text={t.budgets.setText} action={t.budgets.set} isBusy={form.busy} error={set.error ?? user.error} onSubmit={form.submit} onClose={onClose}>
-      <SelectField label={t.budgets.appliesTo} options={DIMENSIONS.map((name) => [name, t.budgets.dimensions[name]])} {...form.field("dimension")} />
+      <SelectField label={t.budgets.appliesTo} autoFocus options={DIMENSIONS.map((name) => [name, t.budgets.dimensions[name]])} {...form.field("dimension")} />
       {isOfUser(value("dimension")) && (
         <Field
           label={t.budgets.userEmail}

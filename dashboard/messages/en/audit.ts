@@ -45,7 +45,7 @@ export const audit = {
     "provider_key.create": "Provider credential added",
     "provider_key.change": "Provider credential changed",
     "provider_key.delete": "Provider credential deleted",
-    "vault.rotate": "Vault sealed with a new key",
+    "vault.rotate": "Vault sealed with a master key",
     "plan.create": "Plan created",
     "plan.change": "Plan changed",
     "budget.change": "Budget changed",

@@ -47,7 +47,7 @@ export const audit: Messages["audit"] = {
     "provider_key.create": "Kredensial penyedia ditambahkan",
     "provider_key.change": "Kredensial penyedia diubah",
     "provider_key.delete": "Kredensial penyedia dihapus",
-    "vault.rotate": "Brankas disegel dengan kunci baru",
+    "vault.rotate": "Brankas disegel dengan kunci utama",
     "plan.create": "Paket dibuat",
     "plan.change": "Paket diubah",
     "budget.change": "Anggaran diubah",
