@@ -19,6 +19,10 @@ const PAGES = [
   ["budgets", "/dashboard/budgets"],
   ["budgets-set", "/dashboard/budgets?set=key"],
   ["audit", "/dashboard/audit"],
+  ["models", "/dashboard/models"],
+  ["model", "/dashboard/models?id=mock"],
+  ["providers", "/dashboard/providers"],
+  ["providers-add", "/dashboard/providers?add=openai"],
 ] as const;
 const WIDTHS = (process.env.SCREENSHOTS === "1" ? "1280" : (process.env.SCREENSHOTS ?? "")).split(",").filter((width) => width !== "");
 const SETTLED_MS = 700;

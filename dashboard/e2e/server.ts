@@ -11,8 +11,17 @@ const READY_MS = 60_000;
 export const EMAIL = "ada@example.com";
 export const PASSWORD = "a long walk by the harbour";
 
-/** Limits on sign-ins stay; limits on requests would slow the tests down. */
-const CONFIGURATION = "mock: true\ncontrol:\n  rate_limits: []\n";
+/** Limits on sign-ins stay; limits on requests would slow the tests down. The provider openai has no credential, and nobody listens at its address. */
+const CONFIGURATION = `
+control:
+  rate_limits: []
+providers:
+  - {name: mock, kind: mock}
+  - {name: openai, kind: openai, base_url: "http://127.0.0.1:9/v1", credential: vault}
+models:
+  - {name: mock, targets: [{provider: mock, model: mock}]}
+  - {name: fast, credits: 2, targets: [{provider: openai, model: gpt-5-mini}]}
+`;
 
 export interface Server {
   url: string;
@@ -30,7 +39,7 @@ export async function startServer(configuration: string, prepare?: (data: string
   const data = ["--config", file, "--data", join(folder, "data")];
   prepare?.(data);
   const [proxy, control] = [await freePort(), await freePort()];
-  const environment = { ...process.env, TOLLGATE_CONTROL__LISTEN: `127.0.0.1:${control}` };
+  const environment = { ...process.env, TOLLGATE_CONTROL__LISTEN: `127.0.0.1:${control}`, TOLLGATE_PUBLIC_URL__CONTROL: `http://127.0.0.1:${control}` };
   const child = spawn(BINARY, ["serve", "--listen", `127.0.0.1:${proxy}`, ...data], { env: environment, stdio: ["ignore", "ignore", openSync(join(folder, "log"), "w")] });
   const [url, proxyUrl] = [`http://127.0.0.1:${control}`, `http://127.0.0.1:${proxy}`];
   await ready(url, child);

@@ -8,14 +8,15 @@ import { useMessages } from "@/lib/language";
 
 interface DrawerProps {
   title: ReactNode;
-  /** The line below the title. */
-  sub?: ReactNode;
+  subtitle?: ReactNode;
+  /** Controls beside the button that closes the drawer. */
+  actions?: ReactNode;
   onClose(): void;
   children: ReactNode;
 }
 
-/** Details beside a list. The drawer is not modal: the list stays usable, and the focus returns to its row. */
-export function Drawer({ title, sub, onClose, children }: DrawerProps) {
+/** One row of a list in full. The drawer is not modal: the list behind it stays usable, and the focus returns to its row. */
+export function Drawer({ title, subtitle, actions, onClose, children }: DrawerProps) {
   const t = useMessages();
   const id = useId();
   const drawer = useRef<HTMLElement>(null);
@@ -39,14 +40,19 @@ export function Drawer({ title, sub, onClose, children }: DrawerProps) {
     <aside className="drawer" aria-labelledby={id} ref={drawer} tabIndex={-1}>
       <div className="dwh">
         <div className="min-w-0">
-          <h2 id={id} className="row wrap gap-2">{title}</h2>
-          {sub && <div className="t3 sm trunc mt-0.5">{sub}</div>}
+          <h2 id={id} className="row wrap gap-2">
+            {title}
+          </h2>
+          {subtitle && <p className="t3 sm mono trunc mt-0.5">{subtitle}</p>}
         </div>
-        <Button look="ghost" size="small" icon className="push" aria-label={t.frame.close} onClick={onClose}>
-          <X className="i" aria-hidden />
-        </Button>
+        <div className="row push gap-0">
+          {actions}
+          <Button look="ghost" size="small" icon aria-label={t.frame.close} onClick={onClose}>
+            <X className="i" aria-hidden />
+          </Button>
+        </div>
       </div>
-      <div className="dwb">{children}</div>
+      <div className="dwb" tabIndex={0}>{children}</div>
     </aside>
   );
 }

@@ -1,16 +1,15 @@
 "use client";
 
 import * as Menu from "@radix-ui/react-dropdown-menu";
-import { useQueryClient } from "@tanstack/react-query";
 import { BookOpen, CircleUser, Ellipsis, LogOut } from "lucide-react";
 import Link from "next/link";
-import { useRouter } from "next/navigation";
 
 import { Button } from "@/components/ui/button";
 import { Mark } from "@/components/ui/mark";
 import { ADMIN_PAGES, PAGES, type PageName } from "@/features/frame/pages";
 import { BrandName } from "@/features/frame/public-frame";
-import { api } from "@/lib/api";
+import { Jump } from "@/features/palette/jump";
+import { useSignOut } from "@/features/session/use-sign-out";
 import { useMessages } from "@/lib/language";
 import { useMe } from "@/lib/queries";
 
@@ -41,6 +40,7 @@ export function Navigation({ page }: { page: PageName }) {
           <BrandName />
         </span>
       </Link>
+      <Jump />
       {PAGES.map(entry)}
       {adminPages.length > 0 && <h2>{t.frame.administration}</h2>}
       {adminPages.map(entry)}
@@ -69,22 +69,11 @@ export function Navigation({ page }: { page: PageName }) {
   );
 }
 
-/** Ends the session; without a response the page is left all the same. */
-function useSignOut(): () => Promise<void> {
-  const router = useRouter();
-  const client = useQueryClient();
-  return async () => {
-    await api("post", "/api/auth/logout").catch(() => undefined);
-    client.clear();
-    router.replace("/dashboard/login");
-  };
-}
-
 export function SignOut({ place }: { place: "wide-only" | "narrow-only" }) {
   const t = useMessages();
   const signOut = useSignOut();
   return (
-    <Button look="ghost" size="small" icon className={place} aria-label={t.frame.signOut} title={t.frame.signOut} onClick={() => void signOut()}>
+    <Button look="ghost" size="small" icon className={place} aria-label={t.frame.signOut} title={t.frame.signOut} onClick={signOut}>
       <LogOut className="i s" aria-hidden />
     </Button>
   );
@@ -107,12 +96,12 @@ export function BottomBar({ page }: { page: PageName }) {
         </Link>
       ))}
       <Menu.Root modal={false}>
-        <Menu.Trigger className="tab-b" data-current={inMenu.some(({ name }) => name === page) || undefined}>
+        <Menu.Trigger aria-current={inMenu.some(({ name }) => name === page) ? "page" : undefined}>
           <Ellipsis className="i" aria-hidden />
           {t.frame.more}
         </Menu.Trigger>
         <Menu.Portal>
-          <Menu.Content className="menu" side="top" align="end" sideOffset={4}>
+          <Menu.Content className="menu" side="top" align="end" sideOffset={8} collisionPadding={8}>
             {inMenu.map(({ href, icon: Icon, name }) => (
               <Menu.Item key={name} asChild>
                 <Link href={href} aria-current={name === page ? "page" : undefined}>
@@ -121,7 +110,13 @@ export function BottomBar({ page }: { page: PageName }) {
                 </Link>
               </Menu.Item>
             ))}
-            <Menu.Item onSelect={() => void signOut()}>
+            <Menu.Item asChild>
+              <a href="/docs">
+                <BookOpen className="i s" aria-hidden />
+                {t.frame.documentation}
+              </a>
+            </Menu.Item>
+            <Menu.Item onSelect={signOut}>
               <LogOut className="i s" aria-hidden />
               {t.frame.signOut}
             </Menu.Item>

@@ -1,7 +1,7 @@
-import { ChartColumn, ClipboardList, Gauge, KeyRound, Layers, type LucideIcon, Users, Wallet } from "lucide-react";
+import { Box, ChartColumn, ClipboardList, Gauge, KeyRound, Layers, type LucideIcon, Plug, SquareTerminal, Users, Wallet } from "lucide-react";
 
 /** The name of a page; its title is the message of this name in `frame`. */
-export type PageName = "overview" | "usage" | "keys" | "users" | "plans" | "budgets" | "audit" | "account";
+export type PageName = "overview" | "usage" | "keys" | "playground" | "models" | "providers" | "users" | "plans" | "budgets" | "audit" | "account";
 
 interface PageEntry {
   href: string;
@@ -14,6 +14,9 @@ export const PAGES: PageEntry[] = [
   { href: "/dashboard/overview", icon: Gauge, name: "overview" },
   { href: "/dashboard/usage", icon: ChartColumn, name: "usage" },
   { href: "/dashboard/keys", icon: KeyRound, name: "keys" },
+  { href: "/dashboard/playground", icon: SquareTerminal, name: "playground" },
+  { href: "/dashboard/models", icon: Box, name: "models" },
+  { href: "/dashboard/providers", icon: Plug, name: "providers" },
 ];
 
 /** The pages below them, for admins who signed in with a password. */

@@ -1,5 +1,6 @@
 "use client";
 
+import dynamic from "next/dynamic";
 import { usePathname, useRouter, useSearchParams } from "next/navigation";
 import { type ReactNode, useEffect } from "react";
 
@@ -10,11 +11,14 @@ import { ThemeButton } from "@/components/ui/theme-button";
 import { BottomBar, Navigation, SignOut } from "@/features/frame/navigation";
 import { OfflineBar } from "@/features/frame/offline-bar";
 import type { PageName } from "@/features/frame/pages";
-import { SessionEnded } from "@/features/session/session-ended";
 import { useSession } from "@/features/session/session-state";
 import { useFormat, useMessages } from "@/lib/language";
+import { useLater } from "@/lib/later";
 import { useMe } from "@/lib/queries";
 import { useTitle } from "@/lib/title";
+
+const sessionEnded = () => import("@/features/session/session-ended").then((module) => module.SessionEnded);
+const SessionEnded = dynamic(sessionEnded);
 
 interface ShellProps {
   page: PageName;
@@ -34,6 +38,7 @@ export function Shell({ page, actions, children }: ShellProps) {
   const session = useSession((state) => state.state);
   const isFirst = me.isSuccess;
   useTitle(t.frame[page]);
+  useLater(sessionEnded);
   useEffect(() => {
     if (isFirst) useSession.getState().signedIn();
   }, [isFirst]);
