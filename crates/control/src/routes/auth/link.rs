@@ -19,6 +19,7 @@ use crate::moment::rfc3339;
 use crate::problem::Problem;
 use crate::sign_in::Account;
 use crate::state::App;
+use crate::static_file::FileRequest;
 use crate::{csrf, input, pages, static_file};
 
 /// The token of a one-time link.
@@ -77,7 +78,10 @@ pub(crate) struct LinkUseResponse {
 /// Serves the page that asks for the data that a link needs. A build without the dashboard has a plain one.
 pub(crate) async fn page(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     match app.dashboard.find("link.html") {
-        Some(page) => static_file::respond(page, StatusCode::OK, &headers),
+        Some(page) => {
+            // The page of a secret sends no requests to the proxy.
+            static_file::respond(page, StatusCode::OK, &FileRequest { headers: &headers, proxy_origin: None })
+        }
         None => pages::link(&app.live.load().process.brand.name),
     }
 }
