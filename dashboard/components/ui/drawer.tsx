@@ -29,7 +29,9 @@ export function Drawer({ title, subtitle, actions, onClose, children }: DrawerPr
   }, []);
   useEffect(() => {
     const close = (event: KeyboardEvent) => {
-      if (event.key === "Escape") onClose();
+      // A dialog or a menu above the drawer closes first.
+      const isAbove = document.querySelector("[role=dialog], [role=menu]") !== null;
+      if (event.key === "Escape" && !event.defaultPrevented && !isAbove) onClose();
     };
     document.addEventListener("keydown", close);
     return () => document.removeEventListener("keydown", close);

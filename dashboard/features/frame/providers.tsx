@@ -4,7 +4,7 @@ import { MutationCache, QueryCache, QueryClient, QueryClientProvider } from "@ta
 import { type ReactNode, useEffect, useState } from "react";
 
 import { ApiError } from "@/lib/api";
-import { useLocale } from "@/lib/language";
+import { loadMessages, useLocale } from "@/lib/language";
 import { usePreferences } from "@/lib/preferences";
 import { useSite } from "@/lib/queries";
 import { useSession } from "@/features/session/session-state";
@@ -39,6 +39,7 @@ export function Providers({ children }: { children: ReactNode }) {
   }, [theme]);
   useEffect(() => {
     document.documentElement.lang = locale;
+    void loadMessages(locale).catch(() => undefined);
   }, [locale]);
   return (
     <QueryClientProvider client={client}>

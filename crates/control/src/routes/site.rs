@@ -32,6 +32,8 @@ pub(super) struct Site {
     /// Whether users may register.
     #[schema(value_type = SignupWord)]
     signup: &'static str,
+    /// Whether the server has no admin yet. A link for the first admin creates one.
+    needs_setup: bool,
     /// The URL of the control API and of these pages.
     control_url: String,
     /// The text before the underscore in each key.
@@ -59,13 +61,14 @@ pub(super) struct SiteLlm {
 
 /// Returns the name, the addresses and the way to register.
 #[utoipa::path(get, path = "/api/site", tag = "auth", responses((status = 200, body = Site, example = json!({
-    "name": "Acme", "version": "0.1.0", "signup": "closed", "control_url": "https://control.example.com",
+    "name": "Acme", "version": "0.1.0", "signup": "closed", "needs_setup": false, "control_url": "https://control.example.com",
     "key_prefix": "acme", "color": "#c2410c",
     "llm": {"base_url": "https://gateway.example.com", "key_variable": "ACME_KEY",
         "page_origin": "https://control.example.com",
         "example_url": "https://gateway.example.com/v1/chat/completions",
         "example_body": "{\"model\":\"fast\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}"}}))))]
 pub(super) async fn show(State(app): State<Arc<App>>) -> Json<Site> {
+    let needs_setup = app.setup.is_needed(&app.store).await;
     let snapshot = app.live.load();
     let process = &snapshot.process;
     let signup = match process.signup.mode {
@@ -77,6 +80,7 @@ pub(super) async fn show(State(app): State<Arc<App>>) -> Json<Site> {
         name: process.brand.name.clone(),
         version: app.version,
         signup,
+        needs_setup,
         control_url: install::control(process),
         key_prefix: process.brand.key_prefix.clone(),
         color: process.brand.color.clone(),

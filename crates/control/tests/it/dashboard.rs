@@ -17,7 +17,7 @@ const PAGE: File = File {
 const SCRIPT: File = File { media_type: "text/javascript; charset=utf-8", scripts: &[], ..PAGE };
 
 /// A built folder with one page of each kind, sorted by path.
-static BUILT: [File; 8] = [
+static BUILT: [File; 9] = [
     File { path: "404.html", plain: b"<p>unknown", ..PAGE },
     File { path: "_next/static/chunks/a1b2.js", ..SCRIPT },
     File { path: "dashboard/icon.svg", media_type: "image/svg+xml", br: None, gzip: None, ..SCRIPT },
@@ -26,12 +26,15 @@ static BUILT: [File; 8] = [
     File { path: "docs.html", plain: b"<p>docs", ..PAGE },
     File { path: "index.html", plain: b"<p>landing", ..PAGE },
     File { path: "index.txt", ..SCRIPT },
+    File { path: "link.html", plain: b"<p>link", ..PAGE },
 ];
 
 #[tokio::test]
 async fn pages_have_a_policy_of_their_own_scripts_and_are_revalidated() {
     let world = World::start_with_dashboard(Files::new(&BUILT)).await;
-    for (path, body) in [("/", "<p>landing"), ("/docs", "<p>docs"), ("/dashboard/keys", "<p>plain")] {
+    for (path, body) in
+        [("/", "<p>landing"), ("/docs", "<p>docs"), ("/link", "<p>link"), ("/dashboard/keys", "<p>plain")]
+    {
         let page = get(world.address, path, &[]).await;
         assert_eq!((page.status, page.body.as_str()), (200, body), "{path}");
         assert_eq!(page.headers["content-type"], "text/html; charset=utf-8", "{path}");
