@@ -1,6 +1,6 @@
 /**
- * The only place that sends requests. Types come from the OpenAPI document, so a field that changes in the server fails
- * the build.
+ * The only place that sends requests to the server of these pages; `lib/gateway.ts` calls the proxy. Types come from the
+ * OpenAPI document, so a field that changes in the server fails the build.
  */
 import type { components, paths } from "@/generated/openapi";
 

@@ -8,11 +8,13 @@ import { landing } from "@/messages/en/landing";
 import { models } from "@/messages/en/models";
 import { notFound } from "@/messages/en/not-found";
 import { overview } from "@/messages/en/overview";
+import { palette } from "@/messages/en/palette";
+import { playground } from "@/messages/en/playground";
 import { providers } from "@/messages/en/providers";
 import { requests } from "@/messages/en/requests";
 import { signIn } from "@/messages/en/sign-in";
 import { usage } from "@/messages/en/usage";
 
-export const en = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, models, providers };
+export const en = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, models, providers, playground, palette };
 
 export type Messages = typeof en;

@@ -4,6 +4,7 @@ mod chunks;
 
 use crate::fields::{FieldTable, Fields};
 use crate::framing::Framing;
+use crate::known_name::KnownName;
 use crate::limits::{TRAILERS_BYTES_MAX, TRAILERS_MAX};
 use crate::section::SectionScan;
 use crate::trailer_name::is_forbidden_as_trailer;
@@ -204,10 +205,16 @@ impl BodyScanner {
 }
 
 impl TrailerScan {
-    /// Returns the length of the section if it is complete. Dropped fields count for its bounds.
+    /// Returns the length of the section if it is complete. Fields that are dropped count for its bounds.
     fn scan(&mut self, bytes: &[u8]) -> Result<Option<usize>, Violation> {
         let within = bytes.get(..bytes.len().min(TRAILERS_BYTES_MAX)).unwrap_or_default();
-        let end = self.scan.scan(within, &mut self.fields, TRAILERS_MAX)?;
+        let judged = self.fields.list.len();
+        let scanned = self.scan.scan(within, &mut self.fields, TRAILERS_MAX);
+        let known = self.fields.list.iter().skip(judged).filter_map(|field| field.known.known());
+        if known.into_iter().any(KnownName::is_refused_as_trailer) {
+            return Err(Violation::Trailer);
+        }
+        let end = scanned?;
         match end {
             None if bytes.len() > within.len() => return Err(Violation::HeadTooLarge),
             None => {}

@@ -118,6 +118,30 @@ impl KnownName {
             NameMatch::Exact(known) => name.eq_ignore_ascii_case(known.as_str().as_bytes()).then_some(known),
         }
     }
+
+    /// Whether a trailer section with a field of this name is refused: framing, routing, request modifiers, authentication and
+    /// content format (RFC 9110, 6.5.1), and the fields of one connection.
+    pub(crate) const fn is_refused_as_trailer(self) -> bool {
+        !matches!(
+            self,
+            Self::Date
+                | Self::Etag
+                | Self::OpenaiOrganization
+                | Self::OpenaiProject
+                | Self::RequestId
+                | Self::Server
+                | Self::Traceparent
+                | Self::Tracestate
+                | Self::UserAgent
+                | Self::Vary
+                | Self::Via
+                | Self::XCorrelationId
+                | Self::XRatelimitLimit
+                | Self::XRatelimitRemaining
+                | Self::XRatelimitReset
+                | Self::XRequestId
+        )
+    }
 }
 
 impl NameMatch {

@@ -94,6 +94,8 @@ violations! {
     Underscore = "underscore", "a field name is Content-Length or Transfer-Encoding with an underscore";
     /// Each option is compared with each field name.
     ConnectionOptions = "connection_options", "the message has more than {CONNECTION_OPTIONS_MAX} connection options";
+    /// See RFC 9110, section 6.5.1.
+    Trailer = "trailer", "a trailer field is one for framing, routing, authentication or content format";
     /// See RFC 9112, section 7.1.
     ChunkSize = "chunk_size", "a chunk size is not 1 to {CHUNK_DIGITS_MAX} hexadecimal digits";
     /// See RFC 9112, section 7.1.1.

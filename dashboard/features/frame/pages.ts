@@ -1,7 +1,7 @@
-import { Box, ChartColumn, Gauge, KeyRound, type LucideIcon, Plug } from "lucide-react";
+import { Box, ChartColumn, Gauge, KeyRound, type LucideIcon, Plug, SquareTerminal } from "lucide-react";
 
 /** The name of a page; its title is the message of this name in `frame`. */
-export type PageName = "overview" | "usage" | "keys" | "models" | "providers";
+export type PageName = "overview" | "usage" | "keys" | "playground" | "models" | "providers";
 
 interface PageEntry {
   href: string;
@@ -14,6 +14,7 @@ export const PAGES: PageEntry[] = [
   { href: "/dashboard/overview", icon: Gauge, name: "overview" },
   { href: "/dashboard/usage", icon: ChartColumn, name: "usage" },
   { href: "/dashboard/keys", icon: KeyRound, name: "keys" },
+  { href: "/dashboard/playground", icon: SquareTerminal, name: "playground" },
   { href: "/dashboard/models", icon: Box, name: "models" },
   { href: "/dashboard/providers", icon: Plug, name: "providers" },
 ];

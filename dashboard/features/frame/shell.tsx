@@ -1,7 +1,6 @@
 "use client";
 
 import * as Menu from "@radix-ui/react-dropdown-menu";
-import { useQueryClient } from "@tanstack/react-query";
 import { BookOpen, Ellipsis, LogOut } from "lucide-react";
 import dynamic from "next/dynamic";
 import Link from "next/link";
@@ -16,8 +15,9 @@ import { ThemeButton } from "@/components/ui/theme-button";
 import { OfflineBar } from "@/features/frame/offline-bar";
 import { PAGES, type PageName } from "@/features/frame/pages";
 import { BrandName } from "@/features/frame/public-frame";
+import { Jump } from "@/features/palette/jump";
 import { useSession } from "@/features/session/session-state";
-import { api } from "@/lib/api";
+import { useSignOut } from "@/features/session/use-sign-out";
 import { useFormat, useMessages } from "@/lib/language";
 import { useLater } from "@/lib/later";
 import { useMe } from "@/lib/queries";
@@ -96,6 +96,7 @@ function Navigation({ page }: { page: PageName }) {
           <BrandName />
         </span>
       </Link>
+      <Jump />
       {PAGES.map(({ href, icon: Icon, name }) => (
         <Link key={name} className="n" href={href} aria-current={name === page ? "page" : undefined} title={t.frame[name]}>
           <Icon className="i" aria-hidden />
@@ -127,18 +128,9 @@ function Navigation({ page }: { page: PageName }) {
 
 function SignOut({ place }: { place: "wide-only" | "narrow-only" }) {
   const t = useMessages();
-  const router = useRouter();
-  const client = useQueryClient();
-  const signOut = async () => {
-    try {
-      await api("post", "/api/auth/logout");
-    } finally {
-      client.clear();
-      router.replace("/dashboard/login");
-    }
-  };
+  const signOut = useSignOut();
   return (
-    <Button look="ghost" size="small" icon className={`push ${place}`} aria-label={t.frame.signOut} title={t.frame.signOut} onClick={() => void signOut()}>
+    <Button look="ghost" size="small" icon className={`push ${place}`} aria-label={t.frame.signOut} title={t.frame.signOut} onClick={signOut}>
       <LogOut className="i s" aria-hidden />
     </Button>
   );

@@ -4,6 +4,7 @@ export const frame = {
   overview: "Overview",
   usage: "Usage",
   keys: "Keys",
+  playground: "Playground",
   models: "Models",
   providers: "Providers",
   more: "More",

@@ -6,6 +6,7 @@ export const frame: Messages["frame"] = {
   overview: "Ikhtisar",
   usage: "Pemakaian",
   keys: "Kunci",
+  playground: "Playground",
   models: "Model",
   providers: "Penyedia",
   more: "Lainnya",

@@ -48,6 +48,34 @@ async fn pages_have_a_policy_of_their_own_scripts_and_are_revalidated() {
 }
 
 #[tokio::test]
+async fn pages_may_call_the_proxy_if_it_allows_them_and_nothing_else() {
+    let world = World::start_with_dashboard(Files::new(&BUILT)).await;
+    let check = async |expected: &str| {
+        for path in ["/", "/dashboard/keys", "/dashboard/none"] {
+            let policy = get(world.address, path, &[]).await.headers["content-security-policy"].clone();
+            let rule = policy.split("; ").find(|rule| rule.starts_with("connect-src"));
+            assert_eq!(rule, Some(expected), "{path}");
+        }
+    };
+    world.configure(|snapshot| snapshot.process.public_url.proxy = Some("https://llm.example.com:8443/v".to_owned()));
+    check("connect-src 'self'").await;
+    world.configure(|snapshot| snapshot.process.public_url.control = Some("https://c.example.com".to_owned()));
+    check("connect-src 'self' https://llm.example.com:8443").await;
+    let site = get(world.address, "/api/site", &[]).await.json();
+    assert_eq!(site["llm"]["page_origin"], "https://c.example.com");
+    world.configure(|snapshot| snapshot.process.public_url.proxy = None);
+    check("connect-src 'self' http://127.0.0.1:8080").await;
+}
+
+#[tokio::test]
+async fn the_site_tells_the_brands_colour() {
+    let world = World::start().await;
+    assert!(get(world.address, "/api/site", &[]).await.json()["color"].is_null());
+    world.configure(|snapshot| snapshot.process.brand.color = Some("#c2410c".to_owned()));
+    assert_eq!(get(world.address, "/api/site", &[]).await.json()["color"], "#c2410c");
+}
+
+#[tokio::test]
 async fn hashed_files_are_immutable_and_every_file_has_a_tag_per_form() {
     let world = World::start_with_dashboard(Files::new(&BUILT)).await;
     let path = "/dashboard/_next/static/chunks/a1b2.js";

@@ -148,7 +148,7 @@ fn the_table_has_at_least_60_hostile_responses() {
 
 #[test]
 fn broken_chunks_end_the_response_and_not_its_head() {
-    for body in ["x\r\n", "\r\n", "5 \r\nhello\r\n", "1\r\nxy\r\n", "0\r\nX: a\rb\r\n\r\n", "0\n\n"] {
+    for body in ["x\r\n", "\r\n", "5 \r\nhello\r\n", "1\r\nxy\r\n", "0\r\nContent-Length: 5\r\n\r\n", "0\n\n"] {
         let bytes = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
         let outcome = at_every_split(SIDE, bytes.as_bytes());
         assert_eq!(outcome.messages.len(), 1);

@@ -339,7 +339,7 @@ async fn chunks_that_are_none_cut_the_answer() {
         "5\r\nhello\r\n5 \x01\r\nworld\r\n0\r\n\r\n",
         "5\r\nhello\r\n0x5\r\nworld\r\n0\r\n\r\n",
         "5\r\nhello\n0\r\n\r\n",
-        "5\r\nhello\r\n0\r\ncontent_length: 9\r\n\r\n",
+        "5\r\nhello\r\n0\r\ncontent-length: 9\r\n\r\n",
         "5\r\nhello\r\n0\r\nno colon\r\n\r\n",
         "5\r\nhello\r\n0\r\na: b\n\r\n",
     ] {

@@ -120,7 +120,7 @@ const RESPONSES: &[(&str, &[u8], bool, Seen)] = &[
         Cut("ok")),
     ("response in the trailers",
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nHTTP/1.1 200 OK\r\n\r\n", false, Cut("ok")),
-    ("coding in a trailer", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\ntransfer_encoding: x\r\n\r\n",
+    ("coding in a trailer", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\ntransfer-encoding: x\r\n\r\n",
         false, Cut("ok")),
     ("end without the last chunk", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n", true, Cut("ok")),
     ("end in the size of the last chunk", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0", true, Cut("ok")),

@@ -106,8 +106,8 @@ async fn responses_without_chunks_have_no_trailers() {
 
 #[tokio::test]
 async fn trailers_that_are_forbidden_or_belong_to_the_connection_are_dropped() {
-    let fields = "host: y\r\ncontent-length: 9\r\ntransfer-encoding: chunked\r\nset-cookie: a=b\r\nx-once: 1\r\n\
-        x-request-id: z\r\ncontent-type: a/b\r\nauthorization: Bearer z\r\nx-forwarded-for: 192.0.2.1\r\n";
+    let fields = "if-match: y\r\nage: 9\r\ncontent-language: x\r\nset-cookie2: a=b\r\nx-once: 1\r\n\
+        x-request-id: z\r\naccept-ranges: none\r\nsec-x: z\r\nproxy-status: x\r\n";
     let response = CHUNKED.replace("trailer: x-t\r\n", "connection: X-Once, keep-alive\r\n");
     let raw = always(format!("{response}{fields}x-t: v\r\n\r\n"), false).await;
     let gateway = before(&raw);
@@ -251,7 +251,7 @@ async fn trailers_pass_to_http2_and_back() {
     let gateway = before_http2(&server);
     let mut client = Client::connect(&gateway).await;
     let post = format!("{POST}te: trailers\r\n\r\n5\r\nhello\r\n0\r\n");
-    let received = client.call(format!("{post}x-t: v\r\nhost: z\r\nX-T: w\r\n\r\n")).await;
+    let received = client.call(format!("{post}x-t: v\r\nage: 1\r\nX-T: w\r\n\r\n")).await;
     is_hello(&received, Framing::Chunked, &["grpc-status: 0", "seen-x-t: v", "seen-x-t: w"]);
     is_hello(&client.call(format!("{post}\r\n")).await, Framing::Chunked, &["grpc-status: 0"]);
     let received = client.call(format!("{post}x-t: v\r\n\r\n").replace("te: trailers\r\n", "")).await;

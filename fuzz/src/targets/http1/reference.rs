@@ -4,7 +4,26 @@
 use http1::limits::{CHUNK_DIGITS_MAX, CHUNK_EXTENSIONS_BYTES_MAX, NAME_BYTES_MAX, TRAILERS_BYTES_MAX, TRAILERS_MAX};
 use http1::{Framing, KnownName, ResponseTo};
 
-/// Names of fields that may be trailers although `http1` knows them.
+/// Names of fields that a trailer section may have although `http1` knows them.
+const KNOWN: &[&str] = &[
+    "date",
+    "etag",
+    "openai-organization",
+    "openai-project",
+    "request-id",
+    "server",
+    "traceparent",
+    "tracestate",
+    "user-agent",
+    "vary",
+    "via",
+    "x-correlation-id",
+    "x-ratelimit-limit",
+    "x-ratelimit-remaining",
+    "x-ratelimit-reset",
+    "x-request-id",
+];
+/// Those of them that are not dropped.
 const TRAILERS: [&str; 4] = ["date", "etag", "server", "via"];
 /// Beginnings of other names that must not be trailers.
 const NO_TRAILER_PREFIXES: [&str; 7] =
@@ -173,9 +192,11 @@ fn field(line: &[u8]) -> Option<FieldPair> {
     let value = trim(&value[1..]);
     let is_token = !name.is_empty() && name.iter().all(|octet| is_token(*octet));
     let is_value = value.iter().all(|octet| *octet == b'\t' || (*octet >= 0x20 && *octet != 0x7f));
-    // Lookalikes of the framing fields are invalid.
-    let is_lookalike = name.contains(&b'_') && matches!(normal(name).as_str(), "content-length" | "transfer-encoding");
-    (is_token && is_value && !is_lookalike && name.len() <= NAME_BYTES_MAX).then(|| (name.to_vec(), value.to_vec()))
+    let hyphenated = normal(name);
+    let is_known = KnownName::ALL.iter().any(|known| known.as_str() == hyphenated);
+    let is_accepted =
+        if is_known { KNOWN.contains(&hyphenated.as_str()) } else { !hyphenated.starts_with("x-forwarded-") };
+    (is_token && is_value && is_accepted && name.len() <= NAME_BYTES_MAX).then(|| (name.to_vec(), value.to_vec()))
 }
 
 /// Whether a field of this name may be a trailer.

@@ -136,13 +136,14 @@ const TRAILERS: &[&str] = &[
     "X-Sum: 1\r\n",
     "a:\r\nb: \u{e9}\t\r\n",
     "ETag: x\r\nx: y\r\nx: z\r\n",
-    "Content-Length: 5\r\n",
-    "Transfer-Encoding: chunked\r\nx: y\r\n",
-    "Host: b\r\nauthorization: Bearer z\r\n",
-    "X_Forwarded-For: a\r\nIf_Match: x\r\nContent-Digest: y\r\n",
+    "If_Match: x\r\nContent-Digest: y\r\nRequest-Id: z\r\n",
 ];
 const BAD_TRAILERS: &[&str] = &[
+    "Content-Length: 5\r\n",
+    "Transfer-Encoding: chunked\r\n",
+    "Host: b\r\n",
     "transfer_encoding: chunked\r\n",
+    "X-Forwarded-For: a\r\n",
     "X: y\n",
     "X : y\r\n",
     " X: y\r\n",
@@ -150,6 +151,7 @@ const BAD_TRAILERS: &[&str] = &[
     "X\r\n",
     "X: \u{0}\r\n",
     "\n",
+    "Authorization: Bearer z\r\n",
 ];
 
 /// A pipeline that ends with the choices, with the first request after which nothing is served included.
