@@ -63,6 +63,21 @@ test("a credential that the provider accepts is reported as accepted", async ({ 
   await expect(row).toBeHidden();
 });
 
+test("a member sees own credentials and no addresses of providers, and shares nothing", async ({ page }) => {
+  // The session of a key has the rights of a member.
+  await page.request.post(at("/api/auth/login"), { data: { key: process.env.SEEDED_KEY } });
+  await page.goto(at("/dashboard/providers"));
+  await expect(page.getByRole("row", { name: /mock/ }).first()).toBeVisible();
+  await expect(page.getByText("127.0.0.1")).toBeHidden();
+  await page.getByRole("button", { name: "Add credential" }).last().click();
+  const form = page.getByRole("dialog", { name: "Add credential" });
+  await expect(form.getByLabel("Secret")).toBeVisible();
+  await expect(form.getByLabel("Who may use it")).toBeHidden();
+  await page.goto(at("/dashboard/keys?create=1"));
+  await expect(page.getByRole("dialog").getByLabel("Credits per day")).toBeVisible();
+  await expect(page.getByRole("dialog").getByLabel("Money per month")).toBeHidden();
+});
+
 test("with the network cut the form keeps the secret and says why", async ({ page, expected }) => {
   expected.push("ERR_FAILED");
   await signIn(page);

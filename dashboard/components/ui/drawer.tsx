@@ -8,7 +8,8 @@ import { useMessages } from "@/lib/language";
 
 interface DrawerProps {
   title: ReactNode;
-  subtitle?: ReactNode;
+  /** The line below the title. */
+  sub?: ReactNode;
   /** Controls beside the button that closes the drawer. */
   actions?: ReactNode;
   onClose(): void;
@@ -16,7 +17,7 @@ interface DrawerProps {
 }
 
 /** One row of a list in full. The drawer is not modal: the list behind it stays usable, and the focus returns to its row. */
-export function Drawer({ title, subtitle, actions, onClose, children }: DrawerProps) {
+export function Drawer({ title, sub, actions, onClose, children }: DrawerProps) {
   const t = useMessages();
   const id = useId();
   const drawer = useRef<HTMLElement>(null);
@@ -43,7 +44,7 @@ export function Drawer({ title, subtitle, actions, onClose, children }: DrawerPr
           <h2 id={id} className="row wrap gap-2">
             {title}
           </h2>
-          {subtitle && <p className="t3 sm mono trunc mt-0.5">{subtitle}</p>}
+          {sub && <div className="t3 sm trunc mt-0.5">{sub}</div>}
         </div>
         <div className="row push gap-0">
           {actions}

@@ -10,7 +10,6 @@ import { ModelDrawer } from "@/features/models/model-drawer";
 import { type Model, matching } from "@/features/models/model-prices";
 import { ModelTable } from "@/features/models/model-table";
 import { useModels } from "@/features/models/use-models";
-import type { Schemas } from "@/lib/api";
 import { useFormat, useMessages } from "@/lib/language";
 import { useUrlState } from "@/lib/url-state";
 
@@ -27,14 +26,14 @@ export function ModelsPage() {
         )}
       </section>
       {open !== "" && models.data && (
-        <ModelDrawer key={open} name={open} model={models.data.items.find(({ name }) => name === open)} onClose={() => set({ id: "" })} />
+        <ModelDrawer key={open} name={open} model={models.data.find(({ name }) => name === open)} onClose={() => set({ id: "" })} />
       )}
     </Shell>
   );
 }
 
 interface ModelListProps {
-  models: Schemas["Models"] | undefined;
+  models: Model[] | undefined;
   openName: string;
   onOpen(name: string): void;
 }
@@ -44,7 +43,7 @@ function ModelList({ models, openName, onOpen }: ModelListProps) {
   const format = useFormat();
   const { get, set } = useUrlState();
   const [text, provider] = [get("q"), get("provider")];
-  const all = useMemo(() => models?.items ?? [], [models]);
+  const all = useMemo(() => models ?? [], [models]);
   const shown = useMemo(() => matching(all, text, provider), [all, text, provider]);
   const providers = [...new Set([...all.map((model) => model.provider), ...(provider === "" ? [] : [provider])])];
   const currency = all.find((model) => model.price)?.price?.currency ?? "USD";

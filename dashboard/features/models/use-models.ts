@@ -2,9 +2,15 @@
 
 import { type UseQueryResult, useQuery } from "@tanstack/react-query";
 
-import { type ApiError, type Schemas, api } from "@/lib/api";
+import type { Model } from "@/features/models/model-prices";
+import { type ApiError, api } from "@/lib/api";
 
-/** The models that the reader may request, in one page. */
-export function useModels(): UseQueryResult<Schemas["Models"], ApiError> {
-  return useQuery({ queryKey: ["models"], queryFn: ({ signal }) => api("get", "/api/models", { signal }), refetchInterval: 60_000 });
+/** The models that the reader may request, in one page. The palette and the playground share this list. */
+export function useModels(): UseQueryResult<Model[], ApiError> {
+  return useQuery({
+    queryKey: ["models"],
+    queryFn: async ({ signal }) => (await api("get", "/api/models", { signal })).items,
+    staleTime: 60_000,
+    refetchInterval: 60_000,
+  });
 }

@@ -5,9 +5,9 @@ import { useRouter } from "next/navigation";
 
 import { PAGES } from "@/features/frame/pages";
 import { useKeys } from "@/features/keys/use-keys";
+import { useModels } from "@/features/models/use-models";
 import type { Command } from "@/features/palette/commands";
 import { PAGE_KEYS } from "@/features/palette/shortcuts";
-import { useModels } from "@/features/playground/use-models";
 import { useSignOut } from "@/features/session/use-sign-out";
 import { useLocale, useMessages } from "@/lib/language";
 import { toggleTheme, usePreferences } from "@/lib/preferences";

@@ -6,7 +6,7 @@ import { useId, useState, useSyncExternalStore } from "react";
 import { Field } from "@/components/ui/field";
 import { type Call, type Format, isFormat } from "@/features/playground/call";
 import { KeyField } from "@/features/playground/key-field";
-import { type Model, formatsOf, modelNamed, textModels } from "@/features/playground/use-models";
+import { type Model, formatsOf, modelNamed, textModels } from "@/features/playground/models";
 import { useFormat, useMessages } from "@/lib/language";
 
 const NARROW = "(max-width: 767px)";

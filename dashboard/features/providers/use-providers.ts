@@ -23,9 +23,9 @@ export function useCredentials(): UseQueryResult<Credential[], ApiError> {
     queryKey: ["credentials", isAdmin],
     enabled: me.isSuccess,
     queryFn: async ({ signal }) => {
-      const own = api("get", "/api/provider-keys", { signal });
-      const shared = isAdmin ? api("get", "/api/provider-keys", { query: { shared: true }, signal }) : undefined;
-      return [...((await shared)?.items ?? []), ...(await own).items];
+      const list = (shared: boolean) => api("get", "/api/provider-keys", { query: { shared }, signal });
+      const pages = await Promise.all(isAdmin ? [list(true), list(false)] : [list(false)]);
+      return pages.flatMap(({ items }) => items);
     },
     refetchInterval: 60_000,
   });

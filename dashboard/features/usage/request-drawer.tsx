@@ -27,7 +27,7 @@ export function RequestDrawer({ id, onClose }: { id: string; onClose(): void }) 
   );
   const copy = <CopyButton text={typeof location === "undefined" ? id : location.href} what={t.usage.request} />;
   return (
-    <Drawer title={title} subtitle={id} actions={copy} onClose={onClose}>
+    <Drawer title={title} sub={<span className="mono">{id}</span>} actions={copy} onClose={onClose}>
       {request.isPending && <SkeletonRows rows={8} />}
       {request.isError && !data && (
         request.error.status === 404 ? (

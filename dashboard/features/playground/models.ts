@@ -1,16 +1,7 @@
-"use client";
-
-import { type UseQueryResult, useQuery } from "@tanstack/react-query";
-
 import { FORMATS, type Format, isFormat } from "@/features/playground/call";
-import { type ApiError, type Schemas, api } from "@/lib/api";
+import type { Schemas } from "@/lib/api";
 
 export type Model = Schemas["Model"];
-
-/** The models that the session may request. The models page shares this list. */
-export function useModels(): UseQueryResult<Model[], ApiError> {
-  return useQuery({ queryKey: ["models"], queryFn: async ({ signal }) => (await api("get", "/api/models", { signal })).items, staleTime: 60_000 });
-}
 
 /** The formats with text in which the model may be called; for an unknown model all of them. */
 export function formatsOf(model: Model | undefined): Format[] {
