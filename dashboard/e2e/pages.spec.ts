@@ -10,6 +10,7 @@ const PAGES = [
   ["/dashboard/overview", "Overview"],
   ["/dashboard/keys", "Keys"],
   ["/dashboard/usage", "Usage"],
+  ["/dashboard/playground", "Playground"],
 ] as const;
 
 for (const [path, heading] of PAGES) {

@@ -3,6 +3,7 @@
  * OpenAPI document, so a field that changes in the server fails the build.
  */
 import type { components, paths } from "@/generated/openapi";
+import { noteServerTime } from "@/lib/server-clock";
 
 export type Schemas = components["schemas"];
 
@@ -103,6 +104,7 @@ async function send(method: Method, url: string, options: { body?: unknown; sign
 }
 
 function read(response: Response, text: string): unknown {
+  noteServerTime(response.headers.get("Date"));
   const requestId = response.headers.get("X-Request-Id") ?? undefined;
   const { status } = response;
   const json = parsed(text);

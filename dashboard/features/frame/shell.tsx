@@ -10,6 +10,7 @@ import { LanguageSelect } from "@/components/ui/language-select";
 import { Mark } from "@/components/ui/mark";
 import { Failure } from "@/components/ui/states";
 import { ThemeButton } from "@/components/ui/theme-button";
+import { ClockBar } from "@/features/frame/clock-bar";
 import { OfflineBar } from "@/features/frame/offline-bar";
 import { PAGES, type PageName } from "@/features/frame/pages";
 import { BrandName } from "@/features/frame/public-frame";
@@ -68,6 +69,7 @@ export function Shell({ page, actions, children }: ShellProps) {
             </div>
           </header>
           <OfflineBar />
+          <ClockBar />
           <main className="page" id="main">
             {session === "absent" ? null : content}
           </main>
