@@ -17,6 +17,10 @@ const PAGES = [
   ["keys-create", "/dashboard/keys?create=1"],
   ["usage", "/dashboard/usage"],
   ["playground", "/dashboard/playground?model=mock"],
+  ["models", "/dashboard/models"],
+  ["model", "/dashboard/models?id=mock"],
+  ["providers", "/dashboard/providers"],
+  ["providers-add", "/dashboard/providers?add=openai"],
 ] as const;
 const COMPARED = ["landing", "login", "overview", "keys", "usage", "playground"] as const;
 const FOLDER = join(import.meta.dirname, "..", "..", "docs", "screenshots");

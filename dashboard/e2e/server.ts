@@ -11,8 +11,17 @@ const READY_MS = 60_000;
 export const EMAIL = "ada@example.com";
 export const PASSWORD = "a long walk by the harbour";
 
-/** Limits on sign-ins stay; limits on requests would slow the tests down. */
-const CONFIGURATION = "mock: true\ncontrol:\n  rate_limits: []\n";
+/** Limits on sign-ins stay; limits on requests would slow the tests down. The provider openai has no credential, and nobody listens at its address. */
+const CONFIGURATION = `
+control:
+  rate_limits: []
+providers:
+  - {name: mock, kind: mock}
+  - {name: openai, kind: openai, base_url: "http://127.0.0.1:9/v1", credential: vault}
+models:
+  - {name: mock, targets: [{provider: mock, model: mock}]}
+  - {name: fast, credits: 2, targets: [{provider: openai, model: gpt-5-mini}]}
+`;
 
 export default async function start(): Promise<() => Promise<void>> {
   const folder = mkdtempSync(join(tmpdir(), "dashboard-"));

@@ -7,7 +7,7 @@ interface FieldState {
   name: string;
   value: string;
   error: string | undefined;
-  onChange(event: ChangeEvent<HTMLInputElement>): void;
+  onChange(event: ChangeEvent<HTMLInputElement | HTMLSelectElement>): void;
   onBlur(): void;
 }
 

@@ -5,14 +5,16 @@ import { errors } from "@/messages/en/errors";
 import { frame } from "@/messages/en/frame";
 import { keys } from "@/messages/en/keys";
 import { landing } from "@/messages/en/landing";
+import { models } from "@/messages/en/models";
 import { notFound } from "@/messages/en/not-found";
 import { overview } from "@/messages/en/overview";
 import { palette } from "@/messages/en/palette";
 import { playground } from "@/messages/en/playground";
+import { providers } from "@/messages/en/providers";
 import { requests } from "@/messages/en/requests";
 import { signIn } from "@/messages/en/sign-in";
 import { usage } from "@/messages/en/usage";
 
-export const en = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, playground, palette };
+export const en = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, playground, palette, models, providers };
 
 export type Messages = typeof en;

@@ -6,12 +6,14 @@ import { errors } from "@/messages/id/errors";
 import { frame } from "@/messages/id/frame";
 import { keys } from "@/messages/id/keys";
 import { landing } from "@/messages/id/landing";
+import { models } from "@/messages/id/models";
 import { notFound } from "@/messages/id/not-found";
 import { overview } from "@/messages/id/overview";
 import { palette } from "@/messages/id/palette";
 import { playground } from "@/messages/id/playground";
+import { providers } from "@/messages/id/providers";
 import { requests } from "@/messages/id/requests";
 import { signIn } from "@/messages/id/sign-in";
 import { usage } from "@/messages/id/usage";
 
-export const id: Messages = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, playground, palette };
+export const id: Messages = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, playground, palette, models, providers };

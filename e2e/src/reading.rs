@@ -9,7 +9,8 @@ pub struct Request {
     pub method: String,
     /// The target as written.
     pub target: String,
-    /// Header fields: names in lowercase, values without surrounding whitespace; each character is one byte.
+    /// Header fields: names in lowercase, values without surrounding whitespace; each character is one byte. Trailers
+    /// follow, with names such as `trailer x-sum`.
     pub fields: Vec<(String, String)>,
     /// The body, chunks joined.
     pub body: Vec<u8>,
@@ -76,8 +77,9 @@ fn whole(bytes: &[u8]) -> ParseResult<(Request, usize)> {
             None => return Ok(None),
         },
         BodyFraming::Chunked => match chunks(rest)? {
-            Some((body, taken)) => {
+            Some((body, trailers, taken)) => {
                 request.body = body;
+                request.fields.extend(trailers.into_iter().map(|(name, value)| (format!("trailer {name}"), value)));
                 taken
             }
             None => return Ok(None),
@@ -100,18 +102,20 @@ fn head(bytes: &[u8]) -> Result<Request, &'static str> {
     if !target.starts_with(['/', '*']) || !target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
         return Err("the target is not in origin form");
     }
-    let mut fields = Vec::new();
-    for line in lines {
-        let Some((name, value)) = line.split_once(':') else { return Err("a field has no colon") };
-        if !is_token(name) {
-            return Err("a field's name is no token");
-        }
-        if value.bytes().any(|byte| (byte.is_ascii_control() && byte != b'\t') || byte == 0x7f) {
-            return Err("a field's value has a control character");
-        }
-        fields.push((name.to_ascii_lowercase(), value.trim_matches([' ', '\t']).to_owned()));
-    }
+    let fields = lines.map(field).collect::<Result<_, _>>()?;
     Ok(Request { method: method.to_owned(), target: target.to_owned(), fields, body: Vec::new() })
+}
+
+/// Parses a field line without its end.
+fn field(line: &str) -> Result<(String, String), &'static str> {
+    let Some((name, value)) = line.split_once(':') else { return Err("a field has no colon") };
+    if !is_token(name) {
+        return Err("a field's name is no token");
+    }
+    if value.bytes().any(|byte| (byte.is_ascii_control() && byte != b'\t') || byte == 0x7f) {
+        return Err("a field's value has a control character");
+    }
+    Ok((name.to_ascii_lowercase(), value.trim_matches([' ', '\t']).to_owned()))
 }
 
 fn framing(request: &Request) -> Result<BodyFraming, &'static str> {
@@ -130,8 +134,11 @@ fn framing(request: &Request) -> Result<BodyFraming, &'static str> {
     }
 }
 
-/// Parses a chunked body without extensions and trailers.
-fn chunks(bytes: &[u8]) -> ParseResult<(Vec<u8>, usize)> {
+/// The data of chunks, the trailers, and the length of both.
+type ChunkedBody = (Vec<u8>, Vec<(String, String)>, usize);
+
+/// Parses a chunked body without extensions.
+fn chunks(bytes: &[u8]) -> ParseResult<ChunkedBody> {
     let (mut body, mut at) = (Vec::new(), 0);
     loop {
         let rest = bytes.get(at..).unwrap_or_default();
@@ -144,15 +151,29 @@ fn chunks(bytes: &[u8]) -> ParseResult<(Vec<u8>, usize)> {
         }
         let size = usize::from_str_radix(size, 16).map_err(|_| "a chunk's size is out of range")?;
         at += digits + 2;
+        if size == 0 {
+            let trailers = trailers(bytes.get(at..).unwrap_or_default())?;
+            return Ok(trailers.map(|(trailers, len)| (body, trailers, at + len)));
+        }
         let Some(data) = bytes.get(at..at + size + 2) else { return Ok(None) };
-        let Some(content) = data.strip_suffix(b"\r\n") else {
-            return Err(if size == 0 { "there are trailers" } else { "a chunk does not end with CRLF" });
-        };
+        let Some(content) = data.strip_suffix(b"\r\n") else { return Err("a chunk does not end with CRLF") };
         body.extend(content);
         at += size + 2;
-        if size == 0 {
-            return Ok(Some((body, at)));
+    }
+}
+
+/// Parses a trailer section with its final empty line.
+fn trailers(bytes: &[u8]) -> ParseResult<(Vec<(String, String)>, usize)> {
+    let (mut fields, mut at) = (Vec::new(), 0);
+    loop {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let Some(len) = rest.windows(2).position(|two| two == b"\r\n") else { return Ok(None) };
+        at += len + 2;
+        if len == 0 {
+            return Ok(Some((fields, at)));
         }
+        let line: String = rest.iter().take(len).map(|byte| char::from(*byte)).collect();
+        fields.push(field(&line)?);
     }
 }
 
@@ -173,6 +194,7 @@ mod tests {
                 b"POST /a HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\nh\r\n1\r\ni\r\n0\r\n\r\n",
                 "POST /a | hi",
             ),
+            (b"POST /a HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx: y\r\nz:\r\n\r\n", "POST /a"),
         ] {
             for end in 0..sent.len() {
                 assert_eq!(read(&sent[..end]), Reading::Part, "{end} of {}", sent.escape_ascii());
@@ -200,7 +222,7 @@ mod tests {
             "host: x\r\ntransfer-encoding: chunked\r\n\r\n0x1\r\nh\r\n0",
             "host: x\r\ntransfer-encoding: chunked\r\n\r\n1;a=b\r\nh\r\n0",
             "host: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\nhi\r\n0",
-            "host: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx: y",
+            "host: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx y",
         ];
         for line in
             ["GET /a HTTP/1.0", "GET  /a HTTP/1.1", "GET http://x/a HTTP/1.1", "GET /a#b HTTP/1.1", "G@T /a HTTP/1.1"]

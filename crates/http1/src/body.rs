@@ -4,9 +4,10 @@ mod chunks;
 
 use crate::fields::{FieldTable, Fields};
 use crate::framing::Framing;
-use crate::known_name::NameMatch;
+use crate::known_name::KnownName;
 use crate::limits::{TRAILERS_BYTES_MAX, TRAILERS_MAX};
 use crate::section::SectionScan;
+use crate::trailer_name::is_forbidden_as_trailer;
 use crate::violation::Violation;
 use chunks::ChunkScan;
 
@@ -26,6 +27,8 @@ pub struct BodyScanner {
 enum State {
     Length(u64),
     Chunks(ChunkScan),
+    /// After the last chunk. Usually only the empty line follows, for which nothing is allocated.
+    LastChunk,
     Trailers(Box<TrailerScan>),
     UntilClose,
     Ended(Option<Box<TrailerScan>>),
@@ -125,10 +128,21 @@ impl BodyScanner {
                 }
                 let (len, is_last) = chunks.framing(bytes)?;
                 if is_last {
-                    self.state = State::Trailers(Box::default());
+                    self.state = State::LastChunk;
                 }
                 Ok(Some(Piece::Framing(len)))
             }
+            State::LastChunk => match bytes {
+                [b'\r', b'\n', ..] => {
+                    self.state = State::Ended(None);
+                    Ok(Some(Piece::Trailers(2)))
+                }
+                [b'\r'] => Ok(None),
+                _ => {
+                    self.state = State::Trailers(Box::default());
+                    self.step(bytes)
+                }
+            },
             State::Trailers(trailers) => {
                 let len = trailers.scan(bytes)?;
                 if len.is_some() {
@@ -169,36 +183,44 @@ impl BodyScanner {
                 }
                 Ok(())
             }
-            State::Length(_) | State::Chunks(_) | State::Trailers(_) => Err(Violation::Truncated),
+            State::Length(_) | State::Chunks(_) | State::LastChunk | State::Trailers(_) => Err(Violation::Truncated),
         }
     }
 
-    /// The trailer fields, if chunked content has ended. `bytes` begin with those of [`Piece::Trailers`].
+    /// The trailer fields, if chunked content has ended with some. `bytes` begin with those of [`Piece::Trailers`].
+    ///
+    /// Fields that must not be trailers (RFC 9110, 6.5.1) are not among them.
     #[must_use]
     pub fn trailers<'a>(&'a self, bytes: &'a [u8]) -> Option<Fields<'a>> {
         match &self.state {
-            State::Ended(Some(trailers)) => Some(trailers.fields.over(bytes)),
-            State::Ended(None) | State::Length(_) | State::Chunks(_) | State::Trailers(_) | State::UntilClose => None,
+            State::Ended(Some(trailers)) if !trailers.fields.list.is_empty() => Some(trailers.fields.over(bytes)),
+            State::Ended(_)
+            | State::Length(_)
+            | State::Chunks(_)
+            | State::LastChunk
+            | State::Trailers(_)
+            | State::UntilClose => None,
         }
     }
 }
 
 impl TrailerScan {
+    /// Returns the length of the section if it is complete. Fields that are dropped count for its bounds.
     fn scan(&mut self, bytes: &[u8]) -> Result<Option<usize>, Violation> {
         let within = bytes.get(..bytes.len().min(TRAILERS_BYTES_MAX)).unwrap_or_default();
         let judged = self.fields.list.len();
         let scanned = self.scan.scan(within, &mut self.fields, TRAILERS_MAX);
-        for field in self.fields.list.iter().skip(judged) {
-            if let NameMatch::Exact(known) | NameMatch::Lookalike(known) = field.known
-                && known.is_forbidden_as_trailer()
-            {
-                return Err(Violation::Trailer);
-            }
+        let known = self.fields.list.iter().skip(judged).filter_map(|field| field.known.known());
+        if known.into_iter().any(KnownName::is_refused_as_trailer) {
+            return Err(Violation::Trailer);
         }
-        match scanned? {
-            None if bytes.len() > within.len() => Err(Violation::HeadTooLarge),
-            end => Ok(end),
+        let end = scanned?;
+        match end {
+            None if bytes.len() > within.len() => return Err(Violation::HeadTooLarge),
+            None => {}
+            Some(_) => self.fields.retain(|field| !is_forbidden_as_trailer(field.name(bytes), field.known)),
         }
+        Ok(end)
     }
 }
 

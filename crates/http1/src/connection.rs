@@ -103,6 +103,20 @@ impl Expectation {
     }
 }
 
+impl<'a> Fields<'a> {
+    /// The options of all `Connection` fields. A trailer that one of them names belongs to the connection, as a field of
+    /// the head does (RFC 9110, 7.6.1).
+    pub fn connection_options(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.all(KnownName::Connection).flat_map(list)
+    }
+
+    /// Whether the sender of a request keeps trailers of the response (RFC 9110, 6.5.1 and 10.1.4).
+    #[must_use]
+    pub fn accepts_trailers(&self) -> bool {
+        self.all(KnownName::Te).flat_map(list).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
+    }
+}
+
 /// Whether `Connection` may name the field. A sender must not name fields for all recipients (RFC 9110, 7.6.1); without
 /// these three the message would be another one.
 const fn is_removable(known: NameMatch) -> bool {

@@ -76,15 +76,7 @@ impl FieldTable {
         }
         let known = NameMatch::of(bytes.get(line.start..line.name_end).unwrap_or_default());
         match known {
-            NameMatch::Exact(name) => {
-                if let Some(first) = self.first.get_mut(usize::from(name as u8)) {
-                    if *first == 0 {
-                        *first = u8::try_from(number).unwrap_or(u8::MAX);
-                    } else {
-                        self.repeated |= 1 << name as u8;
-                    }
-                }
-            }
+            NameMatch::Exact(name) => self.index(name, number),
             NameMatch::Lookalike(KnownName::ContentLength | KnownName::TransferEncoding) => {
                 return Err(Violation::Underscore);
             }
@@ -113,6 +105,31 @@ impl FieldTable {
             is_named_by_connection: false,
         });
         Ok(())
+    }
+
+    /// Adds a field of a well-known name to the index; `number` counts from 1.
+    #[inline]
+    fn index(&mut self, name: KnownName, number: usize) {
+        if let Some(first) = self.first.get_mut(usize::from(name as u8)) {
+            if *first == 0 {
+                *first = u8::try_from(number).unwrap_or(u8::MAX);
+            } else {
+                self.repeated |= 1 << name as u8;
+            }
+        }
+    }
+
+    /// Removes every field for which `is_kept` returns false.
+    pub(crate) fn retain(&mut self, is_kept: impl FnMut(&FieldSpans) -> bool) {
+        let mut list = std::mem::take(&mut self.list);
+        list.retain(is_kept);
+        self.clear();
+        for (before, field) in list.iter().enumerate() {
+            if let NameMatch::Exact(name) = field.known {
+                self.index(name, before + 1);
+            }
+        }
+        self.list = list;
     }
 
     #[inline]

@@ -119,9 +119,9 @@ impl KnownName {
         }
     }
 
-    /// Whether a field of this name must not be a trailer: framing, routing, request modifiers, authentication and
+    /// Whether a trailer section with a field of this name is refused: framing, routing, request modifiers, authentication and
     /// content format (RFC 9110, 6.5.1), and the fields of one connection.
-    pub(crate) const fn is_forbidden_as_trailer(self) -> bool {
+    pub(crate) const fn is_refused_as_trailer(self) -> bool {
         !matches!(
             self,
             Self::Date
@@ -174,7 +174,7 @@ impl NameMatch {
 }
 
 /// Whether `name` begins with `known`, in any case and with underscores for hyphens.
-fn begins_like(name: &[u8], known: &[u8]) -> bool {
+pub(crate) fn begins_like(name: &[u8], known: &[u8]) -> bool {
     let is_like = |(octet, known): (&u8, &u8)| octet.eq_ignore_ascii_case(known) || (*octet == b'_' && *known == b'-');
     name.len() >= known.len() && name.iter().zip(known).all(is_like)
 }

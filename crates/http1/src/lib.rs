@@ -33,7 +33,7 @@
 //!
 //! Reading order: `violation` and `limits` (reasons for a refusal), `request` and `response` (the parsers), `section`,
 //! `fields` and `known_name` (their shared parts), `target`, `framing`, `connection` (the rules), `body` (the end of a
-//! message), `edits`, `head_writer` and `chunk_writer` (writing).
+//! message), `trailer_name`, `edits`, `head_writer` and `chunk_writer` (writing).
 
 mod body;
 mod chunk_writer;
@@ -50,6 +50,7 @@ mod request;
 mod response;
 mod section;
 mod target;
+mod trailer_name;
 mod violation;
 
 pub use body::{BodyScanner, Piece};

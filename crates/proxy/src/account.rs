@@ -205,7 +205,7 @@ impl RequestAccount {
         }
         let traffic = &self.request.snapshot.traffic;
         if traffic.on_hangup != OnHangup::Cancel && self.call().is_some_and(|call| !call.free) {
-            self.request.deadlines().outlive_if_sent(attempt.probe.clone());
+            self.request.deadlines.outlive_if_sent(attempt.probe.clone());
         }
         self.attempt = Some(attempt);
     }
@@ -215,7 +215,7 @@ impl RequestAccount {
         self.commit_if_sent();
         let now = self.request.read_clock();
         let total_at = self.total_at();
-        let deadlines = self.request.deadlines();
+        let deadlines = &self.request.deadlines;
         deadlines.must_end_at(total_at);
         deadlines.wait_until((now + self.policy.timeouts.idle).min(total_at));
         if let Some(attempt) = &mut self.attempt {
@@ -229,14 +229,14 @@ impl RequestAccount {
     /// Adds bytes of the response's body that are sent to the client. Nothing is added after the client has
     /// disconnected.
     pub(crate) fn relayed(&mut self, bytes: usize) {
-        if !self.request.deadlines().has_left() {
+        if !self.request.deadlines.has_left() {
             self.response_bytes += u64::try_from(bytes).unwrap_or(0);
         }
     }
 
     /// Sets the status that the client receives, unless it has disconnected.
     pub(crate) fn answers(&mut self, status: u16) {
-        if !self.request.deadlines().has_left() {
+        if !self.request.deadlines.has_left() {
             self.status = status;
         }
     }

@@ -23,7 +23,7 @@ use self::response_writer::{ResponseContext, ResponseWriter, WriteEnd};
 use crate::client::{ClientSocket, RequestBody, SharedSocket};
 use crate::client_context::{ConnectionContext, Peer};
 use crate::deadlines::{ConnectionDeadlines, DeadlineAction};
-use crate::handle::handle;
+use crate::handle::{ReceivedRequest, handle};
 use crate::head::Head;
 use crate::outliving::Outliving;
 use crate::response::ClientResponse;
@@ -153,8 +153,10 @@ impl Connection {
     /// Lets `handle` respond. The request ends early if its client disconnects, unless it may outlive the client.
     async fn respond(&self, head: Head) -> Result<ClientResponse, ConnectionEnd> {
         // `Outliving` is boxed, so that an idle connection does not reserve memory for it.
-        let body = RequestBody::new(self.socket.clone());
-        let mut handling = pin!(Outliving::new(self.at.clone(), handle(self.at.clone(), head, body)));
+        let (at, active) = (self.at.clone(), self.at.deadlines.begin());
+        let deadlines = active.deadlines.clone();
+        let received = ReceivedRequest { at, active, head, body: RequestBody::new(self.socket.clone()) };
+        let mut handling = pin!(Outliving::new(self.at.worker.clone(), deadlines, handle(received)));
         let mut respond = |cx: &mut Context<'_>| match handling.as_mut().poll(cx) {
             Poll::Ready(response) => Poll::Ready(Ok(response)),
             Poll::Pending => self.socket.borrow_mut().poll_gone(cx).map(|()| Err(ConnectionEnd)),

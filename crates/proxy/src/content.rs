@@ -1,10 +1,15 @@
 //! The content of an HTTP/1.1 message, taken from the bytes that were received.
 
 use bytes::{Buf as _, Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::SizeHint;
-use http1::{BodyScanner, Framing, Piece, Violation};
+use http1::{BodyScanner, Fields, Framing, KnownName, Piece, Violation};
 
-/// Reads the content of one message. Framing is removed; trailers are dropped.
+/// The trailers of a message, which are not empty. In memory they are always a `HeaderMap`: HTTP/2 and `http_body::Frame`
+/// have no other form. The box makes them cost one word if there are none.
+pub(crate) type Trailers = Box<HeaderMap>;
+
+/// Reads the content of one message. Framing is removed.
 #[derive(Debug)]
 pub(crate) struct ContentReader {
     scanner: BodyScanner,
@@ -12,9 +17,21 @@ pub(crate) struct ContentReader {
     ahead: usize,
     /// Bytes of content to come, if the length was announced.
     left: Option<u64>,
+    /// The names of fields that belong to the connection, also if they are trailers.
+    connection_options: Option<Box<[Box<[u8]>]>>,
+    trailers: Option<Trailers>,
 }
 
 impl ContentReader {
+    /// Creates a reader for the content after a head with these fields.
+    pub(crate) fn after(head: Fields<'_>, framing: Framing) -> Self {
+        let mut reader = Self::new(framing);
+        if framing == Framing::Chunked && head.get(KnownName::Connection).is_some() {
+            reader.connection_options = Some(head.connection_options().map(Box::from).collect());
+        }
+        reader
+    }
+
     /// Creates a reader for content with this framing.
     pub(crate) fn new(framing: Framing) -> Self {
         let left = match framing {
@@ -22,10 +39,11 @@ impl ContentReader {
             Framing::Length(bytes) => Some(bytes),
             Framing::Chunked | Framing::UntilClose | Framing::Tunnel => None,
         };
-        Self { scanner: BodyScanner::new(framing), ahead: 0, left }
+        let (connection_options, trailers) = (None, None);
+        Self { scanner: BodyScanner::new(framing), ahead: 0, left, connection_options, trailers }
     }
 
-    /// Whether all of the content was taken.
+    /// Whether all of the content was taken. Trailers may remain.
     pub(crate) const fn is_over(&self) -> bool {
         self.scanner.has_ended() && self.ahead == 0
     }
@@ -38,6 +56,16 @@ impl ContentReader {
     /// Bytes of content to come, if the length was announced.
     pub(crate) fn size_hint(&self) -> SizeHint {
         self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+
+    /// Whether there are trailers, which were not taken.
+    pub(crate) const fn has_trailers(&self) -> bool {
+        self.trailers.is_some()
+    }
+
+    /// Takes the trailers at the end of the content, without those that belong to the connection.
+    pub(crate) const fn take_trailers(&mut self) -> Option<Trailers> {
+        self.trailers.take()
     }
 
     /// Takes the next content from the received bytes. After it, framing is read up to the next content, so that the end is
@@ -66,7 +94,13 @@ impl ContentReader {
                     self.ahead = bytes;
                     return Ok(());
                 }
-                Some(Piece::Framing(bytes) | Piece::Trailers(bytes)) => received.advance(bytes),
+                Some(Piece::Framing(bytes)) => received.advance(bytes),
+                Some(Piece::Trailers(bytes)) => {
+                    if let Some(fields) = self.scanner.trailers(received) {
+                        self.trailers = trailers(fields, self.connection_options.as_deref().unwrap_or_default());
+                    }
+                    received.advance(bytes);
+                }
                 None => return Ok(()),
             }
         }
@@ -79,6 +113,18 @@ impl ContentReader {
     pub(crate) fn close(&mut self) -> Result<(), Violation> {
         self.scanner.close()
     }
+}
+
+/// Returns the trailers that do not have one of the names `hidden`.
+fn trailers(fields: Fields<'_>, hidden: &[Box<[u8]>]) -> Option<Trailers> {
+    let mut trailers = Box::new(HeaderMap::with_capacity(fields.len()));
+    for field in fields.iter().filter(|field| !hidden.iter().any(|name| name.eq_ignore_ascii_case(field.name))) {
+        // The parser accepts no name and no value that a map cannot have.
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(field.name), HeaderValue::from_bytes(field.value)) {
+            trailers.append(name, value);
+        }
+    }
+    (!trailers.is_empty()).then_some(trailers)
 }
 
 /// Returns the number of bytes of a piece of content.

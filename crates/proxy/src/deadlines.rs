@@ -4,6 +4,8 @@
 //! timer per request would noticeably increase the cost of a request. Therefore each connection keeps a record of its
 //! progress, and one task per worker checks all records. It wakes a connection whose deadline has passed, or ends it.
 
+mod request;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::Waker;
@@ -12,7 +14,7 @@ use std::time::Duration;
 use config::snapshot::Timeouts;
 use tokio::time::{Instant, sleep};
 
-use crate::probe::Probe;
+pub(crate) use self::request::RequestDeadlines;
 use crate::shutdown::{Phase, Shutdown, reached};
 
 /// Maximum time from the first to the last byte of a request's head. `timeouts.idle` applies instead if it is shorter.
@@ -37,22 +39,14 @@ pub(crate) struct ConnectionDeadlines {
     pub(crate) write_blocked: Cell<bool>,
     /// Whether the connection reads and drops the rest of a request after the response.
     pub(crate) lingering: Cell<bool>,
-    /// Whether a request is in progress.
-    exchange: Cell<bool>,
+    /// The requests in progress, and at most one that has ended, whose memory the next request uses.
+    requests: RefCell<Vec<Rc<RequestDeadlines>>>,
+    /// The number of requests in progress.
+    active: Cell<usize>,
     /// The number of requests so far.
-    exchanges: Cell<u64>,
-    /// When the request is polled once more.
-    deadline: Cell<Option<Instant>>,
-    /// Whether `deadline` has passed and [`ConnectionDeadlines::take_late`] has not yet reported it.
-    late: Cell<bool>,
-    /// When the connection ends if the client does not read.
-    total_at: Cell<Option<Instant>>,
-    /// The probe of the attempt, if the request may outlive its client.
-    sent: RefCell<Option<Probe>>,
-    /// When the client disconnected from a request that continues.
-    left: Cell<Option<Instant>>,
+    begun: Cell<u64>,
     /// Whether the time of the shutdown is over.
-    ending: Cell<bool>,
+    ending: Rc<Cell<bool>>,
     idle_max: Duration,
     /// The result of [`ConnectionDeadlines::wait`] at the last check that saw a change.
     seen: Cell<(WaitReason, u64)>,
@@ -73,10 +67,12 @@ pub(crate) enum DeadlineAction {
     Cut,
 }
 
-/// Marks a request as in progress. Dropping it clears the request's deadlines: the connection waits for the next
-/// request.
+/// A request in progress. Dropping it clears the request's deadlines.
 #[derive(Debug)]
-pub(crate) struct ActiveRequest(Rc<ConnectionDeadlines>);
+pub(crate) struct ActiveRequest {
+    connection: Rc<ConnectionDeadlines>,
+    pub(crate) deadlines: Rc<RequestDeadlines>,
+}
 
 /// The event that a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,8 +81,8 @@ enum WaitReason {
     Idle,
     /// The client sends the rest of a head.
     Head,
-    /// The current request is processed, which has its own deadlines.
-    Exchange,
+    /// A request is processed, which has its own deadlines.
+    Request,
     /// The client reads from its full socket.
     Caller,
     /// The client sends the rest of a refused body.
@@ -94,20 +90,16 @@ enum WaitReason {
 }
 
 impl ConnectionDeadlines {
-    fn new(idle_max: Duration, phase: Phase) -> Self {
+    fn new(idle_max: Duration, phase: Phase, ending: Rc<Cell<bool>>) -> Self {
         Self {
             within_head: Cell::new(false),
             writes: Cell::new(0),
             write_blocked: Cell::new(false),
             lingering: Cell::new(false),
-            exchange: Cell::new(false),
-            exchanges: Cell::new(0),
-            deadline: Cell::new(None),
-            late: Cell::new(false),
-            total_at: Cell::new(None),
-            sent: RefCell::default(),
-            left: Cell::new(None),
-            ending: Cell::new(phase >= Phase::Ending),
+            requests: RefCell::default(),
+            active: Cell::new(0),
+            begun: Cell::new(0),
+            ending,
             idle_max,
             seen: Cell::new((WaitReason::Idle, 0)),
             since: Cell::new(Instant::now()),
@@ -116,55 +108,23 @@ impl ConnectionDeadlines {
         }
     }
 
-    /// Marks a request as in progress until the returned value is dropped.
+    /// Begins a request, which is in progress until the returned value is dropped.
     pub(crate) fn begin(self: &Rc<Self>) -> ActiveRequest {
-        self.exchange.set(true);
-        self.exchanges.set(self.exchanges.get() + 1);
-        ActiveRequest(self.clone())
-    }
-
-    /// Has the current request polled once more after `deadline`.
-    pub(crate) fn wait_until(&self, deadline: Instant) {
-        self.late.set(false);
-        self.deadline.set(Some(deadline));
-    }
-
-    /// Ends the connection after `total_at` if the client does not read: in that state nothing polls the code that
-    /// would end the request.
-    pub(crate) fn must_end_at(&self, total_at: Instant) {
-        self.total_at.set(Some(total_at));
-    }
-
-    /// Lets the current request outlive its client once anything of the attempt behind `probe` is written.
-    pub(crate) fn outlive_if_sent(&self, probe: Probe) {
-        *self.sent.borrow_mut() = Some(probe);
-    }
-
-    /// Returns whether the current request continues after its client disconnects.
-    pub(crate) fn outlives(&self) -> bool {
-        self.sent.borrow().as_ref().is_some_and(Probe::anything_written)
-    }
-
-    /// Records that the client has disconnected from a request that continues. Returns the time of the first such call.
-    pub(crate) fn leave(&self) -> Instant {
-        let left = self.left.get().unwrap_or_else(Instant::now);
-        self.left.set(Some(left));
-        left
-    }
-
-    /// Returns whether the client has disconnected.
-    pub(crate) fn has_left(&self) -> bool {
-        self.left.get().is_some()
-    }
-
-    /// Returns whether a deadline has passed, once per deadline.
-    pub(crate) fn take_late(&self) -> bool {
-        self.late.take()
-    }
-
-    /// Returns whether the time of the shutdown is over, at which requests in flight end.
-    pub(crate) fn is_ending(&self) -> bool {
-        self.ending.get()
+        self.active.set(self.active.get() + 1);
+        self.begun.set(self.begun.get() + 1);
+        let mut requests = self.requests.borrow_mut();
+        let deadlines = match requests.last().filter(|last| Rc::strong_count(last) == 1) {
+            Some(free) => {
+                free.reset();
+                free.clone()
+            }
+            None => {
+                let deadlines = RequestDeadlines::new(self.ending.clone());
+                requests.push(deadlines.clone());
+                deadlines
+            }
+        };
+        ActiveRequest { connection: self.clone(), deadlines }
     }
 
     /// Returns the action that the connection must take. Without an action, `waker` is called when one is set.
@@ -190,14 +150,14 @@ impl ConnectionDeadlines {
     }
 
     fn look(&self, now: Instant) {
-        if self.exchange.get() && self.deadline.get().is_some_and(|deadline| deadline <= now) {
-            self.deadline.set(None);
-            self.late.set(true);
+        let requests = self.requests.borrow();
+        if requests.iter().fold(false, |any, request| request.look(now) || any) {
             self.give(DeadlineAction::Look);
         }
-        if self.write_blocked.get() && self.total_at.get().is_some_and(|total_at| total_at <= now) {
+        if self.write_blocked.get() && requests.iter().any(|request| request.is_over(now)) {
             self.give(DeadlineAction::Cut);
         }
+        drop(requests);
         let seen = self.wait();
         if seen != self.seen.get() {
             self.seen.set(seen);
@@ -213,13 +173,13 @@ impl ConnectionDeadlines {
             (WaitReason::Lingering, 0)
         } else if self.write_blocked.get() {
             (WaitReason::Caller, self.writes.get())
-        } else if self.exchange.get() {
-            (WaitReason::Exchange, self.exchanges.get())
+        } else if self.active.get() > 0 {
+            (WaitReason::Request, self.begun.get())
         } else if self.within_head.get() {
             // A slow head makes no progress: one deadline applies to all of it.
-            (WaitReason::Head, self.exchanges.get())
+            (WaitReason::Head, self.begun.get())
         } else {
-            (WaitReason::Idle, self.exchanges.get())
+            (WaitReason::Idle, self.begun.get())
         }
     }
 
@@ -228,19 +188,19 @@ impl ConnectionDeadlines {
             WaitReason::Idle | WaitReason::Caller => Some(self.idle_max),
             WaitReason::Head => Some(HEAD_MAX.min(self.idle_max)),
             WaitReason::Lingering => Some(LINGER_MAX),
-            WaitReason::Exchange => None,
+            WaitReason::Request => None,
         }
     }
 }
 
 impl Drop for ActiveRequest {
     fn drop(&mut self) {
-        let deadlines = &self.0;
-        deadlines.exchange.set(false);
-        deadlines.deadline.set(None);
-        deadlines.late.set(false);
-        deadlines.total_at.set(None);
-        deadlines.sent.take();
+        self.deadlines.clear();
+        self.connection.active.set(self.connection.active.get().saturating_sub(1));
+        let mut requests = self.connection.requests.borrow_mut();
+        if requests.len() > 1 {
+            requests.retain(|request| !Rc::ptr_eq(request, &self.deadlines));
+        }
     }
 }
 
@@ -249,12 +209,18 @@ impl Drop for ActiveRequest {
 pub(crate) struct WorkerDeadlines {
     all: RefCell<Vec<Rc<ConnectionDeadlines>>>,
     phase: Cell<Option<Phase>>,
+    /// Whether the time of the shutdown is over.
+    ending: Rc<Cell<bool>>,
 }
 
 impl WorkerDeadlines {
     /// Adds a record for a new connection. The record is removed once its connection has dropped it.
     pub(crate) fn add(&self, timeouts: &Timeouts) -> Rc<ConnectionDeadlines> {
-        let deadlines = Rc::new(ConnectionDeadlines::new(timeouts.idle, self.phase.get().unwrap_or(Phase::Serving)));
+        let deadlines = Rc::new(ConnectionDeadlines::new(
+            timeouts.idle,
+            self.phase.get().unwrap_or(Phase::Serving),
+            self.ending.clone(),
+        ));
         self.all.borrow_mut().push(deadlines.clone());
         deadlines
     }
@@ -278,9 +244,9 @@ impl WorkerDeadlines {
 
     fn enter(&self, phase: Phase) {
         self.phase.set(Some(phase));
+        self.ending.set(phase >= Phase::Ending);
         for deadlines in &*self.all.borrow() {
             if phase >= Phase::Ending {
-                deadlines.ending.set(true);
                 deadlines.give(DeadlineAction::Look);
             } else {
                 deadlines.give(DeadlineAction::Close);

@@ -36,10 +36,10 @@ pub(crate) fn bounds(on_hangup: OnHangup, left: Instant) -> Option<DetachedBound
 pub(crate) fn read_on(permit: Option<RequestPermit>, mut relay: Box<Relay>) {
     let account = relay.account();
     let (worker, on_hangup) = (account.request.at.worker.clone(), account.request.snapshot.traffic.on_hangup);
-    if !relay.has_usage_to_come() || account.request.deadlines().is_ending() {
+    if !relay.has_usage_to_come() || account.request.deadlines.is_ending() {
         return;
     }
-    let Some(bounds) = bounds(on_hangup, account.request.deadlines().leave()) else { return };
+    let Some(bounds) = bounds(on_hangup, account.request.deadlines.leave()) else { return };
     let Ok(place) = worker.shared.capacity.read_on() else { return };
     spawn(async move {
         let _places = (permit, place);

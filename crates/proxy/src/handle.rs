@@ -21,6 +21,7 @@ use crate::body::IncomingBody;
 use crate::client::RequestBody;
 use crate::client_context::ConnectionContext;
 use crate::cors::{self, PageRequest};
+use crate::deadlines::{ActiveRequest, RequestDeadlines};
 use crate::forward::UpstreamResponse;
 use crate::head::Head;
 use crate::phase::{EarlyResponse, Phase};
@@ -29,24 +30,33 @@ use crate::request::RequestContext;
 use crate::response::{ClientResponse, GatewayFields};
 use crate::response_body::Body;
 use crate::route::RouteMatch;
+use crate::worker::Worker;
 use crate::{admit, dialect, route, scope};
 
+/// A request whose head has arrived.
+pub(crate) struct ReceivedRequest {
+    pub(crate) at: Rc<ConnectionContext>,
+    pub(crate) active: ActiveRequest,
+    pub(crate) head: Head,
+    pub(crate) body: RequestBody,
+}
+
 /// Serves one request. The result is always a response.
-pub(crate) async fn handle(at: Rc<ConnectionContext>, head: Head, body: RequestBody) -> ClientResponse {
-    let busy = at.deadlines.begin();
+pub(crate) async fn handle(received: ReceivedRequest) -> ClientResponse {
+    let ReceivedRequest { at, active, head, body } = received;
     let permit = at.worker.shared.capacity.enter();
     let mut body = IncomingBody::new(&head, body);
-    let mut account = RequestAccount::open(RequestContext::new(at, Rc::new(head)));
+    let mut account = RequestAccount::open(RequestContext::new(at, active.deadlines.clone(), Rc::new(head)));
     let (id, head) = (account.request.id, &account.request.head);
     tracing::debug!(request_id = %id, method = head.method(), path = head.path(), "request begins");
     let page = PageRequest::of(head, &account.request.snapshot);
     let served = match &permit {
         Ok(_) => {
             let span = tracing::debug_span!("request", request_id = %id);
-            let at = account.request.at.clone();
+            let (worker, deadlines) = (account.request.at.worker.clone(), active.deadlines.clone());
             let preflight = page.as_ref().and_then(PageRequest::preflight);
             let mut serving = pin!(serve(&mut account, &mut body, preflight));
-            poll_fn(|cx| span.in_scope(|| poll_guarded(&at, || serving.as_mut().poll(cx)))).await
+            poll_fn(|cx| span.in_scope(|| poll_guarded(&worker, &deadlines, || serving.as_mut().poll(cx)))).await
         }
         Err(_) => Err(Problem::new(Refusal::Overloaded, "too many requests are in flight: try again soon").into()),
     };
@@ -60,20 +70,24 @@ pub(crate) async fn handle(at: Rc<ConnectionContext>, head: Head, body: RequestB
         Some(page) => page.share(response),
         None => response,
     };
-    response.in_flight(permit.ok(), busy)
+    response.in_flight(permit.ok(), active)
 }
 
 /// Calls `poll`. A panic is an internal error. A request that waits when the time of the shutdown is over is refused; at
 /// that time, the deadlines have the connection polled.
-fn poll_guarded(at: &ConnectionContext, poll: impl FnOnce() -> Poll<Phase<Handled>>) -> Poll<Phase<Handled>> {
+fn poll_guarded(
+    worker: &Worker,
+    deadlines: &RequestDeadlines,
+    poll: impl FnOnce() -> Poll<Phase<Handled>>,
+) -> Poll<Phase<Handled>> {
     match catch_unwind(AssertUnwindSafe(poll)) {
-        Ok(Poll::Pending) if at.deadlines.is_ending() => {
+        Ok(Poll::Pending) if deadlines.is_ending() => {
             let message = "this instance is shutting down: send it again";
             Poll::Ready(Err(Problem::new(Refusal::Draining, message).into()))
         }
         Ok(polled) => polled,
         Err(_) => {
-            at.worker.handles.panicked();
+            worker.handles.panicked();
             let message = "an internal error occurred; the request id identifies it in the log";
             Poll::Ready(Err(Problem::new(Refusal::Internal, message).into()))
         }

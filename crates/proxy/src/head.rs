@@ -4,7 +4,9 @@
 use std::str;
 
 use bytes::Bytes;
-use http1::{Announced, Fields, HeadLimits, KnownName, Request, RequestHead, RequestParser, Target, Violation};
+use http1::{
+    Announced, Fields, HeadLimits, KnownName, Request, RequestHead, RequestParser, Target, Version, Violation,
+};
 
 /// The maximum length of a correlation id.
 const CORRELATION_LEN_MAX: usize = 128;
@@ -102,6 +104,13 @@ impl Head {
     /// The protocols to which the client asks to change (RFC 9110, 7.8).
     pub(crate) fn upgrade(&self) -> Option<&[u8]> {
         self.request().upgrade()
+    }
+
+    /// Whether the client keeps trailers of the response (RFC 9110, 6.5.1). Only chunked content, of HTTP/1.1, has some.
+    pub(crate) fn accepts_trailers(&self) -> bool {
+        self.get(KnownName::Te).is_some()
+            && self.parsed.version() == Version::Http11
+            && self.fields().accepts_trailers()
     }
 
     /// What the framing fields announce.

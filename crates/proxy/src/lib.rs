@@ -59,6 +59,7 @@ mod shutdown;
 mod task;
 mod threads;
 mod transform;
+mod trusted;
 mod unauthenticated;
 mod upload;
 mod upstream;

@@ -11,6 +11,7 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use crate::account::RequestAccount;
+use crate::content::Trailers;
 use crate::forward::BorrowedConnection;
 use crate::upstream::download::Download;
 
@@ -23,6 +24,8 @@ pub(crate) struct Relay {
     tap: Option<Box<TappedResponse>>,
     /// Bytes that are sent after the end of the upstream's body.
     last: Option<Bytes>,
+    /// The trailers of a response without a tap, which follow its last byte.
+    trailers: Option<Trailers>,
     moved: bool,
     /// Whether time may have passed since the head of the response was read.
     has_waited: bool,
@@ -60,6 +63,7 @@ impl Relay {
             account,
             tap,
             last: None,
+            trailers: None,
             moved: false,
             has_waited: false,
             news,
@@ -84,6 +88,21 @@ impl Relay {
         self.connection.is_none() && self.last.is_none()
     }
 
+    /// Whether the response may end with trailers for its client. A tap may change the content that they describe.
+    pub(crate) fn may_have_trailers(&self) -> bool {
+        self.tap.is_none() && self.account.request.head.accepts_trailers()
+    }
+
+    /// Whether trailers follow the last byte.
+    pub(crate) const fn has_trailers(&self) -> bool {
+        self.trailers.is_some()
+    }
+
+    /// Takes the trailers after the last byte.
+    pub(crate) const fn take_trailers(&mut self) -> Option<Trailers> {
+        self.trailers.take()
+    }
+
     pub(crate) fn size_hint(&self) -> SizeHint {
         match &self.tap {
             Some(tapped) if tapped.streamed => SizeHint::default(),
@@ -103,14 +122,20 @@ impl Relay {
                 return self.break_off(Outcome::BudgetCut);
             }
             match Pin::new(&mut self.incoming).poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    // Trailers are dropped: none were announced to the client (RFC 9110, 6.5.1).
-                    let Ok(data) = frame.into_data() else { continue };
-                    let bytes = self.pass(data);
-                    if !bytes.is_empty() {
-                        return Poll::Ready(Some(Ok(bytes)));
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => {
+                        let bytes = self.pass(data);
+                        if !bytes.is_empty() {
+                            return Poll::Ready(Some(Ok(bytes)));
+                        }
                     }
-                }
+                    Err(frame) => {
+                        let is_relayed = self.tap.is_none();
+                        self.trailers = frame.into_trailers().ok().filter(|_| is_relayed).map(Box::new);
+                        // Nothing follows the trailers.
+                        self.end();
+                    }
+                },
                 Poll::Ready(Some(Err(error))) => {
                     tracing::debug!(request_id = %self.account.request.id, %error, "the upstream aborted its response");
                     let caller_broke_off = self.connection.as_ref().is_some_and(BorrowedConnection::caller_broke_off);
@@ -187,7 +212,7 @@ impl Relay {
     /// Returns the reason to abort the response, if any. A stall is detected after one to two times `timeouts.idle`,
     /// because the clock is not read for each byte.
     fn interrupted(&mut self) -> Option<Outcome> {
-        let deadlines = self.account.request.deadlines();
+        let deadlines = &self.account.request.deadlines;
         if deadlines.is_ending() {
             return Some(Outcome::Drained);
         }
@@ -207,7 +232,7 @@ impl Drop for Relay {
         if self.connection.take().is_some() {
             let seen = self.tap.take().map(|tapped| tapped.tap.abandon());
             let outcome =
-                if self.account.request.deadlines().is_ending() { Outcome::Drained } else { Outcome::CallerGone };
+                if self.account.request.deadlines.is_ending() { Outcome::Drained } else { Outcome::CallerGone };
             self.account.finish(outcome, seen);
         }
     }

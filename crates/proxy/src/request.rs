@@ -10,7 +10,7 @@ use http1::KnownName;
 use tokio::time::Instant;
 
 use crate::client_context::ConnectionContext;
-use crate::deadlines::ConnectionDeadlines;
+use crate::deadlines::RequestDeadlines;
 use crate::head::Head;
 use crate::request_id::RequestIdText;
 use crate::worker::{Pinned, Worker};
@@ -19,6 +19,8 @@ use crate::worker::{Pinned, Worker};
 pub(crate) struct RequestContext {
     /// The connection on which it arrived.
     pub(crate) at: Rc<ConnectionContext>,
+    /// The request's own deadlines.
+    pub(crate) deadlines: Rc<RequestDeadlines>,
     /// The configuration that the request uses to its end.
     pub(crate) snapshot: Rc<Pinned>,
     pub(crate) id: RequestId,
@@ -31,22 +33,18 @@ pub(crate) struct RequestContext {
 }
 
 impl RequestContext {
-    pub(crate) fn new(at: Rc<ConnectionContext>, head: Rc<Head>) -> Self {
+    pub(crate) fn new(at: Rc<ConnectionContext>, deadlines: Rc<RequestDeadlines>, head: Rc<Head>) -> Self {
         let worker = &at.worker;
         let started_at = worker.shared.clock.now();
         let snapshot = worker.snapshot();
         let id = RequestId(worker.recorder.ids.borrow_mut().uuid_at(started_at));
         let begun = Instant::now();
         let (id_text, read_at) = (RequestIdText::new(id), Cell::new(begun));
-        Self { at, snapshot, id, id_text, begun, started_at, read_at, head }
+        Self { at, deadlines, snapshot, id, id_text, begun, started_at, read_at, head }
     }
 
     pub(crate) fn worker(&self) -> &Worker {
         &self.at.worker
-    }
-
-    pub(crate) fn deadlines(&self) -> &ConnectionDeadlines {
-        &self.at.deadlines
     }
 
     /// Returns the client's address: the peer's address, or the one that a trusted proxy reports.

@@ -63,6 +63,17 @@ impl ClientHead {
         }
     }
 
+    /// Keeps the list of trailers that an upstream announced. Returns false if no trailers may follow the head.
+    pub(crate) fn keep_trailers(&mut self) -> bool {
+        match self {
+            Self::Relayed(relayed) if relayed.may_have_trailers => {
+                relayed.edits.keep(KnownName::Trailer);
+                true
+            }
+            Self::Relayed(_) | Self::Own(..) => false,
+        }
+    }
+
     /// Whether the head of the upstream has `Date`.
     pub(crate) fn has_date(&self) -> bool {
         matches!(self, Self::Relayed(relayed) if relayed.head.fields().get(KnownName::Date).is_some())

@@ -1,7 +1,7 @@
 //! The body of a response to a client.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
@@ -32,6 +32,11 @@ impl Body {
         Self { kind: BodyKind::Relay(relay), _in_flight: None }
     }
 
+    /// Whether the body may end with trailers for its client.
+    pub(crate) fn may_have_trailers(&self) -> bool {
+        matches!(&self.kind, BodyKind::Relay(relay) if relay.may_have_trailers())
+    }
+
     pub(crate) fn in_flight(mut self, permit: Option<RequestPermit>, busy: ActiveRequest) -> Self {
         self._in_flight = permit.map(|permit| (permit, busy));
         self
@@ -59,14 +64,17 @@ impl http_body::Body for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, ResponseAborted>>> {
         match &mut self.kind {
             BodyKind::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            BodyKind::Relay(relay) => relay.poll_bytes(cx).map(|bytes| bytes.map(|bytes| bytes.map(Frame::data))),
+            BodyKind::Relay(relay) => {
+                let data = ready!(relay.poll_bytes(cx)).map(|data| data.map(Frame::data));
+                Poll::Ready(data.or_else(|| relay.take_trailers().map(|trailers| Ok(Frame::trailers(*trailers)))))
+            }
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             BodyKind::Whole(bytes) => bytes.is_none(),
-            BodyKind::Relay(relay) => relay.is_over(),
+            BodyKind::Relay(relay) => relay.is_over() && !relay.has_trailers(),
         }
     }
 

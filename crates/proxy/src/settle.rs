@@ -48,7 +48,7 @@ impl RequestAccount {
             return;
         }
         self.commit_if_sent();
-        let outcome = if self.request.deadlines().has_left() { Outcome::CallerGone } else { outcome };
+        let outcome = if self.request.deadlines.has_left() { Outcome::CallerGone } else { outcome };
         let duration_us = micros(now - self.request.begun);
         if self.status == 0 {
             self.status = CALLER_GONE;
@@ -260,7 +260,7 @@ impl RequestAccount {
 
 impl Drop for RequestAccount {
     fn drop(&mut self) {
-        let outcome = if self.request.deadlines().is_ending() { Outcome::Drained } else { Outcome::CallerGone };
+        let outcome = if self.request.deadlines.is_ending() { Outcome::Drained } else { Outcome::CallerGone };
         self.finish(outcome, None);
     }
 }

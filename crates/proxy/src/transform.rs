@@ -3,16 +3,15 @@
 //! A request's head is never changed: each function returns the edits with which it is written for its destination.
 
 mod provider;
-mod trusted;
 
 use std::sync::Arc;
 
 use access::{RequestId, Secret, is_key};
 use ai::{Dialect, EndpointCall, ProviderKind};
-use http1::{HeadEdits, InvalidPart, KnownName};
+use http1::{Announced, HeadEdits, InvalidPart, KnownName};
 
 use crate::head::{Head, bearer, text};
-use crate::transform::trusted::is_trusted_by_backends;
+use crate::trusted::is_trusted_by_backends;
 use crate::upstream::outgoing::OutgoingTarget;
 use crate::upstream::response_head::RelayedHead;
 
@@ -83,6 +82,14 @@ pub(crate) fn to_upstream(
         edits.set(KnownName::XCorrelationId, correlation.as_bytes())?;
     }
     trace(&mut edits, head, client.id)?;
+    if head.accepts_trailers() {
+        edits.set(KnownName::Te, b"trailers")?;
+        // HTTP/1.1 requires the option (RFC 9110, 10.1.4).
+        edits.set(KnownName::Connection, b"te")?;
+    }
+    if head.announced() == Announced::Chunked {
+        edits.keep(KnownName::Trailer);
+    }
     Ok(edits)
 }
 
@@ -120,7 +127,9 @@ pub(crate) fn to_provider(head: &Head, to: &ProviderTarget<'_>, id: RequestId) -
 /// None of the values is invalid.
 pub(crate) fn from_provider(relayed: &mut RelayedHead) -> Result<Option<Arc<str>>, InvalidPart> {
     const UPSTREAM_ID_LEN_MAX: usize = 128;
-    let RelayedHead { head, edits } = relayed;
+    // They could describe the account.
+    relayed.may_have_trailers = false;
+    let RelayedHead { head, edits, .. } = relayed;
     let upstream_id = head.text(KnownName::XRequestId).or_else(|| head.text(KnownName::RequestId));
     for name in OF_THE_ACCOUNT {
         edits.remove(name);

@@ -7,13 +7,15 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderName};
 use http_body::{Body as _, Frame, SizeHint};
 use http1::Violation;
 use thiserror::Error;
 use tokio::time::Instant;
 
 use crate::client::{RequestBody, RequestBodyError};
-use crate::content::length;
+use crate::content::{Trailers, length};
+use crate::trusted::is_trusted_by_backends;
 
 /// The body of a request as it is sent upstream.
 pub(crate) enum Upload {
@@ -28,6 +30,10 @@ pub(crate) struct UploadStream {
     /// Bytes that an attempt without effect consumed; they are sent again first.
     again: VecDeque<Bytes>,
     incoming: RequestBody,
+    /// The trailers after the end of `incoming`, kept for a further attempt.
+    trailers: Option<Trailers>,
+    /// Whether this attempt has taken the trailers.
+    has_sent_trailers: bool,
     progress: Rc<Progress>,
     bytes_max: u64,
 }
@@ -100,7 +106,9 @@ impl Upload {
     pub(crate) fn stream(incoming: Option<RequestBody>, bytes_max: u64, now: Instant) -> (Self, Rc<Progress>) {
         let Some(incoming) = incoming else { return Self::segments(std::iter::empty(), now) };
         let progress = Progress::new(false, 0, now);
-        let stream = UploadStream { again: VecDeque::new(), incoming, progress: progress.clone(), bytes_max };
+        let (again, shared) = (VecDeque::new(), progress.clone());
+        let stream =
+            UploadStream { again, incoming, trailers: None, has_sent_trailers: false, progress: shared, bytes_max };
         (Self::Stream(stream), progress)
     }
 
@@ -123,7 +131,10 @@ impl Upload {
     pub(crate) fn rewound(mut self, taken: VecDeque<Bytes>) -> Self {
         let to_come = match &mut self {
             Self::Segments(segments) => segments,
-            Self::Stream(stream) => &mut stream.again,
+            Self::Stream(stream) => {
+                stream.has_sent_trailers = false;
+                &mut stream.again
+            }
         };
         taken.into_iter().rev().for_each(|data| to_come.push_front(data));
         self
@@ -142,14 +153,17 @@ impl http_body::Body for Upload {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         match &mut *self {
             Self::Segments(segments) => Poll::Ready(segments.pop_front().map(|segment| Ok(Frame::data(segment)))),
-            Self::Stream(stream) => stream.poll_data(cx),
+            Self::Stream(stream) => stream.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Segments(segments) => segments.is_empty(),
-            Self::Stream(stream) => stream.again.is_empty() && stream.progress.is_whole(),
+            Self::Stream(stream) => {
+                let has_trailers = stream.trailers.is_some() && !stream.has_sent_trailers;
+                stream.again.is_empty() && stream.progress.is_whole() && !has_trailers
+            }
         }
     }
 
@@ -170,44 +184,62 @@ impl UploadStream {
         }
     }
 
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         if let Some(data) = self.again.pop_front() {
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
-        loop {
-            let polled = Pin::new(&mut self.incoming).poll_frame(cx);
-            let progress = &self.progress;
-            progress.caller_owes.set(polled.is_pending());
-            let frame = std::task::ready!(polled);
-            progress.at.set(Instant::now());
-            let data = match frame {
-                None => {
-                    progress.whole.set(true);
-                    return Poll::Ready(None);
-                }
-                Some(Err(RequestBodyError::Violation(violation))) => {
-                    return self.fail(UploadError::Malformed(violation));
-                }
-                Some(Err(_)) => return self.fail(UploadError::CallerGone),
-                // Trailers are dropped: none were announced to the upstream (RFC 9110, 6.5.1).
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => data,
-                    Err(_) => continue,
-                },
-            };
-            progress.bytes.set(progress.bytes.get() + length(&data));
-            if progress.bytes.get() > self.bytes_max {
-                return self.fail(UploadError::TooLarge);
-            }
-            if self.incoming.is_end_stream() {
-                progress.whole.set(true);
-            }
-            return Poll::Ready(Some(Ok(Frame::data(data))));
+        if self.trailers.is_some() {
+            return Poll::Ready(self.take_trailers());
         }
+        let polled = Pin::new(&mut self.incoming).poll_frame(cx);
+        let progress = &self.progress;
+        progress.caller_owes.set(polled.is_pending());
+        let frame = std::task::ready!(polled);
+        progress.at.set(Instant::now());
+        let data = match frame.map(|frame| frame.map(Frame::into_data)) {
+            None => {
+                progress.whole.set(true);
+                return Poll::Ready(None);
+            }
+            Some(Err(RequestBodyError::Violation(violation))) => return self.fail(UploadError::Malformed(violation)),
+            Some(Err(_)) => return self.fail(UploadError::CallerGone),
+            Some(Ok(Err(frame))) => {
+                progress.whole.set(true);
+                self.trailers = frame.into_trailers().ok().and_then(forwarded_trailers);
+                return Poll::Ready(self.take_trailers());
+            }
+            Some(Ok(Ok(data))) => data,
+        };
+        progress.bytes.set(progress.bytes.get() + length(&data));
+        if progress.bytes.get() > self.bytes_max {
+            return self.fail(UploadError::TooLarge);
+        }
+        if self.incoming.is_end_stream() {
+            progress.whole.set(true);
+        }
+        Poll::Ready(Some(Ok(Frame::data(data))))
+    }
+
+    /// Returns a copy of the trailers, once in each attempt.
+    fn take_trailers(&mut self) -> Option<Result<Frame<Bytes>, UploadError>> {
+        let is_sent = std::mem::replace(&mut self.has_sent_trailers, true);
+        self.trailers.as_deref().filter(|_| !is_sent).map(|trailers| Ok(Frame::trailers(trailers.clone())))
     }
 
     fn fail(&self, failed: UploadError) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         self.progress.failed.set(Some(failed));
         Poll::Ready(Some(Err(failed)))
     }
+}
+
+/// Returns the trailers that are forwarded, if there are any. Not even a trusted proxy writes fields that backends trust as
+/// trailers.
+fn forwarded_trailers(received: HeaderMap) -> Option<Trailers> {
+    let mut trailers = Box::new(received);
+    let is_trusted = |name: &&HeaderName| is_trusted_by_backends(name.as_str().as_bytes());
+    let trusted: Vec<HeaderName> = trailers.keys().filter(is_trusted).cloned().collect();
+    for name in trusted {
+        trailers.remove(name);
+    }
+    (!trailers.is_empty()).then_some(trailers)
 }

@@ -6,7 +6,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
-use http1::{CHUNK_END, ChunkPrefix};
+use http::HeaderMap;
+use http1::{CHUNK_END, ChunkPrefix, write_trailers};
 use tokio::io::AsyncWrite;
 
 /// Number of queued bytes from which no further piece of a body is read.
@@ -97,6 +98,16 @@ impl WriteQueue {
             self.push_content(content);
             self.push(CHUNK_END);
         }
+    }
+
+    /// Appends the last chunk and trailers, without those that HTTP/1.1 forbids.
+    pub(crate) fn push_trailers(&mut self, trailers: &HeaderMap) {
+        let before = self.own.len();
+        write_trailers(
+            &mut self.own,
+            trailers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes())),
+        );
+        self.has_own(self.own.len() - before);
     }
 
     /// Takes the content that waits.

@@ -1,7 +1,7 @@
-import { ChartColumn, Gauge, KeyRound, type LucideIcon, SquareTerminal } from "lucide-react";
+import { Box, ChartColumn, Gauge, KeyRound, type LucideIcon, Plug, SquareTerminal } from "lucide-react";
 
 /** The name of a page; its title is the message of this name in `frame`. */
-export type PageName = "overview" | "usage" | "keys" | "playground";
+export type PageName = "overview" | "usage" | "keys" | "playground" | "models" | "providers";
 
 interface PageEntry {
   href: string;
@@ -15,4 +15,6 @@ export const PAGES: PageEntry[] = [
   { href: "/dashboard/usage", icon: ChartColumn, name: "usage" },
   { href: "/dashboard/keys", icon: KeyRound, name: "keys" },
   { href: "/dashboard/playground", icon: SquareTerminal, name: "playground" },
+  { href: "/dashboard/models", icon: Box, name: "models" },
+  { href: "/dashboard/providers", icon: Plug, name: "providers" },
 ];

@@ -1,6 +1,8 @@
 "use client";
 
-import { BookOpen, LogOut } from "lucide-react";
+import * as Menu from "@radix-ui/react-dropdown-menu";
+import { BookOpen, Ellipsis, LogOut } from "lucide-react";
+import dynamic from "next/dynamic";
 import Link from "next/link";
 import { usePathname, useRouter, useSearchParams } from "next/navigation";
 import { type ReactNode, useEffect } from "react";
@@ -15,12 +17,15 @@ import { OfflineBar } from "@/features/frame/offline-bar";
 import { PAGES, type PageName } from "@/features/frame/pages";
 import { BrandName } from "@/features/frame/public-frame";
 import { Jump } from "@/features/palette/jump";
-import { SessionEnded } from "@/features/session/session-ended";
 import { useSession } from "@/features/session/session-state";
 import { useSignOut } from "@/features/session/use-sign-out";
 import { useFormat, useMessages } from "@/lib/language";
+import { useLater } from "@/lib/later";
 import { useMe } from "@/lib/queries";
 import { useTitle } from "@/lib/title";
+
+const sessionEnded = () => import("@/features/session/session-ended").then((module) => module.SessionEnded);
+const SessionEnded = dynamic(sessionEnded);
 
 interface ShellProps {
   page: PageName;
@@ -40,6 +45,7 @@ export function Shell({ page, actions, children }: ShellProps) {
   const session = useSession((state) => state.state);
   const isFirst = me.isSuccess;
   useTitle(t.frame[page]);
+  useLater(sessionEnded);
   useEffect(() => {
     if (isFirst) useSession.getState().signedIn();
   }, [isFirst]);
@@ -132,17 +138,52 @@ function SignOut({ place }: { place: "wide-only" | "narrow-only" }) {
   );
 }
 
+/** Pages with a place of their own in the bar of a phone; a menu has the others. */
+const BAR_PAGES = 4;
+
 function BottomBar({ page }: { page: PageName }) {
   const t = useMessages();
   return (
     <nav className="tabs-b" aria-label={t.frame.main}>
-      {PAGES.map(({ href, icon: Icon, name }) => (
+      {PAGES.slice(0, BAR_PAGES).map(({ href, icon: Icon, name }) => (
         <Link key={name} href={href} aria-current={name === page ? "page" : undefined}>
           <Icon className="i" aria-hidden />
           {t.frame[name]}
         </Link>
       ))}
+      <MorePages page={page} />
     </nav>
+  );
+}
+
+function MorePages({ page }: { page: PageName }) {
+  const t = useMessages();
+  const rest = PAGES.slice(BAR_PAGES);
+  return (
+    <Menu.Root modal={false}>
+      <Menu.Trigger aria-current={rest.some(({ name }) => name === page) ? "page" : undefined}>
+        <Ellipsis className="i" aria-hidden />
+        {t.frame.more}
+      </Menu.Trigger>
+      <Menu.Portal>
+        <Menu.Content className="menu" align="end" side="top" sideOffset={8} collisionPadding={8}>
+          {rest.map(({ href, icon: Icon, name }) => (
+            <Menu.Item key={name} asChild>
+              <Link href={href} aria-current={name === page ? "page" : undefined}>
+                <Icon className="i s" aria-hidden />
+                {t.frame[name]}
+              </Link>
+            </Menu.Item>
+          ))}
+          <Menu.Item asChild>
+            <a href="/docs">
+              <BookOpen className="i s" aria-hidden />
+              {t.frame.documentation}
+            </a>
+          </Menu.Item>
+        </Menu.Content>
+      </Menu.Portal>
+    </Menu.Root>
   );
 }
 

@@ -1,7 +1,7 @@
 import type { PageName } from "@/features/frame/pages";
 
 /** The key after `G` that opens a page. */
-export const PAGE_KEYS: Partial<Record<PageName, string>> = { overview: "o", usage: "u", keys: "k", playground: "p" };
+export const PAGE_KEYS: Partial<Record<PageName, string>> = { overview: "o", usage: "u", keys: "k", playground: "p", models: "m" };
 
 /** Milliseconds in which the second key of a pair must follow. */
 const PAIR_MS = 1_200;

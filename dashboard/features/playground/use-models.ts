@@ -7,9 +7,11 @@ import { type ApiError, type Schemas, api } from "@/lib/api";
 
 export type Model = Schemas["Model"];
 
-/** The models that the session may request. The models page shares this list. */
+const itemsOf = ({ items }: Schemas["Models"]): Model[] => items;
+
+/** The models that the session may request. The page of models reads the same response. */
 export function useModels(): UseQueryResult<Model[], ApiError> {
-  return useQuery({ queryKey: ["models"], queryFn: async ({ signal }) => (await api("get", "/api/models", { signal })).items, staleTime: 60_000 });
+  return useQuery({ queryKey: ["models"], queryFn: ({ signal }) => api("get", "/api/models", { signal }), select: itemsOf, staleTime: 60_000 });
 }
 
 /** The formats with text in which the model may be called; for an unknown model all of them. */

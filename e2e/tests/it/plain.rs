@@ -73,6 +73,43 @@ async fn routes_match_by_path_and_method() {
 }
 
 #[tokio::test]
+async fn routes_respond_and_redirect_by_themselves() {
+    let setup = Setup::new().section(
+        "routes",
+        &format!(
+            "[{{path: /robots.txt, {OPEN}, respond: {{body: \"User-agent: *\"}}}}, \
+              {{path: /gone, {OPEN}, respond: {{status: 410, body: '{{}}', headers: {{Content-Type: application/json}}}}}}, \
+              {{path: /empty, {OPEN}, respond: {{status: 204}}}}, \
+              {{path: /mine, respond: {{body: ours}}}}, \
+              {{path: {{prefix: /old}}, {OPEN}, redirect: {{to: /new, status: 308}}}}]"
+        ),
+    );
+    let gateway = Gateway::start(setup).await;
+    let call = async |method: &str, path: &str| gateway.call(Call::new(method, path)).await;
+    let robots = call("GET", "/robots.txt").await.expect(200);
+    assert_eq!(
+        (robots.text().as_str(), robots.header("content-type")),
+        ("User-agent: *", Some("text/plain; charset=utf-8"))
+    );
+    assert!(robots.header("x-request-id").is_some_and(is_uuid_v7));
+    let head = call("HEAD", "/robots.txt").await.expect(200);
+    assert_eq!((head.text().as_str(), head.header("content-length")), ("", Some("13")));
+    let gone = call("POST", "/gone").await.expect(410);
+    assert_eq!((gone.text().as_str(), gone.header("content-type")), ("{}", Some("application/json")));
+    assert_eq!(call("GET", "/empty").await.expect(204).header("content-length"), None);
+    for (path, to) in [("/old", "/new"), ("/old/x?a=%2F&b", "/new?a=%2F&b")] {
+        let moved = call("GET", path).await.expect(308);
+        assert_eq!((moved.header("location"), moved.text().as_str()), (Some(to), ""), "{path}");
+    }
+    // The default authentication is that of every route. The request is free of quota.
+    check(&call("GET", "/mine").await, 401, "unauthorized");
+    let key = gateway.key().await;
+    let mine = gateway.call(Call::get("/mine").key(&key)).await.expect(200);
+    assert_eq!(mine.text(), "ours");
+    assert_eq!(gateway.usage(&key).await["credits"], 0);
+}
+
+#[tokio::test]
 async fn path_and_query_reach_the_upstream_as_they_were_sent() {
     let upstream = fine().await;
     let gateway = open(&upstream, "{prefix: /f}").await;

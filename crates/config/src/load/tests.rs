@@ -7,6 +7,7 @@ use meter::Caller;
 use super::*;
 use crate::snapshot::{Action, Auth, Credential, Events, LogFormat, PathMatch, SignupMode, Traffic, Unbounded};
 
+mod actions;
 mod control;
 mod errors;
 mod price_file;

@@ -20,7 +20,7 @@ prices_file: tests/fixtures/prices/newer.yaml
 plans: [{name: starter, budgets: [{credits: 5, per: day}, {tokens: 6, per: day}, {money: 1 USD, per: month}]}]
 budgets: {limits: [{dimension: user, money: 3 USD, per: day}, {dimension: key, credits: 4, per: day}, {dimension: plan, tokens: 5, per: day}]}
 upstreams: [{name: users, backends: [{url: 'http://127.0.0.1:9001'}]}, {name: others, backends: [{url: 'h2c://h'}]}]
-routes: [{path: /a, upstreams: users}, {path: {prefix: /b}, upstreams: users}]
+routes: [{path: /a, upstreams: users}, {path: {prefix: /b}, upstreams: users}, {path: /e, respond: {}}, {path: /f, redirect: {to: /g}}]
 control: {rate_limits: [{dimension: ip, limit: 7, window: 1m, without: key}, {dimension: ip, limit: 7, window: 1m}]}
 rate_limits: [{dimension: ip, without: key, limit: 9, window: 1m}]
 ";
@@ -80,6 +80,11 @@ const CASES: &[(&str, &str, &str)] = &[
     ("routes[1].path.prefix", "/d", "/d"),
     ("routes[0].methods[0]", "GET", "GET"),
     ("routes[0].upstreams", "others", "others"),
+    ("routes[2].respond.status", "404", "404"),
+    ("routes[2].respond.body", "text", "text"),
+    ("routes[2].respond.headers.proxy", "value", "value"),
+    ("routes[3].redirect.to", "/h?a=b", "/h?a=b"),
+    ("routes[3].redirect.status", "301", "301"),
     ("routes[0].allow_headers[0]", "X-HTTP-Method", "x-http-method"),
 ];
 
@@ -191,6 +196,7 @@ fn each_setting_that_is_changed_is_shown_with_where_it_was_changed() {
             "models[0]",
             "routes[0].name",
             "routes[1].name",
+            "routes[2].respond.headers",
             "trusted_proxies",
             "listen",
             "prices[0]",
@@ -307,7 +313,7 @@ fn the_example_lists_every_setting_with_its_default() {
         .collect();
     let listed: BTreeSet<&str> = variables.iter().map(|(name, _)| *name).collect();
     for Case { key, .. } in ALL_CASES.iter() {
-        let first = variable(key).replace("__1__", "__0__").replace("__2__", "__0__");
+        let first = variable(key).replace("__1__", "__0__").replace("__2__", "__0__").replace("__3__", "__0__");
         let whole = first.trim_end_matches("__0").trim_end_matches("__PROXY");
         assert!(listed.contains(first.as_str()) || listed.contains(whole), "{first}");
     }

@@ -131,6 +131,44 @@ fn trailers_are_judged_like_fields() {
     }
 }
 
+/// The trailers of complete content that arrives in two pieces, as lines.
+fn trailers(section: &str, cut: usize) -> String {
+    let bytes = format!("1\r\nx\r\n0\r\n{section}\r\nnext");
+    let (mut scanner, mut at, mut lines) = (BodyScanner::new(Framing::Chunked), 0, String::new());
+    for end in [cut.min(bytes.len()), bytes.len()] {
+        while let Some(piece) = scanner.next(&bytes.as_bytes()[at..end]).unwrap() {
+            if let (Piece::Trailers(_), Some(fields)) = (piece, scanner.trailers(&bytes.as_bytes()[at..])) {
+                for field in fields.iter() {
+                    let texts = [field.name, field.value].map(String::from_utf8_lossy);
+                    lines += &format!("{}={};", texts[0], texts[1]);
+                    assert_eq!(field.known.map(|known| fields.get(known)), field.known.map(|_| Some(field.value)));
+                }
+            }
+            at += piece.len();
+        }
+    }
+    assert!(scanner.has_ended() && bytes[at..] == *"next", "{section}");
+    lines
+}
+
+#[test]
+fn trailers_are_read_at_every_split_without_those_that_are_dropped() {
+    for (section, expected) in [
+        ("", ""),
+        ("Grpc-Status: 0\r\n", "Grpc-Status=0;"),
+        ("a:\r\nb: \u{e9}\t\r\nA: 2\r\n", "a=;b=\u{e9};A=2;"),
+        ("If-Match: 5\r\n", ""),
+        ("Accept-Ranges: bytes\r\nX: y\r\n", "X=y;"),
+        ("Age: 1\r\nETag: z\r\nX-Request-Id: z\r\nDate: d\r\n", "ETag=z;Date=d;"),
+        ("X: y\r\nSet-Cookie2: a=b\r\nsec_x: close\r\nRequest_Id: z\r\nX: z\r\n", "X=y;X=z;"),
+        ("Traceparent: 1\r\nVary: 1\r\nContent-Language: x\r\n", ""),
+    ] {
+        for cut in 0..section.len() + 16 {
+            assert_eq!(trailers(section, cut), expected, "{section} cut at {cut}");
+        }
+    }
+}
+
 #[test]
 fn trailers_pass_as_a_whole_or_not_at_all() {
     let mut scanner = BodyScanner::new(Framing::Chunked);
@@ -156,6 +194,8 @@ fn chunk_framing_is_bounded() {
     let fields = |count: usize| body(&format!("0\r\n{}\r\n", "X: y\r\n".repeat(count)));
     assert_eq!(fields(TRAILERS_MAX), Ok(true));
     assert_eq!(fields(TRAILERS_MAX + 1), Err(Violation::TooManyFields));
+    let dropped = format!("0\r\n{}X: y\r\n\r\n", "Age: y\r\n".repeat(TRAILERS_MAX));
+    assert_eq!(body(&dropped), Err(Violation::TooManyFields));
     assert_eq!(check(Framing::Chunked, "FFFFFFFFFFFFFFFF\r\nx"), (19, 1, Ok(false)));
 }
 

@@ -1,7 +1,7 @@
 //! The content of a client's request.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -32,12 +32,14 @@ impl Body for RequestBody {
         if socket.request() != self.request {
             return Poll::Ready(Some(Err(RequestBodyError::Ended)));
         }
-        socket.poll_content(cx).map(|data| data.map(|data| data.map(Frame::data)))
+        let data = ready!(socket.poll_content(cx));
+        let trailers = || socket.take_trailers().map(|trailers| Ok(Frame::trailers(*trailers)));
+        Poll::Ready(data.map(|data| data.map(Frame::data)).or_else(trailers))
     }
 
     fn is_end_stream(&self) -> bool {
         let socket = self.socket.borrow();
-        socket.request() == self.request && socket.content().is_over()
+        socket.request() == self.request && socket.content().is_over() && !socket.content().has_trailers()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 
 use super::request_body_error::RequestBodyError;
 use crate::buffers::Buffers;
-use crate::content::ContentReader;
+use crate::content::{ContentReader, Trailers};
 use crate::deadlines::ConnectionDeadlines;
 use crate::receive_buffer::ReceiveBuffer;
 use crate::write_queue::WriteQueue;
@@ -70,7 +70,7 @@ impl ClientSocket {
         }
         let Some(head) = parser.parse(&self.received.bytes)? else { return Ok(None) };
         let bytes = self.received.bytes.split_to(head.len()).freeze();
-        self.content = ContentReader::new(head.framing());
+        self.content = ContentReader::after(head.over(&bytes).fields(), head.framing());
         self.request += 1;
         self.interim = match head.over(&bytes).expectation() {
             Expectation::Continue => InterimResponse::Expected,
@@ -97,6 +97,11 @@ impl ClientSocket {
     /// Returns the content of the current request.
     pub(crate) const fn content(&self) -> &ContentReader {
         &self.content
+    }
+
+    /// Takes the trailers at the end of the current request's content.
+    pub(crate) const fn take_trailers(&mut self) -> Option<Trailers> {
+        self.content.take_trailers()
     }
 
     /// Returns whether a part of the current request, or a further request, is unread.

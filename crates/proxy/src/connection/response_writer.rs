@@ -56,6 +56,8 @@ pub(super) struct ResponseWriter {
     queue: WriteQueue,
     framing: ContentFraming,
     body: Body,
+    /// Whether trailers are written. Otherwise they are dropped (RFC 9110, 6.5.1).
+    has_trailers: bool,
     has_ended: bool,
     /// Whether the connection can serve another request after this response.
     pub(super) persists: bool,
@@ -64,7 +66,7 @@ pub(super) struct ResponseWriter {
 impl ResponseWriter {
     /// Creates the writer without writing anything. `first` is sent before the head.
     pub(super) fn new(first: &'static [u8], response: ClientResponse, context: &ResponseContext<'_>) -> Self {
-        let ClientResponse { head, gateway, body, closes } = response;
+        let ClientResponse { mut head, gateway, body, closes } = response;
         let has_content = !matches!(head.status(), 100..=199 | 204 | 304) && context.responds_to != ResponseTo::Head;
         let length = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };
         let framing = match length {
@@ -74,6 +76,7 @@ impl ResponseWriter {
             None => ContentFraming::Chunked,
         };
         let persists = context.persists && framing != ContentFraming::UntilClose && !closes;
+        let has_trailers = framing == ContentFraming::Chunked && body.may_have_trailers() && head.keep_trailers();
         let option = persistence_option(context.version, persists);
         let announced = framing.announced(head.announced(length));
         let mut queue = context.worker.buffers.take_queue();
@@ -92,7 +95,7 @@ impl ResponseWriter {
         });
         let Ok(()) = written;
         let has_ended = framing == ContentFraming::Absent || length == Some(0);
-        Self { queue, framing, body, has_ended, persists }
+        Self { queue, framing, body, has_trailers, has_ended, persists }
     }
 
     /// Returns the memory of the queue for another response, after this one was written.
@@ -117,9 +120,14 @@ impl ResponseWriter {
             match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Pending => break,
                 Poll::Ready(Some(Ok(frame))) => {
-                    // Trailers are dropped, because the head announced none to the client (RFC 9110, 6.5.1).
-                    if let Ok(data) = frame.into_data() {
-                        self.push(data)?;
+                    match frame.into_data() {
+                        Ok(data) => self.push(data)?,
+                        Err(frame) if self.has_trailers => {
+                            self.queue.push_trailers(&frame.into_trailers().unwrap_or_default());
+                            self.has_ended = true;
+                            break;
+                        }
+                        Err(_) => {}
                     }
                     // If the end of the body is already known, it is sent together with the last piece.
                     if self.body.is_end_stream() {

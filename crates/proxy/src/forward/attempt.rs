@@ -186,7 +186,7 @@ async fn wait<T>(
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
 ) -> Result<T, PassedDeadline> {
     let timeouts = account.timeouts();
-    let (deadlines, total_at) = (account.request.deadlines(), account.total_at());
+    let (deadlines, total_at) = (&account.request.deadlines, account.total_at());
     let deadline = || {
         let patience = if progress.is_whole() { timeouts.first_byte } else { timeouts.idle };
         (progress.moved_at() + patience).min(total_at)

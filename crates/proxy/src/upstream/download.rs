@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -77,18 +77,22 @@ impl Download {
 }
 
 impl DownloadStream {
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, DownloadError>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, DownloadError>>> {
         let Some((receiving, _)) = &mut self.receiving else { return Poll::Ready(None) };
-        receiving.poll_data(cx).map(|data| {
-            Some(data?.map_err(DownloadError::Http2).map(|data| {
-                // The call fails only for a stream that has ended, which needs no window.
-                let _ = receiving.flow_control().release_capacity(data.len());
-                self.left = self.left.map(|left| left.saturating_sub(u64::try_from(data.len()).unwrap_or(u64::MAX)));
-                Frame::data(data)
-            }))
-        })
+        let Some(data) = ready!(receiving.poll_data(cx)) else {
+            let trailers = ready!(receiving.poll_trailers(cx)).map_err(DownloadError::Http2).transpose();
+            return Poll::Ready(trailers.map(|trailers| trailers.map(Frame::trailers)));
+        };
+        Poll::Ready(Some(data.map_err(DownloadError::Http2).map(|data| {
+            // The call fails only for a stream that has ended, which needs no window.
+            let _ = receiving.flow_control().release_capacity(data.len());
+            self.left = self.left.map(|left| left.saturating_sub(u64::try_from(data.len()).unwrap_or(u64::MAX)));
+            Frame::data(data)
+        })))
     }
 
+    /// Returns whether nothing is to be read. After content of an announced length, trailers are not read: HTTP/1.1 could
+    /// not carry them.
     fn is_over(&self) -> bool {
         self.left == Some(0) || self.receiving.as_ref().is_none_or(|(receiving, _)| receiving.is_end_stream())
     }
@@ -118,15 +122,18 @@ impl Body for Download {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, DownloadError>>> {
         match &mut *self {
             Self::Http1(content) => {
-                content.poll_data(cx).map(|data| data.map(|data| data.map(Frame::data).map_err(DownloadError::Http1)))
+                let data =
+                    ready!(content.poll_data(cx)).map(|data| data.map(Frame::data).map_err(DownloadError::Http1));
+                let trailers = || content.take_trailers().map(|trailers| Ok(Frame::trailers(*trailers)));
+                Poll::Ready(data.or_else(trailers))
             }
-            Self::Http2(stream) => stream.poll_data(cx),
+            Self::Http2(stream) => stream.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Http1(content) => content.is_over(),
+            Self::Http1(content) => content.is_end(),
             Self::Http2(stream) => stream.is_over(),
         }
     }

@@ -22,6 +22,8 @@ pub(crate) struct UpstreamHead {
 pub(crate) struct RelayedHead {
     pub(crate) head: UpstreamHead,
     pub(crate) edits: HeadEdits,
+    /// Whether trailers are relayed.
+    pub(crate) may_have_trailers: bool,
 }
 
 /// Why the head of a response over HTTP/2 is invalid.
@@ -36,7 +38,7 @@ pub(crate) enum InvalidHead {
 impl RelayedHead {
     /// Returns a head with the edits of every head that is relayed. It is boxed, because it passes many functions.
     pub(crate) fn new(head: UpstreamHead) -> Box<Self> {
-        Box::new(Self { head, edits: HeadEdits::for_forwarding() })
+        Box::new(Self { head, edits: HeadEdits::for_forwarding(), may_have_trailers: true })
     }
 }
 

@@ -75,8 +75,8 @@ async fn requests_are_framed_as_their_content_needs() {
         ),
         (
             "POST /api/x HTTP/1.1\r\nAUTHtransfer-encoding: chunked\r\n\r\n3;a=b\r\nhel\r\n2\r\nlo\r\n0\r\nt: v\r\n\r\n",
-            "0\r\n\r\n",
-            "POST /api/x HTTP/1.1 | transfer-encoding: chunked | 3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n",
+            "t: v\r\n\r\n",
+            "POST /api/x HTTP/1.1 | transfer-encoding: chunked | 3\r\nhel\r\n2\r\nlo\r\n0\r\nt: v\r\n\r\n",
         ),
     ] {
         assert_eq!(received(request, end).await, expected);

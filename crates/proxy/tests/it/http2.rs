@@ -71,11 +71,12 @@ async fn request_over_http2_has_nothing_of_http1() {
     let heads = std::mem::take(&mut *server.seen.heads.lock().unwrap());
     let head = &heads[0];
     assert_eq!(head.uri.to_string(), format!("http://{}/api/echo?q=1", server.address));
-    let of_http1 = ["host", "connection", "keep-alive", "te", "upgrade", "transfer-encoding", "x-private"];
+    let of_http1 = ["host", "connection", "keep-alive", "upgrade", "transfer-encoding", "x-private"];
     for name in of_http1 {
         assert_eq!(head.headers.get(name), None, "{name}");
     }
     assert_eq!(head.headers.get("x-kept"), Some(&HeaderValue::from_static("yes")));
+    assert_eq!(head.headers.get("te"), Some(&HeaderValue::from_static("trailers")), "the caller accepts them");
     gateway.stop().await;
     assert_eq!(gateway.ended(), ReservationCounts { released: 0, settled: 1, interrupted: 0 });
 }
@@ -113,7 +114,7 @@ async fn framing(headers: HeaderMap, method: Method) -> (Option<String>, Option<
     let text = |name| answer.headers().get(name).map(|value: &HeaderValue| value.to_str().unwrap().to_owned());
     let (length, coding) = (text(header::CONTENT_LENGTH), text(header::TRANSFER_ENCODING));
     let whole = patiently("the answer's body", answer.into_body().collect()).await.unwrap();
-    assert_eq!(whole.trailers(), None, "no trailers were promised");
+    assert_eq!(whole.trailers(), None, "the caller does not accept them");
     gateway.stop().await;
     assert_eq!(gateway.ended().settled, 1, "the answer was whole");
     (length, coding, whole.to_bytes())

@@ -35,6 +35,8 @@ mod streams;
 #[cfg(test)]
 mod tls;
 #[cfg(test)]
+mod trailers;
+#[cfg(test)]
 mod unauthenticated;
 #[cfg(test)]
 mod upstream;

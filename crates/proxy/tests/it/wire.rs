@@ -30,6 +30,8 @@ pub(crate) struct Received {
     pub(crate) reason: String,
     pub(crate) fields: Vec<(String, String)>,
     pub(crate) body: String,
+    /// The trailers as `name: value`.
+    pub(crate) trailers: Vec<String>,
     pub(crate) framing: Framing,
 }
 
@@ -52,6 +54,8 @@ pub(crate) struct Sent {
     pub(crate) fields: Vec<(String, String)>,
     /// The body without its framing.
     pub(crate) body: String,
+    /// The trailers as `name: value`.
+    pub(crate) trailers: Vec<String>,
 }
 
 /// How a connection ended: the bytes after the last response, and whether the end was a reset.
@@ -252,34 +256,38 @@ impl Client {
         let reason = words.next().expect("a space follows the status").to_owned();
         let (length, codings) = (values(&fields, "content-length"), values(&fields, "transfer-encoding"));
         assert!(length.len() + codings.len() < 2, "the response is framed twice: {bytes:?}");
+        let mut trailers = Vec::new();
         let (body, framing) = if method == "HEAD" || matches!(status, 100..200 | 204 | 304) {
             (Some(Vec::new()), Framing::Nothing)
         } else if let Some(length) = length.first() {
             (self.exactly(length.parse().unwrap()).await, Framing::Length)
         } else if let Some(coding) = codings.first() {
             assert_eq!((*coding, version.as_str()), ("chunked", "HTTP/1.1"), "{bytes:?}");
-            (self.chunks().await, Framing::Chunked)
+            (self.chunks(&mut trailers).await, Framing::Chunked)
         } else {
             while self.fill().await {}
             (Some(std::mem::take(&mut self.read)), Framing::UntilClose)
         };
         let framing = if body.is_some() { framing } else { Framing::Cut };
         let body = text(body.unwrap_or_else(|| std::mem::take(&mut self.read)));
-        Some(Received { version, status, reason, fields, body, framing })
+        Some(Received { version, status, reason, fields, body, trailers, framing })
     }
 
-    /// A chunked body; trailers and extensions are errors, because none is forwarded.
-    async fn chunks(&mut self) -> Option<Vec<u8>> {
+    /// A chunked body; extensions are errors, because none is forwarded.
+    async fn chunks(&mut self, trailers: &mut Vec<String>) -> Option<Vec<u8>> {
         let mut body = Vec::new();
         loop {
             let line = text(self.until(b"\r\n").await?);
             let size = usize::from_str_radix(line.trim_end_matches("\r\n"), 16);
             let size = size.unwrap_or_else(|_| panic!("no size of a chunk: {line:?}"));
-            let data = self.exactly(size + 2).await?;
-            body.extend_from_slice(data.strip_suffix(b"\r\n").expect("a chunk ends, and no trailer follows"));
-            if size == 0 {
-                return Some(body);
+            while size == 0 {
+                match text(self.until(b"\r\n").await?).strip_suffix("\r\n") {
+                    Some("") | None => return Some(body),
+                    Some(trailer) => trailers.push(trailer.to_owned()),
+                }
             }
+            let data = self.exactly(size + 2).await?;
+            body.extend_from_slice(data.strip_suffix(b"\r\n").expect("a chunk ends"));
         }
     }
 
@@ -354,30 +362,38 @@ impl Conn {
         }
         let bytes = text(bytes);
         let (line, fields) = head(bytes.strip_suffix("\r\n\r\n").unwrap());
-        let mut body = Vec::new();
+        let (mut body, mut trailers) = (Vec::new(), Vec::new());
         if let Some(length) = values(&fields, "content-length").first() {
             body.resize(length.parse().unwrap(), 0);
             self.stream.read_exact(&mut body).await.ok()?;
         } else if !values(&fields, "transfer-encoding").is_empty() {
-            body = self.chunks().await?;
+            body = self.chunks(&mut trailers).await?;
         }
-        Some(Sent { line, fields, body: text(body) })
+        Some(Sent { line, fields, body: text(body), trailers })
     }
 
-    async fn chunks(&mut self) -> Option<Vec<u8>> {
+    async fn chunks(&mut self, trailers: &mut Vec<String>) -> Option<Vec<u8>> {
         let mut body = Vec::new();
         loop {
-            let mut line = Vec::new();
-            while !line.ends_with(b"\r\n") {
-                line.push(self.stream.read_u8().await.ok()?);
+            let size = usize::from_str_radix(&self.line().await?, 16).expect("the size of a chunk");
+            while size == 0 {
+                let trailer = self.line().await?;
+                if trailer.is_empty() {
+                    return Some(body);
+                }
+                trailers.push(trailer);
             }
-            let size = usize::from_str_radix(text(line).trim_end_matches("\r\n"), 16).expect("the size of a chunk");
             let mut data = vec![0; size + 2];
             self.stream.read_exact(&mut data).await.ok()?;
-            body.extend_from_slice(data.strip_suffix(b"\r\n").expect("a chunk ends, and no trailer follows"));
-            if size == 0 {
-                return Some(body);
-            }
+            body.extend_from_slice(data.strip_suffix(b"\r\n").expect("a chunk ends"));
         }
+    }
+
+    async fn line(&mut self) -> Option<String> {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\r\n") {
+            line.push(self.stream.read_u8().await.ok()?);
+        }
+        Some(text(line).trim_end_matches("\r\n").to_owned())
     }
 }

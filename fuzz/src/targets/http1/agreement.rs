@@ -71,7 +71,7 @@ pub(super) fn decode(framing: Framing, pieces: &[&[u8]]) -> (Content, Option<Vio
             match piece {
                 Piece::Content(len) => content.data.extend_from_slice(&buffer[..len]),
                 Piece::Framing(_) => {}
-                Piece::Trailers(_) => content.trailers = received(scanner.trailers(&buffer).unwrap()),
+                Piece::Trailers(_) => content.trailers = scanner.trailers(&buffer).map(received).unwrap_or_default(),
             }
             buffer.drain(..piece.len());
             taken += piece.len();

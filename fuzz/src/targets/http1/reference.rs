@@ -4,8 +4,8 @@
 use http1::limits::{CHUNK_DIGITS_MAX, CHUNK_EXTENSIONS_BYTES_MAX, NAME_BYTES_MAX, TRAILERS_BYTES_MAX, TRAILERS_MAX};
 use http1::{Framing, KnownName, ResponseTo};
 
-/// Names of fields that may be trailers although `http1` knows them.
-const TRAILERS: &[&str] = &[
+/// Names of fields that a trailer section may have although `http1` knows them.
+const KNOWN: &[&str] = &[
     "date",
     "etag",
     "openai-organization",
@@ -23,6 +23,26 @@ const TRAILERS: &[&str] = &[
     "x-ratelimit-reset",
     "x-request-id",
 ];
+/// Those of them that are not dropped.
+const TRAILERS: [&str; 4] = ["date", "etag", "server", "via"];
+/// Beginnings of other names that must not be trailers.
+const NO_TRAILER_PREFIXES: [&str; 7] =
+    ["accept-", "access-control-", "content-", "if-", "proxy-", "sec-", "x-forwarded-"];
+/// Other names that must not be trailers.
+const NO_TRAILERS: [&str; 12] = [
+    "age",
+    "allow",
+    "alt-svc",
+    "clear-site-data",
+    "cookie2",
+    "expires",
+    "pragma",
+    "priority",
+    "refresh",
+    "set-cookie2",
+    "strict-transport-security",
+    "warning",
+];
 
 /// The name and the value of a field.
 pub(super) type FieldPair = (Vec<u8>, Vec<u8>);
@@ -34,7 +54,7 @@ pub(super) struct Content {
     pub(super) data: Vec<u8>,
     /// The number of encoded bytes, if the content is complete.
     pub(super) end: Option<usize>,
-    /// The fields of the trailer section of complete content.
+    /// The fields of the trailer section of complete content, without those that must not be there.
     pub(super) trailers: Vec<FieldPair>,
     pub(super) is_invalid: bool,
     /// Whether the bytes end in the trailer section, of which only complete lines are checked.
@@ -151,12 +171,13 @@ fn size_line(bytes: &[u8], extensions: &mut usize) -> Part<u64> {
 }
 
 fn trailers(bytes: &[u8]) -> Part<Vec<FieldPair>> {
-    let (mut fields, mut at) = (Vec::new(), 0);
+    let (mut fields, mut at) = (Vec::<FieldPair>::new(), 0);
     loop {
         let Some(len) = bytes[at..].windows(2).position(|two| two == b"\r\n") else { return Part::Incomplete };
         let line = &bytes[at..at + len];
         at += len + 2;
         if line.is_empty() {
+            fields.retain(|(name, _)| is_trailer(name));
             return if at > TRAILERS_BYTES_MAX { Part::Invalid } else { Part::Complete(fields, at) };
         }
         match field(line) {
@@ -173,9 +194,19 @@ fn field(line: &[u8]) -> Option<FieldPair> {
     let is_value = value.iter().all(|octet| *octet == b'\t' || (*octet >= 0x20 && *octet != 0x7f));
     let hyphenated = normal(name);
     let is_known = KnownName::ALL.iter().any(|known| known.as_str() == hyphenated);
-    let is_allowed =
-        if is_known { TRAILERS.contains(&hyphenated.as_str()) } else { !hyphenated.starts_with("x-forwarded-") };
-    (is_token && is_value && is_allowed && name.len() <= NAME_BYTES_MAX).then(|| (name.to_vec(), value.to_vec()))
+    let is_accepted =
+        if is_known { KNOWN.contains(&hyphenated.as_str()) } else { !hyphenated.starts_with("x-forwarded-") };
+    (is_token && is_value && is_accepted && name.len() <= NAME_BYTES_MAX).then(|| (name.to_vec(), value.to_vec()))
+}
+
+/// Whether a field of this name may be a trailer.
+fn is_trailer(name: &[u8]) -> bool {
+    let name = normal(name);
+    if KnownName::ALL.iter().any(|known| known.as_str() == name) {
+        return TRAILERS.contains(&name.as_str());
+    }
+    let is_forbidden = NO_TRAILER_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    name == "content-digest" || !(is_forbidden || NO_TRAILERS.contains(&name.as_str()))
 }
 
 fn is_token(octet: u8) -> bool {

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Compares the whole text of an error except the blank first line.
-fn check(source: &str, expected: &str) {
+pub(super) fn check(source: &str, expected: &str) {
     let error = read_text(source).map(|_| ()).unwrap_err().to_string();
     assert_eq!(error, expected.trim_start_matches('\n'), "\n{error}\n");
 }

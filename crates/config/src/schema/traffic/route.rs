@@ -2,6 +2,7 @@
 
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderName, HeaderValue, StatusCode};
+use serde_json::{Value as Json, json};
 
 use super::super::field::{Either, Map, Values, default, list, maybe_nested, nested, optional, required, single_or};
 use super::super::form::{ListLater, Scalar, TextForm, Whole, Words};
@@ -38,7 +39,8 @@ section! {
         allow_headers: Values<String> = list(HEADER, 64, "none");
         later: host, headers, query, strategy, labels, rate_limit, rate_limits, timeouts, fallback, transformations,
             cors, cache, addresses, upgrades, compression;
-        rules: Rule::ExactlyOne(&["upstreams", "respond", "redirect"]);
+        rules: Rule::ExactlyOne(&["upstreams", "respond", "redirect"]), Rule::Requires("credits", "upstreams"),
+            Rule::Requires("allow_headers", "upstreams");
     }
 }
 
@@ -68,6 +70,7 @@ section! {
         /// Further fields of the response. Content without `Content-Type` is `text/plain; charset=utf-8`.
         headers: Vec<(String, Input<HeaderValue>)> =
             Map::new(FIELD_VALUE, is_own_field, "a field name, other than those of framing and of connections", FIELD_NAME_PATTERN);
+        rules: Rule::Values(content_of_status), Rule::Values(own_fields);
     }
 }
 
@@ -78,6 +81,20 @@ section! {
         /// 301 and 308 are permanent: clients store them. 307 and 308 keep the method and the body.
         status: Input<StatusCode> = default(REDIRECT_STATUS, || StatusCode::TEMPORARY_REDIRECT);
     }
+}
+
+/// The condition of `body` on `status`.
+fn content_of_status() -> Json {
+    let status = json!({"enum": [204, "204", 205, "205", 304, "304"]});
+    let body = json!({"anyOf": [{"const": ""}, {"const": null}, {"$ref": "#/$defs/reference"}]});
+    let without_content = json!({"properties": {"status": status}, "required": ["status"]});
+    json!({"if": without_content, "then": {"properties": {"body": body}}})
+}
+
+/// The condition of [`is_own_field`] on the names in `headers`, in their usual spellings.
+fn own_fields() -> Json {
+    let framing = "^([Cc]onnection|[Cc]ontent-[Ll]ength|[Tt]ransfer-[Ee]ncoding|[Uu]pgrade)$";
+    json!({"properties": {"headers": {"propertyNames": {"not": {"pattern": framing}}}}})
 }
 
 /// Longest content of a response from the configuration, in bytes.
@@ -99,7 +116,7 @@ const FIELD_VALUE: TextForm<HeaderValue> = TextForm {
     },
     shown: |value| Value::text(String::from_utf8_lossy(value.as_bytes())),
     cell: "text",
-    pattern: "",
+    pattern: r"^[^\x00-\x08\x0A-\x1F\x7F]*$",
     scalar: Scalar::Any,
 };
 const FIELD_NAME_PATTERN: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$";

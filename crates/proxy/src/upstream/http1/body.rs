@@ -3,14 +3,14 @@
 use std::io;
 use std::task::{Context, Poll};
 
-use ::http1::{Framing, Violation};
+use ::http1::Violation;
 use bytes::Bytes;
 use http_body::SizeHint;
 use thiserror::Error;
 
 use super::Http1Connection;
 use super::request_writer::UploadTask;
-use crate::content::ContentReader;
+use crate::content::{ContentReader, Trailers};
 use crate::upload::UploadError;
 
 /// The reason for an incomplete response.
@@ -42,19 +42,24 @@ impl Http1Download {
     /// request. `persists`: another request may use the connection afterwards.
     pub(super) fn new(
         connection: Box<Http1Connection>,
-        framing: Framing,
+        content: ContentReader,
         upload: Option<UploadTask>,
         persists: bool,
     ) -> Self {
-        let (connection, content) = (Some(connection), ContentReader::new(framing));
+        let connection = Some(connection);
         let mut download = Self { connection, content, upload, persists, reusable: None, failed: None };
         download.leave_if_ended();
         download
     }
 
-    /// Returns whether all of the content was read.
-    pub(crate) const fn is_over(&self) -> bool {
-        self.content.is_over()
+    /// Returns whether all of the content and its trailers were taken.
+    pub(crate) const fn is_end(&self) -> bool {
+        self.content.is_over() && !self.content.has_trailers()
+    }
+
+    /// Takes the trailers after the end of the content.
+    pub(crate) const fn take_trailers(&mut self) -> Option<Trailers> {
+        self.content.take_trailers()
     }
 
     pub(crate) fn size_hint(&self) -> SizeHint {
@@ -115,7 +120,7 @@ impl Http1Download {
 
     /// At the end of the content, keeps the connection if another request may use it, and closes it otherwise.
     fn leave_if_ended(&mut self) {
-        if !self.is_over() {
+        if !self.content.is_over() {
             return;
         }
         let Some(mut connection) = self.connection.take() else { return };

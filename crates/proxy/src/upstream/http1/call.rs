@@ -10,6 +10,7 @@ use super::Http1Connection;
 use super::body::Http1Download;
 use super::error::Http1CallError;
 use super::request_writer::RequestWriter;
+use crate::content::ContentReader;
 use crate::probe::Probe;
 use crate::upload::Upload;
 use crate::upstream::outgoing::OutgoingHead;
@@ -137,7 +138,8 @@ impl Http1Call {
             Sending::Written => (None, false),
             Sending::Refused(_) => (None, true),
         };
-        let body = Http1Download::new(self.connection, framing, upload, persists && !is_refused);
+        let content = ContentReader::after(head.over(&bytes).fields(), framing);
+        let body = Http1Download::new(self.connection, content, upload, persists && !is_refused);
         (RelayedHead::new(UpstreamHead::new(bytes, head)), body)
     }
 

@@ -85,8 +85,14 @@ impl RequestWriter {
             match Pin::new(&mut self.upload).poll_frame(cx) {
                 Poll::Pending => break,
                 Poll::Ready(Some(Ok(frame))) => {
-                    if let Ok(data) = frame.into_data() {
-                        self.push_content(data);
+                    match frame.into_data() {
+                        Ok(data) => self.push_content(data),
+                        Err(frame) if self.is_chunked => {
+                            self.queue.push_trailers(&frame.into_trailers().unwrap_or_default());
+                            self.has_ended = true;
+                            break;
+                        }
+                        Err(_) => {}
                     }
                     // If the end of the body is already known, it is sent together with the last piece.
                     if self.upload.is_end_stream() {

@@ -90,7 +90,7 @@ async fn named_fields_end_at_the_gateway_and_no_option_is_forwarded() {
         "Connection: close, x-a, x-b\r\n",
         "Connection: keep-alive, x-b, x-a\r\n",
     ] {
-        let fields = "x-a: 1\r\nX-B: 2\r\nX-Kept: 3\r\nKeep-Alive: timeout=5\r\nTE: trailers\r\nUpgrade: x\r\n\
+        let fields = "x-a: 1\r\nX-B: 2\r\nX-Kept: 3\r\nKeep-Alive: timeout=5\r\nTE: deflate\r\nUpgrade: x\r\n\
             Proxy-Connection: keep-alive\r\nTrailer: x\r\n";
         let mut client = Client::connect(&gateway).await;
         let received = client.call(format!("GET /api/x HTTP/1.1\r\nhost: x\r\n{options}{fields}\r\n")).await;

@@ -1,4 +1,4 @@
-//! Bodies of responses for clients of HTTP/1.1 and HTTP/1.0, trailers, `Date` and reason phrases.
+//! Bodies of responses for clients of HTTP/1.1 and HTTP/1.0, `Date` and reason phrases.
 
 use crate::gateway::Gateway;
 use crate::raw::Raw;
@@ -96,35 +96,6 @@ async fn body_cut_in_chunks_ends_by_reset_for_a_client_of_http_1_0() {
     let mut client = Client::sending(&gateway, "GET /api/x HTTP/1.0\r\nhost: x\r\n\r\n").await;
     let end = client.end().await;
     assert!(end.by_reset || !end.rest.contains("hello"), "{end:?}");
-}
-
-#[tokio::test]
-async fn trailers_of_responses_are_dropped() {
-    let response = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-t\r\n\r\n\
-        5\r\nhello\r\n0\r\nx-t: v\r\nx-u: w\r\n\r\n";
-    // The client reads a trailer as an error.
-    let (mut at, received) = relayed(response, false, "1.1").await;
-    received.is_answer("hello");
-    assert_eq!((received.one("trailer"), received.one("x-t")), (None, None));
-    let received = at.client.call("GET /api/x HTTP/1.1\r\nhost: x\r\nte: trailers\r\nconnection: te\r\n\r\n").await;
-    received.is_answer("hello");
-}
-
-#[tokio::test]
-async fn trailers_of_requests_are_dropped() {
-    let raw = upstream(|sent| (answer(&format!("{sent:?}")), false)).await;
-    let gateway = before(&raw);
-    let mut client = Client::connect(&gateway).await;
-    let received = client
-        .call(
-            "POST /api/x HTTP/1.1\r\nhost: x\r\ntrailer: x-t\r\ntransfer-encoding: chunked\r\n\r\n\
-             5;a=b\r\nhello\r\n0;c\r\nx-t: secret\r\n\r\n",
-        )
-        .await;
-    assert!(received.body.contains(r#"body: "hello""#), "{received:?}");
-    assert!(!received.body.contains("secret") && !received.body.contains("trailer"), "{received:?}");
-    let received = client.call("GET /api/x HTTP/1.1\r\nhost: x\r\n\r\n").await;
-    assert!(received.body.contains("GET /api/x") && !received.body.contains("x-t"), "{received:?}");
 }
 
 /// Asserts one `Date` in the form of RFC 9110, 5.6.7.

@@ -130,7 +130,14 @@ const DATA: &[&str] = &[
 ];
 const EXTENSIONS: &[&str] = &["", "", "", ";a", ";a=\"b;c\"", "; x\t= y", ";"];
 const BAD_EXTENSIONS: &[&str] = &[" ", "\t;a", ";a\nb", ";\u{0}", ";\u{e9}", "x", ",", "\n", ";a\rb"];
-const TRAILERS: &[&str] = &["", "", "X-Sum: 1\r\n", "a:\r\nb: \u{e9}\t\r\n", "ETag: x\r\nx: y\r\nx: z\r\n"];
+const TRAILERS: &[&str] = &[
+    "",
+    "",
+    "X-Sum: 1\r\n",
+    "a:\r\nb: \u{e9}\t\r\n",
+    "ETag: x\r\nx: y\r\nx: z\r\n",
+    "If_Match: x\r\nContent-Digest: y\r\nRequest-Id: z\r\n",
+];
 const BAD_TRAILERS: &[&str] = &[
     "Content-Length: 5\r\n",
     "Transfer-Encoding: chunked\r\n",

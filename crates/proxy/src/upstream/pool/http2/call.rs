@@ -102,11 +102,11 @@ pub(crate) fn head(outgoing: &OutgoingHead, upload: &Upload) -> Result<Request<(
     *head.uri_mut() = uri.path_and_query(outgoing.target().concat()).build()?;
     let headers = head.headers_mut();
     headers.reserve(outgoing.head.fields().len());
-    for field in outgoing.edits.kept(outgoing.head.fields()).filter(|field| !is_host(field.known)) {
+    for field in outgoing.edits.kept(outgoing.head.fields()).filter(|field| !is_of_http1(field.known)) {
         let value = HeaderValue::from_maybe_shared(outgoing.head.bytes().slice_ref(field.value))?;
         headers.append(HeaderName::from_bytes(field.name)?, value);
     }
-    for field in outgoing.edits.added().filter(|field| !is_host(field.known)) {
+    for field in outgoing.edits.added().filter(|field| !is_of_http1(field.known)) {
         let mut value = HeaderValue::from_bytes(field.value)?;
         value.set_sensitive(field.known.is_some_and(is_credential));
         headers.append(HeaderName::from_bytes(field.name)?, value);
@@ -117,9 +117,10 @@ pub(crate) fn head(outgoing: &OutgoingHead, upload: &Upload) -> Result<Request<(
     Ok(head)
 }
 
-/// Returns whether the field is `Host`, which `:authority` replaces (RFC 9113, 8.3.1).
-fn is_host(name: Option<KnownName>) -> bool {
-    name == Some(KnownName::Host)
+/// Returns whether the field is `Host`, which `:authority` replaces, or `Connection`, which HTTP/2 forbids (RFC 9113, 8.2.2
+/// and 8.3.1).
+fn is_of_http1(name: Option<KnownName>) -> bool {
+    matches!(name, Some(KnownName::Host | KnownName::Connection))
 }
 
 /// Returns whether a field that the gateway adds is a provider's credential. No compression table may store a
@@ -286,6 +287,10 @@ impl Pump {
                 }
             }
             match ready!(Pin::new(&mut self.upload).poll_frame(cx)) {
+                Some(Ok(frame)) if frame.is_trailers() => {
+                    let sent = self.to.send_trailers(frame.into_trailers().unwrap_or_default());
+                    return Poll::Ready(Ok(if sent.is_ok() { PumpState::Sent } else { PumpState::Aborted }));
+                }
                 Some(Ok(frame)) => {
                     self.waiting = frame.into_data().ok().filter(|data| !data.is_empty());
                     if let Some(data) = self.waiting.clone() {

@@ -47,7 +47,7 @@ const IDENTITIES: [NamePattern; 21] = [
 ];
 
 /// Whether backends may trust a header of this name, in any case.
-pub(super) fn is_trusted_by_backends(name: &[u8]) -> bool {
+pub(crate) fn is_trusted_by_backends(name: &[u8]) -> bool {
     // Most names begin with another letter.
     let first = name.first().map(u8::to_ascii_lowercase);
     matches!(first, Some(b'c' | b'f' | b'p' | b'r' | b't' | b'x'))

@@ -1,0 +1,104 @@
+//! The deadlines of one request. A connection of HTTP/2 has several requests at a time.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use tokio::time::Instant;
+
+use crate::probe::Probe;
+
+/// The deadlines of one request, and what is known of its client.
+#[derive(Debug, Default)]
+pub(crate) struct RequestDeadlines {
+    /// When the request is polled once more.
+    deadline: Cell<Option<Instant>>,
+    /// Whether `deadline` has passed and [`RequestDeadlines::take_late`] has not yet reported it.
+    late: Cell<bool>,
+    /// When the request ends if its client does not read the response.
+    total_at: Cell<Option<Instant>>,
+    /// The probe of the attempt, if the request may outlive its client.
+    sent: RefCell<Option<Probe>>,
+    /// When the client disconnected from a request that continues.
+    left: Cell<Option<Instant>>,
+    /// Whether the time of the shutdown is over; all connections of a worker share it.
+    ending: Rc<Cell<bool>>,
+}
+
+impl RequestDeadlines {
+    pub(super) fn new(ending: Rc<Cell<bool>>) -> Rc<Self> {
+        Rc::new(Self { ending, ..Self::default() })
+    }
+
+    /// Has the request polled once more after `deadline`.
+    pub(crate) fn wait_until(&self, deadline: Instant) {
+        self.late.set(false);
+        self.deadline.set(Some(deadline));
+    }
+
+    /// Ends the request after `total_at` if its client does not read: in that state nothing polls the code that would
+    /// end it.
+    pub(crate) fn must_end_at(&self, total_at: Instant) {
+        self.total_at.set(Some(total_at));
+    }
+
+    /// Lets the request outlive its client once anything of the attempt behind `probe` is written.
+    pub(crate) fn outlive_if_sent(&self, probe: Probe) {
+        *self.sent.borrow_mut() = Some(probe);
+    }
+
+    /// Returns whether the request continues after its client disconnects.
+    pub(crate) fn outlives(&self) -> bool {
+        self.sent.borrow().as_ref().is_some_and(Probe::anything_written)
+    }
+
+    /// Records that the client has disconnected from a request that continues. Returns the time of the first such call.
+    pub(crate) fn leave(&self) -> Instant {
+        let left = self.left.get().unwrap_or_else(Instant::now);
+        self.left.set(Some(left));
+        left
+    }
+
+    /// Returns whether the client has disconnected.
+    pub(crate) fn has_left(&self) -> bool {
+        self.left.get().is_some()
+    }
+
+    /// Returns whether a deadline has passed, once per deadline.
+    pub(crate) fn take_late(&self) -> bool {
+        self.late.take()
+    }
+
+    /// Returns whether the time of the shutdown is over, at which requests in flight end.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.get()
+    }
+
+    /// Checks the deadline. Returns whether it has passed, once.
+    pub(super) fn look(&self, now: Instant) -> bool {
+        let has_passed = self.deadline.get().is_some_and(|deadline| deadline <= now);
+        if has_passed {
+            self.deadline.set(None);
+            self.late.set(true);
+        }
+        has_passed
+    }
+
+    /// Returns whether the request must end, because its client has not read the response in time.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        self.total_at.get().is_some_and(|total_at| total_at <= now)
+    }
+
+    /// Prepares the record, which nothing else uses any more, for another request.
+    pub(super) fn reset(&self) {
+        self.clear();
+        self.left.set(None);
+    }
+
+    /// Removes the deadlines of a request that has ended. The rest of its response may still be read without its client.
+    pub(super) fn clear(&self) {
+        self.deadline.set(None);
+        self.late.set(false);
+        self.total_at.set(None);
+        self.sent.take();
+    }
+}
