@@ -85,7 +85,7 @@ async fn bytes_pass_in_both_directions_until_the_upstream_ends() {
         client.ends().await;
     }
     assert_eq!(noted(&raw)[0], "GET /api/ws HTTP/1.1 upgrade|websocket|dGhlIHNhbXBsZSBub25jZQ==");
-    let counted = "tollgate_proxy_requests_total{route=\"open\",method=\"GET\",status=\"101\"} 2";
+    let counted = "tollgate_requests_total{route=\"open\",method=\"GET\",status=\"101\"} 2";
     assert!(gateway.metrics().contains(counted), "{}", gateway.metrics());
 }
 
@@ -182,7 +182,8 @@ async fn unasked_switch_is_upstream_protocol_on_a_route_with_websockets() {
     let mut client = Client::connect(&gateway).await;
     client.call("GET /api/ws HTTP/1.1\r\nhost: x\r\n\r\n").await.is_refusal(502, "upstream_protocol");
     let raw = shouting(ACCEPTED).await;
-    let mut client = Client::connect(&configured(&raw, "")).await;
+    let gateway = configured(&raw, "");
+    let mut client = Client::connect(&gateway).await;
     client.call(OPEN).await.is_refusal(426, "upgrade_required");
     assert_eq!(noted(&raw), [""; 0]);
 }
