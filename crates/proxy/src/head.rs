@@ -91,7 +91,7 @@ impl Head {
         }
     }
 
-    /// Returns all fields.
+    /// Returns all fields of the head.
     pub(crate) fn fields(&self) -> Fields<'_> {
         self.request().fields()
     }

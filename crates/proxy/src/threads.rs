@@ -19,7 +19,7 @@ use crate::aggregation;
 use crate::connection;
 use crate::deadlines;
 use crate::listener::{AcceptFailureLog, BACKLOG, Listeners};
-use crate::shutdown::{LAST_WORDS, Phase, reached};
+use crate::shutdown::{LAST_WORDS, ShutdownPhase, reached};
 use crate::task::spawn;
 use crate::upstream::pool;
 use crate::worker::{Shared, Worker, WorkerResources};
@@ -142,12 +142,12 @@ async fn work(shared: Arc<Shared>, sockets: Sockets, lane: WorkerResources) -> R
         }
     }
     let shutdown = &worker.shared.shutdown;
-    reached(shutdown.follow(), Phase::Closing).await;
+    reached(shutdown.follow(), ShutdownPhase::Closing).await;
     for task in accepting {
         // The task ends by itself at `Closing`; only a panic makes this an error.
         let _ = task.await;
     }
-    let ending = reached(shutdown.follow(), Phase::Ending);
+    let ending = reached(shutdown.follow(), ShutdownPhase::Ending);
     tokio::select! { () = ending => last_words(&worker).await, () = idle(&worker) => () }
     // Requests whose clients did not read the last event in time settle here.
     worker.deadlines.cut();
@@ -194,7 +194,7 @@ async fn last_words(worker: &Worker) {
 }
 
 async fn accept(worker: Rc<Worker>, listener: TcpListener, accept_failures: Arc<AcceptFailureLog>) {
-    let mut closing = std::pin::pin!(reached(worker.shared.shutdown.follow(), Phase::Closing));
+    let mut closing = std::pin::pin!(reached(worker.shared.shutdown.follow(), ShutdownPhase::Closing));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,

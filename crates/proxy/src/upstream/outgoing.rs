@@ -30,9 +30,9 @@ pub(crate) struct TargetOrigin {
 /// The path and query that follow the path of the origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum OutgoingTarget {
-    /// Those of the client, without their first bytes: the `ai.prefix`.
+    /// The path and query that the client sent, without the first `prefix_len` bytes, which are `ai.prefix`.
     Received { prefix_len: usize },
-    /// Others.
+    /// A path and query that the gateway wrote.
     Written(String),
 }
 

@@ -80,7 +80,7 @@ impl UpstreamHead {
         self.parsed.over(&self.bytes).reason()
     }
 
-    /// Returns all fields.
+    /// Returns all fields of the head.
     pub(crate) fn fields(&self) -> Fields<'_> {
         self.parsed.over(&self.bytes).fields()
     }

@@ -51,8 +51,8 @@ async fn said_and(method: Method, said: impl Into<Vec<u8>>, closes: bool) -> Cli
     got
 }
 
-/// Two calls to an upstream whose first connection answers `first` and goes on as if nothing were; both answers, and
-/// whether they came by one connection.
+/// Makes two calls to an upstream whose first connection responds with `first` and then serves requests as usual. Returns
+/// both responses, and whether they used one connection.
 async fn twice(first: &'static str) -> (ClientResponse, ClientResponse, bool) {
     let raw = Raw::start(move |mut conn: Conn| async move {
         let mut says = if conn.number == 1 { first } else { OK };
@@ -154,7 +154,7 @@ async fn second_answer_that_comes_later_is_nobodys() {
     .await;
     let gateway = raw.http1();
     call(&gateway.caller(), Method::GET).await.is_answer("ok", true);
-    // On loopback what was written has arrived.
+    // On loopback, written bytes have arrived.
     is_said.acquire().await.unwrap().forget();
     call(&gateway.caller(), Method::GET).await.is_answer("ok", true);
     assert_eq!(raw.asked().iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1, 2]);
@@ -358,7 +358,7 @@ async fn check_broken_off(said: &'static str, check: impl Fn(&ClientResponse)) {
                 return;
             }
             conn.say(said).await;
-            // What was written must have been read: a reset throws away what was not.
+            // The gateway must have read all written bytes, because a reset discards unread bytes.
             conn.is_read().await;
             if by_reset {
                 conn.reset();

@@ -1,4 +1,4 @@
-//! HTTP/2 upstreams that lie, flood, or break off: what the caller gets, and what it costs.
+//! HTTP/2 upstreams that violate the protocol, flood, or abort: the response to the client, and its cost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,7 +33,7 @@ async fn said_to(method: Method, closes: bool, says: &[&(dyn Fn(u32) -> Vec<u8> 
             conn.asked().await;
             for say in says {
                 conn.say(say).await;
-                // What comes in one piece may be judged as one.
+                // The gateway may treat frames that arrive together as one piece.
                 conn.is_read().await;
             }
             if !closes {
@@ -157,7 +157,7 @@ async fn flooded(begin: impl Fn(u32) -> Vec<u8>, piece: impl Fn(u32) -> Vec<u8>)
             conn.greet(&[]).await;
             conn.asked().await;
             conn.say(begin).await;
-            // So that what was begun goes out before it is cut.
+            // The gateway must send the begun response before it is aborted.
             conn.is_read().await;
             while conn.say(&many).await {}
         }

@@ -292,7 +292,7 @@ async fn wait_for_a_stream_has_an_end_and_counts_for_nothing() {
     assert!(String::from_utf8_lossy(&told).contains(r#""code":"upstream_connect""#), "{told:?}");
     assert_eq!(server.accepted(), TAKEN);
 
-    // Who waits gets the first stream that is free.
+    // The waiting request gets the first free stream.
     let caller = gateway.caller();
     let mut next = JoinSet::new();
     next.spawn(async move { caller.send(Method::GET, "/api/x", "").await.status() });
@@ -330,14 +330,14 @@ async fn caller_that_leaves_the_line_leaves_its_turn_to_the_next() {
         stream.write_all(head.as_bytes()).await.unwrap();
         leaving.push(stream);
     }
-    // Each has reserved what it costs when it gets in line.
+    // Each request reserves its cost before it enters the queue.
     let reserved = |requests: usize| u64::try_from(requests).unwrap() * u64::from(CREDITS);
     until("they are in line", || gateway.used() == reserved(TAKEN + LEAVING)).await;
     ask(&mut calls, 1);
     until("so is the next", || gateway.used() == reserved(TAKEN + LEAVING + 1)).await;
     drop(leaving);
     until("they have left", || gateway.ended().released == u64::try_from(LEAVING).unwrap()).await;
-    // One stream becomes free, and another one for who got it.
+    // Two streams become free: one for the waiting request, and the one that this request used.
     server.seen.gate.add_permits(2);
     for _ in 0..2 {
         let answered = patiently("an answer", calls.join_next()).await.unwrap().unwrap();

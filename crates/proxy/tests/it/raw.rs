@@ -24,7 +24,7 @@ pub(crate) struct Raw {
     _tasks: JoinSet<()>,
 }
 
-/// One accepted connection.
+/// A connection that the upstream accepted.
 pub(crate) struct Conn {
     pub(crate) stream: TcpStream,
     /// From 1, in the order of being accepted.
@@ -101,8 +101,8 @@ impl Conn {
         self.stream.write_all(bytes.as_ref()).await.is_ok()
     }
 
-    /// Waits until the gateway has read all that was written, so that what is written next comes by itself; not longer than
-    /// a moment where it reads no more.
+    /// Waits until the gateway has read all written bytes, so that later bytes arrive separately. If the gateway no longer
+    /// reads, the wait ends after 2 s.
     pub(crate) async fn is_read(&self) {
         let (Ok(ours), Ok(theirs)) = (self.stream.local_addr(), self.stream.peer_addr()) else { return };
         for _ in 0..200 {
@@ -111,11 +111,11 @@ impl Conn {
             }
             sleep(Duration::from_millis(10)).await;
         }
-        // And it has done with it what it does.
+        // The gateway also needs time to process the bytes.
         sleep(Duration::from_millis(100)).await;
     }
 
-    /// Ends the connection by RST.
+    /// Ends the connection with a TCP reset.
     pub(crate) fn reset(self) {
         SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
     }

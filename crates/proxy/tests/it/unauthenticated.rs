@@ -1,4 +1,4 @@
-//! Callers without a valid key: so many tries an address, and nothing for who has one.
+//! The rate limits of unauthenticated clients, per address. They do not apply to clients with a valid key.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ routes:
 ";
 const UNKNOWN: &str = "x-api-key: tollgate_00000000000000000000000000000000";
 
-/// The status, the head and the body of an answer to who is at `from`, behind a proxy that is trusted.
+/// Sends a request from the address `from`, behind a trusted proxy. Returns the status, and the head with the body.
 async fn call(gateway: &Gateway, path: &str, from: &str, credential: &str) -> (u16, String) {
     let mut stream = gateway.caller().connect().await;
     let credential = if credential.is_empty() { String::new() } else { format!("{credential}\r\n") };
@@ -49,7 +49,7 @@ async fn an_address_waits_after_its_tries_and_no_other_does() {
             assert!(answer.contains(header), "{header} {answer}");
         }
     }
-    // Who has a key passes from there too: nobody listens upstream.
+    // A client with a key is admitted from the same address. The upstream is not reachable, so the status is 502.
     let authorization = format!("authorization: {}", gateway.caller().authorization());
     assert_eq!(call(&gateway, "/users", "192.0.2.1", &authorization).await.0, StatusCode::BAD_GATEWAY.as_u16());
     assert_eq!(call(&gateway, "/open", "192.0.2.1", "").await.0, StatusCode::BAD_GATEWAY.as_u16());
