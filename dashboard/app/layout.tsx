@@ -13,14 +13,14 @@ export const metadata: Metadata = {
 
 export const viewport: Viewport = { colorScheme: "light dark" };
 
-/** Sets the chosen theme before the first paint. */
-const THEME = `try{const t=JSON.parse(localStorage.getItem("${STORED_AS}")).state.theme;if(t!=="system")document.documentElement.dataset.theme=t}catch{}`;
+/** Sets the chosen theme and the brand's colour before the first paint. */
+const FIRST_PAINT = `try{const s=JSON.parse(localStorage.getItem("${STORED_AS}")).state,r=document.documentElement;if(s.theme!=="system")r.dataset.theme=s.theme;if(s.color){r.style.setProperty("--brand",s.color);r.dataset.brand=""}}catch{}`;
 
 export default function RootLayout({ children }: { children: ReactNode }) {
   return (
     <html lang="en" suppressHydrationWarning>
       <head>
-        <script dangerouslySetInnerHTML={{ __html: THEME }} />
+        <script dangerouslySetInnerHTML={{ __html: FIRST_PAINT }} />
       </head>
       <body>
         <Providers>{children}</Providers>

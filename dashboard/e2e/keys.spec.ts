@@ -1,6 +1,6 @@
 import { at, expect, signIn, test } from "./pages";
 
-test("a key is created, shown once, renamed, rotated and revoked", async ({ page }) => {
+test("a key is created, shown once, edited, rotated and revoked", async ({ page }) => {
   await signIn(page);
   await page.goto(at("/dashboard/keys"));
   await page.getByRole("button", { name: "Create key" }).click();
@@ -26,9 +26,9 @@ test("a key is created, shown once, renamed, rotated and revoked", async ({ page
   const row = page.getByRole("row", { name: /reporting/ });
   await expect(row).toContainText("0 / 250");
   await row.getByRole("button", { name: "Actions for reporting" }).click();
-  await page.getByRole("menuitem", { name: "Rename" }).click();
+  await page.getByRole("menuitem", { name: "Edit key" }).click();
   await page.getByRole("dialog").getByLabel("Label").fill("monthly reports");
-  await page.getByRole("button", { name: "Save name" }).click();
+  await page.getByRole("button", { name: "Save changes" }).click();
   const renamed = page.getByRole("row", { name: /monthly reports/ });
   await expect(renamed).toBeVisible();
 
@@ -62,4 +62,57 @@ test("labels are text, and the list is filtered from the address", async ({ page
   await expect(page.getByText("<b>مفتاح</b> 🔑", { exact: true })).toBeVisible();
   await page.getByLabel("Filter by label").fill("nothing");
   await expect(page.getByText("No key matches the filter")).toBeVisible();
+});
+
+test("limits, scopes, addresses, expiry and budgets of a key are changed and removed", async ({ page, expected }) => {
+  expected.push("422");
+  await signIn(page);
+  await page.goto(at("/dashboard/keys?create=1"));
+  const create = page.getByRole("dialog", { name: "Create key" });
+  await create.getByLabel("Label").fill("edited");
+  await create.getByLabel("Models", { exact: true }).fill("mock/*");
+  await create.getByLabel("Money per month").fill("2.50");
+  await create.getByRole("button", { name: "Create key" }).click();
+  const secret = page.getByRole("dialog", { name: "Key “edited” is ready" });
+  await secret.getByLabel("I have stored the key").check();
+  await secret.getByRole("button", { name: "Done" }).click();
+
+  const row = page.getByRole("row", { name: /edited/ });
+  const open = async () => {
+    await row.getByRole("button", { name: "Actions for edited" }).click();
+    await page.getByRole("menuitem", { name: "Edit key" }).click();
+    return page.getByRole("dialog", { name: "Edit “edited”" });
+  };
+  let form = await open();
+  await expect(form.getByLabel("Models", { exact: true })).toHaveValue("mock/*");
+  await expect(form.getByLabel("Money per month")).toHaveValue("2.5");
+  await form.getByLabel("Requests per minute").fill("no");
+  await form.getByRole("button", { name: "Save changes" }).click();
+  await expect(form.getByText("Enter a whole number from 1")).toBeVisible();
+  await form.getByLabel("Requests per minute").fill("30");
+  await form.getByLabel("Credits per day").fill("70");
+  await form.getByLabel("Models", { exact: true }).fill("");
+  await form.getByLabel("Routes").fill("users");
+  await form.getByLabel("Addresses and networks").fill("203.0.113.0/24");
+  await form.getByLabel("Expires on").fill("2126-01-31");
+  await form.getByLabel("Money per month").fill("");
+  await form.getByLabel("Tokens per day").fill("100000");
+  await form.getByRole("button", { name: "Save changes" }).click();
+  await expect(form).toBeHidden();
+  await expect(row).toContainText("Routes: users · From 203.0.113.0/24 · 30 requests a minute");
+  await expect(row).toContainText("0 / 70");
+  await expect(row).toContainText("31 Jan 2126");
+
+  form = await open();
+  await expect(form.getByLabel("Money per month")).toHaveValue("");
+  await expect(form.getByLabel("Tokens per day")).toHaveValue("100000");
+  await form.getByLabel("Addresses and networks").fill("everywhere");
+  await form.getByRole("button", { name: "Save changes" }).click();
+  await expect(form.getByRole("alert")).toContainText("The change was not made");
+  await expect(form.getByLabel("Addresses and networks")).toHaveValue("everywhere");
+  await form.getByLabel("Addresses and networks").fill("");
+  await form.getByLabel("Routes").fill("");
+  await form.getByRole("button", { name: "Save changes" }).click();
+  await expect(form).toBeHidden();
+  await expect(row).not.toContainText("From");
 });

@@ -9,6 +9,20 @@ const PAGES = [
   ["keys", "/dashboard/keys"],
   ["keys-create", "/dashboard/keys?create=1"],
   ["usage", "/dashboard/usage"],
+  ["register", "/dashboard/register"],
+  ["link", "/link"],
+  ["account", "/dashboard/account"],
+  ["users", "/dashboard/users"],
+  ["users-create", "/dashboard/users?new=user"],
+  ["plans", "/dashboard/plans"],
+  ["plans-create", "/dashboard/plans?new=1"],
+  ["budgets", "/dashboard/budgets"],
+  ["budgets-set", "/dashboard/budgets?set=key"],
+  ["audit", "/dashboard/audit"],
+  ["models", "/dashboard/models"],
+  ["model", "/dashboard/models?id=mock"],
+  ["providers", "/dashboard/providers"],
+  ["providers-add", "/dashboard/providers?add=openai"],
 ] as const;
 const WIDTHS = (process.env.SCREENSHOTS === "1" ? "1280" : (process.env.SCREENSHOTS ?? "")).split(",").filter((width) => width !== "");
 const SETTLED_MS = 700;

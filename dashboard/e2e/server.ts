@@ -11,28 +11,62 @@ const READY_MS = 60_000;
 export const EMAIL = "ada@example.com";
 export const PASSWORD = "a long walk by the harbour";
 
-/** Limits on sign-ins stay; limits on requests would slow the tests down. */
-const CONFIGURATION = "mock: true\ncontrol:\n  rate_limits: []\n";
+/** Limits on sign-ins stay; limits on requests would slow the tests down. The provider openai has no credential, and nobody listens at its address. */
+const CONFIGURATION = `
+control:
+  rate_limits: []
+providers:
+  - {name: mock, kind: mock}
+  - {name: openai, kind: openai, base_url: "http://127.0.0.1:9/v1", credential: vault}
+models:
+  - {name: mock, targets: [{provider: mock, model: mock}]}
+  - {name: fast, credits: 2, targets: [{provider: openai, model: gpt-5-mini}]}
+`;
 
-export default async function start(): Promise<() => Promise<void>> {
+export interface Server {
+  url: string;
+  proxyUrl: string;
+  /** The flags with which commands use the same store. */
+  data: string[];
+  stop(): Promise<void>;
+}
+
+/** Starts the binary with an empty store; `prepare` runs before, with the flags of the store. */
+export async function startServer(configuration: string, prepare?: (data: string[]) => void): Promise<Server> {
   const folder = mkdtempSync(join(tmpdir(), "dashboard-"));
   const file = join(folder, "tollgate.yaml");
-  writeFileSync(file, CONFIGURATION);
+  writeFileSync(file, configuration);
   const data = ["--config", file, "--data", join(folder, "data")];
-  execFileSync(BINARY, ["users", "create", "--email", EMAIL, "--name", "Ada Example", "--admin", "--password-stdin", ...data], { input: `${PASSWORD}\n` });
+  prepare?.(data);
   const [proxy, control] = [await freePort(), await freePort()];
-  const environment = { ...process.env, TOLLGATE_CONTROL__LISTEN: `127.0.0.1:${control}` };
+  const environment = { ...process.env, TOLLGATE_CONTROL__LISTEN: `127.0.0.1:${control}`, TOLLGATE_PUBLIC_URL__CONTROL: `http://127.0.0.1:${control}` };
   const child = spawn(BINARY, ["serve", "--listen", `127.0.0.1:${proxy}`, ...data], { env: environment, stdio: ["ignore", "ignore", openSync(join(folder, "log"), "w")] });
   const [url, proxyUrl] = [`http://127.0.0.1:${control}`, `http://127.0.0.1:${proxy}`];
   await ready(url, child);
-  const key = await seed(url, proxyUrl);
-  Object.assign(process.env, { DASHBOARD_URL: url, PROXY_URL: proxyUrl, SEEDED_KEY: key });
-  return async () => {
+  const stop = async () => {
     const ended = new Promise((resolve) => child.once("exit", resolve));
     child.kill("SIGTERM");
     await ended;
     rmSync(folder, { recursive: true, force: true });
   };
+  return { url, proxyUrl, data, stop };
+}
+
+/** Creates a user with a password. */
+export function createUser(email: string, name: string, flags: string[]): void {
+  execFileSync(BINARY, ["users", "create", "--email", email, "--name", name, "--password-stdin", ...flags], { input: `${PASSWORD}\n` });
+}
+
+/** The output of a command. */
+export function run(flags: string[], input = ""): string {
+  return execFileSync(BINARY, flags, { encoding: "utf8", input });
+}
+
+export default async function start(): Promise<() => Promise<void>> {
+  const { url, proxyUrl, stop } = await startServer(CONFIGURATION, (data) => createUser(EMAIL, "Ada Example", ["--admin", ...data]));
+  const key = await seed(url, proxyUrl);
+  Object.assign(process.env, { DASHBOARD_URL: url, PROXY_URL: proxyUrl, SEEDED_KEY: key });
+  return stop;
 }
 
 function freePort(): Promise<number> {
@@ -57,7 +91,8 @@ async function ready(url: string, child: ChildProcess): Promise<void> {
   throw new Error("the server was not ready in time");
 }
 
-async function json(url: string, token: string | undefined, body?: unknown, method = "POST"): Promise<Record<string, unknown>> {
+/** Sends JSON and returns the response's; keeps the cookies of a sign-in. */
+export async function json(url: string, token: string | undefined, body?: unknown, method = "POST"): Promise<Record<string, unknown>> {
   const headers: Record<string, string> = { "Content-Type": "application/json" };
   if (token) headers.Authorization = `Bearer ${token}`;
   const response = await fetch(url, { method, headers, body: JSON.stringify(body) });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { ApiError, api } from "@/lib/api";
+import { ApiError, api, apiText } from "@/lib/api";
 import { refusal, serve } from "@/tests/server";
 
 async function failure(promise: Promise<unknown>): Promise<ApiError> {
@@ -23,6 +23,13 @@ describe("api", () => {
     const both = await Promise.all([api("get", "/api/me"), api("get", "/api/me")]);
     expect(both.map(({ acts_as }) => acts_as)).toEqual(["member", "member"]);
     expect(seen.filter(({ line }) => line.startsWith("POST"))).toHaveLength(1);
+  });
+
+  it("reads a text as it is, and renews an expired session for it", async () => {
+    serve({ "GET /api/usage/series": [refusal("token_expired", 401), { text: "at,name\r\n" }], "POST /api/auth/refresh": { body: {} } });
+    expect(await apiText("/api/usage/series", { query: { format: "csv" } })).toBe("at,name\r\n");
+    serve({ "GET /api/usage/series": refusal("bad_request", 400, "too many steps") });
+    expect((await failure(apiText("/api/usage/series"))).message).toBe("too many steps");
   });
 
   it("reports a session that cannot be renewed", async () => {

@@ -1,6 +1,6 @@
 /**
- * The only place that sends requests. Types come from the OpenAPI document, so a field that changes in the server fails
- * the build.
+ * The only place that sends requests to the server of these pages; `lib/gateway.ts` calls the proxy. Types come from the
+ * OpenAPI document, so a field that changes in the server fails the build.
  */
 import type { components, paths } from "@/generated/openapi";
 
@@ -59,14 +59,29 @@ export async function api<M extends Method, P extends PathsOf<M>>(
   path: P,
   options: Options<Operation<P, M>> = {},
 ): Promise<Success<Operation<P, M>>> {
-  const request = (): Promise<unknown> => send(method, address(String(path), options), options);
+  const text = await renewing(String(path), () => send(method, address(String(path), options), options));
+  return json(text) as Success<Operation<P, M>>;
+}
+
+/** Reads a response that is a text, such as a table. */
+export async function apiText<P extends PathsOf<"get">>(path: P, options: Options<Operation<P, "get">> = {}): Promise<string> {
+  return (await renewing(String(path), () => send("get", address(String(path), options), options))).text;
+}
+
+async function renewing(path: string, request: () => Promise<Received>): Promise<Received> {
   try {
-    return (await request()) as Success<Operation<P, M>>;
+    return await request();
   } catch (error) {
-    if (!(error instanceof ApiError) || error.code !== "token_expired" || String(path).startsWith("/api/auth/")) throw error;
+    if (!(error instanceof ApiError) || error.code !== "token_expired" || path.startsWith("/api/auth/")) throw error;
     await renew();
-    return (await request()) as Success<Operation<P, M>>;
+    return request();
   }
+}
+
+/** The body of a successful response. */
+interface Received {
+  response: Response;
+  text: string;
 }
 
 function address(path: string, options: { path?: unknown; query?: unknown }): string {
@@ -80,7 +95,7 @@ function address(path: string, options: { path?: unknown; query?: unknown }): st
   return BASE + filled + (text === "" ? "" : `?${text}`);
 }
 
-async function send(method: Method, url: string, options: { body?: unknown; signal?: AbortSignal }): Promise<unknown> {
+async function send(method: Method, url: string, options: { body?: unknown; signal?: AbortSignal }): Promise<Received> {
   const deadline = AbortSignal.timeout(PATIENCE_MS);
   const init: RequestInit = {
     method: method.toUpperCase(),
@@ -99,23 +114,28 @@ async function send(method: Method, url: string, options: { body?: unknown; sign
     if (deadline.aborted) throw new ApiError({ status: 0, code: "late", message: "No response within 30 s." });
     throw new ApiError({ status: 0, code: "offline", message: "The server does not respond." });
   }
-  return read(response, text);
+  if (response.ok) return { response, text };
+  throw refusal(response, text);
 }
 
-function read(response: Response, text: string): unknown {
-  const requestId = response.headers.get("X-Request-Id") ?? undefined;
+function json({ response, text }: Received): unknown {
+  if (text === "") return undefined;
+  const value = parsed(text);
+  if (value !== undefined) return value;
+  throw new ApiError({ status: response.status, code: "unreadable", message: "The response is no JSON.", requestId: idOf(response) });
+}
+
+function idOf(response: Response): string | undefined {
+  return response.headers.get("X-Request-Id") ?? undefined;
+}
+
+function refusal(response: Response, text: string): ApiError {
   const { status } = response;
-  const json = parsed(text);
-  if (response.ok) {
-    if (text === "") return undefined;
-    if (json === undefined) throw new ApiError({ status, code: "unreadable", message: "The response is no JSON.", requestId });
-    return json;
-  }
   const seconds = Number(response.headers.get("Retry-After") ?? Number.NaN);
   const retryAfter = Number.isFinite(seconds) ? seconds : undefined;
-  const told = (json as Partial<Schemas["Error"]> | undefined)?.error;
+  const told = (parsed(text) as Partial<Schemas["Error"]> | undefined)?.error;
   const [code, message] = told ? [told.code, told.message] : ["unreadable", `The server responded ${status} without a reason.`];
-  throw new ApiError({ status, code, message, retryAfter, requestId });
+  return new ApiError({ status, code, message, retryAfter, requestId: idOf(response) });
 }
 
 function parsed(text: string): unknown {

@@ -7,7 +7,7 @@ interface FieldState {
   name: string;
   value: string;
   error: string | undefined;
-  onChange(event: ChangeEvent<HTMLInputElement>): void;
+  onChange(event: ChangeEvent<HTMLInputElement | HTMLSelectElement>): void;
   onBlur(): void;
 }
 
@@ -18,7 +18,7 @@ export interface Form<Values> {
 }
 
 /**
- * A form of text fields. A field is checked when it loses the focus, and on each change after an error. The focus goes
+ * A form of text fields and choices. A field is checked when it loses the focus, and on each change after an error. The focus goes
  * to the first wrong field; the values stay after a failed request.
  */
 export function useForm<Values extends Record<string, string>, Output>(

@@ -16,6 +16,9 @@ describe("formatter", () => {
     expect(en.exact(usd(999))).toBe("< $0.000001");
     expect(en.exact(usd(0))).toBe("$0.000000");
     expect(en.rate(15_000_000, "USD")).toBe("$15.00");
+    expect(en.rate(25_000, "USD")).toBe("$0.025");
+    expect(en.rate(0, "USD")).toBe("$0.00");
+    expect(en.rate(1, "USD")).toBe("$0.000001");
     expect(en.pico(22_200_000_000, "USD")).toBe("$0.022200");
     expect(en.pico(400_000, "USD")).toBe("< $0.000001");
     expect(en.total({ amount: 150_000, currency: "IDR" })).toBe("IDR 150,000");

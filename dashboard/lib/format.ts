@@ -16,6 +16,8 @@ const NANO = 1_000_000_000;
 const PICO = 1_000_000_000_000;
 /** The smallest amount that is written in full. */
 const SMALLEST = 0.000001;
+/** Prices such as $0.025 would be wrong with 2 decimals. */
+const PRICE_DECIMALS = [2, 3, 4, 5] as const;
 const CENT_NANO = 10_000_000;
 const DAY_S = 86_400;
 
@@ -24,7 +26,7 @@ export interface Format {
   total(money: Money): string;
   /** 6 decimals: for one request. */
   exact(money: Money): string;
-  /** The price of 1,000,000 units, from the rate of one in trillionths. */
+  /** The price of 1,000,000 units, from the rate of one in trillionths: 2 decimals, or as many as it needs. */
   rate(ratePico: number, currency: string): string;
   /** A part of a price in trillionths, with 6 decimals. */
   pico(amountPico: number, currency: string): string;
@@ -79,7 +81,10 @@ export function formatter(locale: Locale): Format {
       return isTiny ? `< ${moneyOf(0.01, money.currency, 2)}` : amount(money, 2);
     },
     exact: (money) => ("amount_nano" in money ? small(money.amount_nano / NANO, money.currency) : amount(money, 6)),
-    rate: (ratePico, currency) => moneyOf(ratePico / 1_000_000, currency, 2),
+    rate: (ratePico, currency) => {
+      const price = ratePico / 1_000_000;
+      return moneyOf(price, currency, PRICE_DECIMALS.find((decimals) => isWhole(price * 10 ** decimals)) ?? 6);
+    },
     pico: (amountPico, currency) => small(amountPico / PICO, currency),
     count: (value) => {
       if (value < 1_000_000) return number.format(value);
@@ -120,6 +125,11 @@ export function formatter(locale: Locale): Format {
       return parts.find((part) => part.type === "timeZoneName")?.value ?? "UTC";
     },
   };
+}
+
+/** Whether a number is whole, apart from the error of its binary fraction. */
+function isWhole(value: number): boolean {
+  return Math.abs(value - Math.round(value)) < 1e-6;
 }
 
 /** Minutes and seconds of a countdown: `11:42`. */

@@ -27,11 +27,3 @@ export function useOverview(): UseQueryResult<Overview, ApiError> {
     refetchInterval: 15_000,
   });
 }
-
-export function useHistory(days: number): UseQueryResult<Schemas["UsageHistory"], ApiError> {
-  return useQuery({
-    queryKey: ["history", days],
-    queryFn: ({ signal }) => api("get", "/api/usage/history", { query: { days }, signal }),
-    refetchInterval: 60_000,
-  });
-}

@@ -1,16 +1,27 @@
 /** English messages. The type of this object is what every other language must have. */
+import { account } from "@/messages/en/account";
+import { audit } from "@/messages/en/audit";
+import { budgets } from "@/messages/en/budgets";
 import { copy } from "@/messages/en/copy";
 import { docs } from "@/messages/en/docs";
 import { errors } from "@/messages/en/errors";
 import { frame } from "@/messages/en/frame";
 import { keys } from "@/messages/en/keys";
 import { landing } from "@/messages/en/landing";
+import { models } from "@/messages/en/models";
 import { notFound } from "@/messages/en/not-found";
 import { overview } from "@/messages/en/overview";
+import { palette } from "@/messages/en/palette";
+import { plans } from "@/messages/en/plans";
+import { playground } from "@/messages/en/playground";
+import { providers } from "@/messages/en/providers";
+import { register } from "@/messages/en/register";
 import { requests } from "@/messages/en/requests";
+import { setup } from "@/messages/en/setup";
 import { signIn } from "@/messages/en/sign-in";
 import { usage } from "@/messages/en/usage";
+import { users } from "@/messages/en/users";
 
-export const en = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage };
+export const en = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, playground, palette, models, providers, register, account, users, plans, budgets, audit, setup };
 
 export type Messages = typeof en;

@@ -7,6 +7,7 @@
 //! Reading order: [`process`] and [`traffic`] (the declarations), [`form`] (single values), [`field`] (keys: defaults,
 //! lists, nested sections), [`json`] (the JSON Schema).
 
+mod color;
 pub(crate) mod field;
 pub(crate) mod form;
 pub(crate) mod json;

@@ -74,6 +74,15 @@ pub(crate) fn proxy(process: &Process) -> String {
     at(process.listen.first().copied().unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))))
 }
 
+/// The origin of the proxy's URL, as browsers write it.
+pub(crate) fn proxy_origin(process: &Process) -> String {
+    let mut url = proxy(process);
+    let authority = url.find("://").map_or(0, |end| end + 3);
+    let end = url.get(authority..).and_then(|rest| rest.find('/')).map_or(url.len(), |path| authority + path);
+    url.truncate(end);
+    url
+}
+
 /// The URL of control for users: the configured one, or the listener's address.
 pub(crate) fn control(process: &Process) -> String {
     process.public_url.control.clone().unwrap_or_else(|| at(process.control.listen))

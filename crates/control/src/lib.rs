@@ -40,6 +40,7 @@ mod routes;
 mod scripts;
 pub mod server;
 mod sessions;
+mod setup;
 mod sign_in;
 pub mod state;
 mod static_file;

@@ -15,6 +15,7 @@ use telemetry::{LiveState, Metrics};
 use crate::outbound::Outbound;
 use crate::passwords::Passwords;
 use crate::sessions::SessionCache;
+use crate::setup::SetupState;
 
 /// Everything that the control API uses. Endpoints do not change its fields.
 #[derive(Debug)]
@@ -106,6 +107,8 @@ pub(crate) struct App {
     pub(crate) loopback: bool,
     /// A cache of sessions.
     pub(crate) sessions: SessionCache,
+    /// Whether the store still needs its first admin.
+    pub(crate) setup: SetupState,
     /// The pool that hashes passwords.
     pub(crate) passwords: Passwords,
     /// The client for requests to providers.
@@ -116,8 +119,9 @@ impl App {
     /// Creates the state of a listener that begins to serve.
     pub(crate) fn new(state: State, loopback: bool) -> Self {
         let started = state.clock.mono();
-        let (sessions, passwords) = (SessionCache::new(state.clock.clone()), Passwords::new(state.metrics.clone()));
-        Self { state, started, loopback, sessions, passwords, outbound: Outbound::default() }
+        let (sessions, setup) = (SessionCache::new(state.clock.clone()), SetupState::new(state.clock.clone()));
+        let passwords = Passwords::new(state.metrics.clone());
+        Self { state, started, loopback, sessions, setup, passwords, outbound: Outbound::default() }
     }
 }
 

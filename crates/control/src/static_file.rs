@@ -31,11 +31,18 @@ impl Coding {
     }
 }
 
+/// A request for a file of the dashboard.
+pub(crate) struct FileRequest<'a> {
+    pub(crate) headers: &'a HeaderMap,
+    /// The origin of the proxy, if pages may call it.
+    pub(crate) proxy_origin: Option<String>,
+}
+
 /// Responds with `file`, or with 304 if the client has it. `status` is 404 for the page of unknown paths.
-pub(crate) fn respond(file: &'static File, status: StatusCode, request: &HeaderMap) -> Response {
-    let (coding, content) = form(file, request);
+pub(crate) fn respond(file: &'static File, status: StatusCode, request: &FileRequest<'_>) -> Response {
+    let (coding, content) = form(file, request.headers);
     let tag = format!("\"{}-{}\"", file.hash, coding.name());
-    let is_fresh = status == StatusCode::OK && is_known(request, &tag);
+    let is_fresh = status == StatusCode::OK && is_known(request.headers, &tag);
     let body = if is_fresh { Body::empty() } else { Body::from(Bytes::from_static(content)) };
     let mut response = (if is_fresh { StatusCode::NOT_MODIFIED } else { status }, body).into_response();
     let headers = response.headers_mut();
@@ -47,7 +54,7 @@ pub(crate) fn respond(file: &'static File, status: StatusCode, request: &HeaderM
         headers.insert(header::ETAG, tag);
     }
     if file.media_type.starts_with("text/html") {
-        insert_page_fields(headers, file);
+        insert_page_fields(headers, file, request.proxy_origin.as_deref());
     }
     if !is_fresh {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(file.media_type));
@@ -58,13 +65,14 @@ pub(crate) fn respond(file: &'static File, status: StatusCode, request: &HeaderM
     response
 }
 
-/// Inserts the policy of a page (CSP 3): its own inline scripts, and files and requests of this origin only. The page
-/// sets no style in its markup, so `style-src` needs no exception.
-fn insert_page_fields(headers: &mut HeaderMap, file: &File) {
+/// Inserts the policy of a page (CSP 3): its own inline scripts, files of this origin only, and requests to this origin
+/// and to the proxy. The page sets no style in its markup, so `style-src` needs no exception.
+fn insert_page_fields(headers: &mut HeaderMap, file: &File, proxy_origin: Option<&str>) {
+    let proxy = proxy_origin.map_or(String::new(), |origin| format!(" {origin}"));
     let hashes = file.scripts.iter().fold(String::new(), |all, hash| format!("{all} '{hash}'"));
     let policy = format!(
         "default-src 'none'; script-src 'self'{hashes}; style-src 'self'; img-src 'self' data:; font-src 'self'; \
-         connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+         connect-src 'self'{proxy}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     );
     // Without a valid policy, the page may do nothing.
     let policy = HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"));

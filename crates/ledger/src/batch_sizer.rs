@@ -11,9 +11,12 @@ const AIM_ALONE: Duration = Duration::from_millis(8);
 /// On PostgreSQL no other transaction waits for rows that belong to one writer. Far below the timeout of a statement.
 const AIM_BESIDE: Duration = Duration::from_millis(100);
 /// Number of rows of the first transaction.
-const ROWS_FIRST: usize = 250;
+const ROWS_FIRST: usize = 256;
 /// Minimum number of rows: fewer would cost more in transactions than they save in waiting.
 const ROWS_MIN: usize = 32;
+/// Larger numbers of rows are multiples of it, so that few statements write them: `store::sql::Insert` has statements for
+/// 256 and 64 rows, and writes the rest in small ones.
+const ROWS_STEP: usize = 64;
 
 /// The number of rows of the next transaction.
 #[derive(Debug)]
@@ -38,17 +41,18 @@ impl BatchSizer {
         self.rows
     }
 
-    /// Adapts to the duration of a transaction: the next one has a quarter fewer rows if it was slow, an eighth more if
-    /// it was fast and full.
+    /// Adapts to the duration of a transaction: the next one has a quarter fewer rows if it was slow, an eighth or
+    /// [`ROWS_STEP`] more if it was fast and full.
     pub(crate) fn note(&mut self, rows: usize, took: Duration) {
         let next = if took > self.aim {
             self.rows * 3 / 4
         } else if rows >= self.rows && took < self.aim * 3 / 4 {
-            self.rows + self.rows / 8
+            self.rows + ROWS_STEP.max(self.rows / 8)
         } else {
             self.rows
         };
-        self.rows = next.clamp(ROWS_MIN, self.rows_max);
+        let steps = if next > ROWS_STEP { next / ROWS_STEP * ROWS_STEP } else { next };
+        self.rows = steps.clamp(ROWS_MIN, self.rows_max);
     }
 }
 

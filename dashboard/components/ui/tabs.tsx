@@ -15,17 +15,19 @@ interface TabsProps<Name extends string> {
   onChange(name: Name): void;
   listClass: string;
   tabClass?: string | undefined;
+  /** The class of the tabs alone, if `trailing` is beside them. */
+  tabsClass?: string;
   /** Controls at the end of the list. */
   trailing?: ReactNode;
   children: ReactNode;
 }
 
 /** Tabs with arrow keys; `children` is the panel of the chosen tab. */
-export function Tabs<Name extends string>({ label, tabs, value, onChange, listClass, tabClass, trailing, children }: TabsProps<Name>) {
+export function Tabs<Name extends string>({ label, tabs, value, onChange, listClass, tabClass, tabsClass = "contents", trailing, children }: TabsProps<Name>) {
   return (
     <Radix.Root value={value} onValueChange={(name) => onChange(name as Name)}>
       <div className={listClass}>
-        <Radix.List aria-label={label} className="contents">
+        <Radix.List aria-label={label} className={tabsClass}>
           {tabs.map((tab) => (
             <Radix.Trigger key={tab.name} value={tab.name} className={tabClass}>
               {tab.label}

@@ -1,7 +1,7 @@
-import { ChartColumn, Gauge, KeyRound, type LucideIcon } from "lucide-react";
+import { Box, ChartColumn, ClipboardList, Gauge, KeyRound, Layers, type LucideIcon, Plug, SquareTerminal, Users, Wallet } from "lucide-react";
 
 /** The name of a page; its title is the message of this name in `frame`. */
-export type PageName = "overview" | "usage" | "keys";
+export type PageName = "overview" | "usage" | "keys" | "playground" | "models" | "providers" | "users" | "plans" | "budgets" | "audit" | "account";
 
 interface PageEntry {
   href: string;
@@ -14,4 +14,15 @@ export const PAGES: PageEntry[] = [
   { href: "/dashboard/overview", icon: Gauge, name: "overview" },
   { href: "/dashboard/usage", icon: ChartColumn, name: "usage" },
   { href: "/dashboard/keys", icon: KeyRound, name: "keys" },
+  { href: "/dashboard/playground", icon: SquareTerminal, name: "playground" },
+  { href: "/dashboard/models", icon: Box, name: "models" },
+  { href: "/dashboard/providers", icon: Plug, name: "providers" },
+];
+
+/** The pages below them, for admins who signed in with a password. */
+export const ADMIN_PAGES: PageEntry[] = [
+  { href: "/dashboard/users", icon: Users, name: "users" },
+  { href: "/dashboard/plans", icon: Layers, name: "plans" },
+  { href: "/dashboard/budgets", icon: Wallet, name: "budgets" },
+  { href: "/dashboard/audit", icon: ClipboardList, name: "audit" },
 ];

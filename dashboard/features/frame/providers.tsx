@@ -4,8 +4,9 @@ import { MutationCache, QueryCache, QueryClient, QueryClientProvider } from "@ta
 import { type ReactNode, useEffect, useState } from "react";
 
 import { ApiError } from "@/lib/api";
-import { useLocale } from "@/lib/language";
+import { loadMessages, useLocale } from "@/lib/language";
 import { usePreferences } from "@/lib/preferences";
+import { useSite } from "@/lib/queries";
 import { useSession } from "@/features/session/session-state";
 
 /** Failures that a second attempt may not repeat. */
@@ -38,6 +39,32 @@ export function Providers({ children }: { children: ReactNode }) {
   }, [theme]);
   useEffect(() => {
     document.documentElement.lang = locale;
+    void loadMessages(locale).catch(() => undefined);
   }, [locale]);
-  return <QueryClientProvider client={client}>{children}</QueryClientProvider>;
+  return (
+    <QueryClientProvider client={client}>
+      <BrandColor />
+      {children}
+    </QueryClientProvider>
+  );
+}
+
+/** Sets the brand's colour through the CSSOM, as the policy of the pages permits no style in the markup. */
+function BrandColor() {
+  const site = useSite();
+  const known = usePreferences((state) => state.color);
+  const color = site.data ? (site.data.color ?? undefined) : known;
+  const hasAnswer = site.data !== undefined;
+  useEffect(() => {
+    const root = document.documentElement;
+    if (color === undefined) {
+      root.style.removeProperty("--brand");
+      delete root.dataset.brand;
+    } else {
+      root.style.setProperty("--brand", color);
+      root.dataset.brand = "";
+    }
+    if (hasAnswer && usePreferences.persist.hasHydrated()) usePreferences.getState().setColor(color);
+  }, [color, hasAnswer]);
+  return null;
 }

@@ -1,25 +1,24 @@
 "use client";
 
-import { useQueryClient } from "@tanstack/react-query";
-import { BookOpen, LogOut } from "lucide-react";
-import Link from "next/link";
+import dynamic from "next/dynamic";
 import { usePathname, useRouter, useSearchParams } from "next/navigation";
 import { type ReactNode, useEffect } from "react";
 
-import { Button } from "@/components/ui/button";
 import { LanguageSelect } from "@/components/ui/language-select";
 import { Mark } from "@/components/ui/mark";
 import { Failure } from "@/components/ui/states";
 import { ThemeButton } from "@/components/ui/theme-button";
+import { BottomBar, Navigation, SignOut } from "@/features/frame/navigation";
 import { OfflineBar } from "@/features/frame/offline-bar";
-import { PAGES, type PageName } from "@/features/frame/pages";
-import { BrandName } from "@/features/frame/public-frame";
-import { SessionEnded } from "@/features/session/session-ended";
+import type { PageName } from "@/features/frame/pages";
 import { useSession } from "@/features/session/session-state";
-import { api } from "@/lib/api";
 import { useFormat, useMessages } from "@/lib/language";
+import { useLater } from "@/lib/later";
 import { useMe } from "@/lib/queries";
 import { useTitle } from "@/lib/title";
+
+const sessionEnded = () => import("@/features/session/session-ended").then((module) => module.SessionEnded);
+const SessionEnded = dynamic(sessionEnded);
 
 interface ShellProps {
   page: PageName;
@@ -39,6 +38,7 @@ export function Shell({ page, actions, children }: ShellProps) {
   const session = useSession((state) => state.state);
   const isFirst = me.isSuccess;
   useTitle(t.frame[page]);
+  useLater(sessionEnded);
   useEffect(() => {
     if (isFirst) useSession.getState().signedIn();
   }, [isFirst]);
@@ -77,84 +77,4 @@ export function Shell({ page, actions, children }: ShellProps) {
       {session === "ended" && <SessionEnded />}
     </>
   );
-}
-
-function Navigation({ page }: { page: PageName }) {
-  const t = useMessages();
-  const me = useMe();
-  return (
-    <nav className="nav" aria-label={t.frame.main}>
-      <Link className="brand" href="/dashboard/overview">
-        <Mark />
-        <span className="min-w-0">
-          <BrandName />
-        </span>
-      </Link>
-      {PAGES.map(({ href, icon: Icon, name }) => (
-        <Link key={name} className="n" href={href} aria-current={name === page ? "page" : undefined} title={t.frame[name]}>
-          <Icon className="i" aria-hidden />
-          <span>{t.frame[name]}</span>
-        </Link>
-      ))}
-      <div className="foot">
-        <a className="n" href="/docs" title={t.frame.documentation}>
-          <BookOpen className="i" aria-hidden />
-          <span>{t.frame.documentation}</span>
-        </a>
-        {me.data && (
-          <div className="me">
-            <span className="ava" aria-hidden>
-              {initials(me.data.user.name)}
-            </span>
-            <span className="trunc">
-              <b className="med" title={me.data.user.email}>{me.data.user.name}</b>
-              <br />
-              <span className="t3 sm">{t.frame.plan(me.data.user.plan, t.frame.roles[me.data.acts_as === "admin" ? "admin" : "member"])}</span>
-            </span>
-            <SignOut place="wide-only" />
-          </div>
-        )}
-      </div>
-    </nav>
-  );
-}
-
-function SignOut({ place }: { place: "wide-only" | "narrow-only" }) {
-  const t = useMessages();
-  const router = useRouter();
-  const client = useQueryClient();
-  const signOut = async () => {
-    try {
-      await api("post", "/api/auth/logout");
-    } finally {
-      client.clear();
-      router.replace("/dashboard/login");
-    }
-  };
-  return (
-    <Button look="ghost" size="small" icon className={`push ${place}`} aria-label={t.frame.signOut} title={t.frame.signOut} onClick={() => void signOut()}>
-      <LogOut className="i s" aria-hidden />
-    </Button>
-  );
-}
-
-function BottomBar({ page }: { page: PageName }) {
-  const t = useMessages();
-  return (
-    <nav className="tabs-b" aria-label={t.frame.main}>
-      {PAGES.map(({ href, icon: Icon, name }) => (
-        <Link key={name} href={href} aria-current={name === page ? "page" : undefined}>
-          <Icon className="i" aria-hidden />
-          {t.frame[name]}
-        </Link>
-      ))}
-    </nav>
-  );
-}
-
-/** The first letters of the first and the last word. */
-export function initials(name: string): string {
-  const words = name.trim().split(/\s+/);
-  const letters = [words[0], words.length > 1 ? words.at(-1) : undefined].map((word) => Array.from(word ?? "")[0] ?? "");
-  return letters.join("").toUpperCase();
 }

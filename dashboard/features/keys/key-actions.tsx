@@ -8,7 +8,7 @@ import type { ApiKey } from "@/features/keys/key-state";
 import { useMessages } from "@/lib/language";
 
 export interface KeyTask {
-  kind: "rename" | "rotate" | "revoke";
+  kind: "edit" | "rotate" | "revoke";
   key: ApiKey;
 }
 
@@ -16,7 +16,7 @@ export interface KeyTask {
 export function KeyActions({ apiKey, onTask }: { apiKey: ApiKey; onTask(task: KeyTask): void }) {
   const t = useMessages();
   const items = [
-    { kind: "rename", icon: Pencil, label: t.keys.rename },
+    { kind: "edit", icon: Pencil, label: t.keys.edit },
     { kind: "rotate", icon: RefreshCw, label: t.keys.rotate },
     { kind: "revoke", icon: Ban, label: t.keys.revoke },
   ] as const;

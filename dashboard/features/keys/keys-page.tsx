@@ -1,24 +1,34 @@
 "use client";
 
 import { Plus, Search } from "lucide-react";
+import dynamic from "next/dynamic";
 import { useMemo, useState } from "react";
 
 import { Button } from "@/components/ui/button";
 import { Segments } from "@/components/ui/tabs";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { Shell } from "@/features/frame/shell";
-import { CreateDialog } from "@/features/keys/create-dialog";
 import type { KeyTask } from "@/features/keys/key-actions";
 import { hasEnded } from "@/features/keys/key-state";
 import { KeyTable } from "@/features/keys/key-table";
-import { SecretDialog } from "@/features/keys/secret-dialog";
-import { RenameDialog, RevokeDialog, RotateDialog } from "@/features/keys/task-dialogs";
 import { useKeys } from "@/features/keys/use-keys";
 import type { Schemas } from "@/lib/api";
 import { useFormat, useMessages } from "@/lib/language";
+import { useLater } from "@/lib/later";
 import { useNow } from "@/lib/now";
 import { useOverview } from "@/lib/queries";
 import { useUrlState } from "@/lib/url-state";
+
+const create = () => import("@/features/keys/create-dialog");
+const edit = () => import("@/features/keys/edit-dialog");
+const tasks = () => import("@/features/keys/task-dialogs");
+const secret = () => import("@/features/keys/secret-dialog");
+const dialogs = () => Promise.all([create(), edit(), tasks(), secret()]);
+const CreateDialog = dynamic(() => create().then((module) => module.CreateDialog));
+const EditDialog = dynamic(() => edit().then((module) => module.EditDialog));
+const RotateDialog = dynamic(() => tasks().then((module) => module.RotateDialog));
+const RevokeDialog = dynamic(() => tasks().then((module) => module.RevokeDialog));
+const SecretDialog = dynamic(() => secret().then((module) => module.SecretDialog));
 
 type Filter = "in-use" | "ended" | "all";
 const FILTERS: readonly Filter[] = ["in-use", "ended", "all"];
@@ -26,6 +36,7 @@ const FILTERS: readonly Filter[] = ["in-use", "ended", "all"];
 interface Secret {
   created: Schemas["ApiKeyWithSecret"];
   isRotation: boolean;
+  problem?: string | undefined;
 }
 
 /** Filter and text of the list, and whether the form is open; all of them are in the URL. */
@@ -39,6 +50,7 @@ export function KeysPage() {
   const t = useMessages();
   const { isCreating, set } = useListState();
   const [task, setTask] = useState<KeyTask>();
+  useLater(dialogs);
   const [secret, setSecret] = useState<Secret>();
   const create = (
     <Button look="primary" onClick={() => set({ create: "1" })}>
@@ -53,13 +65,13 @@ export function KeysPage() {
       {isCreating && !secret && (
         <CreateDialog
           onClose={() => set({ create: "" })}
-          onCreated={(created) => {
-            setSecret({ created, isRotation: false });
+          onCreated={(created, problem) => {
+            setSecret({ created, isRotation: false, problem });
             set({ create: "" });
           }}
         />
       )}
-      {task?.kind === "rename" && <RenameDialog apiKey={task.key} onClose={closeTask} />}
+      {task?.kind === "edit" && <EditDialog apiKey={task.key} onClose={closeTask} />}
       {task?.kind === "revoke" && <RevokeDialog apiKey={task.key} onClose={closeTask} />}
       {task?.kind === "rotate" && (
         <RotateDialog

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { newKeyShape } from "@/features/keys/create-dialog";
+import { EMPTY_KEY, type KeyFields, budgetChanges, changeOf, fieldsOf, keyShape, newKeyOf } from "@/features/keys/key-form";
 import { type ApiKey, scopeOf, shortened, stateOf } from "@/features/keys/key-state";
 import { formatter } from "@/lib/format";
 import { en } from "@/messages/en";
@@ -37,26 +37,73 @@ describe("a key in a list", () => {
   });
 });
 
-describe("newKeyShape", () => {
-  const empty = { label: "a", expires: "", credits: "", rate: "", models: "", addresses: "" };
-  const read = (fields: Record<string, string>) => newKeyShape(en).safeParse({ ...empty, ...fields });
+describe("the form of a key", () => {
+  const read = (fields: Partial<KeyFields>, initial = EMPTY_KEY) => keyShape(en, initial).safeParse({ ...EMPTY_KEY, label: "a", ...fields });
 
-  it("leaves empty fields out", () => {
-    expect(read({}).data).toEqual({ label: "a" });
+  it("leaves empty fields of a new key out", () => {
+    expect(newKeyOf({ ...EMPTY_KEY, label: "a" })).toEqual({ label: "a" });
   });
 
   it("reads limits and lists", () => {
-    const { data } = read({ label: " b ", expires: "2126-01-31", credits: "500", rate: "60", models: "openai/*, fast", addresses: "::1\n203.0.113.0/24" });
-    expect(data).toEqual({
+    const { data } = read({ label: " b ", expires: "2126-01-31", credits: "500", rate: "60", models: "openai/*, fast", routes: "users", addresses: "::1\n203.0.113.0/24" });
+    expect(data && newKeyOf(data)).toEqual({
       label: "b",
       expires_at: new Date("2126-01-31T23:59:59").toISOString(),
       limits: { credits_per_day: 500, requests_per_minute: 60 },
-      scopes: { models: ["openai/*", "fast"] },
+      scopes: { models: ["openai/*", "fast"], routes: ["users"] },
       addresses: ["::1", "203.0.113.0/24"],
     });
   });
 
-  it.each([{ label: " " }, { label: "x".repeat(201) }, { credits: "0" }, { credits: "1.5" }, { rate: "-1" }, { expires: "2020-01-01" }])("refuses %o", (fields) => {
+  it.each([
+    { label: " " }, { label: "x".repeat(201) }, { credits: "1.5" }, { credits: "-1" }, { rate: "-1" }, { rate: "0" }, { rate: "2147483648" },
+    { expires: "2020-01-01" }, { money_day: "1,5" }, { money_month: "$5" }, { tokens_day: "1e9" },
+  ])("refuses %o", (fields) => {
     expect(read(fields).success).toBe(false);
+  });
+
+  it.each([{ credits: "0" }, { rate: "2147483647" }, { money_day: "0.50" }, { tokens_month: "5000000" }])("accepts %o", (fields) => {
+    expect(read(fields).success).toBe(true);
+  });
+
+  it("accepts the expiry that the key has", () => {
+    expect(read({ expires: "2020-01-01" }, { ...EMPTY_KEY, expires: "2020-01-01" }).success).toBe(true);
+  });
+});
+
+describe("the change of a key", () => {
+  const key: ApiKey = {
+    ...KEY, expires_at: "2126-01-31T12:00:00Z", scopes: { models: [], routes: ["users"] },
+    limits: { credits_per_day: 10, requests_per_minute: 60 }, addresses: ["::1"],
+  };
+  const before = fieldsOf(key, [
+    { dimension: "key", id: key.id, per: "month", money: "5 USD", used: null, remaining: null, resets_at: "", source: "api" },
+    { dimension: "key", id: key.id, per: "day", tokens: 1000, used: 0, remaining: 1000, resets_at: "", source: "configuration" },
+    { dimension: "user", id: "1", per: "day", money: "1 USD", used: null, remaining: null, resets_at: "", source: "api" },
+  ]);
+
+  it("begins with what the key has", () => {
+    expect(before).toEqual({ ...EMPTY_KEY, label: "laptop", expires: before.expires, credits: "10", rate: "60", routes: "users", addresses: "::1", money_month: "5" });
+    expect(before.expires).toMatch(/^2126-01-(31|30)$|^2126-02-01$/);
+  });
+
+  it("is empty without a change, so that a key that may use no model stays so", () => {
+    expect(changeOf(before, before)).toEqual({});
+    expect(budgetChanges(before, before, "USD")).toEqual([]);
+  });
+
+  it("sends only what changed, and null for what was removed", () => {
+    expect(changeOf(before, { ...before, credits: "", addresses: "", expires: "", routes: "" })).toEqual({
+      limits: { credits_per_day: null }, addresses: null, expires_at: null, scopes: { routes: null },
+    });
+    expect(changeOf(before, { ...before, label: "b", models: "*", rate: "5" })).toEqual({ label: "b", limits: { requests_per_minute: 5 }, scopes: { models: ["*"] } });
+  });
+
+  it("sets and removes budgets", () => {
+    expect(budgetChanges(before, { ...before, money_month: "", money_day: "0.50", tokens_day: "100" }, "USD")).toEqual([
+      { measure: "money", per: "day", body: { money: "0.50 USD" } },
+      { measure: "money", per: "month", body: undefined },
+      { measure: "tokens", per: "day", body: { tokens: 100 } },
+    ]);
   });
 });

@@ -5,6 +5,7 @@ import { useState } from "react";
 import { Button } from "@/components/ui/button";
 import { CopyButton } from "@/components/ui/copy-button";
 import { Dialog } from "@/components/ui/dialog";
+import { Note } from "@/components/ui/note";
 import type { Schemas } from "@/lib/api";
 import { useFormat, useMessages } from "@/lib/language";
 import { useSite } from "@/lib/queries";
@@ -13,11 +14,13 @@ interface SecretDialogProps {
   created: Schemas["ApiKeyWithSecret"];
   /** Whether the secret replaced another one. */
   isRotation: boolean;
+  /** Why the key has no budgets. */
+  problem?: string | undefined;
   onDone(): void;
 }
 
 /** Shows a secret once. Only the button closes the dialog, after the reader has confirmed that the secret is stored. */
-export function SecretDialog({ created, isRotation, onDone }: SecretDialogProps) {
+export function SecretDialog({ created, isRotation, problem, onDone }: SecretDialogProps) {
   const t = useMessages();
   const format = useFormat();
   const site = useSite();
@@ -44,6 +47,7 @@ export function SecretDialog({ created, isRotation, onDone }: SecretDialogProps)
       description={isRotation ? previous : t.keys.createdText}
       footer={footer}
     >
+      {problem !== undefined && <Note tone="warn" title={t.keys.noBudgets}>{problem}</Note>}
       <div className="secret">
         <code data-testid="secret">{created.key}</code>
         <CopyButton text={created.key} what={t.keys.secret} look="primary" withWord />

@@ -20,31 +20,6 @@ interface TaskProps {
 
 const RECENT_MS = 86_400_000;
 
-export function RenameDialog({ apiKey, onClose }: TaskProps) {
-  const t = useMessages();
-  const { rename } = useKeyChanges();
-  const shape = z.object({ label: z.string().trim().min(1, t.keys.labelMissing).max(200, t.keys.labelLong) });
-  const form = useForm(shape, { label: apiKey.label }, async ({ label }) => {
-    await rename.mutateAsync({ id: apiKey.id, label }).then(onClose, () => undefined);
-  });
-  const footer = (
-    <>
-      <Button onClick={onClose}>{t.keys.cancel}</Button>
-      <Button look="primary" type="submit" form="rename-key" disabled={form.busy}>
-        {t.keys.save}
-      </Button>
-    </>
-  );
-  return (
-    <Dialog title={t.keys.renameTitle(apiKey.label)} onClose={onClose} footer={footer}>
-      {rename.error && <Note tone="bad" title={t.keys.failed}>{rename.error.message}</Note>}
-      <form id="rename-key" onSubmit={form.submit} noValidate>
-        <Field label={t.keys.label} hint={t.keys.labelHint} autoFocus autoComplete="off" {...form.field("label")} />
-      </form>
-    </Dialog>
-  );
-}
-
 const GRACES = ["0", "1h", "24h", "7d"] as const;
 type Grace = (typeof GRACES)[number];
 

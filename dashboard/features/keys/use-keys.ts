@@ -2,7 +2,8 @@
 
 import { type UseMutationResult, type UseQueryResult, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 
-import { type ApiError, type Schemas, api } from "@/lib/api";
+import type { BudgetChange } from "@/features/keys/key-form";
+import { ApiError, type Schemas, api } from "@/lib/api";
 import type { ApiKey } from "@/features/keys/key-state";
 
 /** A user has at most 1,000 keys; a page has at most 200. */
@@ -27,9 +28,28 @@ export function useKeys(): UseQueryResult<ApiKey[], ApiError> {
   });
 }
 
+/** The budgets that apply to a key: its own, and those of its user, plan and all users. */
+export function useKeyBudgets(id: string): UseQueryResult<Schemas["Budget"][], ApiError> {
+  return useQuery({
+    queryKey: ["key-budgets", id],
+    queryFn: async ({ signal }) => (await api("get", "/api/usage/today", { query: { key_id: id }, signal })).budgets,
+    // A form that is open keeps what was typed; the next one reads again.
+    staleTime: 0,
+    gcTime: 0,
+    refetchOnWindowFocus: false,
+  });
+}
+
+/** Another person may have removed the budget before. */
+function ignoreMissing(error: unknown): void {
+  if (!(error instanceof ApiError) || error.status !== 404) throw error;
+}
+
 interface Changes {
   create: UseMutationResult<Schemas["ApiKeyWithSecret"], ApiError, Schemas["NewApiKey"]>;
-  rename: UseMutationResult<ApiKey, ApiError, { id: string; label: string }>;
+  edit: UseMutationResult<ApiKey, ApiError, { id: string; change: Schemas["ApiKeyChange"] }>;
+  /** Sets and removes budgets of a key, one after the other; the first refused one ends it. */
+  budget: UseMutationResult<void, ApiError, { id: string; changes: readonly BudgetChange[] }>;
   rotate: UseMutationResult<Schemas["ApiKeyWithSecret"], ApiError, { id: string; grace: string | undefined }>;
   revoke: UseMutationResult<undefined, ApiError, string>;
 }
@@ -43,7 +63,20 @@ export function useKeyChanges(): Changes {
   };
   return {
     create: useMutation({ mutationFn: (body: Schemas["NewApiKey"]) => api("post", "/api/keys", { body }), onSuccess }),
-    rename: useMutation({ mutationFn: ({ id, label }) => api("patch", "/api/keys/{id}", { path: { id }, body: { label } }), onSuccess }),
+    edit: useMutation({ mutationFn: ({ id, change }) => api("patch", "/api/keys/{id}", { path: { id }, body: change }), onSuccess }),
+    budget: useMutation({
+      mutationFn: async ({ id, changes }) => {
+        for (const { measure, per, body } of changes) {
+          const path = { dimension: "key", id, measure, per };
+          if (body) await api("put", "/api/budgets/{dimension}/{id}/{measure}/{per}", { path, body });
+          else await api("delete", "/api/budgets/{dimension}/{id}/{measure}/{per}", { path }).catch(ignoreMissing);
+        }
+      },
+      onSettled: (_data, _error, { id }) => {
+        void client.invalidateQueries({ queryKey: ["key-budgets", id] });
+        onSuccess();
+      },
+    }),
     rotate: useMutation({
       mutationFn: ({ id, grace }) => api("post", "/api/keys/{id}/rotate", { path: { id }, body: grace === undefined ? {} : { grace } }),
       onSuccess,

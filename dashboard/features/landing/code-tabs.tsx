@@ -8,12 +8,13 @@ import { type Client, type Snippet, snippets } from "@/features/landing/snippets
 import { useMessages } from "@/lib/language";
 import { useSite } from "@/lib/queries";
 
-/** Snippets for each client, with a button that copies the shown one. */
-export function CodeTabs() {
+/** Snippets for each client, with a button that copies the shown one. `example` replaces the call of the site. */
+export function CodeTabs({ example }: { example?: { url: string; body: string } | undefined }) {
   const t = useMessages();
   const site = useSite();
   const [chosen, setChosen] = useState<Client>();
-  const all = site.data ? snippets(site.data, t.landing) : [];
+  const llm = site.data?.llm && example ? { ...site.data.llm, example_url: example.url, example_body: example.body } : site.data?.llm;
+  const all = site.data ? snippets({ ...site.data, llm: llm ?? null }, t.landing) : [];
   const shown = all.find((snippet) => snippet.client === chosen) ?? all[0];
   if (site.data && !shown) return null;
   if (!shown) return <div className="code h-[183px]" aria-busy />;

@@ -5,6 +5,7 @@ import type { ReactNode } from "react";
 
 import { buttonClass } from "@/components/ui/button";
 import { CopyButton } from "@/components/ui/copy-button";
+import { Note } from "@/components/ui/note";
 import { Failure } from "@/components/ui/states";
 import { PublicFrame } from "@/features/frame/public-frame";
 import { CodeTabs } from "@/features/landing/code-tabs";
@@ -23,6 +24,13 @@ export function Landing() {
         <div>
           <h1>{t.landing.title}</h1>
           <p className="lead">{t.landing.lead(site.data?.name ?? t.frame.gateway)}</p>
+          {site.data?.needs_setup && (
+            <div className="mb-5 max-w-[46ch]">
+              <Note title={t.signIn.needsSetup}>
+                <a className="link" href="/dashboard/setup">{t.signIn.setUp}</a>
+              </Note>
+            </div>
+          )}
           <div className="row wrap gap-2.5">
             <a className={buttonClass({ look: "primary", size: "large" })} href="/dashboard/login">
               {t.landing.signIn}

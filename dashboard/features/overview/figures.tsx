@@ -1,69 +1,115 @@
 "use client";
 
-import { useState } from "react";
 import { clsx } from "clsx";
 
-import { Days, type Measure } from "@/features/overview/days";
+import { Note } from "@/components/ui/note";
+import { Empty, Failure } from "@/components/ui/states";
+import { Segments } from "@/components/ui/tabs";
+import { MEASURES, type Measure, type Row, merged, overallColumns, spanOf } from "@/features/usage/series";
+import { SeriesFigure } from "@/features/usage/series-figure";
+import { useSeries } from "@/features/usage/use-series";
 import { NONE } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
 import type { Overview } from "@/lib/queries";
+import { useUrlState } from "@/lib/url-state";
 
-const MEASURES = ["requests", "tokens", "spend"] as const;
+const RANGES = ["24h", "14d"] as const;
 
-/** Today's figures; three of them choose the measure of the chart. */
+interface FigureTexts {
+  label: string;
+  value: string;
+  detail: string;
+}
+
+/** Today's figures; each one chooses the measure of the chart. */
 export function Figures({ overview }: { overview: Overview | undefined }) {
   const t = useMessages();
-  const format = useFormat();
-  const [measure, setMeasure] = useState<Measure>("requests");
-  const today = overview?.today;
-  const input = today ? today.tokens.input + today.tokens.cached_input + today.tokens.cache_write : 0;
-  const texts: Record<Measure, [string, string, string]> = {
-    requests: [t.overview.requests, today ? format.count(today.requests) : "", t.overview.today],
-    tokens: [
-      t.overview.tokens,
-      today ? format.count(today.tokens.total) : "",
-      today && input > 0 ? t.overview.cached(format.percent(today.tokens.cached_input / input, 0)) : t.overview.today,
-    ],
-    spend: [t.overview.spend, today ? format.total(today.cost) : "", t.overview.today],
-  };
-  const { errors, latency } = overview ?? {};
+  const { get, set } = useUrlState();
+  const measure = MEASURES.find((name) => name === get("measure")) ?? "requests";
+  const texts = useTexts(overview);
   return (
     <section className="panel" aria-label={t.overview.measure}>
       <div className="figs">
-        {MEASURES.map((name) => {
-          const [label, value, detail] = texts[name];
-          return (
-            <button key={name} type="button" className={clsx("fig", name === measure && "on")} aria-pressed={name === measure} onClick={() => setMeasure(name)}>
-              <Figure label={label} value={value} detail={detail} />
-            </button>
-          );
-        })}
-        <div className="fig still">
-          <Figure
-            label={t.overview.errors}
-            value={errors ? (errors.rate === null || errors.rate === undefined ? NONE : format.percent(errors.rate, 2)) : ""}
-            detail={errors ? t.overview.ofRequests(format.count(errors.today), format.count(errors.requests)) : ""}
-          />
-        </div>
-        <div className="fig still">
-          <Figure
-            label={t.overview.latency}
-            value={latency ? format.duration(latency.p95_ms) : ""}
-            detail={latency ? `${t.overview.p50(format.duration(latency.p50_ms))} · ${t.overview.newest(format.count(latency.requests))}` : ""}
-          />
-        </div>
+        {(["requests", "tokens", "spend", "errors", "latency"] as const).map((name) => (
+          <button key={name} type="button" className={clsx("fig", name === measure && "on")} aria-pressed={name === measure} onClick={() => set({ measure: name === "requests" ? "" : name })}>
+            <Figure {...texts[name]} />
+          </button>
+        ))}
       </div>
-      <Days days={14} measure={measure} heading={t.overview.days(texts[measure][0])} />
+      <OverTime measure={measure} />
     </section>
   );
 }
 
-function Figure({ label, value, detail }: { label: string; value: string; detail: string }) {
+function useTexts(overview: Overview | undefined): Record<Measure, FigureTexts> {
+  const t = useMessages();
+  const format = useFormat();
+  const { today, errors, latency } = overview ?? {};
+  const input = today ? today.tokens.input + today.tokens.cached_input + today.tokens.cache_write : 0;
+  const rate = errors?.rate ?? null;
+  return {
+    requests: { label: t.overview.requests, value: today ? format.count(today.requests) : "", detail: t.overview.today },
+    tokens: {
+      label: t.overview.tokens,
+      value: today ? format.count(today.tokens.total) : "",
+      detail: today && input > 0 ? t.overview.cached(format.percent(today.tokens.cached_input / input, 0)) : t.overview.today,
+    },
+    spend: { label: t.overview.spend, value: today ? format.total(today.cost) : "", detail: t.overview.today },
+    errors: {
+      label: t.overview.errors,
+      value: errors ? (rate === null ? NONE : format.percent(rate, 2)) : "",
+      detail: errors ? t.overview.ofRequests(format.count(errors.today), format.count(errors.requests)) : "",
+    },
+    latency: {
+      label: t.overview.latency,
+      value: latency ? format.duration(latency.p95_ms) : "",
+      detail: latency ? `${t.overview.p50(format.duration(latency.p50_ms))} · ${t.overview.newest(format.count(latency.requests))}` : "",
+    },
+  };
+}
+
+function Figure({ label, value, detail }: FigureTexts) {
   return (
     <>
       <span className="k">{label}</span>
       <span className="v">{value === "" ? <i className="sk my-2 w-16" /> : value}</span>
       <span className="d trunc">{detail}</span>
+    </>
+  );
+}
+
+/** A measure of all requests: per hour of the last day, or per day of the last two weeks. */
+function OverTime({ measure }: { measure: Measure }) {
+  const t = useMessages();
+  const format = useFormat();
+  const { get, set } = useUrlState();
+  const span = spanOf(RANGES.find((name) => name === get("range")) ?? "14d", "", "14d");
+  const by = span.step === "day" && (measure === "errors" || measure === "latency") ? "model" : undefined;
+  const series = useSeries(span, by);
+  const current = series.data?.step === span.step && (series.data.by ?? undefined) === by ? series.data : undefined;
+  const columns = overallColumns(measure, span.step, t);
+  const points = current && (by ? merged(current.series) : (current.series[0]?.points ?? []));
+  const rows = points?.map((point): Row => ({ at: point.at, values: columns.map(({ of }) => of(point)) }));
+  if (series.isError && !current) return <Failure error={series.error} onRetry={() => void series.refetch()} />;
+  const names = { spend: t.overview.spend, requests: t.overview.requests, tokens: t.overview.tokens, errors: t.overview.errors, latency: t.usage.latency };
+  const choice = <Segments label={t.usage.range} value={span.range === "24h" ? "24h" : "14d"} onChange={(name) => set({ range: name === "14d" ? "" : name })} options={RANGES.map((name) => ({ name, label: t.usage.ranges[name] }))} />;
+  return (
+    <>
+      {current?.truncated && (
+        <div className="px-4 pt-3">
+          <Note title={t.usage.truncated(format.moment(current.since))} />
+        </div>
+      )}
+      <SeriesFigure
+        heading={by ? t.usage.over(names[measure], t.usage.per[span.step], t.overview.ofModels) : t.overview.over(names[measure], t.usage.per[span.step])}
+        measure={measure}
+        step={span.step}
+        columns={columns.map(({ column }) => column)}
+        rows={rows}
+        currency={points?.[0]?.cost.currency ?? "USD"}
+        empty={<Empty title={measure === "errors" ? t.usage.noErrors : t.usage.noRequests} />}
+        trailing={choice}
+      />
     </>
   );
 }

@@ -4,6 +4,7 @@ import { Plus } from "lucide-react";
 import Link from "next/link";
 
 import { buttonClass } from "@/components/ui/button";
+import { Note } from "@/components/ui/note";
 import { Failure } from "@/components/ui/states";
 import { Shell } from "@/features/frame/shell";
 import { Attention } from "@/features/overview/attention";
@@ -33,6 +34,11 @@ export function OverviewPage() {
         </section>
       ) : (
         <>
+          {data && data.month.requests === 0 && data.recent.length === 0 && (
+            <Note title={t.setup.begin}>
+              <Link className="link" href="/dashboard/setup">{t.setup.beginText}</Link>
+            </Note>
+          )}
           <Limits overview={data} />
           <Attention overview={data} />
           <Figures overview={data} />

@@ -1,19 +1,16 @@
 "use client";
 
 import { useQueryClient } from "@tanstack/react-query";
+import Link from "next/link";
 import { useRouter, useSearchParams } from "next/navigation";
 import { useEffect } from "react";
 
-import { Mark } from "@/components/ui/mark";
 import { Note } from "@/components/ui/note";
-import { LanguageSelect } from "@/components/ui/language-select";
-import { ThemeButton } from "@/components/ui/theme-button";
-import { BrandName } from "@/features/frame/public-frame";
+import { AuthFrame } from "@/features/session/auth-frame";
 import { useSession } from "@/features/session/session-state";
 import { SignInForm } from "@/features/session/sign-in-form";
 import { useMessages } from "@/lib/language";
 import { useMe, useSite } from "@/lib/queries";
-import { useTitle } from "@/lib/title";
 
 /** The first page after a sign-in. */
 const FIRST = "/dashboard/overview";
@@ -30,7 +27,6 @@ export function SignInPage() {
   const site = useSite();
   const me = useMe();
   const target = safeTarget(useSearchParams().get("next"));
-  useTitle(t.signIn.title);
   useEffect(() => {
     if (me.isSuccess) router.replace(target);
   }, [me.isSuccess, router, target]);
@@ -39,43 +35,28 @@ export function SignInPage() {
     client.removeQueries({ predicate: (query) => query.queryKey[0] !== "site" });
     router.replace(target);
   };
+  const control = site.data && (
+    <>
+      {t.signIn.to} <span className="mono">{site.data.control_url.replace(/^https?:\/\//, "")}</span>
+    </>
+  );
   return (
-    <div className="sgn">
-      <header className="row px-6 py-[18px]">
-        <a className="row gap-2.5" href="/">
-          <Mark />
-          <BrandName />
-        </a>
-        <span className="push row gap-1">
-          <LanguageSelect />
-          <ThemeButton />
-        </span>
-      </header>
-      <main className="lm">
-        <div className="lb">
-          <div>
-            <h1>{t.signIn.title}</h1>
-            {site.data && (
-              <p className="t2 mt-1.5">
-                {t.signIn.to} <span className="mono">{site.data.control_url.replace(/^https?:\/\//, "")}</span>
-              </p>
-            )}
-          </div>
-          {site.isError && <Note tone="bad" title={t.signIn.offline}>{t.signIn.offlineText}</Note>}
-          <div>
-            <SignInForm onDone={done} />
-          </div>
-          {site.data && (
-            <p className="t2 md lf">
-              {t.signIn.noAccount} {t.signIn[site.data.signup]}
-            </p>
-          )}
-        </div>
-      </main>
-      <footer className="row wrap">
-        <a href="/">{t.signIn.about}</a>
-        <a href="/docs">{t.frame.documentation}</a>
-      </footer>
-    </div>
+    <AuthFrame title={t.signIn.title} text={control}>
+      {site.isError && <Note tone="bad" title={t.signIn.offline}>{t.signIn.offlineText}</Note>}
+      {site.data?.needs_setup && (
+        <Note title={t.signIn.needsSetup}>
+          <Link className="link" href="/dashboard/setup">{t.signIn.setUp}</Link>
+        </Note>
+      )}
+      <div>
+        <SignInForm onDone={done} />
+      </div>
+      {site.data && (
+        <p className="t2 md lf">
+          {t.signIn.noAccount} {t.signIn[site.data.signup]}{" "}
+          {site.data.signup !== "closed" && <Link className="link" href="/dashboard/register">{t.register.title}</Link>}
+        </p>
+      )}
+    </AuthFrame>
   );
 }

@@ -1,5 +1,6 @@
 "use client";
 
+import { LinesTable } from "@/components/ui/lines-table";
 import type { Schemas } from "@/lib/api";
 import { useFormat, useMessages } from "@/lib/language";
 
@@ -31,37 +32,22 @@ function Lines({ price, attempt }: { price: Schemas["PriceLines"]; attempt: Sche
           <i key={line.class} className={SWATCHES[line.class] ?? "bo"} style={{ flex: line.quantity }} />
         ))}
       </div>
-      <table className="lines">
-        <thead>
-          <tr>
-            <th>{t.usage.class}</th>
-            <th>{t.requests.tokens}</th>
-            <th>{t.usage.perMillion}</th>
-            <th>{t.usage.cost}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {price.lines.map((line) => (
-            <tr key={line.class}>
-              <td>
-                <i className={`sw mr-2 ${SWATCHES[line.class] ?? "bo"}`} />
-                {t.usage.classes[line.class] ?? line.class}
-              </td>
-              <td>{format.count(line.quantity)}</td>
-              <td className="t2">{format.rate(line.rate_pico, price.currency)}</td>
-              <td>{format.pico(line.amount_pico, price.currency)}</td>
-            </tr>
-          ))}
-        </tbody>
-        <tfoot>
-          <tr>
-            <td>{t.usage.cost}</td>
-            <td>{attempt.tokens ? format.count(attempt.tokens.total) : ""}</td>
-            <td />
-            <td>{format.pico(sum, price.currency)}</td>
-          </tr>
-        </tfoot>
-      </table>
+      <LinesTable
+        heads={[t.usage.class, t.requests.tokens, t.usage.perMillion, t.usage.cost]}
+        rows={price.lines.map((line) => ({
+          name: line.class,
+          cells: [
+            <span key="class">
+              <i className={`sw mr-2 ${SWATCHES[line.class] ?? "bo"}`} />
+              {t.usage.classes[line.class] ?? line.class}
+            </span>,
+            format.count(line.quantity),
+            <span key="rate" className="t2">{format.rate(line.rate_pico, price.currency)}</span>,
+            format.pico(line.amount_pico, price.currency),
+          ],
+        }))}
+        total={[t.usage.cost, attempt.tokens ? format.count(attempt.tokens.total) : "", "", format.pico(sum, price.currency)]}
+      />
       <p className="hint">{t.usage.prices(price.version, price.source)}</p>
     </>
   );

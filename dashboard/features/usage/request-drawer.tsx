@@ -1,10 +1,9 @@
 "use client";
 
-import { Link2, X } from "lucide-react";
-import { useEffect, useRef } from "react";
+import { Link2 } from "lucide-react";
 
-import { Button } from "@/components/ui/button";
 import { CopyButton } from "@/components/ui/copy-button";
+import { Drawer } from "@/components/ui/drawer";
 import { Note } from "@/components/ui/note";
 import { Failure, SkeletonRows } from "@/components/ui/states";
 import { RequestCosts } from "@/features/usage/request-costs";
@@ -15,57 +14,32 @@ import type { Schemas } from "@/lib/api";
 import { NONE } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
 
-/** One request in full. The drawer is not modal: the list behind it stays usable, and the focus returns to its row. */
+/** One request in full. */
 export function RequestDrawer({ id, onClose }: { id: string; onClose(): void }) {
   const t = useMessages();
   const request = useRequest(id);
-  const drawer = useRef<HTMLElement>(null);
-  useEffect(() => {
-    const before = document.activeElement;
-    drawer.current?.focus();
-    return () => {
-      if (before instanceof HTMLElement) before.focus();
-    };
-  }, []);
-  useEffect(() => {
-    const close = (event: KeyboardEvent) => {
-      if (event.key === "Escape") onClose();
-    };
-    document.addEventListener("keydown", close);
-    return () => document.removeEventListener("keydown", close);
-  }, [onClose]);
   const { data } = request;
+  const title = (
+    <>
+      <span className="trunc">{data?.model ?? data?.route ?? t.usage.request}</span>
+      {data && <Outcome request={data} />}
+    </>
+  );
+  const copy = <CopyButton text={typeof location === "undefined" ? id : location.href} what={t.usage.request} />;
   return (
-    <aside className="drawer" aria-labelledby="request-title" ref={drawer} tabIndex={-1}>
-      <div className="dwh">
-        <div className="min-w-0">
-          <h2 id="request-title" className="row wrap gap-2">
-            <span className="trunc">{data?.model ?? data?.route ?? t.usage.request}</span>
-            {data && <Outcome request={data} />}
-          </h2>
-          <p className="t3 sm mono trunc mt-0.5">{id}</p>
-        </div>
-        <div className="row push gap-0">
-          <CopyButton text={typeof location === "undefined" ? id : location.href} what={t.usage.request} />
-          <Button look="ghost" size="small" icon aria-label={t.usage.close} onClick={onClose}>
-            <X className="i" aria-hidden />
-          </Button>
-        </div>
-      </div>
-      <div className="dwb">
-        {request.isPending && <SkeletonRows rows={8} />}
-        {request.isError && !data && (
-          request.error.status === 404 ? (
-            <section>
-              <Note title={t.usage.missing} />
-            </section>
-          ) : (
-            <Failure error={request.error} onRetry={() => void request.refetch()} />
-          )
-        )}
-        {data && <Content request={data} />}
-      </div>
-    </aside>
+    <Drawer title={title} sub={<span className="mono">{id}</span>} actions={copy} onClose={onClose}>
+      {request.isPending && <SkeletonRows rows={8} />}
+      {request.isError && !data && (
+        request.error.status === 404 ? (
+          <section>
+            <Note title={t.usage.missing} />
+          </section>
+        ) : (
+          <Failure error={request.error} onRetry={() => void request.refetch()} />
+        )
+      )}
+      {data && <Content request={data} />}
+    </Drawer>
   );
 }
 

@@ -2,6 +2,7 @@
 
 import type { ReactNode } from "react";
 
+import { Facts } from "@/components/ui/facts";
 import { Sender } from "@/features/usage/request-cells";
 import type { Schemas } from "@/lib/api";
 import { useFormat, useMessages } from "@/lib/language";
@@ -25,14 +26,7 @@ export function RequestFacts({ request }: { request: Schemas["RequestDetail"] })
   return (
     <section>
       <h3>{t.usage.request}</h3>
-      <dl className="dl">
-        {facts.filter(([, value]) => value).map(([label, value]) => (
-          <div key={label} className="contents">
-            <dt>{label}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-      </dl>
+      <Facts facts={facts} />
     </section>
   );
 }

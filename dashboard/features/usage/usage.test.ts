@@ -1,15 +1,93 @@
 import { describe, expect, it } from "vitest";
 
-import { daysAsCsv } from "@/features/usage/csv";
+import { type Group, type Point, colourOf, columnsOf, errorRateOf, groupName, merged, overallColumns, ranked, sinceOf, spanOf, totalsOf, valueOf } from "@/features/usage/series";
 import { barsOf } from "@/features/usage/timeline";
+import { en } from "@/messages/en";
 
-describe("daysAsCsv", () => {
-  it("writes plain integers", () => {
-    const tokens = { input: 1, cached_input: 2, cache_write: 3, output: 4, reasoning: 5, total: 15 };
-    const day = { date: "2026-11-21", requests: 7, credits: 8, tokens, cost: { amount_nano: 9, currency: "USD" }, unpriced_requests: 1 };
-    expect(daysAsCsv([day])).toBe(
-      "date,requests,credits,input,cached_input,cache_write,output,reasoning,cost_nano,currency,unpriced_requests\r\n2026-11-21,7,8,1,2,3,4,5,9,USD,1\r\n",
-    );
+const TOKENS = { input: 1, cached_input: 2, cache_write: 3, output: 4, reasoning: 5, total: 15 };
+
+function point(change: Partial<Point> = {}): Point {
+  const latency = { mean_ms: 100, p50_ms: null, p95_ms: null, p99_ms: null };
+  return { at: "2026-11-21T00:00:00Z", requests: 8, credits: 8, tokens: TOKENS, cost: { amount_nano: 1_500_000_000, currency: "USD" }, unpriced_requests: 0, refused: 2, errors: 3, latency, ...change };
+}
+
+function group(name: string | null, change: Partial<Group> = {}): Group {
+  return { name, key: null, other_groups: null, points: [point()], ...change };
+}
+
+describe("the range of a series", () => {
+  it.each([
+    ["7d", "hour", { range: "7d", step: "hour" }],
+    ["7d", "", { range: "7d", step: "day" }],
+    ["90d", "hour", { range: "90d", step: "day" }],
+    ["1h", "day", { range: "1h", step: "minute" }],
+    ["forever", "x", { range: "14d", step: "day" }],
+  ] as const)("reads %s and %s", (range, step, span) => {
+    expect(spanOf(range, step, "14d")).toEqual(span);
+  });
+
+  it("ends with the current step", () => {
+    const now = new Date("2026-11-21T12:34:56Z");
+    const since = (range: string, step: string) => sinceOf(spanOf(range, step, "14d"), now).toISOString();
+    expect(since("14d", "day")).toBe("2026-11-08T00:00:00.000Z");
+    expect(since("24h", "hour")).toBe("2026-11-20T13:00:00.000Z");
+    expect(since("7d", "hour")).toBe("2026-11-14T13:00:00.000Z");
+    expect(since("1h", "minute")).toBe("2026-11-21T11:35:00.000Z");
+  });
+});
+
+describe("groups", () => {
+  const eight = Array.from({ length: 8 }, (_, nth) => group(`m${nth}`));
+  const rest = group(null, { other_groups: 5 });
+  const all = [...eight, rest];
+
+  it("have a colour by their place, and share one from the seventh on", () => {
+    expect(all.map((of) => colourOf(all, of)).slice(4)).toEqual(["var(--c-5)", "var(--c-6)", "var(--c-other)", "var(--c-other)", "var(--c-other)"]);
+  });
+
+  it("add up the others, but not their durations", () => {
+    const drawn = columnsOf(all, "requests", (of) => of.name ?? "", (count) => `other ${count}`);
+    expect(drawn.columns.map(({ name }) => name)).toEqual(["m0", "m1", "m2", "m3", "m4", "m5", "other 7"]);
+    expect(drawn.rows).toEqual([{ at: "2026-11-21T00:00:00Z", values: [8, 8, 8, 8, 8, 8, 24] }]);
+    expect(columnsOf(all, "latency", () => "", () => "").columns).toHaveLength(6);
+  });
+
+  it("keep what is unknown apart from zero", () => {
+    const unknown = group("key", { points: [point({ errors: null, latency: { mean_ms: null, p50_ms: null, p95_ms: null, p99_ms: null } })] });
+    expect(columnsOf([unknown, group("b", { points: [point({ errors: 0 })] })], "errors", () => "", () => "").rows[0]?.values).toEqual([null, 0]);
+    expect(valueOf(point(), "spend")).toBe(1.5);
+    expect(valueOf(point({ latency: { mean_ms: 1, p50_ms: 2, p95_ms: 3, p99_ms: 4 } }), "latency")).toBe(3);
+  });
+
+  it("are ranked by cost, then by requests, the rest last", () => {
+    const free = (name: string, requests: number) => group(name, { points: [point({ requests, cost: { amount_nano: 0, currency: "USD" } })] });
+    expect(ranked([rest, free("few", 1), free("many", 9), group("paid")]).map(({ name }) => name)).toEqual(["paid", "many", "few", null]);
+  });
+
+  it("are merged step by step", () => {
+    const [both] = merged([group("a"), group("b", { points: [point({ errors: 1, latency: { mean_ms: 300, p50_ms: null, p95_ms: null, p99_ms: null } })] })]);
+    expect([both?.requests, both?.errors, both?.latency.mean_ms]).toEqual([16, 4, 200]);
+  });
+
+  it("have names", () => {
+    expect(groupName(rest, "model", en, String)).toBe("Other, 5");
+    expect(groupName(group(null), "route", en, String)).toBe("No route");
+    expect(groupName(group("x", { key: { id: "1", label: "laptop", prefix: "a", last4: "0000" } }), "key", en, String)).toBe("laptop");
+  });
+
+  it("have totals: a mean weighted by requests, and a rate of all requests", () => {
+    const slow = point({ requests: 24, refused: 0, errors: 1, latency: { mean_ms: 300, p50_ms: null, p95_ms: null, p99_ms: null } });
+    const totals = totalsOf([point(), slow]);
+    expect(totals).toEqual({ requests: 32, tokens: 30, spendNano: 3_000_000_000, unpriced: 0, refused: 2, errors: 4, meanMs: 250 });
+    expect(errorRateOf(totals)).toBeCloseTo(4 / 34);
+    expect(errorRateOf(totalsOf([point({ errors: null, refused: null })]))).toBeNull();
+    expect(totalsOf([]).meanMs).toBeNull();
+  });
+
+  it("split all requests into those that succeeded, failed and were refused", () => {
+    expect(overallColumns("requests", "hour", en).map(({ column, of }) => [column.name, of(point())])).toEqual([["Succeeded", 7], ["Failed", 1], ["Refused", 2]]);
+    expect(overallColumns("latency", "day", en).map(({ of }) => of(point()))).toEqual([100]);
+    expect(overallColumns("tokens", "day", en).reduce((sum, { of }) => sum + (of(point()) ?? 0), 0)).toBe(15);
   });
 });
 

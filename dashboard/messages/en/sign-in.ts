@@ -31,6 +31,8 @@ export const signIn = {
   noAccount: "No account?",
   closed: "The operator of this server creates accounts.",
   invite: "This server accepts invitations only: open the link that you received.",
-  open: "Registration is open over the API.",
+  open: "Registration is open.",
+  needsSetup: "This server has no administrator yet",
+  setUp: "Set up this server",
   about: "About this gateway",
 };

@@ -33,6 +33,8 @@ export const signIn: Messages["signIn"] = {
   noAccount: "Belum punya akun?",
   closed: "Operator server ini membuat akun.",
   invite: "Server ini hanya menerima undangan: buka tautan yang Anda terima.",
-  open: "Pendaftaran terbuka melalui API.",
+  open: "Pendaftaran terbuka.",
+  needsSetup: "Server ini belum memiliki administrator",
+  setUp: "Siapkan server ini",
   about: "Tentang gateway ini",
 };

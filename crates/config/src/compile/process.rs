@@ -35,7 +35,8 @@ pub(super) fn set_flags(process: &mut ProcessInput, flags: &Flags) {
 pub(super) fn brand(brand: &mut BrandInput) -> Brand {
     let name = &brand.name;
     let key_prefix = brand.key_prefix.get_or_insert_with(|| name.derived(prefix_of(&name.value)));
-    Brand { name: name.value.clone(), key_prefix: key_prefix.value.clone() }
+    let color = brand.color.as_ref().map(|color| color.value.clone());
+    Brand { name: name.value.clone(), key_prefix: key_prefix.value.clone(), color }
 }
 
 /// Returns the default key prefix of a brand: the name's ASCII letters and digits, in lowercase. A name without any

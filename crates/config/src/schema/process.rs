@@ -8,6 +8,7 @@ use access::{Plan, Secret, api_key};
 use meter::window;
 use serde_json::{Value as Json, json};
 
+use super::color::COLOR;
 use super::field::{
     Either, Entries, Map, Values, default, list, nested, optional, or_empty, required, sections, single_or,
 };
@@ -74,6 +75,8 @@ section! {
         /// Used in keys, cookies, lists of models and the [install script](install-script.md). After a change, older keys continue to work, and browser sessions end.
         key_prefix: Option<Input<String>> =
             optional(KEY_PREFIX, "letters and digits of `name` in lower case, or `gateway`");
+        /// The colour of the brand on the pages.
+        color: Option<Input<String>> = optional(COLOR, "that of the product");
     }
 }
 

@@ -56,6 +56,7 @@ const BEYOND_THE_SCHEMA: &[(&str, &str, &str)] = &[
         "prices: [{model: openai/x, input: 1e3, output: '1'}]\nproviders: [{name: openai, kind: openai}]",
         "validators see a number, not its text",
     ),
+    ("color: '#ffffff'", "brand: {color: '#ffffff'}", "a pattern cannot compute a contrast"),
     ("clamp: True", "budgets: {clamp: True}", "validators see a boolean, not its text"),
 ];
 

@@ -37,6 +37,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("control.rate_limits[0].dimension", "ip", "ip"),
     ("control.rate_limits[0].without", "key", "key"),
     ("control.rate_limits[1].with", "session", "session"),
+    ("brand.color", "#C2410C", "#c2410c"),
     ("public_url.proxy", "https://llm.example/x", "https://llm.example/x"),
     ("public_url.control", "https://c.example", "https://c.example"),
     ("metrics.token", "S3CRET", "***"),

@@ -52,6 +52,8 @@ pub struct Brand {
     /// name: cookies, `owned_by`, the install script's folder, variable and provider. Default: the letters and digits
     /// of `name`.
     pub key_prefix: String,
+    /// The colour on pages, as `#rrggbb` in lowercase; `None` is that of the product.
+    pub color: Option<String>,
 }
 
 impl Brand {

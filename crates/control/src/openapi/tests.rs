@@ -53,7 +53,7 @@ fn a_brand_takes_the_place_of_the_products_name() {
     complete(&mut document, "1.2.3");
     let text = text(&document);
     let branded = |name: &str, key_prefix: &str| {
-        let brand = Brand { name: name.to_owned(), key_prefix: key_prefix.to_owned() };
+        let brand = Brand { name: name.to_owned(), key_prefix: key_prefix.to_owned(), color: None };
         String::from_utf8(branded(&text, &brand).to_vec()).unwrap()
     };
     assert_eq!(branded("Tollgate", "tollgate").as_bytes(), &text[..]);

@@ -140,61 +140,26 @@ struct UnitPrices {
     request: Option<u64>,
 }
 
-impl From<&Rates> for TokenRates {
-    fn from(rates: &Rates) -> Self {
-        let Rates {
-            input,
-            cached_input,
-            cache_write_short,
-            cache_write_long,
-            output,
-            audio_input,
-            image_input,
-            audio_output,
-            image_output,
-        } = *rates;
-        Self {
-            input,
-            cached_input,
-            cache_write_short,
-            cache_write_long,
-            output,
-            audio_input,
-            image_input,
-            audio_output,
-            image_output,
+/// Copies all fields of a type into another one with the same fields. A field that only one of them has does not compile.
+macro_rules! with_fields_of {
+    ($from:ident, $to:ident: $($field:ident),+) => {
+        impl From<&$from> for $to {
+            fn from(rates: &$from) -> Self {
+                let $from { $($field),+ } = *rates;
+                Self { $($field),+ }
+            }
         }
-    }
+    };
 }
 
-impl From<&UnitRates> for UnitPrices {
-    fn from(rates: &UnitRates) -> Self {
-        let UnitRates {
-            image,
-            millisecond,
-            character,
-            search,
-            request,
-            search_prompt,
-            maps_query,
-            maps_prompt,
-            container,
-            file_search,
-        } = *rates;
-        Self {
-            image,
-            millisecond,
-            character,
-            search,
-            search_prompt,
-            maps_query,
-            maps_prompt,
-            container,
-            file_search,
-            request,
-        }
-    }
-}
+with_fields_of!(
+    Rates, TokenRates: input, cached_input, cache_write_short, cache_write_long, output, audio_input, image_input, audio_output,
+    image_output
+);
+with_fields_of!(
+    UnitRates, UnitPrices: image, millisecond, character, search, search_prompt, maps_query, maps_prompt, container,
+    file_search, request
+);
 
 impl ModelView {
     fn new(model: CatalogModel<'_>, credential: CredentialState) -> Self {

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use crate::problem::Problem;
 use crate::state::App;
+use crate::static_file::FileRequest;
 use crate::words::SignupWord;
 use crate::{install, pages, static_file};
 
@@ -31,10 +32,14 @@ pub(super) struct Site {
     /// Whether users may register.
     #[schema(value_type = SignupWord)]
     signup: &'static str,
+    /// Whether the server has no admin yet. A link for the first admin creates one.
+    needs_setup: bool,
     /// The URL of the control API and of these pages.
     control_url: String,
     /// The text before the underscore in each key.
     key_prefix: String,
+    /// The colour of the brand, such as `#c2410c`; null is that of the product.
+    color: Option<String>,
     /// The addresses for LLM clients; null without LLM endpoints.
     llm: Option<SiteLlm>,
 }
@@ -46,6 +51,8 @@ pub(super) struct SiteLlm {
     base_url: String,
     /// The name of the environment variable for a key.
     key_variable: String,
+    /// The origin whose pages may call the LLM endpoints from browsers: `public_url.control`. Null allows none.
+    page_origin: Option<String>,
     /// The URL of the example request; null without a provider.
     example_url: Option<String>,
     /// The JSON body of the example request; null without a provider.
@@ -54,11 +61,14 @@ pub(super) struct SiteLlm {
 
 /// Returns the name, the addresses and the way to register.
 #[utoipa::path(get, path = "/api/site", tag = "auth", responses((status = 200, body = Site, example = json!({
-    "name": "Acme", "version": "0.1.0", "signup": "closed", "control_url": "https://control.example.com",
-    "key_prefix": "acme", "llm": {"base_url": "https://gateway.example.com", "key_variable": "ACME_KEY",
+    "name": "Acme", "version": "0.1.0", "signup": "closed", "needs_setup": false, "control_url": "https://control.example.com",
+    "key_prefix": "acme", "color": "#c2410c",
+    "llm": {"base_url": "https://gateway.example.com", "key_variable": "ACME_KEY",
+        "page_origin": "https://control.example.com",
         "example_url": "https://gateway.example.com/v1/chat/completions",
         "example_body": "{\"model\":\"fast\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}"}}))))]
 pub(super) async fn show(State(app): State<Arc<App>>) -> Json<Site> {
+    let needs_setup = app.setup.is_needed(&app.store).await;
     let snapshot = app.live.load();
     let process = &snapshot.process;
     let signup = match process.signup.mode {
@@ -70,8 +80,10 @@ pub(super) async fn show(State(app): State<Arc<App>>) -> Json<Site> {
         name: process.brand.name.clone(),
         version: app.version,
         signup,
+        needs_setup,
         control_url: install::control(process),
         key_prefix: process.brand.key_prefix.clone(),
+        color: process.brand.color.clone(),
         llm: llm(&snapshot),
     })
 }
@@ -83,6 +95,7 @@ fn llm(snapshot: &Snapshot) -> Option<SiteLlm> {
     Some(SiteLlm {
         base_url,
         key_variable: snapshot.process.brand.key_variable(),
+        page_origin: snapshot.process.public_url.control.clone(),
         example_url: example.as_ref().map(|call| format!("{proxy}{}", call.path)),
         example_body: example.map(|call| call.body),
     })
@@ -91,7 +104,7 @@ fn llm(snapshot: &Snapshot) -> Option<SiteLlm> {
 /// The landing page. A build without the dashboard has a plain one.
 pub(super) async fn home(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     match app.dashboard.find("index.html") {
-        Some(page) => static_file::respond(page, StatusCode::OK, &headers),
+        Some(page) => static_file::respond(page, StatusCode::OK, &request(&app, &headers)),
         None => pages::home(&app.live.load()),
     }
 }
@@ -99,7 +112,7 @@ pub(super) async fn home(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
 /// The documentation; in a build without the dashboard, the API reference.
 pub(super) async fn docs(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     match app.dashboard.find("docs.html") {
-        Some(page) => static_file::respond(page, StatusCode::OK, &headers),
+        Some(page) => static_file::respond(page, StatusCode::OK, &request(&app, &headers)),
         None => pages::docs(&app.live.load().process.brand.name),
     }
 }
@@ -120,13 +133,20 @@ pub(super) async fn dashboard(State(app): State<Arc<App>>, Path(path): Path<Stri
         return pages::unbuilt(&app.live.load().process.brand.name);
     }
     if let Some(file) = find(&app, &path) {
-        return static_file::respond(file, StatusCode::OK, &headers);
+        return static_file::respond(file, StatusCode::OK, &request(&app, &headers));
     }
     let is_page = !path.rsplit('/').next().unwrap_or_default().contains('.');
     match app.dashboard.find("404.html") {
-        Some(page) if is_page => static_file::respond(page, StatusCode::NOT_FOUND, &headers),
+        Some(page) if is_page => static_file::respond(page, StatusCode::NOT_FOUND, &request(&app, &headers)),
         _ => Problem::new(Refusal::NotFound, "nothing is found at this path").into_response(),
     }
+}
+
+/// Returns a request for a file. Its page may call the proxy if the proxy allows it, and nothing else.
+fn request<'a>(app: &App, headers: &'a HeaderMap) -> FileRequest<'a> {
+    let process = &app.live.load().process;
+    let proxy_origin = process.public_url.control.as_ref().map(|_| install::proxy_origin(process));
+    FileRequest { headers, proxy_origin }
 }
 
 /// Finds a file below `/dashboard/`: an asset, a page by its name, or another file of a page.

@@ -17,7 +17,7 @@ const PAGE: File = File {
 const SCRIPT: File = File { media_type: "text/javascript; charset=utf-8", scripts: &[], ..PAGE };
 
 /// A built folder with one page of each kind, sorted by path.
-static BUILT: [File; 8] = [
+static BUILT: [File; 9] = [
     File { path: "404.html", plain: b"<p>unknown", ..PAGE },
     File { path: "_next/static/chunks/a1b2.js", ..SCRIPT },
     File { path: "dashboard/icon.svg", media_type: "image/svg+xml", br: None, gzip: None, ..SCRIPT },
@@ -26,12 +26,15 @@ static BUILT: [File; 8] = [
     File { path: "docs.html", plain: b"<p>docs", ..PAGE },
     File { path: "index.html", plain: b"<p>landing", ..PAGE },
     File { path: "index.txt", ..SCRIPT },
+    File { path: "link.html", plain: b"<p>link", ..PAGE },
 ];
 
 #[tokio::test]
 async fn pages_have_a_policy_of_their_own_scripts_and_are_revalidated() {
     let world = World::start_with_dashboard(Files::new(&BUILT)).await;
-    for (path, body) in [("/", "<p>landing"), ("/docs", "<p>docs"), ("/dashboard/keys", "<p>plain")] {
+    for (path, body) in
+        [("/", "<p>landing"), ("/docs", "<p>docs"), ("/link", "<p>link"), ("/dashboard/keys", "<p>plain")]
+    {
         let page = get(world.address, path, &[]).await;
         assert_eq!((page.status, page.body.as_str()), (200, body), "{path}");
         assert_eq!(page.headers["content-type"], "text/html; charset=utf-8", "{path}");
@@ -45,6 +48,34 @@ async fn pages_have_a_policy_of_their_own_scripts_and_are_revalidated() {
             assert_eq!(page.headers[name], value, "{path}");
         }
     }
+}
+
+#[tokio::test]
+async fn pages_may_call_the_proxy_if_it_allows_them_and_nothing_else() {
+    let world = World::start_with_dashboard(Files::new(&BUILT)).await;
+    let check = async |expected: &str| {
+        for path in ["/", "/dashboard/keys", "/dashboard/none"] {
+            let policy = get(world.address, path, &[]).await.headers["content-security-policy"].clone();
+            let rule = policy.split("; ").find(|rule| rule.starts_with("connect-src"));
+            assert_eq!(rule, Some(expected), "{path}");
+        }
+    };
+    world.configure(|snapshot| snapshot.process.public_url.proxy = Some("https://llm.example.com:8443/v".to_owned()));
+    check("connect-src 'self'").await;
+    world.configure(|snapshot| snapshot.process.public_url.control = Some("https://c.example.com".to_owned()));
+    check("connect-src 'self' https://llm.example.com:8443").await;
+    let site = get(world.address, "/api/site", &[]).await.json();
+    assert_eq!(site["llm"]["page_origin"], "https://c.example.com");
+    world.configure(|snapshot| snapshot.process.public_url.proxy = None);
+    check("connect-src 'self' http://127.0.0.1:8080").await;
+}
+
+#[tokio::test]
+async fn the_site_tells_the_brands_colour() {
+    let world = World::start().await;
+    assert!(get(world.address, "/api/site", &[]).await.json()["color"].is_null());
+    world.configure(|snapshot| snapshot.process.brand.color = Some("#c2410c".to_owned()));
+    assert_eq!(get(world.address, "/api/site", &[]).await.json()["color"], "#c2410c");
 }
 
 #[tokio::test]

@@ -166,3 +166,9 @@ pub(crate) fn clip(text: &str) -> &str {
     let text = text.split('\0').next().unwrap_or_default();
     text.get(..text.floor_char_boundary(NAME_BYTES_MAX)).unwrap_or_default()
 }
+
+/// Returns what [`clip`] keeps of a shared text; the text itself if that is all of it.
+pub(crate) fn clip_shared(text: &Arc<str>) -> Arc<str> {
+    let clipped = clip(text);
+    if clipped.len() == text.len() { text.clone() } else { Arc::from(clipped) }
+}

@@ -154,7 +154,7 @@ pub(crate) static MINUTES: Insert = Insert::new(
 pub(crate) static RAW: Insert = Insert::new(
     "usage_raw",
     &["id", "event_id", "no", "raw", "created_at", "updated_at"],
-    "ON CONFLICT (event_id, no) DO NOTHING",
+    "ON CONFLICT (id) DO NOTHING",
 );
 
 /// Requests that are still open.

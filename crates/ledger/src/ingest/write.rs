@@ -1,6 +1,7 @@
 //! One transaction of ingest: the rows of a batch, its totals, and the position in the spool.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use access::{KeyNo, NanoUsd, Timestamp};
@@ -9,13 +10,13 @@ use spool::{OpenRequest, Position, Record};
 use sqlx::AssertSqlSafe;
 use store::backlog::BacklogBatch;
 
-use store::sql::{StoreKind, Transaction, Values, micros, signed};
+use store::sql::{StoreKind, Transaction, Values, micros, signed, unsigned};
 use store::{DatabaseError, Node, NodeError, Store, Superseded};
 use thiserror::Error;
 use uuid::Uuid;
 
 use crate::ingest::aggregation::{self, CallerDay, CallerTotals, Minute, MinuteCounts, ModelDay, ModelTotals, PlanDay};
-use crate::ingest::names::{NameKind, Names, clip};
+use crate::ingest::names::{NameKind, Names, clip_shared};
 use crate::ingest::open_requests::StoredOpenRequests;
 use crate::ingest::tables::{ATTEMPTS, DAYS, EVENTS, MINUTES, MODELS, PLANS, POSITIONS, RAW};
 use crate::ingest::{PLACES, ingested};
@@ -175,6 +176,8 @@ impl Rows {
                 Record::Counts { counts, .. } | Record::CloseBatch { counts, .. } => split.counts.extend(counts),
             }
         }
+        // Rows in the order of their primary key are appended to its tree. Partitions are sorted runs.
+        split.events.sort_by_key(|event| event.id.0);
         split
     }
 
@@ -239,13 +242,13 @@ impl SplitRecords<'_> {
     /// Writes the raw usage that providers reported.
     async fn write_raw(&self, store: &Store, transaction: &mut Transaction) -> Result<(), DatabaseError> {
         let attempts = self.events.iter().flat_map(|event| (1_i64..).zip(&event.attempts).map(|of| (event.id.0, of)));
-        let told: Vec<(Uuid, i64, &str)> =
-            attempts.filter_map(|(event, (no, attempt))| Some((event, no, attempt.raw_usage.as_deref()?))).collect();
+        let told: Vec<(Uuid, i64, &Arc<str>)> =
+            attempts.filter_map(|(event, (no, attempt))| Some((event, no, attempt.raw_usage.as_ref()?))).collect();
         let now = store.now();
-        let bind = |(event, no, raw): &(Uuid, i64, &str), row: &mut Values| {
+        let bind = |(event, no, raw): &(Uuid, i64, &Arc<str>), row: &mut Values| {
             // PostgreSQL cannot store a NUL in a text.
-            let raw = raw.replace('\0', "");
-            row.put(store.new_id()).put(*event).put(*no).put(raw).put(now).put(now);
+            let raw = if raw.contains('\0') { Arc::from(raw.replace('\0', "")) } else { Arc::clone(raw) };
+            row.put(raw_id(*event, *no)).put(*event).put(*no).put(raw).put(now).put(now);
         };
         RAW.run(transaction, &told, bind).await?;
         Ok(())
@@ -319,11 +322,11 @@ fn bind_event(event: &UsageEvent, names: &Names, now: i64, row: &mut Values) {
     row.put(micros(event.started_at)).put(i64::from(event.day.0)).put(signed(event.charge.credits.0));
     row.put(signed(event.charge.tokens.0)).put(event.charge.money.0);
     row.put(names.get(NameKind::Route, &event.route).unwrap_or(0));
-    row.put(event.format.as_deref()).put(event.model.as_deref().and_then(|model| names.get(NameKind::Model, model)));
+    row.put(event.format.clone()).put(event.model.as_deref().and_then(|model| names.get(NameKind::Model, model)));
     row.put(event.streamed)
         .put(i64::from(event.status))
-        .put(event.outcome.as_str())
-        .put(event.refusal.as_deref().map(clip));
+        .put_word(Some(event.outcome.as_str()))
+        .put(event.refusal.as_ref().map(clip_shared));
     row.put(signed(event.request_bytes)).put(signed(event.response_bytes)).put(signed(event.duration_us));
     row.put(i64::try_from(event.attempts.len()).unwrap_or(i64::MAX));
     bind_attempt(event.attempts.last(), names, row);
@@ -347,7 +350,7 @@ fn bind_attempt(attempt: Option<&Attempt>, names: &Names, row: &mut Values) {
     row.put(attempt.and_then(|attempt| model(attempt.model.as_deref())));
     row.put(attempt.and_then(|attempt| model(attempt.answered_model.as_deref())));
     row.put(attempt.and_then(|attempt| attempt.status).map(i64::from));
-    row.put(attempt.and_then(|attempt| attempt.upstream_id.as_deref()).map(clip));
+    row.put(attempt.and_then(|attempt| attempt.upstream_id.as_ref()).map(clip_shared));
     let price = attempt.and_then(|attempt| attempt.price_version.as_deref());
     row.put(price.and_then(|version| names.get(NameKind::Price, version)));
     row.put(attempt.and_then(|attempt| attempt.first_byte_us).map(signed));
@@ -357,7 +360,12 @@ fn bind_attempt(attempt: Option<&Attempt>, names: &Names, row: &mut Values) {
 /// Adds the columns from `usage_source` to `cost_unknown`.
 fn bind_figures(usage: Option<Usage>, cost: Option<NanoUsd>, unknown: Option<UnknownCost>, row: &mut Values) {
     usage_columns::bind(usage.as_ref(), row);
-    row.put(cost.map(|cost| cost.0)).put(unknown.map(UnknownCost::as_str));
+    row.put(cost.map(|cost| cost.0)).put_word(unknown.map(UnknownCost::as_str));
+}
+
+/// Returns the id of an attempt's raw usage: the event's for the first attempt, and the following numbers.
+fn raw_id(event: Uuid, no: i64) -> Uuid {
+    Uuid::from_u128(event.as_u128().wrapping_add(u128::from(unsigned(no.saturating_sub(1)))))
 }
 
 fn bind_position(read: Position, id: Uuid, node: &Node, now: i64, row: &mut Values) {

@@ -39,16 +39,24 @@ fn of_usage() -> Vec<UsageQuery> {
                 "((user_no = $1) AND (started_at >= $2) AND (ROW(started_at, id) < ROW($3, $4)))",
             ],
         ),
-        (text("ONE"), &["usage_events USING PRIMARY KEY (id=?)"], &["using usage_events_pkey"]),
+        (
+            text("ONE"),
+            &["usage_events USING INDEX sqlite_autoindex_usage_events_1 (id=?)"],
+            &["using usage_events_pkey"],
+        ),
         (text("MODEL"), &["(kind=? AND name=?)"], &["((kind = 'model'::text) AND (name = $1))"]),
-        (text("ONLY_ATTEMPT"), &["a USING PRIMARY KEY (id=?)"], &["using usage_events_pkey"]),
+        (text("ONLY_ATTEMPT"), &["a USING INDEX sqlite_autoindex_usage_events_1 (id=?)"], &["using usage_events_pkey"]),
         (
             text("ATTEMPTS"),
             &["a USING INDEX sqlite_autoindex_usage_attempts_2 (event_id=?)"],
             &["using usage_attempts_event_id_no_key"],
         ),
         (text("OF_USER"), &["INDEX usage_events_user (user_no=? AND started_at>?)"], &[IN_ORDER]),
-        (text("OF_ALL"), &["usage_events USING PRIMARY KEY (id>?)"], &["Index Scan Backward using usage_events_pkey"]),
+        (
+            text("OF_ALL"),
+            &["usage_events USING INDEX sqlite_autoindex_usage_events_1 (id>?)"],
+            &["Index Scan Backward using usage_events_pkey"],
+        ),
         (
             text("EVENTS_STOP"),
             &["COVERING INDEX usage_events_user (user_no=? AND started_at>? AND started_at<?)"],

@@ -280,10 +280,12 @@ impl Client {
             let line = text(self.until(b"\r\n").await?);
             let size = usize::from_str_radix(line.trim_end_matches("\r\n"), 16);
             let size = size.unwrap_or_else(|_| panic!("no size of a chunk: {line:?}"));
-            while size == 0 {
-                match text(self.until(b"\r\n").await?).strip_suffix("\r\n") {
-                    Some("") | None => return Some(body),
-                    Some(trailer) => trailers.push(trailer.to_owned()),
+            if size == 0 {
+                loop {
+                    match text(self.until(b"\r\n").await?).strip_suffix("\r\n") {
+                        Some("") | None => return Some(body),
+                        Some(trailer) => trailers.push(trailer.to_owned()),
+                    }
                 }
             }
             let data = self.exactly(size + 2).await?;
@@ -376,12 +378,13 @@ impl Conn {
         let mut body = Vec::new();
         loop {
             let size = usize::from_str_radix(&self.line().await?, 16).expect("the size of a chunk");
-            while size == 0 {
-                let trailer = self.line().await?;
-                if trailer.is_empty() {
-                    return Some(body);
+            if size == 0 {
+                loop {
+                    match self.line().await? {
+                        trailer if trailer.is_empty() => return Some(body),
+                        trailer => trailers.push(trailer),
+                    }
                 }
-                trailers.push(trailer);
             }
             let mut data = vec![0; size + 2];
             self.stream.read_exact(&mut data).await.ok()?;

@@ -137,13 +137,13 @@ CREATE TABLE usage_counts (
     UNIQUE (key_no, subject_no, route_no, status_class, minute, day)
 );
 
--- What providers said of usage, as it stood in their answers. no: the attempt's, from 1.
+-- Usage as providers reported it. no: the attempt's, from 1. id: the event's, plus no - 1, so that the primary key also
+-- finds the rows of an event and no second index is written.
 CREATE TABLE usage_raw (
     id         UUID NOT NULL PRIMARY KEY,
     event_id   UUID NOT NULL,
     no         BIGINT NOT NULL,
     raw        TEXT NOT NULL,
     created_at BIGINT NOT NULL,
-    updated_at BIGINT NOT NULL,
-    UNIQUE (event_id, no)
+    updated_at BIGINT NOT NULL
 );

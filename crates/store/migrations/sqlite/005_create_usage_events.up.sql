@@ -26,7 +26,8 @@ CREATE TABLE subjects (
 -- be refused, or the spool would stand still behind it. Tokens and cost are sums over the attempts, the rest of
 -- provider_no to upstream_us is the last attempt's; a request that reached no upstream has none. refusal: the code of an
 -- answer of ours.
--- Without rowid: one tree, to whose end UUIDv7s are appended.
+-- With a rowid: rows are appended to full pages. A tree without rowid splits a page at every few rows, and the index
+-- then leads to the rows by a search for the id.
 CREATE TABLE usage_events (
     id                       BLOB    NOT NULL PRIMARY KEY,
     user_no                  BIGINT,
@@ -79,8 +80,8 @@ CREATE TABLE usage_events (
     upstream_us              BIGINT,
     created_at               BIGINT  NOT NULL,
     updated_at               BIGINT  NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX usage_events_user ON usage_events (user_no, started_at);
+);
+CREATE INDEX usage_events_user ON usage_events (user_no, started_at, id);
 
 -- The calls upstream of a request that needed more than one, in order from 1.
 CREATE TABLE usage_attempts (
@@ -138,13 +139,13 @@ CREATE TABLE usage_counts (
     UNIQUE (key_no, subject_no, route_no, status_class, minute, day)
 );
 
--- What providers said of usage, as it stood in their answers. no: the attempt's, from 1.
+-- Usage as providers reported it. no: the attempt's, from 1. id: the event's, plus no - 1, so that the primary key also
+-- finds the rows of an event and no second index is written.
 CREATE TABLE usage_raw (
     id         BLOB NOT NULL PRIMARY KEY,
     event_id   BLOB NOT NULL,
     no         BIGINT NOT NULL,
     raw        TEXT NOT NULL,
     created_at BIGINT NOT NULL,
-    updated_at BIGINT NOT NULL,
-    UNIQUE (event_id, no)
+    updated_at BIGINT NOT NULL
 );

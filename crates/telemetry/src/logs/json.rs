@@ -3,6 +3,8 @@
 //! That format passes each fragment of a line through UTF-8 validation and two writers. These lines are built in one
 //! string per thread, at a third of the instructions (`benches/lines.rs`).
 
+mod timestamp;
+
 use std::cell::RefCell;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
@@ -12,8 +14,6 @@ use tracing::{Event, Subscriber};
 use tracing_log::NormalizeEvent as _;
 use tracing_subscriber::Layer;
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::layer::Context;
 
 /// Bytes that a thread keeps for its next line.
@@ -62,8 +62,7 @@ fn push_event(line: &mut String, event: &Event<'_>) {
     let normalized = event.normalized_metadata();
     let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
     line.push_str("{\"timestamp\":\"");
-    // Writing to a string does not fail.
-    let _ = SystemTime.format_time(&mut Writer::new(line));
+    timestamp::push_now(line);
     line.push_str("\",\"level\":\"");
     line.push_str(metadata.level().as_str());
     line.push('"');

@@ -268,10 +268,16 @@ fn what_comes_later_is_not_yet() {
 }
 
 #[test]
+fn a_colour_without_contrast_is_refused_at_its_place() {
+    check_codes("brand:\n  color: '#ffffff'\n", &[("bad_value", 2, 10)]);
+}
+
+#[test]
 fn values_outside_of_their_range_are_refused() {
     for source in [
         "brand: {name: ''}",
         "brand: {key_prefix: Codexible}",
+        "brand: {color: '#fff'}",
         "listen: localhost:8080",
         "listen: []",
         "listen: [{address: 8080}]",

@@ -6,6 +6,7 @@ use access::{Refusal, Role, Secret, Ticket, TicketHash, ticket};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use store::{Actor, By, Link, NewUser, Purpose, RedeemError, UserError, UserRef};
 use utoipa::ToSchema;
@@ -18,7 +19,8 @@ use crate::moment::rfc3339;
 use crate::problem::Problem;
 use crate::sign_in::Account;
 use crate::state::App;
-use crate::{csrf, input, pages};
+use crate::static_file::FileRequest;
+use crate::{csrf, input, pages, static_file};
 
 /// The token of a one-time link.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -73,9 +75,15 @@ pub(crate) struct LinkUseResponse {
     user: Account,
 }
 
-/// Serves the page that asks for the data that a link needs.
-pub(crate) async fn page(State(app): State<Arc<App>>) -> Response {
-    pages::link(&app.live.load().process.brand.name)
+/// Serves the page that asks for the data that a link needs. A build without the dashboard has a plain one.
+pub(crate) async fn page(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    match app.dashboard.find("link.html") {
+        Some(page) => {
+            // The page of a secret sends no requests to the proxy.
+            static_file::respond(page, StatusCode::OK, &FileRequest { headers: &headers, proxy_origin: None })
+        }
+        None => pages::link(&app.live.load().process.brand.name),
+    }
 }
 
 /// Returns the purpose of a one-time link without using it.
@@ -150,8 +158,9 @@ pub(crate) async fn redeem(
             let phc = hashed(seat, password).await?;
             let plan = plan_of_first_admin(&app).await?;
             let new = NewUser { role: Role::Admin, password: Some(phc), ..NewUser::member(email, name, plan) };
-            let redeemed = app.store.redeem_first_admin(&by, hash, new).await;
-            Account::from(&redeemed.map_err(not_made)?)
+            let redeemed = app.store.redeem_first_admin(&by, hash, new).await.map_err(not_made)?;
+            app.setup.finish();
+            Account::from(&redeemed)
         }
     };
     Ok(Json(LinkUseResponse { kind, user }))

@@ -26,6 +26,10 @@ async fn redeem(world: &World, body: &Value) -> Answer {
     post(world.address, PATH, &[], &body.to_string()).await
 }
 
+async fn needs_setup(world: &World) -> Value {
+    get(world.address, "/api/site", &[]).await.json()["needs_setup"].clone()
+}
+
 async fn signs_in(world: &World, email: &str, password: &str) -> bool {
     let body = json!({"email": email, "password": password}).to_string();
     post(world.address, "/api/auth/login", &[], &body).await.status == 200
@@ -95,8 +99,10 @@ async fn the_first_admin_is_made_once() {
     let world = world().await;
     let token = world.link(Purpose::FirstAdmin).await;
     assert_eq!(check(&world, &token).await.json()["kind"], "first_admin");
+    assert_eq!(needs_setup(&world).await, true);
     let requested = json!({"token": token, "password": PASSWORD, "name": "Root", "email": "root@example.com"});
     assert_eq!(redeem(&world, &requested).await.json()["user"]["role"], "admin");
+    assert_eq!(needs_setup(&world).await, false);
     let login = json!({"email": "root@example.com", "password": PASSWORD, "refresh": true}).to_string();
     let session = BrowserSession::read(&post(world.address, "/api/auth/login", &[], &login).await);
     assert_eq!(world.me(&session.bearer()).await.json()["acts_as"], "admin");
@@ -110,6 +116,20 @@ async fn the_link_for_the_first_admin_is_invalid_once_an_admin_exists() {
     world.person_with("root", Role::Admin).await;
     let requested = json!({"token": token, "password": PASSWORD, "name": "Eve", "email": "eve@example.com"});
     redeem(&world, &requested).await.refuses(409, "conflict");
+}
+
+#[tokio::test]
+async fn a_site_reports_an_admin_of_another_process_within_a_second_and_no_setup_without_the_store() {
+    let world = world().await;
+    world.person("ada").await;
+    assert_eq!(needs_setup(&world).await, true);
+    world.person_with("root", Role::Admin).await;
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!(needs_setup(&world).await, false);
+
+    let world = self::world().await;
+    world.store.close().await;
+    assert_eq!(needs_setup(&world).await, false);
 }
 
 #[tokio::test]

@@ -1,0 +1,5 @@
+import { LinkPage } from "@/features/register/link-page";
+
+export default function Page() {
+  return <LinkPage />;
+}

@@ -1,0 +1,116 @@
+"use client";
+
+import type { ReactElement } from "react";
+import { Bar, CartesianGrid, Cell, ComposedChart, Line, ResponsiveContainer, Tooltip, XAxis, YAxis } from "recharts";
+
+import { type ChartColumn, type ChartRow, Swatch } from "@/components/ui/chart-parts";
+
+interface SeriesChartProps {
+  /** Stacked bars for amounts, lines for durations. */
+  kind: "bars" | "lines";
+  columns: ChartColumn[];
+  rows: ChartRow[];
+  height: number;
+  /** Whether amounts between whole numbers exist. */
+  hasDecimals: boolean;
+  /** The text that replaces the chart for screen readers. */
+  summary: string;
+  format(value: number): string;
+}
+
+const AXIS = { fontSize: 11, fill: "var(--axis)" };
+/** More bars have no gaps between their parts, because a gap would be as wide as a bar. */
+const WIDE_BARS_MAX = 60;
+const TOP = { top: 4, right: 12, bottom: 0, left: 0 };
+
+/** Series over time; the last step is not over yet. The focus moves from step to step with the arrow keys. */
+export function SeriesChart({ kind, columns, rows, height, hasDecimals, summary, format }: SeriesChartProps) {
+  // Steps without a label need no room on the axis.
+  const hasGaps = rows.some(({ label }) => label === "");
+  return (
+    <figure className="overflow-hidden px-2 pt-4 pb-2" aria-label={summary}>
+      <ResponsiveContainer width="100%" height={height}>
+        <ComposedChart data={rows} margin={TOP} barCategoryGap={rows.length > WIDE_BARS_MAX ? 0.5 : "26%"}>
+          <CartesianGrid vertical={false} stroke="var(--grid)" />
+          <XAxis dataKey="label" tick={AXIS} tickLine={false} axisLine={{ stroke: "var(--line-3)" }} interval={hasGaps ? "preserveStart" : "equidistantPreserveStart"} minTickGap={hasGaps ? 4 : 28} />
+          <YAxis tick={AXIS} tickLine={false} axisLine={false} tickFormatter={format} width="auto" allowDecimals={hasDecimals} tickCount={5} />
+          <Tooltip
+            cursor={{ stroke: "var(--text-3)" }}
+            isAnimationActive={false}
+            content={({ active, payload }) => <Tip row={active ? (payload[0]?.payload as ChartRow | undefined) : undefined} columns={columns} kind={kind} format={format} />}
+          />
+          {columns.map((column, nth) => (kind === "bars" ? bar(column, nth, rows, columns.length) : line(column, nth, rows)))}
+        </ComposedChart>
+      </ResponsiveContainer>
+    </figure>
+  );
+}
+
+function bar({ name, colour, isHollow = false }: ChartColumn, nth: number, rows: ChartRow[], columns: number): ReactElement {
+  const hasGaps = columns > 1 && rows.length <= WIDE_BARS_MAX;
+  const look = isHollow ? { fill: "var(--surface)", stroke: colour } : { fill: colour, ...(hasGaps && { stroke: "var(--surface)" }) };
+  return (
+    <Bar key={name} name={name} dataKey={(row: ChartRow) => row.values[nth]} stackId="all" isAnimationActive={false} minPointSize={(value) => (value ? 1 : 0)}>
+      {rows.map((row, at) => (
+        <Cell key={row.title} {...look} fillOpacity={at === rows.length - 1 && !isHollow ? 0.6 : 1} />
+      ))}
+    </Bar>
+  );
+}
+
+function line({ name, colour }: ChartColumn, nth: number, rows: ChartRow[]): ReactElement {
+  // A step between two without a value has no line, so it is a dot.
+  const isAlone = (at: number): boolean => {
+    const value = (row: ChartRow | undefined) => row?.values[nth] ?? null;
+    return value(rows[at]) !== null && value(rows[at - 1]) === null && value(rows[at + 1]) === null;
+  };
+  return (
+    <Line
+      key={name}
+      name={name}
+      dataKey={(row: ChartRow) => row.values[nth]}
+      type="linear"
+      stroke={colour}
+      strokeWidth={1.75}
+      isAnimationActive={false}
+      activeDot={{ r: 3, fill: colour, stroke: "var(--surface)" }}
+      dot={({ cx, cy, index }: { cx?: number; cy?: number; index?: number }) => {
+        const shown = index !== undefined && isAlone(index);
+        return shown ? <circle key={index} cx={cx} cy={cy} r={2.5} fill={colour} /> : <g key={index} />;
+      }}
+    />
+  );
+}
+
+interface TipProps {
+  row: ChartRow | undefined;
+  columns: ChartColumn[];
+  kind: "bars" | "lines";
+  format(value: number): string;
+}
+
+function Tip({ row, columns, kind, format }: TipProps) {
+  if (!row) return null;
+  const total = row.values.reduce<number>((sum, value) => sum + (value ?? 0), 0);
+  const lines = columns.map((column, nth) => ({ column, value: row.values[nth] ?? null })).filter(({ value }) => value !== null && value !== 0);
+  const hasTotal = kind === "bars" && (columns.length > 1 || lines.length === 0);
+  return (
+    <div className="tipbox static">
+      <h3>
+        <span>{row.title}</span>
+        {(hasTotal || columns.length === 1) && <span>{format(total)}</span>}
+      </h3>
+      {columns.length > 1 && lines.length > 0 && (
+        <dl>
+          {lines.map(({ column, value }) => (
+            <div key={column.name} className="contents">
+              <Swatch column={column} />
+              <dt className="trunc">{column.name}</dt>
+              <dd>{format(value ?? 0)}</dd>
+            </div>
+          ))}
+        </dl>
+      )}
+    </div>
+  );
+}

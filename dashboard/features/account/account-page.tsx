@@ -1,0 +1,61 @@
+"use client";
+
+import { PasswordForm } from "@/features/account/password-form";
+import { SessionList } from "@/features/account/session-list";
+import { Shell } from "@/features/frame/shell";
+import { useFormat, useMessages } from "@/lib/language";
+import { useMe } from "@/lib/queries";
+
+/** The caller's own account: profile, password and sessions. */
+export function AccountPage() {
+  const t = useMessages();
+  return (
+    <Shell page="account">
+      <div className="grid2">
+        <section className="panel" aria-labelledby="profile">
+          <div className="ph">
+            <h2 id="profile">{t.account.profile}</h2>
+          </div>
+          <div className="px-4 pb-4">
+            <Profile />
+          </div>
+        </section>
+        <section className="panel" aria-labelledby="password">
+          <div className="ph">
+            <h2 id="password">{t.account.password}</h2>
+          </div>
+          <div className="grid gap-4 px-4 pb-4">
+            <PasswordForm />
+          </div>
+        </section>
+      </div>
+      <SessionList />
+    </Shell>
+  );
+}
+
+function Profile() {
+  const t = useMessages();
+  const format = useFormat();
+  const user = useMe().data?.user;
+  const lines = [
+    [t.account.name, user?.name],
+    [t.account.email, user?.email],
+    [t.account.plan, user?.plan],
+    [t.account.role, user && t.frame.roles[user.role === "admin" ? "admin" : "member"]],
+    [t.account.since, user && format.day(user.created_at)],
+  ];
+  return (
+    <>
+      <dl className="dl">
+        {lines.map(([name, value]) => (
+          <div key={name} className="contents">
+            <dt>{name}</dt>
+            <dd>{value === undefined ? <i className="sk mt-1 w-32" /> : <bdi>{value}</bdi>}</dd>
+          </div>
+        ))}
+      </dl>
+      <p className="hint mt-4">{t.account.nameChange}</p>
+    </>
+  );
+}

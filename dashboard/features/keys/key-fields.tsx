@@ -1,0 +1,59 @@
+"use client";
+
+import { Field } from "@/components/ui/field";
+import { BUDGET_FIELDS, type KeyFields as Fields } from "@/features/keys/key-form";
+import type { ApiKey } from "@/features/keys/key-state";
+import type { Form } from "@/lib/form";
+import { useFormat, useMessages } from "@/lib/language";
+import { useMe, useOverview } from "@/lib/queries";
+
+interface KeyFieldsProps {
+  form: Form<Fields>;
+  /** The key to change; without it, the fields are those of a new key. */
+  apiKey?: ApiKey;
+  /** The currency of budgets in money. */
+  currency: string;
+}
+
+/** The fields of a key: its label, expiry, limits, scopes and addresses; for admins, its budgets. */
+export function KeyFields({ form, apiKey, currency }: KeyFieldsProps) {
+  const t = useMessages();
+  const format = useFormat();
+  const quota = useOverview().data?.plan.credits_per_day;
+  const isAdmin = useMe().data?.acts_as === "admin";
+  const { models, routes } = apiKey?.scopes ?? {};
+  return (
+    <>
+      <div className="grid gap-4 sm:grid-cols-2">
+        <Field label={t.keys.label} hint={t.keys.labelHint} autoComplete="off" autoFocus {...form.field("label")} />
+        <Field label={t.keys.expiry} hint={t.keys.expiryHint} type="date" {...form.field("expires")} />
+        <Field
+          label={t.keys.credits}
+          hint={quota ? t.keys.creditsOf(format.count(quota)) : undefined}
+          inputMode="numeric"
+          placeholder={t.keys.noLimit}
+          {...form.field("credits")}
+        />
+        <Field label={t.keys.rate} inputMode="numeric" placeholder={t.keys.noLimit} {...form.field("rate")} />
+      </div>
+      <Field label={t.keys.modelsField} hint={models?.length === 0 ? t.keys.noModels : t.keys.modelsHint} placeholder={models?.length === 0 ? t.keys.nothing : t.keys.noLimit} className="mono" {...form.field("models")} />
+      <Field label={t.keys.routesField} hint={routes?.length === 0 ? t.keys.noRoutes : t.keys.routesHint} placeholder={routes?.length === 0 ? t.keys.nothing : t.keys.noLimit} className="mono" {...form.field("routes")} />
+      <Field label={t.keys.addresses} hint={t.keys.addressesHint} placeholder={t.keys.noLimit} className="mono" {...form.field("addresses")} />
+      {isAdmin && (
+        <fieldset className="grid gap-4 sm:grid-cols-2">
+          <legend className="mb-3 text-[13px] font-semibold">{t.keys.budgets}</legend>
+          {BUDGET_FIELDS.map((name) => (
+            <Field
+              key={name}
+              label={t.keys.budgetFields[name]}
+              inputMode="decimal"
+              placeholder={t.keys.noLimit}
+              suffix={name.startsWith("money") ? currency : t.overview.tokens.toLowerCase()}
+              {...form.field(name)}
+            />
+          ))}
+        </fieldset>
+      )}
+    </>
+  );
+}

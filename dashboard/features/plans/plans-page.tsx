@@ -1,0 +1,119 @@
+"use client";
+
+import { type ColumnDef, createColumnHelper } from "@tanstack/react-table";
+import { Pencil, Plus } from "lucide-react";
+import { useMemo } from "react";
+
+import { Button } from "@/components/ui/button";
+import { DataTable } from "@/components/ui/data-table";
+import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
+import { nanoOf } from "@/features/budgets/budget-figures";
+import { AdminShell } from "@/features/frame/admin-shell";
+import { PlanDialog } from "@/features/plans/plan-dialog";
+import { type PlanBudget, measureOfPlan } from "@/features/plans/plan-form";
+import { type Plan, usePlans } from "@/features/plans/use-plans";
+import { type Format, NONE } from "@/lib/format";
+import { useFormat, useMessages } from "@/lib/language";
+import { useUrlState } from "@/lib/url-state";
+import type { Messages } from "@/messages/en";
+
+const column = createColumnHelper<Plan>();
+
+/** The plans: what each user of a plan may use. */
+export function PlansPage() {
+  const t = useMessages();
+  const { get, set } = useUrlState();
+  const plans = usePlans();
+  const edited = plans.data?.find(({ name }) => name === get("edit"));
+  const isNew = get("new") !== "";
+  const create = (
+    <Button look="primary" onClick={() => set({ new: "1" })}>
+      <Plus className="i" aria-hidden />
+      {t.plans.create}
+    </Button>
+  );
+  const close = () => set({ new: "", edit: "" });
+  return (
+    <AdminShell page="plans" actions={create}>
+      <PlanList onEdit={(plan) => set({ edit: plan.name })} />
+      {isNew && <PlanDialog plan={undefined} onClose={close} />}
+      {edited && !isNew && <PlanDialog key={edited.name} plan={edited} onClose={close} />}
+    </AdminShell>
+  );
+}
+
+/** A budget of a plan in a few words. */
+export function budgetText(budget: PlanBudget, t: Messages, format: Format): string {
+  const measure = measureOfPlan(budget);
+  const per = t.budgets.perShort[budget.per];
+  if (measure === "money") return `${format.total({ amount_nano: nanoOf(budget.money ?? "0"), currency: "USD" })} ${per}`;
+  return `${format.count(budget[measure] ?? 0)} ${t.budgets.units[measure]} ${per}`;
+}
+
+function PlanList({ onEdit }: { onEdit(plan: Plan): void }) {
+  const t = useMessages();
+  const format = useFormat();
+  const plans = usePlans();
+  const columns = useMemo((): ColumnDef<Plan>[] => [
+    column.display({ id: "name", header: t.plans.name, meta: { className: "grow med" }, cell: ({ row: { original } }) => <span title={original.name}>{original.name}</span> }),
+    column.display({
+      id: "quota",
+      header: t.plans.quota,
+      meta: { className: "r x5" },
+      cell: ({ row: { original } }) => original.credits_per_day === null || original.credits_per_day === undefined ? <span className="t3">{t.keys.noLimit}</span> : format.count(original.credits_per_day),
+    }),
+    column.display({
+      id: "rate",
+      header: t.plans.rate,
+      meta: { className: "r x3" },
+      cell: ({ row: { original } }) => original.requests_per_minute ? format.count(original.requests_per_minute) : <span className="t3">{t.keys.noLimit}</span>,
+    }),
+    column.display({
+      id: "budgets",
+      header: t.plans.budgets,
+      meta: { className: "x2 t2 cut" },
+      cell: ({ row: { original } }) => {
+        const text = original.budgets.map((budget) => budgetText(budget, t, format)).join(" · ");
+        return text === "" ? NONE : <span title={text}>{text}</span>;
+      },
+    }),
+    column.display({
+      id: "shared",
+      header: t.plans.sharedColumn,
+      meta: { className: "x2 t2" },
+      cell: ({ row: { original } }) => (original.shared_keys ? t.plans.allowed : t.plans.notAllowed),
+    }),
+    column.display({
+      id: "changed",
+      header: t.plans.changed,
+      meta: { className: "x1 t2" },
+      cell: ({ row: { original } }) => <span title={format.moment(original.updated_at)}>{format.day(original.updated_at)}</span>,
+    }),
+    column.display({
+      id: "actions",
+      header: () => <span className="vh">{t.users.actions}</span>,
+      meta: { className: "r" },
+      cell: ({ row: { original } }) => (
+        <Button size="small" aria-label={t.plans.editTitle(original.name)} onClick={() => onEdit(original)}>
+          <Pencil className="i s" aria-hidden />
+          {t.plans.edit}
+        </Button>
+      ),
+    }),
+  ], [t, format, onEdit]);
+  return (
+    <section className="panel" aria-label={t.frame.plans}>
+      {plans.isError && !plans.data && <Failure error={plans.error} onRetry={() => void plans.refetch()} />}
+      {plans.isPending && <SkeletonRows rows={4} height={52} />}
+      {plans.data?.length === 0 && <Empty title={t.plans.none}>{t.plans.noneText}</Empty>}
+      {plans.data && plans.data.length > 0 && (
+        <>
+          <DataTable label={t.frame.plans} rows={plans.data} columns={columns} rowHeight={52} rowId={({ id }) => id} />
+          <div className="pf">
+            <span>{t.plans.note}</span>
+          </div>
+        </>
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,28 @@
+import type { Schemas } from "@/lib/api";
+
+export type Provider = Schemas["Provider"];
+
+/** What a reader must know about a provider first. */
+export type ProviderState = "ok" | "failing" | "refused" | "limited" | "unknown" | "missing";
+
+export const TONES: Record<ProviderState, "" | "ok" | "warn" | "bad"> = { ok: "ok", failing: "bad", refused: "bad", limited: "warn", unknown: "", missing: "warn" };
+
+/** A missing credential explains all failures, so it comes first. */
+export function stateOf({ credential, health }: Provider): ProviderState {
+  if (credential.state === "missing") return "missing";
+  if (health.status !== "failing") return health.status;
+  const status = health.last_failure_status;
+  if (status === 401 || status === 403) return "refused";
+  return status === 429 ? "limited" : "failing";
+}
+
+/** Providers that a credential would repair, the failing ones first. */
+export function withoutCredential(providers: readonly Provider[]): Provider[] {
+  const urgency = (provider: Provider): number => ["refused", "missing"].indexOf(stateOf(provider));
+  return providers.filter((provider) => urgency(provider) >= 0).sort((a, b) => urgency(a) - urgency(b));
+}
+
+/** The share of requests of the last hour that succeeded; `undefined` without requests. */
+export function successOf({ health }: Provider): number | undefined {
+  return health.requests === 0 ? undefined : 1 - health.failures / health.requests;
+}

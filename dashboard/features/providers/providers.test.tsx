@@ -1,0 +1,98 @@
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { render, screen, waitFor } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { describe, expect, it, vi } from "vitest";
+
+import { AddCredential, newCredentialShape } from "@/features/providers/credential-forms";
+import { type Provider, stateOf, successOf, withoutCredential } from "@/features/providers/provider-state";
+import { en } from "@/messages/en";
+import { refusal, serve } from "@/tests/server";
+
+const SECRET = "sk-proj-0123456789";
+const HEALTH: Provider["health"] = { status: "ok", requests: 4, failures: 1, last_success_at: null, last_failure_at: null, last_failure_status: null };
+const PROVIDER: Provider = { name: "openai", kind: "openai", host: null, formats: ["chat"], credential: { state: "shared", own: [], shared: null, configured: null }, health: HEALTH };
+const STORED = { id: "1", provider: "openai", label: "team", last4: "6789", shared: false, created_at: "", updated_at: "" };
+
+function failing(status: number | null): Provider {
+  return { ...PROVIDER, health: { ...HEALTH, status: "failing", last_failure_status: status } };
+}
+
+describe("stateOf", () => {
+  it.each([
+    ["ok", PROVIDER],
+    ["unknown", { ...PROVIDER, health: { ...HEALTH, status: "unknown" } }],
+    ["refused", failing(401)],
+    ["refused", failing(403)],
+    ["limited", failing(429)],
+    ["failing", failing(503)],
+    ["failing", failing(null)],
+    ["missing", { ...failing(503), credential: { ...PROVIDER.credential, state: "missing" } }],
+  ] as [string, Provider][])("is %s", (state, provider) => {
+    expect(stateOf(provider)).toBe(state);
+  });
+
+  it("lists what a credential repairs, failures first", () => {
+    const missing: Provider = { ...PROVIDER, name: "a", credential: { ...PROVIDER.credential, state: "missing" } };
+    const refused: Provider = { ...failing(401), name: "b" };
+    expect(withoutCredential([missing, PROVIDER, failing(500), refused]).map(({ name }) => name)).toEqual(["b", "a"]);
+  });
+
+  it("has no share of success without requests", () => {
+    expect(successOf(PROVIDER)).toBe(0.75);
+    expect(successOf({ ...PROVIDER, health: { ...HEALTH, requests: 0, failures: 0 } })).toBeUndefined();
+  });
+});
+
+describe("newCredentialShape", () => {
+  const read = (fields: Record<string, string>) => newCredentialShape(en).safeParse({ provider: "openai", label: " team ", secret: ` ${SECRET}\n`, shared: "own", ...fields });
+
+  it("removes the spaces around a pasted secret", () => {
+    expect(read({}).data).toEqual({ provider: "openai", label: "team", secret: SECRET, shared: false });
+    expect(read({ shared: "all" }).data?.shared).toBe(true);
+  });
+
+  it.each([{ label: " " }, { secret: "short" }, { secret: "sk-proj 0123456789" }, { secret: "sk-pröj-0123456789" }, { provider: "" }])("refuses %o", (fields) => {
+    expect(read(fields).success).toBe(false);
+  });
+});
+
+describe("the form of a credential", () => {
+  function form() {
+    const client = new QueryClient({ defaultOptions: { mutations: { networkMode: "always" } } });
+    const onStored = vi.fn();
+    const view = render(
+      <QueryClientProvider client={client}>
+        <AddCredential providers={["openai"]} provider="openai" mayShare={false} onClose={() => undefined} onStored={onStored} />
+      </QueryClientProvider>,
+    );
+    return { client, onStored, view };
+  }
+
+  async function fill(): Promise<void> {
+    await userEvent.type(screen.getByLabelText("Label"), "team");
+    await userEvent.type(screen.getByLabelText("Secret"), SECRET);
+    await userEvent.click(screen.getByRole("button", { name: "Add credential" }));
+  }
+
+  it("hides the secret, sends it once and forgets it", async () => {
+    const seen = serve({ "POST /api/provider-keys": { status: 201, body: STORED } });
+    const { client, onStored, view } = form();
+    expect(screen.getByLabelText("Secret")).toHaveAttribute("type", "password");
+    expect(screen.getByLabelText("Secret")).toHaveAttribute("autocomplete", "off");
+    await fill();
+    await waitFor(() => expect(onStored).toHaveBeenCalled());
+    expect(seen.map(({ body }) => body)).toEqual([{ provider: "openai", label: "team", secret: SECRET, shared: false }]);
+    view.unmount();
+    await waitFor(() => expect(client.getMutationCache().getAll()).toEqual([]));
+    expect(JSON.stringify(client.getQueryCache().getAll().map(({ state }) => state))).not.toContain(SECRET);
+  });
+
+  it("keeps the input if the server refuses it", async () => {
+    serve({ "POST /api/provider-keys": refusal("conflict", 409, "the label is in use") });
+    const { onStored } = form();
+    await fill();
+    expect(await screen.findByRole("alert")).toHaveTextContent("the label is in use");
+    expect(screen.getByLabelText("Secret")).toHaveValue(SECRET);
+    expect(onStored).not.toHaveBeenCalled();
+  });
+});

@@ -1,0 +1,101 @@
+import { screen, waitFor } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { describe, expect, it, vi } from "vitest";
+
+import { ProviderStep } from "@/features/setup/provider-step";
+import { SetupPage } from "@/features/setup/setup-page";
+import { type SetupFacts, currentStep, exampleOf, isProviderReady } from "@/features/setup/setup-state";
+import type { Schemas } from "@/lib/api";
+import { SITE, show } from "@/tests/render";
+import { refusal, serve } from "@/tests/server";
+
+const router = vi.hoisted(() => ({ replace: vi.fn() }));
+vi.mock("next/navigation", () => ({ useRouter: () => router, usePathname: () => "/dashboard/setup", useSearchParams: () => new URLSearchParams() }));
+
+const NOW = new Date("2026-11-21T12:00:00Z");
+const health = { status: "unknown", requests: 0, failures: 0, last_success_at: null, last_failure_at: null, last_failure_status: null } as const;
+function provider(name: string, kind: string, state: Schemas["ProviderCredentials"]["state"]): Schemas["Provider"] {
+  return { name, kind, host: null, formats: ["chat"], credential: { state, own: [], shared: [], configured: null }, health };
+}
+const MOCK = provider("mock", "mock", "not_needed");
+const KEY = { id: "k", label: "laptop", prefix: "acme", last4: "9f3c", revoked_at: null, expires_at: null } as unknown as Schemas["ApiKey"];
+const request = (status: number) => ({ id: "r", status, refusal: null, model: "mock", route: null, tokens: null, cost: null }) as unknown as Schemas["RequestLine"];
+const FACTS: SetupFacts = { needsAdmin: false, providers: [provider("openai", "openai", "missing"), MOCK], isProviderSkipped: false, keys: [], requests: [] };
+
+describe("the current step", () => {
+  it.each([
+    ["admin", { needsAdmin: true }],
+    ["provider", {}],
+    ["key", { isProviderSkipped: true }],
+    ["key", { providers: [provider("openai", "openai", "shared")] }],
+    ["key", { providers: [MOCK], keys: [{ ...KEY, revoked_at: "2026-11-20T00:00:00Z" }] }],
+    ["key", { providers: [MOCK], keys: [{ ...KEY, expires_at: "2026-11-21T12:00:00Z" }] }],
+    ["call", { providers: [MOCK], keys: [KEY] }],
+    ["call", { providers: [MOCK], keys: [KEY], requests: [request(401)] }],
+    [undefined, { requests: [request(500), request(200)] }],
+  ] as [string | undefined, Partial<SetupFacts>][])("is %s for %o", (step, change) => {
+    expect(currentStep({ ...FACTS, ...change }, NOW)).toBe(step);
+  });
+
+  it("needs a provider that responds", () => {
+    expect([isProviderReady([]), isProviderReady([MOCK]), isProviderReady([MOCK, provider("openai", "openai", "missing")])]).toEqual([false, true, false]);
+  });
+});
+
+describe("the example call", () => {
+  const model = (name: string, change: Partial<Schemas["Model"]>) => ({ name, credential: "shared", formats: ["chat"], listed: false, ...change }) as Schemas["Model"];
+  it("is of a model that the reader can use", () => {
+    const models = [model("a", { credential: "missing", listed: true }), model("b", { formats: ["messages"] }), model("c", {}), model("fast", { listed: true })];
+    expect(exampleOf(models, "https://x")?.body).toBe('{"model":"fast","messages":[{"role":"user","content":"Hello"}]}');
+    expect(exampleOf([model("it's", {})], "https://x")).toBeUndefined();
+  });
+});
+
+describe("ProviderStep", () => {
+  it("shows a refused credential with its reason, and removes it", async () => {
+    const added = vi.fn();
+    const seen = serve({
+      "GET /api/me": { body: { user: {}, acts_as: "admin" } },
+      "POST /api/provider-keys": { status: 201, body: { id: "c1", provider: "openai", label: "team", last4: "3XkQ" } },
+      "POST /api/provider-keys/c1/test": [{ body: { ok: false, status: 401, latency_ms: 182, message: "the provider refused it" } }, { body: { ok: true, status: 200, latency_ms: 90, message: "ok" } }],
+      "DELETE /api/provider-keys/c1": { status: 204 },
+    });
+    show(<ProviderStep providers={FACTS.providers} onAdded={added} onSkip={vi.fn()} />);
+    await userEvent.type(screen.getByLabelText("Credential"), "sk-1");
+    await userEvent.click(screen.getByRole("button", { name: "Add and test" }));
+    expect(await screen.findByRole("alert")).toHaveTextContent("the provider refused it");
+    await userEvent.click(screen.getByRole("button", { name: "Enter another credential" }));
+    expect(await screen.findByLabelText("Credential")).toHaveValue("");
+    expect(seen.some(({ line }) => line === "DELETE /api/provider-keys/c1")).toBe(true);
+    await userEvent.type(screen.getByLabelText("Credential"), "sk-2");
+    await userEvent.click(screen.getByRole("button", { name: "Add and test" }));
+    await waitFor(() => expect(added).toHaveBeenCalled());
+  });
+
+  it("keeps what was typed if the server refuses it", async () => {
+    serve({ "GET /api/me": { body: { user: {}, acts_as: "admin" } }, "POST /api/provider-keys": refusal("unprocessable", 422, "`secret` is too short") });
+    show(<ProviderStep providers={FACTS.providers} onAdded={vi.fn()} onSkip={vi.fn()} />);
+    await userEvent.type(screen.getByLabelText("Credential"), "sk-1");
+    await userEvent.click(screen.getByRole("button", { name: "Add and test" }));
+    expect(await screen.findByRole("alert")).toHaveTextContent("`secret` is too short");
+    expect(screen.getByLabelText("Credential")).toHaveValue("sk-1");
+  });
+});
+
+describe("SetupPage", () => {
+  it("asks for the link of the first administrator while the server has none", async () => {
+    serve({ "GET /api/site": { body: { ...SITE, needs_setup: true } }, "GET /api/me": refusal("unauthorized", 401) });
+    show(<SetupPage />);
+    expect(await screen.findByRole("heading", { name: "Start with the administrator" })).toBeVisible();
+    await userEvent.type(screen.getByLabelText("Link"), "https://x/link#tgl_cut");
+    await userEvent.click(screen.getByRole("button", { name: "Open link" }));
+    expect(screen.getByText(/not a whole invitation/)).toBeVisible();
+    expect(router.replace).not.toHaveBeenCalled();
+  });
+
+  it("asks for a sign-in once an administrator exists", async () => {
+    serve({ "GET /api/site": { body: SITE }, "GET /api/me": refusal("unauthorized", 401) });
+    show(<SetupPage />);
+    await waitFor(() => expect(router.replace).toHaveBeenCalledWith("/dashboard/login?next=/dashboard/setup"));
+  });
+});

@@ -1,0 +1,116 @@
+"use client";
+
+import { useMutation } from "@tanstack/react-query";
+import { Download } from "lucide-react";
+import { useMemo } from "react";
+
+import { Button } from "@/components/ui/button";
+import { Note } from "@/components/ui/note";
+import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
+import { Segments } from "@/components/ui/tabs";
+import { GroupTable } from "@/features/usage/group-table";
+import { type By, MEASURES, type Measure, RANGES, RANGE_NAMES, type Range, type Span, type Step, columnsOf, groupName, ranked, spanOf } from "@/features/usage/series";
+import { SeriesFigure } from "@/features/usage/series-figure";
+import { seriesAsCsv, useSeries } from "@/features/usage/use-series";
+import { useFormat, useMessages } from "@/lib/language";
+import { save } from "@/lib/save";
+import { useUrlState } from "@/lib/url-state";
+
+const GROUPINGS: readonly By[] = ["model", "key", "route"];
+const USUAL: Range = "14d";
+
+interface Choice {
+  span: Span;
+  by: By;
+  measure: Measure;
+  set(changes: Record<string, string>): void;
+}
+
+/** The choice of the reader, which is in the address; the usual values are left out. */
+function useChoice(): Choice {
+  const { get, set } = useUrlState();
+  return {
+    span: spanOf(get("range"), get("step"), USUAL),
+    by: GROUPINGS.find((name) => name === get("by")) ?? "model",
+    measure: MEASURES.find((name) => name === get("measure")) ?? "spend",
+    set,
+  };
+}
+
+/** Usage over time by model, key or route, with the same figures as a table. */
+export function SeriesPanel() {
+  const t = useMessages();
+  const format = useFormat();
+  const choice = useChoice();
+  const { span, by, measure, set } = choice;
+  const series = useSeries(span, by);
+  const { data } = series;
+  // The series of another grouping stays until this one is read; its groups would get wrong names.
+  const current = data?.by === by && data.step === span.step ? data : undefined;
+  const names = { spend: t.overview.spend, requests: t.overview.requests, tokens: t.overview.tokens, errors: t.overview.errors, latency: t.usage.latency };
+  const currency = current?.series[0]?.points[0]?.cost.currency ?? "USD";
+  const groups = useMemo(() => ranked(current?.series ?? []), [current]);
+  const shown = current && columnsOf(groups, measure, (group) => groupName(group, by, t, format.count), (count) => t.usage.others(format.count(count)));
+  const heading = t.usage.over(names[measure], t.usage.per[span.step], t.usage.groups[by]);
+  return (
+    <>
+      <Controls choice={choice} />
+      <section className="panel" aria-label={heading}>
+        <div className="ph flex-wrap">
+          <Segments label={t.usage.measure} value={measure} onChange={(name) => set({ measure: name === "spend" ? "" : name })} options={MEASURES.map((name) => ({ name, label: names[name] }))} />
+          <div className="push">
+            <Segments label={t.usage.groupBy} value={by} onChange={(name) => set({ by: name === "model" ? "" : name })} options={GROUPINGS.map((name) => ({ name, label: t.usage.group[name] }))} />
+          </div>
+        </div>
+        {series.isError && !current ? <Failure error={series.error} onRetry={() => void series.refetch()} /> : (
+          <>
+            {current?.truncated && (
+              <div className="px-4">
+                <Note title={t.usage.truncated(format.moment(current.since))} />
+              </div>
+            )}
+            <SeriesFigure heading={heading} measure={measure} step={span.step} columns={shown?.columns ?? []} rows={shown?.rows} currency={currency} empty={<NothingDrawn choice={choice} />} hasList />
+            {!current && <SkeletonRows rows={5} />}
+            {groups.length > 0 && <GroupTable groups={groups} by={by} measure={measure} currency={currency} onChoose={(filter) => set(filter)} />}
+          </>
+        )}
+      </section>
+    </>
+  );
+}
+
+/** Daily totals of keys have neither errors nor durations; otherwise the range has no requests. */
+function NothingDrawn({ choice: { span, by, measure, set } }: { choice: Choice }) {
+  const t = useMessages();
+  if (by === "key" && span.step === "day" && (measure === "errors" || measure === "latency")) {
+    return (
+      <Empty title={t.usage.notCounted} action={<Button onClick={() => set({ range: "7d", step: "hour" })}>{t.usage.showHours}</Button>}>
+        {t.usage.notCountedText}
+      </Empty>
+    );
+  }
+  const wider = span.range === "30d" ? undefined : <Button onClick={() => set({ range: "30d", step: "" })}>{t.usage.show30}</Button>;
+  return <Empty title={measure === "errors" ? t.usage.noErrors : t.usage.noRequests} action={measure === "errors" ? undefined : wider} />;
+}
+
+function Controls({ choice: { span, by, set } }: { choice: Choice }) {
+  const t = useMessages();
+  const { range, step } = span;
+  const steps: readonly Step[] = RANGES[range];
+  const csv = useMutation({ mutationFn: () => seriesAsCsv(span, by), onSuccess: (text) => save(`usage-by-${by}-${range}-per-${step}.csv`, text) });
+  return (
+    <>
+      <div className="row wrap">
+        <Segments label={t.usage.range} value={range} onChange={(name) => set({ range: name === USUAL ? "" : name, step: "" })} options={RANGE_NAMES.map((name) => ({ name, label: t.usage.ranges[name] }))} />
+        {steps.length > 1 && (
+          <Segments label={t.usage.step} value={step} onChange={(name) => set({ step: name === steps[0] ? "" : name })} options={steps.map((name) => ({ name, label: t.usage.steps[name] }))} />
+        )}
+        <Button className="push" disabled={csv.isPending} onClick={() => csv.mutate()}>
+          <Download className="i" aria-hidden />
+          {t.usage.csv}
+        </Button>
+      </div>
+      {csv.error && <Note tone="bad" title={t.usage.csvFailed}>{csv.error.message}</Note>}
+    </>
+  );
+}

@@ -1,0 +1,28 @@
+"use client";
+
+import { type UseQueryResult, keepPreviousData, useQuery } from "@tanstack/react-query";
+
+import { type By, type Series, type Span, type Step, sinceOf } from "@/features/usage/series";
+import { type ApiError, api, apiText } from "@/lib/api";
+
+/** The pause between two reads: a step of a minute changes more often than a day. */
+const REFRESH_MS: Record<Step, number> = { minute: 10_000, hour: 30_000, day: 60_000 };
+
+/** Usage over time; without `by`, of all requests together. The last series stays until another range is read. */
+export function useSeries({ range, step }: Span, by?: By): UseQueryResult<Series, ApiError> {
+  return useQuery({
+    queryKey: ["series", range, step, by],
+    queryFn: ({ signal }) => api("get", "/api/usage/series", { query: { step, since: since({ range, step }), ...(by && { by }) }, signal }),
+    refetchInterval: REFRESH_MS[step],
+    placeholderData: keepPreviousData,
+  });
+}
+
+/** The same series as a table, which the server writes. */
+export function seriesAsCsv(span: Span, by: By): Promise<string> {
+  return apiText("/api/usage/series", { query: { step: span.step, since: since(span), by, format: "csv" } });
+}
+
+function since(span: Span): string {
+  return sinceOf(span, new Date()).toISOString();
+}

@@ -1,0 +1,84 @@
+"use client";
+
+import { type ColumnDef, createColumnHelper } from "@tanstack/react-table";
+import { useMemo, useState } from "react";
+
+import { Button } from "@/components/ui/button";
+import { ConfirmDialog } from "@/components/ui/confirm-dialog";
+import { DataTable } from "@/components/ui/data-table";
+import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
+import { type Invite, useInvites, useUserChanges } from "@/features/users/use-users";
+import { useFormat, useMessages } from "@/lib/language";
+import { useNow } from "@/lib/now";
+
+const column = createColumnHelper<Invite>();
+
+/** The invitations that can still be used. */
+export function InviteList({ onInvite }: { onInvite(): void }) {
+  const t = useMessages();
+  const format = useFormat();
+  const now = useNow();
+  const invites = useInvites();
+  const { revokeInvite } = useUserChanges();
+  const [revoking, setRevoking] = useState<Invite>();
+  const rows = useMemo(() => (invites.data?.pages ?? []).flatMap((page) => page.items), [invites.data]);
+  const columns = useMemo((): ColumnDef<Invite>[] => [
+    column.display({
+      id: "email",
+      header: t.users.for,
+      meta: { className: "grow" },
+      cell: ({ row: { original } }) => original.email ? <bdi className="med" title={original.email}>{original.email}</bdi> : <span className="t2">{t.users.anybody}</span>,
+    }),
+    column.display({ id: "plan", header: t.users.plan, meta: { className: "x3 t2" }, cell: ({ row: { original } }) => original.plan ?? t.users.defaultPlan }),
+    column.display({
+      id: "created",
+      header: t.users.created,
+      meta: { className: "x2 t2" },
+      cell: ({ row: { original } }) => <span title={format.moment(original.created_at)}>{format.ago(original.created_at, now)}</span>,
+    }),
+    column.display({
+      id: "expires",
+      header: t.users.expiresIn,
+      meta: { className: "x4 t2 num" },
+      cell: ({ row: { original } }) => <span title={format.moment(original.expires_at)}>{format.left(original.expires_at, now)}</span>,
+    }),
+    column.display({
+      id: "actions",
+      header: () => <span className="vh">{t.users.actions}</span>,
+      meta: { className: "r" },
+      cell: ({ row: { original } }) => <Button size="small" look="danger" onClick={() => setRevoking(original)}>{t.users.revokeInvite}</Button>,
+    }),
+  ], [t, format, now]);
+  if (invites.isError && !invites.data) return <Failure error={invites.error} onRetry={() => void invites.refetch()} />;
+  if (invites.isPending) return <SkeletonRows rows={4} height={52} />;
+  return (
+    <>
+      {rows.length === 0 ? (
+        <Empty title={t.users.noInvites} action={<Button look="primary" onClick={onInvite}>{t.users.invite}</Button>}>{t.users.noInvitesText}</Empty>
+      ) : (
+        <DataTable label={t.users.invitations} rows={rows} columns={columns} rowHeight={52} rowId={({ id }) => id} />
+      )}
+      {rows.length > 0 && (
+        <div className="pf">
+          <Button size="small" onClick={onInvite}>{t.users.invite}</Button>
+        </div>
+      )}
+      {invites.hasNextPage && (
+        <div className="pf">
+          <Button size="small" disabled={invites.isFetchingNextPage} onClick={() => void invites.fetchNextPage()}>{t.users.moreInvites}</Button>
+        </div>
+      )}
+      {revoking && (
+        <ConfirmDialog
+          title={t.users.revokeInviteTitle(revoking.email ?? t.users.anybody)}
+          text={t.users.revokeInviteText}
+          action={t.users.revokeInvite}
+          isBusy={revokeInvite.isPending}
+          error={revokeInvite.error}
+          onConfirm={() => revokeInvite.mutate(revoking.id, { onSuccess: () => setRevoking(undefined) })}
+          onClose={() => setRevoking(undefined)}
+        />
+      )}
+    </>
+  );
+}

@@ -1,0 +1,107 @@
+"use client";
+
+import {
+  type InfiniteData,
+  type UseInfiniteQueryResult,
+  type UseMutationResult,
+  type UseQueryResult,
+  useInfiniteQuery,
+  useMutation,
+  useQuery,
+  useQueryClient,
+} from "@tanstack/react-query";
+
+import { type ApiError, type Schemas, api } from "@/lib/api";
+
+export type User = Schemas["Account"];
+export type Invite = Schemas["Invite"];
+
+const PAGE = 200;
+
+/** Users, oldest first, page by page. */
+export function useUsers(status: "" | "active" | "suspended"): UseInfiniteQueryResult<InfiniteData<Schemas["Users"]>, ApiError> {
+  return useInfiniteQuery({
+    queryKey: ["users", "list", status],
+    initialPageParam: "",
+    queryFn: ({ pageParam, signal }) => {
+      const query = { limit: PAGE, ...(pageParam && { cursor: pageParam }), ...(status && { status }) };
+      return api("get", "/api/users", { query, signal });
+    },
+    getNextPageParam: (page) => page.next ?? undefined,
+  });
+}
+
+interface EmailQuery {
+  queryKey: string[];
+  queryFn(): Promise<User | null>;
+}
+
+/** Looks up the user with this address; null if none exists. */
+export function userByEmail(email: string): EmailQuery {
+  return {
+    queryKey: ["users", "email", email],
+    queryFn: async () => (await api("get", "/api/users", { query: { email } })).items[0] ?? null,
+  };
+}
+
+/** The user with this address, who may be on a page that is not loaded. Incomplete addresses are not looked up. */
+export function useUserByEmail(email: string): UseQueryResult<User | null, ApiError> {
+  return useQuery({ ...userByEmail(email), enabled: /^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(email) });
+}
+
+export function useUser(id: string): UseQueryResult<User, ApiError> {
+  return useQuery({ queryKey: ["users", "one", id], queryFn: ({ signal }) => api("get", "/api/users/{id}", { path: { id }, signal }) });
+}
+
+/** Quota, budgets and figures of a user. */
+export function useUserOverview(id: string): UseQueryResult<Schemas["Overview"], ApiError> {
+  return useQuery({
+    queryKey: ["users", "overview", id],
+    queryFn: ({ signal }) => api("get", "/api/dashboard/overview", { query: { user_id: id }, signal }),
+    refetchInterval: 30_000,
+  });
+}
+
+export function useUserKeys(id: string): UseQueryResult<Schemas["ApiKeys"], ApiError> {
+  return useQuery({
+    queryKey: ["users", "keys", id],
+    queryFn: ({ signal }) => api("get", "/api/users/{id}/keys", { path: { id }, query: { limit: PAGE, revoked: true }, signal }),
+    enabled: id !== "",
+  });
+}
+
+export function useInvites(): UseInfiniteQueryResult<InfiniteData<Schemas["Invites"]>, ApiError> {
+  return useInfiniteQuery({
+    queryKey: ["invites"],
+    initialPageParam: "",
+    queryFn: ({ pageParam, signal }) => api("get", "/api/invites", { query: { limit: PAGE, ...(pageParam && { cursor: pageParam }) }, signal }),
+    getNextPageParam: (page) => page.next ?? undefined,
+  });
+}
+
+interface Changes {
+  create: UseMutationResult<Schemas["CreatedUser"], ApiError, Schemas["NewUser"]>;
+  change: UseMutationResult<User, ApiError, { id: string; body: Schemas["UserChange"] }>;
+  passwordLink: UseMutationResult<Schemas["PasswordLink"], ApiError, string>;
+  endSessions: UseMutationResult<undefined, ApiError, string>;
+  invite: UseMutationResult<Schemas["NewInvite"], ApiError, Schemas["InviteRequest"]>;
+  revokeInvite: UseMutationResult<undefined, ApiError, string>;
+}
+
+/** The changes of users and invitations; after each, the lists are read again. */
+export function useUserChanges(): Changes {
+  const client = useQueryClient();
+  const onUsers = () => {
+    void client.invalidateQueries({ queryKey: ["users"] });
+    void client.invalidateQueries({ queryKey: ["me"] });
+  };
+  const onInvites = () => void client.invalidateQueries({ queryKey: ["invites"] });
+  return {
+    create: useMutation({ mutationFn: (body: Schemas["NewUser"]) => api("post", "/api/users", { body }), onSuccess: onUsers }),
+    change: useMutation({ mutationFn: ({ id, body }) => api("patch", "/api/users/{id}", { path: { id }, body }), onSuccess: onUsers }),
+    passwordLink: useMutation({ mutationFn: (id: string) => api("post", "/api/users/{id}/password-link", { path: { id } }) }),
+    endSessions: useMutation({ mutationFn: (id: string) => api("delete", "/api/users/{id}/sessions", { path: { id } }) }),
+    invite: useMutation({ mutationFn: (body: Schemas["InviteRequest"]) => api("post", "/api/invites", { body }), onSuccess: onInvites }),
+    revokeInvite: useMutation({ mutationFn: (id: string) => api("delete", "/api/invites/{id}", { path: { id } }), onSettled: onInvites }),
+  };
+}

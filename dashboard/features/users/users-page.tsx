@@ -1,0 +1,113 @@
+"use client";
+
+import { Mail, Search, UserPlus } from "lucide-react";
+import { useDeferredValue, useMemo, useState } from "react";
+
+import { Button } from "@/components/ui/button";
+import { Segments } from "@/components/ui/tabs";
+import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
+import { AdminShell } from "@/features/frame/admin-shell";
+import { InviteList } from "@/features/users/invite-list";
+import { type IssuedLink, LinkDialog } from "@/features/users/link-dialog";
+import { UserDrawer } from "@/features/users/user-drawer";
+import { CreateUserDialog, InviteDialog, UserTaskDialog } from "@/features/users/user-dialogs";
+import { UserTable, type UserTask } from "@/features/users/user-table";
+import { type User, useUserByEmail, useUsers } from "@/features/users/use-users";
+import { useFormat, useMessages } from "@/lib/language";
+import { useUrlState } from "@/lib/url-state";
+
+const SHOWS = ["", "active", "suspended", "invites"] as const;
+
+/** Who may use this gateway. */
+export function UsersPage() {
+  const t = useMessages();
+  const { get, set } = useUrlState();
+  const [task, setTask] = useState<UserTask>();
+  const [link, setLink] = useState<IssuedLink>();
+  const actions = (
+    <>
+      <Button className="hide" onClick={() => set({ new: "invite" })}>
+        <Mail className="i" aria-hidden />
+        {t.users.invite}
+      </Button>
+      <Button look="primary" onClick={() => set({ new: "user" })}>
+        <UserPlus className="i" aria-hidden />
+        {t.users.create}
+      </Button>
+    </>
+  );
+  const onLink = (issued: IssuedLink) => {
+    setTask(undefined);
+    setLink(issued);
+    set({ new: "" });
+  };
+  const form = { onLink, onClose: () => set({ new: "" }) };
+  const open = get("id");
+  return (
+    <AdminShell page="users" actions={actions}>
+      <UserList openId={open} onTask={setTask} />
+      {open !== "" && <UserDrawer key={open} id={open} onTask={setTask} onClose={() => set({ id: "" })} />}
+      {get("new") === "user" && !link && <CreateUserDialog {...form} />}
+      {get("new") === "invite" && !link && <InviteDialog {...form} />}
+      {task && <UserTaskDialog key={task.kind + task.user.id} task={task} onLink={onLink} onClose={() => setTask(undefined)} />}
+      {link && <LinkDialog link={link} onDone={() => setLink(undefined)} />}
+    </AdminShell>
+  );
+}
+
+/** The users whose name or address contains the text; an exact address is looked up on the server too. */
+export function matching(users: readonly User[], text: string, exact: User | null | undefined): User[] {
+  const words = text.trim().toLowerCase();
+  if (words === "") return [...users];
+  const found = users.filter(({ name, email }) => name.toLowerCase().includes(words) || email.toLowerCase().includes(words));
+  const isMissing = exact && !found.some(({ id }) => id === exact.id);
+  return isMissing ? [...found, exact] : found;
+}
+
+function UserList({ openId, onTask }: { openId: string; onTask(task: UserTask): void }) {
+  const t = useMessages();
+  const format = useFormat();
+  const { get, set } = useUrlState();
+  const show = SHOWS.find((name) => name === get("show")) ?? "";
+  const isInvites = show === "invites";
+  const text = get("q");
+  const searched = useDeferredValue(text);
+  const users = useUsers(isInvites ? "" : show);
+  const exact = useUserByEmail(searched.trim()).data;
+  const loaded = useMemo(() => (users.data?.pages ?? []).flatMap((page) => page.items), [users.data]);
+  const shown = useMemo(() => {
+    const fits = exact && (show === "" || exact.status === show) ? exact : undefined;
+    return matching(loaded, searched, fits);
+  }, [loaded, searched, exact, show]);
+  const names = { "": t.users.all, active: t.users.active, suspended: t.users.suspended, invites: t.users.invitations };
+  return (
+    <section className="panel" aria-label={t.frame.users}>
+      <div className="ph flex-wrap">
+        {!isInvites && (
+          <div className="in-w w-[260px] max-w-full">
+            <Search className="i" aria-hidden />
+            <input className="in h-8" placeholder={t.users.search} aria-label={t.users.search} value={text} onChange={(event) => set({ q: event.target.value })} />
+          </div>
+        )}
+        <Segments label={t.users.status} value={show} onChange={(name) => set({ show: name })} options={SHOWS.map((name) => ({ name, label: names[name] }))} />
+      </div>
+      {isInvites && <InviteList onInvite={() => set({ new: "invite" })} />}
+      {!isInvites && users.isError && !users.data && <Failure error={users.error} onRetry={() => void users.refetch()} />}
+      {!isInvites && users.isPending && <SkeletonRows rows={6} height={52} />}
+      {!isInvites && users.data && shown.length === 0 && (
+        <Empty title={t.users.none} action={<Button onClick={() => set({ q: "", show: "" })}>{t.keys.clear}</Button>}>
+          {users.hasNextPage ? t.users.noneLoaded(format.count(loaded.length)) : undefined}
+        </Empty>
+      )}
+      {!isInvites && shown.length > 0 && <UserTable users={shown} openId={openId} onOpen={(id) => set({ id })} onTask={onTask} />}
+      {!isInvites && users.data && (
+        <div className="pf">
+          <span className="num nowrap">{t.users.count(format.count(shown.length))}</span>
+          {users.hasNextPage && (
+            <Button size="small" className="push" disabled={users.isFetchingNextPage} onClick={() => void users.fetchNextPage()}>{t.users.more}</Button>
+          )}
+        </div>
+      )}
+    </section>
+  );
+}
