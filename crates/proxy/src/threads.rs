@@ -165,7 +165,8 @@ fn last_flush(worker: &Worker) {
         std::thread::sleep(LAST_FLUSH_PAUSE);
     }
     tracing::error!(
-        "the spool refused counts until the end: requests that it has open count as interrupted, other counts are lost"
+        "the spool accepted no records before the worker ended: requests with an open record count as interrupted, the counts of \
+         others are lost"
     );
 }
 
@@ -205,7 +206,7 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, accept_failures: Arc<
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 if let Some(failures) = accept_failures.of(Instant::now()) {
-                    tracing::error!(%error, failures, "cannot accept connections: callers wait");
+                    tracing::error!(%error, failures, "cannot accept connections: clients wait");
                 }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
