@@ -165,8 +165,8 @@ fn last_flush(worker: &Worker) {
         std::thread::sleep(LAST_FLUSH_PAUSE);
     }
     tracing::error!(
-        "the spool accepted no records before the worker ended: requests with an open record count as interrupted, the counts of \
-         others are lost"
+        "the spool accepted no records before the worker ended: requests with an open record count as interrupted, the \
+         counts of others are lost"
     );
 }
 
