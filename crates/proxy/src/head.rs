@@ -113,7 +113,7 @@ impl Head {
             && self.fields().accepts_trailers()
     }
 
-    /// What the framing fields announce.
+    /// Returns the content that the framing fields announce.
     pub(crate) const fn announced(&self) -> Announced {
         self.parsed.announced()
     }

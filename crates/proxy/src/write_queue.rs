@@ -28,7 +28,7 @@ pub(crate) struct WriteQueue {
     parts: VecDeque<QueuedPart>,
     /// Heads and framing, in order.
     own: Vec<u8>,
-    /// How many bytes of `own` are written.
+    /// The number of written bytes of `own`.
     own_written: usize,
     /// The number of bytes in the queue.
     bytes: usize,

@@ -49,8 +49,8 @@ impl OutgoingHead {
         }
     }
 
-    /// How the end of `upload` is announced. Only a client that announced no content has none announced: a server may
-    /// expect a length of 0.
+    /// Returns the announcement of the length of `upload`. A length of 0 is announced only if the client announced a
+    /// length, because a server may expect it.
     pub(crate) fn announced(&self, upload: &Upload) -> Announced {
         let bytes = if upload.is_end_stream() { Some(0) } else { upload.size_hint().exact() };
         match bytes {

@@ -1,4 +1,4 @@
-//! What changes while a request is under way: the day, the clock, the limit, the plan, the price. And limits below one request.
+//! Changes of the day, the clock, a limit, the plan or a price during a request, and limits below one request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,7 +52,7 @@ impl Provider {
         Self { raw, go_on, holds }
     }
 
-    /// Before it, at this price in USD for a million tokens of output.
+    /// Returns a configuration with this provider, at this price in USD for a million tokens.
     fn yaml(&self, output: &str) -> String {
         let url = format!("http://{}", self.raw.address);
         format!(

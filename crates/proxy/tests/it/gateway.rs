@@ -32,7 +32,7 @@ pub(crate) const NOON: Timestamp = Timestamp(1_795_176_000_000_000);
 pub(crate) const USER: UserNo = UserNo(1);
 const KEY: KeyNo = KeyNo(1);
 
-/// What a request through it costs.
+/// The credits that a request costs.
 pub(crate) const CREDITS: u32 = 3;
 
 pub(crate) struct Gateway {
@@ -47,7 +47,7 @@ pub(crate) struct Gateway {
     data: TempDir,
 }
 
-/// Who the key is looked up as.
+/// The principal that the lookup of the key returns.
 type Terms = Arc<Mutex<Arc<Principal>>>;
 
 /// A client with a key.
@@ -57,7 +57,7 @@ pub(crate) struct Caller {
     key: ApiKey,
 }
 
-/// How the meter's reservations ended.
+/// The numbers of reservations by the way in which they ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ReservationCounts {
     pub(crate) released: u64,
@@ -66,7 +66,7 @@ pub(crate) struct ReservationCounts {
 }
 
 impl Gateway {
-    /// Before an upstream at `url`, whose certificate is judged by `tls`. To be started within a runtime.
+    /// Starts a gateway with an upstream at `url`, whose certificate `tls` verifies. It needs a runtime.
     pub(crate) fn start(url: &str, tls: Arc<ClientConfig>) -> Self {
         Self::hurried(url, tls, "connect: 1s")
     }
@@ -82,7 +82,7 @@ impl Gateway {
         Self::configured(&yaml, tls)
     }
 
-    /// Before an LLM provider at `url` that speaks chat completions.
+    /// Starts a gateway with an LLM provider at `url` that serves chat completions.
     pub(crate) fn before_llm(url: &str) -> Self {
         let yaml = format!(
             "timeouts: {{connect: 1s}}\n\
@@ -101,7 +101,7 @@ impl Gateway {
         Self::with_bounds(yaml, proxy::tls_config(), bounds)
     }
 
-    /// As configured, where `limits` says how often addresses may come without a valid key.
+    /// Starts a gateway with this configuration. `limits` counts the requests of unauthenticated clients.
     pub(crate) fn sharing(yaml: &str, limits: Option<SharedLimits>) -> Self {
         let unauthenticated = UnauthenticatedClients::new(Arc::default(), limits);
         Self::with(yaml, proxy::tls_config(), KeyBounds::default(), unauthenticated)
@@ -191,7 +191,7 @@ impl Gateway {
         used.credits().0
     }
 
-    /// How the meter's reservations ended so far.
+    /// Returns the numbers of ended reservations so far.
     pub(crate) fn ended(&self) -> ReservationCounts {
         let totals = self.shared.meter.stats().totals();
         ReservationCounts {
@@ -277,7 +277,7 @@ fn snapshot(data: &Path, yaml: &str) -> Snapshot {
 async fn answer(mut lookups: mpsc::Receiver<Lookup>, key: ApiKey, terms: Terms) {
     while let Some(Lookup { hash, reply }) = lookups.recv().await {
         let found = if hash == key.hash() { Ok(terms.lock().unwrap().clone()) } else { Err(NotFound::Unknown) };
-        // Whoever asked may be gone.
+        // The worker that sent the lookup may have ended.
         let _ = reply.send(found);
     }
 }

@@ -16,7 +16,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 /// The response to the next client.
 const OWN: &str = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nown";
 
-/// What a caller gets when the upstream answers `said` and then waits for the gateway to end the connection.
+/// Returns the response to a client whose upstream responds with `said` and then waits for the gateway to close.
 async fn said(method: Method, said: impl Into<Vec<u8>>) -> ClientResponse {
     said_and(method, said, false).await
 }
@@ -348,7 +348,7 @@ async fn chunks_that_are_none_cut_the_answer() {
     }
 }
 
-/// What a caller gets when the connection ends after `said`, in good order and by RST.
+/// Checks the response to a client if the upstream connection ends after `said`, by a close and by a reset.
 async fn check_broken_off(said: &'static str, check: impl Fn(&ClientResponse)) {
     for by_reset in [false, true] {
         let raw = Raw::start(move |mut conn: Conn| async move {

@@ -17,8 +17,8 @@ use crate::raw::{ClientResponse, Conn, Raw, call};
 
 const OK: &[(&str, &str)] = &[(":status", "200")];
 
-/// What a caller gets when each of `says` is written on the request's stream, with a pause between them; then the
-/// upstream waits for the gateway, or ends the connection.
+/// Returns the response to a client whose upstream writes each of `says` on the request's stream, with pauses between
+/// them. Then the upstream waits for the gateway, or closes the connection.
 async fn said(closes: bool, says: &[&(dyn Fn(u32) -> Vec<u8> + Sync)]) -> ClientResponse {
     said_to(Method::GET, closes, says).await
 }
@@ -148,7 +148,7 @@ async fn head_over_64_kib_is_upstream_protocol() {
     }
 }
 
-/// What a caller gets of an upstream that answers by writing `piece` for ever.
+/// Returns the response to a client whose upstream writes `piece` without an end.
 async fn flooded(begin: impl Fn(u32) -> Vec<u8>, piece: impl Fn(u32) -> Vec<u8>) -> ClientResponse {
     let (begin, piece) = (begin(1), piece(1));
     let raw = Raw::start(move |mut conn: Conn| {
@@ -262,7 +262,7 @@ async fn frames_that_cannot_be_are_upstream_protocol() {
 
 #[tokio::test]
 async fn questions_whose_answers_nobody_reads_are_not_piled_up() {
-    // What the kernel holds on loopback, both ways.
+    // The bytes that the kernel buffers on loopback, in both directions.
     const TAKEN_MAX: usize = 32 * 1024 * 1024;
     for question in [frame(SETTINGS, 0, 0, []), frame(PING, 0, 0, [0; 8])] {
         let taken = Arc::new(AtomicUsize::new(0));

@@ -92,7 +92,7 @@ async fn large_bodies_pass_both_ways() {
     assert_eq!(length, Some(HeaderValue::from(sent.len())));
 }
 
-/// What a caller sees of an answer with these fields: its framing.
+/// Returns the framing that a client receives for a response with these fields.
 async fn framing(headers: HeaderMap, method: Method) -> (Option<String>, Option<String>, Bytes) {
     let answer = move |mut asked: StreamRequest| {
         let mut head = Response::new(());
@@ -276,7 +276,7 @@ async fn refused_connection_counts_for_nothing() {
 
 #[tokio::test]
 async fn wait_for_a_stream_has_an_end_and_counts_for_nothing() {
-    // As many connections as there may be, each with one stream, all taken.
+    // The maximum number of connections, each with one stream, all in use.
     const TAKEN: usize = 256;
     let server = Server::start(Plan::streams(1), wait).await;
     let mut gateway = Gateway::hurried(&server.url(), proxy::tls_config(), "connect: 5s");
@@ -309,7 +309,7 @@ async fn wait_for_a_stream_has_an_end_and_counts_for_nothing() {
 
 #[tokio::test]
 async fn caller_that_leaves_the_line_leaves_its_turn_to_the_next() {
-    // As many connections as there may be, each with one stream, all taken.
+    // The maximum number of connections, each with one stream, all in use.
     const TAKEN: usize = 256;
     const LEAVING: usize = 20;
     let server = Server::start(Plan::streams(1), wait).await;

@@ -18,7 +18,7 @@ use crate::gateway::{CREDITS, Gateway, ReservationCounts};
 use crate::raw::{Conn, Raw, call, got};
 
 const OK: &[(&str, &str)] = &[(":status", "200")];
-/// As many as fit on one connection.
+/// The number of requests, which fit on one connection.
 const REQUESTS: usize = 60;
 
 /// An upstream whose first connection answers one request and then reads on without a word.

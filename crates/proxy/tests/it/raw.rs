@@ -27,12 +27,12 @@ pub(crate) struct Raw {
 /// A connection that the upstream accepted.
 pub(crate) struct Conn {
     pub(crate) stream: TcpStream,
-    /// From 1, in the order of being accepted.
+    /// The number of the connection, from 1, in the order of acceptance.
     pub(crate) number: usize,
     heads: Arc<Mutex<Vec<(usize, String)>>>,
 }
 
-/// What a caller got: the status, the code of a refusal, the body as far as it came, whether that was whole.
+/// A received response: the status, the code of a refusal, the received part of the body, and whether the body is complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ClientResponse {
     pub(crate) status: StatusCode,
@@ -166,13 +166,13 @@ pub(crate) fn unread(at: SocketAddr, from: SocketAddr) -> Option<u64> {
 }
 
 impl ClientResponse {
-    /// As a refusal with `code`.
+    /// Asserts that this is a refusal with `code`.
     #[track_caller]
     pub(crate) fn is_refusal(&self, status: u16, code: &str) {
         assert_eq!((self.status.as_u16(), self.code.as_deref()), (status, Some(code)), "{self:?}");
     }
 
-    /// As an answer with `body`, whole or cut.
+    /// Asserts that this is a response with `body`, complete or cut.
     #[track_caller]
     pub(crate) fn is_answer(&self, body: &str, whole: bool) {
         assert_eq!((self.status.as_u16(), self.body.as_str(), self.whole), (200, body, whole));

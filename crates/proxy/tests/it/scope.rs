@@ -28,7 +28,7 @@ async fn upstream() -> Raw {
     .await
 }
 
-/// Before two routes and two providers, which are all `raw`.
+/// Returns a gateway with two routes and two providers, whose server is always `raw`.
 fn gateway(raw: &Raw, bounds: KeyBounds) -> Gateway {
     let url = format!("http://{}", raw.address);
     let yaml = format!(

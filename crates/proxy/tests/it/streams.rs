@@ -31,7 +31,7 @@ pub(crate) struct StreamCounts {
     /// Bytes of answers that were taken by the connection.
     pub(crate) sent: AtomicUsize,
     pub(crate) heads: Mutex<Vec<Parts>>,
-    /// What answers may wait for.
+    /// The permits that responses may wait for.
     pub(crate) gate: Semaphore,
 }
 

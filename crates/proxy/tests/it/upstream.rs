@@ -41,7 +41,7 @@ pub(crate) struct Upstream {
     _tasks: JoinSet<()>,
 }
 
-/// What an upstream has seen.
+/// The connections and requests that an upstream has noted.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Notes {
     /// TCP connections that were accepted.
@@ -52,7 +52,7 @@ pub(crate) struct Notes {
     pub(crate) requests: Vec<(String, Bytes)>,
 }
 
-/// What a server speaks after the handshake.
+/// The protocol of a server after the handshake.
 const HTTP2: &str = "h2";
 const HTTP1: &str = "http/1.1";
 
@@ -120,7 +120,7 @@ impl Upstream {
         Self::accepting(move |stream, notes, go_on| tls(acceptor.clone(), stream, notes, go_on)).await
     }
 
-    /// As [`Upstream::start`]; the first connection is as `first` says, all others as `then` does.
+    /// Starts like [`Upstream::start`]; the first connection uses the configuration `first`, all others `then`.
     pub(crate) async fn start_changing(first: ServerConfig, then: ServerConfig) -> Self {
         let acceptors = [first, then].map(|config| TlsAcceptor::from(Arc::new(config)));
         Self::accepting(move |stream, notes, go_on| {

@@ -17,7 +17,7 @@ const PACE: Duration = Duration::from_millis(50);
 const ENDS_WITHIN: Duration = Duration::from_secs(8);
 const OTHERS_WAIT_MAX: Duration = Duration::from_secs(3);
 
-/// What a slow client got: every byte of it, and after which time the connection ended.
+/// The bytes that a slow client received, and the time until its connection ended.
 struct Ending {
     bytes: Vec<u8>,
     after: Duration,
