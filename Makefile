@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run install dashboard pages test soak clients check quick bench fuzz coverage audit hooks fmt setup
+.PHONY: help run install dashboard pages screenshots test soak clients check quick bench fuzz coverage audit hooks fmt setup
 
 # Flags for `tollgate serve` or the benchmark, as in: make run ARGS="--listen 127.0.0.1:9000"
 ARGS ?=
@@ -57,6 +57,11 @@ pages: ## test the dashboard's pages in Chromium, against the built binary
 	@scripts/setup.sh pages
 	@cd dashboard && TOLLGATE_BINARY=$(abspath $(TARGET))/debug/tollgate npx playwright test $(ARGS)
 
+screenshots: ## draw docs/screenshots again, with which `make pages` compares the pages
+	@scripts/setup.sh pages
+	@mkdir -p docs/screenshots
+	@cd dashboard && TOLLGATE_BINARY=$(abspath $(TARGET))/debug/tollgate npx playwright test screenshots --grep compared --update-snapshots=all
+
 test: ## run all tests; on PostgreSQL those whose result may depend on the database
 	@scripts/setup.sh test
 	@scripts/step "tests of the house rules" cargo test $(LOCKED) --package xtask
@@ -82,6 +87,10 @@ soak: ## run every test on PostgreSQL, the crash, fault and outage tests at leng
 	@scripts/step "crashes, faults and outages on PostgreSQL" $(BESIDE_POSTGRES) \
 		env TOLLGATE_TEST_STORE=postgres TOLLGATE_TEST_LONG=1 TOLLGATE_FLEET_SEEDS=20 \
 		cargo test $(LOCKED) $(TESTED) --test e2e -- --nocapture --skip storms::soak:: storms:: outage::
+	@scripts/step "dashboard" $(MAKE) --no-print-directory dashboard
+	@scripts/step "binary with the dashboard" cargo build $(LOCKED) $(TESTED) --bins --tests
+	@scripts/step "every page in both themes and three widths" env SCREENSHOTS=360,1280,1920 \
+		$(MAKE) --no-print-directory pages ARGS=screenshots
 	@scripts/step "10 minutes of random load" env TOLLGATE_SOAK_SECONDS=600 TOLLGATE_SOAK_CONNECTIONS=1000 \
 		cargo test $(LOCKED) $(TESTED) --test e2e storms::soak:: -- --nocapture
 

@@ -13,6 +13,9 @@ export default defineConfig({
   forbidOnly: true,
   reporter: "list",
   outputDir: "./test-results",
+  snapshotPathTemplate: "../docs/screenshots/{arg}{ext}",
+  // Screenshots show the seeded data alone, so that they are drawn before other tests change it.
+  projects: [{ name: "screenshots", testMatch: "screenshots.spec.ts" }, { name: "pages", testIgnore: "screenshots.spec.ts" }],
   use: {
     browserName: "chromium",
     headless: true,

@@ -11,5 +11,7 @@ export default defineConfig({
     setupFiles: ["./tests/setup.ts"],
     env: { TZ: "Asia/Jakarta" },
     restoreMocks: true,
+    // Typing into a form takes seconds on a busy machine.
+    testTimeout: 20_000,
   },
 });

@@ -5,15 +5,15 @@
 //! medians; a target is met if the upper end of the 95% interval meets it. A separate pass checks every response, and
 //! Tollgate's counts are compared with the requests sent. Raw output stays in `bench/out/`.
 //!
-//! `instructions` counts instructions per request. `ingest`, `lookup`, `overview`, `series` and `stores` measure the store,
+//! `instructions` counts instructions per request. `ingest`, `lookup`, `overview`, `pages`, `series` and `stores` measure the store,
 //! `api` the control API, `replay` the startup, `leases` budgets. They use SQLite or the PostgreSQL that
 //! `xtask postgres --durable` starts.
 //!
 //! Reading order: `run` (the sequence), `plan` (rows and duration), `scenario` and `target`, `rounds`, `side`, `median`;
 //! `group` and `cpu` (processor time), `reference` (nginx and HAProxy), `product`, `wrk`; `log_level`, `memory` and
 //! `idle`; `exact` and `counts` (correctness); `raw`, `machine`, `report`; `instructions` with `callgrind`; independent
-//! of those `database`, `ingest`, `lookup`, `overview`, `series`, `stores`, `leases`, `replay`, and `api` with
-//! `server` and `steady`.
+//! of those `database`, `ingest`, `lookup`, `overview`, `pages`, `series`, `stores`, `leases`, `replay`, and `api` with
+//! `server`, `reads` and `steady`.
 
 #![expect(clippy::print_stdout, reason = "a command's output")]
 
@@ -37,11 +37,13 @@ mod machine;
 mod median;
 mod memory;
 mod overview;
+mod pages;
 mod people;
 mod plan;
 mod product;
 mod ratio;
 mod raw;
+mod reads;
 mod reference;
 mod replay;
 mod report;
@@ -100,6 +102,8 @@ enum BenchCommand {
     Api(api::ApiFlags),
     /// Latency of the dashboard's first page, in a store with many events
     Overview(overview::OverviewFlags),
+    /// Latency of every read of the dashboard, in a store with many events
+    Pages(pages::PagesFlags),
     /// Latency of time series, in a store with many events
     Series(series::SeriesFlags),
     /// Cost of an LLM call on PostgreSQL, compared with SQLite
@@ -158,6 +162,7 @@ fn main() -> anyhow::Result<ExitCode> {
         BenchCommand::Lookup(flags) => in_time(&mut Builder::new_multi_thread(), lookup::run(flags)),
         BenchCommand::Api(flags) => in_time(&mut Builder::new_multi_thread(), api::run(flags)),
         BenchCommand::Overview(flags) => in_time(&mut Builder::new_multi_thread(), overview::run(flags)),
+        BenchCommand::Pages(flags) => in_time(&mut Builder::new_multi_thread(), pages::run(flags)),
         BenchCommand::Series(flags) => in_time(&mut Builder::new_multi_thread(), series::run(flags)),
         BenchCommand::Stores(flags) => in_time(&mut Builder::new_current_thread(), stores::run(flags)),
         BenchCommand::Leases(flags) => in_time(&mut Builder::new_current_thread(), leases::run(flags)),

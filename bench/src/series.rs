@@ -1,16 +1,15 @@
 //! `series`: the latency of time series over HTTP, in a store with many events.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Clock, Timestamp};
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use sqlx::types::chrono::DateTime;
 
 use crate::database::{BenchDatabase, DatabaseKind};
 use crate::overview::load;
+use crate::reads::Reads;
 use crate::server::ApiServer;
-use crate::steady::{ApiCall, SteadyLoad};
 
 /// The maximum of the 95th percentile of each query.
 const TARGET: Duration = Duration::from_millis(50);
@@ -52,39 +51,21 @@ pub(crate) struct SeriesFlags {
 pub(crate) async fn run(flags: SeriesFlags) -> anyhow::Result<bool> {
     let database = BenchDatabase::create(flags.store).await?;
     println!("{}, {} events", database.describe(), flags.events);
-    let keys: Arc<[Arc<str>]> = load(&database, flags.events).await?.into();
+    let keys = load(&database, flags.events).await?.into();
     let now = Clock::system().now();
     let ago = |hours: u64| rfc3339(now.before(Duration::from_hours(hours)));
     let server = ApiServer::start(&database, flags.ingest).await?;
+    let reads = Reads {
+        address: server.address,
+        keys,
+        calls_per_second: flags.calls,
+        duration: Duration::from_secs(flags.seconds),
+        connections: flags.connections,
+    };
     let mut good = true;
     for query in QUERIES {
         let query = query.replace("{week}", &ago(7 * 24 - 1)?).replace("{hours}", &ago(5)?);
-        let steady = SteadyLoad {
-            address: server.address,
-            calls_per_second: flags.calls,
-            duration: Duration::from_secs(flags.seconds),
-            connections: flags.connections,
-        };
-        let (keys, path) = (keys.clone(), format!("/api/usage/series?{query}"));
-        let asked = path.clone();
-        let call = move |nth: u64| ApiCall {
-            method: "GET",
-            path: asked.clone(),
-            key: usize::try_from(nth).ok().and_then(|nth| keys.get(nth % keys.len())).cloned(),
-            body: String::new(),
-        };
-        let results = steady.run(call).await?;
-        let p95 = results.waits.percentile(95);
-        let judged = if p95 < TARGET { "met" } else { "MISSED" };
-        println!(
-            "  GET {path}, {}/s: p95 {:.2} ms, under {TARGET:?}: {judged}; {}; statuses {:?}",
-            flags.calls,
-            p95.as_secs_f64() * 1_000.0,
-            results.waits,
-            results.statuses
-        );
-        ensure!(results.statuses.keys().all(|status| *status == 200), "responses other than 200");
-        good &= p95 < TARGET;
+        good &= reads.meet(&format!("/api/usage/series?{query}"), TARGET).await?;
     }
     let (written, stored) = server.stop().await?;
     println!("  events: {written} written, {stored} stored at the last response");

@@ -15,6 +15,7 @@ const PAGES = [
   ["/dashboard/plans", "Plans"],
   ["/dashboard/budgets", "Budgets"],
   ["/dashboard/audit", "Audit log"],
+  ["/dashboard/playground", "Playground"],
   ["/dashboard/models", "Models"],
   ["/dashboard/models?id=mock", "Models"],
   ["/dashboard/providers", "Providers"],

@@ -1,5 +1,12 @@
-/** Screenshots of every page, for people: `SCREENSHOTS=1 npm run pages -- screenshots`. */
-import { at, signIn, test } from "./pages";
+/**
+ * Screenshots. Twelve are compared with `docs/screenshots`, which `make screenshots` writes again. With SCREENSHOTS, such
+ * as `360,1280,1920`, every page is drawn in both themes into `screenshots/`, for people.
+ */
+import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { freeze } from "./frozen";
+import { at, expect, signIn, test } from "./pages";
 
 const PAGES = [
   ["landing", "/"],
@@ -19,18 +26,58 @@ const PAGES = [
   ["budgets", "/dashboard/budgets"],
   ["budgets-set", "/dashboard/budgets?set=key"],
   ["audit", "/dashboard/audit"],
+  ["playground", "/dashboard/playground?model=mock"],
   ["models", "/dashboard/models"],
   ["model", "/dashboard/models?id=mock"],
   ["providers", "/dashboard/providers"],
   ["providers-add", "/dashboard/providers?add=openai"],
 ] as const;
-const WIDTHS = (process.env.SCREENSHOTS === "1" ? "1280" : (process.env.SCREENSHOTS ?? "")).split(",").filter((width) => width !== "");
+const COMPARED = ["landing", "login", "overview", "keys", "usage", "playground"] as const;
+const FOLDER = join(import.meta.dirname, "..", "..", "docs", "screenshots");
+/** The major version of Chromium that drew the files: another one draws text differently. */
+const DRAWN_BY = join(FOLDER, "chromium.txt");
+const BYTES_MAX = 3_000_000;
+/** Two builds of one version differ at the edges of letters. A moved or missing part of a page changes more pixels. */
+const TOLERANCE = { threshold: 0.2, maxDiffPixelRatio: 0.005 };
 const SETTLED_MS = 700;
+
+const major = (version: string): string => version.split(".")[0] ?? "";
+
+test.describe("compared", () => {
+  for (const theme of ["light", "dark"] as const) {
+    for (const name of COMPARED) {
+      test(`${name} in ${theme} looks as in docs/screenshots`, async ({ page, browser, expected }, { config }) => {
+        expected.push("401");
+        const isWriting = config.updateSnapshots === "all";
+        const drawnBy = isWriting ? major(browser.version()) : readFileSync(DRAWN_BY, "utf8").trim();
+        if (drawnBy !== major(browser.version())) {
+          process.stdout.write(`not compared: Chromium ${drawnBy} drew the screenshots, and this one is ${browser.version()}\n`);
+          return;
+        }
+        if (isWriting) writeFileSync(DRAWN_BY, `${drawnBy}\n`);
+        await freeze(page);
+        await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
+        if (name !== "login" && name !== "landing") await signIn(page);
+        await page.goto(at(PAGES.find(([page]) => page === name)?.[1] ?? "/"));
+        await page.waitForLoadState("networkidle");
+        await page.evaluate(() => document.fonts.ready);
+        await expect(page).toHaveScreenshot(`${name}-${theme}.png`, { ...TOLERANCE, animations: "disabled", caret: "hide", scale: "css" });
+      });
+    }
+  }
+
+  test("the screenshots are at most 3 MB", () => {
+    const bytes = readdirSync(FOLDER).reduce((sum, file) => sum + statSync(join(FOLDER, file)).size, 0);
+    expect(bytes).toBeLessThanOrEqual(BYTES_MAX);
+  });
+});
+
+const WIDTHS = (process.env.SCREENSHOTS ?? "").split(",").filter((width) => width !== "");
 
 for (const width of WIDTHS) {
   for (const theme of ["light", "dark"] as const) {
     for (const [name, path] of PAGES) {
-      test(`${name} ${theme} ${width}`, async ({ page, expected }) => {
+      test(`${name} ${theme} ${width} has no overflow`, async ({ page, expected }) => {
         expected.push("401");
         await page.emulateMedia({ colorScheme: theme });
         await page.setViewportSize({ width: Number(width), height: 900 });
@@ -38,6 +85,7 @@ for (const width of WIDTHS) {
         await page.goto(at(path));
         await page.waitForTimeout(SETTLED_MS);
         await page.screenshot({ path: `screenshots/${name}-${theme}-${width}.png`, fullPage: true });
+        expect(await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)).toBeLessThanOrEqual(0);
       });
     }
   }

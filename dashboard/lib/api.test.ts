@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 
 import { ApiError, api, apiText } from "@/lib/api";
 import { refusal, serve } from "@/tests/server";
@@ -46,6 +46,16 @@ describe("api", () => {
   it("keeps code, message, wait and request id of a refusal", async () => {
     serve({ "GET /api/me": { ...refusal("rate_limited", 429, "wait"), headers: { "Retry-After": "702", "X-Request-Id": "0199" } } });
     expect(await failure(api("get", "/api/me"))).toMatchObject({ code: "rate_limited", status: 429, message: "wait", retryAfter: 702, requestId: "0199" });
+  });
+
+  it("waits for 30 s and no longer", async () => {
+    const deadline = new AbortController();
+    const timeout = vi.spyOn(AbortSignal, "timeout").mockReturnValue(deadline.signal);
+    vi.stubGlobal("fetch", (_: string, init: RequestInit) => new Promise((_resolve, reject) => init.signal?.addEventListener("abort", () => reject(new DOMException("aborted", "AbortError")))));
+    const late = failure(api("get", "/api/me"));
+    deadline.abort();
+    expect(await late).toMatchObject({ code: "late", status: 0 });
+    expect(timeout.mock.calls[0]?.[0]).toBeGreaterThanOrEqual(30_000);
   });
 
   it("names a server that does not respond, and a response that is no JSON", async () => {

@@ -3,6 +3,7 @@
  * OpenAPI document, so a field that changes in the server fails the build.
  */
 import type { components, paths } from "@/generated/openapi";
+import { noteServerTime } from "@/lib/server-clock";
 
 export type Schemas = components["schemas"];
 
@@ -114,6 +115,7 @@ async function send(method: Method, url: string, options: { body?: unknown; sign
     if (deadline.aborted) throw new ApiError({ status: 0, code: "late", message: "No response within 30 s." });
     throw new ApiError({ status: 0, code: "offline", message: "The server does not respond." });
   }
+  noteServerTime(response.headers.get("Date"));
   if (response.ok) return { response, text };
   throw refusal(response, text);
 }

@@ -15,7 +15,7 @@ pub use process::{
     Brand, Connections, Control, Drain, Durability, Lease, Log, LogFormat, Process, PublicUrl, Retention, Signup,
     SignupMode, Spool, Store,
 };
-pub use route::{Action, Auth, Events, FixedResponse, PathMatch, Redirect, Route};
+pub use route::{Action, Auth, Events, FixedResponse, PathMatch, Redirect, Route, Upgrade};
 pub use router::{Match, Router};
 pub use traffic::{
     Ai, Credential, Mock, MockModel, Model, OnHangup, PriceFile, Provider, Sizes, Target, Timeouts, Traffic,

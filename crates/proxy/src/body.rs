@@ -31,14 +31,16 @@ pub(crate) enum IncomingBody {
     Unread { incoming: RequestBody, may_discard: bool },
     /// The body is being read or forwarded.
     Taken,
-    /// The whole body has arrived, or the request has no body.
+    /// The request has no body. Its connection may become a tunnel.
+    Empty(RequestBody),
+    /// The whole body has arrived.
     Whole,
 }
 
 impl IncomingBody {
     pub(crate) fn new(head: &Head, incoming: RequestBody) -> Self {
         if incoming.is_end_stream() {
-            return Self::Whole;
+            return Self::Empty(incoming);
         }
         let is_little = !matches!(head.announced(), Announced::Length(bytes) if bytes > DISCARD_BYTES_MAX);
         Self::Unread { incoming, may_discard: is_little && head.get(KnownName::Expect).is_none() }
@@ -49,17 +51,27 @@ impl IncomingBody {
         match std::mem::replace(self, Self::Taken) {
             Self::Unread { incoming, .. } => Some(incoming),
             Self::Taken => None,
-            Self::Whole => {
-                *self = Self::Whole;
+            kept @ (Self::Empty(_) | Self::Whole) => {
+                *self = kept;
                 None
             }
+        }
+    }
+
+    /// Returns what follows a request without a body, whose connection becomes a tunnel.
+    pub(crate) fn take_tunnel(&mut self) -> Option<RequestBody> {
+        match std::mem::replace(self, Self::Taken) {
+            Self::Empty(incoming) => Some(incoming.tunnel()),
+            Self::Unread { .. } | Self::Taken | Self::Whole => None,
         }
     }
 
     /// Reads and discards the rest of a small body, and returns whether the whole body has arrived. A connection on
     /// which half a body is unread cannot receive another request.
     pub(crate) async fn discard(&mut self) -> bool {
-        let Self::Unread { incoming, may_discard: true } = self else { return matches!(self, Self::Whole) };
+        let Self::Unread { incoming, may_discard: true } = self else {
+            return matches!(self, Self::Whole | Self::Empty(_));
+        };
         let (deadline, mut bytes) = (Instant::now() + DISCARD_FOR, 0);
         while let Ok(Some(Ok(frame))) = timeout_at(deadline, incoming.frame()).await {
             bytes += frame.data_ref().map_or(0, length);

@@ -151,7 +151,8 @@ impl ConnectionDeadlines {
 
     fn look(&self, now: Instant) {
         let requests = self.requests.borrow();
-        if requests.iter().fold(false, |any, request| request.look(now) || any) {
+        // Every request is checked.
+        if requests.iter().filter(|request| request.look(now)).count() > 0 {
             self.give(DeadlineAction::Look);
         }
         if self.write_blocked.get() && requests.iter().any(|request| request.is_over(now)) {

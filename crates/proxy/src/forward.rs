@@ -38,6 +38,16 @@ pub(crate) struct UpstreamResponse {
     pub(crate) connection: BorrowedConnection,
 }
 
+impl UpstreamResponse {
+    /// Sends `upload` over a connection that has become a tunnel; `progress` is that of `upload`.
+    pub(crate) fn tunnel(&mut self, upload: Upload, progress: Rc<Progress>) {
+        if let Download::Http1(download) = &mut self.body {
+            download.tunnel(upload);
+            self.connection.progress = progress;
+        }
+    }
+}
+
 /// The connection of a response, whose body uses it. Once it is given back, it may serve another request.
 pub(crate) struct BorrowedConnection {
     pool: Rc<Pool>,
@@ -45,6 +55,11 @@ pub(crate) struct BorrowedConnection {
 }
 
 impl BorrowedConnection {
+    /// Returns when a byte of the request last moved.
+    pub(crate) fn moved_at(&self) -> Instant {
+        self.progress.moved_at()
+    }
+
     /// Returns whether the client aborted the request's body.
     pub(crate) fn client_aborted(&self) -> bool {
         matches!(self.progress.failed(), Some(UploadError::CallerGone | UploadError::Malformed(_)))

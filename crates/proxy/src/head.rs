@@ -141,6 +141,16 @@ pub(crate) fn bearer(value: &[u8]) -> Option<&[u8]> {
     (scheme.eq_ignore_ascii_case(b"bearer") && token.first() == Some(&b' ')).then(|| token.trim_ascii())
 }
 
+/// Whether the client asks to change to a WebSocket (RFC 6455, 4.1).
+pub(crate) fn requests_websocket(head: &Head) -> bool {
+    head.upgrade().is_some_and(is_websocket)
+}
+
+/// Whether `Upgrade` names only WebSocket.
+pub(crate) fn is_websocket(protocol: &[u8]) -> bool {
+    protocol.eq_ignore_ascii_case(b"websocket")
+}
+
 /// Octets that the parser accepts as ASCII only.
 fn ascii(octets: &[u8]) -> &str {
     str::from_utf8(octets).unwrap_or_default()

@@ -218,10 +218,13 @@ impl Relay {
         }
         if deadlines.take_late() {
             let (now, total_at) = (Instant::now(), self.account.total_at());
-            if !std::mem::take(&mut self.moved) || now >= total_at {
+            let idle = self.account.timeouts().idle;
+            // The request may still be sent: then only both directions together are idle.
+            let is_sending = self.connection.as_ref().is_some_and(|connection| connection.moved_at() + idle > now);
+            if !(std::mem::take(&mut self.moved) || is_sending) || now >= total_at {
                 return Some(Outcome::TimedOut);
             }
-            deadlines.wait_until((now + self.account.timeouts().idle).min(total_at));
+            deadlines.wait_until((now + idle).min(total_at));
         }
         None
     }

@@ -15,7 +15,7 @@ use crate::action::inference::InferenceEndpoint;
 use crate::answer::{ErrorFormat, Problem};
 use crate::dialect::{below, dialect_by};
 use crate::handles::Handles;
-use crate::head::Head;
+use crate::head::{Head, is_websocket, requests_websocket};
 use crate::phase::Phase;
 
 /// The route of a request: a configured one, or the built-in one of an LLM endpoint.
@@ -33,9 +33,9 @@ pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, handles: &Handles) -> 
     let matched = traffic.router.find(method, path);
     let problem = match (find_endpoint(traffic, &matched, method, path), matched) {
         (EndpointMatch::Endpoint(called), _) => return Ok(built_in(called.into_owned(), traffic, handles)),
-        (_, Match::Route(_)) if head.upgrade().is_some_and(is_websocket) => no_websocket(),
+        (_, Match::Route(route)) if !route.websocket && requests_websocket(head) => no_websocket(),
         (_, Match::Route(route)) => return Ok(configured(route, traffic)),
-        (EndpointMatch::WrongMethod { .. }, _) if requests_websocket(head) => upgrade_required(),
+        (EndpointMatch::WrongMethod { .. }, _) if names_websocket(head) => upgrade_required(),
         (EndpointMatch::WrongMethod { allow, .. }, _) => wrong_method(allow),
         (EndpointMatch::None, Match::WrongMethod { allow }) => wrong_method(&allow.join(", ")),
         (EndpointMatch::None, Match::None) => not_found(traffic, head),
@@ -108,13 +108,9 @@ fn not_found(traffic: &Traffic, head: &Head) -> Problem {
     }
 }
 
-/// Whether the client requests a WebSocket (RFC 6455, 4.1).
-fn requests_websocket(head: &Head) -> bool {
+/// Whether the client has a WebSocket in mind, although its request may lack a part (RFC 6455, 4.1).
+fn names_websocket(head: &Head) -> bool {
     head.get(KnownName::Upgrade).is_some_and(is_websocket)
-}
-
-fn is_websocket(protocol: &[u8]) -> bool {
-    protocol.eq_ignore_ascii_case(b"websocket")
 }
 
 /// Codex tries a WebSocket first; only this response makes it use HTTP at once (0.169, measured 2026-11-20).

@@ -15,7 +15,7 @@ export function AuditDrawer({ line, onClose }: { line: AuditLine; onClose(): voi
   const values = detailOf(line, t);
   const { actor } = line;
   return (
-    <Drawer title={actionName(line.action, t)} subtitle={<span className="num">{format.moment(line.at)}</span>} onClose={onClose}>
+    <Drawer title={actionName(line.action, t)} sub={<span className="num">{format.moment(line.at)}</span>} onClose={onClose}>
       <section aria-labelledby="audit-values">
         <h3 id="audit-values">{t.audit.values}</h3>
         {values.length === 0 && <p className="t2 md">{t.audit.noValues}</p>}

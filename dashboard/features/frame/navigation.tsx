@@ -6,8 +6,9 @@ import Link from "next/link";
 
 import { Button } from "@/components/ui/button";
 import { Mark } from "@/components/ui/mark";
-import { ADMIN_PAGES, PAGES, type PageName } from "@/features/frame/pages";
+import { PAGES, type PageName } from "@/features/frame/pages";
 import { BrandName } from "@/features/frame/public-frame";
+import { useAdminPages } from "@/features/frame/use-admin-pages";
 import { Jump } from "@/features/palette/jump";
 import { useSignOut } from "@/features/session/use-sign-out";
 import { useMessages } from "@/lib/language";
@@ -16,10 +17,6 @@ import { useMe } from "@/lib/queries";
 const ACCOUNT = "/dashboard/account";
 /** The entries of the bottom bar before its menu. */
 const BOTTOM_MAX = 4;
-
-function useAdminPages(): typeof ADMIN_PAGES {
-  return useMe().data?.acts_as === "admin" ? ADMIN_PAGES : [];
-}
 
 /** The navigation beside the page. */
 export function Navigation({ page }: { page: PageName }) {

@@ -9,6 +9,7 @@ import { Mark } from "@/components/ui/mark";
 import { Failure } from "@/components/ui/states";
 import { ThemeButton } from "@/components/ui/theme-button";
 import { BottomBar, Navigation, SignOut } from "@/features/frame/navigation";
+import { ClockBar } from "@/features/frame/clock-bar";
 import { OfflineBar } from "@/features/frame/offline-bar";
 import type { PageName } from "@/features/frame/pages";
 import { useSession } from "@/features/session/session-state";
@@ -68,6 +69,7 @@ export function Shell({ page, actions, children }: ShellProps) {
             </div>
           </header>
           <OfflineBar />
+          <ClockBar />
           <main className="page" id="main">
             {session === "absent" ? null : content}
           </main>

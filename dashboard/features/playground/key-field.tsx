@@ -7,7 +7,8 @@ import { Button } from "@/components/ui/button";
 import { Field } from "@/components/ui/field";
 import { Note } from "@/components/ui/note";
 import { useReason } from "@/components/ui/states";
-import { api } from "@/lib/api";
+import { useSession } from "@/features/session/session-state";
+import { ApiError, api } from "@/lib/api";
 import { useFormat, useMessages } from "@/lib/language";
 
 /** Hours for which a key of this page is valid. */
@@ -40,6 +41,7 @@ export function KeyField({ value, error, prefix, onChange }: KeyFieldProps) {
       void client.invalidateQueries({ queryKey: ["keys"] });
     } catch (failure) {
       setProblem(failure);
+      if (failure instanceof ApiError && failure.isSignedOut) useSession.getState().end();
     } finally {
       setState("idle");
     }

@@ -81,7 +81,7 @@ describe("errors", () => {
   it("have plain words for every code of the gateway, and others for a provider's", () => {
     const title = (code: string, status: number) => wordsOf({ code, status, message: "", retryAfter: undefined }, en).title;
     const provider = title("invalid_prompt", 400);
-    for (const code of ["unauthorized", "key_malformed", "key_unknown", "key_revoked", "key_expired", "user_suspended", "forbidden", "rate_limited", "quota_exceeded", "insufficient_quota", "budget_exceeded", "model_not_found", "format_mismatch", "price_unknown", "cost_unbounded", "bad_request", "payload_too_large", "upstream_timeout", "overloaded", "internal"]) {
+    for (const code of ["unauthorized", "invalid_api_key", "rate_limit_exceeded", "key_malformed", "key_unknown", "key_revoked", "key_expired", "user_suspended", "forbidden", "rate_limited", "quota_exceeded", "insufficient_quota", "budget_exceeded", "model_not_found", "format_mismatch", "price_unknown", "cost_unbounded", "bad_request", "payload_too_large", "upstream_timeout", "overloaded", "internal"]) {
       expect(title(code, 400), code).not.toBe(provider);
     }
     expect(title("", 500)).toBe(title("upstream_reset", 502));

@@ -3,6 +3,9 @@ import type { Messages } from "@/messages/en";
 
 /** The codes of the gateway that need the same words. */
 const WORDS: Record<string, string> = {
+  // OpenAI's clients get its own codes for some refusals.
+  invalid_api_key: "key",
+  rate_limit_exceeded: "rate_limited",
   unauthorized: "key",
   key_malformed: "key",
   key_unknown: "key",

@@ -13,7 +13,8 @@ import { useFormat, useMessages } from "@/lib/language";
 
 /** A node writes records every 100 ms; a call that was stopped is recorded when its provider has ended. */
 const RECORD_ATTEMPTS = 20;
-const RECORD_PAUSE_MS = 600;
+const RECORD_DELAY_MS = 250;
+const RECORD_PAUSE_MS = 400;
 
 const CLASSES = [["input", "b1"], ["cached_input", "b3"], ["cache_write", "b2"], ["output", "b5"], ["reasoning", "b4"]] as const;
 
@@ -22,7 +23,10 @@ function useRecord(id: string | undefined): UseQueryResult<Schemas["RequestDetai
   return useQuery({
     queryKey: ["request", id],
     enabled: id !== undefined,
-    queryFn: ({ signal }) => api("get", "/api/usage/requests/{id}", { path: { id: id ?? "" }, signal }),
+    queryFn: async ({ signal }) => {
+      await new Promise((resolve) => setTimeout(resolve, RECORD_DELAY_MS));
+      return api("get", "/api/usage/requests/{id}", { path: { id: id ?? "" }, signal });
+    },
     retry: (count, error) => count < RECORD_ATTEMPTS && (error.status === 404 || error.status === 0),
     retryDelay: RECORD_PAUSE_MS,
     staleTime: Number.POSITIVE_INFINITY,
@@ -34,7 +38,8 @@ export function Receipt({ run }: { run: Run }) {
   const t = useMessages();
   const isRunning = run.state === "waiting" || run.state === "streaming";
   const hasEnded = run.state !== "idle" && !isRunning;
-  const record = useRecord(hasEnded ? run.requestId : undefined);
+  // Without a known key, a request has no record.
+  const record = useRecord(hasEnded && run.problem?.status !== 401 ? run.requestId : undefined);
   const dot = { idle: "", waiting: "live", streaming: "live", done: "ok", stopped: "warn", failed: "bad" }[run.state];
   return (
     <section className="panel rcp" aria-label={t.playground.receipt}>
@@ -48,7 +53,7 @@ export function Receipt({ run }: { run: Run }) {
       <Figures run={run} record={record.data} />
       <div className="rcp-b">
         {record.data && record.data.attempts.some(({ price }) => price) ? <RequestCosts request={record.data} /> : <Tokens usage={run.usage} />}
-        {hasEnded && run.requestId !== undefined && record.isPending && <p className="hint">{t.playground.final}</p>}
+        {record.isFetching && <p className="hint">{t.playground.final}</p>}
         {record.isError && <p className="hint">{record.error.status === 404 ? t.playground.noRecord : record.error.message}</p>}
         {record.data && (
           <Link className="link sm" href={`/dashboard/usage?id=${record.data.id}`}>

@@ -31,7 +31,7 @@ export function UserDrawer({ id, onTask, onClose }: UserDrawerProps) {
     </>
   ) : t.users.user;
   return (
-    <Drawer title={title} subtitle={user.data?.email ?? id} onClose={onClose}>
+    <Drawer title={title} sub={user.data?.email ?? id} onClose={onClose}>
       {user.isPending && <SkeletonRows rows={6} />}
       {user.isError && !user.data && (
         user.error.status === 404 ? <section><Note title={t.users.missing} /></section> : <Failure error={user.error} onRetry={() => void user.refetch()} />

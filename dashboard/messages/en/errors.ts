@@ -12,5 +12,7 @@ export const errors = {
   requestId: "request",
   retry: "Try again",
   offlineBar: "The server does not respond. The figures may be old; the page tries again by itself.",
+  clockAhead: (amount: string) => `The clock of this device is ${amount} ahead of the server. “Today”, expiries and ages are wrong until you correct it.`,
+  clockBehind: (amount: string) => `The clock of this device is ${amount} behind the server. “Today”, expiries and ages are wrong until you correct it.`,
   stale: (time: string) => `Updated ${time}`,
 };

@@ -20,7 +20,7 @@ export const playground = {
   formats: { chat: "OpenAI chat", responses: "OpenAI responses", messages: "Anthropic messages", generate_content: "Google generateContent" },
   system: "System prompt",
   none: "None",
-  maxTokens: "Max output tokens",
+  maxTokens: "Max output",
   temperature: "Temperature",
   default: "Default",
   wholeNumber: "A whole number from 1, or empty",

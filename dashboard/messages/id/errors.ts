@@ -14,5 +14,7 @@ export const errors: Messages["errors"] = {
   requestId: "permintaan",
   retry: "Coba lagi",
   offlineBar: "Server tidak merespons. Angka mungkin sudah lama; halaman mencoba lagi sendiri.",
+  clockAhead: (amount) => `Jam perangkat ini ${amount} lebih cepat dari server. “Hari ini”, masa berlaku, dan umur salah sampai jam diperbaiki.`,
+  clockBehind: (amount) => `Jam perangkat ini ${amount} lebih lambat dari server. “Hari ini”, masa berlaku, dan umur salah sampai jam diperbaiki.`,
   stale: (time) => `Diperbarui ${time}`,
 };

@@ -22,7 +22,7 @@ export const playground: Messages["playground"] = {
   formats: { chat: "OpenAI chat", responses: "OpenAI responses", messages: "Anthropic messages", generate_content: "Google generateContent" },
   system: "Prompt sistem",
   none: "Tidak ada",
-  maxTokens: "Token keluaran maks.",
+  maxTokens: "Keluaran maks.",
   temperature: "Temperatur",
   default: "Bawaan",
   wholeNumber: "Bilangan bulat mulai 1, atau kosong",

@@ -60,6 +60,7 @@ fn parse(line: &str) -> Option<Route> {
         auth: Auth::None,
         credits: Credits(1),
         events: Events::Folded,
+        websocket: false,
         allow_headers: Vec::new(),
     })
 }

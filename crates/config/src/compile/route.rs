@@ -68,6 +68,7 @@ pub(super) fn routes(reader: &Reader<'_>, entries: &mut Entries<RouteInput>, ups
             auth: route.auth.r#type.value,
             credits: Credits(route.credits.value.into()),
             events: route.events.value,
+            websocket: !route.upgrades.list.is_empty(),
             allow_headers: route.allow_headers.list.iter().map(|name| name.value.as_str().into()).collect(),
         }));
     }
@@ -95,7 +96,7 @@ fn action(reader: &Reader<'_>, route: &RouteInput, upstreams: &Upstreams) -> Opt
     if let Some(name) = &route.upstreams {
         return upstream(reader, name, upstreams).map(Action::Forward);
     }
-    let of_upstreams = ["credits", "allow_headers"].into_iter().filter(|key| location.has(key));
+    let of_upstreams = ["credits", "allow_headers", "upgrades"].into_iter().filter(|key| location.has(key));
     for key in of_upstreams {
         let message = format!("`{}` has no upstream, so `{key}` has no effect", location.path);
         reader.report(Problem::new(Code::BadValue, location.at, message).expected(format!("no `{key}`")));

@@ -80,6 +80,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("routes[1].path.prefix", "/d", "/d"),
     ("routes[0].methods[0]", "GET", "GET"),
     ("routes[0].upstreams", "others", "others"),
+    ("routes[0].upgrades[0]", "websocket", "websocket"),
     ("routes[2].respond.status", "404", "404"),
     ("routes[2].respond.body", "text", "text"),
     ("routes[2].respond.headers.proxy", "value", "value"),
@@ -205,6 +206,7 @@ fn each_setting_that_is_changed_is_shown_with_where_it_was_changed() {
             "control.cors",
             "routes[0].methods",
             "routes[0].allow_headers",
+            "routes[0].upgrades",
             "on_hangup",
             "brand.key_prefix",
         ];

@@ -25,6 +25,8 @@ pub struct Route {
     pub credits: Credits,
     /// The form in which its usage is recorded. Default folded.
     pub events: Events,
+    /// Whether its clients may open WebSockets. Default false.
+    pub websocket: bool,
     /// Headers that upstreams may trust and that the client may still set, in lowercase. Default none.
     pub allow_headers: Vec<Box<str>>,
 }
@@ -76,6 +78,13 @@ pub enum Auth {
     Key,
     /// No authentication is required.
     None,
+}
+
+/// The values of `routes[].upgrades`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upgrade {
+    /// A WebSocket over HTTP/1.1 (RFC 6455).
+    WebSocket,
 }
 
 /// The values of `routes[].events`.

@@ -53,7 +53,7 @@ fn whole_file_without_what_comes_later_loads() {
         (snapshot.traffic.providers.len(), snapshot.traffic.models.len(), snapshot.traffic.plans.len()),
         (2, 1, 3)
     );
-    assert_eq!((snapshot.traffic.upstreams.len(), snapshot.traffic.router.routes().len()), (1, 5));
+    assert_eq!((snapshot.traffic.upstreams.len(), snapshot.traffic.router.routes().len()), (1, 6));
     assert_eq!(
         snapshot.traffic.prices.find("openai", ["gpt-5-mini"], access::Day(20_778)).unwrap().rates.output,
         Some(2_000_000)

@@ -52,7 +52,8 @@ pub(crate) async fn infer(
     let (upload, progress) = Upload::segments(body, request.read_at());
     let prefix = request.snapshot.traffic.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
     let target = transform::to_endpoint(called, &request.head, prefix, &call.model);
-    let head = OutgoingHead { head: request.head.clone(), edits, target, origin: to.pool.target.clone() };
+    let head =
+        OutgoingHead { head: request.head.clone(), edits, target, origin: to.pool.target.clone(), upgrades: false };
     let mut answered = forward(account, Outgoing { head, to, upload, progress, repeatable: false }).await?;
     let upstream_id = transform::from_provider(&mut answered.head).map_err(unwritable)?;
     account.answered(answered.head.head.status(), upstream_id);

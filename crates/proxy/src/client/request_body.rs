@@ -21,6 +21,14 @@ impl RequestBody {
         let request = socket.borrow().request();
         Self { socket, request }
     }
+
+    /// Returns the bytes that follow a request without content, whose connection becomes a tunnel.
+    pub(crate) fn tunnel(self) -> Self {
+        if self.socket.borrow().request() == self.request {
+            self.socket.borrow_mut().begin_tunnel();
+        }
+        self
+    }
 }
 
 impl Body for RequestBody {

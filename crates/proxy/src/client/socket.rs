@@ -99,6 +99,11 @@ impl ClientSocket {
         &self.content
     }
 
+    /// Makes all further bytes content of the current request: the connection becomes a tunnel.
+    pub(crate) fn begin_tunnel(&mut self) {
+        self.content = ContentReader::new(Framing::Tunnel);
+    }
+
     /// Takes the trailers at the end of the current request's content.
     pub(crate) const fn take_trailers(&mut self) -> Option<Trailers> {
         self.content.take_trailers()

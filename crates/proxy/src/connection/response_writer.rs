@@ -67,17 +67,21 @@ impl ResponseWriter {
     /// Creates the writer without writing anything. `first` is sent before the head.
     pub(super) fn new(first: &'static [u8], response: ClientResponse, context: &ResponseContext<'_>) -> Self {
         let ClientResponse { mut head, gateway, body, closes } = response;
-        let has_content = !matches!(head.status(), 100..=199 | 204 | 304) && context.responds_to != ResponseTo::Head;
+        // Only a response that opens a tunnel has this status.
+        let is_tunnel = head.status() == 101;
+        let is_bodiless = matches!(head.status(), 100..=199 | 204 | 304) || context.responds_to == ResponseTo::Head;
         let length = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };
         let framing = match length {
-            _ if !has_content => ContentFraming::Absent,
+            _ if is_tunnel => ContentFraming::UntilClose,
+            _ if is_bodiless => ContentFraming::Absent,
             Some(bytes) => ContentFraming::Length(bytes),
             None if context.version == Version::Http10 => ContentFraming::UntilClose,
             None => ContentFraming::Chunked,
         };
         let persists = context.persists && framing != ContentFraming::UntilClose && !closes;
         let has_trailers = framing == ContentFraming::Chunked && body.may_have_trailers() && head.keep_trailers();
-        let option = persistence_option(context.version, persists);
+        // The edits of a tunnel's head have the option `upgrade`.
+        let option = persistence_option(context.version, persists).filter(|_| !is_tunnel);
         let announced = framing.announced(head.announced(length));
         let mut queue = context.worker.buffers.take_queue();
         let written: Result<(), Infallible> = queue.write(|out| {
@@ -94,7 +98,7 @@ impl ResponseWriter {
             Ok(())
         });
         let Ok(()) = written;
-        let has_ended = framing == ContentFraming::Absent || length == Some(0);
+        let has_ended = framing == ContentFraming::Absent || (length == Some(0) && !is_tunnel);
         Self { queue, framing, body, has_trailers, has_ended, persists }
     }
 

@@ -95,6 +95,10 @@ impl SendAttempt<'_> {
 
     pub(super) async fn on_http2(self, slot: StreamSlot, upload: Upload) -> Result<AttemptOutcome, Problem> {
         let (account, progress) = (self.account, self.progress);
+        if self.head.upgrades {
+            let message = "the upstream speaks HTTP/2, over which no WebSocket is opened";
+            return Err(Problem::new(Refusal::UpstreamProtocol, message));
+        }
         let head = call::head(self.head, &upload).map_err(|error| {
             Problem::new(Refusal::BadRequest, "the request cannot be sent over HTTP/2").because(&error)
         })?;
@@ -145,10 +149,8 @@ impl SendAttempt<'_> {
             self.pool.pass_over(&slot.session);
         }
         let had_no_effect = error.is_refused() || (!error.is_of_caller() && !probe.anything_written());
-        if had_no_effect {
-            if let Some(attempt) = &mut account.attempt {
-                attempt.had_no_effect = true;
-            }
+        if had_no_effect && let Some(attempt) = &mut account.attempt {
+            attempt.had_no_effect = true;
         }
         if may_repeat
             && (had_no_effect || (is_repeatable && error.is_lost() && !call.is_answered()))

@@ -16,6 +16,8 @@ pub(crate) struct OutgoingHead {
     pub(crate) edits: HeadEdits,
     pub(crate) target: OutgoingTarget,
     pub(crate) origin: Rc<TargetOrigin>,
+    /// Whether the upstream may change to another protocol (RFC 9110, 7.8).
+    pub(crate) upgrades: bool,
 }
 
 /// The parts of an origin that heads of requests have.
@@ -73,7 +75,7 @@ pub(crate) mod tests {
     pub(crate) fn outgoing(head: Head, base: &str, target: OutgoingTarget) -> OutgoingHead {
         let authority = uri::Authority::from_static("up.example");
         let origin = Rc::new(TargetOrigin { path: base.to_owned(), authority, scheme: uri::Scheme::HTTP });
-        OutgoingHead { head: Rc::new(head), edits: HeadEdits::for_forwarding(), target, origin }
+        OutgoingHead { head: Rc::new(head), edits: HeadEdits::for_forwarding(), target, origin, upgrades: false }
     }
 
     #[test]

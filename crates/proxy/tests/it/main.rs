@@ -37,6 +37,8 @@ mod tls;
 #[cfg(test)]
 mod trailers;
 #[cfg(test)]
+mod tunnels;
+#[cfg(test)]
 mod unauthenticated;
 #[cfg(test)]
 mod upstream;

@@ -331,6 +331,16 @@ impl Client {
         }
     }
 
+    /// Asserts that these bytes come next.
+    #[track_caller]
+    pub(crate) fn reads(&mut self, expected: &str) -> impl Future<Output = ()> {
+        let at = std::panic::Location::caller();
+        async move {
+            let read = self.exactly(expected.len()).await.map(text);
+            assert_eq!(read.as_deref(), Some(expected), "{at}");
+        }
+    }
+
     /// Asserts that no byte comes within `moment`.
     pub(crate) async fn hears_nothing_for(&mut self, moment: Duration) {
         let nothing = timeout(moment, self.stream.read_buf(&mut self.read)).await.is_err();

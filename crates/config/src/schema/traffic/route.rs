@@ -11,7 +11,7 @@ use super::super::section;
 use super::forms::{ANY_NAME, AUTH, EVENTS, HEADER, METHOD, NAME, PATH};
 use crate::input::Input;
 use crate::settings::Value;
-use crate::snapshot::{Auth, Events};
+use crate::snapshot::{Auth, Events, Upgrade};
 use crate::spec::Rule;
 
 section! {
@@ -37,10 +37,12 @@ section! {
         events: Input<Events> = default(EVENTS, || Events::Folded);
         /// [Headers that backends trust](#headers-that-backends-trust) and that clients may send.
         allow_headers: Values<String> = list(HEADER, 64, "none");
+        /// The protocols to which clients may change. A tunnel counts as one request, and lasts at most a day.
+        upgrades: Values<Upgrade> = list(PROTOCOL, 1, "none");
         later: host, headers, query, strategy, labels, rate_limit, rate_limits, timeouts, fallback, transformations,
-            cors, cache, addresses, upgrades, compression;
+            cors, cache, addresses, compression;
         rules: Rule::ExactlyOne(&["upstreams", "respond", "redirect"]), Rule::Requires("credits", "upstreams"),
-            Rule::Requires("allow_headers", "upstreams");
+            Rule::Requires("allow_headers", "upstreams"), Rule::Requires("upgrades", "upstreams");
     }
 }
 
@@ -147,6 +149,7 @@ fn is_location(to: &str) -> bool {
     is_valid && to.len() <= LEN_MAX && to.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
+const PROTOCOL: Words<Upgrade> = Words::new(&[("websocket", Upgrade::WebSocket)]);
 const REDIRECT_STATUS: Words<StatusCode> = Words::new(&[
     ("301", StatusCode::MOVED_PERMANENTLY),
     ("302", StatusCode::FOUND),

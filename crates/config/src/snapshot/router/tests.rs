@@ -13,6 +13,7 @@ fn route(name: &str, path: PathMatch, methods: &[&str]) -> Arc<Route> {
         auth: Auth::Key,
         credits: Credits(1),
         events: Events::Folded,
+        websocket: false,
         allow_headers: Vec::new(),
     })
 }

@@ -9,9 +9,9 @@ use http_body::SizeHint;
 use thiserror::Error;
 
 use super::Http1Connection;
-use super::request_writer::UploadTask;
+use super::request_writer::{RequestWriter, UploadTask};
 use crate::content::{ContentReader, Trailers};
-use crate::upload::UploadError;
+use crate::upload::{Upload, UploadError};
 
 /// The reason for an incomplete response.
 #[derive(Debug, Error)]
@@ -50,6 +50,13 @@ impl Http1Download {
         let mut download = Self { connection, content, upload, persists, reusable: None, failed: None };
         download.leave_if_ended();
         download
+    }
+
+    /// Sends `upload` to the upstream, whose connection has become a tunnel. Its response is the other direction.
+    pub(crate) fn tunnel(&mut self, upload: Upload) {
+        if let Some(connection) = &self.connection {
+            self.upload = Some(RequestWriter::tunnel(connection, upload).continue_in_task());
+        }
     }
 
     /// Returns whether all of the content and its trailers were taken.

@@ -30,6 +30,7 @@ pub(crate) struct Http1Call {
     connection: Box<Http1Connection>,
     sending: Sending,
     responds_to: ResponseTo,
+    upgrades: bool,
     is_bodiless: bool,
     interim_responses: u32,
     interim_bytes: usize,
@@ -47,11 +48,11 @@ impl Http1Call {
         upload: Upload,
     ) -> Result<Self, InvalidPart> {
         let responds_to = ResponseTo::method(outgoing.head.method_bytes());
-        let is_bodiless = upload.is_empty();
+        let (is_bodiless, upgrades) = (upload.is_empty(), outgoing.upgrades);
         let sending = Sending::Writing(RequestWriter::new(&connection, outgoing, upload)?);
         let probe = connection.probe();
         let (interim_responses, interim_bytes) = (0, 0);
-        Ok(Self { connection, sending, responds_to, is_bodiless, interim_responses, interim_bytes, probe })
+        Ok(Self { connection, sending, responds_to, upgrades, is_bodiless, interim_responses, interim_bytes, probe })
     }
 
     /// Returns the probe of the request.
@@ -69,6 +70,7 @@ impl Http1Call {
         loop {
             while let Some(head) = self.parse()? {
                 match head.status() {
+                    101 if self.upgrades => return Poll::Ready(Ok(head)),
                     101 => return Poll::Ready(Err(Http1CallError::Switched)),
                     _ if !head.is_interim() => return Poll::Ready(Ok(head)),
                     _ => {}

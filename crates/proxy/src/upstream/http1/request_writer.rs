@@ -52,6 +52,12 @@ impl RequestWriter {
         Ok(Self { socket, upload, is_chunked, queue, has_ended, is_flushed: true })
     }
 
+    /// Creates a writer for what follows the head of a request whose connection has become a tunnel.
+    pub(super) fn tunnel(connection: &Http1Connection, upload: Upload) -> Self {
+        let (socket, queue) = (connection.socket.clone(), connection.buffers.take_queue());
+        Self { socket, upload, is_chunked: false, queue, has_ended: false, is_flushed: true }
+    }
+
     /// Returns the body from its beginning. Nothing of the request may have been written.
     pub(super) fn into_upload(mut self) -> Upload {
         self.upload.rewound(self.queue.take_content())

@@ -1,0 +1,189 @@
+//! WebSockets: after a response with status 101, both connections pass bytes in both directions.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{sleep, timeout};
+
+use crate::gateway::Gateway;
+use crate::raw::{Conn, Raw};
+use crate::wire::{Client, configured, echo, noted};
+
+const OPEN: &str = "GET /api/ws HTTP/1.1\r\nhost: x\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\
+    sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+const ACCEPTED: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\
+    sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+
+/// An upstream that opens each tunnel with `accepted`, and then sends each piece back in capitals. It ends the connection
+/// after a piece with `bye`.
+async fn shouting(accepted: &'static str) -> Raw {
+    Raw::start(move |mut conn: Conn| async move {
+        let Some(sent) = conn.request().await else { return };
+        let fields = ["connection", "upgrade", "sec-websocket-key"].map(|name| {
+            let value = sent.fields.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str());
+            value.unwrap_or("-").to_owned()
+        });
+        conn.note(&format!("{} {}", sent.line, fields.join("|")));
+        if !conn.say(accepted).await {
+            return;
+        }
+        let mut piece = vec![0; 64 * 1024];
+        while let Ok(read @ 1..) = conn.stream.read(&mut piece).await {
+            let shout = piece[..read].to_ascii_uppercase();
+            if conn.stream.write_all(&shout).await.is_err() || shout.ends_with(b"BYE") {
+                return;
+            }
+        }
+        conn.note("the tunnel has ended");
+    })
+    .await
+}
+
+/// A gateway that permits WebSockets below `/api`.
+fn permitting(raw: &Raw, more: &str) -> Gateway {
+    Gateway::plain(&format!(
+        "ai: {{enabled: false}}\n\
+         upstreams: [{{name: backend, backends: [{{url: \"http://{}\"}}]}}]\n\
+         routes: [{{name: open, path: {{prefix: /api}}, upstreams: backend, auth: {{type: none}}, upgrades: [websocket]}}]\n{more}",
+        raw.address
+    ))
+}
+
+/// A client whose tunnel is open.
+async fn opened(gateway: &Gateway) -> Client {
+    let mut client = Client::sending(gateway, OPEN).await;
+    let received = client.interim_or_final("GET").await.unwrap();
+    assert_eq!((received.status, received.one("upgrade")), (101, Some("websocket")), "{received:?}");
+    assert_eq!(received.one("connection"), Some("upgrade"));
+    assert_eq!(received.one("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+    assert_eq!((received.one("content-length"), received.one("transfer-encoding")), (None, None));
+    client
+}
+
+async fn ended(raw: &Raw) {
+    for _ in 0..200 {
+        if noted(raw).iter().any(|line| line == "the tunnel has ended") {
+            return;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the upstream's connection is open: {:?}", noted(raw));
+}
+
+#[tokio::test]
+async fn bytes_pass_in_both_directions_until_the_upstream_ends() {
+    let raw = shouting(ACCEPTED).await;
+    let gateway = permitting(&raw, "");
+    for _ in 0..2 {
+        let mut client = opened(&gateway).await;
+        for piece in ["a", "GET / HTTP/1.1\r\n\r\n", "\r\n"] {
+            client.send(piece).await;
+            client.reads(&piece.to_ascii_uppercase()).await;
+        }
+        client.send("good bye").await;
+        client.reads("GOOD BYE").await;
+        client.ends().await;
+    }
+    assert_eq!(noted(&raw)[0], "GET /api/ws HTTP/1.1 upgrade|websocket|dGhlIHNhbXBsZSBub25jZQ==");
+    let counted = "tollgate_requests_total{route=\"open\",method=\"GET\",status=\"101\"} 2";
+    assert!(gateway.metrics().contains(counted), "{}", gateway.metrics());
+}
+
+#[tokio::test]
+async fn megabytes_pass_at_once_in_both_directions() {
+    let raw = shouting(ACCEPTED).await;
+    let gateway = permitting(&raw, "");
+    let mut client = opened(&gateway).await;
+    let (mut reading, mut writing) = client.stream.split();
+    let sent = vec![b'x'; 4 << 20];
+    let mut received = vec![0; sent.len()];
+    let both = async { tokio::join!(writing.write_all(&sent), reading.read_exact(&mut received)) };
+    let (written, read) = timeout(Duration::from_secs(20), both).await.expect("all passes");
+    assert!(written.is_ok() && read.is_ok() && received.iter().all(|byte| *byte == b'X'));
+}
+
+#[tokio::test]
+async fn bytes_beside_the_heads_are_not_lost() {
+    let early = "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
+        sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\nHELLO ";
+    let raw = shouting(early).await;
+    let gateway = permitting(&raw, "");
+    let mut client = Client::sending(&gateway, format!("{OPEN}early")).await;
+    assert_eq!(client.interim_or_final("GET").await.unwrap().status, 101);
+    client.reads("HELLO EARLY").await;
+}
+
+#[tokio::test]
+async fn client_that_leaves_ends_the_tunnel() {
+    let raw = shouting(ACCEPTED).await;
+    let gateway = permitting(&raw, "");
+    let mut client = opened(&gateway).await;
+    client.send("a").await;
+    client.reads("A").await;
+    drop(client);
+    ended(&raw).await;
+}
+
+#[tokio::test]
+async fn idle_tunnel_ends_and_one_that_moves_in_either_direction_does_not() {
+    let raw = shouting(ACCEPTED).await;
+    let gateway = permitting(&raw, "timeouts: {idle: 400ms, first_byte: 400ms, total: 500ms}\n");
+    let mut client = opened(&gateway).await;
+    for _ in 0..10 {
+        client.send("a").await;
+        client.reads("A").await;
+        sleep(Duration::from_millis(150)).await;
+    }
+    timeout(Duration::from_secs(5), client.end()).await.expect("an idle tunnel ends");
+    ended(&raw).await;
+}
+
+#[tokio::test]
+async fn upstream_that_does_not_switch_responds_as_usual() {
+    let raw = echo().await;
+    let gateway = permitting(&raw, "");
+    let mut client = Client::connect(&gateway).await;
+    for _ in 0..2 {
+        client.call(OPEN).await.is_answer("GET /api/ws");
+    }
+    client.goes_on().await;
+}
+
+#[tokio::test]
+async fn switch_to_another_protocol_is_upstream_protocol() {
+    for head in
+        ["upgrade: h2c\r\nconnection: upgrade", "connection: upgrade", "upgrade: websocket, x\r\nconnection: upgrade"]
+    {
+        let raw = shouting(Box::leak(format!("HTTP/1.1 101 x\r\n{head}\r\n\r\n").into_boxed_str())).await;
+        let gateway = permitting(&raw, "");
+        let mut client = Client::connect(&gateway).await;
+        client.call(OPEN).await.is_refusal(502, "upstream_protocol");
+    }
+}
+
+#[tokio::test]
+async fn request_without_the_option_or_over_http_1_0_gets_no_tunnel() {
+    let raw = echo().await;
+    let gateway = permitting(&raw, "");
+    for request in [
+        "GET /api/ws HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\n\r\n",
+        "GET /api/ws HTTP/1.0\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
+        "GET /api/ws HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n",
+    ] {
+        let mut client = Client::connect(&gateway).await;
+        client.call(request).await.is_answer("GET /api/ws");
+    }
+}
+
+#[tokio::test]
+async fn unasked_switch_is_upstream_protocol_on_a_route_with_websockets() {
+    let raw = shouting(ACCEPTED).await;
+    let gateway = permitting(&raw, "");
+    let mut client = Client::connect(&gateway).await;
+    client.call("GET /api/ws HTTP/1.1\r\nhost: x\r\n\r\n").await.is_refusal(502, "upstream_protocol");
+    let raw = shouting(ACCEPTED).await;
+    let gateway = configured(&raw, "");
+    let mut client = Client::connect(&gateway).await;
+    client.call(OPEN).await.is_refusal(426, "upgrade_required");
+    assert_eq!(noted(&raw), [""; 0]);
+}

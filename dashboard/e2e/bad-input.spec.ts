@@ -1,0 +1,98 @@
+/** What goes wrong outside of the page: each case is explained, and what was typed stays. */
+import type { Page } from "@playwright/test";
+
+import { at, expect, signIn, test } from "./pages";
+
+const LABEL = "<b>مفتاح</b> 🔑";
+
+/** Opens the form of a new key with a label. */
+async function typeLabel(page: Page, label: string) {
+  await page.goto(at("/dashboard/keys?create=1"));
+  const form = page.getByRole("dialog", { name: "Create key" });
+  await form.getByLabel("Label").fill(label);
+  return form;
+}
+
+/** Signs in with the seeded key: a session of this test alone. */
+async function signInWithKey(page: Page) {
+  const response = await page.request.post(at("/api/auth/login"), { data: { key: process.env.SEEDED_KEY }, headers: { Origin: at("") } });
+  expect(response.status()).toBe(200);
+}
+
+test("labels with markup, RTL and emoji are text on every page and in the palette", async ({ page }) => {
+  await signIn(page);
+  await page.goto(at("/dashboard/keys"));
+  await expect(page.getByText(LABEL, { exact: true })).toBeVisible();
+  expect(await page.locator("main b", { hasText: /^مفتاح$/ }).count()).toBe(0);
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox").fill("مفتاح");
+  const option = page.getByRole("option", { name: /مفتاح/ });
+  await expect(option).toContainText("<b>");
+  await option.click();
+  await expect(page).toHaveURL(/\/dashboard\/keys\?q=/);
+  await expect(page.getByText(LABEL, { exact: true })).toBeVisible();
+});
+
+test("a key that expires while the page is open is shown as ended", async ({ page }) => {
+  await signIn(page);
+  await page.clock.install();
+  await page.goto(at("/dashboard/keys"));
+  const row = page.getByRole("row", { name: /ci-runner/ });
+  await expect(row).toContainText("Expires in");
+  await page.clock.fastForward("25:00:00");
+  await expect(row).toBeHidden();
+  await page.getByRole("button", { name: /Ended/ }).click();
+  await expect(row).toContainText("Expired");
+});
+
+for (const [name, answer] of [
+  ["500", { status: 500, json: { error: { code: "internal", message: "x", status: 500 } } }],
+  ["HTML", { status: 200, contentType: "text/html", body: "<html><h1>Captive portal</h1>" }],
+  ["502 from a proxy", { status: 502, contentType: "text/html", body: "<h1>Bad Gateway</h1>" }],
+] as const) {
+  test(`an API that responds ${name} is explained, and the form keeps its values`, async ({ page, expected }) => {
+    expected.push("500", "502");
+    await signIn(page);
+    const form = await typeLabel(page, "kept");
+    await page.route("**/api/keys", (route) => (route.request().method() === "POST" ? route.fulfill(answer) : route.continue()));
+    await form.getByRole("button", { name: "Create key" }).click();
+    await expect(form.getByRole("alert")).toContainText("The key was not created");
+    await expect(form.getByLabel("Label")).toHaveValue("kept");
+
+    await page.route("**/api/dashboard/overview", (route) => route.fulfill(answer));
+    await page.goto(at("/dashboard/overview"));
+    await expect(page.getByRole("button", { name: "Try again" }).first()).toBeVisible();
+    await page.unroute("**/api/dashboard/overview");
+    await page.getByRole("button", { name: "Try again" }).first().click();
+    await expect(page.getByText("of $5.00")).toBeVisible();
+  });
+}
+
+test("a session that ends in another tab asks for a sign-in, and keeps what was typed", async ({ page, context, expected }) => {
+  expected.push("401");
+  await signInWithKey(page);
+  await page.goto(at("/dashboard/playground"));
+  await page.getByLabel("Message").fill("a long question");
+  const other = await context.newPage();
+  await other.goto(at("/dashboard/overview"));
+  await other.getByRole("button", { name: "Sign out" }).first().click();
+  await expect(other).toHaveURL(/\/dashboard\/login/);
+  await page.getByRole("button", { name: "Create a key for this page" }).click();
+  const ended = page.getByRole("dialog", { name: "Your session ended" });
+  await expect(ended).toBeVisible();
+  await ended.getByRole("tab", { name: "API key" }).click();
+  await ended.getByRole("textbox", { name: "API key" }).fill(process.env.SEEDED_KEY ?? "");
+  await ended.getByRole("button", { name: "Sign in with key" }).click();
+  await expect(ended).toBeHidden();
+  await expect(page.getByLabel("Message")).toHaveValue("a long question");
+});
+
+for (const [days, word] of [[1, "ahead of"], [-1, "behind"]] as const) {
+  test(`a clock that is a day ${word} the server is explained`, async ({ page }) => {
+    await signIn(page);
+    await page.clock.install({ time: Date.now() + days * 86_400_000 });
+    const form = await typeLabel(page, "kept");
+    await expect(page.getByText(new RegExp(`2\\d h \\d+ min ${word} the server`))).toBeVisible();
+    await expect(form.getByLabel("Label")).toHaveValue("kept");
+  });
+}
