@@ -52,7 +52,7 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// Number of language findings per folder and rule, including pending folders.
+/// Number of language findings per folder and rule.
 ///
 /// # Errors
 /// Git fails.

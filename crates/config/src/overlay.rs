@@ -1,5 +1,5 @@
 //! Settings from variables: `TOLLGATE_` and the path of a key with `__` between its parts. They are merged into the
-//! file's tree before it is compiled, so that their problems are reported like those of a line.
+//! file's tree before it is compiled, so that an invalid variable is reported like an invalid line of the file.
 
 use crate::environment::Environment;
 use crate::error::{At, Code, Problem};

@@ -38,7 +38,7 @@ pub(crate) struct RequestAccount {
     pub(crate) prelogged: Option<PreloggedPart>,
     /// The upstream or provider to which the request is sent.
     pub(crate) destination: Option<Rc<Destination>>,
-    /// The current attempt.
+    /// The attempt that is in progress.
     pub(crate) attempt: Option<Attempt>,
     /// The attempts that have ended.
     pub(crate) attempts: Vec<meter::Attempt>,
@@ -49,7 +49,7 @@ pub(crate) struct RequestAccount {
     pub(crate) is_settled: bool,
 }
 
-/// What the route of a request says about its recording and its deadlines.
+/// The settings of the matched route that apply to the recording and the deadlines of a request.
 pub(crate) struct RequestPolicy {
     /// The name of the route, or the path of an LLM endpoint.
     pub(crate) route: Arc<str>,
@@ -86,7 +86,7 @@ impl InferenceAccount {
     }
 }
 
-/// The user and the key as commands and the control API name them. Operators cannot use row numbers.
+/// The public ids of the user and the key, which commands and the control API use. Operators cannot use row numbers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CallerIds {
     pub(crate) user: UserId,
@@ -97,7 +97,7 @@ pub(crate) struct CallerIds {
 /// An LLM call whose model is known.
 pub(crate) struct InferenceCall {
     pub(crate) format: Format,
-    pub(crate) asked_model: Arc<str>,
+    pub(crate) requested_model: Arc<str>,
     pub(crate) provider: Arc<Provider>,
     pub(crate) model: Arc<str>,
     pub(crate) streamed: bool,

@@ -1,4 +1,4 @@
-//! What happens to an admitted request: each action has its module.
+//! The actions of routes on admitted requests. Each action has its module.
 
 pub(crate) mod forward;
 pub(crate) mod inference;

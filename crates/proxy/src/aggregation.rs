@@ -78,7 +78,7 @@ impl Aggregation {
     /// Records a request in the spool before it is sent, so that its credits count even if this process crashes.
     ///
     /// # Errors
-    /// As [`spool::Writer::append`]: the request cannot be recorded.
+    /// The request cannot be recorded; the errors are those of [`spool::Writer::append`].
     pub(crate) fn prelog(&self, recorder: &Recorder, ask: PrelogRequest<'_>) -> Result<PreloggedPart, SpoolError> {
         self.batches.take(recorder, ask)
     }

@@ -196,14 +196,14 @@ const fn is_shared(budget: BudgetId) -> bool {
 
 /// Returns the message for a budget that has less left than the request needs.
 fn too_little(exceeded: &BudgetExceeded) -> String {
-    let BudgetExceeded { budget: BudgetId { scope, measure, per }, limit, used, requested: asked, by, .. } = *exceeded;
+    let BudgetExceeded { budget: BudgetId { scope, measure, per }, limit, used, requested, by, .. } = *exceeded;
     let (period, again) = match per {
         Per::Day => ("day", "at midnight UTC"),
         Per::Month => ("month", "on the first of the next month, UTC"),
     };
-    let [limit_written, asked_written] = [limit, asked].map(|amount| measure.written(amount));
+    let [limit_written, requested_written] = [limit, requested].map(|amount| measure.written(amount));
     let of = measure_word(measure);
-    let what = match scope {
+    let quota = match scope {
         BudgetScope::Key(_) => format!("this key's own quota of {limit_written} a {period}"),
         BudgetScope::User(_) => format!("the {period}'s quota of {limit_written}"),
         BudgetScope::Plan(_) => format!("the {period}'s quota of {of} for all users of this plan"),
@@ -211,15 +211,15 @@ fn too_little(exceeded: &BudgetExceeded) -> String {
     };
     let is_shared = is_shared(exceeded.budget);
     if limit.is_zero() {
-        return format!("{what} allows only requests without a cost");
+        return format!("{quota} allows only requests without a cost");
     }
     if used >= limit {
         let used = if is_shared { String::new() } else { format!(" ({} used)", measure.written(used)) };
-        return format!("{what} is used up{used}: it is full again {again}");
+        return format!("{quota} is used up{used}: it is full again {again}");
     }
     let call = match measure {
-        Measure::Credits => format!("this call costs {asked_written}"),
-        Measure::Tokens | Measure::Money => format!("this call may use up to {asked_written}"),
+        Measure::Credits => format!("this call costs {requested_written}"),
+        Measure::Tokens | Measure::Money => format!("this call may use up to {requested_written}"),
     };
     let left = match (by, measure) {
         _ if is_shared => "less is left".to_owned(),
@@ -232,10 +232,10 @@ fn too_little(exceeded: &BudgetExceeded) -> String {
     };
     // Waiting does not help a request that exceeds the whole budget. For a shared budget this advice would reveal its
     // amount.
-    let is_over = asked > limit && !is_shared;
+    let is_over = requested > limit && !is_shared;
     let advice =
         if is_over { "ask for less; it is full again" } else { "ask for less, or wait until it is full again" };
-    format!("{call}, and {left} of {what}: {advice} {again}")
+    format!("{call}, and {left} of {quota}: {advice} {again}")
 }
 
 /// Returns the name of the measure for a message without an amount.
@@ -317,52 +317,51 @@ mod tests {
         scope: BudgetScope,
         measure: Measure,
         per: Per,
-        [limit, used, asked]: [u64; 3],
+        [limit, used, requested]: [u64; 3],
         by: RefusalCause,
     ) -> String {
         let budget = BudgetId { scope, measure, per };
         let period = meter::Period::of(per, access::Day(20_000));
-        let [limit, used, asked] = [limit, used, asked].map(Amount);
-        too_little(&BudgetExceeded { budget, period, limit, used, requested: asked, by })
+        let [limit, used, requested] = [limit, used, requested].map(Amount);
+        too_little(&BudgetExceeded { budget, period, limit, used, requested, by })
     }
 
     #[test]
     fn a_budget_that_is_used_up_says_whose_how_much_and_until_when() {
         let amounts = [2_505_000_000, 2_600_000_000, 1];
-        let told = |scope, measure, per| refusal(scope, measure, per, amounts, RefusalCause::Limit);
+        let message = |scope, measure, per| refusal(scope, measure, per, amounts, RefusalCause::Limit);
         let key = BudgetScope::Key(access::KeyNo(1));
-        for (said, expected) in [
+        for (message, expected) in [
             (
-                told(BudgetScope::User(access::UserNo(1)), Measure::Credits, Per::Day),
+                message(BudgetScope::User(access::UserNo(1)), Measure::Credits, Per::Day),
                 "the day's quota of 2505000000 credits is used up (2600000000 credits used): it is full again at midnight UTC",
             ),
             (
-                told(key, Measure::Money, Per::Month),
+                message(key, Measure::Money, Per::Month),
                 "this key's own quota of 2.505 USD a month is used up (2.6 USD used): it is full again on the first of the \
                 next month, UTC",
             ),
             (
-                told(BudgetScope::Global, Measure::Tokens, Per::Day),
+                message(BudgetScope::Global, Measure::Tokens, Per::Day),
                 "the day's quota of tokens for this gateway is used up: it is full again at midnight UTC",
             ),
             (
-                told(BudgetScope::Plan(access::PlanId::NIL), Measure::Money, Per::Month),
+                message(BudgetScope::Plan(access::PlanId::NIL), Measure::Money, Per::Month),
                 "the month's quota of money for all users of this plan is used up: it is full again on the first of the \
                 next month, UTC",
             ),
         ] {
-            assert_eq!(said, expected);
+            assert_eq!(message, expected);
         }
     }
 
     #[test]
     fn a_refusal_of_a_budget_says_limit_rest_and_reset_in_headers() {
-        let of = |scope, measure, [limit, used, asked]: [u64; 3], by| {
+        let of = |scope, measure, [limit, used, requested]: [u64; 3], by| {
             let budget = BudgetId { scope, measure, per: Per::Day };
             let period = meter::Period::of(Per::Day, access::Day(20_000));
-            let [limit, used, asked] = [limit, used, asked].map(Amount);
-            let refused =
-                AdmissionRefusal::Budget(BudgetExceeded { budget, period, limit, used, requested: asked, by });
+            let [limit, used, requested] = [limit, used, requested].map(Amount);
+            let refused = AdmissionRefusal::Budget(BudgetExceeded { budget, period, limit, used, requested, by });
             let clock = Clock::manual(access::Day(20_000).start());
             let problem = Problem::of_limit(&refused, &clock);
             let response = {
@@ -373,23 +372,23 @@ mod tests {
             [X_RATELIMIT_LIMIT, X_RATELIMIT_REMAINING, X_RATELIMIT_RESET]
                 .map(|name| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned()))
         };
-        let told = |measure, amounts, by| of(BudgetScope::User(access::UserNo(1)), measure, amounts, by);
+        let of_user = |measure, amounts, by| of(BudgetScope::User(access::UserNo(1)), measure, amounts, by);
         let headers = |limit: &str, remaining: Option<&str>| {
             // 20,001 days after 1970-01-01.
             [Some(limit.to_owned()), remaining.map(str::to_owned), Some("1728086400".to_owned())]
         };
-        assert_eq!(told(Measure::Credits, [5, 5, 1], RefusalCause::Limit), headers("5", Some("0")));
-        assert_eq!(told(Measure::Tokens, [1_000, 400, 601], RefusalCause::Limit), headers("1000", Some("600")));
+        assert_eq!(of_user(Measure::Credits, [5, 5, 1], RefusalCause::Limit), headers("5", Some("0")));
+        assert_eq!(of_user(Measure::Tokens, [1_000, 400, 601], RefusalCause::Limit), headers("1000", Some("600")));
         assert_eq!(
-            told(Measure::Money, [20_000_000_000, 0, 30_000_000_000], RefusalCause::Limit),
+            of_user(Measure::Money, [20_000_000_000, 0, 30_000_000_000], RefusalCause::Limit),
             headers("20000000000", Some("20000000000"))
         );
         assert_eq!(
-            told(Measure::Tokens, [1_000, 400, 601], RefusalCause::Lease),
+            of_user(Measure::Tokens, [1_000, 400, 601], RefusalCause::Lease),
             headers("1000", None),
             "other nodes have a part"
         );
-        assert_eq!(told(Measure::Tokens, [1_000, 1_000, 1], RefusalCause::Lease), headers("1000", Some("0")));
+        assert_eq!(of_user(Measure::Tokens, [1_000, 1_000, 1], RefusalCause::Lease), headers("1000", Some("0")));
         let key = BudgetScope::Key(access::KeyNo(1));
         assert_eq!(of(key, Measure::Credits, [5, 5, 1], RefusalCause::Limit), headers("5", Some("0")));
         for shared in [BudgetScope::Global, BudgetScope::Plan(access::PlanId::NIL)] {
@@ -409,9 +408,9 @@ mod tests {
                 {
                     for by in [RefusalCause::Limit, RefusalCause::Lease] {
                         // The second request is larger than the whole budget.
-                        let told = [1_500_000_000, 9_500_000_000]
-                            .map(|asked| refusal(scope, measure, Per::Month, [limit, used, asked], by));
-                        let shape = told.each_ref().map(|text| {
+                        let messages = [1_500_000_000, 9_500_000_000]
+                            .map(|requested| refusal(scope, measure, Per::Month, [limit, used, requested], by));
+                        let shape = messages.each_ref().map(|text| {
                             text.replace("1500000000", "N")
                                 .replace("9500000000", "N")
                                 .replace("1.5 USD", "N")
@@ -428,7 +427,7 @@ mod tests {
     #[test]
     fn a_call_that_is_larger_than_what_is_left_is_told_both_and_when_there_is_more() {
         let user = BudgetScope::User(access::UserNo(1));
-        for (said, expected) in [
+        for (message, expected) in [
             (
                 refusal(user, Measure::Money, Per::Day, [0, 0, 1], RefusalCause::Limit),
                 "the day's quota of 0 USD allows only requests without a cost",
@@ -465,7 +464,7 @@ mod tests {
                 wait until it is full again at midnight UTC",
             ),
         ] {
-            assert_eq!(said, expected);
+            assert_eq!(message, expected);
         }
     }
 

@@ -12,7 +12,7 @@ use crate::answer::Problem;
 use crate::capacity::CallBound;
 use crate::{budget, identify, scope};
 
-/// An identified client.
+/// A client whose credential is valid.
 pub(crate) struct Client {
     pub(crate) principal: Arc<Principal>,
     /// The limits and budgets that apply to it.
@@ -41,7 +41,7 @@ pub(crate) async fn authenticate(account: &mut RequestAccount, auth: Auth) -> Re
     }
 }
 
-/// Returns the client of a request that is never served without one.
+/// Returns the client of a request that requires authentication.
 pub(crate) fn required(client: Option<&Client>) -> Result<&Client, Problem> {
     client.ok_or_else(|| Problem::new(Refusal::Unauthorized, "this endpoint needs a key"))
 }

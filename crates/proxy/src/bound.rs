@@ -25,7 +25,7 @@ pub(crate) struct CallSize<'a> {
 }
 
 /// Returns whether the maximum usage of a request must be known before the request is sent.
-pub(crate) fn is_asked(limits: &Limits) -> bool {
+pub(crate) fn is_required(limits: &Limits) -> bool {
     limits.limits(Measure::Tokens) || limits.limits(Measure::Money)
 }
 

@@ -80,22 +80,22 @@ async fn borrow<'a>(
     leases: &LeaseQueue,
     ask: impl Fn() -> AdmissionRequest<'a>,
 ) -> Result<Reservation, AdmissionFailure> {
-    let mut asked = ask();
-    let mut wait = leases.wait(asked.now);
+    let mut request = ask();
+    let mut wait = leases.wait(request.now);
     loop {
-        match meter.admit(&asked) {
+        match meter.admit(&request) {
             Ok(reservation) => return Ok(reservation),
             Err(AdmissionRefusal::Budget(BudgetExceeded { by: RefusalCause::Lease, .. })) => {}
             Err(refused) => return Err(AdmissionFailure::AdmissionRefusal(refused)),
         }
-        let lacks = asked.shortfalls();
+        let lacks = request.shortfalls();
         if lacks.is_empty() {
             // The leases grew between the two checks.
-            asked = ask();
+            request = ask();
             continue;
         }
         match wait.verdict(lacks.clone()).await {
-            Some(WaitDecision { verdict: Verdict::Retry, .. }) => asked = ask(),
+            Some(WaitDecision { verdict: Verdict::Retry, .. }) => request = ask(),
             Some(WaitDecision { verdict: Verdict::UsedUp, counter: cell, .. }) => {
                 let lack = lacks.iter().find(|lack| lack.id == cell);
                 return Err(lack.map_or(AdmissionFailure::Withheld, |lack| {
@@ -120,16 +120,9 @@ fn of_many(refused: AdmissionRefusal) -> AdmissionRefusal {
 
 /// Returns the refusal of a budget that is exhausted on all nodes; `used` is the minimum that must be used.
 fn used_up(lack: &LeaseShortfall) -> BudgetExceeded {
-    let (limit, asked) = (lack.counter.limit(), lack.amount);
-    let used = limit.saturating_sub(asked).saturating_add(Amount(u64::from(limit >= asked)));
-    BudgetExceeded {
-        budget: lack.id.budget,
-        period: lack.id.period,
-        limit,
-        used,
-        requested: asked,
-        by: RefusalCause::Limit,
-    }
+    let (limit, requested) = (lack.counter.limit(), lack.amount);
+    let used = limit.saturating_sub(requested).saturating_add(Amount(u64::from(limit >= requested)));
+    BudgetExceeded { budget: lack.id.budget, period: lack.id.period, limit, used, requested, by: RefusalCause::Limit }
 }
 
 /// Returns the refusal of a request whose usage cannot be recorded. Such requests are not served.

@@ -6,7 +6,7 @@ use http_body::SizeHint;
 use http1::{BodyScanner, Fields, Framing, KnownName, Piece, Violation};
 
 /// The trailers of a message, which are not empty. In memory they are always a `HeaderMap`: HTTP/2 and `http_body::Frame`
-/// have no other form. The box makes them cost one word if there are none.
+/// have no other form. The box reduces the cost of a message without trailers to one word.
 pub(crate) type Trailers = Box<HeaderMap>;
 
 /// Reads the content of one message. Framing is removed.
@@ -58,7 +58,7 @@ impl ContentReader {
         self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 
-    /// Whether there are trailers, which were not taken.
+    /// Returns whether the message has trailers that were not taken.
     pub(crate) const fn has_trailers(&self) -> bool {
         self.trailers.is_some()
     }

@@ -15,7 +15,7 @@ use config::snapshot::Timeouts;
 use tokio::time::{Instant, sleep};
 
 pub(crate) use self::request::RequestDeadlines;
-use crate::shutdown::{Phase, Shutdown, reached};
+use crate::shutdown::{Shutdown, ShutdownPhase, reached};
 
 /// Maximum time from the first to the last byte of a request's head. `timeouts.idle` applies instead if it is shorter.
 const HEAD_MAX: Duration = Duration::from_secs(15);
@@ -90,7 +90,7 @@ enum WaitReason {
 }
 
 impl ConnectionDeadlines {
-    fn new(idle_max: Duration, phase: Phase, ending: Rc<Cell<bool>>) -> Self {
+    fn new(idle_max: Duration, phase: ShutdownPhase, ending: Rc<Cell<bool>>) -> Self {
         Self {
             within_head: Cell::new(false),
             writes: Cell::new(0),
@@ -103,7 +103,7 @@ impl ConnectionDeadlines {
             idle_max,
             seen: Cell::new((WaitReason::Idle, 0)),
             since: Cell::new(Instant::now()),
-            order: Cell::new((phase >= Phase::Closing).then_some(DeadlineAction::Close)),
+            order: Cell::new((phase >= ShutdownPhase::Closing).then_some(DeadlineAction::Close)),
             waker: RefCell::default(),
         }
     }
@@ -209,7 +209,7 @@ impl Drop for ActiveRequest {
 #[derive(Debug, Default)]
 pub(crate) struct WorkerDeadlines {
     all: RefCell<Vec<Rc<ConnectionDeadlines>>>,
-    phase: Cell<Option<Phase>>,
+    phase: Cell<Option<ShutdownPhase>>,
     /// Whether the time of the shutdown is over.
     ending: Rc<Cell<bool>>,
 }
@@ -219,7 +219,7 @@ impl WorkerDeadlines {
     pub(crate) fn add(&self, timeouts: &Timeouts) -> Rc<ConnectionDeadlines> {
         let deadlines = Rc::new(ConnectionDeadlines::new(
             timeouts.idle,
-            self.phase.get().unwrap_or(Phase::Serving),
+            self.phase.get().unwrap_or(ShutdownPhase::Serving),
             self.ending.clone(),
         ));
         self.all.borrow_mut().push(deadlines.clone());
@@ -243,11 +243,11 @@ impl WorkerDeadlines {
         });
     }
 
-    fn enter(&self, phase: Phase) {
+    fn enter(&self, phase: ShutdownPhase) {
         self.phase.set(Some(phase));
-        self.ending.set(phase >= Phase::Ending);
+        self.ending.set(phase >= ShutdownPhase::Ending);
         for deadlines in &*self.all.borrow() {
-            if phase >= Phase::Ending {
+            if phase >= ShutdownPhase::Ending {
                 deadlines.give(DeadlineAction::Look);
             } else {
                 deadlines.give(DeadlineAction::Close);
@@ -259,14 +259,14 @@ impl WorkerDeadlines {
 /// Checks all connections of a worker and passes the phases of the shutdown to them, until the worker ends.
 pub(crate) async fn look_forever(deadlines: &WorkerDeadlines, timeouts: &Timeouts, shutdown: &Shutdown) {
     let every = look_every(timeouts);
-    let mut closing = std::pin::pin!(reached(shutdown.follow(), Phase::Closing));
-    let mut ending = std::pin::pin!(reached(shutdown.follow(), Phase::Ending));
+    let mut closing = std::pin::pin!(reached(shutdown.follow(), ShutdownPhase::Closing));
+    let mut ending = std::pin::pin!(reached(shutdown.follow(), ShutdownPhase::Ending));
     loop {
         let phase = deadlines.phase.get();
         tokio::select! {
             () = sleep(every) => deadlines.look(Instant::now()),
-            () = &mut closing, if phase.is_none() => deadlines.enter(Phase::Closing),
-            () = &mut ending, if phase == Some(Phase::Closing) => deadlines.enter(Phase::Ending),
+            () = &mut closing, if phase.is_none() => deadlines.enter(ShutdownPhase::Closing),
+            () = &mut ending, if phase == Some(ShutdownPhase::Closing) => deadlines.enter(ShutdownPhase::Ending),
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::capacity::RequestPermit;
 use crate::content::length;
 use crate::relay::Relay;
-use crate::shutdown::{Phase, reached};
+use crate::shutdown::{ShutdownPhase, reached};
 use crate::task::spawn;
 use crate::worker::Worker;
 
@@ -61,6 +61,6 @@ pub(crate) async fn within<T>(worker: &Worker, until: Instant, work: impl Future
     tokio::select! {
         done = work => Some(done),
         () = sleep_until(until) => None,
-        () = reached(worker.shared.shutdown.follow(), Phase::Ending) => None,
+        () = reached(worker.shared.shutdown.follow(), ShutdownPhase::Ending) => None,
     }
 }

@@ -61,7 +61,7 @@ impl BorrowedConnection {
     }
 
     /// Returns whether the client aborted the request's body.
-    pub(crate) fn caller_broke_off(&self) -> bool {
+    pub(crate) fn client_aborted(&self) -> bool {
         matches!(self.progress.failed(), Some(UploadError::CallerGone | UploadError::Malformed(_)))
     }
 

@@ -141,7 +141,7 @@ fn relay(mut account: Box<RequestAccount>, relayed: RelayedResponse) -> ClientRe
     let RelayedResponse { answered: UpstreamResponse { head, body, connection }, tap, admission } = relayed;
     account.answers(head.head.status());
     // Nothing reads the rest of the client's body after the response.
-    let closes = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.caller_owes());
+    let closes = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.awaits_client());
     let gateway = GatewayFields { id: account.request.id_text, rate: admission.rate, now: account.request.wall_at() };
     let body = Body::relay(Relay::new(body, connection, account, tap));
     ClientResponse::relayed(head, gateway, body).closing(closes)

@@ -91,7 +91,7 @@ impl Head {
         }
     }
 
-    /// Returns all fields.
+    /// Returns all fields of the head.
     pub(crate) fn fields(&self) -> Fields<'_> {
         self.request().fields()
     }
@@ -113,7 +113,7 @@ impl Head {
             && self.fields().accepts_trailers()
     }
 
-    /// What the framing fields announce.
+    /// Returns the content that the framing fields announce.
     pub(crate) const fn announced(&self) -> Announced {
         self.parsed.announced()
     }

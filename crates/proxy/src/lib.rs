@@ -1,15 +1,21 @@
-//! The data plane: requests come in, are admitted, forwarded, relayed and settled.
+//! The data plane: it accepts, admits, forwards, relays and settles requests.
 //!
-//! Never does: SQL, Redis, DNS on a worker's own thread, Argon2, a lock held across an await. It sees neither store nor
-//! control: keys are asked for by message, events go to the spool.
+//! It never uses SQL, Redis or Argon2, resolves no name on a worker's own thread, and holds no lock across an await. It
+//! depends on neither store nor control: it looks up keys by message, and appends usage to the spool.
 //!
-//! The modules in the order in which a request passes them: `threads`, `listener`, `connection` (with `client`, `deadlines`;
-//! heads are parsed by crate `http1`), `head`, `handle` (the outline of the steps that follow), `admit`, `route`, `identify`,
-//! `scope`, `inference`, `credential`, `budget`, `transform`, `forward` (with `upload`, `upstream`), `relay`, `response`,
-//! `settle`. The state of a request is `exchange`, with its `client_context`; that of a worker is `worker`, with `recorder`,
-//! `handles`, `limits_cache`, `refusals`, `capacity`, `aggregation`, `unauthenticated`. `outliving` and `drain` serve clients
-//! that disconnect, `shutdown` has the phases of an end. Both sides share `receive_buffer`, `content`, `write_queue` and
-//! `buffers`. No module imports one that imports it.
+//! The modules in the order in which a request passes them: `threads`, `listener`, `connection` (with `client`; the crate
+//! `http1` parses heads), `head`, and `handle`, which calls the phases: `admit`, `cors`, `route`, `authenticate` (with
+//! `identify` and `scope`), and an `action`. Each action limits the request (`budget`). The actions `forward` and
+//! `inference` (with `bound` and `credential`) also write its head (`transform`) and send it (`forward`, with `upload` and
+//! `upstream`). Then `relay` forwards the response, and `settle` ends the request. A phase that returns `Err` (`phase`)
+//! responds at once.
+//!
+//! The state of a request has three parts: `request` (facts that do not change), `account` (reservation, attempts, bytes
+//! and outcome; its `Drop` settles it) and `attempt` (the current call to an upstream). `deadlines` has the deadlines of
+//! connections and of requests. The state of a worker is `worker`, with `recorder`, `handles`, `limits_cache`, `refusals`,
+//! `capacity`, `aggregation` and `unauthenticated`. `outliving` and `drain` serve clients that disconnect; `shutdown` has
+//! the phases of a shutdown. Both sides share `receive_buffer`, `content`, `write_queue` and `buffers`. No module imports
+//! a module that imports it.
 
 mod account;
 mod action;
@@ -69,7 +75,7 @@ mod write_queue;
 pub use aggregation::{AGGREGATION_DELAY, BATCH_PART_OF_LEFT, BATCH_REQUESTS_MAX};
 pub use capacity::Capacity;
 pub use listener::{BindError, Listeners, bind};
-pub use shutdown::{Phase, Shutdown};
+pub use shutdown::{Shutdown, ShutdownPhase};
 pub use threads::{StartError, Workers, start, workers_default};
 pub use unauthenticated::UnauthenticatedClients;
 pub use upstream::tls_config;

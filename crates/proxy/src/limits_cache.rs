@@ -25,10 +25,10 @@ impl LimitsCache {
     /// Returns the limits of `principal`. A key whose terms have changed has a new principal.
     pub(crate) fn limits(&self, meter: &Meter, principal: &Arc<Principal>) -> Arc<Limits> {
         let mut known = self.0.borrow_mut();
-        if let Some(held) = known.get(&principal.key_no)
-            && Arc::ptr_eq(&held.principal, principal)
+        if let Some(cached) = known.get(&principal.key_no)
+            && Arc::ptr_eq(&cached.principal, principal)
         {
-            return held.limits.clone();
+            return cached.limits.clone();
         }
         let limits = meter.limits(&Terms {
             caller: Caller::from(&**principal),

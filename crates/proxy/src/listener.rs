@@ -46,10 +46,10 @@ impl AcceptFailureLog {
     /// Counts a failure at `now`. If the failure is to be logged, returns the number of failures since the last logged
     /// one.
     pub(crate) fn of(&self, now: Instant) -> Option<u64> {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        told.failures += 1;
-        let is_due = told.at.is_none_or(|at| now.duration_since(at) >= COMPLAINT_EVERY);
-        is_due.then(|| std::mem::replace(&mut *told, AcceptFailures { at: Some(now), failures: 0 }).failures)
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.failures += 1;
+        let is_due = state.at.is_none_or(|at| now.duration_since(at) >= COMPLAINT_EVERY);
+        is_due.then(|| std::mem::replace(&mut *state, AcceptFailures { at: Some(now), failures: 0 }).failures)
     }
 }
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use access::{Clock, Ids};
 
-/// What writing a record needs.
+/// The spool partition of a worker, with the ids and the clock that its records need.
 pub(crate) struct Recorder {
     pub(crate) spool: RefCell<spool::Writer>,
     pub(crate) ids: RefCell<Ids>,

@@ -138,8 +138,8 @@ impl Relay {
                 },
                 Poll::Ready(Some(Err(error))) => {
                     tracing::debug!(request_id = %self.account.request.id, %error, "the upstream aborted its response");
-                    let caller_broke_off = self.connection.as_ref().is_some_and(BorrowedConnection::caller_broke_off);
-                    let outcome = if caller_broke_off { Outcome::CallerGone } else { Outcome::UpstreamCut };
+                    let client_aborted = self.connection.as_ref().is_some_and(BorrowedConnection::client_aborted);
+                    let outcome = if client_aborted { Outcome::CallerGone } else { Outcome::UpstreamCut };
                     return self.break_off(outcome);
                 }
                 Poll::Ready(None) => self.end(),

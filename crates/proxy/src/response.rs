@@ -29,18 +29,19 @@ pub(crate) struct ClientResponse {
 pub(crate) enum ClientHead {
     /// A response of the gateway.
     Own(StatusCode, HeaderMap),
-    /// An upstream's response.
+    /// A response of an upstream.
     Relayed(Box<RelayedHead>),
 }
 
-/// What the gateway writes into the head of every response. They replace the upstream's fields of the same names.
+/// The fields that the gateway writes into the head of every response. They replace the upstream's fields of the same
+/// names.
 #[derive(Debug)]
 pub(crate) struct GatewayFields {
     /// The request id. OpenAI's clients read `X-Request-Id`, Anthropic's read `Request-Id`.
     pub(crate) id: RequestIdText,
     /// The state of the client's rate limit, if it has one.
     pub(crate) rate: Option<RateLevel>,
-    /// The current time.
+    /// The current time, for the `Date` field.
     pub(crate) now: Timestamp,
 }
 

@@ -118,7 +118,7 @@ fn upgrade_required() -> Problem {
     http_required("WebSockets are not supported here: send an HTTP POST")
 }
 
-/// The refusal of a WebSocket on a route. Another upgrade is ignored (RFC 9110, 7.8): its client can go on over HTTP.
+/// The refusal of a WebSocket on a route. Other upgrades are ignored (RFC 9110, 7.8): their clients continue over HTTP.
 fn no_websocket() -> Problem {
     http_required("this route does not support WebSockets: send a request without Upgrade")
 }

@@ -171,7 +171,7 @@ impl RequestAccount {
             committed.settle_as_reserved();
             return;
         }
-        let (charge, unsaid) = self.charge(&committed.reserved());
+        let (charge, estimated) = self.charge(&committed.reserved());
         match self.policy.events {
             Events::Folded => {
                 let counts = self.counts(&committed);
@@ -181,11 +181,11 @@ impl RequestAccount {
                     None if !self.request.worker().aggregation.add(&counts) => return,
                     None => {}
                 }
-                PendingSettlement::settling(committed, charge, unsaid).done();
+                PendingSettlement::settling(committed, charge, estimated).done();
             }
             Events::Rows => {
                 let event = self.event(&RequestSettlement { day: committed.day(), charge, outcome, duration_us });
-                self.append(event, PendingSettlement::settling(committed, charge, unsaid));
+                self.append(event, PendingSettlement::settling(committed, charge, estimated));
             }
         }
     }
@@ -195,13 +195,13 @@ impl RequestAccount {
     fn charge(&self, reserved: &Charge) -> (Charge, Charge) {
         let inference = self.inference.as_ref();
         let known_cost = inference.map_or(NanoUsd::ZERO, |inference| inference.known_cost);
-        let (used, unsaid) = used(&self.attempts, known_cost, reserved);
+        let (used, estimated) = used(&self.attempts, known_cost, reserved);
         if !inference.is_some_and(|inference| inference.is_usage_partial) {
-            return (used, unsaid);
+            return (used, estimated);
         }
         let charge = used.or_more(reserved);
         let rest = Charge { credits: Credits::ZERO, ..charge.less(&used) };
-        (charge, unsaid.and(&rest))
+        (charge, estimated.and(&rest))
     }
 
     fn counts(&self, committed: &CommittedRequest) -> Counts {
@@ -230,7 +230,7 @@ impl RequestAccount {
             charge: settled.charge,
             route: self.policy.route.clone(),
             format: format.map(|format| handles.format(format)),
-            model: self.call().map(|call| call.asked_model.clone()),
+            model: self.call().map(|call| call.requested_model.clone()),
             streamed: self.call().is_some_and(|call| call.streamed),
             status: self.status,
             outcome: settled.outcome,

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// The phase of a shutdown.
+/// A phase of the shutdown, in the order in which the process reaches them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
+pub enum ShutdownPhase {
     /// There is no shutdown.
     Serving,
     /// Listeners are closed. Requests in flight continue, and idle connections end.
@@ -17,20 +17,20 @@ pub enum Phase {
 
 /// Reports the phase of a shutdown to the workers.
 #[derive(Debug)]
-pub struct Shutdown(watch::Sender<Phase>);
+pub struct Shutdown(watch::Sender<ShutdownPhase>);
 
 /// Receives the phases of a [`Shutdown`].
-pub(crate) type ShutdownReceiver = watch::Receiver<Phase>;
+pub(crate) type ShutdownReceiver = watch::Receiver<ShutdownPhase>;
 
 impl Default for Shutdown {
     fn default() -> Self {
-        Self(watch::Sender::new(Phase::Serving))
+        Self(watch::Sender::new(ShutdownPhase::Serving))
     }
 }
 
 impl Shutdown {
     /// Changes to `phase`, unless a later phase is already reached.
-    pub fn enter(&self, phase: Phase) {
+    pub fn enter(&self, phase: ShutdownPhase) {
         self.0.send_if_modified(|now| {
             let later = phase > *now;
             *now = phase.max(*now);
@@ -44,10 +44,10 @@ impl Shutdown {
 }
 
 /// Resolves when `phase` is reached, or when the [`Shutdown`] has been dropped.
-pub(crate) async fn reached(mut follow: ShutdownReceiver, phase: Phase) {
+pub(crate) async fn reached(mut follow: ShutdownReceiver, phase: ShutdownPhase) {
     // An error means that the sender was dropped, because the process ends.
     let _ = follow.wait_for(|now| *now >= phase).await;
 }
 
-/// Time that streams have to write their last event after [`Phase::Ending`].
+/// Time that streams have to write their last event after [`ShutdownPhase::Ending`].
 pub(crate) const LAST_WORDS: Duration = Duration::from_millis(500);

@@ -19,7 +19,7 @@ use crate::aggregation;
 use crate::connection;
 use crate::deadlines;
 use crate::listener::{AcceptFailureLog, BACKLOG, Listeners};
-use crate::shutdown::{LAST_WORDS, Phase, reached};
+use crate::shutdown::{LAST_WORDS, ShutdownPhase, reached};
 use crate::task::spawn;
 use crate::upstream::pool;
 use crate::worker::{Shared, Worker, WorkerResources};
@@ -142,12 +142,12 @@ async fn work(shared: Arc<Shared>, sockets: Sockets, lane: WorkerResources) -> R
         }
     }
     let shutdown = &worker.shared.shutdown;
-    reached(shutdown.follow(), Phase::Closing).await;
+    reached(shutdown.follow(), ShutdownPhase::Closing).await;
     for task in accepting {
         // The task ends by itself at `Closing`; only a panic makes this an error.
         let _ = task.await;
     }
-    let ending = reached(shutdown.follow(), Phase::Ending);
+    let ending = reached(shutdown.follow(), ShutdownPhase::Ending);
     tokio::select! { () = ending => last_words(&worker).await, () = idle(&worker) => () }
     // Requests whose clients did not read the last event in time settle here.
     worker.deadlines.cut();
@@ -165,7 +165,8 @@ fn last_flush(worker: &Worker) {
         std::thread::sleep(LAST_FLUSH_PAUSE);
     }
     tracing::error!(
-        "the spool refused counts until the end: requests that it has open count as interrupted, other counts are lost"
+        "the spool accepted no records before the worker ended: requests with an open record count as interrupted, the \
+         counts of others are lost"
     );
 }
 
@@ -194,7 +195,7 @@ async fn last_words(worker: &Worker) {
 }
 
 async fn accept(worker: Rc<Worker>, listener: TcpListener, accept_failures: Arc<AcceptFailureLog>) {
-    let mut closing = std::pin::pin!(reached(worker.shared.shutdown.follow(), Phase::Closing));
+    let mut closing = std::pin::pin!(reached(worker.shared.shutdown.follow(), ShutdownPhase::Closing));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -205,7 +206,7 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, accept_failures: Arc<
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 if let Some(failures) = accept_failures.of(Instant::now()) {
-                    tracing::error!(%error, failures, "cannot accept connections: callers wait");
+                    tracing::error!(%error, failures, "cannot accept connections: clients wait");
                 }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }

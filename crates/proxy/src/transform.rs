@@ -24,7 +24,7 @@ const OF_THE_ACCOUNT: [KnownName; 4] =
 
 /// The client of a request, as an ordinary upstream receives it.
 pub(crate) struct ForwardedClient<'a> {
-    /// The client's address.
+    /// The client's address as text.
     pub(crate) address: &'a [u8],
     pub(crate) id: RequestId,
     pub(crate) id_text: &'a [u8],

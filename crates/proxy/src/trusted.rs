@@ -1,5 +1,5 @@
 //! Headers that a backend may trust because a proxy in front of it writes them: another path or method, the client's
-//! address, or who has signed in. A client could write them too.
+//! address, or the signed-in user. A client could write them too.
 
 /// A part of a header's name, in lowercase.
 enum NamePattern {

@@ -37,9 +37,9 @@ impl UnauthenticatedClients {
         let key = address::network(address).to_string();
         let (limit, window) = (limit.limit, limit.window);
         if let Some(limits) = &self.shared {
-            let asked = limits.take(NAME, key.clone(), limit, window);
+            let taken = limits.take(NAME, key.clone(), limit, window);
             // If the shared limits fail or respond too late, this process counts alone.
-            if let Ok(Some(answer)) = tokio::time::timeout(ANSWER, asked).await {
+            if let Ok(Some(answer)) = tokio::time::timeout(ANSWER, taken).await {
                 return (!answer.allowed).then_some(answer.retry_after);
             }
         }

@@ -44,7 +44,7 @@ pub(crate) struct Progress {
     bytes: Cell<u64>,
     whole: Cell<bool>,
     at: Cell<Instant>,
-    caller_owes: Cell<bool>,
+    awaits_client: Cell<bool>,
     failed: Cell<Option<UploadError>>,
 }
 
@@ -65,7 +65,7 @@ impl Progress {
             bytes: Cell::new(bytes),
             whole: Cell::new(whole),
             at: Cell::new(now),
-            caller_owes: Cell::new(false),
+            awaits_client: Cell::new(false),
             failed: Cell::new(None),
         })
     }
@@ -79,7 +79,7 @@ impl Progress {
     pub(crate) fn begin(&self, now: Instant) {
         self.at.set(now);
         // An earlier attempt may have requested bytes that this attempt does not need yet.
-        self.caller_owes.set(false);
+        self.awaits_client.set(false);
     }
 
     /// Returns the time at which a byte last moved.
@@ -88,8 +88,8 @@ impl Progress {
     }
 
     /// Returns whether the upstream can take bytes that the client has not sent yet.
-    pub(crate) fn caller_owes(&self) -> bool {
-        self.caller_owes.get()
+    pub(crate) fn awaits_client(&self) -> bool {
+        self.awaits_client.get()
     }
 
     pub(crate) fn failed(&self) -> Option<UploadError> {
@@ -193,7 +193,7 @@ impl UploadStream {
         }
         let polled = Pin::new(&mut self.incoming).poll_frame(cx);
         let progress = &self.progress;
-        progress.caller_owes.set(polled.is_pending());
+        progress.awaits_client.set(polled.is_pending());
         let frame = std::task::ready!(polled);
         progress.at.set(Instant::now());
         let data = match frame.map(|frame| frame.map(Frame::into_data)) {

@@ -28,9 +28,9 @@ pub(crate) struct WriteQueue {
     parts: VecDeque<QueuedPart>,
     /// Heads and framing, in order.
     own: Vec<u8>,
-    /// How many bytes of `own` are written.
+    /// The number of written bytes of `own`.
     own_written: usize,
-    /// Bytes that wait.
+    /// The number of bytes in the queue.
     bytes: usize,
 }
 
@@ -42,7 +42,7 @@ enum QueuedPart {
 }
 
 impl WriteQueue {
-    /// Whether nothing waits.
+    /// Returns whether the queue is empty.
     pub(crate) fn is_empty(&self) -> bool {
         self.parts.is_empty()
     }
@@ -83,7 +83,7 @@ impl WriteQueue {
         }
     }
 
-    /// Appends content.
+    /// Appends content to the queue.
     pub(crate) fn push_content(&mut self, content: Bytes) {
         if !content.is_empty() {
             self.bytes += content.len();

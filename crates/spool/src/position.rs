@@ -1,4 +1,5 @@
-//! Positions in a partition. The store commits one per partition, in the transaction of the rows before it.
+//! Positions in a partition. The store keeps one position per partition, and commits it together with the rows of the
+//! records before it.
 
 use crate::segment;
 

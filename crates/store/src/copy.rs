@@ -67,7 +67,7 @@ pub enum CopyError {
         table: &'static str,
     },
     /// The copy differs from its source; nothing was kept.
-    #[error("the copy of {table} differs from its source: nothing of it was kept")]
+    #[error("the copy of {table} differs from its source: the whole copy was discarded")]
     Differs {
         /// Name of the table that differs.
         table: &'static str,

@@ -31,9 +31,9 @@ pub(crate) struct PendingSettlement {
 }
 
 impl PendingSettlement {
-    /// Settles a request by `charge`, of which the upstream has not reported the part `unsaid`.
-    pub(crate) fn settling(committed: CommittedRequest, charge: Charge, unsaid: Charge) -> Self {
-        Self { settles: Some((committed, charge, unsaid)), spare: PreloggedCredits::default(), unsent: Vec::new() }
+    /// Settles a request by `charge`, of which the upstream has not reported the part `estimated`.
+    pub(crate) fn settling(committed: CommittedRequest, charge: Charge, estimated: Charge) -> Self {
+        Self { settles: Some((committed, charge, estimated)), spare: PreloggedCredits::default(), unsent: Vec::new() }
     }
 
     /// Releases the reservation of a request that was not sent.
@@ -48,8 +48,8 @@ impl PendingSettlement {
 
     /// Settles the budgets, because the record is stored.
     pub(crate) fn done(mut self) {
-        if let Some((committed, charge, unsaid)) = self.settles.take() {
-            committed.note_estimated(&unsaid);
+        if let Some((committed, charge, estimated)) = self.settles.take() {
+            committed.note_estimated(&estimated);
             committed.settle(&charge);
         }
         drop((std::mem::take(&mut self.spare), std::mem::take(&mut self.unsent)));

@@ -87,7 +87,7 @@ pub(crate) fn hold(held: &mut MemoryPermit, bytes: usize) -> Result<(), Problem>
     held.grow(bytes).map_err(|no_room| match no_room {
         MemoryExceeded::Ever { bytes_max } => {
             let message = format!(
-                "the request's body, with what it inflates to, takes more than the {bytes_max} bytes that one key may hold \
+                "the request's body and its decompressed form take more than the {bytes_max} bytes that one key may hold \
                  in memory: send less"
             );
             Problem::new(Refusal::PayloadTooLarge, message)
@@ -165,10 +165,10 @@ mod tests {
     #[test]
     fn a_refusal_names_the_share_of_the_key_and_who_uses_it() {
         let (capacity, mut buffer) = capacity(400);
-        let told =
+        let refused =
             |result: Result<(), Problem>| result.map_err(|problem| (problem.refusal, problem.message)).unwrap_err();
         buffer.push(&[0; 60]).unwrap();
-        let (refusal, message) = told(buffer.push(&[0; 41]));
+        let (refusal, message) = refused(buffer.push(&[0; 41]));
         assert_eq!(refusal, Refusal::PayloadTooLarge, "101 bytes are more than a quarter of 400");
         assert!(message.contains("more than the 100 bytes that one key may hold"), "{message}");
 
@@ -180,13 +180,13 @@ mod tests {
             })))
         };
         let mut beside = of(1, 1);
-        let (refusal, message) = told(beside.push(&[0; 41]));
+        let (refusal, message) = refused(beside.push(&[0; 41]));
         assert_eq!(refusal, Refusal::Overloaded);
         assert!(message.starts_with("this key may hold 100 bytes of request bodies now, and its other calls hold 60 "));
 
         let mut greedy = of(2, 2);
         greedy.push(&[0; 80]).unwrap();
-        let (refusal, message) = told(buffer.push(&[0; 21]));
+        let (refusal, message) = refused(buffer.push(&[0; 21]));
         assert_eq!(refusal, Refusal::Overloaded);
         assert!(message.starts_with("this key may hold 80 bytes of request bodies now, as bodies of other keys "));
         drop(greedy);

@@ -28,7 +28,7 @@ pub(super) struct ResponseContext<'a> {
     pub(super) worker: &'a Worker,
 }
 
-/// How the response marks the end of its content.
+/// The way in which the response marks the end of its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ContentFraming {
     /// The response has no content, whatever its head announces.

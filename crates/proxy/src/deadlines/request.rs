@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::probe::Probe;
 
-/// The deadlines of one request, and what is known of its client.
+/// The deadlines of one request, and whether its client has disconnected.
 #[derive(Debug, Default)]
 pub(crate) struct RequestDeadlines {
     /// When the request is polled once more.

@@ -201,7 +201,7 @@ async fn wait<T>(
         if deadlines.take_late() {
             let next = deadline();
             if next <= Instant::now() {
-                return Poll::Ready(Err(if progress.caller_owes() {
+                return Poll::Ready(Err(if progress.awaits_client() {
                     PassedDeadline::Caller
                 } else {
                     PassedDeadline::Upstream

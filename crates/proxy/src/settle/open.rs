@@ -57,7 +57,7 @@ impl RequestAccount {
             reserved,
             route: self.policy.route.clone(),
             format: call.map(|call| self.request.worker().handles.format(call.format)),
-            model: call.map(|call| call.asked_model.clone()),
+            model: call.map(|call| call.requested_model.clone()),
             price_version: price.map(|price| Arc::clone(&price.version)),
         }
     }

@@ -41,8 +41,8 @@ impl RequestAccount {
     /// and the names that clients invent are unbounded.
     fn known_model(&self) -> Option<Arc<str>> {
         let inference = self.inference.as_ref()?;
-        let asked = self.call().map(|call| &call.asked_model).or(inference.refused_model.as_ref())?;
+        let requested = self.call().map(|call| &call.requested_model).or(inference.refused_model.as_ref())?;
         let target = self.call().map(|call| (&*call.provider, &*call.model));
-        self.request.snapshot.traffic.names(asked, target).then(|| asked.clone())
+        self.request.snapshot.traffic.names(requested, target).then(|| requested.clone())
     }
 }

@@ -12,19 +12,19 @@ use meter::{Attempt, Charge};
 pub(super) fn used(attempts: &[Attempt], known: NanoUsd, reserved: &Charge) -> (Charge, Charge) {
     let nothing = (Charge::credits(reserved.credits), Charge::default());
     let last = attempts.len().saturating_sub(1);
-    attempts.iter().enumerate().fold(nothing, |(charge, unsaid), (place, attempt)| {
-        let (tokens, unsaid_tokens) = match (attempt.usage, attempt.cost) {
+    attempts.iter().enumerate().fold(nothing, |(charge, estimated), (place, attempt)| {
+        let (tokens, estimated_tokens) = match (attempt.usage, attempt.cost) {
             (Some(usage), _) => (usage.total(), Tokens::ZERO),
             (None, Some(NanoUsd::ZERO)) => (Tokens::ZERO, Tokens::ZERO),
             (None, _) => (reserved.tokens, reserved.tokens),
         };
         let known = if place == last { known } else { NanoUsd::ZERO };
-        let (money, unsaid_money) = match attempt.cost {
+        let (money, estimated_money) = match attempt.cost {
             Some(cost) => (cost, NanoUsd::ZERO),
             None => (reserved.money.max(known), reserved.money.difference_or_zero(known)),
         };
         let of = |tokens, money| Charge { credits: Credits::ZERO, tokens, money };
-        (charge.and(&of(tokens, money)), unsaid.and(&of(unsaid_tokens, unsaid_money)))
+        (charge.and(&of(tokens, money)), estimated.and(&of(estimated_tokens, estimated_money)))
     })
 }
 
@@ -54,13 +54,17 @@ mod tests {
         }
     }
 
-    fn check(attempts: &[Attempt], known: i64, charge: [u32; 2], unsaid: [u32; 2]) {
+    fn check(attempts: &[Attempt], known: i64, charge: [u32; 2], estimated: [u32; 2]) {
         let of = |credits, [tokens, money]: [u32; 2]| Charge {
             credits: Credits(credits),
             tokens: Tokens(tokens.into()),
             money: NanoUsd(money.into()),
         };
-        assert_eq!(used(attempts, NanoUsd(known), &RESERVED), (of(2, charge), of(0, unsaid)), "{attempts:?} {known}");
+        assert_eq!(
+            used(attempts, NanoUsd(known), &RESERVED),
+            (of(2, charge), of(0, estimated)),
+            "{attempts:?} {known}"
+        );
     }
 
     #[test]

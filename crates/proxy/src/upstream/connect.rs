@@ -41,7 +41,7 @@ pub(crate) enum ConnectError {
     Http2(#[source] h2::Error),
 }
 
-/// What new connections of a worker need.
+/// The TLS settings and the buffers for new connections of a worker.
 pub(crate) struct Connector {
     pub(crate) tls: Arc<rustls::ClientConfig>,
     pub(crate) buffers: Rc<Buffers>,

@@ -32,9 +32,9 @@ pub(crate) struct TargetOrigin {
 /// The path and query that follow the path of the origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum OutgoingTarget {
-    /// Those of the client, without their first bytes: the `ai.prefix`.
+    /// The path and query that the client sent, without the first `prefix_len` bytes, which are `ai.prefix`.
     Received { prefix_len: usize },
-    /// Others.
+    /// A path and query that the gateway wrote.
     Written(String),
 }
 
@@ -51,8 +51,8 @@ impl OutgoingHead {
         }
     }
 
-    /// How the end of `upload` is announced. Only a client that announced no content has none announced: a server may
-    /// expect a length of 0.
+    /// Returns the announcement of the length of `upload`. A length of 0 is announced only if the client announced a
+    /// length, because a server may expect it.
     pub(crate) fn announced(&self, upload: &Upload) -> Announced {
         let bytes = if upload.is_end_stream() { Some(0) } else { upload.size_hint().exact() };
         match bytes {

@@ -22,8 +22,8 @@ use crate::upstream::socket::IdleSocket;
 const IDLE_MAX: usize = 256;
 /// Time after which an idle connection is closed. Most servers keep idle connections for 60 s or more.
 const IDLE_FOR: Duration = Duration::from_secs(50);
-/// Time after a response in which only the reactor tells whether an upstream has closed a connection or sent a second
-/// response. Later, the operating system is asked, too: the reactor may not have reported it yet.
+/// Time after a response in which a connection is checked only by the reactor's reports, for a close or a second response of
+/// the upstream. Later, its socket is read too, because the reactor may not have reported received bytes yet.
 const FRESH_FOR: Duration = Duration::from_millis(1);
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 

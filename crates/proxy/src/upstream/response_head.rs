@@ -80,7 +80,7 @@ impl UpstreamHead {
         self.parsed.over(&self.bytes).reason()
     }
 
-    /// Returns all fields.
+    /// Returns all fields of the head.
     pub(crate) fn fields(&self) -> Fields<'_> {
         self.parsed.over(&self.bytes).fields()
     }
@@ -90,7 +90,7 @@ impl UpstreamHead {
         self.fields().get(name).and_then(text)
     }
 
-    /// What the framing fields announce.
+    /// Returns the content that the framing fields announce.
     pub(crate) const fn announced(&self) -> http1::Announced {
         self.parsed.announced()
     }

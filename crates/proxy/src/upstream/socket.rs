@@ -41,8 +41,8 @@ impl Socket {
         Self { transport, gauge }
     }
 
-    /// Returns what the socket of an idle connection has received, without removing it. `is_fresh`: the connection was
-    /// used a moment ago; then the operating system is asked only if the reactor has reported received bytes.
+    /// Returns the state of an idle connection's socket, without removing received bytes. If the connection was used a moment
+    /// ago (`is_fresh`), the socket is read only if the reactor has reported received bytes.
     pub(crate) fn look(&self, is_fresh: bool) -> IdleSocket {
         let (stream, is_tls) = match &self.transport {
             Transport::Plain(stream) => (stream, false),

@@ -1,4 +1,4 @@
-//! Whose call it is, as an upstream is told.
+//! The client's address that an upstream receives.
 
 use std::sync::{Arc, Mutex};
 

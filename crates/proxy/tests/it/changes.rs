@@ -1,4 +1,4 @@
-//! What changes while a request is under way: the day, the clock, the limit, the plan, the price. And limits below one request.
+//! Changes of the day, the clock, a limit, the plan or a price during a request, and limits below one request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +19,7 @@ const CHAT: &str = "/v1/chat/completions";
 const A_DAY: Duration = Duration::from_hours(24);
 const DAY: Day = Day((NOON.0 / 86_400_000_000) as u32);
 
-/// A provider whose streams end at once, or when they are told, in the order in which they began.
+/// A provider whose streams end at once, or each at a call of the test, in the order in which they began.
 struct Provider {
     raw: Raw,
     go_on: Arc<Semaphore>,
@@ -52,7 +52,7 @@ impl Provider {
         Self { raw, go_on, holds }
     }
 
-    /// Before it, at this price in USD for a million tokens of output.
+    /// Returns a configuration with this provider, at this price in USD for a million tokens.
     fn yaml(&self, output: &str) -> String {
         let url = format!("http://{}", self.raw.address);
         format!(
@@ -81,7 +81,7 @@ async fn begin(gateway: &Gateway) -> Response<Incoming> {
     gateway.caller().send(Method::POST, CHAT, body).await
 }
 
-/// A stream that has begun, and goes on when it is told: its first event is read.
+/// Begins a stream, whose first event is read. It continues when the test requests it.
 async fn begun(gateway: &Gateway, provider: &Provider) -> Response<Incoming> {
     provider.holds.store(true, Ordering::Relaxed);
     let mut answer = begin(gateway).await;
@@ -117,7 +117,7 @@ fn message(refusal: &ClientResponse) -> String {
     rest.split('"').next().unwrap().to_owned()
 }
 
-/// What was recorded of requests that reached the provider, in the order of their ends.
+/// Returns the usage events of requests that reached the provider, in the order of their ends.
 async fn served(gateway: &mut Gateway) -> Vec<UsageEvent> {
     let records = gateway.stop().await.into_iter();
     let ended = records.filter_map(|record| match record {
@@ -225,7 +225,7 @@ async fn a_limit_that_is_lowered_below_what_is_spent_refuses_and_what_is_under_w
     ends(under_way).await;
     let (refusal, _) = refused(&gateway).await;
     assert!(message(&refusal).contains("is used up (60 tokens used)"), "{refusal:?}");
-    // What is raised again holds at once, with all that was spent.
+    // A raised limit applies at once, and the earlier usage still counts.
     gateway.change(|of| of.budgets = Arc::new([(tokens, Amount(10_000))]));
     passes(&gateway, &provider).await;
     assert_eq!((gateway.meter().used(tokens, DAY), gateway.meter().stats().totals().overrun_count), (Amount(90), 0));
@@ -327,7 +327,7 @@ async fn a_budget_below_one_request_says_how_much_that_is_and_holds_a_smaller_on
         assert_eq!(gateway.meter().used(of_user(measure), DAY), Amount(0), "a refusal takes nothing");
     }
     assert!(provider.raw.asked().is_empty());
-    // What is free is not asked for.
+    // A free request is not checked against budgets.
     let models = gateway.caller().send(Method::GET, "/v1/models", "").await;
     assert_eq!(models.status(), 200);
 }

@@ -53,7 +53,7 @@ pub(crate) fn head(stream: u32, flags: u8, fields: &[(&str, &str)]) -> Vec<u8> {
     frame(HEADERS, flags | END_HEADERS, stream, block(fields))
 }
 
-/// A whole answer.
+/// Returns the frames of a whole response.
 pub(crate) fn answer(stream: u32, body: &str) -> Vec<u8> {
     [head(stream, 0, &[(":status", "200")]), frame(DATA, END_STREAM, stream, body)].concat()
 }
@@ -87,7 +87,7 @@ fn number(block: &mut Vec<u8>, number: usize) {
 }
 
 impl Conn {
-    /// Reads the preface and says what it takes; `None` where there is none.
+    /// Reads the client's preface and sends these settings; `None` if the connection ends first.
     pub(crate) async fn greet(&mut self, settings: &[(u16, u32)]) -> Option<()> {
         let mut preface = [0; 24];
         self.stream.read_exact(&mut preface).await.ok()?;

@@ -19,7 +19,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use meter::{BudgetId, BudgetScope, Meter};
-use proxy::{Capacity, Phase, Shared, Shutdown, UnauthenticatedClients, WorkerResources, Workers};
+use proxy::{Capacity, Shared, Shutdown, ShutdownPhase, UnauthenticatedClients, WorkerResources, Workers};
 use rustls::ClientConfig;
 use spool::{Reader, Record, Spool};
 use tempfile::TempDir;
@@ -27,12 +27,12 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-/// 2026-11-20T12:00:00Z.
+/// The time of the tests: 2026-11-20T12:00:00Z.
 pub(crate) const NOON: Timestamp = Timestamp(1_795_176_000_000_000);
 pub(crate) const USER: UserNo = UserNo(1);
 const KEY: KeyNo = KeyNo(1);
 
-/// What a request through it costs.
+/// The credits that a request costs.
 pub(crate) const CREDITS: u32 = 3;
 
 pub(crate) struct Gateway {
@@ -47,17 +47,17 @@ pub(crate) struct Gateway {
     data: TempDir,
 }
 
-/// Who the key is looked up as.
+/// The principal that the lookup of the key returns.
 type Terms = Arc<Mutex<Arc<Principal>>>;
 
-/// Somebody who calls.
+/// A client with a key.
 #[derive(Clone)]
 pub(crate) struct Caller {
     address: SocketAddr,
     key: ApiKey,
 }
 
-/// How the meter's reservations ended.
+/// The numbers of reservations by the way in which they ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ReservationCounts {
     pub(crate) released: u64,
@@ -66,7 +66,7 @@ pub(crate) struct ReservationCounts {
 }
 
 impl Gateway {
-    /// Before an upstream at `url`, whose certificate is judged by `tls`. To be started within a runtime.
+    /// Starts a gateway with an upstream at `url`, whose certificate `tls` verifies. It needs a runtime.
     pub(crate) fn start(url: &str, tls: Arc<ClientConfig>) -> Self {
         Self::hurried(url, tls, "connect: 1s")
     }
@@ -82,7 +82,7 @@ impl Gateway {
         Self::configured(&yaml, tls)
     }
 
-    /// Before an LLM provider at `url` that speaks chat completions.
+    /// Starts a gateway with an LLM provider at `url` that serves chat completions.
     pub(crate) fn before_llm(url: &str) -> Self {
         let yaml = format!(
             "timeouts: {{connect: 1s}}\n\
@@ -91,17 +91,17 @@ impl Gateway {
         Self::configured(&yaml, proxy::tls_config())
     }
 
-    /// As configured, for a caller who may be changed.
+    /// Starts a gateway with this configuration. Its principal can be changed.
     pub(crate) fn plain(yaml: &str) -> Self {
         Self::configured(yaml, proxy::tls_config())
     }
 
-    /// As configured, for a caller whose key is bound.
+    /// Starts a gateway with this configuration. Its key has bounds.
     pub(crate) fn bound(yaml: &str, bounds: KeyBounds) -> Self {
         Self::with_bounds(yaml, proxy::tls_config(), bounds)
     }
 
-    /// As configured, where `limits` says how often addresses may come without a valid key.
+    /// Starts a gateway with this configuration. `limits` counts the requests of unauthenticated clients.
     pub(crate) fn sharing(yaml: &str, limits: Option<SharedLimits>) -> Self {
         let unauthenticated = UnauthenticatedClients::new(Arc::default(), limits);
         Self::with(yaml, proxy::tls_config(), KeyBounds::default(), unauthenticated)
@@ -147,7 +147,7 @@ impl Gateway {
         Self { address, key, terms, revision, shared, workers, reader, _tasks: tasks, data }
     }
 
-    /// Moves by hand.
+    /// Returns the clock, which the test moves.
     pub(crate) fn clock(&self) -> &Clock {
         &self.shared.clock
     }
@@ -161,24 +161,24 @@ impl Gateway {
         self.shared.live.store(Arc::new(snapshot(self.data.path(), yaml)));
     }
 
-    /// Whoever holds the key is somebody else from now on.
+    /// Changes the principal of the key, and increments the revision.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Principal)) {
         let mut terms = self.terms.lock().unwrap();
         change(Arc::make_mut(&mut terms));
         self.revision.confirm(self.revision.get() + 1, self.shared.clock.mono());
     }
 
-    /// Posts `body` to `path` with the key, on a connection of its own; answers when the head is here.
+    /// Posts `body` to `path` with the key on a new connection. Returns when the head of the response has arrived.
     pub(crate) async fn post(&self, path: &str, body: impl Into<Bytes>) -> Response<Incoming> {
         self.caller().send(Method::POST, path, body).await
     }
 
-    /// What it counts.
+    /// Returns the metrics as text.
     pub(crate) fn metrics(&self) -> String {
         self.shared.metrics.encode()
     }
 
-    /// Somebody who calls with the key.
+    /// Returns a client with the gateway's key.
     pub(crate) fn caller(&self) -> Caller {
         Caller { address: self.address, key: self.key.clone() }
     }
@@ -191,7 +191,7 @@ impl Gateway {
         used.credits().0
     }
 
-    /// How the meter's reservations ended so far.
+    /// Returns the numbers of ended reservations so far.
     pub(crate) fn ended(&self) -> ReservationCounts {
         let totals = self.shared.meter.stats().totals();
         ReservationCounts {
@@ -201,9 +201,9 @@ impl Gateway {
         }
     }
 
-    /// Ends the worker; answers what it recorded.
+    /// Ends the worker. Returns the records of its spool.
     pub(crate) async fn stop(&mut self) -> Vec<Record> {
-        self.shared.shutdown.enter(Phase::Ending);
+        self.shared.shutdown.enter(ShutdownPhase::Ending);
         if let Some(workers) = self.workers.take() {
             // Not on this thread: callers' connections must be able to end.
             let panicked = tokio::task::spawn_blocking(|| workers.join()).await.unwrap();
@@ -214,7 +214,7 @@ impl Gateway {
 }
 
 impl Caller {
-    /// Sends a request on a connection of its own; answers when the head is here.
+    /// Sends a request on a new connection. Returns when the head of the response has arrived.
     pub(crate) async fn send(&self, method: Method, path: &str, body: impl Into<Bytes>) -> Response<Incoming> {
         let request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
         self.send_request(request, Full::new(body.into())).await
@@ -253,8 +253,8 @@ impl Caller {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        // The worker ends by itself; whoever waits for it calls `stop`.
-        self.shared.shutdown.enter(Phase::Ending);
+        // The worker ends by itself. A test that waits for the end calls `stop`.
+        self.shared.shutdown.enter(ShutdownPhase::Ending);
     }
 }
 
@@ -277,7 +277,7 @@ fn snapshot(data: &Path, yaml: &str) -> Snapshot {
 async fn answer(mut lookups: mpsc::Receiver<Lookup>, key: ApiKey, terms: Terms) {
     while let Some(Lookup { hash, reply }) = lookups.recv().await {
         let found = if hash == key.hash() { Ok(terms.lock().unwrap().clone()) } else { Err(NotFound::Unknown) };
-        // Whoever asked may be gone.
+        // The worker that sent the lookup may have ended.
         let _ = reply.send(found);
     }
 }

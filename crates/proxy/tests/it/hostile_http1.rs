@@ -16,7 +16,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 /// The response to the next client.
 const OWN: &str = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nown";
 
-/// What a caller gets when the upstream answers `said` and then waits for the gateway to end the connection.
+/// Returns the response to a client whose upstream responds with `said` and then waits for the gateway to close.
 async fn said(method: Method, said: impl Into<Vec<u8>>) -> ClientResponse {
     said_and(method, said, false).await
 }
@@ -51,8 +51,8 @@ async fn said_and(method: Method, said: impl Into<Vec<u8>>, closes: bool) -> Cli
     got
 }
 
-/// Two calls to an upstream whose first connection answers `first` and goes on as if nothing were; both answers, and
-/// whether they came by one connection.
+/// Makes two calls to an upstream whose first connection responds with `first` and then serves requests as usual. Returns
+/// both responses, and whether they used one connection.
 async fn twice(first: &'static str) -> (ClientResponse, ClientResponse, bool) {
     let raw = Raw::start(move |mut conn: Conn| async move {
         let mut says = if conn.number == 1 { first } else { OK };
@@ -154,7 +154,7 @@ async fn second_answer_that_comes_later_is_nobodys() {
     .await;
     let gateway = raw.http1();
     call(&gateway.caller(), Method::GET).await.is_answer("ok", true);
-    // On loopback what was written has arrived.
+    // On loopback, written bytes have arrived.
     is_said.acquire().await.unwrap().forget();
     call(&gateway.caller(), Method::GET).await.is_answer("ok", true);
     assert_eq!(raw.asked().iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1, 2]);
@@ -348,7 +348,7 @@ async fn chunks_that_are_none_cut_the_answer() {
     }
 }
 
-/// What a caller gets when the connection ends after `said`, in good order and by RST.
+/// Checks the response to a client if the upstream connection ends after `said`, by a close and by a reset.
 async fn check_broken_off(said: &'static str, check: impl Fn(&ClientResponse)) {
     for by_reset in [false, true] {
         let raw = Raw::start(move |mut conn: Conn| async move {
@@ -358,7 +358,7 @@ async fn check_broken_off(said: &'static str, check: impl Fn(&ClientResponse)) {
                 return;
             }
             conn.say(said).await;
-            // What was written must have been read: a reset throws away what was not.
+            // The gateway must have read all written bytes, because a reset discards unread bytes.
             conn.is_read().await;
             if by_reset {
                 conn.reset();

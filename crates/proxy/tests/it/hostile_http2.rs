@@ -1,4 +1,4 @@
-//! HTTP/2 upstreams that lie, flood, or break off: what the caller gets, and what it costs.
+//! HTTP/2 upstreams that violate the protocol, flood, or abort: the response to the client, and its cost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,8 +17,8 @@ use crate::raw::{ClientResponse, Conn, Raw, call};
 
 const OK: &[(&str, &str)] = &[(":status", "200")];
 
-/// What a caller gets when each of `says` is written on the request's stream, with a pause between them; then the
-/// upstream waits for the gateway, or ends the connection.
+/// Returns the response to a client whose upstream writes each of `says` on the request's stream, with pauses between
+/// them. Then the upstream waits for the gateway, or closes the connection.
 async fn said(closes: bool, says: &[&(dyn Fn(u32) -> Vec<u8> + Sync)]) -> ClientResponse {
     said_to(Method::GET, closes, says).await
 }
@@ -33,7 +33,7 @@ async fn said_to(method: Method, closes: bool, says: &[&(dyn Fn(u32) -> Vec<u8> 
             conn.asked().await;
             for say in says {
                 conn.say(say).await;
-                // What comes in one piece may be judged as one.
+                // The gateway may treat frames that arrive together as one piece.
                 conn.is_read().await;
             }
             if !closes {
@@ -148,7 +148,7 @@ async fn head_over_64_kib_is_upstream_protocol() {
     }
 }
 
-/// What a caller gets of an upstream that answers by writing `piece` for ever.
+/// Returns the response to a client whose upstream writes `piece` without an end.
 async fn flooded(begin: impl Fn(u32) -> Vec<u8>, piece: impl Fn(u32) -> Vec<u8>) -> ClientResponse {
     let (begin, piece) = (begin(1), piece(1));
     let raw = Raw::start(move |mut conn: Conn| {
@@ -157,7 +157,7 @@ async fn flooded(begin: impl Fn(u32) -> Vec<u8>, piece: impl Fn(u32) -> Vec<u8>)
             conn.greet(&[]).await;
             conn.asked().await;
             conn.say(begin).await;
-            // So that what was begun goes out before it is cut.
+            // The gateway must send the begun response before it is aborted.
             conn.is_read().await;
             while conn.say(&many).await {}
         }
@@ -262,7 +262,7 @@ async fn frames_that_cannot_be_are_upstream_protocol() {
 
 #[tokio::test]
 async fn questions_whose_answers_nobody_reads_are_not_piled_up() {
-    // What the kernel holds on loopback, both ways.
+    // The bytes that the kernel buffers on loopback, in both directions.
     const TAKEN_MAX: usize = 32 * 1024 * 1024;
     for question in [frame(SETTINGS, 0, 0, []), frame(PING, 0, 0, [0; 8])] {
         let taken = Arc::new(AtomicUsize::new(0));

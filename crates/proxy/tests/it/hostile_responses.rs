@@ -11,9 +11,9 @@ use crate::gateway::Gateway;
 use crate::raw::{Conn, Raw};
 use crate::wire::{Client, Framing, Received, answer, before, configured};
 
-/// What a client must see.
+/// The response that a client must receive.
 #[derive(Debug, Clone, Copy)]
-enum Seen {
+enum ExpectedResponse {
     /// A refusal with 502 and this code.
     Refused(&'static str),
     /// A whole response with this status and body.
@@ -21,13 +21,13 @@ enum Seen {
     /// A response whose end is missing, with this beginning of a body.
     Cut(&'static str),
 }
-use Seen::{Cut, Refused, Whole};
+use ExpectedResponse::{Cut, Refused, Whole};
 
-const PROTOCOL: Seen = Refused("upstream_protocol");
-const RESET: Seen = Refused("upstream_reset");
+const PROTOCOL: ExpectedResponse = Refused("upstream_protocol");
+const RESET: ExpectedResponse = Refused("upstream_reset");
 
 /// Name, what the upstream writes in response to a GET, whether it then closes, and what the client must see.
-const RESPONSES: &[(&str, &[u8], bool, Seen)] = &[
+const RESPONSES: &[(&str, &[u8], bool, ExpectedResponse)] = &[
     // The version and the status.
     ("HTTP/0.9", b"<html>hello</html>", true, PROTOCOL),
     ("HTTP/0.9 in lines", b"<html>\r\nhello\r\n</html>\r\n\r\n", false, PROTOCOL),
@@ -169,7 +169,7 @@ async fn writes(bytes: Vec<u8>, ends: bool) -> Raw {
 }
 
 /// Asserts what a client sees, and that what follows on its connection is its own.
-async fn check(gateway: &Gateway, name: &str, seen: Seen) {
+async fn check(gateway: &Gateway, name: &str, seen: ExpectedResponse) {
     let mut client = Client::sending(gateway, "GET /api/x HTTP/1.1\r\nhost: x\r\n\r\n").await;
     let received = client.response("GET").await;
     judge(&received, name, seen);
@@ -182,7 +182,7 @@ async fn check(gateway: &Gateway, name: &str, seen: Seen) {
 }
 
 #[track_caller]
-fn judge(received: &Received, name: &str, seen: Seen) {
+fn judge(received: &Received, name: &str, seen: ExpectedResponse) {
     assert!(!format!("{received:?}").contains("evil"), "{name}: {received:?}");
     match seen {
         Refused(code) => {

@@ -15,7 +15,7 @@ use crate::raw::{Conn, Raw, call};
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Sends `request` on a connection of its own; `AUTH` in it becomes the credential.
+/// Sends `request` on a new connection, with the credential in place of `AUTH`.
 async fn send_raw(gateway: &Gateway, request: &str) -> TcpStream {
     let caller = gateway.caller();
     let mut stream = caller.connect().await;

@@ -92,7 +92,7 @@ async fn large_bodies_pass_both_ways() {
     assert_eq!(length, Some(HeaderValue::from(sent.len())));
 }
 
-/// What a caller sees of an answer with these fields: its framing.
+/// Returns the framing that a client receives for a response with these fields.
 async fn framing(headers: HeaderMap, method: Method) -> (Option<String>, Option<String>, Bytes) {
     let answer = move |mut asked: StreamRequest| {
         let mut head = Response::new(());
@@ -276,7 +276,7 @@ async fn refused_connection_counts_for_nothing() {
 
 #[tokio::test]
 async fn wait_for_a_stream_has_an_end_and_counts_for_nothing() {
-    // As many connections as there may be, each with one stream, all taken.
+    // The maximum number of connections, each with one stream, all in use.
     const TAKEN: usize = 256;
     let server = Server::start(Plan::streams(1), wait).await;
     let mut gateway = Gateway::hurried(&server.url(), proxy::tls_config(), "connect: 5s");
@@ -292,7 +292,7 @@ async fn wait_for_a_stream_has_an_end_and_counts_for_nothing() {
     assert!(String::from_utf8_lossy(&told).contains(r#""code":"upstream_connect""#), "{told:?}");
     assert_eq!(server.accepted(), TAKEN);
 
-    // Who waits gets the first stream that is free.
+    // The waiting request gets the first free stream.
     let caller = gateway.caller();
     let mut next = JoinSet::new();
     next.spawn(async move { caller.send(Method::GET, "/api/x", "").await.status() });
@@ -309,7 +309,7 @@ async fn wait_for_a_stream_has_an_end_and_counts_for_nothing() {
 
 #[tokio::test]
 async fn caller_that_leaves_the_line_leaves_its_turn_to_the_next() {
-    // As many connections as there may be, each with one stream, all taken.
+    // The maximum number of connections, each with one stream, all in use.
     const TAKEN: usize = 256;
     const LEAVING: usize = 20;
     let server = Server::start(Plan::streams(1), wait).await;
@@ -330,14 +330,14 @@ async fn caller_that_leaves_the_line_leaves_its_turn_to_the_next() {
         stream.write_all(head.as_bytes()).await.unwrap();
         leaving.push(stream);
     }
-    // Each has reserved what it costs when it gets in line.
+    // Each request reserves its cost before it enters the queue.
     let reserved = |requests: usize| u64::try_from(requests).unwrap() * u64::from(CREDITS);
     until("they are in line", || gateway.used() == reserved(TAKEN + LEAVING)).await;
     ask(&mut calls, 1);
     until("so is the next", || gateway.used() == reserved(TAKEN + LEAVING + 1)).await;
     drop(leaving);
     until("they have left", || gateway.ended().released == u64::try_from(LEAVING).unwrap()).await;
-    // One stream becomes free, and another one for who got it.
+    // Two streams become free: one for the waiting request, and the one that this request used.
     server.seen.gate.add_permits(2);
     for _ in 0..2 {
         let answered = patiently("an answer", calls.join_next()).await.unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! One HTTP/2 connection that many callers share: what one of them, or an upstream that is gone, does to the others.
+//! One HTTP/2 connection that many clients share: the effect of one client, or of an upstream that is gone, on the others.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ use crate::gateway::{CREDITS, Gateway, ReservationCounts};
 use crate::raw::{Conn, Raw, call, got};
 
 const OK: &[(&str, &str)] = &[(":status", "200")];
-/// As many as fit on one connection.
+/// The number of requests, which fit on one connection.
 const REQUESTS: usize = 60;
 
 /// An upstream whose first connection answers one request and then reads on without a word.
@@ -128,7 +128,7 @@ async fn request_that_was_handed_over_counts_though_its_caller_left_before_it_wa
     let raw = Raw::start(move |mut conn: Conn| {
         let gate = Arc::clone(&gate);
         async move {
-            // Windows without a bound, so that the socket is what is full.
+            // The windows are unlimited, so that the socket becomes full first.
             conn.greet(&[(4, i32::MAX.cast_unsigned())]).await;
             conn.say(frame(WINDOW_UPDATE, 0, 0, 0x7000_0000_u32.to_be_bytes())).await;
             conn.asked().await;

@@ -24,15 +24,15 @@ pub(crate) struct Raw {
     _tasks: JoinSet<()>,
 }
 
-/// One accepted connection.
+/// A connection that the upstream accepted.
 pub(crate) struct Conn {
     pub(crate) stream: TcpStream,
-    /// From 1, in the order of being accepted.
+    /// The number of the connection, from 1, in the order of acceptance.
     pub(crate) number: usize,
     heads: Arc<Mutex<Vec<(usize, String)>>>,
 }
 
-/// What a caller got: the status, the code of a refusal, the body as far as it came, whether that was whole.
+/// A received response: the status, the code of a refusal, the received part of the body, and whether the body is complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ClientResponse {
     pub(crate) status: StatusCode,
@@ -101,8 +101,8 @@ impl Conn {
         self.stream.write_all(bytes.as_ref()).await.is_ok()
     }
 
-    /// Waits until the gateway has read all that was written, so that what is written next comes by itself; not longer than
-    /// a moment where it reads no more.
+    /// Waits until the gateway has read all written bytes, so that later bytes arrive separately. If the gateway no longer
+    /// reads, the wait ends after 2 s.
     pub(crate) async fn is_read(&self) {
         let (Ok(ours), Ok(theirs)) = (self.stream.local_addr(), self.stream.peer_addr()) else { return };
         for _ in 0..200 {
@@ -111,11 +111,11 @@ impl Conn {
             }
             sleep(Duration::from_millis(10)).await;
         }
-        // And it has done with it what it does.
+        // The gateway also needs time to process the bytes.
         sleep(Duration::from_millis(100)).await;
     }
 
-    /// Ends the connection by RST.
+    /// Ends the connection with a TCP reset.
     pub(crate) fn reset(self) {
         SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
     }
@@ -166,13 +166,13 @@ pub(crate) fn unread(at: SocketAddr, from: SocketAddr) -> Option<u64> {
 }
 
 impl ClientResponse {
-    /// As a refusal with `code`.
+    /// Asserts that this is a refusal with `code`.
     #[track_caller]
     pub(crate) fn is_refusal(&self, status: u16, code: &str) {
         assert_eq!((self.status.as_u16(), self.code.as_deref()), (status, Some(code)), "{self:?}");
     }
 
-    /// As an answer with `body`, whole or cut.
+    /// Asserts that this is a response with `body`, complete or cut.
     #[track_caller]
     pub(crate) fn is_answer(&self, body: &str, whole: bool) {
         assert_eq!((self.status.as_u16(), self.body.as_str(), self.whole), (200, body, whole));

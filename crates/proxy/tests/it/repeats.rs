@@ -98,7 +98,7 @@ async fn bad_ones(bad: usize, does: impl Fn(u32) -> Vec<u8> + Clone + Send + Syn
 
 const LLM_BODY: &str = r#"{"model":"far/m","messages":[{"role":"user","content":"hi"}]}"#;
 
-/// A chat completion through a gateway before `raw`; the answer, and what was recorded.
+/// Sends a chat completion through a gateway to `raw`. Returns the response, the records, and the reservations.
 async fn complete(raw: &Raw) -> (ClientResponse, Vec<Record>, ReservationCounts) {
     complete_with(raw, LLM_BODY.to_owned()).await
 }
@@ -383,7 +383,7 @@ async fn caller_is_not_blamed_for_what_the_next_upstream_does_not_take() {
     let gateway = Gateway::hurried(&format!("h2c://{}", raw.address), proxy::tls_config(), "idle: 1s");
     let pieces = futures_util::stream::iter([vec![b'x'; 65_535], b"y".to_vec(), b"end".to_vec()]);
     let body = futures_util::StreamExt::then(pieces, |piece| async move {
-        // The one byte comes as a piece of its own.
+        // The single byte is a separate piece.
         let pause = if piece == b"end" { 5_000 } else { 100 };
         tokio::time::sleep(Duration::from_millis(pause)).await;
         Ok::<_, std::convert::Infallible>(hyper::body::Frame::data(Bytes::from(piece)))

@@ -1,4 +1,4 @@
-//! What a bound key opens, and what it is told where it does not.
+//! Keys with bounds: the requests that they may make, and the refusals of all others.
 
 use std::num::NonZeroU32;
 
@@ -28,7 +28,7 @@ async fn upstream() -> Raw {
     .await
 }
 
-/// Before two routes and two providers, which are all `raw`.
+/// Returns a gateway with two routes and two providers, whose server is always `raw`.
 fn gateway(raw: &Raw, bounds: KeyBounds) -> Gateway {
     let url = format!("http://{}", raw.address);
     let yaml = format!(
@@ -136,7 +136,7 @@ async fn a_key_is_used_from_the_networks_that_it_is_bound_to() {
         ("2001:db8:1::9", true),
         ("203.0.114.1", false),
         ("2001:db9::1", false),
-        // Only what the proxy saw counts: what stands before it, the caller wrote.
+        // Only the last address counts, which the proxy wrote. The client wrote the earlier ones.
         ("203.0.113.9, 198.51.100.1", false),
     ] {
         for (method, path, body) in [

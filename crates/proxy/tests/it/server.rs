@@ -1,4 +1,4 @@
-//! What every HTTP/1.1 server does without being told, seen by clients that write and read bytes.
+//! The behaviour that clients expect of every HTTP/1.1 server, tested by clients that write and read bytes.
 
 mod connection_options;
 mod early;

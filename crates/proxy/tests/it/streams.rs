@@ -1,4 +1,4 @@
-//! An upstream that speaks HTTP/2 without TLS and counts what it sees; each test says what it answers.
+//! An upstream that speaks HTTP/2 without TLS and counts connections and streams. Each test defines its responses.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,16 +13,16 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-/// How connections are.
+/// The behaviour of all connections.
 #[derive(Clone, Copy)]
 pub(crate) struct Plan {
-    /// What SETTINGS allows.
+    /// The value of SETTINGS_MAX_CONCURRENT_STREAMS.
     pub(crate) streams_max: u32,
-    /// After so many streams a connection goes away, in good order.
+    /// The number of streams after which a connection sends GOAWAY.
     pub(crate) goes_after: Option<usize>,
 }
 
-/// What was seen over all connections.
+/// The counts over all connections.
 pub(crate) struct StreamCounts {
     pub(crate) accepted: AtomicUsize,
     pub(crate) streams: AtomicUsize,
@@ -31,7 +31,7 @@ pub(crate) struct StreamCounts {
     /// Bytes of answers that were taken by the connection.
     pub(crate) sent: AtomicUsize,
     pub(crate) heads: Mutex<Vec<Parts>>,
-    /// What answers may wait for.
+    /// The permits that responses may wait for.
     pub(crate) gate: Semaphore,
 }
 
@@ -140,7 +140,7 @@ impl StreamRequest {
         }
     }
 
-    /// Answers 200 and as much as is taken, without an end; notes what was taken and whether it was cancelled.
+    /// Responds with 200 and an endless body. Notes the number of bytes taken, and whether the stream was cancelled.
     pub(crate) async fn pour(mut self) {
         let piece = Bytes::from(vec![b'x'; 16 * 1024]);
         let mut to = self.reply.send_response(Response::new(()), false).unwrap();

@@ -1,4 +1,4 @@
-//! Upstreams behind `https://`: who is believed, and that nobody pays where no connection came about.
+//! Upstreams behind `https://`: the certificates that the gateway accepts. A request without a connection costs nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ async fn part(answer: &mut Response<Incoming>) -> Bytes {
     frame.expect("the answer is not over").unwrap().into_data().unwrap()
 }
 
-/// What was sent of requests that were opened together; the route folds its events.
+/// Returns the counts of the records. The route aggregates its requests.
 fn counted(records: &[Record]) -> impl Iterator<Item = &Counts> {
     records.iter().flat_map(|record| match record {
         Record::Counts { counts, .. } | Record::CloseBatch { counts, .. } => counts.as_slice(),

@@ -17,7 +17,7 @@ const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer:
 /// The head of a chunked request.
 const POST: &str = "POST /api/x HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\ntrailer: x-t\r\n";
 
-/// An upstream that responds with what it received: the fields of the connection, the body, and the trailers.
+/// An upstream that responds with a report of the request: the fields of the connection, the body, and the trailers.
 async fn reporting() -> Raw {
     upstream(|sent| {
         let fields = ["te", "connection", "trailer"].map(|name| {

@@ -1,4 +1,4 @@
-//! Callers without a valid key: so many tries an address, and nothing for who has one.
+//! The rate limits of unauthenticated clients, per address. They do not apply to clients with a valid key.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ routes:
 ";
 const UNKNOWN: &str = "x-api-key: tollgate_00000000000000000000000000000000";
 
-/// The status, the head and the body of an answer to who is at `from`, behind a proxy that is trusted.
+/// Sends a request from the address `from`, behind a trusted proxy. Returns the status, and the head with the body.
 async fn call(gateway: &Gateway, path: &str, from: &str, credential: &str) -> (u16, String) {
     let mut stream = gateway.caller().connect().await;
     let credential = if credential.is_empty() { String::new() } else { format!("{credential}\r\n") };
@@ -49,7 +49,7 @@ async fn an_address_waits_after_its_tries_and_no_other_does() {
             assert!(answer.contains(header), "{header} {answer}");
         }
     }
-    // Who has a key passes from there too: nobody listens upstream.
+    // A client with a key is admitted from the same address. The upstream is not reachable, so the status is 502.
     let authorization = format!("authorization: {}", gateway.caller().authorization());
     assert_eq!(call(&gateway, "/users", "192.0.2.1", &authorization).await.0, StatusCode::BAD_GATEWAY.as_u16());
     assert_eq!(call(&gateway, "/open", "192.0.2.1", "").await.0, StatusCode::BAD_GATEWAY.as_u16());
@@ -91,7 +91,7 @@ async fn limits_that_nodes_share_are_asked_for_and_a_silence_costs_little() {
     });
     assert_eq!(answer, ("strangers", "192.0.2.1".to_owned(), 5, Duration::from_secs(60)));
     assert!(told.0 == 429 && told.1.contains("\r\nretry-after: 7\r\n"), "{}", told.1);
-    // Nobody answers, and then the queue is full: counted here.
+    // The shared limits do not respond, and then their queue is full, so the process counts by itself.
     let began = Instant::now();
     let mut statuses = Vec::new();
     for _ in 0..7 {

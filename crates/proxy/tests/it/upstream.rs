@@ -1,4 +1,4 @@
-//! An upstream that speaks TLS and notes what it sees, and the authority that signs its certificate.
+//! An upstream that speaks TLS and notes its connections and requests, and the authority that signs its certificate.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -41,7 +41,7 @@ pub(crate) struct Upstream {
     _tasks: JoinSet<()>,
 }
 
-/// What an upstream has seen.
+/// The connections and requests that an upstream has noted.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Notes {
     /// TCP connections that were accepted.
@@ -52,11 +52,11 @@ pub(crate) struct Notes {
     pub(crate) requests: Vec<(String, Bytes)>,
 }
 
-/// What a server speaks after the handshake.
+/// The protocol of a server after the handshake.
 const HTTP2: &str = "h2";
 const HTTP1: &str = "http/1.1";
 
-/// What a client said in its handshake, and what was agreed.
+/// The server name that a client sent in its handshake, and the protocol that was selected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Handshake {
     pub(crate) server_name: Option<String>,
@@ -72,7 +72,7 @@ impl Authority {
         Self { certificate, issuer: Issuer::new(params, key) }
     }
 
-    /// The configuration of the product, but for whom it trusts: this authority alone.
+    /// Returns the TLS configuration of the gateway, but with this authority as the only trusted one.
     pub(crate) fn trusted(&self) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).unwrap();
@@ -107,7 +107,7 @@ impl Authority {
         let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
         let mut config =
             ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
-        // As big providers offer it; what is chosen shows what the gateway asked for.
+        // Large providers offer both. The selected protocol shows which ones the gateway offered.
         config.alpn_protocols = vec![HTTP2.as_bytes().to_vec(), HTTP1.as_bytes().to_vec()];
         config
     }
@@ -120,7 +120,7 @@ impl Upstream {
         Self::accepting(move |stream, notes, go_on| tls(acceptor.clone(), stream, notes, go_on)).await
     }
 
-    /// As [`Upstream::start`]; the first connection is as `first` says, all others as `then` does.
+    /// Starts like [`Upstream::start`]; the first connection uses the configuration `first`, all others `then`.
     pub(crate) async fn start_changing(first: ServerConfig, then: ServerConfig) -> Self {
         let acceptors = [first, then].map(|config| TlsAcceptor::from(Arc::new(config)));
         Self::accepting(move |stream, notes, go_on| {
@@ -177,7 +177,7 @@ impl Upstream {
         Self { address, notes, go_on, hang_up, _tasks: tasks }
     }
 
-    /// What it has seen so far.
+    /// Returns the notes so far.
     pub(crate) fn notes(&self) -> Notes {
         self.notes.lock().unwrap().clone()
     }

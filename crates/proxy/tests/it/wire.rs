@@ -35,7 +35,7 @@ pub(crate) struct Received {
     pub(crate) framing: Framing,
 }
 
-/// How the end of a body was found.
+/// The way in which a body ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framing {
     /// No body, by method or status.
@@ -58,7 +58,7 @@ pub(crate) struct Sent {
     pub(crate) trailers: Vec<String>,
 }
 
-/// How a connection ended: the bytes after the last response, and whether the end was a reset.
+/// The end of a connection: the bytes after the last response, and whether the end was a reset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct End {
     pub(crate) rest: String,
@@ -150,13 +150,13 @@ impl Received {
         self.body.split_once(r#""code":""#).and_then(|(_, rest)| rest.split('"').next())
     }
 
-    /// As a refusal with `code`, whole.
+    /// Asserts that this is a complete refusal with `code`.
     #[track_caller]
     pub(crate) fn is_refusal(&self, status: u16, code: &str) {
         assert_eq!((self.status, self.code(), self.framing), (status, Some(code), Framing::Length), "{self:?}");
     }
 
-    /// As a whole response with `body`.
+    /// Asserts that this is a complete response with `body`.
     #[track_caller]
     pub(crate) fn is_answer(&self, body: &str) {
         assert_eq!((self.status, self.body.as_str()), (200, body), "{self:?}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use config::snapshot::Drain;
 use jobs::Runner;
 use ledger::IngestStats;
-use proxy::{Phase, Shared, Workers};
+use proxy::{Shared, ShutdownPhase, Workers};
 use spool::Reader;
 use store::Node;
 
@@ -42,7 +42,7 @@ impl RunningProxy {
     /// Waits at most `within` for requests in flight; returns the number of workers that panicked.
     async fn drain(self, within: Duration) -> usize {
         let Self { workers, shared } = self;
-        shared.shutdown.enter(Phase::Closing);
+        shared.shutdown.enter(ShutdownPhase::Closing);
         let mut joined = tokio::task::spawn_blocking(move || workers.join());
         let in_time = tokio::time::timeout(within, &mut joined).await;
         let panicked = match in_time {
@@ -52,7 +52,7 @@ impl RunningProxy {
                     in_flight = shared.capacity.in_flight(),
                     "the drain timeout has passed; requests in flight are aborted"
                 );
-                shared.shutdown.enter(Phase::Ending);
+                shared.shutdown.enter(ShutdownPhase::Ending);
                 joined.await
             }
         };

@@ -80,11 +80,6 @@ none uses Codex.
 The figures were measured on loopback, on 2026-11-20 (SDKs, Claude Code, Codex) and 2026-11-21 (others). Those of aider, opencode and gemini-cli are
 from an external audit.
 
-## Rejected keys
-
-In OpenAI's format, the message for a rejected key begins with `Incorrect API key provided`. LiteLLM 1.106.2 searches for these words: with them it raises
-an `AuthenticationError`, otherwise a `BadRequestError` (measured 2026-11-21).
-
 ## Paths that are not served
 
 Other parts of the providers' APIs are refused with 404 `route_not_found`, in the format of their path: files, batches, reranking, realtime,

@@ -50,9 +50,9 @@ pub(crate) struct Inference {
 pub(crate) async fn read(
     account: &mut RequestAccount,
     body: &mut IncomingBody,
-    asking: InferenceRequest<'_>,
+    request: InferenceRequest<'_>,
 ) -> Result<Inference, Problem> {
-    let InferenceRequest { called, format, client, held } = asking;
+    let InferenceRequest { called, format, client, held } = request;
     let head = account.request.head.clone();
     let coding = inflate::coding(&head)?;
     let bytes_max = account
@@ -72,27 +72,27 @@ pub(crate) async fn read(
     if let Some(coding) = coding {
         content = plain(coding, content, inflated, bytes_max).await?;
     }
-    let mut asked = ask(called, &head, &content).await?;
-    let resolved = scope::check_model(&client.principal.bounds, &asked.model).and_then(|()| {
+    let mut fields = ask(called, &head, &content).await?;
+    let resolved = scope::check_model(&client.principal.bounds, &fields.model).and_then(|()| {
         account
             .request
             .snapshot
             .traffic
-            .resolve_model(format, &asked.model)
-            .map_err(|why| unresolved(&why, &asked.model))
+            .resolve_model(format, &fields.model)
+            .map_err(|why| unresolved(&why, &fields.model))
     });
-    let ResolvedModel { provider, asked: asked_model, model, credits } = resolved.inspect_err(|_| {
+    let ResolvedModel { provider, asked: requested_model, model, credits } = resolved.inspect_err(|_| {
         if let Some(inference) = &mut account.inference {
-            inference.refused_model = Some(Arc::from(asked.model.as_str()));
+            inference.refused_model = Some(Arc::from(fields.model.as_str()));
         }
     })?;
     let call = Rc::new(InferenceCall {
         format,
-        asked_model,
+        requested_model,
         provider,
         model: model.clone(),
-        streamed: asked.stream,
-        billable: asked.billable,
+        streamed: fields.stream,
+        billable: fields.billable,
         free: called.endpoint.free(),
     });
     if let Some(inference) = &mut account.inference {
@@ -100,11 +100,11 @@ pub(crate) async fn read(
     }
     let mut charge = (!call.free).then(|| Charge::credits(credits));
     if let Some(charge) = &mut charge
-        && bound::is_asked(&client.limits)
+        && bound::is_required(&client.limits)
     {
         let at = account.request.worker().shared.clock.now();
         let holding = CallLimits { limits: &client.limits, budgets: &account.request.snapshot.traffic.budgets, at };
-        let extent = extent(called, &asked, &content).await?;
+        let extent = extent(called, &fields, &content).await?;
         let extent = extent.with_tool_rounds(holding.budgets.server_tool_rounds);
         let (provider, model) = (&call.provider, &*call.model);
         let searches = account.request.snapshot.traffic.always_searches(provider, model);
@@ -114,10 +114,10 @@ pub(crate) async fn read(
         let (bound, lowered) = holding.bound(&CallSize { extent: &extent, model, price, limits: most })?;
         (charge.tokens, charge.money) = (bound.tokens, bound.money);
         if let Some(lowered) = lowered {
-            asked = asked.with_limit(lowered);
+            fields = fields.with_limit(lowered);
         }
     }
-    let rewritten = asked.rewrite(&content, &model, true);
+    let rewritten = fields.rewrite(&content, &model, true);
     Ok(Inference { call, charge, body: rewritten.segments, usage_injected: rewritten.usage_injected })
 }
 
@@ -132,23 +132,23 @@ async fn ask(called: &EndpointCall<'_>, head: &Head, body: &Bytes) -> Result<Req
     if head.fields().is_repeated(KnownName::ContentType) {
         return Err(Problem::new(Refusal::BadRequest, "the body has two content types: send one"));
     }
-    let asked = if body.len() <= ON_WORKER_BYTES_MAX {
+    let fields = if body.len() <= ON_WORKER_BYTES_MAX {
         ai::request::read(called, content_type, body)
     } else {
         let (called, copy) = (called.clone().into_owned(), body.clone());
         let content_type = content_type.map(str::to_owned);
         off_worker(move || ai::request::read(&called, content_type.as_deref(), &copy)).await?
     };
-    asked.map_err(|error| Problem::new(Refusal::BadRequest, error.to_string()).of_param(error.field()))
+    fields.map_err(|error| Problem::new(Refusal::BadRequest, error.to_string()).of_param(error.field()))
 }
 
 /// Reads the extent of the request's maximum usage from the body.
-async fn extent(called: &EndpointCall<'_>, asked: &RequestFields, body: &Bytes) -> Result<Extent, Problem> {
+async fn extent(called: &EndpointCall<'_>, fields: &RequestFields, body: &Bytes) -> Result<Extent, Problem> {
     if body.len() <= ON_WORKER_BYTES_MAX {
-        return Ok(Extent::read(called, asked, body));
+        return Ok(Extent::read(called, fields, body));
     }
-    let (called, asked, body) = (called.clone().into_owned(), asked.clone(), body.clone());
-    off_worker(move || Extent::read(&called, &asked, &body)).await
+    let (called, fields, body) = (called.clone().into_owned(), fields.clone(), body.clone());
+    off_worker(move || Extent::read(&called, &fields, &body)).await
 }
 
 async fn off_worker<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
@@ -157,18 +157,18 @@ async fn off_worker<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
 }
 
 /// Returns the refusal of a model that no provider serves.
-pub(crate) fn no_model(asked: &str) -> Problem {
+pub(crate) fn no_model(model: &str) -> Problem {
     let message =
-        format!("no model {asked:?} is served here: GET /v1/models lists them, PROVIDER/MODEL names any other");
+        format!("no model {model:?} is served here: GET /v1/models lists them, PROVIDER/MODEL names any other");
     Problem::new(Refusal::ModelNotFound, message)
 }
 
-fn unresolved(why: &ResolveError, asked: &str) -> Problem {
+fn unresolved(why: &ResolveError, model: &str) -> Problem {
     match why {
-        ResolveError::NotFound => no_model(asked),
+        ResolveError::NotFound => no_model(model),
         ResolveError::Mismatch { path } => Problem::new(
             Refusal::FormatMismatch,
-            format!("the model {asked:?} speaks another format: call it at {path}"),
+            format!("the model {model:?} speaks another format: call it at {path}"),
         ),
     }
 }

@@ -131,7 +131,7 @@ impl Http1Call {
         Ok(())
     }
 
-    /// Returns the response.
+    /// Returns the response to this request.
     pub(crate) fn into_response(mut self, head: ResponseHead) -> (Box<RelayedHead>, Http1Download) {
         let bytes = self.connection.received.bytes.split_to(head.len()).freeze();
         let (framing, persists) = (head.framing(self.responds_to), head.persists(self.responds_to));

@@ -118,7 +118,7 @@ impl Http2Session {
             idle_since: Cell::new(Instant::now()),
         });
         let (kept, of) = (Rc::downgrade(&session), Rc::downgrade(pool));
-        drop(spawn(drive(connection, SilenceDetector { pings, gauge, read: 0, asked: false }, kept, of)));
+        drop(spawn(drive(connection, SilenceDetector { pings, gauge, read: 0, pinged: false }, kept, of)));
         session
     }
 
@@ -162,7 +162,7 @@ struct SilenceDetector {
     /// The bytes that were read up to the last check.
     read: u64,
     /// Whether a PING was sent and nothing has been received since.
-    asked: bool,
+    pinged: bool,
 }
 
 impl SilenceDetector {
@@ -171,10 +171,10 @@ impl SilenceDetector {
     fn is_gone(&mut self, cx: &mut Context<'_>, has_streams: bool) -> bool {
         let read = self.gauge.read();
         if std::mem::replace(&mut self.read, read) != read || !(has_streams || self.gauge.wrote_last()) {
-            self.asked = false;
+            self.pinged = false;
             return false;
         }
-        if std::mem::replace(&mut self.asked, true) {
+        if std::mem::replace(&mut self.pinged, true) {
             return true;
         }
         if let Some(pings) = &mut self.pings {
@@ -249,7 +249,7 @@ mod tests {
     /// bytes.
     fn looks() -> impl FnMut(u64, u64, bool) -> bool {
         let gauge = Gauge::new();
-        let mut quiet = SilenceDetector { pings: None, gauge: gauge.clone(), read: 0, asked: false };
+        let mut quiet = SilenceDetector { pings: None, gauge: gauge.clone(), read: 0, pinged: false };
         move |writes, reads, has_streams| {
             for (bytes, note) in [(reads, Gauge::note_read as fn(&Gauge, u64)), (writes, Gauge::note_written)] {
                 if bytes > 0 {
@@ -261,12 +261,12 @@ mod tests {
     }
 
     #[test]
-    fn upstream_without_a_word_is_asked_once_and_then_given_up() {
+    fn silent_upstream_is_pinged_once_and_then_given_up() {
         let mut looks = looks();
         assert!(!looks(0, 10, true));
-        assert!(!looks(0, 0, true), "asked");
+        assert!(!looks(0, 0, true), "pinged");
         assert!(!looks(0, 17, true), "it answered");
-        assert!(!looks(0, 0, true), "asked again");
+        assert!(!looks(0, 0, true), "pinged again");
         assert!(looks(0, 0, true), "no answer");
     }
 
@@ -275,14 +275,14 @@ mod tests {
         let mut looks = looks();
         assert!(!looks(0, 10, true));
         // A request is written, and its client disconnects before the check.
-        assert!(!looks(100, 0, false), "asked");
+        assert!(!looks(100, 0, false), "pinged");
         assert!(looks(100, 0, false), "no answer");
     }
 
     #[test]
     fn idle_upstream_that_answered_last_is_left_alone() {
         let mut looks = looks();
-        assert!(!looks(100, 0, true), "asked");
+        assert!(!looks(100, 0, true), "pinged");
         assert!(!looks(0, 10, true));
         for _ in 0..3 {
             assert!(!looks(0, 0, false));
@@ -297,14 +297,14 @@ mod tests {
     /// Sends responses to all streams but the last as small frames, until their windows are full. Then responds to the
     /// last stream.
     async fn fill_windows(mut stream: TcpStream, frame_bytes: u32) {
-        let (mut asked, mut head) = (0, [0; 9]);
+        let (mut requests, mut head) = (0, [0; 9]);
         stream.read_exact(&mut [0; 24]).await.unwrap();
         stream.write_all(&frame(4, 0, 0, &[])).await.unwrap();
-        while asked < STREAMS_MAX {
+        while requests < STREAMS_MAX {
             stream.read_exact(&mut head).await.unwrap();
             let length = u64::from(u32::from_be_bytes([0, head[0], head[1], head[2]]));
             tokio::io::copy(&mut (&mut stream).take(length), &mut tokio::io::sink()).await.unwrap();
-            asked += u32::from(head[3] == 1);
+            requests += u32::from(head[3] == 1);
         }
         let piece = vec![b'x'; usize::try_from(frame_bytes).unwrap()];
         for stream_no in (0..STREAMS_MAX - 1).map(|number| 2 * number + 1) {

@@ -41,7 +41,7 @@ fn request(path: &str, version: &str, options: &[&str]) -> String {
 
 /// Asserts that a response says what becomes of its connection, and that this happens.
 async fn check(client: &mut Client, received: &crate::wire::Received, version: &str, is_kept: bool, name: &str) {
-    // A client of HTTP/1.0 need not be told that its connection closes.
+    // HTTP/1.0 closes connections by default, so the response need not say it.
     if version == "1.1" || is_kept {
         assert_eq!(received.closes(), !is_kept, "{name}: {received:?}");
     }

@@ -9,15 +9,15 @@ use crate::gateway::Gateway;
 use crate::raw::Raw;
 use crate::wire::{Client, answer, configured, echo, noted, upstream};
 
-/// `timeouts.idle` and `timeouts.total`.
+/// The timeouts that the tests exceed.
 const TIMEOUTS: &str = "timeouts: {connect: 1s, idle: 600ms, first_byte: 600ms, total: 1500ms}\n";
-/// Between two bytes: never idle.
+/// The pause between two bytes, shorter than `timeouts.idle`.
 const PACE: Duration = Duration::from_millis(50);
-/// After the longest deadline, on a busy machine.
+/// The maximum time until a connection ends: the longest deadline, and time for a busy machine.
 const ENDS_WITHIN: Duration = Duration::from_secs(8);
 const OTHERS_WAIT_MAX: Duration = Duration::from_secs(3);
 
-/// What a slow client got: every byte of it, and after which time the connection ended.
+/// The bytes that a slow client received, and the time until its connection ended.
 struct Ending {
     bytes: Vec<u8>,
     after: Duration,

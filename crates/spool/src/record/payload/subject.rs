@@ -1,4 +1,5 @@
-//! The identity that a request was made as: the numbers of a key are a part of the base, other subjects a field.
+//! The subject of a request in a record. The row numbers of a key are in the base of the payload, other subjects in an
+//! optional field after it (docs/decisions/0026-spool-records.md).
 
 use access::{Caller, KeyNo, PlanId, Subject, SubjectKind, SubjectName, UserNo};
 use serde::{Deserialize, Serialize};

@@ -258,7 +258,7 @@ mod tests {
             let (accepted, _) = listener.accept().await.unwrap();
             let serving = spawn(async move {
                 let mut connection = h2::server::handshake(accepted).await.unwrap();
-                connection.accept().await.map(|asked| asked.map(drop))
+                connection.accept().await.map(|accepted| accepted.map(drop))
             });
             let gauge = Gauge::new();
             let opened = http2::open(Socket::new(Transport::Plain(stream), gauge.clone()), gauge).await.unwrap();
