@@ -1,7 +1,7 @@
 /** Users, plans, budgets and the audit log, against the seeded server. */
 import AxeBuilder from "@axe-core/playwright";
 
-import { at, expect, signIn, test } from "./pages";
+import { at, expect, showTheme, signIn, test } from "./pages";
 import { json } from "./server";
 
 test("a user is created, gets a link, is changed, suspended and activated", async ({ page, expected }) => {
@@ -172,7 +172,7 @@ test("dialogs and drawers have no serious accessibility problem, in both themes"
     await expect(page.getByRole("dialog").or(page.getByRole("complementary"))).toBeVisible();
     await page.waitForLoadState("networkidle");
     for (const colorScheme of ["light", "dark"] as const) {
-      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      await showTheme(page, colorScheme);
       const { violations } = await new AxeBuilder({ page }).analyze();
       const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
       expect(serious.map(({ id, nodes }) => `${path} ${id}: ${nodes.map(({ html }) => html).join(" ")}`)).toEqual([]);

@@ -1,7 +1,7 @@
 import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 
-import { at, expect, signIn, test } from "./pages";
+import { at, expect, showTheme, signIn, test } from "./pages";
 import { EMAIL, PASSWORD } from "./server";
 
 const PAGES = [
@@ -28,7 +28,7 @@ for (const [path, heading] of PAGES) {
     expected.push("401");
     if (path !== "/dashboard/login") await signIn(page);
     for (const colorScheme of ["light", "dark"] as const) {
-      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      await showTheme(page, colorScheme);
       await page.goto(at(path));
       await expect(page.getByRole("heading", { name: heading, exact: true }).first()).toBeVisible();
       await page.waitForLoadState("networkidle");

@@ -1,6 +1,6 @@
 import AxeBuilder from "@axe-core/playwright";
 
-import { at, expect, signIn, test } from "./pages";
+import { at, expect, showTheme, signIn, test } from "./pages";
 
 test("the palette and the shortcuts open pages without a mouse", async ({ page }) => {
   await signIn(page);
@@ -10,7 +10,7 @@ test("the palette and the shortcuts open pages without a mouse", async ({ page }
   const field = page.getByRole("combobox", { name: "Search or jump to" });
   await expect(field).toBeFocused();
   for (const colorScheme of ["light", "dark"] as const) {
-    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    await showTheme(page, colorScheme);
     const { violations } = await new AxeBuilder({ page }).include(".palette").analyze();
     expect(violations.filter(({ impact }) => impact === "serious" || impact === "critical").map(({ id }) => id)).toEqual([]);
   }

@@ -2,7 +2,7 @@
 import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 
-import { expect, test } from "./pages";
+import { expect, showTheme, test } from "./pages";
 import { type Server, run, startServer } from "./server";
 
 const PASSWORD = "seven herons over the weir";
@@ -23,10 +23,10 @@ test.afterAll(() => server.stop());
 /** `SETUP_SCREENSHOTS=FOLDER` keeps a picture of each step, for people. */
 async function looksRight(page: Page, step: string): Promise<void> {
   for (const colorScheme of ["light", "dark"] as const) {
-    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    await showTheme(page, colorScheme);
     const { violations } = await new AxeBuilder({ page }).analyze();
     const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-    expect(serious.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`)).toEqual([]);
+    expect(serious.map(({ id, nodes }) => `${colorScheme} ${id}: ${nodes.map(({ html, any }) => `${html} ${any[0]?.message ?? ""}`).join(" ")}`)).toEqual([]);
     const shots = process.env.SETUP_SCREENSHOTS;
     for (const width of [360, 1920, 1280]) {
       await page.setViewportSize({ width, height: 900 });

@@ -6,7 +6,7 @@ test("usage is shown by model, key and route; range, step and measure are in the
   await signIn(page);
   await page.goto(at("/dashboard/usage"));
   const models = page.getByRole("table", { name: "by model" });
-  await expect(models.getByRole("row", { name: /mock\/tokens-400/ })).toContainText("834");
+  await expect(models.getByRole("row", { name: /mock\/tokens-400 / })).toContainText("834");
   await expect(models.getByRole("row", { name: /mock\/500/ })).toContainText("100.00 %");
   await expect(page.getByRole("figure", { name: /^Spend per day by model: \$/ })).toBeVisible();
 

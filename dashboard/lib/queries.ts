@@ -3,6 +3,7 @@
 /** The server state that more than one page reads. */
 
 import { type UseQueryResult, useQuery } from "@tanstack/react-query";
+import { useSyncExternalStore } from "react";
 
 import { type ApiError, type Schemas, api } from "@/lib/api";
 
@@ -12,7 +13,16 @@ export type Overview = Schemas["Overview"];
 
 /** The brand, the addresses and the way to sign up; public. */
 export function useSite(): UseQueryResult<Site, ApiError> {
-  return useQuery({ queryKey: ["site"], queryFn: ({ signal }) => api("get", "/api/site", { signal }), staleTime: 300_000 });
+  const isHydrated = useHydrated();
+  const queryKey = isHydrated ? ["site"] : ["site", "hydration"];
+  return useQuery({ queryKey, queryFn: ({ signal }) => api("get", "/api/site", { signal }), staleTime: 300_000, enabled: isHydrated });
+}
+
+const never = (): (() => void) => () => undefined;
+
+/** False while the component takes over the exported markup, which has nothing of what was fetched meanwhile. */
+function useHydrated(): boolean {
+  return useSyncExternalStore(never, () => true, () => false);
 }
 
 /** The signed-in user; fails with 401 for anybody else. */
