@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::aggregation::PreloggedPart;
 use crate::answer::Problem;
 use crate::attempt::Attempt;
-use crate::capacity::KeyPermit;
+use crate::capacity::{KeyPermit, TunnelPermit};
 use crate::request::RequestContext;
 use crate::upstream::destination::Destination;
 
@@ -42,6 +42,8 @@ pub(crate) struct RequestAccount {
     pub(crate) attempt: Option<Attempt>,
     /// The attempts that have ended.
     pub(crate) attempts: Vec<meter::Attempt>,
+    /// The permit of a request that may become a tunnel.
+    pub(crate) tunnel: Option<TunnelPermit>,
     pub(crate) request_bytes: u64,
     pub(crate) response_bytes: u64,
     pub(crate) status: u16,
@@ -135,6 +137,7 @@ impl RequestAccount {
             destination: None,
             attempt: None,
             attempts: Vec::new(),
+            tunnel: None,
             request_bytes: 0,
             response_bytes: 0,
             status: 0,

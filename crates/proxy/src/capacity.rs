@@ -19,6 +19,9 @@ const IN_FLIGHT_MAX: u32 = 10_000;
 /// disconnect early must not use all permits.
 const READ_ON_MAX: u32 = IN_FLIGHT_MAX / 10;
 
+/// Maximum number of tunnels, which may last long. The other permits of requests remain for requests.
+const TUNNELS_MAX: u32 = IN_FLIGHT_MAX / 2;
+
 /// The bounds of the process, which its workers share.
 #[derive(Debug)]
 pub struct Capacity {
@@ -28,6 +31,7 @@ pub struct Capacity {
     per_address_max: u32,
     in_flight: AtomicU32,
     read_on: AtomicU32,
+    tunnels: AtomicU32,
     shares: Shares,
 }
 
@@ -37,6 +41,10 @@ pub(crate) struct ConnectionPermit {
     capacity: Arc<Capacity>,
     address: IpAddr,
 }
+
+/// The permit of a tunnel. Dropping it releases the tunnel's place.
+#[derive(Debug)]
+pub(crate) struct TunnelPermit(Arc<Capacity>);
 
 /// The permit of a request. Dropping it releases the request's place.
 #[derive(Debug)]
@@ -95,6 +103,7 @@ impl Capacity {
             per_address_max: connections.per_address,
             in_flight: AtomicU32::new(0),
             read_on: AtomicU32::new(0),
+            tunnels: AtomicU32::new(0),
             shares: Shares::new(buffered_bytes_max, connections.in_flight_per_key),
         })
     }
@@ -141,6 +150,12 @@ impl Capacity {
     pub(crate) fn read_on(self: &Arc<Self>) -> Result<DetachedPermit, CapacityExceeded> {
         raise(&self.read_on, READ_ON_MAX)?;
         Ok(DetachedPermit(self.clone()))
+    }
+
+    /// Counts a tunnel. Returns an error if [`TUNNELS_MAX`] is reached.
+    pub(crate) fn tunnel(self: &Arc<Self>) -> Result<TunnelPermit, CapacityExceeded> {
+        raise(&self.tunnels, TUNNELS_MAX)?;
+        Ok(TunnelPermit(self.clone()))
     }
 
     /// Counts a request in flight of a subject and, for a key, of its user. Returns the bound that is reached as an
@@ -230,6 +245,12 @@ impl Drop for DetachedPermit {
     }
 }
 
+impl Drop for TunnelPermit {
+    fn drop(&mut self) {
+        self.0.tunnels.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.capacity.connections.fetch_sub(1, Ordering::Relaxed);
@@ -271,6 +292,15 @@ mod tests {
         assert_eq!(places.len(), 1_000);
         drop(places);
         assert!(capacity.read_on().is_ok());
+    }
+
+    #[test]
+    fn tunnels_have_a_part_of_the_places() {
+        let capacity = Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 0);
+        let places: Vec<TunnelPermit> = std::iter::from_fn(|| capacity.tunnel().ok()).collect();
+        assert_eq!(places.len(), 5_000);
+        drop(places);
+        assert!(capacity.tunnel().is_ok());
     }
 
     #[test]

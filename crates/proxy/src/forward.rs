@@ -12,7 +12,7 @@ use crate::account::RequestAccount;
 use crate::answer::Problem;
 use crate::forward::attempt::{AttemptOutcome, SendAttempt};
 use crate::upload::{Progress, Upload, UploadError};
-use crate::upstream::connect::{ConnectError, NewConnection, connect};
+use crate::upstream::connect::{ConnectError, NewConnection, OfferedProtocols, connect};
 use crate::upstream::destination::Destination;
 use crate::upstream::download::Download;
 use crate::upstream::http1::Http1Connection;
@@ -90,7 +90,11 @@ pub(crate) async fn forward(account: &mut RequestAccount, outgoing: Outgoing) ->
     let mut repeats = 0;
     loop {
         let is_repeatable = repeatable && upload.is_empty();
-        let (channel, now) = channel(account, pool, repeats, is_repeatable).await?;
+        let (channel, now) = if head.upgrades {
+            Box::pin(upgradable(account, pool)).await?
+        } else {
+            channel(account, pool, repeats, is_repeatable).await?
+        };
         progress.begin(now);
         let sending = SendAttempt { account, head: &head, pool, progress: &progress, repeatable, repeats, now };
         let tried = match channel {
@@ -148,6 +152,17 @@ async fn http2_channel(account: &RequestAccount, pool: &Rc<Pool>) -> Result<(Cha
     }
 }
 
+/// Opens a connection that may become a tunnel: one of HTTP/1.1, which no other request has used.
+async fn upgradable(account: &RequestAccount, pool: &Pool) -> Result<(Channel, Instant), Problem> {
+    match connected(account, pool, OfferedProtocols::Http1).await? {
+        NewConnection::Http1(link) => Ok((Channel::Http1(link), Instant::now())),
+        NewConnection::Http2(_) => {
+            let message = "the upstream speaks HTTP/2 only, over which no WebSocket is opened";
+            Err(Problem::new(Refusal::UpstreamProtocol, message))
+        }
+    }
+}
+
 /// Opens a connection. Other requests may wait for the end of `dialing`.
 async fn dial(
     account: &RequestAccount,
@@ -155,17 +170,7 @@ async fn dial(
     dialing: Option<PendingConnection>,
 ) -> Result<(Channel, Instant), Problem> {
     let within = account.timeouts().connect;
-    let refuse = |error: &ConnectError| {
-        Problem::new(Refusal::UpstreamConnect, "the upstream cannot be reached; it received nothing").because(error)
-    };
-    let connected = match timeout(within, connect(&account.request.worker().connector, &pool.origin, within)).await {
-        Ok(result) => result.map_err(|error| refuse(&error))?,
-        Err(late) => {
-            let message = "the upstream did not accept the connection in time; it received nothing";
-            return Err(Problem::new(Refusal::UpstreamConnect, message).because(&late));
-        }
-    };
-    let channel = match connected {
+    let channel = match connected(account, pool, OfferedProtocols::All).await? {
         NewConnection::Http1(link) => {
             pool.has_spoken(OriginProtocol::Http1);
             Channel::Http1(link)
@@ -177,4 +182,19 @@ async fn dial(
     };
     drop(dialing);
     Ok((channel, Instant::now()))
+}
+
+/// Opens a connection within `timeouts.connect`.
+async fn connected(account: &RequestAccount, pool: &Pool, offered: OfferedProtocols) -> Result<NewConnection, Problem> {
+    let within = account.timeouts().connect;
+    let refuse = |error: &ConnectError| {
+        Problem::new(Refusal::UpstreamConnect, "the upstream cannot be reached; it received nothing").because(error)
+    };
+    match timeout(within, connect(&account.request.worker().connector, &pool.origin, offered, within)).await {
+        Ok(result) => result.map_err(|error| refuse(&error)),
+        Err(late) => {
+            let message = "the upstream did not accept the connection in time; it received nothing";
+            Err(Problem::new(Refusal::UpstreamConnect, message).because(&late))
+        }
+    }
 }

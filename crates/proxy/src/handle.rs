@@ -62,8 +62,14 @@ pub(crate) async fn handle(received: ReceivedRequest) -> ClientResponse {
     };
     let response = match served {
         Ok(Handled::Relayed(relayed)) => relay(account, relayed),
-        Ok(Handled::Own(response, rate)) => finish(&mut account, response, rate, Outcome::Completed),
-        Err(EarlyResponse::Respond(response)) => finish(&mut account, *response, None, Outcome::Completed),
+        Ok(Handled::Own(response, rate)) => {
+            let closes = !has_whole_body(&account, &mut body).await;
+            finish(&mut account, response, rate, Outcome::Completed).closing(closes)
+        }
+        Err(EarlyResponse::Respond(response)) => {
+            let closes = !has_whole_body(&account, &mut body).await;
+            finish(&mut account, *response, None, Outcome::Completed).closing(closes)
+        }
         Err(EarlyResponse::Refuse(problem)) => refuse(&mut account, &mut body, problem).await,
     };
     let response = match page {
@@ -131,10 +137,15 @@ async fn refuse(account: &mut RequestAccount, body: &mut IncomingBody, mut probl
     let dialect = dialect::dialect(&snapshot.traffic, &account.request.head);
     let (quota_status, domain) = (snapshot.traffic.quota_status, snapshot.process.brand.slug());
     let response = problem.into_response(Rendering { dialect, quota_status, domain }, account.request.id);
-    // A connection on which a part of the body is unread cannot receive another request.
-    let is_sent = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.is_whole());
-    let closes = !(is_sent || body.discard().await);
+    let closes = !has_whole_body(account, body).await;
     finish(account, response, None, outcome).closing(closes)
+}
+
+/// Returns whether the whole body was sent upstream or has arrived; a small rest is read first. A connection on which a
+/// part of a body is unread cannot receive another request.
+async fn has_whole_body(account: &RequestAccount, body: &mut IncomingBody) -> bool {
+    let is_sent = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.is_whole());
+    is_sent || body.discard().await
 }
 
 fn relay(mut account: Box<RequestAccount>, relayed: RelayedResponse) -> ClientResponse {

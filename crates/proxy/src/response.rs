@@ -58,7 +58,7 @@ impl ClientHead {
     pub(crate) fn announced(&self, length: Option<u64>) -> Announced {
         match self {
             // RFC 9110, 8.6.
-            Self::Own(StatusCode::NO_CONTENT, _) => Announced::Nothing,
+            Self::Own(StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED, _) => Announced::Nothing,
             Self::Own(..) => Announced::Length(length.unwrap_or(0)),
             Self::Relayed(relayed) => relayed.head.announced(),
         }

@@ -96,7 +96,7 @@ fn action(reader: &Reader<'_>, route: &RouteInput, upstreams: &Upstreams) -> Opt
     if let Some(name) = &route.upstreams {
         return upstream(reader, name, upstreams).map(Action::Forward);
     }
-    let of_upstreams = ["credits", "allow_headers", "upgrades"].into_iter().filter(|key| location.has(key));
+    let of_upstreams = ["credits", "events", "allow_headers", "upgrades"].into_iter().filter(|key| location.has(key));
     for key in of_upstreams {
         let message = format!("`{}` has no upstream, so `{key}` has no effect", location.path);
         reader.report(Problem::new(Code::BadValue, location.at, message).expected(format!("no `{key}`")));

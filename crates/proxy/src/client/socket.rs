@@ -34,6 +34,8 @@ pub(crate) struct ClientSocket {
     received: ReceiveBuffer,
     /// The content of the current request.
     content: ContentReader,
+    /// Whether the connection has become a tunnel, after which it serves no request.
+    is_tunnel: bool,
     /// The number of the current request. The body of an earlier request reads nothing.
     request: u64,
     interim: InterimResponse,
@@ -57,6 +59,7 @@ impl ClientSocket {
             deadlines,
             received: ReceiveBuffer::default(),
             content: ContentReader::new(Framing::Empty),
+            is_tunnel: false,
             request: 0,
             interim: InterimResponse::NotExpected,
             watcher: None,
@@ -102,6 +105,7 @@ impl ClientSocket {
     /// Makes all further bytes content of the current request: the connection becomes a tunnel.
     pub(crate) fn begin_tunnel(&mut self) {
         self.content = ContentReader::new(Framing::Tunnel);
+        self.is_tunnel = true;
     }
 
     /// Takes the trailers at the end of the current request's content.
@@ -134,6 +138,8 @@ impl ClientSocket {
                 return Poll::Ready(Some(Err(RequestBodyError::Io(error))));
             }
             match ready!(self.poll_receive(cx)) {
+                // In a tunnel, each direction ends by itself.
+                Ok(0) if self.is_tunnel => return Poll::Ready(None),
                 Ok(0) => return Poll::Ready(Some(Err(RequestBodyError::Truncated))),
                 Ok(_) => {}
                 Err(error) => return Poll::Ready(Some(Err(RequestBodyError::Io(error)))),

@@ -95,10 +95,6 @@ impl SendAttempt<'_> {
 
     pub(super) async fn on_http2(self, slot: StreamSlot, upload: Upload) -> Result<AttemptOutcome, Problem> {
         let (account, progress) = (self.account, self.progress);
-        if self.head.upgrades {
-            let message = "the upstream speaks HTTP/2, over which no WebSocket is opened";
-            return Err(Problem::new(Refusal::UpstreamProtocol, message));
-        }
         let head = call::head(self.head, &upload).map_err(|error| {
             Problem::new(Refusal::BadRequest, "the request cannot be sent over HTTP/2").because(&error)
         })?;

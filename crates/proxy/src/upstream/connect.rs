@@ -47,6 +47,15 @@ pub(crate) struct Connector {
     pub(crate) buffers: Rc<Buffers>,
 }
 
+/// The protocols that a TLS handshake offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OfferedProtocols {
+    /// Only HTTP/1.1, because the connection is to become a tunnel.
+    All,
+    /// HTTP/1.1 only: the connection is to become a tunnel.
+    Http1,
+}
+
 /// A new connection with its protocol.
 pub(crate) enum NewConnection {
     Http1(Box<Http1Connection>),
@@ -68,6 +77,7 @@ pub fn tls_config() -> Arc<rustls::ClientConfig> {
 pub(crate) async fn connect(
     connector: &Connector,
     origin: &Origin,
+    offered: OfferedProtocols,
     within: Duration,
 ) -> Result<NewConnection, ConnectError> {
     let stream = tcp(origin, within).await?;
@@ -78,8 +88,15 @@ pub(crate) async fn connect(
         Scheme::H2c => (Transport::Plain(stream), true),
         Scheme::Https => {
             let name = ServerName::try_from(origin.host.clone()).map_err(|_| ConnectError::Name)?;
-            let stream =
-                TlsConnector::from(connector.tls.clone()).connect(name, stream).await.map_err(ConnectError::Tls)?;
+            let tls = match offered {
+                OfferedProtocols::All => connector.tls.clone(),
+                OfferedProtocols::Http1 => {
+                    let mut tls = rustls::ClientConfig::clone(&connector.tls);
+                    tls.alpn_protocols = vec![ALPN_HTTP1.to_vec()];
+                    Arc::new(tls)
+                }
+            };
+            let stream = TlsConnector::from(tls).connect(name, stream).await.map_err(ConnectError::Tls)?;
             let chosen = stream.get_ref().1.alpn_protocol() == Some(ALPN_HTTP2);
             (Transport::Tls(Box::new(stream)), chosen)
         }

@@ -187,3 +187,44 @@ async fn unasked_switch_is_upstream_protocol_on_a_route_with_websockets() {
     client.call(OPEN).await.is_refusal(426, "upgrade_required");
     assert_eq!(noted(&raw), [""; 0]);
 }
+
+#[tokio::test]
+async fn last_bytes_of_a_client_that_leaves_reach_the_upstream() {
+    let raw = Raw::start(|mut conn: Conn| async move {
+        let Some(_) = conn.request().await else { return };
+        conn.say(ACCEPTED).await;
+        let mut received = Vec::new();
+        conn.stream.read_to_end(&mut received).await.unwrap();
+        conn.note(&format!("{} bytes", received.len()));
+        conn.say("and farewell").await;
+    })
+    .await;
+    let gateway = permitting(&raw, "");
+    let mut client = opened(&gateway).await;
+    client.send(vec![b'x'; 300_000]).await;
+    client.half_close().await;
+    client.reads("and farewell").await;
+    client.ends().await;
+    let mut client = opened(&gateway).await;
+    client.send(vec![b'x'; 1000]).await;
+    drop(client);
+    for _ in 0..200 {
+        if noted(&raw).len() == 2 {
+            break;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(noted(&raw), ["300000 bytes", "1000 bytes"]);
+}
+
+#[tokio::test]
+async fn only_a_get_without_content_asks_for_a_tunnel() {
+    let raw = echo().await;
+    let gateway = permitting(&raw, "");
+    for request in [OPEN.replace("GET", "POST"), OPEN.replace("host: x", "host: x\r\ncontent-length: 2") + "hi"] {
+        let mut client = Client::connect(&gateway).await;
+        let received = client.call(request).await;
+        assert_eq!((received.status, received.one("upgrade")), (200, None), "{received:?}");
+    }
+    assert_eq!(noted(&raw).len(), 2);
+}

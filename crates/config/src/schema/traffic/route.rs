@@ -42,6 +42,7 @@ section! {
         later: host, headers, query, strategy, labels, rate_limit, rate_limits, timeouts, fallback, transformations,
             cors, cache, addresses, compression;
         rules: Rule::ExactlyOne(&["upstreams", "respond", "redirect"]), Rule::Requires("credits", "upstreams"),
+            Rule::Requires("events", "upstreams"),
             Rule::Requires("allow_headers", "upstreams"), Rule::Requires("upgrades", "upstreams");
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct RequestWriter {
     queue: WriteQueue,
     has_ended: bool,
     is_flushed: bool,
+    /// Whether the end of the body closes this direction of the connection, which has become a tunnel.
+    is_tunnel: bool,
 }
 
 impl RequestWriter {
@@ -49,13 +51,13 @@ impl RequestWriter {
         let is_chunked = announced == Announced::Chunked;
         let has_ended = upload.is_end_stream();
         let socket = connection.socket.clone();
-        Ok(Self { socket, upload, is_chunked, queue, has_ended, is_flushed: true })
+        Ok(Self { socket, upload, is_chunked, queue, has_ended, is_flushed: true, is_tunnel: false })
     }
 
     /// Creates a writer for what follows the head of a request whose connection has become a tunnel.
     pub(super) fn tunnel(connection: &Http1Connection, upload: Upload) -> Self {
         let (socket, queue) = (connection.socket.clone(), connection.buffers.take_queue());
-        Self { socket, upload, is_chunked: false, queue, has_ended: false, is_flushed: true }
+        Self { socket, upload, is_chunked: false, queue, has_ended: false, is_flushed: true, is_tunnel: true }
     }
 
     /// Returns the body from its beginning. Nothing of the request may have been written.
@@ -77,6 +79,10 @@ impl RequestWriter {
                     let mut socket = self.socket.borrow_mut();
                     ready!(Pin::new(&mut *socket).poll_flush(cx)).map_err(Http1CallError::Io)?;
                     self.is_flushed = true;
+                }
+                if self.has_ended && self.is_tunnel {
+                    let mut socket = self.socket.borrow_mut();
+                    ready!(Pin::new(&mut *socket).poll_shutdown(cx)).map_err(Http1CallError::Io)?;
                 }
                 return if self.has_ended { Poll::Ready(Ok(())) } else { Poll::Pending };
             }

@@ -180,3 +180,23 @@ async fn interim_responses_of_an_upstream_are_skipped() {
         assert_eq!(received.one("link"), None);
     }
 }
+
+#[tokio::test]
+async fn own_responses_to_requests_with_a_body_keep_or_announce_the_end_of_the_connection() {
+    let gateway = Gateway::plain(
+        "ai: {enabled: false}\nroutes: [{path: /old, auth: {type: none}, redirect: {to: /new}}, \
+         {path: /empty, auth: {type: none}, respond: {status: 304}}]\n",
+    );
+    let mut client = Client::connect(&gateway).await;
+    for _ in 0..2 {
+        let received = client.call("POST /old HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nhi").await;
+        assert_eq!((received.status, received.one("location"), received.closes()), (307, Some("/new"), false));
+    }
+    let received = client.call("GET /empty HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert_eq!((received.status, received.one("content-length")), (304, None), "{received:?}");
+    let received = client.call("POST /old HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999\r\n\r\nhi").await;
+    assert_eq!((received.status, received.closes()), (413, true), "{received:?}");
+    let mut client = Client::connect(&gateway).await;
+    let received = client.call("POST /old HTTP/1.1\r\nhost: x\r\ncontent-length: 9999999\r\n\r\nhi").await;
+    assert_eq!((received.status, received.closes()), (307, true), "{received:?}");
+}
