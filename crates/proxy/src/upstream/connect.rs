@@ -50,7 +50,7 @@ pub(crate) struct Connector {
 /// The protocols that a TLS handshake offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OfferedProtocols {
-    /// Only HTTP/1.1, because the connection is to become a tunnel.
+    /// HTTP/2 is preferred to HTTP/1.1.
     All,
     /// HTTP/1.1 only: the connection is to become a tunnel.
     Http1,
