@@ -63,12 +63,11 @@ pub(crate) async fn handle(received: ReceivedRequest) -> ClientResponse {
     let response = match served {
         Ok(Handled::Relayed(relayed)) => relay(account, relayed),
         Ok(Handled::Own(response, rate)) => {
-            let closes = !has_whole_body(&account, &mut body).await;
-            finish(&mut account, response, rate, Outcome::Completed).closing(closes)
+            finish(&mut account, &mut body, OwnResponse { response, rate, outcome: Outcome::Completed }).await
         }
         Err(EarlyResponse::Respond(response)) => {
-            let closes = !has_whole_body(&account, &mut body).await;
-            finish(&mut account, *response, None, Outcome::Completed).closing(closes)
+            let own = OwnResponse { response: *response, rate: None, outcome: Outcome::Completed };
+            finish(&mut account, &mut body, own).await
         }
         Err(EarlyResponse::Refuse(problem)) => refuse(&mut account, &mut body, problem).await,
     };
@@ -137,15 +136,7 @@ async fn refuse(account: &mut RequestAccount, body: &mut IncomingBody, mut probl
     let dialect = dialect::dialect(&snapshot.traffic, &account.request.head);
     let (quota_status, domain) = (snapshot.traffic.quota_status, snapshot.process.brand.slug());
     let response = problem.into_response(Rendering { dialect, quota_status, domain }, account.request.id);
-    let closes = !has_whole_body(account, body).await;
-    finish(account, response, None, outcome).closing(closes)
-}
-
-/// Returns whether the whole body was sent upstream or has arrived; a small rest is read first. A connection on which a
-/// part of a body is unread cannot receive another request.
-async fn has_whole_body(account: &RequestAccount, body: &mut IncomingBody) -> bool {
-    let is_sent = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.is_whole());
-    is_sent || body.discard().await
+    finish(account, body, OwnResponse { response, rate: None, outcome }).await
 }
 
 fn relay(mut account: Box<RequestAccount>, relayed: RelayedResponse) -> ClientResponse {
@@ -158,16 +149,22 @@ fn relay(mut account: Box<RequestAccount>, relayed: RelayedResponse) -> ClientRe
     ClientResponse::relayed(head, gateway, body).closing(closes)
 }
 
-/// Ends a request to which the gateway itself responds.
-fn finish(
-    account: &mut RequestAccount,
+/// A response of the gateway, with the state of the client's rate limit.
+struct OwnResponse {
     response: Response<Bytes>,
     rate: Option<RateLevel>,
     outcome: Outcome,
-) -> ClientResponse {
+}
+
+/// Ends a request to which the gateway itself responds. A small rest of the body is read first. A connection on which a
+/// part of a body is unread cannot receive another request.
+async fn finish(account: &mut RequestAccount, body: &mut IncomingBody, own: OwnResponse) -> ClientResponse {
+    let OwnResponse { response, rate, outcome } = own;
+    let is_sent = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.is_whole());
+    let closes = !(is_sent || body.discard().await);
     account.answers(response.status().as_u16());
     account.relayed(response.body().len());
     account.finish(outcome, None);
     let now = account.request.worker().shared.clock.now();
-    ClientResponse::own(response, GatewayFields { id: account.request.id_text, rate, now })
+    ClientResponse::own(response, GatewayFields { id: account.request.id_text, rate, now }).closing(closes)
 }

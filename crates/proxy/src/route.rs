@@ -108,7 +108,7 @@ fn not_found(traffic: &Traffic, head: &Head) -> Problem {
     }
 }
 
-/// Whether the client has a WebSocket in mind, although its request may lack a part (RFC 6455, 4.1).
+/// Whether `Upgrade` names WebSocket, even if the request lacks `Connection: upgrade` (RFC 6455, 4.1).
 fn names_websocket(head: &Head) -> bool {
     head.get(KnownName::Upgrade).is_some_and(is_websocket)
 }

@@ -33,7 +33,7 @@ export function useKeyBudgets(id: string): UseQueryResult<Schemas["Budget"][], A
   return useQuery({
     queryKey: ["key-budgets", id],
     queryFn: async ({ signal }) => (await api("get", "/api/usage/today", { query: { key_id: id }, signal })).budgets,
-    // A form that is open keeps what was typed; the next one reads again.
+    // An open form keeps the text of its reader. The next form reads the limits again.
     staleTime: 0,
     gcTime: 0,
     refetchOnWindowFocus: false,

@@ -93,7 +93,7 @@ function EditUserDialog({ user, onClose }: { user: User; onClose(): void }) {
   const isSelf = useMe().data?.user.id === user.id;
   const shape = z.object({ name: nameShape(t), plan: z.string(), role: z.string() });
   const form = useForm(shape, { name: user.name, plan: user.plan, role: user.role }, async ({ name, plan, role }) => {
-    // Only what was changed, so that a change of somebody else at the same time stays.
+    // The request contains only the changed fields, so that it does not undo the change of another admin.
     const body = {
       ...(name !== user.name && { name }),
       ...(plan !== user.plan && { plan }),

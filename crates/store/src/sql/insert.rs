@@ -10,7 +10,7 @@ use crate::sql::{Arguments, StoreKind, Transaction, Value};
 /// Numbers of rows per statement of SQLite, tried in this order. Few texts exist, so that each stays prepared. A statement
 /// of several rows saves each page before its first change, and is a message to the thread of the connection.
 const SIZES_OF_SQLITE: [usize; 5] = [256, 64, 16, 4, 1];
-/// Numbers of rows per statement of PostgreSQL, which plans long statements slowly.
+/// Numbers of rows per statement of PostgreSQL, for which longer statements were not measured.
 const SIZES_OF_POSTGRES: [usize; 4] = [64, 16, 4, 1];
 
 /// An `INSERT` of any number of rows.
