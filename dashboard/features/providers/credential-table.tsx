@@ -1,12 +1,12 @@
 "use client";
 
-import * as Menu from "@radix-ui/react-dropdown-menu";
 import { type ColumnDef, createColumnHelper } from "@tanstack/react-table";
 import { clsx } from "clsx";
-import { Ellipsis, KeyRound, Pencil, Trash2 } from "lucide-react";
+import { KeyRound, Pencil, Trash2 } from "lucide-react";
 import { useMemo } from "react";
 
-import { Button, buttonClass } from "@/components/ui/button";
+import { ActionMenu, type MenuAction } from "@/components/ui/action-menu";
+import { Button } from "@/components/ui/button";
 import { DataTable } from "@/components/ui/data-table";
 import type { Credential } from "@/features/providers/use-providers";
 import type { CredentialTest } from "@/features/providers/use-tests";
@@ -118,29 +118,14 @@ function Outcome({ text, ok = false }: { text: string; ok?: boolean }) {
   );
 }
 
-/** The menu of a credential. It is not modal, because Radix would insert a style element, which the policy forbids. */
+/** The menu of a credential. */
 function Actions({ credential, onTask }: { credential: Credential; onTask(task: CredentialTask): void }) {
   const t = useMessages();
-  const items = [
-    { kind: "replace", icon: KeyRound, label: t.providers.replace },
-    { kind: "rename", icon: Pencil, label: t.providers.rename },
-    { kind: "remove", icon: Trash2, label: t.providers.remove },
-  ] as const;
-  return (
-    <Menu.Root modal={false}>
-      <Menu.Trigger className={buttonClass({ look: "ghost", size: "small", icon: true })} aria-label={t.providers.actionsFor(nameOf(credential))}>
-        <Ellipsis className="i" aria-hidden />
-      </Menu.Trigger>
-      <Menu.Portal>
-        <Menu.Content className="menu" align="end" sideOffset={4}>
-          {items.map(({ kind, icon: Icon, label }) => (
-            <Menu.Item key={kind} className={kind === "remove" ? "bad" : undefined} onSelect={() => onTask({ kind, credential })}>
-              <Icon className="i s" aria-hidden />
-              {label}
-            </Menu.Item>
-          ))}
-        </Menu.Content>
-      </Menu.Portal>
-    </Menu.Root>
-  );
+  const task = (kind: CredentialTask["kind"]) => () => onTask({ kind, credential });
+  const actions: MenuAction[] = [
+    { name: t.providers.replace, icon: KeyRound, onSelect: task("replace") },
+    { name: t.providers.rename, icon: Pencil, onSelect: task("rename") },
+    { name: t.providers.remove, icon: Trash2, isDangerous: true, onSelect: task("remove") },
+  ];
+  return <ActionMenu label={t.providers.actionsFor(nameOf(credential))} actions={actions} />;
 }
