@@ -64,7 +64,7 @@ async fn answer(
     lookups: Vec<Lookup>,
 ) -> Result<(), BacklogError> {
     let hashes: Vec<KeyHash> = lookups.iter().map(|lookup| lookup.hash).collect();
-    let known = tokio::time::timeout(ANSWER, know(&store, &decrypted_credentials, &counting, &hashes))
+    let known = tokio::time::timeout(ANSWER, know_surely(&store, &decrypted_credentials, &counting, &hashes))
         .await
         .unwrap_or_else(|_| Err(DatabaseError::timed_out().into()));
     for Lookup { hash, reply } in lookups {
@@ -76,6 +76,22 @@ async fn answer(
         let _ = reply.send(found);
     }
     known.map(|_| ())
+}
+
+/// Looks up keys with [`know`], once more for each connection that may have been closed since its last use. Otherwise
+/// a revoked key that is still cached would be accepted, as in an outage.
+async fn know_surely(
+    store: &Store,
+    decrypted_credentials: &Arc<DecryptedCredentials>,
+    counting: &Counting,
+    hashes: &[KeyHash],
+) -> Result<HashMap<KeyHash, LookupResult>, BacklogError> {
+    for _ in 0..=READERS {
+        if let Ok(known) = know(store, decrypted_credentials, counting, hashes).await {
+            return Ok(known);
+        }
+    }
+    know(store, decrypted_credentials, counting, hashes).await
 }
 
 /// Looks up the principals of keys, with their provider credentials and budgets.

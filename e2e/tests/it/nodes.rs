@@ -63,7 +63,11 @@ impl NodePair {
 
     /// Asserts that every worker of the second server refuses the request with `code` within [`WITHIN`] after `since`.
     async fn refused(&self, since: &Canary, what: &str, code: &str, ask: impl AsyncFn(&Gateway) -> Value) {
-        let is_refused = async || (ask(&self.other).await["error"]["code"] == code).then_some(());
+        let is_refused = async || {
+            let answer = ask(&self.other).await;
+            println!("{what}, after {:?}: {answer}", since.elapsed());
+            (answer["error"]["code"] == code).then_some(())
+        };
         since.within(WITHIN, &format!("{what} is refused"), is_refused).await;
         // A worker that had not cached it refuses before the others, which see the change later.
         since.passes(WITHIN).await;

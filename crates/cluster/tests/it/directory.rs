@@ -6,6 +6,7 @@ use cluster::DecryptedCredentials;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::postgres;
 use crate::world::{World, key, user, vault};
 
 pub(crate) fn directory(world: &World, queue: usize) -> (Arc<Directory>, mpsc::Receiver<access::Lookup>) {
@@ -85,4 +86,38 @@ pub(crate) async fn serving_ends_with_the_directories(world: &World) {
         std::future::pending::<()>(),
     );
     assert!(tokio::time::timeout(Duration::from_secs(5), serve).await.is_ok());
+}
+
+/// A key that was revoked is refused by the first look-up after connections were closed, although it is cached.
+#[tokio::test]
+async fn a_closed_connection_does_not_make_a_cached_result_valid_again() {
+    let world = World::postgres().await;
+    let store = world.store().await;
+    let user = user(&store, "ada@example.com").await;
+    let (secret, key) = key(&store, user.id).await;
+    let (sender, lookups) = mpsc::channel(4);
+    let revision = Arc::new(Revision::default());
+    let directory = Directory::new(sender, revision.clone(), world.clock.clone(), Duration::from_secs(3_600));
+    let serve = cluster::directory::serve(
+        store.clone(),
+        decrypted_credentials(),
+        Arc::default(),
+        lookups,
+        std::future::pending::<()>(),
+    );
+    let revoked_after_a_cut = async {
+        let found = directory.find(secret.hash()).await;
+        assert_eq!(found.map(|principal| principal.key), Ok(key.id));
+        let elsewhere = world.store().await;
+        elsewhere.revoke_key(&store::Actor::COMMAND, key.id).await.unwrap();
+        revision.confirm(elsewhere.revision().await.unwrap(), world.clock.mono());
+        let name = world.url().rsplit_once('/').unwrap().1;
+        let cut = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+        postgres::tell_server(cut).await;
+        assert_eq!(directory.find(secret.hash()).await, Err(NotFound::Revoked));
+    };
+    tokio::select! {
+        () = serve => unreachable!(),
+        () = revoked_after_a_cut => {}
+    }
 }
