@@ -13,7 +13,11 @@ const DURATIONS: Record<string, number> = { first_byte_ms: 318, total_ms: 642, p
 function moment(text: string): string {
   const distance = Date.parse(text) - Date.now();
   if (Math.abs(distance) < 60 * MINUTE) return new Date(NOW - MINUTE).toISOString();
-  if (/T00:00:00(\.0+)?Z$/.test(text)) return distance < 2 * DAY ? "2026-11-22T00:00:00Z" : "2026-12-01T00:00:00Z";
+  if (/T00:00:00(\.0+)?Z$/.test(text)) {
+    // The steps of a series keep their days; quotas and budgets reset tomorrow or with the month.
+    if (distance < 0) return `${day(text.slice(0, 10))}T00:00:00Z`;
+    return distance < 2 * DAY ? "2026-11-22T00:00:00Z" : "2026-12-01T00:00:00Z";
+  }
   return new Date(NOW + Math.round(distance / (60 * MINUTE)) * 60 * MINUTE).toISOString();
 }
 

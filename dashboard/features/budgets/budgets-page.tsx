@@ -1,9 +1,10 @@
 "use client";
 
-import { Plus, Search } from "lucide-react";
+import { Plus } from "lucide-react";
 import { useMemo, useState } from "react";
 
 import { Button } from "@/components/ui/button";
+import { SearchField } from "@/components/ui/search-field";
 import { ConfirmDialog } from "@/components/ui/confirm-dialog";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { Segments } from "@/components/ui/tabs";
@@ -86,10 +87,7 @@ function BudgetList({ onTask, onSet }: { onTask(task: BudgetTask): void; onSet()
   return (
     <section className="panel" aria-label={t.frame.budgets}>
       <div className="ph flex-wrap">
-        <div className="in-w w-[260px] max-w-full">
-          <Search className="i" aria-hidden />
-          <input className="in h-8" placeholder={t.budgets.search} aria-label={t.budgets.search} value={text} onChange={(event) => set({ q: event.target.value })} />
-        </div>
+        <SearchField label={t.budgets.search} value={text} onChange={(q) => set({ q })} />
         <Segments
           label={t.budgets.appliesTo}
           value={dimension}

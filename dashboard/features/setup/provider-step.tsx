@@ -108,7 +108,7 @@ function Refused({ added, onKeep, onAgain, onRemoved }: RefusedProps) {
   const remove = useMutation<unknown, ApiError>({
     mutationFn: () => api("delete", "/api/provider-keys/{id}", { path: { id: added.key.id } }),
     onSuccess: () => {
-      void client.invalidateQueries({ queryKey: ["setup", "providers"] });
+      void client.invalidateQueries({ queryKey: ["providers"] });
       onRemoved();
     },
   });
