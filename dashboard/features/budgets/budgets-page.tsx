@@ -1,6 +1,7 @@
 "use client";
 
 import { Plus } from "lucide-react";
+import dynamic from "next/dynamic";
 import { useMemo, useState } from "react";
 
 import { Button } from "@/components/ui/button";
@@ -10,12 +11,16 @@ import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { Segments } from "@/components/ui/tabs";
 import { figuresOf, measureOf, pathOf } from "@/features/budgets/budget-figures";
 import { BudgetTable, type BudgetTask, holderOf } from "@/features/budgets/budget-table";
-import { ChangeDialog, SetDialog } from "@/features/budgets/set-dialog";
 import { type Budget, useBudgetChanges, useBudgets } from "@/features/budgets/use-budgets";
 import { AdminShell } from "@/features/frame/admin-shell";
 import { useFormat, useMessages } from "@/lib/language";
+import { useLater } from "@/lib/later";
 import { useUrlState } from "@/lib/url-state";
 import type { Messages } from "@/messages/en";
+
+const dialogs = () => import("@/features/budgets/set-dialog");
+const SetDialog = dynamic(() => dialogs().then((module) => module.SetDialog));
+const ChangeDialog = dynamic(() => dialogs().then((module) => module.ChangeDialog));
 
 const SHOWS = ["", "user", "key", "plan", "global"] as const;
 
@@ -24,6 +29,7 @@ export function BudgetsPage() {
   const t = useMessages();
   const { get, set } = useUrlState();
   const [task, setTask] = useState<BudgetTask>();
+  useLater(dialogs);
   const create = (
     <Button look="primary" onClick={() => set({ set: "user" })}>
       <Plus className="i" aria-hidden />
