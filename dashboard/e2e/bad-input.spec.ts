@@ -21,9 +21,12 @@ async function signInWithKey(page: Page) {
 
 test("labels with markup, RTL and emoji are text on every page and in the palette", async ({ page }) => {
   await signIn(page);
-  await page.goto(at("/dashboard/keys"));
-  await expect(page.getByText(LABEL, { exact: true })).toBeVisible();
-  expect(await page.locator("main b", { hasText: /^مفتاح$/ }).count()).toBe(0);
+  for (const path of ["overview", "usage?by=key", "setup", "playground", "keys"]) {
+    await page.goto(at(`/dashboard/${path}`));
+    await page.waitForLoadState("networkidle");
+    if (path === "overview" || path === "keys") await expect(page.getByText(LABEL, { exact: true })).toBeVisible();
+    expect(await page.locator("main b", { hasText: /^مفتاح$/ }).count()).toBe(0);
+  }
   await page.keyboard.press("Control+k");
   await page.getByRole("combobox").fill("مفتاح");
   const option = page.getByRole("option", { name: /مفتاح/ });

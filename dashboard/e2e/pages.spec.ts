@@ -76,6 +76,8 @@ test("a request opens with its timeline and cost, and a failure with its reason"
 const REFRESHED = [
   ["/dashboard/overview", "of $5.00"],
   ["/dashboard/usage", "Spend per day by model"],
+  ["/dashboard/keys", "ci-runner"],
+  ["/dashboard/audit", "Command line"],
   ["/dashboard/models", "openai/gpt-5-mini"],
   ["/dashboard/providers", "openai has no credential"],
 ] as const;
