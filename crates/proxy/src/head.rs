@@ -5,11 +5,14 @@ use std::str;
 
 use bytes::Bytes;
 use http1::{
-    Announced, Fields, HeadLimits, KnownName, Request, RequestHead, RequestParser, Target, Version, Violation,
+    Announced, Expectation, Fields, HeadLimits, KnownName, Request, RequestHead, RequestParser, Target, Version,
+    Violation,
 };
 
 /// The maximum length of a correlation id.
 const CORRELATION_LEN_MAX: usize = 128;
+/// Maximum number of fields in a request's head.
+pub(crate) const FIELDS_MAX: usize = 100;
 /// The head that represents a refused one whose request line is invalid.
 const UNREADABLE: &[u8] = b"- / HTTP/1.0\r\n\r\n";
 
@@ -111,6 +114,11 @@ impl Head {
         self.get(KnownName::Te).is_some()
             && self.parsed.version() == Version::Http11
             && self.fields().accepts_trailers()
+    }
+
+    /// Whether the client waits for `100 (Continue)` before it sends the content.
+    pub(crate) fn expects_continue(&self) -> bool {
+        self.request().expectation() == Expectation::Continue
     }
 
     /// Returns the content that the framing fields announce.

@@ -43,6 +43,7 @@ mod forward;
 mod handle;
 mod handles;
 mod head;
+mod http2;
 mod identify;
 mod inflate;
 mod limits_cache;

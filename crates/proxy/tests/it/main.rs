@@ -7,6 +7,8 @@ mod buffered;
 #[cfg(test)]
 mod changes;
 #[cfg(test)]
+mod client_http2;
+#[cfg(test)]
 mod frames;
 #[cfg(test)]
 mod gateway;
