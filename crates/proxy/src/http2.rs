@@ -122,11 +122,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ServerConnection<S> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while let Some(action) = self.at.deadlines.take_order(cx.waker()) {
             match action {
-                DeadlineAction::Look => self.streams.iter().for_each(StreamTask::wake),
+                DeadlineAction::Look => {}
                 DeadlineAction::Close => self.close(),
                 DeadlineAction::Cut if self.state.has_settings.get() => return self.end(cx, Reason::NO_ERROR),
                 DeadlineAction::Cut => return self.end(cx, Reason::SETTINGS_TIMEOUT),
             }
+            // `Close` also replaces a `Look` that was not taken.
+            self.streams.iter().for_each(StreamTask::wake);
         }
         loop {
             match self.h2.poll_accept(cx) {

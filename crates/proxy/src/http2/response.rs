@@ -29,7 +29,7 @@ pub(super) enum SendEnd {
 }
 
 /// The properties of a request that its response needs.
-pub(super) struct ResponseContext<'a> {
+pub(super) struct StreamContext<'a> {
     pub(super) responds_to: ResponseTo,
     pub(super) deadlines: Rc<RequestDeadlines>,
     pub(super) worker: &'a Worker,
@@ -53,7 +53,7 @@ impl ResponseSender {
     pub(super) fn begin(
         respond: &mut SendResponse<Bytes>,
         response: ClientResponse,
-        context: ResponseContext<'_>,
+        context: StreamContext<'_>,
     ) -> Result<Self, SendEnd> {
         let ClientResponse { mut head, gateway, body, closes: _ } = response;
         let length = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };

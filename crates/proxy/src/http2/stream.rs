@@ -12,7 +12,7 @@ use http::{Request, Response, StatusCode};
 use http1::{Announced, HeadLimits, ResponseTo};
 
 use super::head;
-use super::response::{ResponseContext, ResponseSender};
+use super::response::{ResponseSender, StreamContext};
 use crate::client::{ContentWanted, RequestBody, StreamBody};
 use crate::client_context::ConnectionContext;
 use crate::handle::{ReceivedRequest, handle};
@@ -95,7 +95,7 @@ async fn serve(received: ReceivedRequest, mut client: Client) {
         .await
     };
     let Some(response) = handled else { return };
-    let context = ResponseContext { responds_to: client.responds_to, deadlines, worker: &at.worker };
+    let context = StreamContext { responds_to: client.responds_to, deadlines, worker: &at.worker };
     if let Ok(mut sender) = ResponseSender::begin(&mut client.respond, response, context) {
         // A reset tells the client that the response is incomplete; its account has recorded the reason.
         let _ = poll_fn(|cx| sender.poll(cx)).await;

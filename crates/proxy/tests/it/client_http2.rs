@@ -1,7 +1,12 @@
 //! HTTP/2 from clients: requests of good clients, and frames of hostile ones.
 
+mod bounds;
+mod floods;
 mod frame_client;
+mod heads;
+mod lifetimes;
 mod stream_client;
+mod windows;
 
 use std::time::Duration;
 

@@ -201,6 +201,11 @@ impl Gateway {
         }
     }
 
+    /// Begins the shutdown: requests in flight continue.
+    pub(crate) fn drain(&self) {
+        self.shared.shutdown.enter(ShutdownPhase::Closing);
+    }
+
     /// Ends the worker. Returns the records of its spool.
     pub(crate) async fn stop(&mut self) -> Vec<Record> {
         self.shared.shutdown.enter(ShutdownPhase::Ending);

@@ -47,7 +47,7 @@ pub(super) fn post(stream: u32, path: &str) -> Vec<u8> {
     frame(HEADERS, END_HEADERS, stream, block(&fields))
 }
 
-/// A SETTINGS frame.
+/// Returns a SETTINGS frame with these values.
 pub(super) fn settings(settings: &[(u16, u32)]) -> Vec<u8> {
     let payload: Vec<u8> =
         settings.iter().flat_map(|(id, value)| [&id.to_be_bytes()[..], &value.to_be_bytes()].concat()).collect();

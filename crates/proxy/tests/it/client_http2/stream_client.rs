@@ -11,12 +11,12 @@ use crate::gateway::Gateway;
 use crate::wire::PATIENCE;
 
 pub(super) struct StreamClient {
-    pub(super) sender: SendRequest<Bytes>,
-    /// The task that drives the connection, and returns its error.
-    pub(super) driving: JoinSet<Result<(), h2::Error>>,
+    sender: SendRequest<Bytes>,
+    /// The task that drives the connection.
+    _driving: JoinSet<Result<(), h2::Error>>,
 }
 
-/// A complete response.
+/// A response that was read to its end.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
@@ -42,7 +42,7 @@ impl StreamClient {
         let (sender, connection) = builder.handshake(stream).await.unwrap();
         let mut driving = JoinSet::new();
         driving.spawn(connection);
-        Self { sender, driving }
+        Self { sender, _driving: driving }
     }
 
     /// Sends the head of a request.
@@ -85,12 +85,6 @@ impl StreamClient {
             Ok(Answer { status: head.status, version: head.version, headers: head.headers, body, trailers })
         };
         timeout(PATIENCE, reading).await.expect("a whole response")
-    }
-
-    /// Waits for the end of the connection.
-    pub(super) async fn ended(&mut self) -> Result<(), h2::Error> {
-        let ended = timeout(PATIENCE, self.driving.join_next()).await.expect("the connection ends");
-        ended.expect("one task").unwrap()
     }
 }
 
