@@ -63,6 +63,7 @@ export const setup: Messages["setup"] = {
   arrivedText: (what, status, facts) => `${what} merespons ${status}${facts === "" ? "" : `: ${facts}`}.`,
   tokens: (count) => `${count} token`,
   showRequest: "Tampilkan permintaan",
+  toPlayground: "Buka playground",
   begin: "Belum ada permintaan",
   beginText: "Selesaikan penyiapan dengan panggilan pertama Anda.",
 };
