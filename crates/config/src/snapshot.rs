@@ -20,7 +20,7 @@ pub use router::{Match, Router};
 pub use traffic::{
     Ai, Credential, Mock, MockModel, Model, OnHangup, PriceFile, Provider, Sizes, Target, Timeouts, Traffic,
 };
-pub use upstream::{Origin, Scheme, Upstream};
+pub use upstream::{Backend, Origin, Scheme, Strategy, Upstream};
 
 /// The whole configuration, as one value that a request uses to its end.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use access::Credits;
-use config::snapshot::{Action, Auth, Events, Origin, PathMatch, Route, Upstream};
+use config::snapshot::{Action, Auth, Backend, Events, Origin, PathMatch, Route, Strategy, Upstream};
 use config::{Match, Router};
 
 /// The value of [`super::FuzzTarget::words`].
@@ -56,7 +56,11 @@ fn parse(line: &str) -> Option<Route> {
         name: Arc::from(line),
         path,
         methods: words.filter(|method| !method.is_empty()).map(str::to_owned).collect(),
-        action: Action::Forward(Arc::new(Upstream { name: Arc::from("x"), origin })),
+        action: Action::Forward(Arc::new(Upstream {
+            name: Arc::from("x"),
+            backends: vec![Backend { origin, weight: 1 }],
+            strategy: Strategy::RoundRobin,
+        })),
         auth: Auth::None,
         credits: Credits(1),
         events: Events::Folded,

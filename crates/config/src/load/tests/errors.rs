@@ -130,6 +130,25 @@ error[duplicate]: a second route takes this path and method
 }
 
 #[test]
+fn a_second_backend_with_the_same_url_names_both_lines() {
+    check(
+        "upstreams:\n  - name: u\n    backends:\n      - {url: http://h}\n      - {url: 'http://H:80/', weight: 2}\n",
+        "
+error[duplicate]: a second backend of the upstream has this URL
+ --> t.yaml:5:15
+  |
+5 |       - {url: 'http://H:80/', weight: 2}
+  |               ^^^^^^^^^^^^^^ expected another URL, or a higher `weight` of the first
+  = the first is at t.yaml:4:15",
+    );
+    check_codes("upstreams: [{name: u, backends: [{url: http://h, weight: 0}]}]", &[("bad_value", 1, 58)]);
+    let many: String = (0..257).map(|number| format!("{{url: http://h{number}}}, ")).collect();
+    let source = format!("upstreams: [{{name: u, backends: [{many}]}}]");
+    let last = source.rfind("{url").unwrap() + 1;
+    check_codes(&source, &[("bad_value", 1, last)]);
+}
+
+#[test]
 fn second_of_a_name_is_a_duplicate() {
     let upstream = "{name: u, backends: [{url: http://h}]}";
     for (source, line, column) in [
@@ -256,7 +275,7 @@ fn what_comes_later_is_not_yet() {
     for (source, line, column) in [
         ("listen: [{address: '1.1.1.1:1', tls: {cert: c, key: k}}]".to_owned(), 1, 33),
         ("providers: [{name: g, kind: vertex}]".to_owned(), 1, 29),
-        ("upstreams: [{name: u, backends: [{url: http://h, weight: 2}]}]".to_owned(), 1, 58),
+        ("upstreams: [{name: u, strategy: ewma, backends: [{url: http://h}]}]".to_owned(), 1, 33),
         (format!("{upstream}routes: [{{path: '/users/{{id}}', upstreams: u}}]"), 2, 17),
         (format!("{upstream}routes: [{{path: {{regex: '^/v'}}, upstreams: u}}]"), 2, 18),
         (format!("{upstream}routes: [{{path: /a, upstreams: [{{name: u, weight: 1}}]}}]"), 2, 21),

@@ -12,7 +12,7 @@ use super::super::json;
 use super::super::process::{accept, bad};
 use crate::resolve::MOCK;
 use crate::settings::Value;
-use crate::snapshot::{Auth, BudgetDimension, Credential, Events, OnHangup, Origin, QuotaStatus, Unbounded};
+use crate::snapshot::{Auth, BudgetDimension, Credential, Events, OnHangup, Origin, QuotaStatus, Strategy, Unbounded};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -253,6 +253,10 @@ pub(super) const BACKEND: TextForm<Origin> = TextForm {
     pattern: "^([Hh][Tt][Tt][Pp][Ss]?|[Hh]2[Cc])://[^?#@]+$",
     scalar: Scalar::Text,
 };
+pub(super) const STRATEGY: Words<Strategy> = Words::or_later(
+    &[("round_robin", Strategy::RoundRobin)],
+    &["weighted_round_robin", "least_connections", "ip_hash", "hash", "random", "ewma"],
+);
 
 pub(super) const AMOUNT: Whole<u64> = Whole::new(0, Budget::AMOUNT_MAX.0);
 /// Amounts up to [`Budget::AMOUNT_MAX`] nano-USD.

@@ -1,7 +1,7 @@
 use access::Credits;
 
 use super::*;
-use crate::snapshot::{Action, Auth, Events, Origin, Upstream};
+use crate::snapshot::{Action, Auth, Backend, Events, Origin, Strategy, Upstream};
 
 fn route(name: &str, path: PathMatch, methods: &[&str]) -> Arc<Route> {
     let origin = Origin::parse("http://127.0.0.1:9001").unwrap();
@@ -9,7 +9,11 @@ fn route(name: &str, path: PathMatch, methods: &[&str]) -> Arc<Route> {
         name: name.into(),
         path,
         methods: methods.iter().map(|method| (*method).to_owned()).collect(),
-        action: Action::Forward(Arc::new(Upstream { name: "u".into(), origin })),
+        action: Action::Forward(Arc::new(Upstream {
+            name: "u".into(),
+            backends: vec![Backend { origin, weight: 1 }],
+            strategy: Strategy::RoundRobin,
+        })),
         auth: Auth::Key,
         credits: Credits(1),
         events: Events::Folded,
