@@ -42,9 +42,9 @@ impl<S> Http2Socket<S> {
         self.state.clone()
     }
 
-    fn has_written(&self, written: &Poll<io::Result<usize>>) {
-        self.deadlines.write_blocked.set(written.is_pending());
-        if written.is_ready() {
+    fn has_written(&self, is_ready: bool) {
+        self.deadlines.write_blocked.set(!is_ready);
+        if is_ready {
             self.deadlines.writes.set(self.deadlines.writes.get() + 1);
         }
     }
@@ -79,7 +79,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Http2Socket<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Http2Socket<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.has_written(&written);
+        self.has_written(written.is_ready());
         written
     }
 
@@ -89,7 +89,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Http2Socket<S> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.has_written(&written);
+        self.has_written(written.is_ready());
         written
     }
 
@@ -98,7 +98,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Http2Socket<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        // A stream of TLS accepts bytes that its socket does not take yet.
+        if flushed.is_pending() || self.deadlines.write_blocked.get() {
+            self.has_written(flushed.is_ready());
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
