@@ -38,7 +38,7 @@ export function AuditTable({ lines, openId, onOpen }: AuditTableProps) {
       meta: { className: "cut x4" },
       cell: ({ row: { original } }) => <bdi title={actorName(original, t)}>{actorName(original, t)}</bdi>,
     }),
-    column.display({ id: "action", header: t.audit.action, meta: { className: "med grow" }, cell: ({ row: { original } }) => actionName(original.action, t) }),
+    column.display({ id: "action", header: t.audit.action, meta: { className: "med grow end" }, cell: ({ row: { original } }) => actionName(original.action, t) }),
     column.display({
       id: "owner",
       header: t.audit.concerns,

@@ -1,7 +1,7 @@
 import type { Messages } from "@/messages/en";
 
 export const models: Messages["models"] = {
-  filter: "Saring menurut nama atau penyedia",
+  filter: "Saring nama atau penyedia",
   provider: "Penyedia",
   allProviders: "Semua penyedia",
   unit: (currency) => `${currency} per 1 jt token`,

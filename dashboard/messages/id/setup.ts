@@ -31,7 +31,7 @@ export const setup: Messages["setup"] = {
   secretMissing: "Tempel kunci API penyedia",
   labelFirst: "tim",
   usedBy: "Dipakai oleh",
-  usedByAll: "Semua pengguna yang paketnya mengizinkan",
+  usedByAll: "Semua yang paketnya mengizinkan",
   usedByOwn: "Hanya permintaan saya sendiri",
   addCredential: "Tambah dan uji",
   testing: "Sedang diuji",
