@@ -14,7 +14,7 @@ use crate::input::Input;
 use crate::schema::field::{Either, Entries};
 use crate::schema::traffic::{AuthInput, BackendInput, PathInput, RespondInput, RouteInput, UpstreamInput};
 use crate::section::Reader;
-use crate::snapshot::{Action, Backend, FixedResponse, Origin, PathMatch, Redirect, Route, Upstream};
+use crate::snapshot::{Action, Backend, FixedResponse, HostMatch, Origin, PathMatch, Redirect, Route, Upstream};
 
 /// The upstreams, and every name in the file, so that one invalid upstream is not reported again for each route.
 pub(super) struct Upstreams {
@@ -70,18 +70,20 @@ pub(super) fn routes(reader: &Reader<'_>, entries: &mut Entries<RouteInput>, ups
             continue;
         };
         let methods: Vec<String> = route.methods.list.iter().map(|method| method.value.clone()).collect();
-        if let Some(first) = paths.take(at, &path, &methods) {
+        let host = route.host.as_ref().map(|host| host.value.clone());
+        if let Some(first) = paths.take(at, (host.clone(), path.clone()), &methods) {
             let message = "a second route takes this path and method";
-            let expected = "another path, or `methods` that the first does not take";
+            let expected = "another path or `host`, or `methods` that the first does not take";
             reader.report(Problem::new(Code::Duplicate, at, message).expected(expected).first(first));
             continue;
         }
         let Some(action) = action else {
             continue;
         };
-        let name = route.name.get_or_insert_with(|| Input::default(own_name(&path)));
+        let name = route.name.get_or_insert_with(|| Input::default(own_name(host.as_ref(), &path)));
         routes.push(Arc::new(Route {
             name: name.value.as_str().into(),
+            host,
             path,
             methods,
             action,
@@ -153,27 +155,26 @@ fn fixed_response(reader: &Reader<'_>, input: &RespondInput) -> FixedResponse {
 }
 
 /// Returns the name of a route that has none.
-fn own_name(path: &PathMatch) -> String {
-    match path {
-        PathMatch::Prefix(path) if path.is_empty() => "/".to_owned(),
-        PathMatch::Exact(path) | PathMatch::Prefix(path) => path.clone(),
-    }
+fn own_name(host: Option<&HostMatch>, path: &PathMatch) -> String {
+    let path = match path {
+        PathMatch::Prefix(path) if path.is_empty() => "/",
+        PathMatch::Exact(path) | PathMatch::Prefix(path) => path,
+    };
+    host.map_or(path.to_owned(), |host| format!("{host}{path}"))
 }
 
 /// A path that a route matches: its position, and the methods.
 type RoutedPath = (Option<At>, Vec<String>);
 
-/// The paths of routes; exact paths and prefixes are separate.
+/// The hosts and paths of routes; exact ones and others are separate.
 #[derive(Default)]
-struct Paths(HashMap<(bool, String), Vec<RoutedPath>>);
+struct Paths(HashMap<HostAndPath, Vec<RoutedPath>>);
+
+type HostAndPath = (Option<HostMatch>, PathMatch);
 
 impl Paths {
     /// Records a path for these methods. Returns the position of another route that matches them already.
-    fn take(&mut self, at: Option<At>, path: &PathMatch, methods: &[String]) -> Option<Option<At>> {
-        let key = match path {
-            PathMatch::Exact(path) => (true, path.clone()),
-            PathMatch::Prefix(path) => (false, path.clone()),
-        };
+    fn take(&mut self, at: Option<At>, key: HostAndPath, methods: &[String]) -> Option<Option<At>> {
         let same = self.0.entry(key).or_default();
         let first = same.iter().find(|(_, taken)| overlap(taken, methods)).map(|(first, _)| *first);
         if first.is_none() {

@@ -11,6 +11,7 @@ mod actions;
 mod control;
 mod errors;
 mod price_file;
+mod routes;
 
 fn environment() -> Environment {
     Environment::of([("PORT", "9000"), ("SECRET", "S3CRET value")])

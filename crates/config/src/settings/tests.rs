@@ -77,6 +77,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("upstreams[0].backends[0].url", "https://h/x", "https://h/x"),
     ("upstreams[0].backends[0].weight", "2", "2"),
     ("upstreams[0].strategy", "round_robin", "round_robin"),
+    ("routes[0].host", "*.Example.com", "*.example.com"),
     ("routes[0].path", "/c", "/c"),
     ("routes[1].path.prefix", "/d", "/d"),
     ("routes[0].methods[0]", "GET", "GET"),

@@ -143,7 +143,10 @@ async fn a_request_fails_after_every_backend_has_refused_once() {
         assert_eq!(metric(&gateway, CONNECT_FAILURES, address), 1);
     }
     settled(&gateway, &gone).await;
-    assert_eq!(gateway.used(), 0);
+    let single = before(&[(gone[0], 1)]);
+    call(&single.caller(), Method::GET).await.is_refusal(502, "upstream_connect");
+    settled(&single, &gone[..1]).await;
+    assert_eq!((gateway.used(), gateway.ended()), (single.used(), single.ended()), "it counts as with one backend");
 }
 
 #[tokio::test]
@@ -229,10 +232,10 @@ async fn a_reload_keeps_the_counts_of_backends() {
     let slow = Raw::start(move |mut conn: Conn| {
         let open = waiting.clone();
         async move {
-            conn.head().await;
-            open.acquire().await.unwrap().forget();
-            conn.stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
-            conn.linger().await;
+            while conn.head().await.is_some() {
+                open.acquire().await.unwrap().forget();
+                conn.stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+            }
         }
     })
     .await;
