@@ -77,6 +77,16 @@ impl Head {
         }
     }
 
+    /// The host and port to which the request was sent; empty if they are unknown. Those of an absolute target replace
+    /// `Host` (RFC 9112, 3.2.2).
+    pub(crate) fn host(&self) -> &str {
+        let host = match self.request().target() {
+            Target::Absolute { authority, .. } => Some(authority),
+            _ => self.get(KnownName::Host),
+        };
+        host.and_then(text).unwrap_or_default()
+    }
+
     /// The query without its question mark, as it was received.
     pub(crate) fn query(&self) -> Option<&str> {
         self.request().query().map(ascii)

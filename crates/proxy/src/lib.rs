@@ -79,5 +79,5 @@ pub use listener::{BindError, Listeners, bind};
 pub use shutdown::{Shutdown, ShutdownPhase};
 pub use threads::{StartError, Workers, start, workers_default};
 pub use unauthenticated::UnauthenticatedClients;
-pub use upstream::tls_config;
+pub use upstream::{Backends, tls_config};
 pub use worker::{Shared, WorkerResources};

@@ -13,6 +13,8 @@ mod frames;
 #[cfg(test)]
 mod gateway;
 #[cfg(test)]
+mod groups;
+#[cfg(test)]
 mod hostile_http1;
 #[cfg(test)]
 mod hostile_http2;
