@@ -1,9 +1,11 @@
-//! The receiving side of a client's HTTP/1.1 connection: its socket, and the content of its current request.
+//! The receiving side of a client's connection: the socket of HTTP/1.1, and the content of requests over either protocol.
 
 mod request_body;
 mod request_body_error;
 mod socket;
+mod stream_body;
 
 pub(crate) use request_body::RequestBody;
 pub(crate) use request_body_error::RequestBodyError;
 pub(crate) use socket::{ClientSocket, SharedSocket};
+pub(crate) use stream_body::{ContentWanted, StreamBody};

@@ -19,7 +19,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use meter::{BudgetId, BudgetScope, Meter};
-use proxy::{Capacity, Shared, Shutdown, ShutdownPhase, UnauthenticatedClients, WorkerResources, Workers};
+use proxy::{Backends, Capacity, Shared, Shutdown, ShutdownPhase, UnauthenticatedClients, WorkerResources, Workers};
 use rustls::ClientConfig;
 use spool::{Reader, Record, Spool};
 use tempfile::TempDir;
@@ -131,11 +131,13 @@ impl Gateway {
 
         let listeners = proxy::bind(&snapshot.process.listen, 1).unwrap();
         let address = listeners.addresses()[0];
+        let metrics = telemetry::Metrics::new();
         let shared = Arc::new(Shared {
             capacity: Capacity::new(snapshot.process.connections, snapshot.traffic.sizes.buffered_bytes_max),
             live: Arc::new(Live::new(Arc::new(snapshot))),
             meter: Arc::new(Meter::default()),
-            metrics: telemetry::Metrics::new(),
+            backends: Arc::new(Backends::new(metrics.clone())),
+            metrics,
             clock,
             tls,
             shutdown: Shutdown::default(),
@@ -175,6 +177,7 @@ impl Gateway {
 
     /// Returns the metrics as text.
     pub(crate) fn metrics(&self) -> String {
+        self.shared.backends.publish();
         self.shared.metrics.encode()
     }
 
@@ -199,6 +202,11 @@ impl Gateway {
             settled: totals.settled_count,
             interrupted: totals.dropped_count,
         }
+    }
+
+    /// Begins the shutdown: requests in flight continue.
+    pub(crate) fn drain(&self) {
+        self.shared.shutdown.enter(ShutdownPhase::Closing);
     }
 
     /// Ends the worker. Returns the records of its spool.
