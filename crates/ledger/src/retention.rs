@@ -1,8 +1,8 @@
-//! Retention: deletes old rows of usage in small batches and keeps the totals. `accounts` deletes old sessions and
+//! Retention: deletes old rows of usage in small batches, totals of hours included, and keeps the totals of days. `accounts` deletes old sessions and
 //! links.
 //!
-//! A row's age is that of its id (UUIDv7): the id of an event is its request's, and the id of an attempt or of a
-//! minute's counts is created when the row is written, which is later. The oldest rows are therefore the first of each
+//! A row's age is that of its id (UUIDv7): the id of an event is its request's, and the id of an attempt, of a
+//! minute's counts or of an hour's totals is created when the row is written, which is later. The oldest rows are therefore the first of each
 //! table, and no further index is needed.
 
 mod accounts;
@@ -42,6 +42,8 @@ statements! {
         (SELECT id FROM usage_attempts WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3) RETURNING id";
     COUNTS = "DELETE FROM usage_counts WHERE id IN
         (SELECT id FROM usage_counts WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3) RETURNING id";
+    HOURS = "DELETE FROM hourly_usage WHERE id IN
+        (SELECT id FROM hourly_usage WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3) RETURNING id";
     RAW = "DELETE FROM usage_raw WHERE id IN
         (SELECT id FROM usage_raw WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3) RETURNING id";
     USAGE_FROM = "INSERT INTO revision (id, value, usage_from, created_at, updated_at) VALUES ($1, 0, $2, $3, $3)
@@ -51,19 +53,19 @@ statements! {
 }
 
 /// Statements for the rows that `retention.events` limits.
-const USAGE: [&str; 3] = [EVENTS, ATTEMPTS, COUNTS];
+const USAGE: [&str; 4] = [EVENTS, ATTEMPTS, COUNTS, HOURS];
 
 /// Counters of retention since the process began.
 #[derive(Debug, Default)]
 pub struct RetentionStats {
-    /// Deleted rows of events, attempts, counts and raw usage.
+    /// Deleted rows of events, attempts, counts, hours and raw usage.
     pub rows: AtomicU64,
 }
 
 /// Time for which usage is kept; `None` keeps it forever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keep {
-    /// Applies to rows of events, attempts and counts.
+    /// Applies to rows of events, attempts, counts and hours.
     pub events: Option<Duration>,
     /// Applies to raw usage as providers reported it.
     pub raw_usage: Option<Duration>,

@@ -67,6 +67,7 @@ fn hot() -> Vec<(String, &'static str)> {
         (text(retention::ACCOUNTS, "LINKS"), "sqlite_autoindex_links_1 (id>? AND id<?)"),
         (text(retention::ACCOUNTS, "SESSIONS"), "sessions_expires (expires_at<?)"),
         (text(retention::STATEMENTS, "COUNTS"), "sqlite_autoindex_usage_counts_1 (id>? AND id<?)"),
+        (text(retention::STATEMENTS, "HOURS"), "sqlite_autoindex_hourly_usage_1 (id>? AND id<?)"),
         (
             "SELECT id FROM usage_events WHERE user_no = $1 AND started_at > $2".to_owned(),
             "usage_events_user (user_no=? AND started_at>?)",

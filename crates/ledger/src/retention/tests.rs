@@ -86,10 +86,10 @@ async fn ingest(place: &Place, store: &Store, records: &[Record]) {
     drain(&node, &mut spool.reader, &IngestStats::default()).await.unwrap();
 }
 
-/// Counts the rows of events, attempts and counts.
-async fn rows(store: &Store) -> [i64; 3] {
-    let mut rows = [0; 3];
-    for (rows, table) in rows.iter_mut().zip(["usage_events", "usage_attempts", "usage_counts"]) {
+/// Counts the rows of events, attempts, counts and hours.
+async fn rows(store: &Store) -> [i64; 4] {
+    let mut rows = [0; 4];
+    for (rows, table) in rows.iter_mut().zip(["usage_events", "usage_attempts", "usage_counts", "hourly_usage"]) {
         let count = store.query(AssertSqlSafe(format!("SELECT count(*) FROM {table}")));
         (*rows,) = count.one::<(i64,)>().await.unwrap();
     }
@@ -111,11 +111,11 @@ async fn rows_that_are_too_old_go_and_totals_stay() {
         ingest(&place, &store, &records(&clock, 1)).await;
         clock.advance(10 * DAY);
         assert_eq!(rounds.next(&store, KEPT, &stats).await.unwrap(), 0);
-        assert_eq!(rows(&store).await, [4, 8, 2]);
+        assert_eq!(rows(&store).await, [4, 8, 2, 4]);
         clock.advance(Duration::from_millis(1));
-        assert_eq!(rounds.next(&store, KEPT, &stats).await.unwrap(), 3 + 6 + 1);
-        assert_eq!(rows(&store).await, [1, 2, 1]);
-        assert_eq!(stats.rows.load(Ordering::Relaxed), 10);
+        assert_eq!(rounds.next(&store, KEPT, &stats).await.unwrap(), 3 + 6 + 1 + 2);
+        assert_eq!(rows(&store).await, [1, 2, 1, 2]);
+        assert_eq!(stats.rows.load(Ordering::Relaxed), 12);
         let days = [NOW.day(), Timestamp(NOW.0 + 80 * 86_400_000_000).day()];
         assert_eq!([requests(&store, days[0]).await, requests(&store, days[1]).await], [13, 11]);
     }
@@ -132,8 +132,8 @@ async fn many_rows_go_in_many_transactions() {
         clock.advance(DAY);
         ingest(&place, &store, &records(&clock, 1)).await;
         let stats = RetentionStats::default();
-        assert_eq!(expire(&store, &USAGE, clock.now(), &stats).await.unwrap(), 900 + 1_800 + 1);
-        assert_eq!(rows(&store).await, [1, 2, 1]);
+        assert_eq!(expire(&store, &USAGE, clock.now(), &stats).await.unwrap(), 900 + 1_800 + 1 + 2);
+        assert_eq!(rows(&store).await, [1, 2, 1, 2]);
     }
 }
 
@@ -149,7 +149,7 @@ async fn a_clock_that_leapt_deletes_nothing_for_a_day() {
             assert_eq!(rounds.next(&store, KEPT, &stats).await.unwrap(), 0);
             leapt.advance(Duration::from_secs(3_600));
         }
-        assert_eq!(rounds.next(&store, KEPT, &stats).await.unwrap(), 2 + 4 + 1);
+        assert_eq!(rounds.next(&store, KEPT, &stats).await.unwrap(), 2 + 4 + 1 + 2);
     }
 }
 
@@ -166,7 +166,7 @@ async fn of_two_servers_one_deletes() {
     assert!(claimed.0);
     assert_eq!(expire(&store, &USAGE, clock.now(), &stats).await.unwrap(), 0);
     other.rollback().await.unwrap();
-    assert_eq!(expire(&store, &USAGE, clock.now(), &stats).await.unwrap(), 4);
+    assert_eq!(expire(&store, &USAGE, clock.now(), &stats).await.unwrap(), 6);
 }
 
 #[tokio::test]
@@ -183,13 +183,13 @@ async fn each_run_applies_the_current_configuration() {
         ingest(&place, &store, &records(&clock, 1)).await;
         clock.advance(91 * DAY);
         job.run().await.unwrap();
-        assert_eq!(rows(&store).await, [1, 2, 1], "{round}: they are kept for ever");
+        assert_eq!(rows(&store).await, [1, 2, 1, 2], "{round}: they are kept for ever");
         kept.store(false, Ordering::Relaxed);
         job.run().await.unwrap();
-        assert_eq!(rows(&store).await, [0; 3], "{round}");
+        assert_eq!(rows(&store).await, [0; 4], "{round}");
         kept.store(true, Ordering::Relaxed);
     }
-    assert_eq!(stats.rows.load(Ordering::Relaxed), 8);
+    assert_eq!(stats.rows.load(Ordering::Relaxed), 12);
     store.close().await;
     assert!(job.run().await.is_err());
 }
@@ -305,6 +305,6 @@ async fn what_providers_said_goes_before_the_rows_that_it_belongs_to() {
         assert_eq!(raw().await, 2);
         let keep = Keep { events: Some(KEEP), raw_usage: Some(DAY) };
         assert_eq!(rounds.next(&store, keep, &stats).await.unwrap(), 2);
-        assert_eq!((raw().await, rows(&store).await), (0, [1, 2, 1]));
+        assert_eq!((raw().await, rows(&store).await), (0, [1, 2, 1, 2]));
     }
 }

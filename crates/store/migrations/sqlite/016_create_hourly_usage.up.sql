@@ -53,11 +53,11 @@ CREATE TABLE daily_routes (
     UNIQUE (user_no, day, route_no)
 );
 
--- Requests that are stored already.
+-- Requests that are stored already. A row gets the id of its first request: retention reads the age of totals of hours from it.
 INSERT INTO hourly_usage (id, user_no, hour, day, key_no, model_no, route_no, requests, refused, errors, credits,
     input_tokens, cached_input_tokens, cache_write_short_tokens, cache_write_long_tokens, output_tokens, reasoning_tokens,
     cost_nano, unpriced_requests, timed_requests, duration_us, created_at, updated_at)
-SELECT randomblob(16), user_no, hour, day, key_no, model_no, route_no,
+SELECT min(id), user_no, hour, day, key_no, model_no, route_no,
     CAST(sum(requests) AS BIGINT),
     CAST(sum(refused) AS BIGINT),
     CAST(sum(errors) AS BIGINT),
@@ -76,7 +76,7 @@ SELECT randomblob(16), user_no, hour, day, key_no, model_no, route_no,
     CAST(sum(duration_us) AS BIGINT),
     unixepoch() * 1000000, unixepoch() * 1000000
 FROM (
-    SELECT user_no, started_at / 3600000000 AS hour, day, key_no, CASE WHEN format IS NULL THEN -1 ELSE coalesce(model_no, 0) END AS model_no, route_no,
+    SELECT id, user_no, started_at / 3600000000 AS hour, day, key_no, CASE WHEN format IS NULL THEN -1 ELSE coalesce(model_no, 0) END AS model_no, route_no,
         CASE WHEN (attempts > 0 OR outcome = 'interrupted') THEN 1 ELSE 0 END AS requests,
         CASE WHEN (attempts > 0 OR outcome = 'interrupted') THEN 0 ELSE 1 END AS refused,
         CASE WHEN status >= 400 OR refusal IS NOT NULL THEN 1 ELSE 0 END AS errors,
@@ -94,7 +94,7 @@ FROM (
         CASE WHEN attempts > 0 THEN 1 ELSE 0 END AS timed_requests,
         CASE WHEN attempts > 0 THEN duration_us ELSE 0 END AS duration_us
     FROM usage_events WHERE user_no IS NOT NULL
-    UNION ALL SELECT user_no, minute / 60, day, key_no, -1, route_no,
+    UNION ALL SELECT id, user_no, minute / 60, day, key_no, -1, route_no,
         requests, 0, CASE WHEN status_class >= 4 THEN requests ELSE 0 END, credits, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
     FROM usage_counts WHERE key_no <> 0
 ) requests GROUP BY user_no, hour, day, key_no, model_no, route_no;
@@ -102,7 +102,7 @@ FROM (
 INSERT INTO daily_routes (id, user_no, day, route_no, requests, refused, errors, credits,
     input_tokens, cached_input_tokens, cache_write_short_tokens, cache_write_long_tokens, output_tokens, reasoning_tokens,
     cost_nano, unpriced_requests, timed_requests, duration_us, created_at, updated_at)
-SELECT randomblob(16), user_no, day, route_no,
+SELECT min(id), user_no, day, route_no,
     CAST(sum(requests) AS BIGINT),
     CAST(sum(refused) AS BIGINT),
     CAST(sum(errors) AS BIGINT),
@@ -121,7 +121,7 @@ SELECT randomblob(16), user_no, day, route_no,
     CAST(sum(duration_us) AS BIGINT),
     unixepoch() * 1000000, unixepoch() * 1000000
 FROM (
-    SELECT user_no, day, route_no,
+    SELECT id, user_no, day, route_no,
         CASE WHEN (attempts > 0 OR outcome = 'interrupted') THEN 1 ELSE 0 END AS requests,
         CASE WHEN (attempts > 0 OR outcome = 'interrupted') THEN 0 ELSE 1 END AS refused,
         CASE WHEN status >= 400 OR refusal IS NOT NULL THEN 1 ELSE 0 END AS errors,
@@ -139,7 +139,7 @@ FROM (
         CASE WHEN attempts > 0 THEN 1 ELSE 0 END AS timed_requests,
         CASE WHEN attempts > 0 THEN duration_us ELSE 0 END AS duration_us
     FROM usage_events WHERE user_no IS NOT NULL
-    UNION ALL SELECT user_no, day, route_no,
+    UNION ALL SELECT id, user_no, day, route_no,
         requests, 0, CASE WHEN status_class >= 4 THEN requests ELSE 0 END, credits, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
     FROM usage_counts WHERE key_no <> 0
 ) requests GROUP BY user_no, day, route_no;
