@@ -68,7 +68,7 @@ pub struct Redirect {
 /// The setting `routes[].host` of the file, in lowercase.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum HostMatch {
-    /// Exactly this one host.
+    /// Requests to this host only.
     Exact(String),
     /// All hosts below this domain: `*.example.com` is `example.com`.
     Below(String),

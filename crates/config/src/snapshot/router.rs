@@ -30,7 +30,7 @@ pub struct Router {
 /// The part of a request that selects its route.
 #[derive(Debug, Clone, Copy)]
 pub struct Requested<'a> {
-    /// The method, which is case-sensitive.
+    /// The method as it was sent, which is case-sensitive.
     pub method: &'a str,
     /// The host as it was sent, with or without a port; empty if it is unknown.
     pub host: &'a str,

@@ -5,13 +5,9 @@ use super::*;
 use crate::Requested;
 use crate::snapshot::HostMatch;
 
-fn loaded(source: &str) -> Snapshot {
-    read_text(source).unwrap().snapshot
-}
-
 #[test]
 fn backends_and_hosts_are_read() {
-    let snapshot = loaded(
+    let snapshot = snapshot(
         "
 upstreams:
   - name: users
@@ -81,7 +77,9 @@ fn ten_thousand_routes_load_quickly() {
         source += &format!("  - {{path: {{prefix: /api/v1/service{number}}}, upstreams: u{}}}\n", number % 1_000);
     }
     let begun = std::time::Instant::now();
-    let snapshot = loaded(&source);
+    let environment = environment();
+    let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
+    let snapshot = load_text("t.yaml", &source, sources).unwrap().snapshot;
     let took = begun.elapsed();
     let requested = Requested { method: "GET", host: "", path: "/api/v1/service9999/x" };
     let crate::Match::Route(route) = snapshot.traffic.router.find(requested) else { panic!("no route") };
