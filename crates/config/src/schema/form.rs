@@ -332,8 +332,9 @@ impl<T: Copy + PartialEq + Sync> Form for Words<T> {
 
     fn schema(&self) -> Json {
         let mut words: Vec<Json> = self.list().iter().map(|word| json!(word)).collect();
-        let numbers: Vec<Json> =
-            self.list().iter().filter_map(|word| word.parse::<u64>().ok()).map(|number| json!(number)).collect();
+        let numbers = self.list().into_iter().filter(|word| word.starts_with(|first: char| first.is_ascii_digit()));
+        // The numbers 402 and 1.2 are valid JSON.
+        let numbers: Vec<Json> = numbers.filter_map(|word| serde_json::from_str(word).ok()).collect();
         words.extend(numbers);
         json!({"enum": words})
     }

@@ -21,6 +21,8 @@ mod http1;
 #[cfg(test)]
 mod http2;
 #[cfg(test)]
+mod listener_tls;
+#[cfg(test)]
 mod neighbours;
 #[cfg(test)]
 mod raw;
