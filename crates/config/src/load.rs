@@ -35,7 +35,7 @@ pub struct LoadedConfig {
     /// The environment that the configuration was read with: it holds secrets that are not settings.
     pub environment: Environment,
     settings: Vec<Setting>,
-    /// Problems of certificates.
+    /// Problems of the certificates that a server needs.
     startup_problems: Vec<Problem>,
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use crate::certificate::{CertificateError, FileRole};
+use crate::error::{CertificateError, FileRole};
 
 /// Largest file of certificates, in bytes.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;

@@ -7,6 +7,7 @@
 //! refuse is refused at startup.
 
 pub mod certificate;
+pub mod error;
 mod file;
 pub mod handshake;
 pub mod listener;
@@ -14,7 +15,8 @@ mod server_names;
 pub mod settings;
 pub mod stream;
 
-pub use certificate::{Certificate, CertificateError, CertificateFiles, FileRole};
+pub use certificate::{Certificate, CertificateFiles};
+pub use error::{CertificateError, FileRole};
 pub use handshake::{HandshakeError, PLAIN_HTTP_RESPONSE, accept};
 pub use listener::{CertificateState, ListenerTls};
 pub use settings::{ClientCertificates, ClientMode, MinVersion, TlsSettings};

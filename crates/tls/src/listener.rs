@@ -10,7 +10,8 @@ use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::Ticketer;
 use rustls::server::ProducesTickets;
 
-use crate::certificate::{Certificate, CertificateBytes, CertificateError, CertificateFiles, provider};
+use crate::certificate::{Certificate, CertificateBytes, CertificateFiles, provider};
+use crate::error::CertificateError;
 use crate::server_names::ServerNames;
 use crate::settings::{ClientCertificates, TlsSettings};
 

@@ -7,7 +7,8 @@ use rustls::RootCertStore;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 
-use crate::certificate::{CertificateError, CertificateFiles, FileRole, chain, provider};
+use crate::certificate::{CertificateFiles, chain, provider};
+use crate::error::{CertificateError, FileRole};
 use crate::file;
 
 /// The TLS settings of one listener, as its configuration defines them.
@@ -24,9 +25,9 @@ pub struct TlsSettings {
 /// The lowest version of TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MinVersion {
-    /// TLS 1.2.
+    /// TLS 1.2 (RFC 5246) or later.
     Tls12,
-    /// TLS 1.3.
+    /// TLS 1.3 (RFC 8446) or later.
     Tls13,
 }
 

@@ -11,7 +11,7 @@ use tokio_rustls::server::TlsStream;
 /// The stream of a client's connection.
 #[derive(Debug)]
 pub enum ServerStream {
-    /// TCP without TLS.
+    /// A TCP connection without TLS.
     Plain(TcpStream),
     /// TLS after its handshake.
     Tls(Box<TlsStream<TcpStream>>),

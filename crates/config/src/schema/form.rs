@@ -76,6 +76,16 @@ fn near_or(reader: &Reader<'_>, text: &Text, name: &str, expected: String, known
     reader.report(Problem::new(Code::BadValue, text.at, message).expected(expected).near(near));
 }
 
+/// Returns the refusal of an invalid text.
+pub(super) fn bad(expected: &str) -> Refusal {
+    Refusal::Bad(expected.to_owned())
+}
+
+/// Returns the text if it is valid.
+pub(super) fn accept(text: &str, is_valid: bool, expected: &str) -> Result<String, Refusal> {
+    if is_valid { Ok(text.to_owned()) } else { Err(bad(expected)) }
+}
+
 /// A whole number within bounds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Whole<T> {

@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::field::{Entries, default, maybe_nested, optional, required, sections};
-use super::form::{Scalar, TextForm, Words};
-use super::process::{accept, bad};
+use super::form::{Scalar, TextForm, Words, accept, bad};
 use super::section;
 use crate::input::Input;
 use crate::settings::Value;
@@ -41,9 +40,9 @@ section! {
 section! {
     /// One entry of `listen[].tls.certificates`, and `control.tls`.
     CertificateInput {
-        /// As in `listen[].tls`.
+        /// The same as `listen[].tls.cert`.
         cert: Option<Input<PathBuf>> = required(FILE);
-        /// As in `listen[].tls`.
+        /// The same as `listen[].tls.key`.
         key: Option<Input<PathBuf>> = required(FILE);
     }
 }

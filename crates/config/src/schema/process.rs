@@ -13,7 +13,9 @@ use super::field::{
     Either, Entries, Map, Values, default, entries, list, maybe_nested, nested, optional, or_empty, required, sections,
     single_or,
 };
-use super::form::{Boolean, DurationForm, DurationOrForever, Refusal, Scalar, SizeForm, TextForm, Whole, Words};
+use super::form::{
+    Boolean, DurationForm, DurationOrForever, Refusal, Scalar, SizeForm, TextForm, Whole, Words, accept, bad,
+};
 use super::listen::{ADDRESS, CertificateInput, ListenerInput};
 use super::{json, section};
 use crate::input::Input;
@@ -384,16 +386,6 @@ const RETENTION: DurationOrForever = DurationOrForever(DurationForm::new(DAY, YE
 /// A lease must outlive several ticks of a tenth of a second, and a request waits for some of them.
 const LEASE_TTL: DurationForm = DurationForm::new(Duration::from_secs(1), Duration::from_secs(60));
 const RECALL_WAIT: DurationForm = DurationForm::new(Duration::from_millis(50), Duration::from_secs(10));
-
-/// Returns the refusal of an invalid text.
-pub(super) fn bad(expected: &str) -> Refusal {
-    Refusal::Bad(expected.to_owned())
-}
-
-/// Returns the text if it is valid.
-pub(super) fn accept(text: &str, is_valid: bool, expected: &str) -> Result<String, Refusal> {
-    if is_valid { Ok(text.to_owned()) } else { Err(bad(expected)) }
-}
 
 #[cfg(test)]
 mod tests {

@@ -21,7 +21,7 @@ pub(crate) struct AcceptedStream {
 pub(crate) enum RefusedStream {
     /// The client sent HTTP without TLS, and received a response.
     PlainHttp(TcpStream),
-    /// The handshake failed.
+    /// The TLS handshake failed.
     Failed,
 }
 

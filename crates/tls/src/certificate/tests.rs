@@ -9,7 +9,7 @@ use super::*;
 use crate::listener::{CertificateState, ListenerTls};
 use crate::settings::{MinVersion, TlsSettings};
 
-/// 2026-11-20T12:00:00Z.
+/// The time of the tests: 2026-11-20T12:00:00Z.
 const NOW: Timestamp = Timestamp(1_795_176_000_000_000);
 
 fn write(path: &Path, text: &str, mode: u32) {
