@@ -23,11 +23,18 @@ pub(crate) enum DatabaseKind {
     Postgres,
 }
 
-/// A database. Dropping it deletes its folder; a PostgreSQL database is deleted with its server.
+/// A database. Dropping it deletes a temporary folder; a PostgreSQL database is deleted with its server.
 pub(crate) struct BenchDatabase {
     pub(crate) url: Option<Secret>,
-    folder: TempDir,
+    folder: DatabaseFolder,
     server: Option<LocalPostgres>,
+}
+
+/// The data folder of the database.
+enum DatabaseFolder {
+    Temporary(TempDir),
+    /// A folder that later measurements use again.
+    Kept(PathBuf),
 }
 
 /// A PostgreSQL server on this machine.
@@ -37,9 +44,15 @@ struct LocalPostgres {
 }
 
 impl BenchDatabase {
+    /// Returns the SQLite database in `folder`, which is created if it is missing.
+    pub(crate) fn kept(folder: &Path) -> anyhow::Result<Self> {
+        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        Ok(Self { url: None, folder: DatabaseFolder::Kept(folder.to_owned()), server: None })
+    }
+
     /// Creates an empty database.
     pub(crate) async fn create(kind: DatabaseKind) -> anyhow::Result<Self> {
-        let folder = tempfile::tempdir()?;
+        let folder = DatabaseFolder::Temporary(tempfile::tempdir()?);
         if kind == DatabaseKind::Sqlite {
             return Ok(Self { url: None, folder, server: None });
         }
@@ -76,7 +89,10 @@ impl BenchDatabase {
 
     /// The data folder of a Tollgate process that uses the database.
     pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
+        match &self.folder {
+            DatabaseFolder::Temporary(folder) => folder.path(),
+            DatabaseFolder::Kept(folder) => folder,
+        }
     }
 
     /// Microseconds of this process and of the server's processes so far.

@@ -43,6 +43,7 @@ mod plan;
 mod product;
 mod ratio;
 mod raw;
+mod read_flags;
 mod reads;
 mod reference;
 mod replay;
@@ -103,9 +104,9 @@ enum BenchCommand {
     /// Latency of the dashboard's first page, in a store with many events
     Overview(overview::OverviewFlags),
     /// Latency of every read of the dashboard, in a store with many events
-    Pages(pages::PagesFlags),
+    Pages(read_flags::ReadFlags),
     /// Latency of time series, in a store with many events
-    Series(series::SeriesFlags),
+    Series(read_flags::ReadFlags),
     /// Cost of an LLM call on PostgreSQL, compared with SQLite
     Stores(stores::StoresFlags),
     /// Cost of budgets, compared with users without them

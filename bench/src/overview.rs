@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use access::{ApiKey, Clock, Plan, Timestamp};
+use access::password::{self, Password};
+use access::{ApiKey, Clock, Plan, Role, Secret, Timestamp};
 use anyhow::{Context, ensure};
 use ledger::IngestStats;
 use spool::{Record, Spool, SpoolError, Writer};
@@ -18,6 +19,8 @@ use crate::server::ApiServer;
 use crate::steady::{ApiCall, CallResults, SteadyLoad};
 
 const PLAN: &str = "bench";
+/// The address and password of an admin that [`load`] creates.
+pub(crate) const ADMIN: (&str, &str) = ("admin@example.com", "horse-battery-staple-9");
 /// The number of days before now on which the events occurred.
 const DAYS: u64 = 30;
 /// The maximum of the overview's 95th percentile.
@@ -147,5 +150,10 @@ async fn people(store: &Store) -> anyhow::Result<Vec<Arc<str>>> {
             }
         }
     }
+    // After the others, whose numbers events contain.
+    let password = password::hash(&Password::parse(Secret::new(ADMIN.1.to_owned()), &[])?)?;
+    let admin = NewUser::member(Email::parse(ADMIN.0)?, "admin", PLAN);
+    let admin = NewUser { role: Role::Admin, password: Some(password), ..admin };
+    store.create_user(&store::Actor::COMMAND, admin).await?;
     Ok(created)
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::ensure;
+use serde_json::Value;
 
+use crate::loader::Loader;
 use crate::steady::{ApiCall, SteadyLoad};
 
 /// The rate and the duration of each measurement.
@@ -19,6 +21,12 @@ pub(crate) struct Reads {
 }
 
 impl Reads {
+    /// Returns the response to one call of `path` with the first key.
+    pub(crate) async fn first_json(&self, path: &str) -> anyhow::Result<Value> {
+        let mut loader = Loader::connect(self.address, None).await?;
+        loader.send_as(self.keys.first().map(|key| &**key), "GET", path, "").await?.json()
+    }
+
     /// Calls `path`, and prints a line. Returns whether the 95th percentile is below `target`.
     pub(crate) async fn meet(&self, path: &str, target: Duration) -> anyhow::Result<bool> {
         let Self { address, calls_per_second, duration, connections, .. } = *self;

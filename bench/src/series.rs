@@ -6,15 +6,14 @@ use access::{Clock, Timestamp};
 use anyhow::Context;
 use sqlx::types::chrono::DateTime;
 
-use crate::database::{BenchDatabase, DatabaseKind};
-use crate::overview::load;
-use crate::reads::Reads;
-use crate::server::ApiServer;
+use crate::read_flags::{ReadFlags, ReadServer};
 
 /// The maximum of the 95th percentile of each query.
 const TARGET: Duration = Duration::from_millis(50);
-/// Days, which read totals; then steps of requests, up to as many as one response reads.
-const QUERIES: [&str; 8] = [
+/// The number of events in the store.
+const EVENTS: u64 = 10_000_000;
+/// Days and hours, which read totals, and minutes, which read requests.
+const QUERIES: [&str; 9] = [
     "",
     "by=model",
     "by=key&format=csv",
@@ -22,46 +21,15 @@ const QUERIES: [&str; 8] = [
     "step=hour",
     "step=hour&by=model",
     "step=hour&by=key&since={week}",
+    "step=hour&by=route&since={week}",
     "step=minute&by=model&since={hours}",
 ];
 
-#[derive(clap::Args, Clone)]
-pub(crate) struct SeriesFlags {
-    /// The database of the store
-    #[arg(long, value_enum)]
-    store: DatabaseKind,
-    /// Events in the store
-    #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
-    events: u64,
-    /// Calls of each query per second
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    calls: u32,
-    /// Events ingested per second during the measurements
-    #[arg(long, default_value_t = 0)]
-    ingest: u32,
-    /// Duration of each measurement in seconds
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=600))]
-    seconds: u64,
-    /// Connections to the control API
-    #[arg(long, default_value_t = 4)]
-    connections: u32,
-}
-
 /// Runs the measurements and prints a line for each. Returns whether all met the target.
-pub(crate) async fn run(flags: SeriesFlags) -> anyhow::Result<bool> {
-    let database = BenchDatabase::create(flags.store).await?;
-    println!("{}, {} events", database.describe(), flags.events);
-    let keys = load(&database, flags.events).await?.into();
+pub(crate) async fn run(flags: ReadFlags) -> anyhow::Result<bool> {
+    let ReadServer { server, reads, database: _database } = flags.start(EVENTS).await?;
     let now = Clock::system().now();
     let ago = |hours: u64| rfc3339(now.before(Duration::from_hours(hours)));
-    let server = ApiServer::start(&database, flags.ingest).await?;
-    let reads = Reads {
-        address: server.address,
-        keys,
-        calls_per_second: flags.calls,
-        duration: Duration::from_secs(flags.seconds),
-        connections: flags.connections,
-    };
     let mut good = true;
     for query in QUERIES {
         let query = query.replace("{week}", &ago(7 * 24 - 1)?).replace("{hours}", &ago(5)?);

@@ -96,3 +96,63 @@ for (const [days, word] of [[1, "ahead of"], [-1, "behind"]] as const) {
     await expect(form.getByLabel("Label")).toHaveValue("kept");
   });
 }
+
+test("an API that does not respond for 30 s is explained, and the form keeps its values", async ({ page }) => {
+  // The page's clock moves the deadline of a request, which the browser's own does not.
+  await page.addInitScript(() => {
+    AbortSignal.timeout = (milliseconds) => {
+      const controller = new AbortController();
+      setTimeout(() => controller.abort(new DOMException("late", "TimeoutError")), milliseconds);
+      return controller.signal;
+    };
+  });
+  await signIn(page);
+  await page.clock.install();
+  const form = await typeLabel(page, "kept");
+  const sent = page.waitForRequest((request) => request.method() === "POST" && request.url().endsWith("/api/keys"));
+  await page.route("**/api/keys", (route) => (route.request().method() === "POST" ? undefined : route.continue()));
+  await form.getByRole("button", { name: "Create key" }).click();
+  await sent;
+  await page.clock.fastForward(29_000);
+  await expect(form.getByRole("alert")).toBeHidden();
+  await page.clock.fastForward(4_000);
+  await expect(form.getByRole("alert")).toContainText("30 s");
+  await expect(form.getByLabel("Label")).toHaveValue("kept");
+});
+
+test("a key that another tab revoked is explained where it is edited, and the form keeps its values", async ({ page, context, expected }) => {
+  expected.push("404", "409");
+  await signIn(page);
+  const created = await page.request.post(at("/api/keys"), { data: { label: "in two tabs" }, headers: { Origin: at("") } });
+  expect(created.status()).toBe(201);
+  const { id } = (await created.json()) as { id: string };
+  await page.goto(at("/dashboard/keys?q=in%20two"));
+  await page.getByRole("button", { name: "Actions for in two tabs" }).click();
+  await page.getByRole("menuitem", { name: "Edit key" }).click();
+  const form = page.getByRole("dialog", { name: "Edit “in two tabs”" });
+  await form.getByLabel("Label").fill("renamed too late");
+  const other = await context.newPage();
+  await other.goto(at("/dashboard/keys?q=in%20two"));
+  expect((await other.request.delete(at(`/api/keys/${id}`), { headers: { Origin: at("") } })).ok()).toBe(true);
+  await form.getByRole("button", { name: "Save changes" }).click();
+  await expect(form.getByRole("alert")).toContainText("The change was not made");
+  await expect(form.getByLabel("Label")).toHaveValue("renamed too late");
+  // The first tab shows the end of the key without a reload.
+  await form.getByRole("button", { name: "Cancel" }).click();
+  await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange", { bubbles: true })));
+  await expect(page.getByRole("row", { name: /in two tabs/ })).toBeHidden();
+});
+
+test("a page whose session became that of another user in another tab says so, and keeps what was typed", async ({ page }) => {
+  await signIn(page);
+  const form = await typeLabel(page, "kept");
+  await expect(page.getByText("Ada Example")).toBeVisible();
+  await page.route("**/api/me", async (route) => {
+    const response = await route.fetch();
+    const me = (await response.json()) as { user: object };
+    await route.fulfill({ response, json: { ...me, user: { ...me.user, id: "01938f3c-0000-7000-8000-000000000001", name: "Bob Example" } } });
+  });
+  await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange", { bubbles: true })));
+  await expect(page.getByText("Another tab signed in as Bob Example")).toBeVisible();
+  await expect(form.getByLabel("Label")).toHaveValue("kept");
+});

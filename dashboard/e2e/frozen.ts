@@ -8,12 +8,16 @@ const NOW = Date.parse("2026-11-21T12:00:00Z");
 const MINUTE = 60_000;
 const DAY = 86_400_000;
 /** Milliseconds that replace every measured duration, by field. */
-const DURATIONS: Record<string, number> = { first_byte_ms: 318, total_ms: 642, p50_ms: 412, p95_ms: 1284, p99_ms: 2140 };
+const DURATIONS: Record<string, number> = { first_byte_ms: 318, total_ms: 642, mean_ms: 486, p50_ms: 412, p95_ms: 1284, p99_ms: 2140 };
 
 function moment(text: string): string {
   const distance = Date.parse(text) - Date.now();
+  if (/T00:00:00(\.0+)?Z$/.test(text)) {
+    // The steps of a series keep their days; quotas and budgets reset tomorrow or with the month.
+    if (distance < 0) return `${day(text.slice(0, 10))}T00:00:00Z`;
+    return distance < 2 * DAY ? "2026-11-22T00:00:00Z" : "2026-12-01T00:00:00Z";
+  }
   if (Math.abs(distance) < 60 * MINUTE) return new Date(NOW - MINUTE).toISOString();
-  if (/T00:00:00(\.0+)?Z$/.test(text)) return distance < 2 * DAY ? "2026-11-22T00:00:00Z" : "2026-12-01T00:00:00Z";
   return new Date(NOW + Math.round(distance / (60 * MINUTE)) * 60 * MINUTE).toISOString();
 }
 
@@ -27,9 +31,11 @@ function day(text: string): string {
 function frozen(name: string, value: unknown, ids: Map<string, string>): unknown {
   if (Array.isArray(value)) return value.map((item) => frozen(name, item, ids));
   if (typeof value === "object" && value !== null) {
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, frozen(key, item, ids)]));
+    const fields = Object.fromEntries(Object.entries(value).map(([key, item]) => [key, frozen(key, item, ids)]));
+    // On the last day of a month, the month ends tomorrow too.
+    return fields.per === "month" && fields.resets_at ? { ...fields, resets_at: "2026-12-01T00:00:00Z" } : fields;
   }
-  if (typeof value === "number") return DURATIONS[name] ?? value;
+  if (typeof value === "number") return name.endsWith("_micros") ? NOW * 1_000 : (DURATIONS[name] ?? value);
   if (typeof value !== "string") return value;
   if (/^\d{4}-\d\d-\d\dT/.test(value)) return moment(value);
   if (/^\d{4}-\d\d-\d\d$/.test(value)) return name === "since" ? "2026-11-01" : name === "as_of" ? value : day(value);
@@ -38,6 +44,7 @@ function frozen(name: string, value: unknown, ids: Map<string, string>): unknown
     if (!ids.has(value)) ids.set(value, next);
     return ids.get(value);
   }
+  if (/^[0-9a-f]{32,}$/.test(value)) return "0".repeat(value.length);
   // The page compares its own address with this one.
   if (name === "page_origin") return value;
   if (name === "last4") return "9f3c";

@@ -1,9 +1,12 @@
 /**
  * Screenshots. Twelve are compared with `docs/screenshots`, which `make screenshots` writes again. With SCREENSHOTS, such
- * as `360,1280,1920`, every page is drawn in both themes into `screenshots/`, for people.
+ * as `360,1280,1920`, every page is drawn in both themes and in Indonesian
+ * into `screenshots/`, for people.
  */
 import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+
+import type { Page } from "@playwright/test";
 
 import { freeze } from "./frozen";
 import { at, expect, signIn, test } from "./pages";
@@ -31,6 +34,7 @@ const PAGES = [
   ["model", "/dashboard/models?id=mock"],
   ["providers", "/dashboard/providers"],
   ["providers-add", "/dashboard/providers?add=openai"],
+  ["setup", "/dashboard/setup"],
 ] as const;
 const COMPARED = ["landing", "login", "overview", "keys", "usage", "playground"] as const;
 const FOLDER = join(import.meta.dirname, "..", "..", "docs", "screenshots");
@@ -39,9 +43,18 @@ const DRAWN_BY = join(FOLDER, "chromium.txt");
 const BYTES_MAX = 3_000_000;
 /** Two builds of one version differ at the edges of letters. A moved or missing part of a page changes more pixels. */
 const TOLERANCE = { threshold: 0.2, maxDiffPixelRatio: 0.005 };
-const SETTLED_MS = 700;
 
 const major = (version: string): string => version.split(".")[0] ?? "";
+
+/** Opens a page with frozen data, and waits until nothing of it is missing. */
+async function draw(page: Page, { path, theme, isSignedIn }: { path: string; theme: "light" | "dark"; isSignedIn: boolean }): Promise<void> {
+  await freeze(page);
+  await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
+  if (isSignedIn) await signIn(page);
+  await page.goto(at(path));
+  await page.waitForLoadState("networkidle");
+  await page.evaluate(() => document.fonts.ready);
+}
 
 test.describe("compared", () => {
   for (const theme of ["light", "dark"] as const) {
@@ -55,12 +68,7 @@ test.describe("compared", () => {
           return;
         }
         if (isWriting) writeFileSync(DRAWN_BY, `${drawnBy}\n`);
-        await freeze(page);
-        await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
-        if (name !== "login" && name !== "landing") await signIn(page);
-        await page.goto(at(PAGES.find(([page]) => page === name)?.[1] ?? "/"));
-        await page.waitForLoadState("networkidle");
-        await page.evaluate(() => document.fonts.ready);
+        await draw(page, { path: PAGES.find(([page]) => page === name)?.[1] ?? "/", theme, isSignedIn: name !== "login" && name !== "landing" });
         await expect(page).toHaveScreenshot(`${name}-${theme}.png`, { ...TOLERANCE, animations: "disabled", caret: "hide", scale: "css" });
       });
     }
@@ -73,20 +81,24 @@ test.describe("compared", () => {
 });
 
 const WIDTHS = (process.env.SCREENSHOTS ?? "").split(",").filter((width) => width !== "");
+/** Texts are longer in Indonesian, and their colours are those of English. */
+const LOOKS = [["light", "en-GB"], ["dark", "en-GB"], ["light", "id-ID"]] as const;
+const SIGNED_OUT: readonly string[] = ["landing", "login", "register", "link"];
 
-for (const width of WIDTHS) {
-  for (const theme of ["light", "dark"] as const) {
-    for (const [name, path] of PAGES) {
-      test(`${name} ${theme} ${width} has no overflow`, async ({ page, expected }) => {
-        expected.push("401");
-        await page.emulateMedia({ colorScheme: theme });
-        await page.setViewportSize({ width: Number(width), height: 900 });
-        if (name !== "login") await signIn(page);
-        await page.goto(at(path));
-        await page.waitForTimeout(SETTLED_MS);
-        await page.screenshot({ path: `screenshots/${name}-${theme}-${width}.png`, fullPage: true });
-        expect(await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)).toBeLessThanOrEqual(0);
-      });
+for (const [theme, locale] of LOOKS) {
+  test.describe(`${theme} ${locale}`, () => {
+    test.use({ locale });
+    for (const width of WIDTHS) {
+      for (const [name, path] of PAGES) {
+        test(`${name} ${width} has no overflow`, async ({ page, expected }) => {
+          expected.push("401");
+          await page.setViewportSize({ width: Number(width), height: 900 });
+          await draw(page, { path, theme, isSignedIn: !SIGNED_OUT.includes(name) });
+          await page.screenshot({ path: `screenshots/${name}-${theme}-${locale.slice(0, 2)}-${width}.png`, fullPage: true, animations: "disabled", caret: "hide" });
+          const overflow = () => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+          await expect.poll(overflow).toBeLessThanOrEqual(0);
+        });
+      }
     }
-  }
+  });
 }

@@ -25,9 +25,9 @@ function useHydrated(): boolean {
   return useSyncExternalStore(never, () => true, () => false);
 }
 
-/** The signed-in user; fails with 401 for anybody else. */
+/** The signed-in user; fails with 401 for anybody else. Another tab may have signed in as another user, so each return to the page asks again. */
 export function useMe(): UseQueryResult<Me, ApiError> {
-  return useQuery({ queryKey: ["me"], queryFn: ({ signal }) => api("get", "/api/me", { signal }), staleTime: 60_000 });
+  return useQuery({ queryKey: ["me"], queryFn: ({ signal }) => api("get", "/api/me", { signal }), staleTime: 60_000, refetchOnWindowFocus: "always" });
 }
 
 export function useOverview(): UseQueryResult<Overview, ApiError> {

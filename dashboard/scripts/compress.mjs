@@ -20,6 +20,8 @@ const MEDIA_TYPES = {
   ".woff2": "font/woff2",
 };
 const TEXT = new Set([".html", ".txt", ".js", ".css", ".json", ".svg"]);
+/** The maximum size of the compressed scripts of a page. */
+const SCRIPT_BYTES_MAX = 250_000;
 /** Pages that Next writes twice. */
 const DOUBLE = /^_not-found(\/|\.)/;
 
@@ -64,12 +66,13 @@ writeFileSync(manifest, `${lines.sort().join("\n")}\n`);
 if (existsSync(embedding)) utimesSync(embedding, new Date(), new Date());
 report();
 
-/** Prints the compressed size of the scripts that each page loads first. */
+/** Prints the compressed size of the scripts that each page loads first, and fails if it is too large. */
 function report() {
   for (const page of lines.map((line) => line.split("\t")[0]).filter((path) => path.endsWith(".html"))) {
     const html = readFileSync(join(out, page), "utf8");
     const loaded = new Set([...html.matchAll(/<script(?![^>]*noModule)[^>]*src="\/dashboard\/(_next\/[^"?]+\.js)/gi)].map(([, path]) => path));
     const bytes = [...loaded].reduce((sum, path) => sum + readFileSync(join(out, `${path}.br`)).length, 0);
     process.stdout.write(`${page}: ${loaded.size} scripts, ${(bytes / 1000).toFixed(0)} KB compressed\n`);
+    if (bytes > SCRIPT_BYTES_MAX) throw new Error(`${page} loads more than ${SCRIPT_BYTES_MAX} bytes of compressed scripts: load a dialog or a chart after the page is drawn`);
   }
 }

@@ -15,12 +15,12 @@ pub use process::{
     Brand, ClientMode, Connections, Control, Drain, Durability, Lease, Listener, Log, LogFormat, MinVersion, Process,
     PublicUrl, Retention, Signup, SignupMode, Spool, Store, TlsSettings,
 };
-pub use route::{Action, Auth, Events, FixedResponse, PathMatch, Redirect, Route, Upgrade};
-pub use router::{Match, Router};
+pub use route::{Action, Auth, Events, FixedResponse, HostMatch, PathMatch, Redirect, Route, Upgrade};
+pub use router::{Match, Requested, Router};
 pub use traffic::{
     Ai, Credential, Mock, MockModel, Model, OnHangup, PriceFile, Provider, Sizes, Target, Timeouts, Traffic,
 };
-pub use upstream::{Origin, Scheme, Upstream};
+pub use upstream::{Backend, Origin, Scheme, Strategy, Upstream};
 
 /// The whole configuration, as one value that a request uses to its end.
 #[derive(Debug, Clone)]

@@ -69,4 +69,5 @@ pub use limits::HeadLimits;
 pub use request::{Request, RequestHead, RequestParser};
 pub use response::{Response, ResponseHead, ResponseParser};
 pub use target::Target;
+pub use trailer_name::may_be_trailer;
 pub use violation::Violation;

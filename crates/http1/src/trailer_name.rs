@@ -40,6 +40,13 @@ pub(crate) fn is_forbidden_as_trailer(name: &[u8], known: NameMatch) -> bool {
     }
 }
 
+/// Whether a field may be a trailer of a message that is passed on over HTTP/2; [`crate::write_trailers`] applies the same
+/// rule.
+#[must_use]
+pub fn may_be_trailer(name: &[u8]) -> bool {
+    !is_forbidden_as_trailer(name, NameMatch::of(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,4 +1,4 @@
-//! Audit of usage: events and counts must equal the daily totals, the charged amounts of budgets, and the spent amounts
+//! Audit of usage: events and counts must equal the totals of days and hours, the charged amounts of budgets, and the spent amounts
 //! of leases.
 //!
 //! The audit reads one snapshot, and ingest writes rows and totals in one transaction, so a running node causes no
@@ -104,6 +104,28 @@ pub enum Place {
         user: (UserNo, Option<Uuid>),
         /// Name of the model; `None` if the model has no name.
         model: Option<String>,
+    },
+    /// One hour of a user's requests with one key, for one model, on one route.
+    Hour {
+        /// Start of the hour.
+        at: Timestamp,
+        /// Number of the user, and the id if it is known.
+        user: (UserNo, Option<Uuid>),
+        /// Number of the key, and the id if it is known.
+        key: (KeyNo, Option<Uuid>),
+        /// Name of the model; `None` if the model has no name, and for requests that are no LLM requests.
+        model: Option<String>,
+        /// Name of the route; `None` if the store does not know it.
+        route: Option<String>,
+    },
+    /// One route of one user on one day.
+    Route {
+        /// Day of the figures.
+        day: Day,
+        /// Number of the user, and the id if it is known.
+        user: (UserNo, Option<Uuid>),
+        /// Name of the route; `None` if the store does not know it.
+        route: Option<String>,
     },
     /// All users of one plan on one day.
     Plan {

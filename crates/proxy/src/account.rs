@@ -16,7 +16,7 @@ use crate::answer::Problem;
 use crate::attempt::Attempt;
 use crate::capacity::{KeyPermit, TunnelPermit};
 use crate::request::RequestContext;
-use crate::upstream::destination::Destination;
+use crate::upstream::destination::DestinationInUse;
 
 /// The account of one request, from its head to the end of its response. If it is dropped before the end, the client has
 /// disconnected, unless the shutdown ends the request.
@@ -36,8 +36,8 @@ pub(crate) struct RequestAccount {
     pub(crate) opened: bool,
     /// The part of a pre-logged batch that the request uses, if it is a plain request with a quota.
     pub(crate) prelogged: Option<PreloggedPart>,
-    /// The upstream or provider to which the request is sent.
-    pub(crate) destination: Option<Rc<Destination>>,
+    /// The backend or provider to which the request is sent.
+    pub(crate) destination: Option<DestinationInUse>,
     /// The attempt that is in progress.
     pub(crate) attempt: Option<Attempt>,
     /// The attempts that have ended.

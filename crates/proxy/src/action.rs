@@ -6,12 +6,10 @@ pub(crate) mod models;
 pub(crate) mod respond;
 mod tunnel;
 
-use access::Refusal;
 use ai::EndpointCall;
 use bytes::Bytes;
 use config::snapshot;
 use http::Response;
-use http1::InvalidPart;
 use meter::rate::RateLevel;
 use meter::{AdmissionInfo, Charge, Reservation};
 
@@ -74,10 +72,4 @@ async fn limit_free(account: &mut RequestAccount, client: Option<&Client>) -> Re
     let admission = limit(account, client, None).await?;
     account.spend();
     Ok(admission)
-}
-
-/// Returns the refusal of a request whose head cannot be written, because the configuration or a credential has an
-/// invalid byte.
-fn unwritable(part: InvalidPart) -> Problem {
-    Problem::new(Refusal::Internal, "the request's head cannot be written").because(&part)
 }

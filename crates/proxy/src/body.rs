@@ -27,7 +27,8 @@ const DISCARD_FOR: Duration = Duration::from_millis(100);
 
 /// A request's body until it is read or forwarded.
 pub(crate) enum IncomingBody {
-    /// The body is unread. `may_discard` is true if it is small and the client sends it without `100 (Continue)`.
+    /// The body is unread. `may_discard` is true if the next request follows it, it is small, and the client
+    /// sends it without `100 (Continue)`.
     Unread { incoming: RequestBody, may_discard: bool },
     /// The body is being read or forwarded.
     Taken,
@@ -43,6 +44,7 @@ impl IncomingBody {
             return Self::Empty(incoming);
         }
         let is_little = !matches!(head.announced(), Announced::Length(bytes) if bytes > DISCARD_BYTES_MAX);
+        let is_little = is_little && incoming.precedes_next_request();
         Self::Unread { incoming, may_discard: is_little && head.get(KnownName::Expect).is_none() }
     }
 

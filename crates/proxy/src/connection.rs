@@ -24,13 +24,11 @@ use crate::client::{AcceptedStream, ClientSocket, RefusedStream, RequestBody, Sh
 use crate::client_context::{ConnectionContext, Peer};
 use crate::deadlines::{ConnectionDeadlines, DeadlineAction};
 use crate::handle::{ReceivedRequest, handle};
-use crate::head::Head;
+use crate::head::{FIELDS_MAX, Head};
+use crate::http2;
 use crate::outliving::Outliving;
 use crate::response::ClientResponse;
 use crate::worker::Worker;
-
-/// Maximum number of fields in a request's head.
-const FIELDS_MAX: usize = 100;
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(worker: Rc<Worker>, mut accepted: AcceptedStream, peer: SocketAddr) {
@@ -67,6 +65,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut accepted: AcceptedStream, peer
     };
     if is_refused {
         connection.linger().await;
+        connection.socket.borrow_mut().rest();
     } else {
         connection.run().await;
     }
@@ -122,9 +121,25 @@ struct RequestTraits {
 
 impl Connection {
     async fn run(mut self) {
+        let begins_http2 = self.serve_requests().await;
+        if !begins_http2 {
+            self.socket.borrow_mut().rest();
+        } else if let Ok(socket) = Rc::try_unwrap(self.socket) {
+            let (stream, received) = socket.into_inner().into_parts();
+            // It is boxed, so that a connection of HTTP/1.1 does not reserve memory for it.
+            Box::pin(http2::serve(self.at, stream, received)).await;
+        }
+    }
+
+    /// Serves requests to the end of the connection. Returns true at its beginning if the client speaks HTTP/2. The
+    /// parser has refused the preface then, so that the check costs requests of HTTP/1.1 nothing.
+    async fn serve_requests(&mut self) -> bool {
         while let Ok(received) = self.next_request().await {
+            if matches!(received, Received::Refused(_)) && self.socket.borrow().begins_http2() {
+                return true;
+            }
             let (head, traits) = self.head(received);
-            let Ok(response) = self.respond(head).await else { return };
+            let Ok(response) = self.respond(head).await else { return false };
             match self.write(response, traits).await {
                 Ok(true) => {}
                 Ok(false) => {
@@ -134,11 +149,12 @@ impl Connection {
                     }
                     break;
                 }
-                Err(ConnectionEnd) => return,
+                Err(ConnectionEnd) => return false,
             }
         }
         // No response is incomplete.
         self.socket.borrow_mut().close();
+        false
     }
 
     /// Closes the connection while the client may still send.
@@ -199,7 +215,7 @@ impl Connection {
         // `Outliving` is boxed, so that an idle connection does not reserve memory for it.
         let (at, active) = (self.at.clone(), self.at.deadlines.begin());
         let deadlines = active.deadlines.clone();
-        let received = ReceivedRequest { at, active, head, body: RequestBody::new(self.socket.clone()) };
+        let received = ReceivedRequest { at, active, head, body: RequestBody::of_socket(self.socket.clone()) };
         let mut handling = pin!(Outliving::new(self.at.worker.clone(), deadlines, handle(received)));
         let mut respond = |cx: &mut Context<'_>| match handling.as_mut().poll(cx) {
             Poll::Ready(response) => Poll::Ready(Ok(response)),

@@ -127,6 +127,16 @@ fn trailers(fields: Fields<'_>, hidden: &[Box<[u8]>]) -> Option<Trailers> {
     (!trailers.is_empty()).then_some(trailers)
 }
 
+/// Returns the trailers of a message over HTTP/2 that may be passed on; the parser of HTTP/1.1 applies the same rule.
+pub(crate) fn allowed_trailers(mut received: HeaderMap) -> HeaderMap {
+    let is_forbidden = |name: &&HeaderName| !http1::may_be_trailer(name.as_str().as_bytes());
+    let forbidden: Vec<HeaderName> = received.keys().filter(is_forbidden).cloned().collect();
+    for name in forbidden {
+        received.remove(name);
+    }
+    received
+}
+
 /// Returns the number of bytes of a piece of content.
 pub(crate) fn length(content: &Bytes) -> u64 {
     u64::try_from(content.len()).unwrap_or(u64::MAX)

@@ -41,7 +41,7 @@ impl PageRequest {
             return None;
         }
         let requested_method = preflight_method(head);
-        let endpoint = route::endpoint_at(&snapshot.traffic, requested_method.unwrap_or(head.method()), head.path())?;
+        let endpoint = route::endpoint_at(&snapshot.traffic, requested_method.unwrap_or(head.method()), head)?;
         let origin = HeaderValue::from_bytes(received).ok()?;
         Some(Self { origin, preflight: requested_method.map(|_| endpoint) })
     }

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::time::{Duration, UNIX_EPOCH};
 
 use access::Timestamp;
+use http::HeaderValue;
 
 /// The field line of the last formatted second.
 #[derive(Debug, Default)]
@@ -20,6 +21,13 @@ impl DateCache {
             *line = format!("date: {date}\r\n").into_bytes();
         }
         out.extend_from_slice(line);
+    }
+
+    /// Returns the field's value.
+    pub(crate) fn value(&self, now: Timestamp) -> Option<HeaderValue> {
+        let mut line = Vec::new();
+        self.write(&mut line, now);
+        HeaderValue::from_bytes(line.strip_prefix(b"date: ")?.strip_suffix(b"\r\n")?).ok()
     }
 }
 

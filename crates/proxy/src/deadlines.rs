@@ -152,7 +152,7 @@ impl ConnectionDeadlines {
     fn look(&self, now: Instant) {
         let requests = self.requests.borrow();
         // Every request is checked.
-        if requests.iter().filter(|request| request.look(now)).count() > 0 {
+        if requests.iter().filter(|request| request.look(now, self.idle_max)).count() > 0 {
             self.give(DeadlineAction::Look);
         }
         if self.write_blocked.get() && requests.iter().any(|request| request.is_over(now)) {

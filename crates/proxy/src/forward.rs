@@ -2,18 +2,22 @@
 //! of a retry are in docs/decisions/0016-http2-and-retries.md.
 
 mod attempt;
+mod retries;
 
 use std::rc::Rc;
 
 use access::Refusal;
+use http1::{InvalidPart, KnownName};
 use tokio::time::{Instant, timeout};
 
 use crate::account::RequestAccount;
 use crate::answer::Problem;
 use crate::forward::attempt::{AttemptOutcome, SendAttempt};
+use crate::forward::retries::Retries;
 use crate::upload::{Progress, Upload, UploadError};
 use crate::upstream::connect::{ConnectError, NewConnection, OfferedProtocols, connect};
-use crate::upstream::destination::Destination;
+use crate::upstream::destination::{Destination, DestinationInUse};
+use crate::upstream::destinations::ChosenDestination;
 use crate::upstream::download::Download;
 use crate::upstream::http1::Http1Connection;
 use crate::upstream::outgoing::OutgoingHead;
@@ -24,7 +28,7 @@ use crate::upstream::response_head::RelayedHead;
 /// A request that is to be sent to an upstream.
 pub(crate) struct Outgoing {
     pub(crate) head: OutgoingHead,
-    pub(crate) to: Rc<Destination>,
+    pub(crate) to: ChosenDestination,
     pub(crate) upload: Upload,
     pub(crate) progress: Rc<Progress>,
     /// Whether the request may be sent again after a reused connection closed without a response (RFC 9110, 9.2.2).
@@ -82,21 +86,31 @@ enum Channel {
     Http2(StreamSlot),
 }
 
-/// Sends the request and waits for the head of its response. Attempts without an effect are retried.
+/// Sends the request and waits for the head of its response. Attempts without an effect are retried, on another backend
+/// if there is one.
 pub(crate) async fn forward(account: &mut RequestAccount, outgoing: Outgoing) -> Result<UpstreamResponse, Problem> {
-    let Outgoing { head, to, mut upload, progress, repeatable } = outgoing;
-    let pool = &to.pool;
-    account.destination = Some(to.clone());
-    let mut repeats = 0;
+    let Outgoing { mut head, to, mut upload, progress, repeatable } = outgoing;
+    let ChosenDestination { destination: mut to, group } = to;
+    account.destination = Some(DestinationInUse::new(to.clone()));
+    let mut retries = Retries::default();
     loop {
         let is_repeatable = repeatable && upload.is_empty();
-        let (channel, now) = if head.upgrades {
-            Box::pin(upgradable(account, pool)).await?
+        let opened = if head.upgrades {
+            Box::pin(upgradable(account, &to.pool)).await
         } else {
-            channel(account, pool, repeats, is_repeatable).await?
+            channel(account, &to.pool, &retries, is_repeatable).await
+        };
+        let (channel, now) = match opened {
+            Ok(opened) => opened,
+            Err(problem) => {
+                to = retries.after_connect_failure(account, &to, group.as_deref(), problem)?;
+                redirect(account, &mut head, &to)?;
+                continue;
+            }
         };
         progress.begin(now);
-        let sending = SendAttempt { account, head: &head, pool, progress: &progress, repeatable, repeats, now };
+        let (pool, progress, retries_so_far) = (&to.pool, &progress, &retries);
+        let sending = SendAttempt { account, head: &head, pool, progress, repeatable, retries: retries_so_far, now };
         let tried = match channel {
             Channel::Http1(link) => sending.on_http1(link, upload).await?,
             // Boxed, because its future is large and requests over HTTP/1.1 do not need it.
@@ -106,22 +120,33 @@ pub(crate) async fn forward(account: &mut RequestAccount, outgoing: Outgoing) ->
             AttemptOutcome::Answered(answered) => return Ok(answered),
             AttemptOutcome::Again(again) => {
                 upload = again;
-                repeats += 1;
+                if let Some(other) = retries.after_attempt(&to, group.as_deref()) {
+                    to = other;
+                    redirect(account, &mut head, &to)?;
+                }
             }
         }
     }
 }
 
-/// Returns a connection or a stream, and the current time. A retry uses no idle HTTP/1.1 connection.
+/// Directs the request to another backend of its upstream.
+fn redirect(account: &mut RequestAccount, head: &mut OutgoingHead, to: &Rc<Destination>) -> Result<(), Problem> {
+    account.destination = Some(DestinationInUse::new(to.clone()));
+    head.origin = to.pool.target.clone();
+    head.edits.set(KnownName::Host, to.pool.origin.authority.as_bytes()).map_err(unwritable)
+}
+
+/// Returns a connection or a stream, and the current time. A request that was sent before uses no idle HTTP/1.1
+/// connection.
 async fn channel(
     account: &RequestAccount,
     pool: &Rc<Pool>,
-    repeats: u32,
+    retries: &Retries,
     is_repeatable: bool,
 ) -> Result<(Channel, Instant), Problem> {
-    let now = if repeats == 0 { account.request.read_at() } else { account.request.read_clock() };
+    let now = if retries.are_none() { account.request.read_at() } else { account.request.read_clock() };
     if pool.speaks() == OriginProtocol::Http1 {
-        if repeats == 0
+        if retries.has_sent_nothing()
             && let Some(link) = pool.take(now, is_repeatable).await
         {
             return Ok((Channel::Http1(link), now));
@@ -197,4 +222,10 @@ async fn connected(account: &RequestAccount, pool: &Pool, offered: OfferedProtoc
             Err(Problem::new(Refusal::UpstreamConnect, message).because(&late))
         }
     }
+}
+
+/// Returns the refusal of a request whose head cannot be written, because the configuration or a credential has an
+/// invalid byte.
+pub(crate) fn unwritable(part: InvalidPart) -> Problem {
+    Problem::new(Refusal::Internal, "the request's head cannot be written").because(&part)
 }

@@ -163,7 +163,9 @@ async fn finish(account: &mut RequestAccount, body: &mut IncomingBody, own: OwnR
     let is_sent = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.is_whole());
     let closes = !(is_sent || body.discard().await);
     account.answers(response.status().as_u16());
-    account.relayed(response.body().len());
+    if account.request.head.method_bytes() != b"HEAD" {
+        account.relayed(response.body().len());
+    }
     account.finish(outcome, None);
     let now = account.request.worker().shared.clock.now();
     ClientResponse::own(response, GatewayFields { id: account.request.id_text, rate, now }).closing(closes)

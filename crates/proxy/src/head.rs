@@ -5,11 +5,14 @@ use std::str;
 
 use bytes::Bytes;
 use http1::{
-    Announced, Fields, HeadLimits, KnownName, Request, RequestHead, RequestParser, Target, Version, Violation,
+    Announced, Expectation, Fields, HeadLimits, KnownName, Request, RequestHead, RequestParser, Target, Version,
+    Violation,
 };
 
 /// The maximum length of a correlation id.
 const CORRELATION_LEN_MAX: usize = 128;
+/// Maximum number of fields in a request's head.
+pub(crate) const FIELDS_MAX: usize = 100;
 /// The head that represents a refused one whose request line is invalid.
 const UNREADABLE: &[u8] = b"- / HTTP/1.0\r\n\r\n";
 
@@ -74,6 +77,16 @@ impl Head {
         }
     }
 
+    /// The host and port to which the request was sent; empty if they are unknown. Those of an absolute target replace
+    /// `Host` (RFC 9112, 3.2.2).
+    pub(crate) fn host(&self) -> &str {
+        let host = match self.request().target() {
+            Target::Absolute { authority, .. } => Some(authority),
+            _ => self.get(KnownName::Host),
+        };
+        host.and_then(text).unwrap_or_default()
+    }
+
     /// The query without its question mark, as it was received.
     pub(crate) fn query(&self) -> Option<&str> {
         self.request().query().map(ascii)
@@ -111,6 +124,11 @@ impl Head {
         self.get(KnownName::Te).is_some()
             && self.parsed.version() == Version::Http11
             && self.fields().accepts_trailers()
+    }
+
+    /// Whether the client waits for `100 (Continue)` before it sends the content.
+    pub(crate) fn expects_continue(&self) -> bool {
+        self.request().expectation() == Expectation::Continue
     }
 
     /// Returns the content that the framing fields announce.

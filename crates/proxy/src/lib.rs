@@ -4,7 +4,7 @@
 //! depends on neither store nor control: it looks up keys by message, and appends usage to the spool.
 //!
 //! The modules in the order in which a request passes them: `threads`, `listener`, `connection` (with `client`; the crate
-//! `http1` parses heads), `head`, and `handle`, which calls the phases: `admit`, `cors`, `route`, `authenticate` (with
+//! `http1` parses heads) or `http2`, `head`, and `handle`, which calls the phases: `admit`, `cors`, `route`, `authenticate` (with
 //! `identify` and `scope`), and an `action`. Each action limits the request (`budget`). The actions `forward` and
 //! `inference` (with `bound` and `credential`) also write its head (`transform`) and send it (`forward`, with `upload` and
 //! `upstream`). Then `relay` forwards the response, and `settle` ends the request. A phase that returns `Err` (`phase`)
@@ -43,6 +43,7 @@ mod forward;
 mod handle;
 mod handles;
 mod head;
+mod http2;
 mod identify;
 mod inflate;
 mod limits_cache;
@@ -79,5 +80,5 @@ pub use listener::{BindError, ListenerOptions, Listeners, bind};
 pub use shutdown::{Shutdown, ShutdownPhase};
 pub use threads::{StartError, Workers, start, workers_default};
 pub use unauthenticated::UnauthenticatedClients;
-pub use upstream::tls_config;
+pub use upstream::{Backends, tls_config};
 pub use worker::{Shared, WorkerResources};

@@ -51,7 +51,7 @@ pub struct BindError {
 /// Counts failures to accept over all workers, for one log message per period. Without free file descriptors, each
 /// worker fails many times per second.
 #[derive(Debug, Default)]
-pub(crate) struct AcceptFailureLog(Mutex<AcceptFailures>);
+pub(crate) struct FailureLog(Mutex<AcceptFailures>);
 
 #[derive(Debug, Default)]
 struct AcceptFailures {
@@ -59,7 +59,7 @@ struct AcceptFailures {
     failures: u64,
 }
 
-impl AcceptFailureLog {
+impl FailureLog {
     /// Counts a failure at `now`. If the failure is to be logged, returns the number of failures since the last logged
     /// one.
     pub(crate) fn of(&self, now: Instant) -> Option<u64> {
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn failures_to_accept_are_told_once_a_period() {
-        let (accept_failures, start) = (AcceptFailureLog::default(), Instant::now());
+        let (accept_failures, start) = (FailureLog::default(), Instant::now());
         assert_eq!(accept_failures.of(start), Some(1));
         for _ in 0..600 {
             assert_eq!(accept_failures.of(start + COMPLAINT_EVERY / 2), None);

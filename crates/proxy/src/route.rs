@@ -3,8 +3,8 @@
 use access::Refusal;
 use ai::endpoint::{EndpointMatch, Shape, unprefixed, unserved};
 use ai::{Endpoint, EndpointCall};
-use config::Match;
 use config::snapshot::{self, Auth, Events, Route, Traffic};
+use config::{Match, Requested};
 use http::{HeaderValue, header};
 use http1::KnownName;
 
@@ -30,7 +30,7 @@ pub(crate) struct RouteMatch<'a> {
 /// Finds the route of a request. A configured route that is as specific as an LLM endpoint has priority.
 pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, handles: &Handles) -> Phase<RouteMatch<'a>> {
     let (method, path) = (head.method(), head.path());
-    let matched = traffic.router.find(method, path);
+    let matched = traffic.router.find(Requested { method, host: head.host(), path });
     let problem = match (find_endpoint(traffic, &matched, method, path), matched) {
         (EndpointMatch::Endpoint(called), _) => return Ok(built_in(called.into_owned(), traffic, handles)),
         (_, Match::Route(route)) if !route.websocket && requests_websocket(head) => no_websocket(),
@@ -43,9 +43,11 @@ pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, handles: &Handles) -> 
     Err(problem.into())
 }
 
-/// Returns the LLM endpoint that responds to this method and path, also if it does not serve the method.
-pub(crate) fn endpoint_at(traffic: &Traffic, method: &str, path: &str) -> Option<Endpoint> {
-    let matched = traffic.router.find(method, path);
+/// Returns the LLM endpoint that responds to a request with this method and the path of `head`, also if it does not serve
+/// the method.
+pub(crate) fn endpoint_at(traffic: &Traffic, method: &str, head: &Head) -> Option<Endpoint> {
+    let path = head.path();
+    let matched = traffic.router.find(Requested { method, host: head.host(), path });
     let endpoint = match (find_endpoint(traffic, &matched, method, path), matched) {
         (EndpointMatch::Endpoint(called), _) => Some(called.endpoint),
         (EndpointMatch::WrongMethod { called, .. }, Match::WrongMethod { .. } | Match::None) => Some(called.endpoint),

@@ -20,7 +20,7 @@ use crate::aggregation;
 use crate::client::AcceptedStream;
 use crate::connection;
 use crate::deadlines;
-use crate::listener::{AcceptFailureLog, BACKLOG, BoundSocket, Listeners};
+use crate::listener::{BACKLOG, BoundSocket, FailureLog, Listeners};
 use crate::shutdown::{LAST_WORDS, ShutdownPhase, reached};
 use crate::task::spawn;
 use crate::upstream::pool;
@@ -72,10 +72,11 @@ pub fn start(shared: &Arc<Shared>, listeners: Listeners, lanes: Vec<WorkerResour
     if sockets.len() != lanes.len() {
         return Err(StartError::Lanes { listeners: sockets.len(), lanes: lanes.len() });
     }
-    let accept_failures = Arc::new(AcceptFailureLog::default());
+    let accept_failures = Arc::new(FailureLog::default());
     let mut threads = Vec::new();
     for (number, (sockets, lane)) in sockets.into_iter().zip(lanes).enumerate() {
-        let (shared, sockets) = (shared.clone(), Sockets { all: sockets, accept_failures: accept_failures.clone() });
+        let sockets = Sockets { all: sockets, accept_failures: accept_failures.clone() };
+        let (shared, lane) = (shared.clone(), Lane { number, resources: lane });
         let thread = std::thread::Builder::new()
             .name(format!("worker-{number}"))
             .spawn(move || run(shared, sockets, lane))
@@ -102,10 +103,16 @@ impl Workers {
 /// The sockets on which a worker listens.
 struct Sockets {
     all: Vec<BoundSocket>,
-    accept_failures: Arc<AcceptFailureLog>,
+    accept_failures: Arc<FailureLog>,
 }
 
-fn run(shared: Arc<Shared>, sockets: Sockets, lane: WorkerResources) {
+/// The number and the resources of a worker.
+struct Lane {
+    number: usize,
+    resources: WorkerResources,
+}
+
+fn run(shared: Arc<Shared>, sockets: Sockets, lane: Lane) {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS_MAX)
@@ -125,8 +132,8 @@ fn run(shared: Arc<Shared>, sockets: Sockets, lane: WorkerResources) {
 
 /// Accepts connections until the shutdown closes the listeners, then lets requests in flight end. Returns the worker's
 /// state.
-async fn work(shared: Arc<Shared>, sockets: Sockets, lane: WorkerResources) -> Rc<Worker> {
-    let worker = Rc::new(Worker::new(shared, lane));
+async fn work(shared: Arc<Shared>, sockets: Sockets, lane: Lane) -> Rc<Worker> {
+    let worker = Rc::new(Worker::new(shared, lane.resources, lane.number));
     drop(spawn(keep_up(worker.clone(), async |worker| {
         aggregation::flush_forever(&worker.aggregation, &worker.recorder).await;
     })));
@@ -199,7 +206,7 @@ async fn last_words(worker: &Worker) {
     let _ = tokio::time::timeout(LAST_WORDS, idle(worker)).await;
 }
 
-async fn accept(opener: Opener, listener: TcpListener, accept_failures: Arc<AcceptFailureLog>) {
+async fn accept(opener: Opener, listener: TcpListener, accept_failures: Arc<FailureLog>) {
     let mut closing = std::pin::pin!(reached(opener.worker.shared.shutdown.follow(), ShutdownPhase::Closing));
     loop {
         let accepted = tokio::select! {

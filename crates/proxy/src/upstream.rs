@@ -1,17 +1,21 @@
-//! Connections to upstreams. `destination` is an upstream or provider with its `pool`, which selects the connection of a
-//! request; `connect` opens a new one, over a `socket` that counts bytes. `outgoing` is the head of a request, `response_head`
+//! Connections to upstreams. `destination` is a backend or a provider with its `pool`, which selects the connection of a
+//! request; a `group` chooses among the backends of an upstream, whose state (`backend`) all workers share; `connect` opens a new one, over a `socket` that counts bytes. `outgoing` is the head of a request, `response_head`
 //! that of a response; `http1` sends one request at a time, `pool::http2` many; `download` is the body of a response over
 //! either.
 
+pub(crate) mod backend;
 pub(crate) mod connect;
 pub(crate) mod destination;
+pub(crate) mod destinations;
 pub(crate) mod download;
+pub(crate) mod group;
 pub(crate) mod http1;
 pub(crate) mod outgoing;
 pub(crate) mod pool;
 pub(crate) mod response_head;
 pub(crate) mod socket;
 
+pub use backend::Backends;
 pub use connect::tls_config;
 
 /// Maximum size of a response's head, equal to the default maximum of a request's head. HTTP/2 counts 32 more bytes for

@@ -21,8 +21,9 @@ use crate::recorder::Recorder;
 use crate::refusals::Refusals;
 use crate::shutdown::Shutdown;
 use crate::unauthenticated::UnauthenticatedClients;
+use crate::upstream::backend::Backends;
 use crate::upstream::connect::Connector;
-use crate::upstream::destination::Destinations;
+use crate::upstream::destinations::Destinations;
 use crate::upstream::pool::Pools;
 
 /// The state that all workers share.
@@ -38,6 +39,8 @@ pub struct Shared {
     pub clock: Clock,
     /// The bounds over all workers.
     pub capacity: Arc<Capacity>,
+    /// The states of the backends of upstreams.
+    pub backends: Arc<Backends>,
     /// The TLS configuration for connections to upstreams.
     pub tls: Arc<rustls::ClientConfig>,
     /// The current phase of a shutdown.
@@ -71,6 +74,8 @@ pub(crate) struct Worker {
     pub(crate) handles: Handles,
     pub(crate) limits: LimitsCache,
     pub(crate) refusals: Refusals,
+    /// The number of the worker.
+    number: usize,
     snapshot: RefCell<Rc<Pinned>>,
 }
 
@@ -83,8 +88,8 @@ pub(crate) struct Pinned {
 }
 
 impl Pinned {
-    fn new(snapshot: Arc<Snapshot>, pools: &Rc<Pools>, metrics: &Arc<Metrics>) -> Rc<Self> {
-        let destinations = Destinations::new(pools.clone(), metrics.clone());
+    fn new(shared: &Arc<Shared>, snapshot: Arc<Snapshot>, pools: &Rc<Pools>, worker: usize) -> Rc<Self> {
+        let destinations = Destinations::new(shared.backends.clone(), pools.clone(), worker);
         Rc::new(Self { snapshot, destinations, requests: RequestHandles::default() })
     }
 }
@@ -98,14 +103,15 @@ impl std::ops::Deref for Pinned {
 }
 
 impl Worker {
-    /// Returns a worker that has served nothing yet.
-    pub(crate) fn new(shared: Arc<Shared>, resources: WorkerResources) -> Self {
+    /// Returns the worker with this number, which has served nothing yet.
+    pub(crate) fn new(shared: Arc<Shared>, resources: WorkerResources, number: usize) -> Self {
         let (pools, buffers): (Rc<Pools>, Rc<Buffers>) = Default::default();
         let (ids, clock) = (RefCell::new(Ids::new(shared.clock.clone())), shared.clock.clone());
         let recorder = Recorder { spool: RefCell::new(resources.spool), ids, clock };
         Self {
             handles: Handles::new(&shared.metrics),
-            snapshot: RefCell::new(Pinned::new(shared.live.load_full(), &pools, &shared.metrics)),
+            snapshot: RefCell::new(Pinned::new(&shared, shared.live.load_full(), &pools, number)),
+            number,
             connector: Connector { tls: shared.tls.clone(), buffers: buffers.clone() },
             shared,
             directory: resources.directory,
@@ -125,7 +131,8 @@ impl Worker {
         let now = self.shared.live.load();
         let mut pinned = self.snapshot.borrow_mut();
         if !Arc::ptr_eq(&now, &pinned.snapshot) {
-            *pinned = Pinned::new(Arc::clone(&now), &self.pools, &self.shared.metrics);
+            *pinned = Pinned::new(&self.shared, Arc::clone(&now), &self.pools, self.number);
+            self.shared.backends.retain(&now.traffic.upstreams);
         }
         pinned.clone()
     }

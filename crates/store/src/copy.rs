@@ -16,7 +16,7 @@ use crate::{links, migration, revision, session_end};
 use cell::{CopiedColumn, CopiedRow, CopiedValue};
 
 /// All tables, referenced tables first. `schema_floor` belongs to the migrations.
-pub(crate) const TABLES: [&str; 26] = [
+pub(crate) const TABLES: [&str; 28] = [
     "plans",
     "users",
     "api_keys",
@@ -35,6 +35,8 @@ pub(crate) const TABLES: [&str; 26] = [
     "daily_usage",
     "daily_plans",
     "daily_models",
+    "hourly_usage",
+    "daily_routes",
     "nodes",
     "ingested",
     "open_requests",

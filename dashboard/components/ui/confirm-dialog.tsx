@@ -4,8 +4,7 @@ import type { ReactNode } from "react";
 
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
-import { Note } from "@/components/ui/note";
-import { useReason } from "@/components/ui/states";
+import { FailedNote } from "@/components/ui/failed-note";
 import { useMessages } from "@/lib/language";
 
 interface ConfirmDialogProps {
@@ -24,8 +23,6 @@ interface ConfirmDialogProps {
 /** Asks before a change that other people notice. */
 export function ConfirmDialog({ title, text, action, look = "danger", isBusy, error, onConfirm, onClose, children }: ConfirmDialogProps) {
   const t = useMessages();
-  const reason = useReason();
-  const failure = error ? reason(error) : undefined;
   const footer = (
     <>
       <Button onClick={onClose}>{t.frame.cancel}</Button>
@@ -34,7 +31,7 @@ export function ConfirmDialog({ title, text, action, look = "danger", isBusy, er
   );
   return (
     <Dialog title={title} description={text} onClose={onClose} footer={footer}>
-      {failure && <Note tone="bad" title={failure.title}>{failure.text}</Note>}
+      <FailedNote error={error} />
       {children}
     </Dialog>
   );

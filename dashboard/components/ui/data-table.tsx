@@ -18,6 +18,8 @@ interface DataTableProps<Row> {
   rows: Row[];
   columns: ColumnDef<Row>[];
   rowHeight: 34 | 52;
+  /** Whether the table is as high as a chart at most, and scrolls in itself. */
+  isShort?: boolean;
   rowId(row: Row): string;
   rowClass?(row: Row): string;
   /** Opens a row by click or Enter. */
@@ -30,7 +32,7 @@ const PLAIN_ROWS_MAX = 40;
 const OVERSCAN = 6;
 
 /** A table of which at most 50 rows are in the document. */
-export function DataTable<Row>({ label, rows, columns, rowHeight, rowId, rowClass, onOpen, openId }: DataTableProps<Row>) {
+export function DataTable<Row>({ label, rows, columns, rowHeight, isShort = false, rowId, rowClass, onOpen, openId }: DataTableProps<Row>) {
   const scroller = useRef<HTMLDivElement>(null);
   // eslint-disable-next-line react-hooks/incompatible-library -- the table is not memoised
   const table = useReactTable({ data: rows, columns, getCoreRowModel: getCoreRowModel(), getRowId: rowId });
@@ -47,8 +49,10 @@ export function DataTable<Row>({ label, rows, columns, rowHeight, rowId, rowClas
   const shown = isVirtual ? items.flatMap((item) => all[item.index] ?? []) : all;
   const before = isVirtual ? (items[0]?.start ?? 0) : 0;
   const after = isVirtual ? virtual.getTotalSize() - (items.at(-1)?.end ?? 0) : 0;
+  // 70 % of a 4K screen would be more than 50 dense rows.
+  const height = isShort ? "max-h-[256px]" : isVirtual && "max-h-[min(70vh,1100px)]";
   return (
-    <div ref={scroller} className={clsx("tw", isVirtual && "max-h-[70vh] overflow-y-auto")}>
+    <div ref={scroller} className={clsx("tw", height && "overflow-y-auto", height)} tabIndex={height && !onOpen ? 0 : undefined}>
       <table className={clsx("tbl", rowHeight === 34 ? "dense" : "two")} aria-label={label} aria-rowcount={rows.length + 1}>
         <thead>
           {table.getHeaderGroups().map((group) => (

@@ -4,8 +4,7 @@ import { type FormEvent, type ReactNode, useId } from "react";
 
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
-import { Note } from "@/components/ui/note";
-import { useReason } from "@/components/ui/states";
+import { FailedNote } from "@/components/ui/failed-note";
 import { useMessages } from "@/lib/language";
 
 interface FormDialogProps {
@@ -23,9 +22,7 @@ interface FormDialogProps {
 /** A form in a dialog. What was typed stays after a failure, which is shown above it. */
 export function FormDialog({ title, text, action, isBusy, error, onSubmit, onClose, children }: FormDialogProps) {
   const t = useMessages();
-  const reason = useReason();
   const form = useId();
-  const failure = error ? reason(error) : undefined;
   const footer = (
     <>
       <Button onClick={onClose}>{t.frame.cancel}</Button>
@@ -34,7 +31,7 @@ export function FormDialog({ title, text, action, isBusy, error, onSubmit, onClo
   );
   return (
     <Dialog title={title} description={text} onClose={onClose} footer={footer}>
-      {failure && <Note tone="bad" title={failure.title}>{failure.text}</Note>}
+      <FailedNote error={error} />
       <form id={form} className="stack" onSubmit={onSubmit} noValidate>{children}</form>
     </Dialog>
   );

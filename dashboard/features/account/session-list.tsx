@@ -5,6 +5,7 @@ import { useMemo, useState } from "react";
 
 import { Button } from "@/components/ui/button";
 import { DataTable } from "@/components/ui/data-table";
+import { FailedNote } from "@/components/ui/failed-note";
 import { Note } from "@/components/ui/note";
 import { Failure, SkeletonRows } from "@/components/ui/states";
 import { clientName } from "@/features/account/client-name";
@@ -41,7 +42,7 @@ export function SessionList() {
           <p className="t3 sm">{t.account.sessionsText}</p>
         </div>
       </div>
-      {end.error && <div className="px-4 pb-4"><Note tone="bad" title={t.account.endFailed}>{end.error.message}</Note></div>}
+      {end.error && <div className="px-4 pb-4"><FailedNote title={t.account.endFailed} error={end.error} /></div>}
       {ended && !end.error && <div className="px-4 pb-4"><Note tone="ok" title={t.account.ended(ended)} /></div>}
       {sessions.isError && !sessions.data && <Failure error={sessions.error} onRetry={() => void sessions.refetch()} />}
       {sessions.isPending && <SkeletonRows rows={3} height={52} />}

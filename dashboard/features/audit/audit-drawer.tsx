@@ -12,7 +12,7 @@ import { useFormat, useMessages } from "@/lib/language";
 export function AuditDrawer({ line, onClose }: { line: AuditLine; onClose(): void }) {
   const t = useMessages();
   const format = useFormat();
-  const values = detailOf(line, t);
+  const values = detailOf(line, t, format);
   const { actor } = line;
   return (
     <Drawer title={actionName(line.action, t)} sub={<span className="num">{format.moment(line.at)}</span>} onClose={onClose}>

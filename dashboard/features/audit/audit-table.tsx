@@ -38,7 +38,7 @@ export function AuditTable({ lines, openId, onOpen }: AuditTableProps) {
       meta: { className: "cut x4" },
       cell: ({ row: { original } }) => <bdi title={actorName(original, t)}>{actorName(original, t)}</bdi>,
     }),
-    column.display({ id: "action", header: t.audit.action, meta: { className: "med" }, cell: ({ row: { original } }) => actionName(original.action, t) }),
+    column.display({ id: "action", header: t.audit.action, meta: { className: "med grow end" }, cell: ({ row: { original } }) => actionName(original.action, t) }),
     column.display({
       id: "owner",
       header: t.audit.concerns,
@@ -48,9 +48,9 @@ export function AuditTable({ lines, openId, onOpen }: AuditTableProps) {
     column.display({
       id: "detail",
       header: t.audit.values,
-      meta: { className: "x3 grow t2 max-w-[320px]" },
+      meta: { className: "x3 fill t2" },
       cell: ({ row: { original } }) => {
-        const text = detailText(original, t);
+        const text = detailText(original, t, format);
         return text === "" ? NONE : <span title={text}>{text}</span>;
       },
     }),

@@ -1,20 +1,26 @@
 "use client";
 
-import { Plus, Search } from "lucide-react";
+import { Plus } from "lucide-react";
+import dynamic from "next/dynamic";
 import { useMemo, useState } from "react";
 
 import { Button } from "@/components/ui/button";
+import { SearchField } from "@/components/ui/search-field";
 import { ConfirmDialog } from "@/components/ui/confirm-dialog";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { Segments } from "@/components/ui/tabs";
 import { figuresOf, measureOf, pathOf } from "@/features/budgets/budget-figures";
 import { BudgetTable, type BudgetTask, holderOf } from "@/features/budgets/budget-table";
-import { ChangeDialog, SetDialog } from "@/features/budgets/set-dialog";
 import { type Budget, useBudgetChanges, useBudgets } from "@/features/budgets/use-budgets";
 import { AdminShell } from "@/features/frame/admin-shell";
 import { useFormat, useMessages } from "@/lib/language";
+import { useLater } from "@/lib/later";
 import { useUrlState } from "@/lib/url-state";
 import type { Messages } from "@/messages/en";
+
+const dialogs = () => import("@/features/budgets/set-dialog");
+const SetDialog = dynamic(() => dialogs().then((module) => module.SetDialog));
+const ChangeDialog = dynamic(() => dialogs().then((module) => module.ChangeDialog));
 
 const SHOWS = ["", "user", "key", "plan", "global"] as const;
 
@@ -23,6 +29,7 @@ export function BudgetsPage() {
   const t = useMessages();
   const { get, set } = useUrlState();
   const [task, setTask] = useState<BudgetTask>();
+  useLater(dialogs);
   const create = (
     <Button look="primary" onClick={() => set({ set: "user" })}>
       <Plus className="i" aria-hidden />
@@ -86,10 +93,7 @@ function BudgetList({ onTask, onSet }: { onTask(task: BudgetTask): void; onSet()
   return (
     <section className="panel" aria-label={t.frame.budgets}>
       <div className="ph flex-wrap">
-        <div className="in-w w-[260px] max-w-full">
-          <Search className="i" aria-hidden />
-          <input className="in h-8" placeholder={t.budgets.search} aria-label={t.budgets.search} value={text} onChange={(event) => set({ q: event.target.value })} />
-        </div>
+        <SearchField label={t.budgets.search} value={text} onChange={(q) => set({ q })} />
         <Segments
           label={t.budgets.appliesTo}
           value={dimension}

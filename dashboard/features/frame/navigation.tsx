@@ -7,7 +7,7 @@ import Link from "next/link";
 import { Button } from "@/components/ui/button";
 import { Mark } from "@/components/ui/mark";
 import { PAGES, type PageName } from "@/features/frame/pages";
-import { BrandName } from "@/features/frame/public-frame";
+import { BrandName } from "@/features/frame/plain-head";
 import { useAdminPages } from "@/features/frame/use-admin-pages";
 import { Jump } from "@/features/palette/jump";
 import { useSignOut } from "@/features/session/use-sign-out";

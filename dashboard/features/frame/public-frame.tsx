@@ -4,17 +4,11 @@ import type { ReactNode } from "react";
 
 import { buttonClass } from "@/components/ui/button";
 import { LanguageSelect } from "@/components/ui/language-select";
-import { Mark } from "@/components/ui/mark";
 import { ThemeButton } from "@/components/ui/theme-button";
+import { Brand } from "@/features/frame/plain-head";
 import { useMessages } from "@/lib/language";
 import { useSite } from "@/lib/queries";
 import { useTitle } from "@/lib/title";
-
-/** The name of the gateway, once it is known. */
-export function BrandName() {
-  const site = useSite();
-  return <b className="semi truncate text-[15px]">{site.data?.name ?? ""}</b>;
-}
 
 /** The frame of pages that everybody may read. */
 export function PublicFrame({ title, children }: { title: string; children: ReactNode }) {
@@ -28,10 +22,7 @@ export function PublicFrame({ title, children }: { title: string; children: Reac
       </a>
       <header className="ptop">
         <div className="cw row">
-          <a className="row gap-2.5" href="/">
-            <Mark />
-            <BrandName />
-          </a>
+          <Brand />
           {site.data && (
             <span className="key st2">
               <i className="dot ok" />

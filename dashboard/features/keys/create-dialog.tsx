@@ -2,7 +2,7 @@
 
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
-import { Note } from "@/components/ui/note";
+import { FailedNote } from "@/components/ui/failed-note";
 import { KeyFields } from "@/features/keys/key-fields";
 import { EMPTY_KEY, budgetChanges, keyShape, newKeyOf } from "@/features/keys/key-form";
 import { useKeyChanges } from "@/features/keys/use-keys";
@@ -41,7 +41,7 @@ export function CreateDialog({ onClose, onCreated }: CreateDialogProps) {
   );
   return (
     <Dialog title={t.keys.createTitle} description={t.keys.createText} onClose={onClose} footer={footer}>
-      {create.error && <Note tone="bad" title={t.keys.refused}>{create.error.message}</Note>}
+      <FailedNote title={t.keys.refused} error={create.error} />
       <form id="create-key" className="stack" onSubmit={form.submit} noValidate>
         <KeyFields form={form} currency={CURRENCY} />
       </form>

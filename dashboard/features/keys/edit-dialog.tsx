@@ -2,8 +2,8 @@
 
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
+import { FailedNote } from "@/components/ui/failed-note";
 import { Meter } from "@/components/ui/meter";
-import { Note } from "@/components/ui/note";
 import { Failure, SkeletonRows } from "@/components/ui/states";
 import { KeyFields } from "@/features/keys/key-fields";
 import { budgetChanges, changeOf, fieldsOf, keyShape } from "@/features/keys/key-form";
@@ -59,7 +59,7 @@ function EditForm({ apiKey, budgets, onClose }: EditDialogProps & { budgets: rea
   );
   return (
     <Dialog title={t.keys.editTitle(apiKey.label)} description={t.keys.editText} onClose={onClose} footer={footer}>
-      {error && <Note tone="bad" title={t.keys.failed}>{error.message}</Note>}
+      <FailedNote title={t.keys.failed} error={error} />
       <form id={FORM} className="stack" onSubmit={form.submit} noValidate>
         <KeyFields form={form} apiKey={apiKey} currency={currency} />
         {own.length > 0 && <BudgetUse budgets={own} />}

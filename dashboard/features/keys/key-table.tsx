@@ -74,7 +74,7 @@ function columnsOf({ t, format, now, onTask }: Words): ColumnDef<Row>[] {
     column.display({
       id: "scope",
       header: t.keys.scope,
-      meta: { className: "x1 t2 cut" },
+      meta: { className: "x1 t2 fill" },
       cell: ({ row: { original: { key } } }) => <span title={scopeOf(key, t, format)}>{scopeOf(key, t, format)}</span>,
     }),
     column.display({

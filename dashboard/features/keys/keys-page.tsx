@@ -1,10 +1,11 @@
 "use client";
 
-import { Plus, Search } from "lucide-react";
+import { Plus } from "lucide-react";
 import dynamic from "next/dynamic";
 import { useMemo, useState } from "react";
 
 import { Button } from "@/components/ui/button";
+import { SearchField } from "@/components/ui/search-field";
 import { Segments } from "@/components/ui/tabs";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { Shell } from "@/features/frame/shell";
@@ -124,10 +125,7 @@ function KeyList({ onTask, onCreate }: { onTask(task: KeyTask): void; onCreate()
   return (
     <section className="panel" aria-label={t.frame.keys}>
       <div className="ph flex-wrap">
-        <div className="in-w w-[260px] max-w-full">
-          <Search className="i" aria-hidden />
-          <input className="in h-8" placeholder={t.keys.filter} aria-label={t.keys.filter} value={text} onChange={(event) => set({ q: event.target.value })} />
-        </div>
+        <SearchField label={t.keys.filter} value={text} onChange={(q) => set({ q })} />
         <Segments
           label={t.keys.statuses}
           value={filter}

@@ -5,8 +5,8 @@ import { z } from "zod";
 
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
+import { FailedNote } from "@/components/ui/failed-note";
 import { Field } from "@/components/ui/field";
-import { Note } from "@/components/ui/note";
 import type { ApiKey } from "@/features/keys/key-state";
 import { useKeyChanges } from "@/features/keys/use-keys";
 import type { Schemas } from "@/lib/api";
@@ -38,7 +38,7 @@ export function RotateDialog({ apiKey, onClose, onRotated }: TaskProps & { onRot
   );
   return (
     <Dialog title={t.keys.rotateTitle(apiKey.label)} description={t.keys.rotateText} onClose={onClose} footer={footer}>
-      {rotate.error && <Note tone="bad" title={t.keys.failed}>{rotate.error.message}</Note>}
+      <FailedNote title={t.keys.failed} error={rotate.error} />
       <fieldset className="grid gap-2.5">
         <legend className="mb-2 text-[13px] font-medium">{t.keys.grace}</legend>
         {GRACES.map((choice) => (
@@ -72,7 +72,7 @@ export function RevokeDialog({ apiKey, onClose }: TaskProps) {
   );
   return (
     <Dialog title={t.keys.revokeTitle(apiKey.label)} description={t.keys.revokeText} onClose={onClose} footer={footer}>
-      {revoke.error && <Note tone="bad" title={t.keys.failed}>{revoke.error.message}</Note>}
+      <FailedNote title={t.keys.failed} error={revoke.error} />
       <form id="revoke-key" className="stack" onSubmit={form.submit} noValidate>
         {isRecent && <Field label={t.keys.revokeConfirm} hint={t.keys.revokeRecent(apiKey.label)} autoComplete="off" {...form.field("label")} />}
       </form>

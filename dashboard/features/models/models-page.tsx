@@ -1,9 +1,9 @@
 "use client";
 
-import { Search } from "lucide-react";
 import { useMemo } from "react";
 
 import { Button } from "@/components/ui/button";
+import { SearchField } from "@/components/ui/search-field";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { Shell } from "@/features/frame/shell";
 import { ModelDrawer } from "@/features/models/model-drawer";
@@ -62,10 +62,7 @@ function ModelList({ models, openName, onOpen }: ModelListProps) {
               </option>
             ))}
           </select>
-          <div className="in-w w-[240px] max-w-full">
-            <Search className="i" aria-hidden />
-            <input className="in h-8" placeholder={t.models.filter} aria-label={t.models.filter} value={text} onChange={(event) => set({ q: event.target.value })} />
-          </div>
+          <SearchField label={t.models.filter} value={text} onChange={(q) => set({ q })} />
         </div>
       </div>
       {!models && <SkeletonRows rows={10} height={52} />}

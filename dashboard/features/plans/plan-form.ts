@@ -1,11 +1,9 @@
 import { z } from "zod";
 
-import { MEASURES, type Measure, amountPattern, bodyOf } from "@/features/budgets/budget-figures";
-import type { Plan } from "@/features/plans/use-plans";
-import type { Schemas } from "@/lib/api";
+import { type Measure, amountPattern, bodyOf, measureOf } from "@/features/budgets/budget-figures";
+import type { Plan, PlanBudget } from "@/features/plans/use-plans";
 import type { Messages } from "@/messages/en";
 
-export type PlanBudget = Schemas["PlanBudget"];
 type Per = PlanBudget["per"];
 
 /** The fields of budgets, by measure and period. Credits per day are the quota, which has a field of its own. */
@@ -21,19 +19,15 @@ export function fieldOf(measure: Measure, per: Per): string {
   return `${measure}-${per}`;
 }
 
-export function measureOfPlan(budget: PlanBudget): Measure {
-  return MEASURES.find((measure) => budget[measure] !== undefined) ?? "credits";
-}
-
 function typed(budget: PlanBudget): string {
-  const measure = measureOfPlan(budget);
+  const measure = measureOf(budget);
   return measure === "money" ? (budget.money ?? "").replace(/ USD$/, "") : String(budget[measure] ?? "");
 }
 
 /** The texts of the form for a plan; empty for a new one. */
 export function initialPlan(plan: Plan | undefined): Record<string, string> {
   const budgets = BUDGET_FIELDS.map(([measure, per]) => {
-    const found = plan?.budgets.find((budget) => measureOfPlan(budget) === measure && budget.per === per);
+    const found = plan?.budgets.find((budget) => measureOf(budget) === measure && budget.per === per);
     return [fieldOf(measure, per), found ? typed(found) : ""];
   });
   return {
@@ -86,7 +80,7 @@ export function planShape(t: Messages, kept: PlanBudget[]): z.ZodType<PlanFields
 
 /** The budgets of a plan that the form has no field for. */
 export function keptBudgets(plan: Plan | undefined): PlanBudget[] {
-  const isField = (budget: PlanBudget) => BUDGET_FIELDS.some(([measure, per]) => measureOfPlan(budget) === measure && budget.per === per);
+  const isField = (budget: PlanBudget) => BUDGET_FIELDS.some(([measure, per]) => measureOf(budget) === measure && budget.per === per);
   return (plan?.budgets ?? []).filter((budget) => !isField(budget));
 }
 

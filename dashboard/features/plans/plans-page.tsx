@@ -2,20 +2,23 @@
 
 import { type ColumnDef, createColumnHelper } from "@tanstack/react-table";
 import { Pencil, Plus } from "lucide-react";
+import dynamic from "next/dynamic";
 import { useMemo } from "react";
 
 import { Button } from "@/components/ui/button";
 import { DataTable } from "@/components/ui/data-table";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
-import { nanoOf } from "@/features/budgets/budget-figures";
+import { measureOf, nanoOf } from "@/features/budgets/budget-figures";
 import { AdminShell } from "@/features/frame/admin-shell";
-import { PlanDialog } from "@/features/plans/plan-dialog";
-import { type PlanBudget, measureOfPlan } from "@/features/plans/plan-form";
-import { type Plan, usePlans } from "@/features/plans/use-plans";
+import { type Plan, type PlanBudget, usePlans } from "@/features/plans/use-plans";
 import { type Format, NONE } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
+import { useLater } from "@/lib/later";
 import { useUrlState } from "@/lib/url-state";
 import type { Messages } from "@/messages/en";
+
+const dialog = () => import("@/features/plans/plan-dialog");
+const PlanDialog = dynamic(() => dialog().then((module) => module.PlanDialog));
 
 const column = createColumnHelper<Plan>();
 
@@ -24,6 +27,7 @@ export function PlansPage() {
   const t = useMessages();
   const { get, set } = useUrlState();
   const plans = usePlans();
+  useLater(dialog);
   const edited = plans.data?.find(({ name }) => name === get("edit"));
   const isNew = get("new") !== "";
   const create = (
@@ -44,7 +48,7 @@ export function PlansPage() {
 
 /** A budget of a plan in a few words. */
 export function budgetText(budget: PlanBudget, t: Messages, format: Format): string {
-  const measure = measureOfPlan(budget);
+  const measure = measureOf(budget);
   const per = t.budgets.perShort[budget.per];
   if (measure === "money") return `${format.total({ amount_nano: nanoOf(budget.money ?? "0"), currency: "USD" })} ${per}`;
   return `${format.count(budget[measure] ?? 0)} ${t.budgets.units[measure]} ${per}`;

@@ -5,6 +5,7 @@ import { type UseMutationResult, type UseQueryResult, useMutation, useQuery, use
 import { type ApiError, type Schemas, api } from "@/lib/api";
 
 export type Plan = Schemas["Plan"];
+export type PlanBudget = Schemas["PlanBudget"];
 
 export function usePlans(): UseQueryResult<Plan[], ApiError> {
   return useQuery({ queryKey: ["plans"], queryFn: async ({ signal }) => (await api("get", "/api/plans", { signal })).items });

@@ -5,6 +5,7 @@ import { z } from "zod";
 
 import { Button } from "@/components/ui/button";
 import { Dialog } from "@/components/ui/dialog";
+import { FailedNote } from "@/components/ui/failed-note";
 import { Field } from "@/components/ui/field";
 import { Note } from "@/components/ui/note";
 import { SelectField } from "@/components/ui/select-field";
@@ -59,7 +60,7 @@ function FormDialog({ id, title, description, submit, problem, error, form, isDa
   );
   return (
     <Dialog title={title} description={description} onClose={onClose} footer={footer}>
-      {error && <Note tone="bad" title={problem}>{error.message}</Note>}
+      <FailedNote title={problem} error={error} />
       <form id={id} className="stack" onSubmit={form.submit} noValidate autoComplete="off">
         {children}
       </form>

@@ -42,7 +42,7 @@ function columnsOf(words: Words): ColumnDef<Provider>[] {
         </span>
       ),
     }),
-    column.display({ id: "state", header: t.providers.state, cell: ({ row: { original } }) => <StateTag state={stateOf(original)} t={t} /> }),
+    column.display({ id: "state", header: t.providers.state, meta: { className: "end" }, cell: ({ row: { original } }) => <StateTag state={stateOf(original)} t={t} /> }),
     column.display({
       id: "succeeded",
       header: t.providers.succeeded,

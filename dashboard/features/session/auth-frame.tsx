@@ -2,10 +2,7 @@
 
 import type { ReactNode } from "react";
 
-import { LanguageSelect } from "@/components/ui/language-select";
-import { Mark } from "@/components/ui/mark";
-import { ThemeButton } from "@/components/ui/theme-button";
-import { BrandName } from "@/features/frame/public-frame";
+import { PlainHead } from "@/features/frame/plain-head";
 import { useMessages } from "@/lib/language";
 import { useTitle } from "@/lib/title";
 
@@ -22,16 +19,7 @@ export function AuthFrame({ title, text, children }: AuthFrameProps) {
   useTitle(title);
   return (
     <div className="sgn">
-      <header className="row px-6 py-[18px]">
-        <a className="row gap-2.5" href="/">
-          <Mark />
-          <BrandName />
-        </a>
-        <span className="push row gap-1">
-          <LanguageSelect />
-          <ThemeButton />
-        </span>
-      </header>
+      <PlainHead className="px-6 py-[18px]" />
       <main className="lm">
         <div className="lb">
           <div>

@@ -98,6 +98,9 @@ function Arrived({ request }: { request: Schemas["RequestLine"] }) {
       <div className="row wrap mt-2.5">
         <Link className={buttonClass({ look: "primary" })} href="/dashboard/overview">{t.frame.toOverview}</Link>
         <Link className={buttonClass({})} href={`/dashboard/usage?id=${request.id}`}>{t.setup.showRequest}</Link>
+        {request.model && (
+          <Link className={buttonClass({})} href={`/dashboard/playground?model=${encodeURIComponent(request.model)}`}>{t.setup.toPlayground}</Link>
+        )}
       </div>
     </>
   );

@@ -4,9 +4,8 @@ import { useMutation } from "@tanstack/react-query";
 import { z } from "zod";
 
 import { Button } from "@/components/ui/button";
+import { FailedNote } from "@/components/ui/failed-note";
 import { Field } from "@/components/ui/field";
-import { Note } from "@/components/ui/note";
-import { useReason } from "@/components/ui/states";
 import { type ApiError, type Schemas, api } from "@/lib/api";
 import { useForm } from "@/lib/form";
 import { useMessages } from "@/lib/language";
@@ -16,7 +15,6 @@ type CreatedKey = Schemas["ApiKeyWithSecret"];
 /** Creates the first key. Its limits can be set later, on the page of keys. */
 export function KeyStep({ onCreated }: { onCreated(key: CreatedKey): void }) {
   const t = useMessages();
-  const reason = useReason();
   const create = useMutation<CreatedKey, ApiError, string>({
     mutationFn: (label) => api("post", "/api/keys", { body: { label } }),
     onSuccess: onCreated,
@@ -25,12 +23,11 @@ export function KeyStep({ onCreated }: { onCreated(key: CreatedKey): void }) {
   const form = useForm(shape, { label: t.setup.keyFirst }, async ({ label }) => {
     await create.mutateAsync(label).catch(() => undefined);
   });
-  const failure = create.error ? reason(create.error) : undefined;
   return (
     <>
       <p className="t2 md max-w-[62ch]">{t.setup.keyText}</p>
       <form className="stack max-w-[520px]" onSubmit={form.submit} noValidate>
-        {failure && <Note tone="bad" title={failure.title}>{failure.text}</Note>}
+        <FailedNote error={create.error} />
         <Field label={t.keys.label} hint={t.keys.labelHint} autoComplete="off" {...form.field("label")} />
         <div>
           <Button look="primary" type="submit" disabled={form.busy}>{t.keys.create}</Button>

@@ -5,10 +5,10 @@ import { useState } from "react";
 import { z } from "zod";
 
 import { Button } from "@/components/ui/button";
+import { FailedNote } from "@/components/ui/failed-note";
 import { Field } from "@/components/ui/field";
 import { Note } from "@/components/ui/note";
 import { SelectField } from "@/components/ui/select-field";
-import { useReason } from "@/components/ui/states";
 import { realProviders } from "@/features/setup/setup-state";
 import { type ApiError, type Schemas, api } from "@/lib/api";
 import { useForm } from "@/lib/form";
@@ -59,7 +59,6 @@ async function tested(key: Schemas["ProviderKey"]): Promise<AddedCredential> {
 
 function CredentialForm({ providers, onTested }: { providers: Schemas["Provider"][]; onTested(added: AddedCredential): void }) {
   const t = useMessages();
-  const reason = useReason();
   const isAdmin = useMe().data?.acts_as === "admin";
   const add = useMutation<AddedCredential, ApiError, Schemas["NewProviderKey"]>({
     mutationFn: async (body) => tested(await api("post", "/api/provider-keys", { body })),
@@ -75,10 +74,9 @@ function CredentialForm({ providers, onTested }: { providers: Schemas["Provider"
   const form = useForm(shape, initial, async ({ users, ...body }) => {
     await add.mutateAsync({ ...body, ...(users === "all" && { shared: true }) }).catch(() => undefined);
   });
-  const failure = add.error ? reason(add.error) : undefined;
   return (
     <form className="stack max-w-[620px]" onSubmit={form.submit} noValidate>
-      {failure && <Note tone="bad" title={failure.title}>{failure.text}</Note>}
+      <FailedNote error={add.error} />
       <div className="grid gap-4 sm:grid-cols-2">
         <SelectField label={t.setup.provider} options={providers.map(({ name }) => [name, name])} {...form.field("provider")} />
         <Field label={t.keys.label} autoComplete="off" {...form.field("label")} />
@@ -108,7 +106,7 @@ function Refused({ added, onKeep, onAgain, onRemoved }: RefusedProps) {
   const remove = useMutation<unknown, ApiError>({
     mutationFn: () => api("delete", "/api/provider-keys/{id}", { path: { id: added.key.id } }),
     onSuccess: () => {
-      void client.invalidateQueries({ queryKey: ["setup", "providers"] });
+      void client.invalidateQueries({ queryKey: ["providers"] });
       onRemoved();
     },
   });
@@ -116,7 +114,7 @@ function Refused({ added, onKeep, onAgain, onRemoved }: RefusedProps) {
   return (
     <>
       <Note tone="bad" title={t.setup.testFailed(added.key.provider, format.duration(last.test.latency_ms))}>{last.test.message}</Note>
-      {remove.error && <Note tone="bad" title={remove.error.message} />}
+      <FailedNote title={t.providers.failed} error={remove.error} />
       <div className="row wrap">
         <Button look="primary" disabled={isBusy} onClick={() => remove.mutate()}>{t.setup.replace}</Button>
         <Button disabled={isBusy} onClick={() => again.mutate()}>{again.isPending ? t.setup.testing : t.setup.testAgain}</Button>

@@ -4,18 +4,18 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useRouter } from "next/navigation";
 import { type ReactNode, useEffect, useState } from "react";
 
-import { LanguageSelect } from "@/components/ui/language-select";
-import { Mark } from "@/components/ui/mark";
 import { Failure, SkeletonRows } from "@/components/ui/states";
-import { ThemeButton } from "@/components/ui/theme-button";
-import { BrandName } from "@/features/frame/public-frame";
+import { PlainHead } from "@/features/frame/plain-head";
+import { useKeys } from "@/features/keys/use-keys";
+import { useModels } from "@/features/models/use-models";
+import { useProviders } from "@/features/providers/use-providers";
 import { AdminStep } from "@/features/setup/admin-step";
 import { CallStep } from "@/features/setup/call-step";
 import { KeyStep } from "@/features/setup/key-step";
 import { type AddedCredential, ProviderStep } from "@/features/setup/provider-step";
 import { type SetupFacts, type StepName, currentStep, exampleOf, isProviderReady, realProviders, usableKey } from "@/features/setup/setup-state";
 import { Progress, Steps } from "@/features/setup/steps";
-import { useFirstRequests, useModels, useOwnKeys, useProviders } from "@/features/setup/use-setup";
+import { useFirstRequests } from "@/features/setup/use-setup";
 import type { Schemas } from "@/lib/api";
 import { useFormat, useMessages } from "@/lib/language";
 import { useNow } from "@/lib/now";
@@ -55,7 +55,7 @@ function SignedIn({ me }: { me: Schemas["Me"] }) {
   const client = useQueryClient();
   const { get, set } = useUrlState();
   const site = useSite().data;
-  const [providers, keys, requests, models] = [useProviders(true), useOwnKeys(true), useFirstRequests(true), useModels(true)];
+  const [providers, keys, requests, models] = [useProviders(), useKeys(), useFirstRequests(), useModels()];
   const [added, setAdded] = useState<AddedCredential>();
   const [created, setCreated] = useState<Schemas["ApiKeyWithSecret"]>();
   const broken = [providers, keys, requests].find((query) => query.error && !query.data);
@@ -63,7 +63,7 @@ function SignedIn({ me }: { me: Schemas["Me"] }) {
   if (!providers.data || !keys.data || !requests.data) return <Frame><SkeletonRows rows={4} /></Frame>;
   const facts: SetupFacts = {
     needsAdmin: false,
-    providers: providers.data,
+    providers: providers.data.items,
     // A gateway of ordinary APIs needs no provider.
     isProviderSkipped: get("skip") === "provider" || (site !== undefined && !site.llm),
     keys: keys.data,
@@ -74,20 +74,20 @@ function SignedIn({ me }: { me: Schemas["Me"] }) {
   const credential = added ? t.setup.accepted(added.key.provider, added.key.label, added.key.last4, format.duration(added.test.latency_ms)) : undefined;
   const results: Partial<Record<StepName, string | undefined>> = {
     admin: me.acts_as === "admin" ? me.user.email : t.setup.adminExists,
-    provider: added?.test.ok ? credential : site && !site.llm ? t.setup.noLlm : providerResult(providers.data, t.setup),
+    provider: added?.test.ok ? credential : site && !site.llm ? t.setup.noLlm : providerResult(providers.data.items, t.setup),
     key: key && t.setup.keyResult(key.label, `${key.prefix}_…${key.last4}`),
   };
-  const again = () => void client.invalidateQueries({ queryKey: ["setup"] });
+  const again = (...names: string[]) => names.forEach((name) => void client.invalidateQueries({ queryKey: [name] }));
   const example = site?.llm ? exampleOf(models.data ?? [], site.llm.base_url) : undefined;
   return (
     <Frame current={current} isKnown>
       <Steps current={current} results={results}>
         {current === "provider" && (
           <ProviderStep
-            providers={providers.data}
+            providers={providers.data.items}
             onAdded={(next) => {
               setAdded(next);
-              again();
+              again("providers", "models", "credentials");
             }}
             onSkip={() => set({ skip: "provider" })}
           />
@@ -96,7 +96,7 @@ function SignedIn({ me }: { me: Schemas["Me"] }) {
           <KeyStep
             onCreated={(next) => {
               setCreated(next);
-              again();
+              again("keys");
             }}
           />
         )}
@@ -127,17 +127,9 @@ function Frame({ current, isKnown = false, children }: FrameProps) {
   const title = isDone ? t.setup.ready(name) : current ? t.setup.titles[current] : t.setup.title;
   return (
     <div className="fr">
-      <header className="row">
-        <a className="row gap-2.5" href="/">
-          <Mark />
-          <BrandName />
-        </a>
+      <PlainHead>
         <span className="t3 md hs">{t.setup.title}</span>
-        <span className="row push gap-1">
-          <LanguageSelect />
-          <ThemeButton />
-        </span>
-      </header>
+      </PlainHead>
       <main className="fm">
         <div className="fh">
           <h1>{title}</h1>

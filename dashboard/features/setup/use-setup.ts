@@ -8,36 +8,11 @@ import { type ApiError, type Schemas, api } from "@/lib/api";
 const LIVE_MS = 2_000;
 const RECENT = 20;
 
-export function useProviders(isOn: boolean): UseQueryResult<Schemas["Provider"][], ApiError> {
-  return useQuery({
-    queryKey: ["setup", "providers"],
-    queryFn: async ({ signal }) => (await api("get", "/api/providers", { signal })).items,
-    enabled: isOn,
-  });
-}
-
-export function useModels(isOn: boolean): UseQueryResult<Schemas["Model"][], ApiError> {
-  return useQuery({
-    queryKey: ["setup", "models"],
-    queryFn: async ({ signal }) => (await api("get", "/api/models", { signal })).items,
-    enabled: isOn,
-  });
-}
-
-export function useOwnKeys(isOn: boolean): UseQueryResult<Schemas["ApiKey"][], ApiError> {
-  return useQuery({
-    queryKey: ["setup", "keys"],
-    queryFn: async ({ signal }) => (await api("get", "/api/keys", { signal })).items,
-    enabled: isOn,
-  });
-}
-
 /** The newest requests of the reader; read again until one has succeeded. */
-export function useFirstRequests(isOn: boolean): UseQueryResult<Schemas["RequestLine"][], ApiError> {
+export function useFirstRequests(): UseQueryResult<Schemas["RequestLine"][], ApiError> {
   return useQuery({
     queryKey: ["setup", "requests"],
     queryFn: async ({ signal }) => (await api("get", "/api/usage/requests", { query: { limit: RECENT }, signal })).items,
-    enabled: isOn,
     refetchInterval: ({ state }) => (state.data?.some(({ status }) => status < 400) ? false : LIVE_MS),
   });
 }

@@ -1,10 +1,12 @@
 "use client";
 
+import { createColumnHelper } from "@tanstack/react-table";
 import dynamic from "next/dynamic";
 import { type ReactNode, useState } from "react";
 
 import { Button } from "@/components/ui/button";
 import { type ChartRow, Swatch } from "@/components/ui/chart-parts";
+import { DataTable } from "@/components/ui/data-table";
 import type { Column, Measure, Row, Step } from "@/features/usage/series";
 import { type Format, NONE } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
@@ -98,39 +100,22 @@ interface StepTableProps {
   format(value: number): string;
 }
 
+const column = createColumnHelper<ChartRow>();
+
+/** The steps as a table, the newest first. */
 function StepTable({ heading, columns, rows, format }: StepTableProps) {
   const t = useMessages();
-  return (
-    <div className="tw max-h-[256px] overflow-y-auto" tabIndex={0}>
-      <table className="tbl dense" aria-label={heading}>
-        <thead>
-          <tr>
-            <th>{t.overview.date}</th>
-            {columns.map(({ name }) => (
-              <th key={name} className="r">
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {[...rows].reverse().map((row) => (
-            <tr key={row.title}>
-              <td>{row.title}</td>
-              {columns.map(({ name }, nth) => {
-                const value = row.values[nth] ?? null;
-                return (
-                  <td key={name} className="r">
-                    {value === null ? NONE : format(value)}
-                  </td>
-                );
-              })}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
-  );
+  const cells = columns.map(({ name }, nth) => column.display({
+    id: String(nth),
+    header: name,
+    meta: { className: "r" },
+    cell: ({ row: { original: { values } } }) => {
+      const value = values[nth] ?? null;
+      return value === null ? NONE : format(value);
+    },
+  }));
+  const date = column.display({ id: "date", header: t.overview.date, cell: ({ row: { original } }) => original.title });
+  return <DataTable label={heading} rows={[...rows].reverse()} columns={[date, ...cells]} rowHeight={34} isShort rowId={({ title }) => title} />;
 }
 
 const BARS = ["h-1/3", "h-1/2", "h-2/3", "h-1/2", "h-3/4", "h-1/2", "h-2/5", "h-1/2", "h-2/3", "h-1/3", "h-3/4", "h-2/3", "h-1/2", "h-1/4"];

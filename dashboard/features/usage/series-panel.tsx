@@ -5,6 +5,7 @@ import { Download } from "lucide-react";
 import { useMemo } from "react";
 
 import { Button } from "@/components/ui/button";
+import { FailedNote } from "@/components/ui/failed-note";
 import { Note } from "@/components/ui/note";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { Segments } from "@/components/ui/tabs";
@@ -110,7 +111,7 @@ function Controls({ choice: { span, by, set } }: { choice: Choice }) {
           {t.usage.csv}
         </Button>
       </div>
-      {csv.error && <Note tone="bad" title={t.usage.csvFailed}>{csv.error.message}</Note>}
+      <FailedNote title={t.usage.csvFailed} error={csv.error} />
     </>
   );
 }

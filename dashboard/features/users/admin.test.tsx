@@ -104,8 +104,9 @@ describe("an audit entry", () => {
   });
 
   it("shows the values that are set", () => {
-    const detail = { shared: true, amount: null, bounds: { addresses: ["203.0.113.0/24", "::1"], models: null, credits_per_day: 5 }, odd: [{ a: 1, b: "x" }] };
-    expect(detailText({ ...line, detail: detail as unknown as AuditLine["detail"] }, en)).toBe("Shared: yes · Amount: none · Addresses: 203.0.113.0/24, ::1 · Credits per day: 5 · odd: 1 x");
+    const detail = { shared: true, amount: null, bounds: { addresses: ["203.0.113.0/24", "::1"], models: null, credits_per_day: 5_000 }, odd: [{ a: 1, b: "x" }] };
+    expect(detailText({ ...line, detail: detail as unknown as AuditLine["detail"] }, en, format)).toBe("Shared: yes · Amount: none · Addresses: 203.0.113.0/24, ::1 · Credits per day: 5,000 · odd: 1 x");
+    expect(detailText({ ...line, detail: { limits: { expires_at_micros: 1_795_400_000_000_000 } } as unknown as AuditLine["detail"] }, en, format)).toMatch(/^Expires: 2\d Nov 2026, /);
   });
 });
 

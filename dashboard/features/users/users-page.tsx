@@ -1,20 +1,31 @@
 "use client";
 
-import { Mail, Search, UserPlus } from "lucide-react";
+import { Mail, UserPlus } from "lucide-react";
+import dynamic from "next/dynamic";
 import { useDeferredValue, useMemo, useState } from "react";
 
 import { Button } from "@/components/ui/button";
+import { SearchField } from "@/components/ui/search-field";
 import { Segments } from "@/components/ui/tabs";
 import { Empty, Failure, SkeletonRows } from "@/components/ui/states";
 import { AdminShell } from "@/features/frame/admin-shell";
 import { InviteList } from "@/features/users/invite-list";
-import { type IssuedLink, LinkDialog } from "@/features/users/link-dialog";
-import { UserDrawer } from "@/features/users/user-drawer";
-import { CreateUserDialog, InviteDialog, UserTaskDialog } from "@/features/users/user-dialogs";
+import type { IssuedLink } from "@/features/users/link-dialog";
 import { UserTable, type UserTask } from "@/features/users/user-table";
 import { type User, useUserByEmail, useUsers } from "@/features/users/use-users";
 import { useFormat, useMessages } from "@/lib/language";
+import { useLater } from "@/lib/later";
 import { useUrlState } from "@/lib/url-state";
+
+const forms = () => import("@/features/users/user-dialogs");
+const links = () => import("@/features/users/link-dialog");
+const drawers = () => import("@/features/users/user-drawer");
+const later = () => Promise.all([forms(), links(), drawers()]);
+const CreateUserDialog = dynamic(() => forms().then((module) => module.CreateUserDialog));
+const InviteDialog = dynamic(() => forms().then((module) => module.InviteDialog));
+const UserTaskDialog = dynamic(() => forms().then((module) => module.UserTaskDialog));
+const LinkDialog = dynamic(() => links().then((module) => module.LinkDialog));
+const UserDrawer = dynamic(() => drawers().then((module) => module.UserDrawer));
 
 const SHOWS = ["", "active", "suspended", "invites"] as const;
 
@@ -24,6 +35,7 @@ export function UsersPage() {
   const { get, set } = useUrlState();
   const [task, setTask] = useState<UserTask>();
   const [link, setLink] = useState<IssuedLink>();
+  useLater(later);
   const actions = (
     <>
       <Button className="hide" onClick={() => set({ new: "invite" })}>
@@ -83,12 +95,7 @@ function UserList({ openId, onTask }: { openId: string; onTask(task: UserTask): 
   return (
     <section className="panel" aria-label={t.frame.users}>
       <div className="ph flex-wrap">
-        {!isInvites && (
-          <div className="in-w w-[260px] max-w-full">
-            <Search className="i" aria-hidden />
-            <input className="in h-8" placeholder={t.users.search} aria-label={t.users.search} value={text} onChange={(event) => set({ q: event.target.value })} />
-          </div>
-        )}
+        {!isInvites && <SearchField label={t.users.search} value={text} onChange={(q) => set({ q })} />}
         <Segments label={t.users.status} value={show} onChange={(name) => set({ show: name })} options={SHOWS.map((name) => ({ name, label: names[name] }))} />
       </div>
       {isInvites && <InviteList onInvite={() => set({ new: "invite" })} />}

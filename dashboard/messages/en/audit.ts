@@ -79,5 +79,12 @@ export const audit = {
     models: "Models",
     routes: "Routes",
     addresses: "Addresses",
+    begun: "New master key",
+    after: "Master key before",
+    unused: "Unused master key",
+    retired: "Retired master key",
+    current: "Current master key",
+    reset: "Lost master key",
+    deleted: "Credentials deleted",
   } as Record<string, string>,
 };

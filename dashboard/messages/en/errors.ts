@@ -14,5 +14,6 @@ export const errors = {
   offlineBar: "The server does not respond. The figures may be old; the page tries again by itself.",
   clockAhead: (amount: string) => `The clock of this device is ${amount} ahead of the server. “Today”, expiries and ages are wrong until you correct it.`,
   clockBehind: (amount: string) => `The clock of this device is ${amount} behind the server. “Today”, expiries and ages are wrong until you correct it.`,
+  otherUser: (now: string, before: string) => `Another tab signed in as ${now}. This page now shows and changes the data of ${now}, and no longer that of ${before}.`,
   stale: (time: string) => `Updated ${time}`,
 };

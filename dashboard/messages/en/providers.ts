@@ -47,7 +47,7 @@ export const providers = {
   secretWrong: "Enter 8 to 4,096 visible characters without spaces",
   share: "Who may use it",
   shareOwn: "Only requests of my keys",
-  shareAll: "Everyone whose plan permits shared credentials",
+  shareAll: "All users whose plan allows it",
   providerMissing: "Choose a provider",
   test: "Test",
   testAll: "Test all",

@@ -61,6 +61,7 @@ export const setup = {
   arrivedText: (what: string, status: string, facts: string) => `${what} responded ${status}${facts === "" ? "" : `: ${facts}`}.`,
   tokens: (count: string) => `${count} tokens`,
   showRequest: "Show request",
+  toPlayground: "Open playground",
   begin: "No request yet",
   beginText: "Finish the setup with your first call.",
 };

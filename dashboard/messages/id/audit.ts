@@ -81,5 +81,12 @@ export const audit: Messages["audit"] = {
     models: "Model",
     routes: "Rute",
     addresses: "Alamat",
+    begun: "Kunci utama baru",
+    after: "Kunci utama sebelumnya",
+    unused: "Kunci utama tak terpakai",
+    retired: "Kunci utama lama",
+    current: "Kunci utama saat ini",
+    reset: "Kunci utama yang hilang",
+    deleted: "Kredensial dihapus",
   },
 };

@@ -16,5 +16,6 @@ export const errors: Messages["errors"] = {
   offlineBar: "Server tidak merespons. Angka mungkin sudah lama; halaman mencoba lagi sendiri.",
   clockAhead: (amount) => `Jam perangkat ini ${amount} lebih cepat dari server. “Hari ini”, masa berlaku, dan umur salah sampai jam diperbaiki.`,
   clockBehind: (amount) => `Jam perangkat ini ${amount} lebih lambat dari server. “Hari ini”, masa berlaku, dan umur salah sampai jam diperbaiki.`,
+  otherUser: (now, before) => `Tab lain masuk sebagai ${now}. Halaman ini kini menampilkan dan mengubah data ${now}, bukan lagi data ${before}.`,
   stale: (time) => `Diperbarui ${time}`,
 };

@@ -1,7 +1,7 @@
 import type { Messages } from "@/messages/en";
 
 export const keys: Messages["keys"] = {
-  filter: "Saring menurut label atau empat digit terakhir",
+  filter: "Saring label atau 4 digit akhir",
   statuses: "Status",
   inUse: "Dipakai",
   ended: "Berakhir",

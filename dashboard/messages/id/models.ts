@@ -1,7 +1,7 @@
 import type { Messages } from "@/messages/en";
 
 export const models: Messages["models"] = {
-  filter: "Saring menurut nama atau penyedia",
+  filter: "Saring nama atau penyedia",
   provider: "Penyedia",
   allProviders: "Semua penyedia",
   unit: (currency) => `${currency} per 1 jt token`,
@@ -10,8 +10,8 @@ export const models: Messages["models"] = {
   cached: "Cache",
   cacheWrite: "Tulis cache",
   output: "Keluaran",
-  inputMax: "Masukan maks.",
-  outputMax: "Keluaran maks.",
+  inputMax: "Maks. masuk",
+  outputMax: "Maks. keluar",
   credits: "Kredit",
   inAndOut: (input, output) => `${input} masuk · ${output} keluar`,
   noPrice: "Tanpa harga",

@@ -49,7 +49,7 @@ export const providers: Messages["providers"] = {
   secretWrong: "Isi 8 sampai 4.096 karakter tanpa spasi",
   share: "Siapa yang boleh memakainya",
   shareOwn: "Hanya permintaan dari kunci saya",
-  shareAll: "Semua yang paketnya mengizinkan kredensial bersama",
+  shareAll: "Semua yang paketnya mengizinkan",
   providerMissing: "Pilih penyedia",
   test: "Uji",
   testAll: "Uji semua",

@@ -31,7 +31,7 @@ export const setup: Messages["setup"] = {
   secretMissing: "Tempel kunci API penyedia",
   labelFirst: "tim",
   usedBy: "Dipakai oleh",
-  usedByAll: "Semua pengguna yang paketnya mengizinkan",
+  usedByAll: "Semua yang paketnya mengizinkan",
   usedByOwn: "Hanya permintaan saya sendiri",
   addCredential: "Tambah dan uji",
   testing: "Sedang diuji",
@@ -63,6 +63,7 @@ export const setup: Messages["setup"] = {
   arrivedText: (what, status, facts) => `${what} merespons ${status}${facts === "" ? "" : `: ${facts}`}.`,
   tokens: (count) => `${count} token`,
   showRequest: "Tampilkan permintaan",
+  toPlayground: "Buka playground",
   begin: "Belum ada permintaan",
   beginText: "Selesaikan penyiapan dengan panggilan pertama Anda.",
 };

@@ -31,6 +31,7 @@ mod framing;
 mod from_document;
 mod hangups;
 mod hostile;
+mod http2;
 mod install;
 mod jobs;
 mod keys;

@@ -62,6 +62,7 @@ impl NodePair {
     }
 
     /// Asserts that every worker of the second server refuses the request with `code` within [`WITHIN`] after `since`.
+    #[expect(clippy::print_stdout, reason = "the test harness shows it only where a test failed")]
     async fn refused(&self, since: &Canary, what: &str, code: &str, ask: impl AsyncFn(&Gateway) -> Value) {
         let is_refused = async || {
             let answer = ask(&self.other).await;

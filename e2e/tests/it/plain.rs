@@ -3,6 +3,8 @@
 use e2e::{Answer, Call, Exchange, Gateway, Piece, Setup, Upstream, Wire, is_uuid_v7, setup, sha256};
 use serde_json::json;
 
+use crate::store;
+
 const OPEN: &str = "auth: {type: none}";
 
 async fn fine() -> Upstream {
@@ -107,6 +109,20 @@ async fn routes_respond_and_redirect_by_themselves() {
     let mine = gateway.call(Call::get("/mine").key(&key)).await.expect(200);
     assert_eq!(mine.text(), "ours");
     assert_eq!(gateway.usage(&key).await["credits"], 0);
+}
+
+#[tokio::test]
+async fn only_sent_bytes_of_an_own_response_are_counted() {
+    let upstream = Upstream::answering("200 OK\r\ninvalid", "fine").await;
+    let routes = "{name: rows, path: /rows, upstreams: backend, events: rows}";
+    let gateway = Gateway::start(Setup::routed(upstream.address(), routes)).await;
+    let key = gateway.key().await;
+    for method in ["GET", "HEAD"] {
+        let refused = gateway.call(Call::new(method, "/rows").key(&key)).await.expect(502);
+        let row = store::row(gateway.folder(), &refused).await;
+        assert_eq!(row["response_bytes"], refused.body.len(), "{method} {row}");
+        assert_eq!(refused.body.is_empty(), method == "HEAD");
+    }
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use access::Credits;
-use config::snapshot::{Action, Auth, Events, Origin, PathMatch, Route, Upstream};
-use config::{Match, Router};
+use config::snapshot::{Action, Auth, Backend, Events, Origin, PathMatch, Route, Strategy, Upstream};
+use config::{Match, Requested, Router};
 
 /// The value of [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[
@@ -46,6 +46,9 @@ fn parse(line: &str) -> Option<Route> {
     let mut words = line.split(' ');
     let path = words.next()?;
     let path = match path.split_at_checked(1)? {
+        // Paths of the configuration begin with a slash.
+        (_, path) if !(path.starts_with('/') || path.is_empty()) => return None,
+        ("=", "") => return None,
         ("=", path) => PathMatch::Exact(path.to_owned()),
         // The configuration compiles prefixes without a slash at the end.
         ("*", path) => PathMatch::Prefix(path.trim_end_matches('/').to_owned()),
@@ -54,9 +57,14 @@ fn parse(line: &str) -> Option<Route> {
     let origin = Origin::parse("http://x").unwrap();
     Some(Route {
         name: Arc::from(line),
+        host: None,
         path,
         methods: words.filter(|method| !method.is_empty()).map(str::to_owned).collect(),
-        action: Action::Forward(Arc::new(Upstream { name: Arc::from("x"), origin })),
+        action: Action::Forward(Arc::new(Upstream {
+            name: Arc::from("x"),
+            backends: vec![Backend { origin, weight: 1 }],
+            strategy: Strategy::RoundRobin,
+        })),
         auth: Auth::None,
         credits: Credits(1),
         events: Events::Folded,
@@ -81,7 +89,7 @@ fn routed(routes: &[Arc<Route>], router: &Router, method: &str, path: &str) {
     let fitting = || routes.iter().filter_map(|route| Some((rank(route, path)?, route)));
     // The first of the best routes.
     let best = fitting().filter(|(_, route)| takes(route)).rev().max_by_key(|(rank, _)| *rank);
-    match (router.find(method, path), best) {
+    match (router.find(Requested { method, host: "", path }), best) {
         (Match::Route(found), Some((_, best))) => assert!(Arc::ptr_eq(found, best), "{method} {path:?}: {found:?}"),
         (Match::WrongMethod { allow }, None) => {
             assert!(fitting().next().is_some() && !allow.contains(&method), "{method} {path:?}");

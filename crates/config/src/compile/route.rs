@@ -12,28 +12,48 @@ use super::UsedNames;
 use crate::error::{At, Code, Problem};
 use crate::input::Input;
 use crate::schema::field::{Either, Entries};
-use crate::schema::traffic::{AuthInput, PathInput, RespondInput, RouteInput, UpstreamInput};
+use crate::schema::traffic::{AuthInput, BackendInput, PathInput, RespondInput, RouteInput, UpstreamInput};
 use crate::section::Reader;
-use crate::snapshot::{Action, FixedResponse, PathMatch, Redirect, Route, Upstream};
+use crate::snapshot::{Action, Backend, FixedResponse, HostMatch, Origin, PathMatch, Redirect, Route, Upstream};
 
 /// The upstreams, and every name in the file, so that one invalid upstream is not reported again for each route.
 pub(super) struct Upstreams {
     pub(super) list: Vec<Arc<Upstream>>,
     names: Vec<String>,
+    by_name: HashMap<String, Option<Arc<Upstream>>>,
 }
 
 pub(super) fn upstreams(reader: &Reader<'_>, entries: &Entries<UpstreamInput>) -> Upstreams {
     let mut taken = UsedNames::default();
-    let mut upstreams = Upstreams { list: Vec::new(), names: Vec::new() };
-    for UpstreamInput { name, backends, .. } in &entries.list {
+    let mut upstreams = Upstreams { list: Vec::new(), names: Vec::new(), by_name: HashMap::new() };
+    for UpstreamInput { name, backends, strategy, .. } in &entries.list {
         let Some(name) = name.as_ref().filter(|name| taken.take(reader, name, "upstream")) else { continue };
+        let backends = self::backends(reader, backends);
+        let upstream = Upstream { name: name.value.as_str().into(), backends, strategy: strategy.value };
+        // An upstream without a valid backend has been reported; its name exists.
+        let upstream = (!upstream.backends.is_empty()).then(|| Arc::new(upstream));
+        upstreams.list.extend(upstream.clone());
         upstreams.names.push(name.value.clone());
-        if let Some(url) = backends.as_ref().and_then(|backend| backend.url.as_ref()) {
-            let (name, origin) = (name.value.as_str().into(), url.value.clone());
-            upstreams.list.push(Arc::new(Upstream { name, origin }));
-        }
+        upstreams.by_name.insert(name.value.clone(), upstream);
     }
     upstreams
+}
+
+/// Returns the backends of one upstream. Two with the same URL are reported: `weight` gives a backend more requests.
+fn backends(reader: &Reader<'_>, entries: &Entries<BackendInput>) -> Vec<Backend> {
+    let mut taken: HashMap<&Origin, Option<At>> = HashMap::new();
+    let mut backends = Vec::new();
+    for BackendInput { url, weight, .. } in &entries.list {
+        let Some(url) = url else { continue };
+        if let Some(first) = taken.get(&url.value) {
+            let problem = Problem::new(Code::Duplicate, url.at(), "a second backend of the upstream has this URL");
+            reader.report(problem.expected("another URL, or a higher `weight` of the first").first(*first));
+            continue;
+        }
+        taken.insert(&url.value, url.at());
+        backends.push(Backend { origin: url.value.clone(), weight: weight.value });
+    }
+    backends
 }
 
 pub(super) fn routes(reader: &Reader<'_>, entries: &mut Entries<RouteInput>, upstreams: &Upstreams) -> Vec<Arc<Route>> {
@@ -50,18 +70,20 @@ pub(super) fn routes(reader: &Reader<'_>, entries: &mut Entries<RouteInput>, ups
             continue;
         };
         let methods: Vec<String> = route.methods.list.iter().map(|method| method.value.clone()).collect();
-        if let Some(first) = paths.take(at, &path, &methods) {
+        let host = route.host.as_ref().map(|host| host.value.clone());
+        if let Some(first) = paths.take(at, (host.clone(), path.clone()), &methods) {
             let message = "a second route takes this path and method";
-            let expected = "another path, or `methods` that the first does not take";
+            let expected = "another path or `host`, or `methods` that the first does not take";
             reader.report(Problem::new(Code::Duplicate, at, message).expected(expected).first(first));
             continue;
         }
         let Some(action) = action else {
             continue;
         };
-        let name = route.name.get_or_insert_with(|| Input::default(own_name(&path)));
+        let name = route.name.get_or_insert_with(|| Input::default(own_name(host.as_ref(), &path)));
         routes.push(Arc::new(Route {
             name: name.value.as_str().into(),
+            host,
             path,
             methods,
             action,
@@ -133,27 +155,26 @@ fn fixed_response(reader: &Reader<'_>, input: &RespondInput) -> FixedResponse {
 }
 
 /// Returns the name of a route that has none.
-fn own_name(path: &PathMatch) -> String {
-    match path {
-        PathMatch::Prefix(path) if path.is_empty() => "/".to_owned(),
-        PathMatch::Exact(path) | PathMatch::Prefix(path) => path.clone(),
-    }
+fn own_name(host: Option<&HostMatch>, path: &PathMatch) -> String {
+    let path = match path {
+        PathMatch::Prefix(path) if path.is_empty() => "/",
+        PathMatch::Exact(path) | PathMatch::Prefix(path) => path,
+    };
+    host.map_or(path.to_owned(), |host| format!("{host}{path}"))
 }
 
 /// A path that a route matches: its position, and the methods.
 type RoutedPath = (Option<At>, Vec<String>);
 
-/// The paths of routes; exact paths and prefixes are separate.
+/// The hosts and paths of routes; exact ones and others are separate.
 #[derive(Default)]
-struct Paths(HashMap<(bool, String), Vec<RoutedPath>>);
+struct Paths(HashMap<HostAndPath, Vec<RoutedPath>>);
+
+type HostAndPath = (Option<HostMatch>, PathMatch);
 
 impl Paths {
     /// Records a path for these methods. Returns the position of another route that matches them already.
-    fn take(&mut self, at: Option<At>, path: &PathMatch, methods: &[String]) -> Option<Option<At>> {
-        let key = match path {
-            PathMatch::Exact(path) => (true, path.clone()),
-            PathMatch::Prefix(path) => (false, path.clone()),
-        };
+    fn take(&mut self, at: Option<At>, key: HostAndPath, methods: &[String]) -> Option<Option<At>> {
         let same = self.0.entry(key).or_default();
         let first = same.iter().find(|(_, taken)| overlap(taken, methods)).map(|(first, _)| *first);
         if first.is_none() {
@@ -181,10 +202,11 @@ fn path(path: Option<&mut Either<String, PathInput>>) -> Option<(Option<At>, Pat
 }
 
 fn upstream(reader: &Reader<'_>, name: &Input<String>, upstreams: &Upstreams) -> Option<Arc<Upstream>> {
-    if !upstreams.names.contains(&name.value) {
+    let Some(upstream) = upstreams.by_name.get(&name.value) else {
         reader.unknown_name(name, "upstream", upstreams.names.iter().map(String::as_str));
-    }
-    upstreams.list.iter().find(|upstream| *upstream.name == *name.value).cloned()
+        return None;
+    };
+    upstream.clone()
 }
 
 /// Reports a section without its `type`.

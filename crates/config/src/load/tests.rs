@@ -12,6 +12,7 @@ mod control;
 mod errors;
 mod listen;
 mod price_file;
+mod routes;
 
 fn environment() -> Environment {
     Environment::of([("PORT", "9000"), ("SECRET", "S3CRET value")])
@@ -207,7 +208,7 @@ ai: {enabled: false}
         ("/a", Auth::Key, 1, Events::Folded)
     );
     let Action::Forward(upstream) = &routes[0].action else { panic!("the route has an upstream") };
-    assert_eq!(upstream.origin.path, "/base");
+    assert_eq!(upstream.backends[0].origin.path, "/base");
     assert_eq!(
         (&*routes[1].name, routes[1].auth, routes[1].credits.0, routes[1].events),
         ("b", Auth::None, 0, Events::Rows)

@@ -91,18 +91,12 @@ pub(super) fn accept(text: &str, is_valid: bool, expected: &str) -> Result<Strin
 pub(crate) struct Whole<T> {
     min: u64,
     max: u64,
-    /// Larger values up to this bound belong to a later version.
-    later_max: u64,
     number: PhantomData<fn() -> T>,
 }
 
 impl<T> Whole<T> {
     pub(crate) const fn new(min: u64, max: u64) -> Self {
-        Self { min, max, later_max: max, number: PhantomData }
-    }
-
-    pub(crate) const fn or_later(self, later_max: u64) -> Self {
-        Self { later_max, ..self }
+        Self { min, max, number: PhantomData }
     }
 }
 
@@ -117,13 +111,11 @@ impl<T: TryFrom<u64> + Into<u64> + Copy> Form for Whole<T> {
     type Value = T;
 
     fn parse(&self, text: &str) -> Result<T, Refusal> {
-        let Self { min, max, later_max, .. } = *self;
-        let number = unit::digits(text);
-        if number.is_some_and(|number| number > max && number <= later_max) {
-            return Err(Refusal::NotYet(|name, _| format!("a `{name}` other than 1")));
-        }
-        let number = number.filter(|number| (min..=max).contains(number)).and_then(|number| T::try_from(number).ok());
-        number.ok_or_else(|| Refusal::Bad(format!("a whole number from {min} to {later_max}")))
+        let Self { min, max, .. } = *self;
+        let number = unit::digits(text)
+            .filter(|number| (min..=max).contains(number))
+            .and_then(|number| T::try_from(number).ok());
+        number.ok_or_else(|| Refusal::Bad(format!("a whole number from {min} to {max}")))
     }
 
     fn shown(&self, value: &T) -> Value {

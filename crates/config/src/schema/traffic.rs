@@ -18,11 +18,13 @@ use super::price::PriceInput;
 use super::process::{LIMIT, WINDOW};
 use super::section;
 use crate::input::Input;
-use crate::snapshot::{BudgetDimension, Credential, Dimension, LimitSubject, OnHangup, Origin, QuotaStatus, Unbounded};
+use crate::snapshot::{
+    BudgetDimension, Credential, Dimension, LimitSubject, OnHangup, Origin, QuotaStatus, Strategy, Unbounded,
+};
 use crate::spec::Rule;
 use forms::{
     AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, CREDENTIAL, HEADERS, KIND, MODEL, MONEY, NAME, NETWORK, ON_HANGUP,
-    PATH_OF_FILE, PER, PLAN, PREFIX, PUBLIC_KEY, QUOTA_STATUS, SERVER_TOOL_ROUNDS_MAX, UNBOUNDED, URL,
+    PATH_OF_FILE, PER, PLAN, PREFIX, PUBLIC_KEY, QUOTA_STATUS, SERVER_TOOL_ROUNDS_MAX, STRATEGY, UNBOUNDED, URL,
     base_url_of_kind, name_of_mock,
 };
 pub(crate) use forms::{CREDENTIAL_EXPECTED, DRAIN_BYTES, DRAIN_TIME, is_model, parse_credential};
@@ -231,13 +233,21 @@ section! {
     }
 }
 
+/// Maximum number of backends of an upstream.
+const BACKENDS_MAX: usize = 256;
+
 section! {
     UpstreamInput {
         /// The name that routes use.
         name: Option<Input<String>> = required(NAME);
-        /// The server of the upstream.
-        backends: Option<BackendInput> = one_entry::<BackendInput>("one {url: http://HOST:PORT}").unless("discover");
-        later: strategy, health_check, circuit_breaker, retry, pool, discover;
+        /// The servers of the upstream.
+        backends: Entries<BackendInput> = sections::<BackendInput>("required")
+            .not_empty("at least one {url: http://HOST:PORT}")
+            .at_most(BACKENDS_MAX)
+            .required_unless("discover");
+        /// The choice of the backend: in turn, by weight.
+        strategy: Input<Strategy> = default(STRATEGY, || Strategy::RoundRobin);
+        later: health_check, circuit_breaker, retry, pool, discover;
     }
 }
 
@@ -245,8 +255,8 @@ section! {
     BackendInput {
         /// HTTP/1.1 with `http`; HTTP/2 or HTTP/1.1 (ALPN) with `https`; HTTP/2 without TLS with `h2c`. The path is prepended to that of a request.
         url: Option<Input<Origin>> = required(BACKEND);
-        /// The share of the requests.
-        weight: Input<u32> = default(Whole::<u32>::new(1, 1).or_later(1_000), || 1);
+        /// The share of the requests, relative to the other backends.
+        weight: Input<u32> = default(Whole::<u32>::new(1, 1_000), || 1);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Routes of ordinary APIs.
 
+use std::fmt;
 use std::sync::Arc;
 
 use access::Credits;
@@ -13,6 +14,8 @@ use super::upstream::Upstream;
 pub struct Route {
     /// Its name; defaults to the path.
     pub name: Arc<str>,
+    /// The hosts that it matches; `None` means all.
+    pub host: Option<HostMatch>,
     /// The paths that it matches.
     pub path: PathMatch,
     /// The methods that it accepts, uppercase; empty means all.
@@ -62,8 +65,26 @@ pub struct Redirect {
     pub status: StatusCode,
 }
 
+/// The setting `routes[].host` of the file, in lowercase.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum HostMatch {
+    /// This host only.
+    Exact(String),
+    /// All hosts below this domain: `*.example.com` is `example.com`.
+    Below(String),
+}
+
+impl fmt::Display for HostMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(host) => f.write_str(host),
+            Self::Below(domain) => write!(f, "*.{domain}"),
+        }
+    }
+}
+
 /// The setting `routes[].path` of the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum PathMatch {
     /// This path only, byte for byte.
     Exact(String),

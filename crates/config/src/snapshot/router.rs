@@ -1,35 +1,54 @@
-//! Selects the route of a request: exact paths before prefixes, longer prefixes before shorter ones.
+//! Selects the route of a request by host and path: an exact host before wildcards, a longer wildcard before shorter ones,
+//! and routes of all hosts last. For one host, an exact path comes before prefixes, and a longer prefix before shorter ones.
 //!
 //! `methods` is part of a match: if a route does not accept the method, the next matching route that does is used.
-//! Paths are compared byte for byte, as they were sent.
+//! Paths are compared byte for byte, as they were sent; hosts without case and port.
 
+mod paths;
+
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::route::{PathMatch, Route};
+use self::paths::Paths;
+use super::route::{HostMatch, PathMatch, Route};
+
+/// Maximum length of a host name (RFC 1035, 2.3.4), without a final full stop. Longer ones match no route with a host.
+const HOST_LEN_MAX: usize = 253;
 
 /// The compiled routes of a configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Router {
-    exact: FxHashMap<String, Vec<Arc<Route>>>,
-    prefix: FxHashMap<String, Vec<Arc<Route>>>,
-    /// Lengths of prefixes, longest first: a request costs one look-up for each, independent of the length of its path.
-    prefix_lens: Vec<usize>,
+    any_host: Paths,
+    hosts: FxHashMap<String, Paths>,
+    /// The routes of `*.example.com` under `example.com`.
+    wildcards: FxHashMap<String, Paths>,
     routes: Vec<Arc<Route>>,
 }
 
-/// The result of looking up a method and a path.
+/// The part of a request that selects its route.
+#[derive(Debug, Clone, Copy)]
+pub struct Requested<'a> {
+    /// The method, case-sensitive.
+    pub method: &'a str,
+    /// The host as it was sent, with or without a port; empty if it is unknown.
+    pub host: &'a str,
+    /// The path without the query.
+    pub path: &'a str,
+}
+
+/// The result of looking up a request.
 #[derive(Debug, Clone)]
 pub enum Match<'a> {
     /// The route of the request.
     Route(&'a Arc<Route>),
-    /// Routes match the path, but none accepts the method.
+    /// Routes match the host and the path, but none accepts the method.
     WrongMethod {
         /// The accepted methods for the `Allow` header, without duplicates.
         allow: Vec<&'a str>,
     },
-    /// No route matches the path.
+    /// No route matches the host and the path.
     None,
 }
 
@@ -39,35 +58,36 @@ impl Router {
     pub fn new(routes: Vec<Arc<Route>>) -> Self {
         let mut router = Self::default();
         for route in &routes {
-            let (map, path) = match &route.path {
-                PathMatch::Exact(path) => (&mut router.exact, path.clone()),
-                PathMatch::Prefix(path) => (&mut router.prefix, path.trim_end_matches('/').to_owned()),
+            let paths = match &route.host {
+                None => &mut router.any_host,
+                Some(HostMatch::Exact(host)) => router.hosts.entry(host.clone()).or_default(),
+                Some(HostMatch::Below(domain)) => router.wildcards.entry(domain.clone()).or_default(),
             };
-            map.entry(path).or_default().push(Arc::clone(route));
+            paths.add(route);
         }
-        router.prefix_lens = router.prefix.keys().map(String::len).collect();
-        router.prefix_lens.sort_unstable_by(|a, b| b.cmp(a));
-        router.prefix_lens.dedup();
         router.routes = routes;
         router
     }
 
-    /// Finds the route of a request; `path` has no query.
+    /// Finds the route of a request.
     #[must_use]
-    pub fn find(&self, method: &str, path: &str) -> Match<'_> {
+    pub fn find(&self, requested: Requested<'_>) -> Match<'_> {
         let mut allow: Vec<&str> = Vec::new();
-        let exact = self.exact.get(path).into_iter();
-        for route in exact.chain(self.prefixes(path)).flatten() {
-            if route.takes(method) {
-                return Match::Route(route);
-            }
-            for method in &route.methods {
-                if !allow.contains(&method.as_str()) {
-                    allow.push(method);
+        if !(self.hosts.is_empty() && self.wildcards.is_empty())
+            && let Some(host) = compared(requested.host)
+        {
+            let below = domains(&host).filter_map(|domain| self.wildcards.get(domain));
+            for paths in self.hosts.get(&*host).into_iter().chain(below) {
+                if let Some(route) = paths.find(requested, &mut allow) {
+                    return Match::Route(route);
                 }
             }
         }
-        if allow.is_empty() { Match::None } else { Match::WrongMethod { allow } }
+        match self.any_host.find(requested, &mut allow) {
+            Some(route) => Match::Route(route),
+            None if allow.is_empty() => Match::None,
+            None => Match::WrongMethod { allow },
+        }
     }
 
     /// Returns every route, in the order of the file.
@@ -75,13 +95,26 @@ impl Router {
     pub fn routes(&self) -> &[Arc<Route>] {
         &self.routes
     }
+}
 
-    fn prefixes(&self, path: &str) -> impl Iterator<Item = &Vec<Arc<Route>>> {
-        self.prefix_lens.iter().filter_map(move |len| {
-            let (prefix, rest) = path.split_at_checked(*len)?;
-            (rest.is_empty() || rest.starts_with('/')).then(|| self.prefix.get(prefix)).flatten()
-        })
-    }
+/// Returns a host in the form in which hosts of routes are stored: lowercase, without port and final full stop.
+fn compared(host: &str) -> Option<Cow<'_, str>> {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let is_lowercase = !name.bytes().any(|byte| byte.is_ascii_uppercase());
+    (1..=HOST_LEN_MAX)
+        .contains(&name.len())
+        .then(|| if is_lowercase { Cow::Borrowed(name) } else { Cow::Owned(name.to_ascii_lowercase()) })
+}
+
+/// Returns the domains above a host, longest first.
+fn domains(host: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(host.split_once('.').map(|(_, above)| above), |domain| {
+        domain.split_once('.').map(|(_, above)| above)
+    })
 }
 
 impl Route {
@@ -94,12 +127,12 @@ impl Route {
 
 impl Match<'_> {
     /// Whether a matching route has priority over an LLM endpoint at `endpoint_path` (whole, with `ai.prefix`) that
-    /// matches the same request. It has priority if it is as specific as the endpoint: an exact path or a prefix at
-    /// least as long.
+    /// matches the same request. It has priority if it has a host, as endpoints have none, or if it is as specific as the
+    /// endpoint: an exact path or a prefix at least as long.
     #[must_use]
     pub fn precedes(&self, endpoint_path: &str) -> bool {
         match self {
-            Self::Route(route) => route.path.precedes(endpoint_path),
+            Self::Route(route) => route.host.is_some() || route.path.precedes(endpoint_path),
             Self::WrongMethod { .. } | Self::None => false,
         }
     }

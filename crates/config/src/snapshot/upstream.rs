@@ -7,8 +7,26 @@ use std::sync::Arc;
 pub struct Upstream {
     /// The name that routes use.
     pub name: Arc<str>,
-    /// The address of its only backend.
+    /// Its servers, at least one; no two have the same origin.
+    pub backends: Vec<Backend>,
+    /// The choice of the backend of a request.
+    pub strategy: Strategy,
+}
+
+/// One entry of `upstreams[].backends`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backend {
+    /// The address of the backend.
     pub origin: Origin,
+    /// The backend's share of the requests, relative to the other backends: 1 to 1,000. Default 1.
+    pub weight: u32,
+}
+
+/// The values of `upstreams[].strategy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strategy {
+    /// The backends in turn, each as often as its weight says. The default.
+    RoundRobin,
 }
 
 /// The protocol of an origin.

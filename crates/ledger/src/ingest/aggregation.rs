@@ -1,13 +1,18 @@
-//! Sums of a batch of records: totals per key and day, counts per minute. Performs no I/O.
+//! Sums of a batch of records: totals per key and day, totals per hour, counts per minute. Performs no I/O.
 
 use std::collections::BTreeMap;
 
 use access::{Credits, NanoUsd, PlanId, Subject, Timestamp};
 use meter::{Attempt, Charge, Counts, Usage, UsageEvent};
+use store::sql::micros;
 
 use crate::usage::UsageTotals;
 
 const MICROS_PER_MINUTE: u64 = 60_000_000;
+const MICROS_PER_HOUR: i64 = 3_600_000_000;
+const MINUTES_PER_HOUR: i64 = 60;
+/// The model's number of requests that are no LLM requests.
+const NO_MODEL: i64 = -1;
 
 /// Key of a row in `daily_usage`, in the order of its unique index: all writers write rows in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +54,40 @@ pub(crate) struct ModelTotals {
     /// Number of requests, including refused ones, with an error response.
     pub(crate) errors: u64,
     /// Total duration of the requests in the total, in microseconds.
+    pub(crate) duration_us: u64,
+}
+
+/// Key of a row in `hourly_usage`, in the order of its unique index; `model` is 0 if the model has no name, and
+/// [`NO_MODEL`] if the request is no LLM request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SeriesHour {
+    pub(crate) user: i64,
+    pub(crate) hour: i64,
+    pub(crate) key: i64,
+    pub(crate) model: i64,
+    pub(crate) route: i64,
+    pub(crate) day: i64,
+}
+
+/// Key of a row in `daily_routes`, in the order of its unique index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RouteDay {
+    pub(crate) user: i64,
+    pub(crate) day: i64,
+    pub(crate) route: i64,
+}
+
+/// Values of a row with the key [`SeriesHour`] or [`RouteDay`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct SeriesTotals {
+    pub(crate) totals: UsageTotals,
+    /// Number of requests that reached no upstream; they are in no total.
+    pub(crate) refused: u64,
+    /// Number of requests, including refused ones, with an error response.
+    pub(crate) errors: u64,
+    /// Number of requests whose duration is added up: those with an attempt.
+    pub(crate) timed: u64,
+    /// Total duration of these requests in microseconds.
     pub(crate) duration_us: u64,
 }
 
@@ -138,6 +177,79 @@ pub(crate) fn models<'a>(
         }
     }
     models
+}
+
+/// Adds up the totals that time series read, of requests with a key; `model_no` and `route_no` return the number of a
+/// name.
+pub(crate) fn hours<'a>(
+    events: impl IntoIterator<Item = &'a UsageEvent>,
+    counts: impl IntoIterator<Item = &'a Counts>,
+    model_no: impl Fn(&str) -> Option<i64>,
+    route_no: impl Fn(&str) -> Option<i64>,
+) -> BTreeMap<SeriesHour, SeriesTotals> {
+    let mut hours: BTreeMap<SeriesHour, SeriesTotals> = BTreeMap::new();
+    let route = |name: &str| route_no(name).unwrap_or(0);
+    for event in events {
+        let Some(caller) = event.subject.caller() else { continue };
+        let model = match event.format {
+            Some(_) => event.model.as_deref().and_then(&model_no).unwrap_or(0),
+            None => NO_MODEL,
+        };
+        let hour = SeriesHour {
+            user: caller.user.0,
+            hour: micros(event.started_at) / MICROS_PER_HOUR,
+            key: caller.key.0,
+            model,
+            route: route(&event.route),
+            day: event.day.0.into(),
+        };
+        hours.entry(hour).or_default().add(&SeriesTotals::of(event));
+    }
+    for counts in counts {
+        let Some(caller) = counts.subject.caller() else { continue };
+        let hour = SeriesHour {
+            user: caller.user.0,
+            hour: i64::from(counts.minute) / MINUTES_PER_HOUR,
+            key: caller.key.0,
+            model: NO_MODEL,
+            route: route(&counts.route),
+            day: counts.day.0.into(),
+        };
+        let errors = if counts.status_class >= 4 { counts.requests } else { 0 };
+        let totals = UsageTotals { requests: counts.requests, credits: counts.credits.0, ..UsageTotals::default() };
+        hours.entry(hour).or_default().add(&SeriesTotals { totals, errors, ..SeriesTotals::default() });
+    }
+    hours
+}
+
+/// Adds up the totals of routes from those of hours.
+pub(crate) fn routes(hours: &BTreeMap<SeriesHour, SeriesTotals>) -> BTreeMap<RouteDay, SeriesTotals> {
+    let mut routes: BTreeMap<RouteDay, SeriesTotals> = BTreeMap::new();
+    for (SeriesHour { user, day, route, .. }, of) in hours {
+        routes.entry(RouteDay { user: *user, day: *day, route: *route }).or_default().add(of);
+    }
+    routes
+}
+
+impl SeriesTotals {
+    fn of(event: &UsageEvent) -> Self {
+        let (counts, is_timed) = (event.counts(), !event.attempts.is_empty());
+        Self {
+            totals: if counts { totals(event) } else { UsageTotals::default() },
+            refused: (!counts).into(),
+            errors: event.is_error().into(),
+            timed: is_timed.into(),
+            duration_us: if is_timed { event.duration_us } else { 0 },
+        }
+    }
+
+    fn add(&mut self, more: &Self) {
+        self.totals.add(&more.totals);
+        self.refused = self.refused.saturating_add(more.refused);
+        self.errors = self.errors.saturating_add(more.errors);
+        self.timed = self.timed.saturating_add(more.timed);
+        self.duration_us = self.duration_us.saturating_add(more.duration_us);
+    }
 }
 
 /// Adds up the counts per minute; `route_no` and `subject_no` return the number of a route and of a subject.

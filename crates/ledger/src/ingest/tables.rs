@@ -128,6 +128,97 @@ pub(crate) static MODELS: Insert = Insert::new(
         duration_us = daily_models.duration_us + excluded.duration_us, updated_at = excluded.updated_at",
 );
 
+/// Totals per hour, key, model and route; conflicts add to the existing row.
+pub(crate) static HOURS: Insert = Insert::new(
+    "hourly_usage",
+    &[
+        "id",
+        "user_no",
+        "hour",
+        "key_no",
+        "model_no",
+        "route_no",
+        "day",
+        "requests",
+        "refused",
+        "errors",
+        "credits",
+        "input_tokens",
+        "cached_input_tokens",
+        "cache_write_short_tokens",
+        "cache_write_long_tokens",
+        "output_tokens",
+        "reasoning_tokens",
+        "cost_nano",
+        "unpriced_requests",
+        "timed_requests",
+        "duration_us",
+        "created_at",
+        "updated_at",
+    ],
+    "ON CONFLICT (user_no, hour, key_no, model_no, route_no, day) DO UPDATE SET
+        requests = hourly_usage.requests + excluded.requests,
+        refused = hourly_usage.refused + excluded.refused,
+        errors = hourly_usage.errors + excluded.errors,
+        credits = hourly_usage.credits + excluded.credits,
+        input_tokens = hourly_usage.input_tokens + excluded.input_tokens,
+        cached_input_tokens = hourly_usage.cached_input_tokens + excluded.cached_input_tokens,
+        cache_write_short_tokens = hourly_usage.cache_write_short_tokens + excluded.cache_write_short_tokens,
+        cache_write_long_tokens = hourly_usage.cache_write_long_tokens + excluded.cache_write_long_tokens,
+        output_tokens = hourly_usage.output_tokens + excluded.output_tokens,
+        reasoning_tokens = hourly_usage.reasoning_tokens + excluded.reasoning_tokens,
+        cost_nano = CASE WHEN hourly_usage.cost_nano > 9223372036854775807 - excluded.cost_nano THEN 9223372036854775807
+            ELSE hourly_usage.cost_nano + excluded.cost_nano END,
+        unpriced_requests = hourly_usage.unpriced_requests + excluded.unpriced_requests,
+        timed_requests = hourly_usage.timed_requests + excluded.timed_requests,
+        duration_us = hourly_usage.duration_us + excluded.duration_us,
+        updated_at = excluded.updated_at",
+);
+
+/// Totals per route and day; conflicts add to the existing row.
+pub(crate) static ROUTES: Insert = Insert::new(
+    "daily_routes",
+    &[
+        "id",
+        "user_no",
+        "day",
+        "route_no",
+        "requests",
+        "refused",
+        "errors",
+        "credits",
+        "input_tokens",
+        "cached_input_tokens",
+        "cache_write_short_tokens",
+        "cache_write_long_tokens",
+        "output_tokens",
+        "reasoning_tokens",
+        "cost_nano",
+        "unpriced_requests",
+        "timed_requests",
+        "duration_us",
+        "created_at",
+        "updated_at",
+    ],
+    "ON CONFLICT (user_no, day, route_no) DO UPDATE SET
+        requests = daily_routes.requests + excluded.requests,
+        refused = daily_routes.refused + excluded.refused,
+        errors = daily_routes.errors + excluded.errors,
+        credits = daily_routes.credits + excluded.credits,
+        input_tokens = daily_routes.input_tokens + excluded.input_tokens,
+        cached_input_tokens = daily_routes.cached_input_tokens + excluded.cached_input_tokens,
+        cache_write_short_tokens = daily_routes.cache_write_short_tokens + excluded.cache_write_short_tokens,
+        cache_write_long_tokens = daily_routes.cache_write_long_tokens + excluded.cache_write_long_tokens,
+        output_tokens = daily_routes.output_tokens + excluded.output_tokens,
+        reasoning_tokens = daily_routes.reasoning_tokens + excluded.reasoning_tokens,
+        cost_nano = CASE WHEN daily_routes.cost_nano > 9223372036854775807 - excluded.cost_nano THEN 9223372036854775807
+            ELSE daily_routes.cost_nano + excluded.cost_nano END,
+        unpriced_requests = daily_routes.unpriced_requests + excluded.unpriced_requests,
+        timed_requests = daily_routes.timed_requests + excluded.timed_requests,
+        duration_us = daily_routes.duration_us + excluded.duration_us,
+        updated_at = excluded.updated_at",
+);
+
 /// Counts per minute; conflicts add to the existing row.
 pub(crate) static MINUTES: Insert = Insert::new(
     "usage_counts",
@@ -175,8 +266,8 @@ pub(crate) static POSITIONS: Insert = Insert::new(
 
 /// Returns all statements of this module.
 #[cfg(test)]
-pub(crate) fn inserts() -> [&'static Insert; 9] {
-    [&EVENTS, &ATTEMPTS, &DAYS, &PLANS, &MODELS, &MINUTES, &RAW, &OPEN_REQUESTS, &POSITIONS]
+pub(crate) fn inserts() -> [&'static Insert; 11] {
+    [&EVENTS, &ATTEMPTS, &DAYS, &PLANS, &MODELS, &HOURS, &ROUTES, &MINUTES, &RAW, &OPEN_REQUESTS, &POSITIONS]
 }
 
 /// Returns every text of these statements.

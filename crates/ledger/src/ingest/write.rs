@@ -15,10 +15,13 @@ use store::{DatabaseError, Node, NodeError, Store, Superseded};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::ingest::aggregation::{self, CallerDay, CallerTotals, Minute, MinuteCounts, ModelDay, ModelTotals, PlanDay};
+use crate::ingest::aggregation::{
+    self, CallerDay, CallerTotals, Minute, MinuteCounts, ModelDay, ModelTotals, PlanDay, RouteDay, SeriesHour,
+    SeriesTotals,
+};
 use crate::ingest::names::{NameKind, Names, clip_shared};
 use crate::ingest::open_requests::StoredOpenRequests;
-use crate::ingest::tables::{ATTEMPTS, DAYS, EVENTS, MINUTES, MODELS, PLANS, POSITIONS, RAW};
+use crate::ingest::tables::{ATTEMPTS, DAYS, EVENTS, HOURS, MINUTES, MODELS, PLANS, POSITIONS, RAW, ROUTES};
 use crate::ingest::{PLACES, ingested};
 use crate::usage::UsageTotals;
 use crate::usage_columns;
@@ -144,6 +147,8 @@ impl Rows {
         split.write_raw(store, &mut transaction).await?;
         split.write_charges(node, &mut transaction).await?;
         split.write_totals(store, &mut transaction, names).await?;
+        split.write_series(store, &mut transaction, names).await?;
+        split.write_minutes(store, &mut transaction, names).await?;
         POSITIONS
             .run(&mut transaction, &self.read, |read, row| bind_position(*read, store.new_id(), node, now, row))
             .await?;
@@ -294,6 +299,47 @@ impl SplitRecords<'_> {
             row.put(signed(of.duration_us)).put(now).put(now);
         };
         MODELS.run(transaction, &models, bind_model).await?;
+        Ok(())
+    }
+
+    /// Writes the totals that time series read.
+    async fn write_series(
+        &self,
+        store: &Store,
+        transaction: &mut Transaction,
+        names: &Names,
+    ) -> Result<(), DatabaseError> {
+        let now = store.now();
+        let hours = aggregation::hours(
+            self.events.iter().copied(),
+            self.counts.iter().copied(),
+            |model| names.get(NameKind::Model, model),
+            |route| names.get(NameKind::Route, route),
+        );
+        let routes: Vec<_> = aggregation::routes(&hours).into_iter().collect();
+        let hours: Vec<_> = hours.into_iter().collect();
+        let bind_hour = |(at, of): &(SeriesHour, SeriesTotals), row: &mut Values| {
+            row.put(store.new_id()).put(at.user).put(at.hour).put(at.key).put(at.model).put(at.route).put(at.day);
+            bind_series(of, row);
+            row.put(now).put(now);
+        };
+        HOURS.run(transaction, &hours, bind_hour).await?;
+        let bind_route = |(at, of): &(RouteDay, SeriesTotals), row: &mut Values| {
+            row.put(store.new_id()).put(at.user).put(at.day).put(at.route);
+            bind_series(of, row);
+            row.put(now).put(now);
+        };
+        ROUTES.run(transaction, &routes, bind_route).await?;
+        Ok(())
+    }
+
+    async fn write_minutes(
+        &self,
+        store: &Store,
+        transaction: &mut Transaction,
+        names: &Names,
+    ) -> Result<(), DatabaseError> {
+        let now = store.now();
         let route_no = |route: &str| names.get(NameKind::Route, route);
         let minutes = aggregation::minutes(self.counts.iter().copied(), route_no, |subject| names.subject(subject));
         let minutes: Vec<_> = minutes.into_iter().collect();
@@ -341,6 +387,13 @@ fn bind_totals(totals: &UsageTotals, row: &mut Values) {
     row.put(signed(totals.cached_input)).put(signed(totals.cache_write_short));
     row.put(signed(totals.cache_write_long)).put(signed(totals.output)).put(signed(totals.reasoning));
     row.put(totals.cost.0).put(signed(totals.unpriced_requests));
+}
+
+/// Adds the columns from `requests` to `duration_us`.
+fn bind_series(of: &SeriesTotals, row: &mut Values) {
+    row.put(signed(of.totals.requests)).put(signed(of.refused)).put(signed(of.errors));
+    bind_totals(&of.totals, row);
+    row.put(signed(of.timed)).put(signed(of.duration_us));
 }
 
 /// Adds the columns from `provider_no` to `upstream_us`.

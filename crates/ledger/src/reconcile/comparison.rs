@@ -2,25 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use access::{Day, KeyNo, PlanId, UserNo};
+use access::{Day, KeyNo, PlanId, Timestamp, UserNo};
 use store::DatabaseError;
-use store::sql::{Transaction, statements};
+use store::sql::{Transaction, statements, unsigned};
 use uuid::Uuid;
 
 use super::row::{NumberRow, NumberRowWithId};
-use super::totals::{self, KEYS, MODELS, TotalsTable};
+use super::totals::{self, TotalsKind, TotalsTable};
 use super::{DIFFERENCES_MAX, Days, Difference, Place, Reconciliation};
 use sqlx::AssertSqlSafe;
 
 statements! {
     USER = "SELECT id FROM users WHERE no = $1";
     KEY = "SELECT id FROM api_keys WHERE no = $1";
-    MODEL = "SELECT name FROM names WHERE no = $1 AND kind = 'model'";
+    NAME = "SELECT name FROM names WHERE no = $1 AND kind = $2";
 }
 
 /// Columns of the totals of plans, in order.
 pub(super) const PLAN_MEASURES: [&str; 3] = ["credits", "charged_tokens", "charged_nano"];
 
+const MICROS_PER_HOUR: u64 = 3_600_000_000;
 const EVENTS: &str = "events";
 const TOTALS: &str = "totals";
 const TOTALS_OF_PLANS: &str = "totals of plans";
@@ -41,6 +42,18 @@ impl ComparedSums {
         let at = |sums: &[i128]| sums.get(column).copied().unwrap_or(0).min(i128::from(i64::MAX));
         (at(&self.kept), at(&self.told))
     }
+
+    fn differing(&self, totals: &TotalsTable) -> Vec<DifferingColumn> {
+        let compared = totals.columns.iter().enumerate().map(|(nth, column)| (column.name, self.of(nth)));
+        compared.filter(|(_, (kept, told))| kept != told).map(|(name, (kept, told))| (name, kept, told)).collect()
+    }
+}
+
+/// One day of one user.
+#[derive(Debug, Clone, Copy)]
+struct UserDay {
+    day: Day,
+    user: UserNo,
 }
 
 /// Adds `more` to `to`, column by column.
@@ -51,13 +64,17 @@ pub(super) fn add(to: &mut Vec<i128>, more: &[i128]) {
 
 /// Compares the totals of keys, models and plans.
 pub(super) async fn compare(on: &mut Transaction, days: Days, found: &mut Reconciliation) -> Result<(), DatabaseError> {
-    for totals in [&KEYS, &MODELS] {
+    for totals in totals::ALL {
         let suspects = suspects(on, totals, days, DIFFERENCES_MAX + 1).await?;
         found.more |= suspects.len() > DIFFERENCES_MAX;
         for (day, user) in suspects {
             let parts = of_user(on, totals, day, user).await?;
             for (part, sides) in &parts {
-                found.tell(differences(on, totals, day, user, *part, sides).await?);
+                let differing = sides.differing(totals);
+                if !differing.is_empty() {
+                    let place = place(on, totals, UserDay { day, user }, part).await?;
+                    found.tell(differences(&place, differing));
+                }
             }
         }
     }
@@ -92,60 +109,63 @@ pub(super) async fn suspects(
     Ok(rows.into_iter().map(|(of, user)| (day(of), UserNo(user))).collect())
 }
 
-/// Returns both sides of a user's day, by the key's or model's number, in one snapshot.
+/// Returns both sides of a user's day, by the values of the grouping columns, in one snapshot.
 pub(super) async fn of_user(
     on: &mut Transaction,
     totals: &TotalsTable,
     day: Day,
     user: UserNo,
-) -> Result<BTreeMap<i64, ComparedSums>, DatabaseError> {
+) -> Result<BTreeMap<Vec<i64>, ComparedSums>, DatabaseError> {
     let query = on.query(AssertSqlSafe(totals.of_user())).bind(i64::from(day.0)).bind(user.0);
     let rows: Vec<NumberRow> = query.all().await?;
-    let mut parts: BTreeMap<i64, ComparedSums> = BTreeMap::new();
+    let (mut parts, by): (BTreeMap<Vec<i64>, ComparedSums>, usize) = (BTreeMap::new(), totals.by.len());
     for row in rows {
-        let sides = parts.entry(row.at(0)).or_default();
-        let side = if row.at(1) == 0 { &mut sides.told } else { &mut sides.kept };
-        add(side, &row.sums(2));
+        let sides = parts.entry((0..by).map(|nth| row.at(nth)).collect()).or_default();
+        let side = if row.at(by) == 0 { &mut sides.told } else { &mut sides.kept };
+        add(side, &row.sums(by + 1));
     }
     Ok(parts)
 }
 
-#[expect(clippy::too_many_arguments, reason = "the place of the sums, and the sums")]
-async fn differences(
-    on: &mut Transaction,
-    totals: &TotalsTable,
-    day: Day,
-    user: UserNo,
-    part: i64,
-    sides: &ComparedSums,
-) -> Result<Vec<Difference>, DatabaseError> {
-    let mut differing = Vec::new();
-    for (nth, column) in totals.columns.iter().enumerate() {
-        let (kept, told) = sides.of(nth);
-        if kept != told {
-            differing.push((column.name, kept, told));
-        }
-    }
-    if differing.is_empty() {
-        return Ok(Vec::new());
-    }
-    let user = (user, named(on, USER, user.0).await?);
-    let place = if totals.has_nodes() {
-        Place::Key { day, user, key: (KeyNo(part), named(on, KEY, part).await?) }
-    } else {
-        let name: Option<(String,)> = on.query(MODEL).bind(part).find().await?;
-        Place::Model { day, user, model: name.map(|(name,)| name) }
-    };
+/// A column whose sums differ: its name, the expected sum and the actual one.
+type DifferingColumn = (&'static str, i128, i128);
+
+fn differences(place: &Place, differing: Vec<DifferingColumn>) -> Vec<Difference> {
     let tell = |(measure, kept, told)| Difference {
         place: place.clone(),
         measure,
         expected: (EVENTS, kept),
         found: (TOTALS, told),
     };
-    Ok(differing.into_iter().map(tell).collect())
+    differing.into_iter().map(tell).collect()
 }
 
-async fn named(on: &mut Transaction, question: &'static str, no: i64) -> Result<Option<Uuid>, DatabaseError> {
+/// Returns the object that a row of totals describes.
+async fn place(on: &mut Transaction, totals: &TotalsTable, of: UserDay, part: &[i64]) -> Result<Place, DatabaseError> {
+    let UserDay { day, user } = of;
+    let user = (user, id(on, USER, user.0).await?);
+    Ok(match (totals.kind, part) {
+        (TotalsKind::Keys, [key]) => Place::Key { day, user, key: (KeyNo(*key), id(on, KEY, *key).await?) },
+        (TotalsKind::Models, [model]) => Place::Model { day, user, model: name(on, *model, "model").await? },
+        (TotalsKind::Routes, [route]) => Place::Route { day, user, route: name(on, *route, "route").await? },
+        (TotalsKind::Hours, [hour, key, model, route]) => Place::Hour {
+            at: Timestamp(unsigned(*hour).saturating_mul(MICROS_PER_HOUR)),
+            user,
+            key: (KeyNo(*key), id(on, KEY, *key).await?),
+            model: name(on, *model, "model").await?,
+            route: name(on, *route, "route").await?,
+        },
+        // No table has other grouping columns.
+        _ => Place::Day(day),
+    })
+}
+
+async fn name(on: &mut Transaction, no: i64, kind: &'static str) -> Result<Option<String>, DatabaseError> {
+    let found: Option<(String,)> = on.query(NAME).bind(no).bind(kind).find().await?;
+    Ok(found.map(|(name,)| name))
+}
+
+async fn id(on: &mut Transaction, question: &'static str, no: i64) -> Result<Option<Uuid>, DatabaseError> {
     let found: Option<(Uuid,)> = on.query(question).bind(no).find().await?;
     Ok(found.map(|(id,)| id))
 }

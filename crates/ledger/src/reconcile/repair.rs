@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::comparison::{self, DayPlanSums, PLAN_MEASURES};
 use super::row::NumberRowWithId;
-use super::totals::{KEYS, MODELS, TotalsTable};
+use super::totals::{self, TotalsKind, TotalsTable};
 use super::{Days, comparable_from};
 use crate::handle::Ledger;
 
@@ -67,13 +67,34 @@ pub struct RepairedTotals {
     pub models: u64,
     /// Corrected totals of plans.
     pub plans: u64,
+    /// Corrected totals of hours.
+    pub hours: u64,
+    /// Corrected totals of routes.
+    pub routes: u64,
 }
 
 impl RepairedTotals {
     /// Whether any total was corrected.
     #[must_use]
-    pub const fn is_any(&self) -> bool {
-        self.keys > 0 || self.models > 0 || self.plans > 0
+    pub fn is_any(&self) -> bool {
+        *self != Self::default()
+    }
+
+    fn add(&mut self, more: &Self) {
+        self.keys += more.keys;
+        self.models += more.models;
+        self.plans += more.plans;
+        self.hours += more.hours;
+        self.routes += more.routes;
+    }
+
+    const fn count(&mut self, kind: TotalsKind) {
+        match kind {
+            TotalsKind::Keys => self.keys += 1,
+            TotalsKind::Models => self.models += 1,
+            TotalsKind::Hours => self.hours += 1,
+            TotalsKind::Routes => self.routes += 1,
+        }
     }
 }
 
@@ -102,9 +123,7 @@ impl Ledger {
                     return Err(RepairError::Unmended { day });
                 }
                 if let Some(more) = self.repair_some(by, day, repairs, &lacking).await? {
-                    repaired.keys += more.keys;
-                    repaired.models += more.models;
-                    repaired.plans += more.plans;
+                    repaired.add(&more);
                     last = Some(lacking);
                 }
             }
@@ -130,7 +149,7 @@ impl Ledger {
         let mut repaired = RepairedTotals::default();
         for row in lacking.rows.iter().filter(|row| row.totals.has_nodes()) {
             self.repair(&mut transaction, day, row).await?;
-            repaired.keys += 1;
+            repaired.count(row.totals.kind);
         }
         for (plan, lacks) in &lacking.plans {
             self.mend_plan(&mut transaction, day, *plan, lacks).await?;
@@ -138,10 +157,12 @@ impl Ledger {
         }
         for row in lacking.rows.iter().filter(|row| !row.totals.has_nodes()) {
             self.repair(&mut transaction, day, row).await?;
-            repaired.models += 1;
+            repaired.count(row.totals.kind);
         }
-        let RepairedTotals { keys, models, plans } = repaired;
-        let detail = json!({"day": day.to_string(), "keys": keys, "models": models, "plans": plans});
+        let RepairedTotals { keys, models, plans, hours, routes } = repaired;
+        let day = day.to_string();
+        let detail =
+            json!({"day": day, "keys": keys, "models": models, "plans": plans, "hours": hours, "routes": routes});
         self.store.note(&mut transaction, by, Act::of(Action::TotalsMend, Uuid::nil(), None).with(detail)).await?;
         transaction.commit().await?;
         Ok(Some(repaired))
@@ -150,15 +171,16 @@ impl Ledger {
     async fn repair(&self, on: &mut Transaction, day: Day, row: &MissingAmountsRow) -> Result<(), DatabaseError> {
         let MissingAmountsRow { totals, user, part, lacks } = row;
         let text = format!("{}{}", totals.rows(), on.kind().for_update());
-        let query = on.query(AssertSqlSafe(text)).bind(i64::from(day.0)).bind(user.0).bind(*part);
-        let rows: Vec<NumberRowWithId> = query.all().await?;
+        let query = on.query(AssertSqlSafe(text)).bind(i64::from(day.0)).bind(user.0);
+        let rows: Vec<NumberRowWithId> = part.iter().fold(query, |query, part| query.bind(*part)).all().await?;
         for (id, adds) in spread(&rows, lacks) {
             let add = on.query(AssertSqlSafe(totals.add())).bind(id).bind(self.store.now());
             adds.into_iter().fold(add, |add, amount| add.bind(amount)).run().await?;
         }
         if rows.is_empty() {
             let insert = on.query(AssertSqlSafe(totals.insert())).bind(self.store.new_id()).bind(self.store.now());
-            let insert = insert.bind(i64::from(day.0)).bind(user.0).bind(*part);
+            let insert = insert.bind(i64::from(day.0)).bind(user.0);
+            let insert = part.iter().fold(insert, |insert, part| insert.bind(*part));
             let insert = if totals.has_nodes() { insert.bind(NO_NODE) } else { insert };
             lacks.iter().fold(insert, |insert, lack| insert.bind(stored(*lack))).run().await?;
         }
@@ -199,7 +221,7 @@ struct MissingAmounts {
 struct MissingAmountsRow {
     totals: &'static TotalsTable,
     user: UserNo,
-    part: i64,
+    part: Vec<i64>,
     lacks: Vec<i128>,
 }
 
@@ -207,7 +229,7 @@ impl MissingAmounts {
     async fn read(on: &mut Transaction, day: Day) -> Result<Self, DatabaseError> {
         let only = Days { first: day, last: day };
         let mut rows = Vec::new();
-        for totals in [&KEYS, &MODELS] {
+        for totals in totals::ALL {
             rows.extend(Self::rows(on, totals, day).await?);
         }
         let mut plans = BTreeMap::new();

@@ -20,18 +20,38 @@ pub(super) struct TotalsColumn {
     of_counts: &'static str,
 }
 
-/// A table of totals by user, day and a third column.
+/// A grouping column of totals, with its expression for one event and for one row of counts.
+#[derive(Debug, PartialEq)]
+pub(super) struct GroupingColumn {
+    name: &'static str,
+    of_event: &'static str,
+    of_counts: &'static str,
+}
+
+/// The object that each row of a table describes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TotalsKind {
+    /// A key on a day, as one node counted it.
+    Keys,
+    /// A model of a user on a day.
+    Models,
+    /// An hour of a user's key, model and route.
+    Hours,
+    /// A route of a user on a day.
+    Routes,
+}
+
+/// A table of totals by user, day and further columns.
 #[derive(Debug, PartialEq)]
 pub(super) struct TotalsTable {
+    pub(super) kind: TotalsKind,
     pub(super) table: &'static str,
-    /// Grouping column in addition to user and day.
-    pub(super) by: &'static str,
-    by_of_event: &'static str,
+    /// Grouping columns in addition to user and day.
+    pub(super) by: &'static [GroupingColumn],
     /// Condition for the events that the table contains.
     events: &'static str,
     /// Whether the table contains counts.
     has_counts: bool,
-    has_nodes: bool,
     /// Columns of the unique index.
     unique: &'static str,
     pub(super) columns: &'static [TotalsColumn],
@@ -86,14 +106,20 @@ const UNPRICED: TotalsColumn = column(
         THEN 1 ELSE 0 END"),
 );
 
+const KEY: GroupingColumn = GroupingColumn { name: "key_no", of_event: "key_no", of_counts: "key_no" };
+const ROUTE: GroupingColumn = GroupingColumn { name: "route_no", of_event: "route_no", of_counts: "route_no" };
+const REQUESTS: TotalsColumn = column("requests", concat!("CASE WHEN ", counts!(), " THEN 1 ELSE 0 END"));
+const REFUSED: TotalsColumn = column("refused", concat!("CASE WHEN ", counts!(), " THEN 0 ELSE 1 END"));
+const ERRORS: TotalsColumn = column("errors", "CASE WHEN status >= 400 OR refusal IS NOT NULL THEN 1 ELSE 0 END");
+const CREDITS: TotalsColumn = column("credits", concat!("CASE WHEN ", counts!(), " THEN credits ELSE 0 END"));
+
 /// Totals of each key.
 pub(super) static KEYS: TotalsTable = TotalsTable {
+    kind: TotalsKind::Keys,
     table: "daily_usage",
-    by: "key_no",
-    by_of_event: "key_no",
+    by: &[KEY],
     events: counts!(),
     has_counts: true,
-    has_nodes: true,
     unique: "day, user_no, key_no, node_id",
     columns: &[
         TotalsColumn { of_counts: "requests", ..column("requests", "1") },
@@ -113,18 +139,17 @@ pub(super) static KEYS: TotalsTable = TotalsTable {
 
 /// Totals of each user's models.
 pub(super) static MODELS: TotalsTable = TotalsTable {
+    kind: TotalsKind::Models,
     table: "daily_models",
-    by: "model_no",
-    by_of_event: "coalesce(model_no, 0)",
+    by: &[GroupingColumn { name: "model_no", of_event: "coalesce(model_no, 0)", of_counts: "0" }],
     events: "format IS NOT NULL",
     has_counts: false,
-    has_nodes: false,
     unique: "user_no, day, model_no",
     columns: &[
-        column("requests", concat!("CASE WHEN ", counts!(), " THEN 1 ELSE 0 END")),
-        column("refused", concat!("CASE WHEN ", counts!(), " THEN 0 ELSE 1 END")),
-        column("errors", "CASE WHEN status >= 400 OR refusal IS NOT NULL THEN 1 ELSE 0 END"),
-        column("credits", concat!("CASE WHEN ", counts!(), " THEN credits ELSE 0 END")),
+        REQUESTS,
+        REFUSED,
+        ERRORS,
+        CREDITS,
         INPUT,
         CACHED,
         SHORT,
@@ -137,6 +162,58 @@ pub(super) static MODELS: TotalsTable = TotalsTable {
     ],
 };
 
+/// Totals of each hour by key, model and route.
+pub(super) static HOURS: TotalsTable = TotalsTable {
+    kind: TotalsKind::Hours,
+    table: "hourly_usage",
+    by: &[
+        GroupingColumn { name: "hour", of_event: "started_at / 3600000000", of_counts: "minute / 60" },
+        KEY,
+        GroupingColumn {
+            name: "model_no",
+            of_event: "CASE WHEN format IS NULL THEN -1 ELSE coalesce(model_no, 0) END",
+            of_counts: "-1",
+        },
+        ROUTE,
+    ],
+    events: "TRUE",
+    has_counts: true,
+    unique: "user_no, hour, key_no, model_no, route_no, day",
+    columns: SERIES,
+};
+
+/// Totals of each user's routes.
+pub(super) static ROUTES: TotalsTable = TotalsTable {
+    kind: TotalsKind::Routes,
+    table: "daily_routes",
+    by: &[ROUTE],
+    events: "TRUE",
+    has_counts: true,
+    unique: "user_no, day, route_no",
+    columns: SERIES,
+};
+
+/// Columns of totals that time series read.
+const SERIES: &[TotalsColumn] = &[
+    TotalsColumn { of_counts: "requests", ..REQUESTS },
+    REFUSED,
+    TotalsColumn { of_counts: "CASE WHEN status_class >= 4 THEN requests ELSE 0 END", ..ERRORS },
+    TotalsColumn { of_counts: "credits", ..CREDITS },
+    INPUT,
+    CACHED,
+    SHORT,
+    LONG,
+    OUTPUT,
+    REASONING,
+    COST,
+    UNPRICED,
+    column("timed_requests", "CASE WHEN attempts > 0 THEN 1 ELSE 0 END"),
+    column("duration_us", "CASE WHEN attempts > 0 THEN duration_us ELSE 0 END"),
+];
+
+/// All tables, in the order in which ingest writes them.
+pub(super) static ALL: [&TotalsTable; 4] = [&KEYS, &MODELS, &HOURS, &ROUTES];
+
 impl TotalsTable {
     /// Builds the query for days and users with a sum that may differ from its rows, in order; at most `$5` of them. It
     /// may miss an event whose id is of another day than its admission, so each result is checked again.
@@ -148,30 +225,31 @@ impl TotalsTable {
         };
         let differs: Vec<String> = self.columns.iter().enumerate().map(differs).collect();
         format!(
-            "SELECT DISTINCT day, user_no FROM (SELECT day, user_no, part FROM ({}) sides GROUP BY day, user_no, part
+            "SELECT DISTINCT day, user_no FROM (SELECT day, user_no FROM ({}) sides GROUP BY day, user_no, {}
             HAVING {}) differing ORDER BY day, user_no LIMIT $5",
             self.sides(Scope::Days),
+            self.by_names(),
             differs.join(" OR ")
         )
     }
 
-    /// Builds one query, and so one snapshot, for both sides of a user's day: grouping column, side (0: totals), sums.
+    /// Builds one query, and so one snapshot, for both sides of a user's day: grouping columns, side (0: totals), sums.
     pub(super) fn of_user(&self) -> String {
         let sums: Vec<String> = (0..self.columns.len()).map(|nth| summed(&format!("c{nth}"))).collect();
         format!(
-            "SELECT part, CAST(side AS BIGINT), {} FROM ({}) sides GROUP BY part, side ORDER BY part, side",
+            "SELECT {by}, CAST(side AS BIGINT), {} FROM ({}) sides GROUP BY {by}, side ORDER BY {by}, side",
             sums.join(", "),
-            self.sides(Scope::User)
+            self.sides(Scope::User),
+            by = self.by_names()
         )
     }
 
-    /// Builds the query for the rows of a user's day with one value of the grouping column: columns and id. `$1`: the
-    /// day, `$2`: the user.
+    /// Builds the query for the rows of a user's day with one value of each grouping column: columns and id. `$1`: the
+    /// day, `$2`: the user, then the grouping columns.
     pub(super) fn rows(&self) -> String {
-        let (names, table, by) = (self.names(), self.table, self.by);
-        format!(
-            "SELECT {names}, id FROM {table} WHERE day = $1 AND user_no = $2 AND {by} = $3 ORDER BY requests DESC, id"
-        )
+        let (names, table) = (self.names(), self.table);
+        let by: String = (3..).zip(self.by).map(|(nth, by)| format!(" AND {} = ${nth}", by.name)).collect();
+        format!("SELECT {names}, id FROM {table} WHERE day = $1 AND user_no = $2{by} ORDER BY requests DESC, id")
     }
 
     /// Builds the update that adds to a row. `$1`: its id, `$2`: the time, then the amount for each column.
@@ -181,11 +259,12 @@ impl TotalsTable {
         format!("UPDATE {} SET updated_at = $2, {} WHERE id = $1", self.table, adds.join(", "))
     }
 
-    /// Builds the insert of a row, which adds to an existing row. `$1`: its id, `$2`: the time, `$3` to `$5`: day, user
-    /// and grouping column; `$6` the node, if the table has nodes; then the columns.
+    /// Builds the insert of a row, which adds to an existing row. `$1`: its id, `$2`: the time, `$3` and `$4`: day and
+    /// user; then the grouping columns, the node if the table has nodes, and the columns.
     pub(super) fn insert(&self) -> String {
-        let (table, by, unique) = (self.table, self.by, self.unique);
-        let (node, first) = if self.has_nodes { (", node_id", 7) } else { ("", 6) };
+        let (table, by, unique) = (self.table, self.by_names(), self.unique);
+        let node = if self.has_nodes() { ", node_id" } else { "" };
+        let first = 5 + self.by.len() + usize::from(self.has_nodes());
         let values: Vec<String> = (1..first + self.columns.len()).map(|nth| format!("${nth}")).collect();
         let [id, time, rest @ ..] = values.as_slice() else { return String::new() };
         let add = |column: &TotalsColumn| format!("{0} = {table}.{0} + excluded.{0}", column.name);
@@ -201,7 +280,11 @@ impl TotalsTable {
 
     /// Whether each row belongs to a node.
     pub(super) const fn has_nodes(&self) -> bool {
-        self.has_nodes
+        matches!(self.kind, TotalsKind::Keys)
+    }
+
+    fn by_names(&self) -> String {
+        self.by.iter().map(|by| by.name).collect::<Vec<_>>().join(", ")
     }
 
     fn names(&self) -> String {
@@ -222,18 +305,22 @@ impl TotalsTable {
                     UNION SELECT d.key_no FROM daily_usage d WHERE d.day = $1 AND d.user_no = $2)",
             ),
         };
-        let Self { table, by, by_of_event, events, .. } = self;
+        let by = |of: fn(&GroupingColumn) -> &'static str| self.by.iter().map(of).collect::<Vec<_>>().join(", ");
+        let Self { table, events, .. } = self;
         let mut sides = format!(
-            "SELECT 0 AS side, day, user_no, {by} AS part, {} FROM {table} WHERE {days}
-            UNION ALL SELECT 1, day, user_no, {by_of_event}, {} FROM usage_events
+            "SELECT 0 AS side, day, user_no, {}, {} FROM {table} WHERE {days}
+            UNION ALL SELECT 1, day, user_no, {}, {} FROM usage_events
             WHERE {days}{ids} AND user_no IS NOT NULL AND {events}",
+            self.by_names(),
             columns(|column| column.name.to_owned()),
+            by(|by| by.of_event),
             columns(|column| column.of_event.text())
         );
         if self.has_counts {
             let counts = columns(|column| column.of_counts.to_owned());
             sides.push_str(&format!(
-                " UNION ALL SELECT 1, day, user_no, key_no, {counts} FROM usage_counts WHERE {days}{from} AND key_no <> 0"
+                " UNION ALL SELECT 1, day, user_no, {}, {counts} FROM usage_counts WHERE {days}{from} AND key_no <> 0",
+                by(|by| by.of_counts)
             ));
         }
         sides
@@ -261,5 +348,5 @@ pub(super) fn plans() -> String {
 #[cfg(test)]
 pub(super) fn texts() -> Vec<String> {
     let of = |totals: &TotalsTable| [totals.suspects(), totals.of_user(), totals.rows(), totals.add(), totals.insert()];
-    [of(&KEYS).as_slice(), of(&MODELS).as_slice(), &[plans()]].concat()
+    ALL.into_iter().flat_map(of).chain([plans()]).collect()
 }

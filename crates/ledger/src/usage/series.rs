@@ -1,7 +1,8 @@
 //! Time series of a user's usage: figures per step of time and group.
 //!
-//! Steps of a day read daily totals, whose number does not depend on the number of requests. Other series read events and
-//! counts per minute, at most [`SERIES_ROWS_MAX`] of each.
+//! Steps of a day read daily totals, and steps of an hour totals per hour, key, model and route: their number does not
+//! depend on the number of requests. Steps of a minute read events and counts per minute. Percentiles of hours read
+//! durations from an index of events. Each answer reads at most [`SERIES_ROWS_MAX`] rows of each of these tables.
 
 mod text;
 
@@ -20,8 +21,8 @@ use crate::handle::Ledger;
 pub(super) use text::texts;
 use text::{GROUPS_MAX, SeriesSource};
 
-/// Maximum number of events, and of rows of counts, that one answer reads: an event costs about 4 µs. A series of more
-/// requests begins later than requested.
+/// Maximum number of events, of rows of counts, and of totals per hour that one answer reads: a row costs at most about
+/// 4 µs. A series of more rows begins later than requested; percentiles of more events begin later than their series.
 pub const SERIES_ROWS_MAX: u32 = 8_000;
 
 const MICROS_PER_MINUTE: u64 = 60_000_000;
@@ -33,6 +34,8 @@ statements! {
         ORDER BY started_at DESC LIMIT 1 OFFSET $4";
     COUNTS_STOP = "SELECT minute FROM usage_counts WHERE user_no = $1 AND minute >= $2 AND minute < $3
         ORDER BY minute DESC LIMIT 1 OFFSET $4";
+    HOURS_STOP = "SELECT hour FROM hourly_usage WHERE user_no = $1 AND hour >= $2 AND hour < $3
+        ORDER BY hour DESC LIMIT 1 OFFSET $4";
 }
 
 /// The property by which requests are grouped.
@@ -81,7 +84,7 @@ pub struct UsageSeries {
     pub since: Timestamp,
     /// End of the last step.
     pub until: Timestamp,
-    /// Whether the requested range has more requests than an answer reads, so that the series begin later.
+    /// Whether the requested range has more rows than an answer reads, so that the series begin later.
     pub truncated: bool,
     /// Figures of a step without requests: zeros, and `None` for what the source does not count.
     pub unused: SeriesFigures,
@@ -125,6 +128,7 @@ pub struct SeriesFigures {
     /// Mean duration in microseconds; `None` without requests, and if the source does not record durations.
     pub mean_us: Option<u64>,
     /// 50th, 95th and 99th percentile (nearest rank) of the duration in microseconds, of events that reached an upstream.
+    /// `None` in steps of a day, and in hours before the newest [`SERIES_ROWS_MAX`] events of the range.
     pub quantiles_us: Option<[u64; 3]>,
 }
 
@@ -169,6 +173,11 @@ impl SeriesStep {
         Timestamp(at.0 - at.0 % self.micros())
     }
 
+    /// Returns the start of the step after the one that contains `at`.
+    const fn after(self, at: Timestamp) -> Timestamp {
+        Timestamp(self.start(at).0.saturating_add(self.micros()))
+    }
+
     /// Returns the start of the first step that does not begin before `at`.
     const fn start_from(self, at: Timestamp) -> Timestamp {
         Timestamp(at.0.div_ceil(self.micros()).saturating_mul(self.micros()))
@@ -176,14 +185,17 @@ impl SeriesStep {
 }
 
 impl SeriesFilter {
-    /// The source that has the figures, daily totals if possible.
+    /// The source that has the figures, with as few rows as possible.
     const fn source(&self) -> SeriesSource {
         match (self.step, self.by, self.key, &self.model) {
+            (SeriesStep::Minute, ..) => SeriesSource::Requests,
+            (SeriesStep::Hour, ..) => SeriesSource::Hours,
             (SeriesStep::Day, None | Some(SeriesGroup::Key), _, None) => SeriesSource::DailyKeys,
             (SeriesStep::Day, Some(SeriesGroup::Model), None, _) | (SeriesStep::Day, None, None, Some(_)) => {
                 SeriesSource::DailyModels
             }
-            _ => SeriesSource::Requests,
+            (SeriesStep::Day, Some(SeriesGroup::Route), None, None) => SeriesSource::DailyRoutes,
+            (SeriesStep::Day, ..) => SeriesSource::HoursOfDays,
         }
     }
 }
@@ -206,9 +218,7 @@ impl Ledger {
                 None => return Ok(series.with(Vec::new(), filter)),
             },
         };
-        if source == SeriesSource::Requests
-            && let Some(from) = self.complete_from(user, &series, filter.step).await?
-        {
+        if let Some(from) = self.complete_from(user, &series, filter).await? {
             series.since = from.min(series.until);
             series.truncated = true;
         }
@@ -219,6 +229,15 @@ impl Ledger {
         let query = match source {
             SeriesSource::DailyKeys => query.bind(days(series.since)).bind(days(series.until)).bind(key),
             SeriesSource::DailyModels => query.bind(days(series.since)).bind(days(series.until)).bind(model),
+            SeriesSource::DailyRoutes => query.bind(days(series.since)).bind(days(series.until)),
+            SeriesSource::HoursOfDays => {
+                query.bind(hours(series.since)).bind(hours(series.until)).bind(key).bind(model)
+            }
+            SeriesSource::Hours => {
+                let timed = self.events_from(user, &series, filter.step).await?.unwrap_or(series.since);
+                let query = query.bind(hours(series.since)).bind(hours(series.until)).bind(key).bind(model);
+                query.bind(micros(timed)).bind(micros(series.until))
+            }
             SeriesSource::Requests => {
                 let query = query.bind(micros(series.since)).bind(micros(series.until)).bind(key).bind(model);
                 query.bind(micros(Timestamp(filter.step.micros())))
@@ -228,24 +247,57 @@ impl Ledger {
         Ok(series.with(rows, filter))
     }
 
-    /// Returns the start of the first step that an answer can read completely; `None` if it can read all.
+    /// Returns the start of the first step whose rows an answer can read completely; `None` if it can read all.
     async fn complete_from(
+        &self,
+        user: UserNo,
+        range: &UsageSeries,
+        filter: &SeriesFilter,
+    ) -> Result<Option<Timestamp>, DatabaseError> {
+        match filter.source() {
+            SeriesSource::DailyKeys | SeriesSource::DailyModels | SeriesSource::DailyRoutes => Ok(None),
+            SeriesSource::Hours | SeriesSource::HoursOfDays => {
+                let stop = self.series_stop(HOURS_STOP, user, [hours(range.since), hours(range.until)]).await?;
+                let stop = stop.map(|hour| Timestamp(unsigned(hour).saturating_mul(MICROS_PER_HOUR)));
+                Ok(stop.map(|at| filter.step.after(at)))
+            }
+            SeriesSource::Requests => {
+                let events = self.events_from(user, range, filter.step).await?;
+                let minute = |at: Timestamp| micros(Timestamp(at.0 / MICROS_PER_MINUTE));
+                let counts = self.series_stop(COUNTS_STOP, user, [minute(range.since), minute(range.until)]).await?;
+                let counts = counts.map(|minute| Timestamp(unsigned(minute).saturating_mul(MICROS_PER_MINUTE)));
+                Ok(events.max(counts.map(|at| filter.step.after(at))))
+            }
+        }
+    }
+
+    /// Returns the start of the first step whose events an answer can read completely; `None` if it can read all.
+    async fn events_from(
         &self,
         user: UserNo,
         range: &UsageSeries,
         step: SeriesStep,
     ) -> Result<Option<Timestamp>, DatabaseError> {
-        let stop = |text: &'static str| self.store.query(text).bind(user.0);
-        let minute = |at: Timestamp| micros(Timestamp(at.0 / MICROS_PER_MINUTE));
-        let events = stop(EVENTS_STOP).bind(micros(range.since)).bind(micros(range.until));
-        let events: Option<(i64,)> = events.bind(i64::from(SERIES_ROWS_MAX)).find().await?;
-        let counts = stop(COUNTS_STOP).bind(minute(range.since)).bind(minute(range.until));
-        let counts: Option<(i64,)> = counts.bind(i64::from(SERIES_ROWS_MAX)).find().await?;
-        let counts = counts.map(|(minute,)| Timestamp(unsigned(minute).saturating_mul(MICROS_PER_MINUTE)));
-        let stop = events.map(|(at,)| timestamp(at)).max(counts);
-        // The step of the first row that is not read is incomplete.
-        Ok(stop.map(|at| Timestamp(step.start(at).0.saturating_add(step.micros()))))
+        let stop = self.series_stop(EVENTS_STOP, user, [micros(range.since), micros(range.until)]).await?;
+        Ok(stop.map(|at| step.after(timestamp(at))))
     }
+
+    /// Returns the place of the newest row that an answer does not read.
+    async fn series_stop(
+        &self,
+        text: &'static str,
+        user: UserNo,
+        [since, until]: [i64; 2],
+    ) -> Result<Option<i64>, DatabaseError> {
+        let query = self.store.query(text).bind(user.0).bind(since).bind(until);
+        let stop: Option<(i64,)> = query.bind(i64::from(SERIES_ROWS_MAX)).find().await?;
+        Ok(stop.map(|(at,)| at))
+    }
+}
+
+/// Returns the number of the hour that begins at `at`, or contains it.
+fn hours(at: Timestamp) -> i64 {
+    micros(Timestamp(at.0 / MICROS_PER_HOUR))
 }
 
 impl UsageSeries {

@@ -63,6 +63,11 @@ fn of_usage() -> Vec<UsageQuery> {
             &["Index Only Scan Backward using usage_events_user"],
         ),
         (
+            text("HOURS_STOP"),
+            &["COVERING INDEX sqlite_autoindex_hourly_usage_2 (user_no=? AND hour>? AND hour<?)"],
+            &["Index Only Scan Backward using hourly_usage_user_no_hour"],
+        ),
+        (
             text("COUNTS_STOP"),
             &["COVERING INDEX usage_counts_user (user_no=? AND minute>? AND minute<?)"],
             &["Index Only Scan Backward using usage_counts_user"],
@@ -79,6 +84,24 @@ fn of_series() -> Vec<UsageQuery> {
             (
                 &["INDEX sqlite_autoindex_daily_models_2 (user_no=? AND day>? AND day<?)"],
                 &["using daily_models_user_no_day_model_no_key"],
+            )
+        } else if sql.contains("daily_routes") {
+            (
+                &["INDEX sqlite_autoindex_daily_routes_2 (user_no=? AND day>? AND day<?)"],
+                &["using daily_routes_user_no_day_route_no_key"],
+            )
+        } else if sql.contains("hourly_usage") && sql.contains("usage_events") {
+            (
+                &[
+                    "INDEX sqlite_autoindex_hourly_usage_2 (user_no=? AND hour>? AND hour<?)",
+                    "COVERING INDEX usage_events_user (user_no=? AND started_at>? AND started_at<?)",
+                ],
+                &["using hourly_usage_user_no_hour", "Index Only Scan using usage_events_user"],
+            )
+        } else if sql.contains("hourly_usage") {
+            (
+                &["INDEX sqlite_autoindex_hourly_usage_2 (user_no=? AND hour>? AND hour<?)"],
+                &["using hourly_usage_user_no_hour"],
             )
         } else if sql.contains("usage_counts") {
             (

@@ -65,6 +65,7 @@ behaviours! {
         percentiles_are_exact,
         groups_past_the_tenth_are_one_series,
         a_range_with_too_many_requests_begins_later,
+        a_range_with_too_many_totals_begins_later,
     }
     ingest {
         an_event_given_twice_counts_once,

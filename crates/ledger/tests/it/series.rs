@@ -41,6 +41,10 @@ fn points(series: &GroupSeries) -> Vec<(u64, u64, Option<u64>, Option<u64>)> {
     series.points.iter().map(|(nth, of)| (*nth, of.totals.requests, of.refused, of.errors)).collect()
 }
 
+fn sum_of_requests(series: &UsageSeries) -> u64 {
+    series.series.iter().flat_map(|of| &of.points).map(|(_, figures)| figures.totals.requests).sum()
+}
+
 fn names(series: &UsageSeries) -> Vec<String> {
     let name = |series: &GroupSeries| match &series.name {
         GroupName::All => "all".to_owned(),
@@ -206,42 +210,77 @@ pub(crate) async fn groups_past_the_tenth_are_one_series(world: &World) {
 
 pub(crate) async fn a_range_with_too_many_requests_begins_later(world: &World) {
     let store = world.store().await;
-    let (ada, bob) = (caller(&store, "ada@example.com").await, caller(&store, "bob@example.com").await);
+    let ada = caller(&store, "ada@example.com").await;
     let max = u64::from(SERIES_ROWS_MAX);
     // One request in the first hour, and as many as an answer reads in the third and fourth.
     let first = begun(world, ada, at(HOUR - 1));
     let events = (0..max).map(|nth| begun(world, ada, at(2 * HOUR + nth * 2 * HOUR / max)));
     world.ingest(&store, &events.map(Record::Event).collect::<Vec<_>>()).await;
-    let hours = filter(None, SeriesStep::Hour);
-    let whole = series(&store, ada, &hours).await;
+    let minutes = |by| SeriesFilter { until: at(6 * HOUR), ..filter(by, SeriesStep::Minute) };
+    let whole = series(&store, ada, &minutes(None)).await;
     assert_eq!((whole.since, whole.truncated), (at(0), false));
     world.ingest(&store, &[Record::Event(first)]).await;
-    let cut = series(&store, ada, &hours).await;
-    assert_eq!((cut.since, cut.until, cut.truncated), (at(HOUR), at(DAY), true));
-    let half = max / 2;
-    assert_eq!(points(&cut.series[0]), [(1, half, Some(0), Some(0)), (2, half, Some(0), Some(0))]);
+    let cut = series(&store, ada, &minutes(None)).await;
+    assert_eq!((cut.since, cut.until, cut.truncated), (at(HOUR), at(6 * HOUR), true));
+    assert_eq!(sum_of_requests(&cut), max);
     // If not even the last step can be read, the series is empty and says so.
-    let days = series(&store, ada, &filter(Some(SeriesGroup::Route), SeriesStep::Day)).await;
-    assert_eq!((days.since, days.until, days.truncated, days.series.len()), (at(DAY), at(DAY), true, 0));
-    // Daily totals do not depend on the number of requests.
-    let days = series(&store, ada, &filter(None, SeriesStep::Day)).await;
-    assert_eq!((points(&days.series[0]), days.truncated), (vec![(0, max + 1, None, None)], false));
+    let late = Timestamp(at(0).0 + 5 * HOUR);
+    let events = (0..=max).map(|_| begun(world, ada, late));
+    world.ingest(&store, &events.map(Record::Event).collect::<Vec<_>>()).await;
+    let last = SeriesFilter { since: late, until: Timestamp(late.0 + 1), ..minutes(Some(SeriesGroup::Route)) };
+    let last = series(&store, ada, &last).await;
+    assert_eq!((last.since, last.truncated, last.series.len()), (Timestamp(late.0 + MINUTE), true, 0));
+    // Totals do not depend on the number of requests, but their percentiles do.
+    let hours = series(&store, ada, &filter(None, SeriesStep::Hour)).await;
+    let half = max / 2;
+    let of_hours =
+        |of: [u64; 4]| [(0, of[0]), (2, of[1]), (3, of[2]), (5, of[3])].map(|(nth, of)| (nth, of, Some(0), Some(0)));
+    assert_eq!((hours.since, hours.truncated), (at(0), false));
+    assert_eq!(points(&hours.series[0]), of_hours([1, half, half, max + 1]));
+    assert_eq!(hours.series[0].points[3].1.quantiles_us, None);
+    let earlier = SeriesFilter { until: at(4 * HOUR), ..filter(None, SeriesStep::Hour) };
+    let earlier = series(&store, ada, &earlier).await;
+    let quantiles: Vec<_> = earlier.series[0].points.iter().map(|(_, of)| of.quantiles_us).collect();
+    assert_eq!(quantiles, [None, Some([1_000; 3]), Some([1_000; 3])], "of the newest events");
+    for by in [None, Some(SeriesGroup::Route)] {
+        let days = series(&store, ada, &filter(by, SeriesStep::Day)).await;
+        assert_eq!((sum_of_requests(&days), days.truncated), (2 * max + 2, false));
+    }
+}
 
-    let counts = |nth: u64| Counts {
-        subject: Some(bob).into(),
-        route: format!("r-{}", nth % 20).into(),
-        status_class: 2,
-        minute: u32::try_from(at(0).0 / MINUTE + nth / 20).unwrap(),
-        day: NOW.day(),
-        requests: 1,
-        credits: Credits(1),
+pub(crate) async fn a_range_with_too_many_totals_begins_later(world: &World) {
+    let store = world.store().await;
+    let bob = caller(&store, "bob@example.com").await;
+    let max = u64::from(SERIES_ROWS_MAX);
+    let counts = |routes: u64, step: u64| {
+        let counts = (0..=max).map(move |nth| Counts {
+            subject: Some(bob).into(),
+            route: format!("r-{}", nth % routes).into(),
+            status_class: 2,
+            minute: u32::try_from((at(0).0 + nth / routes * step) / MINUTE).unwrap(),
+            day: NOW.day(),
+            requests: 1,
+            credits: Credits(1),
+        });
+        counts.collect::<Vec<_>>()
     };
-    let counts: Vec<Counts> = (0..=max).map(counts).collect();
-    let records: Vec<Record> =
-        counts.chunks(100).map(|part| Record::Counts { id: world.id().0, counts: part.to_vec() }).collect();
-    world.ingest(&store, &records).await;
+    let ingest = async |counts: Vec<Counts>| {
+        let record = |part: &[Counts]| Record::Counts { id: world.id().0, counts: part.to_vec() };
+        world.ingest(&store, &counts.chunks(100).map(record).collect::<Vec<_>>()).await;
+    };
+    ingest(counts(20, MINUTE)).await;
     let cut = series(&store, bob, &filter(Some(SeriesGroup::Route), SeriesStep::Minute)).await;
     assert_eq!((cut.since, cut.truncated, cut.series.len()), (at(MINUTE), true, 11));
-    let requests: u64 = cut.series.iter().flat_map(|of| &of.points).map(|(_, figures)| figures.totals.requests).sum();
-    assert_eq!(requests, max + 1 - 20);
+    assert_eq!(sum_of_requests(&cut), max + 1 - 20);
+    let hours = series(&store, bob, &filter(Some(SeriesGroup::Route), SeriesStep::Hour)).await;
+    assert_eq!((sum_of_requests(&hours), hours.truncated), (max + 1, false));
+    // Each of the first twenty hours has 400 totals, and the next hour one.
+    ingest(counts(400, HOUR)).await;
+    let cut = series(&store, bob, &filter(None, SeriesStep::Hour)).await;
+    assert_eq!((cut.since, cut.truncated), (at(HOUR), true));
+    let key = SeriesFilter { key: Some(bob.key), ..filter(Some(SeriesGroup::Route), SeriesStep::Day) };
+    let days = series(&store, bob, &key).await;
+    assert_eq!((days.since, days.truncated, days.series.len()), (at(DAY), true, 0));
+    let days = series(&store, bob, &filter(Some(SeriesGroup::Route), SeriesStep::Day)).await;
+    assert_eq!((sum_of_requests(&days), days.truncated), (2 * (max + 1), false));
 }

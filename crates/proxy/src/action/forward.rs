@@ -5,12 +5,12 @@ use std::sync::Arc;
 use config::snapshot::{Events, Route, Upstream};
 use meter::{Charge, Measure};
 
-use super::{Handled, RelayedResponse, limit, tunnel, unwritable};
+use super::{Handled, RelayedResponse, limit, tunnel};
 use crate::account::RequestAccount;
 use crate::answer::Problem;
 use crate::authenticate::Client;
 use crate::body::IncomingBody;
-use crate::forward::{Outgoing, forward};
+use crate::forward::{Outgoing, forward, unwritable};
 use crate::transform::{self, ForwardedClient, Trust};
 use crate::upload::Upload;
 use crate::upstream::outgoing::{OutgoingHead, OutgoingTarget};
@@ -51,14 +51,14 @@ pub(crate) async fn forward_to(
         id_text: request.id_text.as_bytes(),
         trust: if is_trusted { Trust::Peer } else { Trust::Route(&route.allow_headers) },
     };
-    let mut edits = transform::to_upstream(&request.head, &to.edits, &client).map_err(unwritable)?;
+    let mut edits = transform::to_upstream(&request.head, &to.destination.edits, &client).map_err(unwritable)?;
     if upgrades {
         tunnel::name_websocket(&mut edits).map_err(unwritable)?;
     }
     let (upload, progress) = Upload::stream(body.take(), request.snapshot.traffic.sizes.body_bytes_max, request.begun);
     let (head, target) = (request.head.clone(), OutgoingTarget::Received { prefix_len: 0 });
     let repeatable = head.is_idempotent();
-    let head = OutgoingHead { head, edits, target, origin: to.pool.target.clone(), upgrades };
+    let head = OutgoingHead { head, edits, target, origin: to.destination.pool.target.clone(), upgrades };
     let mut answered = forward(account, Outgoing { head, to, upload, progress, repeatable }).await?;
     if answered.head.head.status() == tunnel::SWITCHING_PROTOCOLS {
         tunnel::open(account, body, &mut answered)?;

@@ -7,13 +7,13 @@ use ai::{EndpointCall, Format, Tap};
 use http1::KnownName;
 
 use self::request::{Inference, InferenceRequest};
-use super::{Handled, RelayedResponse, limit, unwritable};
+use super::{Handled, RelayedResponse, limit};
 use crate::account::{InferenceAccount, RequestAccount};
 use crate::answer::Problem;
 use crate::authenticate::Client;
 use crate::body::IncomingBody;
 use crate::credential;
-use crate::forward::{Outgoing, forward};
+use crate::forward::{Outgoing, forward, unwritable};
 use crate::relay::TappedResponse;
 use crate::transform::{self, ProviderTarget};
 use crate::upload::Upload;
@@ -47,13 +47,23 @@ pub(crate) async fn infer(
     }
     let request = &account.request;
     let to = request.snapshot.destinations.of_provider(&call.provider).map_err(unwritable)?;
-    let provider = ProviderTarget { edits: &to.edits, kind: call.provider.kind, dialect: format.dialect(), credential };
+    let provider = ProviderTarget {
+        edits: &to.destination.edits,
+        kind: call.provider.kind,
+        dialect: format.dialect(),
+        credential,
+    };
     let edits = transform::to_provider(&request.head, &provider, request.id).map_err(unwritable)?;
     let (upload, progress) = Upload::segments(body, request.read_at());
     let prefix = request.snapshot.traffic.ai.as_ref().map_or("", |ai| ai.prefix.as_str());
     let target = transform::to_endpoint(called, &request.head, prefix, &call.model);
-    let head =
-        OutgoingHead { head: request.head.clone(), edits, target, origin: to.pool.target.clone(), upgrades: false };
+    let head = OutgoingHead {
+        head: request.head.clone(),
+        edits,
+        target,
+        origin: to.destination.pool.target.clone(),
+        upgrades: false,
+    };
     let mut answered = forward(account, Outgoing { head, to, upload, progress, repeatable: false }).await?;
     let upstream_id = transform::from_provider(&mut answered.head).map_err(unwritable)?;
     account.answered(answered.head.head.status(), upstream_id);

@@ -6,12 +6,11 @@ use std::time::Duration;
 use access::Refusal;
 use http1::{HeadEdits, InvalidPart, KnownName};
 
-use super::unwritable;
 use crate::account::RequestAccount;
 use crate::answer::Problem;
 use crate::body::IncomingBody;
 use crate::capacity::TunnelPermit;
-use crate::forward::UpstreamResponse;
+use crate::forward::{UpstreamResponse, unwritable};
 use crate::head::{Head, is_websocket, requests_websocket};
 use crate::upload::Upload;
 

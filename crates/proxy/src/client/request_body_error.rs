@@ -17,6 +17,9 @@ pub(crate) enum RequestBodyError {
     /// Reading from the connection failed.
     #[error("the connection to the client failed")]
     Io(#[source] io::Error),
+    /// The stream was reset, or its connection failed.
+    #[error("the stream of the request ended before its body")]
+    Stream(#[source] h2::Error),
     /// The connection serves another request, or none.
     #[error("the request has ended")]
     Ended,

@@ -7,7 +7,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http1::{CONTINUE, Expectation, Framing, RequestHead, RequestParser, Violation};
 use tls::ServerStream;
 use tokio::io::{AsyncWrite as _, AsyncWriteExt as _};
@@ -21,6 +21,9 @@ use crate::write_queue::WriteQueue;
 
 /// Maximum number of bytes of a refused request that are read and dropped before the connection is closed.
 const LINGER_BYTES_MAX: usize = 1 << 20;
+
+/// The first line of the preface of HTTP/2, which is no request line of HTTP/1.1.
+const PREFACE_LINE: &[u8] = b"PRI * HTTP/2.0\r\n";
 
 /// A client's socket, shared by the connection and the body of its current request.
 pub(crate) type SharedSocket = Rc<RefCell<ClientSocket>>;
@@ -90,6 +93,16 @@ impl ClientSocket {
         self.content = ContentReader::new(Framing::Empty);
         self.request += 1;
         line
+    }
+
+    /// Whether the connection begins with the preface of HTTP/2 (RFC 9113, 3.4), whose first line the parser has refused.
+    pub(crate) fn begins_http2(&self) -> bool {
+        self.request == 0 && self.received.bytes.starts_with(PREFACE_LINE)
+    }
+
+    /// Returns the connection with the bytes that were received and not parsed.
+    pub(crate) fn into_parts(self) -> (ServerStream, BytesMut) {
+        (self.stream, self.received.bytes)
     }
 
     /// Returns the number of the current request.
@@ -214,7 +227,7 @@ impl ClientSocket {
     }
 
     /// Returns the buffer to the worker.
-    fn rest(&mut self) {
+    pub(crate) fn rest(&mut self) {
         self.received.rest(&self.buffers);
     }
 
@@ -281,11 +294,5 @@ impl ClientSocket {
     pub(crate) fn reset_on_close(&self) {
         // The call fails only on a connection that has already ended.
         let _ = socket2::SockRef::from(self.stream.tcp()).set_linger(Some(std::time::Duration::ZERO));
-    }
-}
-
-impl Drop for ClientSocket {
-    fn drop(&mut self) {
-        self.rest();
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -16,6 +17,10 @@ pub(crate) struct RequestDeadlines {
     late: Cell<bool>,
     /// When the request ends if its client does not read the response.
     total_at: Cell<Option<Instant>>,
+    /// Since when the response on a stream waits for its client to read.
+    unread_since: Cell<Option<Instant>>,
+    /// Whether the client of such a response has not read in time.
+    stalled: Cell<bool>,
     /// The probe of the attempt, if the request may outlive its client.
     sent: RefCell<Option<Probe>>,
     /// When the client disconnected from a request that continues.
@@ -73,8 +78,33 @@ impl RequestDeadlines {
         self.ending.get()
     }
 
-    /// Checks the deadline. Returns whether it has passed, once.
-    pub(super) fn look(&self, now: Instant) -> bool {
+    /// Notes that the response waits for its client to read. Over HTTP/1.1 the connection waits instead.
+    pub(crate) fn wait_for_reader(&self) {
+        if self.unread_since.get().is_none() {
+            self.unread_since.set(Some(Instant::now()));
+        }
+    }
+
+    /// Notes that the client reads the response.
+    pub(crate) fn has_reader(&self) {
+        self.unread_since.set(None);
+    }
+
+    /// Whether the client has not read the response in time, so that its stream must be reset.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.stalled.get()
+    }
+
+    /// Checks the deadlines. A client that reads a response on a stream must read within `idle_max`. Returns whether a
+    /// deadline has passed, once.
+    pub(super) fn look(&self, now: Instant, idle_max: Duration) -> bool {
+        if let Some(since) = self.unread_since.get()
+            && (now.saturating_duration_since(since) >= idle_max || self.is_over(now))
+        {
+            self.unread_since.set(None);
+            self.stalled.set(true);
+            return true;
+        }
         let has_passed = self.deadline.get().is_some_and(|deadline| deadline <= now);
         if has_passed {
             self.deadline.set(None);
@@ -99,6 +129,8 @@ impl RequestDeadlines {
         self.deadline.set(None);
         self.late.set(false);
         self.total_at.set(None);
+        self.unread_since.set(None);
+        self.stalled.set(false);
         self.sent.take();
     }
 }

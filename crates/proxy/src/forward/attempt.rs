@@ -10,6 +10,7 @@ use http_body::Body as _;
 use http1::ResponseTo;
 use tokio::time::Instant;
 
+use super::retries::Retries;
 use super::{BorrowedConnection, UpstreamResponse};
 use crate::account::RequestAccount;
 use crate::admit;
@@ -28,8 +29,6 @@ use crate::upstream::pool::http2::call::{self, Http2Call, Http2CallError, Unsent
 use crate::upstream::pool::http2::streams::StreamSlot;
 use crate::upstream::response_head::{RelayedHead, UpstreamHead};
 
-/// Maximum number of retries of a request without effect. An upstream that restarts may refuse more than once.
-const REPEATS_MAX: u32 = 4;
 /// Maximum size of a body that is kept for a retry until the response. Larger bodies are kept only while they are sent,
 /// because they count against their client's memory.
 const SPARE_BYTES_MAX: u64 = 1024 * 1024;
@@ -57,14 +56,14 @@ pub(super) struct SendAttempt<'a> {
     pub(super) pool: &'a Rc<Pool>,
     pub(super) progress: &'a Rc<Progress>,
     pub(super) repeatable: bool,
-    pub(super) repeats: u32,
+    pub(super) retries: &'a Retries,
     pub(super) now: Instant,
 }
 
 impl SendAttempt<'_> {
     pub(super) async fn on_http1(self, link: Box<Http1Connection>, upload: Upload) -> Result<AttemptOutcome, Problem> {
         let (account, progress) = (self.account, self.progress);
-        let may_repeat = link.reused && self.repeats < REPEATS_MAX;
+        let may_repeat = link.reused && self.retries.may_retry();
         let mut call = Http1Call::start(link, self.head, upload).map_err(|error| {
             Problem::new(Refusal::BadRequest, "the request cannot be sent over HTTP/1.1").because(&error)
         })?;
@@ -98,8 +97,8 @@ impl SendAttempt<'_> {
         let head = call::head(self.head, &upload).map_err(|error| {
             Problem::new(Refusal::BadRequest, "the request cannot be sent over HTTP/2").because(&error)
         })?;
-        let may_repeat = self.repeats < REPEATS_MAX;
-        let is_repeatable = self.repeatable && self.repeats == 0 && slot.reused && upload.is_empty();
+        let may_repeat = self.retries.may_retry();
+        let is_repeatable = self.repeatable && self.retries.has_sent_nothing() && slot.reused && upload.is_empty();
         let mut spare = if may_repeat { upload.copy() } else { None };
         let is_large = upload.size_hint().exact().is_none_or(|bytes| bytes > SPARE_BYTES_MAX);
         let (mut call, probe) = match Http2Call::start(&slot, head, upload).map_err(|unsent| *unsent) {

@@ -1,19 +1,15 @@
-//! Upstreams and providers as one worker uses them: the pool of connections, and the edits that every request gets.
-//!
-//! A worker builds them once per snapshot. A request finds one by the address of its configuration: no name is hashed or
-//! compared.
+//! Backends of upstreams, and providers, as one worker uses them: the pool of connections, and the edits that every
+//! request gets.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use config::snapshot::{Origin, Provider, Upstream};
+use config::snapshot::Origin;
 use http1::{HeadEdits, InvalidPart, KnownName};
-use rustc_hash::FxHashMap;
-use telemetry::Metrics;
-use telemetry::metrics::{Histogram, UpstreamLabels};
+use telemetry::metrics::Histogram;
 
-use crate::upstream::pool::{Pool, Pools};
+use crate::upstream::backend::{BackendCounts, BackendState};
+use crate::upstream::pool::Pool;
 
 /// Fields that the gateway writes itself for an ordinary upstream, or that concern the connection to the client. Their
 /// spellings with underscores are removed too.
@@ -31,69 +27,61 @@ const REPLACED: [KnownName; 11] = [
     KnownName::XRequestId,
 ];
 
-/// An upstream or a provider.
+/// A backend of an upstream, or a provider.
 pub(crate) struct Destination {
+    /// The name of the upstream or provider.
     pub(crate) name: Arc<str>,
     pub(crate) pool: Rc<Pool>,
     /// The edits that every request to it gets.
     pub(crate) edits: HeadEdits,
     /// The metric of the time until the head of a response.
     pub(crate) duration: Histogram,
+    /// The backend; providers have none.
+    pub(crate) backend: Option<BackendUse>,
 }
 
-/// The destinations of one snapshot, by the address of their configuration, which the snapshot keeps alive. There are at
-/// most as many as upstreams and providers.
-pub(crate) struct Destinations {
-    known: RefCell<FxHashMap<usize, Rc<Destination>>>,
-    pools: Rc<Pools>,
-    metrics: Arc<Metrics>,
+/// A backend as one worker counts it.
+pub(crate) struct BackendUse {
+    pub(crate) state: Arc<BackendState>,
+    pub(crate) counts: Arc<BackendCounts>,
+    /// The index in the upstream's backends.
+    pub(crate) index: usize,
+    /// Whether the upstream has other backends.
+    pub(crate) has_others: bool,
 }
 
-impl Destinations {
-    /// Returns no destinations yet. They use the worker's pools.
-    pub(crate) fn new(pools: Rc<Pools>, metrics: Arc<Metrics>) -> Self {
-        Self { known: RefCell::default(), pools, metrics }
+impl Destination {
+    /// Returns the URL of a backend that has others beside it, for the log.
+    pub(crate) fn backend_url(&self) -> Option<&str> {
+        self.backend.as_ref().filter(|backend| backend.has_others).map(|backend| &*backend.state.url)
     }
+}
 
-    /// Returns the destination of an ordinary route; `upstream` is part of the snapshot.
-    ///
-    /// # Errors
-    /// The origin's authority is not a valid header.
-    pub(crate) fn of_upstream(&self, upstream: &Arc<Upstream>) -> Result<Rc<Destination>, InvalidPart> {
-        self.of(Arc::as_ptr(upstream).addr(), || {
-            let edits = upstream_edits(&upstream.origin)?;
-            Ok(self.destination(&upstream.name, &upstream.origin, edits))
-        })
-    }
+/// The destination of a request, which counts the request as in flight until it is dropped.
+pub(crate) struct DestinationInUse(Rc<Destination>);
 
-    /// Returns the destination of an LLM call; `provider` is part of the snapshot.
-    ///
-    /// # Errors
-    /// The origin's authority is not a valid header.
-    pub(crate) fn of_provider(&self, provider: &Arc<Provider>) -> Result<Rc<Destination>, InvalidPart> {
-        self.of(Arc::as_ptr(provider).addr(), || {
-            let edits = provider_edits(&provider.origin)?;
-            Ok(self.destination(&provider.name, &provider.origin, edits))
-        })
-    }
-
-    fn of(
-        &self,
-        address: usize,
-        build: impl FnOnce() -> Result<Destination, InvalidPart>,
-    ) -> Result<Rc<Destination>, InvalidPart> {
-        if let Some(known) = self.known.borrow().get(&address) {
-            return Ok(known.clone());
+impl DestinationInUse {
+    pub(crate) fn new(destination: Rc<Destination>) -> Self {
+        if let Some(backend) = &destination.backend {
+            backend.counts.begin();
         }
-        let built = Rc::new(build()?);
-        self.known.borrow_mut().insert(address, built.clone());
-        Ok(built)
+        Self(destination)
     }
+}
 
-    fn destination(&self, name: &Arc<str>, origin: &Origin, edits: HeadEdits) -> Destination {
-        let labels = UpstreamLabels { upstream: name.into() };
-        let duration = self.metrics.proxy.upstream_duration.get_or_create(&labels);
-        Destination { name: name.clone(), pool: self.pools.of(origin), edits, duration }
+impl std::ops::Deref for DestinationInUse {
+    type Target = Destination;
+
+    fn deref(&self) -> &Destination {
+        &self.0
+    }
+}
+
+impl Drop for DestinationInUse {
+    fn drop(&mut self) {
+        if let Some(backend) = &self.0.backend {
+            backend.counts.end();
+        }
     }
 }
 

@@ -20,7 +20,8 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use meter::{BudgetId, BudgetScope, Meter};
 use proxy::{
-    Capacity, ListenerOptions, Shared, Shutdown, ShutdownPhase, UnauthenticatedClients, WorkerResources, Workers,
+    Backends, Capacity, ListenerOptions, Shared, Shutdown, ShutdownPhase, UnauthenticatedClients, WorkerResources,
+    Workers,
 };
 use rustls::ClientConfig;
 use spool::{Reader, Record, Spool};
@@ -138,11 +139,13 @@ impl Gateway {
         let serves = listener.tls.as_ref().map(|settings| Arc::new(load(settings).unwrap()));
         let listeners = proxy::bind(&[ListenerOptions { address: listener.address, tls: serves.clone() }], 1).unwrap();
         let address = listeners.addresses()[0];
+        let metrics = telemetry::Metrics::new();
         let shared = Arc::new(Shared {
             capacity: Capacity::new(snapshot.process.connections, snapshot.traffic.sizes.buffered_bytes_max),
             live: Arc::new(Live::new(Arc::new(snapshot))),
             meter: Arc::new(Meter::default()),
-            metrics: telemetry::Metrics::new(),
+            backends: Arc::new(Backends::new(metrics.clone())),
+            metrics,
             clock,
             tls,
             shutdown: Shutdown::default(),
@@ -187,6 +190,7 @@ impl Gateway {
 
     /// Returns the metrics as text.
     pub(crate) fn metrics(&self) -> String {
+        self.shared.backends.publish();
         self.shared.metrics.encode()
     }
 
@@ -211,6 +215,11 @@ impl Gateway {
             settled: totals.settled_count,
             interrupted: totals.dropped_count,
         }
+    }
+
+    /// Begins the shutdown: requests in flight continue.
+    pub(crate) fn drain(&self) {
+        self.shared.shutdown.enter(ShutdownPhase::Closing);
     }
 
     /// Ends the worker. Returns the records of its spool.

@@ -7,9 +7,13 @@ mod buffered;
 #[cfg(test)]
 mod changes;
 #[cfg(test)]
+mod client_http2;
+#[cfg(test)]
 mod frames;
 #[cfg(test)]
 mod gateway;
+#[cfg(test)]
+mod groups;
 #[cfg(test)]
 mod hostile_http1;
 #[cfg(test)]

@@ -42,6 +42,15 @@ pub struct UpstreamLabels {
     pub upstream: LabelValue,
 }
 
+/// Labels of one backend of an upstream.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
+pub struct BackendLabels {
+    /// The name of the upstream in the configuration.
+    pub upstream: LabelValue,
+    /// The URL of the backend.
+    pub backend: LabelValue,
+}
+
 /// Labels of one code of `access::refusal`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct CodeLabels {
@@ -96,6 +105,12 @@ impl LabelSet for UpstreamLabels {
     }
 }
 
+impl LabelSet for BackendLabels {
+    fn overflow(&self) -> Self {
+        Self { upstream: LabelValue::other(), backend: LabelValue::other() }
+    }
+}
+
 impl LabelSet for CodeLabels {
     fn overflow(&self) -> Self {
         Self { code: OTHER }
@@ -133,6 +148,12 @@ pub struct ProxyMetrics {
     pub refusals: Family<CodeLabels, Counter>,
     /// `tollgate_upstream_errors_total`: attempts that failed.
     pub upstream_errors: Family<UpstreamCodeLabels, Counter>,
+    /// `tollgate_backend_requests_total`: requests for which the backend was chosen.
+    pub backend_requests: Family<BackendLabels, Counter>,
+    /// `tollgate_backend_requests_in_flight`: requests that use the backend.
+    pub backend_in_flight: Family<BackendLabels, Gauge>,
+    /// `tollgate_backend_connect_failures_total`: connections that could not be opened.
+    pub backend_connect_failures: Family<BackendLabels, Counter>,
     /// `tollgate_connections`: open client connections.
     pub connections: Gauge,
     /// `tollgate_requests_in_flight`: requests whose response has not ended.
@@ -159,6 +180,9 @@ impl ProxyMetrics {
             upstream_duration: Family::new(NAME_SERIES_MAX),
             refusals: Family::new(NAME_SERIES_MAX),
             upstream_errors: Family::new(NAME_SERIES_MAX),
+            backend_requests: Family::new(NAME_SERIES_MAX),
+            backend_in_flight: Family::new(NAME_SERIES_MAX),
+            backend_connect_failures: Family::new(NAME_SERIES_MAX),
             connections: Gauge::default(),
             in_flight: Gauge::default(),
             buffered_bytes: Gauge::default(),
@@ -198,6 +222,25 @@ impl ProxyMetrics {
             proxy.prices_expiring.clone(),
         );
         registry.register("tollgate_panics", "Requests whose handler panicked", proxy.panics.clone());
+        proxy.register_backends(registry);
         proxy
+    }
+
+    fn register_backends(&self, registry: &mut Registry) {
+        registry.register(
+            "tollgate_backend_requests",
+            "Requests for which a backend of an upstream was chosen",
+            self.backend_requests.clone(),
+        );
+        registry.register(
+            "tollgate_backend_requests_in_flight",
+            "Requests in flight, by backend",
+            self.backend_in_flight.clone(),
+        );
+        registry.register(
+            "tollgate_backend_connect_failures",
+            "Connections to a backend that could not be opened",
+            self.backend_connect_failures.clone(),
+        );
     }
 }

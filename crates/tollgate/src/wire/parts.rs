@@ -24,7 +24,7 @@ use ledger::{IngestStats, Ledger, RetentionStats};
 use meter::lease::LeaseQueue;
 use meter::stats::ReservationTotals;
 use meter::{Charge, Meter};
-use proxy::{Capacity, Shared, UnauthenticatedClients, WorkerResources};
+use proxy::{Backends, Capacity, Shared, UnauthenticatedClients, WorkerResources};
 use spool::{BacklogCounter, Reader, Writer};
 use store::{Node, Store};
 use telemetry::logs::DroppedLines;
@@ -97,6 +97,7 @@ pub(crate) fn shared(
         metrics: base.metrics.clone(),
         clock: base.clock.clone(),
         capacity: Capacity::new(snapshot.process.connections, snapshot.traffic.sizes.buffered_bytes_max),
+        backends: Arc::new(Backends::new(base.metrics.clone())),
         tls: proxy::tls_config(),
         shutdown: proxy::Shutdown::default(),
         unauthenticated,
@@ -111,8 +112,10 @@ pub(crate) fn lanes(writers: Vec<Writer>, keys: &Directory) -> Vec<WorkerResourc
 
 /// Copies values of other parts into gauges at each scrape.
 pub(crate) fn watch_gauges(base: &ServerContext, shared: &Arc<Shared>) {
-    let (meter, capacity) = (shared.meter.clone(), shared.capacity.clone());
+    let shared = shared.clone();
     base.metrics.on_scrape(Box::new(move |all| {
+        let (meter, capacity) = (&shared.meter, &shared.capacity);
+        shared.backends.publish();
         all.proxy.connections.set(i64::from(capacity.connections()));
         all.proxy.in_flight.set(i64::from(capacity.in_flight()));
         all.proxy.buffered_bytes.set(i64::try_from(capacity.buffered_bytes()).unwrap_or(i64::MAX));

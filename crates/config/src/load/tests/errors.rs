@@ -9,7 +9,7 @@ pub(super) fn check(source: &str, expected: &str) {
 }
 
 /// Compares the codes and positions of an error.
-fn check_codes(source: &str, expected: &[(&str, u32, u32)]) {
+pub(super) fn check_codes(source: &str, expected: &[(&str, u32, u32)]) {
     let error = read_text(source).map(|_| ()).unwrap_err();
     let found: Vec<_> = error
         .problems
@@ -117,14 +117,14 @@ error[duplicate]: a second route takes this path and method
  --> t.yaml:7:11
   |
 7 |   - path: /a
-  |           ^^ expected another path, or `methods` that the first does not take
+  |           ^^ expected another path or `host`, or `methods` that the first does not take
   = the first is at t.yaml:5:12
 
 error[duplicate]: a second route takes this path and method
   --> t.yaml:10:21
    |
 10 |   - {path: {prefix: /a/}, methods: [GET], upstreams: u}
-   |                     ^^^ expected another path, or `methods` that the first does not take
+   |                     ^^^ expected another path or `host`, or `methods` that the first does not take
    = the first is at t.yaml:6:21",
     );
 }
@@ -256,7 +256,7 @@ fn what_comes_later_is_not_yet() {
     for (source, line, column) in [
         ("listen: [{address: '127.0.0.1:1', proxy_protocol: true}]".to_owned(), 1, 35),
         ("providers: [{name: g, kind: vertex}]".to_owned(), 1, 29),
-        ("upstreams: [{name: u, backends: [{url: http://h, weight: 2}]}]".to_owned(), 1, 58),
+        ("upstreams: [{name: u, strategy: ewma, backends: [{url: http://h}]}]".to_owned(), 1, 33),
         (format!("{upstream}routes: [{{path: '/users/{{id}}', upstreams: u}}]"), 2, 17),
         (format!("{upstream}routes: [{{path: {{regex: '^/v'}}, upstreams: u}}]"), 2, 18),
         (format!("{upstream}routes: [{{path: /a, upstreams: [{{name: u, weight: 1}}]}}]"), 2, 21),

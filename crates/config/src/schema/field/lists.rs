@@ -27,16 +27,30 @@ pub(crate) struct Sections<S> {
     absent: &'static str,
     /// Describes a valid list, if an empty one is invalid.
     empty_expected: Option<&'static str>,
+    entries_max: Option<usize>,
+    /// Whether the list is required, and a key of a later version that replaces it.
+    required_unless: Option<&'static str>,
     section: PhantomData<fn() -> S>,
 }
 
 pub(crate) const fn sections<S: SectionInput>(absent: &'static str) -> Sections<S> {
-    Sections { absent, empty_expected: None, section: PhantomData }
+    Sections { absent, empty_expected: None, entries_max: None, required_unless: None, section: PhantomData }
 }
 
 impl<S> Sections<S> {
     pub(crate) const fn not_empty(mut self, expected: &'static str) -> Self {
         self.empty_expected = Some(expected);
+        self
+    }
+
+    pub(crate) const fn at_most(mut self, entries_max: usize) -> Self {
+        self.entries_max = Some(entries_max);
+        self
+    }
+
+    /// The list is required, unless `key`, which belongs to a later version, is given.
+    pub(crate) const fn required_unless(mut self, key: &'static str) -> Self {
+        self.required_unless = Some(key);
         self
     }
 }
@@ -47,16 +61,24 @@ impl<S: SectionInput> Describe for Sections<S> {
     }
 
     fn cell(&self) -> String {
-        "list".to_owned()
+        self.entries_max.map_or("list".to_owned(), |max| format!("list of at most {max}"))
     }
 
     fn default_cell(&self) -> String {
         self.absent.to_owned()
     }
 
+    fn is_required(&self) -> bool {
+        self.required_unless.is_some()
+    }
+
     fn schema(&self) -> Json {
         let min = u8::from(self.empty_expected.is_some());
-        json!({"type": "array", "items": json::section(S::SPEC), "minItems": min})
+        let schema = json!({"type": "array", "items": json::section(S::SPEC), "minItems": min});
+        match self.entries_max {
+            Some(max) => json::with(schema, "maxItems", json!(max)),
+            None => schema,
+        }
     }
 }
 
@@ -70,7 +92,15 @@ impl<S: SectionInput> Field for Sections<S> {
         {
             section.reader().bad(*at, &section.name(key), expected);
         }
+        if let (Some(Node { kind: Kind::List(items), .. }), Some(max)) = (given, self.entries_max)
+            && let Some(first) = items.get(max)
+        {
+            section.reader().bad(first.at, &section.name(key), format!("at most {max} entries"));
+        }
         let is_given = given.is_some();
+        if !is_given && self.required_unless.is_some_and(|other| !section.location().has(other)) {
+            section.location().missing(section.reader(), &[key]);
+        }
         Entries { is_given, list: section.sections(key, S::SPEC).map(|section| S::read(&section)).collect() }
     }
 
@@ -148,21 +178,11 @@ impl<F: Form, S: SectionInput> Field for SinglesOrSections<F, S> {
 pub(crate) struct OneEntry<S> {
     /// A description of the entry.
     expected: &'static str,
-    /// A key of a later version that replaces this one.
-    unless: &'static str,
     section: PhantomData<fn() -> S>,
 }
 
-impl<S> OneEntry<S> {
-    /// The key is not required beside `key`, which belongs to a later version.
-    pub(crate) const fn unless(mut self, key: &'static str) -> Self {
-        self.unless = key;
-        self
-    }
-}
-
 pub(crate) const fn one_entry<S: SectionInput>(expected: &'static str) -> OneEntry<S> {
-    OneEntry { expected, unless: "", section: PhantomData }
+    OneEntry { expected, section: PhantomData }
 }
 
 impl<S: SectionInput> Describe for OneEntry<S> {
@@ -193,9 +213,7 @@ impl<S: SectionInput> Field for OneEntry<S> {
     fn read(&self, section: &Section<'_>, key: &str) -> Option<S> {
         let (reader, name) = (section.reader(), section.name(key));
         let Some(node) = section.get(key) else {
-            if !section.location().has(self.unless) {
-                section.location().missing(reader, &[key]);
-            }
+            section.location().missing(reader, &[key]);
             return None;
         };
         let mut entries = section.list(key);

@@ -11,7 +11,9 @@ use super::super::form::{Except, Refusal, Scalar, SizeForm, TextForm, Whole, Wor
 use super::super::json;
 use crate::resolve::MOCK;
 use crate::settings::Value;
-use crate::snapshot::{Auth, BudgetDimension, Credential, Events, OnHangup, Origin, QuotaStatus, Unbounded};
+use crate::snapshot::{
+    Auth, BudgetDimension, Credential, Events, HostMatch, OnHangup, Origin, QuotaStatus, Strategy, Unbounded,
+};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -206,6 +208,28 @@ fn is_path(path: &str) -> bool {
         && path.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'{' | b'}' | b'*'))
 }
 
+/// Longest host of a route (RFC 1035, 2.3.4).
+const HOST_LEN_MAX: usize = 253;
+pub(super) const HOST: TextForm<HostMatch> = TextForm {
+    parse: |host| {
+        let (domain, is_wildcard) = host.strip_prefix("*.").map_or((host, false), |domain| (domain, true));
+        let is_label = |label: &str| {
+            let is_plain = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+            is_plain && !label.is_empty()
+        };
+        accept(
+            &domain.to_ascii_lowercase(),
+            host.len() <= HOST_LEN_MAX && domain.split('.').all(is_label),
+            "a host without a port: api.example.com, or *.example.com",
+        )
+        .map(if is_wildcard { HostMatch::Below } else { HostMatch::Exact })
+    },
+    shown: |host| Value::text(host),
+    cell: "host, or `*.` and a domain",
+    pattern: r"^(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$",
+    scalar: Scalar::Text,
+};
+
 /// Longest method, in bytes.
 const METHOD_LEN_MAX: usize = 32;
 const METHODS_KNOWN: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
@@ -252,6 +276,10 @@ pub(super) const BACKEND: TextForm<Origin> = TextForm {
     pattern: "^([Hh][Tt][Tt][Pp][Ss]?|[Hh]2[Cc])://[^?#@]+$",
     scalar: Scalar::Text,
 };
+pub(super) const STRATEGY: Words<Strategy> = Words::or_later(
+    &[("round_robin", Strategy::RoundRobin)],
+    &["weighted_round_robin", "least_connections", "ip_hash", "hash", "random", "ewma"],
+);
 
 pub(super) const AMOUNT: Whole<u64> = Whole::new(0, Budget::AMOUNT_MAX.0);
 /// Amounts up to [`Budget::AMOUNT_MAX`] nano-USD.

@@ -7,16 +7,18 @@ use serde_json::{Value as Json, json};
 use super::super::field::{Either, Map, Values, default, list, maybe_nested, nested, optional, required, single_or};
 use super::super::form::{ListLater, Scalar, TextForm, Whole, Words, accept, bad};
 use super::super::section;
-use super::forms::{ANY_NAME, AUTH, EVENTS, HEADER, METHOD, NAME, PATH};
+use super::forms::{ANY_NAME, AUTH, EVENTS, HEADER, HOST, METHOD, NAME, PATH};
 use crate::input::Input;
 use crate::settings::Value;
-use crate::snapshot::{Auth, Events, Upgrade};
+use crate::snapshot::{Auth, Events, HostMatch, Upgrade};
 use crate::spec::Rule;
 
 section! {
     RouteInput {
         /// The name in logs and metrics.
-        name: Option<Input<String>> = optional(NAME, "the path");
+        name: Option<Input<String>> = optional(NAME, "host and path");
+        /// `api.example.com`, or `*.example.com` for all hosts below that domain. Ports are not compared.
+        host: Option<Input<HostMatch>> = optional(HOST, "all");
         /// `/users` matches this path only.
         path: Option<Either<String, PathInput>> = single_or(PATH, nested::<PathInput>(), None);
         /// The methods of the route, in capitals.
@@ -38,7 +40,7 @@ section! {
         allow_headers: Values<String> = list(HEADER, 64, "none");
         /// The protocols to which clients may change. A tunnel counts as one request, and lasts at most a day.
         upgrades: Values<Upgrade> = list(PROTOCOL, 1, "none");
-        later: host, headers, query, strategy, labels, rate_limit, rate_limits, timeouts, fallback, transformations,
+        later: headers, query, strategy, labels, rate_limit, rate_limits, timeouts, fallback, transformations,
             cors, cache, addresses, compression;
         rules: Rule::ExactlyOne(&["upstreams", "respond", "redirect"]), Rule::Requires("credits", "upstreams"),
             Rule::Requires("events", "upstreams"),

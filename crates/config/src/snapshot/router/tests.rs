@@ -1,15 +1,20 @@
 use access::Credits;
 
 use super::*;
-use crate::snapshot::{Action, Auth, Events, Origin, Upstream};
+use crate::snapshot::{Action, Auth, Backend, Events, HostMatch, Origin, Strategy, Upstream};
 
 fn route(name: &str, path: PathMatch, methods: &[&str]) -> Arc<Route> {
     let origin = Origin::parse("http://127.0.0.1:9001").unwrap();
     Arc::new(Route {
         name: name.into(),
+        host: None,
         path,
         methods: methods.iter().map(|method| (*method).to_owned()).collect(),
-        action: Action::Forward(Arc::new(Upstream { name: "u".into(), origin })),
+        action: Action::Forward(Arc::new(Upstream {
+            name: "u".into(),
+            backends: vec![Backend { origin, weight: 1 }],
+            strategy: Strategy::RoundRobin,
+        })),
         auth: Auth::Key,
         credits: Credits(1),
         events: Events::Folded,
@@ -26,9 +31,21 @@ fn prefix(path: &str) -> PathMatch {
     PathMatch::Prefix(path.to_owned())
 }
 
+fn requested<'a>(method: &'a str, path: &'a str) -> Requested<'a> {
+    Requested { method, host: "", path }
+}
+
+fn at(host: &str, route: Arc<Route>) -> Arc<Route> {
+    let host = match host.strip_prefix("*.") {
+        Some(domain) => HostMatch::Below(domain.to_owned()),
+        None => HostMatch::Exact(host.to_owned()),
+    };
+    Arc::new(Route { host: Some(host), ..Route::clone(&route) })
+}
+
 fn check(router: &Router, cases: &[(&str, &str, &str)]) {
     for (method, path, expected) in cases {
-        let found = match router.find(method, path) {
+        let found = match router.find(requested(method, path)) {
             Match::Route(route) => route.name.to_string(),
             Match::WrongMethod { allow } => format!("allow {}", allow.join(",")),
             Match::None => "none".to_owned(),
@@ -106,17 +123,55 @@ fn a_route_as_specific_as_an_endpoint_comes_first() {
         [(exact("/v1/messages"), true), (prefix("/v1/messages"), true), (prefix("/v1"), false), (prefix(""), false)]
     {
         let router = Router::new(vec![route("r", path.clone(), &[])]);
-        assert_eq!(router.find("POST", endpoint).precedes(endpoint), first, "{path:?}");
+        assert_eq!(router.find(requested("POST", endpoint)).precedes(endpoint), first, "{path:?}");
     }
     let router = Router::new(vec![route("r", prefix(""), &["GET"])]);
-    assert!(router.find("GET", "/").precedes("/"), "the prefix / is as long as the endpoint /");
-    assert!(!router.find("POST", "/").precedes("/"));
-    assert!(!Router::default().find("GET", "/").precedes("/"));
+    assert!(router.find(requested("GET", "/")).precedes("/"), "the prefix / is as long as the endpoint /");
+    assert!(!router.find(requested("POST", "/")).precedes("/"));
+    assert!(!Router::default().find(requested("GET", "/")).precedes("/"));
 }
 
 #[test]
-fn a_long_path_costs_one_look_up_a_prefix_length() {
+fn a_host_comes_before_wildcards_and_these_before_all_hosts() {
+    let router = Router::new(vec![
+        route("any-users", exact("/users"), &[]),
+        route("any", prefix(""), &[]),
+        at("*.example.com", route("below", prefix(""), &["GET"])),
+        at("*.eu.example.com", route("below-eu", prefix("/users"), &[])),
+        at("api.example.com", route("api", prefix("/users"), &["GET", "POST"])),
+    ]);
+    let endless = "a.".repeat(200);
+    for (method, host, path, expected) in [
+        ("GET", "api.example.com", "/users", "api"),
+        ("GET", "API.Example.COM:8443", "/users/1", "api"),
+        ("GET", "api.example.com.", "/users", "api"),
+        ("GET", "api.example.com", "/other", "below"),
+        ("DELETE", "api.example.com", "/users", "any-users"),
+        ("GET", "x.api.example.com", "/users", "below"),
+        ("GET", "x.eu.example.com", "/users", "below-eu"),
+        ("POST", "x.eu.example.com", "/other", "any"),
+        ("GET", "example.com", "/users", "any-users"),
+        ("GET", "badexample.com", "/", "any"),
+        ("GET", "", "/users", "any-users"),
+        ("GET", "[::1]:80", "/users", "any-users"),
+        ("GET", &format!("{endless}example.com"), "/", "any"),
+    ] {
+        let Match::Route(found) = router.find(Requested { method, host, path }) else { panic!("{host}") };
+        assert_eq!(&*found.name, expected, "{method} {host} {path}");
+    }
+}
+
+#[test]
+fn a_route_with_a_host_precedes_endpoints() {
+    let router = Router::new(vec![at("own.example", route("own", prefix(""), &[]))]);
+    let find = |host| router.find(Requested { method: "POST", host, path: "/v1/messages" });
+    assert!(find("own.example").precedes("/v1/messages"));
+    assert!(matches!(find("other.example"), Match::None));
+}
+
+#[test]
+fn a_path_costs_one_step_a_segment_that_routes_share() {
     let router = Router::new(vec![route("deep", prefix("/a/b/c"), &[]), route("api", prefix("/a"), &[])]);
-    assert_eq!(router.prefix_lens, [6, 2]);
-    check(&router, &[("GET", &format!("/a{}", "/".repeat(60_000)), "api")]);
+    check(&router, &[("GET", &format!("/a{}", "/".repeat(60_000)), "api"), ("GET", "/a/b/x", "api")]);
+    check(&router, &[("GET", "/a/b/c/", "deep"), ("GET", "/a/b/c/d/e", "deep"), ("GET", "/b/a", "none")]);
 }

@@ -89,10 +89,10 @@ struct UsageSeriesView {
     /// The end of the last step.
     #[schema(format = DateTime)]
     until: String,
-    /// Whether `since` is later than requested, because the range has more requests than one response reads: at most
-    /// 8,000 recorded requests and 8,000 counts per key, route, status class and minute. Steps of a day without `by`,
-    /// with `by=key` or with `by=model` read daily totals and are never truncated, unless both `key` and a model select
-    /// requests.
+    /// Whether `since` is later than requested, because the range has more rows than one response reads. Steps of a
+    /// minute read at most 8,000 recorded requests and 8,000 counts per key, route, status class and minute. Steps of an
+    /// hour, and steps of a day with a filter that daily totals do not have, read at most 8,000 totals per key, model,
+    /// route and hour. Other steps of a day are never truncated.
     truncated: bool,
     /// The series of the ten groups with the most requests, including refused ones, and one of all remaining groups.
     series: Vec<GroupSeriesView>,
@@ -147,7 +147,8 @@ struct SeriesPoint {
 struct SeriesLatency {
     /// The mean duration. Null without such requests, and in daily totals of keys, which have no durations.
     mean_ms: Option<f64>,
-    /// The median duration: exact (nearest rank), not estimated. Null without such requests, and in daily totals.
+    /// The median duration: exact (nearest rank), not estimated. Null without such requests, in steps of a day, and in
+    /// steps of an hour before the newest 8,000 recorded requests of the range.
     p50_ms: Option<f64>,
     /// The 95th percentile, as exact.
     p95_ms: Option<f64>,

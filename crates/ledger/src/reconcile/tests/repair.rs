@@ -8,7 +8,7 @@ use crate::usage_fixture::{PLANS, number};
 use store::{Actor, Email, NewKey, NewUser};
 
 /// A statement that causes differences, their number, and one of them: a measure, and the surplus in the totals.
-const PLANTED: [(&str, usize, &str, i128); 12] = [
+const PLANTED: [(&str, usize, &str, i128); 16] = [
     ("UPDATE daily_usage SET requests = requests + 1 WHERE {one}", 1, "requests", 1),
     ("UPDATE daily_usage SET output_tokens = output_tokens - 2 WHERE {one}", 1, "output_tokens", -2),
     ("UPDATE daily_usage SET cost_nano = cost_nano + 5000000007 WHERE {one}", 1, "cost_nano", 5_000_000_007),
@@ -22,7 +22,13 @@ const PLANTED: [(&str, usize, &str, i128); 12] = [
     ("UPDATE daily_plans SET credits = credits + 4 WHERE {plan}", 1, "credits", 8),
     ("DELETE FROM daily_plans WHERE {plan}", 3, "charged_tokens", 0),
     ("UPDATE usage_counts SET requests = requests + 5 WHERE minute = (SELECT min(minute) FROM usage_counts WHERE day = {day})
-        AND day = {day} AND key_no = 1", 1, "requests", -5),
+        AND day = {day} AND key_no = 1", 3, "requests", -5),
+    ("UPDATE hourly_usage SET duration_us = duration_us + 6 WHERE day = {day} AND key_no = 1 AND duration_us = 2000
+        AND model_no = -1", 1,
+        "duration_us", 6),
+    ("DELETE FROM hourly_usage WHERE day = {day} AND user_no = 2 AND model_no = 0", 6, "requests", 0),
+    ("UPDATE daily_routes SET errors = errors - 1 WHERE day = {day} AND user_no = 3 AND refused > 0", 1, "errors", -1),
+    ("DELETE FROM daily_routes WHERE day = {day} AND user_no = 3", 16, "requests", 0),
 ];
 
 #[tokio::test]
@@ -55,6 +61,26 @@ async fn each_difference_is_told_mended_and_gone() {
         }
         let again = Ledger::new(store.clone()).repair_totals(&Actor::COMMAND, DAYS).await.unwrap();
         assert_eq!(again, RepairedTotals::default());
+    }
+}
+
+/// Totals of requests that an older version stored are added up when the tables are created.
+#[tokio::test]
+async fn totals_for_series_are_added_up_from_stored_requests() {
+    for database in Database::both().await {
+        let store = database.open().await;
+        lived(&database, &store).await;
+        let rows = async |store: &Store| {
+            let rows = "SELECT (SELECT count(*) FROM hourly_usage) * 1000 + (SELECT count(*) FROM daily_routes)";
+            number(store, rows).await
+        };
+        let written = rows(&store).await;
+        store.close().await;
+        for version in [17, 16] {
+            assert!(store::migration::down(&database.options(true), version).await.unwrap());
+        }
+        let store = database.open().await;
+        assert_eq!((rows(&store).await, differences(&store).await), (written, vec![]));
     }
 }
 
@@ -92,6 +118,8 @@ async fn a_missing_event_is_told_with_who_and_what_and_budgets_follow_when_it_is
         let requests = Difference { place, measure: "requests", expected: ("events", 2), found: ("totals", 3) };
         assert!(told.contains(&requests), "{told:?}");
         assert!(told.iter().any(|of| matches!(&of.place, Place::Model { model: Some(name), .. } if name == "fast")));
+        assert!(told.iter().any(|of| matches!(&of.place, Place::Hour { at, route: Some(_), .. } if at.day() == TODAY)));
+        assert!(told.iter().any(|of| matches!(of.place, Place::Route { route: Some(_), .. })));
         assert!(told.iter().any(|of| matches!(of.place, Place::Plan { plan, .. } if plan == PLANS[0])));
         let period = meter::Period::of(access::Per::Day, TODAY);
         let spent = async || store.charge_of(access::BudgetScope::User(ada.no), period).await.unwrap();

@@ -16,6 +16,13 @@ pub(super) enum SeriesSource {
     DailyKeys,
     /// Daily totals of LLM requests per model. Parameters as above, `$4`: model or null.
     DailyModels,
+    /// Daily totals of routes. Parameters as for keys, without `$4`.
+    DailyRoutes,
+    /// Totals per hour in steps of an hour, and events for percentiles. `$1`: user, `$2`: first hour, `$3`: hour after the
+    /// last, `$4`: key or null, `$5`: model or null, `$6` and `$7`: start and end of the events.
+    Hours,
+    /// Totals per hour in steps of a day. `$1` to `$5` as above.
+    HoursOfDays,
     /// Events, and counts per minute. `$1`: user, `$2`: start, `$3`: end, `$4`: key or null, `$5`: model or null, `$6`: the
     /// length of a step.
     Requests,
@@ -47,6 +54,7 @@ pub(super) fn text(source: SeriesSource, by: Option<SeriesGroup>) -> String {
     let timed = match source {
         // Interrupted requests have a duration in totals, and none in events.
         SeriesSource::DailyKeys | SeriesSource::DailyModels => "sum(requests)",
+        SeriesSource::DailyRoutes | SeriesSource::Hours | SeriesSource::HoursOfDays => "sum(timed_requests)",
         SeriesSource::Requests => "count(duration_us)",
     };
     let Percentiles { columns, latency, latency_join } = Percentiles::of(source, by);
@@ -108,6 +116,16 @@ fn read(source: SeriesSource, by: Option<SeriesGroup>) -> String {
                 FROM daily_models WHERE user_no = $1 AND day >= $2 AND day < $3 AND (model_no = $4 OR $4 IS NULL)"
             )
         }
+        SeriesSource::DailyRoutes => {
+            let group = group(SeriesGroup::Route, "route_no");
+            format!(
+                "SELECT {group} AS group_no, day - $2 AS point, requests, refused, errors, timed_requests, duration_us, credits,
+                {summed}, cost_nano, unpriced_requests
+                FROM daily_routes WHERE user_no = $1 AND day >= $2 AND day < $3"
+            )
+        }
+        SeriesSource::Hours => hours(by, "hour - $2"),
+        SeriesSource::HoursOfDays => hours(by, "(hour - $2) / 24"),
         SeriesSource::Requests => match by {
             Some(SeriesGroup::Model) => events("coalesce(model_no, 0)", " AND format IS NOT NULL"),
             Some(SeriesGroup::Key) => format!("{} UNION ALL {}", events("coalesce(key_no, 0)", ""), minutes("key_no")),
@@ -115,6 +133,38 @@ fn read(source: SeriesSource, by: Option<SeriesGroup>) -> String {
             None => format!("{} UNION ALL {}", events("0", ""), minutes("0")),
         },
     }
+}
+
+fn hours(by: Option<SeriesGroup>, point: &str) -> String {
+    let summed = TOKENS.map(|(column, _)| column).join(", ");
+    let (group, only) = match by {
+        None => ("0", ""),
+        // The number of requests that are no LLM requests is negative.
+        Some(SeriesGroup::Model) => ("model_no", " AND model_no >= 0"),
+        Some(SeriesGroup::Key) => ("key_no", ""),
+        Some(SeriesGroup::Route) => ("route_no", ""),
+    };
+    format!(
+        "SELECT {group} AS group_no, {point} AS point, requests, refused, errors, timed_requests, duration_us, credits, {summed},
+            cost_nano, unpriced_requests
+            FROM hourly_usage WHERE user_no = $1 AND hour >= $2 AND hour < $3 AND (key_no = $4 OR $4 IS NULL)
+            AND (model_no = $5 OR $5 IS NULL){only}"
+    )
+}
+
+/// Builds the query for durations of events, which reads no more than the index `usage_events_user` has.
+fn durations(by: Option<SeriesGroup>) -> String {
+    let (group, only) = match by {
+        None => ("0", ""),
+        Some(SeriesGroup::Model) => ("coalesce(model_no, 0)", " AND format IS NOT NULL"),
+        Some(SeriesGroup::Key) => ("coalesce(key_no, 0)", ""),
+        Some(SeriesGroup::Route) => ("route_no", ""),
+    };
+    format!(
+        "(SELECT {group} AS group_no, started_at / 3600000000 - $2 AS point, duration_us FROM usage_events
+            WHERE user_no = $1 AND started_at >= $6 AND started_at < $7 AND attempts > 0 AND (key_no = $4 OR $4 IS NULL)
+            AND (model_no = $5 OR $5 IS NULL){only}) timed"
+    )
 }
 
 fn events(group: &str, only: &str) -> String {
@@ -152,22 +202,30 @@ struct Percentiles {
 
 impl Percentiles {
     fn of(source: SeriesSource, by: Option<SeriesGroup>) -> Self {
-        if source != SeriesSource::Requests {
-            let columns =
-                "CAST(NULL AS BIGINT) AS p50_us, CAST(NULL AS BIGINT) AS p95_us, CAST(NULL AS BIGINT) AS p99_us";
-            return Self { columns, latency: String::new(), latency_join: "" };
-        }
+        let from = match source {
+            SeriesSource::Requests => "source".to_owned(),
+            SeriesSource::Hours => durations(by),
+            SeriesSource::DailyKeys
+            | SeriesSource::DailyModels
+            | SeriesSource::DailyRoutes
+            | SeriesSource::HoursOfDays => {
+                let columns =
+                    "CAST(NULL AS BIGINT) AS p50_us, CAST(NULL AS BIGINT) AS p95_us, CAST(NULL AS BIGINT) AS p99_us";
+                return Self { columns, latency: String::new(), latency_join: "" };
+            }
+        };
         let Places { place, join, .. } = Places::of(by);
         // Nearest rank: the lowest duration that this part of the requests does not exceed.
         let of = |percent: u32| {
-            format!("max(CASE WHEN d.rank = (s.timed * {percent} + 99) / 100 THEN d.duration_us END) AS p{percent}_us")
+            format!("max(CASE WHEN rank = (timed_count * {percent} + 99) / 100 THEN duration_us END) AS p{percent}_us")
         };
         let latency = format!(
             ",
-        durations AS (SELECT {place} AS place, point, duration_us, row_number() OVER (PARTITION BY {place}, point ORDER BY duration_us) AS rank
-            FROM source{join} WHERE duration_us IS NOT NULL),
-        latency AS (SELECT d.place, d.point, {}, {}, {} FROM durations d
-            JOIN figures s ON s.place = d.place AND s.point = d.point GROUP BY d.place, d.point)",
+        durations AS (SELECT {place} AS place, point, duration_us,
+            row_number() OVER (PARTITION BY {place}, point ORDER BY duration_us) AS rank,
+            count(*) OVER (PARTITION BY {place}, point) AS timed_count
+            FROM {from}{join} WHERE duration_us IS NOT NULL),
+        latency AS (SELECT place, point, {}, {}, {} FROM durations GROUP BY place, point)",
             of(50),
             of(95),
             of(99)
@@ -192,8 +250,18 @@ fn named(by: Option<SeriesGroup>) -> (&'static str, &'static str) {
 #[cfg(test)]
 pub(in crate::usage) fn texts() -> Vec<String> {
     use SeriesGroup::{Key, Model, Route};
-    use SeriesSource::{DailyKeys, DailyModels, Requests};
-    let daily = [(DailyKeys, None), (DailyKeys, Some(Key)), (DailyModels, None), (DailyModels, Some(Model))];
-    let requests = [None, Some(Model), Some(Key), Some(Route)].map(|by| (Requests, by));
-    daily.into_iter().chain(requests).map(|(source, by)| text(source, by)).collect()
+    use SeriesSource::{DailyKeys, DailyModels, DailyRoutes, Hours, HoursOfDays, Requests};
+    let daily = [
+        (DailyKeys, None),
+        (DailyKeys, Some(Key)),
+        (DailyModels, None),
+        (DailyModels, Some(Model)),
+        (DailyRoutes, Some(Route)),
+    ];
+    let of_any = |source| [None, Some(Model), Some(Key), Some(Route)].map(|by| (source, by));
+    daily
+        .into_iter()
+        .chain([Hours, HoursOfDays, Requests].into_iter().flat_map(of_any))
+        .map(|(source, by)| text(source, by))
+        .collect()
 }

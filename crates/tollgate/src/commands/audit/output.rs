@@ -14,8 +14,10 @@ use crate::commands::{moment, printable};
 /// Returns one line per difference, one per note, and a summary.
 pub(super) fn in_words(days: Days, AuditReport { found, stranded, repaired }: &AuditReport, ids: &ScopeIds) -> String {
     let mut lines = Vec::new();
-    if let Some(RepairedTotals { keys, models, plans }) = repaired {
-        lines.push(format!("repaired: daily totals of {keys} keys, {models} models and {plans} plans"));
+    if let Some(RepairedTotals { keys, models, plans, hours, routes }) = repaired {
+        lines.push(format!(
+            "repaired: daily totals of {keys} keys, {models} models, {plans} plans and {routes} routes, and {hours} totals of hours"
+        ));
     }
     lines.extend(found.differences.iter().map(|one| difference(one, ids)));
     if found.more {
@@ -73,6 +75,14 @@ fn difference(difference: &Difference, ids: &ScopeIds) -> String {
             let model = model.as_deref().map_or_else(|| "unknown model".to_owned(), printable);
             format!("{day} user {}, {model}", name(user.0.0, user.1))
         }
+        Place::Hour { at, user, key, model, route } => {
+            let (user, key) = (name(user.0.0, user.1), name(key.0.0, key.1));
+            let model = model.as_deref().map_or_else(|| "no model".to_owned(), printable);
+            format!("hour of {} key {key} of user {user}, {model}, {}", moment(*at), route_name(route.as_deref()))
+        }
+        Place::Route { day, user, route } => {
+            format!("{day} user {}, {}", name(user.0.0, user.1), route_name(route.as_deref()))
+        }
         Place::Plan { day, plan } => {
             let name = ids.plan(*plan).map_or_else(|| plan.to_string(), printable);
             format!("{day} plan {name}")
@@ -97,6 +107,10 @@ fn unpriced(unpriced: &UnpricedRequests) -> String {
     )
 }
 
+fn route_name(route: Option<&str>) -> String {
+    route.map_or_else(|| "unknown route".to_owned(), |route| format!("route {}", printable(route)))
+}
+
 fn name(no: i64, id: Option<uuid::Uuid>) -> String {
     id.map_or_else(|| format!("number {no}"), |id| id.to_string())
 }
@@ -112,7 +126,7 @@ pub(super) fn scopes(AuditReport { found, stranded, .. }: &AuditReport) -> Vec<B
     let of_place = |difference: &Difference| match difference.place {
         Place::BudgetAccount(cell) | Place::Lease { cell, .. } => Some(cell.budget.scope),
         Place::Plan { plan, .. } => Some(BudgetScope::Plan(plan)),
-        Place::Key { .. } | Place::Model { .. } | Place::Day(_) => None,
+        Place::Key { .. } | Place::Model { .. } | Place::Hour { .. } | Place::Route { .. } | Place::Day(_) => None,
     };
     let places = found.differences.iter().filter_map(of_place);
     let stranded = stranded.iter().map(|lease| lease.cell.budget.scope);
@@ -136,7 +150,8 @@ pub(super) fn in_json(days: Days, AuditReport { found, stranded, repaired }: &Au
         "differences": found.differences.iter().map(|one| difference_in_json(one, ids)).collect::<Value>(),
         "more": found.more,
         "mended": repaired.map(|repaired| {
-            json!({"keys": repaired.keys, "models": repaired.models, "plans": repaired.plans})
+            let RepairedTotals { keys, models, plans, hours, routes } = repaired;
+            json!({"keys": keys, "models": models, "plans": plans, "hours": hours, "routes": routes})
         }),
         "interrupted": {
             "requests": requests, "credits": reserved.credits, "tokens": reserved.tokens, "money": reserved.money,
@@ -160,6 +175,13 @@ fn difference_in_json(difference: &Difference, ids: &ScopeIds) -> Value {
         }),
         Place::Model { day, user, model } => json!({
             "of": "model", "day": day.to_string(), "user_no": user.0.0, "user_id": user.1, "model": model,
+        }),
+        Place::Hour { at, user, key, model, route } => json!({
+            "of": "hour", "at": moment(*at), "user_no": user.0.0, "user_id": user.1, "key_no": key.0.0, "key_id": key.1,
+            "model": model, "route": route,
+        }),
+        Place::Route { day, user, route } => json!({
+            "of": "route", "day": day.to_string(), "user_no": user.0.0, "user_id": user.1, "route": route,
         }),
         Place::Plan { day, plan } => json!({"of": "plan", "day": day.to_string(), "plan_id": plan.0}),
         Place::Day(day) => json!({"of": "plans", "day": day.to_string()}),

@@ -14,7 +14,6 @@ pub(super) const ROWS: &[Row] = &[
     read("upgrade_to_h2c", "7540, 3.2", b"GET /o/a HTTP/1.1\r\nhost: x\r\nconnection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n", &["GET /o/a"]).without(&["upgrade", "connection", "http2-settings"]),
     read("upgrade_to_h2c_without_naming_the_settings", "7540, 3.2.1", b"GET /o/a HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n", &["GET /o/a"]).without(&["upgrade", "connection", "http2-settings"]),
     read("request_behind_an_upgrade_to_h2c", "7540, 3.2", b"POST /o/a HTTP/1.1\r\nhost: x\r\nconnection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAARAAAAAAAIAAAAA\r\ncontent-length: 5\r\n\r\nhelloGET /o/b HTTP/1.1\r\nhost: x\r\n\r\n", &["POST /o/a | hello", "GET /o/b"]).without(&["upgrade", "http2-settings"]),
-    refused("preface_of_http_2", "9113, 3.4", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"),
     refused("preface_of_http_2_behind_a_request", "9113, 3.4", b"GET /o/a HTTP/1.1\r\nhost: x\r\n\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").after(&["GET /o/a"]),
     refused("preface_of_http_2_behind_an_upgrade", "7540, 3.2", b"GET /o/a HTTP/1.1\r\nhost: x\r\nconnection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").after(&["GET /o/a"]),
     refused("preface_of_http_2_with_a_host", "9113, 3.4", b"PRI * HTTP/1.1\r\nhost: x\r\n\r\nSM\r\n\r\n"),

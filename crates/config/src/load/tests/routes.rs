@@ -1,0 +1,92 @@
+//! Upstreams with several backends, and routes with hosts.
+
+use super::errors::{check, check_codes};
+use super::*;
+use crate::Requested;
+use crate::snapshot::HostMatch;
+
+fn loaded(source: &str) -> Snapshot {
+    read_text(source).unwrap().snapshot
+}
+
+#[test]
+fn backends_and_hosts_are_read() {
+    let snapshot = loaded(
+        "
+upstreams:
+  - name: users
+    strategy: round_robin
+    backends: [{url: 'http://127.0.0.1:9001', weight: 2}, {url: 'https://users.internal'}]
+routes:
+  - {path: /a, host: API.Example.com, upstreams: users}
+  - {path: {prefix: /}, host: '*.example.com', upstreams: users}
+",
+    );
+    let backends = &snapshot.traffic.upstreams[0].backends;
+    let shown: Vec<_> = backends.iter().map(|backend| (backend.origin.to_string(), backend.weight)).collect();
+    assert_eq!(shown, [("http://127.0.0.1:9001".to_owned(), 2), ("https://users.internal".to_owned(), 1)]);
+    let routes = snapshot.traffic.router.routes();
+    assert_eq!(routes[0].host, Some(HostMatch::Exact("api.example.com".to_owned())));
+    assert_eq!((&*routes[0].name, &*routes[1].name), ("api.example.com/a", "*.example.com/"));
+}
+
+#[test]
+fn a_second_backend_with_the_same_url_names_both_lines() {
+    check(
+        "upstreams:\n  - name: u\n    backends:\n      - {url: http://h}\n      - {url: 'http://H:80/', weight: 2}\n",
+        "
+error[duplicate]: a second backend of the upstream has this URL
+ --> t.yaml:5:15
+  |
+5 |       - {url: 'http://H:80/', weight: 2}
+  |               ^^^^^^^^^^^^^^ expected another URL, or a higher `weight` of the first
+  = the first is at t.yaml:4:15",
+    );
+    check_codes("upstreams: [{name: u, backends: [{url: http://h, weight: 0}]}]", &[("bad_value", 1, 58)]);
+    let many: String = (0..257).map(|number| format!("{{url: http://h{number}}}, ")).collect();
+    let source = format!("upstreams: [{{name: u, backends: [{many}]}}]");
+    let last = u32::try_from(source.rfind("{url").unwrap() + 1).unwrap();
+    check_codes(&source, &[("bad_value", 1, last)]);
+}
+
+#[test]
+fn an_equal_route_of_the_same_host_names_both_lines() {
+    let upstream = "upstreams: [{name: u, backends: [{url: http://h}]}]\nroutes:\n";
+    check(
+        &format!(
+            "{upstream}  - {{host: a.b, path: /x, upstreams: u}}\n  - {{host: c.b, path: /x, upstreams: u}}\n  - {{path: /x, upstreams: u}}\n  \
+             - {{host: A.b, path: /x, upstreams: u}}\n"
+        ),
+        "
+error[duplicate]: a second route takes this path and method
+ --> t.yaml:6:23
+  |
+6 |   - {host: A.b, path: /x, upstreams: u}
+  |                       ^^ expected another path or `host`, or `methods` that the first does not take
+  = the first is at t.yaml:3:23",
+    );
+    for host in ["a:80", "'*'", "a..b", "'a.*'", "'[::1]'", "http://a", "a/b"] {
+        check_codes(&format!("{upstream}  - {{host: {host}, path: /x, upstreams: u}}\n"), &[("bad_value", 3, 12)]);
+    }
+}
+
+#[test]
+fn ten_thousand_routes_load_quickly() {
+    let mut source = "upstreams:\n".to_owned();
+    for number in 0..1_000 {
+        source += &format!("  - {{name: u{number}, backends: [{{url: 'http://10.0.0.1:{}'}}]}}\n", 1_000 + number);
+    }
+    source += "routes:\n";
+    for number in 0..10_000 {
+        source += &format!("  - {{path: {{prefix: /api/v1/service{number}}}, upstreams: u{}}}\n", number % 1_000);
+    }
+    let begun = std::time::Instant::now();
+    let snapshot = loaded(&source);
+    let took = begun.elapsed();
+    let requested = Requested { method: "GET", host: "", path: "/api/v1/service9999/x" };
+    let crate::Match::Route(route) = snapshot.traffic.router.find(requested) else { panic!("no route") };
+    assert_eq!(&*route.name, "/api/v1/service9999");
+    println!("10,000 routes in {took:?}");
+    // An unoptimized build on a busy machine: a quadratic search would need minutes.
+    assert!(took < Duration::from_secs(20), "{took:?}");
+}

@@ -1,0 +1,125 @@
+//! The destinations of one snapshot, and the choice of the destination of a request.
+//!
+//! A worker builds them once per snapshot. A request finds its destination by the address of the configuration: no name
+//! is hashed or compared.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use config::snapshot::{Backend, Provider, Strategy, Upstream};
+use http1::InvalidPart;
+use rustc_hash::FxHashMap;
+use telemetry::metrics::{Histogram, UpstreamLabels};
+
+use crate::upstream::backend::Backends;
+use crate::upstream::destination::{BackendUse, Destination, provider_edits, upstream_edits};
+use crate::upstream::group::Group;
+use crate::upstream::pool::Pools;
+
+/// The destination that was chosen for a request, and the group to which it belongs.
+pub(crate) struct ChosenDestination {
+    pub(crate) destination: Rc<Destination>,
+    /// The backends of the same upstream, if there are several.
+    pub(crate) group: Option<Rc<Group>>,
+}
+
+impl From<Rc<Destination>> for ChosenDestination {
+    fn from(destination: Rc<Destination>) -> Self {
+        Self { destination, group: None }
+    }
+}
+
+/// The destinations of one snapshot, by the address of their configuration, which the snapshot keeps alive. There are at
+/// most as many as backends and providers.
+pub(crate) struct Destinations {
+    known: RefCell<FxHashMap<usize, Selection>>,
+    backends: Arc<Backends>,
+    pools: Rc<Pools>,
+    /// The number of the worker.
+    worker: usize,
+}
+
+/// The destinations of an upstream or a provider.
+enum Selection {
+    One(Rc<Destination>),
+    Several(Rc<Group>),
+}
+
+impl Destinations {
+    /// Returns no destinations yet. They use the pools of the worker with this number.
+    pub(crate) fn new(backends: Arc<Backends>, pools: Rc<Pools>, worker: usize) -> Self {
+        Self { known: RefCell::default(), backends, pools, worker }
+    }
+
+    /// Chooses the destination of a request of an ordinary route; `upstream` is part of the snapshot.
+    ///
+    /// # Errors
+    /// The authority of an origin is not a valid header.
+    pub(crate) fn of_upstream(&self, upstream: &Arc<Upstream>) -> Result<ChosenDestination, InvalidPart> {
+        let address = Arc::as_ptr(upstream).addr();
+        if let Some(known) = self.known.borrow().get(&address) {
+            return Ok(known.choose());
+        }
+        let known = self.upstream(upstream)?;
+        let chosen = known.choose();
+        self.known.borrow_mut().insert(address, known);
+        Ok(chosen)
+    }
+
+    /// Returns the destination of an LLM call; `provider` is part of the snapshot.
+    ///
+    /// # Errors
+    /// The origin's authority is not a valid header.
+    pub(crate) fn of_provider(&self, provider: &Arc<Provider>) -> Result<ChosenDestination, InvalidPart> {
+        let address = Arc::as_ptr(provider).addr();
+        if let Some(known) = self.known.borrow().get(&address) {
+            return Ok(known.choose());
+        }
+        let edits = provider_edits(&provider.origin)?;
+        let duration = self.duration(&provider.name);
+        let pool = self.pools.of(&provider.origin);
+        let destination = Rc::new(Destination { name: provider.name.clone(), pool, edits, duration, backend: None });
+        self.known.borrow_mut().insert(address, Selection::One(destination.clone()));
+        Ok(destination.into())
+    }
+
+    fn upstream(&self, upstream: &Upstream) -> Result<Selection, InvalidPart> {
+        let duration = self.duration(&upstream.name);
+        let mut backends = Vec::new();
+        for (index, Backend { origin, .. }) in upstream.backends.iter().enumerate() {
+            let state = self.backends.of(&upstream.name, origin);
+            let counts = state.counts(self.worker);
+            let has_others = upstream.backends.len() > 1;
+            backends.push(Rc::new(Destination {
+                name: upstream.name.clone(),
+                pool: self.pools.of(origin),
+                edits: upstream_edits(origin)?,
+                duration: duration.clone(),
+                backend: Some(BackendUse { state, counts, index, has_others }),
+            }));
+        }
+        if let [only] = &*backends {
+            return Ok(Selection::One(only.clone()));
+        }
+        let weights: Vec<u32> = upstream.backends.iter().map(|backend| backend.weight).collect();
+        let group = match upstream.strategy {
+            Strategy::RoundRobin => Group::round_robin(backends, &weights, self.backends.next_rotation()),
+        };
+        // A compiled upstream has at least one backend.
+        group.map(|group| Selection::Several(Rc::new(group))).ok_or(InvalidPart::Value)
+    }
+
+    fn duration(&self, name: &Arc<str>) -> Histogram {
+        self.backends.metrics().proxy.upstream_duration.get_or_create(&UpstreamLabels { upstream: name.into() })
+    }
+}
+
+impl Selection {
+    fn choose(&self) -> ChosenDestination {
+        match self {
+            Self::One(destination) => destination.clone().into(),
+            Self::Several(group) => ChosenDestination { destination: group.pick().clone(), group: Some(group.clone()) },
+        }
+    }
+}

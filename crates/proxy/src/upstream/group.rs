@@ -1,0 +1,145 @@
+//! The backends of an upstream as one worker uses them, and the choice among them.
+//!
+//! With equal weights, any run of n requests that one worker sends to n backends reaches each of them once. So over W
+//! workers, the counts of two backends differ by at most W.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use crate::upstream::destination::Destination;
+
+/// Two or more backends.
+pub(crate) struct Group {
+    first: Rc<Destination>,
+    backends: Box<[Rc<Destination>]>,
+    rotation: Rotation,
+}
+
+/// The state of round robin.
+enum Rotation {
+    /// All weights are equal: the index of the next backend.
+    Even(Cell<usize>),
+    Weighted(RefCell<Smooth>),
+}
+
+/// Smooth weighted round robin, as in nginx: in a run of as many requests as the sum of the weights, each backend is
+/// chosen as often as its weight says, and not in a row.
+struct Smooth {
+    weights: Box<[i64]>,
+    credits: Box<[i64]>,
+    total: i64,
+}
+
+/// The backends that a request has tried already.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct TriedBackends(Vec<usize>);
+
+impl TriedBackends {
+    pub(crate) fn add(&mut self, destination: &Destination) {
+        self.0.extend(destination.backend.as_ref().map(|backend| backend.index));
+    }
+}
+
+impl Group {
+    /// Returns a group of `backends` with these weights, or `None` without backends. The first choice skips `begin`
+    /// choices, so that workers begin with different backends.
+    pub(crate) fn round_robin(backends: Vec<Rc<Destination>>, weights: &[u32], begin: usize) -> Option<Self> {
+        let first = backends.first()?.clone();
+        Some(Self { first, backends: backends.into(), rotation: Rotation::new(weights, begin) })
+    }
+
+    /// Returns the backend of a new request.
+    pub(crate) fn pick(&self) -> &Rc<Destination> {
+        self.backends.get(self.rotation.next(self.backends.len())).unwrap_or(&self.first)
+    }
+
+    /// Returns a backend that the request has not tried, if there is one: the next in turn, or one that follows it.
+    pub(crate) fn other(&self, tried: &TriedBackends) -> Option<&Rc<Destination>> {
+        if tried.0.len() >= self.backends.len() {
+            return None;
+        }
+        let first = self.rotation.next(self.backends.len());
+        let (before, after) = self.backends.split_at_checked(first)?;
+        after
+            .iter()
+            .chain(before)
+            .find(|destination| destination.backend.as_ref().is_some_and(|backend| !tried.0.contains(&backend.index)))
+    }
+}
+
+impl Rotation {
+    fn new(weights: &[u32], begin: usize) -> Self {
+        if weights.iter().all(|weight| Some(weight) == weights.first()) {
+            return Self::Even(Cell::new(begin % weights.len().max(1)));
+        }
+        let mut smooth = Smooth {
+            weights: weights.iter().map(|weight| i64::from(*weight)).collect(),
+            credits: weights.iter().map(|_| 0).collect(),
+            total: weights.iter().map(|weight| i64::from(*weight)).sum(),
+        };
+        for _ in 0..begin % weights.len().max(1) {
+            smooth.next();
+        }
+        Self::Weighted(RefCell::new(smooth))
+    }
+
+    /// Returns the index of the next of `len` backends.
+    fn next(&self, len: usize) -> usize {
+        match self {
+            Self::Even(cursor) => {
+                let index = cursor.get();
+                cursor.set(if index + 1 < len { index + 1 } else { 0 });
+                index
+            }
+            Self::Weighted(smooth) => smooth.borrow_mut().next(),
+        }
+    }
+}
+
+impl Smooth {
+    fn next(&mut self) -> usize {
+        let (mut best, mut most) = (0, i64::MIN);
+        for (index, (credit, weight)) in self.credits.iter_mut().zip(&self.weights).enumerate() {
+            *credit += weight;
+            if *credit > most {
+                (best, most) = (index, *credit);
+            }
+        }
+        if let Some(credit) = self.credits.get_mut(best) {
+            *credit -= self.total;
+        }
+        best
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(weights: &[u32], begin: usize, requests: usize) -> Vec<usize> {
+        let rotation = Rotation::new(weights, begin);
+        (0..requests).map(|_| rotation.next(weights.len())).collect()
+    }
+
+    #[test]
+    fn equal_weights_take_turns() {
+        assert_eq!(run(&[1, 1, 1], 0, 7), [0, 1, 2, 0, 1, 2, 0]);
+        assert_eq!(run(&[5, 5], 3, 3), [1, 0, 1], "begins elsewhere");
+        assert_eq!(run(&[1], 4, 2), [0, 0]);
+    }
+
+    #[test]
+    fn a_weight_is_the_share_in_each_whole_round() {
+        assert_eq!(run(&[5, 1, 1], 0, 7), [0, 0, 1, 0, 2, 0, 0], "as nginx");
+        for weights in [&[1, 2][..], &[3, 2, 1], &[1_000, 1], &[7, 7, 1, 1_000]] {
+            let round: u32 = weights.iter().sum();
+            for begin in 0..3 {
+                let chosen = run(weights, begin, round as usize * 3);
+                for (index, weight) in weights.iter().enumerate() {
+                    let times = chosen.iter().filter(|chosen| **chosen == index).count();
+                    assert_eq!(times, *weight as usize * 3, "{weights:?} {index}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Upstreams of several backends: the distribution, second attempts, and the counts of each backend.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use http_body_util::BodyExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::gateway::{CREDITS, Caller, Gateway};
+use crate::raw::{Conn, Raw, call};
+
+/// Returns a backend that responds to each request with the `Host` that it received.
+async fn backend() -> Raw {
+    Raw::start(|mut conn: Conn| async move { while answer(&mut conn).await {} }).await
+}
+
+/// Reads a request and responds with its `Host`. Returns whether the connection is still open.
+async fn answer(conn: &mut Conn) -> bool {
+    let mut read = Vec::new();
+    while !read.ends_with(b"\r\n\r\n") {
+        let Ok(byte) = conn.stream.read_u8().await else { return false };
+        read.push(byte);
+    }
+    let head = String::from_utf8(read).unwrap().to_ascii_lowercase();
+    let value = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
+    let mut body = vec![0; value("content-length: ").parse().unwrap_or(0)];
+    conn.stream.read_exact(&mut body).await.unwrap();
+    conn.note(head.lines().next().unwrap());
+    let host = value("host: ");
+    conn.say(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{host}", host.len())).await
+}
+
+/// Returns an address at which connections are refused.
+async fn refusing() -> SocketAddr {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap()
+}
+
+fn yaml(backends: &str) -> String {
+    format!(
+        "ai: {{enabled: false}}\n\
+         timeouts: {{connect: 1s}}\n\
+         upstreams: [{{name: pair, backends: [{backends}]}}]\n\
+         routes: [{{name: all, path: {{prefix: /api}}, credits: {CREDITS}, upstreams: pair}}]\n"
+    )
+}
+
+/// Starts a gateway before these addresses with these weights.
+fn before(backends: &[(SocketAddr, u32)]) -> Gateway {
+    Gateway::plain(&yaml(&listed(backends)))
+}
+
+fn listed(backends: &[(SocketAddr, u32)]) -> String {
+    let backends = backends.iter().map(|(address, weight)| format!("{{url: \"http://{address}\", weight: {weight}}}"));
+    backends.collect::<Vec<_>>().join(", ")
+}
+
+async fn get(caller: &Caller) -> (StatusCode, String) {
+    let response = caller.send(Method::GET, "/api", "").await;
+    let status = response.status();
+    (status, String::from_utf8_lossy(&response.into_body().collect().await.unwrap().to_bytes()).into_owned())
+}
+
+/// Returns the value of a metric of one backend.
+fn metric(gateway: &Gateway, name: &str, address: SocketAddr) -> u64 {
+    let start = format!("{name}{{upstream=\"pair\",backend=\"http://{address}\"}} ");
+    let text = gateway.metrics();
+    text.lines()
+        .find_map(|line| line.strip_prefix(&start))
+        .unwrap_or_else(|| panic!("{start}\n{text}"))
+        .parse()
+        .unwrap()
+}
+
+const PICKS: &str = "tollgate_backend_requests_total";
+const IN_FLIGHT: &str = "tollgate_backend_requests_in_flight";
+const CONNECT_FAILURES: &str = "tollgate_backend_connect_failures_total";
+
+/// Waits until no request uses these backends.
+async fn settled(gateway: &Gateway, addresses: &[SocketAddr]) {
+    for _ in 0..500 {
+        if addresses.iter().all(|address| metric(gateway, IN_FLIGHT, *address) == 0) {
+            return;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    panic!("requests remain in flight\n{}", gateway.metrics());
+}
+
+#[tokio::test]
+async fn backends_take_turns_by_weight_and_receive_their_own_host() {
+    for (weights, expected) in [([1, 1], [15, 15]), ([1, 2], [10, 20]), ([1_000, 500], [20, 10])] {
+        let (a, b) = (backend().await, backend().await);
+        let gateway = before(&[(a.address, weights[0]), (b.address, weights[1])]);
+        let caller = gateway.caller();
+        let mut hosts = Vec::new();
+        for _ in 0..30 {
+            let (status, host) = get(&caller).await;
+            assert_eq!(status, StatusCode::OK);
+            hosts.push(host);
+        }
+        for (backend, expected) in [&a, &b].into_iter().zip(expected) {
+            let own = hosts.iter().filter(|host| **host == backend.address.to_string()).count();
+            assert_eq!((own, backend.asked().len()), (expected, expected), "{weights:?}");
+            assert_eq!(metric(&gateway, PICKS, backend.address), expected as u64);
+        }
+        settled(&gateway, &[a.address, b.address]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_request_goes_to_another_backend_if_the_first_refuses_the_connection() {
+    let (gone, alive) = (refusing().await, backend().await);
+    let gateway = before(&[(gone, 1), (alive.address, 1)]);
+    let caller = gateway.caller();
+    for _ in 0..10 {
+        // Nothing was sent, so a request with an effect is sent to the other backend too.
+        let response = caller.send(Method::POST, "/api", "body").await;
+        assert_eq!(response.status(), StatusCode::OK);
+        let host = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(host, alive.address.to_string());
+    }
+    assert_eq!(alive.asked().len(), 10);
+    assert!(metric(&gateway, CONNECT_FAILURES, gone) >= 4, "{}", gateway.metrics());
+    assert_eq!(metric(&gateway, CONNECT_FAILURES, alive.address), 0);
+    let errors = "tollgate_upstream_errors_total{upstream=\"pair\",code=\"upstream_connect\"}";
+    assert!(gateway.metrics().contains(errors), "{}", gateway.metrics());
+    settled(&gateway, &[gone, alive.address]).await;
+    assert_eq!(gateway.used(), 10 * u64::from(CREDITS), "each request counts once");
+}
+
+#[tokio::test]
+async fn a_request_fails_after_every_backend_has_refused_once() {
+    let gone = [refusing().await, refusing().await, refusing().await];
+    let gateway = before(&gone.map(|address| (address, 1)));
+    call(&gateway.caller(), Method::GET).await.is_refusal(502, "upstream_connect");
+    for address in gone {
+        assert_eq!(metric(&gateway, CONNECT_FAILURES, address), 1);
+    }
+    settled(&gateway, &gone).await;
+    let single = before(&[(gone[0], 1)]);
+    call(&single.caller(), Method::GET).await.is_refusal(502, "upstream_connect");
+    settled(&single, &gone[..1]).await;
+    assert_eq!((gateway.used(), gateway.ended()), (single.used(), single.ended()), "it counts as with one backend");
+}
+
+#[tokio::test]
+async fn a_request_is_retried_at_most_four_times() {
+    let mut gone = Vec::new();
+    for _ in 0..7 {
+        gone.push((refusing().await, 1));
+    }
+    let gateway = before(&gone);
+    call(&gateway.caller(), Method::GET).await.is_refusal(502, "upstream_connect");
+    let tried: u64 = gone.iter().map(|(address, _)| metric(&gateway, CONNECT_FAILURES, *address)).sum();
+    assert_eq!(tried, 5);
+}
+
+/// A backend whose connections respond to one request and close after they have read another.
+async fn forgetful() -> Raw {
+    Raw::start(|mut conn: Conn| async move {
+        if answer(&mut conn).await {
+            conn.head().await;
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_second_attempt_goes_to_another_backend_only_if_the_request_may_be_repeated() {
+    for (method, repeats) in [(Method::GET, true), (Method::POST, false)] {
+        let (a, b) = (forgetful().await, forgetful().await);
+        let gateway = before(&[(a.address, 1), (b.address, 1)]);
+        let caller = gateway.caller();
+        for _ in 0..2 {
+            assert_eq!(get(&caller).await.0, StatusCode::OK);
+        }
+        let (first, other) = (a.address, b.address);
+        let third = call(&caller, method.clone()).await;
+        if repeats {
+            third.is_answer(&other.to_string(), true);
+            assert_eq!(b.asked().last().unwrap().0, 2, "a retry uses a new connection");
+        } else {
+            third.is_refusal(502, "upstream_reset");
+        }
+        assert_eq!((a.asked().len(), b.asked().len()), (2, if repeats { 2 } else { 1 }), "{method}");
+        settled(&gateway, &[first, other]).await;
+        assert_eq!(gateway.used(), 3 * u64::from(CREDITS), "a retried request counts once");
+    }
+}
+
+#[tokio::test]
+async fn a_backend_that_dies_under_load_costs_at_most_the_requests_that_it_had_received() {
+    const CLIENTS: usize = 8;
+    let (dying, alive) = (backend().await, backend().await);
+    let addresses = [dying.address, alive.address];
+    let gateway = before(&addresses.map(|address| (address, 1)));
+    let mut clients = JoinSet::new();
+    for _ in 0..CLIENTS {
+        let caller = gateway.caller();
+        clients.spawn(async move {
+            let mut failed = 0;
+            for _ in 0..50 {
+                match get(&caller).await.0 {
+                    StatusCode::OK => {}
+                    StatusCode::BAD_GATEWAY => failed += 1,
+                    other => panic!("{other}"),
+                }
+            }
+            failed
+        });
+    }
+    while dying.asked().len() < 20 {
+        sleep(Duration::from_millis(1)).await;
+    }
+    drop(dying);
+    let failed: usize = clients.join_all().await.into_iter().sum();
+    assert!(failed <= CLIENTS, "{failed}");
+    assert_eq!(get(&gateway.caller()).await.0, StatusCode::OK);
+    settled(&gateway, &addresses).await;
+}
+
+#[tokio::test]
+async fn a_reload_keeps_the_counts_of_backends() {
+    let open = Arc::new(Semaphore::new(0));
+    let waiting = open.clone();
+    let slow = Raw::start(move |mut conn: Conn| {
+        let open = waiting.clone();
+        async move {
+            while conn.head().await.is_some() {
+                open.acquire().await.unwrap().forget();
+                conn.stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+            }
+        }
+    })
+    .await;
+    let (other, added) = (backend().await, backend().await);
+    let gateway = before(&[(slow.address, 1)]);
+    let caller = gateway.caller();
+    let mut pending = JoinSet::from_iter([async move { get(&caller).await.0 }]);
+    while slow.asked().is_empty() {
+        sleep(Duration::from_millis(1)).await;
+    }
+    gateway.reload(&yaml(&listed(&[(other.address, 1), (added.address, 1)])));
+    for _ in 0..4 {
+        assert_eq!(get(&gateway.caller()).await.0, StatusCode::OK);
+    }
+    assert_eq!(metric(&gateway, IN_FLIGHT, slow.address), 1, "a request still uses the removed backend");
+    gateway.reload(&yaml(&listed(&[(slow.address, 1), (other.address, 1)])));
+    open.add_permits(10);
+    assert_eq!(pending.join_next().await.unwrap().unwrap(), StatusCode::OK);
+    for _ in 0..4 {
+        assert_eq!(get(&gateway.caller()).await.0, StatusCode::OK);
+    }
+    assert_eq!(metric(&gateway, PICKS, slow.address), 3, "one before the reloads, two of four after them");
+    settled(&gateway, &[slow.address, other.address, added.address]).await;
+}

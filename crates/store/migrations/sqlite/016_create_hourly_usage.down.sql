@@ -1,0 +1,2 @@
+DROP TABLE daily_routes;
+DROP TABLE hourly_usage;

@@ -1,0 +1,130 @@
+/** Long lists: at most 50 rows of a table are in the document, and the last row can be reached. On a server of its own. */
+import type { Page } from "@playwright/test";
+
+import { expect, test } from "./pages";
+import { EMAIL, PASSWORD, type Server, createUser, json, startServer } from "./server";
+
+const COUNT = 60;
+const ROWS_MAX = 50;
+/** Many dense rows are visible at once on such a screen. */
+const TALL = { width: 2560, height: 2160 };
+
+function numbered<T>(item: (nth: string) => T): T[] {
+  return Array.from({ length: COUNT }, (_, nth) => item(String(nth).padStart(2, "0")));
+}
+
+const CONFIGURATION = `
+signup: invite
+control:
+  rate_limits: []
+providers:
+  - {name: mock, kind: mock}
+${numbered((nth) => `  - {name: provider-${nth}, kind: openai, base_url: "http://127.0.0.1:9/v1", credential: vault}`).join("\n")}
+models:
+  - {name: mock, targets: [{provider: mock, model: mock}]}
+${numbered((nth) => `  - {name: model-${nth}, targets: [{provider: mock, model: mock}]}`).join("\n")}
+`;
+
+let server: Server;
+let token: string;
+
+/** Runs the calls a few at a time. */
+async function all(calls: (() => Promise<unknown>)[]): Promise<void> {
+  const left = [...calls];
+  const worker = async () => {
+    for (let call = left.shift(); call; call = left.shift()) await call();
+  };
+  await Promise.all([worker(), worker(), worker(), worker()]);
+}
+
+test.beforeAll(async () => {
+  test.setTimeout(90_000);
+  server = await startServer(CONFIGURATION, (data) => createUser(EMAIL, "Ada Example", ["--admin", ...data]));
+  const login = await fetch(`${server.url}/api/auth/login`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ email: EMAIL, password: PASSWORD }) });
+  token = String(((await login.json()) as { access_token: string }).access_token);
+  const post = (path: string, body: unknown) => () => json(`${server.url}${path}`, token, body);
+  const [first, second] = [await json(`${server.url}/api/keys`, token, { label: "key-first" }), await json(`${server.url}/api/keys`, token, { label: "key-second" })];
+  // The plan permits 60 requests per minute of each key.
+  const call = (key: unknown, model: string) => async () => {
+    const body = JSON.stringify({ model, messages: [{ role: "user", content: "Hello" }] });
+    const headers = { "Content-Type": "application/json", Authorization: `Bearer ${String(key)}` };
+    const response = await fetch(`${server.proxyUrl}/v1/chat/completions`, { method: "POST", headers, body });
+    if (!response.ok) throw new Error(`${model}: ${response.status} ${await response.text()}`);
+    await response.text();
+  };
+  await all(numbered((nth) => call(Number(nth) % 2 === 0 ? first.key : second.key, `model-${nth}`)));
+  await all([
+    ...numbered((nth) => post("/api/keys", { label: `key-${nth}` })),
+    ...numbered((nth) => post("/api/users", { email: `user-${nth}@example.com`, name: `User ${nth}`, plan: "starter" })),
+    ...numbered((nth) => post("/api/plans", { name: `plan-${nth}` })),
+    ...numbered((nth) => post("/api/invites", { email: `guest-${nth}@example.com` })),
+    ...numbered((nth) => post("/api/provider-keys", { provider: `provider-${nth}`, label: `credential-${nth}`, secret: `sk-${nth}-0123456789abcdef` })),
+    ...numbered((nth) => () => json(`${server.url}/api/budgets/plan/starter/tokens/day`, token, { tokens: 1_000_000 + Number(nth) }, "PUT")),
+  ]);
+  const users = (await (await fetch(`${server.url}/api/users?limit=${COUNT}`, { headers: { Authorization: `Bearer ${token}` } })).json()) as { items: { id: string }[] };
+  await all(users.items.map(({ id }) => () => json(`${server.url}/api/budgets/user/${id}/tokens/day`, token, { tokens: 5 }, "PUT")));
+});
+test.afterAll(() => server.stop());
+
+async function open(page: Page, path: string): Promise<void> {
+  await page.setViewportSize(TALL);
+  await page.goto(`${server.url}/dashboard/login`);
+  await page.getByLabel("Email", { exact: true }).fill(EMAIL);
+  await page.getByLabel("Password", { exact: true }).fill(PASSWORD);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await expect(page).toHaveURL(/overview/);
+  await page.goto(`${server.url}/dashboard/${path}`);
+}
+
+async function hasFewRows(page: Page, table: string): Promise<void> {
+  const rows = page.getByRole("table", { name: table, exact: true }).locator("tr");
+  await expect(rows.nth(10)).toBeVisible();
+  expect(await rows.count()).toBeLessThanOrEqual(ROWS_MAX);
+}
+
+/** How many rows the list has, with its head. */
+async function lengthOf(page: Page, table: string): Promise<number> {
+  return Number(await page.getByRole("table", { name: table, exact: true }).getAttribute("aria-rowcount"));
+}
+
+/** Scrolls to the end of a table; the row with the text is drawn then. */
+async function reaches(page: Page, table: string, text: string): Promise<void> {
+  const element = page.getByRole("table", { name: table, exact: true });
+  await element.evaluate((node) => node.parentElement?.scrollTo(0, node.parentElement.scrollHeight));
+  await expect(element.getByText(text, { exact: true }).first()).toBeVisible();
+  await hasFewRows(page, table);
+}
+
+test("no table has more than 50 rows in the document", async ({ page, expected }) => {
+  test.setTimeout(90_000);
+  expected.push("401");
+  await open(page, "keys");
+  const lists = [
+    ["keys", "Keys", "key-first"],
+    ["users", "Users", "User 59"],
+    ["users?show=invites", "Invitations", "guest-00@example.com"],
+    ["plans", "Plans", "starter"],
+    ["models", "Models", "model-59"],
+    ["providers", "Providers", "provider-59"],
+    ["providers", "Credentials", "credential-59"],
+  ] as const;
+  for (const [path, table, last] of lists) {
+    await page.goto(`${server.url}/dashboard/${path}`);
+    await hasFewRows(page, table);
+    expect(await lengthOf(page, table)).toBeGreaterThan(COUNT);
+    await reaches(page, table, last);
+  }
+  for (const [path, table, more] of [["budgets", "Budgets"], ["audit", "Audit log", "Show older changes"], ["usage", "Requests", "Show older requests"]] as const) {
+    await page.goto(`${server.url}/dashboard/${path}`);
+    await hasFewRows(page, table);
+    if (!more) continue;
+    const before = await lengthOf(page, table);
+    await page.getByRole("button", { name: more }).click();
+    await expect.poll(() => lengthOf(page, table)).toBeGreaterThan(before);
+    await hasFewRows(page, table);
+  }
+  await page.goto(`${server.url}/dashboard/usage?range=90d&by=model`);
+  await hasFewRows(page, "by model");
+  await page.getByRole("button", { name: "View as table" }).click();
+  await hasFewRows(page, "Spend per day by model");
+});
