@@ -98,6 +98,7 @@ impl ApiServer {
             dashboard: dashboard::Files::new(&[]),
             live: Arc::new(Live::new(Arc::new(snapshot()?))),
             windows: Windows::here(clock),
+            tls: None,
             vault,
             signer: Some(Signer::new(&Secret::new("s".repeat(32)), "tollgate")?),
             limits: Limits::default(),

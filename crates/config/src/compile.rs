@@ -3,6 +3,7 @@
 
 mod budget;
 mod limit;
+mod listen;
 pub(crate) mod llm;
 mod model;
 mod plan;
@@ -55,11 +56,13 @@ pub(crate) fn compile<'a>(
     let upstreams = route::upstreams(reader, &traffic.upstreams);
     let routes = route::routes(reader, &mut traffic.routes, &upstreams);
     let plans = plan::plans(reader, &mut traffic.plans);
+    let listeners = listen::listeners(reader, process, flags, &mut notes);
     let snapshot = Snapshot {
         process: Process {
             brand: process::brand(&mut process.brand),
-            listen: process::listen(reader, process, flags),
-            control: process::control(reader, &mut process.control),
+            listen: listeners.proxy,
+            production: process.production.value,
+            control: process::control(reader, &mut process.control, listeners.control_tls),
             public_url: process::public_url(&process.public_url),
             signup: process::signup(process, &plans, &mut notes),
             metrics_token: process.metrics.token.as_ref().map(|token| token.value.clone()),

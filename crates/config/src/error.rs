@@ -103,6 +103,8 @@ pub struct Problem {
     /// The origin from which `place` and `variable` are set when the problem is reported.
     pub(crate) at: Option<At>,
     pub(crate) first_at: Option<At>,
+    /// Whether only a server cannot start with this configuration; other commands ignore the problem.
+    pub(crate) is_of_startup: bool,
 }
 
 impl Problem {
@@ -120,11 +122,18 @@ impl Problem {
             line: None,
             at: at.into(),
             first_at: None,
+            is_of_startup: false,
         }
     }
 
     pub(crate) fn expected(mut self, expected: impl Into<String>) -> Self {
         self.expected = Some(expected.into());
+        self
+    }
+
+    /// Only a server cannot start with this configuration.
+    pub(crate) const fn of_startup(mut self) -> Self {
+        self.is_of_startup = true;
         self
     }
 

@@ -35,6 +35,8 @@ pub struct LoadedConfig {
     /// The environment that the configuration was read with: it holds secrets that are not settings.
     pub environment: Environment,
     settings: Vec<Setting>,
+    /// Problems of the certificates that a server needs.
+    startup_problems: Vec<Problem>,
 }
 
 /// Reads, checks and compiles a configuration.
@@ -79,15 +81,30 @@ pub(crate) fn load_text(name: &str, source: &str, sources: Sources<'_>) -> Resul
     let unknown: Vec<Note> = overlay::unknown(&reader, environment).collect();
     let problems = reader.problems(root.as_ref().ok());
     match compiled {
-        Some(CompiledConfig { snapshot, settings, mut notes }) if problems.is_empty() => {
+        Some(CompiledConfig { snapshot, settings, mut notes })
+            if problems.iter().all(|problem| problem.is_of_startup) =>
+        {
             notes.extend(unknown);
-            Ok(LoadedConfig { snapshot, notes, environment: environment.clone(), settings })
+            let environment = environment.clone();
+            Ok(LoadedConfig { snapshot, notes, environment, settings, startup_problems: problems })
         }
         _ => Err(ConfigError::of(problems)),
     }
 }
 
 impl LoadedConfig {
+    /// Returns the configuration for a server, whose certificates must be valid. Commands that change the store do not
+    /// need this.
+    ///
+    /// # Errors
+    /// Returns a [`ConfigError`] with every certificate that cannot be used.
+    pub fn for_server(mut self) -> Result<Self, ConfigError> {
+        match std::mem::take(&mut self.startup_problems) {
+            problems if problems.is_empty() => Ok(self),
+            problems => Err(ConfigError::of(problems)),
+        }
+    }
+
     /// Returns every setting, in the order of their declarations.
     #[must_use]
     pub fn settings(&self) -> &[Setting] {

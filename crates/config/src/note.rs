@@ -1,6 +1,7 @@
 //! Facts of a configuration that are not errors.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use access::Day;
 
@@ -11,6 +12,11 @@ pub enum Note {
     FileUnread {
         /// The name of the file.
         file: String,
+    },
+    /// Other machines can reach a listener without TLS.
+    PublicPlaintext {
+        /// The address of the listener.
+        listener: SocketAddr,
     },
     /// A variable enabled a provider.
     ProviderFromEnvironment {
@@ -97,6 +103,11 @@ impl fmt::Display for Note {
             Self::FileUnread { file } => {
                 write!(f, "{file} is in this folder and is not read: `--config {file}` uses it")
             }
+            Self::PublicPlaintext { listener } => write!(
+                f,
+                "the listener {listener} has no TLS: others can read the keys of its clients; set `tls`, or \
+                 `plaintext: true` behind a proxy with TLS"
+            ),
             Self::ProviderFromEnvironment { provider, variable } => {
                 write!(f, "{variable} is set: the provider {provider} is on, its calls cost money")
             }

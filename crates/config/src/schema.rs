@@ -11,6 +11,7 @@ mod color;
 pub(crate) mod field;
 pub(crate) mod form;
 pub(crate) mod json;
+pub(crate) mod listen;
 pub(crate) mod price;
 pub(crate) mod process;
 mod range;

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 pub use budgets::{BudgetDimension, BudgetLimit, Budgets, QuotaStatus, Unbounded};
 pub use process::{
-    Brand, Connections, Control, Drain, Durability, Lease, Log, LogFormat, Process, PublicUrl, Retention, Signup,
-    SignupMode, Spool, Store,
+    Brand, ClientMode, Connections, Control, Drain, Durability, Lease, Listener, Log, LogFormat, MinVersion, Process,
+    PublicUrl, Retention, Signup, SignupMode, Spool, Store, TlsSettings,
 };
 pub use route::{Action, Auth, Events, FixedResponse, HostMatch, PathMatch, Redirect, Route, Upgrade};
 pub use router::{Match, Requested, Router};

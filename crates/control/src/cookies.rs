@@ -42,12 +42,13 @@ impl CookieTokens<'_> {
 }
 
 impl Cookies {
-    /// The cookies of a listener. They are plain only if control is on loopback and its public URL has no TLS, so that
-    /// only this machine could listen in.
+    /// The cookies of a listener. They are plain only if control is on loopback and neither it nor its public URL has
+    /// TLS, so that only this machine could listen in.
     pub(crate) fn of(app: &App) -> Self {
         let snapshot = app.live.load();
         let public = snapshot.process.public_url.control.as_deref();
-        let kind = Kind::at(app.loopback, public.is_some_and(|url| url.starts_with("https://")));
+        let has_tls = snapshot.process.control.tls.is_some() || public.is_some_and(|url| url.starts_with("https://"));
+        let kind = Kind::at(app.loopback, has_tls);
         Self::named(kind, snapshot.process.brand.slug())
     }
 
@@ -116,8 +117,8 @@ impl Cookies {
 }
 
 impl Kind {
-    const fn at(loopback: bool, behind_tls: bool) -> Self {
-        if loopback && !behind_tls { Self::Plain } else { Self::Host }
+    const fn at(loopback: bool, has_tls: bool) -> Self {
+        if loopback && !has_tls { Self::Plain } else { Self::Host }
     }
 }
 

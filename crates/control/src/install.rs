@@ -71,7 +71,10 @@ pub(crate) fn proxy(process: &Process) -> String {
     if let Some(url) = &process.public_url.proxy {
         return url.clone();
     }
-    at(process.listen.first().copied().unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))))
+    match process.listen.first() {
+        Some(listener) => at(listener.scheme(), listener.address),
+        None => at("http", SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
+    }
 }
 
 /// The origin of the proxy's URL, as browsers write it.
@@ -85,15 +88,15 @@ pub(crate) fn proxy_origin(process: &Process) -> String {
 
 /// The URL of control for users: the configured one, or the listener's address.
 pub(crate) fn control(process: &Process) -> String {
-    process.public_url.control.clone().unwrap_or_else(|| at(process.control.listen))
+    process.public_url.control.clone().unwrap_or_else(|| at(process.control.scheme(), process.control.listen))
 }
 
-fn at(mut address: SocketAddr) -> String {
+fn at(scheme: &str, mut address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         // The listener accepts on all addresses. Loopback always works on this machine.
         address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
     }
-    format!("http://{address}")
+    format!("{scheme}://{address}")
 }
 
 /// Quotes a text for JSON and TOML, in double quotes.

@@ -65,10 +65,10 @@ fn control_url(app: &App) -> String {
     if let Some(url) = &config.process.public_url.control {
         return url.clone();
     }
-    let listen = config.process.control.listen;
+    let (scheme, listen) = (config.process.control.scheme(), config.process.control.listen);
     if listen.ip().is_unspecified() {
-        format!("http://localhost:{}", listen.port())
+        format!("{scheme}://localhost:{}", listen.port())
     } else {
-        format!("http://{listen}")
+        format!("{scheme}://{listen}")
     }
 }

@@ -20,6 +20,9 @@ use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
+use tls::{HandshakeError, PLAIN_HTTP_RESPONSE, ServerStream};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -36,6 +39,10 @@ use crate::state::{App, Limits, State};
 const HYPER_HEAD_BYTES_MAX: usize = HEAD_BYTES_MAX + 1024;
 /// The pause after a failed `accept`. Without a free file descriptor, `accept` fails again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Maximum number of bytes that are dropped after a response to HTTP without TLS, and the time for it.
+const REFUSED_BYTES_MAX: u64 = 1 << 20;
+const REFUSE_MAX: Duration = Duration::from_secs(2);
 
 /// Serves the control API until `shutdown` completes, then waits up to [`Limits::drain`] for requests in flight.
 ///
@@ -65,7 +72,8 @@ pub async fn serve(listener: TcpListener, state: State, shutdown: impl Future<Ou
         match seats.take(address::network(peer.0), !is_trusted(&app, peer)) {
             Ok(seat) => {
                 let connection = Connection { limits, peer, stopped: stopped.clone(), seat: Arc::new(seat) };
-                connections.spawn(connection.run(stream, router.clone()));
+                let tls = app.tls.as_ref().map(|tls| tls.config());
+                connections.spawn(connection.open(stream, tls, router.clone()));
             }
             // The connection is closed at once, so that it does not delay other addresses.
             Err(NoConnectionPermit::Address) => {}
@@ -114,10 +122,26 @@ struct Connection {
 }
 
 impl Connection {
-    async fn run(mut self, stream: TcpStream, router: Router) {
+    /// Serves a connection after its handshake, which has the time of a head.
+    async fn open(mut self, stream: TcpStream, tls: Option<Arc<ServerConfig>>, router: Router) {
         // Without it, small responses wait for the client's acknowledgement. A socket that refuses the option still
         // works.
         let _ = stream.set_nodelay(true);
+        let Some(config) = tls else { return self.run(ServerStream::Plain(stream), router).await };
+        let opened = tokio::select! {
+            opened = timeout(self.limits.head, tls::accept(stream, config)) => opened,
+            _ = self.stopped.wait_for(|stopped| *stopped) => return,
+            () = self.seat.closed() => return,
+        };
+        match opened {
+            Ok(Ok(stream)) => self.run(stream, router).await,
+            Ok(Err(HandshakeError::PlainHttp(stream))) => refuse_plain_http(stream).await,
+            Ok(Err(HandshakeError::Failed(error))) => tracing::debug!(%error, "a TLS handshake failed"),
+            Err(_) => tracing::debug!("a TLS handshake took too long"),
+        }
+    }
+
+    async fn run(mut self, stream: ServerStream, router: Router) {
         let inner = TowerToHyperService::new(AddExtension::new(router, self.peer));
         let report = HeadReport::default();
         let service = TrackedService { inner, seat: self.seat.clone(), report: report.clone() };
@@ -151,6 +175,18 @@ impl Connection {
             tracing::debug!(%error, "connection aborted");
         }
     }
+}
+
+/// Responds to HTTP without TLS, and drops what the client still sends, because a close with unread bytes would reset the
+/// connection and might destroy the response.
+async fn refuse_plain_http(mut stream: TcpStream) {
+    let refuse = async {
+        stream.write_all(PLAIN_HTTP_RESPONSE).await?;
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream.take(REFUSED_BYTES_MAX), &mut tokio::io::sink()).await
+    };
+    // The client may have disconnected already.
+    let _ = timeout(REFUSE_MAX, refuse).await;
 }
 
 /// Marks the connection as serving a request until the last byte of the response is handed over. A stand-in gets the

@@ -11,6 +11,7 @@ use ledger::Ledger;
 use meter::Meter;
 use store::Store;
 use telemetry::{LiveState, Metrics};
+use tls::ListenerTls;
 
 use crate::outbound::Outbound;
 use crate::passwords::Passwords;
@@ -51,6 +52,8 @@ pub struct State {
     pub signer: Option<Signer>,
     /// Limits on connections and requests.
     pub limits: Limits,
+    /// The TLS of the listener; `None` if it serves HTTP.
+    pub tls: Option<Arc<ListenerTls>>,
 }
 
 /// The part of the API that a listener serves.

@@ -22,14 +22,16 @@ pub(crate) struct Peer {
     pub(crate) address: IpAddr,
     /// The same address as a field value for upstreams.
     pub(crate) forwarded_for: HeaderValue,
+    /// The scheme of its requests' URLs.
+    pub(crate) scheme: &'static str,
 }
 
 impl Peer {
-    pub(crate) fn new(address: IpAddr) -> Self {
+    pub(crate) fn new(address: IpAddr, is_tls: bool) -> Self {
         let address = address.to_canonical();
         let text = address.to_string();
         // An IP address has no character that is invalid in a field value.
         let forwarded_for = HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("unknown"));
-        Self { address, forwarded_for }
+        Self { address, forwarded_for, scheme: if is_tls { "https" } else { "http" } }
     }
 }

@@ -16,11 +16,11 @@ use std::task::{Context, Poll};
 use access::Refusal;
 use bytes::Bytes;
 use http1::{HeadLimits, RequestHead, RequestParser, ResponseTo, Version, Violation};
+use tls::ServerStream;
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
 
 use self::response_writer::{ResponseContext, ResponseWriter, WriteEnd};
-use crate::client::{ClientSocket, RequestBody, SharedSocket};
+use crate::client::{AcceptedStream, ClientSocket, RefusedStream, RequestBody, SharedSocket};
 use crate::client_context::{ConnectionContext, Peer};
 use crate::deadlines::{ConnectionDeadlines, DeadlineAction};
 use crate::handle::{ReceivedRequest, handle};
@@ -31,25 +31,63 @@ use crate::response::ClientResponse;
 use crate::worker::Worker;
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(worker: Rc<Worker>, mut stream: TcpStream, peer: SocketAddr) {
+pub(crate) async fn serve(worker: Rc<Worker>, mut accepted: AcceptedStream, peer: SocketAddr) {
     let Ok(_permit) = worker.shared.capacity.connect(peer.ip()) else {
         worker.handles.refused(Refusal::Overloaded);
-        // The client may have disconnected already.
-        let _ = stream.write_all(crate::answer::TOO_MANY_CONNECTIONS).await;
+        // A client of TLS cannot read it, and the handshake would cost too much. The client may have disconnected.
+        if accepted.tls.is_none() {
+            let _ = accepted.stream.write_all(crate::answer::TOO_MANY_CONNECTIONS).await;
+        }
         return;
     };
     let snapshot = worker.snapshot();
     let head_bytes_max = snapshot.traffic.sizes.headers_bytes_max;
     let deadlines = worker.deadlines.add(&snapshot.traffic.timeouts);
     drop(snapshot);
+    let closes = Cell::new(false);
+    let (stream, is_refused) = if accepted.tls.is_none() {
+        (ServerStream::Plain(accepted.stream), false)
+    } else {
+        // Boxed, because it is large and other connections do not need it.
+        match Box::pin(shake_hands(accepted, &worker, &deadlines, &closes)).await {
+            Some(Ok(stream)) => (stream, false),
+            Some(Err(RefusedStream::PlainHttp(stream))) => (ServerStream::Plain(stream), true),
+            Some(Err(RefusedStream::Failed)) | None => return,
+        }
+    };
+    let peer = Peer::new(peer.ip(), stream.is_tls());
     let socket = ClientSocket::new(stream, worker.buffers.clone(), deadlines.clone());
     let connection = Connection {
         socket: Rc::new(RefCell::new(socket)),
         parser: RequestParser::new(HeadLimits::new(head_bytes_max, head_bytes_max, FIELDS_MAX)),
-        at: Rc::new(ConnectionContext { worker, deadlines, peer: Peer::new(peer.ip()) }),
-        closes: Cell::new(false),
+        at: Rc::new(ConnectionContext { worker, deadlines, peer }),
+        closes,
     };
-    connection.run().await;
+    if is_refused {
+        connection.linger().await;
+        connection.socket.borrow_mut().rest();
+    } else {
+        connection.run().await;
+    }
+}
+
+/// Lets the client begin TLS, within the time for a head. Returns `None` if the time is over.
+async fn shake_hands(
+    accepted: AcceptedStream,
+    worker: &Worker,
+    deadlines: &ConnectionDeadlines,
+    closes: &Cell<bool>,
+) -> Option<Result<ServerStream, RefusedStream>> {
+    deadlines.within_head.set(true);
+    let mut opening = pin!(accepted.open());
+    let opened =
+        poll_fn(|cx| poll_obeying(deadlines, closes, cx, &mut |cx: &mut Context<'_>| opening.as_mut().poll(cx)));
+    let opened = opened.await.ok();
+    deadlines.within_head.set(false);
+    if !matches!(opened, Some(Ok(_))) {
+        worker.shared.metrics.tls.handshake_failures.inc();
+    }
+    opened
 }
 
 /// A client's HTTP/1.1 connection.
@@ -107,15 +145,22 @@ impl Connection {
                 Ok(false) => {
                     // The client may still send the rest of this request, or further requests.
                     if traits.is_refused || self.socket.borrow().is_unread() {
-                        // The result is ignored, because the connection ends in either case.
-                        let _ = self.obeying(pin!(ClientSocket::linger(&self.socket))).await;
+                        self.linger().await;
                     }
-                    return false;
+                    break;
                 }
                 Err(ConnectionEnd) => return false,
             }
         }
+        // No response is incomplete.
+        self.socket.borrow_mut().close();
         false
+    }
+
+    /// Closes the connection while the client may still send.
+    async fn linger(&self) {
+        // The result is ignored, because the connection ends in either case.
+        let _ = self.obeying(pin!(ClientSocket::linger(&self.socket))).await;
     }
 
     /// Waits for the head of the next request.

@@ -75,7 +75,8 @@ mod write_queue;
 
 pub use aggregation::{AGGREGATION_DELAY, BATCH_PART_OF_LEFT, BATCH_REQUESTS_MAX};
 pub use capacity::Capacity;
-pub use listener::{BindError, Listeners, bind};
+pub use client::ALPN;
+pub use listener::{BindError, ListenerOptions, Listeners, bind};
 pub use shutdown::{Shutdown, ShutdownPhase};
 pub use threads::{StartError, Workers, start, workers_default};
 pub use unauthenticated::UnauthenticatedClients;

@@ -2,11 +2,12 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
+use tls::ListenerTls;
 use tokio::time::Instant;
 
 /// Minimum time between two log messages about connections that cannot be accepted.
@@ -14,10 +15,26 @@ const COMPLAINT_EVERY: Duration = Duration::from_secs(30);
 /// Maximum number of connections per listener that wait to be accepted.
 pub(crate) const BACKLOG: i32 = 4096;
 
+/// A listener to bind.
+#[derive(Debug, Clone)]
+pub struct ListenerOptions {
+    /// The address and port.
+    pub address: SocketAddr,
+    /// The TLS of its connections; `None` if they have none.
+    pub tls: Option<Arc<ListenerTls>>,
+}
+
+/// A listening socket of one worker.
+#[derive(Debug)]
+pub(crate) struct BoundSocket {
+    pub(crate) socket: std::net::TcpListener,
+    pub(crate) tls: Option<Arc<ListenerTls>>,
+}
+
 /// The bound and listening sockets of each worker.
 #[derive(Debug)]
 pub struct Listeners {
-    pub(crate) by_worker: Vec<Vec<std::net::TcpListener>>,
+    pub(crate) by_worker: Vec<Vec<BoundSocket>>,
     addresses: Vec<SocketAddr>,
 }
 
@@ -61,15 +78,23 @@ impl Listeners {
     }
 }
 
+impl From<SocketAddr> for ListenerOptions {
+    /// Returns the options of a listener without TLS.
+    fn from(address: SocketAddr) -> Self {
+        Self { address, tls: None }
+    }
+}
+
 /// Binds every address once for each of `workers` threads.
 ///
 /// # Errors
 /// [`BindError`] if an address is in use or does not belong to this machine. The function first binds without
 /// `SO_REUSEPORT`, because with it a second process of the same user would share the port without an error.
-pub fn bind(addresses: &[SocketAddr], workers: usize) -> Result<Listeners, BindError> {
+pub fn bind(listeners: &[ListenerOptions], workers: usize) -> Result<Listeners, BindError> {
     let mut by_worker: Vec<Vec<_>> = (0..workers.max(1)).map(|_| Vec::new()).collect();
     let mut bound = Vec::new();
-    for &address in addresses {
+    for ListenerOptions { address, tls } in listeners {
+        let address = *address;
         let refused = |source| BindError { address, source };
         let probe = socket(address, false).map_err(refused)?;
         drop(probe);
@@ -77,7 +102,7 @@ pub fn bind(addresses: &[SocketAddr], workers: usize) -> Result<Listeners, BindE
         for sockets in &mut by_worker {
             let listener = socket(actual, true).map_err(refused)?;
             actual = listener.local_addr().map_err(refused)?;
-            sockets.push(listener);
+            sockets.push(BoundSocket { socket: listener, tls: tls.clone() });
         }
         bound.push(actual);
     }
@@ -125,9 +150,10 @@ mod tests {
 
     #[test]
     fn a_taken_port_is_an_error_that_says_what_to_do() {
-        let first = bind(&["127.0.0.1:0".parse().unwrap()], 2).unwrap();
+        let listener = |address: SocketAddr| [ListenerOptions::from(address)];
+        let first = bind(&listener("127.0.0.1:0".parse().unwrap()), 2).unwrap();
         assert_eq!(first.by_worker.len(), 2);
-        let taken = bind(first.addresses(), 2).unwrap_err();
+        let taken = bind(&listener(first.addresses()[0]), 2).unwrap_err();
         assert_eq!(taken.address, first.addresses()[0]);
         assert!(taken.to_string().contains("another process listens there"), "{taken}");
     }

@@ -68,6 +68,17 @@ impl RequestContext {
         Cow::Owned(address.to_string().into_bytes())
     }
 
+    /// Returns the scheme of the URL that the client requested, for upstreams: that of the connection, or the one that a
+    /// trusted proxy reports.
+    pub(crate) fn forwarded_scheme(&self, is_peer_trusted: bool) -> &'static [u8] {
+        let reported = is_peer_trusted.then(|| self.head.get(KnownName::XForwardedProto)).flatten();
+        match reported.map(<[u8]>::trim_ascii) {
+            Some(scheme) if scheme.eq_ignore_ascii_case(b"https") => b"https",
+            Some(scheme) if scheme.eq_ignore_ascii_case(b"http") => b"http",
+            Some(_) | None => self.at.peer.scheme.as_bytes(),
+        }
+    }
+
     /// Reads the monotonic clock. A step that has waited calls it, so that `read_at` is the current time for the next
     /// step.
     pub(crate) fn read_clock(&self) -> Instant {

@@ -11,14 +11,16 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use thiserror::Error;
+use tls::ListenerTls;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::time::Instant;
 
 use crate::aggregation;
+use crate::client::AcceptedStream;
 use crate::connection;
 use crate::deadlines;
-use crate::listener::{BACKLOG, FailureLog, Listeners};
+use crate::listener::{BACKLOG, BoundSocket, FailureLog, Listeners};
 use crate::shutdown::{LAST_WORDS, ShutdownPhase, reached};
 use crate::task::spawn;
 use crate::upstream::pool;
@@ -100,7 +102,7 @@ impl Workers {
 
 /// The sockets on which a worker listens.
 struct Sockets {
-    all: Vec<std::net::TcpListener>,
+    all: Vec<BoundSocket>,
     accept_failures: Arc<FailureLog>,
 }
 
@@ -142,9 +144,12 @@ async fn work(shared: Arc<Shared>, sockets: Sockets, lane: Lane) -> Rc<Worker> {
         deadlines::look_forever(&worker.deadlines, &snapshot.traffic.timeouts, shutdown).await;
     })));
     let mut accepting = Vec::new();
-    for socket in sockets.all {
+    for BoundSocket { socket, tls } in sockets.all {
         match TcpListener::from_std(socket) {
-            Ok(listener) => accepting.push(spawn(accept(worker.clone(), listener, sockets.accept_failures.clone()))),
+            Ok(listener) => {
+                let opener = Opener { worker: worker.clone(), tls };
+                accepting.push(spawn(accept(opener, listener, sockets.accept_failures.clone())));
+            }
             Err(error) => tracing::error!(%error, "listener is not usable"),
         }
     }
@@ -201,15 +206,15 @@ async fn last_words(worker: &Worker) {
     let _ = tokio::time::timeout(LAST_WORDS, idle(worker)).await;
 }
 
-async fn accept(worker: Rc<Worker>, listener: TcpListener, accept_failures: Arc<FailureLog>) {
-    let mut closing = std::pin::pin!(reached(worker.shared.shutdown.follow(), ShutdownPhase::Closing));
+async fn accept(opener: Opener, listener: TcpListener, accept_failures: Arc<FailureLog>) {
+    let mut closing = std::pin::pin!(reached(opener.worker.shared.shutdown.follow(), ShutdownPhase::Closing));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = &mut closing => break,
         };
         match accepted {
-            Ok((stream, peer)) => open(&worker, stream, peer),
+            Ok((stream, peer)) => opener.open(stream, peer),
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 if let Some(failures) = accept_failures.of(Instant::now()) {
@@ -227,7 +232,7 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, accept_failures: Arc<
                 Ok((stream, peer)) => {
                     let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
                     if let Ok(stream) = stream {
-                        open(&worker, stream, peer);
+                        opener.open(stream, peer);
                     }
                 }
                 Err(error) if is_of_one_connection(&error) => {}
@@ -237,11 +242,20 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, accept_failures: Arc<
     }
 }
 
-fn open(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
-    // Both calls fail only on a connection that has already ended; serving it detects that.
-    let _ = stream.set_nodelay(true);
-    let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
-    drop(spawn(connection::serve(worker.clone(), stream, peer)));
+/// Starts the tasks of a listener's connections.
+struct Opener {
+    worker: Rc<Worker>,
+    tls: Option<Arc<ListenerTls>>,
+}
+
+impl Opener {
+    fn open(&self, stream: TcpStream, peer: SocketAddr) {
+        // Both calls fail only on a connection that has already ended; serving it detects that.
+        let _ = stream.set_nodelay(true);
+        let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
+        let tls = self.tls.as_ref().map(|tls| tls.config());
+        drop(spawn(connection::serve(self.worker.clone(), AcceptedStream { stream, tls }, peer)));
+    }
 }
 
 fn is_of_one_connection(error: &io::Error) -> bool {

@@ -26,6 +26,8 @@ const OF_THE_ACCOUNT: [KnownName; 4] =
 pub(crate) struct ForwardedClient<'a> {
     /// The client's address as text.
     pub(crate) address: &'a [u8],
+    /// The scheme of the URL that the client requested.
+    pub(crate) scheme: &'a [u8],
     pub(crate) id: RequestId,
     pub(crate) id_text: &'a [u8],
     pub(crate) trust: Trust<'a>,
@@ -74,6 +76,7 @@ pub(crate) fn to_upstream(
         });
     }
     edits.append(KnownName::XForwardedFor, client.address)?;
+    edits.append(KnownName::XForwardedProto, client.scheme)?;
     if let Some(host) = head.get(KnownName::Host) {
         edits.append(KnownName::XForwardedHost, host)?;
     }

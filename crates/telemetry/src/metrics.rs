@@ -11,6 +11,7 @@ mod limits;
 mod meter;
 mod process;
 mod proxy;
+mod tls;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -29,6 +30,7 @@ pub use proxy::{
     BackendLabels, CodeLabels, ModelLabels, ProxyMetrics, RequestLabels, RouteLabels, TokenLabels, UpstreamCodeLabels,
     UpstreamLabels,
 };
+pub use tls::{CertificateLabels, TlsMetrics};
 
 /// The media type of the text that [`Metrics::encode`] returns.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -60,6 +62,8 @@ pub struct Metrics {
     pub log: LogMetrics,
     /// Metrics of the vault; copied at scrape.
     pub vault: VaultMetrics,
+    /// Metrics of listeners with TLS.
+    pub tls: TlsMetrics,
     process: process::ProcessMetrics,
     registry: Registry,
     hooks: RwLock<Vec<ScrapeHook>>,
@@ -167,6 +171,7 @@ impl Metrics {
             store: StoreMetrics::register(&mut registry),
             log: LogMetrics::register(&mut registry),
             vault: VaultMetrics::register(&mut registry),
+            tls: TlsMetrics::register(&mut registry),
             process: process::ProcessMetrics::register(&mut registry),
             registry,
             hooks: RwLock::default(),

@@ -52,6 +52,11 @@ pub(crate) enum StartFault {
     )]
     DemoKeysExposed { listener: SocketAddr },
     #[error(
+        "demo_keys_in_production: `production: true` refuses demo users, whose keys are stored in plain text: use a data \
+         folder without demo users (--data, without --demo)"
+    )]
+    DemoKeysInProduction,
+    #[error(
         "store_missing: there is no store in {}: name its folder with --data, or its configuration with --config. \
          `tollgate serve` and `tollgate users create` create a store",
         folder.display()

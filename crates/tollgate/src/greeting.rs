@@ -4,6 +4,7 @@
 use std::fmt::Write;
 use std::net::SocketAddr;
 
+use config::snapshot::Listener;
 use config::{FirstCall, Snapshot};
 
 use crate::cli::Place;
@@ -15,7 +16,7 @@ pub(crate) struct Greeting<'a> {
     pub(crate) snapshot: &'a Snapshot,
     /// The flags that name the configuration and the data folder of this server.
     pub(crate) place: &'a Place,
-    pub(crate) proxy: &'a [SocketAddr],
+    pub(crate) proxy: &'a [Listener],
     pub(crate) control: SocketAddr,
     pub(crate) mock: Option<SocketAddr>,
     pub(crate) demo: &'a Demo,
@@ -37,10 +38,10 @@ impl Greeting<'_> {
     fn write(&self, out: &mut String) -> std::fmt::Result {
         let name = &self.snapshot.process.brand.name;
         writeln!(out, "{name} {}", env!("CARGO_PKG_VERSION"))?;
-        for address in self.proxy {
-            writeln!(out, "  proxy    http://{address}")?;
+        for listener in self.proxy {
+            writeln!(out, "  proxy    {}://{}", listener.scheme(), listener.address)?;
         }
-        writeln!(out, "  control  http://{}", self.control)?;
+        writeln!(out, "  control  {}://{}", self.snapshot.process.control.scheme(), self.control)?;
         match &self.snapshot.process.store.url {
             None => writeln!(out, "  store    SQLite in {}", self.snapshot.process.data.display())?,
             Some(_) => {
@@ -104,11 +105,12 @@ impl Greeting<'_> {
 
     /// Writes an LLM request if LLM endpoints are served, and otherwise a request to the control API.
     fn write_first_call(&self, out: &mut String, first: &DemoKey) -> std::fmt::Result {
-        let (usage, key) = (format!("http://{}/api/usage/today", self.control), &first.key);
+        let scheme = self.snapshot.process.control.scheme();
+        let (usage, key) = (format!("{scheme}://{}/api/usage/today", self.control), &first.key);
         if let (Some(proxy), Some(call)) = (self.proxy.first(), self.snapshot.traffic.first_call()) {
             let FirstCall { path, body } = call;
             writeln!(out, "\nExample request (streaming):\n")?;
-            writeln!(out, "  curl -N 'http://{proxy}{path}' \\")?;
+            writeln!(out, "  curl -N '{}://{}{path}' \\", proxy.scheme(), proxy.address)?;
             writeln!(out, "    -H 'Authorization: Bearer {key}' \\")?;
             writeln!(out, "    -H 'Content-Type: application/json' \\")?;
             writeln!(out, "    -d '{body}'")?;
@@ -164,7 +166,7 @@ mod tests {
         let key = format!("tollgate_{}", "0".repeat(32));
         let keys = vec![DemoKey { email: "a@b.invalid".to_owned(), plan: "business".to_owned(), key }];
         let demo = &Demo { keys, elsewhere: Some("demo-business@tollgate.invalid".to_owned()) };
-        let (proxy, control) = (&[address][..], SocketAddr::from(([127, 0, 0, 1], 8787)));
+        let (proxy, control) = (&[Listener { address, tls: None }][..], SocketAddr::from(([127, 0, 0, 1], 8787)));
         Greeting { snapshot, place, proxy, control, mock, demo, setup, serves_api }.text()
     }
 

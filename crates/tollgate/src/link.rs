@@ -44,10 +44,11 @@ impl LinkDraft {
     /// Returns the URL of the link on the control API that listens on `control`. The token follows a `#`: browsers do
     /// not send this part, so that no log contains it.
     pub(crate) fn url(&self, process: &Process, control: SocketAddr) -> Secret {
+        let scheme = process.control.scheme();
         let base = match &process.public_url.control {
             Some(base) => base.clone(),
-            None if control.ip().is_unspecified() => format!("http://localhost:{}", control.port()),
-            None => format!("http://{control}"),
+            None if control.ip().is_unspecified() => format!("{scheme}://localhost:{}", control.port()),
+            None => format!("{scheme}://{control}"),
         };
         Secret::new(format!("{base}/link#{}", self.ticket.expose()))
     }

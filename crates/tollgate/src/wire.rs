@@ -1,5 +1,6 @@
 //! Builds and connects all parts of a server: the store with its tasks, the spool, and the workers.
 
+mod certificates;
 mod durable_state;
 mod heartbeat;
 pub(crate) mod jobs;
@@ -33,7 +34,7 @@ use crate::terminal::say;
 use durable_state::DurableState;
 use lease_task::LeaseTask;
 use listeners::OpenListeners;
-use parts::{ServerContext, Services};
+use parts::{ControlListener, ServerContext, Services};
 use shutdown::{RunningProxy, RunningServer};
 
 /// Time before the end of a price at which `serve` and `check` warn.
@@ -87,9 +88,9 @@ async fn start(loaded: LoadedConfig, options: ServeOptions, lock: &mut Lock) -> 
     }
     let open_listeners = OpenListeners::open(&snapshot.process, &options).await?;
     let addresses = open_listeners.addresses.clone();
-    if !addresses.proxy.is_empty() {
-        // With port 0, the system selects the port.
-        snapshot.process.listen.clone_from(&addresses.proxy);
+    // With port 0, the system selects the port.
+    for (listener, address) in snapshot.process.listen.iter_mut().zip(&addresses.proxy) {
+        listener.address = *address;
     }
     snapshot.process.control.listen = addresses.control;
     lock.sign(&addresses.to_string()).map_err(|error| StartFault::unwritable(&snapshot.process.data, error))?;
@@ -97,7 +98,7 @@ async fn start(loaded: LoadedConfig, options: ServeOptions, lock: &mut Lock) -> 
     let greeting = Greeting {
         snapshot: &snapshot,
         place: &options.place,
-        proxy: &addresses.proxy,
+        proxy: snapshot.process.listen.get(..addresses.proxy.len()).unwrap_or_default(),
         control: addresses.control,
         mock,
         demo: &durable.demo,
@@ -184,7 +185,12 @@ async fn join(
         let workers = proxy::start(&shared, listeners, parts::lanes(metered.writers, &keys))?;
         proxying = Some(RunningProxy { workers, shared });
     }
-    services.control(&base, open_listeners.control, keys)?;
+    services.certificates(&base, open_listeners.tls);
+    services.control(
+        &base,
+        ControlListener { listener: open_listeners.control, tls: open_listeners.control_tls },
+        keys,
+    )?;
     base.live_state.set_snapshot(true);
     Ok(RunningServer { services, proxying, lease_task, base, heartbeat: durable.heartbeat, drain_times })
 }

@@ -1,14 +1,10 @@
 //! Compiles the keys whose change needs a restart.
 
-use std::collections::HashSet;
-use std::net::SocketAddr;
-
 use access::{Plan, api_key};
 
 use super::limit;
-use crate::error::{Code, Problem};
 use crate::flags::Flags;
-use crate::input::{Input, Source};
+use crate::input::Input;
 use crate::note::Note;
 use crate::schema::field::Either;
 use crate::schema::process::{
@@ -17,7 +13,7 @@ use crate::schema::process::{
 };
 use crate::section::Reader;
 use crate::snapshot::{
-    Brand, Connections, Control, Drain, Lease, Log, PublicUrl, Retention, Signup, SignupMode, Spool, Store,
+    Brand, Connections, Control, Drain, Lease, Log, PublicUrl, Retention, Signup, SignupMode, Spool, Store, TlsSettings,
 };
 
 /// Replaces values by those of the command line.
@@ -47,35 +43,6 @@ fn prefix_of(name: &str) -> String {
     if prefix.is_empty() { "gateway".to_owned() } else { prefix }
 }
 
-/// Returns the proxy's listeners; all addresses, including the control listener's, must differ.
-pub(super) fn listen(reader: &Reader<'_>, process: &ProcessInput, flags: &Flags) -> Vec<SocketAddr> {
-    let control = &process.control.listen;
-    if let Some(listen) = flags.listen {
-        if listen == control.value && listen.port() != 0 {
-            let message = format!("the proxy and control both listen on {listen}");
-            reader.report(Problem::new(Code::Duplicate, None, message));
-        }
-        return vec![listen];
-    }
-    let addresses: Vec<&Input<SocketAddr>> = match &process.listen {
-        Some(Either::Single(address)) => vec![address],
-        Some(Either::Nested(listeners)) => listeners.list.iter().filter_map(|it| it.address.as_ref()).collect(),
-        None => Vec::new(),
-    };
-    let mut taken = HashSet::new();
-    // The default address is not compared: a control process alone does not listen on it.
-    let configured = addresses.iter().copied().filter(|address| address.source != Source::Default);
-    for Input { value: address, .. } in configured {
-        if address.port() != 0 && (*address == control.value || !taken.insert(*address)) {
-            let at = addresses.iter().rfind(|input| input.value == *address).and_then(|input| input.at());
-            let message = format!("two listeners have the address {address}");
-            let problem = Problem::new(Code::Duplicate, at.or(control.at()), message);
-            reader.report(problem.expected("another address or port"));
-        }
-    }
-    addresses.iter().map(|address| address.value).collect()
-}
-
 pub(super) fn connections(connections: &ConnectionsInput) -> Connections {
     Connections {
         max: connections.max.value,
@@ -97,11 +64,12 @@ pub(super) fn log(log: &LogInput) -> Log {
     }
 }
 
-pub(super) fn control(reader: &Reader<'_>, control: &mut ControlInput) -> Control {
+pub(super) fn control(reader: &Reader<'_>, control: &mut ControlInput, tls: Option<TlsSettings>) -> Control {
     let origins = &mut control.cors.allowed_origins;
     origins.dedup();
     Control {
         listen: control.listen.value,
+        tls,
         allowed_origins: origins.list.iter().map(|origin| origin.value.clone()).collect(),
         rate_limits: limit::control_limits(reader, &mut control.rate_limits),
     }

@@ -10,6 +10,7 @@ use crate::snapshot::{Action, Auth, Credential, Events, LogFormat, PathMatch, Si
 mod actions;
 mod control;
 mod errors;
+mod listen;
 mod price_file;
 mod routes;
 
@@ -46,7 +47,7 @@ fn nothing_at_all_gives_the_defaults() {
         (snapshot.process.brand.name.as_str(), snapshot.process.brand.key_prefix.as_str()),
         ("Tollgate", "tollgate")
     );
-    assert_eq!(snapshot.process.listen, ["127.0.0.1:8080".parse().unwrap()]);
+    assert_eq!(snapshot.process.listen[0].address, "127.0.0.1:8080".parse().unwrap());
     assert_eq!(snapshot.process.control.listen, "127.0.0.1:8787".parse().unwrap());
     assert_eq!(snapshot.process.data, PathBuf::from("./tollgate-data"));
     assert_eq!(
@@ -118,7 +119,8 @@ ai: {prefix: /llm/, timeouts: {total: 1h}}
 plans: [{name: free, credits_per_day: 0}, {name: all}]
 ",
     );
-    assert_eq!(snapshot.process.listen, ["0.0.0.0:9000".parse().unwrap(), "[::1]:9001".parse().unwrap()]);
+    let listen: Vec<_> = snapshot.process.listen.iter().map(|listener| listener.address.to_string()).collect();
+    assert_eq!(listen, ["0.0.0.0:9000", "[::1]:9001"]);
     assert_eq!((snapshot.process.connections.max, snapshot.process.connections.per_address), (5, 2));
     assert_eq!(snapshot.process.connections.in_flight_per_key, 3);
     assert_eq!(
@@ -232,8 +234,8 @@ fn flags_win_over_the_file() {
         load_text("t.yaml", source, Sources { file: None, environment: &environment(), flags }).unwrap().snapshot;
     assert_eq!((snapshot.process.data, snapshot.process.log.format), (PathBuf::from("/d"), Some(LogFormat::Json)));
     assert_eq!(
-        (snapshot.process.listen, snapshot.process.control.listen),
-        (vec!["127.0.0.1:1".parse().unwrap()], "127.0.0.1:2".parse().unwrap())
+        (snapshot.process.listen[0].address, snapshot.process.control.listen),
+        ("127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap())
     );
 }
 

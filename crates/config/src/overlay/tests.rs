@@ -39,7 +39,7 @@ fn variables_set_what_the_file_does_not_and_win_over_what_it_does() {
         ],
     )
     .snapshot;
-    assert_eq!(snapshot.process.listen, ["127.0.0.1:2".parse().unwrap()]);
+    assert_eq!(snapshot.process.listen[0].address, "127.0.0.1:2".parse().unwrap());
     assert_eq!(snapshot.process.control.listen, "127.0.0.1:3".parse().unwrap());
     assert_eq!((snapshot.process.log.level.as_str(), snapshot.process.log.format.is_some()), ("debug", true));
     assert_eq!(snapshot.process.log.modules, [("proxy".to_owned(), "trace".to_owned())]);

@@ -15,7 +15,7 @@ use crate::settings::{Listing, Value};
 use crate::spec::{Describe, Shape};
 use crate::yaml::Kind;
 
-pub(crate) use lists::{Entries, Map, Values, list, one_entry, sections};
+pub(crate) use lists::{Entries, Map, Values, entries, list, one_entry, sections};
 
 /// One key of a section.
 pub(crate) trait Field: Describe {

@@ -76,6 +76,16 @@ fn near_or(reader: &Reader<'_>, text: &Text, name: &str, expected: String, known
     reader.report(Problem::new(Code::BadValue, text.at, message).expected(expected).near(near));
 }
 
+/// Returns the refusal of an invalid text.
+pub(super) fn bad(expected: &str) -> Refusal {
+    Refusal::Bad(expected.to_owned())
+}
+
+/// Returns the text if it is valid.
+pub(super) fn accept(text: &str, is_valid: bool, expected: &str) -> Result<String, Refusal> {
+    if is_valid { Ok(text.to_owned()) } else { Err(bad(expected)) }
+}
+
 /// A whole number within bounds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Whole<T> {
@@ -324,8 +334,9 @@ impl<T: Copy + PartialEq + Sync> Form for Words<T> {
 
     fn schema(&self) -> Json {
         let mut words: Vec<Json> = self.list().iter().map(|word| json!(word)).collect();
-        let numbers: Vec<Json> =
-            self.list().iter().filter_map(|word| word.parse::<u64>().ok()).map(|number| json!(number)).collect();
+        let numbers = self.list().into_iter().filter(|word| word.starts_with(|first: char| first.is_ascii_digit()));
+        // The numbers 402 and 1.2 are valid JSON.
+        let numbers: Vec<Json> = numbers.filter_map(|word| serde_json::from_str(word).ok()).collect();
         words.extend(numbers);
         json!({"enum": words})
     }

@@ -5,8 +5,7 @@ use access::usd::{self, UsdError};
 use ai::price::{Region, Tier, parse_each, parse_per_million, parse_per_second};
 
 use super::field::{Entries, default, maybe_nested, optional, required, sections};
-use super::form::{Boolean, Refusal, Scalar, TextForm, Whole, Words};
-use super::process::{accept, bad};
+use super::form::{Boolean, Refusal, Scalar, TextForm, Whole, Words, accept, bad};
 use super::section;
 use crate::input::Input;
 use crate::settings::Value;

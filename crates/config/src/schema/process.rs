@@ -10,9 +10,13 @@ use serde_json::{Value as Json, json};
 
 use super::color::COLOR;
 use super::field::{
-    Either, Entries, Map, Values, default, list, nested, optional, or_empty, required, sections, single_or,
+    Either, Entries, Map, Values, default, entries, list, maybe_nested, nested, optional, or_empty, required, sections,
+    single_or,
 };
-use super::form::{Boolean, DurationForm, DurationOrForever, Refusal, Scalar, SizeForm, TextForm, Whole, Words};
+use super::form::{
+    Boolean, DurationForm, DurationOrForever, Refusal, Scalar, SizeForm, TextForm, Whole, Words, accept, bad,
+};
+use super::listen::{ADDRESS, CertificateInput, ListenerInput};
 use super::{json, section};
 use crate::input::Input;
 use crate::settings::Value;
@@ -31,11 +35,15 @@ section! {
         /// The product's name, and its form in keys.
         brand: BrandInput = nested::<BrandInput>();
         /// The addresses on which the proxy listens.
-        listen: Option<Either<SocketAddr, Entries<ListenerInput>>> = single_or(
+        listen: Option<Either<SocketAddr, Vec<Either<SocketAddr, ListenerInput>>>> = single_or(
             ADDRESS,
-            sections::<ListenerInput>("").not_empty("at least one {address: HOST:PORT}"),
+            entries::<_, ListenerInput>(ADDRESS, "at least one HOST:PORT or {address: HOST:PORT}"),
             Some(|| PROXY),
         );
+        /// Whether listeners that other machines can reach need `tls` (or `plaintext`). Demo keys are refused.
+        production: Input<bool> = default(Boolean, || false);
+        /// Whether such listeners may have no TLS, for example behind a proxy that has it.
+        plaintext: Input<bool> = default(Boolean, || false);
         /// Bounds of connections and of requests in flight.
         connections: ConnectionsInput = nested::<ConnectionsInput>();
         /// The phases of a shutdown.
@@ -64,7 +72,7 @@ section! {
         lease: LeaseInput = nested::<LeaseInput>();
         /// A Redis 7 or later through which nodes share `control.rate_limits` and `rate_limits`.
         redis: Option<Input<Secret>> = or_empty(REDIS, "none");
-        later: workers, in_flight, production;
+        later: workers, in_flight;
     }
 }
 
@@ -77,14 +85,6 @@ section! {
             optional(KEY_PREFIX, "letters and digits of `name` in lower case, or `gateway`");
         /// The colour of the brand on the pages.
         color: Option<Input<String>> = optional(COLOR, "that of the product");
-    }
-}
-
-section! {
-    ListenerInput {
-        /// IP address and port.
-        address: Option<Input<SocketAddr>> = required(ADDRESS);
-        later: tls;
     }
 }
 
@@ -123,6 +123,8 @@ section! {
     ControlInput {
         /// The address on which the [control API](api.md) listens.
         listen: Input<SocketAddr> = default(ADDRESS, || CONTROL);
+        /// The control API is served over HTTPS.
+        tls: Option<CertificateInput> = maybe_nested::<CertificateInput>();
         /// Pages of other origins.
         cors: CorsInput = nested::<CorsInput>();
         /// [Limits](api.md#rate-limits) of the control API; `[]` is no limit.
@@ -213,14 +215,6 @@ section! {
 
 const PROXY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const CONTROL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8787);
-
-const ADDRESS: TextForm<SocketAddr> = TextForm {
-    parse: |text| text.parse().map_err(|_| bad("an IP address and a port: 127.0.0.1:8080 or \"[::1]:8080\"")),
-    shown: |address| Value::text(address),
-    cell: "IP address and port: `\"[::1]:8080\"`",
-    pattern: r"^([0-9.]+|\[[0-9A-Fa-f:.%]+\]):[0-9]{1,5}$",
-    scalar: Scalar::Text,
-};
 
 /// Longest brand name, in characters.
 const BRAND_LEN_MAX: usize = 64;
@@ -392,16 +386,6 @@ const RETENTION: DurationOrForever = DurationOrForever(DurationForm::new(DAY, YE
 /// A lease must outlive several ticks of a tenth of a second, and a request waits for some of them.
 const LEASE_TTL: DurationForm = DurationForm::new(Duration::from_secs(1), Duration::from_secs(60));
 const RECALL_WAIT: DurationForm = DurationForm::new(Duration::from_millis(50), Duration::from_secs(10));
-
-/// Returns the refusal of an invalid text.
-pub(super) fn bad(expected: &str) -> Refusal {
-    Refusal::Bad(expected.to_owned())
-}
-
-/// Returns the text if it is valid.
-pub(super) fn accept(text: &str, is_valid: bool, expected: &str) -> Result<String, Refusal> {
-    if is_valid { Ok(text.to_owned()) } else { Err(bad(expected)) }
-}
 
 #[cfg(test)]
 mod tests {

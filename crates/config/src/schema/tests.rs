@@ -57,6 +57,11 @@ const BEYOND_THE_SCHEMA: &[(&str, &str, &str)] = &[
         "validators see a number, not its text",
     ),
     ("color: '#ffffff'", "brand: {color: '#ffffff'}", "a pattern cannot compute a contrast"),
+    (
+        "production: true",
+        "production: true\nlisten: 0.0.0.0:80",
+        "a pattern cannot tell which addresses other machines can reach",
+    ),
     ("clamp: True", "budgets: {clamp: True}", "validators see a boolean, not its text"),
 ];
 

@@ -21,7 +21,8 @@ plans: [{name: starter, budgets: [{credits: 5, per: day}, {tokens: 6, per: day},
 budgets: {limits: [{dimension: user, money: 3 USD, per: day}, {dimension: key, credits: 4, per: day}, {dimension: plan, tokens: 5, per: day}]}
 upstreams: [{name: users, backends: [{url: 'http://127.0.0.1:9001'}]}, {name: others, backends: [{url: 'h2c://h'}]}]
 routes: [{path: /a, upstreams: users}, {path: {prefix: /b}, upstreams: users}, {path: /e, respond: {}}, {path: /f, redirect: {to: /g}}]
-control: {rate_limits: [{dimension: ip, limit: 7, window: 1m, without: key}, {dimension: ip, limit: 7, window: 1m}]}
+control: {tls: {cert: a, key: b}, rate_limits: [{dimension: ip, limit: 7, window: 1m, without: key}, {dimension: ip, limit: 7, window: 1m}]}
+listen: [{address: '127.0.0.1:1', tls: {cert: a, key: b, client: {ca: c, mode: optional}}}, {address: '127.0.0.1:2', tls: {certificates: [{cert: a, key: b}]}}]
 rate_limits: [{dimension: ip, without: key, limit: 9, window: 1m}]
 ";
 
@@ -31,6 +32,8 @@ const CASES: &[(&str, &str, &str)] = &[
     ("mock", "false", "false"),
     ("listen", "127.0.0.1:9999", "127.0.0.1:9999"),
     ("listen[0].address", "127.0.0.1:9998", "127.0.0.1:9998"),
+    ("listen[1].tls.certificates[0].cert", "x.pem", "x.pem"),
+    ("listen[1].tls.certificates[0].key", "x.key", "x.key"),
     ("log.modules.proxy", "trace", "trace"),
     ("control.listen", "127.0.0.1:9997", "127.0.0.1:9997"),
     ("control.cors.allowed_origins[0]", "https://a.example", "https://a.example"),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use access::Secret;
+pub use tls::{ClientMode, MinVersion, TlsSettings};
 
 use super::WindowLimit;
 
@@ -13,8 +14,10 @@ use super::WindowLimit;
 pub struct Process {
     /// The product's name and the prefix of its keys.
     pub brand: Brand,
-    /// Addresses of the proxy's listeners; never empty.
-    pub listen: Vec<SocketAddr>,
+    /// The proxy's listeners; never empty.
+    pub listen: Vec<Listener>,
+    /// Whether the configuration must be safe on a public network.
+    pub production: bool,
     /// Settings of the control API.
     pub control: Control,
     /// The public URLs of the proxy and of control.
@@ -41,6 +44,28 @@ pub struct Process {
     pub retention: Retention,
     /// The leases of quotas and budgets.
     pub lease: Lease,
+}
+
+/// One entry of `listen`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// The address and port.
+    pub address: SocketAddr,
+    /// The TLS of the listener; `None` if it serves HTTP.
+    pub tls: Option<TlsSettings>,
+}
+
+impl Listener {
+    /// Returns the scheme of the listener's URLs.
+    #[must_use]
+    pub const fn scheme(&self) -> &'static str {
+        scheme(self.tls.is_some())
+    }
+}
+
+/// Returns the scheme of the URLs of a listener.
+const fn scheme(is_tls: bool) -> &'static str {
+    if is_tls { "https" } else { "http" }
 }
 
 /// The section `brand` of the file.
@@ -78,10 +103,20 @@ impl Brand {
 pub struct Control {
     /// The address of the control listener.
     pub listen: SocketAddr,
+    /// The TLS of the control listener; `None` if it serves HTTP.
+    pub tls: Option<TlsSettings>,
     /// Origins whose pages may call control with credentials: `https://app.example.com`, as browsers write them.
     pub allowed_origins: Vec<String>,
     /// Rate limits of control; each one that applies counts.
     pub rate_limits: Vec<WindowLimit>,
+}
+
+impl Control {
+    /// Returns the scheme of the listener's URLs.
+    #[must_use]
+    pub const fn scheme(&self) -> &'static str {
+        scheme(self.tls.is_some())
+    }
 }
 
 /// The section `public_url` of the file.

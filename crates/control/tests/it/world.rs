@@ -149,6 +149,7 @@ impl World {
             vault: vault.clone(),
             signer: Some(Signer::new(&Secret::new("s".repeat(32)), "tollgate").unwrap()),
             limits,
+            tls: None,
         };
         let state = change(state);
         let (live, vault) = (state.live.clone(), state.vault.clone());

@@ -43,9 +43,14 @@ pub(crate) async fn forward_to(
     }
     let request = &account.request;
     let to = request.snapshot.destinations.of_upstream(upstream).map_err(unwritable)?;
-    let trust = if request.is_peer_trusted() { Trust::Peer } else { Trust::Route(&route.allow_headers) };
-    let address = request.forwarded_address();
-    let client = ForwardedClient { address: &address, id: request.id, id_text: request.id_text.as_bytes(), trust };
+    let is_trusted = request.is_peer_trusted();
+    let client = ForwardedClient {
+        address: &request.forwarded_address(),
+        scheme: request.forwarded_scheme(is_trusted),
+        id: request.id,
+        id_text: request.id_text.as_bytes(),
+        trust: if is_trusted { Trust::Peer } else { Trust::Route(&route.allow_headers) },
+    };
     let mut edits = transform::to_upstream(&request.head, &to.destination.edits, &client).map_err(unwritable)?;
     if upgrades {
         tunnel::name_websocket(&mut edits).map_err(unwritable)?;

@@ -3,14 +3,14 @@
 use std::cell::RefCell;
 use std::future::Future as _;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
 use http1::{CONTINUE, Expectation, Framing, RequestHead, RequestParser, Violation};
+use tls::ServerStream;
 use tokio::io::{AsyncWrite as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 use super::request_body_error::RequestBodyError;
 use crate::buffers::Buffers;
@@ -30,7 +30,7 @@ pub(crate) type SharedSocket = Rc<RefCell<ClientSocket>>;
 
 /// A client's socket with its buffer, the state of the current request, and its progress.
 pub(crate) struct ClientSocket {
-    stream: TcpStream,
+    stream: ServerStream,
     buffers: Rc<Buffers>,
     deadlines: Rc<ConnectionDeadlines>,
     /// Received bytes that are not parsed or read yet. A waiting connection without such bytes has no buffer.
@@ -55,7 +55,7 @@ enum InterimResponse {
 }
 
 impl ClientSocket {
-    pub(crate) fn new(stream: TcpStream, buffers: Rc<Buffers>, deadlines: Rc<ConnectionDeadlines>) -> Self {
+    pub(crate) fn new(stream: ServerStream, buffers: Rc<Buffers>, deadlines: Rc<ConnectionDeadlines>) -> Self {
         Self {
             stream,
             buffers,
@@ -101,7 +101,7 @@ impl ClientSocket {
     }
 
     /// Returns the connection with the bytes that were received and not parsed.
-    pub(crate) fn into_parts(self) -> (TcpStream, BytesMut) {
+    pub(crate) fn into_parts(self) -> (ServerStream, BytesMut) {
         (self.stream, self.received.bytes)
     }
 
@@ -208,18 +208,22 @@ impl ClientSocket {
 
     /// Reads more bytes. Returns 0 at the end of the connection.
     pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        loop {
-            if self.stream.poll_read_ready(cx)?.is_pending() {
-                if self.received.bytes.is_empty() {
-                    self.rest();
+        let received = match &mut self.stream {
+            ServerStream::Plain(stream) => loop {
+                if stream.poll_read_ready(cx)?.is_pending() {
+                    break Poll::Pending;
                 }
-                return Poll::Pending;
-            }
-            match self.received.try_read(&self.stream, &self.buffers) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                received => return Poll::Ready(received),
-            }
+                match self.received.try_read(stream, &self.buffers) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    received => break Poll::Ready(received),
+                }
+            },
+            ServerStream::Tls(stream) => self.received.poll_read(cx, stream, &self.buffers),
+        };
+        if received.is_pending() && self.received.bytes.is_empty() {
+            self.rest();
         }
+        received
     }
 
     /// Returns the buffer to the worker.
@@ -229,13 +233,36 @@ impl ClientSocket {
 
     /// Writes once. Returns the number of written bytes.
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, queue: &mut WriteQueue) -> Poll<io::Result<usize>> {
-        let written = queue.poll_write(cx, &mut self.stream);
+        let written = match &mut self.stream {
+            ServerStream::Plain(stream) => queue.poll_write(cx, stream),
+            ServerStream::Tls(stream) => queue.poll_write(cx, stream),
+        };
+        self.note_progress(written.is_ready());
+        written
+    }
+
+    /// Sends the encrypted bytes that the socket has not taken yet.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let ServerStream::Tls(stream) = &mut self.stream else { return Poll::Ready(Ok(())) };
+        let flushed = Pin::new(stream).poll_flush(cx);
+        self.note_progress(flushed.is_ready());
+        flushed
+    }
+
+    fn note_progress(&self, is_progress: bool) {
         let deadlines = &self.deadlines;
-        deadlines.write_blocked.set(written.is_pending());
-        if written.is_ready() {
+        deadlines.write_blocked.set(!is_progress);
+        if is_progress {
             deadlines.writes.set(deadlines.writes.get() + 1);
         }
-        written
+    }
+
+    /// Tells the client that the connection ends, if the socket takes the few bytes at once.
+    pub(crate) fn close(&mut self) {
+        if self.stream.is_tls() {
+            let mut cx = Context::from_waker(Waker::noop());
+            let _ = Pin::new(&mut self.stream).poll_shutdown(&mut cx);
+        }
     }
 
     /// Closes the gateway's side and drops what the client still sends, until the client closes or [`LINGER_BYTES_MAX`]
@@ -247,7 +274,7 @@ impl ClientSocket {
         std::future::poll_fn(|cx| {
             let mut socket = socket.borrow_mut();
             let socket = &mut *socket;
-            if ready!(std::pin::Pin::new(&mut socket.stream).poll_shutdown(cx)).is_err() {
+            if ready!(Pin::new(&mut socket.stream).poll_shutdown(cx)).is_err() {
                 return Poll::Ready(());
             }
             loop {
@@ -266,6 +293,6 @@ impl ClientSocket {
     /// complete one.
     pub(crate) fn reset_on_close(&self) {
         // The call fails only on a connection that has already ended.
-        let _ = socket2::SockRef::from(&self.stream).set_linger(Some(std::time::Duration::ZERO));
+        let _ = socket2::SockRef::from(self.stream.tcp()).set_linger(Some(std::time::Duration::ZERO));
     }
 }

@@ -112,7 +112,8 @@ impl ResponseWriter {
         loop {
             self.fill(cx)?;
             if self.queue.is_empty() {
-                return if self.has_ended { Poll::Ready(Ok(())) } else { Poll::Pending };
+                let flushed = socket.borrow_mut().poll_flush(cx).map_err(|_| WriteEnd::ClientGone)?;
+                return if self.has_ended { flushed.map(Ok) } else { Poll::Pending };
             }
             ready!(socket.borrow_mut().poll_write(cx, &mut self.queue)).map_err(|_| WriteEnd::ClientGone)?;
         }

@@ -64,7 +64,8 @@ fn to_upstream(fields: &[(&str, &str)]) -> Written {
 }
 
 fn trusting(fields: &[(&str, &str)], trust: Trust<'_>) -> Written {
-    let (head, client) = (get(fields), ForwardedClient { address: b"192.0.2.1", id: id(), id_text: b"ours", trust });
+    let (head, client) =
+        (get(fields), ForwardedClient { address: b"192.0.2.1", scheme: b"http", id: id(), id_text: b"ours", trust });
     let edits = super::to_upstream(&head, &upstream_edits(&origin()).unwrap(), &client).unwrap();
     Written::new(&head, &edits)
 }

@@ -95,7 +95,6 @@ pub(crate) fn upstream_edits(origin: &Origin) -> Result<HeadEdits, InvalidPart> 
         edits.remove(name);
     }
     edits.set(KnownName::Host, origin.authority.as_bytes())?;
-    edits.append(KnownName::XForwardedProto, b"http")?;
     Ok(edits)
 }
 

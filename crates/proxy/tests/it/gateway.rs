@@ -19,10 +19,14 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use meter::{BudgetId, BudgetScope, Meter};
-use proxy::{Backends, Capacity, Shared, Shutdown, ShutdownPhase, UnauthenticatedClients, WorkerResources, Workers};
+use proxy::{
+    Backends, Capacity, ListenerOptions, Shared, Shutdown, ShutdownPhase, UnauthenticatedClients, WorkerResources,
+    Workers,
+};
 use rustls::ClientConfig;
 use spool::{Reader, Record, Spool};
 use tempfile::TempDir;
+use tls::{ListenerTls, TlsSettings};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -41,6 +45,7 @@ pub(crate) struct Gateway {
     terms: Terms,
     revision: Arc<Revision>,
     shared: Arc<Shared>,
+    tls: Option<Arc<ListenerTls>>,
     workers: Option<Workers>,
     reader: Reader,
     _tasks: JoinSet<()>,
@@ -129,7 +134,10 @@ impl Gateway {
         let terms = Arc::new(Mutex::new(principal(&clock, bounds)));
         tasks.spawn(answer(lookups, key.clone(), terms.clone()));
 
-        let listeners = proxy::bind(&snapshot.process.listen, 1).unwrap();
+        let listener = &snapshot.process.listen[0];
+        let load = |settings: &TlsSettings| ListenerTls::load(settings.clone(), &proxy::ALPN, Clock::system().now());
+        let serves = listener.tls.as_ref().map(|settings| Arc::new(load(settings).unwrap()));
+        let listeners = proxy::bind(&[ListenerOptions { address: listener.address, tls: serves.clone() }], 1).unwrap();
         let address = listeners.addresses()[0];
         let metrics = telemetry::Metrics::new();
         let shared = Arc::new(Shared {
@@ -146,7 +154,12 @@ impl Gateway {
         });
         let lane = WorkerResources { directory, spool: writers.remove(0) };
         let workers = Some(proxy::start(&shared, listeners, vec![lane]).unwrap());
-        Self { address, key, terms, revision, shared, workers, reader, _tasks: tasks, data }
+        Self { address, key, terms, revision, shared, tls: serves, workers, reader, _tasks: tasks, data }
+    }
+
+    /// Returns the TLS of the listener.
+    pub(crate) fn tls(&self) -> &ListenerTls {
+        self.tls.as_deref().unwrap()
     }
 
     /// Returns the clock, which the test moves.
@@ -277,7 +290,8 @@ fn principal(clock: &Clock, bounds: KeyBounds) -> Arc<Principal> {
 fn snapshot(data: &Path, yaml: &str) -> Snapshot {
     let file = data.join("tollgate.yaml");
     std::fs::write(&file, yaml).unwrap();
-    let flags = Flags { listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))), ..Flags::default() };
+    let listen = (!yaml.contains("listen:")).then(|| SocketAddr::from(([127, 0, 0, 1], 0)));
+    let flags = Flags { listen, ..Flags::default() };
     let environment = &config::Environment::default();
     config::load(Sources { file: Some(&file), environment, flags }).unwrap().snapshot
 }

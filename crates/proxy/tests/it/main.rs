@@ -25,6 +25,8 @@ mod http1;
 #[cfg(test)]
 mod http2;
 #[cfg(test)]
+mod listener_tls;
+#[cfg(test)]
 mod neighbours;
 #[cfg(test)]
 mod raw;

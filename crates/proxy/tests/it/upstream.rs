@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base64ct::{Base64, Encoding as _};
 use bytes::Bytes;
 use futures_util::stream;
 use http::{Request, Response, header};
@@ -72,6 +73,10 @@ impl Authority {
         Self { certificate, issuer: Issuer::new(params, key) }
     }
 
+    pub(crate) fn certificate(&self) -> CertificateDer<'static> {
+        self.certificate.clone()
+    }
+
     /// Returns the TLS configuration of the gateway, but with this authority as the only trusted one.
     pub(crate) fn trusted(&self) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
@@ -80,6 +85,16 @@ impl Authority {
         let verifier = WebPkiServerVerifier::builder(Arc::new(roots)).build().unwrap();
         config.dangerous().set_certificate_verifier(verifier);
         Arc::new(config)
+    }
+
+    /// Returns a certificate for `names` and its key, in PEM. It is valid until the end of `until`.
+    pub(crate) fn certify(&self, names: &[&str], until: i32) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.not_after = rcgen::date_time_ymd(until + 1, 1, 1);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        (pem("CERTIFICATE", certificate.der()), pem("PRIVATE KEY", &key.serialize_der()))
     }
 
     /// A server with a certificate for `name` (a host or an address), good now; it speaks HTTP/1.1 and HTTP/2.
@@ -111,6 +126,11 @@ impl Authority {
         config.alpn_protocols = vec![HTTP2.as_bytes().to_vec(), HTTP1.as_bytes().to_vec()];
         config
     }
+}
+
+/// Returns the text of a file in PEM (RFC 7468).
+fn pem(label: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", Base64::encode_string(der))
 }
 
 impl Upstream {

@@ -25,7 +25,7 @@ const BLOCKING_THREADS_MAX: usize = 16;
 
 /// Serves until a signal arrives, then drains.
 pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
-    let mut loaded = load(&args.place, &args.overrides.flags())?;
+    let mut loaded = load(&args.place, &args.overrides.flags())?.for_server()?;
     loaded.notes.extend(unread_file(&args.place, Path::new(".")));
     if args.role != Role::All && loaded.snapshot.process.store.url.is_none() {
         return Err(StartFault::RoleNeedsPostgres.into());

@@ -113,17 +113,23 @@ impl MeteredSpool {
     }
 }
 
-/// Refuses the combination of demo users (existing or `wished`), a real provider credential and a public listener.
+/// Refuses demo users (existing or `wished`) in production, and together with a real provider credential and a public
+/// listener.
 async fn refuse_exposed_demo_keys(store: &Store, snapshot: &Snapshot, wished: bool) -> anyhow::Result<()> {
-    let mut listeners = snapshot.process.listen.iter().chain([&snapshot.process.control.listen]);
+    let proxy = snapshot.process.listen.iter().map(|listener| listener.address);
+    let mut listeners = proxy.chain([snapshot.process.control.listen]);
     let public = listeners.find(|address| !address.ip().to_canonical().is_loopback());
-    if let Some(&listener) = public
-        && snapshot.traffic.costs_money()
-        && (wished || store.has_demo_users().await.map_err(|error| failure::of_store(&snapshot.process, error))?)
-    {
-        return Err(StartFault::DemoKeysExposed { listener }.into());
+    let (public, is_production) = (public.filter(|_| snapshot.traffic.costs_money()), snapshot.process.production);
+    if public.is_none() && !is_production {
+        return Ok(());
     }
-    Ok(())
+    let has_demo =
+        wished || store.has_demo_users().await.map_err(|error| failure::of_store(&snapshot.process, error))?;
+    match public {
+        _ if !has_demo => Ok(()),
+        Some(listener) => Err(StartFault::DemoKeysExposed { listener }.into()),
+        None => Err(StartFault::DemoKeysInProduction.into()),
+    }
 }
 
 /// Checks that the plan for new accounts exists, if registration is enabled.

@@ -14,8 +14,11 @@ use store::Node;
 use telemetry::metrics::{JobLabels, JobRunLabels};
 use telemetry::{LiveState, Metrics, metrics};
 
+use super::certificates;
+
 /// Every job. A server without a proxy, on SQLite or without Redis does not start all of them.
-pub(crate) const ALL: [JobSpec; 10] = [
+pub(crate) const ALL: [JobSpec; 11] = [
+    certificates::SPEC,
     heartbeat::SPEC,
     ingest::SPEC,
     last_use::SPEC,

@@ -30,10 +30,12 @@ use store::{Node, Store};
 use telemetry::logs::DroppedLines;
 use telemetry::metrics::{MeasureAmounts, ModelLabels};
 use telemetry::{LiveState, Metrics, metrics};
+use tls::ListenerTls;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::certificates::{self, CertificateReload};
 use super::durable_state::InterruptedTotals;
 use super::jobs::{self as specs, MeterSweep, Readiness};
 use crate::cli::Role;
@@ -45,6 +47,12 @@ const LOOKUPS_MAX: usize = 1024;
 const STOP_WITHIN: Duration = Duration::from_secs(6);
 /// Maximum time for which the last run of ingest is awaited.
 const INGEST_STOP_WITHIN: Duration = Duration::from_secs(60);
+
+/// The listener of the control API.
+pub(crate) struct ControlListener {
+    pub(crate) listener: TcpListener,
+    pub(crate) tls: Option<Arc<ListenerTls>>,
+}
 
 /// The values from which many parts are built.
 pub(crate) struct ServerContext {
@@ -273,11 +281,22 @@ impl Services {
         self.jobs.add(ledger::retention::SPEC, move || retention.clone());
     }
 
+    /// Starts the reload of certificates, if a listener has TLS.
+    pub(crate) fn certificates(&mut self, base: &ServerContext, listeners: Vec<Arc<ListenerTls>>) {
+        if listeners.is_empty() {
+            return;
+        }
+        let reload =
+            CertificateReload { listeners: listeners.into(), metrics: base.metrics.clone(), clock: base.clock.clone() };
+        reload.show();
+        self.jobs.add(certificates::SPEC, move || reload.clone());
+    }
+
     /// Starts the control API.
     pub(crate) fn control(
         &mut self,
         base: &ServerContext,
-        listener: TcpListener,
+        listener: ControlListener,
         keys: Directory,
     ) -> anyhow::Result<()> {
         // All nodes of a store have the same prefix, and no other brand uses it as the issuer.
@@ -298,10 +317,11 @@ impl Services {
             vault: base.keys.vault.clone(),
             signer: base.signing.as_ref().map(|secret| Signer::new(secret, &issuer)).transpose()?,
             limits: control::Limits::default(),
+            tls: listener.tls,
         };
         let stopped = self.stopped();
         self.tasks.spawn(async move {
-            if let Err(error) = control::serve(listener, state, stopped).await {
+            if let Err(error) = control::serve(listener.listener, state, stopped).await {
                 tracing::error!(%error, "the control API could not start; restart this process");
             }
         });

@@ -254,7 +254,7 @@ error[not_yet]: a second entry of `models[0].targets` is not supported by this v
 fn what_comes_later_is_not_yet() {
     let upstream = "upstreams: [{name: u, backends: [{url: http://h}]}]\n";
     for (source, line, column) in [
-        ("listen: [{address: '1.1.1.1:1', tls: {cert: c, key: k}}]".to_owned(), 1, 33),
+        ("listen: [{address: '127.0.0.1:1', proxy_protocol: true}]".to_owned(), 1, 35),
         ("providers: [{name: g, kind: vertex}]".to_owned(), 1, 29),
         ("upstreams: [{name: u, strategy: ewma, backends: [{url: http://h}]}]".to_owned(), 1, 33),
         (format!("{upstream}routes: [{{path: '/users/{{id}}', upstreams: u}}]"), 2, 17),

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::super::form::Form;
 use super::super::{SectionInput, json};
-use super::Field;
+use super::{Either, Field};
 use crate::error::At;
 use crate::input::{Input, Source};
 use crate::section::Section;
@@ -108,6 +108,68 @@ impl<S: SectionInput> Field for Sections<S> {
         input.list.iter().for_each(|entry| entry.show(listing));
         if input.list.is_empty() {
             listing.put(key, Value::Empty([]), &Source::Default);
+        }
+    }
+}
+
+/// A list, not empty, of single values and of mappings.
+pub(crate) struct SinglesOrSections<F, S> {
+    form: F,
+    /// A description of a list that is not empty.
+    expected: &'static str,
+    section: PhantomData<fn() -> S>,
+}
+
+pub(crate) const fn entries<F: Form, S: SectionInput>(form: F, expected: &'static str) -> SinglesOrSections<F, S> {
+    SinglesOrSections { form, expected, section: PhantomData }
+}
+
+impl<F: Form, S: SectionInput> Describe for SinglesOrSections<F, S> {
+    fn shape(&self) -> Shape {
+        Shape::Sections(S::SPEC)
+    }
+
+    fn cell(&self) -> String {
+        "list".to_owned()
+    }
+
+    fn default_cell(&self) -> String {
+        String::new()
+    }
+
+    fn schema(&self) -> Json {
+        let item = json::any_of(vec![json::reference_or(self.form.schema()), json::section(S::SPEC)]);
+        json!({"type": "array", "items": item, "minItems": 1})
+    }
+}
+
+impl<F: Form, S: SectionInput> Field for SinglesOrSections<F, S> {
+    type Input = Vec<Either<F::Value, S>>;
+
+    fn read(&self, section: &Section<'_>, key: &str) -> Self::Input {
+        let reader = section.reader();
+        if let Some(Node { at, kind: Kind::List(items) }) = section.get(key)
+            && items.is_empty()
+        {
+            reader.bad(*at, &section.name(key), self.expected);
+        }
+        let read = section.list(key).map(|(node, name)| match node.kind {
+            Kind::Scalar(_) => self.form.read_node(reader, node, &name).map(Either::Single),
+            Kind::Null | Kind::Map(_) | Kind::List(_) => {
+                reader.section(node, name, S::SPEC).map(|section| Either::Nested(S::read(&section)))
+            }
+        });
+        read.flatten().collect()
+    }
+
+    fn show(&self, input: &Self::Input, key: &str, listing: &mut Listing<'_>) {
+        for (nth, entry) in input.iter().enumerate() {
+            match entry {
+                Either::Single(single) => {
+                    listing.put(&format!("{key}[{nth}]"), self.form.shown(&single.value), &single.source);
+                }
+                Either::Nested(section) => section.show(listing),
+            }
         }
     }
 }

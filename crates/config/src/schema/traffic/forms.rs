@@ -7,9 +7,8 @@ use ai::ProviderKind;
 use ipnet::IpNet;
 use serde_json::{Value as Json, json};
 
-use super::super::form::{Except, Refusal, Scalar, SizeForm, TextForm, Whole, Words};
+use super::super::form::{Except, Refusal, Scalar, SizeForm, TextForm, Whole, Words, accept, bad};
 use super::super::json;
-use super::super::process::{accept, bad};
 use crate::resolve::MOCK;
 use crate::settings::Value;
 use crate::snapshot::{

@@ -5,8 +5,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value as Json, json};
 
 use super::super::field::{Either, Map, Values, default, list, maybe_nested, nested, optional, required, single_or};
-use super::super::form::{ListLater, Scalar, TextForm, Whole, Words};
-use super::super::process::{accept, bad};
+use super::super::form::{ListLater, Scalar, TextForm, Whole, Words, accept, bad};
 use super::super::section;
 use super::forms::{ANY_NAME, AUTH, EVENTS, HEADER, HOST, METHOD, NAME, PATH};
 use crate::input::Input;

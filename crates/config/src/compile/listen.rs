@@ -1,0 +1,184 @@
+//! Compiles listeners: their addresses, their TLS, and whether other machines may reach them without it.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use access::{Clock, Timestamp};
+use tls::{CertificateError, CertificateFiles, ClientCertificates, FileRole};
+
+use crate::error::{At, Code, Problem};
+use crate::flags::Flags;
+use crate::input::{Input, Source};
+use crate::note::Note;
+use crate::schema::field::Either;
+use crate::schema::listen::{CertificateInput, ClientCertificatesInput, TlsInput};
+use crate::schema::process::ProcessInput;
+use crate::section::{Location, Reader};
+use crate::snapshot::{Listener, MinVersion, TlsSettings};
+
+/// The listeners of the proxy, and the TLS of control.
+pub(super) struct CompiledListeners {
+    pub(super) proxy: Vec<Listener>,
+    pub(super) control_tls: Option<TlsSettings>,
+}
+
+/// An address as it is configured.
+struct Address<'a> {
+    input: &'a Input<SocketAddr>,
+    tls: Option<&'a TlsInput>,
+}
+
+/// Returns all listeners. All addresses must differ.
+pub(super) fn listeners(
+    reader: &Reader<'_>,
+    process: &ProcessInput,
+    flags: &Flags,
+    notes: &mut Vec<Note>,
+) -> CompiledListeners {
+    let files = FileChecks { reader, now: Clock::system().now() };
+    let control = &process.control.listen;
+    let addresses: Vec<Address<'_>> = match &process.listen {
+        Some(Either::Single(input)) => vec![Address { input, tls: None }],
+        Some(Either::Nested(listeners)) => listeners.iter().filter_map(address).collect(),
+        None => Vec::new(),
+    };
+    match flags.listen {
+        Some(listen) if listen == control.value && listen.port() != 0 => {
+            let message = format!("the proxy and control both listen on {listen}");
+            reader.report(Problem::new(Code::Duplicate, None, message));
+        }
+        Some(_) => {}
+        None => report_duplicates(reader, &addresses, control),
+    }
+    let mut exposure = Exposure { reader, process, notes };
+    for Address { input, tls } in &addresses {
+        exposure.check(input, tls.is_some());
+    }
+    exposure.check(control, process.control.tls.is_some());
+    let listener = |address: &Address<'_>| Listener {
+        address: address.input.value,
+        tls: address.tls.and_then(|tls| files.tls(tls)),
+    };
+    let control_tls = process.control.tls.as_ref().and_then(|input| files.control(input));
+    CompiledListeners { proxy: addresses.iter().map(listener).collect(), control_tls }
+}
+
+fn address(entry: &Either<SocketAddr, crate::schema::listen::ListenerInput>) -> Option<Address<'_>> {
+    match entry {
+        Either::Single(input) => Some(Address { input, tls: None }),
+        Either::Nested(listener) => Some(Address { input: listener.address.as_ref()?, tls: listener.tls.as_ref() }),
+    }
+}
+
+fn report_duplicates(reader: &Reader<'_>, addresses: &[Address<'_>], control: &Input<SocketAddr>) {
+    let mut taken = HashSet::new();
+    // The default address is not compared: a control process alone does not listen on it.
+    let configured = addresses.iter().map(|address| address.input).filter(|input| input.source != Source::Default);
+    for Input { value: address, .. } in configured {
+        if address.port() != 0 && (*address == control.value || !taken.insert(*address)) {
+            let at = addresses.iter().rfind(|other| other.input.value == *address).and_then(|other| other.input.at());
+            let message = format!("two listeners have the address {address}");
+            let problem = Problem::new(Code::Duplicate, at.or(control.at()), message);
+            reader.report(problem.expected("another address or port"));
+        }
+    }
+}
+
+/// Finds listeners without TLS that other machines can reach.
+struct Exposure<'a> {
+    reader: &'a Reader<'a>,
+    process: &'a ProcessInput,
+    notes: &'a mut Vec<Note>,
+}
+
+impl Exposure<'_> {
+    fn check(&mut self, input: &Input<SocketAddr>, is_tls: bool) {
+        if is_tls || input.value.ip().to_canonical().is_loopback() || self.process.plaintext.value {
+            return;
+        }
+        if !self.process.production.value {
+            self.notes.push(Note::PublicPlaintext { listener: input.value });
+            return;
+        }
+        let message = format!("`production: true` refuses the listener {}, which has no TLS", input.value);
+        let problem = Problem::new(Code::BadValue, input.at(), message);
+        self.reader.report(problem.expected("`tls`, a loopback address, or `plaintext: true` behind a proxy with TLS"));
+    }
+}
+
+/// Reads the files of certificates, so that a startup reports all that cannot be used.
+struct FileChecks<'a> {
+    reader: &'a Reader<'a>,
+    now: Timestamp,
+}
+
+/// The keys that name the files of a certificate.
+struct Pair<'a> {
+    location: &'a Location,
+    cert: Option<&'a Input<PathBuf>>,
+    key: Option<&'a Input<PathBuf>>,
+}
+
+impl FileChecks<'_> {
+    fn tls(&self, input: &TlsInput) -> Option<TlsSettings> {
+        let location = &input.location;
+        let (has_pair, has_list) = (location.has("cert") || location.has("key"), location.has("certificates"));
+        if has_pair && has_list {
+            let message = format!("`{}` has both `certificates` and `cert` or `key`", location.path);
+            self.reader.report(Problem::new(Code::BadValue, location.at, message).expected("one of them"));
+            return None;
+        }
+        let certificates: Vec<CertificateFiles> = if has_list {
+            input.certificates.list.iter().filter_map(|entry| self.certificate(&Pair::of(entry))).collect()
+        } else {
+            let pair = Pair { location, cert: input.cert.as_ref(), key: input.key.as_ref() };
+            match (location.has("cert"), location.has("key")) {
+                (false, false) => location.missing(self.reader, &["cert", "certificates"]),
+                (true, false) => location.missing(self.reader, &["key"]),
+                (false, true) => location.missing(self.reader, &["cert"]),
+                (true, true) => {}
+            }
+            self.certificate(&pair).into_iter().collect()
+        };
+        let client = input.client.as_ref().and_then(|client| self.client(client));
+        (!certificates.is_empty()).then(|| TlsSettings { certificates, min_version: input.min_version.value, client })
+    }
+
+    fn control(&self, input: &CertificateInput) -> Option<TlsSettings> {
+        let certificates = vec![self.certificate(&Pair::of(input))?];
+        Some(TlsSettings { certificates, min_version: MinVersion::Tls12, client: None })
+    }
+
+    fn certificate(&self, pair: &Pair<'_>) -> Option<CertificateFiles> {
+        let (cert, key) = (pair.cert?, pair.key?);
+        let files = CertificateFiles { certificate: cert.value.clone(), key: key.value.clone() };
+        if let Err(error) = files.load(self.now) {
+            let (at, name) = match error.role() {
+                Some(FileRole::Key) => (key.at(), "key"),
+                Some(FileRole::Certificate | FileRole::ClientAuthorities) | None => (cert.at(), "cert"),
+            };
+            self.report(at, &pair.location.name(name), &error);
+        }
+        Some(files)
+    }
+
+    fn client(&self, input: &ClientCertificatesInput) -> Option<ClientCertificates> {
+        let ca = input.ca.as_ref()?;
+        let client = ClientCertificates { ca: ca.value.clone(), mode: input.mode.as_ref()?.value };
+        if let Err(error) = client.check() {
+            self.report(ca.at(), &input.location.name("ca"), &error);
+        }
+        Some(client)
+    }
+
+    fn report(&self, at: Option<At>, name: &str, error: &CertificateError) {
+        self.reader.report(Problem::new(Code::File, at, format!("`{name}`: {error}")).of_startup());
+    }
+}
+
+impl<'a> Pair<'a> {
+    fn of(input: &'a CertificateInput) -> Self {
+        Self { location: &input.location, cert: input.cert.as_ref(), key: input.key.as_ref() }
+    }
+}

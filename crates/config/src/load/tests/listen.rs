@@ -1,0 +1,96 @@
+//! Listeners: their forms, their TLS, and what other machines may reach.
+
+use super::*;
+use crate::snapshot::{ClientMode, Listener, MinVersion};
+
+/// Returns the addresses that the file configures.
+fn addresses(source: &str) -> Vec<String> {
+    snapshot(source).process.listen.iter().map(|listener| listener.address.to_string()).collect()
+}
+
+/// The message and the position of each problem of a server that would start with this file.
+fn problems(source: &str) -> Vec<(String, u32, u32)> {
+    let error = read_text(source).and_then(LoadedConfig::for_server).map(|_| ()).unwrap_err();
+    let problem = |problem: &Problem| {
+        let place = problem.place.unwrap();
+        (problem.message.clone(), place.line, place.column)
+    };
+    error.problems.iter().map(problem).collect()
+}
+
+#[test]
+fn a_list_may_have_addresses_and_mappings() {
+    assert_eq!(addresses("listen: '[::1]:1'"), ["[::1]:1"]);
+    assert_eq!(addresses("listen: ['127.0.0.1:1', {address: '127.0.0.1:2'}]"), ["127.0.0.1:1", "127.0.0.1:2"]);
+}
+
+#[test]
+fn tls_has_one_certificate_or_several() {
+    let one = "listen: [{address: '127.0.0.1:1', tls: {cert: a.pem, key: a.key, min_version: 1.3}}]";
+    let [Listener { tls: Some(tls), .. }] = &snapshot(one).process.listen[..] else { panic!("one listener") };
+    assert_eq!((tls.certificates.len(), tls.min_version), (1, MinVersion::Tls13));
+    assert_eq!(tls.certificates[0].key, PathBuf::from("a.key"));
+    let two = "listen: [{address: '127.0.0.1:1', tls: {certificates: [{cert: a, key: b}, {cert: c, key: d}], client: {ca: e, mode: optional}}}]";
+    let [Listener { tls: Some(tls), .. }] = &snapshot(two).process.listen[..] else { panic!("one listener") };
+    assert_eq!((tls.certificates.len(), tls.min_version), (2, MinVersion::Tls12));
+    assert_eq!(tls.client.as_ref().unwrap().mode, ClientMode::Optional);
+    assert!(snapshot("control: {tls: {cert: a, key: b}}").process.control.tls.is_some());
+    for source in [
+        "listen: [{address: '127.0.0.1:1', tls: {}}]",
+        "listen: [{address: '127.0.0.1:1', tls: {cert: a}}]",
+        "listen: [{address: '127.0.0.1:1', tls: {key: a}}]",
+        "listen: [{address: '127.0.0.1:1', tls: {certificates: []}}]",
+        "listen: [{address: '127.0.0.1:1', tls: {certificates: [{cert: a}]}}]",
+        "listen: [{address: '127.0.0.1:1', tls: {cert: a, key: b, certificates: [{cert: a, key: b}]}}]",
+        "listen: [{address: '127.0.0.1:1', tls: {cert: a, key: b, min_version: '1.1'}}]",
+        "listen: [{address: '127.0.0.1:1', tls: {cert: a, key: b, client: {ca: c}}}]",
+        "listen: [{address: '127.0.0.1:1', tls: {cert: a, key: b, client: {ca: c, mode: x}}}]",
+        "control: {tls: {cert: a}}",
+    ] {
+        assert!(read_text(source).is_err(), "{source}");
+    }
+}
+
+#[test]
+fn every_certificate_that_a_server_cannot_use_is_reported_at_its_key() {
+    let source = "listen:\n- address: 127.0.0.1:1\n  tls: {cert: /none/a.pem, key: /none/a.key}\n\
+                  - address: 127.0.0.1:2\n  tls:\n    certificates:\n    - {cert: /none/b.pem, key: /none/b.key}\n\
+                  control:\n  tls: {cert: /none/c.pem, key: /none/c.key}\n";
+    let missing =
+        |name: &str, file: &str| format!("`{name}`: {file} cannot be read: No such file or directory (os error 2)");
+    assert_eq!(
+        problems(source),
+        [
+            (missing("listen[0].tls.cert", "/none/a.pem"), 3, 15),
+            (missing("listen[1].tls.certificates[0].cert", "/none/b.pem"), 7, 14),
+            (missing("control.tls.cert", "/none/c.pem"), 9, 15),
+        ]
+    );
+    assert!(read_text(source).is_ok(), "other commands do not need certificates");
+}
+
+#[test]
+fn production_refuses_public_listeners_without_tls() {
+    let message = |address: &str| format!("`production: true` refuses the listener {address}, which has no TLS");
+    let source = "production: true\nlisten: ['127.0.0.1:1', '0.0.0.0:2']\ncontrol: {listen: '[::]:3'}\n";
+    assert_eq!(problems(source), [(message("0.0.0.0:2"), 2, 25), (message("[::]:3"), 3, 19)]);
+    for good in [
+        "production: true\nlisten: '127.0.0.1:1'\n",
+        "production: true\nplaintext: true\nlisten: '0.0.0.0:2'\n",
+        "production: true\nlisten: [{address: '0.0.0.0:2', tls: {cert: a, key: b}}]\n",
+    ] {
+        assert!(read_text(good).is_ok(), "{good}");
+    }
+}
+
+#[test]
+fn public_listener_without_tls_is_noted_at_startup() {
+    let notes = |source: &str| {
+        let notes = read_text(source).unwrap().notes;
+        notes.into_iter().filter(|note| matches!(note, Note::PublicPlaintext { .. })).count()
+    };
+    assert_eq!(notes("listen: '0.0.0.0:2'\ncontrol: {listen: '0.0.0.0:3'}\n"), 2);
+    assert_eq!(notes("listen: '0.0.0.0:2'\nplaintext: true\n"), 0);
+    assert_eq!(notes("listen: [{address: '0.0.0.0:2', tls: {cert: a, key: b}}]\n"), 0);
+    assert_eq!(notes("listen: '127.0.0.1:2'\n"), 0);
+}

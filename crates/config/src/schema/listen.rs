@@ -1,0 +1,76 @@
+//! The keys of listeners: their addresses and their TLS.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::field::{Entries, default, maybe_nested, optional, required, sections};
+use super::form::{Scalar, TextForm, Words, accept, bad};
+use super::section;
+use crate::input::Input;
+use crate::settings::Value;
+use crate::snapshot::{ClientMode, MinVersion};
+use crate::spec::Rule;
+
+section! {
+    ListenerInput {
+        /// IP address and port.
+        address: Option<Input<SocketAddr>> = required(ADDRESS);
+        /// The [certificates](deployment.md#tls) of a listener that serves HTTPS.
+        tls: Option<TlsInput> = maybe_nested::<TlsInput>();
+        later: proxy_protocol;
+    }
+}
+
+section! {
+    TlsInput {
+        /// The certificate, followed by its intermediate certificates, in PEM.
+        cert: Option<Input<PathBuf>> = optional(FILE, "");
+        /// Its private key, in PEM. Other users must not have access to the file.
+        key: Option<Input<PathBuf>> = optional(FILE, "");
+        /// Certificates in place of `cert` and `key`. The server name selects one; the first is the default.
+        certificates: Entries<CertificateInput> = sections::<CertificateInput>("").not_empty("at least one {cert, key}");
+        /// The lowest version of TLS.
+        min_version: Input<MinVersion> = default(MIN_VERSION, || MinVersion::Tls12);
+        /// The certificates of clients.
+        client: Option<ClientCertificatesInput> = maybe_nested::<ClientCertificatesInput>();
+        rules: Rule::ExactlyOne(&["cert", "certificates"]), Rule::Requires("cert", "key"), Rule::Requires("key", "cert");
+    }
+}
+
+section! {
+    /// One entry of `listen[].tls.certificates`, and `control.tls`.
+    CertificateInput {
+        /// The same as `listen[].tls.cert`.
+        cert: Option<Input<PathBuf>> = required(FILE);
+        /// The same as `listen[].tls.key`.
+        key: Option<Input<PathBuf>> = required(FILE);
+    }
+}
+
+section! {
+    ClientCertificatesInput {
+        /// The certificates that sign those of clients, in PEM.
+        ca: Option<Input<PathBuf>> = required(FILE);
+        /// Whether clients without a certificate are refused.
+        mode: Option<Input<ClientMode>> = required(CLIENT_MODE);
+    }
+}
+
+pub(super) const ADDRESS: TextForm<SocketAddr> = TextForm {
+    parse: |text| text.parse().map_err(|_| bad("an IP address and a port: 127.0.0.1:8080 or \"[::1]:8080\"")),
+    shown: |address| Value::text(address),
+    cell: "IP address and port: `\"[::1]:8080\"`",
+    pattern: r"^([0-9.]+|\[[0-9A-Fa-f:.%]+\]):[0-9]{1,5}$",
+    scalar: Scalar::Text,
+};
+
+const MIN_VERSION: Words<MinVersion> = Words::new(&[("1.2", MinVersion::Tls12), ("1.3", MinVersion::Tls13)]);
+const CLIENT_MODE: Words<ClientMode> =
+    Words::new(&[("required", ClientMode::Required), ("optional", ClientMode::Optional)]);
+const FILE: TextForm<PathBuf> = TextForm {
+    parse: |path| accept(path, !path.is_empty() && !path.contains('\0'), "a file").map(PathBuf::from),
+    shown: |path| Value::text(path.display()),
+    cell: "file",
+    pattern: "^.",
+    scalar: Scalar::Any,
+};

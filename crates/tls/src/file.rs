@@ -1,0 +1,41 @@
+//! Reads files of certificates and keys.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use crate::error::{CertificateError, FileRole};
+
+/// Largest file of certificates, in bytes.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// Permissions of the group and of all others.
+const OTHERS: u32 = 0o077;
+/// Permission of the group to read.
+const GROUP_READS: u32 = 0o040;
+const NONBLOCK: i32 = 0o4000;
+
+/// Reads a whole file. The file of a private key must not be accessible by other users. Its group may read it only if
+/// root owns the file, as PostgreSQL has it: secrets that a container runtime mounts are such files.
+pub(crate) fn read(path: &Path, role: FileRole) -> Result<Vec<u8>, CertificateError> {
+    let unreadable = |reason: String| CertificateError::Unreadable { file: path.to_owned(), role, reason };
+    let failed = |error: io::Error| unreadable(error.to_string());
+    // Opening a pipe without a writer would block.
+    let file = fs::OpenOptions::new().read(true).custom_flags(NONBLOCK).open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    if !metadata.is_file() {
+        return Err(unreadable("it is not a regular file".to_owned()));
+    }
+    let mode = metadata.mode() & 0o777;
+    let allowed = if metadata.uid() == 0 { GROUP_READS } else { 0 };
+    if role == FileRole::Key && mode & OTHERS & !allowed != 0 {
+        return Err(CertificateError::Exposed { file: path.to_owned(), mode });
+    }
+    read_bounded(file).map_err(failed)?.ok_or_else(|| unreadable(format!("it is larger than {FILE_BYTES_MAX} bytes")))
+}
+
+fn read_bounded(file: File) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    Ok((u64::try_from(bytes.len()).unwrap_or(u64::MAX) <= FILE_BYTES_MAX).then_some(bytes))
+}

@@ -1,0 +1,23 @@
+//! TLS on the listeners of the proxy and of control: certificates from files, their choice by server name, and their
+//! reload.
+//!
+//! In reading order: [`certificate`] (one certificate with its key), [`settings`], [`listener`] (the TLS state of one
+//! listener, which a reload replaces), `server_names` (the choice of a certificate), [`handshake`] and [`stream`]. The
+//! configuration reports errors of certificates with the functions of this crate, so that a file that a reload would
+//! refuse is refused at startup.
+
+pub mod certificate;
+pub mod error;
+mod file;
+pub mod handshake;
+pub mod listener;
+mod server_names;
+pub mod settings;
+pub mod stream;
+
+pub use certificate::{Certificate, CertificateFiles};
+pub use error::{CertificateError, FileRole};
+pub use handshake::{HandshakeError, PLAIN_HTTP_RESPONSE, accept};
+pub use listener::{CertificateState, ListenerTls};
+pub use settings::{ClientCertificates, ClientMode, MinVersion, TlsSettings};
+pub use stream::ServerStream;

@@ -1,0 +1,53 @@
+//! The job that reads changed certificates, and their metrics.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::Clock;
+use jobs::{Job, JobError, JobSpec, NextRun};
+use telemetry::Metrics;
+use telemetry::metrics::CertificateLabels;
+use tls::{CertificateState, ListenerTls};
+
+/// Reads the files of certificates again, and uses those that have changed.
+pub(super) const SPEC: JobSpec = JobSpec { first_after: EVERY, ..JobSpec::every("certificates", EVERY) };
+
+const EVERY: Duration = Duration::from_secs(5);
+
+/// The job over all listeners with TLS.
+#[derive(Debug, Clone)]
+pub(super) struct CertificateReload {
+    pub(super) listeners: Arc<[Arc<ListenerTls>]>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) clock: Clock,
+}
+
+impl CertificateReload {
+    /// Sets the metrics of the certificates as they are in use.
+    pub(super) fn show(&self) {
+        self.listeners.iter().flat_map(|listener| listener.states()).for_each(|state| self.show_one(&state));
+    }
+
+    fn show_one(&self, state: &CertificateState) {
+        let labels = CertificateLabels { file: state.file.display().to_string().as_str().into() };
+        if let Some(expires_at) = state.expires_at {
+            self.metrics.tls.expiry.get_or_create(&labels).set(expires_at);
+        }
+        let failures = self.metrics.tls.reload_failures.get_or_create(&labels);
+        if state.has_failed {
+            failures.inc();
+        }
+    }
+}
+
+impl Job for CertificateReload {
+    async fn run(&mut self) -> Result<NextRun, JobError> {
+        let (listeners, now) = (self.listeners.clone(), self.clock.now());
+        // A file system may be slow.
+        let reload = move || listeners.iter().flat_map(|listener| listener.reload(now)).collect::<Vec<_>>();
+        for state in tokio::task::spawn_blocking(reload).await? {
+            self.show_one(&state);
+        }
+        Ok(NextRun::Period)
+    }
+}
