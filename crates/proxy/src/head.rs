@@ -82,7 +82,7 @@ impl Head {
     pub(crate) fn host(&self) -> &str {
         let host = match self.request().target() {
             Target::Absolute { authority, .. } => Some(authority),
-            _ => self.get(KnownName::Host),
+            Target::Origin { .. } | Target::Authority(_) | Target::Asterisk => self.get(KnownName::Host),
         };
         host.and_then(text).unwrap_or_default()
     }

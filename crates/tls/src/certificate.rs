@@ -64,12 +64,14 @@ impl CertificateFiles {
         let key = PrivateKeyDer::from_pem_slice(&bytes.key).map_err(|_| malformed(FileRole::Key, &self.key))?;
         let first = chain.first().ok_or_else(|| malformed(FileRole::Certificate, &self.certificate))?;
         let (names, expires_at) = self.describe(first, now)?;
-        let key = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
-            rustls::Error::InconsistentKeys(_) => {
+        let key = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| {
+            if matches!(error, rustls::Error::InconsistentKeys(_)) {
                 CertificateError::Mismatch { certificate: self.certificate.clone(), key: self.key.clone() }
+            } else if matches!(error, rustls::Error::InvalidCertificate(_)) {
+                malformed(FileRole::Certificate, &self.certificate)
+            } else {
+                malformed(FileRole::Key, &self.key)
             }
-            rustls::Error::InvalidCertificate(_) => malformed(FileRole::Certificate, &self.certificate),
-            _ => malformed(FileRole::Key, &self.key),
         })?;
         Ok(Certificate { key: Arc::new(key), names, expires_at })
     }
@@ -88,9 +90,8 @@ impl CertificateFiles {
             return Err(CertificateError::NotYetValid { file: file(), at: day(begin) });
         }
         let names = parsed.subject_alternative_name().map_err(|_| malformed())?;
-        let names = names.iter().flat_map(|names| &names.value.general_names).filter_map(|name| match name {
-            GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
-            _ => None,
+        let names = names.iter().flat_map(|names| &names.value.general_names).filter_map(|name| {
+            if let GeneralName::DNSName(name) = name { Some(name.to_ascii_lowercase()) } else { None }
         });
         Ok((names.collect(), end.timestamp()))
     }

@@ -142,7 +142,7 @@ impl FileChecks<'_> {
             self.certificate(&pair).into_iter().collect()
         };
         let client = input.client.as_ref().and_then(|client| self.client(client));
-        (!certificates.is_empty()).then(|| TlsSettings { certificates, min_version: input.min_version.value, client })
+        (!certificates.is_empty()).then_some(TlsSettings { certificates, min_version: input.min_version.value, client })
     }
 
     fn control(&self, input: &CertificateInput) -> Option<TlsSettings> {

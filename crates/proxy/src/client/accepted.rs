@@ -7,8 +7,9 @@ use tls::{HandshakeError, PLAIN_HTTP_RESPONSE, ServerStream};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-/// The protocols that listeners with TLS offer, in order of preference.
-pub const ALPN: [&[u8]; 1] = [b"http/1.1"];
+/// The protocols that listeners with TLS offer, in order of preference. The connection finds out which one the client
+/// speaks, as without TLS.
+pub const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 /// A connection of a listener with its TLS, which has not begun.
 pub(crate) struct AcceptedStream {

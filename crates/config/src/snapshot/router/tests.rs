@@ -35,12 +35,12 @@ fn requested<'a>(method: &'a str, path: &'a str) -> Requested<'a> {
     Requested { method, host: "", path }
 }
 
-fn at(host: &str, route: Arc<Route>) -> Arc<Route> {
+fn at(host: &str, route: &Route) -> Arc<Route> {
     let host = match host.strip_prefix("*.") {
         Some(domain) => HostMatch::Below(domain.to_owned()),
         None => HostMatch::Exact(host.to_owned()),
     };
-    Arc::new(Route { host: Some(host), ..Route::clone(&route) })
+    Arc::new(Route { host: Some(host), ..route.clone() })
 }
 
 fn check(router: &Router, cases: &[(&str, &str, &str)]) {
@@ -136,9 +136,9 @@ fn a_host_comes_before_wildcards_and_these_before_all_hosts() {
     let router = Router::new(vec![
         route("any-users", exact("/users"), &[]),
         route("any", prefix(""), &[]),
-        at("*.example.com", route("below", prefix(""), &["GET"])),
-        at("*.eu.example.com", route("below-eu", prefix("/users"), &[])),
-        at("api.example.com", route("api", prefix("/users"), &["GET", "POST"])),
+        at("*.example.com", &route("below", prefix(""), &["GET"])),
+        at("*.eu.example.com", &route("below-eu", prefix("/users"), &[])),
+        at("api.example.com", &route("api", prefix("/users"), &["GET", "POST"])),
     ]);
     let endless = "a.".repeat(200);
     for (method, host, path, expected) in [
@@ -163,7 +163,7 @@ fn a_host_comes_before_wildcards_and_these_before_all_hosts() {
 
 #[test]
 fn a_route_with_a_host_precedes_endpoints() {
-    let router = Router::new(vec![at("own.example", route("own", prefix(""), &[]))]);
+    let router = Router::new(vec![at("own.example", &route("own", prefix(""), &[]))]);
     let find = |host| router.find(Requested { method: "POST", host, path: "/v1/messages" });
     assert!(find("own.example").precedes("/v1/messages"));
     assert!(matches!(find("other.example"), Match::None));
