@@ -87,8 +87,11 @@ async fn know_surely(
     hashes: &[KeyHash],
 ) -> Result<HashMap<KeyHash, LookupResult>, BacklogError> {
     for _ in 0..=READERS {
-        if let Ok(known) = know(store, decrypted_credentials, counting, hashes).await {
-            return Ok(known);
+        match know(store, decrypted_credentials, counting, hashes).await {
+            Err(BacklogError::Database(error @ DatabaseError::Unavailable(_))) => {
+                tracing::debug!(%error, "a look-up of keys is repeated");
+            }
+            known => return known,
         }
     }
     know(store, decrypted_credentials, counting, hashes).await

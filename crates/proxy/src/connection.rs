@@ -127,7 +127,7 @@ impl Connection {
         } else if let Ok(socket) = Rc::try_unwrap(self.socket) {
             let (stream, received) = socket.into_inner().into_parts();
             // It is boxed, so that a connection of HTTP/1.1 does not reserve memory for it.
-            Box::pin(http2::serve(self.at, stream, received)).await;
+            Box::pin(http2::serve(self.at, stream, received, self.closes.get())).await;
         }
     }
 

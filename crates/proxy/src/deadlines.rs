@@ -155,7 +155,8 @@ impl ConnectionDeadlines {
         if requests.iter().filter(|request| request.look(now, self.idle_max)).count() > 0 {
             self.give(DeadlineAction::Look);
         }
-        if self.write_blocked.get() && requests.iter().any(|request| request.is_over(now)) {
+        // A connection of HTTP/2 may serve further requests, so one late request does not end it.
+        if self.write_blocked.get() && !requests.is_empty() && requests.iter().all(|request| request.is_over(now)) {
             self.give(DeadlineAction::Cut);
         }
         drop(requests);

@@ -58,8 +58,8 @@ const RESET_STREAMS_FOR: Duration = Duration::from_secs(10);
 const GOAWAY_MAX: Duration = Duration::from_secs(1);
 
 /// Serves a connection on which the client speaks HTTP/2, to its end. `received` are the bytes that were already read from
-/// `stream`, beginning with the connection preface.
-pub(crate) async fn serve<S>(at: Rc<ConnectionContext>, stream: S, received: BytesMut)
+/// `stream`, beginning with the connection preface. If `closes` is true, the connection accepts no further streams.
+pub(crate) async fn serve<S>(at: Rc<ConnectionContext>, stream: S, received: BytesMut, mut closes: bool)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -69,7 +69,6 @@ where
     let state = socket.state();
     let mut handshake = pin!(builder(head_bytes_max).handshake::<_, Bytes>(socket));
     let deadlines = at.deadlines.clone();
-    let mut closes = false;
     let opened = poll_fn(|cx| {
         while let Some(action) = deadlines.take_order(cx.waker()) {
             match action {
@@ -147,11 +146,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ServerConnection<S> {
             tracing::debug!(peer = %self.at.peer.address, "a client sent too many HTTP/2 control frames or resets");
             return self.end(cx, Reason::ENHANCE_YOUR_CALM);
         }
-        // Frames that the streams pass to h2 wake this task, which then writes them.
+        // Frames that the streams pass to h2 wake this task, which then writes them. h2 has streams until it has written
+        // the end of their responses.
         while let Poll::Ready(Some(())) = self.streams.poll_next_unpin(cx) {}
         if let Some(closing) = &mut self.closing
             && closing.as_mut().poll(cx).is_ready()
             && self.streams.is_empty()
+            && !self.h2.has_streams()
         {
             return self.end(cx, Reason::NO_ERROR);
         }

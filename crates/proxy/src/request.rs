@@ -71,8 +71,9 @@ impl RequestContext {
     /// Returns the scheme of the URL that the client requested, for upstreams: that of the connection, or the one that a
     /// trusted proxy reports.
     pub(crate) fn forwarded_scheme(&self, is_peer_trusted: bool) -> &'static [u8] {
-        let reported = is_peer_trusted.then(|| self.head.get(KnownName::XForwardedProto)).flatten();
-        match reported.map(<[u8]>::trim_ascii) {
+        // The trusted proxy wrote the last value; the values before it are those that it received.
+        let reported = is_peer_trusted.then(|| self.head.fields().all(KnownName::XForwardedProto).last()).flatten();
+        match reported.and_then(|value| value.rsplit(|&octet| octet == b',').next()).map(<[u8]>::trim_ascii) {
             Some(scheme) if scheme.eq_ignore_ascii_case(b"https") => b"https",
             Some(scheme) if scheme.eq_ignore_ascii_case(b"http") => b"http",
             Some(_) | None => self.at.peer.scheme.as_bytes(),

@@ -127,7 +127,10 @@ impl FilesInUse {
             // A ticket would let a client resume whose certificate the new file no longer signs.
             match tickets() {
                 Ok(tickets) => self.tickets = tickets,
-                Err(error) => tracing::error!(%error, "the key of session tickets cannot be replaced"),
+                Err(error) => {
+                    tracing::error!(%error, "session tickets are off: their key cannot be replaced");
+                    self.tickets = Arc::new(NoTickets);
+                }
             }
             tracing::info!(file = %client.ca.display(), "changed certificates that sign those of clients are in use");
             self.has_changed = true;
@@ -202,6 +205,28 @@ impl<T> fmt::Debug for InUse<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The content may be a private key.
         f.debug_struct("InUse").field("failure", &self.failure).finish_non_exhaustive()
+    }
+}
+
+/// Issues no session tickets, and accepts none.
+#[derive(Debug)]
+struct NoTickets;
+
+impl ProducesTickets for NoTickets {
+    fn enabled(&self) -> bool {
+        false
+    }
+
+    fn lifetime(&self) -> u32 {
+        0
+    }
+
+    fn encrypt(&self, _plain: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn decrypt(&self, _cipher: &[u8]) -> Option<Vec<u8>> {
+        None
     }
 }
 

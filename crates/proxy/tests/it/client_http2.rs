@@ -14,7 +14,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 use tokio::time::timeout;
 
-use self::stream_client::{StreamClient, request};
+pub(crate) use self::stream_client::StreamClient;
+use self::stream_client::request;
 use crate::gateway::Gateway;
 use crate::streams::{Plan, Server, StreamRequest};
 use crate::wire::{Client, PATIENCE, always, answer, before, echo, noted, upstream, yaml};

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::client_http2::StreamClient;
 use crate::gateway::Gateway;
 use crate::raw::Raw;
 use crate::upstream::Authority;
@@ -55,8 +56,13 @@ impl Certificates {
     }
 
     fn client(&self) -> TlsConnector {
+        self.client_of(&[])
+    }
+
+    /// Returns a client that offers these protocols.
+    fn client_of(&self, protocols: &[&[u8]]) -> TlsConnector {
         let mut config = ClientConfig::clone(&self.authority.trusted());
-        config.alpn_protocols.clear();
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         TlsConnector::from(Arc::new(config))
     }
 }
@@ -104,6 +110,29 @@ async fn get(stream: &mut TlsStream<TcpStream>, fields: &str) -> std::io::Result
     let mut received = Vec::new();
     timeout(PATIENCE, stream.read_to_end(&mut received)).await.expect("the connection ends")?;
     Ok(String::from_utf8(received).unwrap())
+}
+
+#[tokio::test]
+async fn alpn_selects_http2_if_the_client_offers_it() {
+    let certificates = Certificates::new();
+    let (gateway, _upstream) = start(&certificates.write("a", &["a.test"], 2100), "").await;
+    for (offered, selected) in [
+        (&[][..], None),
+        (&[&b"http/1.1"[..]], Some(&b"http/1.1"[..])),
+        (&[b"http/1.1", b"h2"], Some(b"h2")),
+        (&[b"h2"], Some(b"h2")),
+    ] {
+        let mut stream = connect(&gateway, &certificates.client_of(offered), "a.test").await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), selected, "{offered:?}");
+        let received = if selected == Some(b"h2") {
+            let answer = StreamClient::over(stream, &h2::client::Builder::new()).await.get("/a").await;
+            assert_eq!(answer.status, 200);
+            answer.body
+        } else {
+            get(&mut stream, "").await.unwrap()
+        };
+        assert!(received.to_ascii_lowercase().contains("\r\nx-forwarded-proto: https\r\n"), "{received}");
+    }
 }
 
 fn leaf(stream: &TlsStream<TcpStream>) -> Vec<u8> {

@@ -4,13 +4,14 @@ use bytes::Bytes;
 use h2::SendStream;
 use h2::client::{Builder, ResponseFuture, SendRequest};
 use http::{HeaderMap, Method, Request, StatusCode, Version, request};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::gateway::Gateway;
 use crate::wire::PATIENCE;
 
-pub(super) struct StreamClient {
+pub(crate) struct StreamClient {
     sender: SendRequest<Bytes>,
     /// The task that drives the connection.
     _driving: JoinSet<Result<(), h2::Error>>,
@@ -18,11 +19,11 @@ pub(super) struct StreamClient {
 
 /// A response that was read to its end.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
     pub(super) version: Version,
     pub(super) headers: HeaderMap,
-    pub(super) body: String,
+    pub(crate) body: String,
     pub(super) trailers: Option<HeaderMap>,
 }
 
@@ -39,6 +40,13 @@ impl StreamClient {
     pub(super) async fn with(gateway: &Gateway, builder: &Builder) -> Self {
         let stream = gateway.caller().connect().await;
         stream.set_nodelay(true).unwrap();
+        Self::over(stream, builder).await
+    }
+
+    pub(crate) async fn over<S>(stream: S, builder: &Builder) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let (sender, connection) = builder.handshake(stream).await.unwrap();
         let mut driving = JoinSet::new();
         driving.spawn(connection);
@@ -62,7 +70,7 @@ impl StreamClient {
         Self::read(answer).await
     }
 
-    pub(super) async fn get(&mut self, path: &str) -> Answer {
+    pub(crate) async fn get(&mut self, path: &str) -> Answer {
         self.call(request(Method::GET, path).body(()).unwrap(), "").await
     }
 
