@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(
             messages,
             [
-                "crates/proxy/Cargo.toml:5: `proxy` may not use `store`; it may use http1, config, ai, spool, meter, access (and \
+                "crates/proxy/Cargo.toml:5: `proxy` may not use `store`; it may use http1, config, ai, tls, spool, meter, access (and \
               telemetry): move the code, or pass the data in"
             ]
         );
