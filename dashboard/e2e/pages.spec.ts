@@ -77,7 +77,7 @@ const REFRESHED = [
   ["/dashboard/overview", "of $5.00"],
   ["/dashboard/usage", "Spend per day by model"],
   ["/dashboard/keys", "ci-runner"],
-  ["/dashboard/audit", "Command line"],
+  ["/dashboard/audit?action=user.create", "Command line"],
   ["/dashboard/models", "openai/gpt-5-mini"],
   ["/dashboard/providers", "openai has no credential"],
 ] as const;
