@@ -168,11 +168,13 @@ async fn writes(bytes: Vec<u8>, ends: bool) -> Raw {
     .await
 }
 
-/// Asserts what a client sees, and that what follows on its connection is its own.
-async fn check(gateway: &Gateway, name: &str, seen: ExpectedResponse) {
+/// Asserts what a client sees, and that what follows on its connection is its own. The client continues when `sent` is
+/// done: bytes that the upstream sends after its response, and after the next request, break the next response.
+async fn check(gateway: &Gateway, name: &str, seen: ExpectedResponse, sent: impl Future<Output = ()>) {
     let mut client = Client::sending(gateway, "GET /api/x HTTP/1.1\r\nhost: x\r\n\r\n").await;
     let received = client.response("GET").await;
     judge(&received, name, seen);
+    sent.await;
     if received.framing == Framing::Cut || received.closes() {
         assert_eq!(client.end().await.rest, "", "{name}");
     } else {
@@ -213,26 +215,34 @@ async fn hostile_responses_are_refused_or_read_in_one_way() {
     assert!(RESPONSES.len() > 60, "{}", RESPONSES.len());
     for (name, bytes, ends, seen) in RESPONSES {
         let raw = writes(bytes.to_vec(), *ends).await;
-        check(&before(&raw), name, *seen).await;
+        check(&before(&raw), name, *seen, std::future::ready(())).await;
     }
 }
 
 #[tokio::test]
 async fn hostile_responses_are_so_byte_by_byte() {
     for (name, bytes, ends, seen) in RESPONSES {
-        let raw = hostile(move |mut conn| async move {
-            let sent = conn.request().await?;
-            conn.note(&sent.summary());
-            for byte in *bytes {
-                if !conn.say([*byte]).await {
-                    break;
+        let (has_sent, mut sent) = tokio::sync::watch::channel(false);
+        let raw = hostile(move |mut conn| {
+            let has_sent = has_sent.clone();
+            async move {
+                let request = conn.request().await?;
+                conn.note(&request.summary());
+                for byte in *bytes {
+                    if !conn.say([*byte]).await {
+                        break;
+                    }
+                    tokio::task::yield_now().await;
                 }
-                tokio::task::yield_now().await;
+                has_sent.send_replace(true);
+                (!ends).then_some(conn)
             }
-            (!ends).then_some(conn)
         })
         .await;
-        check(&before(&raw), name, *seen).await;
+        let sent = async {
+            sent.wait_for(|is_sent| *is_sent).await.unwrap();
+        };
+        check(&before(&raw), name, *seen, sent).await;
     }
 }
 
