@@ -1,5 +1,5 @@
-//! Audit of usage: events and counts must equal the totals of days and hours, the charged amounts of budgets, and the spent amounts
-//! of leases.
+//! Audit of usage: events and counts must equal the totals of days and hours, the charged amounts of budgets, and the
+//! spent amounts of leases.
 //!
 //! The audit reads one snapshot, and ingest writes rows and totals in one transaction, so a running node causes no
 //! difference. The database adds up; this process only handles sums and a bounded number of differences. (The log of

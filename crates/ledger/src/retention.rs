@@ -1,9 +1,9 @@
-//! Retention: deletes old rows of usage in small batches, totals of hours included, and keeps the totals of days. `accounts` deletes old sessions and
-//! links.
+//! Retention: deletes old rows of usage in small batches, totals of hours included, and keeps the totals of days.
+//! `accounts` deletes old sessions and links.
 //!
 //! A row's age is that of its id (UUIDv7): the id of an event is its request's, and the id of an attempt, of a
-//! minute's counts or of an hour's totals is created when the row is written, which is later. The oldest rows are therefore the first of each
-//! table, and no further index is needed.
+//! minute's counts or of an hour's totals is created when the row is written, which is later. The oldest rows are
+//! therefore the first of each table, and no further index is needed.
 
 mod accounts;
 mod clock_guard;

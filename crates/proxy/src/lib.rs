@@ -4,8 +4,8 @@
 //! depends on neither store nor control: it looks up keys by message, and appends usage to the spool.
 //!
 //! The modules in the order in which a request passes them: `threads`, `listener`, `connection` (with `client`; the crate
-//! `http1` parses heads) or `http2`, `head`, and `handle`, which calls the phases: `admit`, `cors`, `route`, `authenticate` (with
-//! `identify` and `scope`), and an `action`. Each action limits the request (`budget`). The actions `forward` and
+//! `http1` parses heads) or `http2`, `head`, and `handle`, which calls the phases: `admit`, `cors`, `route`,
+//! `authenticate` (with `identify` and `scope`), and an `action`. Each action limits the request (`budget`). The actions `forward` and
 //! `inference` (with `bound` and `credential`) also write its head (`transform`) and send it (`forward`, with `upload` and
 //! `upstream`). Then `relay` forwards the response, and `settle` ends the request. A phase that returns `Err` (`phase`)
 //! responds at once.
@@ -39,6 +39,7 @@ mod date;
 mod deadlines;
 mod dialect;
 mod drain;
+mod failure_log;
 mod forward;
 mod handle;
 mod handles;

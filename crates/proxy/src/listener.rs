@@ -2,16 +2,12 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 use tls::ListenerTls;
-use tokio::time::Instant;
 
-/// Minimum time between two log messages about connections that cannot be accepted.
-const COMPLAINT_EVERY: Duration = Duration::from_secs(30);
 /// Maximum number of connections per listener that wait to be accepted.
 pub(crate) const BACKLOG: i32 = 4096;
 
@@ -46,28 +42,6 @@ pub struct BindError {
     pub address: SocketAddr,
     /// The error of the operating system.
     pub source: io::Error,
-}
-
-/// Counts failures to accept over all workers, for one log message per period. Without free file descriptors, each
-/// worker fails many times per second.
-#[derive(Debug, Default)]
-pub(crate) struct FailureLog(Mutex<AcceptFailures>);
-
-#[derive(Debug, Default)]
-struct AcceptFailures {
-    at: Option<Instant>,
-    failures: u64,
-}
-
-impl FailureLog {
-    /// Counts a failure at `now`. If the failure is to be logged, returns the number of failures since the last logged
-    /// one.
-    pub(crate) fn of(&self, now: Instant) -> Option<u64> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.failures += 1;
-        let is_due = state.at.is_none_or(|at| now.duration_since(at) >= COMPLAINT_EVERY);
-        is_due.then(|| std::mem::replace(&mut *state, AcceptFailures { at: Some(now), failures: 0 }).failures)
-    }
 }
 
 impl Listeners {
@@ -136,17 +110,6 @@ fn hint(source: &io::Error) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn failures_to_accept_are_told_once_a_period() {
-        let (accept_failures, start) = (FailureLog::default(), Instant::now());
-        assert_eq!(accept_failures.of(start), Some(1));
-        for _ in 0..600 {
-            assert_eq!(accept_failures.of(start + COMPLAINT_EVERY / 2), None);
-        }
-        assert_eq!(accept_failures.of(start + COMPLAINT_EVERY), Some(601));
-        assert_eq!(accept_failures.of(start + COMPLAINT_EVERY), None);
-    }
 
     #[test]
     fn a_taken_port_is_an_error_that_says_what_to_do() {

@@ -1,6 +1,7 @@
 //! Connections to upstreams. `destination` is a backend or a provider with its `pool`, which selects the connection of a
-//! request; a `group` chooses among the backends of an upstream, whose state (`backend`) all workers share; `connect` opens a new one, over a `socket` that counts bytes. `outgoing` is the head of a request, `response_head`
-//! that of a response; `http1` sends one request at a time, `pool::http2` many; `download` is the body of a response over
+//! request; a `group` chooses among the backends of an upstream, whose state (`backend`) all workers share. `connect`
+//! opens a new connection, over a `socket` that counts bytes. `outgoing` is the head of a request, `response_head` that of
+//! a response; `http1` sends one request at a time, `pool::http2` many; `download` is the body of a response over
 //! either.
 
 pub(crate) mod backend;

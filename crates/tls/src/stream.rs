@@ -32,15 +32,6 @@ impl ServerStream {
     pub const fn is_tls(&self) -> bool {
         matches!(self, Self::Tls(_))
     }
-
-    /// Returns the protocol that ALPN selected.
-    #[must_use]
-    pub fn protocol(&self) -> Option<&[u8]> {
-        match self {
-            Self::Plain(_) => None,
-            Self::Tls(stream) => stream.get_ref().1.alpn_protocol(),
-        }
-    }
 }
 
 impl AsyncRead for ServerStream {

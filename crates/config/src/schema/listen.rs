@@ -40,9 +40,9 @@ section! {
 section! {
     /// One entry of `listen[].tls.certificates`, and `control.tls`.
     CertificateInput {
-        /// The same as `listen[].tls.cert`.
+        /// The certificate, followed by its intermediate certificates, in PEM.
         cert: Option<Input<PathBuf>> = required(FILE);
-        /// The same as `listen[].tls.key`.
+        /// The private key of the certificate, in PEM. Other users must not have access to the file.
         key: Option<Input<PathBuf>> = required(FILE);
     }
 }
