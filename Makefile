@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run install dashboard pages screenshots test soak clients check quick bench fuzz coverage audit hooks fmt setup
+.PHONY: help run install release dashboard pages screenshots test soak clients check quick bench fuzz coverage audit hooks fmt setup
 
 # Flags for `tollgate serve` or the benchmark, as in: make run ARGS="--listen 127.0.0.1:9000"
 ARGS ?=
@@ -11,6 +11,8 @@ ARGS ?=
 SECONDS ?= 60
 # The folder in which `make install` installs the command.
 BIN ?= $(HOME)/.local/bin
+# Not empty: `make install` installs the binary of `make release`.
+OPTIMIZED ?=
 # CI sets --locked; developers may change dependencies.
 LOCKED ?=
 
@@ -21,7 +23,7 @@ TESTED := --workspace --exclude xtask
 # Modules of e2e whose results do not depend on the database: formats, parsers, upstreams, settings, official clients.
 # `make test` runs them on SQLite only; `make soak` also on PostgreSQL.
 SAME_ON_BOTH := $(addprefix --skip ,bodies:: brand:: bytes:: clients:: endpoints:: examples:: formats:: framing:: hostile:: \
-	install:: openapi:: plain:: prices:: refusals:: settings:: upstream::)
+	install:: openapi:: plain:: prices:: protocols:: refusals:: settings:: upstream::)
 
 # Tests of whole processes mostly wait, so more of them run than there are cores.
 MANY_AT_ONCE := env RUST_TEST_THREADS=$(shell expr $$(nproc) + 2)
@@ -42,13 +44,17 @@ run: ## install missing tools, build, and serve the demo on loopback
 	cargo build $(LOCKED) --package tollgate
 	@exec $(TARGET)/debug/tollgate serve --demo $(ARGS)
 
-install: ## build a release and install the `tollgate` command in ~/.local/bin, or in BIN
+install: ## build a release and install the `tollgate` command in ~/.local/bin, or in BIN (OPTIMIZED=1: that of make release)
 	@scripts/setup.sh build
 	@$(MAKE) --no-print-directory dashboard
-	cargo build --locked --release --package tollgate
-	install -D -m 755 $(TARGET)/release/tollgate "$(BIN)/tollgate"
+	$(if $(OPTIMIZED),scripts/release.sh,cargo build --locked --release --package tollgate)
+	install -D -m 755 $(TARGET)/$(if $(OPTIMIZED),optimized,release)/tollgate "$(BIN)/tollgate"
 	@echo "$(BIN)/tollgate is installed"
 	@case ":$$PATH:" in *":$(BIN):"*) ;; *) echo "$(BIN) is not in PATH: run  export PATH=\"$(BIN):\$$PATH\"" ;; esac
+
+release: ## build target/optimized/tollgate, optimized with a profile of the load of `make bench` (20 minutes)
+	@$(MAKE) --no-print-directory dashboard
+	@scripts/release.sh
 
 dashboard: ## build the dashboard, if its sources changed; the next cargo build embeds it
 	@scripts/dashboard.sh build
@@ -110,11 +116,9 @@ quick: ## check formatting, lints, house rules and documents of the settings (th
 	@scripts/step "house rules" cargo run --quiet $(LOCKED) --package xtask -- tidy
 	@scripts/step "documents of the settings" cargo run --quiet $(LOCKED) --package xtask -- config-docs --check
 
-bench: ## measure the cost of a request beside nginx and HAProxy (release build; half an hour; ARGS=--help)
-	@scripts/setup.sh build
-	@bench/setup.sh
-	cargo build $(LOCKED) --release --package tollgate
-	cargo run $(LOCKED) --release --package bench -- $(ARGS)
+bench: ## measure the cost of a request beside nginx and HAProxy (builds the optimized release; an hour; ARGS=--help)
+	@scripts/release.sh
+	cargo run $(LOCKED) --release --package bench -- $(ARGS) --profile-dir $(TARGET)/optimized
 
 fuzz: ## fuzz every parser, for SECONDS in total (docs/fuzzing.md)
 	@scripts/setup.sh build

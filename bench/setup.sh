@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Installs the programs that `make bench` needs besides Rust, from Debian, as root: nginx and HAProxy for comparison,
-# wrk for load, and valgrind for counts of instructions. Starts no service.
+# wrk and h2load for load, and valgrind for counts of instructions. Starts no service.
 set -euo pipefail
 
 missing=()
-for tool in nginx haproxy wrk valgrind; do
-    PATH="$PATH:/usr/sbin:/sbin:/usr/local/sbin" command -v "$tool" >/dev/null || missing+=("$tool")
+for tool in nginx haproxy wrk valgrind h2load; do
+    PATH="$PATH:/usr/sbin:/sbin:/usr/local/sbin" command -v "$tool" >/dev/null || missing+=("${tool/h2load/nghttp2-client}")
 done
 if [ "${#missing[@]}" -eq 0 ]; then
     exit 0

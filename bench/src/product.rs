@@ -10,6 +10,7 @@ use access::Secret;
 use anyhow::{Context, bail};
 use tokio::time::{Instant, sleep};
 
+use crate::certificate;
 use crate::group::{ProcessGroup, ProcessStart};
 use crate::loader::Loader;
 use crate::tools::free_address;
@@ -32,11 +33,16 @@ pub(crate) struct MockProcess {
 
 impl MockProcess {
     pub(crate) async fn start(program: &Path, dir: &Path) -> anyhow::Result<Self> {
+        Self::start_named(program, dir, "mock").await
+    }
+
+    /// Starts a further backend, whose log has this name.
+    pub(crate) async fn start_named(program: &Path, dir: &Path, name: &str) -> anyhow::Result<Self> {
         let address = free_address()?;
         let arguments = vec![String::from("mock"), String::from("--listen"), address.to_string()];
-        let start = ProcessStart { name: "mock", program, arguments, log: dir.join("mock.log") };
+        let start = ProcessStart { name, program, arguments, log: dir.join(format!("{name}.log")) };
         let group = ProcessGroup::start(&start)?;
-        Loader::connect_soon(address).await.context("cannot connect to the mock; see mock.log")?;
+        Loader::connect_soon(address).await.context("cannot connect to the mock; see its log")?;
         Ok(Self { address, _group: group })
     }
 }
@@ -69,13 +75,29 @@ pub(crate) struct ProductFiles<'a> {
 pub(crate) struct ServerSettings<'a> {
     pub(crate) log_level: &'static str,
     pub(crate) workers: u32,
+    pub(crate) variant: ServerVariant,
     /// A program with arguments that runs Tollgate; empty to start Tollgate itself.
     pub(crate) under: &'a [String],
 }
 
+/// A difference from the usual configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ServerVariant {
+    Usual,
+    /// This number of routes, of which at least [`ROUTES_MIN`].
+    Routes(u32),
+    /// The second backend of the upstream.
+    Backends(SocketAddr),
+    /// TLS, with the certificate of [`crate::certificate`].
+    Tls,
+}
+
+/// The routes of the usual configuration.
+const ROUTES_MIN: u32 = 4;
+
 impl ServerSettings<'_> {
     /// As many workers as nginx and HAProxy have, and no log line per request.
-    pub(crate) const COMPARED: Self = Self { log_level: "warn", workers: 2, under: &[] };
+    pub(crate) const COMPARED: Self = Self { log_level: "warn", workers: 2, variant: ServerVariant::Usual, under: &[] };
 }
 
 /// Limits of the users, so high that they are checked but never reached.
@@ -129,8 +151,18 @@ struct Addresses {
 fn config(addresses: Addresses, places: &ProductFiles<'_>) -> String {
     let (LimitSettings { plan, budgets }, log_level) = (places.limits, places.server.log_level);
     let Addresses { proxy, control, backend } = addresses;
+    let (mut listen, mut second, mut more) = (proxy.to_string(), String::new(), String::new());
+    match places.server.variant {
+        ServerVariant::Usual => {}
+        ServerVariant::Routes(count) => more = more_routes(count.saturating_sub(ROUTES_MIN)),
+        ServerVariant::Backends(address) => second = format!(", {{url: \"http://{address}\"}}"),
+        ServerVariant::Tls => {
+            let [certificate, key] = certificate::files(places.out).map(|file| path(&file));
+            listen = format!("[{{address: \"{proxy}\", tls: {{cert: {certificate}, key: {key}}}}}]");
+        }
+    }
     format!(
-        "listen: {proxy}
+        "listen: {listen}
 control: {{listen: {control}}}
 log: {{format: json, level: {log_level}}}
 connections: {{max: 20000, per_address: 20000}}
@@ -141,14 +173,24 @@ plans:
   - {{name: {PLAN}{plan}}}
 upstreams:
   - name: backend
-    backends: [{{url: \"http://{backend}\"}}]
+    backends: [{{url: \"http://{backend}\"}}{second}]
 routes:
   - {{name: open, path: /plain/open, auth: {{type: none}}, upstreams: backend, events: folded}}
   - {{name: sized, path: {{prefix: /plain/bytes}}, auth: {{type: none}}, upstreams: backend, events: folded}}
   - {{name: keyed, path: /plain/keyed, upstreams: backend, events: folded}}
   - {{name: echo, path: {{prefix: /echo}}, upstreams: backend, events: rows}}
-{budgets}"
+{more}{budgets}"
     )
+}
+
+/// Returns exact paths, prefixes and templates in turn, which no request of the measurements matches.
+fn more_routes(count: u32) -> String {
+    let path = |number: u32| match number % 3 {
+        0 => format!("/service/{number}/items"),
+        1 => format!("{{prefix: /service/{number}}}"),
+        _ => format!("\"/service/{number}/users/{{id}}\""),
+    };
+    (0..count).map(|number| format!("  - {{path: {}, upstreams: backend}}\n", path(number))).collect()
 }
 
 /// Waits until the control API reports that Tollgate is ready.

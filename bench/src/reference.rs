@@ -50,6 +50,10 @@ pub(crate) struct ReferenceProxy {
     pub(crate) group: ProcessGroup,
     plain: SocketAddr,
     stream: SocketAddr,
+    /// The port of HTTP/2 without TLS; only nginx has it.
+    pub(crate) http2: SocketAddr,
+    /// The port of TLS; only nginx has it.
+    pub(crate) tls: SocketAddr,
 }
 
 impl ReferenceProxy {
@@ -64,8 +68,9 @@ impl ReferenceProxy {
         // The workers of nginx run as `nobody` and must be able to enter the folder.
         let dir = out.join(name);
         std::fs::create_dir(&dir)?;
-        let (plain, stream) = (free_address()?, free_address()?);
-        let config = filled(kind.template(), &dir, &[("backend", backend), ("plain", plain), ("stream", stream)]);
+        let [plain, stream, http2, tls] = [free_address()?, free_address()?, free_address()?, free_address()?];
+        let ports = [("plain", plain), ("stream", stream), ("http2", http2), ("tls", tls)];
+        let config = filled(kind.template(), &dir, &[&[("backend", backend)], &ports[..]].concat());
         std::fs::write(dir.join(CONFIG), config)?;
         let (program, arguments, log) = (tools.path(kind.tool())?, kind.arguments(&dir), dir.join("output.log"));
         let mut group = ProcessGroup::start(&ProcessStart { name, program, arguments, log })?;
@@ -74,7 +79,7 @@ impl ReferenceProxy {
             connected.with_context(|| format!("cannot connect to {name}; see {}", dir.display()))?;
         }
         group.lives().with_context(|| format!("{name}; see {}", dir.display()))?;
-        Ok(Self { group, plain, stream })
+        Ok(Self { group, plain, stream, http2, tls })
     }
 
     /// The port that forwards streams immediately, or the other one.
@@ -102,7 +107,7 @@ mod tests {
     fn both_proxies_have_equal_workers_and_no_empty_holes() {
         let address = SocketAddr::from(([127, 0, 0, 1], 9));
         let check = |kind: ReferenceKind, workers: &str| {
-            let addresses = [("backend", address), ("plain", address), ("stream", address)];
+            let addresses = ["backend", "plain", "stream", "http2", "tls"].map(|hole| (hole, address));
             let config = filled(kind.template(), Path::new("/x"), &addresses);
             assert!(config.contains(workers), "{config}");
             let holes: Vec<&str> =

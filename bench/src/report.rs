@@ -11,6 +11,7 @@ use crate::idle::{CONNECTION_KIB, IdleMemory};
 use crate::log_level::LogLevelCost;
 use crate::machine::Machine;
 use crate::median::{METHOD, MedianInterval};
+use crate::pair::PairResult;
 use crate::rounds::{ScenarioResult, ShareResult};
 use crate::side::CpuShare;
 use crate::target::Target;
@@ -33,6 +34,7 @@ pub(crate) struct BenchReport {
     pub(crate) haproxy_version: String,
     pub(crate) cpu_method: &'static str,
     pub(crate) scenarios: Vec<ScenarioResult>,
+    pub(crate) compared: Vec<PairResult>,
     pub(crate) log_level: Option<LogLevelCost>,
     pub(crate) idle: Option<IdleMemory>,
     pub(crate) memory: Option<MemoryUse>,
@@ -74,7 +76,8 @@ impl BenchReport {
 
     fn failed(&self) -> u64 {
         let scenarios = self.scenarios.iter().map(|measured| measured.failed).sum::<u64>();
-        scenarios + self.log_level.map_or(0, |cost| cost.failed)
+        let compared = self.compared.iter().map(|measured| measured.failed).sum::<u64>();
+        scenarios + compared + self.log_level.map_or(0, |cost| cost.failed)
     }
 
     /// Writes `report.md` and `report.json`. Returns the text and the path of the latter.
@@ -127,7 +130,9 @@ impl BenchReport {
 
     /// The figures other than ratios.
     fn figures(&self) -> Vec<Figure> {
-        let mut figures = Vec::new();
+        let compared = self.compared.iter().flat_map(PairResult::figures);
+        let mut figures: Vec<Figure> =
+            compared.map(|(what, measured, target)| Figure { what, measured, target }).collect();
         if let Some(cost) = &self.log_level {
             let LogLevelCost { requests, written_lines, dropped_lines, .. } = cost;
             let lines = format!("{requests} requests, {written_lines} lines, {dropped_lines} dropped");
@@ -298,6 +303,7 @@ mod tests {
             haproxy_version: String::from("2.6.12"),
             cpu_method: "x",
             scenarios: vec![scenario],
+            compared: Vec::new(),
             log_level: None,
             idle: Some(IdleMemory { connections: 10_000, rest_kib: 10_240, open_kib: 51_240 }),
             memory: Some(MemoryUse { at_rest_kib: 10_445, loaded_kib: 70_000, requests: 7, rest_seconds: 60 }),

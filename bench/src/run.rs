@@ -7,12 +7,14 @@ use anyhow::Context;
 use tokio::time::sleep;
 
 use crate::RunFlags;
+use crate::certificate;
 use crate::counts::{ProductCounts, drained};
 use crate::exact;
 use crate::idle::IdleMemory;
 use crate::log_level::LevelBench;
 use crate::machine::Machine;
 use crate::memory::pss_kib;
+use crate::pair::{PairBench, PairResult};
 use crate::plan::{IDLE, LOG_LEVEL, MEMORY, Progress, RunPlan, minutes};
 use crate::product::{LIMITED, MockProcess, Product, ProductFiles, ServerSettings};
 use crate::raw::RawRuns;
@@ -23,9 +25,11 @@ use crate::scenario::BenchScenario;
 use crate::tools::{BenchTool, ToolPaths};
 use crate::wrk::Wrk;
 
+const TOOLS: [BenchTool; 4] = [BenchTool::Nginx, BenchTool::Haproxy, BenchTool::Wrk, BenchTool::H2load];
+
 /// Measures, checks and prints. Returns `false` if a response or a count was wrong.
 pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
-    let tools = ToolPaths::find(&[BenchTool::Nginx, BenchTool::Haproxy, BenchTool::Wrk], flags.profile_dir.as_deref())?;
+    let tools = ToolPaths::find(&TOOLS, flags.profile_dir.as_deref())?;
     let (plan, machine, out) = (RunPlan::of(&flags), Machine::read(), out_dir(&flags.out)?);
     println!(
         "{}: {} rounds of {} s, about {}",
@@ -40,6 +44,7 @@ pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
     let mut recorder = Recorder { raw: RawRuns::create(&out)?, progress: Progress::begin(plan.estimate()) };
     println!("raw figures of each run: {}", recorder.raw.path.display());
     let dir = tempfile::tempdir()?;
+    certificate::create(&out)?;
     let mock = MockProcess::start(&tools.tollgate, &out).await?;
     let nginx = ReferenceProxy::start(ReferenceKind::Nginx, &tools, mock.address, &out).await?;
     let haproxy = ReferenceProxy::start(ReferenceKind::Haproxy, &tools, mock.address, &out).await?;
@@ -67,6 +72,7 @@ pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
     }
     let whole = whole(&bench, &scenarios, before).await?;
     let memory = memory(&bench, at_rest_kib, whole.forwarded + exact.sent, &mut recorder).await?;
+    let pairs = pairs(&bench, &tools, &mut recorder).await?;
     let levels = LevelBench { program, mock: &mock, wrk, plan: &plan };
     let log_level =
         if plan.has(LOG_LEVEL) { Some(levels.measure(&mut recorder).await.context(LOG_LEVEL)?) } else { None };
@@ -81,6 +87,7 @@ pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
         haproxy_version: tools.version(BenchTool::Haproxy)?,
         cpu_method: product.group.account.method(),
         scenarios,
+        compared: pairs,
         log_level,
         idle,
         memory,
@@ -90,6 +97,18 @@ pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
     let (text, json) = report.write(&out)?;
     println!("\n{text}\nReport: {}\nRaw figures of each run: {}", json.display(), recorder.raw.path.display());
     Ok(report.correct())
+}
+
+/// Measures the rows that compare two sides.
+async fn pairs(bench: &Bench<'_>, tools: &ToolPaths, recorder: &mut Recorder) -> anyhow::Result<Vec<PairResult>> {
+    let Bench { nginx, mock, wrk, out, plan, .. } = *bench;
+    let (program, h2load) = (&*tools.tollgate, tools.path(BenchTool::H2load)?);
+    let compared = PairBench { program, mock, nginx, wrk, h2load, out, plan };
+    let mut results = Vec::new();
+    for row in plan.pair_rows() {
+        results.push(compared.measure(&row, recorder).await.context(row.name)?);
+    }
+    Ok(results)
 }
 
 /// Compares the requests that reached the mock under load with Tollgate's counts.

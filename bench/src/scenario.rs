@@ -39,6 +39,7 @@ end
 pub(crate) struct BenchScenario {
     pub(crate) name: &'static str,
     pub(crate) what: &'static str,
+    pub(crate) scheme: &'static str,
     pub(crate) path: &'static str,
     /// The body; `None` means GET.
     pub(crate) body: Option<String>,
@@ -84,6 +85,7 @@ impl BenchScenario {
         Self {
             name: "plain",
             what: "plain route",
+            scheme: "http",
             path: "/plain/open",
             body: None,
             headers: &[],

@@ -13,6 +13,7 @@ pub(crate) enum BenchTool {
     Nginx,
     Haproxy,
     Wrk,
+    H2load,
     Valgrind,
     CallgrindControl,
 }
@@ -24,6 +25,7 @@ impl BenchTool {
             Self::Nginx => "nginx",
             Self::Haproxy => "haproxy",
             Self::Wrk => "wrk",
+            Self::H2load => "h2load",
             Self::Valgrind => "valgrind",
             Self::CallgrindControl => "callgrind_control",
         }
@@ -33,6 +35,7 @@ impl BenchTool {
     const fn package(self) -> &'static str {
         match self {
             Self::Nginx | Self::Haproxy | Self::Wrk | Self::Valgrind => self.program(),
+            Self::H2load => "nghttp2-client",
             Self::CallgrindControl => Self::Valgrind.program(),
         }
     }

@@ -50,7 +50,7 @@ impl Wrk<'_> {
                 "-s",
             ])
             .arg(&script)
-            .arg(format!("http://{target}{}", scenario.path))
+            .arg(format!("{}://{target}{}", scenario.scheme, scenario.path))
             .kill_on_drop(true);
         let output = command.output().await.context("wrk")?;
         let raw = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -4,6 +4,11 @@ import AxeBuilder from "@axe-core/playwright";
 import { at, expect, showTheme, signIn, test } from "./pages";
 import { json } from "./server";
 
+/** The access token of the session that the setup began. */
+function accessToken(): string | undefined {
+  return (JSON.parse(process.env.SESSION_COOKIES ?? "[]") as string[]).map((cookie) => cookie.split("=")[1] ?? "").find((value) => value.split(".").length === 3);
+}
+
 test("a user is created, gets a link, is changed, suspended and activated", async ({ page, expected }) => {
   expected.push("409");
   await signIn(page);
@@ -162,6 +167,18 @@ test("the audit log names who did what, filters and opens an entry", async ({ pa
   await expect(page.getByRole("row", { name: /Signed in/ }).first()).toBeVisible();
 });
 
+test("the audit log shows the old value beside the new one", async ({ page }) => {
+  const budget = at("/api/budgets/global/-/tokens/day");
+  for (const tokens of [900_000_001, 900_000_002]) await json(budget, accessToken(), { tokens }, "PUT");
+  await signIn(page);
+  await page.goto(at("/dashboard/audit?action=budget.change"));
+  const row = page.getByRole("row", { name: /900000001 tokens → 900000002 tokens/ });
+  await row.click();
+  const drawer = page.getByRole("complementary", { name: "Budget changed" });
+  await expect(drawer.getByRole("definition").filter({ hasText: "900000001 tokens → 900000002 tokens" })).toBeVisible();
+  await page.request.delete(budget, { headers: { Authorization: `Bearer ${accessToken()}` } });
+});
+
 test("dialogs and drawers have no serious accessibility problem, in both themes", async ({ page }) => {
   test.setTimeout(60_000);
   await signIn(page);
@@ -204,7 +221,7 @@ test("a session of a key sees no administration", async ({ page }) => {
 
 test("a long list draws at most 50 rows, and the pages fail in words without the network", async ({ page, expected }) => {
   expected.push("ERR_FAILED", "Failed to load resource");
-  const token = (JSON.parse(process.env.SESSION_COOKIES ?? "[]") as string[]).map((cookie) => cookie.split("=")[1] ?? "").find((value) => value.split(".").length === 3);
+  const token = accessToken();
   for (let at_ = 0; at_ < 60; at_ += 1) {
     await json(at("/api/users"), token, { email: `user-${at_}@example.com`, name: `User ${at_}`, plan: "starter" });
   }

@@ -53,6 +53,29 @@ test("a key is created, shown once, edited, rotated and revoked", async ({ page 
   await expect(renamed).toContainText("Revoked");
 });
 
+test.describe("in Indonesian", () => {
+  test.use({ locale: "id-ID" });
+
+  test("a phone shows the last four characters of every key whole", async ({ page }) => {
+    await signIn(page);
+    for (const width of [320, 360]) {
+      await page.setViewportSize({ width, height: 800 });
+      await page.goto(at("/dashboard/keys"));
+      await expect(page.locator("html")).toHaveAttribute("lang", "id");
+      const { items } = (await (await page.request.get(at("/api/keys"))).json()) as { items: { label: string; last4: string }[] };
+      expect(items.length).toBeGreaterThan(0);
+      for (const { label, last4 } of items) {
+        const cell = page.getByRole("cell").filter({ hasText: label });
+        const [text, box] = [await cell.getByText(last4, { exact: true }).boundingBox(), await cell.boundingBox()];
+        if (!text || !box) throw new Error(`${label}: ${last4} is not drawn`);
+        const padding = await cell.evaluate((node) => parseFloat(getComputedStyle(node).paddingRight));
+        expect(text.x, label).toBeGreaterThanOrEqual(box.x);
+        expect(text.x + text.width, label).toBeLessThanOrEqual(box.x + box.width - padding + 0.5);
+      }
+    }
+  });
+});
+
 test("labels are text, and the list is filtered from the address", async ({ page }) => {
   await signIn(page);
   await page.goto(at("/dashboard/keys?q=ci-"));

@@ -1,4 +1,6 @@
 /** Long lists: at most 50 rows of a table are in the document, and the last row can be reached. On a server of its own. */
+import { request } from "node:http";
+
 import type { Page } from "@playwright/test";
 
 import { expect, test } from "./pages";
@@ -6,6 +8,8 @@ import { EMAIL, PASSWORD, type Server, createUser, json, startServer } from "./s
 
 const COUNT = 60;
 const ROWS_MAX = 50;
+/** The address of the oldest session. */
+const FIRST_ADDRESS = "127.0.0.9";
 /** Many dense rows are visible at once on such a screen. */
 const TALL = { width: 2560, height: 2160 };
 
@@ -40,8 +44,7 @@ async function all(calls: (() => Promise<unknown>)[]): Promise<void> {
 test.beforeAll(async () => {
   test.setTimeout(90_000);
   server = await startServer(CONFIGURATION, (data) => createUser(EMAIL, "Ada Example", ["--admin", ...data]));
-  const login = await fetch(`${server.url}/api/auth/login`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ email: EMAIL, password: PASSWORD }) });
-  token = String(((await login.json()) as { access_token: string }).access_token);
+  token = await signInFrom(FIRST_ADDRESS, { email: EMAIL, password: PASSWORD });
   const post = (path: string, body: unknown) => () => json(`${server.url}${path}`, token, body);
   const [first, second] = [await json(`${server.url}/api/keys`, token, { label: "key-first" }), await json(`${server.url}/api/keys`, token, { label: "key-second" })];
   // The plan permits 60 requests per minute of each key.
@@ -65,6 +68,22 @@ test.beforeAll(async () => {
   await all(users.items.map(({ id }) => () => json(`${server.url}/api/budgets/user/${id}/tokens/day`, token, { tokens: 5 }, "PUT")));
 });
 test.afterAll(() => server.stop());
+
+/** Begins a session from an address of this machine, and returns its token. The limit is 30 sign-ins per address. */
+function signInFrom(localAddress: string, credentials: Record<string, string>): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const options = { method: "POST", localAddress, headers: { "Content-Type": "application/json" } };
+    const call = request(`${server.url}/api/auth/login`, options, (response) => {
+      let body = "";
+      response.setEncoding("utf8").on("data", (part: string) => (body += part));
+      response.on("end", () => {
+        if (response.statusCode === 200) resolve((JSON.parse(body) as { access_token: string }).access_token);
+        else reject(new Error(`${response.statusCode}: ${body}`));
+      });
+    });
+    call.on("error", reject).end(JSON.stringify(credentials));
+  });
+}
 
 async function open(page: Page, path: string): Promise<void> {
   await page.setViewportSize(TALL);
@@ -127,4 +146,17 @@ test("no table has more than 50 rows in the document", async ({ page, expected }
   await hasFewRows(page, "by model");
   await page.getByRole("button", { name: "View as table" }).click();
   await hasFewRows(page, "Spend per day by model");
+});
+
+test("the list of sessions has at most 50 rows in the document, and older sessions follow", async ({ page, expected }) => {
+  test.setTimeout(60_000);
+  expected.push("401");
+  const { key } = await json(`${server.url}/api/keys`, token, { label: "key-of-sessions" });
+  await all(numbered((nth) => () => signInFrom(`127.0.1.${1 + Math.floor(Number(nth) / 20)}`, { key: String(key) })));
+  await open(page, "account");
+  await hasFewRows(page, "Sessions");
+  const before = await lengthOf(page, "Sessions");
+  await page.getByRole("button", { name: "Show more sessions" }).click();
+  await expect.poll(() => lengthOf(page, "Sessions")).toBeGreaterThan(Math.max(before, COUNT));
+  await reaches(page, "Sessions", FIRST_ADDRESS);
 });

@@ -14,6 +14,8 @@ from typing import Any, AsyncIterator, Callable
 
 GATEWAY, PROBE = os.environ["GATEWAY"], os.environ["PROBE"]
 KEY, KEY_FEW, KEY_SPENT, KEY_UNKNOWN = (os.environ[f"KEY{name}"] for name in ("", "_FEW", "_SPENT", "_UNKNOWN"))
+# If set, only scenarios of these calls and cases run: `CALL CASE;CALL CASE`.
+ONLY = os.environ.get("ONLY")
 AT_ONCE = 10
 # Format of Tollgate's request ids.
 UUID_V7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -279,11 +281,16 @@ class Suite:
     def run(self) -> None:
         thrown(self.probe)
         with ThreadPoolExecutor(AT_ONCE) as threads:
-            for line in threads.map(lambda scenario: one(*scenario), self.scenarios):
+            for line in threads.map(lambda scenario: one(*scenario), filter(is_chosen, self.scenarios)):
                 print(json.dumps(line))
         sys.stdout.flush()
         # Threads of some clients would delay the end of the process.
         os._exit(0)
+
+
+def is_chosen(scenario: tuple) -> bool:
+    line = scenario[0]
+    return not ONLY or f"{line['call']} {line['case']}" in ONLY.split(";")
 
 
 async def events_of(opened: Any) -> AsyncIterator[Any]:

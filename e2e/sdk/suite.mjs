@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { setTimeout as pause } from "node:timers/promises";
 
-const { GATEWAY, PROBE, KEY, KEY_FEW, KEY_SPENT, KEY_UNKNOWN } = process.env;
+const { GATEWAY, PROBE, KEY, KEY_FEW, KEY_SPENT, KEY_UNKNOWN, ONLY } = process.env;
+// ONLY: if set, only scenarios of these calls and cases run: `CALL CASE;CALL CASE`.
 const AT_ONCE = 10;
 const SCENARIO_TIMEOUT_MS = 30_000;
 /** Format of Tollgate's request ids. */
@@ -158,7 +159,8 @@ export class Suite {
 
   async run() {
     await thrown(this.#probe());
-    const waiting = this.#scenarios.entries();
+    const isChosen = ([, scenario]) => !ONLY || ONLY.split(";").includes(`${scenario.call} ${scenario.case}`);
+    const waiting = [...this.#scenarios.entries()].filter(isChosen).values();
     const worker = async () => {
       for (const [number, scenario] of waiting) await this.#one(number, scenario);
     };

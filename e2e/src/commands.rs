@@ -11,7 +11,7 @@ use crate::setup::{Folder, Setup};
 use crate::wait::eventually_within;
 
 /// Timeout of a command; a slower command counts as blocked.
-const COMMAND_TIMEOUT: Duration = Duration::from_secs(20);
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The master key of every server that uses PostgreSQL.
 pub const MASTER_KEY: &str = "dGhlIG1hc3RlciBrZXkgb2YgdGhlIGUyZSBzdWl0ZSE=";
@@ -77,7 +77,8 @@ fn serve_command(folder: &Folder, setup: &Setup) -> Command {
     let mut command = tollgate(folder);
     command.arg("serve").args(["--log", "json", "--data"]).arg(folder.data());
     for (flag, value) in [("--listen", "127.0.0.1:0"), ("--addr", "127.0.0.1:0")] {
-        if !setup.flags().iter().any(|own| own == flag) {
+        let is_in_file = flag == "--listen" && setup.has_section("listen");
+        if !is_in_file && !setup.flags().iter().any(|own| own == flag) {
             command.args([flag, value]);
         }
     }

@@ -16,18 +16,20 @@ use crate::document::Document;
 use crate::mock::Mock;
 use crate::setup::{Folder, OPEN, Setup};
 use crate::vitals::Vitals;
-use crate::wait::{eventually, eventually_within};
+use crate::wait::{eventually, eventually_within, with_progress};
 use crate::wire::patiently;
 
 /// Maximum time until a new server is ready (a debug build on a busy machine).
-const START_TIMEOUT: Duration = Duration::from_secs(30);
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// A running `tollgate serve` process.
 #[derive(Debug)]
 pub struct Gateway {
     process: Process,
     folder: Option<Folder>,
-    /// The address of the proxy's listener.
+    /// The address of the proxy's first listener.
     pub proxy: SocketAddr,
+    /// The addresses of all listeners of the proxy, in the order of the configuration.
+    pub listeners: Vec<SocketAddr>,
     /// The address of control's listener.
     pub control: SocketAddr,
     mock: Option<SocketAddr>,
@@ -103,11 +105,13 @@ impl Gateway {
         })
         .await;
         drop(starting);
-        let (Some(proxy), Some(control)) = (address(&line, "proxy"), address(&line, "control")) else {
+        let listeners = addresses(&line, "proxy");
+        let (Some(&proxy), Some(control)) = (listeners.first(), address(&line, "control")) else {
             panic!("the log line lacks an address: {line}");
         };
         let mock = address(&line, "mock");
-        let gateway = Self { process, folder: Some(folder), proxy, control, mock, accounts: AtomicU32::new(0) };
+        let gateway =
+            Self { process, folder: Some(folder), proxy, listeners, control, mock, accounts: AtomicU32::new(0) };
         eventually_within(START_TIMEOUT, "/readyz answers 200", async || {
             let answer = Call::get("/readyz").attempt(gateway.control).await.ok()?;
             (answer.status() == 200).then_some(())
@@ -246,8 +250,17 @@ impl Gateway {
     /// Waits until the proxy has no connection, no request in flight and no buffered byte.
     pub async fn at_rest(&self) {
         for name in ["tollgate_connections", "tollgate_requests_in_flight", "tollgate_buffered_bytes"] {
-            eventually(&format!("{name} is 0"), async || (self.gauge(name).await == 0).then_some(())).await;
+            self.empties(name).await;
         }
+    }
+
+    /// Waits until a gauge is 0, for as long as it changes.
+    pub async fn empties(&self, name: &str) {
+        with_progress(&format!("{name} is 0"), async || match self.gauge(name).await {
+            0 => Ok(()),
+            left => Err(left),
+        })
+        .await;
     }
 
     /// Sends SIGTERM to the server.
@@ -334,5 +347,10 @@ pub fn listening(log: &str) -> Option<Value> {
 }
 
 fn address(line: &Value, name: &str) -> Option<SocketAddr> {
-    line[name].as_str()?.trim_start_matches("http://").parse().ok()
+    addresses(line, name).into_iter().next()
+}
+
+fn addresses(line: &Value, name: &str) -> Vec<SocketAddr> {
+    let texts = line[name].as_str().unwrap_or_default().split(", ");
+    texts.filter_map(|text| text.trim_start_matches("http://").parse().ok()).collect()
 }

@@ -52,7 +52,7 @@ pub use setup::Setup;
 pub use tcp_relay::TcpRelay;
 pub use upstream::{ReservedPort, Turn, Upstream};
 pub use vitals::Vitals;
-pub use wait::{Canary, at_once, eventually, eventually_within, timed};
+pub use wait::{Canary, at_once, eventually, eventually_within, timed, with_progress};
 pub use wire::{Head, Piece, Wire};
 
 use serde_json::Value;

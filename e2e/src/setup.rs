@@ -75,6 +75,12 @@ impl Setup {
         self
     }
 
+    /// Returns whether the configuration file has a section of this name.
+    #[must_use]
+    pub fn has_section(&self, name: &str) -> bool {
+        self.sections.contains_key(name)
+    }
+
     /// Sets these plans (the items of a YAML list).
     #[must_use]
     pub fn plans(self, items: &str) -> Self {

@@ -73,6 +73,14 @@ impl Vitals {
         fs::read_dir(self.path("task")).map_or(0, Iterator::count)
     }
 
+    /// Returns the names of all threads.
+    #[must_use]
+    pub fn thread_names(self) -> Vec<String> {
+        let entries = fs::read_dir(self.path("task")).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| fs::read_to_string(entry.path().join("comm")).ok());
+        names.map(|name| name.trim_end().to_owned()).collect()
+    }
+
     /// Sets the soft limit of open descriptors to `count`.
     pub fn limit_descriptors(self, count: u64) {
         let pid = i32::try_from(self.0).ok().and_then(Pid::from_raw);

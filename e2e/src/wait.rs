@@ -35,6 +35,26 @@ pub async fn eventually_within<T>(limit: Duration, what: &str, mut ask: impl Asy
     }
 }
 
+/// Calls `ask` until it returns `Ok`. An `Err` contains the progress so far; panics with `what` if it stays the same for
+/// [`SOON`]. The total wait is unlimited: a busy machine may need long, but always makes progress.
+pub async fn with_progress<T, P: PartialEq + std::fmt::Debug>(
+    what: &str,
+    mut ask: impl AsyncFnMut() -> Result<T, P>,
+) -> T {
+    let (mut last, mut since) = (None, Instant::now());
+    loop {
+        let progress = match ask().await {
+            Ok(found) => return found,
+            Err(progress) => Some(progress),
+        };
+        if progress != last {
+            (last, since) = (progress, Instant::now());
+        }
+        assert!(since.elapsed() < SOON, "no progress for {SOON:?} after {last:?}: {what}");
+        tokio::time::sleep(STEP).await;
+    }
+}
+
 /// Runs all futures concurrently on this thread; a panic of one is propagated.
 pub async fn at_once<T, F>(futures: impl IntoIterator<Item = F>) -> Vec<T>
 where

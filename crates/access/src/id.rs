@@ -95,10 +95,8 @@ impl Ids {
             getrandom::fill(&mut self.pool).expect("the operating system returns random bytes");
             self.used = 0;
         }
-        let mut random = [0; ID_RANDOM_BYTES];
-        for (to, from) in random.iter_mut().zip(self.pool.iter().skip(self.used)) {
-            *to = *from;
-        }
+        let random: [u8; ID_RANDOM_BYTES] =
+            self.pool.get(self.used..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
         self.used += ID_RANDOM_BYTES;
         uuid::Builder::from_unix_timestamp_millis(at.unix_millis(), &random).into_uuid()
     }

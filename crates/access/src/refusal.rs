@@ -86,6 +86,8 @@ refusals! {
     KeyRevoked = "key_revoked", 401, Caller, Never;
     /// The key has expired.
     KeyExpired = "key_expired", 401, Caller, Never;
+    /// The access token is invalid, or was not issued for this route.
+    TokenInvalid = "token_invalid", 401, Caller, Never;
     /// The access token has expired, or its session has ended.
     TokenExpired = "token_expired", 401, Caller, Never;
     /// The authenticated user does not have permission to do this.

@@ -58,12 +58,16 @@ pub struct Verdict {
     pub allowed: bool,
     /// Name of that limit; empty if no limit applies.
     pub name: &'static str,
+    /// Number of its check.
+    pub check: usize,
     /// Maximum number of requests per window.
     pub limit: u32,
     /// Number of further requests that may pass now.
     pub remaining: u32,
     /// End of the window; for a refused request, not before one may pass.
     pub reset_at: Timestamp,
+    /// Time until the window ends.
+    pub reset: Duration,
     /// Time until a request may pass; zero if this one may.
     pub retry_after: Duration,
 }
@@ -106,9 +110,11 @@ impl Windows {
         Verdict {
             allowed: level.allowed,
             name: level.name,
+            check: level.check,
             limit: level.limit,
             remaining: level.remaining,
             reset_at: self.clock.now().after(level.reset),
+            reset: level.reset,
             retry_after: level.retry_after,
         }
     }
@@ -207,8 +213,12 @@ pub async fn serve(
 }
 
 async fn answer(windows: Windows, question: RateLimitRequest) {
-    let RateLimitRequest { name, key, limit, window, reply } = question;
-    let verdict = windows.take(&[WindowCheck { name, key: &key, limit, window }]).await;
+    let checks: Vec<WindowCheck<'_>> = question
+        .checks
+        .iter()
+        .map(|check| WindowCheck { name: check.name, key: &check.key, limit: check.limit, window: check.window })
+        .collect();
+    let Verdict { allowed, check, remaining, reset, retry_after, .. } = windows.take(&checks).await;
     // The sender may have stopped waiting.
-    let _ = reply.send(RateLimitResult { allowed: verdict.allowed, retry_after: verdict.retry_after });
+    let _ = question.reply.send(RateLimitResult { allowed, check, remaining, reset, retry_after });
 }

@@ -1,16 +1,23 @@
 //! Compiles the values of the file into the [`Snapshot`]: checks that involve several keys, and defaults that follow
 //! from other keys.
 
+mod auth;
 mod budget;
 mod limit;
 mod listen;
 pub(crate) mod llm;
+mod matches;
 mod model;
 mod plan;
 mod price;
 mod price_file;
 mod process;
+mod rate_limit;
+mod rewrite;
 mod route;
+mod upstream;
+mod upstream_tls;
+mod weighted;
 
 use std::collections::HashMap;
 
@@ -53,10 +60,14 @@ pub(crate) fn compile<'a>(
     if ai.is_none() {
         providers.mock.on = false;
     }
-    let upstreams = route::upstreams(reader, &traffic.upstreams);
-    let routes = route::routes(reader, &mut traffic.routes, &upstreams);
+    let upstreams = upstream::upstreams(reader, &traffic.upstreams);
+    let auth = auth::entries(reader, &mut traffic.auth);
+    let mut rate_limits = rate_limit::RateLimitList::of_all_routes(reader, &traffic.rate_limits);
+    let parts = route::RouteParts { upstreams: &upstreams, auth: &auth, rate_limits: &mut rate_limits };
+    let routes = route::routes(reader, &mut traffic.routes, parts);
     let plans = plan::plans(reader, &mut traffic.plans);
     let listeners = listen::listeners(reader, process, flags, &mut notes);
+    listen::check_trusted_proxies(reader, process, &traffic.trusted_proxies);
     let snapshot = Snapshot {
         process: Process {
             brand: process::brand(&mut process.brand),
@@ -67,6 +78,8 @@ pub(crate) fn compile<'a>(
             signup: process::signup(process, &plans, &mut notes),
             metrics_token: process.metrics.token.as_ref().map(|token| token.value.clone()),
             redis: process.redis.as_ref().map(|url| url.value.clone()),
+            workers: process.workers.value,
+            in_flight_max: process.in_flight.value,
             connections: process::connections(&process.connections),
             drain: process::drain(&process.drain),
             log: process::log(&process.log),
@@ -78,7 +91,10 @@ pub(crate) fn compile<'a>(
         },
         traffic: Traffic {
             trusted_proxies: limit::trusted_proxies(&mut traffic.trusted_proxies),
+            forwarded: traffic.forwarded.value,
+            via: traffic.via.value,
             unauthenticated: limit::unauthenticated(reader, &mut traffic.rate_limits),
+            rate_limits: rate_limits.finish(),
             timeouts: timeouts(&traffic.timeouts),
             sizes: sizes(&traffic.sizes),
             on_hangup: llm::on_hangup(reader, traffic.on_hangup.as_ref()),
@@ -92,6 +108,7 @@ pub(crate) fn compile<'a>(
             plans,
             budgets: budget::budgets(reader, &traffic.budgets),
             quota_status: traffic.quota_status.value,
+            claim_headers: auth.claim_headers(),
             upstreams: upstreams.list,
             router: Router::new(routes),
         },

@@ -53,6 +53,8 @@ pub enum Code {
     Duplicate,
     /// A name that refers to nothing.
     UnknownName,
+    /// A route that matches no request, or only requests that another route takes first.
+    Unreachable,
     /// A file is not signed by the configured key.
     Signature,
 }
@@ -73,6 +75,7 @@ impl Code {
             Self::Environment => "environment",
             Self::Duplicate => "duplicate",
             Self::UnknownName => "unknown_name",
+            Self::Unreachable => "unreachable",
             Self::Signature => "signature",
         }
     }

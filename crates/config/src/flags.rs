@@ -16,6 +16,8 @@ pub struct Flags {
     pub addr: Option<SocketAddr>,
     /// `--mock`: the mock instead of every provider.
     pub mock: bool,
+    /// `--workers`: the number of the proxy's workers, from 1 to [`crate::snapshot::WORKERS_MAX`].
+    pub workers: Option<u32>,
     /// `--log`: the format of logs.
     pub log: Option<LogFormat>,
 }

@@ -50,6 +50,6 @@ pub use place::Place;
 pub use resolve::{ResolveError, ResolvedModel};
 pub use schema::json::document as json_schema;
 pub use settings::Setting;
-pub use snapshot::{Match, Requested, Router, Snapshot};
+pub use snapshot::{Match, RequestParts, Requested, Router, Snapshot, WrittenParts};
 pub use unit::duration;
 pub use variable::{EnvLine, Variable};

@@ -1,22 +1,37 @@
 //! The checked configuration: immutable, plain data, which no code validates again.
 
+mod auth;
 mod budgets;
+mod conditions;
+mod pattern;
 mod process;
+mod rate_limit;
+mod rewrite;
 mod route;
 mod router;
+mod split;
+pub(crate) mod template;
 mod traffic;
 mod upstream;
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+pub use auth::{Auth, ClaimHeader, JwtEntry, JwtRule};
 pub use budgets::{BudgetDimension, BudgetLimit, Budgets, QuotaStatus, Unbounded};
+pub use conditions::{Condition, Conditions, RequestParts, ValueMatch, WrittenParts, decoded};
+pub use pattern::{Pattern, PatternError};
 pub use process::{
     Brand, ClientMode, Connections, Control, Drain, Durability, Lease, Listener, Log, LogFormat, MinVersion, Process,
-    PublicUrl, Retention, Signup, SignupMode, Spool, Store, TlsSettings,
+    PublicUrl, Retention, Signup, SignupMode, Spool, Store, TlsSettings, WORKERS_MAX,
 };
-pub use route::{Action, Auth, Events, FixedResponse, HostMatch, PathMatch, Redirect, Route, Upgrade};
-pub use router::{Match, Requested, Router};
+pub use rate_limit::{LimitDimension, LimitTier, RateLimit, RateLimits};
+pub(crate) use rewrite::encoded;
+pub use rewrite::{Composition, PathRewrite, QueryRewrite, ReceivedTarget, Rewrite, TextPart};
+pub use route::{Action, Events, FixedResponse, HostMatch, PathMatch, Redirect, Route, Upgrade};
+pub use router::{Match, Requested, Router, normalized};
+pub use split::{Split, WeightedUpstream};
+pub use template::{Segment, Template};
 pub use traffic::{
     Ai, Credential, Mock, MockModel, Model, OnHangup, PriceFile, Provider, Sizes, Target, Timeouts, Traffic,
 };

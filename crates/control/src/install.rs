@@ -86,11 +86,6 @@ pub(crate) fn proxy_origin(process: &Process) -> String {
     url
 }
 
-/// The URL of control for users: the configured one, or the listener's address.
-pub(crate) fn control(process: &Process) -> String {
-    process.public_url.control.clone().unwrap_or_else(|| at(process.control.scheme(), process.control.listen))
-}
-
 fn at(scheme: &str, mut address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         // The listener accepts on all addresses. Loopback always works on this machine.

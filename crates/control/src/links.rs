@@ -55,20 +55,9 @@ impl NewTicket {
 
     /// The URL of the link. The token is in the fragment, which browsers do not send and no log contains.
     pub(crate) fn url(&self, app: &App) -> String {
-        format!("{}/link#{}", control_url(app), self.ticket.expose())
-    }
-}
-
-/// The configured URL of control, or the listener's address; never the client's `Host`.
-fn control_url(app: &App) -> String {
-    let config = app.live.load();
-    if let Some(url) = &config.process.public_url.control {
-        return url.clone();
-    }
-    let (scheme, listen) = (config.process.control.scheme(), config.process.control.listen);
-    if listen.ip().is_unspecified() {
-        format!("{scheme}://localhost:{}", listen.port())
-    } else {
-        format!("{scheme}://{listen}")
+        let config = app.live.load();
+        // Never of the client's `Host`.
+        let base = config.process.control_url(config.process.control.listen);
+        format!("{base}/link#{}", self.ticket.expose())
     }
 }

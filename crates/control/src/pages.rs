@@ -64,7 +64,7 @@ fn llm(snapshot: &Snapshot) -> Option<String> {
     let replacements = [
         ("{{base}}", format!("{proxy}{prefix}")),
         ("{{variable}}", variable),
-        ("{{control}}", install::control(&snapshot.process)),
+        ("{{control}}", snapshot.process.control_url(snapshot.process.control.listen)),
         ("{{call}}", command),
     ];
     Some(replacements.iter().fold(HOME_LLM.to_owned(), |page, (mark, text)| page.replace(mark, &escaped(text))))

@@ -135,8 +135,12 @@ impl Connection {
         };
         match opened {
             Ok(Ok(stream)) => self.run(stream, router).await,
-            Ok(Err(HandshakeError::PlainHttp(stream))) => refuse_plain_http(stream).await,
-            Ok(Err(HandshakeError::Failed(error))) => tracing::debug!(%error, "a TLS handshake failed"),
+            Ok(Err(HandshakeError::PlainHttp(stream))) => refuse(stream, PLAIN_HTTP_RESPONSE).await,
+            Ok(Err(HandshakeError::Failed(stream, error))) => {
+                tracing::debug!(%error, "a TLS handshake failed");
+                // The client was sent an alert.
+                refuse(stream, &[]).await;
+            }
             Err(_) => tracing::debug!("a TLS handshake took too long"),
         }
     }
@@ -177,11 +181,11 @@ impl Connection {
     }
 }
 
-/// Responds to HTTP without TLS, and drops what the client still sends, because a close with unread bytes would reset the
-/// connection and might destroy the response.
-async fn refuse_plain_http(mut stream: TcpStream) {
+/// Sends a response and drops what the client still sends, because a close with unread bytes would reset the connection and
+/// might destroy what the gateway sent.
+async fn refuse(mut stream: TcpStream, response: &[u8]) {
     let refuse = async {
-        stream.write_all(PLAIN_HTTP_RESPONSE).await?;
+        stream.write_all(response).await?;
         stream.shutdown().await?;
         tokio::io::copy(&mut stream.take(REFUSED_BYTES_MAX), &mut tokio::io::sink()).await
     };

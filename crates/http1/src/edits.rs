@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::field_writer::{InvalidPart, write_joined_line, write_line};
+use crate::field_writer::{InvalidPart, write_known_line, write_line};
 use crate::fields::{Field, FieldSpans, Fields};
 use crate::known_name::{KnownName, KnownNames, NameMatch};
 use crate::limits::FIELDS_MAX;
@@ -212,9 +212,10 @@ impl HeadEdits {
         Ok(())
     }
 
+    #[inline]
     fn add(&mut self, name: KnownName, value: &[&[u8]]) {
         self.added = self.added.with(name);
-        write_joined_line(&mut self.lines, name.as_str().as_bytes(), value);
+        write_known_line(&mut self.lines, name, value);
     }
 
     /// Adds a field after those of the same name.
@@ -245,15 +246,14 @@ impl HeadEdits {
         for (word, other) in self.removed_numbers.iter_mut().zip(other.removed_numbers) {
             *word |= other;
         }
-        for name in KnownName::ALL.iter().copied() {
-            if other.removed_explicitly.contains(name) {
-                self.remove(name);
-            }
-            if other.kept.contains(name) {
-                self.keep(name);
-            }
+        let removed = other.removed_explicitly;
+        if self.added.overlaps(removed) {
+            self.drop_added(|added| NameMatch::of(added).known().is_some_and(|name| removed.contains(name)));
         }
-        self.added = self.added.union(other.added);
+        self.removed = self.removed.union(removed).except(other.kept);
+        self.removed_explicitly = self.removed_explicitly.union(removed);
+        self.kept = self.kept.except(removed).union(other.kept);
+        self.added = self.added.except(removed).union(other.added);
         self.has_appended_others |= other.has_appended_others;
         self.lines.extend_from_slice(&other.lines);
         Ok(())

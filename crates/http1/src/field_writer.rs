@@ -42,7 +42,7 @@ pub fn write_known_field(out: &mut Vec<u8>, name: KnownName, value: &[u8]) -> Re
     if !is_field_value(value) {
         return Err(InvalidPart::Value);
     }
-    write_line(out, name.as_str().as_bytes(), value);
+    write_known_line(out, name, &[value]);
     Ok(())
 }
 
@@ -62,14 +62,16 @@ pub fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) -> Result<(), I
 }
 
 pub(crate) fn write_line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    write_joined_line(out, name, &[value]);
-}
-
-/// Writes a field line whose value is given in parts.
-pub(crate) fn write_joined_line(out: &mut Vec<u8>, name: &[u8], value: &[&[u8]]) {
-    out.reserve(name.len() + value.iter().map(|part| part.len()).sum::<usize>() + 4);
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes the line of a well-known field whose value is given in parts.
+#[inline]
+pub(crate) fn write_known_line(out: &mut Vec<u8>, name: KnownName, value: &[&[u8]]) {
+    out.extend_from_slice(name.line_start());
     for part in value {
         out.extend_from_slice(part);
     }

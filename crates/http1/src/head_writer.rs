@@ -36,6 +36,10 @@ pub fn write_request_line(out: &mut Vec<u8>, method: &[u8], target: &[&[u8]]) ->
 /// # Errors
 /// [`InvalidPart::Status`] or [`InvalidPart::Reason`]; `out` is as before.
 pub fn write_status_line(out: &mut Vec<u8>, status: u16, reason: &[u8]) -> Result<(), InvalidPart> {
+    if status == 200 && reason == b"OK" {
+        out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+        return Ok(());
+    }
     if !(100..=999).contains(&status) {
         return Err(InvalidPart::Status);
     }

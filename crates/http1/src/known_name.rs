@@ -22,6 +22,7 @@ macro_rules! known_names {
             /// Every name; its position is its id.
             pub const ALL: &[Self] = &[$(Self::$variant,)+ Self::XForwardedOther];
             const TEXTS: &[&str] = &[$($text,)+ "x-forwarded-"];
+            const LINE_STARTS: &[&str] = &[$(concat!($text, ": "),)+ "x-forwarded-"];
         }
     };
 }
@@ -107,6 +108,11 @@ impl KnownName {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         Self::TEXTS.get(usize::from(self as u8)).copied().unwrap_or_default()
+    }
+
+    /// The name with the colon and the space that precede its value.
+    pub(crate) fn line_start(self) -> &'static [u8] {
+        Self::LINE_STARTS.get(usize::from(self as u8)).copied().unwrap_or_default().as_bytes()
     }
 
     /// The known name that equals `name` in any case.
@@ -244,6 +250,16 @@ impl KnownNames {
         Self(self.0 | other.0)
     }
 
+    /// The names of this set that `other` lacks.
+    pub(crate) const fn except(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Whether the sets have a common name.
+    pub(crate) const fn overlaps(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
     pub(crate) const fn contains(self, name: KnownName) -> bool {
         self.0 & (1 << name as u8) != 0
     }
@@ -297,5 +313,8 @@ mod tests {
         let set = KnownNames::EMPTY.with(KnownName::Host).union(KnownNames::EMPTY.with(KnownName::XRequestId));
         assert!(set.contains(KnownName::Host) && set.contains(KnownName::XRequestId));
         assert!(!set.contains(KnownName::Via) && !set.without(KnownName::Host).contains(KnownName::Host));
+        let host = KnownNames::EMPTY.with(KnownName::Host);
+        assert_eq!(set.except(host), KnownNames::EMPTY.with(KnownName::XRequestId));
+        assert!(set.overlaps(host) && !set.except(host).overlaps(host));
     }
 }

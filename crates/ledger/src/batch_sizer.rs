@@ -14,8 +14,7 @@ const AIM_BESIDE: Duration = Duration::from_millis(100);
 const ROWS_FIRST: usize = 256;
 /// Minimum number of rows: fewer would cost more in transactions than they save in waiting.
 const ROWS_MIN: usize = 32;
-/// Larger numbers of rows are multiples of it, so that few statements write them: `store::sql::Insert` has statements for
-/// 256 and 64 rows, and writes the rest in small ones.
+/// Larger numbers of rows are multiples of it.
 const ROWS_STEP: usize = 64;
 
 /// The number of rows of the next transaction.

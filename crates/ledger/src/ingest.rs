@@ -18,9 +18,11 @@ use std::time::Duration;
 
 use jobs::{Cancellation, Job, JobError, JobSpec, NextRun, RetryPauses, Trouble, causes};
 use spool::{OpenRequest, Position, Reader, Record, SpoolError};
-use store::sql::{Query, statements, unsigned};
+use store::sql::{StoreKind, statements, unsigned};
 use store::{DatabaseError, Node, Store};
 use thiserror::Error;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 use crate::batch_sizer::BatchSizer;
 use checkpoint::Checkpoints;
@@ -84,7 +86,7 @@ pub struct IngestStats {
 /// # Errors
 /// Database errors of any kind.
 pub async fn positions(node: &Node) -> Result<Vec<Position>, DatabaseError> {
-    let positions = ingested(node.store().query(PLACES), node).await?;
+    let positions = places(node.store().query(PLACES).bind(node.id()).all().await?);
     let store = node.store().clone();
     match tokio::task::spawn_blocking(move || store.sync()).await {
         Ok(synced) => synced.map(|()| positions),
@@ -92,16 +94,15 @@ pub async fn positions(node: &Node) -> Result<Vec<Position>, DatabaseError> {
     }
 }
 
-/// Returns the position up to which each partition of the spool is stored, as of the transaction of [`PLACES`] or now.
-async fn ingested(places: Query<'_>, node: &Node) -> Result<Vec<Position>, DatabaseError> {
-    let rows: Vec<(i64, i64, i64)> = places.bind(node.id()).all().await?;
+/// Returns the positions in the rows of [`PLACES`]: up to each, a partition of the spool is stored.
+fn places(rows: Vec<(i64, i64, i64)>) -> Vec<Position> {
     let number = |stored| u32::try_from(unsigned(stored)).unwrap_or(u32::MAX);
     let position = |(lane, segment, offset)| Position {
         partition: number(lane),
         segment: number(segment),
         offset: number(offset),
     };
-    Ok(rows.into_iter().map(position).collect())
+    rows.into_iter().map(position).collect()
 }
 
 /// A run transfers one batch. If ingest keeps up, a record waits for 100 ms and the previous batch. No run is dropped,
@@ -141,8 +142,7 @@ pub struct Ingest {
     node: Node,
     slot: ReaderSlot,
     stats: Arc<IngestStats>,
-    names: Names,
-    carried: StoredOpenRequests,
+    known: KnownRows,
     ahead: Trouble,
     /// The batch that is stored and not released yet.
     stored: Option<spool::Batch>,
@@ -156,8 +156,8 @@ impl Ingest {
     #[must_use]
     pub fn new(node: Node, slot: ReaderSlot, stats: Arc<IngestStats>) -> Self {
         let batch_sizer = BatchSizer::new(node.store().kind(), BATCH_RECORDS_MAX);
-        let (names, carried, ahead, checkpoints) = Default::default();
-        Self { node, slot, stats, names, carried, ahead, stored: None, batch_sizer, checkpoints }
+        let (known, ahead, checkpoints) = Default::default();
+        Self { node, slot, stats, known, ahead, stored: None, batch_sizer, checkpoints }
     }
 
     /// Transfers one batch into the store.
@@ -172,7 +172,7 @@ impl Ingest {
             tracing::warn!(%error, cause = causes(&error), "cannot allocate or sync a spool file; retrying");
         }
         let written = match batch {
-            Ok(read) => write(&self.node, read, &mut self.names, &mut self.carried, &self.stats).await,
+            Ok(read) => write(&self.node, read, &mut self.known, &self.stats).await,
             Err(error) => Err(error),
         };
         let wrote = written.as_ref().is_ok_and(|written| written.records > 0);
@@ -221,10 +221,10 @@ impl Job for Ingest {
 /// # Errors
 /// [`IngestError`]; records that were not written remain in the spool.
 pub async fn drain(node: &Node, reader: &mut Reader, stats: &IngestStats) -> Result<(), IngestError> {
-    let (mut names, mut carried) = (Names::default(), StoredOpenRequests::default());
+    let mut known = KnownRows::default();
     loop {
         let read = ReadBatch::next(reader, BATCH_RECORDS_MAX)?;
-        let written = write(node, read, &mut names, &mut carried, stats).await?;
+        let written = write(node, read, &mut known, stats).await?;
         release(node.store(), reader, &written.batch)?;
         note_depth(node, reader, stats);
         if written.records == 0 {
@@ -235,6 +235,13 @@ pub async fn drain(node: &Node, reader: &mut Reader, stats: &IngestStats) -> Res
         tracing::warn!(%error, cause = causes(&error), "cannot write the times at which keys were last used");
     }
     Ok(())
+}
+
+/// Rows of the store that ingest remembers between batches.
+#[derive(Debug, Default)]
+pub(crate) struct KnownRows {
+    names: Names,
+    carried: StoredOpenRequests,
 }
 
 /// A batch that was read from the spool, and the open requests whose segments are released with it.
@@ -263,8 +270,7 @@ struct StoredBatch {
 async fn write(
     node: &Node,
     read: ReadBatch,
-    names: &mut Names,
-    carried: &mut StoredOpenRequests,
+    known: &mut KnownRows,
     stats: &IngestStats,
 ) -> Result<StoredBatch, IngestError> {
     let ReadBatch { mut batch, carried: to_store } = read;
@@ -276,24 +282,56 @@ async fn write(
     };
     let events = read.iter().filter_map(ended).count();
     let oldest = read.iter().filter_map(ended).min();
-    let mut rows = Rows {
+    let rows = Rows {
         records: batch.record_positions().zip(read).collect(),
         read: batch.positions().collect(),
         carried: to_store,
     };
     let mut took = Duration::ZERO;
     if !rows.read.is_empty() {
-        let leaving = node.backlog().leaving(&rows.records).await;
-        took = rows.write(node, names, carried, leaving.as_ref()).await?;
-        let store = node.store();
-        let now = store.clock().now();
-        store.last_use().note_all(rows.uses(now));
+        took = store_rows(node, rows, known).await?;
+        let now = node.store().clock().now();
         if let Some(oldest) = oldest {
             stats.lag_micros.store(now.0.saturating_sub(oldest.0), Ordering::Relaxed);
         }
         stats.events.fetch_add(u64::try_from(events).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
     Ok(StoredBatch { batch, records, took })
+}
+
+/// Stores a batch: on SQLite on a thread that may block, which also frees the records.
+async fn store_rows(node: &Node, mut rows: Rows, known: &mut KnownRows) -> Result<Duration, WriteError> {
+    let (node, kind) = (node.clone(), node.store().kind());
+    let mut owned = std::mem::take(known);
+    let storing = async move {
+        let leaving = node.backlog().leaving(&rows.records).await;
+        let written = rows.write(&node, &mut owned, leaving.as_ref()).await;
+        if written.is_ok() {
+            node.store().last_use().note_all(rows.uses(node.store().clock().now()));
+        }
+        (owned, written)
+    };
+    let (owned, written) = match kind {
+        StoreKind::Sqlite => {
+            let runtime = Handle::current();
+            finished(tokio::task::spawn_blocking(move || runtime.block_on(storing))).await
+        }
+        StoreKind::Postgres => storing.await,
+    };
+    *known = owned;
+    written
+}
+
+/// Waits for a blocking task, and panics if it does.
+async fn finished<T>(task: JoinHandle<T>) -> T {
+    match task.await {
+        Ok(done) => done,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Cancelled: the runtime shuts down, and this task with it.
+            Err(_) => std::future::pending().await,
+        },
+    }
 }
 
 /// Releases a batch that is stored. If this removes segments, the disk must have their rows first.
@@ -321,14 +359,7 @@ async fn turn(
         });
         (reader, batch)
     });
-    match turned.await {
-        Ok(turned) => turned,
-        Err(ended) => match ended.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // Cancelled: the runtime shuts down, and this task with it.
-            Err(_) => std::future::pending().await,
-        },
-    }
+    finished(turned).await
 }
 
 fn note_depth(node: &Node, reader: &mut Reader, stats: &IngestStats) {

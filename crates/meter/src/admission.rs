@@ -12,6 +12,7 @@ use crate::budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
 use crate::counter::{BudgetCounter, CounterReservation, RefusalCause};
 use crate::lease::CounterId;
 pub use crate::lease::LeaseShortfall;
+use crate::limiter::LimitRegistry;
 use crate::limits::{Budget, Limits, RateOwner, Terms};
 use crate::rate::RateExceeded;
 use crate::reservation::{AdmissionInfo, CounterReservations, Reservation, ReservedCharge};
@@ -24,6 +25,7 @@ pub struct Meter {
     counters: CounterRegistry,
     authority: Authority,
     stats: ReservationStats,
+    rules: LimitRegistry,
 }
 
 /// The arguments of one admission.
@@ -115,6 +117,12 @@ impl Meter {
     #[must_use]
     pub fn limits(&self, terms: &Terms<'_>) -> Arc<Limits> {
         Arc::new(Limits::new(terms, &self.counters, self.authority, self.stats.slice()))
+    }
+
+    /// Returns the counters of the rate limits of the configuration.
+    #[must_use]
+    pub const fn rules(&self) -> &LimitRegistry {
+        &self.rules
     }
 
     /// Takes one request from the rate limit and the charge from every budget, or nothing.

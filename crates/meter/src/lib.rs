@@ -5,7 +5,8 @@
 //! Reading order: [`usage`] (token classes and units), [`rating`] (cost), [`event`] (records). Then [`rate`] and
 //! [`counter`] (atomic counters), [`budget`] (periods and charges), [`limits`] (limits of a principal), [`admission`],
 //! which takes from all limits or from none, [`reservation`] (the taken amounts), and [`lease`] (budgets that nodes
-//! share). [`window`] limits the control API and unauthenticated clients.
+//! share). [`limiter`] counts requests by any dimension against the rate limits of the configuration. [`window`] limits the
+//! control API and unauthenticated clients.
 
 pub mod admission;
 mod atomic_amount;
@@ -13,6 +14,7 @@ pub mod budget;
 pub mod counter;
 pub mod event;
 pub mod lease;
+pub mod limiter;
 pub mod limits;
 mod prelogged;
 pub mod rate;

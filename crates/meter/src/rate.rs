@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use access::Mono;
 
-/// A number of requests per time window; all of them may arrive at once.
+/// A number of requests per time window; a burst of them may arrive at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     limit: NonZeroU32,
-    window_nanos: u64,
+    burst: NonZeroU32,
+    /// The time in which an empty bucket becomes full.
+    fill_nanos: u64,
     interval_nanos: u64,
 }
 
@@ -41,11 +43,20 @@ pub struct RateExceeded {
 pub struct Bucket(AtomicU64);
 
 impl Rate {
-    /// Returns a rate of `limit` requests per `window` (the interval of requests is at least one nanosecond).
+    /// Returns a rate of `limit` requests per `window` (the interval of requests is at least one nanosecond), all of
+    /// which may arrive at once.
     #[must_use]
     pub fn new(limit: NonZeroU32, window: Duration) -> Self {
         let nanos = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
-        Self { limit, window_nanos: nanos, interval_nanos: nanos.div_ceil(u64::from(limit.get())).max(1) }
+        let interval_nanos = nanos.div_ceil(u64::from(limit.get())).max(1);
+        Self { limit, burst: limit, fill_nanos: nanos, interval_nanos }
+    }
+
+    /// Returns the same rate with another number of requests that may arrive at once.
+    #[must_use]
+    pub fn with_burst(self, burst: NonZeroU32) -> Self {
+        let rate = Self { burst, ..self };
+        if burst == self.limit { self } else { Self { fill_nanos: rate.burst_nanos(), ..rate } }
     }
 
     /// Returns a rate of `limit` requests per minute.
@@ -54,20 +65,32 @@ impl Rate {
         Self::new(limit, Duration::from_secs(60))
     }
 
+    /// Returns the number of requests per window.
+    #[must_use]
+    pub const fn limit(self) -> u32 {
+        self.limit.get()
+    }
+
     /// Returns the maximum number of requests that pass within any window: a full bucket plus its refill.
     #[must_use]
     pub const fn most_in_window(self) -> u64 {
-        2 * self.limit.get() as u64
+        self.burst.get() as u64 + self.limit.get() as u64
     }
 
-    /// Returns the time until the bucket is full: at most the window, which a full bucket's intervals may exceed by less
-    /// than a nanosecond per request.
+    /// Returns the time in which an empty bucket becomes full.
+    #[must_use]
+    pub const fn refill(self) -> Duration {
+        Duration::from_nanos(self.fill_nanos)
+    }
+
+    /// Returns the time until the bucket is full: at most the window without another burst, which a full bucket's
+    /// intervals may exceed by less than a nanosecond per request.
     fn reset(self, ahead_nanos: u64) -> Duration {
-        Duration::from_nanos(ahead_nanos.min(self.window_nanos))
+        Duration::from_nanos(ahead_nanos.min(self.fill_nanos))
     }
 
     fn burst_nanos(self) -> u64 {
-        self.interval_nanos.saturating_mul(u64::from(self.limit.get()))
+        self.interval_nanos.saturating_mul(u64::from(self.burst.get()))
     }
 }
 
@@ -97,6 +120,11 @@ impl Bucket {
                 Err(current) => word = current,
             }
         }
+    }
+
+    /// Returns the word of the bucket.
+    pub(crate) const fn word(&self) -> &AtomicU64 {
+        &self.0
     }
 
     /// Undoes one `take`, for a request that was not sent.

@@ -8,6 +8,7 @@ use access::{Credits, Day, KeyId, Last4, NanoUsd, Principal, Refusal, Subject, U
 use ai::{Format, ResponseFacts, Tap};
 use bytes::Bytes;
 use config::snapshot::{Events, OnHangup, Provider, Timeouts};
+use meter::rate::RateLevel;
 use meter::{Billed, Charge, CommittedRequest, Outcome, Reservation};
 use tokio::time::Instant;
 
@@ -15,7 +16,9 @@ use crate::aggregation::PreloggedPart;
 use crate::answer::Problem;
 use crate::attempt::Attempt;
 use crate::capacity::{KeyPermit, TunnelPermit};
+use crate::counted_limits::{CountedLimits, ReportedLimit};
 use crate::request::RequestContext;
+use crate::token_client::TokenClient;
 use crate::upstream::destination::DestinationInUse;
 
 /// The account of one request, from its head to the end of its response. If it is dropped before the end, the client has
@@ -27,8 +30,12 @@ pub(crate) struct RequestAccount {
     pub(crate) subject: Subject,
     /// The public ids of the user and the key, for the log.
     pub(crate) caller_ids: Option<CallerIds>,
+    /// The client, if it has an access token of another issuer.
+    pub(crate) token: Option<Rc<TokenClient>>,
     /// The permit that counts the request among the requests in flight of its subject.
     pub(crate) key_permit: Option<KeyPermit>,
+    /// The rate limits of the configuration in which the request counts, if any applies.
+    pub(crate) rate_limits: Option<Box<CountedLimits>>,
     /// The properties that only LLM requests of authenticated clients have.
     pub(crate) inference: Option<Box<InferenceAccount>>,
     pub(crate) hold: BudgetHold,
@@ -38,6 +45,8 @@ pub(crate) struct RequestAccount {
     pub(crate) prelogged: Option<PreloggedPart>,
     /// The backend or provider to which the request is sent.
     pub(crate) destination: Option<DestinationInUse>,
+    /// Whether the upstream was chosen among several of the route.
+    pub(crate) is_split: bool,
     /// The attempt that is in progress.
     pub(crate) attempt: Option<Attempt>,
     /// The attempts that have ended.
@@ -129,12 +138,15 @@ impl RequestAccount {
             policy,
             subject: Subject::ANONYMOUS,
             caller_ids: None,
+            token: None,
             key_permit: None,
+            rate_limits: None,
             inference: None,
             hold: BudgetHold::Nothing,
             opened: false,
             prelogged: None,
             destination: None,
+            is_split: false,
             attempt: None,
             attempts: Vec::new(),
             tunnel: None,
@@ -244,8 +256,19 @@ impl RequestAccount {
         }
     }
 
+    /// Returns the limit that the response reports; `rate` is that of the plan or the key.
+    pub(crate) fn reported_limit(&self, rate: Option<RateLevel>) -> Option<ReportedLimit> {
+        match &self.rate_limits {
+            None => rate.map(ReportedLimit::of_plan),
+            Some(limits) => limits.reported(rate),
+        }
+    }
+
     /// Notes that the request is refused or has failed.
     pub(crate) fn refuse(&mut self, problem: &mut Problem) {
+        if let Some(limits) = &mut self.rate_limits {
+            limits.refused(problem.refusal);
+        }
         self.refusal = Some((problem.refusal, problem.source.take()));
         if problem.refusal.side() == Side::Upstream
             && let Some(destination) = &self.destination

@@ -4,6 +4,7 @@ pub(crate) mod forward;
 pub(crate) mod inference;
 pub(crate) mod models;
 pub(crate) mod respond;
+mod rewrite;
 mod tunnel;
 
 use ai::EndpointCall;

@@ -21,8 +21,8 @@ use crate::recorder::Recorder;
 use prelogged::PreloggedBatches;
 pub use prelogged::{BATCH_PART_OF_LEFT, BATCH_REQUESTS_MAX};
 pub(crate) use prelogged::{PrelogRequest, PreloggedPart};
-pub(crate) use unwritten::PendingSettlement;
 use unwritten::UnwrittenRecords;
+pub(crate) use unwritten::{PendingSettlement, settle};
 
 /// Maximum age of unwritten counts of requests that no quota limits. A crash loses at most these counts.
 pub const AGGREGATION_DELAY: Duration = Duration::from_millis(10);
@@ -53,25 +53,20 @@ struct AggregationKey {
 
 impl Aggregation {
     /// Adds to the waiting counts. Returns whether there was room.
-    pub(crate) fn add(&self, more: &Counts) -> bool {
-        let key = AggregationKey {
-            subject: more.subject.clone(),
-            route: more.route.clone(),
-            status_class: more.status_class,
-            minute: more.minute,
-            day: more.day,
-        };
+    pub(crate) fn add(&self, more: Counts) -> bool {
+        let Counts { subject, route, status_class, minute, day, requests: more_requests, credits: more_credits } = more;
+        let key = AggregationKey { subject, route, status_class, minute, day };
         let mut waiting = self.waiting.borrow_mut();
         if waiting.is_empty() {
             self.batches.signal().notify();
         }
         if waiting.len() >= WAITING_MAX && !waiting.contains_key(&key) {
-            tracing::error!(requests = more.requests, "counts are lost: the spool takes nothing, and too many wait");
+            tracing::error!(requests = more_requests, "counts are lost: the spool takes nothing, and too many wait");
             return false;
         }
         let (requests, credits) = waiting.entry(key).or_default();
-        *requests += more.requests;
-        *credits = credits.saturating_add(more.credits);
+        *requests += more_requests;
+        *credits = credits.saturating_add(more_credits);
         true
     }
 
@@ -115,7 +110,7 @@ impl Aggregation {
                 tracing::error!(%error, waiting = batch.len(), "counts cannot be recorded yet");
                 took_all = false;
                 for left in batch {
-                    self.add(left);
+                    self.add(left.clone());
                 }
             }
         }

@@ -1,16 +1,18 @@
 //! The phase in which the client of a request is identified, counted and checked against the bounds of its key.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use access::{Principal, Refusal};
-use config::snapshot::Auth;
+use config::snapshot::{Auth, JwtRule};
 use http::{HeaderValue, header};
 use meter::Limits;
 
 use crate::account::RequestAccount;
 use crate::answer::Problem;
 use crate::capacity::CallBound;
-use crate::{budget, identify, scope};
+use crate::token_client::TokenClient;
+use crate::{budget, identify, scope, token};
 
 /// A client whose credential is valid.
 pub(crate) struct Client {
@@ -21,24 +23,42 @@ pub(crate) struct Client {
 
 /// Identifies the client, if the route requires it, counts the request for its subject, and checks its address. An
 /// unidentified client is subject to the limits of unauthenticated clients.
-pub(crate) async fn authenticate(account: &mut RequestAccount, auth: Auth) -> Result<Option<Client>, Problem> {
-    if auth == Auth::None {
-        account.subject = identify::anonymous(&account.request);
-        return Ok(None);
-    }
-    match identify::identify(&account.request).await {
-        Ok(principal) => {
-            account.identified(&principal);
-            enter(account)?;
-            scope::check_address(&account.request, &principal)?;
-            let limits = budget::limits(&account.request, &principal);
-            Ok(Some(Client { principal, limits }))
+pub(crate) async fn authenticate(account: &mut RequestAccount, auth: &Auth) -> Result<Option<Client>, Problem> {
+    let problem = match auth {
+        Auth::None => {
+            account.subject = identify::without_credential(&account.request);
+            return Ok(None);
         }
-        Err(problem) => {
-            account.subject = identify::anonymous(&account.request);
-            Err(identify::refuse_unauthenticated(&account.request, &account.subject, problem).await)
-        }
-    }
+        Auth::Key => match identify::identify(&account.request).await {
+            Ok(principal) => {
+                account.identified(&principal);
+                enter(account)?;
+                scope::check_address(&account.request, &principal)?;
+                let limits = budget::limits(&account.request, &principal);
+                return Ok(Some(Client { principal, limits }));
+            }
+            Err(problem) => problem,
+        },
+        Auth::Jwt(rule) => match token::identify(&account.request, rule) {
+            Ok(client) => return enter_with_token(account, rule, client),
+            Err(problem) => problem,
+        },
+    };
+    account.subject = identify::anonymous(&account.request);
+    Err(identify::refuse_unauthenticated(&account.request, &account.subject, problem).await)
+}
+
+/// Counts a request with a valid token for its subject, which has no user, plan or budgets.
+fn enter_with_token(
+    account: &mut RequestAccount,
+    rule: &JwtRule,
+    client: Rc<TokenClient>,
+) -> Result<Option<Client>, Problem> {
+    account.subject = client.verified.subject.clone();
+    token::check(&client, rule)?;
+    enter(account)?;
+    account.token = Some(client);
+    Ok(None)
 }
 
 /// Returns the client of a request that requires authentication.

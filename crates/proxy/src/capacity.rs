@@ -13,14 +13,11 @@ use access::Subject;
 pub(crate) use self::share::CallBound;
 use self::share::Shares;
 
-/// Maximum number of requests in flight over all workers.
-const IN_FLIGHT_MAX: u32 = 10_000;
-/// Maximum number of requests in flight whose clients have disconnected while the response is still read. Clients that
-/// disconnect early must not use all permits.
-const READ_ON_MAX: u32 = IN_FLIGHT_MAX / 10;
-
-/// Maximum number of tunnels, which may last long. The other permits of requests remain for requests.
-const TUNNELS_MAX: u32 = IN_FLIGHT_MAX / 2;
+/// The part of the permits for responses that are read on after their clients have disconnected: one in ten. Clients
+/// that disconnect early must not use all permits.
+const READ_ON_PART: u32 = 10;
+/// The part of the permits for tunnels, which may last long: one in two. The other permits remain for requests.
+const TUNNELS_PART: u32 = 2;
 
 /// The bounds of the process, which its workers share.
 #[derive(Debug)]
@@ -30,6 +27,7 @@ pub struct Capacity {
     addresses: Mutex<HashMap<IpAddr, u32>>,
     per_address_max: u32,
     in_flight: AtomicU32,
+    in_flight_max: u32,
     read_on: AtomicU32,
     tunnels: AtomicU32,
     shares: Shares,
@@ -39,7 +37,8 @@ pub struct Capacity {
 #[derive(Debug)]
 pub(crate) struct ConnectionPermit {
     capacity: Arc<Capacity>,
-    address: IpAddr,
+    /// The address for which the connection counts; `None` before a trusted proxy has named it.
+    address: Option<IpAddr>,
 }
 
 /// The permit of a tunnel. Dropping it releases the tunnel's place.
@@ -93,15 +92,16 @@ pub(crate) enum MemoryExceeded {
 pub(crate) struct CapacityExceeded;
 
 impl Capacity {
-    /// Returns the configured bounds: connections, connections per address, and buffered bytes.
+    /// Returns the configured bounds: connections, requests in flight, and buffered bytes.
     #[must_use]
-    pub fn new(connections: config::snapshot::Connections, buffered_bytes_max: u64) -> Arc<Self> {
+    pub fn new(connections: config::snapshot::Connections, in_flight_max: u32, buffered_bytes_max: u64) -> Arc<Self> {
         Arc::new(Self {
             connections: AtomicU32::new(0),
             connections_max: connections.max,
             addresses: Mutex::default(),
             per_address_max: connections.per_address,
             in_flight: AtomicU32::new(0),
+            in_flight_max,
             read_on: AtomicU32::new(0),
             tunnels: AtomicU32::new(0),
             shares: Shares::new(buffered_bytes_max, connections.in_flight_per_key),
@@ -128,33 +128,33 @@ impl Capacity {
 
     /// Counts a connection, in total and for its address. Returns an error if one of the bounds is reached.
     pub(crate) fn connect(self: &Arc<Self>, address: IpAddr) -> Result<ConnectionPermit, CapacityExceeded> {
-        raise(&self.connections, self.connections_max)?;
-        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = addresses.entry(address).or_insert(0);
-        if *count >= self.per_address_max {
-            self.connections.fetch_sub(1, Ordering::Relaxed);
-            return Err(CapacityExceeded);
-        }
-        *count += 1;
-        Ok(ConnectionPermit { capacity: self.clone(), address })
+        let mut permit = self.connect_proxied()?;
+        permit.count(address)?;
+        Ok(permit)
     }
 
-    /// Counts a request in flight. Returns an error if [`IN_FLIGHT_MAX`] is reached.
+    /// Counts a connection of a trusted proxy in total. The address of its client is not known yet.
+    pub(crate) fn connect_proxied(self: &Arc<Self>) -> Result<ConnectionPermit, CapacityExceeded> {
+        raise(&self.connections, self.connections_max)?;
+        Ok(ConnectionPermit { capacity: self.clone(), address: None })
+    }
+
+    /// Counts a request in flight. Returns an error if the bound is reached.
     pub(crate) fn enter(self: &Arc<Self>) -> Result<RequestPermit, CapacityExceeded> {
-        raise(&self.in_flight, IN_FLIGHT_MAX)?;
+        raise(&self.in_flight, self.in_flight_max)?;
         Ok(RequestPermit(self.clone()))
     }
 
-    /// Counts a request whose response is read after its client disconnected. Returns an error if [`READ_ON_MAX`] is
-    /// reached.
+    /// Counts a request whose response is read after its client disconnected. Returns an error if their
+    /// part of the permits is used.
     pub(crate) fn read_on(self: &Arc<Self>) -> Result<DetachedPermit, CapacityExceeded> {
-        raise(&self.read_on, READ_ON_MAX)?;
+        raise(&self.read_on, part(self.in_flight_max, READ_ON_PART))?;
         Ok(DetachedPermit(self.clone()))
     }
 
-    /// Counts a tunnel. Returns an error if [`TUNNELS_MAX`] is reached.
+    /// Counts a tunnel. Returns an error if the tunnels' part of the permits is used.
     pub(crate) fn tunnel(self: &Arc<Self>) -> Result<TunnelPermit, CapacityExceeded> {
-        raise(&self.tunnels, TUNNELS_MAX)?;
+        raise(&self.tunnels, part(self.in_flight_max, TUNNELS_PART))?;
         Ok(TunnelPermit(self.clone()))
     }
 
@@ -174,6 +174,11 @@ impl Capacity {
     pub(crate) fn body_bytes_max(&self) -> u64 {
         self.shares.body_bytes_max()
     }
+}
+
+/// Returns one in `parts` of the permits, and at least one.
+fn part(permits: u32, parts: u32) -> u32 {
+    (permits / parts).max(1)
 }
 
 fn raise(count: &AtomicU32, max: u32) -> Result<(), CapacityExceeded> {
@@ -251,14 +256,30 @@ impl Drop for TunnelPermit {
     }
 }
 
+impl ConnectionPermit {
+    /// Counts the connection for `address`, for which it does not count yet. Returns an error if the bound is reached.
+    pub(crate) fn count(&mut self, address: IpAddr) -> Result<(), CapacityExceeded> {
+        let mut addresses = self.capacity.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        let address = address.to_canonical();
+        let count = addresses.entry(address).or_insert(0);
+        if *count >= self.capacity.per_address_max {
+            return Err(CapacityExceeded);
+        }
+        *count += 1;
+        self.address = Some(address);
+        Ok(())
+    }
+}
+
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.capacity.connections.fetch_sub(1, Ordering::Relaxed);
+        let Some(address) = self.address else { return };
         let mut addresses = self.capacity.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = addresses.get_mut(&self.address) {
+        if let Some(count) = addresses.get_mut(&address) {
             *count = count.saturating_sub(1);
             if *count == 0 {
-                addresses.remove(&self.address);
+                addresses.remove(&address);
             }
         }
     }
@@ -275,7 +296,7 @@ mod tests {
 
     #[test]
     fn connections_are_bounded_in_all_and_by_address() {
-        let capacity = Capacity::new(Connections { max: 3, per_address: 2, in_flight_per_key: 1 }, 0);
+        let capacity = Capacity::new(Connections { max: 3, per_address: 2, in_flight_per_key: 1 }, 10_000, 0);
         let permits = [capacity.connect(HERE), capacity.connect(HERE)];
         assert!(capacity.connect(HERE).is_err());
         let other = capacity.connect(THERE);
@@ -287,7 +308,7 @@ mod tests {
 
     #[test]
     fn what_is_read_on_has_a_part_of_the_places() {
-        let capacity = Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 0);
+        let capacity = Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 10_000, 0);
         let places: Vec<DetachedPermit> = std::iter::from_fn(|| capacity.read_on().ok()).collect();
         assert_eq!(places.len(), 1_000);
         drop(places);
@@ -296,7 +317,7 @@ mod tests {
 
     #[test]
     fn tunnels_have_a_part_of_the_places() {
-        let capacity = Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 0);
+        let capacity = Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 10_000, 0);
         let places: Vec<TunnelPermit> = std::iter::from_fn(|| capacity.tunnel().ok()).collect();
         assert_eq!(places.len(), 5_000);
         drop(places);
@@ -304,8 +325,19 @@ mod tests {
     }
 
     #[test]
+    fn requests_in_flight_are_bounded_and_one_of_few_may_be_a_tunnel() {
+        let capacity = Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 1, 0);
+        let permit = capacity.enter().unwrap();
+        assert!(capacity.enter().is_err());
+        assert!(capacity.tunnel().is_ok() && capacity.read_on().is_ok());
+        drop(permit);
+        assert_eq!(capacity.in_flight(), 0);
+        assert!(capacity.enter().is_ok());
+    }
+
+    #[test]
     fn buffered_bytes_are_bounded_and_given_back() {
-        let capacity = Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 40);
+        let capacity = Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 10_000, 40);
         let caller = access::Subject::Key(access::Caller {
             user: access::UserNo(1),
             key: access::KeyNo(1),
@@ -322,7 +354,7 @@ mod tests {
 
     #[test]
     fn a_request_that_no_key_may_ever_hold_is_told_apart_from_a_share_that_is_used_up() {
-        let capacity = Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 40);
+        let capacity = Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 10_000, 40);
         let of = |user, key| {
             access::Subject::Key(access::Caller {
                 user: access::UserNo(user),
@@ -349,7 +381,7 @@ mod tests {
 
     #[test]
     fn calls_of_a_key_are_bounded_until_they_end() {
-        let capacity = Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 0);
+        let capacity = Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 10_000, 0);
         let caller = access::Subject::Key(access::Caller {
             user: access::UserNo(1),
             key: access::KeyNo(1),

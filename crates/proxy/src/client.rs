@@ -1,13 +1,14 @@
 //! The receiving side of a client's connection: the socket of HTTP/1.1, and the content of requests over either protocol.
 
 mod accepted;
+mod proxy_header;
 mod request_body;
 mod request_body_error;
 mod socket;
 mod stream_body;
 
 pub use accepted::ALPN;
-pub(crate) use accepted::{AcceptedStream, RefusedStream};
+pub(crate) use accepted::{AcceptedStream, ConnectingPeer, OpenedStream, ProxyFailures, RefusedStream};
 pub(crate) use request_body::RequestBody;
 pub(crate) use request_body_error::RequestBodyError;
 pub(crate) use socket::{ClientSocket, SharedSocket};

@@ -14,25 +14,29 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use access::Refusal;
-use bytes::Bytes;
-use http1::{HeadLimits, RequestHead, RequestParser, ResponseTo, Version, Violation};
-use tls::ServerStream;
+use http1::{HeadLimits, RequestParser, ResponseTo, Version, Violation};
 use tokio::io::AsyncWriteExt as _;
 
 use self::response_writer::{ResponseContext, ResponseWriter, WriteEnd};
-use crate::client::{AcceptedStream, ClientSocket, RefusedStream, RequestBody, SharedSocket};
+use crate::client::{
+    AcceptedStream, ClientSocket, ConnectingPeer, OpenedStream, RefusedStream, RequestBody, SharedSocket,
+};
 use crate::client_context::{ConnectionContext, Peer};
 use crate::deadlines::{ConnectionDeadlines, DeadlineAction};
-use crate::handle::{ReceivedRequest, handle};
+use crate::handle::ReceivedRequest;
+use crate::handler::Handling;
 use crate::head::{FIELDS_MAX, Head};
 use crate::http2;
-use crate::outliving::Outliving;
 use crate::response::ClientResponse;
 use crate::worker::Worker;
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(worker: Rc<Worker>, mut accepted: AcceptedStream, peer: SocketAddr) {
-    let Ok(_permit) = worker.shared.capacity.connect(peer.ip()) else {
+    let address = peer.ip();
+    let is_trusted = accepted.proxied.is_some() && worker.snapshot().traffic.is_trusted_proxy(address);
+    let capacity = &worker.shared.capacity;
+    let permit = if is_trusted { capacity.connect_proxied() } else { capacity.connect(address) };
+    let Ok(mut permit) = permit else {
         worker.handles.refused(Refusal::Overloaded);
         // A client of TLS cannot read it, and the handshake would cost too much. The client may have disconnected.
         if accepted.tls.is_none() {
@@ -45,22 +49,29 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut accepted: AcceptedStream, peer
     let deadlines = worker.deadlines.add(&snapshot.traffic.timeouts);
     drop(snapshot);
     let closes = Cell::new(false);
-    let (stream, is_refused) = if accepted.tls.is_none() {
-        (ServerStream::Plain(accepted.stream), false)
+    let (OpenedStream { stream, address, is_unknown, is_tls }, is_refused) = if accepted.is_open() {
+        (OpenedStream::plain(accepted.stream, address), false)
     } else {
+        let (permit, handles) = (&mut permit, &worker.handles);
+        let peer = ConnectingPeer { address, is_trusted, permit, handles };
+        let is_tls = accepted.tls.is_some();
         // Boxed, because it is large and other connections do not need it.
-        match Box::pin(shake_hands(accepted, &worker, &deadlines, &closes)).await {
-            Some(Ok(stream)) => (stream, false),
-            Some(Err(RefusedStream::PlainHttp(stream))) => (ServerStream::Plain(stream), true),
-            Some(Err(RefusedStream::Failed)) | None => return,
+        let opened = Box::pin(open(accepted, peer, &deadlines, &closes)).await;
+        if is_tls && !matches!(opened, Some(Ok(_))) {
+            worker.shared.metrics.tls.handshake_failures.inc();
+        }
+        match opened {
+            Some(Ok(opened)) => (opened, false),
+            Some(Err(RefusedStream::Answered(stream))) => (OpenedStream::plain(stream, address), true),
+            Some(Err(RefusedStream::Unanswered)) | None => return,
         }
     };
-    let peer = Peer::new(peer.ip(), stream.is_tls());
+    let peer = Peer { is_unknown, ..Peer::new(address, is_tls, &stream) };
     let socket = ClientSocket::new(stream, worker.buffers.clone(), deadlines.clone());
     let connection = Connection {
         socket: Rc::new(RefCell::new(socket)),
         parser: RequestParser::new(HeadLimits::new(head_bytes_max, head_bytes_max, FIELDS_MAX)),
-        at: Rc::new(ConnectionContext { worker, deadlines, peer }),
+        at: Rc::new(ConnectionContext { worker, deadlines, peer, is_http2: Cell::new(false) }),
         closes,
     };
     if is_refused {
@@ -71,22 +82,19 @@ pub(crate) async fn serve(worker: Rc<Worker>, mut accepted: AcceptedStream, peer
     }
 }
 
-/// Lets the client begin TLS, within the time for a head. Returns `None` if the time is over.
-async fn shake_hands(
+/// Lets the client begin, within the time for a head. Returns `None` if the time is over.
+async fn open(
     accepted: AcceptedStream,
-    worker: &Worker,
+    peer: ConnectingPeer<'_>,
     deadlines: &ConnectionDeadlines,
     closes: &Cell<bool>,
-) -> Option<Result<ServerStream, RefusedStream>> {
+) -> Option<Result<OpenedStream, RefusedStream>> {
     deadlines.within_head.set(true);
-    let mut opening = pin!(accepted.open());
+    let mut opening = pin!(accepted.open(peer));
     let opened =
         poll_fn(|cx| poll_obeying(deadlines, closes, cx, &mut |cx: &mut Context<'_>| opening.as_mut().poll(cx)));
     let opened = opened.await.ok();
     deadlines.within_head.set(false);
-    if !matches!(opened, Some(Ok(_))) {
-        worker.shared.metrics.tls.handshake_failures.inc();
-    }
     opened
 }
 
@@ -101,7 +109,7 @@ struct Connection {
 
 /// A request as it was received.
 enum Received {
-    Head(Bytes, RequestHead),
+    Head(Rc<Head>),
     /// The head is invalid. Nothing after it is read as a request.
     Refused(Violation),
 }
@@ -170,7 +178,7 @@ impl Connection {
             let mut socket = socket.borrow_mut();
             loop {
                 match socket.parse(parser) {
-                    Ok(Some((bytes, head))) => return Poll::Ready(Ok(Received::Head(bytes, head))),
+                    Ok(Some(head)) => return Poll::Ready(Ok(Received::Head(head))),
                     Ok(None) => {}
                     Err(violation) => return Poll::Ready(Ok(Received::Refused(violation))),
                 }
@@ -189,34 +197,32 @@ impl Connection {
     }
 
     /// Returns the head for `handle`, and the traits of the request.
-    fn head(&self, received: Received) -> (Head, RequestTraits) {
+    fn head(&self, received: Received) -> (Rc<Head>, RequestTraits) {
         self.at.deadlines.within_head.set(false);
         match received {
-            Received::Head(bytes, head) => {
-                let responds_to = ResponseTo::method(head.over(&bytes).method());
+            Received::Head(head) => {
+                let responds_to = ResponseTo::method(head.method_bytes());
                 // After a CONNECT request, the client may send tunnel bytes; `admit` refuses CONNECT (RFC 9110, 9.3.6).
                 let is_refused = responds_to == ResponseTo::Connect;
                 let (version, persists) = (head.version(), head.persists() && !is_refused);
                 let traits = RequestTraits { version, responds_to, persists, is_refused };
-                (Head::new(bytes, head), traits)
+                (head, traits)
             }
             Received::Refused(violation) => {
                 let line = self.socket.borrow_mut().refuse(&self.parser);
                 let responds_to = line.as_ref().map_or(ResponseTo::Other, |(method, _)| ResponseTo::method(method));
                 let traits = RequestTraits { version: Version::Http11, responds_to, persists: false, is_refused: true };
                 let line = line.as_ref().map(|(method, target)| (&**method, &**target));
-                (Head::refused(line, violation), traits)
+                (Rc::new(Head::refused(line, violation)), traits)
             }
         }
     }
 
     /// Lets `handle` respond. The request ends early if its client disconnects, unless it may outlive the client.
-    async fn respond(&self, head: Head) -> Result<ClientResponse, ConnectionEnd> {
-        // `Outliving` is boxed, so that an idle connection does not reserve memory for it.
+    async fn respond(&self, head: Rc<Head>) -> Result<ClientResponse, ConnectionEnd> {
         let (at, active) = (self.at.clone(), self.at.deadlines.begin());
-        let deadlines = active.deadlines.clone();
-        let received = ReceivedRequest { at, active, head, body: RequestBody::of_socket(self.socket.clone()) };
-        let mut handling = pin!(Outliving::new(self.at.worker.clone(), deadlines, handle(received)));
+        let body = RequestBody::of_socket(self.socket.clone());
+        let mut handling = pin!(Handling::new(ReceivedRequest { at, active, head, body }));
         let mut respond = |cx: &mut Context<'_>| match handling.as_mut().poll(cx) {
             Poll::Ready(response) => Poll::Ready(Ok(response)),
             Poll::Pending => self.socket.borrow_mut().poll_gone(cx).map(|()| Err(ConnectionEnd)),

@@ -22,8 +22,8 @@ const HEADERS: HeaderValue = HeaderValue::from_static(
 /// Seconds for which a browser caches the response to a preflight request.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("3600");
 const VARY: &str = "Origin";
-const EXPOSED: &str =
-    "X-Request-Id, Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After";
+const EXPOSED: &str = "X-Request-Id, Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, \
+    RateLimit, RateLimit-Policy, Retry-After";
 
 /// A request of an LLM endpoint by a page of control.
 pub(crate) struct PageRequest {

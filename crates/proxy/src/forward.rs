@@ -213,9 +213,17 @@ async fn dial(
 async fn connected(account: &RequestAccount, pool: &Pool, offered: OfferedProtocols) -> Result<NewConnection, Problem> {
     let within = account.timeouts().connect;
     let refuse = |error: &ConnectError| {
-        Problem::new(Refusal::UpstreamConnect, "the upstream cannot be reached; it received nothing").because(error)
+        let message = match error {
+            ConnectError::Tls(_) => "TLS to the upstream failed; it received nothing",
+            ConnectError::Resolve(_)
+            | ConnectError::NoAddress
+            | ConnectError::Tcp(_)
+            | ConnectError::Name
+            | ConnectError::Http2(_) => "the upstream cannot be reached; it received nothing",
+        };
+        Problem::new(Refusal::UpstreamConnect, message).because(error)
     };
-    match timeout(within, connect(&account.request.worker().connector, &pool.origin, offered, within)).await {
+    match timeout(within, connect(&account.request.worker().connector, pool, offered, within)).await {
         Ok(result) => result.map_err(|error| refuse(&error)),
         Err(late) => {
             let message = "the upstream did not accept the connection in time; it received nothing";

@@ -25,19 +25,20 @@ use crate::deadlines::{ActiveRequest, RequestDeadlines};
 use crate::forward::UpstreamResponse;
 use crate::head::Head;
 use crate::phase::{EarlyResponse, Phase};
+use crate::rate_limits::exact::count_shared;
 use crate::relay::Relay;
 use crate::request::RequestContext;
 use crate::response::{ClientResponse, GatewayFields};
 use crate::response_body::Body;
 use crate::route::RouteMatch;
 use crate::worker::Worker;
-use crate::{admit, dialect, route, scope};
+use crate::{admit, dialect, rate_limits, route, scope};
 
 /// A request whose head has arrived.
 pub(crate) struct ReceivedRequest {
     pub(crate) at: Rc<ConnectionContext>,
     pub(crate) active: ActiveRequest,
-    pub(crate) head: Head,
+    pub(crate) head: Rc<Head>,
     pub(crate) body: RequestBody,
 }
 
@@ -46,7 +47,7 @@ pub(crate) async fn handle(received: ReceivedRequest) -> ClientResponse {
     let ReceivedRequest { at, active, head, body } = received;
     let permit = at.worker.shared.capacity.enter();
     let mut body = IncomingBody::new(&head, body);
-    let mut account = RequestAccount::open(RequestContext::new(at, active.deadlines.clone(), Rc::new(head)));
+    let mut account = RequestAccount::open(RequestContext::new(at, active.deadlines.clone(), head));
     let (id, head) = (account.request.id, &account.request.head);
     tracing::debug!(request_id = %id, method = head.method(), path = head.path(), "request begins");
     let page = PageRequest::of(head, &account.request.snapshot);
@@ -108,14 +109,28 @@ async fn serve(account: &mut RequestAccount, body: &mut IncomingBody, preflight:
         account.policy.route = account.request.worker().handles.endpoint(endpoint);
         return Err(EarlyResponse::Respond(Box::new(cors::preflight_response())));
     }
-    let RouteMatch { policy, auth, is_restrictable, action } =
+    let RouteMatch { policy, auth, is_restrictable, rate_limits, action } =
         route::find(&snapshot.traffic, &head, &account.request.worker().handles)?;
     account.policy = policy;
+    let is_limited = !snapshot.traffic.rate_limits.is_empty();
+    if is_limited {
+        let shared = rate_limits::before_authentication(account, &rate_limits)?;
+        if !shared.is_empty() {
+            // Boxed, because its future is large and other requests do not need it.
+            Box::pin(count_shared(account, shared)).await?;
+        }
+    }
     let client = authenticate(account, auth).await?;
     if let Some(client) = client.as_ref().filter(|_| is_restrictable) {
         scope::check_route(&client.principal.bounds, &account.policy.route)?;
     }
     let client = client.as_ref();
+    if is_limited {
+        let shared = rate_limits::after_authentication(account, &rate_limits, client)?;
+        if !shared.is_empty() {
+            Box::pin(count_shared(account, shared)).await?;
+        }
+    }
     let handled = match action {
         Action::Forward(to) => forward::forward_to(to, account, body, client).await?,
         Action::Respond(fixed) => respond::respond(respond::fixed(fixed), account, client).await?,
@@ -144,7 +159,8 @@ fn relay(mut account: Box<RequestAccount>, relayed: RelayedResponse) -> ClientRe
     account.answers(head.head.status());
     // Nothing reads the rest of the client's body after the response.
     let closes = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.awaits_client());
-    let gateway = GatewayFields { id: account.request.id_text, rate: admission.rate, now: account.request.wall_at() };
+    let limit = account.reported_limit(admission.rate);
+    let gateway = GatewayFields { id: account.request.id_text, limit, now: account.request.wall_at() };
     let body = Body::relay(Relay::new(body, connection, account, tap));
     ClientResponse::relayed(head, gateway, body).closing(closes)
 }
@@ -168,5 +184,6 @@ async fn finish(account: &mut RequestAccount, body: &mut IncomingBody, own: OwnR
     }
     account.finish(outcome, None);
     let now = account.request.worker().shared.clock.now();
-    ClientResponse::own(response, GatewayFields { id: account.request.id_text, rate, now }).closing(closes)
+    let limit = account.reported_limit(rate);
+    ClientResponse::own(response, GatewayFields { id: account.request.id_text, limit, now }).closing(closes)
 }

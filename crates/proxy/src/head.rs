@@ -4,6 +4,7 @@
 use std::str;
 
 use bytes::Bytes;
+use config::RequestParts;
 use http1::{
     Announced, Expectation, Fields, HeadLimits, KnownName, Request, RequestHead, RequestParser, Target, Version,
     Violation,
@@ -57,6 +58,15 @@ impl Head {
         self.request().method()
     }
 
+    pub(crate) const fn version(&self) -> Version {
+        self.parsed.version()
+    }
+
+    /// Whether the connection may serve another request.
+    pub(crate) fn persists(&self) -> bool {
+        self.parsed.persists()
+    }
+
     /// Whether a repetition of the request has the same effect (RFC 9110, 9.2.2).
     pub(crate) fn is_idempotent(&self) -> bool {
         matches!(self.method_bytes(), b"GET" | b"HEAD" | b"PUT" | b"DELETE" | b"OPTIONS" | b"TRACE")
@@ -70,21 +80,17 @@ impl Head {
     /// The path without the query, as it was received. A target without a path has `*`, or nothing in a CONNECT request.
     pub(crate) fn path(&self) -> &str {
         let request = self.request();
-        match (request.path(), request.target()) {
-            (Some(path), _) => ascii(path),
-            (None, Target::Asterisk) => "*",
-            (None, _) => "",
+        match request.path() {
+            Some(path) => ascii(path),
+            None if request.target() == Target::Asterisk => "*",
+            None => "",
         }
     }
 
     /// The host and port to which the request was sent; empty if they are unknown. Those of an absolute target replace
     /// `Host` (RFC 9112, 3.2.2).
-    pub(crate) fn host(&self) -> &str {
-        let host = match self.request().target() {
-            Target::Absolute { authority, .. } => Some(authority),
-            Target::Origin { .. } | Target::Authority(_) | Target::Asterisk => self.get(KnownName::Host),
-        };
-        host.and_then(text).unwrap_or_default()
+    pub(crate) fn host(&self) -> &[u8] {
+        self.request().authority().unwrap_or_default()
     }
 
     /// The query without its question mark, as it was received.
@@ -148,6 +154,23 @@ impl Head {
     }
 }
 
+impl RequestParts for Head {
+    fn query(&self) -> Option<&str> {
+        self.query()
+    }
+
+    fn each_field(&self, name: &str, see: &mut dyn FnMut(&[u8])) {
+        let same = self.fields().iter().filter(|field| is_same_name(field.name, name.as_bytes()));
+        same.for_each(|field| see(field.value));
+    }
+}
+
+/// Whether two names are equal in any case, if underscores are hyphens, as for backends behind CGI.
+pub(crate) fn is_same_name(name: &[u8], other: &[u8]) -> bool {
+    let plain = |octet: &u8| if *octet == b'_' { b'-' } else { octet.to_ascii_lowercase() };
+    name.len() == other.len() && name.iter().map(plain).eq(other.iter().map(plain))
+}
+
 /// A field value as text, if it is ASCII. The parser accepts no control octets but tabs.
 pub(crate) fn text(value: &[u8]) -> Option<&str> {
     str::from_utf8(value).ok().filter(|text| text.is_ascii())
@@ -177,6 +200,12 @@ fn ascii(octets: &[u8]) -> &str {
 fn parse(bytes: &[u8]) -> Option<RequestHead> {
     // The bounds are those of the parser: a bound of the configuration was applied before.
     RequestParser::new(HeadLimits::new(usize::MAX, usize::MAX, usize::MAX)).parse(bytes).ok().flatten()
+}
+
+/// Whether a client could send this path and query.
+pub(crate) fn is_origin_target(target: &str) -> bool {
+    let line = format!("GET {target} HTTP/1.0\r\n\r\n");
+    target.starts_with('/') && parse(line.as_bytes()).is_some()
 }
 
 #[expect(clippy::expect_used, reason = "a test parses this constant")]

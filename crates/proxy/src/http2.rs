@@ -10,6 +10,7 @@ mod response;
 mod socket;
 mod stream;
 
+use std::cell::RefCell;
 use std::future::{Future as _, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -63,9 +64,11 @@ pub(crate) async fn serve<S>(at: Rc<ConnectionContext>, stream: S, received: Byt
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    at.is_http2.set(true);
     at.deadlines.within_head.set(true);
     let head_bytes_max = at.worker.snapshot().traffic.sizes.headers_bytes_max;
-    let socket = Http2Socket::new(stream, received, at.deadlines.clone());
+    let stream = Rc::new(RefCell::new(stream));
+    let socket = Http2Socket::new(stream.clone(), received, at.deadlines.clone());
     let state = socket.state();
     let mut handshake = pin!(builder(head_bytes_max).handshake::<_, Bytes>(socket));
     let deadlines = at.deadlines.clone();
@@ -86,7 +89,21 @@ where
     if closes {
         connection.close();
     }
-    poll_fn(|cx| connection.poll(cx)).await;
+    let end = poll_fn(|cx| connection.poll(cx)).await;
+    // The streams end: their clients have disconnected.
+    drop(connection);
+    if end == ConnectionEnd::Refused {
+        socket::linger(&stream, &deadlines).await;
+    }
+}
+
+/// The way in which a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ConnectionEnd {
+    /// The client closed it, or has sent nothing for long.
+    Closed,
+    /// The gateway ended it because of what the client sends, and the client may still send.
+    Refused,
 }
 
 fn builder(head_bytes_max: usize) -> Builder {
@@ -118,13 +135,16 @@ struct ServerConnection<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> ServerConnection<S> {
     /// Serves the streams. Ready when the connection has ended.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ConnectionEnd> {
         while let Some(action) = self.at.deadlines.take_order(cx.waker()) {
             match action {
                 DeadlineAction::Look => {}
                 DeadlineAction::Close => self.close(),
-                DeadlineAction::Cut if self.state.has_settings.get() => return self.end(cx, Reason::NO_ERROR),
-                DeadlineAction::Cut => return self.end(cx, Reason::SETTINGS_TIMEOUT),
+                DeadlineAction::Cut => {
+                    let has_settings = self.state.has_settings.get();
+                    self.end(cx, if has_settings { Reason::NO_ERROR } else { Reason::SETTINGS_TIMEOUT });
+                    return Poll::Ready(ConnectionEnd::Closed);
+                }
             }
             // `Close` also replaces a `Look` that was not taken.
             self.streams.iter().for_each(StreamTask::wake);
@@ -132,19 +152,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ServerConnection<S> {
         loop {
             match self.h2.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
+                    self.state.accepted.set(self.state.accepted.get() + 1);
                     self.streams.push(StreamTask::begin(&self.at, request, respond, self.limits));
                 }
                 Poll::Ready(Some(Err(error))) => {
                     tracing::debug!(peer = %self.at.peer.address, %error, "an HTTP/2 connection of a client failed");
-                    return Poll::Ready(());
+                    return Poll::Ready(ConnectionEnd::Refused);
                 }
-                Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Ready(None) => return Poll::Ready(ConnectionEnd::Closed),
                 Poll::Pending => break,
             }
         }
         if self.state.is_flooded.get() {
             tracing::debug!(peer = %self.at.peer.address, "a client sent too many HTTP/2 control frames or resets");
-            return self.end(cx, Reason::ENHANCE_YOUR_CALM);
+            self.end(cx, Reason::ENHANCE_YOUR_CALM);
+            return Poll::Ready(ConnectionEnd::Refused);
         }
         // Frames that the streams pass to h2 wake this task, which then writes them. h2 has streams until it has written
         // the end of their responses.
@@ -154,7 +176,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ServerConnection<S> {
             && self.streams.is_empty()
             && !self.h2.has_streams()
         {
-            return self.end(cx, Reason::NO_ERROR);
+            self.end(cx, Reason::NO_ERROR);
+            return Poll::Ready(ConnectionEnd::Closed);
         }
         Poll::Pending
     }
@@ -168,10 +191,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ServerConnection<S> {
     }
 
     /// Ends the connection at once, after a GOAWAY if the socket accepts it.
-    fn end(&mut self, cx: &mut Context<'_>, reason: Reason) -> Poll<()> {
+    fn end(&mut self, cx: &mut Context<'_>, reason: Reason) {
         self.h2.abrupt_shutdown(reason);
         // Nothing waits for a socket that accepts no bytes.
         let _ = self.h2.poll_closed(cx);
-        Poll::Ready(())
     }
 }

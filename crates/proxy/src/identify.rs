@@ -45,6 +45,15 @@ pub(crate) fn anonymous(request: &RequestContext) -> Subject {
     Subject::Anonymous { address: Some(request.client_address()) }
 }
 
+/// Returns the subject of a request on a route that needs no credential: the certificate of its connection, or anonymous.
+pub(crate) fn without_credential(request: &RequestContext) -> Subject {
+    match &request.at.peer.certificate {
+        // The certificate of a trusted proxy is not that of its client.
+        Some(subject) if !request.is_peer_trusted() => Subject::Certificate { subject: subject.clone() },
+        _ => anonymous(request),
+    }
+}
+
 /// Returns the one credential of a request. A value that is not ASCII is no credential.
 fn credential(head: &Head) -> Result<&[u8], Problem> {
     let (mut found, fields): (Option<&[u8]>, _) = (None, head.fields());
@@ -114,11 +123,21 @@ pub(crate) async fn refuse_unauthenticated(request: &RequestContext, subject: &S
 
 fn is_of_the_credential(refusal: Refusal) -> bool {
     use Refusal::{
-        AmbiguousCredentials, KeyExpired, KeyMalformed, KeyRevoked, KeyUnknown, Unauthorized, UserSuspended,
+        AmbiguousCredentials, KeyExpired, KeyMalformed, KeyRevoked, KeyUnknown, TokenExpired, TokenInvalid,
+        Unauthorized, UserSuspended,
     };
-    let credential =
-        [Unauthorized, KeyMalformed, KeyUnknown, KeyRevoked, KeyExpired, UserSuspended, AmbiguousCredentials];
-    credential.contains(&refusal)
+    matches!(
+        refusal,
+        Unauthorized
+            | KeyMalformed
+            | KeyUnknown
+            | KeyRevoked
+            | KeyExpired
+            | UserSuspended
+            | AmbiguousCredentials
+            | TokenInvalid
+            | TokenExpired
+    )
 }
 
 #[cfg(test)]

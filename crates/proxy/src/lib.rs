@@ -5,15 +5,16 @@
 //!
 //! The modules in the order in which a request passes them: `threads`, `listener`, `connection` (with `client`; the crate
 //! `http1` parses heads) or `http2`, `head`, and `handle`, which calls the phases: `admit`, `cors`, `route`,
-//! `authenticate` (with `identify` and `scope`), and an `action`. Each action limits the request (`budget`). The actions `forward` and
+//! `authenticate` (with `identify`, `token` and `scope`), and an `action`. `rate_limits` refuses requests before and after
+//! `authenticate`. Each action limits the request (`budget`). The actions `forward` and
 //! `inference` (with `bound` and `credential`) also write its head (`transform`) and send it (`forward`, with `upload` and
 //! `upstream`). Then `relay` forwards the response, and `settle` ends the request. A phase that returns `Err` (`phase`)
 //! responds at once.
 //!
 //! The state of a request has three parts: `request` (facts that do not change), `account` (reservation, attempts, bytes
 //! and outcome; its `Drop` settles it) and `attempt` (the current call to an upstream). `deadlines` has the deadlines of
-//! connections and of requests. The state of a worker is `worker`, with `recorder`, `handles`, `limits_cache`, `refusals`,
-//! `capacity`, `aggregation` and `unauthenticated`. `outliving` and `drain` serve clients that disconnect; `shutdown` has
+//! connections and of requests. The state of a worker is `worker`, with `recorder`, `handles`, `limits_cache`, `token_client`, `refusals`,
+//! `capacity`, `aggregation` and `unauthenticated`. `handler` and `drain` serve clients that disconnect; `shutdown` has
 //! the phases of a shutdown. Both sides share `receive_buffer`, `content`, `write_queue` and `buffers`. No module imports
 //! a module that imports it.
 
@@ -34,6 +35,7 @@ mod client_context;
 mod connection;
 mod content;
 mod cors;
+mod counted_limits;
 mod credential;
 mod date;
 mod deadlines;
@@ -42,6 +44,7 @@ mod drain;
 mod failure_log;
 mod forward;
 mod handle;
+mod handler;
 mod handles;
 mod head;
 mod http2;
@@ -49,9 +52,9 @@ mod identify;
 mod inflate;
 mod limits_cache;
 mod listener;
-mod outliving;
 mod phase;
 mod probe;
+mod rate_limits;
 mod receive_buffer;
 mod recorder;
 mod refusals;
@@ -66,6 +69,8 @@ mod settle;
 mod shutdown;
 mod task;
 mod threads;
+mod token;
+mod token_client;
 mod transform;
 mod trusted;
 mod unauthenticated;
@@ -79,7 +84,7 @@ pub use capacity::Capacity;
 pub use client::ALPN;
 pub use listener::{BindError, ListenerOptions, Listeners, bind};
 pub use shutdown::{Shutdown, ShutdownPhase};
-pub use threads::{StartError, Workers, start, workers_default};
+pub use threads::{StartError, Workers, start, workers};
 pub use unauthenticated::UnauthenticatedClients;
 pub use upstream::{Backends, tls_config};
 pub use worker::{Shared, WorkerResources};

@@ -18,6 +18,8 @@ pub struct ListenerOptions {
     pub address: SocketAddr,
     /// The TLS of its connections; `None` if they have none.
     pub tls: Option<Arc<ListenerTls>>,
+    /// Whether connections begin with a header of the PROXY protocol, and only trusted proxies may connect.
+    pub proxy_protocol: bool,
 }
 
 /// A listening socket of one worker.
@@ -25,6 +27,7 @@ pub struct ListenerOptions {
 pub(crate) struct BoundSocket {
     pub(crate) socket: std::net::TcpListener,
     pub(crate) tls: Option<Arc<ListenerTls>>,
+    pub(crate) proxy_protocol: bool,
 }
 
 /// The bound and listening sockets of each worker.
@@ -53,9 +56,9 @@ impl Listeners {
 }
 
 impl From<SocketAddr> for ListenerOptions {
-    /// Returns the options of a listener without TLS.
+    /// Returns the options of a listener without TLS and without the PROXY protocol.
     fn from(address: SocketAddr) -> Self {
-        Self { address, tls: None }
+        Self { address, tls: None, proxy_protocol: false }
     }
 }
 
@@ -67,7 +70,7 @@ impl From<SocketAddr> for ListenerOptions {
 pub fn bind(listeners: &[ListenerOptions], workers: usize) -> Result<Listeners, BindError> {
     let mut by_worker: Vec<Vec<_>> = (0..workers.max(1)).map(|_| Vec::new()).collect();
     let mut bound = Vec::new();
-    for ListenerOptions { address, tls } in listeners {
+    for ListenerOptions { address, tls, proxy_protocol } in listeners {
         let address = *address;
         let refused = |source| BindError { address, source };
         let probe = socket(address, false).map_err(refused)?;
@@ -76,7 +79,7 @@ pub fn bind(listeners: &[ListenerOptions], workers: usize) -> Result<Listeners, 
         for sockets in &mut by_worker {
             let listener = socket(actual, true).map_err(refused)?;
             actual = listener.local_addr().map_err(refused)?;
-            sockets.push(BoundSocket { socket: listener, tls: tls.clone() });
+            sockets.push(BoundSocket { socket: listener, tls: tls.clone(), proxy_protocol: *proxy_protocol });
         }
         bound.push(actual);
     }

@@ -7,7 +7,6 @@ use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
-use tokio::net::TcpStream;
 
 use crate::buffers::Buffers;
 
@@ -42,17 +41,6 @@ impl ReceiveBuffer {
         let read = ready!(pin!(socket.read_buf(&mut self.bytes)).poll(cx))?;
         self.has_read(read, room);
         Poll::Ready(Ok(read))
-    }
-
-    /// Reads more bytes from a socket that is ready. Returns 0 at the end of the connection.
-    ///
-    /// # Errors
-    /// Those of the socket; `WouldBlock`: it was not ready.
-    pub(crate) fn try_read(&mut self, socket: &TcpStream, buffers: &Buffers) -> io::Result<usize> {
-        let room = self.make_room(buffers);
-        let read = socket.try_read_buf(&mut self.bytes)?;
-        self.has_read(read, room);
-        Ok(read)
     }
 
     /// Returns the free space of the buffer, which is enough for a read.

@@ -93,6 +93,11 @@ impl Relay {
         self.tap.is_none() && self.account.request.head.accepts_trailers()
     }
 
+    /// Keeps trailers that follow content of an announced length.
+    pub(crate) const fn keep_trailers(&mut self) {
+        self.incoming.keep_trailers();
+    }
+
     /// Whether trailers follow the last byte.
     pub(crate) const fn has_trailers(&self) -> bool {
         self.trailers.is_some()

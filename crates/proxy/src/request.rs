@@ -6,10 +6,10 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use access::{RequestId, Timestamp, address};
-use http1::KnownName;
+use http1::{KnownName, Version};
 use tokio::time::Instant;
 
-use crate::client_context::ConnectionContext;
+use crate::client_context::{ClientOrigin, ConnectionContext};
 use crate::deadlines::RequestDeadlines;
 use crate::head::Head;
 use crate::request_id::RequestIdText;
@@ -49,34 +49,44 @@ impl RequestContext {
 
     /// Returns the client's address: the peer's address, or the one that a trusted proxy reports.
     pub(crate) fn client_address(&self) -> IpAddr {
+        if !self.is_peer_trusted() {
+            return self.at.peer.address;
+        }
         let forwarded = self.head.fields().all(KnownName::XForwardedFor);
         address::origin(self.at.peer.address, &self.snapshot.traffic.trusted_proxies, forwarded)
     }
 
     /// Whether the peer is a trusted proxy.
     pub(crate) fn is_peer_trusted(&self) -> bool {
-        let peer = self.at.peer.address.to_canonical();
-        self.snapshot.traffic.trusted_proxies.iter().any(|network| network.contains(&peer))
+        !self.at.peer.is_unknown && self.snapshot.traffic.is_trusted_proxy(self.at.peer.address)
     }
 
-    /// Returns the client's address as text, for upstreams.
-    pub(crate) fn forwarded_address(&self) -> Cow<'_, [u8]> {
-        let (peer, address) = (&self.at.peer, self.client_address());
-        if address == peer.address {
-            return Cow::Borrowed(peer.forwarded_for.as_bytes());
+    /// Returns the client's address and the scheme of the URL that it requested, for upstreams.
+    pub(crate) fn origin(&self, is_peer_trusted: bool) -> Cow<'_, ClientOrigin> {
+        if is_peer_trusted {
+            Cow::Owned(ClientOrigin::new(self.client_address(), self.reported_scheme()))
+        } else {
+            Cow::Borrowed(&self.at.peer.origin)
         }
-        Cow::Owned(address.to_string().into_bytes())
     }
 
-    /// Returns the scheme of the URL that the client requested, for upstreams: that of the connection, or the one that a
-    /// trusted proxy reports.
-    pub(crate) fn forwarded_scheme(&self, is_peer_trusted: bool) -> &'static [u8] {
+    /// Returns the scheme that a trusted proxy reports; without a report, that of the connection.
+    fn reported_scheme(&self) -> &'static str {
         // The trusted proxy wrote the last value; the values before it are those that it received.
-        let reported = is_peer_trusted.then(|| self.head.fields().all(KnownName::XForwardedProto).last()).flatten();
+        let reported = self.head.fields().all(KnownName::XForwardedProto).last();
         match reported.and_then(|value| value.rsplit(|&octet| octet == b',').next()).map(<[u8]>::trim_ascii) {
-            Some(scheme) if scheme.eq_ignore_ascii_case(b"https") => b"https",
-            Some(scheme) if scheme.eq_ignore_ascii_case(b"http") => b"http",
-            Some(_) | None => self.at.peer.scheme.as_bytes(),
+            Some(scheme) if scheme.eq_ignore_ascii_case(b"https") => "https",
+            Some(scheme) if scheme.eq_ignore_ascii_case(b"http") => "http",
+            Some(_) | None => self.at.peer.origin.scheme,
+        }
+    }
+
+    /// Returns the version of HTTP over which the request arrived, as `Via` has it.
+    pub(crate) fn protocol(&self) -> &'static str {
+        match self.head.version() {
+            _ if self.at.is_http2.get() => "2",
+            Version::Http11 => "1.1",
+            Version::Http10 => "1.0",
         }
     }
 

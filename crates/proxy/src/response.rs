@@ -4,16 +4,16 @@ use access::Timestamp;
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use http1::{Announced, KnownName};
-use meter::rate::RateLevel;
 
 use crate::capacity::RequestPermit;
+use crate::counted_limits::{RATE_LIMIT, RATE_LIMIT_POLICY, ReportedLimit};
 use crate::deadlines::ActiveRequest;
 use crate::request_id::RequestIdText;
 use crate::response_body::Body;
 use crate::upstream::response_head::RelayedHead;
 
 /// The fields that report the state of the client's rate limit.
-const RATE_LIMIT: [KnownName; 3] =
+const X_RATE_LIMIT: [KnownName; 3] =
     [KnownName::XRatelimitLimit, KnownName::XRatelimitRemaining, KnownName::XRatelimitReset];
 
 /// A response to a client, with its head and its body.
@@ -40,7 +40,7 @@ pub(crate) struct GatewayFields {
     /// The request id. OpenAI's clients read `X-Request-Id`, Anthropic's read `Request-Id`.
     pub(crate) id: RequestIdText,
     /// The state of the client's rate limit, if it has one.
-    pub(crate) rate: Option<RateLevel>,
+    pub(crate) limit: Option<ReportedLimit>,
     /// The current time, for the `Date` field.
     pub(crate) now: Timestamp,
 }
@@ -86,8 +86,15 @@ impl ClientResponse {
     pub(crate) fn relayed(mut head: Box<RelayedHead>, gateway: GatewayFields, body: Body) -> Self {
         head.edits.remove(KnownName::XRequestId);
         head.edits.remove(KnownName::RequestId);
-        if gateway.rate.is_some() {
-            RATE_LIMIT.into_iter().for_each(|name| head.edits.remove(name));
+        if let Some(limit) = &gateway.limit {
+            X_RATE_LIMIT.into_iter().for_each(|name| head.edits.remove(name));
+            if limit.policy.is_some() {
+                let is_limit = |name: &[u8]| {
+                    [RATE_LIMIT, RATE_LIMIT_POLICY].iter().any(|own| name.eq_ignore_ascii_case(own.as_bytes()))
+                };
+                let RelayedHead { head, edits, .. } = &mut *head;
+                edits.remove_fields(head.fields(), |field| is_limit(field.name));
+            }
         }
         Self { head: ClientHead::Relayed(head), gateway, body, closes: false }
     }

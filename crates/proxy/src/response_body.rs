@@ -37,6 +37,13 @@ impl Body {
         matches!(&self.kind, BodyKind::Relay(relay) if relay.may_have_trailers())
     }
 
+    /// Keeps trailers that follow content of an announced length, which only HTTP/2 can carry.
+    pub(crate) fn keep_trailers(&mut self) {
+        if let BodyKind::Relay(relay) = &mut self.kind {
+            relay.keep_trailers();
+        }
+    }
+
     pub(crate) fn in_flight(mut self, permit: Option<RequestPermit>, busy: ActiveRequest) -> Self {
         self._in_flight = permit.map(|permit| (permit, busy));
         self

@@ -1,5 +1,7 @@
 //! The match of a request: an LLM endpoint, or one of the configured routes.
 
+use std::ops::Range;
+
 use access::Refusal;
 use ai::endpoint::{EndpointMatch, Shape, unprefixed, unserved};
 use ai::{Endpoint, EndpointCall};
@@ -10,7 +12,7 @@ use http1::KnownName;
 
 use crate::account::RequestPolicy;
 use crate::action::Action;
-use crate::action::forward::ForwardedRoute;
+use crate::action::forward::{ForwardedRoute, RouteUpstream};
 use crate::action::inference::InferenceEndpoint;
 use crate::answer::{ErrorFormat, Problem};
 use crate::dialect::{below, dialect_by};
@@ -18,19 +20,25 @@ use crate::handles::Handles;
 use crate::head::{Head, is_websocket, requests_websocket};
 use crate::phase::Phase;
 
+/// The authentication of LLM endpoints, and that of the gateway's own status.
+static KEY: Auth = Auth::Key;
+static NO_AUTH: Auth = Auth::None;
+
 /// The route of a request: a configured one, or the built-in one of an LLM endpoint.
 pub(crate) struct RouteMatch<'a> {
     pub(crate) policy: RequestPolicy,
-    pub(crate) auth: Auth,
+    pub(crate) auth: &'a Auth,
     /// Whether a key that is restricted to routes needs this one among them.
     pub(crate) is_restrictable: bool,
+    /// The positions of the rate limits that only this route has.
+    pub(crate) rate_limits: Range<usize>,
     pub(crate) action: Action<'a>,
 }
 
 /// Finds the route of a request. A configured route that is as specific as an LLM endpoint has priority.
 pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, handles: &Handles) -> Phase<RouteMatch<'a>> {
     let (method, path) = (head.method(), head.path());
-    let matched = traffic.router.find(Requested { method, host: head.host(), path });
+    let matched = traffic.router.find(Requested { method, host: head.host(), path, parts: head });
     let problem = match (find_endpoint(traffic, &matched, method, path), matched) {
         (EndpointMatch::Endpoint(called), _) => return Ok(built_in(called.into_owned(), traffic, handles)),
         (_, Match::Route(route)) if !route.websocket && requests_websocket(head) => no_websocket(),
@@ -47,7 +55,7 @@ pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, handles: &Handles) -> 
 /// the method.
 pub(crate) fn endpoint_at(traffic: &Traffic, method: &str, head: &Head) -> Option<Endpoint> {
     let path = head.path();
-    let matched = traffic.router.find(Requested { method, host: head.host(), path });
+    let matched = traffic.router.find(Requested { method, host: head.host(), path, parts: head });
     let endpoint = match (find_endpoint(traffic, &matched, method, path), matched) {
         (EndpointMatch::Endpoint(called), _) => Some(called.endpoint),
         (EndpointMatch::WrongMethod { called, .. }, Match::WrongMethod { .. } | Match::None) => Some(called.endpoint),
@@ -67,28 +75,33 @@ fn find_endpoint<'a>(traffic: &Traffic, matched: &Match<'_>, method: &str, path:
 fn configured<'a>(route: &'a Route, traffic: &Traffic) -> RouteMatch<'a> {
     let policy = RequestPolicy { route: route.name.clone(), events: route.events, timeouts: traffic.timeouts };
     let action = match &route.action {
-        snapshot::Action::Forward(upstream) => Action::Forward(ForwardedRoute { route, upstream }),
+        snapshot::Action::Forward(upstream) => {
+            Action::Forward(ForwardedRoute { route, upstream: RouteUpstream::One(upstream) })
+        }
+        snapshot::Action::Split(split) => {
+            Action::Forward(ForwardedRoute { route, upstream: RouteUpstream::Split(split) })
+        }
         snapshot::Action::Respond(fixed) => Action::Respond(fixed),
         snapshot::Action::Redirect(redirect) => Action::Redirect(redirect),
     };
-    RouteMatch { policy, auth: route.auth, is_restrictable: true, action }
+    RouteMatch { policy, auth: &route.auth, is_restrictable: true, rate_limits: route.rate_limits.clone(), action }
 }
 
 /// Returns the route of an LLM endpoint.
 fn built_in<'a>(called: EndpointCall<'static>, traffic: &'a Traffic, handles: &Handles) -> RouteMatch<'a> {
     let timeouts = traffic.ai.as_ref().map_or(traffic.timeouts, |ai| ai.timeouts);
     let policy = RequestPolicy { route: handles.endpoint(called.endpoint), events: Events::Rows, timeouts };
-    let (auth, is_restrictable) = (Auth::Key, false);
+    let (auth, is_restrictable, rate_limits) = (&KEY, false, 0..0);
     match called.endpoint.format() {
         _ if called.endpoint == Endpoint::Root => {
             let policy = RequestPolicy { events: Events::Folded, timeouts: traffic.timeouts, ..policy };
-            RouteMatch { policy, auth: Auth::None, is_restrictable, action: Action::Status }
+            RouteMatch { policy, auth: &NO_AUTH, is_restrictable, rate_limits, action: Action::Status }
         }
         Some(format) => {
             let action = Action::Inference(InferenceEndpoint { called, format });
-            RouteMatch { policy, auth, is_restrictable, action }
+            RouteMatch { policy, auth, is_restrictable, rate_limits, action }
         }
-        None => RouteMatch { policy, auth, is_restrictable, action: Action::Models(called) },
+        None => RouteMatch { policy, auth, is_restrictable, rate_limits, action: Action::Models(called) },
     }
 }
 

@@ -19,7 +19,7 @@ use spool::Record;
 use tokio::time::Instant;
 
 use crate::account::{BudgetHold, RequestAccount};
-use crate::aggregation::PendingSettlement;
+use crate::aggregation::{PendingSettlement, settle};
 use crate::attempt::{self, micros};
 use crate::handles::EndedRequest;
 
@@ -178,10 +178,10 @@ impl RequestAccount {
                 match self.prelogged.take() {
                     Some(prelogged) => prelogged.count(counts),
                     // The committed request is dropped unsettled, which `tollgate_meter_dropped_total` counts.
-                    None if !self.request.worker().aggregation.add(&counts) => return,
+                    None if !self.request.worker().aggregation.add(counts) => return,
                     None => {}
                 }
-                PendingSettlement::settling(committed, charge, estimated).done();
+                settle(committed, &charge, &estimated);
             }
             Events::Rows => {
                 let event = self.event(&RequestSettlement { day: committed.day(), charge, outcome, duration_us });

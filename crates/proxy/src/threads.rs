@@ -17,7 +17,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::time::Instant;
 
 use crate::aggregation;
-use crate::client::AcceptedStream;
+use crate::client::{AcceptedStream, ProxyFailures};
 use crate::connection;
 use crate::deadlines;
 use crate::failure_log::FailureLog;
@@ -87,10 +87,11 @@ pub fn start(shared: &Arc<Shared>, listeners: Listeners, lanes: Vec<WorkerResour
     Ok(Workers(threads))
 }
 
-/// Returns the default number of workers: one per core, and at most eight.
+/// Returns the number of workers: the configured one, otherwise one per core and at most eight.
 #[must_use]
-pub fn workers_default() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(8)
+pub fn workers(configured: Option<u32>) -> usize {
+    let configured = configured.and_then(|number| usize::try_from(number).ok());
+    configured.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(8))
 }
 
 impl Workers {
@@ -145,10 +146,11 @@ async fn work(shared: Arc<Shared>, sockets: Sockets, lane: Lane) -> Rc<Worker> {
         deadlines::look_forever(&worker.deadlines, &snapshot.traffic.timeouts, shutdown).await;
     })));
     let mut accepting = Vec::new();
-    for BoundSocket { socket, tls } in sockets.all {
+    for BoundSocket { socket, tls, proxy_protocol } in sockets.all {
         match TcpListener::from_std(socket) {
             Ok(listener) => {
-                let opener = Opener { worker: worker.clone(), tls };
+                let proxied = proxy_protocol.then(Rc::default);
+                let opener = Opener { worker: worker.clone(), tls, proxied };
                 accepting.push(spawn(accept(opener, listener, sockets.accept_failures.clone())));
             }
             Err(error) => tracing::error!(%error, "listener is not usable"),
@@ -247,6 +249,7 @@ async fn accept(opener: Opener, listener: TcpListener, accept_failures: Arc<Fail
 struct Opener {
     worker: Rc<Worker>,
     tls: Option<Arc<ListenerTls>>,
+    proxied: Option<Rc<ProxyFailures>>,
 }
 
 impl Opener {
@@ -255,7 +258,8 @@ impl Opener {
         let _ = stream.set_nodelay(true);
         let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
         let tls = self.tls.as_ref().map(|tls| tls.config());
-        drop(spawn(connection::serve(self.worker.clone(), AcceptedStream { stream, tls }, peer)));
+        let accepted = AcceptedStream { stream, tls, proxied: self.proxied.clone() };
+        drop(spawn(connection::serve(self.worker.clone(), accepted, peer)));
     }
 }
 

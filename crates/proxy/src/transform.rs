@@ -10,8 +10,9 @@ use access::{RequestId, Secret, is_key};
 use ai::{Dialect, EndpointCall, ProviderKind};
 use http1::{Announced, HeadEdits, InvalidPart, KnownName};
 
-use crate::head::{Head, bearer, text};
-use crate::trusted::is_trusted_by_backends;
+use crate::client_context::ClientOrigin;
+use crate::head::{Head, bearer, is_same_name, text};
+use crate::trusted::{CLIENT_SUBJECT, is_client_subject, is_trusted_by_backends};
 use crate::upstream::outgoing::OutgoingTarget;
 use crate::upstream::response_head::RelayedHead;
 
@@ -24,13 +25,24 @@ const OF_THE_ACCOUNT: [KnownName; 4] =
 
 /// The client of a request, as an ordinary upstream receives it.
 pub(crate) struct ForwardedClient<'a> {
-    /// The client's address as text.
-    pub(crate) address: &'a [u8],
-    /// The scheme of the URL that the client requested.
-    pub(crate) scheme: &'a [u8],
+    pub(crate) origin: &'a ClientOrigin,
+    /// The subject of the certificate that the client presented to this gateway.
+    pub(crate) certificate: Option<&'a [u8]>,
+    pub(crate) options: ForwardingOptions<'a>,
     pub(crate) id: RequestId,
     pub(crate) id_text: &'a [u8],
     pub(crate) trust: Trust<'a>,
+    /// The headers that only claims of access tokens may set.
+    pub(crate) claim_headers: &'a [Box<str>],
+}
+
+/// The fields that requests to ordinary upstreams get if they are configured.
+#[derive(Default, Clone, Copy)]
+pub(crate) struct ForwardingOptions<'a> {
+    /// Whether to write `Forwarded` (RFC 7239).
+    pub(crate) forwarded: bool,
+    /// The protocol of the request and the name of this gateway, for `Via` (RFC 9110, 7.6.3).
+    pub(crate) via: Option<[&'a str; 2]>,
 }
 
 /// The rule for headers that backends may trust: which of them are forwarded.
@@ -53,7 +65,7 @@ impl Trust<'_> {
 /// Returns the edits of one request to an ordinary upstream; `edits` are those of the upstream.
 ///
 /// # Errors
-/// An added value is not a field value.
+/// An added value is not a field value, or the edits have too many names.
 pub(crate) fn to_upstream(
     head: &Head,
     edits: &HeadEdits,
@@ -72,13 +84,24 @@ pub(crate) fn to_upstream(
     if !matches!(client.trust, Trust::Peer) {
         // No well-known name is one that backends trust.
         edits.remove_fields(fields, |field| {
-            field.known.is_none() && is_trusted_by_backends(field.name) && !client.trust.allows(field.name)
+            // A route cannot allow a client to name its own certificate.
+            let is_allowed = || client.trust.allows(field.name) && !is_client_subject(field.name);
+            let is_claim = || client.claim_headers.iter().any(|claim| is_same_name(field.name, claim.as_bytes()));
+            (field.known.is_none() && is_trusted_by_backends(field.name) || is_claim()) && !is_allowed()
         });
+        if let Some(subject) = client.certificate {
+            edits.append_named(CLIENT_SUBJECT, subject)?;
+        }
     }
-    edits.append(KnownName::XForwardedFor, client.address)?;
-    edits.append(KnownName::XForwardedProto, client.scheme)?;
+    edits.append_all(&client.origin.edits)?;
     if let Some(host) = head.get(KnownName::Host) {
         edits.append(KnownName::XForwardedHost, host)?;
+    }
+    if client.options.forwarded {
+        forwarded(&mut edits, head, client)?;
+    }
+    if let Some([protocol, name]) = client.options.via {
+        edits.append_parts(KnownName::Via, &[protocol, " ", name].map(str::as_bytes))?;
     }
     edits.append(KnownName::XRequestId, client.id_text)?;
     if let Some(correlation) = head.correlation() {
@@ -94,6 +117,24 @@ pub(crate) fn to_upstream(
         edits.keep(KnownName::Trailer);
     }
     Ok(edits)
+}
+
+/// Writes the client's address, the host and the scheme that it requested as one element of `Forwarded`.
+fn forwarded(edits: &mut HeadEdits, head: &Head, client: &ForwardedClient<'_>) -> Result<(), InvalidPart> {
+    let (address, scheme) = (client.origin.address.as_bytes(), client.origin.scheme.as_bytes());
+    // RFC 7239, 6: an IPv6 address is quoted and has brackets.
+    let [open, close]: [&[u8]; 2] = if address.contains(&b':') { [b"\"[", b"]\""] } else { [b"", b""] };
+    match head.get(KnownName::Host) {
+        // A valid host has neither a quote nor a backslash.
+        Some(host) => {
+            let parts = [b"for=", open, address, close, b";host=\"", host, b"\";proto=", scheme];
+            edits.append_parts(KnownName::Forwarded, &parts)
+        }
+        None => {
+            let parts = [b"for=", open, address, close, b";proto=", scheme];
+            edits.append_parts(KnownName::Forwarded, &parts)
+        }
+    }
 }
 
 /// The provider of an LLM call and the credential for it.
@@ -161,14 +202,19 @@ fn is_sharing(name: &[u8]) -> bool {
 fn trace(edits: &mut HeadEdits, head: &Head, id: RequestId) -> Result<(), InvalidPart> {
     let mut own = [0; 32];
     let own: &str = id.0.simple().encode_lower(&mut own);
-    let span = own.get(16..).unwrap_or_default();
     let received = head.get(KnownName::Traceparent).and_then(text).and_then(parse_trace);
     let (trace_id, flags) = received.unwrap_or((own, "00"));
     if received.is_none() {
         edits.remove(KnownName::Tracestate);
     }
-    let parts = ["00-", trace_id, "-", span, "-", flags].map(str::as_bytes);
-    edits.append_parts(KnownName::Traceparent, &parts)
+    let mut value = *b"00-00000000000000000000000000000000-0000000000000000-00";
+    let parts = [(3, trace_id), (36, own.get(16..).unwrap_or_default()), (53, flags)];
+    for (start, part) in parts {
+        if let Some(place) = value.get_mut(start..start + part.len()) {
+            place.copy_from_slice(part.as_bytes());
+        }
+    }
+    edits.append(KnownName::Traceparent, &value)
 }
 
 /// Trace id and flags of a valid `traceparent`.

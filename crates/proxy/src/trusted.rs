@@ -46,6 +46,14 @@ const IDENTITIES: [NamePattern; 21] = [
     NamePattern::Begins("x-ssl-client-"),
 ];
 
+/// The header with the subject of the client's certificate (RFC 4514), as nginx and other proxies name it.
+pub(crate) const CLIENT_SUBJECT: &[u8] = b"x-ssl-client-s-dn";
+
+/// Whether a backend may read a header of this name as [`CLIENT_SUBJECT`].
+pub(crate) fn is_client_subject(name: &[u8]) -> bool {
+    NamePattern::Whole("x-ssl-client-s-dn").is(name)
+}
+
 /// Whether backends may trust a header of this name, in any case.
 pub(crate) fn is_trusted_by_backends(name: &[u8]) -> bool {
     // Most names begin with another letter.

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::limits::SharedLimits;
+use access::limits::{RateLimitCheck, SharedLimits};
 use access::{Clock, address};
 use config::snapshot::WindowLimit;
 use meter::window::counts::{WindowCheck, WindowCounts};
@@ -32,12 +32,17 @@ impl UnauthenticatedClients {
         Self { here, shared }
     }
 
+    /// Returns the queue of the limits that nodes share, if they do.
+    pub(crate) const fn shared(&self) -> Option<&SharedLimits> {
+        self.shared.as_ref()
+    }
+
     /// Counts a request, and returns how long its address must wait if it is over the limit.
     pub(crate) async fn wait(&self, address: IpAddr, limit: WindowLimit, clock: &Clock) -> Option<Duration> {
         let key = address::network(address).to_string();
         let (limit, window) = (limit.limit, limit.window);
         if let Some(limits) = &self.shared {
-            let taken = limits.take(NAME, key.clone(), limit, window);
+            let taken = limits.take(vec![RateLimitCheck { name: NAME, key: key.clone(), limit, window }]);
             // If the shared limits fail or respond too late, this process counts alone.
             if let Ok(Some(answer)) = tokio::time::timeout(ANSWER, taken).await {
                 return (!answer.allowed).then_some(answer.retry_after);

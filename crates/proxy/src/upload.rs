@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::client::{RequestBody, RequestBodyError};
 use crate::content::{Trailers, length};
+use crate::head::is_same_name;
 use crate::trusted::is_trusted_by_backends;
 
 /// The body of a request as it is sent upstream.
@@ -36,6 +38,8 @@ pub(crate) struct UploadStream {
     has_sent_trailers: bool,
     progress: Rc<Progress>,
     bytes_max: u64,
+    /// The headers that claims of access tokens become: no trailer may have their names.
+    claim_headers: Option<Arc<[Box<str>]>>,
 }
 
 /// The progress of a request's body, shared between the body and the request that waits.
@@ -107,9 +111,25 @@ impl Upload {
         let Some(incoming) = incoming else { return Self::segments(std::iter::empty(), now) };
         let progress = Progress::new(false, 0, now);
         let (again, shared) = (VecDeque::new(), progress.clone());
-        let stream =
-            UploadStream { again, incoming, trailers: None, has_sent_trailers: false, progress: shared, bytes_max };
+        let stream = UploadStream {
+            again,
+            incoming,
+            trailers: None,
+            has_sent_trailers: false,
+            progress: shared,
+            bytes_max,
+            claim_headers: None,
+        };
         (Self::Stream(stream), progress)
+    }
+
+    /// Removes trailers with the names of headers that only claims of access tokens may set.
+    pub(crate) fn guard(&mut self, claim_headers: &Arc<[Box<str>]>) {
+        if let Self::Stream(stream) = self
+            && !claim_headers.is_empty()
+        {
+            stream.claim_headers = Some(claim_headers.clone());
+        }
     }
 
     /// Returns a body that is held in memory.
@@ -205,7 +225,9 @@ impl UploadStream {
             Some(Err(_)) => return self.fail(UploadError::CallerGone),
             Some(Ok(Err(frame))) => {
                 progress.whole.set(true);
-                self.trailers = frame.into_trailers().ok().and_then(forwarded_trailers);
+                let trailers = frame.into_trailers().ok();
+                self.trailers =
+                    trailers.and_then(|received| forwarded_trailers(received, self.claim_headers.as_deref()));
                 return Poll::Ready(self.take_trailers());
             }
             Some(Ok(Ok(data))) => data,
@@ -234,9 +256,13 @@ impl UploadStream {
 
 /// Returns the trailers that are forwarded, if there are any. Not even a trusted proxy writes fields that backends trust as
 /// trailers.
-fn forwarded_trailers(received: HeaderMap) -> Option<Trailers> {
+fn forwarded_trailers(received: HeaderMap, claim_headers: Option<&[Box<str>]>) -> Option<Trailers> {
     let mut trailers = Box::new(received);
-    let is_trusted = |name: &&HeaderName| is_trusted_by_backends(name.as_str().as_bytes());
+    let is_trusted = |name: &&HeaderName| {
+        let name = name.as_str().as_bytes();
+        is_trusted_by_backends(name)
+            || claim_headers.unwrap_or_default().iter().any(|claim| is_same_name(name, claim.as_bytes()))
+    };
     let trusted: Vec<HeaderName> = trailers.keys().filter(is_trusted).cloned().collect();
     for name in trusted {
         trailers.remove(name);

@@ -17,7 +17,7 @@ pub(crate) mod response_head;
 pub(crate) mod socket;
 
 pub use backend::Backends;
-pub use connect::tls_config;
+pub use tls::public_upstream_config as tls_config;
 
 /// Maximum size of a response's head, equal to the default maximum of a request's head. HTTP/2 counts 32 more bytes for
 /// each field (RFC 9113, 6.5.2).

@@ -8,6 +8,7 @@ use access::{Clock, Directory, Ids};
 use config::{Live, Snapshot};
 use meter::Meter;
 use meter::lease::LeaseQueue;
+use meter::limiter::LimitCounters;
 use telemetry::Metrics;
 
 use crate::aggregation::Aggregation;
@@ -20,6 +21,7 @@ use crate::limits_cache::LimitsCache;
 use crate::recorder::Recorder;
 use crate::refusals::Refusals;
 use crate::shutdown::Shutdown;
+use crate::token_client::TokenCache;
 use crate::unauthenticated::UnauthenticatedClients;
 use crate::upstream::backend::Backends;
 use crate::upstream::connect::Connector;
@@ -85,12 +87,19 @@ pub(crate) struct Pinned {
     snapshot: Arc<Snapshot>,
     pub(crate) destinations: Destinations,
     pub(crate) requests: RequestHandles,
+    /// Access tokens that this snapshot accepts.
+    pub(crate) tokens: TokenCache,
+    /// The counters of the rate limits, by their positions.
+    pub(crate) limit_counters: Rc<[Arc<LimitCounters>]>,
 }
 
 impl Pinned {
     fn new(shared: &Arc<Shared>, snapshot: Arc<Snapshot>, pools: &Rc<Pools>, worker: usize) -> Rc<Self> {
         let destinations = Destinations::new(shared.backends.clone(), pools.clone(), worker);
-        Rc::new(Self { snapshot, destinations, requests: RequestHandles::default() })
+        let rules = snapshot.traffic.rate_limits.all();
+        let limit_counters = shared.meter.rules().counters(rules.iter().map(|rule| &rule.id)).into();
+        let (requests, tokens) = Default::default();
+        Rc::new(Self { snapshot, destinations, requests, tokens, limit_counters })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Audit log of changes: who changed what, when and from which address. Each line is written in the transaction of its
 //! change and never modified.
 
+mod difference;
 mod reading;
 
 use std::net::IpAddr;
@@ -13,6 +14,7 @@ use crate::error::DatabaseError;
 use crate::handle::Store;
 use crate::sql::{Transaction, statements};
 
+pub(crate) use difference::Difference;
 #[cfg(test)]
 pub(crate) use reading::STATEMENTS as READING;
 pub use reading::{AUDIT_PAGE_MAX, AuditFilter, AuditLine, AuditPage, AuditPlace};

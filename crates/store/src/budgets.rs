@@ -282,9 +282,9 @@ impl Store {
                 remove.bind(measure.as_str()).bind(per.as_str()).run().await?;
             }
         }
-        let amount = amount.map(|amount| measure.written(amount));
-        let detail =
-            json!({"subject": kind.as_str(), "measure": measure.as_str(), "per": per.as_str(), "amount": amount});
+        let [before, amount] = [stored, amount].map(|amount| amount.map(|amount| measure.written(amount)));
+        let detail = json!({"subject": kind.as_str(), "measure": measure.as_str(), "per": per.as_str(), "amount": amount,
+            "before": {"amount": before}});
         self.note(&mut transaction, by, Act::of(Action::BudgetChange, id, owner).with(detail)).await?;
         transaction.commit().await?;
         Ok(true)

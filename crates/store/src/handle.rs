@@ -20,8 +20,9 @@ use crate::migration::MigrationConnection;
 use crate::open_error::OpenError;
 use crate::options::Options;
 use crate::revision;
+use crate::sql::dialect::file_writer::FileWriter;
 use crate::sql::dialect::{Db, postgres, sqlite};
-use crate::sql::{Query, StoreKind, Transaction, micros, statements, unsigned};
+use crate::sql::{BulkTransaction, Query, StoreKind, Transaction, micros, statements, unsigned};
 
 statements! {
     REVISION = "SELECT coalesce(max(value), 0) FROM revision";
@@ -74,10 +75,11 @@ impl Store {
 
     /// Closes all connections to a SQLite file; afterwards the one file contains everything.
     pub(crate) async fn close_into_one_file(self) -> Result<(), DatabaseError> {
-        if let Db::Sqlite { writer, readers, lookups, checkpointer, .. } = &self.0.db {
+        if let Db::Sqlite { writer, file, readers, lookups, checkpointer, .. } = &self.0.db {
             readers.close().await;
             lookups.close().await;
             checkpointer.close().await;
+            file.close();
             sqlite::end_log(writer).await?;
         }
         self.close().await;
@@ -113,6 +115,14 @@ impl Store {
     /// Database errors of any kind.
     pub async fn begin(&self) -> Result<Transaction, DatabaseError> {
         Ok(self.0.db.begin().await?)
+    }
+
+    /// Begins the transaction of a batch of ingest. On SQLite it blocks the thread while it works.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn begin_bulk(&self) -> Result<BulkTransaction, DatabaseError> {
+        Ok(self.0.db.begin_bulk().await?)
     }
 
     /// Begins a transaction that only reads, without a time limit; it sees the store as of its first query.
@@ -237,7 +247,8 @@ async fn open_sqlite(file: &Path, migrate: bool) -> Result<Db, OpenError> {
     let writer = sqlite::writer(file).await?;
     MigrationConnection::Sqlite(writer.acquire().await?).bring_up_to_date(migrate).await?;
     let (readers, lookups) = (sqlite::readers(file).await?, sqlite::lookups(file).await?);
-    Ok(Db::Sqlite { writer, readers, lookups, checkpointer: sqlite::checkpointer(file), log: sqlite::log(file) })
+    let (checkpointer, log) = (sqlite::checkpointer(file), sqlite::log(file));
+    Ok(Db::Sqlite { writer, file: FileWriter::new(file)?, readers, lookups, checkpointer, log })
 }
 
 async fn open_server(url: &Secret, migrate: bool) -> Result<Db, OpenError> {

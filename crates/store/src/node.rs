@@ -25,7 +25,7 @@ use crate::handle::Store;
 use crate::open_error::FolderError;
 use crate::running_servers::LISTEN;
 use crate::sql::dialect::postgres::PRESENT;
-use crate::sql::{StoreKind, Transaction, micros, statements, unsigned};
+use crate::sql::{BulkTransaction, StoreKind, micros, statements, unsigned};
 
 const FILE: &str = "node";
 /// File with the latest incarnation that was begun on the folder.
@@ -191,7 +191,7 @@ impl Node {
     ///
     /// # Errors
     /// [`NodeError::Superseded`], and database errors.
-    pub async fn hold(&self, transaction: &mut Transaction) -> Result<(), NodeError> {
+    pub async fn hold(&self, transaction: &mut BulkTransaction) -> Result<(), NodeError> {
         let held = transaction.query(HOLD).bind(self.id).bind(self.incarnation).bind(self.store.now()).run().await?;
         if held == 0 { Err(Superseded.into()) } else { Ok(()) }
     }

@@ -3,11 +3,11 @@
 use std::num::NonZeroU32;
 
 use access::{Budget, Credits, Plan, PlanId, Timestamp};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::audit::{Act, Action, Actor};
+use crate::audit::{Act, Action, Actor, Difference};
 use crate::error::DatabaseError;
 use crate::handle::Store;
 use crate::sql::{Transaction, signed, statements, timestamp, unsigned};
@@ -252,23 +252,21 @@ fn written(budgets: &[Budget]) -> Vec<String> {
     budgets.iter().map(Budget::to_string).collect()
 }
 
-/// Returns the details for the audit log: all limits of a new plan, the changed limits of another.
-fn told(plan: &Plan, before: Option<&Plan>) -> Value {
-    let limits = [
-        (json!(plan.credits_per_day), before.map(|before| json!(before.credits_per_day)), "credits_per_day"),
-        (
-            json!(plan.requests_per_minute),
-            before.map(|before| json!(before.requests_per_minute)),
-            "requests_per_minute",
-        ),
-        (json!(written(&plan.budgets)), before.map(|before| json!(written(&before.budgets))), "budgets"),
-        (json!(plan.shared_keys), before.map(|before| json!(before.shared_keys)), "shared_keys"),
-    ];
-    let mut detail = Map::new();
-    detail.insert("name".to_owned(), json!(plan.name));
-    for (new, _, name) in limits.into_iter().filter(|(new, old, _)| old.as_ref() != Some(new)) {
-        detail.insert(name.to_owned(), new);
-    }
+/// Returns the limits of a new plan for the audit log.
+fn limits(plan: &Plan) -> Value {
+    json!({"name": plan.name, "credits_per_day": plan.credits_per_day, "requests_per_minute": plan.requests_per_minute,
+        "budgets": written(&plan.budgets), "shared_keys": plan.shared_keys})
+}
+
+/// Returns the changed limits of a plan for the audit log.
+fn changed_limits(before: &Plan, after: &Plan) -> Value {
+    let mut difference = Difference::default();
+    difference.field("credits_per_day", &before.credits_per_day, &after.credits_per_day);
+    difference.field("requests_per_minute", &before.requests_per_minute, &after.requests_per_minute);
+    difference.field("budgets", &written(&before.budgets), &written(&after.budgets));
+    difference.field("shared_keys", &before.shared_keys, &after.shared_keys);
+    let mut detail = difference.detail();
+    detail.insert("name".to_owned(), json!(after.name));
     Value::Object(detail)
 }
 
@@ -393,7 +391,7 @@ impl Store {
             .bind(plan.shared_keys)
             .bind(self.now());
         add.run().await?;
-        Ok(self.note(transaction, by, Act::of(Action::PlanCreate, id, None).with(told(plan, None))).await?)
+        Ok(self.note(transaction, by, Act::of(Action::PlanCreate, id, None).with(limits(plan))).await?)
     }
 
     async fn set_plan(
@@ -413,7 +411,7 @@ impl Store {
             .bind(plan.shared_keys)
             .bind(self.now());
         set.run().await?;
-        let detail = told(plan, Some(&stored.plan));
+        let detail = changed_limits(&stored.plan, plan);
         Ok(self.note(transaction, by, Act::of(Action::PlanChange, stored.id.0, None).with(detail)).await?)
     }
 }

@@ -11,6 +11,9 @@ mod insert;
 mod statement;
 
 pub use batch::{ASKED_MAX, Texts, padded};
-pub use dialect::{Arguments, Query, READERS, ResultRow, StoreKind, Transaction, Value};
+pub use dialect::{
+    Arguments, BulkQuery, BulkRow, BulkTransaction, Cell, Query, READERS, ResultRow, SqlType, StoreKind, Transaction,
+    Value,
+};
 pub use insert::{Insert, Values};
 pub use statement::{amount, micros, signed, statements, timestamp, unsigned};

@@ -11,8 +11,8 @@ pub enum FileRole {
     Certificate,
     /// The file contains a private key.
     Key,
-    /// The file contains the certificates that sign those of clients.
-    ClientAuthorities,
+    /// The file contains the certificates that sign those of the other side.
+    Authorities,
 }
 
 /// The reason why a certificate cannot be used. Each message names its file.
@@ -76,7 +76,7 @@ pub enum CertificateError {
 impl FileRole {
     const fn content(self) -> &'static str {
         match self {
-            Self::Certificate | Self::ClientAuthorities => "certificate (PEM)",
+            Self::Certificate | Self::Authorities => "certificate (PEM)",
             Self::Key => "private key (PEM)",
         }
     }

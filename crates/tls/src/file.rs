@@ -1,9 +1,11 @@
 //! Reads files of certificates and keys.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
 
 use crate::error::{CertificateError, FileRole};
 
@@ -13,7 +15,6 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 const OTHERS: u32 = 0o077;
 /// Permission of the group to read.
 const GROUP_READS: u32 = 0o040;
-const NONBLOCK: i32 = 0o4000;
 
 /// Reads a whole file. The file of a private key must not be accessible by other users. Its group may read it only if
 /// root owns the file, as PostgreSQL has it: secrets that a container runtime mounts are such files.
@@ -21,7 +22,8 @@ pub(crate) fn read(path: &Path, role: FileRole) -> Result<Vec<u8>, CertificateEr
     let unreadable = |reason: String| CertificateError::Unreadable { file: path.to_owned(), role, reason };
     let failed = |error: io::Error| unreadable(error.to_string());
     // Opening a pipe without a writer would block.
-    let file = fs::OpenOptions::new().read(true).custom_flags(NONBLOCK).open(path).map_err(failed)?;
+    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty());
+    let file = File::from(file.map_err(|error| failed(error.into()))?);
     let metadata = file.metadata().map_err(failed)?;
     if !metadata.is_file() {
         return Err(unreadable("it is not a regular file".to_owned()));

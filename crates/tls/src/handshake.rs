@@ -23,9 +23,10 @@ pub enum HandshakeError {
     /// The client sent HTTP without TLS. Nothing was read; [`PLAIN_HTTP_RESPONSE`] is the response.
     #[error("the client sent HTTP without TLS")]
     PlainHttp(TcpStream),
-    /// The handshake failed. The client has received an alert, if it can still read.
-    #[error("the TLS handshake failed: {0}")]
-    Failed(#[source] io::Error),
+    /// The handshake failed, and an alert was written if the client speaks TLS. The client may have sent its first request
+    /// already: a close before it is read would reset the connection and might destroy the alert.
+    #[error("the TLS handshake failed: {1}")]
+    Failed(TcpStream, #[source] io::Error),
 }
 
 /// Lets the client begin TLS. The code that calls this function limits the time.
@@ -34,13 +35,18 @@ pub enum HandshakeError {
 /// [`HandshakeError`], after which the connection must be closed.
 pub async fn accept(stream: TcpStream, config: Arc<ServerConfig>) -> Result<ServerStream, HandshakeError> {
     let mut first = [0];
-    let received = stream.peek(&mut first).await.map_err(HandshakeError::Failed)?;
+    let received = match stream.peek(&mut first).await {
+        Ok(received) => received,
+        Err(error) => return Err(HandshakeError::Failed(stream, error)),
+    };
     // The first byte of TLS is 22 (RFC 8446, 5.1), that of HTTP is the first letter of a method.
     if received > 0 && first.first().is_some_and(u8::is_ascii_alphabetic) {
         return Err(HandshakeError::PlainHttp(stream));
     }
-    let stream = TlsAcceptor::from(config).accept(stream).await.map_err(HandshakeError::Failed)?;
-    Ok(ServerStream::Tls(Box::new(stream)))
+    match TlsAcceptor::from(config).accept(stream).into_fallible().await {
+        Ok(stream) => Ok(ServerStream::Tls(Box::new(stream))),
+        Err((error, stream)) => Err(HandshakeError::Failed(stream, error)),
+    }
 }
 
 #[cfg(test)]

@@ -1,19 +1,22 @@
-//! TLS on the listeners of the proxy and of control: certificates from files, their choice by server name, and their
-//! reload.
+//! TLS on the listeners of the proxy and of control, and to upstreams: certificates from files, their choice by server
+//! name, and their reload.
 //!
 //! In reading order: [`certificate`] (one certificate with its key), [`settings`], [`listener`] (the TLS state of one
-//! listener, which a reload replaces), `server_names` (the choice of a certificate), [`handshake`] and [`stream`]. The
+//! listener, which a reload replaces), `server_names` (the choice of a certificate), [`handshake`], [`stream`] and [`upstream`]. The
 //! configuration reports errors of certificates with the functions of this crate, so that a file that a reload would
 //! refuse is refused at startup.
 
 pub mod certificate;
+mod distinguished_name;
 pub mod error;
 mod file;
 pub mod handshake;
+mod in_use;
 pub mod listener;
 mod server_names;
 pub mod settings;
 pub mod stream;
+pub mod upstream;
 
 pub use certificate::{Certificate, CertificateFiles};
 pub use error::{CertificateError, FileRole};
@@ -21,3 +24,4 @@ pub use handshake::{HandshakeError, PLAIN_HTTP_RESPONSE, accept};
 pub use listener::{CertificateState, ListenerTls};
 pub use settings::{ClientCertificates, ClientMode, MinVersion, TlsSettings};
 pub use stream::ServerStream;
+pub use upstream::{UpstreamTls, UpstreamTlsSettings, is_server_name, public_upstream_config};

@@ -1,6 +1,5 @@
 //! The TLS state of one listener. A reload replaces it while connections are served.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,6 +11,7 @@ use rustls::server::ProducesTickets;
 
 use crate::certificate::{Certificate, CertificateBytes, CertificateFiles, provider};
 use crate::error::CertificateError;
+use crate::in_use::InUse;
 use crate::server_names::ServerNames;
 use crate::settings::{ClientCertificates, TlsSettings};
 
@@ -44,12 +44,6 @@ struct CertificateInUse {
     content: InUse<CertificateBytes>,
 }
 
-/// A content that is in use, and the reason why the files' present content is not.
-struct InUse<T> {
-    bytes: T,
-    failure: Option<CertificateError>,
-}
-
 /// The state of one certificate after a reload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateState {
@@ -69,12 +63,12 @@ impl ListenerTls {
     pub fn load(settings: TlsSettings, protocols: &[&[u8]], now: Timestamp) -> Result<Self, CertificateError> {
         let mut certificates = Vec::new();
         for files in &settings.certificates {
-            let content = InUse { bytes: files.read()?, failure: None };
+            let content = InUse::new(files.read()?);
             let certificate = files.parse(&content.bytes, now)?;
             certificates.push(CertificateInUse { files: files.clone(), certificate, content });
         }
         let authorities = settings.client.as_ref().map(ClientCertificates::read).transpose()?;
-        let authorities = authorities.map(|bytes| InUse { bytes, failure: None });
+        let authorities = authorities.map(InUse::new);
         let files = FilesInUse { certificates, authorities, tickets: tickets()?, has_changed: false };
         let protocols: Vec<Vec<u8>> = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         let current = ArcSwap::new(Arc::new(files.config(&settings, &protocols)?));
@@ -167,44 +161,6 @@ impl FilesInUse {
             has_failed: content.failure.is_some(),
         });
         certificates.chain(authorities).collect()
-    }
-}
-
-impl<T: PartialEq> InUse<T> {
-    /// Puts a content into use that differs and that `parse` accepts, and returns its parsed form.
-    fn replace<P>(
-        &mut self,
-        read: Result<T, CertificateError>,
-        parse: impl FnOnce(&T) -> Result<P, CertificateError>,
-    ) -> Option<P> {
-        let parsed = match read {
-            Ok(bytes) if bytes == self.bytes => {
-                self.failure = None;
-                return None;
-            }
-            Ok(bytes) => parse(&bytes).map(|parsed| (bytes, parsed)),
-            Err(error) => Err(error),
-        };
-        match parsed {
-            Ok((bytes, parsed)) => {
-                *self = Self { bytes, failure: None };
-                Some(parsed)
-            }
-            Err(error) => {
-                if self.failure.as_ref() != Some(&error) {
-                    tracing::warn!(%error, "a changed certificate cannot be used; the earlier one stays in use");
-                }
-                self.failure = Some(error);
-                None
-            }
-        }
-    }
-}
-
-impl<T> fmt::Debug for InUse<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The content may be a private key.
-        f.debug_struct("InUse").field("failure", &self.failure).finish_non_exhaustive()
     }
 }
 

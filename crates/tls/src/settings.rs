@@ -71,14 +71,14 @@ impl ClientCertificates {
     }
 
     pub(crate) fn read(&self) -> Result<Vec<u8>, CertificateError> {
-        file::read(&self.ca, FileRole::ClientAuthorities)
+        file::read(&self.ca, FileRole::Authorities)
     }
 
     pub(crate) fn verifier(&self, pem: &[u8]) -> Result<Arc<dyn ClientCertVerifier>, CertificateError> {
         let malformed =
-            |file: &Path| CertificateError::Malformed { file: file.to_owned(), role: FileRole::ClientAuthorities };
+            |file: &Path| CertificateError::Malformed { file: file.to_owned(), role: FileRole::Authorities };
         let mut roots = RootCertStore::empty();
-        for certificate in chain(pem, &self.ca, FileRole::ClientAuthorities)? {
+        for certificate in chain(pem, &self.ca, FileRole::Authorities)? {
             roots.add(certificate).map_err(|_| malformed(&self.ca))?;
         }
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());

@@ -8,6 +8,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use crate::distinguished_name;
+
 /// The stream of a client's connection.
 #[derive(Debug)]
 pub enum ServerStream {
@@ -25,6 +27,15 @@ impl ServerStream {
             Self::Plain(stream) => stream,
             Self::Tls(stream) => stream.get_ref().0,
         }
+    }
+
+    /// Returns the subject of the client's verified certificate (RFC 4514), which is empty if the certificate has none;
+    /// `None` if the client presented no certificate.
+    #[must_use]
+    pub fn client_subject(&self) -> Option<String> {
+        let Self::Tls(stream) = self else { return None };
+        let certificate = stream.get_ref().1.peer_certificates()?.first()?;
+        distinguished_name::subject(certificate)
     }
 
     /// Whether the client's bytes are encrypted.

@@ -12,7 +12,6 @@ mod stores;
 mod users;
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 pub(crate) use audit::Audit;
@@ -161,9 +160,6 @@ pub(crate) struct Serve {
     /// Start although the spool (usage not yet stored) is damaged; damaged records are lost and logged
     #[arg(long)]
     pub(crate) skip_corrupt: bool,
-    /// Number of proxy threads [default: one per core, at most 8]
-    #[arg(long, value_name = "N")]
-    pub(crate) workers: Option<NonZeroUsize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -44,13 +44,7 @@ impl LinkDraft {
     /// Returns the URL of the link on the control API that listens on `control`. The token follows a `#`: browsers do
     /// not send this part, so that no log contains it.
     pub(crate) fn url(&self, process: &Process, control: SocketAddr) -> Secret {
-        let scheme = process.control.scheme();
-        let base = match &process.public_url.control {
-            Some(base) => base.clone(),
-            None if control.ip().is_unspecified() => format!("{scheme}://localhost:{}", control.port()),
-            None => format!("{scheme}://{control}"),
-        };
-        Secret::new(format!("{base}/link#{}", self.ticket.expose()))
+        Secret::new(format!("{}/link#{}", process.control_url(control), self.ticket.expose()))
     }
 }
 

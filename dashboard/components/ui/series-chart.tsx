@@ -33,7 +33,7 @@ export function SeriesChart({ kind, columns, rows, height, hasDecimals, summary,
         <ComposedChart data={rows} margin={TOP} barCategoryGap={rows.length > WIDE_BARS_MAX ? 0.5 : "26%"}>
           <CartesianGrid vertical={false} stroke="var(--grid)" />
           <XAxis dataKey="label" tick={AXIS} tickLine={false} axisLine={{ stroke: "var(--line-3)" }} interval={hasGaps ? "preserveStart" : "equidistantPreserveStart"} minTickGap={hasGaps ? 4 : 28} />
-          <YAxis tick={AXIS} tickLine={false} axisLine={false} tickFormatter={format} width="auto" allowDecimals={hasDecimals} tickCount={5} />
+          <YAxis tick={AXIS} tickLine={false} axisLine={false} tickFormatter={(value: number) => (value === 0 ? "0" : format(value))} width="auto" allowDecimals={hasDecimals} tickCount={5} />
           <Tooltip
             cursor={{ stroke: "var(--text-3)" }}
             isAnimationActive={false}

@@ -20,14 +20,17 @@ export function AuditDrawer({ line, onClose }: { line: AuditLine; onClose(): voi
         <h3 id="audit-values">{t.audit.values}</h3>
         {values.length === 0 && <p className="t2 md">{t.audit.noValues}</p>}
         <dl className="dl">
-          {values.map(([name, value]) => (
+          {values.map(({ name, before, value }) => (
             <div key={name} className="contents">
               <dt>{name}</dt>
-              <dd><bdi>{value}</bdi></dd>
+              <dd>
+                {before !== undefined && <><bdi className="t3">{before}</bdi> <span aria-label={t.audit.becomes} role="img">→</span> </>}
+                <bdi>{value}</bdi>
+              </dd>
             </div>
           ))}
         </dl>
-        <p className="hint">{t.audit.newValues}</p>
+        <p className="hint">{t.audit.noSecrets}</p>
       </section>
       <section aria-labelledby="audit-actor">
         <h3 id="audit-actor">{t.audit.actor}</h3>

@@ -28,22 +28,51 @@ export function valueText(value: unknown, t: Messages, format: Format): string {
   return typeof value === "object" ? texts(Object.values(value)).join(" ") : String(value);
 }
 
-/** The values of a change, by name. An object, such as the limits of a key, becomes one line per value that is set. */
-export function detailOf(line: AuditLine, t: Messages, format: Format): [string, string][] {
-  const entry = (name: string, value: unknown): [string, string] => {
+/** One value of a change; `before` is missing if the log has no old value. */
+export interface AuditValue {
+  name: string;
+  before?: string;
+  value: string;
+}
+
+type Fields = Record<string, unknown>;
+
+function isGroup(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** The fields of an object and of the objects in it, such as the limits of a key. Of these, empty ones say nothing. */
+function flat(fields: Fields): Fields {
+  return Object.fromEntries(
+    Object.entries(fields).flatMap(([name, value]): [string, unknown][] => (isGroup(value) ? Object.entries(flat(value)).filter(([, of]) => of !== null) : [[name, value]])),
+  );
+}
+
+/** The values of a change, in the order of the messages. Of two whole states, only what differs is shown. */
+export function detailOf(line: AuditLine, t: Messages, format: Format): AuditValue[] {
+  const order = Object.values(t.audit.fields);
+  const place = ({ name }: AuditValue) => (order.includes(name) ? order.indexOf(name) : order.length);
+  return valuesOf(line, t, format).sort((one, other) => place(one) - place(other));
+}
+
+function valuesOf(line: AuditLine, t: Messages, format: Format): AuditValue[] {
+  const { before, after, ...rest } = line.detail as Fields;
+  const [old, states] = [isGroup(before) ? flat(before) : {}, isGroup(after) ? flat(after) : undefined];
+  const text = (name: string, value: unknown): string => {
     const isTime = name.endsWith(MICROS) && typeof value === "number";
-    const words = isTime ? format.moment(new Date(value / 1_000)) : valueText(value, t, format);
-    return [t.audit.fields[name.replace(MICROS, "")] ?? name, words];
+    return isTime ? format.moment(new Date(value / 1_000)) : valueText(value, t, format);
   };
-  return Object.entries(line.detail).flatMap(([name, value]): [string, string][] => {
-    const isGroup = typeof value === "object" && value !== null && !Array.isArray(value);
-    if (!isGroup) return [entry(name, value)];
-    const set = Object.entries(value as Record<string, unknown>).filter(([, of]) => of !== null);
-    return set.map(([of, text]) => entry(of, text));
+  const named = (name: string) => t.audit.fields[name.replace(MICROS, "")] ?? name;
+  const known = Object.entries(flat(rest)).map(([name, value]): AuditValue => {
+    const hasBefore = !states && name in old;
+    return { name: named(name), ...(hasBefore && { before: text(name, old[name]) }), value: text(name, value) };
   });
+  if (!states) return known;
+  const names = Object.keys({ ...old, ...states }).filter((name) => JSON.stringify(old[name] ?? null) !== JSON.stringify(states[name] ?? null));
+  return [...known, ...names.map((name) => ({ name: named(name), before: text(name, old[name]), value: text(name, states[name]) }))];
 }
 
 /** All values in one line. */
 export function detailText(line: AuditLine, t: Messages, format: Format): string {
-  return detailOf(line, t, format).map(([name, value]) => `${name}: ${value}`).join(" · ");
+  return detailOf(line, t, format).map(({ name, before, value }) => `${name}: ${before === undefined ? value : `${before} → ${value}`}`).join(" · ");
 }

@@ -6,7 +6,8 @@ import { useMemo } from "react";
 import { DataTable } from "@/components/ui/data-table";
 import { Meter } from "@/components/ui/meter";
 import { KeyActions, type KeyTask } from "@/features/keys/key-actions";
-import { type ApiKey, hasEnded, scopeOf, shortened, stateOf } from "@/features/keys/key-state";
+import { type ApiKey, hasEnded, scopeOf, stateOf } from "@/features/keys/key-state";
+import { ShortKey } from "@/features/keys/short-key";
 import type { Schemas } from "@/lib/api";
 import { type Format, NONE } from "@/lib/format";
 import { useFormat, useMessages } from "@/lib/language";
@@ -61,7 +62,7 @@ function columnsOf({ t, format, now, onTask }: Words): ColumnDef<Row>[] {
       cell: ({ row: { original: { key } } }) => (
         <span title={key.label}>
           <span className="med"><bdi>{key.label}</bdi></span>
-          <span className="sub mono">{shortened(key)}</span>
+          <ShortKey apiKey={key} className="sub" />
         </span>
       ),
     }),

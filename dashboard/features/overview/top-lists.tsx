@@ -9,11 +9,18 @@ import type { Overview } from "@/lib/queries";
 
 const ROWS = 6;
 
+type Model = Overview["models"][number];
+
+/** The highest cost first; models without a price follow by their requests. */
+function byCost(one: Model, other: Model): number {
+  return other.cost.amount_nano - one.cost.amount_nano || other.requests - one.requests;
+}
+
 /** The models with the highest cost of this month. */
 export function TopModels({ overview }: { overview: Overview | undefined }) {
   const t = useMessages();
   const format = useFormat();
-  const models = overview?.models.slice(0, ROWS);
+  const models = overview && [...overview.models].sort(byCost).slice(0, ROWS);
   const most = Math.max(1, ...(models ?? []).map((model) => model.cost.amount_nano || model.requests));
   return (
     <section className="panel" aria-labelledby="models">
@@ -30,7 +37,7 @@ export function TopModels({ overview }: { overview: Overview | undefined }) {
                 <th>{t.overview.model}</th>
                 <th className="r x4">{t.overview.requests}</th>
                 <th className="r x3">{t.overview.tokens}</th>
-                <th className="r">{t.overview.spend}</th>
+                <th className="r"><span className="sort">{t.overview.spend}</span></th>
                 <th className="x4">{t.overview.share}</th>
               </tr>
             </thead>

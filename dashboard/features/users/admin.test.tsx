@@ -105,8 +105,18 @@ describe("an audit entry", () => {
 
   it("shows the values that are set", () => {
     const detail = { shared: true, amount: null, bounds: { addresses: ["203.0.113.0/24", "::1"], models: null, credits_per_day: 5_000 }, odd: [{ a: 1, b: "x" }] };
-    expect(detailText({ ...line, detail: detail as unknown as AuditLine["detail"] }, en, format)).toBe("Shared: yes · Amount: none · Addresses: 203.0.113.0/24, ::1 · Credits per day: 5,000 · odd: 1 x");
+    expect(detailText({ ...line, detail: detail as unknown as AuditLine["detail"] }, en, format)).toBe("Amount: none · Shared: yes · Credits per day: 5,000 · Addresses: 203.0.113.0/24, ::1 · odd: 1 x");
     expect(detailText({ ...line, detail: { limits: { expires_at_micros: 1_795_400_000_000_000 } } as unknown as AuditLine["detail"] }, en, format)).toMatch(/^Expires: 2\d Nov 2026, /);
+  });
+
+  it("shows the old value beside the new one", () => {
+    const text = (detail: unknown) => detailText({ ...line, detail: detail as AuditLine["detail"] }, en, format);
+    expect(text({ plan: "pro", sessions_ended: 1, before: { plan: "starter" } })).toBe("Plan: starter → pro · Sessions ended: 1");
+    expect(text({ measure: "money", amount: null, before: { amount: "5 USD" } })).toBe("Measure: money · Amount: 5 USD → none");
+    const before = { bounds: { credits_per_day: 5_000, models: ["fast"] } };
+    expect(text({ label: "changed", before, after: { bounds: { credits_per_day: 9_000, models: ["fast"] } } })).toBe("Label: changed · Credits per day: 5,000 → 9,000");
+    expect(text({ before: {}, after: before })).toBe("Credits per day: none → 5,000 · Models: none → fast");
+    expect(text({ before, after: {} })).toBe("Credits per day: 5,000 → none · Models: fast → none");
   });
 });
 

@@ -8,7 +8,8 @@ import { Meter } from "@/components/ui/meter";
 import { Note } from "@/components/ui/note";
 import { Failure, SkeletonRows } from "@/components/ui/states";
 import { figuresOf } from "@/features/budgets/budget-figures";
-import { hasEnded, shortened } from "@/features/keys/key-state";
+import { hasEnded } from "@/features/keys/key-state";
+import { ShortKey } from "@/features/keys/short-key";
 import { UserStatusMark, type UserTask, userActions } from "@/features/users/user-table";
 import { type User, useUser, useUserKeys, useUserOverview } from "@/features/users/use-users";
 import { useFormat, useMessages } from "@/lib/language";
@@ -128,7 +129,7 @@ function UserKeys({ user }: { user: User }) {
             <li key={key.id} className="row md">
               <span className="min-w-0 flex-1">
                 <bdi className={hasEnded(key, now) ? "trunc t3 block" : "trunc block"} title={key.label}>{key.label}</bdi>
-                <span className="mono t3 sm">{shortened(key)}</span>
+                <ShortKey apiKey={key} className="t3 sm" />
               </span>
               <span className="t3 sm nowrap">
                 {key.revoked_at ? t.keys.revoked : hasEnded(key, now) ? t.keys.expired : key.last_used_at ? format.ago(key.last_used_at, now) : t.users.neverUsed}

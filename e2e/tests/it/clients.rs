@@ -3,6 +3,7 @@
 
 mod judge;
 mod table;
+mod tls;
 
 use std::fs;
 use std::path::PathBuf;
@@ -46,7 +47,8 @@ struct Stage {
 }
 
 impl Stage {
-    async fn set() -> Self {
+    /// Starts the server with the sections that `more` adds.
+    async fn set(more: impl FnOnce(Setup) -> Setup) -> Self {
         let mock = Mock::start().await;
         let busy = clients::unsteady(mock.address(), "429 Too Many Requests").await;
         let away = clients::unsteady(mock.address(), "503 Service Unavailable").await;
@@ -62,7 +64,7 @@ impl Stage {
             .section("sizes", "{body: 1MiB}")
             .section("providers", &format!("[{}]", providers.join(", ")))
             .section("models", &format!("[{}]", models.join(", ")));
-        let gateway = Gateway::start(setup).await;
+        let gateway = Gateway::start(more(setup)).await;
         let (key, spent) = (gateway.key().await, gateway.account("little").await.key);
         gateway.call(Call::json(CHAT, &Format::Chat.body("mock", false)).key(&spent)).await.expect(200);
         let refusal = "400 Bad Request\r\ncontent-type: application/json";
@@ -87,8 +89,7 @@ fn results_folder() -> PathBuf {
 
 /// Runs `chosen`, at most [`AT_ONCE`] at a time. Returns the lines of each client after the check against Tollgate's
 /// log, and the heads that the clients sent.
-async fn run(chosen: &[Client]) -> (Vec<Vec<Value>>, Vec<Head>) {
-    let stage = Stage::set().await;
+async fn run(chosen: &[Client], stage: Stage) -> (Vec<Vec<Value>>, Vec<Head>) {
     let turns = Arc::new(Semaphore::new(AT_ONCE));
     let mut running = JoinSet::new();
     for (at, client) in chosen.iter().copied().enumerate() {
@@ -115,7 +116,7 @@ async fn every_client_does_all_that_it_offers() {
     let chosen: Vec<Client> =
         clients::ALL.into_iter().filter(|client| only.as_ref().is_none_or(|only| only == client.name)).collect();
     assert!(!chosen.is_empty(), "no client has the name {only:?}");
-    let (lines, sent) = run(&chosen).await;
+    let (lines, sent) = run(&chosen, Stage::set(|setup| setup).await).await;
     for (client, lines) in chosen.iter().zip(&lines) {
         let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
         fs::write(results_folder().join(format!("{}.json", client.name)), text).unwrap();

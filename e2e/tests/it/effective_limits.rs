@@ -26,7 +26,8 @@ fn find<'a>(reported: &'a Value, limit: &str, whose: &str) -> &'a Value {
 async fn every_limit_is_listed_with_overshoot_and_stranded_amount() {
     let setup = Setup::mocked()
         .plans("{name: paid, credits_per_day: 100, requests_per_minute: 60, budgets: [{money: \"5 USD\", per: month}]}")
-        .section("budgets", "{limits: [{dimension: global, money: \"50 USD\", per: day}]}");
+        .section("budgets", "{limits: [{dimension: global, money: \"50 USD\", per: day}]}")
+        .section("workers", "2");
     let gateway = Gateway::start_in(Folder::on_sqlite(), setup).await;
     let folder = gateway.folder();
     let account = gateway.account("paid").await;
@@ -42,6 +43,7 @@ async fn every_limit_is_listed_with_overshoot_and_stranded_amount() {
         (&topology["store"], &topology["servers"], &topology["workers"]),
         (&json!("sqlite"), &json!(1), &json!(3))
     );
+    assert_eq!(limits(folder, &["--config", "tollgate.yaml"]).await["topology"]["workers"], 2);
     let quota = find(&reported, "100 credits a day", "each user on plan paid");
     let none = |side: &str, exact: bool| {
         assert_eq!((&quota[side]["amount"], &quota[side]["exact"]), (&json!(0), &json!(exact)));

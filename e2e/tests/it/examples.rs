@@ -22,16 +22,18 @@ mod installs;
 mod sdks;
 
 /// The folders below `examples/`; each must have a test in this module.
-const EXAMPLES: [&str; 9] = [
+const EXAMPLES: [&str; 11] = [
     "anthropic-sdk",
     "azure-openai-sdk",
     "claude-code",
     "codex-cli",
     "codexible",
     "google-sdk",
+    "jwt",
     "llm-openai",
     "openai-sdk",
     "plain-api",
+    "rate-limits",
 ];
 /// The address of the proxy in the READMEs.
 const PRINTED: &str = "http://127.0.0.1:8080";
@@ -151,7 +153,8 @@ impl Example {
     async fn start_with(&self, file: &Path, variables: &[(String, String)]) -> Gateway {
         let path = file.display().to_string();
         let words = self.serve.iter().map(|word| if word.ends_with("/tollgate.yaml") { &path } else { word });
-        let setup = words.fold(Setup::bare(), |setup, word| setup.flag(word));
+        let bare = if self.name == "rate-limits" { Setup::bare().limited() } else { Setup::bare() };
+        let setup = words.fold(bare, |setup, word| setup.flag(word));
         Gateway::start(variables.iter().fold(setup, |setup, (name, value)| setup.variable(name, value))).await
     }
 
@@ -327,6 +330,23 @@ async fn plain_api_counts_reads_and_writes_and_leaves_health_open() {
 }
 
 #[tokio::test]
+async fn jwt_admits_tokens_with_the_scope_and_names_the_user_to_the_api() {
+    let example = Example::read("jwt");
+    let api = Upstream::json(&json!({"users": []})).await;
+    let gateway = example.start(&[("USERS_URL".to_owned(), format!("http://{}", api.address()))]).await;
+    let key = first_key(&gateway);
+    assert_eq!(example.run(&gateway, &key).await, [r#"{"users":[]}"#; 2]);
+    let seen = api.seen();
+    let called: Vec<_> = seen
+        .iter()
+        .map(|seen| (seen.head.word(1), seen.head.header("x-user-id"), seen.head.header("authorization")))
+        .collect();
+    assert_eq!(called, [("/api/v1/users", Some("ada"), None), ("/partners/1", None, None)]);
+    gateway.call(Call::get("/api/v1/users")).await.expect(401);
+    gateway.call(Call::get("/api/v1/users").key(&key)).await.expect(401);
+}
+
+#[tokio::test]
 async fn plain_api_runs_as_printed_before_the_api_that_it_brings() {
     let example = Example::read("plain-api");
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -342,6 +362,23 @@ async fn plain_api_runs_as_printed_before_the_api_that_it_brings() {
     let key = first_key(&gateway);
     assert_eq!(example.run(&gateway, &key).await, ["{\"status\":\"ok\"}\n", "{\"users\":[]}\n"]);
     gateway.uses(&key, 1).await;
+}
+
+#[tokio::test]
+async fn rate_limits_report_the_limit_with_the_fewest_requests_left() {
+    let example = Example::read("rate-limits");
+    let gateway = example.start(&[]).await;
+    let key = first_key(&gateway);
+    let outputs = example.run(&gateway, &key).await;
+    assert!(outputs[0].contains("ratelimit: \"client\";r=2;t=") && outputs[0].ends_with("fine"), "{outputs:?}");
+    assert!(outputs[1].contains("ratelimit-policy: \"user\";q=") && outputs[1].ends_with("report"), "{outputs:?}");
+    for status in [200, 200, 429] {
+        let answer = gateway.call(Call::get("/status")).await.expect(status);
+        assert_eq!(answer.header("x-ratelimit-limit"), Some("3"));
+    }
+    // The refused request counts in no limit: the address has used 5 of 20.
+    let answer = gateway.call(Call::get("/report")).await.expect(401);
+    assert!(answer.header("ratelimit").is_some_and(|limit| limit.contains("\"ip\";r=15;")), "{answer:?}");
 }
 
 #[tokio::test]

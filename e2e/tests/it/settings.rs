@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e2e::setup::Folder;
-use e2e::{Canary, Gateway, Setup, commands};
+use e2e::{Call, Canary, Gateway, Setup, Upstream, Wire, commands, eventually};
 use serde_json::Value;
 
 /// Runs a command that must succeed; returns its stdout.
@@ -38,6 +38,36 @@ async fn a_server_reads_its_env_file_behind_its_variables() {
     let key = created.lines().last().unwrap();
     assert!(key.starts_with("other_"), "{created}");
     gateway.call(e2e::Call::get("/v1/models").key(key)).await.expect(200);
+}
+
+#[tokio::test]
+async fn the_file_sets_the_numbers_of_workers_and_of_requests_in_flight() {
+    let silent = Upstream::start(|turn| async move {
+        std::future::pending::<()>().await;
+        Some(turn)
+    })
+    .await;
+    let setup = Setup::routed(silent.address(), "{path: {prefix: /o}, upstreams: backend, auth: {type: none}}")
+        .section("workers", "3")
+        .section("in_flight", "1");
+    let gateway = Gateway::start(setup).await;
+    let names = gateway.vitals().thread_names();
+    assert_eq!(names.iter().filter(|name| name.starts_with("worker-")).count(), 3, "{names:?}");
+    let mut first = Wire::connect(gateway.proxy).await.unwrap();
+    first.write(b"GET /o HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    eventually("the upstream has the request", async || (!silent.seen().is_empty()).then_some(())).await;
+    let over = gateway.call(Call::get("/o")).await;
+    assert_eq!((over.status(), over.json()["error"]["code"].as_str()), (503, Some("overloaded")));
+    drop(first);
+    gateway.at_rest().await;
+    // Flags win over the file.
+    let shown = printed(gateway.folder(), &["config", "show", "--config", "tollgate.yaml", "--workers", "5"]).await;
+    let line = shown.lines().find(|line| line.starts_with("workers ")).unwrap_or_default();
+    assert_eq!(line.split_whitespace().collect::<Vec<_>>(), ["workers", "5", "flag", "--workers"], "{shown}");
+    for number in ["0", "257"] {
+        let (code, reported) = refused(gateway.folder(), &["config", "show", "--workers", number]).await;
+        assert!(code == Some(2) && reported.contains("--workers"), "{reported}");
+    }
 }
 
 #[tokio::test]

@@ -94,9 +94,10 @@ async fn unknown_setting_is_reported_with_similar_names() {
 
 #[tokio::test]
 async fn key_of_a_later_version_is_not_yet() {
-    check_file("data: x\nin_flight: 10\n", "2:1", &["not_yet", "in_flight"]).await;
-    let listener = "log:\n  level: info\nlisten:\n  - {address: \"127.0.0.1:1\", proxy_protocol: true}\n";
-    check_file(listener, "4:", &["not_yet", "proxy_protocol"]).await;
+    check_file("data: x\ntests: []\n", "2:1", &["not_yet", "tests"]).await;
+    let upstream =
+        "log:\n  level: info\nupstreams:\n  - {name: a, backends: [{url: \"http://127.0.0.1:1\"}], pool: {idle: 1}}\n";
+    check_file(upstream, "4:", &["not_yet", "pool"]).await;
 }
 
 #[tokio::test]

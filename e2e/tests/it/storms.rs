@@ -7,6 +7,7 @@ mod dice;
 mod fleet;
 mod full;
 mod midnight;
+mod noon;
 mod nth;
 mod power;
 mod rounds;

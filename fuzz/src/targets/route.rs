@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use access::Credits;
 use config::snapshot::{Action, Auth, Backend, Events, Origin, PathMatch, Route, Strategy, Upstream};
-use config::{Match, Requested, Router};
+use config::{Match, Requested, Router, WrittenParts};
 
 /// The value of [`super::FuzzTarget::words`].
 pub const WORDS: &[&str] = &[
@@ -59,17 +59,21 @@ fn parse(line: &str) -> Option<Route> {
         name: Arc::from(line),
         host: None,
         path,
+        conditions: None,
         methods: words.filter(|method| !method.is_empty()).map(str::to_owned).collect(),
         action: Action::Forward(Arc::new(Upstream {
             name: Arc::from("x"),
             backends: vec![Backend { origin, weight: 1 }],
             strategy: Strategy::RoundRobin,
+            tls: None,
         })),
+        rewrite: None,
         auth: Auth::None,
         credits: Credits(1),
         events: Events::Folded,
         websocket: false,
         allow_headers: Vec::new(),
+        rate_limits: 0..0,
     })
 }
 
@@ -81,6 +85,8 @@ fn rank(route: &Route, path: &str) -> Option<usize> {
             let rest = path.strip_prefix(prefix.as_str())?;
             (rest.is_empty() || rest.starts_with('/')).then_some(prefix.len())
         }
+        // The lines have neither.
+        PathMatch::Template(_) | PathMatch::Regex(_) => None,
     }
 }
 
@@ -89,7 +95,7 @@ fn routed(routes: &[Arc<Route>], router: &Router, method: &str, path: &str) {
     let fitting = || routes.iter().filter_map(|route| Some((rank(route, path)?, route)));
     // The first of the best routes.
     let best = fitting().filter(|(_, route)| takes(route)).rev().max_by_key(|(rank, _)| *rank);
-    match (router.find(Requested { method, host: "", path }), best) {
+    match (router.find(Requested { method, host: b"", path, parts: &WrittenParts::default() }), best) {
         (Match::Route(found), Some((_, best))) => assert!(Arc::ptr_eq(found, best), "{method} {path:?}: {found:?}"),
         (Match::WrongMethod { allow }, None) => {
             assert!(fitting().next().is_some() && !allow.contains(&method), "{method} {path:?}");

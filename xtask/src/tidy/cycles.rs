@@ -19,7 +19,7 @@ use super::finding::Finding;
 use super::tree::{File, Tree};
 
 /// Crates that have cycles, and the number of their modules that are in cycles. A number may only fall.
-const PENDING: &[(&str, usize)] = &[("control", 5), ("ledger", 4)];
+const PENDING: &[(&str, usize)] = &[("control", 5), ("ledger", 2)];
 
 /// Folders with crates, and folders that are a crate.
 const CRATES: &str = "crates/";

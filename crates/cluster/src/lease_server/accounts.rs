@@ -9,7 +9,7 @@ use sqlx::AssertSqlSafe;
 use store::backlog::Backlog;
 use store::budget_period::BudgetPeriodRow;
 use store::charges::by_node;
-use store::sql::{Insert, Query, StoreKind, Transaction, Values, amount, micros, signed, timestamp, unsigned};
+use store::sql::{Insert, Query, SqlType, StoreKind, Transaction, Values, amount, micros, signed, timestamp, unsigned};
 use store::{DatabaseError, Store};
 use uuid::Uuid;
 
@@ -21,11 +21,12 @@ const LEASES: &str =
     closed, told FROM leases WHERE book_id IN ";
 
 /// Inserts budget accounts that do not exist yet.
-static OPEN: Insert = Insert::new("lease_books", &BOOK_COLUMNS, "ON CONFLICT (id) DO NOTHING");
+static OPEN: Insert = Insert::new("lease_books", &BOOK_COLUMNS, &BOOK_TYPES, "ON CONFLICT (id) DO NOTHING");
 /// Inserts or updates budget accounts.
 static KEEP: Insert = Insert::new(
     "lease_books",
     &BOOK_COLUMNS,
+    &BOOK_TYPES,
     "ON CONFLICT (id) DO UPDATE SET carried = excluded.carried, most = excluded.most, recall = excluded.recall, pressed_id = excluded.pressed_id,
         pressed_until = excluded.pressed_until, updated_at = excluded.updated_at",
 );
@@ -45,6 +46,14 @@ const BOOK_COLUMNS: [&str; 15] = [
     "pressed_until",
     "created_at",
     "updated_at",
+];
+const BOOK_TYPES: [(&str, SqlType); 6] = [
+    ("id", SqlType::Uuid),
+    ("scope", SqlType::Text),
+    ("plan_id", SqlType::Uuid),
+    ("measure", SqlType::Text),
+    ("per", SqlType::Text),
+    ("pressed_id", SqlType::Uuid),
 ];
 /// Inserts or updates leases; `base` keeps its first value.
 static LOANS: Insert = Insert::new(
@@ -69,6 +78,13 @@ static LOANS: Insert = Insert::new(
         "base",
         "created_at",
         "updated_at",
+    ],
+    &[
+        ("id", SqlType::Uuid),
+        ("book_id", SqlType::Uuid),
+        ("node_id", SqlType::Uuid),
+        ("closed", SqlType::Boolean),
+        ("told", SqlType::Boolean),
     ],
     "ON CONFLICT (book_id, node_id, incarnation) DO UPDATE SET seq = excluded.seq, term = excluded.term,
         granted = excluded.granted, used = excluded.used, spent = excluded.spent, ceded = excluded.ceded,

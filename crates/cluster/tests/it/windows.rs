@@ -6,7 +6,7 @@ mod script;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use access::limits::SharedLimits;
+use access::limits::{RateLimitCheck, SharedLimits};
 use access::{Clock, Secret};
 use cluster::windows::{self, RedisFault, Sharing, WindowCheck, Windows};
 use tokio::sync::mpsc;
@@ -187,11 +187,12 @@ async fn the_proxys_questions_are_counted_with_the_others(world: &World) {
     let serving = windows::serve(windows.clone(), questions, std::future::pending());
     let asking = async {
         let limit = NonZeroU32::new(3).unwrap();
+        let check = || RateLimitCheck { name: "a", key: "x".to_owned(), limit, window: DAY };
         assert!(windows.take(&[ask("a", "x", 3)]).await.allowed);
         for _ in 0..2 {
-            assert!(limits.take("a", "x".to_owned(), limit, DAY).await.unwrap().allowed);
+            assert!(limits.take(vec![check()]).await.unwrap().allowed);
         }
-        let answer = limits.take("a", "x".to_owned(), limit, DAY).await.unwrap();
+        let answer = limits.take(vec![check()]).await.unwrap();
         assert!(!answer.allowed && answer.retry_after > Duration::ZERO);
         drop(limits);
     };

@@ -8,9 +8,9 @@ use ipnet::IpNet;
 use crate::error::{Code, Problem};
 use crate::input::Input;
 use crate::schema::SectionInput;
-use crate::schema::field::{Entries, Values};
+use crate::schema::field::{Either, Entries, Values};
 use crate::schema::process::ControlLimitInput;
-use crate::schema::traffic::LimitInput;
+use crate::schema::traffic::{DimensionWord, LimitAlgorithm, LimitInput, LimitUnit, NOT_WITHOUT, RateLimitInput};
 use crate::section::{Location, Reader};
 use crate::snapshot::{Dimension, LimitSubject, WindowLimit};
 
@@ -113,36 +113,65 @@ fn bad(reader: &Reader<'_>, location: &Location, key: &str, input: &Input<LimitS
     reader.bad(input.at().unwrap_or(location.at), &location.name(key), expected);
 }
 
-/// Returns the only supported limit of the proxy: by address, for requests without a valid key.
+/// Returns the limit of the proxy by address for requests without a valid key.
 pub(super) fn unauthenticated(reader: &Reader<'_>, entries: &mut Entries<LimitInput>) -> Option<WindowLimit> {
     if entries.is_given && entries.list.is_empty() {
         return None;
     }
     let mut limits: Vec<WindowLimit> = Vec::new();
-    for LimitInput { location, dimension, limit, window, without } in &entries.list {
-        if !location.has("without") {
-            reader.not_yet(location.at, &format!("`{}` without `without: key`", location.path));
-        }
-        if let (Some(dimension), Some(whose), Some(limit), Some(window)) = (dimension, without, limit, window)
-            && let Some(limit) = NonZeroU32::new(limit.value)
-        {
-            let (dimension, whose) = (dimension.value, whose.value);
-            let limit = WindowLimit { dimension, whose, limit, window: window.value };
-            if has_room(reader, location, limit, &limits, 1) {
-                limits.push(limit);
-            }
-        }
+    for entry in entries.list.iter().filter(|entry| entry.location.has("without")) {
+        limits.extend(
+            unauthenticated_limit(reader, entry).filter(|limit| has_room(reader, &entry.location, *limit, &limits, 1)),
+        );
     }
-    if !entries.is_given {
-        entries.list.push(LimitInput {
-            location: Location::unset("rate_limits[0]".to_owned(), LimitInput::SPEC),
-            dimension: Some(Input::default(UNAUTHENTICATED.dimension)),
-            limit: Some(Input::default(UNAUTHENTICATED.limit.get())),
-            window: Some(Input::default(UNAUTHENTICATED.window)),
-            without: Some(Input::default(UNAUTHENTICATED.whose)),
-        });
+    if !entries.list.iter().any(|entry| entry.location.has("without")) {
+        entries.list.push(default_unauthenticated(entries.list.len()));
     }
     Some(limits.first().copied().unwrap_or(UNAUTHENTICATED))
+}
+
+/// Returns the limit of an entry with `without`, and reports keys that such a limit does not have.
+fn unauthenticated_limit(reader: &Reader<'_>, entry: &LimitInput) -> Option<WindowLimit> {
+    let LimitInput { location, rule, without } = entry;
+    for key in NOT_WITHOUT.into_iter().filter(|key| location.has(key)) {
+        let message = format!("`{}` has no effect beside `without`", location.name(key));
+        reader.report(Problem::new(Code::BadValue, location.at, message).expected(format!("no `{key}`")));
+    }
+    if !location.has("window") {
+        location.missing(reader, &["window"]);
+    }
+    if !location.has("limit") && !location.has("tiers") {
+        location.missing(reader, &["limit"]);
+    }
+    match rule.dimension.as_slice() {
+        [] => return None,
+        [Either::Single(word)] if word.value == DimensionWord::Address => {}
+        _ => {
+            let expected = "`ip` beside `without`";
+            reader.bad(location.at, &location.name("dimension"), expected);
+            return None;
+        }
+    }
+    let limit = NonZeroU32::new(rule.limit.as_ref()?.value)?;
+    let (whose, window) = (without.as_ref()?.value, rule.window.as_ref()?.value);
+    Some(WindowLimit { dimension: Dimension::Address, whose, limit, window })
+}
+
+/// Returns the entry that applies if the file has no limit of requests without a valid key.
+fn default_unauthenticated(nth: usize) -> LimitInput {
+    let location = Location::unset(format!("rate_limits[{nth}]"), LimitInput::SPEC);
+    let rule = RateLimitInput {
+        location: Location::unset(format!("rate_limits[{nth}]"), RateLimitInput::SPEC),
+        dimension: vec![Either::Single(Input::default(DimensionWord::Address))],
+        unit: Input::default(LimitUnit::Requests),
+        limit: Some(Input::default(UNAUTHENTICATED.limit.get())),
+        window: Some(Input::default(UNAUTHENTICATED.window)),
+        algorithm: Input::default(LimitAlgorithm::SlidingWindow),
+        burst: None,
+        tiers: Vec::new(),
+        consistency: None,
+    };
+    LimitInput { location, rule, without: Some(Input::default(UNAUTHENTICATED.whose)) }
 }
 
 /// Returns the networks whose `X-Forwarded-For` is trusted. A preset has several networks.

@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use access::{Clock, Timestamp};
+use ipnet::IpNet;
 use tls::{CertificateError, CertificateFiles, ClientCertificates, FileRole};
 
 use crate::error::{At, Code, Problem};
 use crate::flags::Flags;
 use crate::input::{Input, Source};
 use crate::note::Note;
-use crate::schema::field::Either;
+use crate::schema::field::{Either, Values};
 use crate::schema::listen::{CertificateInput, ClientCertificatesInput, TlsInput};
 use crate::schema::process::ProcessInput;
 use crate::section::{Location, Reader};
@@ -27,6 +28,7 @@ pub(super) struct CompiledListeners {
 struct Address<'a> {
     input: &'a Input<SocketAddr>,
     tls: Option<&'a TlsInput>,
+    proxy_protocol: bool,
 }
 
 /// Returns all listeners. All addresses must differ.
@@ -39,7 +41,7 @@ pub(super) fn listeners(
     let files = FileChecks { reader, now: Clock::system().now() };
     let control = &process.control.listen;
     let addresses: Vec<Address<'_>> = match &process.listen {
-        Some(Either::Single(input)) => vec![Address { input, tls: None }],
+        Some(Either::Single(input)) => vec![Address::plain(input)],
         Some(Either::Nested(listeners)) => listeners.iter().filter_map(address).collect(),
         None => Vec::new(),
     };
@@ -52,13 +54,14 @@ pub(super) fn listeners(
         None => report_duplicates(reader, &addresses, control),
     }
     let mut exposure = Exposure { reader, process, notes };
-    for Address { input, tls } in &addresses {
+    for Address { input, tls, .. } in &addresses {
         exposure.check(input, tls.is_some());
     }
     exposure.check(control, process.control.tls.is_some());
     let listener = |address: &Address<'_>| Listener {
         address: address.input.value,
         tls: address.tls.and_then(|tls| files.tls(tls)),
+        proxy_protocol: address.proxy_protocol,
     };
     let control_tls = process.control.tls.as_ref().and_then(|input| files.control(input));
     CompiledListeners { proxy: addresses.iter().map(listener).collect(), control_tls }
@@ -66,8 +69,36 @@ pub(super) fn listeners(
 
 fn address(entry: &Either<SocketAddr, crate::schema::listen::ListenerInput>) -> Option<Address<'_>> {
     match entry {
-        Either::Single(input) => Some(Address { input, tls: None }),
-        Either::Nested(listener) => Some(Address { input: listener.address.as_ref()?, tls: listener.tls.as_ref() }),
+        Either::Single(input) => Some(Address::plain(input)),
+        Either::Nested(listener) => Some(Address {
+            input: listener.address.as_ref()?,
+            tls: listener.tls.as_ref(),
+            proxy_protocol: listener.proxy_protocol.value,
+        }),
+    }
+}
+
+impl<'a> Address<'a> {
+    const fn plain(input: &'a Input<SocketAddr>) -> Self {
+        Self { input, tls: None, proxy_protocol: false }
+    }
+}
+
+/// Reports listeners to which no peer may connect, because there are no trusted proxies.
+pub(super) fn check_trusted_proxies(reader: &Reader<'_>, process: &ProcessInput, trusted: &Values<Vec<IpNet>>) {
+    let Some(Either::Nested(listeners)) = &process.listen else { return };
+    if !trusted.list.is_empty() {
+        return;
+    }
+    for entry in listeners {
+        if let Either::Nested(listener) = entry
+            && listener.proxy_protocol.value
+        {
+            let name = listener.location.name("proxy_protocol");
+            let message = format!("`{name}` lets only trusted proxies connect, but `trusted_proxies` is empty");
+            let problem = Problem::new(Code::BadValue, listener.proxy_protocol.at(), message);
+            reader.report(problem.expected("`trusted_proxies`, the addresses of the proxies that send the header"));
+        }
     }
 }
 
@@ -156,7 +187,7 @@ impl FileChecks<'_> {
         if let Err(error) = files.load(self.now) {
             let (at, name) = match error.role() {
                 Some(FileRole::Key) => (key.at(), "key"),
-                Some(FileRole::Certificate | FileRole::ClientAuthorities) | None => (cert.at(), "cert"),
+                Some(FileRole::Certificate | FileRole::Authorities) | None => (cert.at(), "cert"),
             };
             self.report(at, &pair.location.name(name), &error);
         }

@@ -20,6 +20,7 @@ use crate::snapshot::{
 pub(super) fn set_flags(process: &mut ProcessInput, flags: &Flags) {
     process.data.set_flag(flags.data.clone(), "--data");
     process.control.listen.set_flag(flags.addr, "--addr");
+    process.workers.set_flag(flags.workers.map(Some), "--workers");
     if let Some(listen) = flags.listen {
         process.listen = Some(Either::Single(Input::flag(listen, "--listen")));
     }

@@ -1,6 +1,5 @@
-//! Compiles `upstreams` and `routes`.
+//! Compiles `routes`.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use access::Credits;
@@ -9,91 +8,66 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::UsedNames;
-use crate::error::{At, Code, Problem};
+use super::auth::{self, AuthEntries};
+use super::matches::{KnownMatches, RouteMatches, matches};
+use super::rate_limit::RateLimitList;
+use super::rewrite::{self, rewrite};
+use super::upstream::Upstreams;
+use super::weighted::forward;
+use crate::error::{Code, Problem};
 use crate::input::Input;
-use crate::schema::field::{Either, Entries};
-use crate::schema::traffic::{AuthInput, BackendInput, PathInput, RespondInput, RouteInput, UpstreamInput};
+use crate::schema::field::Entries;
+use crate::schema::traffic::{RespondInput, RouteInput};
 use crate::section::Reader;
-use crate::snapshot::{Action, Backend, FixedResponse, HostMatch, Origin, PathMatch, Redirect, Route, Upstream};
+use crate::snapshot::{Action, FixedResponse, HostMatch, PathMatch, Redirect, Route};
 
-/// The upstreams, and every name in the file, so that one invalid upstream is not reported again for each route.
-pub(super) struct Upstreams {
-    pub(super) list: Vec<Arc<Upstream>>,
-    names: Vec<String>,
-    by_name: HashMap<String, Option<Arc<Upstream>>>,
+/// The parts of the file that routes refer to.
+pub(super) struct RouteParts<'a> {
+    pub(super) upstreams: &'a Upstreams,
+    pub(super) auth: &'a AuthEntries,
+    /// Gets the limits of the routes.
+    pub(super) rate_limits: &'a mut RateLimitList,
 }
 
-pub(super) fn upstreams(reader: &Reader<'_>, entries: &Entries<UpstreamInput>) -> Upstreams {
-    let mut taken = UsedNames::default();
-    let mut upstreams = Upstreams { list: Vec::new(), names: Vec::new(), by_name: HashMap::new() };
-    for UpstreamInput { name, backends, strategy, .. } in &entries.list {
-        let Some(name) = name.as_ref().filter(|name| taken.take(reader, name, "upstream")) else { continue };
-        let backends = self::backends(reader, backends);
-        let upstream = Upstream { name: name.value.as_str().into(), backends, strategy: strategy.value };
-        // An upstream without a valid backend has been reported; its name exists.
-        let upstream = (!upstream.backends.is_empty()).then(|| Arc::new(upstream));
-        upstreams.list.extend(upstream.clone());
-        upstreams.names.push(name.value.clone());
-        upstreams.by_name.insert(name.value.clone(), upstream);
-    }
-    upstreams
-}
-
-/// Returns the backends of one upstream. Two with the same URL are reported: `weight` gives a backend more requests.
-fn backends(reader: &Reader<'_>, entries: &Entries<BackendInput>) -> Vec<Backend> {
-    let mut taken: HashMap<&Origin, Option<At>> = HashMap::new();
-    let mut backends = Vec::new();
-    for BackendInput { url, weight, .. } in &entries.list {
-        let Some(url) = url else { continue };
-        if let Some(first) = taken.get(&url.value) {
-            let problem = Problem::new(Code::Duplicate, url.at(), "a second backend of the upstream has this URL");
-            reader.report(problem.expected("another URL, or a higher `weight` of the first").first(*first));
-            continue;
-        }
-        taken.insert(&url.value, url.at());
-        backends.push(Backend { origin: url.value.clone(), weight: weight.value });
-    }
-    backends
-}
-
-pub(super) fn routes(reader: &Reader<'_>, entries: &mut Entries<RouteInput>, upstreams: &Upstreams) -> Vec<Arc<Route>> {
+pub(super) fn routes(reader: &Reader<'_>, entries: &mut Entries<RouteInput>, parts: RouteParts<'_>) -> Vec<Arc<Route>> {
+    let RouteParts { upstreams, auth: auth_entries, rate_limits } = parts;
     let mut names = UsedNames::default();
-    let mut paths = Paths::default();
+    let mut known = KnownMatches::default();
     let mut routes = Vec::new();
     for route in &mut entries.list {
         route.name.take_if(|name| !names.take(reader, name, "route"));
         route.methods.dedup();
         route.allow_headers.dedup();
         let action = action(reader, route, upstreams);
-        check_auth(reader, &route.auth);
-        let Some((at, path)) = path(route.path.as_mut()) else {
+        let auth = auth::of_route(reader, &route.auth, auth_entries);
+        let Some(matches) = matches(reader, route).filter(|matches| known.take(reader, matches)) else {
             continue;
         };
-        let methods: Vec<String> = route.methods.list.iter().map(|method| method.value.clone()).collect();
-        let host = route.host.as_ref().map(|host| host.value.clone());
-        if let Some(first) = paths.take(at, (host.clone(), path.clone()), &methods) {
-            let message = "a second route takes this path and method";
-            let expected = "another path or `host`, or `methods` that the first does not take";
-            reader.report(Problem::new(Code::Duplicate, at, message).expected(expected).first(first));
-            continue;
-        }
-        let Some(action) = action else {
+        let rewrite = rewrite(reader, route, &matches.path);
+        let Some(action) = action.map(|action| with_parameters(reader, action, (route, &matches.path))) else {
             continue;
         };
-        let name = route.name.get_or_insert_with(|| Input::default(own_name(host.as_ref(), &path)));
+        let RouteMatches { host, path, methods, conditions, .. } = matches;
+        let name = route.name.get_or_insert_with(|| Input::default(own_name(host.as_ref(), &path))).value.clone();
+        let scope = format!("{name} {path:?} {} {conditions:?}", methods.join(" "));
+        let own_limits = rate_limits.of_route(reader, route, &scope);
         routes.push(Arc::new(Route {
-            name: name.value.as_str().into(),
+            name: name.into(),
             host,
             path,
             methods,
+            conditions,
             action,
-            auth: route.auth.r#type.value,
+            rewrite,
+            auth,
             credits: Credits(route.credits.value.into()),
             events: route.events.value,
             websocket: !route.upgrades.list.is_empty(),
             allow_headers: route.allow_headers.list.iter().map(|name| name.value.as_str().into()).collect(),
+            rate_limits: own_limits,
         }));
     }
+    known.check_expressions(reader);
     routes
 }
 
@@ -115,10 +89,12 @@ fn action(reader: &Reader<'_>, route: &RouteInput, upstreams: &Upstreams) -> Opt
             return None;
         }
     }
-    if let Some(name) = &route.upstreams {
-        return upstream(reader, name, upstreams).map(Action::Forward);
+    if let Some(input) = &route.upstreams {
+        return forward(reader, input, upstreams);
     }
-    let of_upstreams = ["credits", "events", "allow_headers", "upgrades"].into_iter().filter(|key| location.has(key));
+    let of_upstreams = ["credits", "events", "allow_headers", "upgrades", "transformations"]
+        .into_iter()
+        .filter(|key| location.has(key));
     for key in of_upstreams {
         let message = format!("`{}` has no upstream, so `{key}` has no effect", location.path);
         reader.report(Problem::new(Code::BadValue, location.at, message).expected(format!("no `{key}`")));
@@ -127,9 +103,22 @@ fn action(reader: &Reader<'_>, route: &RouteInput, upstreams: &Upstreams) -> Opt
         (Some(respond), _) => Some(Action::Respond(fixed_response(reader, respond))),
         (None, Some(redirect)) => {
             let to = redirect.to.as_ref()?.value.clone();
-            Some(Action::Redirect(Redirect { to, status: redirect.status.value }))
+            Some(Action::Redirect(Redirect { to, composed: None, status: redirect.status.value }))
         }
         (None, None) => None,
+    }
+}
+
+/// Returns the action with the parameters of a redirect.
+fn with_parameters(reader: &Reader<'_>, action: Action, from: (&RouteInput, &PathMatch)) -> Action {
+    let (route, path) = from;
+    match (action, route.redirect.as_ref().and_then(|redirect| redirect.to.as_ref())) {
+        (Action::Redirect(redirect), Some(to)) => {
+            let text = String::from_utf8_lossy(to.value.as_bytes());
+            let composed = rewrite::redirect(reader, to, (&text, path)).map(Box::new);
+            Action::Redirect(Redirect { composed, ..redirect })
+        }
+        (action, _) => action,
     }
 }
 
@@ -156,62 +145,5 @@ fn fixed_response(reader: &Reader<'_>, input: &RespondInput) -> FixedResponse {
 
 /// Returns the name of a route that has none.
 fn own_name(host: Option<&HostMatch>, path: &PathMatch) -> String {
-    let path = match path {
-        PathMatch::Prefix(path) if path.is_empty() => "/",
-        PathMatch::Exact(path) | PathMatch::Prefix(path) => path,
-    };
-    host.map_or(path.to_owned(), |host| format!("{host}{path}"))
-}
-
-/// A path that a route matches: its position, and the methods.
-type RoutedPath = (Option<At>, Vec<String>);
-
-/// The hosts and paths of routes; exact ones and others are separate.
-#[derive(Default)]
-struct Paths(HashMap<HostAndPath, Vec<RoutedPath>>);
-
-type HostAndPath = (Option<HostMatch>, PathMatch);
-
-impl Paths {
-    /// Records a path for these methods. Returns the position of another route that matches them already.
-    fn take(&mut self, at: Option<At>, key: HostAndPath, methods: &[String]) -> Option<Option<At>> {
-        let same = self.0.entry(key).or_default();
-        let first = same.iter().find(|(_, taken)| overlap(taken, methods)).map(|(first, _)| *first);
-        if first.is_none() {
-            same.push((at, methods.to_vec()));
-        }
-        first
-    }
-}
-
-fn overlap(a: &[String], b: &[String]) -> bool {
-    a.is_empty() || b.is_empty() || a.iter().any(|method| b.contains(method))
-}
-
-/// Returns the path of a route with its position. A final slash of a prefix is removed.
-fn path(path: Option<&mut Either<String, PathInput>>) -> Option<(Option<At>, PathMatch)> {
-    match path? {
-        Either::Single(path) => Some((path.at(), PathMatch::Exact(path.value.clone()))),
-        Either::Nested(by_rule) => {
-            let prefix = by_rule.prefix.as_mut()?;
-            let path = prefix.value.trim_end_matches('/').to_owned();
-            prefix.value = if path.is_empty() { "/".to_owned() } else { path.clone() };
-            Some((prefix.at(), PathMatch::Prefix(path)))
-        }
-    }
-}
-
-fn upstream(reader: &Reader<'_>, name: &Input<String>, upstreams: &Upstreams) -> Option<Arc<Upstream>> {
-    let Some(upstream) = upstreams.by_name.get(&name.value) else {
-        reader.unknown_name(name, "upstream", upstreams.names.iter().map(String::as_str));
-        return None;
-    };
-    upstream.clone()
-}
-
-/// Reports a section without its `type`.
-fn check_auth(reader: &Reader<'_>, auth: &AuthInput) {
-    if !auth.location.has("type") {
-        auth.location.missing(reader, &["type"]);
-    }
+    host.map_or_else(|| path.to_string(), |host| format!("{host}{path}"))
 }

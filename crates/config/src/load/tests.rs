@@ -8,10 +8,14 @@ use super::*;
 use crate::snapshot::{Action, Auth, Credential, Events, LogFormat, PathMatch, SignupMode, Traffic, Unbounded};
 
 mod actions;
+mod auth;
 mod control;
 mod errors;
 mod listen;
+mod matches;
 mod price_file;
+mod rate_limits;
+mod rewrites;
 mod routes;
 
 fn environment() -> Environment {
@@ -108,6 +112,8 @@ listen:
   - {address: '[::1]:9001'}
 control: {listen: 127.0.0.1:0}
 brand: {name: Codexible, key_prefix: codexible}
+workers: 3
+in_flight: '70'
 connections: {max: '5', per_address: 2, in_flight_per_key: 3}
 drain: {delay: 0s, timeout: 1m}
 log: {format: text, level: debug, modules: {proxy: trace, 'ledger::ingest': warn}}
@@ -123,6 +129,7 @@ plans: [{name: free, credits_per_day: 0}, {name: all}]
     assert_eq!(listen, ["0.0.0.0:9000", "[::1]:9001"]);
     assert_eq!((snapshot.process.connections.max, snapshot.process.connections.per_address), (5, 2));
     assert_eq!(snapshot.process.connections.in_flight_per_key, 3);
+    assert_eq!((snapshot.process.workers, snapshot.process.in_flight_max), (Some(3), 70));
     assert_eq!(
         (snapshot.process.drain.delay, snapshot.process.drain.timeout),
         (Duration::ZERO, Duration::from_secs(60))
@@ -203,16 +210,11 @@ ai: {enabled: false}
     );
     assert!(snapshot.traffic.ai.is_none() && !snapshot.traffic.mock.on);
     let routes = snapshot.traffic.router.routes();
-    assert_eq!(
-        (&*routes[0].name, routes[0].auth, routes[0].credits.0, routes[0].events),
-        ("/a", Auth::Key, 1, Events::Folded)
-    );
+    assert_eq!((&*routes[0].name, routes[0].credits.0, routes[0].events), ("/a", 1, Events::Folded));
+    assert!(matches!(routes[0].auth, Auth::Key) && matches!(routes[1].auth, Auth::None));
     let Action::Forward(upstream) = &routes[0].action else { panic!("the route has an upstream") };
     assert_eq!(upstream.backends[0].origin.path, "/base");
-    assert_eq!(
-        (&*routes[1].name, routes[1].auth, routes[1].credits.0, routes[1].events),
-        ("b", Auth::None, 0, Events::Rows)
-    );
+    assert_eq!((&*routes[1].name, routes[1].credits.0, routes[1].events), ("b", 0, Events::Rows));
     assert_eq!(
         (&routes[1].path, routes[1].methods.join(" ")),
         (&PathMatch::Prefix("/b".to_owned()), "GET PURGE".to_owned())
@@ -228,11 +230,13 @@ fn flags_win_over_the_file() {
         addr: Some("127.0.0.1:2".parse().unwrap()),
         mock: false,
         log: Some(LogFormat::Json),
+        workers: Some(4),
     };
-    let source = "data: /e\nlisten: 127.0.0.1:3\ncontrol: {listen: 127.0.0.1:3}\nlog: {format: text}\n";
+    let source = "data: /e\nworkers: 3\nlisten: 127.0.0.1:3\ncontrol: {listen: 127.0.0.1:3}\nlog: {format: text}\n";
     let snapshot =
         load_text("t.yaml", source, Sources { file: None, environment: &environment(), flags }).unwrap().snapshot;
     assert_eq!((snapshot.process.data, snapshot.process.log.format), (PathBuf::from("/d"), Some(LogFormat::Json)));
+    assert_eq!(snapshot.process.workers, Some(4));
     assert_eq!(
         (snapshot.process.listen[0].address, snapshot.process.control.listen),
         ("127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap())
@@ -386,11 +390,17 @@ plans: [{name: free}]
     let snapshot = loaded.snapshot;
     assert_eq!(snapshot.process.public_url.proxy.as_deref(), Some("https://llm.example.com/v"));
     assert_eq!(snapshot.process.public_url.control.as_deref(), Some("http://[::1]:8787"));
+    assert_eq!(snapshot.process.control_url("0.0.0.0:1".parse().unwrap()), "http://[::1]:8787");
     assert_eq!((snapshot.process.signup.mode, snapshot.process.signup.plan.as_str()), (SignupMode::Invite, "free"));
     assert_eq!(snapshot.process.metrics_token.as_ref().map(Secret::expose), Some("9000"));
     assert_eq!(loaded.notes, []);
     let empty = read_text("public_url: {proxy: ''}\nmetrics: {token: '${UNSET:-}'}\n").unwrap().snapshot;
     assert!(empty.process.public_url.proxy.is_none() && empty.process.metrics_token.is_none());
+    for (listen, url) in
+        [("0.0.0.0:1", "http://localhost:1"), ("[::]:2", "http://localhost:2"), ("[::1]:3", "http://[::1]:3")]
+    {
+        assert_eq!(empty.process.control_url(listen.parse().unwrap()), url);
+    }
     assert_eq!((empty.process.signup.mode, empty.process.signup.plan.as_str()), (SignupMode::Closed, "starter"));
 }
 
@@ -408,4 +418,23 @@ fn a_signup_plan_of_the_store_alone_is_noted_where_somebody_may_sign_up() {
         let error = read_text(bad).unwrap_err();
         assert_eq!(error.problems[0].code, Code::BadValue, "{error}");
     }
+}
+
+#[test]
+fn a_file_cut_anywhere_is_answered() {
+    let whole = include_str!("../../tests/fixtures/now.yaml");
+    let mut refused = 0;
+    for end in (0..whole.len()).step_by(17) {
+        let cut = whole.get(..end).unwrap();
+        let environment = environment();
+        let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
+        if let Err(error) = load_text("t.yaml", cut, sources) {
+            refused += 1;
+            assert!(
+                !error.problems.is_empty() && error.problems.iter().all(|problem| problem.place.is_some()),
+                "{error}"
+            );
+        }
+    }
+    assert!(refused > 20, "{refused}");
 }

@@ -122,7 +122,7 @@ error[bad_value]: `control.listen` has an invalid value
     );
     check(
         "drain: {delay: x}",
-        &[("TOLLGATE_WORKERS", "4"), ("TOLLGATE_AUTH__TTL", "2s")],
+        &[("TOLLGATE_TESTS", "4"), ("TOLLGATE_CIRCUIT_BREAKER__TTL", "2s")],
         "
 error[bad_value]: `drain.delay` has an invalid value
  --> t.yaml:1:16
@@ -130,11 +130,11 @@ error[bad_value]: `drain.delay` has an invalid value
 1 | drain: {delay: x}
   |                ^ expected a duration: 250ms, 5s, 1m, 2h or 1d
 
-error[not_yet]: `auth` is not supported by this version yet
- --> the environment variable TOLLGATE_AUTH__TTL
+error[not_yet]: `circuit_breaker` is not supported by this version yet
+ --> the environment variable TOLLGATE_CIRCUIT_BREAKER__TTL
 
-error[not_yet]: `workers` is not supported by this version yet
- --> the environment variable TOLLGATE_WORKERS",
+error[not_yet]: `tests` is not supported by this version yet
+ --> the environment variable TOLLGATE_TESTS",
     );
     check(
         "plans: [{name: a}]",

@@ -1,6 +1,8 @@
 //! The fields of sections: each reads, shows and describes the value of one key.
 
 mod lists;
+mod maps;
+mod one_or_more;
 
 use std::marker::PhantomData;
 
@@ -15,7 +17,9 @@ use crate::settings::{Listing, Value};
 use crate::spec::{Describe, Shape};
 use crate::yaml::Kind;
 
-pub(crate) use lists::{Entries, Map, Values, entries, list, one_entry, sections};
+pub(crate) use lists::{Entries, Map, Sections, Values, entries, list, one_entry, sections};
+pub(crate) use maps::{MapEntry, MapKeys, MapOf, map_of};
+pub(crate) use one_or_more::{OneOrMore, one_or_more};
 
 /// One key of a section.
 pub(crate) trait Field: Describe {
@@ -242,8 +246,9 @@ pub(crate) enum Either<A, B> {
 pub(crate) struct SingleOr<F: Form, G> {
     form: F,
     other: G,
-    /// `None` if the key is required.
+    /// `None` if the key is required, or if its absence has no effect.
     default: Option<fn() -> F::Value>,
+    is_optional: bool,
 }
 
 pub(crate) const fn single_or<F: Form, G: Field>(
@@ -251,7 +256,12 @@ pub(crate) const fn single_or<F: Form, G: Field>(
     other: G,
     default: Option<fn() -> F::Value>,
 ) -> SingleOr<F, G> {
-    SingleOr { form, other, default }
+    SingleOr { form, other, default, is_optional: false }
+}
+
+/// A key that accepts a single value or the structure of `other`, and may be absent.
+pub(crate) const fn single_or_absent<F: Form, G: Field>(form: F, other: G) -> SingleOr<F, G> {
+    SingleOr { form, other, default: None, is_optional: true }
 }
 
 impl<F: Form, G: Field> Describe for SingleOr<F, G> {
@@ -268,11 +278,12 @@ impl<F: Form, G: Field> Describe for SingleOr<F, G> {
     }
 
     fn default_cell(&self) -> String {
-        self.default.map_or("required".to_owned(), |default| format!("`{}`", self.form.shown(&default())))
+        let absent = || if self.is_optional { String::new() } else { "required".to_owned() };
+        self.default.map_or_else(absent, |default| format!("`{}`", self.form.shown(&default())))
     }
 
     fn is_required(&self) -> bool {
-        self.default.is_none()
+        self.default.is_none() && !self.is_optional
     }
 
     fn schema(&self) -> Json {

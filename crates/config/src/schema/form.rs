@@ -12,7 +12,7 @@ use crate::near::near;
 use crate::section::{Reader, Text, one_of};
 use crate::settings::Value;
 use crate::unit;
-use crate::yaml::{Kind, Node};
+use crate::yaml::Node;
 
 /// The form of a single value.
 pub(crate) trait Form: Sync {
@@ -131,6 +131,36 @@ impl<T: TryFrom<u64> + Into<u64> + Copy> Form for Whole<T> {
             {"type": "integer", "minimum": self.min, "maximum": self.max},
             {"type": "string", "pattern": range::whole(self.min, self.max)},
         ]})
+    }
+}
+
+const AUTO: &str = "auto";
+
+/// A whole number within bounds, or `auto` (`None`).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AutoOr<T>(pub(crate) Whole<T>);
+
+impl<T: TryFrom<u64> + Into<u64> + Copy> Form for AutoOr<T> {
+    type Value = Option<T>;
+
+    fn parse(&self, text: &str) -> Result<Option<T>, Refusal> {
+        if text == AUTO {
+            return Ok(None);
+        }
+        let expected = format!("a whole number from {} to {}, or `{AUTO}`", self.0.min, self.0.max);
+        self.0.parse(text).map(Some).map_err(|_| Refusal::Bad(expected))
+    }
+
+    fn shown(&self, value: &Option<T>) -> Value {
+        value.map_or(Value::text(AUTO), |number| self.0.shown(&number))
+    }
+
+    fn cell(&self) -> String {
+        format!("{}, `{AUTO}`", self.0.cell())
+    }
+
+    fn schema(&self) -> Json {
+        json!({"anyOf": [{"const": AUTO}, self.0.schema()]})
     }
 }
 
@@ -415,37 +445,5 @@ impl<F: Form> Form for Except<F> {
 
     fn schema(&self) -> Json {
         json!({"allOf": [self.0.schema(), {"not": {"const": self.1}}]})
-    }
-}
-
-/// A form for which a list belongs to a later version.
-#[derive(Clone, Copy)]
-pub(crate) struct ListLater<F>(pub(crate) F);
-
-impl<F: Form> Form for ListLater<F> {
-    type Value = F::Value;
-
-    fn parse(&self, text: &str) -> Result<F::Value, Refusal> {
-        self.0.parse(text)
-    }
-
-    fn shown(&self, value: &F::Value) -> Value {
-        self.0.shown(value)
-    }
-
-    fn cell(&self) -> String {
-        self.0.cell()
-    }
-
-    fn schema(&self) -> Json {
-        self.0.schema()
-    }
-
-    fn read_node(&self, reader: &Reader<'_>, node: &Node, name: &str) -> Option<Input<F::Value>> {
-        if matches!(node.kind, Kind::List(_)) {
-            reader.not_yet(node.at, &format!("a list in `{name}`"));
-            return None;
-        }
-        self.0.read_node(reader, node, name)
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::field::{Entries, default, maybe_nested, optional, required, sections};
-use super::form::{Scalar, TextForm, Words, accept, bad};
+use super::form::{Boolean, Scalar, TextForm, Words, accept, bad};
 use super::section;
 use crate::input::Input;
 use crate::settings::Value;
@@ -17,7 +17,8 @@ section! {
         address: Option<Input<SocketAddr>> = required(ADDRESS);
         /// The [certificates](deployment.md#tls) of a listener that serves HTTPS.
         tls: Option<TlsInput> = maybe_nested::<TlsInput>();
-        later: proxy_protocol;
+        /// Whether connections begin with a PROXY header (version 1 or 2). Only `trusted_proxies` may connect.
+        proxy_protocol: Input<bool> = default(Boolean, || false);
     }
 }
 
@@ -51,7 +52,7 @@ section! {
     ClientCertificatesInput {
         /// The certificates that sign those of clients, in PEM.
         ca: Option<Input<PathBuf>> = required(FILE);
-        /// Whether clients without a certificate are refused.
+        /// Whether clients without a certificate are refused. Upstreams receive its subject as `X-SSL-Client-S-DN` (RFC 4514).
         mode: Option<Input<ClientMode>> = required(CLIENT_MODE);
     }
 }
@@ -67,7 +68,7 @@ pub(super) const ADDRESS: TextForm<SocketAddr> = TextForm {
 const MIN_VERSION: Words<MinVersion> = Words::new(&[("1.2", MinVersion::Tls12), ("1.3", MinVersion::Tls13)]);
 const CLIENT_MODE: Words<ClientMode> =
     Words::new(&[("required", ClientMode::Required), ("optional", ClientMode::Optional)]);
-const FILE: TextForm<PathBuf> = TextForm {
+pub(super) const FILE: TextForm<PathBuf> = TextForm {
     parse: |path| accept(path, !path.is_empty() && !path.contains('\0'), "a file").map(PathBuf::from),
     shown: |path| Value::text(path.display()),
     cell: "file",

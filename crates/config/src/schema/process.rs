@@ -14,13 +14,13 @@ use super::field::{
     single_or,
 };
 use super::form::{
-    Boolean, DurationForm, DurationOrForever, Refusal, Scalar, SizeForm, TextForm, Whole, Words, accept, bad,
+    AutoOr, Boolean, DurationForm, DurationOrForever, Refusal, Scalar, SizeForm, TextForm, Whole, Words, accept, bad,
 };
 use super::listen::{ADDRESS, CertificateInput, ListenerInput};
 use super::{json, section};
 use crate::input::Input;
 use crate::settings::Value;
-use crate::snapshot::{Dimension, Durability, LimitSubject, LogFormat, Origin, Scheme, SignupMode};
+use crate::snapshot::{Dimension, Durability, LimitSubject, LogFormat, Origin, Scheme, SignupMode, WORKERS_MAX};
 use crate::spec::Rule;
 
 const MIB: u64 = 1 << 20;
@@ -44,8 +44,12 @@ section! {
         production: Input<bool> = default(Boolean, || false);
         /// Whether such listeners may have no TLS, for example behind a proxy that has it.
         plaintext: Input<bool> = default(Boolean, || false);
+        /// Number of the proxy's threads; `auto` means one per core, at most 8.
+        workers: Input<Option<u32>> = default(WORKERS, || None);
         /// Bounds of connections and of requests in flight.
         connections: ConnectionsInput = nested::<ConnectionsInput>();
+        /// Maximum number of requests in flight, over all workers; more are `overloaded`. At most half of them are tunnels.
+        in_flight: Input<u32> = default(IN_FLIGHT, || 10_000);
         /// The phases of a shutdown.
         drain: DrainInput = nested::<DrainInput>();
         /// The format and the levels of the log.
@@ -70,9 +74,8 @@ section! {
         retention: RetentionInput = nested::<RetentionInput>();
         /// The leases of quotas and budgets.
         lease: LeaseInput = nested::<LeaseInput>();
-        /// A Redis 7 or later through which nodes share `control.rate_limits` and `rate_limits`.
+        /// A Redis 7 or later through which nodes share `control.rate_limits` and some [`rate_limits`](rate-limits.md#several-nodes).
         redis: Option<Input<Secret>> = or_empty(REDIS, "none");
-        later: workers, in_flight;
     }
 }
 
@@ -213,6 +216,9 @@ section! {
     }
 }
 
+const WORKERS: AutoOr<u32> = AutoOr(Whole::new(1, WORKERS_MAX as u64));
+/// Each request in flight uses several kilobytes of memory.
+const IN_FLIGHT: Whole<u32> = Whole::new(1, 1_000_000);
 const PROXY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const CONTROL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8787);
 

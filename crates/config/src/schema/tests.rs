@@ -58,9 +58,61 @@ const BEYOND_THE_SCHEMA: &[(&str, &str, &str)] = &[
     ),
     ("color: '#ffffff'", "brand: {color: '#ffffff'}", "a pattern cannot compute a contrast"),
     (
+        "burst: 367",
+        "rate_limits: [{dimension: ip, limit: 1, window: 1d, algorithm: token_bucket, burst: 367}]",
+        "the time that an empty bucket needs comes from three values",
+    ),
+    (
         "production: true",
         "production: true\nlisten: 0.0.0.0:80",
         "a pattern cannot tell which addresses other machines can reach",
+    ),
+    (
+        "proxy_protocol: true",
+        "listen: [{address: '127.0.0.1:1', proxy_protocol: true}]",
+        "`trusted_proxies` may be in a variable",
+    ),
+    (
+        "tls: {ca: a}",
+        "upstreams: [{name: u, tls: {ca: a}, backends: [{url: http://h}]}]",
+        "the schema does not compare the scheme of each backend",
+    ),
+    (
+        "algorithms: [ES256], public_key",
+        "auth: [{name: a, type: jwt, algorithms: [ES256], public_key: \"-----BEGIN PUBLIC KEY-----\\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\\n-----END PUBLIC KEY-----\\n\"}]",
+        "a pattern cannot see the kind of a key",
+    ),
+    (
+        "algorithms: [HS512]",
+        "auth: [{name: a, type: jwt, algorithms: [HS512], secret: 0123456789abcdef0123456789abcdef}]",
+        "the schema does not compare the length of a secret with the algorithms",
+    ),
+    (
+        "claims_to_headers: {sub:",
+        "auth: [{name: a, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef, claims_to_headers: {sub: Host}}]",
+        "a pattern cannot exclude names",
+    ),
+    ("regex: '(", "routes: [{path: {regex: '('}, respond: {}}]", "a pattern cannot parse a regular expression"),
+    ("'/{a}/{a}'", "routes: [{path: '/{a}/{a}', respond: {}}]", "a pattern cannot compare two parts of a text"),
+    (
+        "weight: 0}, {name: b, weight: 0}",
+        "upstreams: [{name: a, backends: [{url: http://a}]}, {name: b, backends: [{url: http://b}]}]\nroutes: [{path: /, upstreams: [{name: a, weight: 0}, {name: b, weight: 0}]}]",
+        "a weight may be in a variable",
+    ),
+    (
+        "path: /unsent",
+        "upstreams: [{name: u, backends: [{url: http://h}]}]\nroutes: [{path: /, upstreams: u, transformations: {request: {rewrite: {path: /unsent/../x}}}}]",
+        "a pattern cannot decode a path",
+    ),
+    (
+        "prefix: /not-a-prefix",
+        "upstreams: [{name: u, backends: [{url: http://h}]}]\nroutes: [{path: /, upstreams: u, transformations: {request: {rewrite: {path: {prefix: /not-a-prefix}}}}}]",
+        "the schema does not compare two keys of different sections",
+    ),
+    (
+        "'/old/{id}', redirect",
+        "routes: [{path: '/old/{id}', redirect: {to: 'https://{id}/'}}]",
+        "a pattern cannot find the host of a URL",
     ),
     ("clamp: True", "budgets: {clamp: True}", "validators see a boolean, not its text"),
 ];
@@ -87,6 +139,7 @@ fn is_expressible(code: Code) -> bool {
         | Code::File
         | Code::EnvFile
         | Code::Yaml
+        | Code::Unreachable
         | Code::Signature => false,
     }
 }
@@ -154,15 +207,22 @@ fn rules_that_no_schema_can_express_are_still_broken_by_their_files() {
     }
 }
 
+const PRICE: &str = "providers: [{name: p, kind: openai}]\nprices: [{model: p/x, output: 1";
+const ROUTE: &str = "upstreams: [{name: u, backends: [{url: http://h}]}]\nroutes: [{upstreams: u, path: /a";
+
+fn money(amount: &str) -> String {
+    format!("budgets: {{limits: [{{dimension: user, per: day, money: {amount} USD}}]}}")
+}
+
 #[test]
-fn schema_and_loader_accept_the_same_values() {
-    const PRICE: &str = "providers: [{name: p, kind: openai}]\nprices: [{model: p/x, output: 1";
-    const ROUTE: &str = "upstreams: [{name: u, backends: [{url: http://h}]}]\nroutes: [{upstreams: u, path: /a";
-    let money = |amount: &str| format!("budgets: {{limits: [{{dimension: user, per: day, money: {amount} USD}}]}}");
+fn schema_accepts_what_the_loader_accepts() {
     for source in [
         "",
         "# A comment.\n",
         "connections: {max: '20', per_address: '007'}",
+        "workers: auto",
+        "workers: '256'",
+        "in_flight: 1000000",
         "brand: {name: 5, key_prefix: 7}",
         "brand: {name: true, key_prefix: true}",
         "data: 5",
@@ -189,8 +249,17 @@ fn schema_and_loader_accept_the_same_values() {
     ] {
         load_and_check(source).unwrap_or_else(|error| panic!("{source}\n{error}"));
     }
+}
+
+#[test]
+fn schema_refuses_what_the_loader_refuses() {
     for source in [
         "connections: {max: '0'}",
+        "workers: '0'",
+        "workers: 257",
+        "workers: Auto",
+        "in_flight: 0",
+        "in_flight: '1000001'",
         "connections: {max: '4294967296'}",
         "brand: {key_prefix: 1.5}",
         "store: {stale_for: 367d}",
@@ -203,7 +272,7 @@ fn schema_and_loader_accept_the_same_values() {
         "trusted_proxies: ['::1/129']",
         "control: {rate_limits: [{dimension: ip, limit: 1, window: 1s, with: session, without: key}]}",
         "control: {rate_limits: [{dimension: key, limit: 1, window: 1s, without: key}]}",
-        "rate_limits: [{dimension: ip, limit: 1, window: 1s}]",
+        "rate_limits: [{dimension: user, limit: 1, window: 1s, without: key}]",
         "plans: [{name: a, budgets: [{credits: 1, tokens: 1, per: day}]}]",
         "prices_key: PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=",
         &format!("{PRICE}}}]"),

@@ -1,8 +1,14 @@
 //! The keys that a reload may change: routes, upstreams, providers, models, plans, limits and budgets.
 
+mod auth;
 mod forms;
+mod limit;
+mod matches;
+mod rewrite;
 mod route;
+mod weighted;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use access::{NanoUsd, Per, Plan, PublicKey};
@@ -13,23 +19,31 @@ use super::field::{
     Either, Entries, Values, default, list, maybe_nested, nested, one_entry, optional, or_empty, required, sections,
     single_or,
 };
-use super::form::{Boolean, DurationForm, SizeForm, Whole, Words};
+use super::form::{Boolean, DurationForm, SizeForm, Whole};
+use super::listen::FILE;
 use super::price::PriceInput;
-use super::process::{LIMIT, WINDOW};
 use super::section;
 use crate::input::Input;
-use crate::snapshot::{
-    BudgetDimension, Credential, Dimension, LimitSubject, OnHangup, Origin, QuotaStatus, Strategy, Unbounded,
-};
+use crate::snapshot::{BudgetDimension, Credential, OnHangup, Origin, QuotaStatus, Strategy, Unbounded};
 use crate::spec::Rule;
+pub(crate) use auth::{AuthEntryInput, AuthInput, AuthType};
 use forms::{
     AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, CREDENTIAL, HEADERS, KIND, MODEL, MONEY, NAME, NETWORK, ON_HANGUP,
-    PATH_OF_FILE, PER, PLAN, PREFIX, PUBLIC_KEY, QUOTA_STATUS, SERVER_TOOL_ROUNDS_MAX, STRATEGY, UNBOUNDED, URL,
-    base_url_of_kind, name_of_mock,
+    PATH_OF_FILE, PER, PLAN, PREFIX, PUBLIC_KEY, QUOTA_STATUS, SERVER_NAME, SERVER_TOOL_ROUNDS_MAX, STRATEGY,
+    UNBOUNDED, URL, base_url_of_kind, name_of_mock,
 };
 pub(crate) use forms::{CREDENTIAL_EXPECTED, DRAIN_BYTES, DRAIN_TIME, is_model, parse_credential};
-pub(crate) use route::{AuthInput, PathInput, RespondInput, RouteInput};
+pub(crate) use limit::{
+    DimensionInput, DimensionWord, LimitAlgorithm, LimitInput, LimitUnit, NOT_WITHOUT, OF_WINDOWS, RateLimitInput,
+    TierValue,
+};
+pub(crate) use matches::{ConditionInput, PathInput};
+pub(crate) use rewrite::{PathRewriteInput, QueryRewriteInput};
+pub(crate) use route::{RespondInput, RouteInput};
+pub(crate) use weighted::WeightedUpstreamInput;
 
+/// Maximum number of entries of `auth`.
+const AUTH_ENTRIES_MAX: usize = 64;
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
@@ -67,13 +81,19 @@ section! {
         quota_status: Input<QuotaStatus> = default(QUOTA_STATUS, || QuotaStatus::TooManyRequests);
         /// Targets of ordinary routes.
         upstreams: Entries<UpstreamInput> = sections::<UpstreamInput>("none");
+        /// The issuers of access tokens, for routes to use.
+        auth: Entries<AuthEntryInput> = sections::<AuthEntryInput>("none").at_most(AUTH_ENTRIES_MAX);
         /// Routes that are not LLM endpoints.
         routes: Entries<RouteInput> = sections::<RouteInput>("none");
         /// Proxies whose `X-Forwarded-For` is trusted ([client addresses](#client-addresses)).
         trusted_proxies: Values<Vec<IpNet>> = list(NETWORK, 256, "none").or_single();
-        /// The limit of requests to the proxy without a valid key, as one entry; `[]` is no limit.
-        rate_limits: Entries<LimitInput> = sections::<LimitInput>("100 a minute per address");
-        later: auth, circuit_breaker, tests;
+        /// Whether requests to upstreams have `Forwarded` (RFC 7239).
+        forwarded: Input<bool> = default(Boolean, || false);
+        /// Whether requests to upstreams have `Via`, with `brand.key_prefix`.
+        via: Input<bool> = default(Boolean, || false);
+        /// [Rate limits](rate-limits.md) of all routes, and the limit of requests without a valid key; `[]` is no limit.
+        rate_limits: Entries<LimitInput> = sections::<LimitInput>("100 a minute per address without a valid key");
+        later: circuit_breaker, tests;
         rules: Rule::Requires("prices_key", "prices_file");
     }
 }
@@ -247,7 +267,23 @@ section! {
             .required_unless("discover");
         /// The choice of the backend: in turn, by weight.
         strategy: Input<Strategy> = default(STRATEGY, || Strategy::RoundRobin);
+        /// The TLS to backends with `https`.
+        tls: Option<UpstreamTlsInput> = maybe_nested::<UpstreamTlsInput>();
         later: health_check, circuit_breaker, retry, pool, discover;
+    }
+}
+
+section! {
+    UpstreamTlsInput {
+        /// The certificates that sign those of the backends, in PEM.
+        ca: Option<Input<PathBuf>> = optional(FILE, "Mozilla's");
+        /// The client certificate, in PEM.
+        cert: Option<Input<PathBuf>> = optional(FILE, "none");
+        /// Its private key, in PEM.
+        key: Option<Input<PathBuf>> = optional(FILE, "none");
+        /// The name in the certificates of the backends, also sent as SNI.
+        server_name: Option<Input<String>> = optional(SERVER_NAME, "the host of the URL");
+        rules: Rule::Requires("cert", "key"), Rule::Requires("key", "cert");
     }
 }
 
@@ -257,22 +293,5 @@ section! {
         url: Option<Input<Origin>> = required(BACKEND);
         /// The share of the requests, relative to the other backends.
         weight: Input<u32> = default(Whole::<u32>::new(1, 1_000), || 1);
-    }
-}
-
-section! {
-    /// One entry of `rate_limits`.
-    LimitInput {
-        /// Requests are counted by IP address (IPv6: /64).
-        dimension: Option<Input<Dimension>> =
-            required(Words::or_later(&[("ip", Dimension::Address)], &["key", "user", "route", "global"]));
-        /// Maximum number of requests in a window.
-        limit: Option<Input<u32>> = required(LIMIT);
-        /// Length of the [sliding window](decisions/0020-sliding-windows.md).
-        window: Option<Input<Duration>> = required(WINDOW);
-        /// Required: only requests with a missing or invalid key are counted.
-        without: Option<Input<LimitSubject>> = optional(Words::new(&[("key", LimitSubject::WithoutKey)]), "");
-        later: with, algorithm, consistency;
-        rules: Rule::Required("without");
     }
 }

@@ -19,11 +19,13 @@ prices: [{model: openai/gpt, input: '1', output: '2', input_tokens_max: 1, outpu
 prices_file: tests/fixtures/prices/newer.yaml
 plans: [{name: starter, budgets: [{credits: 5, per: day}, {tokens: 6, per: day}, {money: 1 USD, per: month}]}]
 budgets: {limits: [{dimension: user, money: 3 USD, per: day}, {dimension: key, credits: 4, per: day}, {dimension: plan, tokens: 5, per: day}]}
-upstreams: [{name: users, backends: [{url: 'http://127.0.0.1:9001'}]}, {name: others, backends: [{url: 'h2c://h'}]}]
-routes: [{path: /a, upstreams: users}, {path: {prefix: /b}, upstreams: users}, {path: /e, respond: {}}, {path: /f, redirect: {to: /g}}]
+upstreams: [{name: users, tls: {cert: a, key: b}, backends: [{url: 'https://127.0.0.1:9001'}]}, {name: others, backends: [{url: 'h2c://h'}]}]
+auth: [{name: hmac, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef}, {name: hmacs, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef}, {name: ed, type: jwt, algorithms: [EdDSA], public_key: \"-----BEGIN PUBLIC KEY-----\\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\\n-----END PUBLIC KEY-----\\n\"}]
+routes: [{path: /a, upstreams: users, rate_limit: {requests: 1, window: 1s}, rate_limits: [{dimension: ip, limit: 9, window: 1m}, {dimension: user, limit: 5, window: 1m, algorithm: token_bucket}, {dimension: key, tiers: {by: plan, proxy: 5}, window: 1m}, {dimension: [{header: a}, ip], unit: concurrent, limit: 3}]}, {path: {prefix: /b}, upstreams: users}, {path: /e, respond: {}}, {path: /f, redirect: {to: /g}}, {path: /h, upstreams: [{name: users, weight: 3}]}, {path: {prefix: /i}, upstreams: users, transformations: {request: {rewrite: {path: {regex: a, to: b}}}}}, {path: /j, auth: {type: jwt, use: hmac}, respond: {}}]
 control: {tls: {cert: a, key: b}, rate_limits: [{dimension: ip, limit: 7, window: 1m, without: key}, {dimension: ip, limit: 7, window: 1m}]}
 listen: [{address: '127.0.0.1:1', tls: {cert: a, key: b, client: {ca: c, mode: optional}}}, {address: '127.0.0.1:2', tls: {certificates: [{cert: a, key: b}]}}]
-rate_limits: [{dimension: ip, without: key, limit: 9, window: 1m}]
+rate_limits: [{dimension: ip, without: key, limit: 9, window: 1m}, {dimension: user, limit: 5, window: 1m, algorithm: token_bucket}, {dimension: key, tiers: {by: plan, proxy: 5}, window: 1m}, {dimension: [{header: a}, ip], unit: concurrent, limit: 3}]
+trusted_proxies: [10.1.0.0/16]
 ";
 
 /// Keys whose value depends on others, or has a special form: a key, a value for it, and the value that is then
@@ -49,6 +51,19 @@ const CASES: &[(&str, &str, &str)] = &[
     ("redis", "redis://:S3CRET@h", "***"),
     ("rate_limits[0].dimension", "ip", "ip"),
     ("rate_limits[0].without", "key", "key"),
+    ("rate_limits[1].algorithm", "token_bucket", "token_bucket"),
+    ("rate_limits[1].burst", "3", "3"),
+    ("rate_limits[2].tiers.proxy", "8", "8"),
+    ("rate_limits[2].consistency", "exact", "exact"),
+    ("routes[0].rate_limits[2].consistency", "exact", "exact"),
+    ("rate_limits[3].dimension[0].header", "X-A", "x-a"),
+    ("rate_limits[3].unit", "concurrent", "concurrent"),
+    ("routes[0].rate_limits[0].dimension", "global", "global"),
+    ("routes[0].rate_limits[1].algorithm", "token_bucket", "token_bucket"),
+    ("routes[0].rate_limits[1].burst", "3", "3"),
+    ("routes[0].rate_limits[2].tiers.proxy", "8", "8"),
+    ("routes[0].rate_limits[3].dimension[0].header", "X-A", "x-a"),
+    ("routes[0].rate_limits[3].unit", "concurrent", "concurrent"),
     ("store.url", "postgres://u:S3CRET@h/d", "***"),
     ("on_hangup", "cancel", "cancel"),
     ("providers[0].name", "openai", "openai"),
@@ -79,18 +94,40 @@ const CASES: &[(&str, &str, &str)] = &[
     ("upstreams[1].name", "third", "third"),
     ("upstreams[0].backends[0].url", "https://h/x", "https://h/x"),
     ("upstreams[0].backends[0].weight", "2", "2"),
+    ("upstreams[0].tls.server_name", "h.internal", "h.internal"),
     ("upstreams[0].strategy", "round_robin", "round_robin"),
     ("routes[0].host", "*.Example.com", "*.example.com"),
     ("routes[0].path", "/c", "/c"),
     ("routes[1].path.prefix", "/d", "/d"),
     ("routes[0].methods[0]", "GET", "GET"),
     ("routes[0].upstreams", "others", "others"),
+    ("routes[4].upstreams[0].name", "others", "others"),
+    ("routes[4].upstreams[0].weight", "7", "7"),
+    ("routes[0].transformations.request.rewrite.path", "/r", "/r"),
+    ("routes[1].transformations.request.rewrite.path.prefix", "/p", "/p"),
+    ("routes[5].transformations.request.rewrite.path.regex", "x+", "x+"),
+    ("routes[5].transformations.request.rewrite.path.to", "y", "y"),
     ("routes[0].upgrades[0]", "websocket", "websocket"),
     ("routes[2].respond.status", "404", "404"),
     ("routes[2].respond.body", "text", "text"),
     ("routes[2].respond.headers.proxy", "value", "value"),
     ("routes[3].redirect.to", "/h?a=b", "/h?a=b"),
     ("routes[3].redirect.status", "301", "301"),
+    ("auth[0].name", "hmac", "hmac"),
+    ("auth[0].type", "jwt", "jwt"),
+    ("auth[0].algorithms[0]", "HS256", "HS256"),
+    ("auth[0].secret", "S3CRET-S3CRET-S3CRET-S3CRET-S3CRET", "***"),
+    (
+        "auth[2].public_key",
+        "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----\n",
+        "PEM",
+    ),
+    ("auth[0].audience[0]", "api", "api"),
+    ("auth[0].audience", "api", "api"),
+    ("auth[0].claims_to_headers.proxy", "X-User", "X-User"),
+    ("routes[6].auth.type", "jwt", "jwt"),
+    ("routes[6].auth.use", "hmacs", "hmacs"),
+    ("routes[6].auth.require.proxy", "x", "x"),
     ("routes[0].allow_headers[0]", "X-HTTP-Method", "x-http-method"),
 ];
 
@@ -188,7 +225,11 @@ fn each_setting_that_is_changed_is_shown_with_where_it_was_changed() {
     for Case { key, set, shown } in ALL_CASES.iter() {
         let name = variable(key);
         // A scalar is shown under its own name, the scalar of a list under the first entry's.
-        let under = if key == "trusted_proxies" { "trusted_proxies[0]" } else { key };
+        let under = match key.as_str() {
+            "trusted_proxies" => "trusted_proxies[0]",
+            "auth[0].audience" => "auth[0].audience[0]",
+            key => key,
+        };
         let changed =
             settings(BASE, &[(&name, set)], Flags::default()).unwrap_or_else(|error| panic!("{key}: {error}"));
         let setting = find(&changed, under);
@@ -212,6 +253,15 @@ fn each_setting_that_is_changed_is_shown_with_where_it_was_changed() {
             "routes[0].methods",
             "routes[0].allow_headers",
             "routes[0].upgrades",
+            "auth[0].algorithms",
+            "auth[0].audience",
+            "auth[0].claims_to_headers",
+            "routes[6].auth.require",
+            "routes[0].headers",
+            "routes[0].query",
+            "routes[0].path",
+            "routes[0].transformations",
+            "routes[1].transformations",
             "on_hangup",
             "brand.key_prefix",
         ];
@@ -236,12 +286,25 @@ fn no_secret_is_shown() {
 #[test]
 fn sources_are_told_in_their_order() {
     let source = "\nlisten: 127.0.0.1:1\nlog:\n  level: warn\ntimeouts: {idle: 5s}\n";
-    let flags = Flags { listen: Some("127.0.0.1:2".parse().unwrap()), data: Some("/d".into()), ..Flags::default() };
-    let settings = settings(source, &[("TOLLGATE_LISTEN", "127.0.0.1:3"), ("DATABASE_URL", "postgres://u@h/d")], flags);
+    let flags = Flags {
+        listen: Some("127.0.0.1:2".parse().unwrap()),
+        data: Some("/d".into()),
+        workers: Some(2),
+        ..Flags::default()
+    };
+    let variables = [
+        ("TOLLGATE_LISTEN", "127.0.0.1:3"),
+        ("TOLLGATE_WORKERS", "3"),
+        ("TOLLGATE_IN_FLIGHT", "9"),
+        ("DATABASE_URL", "postgres://u@h/d"),
+    ];
+    let settings = settings(source, &variables, flags);
     let settings = settings.unwrap();
     for (key, value, from) in [
         ("listen", "127.0.0.1:2", "flag --listen"),
         ("data", "/d", "flag --data"),
+        ("workers", "2", "flag --workers"),
+        ("in_flight", "9", "environment TOLLGATE_IN_FLIGHT"),
         ("log.level", "warn", "t.yaml:4"),
         ("log.format", "-", "default"),
         ("store.url", "***", "environment DATABASE_URL"),
@@ -320,7 +383,9 @@ fn the_example_lists_every_setting_with_its_default() {
         .collect();
     let listed: BTreeSet<&str> = variables.iter().map(|(name, _)| *name).collect();
     for Case { key, .. } in ALL_CASES.iter() {
-        let first = variable(key).replace("__1__", "__0__").replace("__2__", "__0__").replace("__3__", "__0__");
+        let index = |name: String, index: &str| name.replace(index, "__0__");
+        let first =
+            ["__1__", "__2__", "__3__", "__4__", "__5__", "__6__", "__7__"].into_iter().fold(variable(key), index);
         let whole = first.trim_end_matches("__0").trim_end_matches("__PROXY");
         assert!(listed.contains(first.as_str()) || listed.contains(whole), "{first}");
     }

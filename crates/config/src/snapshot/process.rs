@@ -9,6 +9,9 @@ pub use tls::{ClientMode, MinVersion, TlsSettings};
 
 use super::WindowLimit;
 
+/// Maximum number of workers. Each has a thread, sockets, upstream connections and a spool partition.
+pub const WORKERS_MAX: u32 = 256;
+
 /// What a reload cannot change.
 #[derive(Debug, Clone)]
 pub struct Process {
@@ -28,7 +31,11 @@ pub struct Process {
     pub metrics_token: Option<Secret>,
     /// A Redis that shares rate limits between nodes.
     pub redis: Option<Secret>,
-    /// Maximum numbers of connections and requests in flight.
+    /// The number of the proxy's workers; `None` means as many as fit the machine.
+    pub workers: Option<u32>,
+    /// Maximum number of requests in flight, over all workers.
+    pub in_flight_max: u32,
+    /// Maximum numbers of connections, and of requests in flight of one key.
     pub connections: Connections,
     /// The phases of a shutdown.
     pub drain: Drain,
@@ -46,6 +53,20 @@ pub struct Process {
     pub lease: Lease,
 }
 
+impl Process {
+    /// Returns the URL of control for people, without a final slash: the configured one, or that of its listener on
+    /// `listen`. A listener on all addresses is reached at `localhost`.
+    #[must_use]
+    pub fn control_url(&self, listen: SocketAddr) -> String {
+        let scheme = self.control.scheme();
+        match &self.public_url.control {
+            Some(url) => url.clone(),
+            None if listen.ip().is_unspecified() => format!("{scheme}://localhost:{}", listen.port()),
+            None => format!("{scheme}://{listen}"),
+        }
+    }
+}
+
 /// One entry of `listen`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
@@ -53,6 +74,8 @@ pub struct Listener {
     pub address: SocketAddr,
     /// The TLS of the listener; `None` if it serves HTTP.
     pub tls: Option<TlsSettings>,
+    /// Whether connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
 }
 
 impl Listener {

@@ -1,12 +1,19 @@
 //! Routes of ordinary APIs.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use access::Credits;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+use super::auth::Auth;
+use super::conditions::Conditions;
+use super::pattern::Pattern;
+use super::rewrite::{Composition, Rewrite};
+use super::split::Split;
+use super::template::Template;
 use super::upstream::Upstream;
 
 /// One entry of `routes`.
@@ -20,8 +27,12 @@ pub struct Route {
     pub path: PathMatch,
     /// The methods that it accepts, uppercase; empty means all.
     pub methods: Vec<String>,
+    /// The conditions on fields and query parameters; `None` without one.
+    pub conditions: Option<Box<Conditions>>,
     /// What happens to its requests.
     pub action: Action,
+    /// The change of the targets of its requests to upstreams.
+    pub rewrite: Option<Box<Rewrite>>,
     /// The authentication that it requires.
     pub auth: Auth,
     /// The credits that a request costs. Default 1.
@@ -32,6 +43,8 @@ pub struct Route {
     pub websocket: bool,
     /// Headers that upstreams may trust and that the client may still set, in lowercase. Default none.
     pub allow_headers: Vec<Box<str>>,
+    /// The positions of the rate limits that only this route has.
+    pub rate_limits: Range<usize>,
 }
 
 /// What happens to the requests of a route.
@@ -39,6 +52,8 @@ pub struct Route {
 pub enum Action {
     /// They are forwarded: `upstreams`.
     Forward(Arc<Upstream>),
+    /// They are divided among several upstreams: a list in `upstreams`.
+    Split(Split),
     /// The gateway responds: `respond`.
     Respond(FixedResponse),
     /// The client is sent to another address: `redirect`.
@@ -61,6 +76,8 @@ pub struct FixedResponse {
 pub struct Redirect {
     /// The new address: a path, or an `http` or `https` URL.
     pub to: HeaderValue,
+    /// The same with parameters of the path; `None` without them.
+    pub composed: Option<Box<Composition>>,
     /// 301, 302, 303, 307 or 308.
     pub status: StatusCode,
 }
@@ -90,15 +107,21 @@ pub enum PathMatch {
     Exact(String),
     /// This path and the paths below it: `/api` matches `/api` and `/api/x`, not `/apix`.
     Prefix(String),
+    /// The paths of which each segment fits: `/users/{id}`.
+    Template(Template),
+    /// The paths in which the expression is found.
+    Regex(Pattern),
 }
 
-/// The values of `routes[].auth.type`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Auth {
-    /// A valid key is required.
-    Key,
-    /// No authentication is required.
-    None,
+impl fmt::Display for PathMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Prefix(path) if path.is_empty() => f.write_str("/"),
+            Self::Exact(path) | Self::Prefix(path) => f.write_str(path),
+            Self::Template(template) => template.fmt(f),
+            Self::Regex(pattern) => pattern.fmt(f),
+        }
+    }
 }
 
 /// The values of `routes[].upgrades`.

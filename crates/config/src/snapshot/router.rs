@@ -1,8 +1,12 @@
-//! Selects the route of a request by host and path: an exact host before wildcards, a longer wildcard before shorter ones,
-//! and routes of all hosts last. For one host, an exact path comes before prefixes, and a longer prefix before shorter ones.
+//! Selects the route of a request. docs/routing.md has the order of precedence.
 //!
-//! `methods` is part of a match: if a route does not accept the method, the next matching route that does is used.
-//! Paths are compared byte for byte, as they were sent; hosts without case and port.
+//! An exact host comes before wildcards, a longer wildcard before shorter ones, and routes of all hosts last. For one host,
+//! paths are compared segment by segment (`paths`). Routes of the same path are ordered by `Route::specificity`, and
+//! then as in the file. If a route does not accept the method or the request does not meet its conditions, the next
+//! matching route that does is used.
+//!
+//! Paths are compared byte for byte, after escapes that no path needs are decoded ([`normalized`]); hosts without case and
+//! port.
 
 mod paths;
 
@@ -12,6 +16,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use self::paths::Paths;
+use super::conditions::{RequestParts, Specificity};
 use super::route::{HostMatch, PathMatch, Route};
 
 /// Maximum length of a host name (RFC 1035, 2.3.4), without a final full stop. Longer ones match no route with a host.
@@ -28,14 +33,16 @@ pub struct Router {
 }
 
 /// The part of a request that selects its route.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Requested<'a> {
     /// The method as it was sent, which is case-sensitive.
     pub method: &'a str,
-    /// The host as it was sent, with or without a port; empty if it is unknown.
-    pub host: &'a str,
+    /// The host as it was sent, with or without a port; empty if it is unknown. One that is not ASCII matches no host.
+    pub host: &'a [u8],
     /// The path without the query.
     pub path: &'a str,
+    /// The parts that only routes with conditions need.
+    pub parts: &'a dyn RequestParts,
 }
 
 /// The result of looking up a request.
@@ -43,17 +50,17 @@ pub struct Requested<'a> {
 pub enum Match<'a> {
     /// The route of the request.
     Route(&'a Arc<Route>),
-    /// Routes match the host and the path, but none accepts the method.
+    /// Routes match all but the method.
     WrongMethod {
         /// The accepted methods for the `Allow` header, without duplicates.
         allow: Vec<&'a str>,
     },
-    /// No route matches the host and the path.
+    /// No route matches, whatever the method.
     None,
 }
 
 impl Router {
-    /// Compiles `routes`. If two match the same request, the first is used.
+    /// Compiles `routes`. If two of the same precedence match a request, the first is used.
     #[must_use]
     pub fn new(routes: Vec<Arc<Route>>) -> Self {
         let mut router = Self::default();
@@ -72,9 +79,11 @@ impl Router {
     /// Finds the route of a request.
     #[must_use]
     pub fn find(&self, requested: Requested<'_>) -> Match<'_> {
+        let path = normalized(requested.path);
+        let requested = Requested { path: &path, ..requested };
         let mut allow: Vec<&str> = Vec::new();
         if !(self.hosts.is_empty() && self.wildcards.is_empty())
-            && let Some(host) = compared(requested.host)
+            && let Some(host) = std::str::from_utf8(requested.host).ok().and_then(compared)
         {
             let below = domains(&host).filter_map(|domain| self.wildcards.get(domain));
             for paths in self.hosts.get(&*host).into_iter().chain(below) {
@@ -110,6 +119,25 @@ fn compared(host: &str) -> Option<Cow<'_, str>> {
         .then(|| if is_lowercase { Cow::Borrowed(name) } else { Cow::Owned(name.to_ascii_lowercase()) })
 }
 
+/// Decodes the escapes of letters, digits, `-`, `.`, `_` and `~`: backends read both spellings as one path (RFC 3986,
+/// 6.2.2.2), so both need the same route.
+#[must_use]
+pub fn normalized(path: &str) -> Cow<'_, str> {
+    let Some((before, _)) = path.split_once('%') else { return Cow::Borrowed(path) };
+    let mut written = before.to_owned();
+    let mut rest = path.get(before.len()..).unwrap_or_default();
+    while let Some(octet) = rest.chars().next() {
+        let escape = rest.strip_prefix('%').and_then(|escape| escape.get(..2));
+        let decoded = escape.and_then(|escape| u8::from_str_radix(escape, 16).ok()).map(char::from);
+        let is_unreserved =
+            |decoded: &char| decoded.is_ascii_alphanumeric() || matches!(decoded, '-' | '.' | '_' | '~');
+        let (next, len) = decoded.filter(is_unreserved).map_or((octet, octet.len_utf8()), |decoded| (decoded, 3));
+        written.push(next);
+        rest = rest.get(len..).unwrap_or_default();
+    }
+    Cow::Owned(written)
+}
+
 /// Returns the domains above a host, longest first.
 fn domains(host: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(host.split_once('.').map(|(_, above)| above), |domain| {
@@ -122,6 +150,17 @@ impl Route {
     #[must_use]
     pub fn takes(&self, method: &str) -> bool {
         self.methods.is_empty() || self.methods.iter().any(|taken| taken == method)
+    }
+
+    /// Whether the request meets the conditions of the route.
+    fn fits(&self, requested: Requested<'_>) -> bool {
+        self.conditions.as_ref().is_none_or(|conditions| conditions.hold(requested.parts))
+    }
+
+    /// Returns the rank of the route among those of the same host and path.
+    fn specificity(&self) -> Specificity {
+        let [a, b, c, d, e, f] = self.conditions.as_ref().map_or([0; 6], |conditions| conditions.specificity());
+        [usize::from(!self.methods.is_empty()), a, b, c, d, e, f]
     }
 }
 
@@ -143,6 +182,7 @@ impl PathMatch {
         match self {
             Self::Exact(_) => true,
             Self::Prefix(prefix) => prefix.len() >= endpoint_path.trim_end_matches('/').len(),
+            Self::Template(_) | Self::Regex(_) => false,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The part of the configuration that a reload may change: the keys of `schema::traffic`.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,15 +11,21 @@ use ipnet::IpNet;
 
 use super::router::Router;
 use super::upstream::{Origin, Upstream};
-use super::{Budgets, QuotaStatus, WindowLimit};
+use super::{Budgets, QuotaStatus, RateLimits, WindowLimit};
 
 /// What a reload may change.
 #[derive(Debug, Clone)]
 pub struct Traffic {
     /// Peers whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether requests to upstreams have `Forwarded` (RFC 7239).
+    pub forwarded: bool,
+    /// Whether requests to upstreams have `Via` (RFC 9110, 7.6.3).
+    pub via: bool,
     /// The rate limit of the proxy for requests without a valid key, by address.
     pub unauthenticated: Option<WindowLimit>,
+    /// The other rate limits of the proxy.
+    pub rate_limits: RateLimits,
     /// Deadlines of ordinary routes.
     pub timeouts: Timeouts,
     /// Bounds of heads and bodies.
@@ -45,10 +52,21 @@ pub struct Traffic {
     pub budgets: Budgets,
     /// The status of the proxy's response if a quota or budget is exhausted.
     pub quota_status: QuotaStatus,
+    /// The headers that claims become, of all entries of `auth`: no client may set them.
+    pub claim_headers: Arc<[Box<str>]>,
     /// Upstreams of ordinary routes.
     pub upstreams: Vec<Arc<Upstream>>,
     /// Selects the route of a request.
     pub router: Router,
+}
+
+impl Traffic {
+    /// Whether the address is that of a trusted proxy.
+    #[must_use]
+    pub fn is_trusted_proxy(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.trusted_proxies.iter().any(|network| network.contains(&address))
+    }
 }
 
 /// The sections `timeouts` and `ai.timeouts`.

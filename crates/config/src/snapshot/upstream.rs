@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tls::UpstreamTls;
+
 /// One entry of `upstreams`.
 #[derive(Debug, Clone)]
 pub struct Upstream {
@@ -11,6 +13,8 @@ pub struct Upstream {
     pub backends: Vec<Backend>,
     /// The choice of the backend of a request.
     pub strategy: Strategy,
+    /// The TLS to backends with `https`; `None` means Mozilla's roots and no client certificate.
+    pub tls: Option<Arc<UpstreamTls>>,
 }
 
 /// One entry of `upstreams[].backends`.

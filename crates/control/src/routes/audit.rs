@@ -68,7 +68,8 @@ struct AuditEntry {
     user_id: Option<UserId>,
     /// The owner's current name.
     user_name: Option<String>,
-    /// The new values; never a secret.
+    /// The new values; never a secret. `before` has the old values of those fields whose value is logged. In
+    /// `key.change`, `before` and `after` have all bounds of the key.
     #[schema(value_type = Object)]
     detail: Value,
 }
@@ -131,7 +132,7 @@ impl From<AuditLine> for AuditEntry {
             "actor": {"kind": "user", "user_id": "0199aa00-0000-7000-8000-000000000000", "user_name": "Ada",
                 "session_id": "0199aa00-0000-7000-8000-000000000002", "key_id": null, "address": "203.0.113.9"},
             "action": "user.change", "target_id": "0199aa00-0000-7000-8000-000000000004",
-            "user_id": "0199aa00-0000-7000-8000-000000000004", "user_name": "Bob", "detail": {"plan": "pro"}}],
+            "user_id": "0199aa00-0000-7000-8000-000000000004", "user_name": "Bob", "detail": {"plan": "pro", "before": {"plan": "starter"}}}],
         "next": null
     }))))]
 pub(super) async fn list(

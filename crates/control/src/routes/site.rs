@@ -81,7 +81,7 @@ pub(super) async fn show(State(app): State<Arc<App>>) -> Json<Site> {
         version: app.version,
         signup,
         needs_setup,
-        control_url: install::control(process),
+        control_url: process.control_url(process.control.listen),
         key_prefix: process.brand.key_prefix.clone(),
         color: process.brand.color.clone(),
         llm: llm(&snapshot),

@@ -1,11 +1,11 @@
 //! Sums of a batch of records: totals per key and day, totals per hour, counts per minute. Performs no I/O.
 
-use std::collections::BTreeMap;
-
 use access::{Credits, NanoUsd, PlanId, Subject, Timestamp};
 use meter::{Attempt, Charge, Counts, Usage, UsageEvent};
+use rustc_hash::FxHashMap;
 use store::sql::micros;
 
+use crate::ingest::names::{NameKind, Names};
 use crate::usage::UsageTotals;
 
 const MICROS_PER_MINUTE: u64 = 60_000_000;
@@ -14,8 +14,24 @@ const MINUTES_PER_HOUR: i64 = 60;
 /// The model's number of requests that are no LLM requests.
 const NO_MODEL: i64 = -1;
 
+/// An event with what several rows contain of it.
+#[derive(Debug)]
+pub(crate) struct CountedEvent<'a> {
+    pub(crate) event: &'a UsageEvent,
+    /// Number of the route's name.
+    pub(crate) route: i64,
+    /// Number of the model's name.
+    pub(crate) model: Option<i64>,
+    /// Usage of all attempts.
+    pub(crate) usage: Option<Usage>,
+    /// Cost of all attempts.
+    pub(crate) cost: Option<NanoUsd>,
+    /// Amounts of the request in totals, if it counts.
+    totals: UsageTotals,
+}
+
 /// Key of a row in `daily_usage`, in the order of its unique index: all writers write rows in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct CallerDay {
     pub(crate) day: i64,
     pub(crate) user: i64,
@@ -31,14 +47,14 @@ pub(crate) struct CallerTotals {
 }
 
 /// Key of a row in `daily_plans`, in the order of its unique index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct PlanDay {
     pub(crate) day: i64,
     pub(crate) plan: PlanId,
 }
 
 /// Key of a row in `daily_models`, in the order of its unique index; `model` is 0 if the model has no name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ModelDay {
     pub(crate) user: i64,
     pub(crate) day: i64,
@@ -59,7 +75,7 @@ pub(crate) struct ModelTotals {
 
 /// Key of a row in `hourly_usage`, in the order of its unique index; `model` is 0 if the model has no name, and
 /// [`NO_MODEL`] if the request is no LLM request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct SeriesHour {
     pub(crate) user: i64,
     pub(crate) hour: i64,
@@ -70,7 +86,7 @@ pub(crate) struct SeriesHour {
 }
 
 /// Key of a row in `daily_routes`, in the order of its unique index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct RouteDay {
     pub(crate) user: i64,
     pub(crate) day: i64,
@@ -92,7 +108,7 @@ pub(crate) struct SeriesTotals {
 }
 
 /// Key of a row in `usage_counts`; `key` is 0 without a key, `subject` is 0 without a subject that is recorded by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Minute {
     pub(crate) key: i64,
     pub(crate) subject: i64,
@@ -110,17 +126,37 @@ pub(crate) struct MinuteCounts {
     pub(crate) credits: Credits,
 }
 
+impl<'a> CountedEvent<'a> {
+    /// Adds up the attempts of an event, whose names are cached.
+    pub(crate) fn new(event: &'a UsageEvent, names: &Names) -> Self {
+        let (usage, cost) = (usage(&event.attempts), cost(&event.attempts));
+        Self {
+            event,
+            route: names.get(NameKind::Route, &event.route).unwrap_or(0),
+            model: event.model.as_deref().and_then(|model| names.get(NameKind::Model, model)),
+            usage,
+            cost,
+            totals: totals(event, usage, cost),
+        }
+    }
+}
+
+/// Returns the rows in the order of their keys: all writers write rows in this order.
+fn sorted<K: Ord + Copy, V>(rows: FxHashMap<K, V>) -> Vec<(K, V)> {
+    let mut rows: Vec<(K, V)> = rows.into_iter().collect();
+    rows.sort_unstable_by_key(|(key, _)| *key);
+    rows
+}
+
 /// Adds up the totals of requests with a key.
-pub(crate) fn days<'a>(
-    events: impl IntoIterator<Item = &'a UsageEvent>,
-    counts: impl IntoIterator<Item = &'a Counts>,
-) -> BTreeMap<CallerDay, CallerTotals> {
-    let mut days: BTreeMap<CallerDay, CallerTotals> = BTreeMap::new();
-    for event in events.into_iter().filter(|event| event.counts()) {
+pub(crate) fn days(events: &[CountedEvent<'_>], counts: &[&Counts]) -> Vec<(CallerDay, CallerTotals)> {
+    let mut days: FxHashMap<CallerDay, CallerTotals> = FxHashMap::default();
+    for counted in events.iter().filter(|counted| counted.event.counts()) {
+        let event = counted.event;
         if let Some(caller) = event.subject.caller() {
             let day = CallerDay { day: event.day.0.into(), user: caller.user.0, key: caller.key.0 };
             let of = days.entry(day).or_default();
-            of.totals.add(&totals(event));
+            of.totals.add(&counted.totals);
             of.charge = of.charge.and(&event.charge);
         }
     }
@@ -136,74 +172,62 @@ pub(crate) fn days<'a>(
             of.charge = of.charge.and(&Charge::credits(counts.credits));
         }
     }
-    days
+    sorted(days)
 }
 
 /// Adds up the charges for the budgets of plans and for global budgets.
-pub(crate) fn plans<'a>(
-    events: impl IntoIterator<Item = &'a UsageEvent>,
-    counts: impl IntoIterator<Item = &'a Counts>,
-) -> BTreeMap<PlanDay, Charge> {
-    let events = events.into_iter().filter(|event| event.counts());
+pub(crate) fn plans(events: &[CountedEvent<'_>], counts: &[&Counts]) -> Vec<(PlanDay, Charge)> {
+    let events = events.iter().map(|counted| counted.event).filter(|event| event.counts());
     let events = events.map(|event| (event.subject.caller(), event.day, event.charge));
-    let counts =
-        counts.into_iter().map(|counts| (counts.subject.caller(), counts.day, Charge::credits(counts.credits)));
-    let mut plans: BTreeMap<PlanDay, Charge> = BTreeMap::new();
+    let counts = counts.iter().map(|counts| (counts.subject.caller(), counts.day, Charge::credits(counts.credits)));
+    let mut plans: FxHashMap<PlanDay, Charge> = FxHashMap::default();
     for (caller, day, charge) in events.chain(counts) {
         if let Some(caller) = caller {
             let of = plans.entry(PlanDay { day: day.0.into(), plan: caller.plan }).or_default();
             *of = of.and(&charge);
         }
     }
-    plans
+    sorted(plans)
 }
 
-/// Adds up the totals of LLM requests with a key; `model_no` returns a model's number.
-pub(crate) fn models<'a>(
-    events: impl IntoIterator<Item = &'a UsageEvent>,
-    model_no: impl Fn(&str) -> Option<i64>,
-) -> BTreeMap<ModelDay, ModelTotals> {
-    let mut models: BTreeMap<ModelDay, ModelTotals> = BTreeMap::new();
-    for event in events.into_iter().filter(|event| event.format.is_some()) {
+/// Adds up the totals of LLM requests with a key.
+pub(crate) fn models(events: &[CountedEvent<'_>]) -> Vec<(ModelDay, ModelTotals)> {
+    let mut models: FxHashMap<ModelDay, ModelTotals> = FxHashMap::default();
+    for counted in events.iter().filter(|counted| counted.event.format.is_some()) {
+        let event = counted.event;
         let Some(caller) = event.subject.caller() else { continue };
-        let model = event.model.as_deref().and_then(&model_no).unwrap_or(0);
+        let model = counted.model.unwrap_or(0);
         let of = models.entry(ModelDay { user: caller.user.0, day: event.day.0.into(), model }).or_default();
         of.errors = of.errors.saturating_add(event.is_error().into());
         if event.counts() {
-            of.totals.add(&totals(event));
+            of.totals.add(&counted.totals);
             of.duration_us = of.duration_us.saturating_add(event.duration_us);
         } else {
             of.refused = of.refused.saturating_add(1);
         }
     }
-    models
+    sorted(models)
 }
 
-/// Adds up the totals that time series read, of requests with a key; `model_no` and `route_no` return the number of a
-/// name.
-pub(crate) fn hours<'a>(
-    events: impl IntoIterator<Item = &'a UsageEvent>,
-    counts: impl IntoIterator<Item = &'a Counts>,
-    model_no: impl Fn(&str) -> Option<i64>,
+/// Adds up the totals that time series read, of requests with a key; `route_no` returns the number of a route.
+pub(crate) fn hours(
+    events: &[CountedEvent<'_>],
+    counts: &[&Counts],
     route_no: impl Fn(&str) -> Option<i64>,
-) -> BTreeMap<SeriesHour, SeriesTotals> {
-    let mut hours: BTreeMap<SeriesHour, SeriesTotals> = BTreeMap::new();
-    let route = |name: &str| route_no(name).unwrap_or(0);
-    for event in events {
+) -> Vec<(SeriesHour, SeriesTotals)> {
+    let mut hours: FxHashMap<SeriesHour, SeriesTotals> = FxHashMap::default();
+    for counted in events {
+        let event = counted.event;
         let Some(caller) = event.subject.caller() else { continue };
-        let model = match event.format {
-            Some(_) => event.model.as_deref().and_then(&model_no).unwrap_or(0),
-            None => NO_MODEL,
-        };
         let hour = SeriesHour {
             user: caller.user.0,
             hour: micros(event.started_at) / MICROS_PER_HOUR,
             key: caller.key.0,
-            model,
-            route: route(&event.route),
+            model: if event.format.is_some() { counted.model.unwrap_or(0) } else { NO_MODEL },
+            route: counted.route,
             day: event.day.0.into(),
         };
-        hours.entry(hour).or_default().add(&SeriesTotals::of(event));
+        hours.entry(hour).or_default().add(&SeriesTotals::of(counted));
     }
     for counts in counts {
         let Some(caller) = counts.subject.caller() else { continue };
@@ -212,30 +236,31 @@ pub(crate) fn hours<'a>(
             hour: i64::from(counts.minute) / MINUTES_PER_HOUR,
             key: caller.key.0,
             model: NO_MODEL,
-            route: route(&counts.route),
+            route: route_no(&counts.route).unwrap_or(0),
             day: counts.day.0.into(),
         };
         let errors = if counts.status_class >= 4 { counts.requests } else { 0 };
         let totals = UsageTotals { requests: counts.requests, credits: counts.credits.0, ..UsageTotals::default() };
         hours.entry(hour).or_default().add(&SeriesTotals { totals, errors, ..SeriesTotals::default() });
     }
-    hours
+    sorted(hours)
 }
 
 /// Adds up the totals of routes from those of hours.
-pub(crate) fn routes(hours: &BTreeMap<SeriesHour, SeriesTotals>) -> BTreeMap<RouteDay, SeriesTotals> {
-    let mut routes: BTreeMap<RouteDay, SeriesTotals> = BTreeMap::new();
+pub(crate) fn routes(hours: &[(SeriesHour, SeriesTotals)]) -> Vec<(RouteDay, SeriesTotals)> {
+    let mut routes: FxHashMap<RouteDay, SeriesTotals> = FxHashMap::default();
     for (SeriesHour { user, day, route, .. }, of) in hours {
         routes.entry(RouteDay { user: *user, day: *day, route: *route }).or_default().add(of);
     }
-    routes
+    sorted(routes)
 }
 
 impl SeriesTotals {
-    fn of(event: &UsageEvent) -> Self {
+    fn of(counted: &CountedEvent<'_>) -> Self {
+        let event = counted.event;
         let (counts, is_timed) = (event.counts(), !event.attempts.is_empty());
         Self {
-            totals: if counts { totals(event) } else { UsageTotals::default() },
+            totals: if counts { counted.totals } else { UsageTotals::default() },
             refused: (!counts).into(),
             errors: event.is_error().into(),
             timed: is_timed.into(),
@@ -253,12 +278,12 @@ impl SeriesTotals {
 }
 
 /// Adds up the counts per minute; `route_no` and `subject_no` return the number of a route and of a subject.
-pub(crate) fn minutes<'a>(
-    counts: impl IntoIterator<Item = &'a Counts>,
+pub(crate) fn minutes(
+    counts: &[&Counts],
     route_no: impl Fn(&str) -> Option<i64>,
     subject_no: impl Fn(&Subject) -> Option<i64>,
-) -> BTreeMap<Minute, MinuteCounts> {
-    let mut minutes: BTreeMap<Minute, MinuteCounts> = BTreeMap::new();
+) -> Vec<(Minute, MinuteCounts)> {
+    let mut minutes: FxHashMap<Minute, MinuteCounts> = FxHashMap::default();
     for counts in counts {
         let (user, key) = counts.subject.caller().map_or((0, 0), |caller| (caller.user.0, caller.key.0));
         let minute = Minute {
@@ -274,7 +299,7 @@ pub(crate) fn minutes<'a>(
         counted.requests = counted.requests.saturating_add(counts.requests);
         counted.credits = counted.credits.saturating_add(counts.credits);
     }
-    minutes
+    sorted(minutes)
 }
 
 /// Returns the last microsecond of a minute of [`Counts`].
@@ -282,8 +307,7 @@ pub(crate) fn end_of(minute: u32) -> Timestamp {
     Timestamp((u64::from(minute) + 1) * MICROS_PER_MINUTE - 1)
 }
 
-fn totals(event: &UsageEvent) -> UsageTotals {
-    let usage = usage(&event.attempts);
+fn totals(event: &UsageEvent, usage: Option<Usage>, cost: Option<NanoUsd>) -> UsageTotals {
     let [input, cached_input, cache_write_short, cache_write_long, output, reasoning] =
         usage.map_or([None; 6], |usage| usage.summary_classes()).map(|class| class.unwrap_or_default().0);
     let unknown = event.attempts.is_empty() || event.attempts.iter().any(|attempt| attempt.cost.is_none());
@@ -297,7 +321,7 @@ fn totals(event: &UsageEvent) -> UsageTotals {
         cache_write_long,
         output,
         reasoning,
-        cost: cost(&event.attempts).unwrap_or_default(),
+        cost: cost.unwrap_or_default(),
         // The charged amount has its own columns.
         charged: None,
         unpriced_requests: unpriced.into(),
@@ -305,11 +329,11 @@ fn totals(event: &UsageEvent) -> UsageTotals {
 }
 
 /// Adds up the usage of the attempts; its source is the least reliable of theirs. `None` if no usage is known.
-pub(crate) fn usage(attempts: &[Attempt]) -> Option<Usage> {
+fn usage(attempts: &[Attempt]) -> Option<Usage> {
     attempts.iter().filter_map(|attempt| attempt.usage).reduce(|a, b| a.and(&b))
 }
 
 /// Adds up the known costs of the attempts; `None` if no cost is known.
-pub(crate) fn cost(attempts: &[Attempt]) -> Option<NanoUsd> {
+fn cost(attempts: &[Attempt]) -> Option<NanoUsd> {
     attempts.iter().filter_map(|attempt| attempt.cost).reduce(NanoUsd::saturating_add)
 }

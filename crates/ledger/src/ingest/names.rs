@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use access::{Subject, SubjectName};
 use meter::{Counts, UsageEvent};
-use store::sql::{Transaction, statements};
+use store::sql::{BulkTransaction, statements};
 use store::{DatabaseError, Store};
 
 /// Maximum number of names in memory. Clients choose the model names that they request, so names are unbounded.
@@ -64,7 +64,9 @@ struct UnknownNames<'a> {
 impl Names {
     /// Returns the number of a cached name.
     pub(crate) fn get(&self, kind: NameKind, name: &str) -> Option<i64> {
-        self.of(kind).get(clip(name)).copied()
+        let known = self.of(kind);
+        // Almost all names are shorter than the limit, and `clip` reads a whole name.
+        known.get(name).or_else(|| known.get(clip(name))).copied()
     }
 
     /// Returns the number of a cached subject; `None` for keys and anonymous clients, which have none.
@@ -76,7 +78,7 @@ impl Names {
     pub(crate) async fn learn(
         &mut self,
         store: &Store,
-        transaction: &mut Transaction,
+        transaction: &mut BulkTransaction,
         events: &[&UsageEvent],
         counts: &[&Counts],
     ) -> Result<(), DatabaseError> {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use spool::OpenRequest;
 use sqlx::AssertSqlSafe;
-use store::sql::{Query, StoreKind, Transaction, Values, statements};
+use store::sql::{BulkQuery, BulkTransaction, StoreKind, Values, statements};
 use store::{DatabaseError, Node};
 use uuid::Uuid;
 
@@ -47,7 +47,7 @@ impl StoredOpenRequests {
         &mut self,
         rows: &Rows,
         node: &Node,
-        transaction: &mut Transaction,
+        transaction: &mut BulkTransaction,
     ) -> Result<(), DatabaseError> {
         let kept = match &mut self.0 {
             Some(kept) => kept,
@@ -77,15 +77,15 @@ impl StoredOpenRequests {
         let stored = |opened: &OpenRequest| Ok((opened.id.0, opened.to_stored().map_err(|_| UNREADABLE)?));
         let news: Vec<(Uuid, Vec<u8>)> = news.into_iter().map(stored).collect::<Result<_, DatabaseError>>()?;
         let bind = |(id, opened): &(Uuid, Vec<u8>), row: &mut Values| {
-            row.put(*id).put(node.id()).put(opened.as_slice()).put(now).put(now);
+            row.put(*id).put(node.id()).put(opened.clone()).put(now).put(now);
         };
-        OPEN_REQUESTS.run(transaction, &news, bind).await?;
+        OPEN_REQUESTS.bulk(transaction, &news, bind).await?;
         kept.extend(news.into_iter().map(|(id, _)| id));
         Ok(())
     }
 }
 
-fn with_ids<'t>(transaction: &'t mut Transaction, start: &str, ids: &[Uuid]) -> Query<'t> {
+fn with_ids<'t>(transaction: &'t mut BulkTransaction, start: &str, ids: &[Uuid]) -> BulkQuery<'t> {
     let text = with_list(transaction.kind(), start, ids.len());
     ids.iter().fold(transaction.query(AssertSqlSafe(text)).once(), |query, id| query.bind(*id))
 }

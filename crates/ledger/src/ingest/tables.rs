@@ -1,9 +1,9 @@
 //! Statements that write a batch: tables, columns, and the handling of rows that already exist.
 
 use meter::usage_columns;
-use store::sql::Insert;
 #[cfg(test)]
 use store::sql::StoreKind;
+use store::sql::{Insert, SqlType};
 
 use crate::usage_columns::inserted;
 
@@ -20,8 +20,36 @@ pub(crate) static EVENTS: Insert = Insert::new(
         ]
         ["cost_nano", "cost_unknown", "created_at", "updated_at",]
     ),
+    &[
+        ("id", SqlType::Uuid),
+        ("plan_id", SqlType::Uuid),
+        ("format", SqlType::Text),
+        ("streamed", SqlType::Boolean),
+        ("outcome", SqlType::Text),
+        ("refusal", SqlType::Text),
+        ("upstream_id", SqlType::Text),
+        ("usage_source", SqlType::Text),
+        ("billed_unit", SqlType::Text),
+        ("cost_unknown", SqlType::Text),
+    ],
     "ON CONFLICT (id) DO NOTHING",
-);
+)
+.with_rare(&[
+    "subject_no",
+    "refusal",
+    "audio_input_tokens",
+    "image_input_tokens",
+    "audio_output_tokens",
+    "image_output_tokens",
+    "billed_unit",
+    "billed_quantity",
+    "searches",
+    "maps_prompts",
+    "maps_queries",
+    "containers",
+    "file_searches",
+    "cost_unknown",
+]);
 
 /// One row per attempt, for requests with several attempts.
 pub(crate) static ATTEMPTS: Insert = Insert::new(
@@ -33,190 +61,71 @@ pub(crate) static ATTEMPTS: Insert = Insert::new(
         ]
         ["cost_nano", "cost_unknown", "created_at", "updated_at",]
     ),
+    &[
+        ("id", SqlType::Uuid),
+        ("event_id", SqlType::Uuid),
+        ("upstream_id", SqlType::Text),
+        ("usage_source", SqlType::Text),
+        ("billed_unit", SqlType::Text),
+        ("cost_unknown", SqlType::Text),
+    ],
     "",
 );
 
-/// Totals per key and day; conflicts add to the existing row.
-pub(crate) static DAYS: Insert = Insert::new(
+/// Lists the columns of a table of totals: those in the first brackets, the totals of `bind_totals`, those in the second
+/// brackets, and the times.
+macro_rules! totals {
+    ([$($before:literal,)*] [$($after:literal,)*]) => {
+        &[
+            "id", $($before,)*
+            "credits", "input_tokens", "cached_input_tokens", "cache_write_short_tokens", "cache_write_long_tokens",
+            "output_tokens", "reasoning_tokens", "cost_nano", "unpriced_requests",
+            $($after,)* "created_at", "updated_at",
+        ]
+    };
+}
+
+/// Totals per key and day.
+pub(crate) static DAYS: Insert = Insert::adding(
     "daily_usage",
-    &[
-        "id",
-        "day",
-        "user_no",
-        "key_no",
-        "node_id",
-        "charged_tokens",
-        "charged_nano",
-        "requests",
-        "credits",
-        "input_tokens",
-        "cached_input_tokens",
-        "cache_write_short_tokens",
-        "cache_write_long_tokens",
-        "output_tokens",
-        "reasoning_tokens",
-        "cost_nano",
-        "unpriced_requests",
-        "created_at",
-        "updated_at",
-    ],
-    "ON CONFLICT (day, user_no, key_no, node_id) DO UPDATE SET
-        charged_tokens = daily_usage.charged_tokens + excluded.charged_tokens,
-        charged_nano = CASE WHEN daily_usage.charged_nano > 9223372036854775807 - excluded.charged_nano
-            THEN 9223372036854775807 ELSE daily_usage.charged_nano + excluded.charged_nano END,
-        requests = daily_usage.requests + excluded.requests,
-        credits = daily_usage.credits + excluded.credits,
-        input_tokens = daily_usage.input_tokens + excluded.input_tokens,
-        cached_input_tokens = daily_usage.cached_input_tokens + excluded.cached_input_tokens,
-        cache_write_short_tokens = daily_usage.cache_write_short_tokens + excluded.cache_write_short_tokens,
-        cache_write_long_tokens = daily_usage.cache_write_long_tokens + excluded.cache_write_long_tokens,
-        output_tokens = daily_usage.output_tokens + excluded.output_tokens,
-        reasoning_tokens = daily_usage.reasoning_tokens + excluded.reasoning_tokens,
-        cost_nano = CASE WHEN daily_usage.cost_nano > 9223372036854775807 - excluded.cost_nano THEN 9223372036854775807
-            ELSE daily_usage.cost_nano + excluded.cost_nano END,
-        unpriced_requests = daily_usage.unpriced_requests + excluded.unpriced_requests,
-        updated_at = excluded.updated_at",
+    totals!(["day", "user_no", "key_no", "node_id", "charged_tokens", "charged_nano", "requests",] []),
+    &[("id", SqlType::Uuid), ("node_id", SqlType::Uuid)],
+    &["day", "user_no", "key_no", "node_id"],
 );
 
-/// Charges for the budgets of plans; conflicts add to the existing row.
-pub(crate) static PLANS: Insert = Insert::new(
+/// Charges for the budgets of plans.
+pub(crate) static PLANS: Insert = Insert::adding(
     "daily_plans",
     &["id", "day", "plan_id", "node_id", "credits", "charged_tokens", "charged_nano", "created_at", "updated_at"],
-    "ON CONFLICT (day, plan_id, node_id) DO UPDATE SET credits = daily_plans.credits + excluded.credits,
-        charged_tokens = daily_plans.charged_tokens + excluded.charged_tokens,
-        charged_nano = CASE WHEN daily_plans.charged_nano > 9223372036854775807 - excluded.charged_nano
-            THEN 9223372036854775807 ELSE daily_plans.charged_nano + excluded.charged_nano END,
-        updated_at = excluded.updated_at",
+    &[("id", SqlType::Uuid), ("plan_id", SqlType::Uuid), ("node_id", SqlType::Uuid)],
+    &["day", "plan_id", "node_id"],
 );
 
-/// Totals of LLM requests per model; conflicts add to the existing row.
-pub(crate) static MODELS: Insert = Insert::new(
+/// Totals of LLM requests per model.
+pub(crate) static MODELS: Insert = Insert::adding(
     "daily_models",
-    &[
-        "id",
-        "user_no",
-        "day",
-        "model_no",
-        "requests",
-        "refused",
-        "errors",
-        "credits",
-        "input_tokens",
-        "cached_input_tokens",
-        "cache_write_short_tokens",
-        "cache_write_long_tokens",
-        "output_tokens",
-        "reasoning_tokens",
-        "cost_nano",
-        "unpriced_requests",
-        "duration_us",
-        "created_at",
-        "updated_at",
-    ],
-    "ON CONFLICT (user_no, day, model_no) DO UPDATE SET requests = daily_models.requests + excluded.requests,
-        refused = daily_models.refused + excluded.refused, errors = daily_models.errors + excluded.errors,
-        credits = daily_models.credits + excluded.credits,
-        input_tokens = daily_models.input_tokens + excluded.input_tokens,
-        cached_input_tokens = daily_models.cached_input_tokens + excluded.cached_input_tokens,
-        cache_write_short_tokens = daily_models.cache_write_short_tokens + excluded.cache_write_short_tokens,
-        cache_write_long_tokens = daily_models.cache_write_long_tokens + excluded.cache_write_long_tokens,
-        output_tokens = daily_models.output_tokens + excluded.output_tokens,
-        reasoning_tokens = daily_models.reasoning_tokens + excluded.reasoning_tokens,
-        cost_nano = CASE WHEN daily_models.cost_nano > 9223372036854775807 - excluded.cost_nano THEN 9223372036854775807
-            ELSE daily_models.cost_nano + excluded.cost_nano END,
-        unpriced_requests = daily_models.unpriced_requests + excluded.unpriced_requests,
-        duration_us = daily_models.duration_us + excluded.duration_us, updated_at = excluded.updated_at",
+    totals!(["user_no", "day", "model_no", "requests", "refused", "errors",] ["duration_us",]),
+    &[("id", SqlType::Uuid)],
+    &["user_no", "day", "model_no"],
 );
 
-/// Totals per hour, key, model and route; conflicts add to the existing row.
-pub(crate) static HOURS: Insert = Insert::new(
+/// Totals per hour, key, model and route.
+pub(crate) static HOURS: Insert = Insert::adding(
     "hourly_usage",
-    &[
-        "id",
-        "user_no",
-        "hour",
-        "key_no",
-        "model_no",
-        "route_no",
-        "day",
-        "requests",
-        "refused",
-        "errors",
-        "credits",
-        "input_tokens",
-        "cached_input_tokens",
-        "cache_write_short_tokens",
-        "cache_write_long_tokens",
-        "output_tokens",
-        "reasoning_tokens",
-        "cost_nano",
-        "unpriced_requests",
-        "timed_requests",
-        "duration_us",
-        "created_at",
-        "updated_at",
-    ],
-    "ON CONFLICT (user_no, hour, key_no, model_no, route_no, day) DO UPDATE SET
-        requests = hourly_usage.requests + excluded.requests,
-        refused = hourly_usage.refused + excluded.refused,
-        errors = hourly_usage.errors + excluded.errors,
-        credits = hourly_usage.credits + excluded.credits,
-        input_tokens = hourly_usage.input_tokens + excluded.input_tokens,
-        cached_input_tokens = hourly_usage.cached_input_tokens + excluded.cached_input_tokens,
-        cache_write_short_tokens = hourly_usage.cache_write_short_tokens + excluded.cache_write_short_tokens,
-        cache_write_long_tokens = hourly_usage.cache_write_long_tokens + excluded.cache_write_long_tokens,
-        output_tokens = hourly_usage.output_tokens + excluded.output_tokens,
-        reasoning_tokens = hourly_usage.reasoning_tokens + excluded.reasoning_tokens,
-        cost_nano = CASE WHEN hourly_usage.cost_nano > 9223372036854775807 - excluded.cost_nano THEN 9223372036854775807
-            ELSE hourly_usage.cost_nano + excluded.cost_nano END,
-        unpriced_requests = hourly_usage.unpriced_requests + excluded.unpriced_requests,
-        timed_requests = hourly_usage.timed_requests + excluded.timed_requests,
-        duration_us = hourly_usage.duration_us + excluded.duration_us,
-        updated_at = excluded.updated_at",
+    totals!(
+        ["user_no", "hour", "key_no", "model_no", "route_no", "day", "requests", "refused", "errors",]
+        ["timed_requests", "duration_us",]
+    ),
+    &[("id", SqlType::Uuid)],
+    &["user_no", "hour", "key_no", "model_no", "route_no", "day"],
 );
 
-/// Totals per route and day; conflicts add to the existing row.
-pub(crate) static ROUTES: Insert = Insert::new(
+/// Totals per route and day.
+pub(crate) static ROUTES: Insert = Insert::adding(
     "daily_routes",
-    &[
-        "id",
-        "user_no",
-        "day",
-        "route_no",
-        "requests",
-        "refused",
-        "errors",
-        "credits",
-        "input_tokens",
-        "cached_input_tokens",
-        "cache_write_short_tokens",
-        "cache_write_long_tokens",
-        "output_tokens",
-        "reasoning_tokens",
-        "cost_nano",
-        "unpriced_requests",
-        "timed_requests",
-        "duration_us",
-        "created_at",
-        "updated_at",
-    ],
-    "ON CONFLICT (user_no, day, route_no) DO UPDATE SET
-        requests = daily_routes.requests + excluded.requests,
-        refused = daily_routes.refused + excluded.refused,
-        errors = daily_routes.errors + excluded.errors,
-        credits = daily_routes.credits + excluded.credits,
-        input_tokens = daily_routes.input_tokens + excluded.input_tokens,
-        cached_input_tokens = daily_routes.cached_input_tokens + excluded.cached_input_tokens,
-        cache_write_short_tokens = daily_routes.cache_write_short_tokens + excluded.cache_write_short_tokens,
-        cache_write_long_tokens = daily_routes.cache_write_long_tokens + excluded.cache_write_long_tokens,
-        output_tokens = daily_routes.output_tokens + excluded.output_tokens,
-        reasoning_tokens = daily_routes.reasoning_tokens + excluded.reasoning_tokens,
-        cost_nano = CASE WHEN daily_routes.cost_nano > 9223372036854775807 - excluded.cost_nano THEN 9223372036854775807
-            ELSE daily_routes.cost_nano + excluded.cost_nano END,
-        unpriced_requests = daily_routes.unpriced_requests + excluded.unpriced_requests,
-        timed_requests = daily_routes.timed_requests + excluded.timed_requests,
-        duration_us = daily_routes.duration_us + excluded.duration_us,
-        updated_at = excluded.updated_at",
+    totals!(["user_no", "day", "route_no", "requests", "refused", "errors",] ["timed_requests", "duration_us",]),
+    &[("id", SqlType::Uuid)],
+    &["user_no", "day", "route_no"],
 );
 
 /// Counts per minute; conflicts add to the existing row.
@@ -236,6 +145,7 @@ pub(crate) static MINUTES: Insert = Insert::new(
         "created_at",
         "updated_at",
     ],
+    &[("id", SqlType::Uuid)],
     "ON CONFLICT (key_no, subject_no, route_no, status_class, minute, day) DO UPDATE SET
         requests = usage_counts.requests + excluded.requests, credits = usage_counts.credits + excluded.credits,
         updated_at = excluded.updated_at",
@@ -245,6 +155,7 @@ pub(crate) static MINUTES: Insert = Insert::new(
 pub(crate) static RAW: Insert = Insert::new(
     "usage_raw",
     &["id", "event_id", "no", "raw", "created_at", "updated_at"],
+    &[("id", SqlType::Uuid), ("event_id", SqlType::Uuid), ("raw", SqlType::Text)],
     "ON CONFLICT (id) DO NOTHING",
 );
 
@@ -252,6 +163,7 @@ pub(crate) static RAW: Insert = Insert::new(
 pub(crate) static OPEN_REQUESTS: Insert = Insert::new(
     "open_requests",
     &["id", "node_id", "opened", "created_at", "updated_at"],
+    &[("id", SqlType::Uuid), ("node_id", SqlType::Uuid), ("opened", SqlType::Bytes)],
     "ON CONFLICT (id) DO NOTHING",
 );
 
@@ -259,6 +171,7 @@ pub(crate) static OPEN_REQUESTS: Insert = Insert::new(
 pub(crate) static POSITIONS: Insert = Insert::new(
     "ingested",
     &["id", "node_id", "lane", "segment", "byte_offset", "created_at", "updated_at"],
+    &[("id", SqlType::Uuid), ("node_id", SqlType::Uuid)],
     "ON CONFLICT (node_id, lane) DO UPDATE SET segment = excluded.segment, byte_offset = excluded.byte_offset,
         updated_at = excluded.updated_at
         WHERE (excluded.segment, excluded.byte_offset) > (ingested.segment, ingested.byte_offset)",

@@ -81,7 +81,7 @@ async fn ingest(node: &Node, events: Vec<UsageEvent>, counts: Vec<Counts>) {
     let records = events.into_iter().map(Record::Event).chain(counts);
     let mut rows =
         Rows { records: records.map(|record| (PLACE, record)).collect(), read: Vec::new(), carried: Vec::new() };
-    rows.write(node, &mut Names::default(), &mut StoredOpenRequests::default(), None).await.unwrap();
+    rows.write(node, &mut KnownRows::default(), None).await.unwrap();
 }
 
 /// Makes a table refuse every new row, with the SQLSTATE `state` on PostgreSQL.
@@ -325,16 +325,16 @@ async fn a_batch_that_fails_leaves_nothing() {
     for place in Place::both().await {
         let store = place.open().await;
         let node = place.join(&store).await;
-        let mut names = Names::default();
+        let mut known = KnownRows::default();
         // The refused position represents any failure after the rows.
         refuse(&store, "ingested", "P0001").await;
         let mut rows = Rows { records: vec![(PLACE, Record::Event(event()))], read: vec![PLACE], carried: Vec::new() };
-        assert!(rows.write(&node, &mut names, &mut StoredOpenRequests::default(), None).await.is_err());
+        assert!(rows.write(&node, &mut known, None).await.is_err());
         for empty in ["usage_events", "daily_usage", "names", "ingested"] {
             assert_eq!(table(&store, empty).await, [], "{empty}");
         }
         allow(&store, "ingested").await;
-        rows.write(&node, &mut names, &mut StoredOpenRequests::default(), None).await.unwrap();
+        rows.write(&node, &mut known, None).await.unwrap();
         assert_eq!(table(&store, "usage_events").await[0]["route_no"], "ai");
         assert_eq!(positions(&node).await.unwrap(), rows.read);
     }
@@ -344,16 +344,16 @@ async fn a_batch_that_fails_leaves_nothing() {
 async fn the_number_of_names_in_memory_is_bounded() {
     let place = Place::sqlite();
     let node = place.join(&place.open().await).await;
-    let mut names = Names::default();
+    let mut known = KnownRows::default();
     for (round, count) in [10_001, 1].into_iter().enumerate() {
         let events =
             (0..count).map(|nth| UsageEvent { id: id(), model: Some(format!("{round}-{nth}").into()), ..event() });
         let records = events.map(|event| (PLACE, Record::Event(event))).collect();
         let mut rows = Rows { records, ..Rows::default() };
-        rows.write(&node, &mut names, &mut StoredOpenRequests::default(), None).await.unwrap();
+        rows.write(&node, &mut known, None).await.unwrap();
     }
-    assert!(names.get(names::NameKind::Model, "0-0").is_none());
-    assert!(names.get(names::NameKind::Model, "1-0").is_some());
+    assert!(known.names.get(names::NameKind::Model, "0-0").is_none());
+    assert!(known.names.get(names::NameKind::Model, "1-0").is_some());
 }
 
 fn counts(requests: u64) -> Record {
@@ -437,7 +437,7 @@ async fn what_is_left_of_a_backlog_at_a_second_death_counts_with_what_was_stored
         assert_eq!(spent(&next).await, [(1, 11)]);
         cluster.lend(&next, &tick(&next), TTL).await.unwrap();
         let (one, stats) = (ReadBatch::next(&mut spool.reader, 1).unwrap(), IngestStats::default());
-        write(&next, one, &mut Names::default(), &mut StoredOpenRequests::default(), &stats).await.unwrap();
+        write(&next, one, &mut KnownRows::default(), &stats).await.unwrap();
         assert_eq!(spent(&next).await, [(1, 11)]);
         spool.writers[1].append(&credits(2)).unwrap();
         drop(spool);
@@ -454,30 +454,22 @@ async fn what_was_committed_though_it_was_reported_as_failed_is_not_counted_agai
     for place in Place::both().await {
         let store = place.open().await;
         let node = place.join(&store).await;
-        let (mut spool, mut names, stats) = (spool(place.folder.path()), Names::default(), IngestStats::default());
+        let (mut spool, mut known, stats) = (spool(place.folder.path()), KnownRows::default(), IngestStats::default());
         let counted = async || -> Vec<String> {
             table(&store, "usage_counts").await.iter().map(|row| row["requests"].clone()).collect()
         };
         spool.writers[0].append(&counts(1)).unwrap();
         spool.writers[1].append(&counts(10)).unwrap();
         let before = ReadBatch::next(&mut spool.reader, 9).unwrap();
-        write(
-            &node,
-            ReadBatch::next(&mut spool.reader, 9).unwrap(),
-            &mut names,
-            &mut StoredOpenRequests::default(),
-            &stats,
-        )
-        .await
-        .unwrap();
+        write(&node, ReadBatch::next(&mut spool.reader, 9).unwrap(), &mut known, &stats).await.unwrap();
         // Not released: the same records again, and one more after them in a partition.
         spool.writers[0].append(&counts(100)).unwrap();
         let longer = ReadBatch::next(&mut spool.reader, 9).unwrap();
         assert_eq!(longer.batch.records.len(), 3);
-        write(&node, longer, &mut names, &mut StoredOpenRequests::default(), &stats).await.unwrap();
+        write(&node, longer, &mut known, &stats).await.unwrap();
         assert_eq!(counted().await, ["111"]);
         let ingested = positions(&node).await.unwrap();
-        write(&node, before, &mut names, &mut StoredOpenRequests::default(), &stats).await.unwrap();
+        write(&node, before, &mut known, &stats).await.unwrap();
         assert_eq!((counted().await, positions(&node).await.unwrap()), (vec!["111".to_owned()], ingested));
     }
 }

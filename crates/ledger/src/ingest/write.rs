@@ -4,25 +4,25 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{KeyNo, NanoUsd, Timestamp};
+use access::{KeyNo, NanoUsd, Subject, Timestamp};
 use meter::{Attempt, Charge, Counts, UnknownCost, Usage, UsageEvent};
+use rustc_hash::FxHashMap;
 use spool::{OpenRequest, Position, Record};
 use sqlx::AssertSqlSafe;
 use store::backlog::BacklogBatch;
 
-use store::sql::{StoreKind, Transaction, Values, micros, signed, unsigned};
+use store::sql::{BulkTransaction, StoreKind, Values, micros, signed, unsigned};
 use store::{DatabaseError, Node, NodeError, Store, Superseded};
 use thiserror::Error;
 use uuid::Uuid;
 
 use crate::ingest::aggregation::{
-    self, CallerDay, CallerTotals, Minute, MinuteCounts, ModelDay, ModelTotals, PlanDay, RouteDay, SeriesHour,
-    SeriesTotals,
+    self, CallerDay, CallerTotals, CountedEvent, Minute, MinuteCounts, ModelDay, ModelTotals, PlanDay, RouteDay,
+    SeriesHour, SeriesTotals,
 };
 use crate::ingest::names::{NameKind, Names, clip_shared};
-use crate::ingest::open_requests::StoredOpenRequests;
 use crate::ingest::tables::{ATTEMPTS, DAYS, EVENTS, HOURS, MINUTES, MODELS, PLANS, POSITIONS, RAW, ROUTES};
-use crate::ingest::{PLACES, ingested};
+use crate::ingest::{KnownRows, PLACES, places};
 use crate::usage::UsageTotals;
 use crate::usage_columns;
 
@@ -74,6 +74,12 @@ struct SplitRecords<'a> {
     counts: Vec<&'a Counts>,
 }
 
+/// Events and counts of the records, with the sums of the events' attempts.
+struct CountedRecords<'a> {
+    events: Vec<CountedEvent<'a>>,
+    counts: Vec<&'a Counts>,
+}
+
 enum WriteOutcome {
     /// Stored; `took` is the time from the transaction's begin to its commit.
     Written { took: Duration },
@@ -88,16 +94,15 @@ impl Rows {
     pub(crate) async fn write(
         &mut self,
         node: &Node,
-        names: &mut Names,
-        carried: &mut StoredOpenRequests,
+        known: &mut KnownRows,
         leaving: Option<&BacklogBatch<'_>>,
     ) -> Result<Duration, WriteError> {
-        let mut written = self.write_once(node, &mut *names, &mut *carried, leaving).await;
+        let mut written = self.write_once(node, &mut *known, leaving).await;
         if matches!(written, Ok(WriteOutcome::Duplicates)) {
             // Positions are committed with the rows, so this requires a spool that does not belong to the database, or
             // an event that was spooled twice.
             self.drop_present(node.store()).await?;
-            written = self.write_once(node, names, carried, leaving).await;
+            written = self.write_once(node, known, leaving).await;
         }
         match written {
             Ok(WriteOutcome::Written { took }) => Ok(took),
@@ -109,14 +114,13 @@ impl Rows {
     async fn write_once(
         &mut self,
         node: &Node,
-        names: &mut Names,
-        carried: &mut StoredOpenRequests,
+        known: &mut KnownRows,
         leaving: Option<&BacklogBatch<'_>>,
     ) -> Result<WriteOutcome, WriteError> {
-        let outcome = self.try_write(node, &mut *names, &mut *carried, leaving).await;
+        let outcome = self.try_write(node, &mut *known, leaving).await;
         if !matches!(outcome, Ok(WriteOutcome::Written { .. })) {
-            names.forget();
-            carried.forget();
+            known.names.forget();
+            known.carried.forget();
         }
         outcome
     }
@@ -124,21 +128,22 @@ impl Rows {
     async fn try_write(
         &mut self,
         node: &Node,
-        names: &mut Names,
-        carried: &mut StoredOpenRequests,
+        known: &mut KnownRows,
         leaving: Option<&BacklogBatch<'_>>,
     ) -> Result<WriteOutcome, WriteError> {
-        let store = node.store();
-        let mut transaction = store.begin().await?;
+        let (store, KnownRows { names, carried }) = (node.store(), known);
+        let mut transaction = store.begin_bulk().await?;
         let began = store.clock().mono();
         node.hold(&mut transaction).await?;
-        let ingested = ingested(transaction.query(PLACES), node).await?;
+        let ingested = places(transaction.query(PLACES).bind(node.id()).all().await?);
         self.drop_ingested(&ingested);
         let split = self.split();
         names.learn(store, &mut transaction, &split.events, &split.counts).await?;
+        let events = split.events.iter().map(|event| CountedEvent::new(event, names)).collect();
+        let split = CountedRecords { events, counts: split.counts };
         let now = store.now();
         let inserted =
-            EVENTS.run(&mut transaction, &split.events, |event, row| bind_event(event, names, now, row)).await?;
+            EVENTS.bulk(&mut transaction, &split.events, |event, row| bind_event(event, names, now, row)).await?;
         if inserted != u64::try_from(split.events.len()).unwrap_or(u64::MAX) {
             transaction.rollback().await?;
             return Ok(WriteOutcome::Duplicates);
@@ -146,11 +151,11 @@ impl Rows {
         split.write_attempts(store, &mut transaction, names).await?;
         split.write_raw(store, &mut transaction).await?;
         split.write_charges(node, &mut transaction).await?;
-        split.write_totals(store, &mut transaction, names).await?;
+        split.write_totals(store, &mut transaction).await?;
         split.write_series(store, &mut transaction, names).await?;
         split.write_minutes(store, &mut transaction, names).await?;
         POSITIONS
-            .run(&mut transaction, &self.read, |read, row| bind_position(*read, store.new_id(), node, now, row))
+            .bulk(&mut transaction, &self.read, |read, row| bind_position(*read, store.new_id(), node, now, row))
             .await?;
         carried.write(self, node, &mut transaction).await?;
         let written = store.clock().mono();
@@ -186,14 +191,26 @@ impl Rows {
         split
     }
 
-    /// Returns the keys that were used, each with the time. For counts per minute, the time is the end of the minute,
+    /// Returns the keys that were used, each with the newest time. For counts per minute, the time is the end of the minute,
     /// at most `now`.
-    pub(crate) fn uses(&self, now: Timestamp) -> Vec<(KeyNo, Timestamp)> {
-        let SplitRecords { events, counts } = self.split();
-        let events = events.into_iter().map(|event| (event.subject.caller(), event.started_at));
-        let ends =
-            counts.into_iter().map(|counts| (counts.subject.caller(), aggregation::end_of(counts.minute).min(now)));
-        events.chain(ends).filter_map(|(caller, at)| Some((caller?.key, at))).collect()
+    pub(crate) fn uses(&self, now: Timestamp) -> FxHashMap<KeyNo, Timestamp> {
+        let mut uses: FxHashMap<KeyNo, Timestamp> = FxHashMap::default();
+        let mut note = |subject: &Subject, at: Timestamp| {
+            if let Some(caller) = subject.caller() {
+                let newest = uses.entry(caller.key).or_insert(at);
+                *newest = at.max(*newest);
+            }
+        };
+        for (_, record) in &self.records {
+            match record {
+                Record::Close(event) | Record::Event(event) => note(&event.subject, event.started_at),
+                Record::Open(_) => {}
+                Record::Counts { counts, .. } | Record::CloseBatch { counts, .. } => {
+                    counts.iter().for_each(|of| note(&of.subject, aggregation::end_of(of.minute).min(now)));
+                }
+            }
+        }
+        uses
     }
 
     /// Drops the records that were written before, because a commit may have been reported as failed.
@@ -222,14 +239,14 @@ impl Rows {
     }
 }
 
-impl SplitRecords<'_> {
+impl CountedRecords<'_> {
     async fn write_attempts(
         &self,
         store: &Store,
-        transaction: &mut Transaction,
+        transaction: &mut BulkTransaction,
         names: &Names,
     ) -> Result<(), DatabaseError> {
-        let several = self.events.iter().filter(|event| event.attempts.len() > 1);
+        let several = self.events.iter().map(|counted| counted.event).filter(|event| event.attempts.len() > 1);
         let attempts: Vec<(Uuid, i64, &Attempt)> = several
             .flat_map(|event| (1..).zip(&event.attempts).map(|(no, attempt)| (event.id.0, no, attempt)))
             .collect();
@@ -240,13 +257,14 @@ impl SplitRecords<'_> {
             bind_figures(attempt.usage, attempt.cost, attempt.unknown, row);
             row.put(now).put(now);
         };
-        ATTEMPTS.run(transaction, &attempts, bind).await?;
+        ATTEMPTS.bulk(transaction, &attempts, bind).await?;
         Ok(())
     }
 
     /// Writes the raw usage that providers reported.
-    async fn write_raw(&self, store: &Store, transaction: &mut Transaction) -> Result<(), DatabaseError> {
-        let attempts = self.events.iter().flat_map(|event| (1_i64..).zip(&event.attempts).map(|of| (event.id.0, of)));
+    async fn write_raw(&self, store: &Store, transaction: &mut BulkTransaction) -> Result<(), DatabaseError> {
+        let attempts = self.events.iter().map(|counted| counted.event);
+        let attempts = attempts.flat_map(|event| (1_i64..).zip(&event.attempts).map(|of| (event.id.0, of)));
         let told: Vec<(Uuid, i64, &Arc<str>)> =
             attempts.filter_map(|(event, (no, attempt))| Some((event, no, attempt.raw_usage.as_ref()?))).collect();
         let now = store.now();
@@ -255,50 +273,40 @@ impl SplitRecords<'_> {
             let raw = if raw.contains('\0') { Arc::from(raw.replace('\0', "")) } else { Arc::clone(raw) };
             row.put(raw_id(*event, *no)).put(*event).put(*no).put(raw).put(now).put(now);
         };
-        RAW.run(transaction, &told, bind).await?;
+        RAW.bulk(transaction, &told, bind).await?;
         Ok(())
     }
 
     /// Writes the usage of each key per day, and its charges for budgets.
-    async fn write_charges(&self, node: &Node, transaction: &mut Transaction) -> Result<(), DatabaseError> {
+    async fn write_charges(&self, node: &Node, transaction: &mut BulkTransaction) -> Result<(), DatabaseError> {
         let (store, now) = (node.store(), node.store().now());
-        let days: Vec<_> =
-            aggregation::days(self.events.iter().copied(), self.counts.iter().copied()).into_iter().collect();
+        let days = aggregation::days(&self.events, &self.counts);
         let bind_day = |(at, of): &(CallerDay, CallerTotals), row: &mut Values| {
             row.put(store.new_id()).put(at.day).put(at.user).put(at.key).put(node.id());
             row.put(signed(of.charge.tokens.0)).put(of.charge.money.0).put(signed(of.totals.requests));
             bind_totals(&of.totals, row);
             row.put(now).put(now);
         };
-        DAYS.run(transaction, &days, bind_day).await?;
-        let plans: Vec<_> =
-            aggregation::plans(self.events.iter().copied(), self.counts.iter().copied()).into_iter().collect();
+        DAYS.bulk(transaction, &days, bind_day).await?;
+        let plans = aggregation::plans(&self.events, &self.counts);
         let bind_plan = |(at, charge): &(PlanDay, Charge), row: &mut Values| {
             row.put(store.new_id()).put(at.day).put(at.plan.0).put(node.id()).put(signed(charge.credits.0));
             row.put(signed(charge.tokens.0)).put(charge.money.0).put(now).put(now);
         };
-        PLANS.run(transaction, &plans, bind_plan).await?;
+        PLANS.bulk(transaction, &plans, bind_plan).await?;
         Ok(())
     }
 
-    async fn write_totals(
-        &self,
-        store: &Store,
-        transaction: &mut Transaction,
-        names: &Names,
-    ) -> Result<(), DatabaseError> {
+    async fn write_totals(&self, store: &Store, transaction: &mut BulkTransaction) -> Result<(), DatabaseError> {
         let now = store.now();
-        let models: Vec<_> =
-            aggregation::models(self.events.iter().copied(), |model| names.get(NameKind::Model, model))
-                .into_iter()
-                .collect();
+        let models = aggregation::models(&self.events);
         let bind_model = |(at, of): &(ModelDay, ModelTotals), row: &mut Values| {
             row.put(store.new_id()).put(at.user).put(at.day).put(at.model);
             row.put(signed(of.totals.requests)).put(signed(of.refused)).put(signed(of.errors));
             bind_totals(&of.totals, row);
             row.put(signed(of.duration_us)).put(now).put(now);
         };
-        MODELS.run(transaction, &models, bind_model).await?;
+        MODELS.bulk(transaction, &models, bind_model).await?;
         Ok(())
     }
 
@@ -306,49 +314,42 @@ impl SplitRecords<'_> {
     async fn write_series(
         &self,
         store: &Store,
-        transaction: &mut Transaction,
+        transaction: &mut BulkTransaction,
         names: &Names,
     ) -> Result<(), DatabaseError> {
         let now = store.now();
-        let hours = aggregation::hours(
-            self.events.iter().copied(),
-            self.counts.iter().copied(),
-            |model| names.get(NameKind::Model, model),
-            |route| names.get(NameKind::Route, route),
-        );
-        let routes: Vec<_> = aggregation::routes(&hours).into_iter().collect();
-        let hours: Vec<_> = hours.into_iter().collect();
+        let hours = aggregation::hours(&self.events, &self.counts, |route| names.get(NameKind::Route, route));
+        let routes = aggregation::routes(&hours);
         let bind_hour = |(at, of): &(SeriesHour, SeriesTotals), row: &mut Values| {
             row.put(store.new_id()).put(at.user).put(at.hour).put(at.key).put(at.model).put(at.route).put(at.day);
             bind_series(of, row);
             row.put(now).put(now);
         };
-        HOURS.run(transaction, &hours, bind_hour).await?;
+        HOURS.bulk(transaction, &hours, bind_hour).await?;
         let bind_route = |(at, of): &(RouteDay, SeriesTotals), row: &mut Values| {
             row.put(store.new_id()).put(at.user).put(at.day).put(at.route);
             bind_series(of, row);
             row.put(now).put(now);
         };
-        ROUTES.run(transaction, &routes, bind_route).await?;
+        ROUTES.bulk(transaction, &routes, bind_route).await?;
         Ok(())
     }
 
     async fn write_minutes(
         &self,
         store: &Store,
-        transaction: &mut Transaction,
+        transaction: &mut BulkTransaction,
         names: &Names,
     ) -> Result<(), DatabaseError> {
         let now = store.now();
         let route_no = |route: &str| names.get(NameKind::Route, route);
-        let minutes = aggregation::minutes(self.counts.iter().copied(), route_no, |subject| names.subject(subject));
-        let minutes: Vec<_> = minutes.into_iter().collect();
+        let minutes = aggregation::minutes(&self.counts, route_no, |subject| names.subject(subject));
         let bind_minute = |(at, counted): &(Minute, MinuteCounts), row: &mut Values| {
             row.put(store.new_id()).put(counted.user).put(at.key).put(at.subject).put(at.route);
             row.put(at.status_class).put(at.minute).put(at.day);
             row.put(signed(counted.requests)).put(signed(counted.credits.0)).put(now).put(now);
         };
-        MINUTES.run(transaction, &minutes, bind_minute).await?;
+        MINUTES.bulk(transaction, &minutes, bind_minute).await?;
         Ok(())
     }
 }
@@ -360,15 +361,16 @@ fn present(kind: StoreKind, events: usize) -> String {
     text
 }
 
-fn bind_event(event: &UsageEvent, names: &Names, now: i64, row: &mut Values) {
+fn bind_event(counted: &CountedEvent<'_>, names: &Names, now: i64, row: &mut Values) {
+    let event = counted.event;
     row.put(event.id.0);
     let caller = event.subject.caller();
     row.put(caller.map(|caller| caller.user.0)).put(caller.map(|caller| caller.key.0));
     row.put(caller.map(|caller| caller.plan.0)).put(names.subject(&event.subject));
     row.put(micros(event.started_at)).put(i64::from(event.day.0)).put(signed(event.charge.credits.0));
     row.put(signed(event.charge.tokens.0)).put(event.charge.money.0);
-    row.put(names.get(NameKind::Route, &event.route).unwrap_or(0));
-    row.put(event.format.clone()).put(event.model.as_deref().and_then(|model| names.get(NameKind::Model, model)));
+    row.put(counted.route);
+    row.put(event.format.clone()).put(counted.model);
     row.put(event.streamed)
         .put(i64::from(event.status))
         .put_word(Some(event.outcome.as_str()))
@@ -377,7 +379,7 @@ fn bind_event(event: &UsageEvent, names: &Names, now: i64, row: &mut Values) {
     row.put(i64::try_from(event.attempts.len()).unwrap_or(i64::MAX));
     bind_attempt(event.attempts.last(), names, row);
     let unknown = event.attempts.iter().find_map(|attempt| attempt.unknown);
-    bind_figures(aggregation::usage(&event.attempts), aggregation::cost(&event.attempts), unknown, row);
+    bind_figures(counted.usage, counted.cost, unknown, row);
     row.put(now).put(now);
 }
 

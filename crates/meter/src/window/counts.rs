@@ -43,6 +43,8 @@ pub struct WindowLevel {
     pub allowed: bool,
     /// The name of that limit; empty without checks.
     pub name: &'static str,
+    /// The number of its check; zero without checks.
+    pub check: usize,
     /// The maximum number of requests per window.
     pub limit: u32,
     /// The number of requests that may still pass now.
@@ -93,19 +95,20 @@ impl WindowLevel {
     /// Returns the result for a request that was counted against all of `checks`, or against none.
     #[must_use]
     pub fn of(allowed: bool, checks: &[WindowCheck<'_>], views: &[WindowView]) -> Self {
-        let named = checks.iter().map(|check| check.name).zip(views.iter().copied());
+        let named = checks.iter().map(|check| check.name).enumerate().zip(views.iter().copied());
         let tightest = if allowed {
             named.min_by_key(|(_, view)| view.remaining())
         } else {
             named.max_by_key(|(_, view)| view.retry_after_ms())
         };
-        let Some((name, view)) = tightest else {
+        let Some(((check, name), view)) = tightest else {
             let (reset, retry_after) = (Duration::ZERO, Duration::ZERO);
-            return Self { allowed, name: "", limit: u32::MAX, remaining: u32::MAX, reset, retry_after };
+            return Self { allowed, name: "", check: 0, limit: u32::MAX, remaining: u32::MAX, reset, retry_after };
         };
         Self {
             allowed,
             name,
+            check,
             limit: view.limit(),
             remaining: view.remaining(),
             reset: Duration::from_millis(view.reset_ms()),

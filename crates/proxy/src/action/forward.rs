@@ -2,23 +2,33 @@
 
 use std::sync::Arc;
 
-use config::snapshot::{Events, Route, Upstream};
+use access::Refusal;
+use config::snapshot::{Events, Route, Split, Upstream};
 use meter::{Charge, Measure};
 
+use super::rewrite::rewritten;
 use super::{Handled, RelayedResponse, limit, tunnel};
 use crate::account::RequestAccount;
 use crate::answer::Problem;
 use crate::authenticate::Client;
 use crate::body::IncomingBody;
 use crate::forward::{Outgoing, forward, unwritable};
-use crate::transform::{self, ForwardedClient, Trust};
+use crate::request::RequestContext;
+use crate::transform::{self, ForwardedClient, ForwardingOptions, Trust};
 use crate::upload::Upload;
 use crate::upstream::outgoing::{OutgoingHead, OutgoingTarget};
 
 /// A route with its upstream.
 pub(crate) struct ForwardedRoute<'a> {
     pub(crate) route: &'a Route,
-    pub(crate) upstream: &'a Arc<Upstream>,
+    pub(crate) upstream: RouteUpstream<'a>,
+}
+
+/// The upstream of a route, or several of which each request gets one.
+#[derive(Clone, Copy)]
+pub(crate) enum RouteUpstream<'a> {
+    One(&'a Arc<Upstream>),
+    Split(&'a Split),
 }
 
 /// Forwards the request to the upstream of its route.
@@ -41,22 +51,34 @@ pub(crate) async fn forward_to(
             Events::Rows => account.open_record(charge).await?,
         }
     }
+    let upstream = choose(account, upstream)?;
     let request = &account.request;
     let to = request.snapshot.destinations.of_upstream(upstream).map_err(unwritable)?;
     let is_trusted = request.is_peer_trusted();
     let client = ForwardedClient {
-        address: &request.forwarded_address(),
-        scheme: request.forwarded_scheme(is_trusted),
+        origin: &request.origin(is_trusted),
+        certificate: request.at.peer.certificate.as_ref().map(|subject| subject.as_str().as_bytes()),
+        options: forwarding_options(request),
         id: request.id,
         id_text: request.id_text.as_bytes(),
         trust: if is_trusted { Trust::Peer } else { Trust::Route(&route.allow_headers) },
+        claim_headers: &request.snapshot.traffic.claim_headers,
     };
     let mut edits = transform::to_upstream(&request.head, &to.destination.edits, &client).map_err(unwritable)?;
     if upgrades {
         tunnel::name_websocket(&mut edits).map_err(unwritable)?;
     }
-    let (upload, progress) = Upload::stream(body.take(), request.snapshot.traffic.sizes.body_bytes_max, request.begun);
-    let (head, target) = (request.head.clone(), OutgoingTarget::Received { prefix_len: 0 });
+    let (mut upload, progress) =
+        Upload::stream(body.take(), request.snapshot.traffic.sizes.body_bytes_max, request.begun);
+    if let Some(token) = &account.token {
+        token.edit(&mut edits, request.head.fields()).map_err(unwritable)?;
+    }
+    upload.guard(&request.snapshot.traffic.claim_headers);
+    let head = request.head.clone();
+    let target = match &route.rewrite {
+        None => OutgoingTarget::Received { prefix_len: 0 },
+        Some(rewrite) => rewritten(rewrite, &head)?,
+    };
     let repeatable = head.is_idempotent();
     let head = OutgoingHead { head, edits, target, origin: to.destination.pool.target.clone(), upgrades };
     let mut answered = forward(account, Outgoing { head, to, upload, progress, repeatable }).await?;
@@ -65,4 +87,23 @@ pub(crate) async fn forward_to(
     }
     account.answered(answered.head.head.status(), None);
     Ok(Handled::Relayed(RelayedResponse { answered, tap: None, admission }))
+}
+
+/// Returns the upstream that gets an admitted request.
+fn choose<'a>(account: &mut RequestAccount, upstream: RouteUpstream<'a>) -> Result<&'a Arc<Upstream>, Problem> {
+    match upstream {
+        RouteUpstream::One(only) => Ok(only),
+        RouteUpstream::Split(split) => {
+            account.is_split = true;
+            let chosen = account.request.snapshot.destinations.next_of(split);
+            chosen.ok_or_else(|| Problem::new(Refusal::Internal, "the route has no upstream"))
+        }
+    }
+}
+
+/// Returns the configured fields of requests to upstreams.
+fn forwarding_options(request: &RequestContext) -> ForwardingOptions<'_> {
+    let traffic = &request.snapshot.traffic;
+    let via = traffic.via.then(|| [request.protocol(), request.snapshot.process.brand.slug()]);
+    ForwardingOptions { forwarded: traffic.forwarded, via }
 }

@@ -1,7 +1,7 @@
 //! The actions without an upstream: a response from the configuration, and a redirect.
 
 use bytes::Bytes;
-use config::snapshot::{FixedResponse, Redirect};
+use config::snapshot::{Composition, FixedResponse, Redirect, normalized};
 use http::{HeaderValue, Response, header};
 
 use super::{Handled, limit_free};
@@ -32,11 +32,22 @@ pub(crate) fn fixed(configured: &FixedResponse) -> Response<Bytes> {
 pub(crate) fn redirect(configured: &Redirect, head: &Head) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = configured.status;
-    let to = configured.to.as_bytes();
+    let composed = configured.composed.as_ref().and_then(|composed| composed_address(composed, head.path()));
+    let address = composed.as_ref().unwrap_or(&configured.to);
+    let to = address.as_bytes();
     let query = head.query().filter(|_| !to.contains(&b'?'));
     let with_query = query.and_then(|query| with_query(to, query));
-    response.headers_mut().insert(header::LOCATION, with_query.unwrap_or_else(|| configured.to.clone()));
+    response.headers_mut().insert(header::LOCATION, with_query.unwrap_or_else(|| address.clone()));
     response
+}
+
+/// Returns the address with the parameters of the path. It does not begin with `//`, which browsers take for another host.
+fn composed_address(composed: &Composition, path: &str) -> Option<HeaderValue> {
+    let address = composed.compose(&normalized(path));
+    if address.starts_with('/') {
+        return HeaderValue::try_from(format!("/{}", address.trim_start_matches(['/', '\\']))).ok();
+    }
+    HeaderValue::try_from(address).ok()
 }
 
 /// Returns the address with this query before its fragment. A received query is visible ASCII, so it is valid.
@@ -62,9 +73,10 @@ mod tests {
             ("https://example.com/x?fixed", "GET /old?a", "https://example.com/x?fixed"),
             ("https://example.com", "GET http://h/old?", "https://example.com?"),
         ] {
-            let configured = Redirect { to: HeaderValue::from_static(to), status: StatusCode::PERMANENT_REDIRECT };
+            let to = HeaderValue::from_static(to);
+            let configured = Redirect { to: to.clone(), composed: None, status: StatusCode::PERMANENT_REDIRECT };
             let response = redirect(&configured, &head(line, &[]));
-            assert_eq!(response.headers()[header::LOCATION], expected, "{to} {line}");
+            assert_eq!(response.headers()[header::LOCATION], expected, "{to:?} {line}");
             assert_eq!((response.status(), response.body().len()), (StatusCode::PERMANENT_REDIRECT, 0));
         }
     }

@@ -21,7 +21,10 @@ pub(super) struct UnwrittenRecords {
 /// The settlement of budgets that follows when a record is stored. If it is dropped before, all amounts stay reserved,
 /// because the next start charges them.
 #[derive(Default)]
-pub(crate) struct PendingSettlement {
+pub(crate) struct PendingSettlement(Option<Box<OwedSettlement>>);
+
+/// What a request or a batch owes its budgets.
+struct OwedSettlement {
     /// The request, the charge that was used, and the part of the charge that was reserved and not reported.
     settles: Option<(CommittedRequest, Charge, Charge)>,
     /// Surplus credits of a batch, to be released.
@@ -33,7 +36,8 @@ pub(crate) struct PendingSettlement {
 impl PendingSettlement {
     /// Settles a request by `charge`, of which the upstream has not reported the part `estimated`.
     pub(crate) fn settling(committed: CommittedRequest, charge: Charge, estimated: Charge) -> Self {
-        Self { settles: Some((committed, charge, estimated)), spare: PreloggedCredits::default(), unsent: Vec::new() }
+        let settles = Some((committed, charge, estimated));
+        Self(Some(Box::new(OwedSettlement { settles, spare: PreloggedCredits::default(), unsent: Vec::new() })))
     }
 
     /// Releases the reservation of a request that was not sent.
@@ -43,20 +47,26 @@ impl PendingSettlement {
 
     /// Releases surplus credits and the reservations of requests that were not sent.
     pub(crate) fn unused(spare: PreloggedCredits, unsent: Vec<Reservation>) -> Self {
-        Self { settles: None, spare, unsent }
+        Self(Some(Box::new(OwedSettlement { settles: None, spare, unsent })))
     }
 
     /// Settles the budgets, because the record is stored.
-    pub(crate) fn done(mut self) {
-        if let Some((committed, charge, estimated)) = self.settles.take() {
-            committed.note_estimated(&estimated);
-            committed.settle(&charge);
+    pub(crate) fn done(self) {
+        let Some(mut owed) = self.0 else { return };
+        if let Some((committed, charge, estimated)) = owed.settles.take() {
+            settle(committed, &charge, &estimated);
         }
-        drop((std::mem::take(&mut self.spare), std::mem::take(&mut self.unsent)));
+        drop((std::mem::take(&mut owed.spare), std::mem::take(&mut owed.unsent)));
     }
 }
 
-impl Drop for PendingSettlement {
+/// Settles a request by `charge`, of which the upstream has not reported the part `estimated`.
+pub(crate) fn settle(committed: CommittedRequest, charge: &Charge, estimated: &Charge) {
+    committed.note_estimated(estimated);
+    committed.settle(charge);
+}
+
+impl Drop for OwedSettlement {
     fn drop(&mut self) {
         std::mem::take(&mut self.spare).forget();
         std::mem::take(&mut self.unsent).into_iter().for_each(Reservation::forget);

@@ -121,7 +121,8 @@ mod tests {
     use crate::capacity::Capacity;
 
     fn capacity(buffered_bytes_max: u64) -> (Arc<Capacity>, Buffer) {
-        let capacity = Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, buffered_bytes_max);
+        let capacity =
+            Capacity::new(Connections { max: 1, per_address: 1, in_flight_per_key: 1 }, 10_000, buffered_bytes_max);
         let caller = access::Subject::Key(Caller { user: UserNo(1), key: KeyNo(1), plan: PlanId::NIL });
         let buffer = Buffer::new(capacity.hold(&caller));
         (capacity, buffer)

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
-use http1::{CONTINUE, Expectation, Framing, RequestHead, RequestParser, Violation};
+use http1::{CONTINUE, Framing, RequestParser, Violation};
 use tls::ServerStream;
 use tokio::io::{AsyncWrite as _, AsyncWriteExt as _};
 
@@ -16,6 +16,7 @@ use super::request_body_error::RequestBodyError;
 use crate::buffers::Buffers;
 use crate::content::{ContentReader, Trailers};
 use crate::deadlines::ConnectionDeadlines;
+use crate::head::Head;
 use crate::receive_buffer::ReceiveBuffer;
 use crate::write_queue::WriteQueue;
 
@@ -70,19 +71,17 @@ impl ClientSocket {
     }
 
     /// Parses the head of the next request, if it has arrived completely.
-    pub(crate) fn parse(&mut self, parser: &mut RequestParser) -> Result<Option<(Bytes, RequestHead)>, Violation> {
+    pub(crate) fn parse(&mut self, parser: &mut RequestParser) -> Result<Option<Rc<Head>>, Violation> {
         if self.received.bytes.is_empty() {
             return Ok(None);
         }
-        let Some(head) = parser.parse(&self.received.bytes)? else { return Ok(None) };
-        let bytes = self.received.bytes.split_to(head.len()).freeze();
-        self.content = ContentReader::after(head.over(&bytes).fields(), head.framing());
+        let Some(parsed) = parser.parse(&self.received.bytes)? else { return Ok(None) };
+        let (bytes, framing) = (self.received.bytes.split_to(parsed.len()).freeze(), parsed.framing());
+        let head = Rc::new(Head::new(bytes, parsed));
+        self.content = ContentReader::after(head.fields(), framing);
         self.request += 1;
-        self.interim = match head.over(&bytes).expectation() {
-            Expectation::Continue => InterimResponse::Expected,
-            Expectation::None | Expectation::Unknown => InterimResponse::NotExpected,
-        };
-        Ok(Some((bytes, head)))
+        self.interim = if head.expects_continue() { InterimResponse::Expected } else { InterimResponse::NotExpected };
+        Ok(Some(head))
     }
 
     /// Drops all received bytes of a request that is refused. Returns its method and target, if they were parsed.
@@ -208,22 +207,27 @@ impl ClientSocket {
 
     /// Reads more bytes. Returns 0 at the end of the connection.
     pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let received = match &mut self.stream {
-            ServerStream::Plain(stream) => loop {
-                if stream.poll_read_ready(cx)?.is_pending() {
-                    break Poll::Pending;
-                }
-                match self.received.try_read(stream, &self.buffers) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    received => break Poll::Ready(received),
-                }
-            },
-            ServerStream::Tls(stream) => self.received.poll_read(cx, stream, &self.buffers),
+        // A waiting connection takes no buffer. A read that leaves room in the buffer has emptied the socket, which Tokio
+        // notes, so that the next call needs no system call.
+        let is_waiting = match &self.stream {
+            ServerStream::Plain(stream) => stream.poll_read_ready(cx)?.is_pending(),
+            ServerStream::Tls(_) => false,
         };
-        if received.is_pending() && self.received.bytes.is_empty() {
-            self.rest();
+        if is_waiting {
+            self.rest_if_empty();
+            return Poll::Pending;
+        }
+        let received = self.received.poll_read(cx, &mut self.stream, &self.buffers);
+        if received.is_pending() {
+            self.rest_if_empty();
         }
         received
+    }
+
+    fn rest_if_empty(&mut self) {
+        if self.received.bytes.is_empty() {
+            self.rest();
+        }
     }
 
     /// Returns the buffer to the worker.

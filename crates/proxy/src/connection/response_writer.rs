@@ -19,6 +19,9 @@ use crate::response_body::Body;
 use crate::worker::Worker;
 use crate::write_queue::WriteQueue;
 
+/// Content up to this size is copied.
+const COPIED_BYTES_MAX: usize = 512;
+
 /// The properties of the request and its connection on which the head of the response depends.
 pub(super) struct ResponseContext<'a> {
     pub(super) version: Version,
@@ -149,16 +152,25 @@ impl ResponseWriter {
     fn push(&mut self, data: Bytes) -> Result<(), WriteEnd> {
         match &mut self.framing {
             ContentFraming::Absent => {}
-            ContentFraming::UntilClose => self.queue.push_content(data),
+            ContentFraming::UntilClose => self.push_content(data),
             ContentFraming::Length(left) => {
                 let bytes = u64::try_from(data.len()).unwrap_or(u64::MAX);
                 // The client would read surplus bytes as the next response.
                 *left = left.checked_sub(bytes).ok_or(WriteEnd::Aborted)?;
-                self.queue.push_content(data);
+                self.push_content(data);
             }
             ContentFraming::Chunked => self.queue.push_chunk(data),
         }
         Ok(())
+    }
+
+    /// Queues content. A few bytes are copied behind the head, because a write of one piece costs less.
+    fn push_content(&mut self, data: Bytes) {
+        if data.len() <= COPIED_BYTES_MAX {
+            self.queue.push(&data);
+        } else {
+            self.queue.push_content(data);
+        }
     }
 
     fn end(&mut self) -> Result<(), WriteEnd> {
@@ -210,13 +222,15 @@ fn write_head(out: &mut Vec<u8>, head: &ClientHead) {
 
 /// Writes the fields of the gateway, which replace those of the upstream.
 fn write_gateway_fields(out: &mut Vec<u8>, gateway: &GatewayFields) {
-    for name in [KnownName::XRequestId, KnownName::RequestId] {
-        write_valid(out, name, gateway.id.as_bytes());
-    }
-    if let Some(level) = gateway.rate {
+    out.extend_from_slice(&gateway.id.response_fields());
+    if let Some(limit) = &gateway.limit {
         let mut digits = itoa::Buffer::new();
-        for (name, figure) in answer::limit_figures(level, gateway.now) {
+        for (name, figure) in answer::limit_figures(limit.level, gateway.now) {
             write_valid(out, name, digits.format(figure).as_bytes());
+        }
+        for (name, value) in limit.draft_fields().into_iter().flatten() {
+            // Names of limits have only letters, digits and a few other visible characters.
+            let _ = write_field(out, name.as_bytes(), value.as_bytes());
         }
     }
 }

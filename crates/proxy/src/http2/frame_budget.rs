@@ -27,6 +27,17 @@ const CONTROL_FRAMES_PER_SECOND: u64 = 10_000;
 /// defaults of nghttp2.
 const RESETS_BURST: u64 = 1_000;
 const RESETS_PER_SECOND: u64 = 33;
+/// Maximum number of WINDOW_UPDATE frames at once, and per second after that, besides those that the written bytes allow.
+const WINDOW_UPDATES_BURST: u64 = 10_000;
+const WINDOW_UPDATES_PER_SECOND: u64 = 10_000;
+/// A client may send two WINDOW_UPDATE frames per DATA frame, which has at least 10 bytes.
+const BYTES_PER_WINDOW_UPDATE: u64 = 5;
+/// Maximum number of HEADERS frames without an accepted stream, at once and per second after that: those of streams over
+/// the maximum, which h2 refuses. Clients that know the maximum send none.
+const UNACCEPTED_HEADS_BURST: u64 = 4_000;
+const UNACCEPTED_HEADS_PER_SECOND: u64 = 100;
+/// HEADERS frames of one accepted stream: those of the head and of trailers.
+const HEADS_PER_STREAM: u64 = 2;
 
 /// Counts the frames of one connection.
 pub(super) struct FrameBudget {
@@ -36,6 +47,8 @@ pub(super) struct FrameBudget {
     head_bytes: usize,
     control: Allowance,
     resets: Allowance,
+    window_updates: Allowance,
+    heads: Allowance,
     has_settings: bool,
     within_block: bool,
 }
@@ -61,6 +74,8 @@ impl FrameBudget {
             head_bytes: 0,
             control: allowance(CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_SECOND),
             resets: allowance(RESETS_BURST, RESETS_PER_SECOND),
+            window_updates: allowance(WINDOW_UPDATES_BURST, WINDOW_UPDATES_PER_SECOND),
+            heads: allowance(UNACCEPTED_HEADS_BURST, UNACCEPTED_HEADS_PER_SECOND),
             has_settings: false,
             within_block: false,
         }
@@ -74,6 +89,16 @@ impl FrameBudget {
     /// Whether the client must send more before anything else can be served: its settings, or the rest of a header block.
     pub(super) const fn is_within_head(&self) -> bool {
         !self.has_settings || self.within_block
+    }
+
+    /// Allows the WINDOW_UPDATE frames for bytes that were written.
+    pub(super) fn has_written(&mut self, bytes: usize) {
+        self.window_updates.give_back(u64::try_from(bytes).unwrap_or(0) / BYTES_PER_WINDOW_UPDATE);
+    }
+
+    /// Allows the HEADERS frames of streams that were accepted.
+    pub(super) fn has_accepted(&mut self, streams: u64) {
+        self.heads.give_back(streams.saturating_mul(HEADS_PER_STREAM));
     }
 
     /// Counts the frames whose heads end in `bytes`, which follow those of the previous call.
@@ -113,12 +138,15 @@ impl FrameBudget {
         match kind {
             // h2 bounds CONTINUATION frames, and DATA frames without content.
             DATA => Ok(()),
-            HEADERS | CONTINUATION => {
+            HEADERS => {
+                self.within_block = flags & END_HEADERS == 0;
+                self.heads.take(1, Instant::now())
+            }
+            CONTINUATION => {
                 self.within_block = flags & END_HEADERS == 0;
                 Ok(())
             }
-            // Their number depends on the content that the gateway sends.
-            WINDOW_UPDATE => Ok(()),
+            WINDOW_UPDATE => self.window_updates.take(1, Instant::now()),
             RST_STREAM => self.resets.take(1, Instant::now()),
             SETTINGS => {
                 self.has_settings = true;
@@ -130,6 +158,10 @@ impl FrameBudget {
 }
 
 impl Allowance {
+    const fn give_back(&mut self, events: u64) {
+        self.used = self.used.saturating_sub(events);
+    }
+
     fn take(&mut self, cost: u64, now: Instant) -> Result<(), BudgetExceeded> {
         let elapsed = u64::try_from(now.saturating_duration_since(self.at).as_millis()).unwrap_or(u64::MAX);
         let returned = elapsed.saturating_mul(self.per_second) / 1_000;
@@ -177,6 +209,26 @@ mod tests {
             assert_eq!((budget.control.used, budget.resets.used), (SETTINGS_COST + 1, 1), "{split}");
             assert!(budget.has_settings() && !budget.is_within_head());
         }
+    }
+
+    #[test]
+    fn window_updates_and_heads_are_bounded_unless_bytes_are_written_and_streams_are_accepted() {
+        let mut budget = FrameBudget::new(Instant::now());
+        budget.count(&after_preface(&[])).unwrap();
+        let (update, head) = (frame(WINDOW_UPDATE, 0, 4), frame(HEADERS, END_HEADERS, 1));
+        for _ in 0..100_000 {
+            budget.has_written(10);
+            assert_eq!(budget.count(&[&update[..], &update].concat()), Ok(()));
+            assert_eq!(budget.count(&[&head[..], &head].concat()), Ok(()));
+            budget.has_accepted(1);
+        }
+        let mut sent = 0;
+        while budget.count(&head).is_ok() {
+            sent += 1;
+        }
+        assert!((UNACCEPTED_HEADS_BURST..UNACCEPTED_HEADS_BURST * 2).contains(&sent), "{sent}");
+        let updates = (0..).take_while(|_| budget.count(&update).is_ok()).take(10_000_000).count();
+        assert!(updates < 10_000_000);
     }
 
     #[test]

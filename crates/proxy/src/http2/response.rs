@@ -55,10 +55,13 @@ impl ResponseSender {
         response: ClientResponse,
         context: StreamContext<'_>,
     ) -> Result<Self, SendEnd> {
-        let ClientResponse { mut head, gateway, body, closes: _ } = response;
+        let ClientResponse { mut head, gateway, mut body, closes: _ } = response;
         let length = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };
         let is_bodiless = matches!(head.status(), 204 | 304) || context.responds_to == ResponseTo::Head;
         let has_trailers = !is_bodiless && body.may_have_trailers() && head.keep_trailers();
+        if has_trailers {
+            body.keep_trailers();
+        }
         let announced = if is_bodiless { announced(&head, length) } else { length };
         let has_ended = is_bodiless || length == Some(0);
         let status = StatusCode::from_u16(head.status()).unwrap_or(StatusCode::BAD_GATEWAY);
@@ -208,10 +211,13 @@ fn write_gateway_fields(to: &mut HeaderMap, gateway: &GatewayFields) {
     for name in [KnownName::XRequestId, KnownName::RequestId] {
         write(to, name.as_str().as_bytes(), gateway.id.as_bytes());
     }
-    if let Some(level) = gateway.rate {
+    if let Some(limit) = &gateway.limit {
         let mut digits = itoa::Buffer::new();
-        for (name, figure) in answer::limit_figures(level, gateway.now) {
+        for (name, figure) in answer::limit_figures(limit.level, gateway.now) {
             write(to, name.as_str().as_bytes(), digits.format(figure).as_bytes());
+        }
+        for (name, value) in limit.draft_fields().into_iter().flatten() {
+            write(to, name.as_bytes(), value.as_bytes());
         }
     }
 }

@@ -15,8 +15,8 @@ use super::head;
 use super::response::{ResponseSender, StreamContext};
 use crate::client::{ContentWanted, RequestBody, StreamBody};
 use crate::client_context::ConnectionContext;
-use crate::handle::{ReceivedRequest, handle};
-use crate::outliving::Outliving;
+use crate::handle::ReceivedRequest;
+use crate::handler::Handling;
 
 /// A stream that is being served. If it is dropped before its end, its client has disconnected.
 pub(super) struct StreamTask {
@@ -43,7 +43,7 @@ impl StreamTask {
         let body = StreamBody::new(receiving, left, head.expects_continue().then(|| wanted.clone()));
         let body = RequestBody::Stream(Box::new(body));
         let responds_to = ResponseTo::method(head.method_bytes());
-        let received = ReceivedRequest { at: at.clone(), active: at.deadlines.begin(), head, body };
+        let received = ReceivedRequest { at: at.clone(), active: at.deadlines.begin(), head: Rc::new(head), body };
         let serving = Box::pin(serve(received, Client { respond, wanted, responds_to }));
         Self { serving, waker: None }
     }
@@ -78,7 +78,7 @@ struct Client {
 async fn serve(received: ReceivedRequest, mut client: Client) {
     let (at, deadlines) = (received.at.clone(), received.active.deadlines.clone());
     let handled = {
-        let mut handling = pin!(Outliving::new(at.worker.clone(), deadlines.clone(), handle(received)));
+        let mut handling = pin!(Handling::new(received));
         poll_fn(|cx| {
             if client.respond.poll_reset(cx).is_ready() {
                 return Poll::Ready(None);

@@ -35,6 +35,7 @@ pub(super) fn end(account: &RequestAccount, end: &End<'_>) {
                 user = account.caller_ids.map(|caller| tracing::field::display(caller.user)),
                 key = account.caller_ids.map(|caller| tracing::field::display(caller.key)),
                 key_last4 = account.caller_ids.as_ref().and_then(|caller| caller.last4.as_ref()).map(Last4::as_str),
+                upstream = account.destination.as_ref().filter(|_| account.is_split).map(|chosen| &*chosen.name),
                 backend = account.destination.as_ref().and_then(|destination| destination.backend_url()),
                 model = account.call().map(|call| &*call.requested_model),
                 upstream_id = end.upstream_id,

@@ -64,10 +64,22 @@ fn to_upstream(fields: &[(&str, &str)]) -> Written {
 }
 
 fn trusting(fields: &[(&str, &str)], trust: Trust<'_>) -> Written {
-    let (head, client) =
-        (get(fields), ForwardedClient { address: b"192.0.2.1", scheme: b"http", id: id(), id_text: b"ours", trust });
-    let edits = super::to_upstream(&head, &upstream_edits(&origin()).unwrap(), &client).unwrap();
+    from_client(fields, &client(trust, &origin_of("192.0.2.1", "http")))
+}
+
+fn from_client(fields: &[(&str, &str)], client: &ForwardedClient<'_>) -> Written {
+    let head = get(fields);
+    let edits = super::to_upstream(&head, &upstream_edits(&origin()).unwrap(), client).unwrap();
     Written::new(&head, &edits)
+}
+
+fn origin_of(address: &str, scheme: &'static str) -> ClientOrigin {
+    ClientOrigin::new(address.parse().unwrap(), scheme)
+}
+
+fn client<'a>(trust: Trust<'a>, origin: &'a ClientOrigin) -> ForwardedClient<'a> {
+    let options = ForwardingOptions::default();
+    ForwardedClient { origin, certificate: None, options, id: id(), id_text: b"ours", trust, claim_headers: &[] }
 }
 
 fn to_provider(fields: &[(&str, &str)], kind: ProviderKind, dialect: Dialect) -> Written {
@@ -371,5 +383,51 @@ fn a_valid_trace_goes_on_and_an_invalid_one_begins_anew() {
     ] {
         let (value, state) = carried(&bad);
         assert!(!value.contains(trace_id) && value.ends_with("-00") && !state, "{bad} {value}");
+    }
+}
+
+#[test]
+fn subject_of_a_certificate_replaces_what_the_client_sent() {
+    const NAME: &str = "x-ssl-client-s-dn";
+    let spoofed = [("X-SSL-Client-S-DN", "CN=root"), ("x_ssl_client_s_dn", "CN=root"), ("Connection", NAME)];
+    let allowed = [Box::from(NAME)];
+    let origin = origin_of("192.0.2.1", "https");
+    for trust in [&[][..], &allowed] {
+        let own = ForwardedClient { certificate: Some(b"CN=ada"), ..client(Trust::Route(trust), &origin) };
+        let written = from_client(&spoofed, &own);
+        assert_eq!(written.value(NAME), "CN=ada");
+        assert!(!written.has("x_ssl_client_s_dn"), "{written:?}");
+        // A route cannot allow a client without a certificate to name one.
+        let written = trusting(&spoofed[..2], Trust::Route(trust));
+        assert!(!written.has(NAME) && !written.has("x_ssl_client_s_dn"), "{written:?}");
+    }
+    // The certificate of a trusted proxy is its own; it names the one of its client.
+    let proxy = ForwardedClient { certificate: Some(b"CN=proxy"), ..client(Trust::Peer, &origin) };
+    assert_eq!(from_client(&spoofed[..2], &proxy).value(NAME), "CN=root");
+}
+
+#[test]
+fn forwarded_and_via_are_written_if_they_are_configured() {
+    let received = [("Host", "api.example:8080"), ("Forwarded", "for=evil"), ("Via", "1.0 first")];
+    assert!(!to_upstream(&received).has("forwarded"));
+    assert_eq!(to_upstream(&received).values("via"), ["1.0 first"]);
+    let options = ForwardingOptions { forwarded: true, via: Some(["2", "tollgate"]) };
+    for (address, expected) in [
+        ("192.0.2.1", "for=192.0.2.1;host=\"api.example:8080\";proto=https"),
+        ("2001:db8::7", "for=\"[2001:db8::7]\";host=\"api.example:8080\";proto=https"),
+    ] {
+        let client_origin = origin_of(address, "https");
+        let own = ForwardedClient { options, ..client(Trust::Peer, &client_origin) };
+        let written = from_client(&received, &own);
+        assert_eq!(written.value("forwarded"), expected);
+        // The last gateway is the last value (RFC 9110, 7.6.3).
+        let edits = super::to_upstream(&get(&received), &upstream_edits(&origin()).unwrap(), &own).unwrap();
+        let head = get(&received);
+        let via: Vec<_> = edits
+            .kept(head.fields())
+            .chain(edits.added())
+            .filter(|field| field.name.eq_ignore_ascii_case(b"via"))
+            .collect();
+        assert_eq!(via.iter().map(|field| field.value).collect::<Vec<_>>(), [&b"1.0 first"[..], b"2 tollgate"]);
     }
 }

@@ -207,6 +207,7 @@ mod tests {
             name: name.clone(),
             backends: vec![Backend { origin: origin(1), weight: 1 }],
             strategy: Strategy::RoundRobin,
+            tls: None,
         });
         backends.of(&name, &origin(1)).counts(0).begin();
         let used = backends.of(&name, &origin(2));

@@ -16,6 +16,7 @@ use tokio_rustls::TlsConnector;
 use crate::buffers::Buffers;
 use crate::probe::Gauge;
 use crate::upstream::http1::Http1Connection;
+use crate::upstream::pool::Pool;
 use crate::upstream::pool::http2::{self, NewHttp2Connection};
 use crate::upstream::socket::{Socket, Transport};
 
@@ -35,7 +36,7 @@ pub(crate) enum ConnectError {
     Tcp(#[source] io::Error),
     #[error("the upstream's name is not valid in a certificate")]
     Name,
-    #[error("the upstream's TLS handshake failed")]
+    #[error("the upstream's TLS handshake failed{}", remedy(.0))]
     Tls(#[source] io::Error),
     #[error("the connection was refused by the HTTP/2 client")]
     Http2(#[source] h2::Error),
@@ -62,24 +63,47 @@ pub(crate) enum NewConnection {
     Http2(Box<NewHttp2Connection>),
 }
 
-/// Returns the TLS configuration for upstreams: certificates are verified against Mozilla's root certificates, and
-/// HTTP/2 is offered before HTTP/1.1.
-#[must_use]
-pub fn tls_config() -> Arc<rustls::ClientConfig> {
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let mut config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![ALPN_HTTP2.to_vec(), ALPN_HTTP1.to_vec()];
-    Arc::new(config)
+/// Returns what an operator can do about a failed handshake.
+fn remedy(error: &io::Error) -> &'static str {
+    use rustls::{AlertDescription as Alert, CertificateError, Error};
+    let is_refused_by_upstream = |alert: &Alert| {
+        let refusals = [
+            Alert::CertificateRequired,
+            Alert::BadCertificate,
+            Alert::CertificateExpired,
+            Alert::CertificateUnknown,
+            Alert::UnknownCA,
+            Alert::AccessDenied,
+        ];
+        refusals.contains(alert)
+    };
+    match error.get_ref().and_then(|error| error.downcast_ref::<Error>()) {
+        // An authority that was replaced by one of the same name makes a bad signature.
+        Some(Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature)) => {
+            " (`tls.ca` of the upstream must name the authority that signed its certificate)"
+        }
+        Some(Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        )) => " (`tls.server_name` of the upstream must be a name in its certificate)",
+        Some(Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. })) => {
+            " (the upstream needs a new certificate)"
+        }
+        Some(Error::AlertReceived(alert)) if is_refused_by_upstream(alert) => {
+            " (the upstream refuses the client certificate: check `tls.cert` and `tls.key` of the upstream)"
+        }
+        Some(_) | None => "",
+    }
 }
 
-/// Connects to an origin. The code that calls this function limits the whole time to `within`, of which each address of
+/// Connects to the origin of a pool. The code that calls this function limits the whole time to `within`, of which each address of
 /// a name has an equal share.
 pub(crate) async fn connect(
     connector: &Connector,
-    origin: &Origin,
+    pool: &Pool,
     offered: OfferedProtocols,
     within: Duration,
 ) -> Result<NewConnection, ConnectError> {
+    let origin = &pool.origin;
     let stream = tcp(origin, within).await?;
     // The call fails only on a socket that has already ended; the first write detects that.
     let _ = stream.set_nodelay(true);
@@ -87,11 +111,16 @@ pub(crate) async fn connect(
         Scheme::Http => (Transport::Plain(stream), false),
         Scheme::H2c => (Transport::Plain(stream), true),
         Scheme::Https => {
-            let name = ServerName::try_from(origin.host.clone()).map_err(|_| ConnectError::Name)?;
+            let own = pool.tls.as_ref();
+            let name = match own.and_then(|tls| tls.server_name()) {
+                Some(name) => name.clone(),
+                None => ServerName::try_from(origin.host.clone()).map_err(|_| ConnectError::Name)?,
+            };
+            let tls = own.map_or_else(|| connector.tls.clone(), |tls| tls.config());
             let tls = match offered {
-                OfferedProtocols::All => connector.tls.clone(),
+                OfferedProtocols::All => tls,
                 OfferedProtocols::Http1 => {
-                    let mut tls = rustls::ClientConfig::clone(&connector.tls);
+                    let mut tls = rustls::ClientConfig::clone(&tls);
                     tls.alpn_protocols = vec![ALPN_HTTP1.to_vec()];
                     Arc::new(tls)
                 }
@@ -129,4 +158,28 @@ async fn tcp(origin: &Origin, within: Duration) -> Result<TcpStream, ConnectErro
         }
     }
     Err(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::{AlertDescription, CertificateError, Error};
+
+    use super::*;
+
+    #[test]
+    fn failed_handshake_names_what_the_operator_can_do() {
+        for (error, expected) in [
+            (Error::InvalidCertificate(CertificateError::UnknownIssuer), "`tls.ca`"),
+            (Error::InvalidCertificate(CertificateError::BadSignature), "`tls.ca`"),
+            (Error::InvalidCertificate(CertificateError::NotValidForName), "`tls.server_name`"),
+            (Error::InvalidCertificate(CertificateError::Expired), "needs a new certificate"),
+            (Error::AlertReceived(AlertDescription::CertificateRequired), "`tls.cert` and `tls.key`"),
+            (Error::AlertReceived(AlertDescription::UnknownCA), "`tls.cert` and `tls.key`"),
+        ] {
+            let error = ConnectError::Tls(io::Error::new(io::ErrorKind::InvalidData, error));
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+        let other = ConnectError::Tls(io::ErrorKind::UnexpectedEof.into());
+        assert_eq!(other.to_string(), "the upstream's TLS handshake failed");
+    }
 }

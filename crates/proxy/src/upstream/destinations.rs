@@ -7,14 +7,14 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use config::snapshot::{Backend, Provider, Strategy, Upstream};
+use config::snapshot::{Backend, Provider, Split, Strategy, Upstream};
 use http1::InvalidPart;
 use rustc_hash::FxHashMap;
 use telemetry::metrics::{Histogram, UpstreamLabels};
 
 use crate::upstream::backend::Backends;
 use crate::upstream::destination::{BackendUse, Destination, provider_edits, upstream_edits};
-use crate::upstream::group::Group;
+use crate::upstream::group::{Group, Rotation};
 use crate::upstream::pool::Pools;
 
 /// The destination that was chosen for a request, and the group to which it belongs.
@@ -34,6 +34,8 @@ impl From<Rc<Destination>> for ChosenDestination {
 /// most as many as backends and providers.
 pub(crate) struct Destinations {
     known: RefCell<FxHashMap<usize, Selection>>,
+    /// The turns of routes with several upstreams, by the address of the list, which the snapshot keeps alive.
+    splits: RefCell<FxHashMap<usize, Rotation>>,
     backends: Arc<Backends>,
     pools: Rc<Pools>,
     /// The number of the worker.
@@ -49,7 +51,7 @@ enum Selection {
 impl Destinations {
     /// Returns no destinations yet. They use the pools of the worker with this number.
     pub(crate) fn new(backends: Arc<Backends>, pools: Rc<Pools>, worker: usize) -> Self {
-        Self { known: RefCell::default(), backends, pools, worker }
+        Self { known: RefCell::default(), splits: RefCell::default(), backends, pools, worker }
     }
 
     /// Chooses the destination of a request of an ordinary route; `upstream` is part of the snapshot.
@@ -67,6 +69,18 @@ impl Destinations {
         Ok(chosen)
     }
 
+    /// Chooses the upstream of a request of a route with several; `split` is part of the snapshot.
+    pub(crate) fn next_of<'a>(&self, split: &'a Split) -> Option<&'a Arc<Upstream>> {
+        let upstreams = &split.upstreams;
+        let mut splits = self.splits.borrow_mut();
+        let rotation = splits.entry(std::ptr::from_ref(split).addr()).or_insert_with(|| {
+            let weights: Vec<u32> = upstreams.iter().map(|upstream| upstream.weight).collect();
+            // Each worker begins with the greatest weight: no other beginning has a smaller error.
+            Rotation::new(&weights, 0)
+        });
+        upstreams.get(rotation.next(upstreams.len())).map(|chosen| &chosen.upstream)
+    }
+
     /// Returns the destination of an LLM call; `provider` is part of the snapshot.
     ///
     /// # Errors
@@ -78,7 +92,7 @@ impl Destinations {
         }
         let edits = provider_edits(&provider.origin)?;
         let duration = self.duration(&provider.name);
-        let pool = self.pools.of(&provider.origin);
+        let pool = self.pools.of(&provider.origin, None);
         let destination = Rc::new(Destination { name: provider.name.clone(), pool, edits, duration, backend: None });
         self.known.borrow_mut().insert(address, Selection::One(destination.clone()));
         Ok(destination.into())
@@ -93,7 +107,7 @@ impl Destinations {
             let has_others = upstream.backends.len() > 1;
             backends.push(Rc::new(Destination {
                 name: upstream.name.clone(),
-                pool: self.pools.of(origin),
+                pool: self.pools.of(origin, upstream.tls.as_ref()),
                 edits: upstream_edits(origin)?,
                 duration: duration.clone(),
                 backend: Some(BackendUse { state, counts, index, has_others }),

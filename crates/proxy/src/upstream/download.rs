@@ -43,6 +43,8 @@ pub(crate) struct DownloadStream {
     receiving: Option<(RecvStream, StreamSlot)>,
     /// The number of bytes that remain, if the head of the response announced the length. h2 enforces that length.
     left: Option<u64>,
+    /// Whether trailers are read after content of an announced length.
+    keeps_trailers: bool,
     /// The task that sends the rest of the request's body.
     upload: Option<AbortHandle>,
 }
@@ -61,11 +63,18 @@ impl Download {
             sending.abort_handle()
         });
         let left = if stream.is_end_stream() { Some(0) } else { left };
-        Self::Http2(DownloadStream { receiving: Some((stream, slot)), left, upload })
+        Self::Http2(DownloadStream { receiving: Some((stream, slot)), left, keeps_trailers: false, upload })
     }
 }
 
 impl Download {
+    /// Reads trailers also after content of an announced length, because the client's protocol can carry them.
+    pub(crate) const fn keep_trailers(&mut self) {
+        if let Self::Http2(stream) = self {
+            stream.keeps_trailers = true;
+        }
+    }
+
     /// Returns the connection after a complete request and response over HTTP/1.1, if another request may use it.
     pub(crate) const fn take_reusable(&mut self) -> Option<Box<Http1Connection>> {
         match self {
@@ -91,10 +100,11 @@ impl DownloadStream {
         })))
     }
 
-    /// Returns whether nothing is to be read. After content of an announced length, trailers are not read: HTTP/1.1 could
-    /// not carry them.
+    /// Returns whether nothing is to be read. After content of an announced length, trailers are read only if they are
+    /// kept: HTTP/1.1 could not carry them.
     fn is_over(&self) -> bool {
-        self.left == Some(0) || self.receiving.as_ref().is_none_or(|(receiving, _)| receiving.is_end_stream())
+        (self.left == Some(0) && !self.keeps_trailers)
+            || self.receiving.as_ref().is_none_or(|(receiving, _)| receiving.is_end_stream())
     }
 }
 

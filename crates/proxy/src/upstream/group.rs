@@ -15,8 +15,9 @@ pub(crate) struct Group {
     rotation: Rotation,
 }
 
-/// The state of round robin.
-enum Rotation {
+/// The state of round robin. After any number of turns, an entry has had at most one more than its exact share of them,
+/// and less than n - 1 fewer, for n entries.
+pub(super) enum Rotation {
     /// All weights are equal: the index of the next backend.
     Even(Cell<usize>),
     Weighted(RefCell<Smooth>),
@@ -24,7 +25,7 @@ enum Rotation {
 
 /// Smooth weighted round robin, as in nginx: in a run of as many requests as the sum of the weights, each backend is
 /// chosen as often as its weight says, and not in a row.
-struct Smooth {
+pub(super) struct Smooth {
     weights: Box<[i64]>,
     credits: Box<[i64]>,
     total: i64,
@@ -68,7 +69,8 @@ impl Group {
 }
 
 impl Rotation {
-    fn new(weights: &[u32], begin: usize) -> Self {
+    /// Returns the state for these weights, after `begin` turns.
+    pub(super) fn new(weights: &[u32], begin: usize) -> Self {
         if weights.iter().all(|weight| Some(weight) == weights.first()) {
             return Self::Even(Cell::new(begin % weights.len().max(1)));
         }
@@ -83,8 +85,8 @@ impl Rotation {
         Self::Weighted(RefCell::new(smooth))
     }
 
-    /// Returns the index of the next of `len` backends.
-    fn next(&self, len: usize) -> usize {
+    /// Returns the index of the next of `len` entries.
+    pub(super) fn next(&self, len: usize) -> usize {
         match self {
             Self::Even(cursor) => {
                 let index = cursor.get();
@@ -126,6 +128,23 @@ mod tests {
         assert_eq!(run(&[1, 1, 1], 0, 7), [0, 1, 2, 0, 1, 2, 0]);
         assert_eq!(run(&[5, 5], 3, 3), [1, 0, 1], "begins elsewhere");
         assert_eq!(run(&[1], 4, 2), [0, 0]);
+    }
+
+    #[test]
+    fn a_share_is_exact_but_for_one_more_and_few_less() {
+        for weights in [&[95, 5][..], &[1_000_000, 1], &[1, 1, 1, 1_000], &[7, 1, 1, 1, 1, 1, 1], &[3, 5, 8, 13, 21]] {
+            let total = f64::from(weights.iter().sum::<u32>());
+            let mut counts = vec![0.0; weights.len()];
+            let rotation = Rotation::new(weights, 0);
+            for turns in 1..=5_000 {
+                counts[rotation.next(weights.len())] += 1.0;
+                for (count, weight) in counts.iter().zip(weights) {
+                    let more = count - f64::from(turns) * f64::from(*weight) / total;
+                    let less_max = weights.len() as f64 - 1.0;
+                    assert!(more <= 1.0 && -more <= less_max, "{weights:?} {turns} {more}");
+                }
+            }
+        }
     }
 
     #[test]

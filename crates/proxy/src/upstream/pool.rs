@@ -6,11 +6,13 @@ pub(crate) mod http2;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use config::snapshot::{Origin, Scheme};
 use http::uri;
 use rustc_hash::FxHashMap;
+use tls::UpstreamTls;
 use tokio::time::{Instant, sleep};
 
 use crate::upstream::http1::Http1Connection;
@@ -44,6 +46,8 @@ pub(crate) enum OriginProtocol {
 /// The connections of one worker to one origin.
 pub(crate) struct Pool {
     pub(crate) origin: Origin,
+    /// The TLS of connections to it; `None` means that of the worker.
+    pub(crate) tls: Option<Arc<UpstreamTls>>,
     /// The parts of the origin that heads of requests have.
     pub(crate) target: Rc<TargetOrigin>,
     pub(crate) streams: Streams,
@@ -52,7 +56,7 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    pub(crate) fn new(origin: &Origin) -> Self {
+    pub(crate) fn new(origin: &Origin, tls: Option<Arc<UpstreamTls>>) -> Self {
         let (scheme, speaks) = match origin.scheme {
             Scheme::Http => (uri::Scheme::HTTP, OriginProtocol::Http1),
             Scheme::H2c => (uri::Scheme::HTTP, OriginProtocol::Http2),
@@ -62,6 +66,7 @@ impl Pool {
         let authority = origin.authority.parse().unwrap_or(uri::Authority::from_static("unknown"));
         Self {
             origin: origin.clone(),
+            tls,
             target: Rc::new(TargetOrigin { path: origin.path.clone(), authority, scheme }),
             streams: Streams::default(),
             speaks: Cell::new(speaks),
@@ -119,18 +124,23 @@ impl Pool {
 
 /// The pools of one worker.
 #[derive(Default)]
-pub(crate) struct Pools(RefCell<FxHashMap<Origin, Rc<Pool>>>);
+pub(crate) struct Pools(RefCell<FxHashMap<PoolKey, Rc<Pool>>>);
+
+/// Upstreams with different TLS share no connection, even to the same origin. The address is that of the TLS, which the
+/// pool keeps alive.
+#[derive(PartialEq, Eq, Hash)]
+struct PoolKey {
+    origin: Origin,
+    tls_address: Option<usize>,
+}
 
 impl Pools {
-    /// Returns the pool of connections to `origin`.
-    pub(crate) fn of(&self, origin: &Origin) -> Rc<Pool> {
+    /// Returns the pool of connections to `origin` with this TLS.
+    pub(crate) fn of(&self, origin: &Origin, tls: Option<&Arc<UpstreamTls>>) -> Rc<Pool> {
+        let tls_address = tls.map(|tls| Arc::as_ptr(tls).addr());
+        let key = PoolKey { origin: origin.clone(), tls_address };
         let mut pools = self.0.borrow_mut();
-        if let Some(pool) = pools.get(origin) {
-            return pool.clone();
-        }
-        let pool = Rc::new(Pool::new(origin));
-        pools.insert(origin.clone(), pool.clone());
-        pool
+        pools.entry(key).or_insert_with(|| Rc::new(Pool::new(origin, tls.cloned()))).clone()
     }
 }
 

@@ -122,6 +122,37 @@ async fn streams_of_a_connection_are_served_at_the_same_time() {
 }
 
 #[tokio::test]
+async fn trailers_follow_content_of_an_announced_length() {
+    let server = Server::start(Plan::streams(100), async |mut asked: StreamRequest| {
+        let is_late = asked.seen.streams.load(std::sync::atomic::Ordering::Relaxed) > 1;
+        let head = Response::builder().header("content-length", "5").header("trailer", "x-t").body(()).unwrap();
+        let mut to = asked.reply.send_response(head, false).unwrap();
+        to.send_data("hello".into(), false).unwrap();
+        if is_late {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-t", HeaderValue::from_static("v"));
+        to.send_trailers(trailers).unwrap();
+    })
+    .await;
+    let gateway = before_streams(&server, "");
+    let mut client = StreamClient::connect(&gateway).await;
+    for accepts in [true, true, false] {
+        let request = request(Method::GET, "/api/x");
+        let request = if accepts { request.header("te", "trailers") } else { request };
+        let answer = client.call(request.body(()).unwrap(), "").await;
+        assert_eq!((answer.body.as_str(), answer.header("content-length")), ("hello", Some("5")));
+        let value = answer.trailers.as_ref().map(|trailers| trailers["x-t"].as_bytes());
+        assert_eq!(
+            (value, answer.header("trailer")),
+            if accepts { (Some(&b"v"[..]), Some("x-t")) } else { (None, None) }
+        );
+    }
+    assert_eq!(server.accepted(), 1);
+}
+
+#[tokio::test]
 async fn trailers_pass_both_ways_between_streams() {
     let server = Server::start(Plan::streams(100), async |mut asked: StreamRequest| {
         asked.read().await;

@@ -137,11 +137,17 @@ impl Gateway {
         let listener = &snapshot.process.listen[0];
         let load = |settings: &TlsSettings| ListenerTls::load(settings.clone(), &proxy::ALPN, Clock::system().now());
         let serves = listener.tls.as_ref().map(|settings| Arc::new(load(settings).unwrap()));
-        let listeners = proxy::bind(&[ListenerOptions { address: listener.address, tls: serves.clone() }], 1).unwrap();
+        let options =
+            ListenerOptions { address: listener.address, tls: serves.clone(), proxy_protocol: listener.proxy_protocol };
+        let listeners = proxy::bind(&[options], 1).unwrap();
         let address = listeners.addresses()[0];
         let metrics = telemetry::Metrics::new();
         let shared = Arc::new(Shared {
-            capacity: Capacity::new(snapshot.process.connections, snapshot.traffic.sizes.buffered_bytes_max),
+            capacity: Capacity::new(
+                snapshot.process.connections,
+                snapshot.process.in_flight_max,
+                snapshot.traffic.sizes.buffered_bytes_max,
+            ),
             live: Arc::new(Live::new(Arc::new(snapshot))),
             meter: Arc::new(Meter::default()),
             backends: Arc::new(Backends::new(metrics.clone())),

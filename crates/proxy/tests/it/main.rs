@@ -7,6 +7,8 @@ mod buffered;
 #[cfg(test)]
 mod changes;
 #[cfg(test)]
+mod client_certificates;
+#[cfg(test)]
 mod client_http2;
 #[cfg(test)]
 mod frames;
@@ -29,9 +31,15 @@ mod listener_tls;
 #[cfg(test)]
 mod neighbours;
 #[cfg(test)]
+mod proxy_protocol;
+#[cfg(test)]
+mod rate_limits;
+#[cfg(test)]
 mod raw;
 #[cfg(test)]
 mod repeats;
+#[cfg(test)]
+mod routing;
 #[cfg(test)]
 mod scope;
 #[cfg(test)]
@@ -41,6 +49,8 @@ mod streams;
 #[cfg(test)]
 mod tls;
 #[cfg(test)]
+mod tokens;
+#[cfg(test)]
 mod trailers;
 #[cfg(test)]
 mod tunnels;
@@ -48,5 +58,7 @@ mod tunnels;
 mod unauthenticated;
 #[cfg(test)]
 mod upstream;
+#[cfg(test)]
+mod upstream_tls;
 #[cfg(test)]
 mod wire;

@@ -92,6 +92,12 @@ impl Conn {
         Some(())
     }
 
+    /// Returns the target of the last request that any connection has read, in lowercase.
+    pub(crate) fn last_target(&self) -> String {
+        let heads = self.heads.lock().unwrap();
+        heads.last().and_then(|(_, line)| line.split(' ').nth(1)).unwrap_or_default().to_owned()
+    }
+
     pub(crate) fn note(&self, what: &str) {
         self.heads.lock().unwrap().push((self.number, what.to_owned()));
     }

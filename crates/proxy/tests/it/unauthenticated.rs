@@ -85,8 +85,11 @@ async fn limits_that_nodes_share_are_asked_for_and_a_silence_costs_little() {
     let gateway = Gateway::sharing(YAML, Some(SharedLimits::new(queue)));
     let (told, answer) = tokio::join!(call(&gateway, "/users", "192.0.2.1", ""), async {
         let question = questions.recv().await.unwrap();
-        let told = (question.name, question.key.clone(), question.limit.get(), question.window);
-        question.reply.send(RateLimitResult { allowed: false, retry_after: Duration::from_millis(6_001) }).unwrap();
+        let [check] = question.checks.as_slice() else { panic!("{question:?}") };
+        let told = (check.name, check.key.clone(), check.limit.get(), check.window);
+        let retry_after = Duration::from_millis(6_001);
+        let result = RateLimitResult { allowed: false, check: 0, remaining: 0, reset: retry_after, retry_after };
+        question.reply.send(result).unwrap();
         told
     });
     assert_eq!(answer, ("strangers", "192.0.2.1".to_owned(), 5, Duration::from_secs(60)));

@@ -66,7 +66,13 @@ pub(crate) struct Handshake {
 
 impl Authority {
     pub(crate) fn new() -> Self {
+        Self::named("an authority of a test")
+    }
+
+    /// Returns an authority with this name. Others may have the same one.
+    pub(crate) fn named(name: &str) -> Self {
         let mut params = CertificateParams::default();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap().der().clone();
@@ -97,6 +103,18 @@ impl Authority {
         (pem("CERTIFICATE", certificate.der()), pem("PRIVATE KEY", &key.serialize_der()))
     }
 
+    /// Returns the certificate of the authority in PEM.
+    pub(crate) fn pem(&self) -> String {
+        pem("CERTIFICATE", &self.certificate)
+    }
+
+    /// Returns a signed certificate with these properties, and its key.
+    pub(crate) fn issue(&self, params: &CertificateParams) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        (certificate.der().clone(), PrivateKeyDer::Pkcs8(key.serialize_der().into()))
+    }
+
     /// A server with a certificate for `name` (a host or an address), good now; it speaks HTTP/1.1 and HTTP/2.
     pub(crate) fn server(&self, name: &str) -> ServerConfig {
         self.sign(&CertificateParams::new([name.to_owned()]).unwrap())
@@ -117,9 +135,7 @@ impl Authority {
     }
 
     fn sign(&self, params: &CertificateParams) -> ServerConfig {
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap().der().clone();
-        let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+        let (certificate, key) = self.issue(params);
         let mut config =
             ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
         // Large providers offer both. The selected protocol shows which ones the gateway offered.

@@ -237,7 +237,7 @@ async fn a_server_that_writes_without_a_pause_runs() {
     for millis in [500, 9_000] {
         let batches = async {
             loop {
-                let mut batch = store.begin().await.unwrap();
+                let mut batch = store.begin_bulk().await.unwrap();
                 node.hold(&mut batch).await.unwrap();
                 tokio::time::sleep(std::time::Duration::from_millis(millis)).await;
                 batch.commit().await.unwrap();

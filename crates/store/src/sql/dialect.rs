@@ -1,19 +1,28 @@
 //! The two databases behind one handle. This module contains everything that is specific to one database; the rest of
 //! the crate uses SQL that both accept.
 
+mod bulk;
 mod fault;
+pub(crate) mod file_writer;
 pub(crate) mod postgres;
 mod query;
+mod rows;
 pub(crate) mod sqlite;
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use sqlx::{SqlSafeStr, SqlStr};
 
 use crate::error::DatabaseError;
+pub(crate) use bulk::BulkSide;
+pub use bulk::{BulkQuery, BulkRow, BulkTransaction};
+use file_writer::FileWriter;
 pub(crate) use postgres::Patience;
 pub use query::{Arguments, Query, ResultRow, Value};
+pub(crate) use rows::arguments_of;
+pub use rows::{Cell, SqlType};
 
 /// Number of concurrent key look-ups, and of other reads of a SQLite file. One look-up takes 30 µs on SQLite, so more
 /// connections would only cost memory.
@@ -25,10 +34,11 @@ const LOOKUPS: u32 = READERS + 1;
 /// Connections to an open database.
 #[derive(Debug)]
 pub(crate) enum Db {
-    /// One connection that writes, several that read (some only for look-ups), one that empties the write-ahead log,
-    /// and the path of the log.
+    /// One connection that writes, one that writes batches in turn with it, several that read (some only for look-ups),
+    /// one that empties the write-ahead log, and the path of the log.
     Sqlite {
         writer: sqlx::SqlitePool,
+        file: Arc<FileWriter>,
         readers: sqlx::SqlitePool,
         lookups: sqlx::SqlitePool,
         checkpointer: sqlx::SqlitePool,
@@ -62,11 +72,14 @@ impl Db {
     /// Closes all connections of the database.
     pub(crate) async fn close(&self) {
         match self {
-            Self::Sqlite { writer, readers, lookups, checkpointer, .. } => {
+            Self::Sqlite { writer, file, readers, lookups, checkpointer, .. } => {
                 readers.close().await;
                 lookups.close().await;
                 checkpointer.close().await;
+                // Waits for a running batch. The last connection copies the write-ahead log, off the async threads.
                 writer.close().await;
+                let file = file.clone();
+                let _ = tokio::task::spawn_blocking(move || file.close()).await;
             }
             Self::Postgres { pool, lookups } => {
                 lookups.close().await;

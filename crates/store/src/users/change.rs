@@ -1,10 +1,10 @@
 //! Changes of a user by an admin: name, plan, status, role.
 
 use access::{Role, UserStatus};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{User, UserError, UserRef, find};
-use crate::audit::{Act, Action, Actor};
+use crate::audit::{Act, Action, Actor, Difference};
 use crate::error::{DatabaseError, check_text};
 use crate::handle::Store;
 use crate::sql::{Transaction, statements};
@@ -65,10 +65,11 @@ impl Store {
                 return Err(UserError::LastAdmin);
             }
         }
-        let mut detail = told(&found, &change);
-        if detail.is_empty() {
+        let difference = difference(&found, &change);
+        if difference.is_empty() {
             return Ok(found);
         }
+        let mut detail = difference.detail();
         let name = change.name.as_deref().unwrap_or(&found.name);
         let set = transaction
             .query(SET)
@@ -106,21 +107,20 @@ pub(crate) async fn has_admin(transaction: &mut Transaction) -> Result<bool, Dat
     Ok(any)
 }
 
-/// Returns the details for the audit log: the new values, except the name, which may be an address and is only marked
-/// as changed.
-fn told(user: &User, change: &UserChange) -> Map<String, Value> {
-    let mut detail = Map::new();
+/// Returns the difference for the audit log, without the names, which may be addresses.
+fn difference(user: &User, change: &UserChange) -> Difference {
+    let mut difference = Difference::default();
     if change.name.as_ref().is_some_and(|name| *name != user.name) {
-        detail.insert("name".to_owned(), json!("changed"));
+        difference.unlogged("name");
     }
-    if let Some(plan) = change.plan.as_ref().filter(|plan| **plan != user.plan.name) {
-        detail.insert("plan".to_owned(), json!(plan));
+    if let Some(plan) = &change.plan {
+        difference.field("plan", &user.plan.name, plan);
     }
-    if let Some(status) = change.status.filter(|status| *status != user.status) {
-        detail.insert("status".to_owned(), json!(status));
+    if let Some(status) = &change.status {
+        difference.field("status", &user.status, status);
     }
-    if let Some(role) = change.role.filter(|role| *role != user.role) {
-        detail.insert("role".to_owned(), json!(role));
+    if let Some(role) = &change.role {
+        difference.field("role", &user.role, role);
     }
-    detail
+    difference
 }

@@ -77,7 +77,9 @@ pub(crate) async fn every_change_of_an_account_is_told_once(world: &World) {
         plan: None,
     };
     store.change_user(&Actor::COMMAND, &whose, change).await.unwrap();
-    let detail = json!({"name": "changed", "status": "suspended", "role": "admin", "sessions_ended": 1});
+    let before = json!({"status": "active", "role": "member"});
+    let detail =
+        json!({"name": "changed", "status": "suspended", "role": "admin", "sessions_ended": 1, "before": before});
     assert_eq!(new(world, &store, &mut seen).await, [("user.change".to_owned(), Actor::COMMAND, ada.id.0, of, detail)]);
 }
 

@@ -1,4 +1,5 @@
 use access::{Amount, Budget, BudgetId, BudgetScope, KeyId, KeyNo, Measure, Per, Plan, PlanId, UserId, UserNo};
+use serde_json::json;
 use store::{Actor, AuditFilter, BudgetError, BudgetHolder, EVERYBODY, PlanChange, Store};
 
 use crate::world::{World, key, user};
@@ -115,10 +116,12 @@ pub(crate) async fn a_change_of_a_budget_is_told_to_whom_it_holds(world: &World)
     set(&store, &BudgetHolder::Global, Measure::Tokens, Some(7)).await;
     let filter = AuditFilter { action: Some(store::Action::BudgetChange), ..AuditFilter::default() };
     let lines = store.audit_page(&filter, None, 10).await.unwrap().lines;
-    let told = |owner, amount: Option<&str>| {
-        lines.iter().any(|line| line.owner == owner && line.detail["amount"].as_str() == amount)
+    let told = |owner, before: Option<&str>, amount: Option<&str>| {
+        let values = |line: &store::AuditLine| json!([line.detail["before"]["amount"], line.detail["amount"]]);
+        lines.iter().any(|line| line.owner == owner && values(line) == json!([before, amount]))
     };
-    assert!(told(None, Some("7 tokens")) && told(Some(ada.id), None) && told(Some(ada.id), Some("1.5 USD")));
+    assert!(told(None, None, Some("7 tokens")) && told(Some(ada.id), Some("1.5 USD"), None));
+    assert!(told(Some(ada.id), None, Some("1.5 USD")));
     assert_eq!(lines.len(), 3);
 }
 

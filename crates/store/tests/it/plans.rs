@@ -1,7 +1,8 @@
 use std::num::NonZeroU32;
 
 use access::{Amount, Budget, Measure, Per, Plan};
-use store::{Actor, PLANS_MAX, PlanChange, PlanDifference, PlanDifferences, PlanError};
+use serde_json::json;
+use store::{Action, Actor, AuditFilter, PLANS_MAX, PlanChange, PlanDifference, PlanDifferences, PlanError};
 
 use crate::world::{World, plan};
 
@@ -75,6 +76,16 @@ pub(crate) async fn a_plan_is_made_once_and_changed_in_part(world: &World) {
     let per_minute = PlanChange { requests_per_minute: Some(NonZeroU32::new(7)), ..PlanChange::default() };
     let changed = store.change_plan(&Actor::COMMAND, "team", per_minute.clone()).await.unwrap();
     assert_eq!(changed.plan, Plan { requests_per_minute: NonZeroU32::new(7), ..expected });
+    let filter = AuditFilter { action: Some(Action::PlanChange), ..AuditFilter::default() };
+    let lines = store.audit_page(&filter, None, 10).await.unwrap().lines;
+    let mut details: Vec<String> = lines.into_iter().map(|line| line.detail.to_string()).collect();
+    details.sort_unstable();
+    let limits = json!({"name": "team", "credits_per_day": null, "shared_keys": false,
+        "before": {"credits_per_day": 10, "shared_keys": true}});
+    let rate = json!({"name": "team", "requests_per_minute": 7, "before": {"requests_per_minute": 60}});
+    let mut expected = [limits, rate].map(|detail| detail.to_string());
+    expected.sort_unstable();
+    assert_eq!(details, expected);
     let stored = store.stored_plans().await.unwrap();
     assert_eq!(stored.iter().map(|plan| plan.plan.name.as_str()).collect::<Vec<_>>(), ["fast", "team"]);
     assert!(stored.contains(&changed), "{stored:?}");

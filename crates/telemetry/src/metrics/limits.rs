@@ -5,9 +5,9 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::family::{Family, LabelSet};
+use super::family::{Family, LabelSet, LabelValue};
 
-/// Maximum number of series; Tollgate itself defines the few names.
+/// Maximum number of series. Tollgate itself and the configuration define the names.
 const SERIES_MAX: usize = 32;
 
 /// Metrics of rate limits over sliding windows.
@@ -25,13 +25,13 @@ pub struct WindowLimitMetrics {
 /// Labels of one rate limit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct LimitLabels {
-    /// The limit's name, from a closed list.
-    pub limit: &'static str,
+    /// The limit's name: of a closed list, or of the configuration.
+    pub limit: LabelValue,
 }
 
 impl LabelSet for LimitLabels {
     fn overflow(&self) -> Self {
-        Self { limit: super::OTHER }
+        Self { limit: LabelValue::other() }
     }
 }
 
@@ -53,7 +53,7 @@ impl WindowLimitMetrics {
     }
 
     /// Counts a request that this limit refused.
-    pub fn refuse(&self, limit: &'static str) {
-        self.refused.get_or_create(&LimitLabels { limit }).inc();
+    pub fn refuse(&self, limit: impl Into<LabelValue>) {
+        self.refused.get_or_create(&LimitLabels { limit: limit.into() }).inc();
     }
 }

@@ -1,7 +1,5 @@
 //! Arguments of `tollgate limits`.
 
-use std::num::NonZeroUsize;
-
 use clap::Args;
 
 use super::Place;
@@ -21,9 +19,9 @@ pub(crate) struct Limits {
     /// Print JSON; money is in nano-USD
     #[arg(long)]
     pub(crate) json: bool,
-    /// Worker threads of each server [default: the default on this machine]
-    #[arg(long, value_name = "N")]
-    pub(crate) workers: Option<NonZeroUsize>,
+    /// Worker threads of each server [default: those of the configuration on this machine]
+    #[arg(long, value_name = "N", value_parser = super::settings::workers())]
+    pub(crate) workers: Option<u32>,
     #[command(flatten)]
     pub(crate) place: Place,
 }

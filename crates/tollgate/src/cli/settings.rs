@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 use config::Flags;
-use config::snapshot::LogFormat;
+use config::snapshot::{LogFormat, WORKERS_MAX};
 
 use super::{LogLines, Place};
 
@@ -57,14 +58,22 @@ pub(crate) struct Overrides {
     /// Format of log lines [default: text on a terminal, otherwise JSON]
     #[arg(long, value_name = "FORMAT")]
     pub(crate) log: Option<LogLines>,
+    /// Number of proxy threads [default: one per core, at most 8]
+    #[arg(long, value_name = "N", value_parser = workers())]
+    pub(crate) workers: Option<u32>,
 }
 
 impl Overrides {
     /// Converts the flags for the configuration.
     pub(crate) fn flags(&self) -> Flags {
-        let Self { listen, addr, mock, log } = *self;
-        Flags { listen, addr, mock, log: log.map(LogFormat::from), ..Flags::default() }
+        let Self { listen, addr, mock, log, workers } = *self;
+        Flags { listen, addr, mock, log: log.map(LogFormat::from), workers, ..Flags::default() }
     }
+}
+
+/// Returns the parser of `--workers`.
+pub(super) fn workers() -> RangedU64ValueParser<u32> {
+    RangedU64ValueParser::new().range(1..=u64::from(WORKERS_MAX))
 }
 
 #[derive(Debug, Args)]

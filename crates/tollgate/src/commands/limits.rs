@@ -25,10 +25,10 @@ use reasons::ReasonedAmount;
 
 /// Runs the command against the store.
 pub(crate) fn run(args: &Limits) -> anyhow::Result<ExitCode> {
-    let snapshot = load(&args.place, &Flags::default())?.snapshot;
+    let snapshot = load(&args.place, &Flags { workers: args.workers, ..Flags::default() })?.snapshot;
     block_on(async {
         let store = open(&snapshot.process).await?;
-        let read = read(&store, &snapshot, args).await;
+        let read = read(&store, &snapshot).await;
         store.close().await;
         let (topology, lines) = read?;
         say(&if args.json {
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Limits) -> anyhow::Result<ExitCode> {
     })
 }
 
-async fn read(store: &Store, snapshot: &Snapshot, args: &Limits) -> anyhow::Result<(LimitTopology, Vec<LimitLine>)> {
+async fn read(store: &Store, snapshot: &Snapshot) -> anyhow::Result<(LimitTopology, Vec<LimitLine>)> {
     let failed = |error| failure::of_store(&snapshot.process, error);
     let cluster = Cluster::new(store.clone());
     let topology = LimitTopology {
@@ -50,7 +50,7 @@ async fn read(store: &Store, snapshot: &Snapshot, args: &Limits) -> anyhow::Resu
         // SQLite has exactly one server, even if it is not running.
         live: if store.is_shared() { cluster.lessees(snapshot.process.lease.ttl).await.map_err(failed)? } else { 1 },
         redis: snapshot.process.redis.is_some(),
-        workers: args.workers.map_or_else(proxy::workers_default, std::num::NonZeroUsize::get),
+        workers: proxy::workers(snapshot.process.workers),
         durable: snapshot.process.spool.durability == config::snapshot::Durability::Power,
         unbounded: snapshot.traffic.budgets.unbounded,
     };

@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
     };
     let mut lock = Lock::take(&loaded.snapshot.process.data)?;
     let secrets = InstallationSecrets::read(&loaded.environment, &loaded.snapshot.process.data)?;
-    let workers = args.workers.map_or_else(proxy::workers_default, std::num::NonZeroUsize::get);
+    let workers = proxy::workers(loaded.snapshot.process.workers);
     let wish = wire::ServeOptions {
         role: args.role,
         workers,

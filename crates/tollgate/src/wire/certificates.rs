@@ -7,17 +7,18 @@ use access::Clock;
 use jobs::{Job, JobError, JobSpec, NextRun};
 use telemetry::Metrics;
 use telemetry::metrics::CertificateLabels;
-use tls::{CertificateState, ListenerTls};
+use tls::{CertificateState, ListenerTls, UpstreamTls};
 
 /// Reads the files of certificates again, and uses those that have changed.
 pub(super) const SPEC: JobSpec = JobSpec { first_after: EVERY, ..JobSpec::every("certificates", EVERY) };
 
 const EVERY: Duration = Duration::from_secs(5);
 
-/// The job over all listeners with TLS.
+/// The job over all listeners with TLS, and over the upstreams with TLS settings.
 #[derive(Debug, Clone)]
 pub(super) struct CertificateReload {
     pub(super) listeners: Arc<[Arc<ListenerTls>]>,
+    pub(super) upstreams: Arc<[Arc<UpstreamTls>]>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Clock,
 }
@@ -25,7 +26,9 @@ pub(super) struct CertificateReload {
 impl CertificateReload {
     /// Sets the metrics of the certificates as they are in use.
     pub(super) fn show(&self) {
-        self.listeners.iter().flat_map(|listener| listener.states()).for_each(|state| self.show_one(&state));
+        let listeners = self.listeners.iter().flat_map(|listener| listener.states());
+        let upstreams = self.upstreams.iter().flat_map(|upstream| upstream.states());
+        listeners.chain(upstreams).for_each(|state| self.show_one(&state));
     }
 
     fn show_one(&self, state: &CertificateState) {
@@ -42,9 +45,12 @@ impl CertificateReload {
 
 impl Job for CertificateReload {
     async fn run(&mut self) -> Result<NextRun, JobError> {
-        let (listeners, now) = (self.listeners.clone(), self.clock.now());
+        let (listeners, upstreams, now) = (self.listeners.clone(), self.upstreams.clone(), self.clock.now());
         // A file system may be slow.
-        let reload = move || listeners.iter().flat_map(|listener| listener.reload(now)).collect::<Vec<_>>();
+        let reload = move || {
+            let listeners = listeners.iter().flat_map(|listener| listener.reload(now));
+            listeners.chain(upstreams.iter().flat_map(|upstream| upstream.reload(now))).collect::<Vec<_>>()
+        };
         for state in tokio::task::spawn_blocking(reload).await? {
             self.show_one(&state);
         }

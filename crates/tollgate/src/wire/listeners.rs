@@ -50,7 +50,8 @@ impl OpenListeners {
             let listeners = process.listen.iter();
             let listeners: anyhow::Result<Vec<_>> = listeners
                 .map(|listener| {
-                    Ok(ListenerOptions { address: listener.address, tls: load(&listener.tls, &proxy::ALPN)? })
+                    let (address, proxy_protocol) = (listener.address, listener.proxy_protocol);
+                    Ok(ListenerOptions { address, tls: load(&listener.tls, &proxy::ALPN)?, proxy_protocol })
                 })
                 .collect();
             let bound = proxy::bind(&listeners?, options.workers);

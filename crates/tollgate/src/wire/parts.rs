@@ -96,7 +96,11 @@ pub(crate) fn shared(
         meter,
         metrics: base.metrics.clone(),
         clock: base.clock.clone(),
-        capacity: Capacity::new(snapshot.process.connections, snapshot.traffic.sizes.buffered_bytes_max),
+        capacity: Capacity::new(
+            snapshot.process.connections,
+            snapshot.process.in_flight_max,
+            snapshot.traffic.sizes.buffered_bytes_max,
+        ),
         backends: Arc::new(Backends::new(base.metrics.clone())),
         tls: proxy::tls_config(),
         shutdown: proxy::Shutdown::default(),
@@ -283,11 +287,14 @@ impl Services {
 
     /// Starts the reload of certificates, if a listener has TLS.
     pub(crate) fn certificates(&mut self, base: &ServerContext, listeners: Vec<Arc<ListenerTls>>) {
-        if listeners.is_empty() {
+        let snapshot = base.live.load_full();
+        let upstreams: Arc<[_]> =
+            snapshot.traffic.upstreams.iter().filter_map(|upstream| upstream.tls.clone()).collect();
+        if listeners.is_empty() && upstreams.is_empty() {
             return;
         }
-        let reload =
-            CertificateReload { listeners: listeners.into(), metrics: base.metrics.clone(), clock: base.clock.clone() };
+        let (metrics, clock) = (base.metrics.clone(), base.clock.clone());
+        let reload = CertificateReload { listeners: listeners.into(), upstreams, metrics, clock };
         reload.show();
         self.jobs.add(certificates::SPEC, move || reload.clone());
     }

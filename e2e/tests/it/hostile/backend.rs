@@ -52,7 +52,7 @@ pub(crate) fn check(
 /// Checks Tollgate's own fields, and returns the others as `name: value`.
 fn own(request: &Request, address: SocketAddr) -> Result<Vec<String>, String> {
     let (mut others, mut seen) = (Vec::new(), Vec::new());
-    let is_llm = !request.target.starts_with("/o") && !request.target.starts_with("/k");
+    let is_llm = !["/o", "/%6f", "/k"].iter().any(|route| request.target.starts_with(route));
     for (name, value) in &request.fields {
         let line = format!("{name}: {value}");
         let is_own = match name.as_str() {

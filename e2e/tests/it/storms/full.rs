@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use e2e::faults::Shim;
 use e2e::setup::Folder;
-use e2e::{Call, Gateway, Mock, Setup, eventually};
+use e2e::{Call, Gateway, Mock, Setup, with_progress};
 use tokio::task::JoinSet;
 
 use super::rounds::{Load, tell};
@@ -33,10 +33,20 @@ async fn on_a_full_disk_metered_requests_are_refused_and_nothing_is_lost_or_doub
         let (load, call, to) = (Arc::clone(&load), load.call(LONG, true), gateway.proxy);
         open.spawn(async move { load.make(to, call).await });
     }
+    // The streams have begun before other requests fill the spool.
+    with_progress("the streams run", async || match mock.models().await.len() {
+        OPEN => Ok(()),
+        begun => Err(begun),
+    })
+    .await;
     let callers = load.begin(gateway.proxy);
     load.goes_on(50).await;
     shim.set_full(true);
-    eventually("the spool is full", async || (!load.refused().is_empty()).then_some(())).await;
+    with_progress("the spool is full", async || match load.refused().len() {
+        0 => Err(load.count()),
+        _ => Ok(()),
+    })
+    .await;
     load.end();
     callers.join_all().await;
     let before = load.count();
@@ -49,8 +59,11 @@ async fn on_a_full_disk_metered_requests_are_refused_and_nothing_is_lost_or_doub
     assert_eq!(load.refused().iter().find(|refused| **refused != (503, "spool_full".to_owned())), None);
 
     shim.set_full(false);
-    eventually("requests are served again", async || {
-        (load.make(gateway.proxy, load.call("tokens-1-0", false)).await == Some(200)).then_some(())
+    with_progress("requests are served again", async || {
+        match load.make(gateway.proxy, load.call("tokens-1-0", false)).await {
+            Some(200) => Ok(()),
+            _ => Err(gateway.gauge("tollgate_spool_bytes").await),
+        }
     })
     .await;
     let callers = load.begin(gateway.proxy);

@@ -3,21 +3,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use e2e::database::{Database, on_postgres};
-use e2e::faults::Shim;
-use e2e::postgres::PostgresServer;
-use e2e::setup::Folder;
+use e2e::database::on_postgres;
 use e2e::{Call, Gateway, Setup, eventually};
 use tokio::task::JoinSet;
 
+use super::noon::{DAY_MICROS, Noon, micros};
 use super::tally::{assert_counts_agree, rests};
 use crate::bodies::{CHAT, Format};
 use crate::store;
 
 const QUOTA: usize = 100;
-const DAY_MICROS: i64 = 86_400_000_000;
 /// Streams that are in flight at midnight.
 const OPEN: usize = 10;
 /// Requests long before midnight.
@@ -28,41 +25,25 @@ const BEFORE: Duration = Duration::from_secs(2);
 struct Night {
     nodes: [Gateway; 3],
     key: String,
-    /// The shift of the clocks in microseconds.
-    ahead: i64,
-    shim: Shim,
-    _server: PostgresServer,
-}
-
-fn micros() -> i64 {
-    #[expect(clippy::disallowed_methods, reason = "the servers' clock is the system's, shifted")]
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    i64::try_from(now.as_micros()).unwrap()
+    noon: Noon,
 }
 
 impl Night {
     async fn begin() -> Self {
-        let shim = Shim::new();
-        // The test starts at noon, whenever it is run.
-        let now = micros();
-        let ahead = now / DAY_MICROS * DAY_MICROS + DAY_MICROS / 2 - now;
-        shim.set_ahead(ahead);
-        let server = PostgresServer::start_with(&shim.clock()).await;
+        let noon = Noon::begin().await;
         let setup = || {
-            let [library, clock] = shim.clock();
-            Setup::mocked()
+            let setup = Setup::mocked()
                 .plans(&format!("{{name: hundred, credits_per_day: {QUOTA}}}"))
                 .section("lease", "{ttl: 20s, recall_wait: 10s}")
-                .section("connections", "{max: 5000, per_address: 5000}")
-                .variable(&library.0, &library.1)
-                .variable(&clock.0, &clock.1)
+                .section("connections", "{max: 5000, per_address: 5000}");
+            noon.clock_of(setup)
         };
-        let folder = Folder::on_postgres(Database::on(server.url()));
+        let folder = noon.folder();
         let (second, third) = (folder.beside(), folder.beside());
         let first = Gateway::start_in(folder, setup()).await;
         let key = first.account("hundred").await.key;
         let (second, third) = tokio::join!(Gateway::start_in(second, setup()), Gateway::start_in(third, setup()));
-        let night = Self { nodes: [first, second, third], key, ahead, shim, _server: server };
+        let night = Self { nodes: [first, second, third], key, noon };
         // The key is cached on every node, and no node has a lease yet.
         for node in &night.nodes {
             node.call(Call::get("/v1/models").key(&night.key)).await.expect(200);
@@ -73,13 +54,12 @@ impl Night {
     /// Shifts the clocks to shortly before midnight.
     fn falls(&mut self) {
         let before = i64::try_from(BEFORE.as_micros()).unwrap();
-        self.ahead = (self.day() + 1) * DAY_MICROS - micros() - before;
-        self.shim.set_ahead(self.ahead);
+        self.noon.set_ahead((self.day() + 1) * DAY_MICROS - micros() - before);
     }
 
     /// Returns the current day according to the servers' clocks.
     fn day(&self) -> i64 {
-        (micros() + self.ahead) / DAY_MICROS
+        (micros() + self.noon.ahead()) / DAY_MICROS
     }
 
     fn call(&self, model: &str, streamed: bool) -> Call {
@@ -161,7 +141,7 @@ async fn at_midnight_on_three_nodes_each_request_counts_on_one_day_within_its_qu
         node.call(night.call("tokens-1", false)).await.expect(200);
     }
     night.falls();
-    let midnight = (day + 1) * DAY_MICROS - night.ahead;
+    let midnight = (day + 1) * DAY_MICROS - night.noon.ahead();
     eventually("midnight is near", async || (micros() > midnight - 80_000).then_some(())).await;
     let (over, passed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let mut callers = JoinSet::new();

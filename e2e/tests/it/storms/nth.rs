@@ -13,6 +13,7 @@ use e2e::setup::{Folder, OPEN};
 use e2e::statements::{Cut, StatementRelay};
 use e2e::{Call, Gateway, Mock, Setup, Upstream, at_once, commands, eventually};
 
+use super::noon::Noon;
 use super::rounds::{Load, tell};
 use super::tally::{assert_audited, assert_counts_agree, each_once, rests};
 use super::torn;
@@ -123,12 +124,13 @@ async fn whichever_write_or_sync_fails_nothing_is_lost_or_doubled() {
 /// A pre-logged batch has a write at its begin and one at its end, which is retried.
 #[tokio::test]
 async fn whichever_write_of_a_quota_fails_its_counts_are_stored_once() {
-    let (upstream, shim, folder) = (Upstream::answering("200 OK", "fine").await, Shim::new(), Folder::new());
+    let (upstream, noon) = (Upstream::answering("200 OK", "fine").await, Noon::begin().await);
+    let (shim, folder) = (&noon.shim, noon.folder());
     let setup = Setup::routed(upstream.address(), "{path: /plain, upstreams: backend}")
         .plans(&format!("{{name: {COUNTED}, credits_per_day: 1000000}}"))
         .flag("--workers")
         .flag("1");
-    let setup = shim.over(setup, &folder.data().join("spool"));
+    let setup = noon.clock_of(shim.over(setup, &folder.data().join("spool")));
     let gateway = Gateway::start_in(folder, setup.clone()).await;
     let key = gateway.account(COUNTED).await.key;
     let call = Call::get("/plain").key(&key);

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use e2e::setup::Folder;
-use e2e::{Answer, Call, Gateway, Mock, Setup, eventually};
+use e2e::{Answer, Call, Gateway, Mock, Setup, with_progress};
 use tokio::task::JoinSet;
 
 use super::dice::Dice;
+use super::noon::Noon;
 use super::tally::{assert_audited, assert_counts_agree, each_once, rests};
 use crate::bodies::{CHAT, Format};
 use crate::store;
@@ -105,10 +105,14 @@ impl Load {
         self.refused.lock().unwrap().clone()
     }
 
-    /// Waits until `more` further requests are answered.
+    /// Waits until `more` further requests are answered, for as long as any is.
     pub(crate) async fn goes_on(&self, more: usize) {
         let from = self.count();
-        eventually("the load runs", async || (self.count() >= from + more).then_some(())).await;
+        with_progress("the load runs", async || match self.count() {
+            count if count >= from + more => Ok(()),
+            count => Err(count),
+        })
+        .await;
     }
 }
 
@@ -125,7 +129,9 @@ fn setup(mock: &Mock) -> Setup {
 #[tokio::test]
 async fn in_ten_rounds_of_kill_9_each_request_upstream_has_one_event_and_a_quota_is_never_above_itself() {
     let mock = Mock::start().await;
-    let mut gateway = Gateway::start_in(Folder::new(), setup(&mock)).await;
+    let noon = Noon::begin().await;
+    let setup = || noon.clock_of(setup(&mock));
+    let mut gateway = Gateway::start_in(noon.folder(), setup()).await;
     let load = Load::new(&gateway.account("rounds").await.key);
     let (mut dice, mut interrupted) = (Dice::new(7), 0);
     for round in 1..=ROUNDS {
@@ -133,7 +139,7 @@ async fn in_ten_rounds_of_kill_9_each_request_upstream_has_one_event_and_a_quota
         load.goes_on(10 + dice.below(50)).await;
         let folder = gateway.crash().folder;
         callers.join_all().await;
-        gateway = Gateway::start_in(folder, setup(&mock)).await;
+        gateway = Gateway::start_in(folder, setup()).await;
         // At once: the spool is stored before the server answers requests.
         let tally = each_once(&mock, gateway.folder(), &load.answered(), false).await;
         assert!(tally.count() <= QUOTA && tally.interrupted <= round * CALLERS, "{round}: {tally:?}");

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use e2e::database::EventRow;
 use e2e::setup::Folder;
-use e2e::{Gateway, Mock, eventually};
+use e2e::{Gateway, Mock};
 
 use crate::audit::must;
 use crate::store;
@@ -36,7 +36,7 @@ pub(crate) async fn assert_audited(folder: &Folder) {
 /// Waits until no request holds resources and the spool is empty.
 pub(crate) async fn rests(gateway: &Gateway) {
     gateway.at_rest().await;
-    eventually("the spool is empty", async || (gateway.gauge("tollgate_spool_bytes").await == 0).then_some(())).await;
+    gateway.empties("tollgate_spool_bytes").await;
 }
 
 /// Counted events, by the names of their models.

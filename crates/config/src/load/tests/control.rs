@@ -83,9 +83,11 @@ fn limits_that_cannot_be_are_refused() {
         assert_eq!(codes(&control(entry)), [code], "{entry}");
     }
     for (source, code) in [
-        ("rate_limits: [{dimension: ip, limit: 100, window: 60s}]", "not_yet"),
-        ("rate_limits: [{dimension: user, limit: 100, window: 60s, without: key}]", "not_yet"),
-        ("rate_limits: [{dimension: ip, limit: 100, window: 60s, without: key, algorithm: sliding_window}]", "not_yet"),
+        ("rate_limits: [{dimension: user, limit: 100, window: 60s, without: key}]", "bad_value"),
+        (
+            "rate_limits: [{dimension: ip, limit: 100, window: 60s, without: key, algorithm: sliding_window}]",
+            "bad_value",
+        ),
         ("rate_limits: [{dimension: ip, limit: 100, window: 60s, without: session}]", "bad_value"),
         (
             "rate_limits: [{dimension: ip, limit: 1, window: 1s, without: key}, {dimension: ip, limit: 1, window: 2s, without: key}]",

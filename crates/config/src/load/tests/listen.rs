@@ -1,5 +1,6 @@
 //! Listeners: their forms, their TLS, and what other machines may reach.
 
+use super::errors::{check, check_codes};
 use super::*;
 use crate::snapshot::{ClientMode, Listener, MinVersion};
 
@@ -93,4 +94,40 @@ fn public_listener_without_tls_is_noted_at_startup() {
     assert_eq!(notes("listen: '0.0.0.0:2'\nplaintext: true\n"), 0);
     assert_eq!(notes("listen: [{address: '0.0.0.0:2', tls: {cert: a, key: b}}]\n"), 0);
     assert_eq!(notes("listen: '127.0.0.1:2'\n"), 0);
+}
+
+#[test]
+fn bounds_of_workers_and_of_requests_in_flight_are_named_with_their_place() {
+    check(
+        "data: x\nworkers: 300\nin_flight: 0\n",
+        "
+error[bad_value]: `workers` has an invalid value
+ --> t.yaml:2:10
+  |
+2 | workers: 300
+  |          ^^^ expected a whole number from 1 to 256, or `auto`
+
+error[bad_value]: `in_flight` has an invalid value
+ --> t.yaml:3:12
+  |
+3 | in_flight: 0
+  |            ^ expected a whole number from 1 to 1000000",
+    );
+    for source in ["workers: 0", "workers: 257", "workers: all"] {
+        check_codes(source, &[("bad_value", 1, 10)]);
+    }
+    for source in ["in_flight: 1000001", "in_flight: auto"] {
+        check_codes(source, &[("bad_value", 1, 12)]);
+    }
+}
+
+#[test]
+fn proxy_protocol_needs_trusted_proxies() {
+    let source = "listen:\n- address: 127.0.0.1:1\n  proxy_protocol: true\n- 127.0.0.1:2\n";
+    let message = "`listen[0].proxy_protocol` lets only trusted proxies connect, but `trusted_proxies` is empty";
+    assert_eq!(problems(source), [(message.to_owned(), 3, 19)]);
+    let snapshot = snapshot(&format!("{source}trusted_proxies: 10.0.0.0/8\n"));
+    let listeners: Vec<_> = snapshot.process.listen.iter().map(|listener| listener.proxy_protocol).collect();
+    assert_eq!(listeners, [true, false]);
+    assert!(read_text("listen: [{address: '127.0.0.1:1', proxy_protocol: false}]").is_ok());
 }

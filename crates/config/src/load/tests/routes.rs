@@ -2,8 +2,8 @@
 
 use super::errors::{check, check_codes};
 use super::*;
-use crate::Requested;
 use crate::snapshot::HostMatch;
+use crate::{Requested, WrittenParts};
 
 #[test]
 fn backends_and_hosts_are_read() {
@@ -58,7 +58,7 @@ error[duplicate]: a second route takes this path and method
  --> t.yaml:6:23
   |
 6 |   - {host: A.b, path: /x, upstreams: u}
-  |                       ^^ expected another path or `host`, or `methods` that the first does not take
+  |                       ^^ expected another `host`, path, `headers` or `query`, or `methods` that the first does not take
   = the first is at t.yaml:3:23",
     );
     for host in ["a:80", "'*'", "a..b", "'a.*'", "'[::1]'", "http://a", "a/b"] {
@@ -74,7 +74,12 @@ fn ten_thousand_routes_load_quickly() {
     }
     source += "routes:\n";
     for number in 0..10_000 {
-        source += &format!("  - {{path: {{prefix: /api/v1/service{number}}}, upstreams: u{}}}\n", number % 1_000);
+        let path = match number % 3 {
+            0 => format!("{{prefix: /api/v1/service{number}}}"),
+            1 => format!("'/api/v1/service{number}/users/{{id}}'"),
+            _ => format!("/api/v1/service{number}, headers: {{X-Tenant: acme}}"),
+        };
+        source += &format!("  - {{path: {path}, upstreams: u{}}}\n", number % 1_000);
     }
     let clock = access::Clock::system();
     let begun = clock.mono();
@@ -82,7 +87,8 @@ fn ten_thousand_routes_load_quickly() {
     let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
     let snapshot = load_text("t.yaml", &source, sources).unwrap().snapshot;
     let took = clock.mono().since(begun);
-    let requested = Requested { method: "GET", host: "", path: "/api/v1/service9999/x" };
+    let requested =
+        Requested { method: "GET", host: b"", path: "/api/v1/service9999/x", parts: &WrittenParts::default() };
     let crate::Match::Route(route) = snapshot.traffic.router.find(requested) else { panic!("no route") };
     assert_eq!(&*route.name, "/api/v1/service9999");
     // An unoptimized build on a busy machine: a quadratic search would need minutes.

@@ -12,7 +12,7 @@ use super::super::json;
 use crate::resolve::MOCK;
 use crate::settings::Value;
 use crate::snapshot::{
-    Auth, BudgetDimension, Credential, Events, HostMatch, OnHangup, Origin, QuotaStatus, Strategy, Unbounded,
+    BudgetDimension, Credential, Events, HostMatch, OnHangup, Origin, QuotaStatus, Strategy, Unbounded,
 };
 
 const KIB: u64 = 1 << 10;
@@ -27,6 +27,14 @@ pub(super) const ON_HANGUP: Words<OnHangup> = Words::new(&[
     ("cancel", OnHangup::Cancel),
     ("drain", OnHangup::Drain { bytes_max: DRAIN_BYTES, within: DRAIN_TIME }),
 ]);
+
+pub(super) const SERVER_NAME: TextForm<String> = TextForm {
+    parse: |name| accept(name, tls::is_server_name(name), "a host name or an IP address"),
+    shown: |name| Value::text(name),
+    cell: "name",
+    pattern: r"^([0-9A-Za-z._-]*[A-Za-z_][0-9A-Za-z._-]*|[0-9]+(\.[0-9]+){3}|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$",
+    scalar: Scalar::Text,
+};
 
 pub(super) const PATH_OF_FILE: TextForm<String> = TextForm {
     parse: |path| Ok(path.to_owned()),
@@ -188,12 +196,7 @@ pub(super) const PREFIX: TextForm<String> = TextForm {
     scalar: Scalar::Text,
 };
 pub(super) const PATH: TextForm<String> = TextForm {
-    parse: |path| {
-        if path.starts_with('/') && path.contains(['{', '}', '*']) {
-            return Err(Refusal::NotYet(|name, _| format!("a pattern in `{name}`")));
-        }
-        accept(path, is_path(path), "a path: /users, or {prefix: /users}")
-    },
+    parse: |path| accept(path, is_path(path), "a path: /users, or {prefix: /users}"),
     shown: |path| Value::text(path),
     cell: "path of at most 2,048 bytes",
     pattern: PATH_PATTERN,
@@ -252,6 +255,9 @@ fn is_method(method: &str) -> bool {
         && method != "CONNECT"
 }
 
+/// A regular expression of field names.
+pub(super) const FIELD_NAME_PATTERN: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$";
+
 /// Longest name of a header.
 const HEADER_LEN_MAX: usize = 64;
 /// The name of a header, in lowercase.
@@ -266,8 +272,6 @@ pub(super) const HEADER: TextForm<String> = TextForm {
     pattern: "^[A-Za-z0-9_-]{1,64}$",
     scalar: Scalar::Whole,
 };
-pub(super) const AUTH: Words<Auth> =
-    Words::or_later(&[("key", Auth::Key), ("none", Auth::None)], &["jwt", "basic", "any"]);
 pub(super) const EVENTS: Words<Events> = Words::new(&[("folded", Events::Folded), ("rows", Events::Rows)]);
 pub(super) const BACKEND: TextForm<Origin> = TextForm {
     parse: |url| Origin::parse(url).map_err(|error| Refusal::Bad(error.to_string())),

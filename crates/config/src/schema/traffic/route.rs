@@ -4,13 +4,21 @@ use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value as Json, json};
 
-use super::super::field::{Either, Map, Values, default, list, maybe_nested, nested, optional, required, single_or};
-use super::super::form::{ListLater, Scalar, TextForm, Whole, Words, accept, bad};
+use super::super::field::{
+    Either, Entries, Map, MapEntry, Sections, Values, default, list, maybe_nested, nested, optional, required,
+    sections, single_or, single_or_absent,
+};
+use super::super::form::{Scalar, TextForm, Whole, Words, accept, bad};
 use super::super::section;
-use super::forms::{ANY_NAME, AUTH, EVENTS, HEADER, HOST, METHOD, NAME, PATH};
+use super::auth::AuthInput;
+use super::forms::{ANY_NAME, EVENTS, FIELD_NAME_PATTERN, HEADER, HOST, METHOD, NAME};
+use super::limit::{RateLimitInput, RouteLimitInput};
+use super::matches::{ConditionInput, HEADERS, PATH_MATCH, PathInput, QUERY};
+use super::rewrite::TransformationsInput;
+use super::weighted::{UPSTREAMS_MAX, WeightedUpstreamInput};
 use crate::input::Input;
 use crate::settings::Value;
-use crate::snapshot::{Auth, Events, HostMatch, Upgrade};
+use crate::snapshot::{Events, HostMatch, PathMatch, Upgrade};
 use crate::spec::Rule;
 
 section! {
@@ -19,17 +27,23 @@ section! {
         name: Option<Input<String>> = optional(NAME, "host and path");
         /// `api.example.com`, or `*.example.com` for all hosts below that domain. Ports are not compared.
         host: Option<Input<HostMatch>> = optional(HOST, "all");
-        /// `/users` matches this path only.
-        path: Option<Either<String, PathInput>> = single_or(PATH, nested::<PathInput>(), None);
+        /// `/users` matches this path only, `/users/{id}` any segment in place of `{id}`, and `/files/{*rest}` any rest ([routing](routing.md)).
+        path: Option<Either<PathMatch, PathInput>> = single_or(PATH_MATCH, nested::<PathInput>(), None);
         /// The methods of the route, in capitals.
         methods: Values<String> =
             list(METHOD, 64, "all").not_empty("at least one method, or no `methods` for all");
-        /// The upstream that gets the requests. A route has this key, `respond` or `redirect`.
-        upstreams: Option<Input<String>> = optional(ListLater(ANY_NAME), "");
+        /// [Conditions](routing.md#headers-and-query-parameters) on headers: a value, `{present: true}` or `{regex: "^a"}`.
+        headers: Vec<MapEntry<String, ConditionInput>> = HEADERS;
+        /// The same on query parameters.
+        query: Vec<MapEntry<String, ConditionInput>> = QUERY;
+        /// The upstream that gets the requests, or several with weights. A route has this key, `respond` or `redirect`.
+        upstreams: Option<Either<String, Entries<WeightedUpstreamInput>>> = single_or_absent(ANY_NAME, UPSTREAMS);
         /// The gateway's own response.
         respond: Option<RespondInput> = maybe_nested::<RespondInput>();
         /// A redirect to another address.
         redirect: Option<RedirectInput> = maybe_nested::<RedirectInput>();
+        /// Changes of requests to upstreams.
+        transformations: Option<TransformationsInput> = maybe_nested::<TransformationsInput>();
         /// The authentication that clients need.
         auth: AuthInput = nested::<AuthInput>();
         /// The credits that a request to an upstream costs; other requests are free.
@@ -40,30 +54,21 @@ section! {
         allow_headers: Values<String> = list(HEADER, 64, "none");
         /// The protocols to which clients may change. A tunnel counts as one request, and lasts at most a day.
         upgrades: Values<Upgrade> = list(PROTOCOL, 1, "none");
-        later: headers, query, strategy, labels, rate_limit, rate_limits, timeouts, fallback, transformations,
+        /// A [rate limit](rate-limits.md) of each client on this route.
+        rate_limit: Option<RouteLimitInput> = maybe_nested::<RouteLimitInput>();
+        /// [Rate limits](rate-limits.md) of this route, besides those of all routes.
+        rate_limits: Entries<RateLimitInput> = sections::<RateLimitInput>("none");
+        later: strategy, labels, timeouts, fallback,
             cors, cache, addresses, compression;
         rules: Rule::ExactlyOne(&["upstreams", "respond", "redirect"]), Rule::Requires("credits", "upstreams"),
             Rule::Requires("events", "upstreams"),
-            Rule::Requires("allow_headers", "upstreams"), Rule::Requires("upgrades", "upstreams");
+            Rule::Requires("allow_headers", "upstreams"), Rule::Requires("upgrades", "upstreams"),
+            Rule::Requires("transformations", "upstreams");
     }
 }
 
-section! {
-    PathInput {
-        /// `/users` also matches `/users/1`, but not `/usersx`; a final slash is ignored.
-        prefix: Option<Input<String>> = required(PATH).unless("regex");
-        later: regex;
-    }
-}
-
-section! {
-    AuthInput {
-        /// Clients need a valid key, or all clients are admitted.
-        r#type: Input<Auth> = default(AUTH, || Auth::Key);
-        later: r#use, require;
-        rules: Rule::Required("type");
-    }
-}
+const UPSTREAMS: Sections<WeightedUpstreamInput> =
+    sections("").not_empty("at least one {name: …, weight: …}").at_most(UPSTREAMS_MAX);
 
 section! {
     RespondInput {
@@ -80,7 +85,7 @@ section! {
 
 section! {
     RedirectInput {
-        /// The new address. It gets the query of the request, unless it has its own.
+        /// The new address, with parameters of `path`: `/new/{id}`. It gets the query of the request, unless it has its own.
         to: Option<Input<HeaderValue>> = required(LOCATION);
         /// 301 and 308 are permanent: clients store them. 307 and 308 keep the method and the body.
         status: Input<StatusCode> = default(REDIRECT_STATUS, || StatusCode::TEMPORARY_REDIRECT);
@@ -123,7 +128,6 @@ const FIELD_VALUE: TextForm<HeaderValue> = TextForm {
     pattern: r"^[^\x00-\x08\x0A-\x1F\x7F]*$",
     scalar: Scalar::Any,
 };
-const FIELD_NAME_PATTERN: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$";
 
 /// Whether a response from the configuration may have the field: the gateway writes those of framing itself.
 fn is_own_field(name: &str) -> bool {

@@ -1,53 +1,103 @@
-//! The paths of routes as a tree of segments. A look-up costs one hash per segment that the path shares with a route,
-//! independent of the number of routes and of the length of the rest of the path.
+//! The paths of routes as a tree of segments. Without templates, a look-up costs one hash per segment that the path shares
+//! with a route, independent of the number of routes and of the length of the rest of the path. Where a literal segment
+//! and a parameter both fit, the look-up may follow both: at most one node of the tree is visited per combination of
+//! literals and parameters that routes have.
+//!
+//! Paths are compared segment by segment from the left. At the first segment that differs, a literal comes before
+//! `{name}`, that before `{*rest}`, and that before a prefix that has ended. Regular expressions come after these in the
+//! order of the file, and routes of every path (`/{*rest}` and the prefix `/`) last, so that they hide none.
 
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::super::pattern::Pattern;
 use super::super::route::{PathMatch, Route};
-use super::Requested;
+use super::super::template::Segment;
+use super::{Requested, normalized};
 
 /// The routes of one host.
 #[derive(Debug, Clone)]
 pub(super) struct Paths {
     /// The first node is the root, whose segment is empty: each path begins with a slash.
     nodes: Vec<Node>,
+    /// Whether all paths are exact or prefixes.
+    is_literal: bool,
+    expressions: Vec<ExpressionRoutes>,
 }
 
-/// The routes of one path, split at slashes.
+/// The routes of one path, split at slashes; the most specific ones are first.
 #[derive(Debug, Clone, Default)]
 struct Node {
     exact: Vec<Arc<Route>>,
     prefix: Vec<Arc<Route>>,
+    /// The routes whose template has `{*name}` after this path.
+    rest: Vec<Arc<Route>>,
     above: Option<usize>,
     below: FxHashMap<Box<str>, usize>,
+    /// The node of any segment that is not empty.
+    parameter: Option<usize>,
+}
+
+/// The routes of one regular expression; the most specific ones are first.
+#[derive(Debug, Clone)]
+struct ExpressionRoutes {
+    pattern: Pattern,
+    routes: Vec<Arc<Route>>,
 }
 
 impl Default for Paths {
     fn default() -> Self {
-        Self { nodes: vec![Node::default()] }
+        Self { nodes: vec![Node::default()], is_literal: true, expressions: Vec::new() }
     }
 }
 
 impl Paths {
-    /// Adds a route after those that were added before.
+    /// Adds a route after those of the same rank that were added before.
     pub(super) fn add(&mut self, route: &Arc<Route>) {
-        let path = match &route.path {
-            PathMatch::Exact(path) => path.as_str(),
-            PathMatch::Prefix(path) => path.trim_end_matches('/'),
-        };
-        let mut at = 0;
-        for segment in path.split('/').skip(1) {
-            at = self.below(at, segment);
+        match &route.path {
+            PathMatch::Exact(path) => {
+                let at = self.literal(&normalized(path));
+                self.insert(at, route, |node| &mut node.exact);
+            }
+            PathMatch::Prefix(path) => {
+                let at = self.literal(normalized(path).trim_end_matches('/'));
+                self.insert(at, route, |node| &mut node.prefix);
+            }
+            PathMatch::Template(template) => {
+                self.is_literal = false;
+                let mut at = 0;
+                for segment in template.segments() {
+                    at = match segment {
+                        Segment::Literal(text) => self.below(at, text),
+                        Segment::Parameter(_) => self.parameter(at),
+                        Segment::Rest(_) => return self.insert(at, route, |node| &mut node.rest),
+                    };
+                }
+                self.insert(at, route, |node| &mut node.exact);
+            }
+            PathMatch::Regex(pattern) => {
+                self.is_literal = false;
+                match self.expressions.iter_mut().find(|known| known.pattern == *pattern) {
+                    Some(known) => insert(&mut known.routes, route),
+                    None => {
+                        let routes = vec![Arc::clone(route)];
+                        self.expressions.push(ExpressionRoutes { pattern: pattern.clone(), routes });
+                    }
+                }
+            }
         }
+    }
+
+    fn insert(&mut self, at: usize, route: &Arc<Route>, list: fn(&mut Node) -> &mut Vec<Arc<Route>>) {
         if let Some(node) = self.nodes.get_mut(at) {
-            let routes = match &route.path {
-                PathMatch::Exact(_) => &mut node.exact,
-                PathMatch::Prefix(_) => &mut node.prefix,
-            };
-            routes.push(Arc::clone(route));
+            insert(list(node), route);
         }
+    }
+
+    /// Returns the index of the node of a path without parameters, which is created if it is missing.
+    fn literal(&mut self, path: &str) -> usize {
+        path.split('/').skip(1).fold(0, |at, segment| self.below(at, segment))
     }
 
     /// Returns the index of the node below `at`, which is created if it is missing.
@@ -62,24 +112,34 @@ impl Paths {
         next
     }
 
+    /// Returns the index of the node of a parameter below `at`, which is created if it is missing.
+    fn parameter(&mut self, at: usize) -> usize {
+        let next = self.nodes.len();
+        let Some(node) = self.nodes.get_mut(at) else { return at };
+        if let Some(known) = node.parameter {
+            return known;
+        }
+        node.parameter = Some(next);
+        self.nodes.push(Node { above: Some(at), ..Node::default() });
+        next
+    }
+
     /// Finds the route of a request. Adds the methods of matching routes that do not accept its method to `allow`.
     pub(super) fn find<'a>(&'a self, requested: Requested<'_>, allow: &mut Vec<&'a str>) -> Option<&'a Arc<Route>> {
+        if self.is_literal { self.find_literal(requested, allow) } else { self.find_any(requested, allow) }
+    }
+
+    /// Finds the route of a request if all paths are exact or prefixes.
+    fn find_literal<'a>(&'a self, requested: Requested<'_>, allow: &mut Vec<&'a str>) -> Option<&'a Arc<Route>> {
         let (mut node, is_whole) = self.deepest(requested.path)?;
         let exact: &[Arc<Route>] = if is_whole { &node.exact } else { &[] };
-        let mut routes = exact.iter().chain(&node.prefix);
+        let mut found = first(exact, requested, allow);
         loop {
-            for route in routes {
-                if route.takes(requested.method) {
-                    return Some(route);
-                }
-                for method in &route.methods {
-                    if !allow.contains(&method.as_str()) {
-                        allow.push(method);
-                    }
-                }
+            found = found.or_else(|| first(&node.prefix, requested, allow));
+            if found.is_some() {
+                return found;
             }
             node = self.nodes.get(node.above?)?;
-            routes = [].iter().chain(&node.prefix);
         }
     }
 
@@ -88,10 +148,7 @@ impl Paths {
         let mut node = self.nodes.first()?;
         let Some(mut rest) = path.strip_prefix('/') else { return path.is_empty().then_some((node, true)) };
         loop {
-            let (segment, after) = match rest.split_once('/') {
-                Some((segment, after)) => (segment, Some(after)),
-                None => (rest, None),
-            };
+            let (segment, after) = split(rest);
             let Some(below) = node.below.get(segment).and_then(|below| self.nodes.get(*below)) else {
                 return Some((node, false));
             };
@@ -102,4 +159,85 @@ impl Paths {
             }
         }
     }
+
+    /// Finds the route of a request among all kinds of paths.
+    fn find_any<'a>(&'a self, requested: Requested<'_>, allow: &mut Vec<&'a str>) -> Option<&'a Arc<Route>> {
+        let (path, root) = (requested.path, self.nodes.first()?);
+        let rest = match path.strip_prefix('/') {
+            None if path.is_empty() => "",
+            rest => rest?,
+        };
+        let mut found = self.walk(root, rest, requested, allow);
+        for expression in &self.expressions {
+            if found.is_some() {
+                break;
+            }
+            if expression.pattern.is_match(path.as_bytes()) {
+                found = first(&expression.routes, requested, allow);
+            }
+        }
+        let rest = if rest.is_empty() { &[][..] } else { &root.rest };
+        found.or_else(|| first(rest, requested, allow)).or_else(|| first(&root.prefix, requested, allow))
+    }
+
+    /// Finds a route below `node`, or one that has ended at it; `rest` follows the slash after it. A node is visited at
+    /// most once, as its depth is the number of the segment. Routes that end at the root are not found.
+    fn walk<'a>(
+        &'a self,
+        node: &'a Node,
+        rest: &str,
+        requested: Requested<'_>,
+        allow: &mut Vec<&'a str>,
+    ) -> Option<&'a Arc<Route>> {
+        let (segment, after) = split(rest);
+        let literal = node.below.get(segment).copied();
+        let parameter = node.parameter.filter(|_| !segment.is_empty());
+        for next in [literal, parameter].into_iter().flatten().filter_map(|next| self.nodes.get(next)) {
+            let found = match after {
+                Some(after) => self.walk(next, after, requested, allow),
+                None => first(&next.exact, requested, allow).or_else(|| first(&next.prefix, requested, allow)),
+            };
+            if found.is_some() {
+                return found;
+            }
+        }
+        node.above?;
+        let routes = if rest.is_empty() { &[][..] } else { &node.rest };
+        first(routes, requested, allow).or_else(|| first(&node.prefix, requested, allow))
+    }
+}
+
+/// Splits a path into its first segment and the rest after the slash.
+fn split(path: &str) -> (&str, Option<&str>) {
+    // Segments are short: this costs less than a vectorised search.
+    let end = path.bytes().position(|octet| octet == b'/');
+    match end.and_then(|end| path.split_at_checked(end)) {
+        Some((segment, after)) => (segment, after.get(1..)),
+        None => (path, None),
+    }
+}
+
+/// Adds a route to those of the same path, after those that are as specific.
+fn insert(routes: &mut Vec<Arc<Route>>, route: &Arc<Route>) {
+    let specificity = route.specificity();
+    let at = routes.partition_point(|other| other.specificity() >= specificity);
+    routes.insert(at, Arc::clone(route));
+}
+
+/// Returns the first route that accepts the request. Adds the methods of those that fit otherwise to `allow`.
+fn first<'a>(routes: &'a [Arc<Route>], requested: Requested<'_>, allow: &mut Vec<&'a str>) -> Option<&'a Arc<Route>> {
+    for route in routes {
+        if !route.fits(requested) {
+            continue;
+        }
+        if route.takes(requested.method) {
+            return Some(route);
+        }
+        for method in &route.methods {
+            if !allow.contains(&method.as_str()) {
+                allow.push(method);
+            }
+        }
+    }
+    None
 }

@@ -1,7 +1,12 @@
+mod precedence;
+mod reference;
+
 use access::Credits;
 
 use super::*;
-use crate::snapshot::{Action, Auth, Backend, Events, HostMatch, Origin, Strategy, Upstream};
+use crate::snapshot::{Action, Auth, Backend, Events, HostMatch, Origin, Strategy, Upstream, WrittenParts};
+
+const NO_PARTS: &dyn RequestParts = &WrittenParts { query: None, fields: &[] };
 
 fn route(name: &str, path: PathMatch, methods: &[&str]) -> Arc<Route> {
     let origin = Origin::parse("http://127.0.0.1:9001").unwrap();
@@ -10,16 +15,20 @@ fn route(name: &str, path: PathMatch, methods: &[&str]) -> Arc<Route> {
         host: None,
         path,
         methods: methods.iter().map(|method| (*method).to_owned()).collect(),
+        conditions: None,
         action: Action::Forward(Arc::new(Upstream {
             name: "u".into(),
             backends: vec![Backend { origin, weight: 1 }],
             strategy: Strategy::RoundRobin,
+            tls: None,
         })),
+        rewrite: None,
         auth: Auth::Key,
         credits: Credits(1),
         events: Events::Folded,
         websocket: false,
         allow_headers: Vec::new(),
+        rate_limits: 0..0,
     })
 }
 
@@ -32,7 +41,7 @@ fn prefix(path: &str) -> PathMatch {
 }
 
 fn requested<'a>(method: &'a str, path: &'a str) -> Requested<'a> {
-    Requested { method, host: "", path }
+    Requested { method, host: b"", path, parts: NO_PARTS }
 }
 
 fn at(host: &str, route: &Route) -> Arc<Route> {
@@ -43,14 +52,17 @@ fn at(host: &str, route: &Route) -> Arc<Route> {
     Arc::new(Route { host: Some(host), ..route.clone() })
 }
 
+fn found(router: &Router, requested: Requested<'_>) -> String {
+    match router.find(requested) {
+        Match::Route(route) => route.name.to_string(),
+        Match::WrongMethod { allow } => format!("allow {}", allow.join(",")),
+        Match::None => "none".to_owned(),
+    }
+}
+
 fn check(router: &Router, cases: &[(&str, &str, &str)]) {
     for (method, path, expected) in cases {
-        let found = match router.find(requested(method, path)) {
-            Match::Route(route) => route.name.to_string(),
-            Match::WrongMethod { allow } => format!("allow {}", allow.join(",")),
-            Match::None => "none".to_owned(),
-        };
-        assert_eq!(found, *expected, "{method} {path}");
+        assert_eq!(found(router, requested(method, path)), *expected, "{method} {path}");
     }
 }
 
@@ -156,7 +168,8 @@ fn a_host_comes_before_wildcards_and_these_before_all_hosts() {
         ("GET", "[::1]:80", "/users", "any-users"),
         ("GET", &format!("{endless}example.com"), "/", "any"),
     ] {
-        let Match::Route(found) = router.find(Requested { method, host, path }) else { panic!("{host}") };
+        let requested = Requested { method, host: host.as_bytes(), path, parts: NO_PARTS };
+        let Match::Route(found) = router.find(requested) else { panic!("{host}") };
         assert_eq!(&*found.name, expected, "{method} {host} {path}");
     }
 }
@@ -164,7 +177,8 @@ fn a_host_comes_before_wildcards_and_these_before_all_hosts() {
 #[test]
 fn a_route_with_a_host_precedes_endpoints() {
     let router = Router::new(vec![at("own.example", &route("own", prefix(""), &[]))]);
-    let find = |host| router.find(Requested { method: "POST", host, path: "/v1/messages" });
+    let find =
+        |host: &'static str| router.find(Requested { host: host.as_bytes(), ..requested("POST", "/v1/messages") });
     assert!(find("own.example").precedes("/v1/messages"));
     assert!(matches!(find("other.example"), Match::None));
 }

@@ -42,7 +42,7 @@ async fn a_line_has_actor_action_target_time_and_address() {
         "actor": {"kind": "user", "user_id": me["user"]["id"], "user_name": "root", "session_id": me["session_id"],
             "key_id": null, "address": "127.0.0.1"},
         "action": "user.change", "target_id": ada.user, "user_id": ada.user, "user_name": "Ada L.",
-        "detail": {"plan": "endless", "name": "changed"},
+        "detail": {"plan": "endless", "name": "changed", "before": {"plan": "starter"}},
     });
     assert_eq!(page["items"][0], expected);
     assert!(page["next"].is_string(), "{page}");

@@ -38,25 +38,18 @@ async fn ingest_goes_on_when_a_full_disk_has_room_again() {
     let (folder, store) = (&place.folder, place.open().await);
     let node = place.join(&store).await;
     let mut spool = spool(folder.path());
-    let (mut names, stats) = (Names::default(), IngestStats::default());
-    let mut transaction = store.begin().await.unwrap();
+    let (mut known, stats) = (KnownRows::default(), IngestStats::default());
+    let mut transaction = store.begin_bulk().await.unwrap();
     let (pages,): (i64,) = transaction.query("PRAGMA page_count").one().await.unwrap();
-    transaction.query(AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"))).run().await.unwrap();
+    let limit = AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
+    let _: (i64,) = transaction.query(limit).one().await.unwrap();
     transaction.commit().await.unwrap();
     let mut stored = 0;
     let full = loop {
         spool.writers[0]
             .append(&Record::Event(UsageEvent { model: Some(id().to_string().into()), ..event() }))
             .unwrap();
-        match write(
-            &node,
-            ReadBatch::next(&mut spool.reader, 9).unwrap(),
-            &mut names,
-            &mut StoredOpenRequests::default(),
-            &stats,
-        )
-        .await
-        {
+        match write(&node, ReadBatch::next(&mut spool.reader, 9).unwrap(), &mut known, &stats).await {
             Ok(written) => spool.reader.release(&written.batch).unwrap(),
             Err(error) => break causes(&error),
         }
@@ -65,8 +58,8 @@ async fn ingest_goes_on_when_a_full_disk_has_room_again() {
     assert!(full.contains("full"), "{full}");
     // The limit belongs to the connection: the next connection has room, as on a disk that was cleared.
     let cleared = async {
-        let mut transaction = store.begin().await?;
-        transaction.query("PRAGMA max_page_count = 1000000").run().await?;
+        let mut transaction = store.begin_bulk().await?;
+        let _: (i64,) = transaction.query("PRAGMA max_page_count = 1000000").one().await?;
         transaction.commit().await
     };
     cleared.await.unwrap();

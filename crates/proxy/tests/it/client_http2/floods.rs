@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::client_http2::frame_client::{CANCEL, ENHANCE_YOUR_CALM, End, FrameClient, get, post, pseudo, settings};
 use crate::client_http2::stream_client::StreamClient;
-use crate::frames::{CONTINUATION, DATA, END_STREAM, HEADERS, PING, WINDOW_UPDATE, block, frame, reset};
+use crate::frames::{CONTINUATION, DATA, END_STREAM, GOAWAY, HEADERS, PING, WINDOW_UPDATE, block, frame, reset};
 use crate::gateway::Gateway;
+use crate::raw::Raw;
 use crate::wire::{before, echo};
 
 const PRIORITY: u8 = 2;
@@ -33,12 +34,16 @@ async fn floods(gateway: &Gateway, begin: Vec<u8>, mut piece: impl FnMut(u32) ->
     let ended = tokio::time::timeout(Duration::from_secs(20), sending).await;
     assert!(ended.is_ok() && number < 200_000, "the flood goes on after {number} pieces");
     let bytes = reading.await.unwrap();
-    // A GOAWAY has 8 bytes of payload, of which the last 4 are the reason.
-    let goaway = bytes.windows(9).rposition(|head| head[..5] == [0, 0, 8, 7, 0]);
-    if let Some(reason) = goaway.and_then(|at| bytes.get(at + 13..at + 17)) {
-        assert_eq!(reason, ENHANCE_YOUR_CALM.to_be_bytes());
+    let mut rest = &bytes[..];
+    while let [high, middle, low, kind, _, _, _, _, _, payload @ ..] = rest {
+        let length = usize::try_from(u32::from_be_bytes([0, *high, *middle, *low])).unwrap();
+        // A GOAWAY has 8 bytes of payload, of which the last 4 are the reason.
+        if *kind == GOAWAY && payload.len() >= 8 {
+            assert_eq!(payload[4..8], ENHANCE_YOUR_CALM.to_be_bytes());
+        }
+        rest = payload.get(length..).unwrap_or_default();
     }
-    assert_eq!(StreamClient::connect(gateway).await.get("/api/x").await.body, "GET /api/x");
+    assert_eq!(StreamClient::connect(gateway).await.get("/none").await.status, 404);
 }
 
 /// Runs a test on a thread that may spawn local tasks.
@@ -145,4 +150,37 @@ async fn pings_and_cancelled_requests_within_the_bounds_are_served() {
     client.send(settings(&[(4, 1_000)])).await;
     client.get(201, "/api/x").await;
     assert_eq!(client.end(201).await, End::Answered("200".to_owned()));
+}
+
+#[tokio::test]
+async fn flood_of_window_updates_ends_the_connection() {
+    locally(async {
+        let raw = echo().await;
+        let gateway = before(&raw);
+        floods(&gateway, Vec::new(), |_| frame(WINDOW_UPDATE, 0, 0, [0, 0, 0, 1]).repeat(100)).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn streams_that_are_refused_again_and_again_end_the_connection() {
+    locally(async {
+        let raw = Raw::start(|mut conn| async move { conn.linger().await }).await;
+        let gateway = before(&raw);
+        // 100 streams wait for the upstream, and all others are over the maximum.
+        floods(&gateway, Vec::new(), |number| get(2 * number + 1, "/api/x")).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn goaway_arrives_although_the_client_goes_on_sending() {
+    let raw = echo().await;
+    let gateway = before(&raw);
+    let mut client = FrameClient::connect(&gateway, &[]).await;
+    // More than the budget, in one write that the gateway does not read to its end.
+    let flood = frame(UNKNOWN, 0, 0, []).repeat(30_000);
+    let _ = client.try_send(flood).await;
+    let goaway = client.find(GOAWAY).await.expect("the GOAWAY is not destroyed by a reset");
+    assert_eq!(goaway.payload[4..8], ENHANCE_YOUR_CALM.to_be_bytes());
 }

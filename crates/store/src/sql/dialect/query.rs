@@ -54,14 +54,6 @@ impl Arguments {
             Self::Postgres(arguments) => arguments.add(value),
         }
     }
-
-    /// Returns the number of parameters.
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Sqlite(arguments) => arguments.len(),
-            Self::Postgres(arguments) => arguments.len(),
-        }
-    }
 }
 
 /// A statement; [`run`](Query::run), [`all`](Query::all), [`find`](Query::find) or [`one`](Query::one) sends it.

@@ -13,16 +13,16 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 use super::{LOOKUPS, READERS};
 
 /// Maximum time that a writer waits for another process to end its transaction.
-const BUSY: Duration = Duration::from_secs(5);
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 /// Maximum time to wait for a connection.
 const ACQUIRE: Duration = Duration::from_secs(10);
 /// Maximum size of the write-ahead log after a checkpoint.
-const LOG_BYTES_MAX: &str = "67108864";
+pub(super) const LOG_BYTES_MAX: &str = "67108864";
 /// Beyond this size, the log has not restarted from its beginning for a long time. 24 MiB.
 const LOG_PAGES_WANTED: i64 = 6_144;
 /// A commit that finds more pages in the log copies them itself, with two syncs of 4 ms each. This happens only if
 /// `checkpoint` did not run. 64 MiB.
-const LOG_PAGES_MAX: &str = "16384";
+pub(super) const LOG_PAGES_MAX: &str = "16384";
 /// Maximum time that a restart of the log waits for readers, twice; no connection writes meanwhile.
 const PATIENCE: Duration = Duration::from_millis(8);
 

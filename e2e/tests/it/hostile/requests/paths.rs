@@ -43,9 +43,9 @@ pub(super) const ROWS: &[Row] = &[
     ),
     answered("two_slashes_before_the_route", "3986, 3.3", b"GET //o/a HTTP/1.1\r\nhost: x\r\n\r\n", "route_not_found"),
     answered("route_in_other_case", "3986, 6.2.2.1", b"GET /O/a HTTP/1.1\r\nhost: x\r\n\r\n", "route_not_found"),
-    answered("route_in_percent", "3986, 6.2.2.2", b"GET /%6f/a HTTP/1.1\r\nhost: x\r\n\r\n", "route_not_found"),
+    read("route_in_percent", "3986, 6.2.2.2", b"GET /%6f/a HTTP/1.1\r\nhost: x\r\n\r\n", &["GET /%6f/a"]),
     answered("longer_name_than_the_route", "3986, 3.3", b"GET /oa HTTP/1.1\r\nhost: x\r\n\r\n", "route_not_found"),
-    answered("keyed_route_in_percent", "3986, 6.2.2.2", b"GET /%6b/a HTTP/1.1\r\nhost: x\r\n\r\n", "route_not_found"),
+    answered("keyed_route_in_percent", "3986, 6.2.2.2", b"GET /%6b/a HTTP/1.1\r\nhost: x\r\n\r\n", "unauthorized"),
     answered("keyed_route_without_a_key", "9110, 11.6.1", b"GET /k/a HTTP/1.1\r\nhost: x\r\n\r\n", "unauthorized"),
     answered(
         "llm_path_with_a_slash_more",

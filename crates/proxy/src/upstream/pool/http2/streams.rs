@@ -262,7 +262,7 @@ mod tests {
             });
             let gauge = Gauge::new();
             let opened = http2::open(Socket::new(Transport::Plain(stream), gauge.clone()), gauge).await.unwrap();
-            let pool = Rc::new(Pool::new(&Origin::parse("h2c://127.0.0.1").unwrap()));
+            let pool = Rc::new(Pool::new(&Origin::parse("h2c://127.0.0.1").unwrap(), None));
             let slot = pool.add(opened, Duration::from_secs(5));
             // Waits until both sides have exchanged their settings.
             let settled = async {

@@ -1,0 +1,207 @@
+//! Compiles the keys of `routes[]` that select requests, and finds routes that no request reaches.
+//!
+//! Two routes of the same host and path are reported if one request can match both with the same precedence: they accept
+//! a common method under equal conditions. A regular expression is reported if it cannot match a path, and if a prefix
+//! of the same host takes each path that it matches. Not reported are routes that only several others hide together, and
+//! expressions that match the same paths with different texts.
+
+use std::collections::HashMap;
+
+use crate::error::{At, Code, Problem};
+use crate::schema::field::{Either, MapEntry};
+use crate::schema::traffic::{ConditionInput, PathInput, RouteInput};
+use crate::section::Reader;
+use crate::snapshot::{Condition, Conditions, HostMatch, PathMatch, Pattern, ValueMatch};
+
+/// Maximum number of regular expressions of all routes: each search keeps memory per thread.
+const EXPRESSIONS_MAX: usize = 256;
+
+/// The matches of one route.
+#[derive(Debug, Clone)]
+pub(super) struct RouteMatches {
+    pub(super) at: Option<At>,
+    pub(super) host: Option<HostMatch>,
+    pub(super) path: PathMatch,
+    pub(super) methods: Vec<String>,
+    pub(super) conditions: Option<Box<Conditions>>,
+}
+
+/// The matches of all routes so far.
+#[derive(Default)]
+pub(super) struct KnownMatches {
+    by_path: HashMap<HostAndPath, Vec<RouteMatches>>,
+    expressions: Vec<RouteMatches>,
+    expressions_count: usize,
+}
+
+/// A host, and a text that is equal for equal sets of paths only.
+type HostAndPath = (Option<HostMatch>, String);
+
+/// Compiles the matches of a route; `None` if its path is invalid.
+pub(super) fn matches(reader: &Reader<'_>, route: &mut RouteInput) -> Option<RouteMatches> {
+    let (at, path) = path(reader, route.path.as_mut())?;
+    let headers = conditions(reader, &route.headers, NameCase::Insensitive);
+    let query = conditions(reader, &route.query, NameCase::Sensitive);
+    let has_any = !(headers.is_empty() && query.is_empty());
+    Some(RouteMatches {
+        at,
+        host: route.host.as_ref().map(|host| host.value.clone()),
+        path,
+        methods: route.methods.list.iter().map(|method| method.value.clone()).collect(),
+        conditions: has_any.then(|| Box::new(Conditions { headers, query })),
+    })
+}
+
+/// Returns the path of a route with its position. A final slash of a prefix is removed.
+fn path(reader: &Reader<'_>, path: Option<&mut Either<PathMatch, PathInput>>) -> Option<(Option<At>, PathMatch)> {
+    let rule = match path? {
+        Either::Single(path) => return Some((path.at(), path.value.clone())),
+        Either::Nested(rule) => rule,
+    };
+    if !one_of_two(reader, &rule.location, ["prefix", "regex"]) {
+        return None;
+    }
+    if let Some(regex) = &rule.regex {
+        return Some((regex.at(), PathMatch::Regex(regex.value.clone())));
+    }
+    let prefix = rule.prefix.as_mut()?;
+    let path = prefix.value.trim_end_matches('/').to_owned();
+    prefix.value = if path.is_empty() { "/".to_owned() } else { path.clone() };
+    Some((prefix.at(), PathMatch::Prefix(path)))
+}
+
+/// Reports a section that does not have exactly one of these keys.
+pub(super) fn one_of_two(reader: &Reader<'_>, location: &crate::section::Location, keys: [&str; 2]) -> bool {
+    let [first, second] = keys;
+    match keys.map(|key| location.has(key)) {
+        [false, false] => location.missing(reader, &keys),
+        [true, true] => {
+            let message = format!("`{}` has `{first}` and `{second}`", location.path);
+            reader.report(Problem::new(Code::BadValue, location.at, message).expected("one of them"));
+        }
+        [true, false] | [false, true] => return true,
+    }
+    false
+}
+
+/// Whether names that differ in the case of letters are equal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NameCase {
+    Sensitive,
+    Insensitive,
+}
+
+fn conditions(reader: &Reader<'_>, entries: &[MapEntry<String, ConditionInput>], case: NameCase) -> Vec<Condition> {
+    let mut conditions: Vec<(At, Condition)> = Vec::new();
+    for MapEntry { name, at, value } in entries {
+        let value = match value {
+            Either::Single(text) => ValueMatch::Exact(text.value.as_str().into()),
+            Either::Nested(rule) => {
+                if !one_of_two(reader, &rule.location, ["present", "regex"]) {
+                    continue;
+                }
+                match (&rule.present, &rule.regex) {
+                    (Some(present), _) if present.value => ValueMatch::Present,
+                    (Some(_), _) => ValueMatch::Absent,
+                    (None, Some(regex)) => ValueMatch::Regex(regex.value.clone()),
+                    (None, None) => continue,
+                }
+            }
+        };
+        let name = if case == NameCase::Insensitive { name.to_ascii_lowercase() } else { name.clone() };
+        if let Some((first, _)) = conditions.iter().find(|(_, known)| *known.name == *name) {
+            let problem = Problem::new(Code::Duplicate, *at, "a second condition on this header");
+            reader.report(problem.expected("one condition per name").first(Some(*first)));
+            continue;
+        }
+        conditions.push((*at, Condition { name: name.into(), value }));
+    }
+    let mut conditions: Vec<Condition> = conditions.into_iter().map(|(_, condition)| condition).collect();
+    conditions.sort_by(|a, b| a.name.cmp(&b.name));
+    conditions
+}
+
+impl KnownMatches {
+    /// Records the matches of a route. Reports it, and returns false, if another route takes some of its requests with
+    /// the same precedence.
+    pub(super) fn take(&mut self, reader: &Reader<'_>, matches: &RouteMatches) -> bool {
+        self.count_expressions(reader, matches);
+        let same = self.by_path.entry((matches.host.clone(), paths_text(&matches.path))).or_default();
+        let is_equal =
+            |other: &&RouteMatches| other.conditions == matches.conditions && overlap(&other.methods, &matches.methods);
+        if let Some(first) = same.iter().find(is_equal) {
+            let message = "a second route takes this path and method";
+            let expected = "another `host`, path, `headers` or `query`, or `methods` that the first does not take";
+            reader.report(Problem::new(Code::Duplicate, matches.at, message).expected(expected).first(first.at));
+            return false;
+        }
+        same.push(matches.clone());
+        if matches!(matches.path, PathMatch::Regex(_)) {
+            self.expressions.push(matches.clone());
+        }
+        true
+    }
+
+    fn count_expressions(&mut self, reader: &Reader<'_>, matches: &RouteMatches) {
+        let before = self.expressions_count;
+        let of = |conditions: &[Condition]| {
+            conditions.iter().filter(|condition| matches!(condition.value, ValueMatch::Regex(_))).count()
+        };
+        let conditions = matches.conditions.as_ref().map_or(0, |all| of(&all.headers) + of(&all.query));
+        self.expressions_count += conditions + usize::from(matches!(matches.path, PathMatch::Regex(_)));
+        if before <= EXPRESSIONS_MAX && self.expressions_count > EXPRESSIONS_MAX {
+            let message = "the routes have more than 256 regular expressions";
+            let expected = "paths with parameters (/users/{id}) or exact values in place of some";
+            reader.report(Problem::new(Code::BadValue, matches.at, message).expected(expected));
+        }
+    }
+
+    /// Reports the regular expressions that match no path, or only paths that a prefix takes first. It needs all routes,
+    /// because prefixes come before expressions, wherever they are in the file.
+    pub(super) fn check_expressions(&self, reader: &Reader<'_>) {
+        for matches in &self.expressions {
+            let PathMatch::Regex(pattern) = &matches.path else { continue };
+            if pattern.literal_start().is_some_and(|start| !start.is_empty() && !start.starts_with('/')) {
+                let problem = Problem::new(Code::Unreachable, matches.at, "no path matches this regular expression");
+                reader.report(problem.expected("`^/`: each path begins with a slash"));
+            } else if let Some(first) = self.prefix_before(matches, pattern) {
+                let message = "no request reaches this route: a prefix takes all its paths first";
+                let problem = Problem::new(Code::Unreachable, matches.at, message);
+                let expected = "a path with parameters, or a shorter prefix on the other route";
+                reader.report(problem.expected(expected).first(first.at));
+            }
+        }
+    }
+
+    /// Returns a route with a prefix that takes every request of a regular expression.
+    fn prefix_before(&self, matches: &RouteMatches, pattern: &Pattern) -> Option<&RouteMatches> {
+        let start = pattern.literal_start()?;
+        let ends = start.char_indices().filter(|(at, octet)| *at > 0 && *octet == '/').map(|(at, _)| at);
+        ends.filter_map(|end| start.get(..end)).find_map(|prefix| {
+            let key = (matches.host.clone(), paths_text(&PathMatch::Prefix(prefix.to_owned())));
+            let takes_all =
+                |other: &&RouteMatches| other.conditions.is_none() && covers(&other.methods, &matches.methods);
+            self.by_path.get(&key)?.iter().find(takes_all)
+        })
+    }
+}
+
+/// Returns a text that is equal for paths that match the same requests.
+fn paths_text(path: &PathMatch) -> String {
+    match path {
+        PathMatch::Exact(path) => format!("={path}"),
+        PathMatch::Prefix(path) => format!("*{path}"),
+        PathMatch::Template(template) => format!("={}", template.shape()),
+        PathMatch::Regex(pattern) => format!("~{pattern}"),
+    }
+}
+
+/// Whether two routes have a common method and the same rank: one with `methods` comes before one without.
+fn overlap(a: &[String], b: &[String]) -> bool {
+    (a.is_empty() && b.is_empty()) || a.iter().any(|method| b.contains(method))
+}
+
+/// Whether every method of `other` is one of `all`; no methods are all methods.
+fn covers(all: &[String], other: &[String]) -> bool {
+    all.is_empty() || (!other.is_empty() && other.iter().all(|method| all.contains(method)))
+}

@@ -1,0 +1,252 @@
+//! Compiles the rate limits of the proxy: those of all routes, and those of each route.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use meter::limiter::{LimitTerms, RequestTerms};
+use meter::rate::Rate;
+use meter::window::Window;
+
+use crate::error::{At, Code, Problem};
+use crate::schema::field::{Either, Entries};
+use crate::schema::traffic::{
+    DimensionInput, DimensionWord, LimitAlgorithm, LimitInput, LimitUnit, OF_WINDOWS, RateLimitInput, RouteInput,
+    TierValue,
+};
+use crate::section::Reader;
+use crate::snapshot::{LimitDimension, LimitTier, RateLimit, RateLimits};
+
+/// The key in `tiers` that is not a plan.
+const BY: &str = "by";
+/// Limits up to this number are always exact: a part of a smaller limit is of little use to a node.
+const EXACT_MAX: NonZeroU32 = NonZeroU32::new(100).unwrap();
+
+/// Longest time in which a token bucket becomes full. Beyond 584 years, its clock would overflow.
+const REFILL_MAX: Duration = Duration::from_hours(366 * 24);
+
+/// The rate limits that were compiled so far.
+pub(super) struct RateLimitList {
+    rules: Vec<RateLimit>,
+    of_all_routes: usize,
+    /// The positions of the limits by their ids.
+    taken: HashMap<Arc<str>, At>,
+}
+
+/// What a limit counts, apart from the number of requests.
+struct Counting {
+    unit: LimitUnit,
+    algorithm: LimitAlgorithm,
+    window: Duration,
+    burst: Option<NonZeroU32>,
+    /// Whether `consistency` is `exact`.
+    is_exact: bool,
+}
+
+impl RateLimitList {
+    /// Returns the limits of all routes; those with `without` are another limit.
+    pub(super) fn of_all_routes(reader: &Reader<'_>, entries: &Entries<LimitInput>) -> Self {
+        let mut list = Self { rules: Vec::new(), of_all_routes: 0, taken: HashMap::new() };
+        for entry in entries.list.iter().filter(|entry| !entry.location.has("without")) {
+            list.add(reader, &entry.rule, "");
+        }
+        list.of_all_routes = list.rules.len();
+        list
+    }
+
+    /// Adds the limits of a route, and returns their positions; `scope` identifies the route.
+    pub(super) fn of_route(&mut self, reader: &Reader<'_>, route: &RouteInput, scope: &str) -> Range<usize> {
+        let first = self.rules.len();
+        if let Some(limit) = &route.rate_limit
+            && let (Some(requests), Some(window)) = (&limit.requests, &limit.window)
+            && let Some(requests) = NonZeroU32::new(requests.value)
+        {
+            let (unit, algorithm) = (LimitUnit::Requests, LimitAlgorithm::SlidingWindow);
+            let counting = Counting { unit, algorithm, window: window.value, burst: None, is_exact: false };
+            let dimensions: Box<[LimitDimension]> = Box::new([LimitDimension::Client]);
+            let usual = counting.tier(&joined(&dimensions), requests);
+            let rule = counting.rule(scope, dimensions);
+            self.push(reader, limit.location.at, RateLimit { usual: Some(usual), ..rule });
+        }
+        for entry in &route.rate_limits.list {
+            self.add(reader, entry, scope);
+        }
+        first..self.rules.len()
+    }
+
+    pub(super) fn finish(self) -> RateLimits {
+        RateLimits::new(self.rules, self.of_all_routes)
+    }
+
+    /// Adds the limit of an entry; `scope` identifies its route.
+    fn add(&mut self, reader: &Reader<'_>, entry: &RateLimitInput, scope: &str) {
+        let dimensions = dimensions(reader, entry);
+        let counting = counting(reader, entry);
+        let has_limit = entry.location.has("limit") || entry.location.has("tiers");
+        if !has_limit {
+            entry.location.missing(reader, &["limit"]);
+        }
+        let plans = plans(reader, entry);
+        let (Some(dimensions), Some(counting), true) = (dimensions, counting, has_limit) else { return };
+        let name = joined(&dimensions);
+        let tier = |limit| counting.tier(&name, limit);
+        let usual = entry.limit.as_ref().and_then(|limit| NonZeroU32::new(limit.value)).map(tier);
+        let plans = plans.into_iter().map(|(plan, limit)| (plan, tier(limit))).collect();
+        self.push(reader, entry.location.at, RateLimit { usual, plans, ..counting.rule(scope, dimensions) });
+    }
+
+    /// Adds a limit, unless another one counts the same.
+    fn push(&mut self, reader: &Reader<'_>, at: At, rule: RateLimit) {
+        let tiers = rule.usual.iter().chain(rule.plans.iter().map(|(_, tier)| tier));
+        if tiers.filter_map(LimitTier::refill).any(|refill| refill > REFILL_MAX) {
+            let problem = Problem::new(Code::BadValue, at, "an empty bucket needs more than 366 days to refill");
+            reader.report(problem.expected("a smaller `burst`, a larger `limit` or a shorter `window`"));
+            return;
+        }
+        if let Some(first) = self.taken.get(&rule.id) {
+            let message = "a second rate limit counts the same requests by the same dimension in the same window";
+            let problem = Problem::new(Code::Duplicate, at, message);
+            reader.report(problem.expected("another `dimension`, `unit`, `algorithm` or `window`").first(Some(*first)));
+            return;
+        }
+        self.taken.insert(rule.id.clone(), at);
+        self.rules.push(rule);
+    }
+}
+
+impl Counting {
+    /// Returns a limit of this kind without numbers of requests.
+    fn rule(&self, scope: &str, dimensions: Box<[LimitDimension]>) -> RateLimit {
+        let Self { unit, algorithm, window, .. } = self;
+        let name = joined(&dimensions);
+        let kind = match (unit, algorithm) {
+            (LimitUnit::Concurrent, _) => "concurrent",
+            (LimitUnit::Requests, LimitAlgorithm::SlidingWindow) => "window",
+            (LimitUnit::Requests, LimitAlgorithm::TokenBucket) => "bucket",
+        };
+        let id = format!("{name} {kind} {} {scope}", window.as_millis());
+        RateLimit { id: id.into(), name: name.into(), dimensions, usual: None, plans: Box::default() }
+    }
+
+    fn tier(&self, name: &str, limit: NonZeroU32) -> LimitTier {
+        let seconds = self.window.as_millis().div_ceil(1_000);
+        match self.unit {
+            LimitUnit::Concurrent => LimitTier {
+                terms: LimitTerms::Concurrent(limit),
+                policy: format!("\"{name}\";q={limit};qu=\"concurrent-requests\"").into(),
+                is_exact: false,
+            },
+            LimitUnit::Requests => {
+                let terms = match self.algorithm {
+                    LimitAlgorithm::SlidingWindow => RequestTerms::SlidingWindow(Window::new(limit, self.window)),
+                    LimitAlgorithm::TokenBucket => {
+                        RequestTerms::TokenBucket(Rate::new(limit, self.window).with_burst(self.burst.unwrap_or(limit)))
+                    }
+                };
+                let policy = format!("\"{name}\";q={limit};w={seconds}").into();
+                let is_window = matches!(terms, RequestTerms::SlidingWindow(_));
+                let is_exact = is_window && (self.is_exact || limit <= EXACT_MAX);
+                LimitTier { terms: LimitTerms::Requests(terms), policy, is_exact }
+            }
+        }
+    }
+}
+
+/// Returns the dimensions in a fixed order.
+fn dimensions(reader: &Reader<'_>, entry: &RateLimitInput) -> Option<Box<[LimitDimension]>> {
+    let dimension = |input: &Either<DimensionWord, DimensionInput>| match input {
+        Either::Single(word) => Some(match word.value {
+            DimensionWord::Address => LimitDimension::Address,
+            DimensionWord::User => LimitDimension::User,
+            DimensionWord::Key => LimitDimension::Key,
+            DimensionWord::Route => LimitDimension::Route,
+            DimensionWord::Global => LimitDimension::Global,
+        }),
+        Either::Nested(by) => Some(LimitDimension::Header(by.header.as_ref()?.value.as_str().into())),
+    };
+    let mut dimensions: Vec<LimitDimension> = entry.dimension.iter().map(dimension).collect::<Option<_>>()?;
+    dimensions.sort();
+    if let Some([first, _]) = dimensions.array_windows().find(|[one, other]| one == other) {
+        let message = format!("`{}` has `{}` twice", entry.location.name("dimension"), written(first));
+        reader.report(Problem::new(Code::Duplicate, entry.location.at, message).expected("each once"));
+        return None;
+    }
+    (!dimensions.is_empty()).then(|| dimensions.into())
+}
+
+/// Returns what the entry counts, and reports keys that do not fit to its unit or its algorithm.
+fn counting(reader: &Reader<'_>, entry: &RateLimitInput) -> Option<Counting> {
+    let RateLimitInput { location, unit, algorithm, window, burst, consistency, .. } = entry;
+    let (unit, algorithm) = (unit.value, algorithm.value);
+    let is_window = unit == LimitUnit::Requests && algorithm == LimitAlgorithm::SlidingWindow;
+    if let Some(consistency) = consistency
+        && !is_window
+    {
+        let message = format!("`{}` applies to sliding windows only", location.name("consistency"));
+        reader.report(Problem::new(Code::BadValue, consistency.at(), message).expected("no `consistency`"));
+        return None;
+    }
+    if unit == LimitUnit::Concurrent {
+        let mut is_valid = true;
+        for key in OF_WINDOWS.into_iter().filter(|key| location.has(key)) {
+            let message = format!("`{}` has no effect on requests in flight", location.name(key));
+            reader.report(Problem::new(Code::BadValue, location.at, message).expected(format!("no `{key}`")));
+            is_valid = false;
+        }
+        return is_valid.then_some(Counting { unit, algorithm, window: Duration::ZERO, burst: None, is_exact: false });
+    }
+    if !location.has("window") {
+        location.missing(reader, &["window"]);
+    }
+    if location.has("burst") && algorithm != LimitAlgorithm::TokenBucket {
+        let message = format!("`{}` has no effect on a sliding window", location.name("burst"));
+        let problem = Problem::new(Code::BadValue, burst.as_ref().and_then(|burst| burst.at()), message);
+        reader.report(problem.expected("`algorithm: token_bucket`, or no `burst`"));
+        return None;
+    }
+    let burst = burst.as_ref().and_then(|burst| NonZeroU32::new(burst.value));
+    Some(Counting { unit, algorithm, window: window.as_ref()?.value, burst, is_exact: consistency.is_some() })
+}
+
+/// Returns the limits of plans in `tiers`.
+fn plans(reader: &Reader<'_>, entry: &RateLimitInput) -> Vec<(Box<str>, NonZeroU32)> {
+    let mut plans = Vec::new();
+    for (key, tier) in &entry.tiers {
+        match (key == BY, tier.value) {
+            (true, TierValue::Plan) => {}
+            (false, TierValue::Limit(limit)) => {
+                plans.extend(NonZeroU32::new(limit).map(|limit| (Box::from(key.as_str()), limit)));
+            }
+            (is_by, _) => {
+                let at = tier.at().unwrap_or(entry.location.at);
+                let name = format!("{}.{key}", entry.location.name("tiers"));
+                reader.bad(at, &name, if is_by { "`plan`" } else { "a number of requests" });
+            }
+        }
+    }
+    let has_by = entry.tiers.iter().any(|(key, _)| key == BY);
+    let has_plan = entry.tiers.iter().any(|(key, _)| key != BY);
+    if entry.location.has("tiers") && !(has_by && has_plan) {
+        let expected = "{by: plan, PLAN: LIMIT}, with at least one plan";
+        reader.bad(entry.location.at, &entry.location.name("tiers"), expected);
+    }
+    plans
+}
+
+fn joined(dimensions: &[LimitDimension]) -> String {
+    dimensions.iter().map(written).collect::<Vec<_>>().join("+")
+}
+
+fn written(dimension: &LimitDimension) -> String {
+    match dimension {
+        LimitDimension::Address => "ip".to_owned(),
+        LimitDimension::User => "user".to_owned(),
+        LimitDimension::Key => "key".to_owned(),
+        LimitDimension::Client => "client".to_owned(),
+        LimitDimension::Header(name) => format!("header:{name}"),
+        LimitDimension::Route => "route".to_owned(),
+        LimitDimension::Global => "global".to_owned(),
+    }
+}

@@ -1,0 +1,176 @@
+//! Compiles `routes[].transformations`, and the parameters in `routes[].redirect.to`.
+
+use super::matches::one_of_two;
+use crate::error::{Code, Problem};
+use crate::input::Input;
+use crate::schema::field::Either;
+use crate::schema::traffic::{PathRewriteInput, QueryRewriteInput, RouteInput};
+use crate::section::{Reader, one_of};
+use crate::snapshot::{
+    Composition, PathMatch, PathRewrite, Pattern, QueryRewrite, Rewrite, Segment, Template, TextPart, decoded, encoded,
+};
+
+/// Returns the rewrite of a route with this path; `None` without one.
+pub(super) fn rewrite(reader: &Reader<'_>, route: &RouteInput, from: &PathMatch) -> Option<Box<Rewrite>> {
+    let input = route.transformations.as_ref()?.request.as_ref()?.rewrite.as_ref()?;
+    let path = match &input.path {
+        None => None,
+        Some(Either::Single(path)) => whole(reader, path, from).map(PathRewrite::Whole),
+        Some(Either::Nested(rule)) => by_rule(reader, rule, from),
+    };
+    let query = input.query.as_ref().map(query).unwrap_or_default();
+    Some(Box::new(Rewrite { path, query }))
+}
+
+/// Returns a new path that may have parameters of the route.
+fn whole(reader: &Reader<'_>, path: &Input<PathMatch>, from: &PathMatch) -> Option<Composition> {
+    check_sendable(reader, path, &path.value.to_string());
+    let PathMatch::Template(template) = &path.value else {
+        return Some(Composition { from: None, parts: vec![TextPart::Literal(path.value.to_string().into())] });
+    };
+    let mut parts = Vec::new();
+    for segment in template.segments() {
+        match segment {
+            Segment::Literal(text) => parts.push(TextPart::Literal(format!("/{text}").into())),
+            Segment::Parameter(name) | Segment::Rest(name) => {
+                parts.push(TextPart::Literal("/".into()));
+                parts.push(TextPart::Capture(parameter(reader, path, (name, from))?));
+            }
+        }
+    }
+    Some(Composition { from: of_template(from), parts })
+}
+
+/// Returns the number of a parameter of the route's path, and reports one that does not exist.
+fn parameter<T>(reader: &Reader<'_>, input: &Input<T>, named: (&str, &PathMatch)) -> Option<usize> {
+    let (name, from) = named;
+    let names: Vec<&str> = match from {
+        PathMatch::Template(template) => template.names().collect(),
+        PathMatch::Exact(_) | PathMatch::Prefix(_) | PathMatch::Regex(_) => Vec::new(),
+    };
+    let found = names.iter().position(|known| *known == name);
+    if found.is_none() {
+        let problem = Problem::new(Code::UnknownName, input.at(), format!("the route's path has no `{{{name}}}`"));
+        let expected = match names.as_slice() {
+            [] => "a text without parameters, or a path of the route that has them".to_owned(),
+            names => one_of(names.iter().copied()),
+        };
+        reader.report(problem.expected(expected));
+    }
+    found
+}
+
+fn of_template(path: &PathMatch) -> Option<Template> {
+    match path {
+        PathMatch::Template(template) => Some(template.clone()),
+        PathMatch::Exact(_) | PathMatch::Prefix(_) | PathMatch::Regex(_) => None,
+    }
+}
+
+fn by_rule(reader: &Reader<'_>, rule: &PathRewriteInput, from: &PathMatch) -> Option<PathRewrite> {
+    if !one_of_two(reader, &rule.location, ["prefix", "regex"]) {
+        return None;
+    }
+    for [key, other] in [["regex", "to"], ["to", "regex"]] {
+        if rule.location.has(key) && !rule.location.has(other) {
+            rule.location.missing(reader, &[other]);
+            return None;
+        }
+    }
+    if let Some(prefix) = &rule.prefix {
+        check_sendable(reader, prefix, &prefix.value);
+        let PathMatch::Prefix(replaced) = from else {
+            let message = "only a route whose `path` has a `prefix` can replace it";
+            let problem = Problem::new(Code::BadValue, prefix.at(), message);
+            reader.report(problem.expected("a path in place of the section, or `regex` and `to`"));
+            return None;
+        };
+        let to = prefix.value.trim_end_matches('/').into();
+        return Some(PathRewrite::Prefix { from_len: replaced.len(), to });
+    }
+    let (pattern, to) = (&rule.regex.as_ref()?.value, rule.to.as_ref()?);
+    Some(PathRewrite::Regex { pattern: pattern.clone(), to: replacement(reader, to, pattern)? })
+}
+
+/// Returns the parts of a replacement: `$1` is a group, `$$` a dollar sign.
+fn replacement(reader: &Reader<'_>, to: &Input<String>, pattern: &Pattern) -> Option<Vec<TextPart>> {
+    let mut parts = Vec::new();
+    let mut pieces = to.value.split('$');
+    parts.push(TextPart::Literal(pieces.next()?.into()));
+    while let Some(piece) = pieces.next() {
+        let digits = piece.bytes().take(2).take_while(u8::is_ascii_digit).count();
+        let (number, rest) = piece.split_at_checked(digits)?;
+        // The text between two dollar signs is empty.
+        if piece.is_empty()
+            && let Some(after) = pieces.next()
+        {
+            parts.push(TextPart::Literal(format!("${after}").into()));
+            continue;
+        }
+        let Some(group) = pattern.group(number) else {
+            let message = format!("the regular expression has no group `${number}`");
+            let problem = Problem::new(Code::UnknownName, to.at(), message);
+            reader.report(problem.expected("`$1` for the first group in parentheses, or `$$` for a dollar sign"));
+            return None;
+        };
+        parts.push(TextPart::Capture(group));
+        parts.push(TextPart::Literal(rest.into()));
+    }
+    Some(parts)
+}
+
+/// Reports a path that no server accepts: it has a dot segment or an invalid escape.
+fn check_sendable<T>(reader: &Reader<'_>, input: &Input<T>, path: &str) {
+    let is_dots = |segment: &str| matches!(&*decoded(segment), b"." | b"..");
+    let is_escape = |escape: &str| escape.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+    if path.split('/').any(is_dots) || !path.split('%').skip(1).all(is_escape) {
+        let problem = Problem::new(Code::BadValue, input.at(), "the path cannot be sent");
+        reader.report(problem.expected("a path without the segments `.` and `..`, and with two hex digits after `%`"));
+    }
+}
+
+fn query(input: &QueryRewriteInput) -> QueryRewrite {
+    let added = input.add.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(&value.value)));
+    // A backend might read a parameter of the client that precedes an added one.
+    let replaced = input.add.iter().map(|(name, _)| name.as_str());
+    QueryRewrite {
+        remove: input.remove.list.iter().map(|name| name.value.as_str()).chain(replaced).map(Box::from).collect(),
+        add: added.collect::<Vec<_>>().join("&").into(),
+    }
+}
+
+/// Returns the address of a redirect that has parameters of the route's path; `None` without parameters.
+pub(super) fn redirect<T>(reader: &Reader<'_>, to: &Input<T>, named: (&str, &PathMatch)) -> Option<Composition> {
+    let (text, from) = named;
+    if !text.contains(['{', '}']) {
+        return None;
+    }
+    let invalid = || {
+        let problem = Problem::new(Code::BadValue, to.at(), "the address has an invalid parameter");
+        reader.report(problem.expected("parameters such as {id} in the path of the address"));
+    };
+    let path_at = text.find("://").and_then(|at| Some(at + 3 + text.get(at + 3..)?.find('/')?)).unwrap_or(0);
+    let is_url = text.contains("://");
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while let Some((literal, after)) = rest.split_once('{') {
+        let at = text.len() - after.len();
+        let is_in_host = is_url && (path_at == 0 || at <= path_at);
+        // A parameter may contain `&` and `=`.
+        let is_in_query = text.get(..at).is_none_or(|before| before.contains('?'));
+        let is_in_path = !is_in_host && !is_in_query;
+        let Some((name, behind)) = after.split_once('}').filter(|_| is_in_path && !literal.contains('}')) else {
+            invalid();
+            return None;
+        };
+        parts.push(TextPart::Literal(literal.into()));
+        parts.push(TextPart::Capture(parameter(reader, to, (name, from))?));
+        rest = behind;
+    }
+    if rest.contains('}') {
+        invalid();
+        return None;
+    }
+    parts.push(TextPart::Literal(rest.into()));
+    Some(Composition { from: of_template(from), parts })
+}

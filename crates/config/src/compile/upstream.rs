@@ -1,0 +1,64 @@
+//! Compiles `upstreams`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::UsedNames;
+use super::upstream_tls::upstream_tls;
+use crate::error::{At, Code, Problem};
+use crate::input::Input;
+use crate::schema::field::Entries;
+use crate::schema::traffic::{BackendInput, UpstreamInput};
+use crate::section::Reader;
+use crate::snapshot::{Backend, Origin, Upstream};
+
+/// The upstreams, and every name in the file, so that one invalid upstream is not reported again for each route.
+pub(super) struct Upstreams {
+    pub(super) list: Vec<Arc<Upstream>>,
+    names: Vec<String>,
+    by_name: HashMap<String, Option<Arc<Upstream>>>,
+}
+
+pub(super) fn upstreams(reader: &Reader<'_>, entries: &Entries<UpstreamInput>) -> Upstreams {
+    let mut taken = UsedNames::default();
+    let mut upstreams = Upstreams { list: Vec::new(), names: Vec::new(), by_name: HashMap::new() };
+    for entry in &entries.list {
+        let UpstreamInput { name, backends, strategy, .. } = entry;
+        let Some(name) = name.as_ref().filter(|name| taken.take(reader, name, "upstream")) else { continue };
+        let backends = self::backends(reader, backends);
+        let tls = upstream_tls(reader, entry, &backends);
+        let upstream = Upstream { name: name.value.as_str().into(), backends, strategy: strategy.value, tls };
+        // An upstream without a valid backend has been reported; its name exists.
+        let upstream = (!upstream.backends.is_empty()).then(|| Arc::new(upstream));
+        upstreams.list.extend(upstream.clone());
+        upstreams.names.push(name.value.clone());
+        upstreams.by_name.insert(name.value.clone(), upstream);
+    }
+    upstreams
+}
+
+/// Returns the backends of one upstream. Two with the same URL are reported: `weight` gives a backend more requests.
+fn backends(reader: &Reader<'_>, entries: &Entries<BackendInput>) -> Vec<Backend> {
+    let mut taken: HashMap<&Origin, Option<At>> = HashMap::new();
+    let mut backends = Vec::new();
+    for BackendInput { url, weight, .. } in &entries.list {
+        let Some(url) = url else { continue };
+        if let Some(first) = taken.get(&url.value) {
+            let problem = Problem::new(Code::Duplicate, url.at(), "a second backend of the upstream has this URL");
+            reader.report(problem.expected("another URL, or a higher `weight` of the first").first(*first));
+            continue;
+        }
+        taken.insert(&url.value, url.at());
+        backends.push(Backend { origin: url.value.clone(), weight: weight.value });
+    }
+    backends
+}
+
+/// Returns the upstream of this name; `None` if it is invalid.
+pub(super) fn upstream(reader: &Reader<'_>, name: &Input<String>, upstreams: &Upstreams) -> Option<Arc<Upstream>> {
+    let Some(upstream) = upstreams.by_name.get(&name.value) else {
+        reader.unknown_name(name, "upstream", upstreams.names.iter().map(String::as_str));
+        return None;
+    };
+    upstream.clone()
+}

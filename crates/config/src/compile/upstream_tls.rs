@@ -1,0 +1,56 @@
+//! Compiles the TLS of an upstream: its files are read, so that a startup reports those that cannot be used.
+
+use std::sync::Arc;
+
+use access::Clock;
+use tls::{CertificateFiles, FileRole, UpstreamTls, UpstreamTlsSettings};
+
+use crate::error::{Code, Problem};
+use crate::schema::traffic::{UpstreamInput, UpstreamTlsInput};
+use crate::section::Reader;
+use crate::snapshot::{Backend, Scheme};
+
+/// Returns the TLS of an upstream; `None` if it has no `tls`, or files that have been reported.
+pub(super) fn upstream_tls(
+    reader: &Reader<'_>,
+    upstream: &UpstreamInput,
+    backends: &[Backend],
+) -> Option<Arc<UpstreamTls>> {
+    let input = upstream.tls.as_ref()?;
+    let location = &input.location;
+    if !backends.is_empty() && backends.iter().all(|backend| backend.origin.scheme != Scheme::Https) {
+        let message = format!("`{}` has no effect: no backend of the upstream has an `https` URL", location.path);
+        reader.report(Problem::new(Code::BadValue, location.at, message).expected("`https` in a `url`, or no `tls`"));
+    }
+    match (location.has("cert"), location.has("key")) {
+        (true, false) => location.missing(reader, &["key"]),
+        (false, true) => location.missing(reader, &["cert"]),
+        (true, true) | (false, false) => {}
+    }
+    let identity = input.cert.as_ref().zip(input.key.as_ref());
+    let settings = UpstreamTlsSettings {
+        ca: input.ca.as_ref().map(|ca| ca.value.clone()),
+        identity: identity
+            .map(|(cert, key)| CertificateFiles { certificate: cert.value.clone(), key: key.value.clone() }),
+        server_name: input.server_name.as_ref().map(|name| name.value.clone()),
+    };
+    match UpstreamTls::load(settings, Clock::system().now()) {
+        Ok(tls) => Some(Arc::new(tls)),
+        Err(error) => {
+            let (at, name) = place(input, error.role());
+            let message = format!("`{}`: {error}", location.name(name));
+            reader.report(Problem::new(Code::File, at, message).of_startup());
+            None
+        }
+    }
+}
+
+/// Returns the key that names the file with this role.
+fn place(input: &UpstreamTlsInput, role: Option<FileRole>) -> (Option<crate::error::At>, &'static str) {
+    let file = match role {
+        Some(FileRole::Authorities) => (&input.ca, "ca"),
+        Some(FileRole::Key) => (&input.key, "key"),
+        Some(FileRole::Certificate) | None => (&input.cert, "cert"),
+    };
+    (file.0.as_ref().and_then(|file| file.at()), file.1)
+}

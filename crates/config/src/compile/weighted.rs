@@ -1,0 +1,57 @@
+//! Compiles `routes[].upstreams`.
+
+use std::collections::HashMap;
+
+use super::upstream::{Upstreams, upstream};
+use crate::error::{At, Code, Problem};
+use crate::input::Input;
+use crate::schema::field::{Either, Entries};
+use crate::schema::traffic::WeightedUpstreamInput;
+use crate::section::Reader;
+use crate::snapshot::{Action, Split, WeightedUpstream};
+
+/// Returns the action of a route that forwards requests; `None` if an upstream is invalid.
+pub(super) fn forward(
+    reader: &Reader<'_>,
+    input: &Either<String, Entries<WeightedUpstreamInput>>,
+    upstreams: &Upstreams,
+) -> Option<Action> {
+    let entries = match input {
+        Either::Single(name) => return upstream(reader, name, upstreams).map(Action::Forward),
+        Either::Nested(entries) => entries,
+    };
+    let mut taken: HashMap<&str, Option<At>> = HashMap::new();
+    let mut weighted = Vec::new();
+    let mut are_valid = !entries.list.is_empty();
+    for WeightedUpstreamInput { name, weight, .. } in &entries.list {
+        let Some(found) = name.as_ref().and_then(|name| upstream(reader, name, upstreams)) else {
+            are_valid = false;
+            continue;
+        };
+        let Some(name) = name else { continue };
+        if let Some(first) = taken.insert(&name.value, name.at()) {
+            report_second(reader, name, first);
+            are_valid = false;
+        }
+        weighted.push(WeightedUpstream { upstream: found, weight: weight.value });
+    }
+    if !are_valid {
+        return None;
+    }
+    weighted.retain(|upstream| upstream.weight > 0);
+    match weighted.as_slice() {
+        [] => {
+            let at = entries.list.first().and_then(|entry| entry.weight.at());
+            let problem = Problem::new(Code::BadValue, at, "no upstream of the route has a weight above 0");
+            reader.report(problem.expected("at least one weight from 1 to 1000000"));
+            None
+        }
+        [only] => Some(Action::Forward(only.upstream.clone())),
+        _ => Some(Action::Split(Split { upstreams: weighted })),
+    }
+}
+
+fn report_second(reader: &Reader<'_>, name: &Input<String>, first: Option<At>) {
+    let problem = Problem::new(Code::Duplicate, name.at(), "the route has this upstream already");
+    reader.report(problem.expected("one entry per upstream, with the sum of the weights").first(first));
+}

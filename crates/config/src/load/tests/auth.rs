@@ -1,0 +1,125 @@
+//! The entries of `auth`, and the authentication of routes.
+
+use std::sync::Arc;
+
+use access::jwt::Algorithm;
+
+use super::errors::{check, check_codes};
+use super::*;
+use crate::snapshot::JwtRule;
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+/// An Ed25519 key (RFC 8410, 10.1).
+const PEM: &str = "-----BEGIN PUBLIC KEY-----\\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\\n-----END PUBLIC KEY-----\\n";
+const UPSTREAM: &str = "upstreams: [{name: u, backends: [{url: http://h}]}]\n";
+
+fn rule(auth: &Auth) -> &JwtRule {
+    match auth {
+        Auth::Jwt(rule) => rule,
+        Auth::Key | Auth::None => panic!("{auth:?}"),
+    }
+}
+
+#[test]
+fn routes_use_the_named_or_the_only_entry() {
+    let snapshot = snapshot(&format!(
+        "{UPSTREAM}auth:
+  - name: hmac
+    type: jwt
+    algorithms: [HS256, HS256]
+    secret: {SECRET}
+    audience: api
+    claims_to_headers: {{sub: X-User-Id, 'https://h/team': x_team}}
+routes:
+  - {{path: /a, upstreams: u, auth: {{type: jwt}}}}
+  - {{path: /b, upstreams: u, auth: {{type: jwt, use: hmac, require: {{scope: a b, level: 3, ok: true}}}}}}
+"
+    ));
+    let routes = snapshot.traffic.router.routes();
+    let (first, second) = (rule(&routes[0].auth), rule(&routes[1].auth));
+    assert!(Arc::ptr_eq(&first.entry, &second.entry));
+    let entry = &first.entry;
+    assert_eq!((&*entry.name, &*entry.terms.algorithms), ("hmac", &[Algorithm::Hs256] as &[_]));
+    assert_eq!((entry.terms.leeway.as_secs(), entry.terms.subject_issuer.as_str()), (10, "hmac"));
+    let headers: Vec<_> = entry.claims_to_headers.iter().map(|set| (&*set.claim, &*set.header)).collect();
+    assert_eq!(headers, [("sub", "X-User-Id"), ("https://h/team", "x_team")]);
+    let required: Vec<_> = second.require.iter().map(|required| (&*required.claim, &*required.value)).collect();
+    assert_eq!(required, [("scope", "a b"), ("level", "3"), ("ok", "true")]);
+    assert!(!format!("{entry:?}").contains(SECRET), "{entry:?}");
+}
+
+#[test]
+fn a_public_key_has_its_algorithm() {
+    let entry = |algorithms: &str| {
+        format!("auth: [{{name: a, type: jwt, public_key: \"{PEM}\", issuer: 'https://h', algorithms: {algorithms}}}]")
+    };
+    assert!(read_text(&entry("[EdDSA]")).is_ok());
+    for algorithms in ["[HS256]", "[EdDSA, HS512]"] {
+        let error = read_text(&entry(algorithms)).map(|_| ()).unwrap_err();
+        assert_eq!(error.problems.len(), 1, "{error}");
+        assert!(error.problems[0].message.contains("does not support this algorithm"), "{error}");
+    }
+}
+
+#[test]
+fn the_algorithm_must_fit_the_key() {
+    check(
+        &format!("auth:\n  - {{name: a, type: jwt, secret: {SECRET}, algorithms: [HS256, RS256]}}\n"),
+        "
+error[bad_value]: the key of `auth[0]` does not support this algorithm
+ --> t.yaml:2:88
+  |
+2 |   - {name: a, type: jwt, secret: ***, algorithms: [HS256, RS256]}
+  |                                                           ^^^^^ expected `HS…` with `secret`, `RS…` and `PS…` with an RSA key, `ES256` with P-256, `ES384` with P-384, `EdDSA` with Ed25519",
+    );
+}
+
+#[test]
+fn invalid_entries_are_refused_at_their_place() {
+    let jwt = |rest: &str| format!("auth: [{{name: a, type: jwt, {rest}}}]");
+    let fine = format!("algorithms: [HS256], secret: {SECRET}");
+    let pem = format!("\"{PEM}\"");
+    for (source, code, at) in [
+        ("auth: [{type: jwt}]".to_owned(), "missing", "{type"),
+        ("auth: [{name: a, type: oauth}]".to_owned(), "bad_value", "oauth"),
+        ("auth: [{name: a, type: key}]".to_owned(), "not_yet", "key"),
+        (jwt("algorithms: [HS256]"), "missing", "{name"),
+        (jwt(&format!("secret: {SECRET}")), "missing", "{name"),
+        (jwt(&format!("algorithms: [], secret: {SECRET}")), "bad_value", "algorithms"),
+        (jwt(&format!("algorithms: [none], secret: {SECRET}")), "bad_value", "none"),
+        (jwt(&format!("algorithms: [hs256], secret: {SECRET}")), "bad_value", "hs256"),
+        (jwt("algorithms: [HS256], secret: short"), "bad_value", "short"),
+        (jwt(&format!("algorithms: [HS512], secret: {SECRET}")), "bad_value", SECRET),
+        (jwt(&format!("algorithms: [HS256], secret: {pem}")), "bad_value", "\"---"),
+        (jwt("algorithms: [RS256], public_key: x"), "bad_value", "x}"),
+        (jwt(&format!("{fine}, public_key: {pem}")), "bad_value", "{name"),
+        (jwt(&format!("{fine}, leeway: 6m")), "bad_value", "6m"),
+        (jwt(&format!("{fine}, claims_to_headers: {{sub: Host}}")), "bad_value", "Host"),
+        (jwt(&format!("{fine}, claims_to_headers: {{sub: X_Forwarded_For}}")), "bad_value", "X_For"),
+        (jwt(&format!("{fine}, claims_to_headers: {{id: 'X Y'}}")), "bad_value", "'X Y"),
+        (jwt(&format!("{fine}, claims_to_headers: {{sub: X-User, id: x_user}}")), "duplicate", "x_user"),
+        (format!("auth: [{{name: a, type: jwt, {fine}}}, {{name: 'a', type: jwt, {fine}}}]"), "duplicate", "'a'"),
+    ] {
+        let error = read_text(&source).map(|_| ()).unwrap_err();
+        let found = error.problems.first().unwrap();
+        let column = u32::try_from(source.find(at).unwrap() + 1).unwrap();
+        assert_eq!((found.code.name(), found.place.unwrap().column), (code, column), "{source}\n{error}");
+    }
+}
+
+#[test]
+fn routes_name_an_entry_that_exists() {
+    let entry = |name: &str| format!("{{name: {name}, type: jwt, algorithms: [HS256], secret: {SECRET}}}");
+    let source = |auth: &str, route: &str| {
+        format!("auth: [{auth}]\n{UPSTREAM}routes: [{{path: /a, upstreams: u, auth: {{{route}}}}}]")
+    };
+    let two = format!("{}, {}", entry("a"), entry("b"));
+    check_codes(&source("", "type: jwt"), &[("unknown_name", 3, 35)]);
+    check_codes(&source(&two, "type: jwt"), &[("unknown_name", 3, 35)]);
+    check_codes(&source(&two, "type: jwt, use: c"), &[("unknown_name", 3, 58)]);
+    check_codes(&source(&two, "type: key, use: a"), &[("bad_value", 3, 35)]);
+    check_codes(&source(&two, "type: none, require: {scope: x}"), &[("bad_value", 3, 35)]);
+    check_codes(&source(&two, "type: jwt, use: a, require: {scope: ''}"), &[("bad_value", 3, 78)]);
+    check_codes(&source(&two, "use: a"), &[("missing", 3, 35), ("bad_value", 3, 35)]);
+    assert!(read_text(&source(&two, "type: jwt, use: b")).is_ok());
+}

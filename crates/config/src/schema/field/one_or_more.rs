@@ -1,0 +1,107 @@
+//! Keys that hold single values and mappings: one of them, or a list.
+
+use std::marker::PhantomData;
+
+use serde_json::{Value as Json, json};
+
+use super::super::form::Form;
+use super::super::{SectionInput, json};
+use super::{Either, Field};
+use crate::section::Section;
+use crate::settings::Listing;
+use crate::spec::{Describe, Shape};
+use crate::yaml::{Kind, Node};
+
+/// A required key that holds a single value, a mapping, or a list of them, which is not empty.
+pub(crate) struct OneOrMore<F, S> {
+    form: F,
+    /// A description of valid values.
+    expected: &'static str,
+    entries_max: usize,
+    section: PhantomData<fn() -> S>,
+}
+
+pub(crate) const fn one_or_more<F: Form, S: SectionInput>(
+    form: F,
+    expected: &'static str,
+    entries_max: usize,
+) -> OneOrMore<F, S> {
+    OneOrMore { form, expected, entries_max, section: PhantomData }
+}
+
+impl<F: Form, S: SectionInput> OneOrMore<F, S> {
+    fn one(&self, section: &Section<'_>, node: &Node, name: String) -> Option<Either<F::Value, S>> {
+        let reader = section.reader();
+        match node.kind {
+            Kind::Map(_) => reader.section(node, name, S::SPEC).map(|section| Either::Nested(S::read(&section))),
+            Kind::Scalar(_) | Kind::Null | Kind::List(_) => {
+                self.form.read_node(reader, node, &name).map(Either::Single)
+            }
+        }
+    }
+}
+
+impl<F: Form, S: SectionInput> Describe for OneOrMore<F, S> {
+    fn shape(&self) -> Shape {
+        Shape::Sections(S::SPEC)
+    }
+
+    fn takes_single(&self) -> bool {
+        true
+    }
+
+    fn cell(&self) -> String {
+        format!("{}, section, or list of at most {}", self.form.cell(), self.entries_max)
+    }
+
+    fn default_cell(&self) -> String {
+        "required".to_owned()
+    }
+
+    fn is_required(&self) -> bool {
+        true
+    }
+
+    fn schema(&self) -> Json {
+        let one = json::any_of(vec![json::reference_or(self.form.schema()), json::section(S::SPEC)]);
+        let list = json!({"type": "array", "items": one, "minItems": 1, "maxItems": self.entries_max});
+        json::any_of(vec![one, list])
+    }
+}
+
+impl<F: Form, S: SectionInput> Field for OneOrMore<F, S> {
+    type Input = Vec<Either<F::Value, S>>;
+
+    fn read(&self, section: &Section<'_>, key: &str) -> Self::Input {
+        let (reader, name) = (section.reader(), section.name(key));
+        match section.get(key) {
+            None => {
+                section.location().missing(reader, &[key]);
+                Vec::new()
+            }
+            Some(Node { at, kind: Kind::List(items) }) => {
+                if items.is_empty() {
+                    reader.bad(*at, &name, self.expected);
+                }
+                if let Some(first) = items.get(self.entries_max) {
+                    reader.bad(first.at, &name, format!("at most {} entries", self.entries_max));
+                }
+                section.list(key).filter_map(|(node, name)| self.one(section, node, name)).collect()
+            }
+            Some(node) => self.one(section, node, name).into_iter().collect(),
+        }
+    }
+
+    fn show(&self, input: &Self::Input, key: &str, listing: &mut Listing<'_>) {
+        let is_one = input.len() == 1;
+        for (nth, entry) in input.iter().enumerate() {
+            match entry {
+                Either::Single(single) => {
+                    let key = if is_one { key.to_owned() } else { format!("{key}[{nth}]") };
+                    listing.put(&key, self.form.shown(&single.value), &single.source);
+                }
+                Either::Nested(section) => section.show(listing),
+            }
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! The keys of `auth[]` and of `routes[].auth`.
+
+use std::time::Duration;
+
+use access::Secret;
+use access::jwt::{Algorithm, Key};
+use serde_json::{Value as Json, json};
+
+use super::super::field::{Map, Values, default, list, optional, required};
+use super::super::form::{DurationForm, Scalar, TextForm, Words, accept, bad};
+use super::super::section;
+use super::forms::{ANY_NAME, NAME};
+use crate::input::Input;
+use crate::settings::Value;
+use crate::spec::Rule;
+
+/// The values of `auth[].type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EntryType {
+    Jwt,
+}
+
+/// The values of `routes[].auth.type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AuthType {
+    Key,
+    None,
+    Jwt,
+}
+
+impl AuthType {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::None => "none",
+            Self::Jwt => "jwt",
+        }
+    }
+}
+
+section! {
+    AuthEntryInput {
+        /// The name that routes use.
+        name: Option<Input<String>> = required(NAME);
+        /// The credential of clients: an access token of an issuer.
+        r#type: Option<Input<EntryType>> = required(ENTRY_TYPE);
+        /// The algorithms of signatures that are accepted. They must fit the key.
+        algorithms: Values<Algorithm> =
+            list(ALGORITHM, 12, "required").not_empty("the algorithms that the issuer uses, such as [RS256]");
+        /// The shared secret of `HS256` (at least 32 bytes), `HS384` (48) and `HS512` (64): `file:/run/secrets/jwt`.
+        secret: Option<Input<Secret>> = optional(SECRET, "");
+        /// The issuer's public key in PEM, for all other algorithms: `file:/etc/tollgate/issuer.pem`.
+        public_key: Option<Input<Key>> = optional(PUBLIC_KEY, "");
+        /// The required `iss` of tokens. With it, subjects have this issuer, otherwise the entry's name.
+        issuer: Option<Input<String>> = optional(ISSUER, "any");
+        /// Tokens need one of these in `aud`. Set it if the issuer also serves other APIs.
+        audience: Values<String> = list(AUDIENCE, 16, "any").or_single();
+        /// Maximum difference of clocks, for `exp` and `nbf`.
+        leeway: Input<Duration> = default(LEEWAY, || Duration::from_secs(10));
+        /// Claims that upstreams receive as headers, at most 16. No route accepts these headers from clients.
+        claims_to_headers: Vec<(String, Input<String>)> =
+            Map::new(CLAIM_HEADER, is_claim, "the name of a claim, of at most 128 characters", CLAIM_PATTERN);
+        later: jwks, plan, keys, users, redis, url;
+        rules: Rule::Required("algorithms"), Rule::ExactlyOne(&["secret", "public_key"]), Rule::Values(key_of_algorithms);
+    }
+}
+
+section! {
+    AuthInput {
+        /// Clients need a valid key, an [access token](#auth), or nothing.
+        r#type: Input<AuthType> = default(AUTH_TYPE, || AuthType::Key);
+        /// The entry of `auth` that verifies the tokens.
+        r#use: Option<Input<String>> = optional(ANY_NAME, "the only entry of this type");
+        /// Claims that tokens need, at most 16, otherwise the status is 403. A list must contain the value, and `scope` each of its words.
+        require: Vec<(String, Input<String>)> =
+            Map::new(CLAIM_VALUE, is_claim, "the name of a claim, of at most 128 characters", CLAIM_PATTERN);
+        later: any;
+        rules: Rule::Required("type"), Rule::Values(type_of_conditions);
+    }
+}
+
+/// The condition of `algorithms` on the key.
+fn key_of_algorithms() -> Json {
+    let of = |key: &str, pattern: &str| {
+        let reference = json!({"$ref": "#/$defs/reference"});
+        let items = json!({"anyOf": [reference, {"pattern": pattern}]});
+        json!({"if": {"required": [key]}, "then": {"properties": {"algorithms": {"items": items}}}})
+    };
+    json!({"allOf": [of("secret", "^HS"), of("public_key", "^[REP]|^Ed")]})
+}
+
+/// The condition of `use` and `require` on `type`.
+fn type_of_conditions() -> Json {
+    let kind = json!({"anyOf": [{"const": AuthType::Jwt.as_str()}, {"$ref": "#/$defs/reference"}]});
+    let given = json!({"anyOf": [{"required": ["use"]}, {"required": ["require"]}]});
+    json!({"if": given, "then": {"properties": {"type": kind}}})
+}
+
+const ENTRY_TYPE: Words<EntryType> = Words::or_later(&[("jwt", EntryType::Jwt)], &["key", "basic", "forward"]);
+const AUTH_TYPE: Words<AuthType> = Words::or_later(
+    &[
+        (AuthType::Key.as_str(), AuthType::Key),
+        (AuthType::None.as_str(), AuthType::None),
+        (AuthType::Jwt.as_str(), AuthType::Jwt),
+    ],
+    &["basic", "any", "forward"],
+);
+const ALGORITHM: Words<Algorithm> = Words::new(Algorithm::NAMES);
+/// Five minutes hide any useful difference of clocks.
+const LEEWAY: DurationForm = DurationForm::new(Duration::ZERO, Duration::from_secs(300));
+
+/// Lengths of a secret in bytes; the minimum is that of HS256.
+const SECRET_LEN_MIN: usize = 32;
+const SECRET_LEN_MAX: usize = 4_096;
+const SECRET: TextForm<Secret> = TextForm {
+    parse: |secret| {
+        let has_length = (SECRET_LEN_MIN..=SECRET_LEN_MAX).contains(&secret.len());
+        let secret = accept(secret, has_length, "32 to 4,096 bytes, as `openssl rand -hex 32` writes them")?;
+        let secret = Secret::new(secret);
+        Key::secret(&secret).map_err(|error| bad(&error.to_string()))?;
+        Ok(secret)
+    },
+    shown: |_| Value::Secret,
+    cell: "32 to 4,096 bytes",
+    pattern: r"^([^-]|-[^-])[\s\S]{8,}$",
+    scalar: Scalar::Text,
+};
+const PUBLIC_KEY: TextForm<Key> = TextForm {
+    parse: |pem| Key::public(pem).map_err(|error| bad(&error.to_string())),
+    shown: |_| Value::text("PEM"),
+    cell: "public key in PEM",
+    pattern: r"^\s*-----BEGIN (RSA )?PUBLIC KEY-----",
+    scalar: Scalar::Text,
+};
+
+/// Longest `iss` that a subject can have, in bytes.
+const ISSUER_LEN_MAX: usize = 512;
+const ISSUER: TextForm<String> = TextForm {
+    parse: |issuer| {
+        let is_valid = access::SubjectText::<ISSUER_LEN_MAX>::parse(issuer).is_some();
+        accept(issuer, is_valid, "1 to 512 bytes without control characters")
+    },
+    shown: |issuer| Value::text(issuer),
+    cell: "text",
+    pattern: r"^[^\x00-\x1F\x7F]{1,512}$",
+    scalar: Scalar::Any,
+};
+const AUDIENCE: TextForm<String> = ISSUER;
+
+const CLAIM_LEN_MAX: usize = 128;
+const CLAIM_PATTERN: &str = r"^[^\x00-\x1F\x7F]{1,128}$";
+
+fn is_claim(name: &str) -> bool {
+    (1..=CLAIM_LEN_MAX).contains(&name.chars().count()) && !name.chars().any(char::is_control)
+}
+
+/// A required value: an empty one would be met by every token.
+const CLAIM_VALUE: TextForm<String> = TextForm {
+    parse: |value| {
+        let is_valid = (1..=256).contains(&value.chars().count())
+            && value.trim().len() == value.len()
+            && !value.chars().any(char::is_control);
+        accept(value, is_valid, "1 to 256 characters without control characters and outer spaces")
+    },
+    shown: |value| Value::text(value),
+    cell: "text",
+    pattern: r"^[^\x00-\x20\x7F]([^\x00-\x1F\x7F]{0,254}[^\x00-\x20\x7F])?$",
+    scalar: Scalar::Any,
+};
+
+/// Fields that the gateway writes, or that change the meaning of the message. A claim must not replace them.
+const RESERVED_FIELDS: [&str; 24] = [
+    "accept-encoding",
+    "api-key",
+    "authorization",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "range",
+    "te",
+    "traceparent",
+    "tracestate",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+    "x-api-key",
+    "x-correlation-id",
+    "x-goog-api-key",
+    "x-request-id",
+];
+const RESERVED_PREFIXES: [&str; 3] = ["proxy-", "x-forwarded-", "x-ssl-client-"];
+const CLAIM_HEADER: TextForm<String> = TextForm {
+    parse: |name| {
+        let plain = name.to_ascii_lowercase().replace('_', "-");
+        let is_token = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+        let is_reserved = RESERVED_FIELDS.contains(&plain.as_str())
+            || RESERVED_PREFIXES.iter().any(|prefix| plain.starts_with(prefix));
+        let is_valid = is_token && (1..=64).contains(&name.len()) && !is_reserved;
+        accept(name, is_valid, "a name such as X-User-Id, other than those that the gateway writes")
+    },
+    shown: |name| Value::text(name),
+    cell: "name",
+    pattern: "^[A-Za-z0-9_-]{1,64}$",
+    scalar: Scalar::Whole,
+};

@@ -1,0 +1,231 @@
+//! The keys of `rate_limits[]` and `routes[].rate_limits[]`.
+
+use std::time::Duration;
+
+use access::Plan;
+use meter::window;
+use serde_json::{Value as Json, json};
+
+use super::super::field::{Either, Map, OneOrMore, default, one_or_more, optional, required};
+use super::super::form::{Form, Refusal, Words};
+use super::super::json::given;
+use super::super::process::{LIMIT, WINDOW};
+use super::super::section;
+use super::forms::HEADER;
+use crate::input::Input;
+use crate::section::Reader;
+use crate::settings::Value;
+use crate::snapshot::LimitSubject;
+use crate::spec::Rule;
+use crate::yaml::{Kind, Node};
+
+/// The words of `dimension`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DimensionWord {
+    Address,
+    User,
+    Key,
+    Route,
+    Global,
+}
+
+/// The values of `unit`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LimitUnit {
+    Requests,
+    Concurrent,
+}
+
+/// The values of `algorithm`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LimitAlgorithm {
+    SlidingWindow,
+    TokenBucket,
+}
+
+/// The values of `consistency`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LimitConsistency {
+    Exact,
+}
+
+/// A value in `tiers`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TierValue {
+    /// The tier of a client is its plan.
+    Plan,
+    /// The limit of one tier.
+    Limit(u32),
+}
+
+/// Maximum number of values by which one limit counts.
+const DIMENSIONS_MAX: usize = 4;
+const DIMENSION: OneOrMore<Words<DimensionWord>, DimensionInput> = one_or_more(
+    Words::new(&[
+        ("ip", DimensionWord::Address),
+        ("user", DimensionWord::User),
+        ("key", DimensionWord::Key),
+        ("route", DimensionWord::Route),
+        ("global", DimensionWord::Global),
+    ]),
+    "at least one of `ip`, `user`, `key`, `route`, `global` and {header: NAME}",
+    DIMENSIONS_MAX,
+);
+
+section! {
+    /// One limit of requests.
+    RateLimitInput {
+        /// What requests of one count have in common: the IP address (IPv6: /64), the user, the key, the route, a header, or nothing (`global`).
+        dimension: Vec<Either<DimensionWord, DimensionInput>> = DIMENSION;
+        /// Requests in a window, or requests in flight.
+        unit: Input<LimitUnit> =
+            default(Words::new(&[("requests", LimitUnit::Requests), ("concurrent", LimitUnit::Concurrent)]), || LimitUnit::Requests);
+        /// Maximum number of requests; with `tiers`, that of other clients.
+        limit: Option<Input<u32>> = optional(LIMIT, "required without `tiers`");
+        /// Length of the window; required for `requests`.
+        window: Option<Input<Duration>> = optional(WINDOW, "");
+        /// Requests in any window ([sliding window](decisions/0020-sliding-windows.md)), or a bucket that refills evenly.
+        algorithm: Input<LimitAlgorithm> = default(
+            Words::new(&[("sliding_window", LimitAlgorithm::SlidingWindow), ("token_bucket", LimitAlgorithm::TokenBucket)]),
+            || LimitAlgorithm::SlidingWindow,
+        );
+        /// With `token_bucket`: the requests that may arrive at once.
+        burst: Option<Input<u32>> = optional(LIMIT, "as `limit`");
+        /// Limits of plans: `{by: plan, free: 100, pro: 1000}`.
+        tiers: Vec<(String, Input<TierValue>)> = Map::new(TierForm, Plan::is_name, "`by`, and names of plans", "^[a-z0-9._-]{1,64}$");
+        /// `exact`: nodes count a `sliding_window` together in [Redis](rate-limits.md#several-nodes), for each request.
+        consistency: Option<Input<LimitConsistency>> = optional(
+            Words::or_later(&[("exact", LimitConsistency::Exact)], &["leased"]),
+            "`exact` if `limit` is at most 100",
+        );
+        later: with;
+        rules: Rule::RequiredUnless("limit", &["tiers"]), Rule::Values(window_of_unit), Rule::Values(burst_of_bucket), Rule::Values(exact_of_window),
+            Rule::Values(tiers_by_plan);
+    }
+}
+
+section! {
+    /// One entry of `rate_limits`.
+    LimitInput {
+        ..rule: RateLimitInput;
+        /// With `ip`: only requests with a missing or invalid key are counted. Without such an entry, 100 a minute per address.
+        without: Option<Input<LimitSubject>> = optional(Words::new(&[("key", LimitSubject::WithoutKey)]), "");
+        rules: Rule::Values(without_key_by_address);
+    }
+}
+
+section! {
+    DimensionInput {
+        /// The name of a header. Requests without it count together.
+        header: Option<Input<String>> = required(HEADER).unless("claim");
+        later: claim;
+    }
+}
+
+section! {
+    RouteLimitInput {
+        /// Maximum number of requests of each key in a window; without a key, of each other identity or address.
+        requests: Option<Input<u32>> = required(LIMIT);
+        /// Length of the [sliding window](decisions/0020-sliding-windows.md).
+        window: Option<Input<Duration>> = required(WINDOW);
+    }
+}
+
+fn reference() -> Json {
+    json!({"$ref": "#/$defs/reference"})
+}
+
+/// The keys that only limits of requests in a window have.
+pub(crate) const OF_WINDOWS: [&str; 3] = ["window", "algorithm", "burst"];
+/// The keys that a limit with `without` does not have.
+pub(crate) const NOT_WITHOUT: [&str; 5] = ["unit", "algorithm", "burst", "tiers", "consistency"];
+
+/// The condition of `window`, `algorithm` and `burst` on `unit`.
+fn window_of_unit() -> Json {
+    let concurrent = json!({"required": ["unit"], "properties": {"unit": {"const": "concurrent"}}});
+    let unknown = json!({"required": ["unit"], "properties": {"unit": reference()}});
+    json!({
+        "if": concurrent,
+        "then": {"not": {"anyOf": OF_WINDOWS.map(given)}},
+        "else": {"anyOf": [given("window"), unknown]},
+    })
+}
+
+/// The condition of `burst` on `algorithm`.
+fn burst_of_bucket() -> Json {
+    let bucket = json!({"anyOf": [{"const": "token_bucket"}, reference()]});
+    json!({"anyOf": [
+        {"not": given("burst")},
+        {"required": ["algorithm"], "properties": {"algorithm": bucket}},
+    ]})
+}
+
+/// The conditions of `consistency` on `unit` and `algorithm`.
+fn exact_of_window() -> Json {
+    let concurrent = json!({"required": ["unit"], "properties": {"unit": {"const": "concurrent"}}});
+    let bucket = json!({"required": ["algorithm"], "properties": {"algorithm": {"const": "token_bucket"}}});
+    json!({"not": {"allOf": [given("consistency"), {"anyOf": [concurrent, bucket]}]}})
+}
+
+/// The condition of the values in `tiers` on their keys.
+fn tiers_by_plan() -> Json {
+    let by = json!({"anyOf": [{"const": "plan"}, reference()]});
+    json!({"properties": {"tiers": {"anyOf": [
+        {"type": "null"},
+        {
+            "required": ["by"],
+            "minProperties": 2,
+            "properties": {"by": by},
+            "additionalProperties": {"not": {"const": "plan"}},
+        },
+    ]}}})
+}
+
+/// The conditions of `without`.
+fn without_key_by_address() -> Json {
+    let address = json!({"anyOf": [{"const": "ip"}, reference()]});
+    let only = json!({"anyOf": [address, {"type": "array", "maxItems": 1, "items": address}]});
+    json!({"anyOf": [
+        {"not": given("without")},
+        {"properties": {"dimension": only}, "not": {"anyOf": NOT_WITHOUT.map(given)}},
+    ]})
+}
+
+/// The values in `tiers`.
+#[derive(Debug, Clone, Copy)]
+struct TierForm;
+
+impl Form for TierForm {
+    type Value = TierValue;
+
+    fn parse(&self, text: &str) -> Result<TierValue, Refusal> {
+        if text == "plan" {
+            return Ok(TierValue::Plan);
+        }
+        let expected = format!("`plan` for `by`, and a whole number from 1 to {} for each plan", window::LIMIT_MAX);
+        LIMIT.parse(text).map(TierValue::Limit).map_err(|_| Refusal::Bad(expected))
+    }
+
+    fn shown(&self, value: &TierValue) -> Value {
+        match value {
+            TierValue::Plan => Value::text("plan"),
+            TierValue::Limit(limit) => LIMIT.shown(limit),
+        }
+    }
+
+    fn cell(&self) -> String {
+        LIMIT.cell()
+    }
+
+    fn schema(&self) -> Json {
+        json!({"anyOf": [{"const": "plan"}, LIMIT.schema()]})
+    }
+
+    fn read_node(&self, reader: &Reader<'_>, node: &Node, name: &str) -> Option<Input<TierValue>> {
+        if matches!(node.kind, Kind::Map(_)) {
+            reader.not_yet(node.at, &format!("a claim in `{name}`"));
+            return None;
+        }
+        self.read_text(reader, &reader.text(node, name)?, name)
+    }
+}

@@ -1,0 +1,77 @@
+//! The keys of `routes[].transformations`.
+
+use super::super::field::{Either, Map, Values, list, maybe_nested, nested, optional, single_or_absent};
+use super::super::form::{Scalar, TextForm, accept};
+use super::super::section;
+use super::forms::PATH;
+use super::matches::{PARAMETER_TEXT, PATH_MATCH, REGEX, is_parameter};
+use crate::input::Input;
+use crate::settings::Value;
+use crate::snapshot::{PathMatch, Pattern};
+use crate::spec::Rule;
+
+section! {
+    TransformationsInput {
+        /// Changes of requests to upstreams.
+        request: Option<RequestTransformationsInput> = maybe_nested::<RequestTransformationsInput>();
+        later: response;
+    }
+}
+
+section! {
+    RequestTransformationsInput {
+        /// Another path and query ([rewrites](routing.md#rewrites)).
+        rewrite: Option<RewriteInput> = maybe_nested::<RewriteInput>();
+        later: add_headers, remove_headers;
+    }
+}
+
+section! {
+    RewriteInput {
+        /// The new path; it may have the parameters of the route's path: `/v2/users/{id}`.
+        path: Option<Either<PathMatch, PathRewriteInput>> = single_or_absent(PATH_MATCH, nested::<PathRewriteInput>());
+        /// Changes of the query parameters.
+        query: Option<QueryRewriteInput> = maybe_nested::<QueryRewriteInput>();
+    }
+}
+
+section! {
+    PathRewriteInput {
+        /// Replaces the prefix of the route's path.
+        prefix: Option<Input<String>> = optional(PATH, "");
+        /// A regular expression, whose first match in the path is replaced by `to`.
+        regex: Option<Input<Pattern>> = optional(REGEX, "");
+        /// The replacement: `$1` is the first group of `regex`, `$$` a dollar sign.
+        to: Option<Input<String>> = optional(REPLACEMENT, "");
+        rules: Rule::ExactlyOne(&["prefix", "regex"]), Rule::Requires("regex", "to"), Rule::Requires("to", "regex");
+    }
+}
+
+section! {
+    QueryRewriteInput {
+        /// Parameters that are added after those of the request.
+        add: Vec<(String, Input<String>)> =
+            Map::new(PARAMETER_TEXT, is_parameter, "a name of 1 to 128 characters, not encoded", r"^[\s\S]{1,128}$");
+        /// The names of parameters that are removed.
+        remove: Values<String> = list(PARAMETER_NAME, 64, "none");
+    }
+}
+
+const PARAMETER_NAME: TextForm<String> = TextForm {
+    parse: |name| accept(name, is_parameter(name), "a name of 1 to 128 characters, not encoded"),
+    shown: |name| Value::text(name),
+    cell: "name",
+    pattern: r"^[\s\S]{1,128}$",
+    scalar: Scalar::Any,
+};
+const REPLACEMENT: TextForm<String> = TextForm {
+    parse: |text| {
+        let is_sent = |octet: u8| octet.is_ascii_graphic() && !matches!(octet, b'?' | b'#');
+        let is_valid = text.len() <= 2_048 && text.bytes().all(is_sent);
+        accept(text, is_valid, "a part of a path, such as /api/$1/")
+    },
+    shown: |text| Value::text(text),
+    cell: "part of a path",
+    pattern: "^[!-\"$->@-~]{0,2048}$",
+    scalar: Scalar::Any,
+};

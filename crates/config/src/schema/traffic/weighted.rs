@@ -1,0 +1,19 @@
+//! The list of `routes[].upstreams`.
+
+use super::super::field::{default, required};
+use super::super::form::Whole;
+use super::super::section;
+use super::forms::ANY_NAME;
+use crate::input::Input;
+
+/// Maximum number of upstreams of a route.
+pub(super) const UPSTREAMS_MAX: usize = 32;
+
+section! {
+    WeightedUpstreamInput {
+        /// An upstream of `upstreams`.
+        name: Option<Input<String>> = required(ANY_NAME);
+        /// Its [share of the requests](routing.md#weighted-upstreams), relative to the others. With 0, it gets no request.
+        weight: Input<u32> = default(Whole::<u32>::new(0, 1_000_000), || 1);
+    }
+}

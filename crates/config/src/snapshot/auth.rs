@@ -1,0 +1,47 @@
+//! The authentication of clients.
+
+use std::sync::Arc;
+
+use access::jwt::{Key, Requirement, Terms};
+
+/// The authentication that a route requires: `routes[].auth`.
+#[derive(Debug, Clone)]
+pub enum Auth {
+    /// A valid key is required.
+    Key,
+    /// No authentication is required.
+    None,
+    /// An access token of an issuer is required.
+    Jwt(JwtRule),
+}
+
+/// The access tokens that a route accepts.
+#[derive(Debug, Clone)]
+pub struct JwtRule {
+    /// The entry that verifies them.
+    pub entry: Arc<JwtEntry>,
+    /// Conditions on their claims.
+    pub require: Box<[Requirement]>,
+}
+
+/// An entry of `auth` with the type `jwt`.
+#[derive(Debug)]
+pub struct JwtEntry {
+    /// The name of the entry.
+    pub name: Box<str>,
+    /// The conditions on tokens.
+    pub terms: Terms,
+    /// The key that verifies tokens.
+    pub key: Key,
+    /// Claims that upstreams receive as headers.
+    pub claims_to_headers: Box<[ClaimHeader]>,
+}
+
+/// A claim that upstreams receive as a header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimHeader {
+    /// The name of the claim.
+    pub claim: Box<str>,
+    /// The name of the header as it is written.
+    pub header: Box<str>,
+}

@@ -1,0 +1,209 @@
+//! The conditions of a route on fields and on query parameters.
+
+use std::borrow::Cow;
+
+use super::pattern::Pattern;
+
+/// The settings `routes[].headers` and `routes[].query`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Conditions {
+    /// Conditions on fields; names in lowercase.
+    pub headers: Vec<Condition>,
+    /// Conditions on query parameters; names are decoded and case-sensitive.
+    pub query: Vec<Condition>,
+}
+
+/// A condition on all values of one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// The name of the field or parameter.
+    pub name: Box<str>,
+    /// What its values must be.
+    pub value: ValueMatch,
+}
+
+/// A condition on the values of a field or a parameter. If there are several values, each one must meet it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ValueMatch {
+    /// This value, byte for byte.
+    Exact(Box<str>),
+    /// A part of the value matches the expression.
+    Regex(Pattern),
+    /// Any value is accepted.
+    Present,
+    /// No value: the field or parameter is missing.
+    Absent,
+}
+
+/// The parts of a request that only some routes need.
+pub trait RequestParts {
+    /// The query without its question mark, as it was sent.
+    fn query(&self) -> Option<&str>;
+
+    /// Calls `see` with each value of the field, whose name is in lowercase. Underscores in received names are hyphens.
+    fn each_field(&self, name: &str, see: &mut dyn FnMut(&[u8]));
+}
+
+/// The parts of a request that has no head, such as one of `explain` and tests.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WrittenParts<'a> {
+    /// The query without its question mark.
+    pub query: Option<&'a str>,
+    /// Names and values of the fields.
+    pub fields: &'a [(&'a str, &'a str)],
+}
+
+impl RequestParts for WrittenParts<'_> {
+    fn query(&self) -> Option<&str> {
+        self.query
+    }
+
+    fn each_field(&self, name: &str, see: &mut dyn FnMut(&[u8])) {
+        let named = self
+            .fields
+            .iter()
+            .filter(|(field, _)| field.replace('_', "-").eq_ignore_ascii_case(&name.replace('_', "-")));
+        named.for_each(|(_, value)| see(value.as_bytes()));
+    }
+}
+
+/// The rank of a route among those of the same host and path: the greater one is first. Parts are compared in this order:
+/// methods, the number of conditions on fields and how exact they are, and the same of conditions on the query.
+pub(super) type Specificity = [usize; 7];
+
+impl Conditions {
+    /// Whether the request meets all conditions.
+    pub(super) fn hold(&self, parts: &dyn RequestParts) -> bool {
+        self.headers.iter().all(|condition| condition.holds(|see| parts.each_field(&condition.name, see)))
+            && (self.query.is_empty() || self.query_holds(parts.query().unwrap_or_default()))
+    }
+
+    fn query_holds(&self, query: &str) -> bool {
+        self.query.iter().all(|condition| {
+            condition.holds(|see| {
+                let named = parameters(query).filter(|(name, _)| **name == *condition.name.as_bytes());
+                named.for_each(|(_, value)| see(&value));
+            })
+        })
+    }
+
+    /// Returns the part of the rank that the conditions decide.
+    pub(super) fn specificity(&self) -> [usize; 6] {
+        let exact = |condition: &&Condition| matches!(condition.value, ValueMatch::Exact(_));
+        let regex = |condition: &&Condition| matches!(condition.value, ValueMatch::Regex(_));
+        let Self { headers, query } = self;
+        let counts = |of: &[Condition]| [of.len(), of.iter().filter(exact).count(), of.iter().filter(regex).count()];
+        let ([a, b, c], [d, e, f]) = (counts(headers), counts(query));
+        [a, b, c, d, e, f]
+    }
+}
+
+impl Condition {
+    /// Whether the values that `each` passes meet the condition.
+    fn holds(&self, each: impl FnOnce(&mut dyn FnMut(&[u8]))) -> bool {
+        let (mut is_present, mut all_match) = (false, true);
+        each(&mut |value| {
+            is_present = true;
+            all_match &= match &self.value {
+                ValueMatch::Exact(text) => *value == *text.as_bytes(),
+                ValueMatch::Regex(pattern) => pattern.is_match(value),
+                ValueMatch::Present => true,
+                ValueMatch::Absent => false,
+            };
+        });
+        all_match && (is_present || self.value == ValueMatch::Absent)
+    }
+}
+
+/// Returns the parameters of a query, decoded as a form encodes them (`%20` and `+` are spaces).
+pub(crate) fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
+    query.split('&').filter(|part| !part.is_empty()).map(|part| {
+        let (name, value) = part.split_once('=').unwrap_or((part, ""));
+        (decoded(name), decoded(value))
+    })
+}
+
+/// Returns the octets that a name or value of a query encodes. An invalid escape is kept.
+#[must_use]
+pub fn decoded(text: &str) -> Cow<'_, [u8]> {
+    if !text.bytes().any(|octet| matches!(octet, b'%' | b'+')) {
+        return Cow::Borrowed(text.as_bytes());
+    }
+    let digit = |octet: u8| char::from(octet).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut octets = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    loop {
+        let escape = match rest {
+            [] => return Cow::Owned(octets),
+            [b'%', high, low, after @ ..] => digit(*high).zip(digit(*low)).map(|(high, low)| (high << 4 | low, after)),
+            _ => None,
+        };
+        let (octet, after) = match (escape, rest) {
+            (Some(escape), _) => escape,
+            (None, [b'+', after @ ..]) => (b' ', after),
+            (None, [octet, after @ ..]) => (*octet, after),
+            (None, []) => return Cow::Owned(octets),
+        };
+        octets.push(octet);
+        rest = after;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exact(name: &str, value: &str) -> Condition {
+        Condition { name: name.into(), value: ValueMatch::Exact(value.into()) }
+    }
+
+    fn of(name: &str, value: ValueMatch) -> Condition {
+        Condition { name: name.into(), value }
+    }
+
+    #[test]
+    fn each_value_of_a_field_must_match() {
+        let regex = ValueMatch::Regex(Pattern::parse("^a+$").unwrap());
+        for (condition, fields, holds) in [
+            (exact("x-a", "1"), &[("X-A", "1")][..], true),
+            (exact("x-a", "1"), &[("X-A", "1"), ("x-a", "1")], true),
+            (exact("x-a", "1"), &[("X-A", "1"), ("x-a", "2")], false),
+            (exact("x-a", "1"), &[("X-A", "11")], false),
+            (exact("x-a", ""), &[("X-A", "")], true),
+            (exact("x-a", ""), &[], false),
+            (of("x-a", ValueMatch::Present), &[("x-a", "")], true),
+            (of("x-a", ValueMatch::Present), &[("x-b", "")], false),
+            (of("x-a", ValueMatch::Absent), &[("x-b", "")], true),
+            (of("x-a", ValueMatch::Absent), &[("x-a", "")], false),
+            (of("x-a", regex.clone()), &[("x-a", "aaa")], true),
+            (of("x-a", regex.clone()), &[("x-a", "aab")], false),
+            (of("x-a", regex), &[], false),
+        ] {
+            let conditions = Conditions { headers: vec![condition], query: Vec::new() };
+            assert_eq!(conditions.hold(&WrittenParts { query: None, fields }), holds, "{conditions:?} {fields:?}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_compared_decoded() {
+        let regex = ValueMatch::Regex(Pattern::parse("^[0-9]+$").unwrap());
+        for (condition, query, holds) in [
+            (exact("a", "1"), Some("a=1"), true),
+            (exact("a", "1"), Some("b=2&%61=%31"), true),
+            (exact("a", "1"), Some("a=1&a=2"), false),
+            (exact("a", "x y"), Some("a=x+y"), true),
+            (exact("a", "x+y"), Some("a=x%2By"), true),
+            (exact("a", ""), Some("a"), true),
+            (exact("a", "%"), Some("a=%"), true),
+            (exact("A", "1"), Some("a=1"), false),
+            (exact("a", "1"), None, false),
+            (of("a", ValueMatch::Present), Some("&a&"), true),
+            (of("a", ValueMatch::Present), Some("b=a"), false),
+            (of("a", ValueMatch::Absent), None, true),
+            (of("a", regex), Some("a=12"), true),
+        ] {
+            let conditions = Conditions { headers: Vec::new(), query: vec![condition] };
+            assert_eq!(conditions.hold(&WrittenParts { query, fields: &[] }), holds, "{conditions:?} {query:?}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The rate limits of the proxy: `rate_limits`, and those of routes.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use meter::limiter::{LimitTerms, RequestTerms};
+
+/// All rate limits: those of all routes first, then those of each route.
+#[derive(Debug, Clone, Default)]
+pub struct RateLimits {
+    rules: Vec<RateLimit>,
+    of_all_routes: usize,
+}
+
+/// One entry of `rate_limits`, or `rate_limit` of a route.
+#[derive(Debug, Clone)]
+pub struct RateLimit {
+    /// Identifies the counters of the limit, also after a reload that changes the number of requests.
+    pub id: Arc<str>,
+    /// Its name in metrics and header fields: `ip`, or `ip+route`.
+    pub name: Arc<str>,
+    /// The values that requests of one counter have in common, in a fixed order. Not empty.
+    pub dimensions: Box<[LimitDimension]>,
+    /// The limit of clients whose plan has no other one; `None` does not limit them.
+    pub usual: Option<LimitTier>,
+    /// Limits of plans, by their names.
+    pub plans: Box<[(Box<str>, LimitTier)]>,
+}
+
+/// A number of requests, and how header fields describe it.
+#[derive(Debug, Clone)]
+pub struct LimitTier {
+    /// The number of requests.
+    pub terms: LimitTerms,
+    /// Whether nodes count it together in Redis, for each request.
+    pub is_exact: bool,
+    /// The value of `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10, 3).
+    pub policy: Arc<str>,
+}
+
+impl LimitTier {
+    /// Returns the time in which an empty token bucket becomes full; `None` for other limits.
+    pub(crate) const fn refill(&self) -> Option<Duration> {
+        match self.terms {
+            LimitTerms::Requests(RequestTerms::TokenBucket(rate)) => Some(rate.refill()),
+            LimitTerms::Requests(RequestTerms::SlidingWindow(_)) | LimitTerms::Concurrent(_) => None,
+        }
+    }
+}
+
+/// A value of a request by which a limit counts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LimitDimension {
+    /// The client's address; an IPv6 address counts with its whole /64.
+    Address,
+    /// The user of the key. Other identities are users themselves; anonymous requests have none.
+    User,
+    /// The key. Requests without a key have none.
+    Key,
+    /// The key, else another identity, else the address.
+    Client,
+    /// The value of a header, whose name is in lowercase.
+    Header(Box<str>),
+    /// The route that the request matches.
+    Route,
+    /// The same for all requests.
+    Global,
+}
+
+impl RateLimits {
+    /// Returns the limits; the first `of_all_routes` apply to every route.
+    #[must_use]
+    pub(crate) const fn new(rules: Vec<RateLimit>, of_all_routes: usize) -> Self {
+        Self { rules, of_all_routes }
+    }
+
+    /// Whether no route has a limit.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// Returns all limits. Their positions identify them within the snapshot.
+    #[must_use]
+    pub fn all(&self) -> &[RateLimit] {
+        &self.rules
+    }
+
+    /// Returns the positions of the limits that apply to a route whose own limits are at `of_route`.
+    pub fn positions(&self, of_route: &Range<usize>) -> impl Iterator<Item = usize> + use<> {
+        (0..self.of_all_routes).chain(of_route.clone())
+    }
+}
+
+impl RateLimit {
+    /// Whether the limit can apply only after authentication.
+    #[must_use]
+    pub fn needs_client(&self) -> bool {
+        use LimitDimension::{Address, Client, Global, Header, Key, Route, User};
+        let of_client = |dimension: &LimitDimension| match dimension {
+            User | Key | Client => true,
+            Address | Header(_) | Route | Global => false,
+        };
+        !self.plans.is_empty() || self.dimensions.iter().any(of_client)
+    }
+
+    /// Returns the limit of clients of this plan; `None` if they are not limited.
+    #[must_use]
+    pub fn tier(&self, plan: Option<&str>) -> Option<&LimitTier> {
+        let of_plan = plan.and_then(|plan| self.plans.iter().find(|(name, _)| **name == *plan));
+        of_plan.map(|(_, tier)| tier).or(self.usual.as_ref())
+    }
+}

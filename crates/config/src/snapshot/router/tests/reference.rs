@@ -1,0 +1,194 @@
+//! The router against a search of all routes by the documented order of precedence.
+
+use std::cmp::Reverse;
+
+use proptest::prelude::*;
+use proptest::strategy::Strategy;
+
+use super::*;
+use crate::snapshot::{Condition, Conditions, Pattern, Segment, Template, ValueMatch};
+
+/// The order of precedence as docs/routing.md has it; the greatest is first.
+type Rank = (Option<usize>, PathRank, Specificity, Reverse<usize>);
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum PathRank {
+    /// The prefix `/`, then `/{*rest}`.
+    All(SegmentRank),
+    /// The number of the first route with the expression.
+    Regex(Reverse<usize>),
+    Segments(Vec<SegmentRank>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum SegmentRank {
+    Prefix,
+    Rest,
+    Parameter,
+    Literal,
+    End,
+}
+
+/// Returns the rank of a host: a longer domain first, an exact host before all.
+fn host_rank(route: &Route, host: &str) -> Option<Option<usize>> {
+    match &route.host {
+        None => Some(None),
+        Some(HostMatch::Exact(exact)) => (exact == host).then_some(Some(usize::MAX)),
+        Some(HostMatch::Below(domain)) => host.ends_with(&format!(".{domain}")).then_some(Some(domain.len())),
+    }
+}
+
+fn path_rank(routes: &[Arc<Route>], route: &Route, path: &str) -> Option<PathRank> {
+    let sent: Vec<&str> = path.split('/').skip(1).collect();
+    let literals = |path: &str| vec![SegmentRank::Literal; path.split('/').skip(1).count()];
+    let ranks = match &route.path {
+        PathMatch::Exact(exact) => (exact == path).then(|| [literals(exact), vec![SegmentRank::End]].concat())?,
+        PathMatch::Prefix(prefix) => {
+            let rest = path.strip_prefix(prefix.as_str())?;
+            (rest.is_empty() || rest.starts_with('/'))
+                .then(|| [literals(prefix), vec![SegmentRank::Prefix]].concat())?
+        }
+        PathMatch::Template(template) => template_rank(template, &sent)?,
+        PathMatch::Regex(pattern) => {
+            let same = |other: &Arc<Route>| other.path == route.path && other.host == route.host;
+            let first = routes.iter().position(same)?;
+            return pattern.is_match(path.as_bytes()).then_some(PathRank::Regex(Reverse(first)));
+        }
+    };
+    Some(match ranks.as_slice() {
+        [end @ (SegmentRank::Prefix | SegmentRank::Rest)] => PathRank::All(*end),
+        _ => PathRank::Segments(ranks),
+    })
+}
+
+fn template_rank(template: &Template, sent: &[&str]) -> Option<Vec<SegmentRank>> {
+    let mut ranks = Vec::new();
+    for (at, segment) in template.segments().iter().enumerate() {
+        ranks.push(match segment {
+            Segment::Literal(text) => (sent.get(at) == Some(&&**text)).then_some(SegmentRank::Literal)?,
+            Segment::Parameter(_) => sent.get(at).filter(|sent| !sent.is_empty()).map(|_| SegmentRank::Parameter)?,
+            Segment::Rest(_) => {
+                let rest = sent.get(at..)?.join("/");
+                return (!rest.is_empty()).then(|| [ranks, vec![SegmentRank::Rest]].concat());
+            }
+        });
+    }
+    ranks.push(SegmentRank::End);
+    (sent.len() == template.segments().len()).then_some(ranks)
+}
+
+/// Returns the result of a search of all routes.
+fn expected(routes: &[Arc<Route>], requested: Requested<'_>) -> String {
+    let host = std::str::from_utf8(requested.host).unwrap();
+    let ranked = routes.iter().enumerate().filter_map(|(at, route)| {
+        let rank =
+            (host_rank(route, host)?, path_rank(routes, route, requested.path)?, route.specificity(), Reverse(at));
+        route.fits(requested).then_some((rank, route))
+    });
+    let mut ranked: Vec<(Rank, &Arc<Route>)> = ranked.collect();
+    ranked.sort_by(|(a, _), (b, _)| b.cmp(a));
+    match ranked.iter().find(|(_, route)| route.takes(requested.method)) {
+        Some((_, route)) => route.name.to_string(),
+        None if ranked.is_empty() => "none".to_owned(),
+        None => {
+            let mut allow: Vec<&str> = Vec::new();
+            for method in ranked.iter().flat_map(|(_, route)| &route.methods) {
+                if !allow.contains(&method.as_str()) {
+                    allow.push(method);
+                }
+            }
+            format!("allow {}", allow.join(","))
+        }
+    }
+}
+
+fn condition() -> impl Strategy<Value = Condition> {
+    let value = prop_oneof![
+        prop::sample::select(&["1", "2"][..]).prop_map(|text| ValueMatch::Exact(text.into())),
+        Just(ValueMatch::Regex(Pattern::parse("^[12]$").unwrap())),
+        Just(ValueMatch::Present),
+        Just(ValueMatch::Absent),
+    ];
+    (prop::sample::select(&["x", "y"][..]), value).prop_map(|(name, value)| Condition { name: name.into(), value })
+}
+
+fn conditions() -> impl Strategy<Value = Vec<Condition>> {
+    prop::collection::vec(condition(), 0..3).prop_map(|mut conditions| {
+        conditions.sort_by(|a, b| a.name.cmp(&b.name));
+        conditions.dedup_by(|a, b| a.name == b.name);
+        conditions
+    })
+}
+
+fn path_match() -> impl Strategy<Value = PathMatch> {
+    let segments = prop::collection::vec(prop::sample::select(&["a", "b", "", "{}", "{}"][..]), 0..4);
+    let expression = prop::sample::select(&["^/a", "b$", "^/[ab]/a", "."][..]);
+    prop_oneof![
+        4 => (segments, prop::sample::select(&["", "prefix", "rest"][..])).prop_map(|(segments, end)| {
+            let named = segments.iter().enumerate();
+            let text: String = named.map(|(at, text)| format!("/{}", text.replace("{}", &format!("{{p{at}}}")))).collect();
+            match end {
+                "rest" => PathMatch::Template(Template::parse(&format!("{text}/{{*rest}}")).unwrap()),
+                _ if text.contains('{') => PathMatch::Template(Template::parse(&text).unwrap()),
+                "prefix" => PathMatch::Prefix(text.trim_end_matches('/').to_owned()),
+                _ if text.is_empty() => PathMatch::Exact("/".to_owned()),
+                _ => PathMatch::Exact(text),
+            }
+        }),
+        1 => expression.prop_map(|text| PathMatch::Regex(Pattern::parse(text).unwrap())),
+    ]
+}
+
+fn any_route() -> impl Strategy<Value = Route> {
+    let host = prop::sample::select(&["", "", "h.d.e", "*.d.e", "*.e"][..]);
+    const METHODS: &[&[&str]] = &[&[], &["GET"], &["GET", "POST"]];
+    let methods = prop::sample::select(METHODS);
+    (host, path_match(), methods, conditions(), conditions()).prop_map(|(host, path, methods, headers, query)| {
+        let plain =
+            Route { conditions: Some(Box::new(Conditions { headers, query })), ..(*route("", path, methods)).clone() };
+        if host.is_empty() { plain } else { (*at(host, &plain)).clone() }
+    })
+}
+
+#[derive(Debug)]
+struct AnyRequest {
+    method: &'static str,
+    host: &'static str,
+    path: String,
+    query: String,
+    fields: Vec<(&'static str, &'static str)>,
+}
+
+fn any_request() -> impl Strategy<Value = AnyRequest> {
+    let pairs = || {
+        let (names, values) = (prop::sample::select(&["x", "y"][..]), prop::sample::select(&["1", "2", "3"][..]));
+        prop::collection::vec((names, values), 0..3)
+    };
+    let path = prop::collection::vec(prop::sample::select(&["a", "b", "c", ""][..]), 1..5);
+    let method = prop::sample::select(&["GET", "POST", "PUT"][..]);
+    let host = prop::sample::select(&["h.d.e", "i.d.e", "e", ""][..]);
+    (method, host, path, pairs(), pairs()).prop_map(|(method, host, path, query, fields)| {
+        let query: Vec<String> = query.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+        AnyRequest { method, host, path: format!("/{}", path.join("/")), query: query.join("&"), fields }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn the_router_agrees_with_a_search_of_all_routes(
+        routes in prop::collection::vec(any_route(), 1..14),
+        requests in prop::collection::vec(any_request(), 1..20),
+    ) {
+        let named = routes.into_iter().enumerate();
+        let routes: Vec<Arc<Route>> =
+            named.map(|(at, route)| Arc::new(Route { name: format!("{at}").as_str().into(), ..route })).collect();
+        let router = Router::new(routes.clone());
+        for AnyRequest { method, host, path, query, fields } in &requests {
+            let parts = WrittenParts { query: Some(query), fields };
+            let requested = Requested { method, host: host.as_bytes(), path, parts: &parts };
+            prop_assert_eq!(found(&router, requested), expected(&routes, requested), "{} {} {}", method, host, path);
+        }
+    }
+}

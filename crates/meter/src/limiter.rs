@@ -1,0 +1,108 @@
+//! The limiter: counts requests, and requests in flight, by any key against the rate limits of the configuration.
+//!
+//! A rule of the configuration has its own [`LimitCounters`]: a bounded table with one atomic word per key (`table`),
+//! which all workers share. The word is a token bucket ([`Rate`]) or a sliding window (`sliding`). Requests in flight
+//! are counted by key while there are any (`in_flight`).
+
+mod in_flight;
+mod registry;
+mod sliding;
+mod table;
+
+use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use access::Mono;
+
+use crate::rate::{Rate, RateExceeded, RateLevel};
+use crate::window::Window;
+use in_flight::InFlight;
+pub use registry::LimitRegistry;
+use table::BucketTable;
+
+/// The time after which a client that has too many requests in flight should try again.
+const RETRY_CONCURRENT: Duration = Duration::from_secs(1);
+
+/// The number of requests that a rule allows one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitTerms {
+    /// The requests arrive within a time.
+    Requests(RequestTerms),
+    /// The requests are in flight together.
+    Concurrent(NonZeroU32),
+}
+
+/// The number of requests in time that a rule allows one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestTerms {
+    /// Requests refill evenly, up to a burst.
+    TokenBucket(Rate),
+    /// Requests in any window, as [`Window`] counts them.
+    SlidingWindow(Window),
+}
+
+/// The counters of one rule, by key.
+#[derive(Debug, Default)]
+pub struct LimitCounters {
+    /// Unpredictable, so that no client can choose keys of one set.
+    hash: RandomState,
+    buckets: BucketTable,
+    in_flight: InFlight,
+}
+
+/// A request that was counted; [`LimitCounters::give_back`] undoes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CountedRequest {
+    /// The level after the request.
+    pub level: RateLevel,
+    tag: u64,
+    /// The number of the window in which the request was counted; zero without a window.
+    window_index: u64,
+}
+
+impl LimitTerms {
+    /// Returns the maximum number of requests: per window, or in flight.
+    #[must_use]
+    pub const fn limit(self) -> u32 {
+        match self {
+            Self::Requests(RequestTerms::TokenBucket(rate)) => rate.limit(),
+            Self::Requests(RequestTerms::SlidingWindow(window)) => window.limit(),
+            Self::Concurrent(limit) => limit.get(),
+        }
+    }
+}
+
+impl LimitCounters {
+    /// Counts a request of `key`. Requests in flight must be given back when they end.
+    ///
+    /// # Errors
+    /// [`RateExceeded`] if the limit of the key is reached; nothing is counted in that case.
+    pub fn take(&self, key: &[u8], terms: LimitTerms, now: Mono) -> Result<CountedRequest, RateExceeded> {
+        // Zero marks a free place.
+        let tag = self.hash.hash_one(key).max(1);
+        match terms {
+            LimitTerms::Concurrent(limit) => {
+                let counted = self.in_flight.enter(tag, limit).ok_or(RateExceeded {
+                    limit: limit.get(),
+                    retry_after: RETRY_CONCURRENT,
+                    reset: RETRY_CONCURRENT,
+                })?;
+                let level = RateLevel { limit: limit.get(), remaining: limit.get() - counted, reset: Duration::ZERO };
+                Ok(CountedRequest { level, tag, window_index: 0 })
+            }
+            LimitTerms::Requests(terms) => self.buckets.take(tag, terms, now),
+        }
+    }
+
+    /// Undoes [`take`](Self::take) with the same terms: the request was refused, or is no longer in flight.
+    pub fn give_back(&self, counted: CountedRequest, terms: LimitTerms) {
+        match terms {
+            LimitTerms::Concurrent(_) => self.in_flight.leave(counted.tag),
+            LimitTerms::Requests(terms) => self.buckets.give_back(counted, terms),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! The buckets of one rule by key, in bounded memory.
+//!
+//! A key has its place in one small set, which an unpredictable hash selects. Requests of known keys take no lock. A new
+//! key locks its set only; in a full set, it replaces the key that has used the smallest part of its limit. A client with
+//! many keys therefore replaces mostly its own.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use access::Mono;
+
+use super::{CountedRequest, RequestTerms, sliding};
+use crate::rate::{Bucket, RateExceeded};
+
+/// Sets are allocated in chunks, when the first key of a chunk arrives.
+const CHUNKS: usize = 512;
+const SETS_PER_CHUNK: usize = 32;
+const WAYS: usize = 8;
+/// Maximum number of keys of one rule.
+#[cfg(test)]
+pub(super) const KEYS_MAX: usize = CHUNKS * SETS_PER_CHUNK * WAYS;
+/// Maximum number of attempts to count a request whose place other keys take at the same moment.
+const ATTEMPTS_MAX: u32 = 4;
+
+type Chunk = Box<[BucketSet]>;
+
+/// The buckets of all keys. An unused table is empty.
+#[derive(Debug, Default)]
+pub(super) struct BucketTable(OnceLock<Box<[OnceLock<Chunk>]>>);
+
+#[derive(Debug, Default)]
+struct BucketSet {
+    ways: [Way; WAYS],
+    /// Locked while a key gets its place.
+    placing: Mutex<()>,
+}
+
+/// The place of one key.
+#[derive(Debug, Default)]
+struct Way {
+    /// The hash of the key; zero if the place is free.
+    tag: AtomicU64,
+    bucket: Bucket,
+}
+
+impl BucketTable {
+    /// Counts a request of the key with this tag.
+    pub(super) fn take(&self, tag: u64, terms: RequestTerms, now: Mono) -> Result<CountedRequest, RateExceeded> {
+        let set = self.set(tag);
+        let mut attempts = 1;
+        loop {
+            let way = set.find(tag).unwrap_or_else(|| set.place(tag, terms, now));
+            let taken = way.take(terms, now);
+            if way.tag.load(Ordering::Acquire) == tag || attempts >= ATTEMPTS_MAX {
+                return taken.map(|counted| CountedRequest { tag, ..counted });
+            }
+            // Another key has taken the place since it was found, and the request was counted for that key.
+            if let Ok(counted) = taken {
+                way.give_back(counted, terms);
+            }
+            attempts += 1;
+        }
+    }
+
+    /// Undoes a request, unless another key has taken the place.
+    pub(super) fn give_back(&self, counted: CountedRequest, terms: RequestTerms) {
+        if let Some(way) = self.set(counted.tag).find(counted.tag) {
+            way.give_back(counted, terms);
+        }
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "a remainder is below its divisor")]
+    fn set(&self, tag: u64) -> &BucketSet {
+        let chunks = self.0.get_or_init(|| (0..CHUNKS).map(|_| OnceLock::new()).collect());
+        let number = usize::try_from(tag >> 32).unwrap_or(0) % (CHUNKS * SETS_PER_CHUNK);
+        let chunk = &chunks[number / SETS_PER_CHUNK];
+        let sets = chunk.get_or_init(|| (0..SETS_PER_CHUNK).map(|_| BucketSet::default()).collect());
+        &sets[number % SETS_PER_CHUNK]
+    }
+}
+
+impl BucketSet {
+    fn find(&self, tag: u64) -> Option<&Way> {
+        self.ways.iter().find(|way| way.tag.load(Ordering::Acquire) == tag)
+    }
+
+    /// Gives a place to the key, with an unused bucket.
+    fn place(&self, tag: u64, terms: RequestTerms, now: Mono) -> &Way {
+        let _placing = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(way) = self.find(tag) {
+            return way;
+        }
+        let [first, others @ ..] = &self.ways;
+        let (mut least, mut least_full) = (first, first.fullness(terms, now));
+        for way in others {
+            let fullness = way.fullness(terms, now);
+            if fullness < least_full {
+                (least, least_full) = (way, fullness);
+            }
+        }
+        // Nobody finds the place while its bucket changes.
+        least.tag.store(0, Ordering::Release);
+        least.bucket.word().store(0, Ordering::Release);
+        least.tag.store(tag, Ordering::Release);
+        least
+    }
+}
+
+impl Way {
+    fn take(&self, terms: RequestTerms, now: Mono) -> Result<CountedRequest, RateExceeded> {
+        let (level, window_index) = match terms {
+            RequestTerms::TokenBucket(rate) => (self.bucket.take(rate, now)?, 0),
+            RequestTerms::SlidingWindow(window) => sliding::take(self.bucket.word(), window, now)?,
+        };
+        Ok(CountedRequest { level, tag: 0, window_index })
+    }
+
+    fn give_back(&self, counted: CountedRequest, terms: RequestTerms) {
+        match terms {
+            RequestTerms::TokenBucket(rate) => self.bucket.give_back(rate),
+            RequestTerms::SlidingWindow(_) => sliding::give_back(self.bucket.word(), counted.window_index),
+        }
+    }
+
+    /// Returns a measure of the used part of the limit; zero if the place is free.
+    fn fullness(&self, terms: RequestTerms, now: Mono) -> u64 {
+        if self.tag.load(Ordering::Acquire) == 0 {
+            return 0;
+        }
+        1 + match terms {
+            RequestTerms::TokenBucket(_) => self.bucket.word().load(Ordering::Relaxed).saturating_sub(now.0),
+            RequestTerms::SlidingWindow(window) => sliding::fullness(self.bucket.word(), window, now),
+        }
+    }
+}

@@ -1,0 +1,237 @@
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::window::WindowCount;
+
+const MILLI: u64 = 1_000_000;
+
+fn some(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).unwrap()
+}
+
+fn sliding(limit: u32, millis: u64) -> LimitTerms {
+    LimitTerms::Requests(RequestTerms::SlidingWindow(Window::new(some(limit), Duration::from_millis(millis))))
+}
+
+fn bucket(limit: u32, millis: u64, burst: u32) -> LimitTerms {
+    let rate = Rate::new(some(limit), Duration::from_millis(millis)).with_burst(some(burst));
+    LimitTerms::Requests(RequestTerms::TokenBucket(rate))
+}
+
+fn admitted(counters: &LimitCounters, key: &[u8], terms: LimitTerms, now: Mono) -> u32 {
+    u32::try_from((0..10_000).take_while(|_| counters.take(key, terms, now).is_ok()).count()).unwrap()
+}
+
+#[test]
+fn each_key_has_its_own_limit() {
+    let counters = LimitCounters::default();
+    for (terms, expected) in
+        [(sliding(3, 1_000), 3), (bucket(100, 60_000, 20), 20), (LimitTerms::Concurrent(some(2)), 2)]
+    {
+        let counters = LimitCounters::default();
+        for key in [&b""[..], b"a", b"b", b"a\0"] {
+            assert_eq!(admitted(&counters, key, terms, Mono(5 * MILLI)), expected, "{terms:?} {key:?}");
+        }
+    }
+    let refused = || counters.take(b"a", bucket(100, 60_000, 20), Mono(1)).unwrap_err();
+    admitted(&counters, b"a", bucket(100, 60_000, 20), Mono(1));
+    assert_eq!((refused().limit, refused().retry_after), (100, Duration::from_millis(600)));
+    assert_eq!(refused().reset, Duration::from_secs(12));
+}
+
+#[test]
+fn a_burst_above_the_limit_passes_once_and_refills_with_the_limit() {
+    let (counters, terms) = (LimitCounters::default(), bucket(10, 1_000, 50));
+    assert_eq!(admitted(&counters, b"a", terms, Mono(1)), 50);
+    assert_eq!(admitted(&counters, b"a", terms, Mono(1 + 1_000 * MILLI)), 10);
+    assert_eq!(admitted(&counters, b"a", terms, Mono(1 + 1_000_000 * MILLI)), 50);
+}
+
+#[test]
+fn a_request_that_is_given_back_was_never_counted() {
+    for terms in [sliding(1, 1_000), bucket(1, 1_000, 1), LimitTerms::Concurrent(some(1))] {
+        let counters = LimitCounters::default();
+        for n in 0..5 {
+            let counted = counters.take(b"a", terms, Mono(n * MILLI)).unwrap();
+            assert_eq!((counted.level.limit, counted.level.remaining), (1, 0), "{terms:?}");
+            assert!(counters.take(b"a", terms, Mono(n * MILLI)).is_err(), "{terms:?}");
+            counters.give_back(counted, terms);
+        }
+    }
+}
+
+#[test]
+fn a_request_that_is_given_back_in_the_next_window_leaves_the_previous_one() {
+    let (counters, terms) = (LimitCounters::default(), sliding(2, 1_000));
+    let early = counters.take(b"a", terms, Mono(999 * MILLI)).unwrap();
+    counters.take(b"a", terms, Mono(1_000 * MILLI)).unwrap();
+    assert!(counters.take(b"a", terms, Mono(1_000 * MILLI)).is_err());
+    counters.give_back(early, terms);
+    assert!(counters.take(b"a", terms, Mono(1_000 * MILLI)).is_ok());
+}
+
+#[test]
+fn keys_without_requests_in_flight_use_no_memory() {
+    let (counters, terms) = (LimitCounters::default(), LimitTerms::Concurrent(some(1)));
+    let counted: Vec<CountedRequest> =
+        (0..1_000_u32).map(|key| counters.take(&key.to_be_bytes(), terms, Mono(0)).unwrap()).collect();
+    assert_eq!(counters.in_flight.keys(), 1_000);
+    counted.into_iter().for_each(|counted| counters.give_back(counted, terms));
+    assert_eq!(counters.in_flight.keys(), 0);
+}
+
+#[test]
+fn a_flood_of_keys_does_not_evict_a_key_at_its_limit() {
+    for terms in [sliding(2, 60_000), bucket(2, 60_000, 2)] {
+        let counters = LimitCounters::default();
+        assert_eq!(admitted(&counters, b"victim", terms, Mono(1)), 2);
+        for key in 0..2 * table::KEYS_MAX {
+            counters.take(&key.to_be_bytes(), terms, Mono(1)).unwrap();
+        }
+        assert!(counters.take(b"victim", terms, Mono(1)).is_err(), "{terms:?}");
+    }
+}
+
+#[test]
+fn threads_share_a_limit_exactly() {
+    for (terms, expected) in
+        [(sliding(1_000, 60_000), 1_000), (bucket(10, 60_000, 1_000), 1_000), (LimitTerms::Concurrent(some(77)), 77)]
+    {
+        let (counters, passed) = (LimitCounters::default(), AtomicU32::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for nth in 0..2_000_u32 {
+                        // Other keys get their places at the same time.
+                        let _ = counters.take(&nth.to_be_bytes(), terms, Mono(1));
+                        passed.fetch_add(u32::from(counters.take(b"key", terms, Mono(1)).is_ok()), Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        assert_eq!(passed.into_inner(), expected, "{terms:?}");
+    }
+}
+
+#[test]
+fn counts_of_a_window_are_kept_while_the_number_of_windows_is_large() {
+    let (counters, terms) = (LimitCounters::default(), sliding(5, 1_000));
+    for start in [0, (1_u64 << 24) - 1, (1 << 24) + 100, (1 << 25) + 7] {
+        let now = Mono(start * 1_000 * MILLI);
+        assert_eq!(admitted(&counters, b"a", terms, now), 5, "{start}");
+        let next = Mono(now.0 + 1_500 * MILLI);
+        assert_eq!(admitted(&counters, b"a", terms, next), 2, "{start}: half of the previous window weighs 2.5");
+    }
+}
+
+/// A token bucket as textbooks describe it: it has tokens, in parts of a nanosecond.
+struct TokenModel {
+    credit: u64,
+    at: u64,
+}
+
+#[derive(Debug, Clone)]
+struct Step {
+    key: u8,
+    forward: bool,
+    millis: u64,
+    given_back: bool,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = (0_u8..3, prop::bool::weighted(0.9), 0_u64..400, prop::bool::weighted(0.1));
+    let step = step.prop_map(|(key, forward, millis, given_back)| Step { key, forward, millis, given_back });
+    prop::collection::vec(step, 1..300)
+}
+
+proptest! {
+    /// The limiter admits what the model admits while time goes forward.
+    #[test]
+    fn token_buckets_agree_with_the_model(limit in 1_u32..20, burst in 1_u32..30, steps in steps()) {
+        let (counters, terms) = (LimitCounters::default(), bucket(limit, 1_000, burst));
+        let interval = (1_000 * MILLI).div_ceil(u64::from(limit));
+        let full = interval * u64::from(burst);
+        let mut models: HashMap<u8, TokenModel> = HashMap::new();
+        let mut now = 0;
+        for Step { key, millis, given_back, .. } in steps {
+            now += millis * MILLI;
+            let model = models.entry(key).or_insert(TokenModel { credit: full, at: now });
+            model.credit = full.min(model.credit + (now - model.at));
+            model.at = now;
+            let taken = counters.take(&[key], terms, Mono(now));
+            prop_assert_eq!(taken.is_ok(), model.credit >= interval);
+            match taken {
+                Ok(counted) if given_back => counters.give_back(counted, terms),
+                Ok(counted) => {
+                    model.credit -= interval;
+                    prop_assert_eq!(u64::from(counted.level.remaining), model.credit / interval);
+                }
+                Err(refused) => {
+                    prop_assert_eq!(refused.retry_after, Duration::from_nanos(interval - model.credit));
+                }
+            }
+        }
+    }
+
+    /// Whatever the times are, also going backwards, no more passes than a burst and the refill of the whole time.
+    #[test]
+    fn times_that_go_backwards_admit_no_more(limit in 1_u32..20, burst in 1_u32..30, steps in steps()) {
+        let (counters, terms) = (LimitCounters::default(), bucket(limit, 1_000, burst));
+        let interval = (1_000 * MILLI).div_ceil(u64::from(limit));
+        let start = 1_000_000 * MILLI;
+        let (mut now, mut earliest, mut latest, mut passed) = (start, start, start, 0);
+        for Step { forward, millis, .. } in steps {
+            now = if forward { now + millis * MILLI } else { now - 2 * millis * MILLI };
+            (earliest, latest) = (earliest.min(now), latest.max(now));
+            passed += u64::from(counters.take(b"a", terms, Mono(now)).is_ok());
+        }
+        prop_assert!(passed <= u64::from(burst) + (latest - earliest) / interval);
+    }
+
+    /// The packed window admits what the unpacked one admits, with the same level.
+    #[test]
+    fn sliding_windows_agree_with_the_model(limit in 1_u32..20, window in 1_u64..2_000, steps in steps()) {
+        let (counters, terms) = (LimitCounters::default(), sliding(limit, window));
+        let rule = Window::new(some(limit), Duration::from_millis(window));
+        let mut models: HashMap<u8, WindowCount> = HashMap::new();
+        let mut now_ms = 1_u64 << 35;
+        for Step { key, forward, millis, given_back } in steps {
+            now_ms = if forward { now_ms + millis } else { now_ms - millis };
+            let model = models.entry(key).or_default();
+            let view = model.at(rule, now_ms);
+            let taken = counters.take(&[key], terms, Mono(now_ms * MILLI));
+            prop_assert_eq!(taken.is_ok(), view.admits());
+            match taken {
+                Ok(counted) if given_back => {
+                    counters.give_back(counted, terms);
+                    *model = view.count();
+                }
+                Ok(counted) => {
+                    *model = view.counted().count();
+                    prop_assert_eq!(counted.level.remaining, view.counted().remaining());
+                }
+                Err(refused) => prop_assert_eq!(refused.retry_after, Duration::from_millis(view.retry_after_ms())),
+            }
+        }
+    }
+
+    /// Of all requests in any window, at most the limit passes twice: the weighted count never exceeds it.
+    #[test]
+    fn no_window_admits_more_than_a_burst_and_a_refill(limit in 1_u32..20, steps in steps()) {
+        let (counters, terms) = (LimitCounters::default(), sliding(limit, 1_000));
+        let (mut now_ms, mut passed) = (5_000_u64, Vec::new());
+        for Step { millis, .. } in steps {
+            now_ms += millis;
+            if counters.take(b"a", terms, Mono(now_ms * MILLI)).is_ok() {
+                passed.push(now_ms);
+            }
+        }
+        for from in &passed {
+            let within = passed.iter().filter(|at| (*from..from + 1_000).contains(at)).count();
+            prop_assert!(within <= 2 * limit as usize);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The limits in which one request counts, and the limit that its response reports.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::{Mono, Refusal};
+use meter::limiter::{CountedRequest, LimitCounters, LimitTerms};
+use meter::rate::{RateExceeded, RateLevel};
+use smallvec::SmallVec;
+
+use crate::answer::seconds_up;
+
+/// Number of limits of one request that need no allocation.
+const INLINE: usize = 4;
+/// Number of bytes of a key that need no allocation.
+const KEY_INLINE: usize = 64;
+
+/// The values of the dimensions of a limit in one request.
+pub(crate) type LimitKey = SmallVec<[u8; KEY_INLINE]>;
+/// The counters of all limits of a snapshot, by the position of the limit.
+pub(crate) type SnapshotCounters = Rc<[Arc<LimitCounters>]>;
+
+/// The limits in which a request counts. Dropping them ends the request in those of requests in flight.
+pub(crate) struct CountedLimits {
+    counters: SnapshotCounters,
+    counted: SmallVec<[CountedLimit; INLINE]>,
+    /// The limit with the fewest requests left, or the one that refused the request.
+    reported: Option<ReportedLimit>,
+    is_refused: bool,
+    /// Whether the shared limits did not respond in time.
+    pub(crate) is_shared_late: bool,
+}
+
+/// A limit in which a request counts.
+struct CountedLimit {
+    position: usize,
+    request: CountedRequest,
+    terms: LimitTerms,
+}
+
+/// A limit in which a request does not count yet.
+pub(crate) struct PendingLimit {
+    /// The position of the limit in the snapshot.
+    pub(crate) position: usize,
+    pub(crate) key: LimitKey,
+    pub(crate) terms: LimitTerms,
+    pub(crate) policy: Arc<str>,
+}
+
+/// The limit that a response reports.
+#[derive(Debug, Clone)]
+pub(crate) struct ReportedLimit {
+    pub(crate) level: RateLevel,
+    /// The value of `RateLimit-Policy`; `None` for the limit of a plan or a key.
+    pub(crate) policy: Option<Arc<str>>,
+}
+
+impl CountedLimits {
+    /// Returns the limits of a request that counts in none yet.
+    pub(crate) fn new(counters: SnapshotCounters) -> Self {
+        let (counted, reported) = (SmallVec::new(), None);
+        Self { counters, counted, reported, is_refused: false, is_shared_late: false }
+    }
+
+    /// Counts the request in a limit of this process.
+    pub(crate) fn take(&mut self, pending: &PendingLimit, now: Mono) -> Result<RateLevel, RateExceeded> {
+        let PendingLimit { position, key, terms, .. } = pending;
+        let Some(counters) = self.counters.get(*position) else {
+            return Ok(RateLevel { limit: u32::MAX, remaining: u32::MAX, reset: Duration::ZERO });
+        };
+        let request = counters.take(key, *terms, now)?;
+        self.counted.push(CountedLimit { position: *position, request, terms: *terms });
+        Ok(request.level)
+    }
+
+    /// Reports this limit if it has fewer requests left than the others.
+    pub(crate) fn report(&mut self, level: RateLevel, pending: &PendingLimit) {
+        if self.reported.as_ref().is_none_or(|reported| level.remaining < reported.level.remaining) {
+            self.reported = Some(ReportedLimit { level, policy: Some(pending.policy.clone()) });
+        }
+    }
+
+    /// Uncounts the request in all limits, and reports the one that refuses it.
+    pub(crate) fn refuse(&mut self, exceeded: RateExceeded, pending: &PendingLimit) {
+        self.give_back();
+        let level = RateLevel { limit: exceeded.limit, remaining: 0, reset: exceeded.reset };
+        self.reported = Some(ReportedLimit { level, policy: Some(pending.policy.clone()) });
+        self.is_refused = true;
+    }
+
+    /// Uncounts the request if another limit, quota or budget has refused it. The response reports that one.
+    pub(crate) fn refused(&mut self, refusal: Refusal) {
+        use Refusal::{BudgetExceeded, QuotaExceeded, QuotaWithheld, RateLimited};
+        if !self.is_refused && matches!(refusal, RateLimited | QuotaExceeded | BudgetExceeded | QuotaWithheld) {
+            self.give_back();
+            self.reported = None;
+        }
+    }
+
+    /// Returns the limit that the response reports: of these and the rate of the plan or the key, the one with the fewest
+    /// requests left.
+    pub(crate) fn reported(&self, rate: Option<RateLevel>) -> Option<ReportedLimit> {
+        let least =
+            |rate: &RateLevel| self.reported.as_ref().is_none_or(|reported| rate.remaining < reported.level.remaining);
+        rate.filter(least).map(ReportedLimit::of_plan).or_else(|| self.reported.clone())
+    }
+
+    fn give_back(&mut self) {
+        for CountedLimit { position, request, terms } in self.counted.drain(..) {
+            if let Some(counters) = self.counters.get(position) {
+                counters.give_back(request, terms);
+            }
+        }
+    }
+}
+
+impl Drop for CountedLimits {
+    fn drop(&mut self) {
+        self.counted.retain(|counted| matches!(counted.terms, LimitTerms::Concurrent(_)));
+        self.give_back();
+    }
+}
+
+impl ReportedLimit {
+    /// Returns the rate of a plan or a key.
+    pub(crate) const fn of_plan(level: RateLevel) -> Self {
+        Self { level, policy: None }
+    }
+
+    /// Writes the fields `RateLimit-Policy` and `RateLimit` of a limit with a policy
+    /// (draft-ietf-httpapi-ratelimit-headers-10).
+    pub(crate) fn draft_fields(&self) -> Option<[(&'static str, String); 2]> {
+        let policy = self.policy.as_deref()?;
+        let (name, _) = policy.split_once(';')?;
+        let state = format!("{name};r={};t={}", self.level.remaining, seconds_up(self.level.reset));
+        Some([(RATE_LIMIT_POLICY, policy.to_owned()), (RATE_LIMIT, state)])
+    }
+}
+
+/// The names of the fields in the draft.
+pub(crate) const RATE_LIMIT_POLICY: &str = "ratelimit-policy";
+pub(crate) const RATE_LIMIT: &str = "ratelimit";

@@ -1,0 +1,120 @@
+//! The handling of a request, which may outlive its client.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use crate::deadlines::RequestDeadlines;
+use crate::drain::{bounds, within};
+use crate::handle::{ReceivedRequest, handle};
+use crate::response::ClientResponse;
+use crate::task::spawn;
+use crate::worker::Worker;
+
+/// Maximum number of unused handlers of a thread. Each has a few KiB.
+const UNUSED_MAX: usize = 64;
+
+thread_local! {
+    /// Unused handlers. They hold nothing of a request or a worker.
+    static UNUSED: RefCell<Vec<Handler>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The memory in which requests are handled, one after the other. A connection has none while it waits for a request.
+struct Handler {
+    exchange: Rc<Exchange>,
+    serving: Pin<Box<dyn Future<Output = ()>>>,
+}
+
+/// What passes between a handler and its user.
+#[derive(Default)]
+struct Exchange {
+    received: Cell<Option<ReceivedRequest>>,
+    response: Cell<Option<ClientResponse>>,
+}
+
+/// The handling of one request. If it is dropped after the first byte was sent to an upstream, it continues without its
+/// client.
+pub(crate) struct Handling {
+    worker: Rc<Worker>,
+    deadlines: Rc<RequestDeadlines>,
+    handler: Option<Handler>,
+}
+
+impl Handler {
+    fn new() -> Self {
+        let exchange = Rc::<Exchange>::default();
+        Self { serving: Box::pin(serve(exchange.clone())), exchange }
+    }
+
+    fn take() -> Self {
+        UNUSED.with_borrow_mut(Vec::pop).unwrap_or_else(Self::new)
+    }
+
+    /// Keeps the handler for another request, after the response was returned.
+    fn give_back(self) {
+        UNUSED.with_borrow_mut(|unused| {
+            if unused.len() < UNUSED_MAX {
+                unused.push(self);
+            }
+        });
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ClientResponse> {
+        // It never ends: after a response, it waits for the next request.
+        let _ = self.serving.as_mut().poll(cx);
+        self.exchange.response.take().map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+async fn serve(exchange: Rc<Exchange>) {
+    loop {
+        let received = poll_fn(|_| exchange.received.take().map_or(Poll::Pending, Poll::Ready)).await;
+        exchange.response.set(Some(handle(received).await));
+    }
+}
+
+impl Handling {
+    /// Begins to handle a request, when it is polled.
+    pub(crate) fn new(received: ReceivedRequest) -> Self {
+        let (worker, deadlines) = (received.at.worker.clone(), received.active.deadlines.clone());
+        let handler = Handler::take();
+        handler.exchange.received.set(Some(received));
+        Self { worker, deadlines, handler: Some(handler) }
+    }
+}
+
+impl Future for Handling {
+    type Output = ClientResponse;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ClientResponse> {
+        let Some(handler) = &mut self.handler else { return Poll::Pending };
+        let polled = handler.poll(cx);
+        if polled.is_ready()
+            && let Some(handler) = self.handler.take()
+        {
+            handler.give_back();
+        }
+        polled
+    }
+}
+
+impl Drop for Handling {
+    fn drop(&mut self) {
+        let (Some(mut handler), deadlines) = (self.handler.take(), &self.deadlines) else { return };
+        if !deadlines.outlives() || deadlines.is_ending() {
+            return;
+        }
+        let left = deadlines.leave();
+        let Some(bounds) = bounds(self.worker.shared.live.load().traffic.on_hangup, left) else { return };
+        let worker = self.worker.clone();
+        let Ok(place) = worker.shared.capacity.read_on() else { return };
+        // The resulting response is dropped, so `read_on` reads its body.
+        spawn(async move {
+            let response = within(&worker, bounds.until, poll_fn(|cx| handler.poll(cx))).await;
+            drop(place);
+            drop(response);
+        });
+    }
+}

@@ -1,0 +1,167 @@
+//! Certificates of clients: which handshakes succeed, and what upstreams and records contain of the subject.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::Subject;
+use rcgen::{CertificateParams, DnType};
+use rustls::{ClientConfig, RootCertStore};
+use spool::Record;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::sleep;
+use tokio_rustls::TlsConnector;
+
+use crate::client_http2::StreamClient;
+use crate::gateway::Gateway;
+use crate::listener_tls::{Certificates, connect, get, start};
+use crate::raw::Raw;
+use crate::upstream::Authority;
+
+const SPOOFED: &str = "X-SSL-Client-S-DN: CN=root\r\nx_ssl_client_s_dn: CN=root\r\n";
+
+/// A listener that requests certificates of one authority.
+struct Listener {
+    servers: Certificates,
+    clients: Authority,
+    gateway: Gateway,
+    _upstream: Raw,
+}
+
+impl Listener {
+    async fn start(mode: &str, more: &str) -> Self {
+        let (servers, clients) = (Certificates::new(), Authority::new());
+        std::fs::write(servers.path("clients.pem"), clients.pem()).unwrap();
+        let server = servers.write("a", &["a.test"], 2100);
+        let ca = servers.path("clients.pem");
+        let tls = format!("{server}, client: {{ca: {}, mode: {mode}}}", ca.display());
+        let (gateway, upstream) = start(&tls, more).await;
+        Self { servers, clients, gateway, _upstream: upstream }
+    }
+
+    /// Returns a client with a certificate of `authority`, if one is given.
+    fn client(&self, identity: Option<(&Authority, &CertificateParams)>) -> TlsConnector {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.servers.authority.certificate()).unwrap();
+        let config = ClientConfig::builder().with_root_certificates(roots);
+        let config = match identity {
+            Some((authority, params)) => {
+                let (certificate, key) = authority.issue(params);
+                config.with_client_auth_cert(vec![certificate], key).unwrap()
+            }
+            None => config.with_no_client_auth(),
+        };
+        TlsConnector::from(Arc::new(config))
+    }
+
+    /// Connects and sends a request with these fields. Returns what the client receives, in lowercase.
+    async fn get(&self, client: &TlsConnector, fields: &str) -> io::Result<String> {
+        let mut stream = connect(&self.gateway, client, "a.test").await?;
+        // Over TLS 1.3, the client learns only now that its certificate is refused.
+        get(&mut stream, fields).await.map(|received| received.to_ascii_lowercase())
+    }
+}
+
+fn ada() -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::OrganizationName, "Example, Inc.");
+    params.distinguished_name.push(DnType::CommonName, "ada");
+    params
+}
+
+/// The number of fields of this name in what the upstream received.
+fn count(received: &str, name: &str) -> usize {
+    received.lines().filter(|line| line.starts_with(&format!("{name}:"))).count()
+}
+
+#[tokio::test]
+async fn subject_reaches_the_upstream_whatever_the_client_sends() {
+    for mode in ["required", "optional"] {
+        let listener = Listener::start(mode, "").await;
+        let client = listener.client(Some((&listener.clients, &ada())));
+        // The second connection resumes the session of the first one.
+        for _ in 0..2 {
+            let received = listener.get(&client, SPOOFED).await.unwrap();
+            assert!(received.contains("\r\nx-ssl-client-s-dn: cn=ada,o=example\\, inc.\r\n"), "{received}");
+            assert_eq!(count(&received, "x-ssl-client-s-dn") + count(&received, "x_ssl_client_s_dn"), 1, "{received}");
+        }
+        let mut config = ClientConfig::clone(client.config());
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let stream = connect(&listener.gateway, &TlsConnector::from(Arc::new(config)), "a.test").await.unwrap();
+        let answer = StreamClient::over(stream, &h2::client::Builder::new()).await.get("/a").await;
+        assert!(answer.body.contains("x-ssl-client-s-dn: CN=ada,O=Example\\, Inc."), "{}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn optional_certificate_may_be_missing() {
+    let listener = Listener::start("optional", "").await;
+    let received = listener.get(&listener.client(None), SPOOFED).await.unwrap();
+    assert!(received.starts_with("http/1.1 200"), "{received}");
+    assert!(!received.contains("client-s-dn") && !received.contains("client_s_dn"), "{received}");
+}
+
+#[tokio::test]
+async fn certificate_without_a_subject_is_accepted_and_sends_none() {
+    let listener = Listener::start("required", "").await;
+    let mut params = CertificateParams::new(["spiffe.test".to_owned()]).unwrap();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    let client = listener.client(Some((&listener.clients, &params)));
+    let received = listener.get(&client, SPOOFED).await.unwrap();
+    assert!(received.starts_with("http/1.1 200") && !received.contains("s-dn"), "{received}");
+}
+
+#[tokio::test]
+async fn wrong_certificates_are_refused_in_both_modes_and_missing_ones_if_required() {
+    for mode in ["required", "optional"] {
+        let listener = Listener::start(mode, "").await;
+        let (stranger, namesake) = (Authority::named("a stranger"), Authority::new());
+        let mut expired = ada();
+        expired.not_after = rcgen::date_time_ymd(2021, 1, 1);
+        let mut early = ada();
+        early.not_before = rcgen::date_time_ymd(2100, 1, 1);
+        let mut refused = vec![
+            (Some((&stranger, ada())), "unknownca"),
+            (Some((&namesake, ada())), "decrypterror"),
+            (Some((&listener.clients, expired)), "certificateexpired"),
+            (Some((&listener.clients, early)), "certificate"),
+        ];
+        if mode == "required" {
+            refused.push((None, "certificaterequired"));
+        }
+        let count = refused.len();
+        for (identity, alert) in refused {
+            let client = listener.client(identity.as_ref().map(|(authority, params)| (*authority, params)));
+            let mut stream = connect(&listener.gateway, &client, "a.test").await.unwrap();
+            stream.write_all(b"GET /a HTTP/1.1\r\nHost: a.test\r\n\r\n").await.unwrap();
+            // The gateway has refused the certificate when the request arrives, and the client still receives the alert.
+            sleep(Duration::from_millis(50)).await;
+            stream.write_all(b"GET /b HTTP/1.1\r\nHost: a.test\r\n\r\n").await.unwrap();
+            let error = stream.read_u8().await.unwrap_err().to_string();
+            assert!(error.to_ascii_lowercase().contains(alert), "{mode} {alert}: {error}");
+        }
+        let metrics = listener.gateway.metrics();
+        assert!(metrics.contains(&format!("tollgate_tls_handshake_failures_total {count}\n")), "{metrics}");
+        // Others are served afterwards.
+        let client = listener.client(Some((&listener.clients, &ada())));
+        assert!(listener.get(&client, "").await.unwrap().starts_with("http/1.1 200"));
+    }
+}
+
+#[tokio::test]
+async fn records_name_the_certificate_as_the_subject() {
+    let mut listener = Listener::start("optional", "").await;
+    let client = listener.client(Some((&listener.clients, &ada())));
+    listener.get(&client, "").await.unwrap();
+    listener.get(&listener.client(None), "").await.unwrap();
+    let mut subjects = Vec::new();
+    for record in listener.gateway.stop().await {
+        if let Record::Counts { counts, .. } = record {
+            subjects.extend(counts.into_iter().map(|counts| counts.subject));
+        }
+    }
+    let names: Vec<_> = subjects.iter().filter_map(Subject::name).map(|name| name.name).collect();
+    assert_eq!((names, subjects.len()), (vec!["CN=ada,O=Example\\, Inc."], 2));
+    assert!(subjects.contains(&Subject::ANONYMOUS));
+}

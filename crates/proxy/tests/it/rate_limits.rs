@@ -1,0 +1,288 @@
+//! The rate limits of the configuration, before and after authentication.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::limits::{RateLimitRequest, RateLimitResult, SharedLimits};
+use access::{Credits, Plan};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::gateway::Gateway;
+use crate::raw::{Conn, Raw};
+
+/// Starts a gateway with these limits of all routes, and these routes.
+fn gateway(limits: &str, routes: &str) -> Gateway {
+    let open = "auth: {type: none}, respond: {body: fine}";
+    Gateway::plain(&format!(
+        "trusted_proxies: [127.0.0.1]\nrate_limits: [{limits}]\n\
+         routes: [{{path: {{prefix: /open}}, {open}}}, {{path: {{prefix: /key}}, respond: {{body: fine}}}}{routes}]\n"
+    ))
+}
+
+/// Sends a request from the address `from`, behind a trusted proxy, with these lines of fields.
+async fn send(gateway: &Gateway, path: &str, from: &str, fields: &str) -> (u16, String) {
+    let mut stream = gateway.caller().connect().await;
+    let head =
+        format!("GET {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\nx-forwarded-for: {from}\r\n{fields}\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
+}
+
+/// The same with the gateway's key.
+async fn send_with_key(gateway: &Gateway, path: &str, from: &str) -> (u16, String) {
+    send(gateway, path, from, &format!("authorization: {}\r\n", gateway.caller().authorization())).await
+}
+
+async fn status(gateway: &Gateway, path: &str, from: &str) -> u16 {
+    send(gateway, path, from, "").await.0
+}
+
+#[tokio::test]
+async fn an_address_passes_as_often_as_its_limit_and_each_response_reports_it() {
+    let gateway = gateway("{dimension: ip, limit: 3, window: 60s}", "");
+    for left in ["2", "1", "0"] {
+        let (status, answer) = send(&gateway, "/open", "192.0.2.1", "").await;
+        assert_eq!(status, 200, "{answer}");
+        for field in ["x-ratelimit-limit: 3\r\n", "ratelimit-policy: \"ip\";q=3;w=60\r\n"] {
+            assert_eq!(answer.matches(field).count(), 1, "{field} {answer}");
+        }
+        assert!(answer.contains(&format!("\r\nx-ratelimit-remaining: {left}\r\n")), "{answer}");
+        assert!(answer.contains(&format!("\r\nratelimit: \"ip\";r={left};t=")), "{answer}");
+    }
+    let (status, answer) = send(&gateway, "/open", "192.0.2.1", "").await;
+    assert_eq!(status, 429, "{answer}");
+    for part in
+        ["\"code\":\"rate_limited\"", "retry-after: ", "x-ratelimit-remaining: 0\r\n", "ratelimit: \"ip\";r=0;t="]
+    {
+        assert!(answer.contains(part), "{part} {answer}");
+    }
+    // Another address; all addresses of one /64 are one.
+    assert_eq!(self::status(&gateway, "/open", "192.0.2.2").await, 200);
+    for address in ["2001:db8::1", "2001:db8::2", "2001:db8::ffff:3"] {
+        assert_eq!(self::status(&gateway, "/open", address).await, 200);
+    }
+    assert_eq!(self::status(&gateway, "/open", "2001:db8::4").await, 429);
+    assert!(gateway.metrics().contains("tollgate_limits_refused_total{limit=\"ip\"} 2\n"), "{}", gateway.metrics());
+    gateway.clock().advance(Duration::from_secs(120));
+    assert_eq!(self::status(&gateway, "/open", "192.0.2.1").await, 200);
+}
+
+#[tokio::test]
+async fn limits_of_addresses_apply_before_authentication_and_those_of_users_after_it() {
+    let limits = "{dimension: ip, limit: 3, window: 60s}, {dimension: user, limit: 1, window: 60s}, \
+                  {dimension: key, limit: 1, window: 60s}";
+    let gateway = gateway(limits, "");
+    for _ in 0..3 {
+        let (status, answer) = send(&gateway, "/key", "192.0.2.1", "x-api-key: nonsense\r\n").await;
+        assert_eq!(status, 401);
+        assert!(answer.contains("\r\nratelimit-policy: \"ip\";q=3;w=60\r\n"), "{answer}");
+    }
+    assert_eq!(send_with_key(&gateway, "/key", "192.0.2.1").await.0, 429, "the address has used its limit");
+    let (status, answer) = send_with_key(&gateway, "/key", "192.0.2.2").await;
+    assert_eq!(status, 200, "{answer}");
+    assert!(answer.contains("\r\nratelimit: \"user\";r=0;t="), "the limit with the least left is reported: {answer}");
+    let (status, answer) = send_with_key(&gateway, "/key", "192.0.2.3").await;
+    assert_eq!(status, 429, "{answer}");
+    assert!(answer.contains("\r\nratelimit-policy: \"user\";q=1;w=60\r\n"), "{answer}");
+    // A request without a key has no user.
+    for _ in 0..3 {
+        assert_eq!(self::status(&gateway, "/open", "192.0.2.4").await, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_one_limit_refuses_counts_in_no_other() {
+    let limits = "{dimension: global, limit: 3, window: 60s}, {dimension: ip, limit: 1, window: 60s}";
+    let gateway = gateway(limits, "");
+    assert_eq!(status(&gateway, "/open", "192.0.2.1").await, 200);
+    for _ in 0..5 {
+        let (status, answer) = send(&gateway, "/open", "192.0.2.1", "").await;
+        assert_eq!((status, answer.contains("\"ip\";q=1;w=60")), (429, true), "{answer}");
+    }
+    assert_eq!(status(&gateway, "/open", "192.0.2.2").await, 200);
+    assert_eq!(status(&gateway, "/open", "192.0.2.3").await, 200);
+    let (status, answer) = send(&gateway, "/open", "192.0.2.4", "").await;
+    assert_eq!((status, answer.contains("\"global\";q=3;w=60")), (429, true), "{answer}");
+}
+
+#[tokio::test]
+async fn a_request_that_the_rate_or_the_quota_of_a_plan_refuses_counts_in_no_limit() {
+    let upstream = upstream().await;
+    let route = format!(
+        "\nupstreams: [{{name: backend, backends: [{{url: \"http://{}\"}}]}}]\nrate_limits: [{{dimension: ip, limit: 100, window: 60s}}]\n\
+         trusted_proxies: [127.0.0.1]\nroutes: [{{path: /a, upstreams: backend, credits: 5}}]\n",
+        upstream.address
+    );
+    let gateway = Gateway::plain(&route);
+    let plan = |rate: Option<u32>, credits: u64| {
+        let requests_per_minute = rate.and_then(NonZeroU32::new);
+        Arc::new(Plan { requests_per_minute, credits_per_day: Some(Credits(credits)), ..Plan::unlimited("starter") })
+    };
+    gateway.change(|principal| principal.plan = plan(Some(1), 100));
+    let (status, answer) = send_with_key(&gateway, "/a", "192.0.2.1").await;
+    assert_eq!(status, 200, "{answer}");
+    assert!(answer.contains("\r\nx-ratelimit-limit: 1\r\n"), "the plan's rate has less left: {answer}");
+    for _ in 0..3 {
+        let (status, answer) = send_with_key(&gateway, "/a", "192.0.2.1").await;
+        assert_eq!((status, answer.matches("x-ratelimit-limit: 1\r\n").count()), (429, 1), "{answer}");
+        assert!(!answer.contains("\r\nratelimit: "), "{answer}");
+    }
+    gateway.change(|principal| principal.plan = plan(None, 10));
+    let (_, answer) = send_with_key(&gateway, "/a", "192.0.2.1").await;
+    assert!(answer.contains("\r\nratelimit: \"ip\";r=98;t="), "{answer}");
+    for _ in 0..3 {
+        let (status, answer) = send_with_key(&gateway, "/a", "192.0.2.1").await;
+        assert_eq!((status, answer.contains("quota_exceeded")), (429, true), "{answer}");
+    }
+    gateway.change(|principal| principal.plan = plan(None, 15));
+    let (_, answer) = send_with_key(&gateway, "/a", "192.0.2.1").await;
+    assert!(answer.contains("\r\nratelimit: \"ip\";r=97;t="), "{answer}");
+}
+
+#[tokio::test]
+async fn routes_headers_and_combinations_are_counted_apart() {
+    let routes = ", {path: /one, auth: {type: none}, respond: {}, rate_limits: [{dimension: global, limit: 1, window: 60s}]}, \
+                  {path: /client, auth: {type: none}, respond: {}, rate_limit: {requests: 1, window: 60s}}, \
+                  {path: /caller, respond: {}, rate_limit: {requests: 1, window: 60s}}";
+    let limits = "{dimension: [{header: X-Tenant}, route], limit: 2, window: 60s}";
+    let gateway = gateway(limits, routes);
+    let tenant =
+        async |path: &str, name: &str| send(&gateway, path, "192.0.2.1", &format!("X-TENANT: {name}\r\n")).await.0;
+    assert_eq!([tenant("/open", "a").await, tenant("/open", "a").await, tenant("/open", "a").await], [200, 200, 429]);
+    assert_eq!([tenant("/open", "b").await, status(&gateway, "/open", "192.0.2.1").await], [200, 200]);
+    assert_eq!([tenant("/one", "a").await, tenant("/one", "c").await], [200, 429], "all requests of the route");
+    assert_eq!([tenant("/client", "a").await, tenant("/client", "c").await], [200, 429], "the address");
+    assert_eq!(send(&gateway, "/client", "192.0.2.9", "x-tenant: d\r\n").await.0, 200);
+    let key = format!("authorization: {}\r\nx-tenant: ", gateway.caller().authorization());
+    assert_eq!(send(&gateway, "/caller", "192.0.2.1", &format!("{key}e\r\n")).await.0, 200);
+    assert_eq!(send(&gateway, "/caller", "192.0.2.2", &format!("{key}f\r\n")).await.0, 429, "the key, not the address");
+}
+
+#[tokio::test]
+async fn tiers_follow_the_plan() {
+    let gateway = gateway("{dimension: user, limit: 1, tiers: {by: plan, pro: 3}, window: 60s}", "");
+    let passes = async || {
+        let mut passed = 0;
+        while send_with_key(&gateway, "/key", "192.0.2.1").await.0 == 200 {
+            passed += 1;
+        }
+        passed
+    };
+    assert_eq!(passes().await, 1);
+    gateway.change(|principal| principal.plan = Arc::new(Plan::unlimited("pro")));
+    assert_eq!(passes().await, 3, "tiers are counted apart");
+}
+
+#[tokio::test]
+async fn requests_in_flight_are_limited_until_their_responses_end() {
+    let upstream = Raw::start(|mut conn: Conn| async move {
+        while conn.head().await.is_some() {
+            // The response has a second part, for which the client waits.
+            conn.say("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\na").await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            conn.say("b").await;
+        }
+    })
+    .await;
+    let gateway = Gateway::plain(&format!(
+        "upstreams: [{{name: backend, backends: [{{url: \"http://{}\"}}]}}]\n\
+         rate_limits: [{{dimension: ip, limit: 2, unit: concurrent}}]\n\
+         routes: [{{path: /a, auth: {{type: none}}, upstreams: backend}}]\n",
+        upstream.address
+    ));
+    for _ in 0..3 {
+        let calls = (0..3).map(|_| send(&gateway, "/a", "192.0.2.1", ""));
+        let mut statuses: Vec<u16> =
+            futures_util::future::join_all(calls).await.into_iter().map(|(status, _)| status).collect();
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 200, 429]);
+        // The places are free when the workers have settled the requests.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let (_, answer) = send(&gateway, "/a", "192.0.2.1", "").await;
+    assert!(answer.contains("ratelimit-policy: \"ip\";q=2;qu=\"concurrent-requests\"\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_reload_keeps_the_counts_of_a_limit_with_another_number() {
+    let yaml = |limit: u32| {
+        format!(
+            "trusted_proxies: [127.0.0.1]\nrate_limits: [{{dimension: ip, limit: {limit}, window: 60s}}]\n\
+             routes: [{{path: /open, auth: {{type: none}}, respond: {{}}}}]\n"
+        )
+    };
+    let gateway = Gateway::plain(&yaml(3));
+    for _ in 0..3 {
+        assert_eq!(status(&gateway, "/open", "192.0.2.1").await, 200);
+    }
+    gateway.reload(&yaml(4));
+    assert_eq!(status(&gateway, "/open", "192.0.2.1").await, 200);
+    assert_eq!(status(&gateway, "/open", "192.0.2.1").await, 429);
+    gateway.reload("trusted_proxies: [127.0.0.1]\nroutes: [{path: /open, auth: {type: none}, respond: {}}]\n");
+    assert_eq!(status(&gateway, "/open", "192.0.2.1").await, 200);
+}
+
+#[tokio::test]
+async fn the_fields_of_an_upstream_give_way_and_a_route_without_limits_keeps_them() {
+    let upstream = upstream().await;
+    let gateway = Gateway::plain(&format!(
+        "upstreams: [{{name: backend, backends: [{{url: \"http://{}\"}}]}}]\n\
+         routes: [{{path: /a, auth: {{type: none}}, upstreams: backend}}, \
+         {{path: /b, auth: {{type: none}}, upstreams: backend, rate_limit: {{requests: 9, window: 60s}}}}]\n",
+        upstream.address
+    ));
+    let (_, answer) = send(&gateway, "/a", "192.0.2.1", "").await;
+    assert!(answer.contains("RateLimit: upstream") && answer.contains("X-RateLimit-Limit: upstream"), "{answer}");
+    let (_, answer) = send(&gateway, "/b", "192.0.2.1", "").await;
+    assert!(!answer.contains("upstream") && answer.contains("ratelimit: \"client\";r=8;t="), "{answer}");
+}
+
+/// An upstream that reports the upstream's limits.
+async fn upstream() -> Raw {
+    Raw::start(|mut conn: Conn| async move {
+        while conn.head().await.is_some() {
+            let limits = "RateLimit: upstream\r\nRateLimit-Policy: upstream\r\nX-RateLimit-Limit: upstream\r\n";
+            conn.say(format!("HTTP/1.1 200 OK\r\n{limits}content-length: 0\r\n\r\n")).await;
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn shared_limits_are_asked_together_and_without_a_result_the_process_counts() {
+    let (queue, mut questions) = mpsc::channel::<RateLimitRequest>(4);
+    let yaml = "trusted_proxies: [127.0.0.1]\n\
+                rate_limits: [{dimension: ip, limit: 2, window: 60s}, {dimension: global, limit: 9, window: 60s}, \
+                {dimension: route, limit: 500, window: 60s}]\n\
+                routes: [{path: /open, auth: {type: none}, respond: {}}]\n";
+    let gateway = Gateway::sharing(yaml, Some(SharedLimits::new(queue)));
+    let answer = async |questions: &mut mpsc::Receiver<RateLimitRequest>, allowed: bool| {
+        let question = questions.recv().await.unwrap();
+        let limits: Vec<u32> = question.checks.iter().map(|check| check.limit.get()).collect();
+        assert_eq!(limits, [2, 9], "limits above 100 are not shared");
+        let (retry_after, reset) = (Duration::from_secs(if allowed { 0 } else { 7 }), Duration::from_secs(30));
+        question.reply.send(RateLimitResult { allowed, check: 1, remaining: 0, reset, retry_after }).unwrap();
+    };
+    for (allowed, expected) in [(true, 200), (false, 429)] {
+        let ((status, text), ()) =
+            tokio::join!(send(&gateway, "/open", "192.0.2.1", ""), answer(&mut questions, allowed));
+        assert_eq!(status, expected, "{text}");
+        assert!(text.contains("\r\nratelimit: \"global\";r=0;t=30\r\n"), "{text}");
+        assert_eq!(text.contains("\r\nretry-after: 7\r\n"), !allowed, "{text}");
+    }
+    // Without a result, the request waits shortly. This process has counted the request that was admitted.
+    for expected in [200, 429] {
+        let since = Instant::now();
+        assert_eq!(status(&gateway, "/open", "192.0.2.1").await, expected);
+        // The request itself waits 20 ms; the rest is the load of the machine.
+        assert!(since.elapsed() >= Duration::from_millis(20) && since.elapsed() < Duration::from_secs(2));
+        drop(questions.recv().await.unwrap());
+    }
+    drop(questions);
+    assert_eq!(status(&gateway, "/open", "192.0.2.1").await, 429);
+}

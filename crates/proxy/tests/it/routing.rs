@@ -1,0 +1,150 @@
+//! The choice of a route by headers, query parameters, templates and regular expressions, and of its upstream by weight.
+
+use http::{Method, Request};
+use http_body_util::{BodyExt, Full};
+
+use crate::gateway::{Caller, Gateway};
+use crate::raw::{Conn, Raw, got};
+
+/// Returns a backend that responds with the target that it received.
+async fn backend() -> Raw {
+    Raw::start(|mut conn: Conn| async move {
+        while conn.head().await.is_some() {
+            let target = conn.last_target();
+            if !conn.say(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{target}", target.len())).await {
+                break;
+            }
+        }
+    })
+    .await
+}
+
+/// Sends a request, and returns the status and the content of the response.
+async fn send(caller: &Caller, method: Method, target: &str, fields: &[(&str, &str)]) -> (u16, String) {
+    let request = Request::builder().method(method).uri(target);
+    let request = fields.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    let response = caller.send_request(request, Full::default()).await;
+    let status = response.status().as_u16();
+    let content = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8_lossy(&content).into_owned())
+}
+
+#[tokio::test]
+async fn each_kind_of_match_selects_its_route() {
+    let route = |matches: &str, name: &str| format!("  - {{{matches}, respond: {{body: {name}}}}}\n");
+    let yaml: String = [
+        route("path: '/users/{id}'", "user"),
+        route("path: '/users/{id}', headers: {X-Tenant: acme}", "acme"),
+        route("path: '/users/{id}', query: {preview: {present: true}}", "preview"),
+        route("path: '/users/{id}', methods: [DELETE], headers: {X-Role: {regex: ^adm}}", "delete"),
+        route("path: /users/me", "me"),
+        route("path: '/users/{*rest}'", "rest"),
+        route("path: {prefix: /users}", "prefix"),
+        route("path: {regex: '^/v[0-9]+/'}", "version"),
+        route("path: /post, methods: [POST], headers: {X-A: '1'}", "post"),
+    ]
+    .concat();
+    let gateway = Gateway::plain(&format!("ai: {{enabled: false}}\nroutes:\n{yaml}"));
+    let caller = gateway.caller();
+    for (method, target, fields, expected) in [
+        (Method::GET, "/users/7", &[][..], "user"),
+        (Method::GET, "/users/7", &[("x-tenant", "acme")], "acme"),
+        (Method::GET, "/users/7", &[("x-tenant", "acme"), ("x-tenant", "evil")], "user"),
+        (Method::GET, "/users/7?a=1&preview", &[], "preview"),
+        (Method::GET, "/users/7?preview", &[("x-tenant", "acme")], "acme"),
+        (Method::DELETE, "/users/7", &[("x-tenant", "acme"), ("x-role", "admin")], "delete"),
+        (Method::DELETE, "/users/7", &[("x-role", "user")], "user"),
+        (Method::GET, "/users/me", &[("x-tenant", "acme")], "me"),
+        (Method::GET, "/users/7", &[("x_tenant", "acme")], "acme"),
+        (Method::GET, "/users/7", &[("x-tenant", "acme"), ("x_tenant", "evil")], "user"),
+        (Method::GET, "/%75sers/%6d%65", &[], "me"),
+        (Method::GET, "/%7612/x", &[], "version"),
+        (Method::GET, "/users/7/posts", &[], "rest"),
+        (Method::GET, "/users", &[], "prefix"),
+        (Method::GET, "/users/a%2Fb", &[], "user"),
+        (Method::GET, "/v12/x", &[], "version"),
+        (Method::POST, "/post", &[("x-a", "1")], "post"),
+    ] {
+        let found = send(&caller, method, target, fields).await;
+        assert_eq!(found, (200, expected.to_owned()), "{target} {fields:?}");
+    }
+    assert_eq!(send(&caller, Method::GET, "/vx/x", &[]).await.0, 404);
+    assert_eq!(send(&caller, Method::POST, "/post", &[]).await.0, 404, "the header is missing");
+    let request = Request::builder().method(Method::GET).uri("/post").header("x-a", "1");
+    let refused = caller.send_request(request, Full::default()).await;
+    assert_eq!(refused.headers()["allow"], "POST");
+    got(refused).await.is_refusal(405, "method_not_allowed");
+}
+
+#[tokio::test]
+async fn weights_divide_the_requests_among_upstreams() {
+    let (stable, canary) = (backend().await, backend().await);
+    let gateway = Gateway::plain(&format!(
+        "ai: {{enabled: false}}\n\
+         upstreams:\n\
+         \x20 - {{name: stable, backends: [{{url: \"http://{}\"}}]}}\n\
+         \x20 - {{name: canary, backends: [{{url: \"http://{}\"}}]}}\n\
+         \x20 - {{name: off, backends: [{{url: \"http://127.0.0.1:1\"}}]}}\n\
+         routes:\n\
+         \x20 - path: {{prefix: /api}}\n\
+         \x20   upstreams: [{{name: stable, weight: 9}}, {{name: canary}}, {{name: off, weight: 0}}]\n",
+        stable.address, canary.address
+    ));
+    let caller = gateway.caller();
+    for _ in 0..40 {
+        assert_eq!(send(&caller, Method::GET, "/api/x", &[]).await, (200, "/api/x".to_owned()));
+    }
+    assert_eq!((stable.asked().len(), canary.asked().len()), (36, 4));
+}
+
+#[tokio::test]
+async fn targets_are_rewritten_for_the_upstream() {
+    let upstream = backend().await;
+    let route = |path: &str, rewrite: &str| {
+        format!("  - path: {path}\n    upstreams: up\n    transformations: {{request: {{rewrite: {rewrite}}}}}\n")
+    };
+    let routes = [
+        route("'/users/{id}'", "{path: '/v2/users/{id}', query: {add: {source: gateway}, remove: [debug]}}"),
+        route("{prefix: /api}", "{path: {prefix: /internal}}"),
+        route("{regex: '^/v[0-9]+/'}", "{path: {regex: '^/v([0-9]+)/', to: /api-$1/}}"),
+        route("{prefix: /join}", "{path: {regex: '^/join/(.*)$', to: /x/.$1}}"),
+    ]
+    .concat();
+    let gateway = Gateway::plain(&format!(
+        "ai: {{enabled: false}}\nupstreams: [{{name: up, backends: [{{url: \"http://{}/base\"}}]}}]\nroutes:\n{routes}",
+        upstream.address
+    ));
+    let caller = gateway.caller();
+    for (target, expected) in [
+        ("/users/7", "/base/v2/users/7?source=gateway"),
+        ("/users/a%2fb?debug=1&x=%20", "/base/v2/users/a%2fb?x=%20&source=gateway"),
+        ("/%75sers/%37?source=evil&%73ource=evil", "/base/v2/users/7?source=gateway"),
+        ("/api", "/base/internal"),
+        ("/api/a/b?c", "/base/internal/a/b?c"),
+        ("/v7/a?b", "/base/api-7/a?b"),
+        ("/join/a", "/base/x/.a"),
+    ] {
+        assert_eq!(send(&caller, Method::GET, target, &[]).await, (200, expected.to_owned()), "{target}");
+    }
+    let request = Request::builder().method(Method::GET).uri("/join/");
+    got(caller.send_request(request, Full::default()).await).await.is_refusal(400, "bad_request");
+    assert_eq!(upstream.asked().len(), 7, "a path with a dot segment is not sent");
+}
+
+#[tokio::test]
+async fn a_redirect_keeps_parameters_of_the_path_and_never_leaves_the_host() {
+    let gateway = Gateway::plain(
+        "ai: {enabled: false}\n\
+         routes:\n\
+         \x20 - {path: '/old/{id}', redirect: {to: '/new/{id}'}}\n\
+         \x20 - {path: '/to/{*rest}', redirect: {to: '/{rest}'}}\n",
+    );
+    let caller = gateway.caller();
+    for (target, expected) in
+        [("/old/7?a", "/new/7?a"), ("/to/a/b", "/a/b"), ("/to//evil.example/a", "/evil.example/a")]
+    {
+        let request = Request::builder().method(Method::GET).uri(target);
+        let response = caller.send_request(request, Full::default()).await;
+        assert_eq!(response.headers()["location"], expected, "{target}");
+    }
+}

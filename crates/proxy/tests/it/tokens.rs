@@ -1,0 +1,222 @@
+//! Routes with `auth: {type: jwt}`: the tokens that they accept, and what upstreams receive.
+
+use std::time::Duration;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use jsonwebtoken::{Algorithm, EncodingKey, crypto};
+use spool::Record;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::gateway::{Gateway, NOON};
+use crate::raw::{Conn, Raw};
+use crate::wire;
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+/// An upstream that responds 200 to everything.
+async fn upstream() -> Raw {
+    Raw::start(|mut conn: Conn| async move {
+        while conn.head().await.is_some() {
+            conn.say("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+        }
+    })
+    .await
+}
+
+fn yaml(raw: &Raw, more: &str) -> String {
+    format!(
+        "trusted_proxies: [127.0.0.1]
+rate_limits: []
+auth:
+  - {{name: hmac, type: jwt, algorithms: [HS256], secret: {SECRET}, audience: [api, web], leeway: 5s, claims_to_headers: {{sub: X-User-Id, team: X-Team}}{more}}}
+  - {{name: other, type: jwt, algorithms: [HS256], secret: another-{SECRET}, issuer: https://id.example.com}}
+upstreams: [{{name: backend, backends: [{{url: \"http://{}\"}}]}}]
+routes:
+  - {{name: users, path: {{prefix: /users}}, events: rows, auth: {{type: jwt, use: hmac}}, upstreams: backend}}
+  - {{name: admin, path: {{prefix: /admin}}, auth: {{type: jwt, use: hmac, require: {{scope: users.write, team: red}}}}, upstreams: backend}}
+  - {{name: other, path: {{prefix: /other}}, auth: {{type: jwt, use: other}}, upstreams: backend}}
+  - {{name: open, path: {{prefix: /open}}, auth: {{type: none}}, upstreams: backend}}
+  - {{name: allowed, path: {{prefix: /allowed}}, auth: {{type: none}}, allow_headers: [X-Team], upstreams: backend}}
+  - {{name: robots, path: /robots.txt, auth: {{type: jwt, use: hmac}}, respond: {{body: x}}}}
+",
+        raw.address
+    )
+}
+
+fn token(claims: &str, secret: &str) -> String {
+    let encoded = |text: &str| Base64UrlUnpadded::encode_string(text.as_bytes());
+    let message = format!("{}.{}", encoded(r#"{"alg":"HS256","typ":"JWT"}"#), encoded(claims));
+    let _ = crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+    let key = EncodingKey::from_secret(secret.as_bytes());
+    format!("{message}.{}", crypto::sign(message.as_bytes(), &key, Algorithm::HS256).unwrap())
+}
+
+/// A token of `ada` for the API that ends in one hour, with further claims.
+fn of_ada(more: &str) -> String {
+    let exp = NOON.unix_seconds() + 3_600;
+    token(&format!(r#"{{"sub":"ada","aud":"api","exp":{exp}{more}}}"#), SECRET)
+}
+
+/// Sends a request with these fields. Returns the status, and the head with the body.
+async fn call(gateway: &Gateway, path: &str, fields: &str) -> (u16, String) {
+    let mut stream = gateway.caller().connect().await;
+    let head = format!("GET {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n{fields}\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
+}
+
+async fn with_token(gateway: &Gateway, path: &str, token: &str) -> (u16, String) {
+    call(gateway, path, &format!("authorization: Bearer {token}\r\n")).await
+}
+
+#[tokio::test]
+async fn a_valid_token_is_a_subject_whose_claims_the_upstream_receives() {
+    let reporting = wire::upstream(|sent| {
+        let fields: Vec<String> = sent.fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        (wire::answer(&fields.join("|")), false)
+    });
+    let raw = reporting.await;
+    let mut gateway = Gateway::plain(&yaml(&raw, ""));
+    let spoofed = "x-user-id: root\r\nX_User_Id: root\r\nx-team: blue\r\nx-other: 1\r\nauthorization: Basic eDp5\r\n";
+    for _ in 0..2 {
+        let fields = format!("{spoofed}authorization: Bearer {}\r\n", of_ada(r#","team":"red","n":1"#));
+        let (status, answer) = call(&gateway, "/users/7", &fields).await;
+        let report = answer.to_ascii_lowercase();
+        assert_eq!(status, 200, "{answer}");
+        assert!(["x-user-id=ada", "x-team=red", "x-other=1"].iter().all(|field| report.contains(field)), "{answer}");
+        assert!(!["root", "blue", "authorization"].iter().any(|field| report.contains(field)), "{answer}");
+    }
+    assert_eq!(call(&gateway, "/robots.txt", &format!("authorization: Bearer {}\r\n", of_ada(""))).await.0, 200);
+    let records = gateway.stop().await;
+    let subjects: Vec<_> = records
+        .iter()
+        .filter_map(|record| {
+            let Record::Event(event) = record else { return None };
+            event.subject.name().map(|name| (name.issuer.to_owned(), name.name.to_owned()))
+        })
+        .collect();
+    assert_eq!(subjects, vec![("hmac".to_owned(), "ada".to_owned()); 2]);
+}
+
+#[tokio::test]
+async fn invalid_tokens_are_refused_with_the_challenge_of_rfc_6750() {
+    let raw = upstream().await;
+    let gateway = Gateway::plain(&yaml(&raw, ""));
+    let exp = NOON.unix_seconds() + 60;
+    let (none, invalid) =
+        ("\r\nwww-authenticate: Bearer\r\n", "\r\nwww-authenticate: Bearer error=\"invalid_token\"\r\n");
+    let key = gateway.caller().authorization();
+    let bearer = |token: &str| format!("authorization: Bearer {token}\r\n");
+    for (fields, code, challenge) in [
+        (String::new(), "unauthorized", none),
+        ("authorization: Basic eDp5\r\n".to_owned(), "unauthorized", none),
+        (format!("x-api-key: {}\r\n", of_ada("")), "unauthorized", none),
+        (bearer("nonsense"), "token_invalid", invalid),
+        (format!("authorization: {key}\r\n"), "token_invalid", invalid),
+        (bearer(&format!("{}x", of_ada(""))), "token_invalid", invalid),
+        (bearer(&"a".repeat(20_000)), "token_invalid", invalid),
+        (bearer(&token(&format!(r#"{{"sub":"ada","aud":"api","exp":{exp}}}"#), "x")), "token_invalid", invalid),
+        (bearer(&token(&format!(r#"{{"sub":"ada","aud":"cli","exp":{exp}}}"#), SECRET)), "token_invalid", invalid),
+        (bearer(&token(r#"{"sub":"ada","aud":"api","exp":1}"#, SECRET)), "token_expired", invalid),
+        (bearer(&of_ada(r#","team":["red"]"#)), "token_invalid", invalid),
+        (bearer(&of_ada(r#","team":"red\r\nx-user-id: root""#)), "token_invalid", invalid),
+        (bearer(&of_ada(&format!(r#","team":"{}""#, "x".repeat(2_000)))), "token_invalid", invalid),
+    ] {
+        let (status, answer) = call(&gateway, "/users", &fields).await;
+        assert_eq!(status, 401, "{answer}");
+        assert!(answer.contains(&format!("\"code\":\"{code}\"")) && answer.contains(challenge), "{code} {answer}");
+    }
+    let two = format!("{}{}", bearer(&of_ada("")), bearer(&of_ada(r#","n":1"#)));
+    let (status, answer) = call(&gateway, "/users", &two).await;
+    assert!(status == 400 && answer.contains("ambiguous_credentials"), "{answer}");
+    assert_eq!(raw.asked().len(), 0, "what is refused is not sent");
+}
+
+#[tokio::test]
+async fn a_route_may_require_claims() {
+    let raw = upstream().await;
+    let gateway = Gateway::plain(&yaml(&raw, ""));
+    for (claims, status) in [
+        (r#","scope":"users.read users.write","team":"red""#, 200),
+        (r#","scope":["users.write"],"team":"red""#, 200),
+        (r#","scope":"users.read","team":"red""#, 403),
+        (r#","scope":"users.write","team":"blue""#, 403),
+        (r#","scope":"users.writer","team":"red""#, 403),
+        ("", 403),
+    ] {
+        let (found, answer) = with_token(&gateway, "/admin", &of_ada(claims)).await;
+        assert_eq!(found, status, "{claims} {answer}");
+        if status == 403 {
+            let challenge = "\r\nwww-authenticate: Bearer error=\"insufficient_scope\"\r\n";
+            assert!(answer.contains(challenge) && answer.contains("\"code\":\"forbidden\""), "{answer}");
+        }
+        assert_eq!(with_token(&gateway, "/users", &of_ada(claims)).await.0, 200, "the other route requires nothing");
+    }
+}
+
+#[tokio::test]
+async fn a_verified_token_ends_with_its_time_its_entry_and_its_configuration() {
+    let raw = upstream().await;
+    let gateway = Gateway::plain(&yaml(&raw, ""));
+    let ada = of_ada("");
+    assert_eq!(with_token(&gateway, "/users", &ada).await.0, 200);
+    assert_eq!(with_token(&gateway, "/other", &ada).await.0, 401, "another entry has not verified it");
+    gateway.reload(&yaml(&raw, ", issuer: nobody"));
+    assert_eq!(with_token(&gateway, "/users", &ada).await.0, 401, "the new configuration does not accept it");
+    gateway.reload(&yaml(&raw, ""));
+    assert_eq!(with_token(&gateway, "/users", &ada).await.0, 200);
+    gateway.clock().advance(Duration::from_secs(3_604));
+    assert_eq!(with_token(&gateway, "/users", &ada).await.0, 200);
+    gateway.clock().advance(Duration::from_secs(1));
+    let (status, answer) = with_token(&gateway, "/users", &ada).await;
+    assert!(status == 401 && answer.contains("token_expired"), "{answer}");
+}
+
+#[tokio::test]
+async fn guesses_are_limited_per_address() {
+    let raw = upstream().await;
+    let limited =
+        yaml(&raw, "").replace("rate_limits: []", "rate_limits: [{dimension: ip, limit: 3, window: 1m, without: key}]");
+    let gateway = Gateway::plain(&limited);
+    for expected in [401, 401, 401, 429] {
+        assert_eq!(with_token(&gateway, "/users", "a.b.c").await.0, expected);
+    }
+    assert_eq!(with_token(&gateway, "/users", &of_ada("")).await.0, 200);
+}
+
+#[tokio::test]
+async fn no_route_passes_headers_of_claims_from_clients() {
+    let reporting = wire::upstream(|sent| {
+        let fields: Vec<String> = sent.fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        (wire::answer(&fields.join("|")), false)
+    });
+    let raw = reporting.await;
+    let untrusted = yaml(&raw, "").replace("[127.0.0.1]", "[192.0.2.1]");
+    let spoofed = "x-user-id: root\r\nX_User_Id: root\r\nx-team: blue\r\n";
+    let gateway = Gateway::plain(&untrusted);
+    for (path, passes_team) in [("/open", false), ("/allowed", true)] {
+        let (status, answer) = call(&gateway, path, spoofed).await;
+        assert_eq!((status, answer.contains("root"), answer.contains("blue")), (200, false, passes_team), "{answer}");
+    }
+    let trusted = Gateway::plain(&yaml(&raw, ""));
+    let (_, answer) = call(&trusted, "/open", spoofed).await;
+    assert!(answer.contains("blue"), "{answer}");
+}
+
+#[tokio::test]
+async fn trailers_set_no_header_of_a_claim() {
+    let raw = wire::upstream(|sent| (wire::answer(&sent.trailers.join("|")), false)).await;
+    let gateway = Gateway::plain(&yaml(&raw, ""));
+    let mut stream = gateway.caller().connect().await;
+    let head = format!(
+        "POST /users HTTP/1.1\r\nhost: h\r\nconnection: close\r\nauthorization: Bearer {}\r\ntransfer-encoding: chunked\r\n\
+         trailer: x-user-id, x-checksum\r\n\r\n1\r\na\r\n0\r\nx-user-id: root\r\nx_team: root\r\nx-checksum: 1\r\n\r\n",
+        of_ada("")
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains("x-checksum: 1") && !answer.contains("root"), "{answer}");
+}

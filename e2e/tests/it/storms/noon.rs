@@ -1,0 +1,61 @@
+//! Servers whose clocks are at noon when a test begins, so that their UTC day does not end during the test.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use e2e::Setup;
+use e2e::database::{Database, on_postgres};
+use e2e::faults::Shim;
+use e2e::postgres::PostgresServer;
+use e2e::setup::Folder;
+
+pub(crate) const DAY_MICROS: i64 = 86_400_000_000;
+
+/// A shifted clock, and the PostgreSQL server that has it if the suite runs on PostgreSQL.
+pub(crate) struct Noon {
+    pub(crate) shim: Shim,
+    ahead: i64,
+    server: Option<PostgresServer>,
+}
+
+/// Returns the time of the machine in microseconds.
+pub(crate) fn micros() -> i64 {
+    #[expect(clippy::disallowed_methods, reason = "the servers' clock is the system's, shifted")]
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    i64::try_from(now.as_micros()).unwrap()
+}
+
+impl Noon {
+    pub(crate) async fn begin() -> Self {
+        let shim = Shim::new();
+        let now = micros();
+        let ahead = now / DAY_MICROS * DAY_MICROS + DAY_MICROS / 2 - now;
+        shim.set_ahead(ahead);
+        // Leases compare the clocks of servers and of PostgreSQL.
+        let server = if on_postgres() { Some(PostgresServer::start_with(&shim.clock()).await) } else { None };
+        Self { shim, ahead, server }
+    }
+
+    /// Creates a folder whose store has the shifted clock.
+    pub(crate) fn folder(&self) -> Folder {
+        match &self.server {
+            Some(server) => Folder::on_postgres(Database::on(server.url())),
+            None => Folder::on_sqlite(),
+        }
+    }
+
+    /// Returns the setup of a server with the shifted clock.
+    pub(crate) fn clock_of(&self, setup: Setup) -> Setup {
+        self.shim.clock().iter().fold(setup, |setup, (name, value)| setup.variable(name, value))
+    }
+
+    /// Shifts the clocks so that they are `micros` microseconds ahead of the machine's clock.
+    pub(crate) fn set_ahead(&mut self, micros: i64) {
+        self.ahead = micros;
+        self.shim.set_ahead(micros);
+    }
+
+    /// Returns by how many microseconds the clocks are ahead of the machine's clock.
+    pub(crate) const fn ahead(&self) -> i64 {
+        self.ahead
+    }
+}
