@@ -13,6 +13,7 @@ mod price;
 mod price_file;
 mod process;
 mod rate_limit;
+mod request_test;
 mod rewrite;
 mod route;
 mod upstream;
@@ -69,6 +70,7 @@ pub(crate) fn compile<'a>(
     let listeners = listen::listeners(reader, process, flags, &mut notes);
     listen::check_trusted_proxies(reader, process, &traffic.trusted_proxies);
     let snapshot = Snapshot {
+        file: reader.file().into(),
         process: Process {
             brand: process::brand(&mut process.brand),
             listen: listeners.proxy,
@@ -113,6 +115,7 @@ pub(crate) fn compile<'a>(
             router: Router::new(routes),
         },
     };
+    request_test::run(reader, &root.traffic.tests, &snapshot);
     let mut listing = Listing::new(reader);
     root.show(&mut listing);
     Some(CompiledConfig { snapshot, settings: listing.settings, notes })

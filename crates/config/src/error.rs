@@ -57,6 +57,8 @@ pub enum Code {
     Unreachable,
     /// A file is not signed by the configured key.
     Signature,
+    /// A test of the file fails.
+    Test,
 }
 
 impl Code {
@@ -77,6 +79,7 @@ impl Code {
             Self::UnknownName => "unknown_name",
             Self::Unreachable => "unreachable",
             Self::Signature => "signature",
+            Self::Test => "test",
         }
     }
 }
@@ -106,8 +109,18 @@ pub struct Problem {
     /// The origin from which `place` and `variable` are set when the problem is reported.
     pub(crate) at: Option<At>,
     pub(crate) first_at: Option<At>,
-    /// Whether only a server cannot start with this configuration; other commands ignore the problem.
-    pub(crate) is_of_startup: bool,
+    pub(crate) concern: Concern,
+}
+
+/// The users of a configuration that a problem concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Concern {
+    /// The configuration is invalid.
+    All,
+    /// Only a server cannot start with it; other commands ignore the problem.
+    Servers,
+    /// A test fails; only `tollgate check` reports it.
+    Tests,
 }
 
 impl Problem {
@@ -125,7 +138,7 @@ impl Problem {
             line: None,
             at: at.into(),
             first_at: None,
-            is_of_startup: false,
+            concern: Concern::All,
         }
     }
 
@@ -136,7 +149,13 @@ impl Problem {
 
     /// Only a server cannot start with this configuration.
     pub(crate) const fn of_startup(mut self) -> Self {
-        self.is_of_startup = true;
+        self.concern = Concern::Servers;
+        self
+    }
+
+    /// A test fails.
+    pub(crate) const fn of_tests(mut self) -> Self {
+        self.concern = Concern::Tests;
         self
     }
 

@@ -6,7 +6,8 @@
 //! Reading order: [`snapshot`] (the result), [`load`](mod@load) and [`environment`] (the input), `schema` (the keys, each
 //! declared once), `overlay` (settings from the environment), `compile` (from the values of the keys to the result),
 //! with `section`, `spec` and `yaml` below them. Then [`Router`] and [`resolve`], which requests use, [`live`],
-//! [`settings`], which lists the effective settings, and [`catalog`], which lists the models.
+//! [`settings`], which lists the effective settings, [`catalog`], which lists the models, and [`mod@explain`], which tells
+//! what happens to a request.
 
 pub mod catalog;
 mod compile;
@@ -14,6 +15,7 @@ pub mod env_file;
 pub mod environment;
 pub mod error;
 mod excerpt;
+pub mod explain;
 mod file;
 mod first_call;
 mod flags;
@@ -40,6 +42,7 @@ pub use catalog::CatalogModel;
 pub use compile::read_price_file;
 pub use environment::Environment;
 pub use error::{Code, ConfigError, Problem};
+pub use explain::{Explanation, WrittenRequest};
 pub use first_call::FirstCall;
 pub use flags::Flags;
 pub use live::Live;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::compile::{CompiledConfig, compile};
 use crate::environment::Environment;
-use crate::error::{Code, ConfigError, Problem};
+use crate::error::{Code, Concern, ConfigError, Problem};
 use crate::file::read_bytes;
 use crate::flags::Flags;
 use crate::note::Note;
@@ -37,6 +37,7 @@ pub struct LoadedConfig {
     settings: Vec<Setting>,
     /// Problems of the certificates that a server needs.
     startup_problems: Vec<Problem>,
+    failed_tests: Vec<Problem>,
 }
 
 /// Reads, checks and compiles a configuration.
@@ -82,11 +83,13 @@ pub(crate) fn load_text(name: &str, source: &str, sources: Sources<'_>) -> Resul
     let problems = reader.problems(root.as_ref().ok());
     match compiled {
         Some(CompiledConfig { snapshot, settings, mut notes })
-            if problems.iter().all(|problem| problem.is_of_startup) =>
+            if problems.iter().all(|problem| problem.concern != Concern::All) =>
         {
             notes.extend(unknown);
             let environment = environment.clone();
-            Ok(LoadedConfig { snapshot, notes, environment, settings, startup_problems: problems })
+            let (failed_tests, startup_problems) =
+                problems.into_iter().partition(|problem| problem.concern == Concern::Tests);
+            Ok(LoadedConfig { snapshot, notes, environment, settings, startup_problems, failed_tests })
         }
         _ => Err(ConfigError::of(problems)),
     }
@@ -103,6 +106,14 @@ impl LoadedConfig {
             problems if problems.is_empty() => Ok(self),
             problems => Err(ConfigError::of(problems)),
         }
+    }
+
+    /// Checks the results of `tests`.
+    ///
+    /// # Errors
+    /// Returns a [`ConfigError`] with every expectation that is not met.
+    pub fn tested(&self) -> Result<(), ConfigError> {
+        if self.failed_tests.is_empty() { Ok(()) } else { Err(ConfigError::of(self.failed_tests.clone())) }
     }
 
     /// Returns every setting, in the order of their declarations.

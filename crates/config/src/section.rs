@@ -114,6 +114,11 @@ impl<'a> Reader<'a> {
         self.problems.borrow_mut().push(problem);
     }
 
+    /// Whether no problem was reported.
+    pub(crate) fn is_valid(&self) -> bool {
+        self.problems.borrow().is_empty() && self.elsewhere.borrow().is_empty()
+    }
+
     /// Returns the file's name as it was given; empty without a file.
     pub(crate) fn file(&self) -> &str {
         &self.file

@@ -6,15 +6,18 @@ mod conditions;
 mod pattern;
 mod process;
 mod rate_limit;
+mod redirect;
 mod rewrite;
 mod route;
 mod router;
+mod select;
 mod split;
 pub(crate) mod template;
 mod traffic;
 mod upstream;
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use auth::{Auth, ClaimHeader, JwtEntry, JwtRule};
@@ -26,10 +29,12 @@ pub use process::{
     PublicUrl, Retention, Signup, SignupMode, Spool, Store, TlsSettings, WORKERS_MAX,
 };
 pub use rate_limit::{LimitDimension, LimitTier, RateLimit, RateLimits};
+pub use redirect::Redirect;
 pub(crate) use rewrite::encoded;
 pub use rewrite::{Composition, PathRewrite, QueryRewrite, ReceivedTarget, Rewrite, TextPart};
-pub use route::{Action, Events, FixedResponse, HostMatch, PathMatch, Redirect, Route, Upgrade};
+pub use route::{Action, Events, FixedResponse, HostMatch, PathMatch, Route, Upgrade};
 pub use router::{Match, Requested, Router, normalized};
+pub use select::Selection;
 pub use split::{Split, WeightedUpstream};
 pub use template::{Segment, Template};
 pub use traffic::{
@@ -40,6 +45,8 @@ pub use upstream::{Backend, Origin, Scheme, Strategy, Upstream};
 /// The whole configuration, as one value that a request uses to its end.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
+    /// The name of the file, as it was given; empty without a file.
+    pub file: Arc<str>,
     /// What a reload cannot change.
     pub process: Process,
     /// What a reload may change.

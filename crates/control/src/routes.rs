@@ -4,6 +4,7 @@ mod audit;
 mod auth;
 mod budgets;
 mod dashboard;
+mod explain;
 mod health;
 mod install;
 mod invites;
@@ -106,6 +107,7 @@ pub(crate) fn api() -> DescribedRouter<Arc<App>> {
         .routes(routes!(plans::change))
         .routes(routes!(budgets::list))
         .routes(routes!(budgets::set, budgets::remove))
+        .routes(routes!(explain::explain))
         .routes(routes!(provider_keys::list, provider_keys::create))
         .routes(routes!(provider_keys::change, provider_keys::delete))
         .routes(routes!(provider_keys::test))

@@ -3,6 +3,7 @@
 use std::net::Ipv6Addr;
 
 use crate::fields::Span;
+use crate::limits::TARGET_BYTES_MAX;
 use crate::octets::{host_name_len, is_query, path_len};
 use crate::violation::Violation;
 
@@ -69,6 +70,14 @@ pub(crate) fn judge(method: &[u8], bytes: &[u8], start: usize, end: usize) -> Re
         _ => absolute(target, start),
     };
     form.map_err(|violation| if target.contains(&b' ') { Violation::Spaces } else { violation })
+}
+
+/// Whether a request can have this path and query: in origin form (RFC 9112, 3.2.1), and no longer than a request line
+/// allows.
+#[must_use]
+pub fn is_origin_form(target: &str) -> bool {
+    let target = target.as_bytes();
+    target.len() <= TARGET_BYTES_MAX && target.first() == Some(&b'/') && path_and_query(target).is_ok()
 }
 
 /// Whether the octets are a host with an optional port (RFC 9110, 7.2), and not empty.

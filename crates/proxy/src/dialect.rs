@@ -1,14 +1,14 @@
 //! The LLM API that a request's path or its client belongs to.
 
 use ai::{Dialect, Endpoint, EndpointCall};
-use config::snapshot::{Ai, Traffic};
+use config::snapshot::Traffic;
 use http1::KnownName;
 
 use crate::head::Head;
 
 /// Returns the dialect of errors for the request's path, whether or not the request is served.
 pub(crate) fn dialect(traffic: &Traffic, head: &Head) -> Option<Dialect> {
-    let called = EndpointCall::at(below(traffic.ai.as_ref(), head.path())?)?;
+    let called = EndpointCall::at(traffic.ai.as_ref()?.below(head.path())?)?;
     (called.endpoint != Endpoint::Root).then(|| dialect_of(&called, head))
 }
 
@@ -21,10 +21,4 @@ pub(crate) fn dialect_of(called: &EndpointCall<'_>, head: &Head) -> Dialect {
 pub(crate) fn dialect_by(head: &Head) -> Dialect {
     let has_version = head.fields().named(b"anthropic-version").next().is_some();
     ai::models::asking(head.get(KnownName::XGoogApiKey).is_some(), has_version)
-}
-
-/// The path after `ai.prefix`.
-pub(crate) fn below<'a>(ai: Option<&Ai>, path: &'a str) -> Option<&'a str> {
-    let rest = path.strip_prefix(ai?.prefix.as_str())?;
-    (rest.is_empty() || rest.starts_with('/')).then_some(if rest.is_empty() { "/" } else { rest })
 }

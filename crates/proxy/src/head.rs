@@ -202,12 +202,6 @@ fn parse(bytes: &[u8]) -> Option<RequestHead> {
     RequestParser::new(HeadLimits::new(usize::MAX, usize::MAX, usize::MAX)).parse(bytes).ok().flatten()
 }
 
-/// Whether a client could send this path and query.
-pub(crate) fn is_origin_target(target: &str) -> bool {
-    let line = format!("GET {target} HTTP/1.0\r\n\r\n");
-    target.starts_with('/') && parse(line.as_bytes()).is_some()
-}
-
 #[expect(clippy::expect_used, reason = "a test parses this constant")]
 fn unreadable() -> (RequestHead, Bytes) {
     (parse(UNREADABLE).expect("the constant is a valid head"), Bytes::from_static(UNREADABLE))

@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use access::Refusal;
-use ai::endpoint::{EndpointMatch, Shape, unprefixed, unserved};
+use ai::endpoint::{Shape, unprefixed, unserved};
 use ai::{Endpoint, EndpointCall};
-use config::snapshot::{self, Auth, Events, Route, Traffic};
-use config::{Match, Requested};
+use config::Requested;
+use config::snapshot::{self, Auth, Events, Route, Selection, Traffic};
 use http::{HeaderValue, header};
 use http1::KnownName;
 
@@ -15,7 +15,7 @@ use crate::action::Action;
 use crate::action::forward::{ForwardedRoute, RouteUpstream};
 use crate::action::inference::InferenceEndpoint;
 use crate::answer::{ErrorFormat, Problem};
-use crate::dialect::{below, dialect_by};
+use crate::dialect::dialect_by;
 use crate::handles::Handles;
 use crate::head::{Head, is_websocket, requests_websocket};
 use crate::phase::Phase;
@@ -35,18 +35,15 @@ pub(crate) struct RouteMatch<'a> {
     pub(crate) action: Action<'a>,
 }
 
-/// Finds the route of a request. A configured route that is as specific as an LLM endpoint has priority.
+/// Finds the route of a request.
 pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, handles: &Handles) -> Phase<RouteMatch<'a>> {
-    let (method, path) = (head.method(), head.path());
-    let matched = traffic.router.find(Requested { method, host: head.host(), path, parts: head });
-    let problem = match (find_endpoint(traffic, &matched, method, path), matched) {
-        (EndpointMatch::Endpoint(called), _) => return Ok(built_in(called.into_owned(), traffic, handles)),
-        (_, Match::Route(route)) if !route.websocket && requests_websocket(head) => no_websocket(),
-        (_, Match::Route(route)) => return Ok(configured(route, traffic)),
-        (EndpointMatch::WrongMethod { .. }, _) if names_websocket(head) => upgrade_required(),
-        (EndpointMatch::WrongMethod { allow, .. }, _) => wrong_method(allow),
-        (EndpointMatch::None, Match::WrongMethod { allow }) => wrong_method(&allow.join(", ")),
-        (EndpointMatch::None, Match::None) => not_found(traffic, head),
+    let problem = match traffic.select(requested(head, head.method())) {
+        Selection::Endpoint(called) => return Ok(built_in(called.into_owned(), traffic, handles)),
+        Selection::Route(route) if !route.websocket && requests_websocket(head) => no_websocket(),
+        Selection::Route(route) => return Ok(configured(route, traffic)),
+        Selection::WrongMethod { endpoint: Some(_), .. } if names_websocket(head) => upgrade_required(),
+        Selection::WrongMethod { allow, .. } => wrong_method(&allow),
+        Selection::None => not_found(traffic, head),
     };
     Err(problem.into())
 }
@@ -54,22 +51,15 @@ pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, handles: &Handles) -> 
 /// Returns the LLM endpoint that responds to a request with this method and the path of `head`, also if it does not serve
 /// the method.
 pub(crate) fn endpoint_at(traffic: &Traffic, method: &str, head: &Head) -> Option<Endpoint> {
-    let path = head.path();
-    let matched = traffic.router.find(Requested { method, host: head.host(), path, parts: head });
-    let endpoint = match (find_endpoint(traffic, &matched, method, path), matched) {
-        (EndpointMatch::Endpoint(called), _) => Some(called.endpoint),
-        (EndpointMatch::WrongMethod { called, .. }, Match::WrongMethod { .. } | Match::None) => Some(called.endpoint),
-        (EndpointMatch::WrongMethod { .. }, Match::Route(_)) | (EndpointMatch::None, _) => None,
+    let called = match traffic.select(requested(head, method)) {
+        Selection::Endpoint(called) | Selection::WrongMethod { endpoint: Some(called), .. } => called,
+        Selection::Route(_) | Selection::WrongMethod { endpoint: None, .. } | Selection::None => return None,
     };
-    endpoint.filter(|endpoint| *endpoint != Endpoint::Root)
+    Some(called.endpoint).filter(|endpoint| *endpoint != Endpoint::Root)
 }
 
-/// Finds the LLM endpoint, unless the matched route has priority.
-fn find_endpoint<'a>(traffic: &Traffic, matched: &Match<'_>, method: &str, path: &'a str) -> EndpointMatch<'a> {
-    match below(traffic.ai.as_ref(), path) {
-        Some(rest) if !matched.precedes(path) => Endpoint::find(method, rest),
-        _ => EndpointMatch::None,
-    }
+fn requested<'a>(head: &'a Head, method: &'a str) -> Requested<'a> {
+    Requested { method, host: head.host(), path: head.path(), parts: head }
 }
 
 fn configured<'a>(route: &'a Route, traffic: &Traffic) -> RouteMatch<'a> {
@@ -109,7 +99,7 @@ fn built_in<'a>(called: EndpointCall<'static>, traffic: &'a Traffic, handles: &H
 fn not_found(traffic: &Traffic, head: &Head) -> Problem {
     let (ai, path) = (traffic.ai.as_ref(), head.path());
     let prefix = ai.map_or("", |ai| ai.prefix.as_str());
-    let found = match below(ai, path) {
+    let found = match ai.and_then(|ai| ai.below(path)) {
         Some(rest) => unserved(prefix, rest),
         None if ai.is_some() => unprefixed(prefix, path),
         None => None,

@@ -2,6 +2,7 @@
 
 mod audit;
 mod budgets;
+mod explain;
 mod jobs;
 mod keys;
 mod leases;
@@ -18,6 +19,7 @@ pub(crate) use audit::Audit;
 pub(crate) use budgets::{BudgetsCommand, BudgetsCommands, ScopeFlags, SetBudget};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use config::snapshot::LogFormat;
+pub(crate) use explain::Explain;
 pub(crate) use jobs::{JobsCommand, JobsCommands};
 pub(crate) use keys::{CreateKey, Keys, KeysCommand};
 pub(crate) use leases::{LeasesCommand, LeasesCommands};
@@ -54,6 +56,11 @@ A provider is enabled by its API key in the environment (OPENAI_API_KEY, ANTHROP
 then cost money. Without a provider, a mock provider responds: the model `mock`, and `mock/slow`, `mock/429` and \
 `mock/cut`, which simulate failures.";
 
+const CHECK_EXAMPLES: &str = "Examples:
+  tollgate check tollgate.yaml
+
+The exit status is 2 if the configuration is invalid or a test fails.";
+
 /// An API and LLM gateway: keys, rate limits, quotas, budgets, usage and cost
 #[derive(Debug, Parser)]
 #[command(name = "tollgate", version, after_help = EXAMPLES, max_term_width = 100)]
@@ -67,8 +74,12 @@ pub(crate) enum Command {
     /// Run the proxy and the control API
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(Serve),
-    /// Check a configuration file
+    /// Check a configuration file, and run its `tests`
+    #[command(after_help = CHECK_EXAMPLES)]
     Check(Check),
+    /// Show what happens to a request: its route, authentication, limits and upstream
+    #[command(after_help = explain::EXPLAIN_EXAMPLES)]
+    Explain(Explain),
     /// Show the effective configuration, and the source of each value
     #[command(after_help = settings::CONFIG_EXAMPLES)]
     Config(ConfigCommands),

@@ -32,6 +32,7 @@ fn main() -> ExitCode {
     let done = match command {
         cli::Command::Serve(args) => commands::serve::run(&args),
         cli::Command::Check(args) => commands::check::run(&args),
+        cli::Command::Explain(args) => commands::explain::run(&args),
         cli::Command::Config(args) => commands::settings::run(&args),
         cli::Command::Schema => commands::settings::schema(),
         cli::Command::Plans(args) => commands::plans::run(&args),

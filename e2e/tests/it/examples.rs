@@ -22,9 +22,10 @@ mod installs;
 mod sdks;
 
 /// The folders below `examples/`; each must have a test in this module.
-const EXAMPLES: [&str; 11] = [
+const EXAMPLES: [&str; 12] = [
     "anthropic-sdk",
     "azure-openai-sdk",
+    "canary",
     "claude-code",
     "codex-cli",
     "codexible",
@@ -344,6 +345,24 @@ async fn jwt_admits_tokens_with_the_scope_and_names_the_user_to_the_api() {
     assert_eq!(called, [("/api/v1/users", Some("ada"), None), ("/partners/1", None, None)]);
     gateway.call(Call::get("/api/v1/users")).await.expect(401);
     gateway.call(Call::get("/api/v1/users").key(&key)).await.expect(401);
+}
+
+#[tokio::test]
+async fn canary_gets_one_request_in_ten_and_those_of_testers() {
+    let example = Example::read("canary");
+    let (stable, canary) = (Upstream::json(&json!({"v": 1})).await, Upstream::json(&json!({"v": 2})).await);
+    let url = |name: &str, api: &Upstream| (name.to_owned(), format!("http://{}", api.address()));
+    let gateway = example.start(&[url("STABLE_URL", &stable), url("CANARY_URL", &canary)]).await;
+    let key = first_key(&gateway);
+    assert_eq!(example.run(&gateway, &key).await, [r#"{"v":1}"#, r#"{"v":2}"#]);
+    for _ in 0..39 {
+        gateway.call(Call::get("/api/v1/users").key(&key)).await.expect(200);
+    }
+    let canary_count = canary.seen().len();
+    // Each worker divides its own requests.
+    assert!((2..=7).contains(&canary_count) && stable.seen().len() + canary_count == 41, "{canary_count}");
+    let checked = commands::check(&Folder::new(), &example.file).await;
+    assert!(checked.status.success(), "{checked:?}");
 }
 
 #[tokio::test]

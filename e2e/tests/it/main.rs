@@ -25,6 +25,7 @@ mod drain;
 mod effective_limits;
 mod endpoints;
 mod examples;
+mod explain;
 mod foreign;
 mod formats;
 mod framing;

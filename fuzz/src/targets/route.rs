@@ -66,6 +66,7 @@ fn parse(line: &str) -> Option<Route> {
             backends: vec![Backend { origin, weight: 1 }],
             strategy: Strategy::RoundRobin,
             tls: None,
+            place: None,
         })),
         rewrite: None,
         auth: Auth::None,
@@ -74,6 +75,7 @@ fn parse(line: &str) -> Option<Route> {
         websocket: false,
         allow_headers: Vec::new(),
         rate_limits: 0..0,
+        place: None,
     })
 }
 

@@ -14,7 +14,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("tls", &["access"]),
     ("spool", &["meter", "access"]),
     ("mock", &["ai"]),
-    ("config", &["ai", "tls", "meter", "access"]),
+    ("config", &["http1", "ai", "tls", "meter", "access"]),
     ("store", &["spool", "meter", "access"]),
     ("ledger", &["store", "spool", "meter", "jobs", "access"]),
     ("cluster", &["store", "meter", "jobs", "access"]),

@@ -70,7 +70,8 @@ fn jwt(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<JwtEntry> {
         leeway: entry.leeway.value,
         subject_issuer: SubjectText::parse(issuer.unwrap_or(&name.value))?,
     };
-    Some(JwtEntry { name: name.value.as_str().into(), terms, key, claims_to_headers: headers })
+    let place = entry.location.at.place();
+    Some(JwtEntry { name: name.value.as_str().into(), terms, key, claims_to_headers: headers, place })
 }
 
 /// Returns the configured key. An entry has exactly one.

@@ -112,7 +112,7 @@ impl RateLimitList {
             return;
         }
         self.taken.insert(rule.id.clone(), at);
-        self.rules.push(rule);
+        self.rules.push(RateLimit { place: at.place(), ..rule });
     }
 }
 
@@ -127,7 +127,7 @@ impl Counting {
             (LimitUnit::Requests, LimitAlgorithm::TokenBucket) => "bucket",
         };
         let id = format!("{name} {kind} {} {scope}", window.as_millis());
-        RateLimit { id: id.into(), name: name.into(), dimensions, usual: None, plans: Box::default() }
+        RateLimit { id: id.into(), name: name.into(), dimensions, usual: None, plans: Box::default(), place: None }
     }
 
     fn tier(&self, name: &str, limit: NonZeroU32) -> LimitTier {

@@ -65,6 +65,7 @@ pub(super) fn routes(reader: &Reader<'_>, entries: &mut Entries<RouteInput>, par
             websocket: !route.upgrades.list.is_empty(),
             allow_headers: route.allow_headers.list.iter().map(|name| name.value.as_str().into()).collect(),
             rate_limits: own_limits,
+            place: route.location.at.place(),
         }));
     }
     known.check_expressions(reader);

@@ -27,7 +27,8 @@ pub(super) fn upstreams(reader: &Reader<'_>, entries: &Entries<UpstreamInput>) -
         let Some(name) = name.as_ref().filter(|name| taken.take(reader, name, "upstream")) else { continue };
         let backends = self::backends(reader, backends);
         let tls = upstream_tls(reader, entry, &backends);
-        let upstream = Upstream { name: name.value.as_str().into(), backends, strategy: strategy.value, tls };
+        let (name_text, place) = (name.value.as_str().into(), entry.location.at.place());
+        let upstream = Upstream { name: name_text, backends, strategy: strategy.value, tls, place };
         // An upstream without a valid backend has been reported; its name exists.
         let upstream = (!upstream.backends.is_empty()).then(|| Arc::new(upstream));
         upstreams.list.extend(upstream.clone());

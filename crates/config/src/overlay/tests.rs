@@ -122,7 +122,7 @@ error[bad_value]: `control.listen` has an invalid value
     );
     check(
         "drain: {delay: x}",
-        &[("TOLLGATE_TESTS", "4"), ("TOLLGATE_CIRCUIT_BREAKER__TTL", "2s")],
+        &[("TOLLGATE_CIRCUIT_BREAKER__TTL", "2s")],
         "
 error[bad_value]: `drain.delay` has an invalid value
  --> t.yaml:1:16
@@ -131,10 +131,7 @@ error[bad_value]: `drain.delay` has an invalid value
   |                ^ expected a duration: 250ms, 5s, 1m, 2h or 1d
 
 error[not_yet]: `circuit_breaker` is not supported by this version yet
- --> the environment variable TOLLGATE_CIRCUIT_BREAKER__TTL
-
-error[not_yet]: `tests` is not supported by this version yet
- --> the environment variable TOLLGATE_TESTS",
+ --> the environment variable TOLLGATE_CIRCUIT_BREAKER__TTL",
     );
     check(
         "plans: [{name: a}]",

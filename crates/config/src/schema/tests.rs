@@ -140,7 +140,8 @@ fn is_expressible(code: Code) -> bool {
         | Code::EnvFile
         | Code::Yaml
         | Code::Unreachable
-        | Code::Signature => false,
+        | Code::Signature
+        | Code::Test => false,
     }
 }
 
@@ -294,9 +295,17 @@ fn schema_refuses_what_the_loader_refuses() {
 
 #[test]
 fn schema_accepts_every_example_and_every_configuration_of_the_documents() {
+    let tested = std::cell::Cell::new(0);
     let accept = |name: &str, source: &str| {
         let file = parsed(source).unwrap_or_else(|| panic!("{name} is not YAML"));
         assert_eq!(VALIDATOR.error(&file), None, "{name}");
+        if source.contains("\ntests:\n") {
+            let environment = Environment::default();
+            let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
+            let loaded = load_text(name, source, sources).unwrap_or_else(|error| panic!("{error}"));
+            loaded.tested().unwrap_or_else(|error| panic!("{error}"));
+            tested.set(tested.get() + 1);
+        }
     };
     let mut examples = 0;
     for folder in std::fs::read_dir(root().join("examples")).unwrap() {
@@ -324,6 +333,7 @@ fn schema_accepts_every_example_and_every_configuration_of_the_documents() {
         }
     }
     assert!(blocks >= 3, "{blocks}");
+    assert!(tested.get() >= 6, "{tested:?}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod auth;
 mod forms;
 mod limit;
 mod matches;
+mod request_test;
 mod rewrite;
 mod route;
 mod weighted;
@@ -38,10 +39,13 @@ pub(crate) use limit::{
     TierValue,
 };
 pub(crate) use matches::{ConditionInput, PathInput};
+pub(crate) use request_test::{ExpectInput, RequestTestInput};
 pub(crate) use rewrite::{PathRewriteInput, QueryRewriteInput};
 pub(crate) use route::{RespondInput, RouteInput};
 pub(crate) use weighted::WeightedUpstreamInput;
 
+/// Maximum number of entries of `tests`, because each load runs them.
+const TESTS_MAX: usize = 1_000;
 /// Maximum number of entries of `auth`.
 const AUTH_ENTRIES_MAX: usize = 64;
 const KIB: u64 = 1 << 10;
@@ -93,7 +97,9 @@ section! {
         via: Input<bool> = default(Boolean, || false);
         /// [Rate limits](rate-limits.md) of all routes, and the limit of requests without a valid key; `[]` is no limit.
         rate_limits: Entries<LimitInput> = sections::<LimitInput>("100 a minute per address without a valid key");
-        later: circuit_breaker, tests;
+        /// Requests with their expected results, which `tollgate check` [compares](explain.md#tests).
+        tests: Entries<RequestTestInput> = sections::<RequestTestInput>("none").at_most(TESTS_MAX);
+        later: circuit_breaker;
         rules: Rule::Requires("prices_key", "prices_file");
     }
 }

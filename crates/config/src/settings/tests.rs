@@ -26,6 +26,7 @@ control: {tls: {cert: a, key: b}, rate_limits: [{dimension: ip, limit: 7, window
 listen: [{address: '127.0.0.1:1', tls: {cert: a, key: b, client: {ca: c, mode: optional}}}, {address: '127.0.0.1:2', tls: {certificates: [{cert: a, key: b}]}}]
 rate_limits: [{dimension: ip, without: key, limit: 9, window: 1m}, {dimension: user, limit: 5, window: 1m, algorithm: token_bucket}, {dimension: key, tiers: {by: plan, proxy: 5}, window: 1m}, {dimension: [{header: a}, ip], unit: concurrent, limit: 3}]
 trusted_proxies: [10.1.0.0/16]
+tests: [{request: GET /e, expect: {status: 401}}]
 ";
 
 /// Keys whose value depends on others, or has a special form: a key, a value for it, and the value that is then
@@ -129,6 +130,12 @@ const CASES: &[(&str, &str, &str)] = &[
     ("routes[6].auth.use", "hmacs", "hmacs"),
     ("routes[6].auth.require.proxy", "x", "x"),
     ("routes[0].allow_headers[0]", "X-HTTP-Method", "x-http-method"),
+    ("tests[0].request", "POST http://h/e?a", "POST http://h/e?a"),
+    ("tests[0].headers.proxy", "value", "value"),
+    ("tests[0].expect.route", "/e", "/e"),
+    ("tests[0].expect.upstream", "users", "users"),
+    ("tests[0].expect.target", "/x?y", "/x?y"),
+    ("tests[0].expect.status", "404", "404"),
 ];
 
 /// Texts of the common forms: a number, an amount of money, a duration, a size, a day, a name.

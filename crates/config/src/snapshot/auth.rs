@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use access::jwt::{Key, Requirement, Terms};
 
+use crate::place::Place;
+
 /// The authentication that a route requires: `routes[].auth`.
 #[derive(Debug, Clone)]
 pub enum Auth {
@@ -35,6 +37,8 @@ pub struct JwtEntry {
     pub key: Key,
     /// Claims that upstreams receive as headers.
     pub claims_to_headers: Box<[ClaimHeader]>,
+    /// Its position in the file; `None` if a variable has it.
+    pub place: Option<Place>,
 }
 
 /// A claim that upstreams receive as a header.

@@ -1,6 +1,7 @@
 //! The conditions of a route on fields and on query parameters.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use super::pattern::Pattern;
 
@@ -20,6 +21,30 @@ pub struct Condition {
     pub name: Box<str>,
     /// What its values must be.
     pub value: ValueMatch,
+}
+
+/// A condition with the part of the request that it applies to. `Display` writes it as a requirement.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ConditionOn<'a> {
+    /// A condition on a header.
+    Header(&'a Condition),
+    /// A condition on a query parameter.
+    Query(&'a Condition),
+}
+
+impl fmt::Display for ConditionOn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (of, Condition { name, value }) = match *self {
+            Self::Header(condition) => ("header", condition),
+            Self::Query(condition) => ("query parameter", condition),
+        };
+        match value {
+            ValueMatch::Exact(text) => write!(f, "{of} {name} is `{text}`"),
+            ValueMatch::Regex(pattern) => write!(f, "{of} {name} matches `{pattern}`"),
+            ValueMatch::Present => write!(f, "{of} {name} is present"),
+            ValueMatch::Absent => write!(f, "{of} {name} is missing"),
+        }
+    }
 }
 
 /// A condition on the values of a field or a parameter. If there are several values, each one must meet it.
@@ -44,7 +69,7 @@ pub trait RequestParts {
     fn each_field(&self, name: &str, see: &mut dyn FnMut(&[u8]));
 }
 
-/// The parts of a request that has no head, such as one of `explain` and tests.
+/// The parts of a request that has no head, for tests.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct WrittenParts<'a> {
     /// The query without its question mark.
@@ -74,17 +99,22 @@ pub(super) type Specificity = [usize; 7];
 impl Conditions {
     /// Whether the request meets all conditions.
     pub(super) fn hold(&self, parts: &dyn RequestParts) -> bool {
-        self.headers.iter().all(|condition| condition.holds(|see| parts.each_field(&condition.name, see)))
-            && (self.query.is_empty() || self.query_holds(parts.query().unwrap_or_default()))
+        self.first_unmet(parts).is_none()
     }
 
-    fn query_holds(&self, query: &str) -> bool {
-        self.query.iter().all(|condition| {
-            condition.holds(|see| {
-                let named = parameters(query).filter(|(name, _)| **name == *condition.name.as_bytes());
-                named.for_each(|(_, value)| see(&value));
-            })
+    /// Returns the first condition that the request does not meet.
+    pub(crate) fn first_unmet(&self, parts: &dyn RequestParts) -> Option<ConditionOn<'_>> {
+        let header =
+            self.headers.iter().find(|condition| !condition.holds(|see| parts.each_field(&condition.name, see)));
+        header.map(ConditionOn::Header).or_else(|| {
+            let query = if self.query.is_empty() { "" } else { parts.query().unwrap_or_default() };
+            self.query.iter().find(|condition| !condition.holds_in(query)).map(ConditionOn::Query)
         })
+    }
+
+    /// Returns all conditions.
+    pub(crate) fn all(&self) -> impl Iterator<Item = ConditionOn<'_>> {
+        self.headers.iter().map(ConditionOn::Header).chain(self.query.iter().map(ConditionOn::Query))
     }
 
     /// Returns the part of the rank that the conditions decide.
@@ -99,6 +129,14 @@ impl Conditions {
 }
 
 impl Condition {
+    /// Whether the parameters of a query meet the condition.
+    fn holds_in(&self, query: &str) -> bool {
+        self.holds(|see| {
+            let named = parameters(query).filter(|(name, _)| **name == *self.name.as_bytes());
+            named.for_each(|(_, value)| see(&value));
+        })
+    }
+
     /// Whether the values that `each` passes meet the condition.
     fn holds(&self, each: impl FnOnce(&mut dyn FnMut(&[u8]))) -> bool {
         let (mut is_present, mut all_match) = (false, true);

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use meter::limiter::{LimitTerms, RequestTerms};
 
+use crate::place::Place;
+
 /// All rate limits: those of all routes first, then those of each route.
 #[derive(Debug, Clone, Default)]
 pub struct RateLimits {
@@ -26,6 +28,8 @@ pub struct RateLimit {
     pub usual: Option<LimitTier>,
     /// Limits of plans, by their names.
     pub plans: Box<[(Box<str>, LimitTier)]>,
+    /// Its position in the file; `None` if a variable has it.
+    pub place: Option<Place>,
 }
 
 /// A number of requests, and how header fields describe it.

@@ -71,19 +71,14 @@ pub struct ReceivedTarget<'a> {
 }
 
 impl Rewrite {
-    /// Returns the new path and query.
+    /// Returns the new path and query; `None` if no client could send them. Only an expression can join parts of a segment,
+    /// for example to a dot segment.
     #[must_use]
-    pub fn target(&self, received: ReceivedTarget<'_>) -> String {
+    pub fn target(&self, received: ReceivedTarget<'_>) -> Option<String> {
         let mut target = self.path.as_ref().map_or_else(|| received.path.to_owned(), |path| path.apply(received.path));
         self.query.append(&mut target, received.query);
-        target
-    }
-
-    /// Whether the target can be invalid, although the received one and the configuration are valid. Only expressions
-    /// can join parts of a segment.
-    #[must_use]
-    pub const fn may_be_invalid(&self) -> bool {
-        matches!(self.path, Some(PathRewrite::Regex { .. }))
+        let may_be_invalid = matches!(self.path, Some(PathRewrite::Regex { .. }));
+        (!may_be_invalid || http1::is_origin_form(&target)).then_some(target)
     }
 }
 
@@ -180,7 +175,11 @@ mod tests {
     fn check(path: Option<PathRewrite>, query: &QueryRewrite, received: &str, expected: &str) {
         let (sent, sent_query) = received.split_once('?').map_or((received, None), |(path, query)| (path, Some(query)));
         let rewrite = Rewrite { path, query: query.clone() };
-        assert_eq!(rewrite.target(ReceivedTarget { path: sent, query: sent_query }), expected, "{received}");
+        assert_eq!(
+            rewrite.target(ReceivedTarget { path: sent, query: sent_query }).as_deref(),
+            Some(expected),
+            "{received}"
+        );
     }
 
     #[test]

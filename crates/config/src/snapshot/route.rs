@@ -6,15 +6,17 @@ use std::sync::Arc;
 
 use access::Credits;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 
 use super::auth::Auth;
 use super::conditions::Conditions;
 use super::pattern::Pattern;
-use super::rewrite::{Composition, Rewrite};
+use super::redirect::Redirect;
+use super::rewrite::Rewrite;
 use super::split::Split;
 use super::template::Template;
 use super::upstream::Upstream;
+use crate::place::Place;
 
 /// One entry of `routes`.
 #[derive(Debug, Clone)]
@@ -45,6 +47,8 @@ pub struct Route {
     pub allow_headers: Vec<Box<str>>,
     /// The positions of the rate limits that only this route has.
     pub rate_limits: Range<usize>,
+    /// Its position in the file; `None` if a variable has it.
+    pub place: Option<Place>,
 }
 
 /// What happens to the requests of a route.
@@ -69,17 +73,6 @@ pub struct FixedResponse {
     pub headers: HeaderMap,
     /// The content; empty for a status without content.
     pub body: Bytes,
-}
-
-/// A redirect to another address.
-#[derive(Debug, Clone)]
-pub struct Redirect {
-    /// The new address: a path, or an `http` or `https` URL.
-    pub to: HeaderValue,
-    /// The same with parameters of the path; `None` without them.
-    pub composed: Option<Box<Composition>>,
-    /// 301, 302, 303, 307 or 308.
-    pub status: StatusCode,
 }
 
 /// The setting `routes[].host` of the file, in lowercase.

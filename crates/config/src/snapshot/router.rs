@@ -152,6 +152,17 @@ impl Route {
         self.methods.is_empty() || self.methods.iter().any(|taken| taken == method)
     }
 
+    /// Whether the route matches this host and this path, which is normalized.
+    pub(crate) fn is_at(&self, host: &[u8], path: &str) -> bool {
+        let host = || std::str::from_utf8(host).ok().and_then(compared);
+        let is_host = match &self.host {
+            None => true,
+            Some(HostMatch::Exact(own)) => host().is_some_and(|host| *host == **own),
+            Some(HostMatch::Below(own)) => host().is_some_and(|host| domains(&host).any(|domain| domain == own)),
+        };
+        is_host && self.path.is_match(path)
+    }
+
     /// Whether the request meets the conditions of the route.
     fn fits(&self, requested: Requested<'_>) -> bool {
         self.conditions.as_ref().is_none_or(|conditions| conditions.hold(requested.parts))
@@ -178,6 +189,20 @@ impl Match<'_> {
 }
 
 impl PathMatch {
+    /// Whether it matches a path, which is normalized.
+    pub(crate) fn is_match(&self, path: &str) -> bool {
+        match self {
+            Self::Exact(own) => path == normalized(own),
+            Self::Prefix(own) => {
+                let own = normalized(own);
+                path.strip_prefix(own.trim_end_matches('/'))
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            }
+            Self::Template(template) => template.captures(path).is_some(),
+            Self::Regex(pattern) => pattern.is_match(path.as_bytes()),
+        }
+    }
+
     fn precedes(&self, endpoint_path: &str) -> bool {
         match self {
             Self::Exact(_) => true,

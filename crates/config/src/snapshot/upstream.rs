@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use tls::UpstreamTls;
 
+use crate::place::Place;
+
 /// One entry of `upstreams`.
 #[derive(Debug, Clone)]
 pub struct Upstream {
@@ -15,6 +17,8 @@ pub struct Upstream {
     pub strategy: Strategy,
     /// The TLS to backends with `https`; `None` means Mozilla's roots and no client certificate.
     pub tls: Option<Arc<UpstreamTls>>,
+    /// Its position in the file; `None` if a variable has it.
+    pub place: Option<Place>,
 }
 
 /// One entry of `upstreams[].backends`.

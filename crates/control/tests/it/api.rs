@@ -2,6 +2,7 @@ mod audit;
 mod auth;
 mod budgets;
 mod dashboard;
+mod explain;
 mod invites;
 mod keys;
 mod me;

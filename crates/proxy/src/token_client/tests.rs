@@ -26,6 +26,7 @@ fn entry(headers: &[(&str, &str)]) -> Arc<JwtEntry> {
         },
         key: Key::secret(&secret).unwrap(),
         claims_to_headers: headers.iter().map(header).collect(),
+        place: None,
     })
 }
 

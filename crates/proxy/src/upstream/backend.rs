@@ -208,6 +208,7 @@ mod tests {
             backends: vec![Backend { origin: origin(1), weight: 1 }],
             strategy: Strategy::RoundRobin,
             tls: None,
+            place: None,
         });
         backends.of(&name, &origin(1)).counts(0).begin();
         let used = backends.of(&name, &origin(2));

@@ -11,6 +11,7 @@ mod client_certificates;
 #[cfg(test)]
 mod client_http2;
 #[cfg(test)]
+mod explain;
 mod frames;
 #[cfg(test)]
 mod gateway;

@@ -10,10 +10,11 @@ use crate::commands::load;
 use crate::terminal::say;
 use crate::wire::PRICES_WARNED;
 
-/// Compiles the file as `serve` would, and prints the number of entries.
+/// Compiles the file as `serve` would, runs its tests, and prints the number of entries.
 pub(crate) fn run(args: &Check) -> anyhow::Result<ExitCode> {
     let place = Place { config: Some(args.file.clone()), env_file: args.env_file.clone(), data: None };
     let loaded = load(&place, &Flags::default())?.for_server()?;
+    loaded.tested()?;
     let now = Clock::system().now();
     let beginning = loaded.snapshot.traffic.prices_beginning(now);
     let ending = loaded.snapshot.traffic.prices_ending(now, PRICES_WARNED);

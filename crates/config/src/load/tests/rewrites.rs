@@ -15,7 +15,7 @@ fn target(path: &str, rewrite: &str, received: &str) -> String {
     let snapshot = snapshot(&file(path, rewrite));
     let (path, query) = received.split_once('?').map_or((received, None), |(path, query)| (path, Some(query)));
     let route = &snapshot.traffic.router.routes()[0];
-    route.rewrite.as_ref().unwrap().target(ReceivedTarget { path, query })
+    route.rewrite.as_ref().unwrap().target(ReceivedTarget { path, query }).unwrap()
 }
 
 #[test]

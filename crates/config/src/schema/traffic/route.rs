@@ -118,7 +118,7 @@ const BODY: TextForm<String> = TextForm {
 
 /// Longest value of a field from the configuration, in bytes.
 const FIELD_VALUE_LEN_MAX: usize = 4_096;
-const FIELD_VALUE: TextForm<HeaderValue> = TextForm {
+pub(super) const FIELD_VALUE: TextForm<HeaderValue> = TextForm {
     parse: |value| {
         let parsed = HeaderValue::from_str(value).ok().filter(|value| value.len() <= FIELD_VALUE_LEN_MAX);
         parsed.ok_or_else(|| bad("a field value of at most 4,096 bytes without control characters"))

@@ -21,6 +21,7 @@ fn route(name: &str, path: PathMatch, methods: &[&str]) -> Arc<Route> {
             backends: vec![Backend { origin, weight: 1 }],
             strategy: Strategy::RoundRobin,
             tls: None,
+            place: None,
         })),
         rewrite: None,
         auth: Auth::Key,
@@ -29,6 +30,7 @@ fn route(name: &str, path: PathMatch, methods: &[&str]) -> Arc<Route> {
         websocket: false,
         allow_headers: Vec::new(),
         rate_limits: 0..0,
+        place: None,
     })
 }
 

@@ -1,0 +1,284 @@
+//! What the gateway does with a request, and why: `tollgate explain`, `POST /api/explain`, and `tests` of the file.
+//!
+//! An explanation follows from the configuration alone. It knows no keys, tokens and counters, and not the state of
+//! backends. Its fields are those of the API.
+
+mod action;
+mod display;
+mod request;
+mod routes;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+pub use request::{FIELDS_MAX, RequestError, WrittenRequest};
+
+use crate::place::Place;
+use crate::snapshot::{Auth, LimitTier, RateLimit, Selection, Snapshot};
+
+/// What the gateway does with a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Explanation {
+    /// The request.
+    pub request: ExplainedRequest,
+    /// The route that the request matches; null if none does.
+    pub route: Option<ExplainedRoute>,
+    /// Routes of the same host and path that are not used, in the order of the file; at most 20.
+    pub others: Vec<OtherRoute>,
+    /// The authentication that the route requires.
+    pub authentication: Option<ExplainedAuthentication>,
+    /// The rate limits that count the request, in the order in which they apply. Those with `after_authentication` apply
+    /// only to clients that have the values of their dimensions.
+    pub rate_limits: Vec<ExplainedRateLimit>,
+    /// What happens to a request that is admitted.
+    pub action: Option<ExplainedAction>,
+    /// The response with which the gateway refuses the request, apart from limits.
+    pub refusal: Option<ExplainedRefusal>,
+    /// The status of the response; null if a credential or an upstream decides it.
+    pub status: Option<u16>,
+}
+
+/// A request as it selects its route.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ExplainedRequest {
+    /// The method.
+    pub method: String,
+    /// The host, with its port; null without one.
+    pub host: Option<String>,
+    /// The path without the query.
+    pub path: String,
+    /// The query without its question mark.
+    pub query: Option<String>,
+}
+
+/// The route of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ExplainedRoute {
+    /// The name, as in logs and metrics; of an LLM endpoint, its path.
+    pub name: String,
+    /// Whether it is the built-in route of an LLM endpoint.
+    pub is_endpoint: bool,
+    /// The position in the file, `FILE:LINE:COLUMN`; null if the file does not have it.
+    pub place: Option<String>,
+    /// The parts of the request that match, in the order of precedence.
+    pub because: Vec<String>,
+}
+
+/// A route that is not used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct OtherRoute {
+    /// The name.
+    pub name: String,
+    /// The position in the file.
+    pub place: Option<String>,
+    /// The requirement that the request does not meet, or the reason why another route comes first.
+    pub because: String,
+}
+
+/// The authentication of a route.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ExplainedAuthentication {
+    /// `key`, `jwt` or `none`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The name of the entry of `auth`.
+    pub entry: Option<String>,
+    /// The position of the entry in the file.
+    pub place: Option<String>,
+    /// Claims that are required, with their values: `scope = users.read`.
+    pub require: Vec<String>,
+    /// Whether the request has a credential of this type; it may be invalid.
+    pub has_credential: bool,
+}
+
+/// A rate limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ExplainedRateLimit {
+    /// Its name in metrics and headers, such as `ip+route`.
+    pub name: String,
+    /// The number of requests with its window, as in `RateLimit-Policy`; null if only some plans are limited.
+    pub policy: Option<String>,
+    /// The same for clients of plans.
+    pub tiers: Vec<ExplainedTier>,
+    /// Whether it applies after authentication.
+    pub after_authentication: bool,
+    /// The position in the file.
+    pub place: Option<String>,
+}
+
+/// The rate limit of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ExplainedTier {
+    /// The name of the plan.
+    pub name: String,
+    /// As in `RateLimit-Policy`.
+    pub policy: String,
+}
+
+/// What happens to an admitted request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ExplainedAction {
+    /// `forward`, `respond`, `redirect`, `inference`, `models` or `status`.
+    pub kind: &'static str,
+    /// The path and query that the upstream receives, before the path of a backend's URL.
+    pub target: Option<String>,
+    /// The value of `Location` of a redirect.
+    pub location: Option<String>,
+    /// The upstreams that may get the request.
+    pub upstreams: Vec<ExplainedUpstream>,
+    /// The format of an LLM endpoint. The model of the request decides the provider.
+    pub format: Option<&'static str>,
+}
+
+/// An upstream that may get the request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ExplainedUpstream {
+    /// The name.
+    pub name: String,
+    /// Its share of the requests of the route, relative to the other upstreams.
+    pub weight: u32,
+    /// The choice of the backend.
+    pub strategy: &'static str,
+    /// Its backends.
+    pub backends: Vec<ExplainedBackend>,
+    /// The position in the file.
+    pub place: Option<String>,
+}
+
+/// A backend that may get the request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ExplainedBackend {
+    /// The URL of the request.
+    pub url: String,
+    /// Its share of the requests of the upstream, relative to the other backends.
+    pub weight: u32,
+}
+
+/// A response with which the gateway refuses a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ExplainedRefusal {
+    /// The status of the response.
+    pub status: u16,
+    /// The code of the error.
+    pub code: &'static str,
+    /// The reason.
+    pub message: String,
+}
+
+impl Snapshot {
+    /// Explains what happens to a request.
+    #[must_use]
+    pub fn explain(&self, request: &WrittenRequest) -> Explanation {
+        let selection = self.traffic.select(request.requested());
+        let mut explanation = Explanation {
+            request: ExplainedRequest {
+                method: request.method.clone(),
+                host: Some(request.host.clone()).filter(|host| !host.is_empty()),
+                path: request.path.clone(),
+                query: request.query.clone(),
+            },
+            route: routes::selected(self, &selection),
+            others: routes::others(self, &selection, request),
+            authentication: None,
+            rate_limits: Vec::new(),
+            action: None,
+            refusal: routes::refused(&selection, request),
+            status: None,
+        };
+        if explanation.refusal.is_none() {
+            self.explain_admission(&selection, request, &mut explanation);
+        }
+        if let Some(refusal) = &explanation.refusal {
+            explanation.status = Some(refusal.status);
+        }
+        explanation
+    }
+
+    /// Adds what follows the choice of the route.
+    fn explain_admission(&self, selection: &Selection<'_, '_>, request: &WrittenRequest, to: &mut Explanation) {
+        let (auth, limits) = match selection {
+            Selection::Route(route) => (Some(&route.auth), route.rate_limits.clone()),
+            Selection::Endpoint(called) if called.endpoint == ai::Endpoint::Root => (None, 0..0),
+            Selection::Endpoint(_) => (Some(&Auth::Key), 0..0),
+            Selection::WrongMethod { .. } | Selection::None => return,
+        };
+        let authentication = self.authentication(auth.unwrap_or(&Auth::None), request);
+        to.rate_limits = self.limits(&limits);
+        let acted = action::action(self, selection, request);
+        match acted {
+            Ok((action, status)) => {
+                to.action = Some(action);
+                to.status = status.filter(|_| authentication.kind == "none");
+            }
+            Err(refusal) => to.refusal = Some(refusal),
+        }
+        if authentication.kind != "none" && !authentication.has_credential {
+            let message = format!("the route needs {}", authentication.needed());
+            to.refusal = Some(ExplainedRefusal { status: 401, code: access::Refusal::Unauthorized.code(), message });
+        }
+        to.authentication = Some(authentication);
+    }
+
+    fn authentication(&self, auth: &Auth, request: &WrittenRequest) -> ExplainedAuthentication {
+        let bearer = || request.field("authorization").any(is_bearer);
+        let keys =
+            || ["x-api-key", "api-key", "x-goog-api-key"].into_iter().any(|name| request.field(name).any(is_text));
+        let of = |kind, has_credential| ExplainedAuthentication {
+            kind,
+            entry: None,
+            place: None,
+            require: Vec::new(),
+            has_credential,
+        };
+        match auth {
+            Auth::None => of("none", false),
+            Auth::Key => of("key", bearer() || keys()),
+            Auth::Jwt(rule) => ExplainedAuthentication {
+                entry: Some(rule.entry.name.to_string()),
+                place: self.at(rule.entry.place),
+                require: rule.require.iter().map(|needed| format!("{} = {}", needed.claim, needed.value)).collect(),
+                ..of("jwt", bearer())
+            },
+        }
+    }
+
+    /// Returns the rate limits of a route, those before authentication first.
+    fn limits(&self, of_route: &std::ops::Range<usize>) -> Vec<ExplainedRateLimit> {
+        let limits = &self.traffic.rate_limits;
+        let rules = || limits.positions(of_route).filter_map(|position| limits.all().get(position));
+        let (before, after) = (rules().filter(|rule| !rule.needs_client()), rules().filter(|rule| rule.needs_client()));
+        before.chain(after).map(|rule| self.limit(rule)).collect()
+    }
+
+    fn limit(&self, rule: &RateLimit) -> ExplainedRateLimit {
+        let policy = |tier: &LimitTier| tier.policy.to_string();
+        ExplainedRateLimit {
+            name: rule.name.to_string(),
+            policy: rule.usual.as_ref().map(policy),
+            tiers: rule
+                .plans
+                .iter()
+                .map(|(name, tier)| ExplainedTier { name: name.to_string(), policy: policy(tier) })
+                .collect(),
+            after_authentication: rule.needs_client(),
+            place: self.at(rule.place),
+        }
+    }
+
+    /// Returns a position in the file as errors write it.
+    fn at(&self, place: Option<Place>) -> Option<String> {
+        place.map(|Place { line, column, .. }| format!("{}:{line}:{column}", self.file))
+    }
+}
+
+/// Whether a value of `Authorization` is a bearer token (RFC 6750, 2.1).
+fn is_bearer(value: &str) -> bool {
+    value.split_once(' ').is_some_and(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer") && is_text(token))
+}
+
+fn is_text(value: &str) -> bool {
+    !value.trim().is_empty()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! The explanation as text for a terminal.
+
+use std::fmt;
+
+use super::{ExplainedAction, ExplainedAuthentication, ExplainedRateLimit, Explanation};
+
+/// Width of the column of labels.
+const LABEL: usize = 15;
+
+impl ExplainedAuthentication {
+    /// Returns the needed credential in words.
+    pub(super) fn needed(&self) -> String {
+        match (self.kind, &self.entry) {
+            ("none", _) => "no credential".to_owned(),
+            (_, Some(entry)) => format!("an access token of `{entry}`"),
+            (_, None) => "a key".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let request = &self.request;
+        let query = request.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
+        let host = request.host.as_ref().map(|host| format!("//{host}")).unwrap_or_default();
+        writeln!(f, "{} {host}{}{query}\n", request.method, request.path)?;
+        match &self.route {
+            Some(route) => {
+                line(f, "route", &placed(&route.name, route.place.as_deref()))?;
+                route.because.iter().try_for_each(|reason| line(f, "", reason))?;
+            }
+            None => line(f, "route", "none")?,
+        }
+        for (at, other) in self.others.iter().enumerate() {
+            let label = if at == 0 { "not used" } else { "" };
+            line(f, label, &format!("{}: {}", placed(&other.name, other.place.as_deref()), other.because))?;
+        }
+        if let Some(authentication) = &self.authentication {
+            line(f, "authentication", &placed(&authentication.needed(), authentication.place.as_deref()))?;
+            authentication.require.iter().try_for_each(|claim| line(f, "", &format!("with the claim {claim}")))?;
+        }
+        for (at, limit) in self.rate_limits.iter().enumerate() {
+            line(f, if at == 0 { "rate limits" } else { "" }, &limit.to_string())?;
+        }
+        if let Some(action) = &self.action {
+            action.write(f)?;
+        }
+        match (&self.refusal, self.status) {
+            (Some(refusal), _) => {
+                line(f, "response", &format!("{} {}: {}", refusal.status, refusal.code, refusal.message))
+            }
+            (None, Some(status)) => line(f, "response", &status.to_string()),
+            (None, None) if self.action.as_ref().is_some_and(|action| action.kind == "forward") => {
+                line(f, "response", "that of the upstream, if the credential is valid and no limit is reached")
+            }
+            (None, None) => line(f, "response", "depends on the credential"),
+        }
+    }
+}
+
+impl ExplainedAction {
+    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let format = self.format.map(|format| format!(" in the format {format}; the model decides the provider"));
+        line(f, "action", &format!("{}{}", self.kind, format.unwrap_or_default()))?;
+        if let Some(location) = &self.location {
+            line(f, "location", location)?;
+        }
+        if let Some(target) = &self.target {
+            line(f, "target", target)?;
+        }
+        let total: u64 = self.upstreams.iter().map(|upstream| u64::from(upstream.weight)).sum();
+        for upstream in &self.upstreams {
+            let share = match self.upstreams.len() {
+                1 => String::new(),
+                _ => format!(", {} of {total} requests", upstream.weight),
+            };
+            line(f, "upstream", &format!("{}{share}", placed(&upstream.name, upstream.place.as_deref())))?;
+            for backend in &upstream.backends {
+                let weight = match upstream.backends.len() {
+                    1 => String::new(),
+                    _ => format!(" (weight {})", backend.weight),
+                };
+                line(f, "", &format!("{}{weight}", backend.url))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for ExplainedRateLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tiers = self.tiers.iter().map(|tier| format!("{}: {}", tier.name, tier.policy));
+        let limits: Vec<String> = self.policy.iter().cloned().chain(tiers).collect();
+        let when = if self.after_authentication { "after" } else { "before" };
+        let text = format!("{}, {when} authentication", limits.join(", "));
+        f.write_str(&placed(&text, self.place.as_deref()))
+    }
+}
+
+/// Returns a text with a position in the file.
+fn placed(text: &str, place: Option<&str>) -> String {
+    place.map_or_else(|| text.to_owned(), |place| format!("{text} ({place})"))
+}
+
+fn line(f: &mut fmt::Formatter<'_>, label: &str, text: &str) -> fmt::Result {
+    writeln!(f, "{label:LABEL$} {text}")
+}

@@ -1,0 +1,137 @@
+//! A request as a person writes it: `GET https://api.example.com/users?page=1`, and header fields.
+
+use http::{HeaderName, HeaderValue};
+use http1::{HeadLimits, KnownName, Request, RequestParser};
+
+use crate::snapshot::{RequestParts, Requested};
+
+/// Maximum number of header fields.
+pub const FIELDS_MAX: usize = 100;
+
+/// A request that the gateway would not refuse before it selects a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrittenRequest {
+    pub(super) method: String,
+    /// The host with its port; empty if the request names none.
+    pub(super) host: String,
+    pub(super) path: String,
+    /// The query without its question mark.
+    pub(super) query: Option<String>,
+    fields: Vec<(String, String)>,
+    /// Whether the client asks to change to a WebSocket.
+    pub(super) requests_websocket: bool,
+    /// Whether `Upgrade` is WebSocket, also if the client does not ask for a change.
+    pub(super) names_websocket: bool,
+}
+
+/// The reason why a text is not a [`WrittenRequest`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// The text is not a method and a URL.
+    #[error("a method and a URL or a path, such as GET https://api.example.com/users")]
+    Line,
+    /// A name or a value cannot be that of a header field.
+    #[error("valid header fields: `{0}` is none")]
+    Field(String),
+    /// There are more header fields than a request can have.
+    #[error("at most {FIELDS_MAX} header fields")]
+    Fields,
+    /// The gateway refuses every such request.
+    #[error("a request that the gateway accepts: {0}")]
+    Refused(http1::Violation),
+}
+
+impl WrittenRequest {
+    /// Parses `METHOD URL`, or a URL alone for `GET`. The URL may be a path; then the request has no host, unless `fields`
+    /// have one.
+    ///
+    /// # Errors
+    /// Returns a [`RequestError`] whose text describes a valid request.
+    pub fn parse(line: &str, fields: &[(String, String)]) -> Result<Self, RequestError> {
+        let (method, url) = line.trim().split_once([' ', '\t']).unwrap_or(("GET", line.trim()));
+        Self::new(method, url.trim_start(), fields)
+    }
+
+    /// Returns a request with this method, URL and header fields.
+    ///
+    /// # Errors
+    /// Returns a [`RequestError`] whose text describes a valid request.
+    pub fn new(method: &str, url: &str, fields: &[(String, String)]) -> Result<Self, RequestError> {
+        let (authority, target) = split(url).ok_or(RequestError::Line)?;
+        if method.contains(char::is_whitespace) || url.contains(char::is_whitespace) {
+            return Err(RequestError::Line);
+        }
+        if fields.len() > FIELDS_MAX {
+            return Err(RequestError::Fields);
+        }
+        // A request without a host is valid in HTTP/1.0 only.
+        let has_host = authority.is_some() || fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("host"));
+        let version = if has_host { "1.1" } else { "1.0" };
+        let mut head = format!("{method} {target} HTTP/{version}\r\n");
+        if let Some(authority) = authority {
+            head.push_str(&format!("Host: {authority}\r\n"));
+        }
+        for (name, value) in fields {
+            let is_valid = HeaderName::try_from(name).is_ok() && HeaderValue::try_from(value).is_ok();
+            if !is_valid {
+                return Err(RequestError::Field(name.clone()));
+            }
+            head.push_str(&format!("{name}: {}\r\n", value.trim()));
+        }
+        head.push_str("\r\n");
+        let parsed = RequestParser::new(HeadLimits::new(usize::MAX, usize::MAX, FIELDS_MAX + 1)).parse(head.as_bytes());
+        let parsed = parsed.map_err(RequestError::Refused)?.ok_or(RequestError::Line)?;
+        Self::of(parsed.over(head.as_bytes()), fields).ok_or(RequestError::Line)
+    }
+
+    fn of(request: Request<'_>, fields: &[(String, String)]) -> Option<Self> {
+        let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).ok();
+        let is_websocket = |to: &[u8]| to.eq_ignore_ascii_case(b"websocket");
+        Some(Self {
+            method: text(request.method())?,
+            host: text(request.authority().unwrap_or_default())?,
+            path: text(request.path()?)?,
+            query: request.query().and_then(text),
+            fields: fields.to_vec(),
+            requests_websocket: request.upgrade().is_some_and(is_websocket),
+            names_websocket: request.fields().get(KnownName::Upgrade).is_some_and(is_websocket),
+        })
+    }
+
+    /// Returns the values of a field, whose name is in lowercase.
+    pub(super) fn field<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.fields.iter().filter(move |(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+    }
+
+    /// Returns the part that selects the route.
+    pub(super) fn requested(&self) -> Requested<'_> {
+        Requested { method: &self.method, host: self.host.as_bytes(), path: &self.path, parts: self }
+    }
+}
+
+impl RequestParts for WrittenRequest {
+    fn query(&self) -> Option<&str> {
+        self.query.as_deref()
+    }
+
+    fn each_field(&self, name: &str, see: &mut dyn FnMut(&[u8])) {
+        let plain = |name: &str| name.replace('_', "-").to_ascii_lowercase();
+        let named = self.fields.iter().filter(|(own, _)| plain(own) == plain(name));
+        named.for_each(|(_, value)| see(value.trim().as_bytes()));
+    }
+}
+
+/// Splits a URL into its host with a port, if it has one, and the rest from its path.
+fn split(url: &str) -> Option<(Option<&str>, String)> {
+    if url.starts_with('/') {
+        return Some((None, url.to_owned()));
+    }
+    let scheme = ["http://", "https://"]
+        .into_iter()
+        .find(|scheme| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))?;
+    let rest = url.get(scheme.len()..)?;
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, target) = rest.split_at_checked(end)?;
+    let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
+    (!authority.is_empty()).then_some((Some(authority), target))
+}

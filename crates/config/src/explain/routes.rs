@@ -1,0 +1,92 @@
+//! The choice of the route: the reasons for it, and the other routes of the same path.
+
+use std::sync::Arc;
+
+use access::Refusal;
+
+use super::{ExplainedRefusal, ExplainedRoute, OtherRoute, WrittenRequest};
+use crate::snapshot::{HostMatch, PathMatch, Route, Selection, Snapshot, normalized};
+
+/// Maximum number of other routes that are listed.
+const OTHERS_MAX: usize = 20;
+
+/// Returns the selected route, with the reasons for it.
+pub(super) fn selected(snapshot: &Snapshot, selection: &Selection<'_, '_>) -> Option<ExplainedRoute> {
+    match selection {
+        Selection::Route(route) => Some(ExplainedRoute {
+            name: route.name.to_string(),
+            is_endpoint: false,
+            place: snapshot.at(route.place),
+            because: reasons(route),
+        }),
+        Selection::Endpoint(called) => Some(ExplainedRoute {
+            name: called.endpoint.path().to_owned(),
+            is_endpoint: true,
+            place: None,
+            because: vec!["the path and the method are those of an LLM endpoint".to_owned()],
+        }),
+        Selection::WrongMethod { .. } | Selection::None => None,
+    }
+}
+
+/// Returns the parts of a request that match the route, in the order of precedence.
+fn reasons(route: &Route) -> Vec<String> {
+    let host = route.host.as_ref().map(|host| match host {
+        HostMatch::Exact(host) => format!("the host is {host}"),
+        HostMatch::Below(domain) => format!("the host is below {domain}"),
+    });
+    let path = match &route.path {
+        PathMatch::Exact(path) => format!("the path is {path}"),
+        PathMatch::Prefix(_) => format!("the path begins with {}", route.path),
+        PathMatch::Template(template) => format!("the path matches {template}"),
+        PathMatch::Regex(pattern) => format!("the path matches the expression {pattern}"),
+    };
+    let methods = (!route.methods.is_empty()).then(|| format!("the method is one of {}", route.methods.join(", ")));
+    let conditions = route.conditions.iter().flat_map(|conditions| conditions.all());
+    host.into_iter()
+        .chain([path])
+        .chain(methods)
+        .chain(conditions.map(|condition| format!("the {condition}")))
+        .collect()
+}
+
+/// Returns routes of the host and the path of the request that are not used.
+pub(super) fn others(snapshot: &Snapshot, selection: &Selection<'_, '_>, request: &WrittenRequest) -> Vec<OtherRoute> {
+    let path = normalized(&request.path);
+    let is_used = |route: &Arc<Route>| matches!(selection, Selection::Route(used) if Arc::ptr_eq(used, route));
+    let routes = snapshot.traffic.router.routes().iter();
+    let others = routes.filter(|route| !is_used(route) && route.is_at(request.host.as_bytes(), &path));
+    let other = |route: &Arc<Route>| OtherRoute {
+        name: route.name.to_string(),
+        place: snapshot.at(route.place),
+        because: unused(route, request),
+    };
+    others.take(OTHERS_MAX).map(other).collect()
+}
+
+/// Returns the reason why a route of the same host and path is not used.
+fn unused(route: &Route, request: &WrittenRequest) -> String {
+    if !route.takes(&request.method) {
+        return format!("the method is not one of {}", route.methods.join(", "));
+    }
+    match route.conditions.as_ref().and_then(|conditions| conditions.first_unmet(request)) {
+        Some(unmet) => format!("it needs: {unmet}"),
+        None => "another route comes first in the order of precedence".to_owned(),
+    }
+}
+
+/// Returns the refusal of a request that has no route.
+pub(super) fn refused(selection: &Selection<'_, '_>, request: &WrittenRequest) -> Option<ExplainedRefusal> {
+    let (refusal, message) = match selection {
+        Selection::Route(route) if !route.websocket && request.requests_websocket => {
+            (Refusal::UpgradeRequired, "the route does not support WebSockets".to_owned())
+        }
+        Selection::WrongMethod { endpoint: Some(_), .. } if request.names_websocket => {
+            (Refusal::UpgradeRequired, "LLM endpoints do not support WebSockets".to_owned())
+        }
+        Selection::WrongMethod { allow, .. } => (Refusal::MethodNotAllowed, format!("this path is served for {allow}")),
+        Selection::None => (Refusal::RouteNotFound, "no route has this path".to_owned()),
+        Selection::Route(_) | Selection::Endpoint(_) => return None,
+    };
+    Some(ExplainedRefusal { status: refusal.status(), code: refusal.code(), message })
+}

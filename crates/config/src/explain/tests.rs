@@ -1,0 +1,204 @@
+use super::*;
+use crate::load::load_text;
+use crate::{Environment, Flags, LoadedConfig, Sources};
+
+const CONFIG: &str = "\
+upstreams:
+  - {name: users, backends: [{url: 'http://127.0.0.1:9001/base'}, {url: 'http://127.0.0.1:9002', weight: 3}]}
+  - {name: next, backends: [{url: 'https://next.internal'}]}
+auth:
+  - {name: accounts, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef}
+rate_limits:
+  - {dimension: user, limit: 20, window: 1m}
+  - {dimension: ip, limit: 100, window: 60s}
+routes:
+  - {name: user, host: api.example.com, path: '/users/{id}', methods: [GET], upstreams: users}
+  - {name: beta, host: api.example.com, path: '/users/{id}', headers: {X-Preview: 'on'}, auth: {type: jwt, require: {scope: write}},
+     upstreams: [{name: users, weight: 95}, {name: next, weight: 5}],
+     transformations: {request: {rewrite: {path: '/v2/{id}', query: {add: {a: b}}}}}}
+  - {name: all, path: {prefix: /users}, auth: {type: none}, upstreams: users, rate_limit: {requests: 5, window: 1s}}
+  - {path: '/old/{id}', auth: {type: none}, redirect: {to: '/users/{id}', status: 308}}
+  - {path: /robots.txt, auth: {type: none}, respond: {body: none}}
+  - {name: join, path: {regex: '^/j/'}, auth: {type: none}, upstreams: users,
+     transformations: {request: {rewrite: {path: {regex: '-', to: ''}}}}}
+";
+
+fn config(source: &str) -> Result<LoadedConfig, crate::ConfigError> {
+    let environment = Environment::default();
+    load_text("t.yaml", source, Sources { file: None, environment: &environment, flags: Flags::default() })
+}
+
+fn fields(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn explain(line: &str, pairs: &[(&str, &str)]) -> Explanation {
+    config(CONFIG).unwrap().snapshot.explain(&WrittenRequest::parse(line, &fields(pairs)).unwrap())
+}
+
+#[track_caller]
+fn check(line: &str, pairs: &[(&str, &str)], expected: &str) {
+    assert_eq!(explain(line, pairs).to_string(), expected.trim_start_matches('\n'), "{line}");
+}
+
+#[test]
+fn an_explanation_names_the_route_the_limits_and_the_backends_with_their_lines() {
+    check(
+        "GET https://api.example.com/users/7?x=1",
+        &[],
+        "
+GET //api.example.com/users/7?x=1
+
+route           user (t.yaml:10:5)
+                the host is api.example.com
+                the path matches /users/{id}
+                the method is one of GET
+not used        beta (t.yaml:11:5): it needs: header x-preview is `on`
+                all (t.yaml:14:5): another route comes first in the order of precedence
+authentication  a key
+rate limits     \"ip\";q=100;w=60, before authentication (t.yaml:8:5)
+                \"user\";q=20;w=60, after authentication (t.yaml:7:5)
+action          forward
+target          /users/7?x=1
+upstream        users (t.yaml:2:5)
+                http://127.0.0.1:9001/base/users/7?x=1 (weight 1)
+                http://127.0.0.1:9002/users/7?x=1 (weight 3)
+response        401 unauthorized: the route needs a key
+",
+    );
+    check(
+        "POST https://API.example.com:8080/users/7",
+        &[("x_preview", "on"), ("Authorization", "Bearer x.y.z")],
+        "
+POST //API.example.com:8080/users/7
+
+route           beta (t.yaml:11:5)
+                the host is api.example.com
+                the path matches /users/{id}
+                the header x-preview is `on`
+not used        user (t.yaml:10:5): the method is not one of GET
+                all (t.yaml:14:5): another route comes first in the order of precedence
+authentication  an access token of `accounts` (t.yaml:5:5)
+                with the claim scope = write
+rate limits     \"ip\";q=100;w=60, before authentication (t.yaml:8:5)
+                \"user\";q=20;w=60, after authentication (t.yaml:7:5)
+action          forward
+target          /v2/7?a=b
+upstream        users (t.yaml:2:5), 95 of 100 requests
+                http://127.0.0.1:9001/base/v2/7?a=b (weight 1)
+                http://127.0.0.1:9002/v2/7?a=b (weight 3)
+upstream        next (t.yaml:3:5), 5 of 100 requests
+                https://next.internal/v2/7?a=b
+response        that of the upstream, if the credential is valid and no limit is reached
+",
+    );
+}
+
+#[test]
+fn responses_of_the_gateway_itself_have_a_status() {
+    let status = |line: &str, pairs: &[(&str, &str)]| explain(line, pairs).status;
+    assert_eq!(status("GET /users/7", &[]), None, "the upstream decides");
+    assert_eq!(status("/robots.txt", &[]), Some(200));
+    assert_eq!(status("GET /nowhere", &[]), Some(404));
+    assert_eq!(status("GET /", &[]), Some(200), "the status of the gateway");
+    assert_eq!(status("POST /v1/chat/completions", &[]), Some(401));
+    assert_eq!(status("POST /v1/chat/completions", &[("x-api-key", "tg_1")]), None);
+    assert_eq!(status("POST /v1/chat/completions", &[("authorization", "Basic abc")]), Some(401));
+    assert_eq!(status("GET /v1/chat/completions", &[]), Some(405));
+    assert_eq!(status("GET /v1/chat/completions", &[("Upgrade", "websocket")]), Some(426));
+    let upgrade = [("Host", "h"), ("Connection", "upgrade"), ("Upgrade", "websocket")];
+    assert_eq!(status("GET /users/7", &upgrade), Some(426));
+    assert_eq!(status("GET /j/.-.", &[]), Some(400), "the rewritten path has a segment `..`");
+    let redirect = explain("GET /old/7?a", &[]);
+    assert_eq!(redirect.status, Some(308));
+    assert_eq!(redirect.action.unwrap().location.as_deref(), Some("/users/7?a"));
+}
+
+#[test]
+fn an_endpoint_has_its_format_and_needs_a_key() {
+    let explained = explain("POST /v1/messages", &[("x-api-key", "tg_1")]);
+    let action = explained.action.unwrap();
+    assert_eq!((action.kind, action.format), ("inference", Some("messages")));
+    let route = explained.route.unwrap();
+    assert_eq!((route.name.as_str(), route.is_endpoint), ("/v1/messages", true));
+    assert!(explained.authentication.unwrap().has_credential);
+}
+
+#[test]
+fn requests_that_the_gateway_refuses_have_no_explanation() {
+    let error = |line: &str, pairs: &[(&str, &str)]| WrittenRequest::parse(line, &fields(pairs)).unwrap_err();
+    for line in ["", "GET", "GET example.com/x", "GET ftp://example.com/", "GET https:///x"] {
+        assert_eq!(error(line, &[]), RequestError::Line, "{line}");
+    }
+    for (line, pairs) in [
+        ("GET /a/../b", &[][..]),
+        ("GET https://h/#f", &[]),
+        ("GET https://user@h/", &[]),
+        ("GE\u{2}T /", &[]),
+        ("GET https://a/", &[("Host", "b")]),
+    ] {
+        assert!(matches!(error(line, pairs), RequestError::Refused(_)), "{line}");
+    }
+    assert_eq!(error("/", &[("a b", "c")]), RequestError::Field("a b".to_owned()));
+    assert_eq!(error("/", &[("a", "b\r\nc: d")]), RequestError::Field("a".to_owned()));
+    let many: Vec<(String, String)> = (0..101).map(|number| (format!("x-{number}"), String::new())).collect();
+    assert_eq!(WrittenRequest::parse("/", &many), Err(RequestError::Fields));
+}
+
+#[test]
+fn tests_of_the_file_pass_or_name_the_line_of_the_expectation() {
+    let tests = |tests: &str| config(&format!("{CONFIG}tests:\n{tests}")).unwrap().tested();
+    tests(
+        "
+  - {request: GET https://api.example.com/users/7, expect: {route: user, upstream: users, status: 401}}
+  - {request: GET https://api.example.com/users/7, headers: {X-Preview: 'on', Authorization: Bearer x}, expect: {route: user}}
+  - {request: POST https://api.example.com/users/7, headers: {X-Preview: 'on', Authorization: Bearer x}, expect: {upstream: next, target: '/v2/7?a=b'}}
+  - {request: POST /v1/messages, expect: {route: /v1/messages}}
+  - {request: GET /nothing, expect: {status: 404}}
+",
+    )
+    .unwrap();
+    let failed = tests(
+        "
+  - {request: GET /users/7, expect: {route: user, status: 200}}
+  - {request: GET /nothing, expect: {route: all, upstream: next, target: /x, status: 200}}
+",
+    );
+    let problems = failed.unwrap_err().problems;
+    let messages: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(
+        messages,
+        [
+            "the test fails: the result is `all`",
+            "the test fails: the result is unknown: an upstream or the credential decides it",
+            "the test fails: the result is none",
+            "the test fails: the result is none",
+            "the test fails: the result is none",
+            "the test fails: the result is 404",
+        ]
+    );
+    assert!(problems[0].to_string().contains("t.yaml:21:45"), "{}", problems[0]);
+}
+
+#[test]
+fn tests_that_cannot_be_are_errors_of_the_file() {
+    for (test, message) in [
+        ("{request: GET /a, expect: {}}", "expects nothing"),
+        ("{request: GET /a, expect: {route: usr}}", "no route is named `usr`"),
+        ("{request: GET /a, expect: {upstream: user}}", "no upstream is named `user`"),
+        ("{request: GET a, expect: {status: 404}}", "`tests[0].request` has an invalid value"),
+        ("{request: GET /a/../b, expect: {status: 404}}", "`tests[0].request` has an invalid value"),
+        (
+            "{request: 'GET https://a/', headers: {Host: b}, expect: {status: 404}}",
+            "the request of the test is invalid",
+        ),
+        ("{request: GET /a, headers: {'a b': c}, expect: {status: 404}}", "`tests[0].headers` has an invalid value"),
+        ("{request: GET /a, expect: {status: 99}}", "`tests[0].expect.status` has an invalid value"),
+        ("{expect: {status: 404}}", "`tests[0]` needs `request`"),
+        ("{request: GET /a}", "expects nothing"),
+    ] {
+        let error = config(&format!("{CONFIG}tests: [{test}]")).unwrap_err();
+        let messages: Vec<&str> = error.problems.iter().map(|problem| problem.message.as_str()).collect();
+        assert!(matches!(messages.as_slice(), [only] if only.contains(message)), "{test}: {messages:?}");
+    }
+}

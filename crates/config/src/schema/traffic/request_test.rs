@@ -1,0 +1,60 @@
+//! The keys of `tests[]`.
+
+use http::{HeaderName, HeaderValue};
+use serde_json::{Value as Json, json};
+
+use super::super::field::{Map, nested, optional, required};
+use super::super::form::{Scalar, TextForm, Whole, bad};
+use super::super::section;
+use super::forms::{ANY_NAME, FIELD_NAME_PATTERN};
+use super::route::FIELD_VALUE;
+use crate::explain::WrittenRequest;
+use crate::input::Input;
+use crate::settings::Value;
+use crate::spec::Rule;
+
+section! {
+    RequestTestInput {
+        /// The method and the URL: `GET https://api.example.com/users?page=1`. With a path in place of the URL, the request has no host.
+        request: Option<Input<String>> = required(REQUEST);
+        /// Header fields of the request, at most 100.
+        headers: Vec<(String, Input<HeaderValue>)> = Map::new(FIELD_VALUE, is_field, "a field name", FIELD_NAME_PATTERN);
+        /// The expected result; at least one key.
+        expect: ExpectInput = nested::<ExpectInput>();
+        rules: Rule::Required("expect");
+    }
+}
+
+section! {
+    ExpectInput {
+        /// The name of the route, or the path of an LLM endpoint without `ai.prefix`.
+        route: Option<Input<String>> = optional(ANY_NAME, "");
+        /// An upstream that may get the request.
+        upstream: Option<Input<String>> = optional(ANY_NAME, "");
+        /// The path and the query that the upstream receives.
+        target: Option<Input<String>> = optional(ANY_NAME, "");
+        /// The status, if the gateway itself responds: 401 without a credential, 404, a redirect, `respond`.
+        status: Option<Input<u32>> = optional(Whole::<u32>::new(200, 599), "");
+        rules: Rule::Values(any_expectation);
+    }
+}
+
+fn any_expectation() -> Json {
+    json!({"minProperties": 1})
+}
+
+/// Whether a request can have a field of this name.
+fn is_field(name: &str) -> bool {
+    name.len() <= 64 && HeaderName::from_bytes(name.as_bytes()).is_ok()
+}
+
+const REQUEST: TextForm<String> = TextForm {
+    parse: |line| match WrittenRequest::parse(line, &[]) {
+        Ok(_) => Ok(line.to_owned()),
+        Err(error) => Err(bad(&error.to_string())),
+    },
+    shown: |line| Value::text(line),
+    cell: "method and URL",
+    pattern: r"^([!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]+)?([Hh][Tt][Tt][Pp][Ss]?://|/)[!-~]*$",
+    scalar: Scalar::Text,
+};

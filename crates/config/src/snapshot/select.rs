@@ -1,0 +1,62 @@
+//! The choice between the configured routes and the built-in routes of LLM endpoints.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use ai::endpoint::EndpointMatch;
+use ai::{Endpoint, EndpointCall};
+
+use super::route::Route;
+use super::router::{Match, Requested};
+use super::traffic::{Ai, Traffic};
+
+/// The route of a request.
+#[derive(Debug)]
+pub enum Selection<'t, 'p> {
+    /// A configured route.
+    Route(&'t Arc<Route>),
+    /// An LLM endpoint.
+    Endpoint(EndpointCall<'p>),
+    /// The path is served, but not for this method.
+    WrongMethod {
+        /// The value of the `Allow` header.
+        allow: Cow<'static, str>,
+        /// The LLM endpoint of the path; `None` if the path is one of configured routes.
+        endpoint: Option<EndpointCall<'p>>,
+    },
+    /// No route has this path.
+    None,
+}
+
+impl Traffic {
+    /// Selects the route of a request. A configured route that is as specific as an LLM endpoint has priority.
+    #[must_use]
+    pub fn select<'p>(&self, requested: Requested<'p>) -> Selection<'_, 'p> {
+        let Requested { method, path, .. } = requested;
+        let matched = self.router.find(requested);
+        let endpoint = match self.ai.as_ref().and_then(|ai| ai.below(path)) {
+            Some(rest) if !matched.precedes(path) => Endpoint::find(method, rest),
+            _ => EndpointMatch::None,
+        };
+        match (endpoint, matched) {
+            (EndpointMatch::Endpoint(called), _) => Selection::Endpoint(called),
+            (_, Match::Route(route)) => Selection::Route(route),
+            (EndpointMatch::WrongMethod { called, allow }, _) => {
+                Selection::WrongMethod { allow: Cow::Borrowed(allow), endpoint: Some(called) }
+            }
+            (EndpointMatch::None, Match::WrongMethod { allow }) => {
+                Selection::WrongMethod { allow: Cow::Owned(allow.join(", ")), endpoint: None }
+            }
+            (EndpointMatch::None, Match::None) => Selection::None,
+        }
+    }
+}
+
+impl Ai {
+    /// Returns the path after the prefix, if `path` has it; the root is `/`.
+    #[must_use]
+    pub fn below<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let rest = path.strip_prefix(self.prefix.as_str())?;
+        (rest.is_empty() || rest.starts_with('/')).then_some(if rest.is_empty() { "/" } else { rest })
+    }
+}
