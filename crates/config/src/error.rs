@@ -153,7 +153,7 @@ impl Problem {
         self
     }
 
-    /// A test fails.
+    /// Only `tollgate check` reports the problem.
     pub(crate) const fn of_tests(mut self) -> Self {
         self.concern = Concern::Tests;
         self

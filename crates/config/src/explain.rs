@@ -19,7 +19,7 @@ use crate::snapshot::{Auth, LimitTier, RateLimit, Selection, Snapshot};
 /// What the gateway does with a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Explanation {
-    /// The request.
+    /// The request, as it was understood.
     pub request: ExplainedRequest,
     /// The route that the request matches; null if none does.
     pub route: Option<ExplainedRoute>,
@@ -41,7 +41,7 @@ pub struct Explanation {
 /// A request as it selects its route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ExplainedRequest {
-    /// The method.
+    /// The method as it was written.
     pub method: String,
     /// The host, with its port; null without one.
     pub host: Option<String>,
@@ -67,7 +67,7 @@ pub struct ExplainedRoute {
 /// A route that is not used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct OtherRoute {
-    /// The name.
+    /// The name of the route.
     pub name: String,
     /// The position in the file.
     pub place: Option<String>,
@@ -91,14 +91,14 @@ pub struct ExplainedAuthentication {
     pub has_credential: bool,
 }
 
-/// A rate limit.
+/// A rate limit that counts the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ExplainedRateLimit {
     /// Its name in metrics and headers, such as `ip+route`.
     pub name: String,
     /// The number of requests with its window, as in `RateLimit-Policy`; null if only some plans are limited.
     pub policy: Option<String>,
-    /// The same for clients of plans.
+    /// The limits of clients of these plans.
     pub tiers: Vec<ExplainedTier>,
     /// Whether it applies after authentication.
     pub after_authentication: bool,
@@ -109,9 +109,9 @@ pub struct ExplainedRateLimit {
 /// The rate limit of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ExplainedTier {
-    /// The name of the plan.
+    /// The name of a plan.
     pub name: String,
-    /// As in `RateLimit-Policy`.
+    /// The number of requests with its window, as in `RateLimit-Policy`.
     pub policy: String,
 }
 
@@ -133,13 +133,13 @@ pub struct ExplainedAction {
 /// An upstream that may get the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ExplainedUpstream {
-    /// The name.
+    /// The name of the upstream.
     pub name: String,
     /// Its share of the requests of the route, relative to the other upstreams.
     pub weight: u32,
     /// The choice of the backend.
     pub strategy: &'static str,
-    /// Its backends.
+    /// The backends of the upstream.
     pub backends: Vec<ExplainedBackend>,
     /// The position in the file.
     pub place: Option<String>,
@@ -161,7 +161,7 @@ pub struct ExplainedRefusal {
     pub status: u16,
     /// The code of the error.
     pub code: &'static str,
-    /// The reason.
+    /// The reason for the refusal.
     pub message: String,
 }
 

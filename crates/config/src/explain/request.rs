@@ -31,7 +31,7 @@ pub enum RequestError {
     #[error("a method and a URL or a path, such as GET https://api.example.com/users")]
     Line,
     /// A name or a value cannot be that of a header field.
-    #[error("valid header fields: `{0}` is none")]
+    #[error("valid header fields, other than `{0}`")]
     Field(String),
     /// There are more header fields than a request can have.
     #[error("at most {FIELDS_MAX} header fields")]

@@ -112,7 +112,7 @@ impl Conditions {
         })
     }
 
-    /// Returns all conditions.
+    /// Returns the conditions on headers, then those on the query.
     pub(crate) fn all(&self) -> impl Iterator<Item = ConditionOn<'_>> {
         self.headers.iter().map(ConditionOn::Header).chain(self.query.iter().map(ConditionOn::Query))
     }

@@ -13,9 +13,9 @@ use super::traffic::{Ai, Traffic};
 /// The route of a request.
 #[derive(Debug)]
 pub enum Selection<'t, 'p> {
-    /// A configured route.
+    /// A route of the configuration.
     Route(&'t Arc<Route>),
-    /// An LLM endpoint.
+    /// The built-in route of an LLM endpoint.
     Endpoint(EndpointCall<'p>),
     /// The path is served, but not for this method.
     WrongMethod {
