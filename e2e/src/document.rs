@@ -192,7 +192,9 @@ impl<'a> Operation<'a> {
             return if empty { Ok(()) } else { Err(mismatch(format!("a body with {status}: {}", answer.text()))) };
         };
         let media = answer.header("content-type").unwrap_or_default();
-        let Some(content) = content.get(media) else {
+        // The document may omit parameters.
+        let kind = media.split(';').next().unwrap_or_default();
+        let Some(content) = content.get(media).or_else(|| content.get(kind)) else {
             return Err(mismatch(format!("the media type {media} with {status}")));
         };
         if media != "application/json" {

@@ -38,7 +38,7 @@ async fn explain_prints_the_route_with_its_line_as_text_and_as_json() {
     let explained: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&explained["route"]["name"], &explained["status"]), (&json!("users"), &json!(401)));
     assert!(!folder.path().join("tollgate-data").exists(), "the command has no effect");
-    for (request, reason) in [("GET /a/../b", "dot"), ("ftp://h/", "a method and a URL")] {
+    for (request, reason) in [("GET /a/../b", "a segment . or .."), ("ftp://h/", "a method and a URL")] {
         let refused = commands::run(&folder, &["explain", request]).await;
         assert!(!refused.status.success() && text(&refused.stderr).contains(reason), "{refused:?}");
     }

@@ -51,15 +51,15 @@ async fn upstream(name: &'static str) -> Raw {
     .await
 }
 
-/// Returns a configuration with up to eight routes, of which some may conflict.
+/// Returns a configuration with up to twelve routes, of which some may conflict.
 fn configuration(choices: &mut Choices, upstreams: &[Raw; 2]) -> String {
-    let mut yaml = format!("ai: {{prefix: {}}}\nupstreams:\n", choices.of(&["/", "/llm"]));
+    let mut yaml = format!("rate_limits: []\nai: {{prefix: {}}}\nupstreams:\n", choices.of(&["/", "/llm"]));
     for (name, upstream) in UPSTREAMS.iter().zip(upstreams) {
         writeln!(yaml, "  - {{name: {name}, backends: [{{url: 'http://{}/base'}}]}}", upstream.address).unwrap();
     }
     yaml.push_str("routes:\n");
-    for number in 0..1 + choices.below(8) {
-        let host = choices.of(&["", "", "host: a.example, ", "host: '*.example', ", "host: b.a.example, "]);
+    for number in 0..2 + choices.below(11) {
+        let host = choices.of(&["", "", "", "host: a.example, ", "host: '*.example', ", "host: b.a.example, "]);
         let path = choices.of(&[
             "/users",
             "/users/me",
@@ -83,7 +83,7 @@ fn configuration(choices: &mut Choices, upstreams: &[Raw; 2]) -> String {
             1 => "redirect: {to: '/new?x', status: 301}".to_owned(),
             2 => "redirect: {to: 'https://else.example/y'}".to_owned(),
             3 => rewrite("{path: /other, query: {add: {g: '1'}, remove: [q]}}"),
-            4 => rewrite("{path: {regex: 'e', to: '.'}}"),
+            4 => rewrite("{path: {regex: '/e/', to: '/../'}}"),
             5 => "upstreams: [{name: one, weight: 2}, {name: two}]".to_owned(),
             _ => "upstreams: two".to_owned(),
         };
