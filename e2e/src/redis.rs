@@ -22,6 +22,8 @@ const SETTINGS: [&str; 8] = ["--bind", "127.0.0.1", "--save", "", "--appendonly"
 pub struct Redis {
     server: Option<Child>,
     port: u16,
+    /// The port on which the servers of a Redis Cluster reach one another.
+    cluster_port: Option<u16>,
     /// Whether the server accepts TLS only, with `cert.pem` and `key.pem` of the folder.
     tls: bool,
     folder: TempDir,
@@ -46,10 +48,34 @@ impl Redis {
         redis
     }
 
+    /// Starts a Redis Cluster of three servers without replicas, each with a third of the slots.
+    pub async fn cluster() -> [Self; 3] {
+        let mut servers = [Self::new(false), Self::new(false), Self::new(false)];
+        for server in &mut servers {
+            server.cluster_port = free_port().ok();
+            server.resume().await;
+        }
+        for (server, slots) in servers.iter().zip(["0 5460", "5461 10922", "10923 16383"]) {
+            server.ask(&format!("CLUSTER ADDSLOTSRANGE {slots}")).await;
+        }
+        let [first, others @ ..] = &servers;
+        for Self { port, cluster_port, .. } in others {
+            let cluster_port = cluster_port.unwrap_or_default();
+            first.ask(&format!("CLUSTER MEET 127.0.0.1 {port} {cluster_port}")).await;
+        }
+        for server in &servers {
+            eventually_within(READY, "the servers form a cluster", async || {
+                let info = server.ask("CLUSTER INFO").await;
+                (info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3")).then_some(())
+            })
+            .await;
+        }
+        servers
+    }
+
     fn new(tls: bool) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
-        match (tempfile::Builder::new().prefix("tollgate-redis-").tempdir(), port) {
-            (Ok(folder), Ok(port)) => Self { server: None, port: port.port(), tls, folder },
+        match (tempfile::Builder::new().prefix("tollgate-redis-").tempdir(), free_port()) {
+            (Ok(folder), Ok(port)) => Self { server: None, port, cluster_port: None, tls, folder },
             failed => panic!("no folder or no port for a Redis: {failed:?}"),
         }
     }
@@ -83,6 +109,9 @@ impl Redis {
             ]);
         } else {
             command.args(["--port", &port]);
+        }
+        if let Some(port) = self.cluster_port {
+            command.args(["--cluster-enabled", "yes", "--cluster-port", &port.to_string()]);
         }
         match command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn() {
             Ok(server) => self.server = Some(server),
@@ -120,6 +149,19 @@ impl Redis {
         assert!(matches!(sent, Some(Ok(()))), "{sent:?}");
     }
 
+    /// Returns the times in milliseconds at which the nodes of Tollgate that serve requests last reported it. In a
+    /// cluster, another server may have them.
+    pub async fn beats(&self) -> Vec<u64> {
+        const COMMAND: &str = "ZRANGE tollgate:{tollgate}:nodes 0 -1 WITHSCORES";
+        let mut reply = self.ask(COMMAND).await;
+        let moved = reply.lines().next().filter(|line| line.starts_with("-MOVED "));
+        if let Some(port) = moved.and_then(|line| line.rsplit_once(':')?.1.parse().ok()) {
+            reply = request(port, COMMAND).await;
+        }
+        // The ids of nodes are no numbers.
+        reply.lines().filter_map(|line| line.parse().ok()).collect()
+    }
+
     /// Returns every key and value of Tollgate in the server, as text.
     pub async fn dump(&self) -> String {
         let mut text = String::new();
@@ -131,13 +173,7 @@ impl Redis {
     }
 
     async fn ask(&self, command: &str) -> String {
-        let mut bytes = Vec::new();
-        if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)).await {
-            let requested = stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).await;
-            let read = stream.read_to_end(&mut bytes).await;
-            assert!(requested.is_ok() && read.is_ok(), "{requested:?} {read:?}");
-        }
-        String::from_utf8_lossy(&bytes).into_owned()
+        request(self.port, command).await
     }
 }
 
@@ -145,6 +181,21 @@ impl Drop for Redis {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Sends a command to a server without TLS, and returns its reply.
+async fn request(port: u16, command: &str) -> String {
+    let mut bytes = Vec::new();
+    if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)).await {
+        let requested = stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).await;
+        let read = stream.read_to_end(&mut bytes).await;
+        assert!(requested.is_ok() && read.is_ok(), "{requested:?} {read:?}");
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn free_port() -> std::io::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 /// Encodes DER as PEM (RFC 7468).

@@ -1,4 +1,4 @@
-//! Rate limits that nodes share: requests over a bounded queue to the task that counts them.
+//! Rate limits of unauthenticated clients, which nodes share: requests over a bounded queue to the task that counts them.
 
 use std::num::NonZeroU32;
 use std::time::Duration;

@@ -1,8 +1,11 @@
 //! Rate limits over sliding windows, shared between nodes through Redis, or kept in this process.
 //!
 //! Without Redis, and while it is unavailable, each node applies the whole limit alone. Requests that Redis admitted
-//! are counted here too, so that a client at its limit stays there when Redis fails.
+//! are counted here too, so that a client at its limit stays there when Redis fails. [`grants`] serves the limits of the
+//! proxy, of which a node applies its share while Redis is unavailable.
 
+mod connection;
+pub mod grants;
 mod link;
 mod redis;
 
@@ -14,6 +17,7 @@ use std::time::Duration;
 use access::limits::{RateLimitRequest, RateLimitResult};
 use access::{Clock, Secret, Timestamp};
 use jobs::{Job, JobError, JobSpec, NextRun};
+use meter::limiter::sharing::SharingState;
 use meter::window::counts::{WindowCounts, WindowLevel};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -25,7 +29,7 @@ pub use self::redis::RedisFault;
 pub use meter::window::counts::{CHECKS_MAX, WindowCheck};
 
 /// Default timeout of a call to Redis.
-pub const ANSWER: Duration = Duration::from_millis(50);
+pub const ANSWER: Duration = Duration::from_millis(20);
 
 /// Maximum number of the proxy's questions that are answered concurrently; further ones wait in their queue.
 const ANSWERING_MAX: usize = 256;
@@ -48,6 +52,8 @@ pub struct Sharing<'a> {
     pub brand: &'a str,
     /// Timeout of a call to Redis; after it the request is counted here. Default [`ANSWER`].
     pub answer: Duration,
+    /// The id of this node if it serves requests. Limits are divided among such nodes.
+    pub node: Option<&'a str>,
 }
 
 /// Whether a request may pass, according to its tightest limit: the refusing limit with the latest end, otherwise the
@@ -85,7 +91,8 @@ impl Windows {
     /// # Errors
     /// [`RedisFault::Url`] if the URL is invalid.
     pub async fn shared(sharing: Sharing<'_>, clock: Clock) -> Result<Self, RedisFault> {
-        let link = RedisLink::new(Server::new(sharing.url, sharing.brand)?, sharing.answer);
+        let link =
+            RedisLink::new(Server::new(sharing.url, sharing.brand)?, sharing.answer, sharing.node.map(str::to_owned));
         // `keep` reports the error.
         let _ = link.raise().await;
         Ok(Self { link: Some(Arc::new(link)), ..Self::here(clock) })
@@ -155,7 +162,14 @@ impl Windows {
     /// Returns the number of requests that were counted here because Redis did not respond.
     #[must_use]
     pub fn fallbacks(&self) -> u64 {
-        self.fallbacks.load(Ordering::Relaxed)
+        let of_proxy = self.link.as_ref().map_or(0, |link| link.state().fallbacks());
+        self.fallbacks.load(Ordering::Relaxed).saturating_add(of_proxy)
+    }
+
+    /// Returns the state of Redis for the workers of the proxy, if Redis is configured.
+    #[must_use]
+    pub fn sharing_state(&self) -> Option<Arc<SharingState>> {
+        self.link.as_ref().map(|link| link.state().clone())
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use access::{Amount, Clock, Credits, KeyBounds, KeyNo, Mono, NanoUsd, Plan, PlanId, Timestamp, Tokens, UserNo};
 use meter::Caller;
-use meter::admission::{AdmissionRequest, Meter};
+use meter::admission::{AdmissionRequest, Meter, RateSource};
 use meter::budget::{BudgetId, BudgetScope, Charge, Measure, Per};
 use meter::limits::{Limits, Terms};
 
@@ -43,7 +43,7 @@ fn five_limits(meter: &Meter, key: i64) -> Arc<Limits> {
 }
 
 fn admit_and_settle(meter: &Meter, limits: &Arc<Limits>, now: Mono) -> bool {
-    let ask = AdmissionRequest { limits, charge: Some(CHARGE), at: AT, now };
+    let ask = AdmissionRequest { limits, charge: Some(CHARGE), at: AT, now, rate: RateSource::Here };
     meter.admit(&ask).map(|reservation| reservation.commit(AT).settle(&ACTUAL)).is_ok()
 }
 
@@ -64,6 +64,7 @@ fn time() -> Result<(), Box<dyn std::error::Error>> {
             charge: Some(CHARGE),
             at: AT,
             now: Mono(round * 1_000),
+            rate: RateSource::Here,
         }));
     }
     println!("admitting and releasing them: {} ns of CPU", (cpu_nanos()? - begun) / ROUNDS);

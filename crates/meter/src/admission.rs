@@ -4,6 +4,7 @@
 //! come first. Because all requests use this order, one of two requests that compete for the last units of several
 //! budgets is admitted.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use access::{Amount, Day, Mono, Timestamp};
@@ -13,8 +14,8 @@ use crate::counter::{BudgetCounter, CounterReservation, RefusalCause};
 use crate::lease::CounterId;
 pub use crate::lease::LeaseShortfall;
 use crate::limiter::LimitRegistry;
-use crate::limits::{Budget, Limits, RateOwner, Terms};
-use crate::rate::RateExceeded;
+use crate::limits::{BucketKind, Budget, Limits, RateOwner, Terms};
+use crate::rate::{Rate, RateExceeded, RateLevel};
 use crate::reservation::{AdmissionInfo, CounterReservations, Reservation, ReservedCharge};
 use crate::scope_counters::{Authority, BudgetKind, CounterRegistry, NewCounter};
 use crate::stats::ReservationStats;
@@ -39,6 +40,25 @@ pub struct AdmissionRequest<'a> {
     pub at: Timestamp,
     /// The monotonic time, for the rate limit and for leases.
     pub now: Mono,
+    /// The place where the rate limit counts the request.
+    pub rate: RateSource,
+}
+
+/// The place where the rate limit of a plan or a key counts a request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RateSource {
+    /// The bucket of this process, with the whole limit.
+    #[default]
+    Here,
+    /// The bucket of this process, with the share of one of these nodes.
+    Share(NonZeroU32),
+    /// The request was granted to this node, one of `nodes`. The bucket of this process counts it without refusing it.
+    Granted {
+        /// The level after the request.
+        level: RateLevel,
+        /// The number of nodes.
+        nodes: NonZeroU32,
+    },
 }
 
 /// A limit refused the request; nothing was taken.
@@ -131,14 +151,7 @@ impl Meter {
     /// [`AdmissionRefusal`] contains the limit, the amount that is left, and the reset time.
     pub fn admit(&self, request: &AdmissionRequest<'_>) -> Result<Reservation, AdmissionRefusal> {
         let limits = request.limits;
-        let rate = limits.rate(request.charge.is_none());
-        let level = match rate {
-            Some((rate, bucket, of)) => {
-                Some(limits.bucket(bucket).take(rate, request.now).map_err(|empty| AdmissionRefusal::Rate(empty, of))?)
-            }
-            None => None,
-        };
-        let rate = rate.map(|(rate, bucket, _)| (rate, bucket));
+        let CountedRate { rate, level } = take_rate(request)?;
         match take(request) {
             Ok(reserved_charge) => Ok(Reservation::new(reserved_charge, rate, AdmissionInfo { rate: level })),
             Err(exceeded) => {
@@ -193,6 +206,32 @@ impl Meter {
     /// Removes scopes whose periods ended before `today`. Call it from time to time on a thread that is not a worker.
     pub fn sweep(&self, today: Day) {
         self.counters.sweep(today);
+    }
+}
+
+/// The rate limit in which a request counts, if it has one.
+struct CountedRate {
+    /// The bucket that counts the request.
+    rate: Option<(Rate, BucketKind)>,
+    level: Option<RateLevel>,
+}
+
+/// Counts the request in its rate limit.
+fn take_rate(request: &AdmissionRequest<'_>) -> Result<CountedRate, AdmissionRefusal> {
+    let limits = request.limits;
+    let Some((rate, bucket, of)) = limits.rate(request.charge.is_none()) else {
+        return Ok(CountedRate { rate: None, level: None });
+    };
+    let rate = match request.rate {
+        RateSource::Here => rate,
+        RateSource::Share(nodes) | RateSource::Granted { nodes, .. } => rate.share(nodes),
+    };
+    match (limits.bucket(bucket).take(rate, request.now), request.rate) {
+        (Ok(_), RateSource::Granted { level, .. }) | (Ok(level), _) => {
+            Ok(CountedRate { rate: Some((rate, bucket)), level: Some(level) })
+        }
+        (Err(_), RateSource::Granted { level, .. }) => Ok(CountedRate { rate: None, level: Some(level) }),
+        (Err(exceeded), _) => Err(AdmissionRefusal::Rate(exceeded, of)),
     }
 }
 

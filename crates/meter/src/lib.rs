@@ -28,7 +28,7 @@ mod usage_columns;
 pub mod window;
 
 pub use access::Caller;
-pub use admission::{AdmissionRefusal, AdmissionRequest, BudgetExceeded, Meter};
+pub use admission::{AdmissionRefusal, AdmissionRequest, BudgetExceeded, Meter, RateSource};
 pub use budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
 pub use event::{Attempt, Counts, Outcome, UsageEvent};
 pub use limits::{Limits, RateOwner, Terms};

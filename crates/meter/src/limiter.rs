@@ -2,10 +2,13 @@
 //!
 //! A rule of the configuration has its own [`LimitCounters`]: a bounded table with one atomic word per key (`table`),
 //! which all workers share. The word is a token bucket ([`Rate`]) or a sliding window (`sliding`). Requests in flight
-//! are counted by key while there are any (`in_flight`).
+//! are counted by key while there are any (`in_flight`). If nodes share limits, `leases` has the requests that Redis
+//! granted ahead, and [`sharing`] asks for more.
 
 mod in_flight;
+mod leases;
 mod registry;
+pub mod sharing;
 mod sliding;
 mod table;
 
@@ -18,6 +21,8 @@ use access::Mono;
 use crate::rate::{Rate, RateExceeded, RateLevel};
 use crate::window::Window;
 use in_flight::InFlight;
+use leases::KeyLeases;
+pub use leases::{GrantedRequests, LeaseTake, LeasedRequest};
 pub use registry::LimitRegistry;
 use table::BucketTable;
 
@@ -49,6 +54,7 @@ pub struct LimitCounters {
     hash: RandomState,
     buckets: BucketTable,
     in_flight: InFlight,
+    leases: KeyLeases,
 }
 
 /// A request that was counted; [`LimitCounters::give_back`] undoes it.
@@ -62,13 +68,51 @@ pub struct CountedRequest {
 }
 
 impl LimitTerms {
+    /// Returns the part of one of `nodes`, at least one request. Requests in flight are not divided.
+    #[must_use]
+    pub fn share(self, nodes: NonZeroU32) -> Self {
+        match self {
+            Self::Requests(terms) => Self::Requests(terms.share(nodes)),
+            Self::Concurrent(_) => self,
+        }
+    }
+
     /// Returns the maximum number of requests: per window, or in flight.
     #[must_use]
     pub const fn limit(self) -> u32 {
         match self {
-            Self::Requests(RequestTerms::TokenBucket(rate)) => rate.limit(),
-            Self::Requests(RequestTerms::SlidingWindow(window)) => window.limit(),
+            Self::Requests(terms) => terms.limit(),
             Self::Concurrent(limit) => limit.get(),
+        }
+    }
+}
+
+impl RequestTerms {
+    /// Returns the maximum number of requests per window.
+    #[must_use]
+    pub const fn limit(self) -> u32 {
+        match self {
+            Self::TokenBucket(rate) => rate.limit(),
+            Self::SlidingWindow(window) => window.limit(),
+        }
+    }
+
+    /// Returns the part of one of `nodes`, at least one request.
+    #[must_use]
+    pub fn share(self, nodes: NonZeroU32) -> Self {
+        match self {
+            Self::TokenBucket(rate) => Self::TokenBucket(rate.share(nodes)),
+            Self::SlidingWindow(window) => Self::SlidingWindow(window.share(nodes)),
+        }
+    }
+
+    /// Returns the number of requests that one of `nodes` asks for at once. One means that Redis decides about each
+    /// request.
+    #[must_use]
+    pub fn batch(self, nodes: NonZeroU32) -> NonZeroU32 {
+        match self {
+            Self::TokenBucket(rate) => leases::batch(rate.limit().min(rate.burst()), nodes),
+            Self::SlidingWindow(window) => leases::batch(window.limit(), nodes),
         }
     }
 }
@@ -79,8 +123,7 @@ impl LimitCounters {
     /// # Errors
     /// [`RateExceeded`] if the limit of the key is reached; nothing is counted in that case.
     pub fn take(&self, key: &[u8], terms: LimitTerms, now: Mono) -> Result<CountedRequest, RateExceeded> {
-        // Zero marks a free place.
-        let tag = self.hash.hash_one(key).max(1);
+        let tag = self.tag(key);
         match terms {
             LimitTerms::Concurrent(limit) => {
                 let counted = self.in_flight.enter(tag, limit).ok_or(RateExceeded {
@@ -93,6 +136,12 @@ impl LimitCounters {
             }
             LimitTerms::Requests(terms) => self.buckets.take(tag, terms, now),
         }
+    }
+
+    /// Returns the number that identifies a key here.
+    fn tag(&self, key: &[u8]) -> u64 {
+        // Zero marks a free place.
+        self.hash.hash_one(key).max(1)
     }
 
     /// Undoes [`take`](Self::take) with the same terms: the request was refused, or is no longer in flight.

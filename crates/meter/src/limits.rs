@@ -8,6 +8,7 @@ use access::{Amount, Caller, Credits, KeyBounds, NanoUsd, Plan, Timestamp, Token
 
 use crate::budget::{BudgetId, BudgetScope, Charge, Measure};
 use crate::counter::BudgetCounter;
+use crate::limiter::RequestTerms;
 use crate::rate::{Bucket, Rate};
 use crate::scope_counters::{Authority, BudgetKind, CounterRegistry, ScopeCounters};
 use crate::stats::StatsSlice;
@@ -111,6 +112,12 @@ impl Limits {
         } else {
             (Rate::per_minute(limit), BucketKind::Paid, of)
         })
+    }
+
+    /// Returns the rate limit of a request and its owner.
+    #[must_use]
+    pub fn rate_terms(&self, free: bool) -> Option<(RequestTerms, RateOwner)> {
+        self.rate(free).map(|(rate, _, of)| (RequestTerms::TokenBucket(rate), of))
     }
 
     pub(crate) fn bucket(&self, which: BucketKind) -> &Bucket {

@@ -71,6 +71,27 @@ impl Rate {
         self.limit.get()
     }
 
+    /// Returns the number of requests that may arrive at once.
+    #[must_use]
+    pub const fn burst(self) -> u32 {
+        self.burst.get()
+    }
+
+    /// Returns the time in which the bucket refills by one request, in nanoseconds; at least one.
+    #[must_use]
+    pub const fn interval_nanos(self) -> u64 {
+        self.interval_nanos
+    }
+
+    /// Returns the part of one of `nodes`, at least one request at once. Its limit is still that of all nodes.
+    #[must_use]
+    pub fn share(self, nodes: NonZeroU32) -> Self {
+        let burst = NonZeroU32::new(self.burst.get() / nodes).unwrap_or(NonZeroU32::MIN);
+        let interval_nanos = self.interval_nanos.saturating_mul(u64::from(nodes.get()));
+        let rate = Self { burst, interval_nanos, ..self };
+        Self { fill_nanos: rate.burst_nanos(), ..rate }
+    }
+
     /// Returns the maximum number of requests that pass within any window: a full bucket plus its refill.
     #[must_use]
     pub const fn most_in_window(self) -> u64 {

@@ -36,6 +36,13 @@ impl Window {
         self.limit
     }
 
+    /// Returns the part of one of `nodes`, at least one request.
+    #[must_use]
+    pub const fn share(self, nodes: NonZeroU32) -> Self {
+        let limit = self.limit / nodes.get();
+        Self { limit: if limit == 0 { 1 } else { limit }, ..self }
+    }
+
     /// Returns the length of the window in milliseconds.
     #[must_use]
     pub const fn length_ms(self) -> u64 {
@@ -135,6 +142,12 @@ impl WindowView {
                 left_ms + length_ms.saturating_sub(weighs_little_enough(limit.saturating_sub(1), current, length_ms))
             }
         }
+    }
+
+    /// Returns the time until this window ends.
+    #[must_use]
+    pub const fn left_ms(self) -> u64 {
+        self.window.length_ms - self.elapsed_ms
     }
 
     /// Returns the time until this window ends and its requests lose weight; if no request may pass now, at least the

@@ -264,6 +264,12 @@ impl RequestAccount {
         }
     }
 
+    /// Returns the limits in which the request counts.
+    pub(crate) fn counted_limits(&mut self) -> &mut CountedLimits {
+        let counters = &self.request.snapshot.limit_counters;
+        self.rate_limits.get_or_insert_with(|| Box::new(CountedLimits::new(counters.clone())))
+    }
+
     /// Notes that the request is refused or has failed.
     pub(crate) fn refuse(&mut self, problem: &mut Problem) {
         if let Some(limits) = &mut self.rate_limits {

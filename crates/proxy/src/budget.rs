@@ -6,10 +6,11 @@ use access::{Amount, Principal, Refusal};
 use meter::admission::{BudgetExceeded, LeaseShortfall};
 use meter::counter::RefusalCause;
 use meter::lease::{LeaseQueue, Verdict, WaitDecision};
-use meter::{AdmissionRefusal, AdmissionRequest, Charge, Limits, Meter, Reservation};
+use meter::{AdmissionRefusal, AdmissionRequest, Charge, Limits, Meter, RateSource, Reservation};
 
 use crate::account::RequestAccount;
 use crate::answer::Problem;
+use crate::grants::count_rate;
 use crate::request::RequestContext;
 
 /// Returns the limits of the request's principal.
@@ -21,7 +22,7 @@ pub(crate) fn limits(request: &RequestContext, principal: &Arc<Principal>) -> Ar
 /// Reserves the maximum usage of the request; `charge` is `None` for a free request. If this node's leases are too
 /// small, the request waits for more.
 pub(crate) async fn reserve(
-    account: &RequestAccount,
+    account: &mut RequestAccount,
     limits: &Arc<Limits>,
     charge: Option<Charge>,
 ) -> Result<Reservation, Problem> {
@@ -30,11 +31,18 @@ pub(crate) async fn reserve(
     if counted && charge.is_some() && !worker.recorder.spool.borrow().has_room() {
         return Err(unrecordable());
     }
-    let shared = &worker.shared;
+    let rate = if worker.shared.sharing.is_none() {
+        RateSource::Here
+    } else {
+        // Boxed, because its future is large and other requests do not need it.
+        Box::pin(count_rate(account, limits, charge.is_none())).await?
+    };
+    let account = &*account;
+    let shared = &account.request.worker().shared;
     let ask = || {
         let now = shared.clock.mono_at(account.request.read_at().into_std());
         let at = shared.leases.as_ref().map_or_else(|| account.request.wall_at(), |leases| leases.at(&shared.clock));
-        AdmissionRequest { limits, charge, at, now }
+        AdmissionRequest { limits, charge, at, now, rate }
     };
     let ask_after_wait = || {
         account.request.read_clock();

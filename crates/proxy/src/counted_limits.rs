@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Mono, Refusal};
+use meter::limiter::sharing::{LimitSharing, SharedRequest};
 use meter::limiter::{CountedRequest, LimitCounters, LimitTerms};
 use meter::rate::{RateExceeded, RateLevel};
 use smallvec::SmallVec;
@@ -28,8 +29,16 @@ pub(crate) struct CountedLimits {
     /// The limit with the fewest requests left, or the one that refused the request.
     reported: Option<ReportedLimit>,
     is_refused: bool,
-    /// Whether the shared limits did not respond in time.
-    pub(crate) is_shared_late: bool,
+    /// The limits of all nodes in which the request counts.
+    shared: Option<SharedRequests>,
+    /// The time for which the request has waited for Redis.
+    pub(crate) waited: Duration,
+}
+
+/// The limits of all nodes in which a request counts.
+struct SharedRequests {
+    sharing: LimitSharing,
+    requests: Vec<SharedRequest>,
 }
 
 /// A limit in which a request counts.
@@ -46,6 +55,8 @@ pub(crate) struct PendingLimit {
     pub(crate) key: LimitKey,
     pub(crate) terms: LimitTerms,
     pub(crate) policy: Arc<str>,
+    /// Whether Redis decides about each request.
+    pub(crate) is_exact: bool,
 }
 
 /// The limit that a response reports.
@@ -60,18 +71,29 @@ impl CountedLimits {
     /// Returns the limits of a request that counts in none yet.
     pub(crate) fn new(counters: SnapshotCounters) -> Self {
         let (counted, reported) = (SmallVec::new(), None);
-        Self { counters, counted, reported, is_refused: false, is_shared_late: false }
+        Self { counters, counted, reported, is_refused: false, shared: None, waited: Duration::ZERO }
     }
 
-    /// Counts the request in a limit of this process.
-    pub(crate) fn take(&mut self, pending: &PendingLimit, now: Mono) -> Result<RateLevel, RateExceeded> {
-        let PendingLimit { position, key, terms, .. } = pending;
+    /// Counts the request in a limit of this process, with these terms.
+    pub(crate) fn take(
+        &mut self,
+        pending: &PendingLimit,
+        terms: LimitTerms,
+        now: Mono,
+    ) -> Result<RateLevel, RateExceeded> {
+        let PendingLimit { position, key, .. } = pending;
         let Some(counters) = self.counters.get(*position) else {
             return Ok(RateLevel { limit: u32::MAX, remaining: u32::MAX, reset: Duration::ZERO });
         };
-        let request = counters.take(key, *terms, now)?;
-        self.counted.push(CountedLimit { position: *position, request, terms: *terms });
+        let request = counters.take(key, terms, now)?;
+        self.counted.push(CountedLimit { position: *position, request, terms });
         Ok(request.level)
+    }
+
+    /// Notes that the request counts in a limit of all nodes.
+    pub(crate) fn share(&mut self, sharing: &LimitSharing, request: SharedRequest) {
+        let new = || SharedRequests { sharing: sharing.clone(), requests: Vec::new() };
+        self.shared.get_or_insert_with(new).requests.push(request);
     }
 
     /// Reports this limit if it has fewer requests left than the others.
@@ -107,6 +129,13 @@ impl CountedLimits {
     }
 
     fn give_back(&mut self) {
+        if let Some(SharedRequests { sharing, requests }) = self.shared.take() {
+            requests.into_iter().for_each(|request| sharing.give_back(request));
+        }
+        self.give_back_here();
+    }
+
+    fn give_back_here(&mut self) {
         for CountedLimit { position, request, terms } in self.counted.drain(..) {
             if let Some(counters) = self.counters.get(position) {
                 counters.give_back(request, terms);
@@ -118,7 +147,7 @@ impl CountedLimits {
 impl Drop for CountedLimits {
     fn drop(&mut self) {
         self.counted.retain(|counted| matches!(counted.terms, LimitTerms::Concurrent(_)));
-        self.give_back();
+        self.give_back_here();
     }
 }
 

@@ -25,7 +25,7 @@ use crate::deadlines::{ActiveRequest, RequestDeadlines};
 use crate::forward::UpstreamResponse;
 use crate::head::Head;
 use crate::phase::{EarlyResponse, Phase};
-use crate::rate_limits::exact::count_shared;
+use crate::rate_limits::leased::count_shared;
 use crate::relay::Relay;
 use crate::request::RequestContext;
 use crate::response::{ClientResponse, GatewayFields};
@@ -114,10 +114,10 @@ async fn serve(account: &mut RequestAccount, body: &mut IncomingBody, preflight:
     account.policy = policy;
     let is_limited = !snapshot.traffic.rate_limits.is_empty();
     if is_limited {
-        let shared = rate_limits::before_authentication(account, &rate_limits)?;
-        if !shared.is_empty() {
+        let waiting = rate_limits::before_authentication(account, &rate_limits)?;
+        if !waiting.is_empty() {
             // Boxed, because its future is large and other requests do not need it.
-            Box::pin(count_shared(account, shared)).await?;
+            Box::pin(count_shared(account, waiting)).await?;
         }
     }
     let client = authenticate(account, auth).await?;
@@ -126,9 +126,9 @@ async fn serve(account: &mut RequestAccount, body: &mut IncomingBody, preflight:
     }
     let client = client.as_ref();
     if is_limited {
-        let shared = rate_limits::after_authentication(account, &rate_limits, client)?;
-        if !shared.is_empty() {
-            Box::pin(count_shared(account, shared)).await?;
+        let waiting = rate_limits::after_authentication(account, &rate_limits, client)?;
+        if !waiting.is_empty() {
+            Box::pin(count_shared(account, waiting)).await?;
         }
     }
     let handled = match action {

@@ -43,6 +43,7 @@ mod dialect;
 mod drain;
 mod failure_log;
 mod forward;
+mod grants;
 mod handle;
 mod handler;
 mod handles;

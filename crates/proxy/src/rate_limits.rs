@@ -1,59 +1,53 @@
 //! The rate limits of the configuration. Limits that need no client apply before authentication, the others after it. A
 //! request counts in all limits that apply to it, or in none if one of them refuses it.
 
-pub(crate) mod exact;
 mod key;
+pub(crate) mod leased;
 
 use std::ops::Range;
 
-use access::{Mono, Refusal};
+use access::Refusal;
 use config::snapshot::{LimitTier, RateLimit};
 use http::{HeaderValue, header};
 use meter::limiter::LimitTerms;
-use meter::rate::RateExceeded;
+use meter::rate::{RateExceeded, RateLevel};
 
 use crate::account::RequestAccount;
 use crate::answer::{Problem, seconds_up};
 use crate::authenticate::Client;
-use crate::counted_limits::{CountedLimits, PendingLimit};
-
-/// Maximum number of limits of one request that Redis counts together.
-const SHARED_MAX: usize = 4;
-
-/// The limits that nodes share; none without an allocation.
-pub(crate) type PendingLimits = Vec<PendingLimit>;
+use crate::counted_limits::PendingLimit;
+use leased::WaitingLimits;
 
 /// Counts the request in the limits that need no client; `of_route` are the positions of the route's own limits. Returns
-/// those that nodes share.
+/// those for which the request must wait.
 pub(crate) fn before_authentication(
     account: &mut RequestAccount,
     of_route: &Range<usize>,
-) -> Result<PendingLimits, Problem> {
+) -> Result<WaitingLimits, Problem> {
     take(account, of_route, None, |rule| if rule.needs_client() { None } else { rule.tier(None) })
 }
 
-/// Counts the request in the limits that need the client, or its absence. Returns those that nodes share.
+/// Counts the request in the limits that need the client, or its absence. Returns those for which
+/// the request must wait.
 pub(crate) fn after_authentication(
     account: &mut RequestAccount,
     of_route: &Range<usize>,
     client: Option<&Client>,
-) -> Result<PendingLimits, Problem> {
+) -> Result<WaitingLimits, Problem> {
     let plan = client.map(|client| client.principal.plan.name.as_str());
     take(account, of_route, plan, |rule| if rule.needs_client() { rule.tier(plan) } else { None })
 }
 
-/// Counts the request in each limit for which `tier` returns a number of requests, except those that nodes share.
+/// Counts the request in each limit for which `tier` returns a number of requests, except those for which it must wait.
 fn take(
     account: &mut RequestAccount,
     of_route: &Range<usize>,
     plan: Option<&str>,
     tier: impl Fn(&RateLimit) -> Option<&LimitTier>,
-) -> Result<PendingLimits, Problem> {
+) -> Result<WaitingLimits, Problem> {
     let snapshot = account.request.snapshot.clone();
     let limits = &snapshot.traffic.rate_limits;
-    let mut is_shared = account.request.worker().shared.unauthenticated.shared().is_some();
-    is_shared &= !account.rate_limits.as_ref().is_some_and(|counted| counted.is_shared_late);
-    let mut shared = PendingLimits::new();
+    let mut waiting = WaitingLimits::new();
     for position in limits.positions(of_route) {
         let Some(rule) = limits.all().get(position) else { continue };
         let Some(tier) = tier(rule) else { continue };
@@ -62,41 +56,28 @@ fn take(
             // Clients of different tiers do not count together.
             key::push(&mut key, listed.as_bytes());
         }
-        let pending = PendingLimit { position, key, terms: tier.terms, policy: tier.policy.clone() };
-        if is_shared && tier.is_exact && shared.len() < SHARED_MAX {
-            shared.push(pending);
-        } else {
-            count(account, &pending)?;
-        }
+        let LimitTier { terms, policy, is_exact } = tier;
+        let pending = PendingLimit { position, key, terms: *terms, policy: policy.clone(), is_exact: *is_exact };
+        leased::begin(account, pending, &mut waiting)?;
     }
-    Ok(shared)
+    Ok(waiting)
 }
 
-/// Counts the request in a limit of this process.
-fn count(account: &mut RequestAccount, pending: &PendingLimit) -> Result<(), Problem> {
-    let now = now(account);
-    match counted(account).take(pending, now) {
+/// Counts the request in a limit of this process, with these terms: those of the limit, or this node's share of them.
+fn count_in(account: &mut RequestAccount, pending: &PendingLimit, terms: LimitTerms) -> Result<(), Problem> {
+    let (now, limit) = (account.request.mono(), pending.terms.limit());
+    match account.counted_limits().take(pending, terms, now) {
         Ok(level) => {
-            counted(account).report(level, pending);
+            account.counted_limits().report(RateLevel { limit, ..level }, pending);
             Ok(())
         }
-        Err(exceeded) => Err(refuse(account, pending, exceeded)),
+        Err(exceeded) => Err(refuse(account, pending, RateExceeded { limit, ..exceeded })),
     }
-}
-
-/// Returns the current time of the request.
-fn now(account: &RequestAccount) -> Mono {
-    account.request.worker().shared.clock.mono_at(account.request.read_at().into_std())
-}
-
-fn counted(account: &mut RequestAccount) -> &mut CountedLimits {
-    let counters = &account.request.snapshot.limit_counters;
-    account.rate_limits.get_or_insert_with(|| Box::new(CountedLimits::new(counters.clone())))
 }
 
 /// Uncounts the request in all limits, and returns its refusal by this one.
 fn refuse(account: &mut RequestAccount, pending: &PendingLimit, exceeded: RateExceeded) -> Problem {
-    counted(account).refuse(exceeded, pending);
+    account.counted_limits().refuse(exceeded, pending);
     if let Some(rule) = account.request.snapshot.traffic.rate_limits.all().get(pending.position) {
         account.request.worker().shared.metrics.limits.refuse(&rule.name);
     }

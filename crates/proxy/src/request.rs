@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use access::{RequestId, Timestamp, address};
+use access::{Mono, RequestId, Timestamp, address};
 use http1::{KnownName, Version};
 use tokio::time::Instant;
 
@@ -101,6 +101,11 @@ impl RequestContext {
     /// Returns the time at which the request last read the monotonic clock. The request has not waited since.
     pub(crate) fn read_at(&self) -> Instant {
         self.read_at.get()
+    }
+
+    /// Returns the same time on the clock of rate limits.
+    pub(crate) fn mono(&self) -> Mono {
+        self.worker().shared.clock.mono_at(self.read_at().into_std())
     }
 
     /// Returns the wall time at which the monotonic clock was last read.

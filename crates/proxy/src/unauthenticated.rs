@@ -15,7 +15,7 @@ use meter::window::counts::{WindowCheck, WindowCounts};
 /// The limit's name in metrics and in Redis.
 pub(crate) const NAME: &str = "strangers";
 /// Maximum wait for the shared limits: a request that is refused anyway must not be delayed further.
-const ANSWER: Duration = Duration::from_millis(50);
+const ANSWER: Duration = Duration::from_millis(20);
 
 /// The counters of requests without a valid key, per network of the client's address.
 #[derive(Debug)]
@@ -30,11 +30,6 @@ impl UnauthenticatedClients {
     #[must_use]
     pub const fn new(here: Arc<WindowCounts>, shared: Option<SharedLimits>) -> Self {
         Self { here, shared }
-    }
-
-    /// Returns the queue of the limits that nodes share, if they do.
-    pub(crate) const fn shared(&self) -> Option<&SharedLimits> {
-        self.shared.as_ref()
     }
 
     /// Counts a request, and returns how long its address must wait if it is over the limit.

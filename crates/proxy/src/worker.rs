@@ -9,6 +9,7 @@ use config::{Live, Snapshot};
 use meter::Meter;
 use meter::lease::LeaseQueue;
 use meter::limiter::LimitCounters;
+use meter::limiter::sharing::LimitSharing;
 use telemetry::Metrics;
 
 use crate::aggregation::Aggregation;
@@ -49,6 +50,8 @@ pub struct Shared {
     pub shutdown: Shutdown,
     /// The limits of unauthenticated clients.
     pub unauthenticated: UnauthenticatedClients,
+    /// The limits that nodes share; `None` without Redis.
+    pub sharing: Option<LimitSharing>,
     /// The queue of lease requests; `None` if this node is the only one and needs no leases.
     pub leases: Option<LeaseQueue>,
 }

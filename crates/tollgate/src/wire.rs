@@ -34,7 +34,7 @@ use crate::terminal::say;
 use durable_state::DurableState;
 use lease_task::LeaseTask;
 use listeners::OpenListeners;
-use parts::{ControlListener, ServerContext, Services};
+use parts::{ControlListener, ServerContext, Services, SharedCounters};
 use shutdown::{RunningProxy, RunningServer};
 
 /// Time before the end of a price at which `serve` and `check` warn.
@@ -153,7 +153,7 @@ async fn join(
     role: Role,
 ) -> anyhow::Result<RunningServer> {
     let drain_times = snapshot.process.drain;
-    let windows = limits::open(&snapshot.process, &durable.clock).await?;
+    let windows = limits::open(&snapshot.process, &durable, role).await?;
     let base = ServerContext {
         role,
         live: Arc::new(Live::new(Arc::new(snapshot))),
@@ -175,12 +175,12 @@ async fn join(
     if let (Some(metered), Some(listeners)) = (durable.metered_spool, open_listeners.proxy) {
         parts::set_interrupted(&base, &metered.interrupted);
         services.ingest(&base, metered.reader, metered.stats);
-        let unauthenticated = services.unauthenticated(&base);
+        let (unauthenticated, sharing) = (services.unauthenticated(&base), services.sharing(&base));
         if base.store.is_shared() {
             lease_task = Some(LeaseTask::start(&base, durable.heartbeat.beside()));
         }
         let leases = lease_task.as_ref().map(|lease_task| lease_task.leases.clone());
-        let shared = parts::shared(&base, metered.meter, unauthenticated, leases);
+        let shared = parts::shared(&base, metered.meter, SharedCounters { unauthenticated, sharing, leases });
         parts::watch_gauges(&base, &shared);
         let workers = proxy::start(&shared, listeners, parts::lanes(metered.writers, &keys))?;
         proxying = Some(RunningProxy { workers, shared });

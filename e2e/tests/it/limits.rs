@@ -1,5 +1,7 @@
 //! Rate limits: one node, two nodes with a shared Redis, and a Redis that fails.
 
+mod leased;
+
 use std::time::Duration;
 
 use e2e::database::Database;
@@ -215,47 +217,4 @@ async fn a_listed_origin_may_call_and_read_a_refusal() {
     }
     let answer = gateway.ask(origin(preflight(), "https://evil.example.com")).await.expect(204);
     assert_eq!(answer.head.header("access-control-allow-origin"), None);
-}
-
-#[tokio::test]
-async fn two_nodes_share_an_exact_limit_and_each_counts_alone_without_redis() {
-    const LIMIT: u32 = 40;
-    let mut redis = Redis::start().await;
-    let folder = Folder::on_postgres(Database::new());
-    let beside = folder.beside();
-    let route = "[{path: /open, auth: {type: none}, respond: {body: fine}}]";
-    let limits = format!("[{{dimension: {{header: X-Try}}, limit: {LIMIT}, window: 1h}}]");
-    let setup = sharing(&redis).section("routes", route).section("rate_limits", &limits);
-    let nodes = [Gateway::start_in(folder, setup.clone()).await, Gateway::start_in(beside, setup).await];
-    let passed = async |attempt: u32| {
-        let mut passed = 0;
-        for nth in 0..2 * LIMIT as usize {
-            let call = Call::get("/open").header("x-try", &attempt.to_string());
-            let since = Canary::new();
-            let answer = nodes[nth % 2].call(call).await;
-            since.assert_within(SOON, "a request");
-            assert!([200, 429].contains(&answer.status()), "{answer:?}");
-            assert_eq!(number(&answer, "x-ratelimit-limit"), u64::from(LIMIT));
-            passed += u32::from(answer.status() == 200);
-        }
-        passed
-    };
-    // If the machine is busy for 20 ms, a node counts alone. Then the test tries again with another key.
-    let mut tries = 0..20;
-    loop {
-        let attempt = tries.next().expect("Redis is too slow on this machine");
-        for node in &nodes {
-            shared(node, 1).await;
-        }
-        let passed = passed(attempt).await;
-        assert!(passed >= LIMIT, "{passed}");
-        if passed == LIMIT {
-            break;
-        }
-    }
-    redis.kill();
-    for node in &nodes {
-        shared(node, 0).await;
-    }
-    assert_eq!(passed(100).await, 2 * LIMIT, "each node counts alone");
 }

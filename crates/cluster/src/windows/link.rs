@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use meter::limiter::GrantedRequests;
+use meter::limiter::sharing::{GivenBack, GrantRequest, SharingState};
 use meter::window::counts::{WindowCheck, WindowLevel};
-use redis::aio::MultiplexedConnection;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
+use super::connection::Connection;
 use super::redis::{RedisFault, Server};
 
 /// After this number of late responses in a row, Redis counts as unavailable. A single late response may come from a
@@ -30,6 +32,10 @@ pub(super) struct RedisLink {
     server: Server,
     /// Timeout of a call to Redis.
     answer: Duration,
+    /// The id of this node, if it serves requests.
+    node: Option<String>,
+    /// The state of Redis as the workers see it.
+    state: Arc<SharingState>,
     up: RwLock<Option<Arc<RedisConnection>>>,
     cut: Notify,
 }
@@ -46,7 +52,7 @@ impl fmt::Debug for WatchedConnection {
 
 /// A connection that is assumed to work.
 struct RedisConnection {
-    connection: MultiplexedConnection,
+    connection: Connection,
     late: AtomicU32,
     fault: Mutex<Option<RedisFault>>,
 }
@@ -58,8 +64,12 @@ impl fmt::Debug for RedisLink {
 }
 
 impl RedisLink {
-    pub(super) fn new(server: Server, answer: Duration) -> Self {
-        Self { server, answer, up: RwLock::default(), cut: Notify::new() }
+    pub(super) fn new(server: Server, answer: Duration, node: Option<String>) -> Self {
+        Self { server, answer, node, state: Arc::default(), up: RwLock::default(), cut: Notify::new() }
+    }
+
+    pub(super) const fn state(&self) -> &Arc<SharingState> {
+        &self.state
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -79,10 +89,49 @@ impl RedisLink {
 
     async fn ask(&self, up: &RedisConnection, asks: &[WindowCheck<'_>]) -> Result<WindowLevel, RedisFault> {
         let mut connection = up.connection.clone();
-        let taking = self.server.take(&mut connection, asks);
-        let level = timeout(self.answer, taking).await.unwrap_or(Err(RedisFault::Late))?;
+        self.in_time(up, self.server.take(&mut connection, asks)).await
+    }
+
+    /// Asks for requests of one key; `None` if Redis is unavailable, refuses, or responds too late.
+    pub(super) async fn grant(&self, request: &GrantRequest) -> Option<GrantedRequests> {
+        let up = self.up()?;
+        let mut connection = up.connection.clone();
+        let granted = self.in_time(&up, self.server.grant(&mut connection, request)).await;
+        granted.map_err(|fault| self.note(&up, fault)).ok()
+    }
+
+    /// Uncounts a request. If Redis is unavailable, the request still counts there.
+    pub(super) async fn give_back(&self, back: &GivenBack) {
+        let Some(up) = self.up() else { return };
+        let mut connection = up.connection.clone();
+        if let Err(fault) = self.in_time(&up, self.server.give_back(&mut connection, back)).await {
+            self.note(&up, fault);
+        }
+    }
+
+    /// Checks whether Redis responds and accepts writes. A node that serves requests also notes that it does. `is_new`
+    /// means that the connection was just opened.
+    async fn probe(&self, up: &RedisConnection, is_new: bool) -> Result<(), RedisFault> {
+        match &self.node {
+            Some(node) => {
+                let mut connection = up.connection.clone();
+                let nodes = self.in_time(up, self.server.beat(&mut connection, node)).await?;
+                // After an outage, the other nodes have not reported again yet.
+                self.state.set_nodes(if is_new { nodes.max(self.state.nodes().get()) } else { nodes });
+            }
+            None => drop(self.ask(up, &[PROBE]).await?),
+        }
+        Ok(())
+    }
+
+    async fn in_time<T>(
+        &self,
+        up: &RedisConnection,
+        call: impl Future<Output = Result<T, RedisFault>>,
+    ) -> Result<T, RedisFault> {
+        let result = timeout(self.answer, call).await.unwrap_or(Err(RedisFault::Late))?;
         up.late.store(0, Ordering::Relaxed);
-        Ok(level)
+        Ok(result)
     }
 
     /// Records a failure. Single late responses are tolerated; any other failure will recur.
@@ -91,7 +140,11 @@ impl RedisLink {
             return;
         }
         failed.fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
-        self.up.write().unwrap_or_else(PoisonError::into_inner).take_if(|up| Arc::ptr_eq(up, failed));
+        let mut up = self.up.write().unwrap_or_else(PoisonError::into_inner);
+        if up.take_if(|up| Arc::ptr_eq(up, failed)).is_some() {
+            self.state.set_up(false);
+        }
+        drop(up);
         self.cut.notify_one();
     }
 
@@ -99,8 +152,10 @@ impl RedisLink {
     pub(super) async fn raise(&self) -> Result<(), RedisFault> {
         let connection = self.server.connect().await?;
         let up = Arc::new(RedisConnection { connection, late: AtomicU32::new(0), fault: Mutex::default() });
-        self.ask(&up, &[PROBE]).await?;
-        *self.up.write().unwrap_or_else(PoisonError::into_inner) = Some(up);
+        self.probe(&up, true).await?;
+        let mut current = self.up.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Some(up);
+        self.state.set_up(true);
         Ok(())
     }
 
@@ -116,7 +171,7 @@ impl RedisLink {
         tokio::select! {
             () = self.cut.notified() => {}
             () = sleep(LOOK) => {
-                if let Err(fault) = self.ask(&up, &[PROBE]).await {
+                if let Err(fault) = self.probe(&up, false).await {
                     self.note(&up, fault);
                 }
             }

@@ -1,18 +1,26 @@
-//! The counts in Redis: one script call for all limits of a request, with the clock of Redis.
+//! The counts in Redis: one script call for each operation, with the clock of Redis.
 
 use std::fmt::Write;
 use std::time::Duration;
 
 use access::Secret;
+use meter::limiter::sharing::{GivenBack, GrantRequest, SharedKey};
+use meter::limiter::{GrantedRequests, RequestTerms};
+use meter::rate::Rate;
 use meter::window::counts::{WindowCheck, WindowLevel};
-use meter::window::{WindowCount, WindowView};
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, Script};
+use meter::window::{Window, WindowCount, WindowView};
+use redis::{Client, ErrorKind, RedisError, Script};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-/// Timeout of connecting, including TLS and sign-in.
+use super::connection::Connection;
+
+/// Timeout of connecting, including TLS, sign-in and loading the scripts.
 const CONNECT: Duration = Duration::from_secs(1);
+/// Time after its last beat at which a node counts as stopped.
+const NODE_TTL: Duration = Duration::from_secs(5);
+/// A grant of several requests is at most the rest divided by this number and by that of the nodes.
+const REST_PARTS: u32 = 4;
 /// Number of bytes of the hash that identifies a client.
 const NAME_BYTES: usize = 16;
 
@@ -53,46 +61,113 @@ impl From<RedisError> for RedisFault {
     }
 }
 
-/// The Redis server and the script that runs there.
+/// The Redis server and the scripts that run there.
 pub(super) struct Server {
     client: Client,
-    script: Script,
-    /// Prefix of every key. The braces put all keys into one slot of a cluster, which a script with several keys
-    /// requires.
-    prefix: String,
+    scripts: Scripts,
+    /// The brand, which separates products that share a Redis. Its braces in names put all keys of one call into one slot
+    /// of a cluster.
+    brand: String,
+}
+
+struct Scripts {
+    take: Script,
+    grant_window: Script,
+    grant_bucket: Script,
+    give_back: Script,
+    nodes: Script,
+}
+
+impl Scripts {
+    fn new() -> Self {
+        Self {
+            take: Script::new(include_str!("take.lua")),
+            grant_window: Script::new(include_str!("grant_window.lua")),
+            grant_bucket: Script::new(include_str!("grant_bucket.lua")),
+            give_back: Script::new(include_str!("give_back.lua")),
+            nodes: Script::new(include_str!("nodes.lua")),
+        }
+    }
+
+    const fn all(&self) -> [&Script; 5] {
+        let Self { take, grant_window, grant_bucket, give_back, nodes } = self;
+        [take, grant_window, grant_bucket, give_back, nodes]
+    }
 }
 
 impl Server {
     /// `brand` separates products that share a Redis.
     pub(super) fn new(url: &Secret, brand: &str) -> Result<Self, RedisFault> {
         let client = Client::open(url.expose()).map_err(|_| RedisFault::Url)?;
-        Ok(Self {
-            client,
-            script: Script::new(include_str!("take.lua")),
-            prefix: format!("tollgate:{{{brand}}}:window:"),
-        })
+        Ok(Self { client, scripts: Scripts::new(), brand: brand.to_owned() })
     }
 
-    /// Opens a connection, and loads the script on it.
-    pub(super) async fn connect(&self) -> Result<MultiplexedConnection, RedisFault> {
-        let config =
-            AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(CONNECT));
+    /// Opens a connection, and loads the scripts on it.
+    pub(super) async fn connect(&self) -> Result<Connection, RedisFault> {
         let connecting = async {
-            let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-            self.script.load_async(&mut connection).await?;
+            let mut connection = Connection::open(&self.client, CONNECT).await?;
+            for script in self.scripts.all() {
+                script.load_async(&mut connection).await?;
+            }
             Ok(connection)
         };
         tokio::time::timeout(CONNECT, connecting).await.unwrap_or(Err(RedisFault::Late))
+    }
+
+    /// Notes that this node serves requests, and returns the number of nodes that do.
+    pub(super) async fn beat(&self, connection: &mut Connection, node: &str) -> Result<u32, RedisFault> {
+        let mut call = self.scripts.nodes.key(format!("tollgate:{{{}}}:nodes", self.brand));
+        call.arg(node).arg(u64::try_from(NODE_TTL.as_millis()).unwrap_or(u64::MAX));
+        Ok(call.invoke_async(connection).await?)
+    }
+
+    /// Asks for requests of one key. If cancelled, they may have been counted.
+    pub(super) async fn grant(
+        &self,
+        connection: &mut Connection,
+        request: &GrantRequest,
+    ) -> Result<GrantedRequests, RedisFault> {
+        let (want, parts) = (request.want.get(), REST_PARTS.saturating_mul(request.nodes.get()));
+        let name = self.shared_name(&request.key);
+        match request.key.terms {
+            RequestTerms::SlidingWindow(window) => {
+                let mut call = self.scripts.grant_window.key(name);
+                call.arg(window.limit()).arg(window.length_ms()).arg(want).arg(parts);
+                let counts: [u64; 5] = call.invoke_async(connection).await?;
+                of_window(window, counts).ok_or(RedisFault::Nonsense)
+            }
+            RequestTerms::TokenBucket(rate) => {
+                let mut call = self.scripts.grant_bucket.key(name);
+                call.arg(rate.burst()).arg(rate.interval_nanos()).arg(want).arg(parts);
+                let [granted, full_nanos]: [u64; 2] = call.invoke_async(connection).await?;
+                of_bucket(rate, granted, full_nanos).ok_or(RedisFault::Nonsense)
+            }
+        }
+    }
+
+    /// Uncounts a request that was granted and not sent.
+    pub(super) async fn give_back(&self, connection: &mut Connection, back: &GivenBack) -> Result<(), RedisFault> {
+        let mut call = self.scripts.give_back.key(self.shared_name(&back.key));
+        call.arg(back.window_index);
+        if let RequestTerms::TokenBucket(rate) = back.key.terms {
+            call.arg(rate.interval_nanos());
+        }
+        Ok(call.invoke_async(connection).await?)
+    }
+
+    /// Returns the name of a key of a shared limit. Each name has its slot of a cluster.
+    fn shared_name(&self, key: &SharedKey) -> String {
+        format!("tollgate:{{{}:{}}}:rate", self.brand, hashed(|hash| hash.update(&key.name)))
     }
 
     /// Counts a request against all of `asks`, or against none if one refuses it. If cancelled, it may have been
     /// counted.
     pub(super) async fn take(
         &self,
-        connection: &mut MultiplexedConnection,
+        connection: &mut Connection,
         asks: &[WindowCheck<'_>],
     ) -> Result<WindowLevel, RedisFault> {
-        let mut call = self.script.prepare_invoke();
+        let mut call = self.scripts.take.prepare_invoke();
         for ask in asks {
             let rule = ask.rule();
             call.key(self.key(ask)).arg(rule.limit()).arg(rule.length_ms());
@@ -101,21 +176,57 @@ impl Server {
         read(asks, &answer).ok_or(RedisFault::Nonsense)
     }
 
-    /// Hashes the name, so that Redis and its log contain no key, e-mail address or IP address.
     fn key(&self, ask: &WindowCheck<'_>) -> String {
-        let hash = Sha256::new()
-            .chain_update(ask.name)
-            .chain_update([0])
-            .chain_update(ask.rule().length_ms().to_be_bytes())
-            .chain_update(ask.key)
-            .finalize();
-        let mut key = self.prefix.clone();
-        for byte in hash.iter().take(NAME_BYTES) {
-            // Writing to a string does not fail.
-            let _ = write!(key, "{byte:02x}");
-        }
-        key
+        let hash = hashed(|hash| {
+            hash.update(ask.name);
+            hash.update([0]);
+            hash.update(ask.rule().length_ms().to_be_bytes());
+            hash.update(ask.key);
+        });
+        format!("tollgate:{{{}}}:window:{hash}", self.brand)
     }
+}
+
+/// Hashes a name, so that Redis and its log contain no key, e-mail address or IP address.
+fn hashed(name: impl FnOnce(&mut Sha256)) -> String {
+    let mut hash = Sha256::new();
+    name(&mut hash);
+    let mut text = String::with_capacity(2 * NAME_BYTES);
+    for byte in hash.finalize().iter().take(NAME_BYTES) {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// Returns the grant that the script of windows describes.
+fn of_window(window: Window, [now_ms, granted, index, current, previous]: [u64; 5]) -> Option<GrantedRequests> {
+    let count = WindowCount { index, current: current.try_into().ok()?, previous: previous.try_into().ok()? };
+    let view = count.at(window, now_ms);
+    Some(GrantedRequests {
+        requests: granted.try_into().ok()?,
+        window_index: index,
+        valid: Duration::from_millis(view.left_ms()),
+        left: view.remaining(),
+        reset: Duration::from_millis(view.reset_ms()),
+        retry_after: Duration::from_millis(view.retry_after_ms()),
+    })
+}
+
+/// Returns the grant that the script of buckets describes.
+fn of_bucket(rate: Rate, granted: u64, full_nanos: u64) -> Option<GrantedRequests> {
+    let free_nanos = rate.refill().as_nanos().saturating_sub(u128::from(full_nanos));
+    let interval_nanos = u128::from(rate.interval_nanos());
+    let lacking_nanos = u64::try_from(interval_nanos.saturating_sub(free_nanos)).ok()?;
+    let full = Duration::from_nanos(full_nanos);
+    Some(GrantedRequests {
+        requests: granted.try_into().ok()?,
+        window_index: 0,
+        valid: full,
+        left: u32::try_from(free_nanos / interval_nanos).unwrap_or(u32::MAX),
+        reset: full.min(rate.refill()),
+        retry_after: Duration::from_nanos(lacking_nanos),
+    })
 }
 
 /// Parses the response of the script.

@@ -1,6 +1,7 @@
 //! Sliding windows: limits in one process and limits in Redis behave in the same way.
 
 mod faults;
+mod grants;
 mod script;
 
 use std::num::NonZeroU32;
@@ -71,7 +72,7 @@ async fn shared(redis: &Redis, brand: &str) -> Windows {
 }
 
 async fn reach(url: &Secret, brand: &str, answer: Duration) -> Result<Windows, RedisFault> {
-    Windows::shared(Sharing { url, brand, answer }, Clock::system()).await
+    Windows::shared(Sharing { url, brand, answer, node: None }, Clock::system()).await
 }
 
 fn ask<'a>(name: &'static str, key: &'a str, limit: u32) -> WindowCheck<'a> {

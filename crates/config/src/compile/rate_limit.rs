@@ -13,16 +13,14 @@ use meter::window::Window;
 use crate::error::{At, Code, Problem};
 use crate::schema::field::{Either, Entries};
 use crate::schema::traffic::{
-    DimensionInput, DimensionWord, LimitAlgorithm, LimitInput, LimitUnit, OF_WINDOWS, RateLimitInput, RouteInput,
-    TierValue,
+    DimensionInput, DimensionWord, LimitAlgorithm, LimitConsistency, LimitInput, LimitUnit, OF_WINDOWS, RateLimitInput,
+    RouteInput, TierValue,
 };
 use crate::section::Reader;
-use crate::snapshot::{LimitDimension, LimitTier, RateLimit, RateLimits};
+use crate::snapshot::{EXACT_MAX, LimitDimension, LimitTier, RateLimit, RateLimits};
 
 /// The key in `tiers` that is not a plan.
 const BY: &str = "by";
-/// Limits up to this number are always exact: a part of a smaller limit is of little use to a node.
-const EXACT_MAX: NonZeroU32 = NonZeroU32::new(100).unwrap();
 
 /// Longest time in which a token bucket becomes full. Beyond 584 years, its clock would overflow.
 const REFILL_MAX: Duration = Duration::from_hours(366 * 24);
@@ -146,8 +144,7 @@ impl Counting {
                     }
                 };
                 let policy = format!("\"{name}\";q={limit};w={seconds}").into();
-                let is_window = matches!(terms, RequestTerms::SlidingWindow(_));
-                let is_exact = is_window && (self.is_exact || limit <= EXACT_MAX);
+                let is_exact = self.is_exact || limit <= EXACT_MAX;
                 LimitTier { terms: LimitTerms::Requests(terms), policy, is_exact }
             }
         }
@@ -180,11 +177,10 @@ fn dimensions(reader: &Reader<'_>, entry: &RateLimitInput) -> Option<Box<[LimitD
 fn counting(reader: &Reader<'_>, entry: &RateLimitInput) -> Option<Counting> {
     let RateLimitInput { location, unit, algorithm, window, burst, consistency, .. } = entry;
     let (unit, algorithm) = (unit.value, algorithm.value);
-    let is_window = unit == LimitUnit::Requests && algorithm == LimitAlgorithm::SlidingWindow;
     if let Some(consistency) = consistency
-        && !is_window
+        && unit == LimitUnit::Concurrent
     {
-        let message = format!("`{}` applies to sliding windows only", location.name("consistency"));
+        let message = format!("`{}` has no effect on requests in flight", location.name("consistency"));
         reader.report(Problem::new(Code::BadValue, consistency.at(), message).expected("no `consistency`"));
         return None;
     }
@@ -207,7 +203,13 @@ fn counting(reader: &Reader<'_>, entry: &RateLimitInput) -> Option<Counting> {
         return None;
     }
     let burst = burst.as_ref().and_then(|burst| NonZeroU32::new(burst.value));
-    Some(Counting { unit, algorithm, window: window.as_ref()?.value, burst, is_exact: consistency.is_some() })
+    Some(Counting {
+        unit,
+        algorithm,
+        window: window.as_ref()?.value,
+        burst,
+        is_exact: consistency.as_ref().is_some_and(|word| word.value == LimitConsistency::Exact),
+    })
 }
 
 /// Returns the limits of plans in `tiers`.

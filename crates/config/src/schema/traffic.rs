@@ -35,8 +35,8 @@ use forms::{
 };
 pub(crate) use forms::{CREDENTIAL_EXPECTED, DRAIN_BYTES, DRAIN_TIME, is_model, parse_credential};
 pub(crate) use limit::{
-    DimensionInput, DimensionWord, LimitAlgorithm, LimitInput, LimitUnit, NOT_WITHOUT, OF_WINDOWS, RateLimitInput,
-    TierValue,
+    DimensionInput, DimensionWord, LimitAlgorithm, LimitConsistency, LimitInput, LimitUnit, NOT_WITHOUT, OF_WINDOWS,
+    RateLimitInput, TierValue,
 };
 pub(crate) use matches::{ConditionInput, PathInput};
 pub(crate) use request_test::{ExpectInput, RequestTestInput};

@@ -1,5 +1,6 @@
 //! The rate limits of the proxy: `rate_limits`, and those of routes.
 
+use std::num::NonZeroU32;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +8,9 @@ use std::time::Duration;
 use meter::limiter::{LimitTerms, RequestTerms};
 
 use crate::place::Place;
+
+/// Limits up to this number are always exact: a part of a smaller limit is of little use to a node.
+pub const EXACT_MAX: NonZeroU32 = NonZeroU32::new(100).unwrap();
 
 /// All rate limits: those of all routes first, then those of each route.
 #[derive(Debug, Clone, Default)]
@@ -37,7 +41,7 @@ pub struct RateLimit {
 pub struct LimitTier {
     /// The number of requests.
     pub terms: LimitTerms,
-    /// Whether nodes count it together in Redis, for each request.
+    /// Whether Redis decides about each request; otherwise nodes ask for several at once.
     pub is_exact: bool,
     /// The value of `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10, 3).
     pub policy: Arc<str>,

@@ -13,7 +13,7 @@ use cluster::DecryptedCredentials;
 use config::Live;
 use control::{Limits, Serves, State};
 use ledger::ingest::IngestStats;
-use meter::{AdmissionRequest, Attempt, Caller, Charge, Meter, Outcome, Source, Terms, Usage, UsageEvent};
+use meter::{AdmissionRequest, Attempt, Caller, Charge, Meter, Outcome, RateSource, Source, Terms, Usage, UsageEvent};
 use serde_json::Value;
 use spool::{Record, Spool};
 use store::{Email, NewKey, NewUser, Store, UserRef};
@@ -82,6 +82,7 @@ impl World {
             charge: Some(Charge::credits(Credits(credits))),
             at: day.start(),
             now: Mono(1),
+            rate: RateSource::Here,
         };
         self.meter.admit(&ask).unwrap().commit(ask.at).settle_as_reserved();
     }

@@ -33,7 +33,13 @@ const USER: BudgetScope = BudgetScope::User(CALLER.user);
 const KEY: BudgetScope = BudgetScope::Key(CALLER.key);
 
 fn request(limits: &Arc<Limits>, credits: u64) -> AdmissionRequest<'_> {
-    AdmissionRequest { limits, charge: Some(Charge::credits(Credits(credits))), at: AT, now: NOW }
+    AdmissionRequest {
+        limits,
+        charge: Some(Charge::credits(Credits(credits))),
+        at: AT,
+        now: NOW,
+        rate: RateSource::Here,
+    }
 }
 
 fn spend(meter: &Meter, request: &AdmissionRequest<'_>) -> Result<(), AdmissionRefusal> {

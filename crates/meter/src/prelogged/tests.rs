@@ -2,7 +2,7 @@ use access::{Amount, Credits, KeyBounds, KeyNo, Plan, PlanId, Timestamp, UserNo}
 
 use super::*;
 use crate::scope_counters::Authority;
-use crate::{AdmissionRequest, BudgetId, BudgetScope, Caller, Charge, Limits, Meter, Per, Terms};
+use crate::{AdmissionRequest, BudgetId, BudgetScope, Caller, Charge, Limits, Meter, Per, RateSource, Terms};
 
 const CALLER: Caller = Caller { user: UserNo(1), key: KeyNo(7), plan: PlanId::NIL };
 const AT: Timestamp = Timestamp(1_700_000_000_000_000);
@@ -18,7 +18,13 @@ fn limits(meter: &Meter, all: u64) -> Arc<Limits> {
 
 fn admitted(meter: &Meter, limits: &Arc<Limits>, credits: u64) -> Reservation {
     meter
-        .admit(&AdmissionRequest { limits, charge: Some(Charge::credits(Credits(credits))), at: AT, now: NOW })
+        .admit(&AdmissionRequest {
+            limits,
+            charge: Some(Charge::credits(Credits(credits))),
+            at: AT,
+            now: NOW,
+            rate: RateSource::Here,
+        })
         .unwrap()
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use access::{Amount, KeyBounds, KeyNo, Mono, Plan, PlanId, Timestamp, UserNo};
 use meter::Caller;
-use meter::admission::{AdmissionRequest, Meter};
+use meter::admission::{AdmissionRequest, Meter, RateSource};
 use meter::budget::{BudgetId, Charge};
 use meter::lease::{CounterId, LeaseClient, LeaseTiming, NodeId};
 use meter::limits::{Limits, Terms};
@@ -113,7 +113,7 @@ impl Process {
     }
 
     pub(crate) fn request(&self, charge: Charge, at: Timestamp, now: Mono) -> AdmissionRequest<'_> {
-        AdmissionRequest { limits: &self.limits, charge: Some(charge), at, now }
+        AdmissionRequest { limits: &self.limits, charge: Some(charge), at, now, rate: RateSource::Here }
     }
 
     fn limits_of(&self) -> Vec<BudgetId> {

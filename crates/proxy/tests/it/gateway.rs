@@ -18,6 +18,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use meter::limiter::sharing::LimitSharing;
 use meter::{BudgetId, BudgetScope, Meter};
 use proxy::{
     Backends, Capacity, ListenerOptions, Shared, Shutdown, ShutdownPhase, UnauthenticatedClients, WorkerResources,
@@ -70,6 +71,13 @@ pub(crate) struct ReservationCounts {
     pub(crate) interrupted: u64,
 }
 
+/// The counters that other nodes share.
+#[derive(Default)]
+struct SharedCounters {
+    limits: Option<SharedLimits>,
+    sharing: Option<LimitSharing>,
+}
+
 impl Gateway {
     /// Starts a gateway with an upstream at `url`, whose certificate `tls` verifies. It needs a runtime.
     pub(crate) fn start(url: &str, tls: Arc<ClientConfig>) -> Self {
@@ -108,8 +116,14 @@ impl Gateway {
 
     /// Starts a gateway with this configuration. `limits` counts the requests of unauthenticated clients.
     pub(crate) fn sharing(yaml: &str, limits: Option<SharedLimits>) -> Self {
-        let unauthenticated = UnauthenticatedClients::new(Arc::default(), limits);
-        Self::with(yaml, proxy::tls_config(), KeyBounds::default(), unauthenticated)
+        let counters = SharedCounters { limits, ..SharedCounters::default() };
+        Self::with(yaml, proxy::tls_config(), KeyBounds::default(), counters)
+    }
+
+    /// Starts a gateway that shares its limits through `sharing`.
+    pub(crate) fn leasing(yaml: &str, sharing: LimitSharing) -> Self {
+        let counters = SharedCounters { sharing: Some(sharing), ..SharedCounters::default() };
+        Self::with(yaml, proxy::tls_config(), KeyBounds::default(), counters)
     }
 
     fn configured(yaml: &str, tls: Arc<ClientConfig>) -> Self {
@@ -117,10 +131,12 @@ impl Gateway {
     }
 
     fn with_bounds(yaml: &str, tls: Arc<ClientConfig>, bounds: KeyBounds) -> Self {
-        Self::with(yaml, tls, bounds, UnauthenticatedClients::new(Arc::default(), None))
+        Self::with(yaml, tls, bounds, SharedCounters::default())
     }
 
-    fn with(yaml: &str, tls: Arc<ClientConfig>, bounds: KeyBounds, unauthenticated: UnauthenticatedClients) -> Self {
+    fn with(yaml: &str, tls: Arc<ClientConfig>, bounds: KeyBounds, counters: SharedCounters) -> Self {
+        let SharedCounters { limits, sharing } = counters;
+        let unauthenticated = UnauthenticatedClients::new(Arc::default(), limits);
         let data = tempfile::tempdir().unwrap();
         let snapshot = snapshot(data.path(), yaml);
         let clock = Clock::manual(NOON);
@@ -156,6 +172,7 @@ impl Gateway {
             tls,
             shutdown: Shutdown::default(),
             unauthenticated,
+            sharing,
             leases: None,
         });
         let lane = WorkerResources { directory, spool: writers.remove(0) };

@@ -4,8 +4,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::limits::{RateLimitRequest, RateLimitResult, SharedLimits};
-use access::{Credits, Plan};
+use access::{Credits, Mono, Plan};
+use meter::limiter::GrantedRequests;
+use meter::limiter::sharing::{GrantRequest, LimitSharing, SharingMessage, SharingState};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -253,36 +254,108 @@ async fn upstream() -> Raw {
     .await
 }
 
+/// A gateway whose node shares its limits with another one, and the messages to Redis.
+fn sharing(yaml: &str) -> (Gateway, Arc<SharingState>, mpsc::Receiver<SharingMessage>) {
+    let (queue, messages) = mpsc::channel(8);
+    let state = Arc::new(SharingState::default());
+    state.set_nodes(2);
+    state.set_up(true);
+    let gateway = Gateway::leasing(yaml, LimitSharing::new(queue, state.clone()));
+    (gateway, state, messages)
+}
+
+async fn next(messages: &mut mpsc::Receiver<SharingMessage>) -> GrantRequest {
+    match messages.recv().await.unwrap() {
+        SharingMessage::Ask(request) => request,
+        SharingMessage::GiveBack(back) => panic!("{back:?}"),
+    }
+}
+
+/// A result of Redis; no requests are a refusal.
+fn grant(requests: u32, left: u32) -> GrantedRequests {
+    let (valid, window_index) = (Duration::from_secs(30), 5);
+    let retry_after = Duration::from_secs(if requests == 0 { 7 } else { 0 });
+    GrantedRequests { requests, window_index, valid, left, reset: valid, retry_after }
+}
+
 #[tokio::test]
-async fn shared_limits_are_asked_together_and_without_a_result_the_process_counts() {
-    let (queue, mut questions) = mpsc::channel::<RateLimitRequest>(4);
-    let yaml = "trusted_proxies: [127.0.0.1]\n\
-                rate_limits: [{dimension: ip, limit: 2, window: 60s}, {dimension: global, limit: 9, window: 60s}, \
-                {dimension: route, limit: 500, window: 60s}]\n\
-                routes: [{path: /open, auth: {type: none}, respond: {}}]\n";
-    let gateway = Gateway::sharing(yaml, Some(SharedLimits::new(queue)));
-    let answer = async |questions: &mut mpsc::Receiver<RateLimitRequest>, allowed: bool| {
-        let question = questions.recv().await.unwrap();
-        let limits: Vec<u32> = question.checks.iter().map(|check| check.limit.get()).collect();
-        assert_eq!(limits, [2, 9], "limits above 100 are not shared");
-        let (retry_after, reset) = (Duration::from_secs(if allowed { 0 } else { 7 }), Duration::from_secs(30));
-        question.reply.send(RateLimitResult { allowed, check: 1, remaining: 0, reset, retry_after }).unwrap();
-    };
-    for (allowed, expected) in [(true, 200), (false, 429)] {
-        let ((status, text), ()) =
-            tokio::join!(send(&gateway, "/open", "192.0.2.1", ""), answer(&mut questions, allowed));
-        assert_eq!(status, expected, "{text}");
-        assert!(text.contains("\r\nratelimit: \"global\";r=0;t=30\r\n"), "{text}");
-        assert_eq!(text.contains("\r\nretry-after: 7\r\n"), !allowed, "{text}");
+async fn small_limits_ask_redis_for_each_request_and_large_ones_for_a_batch() {
+    let (gateway, _, mut messages) = sharing(
+        "trusted_proxies: [127.0.0.1]\n\
+         rate_limits: [{dimension: ip, limit: 4, window: 60s}, {dimension: global, limit: 9, window: 60s}, \
+         {dimension: route, limit: 500, window: 60s}]\n\
+         routes: [{path: /open, auth: {type: none}, respond: {}}]\n",
+    );
+    let now = || Mono(0);
+    let ((status, text), ()) = tokio::join!(send(&gateway, "/open", "192.0.2.1", ""), async {
+        for (want, left) in [(1, 3), (1, 0), (5, 490)] {
+            let request = next(&mut messages).await;
+            assert_eq!((request.want.get(), request.nodes.get()), (want, 2));
+            assert!(request.granted(&grant(want, left), now()).is_none());
+        }
+    });
+    assert_eq!(status, 200, "{text}");
+    assert!(text.contains("\r\nratelimit: \"global\";r=0;t=30\r\n"), "{text}");
+    // The next request has a grant of the large limit. One of the small limits refuses it.
+    let ((status, text), ()) = tokio::join!(send(&gateway, "/open", "192.0.2.1", ""), async {
+        let (ip, global) = (next(&mut messages).await, next(&mut messages).await);
+        assert!(ip.granted(&grant(1, 2), now()).is_none());
+        assert!(global.granted(&grant(0, 0), now()).is_none());
+    });
+    assert_eq!(status, 429, "{text}");
+    for field in ["retry-after: 7\r\n", "ratelimit: \"global\";r=0;t=30\r\n", "x-ratelimit-limit: 9\r\n"] {
+        assert!(text.contains(field), "{field} {text}");
     }
-    // Without a result, the request waits shortly. This process has counted the request that was admitted.
-    for expected in [200, 429] {
+    let SharingMessage::GiveBack(back) = messages.recv().await.unwrap() else { panic!() };
+    assert_eq!(back.window_index, 5);
+    assert!(back.key.name.starts_with(b"ip window 60000"));
+    assert!(messages.try_recv().is_err(), "the large limit needs no call for its requests");
+}
+
+#[tokio::test]
+async fn without_a_result_a_request_waits_20_ms_in_all_and_counts_in_the_share_of_its_node() {
+    let (gateway, state, mut messages) = sharing(
+        "trusted_proxies: [127.0.0.1]\n\
+         rate_limits: [{dimension: ip, limit: 4, window: 60s}, {dimension: global, limit: 50, window: 60s}, \
+         {dimension: [ip, route], limit: 60, window: 60s}]\n\
+         routes: [{path: /open, auth: {type: none}, respond: {}}]\n",
+    );
+    for expected in [200, 200, 429] {
         let since = Instant::now();
-        assert_eq!(status(&gateway, "/open", "192.0.2.1").await, expected);
-        // The request itself waits 20 ms; the rest is the load of the machine.
-        assert!(since.elapsed() >= Duration::from_millis(20) && since.elapsed() < Duration::from_secs(2));
-        drop(questions.recv().await.unwrap());
+        let (status, text) = send(&gateway, "/open", "192.0.2.1", "").await;
+        assert_eq!(status, expected, "{text}");
+        assert!(text.contains("x-ratelimit-limit: 4\r\n"), "{text}");
+        assert!(since.elapsed() >= Duration::from_millis(18), "the request waits for Redis");
+        while let Ok(SharingMessage::Ask(request)) = messages.try_recv() {
+            assert!(request.is_abandoned());
+            request.fail();
+        }
     }
-    drop(questions);
-    assert_eq!(status(&gateway, "/open", "192.0.2.1").await, 429);
+    // While Redis is unavailable, no request asks it.
+    state.set_up(false);
+    for expected in [200, 200, 429] {
+        assert_eq!(status(&gateway, "/open", "192.0.2.2").await, expected);
+    }
+    assert!(messages.try_recv().is_err());
+    assert!(state.fallbacks() > 0);
+}
+
+#[tokio::test]
+async fn the_rates_of_plans_and_keys_are_shared() {
+    let (gateway, state, mut messages) = sharing("routes: [{path: /key, respond: {body: fine}}]\n");
+    gateway.change(|principal| {
+        let rate = NonZeroU32::new(10_000);
+        principal.plan = Arc::new(Plan { requests_per_minute: rate, ..Plan::unlimited("fast") });
+    });
+    let ((status, text), ()) = tokio::join!(send_with_key(&gateway, "/key", "192.0.2.1"), async {
+        let request = next(&mut messages).await;
+        assert_eq!(request.want.get(), 1_000, "free requests have ten times the rate");
+        assert!(request.granted(&grant(1_000, 90_000), Mono(0)).is_none());
+    });
+    assert_eq!(status, 200, "{text}");
+    assert!(text.contains("x-ratelimit-limit: 100000\r\nx-ratelimit-remaining: 90999\r\n"), "{text}");
+    state.set_up(false);
+    let (status, text) = send_with_key(&gateway, "/key", "192.0.2.1").await;
+    assert_eq!(status, 200, "{text}");
+    assert!(text.contains("x-ratelimit-remaining: 49998\r\n"), "{text}");
 }

@@ -287,12 +287,11 @@ mod tests {
     }
 
     #[test]
-    fn rates_of_plans_and_keys_are_each_servers_own_and_windows_are_shared_by_redis() {
+    fn rates_of_plans_and_keys_and_windows_are_shared_by_redis() {
         let limit = NonZeroU32::new(60).unwrap();
         let rate = |topology: LimitTopology| topology.rate(limit, "each key".to_owned()).overshoot.most;
         assert_eq!((rate(ALONE), rate(THREE)), (AmountMax::Exactly(60), AmountMax::Exactly(300)));
-        // Redis does not share the rate limits of plans and keys.
-        assert_eq!(rate(LimitTopology { redis: true, ..THREE }), AmountMax::Exactly(300));
+        assert_eq!(rate(LimitTopology { redis: true, ..THREE }), AmountMax::Exactly(60));
         let window = |topology: LimitTopology| reasons::of_window(topology, limit).most;
         assert_eq!((window(ALONE), window(THREE)), (AmountMax::Exactly(60), AmountMax::Exactly(300)));
         assert_eq!(window(LimitTopology { redis: true, ..THREE }), AmountMax::Exactly(60));

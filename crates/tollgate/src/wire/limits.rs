@@ -1,26 +1,32 @@
-//! Rate limits with sliding windows, which Redis shares between servers if it is configured.
+//! Rate limits, which servers share through Redis if it is configured.
 
-use access::Clock;
 use access::limits::SharedLimits;
+use cluster::windows::grants;
 use cluster::windows::{self, RedisKeeper, Sharing, Windows};
 use config::snapshot::Process;
+use meter::limiter::sharing::LimitSharing;
 use proxy::UnauthenticatedClients;
 use telemetry::metrics;
 use tokio::sync::mpsc;
 
+use super::durable_state::DurableState;
 use super::parts::{ServerContext, Services};
+use crate::cli::Role;
 use crate::failure::StartFault;
 
 /// Maximum number of requests of the proxy, over all workers, that wait for Redis.
 const QUESTIONS_MAX: usize = 1024;
 
 /// Opens the rate limits of this process. An unavailable Redis does not delay the start.
-pub(super) async fn open(process: &Process, clock: &Clock) -> Result<Windows, StartFault> {
+pub(super) async fn open(process: &Process, durable: &DurableState, role: Role) -> Result<Windows, StartFault> {
+    let (clock, node) = (durable.clock.clone(), durable.node.id().to_string());
     let Some(url) = &process.redis else {
-        return Ok(Windows::here(clock.clone()));
+        return Ok(Windows::here(clock));
     };
-    let sharing = Sharing { url, brand: &process.brand.key_prefix, answer: windows::ANSWER };
-    Windows::shared(sharing, clock.clone()).await.map_err(StartFault::Redis)
+    // A process that only runs control serves no requests, and gets no share of a limit.
+    let node = (role != Role::Control).then_some(node.as_str());
+    let sharing = Sharing { url, brand: &process.brand.key_prefix, answer: windows::ANSWER, node };
+    Windows::shared(sharing, clock).await.map_err(StartFault::Redis)
 }
 
 impl Services {
@@ -45,5 +51,13 @@ impl Services {
             SharedLimits::new(limits)
         });
         UnauthenticatedClients::new(base.windows.tally().clone(), shared)
+    }
+
+    /// Returns the limits that nodes share, if Redis is configured, and starts the task that asks Redis.
+    pub(super) fn sharing(&mut self, base: &ServerContext) -> Option<LimitSharing> {
+        let state = base.windows.sharing_state()?;
+        let (sender, queue) = mpsc::channel(QUESTIONS_MAX);
+        self.spawn(grants::serve(base.windows.clone(), queue, self.stopped()));
+        Some(LimitSharing::new(sender, state))
     }
 }

@@ -22,6 +22,7 @@ use ledger::ingest::{Ingest, ReaderSlot};
 use ledger::retention::Retention;
 use ledger::{IngestStats, Ledger, RetentionStats};
 use meter::lease::LeaseQueue;
+use meter::limiter::sharing::LimitSharing;
 use meter::stats::ReservationTotals;
 use meter::{Charge, Meter};
 use proxy::{Backends, Capacity, Shared, UnauthenticatedClients, WorkerResources};
@@ -83,14 +84,16 @@ pub(crate) fn origin(address: SocketAddr) -> Origin {
     }
 }
 
+/// The counters of requests and amounts that nodes share.
+pub(crate) struct SharedCounters {
+    pub(crate) unauthenticated: UnauthenticatedClients,
+    pub(crate) sharing: Option<LimitSharing>,
+    pub(crate) leases: Option<LeaseQueue>,
+}
+
 /// Returns the state that the workers share.
-pub(crate) fn shared(
-    base: &ServerContext,
-    meter: Arc<Meter>,
-    unauthenticated: UnauthenticatedClients,
-    leases: Option<LeaseQueue>,
-) -> Arc<Shared> {
-    let snapshot = base.live.load();
+pub(crate) fn shared(base: &ServerContext, meter: Arc<Meter>, counters: SharedCounters) -> Arc<Shared> {
+    let (snapshot, SharedCounters { unauthenticated, sharing, leases }) = (base.live.load(), counters);
     Arc::new(Shared {
         live: base.live.clone(),
         meter,
@@ -105,6 +108,7 @@ pub(crate) fn shared(
         tls: proxy::tls_config(),
         shutdown: proxy::Shutdown::default(),
         unauthenticated,
+        sharing,
         leases,
     })
 }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{PATIENT, ask, reach, shared};
 use crate::redis::Redis;
 
-async fn eventually(what: &str, done: impl Fn() -> bool) {
+pub(super) async fn eventually(what: &str, done: impl Fn() -> bool) {
     let until = Instant::now() + Duration::from_secs(10);
     while !done() {
         assert!(Instant::now() < until, "not in time: {what}");
@@ -29,7 +29,7 @@ async fn keep(windows: &Windows) {
 }
 
 /// Runs `story` while the connection to Redis is kept.
-async fn keeping(windows: &Windows, story: impl Future<Output = ()>) {
+pub(super) async fn keeping(windows: &Windows, story: impl Future<Output = ()>) {
     tokio::select! {
         () = keep(windows) => unreachable!(),
         () = story => {}
@@ -73,7 +73,7 @@ async fn a_redis_that_stands_still_costs_a_few_calls_and_no_more() {
         for _ in 0..1_000 {
             windows.take(&[ask("a", "x", 2_000)]).await;
         }
-        // Three calls of 50 ms; without the limit each would take 50 s.
+        // Three calls of 20 ms; without the limit all would take 20 s.
         assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
         assert!(!windows.is_shared());
         redis.signal("-CONT").await;

@@ -12,7 +12,7 @@ use crate::redis::Redis;
 const TEXT: &str = include_str!("../../../src/windows/take.lua");
 
 /// Compiles `TEXT` with a clock that the test sets.
-fn clocked(text: &str) -> Script {
+pub(super) fn clocked(text: &str) -> Script {
     let clock = "redis.call('TIME')";
     assert_eq!(text.matches(clock).count(), 1);
     Script::new(&text.replace(clock, "{ARGV[#ARGV - 1], ARGV[#ARGV]}"))
@@ -32,10 +32,10 @@ async fn take(script: &Script, connection: &mut MultiplexedConnection, window: W
 }
 
 /// Reproducible pseudorandom numbers (SplitMix64).
-struct Numbers(u64);
+pub(super) struct Numbers(pub(super) u64);
 
 impl Numbers {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -126,6 +126,23 @@ fn a_plan_has_its_own_number_of_requests() {
 }
 
 #[test]
+fn limits_are_leased_unless_they_are_small_or_exact() {
+    for (entry, is_exact) in [
+        ("limit: 100", true),
+        ("limit: 101", false),
+        ("limit: 101, consistency: leased", false),
+        ("limit: 101, consistency: exact", true),
+        ("limit: 100, consistency: leased", true),
+        ("limit: 100, algorithm: token_bucket", true),
+        ("limit: 101, algorithm: token_bucket", false),
+        ("limit: 101, algorithm: token_bucket, consistency: exact", true),
+    ] {
+        let limit = only(&format!("rate_limits: [{{dimension: ip, window: 60s, {entry}}}]"));
+        assert_eq!(limit.tier(None).unwrap().is_exact, is_exact, "{entry}");
+    }
+}
+
+#[test]
 fn a_changed_number_keeps_the_counters() {
     let id = |entry: &str| only(&format!("rate_limits: [{entry}]")).id;
     let first = id("{dimension: [ip, route], limit: 5, window: 60s}");
@@ -161,9 +178,8 @@ fn limits_that_cannot_be_are_refused_at_their_place() {
         ("{dimension: ip, limit: 1, window: 1s, unit: bytes}", "bad_value", 59),
         ("{dimension: ip, limit: 1, window: 1s, unit: concurrent}", "bad_value", 15),
         ("{dimension: ip, limit: 1, unit: concurrent, burst: 4}", "bad_value", 15),
-        ("{dimension: ip, limit: 1, window: 1s, consistency: leased}", "not_yet", 66),
+        ("{dimension: ip, limit: 1, window: 1s, consistency: loose}", "bad_value", 66),
         ("{dimension: ip, limit: 1, unit: concurrent, consistency: exact}", "bad_value", 72),
-        ("{dimension: ip, limit: 1, window: 1s, algorithm: token_bucket, consistency: exact}", "bad_value", 91),
         ("{dimension: ip, tiers: {free: 1}, window: 1s}", "bad_value", 15),
         ("{dimension: ip, tiers: {by: plan}, window: 1s}", "bad_value", 15),
         ("{dimension: ip, tiers: {by: plan, free: plan}, window: 1s}", "bad_value", 55),

@@ -46,6 +46,7 @@ pub(crate) enum LimitAlgorithm {
 /// The values of `consistency`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LimitConsistency {
+    Leased,
     Exact,
 }
 
@@ -93,13 +94,13 @@ section! {
         burst: Option<Input<u32>> = optional(LIMIT, "as `limit`");
         /// Limits of plans: `{by: plan, free: 100, pro: 1000}`.
         tiers: Vec<(String, Input<TierValue>)> = Map::new(TierForm, Plan::is_name, "`by`, and names of plans", "^[a-z0-9._-]{1,64}$");
-        /// `exact`: nodes count a `sliding_window` together in [Redis](rate-limits.md#several-nodes), for each request.
+        /// With [Redis](rate-limits.md#several-nodes): nodes take requests of the limit in batches, or Redis decides about each request.
         consistency: Option<Input<LimitConsistency>> = optional(
-            Words::or_later(&[("exact", LimitConsistency::Exact)], &["leased"]),
-            "`exact` if `limit` is at most 100",
+            Words::new(&[("leased", LimitConsistency::Leased), ("exact", LimitConsistency::Exact)]),
+            "`leased`; limits up to 100 are always `exact`",
         );
         later: with;
-        rules: Rule::RequiredUnless("limit", &["tiers"]), Rule::Values(window_of_unit), Rule::Values(burst_of_bucket), Rule::Values(exact_of_window),
+        rules: Rule::RequiredUnless("limit", &["tiers"]), Rule::Values(window_of_unit), Rule::Values(burst_of_bucket), Rule::Values(consistency_of_requests),
             Rule::Values(tiers_by_plan);
     }
 }
@@ -160,11 +161,10 @@ fn burst_of_bucket() -> Json {
     ]})
 }
 
-/// The conditions of `consistency` on `unit` and `algorithm`.
-fn exact_of_window() -> Json {
+/// The condition of `consistency` on `unit`.
+fn consistency_of_requests() -> Json {
     let concurrent = json!({"required": ["unit"], "properties": {"unit": {"const": "concurrent"}}});
-    let bucket = json!({"required": ["algorithm"], "properties": {"algorithm": {"const": "token_bucket"}}});
-    json!({"not": {"allOf": [given("consistency"), {"anyOf": [concurrent, bucket]}]}})
+    json!({"not": {"allOf": [given("consistency"), concurrent]}})
 }
 
 /// The condition of the values in `tiers` on their keys.

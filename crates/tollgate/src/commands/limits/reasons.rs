@@ -64,11 +64,16 @@ impl ReasonedAmount {
 
 /// The overshoot of a rate limit of keys: one bucket admits `most` requests within a window.
 pub(super) fn of_rate(topology: LimitTopology, limit: NonZeroU32, most: u64) -> ReasonedAmount {
-    let over = most.saturating_mul(topology.servers()).saturating_sub(limit.get().into());
+    let counters = if topology.redis { 1 } else { topology.servers() };
+    let over = most.saturating_mul(counters).saturating_sub(limit.get().into());
+    let buckets = if topology.redis {
+        "while Redis is unavailable, each server admits its share, from a bucket".to_owned()
+    } else {
+        format!("each of {} has its own bucket", servers(topology))
+    };
     let why = format!(
-        "within one minute, a full bucket admits its capacity and the requests that are refilled; each of {} has its \
-         own bucket, which is full after a start",
-        servers(topology)
+        "within one minute, a full bucket admits its capacity and the requests that are refilled; {buckets}, which is \
+         full after a start"
     );
     ReasonedAmount::new(AmountMax::Exactly(over), over.to_string(), why)
 }

@@ -1,0 +1,184 @@
+//! Limits of the proxy that two nodes share: through one Redis, through a Redis Cluster, and while Redis is away.
+
+use std::time::Duration;
+
+use e2e::database::Database;
+use e2e::setup::Folder;
+use e2e::{Call, Canary, Gateway, Redis, Setup, eventually};
+use tokio::task::JoinSet;
+
+use super::{fallbacks, number, shared, sharing};
+
+/// Maximum time for which a request waits for Redis.
+const WAIT_MAX: Duration = Duration::from_millis(20);
+/// Maximum time that a request takes besides, on an idle machine.
+const SERVED: Duration = Duration::from_millis(10);
+const CLIENTS: u32 = 8;
+
+/// A route with a limit of each value of a header.
+struct LimitedRoute {
+    path: &'static str,
+    limit: u32,
+    options: &'static str,
+    /// The number of requests that nodes admit at least.
+    least: u32,
+}
+
+const ROUTES: [LimitedRoute; 5] = [
+    LimitedRoute { path: "/small", limit: 40, options: "", least: 40 },
+    LimitedRoute { path: "/exact", limit: 400, options: ", consistency: exact", least: 400 },
+    LimitedRoute { path: "/exact-bucket", limit: 80, options: ", algorithm: token_bucket", least: 80 },
+    LimitedRoute { path: "/leased", limit: 1_000, options: "", least: 950 },
+    LimitedRoute { path: "/leased-bucket", limit: 800, options: ", algorithm: token_bucket", least: 760 },
+];
+
+fn limited_routes(redis: &Redis) -> Setup {
+    let route = |LimitedRoute { path, limit, options, .. }: &LimitedRoute| {
+        let limit = format!("{{dimension: {{header: X-Try}}, limit: {limit}, window: 24h{options}}}");
+        format!("{{path: {path}, auth: {{type: none}}, respond: {{body: fine}}, rate_limits: [{limit}]}}")
+    };
+    let routes = ROUTES.iter().map(route).collect::<Vec<_>>().join(", ");
+    sharing(redis).section("routes", &format!("[{routes}, {{path: /key, respond: {{body: fine}}}}]"))
+}
+
+/// Starts two nodes, and waits until each has noticed the other.
+async fn start(setup: Setup, redis: &Redis) -> [Gateway; 2] {
+    let folder = Folder::on_postgres(Database::new());
+    let beside = folder.beside();
+    let nodes = [Gateway::start_in(folder, setup.clone()).await, Gateway::start_in(beside, setup).await];
+    for node in &nodes {
+        shared(node, 1).await;
+    }
+    let both = async || Some(redis.beats().await).filter(|beats| beats.len() == 2)?.into_iter().max();
+    let counted = eventually("both nodes are counted", both).await;
+    let again = async || redis.beats().await.into_iter().all(|beat| beat > counted).then_some(());
+    eventually("each node has counted both", again).await;
+    nodes
+}
+
+/// Lets each node receive `requests`, from several clients at once. Returns the number of admitted requests.
+async fn admitted(nodes: &[Gateway; 2], call: &Call, requests: u32) -> u32 {
+    let mut clients = JoinSet::new();
+    for client in 0..2 * CLIENTS {
+        let (address, call) = (nodes[client as usize % 2].proxy, call.clone());
+        clients.spawn(async move {
+            let mut admitted = 0;
+            for _ in 0..requests / CLIENTS {
+                let answer = call.send(address).await;
+                assert!([200, 429].contains(&answer.status()), "{answer:?}");
+                assert_eq!(number(&answer, "x-ratelimit-limit"), u64::from(requests));
+                if answer.status() == 429 {
+                    assert!(number(&answer, "retry-after") > 0);
+                }
+                admitted += u32::from(answer.status() == 200);
+            }
+            admitted
+        });
+    }
+    clients.join_all().await.into_iter().sum()
+}
+
+/// Repeats an attempt until no request of it was counted in the share of a node, because the machine was busy for 20 ms.
+async fn attempts(nodes: &[Gateway; 2], attempt: impl AsyncFn(u32) -> u32) -> u32 {
+    for nth in 0..20 {
+        for node in nodes {
+            shared(node, 1).await;
+        }
+        let before = fallbacks(nodes).await;
+        let admitted = attempt(nth).await;
+        if fallbacks(nodes).await == before {
+            return admitted;
+        }
+    }
+    panic!("Redis is too slow on this machine");
+}
+
+async fn limits_are_shared(redis: &Redis) -> [Gateway; 2] {
+    let nodes = start(limited_routes(redis), redis).await;
+    for LimitedRoute { path, limit, least, .. } in &ROUTES {
+        let sum = attempts(&nodes, async |nth| {
+            let call = Call::get(path).header("x-try", &nth.to_string());
+            admitted(&nodes, &call, *limit).await
+        })
+        .await;
+        // A bucket of a day refills by a request in 86 seconds or more.
+        let most = limit + u32::from(path.ends_with("bucket"));
+        assert!((*least..=most).contains(&sum), "{path}: {sum}");
+    }
+    nodes
+}
+
+#[tokio::test]
+async fn two_nodes_admit_each_limit_once() {
+    limits_are_shared(&Redis::start().await).await;
+}
+
+#[tokio::test]
+async fn two_nodes_admit_each_limit_once_through_a_redis_cluster() {
+    let servers = Redis::cluster().await;
+    let [node, _] = limits_are_shared(&servers[0]).await;
+    for nth in 0..50 {
+        node.call(Call::get("/leased").header("x-try", &format!("key {nth}"))).await.expect(200);
+    }
+    for server in &servers {
+        assert!(server.dump().await.contains(":rate"), "each server has a part of the keys");
+    }
+}
+
+#[tokio::test]
+async fn two_nodes_share_the_rates_of_plans() {
+    let redis = Redis::start().await;
+    let setup = limited_routes(&redis).plans("{name: slow, requests_per_minute: 8}");
+    let nodes = start(setup, &redis).await;
+    let sum = attempts(&nodes, async |_| {
+        let key = nodes[0].account("slow").await.key;
+        // Free requests have ten times the rate: 80, which refill in a minute.
+        admitted(&nodes, &Call::get("/key").key(&key), 80).await
+    })
+    .await;
+    assert!((80..=100).contains(&sum), "{sum}");
+}
+
+#[tokio::test]
+async fn without_redis_each_node_admits_its_share_and_no_request_waits_longer_than_20_ms() {
+    let mut redis = Redis::start().await;
+    let nodes = start(limited_routes(&redis), &redis).await;
+    let call = |path: &str, attempt: &str| Call::get(path).header("x-try", attempt);
+    let timed = async |nth: usize, call: Call| {
+        let since = Canary::new();
+        let answer = nodes[nth % 2].call(call).await;
+        (since, answer.status())
+    };
+    // The time of requests while Redis is available, of which the longest is the overhead of this machine.
+    let mut usual = Duration::ZERO;
+    for nth in 0..50 {
+        usual = usual.max(timed(nth, call("/leased", "warm")).await.0.elapsed());
+    }
+    for (attempt, stops) in [("frozen", true), ("killed", false)] {
+        for node in &nodes {
+            shared(node, 1).await;
+        }
+        if stops {
+            redis.freeze(true);
+        } else {
+            redis.kill();
+        }
+        let mut passed = 0;
+        for nth in 0..100 {
+            let (since, status) = timed(nth, call("/small", attempt)).await;
+            since.assert_within(WAIT_MAX + usual.max(SERVED), "a request");
+            passed += u32::from(status == 200);
+        }
+        assert_eq!(passed, 40, "each node admits its half");
+        for node in &nodes {
+            shared(node, 0).await;
+        }
+        if stops {
+            redis.freeze(false);
+        }
+    }
+    redis.resume().await;
+    for node in &nodes {
+        shared(node, 1).await;
+    }
+}
