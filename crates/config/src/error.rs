@@ -57,6 +57,10 @@ pub enum Code {
     Unreachable,
     /// A file is not signed by the configured key.
     Signature,
+    /// A reload would change a key whose change needs a restart.
+    NeedsRestart,
+    /// A text that is stored contains a secret in place of a reference to it.
+    LiteralSecret,
 }
 
 impl Code {
@@ -77,6 +81,8 @@ impl Code {
             Self::UnknownName => "unknown_name",
             Self::Unreachable => "unreachable",
             Self::Signature => "signature",
+            Self::NeedsRestart => "needs_restart",
+            Self::LiteralSecret => "literal_secret",
         }
     }
 }

@@ -6,7 +6,7 @@
 //! Reading order: [`snapshot`] (the result), [`load`](mod@load) and [`environment`] (the input), `schema` (the keys, each
 //! declared once), `overlay` (settings from the environment), `compile` (from the values of the keys to the result),
 //! with `section`, `spec` and `yaml` below them. Then [`Router`] and [`resolve`], which requests use, [`live`],
-//! [`settings`], which lists the effective settings, and [`catalog`], which lists the models.
+//! [`reload`](mod@reload), [`settings`], which lists the effective settings, and [`catalog`], which lists the models.
 
 pub mod catalog;
 mod compile;
@@ -18,13 +18,16 @@ mod file;
 mod first_call;
 mod flags;
 mod input;
+mod literal_secrets;
 pub mod live;
 pub mod load;
+mod masked;
 mod near;
 mod note;
 mod origin;
 mod overlay;
 mod place;
+pub mod reload;
 pub mod resolve;
 mod schema;
 mod section;
@@ -43,10 +46,12 @@ pub use error::{Code, ConfigError, Problem};
 pub use first_call::FirstCall;
 pub use flags::Flags;
 pub use live::Live;
-pub use load::{LoadedConfig, Sources, load};
+pub use load::{LoadedConfig, Sources, load, read_file};
+pub use masked::masked;
 pub use note::Note;
 pub use origin::OriginError;
 pub use place::Place;
+pub use reload::{Change, ConfigText, RunningConfig, changes, reload};
 pub use resolve::{ResolveError, ResolvedModel};
 pub use schema::json::document as json_schema;
 pub use settings::Setting;

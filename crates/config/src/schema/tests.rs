@@ -140,7 +140,9 @@ fn is_expressible(code: Code) -> bool {
         | Code::EnvFile
         | Code::Yaml
         | Code::Unreachable
-        | Code::Signature => false,
+        | Code::Signature
+        | Code::NeedsRestart
+        | Code::LiteralSecret => false,
     }
 }
 

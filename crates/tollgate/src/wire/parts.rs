@@ -17,6 +17,7 @@ use cluster::{Cluster, Counting, DecryptedCredentials};
 use config::Live;
 use config::snapshot::{Origin, Scheme};
 use control::Serves;
+use control::configuration::Configurator;
 use jobs::Runner;
 use ledger::ingest::{Ingest, ReaderSlot};
 use ledger::retention::Retention;
@@ -285,16 +286,11 @@ impl Services {
         self.jobs.add(ledger::retention::SPEC, move || retention.clone());
     }
 
-    /// Starts the reload of certificates, if a listener has TLS.
+    /// Starts the reload of certificates, of which a new configuration may have more.
     pub(crate) fn certificates(&mut self, base: &ServerContext, listeners: Vec<Arc<ListenerTls>>) {
-        let snapshot = base.live.load_full();
-        let upstreams: Arc<[_]> =
-            snapshot.traffic.upstreams.iter().filter_map(|upstream| upstream.tls.clone()).collect();
-        if listeners.is_empty() && upstreams.is_empty() {
-            return;
-        }
+        let live = base.live.clone();
         let (metrics, clock) = (base.metrics.clone(), base.clock.clone());
-        let reload = CertificateReload { listeners: listeners.into(), upstreams, metrics, clock };
+        let reload = CertificateReload { listeners: listeners.into(), live, metrics, clock };
         reload.show();
         self.jobs.add(certificates::SPEC, move || reload.clone());
     }
@@ -305,6 +301,7 @@ impl Services {
         base: &ServerContext,
         listener: ControlListener,
         keys: Directory,
+        configurator: Arc<Configurator>,
     ) -> anyhow::Result<()> {
         // All nodes of a store have the same prefix, and no other brand uses it as the issuer.
         let issuer = base.live.load().process.brand.key_prefix.clone();
@@ -320,6 +317,7 @@ impl Services {
             version: env!("CARGO_PKG_VERSION"),
             dashboard: dashboard::Files::embedded(),
             live: base.live.clone(),
+            configurator,
             windows: base.windows.clone(),
             vault: base.keys.vault.clone(),
             signer: base.signing.as_ref().map(|secret| Signer::new(secret, &issuer)).transpose()?,
