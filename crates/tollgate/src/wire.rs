@@ -177,7 +177,7 @@ async fn join(
         store: durable.node.store().clone(),
         node: durable.node,
     };
-    parts::set_price_expiries(&base);
+    parts::set_price_expiries(&base.live.load(), &base.metrics);
     let configurator = configuration::configurator(&base, durable.started.running, durable.mock, options);
     services.configuration(&base, &configurator).await;
     jobs::watch(&base.metrics, durable.heartbeat.reports().clone());

@@ -6,18 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::Revision;
-use config::LoadedConfig;
 use config::snapshot::Origin;
+use config::{Live, LoadedConfig, Snapshot};
 use control::configuration::{
-    Configurator, ConfiguratorParts, ReloadTrigger, RunningText, StartedConfig, StoredConfigError,
+    ApplyError, Configurator, ConfiguratorParts, ReloadTrigger, RunningText, StartedConfig, StoredConfigError,
     configuration_at_start,
 };
 use jobs::{Job, JobError, JobSpec, NextRun};
 use store::{Node, PlanDifference, Store};
+use telemetry::Metrics;
 use tokio::signal::unix::Signal;
 
 use super::ServeOptions;
-use super::parts::{ServerContext, Services};
+use super::parts::{self, ServerContext, Services};
 use crate::failure::{self, StartFault};
 
 /// Watches the file, and applies configurations that other processes have stored.
@@ -78,7 +79,18 @@ impl Services {
     pub(super) async fn configuration(&mut self, base: &ServerContext, configurator: &Arc<Configurator>) {
         configurator.record_start().await;
         let (configurator, revision) = (configurator.clone(), base.revision.clone());
-        let watch = ConfigurationWatch { configurator, revision, followed: None, applied: None, pending: None };
+        let (live, metrics) = (base.live.clone(), base.metrics.clone());
+        let shown = live.load_full();
+        let watch = ConfigurationWatch {
+            configurator,
+            live,
+            metrics,
+            revision,
+            shown,
+            followed: None,
+            applied: None,
+            pending: None,
+        };
         self.jobs.add(SPEC, move || watch.clone());
     }
 
@@ -101,7 +113,11 @@ impl Services {
 #[derive(Debug, Clone)]
 struct ConfigurationWatch {
     configurator: Arc<Configurator>,
+    live: Arc<Live>,
+    metrics: Arc<Metrics>,
     revision: Arc<Revision>,
+    /// The snapshot whose prices the metrics show.
+    shown: Arc<Snapshot>,
     /// The revision up to which stored configurations were read.
     followed: Option<u64>,
     /// The files of the last reload; `None` before the first look.
@@ -161,14 +177,19 @@ impl ConfigurationWatch {
 
 impl Job for ConfigurationWatch {
     async fn run(&mut self) -> Result<NextRun, JobError> {
+        self.watch().await?;
         let revision = self.revision.get();
         if self.followed != Some(revision) {
             // A refusal has been logged, and an error of the store is repeated with the next run.
-            if !matches!(self.configurator.follow().await, Err(control::configuration::ApplyError::Database(_))) {
+            if !matches!(self.configurator.follow().await, Err(ApplyError::Database(_))) {
                 self.followed = Some(revision);
             }
         }
-        self.watch().await?;
+        let current = self.live.load_full();
+        if !Arc::ptr_eq(&current, &self.shown) {
+            parts::set_price_expiries(&current, &self.metrics);
+            self.shown = current;
+        }
         self.configurator.free_retired().await;
         Ok(NextRun::Period)
     }

@@ -14,8 +14,8 @@ use cluster::leases::cleanup::{self, LeaseCleanup};
 use cluster::revision::{self, RevisionPoll};
 use cluster::windows::Windows;
 use cluster::{Cluster, Counting, DecryptedCredentials};
-use config::Live;
 use config::snapshot::{Origin, Scheme};
+use config::{Live, Snapshot};
 use control::Serves;
 use control::configuration::Configurator;
 use jobs::Runner;
@@ -146,11 +146,11 @@ fn show(meter: &metrics::MeterMetrics, totals: &ReservationTotals) {
 }
 
 /// Sets the metrics for the ends of prices, which do not depend on requests.
-pub(crate) fn set_price_expiries(base: &ServerContext) {
-    for (provider, Expiry { until, model }) in base.live.load().traffic.price_expiries() {
+pub(crate) fn set_price_expiries(snapshot: &Snapshot, metrics: &Metrics) {
+    for (provider, Expiry { until, model }) in snapshot.traffic.price_expiries() {
         let labels = ModelLabels { provider: (&provider.name).into(), model: model.as_str().into() };
         let end = i64::try_from(until.next().start().unix_seconds()).unwrap_or(i64::MAX);
-        base.metrics.proxy.prices_expiring.get_or_create(&labels).set(end);
+        metrics.proxy.prices_expiring.get_or_create(&labels).set(end);
     }
 }
 
