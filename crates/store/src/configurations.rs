@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::audit::{Act, Action, Actor};
 use crate::error::DatabaseError;
 use crate::handle::Store;
-use crate::sql::{Transaction, statements, timestamp, unsigned};
+use crate::sql::{statements, timestamp, unsigned};
 
 /// Number of configurations that the store keeps. It keeps the newest one of the API in addition.
 pub const CONFIGURATIONS_MAX: u32 = 20;
@@ -143,27 +143,23 @@ impl Store {
             ConfigurationSource::File => self.addition().await?,
         };
         let (newest,): (Option<i64>,) = transaction.query(NEWEST_NUMBER).one().await?;
-        let (number, id) = (newest.unwrap_or(0).saturating_add(1), self.new_id());
-        let row = self.insert(&mut transaction, by, &new, (id, number)).await?;
-        transaction.query(FORGET).bind(number.saturating_sub(i64::from(CONFIGURATIONS_MAX))).run().await?;
+        let row = self.row(by, &new, newest.unwrap_or(0).saturating_add(1));
+        let add = transaction.query(ADD).bind(row.id).bind(row.number).bind(row.source.clone()).bind(new.node);
+        let add = add.bind(row.file_digest.clone()).bind(row.digest.clone()).bind(row.text.clone());
+        add.bind(row.actor.clone()).bind(row.actor_user_id).bind(row.created_at).run().await?;
+        transaction.query(FORGET).bind(row.number.saturating_sub(i64::from(CONFIGURATIONS_MAX))).run().await?;
         if new.is_change {
-            let detail = json!({"number": number, "source": new.source.as_str(), "digest": new.digest});
-            self.note(&mut transaction, by, Act::of(Action::ConfigurationApply, id, None).with(detail)).await?;
+            let detail = json!({"number": row.number, "source": row.source, "digest": row.digest});
+            self.note(&mut transaction, by, Act::of(Action::ConfigurationApply, row.id, None).with(detail)).await?;
         }
         transaction.commit().await?;
         row.try_into()
     }
 
-    async fn insert(
-        &self,
-        transaction: &mut Transaction,
-        by: &Actor,
-        new: &NewConfiguration<'_>,
-        (id, number): (Uuid, i64),
-    ) -> Result<ConfigurationRow, DatabaseError> {
+    fn row(&self, by: &Actor, new: &NewConfiguration<'_>, number: i64) -> ConfigurationRow {
         let (actor, actor_user_id, _) = by.columns();
-        let row = ConfigurationRow {
-            id,
+        ConfigurationRow {
+            id: self.new_id(),
             number,
             source: new.source.as_str().to_owned(),
             file_digest: new.file_digest.to_owned(),
@@ -172,16 +168,7 @@ impl Store {
             actor: actor.to_owned(),
             actor_user_id,
             created_at: self.now(),
-        };
-        let add = transaction.query(ADD).bind(id).bind(number).bind(row.source.clone()).bind(new.node);
-        let add = add
-            .bind(row.file_digest.clone())
-            .bind(row.digest.clone())
-            .bind(row.text.clone())
-            .bind(actor)
-            .bind(actor_user_id);
-        add.bind(row.created_at).run().await?;
-        Ok(row)
+        }
     }
 
     /// Returns the configuration of the API that is in force on this node while its file has this digest: the newest one

@@ -9,7 +9,7 @@ use serde_json::json;
 use store::Node;
 
 use crate::cli::{ConfigCommand, ConfigCommands, Place};
-use crate::commands::{block_on, load, printable};
+use crate::commands::{block_on, load, printable, sources};
 use crate::store_options::STORE_FILE;
 use crate::terminal::say;
 
@@ -82,13 +82,12 @@ fn in_force(file: LoadedConfig, flags: &Flags, place: &Place) -> (LoadedConfig, 
     if process.store.url.is_none() && !process.data.join(STORE_FILE).exists() {
         return (file, InForce::File);
     }
-    let name = place.config.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
-    let flags = Flags { data: place.data.clone(), ..flags.clone() };
+    let sources = sources(place, flags);
     let found = block_on(async {
         let read = async {
             let store = super::open(process).await?;
             let node = Node::id_in(&process.data).unwrap_or_default();
-            let started = configuration_at_start(&store, node, (file.clone(), name), &flags, store.clock()).await;
+            let started = configuration_at_start(&store, node, file.clone(), &sources).await;
             store.close().await;
             anyhow::Ok(started?)
         };

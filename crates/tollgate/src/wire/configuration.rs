@@ -27,8 +27,7 @@ pub(super) const SPEC: JobSpec = JobSpec::every("configuration", Duration::from_
 /// Returns the configuration with which the process starts.
 pub(super) async fn in_force(node: &Node, file: LoadedConfig, options: &ServeOptions) -> anyhow::Result<StartedConfig> {
     let (process, store) = (file.snapshot.process.clone(), node.store());
-    let name = options.sources.file.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
-    let started = configuration_at_start(store, node.id(), (file, name), &options.sources.flags, store.clock()).await;
+    let started = configuration_at_start(store, node.id(), file, &options.sources).await;
     let started = started.map_err(|error| match error {
         StoredConfigError::Invalid(error) => StartFault::StoredConfig(error),
         StoredConfigError::Database(error) => failure::of_store(&process, error),

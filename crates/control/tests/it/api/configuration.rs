@@ -1,5 +1,6 @@
 use access::Role;
 use serde_json::{Value, json};
+use store::{Actor, ConfigurationSource, NewConfiguration};
 
 use crate::client::{Answer, call, get, post};
 use crate::person::BrowserSession;
@@ -107,10 +108,15 @@ async fn a_request_that_cannot_be_is_refused() {
     assert_eq!(apply(&world, &root, "*", ROUTED).await.status, 200);
     let entry = json!({"id": history(&world, &root).await[0]["id"]});
     send(&world, &root, rollback, "\"other\"", &entry).await.refuses(409, "conflict");
-    // As if its text had contained secrets.
-    let mut change = world.store.begin().await.unwrap();
-    change.query("UPDATE configurations SET text = NULL").run().await.unwrap();
-    change.commit().await.unwrap();
+    let secret = NewConfiguration {
+        source: ConfigurationSource::File,
+        node: uuid::Uuid::from_u128(1),
+        file_digest: "f",
+        digest: "d",
+        text: None,
+        is_change: false,
+    };
+    let entry = json!({"id": world.store.add_configuration(&Actor::SYSTEM, secret).await.unwrap().id});
     send(&world, &root, rollback, "*", &entry).await.refuses(422, "unprocessable");
     let ada = world.person("ada").await;
     let ada = world.sign_in(&ada).await;
