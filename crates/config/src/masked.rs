@@ -1,5 +1,6 @@
 //! Writes a configuration as YAML in which secrets are masked.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use crate::section::Reader;
@@ -18,20 +19,20 @@ pub fn masked(text: &str, settings: &[Setting]) -> String {
     if !literal_secrets::check(&Reader::new(String::new(), text, &environment), &root, settings, false) {
         return text.to_owned();
     }
-    let is_secret =
-        |path: &str| settings.iter().any(|setting| setting.key == path && matches!(setting.value, Value::Secret(_)));
+    let secrets = settings.iter().filter(|setting| matches!(setting.value, Value::Secret(_)));
+    let secrets: HashSet<&str> = secrets.map(|setting| setting.key.as_str()).collect();
     let mut out = String::new();
-    write(&mut out, &root, "", 0, &is_secret);
+    write(&mut out, &root, "", 0, &secrets);
     out
 }
 
 /// Writes the value at `path`, whose lines have this indentation.
-fn write(out: &mut String, node: &Node, path: &str, indent: usize, is_secret: &impl Fn(&str) -> bool) {
+fn write(out: &mut String, node: &Node, path: &str, indent: usize, secrets: &HashSet<&str>) {
     let margin = " ".repeat(indent);
     match &node.kind {
         Kind::Null => out.push_str(" null\n"),
         Kind::Scalar(text) => {
-            let text = if is_secret(path) { MASK } else { text };
+            let text = if secrets.contains(path) { MASK } else { text };
             // Each JSON string is a double-quoted scalar of YAML (YAML 1.2, 1.3). Writing to a string cannot fail.
             let _ = writeln!(out, " {}", serde_json::Value::from(text));
         }
@@ -41,7 +42,7 @@ fn write(out: &mut String, node: &Node, path: &str, indent: usize, is_secret: &i
             out.push('\n');
             for (index, item) in items.iter().enumerate() {
                 let _ = write!(out, "{margin}-");
-                write(out, item, &format!("{path}[{index}]"), indent + 2, is_secret);
+                write(out, item, &format!("{path}[{index}]"), indent + 2, secrets);
             }
         }
         Kind::Map(entries) => {
@@ -51,7 +52,7 @@ fn write(out: &mut String, node: &Node, path: &str, indent: usize, is_secret: &i
             for (key, value) in entries {
                 let path = if path.is_empty() { key.name.clone() } else { format!("{path}.{}", key.name) };
                 let _ = write!(out, "{margin}{}:", serde_json::Value::from(key.name.as_str()));
-                write(out, value, &path, indent + 2, is_secret);
+                write(out, value, &path, indent + 2, secrets);
             }
         }
     }

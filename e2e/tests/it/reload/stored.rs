@@ -1,4 +1,4 @@
-use e2e::database::{Database, on_postgres};
+use e2e::database::Database;
 use e2e::setup::{CREDENTIAL, Folder, provider};
 use e2e::{Answer, Call, Gateway, Setup, Upstream, commands};
 use serde_json::{Value, json};
@@ -71,9 +71,6 @@ async fn a_configuration_of_the_api_outlives_a_restart_until_the_file_changes() 
 
 #[tokio::test]
 async fn a_configuration_reaches_every_process_with_the_same_file() {
-    if !on_postgres() && std::env::var("TOLLGATE_TEST_POSTGRES").is_err() {
-        return;
-    }
     let upstream = fine().await;
     let setup = |path: &str| routed(&upstream, path);
     let folder = Folder::on_postgres(Database::new());
