@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn a_text_with_secrets_is_written_without_them_and_means_the_same() {
         let text = "# credential: sk-S3CRET\nmetrics: {token: S3CRET}\nsizes: {body: 1MiB}\nproviders:\n  - name: o\n    kind: \
-             openai\n    credential: >\n      sk-S3CRET\nplans: []\n";
+             openai\n    credential: >-\n      sk-S3CRET\nplans: []\n";
         let environment = Environment::default();
         let sources = || Sources { file: None, environment: &environment, flags: Flags::default() };
         let loaded = load_text("", text, sources()).unwrap();
