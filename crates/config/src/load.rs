@@ -10,7 +10,7 @@ use crate::file::read_bytes;
 use crate::flags::Flags;
 use crate::literal_secrets;
 use crate::note::Note;
-use crate::reload::{ConfigText, RunningConfig};
+use crate::running::{ConfigText, RunningConfig};
 use crate::section::Reader;
 use crate::settings::Setting;
 use crate::snapshot::Snapshot;

@@ -21,7 +21,7 @@ pub(crate) struct SectionSpec {
 pub(crate) enum RestartKeys {
     /// All keys of the section.
     All,
-    /// Only these keys.
+    /// Only the listed keys of the section.
     Only(&'static [&'static str]),
 }
 

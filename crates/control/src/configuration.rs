@@ -68,7 +68,7 @@ pub struct Configurator {
 pub enum ReloadTrigger {
     /// The process received SIGHUP.
     Signal,
-    /// A file changed.
+    /// A watched file has changed.
     Watch,
 }
 

@@ -45,7 +45,7 @@ pub struct State {
     pub version: &'static str,
     /// The configuration that is in force.
     pub live: Arc<Live>,
-    /// Applies configurations.
+    /// Applies configurations while the process runs.
     pub configurator: Arc<Configurator>,
     /// Counters of the rate limits.
     pub windows: Windows,

@@ -35,7 +35,7 @@ statements! {
 pub enum ConfigurationSource {
     /// The configuration file of a process.
     File,
-    /// The control API.
+    /// A request to the control API.
     Api,
 }
 

@@ -9,6 +9,7 @@ mod lease_task;
 mod limits;
 mod listeners;
 mod parts;
+mod reload;
 mod shutdown;
 
 use std::io::IsTerminal;
@@ -177,8 +178,8 @@ async fn join(
         store: durable.node.store().clone(),
         node: durable.node,
     };
-    parts::set_price_expiries(&base.live.load(), &base.metrics);
-    let configurator = configuration::configurator(&base, durable.started.running, durable.mock, options);
+    configuration::set_price_expiries(&base.live.load(), &base.metrics);
+    let configurator = reload::configurator(&base, durable.started.running, durable.mock, options);
     services.configuration(&base, &configurator).await;
     jobs::watch(&base.metrics, durable.heartbeat.reports().clone());
     let keys = services.start(&base).await?;

@@ -4,6 +4,7 @@ use super::*;
 use crate::environment::Environment;
 use crate::flags::Flags;
 use crate::load::load_text;
+use crate::schema::{RootInput, SectionInput};
 
 const RUNNING: &str = "listen: 127.0.0.1:8080\ncontrol: {cors: {allowed_origins: [\"https://a.example\"]}}\n\
     upstreams: [{name: u, backends: [{url: \"http://127.0.0.1:1\"}]}]\n\

@@ -19,7 +19,7 @@ pub struct RunningText {
     pub digest: String,
     /// The digest of the configuration file, also if a stored configuration is in force over it.
     pub file_digest: String,
-    /// Every effective setting.
+    /// Every setting that is in effect.
     pub settings: Arc<[Setting]>,
     /// Whether the text contains secrets.
     pub has_literal_secrets: bool,

@@ -11,9 +11,9 @@ use super::sources::ConfigSources;
 /// The configuration of a start.
 #[derive(Debug)]
 pub struct StartedConfig {
-    /// The compiled configuration.
+    /// The configuration after it was compiled.
     pub loaded: LoadedConfig,
-    /// Its text.
+    /// The text of the configuration.
     pub running: RunningText,
 }
 

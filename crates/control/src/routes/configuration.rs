@@ -45,7 +45,7 @@ pub(super) struct ConfigurationView {
     settings: Arc<[Setting]>,
 }
 
-/// One effective setting.
+/// One setting that is in effect.
 #[derive(ToSchema)]
 #[schema(as = Setting)]
 #[expect(dead_code, reason = "the schema of the JSON that `config::Setting` writes")]
@@ -94,7 +94,7 @@ pub(super) struct ChangesView {
     id: Option<Uuid>,
 }
 
-/// One changed setting.
+/// One setting that differs.
 #[derive(ToSchema)]
 #[schema(as = ConfigurationChange)]
 #[expect(dead_code, reason = "the schema of the JSON that `config::Change` writes")]
@@ -124,7 +124,7 @@ struct HistoryEntry {
     id: Uuid,
     /// The number of the entry; later ones have greater numbers.
     number: u64,
-    /// `file` or `api`.
+    /// The source: `file` or `api`.
     source: &'static str,
     /// The SHA-256 digest of the text.
     digest: String,

@@ -24,7 +24,7 @@ pub struct ConfigurationMetrics {
 /// The result of a reload.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct ReloadLabels {
-    /// `applied` or `refused`.
+    /// The word `applied` or `refused`.
     pub result: &'static str,
 }
 

@@ -53,7 +53,7 @@ pub(crate) fn run(args: &ConfigCommands) -> anyhow::Result<ExitCode> {
 
 /// The configuration that a start of `serve` would use.
 enum InForce {
-    /// The file.
+    /// The configuration file, or the defaults.
     File,
     /// A configuration of the control API, with its number in the history.
     Stored(u64),

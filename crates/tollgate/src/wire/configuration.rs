@@ -6,19 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::Revision;
-use config::snapshot::Origin;
+use ai::price::Expiry;
 use config::{Live, LoadedConfig, Snapshot};
 use control::configuration::{
-    ApplyError, Configurator, ConfiguratorParts, ReloadTrigger, RunningText, StartedConfig, StoredConfigError,
-    configuration_at_start,
+    ApplyError, Configurator, ReloadTrigger, StartedConfig, StoredConfigError, configuration_at_start,
 };
 use jobs::{Job, JobError, JobSpec, NextRun};
 use store::{Node, PlanDifference, Store};
 use telemetry::Metrics;
-use tokio::signal::unix::Signal;
+use telemetry::metrics::ModelLabels;
 
 use super::ServeOptions;
-use super::parts::{self, ServerContext, Services};
 use crate::failure::{self, StartFault};
 
 /// Watches the file, and applies configurations that other processes have stored.
@@ -53,64 +51,18 @@ pub(super) async fn of_start(
     Ok(differences.map_err(|error| failure::of_store(&snapshot.process, error))?)
 }
 
-/// Returns the configurator of the process.
-pub(super) fn configurator(
-    base: &ServerContext,
-    running: RunningText,
-    mock: Option<Origin>,
-    options: &ServeOptions,
-) -> Arc<Configurator> {
-    let parts = ConfiguratorParts {
-        live: base.live.clone(),
-        store: base.store.clone(),
-        node: base.node.id(),
-        metrics: base.metrics.clone(),
-        clock: base.clock.clone(),
-        sources: options.sources.clone(),
-        mock,
-        is_without_proxy: !base.role.proxies(),
-    };
-    Arc::new(Configurator::new(parts, running))
-}
-
-impl Services {
-    /// Records the configuration of the start, and starts the job that applies others.
-    pub(super) async fn configuration(&mut self, base: &ServerContext, configurator: &Arc<Configurator>) {
-        configurator.record_start().await;
-        let (configurator, revision) = (configurator.clone(), base.revision.clone());
-        let (live, metrics) = (base.live.clone(), base.metrics.clone());
-        let shown = live.load_full();
-        let watch = ConfigurationWatch {
-            configurator,
-            live,
-            metrics,
-            revision,
-            shown,
-            followed: None,
-            applied: None,
-            pending: None,
-        };
-        self.jobs.add(SPEC, move || watch.clone());
-    }
-
-    /// Reloads the configuration for each SIGHUP. Signals that arrive during a reload cause one more.
-    pub(super) fn reload_on(&mut self, mut hang_up: Signal, configurator: Arc<Configurator>) {
-        let stopped = self.stopped();
-        self.spawn(async move {
-            let reload = async {
-                while hang_up.recv().await.is_some() {
-                    // The result has been logged.
-                    let _ = configurator.reload(ReloadTrigger::Signal).await;
-                }
-            };
-            tokio::select! { () = reload => {}, () = stopped => {} }
-        });
+/// Sets the metrics for the ends of prices, which do not depend on requests.
+pub(crate) fn set_price_expiries(snapshot: &Snapshot, metrics: &Metrics) {
+    for (provider, Expiry { until, model }) in snapshot.traffic.price_expiries() {
+        let labels = ModelLabels { provider: (&provider.name).into(), model: model.as_str().into() };
+        let end = i64::try_from(until.next().start().unix_seconds()).unwrap_or(i64::MAX);
+        metrics.proxy.prices_expiring.get_or_create(&labels).set(end);
     }
 }
 
 /// The job that watches the files and the store.
 #[derive(Debug, Clone)]
-struct ConfigurationWatch {
+pub(super) struct ConfigurationWatch {
     configurator: Arc<Configurator>,
     live: Arc<Live>,
     metrics: Arc<Metrics>,
@@ -147,6 +99,17 @@ impl WatchedFile {
 }
 
 impl ConfigurationWatch {
+    /// Returns the job, which has looked at no file yet.
+    pub(super) fn new(
+        configurator: Arc<Configurator>,
+        live: Arc<Live>,
+        metrics: Arc<Metrics>,
+        revision: Arc<Revision>,
+    ) -> Self {
+        let shown = live.load_full();
+        Self { configurator, live, metrics, revision, shown, followed: None, applied: None, pending: None }
+    }
+
     async fn watch(&mut self) -> Result<(), JobError> {
         let files = self.configurator.watched();
         let look = move || files.iter().map(|file| WatchedFile::of(file)).collect::<Vec<_>>();
@@ -186,7 +149,7 @@ impl Job for ConfigurationWatch {
         }
         let current = self.live.load_full();
         if !Arc::ptr_eq(&current, &self.shown) {
-            parts::set_price_expiries(&current, &self.metrics);
+            set_price_expiries(&current, &self.metrics);
             self.shown = current;
         }
         self.configurator.free_retired().await;

@@ -7,15 +7,14 @@ use std::time::Duration;
 
 use access::token::Signer;
 use access::{Amount, Clock, Directory, Revision, Secret, Timestamp};
-use ai::price::Expiry;
 use anyhow::Context;
 use cluster::last_use::{self, LastUseWriter};
 use cluster::leases::cleanup::{self, LeaseCleanup};
 use cluster::revision::{self, RevisionPoll};
 use cluster::windows::Windows;
 use cluster::{Cluster, Counting, DecryptedCredentials};
+use config::Live;
 use config::snapshot::{Origin, Scheme};
-use config::{Live, Snapshot};
 use control::Serves;
 use control::configuration::Configurator;
 use jobs::Runner;
@@ -29,7 +28,7 @@ use proxy::{Backends, Capacity, Shared, UnauthenticatedClients, WorkerResources}
 use spool::{BacklogCounter, Reader, Writer};
 use store::{Node, Store};
 use telemetry::logs::DroppedLines;
-use telemetry::metrics::{MeasureAmounts, ModelLabels};
+use telemetry::metrics::MeasureAmounts;
 use telemetry::{LiveState, Metrics, metrics};
 use tls::ListenerTls;
 use tokio::net::TcpListener;
@@ -143,15 +142,6 @@ fn show(meter: &metrics::MeterMetrics, totals: &ReservationTotals) {
     meter.used.set(amounts(totals.used));
     meter.overrun.set(amounts(totals.overrun));
     meter.estimated.set(amounts(totals.estimated));
-}
-
-/// Sets the metrics for the ends of prices, which do not depend on requests.
-pub(crate) fn set_price_expiries(snapshot: &Snapshot, metrics: &Metrics) {
-    for (provider, Expiry { until, model }) in snapshot.traffic.price_expiries() {
-        let labels = ModelLabels { provider: (&provider.name).into(), model: model.as_str().into() };
-        let end = i64::try_from(until.next().start().unix_seconds()).unwrap_or(i64::MAX);
-        metrics.proxy.prices_expiring.get_or_create(&labels).set(end);
-    }
 }
 
 /// Converts a charge for metrics.

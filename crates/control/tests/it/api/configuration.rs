@@ -84,7 +84,7 @@ async fn an_invalid_configuration_is_refused_with_its_place_and_changes_nothing(
         for path in [PATH, "/api/config/validate"] {
             let answer = send(&world, &root, path, "*", &json!({"yaml": yaml})).await;
             let body = answer.json();
-            answer.refuses(422, "unprocessable");
+            assert_eq!((answer.status, &body["error"]["code"]), (422, &json!("unprocessable")), "{body}");
             let problems = body["error"]["problems"].as_array().unwrap().clone();
             let found = problems.iter().find(|problem| problem["code"] == code);
             let Some(found) = found else { panic!("{yaml}: {problems:?}") };
