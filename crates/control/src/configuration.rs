@@ -115,7 +115,7 @@ pub enum ApplyError {
 
 /// A configuration that was compiled and is not in force yet.
 struct CompiledText {
-    loaded: LoadedConfig,
+    loaded: Box<LoadedConfig>,
     running: RunningText,
     changes: Vec<Change>,
     more: usize,
@@ -179,7 +179,7 @@ impl Configurator {
     /// The reason why the running configuration stays. It is logged.
     pub async fn reload(&self, trigger: ReloadTrigger) -> Result<ConfigurationResult, ApplyError> {
         let _changing = self.changing.lock().await;
-        let result = self.reload_locked().await;
+        let result = Box::pin(self.reload_locked()).await;
         self.report(&format!("{trigger:?}").to_lowercase(), &result);
         result
     }
@@ -240,7 +240,7 @@ impl Configurator {
     pub async fn validate(&self, text: &str) -> Result<ConfigurationResult, ApplyError> {
         let compiled = self.compile(self.posted(text)).await?;
         let CompiledText { changes, more, loaded, .. } = compiled;
-        Ok(ConfigurationResult { changes, more, notes: loaded.notes, running: self.running() })
+        Ok(ConfigurationResult { changes, more, notes: loaded.notes.clone(), running: self.running() })
     }
 
     /// Applies a text of the API: stores it, so that every process with the same file applies it, and replaces the
@@ -347,7 +347,7 @@ impl Configurator {
             )?;
             let (changes, more) = config::changes(&running.settings, loaded.settings());
             let running = RunningText::of(&loaded, name, file_digest, now);
-            Ok(CompiledText { loaded, running, changes, more })
+            Ok(CompiledText { loaded: Box::new(loaded), running, changes, more })
         };
         let compiled = tokio::task::spawn_blocking(compile).await??;
         self.refuse_exposed_demo_keys(&compiled.loaded.snapshot).await?;
@@ -370,8 +370,9 @@ impl Configurator {
     /// start, such as a port that the system chose.
     async fn publish(&self, compiled: CompiledText) -> ConfigurationResult {
         let CompiledText { loaded, running, changes, more } = compiled;
+        let LoadedConfig { snapshot, notes, .. } = *loaded;
         let old = self.parts.live.load_full();
-        let mut traffic = loaded.snapshot.traffic;
+        let mut traffic = snapshot.traffic;
         if let (true, Some(origin)) = (traffic.mock.on, &self.parts.mock) {
             traffic = traffic.with_mock(origin.clone());
         }
@@ -395,7 +396,7 @@ impl Configurator {
         {
             tracing::warn!(%error, "new budgets apply to a key when it is looked up again");
         }
-        ConfigurationResult { changes, more, notes: loaded.notes, running }
+        ConfigurationResult { changes, more, notes, running }
     }
 
     /// Records that the file is in force.
@@ -439,7 +440,7 @@ impl Configurator {
                 notes.iter().for_each(|note| tracing::warn!("{note}"));
             }
             Err(error) => {
-                tracing::error!(trigger, %error, "the configuration was refused; the running one stays in force")
+                tracing::error!(trigger, %error, "the configuration was refused; the running one stays in force");
             }
         }
     }

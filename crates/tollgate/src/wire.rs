@@ -85,7 +85,7 @@ pub(crate) async fn serve(
 
 /// Builds and starts every part.
 async fn start(loaded: LoadedConfig, options: ServeOptions, lock: &mut Lock) -> anyhow::Result<RunningServer> {
-    let mut durable = DurableState::open(loaded, &options).await?;
+    let mut durable = Box::pin(DurableState::open(loaded, &options)).await?;
     let LoadedConfig { mut snapshot, mut notes, .. } = durable.started.loaded.clone();
     let now = Clock::system().now();
     notes.extend(snapshot.traffic.prices_beginning(now));
@@ -119,7 +119,7 @@ async fn start(loaded: LoadedConfig, options: ServeOptions, lock: &mut Lock) -> 
     tokio::task::spawn_blocking(move || say(&text)).await?;
     log_unexpected(&notes, &durable);
     durable.mock = mock.map(parts::origin);
-    let running = join(snapshot, durable, open_listeners, services, &options).await?;
+    let running = Box::pin(join(snapshot, durable, open_listeners, services, &options)).await?;
     parts::watch_log(&running.base, options.dropped.clone());
     tracing::info!(
         proxy = (!addresses.proxy.is_empty()).then(|| tracing::field::display(addresses.proxies())),

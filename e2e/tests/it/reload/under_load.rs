@@ -1,9 +1,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use e2e::{Call, Gateway, Setup, Wire, eventually_within};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::{FILE, fine, reloads};
 
@@ -49,7 +50,6 @@ fn p99(sorted: &[Duration]) -> Duration {
     sorted[sorted.len() * 99 / 100]
 }
 
-#[expect(clippy::print_stdout, reason = "the figures are the result of the test")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_reloads_of_five_thousand_routes_lose_no_request() {
     let upstream = fine().await;
@@ -63,7 +63,7 @@ async fn fifty_reloads_of_five_thousand_routes_lose_no_request() {
                     std::fs::rename(gateway.folder().path().join("next"), gateway.folder().path().join(FILE)).unwrap();
                     gateway.process().hang_up();
                 }
-                tokio::time::sleep_until((began + RUN * (number + 1) / RELOADS).into()).await;
+                tokio::time::sleep_until(began + RUN * (number + 1) / RELOADS).await;
             }
             is_over.store(true, Ordering::Relaxed);
         };
