@@ -12,6 +12,7 @@ use anyhow::{Context, ensure};
 use cluster::DecryptedCredentials;
 use cluster::windows::Windows;
 use config::Live;
+use control::configuration::Configurator;
 use control::{Limits, Serves, State};
 use ledger::IngestStats;
 use meter::Meter;
@@ -85,18 +86,21 @@ impl ApiServer {
         let writer = spool.writers.into_iter().next().context("the spool has no partition")?;
         let writing = (events_a_second > 0).then(|| EventWriter::start(writer, events_a_second));
 
+        let (live, metrics) = (Arc::new(Live::new(Arc::new(snapshot()?))), Metrics::new());
+        let configurator = Configurator::of_defaults(live.clone(), store.clone(), metrics.clone())?;
         let state = State {
+            configurator: Arc::new(configurator),
             store: store.clone(),
             ledger: ledger::Ledger::new(store.clone()),
             meter: Some(Arc::new(Meter::default())),
             serves: Serves::Api,
             directory: Arc::new(Directory::new(queue, revision, clock.clone(), STALE_FOR)),
-            metrics: Metrics::new(),
+            metrics,
             live_state: Arc::new(LiveState::default()),
             clock: clock.clone(),
             version: env!("CARGO_PKG_VERSION"),
             dashboard: dashboard::Files::new(&[]),
-            live: Arc::new(Live::new(Arc::new(snapshot()?))),
+            live,
             windows: Windows::here(clock),
             tls: None,
             vault,

@@ -35,6 +35,14 @@ impl Process {
         }
     }
 
+    /// Sends SIGHUP to the process.
+    pub fn hang_up(&self) {
+        if let Some(pid) = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw) {
+            // Fails only if the process has already ended.
+            let _ = kill_process(pid, Signal::HUP);
+        }
+    }
+
     /// Kills the process with SIGKILL, as a crash would end it.
     pub fn kill(&mut self) {
         let _ = self.0.kill();

@@ -59,6 +59,10 @@ pub enum Code {
     Signature,
     /// A test of the file fails.
     Test,
+    /// A reload would change a key whose change needs a restart.
+    NeedsRestart,
+    /// A text that is stored contains a secret in place of a reference to it.
+    LiteralSecret,
 }
 
 impl Code {
@@ -80,6 +84,8 @@ impl Code {
             Self::Unreachable => "unreachable",
             Self::Signature => "signature",
             Self::Test => "test",
+            Self::NeedsRestart => "needs_restart",
+            Self::LiteralSecret => "literal_secret",
         }
     }
 }

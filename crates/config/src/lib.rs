@@ -6,8 +6,8 @@
 //! Reading order: [`snapshot`] (the result), [`load`](mod@load) and [`environment`] (the input), `schema` (the keys, each
 //! declared once), `overlay` (settings from the environment), `compile` (from the values of the keys to the result),
 //! with `section`, `spec` and `yaml` below them. Then [`Router`] and [`resolve`], which requests use, [`live`],
-//! [`settings`], which lists the effective settings, [`catalog`], which lists the models, and [`mod@explain`], which tells
-//! what happens to a request.
+//! [`reload`](mod@reload), [`settings`], which lists the effective settings, [`catalog`], which lists the models, and
+//! [`mod@explain`], which tells what happens to a request.
 
 pub mod catalog;
 mod compile;
@@ -20,14 +20,18 @@ mod file;
 mod first_call;
 mod flags;
 mod input;
+mod literal_secrets;
 pub mod live;
 pub mod load;
+mod masked;
 mod near;
 mod note;
 mod origin;
 mod overlay;
 mod place;
+pub mod reload;
 pub mod resolve;
+mod running;
 mod schema;
 mod section;
 pub mod settings;
@@ -46,11 +50,14 @@ pub use explain::{Explanation, WrittenRequest};
 pub use first_call::FirstCall;
 pub use flags::Flags;
 pub use live::Live;
-pub use load::{LoadedConfig, Sources, load};
+pub use load::{LoadedConfig, Sources, load, read_file};
+pub use masked::masked;
 pub use note::Note;
 pub use origin::OriginError;
 pub use place::Place;
+pub use reload::{CHANGES_MAX, Change, changes, reload};
 pub use resolve::{ResolveError, ResolvedModel};
+pub use running::{ConfigText, RunningConfig};
 pub use schema::json::document as json_schema;
 pub use settings::Setting;
 pub use snapshot::{Match, RequestParts, Requested, Router, Snapshot, WrittenParts};

@@ -1,13 +1,16 @@
 //! Loads a [`Snapshot`] from the file, the environment and the flags.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::compile::{CompiledConfig, compile};
 use crate::environment::Environment;
 use crate::error::{Code, Concern, ConfigError, Problem};
 use crate::file::read_bytes;
 use crate::flags::Flags;
+use crate::literal_secrets;
 use crate::note::Note;
+use crate::running::{ConfigText, RunningConfig};
 use crate::section::Reader;
 use crate::settings::Setting;
 use crate::snapshot::Snapshot;
@@ -34,6 +37,12 @@ pub struct LoadedConfig {
     pub notes: Vec<Note>,
     /// The environment that the configuration was read with: it holds secrets that are not settings.
     pub environment: Environment,
+    /// The YAML that was read.
+    pub text: Arc<str>,
+    /// The files that values name.
+    pub files: Vec<PathBuf>,
+    /// Whether the text contains a secret in place of a reference to it.
+    pub has_literal_secrets: bool,
     settings: Vec<Setting>,
     /// Problems of the certificates that a server needs.
     startup_problems: Vec<Problem>,
@@ -49,12 +58,19 @@ pub fn load(sources: Sources<'_>) -> Result<LoadedConfig, ConfigError> {
         return load_text("", "", sources);
     };
     let name = path.display().to_string();
-    let source = read(path).map_err(|reason| {
+    load_text(&name, &read_file(path)?, sources)
+}
+
+/// Reads the text of a configuration file.
+///
+/// # Errors
+/// Returns a [`ConfigError`] if the file cannot be read, is too large or is not UTF-8.
+pub fn read_file(path: &Path) -> Result<String, ConfigError> {
+    read(path).map_err(|reason| {
         let mut problem = Problem::new(Code::File, None, format!("the configuration cannot be read: {reason}"));
-        problem.file.clone_from(&name);
+        problem.file = path.display().to_string();
         ConfigError { problems: vec![problem], more: 0 }
-    })?;
-    load_text(&name, &source, sources)
+    })
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -63,10 +79,20 @@ fn read(path: &Path) -> Result<String, String> {
 }
 
 pub(crate) fn load_text(name: &str, source: &str, sources: Sources<'_>) -> Result<LoadedConfig, ConfigError> {
+    load_in_place_of(None, ConfigText { name, text: source, posted: None }, sources)
+}
+
+/// Reads, checks and compiles `text`, which replaces `running`.
+pub(crate) fn load_in_place_of(
+    running: Option<&RunningConfig<'_>>,
+    ConfigText { name, text: source, posted }: ConfigText<'_>,
+    sources: Sources<'_>,
+) -> Result<LoadedConfig, ConfigError> {
     let Sources { environment, flags, .. } = sources;
     // A byte order mark is not a part of the first key.
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);
     let reader = Reader::new(name.to_owned(), source, environment);
+    let reader = reader.in_place_of(running.map(RunningConfig::upstream_tls).unwrap_or_default()).posted(posted);
     let mut root = yaml::parse(source);
     let mut notes = Vec::new();
     if let Ok(root) = &mut root {
@@ -79,6 +105,16 @@ pub(crate) fn load_text(name: &str, source: &str, sources: Sources<'_>) -> Resul
             None
         }
     };
+    let files = reader.files();
+    let has_literal_secrets = match (&compiled, &root) {
+        (Some(compiled), Ok(root)) => {
+            if let Some(running) = running {
+                running.check(&reader, root, compiled);
+            }
+            literal_secrets::check(&reader, root, &compiled.settings, posted.is_some())
+        }
+        _ => false,
+    };
     let unknown: Vec<Note> = overlay::unknown(&reader, environment).collect();
     let problems = reader.problems(root.as_ref().ok());
     match compiled {
@@ -89,7 +125,17 @@ pub(crate) fn load_text(name: &str, source: &str, sources: Sources<'_>) -> Resul
             let environment = environment.clone();
             let (failed_tests, startup_problems) =
                 problems.into_iter().partition(|problem| problem.concern == Concern::Tests);
-            Ok(LoadedConfig { snapshot, notes, environment, settings, startup_problems, failed_tests })
+            Ok(LoadedConfig {
+                snapshot,
+                notes,
+                environment,
+                text: source.into(),
+                files,
+                has_literal_secrets,
+                settings,
+                startup_problems,
+                failed_tests,
+            })
         }
         _ => Err(ConfigError::of(problems)),
     }

@@ -43,8 +43,8 @@ pub(crate) const fn key_name(identifier: &'static str) -> &'static str {
 }
 
 /// Declares a section: `..name: Input;` for the keys of another section in the same mapping, then
-/// `key: type = field;` for each key, `later: a, b;` for the keys of later versions, and `rules: a, b;` for conditions
-/// on several keys. A key that is declared twice in one mapping does not compile.
+/// `key: type = field;` for each key, `later: a, b;` for the keys of later versions, `restart: KEYS;` for keys whose
+/// change needs a restart, and `rules: a, b;` for conditions on several keys. A key that is declared twice in one mapping does not compile.
 macro_rules! section {
     (
         $(#[doc = $about:literal])*
@@ -52,6 +52,7 @@ macro_rules! section {
             $(..$flat:ident: $flat_type:ty;)*
             $($(#[doc = $doc:literal])+ $key:ident: $type:ty = $field:expr;)*
             $(later: $($later:ident),+;)?
+            $(restart: $restart:expr;)?
             $(rules: $($rule:expr),+;)?
         }
     ) => {
@@ -78,6 +79,7 @@ macro_rules! section {
                 },)*],
                 later: &[$($($crate::schema::key_name(stringify!($later)),)+)?],
                 rules: &[$($($rule,)+)?],
+                restart: $crate::schema::restart_keys!($($restart)?),
             };
 
             #[allow(unused_imports, reason = "a section may have keys of other sections only")]
@@ -104,6 +106,17 @@ macro_rules! section {
     };
 }
 pub(crate) use section;
+
+/// Returns the declared keys that need a restart; without a declaration, none.
+macro_rules! restart_keys {
+    () => {
+        $crate::spec::RestartKeys::Only(&[])
+    };
+    ($keys:expr) => {
+        $keys
+    };
+}
+pub(crate) use restart_keys;
 
 section! {
     /// All keys of a configuration file.

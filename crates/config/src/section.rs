@@ -7,6 +7,10 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Display;
 use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tls::{UpstreamTls, UpstreamTlsSettings};
 
 use crate::environment::Environment;
 use crate::error::{At, Code, PROBLEMS_MAX, Problem};
@@ -15,7 +19,7 @@ use crate::input::Input;
 use crate::near::near;
 use crate::place::Place;
 use crate::spec::SectionSpec;
-use crate::substitute::{SubstitutionError, resolve_file, substitute};
+use crate::substitute::{SubstitutionError, refused_reference, resolve_file, substitute};
 use crate::variable::Variable;
 use crate::yaml::{Key, Kind, Node};
 
@@ -35,6 +39,12 @@ pub(crate) struct Reader<'a> {
     elsewhere: RefCell<Vec<Problem>>,
     /// Whether values are taken literally: a file that others publish must not refer to variables or files.
     verbatim: bool,
+    /// The TLS of upstreams of the running configuration.
+    running_tls: Vec<Arc<UpstreamTls>>,
+    /// The files that values name.
+    files: RefCell<BTreeSet<PathBuf>>,
+    /// The files that values may name, if they are bounded.
+    posted: Option<&'a [PathBuf]>,
 }
 
 /// A variable that is a setting.
@@ -85,7 +95,36 @@ impl<'a> Reader<'a> {
             problems: RefCell::default(),
             elsewhere: RefCell::default(),
             verbatim: false,
+            running_tls: Vec::new(),
+            files: RefCell::default(),
+            posted: None,
         }
+    }
+
+    /// Returns the reader of a configuration that replaces the one with this TLS of upstreams.
+    pub(crate) fn in_place_of(self, running_tls: Vec<Arc<UpstreamTls>>) -> Self {
+        Self { running_tls, ..self }
+    }
+
+    /// Returns the reader of a text of the API, whose references are bounded.
+    pub(crate) fn posted(self, files: Option<&'a [PathBuf]>) -> Self {
+        Self { posted: files, ..self }
+    }
+
+    /// Returns the TLS that an upstream of the running configuration has with the same settings, so that its connections
+    /// remain usable. A job replaces its changed files.
+    pub(crate) fn running_tls(&self, settings: &UpstreamTlsSettings) -> Option<Arc<UpstreamTls>> {
+        self.running_tls.iter().find(|tls| tls.settings() == settings).cloned()
+    }
+
+    /// Records a file that a value names.
+    pub(crate) fn uses_file(&self, path: &Path) {
+        self.files.borrow_mut().insert(path.to_owned());
+    }
+
+    /// Returns the files that values name.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        self.files.borrow().iter().cloned().collect()
     }
 
     /// Returns a reader of another file, whose values refer to no variables and no files.
@@ -210,6 +249,17 @@ impl<'a> Reader<'a> {
             self.named.borrow_mut().insert(name.to_owned());
             self.environment.get(name).map(str::to_owned)
         };
+        if let Some(path) = text.strip_prefix("file:").filter(|path| path.starts_with('/')) {
+            self.uses_file(Path::new(path));
+        }
+        if let Some(files) = self.posted.filter(|_| node.at.place().is_some())
+            && let Some(refused) = refused_reference(path, text, files)
+        {
+            let message = format!("`{path}` {refused}");
+            let expected = "a variable or a file of this gateway's upstreams and providers";
+            self.report(Problem::new(Code::BadValue, node.at, message).expected(expected));
+            return None;
+        }
         let substituted = if self.is_single(node.at) { resolve_file(text) } else { substitute(text, &env) };
         match substituted {
             Ok(done) => Some(Text { at: node.at, value: done.text, foreign: done.foreign || is_foreign(node.at) }),

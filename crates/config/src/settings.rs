@@ -1,8 +1,11 @@
 //! Lists the effective settings: each with its value, as in the snapshot, and its source. Secrets are masked.
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use access::Secret;
 use serde::{Serialize, Serializer};
 
 use crate::error::At;
@@ -40,7 +43,25 @@ pub enum Value {
     Empty([(); 0]),
     /// A secret that is set.
     #[serde(serialize_with = "mask")]
-    Secret,
+    Secret(SecretDigest),
+}
+
+/// A digest of a secret, with which two configurations of one process are compared. Its key is random and never leaves
+/// the process, so that the digest reveals nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SecretDigest(u64);
+
+impl SecretDigest {
+    fn of(secret: &Secret) -> Self {
+        static KEY: OnceLock<RandomState> = OnceLock::new();
+        Self(KEY.get_or_init(RandomState::new).hash_one(secret.expose()))
+    }
+}
+
+impl fmt::Debug for SecretDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MASK)
+    }
 }
 
 /// The source of a setting.
@@ -64,7 +85,7 @@ pub enum SettingOrigin {
 /// The text that is shown in place of a secret.
 const MASK: &str = "***";
 
-fn mask<S: Serializer>(serializer: S) -> Result<S::Ok, S::Error> {
+fn mask<S: Serializer>(_: &SecretDigest, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(MASK)
 }
 
@@ -106,7 +127,7 @@ impl fmt::Display for Value {
             Self::Number(number) => number.fmt(f),
             Self::Boolean(boolean) => boolean.fmt(f),
             Self::Empty(_) => f.write_str("[]"),
-            Self::Secret => f.write_str(MASK),
+            Self::Secret(_) => f.write_str(MASK),
         }
     }
 }
@@ -114,6 +135,10 @@ impl fmt::Display for Value {
 impl Value {
     pub(crate) fn text(text: impl fmt::Display) -> Self {
         Self::Text(text.to_string())
+    }
+
+    pub(crate) fn secret(secret: &Secret) -> Self {
+        Self::Secret(SecretDigest::of(secret))
     }
 
     pub(crate) fn duration(duration: Duration) -> Self {

@@ -28,8 +28,8 @@ pub use process::{
     Brand, ClientMode, Connections, Control, Drain, Durability, Lease, Listener, Log, LogFormat, MinVersion, Process,
     PublicUrl, Retention, Signup, SignupMode, Spool, Store, TlsSettings, WORKERS_MAX,
 };
-pub use redirect::Redirect;
 pub use rate_limit::{EXACT_MAX, LimitDimension, LimitTier, RateLimit, RateLimits};
+pub use redirect::Redirect;
 pub(crate) use rewrite::encoded;
 pub use rewrite::{Composition, PathRewrite, QueryRewrite, ReceivedTarget, Rewrite, TextPart};
 pub use route::{Action, Events, FixedResponse, HostMatch, PathMatch, Route, Upgrade};

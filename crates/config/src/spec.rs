@@ -12,6 +12,17 @@ pub(crate) struct SectionSpec {
     pub(crate) later: &'static [&'static str],
     /// Conditions on several keys.
     pub(crate) rules: &'static [Rule],
+    /// The own keys whose change needs a restart, with all keys below them.
+    pub(crate) restart: RestartKeys,
+}
+
+/// The keys of a section that a reload cannot change.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum RestartKeys {
+    /// All keys of the section.
+    All,
+    /// Only the listed keys of the section.
+    Only(&'static [&'static str]),
 }
 
 /// A condition on several keys of one mapping. The JSON Schema states it; `compile` checks it.
@@ -54,6 +65,23 @@ impl SectionSpec {
     pub(crate) fn key(&self, name: &str) -> Option<&'static KeySpec> {
         let in_flat = || self.flat.iter().find_map(|flat| flat.key(name));
         self.own.iter().find(|key| key.name == name).or_else(in_flat)
+    }
+
+    /// Whether a change of the setting at `path`, such as `control.listen` or `plans[0].name`, needs a restart.
+    pub(crate) fn needs_restart(&self, path: &str) -> bool {
+        let (first, rest) = path.split_once('.').unwrap_or((path, ""));
+        let name = first.split_once('[').map_or(first, |(name, _)| name);
+        let Some(key) = self.own.iter().find(|key| key.name == name) else {
+            return self.flat.iter().any(|flat| flat.needs_restart(path));
+        };
+        let own = match self.restart {
+            RestartKeys::All => true,
+            RestartKeys::Only(keys) => keys.contains(&name),
+        };
+        own || match key.field.shape() {
+            Shape::Section(nested) | Shape::Sections(nested) => nested.needs_restart(rest),
+            Shape::Single | Shape::List | Shape::Map | Shape::Later => false,
+        }
     }
 
     /// Returns the conditions of the whole mapping.
@@ -188,11 +216,14 @@ mod tests {
     #[test]
     fn a_key_that_is_declared_twice_is_found_in_the_section_and_across_flat_sections() {
         const OWN: &SectionSpec = <AuthInput as SectionInput>::SPEC;
-        const LATER: &SectionSpec = &SectionSpec { own: &[], flat: &[], later: &["type"], rules: &[] };
-        const OTHER: &SectionSpec = &SectionSpec { own: &[], flat: &[], later: &["types"], rules: &[] };
-        const NESTED: &SectionSpec = &SectionSpec { own: &[], flat: &[LATER], later: &[], rules: &[] };
+        const LATER: &SectionSpec =
+            &SectionSpec { own: &[], flat: &[], later: &["type"], rules: &[], restart: RestartKeys::Only(&[]) };
+        const OTHER: &SectionSpec =
+            &SectionSpec { own: &[], flat: &[], later: &["types"], rules: &[], restart: RestartKeys::Only(&[]) };
+        const NESTED: &SectionSpec =
+            &SectionSpec { own: &[], flat: &[LATER], later: &[], rules: &[], restart: RestartKeys::Only(&[]) };
         const fn merged(flat: &'static [&'static SectionSpec]) -> SectionSpec {
-            SectionSpec { own: OWN.own, flat, later: OWN.later, rules: &[] }
+            SectionSpec { own: OWN.own, flat, later: OWN.later, rules: &[], restart: RestartKeys::Only(&[]) }
         }
         for (spec, is_unique) in [
             (merged(&[]), true),
@@ -200,7 +231,16 @@ mod tests {
             (merged(&[LATER]), false),
             (merged(&[OTHER, NESTED]), false),
             (merged(&[OTHER, OTHER]), false),
-            (SectionSpec { own: &[], flat: &[], later: &["a", "b", "a"], rules: &[] }, false),
+            (
+                SectionSpec {
+                    own: &[],
+                    flat: &[],
+                    later: &["a", "b", "a"],
+                    rules: &[],
+                    restart: RestartKeys::Only(&[]),
+                },
+                false,
+            ),
         ] {
             assert_eq!(spec.is_unique(), is_unique, "{:?}", spec.names());
         }

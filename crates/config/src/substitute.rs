@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::path::{Component, Path, PathBuf};
 
 /// Largest file that a value may name, in bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -43,6 +44,32 @@ pub(crate) fn resolve_file(text: &str) -> Result<SubstitutedValue, SubstitutionE
         None => Ok(SubstitutedValue { text: text.to_owned(), foreign: true }),
         Some(path) => file(path, path),
     }
+}
+
+/// Variables of the installation, to which a text of the API may refer only at their own keys, if they have one.
+const INSTALLATION_SECRETS: [(&str, &str); 5] = [
+    ("MASTER_ENCRYPTION_KEY", ""),
+    ("MASTER_ENCRYPTION_KEY_PREVIOUS", ""),
+    ("JWT_SECRET", ""),
+    ("DATABASE_URL", "store.url"),
+    ("REDIS_URL", "redis"),
+];
+/// The folder in which containers have their secrets.
+const SECRETS_FOLDER: &str = "/run/secrets";
+
+/// Returns the reason why `key` of a text of the API may not have this value: it names a secret of the installation, or a file
+/// that is neither in `/run/secrets` nor in the folder of one of `files`.
+pub(crate) fn refused_reference(key: &str, text: &str, files: &[PathBuf]) -> Option<&'static str> {
+    let refers_to = |name: &str| text.contains(&format!("${{{name}}}")) || text.contains(&format!("${{{name}:-"));
+    if INSTALLATION_SECRETS.iter().any(|(name, own)| *own != key && refers_to(name)) {
+        return Some("refers to a secret of the installation, which the API cannot use");
+    }
+    let path = Path::new(text.strip_prefix("file:")?);
+    let is_plain = !text.contains("${") && path.components().all(|part| part != Component::ParentDir);
+    let known = files.iter().filter_map(|file| file.parent()).chain([Path::new(SECRETS_FOLDER)]);
+    let is_known = is_plain && path.parent().is_some_and(|folder| known.into_iter().any(|known| known == folder));
+    (!is_known)
+        .then_some("refers to a file that is neither in /run/secrets nor beside a file that the configuration names")
 }
 
 /// Returns the contents of the file at `path`, which a value calls `named`.

@@ -91,6 +91,21 @@ impl Node {
         }
     }
 
+    /// Returns the value at a path such as `plans[0].name`; `None` if the tree does not have it.
+    pub(crate) fn find(&self, path: &str) -> Option<&Self> {
+        let mut found = self;
+        for part in path.split('.') {
+            let (name, indices) = part.split_once('[').map_or((part, ""), |(name, indices)| (name, indices));
+            let Kind::Map(entries) = &found.kind else { return None };
+            found = entries.iter().find(|(key, _)| key.name == name).map(|(_, value)| value)?;
+            for index in indices.split('[').filter(|index| !index.is_empty()) {
+                let Kind::List(items) = &found.kind else { return None };
+                found = items.get(index.trim_end_matches(']').parse::<usize>().ok()?)?;
+            }
+        }
+        Some(found)
+    }
+
     /// Returns the same value with `at` as the position of all its parts.
     pub(crate) fn moved(self, at: At) -> Self {
         let kind = match self.kind {

@@ -16,6 +16,7 @@ mod attempts;
 mod budgets;
 mod caller;
 mod checked_stream;
+pub mod configuration;
 mod connections;
 mod cookies;
 mod cors;

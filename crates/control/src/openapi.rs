@@ -75,13 +75,35 @@ pub(crate) struct ErrorObject {
     message: String,
     /// The HTTP status code.
     status: u16,
+    /// The problems of a configuration.
+    #[schema(nullable = false)]
+    problems: Option<Vec<ConfigurationProblem>>,
+}
+
+/// One problem of a configuration.
+#[derive(ToSchema)]
+#[schema(as = ConfigurationProblem)]
+#[expect(dead_code, reason = "the schema of the JSON that `routes::configuration` writes")]
+pub(crate) struct ConfigurationProblem {
+    /// The code of the problem, such as `unknown_key` or `needs_restart`.
+    code: String,
+    /// The problem, for people.
+    message: String,
+    /// The name of the text; null if a variable is the cause.
+    file: Option<String>,
+    /// The line, from 1.
+    line: Option<u32>,
+    /// The column, from 1.
+    column: Option<u32>,
+    /// The problem with its line and a caret, as `tollgate check` prints it. Secrets are masked.
+    text: String,
 }
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(license(name = "Apache-2.0", identifier = "Apache-2.0"), title = "Tollgate control API", description = "Accounts, keys, usage and credentials of providers. Times are UTC, ids are UUIDv7, and money \
         consists of an integer and a currency. Below `/api/`, requests with unlisted fields or parameters are refused, and so are bodies of operations that list none."),
-    components(schemas(ErrorBody, ErrorObject)),
+    components(schemas(ErrorBody, ErrorObject, ConfigurationProblem)),
     tags(
         (name = "auth", description = "Registration, sign-in and sign-out"),
         (name = "account", description = "The authenticated user and the user's sessions"),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use access::{NotFound, Refusal};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub(crate) use self::store::{NO_KEY, NO_PROVIDER_KEY};
 
@@ -24,6 +24,8 @@ pub(crate) struct Problem {
     message: Cow<'static, str>,
     retry_after: Option<Duration>,
     source: Option<Arc<dyn Error + Send + Sync>>,
+    /// The field `problems` of the body.
+    problems: Option<Value>,
 }
 
 /// The cause of an error response for the log; a response extension carries it.
@@ -38,12 +40,17 @@ pub(crate) struct Cause {
 impl Problem {
     /// Creates a problem. `message` tells the client what happened and what to do.
     pub(crate) fn new(refusal: Refusal, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { refusal, message: message.into(), retry_after: None, source: None }
+        Self { refusal, message: message.into(), retry_after: None, source: None, problems: None }
     }
 
     /// Adds the time to wait before a retry; the response rounds it up to whole seconds.
     pub(crate) fn retry_after(self, wait: Duration) -> Self {
         Self { retry_after: Some(wait), ..self }
+    }
+
+    /// Adds the problems of a configuration to the body.
+    pub(crate) fn with_problems(self, problems: Value) -> Self {
+        Self { problems: Some(problems), ..self }
     }
 
     /// The request exceeded its maximum duration.
@@ -95,7 +102,10 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let code = self.refusal.code();
         let status = StatusCode::from_u16(self.refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = json!({"error": {"code": code, "message": self.message, "status": status.as_u16()}});
+        let mut body = json!({"error": {"code": code, "message": self.message, "status": status.as_u16()}});
+        if let (Some(problems), Some(error)) = (self.problems, body.get_mut("error").and_then(Value::as_object_mut)) {
+            error.insert("problems".to_owned(), problems);
+        }
         let mut response = (status, axum::Json(body)).into_response();
         let default_wait = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER);
         if let Some(wait) = self.retry_after.or(default_wait) {

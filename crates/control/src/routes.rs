@@ -3,6 +3,7 @@
 mod audit;
 mod auth;
 mod budgets;
+mod configuration;
 mod dashboard;
 mod explain;
 mod health;
@@ -112,6 +113,10 @@ pub(crate) fn api() -> DescribedRouter<Arc<App>> {
         .routes(routes!(provider_keys::change, provider_keys::delete))
         .routes(routes!(provider_keys::test))
         .routes(routes!(audit::list))
+        .routes(routes!(configuration::show, configuration::apply))
+        .routes(routes!(configuration::validate))
+        .routes(routes!(configuration::history))
+        .routes(routes!(configuration::rollback))
 }
 
 /// The OpenAPI document, generated once, without a brand.

@@ -13,6 +13,7 @@ use store::Store;
 use telemetry::{LiveState, Metrics};
 use tls::ListenerTls;
 
+use crate::configuration::Configurator;
 use crate::outbound::Outbound;
 use crate::passwords::Passwords;
 use crate::sessions::SessionCache;
@@ -44,6 +45,8 @@ pub struct State {
     pub version: &'static str,
     /// The configuration that is in force.
     pub live: Arc<Live>,
+    /// Applies configurations while the process runs.
+    pub configurator: Arc<Configurator>,
     /// Counters of the rate limits.
     pub windows: Windows,
     /// Encrypts and decrypts provider credentials.

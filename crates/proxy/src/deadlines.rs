@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::task::Waker;
 use std::time::Duration;
 
+use config::Live;
 use config::snapshot::Timeouts;
 use tokio::time::{Instant, sleep};
 
@@ -258,12 +259,12 @@ impl WorkerDeadlines {
 }
 
 /// Checks all connections of a worker and passes the phases of the shutdown to them, until the worker ends.
-pub(crate) async fn look_forever(deadlines: &WorkerDeadlines, timeouts: &Timeouts, shutdown: &Shutdown) {
-    let every = look_every(timeouts);
+pub(crate) async fn look_forever(deadlines: &WorkerDeadlines, live: &Live, shutdown: &Shutdown) {
     let mut closing = std::pin::pin!(reached(shutdown.follow(), ShutdownPhase::Closing));
     let mut ending = std::pin::pin!(reached(shutdown.follow(), ShutdownPhase::Ending));
     loop {
         let phase = deadlines.phase.get();
+        let every = look_every(&live.load().traffic.timeouts);
         tokio::select! {
             () = sleep(every) => deadlines.look(Instant::now()),
             () = &mut closing, if phase.is_none() => deadlines.enter(ShutdownPhase::Closing),

@@ -141,9 +141,7 @@ async fn work(shared: Arc<Shared>, sockets: Sockets, lane: Lane) -> Rc<Worker> {
     })));
     drop(spawn(keep_up(worker.clone(), async |worker| pool::sweep_forever(&worker.pools).await)));
     drop(spawn(keep_up(worker.clone(), async |worker| {
-        let snapshot = worker.shared.live.load_full();
-        let shutdown = &worker.shared.shutdown;
-        deadlines::look_forever(&worker.deadlines, &snapshot.traffic.timeouts, shutdown).await;
+        deadlines::look_forever(&worker.deadlines, &worker.shared.live, &worker.shared.shutdown).await;
     })));
     let mut accepting = Vec::new();
     for BoundSocket { socket, tls, proxy_protocol } in sockets.all {

@@ -63,7 +63,7 @@ impl Actor {
     pub const SYSTEM: Self = Self { by: By::System, address: None };
 
     /// Returns the columns `actor`, `actor_user_id` and `actor_id`.
-    fn columns(&self) -> (&'static str, Option<Uuid>, Option<Uuid>) {
+    pub(crate) fn columns(&self) -> (&'static str, Option<Uuid>, Option<Uuid>) {
         match self.by {
             By::Command => ("command", None, None),
             By::System => ("system", None, None),
@@ -137,6 +137,8 @@ actions! {
     LinkCreate = "link.create";
     /// A one-time link was withdrawn.
     LinkRevoke = "link.revoke";
+    /// A configuration was applied while Tollgate runs.
+    ConfigurationApply = "configuration.apply";
 }
 
 /// A new line of the audit log.

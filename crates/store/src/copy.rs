@@ -16,7 +16,7 @@ use crate::{links, migration, revision, session_end};
 use cell::{CopiedColumn, CopiedRow, CopiedValue};
 
 /// All tables, referenced tables first. `schema_floor` belongs to the migrations.
-pub(crate) const TABLES: [&str; 28] = [
+pub(crate) const TABLES: [&str; 29] = [
     "plans",
     "users",
     "api_keys",
@@ -46,6 +46,7 @@ pub(crate) const TABLES: [&str; 28] = [
     "leases",
     "lease_holders",
     "jobs",
+    "configurations",
 ];
 /// A table with one row, a change counter that continues from the copy's value.
 const REVISION: &str = "revision";

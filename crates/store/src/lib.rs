@@ -7,7 +7,7 @@
 //! Read in this order: [`handle`], [`sql`] (statements, transactions, and the differences between SQLite and
 //! PostgreSQL), [`users`], [`api_keys`], [`plans`], [`budgets`], [`identity`] (look-up of a key by its hash),
 //! [`sessions`], [`links`], [`provider_keys`] and [`vault`], [`scope_ids`] (public ids for row numbers), [`audit`],
-//! [`revision`], [`node`] with its [`backlog`], and [`charges`] (what the daily totals contain for budgets). Then
+//! [`configurations`], [`revision`], [`node`] with its [`backlog`], and [`charges`] (what the daily totals contain for budgets). Then
 //! [`migration`], [`copy`] and [`backup`]. A test of `sql::statement` prepares every SQL text, except migrations,
 //! connection settings, and statements on a backup's own table.
 
@@ -23,6 +23,7 @@ mod bounds_row;
 pub mod budget_period;
 pub mod budgets;
 pub mod charges;
+pub mod configurations;
 pub mod copy;
 mod data_folder;
 pub mod error;
@@ -59,6 +60,7 @@ pub use backlog::{Backlog, BacklogError, GatheredCharges};
 pub use backup::{BackupError, Census};
 pub use budgets::{BUDGETS_MAX, BudgetError, BudgetHolder, EVERYBODY, StoredBudget};
 pub use charges::Charges;
+pub use configurations::{CONFIGURATIONS_MAX, ConfigurationSource, NewConfiguration, StoredConfiguration};
 pub use copy::CopyError;
 pub use error::{DatabaseError, InvalidText, TEXT_CHARS_MAX, is_fit_text};
 pub use handle::Store;

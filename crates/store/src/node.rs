@@ -131,6 +131,13 @@ impl Store {
 }
 
 impl Node {
+    /// Returns the id of a data folder without registering a node; `None` if no node has used the folder. The function
+    /// blocks.
+    #[must_use]
+    pub fn id_in(data: &Path) -> Option<Uuid> {
+        std::fs::read_to_string(data.join(FILE)).ok()?.trim().parse().ok()
+    }
+
     /// Returns the store that the node works on.
     #[must_use]
     pub const fn store(&self) -> &Store {

@@ -4,6 +4,7 @@
 //! handles of the [`Counter`]s and [`Histogram`]s of most families. Those of refusals and upstream errors are looked up
 //! each time, with a lock.
 
+mod configuration;
 mod family;
 mod histogram;
 mod jobs;
@@ -21,6 +22,7 @@ pub use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+pub use configuration::{ConfigurationMetrics, ReloadLabels};
 pub use family::{Family, LabelSet, LabelValue, NAME_BYTES_MAX, OTHER, method};
 pub use histogram::Histogram;
 pub use jobs::{JobLabels, JobMetrics, JobRunLabels};
@@ -64,6 +66,8 @@ pub struct Metrics {
     pub vault: VaultMetrics,
     /// Metrics of listeners with TLS.
     pub tls: TlsMetrics,
+    /// Metrics of changes of the configuration.
+    pub configuration: ConfigurationMetrics,
     process: process::ProcessMetrics,
     registry: Registry,
     hooks: RwLock<Vec<ScrapeHook>>,
@@ -172,6 +176,7 @@ impl Metrics {
             log: LogMetrics::register(&mut registry),
             vault: VaultMetrics::register(&mut registry),
             tls: TlsMetrics::register(&mut registry),
+            configuration: ConfigurationMetrics::register(&mut registry),
             process: process::ProcessMetrics::register(&mut registry),
             registry,
             hooks: RwLock::default(),

@@ -91,6 +91,12 @@ impl UpstreamTls {
         Ok(Self { settings, server_name, current, files: Mutex::new(files) })
     }
 
+    /// Returns the settings with which the files were read.
+    #[must_use]
+    pub const fn settings(&self) -> &UpstreamTlsSettings {
+        &self.settings
+    }
+
     /// Returns the configuration for a new connection.
     #[must_use]
     pub fn config(&self) -> Arc<ClientConfig> {

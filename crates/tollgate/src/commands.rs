@@ -26,6 +26,7 @@ use chrono::{DateTime, SecondsFormat};
 use config::Environment;
 use config::snapshot::Process;
 use config::{Flags, LoadedConfig, Sources};
+use control::configuration::ConfigSources;
 use store::{ScopeIds, Store, UserRef};
 
 use crate::cli::Place;
@@ -37,6 +38,16 @@ pub(crate) fn load(place: &Place, flags: &Flags) -> Result<LoadedConfig, StartFa
     let flags = Flags { data: place.data.clone(), ..flags.clone() };
     let environment = environment(place)?;
     Ok(config::load(Sources { file: place.config.as_deref(), environment: &environment, flags })?)
+}
+
+/// Returns the sources from which [`load`] reads, for later reloads.
+pub(crate) fn sources(place: &Place, flags: &Flags) -> ConfigSources {
+    ConfigSources {
+        file: place.config.clone(),
+        env_file: place.env_file.clone(),
+        variables: Environment::new(std::env::vars_os()),
+        flags: Flags { data: place.data.clone(), ..flags.clone() },
+    }
 }
 
 /// Returns the variables of the process and of the `.env` file.

@@ -28,6 +28,11 @@ pub(crate) enum StartFault {
     #[error("{0}")]
     Config(#[from] config::ConfigError),
     #[error(
+        "stored_config: the configuration of the control API that is in force over this file cannot be used; change the \
+         file, for example a comment, to start with the file in its place\n{0}"
+    )]
+    StoredConfig(config::ConfigError),
+    #[error(
         "port_in_use: {address} is already in use: stop the process that listens there, or choose another address \
          with {flag}"
     )]

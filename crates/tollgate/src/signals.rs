@@ -1,4 +1,5 @@
-//! SIGTERM and SIGINT: the first one begins the shutdown, a second one ends the process immediately.
+//! SIGTERM and SIGINT: the first one begins the shutdown, a second one ends the process immediately. SIGHUP reads the
+//! configuration again.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -10,6 +11,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// `None` once the task that reloads the configuration has it.
+    hang_up: Option<Signal>,
 }
 
 /// The signal that was received.
@@ -21,7 +24,16 @@ pub(crate) enum ShutdownSignal {
 
 impl Signals {
     pub(crate) fn listen() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: Some(signal(SignalKind::hangup())?),
+        })
+    }
+
+    /// Returns the receiver of SIGHUP, once. A signal that arrived earlier is still in it.
+    pub(crate) const fn take_hang_up(&mut self) -> Option<Signal> {
+        self.hang_up.take()
     }
 
     pub(crate) async fn next(&mut self) -> ShutdownSignal {

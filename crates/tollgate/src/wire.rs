@@ -1,6 +1,7 @@
 //! Builds and connects all parts of a server: the store with its tasks, the spool, and the workers.
 
 mod certificates;
+mod configuration;
 mod durable_state;
 mod heartbeat;
 pub(crate) mod jobs;
@@ -8,6 +9,7 @@ mod lease_task;
 mod limits;
 mod listeners;
 mod parts;
+mod reload;
 mod shutdown;
 
 use std::io::IsTerminal;
@@ -20,6 +22,7 @@ use access::{Clock, Revision};
 use config::snapshot::Process;
 use config::{Live, Snapshot};
 use config::{LoadedConfig, Note};
+use control::configuration::ConfigSources;
 use telemetry::logs::DroppedLines;
 use telemetry::{LiveState, Metrics};
 
@@ -51,6 +54,8 @@ pub(crate) struct ServeOptions {
     pub(crate) dropped: DroppedLines,
     /// The flags that name the configuration and the data folder.
     pub(crate) place: Place,
+    /// The file, the environment and the flags, for reloads of the configuration.
+    pub(crate) sources: ConfigSources,
     /// Whether a flag sets the address of the control API.
     pub(crate) has_addr: bool,
 }
@@ -71,16 +76,20 @@ pub(crate) async fn serve(
         }
         started = Box::pin(start(loaded, options, lock)) => started?,
     };
+    let mut started = started;
+    if let Some(hang_up) = signals.take_hang_up() {
+        started.services.reload_on(hang_up, started.configurator.clone());
+    }
     started.run(signals).await
 }
 
 /// Builds and starts every part.
 async fn start(loaded: LoadedConfig, options: ServeOptions, lock: &mut Lock) -> anyhow::Result<RunningServer> {
-    let LoadedConfig { mut snapshot, mut notes, .. } = loaded;
+    let mut durable = Box::pin(DurableState::open(loaded, &options)).await?;
+    let LoadedConfig { mut snapshot, mut notes, .. } = durable.started.loaded.clone();
     let now = Clock::system().now();
     notes.extend(snapshot.traffic.prices_beginning(now));
     notes.extend(snapshot.traffic.prices_ending(now, PRICES_WARNED));
-    let durable = DurableState::open(&snapshot, &options).await?;
     let mut services = Services::new(durable.heartbeat.beside());
     let mock = if snapshot.traffic.mock.on && options.role.proxies() { Some(services.mock().await?) } else { None };
     if let Some(address) = mock {
@@ -109,8 +118,9 @@ async fn start(loaded: LoadedConfig, options: ServeOptions, lock: &mut Lock) -> 
     // In another thread, because this one receives signals, and writing to a full pipe blocks.
     tokio::task::spawn_blocking(move || say(&text)).await?;
     log_unexpected(&notes, &durable);
-    let running = join(snapshot, durable, open_listeners, services, options.role).await?;
-    parts::watch_log(&running.base, options.dropped);
+    durable.mock = mock.map(parts::origin);
+    let running = Box::pin(join(snapshot, durable, open_listeners, services, &options)).await?;
+    parts::watch_log(&running.base, options.dropped.clone());
     tracing::info!(
         proxy = (!addresses.proxy.is_empty()).then(|| tracing::field::display(addresses.proxies())),
         control = %addresses.control,
@@ -150,12 +160,12 @@ async fn join(
     durable: DurableState,
     open_listeners: OpenListeners,
     mut services: Services,
-    role: Role,
+    options: &ServeOptions,
 ) -> anyhow::Result<RunningServer> {
     let drain_times = snapshot.process.drain;
-    let windows = limits::open(&snapshot.process, &durable, role).await?;
+    let windows = limits::open(&snapshot.process, &durable, options.role).await?;
     let base = ServerContext {
-        role,
+        role: options.role,
         live: Arc::new(Live::new(Arc::new(snapshot))),
         meter: durable.metered_spool.as_ref().map(|metered| metered.meter.clone()),
         metrics: Metrics::new(),
@@ -168,7 +178,9 @@ async fn join(
         store: durable.node.store().clone(),
         node: durable.node,
     };
-    parts::set_price_expiries(&base);
+    configuration::set_price_expiries(&base.live.load(), &base.metrics);
+    let configurator = reload::configurator(&base, durable.started.running, durable.mock, options);
+    services.configuration(&base, &configurator).await;
     jobs::watch(&base.metrics, durable.heartbeat.reports().clone());
     let keys = services.start(&base).await?;
     let (mut proxying, mut lease_task) = (None, None);
@@ -190,9 +202,10 @@ async fn join(
         &base,
         ControlListener { listener: open_listeners.control, tls: open_listeners.control_tls },
         keys,
+        configurator.clone(),
     )?;
     base.live_state.set_snapshot(true);
-    Ok(RunningServer { services, proxying, lease_task, base, heartbeat: durable.heartbeat, drain_times })
+    Ok(RunningServer { configurator, services, proxying, lease_task, base, heartbeat: durable.heartbeat, drain_times })
 }
 
 /// Logs conditions that are not errors, but may be unexpected.

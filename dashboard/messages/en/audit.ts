@@ -54,6 +54,7 @@ export const audit = {
     "totals.mend": "Totals corrected",
     "link.create": "Link created",
     "link.revoke": "Link revoked",
+    "configuration.apply": "Configuration applied",
   } as Record<string, string>,
   fields: {
     name: "Name",

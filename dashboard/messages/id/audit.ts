@@ -56,6 +56,7 @@ export const audit: Messages["audit"] = {
     "totals.mend": "Jumlah dikoreksi",
     "link.create": "Tautan dibuat",
     "link.revoke": "Tautan dicabut",
+    "configuration.apply": "Konfigurasi diterapkan",
   },
   fields: {
     name: "Nama",

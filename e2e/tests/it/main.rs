@@ -53,6 +53,7 @@ mod quota;
 mod read_only;
 mod reconcile;
 mod refusals;
+mod reload;
 mod revoke;
 mod roles;
 mod settings;

@@ -34,6 +34,7 @@ pub(super) fn table(reader: &Reader<'_>, traffic: &TrafficInput, notes: &mut Vec
         return (None, Prices::builtin());
     };
     let path = PathBuf::from(&named.value);
+    reader.uses_file(&path);
     match read(&path, key, reader.environment()) {
         Ok(read) => {
             notes.extend(read.notes);

@@ -34,6 +34,9 @@ pub(super) fn upstream_tls(
             .map(|(cert, key)| CertificateFiles { certificate: cert.value.clone(), key: key.value.clone() }),
         server_name: input.server_name.as_ref().map(|name| name.value.clone()),
     };
+    if let Some(running) = reader.running_tls(&settings) {
+        return Some(running);
+    }
     match UpstreamTls::load(settings, Clock::system().now()) {
         Ok(tls) => Some(Arc::new(tls)),
         Err(error) => {

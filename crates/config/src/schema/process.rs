@@ -21,7 +21,7 @@ use super::{json, section};
 use crate::input::Input;
 use crate::settings::Value;
 use crate::snapshot::{Dimension, Durability, LimitSubject, LogFormat, Origin, Scheme, SignupMode, WORKERS_MAX};
-use crate::spec::Rule;
+use crate::spec::{RestartKeys, Rule};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -76,6 +76,7 @@ section! {
         lease: LeaseInput = nested::<LeaseInput>();
         /// A Redis 7 or later, or one server of a Redis Cluster, through which nodes share [rate limits](rate-limits.md#several-nodes).
         redis: Option<Input<Secret>> = or_empty(REDIS, "none");
+        restart: RestartKeys::All;
     }
 }
 
@@ -352,7 +353,7 @@ const TOKEN: TextForm<Secret> = TextForm {
         let is_valid = token.len() <= TOKEN_LEN_MAX && token.bytes().all(|byte| byte.is_ascii_graphic());
         accept(token, is_valid, "1 to 4,096 visible ASCII characters without a space").map(Secret::new)
     },
-    shown: |_| Value::Secret,
+    shown: Value::secret,
     cell: "1 to 4,096 visible ASCII characters",
     pattern: "^[!-~]{1,4096}$",
     scalar: Scalar::Any,
@@ -362,7 +363,7 @@ const POSTGRES: TextForm<Secret> = TextForm {
         let is_postgres = url.starts_with("postgres://") || url.starts_with("postgresql://");
         accept(url, is_postgres, "postgres://USER:PASSWORD@HOST:PORT/DATABASE").map(Secret::new)
     },
-    shown: |_| Value::Secret,
+    shown: Value::secret,
     cell: "`postgres://USER:PASSWORD@HOST:PORT/DATABASE`",
     pattern: "^postgres(ql)?://",
     scalar: Scalar::Text,
@@ -372,7 +373,7 @@ const REDIS: TextForm<Secret> = TextForm {
         let expected = "redis://[USER:PASSWORD@]HOST[:PORT][/NUMBER], or rediss:// with TLS";
         accept(url, is_redis(url), expected).map(Secret::new)
     },
-    shown: |_| Value::Secret,
+    shown: Value::secret,
     cell: "`redis://[USER:PASSWORD@]HOST[:PORT][/NUMBER]`, `rediss://` with TLS",
     pattern: "^rediss?://.",
     scalar: Scalar::Text,

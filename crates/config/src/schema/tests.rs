@@ -141,7 +141,9 @@ fn is_expressible(code: Code) -> bool {
         | Code::Yaml
         | Code::Unreachable
         | Code::Signature
-        | Code::Test => false,
+        | Code::Test
+        | Code::NeedsRestart
+        | Code::LiteralSecret => false,
     }
 }
 

@@ -26,7 +26,7 @@ use super::price::PriceInput;
 use super::section;
 use crate::input::Input;
 use crate::snapshot::{BudgetDimension, Credential, OnHangup, Origin, QuotaStatus, Strategy, Unbounded};
-use crate::spec::Rule;
+use crate::spec::{RestartKeys, Rule};
 pub(crate) use auth::{AuthEntryInput, AuthInput, AuthType};
 use forms::{
     AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, CREDENTIAL, HEADERS, KIND, MODEL, MONEY, NAME, NETWORK, ON_HANGUP,
@@ -125,6 +125,7 @@ section! {
         body: Input<u64> = default(SizeForm::POSITIVE, || 32 * MIB);
         /// Maximum of all buffered bodies together, [shared among keys](#memory-for-buffered-bodies).
         buffered: Input<u64> = default(SizeForm::POSITIVE, || 256 * MIB);
+        restart: RestartKeys::Only(&["buffered"]);
     }
 }
 

@@ -1,6 +1,7 @@
 mod audit;
 mod auth;
 mod budgets;
+mod configuration;
 mod dashboard;
 mod explain;
 mod invites;

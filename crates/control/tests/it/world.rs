@@ -11,6 +11,7 @@ use access::{
 };
 use cluster::DecryptedCredentials;
 use config::Live;
+use control::configuration::Configurator;
 use control::{Limits, Serves, State};
 use ledger::ingest::IngestStats;
 use meter::{AdmissionRequest, Attempt, Caller, Charge, Meter, Outcome, RateSource, Source, Terms, Usage, UsageEvent};
@@ -134,18 +135,23 @@ impl World {
         let meter = Arc::new(Meter::default());
         let vault = Arc::new(Vault::new(&MasterKey::parse(&"A".repeat(43)).unwrap(), None));
         store.admit_master_key(&store::Actor::SYSTEM, &vault).await.unwrap();
+        let live = Arc::new(Live::new(Arc::new(snapshot())));
+        let metrics = Metrics::new();
+        let configurator = Configurator::of_defaults(live.clone(), store.clone(), metrics.clone()).unwrap();
+        let configurator = Arc::new(configurator);
         let state = State {
             store: store.clone(),
+            configurator,
             ledger: ledger::Ledger::new(store.clone()),
             meter: Some(meter.clone()),
             serves: Serves::Api,
             directory,
-            metrics: Metrics::new(),
+            metrics,
             live_state: live_state.clone(),
             clock: clock.clone(),
             dashboard: dashboard::Files::new(&[]),
             version: "9.8.7",
-            live: Arc::new(Live::new(Arc::new(snapshot()))),
+            live,
             windows: cluster::windows::Windows::here(clock.clone()),
             vault: vault.clone(),
             signer: Some(Signer::new(&Secret::new("s".repeat(32)), "tollgate").unwrap()),

@@ -67,6 +67,7 @@ async fn usage(store: &Store, node: &Node, user: UserNo, key: KeyNo) {
     )
     .await;
     insert(store, &mut on, "leases", &[("book_id", book), node]).await;
+    insert(store, &mut on, "configurations", &[("source", text("api"))]).await;
     on.commit().await.unwrap();
 }
 

@@ -11,6 +11,7 @@ mod accounts;
 #[macro_use]
 mod behaviours;
 mod budgets;
+mod configurations;
 mod credentials;
 mod keys;
 mod links;
@@ -28,6 +29,11 @@ mod vault;
 mod world;
 
 behaviours! {
+    configurations {
+        the_newest_configurations_are_kept_in_order,
+        only_a_configuration_of_the_api_raises_the_revision,
+        a_configuration_of_the_api_is_in_force_until_the_nodes_file_changes,
+    }
     plans {
         absent_plans_are_added_and_differing_ones_reported,
         applied_plans_are_as_configured_and_none_is_removed,

@@ -20,7 +20,7 @@ pub(super) const CONFIG_EXAMPLES: &str = "Examples:
 
 Each line has a key, its value and its source: a flag, an environment variable, a line of the .env file or of the \
 configuration, or the default. The command accepts the flags of `serve` and shows the settings that `serve` would \
-use. Secrets are shown as ***.";
+use: those of a stored configuration of the control API, if one is in force over the file. Secrets are shown as ***.";
 
 pub(super) const SCHEMA_EXAMPLES: &str = "Examples:
   tollgate schema > tollgate.schema.json

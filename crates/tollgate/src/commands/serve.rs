@@ -8,7 +8,7 @@ use config::snapshot::LogFormat;
 use telemetry::logs;
 
 use crate::cli::{Place, Role, Serve};
-use crate::commands::load;
+use crate::commands::{load, sources};
 use crate::failure::StartFault;
 use crate::lock::Lock;
 use crate::secrets::InstallationSecrets;
@@ -60,6 +60,7 @@ pub(crate) fn run(args: &Serve) -> anyhow::Result<ExitCode> {
         secrets,
         dropped: lines.dropped(),
         place: args.place.clone(),
+        sources: sources(&args.place, &args.overrides.flags()),
         has_addr: args.overrides.addr.is_some(),
     };
     let ended = runtime.block_on(wire::serve(loaded, wish, &mut lock, &mut signals));

@@ -1,14 +1,20 @@
 //! `tollgate config show` and `tollgate schema`: the effective configuration, and its JSON Schema.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use config::Setting;
+use config::{Flags, LoadedConfig, Setting};
+use control::configuration::{StartedConfig, configuration_at_start};
 use serde_json::json;
+use store::Node;
 
-use crate::cli::{ConfigCommand, ConfigCommands};
-use crate::commands::{load, printable};
+use crate::cli::{ConfigCommand, ConfigCommands, Place};
+use crate::commands::{block_on, load, printable, sources};
+use crate::store_options::STORE_FILE;
 use crate::terminal::say;
 
+/// Maximum time for reading the store.
+const STORE_WITHIN: Duration = Duration::from_secs(5);
 /// Maximum width of the columns of keys and values; longer texts shift the rest of their line.
 const COLUMN_MAX: usize = 48;
 
@@ -21,20 +27,79 @@ pub(crate) fn schema() -> anyhow::Result<ExitCode> {
 /// Loads the configuration as `serve` would, and prints the effective settings.
 pub(crate) fn run(args: &ConfigCommands) -> anyhow::Result<ExitCode> {
     let ConfigCommand::Show { json, source, overrides, place } = &args.command;
-    let loaded = load(place, &overrides.flags())?;
+    let flags = overrides.flags();
+    let (loaded, stored) = in_force(load(place, &flags)?, &flags, place);
     let is_selected =
         |setting: &Setting| source.is_empty() || source.iter().any(|source| source.name() == setting.from.kind());
     let settings: Vec<Setting> = loaded.settings().iter().filter(|setting| is_selected(setting)).cloned().collect();
     let notes: Vec<String> = loaded.notes.iter().map(ToString::to_string).collect();
     if *json {
-        say(&format!("{:#}\n", json!({"settings": settings, "notes": notes})));
+        let configuration = match &stored {
+            InForce::Stored(number) => json!({"source": "api", "number": number}),
+            InForce::File | InForce::Unknown(_) => json!({"source": "file", "number": null}),
+        };
+        say(&format!("{:#}\n", json!({"configuration": configuration, "settings": settings, "notes": notes})));
         return Ok(ExitCode::SUCCESS);
     }
     say(&table(&settings));
+    if let Some(line) = stored.line() {
+        telemetry::logs::write_stderr(format!("note: {}\n", printable(&line)));
+    }
     for note in notes {
         telemetry::logs::write_stderr(format!("note: {}\n", printable(&note)));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The configuration that a start of `serve` would use.
+enum InForce {
+    /// The configuration file, or the defaults.
+    File,
+    /// A configuration of the control API, with its number in the history.
+    Stored(u64),
+    /// The store could not be read, for this reason.
+    Unknown(String),
+}
+
+impl InForce {
+    /// Returns the line that is printed beside the settings.
+    fn line(&self) -> Option<String> {
+        match self {
+            Self::File => None,
+            Self::Stored(number) => Some(format!(
+                "the stored configuration {number} of the control API is in force in place of the file, until the file changes"
+            )),
+            Self::Unknown(reason) => Some(format!(
+                "the store cannot be read, so that a configuration of the control API is not considered: {reason}"
+            )),
+        }
+    }
+}
+
+/// Returns the configuration that a start of `serve` with this file would use. A store that does not exist is not created.
+fn in_force(file: LoadedConfig, flags: &Flags, place: &Place) -> (LoadedConfig, InForce) {
+    let process = &file.snapshot.process;
+    if process.store.url.is_none() && !process.data.join(STORE_FILE).exists() {
+        return (file, InForce::File);
+    }
+    let sources = sources(place, flags);
+    let found = block_on(async {
+        let read = async {
+            let store = super::open(process).await?;
+            let node = Node::id_in(&process.data).unwrap_or_default();
+            let started = configuration_at_start(&store, node, file.clone(), &sources).await;
+            store.close().await;
+            anyhow::Ok(started?)
+        };
+        tokio::time::timeout(STORE_WITHIN, read).await?
+    });
+    match found {
+        Ok(StartedConfig { loaded, running }) => {
+            let in_force = running.stored.map_or(InForce::File, |stored| InForce::Stored(stored.number));
+            (loaded, in_force)
+        }
+        Err(error) => (file, InForce::Unknown(error.to_string())),
+    }
 }
 
 /// Returns one line per setting: its key, value and source.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::Clock;
+use config::Live;
 use jobs::{Job, JobError, JobSpec, NextRun};
 use telemetry::Metrics;
 use telemetry::metrics::CertificateLabels;
@@ -14,11 +15,11 @@ pub(super) const SPEC: JobSpec = JobSpec { first_after: EVERY, ..JobSpec::every(
 
 const EVERY: Duration = Duration::from_secs(5);
 
-/// The job over all listeners with TLS, and over the upstreams with TLS settings.
+/// The job over all listeners with TLS, and over the upstreams with TLS settings of the configuration in force.
 #[derive(Debug, Clone)]
 pub(super) struct CertificateReload {
     pub(super) listeners: Arc<[Arc<ListenerTls>]>,
-    pub(super) upstreams: Arc<[Arc<UpstreamTls>]>,
+    pub(super) live: Arc<Live>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Clock,
 }
@@ -27,8 +28,13 @@ impl CertificateReload {
     /// Sets the metrics of the certificates as they are in use.
     pub(super) fn show(&self) {
         let listeners = self.listeners.iter().flat_map(|listener| listener.states());
-        let upstreams = self.upstreams.iter().flat_map(|upstream| upstream.states());
+        let upstreams: Vec<_> = self.upstreams().iter().flat_map(|upstream| upstream.states()).collect();
         listeners.chain(upstreams).for_each(|state| self.show_one(&state));
+    }
+
+    /// Returns the TLS of the upstreams of the configuration in force.
+    fn upstreams(&self) -> Vec<Arc<UpstreamTls>> {
+        self.live.load().traffic.upstreams.iter().filter_map(|upstream| upstream.tls.clone()).collect()
     }
 
     fn show_one(&self, state: &CertificateState) {
@@ -45,7 +51,7 @@ impl CertificateReload {
 
 impl Job for CertificateReload {
     async fn run(&mut self) -> Result<NextRun, JobError> {
-        let (listeners, upstreams, now) = (self.listeners.clone(), self.upstreams.clone(), self.clock.now());
+        let (listeners, upstreams, now) = (self.listeners.clone(), self.upstreams(), self.clock.now());
         // A file system may be slow.
         let reload = move || {
             let listeners = listeners.iter().flat_map(|listener| listener.reload(now));

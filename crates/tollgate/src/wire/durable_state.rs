@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use access::{Amount, Clock, Day, Secret};
 use cluster::Cluster;
+use config::LoadedConfig;
 use config::Snapshot;
-use config::snapshot::{Durability, Process, Signup, SignupMode};
+use config::snapshot::{Durability, Origin, Process, Signup, SignupMode};
+use control::configuration::StartedConfig;
 use jobs::Runner;
 use ledger::IngestStats;
 use meter::budget::Period;
@@ -19,7 +21,7 @@ use spool::{
 use store::{BacklogError, Charges, GatheredCharges, Node, PlanDifference, Store};
 
 use super::ServeOptions;
-use super::heartbeat;
+use super::{configuration, heartbeat};
 use crate::cli::Role;
 use crate::demo::{self, Demo};
 use crate::failure::{self, StartFault};
@@ -46,6 +48,10 @@ pub(crate) struct DurableState {
     /// The demo users; empty without `--demo`.
     pub(crate) demo: Demo,
     pub(crate) differences: Vec<PlanDifference>,
+    /// The configuration in force: the file, or a stored one over it.
+    pub(crate) started: StartedConfig,
+    /// The address of the mock, once it runs.
+    pub(crate) mock: Option<Origin>,
 }
 
 /// The spool, and the meter with the usage of the current day.
@@ -71,8 +77,9 @@ pub(crate) struct InterruptedTotals {
 
 impl DurableState {
     /// Opens both, and creates missing ones. The duration depends on the records that earlier runs left.
-    pub(crate) async fn open(snapshot: &Snapshot, serve_options: &ServeOptions) -> anyhow::Result<Self> {
+    pub(crate) async fn open(file: LoadedConfig, serve_options: &ServeOptions) -> anyhow::Result<Self> {
         let clock = Clock::system();
+        let snapshot = &file.snapshot;
         let opened = Store::open(store_options::options(&snapshot.process, clock.clone())).await;
         let store = opened.map_err(|error| failure::of_store(&snapshot.process, error))?;
         refuse_exposed_demo_keys(&store, snapshot, serve_options.demo).await?;
@@ -85,6 +92,9 @@ impl DurableState {
         let joined = store.join(&snapshot.process.data, env!("CARGO_PKG_VERSION")).await;
         let node = joined.map_err(|error| failure::of_store(&snapshot.process, error))?;
         keys.confirm(&store, &snapshot.process).await?;
+        let started = configuration::in_force(&node, file.clone(), serve_options).await?;
+        let differences = configuration::of_start(&store, &started, differences).await?;
+        refuse_exposed_demo_keys(&store, &started.loaded.snapshot, serve_options.demo).await?;
         // Ingesting the records of an earlier run may take a long time.
         let heartbeat = heartbeat::start(&node);
         let metered_spool = if serve_options.role.proxies() {
@@ -92,7 +102,7 @@ impl DurableState {
         } else {
             None
         };
-        Ok(Self { clock, node, heartbeat, keys, signing, metered_spool, demo, differences })
+        Ok(Self { clock, node, heartbeat, keys, signing, metered_spool, demo, differences, started, mock: None })
     }
 }
 

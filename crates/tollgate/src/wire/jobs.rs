@@ -14,11 +14,12 @@ use store::Node;
 use telemetry::metrics::{JobLabels, JobRunLabels};
 use telemetry::{LiveState, Metrics, metrics};
 
-use super::certificates;
+use super::{certificates, configuration};
 
 /// Every job. A server without a proxy, on SQLite or without Redis does not start all of them.
-pub(crate) const ALL: [JobSpec; 11] = [
+pub(crate) const ALL: [JobSpec; 12] = [
     certificates::SPEC,
+    configuration::SPEC,
     heartbeat::SPEC,
     ingest::SPEC,
     last_use::SPEC,

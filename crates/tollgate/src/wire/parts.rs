@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use access::token::Signer;
 use access::{Amount, Clock, Directory, Revision, Secret, Timestamp};
-use ai::price::Expiry;
 use anyhow::Context;
 use cluster::last_use::{self, LastUseWriter};
 use cluster::leases::cleanup::{self, LeaseCleanup};
@@ -17,6 +16,7 @@ use cluster::{Cluster, Counting, DecryptedCredentials};
 use config::Live;
 use config::snapshot::{Origin, Scheme};
 use control::Serves;
+use control::configuration::Configurator;
 use jobs::Runner;
 use ledger::ingest::{Ingest, ReaderSlot};
 use ledger::retention::Retention;
@@ -29,7 +29,7 @@ use proxy::{Backends, Capacity, Shared, UnauthenticatedClients, WorkerResources}
 use spool::{BacklogCounter, Reader, Writer};
 use store::{Node, Store};
 use telemetry::logs::DroppedLines;
-use telemetry::metrics::{MeasureAmounts, ModelLabels};
+use telemetry::metrics::MeasureAmounts;
 use telemetry::{LiveState, Metrics, metrics};
 use tls::ListenerTls;
 use tokio::net::TcpListener;
@@ -146,15 +146,6 @@ fn show(meter: &metrics::MeterMetrics, totals: &ReservationTotals) {
     meter.used.set(amounts(totals.used));
     meter.overrun.set(amounts(totals.overrun));
     meter.estimated.set(amounts(totals.estimated));
-}
-
-/// Sets the metrics for the ends of prices, which do not depend on requests.
-pub(crate) fn set_price_expiries(base: &ServerContext) {
-    for (provider, Expiry { until, model }) in base.live.load().traffic.price_expiries() {
-        let labels = ModelLabels { provider: (&provider.name).into(), model: model.as_str().into() };
-        let end = i64::try_from(until.next().start().unix_seconds()).unwrap_or(i64::MAX);
-        base.metrics.proxy.prices_expiring.get_or_create(&labels).set(end);
-    }
 }
 
 /// Converts a charge for metrics.
@@ -289,16 +280,11 @@ impl Services {
         self.jobs.add(ledger::retention::SPEC, move || retention.clone());
     }
 
-    /// Starts the reload of certificates, if a listener has TLS.
+    /// Starts the reload of certificates, of which a new configuration may have more.
     pub(crate) fn certificates(&mut self, base: &ServerContext, listeners: Vec<Arc<ListenerTls>>) {
-        let snapshot = base.live.load_full();
-        let upstreams: Arc<[_]> =
-            snapshot.traffic.upstreams.iter().filter_map(|upstream| upstream.tls.clone()).collect();
-        if listeners.is_empty() && upstreams.is_empty() {
-            return;
-        }
+        let live = base.live.clone();
         let (metrics, clock) = (base.metrics.clone(), base.clock.clone());
-        let reload = CertificateReload { listeners: listeners.into(), upstreams, metrics, clock };
+        let reload = CertificateReload { listeners: listeners.into(), live, metrics, clock };
         reload.show();
         self.jobs.add(certificates::SPEC, move || reload.clone());
     }
@@ -309,6 +295,7 @@ impl Services {
         base: &ServerContext,
         listener: ControlListener,
         keys: Directory,
+        configurator: Arc<Configurator>,
     ) -> anyhow::Result<()> {
         // All nodes of a store have the same prefix, and no other brand uses it as the issuer.
         let issuer = base.live.load().process.brand.key_prefix.clone();
@@ -324,6 +311,7 @@ impl Services {
             version: env!("CARGO_PKG_VERSION"),
             dashboard: dashboard::Files::embedded(),
             live: base.live.clone(),
+            configurator,
             windows: base.windows.clone(),
             vault: base.keys.vault.clone(),
             signer: base.signing.as_ref().map(|secret| Signer::new(secret, &issuer)).transpose()?,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::snapshot::Drain;
+use control::configuration::Configurator;
 use jobs::Runner;
 use ledger::IngestStats;
 use proxy::{Shared, ShutdownPhase, Workers};
@@ -21,6 +22,7 @@ const INGEST_WITHIN: Duration = Duration::from_secs(10);
 
 /// All running parts, in the order of the shutdown.
 pub(crate) struct RunningServer {
+    pub(crate) configurator: Arc<Configurator>,
     pub(crate) services: Services,
     /// The workers; `None` in a process without a proxy.
     pub(crate) proxying: Option<RunningProxy>,
@@ -79,7 +81,7 @@ impl RunningServer {
 
     /// Drains, and returns the number of workers that panicked.
     async fn drain(self, signal: ShutdownSignal) -> usize {
-        let Self { services, proxying, lease_task, base, heartbeat, drain_times } = self;
+        let Self { services, proxying, lease_task, base, heartbeat, drain_times, .. } = self;
         base.live_state.drain();
         tokio::time::sleep(signal.delay(drain_times.delay)).await;
         let panicked = match proxying {

@@ -49,7 +49,6 @@ fn table(section: &str, headings: &[&str]) -> String {
     }
     let rows = merged.iter().map(|row| {
         let KeyRow { names, value, default, meaning } = row;
-        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
         format!("| {} | {value} | {default} | {meaning} |\n", names.join(", "))
     });
     format!("| key | value | default | meaning |\n|---|---|---|---|\n{}", rows.collect::<String>())
@@ -85,7 +84,8 @@ fn rows(spec: &'static SectionSpec, path: &str, prefix: &str, headings: &[&str])
         let is_section = matches!(key.field.shape(), Shape::Section(_)) && !key.field.takes_single();
         let is_row = !is_section || heading.is_some() && is_below;
         if is_row {
-            all.push(row(key, name.clone(), heading.copied()));
+            let mark = if RootInput::SPEC.needs_restart(&path.replace("[]", "")) { " †" } else { "" };
+            all.push(row(key, format!("`{name}`{mark}"), heading.copied()));
         }
         if let (Some(nested), None) = (nested, heading) {
             all.extend(rows(nested, &own, &format!("{name}{suffix}."), headings));

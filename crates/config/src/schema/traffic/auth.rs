@@ -120,7 +120,7 @@ const SECRET: TextForm<Secret> = TextForm {
         Key::secret(&secret).map_err(|error| bad(&error.to_string()))?;
         Ok(secret)
     },
-    shown: |_| Value::Secret,
+    shown: Value::secret,
     cell: "32 to 4,096 bytes",
     pattern: r"^([^-]|-[^-])[\s\S]{8,}$",
     scalar: Scalar::Text,

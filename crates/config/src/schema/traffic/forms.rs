@@ -139,7 +139,7 @@ const ANY_CREDENTIAL: TextForm<Credential> = TextForm {
     parse: |text| parse_credential(text).ok_or_else(|| bad(CREDENTIAL_EXPECTED)),
     shown: |credential| match credential {
         Credential::None => Value::None(()),
-        Credential::Fixed(_) => Value::Secret,
+        Credential::Fixed(secret) => Value::secret(secret),
         Credential::Vault { label: None } => Value::text("vault"),
         Credential::Vault { label: Some(label) } => Value::text(format_args!("vault:{label}")),
     },

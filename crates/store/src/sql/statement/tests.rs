@@ -4,8 +4,8 @@ use crate::fixture::{
 use crate::handle::{self, key_numbers, last_use};
 use crate::sql::{StoreKind, dialect};
 use crate::{
-    api_keys, audit, backup, budgets, charges, copy, identity, links, migration, node, password_links, plans,
-    provider_keys, revision, scope_ids, session_end, sessions, users, vault,
+    api_keys, audit, backup, budgets, charges, configurations, copy, identity, links, migration, node, password_links,
+    plans, provider_keys, revision, scope_ids, session_end, sessions, users, vault,
 };
 
 /// Returns every text that the crate sends, except migrations, settings, and statements on a backup's own table.
@@ -20,6 +20,7 @@ fn all(kind: StoreKind) -> Vec<String> {
         backup::STATEMENTS,
         budgets::STATEMENTS,
         charges::STATEMENTS,
+        configurations::STATEMENTS,
         copy::STATEMENTS,
         handle::STATEMENTS,
         last_use::STATEMENTS,

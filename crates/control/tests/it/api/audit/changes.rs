@@ -15,8 +15,12 @@ use crate::person::{BrowserSession, PASSWORD};
 use crate::world::World;
 
 /// Operations whose method permits changes, but which change nothing.
-const CHANGES_NOTHING: [&str; 3] =
-    ["POST /api/auth/validate", "POST /api/auth/link/check", "POST /api/provider-keys/{id}/test"];
+const CHANGES_NOTHING: [&str; 4] = [
+    "POST /api/auth/validate",
+    "POST /api/auth/link/check",
+    "POST /api/provider-keys/{id}/test",
+    "POST /api/config/validate",
+];
 
 /// Sends requests and collects the audit lines that they cause.
 struct Log {
@@ -60,6 +64,7 @@ impl Log {
         let mut headers = vec![header];
         headers.retain(|header| !header.is_empty());
         headers.extend((!body.is_empty()).then_some("Content-Type: application/json"));
+        headers.extend(path.starts_with("/api/config").then_some("If-Match: *"));
         let answer = call(self.world.address, &format!("{method} {path}"), &headers, &body).await;
         assert!((200..300).contains(&answer.status), "{line}: {answer:?}");
         let mut left = left.to_vec();
@@ -108,6 +113,7 @@ async fn every_change_leaves_one_line() {
     plans_and_invites(&mut log, &admin).await;
     own_things(&mut log, &member).await;
     keys(&mut log, &member).await;
+    configurations(&mut log, &admin).await;
 
     let changing: BTreeSet<String> = document::calls()
         .into_iter()
@@ -177,6 +183,12 @@ async fn plans_and_invites(log: &mut Log, admin: &str) {
     let created = log.call(edit("POST /api/invites", "", admin, &json!({})), &["link.create"]).await;
     let path = format!("/api/invites/{}", id(&created));
     log.call(edit("DELETE /api/invites/{id}", &path, admin, &Value::Null), &["link.revoke"]).await;
+}
+
+async fn configurations(log: &mut Log, admin: &str) {
+    let applied = log.call(edit("POST /api/config", "", admin, &json!({"yaml": ""})), &["configuration.apply"]).await;
+    log.call(edit("POST /api/config/rollback", "", admin, &json!({"id": id(&applied)})), &["configuration.apply"])
+        .await;
 }
 
 async fn own_things(log: &mut Log, member: &str) {

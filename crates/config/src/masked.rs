@@ -1,0 +1,89 @@
+//! Writes a configuration as YAML in which secrets are masked.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+use crate::section::Reader;
+use crate::settings::{Setting, Value};
+use crate::yaml::{self, Kind, Node};
+use crate::{environment::Environment, literal_secrets};
+
+const MASK: &str = "***";
+
+/// Returns `text` if it contains no secrets, and otherwise the same configuration without comments and with its secrets
+/// masked. `settings` are those that were read from the text; text that is not YAML becomes empty.
+#[must_use]
+pub fn masked(text: &str, settings: &[Setting]) -> String {
+    let environment = Environment::default();
+    let Ok(root) = yaml::parse(text.strip_prefix('\u{feff}').unwrap_or(text)) else { return String::new() };
+    if !literal_secrets::check(&Reader::new(String::new(), text, &environment), &root, settings, false) {
+        return text.to_owned();
+    }
+    let secrets = settings.iter().filter(|setting| matches!(setting.value, Value::Secret(_)));
+    let secrets: HashSet<&str> = secrets.map(|setting| setting.key.as_str()).collect();
+    let mut out = String::new();
+    write(&mut out, &root, "", 0, &secrets);
+    out
+}
+
+/// Writes the value at `path`, whose lines have this indentation.
+fn write(out: &mut String, node: &Node, path: &str, indent: usize, secrets: &HashSet<&str>) {
+    let margin = " ".repeat(indent);
+    match &node.kind {
+        Kind::Null => out.push_str(" null\n"),
+        Kind::Scalar(text) => {
+            let text = if secrets.contains(path) { MASK } else { text };
+            // Each JSON string is a double-quoted scalar of YAML (YAML 1.2, 1.3). Writing to a string cannot fail.
+            let _ = writeln!(out, " {}", serde_json::Value::from(text));
+        }
+        Kind::List(items) if items.is_empty() => out.push_str(" []\n"),
+        Kind::Map(entries) if entries.is_empty() => out.push_str(" {}\n"),
+        Kind::List(items) => {
+            out.push('\n');
+            for (index, item) in items.iter().enumerate() {
+                let _ = write!(out, "{margin}-");
+                write(out, item, &format!("{path}[{index}]"), indent + 2, secrets);
+            }
+        }
+        Kind::Map(entries) => {
+            if !path.is_empty() {
+                out.push('\n');
+            }
+            for (key, value) in entries {
+                let path = if path.is_empty() { key.name.clone() } else { format!("{path}.{}", key.name) };
+                let _ = write!(out, "{margin}{}:", serde_json::Value::from(key.name.as_str()));
+                write(out, value, &path, indent + 2, secrets);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flags::Flags;
+    use crate::load::{Sources, load_text};
+
+    #[test]
+    fn a_text_with_secrets_is_written_without_them_and_means_the_same() {
+        let text = "# credential: sk-S3CRET\nmetrics: {token: S3CRET}\nsizes: {body: 1MiB}\nproviders:\n  - name: o\n    kind: \
+             openai\n    credential: >-\n      sk-S3CRET\nplans: []\n";
+        let environment = Environment::default();
+        let sources = || Sources { file: None, environment: &environment, flags: Flags::default() };
+        let loaded = load_text("", text, sources()).unwrap();
+        let shown = masked(text, loaded.settings());
+        assert!(!shown.contains("S3CRET") && shown.contains("\"***\""), "{shown}");
+        let again = load_text("", &shown, sources()).unwrap();
+        let (changed, _) = crate::reload::changes(loaded.settings(), again.settings());
+        let keys: Vec<&str> = changed.iter().map(|change| change.key.as_str()).collect();
+        assert_eq!(keys, ["metrics.token", "providers[o].credential"]);
+    }
+
+    #[test]
+    fn a_text_without_secrets_is_returned_as_it_is() {
+        let text = "# a comment\nmetrics: {token: \"${TOKEN:-}\"}\n";
+        let environment = Environment::default();
+        let loaded = load_text("", text, Sources { file: None, environment: &environment, flags: Flags::default() });
+        assert_eq!(masked(text, loaded.unwrap().settings()), text);
+    }
+}

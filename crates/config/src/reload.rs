@@ -1,0 +1,80 @@
+//! Loads a configuration that replaces the running one, and compares both.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::error::ConfigError;
+use crate::load::{LoadedConfig, Sources, load_in_place_of};
+use crate::running::{ConfigText, RunningConfig};
+use crate::settings::{Setting, Value};
+
+/// Maximum number of changes that [`changes`] returns.
+pub const CHANGES_MAX: usize = 100;
+
+/// A setting that two configurations have with different values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// The full name; entries of a list with names have theirs in place of the index: `routes[users].path`.
+    pub key: String,
+    /// The earlier value; `None` if the setting did not exist.
+    pub before: Option<Value>,
+    /// The new value; `None` if the setting does not exist any more.
+    pub after: Option<Value>,
+}
+
+/// Reads, checks and compiles a text that replaces the running configuration.
+///
+/// # Errors
+/// Returns a [`ConfigError`] with the problems of the text. A key whose change needs a restart is one of them.
+pub fn reload(
+    running: &RunningConfig<'_>,
+    text: ConfigText<'_>,
+    sources: Sources<'_>,
+) -> Result<LoadedConfig, ConfigError> {
+    load_in_place_of(Some(running), text, sources)?.for_server()
+}
+
+/// Returns the settings that differ, at most [`CHANGES_MAX`], in the order of their names, and the number of the others.
+#[must_use]
+pub fn changes(before: &[Setting], after: &[Setting]) -> (Vec<Change>, usize) {
+    let (before, mut after) = (by_name(before), by_name(after));
+    let mut all: Vec<Change> = Vec::new();
+    for (key, old) in before {
+        let new = after.remove(&key);
+        if new != Some(old) {
+            all.push(Change { key, before: Some(old.clone()), after: new.cloned() });
+        }
+    }
+    all.extend(after.into_iter().map(|(key, new)| Change { key, before: None, after: Some(new.clone()) }));
+    all.sort_by(|a, b| a.key.cmp(&b.key));
+    let more = all.len().saturating_sub(CHANGES_MAX);
+    all.truncate(CHANGES_MAX);
+    (all, more)
+}
+
+/// Returns the settings by their keys. An entry of a list with a unique name has it in place of the index, so that a new
+/// entry does not change the keys of those behind it.
+fn by_name(settings: &[Setting]) -> BTreeMap<String, &Value> {
+    let mut names: BTreeMap<&str, &str> = BTreeMap::new();
+    for Setting { key, value, .. } in settings {
+        if let (Some(entry), Value::Text(name)) = (key.strip_suffix("].name"), value)
+            && entry.matches('[').count() == 1
+        {
+            names.insert(entry, name);
+        }
+    }
+    let mut named: BTreeMap<String, &Value> = BTreeMap::new();
+    for Setting { key, value, .. } in settings {
+        let renamed = key.split_once(']').and_then(|(entry, rest)| {
+            let (list, _) = entry.split_once('[')?;
+            Some(format!("{list}[{}]{rest}", names.get(entry)?))
+        });
+        let renamed = renamed.filter(|renamed| !named.contains_key(renamed));
+        named.insert(renamed.unwrap_or_else(|| key.clone()), value);
+    }
+    named
+}
+
+#[cfg(test)]
+mod tests;

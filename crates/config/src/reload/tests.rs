@@ -1,0 +1,121 @@
+use std::path::PathBuf;
+
+use super::*;
+use crate::environment::Environment;
+use crate::flags::Flags;
+use crate::load::load_text;
+use crate::schema::{RootInput, SectionInput};
+
+const RUNNING: &str = "listen: 127.0.0.1:8080\ncontrol: {cors: {allowed_origins: [\"https://a.example\"]}}\n\
+    upstreams: [{name: u, backends: [{url: \"http://127.0.0.1:1\"}]}]\n\
+    routes: [{name: a, path: /a, upstreams: u}, {name: b, path: /b, upstreams: u}]\n";
+
+fn loaded(text: &str) -> LoadedConfig {
+    let environment = Environment::default();
+    load_text("old.yaml", text, Sources { file: None, environment: &environment, flags: Flags::default() }).unwrap()
+}
+
+fn replace(old: &LoadedConfig, text: &str, is_posted: bool) -> Result<LoadedConfig, String> {
+    let environment = Environment::of([("JWT_SECRET", "S3CRET"), ("KEY", "sk-S3CRET")]);
+    let running =
+        RunningConfig { settings: old.settings(), snapshot: &old.snapshot, has_mock: old.snapshot.traffic.mock.on };
+    let sources = Sources { file: None, environment: &environment, flags: Flags::default() };
+    let files = [PathBuf::from("/etc/tollgate/key")];
+    let text = ConfigText { name: "new.yaml", text, posted: is_posted.then_some(&files[..]) };
+    reload(&running, text, sources).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_change_of_a_listener_is_refused_with_its_line_and_column() {
+    let old = loaded(RUNNING);
+    let error = replace(&old, &RUNNING.replace("8080", "8081"), false).unwrap_err();
+    assert_eq!(
+        error,
+        "error[needs_restart]: `listen` cannot change while Tollgate runs\n --> new.yaml:1:9\n  |\n1 | listen: \
+         127.0.0.1:8081\n  |         ^^^^^^^^^^^^^^ expected 127.0.0.1:8080, as in the running configuration, or a restart"
+    );
+}
+
+#[test]
+fn a_removed_key_is_reported_at_the_mapping_around_it() {
+    let old = loaded("log: {level: warn, format: json}\nworkers: 3\n");
+    let error = replace(&old, "log: {format: json}\n", false).unwrap_err();
+    assert!(error.contains("`log.level` cannot change") && error.contains("new.yaml:1:1"), "{error}");
+    assert!(error.contains("`workers` cannot change") && error.contains("new.yaml:1:1"), "{error}");
+}
+
+#[test]
+fn routes_change_and_the_buffer_of_bodies_does_not() {
+    let old = loaded(RUNNING);
+    let new = replace(&old, &RUNNING.replace("path: /b", "path: /c"), false).unwrap();
+    let (changed, more) = changes(old.settings(), new.settings());
+    let [change] = &*changed else { panic!("{changed:?}") };
+    assert_eq!((change.key.as_str(), more), ("routes[b].path", 0));
+    let error = replace(&old, &format!("{RUNNING}sizes: {{buffered: 1MiB, body: 1MiB}}\n"), false).unwrap_err();
+    assert!(error.contains("sizes.buffered") && !error.contains("sizes.body"), "{error}");
+}
+
+#[test]
+fn a_new_first_route_does_not_rename_those_behind_it() {
+    let (old, new) = (loaded(RUNNING), RUNNING.replace("routes: [", "routes: [{name: c, path: /c, upstreams: u}, "));
+    let (changed, _) = changes(old.settings(), replace(&old, &new, false).unwrap().settings());
+    assert!(
+        changed.iter().all(|change| change.key.starts_with("routes[c].") && change.before.is_none()),
+        "{changed:?}"
+    );
+    assert!(!changed.is_empty());
+}
+
+#[test]
+fn a_changed_secret_is_a_change_without_its_value() {
+    let with = |secret: &str| {
+        format!(
+            "providers: [{{name: o, kind: openai, base_url: \"https://api.openai.com/v1\", credential: {secret}}}]\n"
+        )
+    };
+    let old = loaded(&with("sk-S3CRET-1"));
+    let (changed, _) = changes(old.settings(), replace(&old, &with("sk-S3CRET-2"), false).unwrap().settings());
+    assert_eq!(changed.len(), 1);
+    assert!(!format!("{changed:?}").contains("S3CRET") && !serde_json::to_string(&changed).unwrap().contains("S3CRET"));
+    let (changed, _) = changes(old.settings(), replace(&old, &with("sk-S3CRET-1"), false).unwrap().settings());
+    assert_eq!(changed, []);
+}
+
+#[test]
+fn a_stored_text_refers_to_its_secrets() {
+    let old = loaded("");
+    for (secret, is_valid) in [
+        ("sk-1", false),
+        ("${KEY}", true),
+        ("${KEY:-}", true),
+        ("${NONE:-sk-1}", false),
+        ("sk-${KEY}", false),
+        ("vault", true),
+        ("${JWT_SECRET}", false),
+        ("file:/etc/hostname", false),
+    ] {
+        let text = format!("providers: [{{name: o, kind: openai, credential: \"{secret}\"}}]");
+        let result = replace(&old, &text, true);
+        assert_eq!(result.is_ok(), is_valid, "{secret}: {:?}", result.err());
+        let has_literal = secret.contains("sk-");
+        assert_eq!(replace(&old, &text, false).unwrap().has_literal_secrets, has_literal, "{secret}");
+    }
+}
+
+#[test]
+fn the_mock_does_not_begin_to_run() {
+    let old = loaded("providers: [{name: o, kind: openai, credential: x}]");
+    let error = replace(&old, "providers: [{name: o, kind: openai, credential: x}]\nmock: true\n", false).unwrap_err();
+    assert!(error.contains("needs_restart") && error.contains("new.yaml:2:7"), "{error}");
+}
+
+#[test]
+fn every_key_of_the_process_needs_a_restart() {
+    for key in ["listen", "listen[0].tls.cert", "control.rate_limits[0].limit", "store.url", "redis", "sizes.buffered"]
+    {
+        assert!(RootInput::SPEC.needs_restart(key), "{key}");
+    }
+    for key in ["routes[0].path", "sizes.body", "plans", "ai.prefix", "providers[0].name"] {
+        assert!(!RootInput::SPEC.needs_restart(key), "{key}");
+    }
+}

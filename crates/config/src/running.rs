@@ -1,0 +1,82 @@
+//! The running configuration, for one that replaces it: the state of upstreams is kept, and changes that need a restart are
+//! refused.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tls::UpstreamTls;
+
+use crate::compile::CompiledConfig;
+use crate::error::{At, Code, Problem};
+use crate::place::Place;
+use crate::schema::{RootInput, SectionInput};
+use crate::section::Reader;
+use crate::settings::{Setting, Value};
+use crate::snapshot::Snapshot;
+use crate::yaml::Node;
+
+/// The text of a configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct ConfigText<'a> {
+    /// The name in errors, in place of that of a file.
+    pub name: &'a str,
+    /// The YAML that is compiled.
+    pub text: &'a str,
+    /// The files that a text of the API may name, besides others in their folders and in `/run/secrets`. `None` if the
+    /// operator of this machine wrote the text: then it may name any file, and contain secrets.
+    pub posted: Option<&'a [PathBuf]>,
+}
+
+/// The configuration of the running process.
+#[derive(Debug, Clone, Copy)]
+pub struct RunningConfig<'a> {
+    /// The settings that are in effect.
+    pub settings: &'a [Setting],
+    /// The snapshot that is in force.
+    pub snapshot: &'a Snapshot,
+    /// Whether the configuration may use the mock, because it runs or this process needs none.
+    pub has_mock: bool,
+}
+
+impl RunningConfig<'_> {
+    /// Returns the TLS of all upstreams.
+    pub(crate) fn upstream_tls(&self) -> Vec<Arc<UpstreamTls>> {
+        self.snapshot.traffic.upstreams.iter().filter_map(|upstream| upstream.tls.clone()).collect()
+    }
+
+    /// Reports each key of `compiled` whose change needs a restart.
+    pub(crate) fn check(&self, reader: &Reader<'_>, root: &Node, compiled: &CompiledConfig) {
+        let fixed = |settings: &[Setting]| -> BTreeMap<String, Value> {
+            let fixed = settings.iter().filter(|setting| RootInput::SPEC.needs_restart(&setting.key));
+            fixed.map(|setting| (setting.key.clone(), setting.value.clone())).collect()
+        };
+        let (running, new) = (fixed(self.settings), fixed(&compiled.settings));
+        let keys = running.keys().chain(new.keys().filter(|key| !running.contains_key(*key)));
+        for key in keys.filter(|key| running.get(*key) != new.get(*key)) {
+            let value = running.get(key).map_or_else(|| "not set".to_owned(), ToString::to_string);
+            let message = format!("`{key}` cannot change while Tollgate runs");
+            let problem = Problem::new(Code::NeedsRestart, nearest(root, key), message);
+            reader.report(problem.expected(format!("{value}, as in the running configuration, or a restart")));
+        }
+        if compiled.snapshot.traffic.mock.on && !self.has_mock {
+            let message = "the mock provider does not run, and cannot begin to run while Tollgate runs";
+            let problem = Problem::new(Code::NeedsRestart, nearest(root, "mock"), message);
+            reader.report(problem.expected("another provider, or a restart"));
+        }
+    }
+}
+
+/// Returns the position of the setting, or of the nearest mapping around it that exists.
+fn nearest(root: &Node, key: &str) -> At {
+    let mut path = key;
+    loop {
+        if let Some(node) = root.find(path) {
+            return node.at;
+        }
+        match path.rfind(['.', '[']) {
+            Some(end) => path = path.get(..end).unwrap_or_default(),
+            None => return At::File(Place::START),
+        }
+    }
+}

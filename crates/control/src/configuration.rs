@@ -1,0 +1,447 @@
+//! Changes of the configuration while the process runs: from the file, from the control API, and from the store.
+//!
+//! A configuration is compiled on a blocking thread and replaces the running one in one step, or is refused and changes
+//! nothing. See `docs/live-configuration.md`.
+
+mod retired;
+mod running;
+mod sources;
+mod start;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use access::Clock;
+use config::snapshot::Origin;
+use config::{
+    Change, ConfigError, ConfigText, Environment, Flags, Live, LoadedConfig, Note, RunningConfig, Snapshot, Sources,
+};
+use store::{Actor, ConfigurationSource, DatabaseError, NewConfiguration, Store, StoredConfiguration};
+use telemetry::Metrics;
+use telemetry::metrics::ReloadLabels;
+use thiserror::Error;
+use uuid::Uuid;
+
+use retired::RetiredSnapshots;
+pub use running::{RunningText, digest};
+pub use sources::ConfigSources;
+pub use start::{StartedConfig, StoredConfigError, configuration_at_start};
+
+/// The name of a text of the API in errors.
+const POSTED: &str = "configuration";
+/// Maximum number of changed keys that a log line names.
+const LOGGED_KEYS_MAX: usize = 20;
+
+/// The parts that a [`Configurator`] uses.
+#[derive(Debug)]
+pub struct ConfiguratorParts {
+    /// The configuration in force.
+    pub live: Arc<Live>,
+    /// The store with the configurations of the API.
+    pub store: Store,
+    /// The id of this node.
+    pub node: Uuid,
+    /// The metrics of the process.
+    pub metrics: Arc<Metrics>,
+    /// The source of the time.
+    pub clock: Clock,
+    /// The file, the environment and the flags of the process.
+    pub sources: ConfigSources,
+    /// The address of the mock; `None` if it does not run.
+    pub mock: Option<Origin>,
+    /// Whether a configuration may use the mock although it does not run, because this process has no proxy.
+    pub is_without_proxy: bool,
+}
+
+/// Applies configurations, one at a time.
+#[derive(Debug)]
+pub struct Configurator {
+    parts: ConfiguratorParts,
+    /// Held during a change.
+    changing: tokio::sync::Mutex<()>,
+    running: Mutex<Arc<RunningText>>,
+    retired: RetiredSnapshots,
+}
+
+/// The event that causes a reload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReloadTrigger {
+    /// The process received SIGHUP.
+    Signal,
+    /// A watched file has changed.
+    Watch,
+}
+
+/// The result of a successful change or check.
+#[derive(Debug)]
+pub struct ConfigurationResult {
+    /// The settings that differ from the ones in force before, a bounded number.
+    pub changes: Vec<Change>,
+    /// The number of further changes.
+    pub more: usize,
+    /// Facts that may surprise the operator.
+    pub notes: Vec<Note>,
+    /// The configuration that is in force now.
+    pub running: Arc<RunningText>,
+}
+
+/// The reason why a configuration was not applied.
+#[derive(Debug, Error)]
+pub enum ApplyError {
+    /// The configuration is invalid, or changes keys that need a restart.
+    #[error("{0}")]
+    Invalid(#[from] ConfigError),
+    /// The client's copy of the configuration is not the one in force.
+    #[error("the configuration has changed")]
+    Changed,
+    /// No stored configuration has this id.
+    #[error("no stored configuration has this id")]
+    Unknown,
+    /// The text of this configuration was not stored, because it contains secrets.
+    #[error("the text of this configuration was not stored, because it contains secrets")]
+    NotStored,
+    /// Demo users, a provider that costs money and a public listener.
+    #[error(
+        "demo_keys_exposed: the store has demo users, and the configuration adds a provider that costs money to a public listener"
+    )]
+    DemoKeysExposed,
+    /// An error of the store.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The compiler ended early.
+    #[error("the configuration could not be compiled: {0}")]
+    Compiler(#[from] tokio::task::JoinError),
+}
+
+/// A configuration that was compiled and is not in force yet.
+struct CompiledText {
+    loaded: Box<LoadedConfig>,
+    running: RunningText,
+    changes: Vec<Change>,
+    more: usize,
+}
+
+/// A text that is to be compiled.
+struct CandidateText {
+    /// The name in errors.
+    name: String,
+    text: String,
+    file_digest: String,
+    /// Whether a client sent it, so that its references are bounded.
+    is_posted: bool,
+}
+
+impl Configurator {
+    /// Returns the configurator of a process in which `running` is in force.
+    #[must_use]
+    pub fn new(parts: ConfiguratorParts, running: RunningText) -> Self {
+        let this = Self {
+            running: Mutex::new(Arc::new(running)),
+            parts,
+            changing: tokio::sync::Mutex::default(),
+            retired: RetiredSnapshots::default(),
+        };
+        this.show(&this.running());
+        this
+    }
+
+    /// Returns the configurator of a process without a configuration file, in which the defaults are in force: control on
+    /// its own, in tests and measurements.
+    ///
+    /// # Errors
+    /// The defaults are invalid.
+    pub fn of_defaults(live: Arc<Live>, store: Store, metrics: Arc<Metrics>) -> Result<Self, ConfigError> {
+        let (variables, flags, clock) = (Environment::default(), Flags::default(), store.clock().clone());
+        let loaded = config::load(Sources { file: None, environment: &variables, flags: flags.clone() })?;
+        let running = RunningText::of(&loaded, String::new(), digest(""), clock.now());
+        let sources = ConfigSources { file: None, env_file: None, variables, flags };
+        let (node, mock) = (Uuid::nil(), None);
+        let parts = ConfiguratorParts { live, store, node, metrics, clock, sources, mock, is_without_proxy: true };
+        Ok(Self::new(parts, running))
+    }
+
+    /// Returns the configuration that is in force.
+    #[must_use]
+    pub fn running(&self) -> Arc<RunningText> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns the files whose changes apply without a signal: the configuration, the `.env`, and those that values name.
+    #[must_use]
+    pub fn watched(&self) -> Vec<PathBuf> {
+        let running = self.running();
+        self.parts.sources.files().into_iter().chain(running.files.iter().cloned()).collect()
+    }
+
+    /// Reads the file again, and applies it, or the stored configuration that is in force over it.
+    ///
+    /// # Errors
+    /// The reason why the running configuration stays. It is logged.
+    pub async fn reload(&self, trigger: ReloadTrigger) -> Result<ConfigurationResult, ApplyError> {
+        let _changing = self.changing.lock().await;
+        let result = Box::pin(self.reload_locked()).await;
+        self.report(&format!("{trigger:?}").to_lowercase(), &result);
+        result
+    }
+
+    async fn reload_locked(&self) -> Result<ConfigurationResult, ApplyError> {
+        let (running, sources) = (self.running(), self.parts.sources.clone());
+        let text = tokio::task::spawn_blocking(move || sources.read()).await??;
+        let file_digest = digest(&text);
+        if let Some(stored) = self.stored_over(&file_digest, &running).await {
+            return self.apply_stored(stored, file_digest).await;
+        }
+        let name = self.parts.sources.name();
+        let compiled = self.compile(CandidateText { name, text, file_digest, is_posted: false }).await?;
+        let is_new = compiled.running.file_digest != running.file_digest || running.stored.is_some();
+        let result = self.publish(compiled).await;
+        if is_new {
+            self.record_file(&result.running, true).await;
+        }
+        Ok(result)
+    }
+
+    /// Applies the configuration of the API that another process has stored since, if it was applied over the file of
+    /// this one. A job calls this after each change of the store's revision.
+    ///
+    /// # Errors
+    /// The reason why the running configuration stays. It is logged.
+    pub async fn follow(&self) -> Result<(), ApplyError> {
+        let _changing = self.changing.lock().await;
+        let running = self.running();
+        let found = self.parts.store.configuration_over(&running.file_digest, self.parts.node).await?;
+        let known = running.stored.as_ref().map(|stored| stored.number).max(running.refused);
+        let Some(stored) = found.filter(|found| known < Some(found.number)) else { return Ok(()) };
+        let number = stored.number;
+        let result = self.apply_stored(stored, running.file_digest.clone()).await;
+        self.report("store", &result);
+        if result.is_err() {
+            // The same configuration is not compiled again until the file changes.
+            self.set(RunningText { refused: Some(number), ..(*running).clone() });
+        }
+        result.map(|_| ())
+    }
+
+    async fn apply_stored(
+        &self,
+        stored: StoredConfiguration,
+        file_digest: String,
+    ) -> Result<ConfigurationResult, ApplyError> {
+        let (name, text) = (running::stored_name(&stored), stored.text.clone().ok_or(ApplyError::NotStored)?);
+        let mut compiled = self.compile(CandidateText { name, text, file_digest, is_posted: false }).await?;
+        compiled.running.become_stored(stored);
+        Ok(self.publish(compiled).await)
+    }
+
+    /// Checks a text of the API as [`apply`](Self::apply) does, and changes nothing.
+    ///
+    /// # Errors
+    /// The reason why the text would be refused.
+    pub async fn validate(&self, text: &str) -> Result<ConfigurationResult, ApplyError> {
+        let compiled = self.compile(self.posted(text)).await?;
+        let CompiledText { changes, more, loaded, .. } = compiled;
+        Ok(ConfigurationResult { changes, more, notes: loaded.notes.clone(), running: self.running() })
+    }
+
+    /// Applies a text of the API: stores it, so that every process with the same file applies it, and replaces the
+    /// running configuration, whose digest must be `over` unless that is `None`.
+    ///
+    /// # Errors
+    /// The reason why the running configuration stays. It is logged.
+    pub async fn apply(&self, by: &Actor, text: &str, over: Option<&str>) -> Result<ConfigurationResult, ApplyError> {
+        let _changing = self.changing.lock().await;
+        let result = self.apply_locked(by, text, over).await;
+        self.report("api", &result);
+        result
+    }
+
+    /// Applies the text of an earlier configuration, as [`apply`](Self::apply) does.
+    ///
+    /// # Errors
+    /// The reason why the running configuration stays. It is logged.
+    pub async fn roll_back(&self, by: &Actor, to: Uuid, over: Option<&str>) -> Result<ConfigurationResult, ApplyError> {
+        let _changing = self.changing.lock().await;
+        let result = async {
+            let stored = self.parts.store.find_configuration(to).await?.ok_or(ApplyError::Unknown)?;
+            let text = stored.text.ok_or(ApplyError::NotStored)?;
+            self.apply_locked(by, &text, over).await
+        };
+        let result = result.await;
+        self.report("rollback", &result);
+        result
+    }
+
+    async fn apply_locked(
+        &self,
+        by: &Actor,
+        text: &str,
+        over: Option<&str>,
+    ) -> Result<ConfigurationResult, ApplyError> {
+        if over.is_some_and(|over| over != self.running().digest) {
+            return Err(ApplyError::Changed);
+        }
+        let mut compiled = self.compile(self.posted(text)).await?;
+        let new = NewConfiguration {
+            source: ConfigurationSource::Api,
+            node: self.parts.node,
+            file_digest: &compiled.running.file_digest,
+            digest: &compiled.running.digest,
+            text: Some(text),
+            is_change: true,
+        };
+        let stored = self.parts.store.add_configuration(by, new).await?;
+        compiled.running.become_stored(stored);
+        Ok(self.publish(compiled).await)
+    }
+
+    fn posted(&self, text: &str) -> CandidateText {
+        let file_digest = self.running().file_digest.clone();
+        CandidateText { name: POSTED.to_owned(), text: text.to_owned(), file_digest, is_posted: true }
+    }
+
+    /// Records the file with which the process has started, unless the store knows it.
+    pub async fn record_start(&self) {
+        let running = self.running();
+        let is_known = self.parts.store.knows_configuration_file(&running.file_digest).await;
+        if running.stored.is_none() && matches!(is_known, Ok(false)) {
+            self.record_file(&running, false).await;
+        }
+    }
+
+    /// Whether the file is the one that was read last.
+    pub async fn has_read_file(&self) -> bool {
+        let sources = self.parts.sources.clone();
+        let text = tokio::task::spawn_blocking(move || sources.read()).await;
+        matches!(text, Ok(Ok(text)) if digest(&text) == self.running().file_digest)
+    }
+
+    /// Frees replaced snapshots that no request uses any more.
+    pub async fn free_retired(&self) {
+        self.retired.free().await;
+    }
+
+    /// Returns the configuration of the API that is in force over the file. While the store is unavailable, that is the
+    /// running one if the file has not changed.
+    async fn stored_over(&self, file_digest: &str, running: &RunningText) -> Option<StoredConfiguration> {
+        match self.parts.store.configuration_over(file_digest, self.parts.node).await {
+            Ok(stored) => stored,
+            Err(error) => {
+                tracing::warn!(%error, "stored configurations cannot be read");
+                running.stored.clone().filter(|_| running.file_digest == file_digest)
+            }
+        }
+    }
+
+    async fn compile(&self, candidate: CandidateText) -> Result<CompiledText, ApplyError> {
+        let (running, snapshot) = (self.running(), self.parts.live.load_full());
+        let (sources, now) = (self.parts.sources.clone(), self.parts.clock.now());
+        let has_mock = self.parts.mock.is_some() || self.parts.is_without_proxy;
+        let compile = move || -> Result<CompiledText, ConfigError> {
+            let CandidateText { name, text, file_digest, is_posted } = candidate;
+            let environment = sources.environment()?;
+            let posted = is_posted.then_some(&running.files[..]);
+            let loaded = config::reload(
+                &RunningConfig { settings: &running.settings, snapshot: &snapshot, has_mock },
+                ConfigText { name: &name, text: &text, posted },
+                Sources { file: None, environment: &environment, flags: sources.flags.clone() },
+            )?;
+            let (changes, more) = config::changes(&running.settings, loaded.settings());
+            let running = RunningText::of(&loaded, name, file_digest, now);
+            Ok(CompiledText { loaded: Box::new(loaded), running, changes, more })
+        };
+        let compiled = tokio::task::spawn_blocking(compile).await??;
+        self.refuse_exposed_demo_keys(&compiled.loaded.snapshot).await?;
+        Ok(compiled)
+    }
+
+    /// Refuses a configuration with a provider that costs money, if a listener is public and the store has demo users, as
+    /// a start does.
+    async fn refuse_exposed_demo_keys(&self, new: &Snapshot) -> Result<(), ApplyError> {
+        let process = &self.parts.live.load_full().process;
+        let mut listeners = process.listen.iter().map(|listener| listener.address).chain([process.control.listen]);
+        let is_public = listeners.any(|address| !address.ip().to_canonical().is_loopback());
+        if is_public && new.traffic.costs_money() && self.parts.store.has_demo_users().await? {
+            return Err(ApplyError::DemoKeysExposed);
+        }
+        Ok(())
+    }
+
+    /// Replaces the snapshot. The new one keeps the running process's settings, which are equal or known only since the
+    /// start, such as a port that the system chose.
+    async fn publish(&self, compiled: CompiledText) -> ConfigurationResult {
+        let CompiledText { loaded, running, changes, more } = compiled;
+        let LoadedConfig { snapshot, notes, .. } = *loaded;
+        let old = self.parts.live.load_full();
+        let Snapshot { file, mut traffic, .. } = snapshot;
+        if let (true, Some(origin)) = (traffic.mock.on, &self.parts.mock) {
+            traffic = traffic.with_mock(origin.clone());
+        }
+        let plans = traffic.plans.clone();
+        self.parts.live.store(Arc::new(Snapshot { file, process: old.process.clone(), traffic }));
+        // No await separates the snapshot from its text: a client that disconnects drops this future.
+        let running = self.set(running);
+        self.retired.add(old).await;
+        if changes.iter().any(|change| change.key.starts_with("plans")) {
+            match self.parts.store.ensure_plans(&plans).await {
+                Ok(differences) if differences.is_empty() => {}
+                Ok(_) => tracing::warn!(
+                    "plans in the store differ from the configuration; `tollgate plans apply` shows them"
+                ),
+                Err(error) => tracing::warn!(%error, "new plans of the configuration are not in the store"),
+            }
+        }
+        // Cached keys have the budgets of the earlier configuration.
+        if changes.iter().any(|change| change.key.starts_with("budgets"))
+            && let Err(error) = self.parts.store.raise_revision().await
+        {
+            tracing::warn!(%error, "new budgets apply to a key when it is looked up again");
+        }
+        ConfigurationResult { changes, more, notes, running }
+    }
+
+    /// Records that the file is in force.
+    async fn record_file(&self, running: &RunningText, is_change: bool) {
+        let new = NewConfiguration {
+            source: ConfigurationSource::File,
+            node: self.parts.node,
+            file_digest: &running.file_digest,
+            digest: &running.digest,
+            text: (!running.has_literal_secrets).then_some(&*running.text),
+            is_change,
+        };
+        if let Err(error) = self.parts.store.add_configuration(&Actor::SYSTEM, new).await {
+            tracing::warn!(%error, "the configuration is in force, but not in the history of the store");
+        }
+    }
+
+    fn set(&self, running: RunningText) -> Arc<RunningText> {
+        let running = Arc::new(running);
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = running.clone();
+        self.show(&running);
+        running
+    }
+
+    /// Sets the metrics of the running configuration.
+    fn show(&self, running: &RunningText) {
+        let metrics = &self.parts.metrics.configuration;
+        metrics.last_success.set(i64::try_from(running.applied_at.unix_seconds()).unwrap_or(i64::MAX));
+        metrics.hash.set(running.hash());
+    }
+
+    /// Counts and logs a result.
+    fn report(&self, trigger: &str, result: &Result<ConfigurationResult, ApplyError>) {
+        let label = if result.is_ok() { "applied" } else { "refused" };
+        self.parts.metrics.configuration.reloads.get_or_create(&ReloadLabels { result: label }).inc();
+        match result {
+            Ok(ConfigurationResult { changes, more, notes, running }) => {
+                let keys: Vec<&str> = changes.iter().take(LOGGED_KEYS_MAX).map(|change| change.key.as_str()).collect();
+                let (changed, digest) = (changes.len() + more, &running.digest);
+                tracing::info!(trigger, changed, ?keys, from = running.name, %digest, "the configuration was applied");
+                notes.iter().for_each(|note| tracing::warn!("{note}"));
+            }
+            Err(error) => {
+                tracing::error!(trigger, %error, "the configuration was refused; the running one stays in force");
+            }
+        }
+    }
+}

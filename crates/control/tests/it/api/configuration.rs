@@ -1,0 +1,128 @@
+use access::Role;
+use serde_json::{Value, json};
+use store::{Actor, ConfigurationSource, NewConfiguration};
+
+use crate::client::{Answer, call, get, post};
+use crate::person::BrowserSession;
+use crate::world::World;
+
+const PATH: &str = "/api/config";
+const ROUTED: &str = "upstreams: [{name: u, backends: [{url: \"http://127.0.0.1:1\"}]}]\n\
+    routes: [{name: a, path: /a, upstreams: u}]\n";
+
+async fn administered() -> (World, BrowserSession) {
+    let world = World::start().await;
+    let root = world.person_with("root", Role::Admin).await;
+    let session = world.sign_in(&root).await;
+    (world, session)
+}
+
+async fn send(world: &World, by: &BrowserSession, path: &str, over: &str, body: &Value) -> Answer {
+    let headers = [by.bearer(), "Content-Type: application/json".to_owned(), format!("If-Match: {over}")];
+    let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
+    call(world.address, &format!("POST {path}"), &headers, &body.to_string()).await
+}
+
+async fn apply(world: &World, by: &BrowserSession, over: &str, yaml: &str) -> Answer {
+    send(world, by, PATH, over, &json!({"yaml": yaml})).await
+}
+
+async fn history(world: &World, by: &BrowserSession) -> Vec<Value> {
+    let answer = get(world.address, "/api/config/history", &[&by.bearer()]).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()["items"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn a_configuration_is_validated_applied_and_rolled_back() {
+    let (world, root) = administered().await;
+    let shown = get(world.address, PATH, &[&root.bearer()]).await.json();
+    assert_eq!((&shown["source"], &shown["yaml"], &shown["id"]), (&json!("file"), &json!(""), &Value::Null));
+    let validated = send(&world, &root, "/api/config/validate", "*", &json!({"yaml": ROUTED})).await;
+    assert_eq!(validated.status, 200, "{validated:?}");
+    let keys: Vec<Value> =
+        validated.json()["changes"].as_array().unwrap().iter().map(|change| change["key"].clone()).collect();
+    assert!(keys.contains(&json!("routes[a].path")), "{keys:?}");
+    assert!(world.live.load().traffic.router.routes().is_empty() && history(&world, &root).await.is_empty());
+
+    let first = format!("\"{}\"", shown["digest"].as_str().unwrap());
+    let applied = apply(&world, &root, &first, ROUTED).await;
+    assert_eq!(applied.status, 200, "{applied:?}");
+    assert_eq!(world.live.load().traffic.router.routes().len(), 1);
+    apply(&world, &root, &first, ROUTED).await.refuses(409, "conflict");
+    let shown = get(world.address, PATH, &[&root.bearer()]).await.json();
+    assert_eq!(
+        (&shown["source"], &shown["yaml"], &shown["id"]),
+        (&json!("api"), &json!(ROUTED), &applied.json()["id"])
+    );
+
+    assert_eq!(apply(&world, &root, "*", "").await.status, 200);
+    assert!(world.live.load().traffic.router.routes().is_empty());
+    let entries = history(&world, &root).await;
+    let of = |key: &str| entries.iter().map(|entry| entry[key].clone()).collect::<Vec<_>>();
+    assert_eq!((of("number"), of("is_running")), (vec![json!(2), json!(1)], vec![json!(true), json!(false)]));
+    assert!(entries.iter().all(|entry| entry["actor"] == "user" && entry["user_id"].is_string()), "{entries:?}");
+
+    let back = json!({"id": applied.json()["id"]});
+    let rolled_back = send(&world, &root, "/api/config/rollback", "*", &back).await;
+    assert_eq!(rolled_back.status, 200, "{rolled_back:?}");
+    assert_eq!((world.live.load().traffic.router.routes().len(), history(&world, &root).await.len()), (1, 3));
+    let audit = get(world.address, "/api/audit?action=configuration.apply", &[&root.bearer()]).await.json();
+    assert_eq!(audit["items"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn an_invalid_configuration_is_refused_with_its_place_and_changes_nothing() {
+    let (world, root) = administered().await;
+    for (yaml, code, line, column) in [
+        ("rutes: []", "unknown_key", 1, 1),
+        ("log: {level: info}\nlisten: 127.0.0.1:9", "needs_restart", 2, 9),
+        ("metrics: {token: S3CRET}", "literal_secret", 1, 18),
+        ("brand: {name: \"${JWT_SECRET}\"}", "bad_value", 1, 15),
+        ("a: [", "yaml", 1, 4),
+    ] {
+        for path in [PATH, "/api/config/validate"] {
+            let answer = send(&world, &root, path, "*", &json!({"yaml": yaml})).await;
+            let body = answer.json();
+            assert_eq!((answer.status, &body["error"]["code"]), (422, &json!("unprocessable")), "{body}");
+            let problems = body["error"]["problems"].as_array().unwrap().clone();
+            let found = problems.iter().find(|problem| problem["code"] == code);
+            let Some(found) = found else { panic!("{yaml}: {problems:?}") };
+            assert_eq!(found["line"], line, "{yaml}: {found}");
+            assert!(code == "yaml" || found["column"] == column, "{yaml}: {found}");
+            assert!(!body.to_string().contains("S3CRET"), "{body}");
+        }
+    }
+    assert!(history(&world, &root).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_is_refused() {
+    let (world, root) = administered().await;
+    post(world.address, PATH, &[&root.bearer()], "{\"yaml\": \"\"}").await.refuses(400, "bad_request");
+    apply(&world, &root, "no quotes", "").await.refuses(400, "bad_request");
+    apply(&world, &root, "\"other\"", "").await.refuses(409, "conflict");
+    let unknown = json!({"id": uuid::Uuid::from_u128(7)});
+    let rollback = "/api/config/rollback";
+    send(&world, &root, rollback, "*", &unknown).await.refuses(404, "not_found");
+    assert_eq!(apply(&world, &root, "*", ROUTED).await.status, 200);
+    let entry = json!({"id": history(&world, &root).await[0]["id"]});
+    send(&world, &root, rollback, "\"other\"", &entry).await.refuses(409, "conflict");
+    let secret = NewConfiguration {
+        source: ConfigurationSource::File,
+        node: uuid::Uuid::from_u128(1),
+        file_digest: "f",
+        digest: "d",
+        text: None,
+        is_change: false,
+    };
+    let entry = json!({"id": world.store.add_configuration(&Actor::SYSTEM, secret).await.unwrap().id});
+    send(&world, &root, rollback, "*", &entry).await.refuses(422, "unprocessable");
+    let ada = world.person("ada").await;
+    let ada = world.sign_in(&ada).await;
+    get(world.address, PATH, &[&ada.bearer()]).await.refuses(403, "forbidden");
+    get(world.address, "/api/config/history", &[&ada.bearer()]).await.refuses(403, "forbidden");
+    for path in [PATH, "/api/config/validate", rollback] {
+        send(&world, &ada, path, "*", &json!({"yaml": ""})).await.refuses(403, "forbidden");
+    }
+}

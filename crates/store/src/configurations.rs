@@ -1,0 +1,220 @@
+//! The configurations that were applied last, with their texts: the newest one of the API is in force on each process whose
+//! file is the one over which it was applied.
+
+use access::{Timestamp, UserId};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::audit::{Act, Action, Actor};
+use crate::error::DatabaseError;
+use crate::handle::Store;
+use crate::sql::{statements, timestamp, unsigned};
+
+/// Number of configurations that the store keeps. It keeps the newest one of the API in addition.
+pub const CONFIGURATIONS_MAX: u32 = 20;
+
+statements! {
+    ADD = "INSERT INTO configurations (id, number, source, node_id, file_digest, digest, text, actor, actor_user_id, created_at,
+        updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)";
+    NEWEST_NUMBER = "SELECT max(number) FROM configurations";
+    OVER = "SELECT id, number, source, file_digest, digest, text, actor, actor_user_id, created_at FROM configurations
+        WHERE source = 'api' AND file_digest = $1 AND number >
+        (SELECT coalesce(max(number), 0) FROM configurations WHERE source = 'file' AND node_id = $2)
+        ORDER BY number DESC LIMIT 1";
+    KNOWN_FILE = "SELECT count(*) FROM configurations WHERE source = 'file' AND file_digest = $1";
+    LIST = "SELECT id, number, source, file_digest, digest, text, actor, actor_user_id, created_at FROM configurations
+        ORDER BY number DESC LIMIT 21";
+    FIND = "SELECT id, number, source, file_digest, digest, text, actor, actor_user_id, created_at FROM configurations
+        WHERE id = $1";
+    FORGET = "DELETE FROM configurations WHERE number <= $1 AND number <>
+        (SELECT coalesce(max(number), 0) FROM configurations WHERE source = 'api')";
+}
+
+/// The way in which a configuration was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConfigurationSource {
+    /// The configuration file of a process.
+    File,
+    /// A request to the control API.
+    Api,
+}
+
+impl ConfigurationSource {
+    /// Returns the word that the store and the API use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Api => "api",
+        }
+    }
+}
+
+/// A configuration to store.
+#[derive(Debug, Clone, Copy)]
+pub struct NewConfiguration<'a> {
+    /// The way in which it was given.
+    pub source: ConfigurationSource,
+    /// The node that applies it.
+    pub node: Uuid,
+    /// The digest of the node's file; for a file, its own.
+    pub file_digest: &'a str,
+    /// The digest of the text.
+    pub digest: &'a str,
+    /// The YAML; `None` if it contains secrets.
+    pub text: Option<&'a str>,
+    /// Whether the change has a line in the audit log: all changes except those of a start.
+    pub is_change: bool,
+}
+
+/// A configuration that was applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredConfiguration {
+    /// The id of the entry.
+    pub id: Uuid,
+    /// The number of the entry; later ones have greater numbers.
+    pub number: u64,
+    /// The way in which it was given.
+    pub source: ConfigurationSource,
+    /// The digest of the file over which it was applied.
+    pub file_digest: String,
+    /// The digest of the text.
+    pub digest: String,
+    /// The YAML; `None` if it contained secrets.
+    pub text: Option<String>,
+    /// The kind of the author, as the audit log has it: `command`, `system`, `user` or `key`.
+    pub actor: String,
+    /// The user who applied it.
+    pub actor_user: Option<UserId>,
+    /// Time at which it was applied.
+    pub applied_at: Timestamp,
+}
+
+#[derive(Debug, sqlx::FromRow)]
+struct ConfigurationRow {
+    id: Uuid,
+    number: i64,
+    source: String,
+    file_digest: String,
+    digest: String,
+    text: Option<String>,
+    actor: String,
+    actor_user_id: Option<Uuid>,
+    created_at: i64,
+}
+
+impl TryFrom<ConfigurationRow> for StoredConfiguration {
+    type Error = DatabaseError;
+
+    fn try_from(row: ConfigurationRow) -> Result<Self, DatabaseError> {
+        let source = match row.source.as_str() {
+            "file" => ConfigurationSource::File,
+            "api" => ConfigurationSource::Api,
+            _ => return Err(DatabaseError::Unreadable { table: "configurations", column: "source" }),
+        };
+        Ok(Self {
+            id: row.id,
+            number: unsigned(row.number),
+            source,
+            file_digest: row.file_digest,
+            digest: row.digest,
+            text: row.text,
+            actor: row.actor,
+            actor_user: row.actor_user_id.map(UserId),
+            applied_at: timestamp(row.created_at),
+        })
+    }
+}
+
+impl Store {
+    /// Adds a configuration as the newest one, and deletes those beyond [`CONFIGURATIONS_MAX`]. One of the API raises the
+    /// revision, so that other processes read it.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn add_configuration(
+        &self,
+        by: &Actor,
+        new: NewConfiguration<'_>,
+    ) -> Result<StoredConfiguration, DatabaseError> {
+        // Both lock the revision, which serialises the assignment of numbers.
+        let mut transaction = match new.source {
+            ConfigurationSource::Api => self.change().await?,
+            ConfigurationSource::File => self.addition().await?,
+        };
+        let (newest,): (Option<i64>,) = transaction.query(NEWEST_NUMBER).one().await?;
+        let row = self.row(by, &new, newest.unwrap_or(0).saturating_add(1));
+        let add = transaction.query(ADD).bind(row.id).bind(row.number).bind(row.source.clone()).bind(new.node);
+        let add = add.bind(row.file_digest.clone()).bind(row.digest.clone()).bind(row.text.clone());
+        add.bind(row.actor.clone()).bind(row.actor_user_id).bind(row.created_at).run().await?;
+        transaction.query(FORGET).bind(row.number.saturating_sub(i64::from(CONFIGURATIONS_MAX))).run().await?;
+        if new.is_change {
+            let detail = json!({"number": row.number, "source": row.source, "digest": row.digest});
+            self.note(&mut transaction, by, Act::of(Action::ConfigurationApply, row.id, None).with(detail)).await?;
+        }
+        transaction.commit().await?;
+        row.try_into()
+    }
+
+    fn row(&self, by: &Actor, new: &NewConfiguration<'_>, number: i64) -> ConfigurationRow {
+        let (actor, actor_user_id, _) = by.columns();
+        ConfigurationRow {
+            id: self.new_id(),
+            number,
+            source: new.source.as_str().to_owned(),
+            file_digest: new.file_digest.to_owned(),
+            digest: new.digest.to_owned(),
+            text: new.text.map(str::to_owned),
+            actor: actor.to_owned(),
+            actor_user_id,
+            created_at: self.now(),
+        }
+    }
+
+    /// Returns the configuration of the API that is in force on this node while its file has this digest: the newest one
+    /// over such a file, unless the node's file has changed since.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn configuration_over(
+        &self,
+        file_digest: &str,
+        node: Uuid,
+    ) -> Result<Option<StoredConfiguration>, DatabaseError> {
+        let over = self.query(OVER).bind(file_digest.to_owned()).bind(node);
+        over.find::<ConfigurationRow>().await?.map(TryInto::try_into).transpose()
+    }
+
+    /// Whether the store has a configuration file with this digest.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn knows_configuration_file(&self, file_digest: &str) -> Result<bool, DatabaseError> {
+        let (known,): (i64,) = self.query(KNOWN_FILE).bind(file_digest.to_owned()).one().await?;
+        Ok(known > 0)
+    }
+
+    /// Returns all stored configurations, the newest first.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn configurations(&self) -> Result<Vec<StoredConfiguration>, DatabaseError> {
+        self.query(LIST).all::<ConfigurationRow>().await?.into_iter().map(TryInto::try_into).collect()
+    }
+
+    /// Returns the configuration with this id.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn find_configuration(&self, id: Uuid) -> Result<Option<StoredConfiguration>, DatabaseError> {
+        self.query(FIND).bind(id).find::<ConfigurationRow>().await?.map(TryInto::try_into).transpose()
+    }
+
+    /// Raises the revision, so that all processes look up keys again.
+    ///
+    /// # Errors
+    /// Database errors of any kind.
+    pub async fn raise_revision(&self) -> Result<(), DatabaseError> {
+        self.change().await?.commit().await
+    }
+}

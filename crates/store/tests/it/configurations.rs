@@ -1,0 +1,64 @@
+use access::UserId;
+use store::{Action, Actor, AuditFilter, By, CONFIGURATIONS_MAX, ConfigurationSource, NewConfiguration};
+use uuid::Uuid;
+
+use crate::world::{World, user};
+
+const NODE: Uuid = Uuid::from_u128(1);
+
+fn new(source: ConfigurationSource, text: Option<&'static str>) -> NewConfiguration<'static> {
+    NewConfiguration { source, node: NODE, file_digest: "f", digest: "d", text, is_change: true }
+}
+
+pub(crate) async fn the_newest_configurations_are_kept_in_order(world: &World) {
+    let store = world.store().await;
+    assert_eq!(store.configurations().await.unwrap(), []);
+    let by = Actor { by: By::User { user: user(&store, "ada@example.com").await.id, session: None }, address: None };
+    let mut last = None;
+    for _ in 0..CONFIGURATIONS_MAX + 5 {
+        last = Some(store.add_configuration(&by, new(ConfigurationSource::Api, Some("a: 1"))).await.unwrap());
+    }
+    let (last, all) = (last.unwrap(), store.configurations().await.unwrap());
+    assert_eq!(all[0], last);
+    let numbers: Vec<u64> = all.iter().map(|one| one.number).collect();
+    assert_eq!(numbers, (6..=25).rev().collect::<Vec<u64>>());
+    assert_eq!(store.find_configuration(all[3].id).await.unwrap().as_ref(), Some(&all[3]));
+    assert_eq!(store.find_configuration(Uuid::nil()).await.unwrap(), None);
+    let By::User { user: UserId(id), .. } = by.by else { unreachable!() };
+    assert_eq!((last.actor.as_str(), last.actor_user), ("user", Some(UserId(id))));
+    let filter = AuditFilter { action: Some(Action::ConfigurationApply), ..AuditFilter::default() };
+    assert_eq!(store.audit_page(&filter, None, 100).await.unwrap().lines.len(), 25);
+}
+
+pub(crate) async fn only_a_configuration_of_the_api_raises_the_revision(world: &World) {
+    let store = world.store().await;
+    user(&store, "ada@example.com").await;
+    let before = store.revision().await.unwrap();
+    store.add_configuration(&Actor::SYSTEM, new(ConfigurationSource::File, None)).await.unwrap();
+    assert_eq!(store.revision().await.unwrap(), before);
+    store.add_configuration(&Actor::SYSTEM, new(ConfigurationSource::Api, Some(""))).await.unwrap();
+    assert!(store.revision().await.unwrap() > before);
+    store.raise_revision().await.unwrap();
+    assert!(store.revision().await.unwrap() > before + 1);
+}
+
+pub(crate) async fn a_configuration_of_the_api_is_in_force_until_the_nodes_file_changes(world: &World) {
+    let (store, other) = (world.store().await, Uuid::from_u128(2));
+    let file = |node, digest| NewConfiguration { node, file_digest: digest, ..new(ConfigurationSource::File, None) };
+    let over =
+        async |digest: &str, node| store.configuration_over(digest, node).await.unwrap().map(|found| found.number);
+    let (one, by) = (NODE, Actor::SYSTEM);
+    store.add_configuration(&by, file(one, "f")).await.unwrap();
+    assert_eq!(over("f", one).await, None);
+    store.add_configuration(&by, new(ConfigurationSource::Api, Some("a"))).await.unwrap();
+    assert_eq!((over("f", one).await, over("f", other).await, over("g", one).await), (Some(2), Some(2), None));
+    // The file of one node changes, and changes back.
+    store.add_configuration(&by, file(one, "g")).await.unwrap();
+    assert_eq!((over("f", one).await, over("f", other).await), (None, Some(2)));
+    assert!(store.knows_configuration_file("g").await.unwrap() && !store.knows_configuration_file("h").await.unwrap());
+    // Files never displace the newest configuration of the API.
+    for _ in 0..=CONFIGURATIONS_MAX {
+        store.add_configuration(&by, file(one, "g")).await.unwrap();
+    }
+    assert_eq!(over("f", other).await, Some(2));
+}
