@@ -109,6 +109,7 @@ pub(crate) fn compile<'a>(
             budgets: budget::budgets(reader, &traffic.budgets),
             quota_status: traffic.quota_status.value,
             claim_headers: auth.claim_headers(),
+            issuers: auth.issuers.into(),
             upstreams: upstreams.list,
             router: Router::new(routes),
         },

@@ -17,7 +17,7 @@ mod upstream;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-pub use auth::{Auth, ClaimHeader, JwtEntry, JwtRule};
+pub use auth::{Auth, ClaimHeader, JwtEntry, JwtKeys, JwtRule};
 pub use budgets::{BudgetDimension, BudgetLimit, Budgets, QuotaStatus, Unbounded};
 pub use conditions::{Condition, Conditions, RequestParts, ValueMatch, WrittenParts, decoded};
 pub use pattern::{Pattern, PatternError};

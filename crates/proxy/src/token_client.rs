@@ -58,17 +58,18 @@ impl TokenClient {
     }
 }
 
-/// A token as the cache identifies it: the address of the entry that verified it, which the snapshot keeps alive, and its
-/// hash.
+/// A token as the cache identifies it: the address of the entry that verified it, which the snapshot keeps alive, the
+/// generation of the published keys, and its hash. A token of an earlier generation is verified again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct TokenKey {
     entry: usize,
+    generation: u64,
     digest: TokenDigest,
 }
 
 impl TokenKey {
-    pub(crate) fn new(entry: &Arc<JwtEntry>, token: &[u8]) -> Self {
-        Self { entry: Arc::as_ptr(entry).addr(), digest: TokenDigest::of(token) }
+    pub(crate) fn new(entry: &Arc<JwtEntry>, generation: u64, token: &[u8]) -> Self {
+        Self { entry: Arc::as_ptr(entry).addr(), generation, digest: TokenDigest::of(token) }
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod family;
 mod histogram;
+mod issuers;
 mod jobs;
 mod limits;
 mod meter;
@@ -23,6 +24,7 @@ use prometheus_client::registry::Registry;
 
 pub use family::{Family, LabelSet, LabelValue, NAME_BYTES_MAX, OTHER, method};
 pub use histogram::Histogram;
+pub use issuers::{IssuerLabels, IssuerMetrics, IssuerOutcomeLabels};
 pub use jobs::{JobLabels, JobMetrics, JobRunLabels};
 pub use limits::{LimitLabels, WindowLimitMetrics};
 pub use meter::{LeaseMetrics, MeasureAmounts, MeterMetrics, PerMeasure, Seconds, SpoolMetrics};
@@ -64,6 +66,8 @@ pub struct Metrics {
     pub vault: VaultMetrics,
     /// Metrics of listeners with TLS.
     pub tls: TlsMetrics,
+    /// Metrics of the keys that issuers of access tokens publish.
+    pub issuers: IssuerMetrics,
     process: process::ProcessMetrics,
     registry: Registry,
     hooks: RwLock<Vec<ScrapeHook>>,
@@ -172,6 +176,7 @@ impl Metrics {
             log: LogMetrics::register(&mut registry),
             vault: VaultMetrics::register(&mut registry),
             tls: TlsMetrics::register(&mut registry),
+            issuers: IssuerMetrics::register(&mut registry),
             process: process::ProcessMetrics::register(&mut registry),
             registry,
             hooks: RwLock::default(),

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::issuer::IssuerRegistry;
 use access::{Clock, Revision};
 use config::snapshot::Process;
 use config::{Live, Snapshot};
@@ -162,6 +163,7 @@ async fn join(
         live_state: Arc::new(LiveState::default()),
         revision: Arc::new(Revision::default()),
         windows,
+        issuers: Arc::new(IssuerRegistry::default()),
         clock: durable.clock,
         keys: durable.keys,
         signing: durable.signing,
@@ -175,6 +177,7 @@ async fn join(
     if let (Some(metered), Some(listeners)) = (durable.metered_spool, open_listeners.proxy) {
         parts::set_interrupted(&base, &metered.interrupted);
         services.ingest(&base, metered.reader, metered.stats);
+        services.issuer_keys(&base);
         let unauthenticated = services.unauthenticated(&base);
         if base.store.is_shared() {
             lease_task = Some(LeaseTask::start(&base, durable.heartbeat.beside()));

@@ -4,21 +4,26 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use access::SubjectText;
-use access::jwt::{Algorithm, Key, Requirement, Terms};
+use access::issuer::{IssuerPlace, IssuerSource, IssuerUrl, IssuerUrlError};
+use access::jwt::{Algorithm, Key, KeySet, Requirement, Terms};
 
 use super::UsedNames;
 use crate::error::{At, Code, Problem};
 use crate::input::Input;
 use crate::schema::field::Entries;
-use crate::schema::traffic::{AuthEntryInput, AuthInput, AuthType};
+use crate::schema::traffic::{AUTH_KEYS, AuthEntryInput, AuthInput, AuthType};
 use crate::section::Reader;
-use crate::snapshot::{Auth, ClaimHeader, JwtEntry, JwtRule};
+use crate::snapshot::{Auth, ClaimHeader, JwtEntry, JwtKeys, JwtRule};
 
 /// Maximum number of claims in one `claims_to_headers` or `require`.
 const CLAIMS_MAX: usize = 16;
 
 /// The entries of `auth`. An invalid one has been reported; its name exists.
-pub(super) struct AuthEntries(Vec<NamedEntry>);
+pub(super) struct AuthEntries {
+    list: Vec<NamedEntry>,
+    /// The sources of published keys, each once.
+    pub(super) issuers: Vec<IssuerSource>,
+}
 
 struct NamedEntry {
     name: String,
@@ -29,7 +34,7 @@ struct NamedEntry {
 impl AuthEntries {
     /// Returns the headers that claims become, of all entries.
     pub(super) fn claim_headers(&self) -> Arc<[Box<str>]> {
-        let entries = self.0.iter().filter_map(|entry| entry.jwt.as_deref());
+        let entries = self.list.iter().filter_map(|entry| entry.jwt.as_deref());
         let headers = entries.flat_map(|entry| &entry.claims_to_headers).map(|set| set.header.clone());
         headers.collect::<BTreeSet<_>>().into_iter().collect()
     }
@@ -37,27 +42,27 @@ impl AuthEntries {
 
 pub(super) fn entries(reader: &Reader<'_>, entries: &mut Entries<AuthEntryInput>) -> AuthEntries {
     let mut taken = UsedNames::default();
-    let mut compiled = Vec::new();
+    let (mut list, mut issuers) = (Vec::new(), Vec::new());
     for entry in &mut entries.list {
         entry.algorithms.dedup();
-        let jwt = entry.r#type.is_some().then(|| jwt(reader, entry)).flatten();
+        let jwt = entry.r#type.is_some().then(|| jwt(reader, entry, &mut issuers)).flatten();
         let Some(name) = entry.name.as_ref().filter(|name| taken.take(reader, name, "entry of `auth`")) else {
             continue;
         };
-        compiled.push(NamedEntry { name: name.value.clone(), jwt: jwt.map(Arc::new), is_jwt: entry.r#type.is_some() });
+        list.push(NamedEntry { name: name.value.clone(), jwt: jwt.map(Arc::new), is_jwt: entry.r#type.is_some() });
     }
-    AuthEntries(compiled)
+    AuthEntries { list, issuers }
 }
 
 /// Returns the entry with the type `jwt`; `None` if it is invalid.
-fn jwt(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<JwtEntry> {
-    let key = key(reader, entry);
+fn jwt(reader: &Reader<'_>, entry: &AuthEntryInput, issuers: &mut Vec<IssuerSource>) -> Option<JwtEntry> {
+    let keys = keys(reader, entry);
     if !entry.location.has("algorithms") {
         entry.location.missing(reader, &["algorithms"]);
     }
     let headers = claims_to_headers(reader, entry);
-    let (key, name) = (key?, entry.name.as_ref()?);
-    for algorithm in entry.algorithms.list.iter().filter(|algorithm| !key.supports(algorithm.value)) {
+    let (keys, name) = (keys?, entry.name.as_ref()?);
+    for algorithm in entry.algorithms.list.iter().filter(|algorithm| !keys.support(algorithm.value)) {
         let message = format!("the key of `{}` does not support this algorithm", entry.location.path);
         let kinds = "`HS…` with `secret`, `RS…` and `PS…` with an RSA key, `ES256` with P-256, `ES384` with P-384, `EdDSA` with Ed25519";
         reader.report(Problem::new(Code::BadValue, algorithm.at(), message).expected(kinds));
@@ -70,26 +75,62 @@ fn jwt(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<JwtEntry> {
         leeway: entry.leeway.value,
         subject_issuer: SubjectText::parse(issuer.unwrap_or(&name.value))?,
     };
-    Some(JwtEntry { name: name.value.as_str().into(), terms, key, claims_to_headers: headers })
+    let keys = keys.with_position(issuers);
+    Some(JwtEntry { name: name.value.as_str().into(), terms, keys, claims_to_headers: headers })
 }
 
-/// Returns the configured key. An entry has exactly one.
-fn key(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<Key> {
-    let location = &entry.location;
-    match (location.has("secret"), location.has("public_key")) {
-        (true, true) => {
-            let message = format!("`{}` has `secret` and `public_key`", location.path);
-            reader.report(Problem::new(Code::BadValue, location.at, message).expected("one of them"));
-            None
+/// The keys of one entry.
+enum EntryKeys {
+    Configured(KeySet),
+    Published(IssuerSource),
+}
+
+impl EntryKeys {
+    /// Whether the keys may support the algorithm. A published key never is a secret.
+    fn support(&self, algorithm: Algorithm) -> bool {
+        match self {
+            Self::Configured(keys) => keys.supports(algorithm),
+            Self::Published(_) => !algorithm.is_hmac(),
         }
-        (false, false) => {
-            // Keys from `jwks` have been reported as a later version's.
-            if !location.has("jwks") {
-                location.missing(reader, &["secret", "public_key"]);
+    }
+
+    /// Adds the source to `issuers`, unless another entry has the same.
+    fn with_position(self, issuers: &mut Vec<IssuerSource>) -> JwtKeys {
+        match self {
+            Self::Configured(keys) => JwtKeys::Configured(keys),
+            Self::Published(source) => {
+                let position = issuers.iter().position(|known| *known == source).unwrap_or_else(|| {
+                    issuers.push(source.clone());
+                    issuers.len() - 1
+                });
+                JwtKeys::Published { source, position }
             }
+        }
+    }
+}
+
+/// Returns the keys of an entry, which has a key, a URL of keys, or an issuer that publishes them.
+fn keys(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<EntryKeys> {
+    let location = &entry.location;
+    let given: Vec<&str> = AUTH_KEYS.into_iter().filter(|key| location.has(key)).collect();
+    match given.as_slice() {
+        [] if location.has("issuer") => {
+            let issuer = entry.issuer.as_ref()?;
+            match IssuerUrl::parse(&issuer.value).ok().filter(|url| url.metadata().is_some()) {
+                Some(url) => source(reader, entry, (issuer.at(), "issuer"), IssuerPlace::Issuer(url)),
+                None => {
+                    let message = format!("`{}` has no key, and its `issuer` is not a URL", location.path);
+                    let expected = "`secret`, `public_key` or `jwks`, or an `issuer` whose metadata names its keys";
+                    reader.report(Problem::new(Code::BadValue, issuer.at(), message).expected(expected));
+                    None
+                }
+            }
+        }
+        [] => {
+            location.missing(reader, &AUTH_KEYS);
             None
         }
-        (true, false) => {
+        ["secret"] => {
             let secret = entry.secret.as_ref()?;
             let algorithms = entry.algorithms.list.iter().map(|algorithm| algorithm.value);
             let needed = algorithms.map(Algorithm::secret_len_min).max().unwrap_or(0);
@@ -97,10 +138,35 @@ fn key(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<Key> {
                 let name = location.name("secret");
                 reader.bad(secret.at()?, &name, format!("at least {needed} bytes, as `algorithms` requires"));
             }
-            Key::secret(&secret.value).ok()
+            Key::secret(&secret.value).ok().map(KeySet::of_key).map(EntryKeys::Configured)
         }
-        (false, true) => entry.public_key.as_ref().map(|key| key.value.clone()),
+        ["public_key"] => entry.public_key.as_ref().map(|key| EntryKeys::Configured(KeySet::of_key(key.value.clone()))),
+        ["jwks"] => {
+            let url = entry.jwks.as_ref()?;
+            source(reader, entry, (url.at(), "jwks"), IssuerPlace::Keys(url.value.clone()))
+        }
+        [first, second, ..] => {
+            let message = format!("`{}` has `{first}` and `{second}`", location.path);
+            reader.report(Problem::new(Code::BadValue, location.at, message).expected("one of them"));
+            None
+        }
+        [_] => None,
     }
+}
+
+/// Returns the source of published keys, unless its host is a link-local address.
+fn source(
+    reader: &Reader<'_>,
+    entry: &AuthEntryInput,
+    (at, key): (Option<At>, &str),
+    place: IssuerPlace,
+) -> Option<EntryKeys> {
+    let source = IssuerSource { place, allow_link_local: entry.allow_link_local.value };
+    if source.url().is_link_local() && !source.allow_link_local {
+        reader.bad(at.unwrap_or(entry.location.at), &entry.location.name(key), IssuerUrlError::LinkLocal);
+        return None;
+    }
+    Some(EntryKeys::Published(source))
 }
 
 /// Returns the headers of claims. Two that servers could read as one are reported.
@@ -155,10 +221,10 @@ pub(super) fn of_route(reader: &Reader<'_>, auth: &AuthInput, entries: &AuthEntr
 impl AuthEntries {
     /// Returns the entry that a route uses: the named one, or the only one of the type.
     fn find(&self, reader: &Reader<'_>, auth: &AuthInput) -> Option<Arc<JwtEntry>> {
-        let of_type = || self.0.iter().filter(|entry| entry.is_jwt);
+        let of_type = || self.list.iter().filter(|entry| entry.is_jwt);
         if let Some(name) = &auth.r#use {
-            let Some(entry) = self.0.iter().find(|entry| entry.name == name.value) else {
-                let names = self.0.iter().map(|entry| entry.name.as_str());
+            let Some(entry) = self.list.iter().find(|entry| entry.name == name.value) else {
+                let names = self.list.iter().map(|entry| entry.name.as_str());
                 reader.unknown_name(name, "entry of `auth`", names);
                 return None;
             };

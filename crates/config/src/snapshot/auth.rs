@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use access::jwt::{Key, Requirement, Terms};
+use access::issuer::IssuerSource;
+use access::jwt::{KeySet, Requirement, Terms};
 
 /// The authentication that a route requires: `routes[].auth`.
 #[derive(Debug, Clone)]
@@ -31,10 +32,24 @@ pub struct JwtEntry {
     pub name: Box<str>,
     /// The conditions on tokens.
     pub terms: Terms,
-    /// The key that verifies tokens.
-    pub key: Key,
+    /// The keys that verify tokens.
+    pub keys: JwtKeys,
     /// Claims that upstreams receive as headers.
     pub claims_to_headers: Box<[ClaimHeader]>,
+}
+
+/// The keys of an entry.
+#[derive(Debug)]
+pub enum JwtKeys {
+    /// The key is configured.
+    Configured(KeySet),
+    /// The issuer publishes the keys.
+    Published {
+        /// The place from which they are fetched.
+        source: IssuerSource,
+        /// The position of the source in [`Traffic::issuers`](super::Traffic::issuers).
+        position: usize,
+    },
 }
 
 /// A claim that upstreams receive as a header.

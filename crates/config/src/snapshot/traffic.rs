@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::issuer::IssuerSource;
 use access::{Credits, Plan, PublicKey, Secret};
 use ai::price::Prices;
 use ipnet::IpNet;
@@ -54,6 +55,8 @@ pub struct Traffic {
     pub quota_status: QuotaStatus,
     /// The headers that claims become, of all entries of `auth`: no client may set them.
     pub claim_headers: Arc<[Box<str>]>,
+    /// The issuers whose keys are fetched, each once.
+    pub issuers: Arc<[IssuerSource]>,
     /// Upstreams of ordinary routes.
     pub upstreams: Vec<Arc<Upstream>>,
     /// Selects the route of a request.

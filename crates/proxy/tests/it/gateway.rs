@@ -153,6 +153,7 @@ impl Gateway {
             backends: Arc::new(Backends::new(metrics.clone())),
             metrics,
             clock,
+            issuers: Arc::default(),
             tls,
             shutdown: Shutdown::default(),
             unauthenticated,

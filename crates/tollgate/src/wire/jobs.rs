@@ -17,10 +17,11 @@ use telemetry::{LiveState, Metrics, metrics};
 use super::certificates;
 
 /// Every job. A server without a proxy, on SQLite or without Redis does not start all of them.
-pub(crate) const ALL: [JobSpec; 11] = [
+pub(crate) const ALL: [JobSpec; 12] = [
     certificates::SPEC,
     heartbeat::SPEC,
     ingest::SPEC,
+    discovery::SPEC,
     last_use::SPEC,
     cleanup::SPEC,
     leases::SPEC,

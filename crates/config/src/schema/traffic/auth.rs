@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use access::Secret;
+use access::issuer::IssuerUrl;
 use access::jwt::{Algorithm, Key};
 use serde_json::{Value as Json, json};
 
 use super::super::field::{Map, Values, default, list, optional, required};
-use super::super::form::{DurationForm, Scalar, TextForm, Words, accept, bad};
-use super::super::section;
+use super::super::form::{Boolean, DurationForm, Scalar, TextForm, Words, accept, bad};
+use super::super::{json, section};
 use super::forms::{ANY_NAME, NAME};
 use crate::input::Input;
 use crate::settings::Value;
@@ -51,6 +52,10 @@ section! {
         secret: Option<Input<Secret>> = optional(SECRET, "");
         /// The issuer's public key in PEM, for all other algorithms: `file:/etc/tollgate/issuer.pem`.
         public_key: Option<Input<Key>> = optional(PUBLIC_KEY, "");
+        /// The URL of the issuer's [key set](authentication.md#keys-of-issuers), from which the public keys are fetched.
+        jwks: Option<Input<IssuerUrl>> = optional(JWKS, "from the metadata of `issuer`");
+        /// Whether the host of the key set may have a link-local or metadata address.
+        allow_link_local: Input<bool> = default(Boolean, || false);
         /// The required `iss` of tokens. With it, subjects have this issuer, otherwise the entry's name.
         issuer: Option<Input<String>> = optional(ISSUER, "any");
         /// Tokens need one of these in `aud`. Set it if the issuer also serves other APIs.
@@ -60,8 +65,9 @@ section! {
         /// Claims that upstreams receive as headers, at most 16. No route accepts these headers from clients.
         claims_to_headers: Vec<(String, Input<String>)> =
             Map::new(CLAIM_HEADER, is_claim, "the name of a claim, of at most 128 characters", CLAIM_PATTERN);
-        later: jwks, plan, keys, users, redis, url;
-        rules: Rule::Required("algorithms"), Rule::ExactlyOne(&["secret", "public_key"]), Rule::Values(key_of_algorithms);
+        later: plan, keys, users, redis, url;
+        rules: Rule::Required("algorithms"), Rule::RequiredUnless("issuer", &KEYS), Rule::NotAll(&["secret", "public_key"]),
+            Rule::NotAll(&["secret", "jwks"]), Rule::NotAll(&["public_key", "jwks"]), Rule::Values(key_of_algorithms);
     }
 }
 
@@ -79,14 +85,20 @@ section! {
     }
 }
 
-/// The condition of `algorithms` on the key.
+/// The keys of an entry that has its key in the configuration, or a URL of its keys. Without any, `issuer` is a URL.
+pub(crate) const KEYS: [&str; 3] = ["secret", "public_key", "jwks"];
+
+/// The condition of `algorithms` on the key, and that of `issuer` on a key set without a URL.
 fn key_of_algorithms() -> Json {
-    let of = |key: &str, pattern: &str| {
-        let reference = json!({"$ref": "#/$defs/reference"});
-        let items = json!({"anyOf": [reference, {"pattern": pattern}]});
-        json!({"if": {"required": [key]}, "then": {"properties": {"algorithms": {"items": items}}}})
-    };
-    json!({"allOf": [of("secret", "^HS"), of("public_key", "^[REP]|^Ed")]})
+    let reference = || json!({"$ref": "#/$defs/reference"});
+    let matching = |pattern: &str| json!({"anyOf": [reference(), {"pattern": pattern}]});
+    let algorithms = |pattern: &str| json!({"properties": {"algorithms": {"items": matching(pattern)}}});
+    let has = |keys: &[&str]| json!({"anyOf": keys.iter().map(|key| json::given(key)).collect::<Vec<_>>()});
+    let issuer = json!({"properties": {"issuer": {"anyOf": [{"type": "null"}, matching(URL_PATTERN)]}}});
+    json!({"allOf": [
+        {"if": json::given("secret"), "then": algorithms("^HS"), "else": algorithms("^[REP]|^Ed")},
+        {"if": has(&KEYS), "else": issuer},
+    ]})
 }
 
 /// The condition of `use` and `require` on `type`.
@@ -130,6 +142,15 @@ const PUBLIC_KEY: TextForm<Key> = TextForm {
     shown: |_| Value::text("PEM"),
     cell: "public key in PEM",
     pattern: r"^\s*-----BEGIN (RSA )?PUBLIC KEY-----",
+    scalar: Scalar::Text,
+};
+
+const URL_PATTERN: &str = "^[Hh][Tt][Tt][Pp][Ss]?://[^#@]+$";
+const JWKS: TextForm<IssuerUrl> = TextForm {
+    parse: |url| IssuerUrl::parse(url).map_err(|error| bad(&error.to_string())),
+    shown: |url| Value::text(url),
+    cell: "`https://HOST[:PORT]/PATH`, `http` to loopback",
+    pattern: URL_PATTERN,
     scalar: Scalar::Text,
 };
 
