@@ -17,7 +17,7 @@ mod upstream;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-pub use auth::{Auth, ClaimHeader, JwtEntry, JwtKeys, JwtRule};
+pub use auth::{Auth, ClaimHeader, JwtEntry, JwtKeys, JwtRule, TokenPlan};
 pub use budgets::{BudgetDimension, BudgetLimit, Budgets, QuotaStatus, Unbounded};
 pub use conditions::{Condition, Conditions, RequestParts, ValueMatch, WrittenParts, decoded};
 pub use pattern::{Pattern, PatternError};
@@ -25,7 +25,7 @@ pub use process::{
     Brand, ClientMode, Connections, Control, Drain, Durability, Lease, Listener, Log, LogFormat, MinVersion, Process,
     PublicUrl, Retention, Signup, SignupMode, Spool, Store, TlsSettings, WORKERS_MAX,
 };
-pub use rate_limit::{LimitDimension, LimitTier, RateLimit, RateLimits};
+pub use rate_limit::{LimitDimension, LimitTier, RateLimit, RateLimits, TierBy};
 pub(crate) use rewrite::encoded;
 pub use rewrite::{Composition, PathRewrite, QueryRewrite, ReceivedTarget, Rewrite, TextPart};
 pub use route::{Action, Events, FixedResponse, HostMatch, PathMatch, Redirect, Route, Upgrade};

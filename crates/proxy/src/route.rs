@@ -23,6 +23,8 @@ use crate::phase::Phase;
 /// The authentication of LLM endpoints, and that of the gateway's own status.
 static KEY: Auth = Auth::Key;
 static NO_AUTH: Auth = Auth::None;
+/// The path of the gateway's own health check.
+const HEALTHZ: &str = "/healthz";
 
 /// The route of a request: a configured one, or the built-in one of an LLM endpoint.
 pub(crate) struct RouteMatch<'a> {
@@ -39,10 +41,13 @@ pub(crate) struct RouteMatch<'a> {
 pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, handles: &Handles) -> Phase<RouteMatch<'a>> {
     let (method, path) = (head.method(), head.path());
     let matched = traffic.router.find(Requested { method, host: head.host(), path, parts: head });
+    if path == HEALTHZ && !matched.precedes(path) {
+        return own_health(traffic, method, handles);
+    }
     let problem = match (find_endpoint(traffic, &matched, method, path), matched) {
         (EndpointMatch::Endpoint(called), _) => return Ok(built_in(called.into_owned(), traffic, handles)),
         (_, Match::Route(route)) if !route.websocket && requests_websocket(head) => no_websocket(),
-        (_, Match::Route(route)) => return Ok(configured(route, traffic)),
+        (_, Match::Route(route)) => return Ok(configured(route, traffic, (method, path))),
         (EndpointMatch::WrongMethod { .. }, _) if names_websocket(head) => upgrade_required(),
         (EndpointMatch::WrongMethod { allow, .. }, _) => wrong_method(allow),
         (EndpointMatch::None, Match::WrongMethod { allow }) => wrong_method(&allow.join(", ")),
@@ -72,7 +77,7 @@ fn find_endpoint<'a>(traffic: &Traffic, matched: &Match<'_>, method: &str, path:
     }
 }
 
-fn configured<'a>(route: &'a Route, traffic: &Traffic) -> RouteMatch<'a> {
+fn configured<'a>(route: &'a Route, traffic: &Traffic, (method, path): (&str, &str)) -> RouteMatch<'a> {
     let policy = RequestPolicy { route: route.name.clone(), events: route.events, timeouts: traffic.timeouts };
     let action = match &route.action {
         snapshot::Action::Forward(upstream) => {
@@ -84,7 +89,17 @@ fn configured<'a>(route: &'a Route, traffic: &Traffic) -> RouteMatch<'a> {
         snapshot::Action::Respond(fixed) => Action::Respond(fixed),
         snapshot::Action::Redirect(redirect) => Action::Redirect(redirect),
     };
-    RouteMatch { policy, auth: &route.auth, is_restrictable: true, rate_limits: route.rate_limits.clone(), action }
+    let auth = if traffic.is_health_check(method, path) { &NO_AUTH } else { &route.auth };
+    RouteMatch { policy, auth, is_restrictable: true, rate_limits: route.rate_limits.clone(), action }
+}
+
+/// Returns the gateway's own health check, which needs no route. A route with this exact path has priority.
+fn own_health<'a>(traffic: &Traffic, method: &str, handles: &Handles) -> Phase<RouteMatch<'a>> {
+    if !matches!(method, "GET" | "HEAD") {
+        return Err(wrong_method("GET, HEAD").into());
+    }
+    let policy = RequestPolicy { route: handles.healthz(), events: Events::Folded, timeouts: traffic.timeouts };
+    Ok(RouteMatch { policy, auth: &NO_AUTH, is_restrictable: false, rate_limits: 0..0, action: Action::Status })
 }
 
 /// Returns the route of an LLM endpoint.

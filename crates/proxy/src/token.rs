@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use access::issuer::IssuerKeys;
 use access::jwt::{self, JwtError, Requirement, Verified};
-use access::{Refusal, Timestamp};
-use config::snapshot::{JwtEntry, JwtKeys, JwtRule};
+use access::{Plan, Refusal, Timestamp};
+use config::snapshot::{JwtEntry, JwtKeys, JwtRule, TokenPlan};
 use http::{HeaderValue, header};
 use http1::KnownName;
 
@@ -29,9 +29,29 @@ pub(crate) fn identify(request: &RequestContext, rule: &JwtRule) -> Result<Rc<To
         return Ok(client);
     }
     let verified = verify(token, entry, issuer, request.started_at)?;
-    let client = Rc::new(TokenClient::new(entry, verified).map_err(invalid_claim)?);
+    let plan = plan(entry, &verified, &request.snapshot.traffic.plans)?;
+    let mut client = TokenClient::new(entry, verified).map_err(invalid_claim)?;
+    client.plan = plan;
+    let client = Rc::new(client);
     cache.insert(key, client.clone(), token.len());
     Ok(client)
+}
+
+/// Returns the name of the subject's plan. A token without a known plan is refused, because no limit would apply to it.
+fn plan(entry: &JwtEntry, verified: &Verified, plans: &[Plan]) -> Result<Option<Box<str>>, Problem> {
+    let claim = match &entry.plan {
+        None => return Ok(None),
+        Some(TokenPlan::Named(name)) => return Ok(Some(name.clone())),
+        Some(TokenPlan::Claim(claim)) => claim,
+    };
+    let named = verified.claims.field_value(claim).ok().flatten();
+    match named.filter(|name| plans.iter().any(|plan| plan.name == **name)) {
+        Some(name) => Ok(Some(name.as_ref().into())),
+        None => {
+            let message = format!("the claim `{claim}` of the access token must name a plan of this gateway");
+            Err(Problem::new(Refusal::Forbidden, message))
+        }
+    }
 }
 
 /// Returns the published keys of an entry; `None` if its key is configured. Without keys, no token can be judged.

@@ -20,6 +20,8 @@ const TOKEN_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// A client whose access token is valid.
 pub(crate) struct TokenClient {
     pub(crate) verified: Verified,
+    /// The name of its plan, which exists.
+    pub(crate) plan: Option<Box<str>>,
     entry: Arc<JwtEntry>,
     /// The headers of claims.
     fields: HeadEdits,
@@ -42,7 +44,7 @@ impl TokenClient {
             let appended = fields.append_named(configured.header.as_bytes(), value.as_bytes());
             appended.map_err(|_| invalid(ClaimError::Unsafe))?;
         }
-        Ok(Self { verified, entry: entry.clone(), fields })
+        Ok(Self { verified, plan: None, entry: entry.clone(), fields })
     }
 
     /// Edits a request that is forwarded: the token is removed, and so are received headers that only claims may set.

@@ -3,17 +3,17 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use access::SubjectText;
 use access::issuer::{IssuerPlace, IssuerSource, IssuerUrl, IssuerUrlError};
 use access::jwt::{Algorithm, Key, KeySet, Requirement, Terms};
+use access::{Plan, SubjectText};
 
 use super::UsedNames;
 use crate::error::{At, Code, Problem};
 use crate::input::Input;
-use crate::schema::field::Entries;
+use crate::schema::field::{Either, Entries};
 use crate::schema::traffic::{AUTH_KEYS, AuthEntryInput, AuthInput, AuthType};
 use crate::section::Reader;
-use crate::snapshot::{Auth, ClaimHeader, JwtEntry, JwtKeys, JwtRule};
+use crate::snapshot::{Auth, ClaimHeader, JwtEntry, JwtKeys, JwtRule, TokenPlan};
 
 /// Maximum number of claims in one `claims_to_headers` or `require`.
 const CLAIMS_MAX: usize = 16;
@@ -32,6 +32,11 @@ struct NamedEntry {
 }
 
 impl AuthEntries {
+    /// Whether the tokens of an entry have a plan.
+    pub(super) fn has_plans(&self) -> bool {
+        self.list.iter().filter_map(|entry| entry.jwt.as_deref()).any(|entry| entry.plan.is_some())
+    }
+
     /// Returns the headers that claims become, of all entries.
     pub(super) fn claim_headers(&self) -> Arc<[Box<str>]> {
         let entries = self.list.iter().filter_map(|entry| entry.jwt.as_deref());
@@ -40,12 +45,14 @@ impl AuthEntries {
     }
 }
 
-pub(super) fn entries(reader: &Reader<'_>, entries: &mut Entries<AuthEntryInput>) -> AuthEntries {
+pub(super) fn entries(reader: &Reader<'_>, entries: &mut Entries<AuthEntryInput>, plans: &[Plan]) -> AuthEntries {
     let mut taken = UsedNames::default();
     let (mut list, mut issuers) = (Vec::new(), Vec::new());
     for entry in &mut entries.list {
         entry.algorithms.dedup();
+        let plan = plan(reader, entry, plans);
         let jwt = entry.r#type.is_some().then(|| jwt(reader, entry, &mut issuers)).flatten();
+        let jwt = jwt.map(|jwt| JwtEntry { plan, ..jwt });
         let Some(name) = entry.name.as_ref().filter(|name| taken.take(reader, name, "entry of `auth`")) else {
             continue;
         };
@@ -76,7 +83,21 @@ fn jwt(reader: &Reader<'_>, entry: &AuthEntryInput, issuers: &mut Vec<IssuerSour
         subject_issuer: SubjectText::parse(issuer.unwrap_or(&name.value))?,
     };
     let keys = keys.with_position(issuers);
-    Some(JwtEntry { name: name.value.as_str().into(), terms, keys, claims_to_headers: headers })
+    Some(JwtEntry { name: name.value.as_str().into(), terms, keys, claims_to_headers: headers, plan: None })
+}
+
+/// Returns the plan of the subjects of an entry.
+fn plan(reader: &Reader<'_>, entry: &AuthEntryInput, plans: &[Plan]) -> Option<TokenPlan> {
+    match entry.plan.as_ref()? {
+        Either::Single(name) if plans.iter().any(|plan| plan.name == name.value) => {
+            Some(TokenPlan::Named(name.value.as_str().into()))
+        }
+        Either::Single(name) => {
+            reader.unknown_name(name, "plan", plans.iter().map(|plan| plan.name.as_str()));
+            None
+        }
+        Either::Nested(by) => by.claim.as_ref().map(|claim| TokenPlan::Claim(claim.value.as_str().into())),
+    }
 }
 
 /// The keys of one entry.

@@ -36,6 +36,17 @@ pub struct JwtEntry {
     pub keys: JwtKeys,
     /// Claims that upstreams receive as headers.
     pub claims_to_headers: Box<[ClaimHeader]>,
+    /// The plan of the tokens' subjects; `None` if they have none.
+    pub plan: Option<TokenPlan>,
+}
+
+/// The plan of the subjects of one entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenPlan {
+    /// The plan of this name, which exists.
+    Named(Box<str>),
+    /// The plan that this claim names.
+    Claim(Box<str>),
 }
 
 /// The keys of an entry.

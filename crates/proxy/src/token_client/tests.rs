@@ -26,6 +26,7 @@ fn entry(headers: &[(&str, &str)]) -> Arc<JwtEntry> {
         },
         keys: JwtKeys::Configured(KeySet::of_key(Key::secret(&secret).unwrap())),
         claims_to_headers: headers.iter().map(header).collect(),
+        plan: None,
     })
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use access::issuer::IssuerKeys;
 use access::limits::SharedLimits;
 use access::{
     ApiKey, Clock, Credits, Directory, Ids, KeyBounds, KeyId, KeyNo, Lookup, NotFound, Plan, Principal, Revision,
@@ -110,6 +111,11 @@ impl Gateway {
     pub(crate) fn sharing(yaml: &str, limits: Option<SharedLimits>) -> Self {
         let unauthenticated = UnauthenticatedClients::new(Arc::default(), limits);
         Self::with(yaml, proxy::tls_config(), KeyBounds::default(), unauthenticated)
+    }
+
+    /// Returns the keys of the first issuer of the configuration.
+    pub(crate) fn issuer_keys(&self) -> Arc<IssuerKeys> {
+        self.shared.issuers.of(&self.shared.live.load().traffic.issuers[0])
     }
 
     fn configured(yaml: &str, tls: Arc<ClientConfig>) -> Self {

@@ -7,7 +7,7 @@ use access::issuer::IssuerUrl;
 use access::jwt::{Algorithm, Key};
 use serde_json::{Value as Json, json};
 
-use super::super::field::{Map, Values, default, list, optional, required};
+use super::super::field::{Either, Map, Values, default, list, nested, optional, required, single_or_absent};
 use super::super::form::{Boolean, DurationForm, Scalar, TextForm, Words, accept, bad};
 use super::super::{json, section};
 use super::forms::{ANY_NAME, NAME};
@@ -65,9 +65,19 @@ section! {
         /// Claims that upstreams receive as headers, at most 16. No route accepts these headers from clients.
         claims_to_headers: Vec<(String, Input<String>)> =
             Map::new(CLAIM_HEADER, is_claim, "the name of a claim, of at most 128 characters", CLAIM_PATTERN);
-        later: plan, keys, users, redis, url;
+        /// The [plan](authentication.md#plans-of-tokens) of the tokens' subjects: a name of `plans`, or the claim that contains it.
+        plan: Option<Either<String, ClaimInput>> = single_or_absent(ANY_NAME, nested::<ClaimInput>());
+        later: keys, users, redis, url;
         rules: Rule::Required("algorithms"), Rule::RequiredUnless("issuer", &KEYS), Rule::NotAll(&["secret", "public_key"]),
             Rule::NotAll(&["secret", "jwks"]), Rule::NotAll(&["public_key", "jwks"]), Rule::Values(key_of_algorithms);
+    }
+}
+
+section! {
+    ClaimInput {
+        /// The name of a claim.
+        claim: Option<Input<String>> = required(CLAIM);
+        rules: Rule::Required("claim");
     }
 }
 
@@ -174,6 +184,15 @@ const CLAIM_PATTERN: &str = r"^[^\x00-\x1F\x7F]{1,128}$";
 fn is_claim(name: &str) -> bool {
     (1..=CLAIM_LEN_MAX).contains(&name.chars().count()) && !name.chars().any(char::is_control)
 }
+
+/// The name of a claim.
+pub(super) const CLAIM: TextForm<String> = TextForm {
+    parse: |name| accept(name, is_claim(name), "the name of a claim, of at most 128 characters"),
+    shown: |name| Value::text(name),
+    cell: "name",
+    pattern: CLAIM_PATTERN,
+    scalar: Scalar::Any,
+};
 
 /// A required value: an empty one would be met by every token.
 const CLAIM_VALUE: TextForm<String> = TextForm {
