@@ -17,7 +17,7 @@ mod upstream;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-pub use auth::{Auth, ClaimHeader, JwtEntry, JwtKeys, JwtRule, TokenPlan};
+pub use auth::{Auth, ClaimHeader, JwtEntry, JwtKeys, JwtRule, KeyEntry, TokenPlan};
 pub use budgets::{BudgetDimension, BudgetLimit, Budgets, QuotaStatus, Unbounded};
 pub use conditions::{Condition, Conditions, RequestParts, ValueMatch, WrittenParts, decoded};
 pub use pattern::{Pattern, PatternError};

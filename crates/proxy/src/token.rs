@@ -20,7 +20,7 @@ const INVALID_TOKEN: HeaderValue = HeaderValue::from_static("Bearer error=\"inva
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 const INSUFFICIENT_SCOPE: HeaderValue = HeaderValue::from_static("Bearer error=\"insufficient_scope\"");
 
-/// Returns the client of a request whose token is valid. Verified tokens are cached.
+/// Returns the client of a request whose token is valid. Verified tokens are cached, and refused ones for a short time.
 pub(crate) fn identify(request: &RequestContext, rule: &JwtRule) -> Result<Rc<TokenClient>, Problem> {
     let (token, entry, cache) = (token(&request.head)?, &rule.entry, &request.snapshot.tokens);
     let issuer = issuer(request, entry)?;
@@ -28,7 +28,13 @@ pub(crate) fn identify(request: &RequestContext, rule: &JwtRule) -> Result<Rc<To
     if let Some(client) = cache.get(&key, request.started_at) {
         return Ok(client);
     }
-    let verified = verify(token, entry, issuer, request.started_at)?;
+    if let Some(error) = cache.refusal(&key, request.started_at) {
+        return Err(refuse(error, entry));
+    }
+    let verified = verify(token, entry, issuer, request.started_at)?.map_err(|error| {
+        cache.refuse(key, error, request.started_at);
+        refuse(error, entry)
+    })?;
     let plan = plan(entry, &verified, &request.snapshot.traffic.plans)?;
     let mut client = TokenClient::new(entry, verified).map_err(invalid_claim)?;
     client.plan = plan;
@@ -61,8 +67,13 @@ fn issuer<'a>(request: &'a RequestContext, entry: &JwtEntry) -> Result<Option<&'
     keys.map(|keys| Some(&**keys)).ok_or_else(|| unavailable(entry))
 }
 
-/// Verifies a token with the keys of its entry. A token that names another key may be signed with a new one.
-fn verify(token: &[u8], entry: &JwtEntry, issuer: Option<&IssuerKeys>, now: Timestamp) -> Result<Verified, Problem> {
+/// Verifies a token with the keys of its entry; the outer error means that there are none yet. A token that names another key may be signed with a new one.
+fn verify(
+    token: &[u8],
+    entry: &JwtEntry,
+    issuer: Option<&IssuerKeys>,
+    now: Timestamp,
+) -> Result<Result<Verified, JwtError>, Problem> {
     let verified = match (&entry.keys, issuer) {
         (JwtKeys::Configured(keys), _) => jwt::verify(token, &entry.terms, keys, now),
         (JwtKeys::Published { .. }, issuer) => {
@@ -75,7 +86,7 @@ fn verify(token: &[u8], entry: &JwtEntry, issuer: Option<&IssuerKeys>, now: Time
             verified
         }
     };
-    verified.map_err(|error| refuse(error, entry))
+    Ok(verified)
 }
 
 /// Refuses a token that does not satisfy the conditions of the route.

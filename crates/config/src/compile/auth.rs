@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use access::issuer::{IssuerPlace, IssuerSource, IssuerUrl, IssuerUrlError};
 use access::jwt::{Algorithm, Key, KeySet, Requirement, Terms};
+use access::key_list::{KeyList, ListedKey};
 use access::{Plan, SubjectText};
 
 use super::UsedNames;
 use crate::error::{At, Code, Problem};
 use crate::input::Input;
 use crate::schema::field::{Either, Entries};
-use crate::schema::traffic::{AUTH_KEYS, AuthEntryInput, AuthInput, AuthType};
+use crate::schema::traffic::{AUTH_KEYS, AuthEntryInput, AuthInput, AuthType, EntryType, OF_JWT};
 use crate::section::Reader;
-use crate::snapshot::{Auth, ClaimHeader, JwtEntry, JwtKeys, JwtRule, TokenPlan};
+use crate::snapshot::{Auth, ClaimHeader, JwtEntry, JwtKeys, JwtRule, KeyEntry, TokenPlan};
 
 /// Maximum number of claims in one `claims_to_headers` or `require`.
 const CLAIMS_MAX: usize = 16;
@@ -27,19 +28,33 @@ pub(super) struct AuthEntries {
 
 struct NamedEntry {
     name: String,
-    jwt: Option<Arc<JwtEntry>>,
-    is_jwt: bool,
+    of_type: Option<EntryType>,
+    /// `None` if the entry is invalid.
+    verifier: Option<Verifier>,
+}
+
+/// The part of an entry that verifies credentials.
+#[derive(Clone)]
+enum Verifier {
+    Jwt(Arc<JwtEntry>),
+    Key(Arc<KeyEntry>),
+}
+
+impl NamedEntry {
+    fn jwt(&self) -> Option<&JwtEntry> {
+        if let Some(Verifier::Jwt(entry)) = &self.verifier { Some(entry) } else { None }
+    }
 }
 
 impl AuthEntries {
     /// Whether the tokens of an entry have a plan.
     pub(super) fn has_plans(&self) -> bool {
-        self.list.iter().filter_map(|entry| entry.jwt.as_deref()).any(|entry| entry.plan.is_some())
+        self.list.iter().filter_map(NamedEntry::jwt).any(|entry| entry.plan.is_some())
     }
 
     /// Returns the headers that claims become, of all entries.
     pub(super) fn claim_headers(&self) -> Arc<[Box<str>]> {
-        let entries = self.list.iter().filter_map(|entry| entry.jwt.as_deref());
+        let entries = self.list.iter().filter_map(NamedEntry::jwt);
         let headers = entries.flat_map(|entry| &entry.claims_to_headers).map(|set| set.header.clone());
         headers.collect::<BTreeSet<_>>().into_iter().collect()
     }
@@ -51,12 +66,23 @@ pub(super) fn entries(reader: &Reader<'_>, entries: &mut Entries<AuthEntryInput>
     for entry in &mut entries.list {
         entry.algorithms.dedup();
         let plan = plan(reader, entry, plans);
-        let jwt = entry.r#type.is_some().then(|| jwt(reader, entry, &mut issuers)).flatten();
-        let jwt = jwt.map(|jwt| JwtEntry { plan, ..jwt });
+        let of_type = entry.r#type.as_ref().map(|of_type| of_type.value);
+        let verifier = match of_type {
+            None => None,
+            Some(EntryType::Jwt) => {
+                refuse_other_keys(reader, entry, EntryType::Jwt, &["keys"]);
+                let jwt = jwt(reader, entry, &mut issuers);
+                jwt.map(|jwt| Verifier::Jwt(Arc::new(JwtEntry { plan, ..jwt })))
+            }
+            Some(EntryType::Key) => {
+                refuse_other_keys(reader, entry, EntryType::Key, &OF_JWT);
+                listed_keys(reader, entry).map(|entry| Verifier::Key(Arc::new(entry)))
+            }
+        };
         let Some(name) = entry.name.as_ref().filter(|name| taken.take(reader, name, "entry of `auth`")) else {
             continue;
         };
-        list.push(NamedEntry { name: name.value.clone(), jwt: jwt.map(Arc::new), is_jwt: entry.r#type.is_some() });
+        list.push(NamedEntry { name: name.value.clone(), of_type, verifier });
     }
     AuthEntries { list, issuers }
 }
@@ -84,6 +110,47 @@ fn jwt(reader: &Reader<'_>, entry: &AuthEntryInput, issuers: &mut Vec<IssuerSour
     };
     let keys = keys.with_position(issuers);
     Some(JwtEntry { name: name.value.as_str().into(), terms, keys, claims_to_headers: headers, plan: None })
+}
+
+/// Reports keys that have no effect on this type of entry.
+fn refuse_other_keys(reader: &Reader<'_>, entry: &AuthEntryInput, of_type: EntryType, others: &[&str]) {
+    for key in others.iter().filter(|key| entry.location.has(key)) {
+        let message =
+            format!("`{}` has the type `{}`, so `{key}` has no effect", entry.location.path, of_type.as_str());
+        reader.report(Problem::new(Code::BadValue, entry.location.at, message).expected(format!("no `{key}`")));
+    }
+}
+
+/// Returns the keys of an entry with the type `key`.
+fn listed_keys(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<KeyEntry> {
+    if !entry.keys.is_given {
+        entry.location.missing(reader, &["keys"]);
+    }
+    let mut taken = UsedNames::default();
+    let mut keys: Vec<ListedKey> = Vec::new();
+    for key in &entry.keys.list {
+        let hash = match (key.location.has("sha256"), key.location.has("value")) {
+            (true, true) => {
+                let message = format!("`{}` has `sha256` and `value`", key.location.path);
+                reader.report(Problem::new(Code::BadValue, key.location.at, message).expected("one of them"));
+                None
+            }
+            (false, false) => {
+                key.location.missing(reader, &["sha256", "value"]);
+                None
+            }
+            (true, false) => key.sha256.as_ref(),
+            (false, true) => key.value.as_ref(),
+        };
+        let name = key.name.as_ref().filter(|name| taken.take(reader, name, "key of this entry"));
+        let (Some(hash), Some(name)) = (hash, name) else { continue };
+        if keys.iter().any(|known| known.hash == hash.value) {
+            let message = format!("`{}` is the key of an earlier entry", key.location.path);
+            reader.report(Problem::new(Code::Duplicate, key.location.at, message).expected("another key"));
+        }
+        keys.push(ListedKey { name: SubjectText::parse(&name.value)?, hash: hash.value });
+    }
+    Some(KeyEntry { name: SubjectText::parse(&entry.name.as_ref()?.value)?, keys: KeyList::new(keys) })
 }
 
 /// Returns the plan of the subjects of an entry.
@@ -221,43 +288,61 @@ pub(super) fn of_route(reader: &Reader<'_>, auth: &AuthInput, entries: &AuthEntr
     let of_type = auth.r#type.value;
     match of_type {
         AuthType::Key | AuthType::None => {
-            for key in ["use", "require"].into_iter().filter(|key| auth.location.has(key)) {
+            let others: &[&str] = if of_type == AuthType::None { &["use", "require"] } else { &["require"] };
+            for key in others.iter().filter(|key| auth.location.has(key)) {
                 let message =
                     format!("`{}` has the type `{}`, so `{key}` has no effect", auth.location.path, of_type.as_str());
                 reader.report(Problem::new(Code::BadValue, auth.location.at, message).expected(format!("no `{key}`")));
             }
-            if of_type == AuthType::None { Auth::None } else { Auth::Key }
+            match of_type {
+                AuthType::Key if auth.location.has("use") => match entries.find(reader, auth, EntryType::Key) {
+                    Some(Verifier::Key(entry)) => Auth::Listed(entry),
+                    Some(Verifier::Jwt(_)) | None => Auth::Key,
+                },
+                AuthType::Key | AuthType::Jwt => Auth::Key,
+                AuthType::None => Auth::None,
+            }
         }
-        AuthType::Jwt => entries.find(reader, auth).map_or(Auth::Key, |entry| {
-            check_count(reader, auth.require.get(CLAIMS_MAX).map(|(_, value)| value.at()));
-            let requirement = |(claim, value): &(String, Input<String>)| Requirement {
-                claim: claim.as_str().into(),
-                value: value.value.as_str().into(),
-            };
-            Auth::Jwt(JwtRule { entry, require: auth.require.iter().map(requirement).collect() })
-        }),
+        AuthType::Jwt => match entries.find(reader, auth, EntryType::Jwt) {
+            Some(Verifier::Jwt(entry)) => {
+                check_count(reader, auth.require.get(CLAIMS_MAX).map(|(_, value)| value.at()));
+                let requirement = |(claim, value): &(String, Input<String>)| Requirement {
+                    claim: claim.as_str().into(),
+                    value: value.value.as_str().into(),
+                };
+                Auth::Jwt(JwtRule { entry, require: auth.require.iter().map(requirement).collect() })
+            }
+            Some(Verifier::Key(_)) | None => Auth::Key,
+        },
     }
 }
 
 impl AuthEntries {
     /// Returns the entry that a route uses: the named one, or the only one of the type.
-    fn find(&self, reader: &Reader<'_>, auth: &AuthInput) -> Option<Arc<JwtEntry>> {
-        let of_type = || self.list.iter().filter(|entry| entry.is_jwt);
+    fn find(&self, reader: &Reader<'_>, auth: &AuthInput, of_type: EntryType) -> Option<Verifier> {
         if let Some(name) = &auth.r#use {
             let Some(entry) = self.list.iter().find(|entry| entry.name == name.value) else {
                 let names = self.list.iter().map(|entry| entry.name.as_str());
                 reader.unknown_name(name, "entry of `auth`", names);
                 return None;
             };
-            return entry.jwt.clone();
+            if entry.of_type.is_some_and(|other| other != of_type) {
+                let message = format!("`{}` uses an entry of another type", auth.location.path);
+                let expected = format!("an entry of `auth` with the type `{}`", of_type.as_str());
+                reader.report(Problem::new(Code::UnknownName, auth.location.at, message).expected(expected));
+            }
+            return entry.verifier.clone();
         }
-        let mut found = of_type();
+        let mut found = self.list.iter().filter(|entry| entry.of_type == Some(of_type));
         match (found.next(), found.next()) {
-            (Some(entry), None) => entry.jwt.clone(),
+            (Some(entry), None) => entry.verifier.clone(),
             (first, _) => {
                 let count = if first.is_none() { "no entry" } else { "several entries" };
-                let message =
-                    format!("`{}` needs an entry, and `auth` has {count} of the type `jwt`", auth.location.path);
+                let message = format!(
+                    "`{}` needs an entry, and `auth` has {count} of the type `{}`",
+                    auth.location.path,
+                    of_type.as_str()
+                );
                 let expected = if first.is_none() { "an entry of `auth`" } else { "`use` with the name of an entry" };
                 reader.report(Problem::new(Code::UnknownName, auth.location.at, message).expected(expected));
                 None

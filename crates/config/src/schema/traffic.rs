@@ -26,7 +26,7 @@ use super::section;
 use crate::input::Input;
 use crate::snapshot::{BudgetDimension, Credential, OnHangup, Origin, QuotaStatus, Strategy, Unbounded};
 use crate::spec::Rule;
-pub(crate) use auth::{AuthEntryInput, AuthInput, AuthType, KEYS as AUTH_KEYS};
+pub(crate) use auth::{AuthEntryInput, AuthInput, AuthType, EntryType, KEYS as AUTH_KEYS, OF_JWT};
 use forms::{
     AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, CREDENTIAL, HEADERS, KIND, MODEL, MONEY, NAME, NETWORK, ON_HANGUP,
     PATH, PATH_OF_FILE, PER, PLAN, PREFIX, PUBLIC_KEY, QUOTA_STATUS, SERVER_NAME, SERVER_TOOL_ROUNDS_MAX, STRATEGY,

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use access::SubjectText;
 use access::issuer::IssuerSource;
 use access::jwt::{KeySet, Requirement, Terms};
+use access::key_list::KeyList;
 
 /// The authentication that a route requires: `routes[].auth`.
 #[derive(Debug, Clone)]
@@ -14,6 +16,8 @@ pub enum Auth {
     None,
     /// An access token of an issuer is required.
     Jwt(JwtRule),
+    /// A key of this entry is required.
+    Listed(Arc<KeyEntry>),
 }
 
 /// The access tokens that a route accepts.
@@ -47,6 +51,15 @@ pub enum TokenPlan {
     Named(Box<str>),
     /// The plan that this claim names.
     Claim(Box<str>),
+}
+
+/// An entry of `auth` with the type `key`.
+#[derive(Debug)]
+pub struct KeyEntry {
+    /// The name of the entry, which is the issuer of the keys' subjects.
+    pub name: SubjectText<512>,
+    /// Its keys.
+    pub keys: KeyList,
 }
 
 /// The keys of an entry.

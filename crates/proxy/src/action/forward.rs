@@ -14,6 +14,7 @@ use crate::answer::Problem;
 use crate::authenticate::Client;
 use crate::body::IncomingBody;
 use crate::forward::{Outgoing, forward, unwritable};
+use crate::identify::KEY_HEADERS;
 use crate::request::RequestContext;
 use crate::transform::{self, ForwardedClient, ForwardingOptions, Trust};
 use crate::upload::Upload;
@@ -76,6 +77,10 @@ pub(crate) async fn forward_to(
     } else if matches!(route.auth, Auth::Jwt(_)) {
         // A health check may have a token, which nothing has verified.
         edits.remove(KnownName::Authorization);
+    }
+    if matches!(route.auth, Auth::Listed(_)) {
+        edits.remove(KnownName::Authorization);
+        KEY_HEADERS.into_iter().for_each(|name| edits.remove(name));
     }
     upload.guard(&request.snapshot.traffic.claim_headers);
     let head = request.head.clone();

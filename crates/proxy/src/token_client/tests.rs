@@ -81,8 +81,25 @@ fn cached_tokens_are_bounded_and_those_in_use_remain() {
             cache.insert(TokenKey::new(&entry, 0, &number.to_be_bytes()), client.clone(), len);
             assert!(cache.get(&used, NOON).is_some(), "{number}");
         }
-        let cached = cache.0.borrow();
+        let cached = cache.valid.borrow();
         let count = cached.young.len() + cached.old.len();
         assert!(count <= TOKENS_MAX && count * len <= TOKEN_BYTES_MAX, "{count}");
     }
+}
+
+#[test]
+fn refused_tokens_are_remembered_for_ten_seconds_within_a_bound() {
+    let (entry, cache) = (entry(&[]), TokenCache::default());
+    let key = |generation, token: &[u8]| TokenKey::new(&entry, generation, token);
+    let later = |seconds| NOON.after(Duration::from_secs(seconds));
+    cache.refuse(key(0, b"a"), JwtError::Signature, NOON);
+    cache.refuse(key(0, b"b"), JwtError::NotYet, NOON);
+    assert_eq!(cache.refusal(&key(0, b"a"), later(9)), Some(JwtError::Signature));
+    assert_eq!(cache.refusal(&key(0, b"a"), later(10)), None);
+    assert_eq!((cache.refusal(&key(1, b"a"), NOON), cache.refusal(&key(0, b"b"), NOON)), (None, None));
+    for number in 0..3 * REFUSED_MAX {
+        cache.refuse(key(0, &number.to_be_bytes()), JwtError::Malformed, NOON);
+        assert!(cache.refused.borrow().len() <= REFUSED_MAX);
+    }
+    assert!(cache.refusal(&key(0, &(3 * REFUSED_MAX - 1).to_be_bytes()), NOON).is_some());
 }

@@ -391,3 +391,54 @@ routes:
         assert_eq!(statuses, expected, "{path} {sub} {more}");
     }
 }
+
+#[tokio::test]
+async fn keys_of_the_configuration_admit_to_the_routes_that_use_them() {
+    let reporting = wire::upstream(|sent| {
+        let fields: Vec<String> = sent.fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        (wire::answer(&fields.join("|")), false)
+    });
+    let raw = reporting.await;
+    let yaml = format!(
+        "rate_limits: []
+auth:
+  - name: partners
+    type: key
+    keys:
+      - {{name: acme, sha256: 9f9f5111f7b27a781f1f1ddde5ebc2dd2b796bfc7365c9c28b548e564176929f}}
+      - {{name: beta, value: fedcba9876543210}}
+upstreams: [{{name: backend, backends: [{{url: \"http://{}\"}}]}}]
+routes:
+  - {{name: p, path: {{prefix: /p}}, events: rows, auth: {{type: key, use: partners}}, upstreams: backend}}
+  - {{name: k, path: {{prefix: /k}}, auth: {{type: key}}, upstreams: backend}}
+",
+        raw.address
+    );
+    let mut gateway = Gateway::plain(&yaml);
+    let own = format!("authorization: {}\r\n", gateway.caller().authorization());
+    for (path, fields, status, code) in [
+        ("/p", "x-api-key: 0123456789abcdef\r\n", 200, "host="),
+        ("/p", "authorization: Bearer fedcba9876543210\r\n", 200, "host="),
+        ("/p", "x-goog-api-key: fedcba9876543210\r\n", 200, "host="),
+        ("/p", "x-api-key: fedcba9876543211\r\n", 401, "key_unknown"),
+        ("/p", "x-api-key: 9f9f5111f7b27a781f1f1ddde5ebc2dd2b796bfc7365c9c28b548e564176929f\r\n", 401, "key_unknown"),
+        ("/p", &own, 401, "key_unknown"),
+        ("/p", "", 401, "unauthorized"),
+        ("/p", "x-api-key: 0123456789abcdef\r\napi-key: fedcba9876543210\r\n", 400, "ambiguous_credentials"),
+        ("/k", "x-api-key: 0123456789abcdef\r\n", 401, "key_malformed"),
+        ("/k", &own, 200, "host="),
+    ] {
+        let (found, answer) = call(&gateway, path, fields).await;
+        assert_eq!(found, status, "{path} {fields} {answer}");
+        assert!(answer.contains(code), "{path} {fields} {answer}");
+        let report = answer.to_ascii_lowercase();
+        assert!(!["api-key=", "authorization="].iter().any(|field| report.contains(field)), "{answer}");
+    }
+    let records = gateway.stop().await;
+    let names = records.iter().filter_map(|record| {
+        let Record::Event(event) = record else { return None };
+        event.subject.name().map(|name| (name.issuer.to_owned(), name.name.to_owned()))
+    });
+    let of = |name: &str| ("partners".to_owned(), name.to_owned());
+    assert_eq!(names.collect::<Vec<_>>(), [of("acme"), of("beta"), of("beta")]);
+}

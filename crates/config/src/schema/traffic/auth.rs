@@ -5,9 +5,12 @@ use std::time::Duration;
 use access::Secret;
 use access::issuer::IssuerUrl;
 use access::jwt::{Algorithm, Key};
+use access::key_list::{LISTED_KEYS_MAX, ListedKeyHash};
 use serde_json::{Value as Json, json};
 
-use super::super::field::{Either, Map, Values, default, list, nested, optional, required, single_or_absent};
+use super::super::field::{
+    Either, Entries, Map, Values, default, list, nested, optional, required, sections, single_or_absent,
+};
 use super::super::form::{Boolean, DurationForm, Scalar, TextForm, Words, accept, bad};
 use super::super::{json, section};
 use super::forms::{ANY_NAME, NAME};
@@ -19,6 +22,16 @@ use crate::spec::Rule;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EntryType {
     Jwt,
+    Key,
+}
+
+impl EntryType {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Jwt => "jwt",
+            Self::Key => "key",
+        }
+    }
 }
 
 /// The values of `routes[].auth.type`.
@@ -43,7 +56,7 @@ section! {
     AuthEntryInput {
         /// The name that routes use.
         name: Option<Input<String>> = required(NAME);
-        /// The credential of clients: an access token of an issuer.
+        /// The credential of clients: an access token of an issuer, or a key of `keys`.
         r#type: Option<Input<EntryType>> = required(ENTRY_TYPE);
         /// The algorithms of signatures that are accepted. They must fit the key.
         algorithms: Values<Algorithm> =
@@ -67,9 +80,24 @@ section! {
             Map::new(CLAIM_HEADER, is_claim, "the name of a claim, of at most 128 characters", CLAIM_PATTERN);
         /// The [plan](authentication.md#plans-of-tokens) of the tokens' subjects: a name of `plans`, or the claim that contains it.
         plan: Option<Either<String, ClaimInput>> = single_or_absent(ANY_NAME, nested::<ClaimInput>());
-        later: keys, users, redis, url;
-        rules: Rule::Required("algorithms"), Rule::RequiredUnless("issuer", &KEYS), Rule::NotAll(&["secret", "public_key"]),
+        /// With `type: key`: the keys that routes admit with `use`, at most 256.
+        keys: Entries<ListedKeyInput> =
+            sections::<ListedKeyInput>("none").not_empty("at least one key").at_most(LISTED_KEYS_MAX);
+        later: users, redis, url;
+        rules: Rule::Values(keys_of_type), Rule::NotAll(&["secret", "public_key"]),
             Rule::NotAll(&["secret", "jwks"]), Rule::NotAll(&["public_key", "jwks"]), Rule::Values(key_of_algorithms);
+    }
+}
+
+section! {
+    ListedKeyInput {
+        /// The name of the key in usage, logs and limits.
+        name: Option<Input<String>> = required(NAME);
+        /// The SHA-256 hash of the key in hexadecimal digits.
+        sha256: Option<Input<ListedKeyHash>> = optional(SHA256, "");
+        /// The key itself: `file:/run/secrets/partner`.
+        value: Option<Input<ListedKeyHash>> = optional(LISTED_KEY, "");
+        rules: Rule::ExactlyOne(&["sha256", "value"]);
     }
 }
 
@@ -85,8 +113,8 @@ section! {
     AuthInput {
         /// Clients need a valid key, an [access token](#auth), or nothing.
         r#type: Input<AuthType> = default(AUTH_TYPE, || AuthType::Key);
-        /// The entry of `auth` that verifies the tokens.
-        r#use: Option<Input<String>> = optional(ANY_NAME, "the only entry of this type");
+        /// The entry of `auth` that verifies the tokens, or that lists the keys.
+        r#use: Option<Input<String>> = optional(ANY_NAME, "`jwt`: the only entry of this type; `key`: [keys](keys.md) of users");
         /// Claims that tokens need, at most 16, otherwise the status is 403. A list must contain the value, and `scope` each of its words.
         require: Vec<(String, Input<String>)> =
             Map::new(CLAIM_VALUE, is_claim, "the name of a claim, of at most 128 characters", CLAIM_PATTERN);
@@ -111,14 +139,46 @@ fn key_of_algorithms() -> Json {
     ]})
 }
 
-/// The condition of `use` and `require` on `type`.
-fn type_of_conditions() -> Json {
-    let kind = json!({"anyOf": [{"const": AuthType::Jwt.as_str()}, {"$ref": "#/$defs/reference"}]});
-    let given = json!({"anyOf": [{"required": ["use"]}, {"required": ["require"]}]});
-    json!({"if": given, "then": {"properties": {"type": kind}}})
+/// The keys of the entries with the type `jwt`.
+pub(crate) const OF_JWT: [&str; 10] = [
+    "algorithms",
+    "secret",
+    "public_key",
+    "jwks",
+    "allow_link_local",
+    "issuer",
+    "audience",
+    "leeway",
+    "claims_to_headers",
+    "plan",
+];
+
+/// The keys that each type of entry needs, and those that it does not have.
+fn keys_of_type() -> Json {
+    let is = |of_type: EntryType| json!({"required": ["type"], "properties": {"type": {"const": of_type.as_str()}}});
+    let any = |keys: &[&str]| json!({"anyOf": keys.iter().map(|key| json::given(key)).collect::<Vec<_>>()});
+    let jwt =
+        json!({"required": ["algorithms"], "not": json::given("keys"), "anyOf": [any(&KEYS), json::given("issuer")]});
+    let key = json!({"allOf": [json::given("keys"), {"not": any(&OF_JWT)}]});
+    json!({"allOf": [{"if": is(EntryType::Jwt), "then": jwt}, {"if": is(EntryType::Key), "then": key}]})
 }
 
-const ENTRY_TYPE: Words<EntryType> = Words::or_later(&[("jwt", EntryType::Jwt)], &["key", "basic", "forward"]);
+/// The condition of `use` and `require` on `type`.
+fn type_of_conditions() -> Json {
+    let kind = |types: &[AuthType]| {
+        let types: Vec<&str> = types.iter().map(|of_type| of_type.as_str()).collect();
+        json!({"properties": {"type": {"anyOf": [{"enum": types}, {"$ref": "#/$defs/reference"}]}}})
+    };
+    json!({"allOf": [
+        {"if": {"required": ["require"]}, "then": kind(&[AuthType::Jwt])},
+        {"if": {"required": ["use"]}, "then": kind(&[AuthType::Jwt, AuthType::Key])},
+    ]})
+}
+
+const ENTRY_TYPE: Words<EntryType> = Words::or_later(
+    &[(EntryType::Jwt.as_str(), EntryType::Jwt), (EntryType::Key.as_str(), EntryType::Key)],
+    &["basic", "forward"],
+);
 const AUTH_TYPE: Words<AuthType> = Words::or_later(
     &[
         (AuthType::Key.as_str(), AuthType::Key),
@@ -162,6 +222,23 @@ const JWKS: TextForm<IssuerUrl> = TextForm {
     cell: "`https://HOST[:PORT]/PATH`, `http` to loopback",
     pattern: URL_PATTERN,
     scalar: Scalar::Text,
+};
+
+const SHA256: TextForm<ListedKeyHash> = TextForm {
+    parse: |text| ListedKeyHash::parse(text).ok_or_else(|| bad("64 hexadecimal digits, as `sha256sum` writes them")),
+    shown: |_| Value::Secret,
+    cell: "64 hexadecimal digits",
+    pattern: "^[0-9A-Fa-f]{64}$",
+    scalar: Scalar::Any,
+};
+const LISTED_KEY: TextForm<ListedKeyHash> = TextForm {
+    parse: |key| {
+        ListedKeyHash::of(key.as_bytes()).ok_or_else(|| bad("16 to 4,096 visible ASCII characters without a space"))
+    },
+    shown: |_| Value::Secret,
+    cell: "16 to 4,096 visible ASCII characters",
+    pattern: "^[!-~]{16,4096}$",
+    scalar: Scalar::Any,
 };
 
 /// Longest `iss` that a subject can have, in bytes.
