@@ -158,7 +158,7 @@ fn object(part: &str) -> Result<Vec<(Box<str>, Json)>, JwtError> {
 /// The header of a token.
 struct Header {
     algorithm: Algorithm,
-    /// Its `kid`.
+    /// The `kid` that the token names.
     key_id: Option<Box<str>>,
 }
 

@@ -9,9 +9,9 @@ use crate::subject::SubjectText;
 
 /// Maximum number of keys in one list, all of which are compared with each credential.
 pub const LISTED_KEYS_MAX: usize = 256;
-/// Lengths of a listed key in bytes. A shorter one could be guessed.
+/// Minimum length of a listed key in bytes. A shorter one could be guessed.
 pub const LISTED_KEY_LEN_MIN: usize = 16;
-/// See [`LISTED_KEY_LEN_MIN`].
+/// Maximum length of a listed key in bytes.
 pub const LISTED_KEY_LEN_MAX: usize = 4_096;
 
 /// The SHA-256 hash of a listed key.

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use access::issuer::{IssuerUrl, Scheme, is_link_local};
 use tokio::net::lookup_host;
 
-use crate::fetch::FetchError;
+use crate::error::FetchError;
 
 /// Maximum number of a name's addresses that are tried.
 const ADDRESSES_MAX: usize = 4;

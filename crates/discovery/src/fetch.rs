@@ -1,13 +1,11 @@
 //! One document over HTTP/1.1, within bounds of time and size.
 
-use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use access::issuer::{IssuerUrl, Scheme};
-use access::jwt::KeySetError;
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
 use hyper::body::Bytes;
@@ -16,13 +14,13 @@ use hyper::rt::{Read, Write};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::address;
+use crate::error::FetchError;
 use crate::max_age::max_age;
 
 /// Maximum time for one document, from the name lookup to its last byte.
@@ -35,7 +33,7 @@ const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 const HTTP1: &[u8] = b"http/1.1";
 
-/// Fetches documents.
+/// Fetches documents over HTTP/1.1.
 #[derive(Debug, Clone)]
 pub struct Fetcher {
     tls: Arc<ClientConfig>,
@@ -44,54 +42,10 @@ pub struct Fetcher {
 /// A document, with the time for which its server permits caching it.
 #[derive(Debug, Clone)]
 pub struct Document {
-    /// The content.
+    /// The content of the response.
     pub bytes: Vec<u8>,
     /// `max-age` of `Cache-Control` (RFC 9111, 5.2.2.1).
     pub max_age: Option<Duration>,
-}
-
-/// The reason why the keys of an issuer were not fetched.
-#[derive(Debug, Error)]
-pub enum FetchError {
-    /// The name of the host cannot be resolved.
-    #[error("the name of the host does not resolve")]
-    Resolve(#[source] io::Error),
-    /// The name has no address.
-    #[error("the name of the host has no address")]
-    NoAddress,
-    /// The host has a link-local or metadata address.
-    #[error("the host has a link-local or metadata address, which only `allow_link_local: true` permits")]
-    LinkLocal,
-    /// The host of an `http` URL is another machine.
-    #[error("the host is another machine, which needs `https`")]
-    NotLoopback,
-    /// No address accepts connections.
-    #[error("the connection failed")]
-    Connect(#[source] io::Error),
-    /// The TLS handshake failed.
-    #[error("the TLS handshake failed")]
-    Tls(#[source] io::Error),
-    /// The server does not speak HTTP/1.1.
-    #[error("the response is not valid HTTP")]
-    Http(#[source] hyper::Error),
-    /// The status is not 200. Redirects are not followed.
-    #[error("the status of the response is {0}, not 200")]
-    Status(u16),
-    /// The document is larger than 1 MiB.
-    #[error("the document is larger than 1 MiB")]
-    TooLarge,
-    /// The connection ended within the document.
-    #[error("the document is incomplete")]
-    Incomplete(#[source] Box<dyn Error + Send + Sync>),
-    /// The document took longer than 10 s.
-    #[error("the document took longer than 10 s")]
-    TimedOut,
-    /// The metadata is not that of an OpenID provider.
-    #[error("the metadata of the issuer is invalid: {0}")]
-    Metadata(&'static str),
-    /// The document is not a set of keys.
-    #[error("the key set cannot be used")]
-    Keys(#[source] KeySetError),
 }
 
 impl Fetcher {

@@ -13,7 +13,8 @@ use jobs::{Job, JobError, JobSpec, NextRun, causes};
 use telemetry::Metrics;
 use telemetry::metrics::{IssuerLabels, IssuerOutcomeLabels};
 
-use crate::fetch::{Document, FetchError, Fetcher};
+use crate::error::FetchError;
+use crate::fetch::{Document, Fetcher};
 use crate::metadata;
 use crate::schedule::Schedule;
 
@@ -22,6 +23,15 @@ pub const SPEC: JobSpec = JobSpec::every("issuer_keys", Duration::from_secs(1));
 
 /// Returns the sources of the current configuration.
 type Sources = Arc<dyn Fn() -> Arc<[IssuerSource]> + Send + Sync>;
+
+/// The metrics that the job sets, and the clock of its schedule.
+#[derive(Debug, Clone)]
+pub struct Observation {
+    /// The metrics of the process.
+    pub metrics: Arc<Metrics>,
+    /// The clock of the process.
+    pub clock: Clock,
+}
 
 /// The job over all issuers of the configuration.
 pub struct IssuerKeyRefresh {
@@ -36,12 +46,8 @@ pub struct IssuerKeyRefresh {
 impl IssuerKeyRefresh {
     /// Creates the job. `sources` returns the issuers of the current configuration, which bounds their number.
     #[must_use]
-    pub fn new(
-        registry: Arc<IssuerRegistry>,
-        sources: Sources,
-        fetcher: Fetcher,
-        (metrics, clock): (Arc<Metrics>, Clock),
-    ) -> Self {
+    pub fn new(registry: Arc<IssuerRegistry>, sources: Sources, fetcher: Fetcher, observation: Observation) -> Self {
+        let Observation { metrics, clock } = observation;
         Self { registry, sources, fetcher, metrics, clock, schedules: HashMap::new() }
     }
 

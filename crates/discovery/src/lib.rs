@@ -8,11 +8,13 @@
 //! Discovery), [`fetch`] (one document over HTTP), `address` (the addresses of a host).
 
 mod address;
+pub mod error;
 pub mod fetch;
 pub mod issuer_keys;
 mod max_age;
 mod metadata;
 mod schedule;
 
-pub use fetch::{FetchError, Fetcher};
-pub use issuer_keys::{IssuerKeyRefresh, SPEC};
+pub use error::FetchError;
+pub use fetch::Fetcher;
+pub use issuer_keys::{IssuerKeyRefresh, Observation, SPEC};

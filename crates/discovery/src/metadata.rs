@@ -3,7 +3,7 @@
 use access::issuer::{IssuerUrl, Scheme};
 use serde::Deserialize;
 
-use crate::fetch::FetchError;
+use crate::error::FetchError;
 
 #[derive(Deserialize)]
 struct Metadata {

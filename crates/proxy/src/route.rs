@@ -47,7 +47,7 @@ pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, handles: &Handles) -> 
     let problem = match (find_endpoint(traffic, &matched, method, path), matched) {
         (EndpointMatch::Endpoint(called), _) => return Ok(built_in(called.into_owned(), traffic, handles)),
         (_, Match::Route(route)) if !route.websocket && requests_websocket(head) => no_websocket(),
-        (_, Match::Route(route)) => return Ok(configured(route, traffic, (method, path))),
+        (_, Match::Route(route)) => return Ok(configured(route, traffic, method, path)),
         (EndpointMatch::WrongMethod { .. }, _) if names_websocket(head) => upgrade_required(),
         (EndpointMatch::WrongMethod { allow, .. }, _) => wrong_method(allow),
         (EndpointMatch::None, Match::WrongMethod { allow }) => wrong_method(&allow.join(", ")),
@@ -77,7 +77,7 @@ fn find_endpoint<'a>(traffic: &Traffic, matched: &Match<'_>, method: &str, path:
     }
 }
 
-fn configured<'a>(route: &'a Route, traffic: &Traffic, (method, path): (&str, &str)) -> RouteMatch<'a> {
+fn configured<'a>(route: &'a Route, traffic: &Traffic, method: &str, path: &str) -> RouteMatch<'a> {
     let policy = RequestPolicy { route: route.name.clone(), events: route.events, timeouts: traffic.timeouts };
     let action = match &route.action {
         snapshot::Action::Forward(upstream) => {

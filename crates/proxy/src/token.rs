@@ -67,7 +67,7 @@ fn issuer<'a>(request: &'a RequestContext, entry: &JwtEntry) -> Result<Option<&'
     keys.map(|keys| Some(&**keys)).ok_or_else(|| unavailable(entry))
 }
 
-/// Verifies a token with the keys of its entry; the outer error means that there are none yet. A token that names another key may be signed with a new one.
+/// Verifies a token with the keys of its entry; the outer error means that no keys are loaded yet. A token that names another key may be signed with a new one.
 fn verify(
     token: &[u8],
     entry: &JwtEntry,

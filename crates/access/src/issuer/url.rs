@@ -32,7 +32,7 @@ pub struct IssuerUrl {
 pub enum Scheme {
     /// HTTP without TLS, to loopback addresses only.
     Http,
-    /// HTTP over TLS.
+    /// HTTP over a TLS connection.
     Https,
 }
 
@@ -75,7 +75,7 @@ impl IssuerUrl {
         &self.text
     }
 
-    /// Returns the scheme.
+    /// Returns the scheme of the URL.
     #[must_use]
     pub const fn scheme(&self) -> Scheme {
         self.scheme
@@ -87,7 +87,7 @@ impl IssuerUrl {
         &self.host
     }
 
-    /// Returns the port.
+    /// Returns the port, also if the URL omits it.
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
@@ -148,7 +148,7 @@ pub fn is_link_local(address: IpAddr) -> bool {
     is_local || METADATA.contains(&address)
 }
 
-/// Returns the IPv4 address that an IPv6 address stands for.
+/// Returns the IPv4 address that an IPv6 address contains.
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let [a, b, c, d, e, f, high, low] = address.segments();
     let is_embedded = matches!([a, b, c, d, e, f], [0, 0, 0, 0, 0, 0 | 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0]);

@@ -16,7 +16,7 @@ const RSA_EXPONENT_LEN_MAX: usize = 8;
 /// A key with the restrictions of its document.
 #[derive(Clone)]
 pub(super) struct Jwk {
-    /// Its `kid`.
+    /// The `kid` of the key.
     pub(super) id: Option<Box<str>>,
     /// The only algorithm for which it may be used.
     pub(super) algorithm: Option<Algorithm>,

@@ -205,7 +205,7 @@ fn keys(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<EntryKeys> {
         [] if location.has("issuer") => {
             let issuer = entry.issuer.as_ref()?;
             match IssuerUrl::parse(&issuer.value).ok().filter(|url| url.metadata().is_some()) {
-                Some(url) => source(reader, entry, (issuer.at(), "issuer"), IssuerPlace::Issuer(url)),
+                Some(url) => source(reader, entry, IssuerPlace::Issuer(url)),
                 None => {
                     let message = format!("`{}` has no key, and its `issuer` is not a URL", location.path);
                     let expected = "`secret`, `public_key` or `jwks`, or an `issuer` whose metadata names its keys";
@@ -231,7 +231,7 @@ fn keys(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<EntryKeys> {
         ["public_key"] => entry.public_key.as_ref().map(|key| EntryKeys::Configured(KeySet::of_key(key.value.clone()))),
         ["jwks"] => {
             let url = entry.jwks.as_ref()?;
-            source(reader, entry, (url.at(), "jwks"), IssuerPlace::Keys(url.value.clone()))
+            source(reader, entry, IssuerPlace::Keys(url.value.clone()))
         }
         [first, second, ..] => {
             let message = format!("`{}` has `{first}` and `{second}`", location.path);
@@ -243,12 +243,11 @@ fn keys(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<EntryKeys> {
 }
 
 /// Returns the source of published keys, unless its host is a link-local address.
-fn source(
-    reader: &Reader<'_>,
-    entry: &AuthEntryInput,
-    (at, key): (Option<At>, &str),
-    place: IssuerPlace,
-) -> Option<EntryKeys> {
+fn source(reader: &Reader<'_>, entry: &AuthEntryInput, place: IssuerPlace) -> Option<EntryKeys> {
+    let (at, key) = match &place {
+        IssuerPlace::Keys(_) => (entry.jwks.as_ref().and_then(Input::at), "jwks"),
+        IssuerPlace::Issuer(_) => (entry.issuer.as_ref().and_then(Input::at), "issuer"),
+    };
     let source = IssuerSource { place, allow_link_local: entry.allow_link_local.value };
     if source.url().is_link_local() && !source.allow_link_local {
         reader.bad(at.unwrap_or(entry.location.at), &entry.location.name(key), IssuerUrlError::LinkLocal);
@@ -295,10 +294,12 @@ pub(super) fn of_route(reader: &Reader<'_>, auth: &AuthInput, entries: &AuthEntr
                 reader.report(Problem::new(Code::BadValue, auth.location.at, message).expected(format!("no `{key}`")));
             }
             match of_type {
-                AuthType::Key if auth.location.has("use") => match entries.find(reader, auth, EntryType::Key) {
-                    Some(Verifier::Key(entry)) => Auth::Listed(entry),
-                    Some(Verifier::Jwt(_)) | None => Auth::Key,
-                },
+                AuthType::Key if auth.location.has("type") && auth.location.has("use") => {
+                    match entries.find(reader, auth, EntryType::Key) {
+                        Some(Verifier::Key(entry)) => Auth::Listed(entry),
+                        Some(Verifier::Jwt(_)) | None => Auth::Key,
+                    }
+                }
                 AuthType::Key | AuthType::Jwt => Auth::Key,
                 AuthType::None => Auth::None,
             }

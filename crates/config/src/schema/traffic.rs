@@ -85,7 +85,7 @@ section! {
         upstreams: Entries<UpstreamInput> = sections::<UpstreamInput>("none");
         /// The issuers of access tokens, for routes to use.
         auth: Entries<AuthEntryInput> = sections::<AuthEntryInput>("none").at_most(AUTH_ENTRIES_MAX);
-        /// Exact paths that need no credentials on routes that serve them, for GET and HEAD; `[]` is none.
+        /// Exact paths that need no credentials on routes that serve them, for GET and HEAD; `[]` turns this off.
         health_paths: Values<String> = list(PATH, HEALTH_PATHS_MAX, "`/health`, `/livez`, `/readyz`").or(health_paths);
         /// Routes that are not LLM endpoints.
         routes: Entries<RouteInput> = sections::<RouteInput>("none");

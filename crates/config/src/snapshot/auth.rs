@@ -58,11 +58,11 @@ pub enum TokenPlan {
 pub struct KeyEntry {
     /// The name of the entry, which is the issuer of the keys' subjects.
     pub name: SubjectText<512>,
-    /// Its keys.
+    /// The keys that it lists.
     pub keys: KeyList,
 }
 
-/// The keys of an entry.
+/// The keys with which an entry verifies tokens.
 #[derive(Debug)]
 pub enum JwtKeys {
     /// The key is configured.

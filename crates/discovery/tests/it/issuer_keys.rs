@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use access::issuer::{IssuerKeys, IssuerPlace, IssuerRegistry, IssuerSource, IssuerUrl};
 use access::{Clock, Timestamp};
-use discovery::{Fetcher, IssuerKeyRefresh};
+use discovery::{Fetcher, IssuerKeyRefresh, Observation};
 use jobs::{Job as _, NextRun};
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
@@ -36,7 +36,12 @@ impl Refresh {
             .with_no_client_auth();
         let sources: Arc<[IssuerSource]> = [source].into();
         let sources = Arc::new(move || sources.clone());
-        let job = IssuerKeyRefresh::new(registry, sources, Fetcher::new(&tls), (metrics.clone(), clock.clone()));
+        let job = IssuerKeyRefresh::new(
+            registry,
+            sources,
+            Fetcher::new(&tls),
+            Observation { metrics: metrics.clone(), clock: clock.clone() },
+        );
         Self { job, keys, clock, metrics }
     }
 

@@ -23,19 +23,19 @@ pub struct IssuerMetrics {
     pub last_success: Family<IssuerLabels, Gauge>,
 }
 
-/// An issuer.
+/// The issuer of a series.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct IssuerLabels {
     /// The URL of its keys, or its own, as it is configured.
     pub issuer: LabelValue,
 }
 
-/// An issuer, and an outcome of fetches.
+/// An issuer, and an outcome of its fetches.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct IssuerOutcomeLabels {
     /// The URL of its keys, or its own, as it is configured.
     pub issuer: LabelValue,
-    /// `succeeded` or `failed`.
+    /// The outcome: `succeeded` or `failed`.
     pub outcome: &'static str,
 }
 

@@ -18,7 +18,7 @@ use cluster::{Cluster, Counting, DecryptedCredentials};
 use config::Live;
 use config::snapshot::{Origin, Scheme};
 use control::Serves;
-use discovery::{Fetcher, IssuerKeyRefresh};
+use discovery::{Fetcher, IssuerKeyRefresh, Observation};
 use jobs::Runner;
 use ledger::ingest::{Ingest, ReaderSlot};
 use ledger::retention::Retention;
@@ -278,12 +278,13 @@ impl Services {
     /// Starts the job that fetches the keys of issuers. The start does not wait for it.
     pub(crate) fn issuer_keys(&mut self, base: &ServerContext) {
         let fetcher = Fetcher::new(&proxy::tls_config());
-        let (registry, metrics, clock) = (base.issuers.clone(), base.metrics.clone(), base.clock.clone());
+        let observation = Observation { metrics: base.metrics.clone(), clock: base.clock.clone() };
+        let registry = base.issuers.clone();
         let live = base.live.clone();
         self.jobs.add(discovery::SPEC, move || {
             let live = live.clone();
             let sources = Arc::new(move || live.load().traffic.issuers.clone());
-            IssuerKeyRefresh::new(registry.clone(), sources, fetcher.clone(), (metrics.clone(), clock.clone()))
+            IssuerKeyRefresh::new(registry.clone(), sources, fetcher.clone(), observation.clone())
         });
     }
 
