@@ -94,7 +94,7 @@ fn invalid_entries_are_refused_at_their_place() {
         (key(&[("k", "sha256", "9f9f")]), "bad_value", "9f9f"),
         (key(&[("k", "value", LISTED), ("k", "value", "another-partner-key")]), "duplicate", "k, value: another"),
         (key(&[("k", "value", LISTED), ("l", "value", LISTED)]), "duplicate", "{name: l"),
-        (format!("auth: [{{name: a, type: key, keys: [{{name: k}}]}}]"), "missing", "{name: k"),
+        ("auth: [{name: a, type: key, keys: [{name: k}]}]".to_owned(), "missing", "{name: k"),
         (
             format!("auth: [{{name: a, type: key, issuer: x, keys: [{{name: k, value: {LISTED}}}]}}]"),
             "bad_value",
