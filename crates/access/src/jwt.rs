@@ -1,14 +1,16 @@
 //! Access tokens of other issuers: JWTs (RFC 7519) in the compact form of a signature (RFC 7515, 7.1).
 //!
-//! [`verify`] is a function of the token, the configured [`Terms`], the [`Key`] and the time. The key decides which
-//! algorithms are possible: a public key never verifies an HMAC. Nothing in a token chooses the key.
+//! [`verify`] is a function of the token, the configured [`Terms`], the [`KeySet`] and the time. A key decides which
+//! algorithms are possible: a public key never verifies an HMAC. A token chooses among the keys of the set only.
 //!
-//! Reading order: [`algorithm`], [`key`], [`claims`], and `json`, the strict reader of both parts.
+//! Reading order: [`algorithm`], [`key`], [`key_set`], `jwk`, [`claims`], and `json`, the strict reader of all parts.
 
 pub mod algorithm;
 pub mod claims;
 mod json;
+mod jwk;
 pub mod key;
+pub mod key_set;
 
 use std::time::Duration;
 
@@ -22,6 +24,8 @@ pub use algorithm::Algorithm;
 pub use claims::{ClaimError, ClaimSet, Requirement};
 use json::Json;
 pub use key::{JwtKeyError, Key};
+use key_set::NoCandidate;
+pub use key_set::{KeySet, KeySetError};
 
 /// Maximum length of a token in bytes.
 pub const TOKEN_LEN_MAX: usize = 16 * 1024;
@@ -72,6 +76,12 @@ pub enum JwtError {
     /// The algorithm is not one of the configured ones, or the key does not support it.
     #[error("the access token is signed with an algorithm that is not accepted")]
     Algorithm,
+    /// The header names a key that the issuer does not publish.
+    #[error("the access token is signed with a key that its issuer does not publish")]
+    UnknownKey,
+    /// The header names no key, and more than a few could have signed the token.
+    #[error("the access token does not name its key (`kid`), and its issuer has several")]
+    KeyUnnamed,
     /// The signature is not that of the key.
     #[error("the signature of the access token is invalid")]
     Signature,
@@ -108,7 +118,7 @@ impl TokenDigest {
 ///
 /// # Errors
 /// [`JwtError`].
-pub fn verify(token: &[u8], terms: &Terms, key: &Key, now: Timestamp) -> Result<Verified, JwtError> {
+pub fn verify(token: &[u8], terms: &Terms, keys: &KeySet, now: Timestamp) -> Result<Verified, JwtError> {
     if token.len() > TOKEN_LEN_MAX {
         return Err(JwtError::TooLong);
     }
@@ -118,11 +128,13 @@ pub fn verify(token: &[u8], terms: &Terms, key: &Key, now: Timestamp) -> Result<
     if payload.contains('.') || signature.is_empty() {
         return Err(JwtError::Malformed);
     }
-    let algorithm = algorithm_of(header, terms)?;
-    if !key.supports(algorithm) {
-        return Err(JwtError::Algorithm);
-    }
-    if !key.verifies(message.as_bytes(), signature, algorithm) {
+    let Header { algorithm, key_id } = read_header(header, terms)?;
+    let candidates = keys.candidates(key_id.as_deref(), algorithm).map_err(|none| match none {
+        NoCandidate::UnknownId => JwtError::UnknownKey,
+        NoCandidate::Algorithm => JwtError::Algorithm,
+        NoCandidate::TooMany => JwtError::KeyUnnamed,
+    })?;
+    if !candidates.iter().any(|key| key.verifies(message.as_bytes(), signature, algorithm)) {
         return Err(JwtError::Signature);
     }
     let claims = ClaimSet::new(object(payload)?);
@@ -143,13 +155,20 @@ fn object(part: &str) -> Result<Vec<(Box<str>, Json)>, JwtError> {
     json::object(&bytes).ok_or(JwtError::Malformed)
 }
 
-/// Reads a header and returns its algorithm, which `terms` must have.
-fn algorithm_of(part: &str, terms: &Terms) -> Result<Algorithm, JwtError> {
-    let mut algorithm = None;
+/// The header of a token.
+struct Header {
+    algorithm: Algorithm,
+    /// The `kid` that the token names.
+    key_id: Option<Box<str>>,
+}
+
+/// Reads a header, whose algorithm `terms` must have.
+fn read_header(part: &str, terms: &Terms) -> Result<Header, JwtError> {
+    let (mut algorithm, mut key_id) = (None, None);
     for (name, value) in object(part)? {
         match (&*name, value) {
             ("alg", Json::Text(name)) => algorithm = Some(name),
-            ("kid", Json::Text(id)) if id.len() <= KID_LEN_MAX => {}
+            ("kid", Json::Text(id)) if id.len() <= KID_LEN_MAX => key_id = Some(id),
             ("typ", Json::Text(of)) => check_type(&of)?,
             ("alg" | "kid" | "typ", _) => return Err(JwtError::Malformed),
             // Critical extensions must be understood (RFC 7515, 4.1.11), and none is. `b64` changes the signed bytes (RFC
@@ -161,7 +180,7 @@ fn algorithm_of(part: &str, terms: &Terms) -> Result<Algorithm, JwtError> {
     }
     let name = algorithm.ok_or(JwtError::Malformed)?;
     let accepted = Algorithm::parse(&name).filter(|algorithm| terms.algorithms.contains(algorithm));
-    accepted.ok_or(JwtError::Algorithm)
+    Ok(Header { algorithm: accepted.ok_or(JwtError::Algorithm)?, key_id })
 }
 
 /// `typ` is compared in any case, and `application/` may be omitted (RFC 7515, 4.1.9).

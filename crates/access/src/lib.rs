@@ -4,7 +4,7 @@
 //!
 //! Read in this order: [`id`], [`amount`], [`usd`], [`text`], [`clock`], [`refusal`]; then [`api_key`], [`plan`],
 //! [`budget`], [`user`], [`subject`], [`principal`], [`vault`], and [`directory`], which maps the hash of a key to a [`Principal`];
-//! [`password`], [`token`] and [`ticket`] for sessions; [`jwt`] for access tokens of other issuers; [`signature`] for signed files; [`address`] for client
+//! [`password`], [`token`] and [`ticket`] for sessions; [`jwt`] for access tokens of other issuers, and [`issuer`] for the keys that these publish; [`key_list`] for keys in the configuration; [`signature`] for signed files; [`address`] for client
 //! addresses; [`limits`] for rate limits that nodes share.
 
 pub mod address;
@@ -16,7 +16,9 @@ mod cache;
 pub mod clock;
 pub mod directory;
 pub mod id;
+pub mod issuer;
 pub mod jwt;
+pub mod key_list;
 pub mod limits;
 pub mod password;
 pub mod plan;

@@ -134,6 +134,8 @@ refusals! {
     UpstreamProtocol = "upstream_protocol", 502, Upstream, Later;
     /// The store is not available.
     Unavailable = "unavailable", 503, Us, Later;
+    /// The keys that verify the access tokens of an issuer are not loaded yet.
+    IssuerUnavailable = "issuer_unavailable", 503, Us, Later;
     /// Too many keys are being looked up.
     DirectoryBusy = "directory_busy", 503, Us, Later;
     /// Usage cannot be recorded, so requests that are metered are refused.
@@ -155,10 +157,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_distinct_at_most_40_and_errors() {
+    fn codes_are_distinct_at_most_48_and_errors() {
         let codes: HashSet<_> = Refusal::ALL.iter().map(|refusal| refusal.code()).collect();
         assert_eq!(codes.len(), Refusal::ALL.len());
-        assert!(Refusal::ALL.len() <= 40);
+        assert!(Refusal::ALL.len() <= 48);
         assert!(Refusal::ALL.iter().all(|refusal| (400..600).contains(&refusal.status())));
     }
 }

@@ -62,11 +62,12 @@ pub(crate) fn compile<'a>(
         providers.mock.on = false;
     }
     let upstreams = upstream::upstreams(reader, &traffic.upstreams);
-    let auth = auth::entries(reader, &mut traffic.auth);
-    let mut rate_limits = rate_limit::RateLimitList::of_all_routes(reader, &traffic.rate_limits);
+    let plans = plan::plans(reader, &mut traffic.plans);
+    let auth = auth::entries(reader, &mut traffic.auth, &plans);
+    let token_plans = if auth.has_plans() { plans.as_slice() } else { &[] };
+    let mut rate_limits = rate_limit::RateLimitList::of_all_routes(reader, &traffic.rate_limits, token_plans);
     let parts = route::RouteParts { upstreams: &upstreams, auth: &auth, rate_limits: &mut rate_limits };
     let routes = route::routes(reader, &mut traffic.routes, parts);
-    let plans = plan::plans(reader, &mut traffic.plans);
     let listeners = listen::listeners(reader, process, flags, &mut notes);
     listen::check_trusted_proxies(reader, process, &traffic.trusted_proxies);
     let snapshot = Snapshot {
@@ -111,6 +112,8 @@ pub(crate) fn compile<'a>(
             budgets: budget::budgets(reader, &traffic.budgets),
             quota_status: traffic.quota_status.value,
             claim_headers: auth.claim_headers(),
+            issuers: auth.issuers.into(),
+            health_paths: traffic.health_paths.list.iter().map(|path| path.value.as_str().into()).collect(),
             upstreams: upstreams.list,
             router: Router::new(routes),
         },

@@ -96,9 +96,9 @@ pub struct ExplainedAuthentication {
 pub struct ExplainedRateLimit {
     /// Its name in metrics and headers, such as `ip+route`.
     pub name: String,
-    /// The number of requests with its window, as in `RateLimit-Policy`; null if only some plans are limited.
+    /// The number of requests with its window, as in `RateLimit-Policy`; null if only some tiers are limited.
     pub policy: Option<String>,
-    /// The limits of clients of these plans.
+    /// The limits of clients of these tiers: plans, or values of a claim.
     pub tiers: Vec<ExplainedTier>,
     /// Whether it applies after authentication.
     pub after_authentication: bool,
@@ -106,10 +106,10 @@ pub struct ExplainedRateLimit {
     pub place: Option<String>,
 }
 
-/// The rate limit of a plan.
+/// The rate limit of the clients of one tier.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ExplainedTier {
-    /// The name of a plan.
+    /// The name of the plan, or the value of the claim.
     pub name: String,
     /// The number of requests with its window, as in `RateLimit-Policy`.
     pub policy: String,
@@ -197,12 +197,15 @@ impl Snapshot {
     /// Adds what follows the choice of the route.
     fn explain_admission(&self, selection: &Selection<'_, '_>, request: &WrittenRequest, to: &mut Explanation) {
         let (auth, limits) = match selection {
-            Selection::Route(route) => (Some(&route.auth), route.rate_limits.clone()),
-            Selection::Endpoint(called) if called.endpoint == ai::Endpoint::Root => (None, 0..0),
-            Selection::Endpoint(_) => (Some(&Auth::Key), 0..0),
+            Selection::Route(route) => {
+                (self.traffic.auth_of(route, &request.method, &request.path), route.rate_limits.clone())
+            }
+            Selection::Health => (&Auth::None, 0..0),
+            Selection::Endpoint(called) if called.endpoint == ai::Endpoint::Root => (&Auth::None, 0..0),
+            Selection::Endpoint(_) => (&Auth::Key, 0..0),
             Selection::WrongMethod { .. } | Selection::None => return,
         };
-        let authentication = self.authentication(auth.unwrap_or(&Auth::None), request);
+        let authentication = self.authentication(auth, request);
         to.rate_limits = self.limits(&limits);
         let acted = action::action(self, selection, request);
         match acted {
@@ -233,6 +236,11 @@ impl Snapshot {
         match auth {
             Auth::None => of("none", false),
             Auth::Key => of("key", bearer() || keys()),
+            Auth::Listed(entry) => ExplainedAuthentication {
+                entry: Some(entry.name.as_str().to_owned()),
+                place: self.at(entry.place),
+                ..of("key", bearer() || keys())
+            },
             Auth::Jwt(rule) => ExplainedAuthentication {
                 entry: Some(rule.entry.name.to_string()),
                 place: self.at(rule.entry.place),
@@ -256,7 +264,7 @@ impl Snapshot {
             name: rule.name.to_string(),
             policy: rule.usual.as_ref().map(policy),
             tiers: rule
-                .plans
+                .tiers
                 .iter()
                 .map(|(name, tier)| ExplainedTier { name: name.to_string(), policy: policy(tier) })
                 .collect(),

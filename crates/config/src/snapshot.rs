@@ -20,7 +20,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use auth::{Auth, ClaimHeader, JwtEntry, JwtRule};
+pub use auth::{Auth, ClaimHeader, JwtEntry, JwtKeys, JwtRule, KeyEntry, TokenPlan};
 pub use budgets::{BudgetDimension, BudgetLimit, Budgets, QuotaStatus, Unbounded};
 pub use conditions::{Condition, Conditions, RequestParts, ValueMatch, WrittenParts, decoded};
 pub use pattern::{Pattern, PatternError};
@@ -28,7 +28,7 @@ pub use process::{
     Brand, ClientMode, Connections, Control, Drain, Durability, Lease, Listener, Log, LogFormat, MinVersion, Process,
     PublicUrl, Retention, Signup, SignupMode, Spool, Store, TlsSettings, WORKERS_MAX,
 };
-pub use rate_limit::{EXACT_MAX, LimitDimension, LimitTier, RateLimit, RateLimits};
+pub use rate_limit::{EXACT_MAX, LimitDimension, LimitTier, RateLimit, RateLimits, TierBy};
 pub use redirect::Redirect;
 pub(crate) use rewrite::encoded;
 pub use rewrite::{Composition, PathRewrite, QueryRewrite, ReceivedTarget, Rewrite, TextPart};

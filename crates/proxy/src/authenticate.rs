@@ -39,6 +39,14 @@ pub(crate) async fn authenticate(account: &mut RequestAccount, auth: &Auth) -> R
             }
             Err(problem) => problem,
         },
+        Auth::Listed(entry) => match identify::listed(&account.request, entry) {
+            Ok(subject) => {
+                account.subject = subject;
+                enter(account)?;
+                return Ok(None);
+            }
+            Err(problem) => problem,
+        },
         Auth::Jwt(rule) => match token::identify(&account.request, rule) {
             Ok(client) => return enter_with_token(account, rule, client),
             Err(problem) => problem,

@@ -41,6 +41,7 @@ pub(crate) struct Handles {
     metrics: Arc<Metrics>,
     models: MetricHandles<ProviderModel, ModelHandles>,
     unmatched: Arc<str>,
+    healthz: Arc<str>,
     endpoints: [(Endpoint, Arc<str>); Endpoint::ALL.len()],
     formats: [(Format, Arc<str>); Format::ALL.len()],
 }
@@ -58,6 +59,7 @@ impl Handles {
             metrics: metrics.clone(),
             models: RefCell::default(),
             unmatched: Arc::from("unmatched"),
+            healthz: Arc::from("healthz"),
             endpoints: Endpoint::ALL.map(|endpoint| (endpoint, Arc::from(endpoint.path()))),
             formats: Format::ALL.map(|format| (format, Arc::from(format.name()))),
         }
@@ -66,6 +68,11 @@ impl Handles {
     /// Returns the route name of a request that matches no route.
     pub(crate) fn unmatched(&self) -> Arc<str> {
         self.unmatched.clone()
+    }
+
+    /// Returns the route name of the gateway's own health check.
+    pub(crate) fn healthz(&self) -> Arc<str> {
+        self.healthz.clone()
     }
 
     /// Returns the route name of an LLM endpoint.

@@ -7,6 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use access::{KeyHash, NotFound, Principal, Refusal, Subject};
+use config::snapshot::KeyEntry;
 use http::{HeaderValue, header};
 use http1::KnownName;
 use meter::rate::RateLevel;
@@ -21,7 +22,7 @@ use crate::unauthenticated;
 const LOOKUP_MAX: Duration = Duration::from_secs(2);
 
 /// Headers that may contain a key, besides `Authorization: Bearer`.
-const KEY_HEADERS: [KnownName; 3] = [KnownName::XApiKey, KnownName::ApiKey, KnownName::XGoogApiKey];
+pub(crate) const KEY_HEADERS: [KnownName; 3] = [KnownName::XApiKey, KnownName::ApiKey, KnownName::XGoogApiKey];
 
 /// Looks the client's credential up.
 pub(crate) async fn identify(request: &RequestContext) -> Result<Arc<Principal>, Problem> {
@@ -38,6 +39,13 @@ pub(crate) async fn identify(request: &RequestContext) -> Result<Arc<Principal>,
         }
     };
     found.map_err(refuse)
+}
+
+/// Returns the subject of a request with a key that the configuration lists: the name of the key, with that of its entry
+/// as the issuer.
+pub(crate) fn listed(request: &RequestContext, entry: &KeyEntry) -> Result<Subject, Problem> {
+    let name = entry.keys.find(credential(&request.head)?).ok_or_else(|| refuse(NotFound::Unknown))?;
+    Ok(Subject::Token { issuer: entry.name.clone(), sub: name.clone() })
 }
 
 /// Returns the subject of a request without a valid credential.

@@ -4,10 +4,11 @@
 mod key;
 pub(crate) mod leased;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use access::Refusal;
-use config::snapshot::{LimitTier, RateLimit};
+use config::snapshot::{LimitTier, RateLimit, TierBy};
 use http::{HeaderValue, header};
 use meter::limiter::LimitTerms;
 use meter::rate::{RateExceeded, RateLevel};
@@ -16,6 +17,7 @@ use crate::account::RequestAccount;
 use crate::answer::{Problem, seconds_up};
 use crate::authenticate::Client;
 use crate::counted_limits::PendingLimit;
+use crate::token_client::TokenClient;
 use leased::WaitingLimits;
 
 /// Counts the request in the limits that need no client; `of_route` are the positions of the route's own limits. Returns
@@ -24,7 +26,7 @@ pub(crate) fn before_authentication(
     account: &mut RequestAccount,
     of_route: &Range<usize>,
 ) -> Result<WaitingLimits, Problem> {
-    take(account, of_route, None, |rule| if rule.needs_client() { None } else { rule.tier(None) })
+    take(account, of_route, None, |rule, _| if rule.needs_client() { None } else { rule.tier(None) })
 }
 
 /// Counts the request in the limits that need the client, or its absence. Returns those for which
@@ -34,8 +36,19 @@ pub(crate) fn after_authentication(
     of_route: &Range<usize>,
     client: Option<&Client>,
 ) -> Result<WaitingLimits, Problem> {
-    let plan = client.map(|client| client.principal.plan.name.as_str());
-    take(account, of_route, plan, |rule| if rule.needs_client() { rule.tier(plan) } else { None })
+    let token = account.token.clone();
+    let of_token = || token.as_deref().and_then(|token| token.plan.as_deref());
+    let plan = client.map(|client| client.principal.plan.name.as_str()).or_else(of_token);
+    take(account, of_route, plan, |rule, tier| if rule.needs_client() { rule.tier(tier) } else { None })
+}
+
+/// Returns the name of the client's tier. A claim that is no single text, number or boolean is no tier.
+fn tier_name<'a>(rule: &RateLimit, plan: Option<&'a str>, token: Option<&'a TokenClient>) -> Option<Cow<'a, str>> {
+    match &rule.tier_by {
+        TierBy::Plan => plan.map(Cow::Borrowed),
+        TierBy::Claim(claim) => token?.verified.claims.field_value(claim).ok().flatten(),
+        TierBy::TokenPlan => token?.plan.as_deref().map(Cow::Borrowed),
+    }
 }
 
 /// Counts the request in each limit for which `tier` returns a number of requests, except those for which it must wait.
@@ -43,16 +56,17 @@ fn take(
     account: &mut RequestAccount,
     of_route: &Range<usize>,
     plan: Option<&str>,
-    tier: impl Fn(&RateLimit) -> Option<&LimitTier>,
+    tier: impl for<'a> Fn(&'a RateLimit, Option<&str>) -> Option<&'a LimitTier>,
 ) -> Result<WaitingLimits, Problem> {
-    let snapshot = account.request.snapshot.clone();
+    let (snapshot, token) = (account.request.snapshot.clone(), account.token.clone());
     let limits = &snapshot.traffic.rate_limits;
     let mut waiting = WaitingLimits::new();
     for position in limits.positions(of_route) {
         let Some(rule) = limits.all().get(position) else { continue };
-        let Some(tier) = tier(rule) else { continue };
+        let name = tier_name(rule, plan, token.as_deref());
+        let Some(tier) = tier(rule, name.as_deref()) else { continue };
         let Some(mut key) = key::key(&rule.dimensions, account) else { continue };
-        if let Some(listed) = plan.filter(|plan| rule.plans.iter().any(|(name, _)| **name == **plan)) {
+        if let Some(listed) = name.filter(|name| rule.listed(name).is_some()) {
             // Clients of different tiers do not count together.
             key::push(&mut key, listed.as_bytes());
         }

@@ -37,10 +37,12 @@ pub(crate) struct RouteMatch<'a> {
 
 /// Finds the route of a request.
 pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, handles: &Handles) -> Phase<RouteMatch<'a>> {
-    let problem = match traffic.select(requested(head, head.method())) {
+    let (method, path) = (head.method(), head.path());
+    let problem = match traffic.select(requested(head, method)) {
         Selection::Endpoint(called) => return Ok(built_in(called.into_owned(), traffic, handles)),
+        Selection::Health => return Ok(own_health(traffic, handles)),
         Selection::Route(route) if !route.websocket && requests_websocket(head) => no_websocket(),
-        Selection::Route(route) => return Ok(configured(route, traffic)),
+        Selection::Route(route) => return Ok(configured(route, traffic, traffic.auth_of(route, method, path))),
         Selection::WrongMethod { endpoint: Some(_), .. } if names_websocket(head) => upgrade_required(),
         Selection::WrongMethod { allow, .. } => wrong_method(&allow),
         Selection::None => not_found(traffic, head),
@@ -53,7 +55,9 @@ pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, handles: &Handles) -> 
 pub(crate) fn endpoint_at(traffic: &Traffic, method: &str, head: &Head) -> Option<Endpoint> {
     let called = match traffic.select(requested(head, method)) {
         Selection::Endpoint(called) | Selection::WrongMethod { endpoint: Some(called), .. } => called,
-        Selection::Route(_) | Selection::WrongMethod { endpoint: None, .. } | Selection::None => return None,
+        Selection::Route(_) | Selection::Health | Selection::WrongMethod { endpoint: None, .. } | Selection::None => {
+            return None;
+        }
     };
     Some(called.endpoint).filter(|endpoint| *endpoint != Endpoint::Root)
 }
@@ -62,7 +66,7 @@ fn requested<'a>(head: &'a Head, method: &'a str) -> Requested<'a> {
     Requested { method, host: head.host(), path: head.path(), parts: head }
 }
 
-fn configured<'a>(route: &'a Route, traffic: &Traffic) -> RouteMatch<'a> {
+fn configured<'a>(route: &'a Route, traffic: &Traffic, auth: &'a Auth) -> RouteMatch<'a> {
     let policy = RequestPolicy { route: route.name.clone(), events: route.events, timeouts: traffic.timeouts };
     let action = match &route.action {
         snapshot::Action::Forward(upstream) => {
@@ -74,7 +78,13 @@ fn configured<'a>(route: &'a Route, traffic: &Traffic) -> RouteMatch<'a> {
         snapshot::Action::Respond(fixed) => Action::Respond(fixed),
         snapshot::Action::Redirect(redirect) => Action::Redirect(redirect),
     };
-    RouteMatch { policy, auth: &route.auth, is_restrictable: true, rate_limits: route.rate_limits.clone(), action }
+    RouteMatch { policy, auth, is_restrictable: true, rate_limits: route.rate_limits.clone(), action }
+}
+
+/// Returns the gateway's own health check.
+fn own_health<'a>(traffic: &Traffic, handles: &Handles) -> RouteMatch<'a> {
+    let policy = RequestPolicy { route: handles.healthz(), events: Events::Folded, timeouts: traffic.timeouts };
+    RouteMatch { policy, auth: &NO_AUTH, is_restrictable: false, rate_limits: 0..0, action: Action::Status }
 }
 
 /// Returns the route of an LLM endpoint.

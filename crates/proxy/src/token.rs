@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
-use access::Refusal;
-use access::jwt::{self, JwtError, Requirement};
-use config::snapshot::{JwtEntry, JwtRule};
+use access::issuer::IssuerKeys;
+use access::jwt::{self, JwtError, Requirement, Verified};
+use access::{Plan, Refusal, Timestamp};
+use config::snapshot::{JwtEntry, JwtKeys, JwtRule, TokenPlan};
 use http::{HeaderValue, header};
 use http1::KnownName;
 
@@ -15,20 +16,77 @@ use crate::token_client::{InvalidClaim, TokenClient, TokenKey};
 
 /// The challenge of a response to an invalid token (RFC 6750, 3.1).
 const INVALID_TOKEN: HeaderValue = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+/// Time after which a client may try again while no keys are loaded, in seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 const INSUFFICIENT_SCOPE: HeaderValue = HeaderValue::from_static("Bearer error=\"insufficient_scope\"");
 
-/// Returns the client of a request whose token is valid. Verified tokens are cached.
+/// Returns the client of a request whose token is valid. Verified tokens are cached, and refused ones for a short time.
 pub(crate) fn identify(request: &RequestContext, rule: &JwtRule) -> Result<Rc<TokenClient>, Problem> {
     let (token, entry, cache) = (token(&request.head)?, &rule.entry, &request.snapshot.tokens);
-    let key = TokenKey::new(entry, token);
+    let issuer = issuer(request, entry)?;
+    let key = TokenKey::new(entry, issuer.map_or(0, IssuerKeys::generation), token);
     if let Some(client) = cache.get(&key, request.started_at) {
         return Ok(client);
     }
-    let verified =
-        jwt::verify(token, &entry.terms, &entry.key, request.started_at).map_err(|error| refuse(error, entry))?;
-    let client = Rc::new(TokenClient::new(entry, verified).map_err(invalid_claim)?);
+    if let Some(error) = cache.refusal(&key, request.started_at) {
+        return Err(refuse(error, entry));
+    }
+    let verified = verify(token, entry, issuer, request.started_at)?.map_err(|error| {
+        cache.refuse(key, error, request.started_at);
+        refuse(error, entry)
+    })?;
+    let plan = plan(entry, &verified, &request.snapshot.traffic.plans)?;
+    let mut client = TokenClient::new(entry, verified).map_err(invalid_claim)?;
+    client.plan = plan;
+    let client = Rc::new(client);
     cache.insert(key, client.clone(), token.len());
     Ok(client)
+}
+
+/// Returns the name of the subject's plan. A token without a known plan is refused, because no limit would apply to it.
+fn plan(entry: &JwtEntry, verified: &Verified, plans: &[Plan]) -> Result<Option<Box<str>>, Problem> {
+    let claim = match &entry.plan {
+        None => return Ok(None),
+        Some(TokenPlan::Named(name)) => return Ok(Some(name.clone())),
+        Some(TokenPlan::Claim(claim)) => claim,
+    };
+    let named = verified.claims.field_value(claim).ok().flatten();
+    match named.filter(|name| plans.iter().any(|plan| plan.name == **name)) {
+        Some(name) => Ok(Some(name.as_ref().into())),
+        None => {
+            let message = format!("the claim `{claim}` of the access token must name a plan of this gateway");
+            Err(Problem::new(Refusal::Forbidden, message))
+        }
+    }
+}
+
+/// Returns the published keys of an entry; `None` if its key is configured. Without keys, no token can be judged.
+fn issuer<'a>(request: &'a RequestContext, entry: &JwtEntry) -> Result<Option<&'a IssuerKeys>, Problem> {
+    let JwtKeys::Published { position, .. } = entry.keys else { return Ok(None) };
+    let keys = request.snapshot.issuers.get(position).filter(|keys| keys.generation() != 0);
+    keys.map(|keys| Some(&**keys)).ok_or_else(|| unavailable(entry))
+}
+
+/// Verifies a token with the keys of its entry; the outer error means that no keys are loaded yet. A token that names another key may be signed with a new one.
+fn verify(
+    token: &[u8],
+    entry: &JwtEntry,
+    issuer: Option<&IssuerKeys>,
+    now: Timestamp,
+) -> Result<Result<Verified, JwtError>, Problem> {
+    let verified = match (&entry.keys, issuer) {
+        (JwtKeys::Configured(keys), _) => jwt::verify(token, &entry.terms, keys, now),
+        (JwtKeys::Published { .. }, issuer) => {
+            let (issuer, keys) =
+                issuer.and_then(|issuer| Some((issuer, issuer.load()?))).ok_or_else(|| unavailable(entry))?;
+            let verified = jwt::verify(token, &entry.terms, &keys, now);
+            if matches!(verified, Err(JwtError::UnknownKey)) {
+                issuer.request_refetch();
+            }
+            verified
+        }
+    };
+    Ok(verified)
 }
 
 /// Refuses a token that does not satisfy the conditions of the route.
@@ -61,12 +119,22 @@ fn refuse(error: JwtError, entry: &JwtEntry) -> Problem {
         | JwtError::Unsupported
         | JwtError::Algorithm
         | JwtError::Signature
+        | JwtError::UnknownKey
+        | JwtError::KeyUnnamed
         | JwtError::Claim(_)
         | JwtError::Issuer
         | JwtError::Audience
         | JwtError::NotYet => Refusal::TokenInvalid,
     };
     let mut problem = Problem::new(refusal, error.to_string()).header(header::WWW_AUTHENTICATE, INVALID_TOKEN);
+    problem.source = Some(format!("auth entry {:?}", entry.name));
+    problem
+}
+
+/// The refusal of a request while no keys of the issuer are loaded.
+fn unavailable(entry: &JwtEntry) -> Problem {
+    let message = "the keys that verify access tokens are not available yet: try again in a moment";
+    let mut problem = Problem::new(Refusal::IssuerUnavailable, message).header(header::RETRY_AFTER, RETRY_AFTER);
     problem.source = Some(format!("auth entry {:?}", entry.name));
     problem
 }

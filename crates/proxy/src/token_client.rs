@@ -3,9 +3,10 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use access::Timestamp;
-use access::jwt::{ClaimError, TokenDigest, Verified};
+use access::jwt::{ClaimError, JwtError, TokenDigest, Verified};
 use config::snapshot::JwtEntry;
 use http1::{Fields, HeadEdits, InvalidPart, KnownName};
 use rustc_hash::FxHashMap;
@@ -17,9 +18,16 @@ const TOKENS_MAX: usize = 20_000;
 /// Maximum length of the cached tokens together, in bytes. A cached token needs a few times its length.
 const TOKEN_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// Maximum number of refused tokens that a worker remembers, and the time for which it does. A token that is sent again
+/// and again costs one verification in this time.
+const REFUSED_MAX: usize = 2_000;
+const REFUSED_FOR: Duration = Duration::from_secs(10);
+
 /// A client whose access token is valid.
 pub(crate) struct TokenClient {
     pub(crate) verified: Verified,
+    /// The name of its plan, which exists.
+    pub(crate) plan: Option<Box<str>>,
     entry: Arc<JwtEntry>,
     /// The headers of claims.
     fields: HeadEdits,
@@ -42,7 +50,7 @@ impl TokenClient {
             let appended = fields.append_named(configured.header.as_bytes(), value.as_bytes());
             appended.map_err(|_| invalid(ClaimError::Unsafe))?;
         }
-        Ok(Self { verified, entry: entry.clone(), fields })
+        Ok(Self { verified, plan: None, entry: entry.clone(), fields })
     }
 
     /// Edits a request that is forwarded: the token is removed, and so are received headers that only claims may set.
@@ -58,24 +66,29 @@ impl TokenClient {
     }
 }
 
-/// A token as the cache identifies it: the address of the entry that verified it, which the snapshot keeps alive, and its
-/// hash.
+/// A token as the cache identifies it: the address of the entry that verified it, which the snapshot keeps alive, the
+/// generation of the published keys, and its hash. A token of an earlier generation is verified again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct TokenKey {
     entry: usize,
+    generation: u64,
     digest: TokenDigest,
 }
 
 impl TokenKey {
-    pub(crate) fn new(entry: &Arc<JwtEntry>, token: &[u8]) -> Self {
-        Self { entry: Arc::as_ptr(entry).addr(), digest: TokenDigest::of(token) }
+    pub(crate) fn new(entry: &Arc<JwtEntry>, generation: u64, token: &[u8]) -> Self {
+        Self { entry: Arc::as_ptr(entry).addr(), generation, digest: TokenDigest::of(token) }
     }
 }
 
-/// The tokens that a worker has verified with one snapshot. Invalid tokens are not cached. If half of a bound is
-/// reached, tokens that were not used since the last time are forgotten.
+/// The tokens that a worker has verified with one snapshot. If half of a bound is reached, valid tokens that were not
+/// used since the last time are forgotten.
 #[derive(Default)]
-pub(crate) struct TokenCache(RefCell<Generations>);
+pub(crate) struct TokenCache {
+    valid: RefCell<Generations>,
+    /// Refused tokens, with the time until which the result is used.
+    refused: RefCell<FxHashMap<TokenKey, (JwtError, Timestamp)>>,
+}
 
 #[derive(Default)]
 struct Generations {
@@ -93,7 +106,7 @@ struct CachedToken {
 impl TokenCache {
     /// Returns the client of a token that is valid at `now`.
     pub(crate) fn get(&self, key: &TokenKey, now: Timestamp) -> Option<Rc<TokenClient>> {
-        let mut cached = self.0.borrow_mut();
+        let mut cached = self.valid.borrow_mut();
         let is_valid = |token: &CachedToken| token.client.verified.expires_at > now;
         match cached.young.get(key) {
             Some(token) if is_valid(token) => Some(token.client.clone()),
@@ -111,7 +124,25 @@ impl TokenCache {
 
     /// Caches the client of a token with this length.
     pub(crate) fn insert(&self, key: TokenKey, client: Rc<TokenClient>, len: usize) {
-        self.0.borrow_mut().insert(key, CachedToken { client, len });
+        self.valid.borrow_mut().insert(key, CachedToken { client, len });
+    }
+
+    /// Returns the reason why a token was refused shortly before `now`.
+    pub(crate) fn refusal(&self, key: &TokenKey, now: Timestamp) -> Option<JwtError> {
+        let refused = self.refused.borrow();
+        refused.get(key).filter(|(_, until)| now < *until).map(|(error, _)| *error)
+    }
+
+    /// Remembers that a token is refused, unless it becomes valid by itself.
+    pub(crate) fn refuse(&self, key: TokenKey, error: JwtError, now: Timestamp) {
+        if error == JwtError::NotYet {
+            return;
+        }
+        let mut refused = self.refused.borrow_mut();
+        if refused.len() >= REFUSED_MAX {
+            refused.clear();
+        }
+        refused.insert(key, (error, now.after(REFUSED_FOR)));
     }
 }
 

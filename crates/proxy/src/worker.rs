@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use access::issuer::{IssuerKeys, IssuerRegistry};
 use access::{Clock, Directory, Ids};
 use config::{Live, Snapshot};
 use meter::Meter;
@@ -44,6 +45,8 @@ pub struct Shared {
     pub capacity: Arc<Capacity>,
     /// The states of the backends of upstreams.
     pub backends: Arc<Backends>,
+    /// The keys that issuers of access tokens publish.
+    pub issuers: Arc<IssuerRegistry>,
     /// The TLS configuration for connections to upstreams.
     pub tls: Arc<rustls::ClientConfig>,
     /// The current phase of a shutdown.
@@ -92,6 +95,8 @@ pub(crate) struct Pinned {
     pub(crate) requests: RequestHandles,
     /// Access tokens that this snapshot accepts.
     pub(crate) tokens: TokenCache,
+    /// The published keys of issuers, by their positions.
+    pub(crate) issuers: Box<[Arc<IssuerKeys>]>,
     /// The counters of the rate limits, by their positions.
     pub(crate) limit_counters: Rc<[Arc<LimitCounters>]>,
 }
@@ -101,8 +106,9 @@ impl Pinned {
         let destinations = Destinations::new(shared.backends.clone(), pools.clone(), worker);
         let rules = snapshot.traffic.rate_limits.all();
         let limit_counters = shared.meter.rules().counters(rules.iter().map(|rule| &rule.id)).into();
+        let issuers = snapshot.traffic.issuers.iter().map(|source| shared.issuers.of(source)).collect();
         let (requests, tokens) = Default::default();
-        Rc::new(Self { snapshot, destinations, requests, tokens, limit_counters })
+        Rc::new(Self { snapshot, destinations, requests, tokens, issuers, limit_counters })
     }
 }
 

@@ -7,6 +7,7 @@
 mod configuration;
 mod family;
 mod histogram;
+mod issuers;
 mod jobs;
 mod limits;
 mod meter;
@@ -25,6 +26,7 @@ use prometheus_client::registry::Registry;
 pub use configuration::{ConfigurationMetrics, ReloadLabels};
 pub use family::{Family, LabelSet, LabelValue, NAME_BYTES_MAX, OTHER, method};
 pub use histogram::Histogram;
+pub use issuers::{IssuerLabels, IssuerMetrics, IssuerOutcomeLabels};
 pub use jobs::{JobLabels, JobMetrics, JobRunLabels};
 pub use limits::{LimitLabels, WindowLimitMetrics};
 pub use meter::{LeaseMetrics, MeasureAmounts, MeterMetrics, PerMeasure, Seconds, SpoolMetrics};
@@ -68,6 +70,8 @@ pub struct Metrics {
     pub tls: TlsMetrics,
     /// Metrics of changes of the configuration.
     pub configuration: ConfigurationMetrics,
+    /// Metrics of the keys that issuers of access tokens publish.
+    pub issuers: IssuerMetrics,
     process: process::ProcessMetrics,
     registry: Registry,
     hooks: RwLock<Vec<ScrapeHook>>,
@@ -177,6 +181,7 @@ impl Metrics {
             vault: VaultMetrics::register(&mut registry),
             tls: TlsMetrics::register(&mut registry),
             configuration: ConfigurationMetrics::register(&mut registry),
+            issuers: IssuerMetrics::register(&mut registry),
             process: process::ProcessMetrics::register(&mut registry),
             registry,
             hooks: RwLock::default(),

@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::issuer::IssuerRegistry;
 use access::{Clock, Revision};
 use config::snapshot::Process;
 use config::{Live, Snapshot};
@@ -172,6 +173,7 @@ async fn join(
         live_state: Arc::new(LiveState::default()),
         revision: Arc::new(Revision::default()),
         windows,
+        issuers: Arc::new(IssuerRegistry::default()),
         clock: durable.clock,
         keys: durable.keys,
         signing: durable.signing,
@@ -187,6 +189,7 @@ async fn join(
     if let (Some(metered), Some(listeners)) = (durable.metered_spool, open_listeners.proxy) {
         parts::set_interrupted(&base, &metered.interrupted);
         services.ingest(&base, metered.reader, metered.stats);
+        services.issuer_keys(&base);
         let (unauthenticated, sharing) = (services.unauthenticated(&base), services.sharing(&base));
         if base.store.is_shared() {
             lease_task = Some(LeaseTask::start(&base, durable.heartbeat.beside()));

@@ -34,6 +34,7 @@ mod hangups;
 mod hostile;
 mod http2;
 mod install;
+mod issuer_keys;
 mod jobs;
 mod keys;
 mod killed;

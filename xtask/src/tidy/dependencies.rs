@@ -12,6 +12,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("http1", &[]),
     ("jobs", &["access"]),
     ("tls", &["access"]),
+    ("discovery", &["jobs", "access"]),
     ("spool", &["meter", "access"]),
     ("mock", &["ai"]),
     ("config", &["http1", "ai", "tls", "meter", "access"]),
@@ -27,6 +28,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &[
             "control",
             "dashboard",
+            "discovery",
             "proxy",
             "ledger",
             "cluster",

@@ -16,6 +16,8 @@ const RSA_LEN_MAX: usize = 1_024 + 64;
 const P256_LEN: usize = 65;
 const P384_LEN: usize = 97;
 const ED25519_LEN: usize = 32;
+/// The first byte of an uncompressed point.
+const UNCOMPRESSED: u8 = 4;
 /// The first lines of public keys (RFC 7468, 13; RFC 8017, A.1.1).
 const PUBLIC_KEYS: [&str; 2] = ["-----BEGIN PUBLIC KEY-----", "-----BEGIN RSA PUBLIC KEY-----"];
 
@@ -84,6 +86,33 @@ impl Key {
         let key = DecodingKey::from_rsa_pem(pem).map_err(|_| JwtKeyError::PublicKey)?;
         let is_valid = (RSA_LEN_MIN..=RSA_LEN_MAX).contains(&of_len(&key));
         is_valid.then(|| Self::new(KeyKind::Rsa, key)).ok_or(JwtKeyError::PublicKey)
+    }
+
+    /// Creates a key of RSA signatures; the caller has checked both numbers.
+    pub(super) fn rsa(modulus: &[u8], exponent: &[u8]) -> Self {
+        Self::new(KeyKind::Rsa, DecodingKey::from_rsa_raw_components(modulus, exponent))
+    }
+
+    /// Creates a key of ES256; `None` if the coordinates do not have the length of the curve (RFC 7518, 6.2.1.2).
+    pub(super) fn p256(x: &[u8], y: &[u8]) -> Option<Self> {
+        Self::point(KeyKind::P256, P256_LEN, x, y)
+    }
+
+    /// Creates a key of ES384; `None` if the coordinates do not have the length of the curve.
+    pub(super) fn p384(x: &[u8], y: &[u8]) -> Option<Self> {
+        Self::point(KeyKind::P384, P384_LEN, x, y)
+    }
+
+    /// Creates a key of EdDSA; `None` if it does not have the length of Ed25519.
+    pub(super) fn ed25519(x: &[u8]) -> Option<Self> {
+        (x.len() == ED25519_LEN).then(|| Self::new(KeyKind::Ed25519, DecodingKey::from_ed_der(x)))
+    }
+
+    /// Creates a key from the coordinates of a point. The library refuses signatures of a point outside of the curve.
+    fn point(kind: KeyKind, len: usize, x: &[u8], y: &[u8]) -> Option<Self> {
+        let half = (len - 1) / 2;
+        let point = [&[UNCOMPRESSED], x, y].concat();
+        (x.len() == half && y.len() == half).then(|| Self::new(kind, DecodingKey::from_ec_der(&point)))
     }
 
     fn new(kind: KeyKind, decoding: DecodingKey) -> Self {

@@ -47,7 +47,7 @@ fn sign(header: &str, claims: &str, key: &[u8]) -> String {
 /// Verifies claims that are signed as HS256 tokens are.
 fn check_claims(claims: &str) -> Result<Verified, JwtError> {
     let token = sign(r#"{"alg":"HS256","typ":"JWT"}"#, claims, SECRET.as_bytes());
-    verify(token.as_bytes(), &terms(&[Algorithm::Hs256]), &hmac(), now())
+    verify(token.as_bytes(), &terms(&[Algorithm::Hs256]), &KeySet::of_key(hmac()), now())
 }
 
 #[test]
@@ -103,11 +103,15 @@ fn every_algorithm_verifies_with_its_key_and_with_no_other() {
         let all: Vec<Algorithm> = Algorithm::NAMES.iter().map(|(_, algorithm)| *algorithm).collect();
         for (key, _, of) in &keys {
             let expected = if fits(of) { Ok(()) } else { Err(JwtError::Algorithm) };
-            assert_eq!(verify(token.as_bytes(), &terms(&all), key, now()).map(|_| ()), expected, "{name} {of}");
+            assert_eq!(
+                verify(token.as_bytes(), &terms(&all), &KeySet::of_key(key.clone()), now()).map(|_| ()),
+                expected,
+                "{name} {of}"
+            );
         }
         let others: Vec<Algorithm> = all.into_iter().filter(|other| other != algorithm).collect();
         for (key, ..) in &keys {
-            let refused = verify(token.as_bytes(), &terms(&others), key, now()).map(|_| ());
+            let refused = verify(token.as_bytes(), &terms(&others), &KeySet::of_key(key.clone()), now()).map(|_| ());
             assert_eq!(refused, Err(JwtError::Algorithm), "{name}");
         }
     }

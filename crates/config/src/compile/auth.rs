@@ -3,61 +3,99 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use access::SubjectText;
-use access::jwt::{Algorithm, Key, Requirement, Terms};
+use access::issuer::{IssuerPlace, IssuerSource, IssuerUrl, IssuerUrlError};
+use access::jwt::{Algorithm, Key, KeySet, Requirement, Terms};
+use access::key_list::{KeyList, ListedKey};
+use access::{Plan, SubjectText};
 
 use super::UsedNames;
 use crate::error::{At, Code, Problem};
 use crate::input::Input;
-use crate::schema::field::Entries;
-use crate::schema::traffic::{AuthEntryInput, AuthInput, AuthType};
+use crate::schema::field::{Either, Entries};
+use crate::schema::traffic::{AUTH_KEYS, AuthEntryInput, AuthInput, AuthType, EntryType, OF_JWT};
 use crate::section::Reader;
-use crate::snapshot::{Auth, ClaimHeader, JwtEntry, JwtRule};
+use crate::snapshot::{Auth, ClaimHeader, JwtEntry, JwtKeys, JwtRule, KeyEntry, TokenPlan};
 
 /// Maximum number of claims in one `claims_to_headers` or `require`.
 const CLAIMS_MAX: usize = 16;
 
 /// The entries of `auth`. An invalid one has been reported; its name exists.
-pub(super) struct AuthEntries(Vec<NamedEntry>);
+pub(super) struct AuthEntries {
+    list: Vec<NamedEntry>,
+    /// The sources of published keys, each once.
+    pub(super) issuers: Vec<IssuerSource>,
+}
 
 struct NamedEntry {
     name: String,
-    jwt: Option<Arc<JwtEntry>>,
-    is_jwt: bool,
+    of_type: Option<EntryType>,
+    /// `None` if the entry is invalid.
+    verifier: Option<Verifier>,
+}
+
+/// The part of an entry that verifies credentials.
+#[derive(Clone)]
+enum Verifier {
+    Jwt(Arc<JwtEntry>),
+    Key(Arc<KeyEntry>),
+}
+
+impl NamedEntry {
+    fn jwt(&self) -> Option<&JwtEntry> {
+        if let Some(Verifier::Jwt(entry)) = &self.verifier { Some(entry) } else { None }
+    }
 }
 
 impl AuthEntries {
+    /// Whether the tokens of an entry have a plan.
+    pub(super) fn has_plans(&self) -> bool {
+        self.list.iter().filter_map(NamedEntry::jwt).any(|entry| entry.plan.is_some())
+    }
+
     /// Returns the headers that claims become, of all entries.
     pub(super) fn claim_headers(&self) -> Arc<[Box<str>]> {
-        let entries = self.0.iter().filter_map(|entry| entry.jwt.as_deref());
+        let entries = self.list.iter().filter_map(NamedEntry::jwt);
         let headers = entries.flat_map(|entry| &entry.claims_to_headers).map(|set| set.header.clone());
         headers.collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
 
-pub(super) fn entries(reader: &Reader<'_>, entries: &mut Entries<AuthEntryInput>) -> AuthEntries {
+pub(super) fn entries(reader: &Reader<'_>, entries: &mut Entries<AuthEntryInput>, plans: &[Plan]) -> AuthEntries {
     let mut taken = UsedNames::default();
-    let mut compiled = Vec::new();
+    let (mut list, mut issuers) = (Vec::new(), Vec::new());
     for entry in &mut entries.list {
         entry.algorithms.dedup();
-        let jwt = entry.r#type.is_some().then(|| jwt(reader, entry)).flatten();
+        let plan = plan(reader, entry, plans);
+        let of_type = entry.r#type.as_ref().map(|of_type| of_type.value);
+        let verifier = match of_type {
+            None => None,
+            Some(EntryType::Jwt) => {
+                refuse_other_keys(reader, entry, EntryType::Jwt, &["keys"]);
+                let jwt = jwt(reader, entry, &mut issuers);
+                jwt.map(|jwt| Verifier::Jwt(Arc::new(JwtEntry { plan, ..jwt })))
+            }
+            Some(EntryType::Key) => {
+                refuse_other_keys(reader, entry, EntryType::Key, &OF_JWT);
+                listed_keys(reader, entry).map(|entry| Verifier::Key(Arc::new(entry)))
+            }
+        };
         let Some(name) = entry.name.as_ref().filter(|name| taken.take(reader, name, "entry of `auth`")) else {
             continue;
         };
-        compiled.push(NamedEntry { name: name.value.clone(), jwt: jwt.map(Arc::new), is_jwt: entry.r#type.is_some() });
+        list.push(NamedEntry { name: name.value.clone(), of_type, verifier });
     }
-    AuthEntries(compiled)
+    AuthEntries { list, issuers }
 }
 
 /// Returns the entry with the type `jwt`; `None` if it is invalid.
-fn jwt(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<JwtEntry> {
-    let key = key(reader, entry);
+fn jwt(reader: &Reader<'_>, entry: &AuthEntryInput, issuers: &mut Vec<IssuerSource>) -> Option<JwtEntry> {
+    let keys = keys(reader, entry);
     if !entry.location.has("algorithms") {
         entry.location.missing(reader, &["algorithms"]);
     }
     let headers = claims_to_headers(reader, entry);
-    let (key, name) = (key?, entry.name.as_ref()?);
-    for algorithm in entry.algorithms.list.iter().filter(|algorithm| !key.supports(algorithm.value)) {
+    let (keys, name) = (keys?, entry.name.as_ref()?);
+    for algorithm in entry.algorithms.list.iter().filter(|algorithm| !keys.support(algorithm.value)) {
         let message = format!("the key of `{}` does not support this algorithm", entry.location.path);
         let kinds = "`HS…` with `secret`, `RS…` and `PS…` with an RSA key, `ES256` with P-256, `ES384` with P-384, `EdDSA` with Ed25519";
         reader.report(Problem::new(Code::BadValue, algorithm.at(), message).expected(kinds));
@@ -70,27 +108,118 @@ fn jwt(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<JwtEntry> {
         leeway: entry.leeway.value,
         subject_issuer: SubjectText::parse(issuer.unwrap_or(&name.value))?,
     };
-    let place = entry.location.at.place();
-    Some(JwtEntry { name: name.value.as_str().into(), terms, key, claims_to_headers: headers, place })
+    let (keys, place) = (keys.with_position(issuers), entry.location.at.place());
+    Some(JwtEntry { name: name.value.as_str().into(), terms, keys, claims_to_headers: headers, plan: None, place })
 }
 
-/// Returns the configured key. An entry has exactly one.
-fn key(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<Key> {
-    let location = &entry.location;
-    match (location.has("secret"), location.has("public_key")) {
-        (true, true) => {
-            let message = format!("`{}` has `secret` and `public_key`", location.path);
-            reader.report(Problem::new(Code::BadValue, location.at, message).expected("one of them"));
-            None
-        }
-        (false, false) => {
-            // Keys from `jwks` have been reported as a later version's.
-            if !location.has("jwks") {
-                location.missing(reader, &["secret", "public_key"]);
+/// Reports keys that have no effect on this type of entry.
+fn refuse_other_keys(reader: &Reader<'_>, entry: &AuthEntryInput, of_type: EntryType, others: &[&str]) {
+    for key in others.iter().filter(|key| entry.location.has(key)) {
+        let message =
+            format!("`{}` has the type `{}`, so `{key}` has no effect", entry.location.path, of_type.as_str());
+        reader.report(Problem::new(Code::BadValue, entry.location.at, message).expected(format!("no `{key}`")));
+    }
+}
+
+/// Returns the keys of an entry with the type `key`.
+fn listed_keys(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<KeyEntry> {
+    if !entry.keys.is_given {
+        entry.location.missing(reader, &["keys"]);
+    }
+    let mut taken = UsedNames::default();
+    let mut keys: Vec<ListedKey> = Vec::new();
+    for key in &entry.keys.list {
+        let hash = match (key.location.has("sha256"), key.location.has("value")) {
+            (true, true) => {
+                let message = format!("`{}` has `sha256` and `value`", key.location.path);
+                reader.report(Problem::new(Code::BadValue, key.location.at, message).expected("one of them"));
+                None
             }
+            (false, false) => {
+                key.location.missing(reader, &["sha256", "value"]);
+                None
+            }
+            (true, false) => key.sha256.as_ref(),
+            (false, true) => key.value.as_ref(),
+        };
+        let name = key.name.as_ref().filter(|name| taken.take(reader, name, "key of this entry"));
+        let (Some(hash), Some(name)) = (hash, name) else { continue };
+        if keys.iter().any(|known| known.hash == hash.value) {
+            let message = format!("`{}` is the key of an earlier entry", key.location.path);
+            reader.report(Problem::new(Code::Duplicate, key.location.at, message).expected("another key"));
+        }
+        keys.push(ListedKey { name: SubjectText::parse(&name.value)?, hash: hash.value });
+    }
+    let name = SubjectText::parse(&entry.name.as_ref()?.value)?;
+    Some(KeyEntry { name, keys: KeyList::new(keys), place: entry.location.at.place() })
+}
+
+/// Returns the plan of the subjects of an entry.
+fn plan(reader: &Reader<'_>, entry: &AuthEntryInput, plans: &[Plan]) -> Option<TokenPlan> {
+    match entry.plan.as_ref()? {
+        Either::Single(name) if plans.iter().any(|plan| plan.name == name.value) => {
+            Some(TokenPlan::Named(name.value.as_str().into()))
+        }
+        Either::Single(name) => {
+            reader.unknown_name(name, "plan", plans.iter().map(|plan| plan.name.as_str()));
             None
         }
-        (true, false) => {
+        Either::Nested(by) => by.claim.as_ref().map(|claim| TokenPlan::Claim(claim.value.as_str().into())),
+    }
+}
+
+/// The keys of one entry.
+enum EntryKeys {
+    Configured(KeySet),
+    Published(IssuerSource),
+}
+
+impl EntryKeys {
+    /// Whether the keys may support the algorithm. A published key never is a secret.
+    fn support(&self, algorithm: Algorithm) -> bool {
+        match self {
+            Self::Configured(keys) => keys.supports(algorithm),
+            Self::Published(_) => !algorithm.is_hmac(),
+        }
+    }
+
+    /// Adds the source to `issuers`, unless another entry has the same.
+    fn with_position(self, issuers: &mut Vec<IssuerSource>) -> JwtKeys {
+        match self {
+            Self::Configured(keys) => JwtKeys::Configured(keys),
+            Self::Published(source) => {
+                let position = issuers.iter().position(|known| *known == source).unwrap_or_else(|| {
+                    issuers.push(source.clone());
+                    issuers.len() - 1
+                });
+                JwtKeys::Published { source, position }
+            }
+        }
+    }
+}
+
+/// Returns the keys of an entry, which has a key, a URL of keys, or an issuer that publishes them.
+fn keys(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<EntryKeys> {
+    let location = &entry.location;
+    let given: Vec<&str> = AUTH_KEYS.into_iter().filter(|key| location.has(key)).collect();
+    match given.as_slice() {
+        [] if location.has("issuer") => {
+            let issuer = entry.issuer.as_ref()?;
+            match IssuerUrl::parse(&issuer.value).ok().filter(|url| url.metadata().is_some()) {
+                Some(url) => source(reader, entry, IssuerPlace::Issuer(url)),
+                None => {
+                    let message = format!("`{}` has no key, and its `issuer` is not a URL", location.path);
+                    let expected = "`secret`, `public_key` or `jwks`, or an `issuer` whose metadata names its keys";
+                    reader.report(Problem::new(Code::BadValue, issuer.at(), message).expected(expected));
+                    None
+                }
+            }
+        }
+        [] => {
+            location.missing(reader, &AUTH_KEYS);
+            None
+        }
+        ["secret"] => {
             let secret = entry.secret.as_ref()?;
             let algorithms = entry.algorithms.list.iter().map(|algorithm| algorithm.value);
             let needed = algorithms.map(Algorithm::secret_len_min).max().unwrap_or(0);
@@ -98,10 +227,34 @@ fn key(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<Key> {
                 let name = location.name("secret");
                 reader.bad(secret.at()?, &name, format!("at least {needed} bytes, as `algorithms` requires"));
             }
-            Key::secret(&secret.value).ok()
+            Key::secret(&secret.value).ok().map(KeySet::of_key).map(EntryKeys::Configured)
         }
-        (false, true) => entry.public_key.as_ref().map(|key| key.value.clone()),
+        ["public_key"] => entry.public_key.as_ref().map(|key| EntryKeys::Configured(KeySet::of_key(key.value.clone()))),
+        ["jwks"] => {
+            let url = entry.jwks.as_ref()?;
+            source(reader, entry, IssuerPlace::Keys(url.value.clone()))
+        }
+        [first, second, ..] => {
+            let message = format!("`{}` has `{first}` and `{second}`", location.path);
+            reader.report(Problem::new(Code::BadValue, location.at, message).expected("one of them"));
+            None
+        }
+        [_] => None,
     }
+}
+
+/// Returns the source of published keys, unless its host is a link-local address.
+fn source(reader: &Reader<'_>, entry: &AuthEntryInput, place: IssuerPlace) -> Option<EntryKeys> {
+    let (at, key) = match &place {
+        IssuerPlace::Keys(_) => (entry.jwks.as_ref().and_then(Input::at), "jwks"),
+        IssuerPlace::Issuer(_) => (entry.issuer.as_ref().and_then(Input::at), "issuer"),
+    };
+    let source = IssuerSource { place, allow_link_local: entry.allow_link_local.value };
+    if source.url().is_link_local() && !source.allow_link_local {
+        reader.bad(at.unwrap_or(entry.location.at), &entry.location.name(key), IssuerUrlError::LinkLocal);
+        return None;
+    }
+    Some(EntryKeys::Published(source))
 }
 
 /// Returns the headers of claims. Two that servers could read as one are reported.
@@ -135,43 +288,63 @@ pub(super) fn of_route(reader: &Reader<'_>, auth: &AuthInput, entries: &AuthEntr
     let of_type = auth.r#type.value;
     match of_type {
         AuthType::Key | AuthType::None => {
-            for key in ["use", "require"].into_iter().filter(|key| auth.location.has(key)) {
+            let others: &[&str] = if of_type == AuthType::None { &["use", "require"] } else { &["require"] };
+            for key in others.iter().filter(|key| auth.location.has(key)) {
                 let message =
                     format!("`{}` has the type `{}`, so `{key}` has no effect", auth.location.path, of_type.as_str());
                 reader.report(Problem::new(Code::BadValue, auth.location.at, message).expected(format!("no `{key}`")));
             }
-            if of_type == AuthType::None { Auth::None } else { Auth::Key }
+            match of_type {
+                AuthType::Key if auth.location.has("type") && auth.location.has("use") => {
+                    match entries.find(reader, auth, EntryType::Key) {
+                        Some(Verifier::Key(entry)) => Auth::Listed(entry),
+                        Some(Verifier::Jwt(_)) | None => Auth::Key,
+                    }
+                }
+                AuthType::Key | AuthType::Jwt => Auth::Key,
+                AuthType::None => Auth::None,
+            }
         }
-        AuthType::Jwt => entries.find(reader, auth).map_or(Auth::Key, |entry| {
-            check_count(reader, auth.require.get(CLAIMS_MAX).map(|(_, value)| value.at()));
-            let requirement = |(claim, value): &(String, Input<String>)| Requirement {
-                claim: claim.as_str().into(),
-                value: value.value.as_str().into(),
-            };
-            Auth::Jwt(JwtRule { entry, require: auth.require.iter().map(requirement).collect() })
-        }),
+        AuthType::Jwt => match entries.find(reader, auth, EntryType::Jwt) {
+            Some(Verifier::Jwt(entry)) => {
+                check_count(reader, auth.require.get(CLAIMS_MAX).map(|(_, value)| value.at()));
+                let requirement = |(claim, value): &(String, Input<String>)| Requirement {
+                    claim: claim.as_str().into(),
+                    value: value.value.as_str().into(),
+                };
+                Auth::Jwt(JwtRule { entry, require: auth.require.iter().map(requirement).collect() })
+            }
+            Some(Verifier::Key(_)) | None => Auth::Key,
+        },
     }
 }
 
 impl AuthEntries {
     /// Returns the entry that a route uses: the named one, or the only one of the type.
-    fn find(&self, reader: &Reader<'_>, auth: &AuthInput) -> Option<Arc<JwtEntry>> {
-        let of_type = || self.0.iter().filter(|entry| entry.is_jwt);
+    fn find(&self, reader: &Reader<'_>, auth: &AuthInput, of_type: EntryType) -> Option<Verifier> {
         if let Some(name) = &auth.r#use {
-            let Some(entry) = self.0.iter().find(|entry| entry.name == name.value) else {
-                let names = self.0.iter().map(|entry| entry.name.as_str());
+            let Some(entry) = self.list.iter().find(|entry| entry.name == name.value) else {
+                let names = self.list.iter().map(|entry| entry.name.as_str());
                 reader.unknown_name(name, "entry of `auth`", names);
                 return None;
             };
-            return entry.jwt.clone();
+            if entry.of_type.is_some_and(|other| other != of_type) {
+                let message = format!("`{}` uses an entry of another type", auth.location.path);
+                let expected = format!("an entry of `auth` with the type `{}`", of_type.as_str());
+                reader.report(Problem::new(Code::UnknownName, auth.location.at, message).expected(expected));
+            }
+            return entry.verifier.clone();
         }
-        let mut found = of_type();
+        let mut found = self.list.iter().filter(|entry| entry.of_type == Some(of_type));
         match (found.next(), found.next()) {
-            (Some(entry), None) => entry.jwt.clone(),
+            (Some(entry), None) => entry.verifier.clone(),
             (first, _) => {
                 let count = if first.is_none() { "no entry" } else { "several entries" };
-                let message =
-                    format!("`{}` needs an entry, and `auth` has {count} of the type `jwt`", auth.location.path);
+                let message = format!(
+                    "`{}` needs an entry, and `auth` has {count} of the type `{}`",
+                    auth.location.path,
+                    of_type.as_str()
+                );
                 let expected = if first.is_none() { "an entry of `auth`" } else { "`use` with the name of an entry" };
                 reader.report(Problem::new(Code::UnknownName, auth.location.at, message).expected(expected));
                 None

@@ -6,18 +6,20 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::Plan;
 use meter::limiter::{LimitTerms, RequestTerms};
 use meter::rate::Rate;
 use meter::window::Window;
 
 use crate::error::{At, Code, Problem};
-use crate::schema::field::{Either, Entries};
+use crate::input::Input;
+use crate::schema::field::{Either, Entries, MapEntry};
 use crate::schema::traffic::{
     DimensionInput, DimensionWord, LimitAlgorithm, LimitConsistency, LimitInput, LimitUnit, OF_WINDOWS, RateLimitInput,
     RouteInput, TierValue,
 };
 use crate::section::Reader;
-use crate::snapshot::{EXACT_MAX, LimitDimension, LimitTier, RateLimit, RateLimits};
+use crate::snapshot::{EXACT_MAX, LimitDimension, LimitTier, RateLimit, RateLimits, TierBy};
 
 /// The key in `tiers` that is not a plan.
 const BY: &str = "by";
@@ -44,12 +46,14 @@ struct Counting {
 }
 
 impl RateLimitList {
-    /// Returns the limits of all routes; those with `without` are another limit.
-    pub(super) fn of_all_routes(reader: &Reader<'_>, entries: &Entries<LimitInput>) -> Self {
+    /// Returns the limits of all routes; those with `without` are another limit. `token_plans` are the plans that access
+    /// tokens may have.
+    pub(super) fn of_all_routes(reader: &Reader<'_>, entries: &Entries<LimitInput>, token_plans: &[Plan]) -> Self {
         let mut list = Self { rules: Vec::new(), of_all_routes: 0, taken: HashMap::new() };
         for entry in entries.list.iter().filter(|entry| !entry.location.has("without")) {
             list.add(reader, &entry.rule, "");
         }
+        list.rules.extend(of_token_plans(token_plans));
         list.of_all_routes = list.rules.len();
         list
     }
@@ -86,18 +90,18 @@ impl RateLimitList {
         if !has_limit {
             entry.location.missing(reader, &["limit"]);
         }
-        let plans = plans(reader, entry);
+        let (tier_by, tiers) = tiers(reader, entry);
         let (Some(dimensions), Some(counting), true) = (dimensions, counting, has_limit) else { return };
         let name = joined(&dimensions);
         let tier = |limit| counting.tier(&name, limit);
         let usual = entry.limit.as_ref().and_then(|limit| NonZeroU32::new(limit.value)).map(tier);
-        let plans = plans.into_iter().map(|(plan, limit)| (plan, tier(limit))).collect();
-        self.push(reader, entry.location.at, RateLimit { usual, plans, ..counting.rule(scope, dimensions) });
+        let tiers = tiers.into_iter().map(|(name, limit)| (name, tier(limit))).collect();
+        self.push(reader, entry.location.at, RateLimit { usual, tier_by, tiers, ..counting.rule(scope, dimensions) });
     }
 
     /// Adds a limit, unless another one counts the same.
     fn push(&mut self, reader: &Reader<'_>, at: At, rule: RateLimit) {
-        let tiers = rule.usual.iter().chain(rule.plans.iter().map(|(_, tier)| tier));
+        let tiers = rule.usual.iter().chain(rule.tiers.iter().map(|(_, tier)| tier));
         if tiers.filter_map(LimitTier::refill).any(|refill| refill > REFILL_MAX) {
             let problem = Problem::new(Code::BadValue, at, "an empty bucket needs more than 366 days to refill");
             reader.report(problem.expected("a smaller `burst`, a larger `limit` or a shorter `window`"));
@@ -114,6 +118,20 @@ impl RateLimitList {
     }
 }
 
+/// Returns the limit that counts the requests of each subject of access tokens by its plan.
+fn of_token_plans(plans: &[Plan]) -> Option<RateLimit> {
+    let tier = |plan: &Plan| {
+        let limit = plan.requests_per_minute?;
+        let terms = LimitTerms::Requests(RequestTerms::TokenBucket(Rate::per_minute(limit)));
+        let policy = format!("\"plan\";q={limit};w=60").into();
+        Some((plan.name.as_str().into(), LimitTier { terms, is_exact: false, policy }))
+    };
+    let tiers: Box<[_]> = plans.iter().filter_map(tier).collect();
+    let (tier_by, dimensions) = (TierBy::TokenPlan, Box::new([LimitDimension::User]));
+    let (id, name) = ("plan of a token".into(), "plan".into());
+    (!tiers.is_empty()).then_some(RateLimit { id, name, dimensions, usual: None, tier_by, tiers, place: None })
+}
+
 impl Counting {
     /// Returns a limit of this kind without numbers of requests.
     fn rule(&self, scope: &str, dimensions: Box<[LimitDimension]>) -> RateLimit {
@@ -124,8 +142,17 @@ impl Counting {
             (LimitUnit::Requests, LimitAlgorithm::SlidingWindow) => "window",
             (LimitUnit::Requests, LimitAlgorithm::TokenBucket) => "bucket",
         };
-        let id = format!("{name} {kind} {} {scope}", window.as_millis());
-        RateLimit { id: id.into(), name: name.into(), dimensions, usual: None, plans: Box::default(), place: None }
+        let identity: Vec<String> = dimensions.iter().map(identity).collect();
+        let id = format!("{} {kind} {} {scope}", identity.join("+"), window.as_millis());
+        RateLimit {
+            id: id.into(),
+            name: name.into(),
+            dimensions,
+            usual: None,
+            tier_by: TierBy::Plan,
+            tiers: Box::default(),
+            place: None,
+        }
     }
 
     fn tier(&self, name: &str, limit: NonZeroU32) -> LimitTier {
@@ -161,7 +188,7 @@ fn dimensions(reader: &Reader<'_>, entry: &RateLimitInput) -> Option<Box<[LimitD
             DimensionWord::Route => LimitDimension::Route,
             DimensionWord::Global => LimitDimension::Global,
         }),
-        Either::Nested(by) => Some(LimitDimension::Header(by.header.as_ref()?.value.as_str().into())),
+        Either::Nested(by) => named(reader, by),
     };
     let mut dimensions: Vec<LimitDimension> = entry.dimension.iter().map(dimension).collect::<Option<_>>()?;
     dimensions.sort();
@@ -171,6 +198,23 @@ fn dimensions(reader: &Reader<'_>, entry: &RateLimitInput) -> Option<Box<[LimitD
         return None;
     }
     (!dimensions.is_empty()).then(|| dimensions.into())
+}
+
+/// Returns the dimension of a header or a claim.
+fn named(reader: &Reader<'_>, by: &DimensionInput) -> Option<LimitDimension> {
+    match (by.location.has("header"), by.location.has("claim")) {
+        (true, false) => Some(LimitDimension::Header(by.header.as_ref()?.value.as_str().into())),
+        (false, true) => Some(LimitDimension::Claim(by.claim.as_ref()?.value.as_str().into())),
+        (false, false) => {
+            by.location.missing(reader, &["header", "claim"]);
+            None
+        }
+        (true, true) => {
+            let message = format!("`{}` has `header` and `claim`", by.location.path);
+            reader.report(Problem::new(Code::BadValue, by.location.at, message).expected("one of them"));
+            None
+        }
+    }
 }
 
 /// Returns what the entry counts, and reports keys that do not fit to its unit or its algorithm.
@@ -212,33 +256,47 @@ fn counting(reader: &Reader<'_>, entry: &RateLimitInput) -> Option<Counting> {
     })
 }
 
-/// Returns the limits of plans in `tiers`.
-fn plans(reader: &Reader<'_>, entry: &RateLimitInput) -> Vec<(Box<str>, NonZeroU32)> {
-    let mut plans = Vec::new();
-    for (key, tier) in &entry.tiers {
-        match (key == BY, tier.value) {
-            (true, TierValue::Plan) => {}
-            (false, TierValue::Limit(limit)) => {
-                plans.extend(NonZeroU32::new(limit).map(|limit| (Box::from(key.as_str()), limit)));
+/// Returns what decides the tier of a client, and the limits of the tiers.
+fn tiers(reader: &Reader<'_>, entry: &RateLimitInput) -> (TierBy, Vec<(Box<str>, NonZeroU32)>) {
+    let (mut by, mut tiers) = (None, Vec::new());
+    for MapEntry { name: key, at, value } in &entry.tiers {
+        match (key == BY, value) {
+            (true, Either::Single(Input { value: TierValue::Plan, .. })) => by = Some(TierBy::Plan),
+            (true, Either::Nested(claim)) => {
+                by = claim.claim.as_ref().map(|name| TierBy::Claim(name.value.as_str().into()));
             }
-            (is_by, _) => {
-                let at = tier.at().unwrap_or(entry.location.at);
+            (false, Either::Single(Input { value: TierValue::Limit(limit), .. })) => {
+                tiers.extend(NonZeroU32::new(*limit).map(|limit| (Box::from(key.as_str()), limit)));
+            }
+            (is_by, value) => {
+                let at = if let Either::Single(tier) = value { tier.at() } else { None }.unwrap_or(*at);
                 let name = format!("{}.{key}", entry.location.name("tiers"));
-                reader.bad(at, &name, if is_by { "`plan`" } else { "a number of requests" });
+                reader.bad(at, &name, if is_by { "`plan`, or {claim: NAME}" } else { "a number of requests" });
             }
         }
     }
-    let has_by = entry.tiers.iter().any(|(key, _)| key == BY);
-    let has_plan = entry.tiers.iter().any(|(key, _)| key != BY);
-    if entry.location.has("tiers") && !(has_by && has_plan) {
-        let expected = "{by: plan, PLAN: LIMIT}, with at least one plan";
+    let has_by = entry.tiers.iter().any(|tier| tier.name == BY);
+    let has_tier = entry.tiers.iter().any(|tier| tier.name != BY);
+    if entry.location.has("tiers") && !(has_by && has_tier) {
+        let expected = "{by: plan, PLAN: LIMIT} or {by: {claim: NAME}, VALUE: LIMIT}, with at least one tier";
         reader.bad(entry.location.at, &entry.location.name("tiers"), expected);
     }
-    plans
+    (by.unwrap_or_default(), tiers)
+}
+
+/// Replaces characters that a header field cannot carry within a quoted name (RFC 9651, 3.3.3).
+fn plain(name: &str) -> String {
+    let is_plain = |character: &char| character.is_ascii_graphic() && !matches!(character, '"' | '\\');
+    name.chars().map(|character| if is_plain(&character) { character } else { '_' }).collect()
 }
 
 fn joined(dimensions: &[LimitDimension]) -> String {
     dimensions.iter().map(written).collect::<Vec<_>>().join("+")
+}
+
+/// Returns the text of a dimension in the id of a limit. No two dimensions have the same.
+fn identity(dimension: &LimitDimension) -> String {
+    if let LimitDimension::Claim(name) = dimension { format!("claim:{name:?}") } else { written(dimension) }
 }
 
 fn written(dimension: &LimitDimension) -> String {
@@ -248,6 +306,7 @@ fn written(dimension: &LimitDimension) -> String {
         LimitDimension::Key => "key".to_owned(),
         LimitDimension::Client => "client".to_owned(),
         LimitDimension::Header(name) => format!("header:{name}"),
+        LimitDimension::Claim(name) => format!("claim:{}", plain(name)),
         LimitDimension::Route => "route".to_owned(),
         LimitDimension::Global => "global".to_owned(),
     }

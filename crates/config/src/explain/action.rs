@@ -21,6 +21,7 @@ pub(super) fn action(
 ) -> Result<(ExplainedAction, Option<u16>), ExplainedRefusal> {
     match selection {
         Selection::Route(route) => of_route(snapshot, route, request),
+        Selection::Health => Ok((plain("status"), Some(200))),
         Selection::Endpoint(called) if called.endpoint == Endpoint::Root => Ok((plain("status"), Some(200))),
         Selection::Endpoint(called) => Ok(match called.endpoint.format() {
             Some(format) => (ExplainedAction { format: Some(format.name()), ..plain("inference") }, None),

@@ -12,7 +12,8 @@ impl ExplainedAuthentication {
     pub(super) fn needed(&self) -> String {
         match (self.kind, &self.entry) {
             ("none", _) => "no credential".to_owned(),
-            (_, Some(entry)) => format!("an access token of `{entry}`"),
+            ("jwt", Some(entry)) => format!("an access token of `{entry}`"),
+            (_, Some(entry)) => format!("a key of `{entry}`"),
             (_, None) => "a key".to_owned(),
         }
     }

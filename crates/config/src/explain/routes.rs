@@ -25,6 +25,12 @@ pub(super) fn selected(snapshot: &Snapshot, selection: &Selection<'_, '_>) -> Op
             place: None,
             because: vec!["the path and the method are those of an LLM endpoint".to_owned()],
         }),
+        Selection::Health => Some(ExplainedRoute {
+            name: "healthz".to_owned(),
+            is_endpoint: false,
+            place: None,
+            because: vec!["the path is that of the gateway's own health check".to_owned()],
+        }),
         Selection::WrongMethod { .. } | Selection::None => None,
     }
 }
@@ -86,7 +92,7 @@ pub(super) fn refused(selection: &Selection<'_, '_>, request: &WrittenRequest) -
         }
         Selection::WrongMethod { allow, .. } => (Refusal::MethodNotAllowed, format!("this path is served for {allow}")),
         Selection::None => (Refusal::RouteNotFound, "no route has this path".to_owned()),
-        Selection::Route(_) | Selection::Endpoint(_) => return None,
+        Selection::Route(_) | Selection::Endpoint(_) | Selection::Health => return None,
     };
     Some(ExplainedRefusal { status: refusal.status(), code: refusal.code(), message })
 }

@@ -81,31 +81,21 @@ pub(crate) struct Optional<F> {
     is_required: bool,
     /// Whether an empty text counts as absent.
     may_be_empty: bool,
-    /// A key of a later version that replaces this one.
-    unless: &'static str,
-}
-
-impl<F> Optional<F> {
-    /// The key is not required beside `key`, which belongs to a later version.
-    pub(crate) const fn unless(mut self, key: &'static str) -> Self {
-        self.unless = key;
-        self
-    }
 }
 
 /// A key without which its section is invalid.
 pub(crate) const fn required<F: Form>(form: F) -> Optional<F> {
-    Optional { form, absent: "required", is_required: true, may_be_empty: false, unless: "" }
+    Optional { form, absent: "required", is_required: true, may_be_empty: false }
 }
 
 /// A key that may be absent, with the effect of its absence.
 pub(crate) const fn optional<F: Form>(form: F, absent: &'static str) -> Optional<F> {
-    Optional { form, absent, is_required: false, may_be_empty: false, unless: "" }
+    Optional { form, absent, is_required: false, may_be_empty: false }
 }
 
 /// A key that may be absent or empty.
 pub(crate) const fn or_empty<F: Form>(form: F, absent: &'static str) -> Optional<F> {
-    Optional { form, absent, is_required: false, may_be_empty: true, unless: "" }
+    Optional { form, absent, is_required: false, may_be_empty: true }
 }
 
 impl<F: Form> Describe for Optional<F> {
@@ -136,7 +126,7 @@ impl<F: Form> Field for Optional<F> {
 
     fn read(&self, section: &Section<'_>, key: &str) -> Self::Input {
         let Some(node) = section.get(key) else {
-            if self.is_required && !section.location().has(self.unless) {
+            if self.is_required {
                 section.location().missing(section.reader(), &[key]);
             }
             return None;

@@ -27,10 +27,10 @@ use super::section;
 use crate::input::Input;
 use crate::snapshot::{BudgetDimension, Credential, OnHangup, Origin, QuotaStatus, Strategy, Unbounded};
 use crate::spec::{RestartKeys, Rule};
-pub(crate) use auth::{AuthEntryInput, AuthInput, AuthType};
+pub(crate) use auth::{AuthEntryInput, AuthInput, AuthType, EntryType, KEYS as AUTH_KEYS, OF_JWT};
 use forms::{
     AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, CREDENTIAL, HEADERS, KIND, MODEL, MONEY, NAME, NETWORK, ON_HANGUP,
-    PATH_OF_FILE, PER, PLAN, PREFIX, PUBLIC_KEY, QUOTA_STATUS, SERVER_NAME, SERVER_TOOL_ROUNDS_MAX, STRATEGY,
+    PATH, PATH_OF_FILE, PER, PLAN, PREFIX, PUBLIC_KEY, QUOTA_STATUS, SERVER_NAME, SERVER_TOOL_ROUNDS_MAX, STRATEGY,
     UNBOUNDED, URL, base_url_of_kind, name_of_mock,
 };
 pub(crate) use forms::{CREDENTIAL_EXPECTED, DRAIN_BYTES, DRAIN_TIME, is_model, parse_credential};
@@ -48,6 +48,8 @@ pub(crate) use weighted::WeightedUpstreamInput;
 const TESTS_MAX: usize = 1_000;
 /// Maximum number of entries of `auth`.
 const AUTH_ENTRIES_MAX: usize = 64;
+/// Maximum number of entries of `health_paths`.
+const HEALTH_PATHS_MAX: usize = 16;
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
@@ -87,6 +89,8 @@ section! {
         upstreams: Entries<UpstreamInput> = sections::<UpstreamInput>("none");
         /// The issuers of access tokens, for routes to use.
         auth: Entries<AuthEntryInput> = sections::<AuthEntryInput>("none").at_most(AUTH_ENTRIES_MAX);
+        /// Exact paths that need no credentials on routes that serve them, for GET and HEAD; `[]` turns this off.
+        health_paths: Values<String> = list(PATH, HEALTH_PATHS_MAX, "`/health`, `/livez`, `/readyz`").or(health_paths);
         /// Routes that are not LLM endpoints.
         routes: Entries<RouteInput> = sections::<RouteInput>("none");
         /// Proxies whose `X-Forwarded-For` is trusted ([client addresses](#client-addresses)).
@@ -102,6 +106,11 @@ section! {
         later: circuit_breaker;
         rules: Rule::Requires("prices_key", "prices_file");
     }
+}
+
+/// Returns the paths of the health checks of most services.
+fn health_paths() -> Vec<String> {
+    ["/health", "/livez", "/readyz"].map(str::to_owned).into()
 }
 
 section! {

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use access::jwt::{Key, Requirement, Terms};
+use access::SubjectText;
+use access::issuer::IssuerSource;
+use access::jwt::{KeySet, Requirement, Terms};
+use access::key_list::KeyList;
 
 use crate::place::Place;
 
@@ -15,6 +18,8 @@ pub enum Auth {
     None,
     /// An access token of an issuer is required.
     Jwt(JwtRule),
+    /// A key of this entry is required.
+    Listed(Arc<KeyEntry>),
 }
 
 /// The access tokens that a route accepts.
@@ -33,12 +38,48 @@ pub struct JwtEntry {
     pub name: Box<str>,
     /// The conditions on tokens.
     pub terms: Terms,
-    /// The key that verifies tokens.
-    pub key: Key,
+    /// The keys that verify tokens.
+    pub keys: JwtKeys,
     /// Claims that upstreams receive as headers.
     pub claims_to_headers: Box<[ClaimHeader]>,
     /// Its position in the file; `None` if a variable has it.
     pub place: Option<Place>,
+    /// The plan of the tokens' subjects; `None` if they have none.
+    pub plan: Option<TokenPlan>,
+}
+
+/// The plan of the subjects of one entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenPlan {
+    /// The plan of this name, which exists.
+    Named(Box<str>),
+    /// The plan that this claim names.
+    Claim(Box<str>),
+}
+
+/// An entry of `auth` with the type `key`.
+#[derive(Debug)]
+pub struct KeyEntry {
+    /// The name of the entry, which is the issuer of the keys' subjects.
+    pub name: SubjectText<512>,
+    /// The keys that it lists.
+    pub keys: KeyList,
+    /// Its position in the file; `None` if a variable has it.
+    pub place: Option<Place>,
+}
+
+/// The keys with which an entry verifies tokens.
+#[derive(Debug)]
+pub enum JwtKeys {
+    /// The key is configured.
+    Configured(KeySet),
+    /// The issuer publishes the keys.
+    Published {
+        /// The place from which they are fetched.
+        source: IssuerSource,
+        /// The position of the source in [`Traffic::issuers`](super::Traffic::issuers).
+        position: usize,
+    },
 }
 
 /// A claim that upstreams receive as a header.

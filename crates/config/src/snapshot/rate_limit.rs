@@ -28,12 +28,26 @@ pub struct RateLimit {
     pub name: Arc<str>,
     /// The values that requests of one counter have in common, in a fixed order. Not empty.
     pub dimensions: Box<[LimitDimension]>,
-    /// The limit of clients whose plan has no other one; `None` does not limit them.
+    /// The limit of clients whose tier has no other one; `None` does not limit them.
     pub usual: Option<LimitTier>,
-    /// Limits of plans, by their names.
-    pub plans: Box<[(Box<str>, LimitTier)]>,
+    /// What decides the tier of a client.
+    pub tier_by: TierBy,
+    /// Limits of tiers, by their names.
+    pub tiers: Box<[(Box<str>, LimitTier)]>,
     /// Its position in the file; `None` if a variable has it.
     pub place: Option<Place>,
+}
+
+/// What decides the tier of a client.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum TierBy {
+    /// The plan of its user.
+    #[default]
+    Plan,
+    /// The value of this claim of its access token.
+    Claim(Box<str>),
+    /// The plan of its access token. Keys have the limits of plans in the meter.
+    TokenPlan,
 }
 
 /// A number of requests, and how header fields describe it.
@@ -70,6 +84,8 @@ pub enum LimitDimension {
     Client,
     /// The value of a header, whose name is in lowercase.
     Header(Box<str>),
+    /// The value of a claim of the access token. Requests without a token have none.
+    Claim(Box<str>),
     /// The route that the request matches.
     Route,
     /// The same for all requests.
@@ -105,18 +121,23 @@ impl RateLimit {
     /// Whether the limit can apply only after authentication.
     #[must_use]
     pub fn needs_client(&self) -> bool {
-        use LimitDimension::{Address, Client, Global, Header, Key, Route, User};
+        use LimitDimension::{Address, Claim, Client, Global, Header, Key, Route, User};
         let of_client = |dimension: &LimitDimension| match dimension {
-            User | Key | Client => true,
+            User | Key | Client | Claim(_) => true,
             Address | Header(_) | Route | Global => false,
         };
-        !self.plans.is_empty() || self.dimensions.iter().any(of_client)
+        !self.tiers.is_empty() || self.dimensions.iter().any(of_client)
     }
 
-    /// Returns the limit of clients of this plan; `None` if they are not limited.
+    /// Returns the limit of clients of this tier; `None` if they are not limited.
     #[must_use]
-    pub fn tier(&self, plan: Option<&str>) -> Option<&LimitTier> {
-        let of_plan = plan.and_then(|plan| self.plans.iter().find(|(name, _)| **name == *plan));
-        of_plan.map(|(_, tier)| tier).or(self.usual.as_ref())
+    pub fn tier(&self, name: Option<&str>) -> Option<&LimitTier> {
+        name.and_then(|name| self.listed(name)).or(self.usual.as_ref())
+    }
+
+    /// Returns the limit that `tiers` lists for this tier.
+    #[must_use]
+    pub fn listed(&self, name: &str) -> Option<&LimitTier> {
+        self.tiers.iter().find(|(known, _)| **known == *name).map(|(_, tier)| tier)
     }
 }

@@ -6,9 +6,14 @@ use std::sync::Arc;
 use ai::endpoint::EndpointMatch;
 use ai::{Endpoint, EndpointCall};
 
+use super::auth::Auth;
 use super::route::Route;
 use super::router::{Match, Requested};
 use super::traffic::{Ai, Traffic};
+
+/// The path of the gateway's own health check, which needs no route. A route with this exact path has priority.
+const HEALTHZ: &str = "/healthz";
+static NO_AUTH: Auth = Auth::None;
 
 /// The route of a request.
 #[derive(Debug)]
@@ -17,6 +22,8 @@ pub enum Selection<'t, 'p> {
     Route(&'t Arc<Route>),
     /// The built-in route of an LLM endpoint.
     Endpoint(EndpointCall<'p>),
+    /// The gateway's own health check.
+    Health,
     /// The path is served, but not for this method.
     WrongMethod {
         /// The value of the `Allow` header.
@@ -34,6 +41,11 @@ impl Traffic {
     pub fn select<'p>(&self, requested: Requested<'p>) -> Selection<'_, 'p> {
         let Requested { method, path, .. } = requested;
         let matched = self.router.find(requested);
+        if path == HEALTHZ && !matched.precedes(path) {
+            let allow = Cow::Borrowed("GET, HEAD");
+            let is_check = matches!(method, "GET" | "HEAD");
+            return if is_check { Selection::Health } else { Selection::WrongMethod { allow, endpoint: None } };
+        }
         let endpoint = match self.ai.as_ref().and_then(|ai| ai.below(path)) {
             Some(rest) if !matched.precedes(path) => Endpoint::find(method, rest),
             _ => EndpointMatch::None,
@@ -49,6 +61,12 @@ impl Traffic {
             }
             (EndpointMatch::None, Match::None) => Selection::None,
         }
+    }
+
+    /// Returns the authentication that a route requires for this method and path, as it was sent: none for a health check.
+    #[must_use]
+    pub fn auth_of<'t>(&self, route: &'t Route, method: &str, path: &str) -> &'t Auth {
+        if self.is_health_check(method, path) { &NO_AUTH } else { &route.auth }
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::issuer::IssuerSource;
 use access::{Credits, Plan, PublicKey, Secret};
 use ai::price::Prices;
 use ipnet::IpNet;
@@ -54,6 +55,10 @@ pub struct Traffic {
     pub quota_status: QuotaStatus,
     /// The headers that claims become, of all entries of `auth`: no client may set them.
     pub claim_headers: Arc<[Box<str>]>,
+    /// The issuers whose keys are fetched, each once.
+    pub issuers: Arc<[IssuerSource]>,
+    /// Exact paths of routes that need no credentials for GET and HEAD.
+    pub health_paths: Box<[Box<str>]>,
     /// Upstreams of ordinary routes.
     pub upstreams: Vec<Arc<Upstream>>,
     /// Selects the route of a request.
@@ -66,6 +71,12 @@ impl Traffic {
     pub fn is_trusted_proxy(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.trusted_proxies.iter().any(|network| network.contains(&address))
+    }
+
+    /// Whether a request is a health check, for which no route requires credentials. `path` is compared as it was sent.
+    #[must_use]
+    pub fn is_health_check(&self, method: &str, path: &str) -> bool {
+        self.health_paths.iter().any(|known| **known == *path) && matches!(method, "GET" | "HEAD")
     }
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use access::Refusal;
-use config::snapshot::{Events, Route, Split, Upstream};
+use config::snapshot::{Auth, Events, Route, Split, Upstream};
+use http1::KnownName;
 use meter::{Charge, Measure};
 
 use super::rewrite::rewritten;
@@ -13,6 +14,7 @@ use crate::answer::Problem;
 use crate::authenticate::Client;
 use crate::body::IncomingBody;
 use crate::forward::{Outgoing, forward, unwritable};
+use crate::identify::KEY_HEADERS;
 use crate::request::RequestContext;
 use crate::transform::{self, ForwardedClient, ForwardingOptions, Trust};
 use crate::upload::Upload;
@@ -72,6 +74,13 @@ pub(crate) async fn forward_to(
         Upload::stream(body.take(), request.snapshot.traffic.sizes.body_bytes_max, request.begun);
     if let Some(token) = &account.token {
         token.edit(&mut edits, request.head.fields()).map_err(unwritable)?;
+    } else if matches!(route.auth, Auth::Jwt(_)) {
+        // A health check may have a token, which nothing has verified.
+        edits.remove(KnownName::Authorization);
+    }
+    if matches!(route.auth, Auth::Listed(_)) {
+        edits.remove(KnownName::Authorization);
+        KEY_HEADERS.into_iter().for_each(|name| edits.remove(name));
     }
     upload.guard(&request.snapshot.traffic.claim_headers);
     let head = request.head.clone();

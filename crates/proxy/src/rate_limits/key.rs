@@ -32,6 +32,14 @@ pub(super) fn key(dimensions: &[LimitDimension], account: &RequestAccount) -> Op
                 // Marks the end of the values.
                 key.push(0);
             }
+            LimitDimension::Claim(name) => {
+                // Values that are no single text count together, as those of tokens without the claim do.
+                let value = account.token.as_ref()?.verified.claims.field_value(name).ok().flatten();
+                match value {
+                    Some(value) => push(&mut key, value.as_bytes()),
+                    None => key.push(0),
+                }
+            }
             LimitDimension::Route => push(&mut key, account.policy.route.as_bytes()),
             LimitDimension::Global => {}
         }

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use access::jwt::{self, Algorithm, Key, Terms};
+use access::jwt::{self, Algorithm, Key, KeySet, Terms};
 use access::{Secret, SubjectText};
-use config::snapshot::ClaimHeader;
+use config::snapshot::{ClaimHeader, JwtKeys};
 
 use super::*;
 use crate::head::tests::get;
@@ -24,14 +24,16 @@ fn entry(headers: &[(&str, &str)]) -> Arc<JwtEntry> {
             leeway: Duration::ZERO,
             subject_issuer: SubjectText::parse("hmac").unwrap(),
         },
-        key: Key::secret(&secret).unwrap(),
+        keys: JwtKeys::Configured(KeySet::of_key(Key::secret(&secret).unwrap())),
         claims_to_headers: headers.iter().map(header).collect(),
         place: None,
+        plan: None,
     })
 }
 
 fn client(entry: &Arc<JwtEntry>) -> Rc<TokenClient> {
-    let verified = jwt::verify(TOKEN.as_bytes(), &entry.terms, &entry.key, NOON).unwrap();
+    let JwtKeys::Configured(keys) = &entry.keys else { panic!("{entry:?}") };
+    let verified = jwt::verify(TOKEN.as_bytes(), &entry.terms, keys, NOON).unwrap();
     Rc::new(TokenClient::new(entry, verified).unwrap())
 }
 
@@ -58,11 +60,11 @@ fn claims_replace_the_headers_of_clients_in_every_spelling() {
 fn tokens_end_in_the_cache_at_their_time_and_belong_to_one_entry() {
     let (first, second) = (entry(&[]), entry(&[]));
     let (cache, client) = (TokenCache::default(), client(&first));
-    let key = TokenKey::new(&first, TOKEN.as_bytes());
+    let key = TokenKey::new(&first, 0, TOKEN.as_bytes());
     cache.insert(key, client.clone(), TOKEN.len());
     assert!(cache.get(&key, NOON).is_some_and(|found| Rc::ptr_eq(&found, &client)));
-    assert!(cache.get(&TokenKey::new(&second, TOKEN.as_bytes()), NOON).is_none());
-    assert!(cache.get(&TokenKey::new(&first, b"other"), NOON).is_none());
+    assert!(cache.get(&TokenKey::new(&second, 0, TOKEN.as_bytes()), NOON).is_none());
+    assert!(cache.get(&TokenKey::new(&first, 0, b"other"), NOON).is_none());
     let end = NOON.after(Duration::from_secs(3_600));
     assert!(cache.get(&key, Timestamp(end.0 - 1)).is_some());
     assert!(cache.get(&key, end).is_none() && cache.get(&key, NOON).is_none(), "it is forgotten");
@@ -74,14 +76,31 @@ fn cached_tokens_are_bounded_and_those_in_use_remain() {
     let client = client(&entry);
     for len in [1, 16 * 1024] {
         let cache = TokenCache::default();
-        let used = TokenKey::new(&entry, b"used");
+        let used = TokenKey::new(&entry, 0, b"used");
         cache.insert(used, client.clone(), len);
         for number in 0..30_000_u32 {
-            cache.insert(TokenKey::new(&entry, &number.to_be_bytes()), client.clone(), len);
+            cache.insert(TokenKey::new(&entry, 0, &number.to_be_bytes()), client.clone(), len);
             assert!(cache.get(&used, NOON).is_some(), "{number}");
         }
-        let cached = cache.0.borrow();
+        let cached = cache.valid.borrow();
         let count = cached.young.len() + cached.old.len();
         assert!(count <= TOKENS_MAX && count * len <= TOKEN_BYTES_MAX, "{count}");
     }
+}
+
+#[test]
+fn refused_tokens_are_remembered_for_ten_seconds_within_a_bound() {
+    let (entry, cache) = (entry(&[]), TokenCache::default());
+    let key = |generation, token: &[u8]| TokenKey::new(&entry, generation, token);
+    let later = |seconds| NOON.after(Duration::from_secs(seconds));
+    cache.refuse(key(0, b"a"), JwtError::Signature, NOON);
+    cache.refuse(key(0, b"b"), JwtError::NotYet, NOON);
+    assert_eq!(cache.refusal(&key(0, b"a"), later(9)), Some(JwtError::Signature));
+    assert_eq!(cache.refusal(&key(0, b"a"), later(10)), None);
+    assert_eq!((cache.refusal(&key(1, b"a"), NOON), cache.refusal(&key(0, b"b"), NOON)), (None, None));
+    for number in 0..3 * REFUSED_MAX {
+        cache.refuse(key(0, &number.to_be_bytes()), JwtError::Malformed, NOON);
+        assert!(cache.refused.borrow().len() <= REFUSED_MAX);
+    }
+    assert!(cache.refusal(&key(0, &(3 * REFUSED_MAX - 1).to_be_bytes()), NOON).is_some());
 }

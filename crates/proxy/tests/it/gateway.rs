@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use access::issuer::IssuerKeys;
 use access::limits::SharedLimits;
 use access::{
     ApiKey, Clock, Credits, Directory, Ids, KeyBounds, KeyId, KeyNo, Lookup, NotFound, Plan, Principal, Revision,
@@ -126,6 +127,11 @@ impl Gateway {
         Self::with(yaml, proxy::tls_config(), KeyBounds::default(), counters)
     }
 
+    /// Returns the keys of the first issuer of the configuration.
+    pub(crate) fn issuer_keys(&self) -> Arc<IssuerKeys> {
+        self.shared.issuers.of(&self.shared.live.load().traffic.issuers[0])
+    }
+
     fn configured(yaml: &str, tls: Arc<ClientConfig>) -> Self {
         Self::with_bounds(yaml, tls, KeyBounds::default())
     }
@@ -169,6 +175,7 @@ impl Gateway {
             backends: Arc::new(Backends::new(metrics.clone())),
             metrics,
             clock,
+            issuers: Arc::default(),
             tls,
             shutdown: Shutdown::default(),
             unauthenticated,

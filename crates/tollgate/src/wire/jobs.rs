@@ -17,11 +17,12 @@ use telemetry::{LiveState, Metrics, metrics};
 use super::{certificates, configuration};
 
 /// Every job. A server without a proxy, on SQLite or without Redis does not start all of them.
-pub(crate) const ALL: [JobSpec; 12] = [
+pub(crate) const ALL: [JobSpec; 13] = [
     certificates::SPEC,
     configuration::SPEC,
     heartbeat::SPEC,
     ingest::SPEC,
+    discovery::SPEC,
     last_use::SPEC,
     cleanup::SPEC,
     leases::SPEC,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use access::issuer::IssuerRegistry;
 use access::token::Signer;
 use access::{Amount, Clock, Directory, Revision, Secret, Timestamp};
 use anyhow::Context;
@@ -17,6 +18,7 @@ use config::Live;
 use config::snapshot::{Origin, Scheme};
 use control::Serves;
 use control::configuration::Configurator;
+use discovery::{Fetcher, IssuerKeyRefresh, Observation};
 use jobs::Runner;
 use ledger::ingest::{Ingest, ReaderSlot};
 use ledger::retention::Retention;
@@ -68,6 +70,8 @@ pub(crate) struct ServerContext {
     pub(crate) store: Store,
     pub(crate) node: Node,
     pub(crate) windows: Windows,
+    /// The keys that issuers of access tokens publish. They survive a change of the configuration.
+    pub(crate) issuers: Arc<IssuerRegistry>,
     pub(crate) keys: AdmittedVault,
     /// The signing secret of access tokens; `None` in a process without a control API.
     pub(crate) signing: Option<Secret>,
@@ -105,6 +109,7 @@ pub(crate) fn shared(base: &ServerContext, meter: Arc<Meter>, counters: SharedCo
             snapshot.traffic.sizes.buffered_bytes_max,
         ),
         backends: Arc::new(Backends::new(base.metrics.clone())),
+        issuers: base.issuers.clone(),
         tls: proxy::tls_config(),
         shutdown: proxy::Shutdown::default(),
         unauthenticated,
@@ -263,6 +268,19 @@ impl Services {
         let (mut ingesting, kept) = (self.jobs.beside(), slot.clone());
         ingesting.add(ledger::ingest::SPEC, move || Ingest::new(node.clone(), slot.clone(), stats.clone()));
         self.ingest = Some((ingesting, kept));
+    }
+
+    /// Starts the job that fetches the keys of issuers. The start does not wait for it.
+    pub(crate) fn issuer_keys(&mut self, base: &ServerContext) {
+        let fetcher = Fetcher::new(&proxy::tls_config());
+        let observation = Observation { metrics: base.metrics.clone(), clock: base.clock.clone() };
+        let registry = base.issuers.clone();
+        let live = base.live.clone();
+        self.jobs.add(discovery::SPEC, move || {
+            let live = live.clone();
+            let sources = Arc::new(move || live.load().traffic.issuers.clone());
+            IssuerKeyRefresh::new(registry.clone(), sources, fetcher.clone(), observation.clone())
+        });
     }
 
     /// Starts the deletion of expired usage.

@@ -64,7 +64,7 @@ fn headers_choose_neither_the_key_nor_the_rules() {
     ];
     for (header, expected) in cases {
         let token = sign(header, "{}", SECRET.as_bytes());
-        let found = verify(token.as_bytes(), &terms(&[Algorithm::Hs256]), &hmac(), now()).map(|_| ());
+        let found = verify(token.as_bytes(), &terms(&[Algorithm::Hs256]), &KeySet::of_key(hmac()), now()).map(|_| ());
         assert_eq!(found, Err(expected), "{header}");
     }
 }
@@ -82,7 +82,8 @@ fn names_of_other_keys_are_ignored() {
     ] {
         for (key, expected) in [(SECRET.as_bytes(), Ok(())), (b"\0", Err(Signature)), (b"AA", Err(Signature))] {
             let token = sign(header, CLAIMS, key);
-            let found = verify(token.as_bytes(), &terms(&[Algorithm::Hs256]), &hmac(), now()).map(|_| ());
+            let found =
+                verify(token.as_bytes(), &terms(&[Algorithm::Hs256]), &KeySet::of_key(hmac()), now()).map(|_| ());
             assert_eq!(found, expected, "{header}");
         }
     }
@@ -135,10 +136,13 @@ fn only_the_compact_form_is_a_token() {
         (r#"{"payload":"e30","protected":"e30","signature":"AA"}"#.to_owned(), Malformed),
     ];
     for (token, expected) in cases {
-        let found = verify(token.as_bytes(), &terms(&[Algorithm::Hs256]), &hmac(), now()).map(|_| ());
+        let found = verify(token.as_bytes(), &terms(&[Algorithm::Hs256]), &KeySet::of_key(hmac()), now()).map(|_| ());
         assert_eq!(found, Err(expected), "{}", &token[..token.len().min(200)]);
     }
-    assert_eq!(verify(b"\xff\xfe.a.b", &terms(&[Algorithm::Hs256]), &hmac(), now()).map(|_| ()), Err(Malformed));
+    assert_eq!(
+        verify(b"\xff\xfe.a.b", &terms(&[Algorithm::Hs256]), &KeySet::of_key(hmac()), now()).map(|_| ()),
+        Err(Malformed)
+    );
 }
 
 /// Claims that are signed with the right secret.
@@ -208,7 +212,7 @@ fn a_public_key_is_never_a_secret() {
     for secret in [pem.as_bytes(), pem.trim().as_bytes(), der.as_slice()] {
         let token = sign(HS256, CLAIMS, secret);
         for algorithms in [&[Algorithm::Rs256] as &[_], &[Algorithm::Rs256, Algorithm::Hs256]] {
-            let found = verify(token.as_bytes(), &terms(algorithms), &key, now()).map(|_| ());
+            let found = verify(token.as_bytes(), &terms(algorithms), &KeySet::of_key(key.clone()), now()).map(|_| ());
             assert_eq!(found, Err(Alg));
         }
     }

@@ -10,7 +10,9 @@ fn check(header: &str, signature: &str, key: &Key, algorithm: Algorithm) {
     let terms = Terms { issuer: Some("joe".into()), audiences: [].into(), ..terms(&[algorithm]) };
     let token = format!("{header}.{PAYLOAD}.{signature}");
     let at = |token: &str, seconds: u64| {
-        verify(token.as_bytes(), &terms, key, Timestamp(seconds * 1_000_000)).map(|_| ()).unwrap_err()
+        verify(token.as_bytes(), &terms, &KeySet::of_key(key.clone()), Timestamp(seconds * 1_000_000))
+            .map(|_| ())
+            .unwrap_err()
     };
     assert_eq!(at(&token, BEFORE), JwtError::Claim("sub"));
     assert_eq!(at(&token, BEFORE + 1_000), JwtError::Expired);

@@ -9,6 +9,7 @@ use super::*;
 use crate::snapshot::JwtRule;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
+const LISTED: &str = "a-key-of-a-partner";
 /// An Ed25519 key (RFC 8410, 10.1).
 const PEM: &str = "-----BEGIN PUBLIC KEY-----\\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\\n-----END PUBLIC KEY-----\\n";
 const UPSTREAM: &str = "upstreams: [{name: u, backends: [{url: http://h}]}]\n";
@@ -16,7 +17,7 @@ const UPSTREAM: &str = "upstreams: [{name: u, backends: [{url: http://h}]}]\n";
 fn rule(auth: &Auth) -> &JwtRule {
     match auth {
         Auth::Jwt(rule) => rule,
-        Auth::Key | Auth::None => panic!("{auth:?}"),
+        Auth::Key | Auth::None | Auth::Listed(_) => panic!("{auth:?}"),
     }
 }
 
@@ -79,10 +80,27 @@ fn invalid_entries_are_refused_at_their_place() {
     let jwt = |rest: &str| format!("auth: [{{name: a, type: jwt, {rest}}}]");
     let fine = format!("algorithms: [HS256], secret: {SECRET}");
     let pem = format!("\"{PEM}\"");
+    let key = |keys: &[(&str, &str, &str)]| {
+        let keys: Vec<String> = keys.iter().map(|(name, of, key)| format!("{{name: {name}, {of}: {key}}}")).collect();
+        format!("auth: [{{name: a, type: key, keys: [{}]}}]", keys.join(", "))
+    };
     for (source, code, at) in [
         ("auth: [{type: jwt}]".to_owned(), "missing", "{type"),
         ("auth: [{name: a, type: oauth}]".to_owned(), "bad_value", "oauth"),
-        ("auth: [{name: a, type: key}]".to_owned(), "not_yet", "key"),
+        ("auth: [{name: a, type: basic}]".to_owned(), "not_yet", "basic"),
+        ("auth: [{name: a, type: key}]".to_owned(), "missing", "{name"),
+        ("auth: [{name: a, type: key, keys: []}]".to_owned(), "bad_value", "keys"),
+        (key(&[("k", "value", "too-short")]), "bad_value", "too-short"),
+        (key(&[("k", "sha256", "9f9f")]), "bad_value", "9f9f"),
+        (key(&[("k", "value", LISTED), ("k", "value", "another-partner-key")]), "duplicate", "k, value: another"),
+        (key(&[("k", "value", LISTED), ("l", "value", LISTED)]), "duplicate", "{name: l"),
+        ("auth: [{name: a, type: key, keys: [{name: k}]}]".to_owned(), "missing", "{name: k"),
+        (
+            format!("auth: [{{name: a, type: key, issuer: x, keys: [{{name: k, value: {LISTED}}}]}}]"),
+            "bad_value",
+            "{name: a",
+        ),
+        (jwt(&format!("{fine}, keys: [{{name: k, value: {LISTED}}}]")), "bad_value", "{name: a"),
         (jwt("algorithms: [HS256]"), "missing", "{name"),
         (jwt(&format!("secret: {SECRET}")), "missing", "{name"),
         (jwt(&format!("algorithms: [], secret: {SECRET}")), "bad_value", "algorithms"),
@@ -117,9 +135,9 @@ fn routes_name_an_entry_that_exists() {
     check_codes(&source("", "type: jwt"), &[("unknown_name", 3, 35)]);
     check_codes(&source(&two, "type: jwt"), &[("unknown_name", 3, 35)]);
     check_codes(&source(&two, "type: jwt, use: c"), &[("unknown_name", 3, 58)]);
-    check_codes(&source(&two, "type: key, use: a"), &[("bad_value", 3, 35)]);
+    check_codes(&source(&two, "type: key, use: a"), &[("unknown_name", 3, 35)]);
     check_codes(&source(&two, "type: none, require: {scope: x}"), &[("bad_value", 3, 35)]);
     check_codes(&source(&two, "type: jwt, use: a, require: {scope: ''}"), &[("bad_value", 3, 78)]);
-    check_codes(&source(&two, "use: a"), &[("missing", 3, 35), ("bad_value", 3, 35)]);
+    check_codes(&source(&two, "use: a"), &[("missing", 3, 35)]);
     assert!(read_text(&source(&two, "type: jwt, use: b")).is_ok());
 }

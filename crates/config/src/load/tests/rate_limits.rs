@@ -171,7 +171,12 @@ fn limits_that_cannot_be_are_refused_at_their_place() {
         ("{dimension: [], limit: 1, window: 1s}", "bad_value", 16),
         ("{dimension: [ip, host], limit: 1, window: 1s}", "bad_value", 32),
         ("{dimension: [ip, user, key, route, global], limit: 1, window: 1s}", "bad_value", 50),
-        ("{dimension: {claim: tenant}, limit: 1, window: 1s}", "not_yet", 28),
+        ("{dimension: {claim: ''}, limit: 1, window: 1s}", "bad_value", 35),
+        ("{dimension: {}, limit: 1, window: 1s}", "missing", 16),
+        ("{dimension: {claim: a, header: b}, limit: 1, window: 1s}", "bad_value", 16),
+        ("{dimension: ip, tiers: {by: {claim: a}}, window: 1s}", "bad_value", 15),
+        ("{dimension: ip, tiers: {by: {}, free: 1}, window: 1s}", "missing", 39),
+        ("{dimension: ip, tiers: {by: plan, free: {claim: a}}, window: 1s}", "bad_value", 49),
         ("{dimension: {header: 'a b'}, limit: 1, window: 1s}", "bad_value", 36),
         ("{dimension: ip, limit: 1, window: 1s, burst: 5}", "bad_value", 60),
         ("{dimension: ip, limit: 1, window: 1d, algorithm: token_bucket, burst: 367}", "bad_value", 15),
@@ -189,12 +194,23 @@ fn limits_that_cannot_be_are_refused_at_their_place() {
     ] {
         check_codes(&format!("rate_limits: [{entry}]"), &[(code, 1, column)]);
     }
-    let by_claim = "rate_limits: [{dimension: ip, tiers: {by: {claim: tier}, free: 1}, window: 1s}]";
-    check_codes(by_claim, &[("bad_value", 1, 15), ("not_yet", 1, 39)]);
     check_codes(&format!("{ROUTES}rate_limit: {{requests: 0, window: 1s}}}}]"), &[("bad_value", 2, 58)]);
     check_codes(&format!("{ROUTES}rate_limit: {{requests: 1}}}}]"), &[("missing", 2, 35)]);
     let without = "rate_limits: [{dimension: ip, limit: 1, window: 1s, without: key}]}]";
     check_codes(&format!("{ROUTES}{without}"), &[("unknown_key", 2, 87)]);
+}
+
+#[test]
+fn a_claim_is_a_dimension_and_decides_the_tier() {
+    let limit = only(
+        "rate_limits: [{dimension: {claim: 'https://h/\"tenant'}, tiers: {by: {claim: tier}, free: 100, pro: 1000}, window: 60s}]",
+    );
+    assert!(limit.needs_client());
+    assert_eq!(*limit.dimensions, [LimitDimension::Claim("https://h/\"tenant".into())]);
+    assert_eq!(limit.tier_by, crate::snapshot::TierBy::Claim("tier".into()));
+    let terms = |tier: Option<&str>| limit.tier(tier).map(|tier| tier.terms);
+    assert_eq!((terms(Some("pro")), terms(Some("other")), terms(None)), (Some(sliding(1_000, 60)), None, None));
+    assert_eq!(&*limit.tier(Some("free")).unwrap().policy, "\"claim:https://h/_tenant\";q=100;w=60");
 }
 
 #[test]

@@ -256,7 +256,7 @@ impl<T: PartialEq> Values<T> {
 }
 
 /// A list of single values.
-pub(crate) struct List<F> {
+pub(crate) struct List<F: Form> {
     form: F,
     entries_max: usize,
     absent: &'static str,
@@ -264,15 +264,23 @@ pub(crate) struct List<F> {
     empty_expected: Option<&'static str>,
     /// Whether a single value is accepted as a list of one entry.
     takes_single: bool,
+    /// The values of an absent list.
+    default: fn() -> Vec<F::Value>,
 }
 
 pub(crate) const fn list<F: Form>(form: F, entries_max: usize, absent: &'static str) -> List<F> {
-    List { form, entries_max, absent, empty_expected: None, takes_single: false }
+    List { form, entries_max, absent, empty_expected: None, takes_single: false, default: Vec::new }
 }
 
 impl<F: Form> List<F> {
     pub(crate) const fn not_empty(mut self, expected: &'static str) -> Self {
         self.empty_expected = Some(expected);
+        self
+    }
+
+    /// An absent list has these values; an empty one has none.
+    pub(crate) const fn or(mut self, default: fn() -> Vec<F::Value>) -> Self {
+        self.default = default;
         self
     }
 
@@ -314,6 +322,9 @@ impl<F: Form> Field for List<F> {
 
     fn read(&self, section: &Section<'_>, key: &str) -> Values<F::Value> {
         let (reader, name) = (section.reader(), section.name(key));
+        if section.get(key).is_none() {
+            return Values { list: (self.default)().into_iter().map(Input::default).collect() };
+        }
         let nodes: Vec<(&Node, String)> = match section.get(key) {
             Some(node) if self.takes_single && matches!(node.kind, Kind::Scalar(_)) => vec![(node, name.clone())],
             Some(Node { at, kind: Kind::List(items) }) if items.is_empty() => {

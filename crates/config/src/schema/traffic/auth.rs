@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use access::Secret;
+use access::issuer::IssuerUrl;
 use access::jwt::{Algorithm, Key};
+use access::key_list::{LISTED_KEYS_MAX, ListedKeyHash};
 use serde_json::{Value as Json, json};
 
-use super::super::field::{Map, Values, default, list, optional, required};
-use super::super::form::{DurationForm, Scalar, TextForm, Words, accept, bad};
-use super::super::section;
+use super::super::field::{
+    Either, Entries, Map, Values, default, list, nested, optional, required, sections, single_or_absent,
+};
+use super::super::form::{Boolean, DurationForm, Scalar, TextForm, Words, accept, bad};
+use super::super::{json, section};
 use super::forms::{ANY_NAME, NAME};
 use crate::input::Input;
 use crate::settings::Value;
@@ -18,6 +22,16 @@ use crate::spec::Rule;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EntryType {
     Jwt,
+    Key,
+}
+
+impl EntryType {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Jwt => "jwt",
+            Self::Key => "key",
+        }
+    }
 }
 
 /// The values of `routes[].auth.type`.
@@ -42,7 +56,7 @@ section! {
     AuthEntryInput {
         /// The name that routes use.
         name: Option<Input<String>> = required(NAME);
-        /// The credential of clients: an access token of an issuer.
+        /// The credential of clients: an access token of an issuer, or a key of `keys`.
         r#type: Option<Input<EntryType>> = required(ENTRY_TYPE);
         /// The algorithms of signatures that are accepted. They must fit the key.
         algorithms: Values<Algorithm> =
@@ -51,6 +65,10 @@ section! {
         secret: Option<Input<Secret>> = optional(SECRET, "");
         /// The issuer's public key in PEM, for all other algorithms: `file:/etc/tollgate/issuer.pem`.
         public_key: Option<Input<Key>> = optional(PUBLIC_KEY, "");
+        /// The URL of the issuer's [key set](authentication.md#keys-of-issuers), from which the public keys are fetched.
+        jwks: Option<Input<IssuerUrl>> = optional(JWKS, "from the metadata of `issuer`");
+        /// Whether the host of the key set may have a link-local or metadata address.
+        allow_link_local: Input<bool> = default(Boolean, || false);
         /// The required `iss` of tokens. With it, subjects have this issuer, otherwise the entry's name.
         issuer: Option<Input<String>> = optional(ISSUER, "any");
         /// Tokens need one of these in `aud`. Set it if the issuer also serves other APIs.
@@ -60,8 +78,34 @@ section! {
         /// Claims that upstreams receive as headers, at most 16. No route accepts these headers from clients.
         claims_to_headers: Vec<(String, Input<String>)> =
             Map::new(CLAIM_HEADER, is_claim, "the name of a claim, of at most 128 characters", CLAIM_PATTERN);
-        later: jwks, plan, keys, users, redis, url;
-        rules: Rule::Required("algorithms"), Rule::ExactlyOne(&["secret", "public_key"]), Rule::Values(key_of_algorithms);
+        /// The [plan](authentication.md#plans-of-tokens) of the tokens' subjects: a name of `plans`, or the claim that contains it.
+        plan: Option<Either<String, ClaimInput>> = single_or_absent(ANY_NAME, nested::<ClaimInput>());
+        /// With `type: key`: the keys that routes admit with `use`, at most 256.
+        keys: Entries<ListedKeyInput> =
+            sections::<ListedKeyInput>("none").not_empty("at least one key").at_most(LISTED_KEYS_MAX);
+        later: users, redis, url;
+        rules: Rule::Values(keys_of_type), Rule::NotAll(&["secret", "public_key"]),
+            Rule::NotAll(&["secret", "jwks"]), Rule::NotAll(&["public_key", "jwks"]), Rule::Values(key_of_algorithms);
+    }
+}
+
+section! {
+    ListedKeyInput {
+        /// The name of the key in usage, logs and limits.
+        name: Option<Input<String>> = required(NAME);
+        /// The SHA-256 hash of the key in hexadecimal digits.
+        sha256: Option<Input<ListedKeyHash>> = optional(SHA256, "");
+        /// The key itself: `file:/run/secrets/partner`.
+        value: Option<Input<ListedKeyHash>> = optional(LISTED_KEY, "");
+        rules: Rule::ExactlyOne(&["sha256", "value"]);
+    }
+}
+
+section! {
+    ClaimInput {
+        /// The name of a claim.
+        claim: Option<Input<String>> = required(CLAIM);
+        rules: Rule::Required("claim");
     }
 }
 
@@ -69,8 +113,8 @@ section! {
     AuthInput {
         /// Clients need a valid key, an [access token](#auth), or nothing.
         r#type: Input<AuthType> = default(AUTH_TYPE, || AuthType::Key);
-        /// The entry of `auth` that verifies the tokens.
-        r#use: Option<Input<String>> = optional(ANY_NAME, "the only entry of this type");
+        /// The entry of `auth` that verifies the tokens, or that lists the keys.
+        r#use: Option<Input<String>> = optional(ANY_NAME, "`jwt`: the only entry of this type; `key`: [keys](keys.md) of users");
         /// Claims that tokens need, at most 16, otherwise the status is 403. A list must contain the value, and `scope` each of its words.
         require: Vec<(String, Input<String>)> =
             Map::new(CLAIM_VALUE, is_claim, "the name of a claim, of at most 128 characters", CLAIM_PATTERN);
@@ -79,24 +123,62 @@ section! {
     }
 }
 
-/// The condition of `algorithms` on the key.
+/// The keys of an entry that has its key in the configuration, or a URL of its keys. Without any, `issuer` is a URL.
+pub(crate) const KEYS: [&str; 3] = ["secret", "public_key", "jwks"];
+
+/// The condition of `algorithms` on the key, and that of `issuer` on a key set without a URL.
 fn key_of_algorithms() -> Json {
-    let of = |key: &str, pattern: &str| {
-        let reference = json!({"$ref": "#/$defs/reference"});
-        let items = json!({"anyOf": [reference, {"pattern": pattern}]});
-        json!({"if": {"required": [key]}, "then": {"properties": {"algorithms": {"items": items}}}})
-    };
-    json!({"allOf": [of("secret", "^HS"), of("public_key", "^[REP]|^Ed")]})
+    let reference = || json!({"$ref": "#/$defs/reference"});
+    let matching = |pattern: &str| json!({"anyOf": [reference(), {"pattern": pattern}]});
+    let algorithms = |pattern: &str| json!({"properties": {"algorithms": {"items": matching(pattern)}}});
+    let has = |keys: &[&str]| json!({"anyOf": keys.iter().map(|key| json::given(key)).collect::<Vec<_>>()});
+    let issuer = json!({"properties": {"issuer": {"anyOf": [{"type": "null"}, matching(URL_PATTERN)]}}});
+    json!({"allOf": [
+        {"if": json::given("secret"), "then": algorithms("^HS"), "else": algorithms("^[REP]|^Ed")},
+        {"if": has(&KEYS), "else": issuer},
+    ]})
+}
+
+/// The keys of the entries with the type `jwt`.
+pub(crate) const OF_JWT: [&str; 10] = [
+    "algorithms",
+    "secret",
+    "public_key",
+    "jwks",
+    "allow_link_local",
+    "issuer",
+    "audience",
+    "leeway",
+    "claims_to_headers",
+    "plan",
+];
+
+/// The keys that each type of entry needs, and those that it does not have.
+fn keys_of_type() -> Json {
+    let is = |of_type: EntryType| json!({"required": ["type"], "properties": {"type": {"const": of_type.as_str()}}});
+    let any = |keys: &[&str]| json!({"anyOf": keys.iter().map(|key| json::given(key)).collect::<Vec<_>>()});
+    let jwt =
+        json!({"required": ["algorithms"], "not": json::given("keys"), "anyOf": [any(&KEYS), json::given("issuer")]});
+    let key = json!({"allOf": [json::given("keys"), {"not": any(&OF_JWT)}]});
+    json!({"allOf": [{"if": is(EntryType::Jwt), "then": jwt}, {"if": is(EntryType::Key), "then": key}]})
 }
 
 /// The condition of `use` and `require` on `type`.
 fn type_of_conditions() -> Json {
-    let kind = json!({"anyOf": [{"const": AuthType::Jwt.as_str()}, {"$ref": "#/$defs/reference"}]});
-    let given = json!({"anyOf": [{"required": ["use"]}, {"required": ["require"]}]});
-    json!({"if": given, "then": {"properties": {"type": kind}}})
+    let kind = |types: &[AuthType]| {
+        let types: Vec<&str> = types.iter().map(|of_type| of_type.as_str()).collect();
+        json!({"properties": {"type": {"anyOf": [{"enum": types}, {"$ref": "#/$defs/reference"}]}}})
+    };
+    json!({"allOf": [
+        {"if": {"required": ["require"]}, "then": kind(&[AuthType::Jwt])},
+        {"if": {"required": ["use"]}, "then": kind(&[AuthType::Jwt, AuthType::Key])},
+    ]})
 }
 
-const ENTRY_TYPE: Words<EntryType> = Words::or_later(&[("jwt", EntryType::Jwt)], &["key", "basic", "forward"]);
+const ENTRY_TYPE: Words<EntryType> = Words::or_later(
+    &[(EntryType::Jwt.as_str(), EntryType::Jwt), (EntryType::Key.as_str(), EntryType::Key)],
+    &["basic", "forward"],
+);
 const AUTH_TYPE: Words<AuthType> = Words::or_later(
     &[
         (AuthType::Key.as_str(), AuthType::Key),
@@ -133,6 +215,32 @@ const PUBLIC_KEY: TextForm<Key> = TextForm {
     scalar: Scalar::Text,
 };
 
+const URL_PATTERN: &str = "^[Hh][Tt][Tt][Pp][Ss]?://[^#@]+$";
+const JWKS: TextForm<IssuerUrl> = TextForm {
+    parse: |url| IssuerUrl::parse(url).map_err(|error| bad(&error.to_string())),
+    shown: |url| Value::text(url),
+    cell: "`https://HOST[:PORT]/PATH`, `http` to loopback",
+    pattern: URL_PATTERN,
+    scalar: Scalar::Text,
+};
+
+const SHA256: TextForm<ListedKeyHash> = TextForm {
+    parse: |text| ListedKeyHash::parse(text).ok_or_else(|| bad("64 hexadecimal digits, as `sha256sum` writes them")),
+    shown: |hash| Value::text(hash.to_hex()),
+    cell: "64 hexadecimal digits",
+    pattern: "^[0-9A-Fa-f]{64}$",
+    scalar: Scalar::Any,
+};
+const LISTED_KEY: TextForm<ListedKeyHash> = TextForm {
+    parse: |key| {
+        ListedKeyHash::of(key.as_bytes()).ok_or_else(|| bad("16 to 4,096 visible ASCII characters without a space"))
+    },
+    shown: |hash| Value::secret(&Secret::new(hash.to_hex())),
+    cell: "16 to 4,096 visible ASCII characters",
+    pattern: "^[!-~]{16,4096}$",
+    scalar: Scalar::Any,
+};
+
 /// Longest `iss` that a subject can have, in bytes.
 const ISSUER_LEN_MAX: usize = 512;
 const ISSUER: TextForm<String> = TextForm {
@@ -153,6 +261,15 @@ const CLAIM_PATTERN: &str = r"^[^\x00-\x1F\x7F]{1,128}$";
 fn is_claim(name: &str) -> bool {
     (1..=CLAIM_LEN_MAX).contains(&name.chars().count()) && !name.chars().any(char::is_control)
 }
+
+/// The name of a claim.
+pub(super) const CLAIM: TextForm<String> = TextForm {
+    parse: |name| accept(name, is_claim(name), "the name of a claim, of at most 128 characters"),
+    shown: |name| Value::text(name),
+    cell: "name",
+    pattern: CLAIM_PATTERN,
+    scalar: Scalar::Any,
+};
 
 /// A required value: an empty one would be met by every token.
 const CLAIM_VALUE: TextForm<String> = TextForm {

@@ -6,18 +6,17 @@ use access::Plan;
 use meter::window;
 use serde_json::{Value as Json, json};
 
-use super::super::field::{Either, Map, OneOrMore, default, one_or_more, optional, required};
+use super::super::field::{Either, MapEntry, MapKeys, OneOrMore, default, map_of, one_or_more, optional, required};
 use super::super::form::{Form, Refusal, Words};
 use super::super::json::given;
 use super::super::process::{LIMIT, WINDOW};
 use super::super::section;
+use super::auth::{CLAIM, ClaimInput};
 use super::forms::HEADER;
 use crate::input::Input;
-use crate::section::Reader;
 use crate::settings::Value;
 use crate::snapshot::LimitSubject;
 use crate::spec::Rule;
-use crate::yaml::{Kind, Node};
 
 /// The words of `dimension`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,14 +68,14 @@ const DIMENSION: OneOrMore<Words<DimensionWord>, DimensionInput> = one_or_more(
         ("route", DimensionWord::Route),
         ("global", DimensionWord::Global),
     ]),
-    "at least one of `ip`, `user`, `key`, `route`, `global` and {header: NAME}",
+    "at least one of `ip`, `user`, `key`, `route`, `global`, {header: NAME} and {claim: NAME}",
     DIMENSIONS_MAX,
 );
 
 section! {
     /// One limit of requests.
     RateLimitInput {
-        /// What requests of one count have in common: the IP address (IPv6: /64), the user, the key, the route, a header, or nothing (`global`).
+        /// What requests of one count have in common: the IP address (IPv6: /64), the user, the key, the route, a header, a claim of the access token, or nothing (`global`).
         dimension: Vec<Either<DimensionWord, DimensionInput>> = DIMENSION;
         /// Requests in a window, or requests in flight.
         unit: Input<LimitUnit> =
@@ -92,8 +91,8 @@ section! {
         );
         /// With `token_bucket`: the requests that may arrive at once.
         burst: Option<Input<u32>> = optional(LIMIT, "as `limit`");
-        /// Limits of plans: `{by: plan, free: 100, pro: 1000}`.
-        tiers: Vec<(String, Input<TierValue>)> = Map::new(TierForm, Plan::is_name, "`by`, and names of plans", "^[a-z0-9._-]{1,64}$");
+        /// Limits of plans, `{by: plan, free: 100, pro: 1000}`, or of the values of a claim, `{by: {claim: tier}, free: 100}`.
+        tiers: Vec<MapEntry<TierValue, ClaimInput>> = map_of::<TierForm, ClaimInput>(TierForm, TIERS, TIERS_MAX);
         /// With [Redis](rate-limits.md#several-nodes): nodes take requests of the limit in batches, or Redis decides about each request.
         consistency: Option<Input<LimitConsistency>> = optional(
             Words::new(&[("leased", LimitConsistency::Leased), ("exact", LimitConsistency::Exact)]),
@@ -118,8 +117,10 @@ section! {
 section! {
     DimensionInput {
         /// The name of a header. Requests without it count together.
-        header: Option<Input<String>> = required(HEADER).unless("claim");
-        later: claim;
+        header: Option<Input<String>> = optional(HEADER, "");
+        /// The name of a claim. Requests without an access token do not count; those whose token lacks the claim count together.
+        claim: Option<Input<String>> = optional(CLAIM, "");
+        rules: Rule::ExactlyOne(&["header", "claim"]);
     }
 }
 
@@ -131,6 +132,11 @@ section! {
         window: Option<Input<Duration>> = required(WINDOW);
     }
 }
+
+/// Maximum number of tiers of a limit, and `by`.
+const TIERS_MAX: usize = 65;
+const TIERS: MapKeys =
+    MapKeys { is_key: Plan::is_name, expected: "`by`, and names of plans or values", pattern: "^[a-z0-9._-]{1,64}$" };
 
 fn reference() -> Json {
     json!({"$ref": "#/$defs/reference"})
@@ -169,14 +175,14 @@ fn consistency_of_requests() -> Json {
 
 /// The condition of the values in `tiers` on their keys.
 fn tiers_by_plan() -> Json {
-    let by = json!({"anyOf": [{"const": "plan"}, reference()]});
+    let by = json!({"anyOf": [{"const": "plan"}, {"type": "object"}, reference()]});
     json!({"properties": {"tiers": {"anyOf": [
         {"type": "null"},
         {
             "required": ["by"],
             "minProperties": 2,
             "properties": {"by": by},
-            "additionalProperties": {"not": {"const": "plan"}},
+            "additionalProperties": {"not": {"anyOf": [{"const": "plan"}, {"type": "object"}]}},
         },
     ]}}})
 }
@@ -219,13 +225,5 @@ impl Form for TierForm {
 
     fn schema(&self) -> Json {
         json!({"anyOf": [{"const": "plan"}, LIMIT.schema()]})
-    }
-
-    fn read_node(&self, reader: &Reader<'_>, node: &Node, name: &str) -> Option<Input<TierValue>> {
-        if matches!(node.kind, Kind::Map(_)) {
-            reader.not_yet(node.at, &format!("a claim in `{name}`"));
-            return None;
-        }
-        self.read_text(reader, &reader.text(node, name)?, name)
     }
 }

@@ -1,0 +1,145 @@
+//! The keys that issuers of access tokens publish: their sources, and the sets that were fetched last.
+//!
+//! An [`IssuerRegistry`] lives as long as the process, so the keys survive a change of the configuration. A job fetches
+//! them; requests only read them.
+
+mod url;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+pub use url::{IssuerUrl, IssuerUrlError, Scheme, is_link_local};
+
+use crate::jwt::KeySet;
+
+/// The place where an issuer publishes its keys.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IssuerSource {
+    /// The URL of the keys, or the issuer whose metadata names it.
+    pub place: IssuerPlace,
+    /// Whether the host may have a link-local address, at which clouds serve the credentials of machines.
+    pub allow_link_local: bool,
+}
+
+/// The URL that is configured for the keys of an issuer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum IssuerPlace {
+    /// The URL of the JSON Web Key Set.
+    Keys(IssuerUrl),
+    /// The issuer. Its metadata names the URL of the keys (OpenID Connect Discovery 1.0, 4).
+    Issuer(IssuerUrl),
+}
+
+impl IssuerSource {
+    /// Returns the configured URL, which names the source in the log and in metrics.
+    #[must_use]
+    pub const fn url(&self) -> &IssuerUrl {
+        match &self.place {
+            IssuerPlace::Keys(url) | IssuerPlace::Issuer(url) => url,
+        }
+    }
+}
+
+/// The keys of one source.
+#[derive(Debug, Default)]
+pub struct IssuerKeys {
+    keys: RwLock<Option<Arc<KeySet>>>,
+    generation: AtomicU64,
+    is_requested: AtomicBool,
+}
+
+impl IssuerKeys {
+    /// Returns the keys that were fetched last; `None` if none were fetched yet.
+    #[must_use]
+    pub fn load(&self) -> Option<Arc<KeySet>> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns a number that differs after each change of the keys; 0 before the first one.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Replaces the keys. Returns whether they differ from those before.
+    pub fn store(&self, keys: KeySet) -> bool {
+        let mut current = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        if current.as_ref().is_some_and(|current| current.is_same(&keys)) {
+            return false;
+        }
+        *current = Some(Arc::new(keys));
+        self.generation.fetch_add(1, Ordering::Release);
+        true
+    }
+
+    /// Requests that the keys are fetched soon, because a token names a key that is not among them.
+    pub fn request_refetch(&self) {
+        self.is_requested.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether a fetch was requested since the last call of [`IssuerKeys::take_request`].
+    #[must_use]
+    pub fn is_requested(&self) -> bool {
+        self.is_requested.load(Ordering::Relaxed)
+    }
+
+    /// Ends the request of a fetch, which begins now.
+    pub fn take_request(&self) {
+        self.is_requested.store(false, Ordering::Relaxed);
+    }
+}
+
+/// The keys of all sources of this process. The configuration bounds their number.
+#[derive(Debug, Default)]
+pub struct IssuerRegistry(Mutex<HashMap<IssuerSource, Arc<IssuerKeys>>>);
+
+impl IssuerRegistry {
+    /// Returns the keys of a source, which is added if it is new.
+    #[must_use]
+    pub fn of(&self, source: &IssuerSource) -> Arc<IssuerKeys> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(source.clone()).or_default().clone()
+    }
+
+    /// Removes the sources that are not among `sources`. Requests with an earlier configuration keep their keys.
+    pub fn retain(&self, sources: &[IssuerSource]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|known, _| sources.contains(known));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEYS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
+    fn source(url: &str) -> IssuerSource {
+        IssuerSource { place: IssuerPlace::Keys(IssuerUrl::parse(url).unwrap()), allow_link_local: false }
+    }
+
+    #[test]
+    fn keys_of_a_source_survive_a_change_of_the_configuration() {
+        let registry = IssuerRegistry::default();
+        let (kept, removed) = (source("https://a.example/keys"), source("https://b.example/keys"));
+        let keys = registry.of(&kept);
+        assert!(keys.load().is_none() && registry.of(&removed).store(KeySet::parse(KEYS.as_bytes()).unwrap()));
+        assert!(keys.store(KeySet::parse(KEYS.as_bytes()).unwrap()));
+        registry.retain(std::slice::from_ref(&kept));
+        assert!(registry.of(&kept).load().is_some());
+        assert!(registry.of(&removed).load().is_none());
+    }
+
+    #[test]
+    fn generation_changes_with_the_document_only() {
+        let keys = IssuerKeys::default();
+        let set = |text: &str| KeySet::parse(text.as_bytes()).unwrap();
+        let other = KEYS.replace("{\"kty\"", "{\"kid\":\"2\",\"kty\"");
+        let mut generations = vec![keys.generation()];
+        for text in [KEYS, KEYS, &other, KEYS] {
+            keys.store(set(text));
+            generations.push(keys.generation());
+        }
+        assert_eq!(generations, [0, 1, 1, 2, 3]);
+    }
+}

@@ -1,0 +1,177 @@
+//! The keys of an issuer that rotates them, disappears, and returns garbage.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::issuer::{IssuerKeys, IssuerPlace, IssuerRegistry, IssuerSource, IssuerUrl};
+use access::{Clock, Timestamp};
+use discovery::{Fetcher, IssuerKeyRefresh, Observation};
+use jobs::{Job as _, NextRun};
+use rustls::crypto::aws_lc_rs;
+use rustls::{ClientConfig, RootCertStore};
+use telemetry::Metrics;
+
+use crate::issuer::Issuer;
+
+const NOON: Timestamp = Timestamp(1_795_176_000_000_000);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The job over one source, whose clock the test moves.
+struct Refresh {
+    job: IssuerKeyRefresh,
+    keys: Arc<IssuerKeys>,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+}
+
+impl Refresh {
+    fn new(place: IssuerPlace) -> Self {
+        let source = IssuerSource { place, allow_link_local: false };
+        let (registry, clock, metrics) = (Arc::new(IssuerRegistry::default()), Clock::manual(NOON), Metrics::new());
+        let keys = registry.of(&source);
+        let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        let sources: Arc<[IssuerSource]> = [source].into();
+        let sources = Arc::new(move || sources.clone());
+        let job = IssuerKeyRefresh::new(
+            registry,
+            sources,
+            Fetcher::new(&tls),
+            Observation { metrics: metrics.clone(), clock: clock.clone() },
+        );
+        Self { job, keys, clock, metrics }
+    }
+
+    /// Runs the job after `pause`, and returns the number of usable keys.
+    async fn run_after(&mut self, pause: Duration) -> Option<usize> {
+        self.clock.advance(pause);
+        assert_eq!(self.job.run().await.unwrap(), NextRun::Period);
+        self.keys.load().map(|keys| keys.len())
+    }
+
+    async fn run(&mut self) -> Option<usize> {
+        self.run_after(Duration::ZERO).await
+    }
+}
+
+fn url(text: &str) -> IssuerUrl {
+    IssuerUrl::parse(text).unwrap()
+}
+
+/// A document with this number of keys.
+fn document(keys: usize) -> String {
+    let key = |id| {
+        format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"{id}"}}"#)
+    };
+    format!(r#"{{"keys":[{}]}}"#, (0..keys).map(key).collect::<Vec<_>>().join(","))
+}
+
+#[tokio::test]
+async fn keys_are_fetched_again_after_their_max_age() {
+    let issuer = Issuer::start().await;
+    let mut refresh = Refresh::new(IssuerPlace::Keys(url(&issuer.url("/keys?v=1"))));
+    issuer.serve("/keys?v=1", "cache-control: public, max-age=120\r\n", &document(1));
+    assert_eq!(refresh.run().await, Some(1));
+    issuer.serve("/keys?v=1", "", &document(2));
+    assert_eq!(refresh.run_after(MINUTE).await, Some(1));
+    assert_eq!(refresh.run_after(MINUTE).await, Some(2));
+    assert_eq!(issuer.requested(), ["/keys?v=1"; 2]);
+    // Without `max-age`, the next fetch is after ten minutes.
+    assert_eq!(refresh.run_after(9 * MINUTE).await, Some(2));
+    assert_eq!(issuer.requested().len(), 0);
+    refresh.run_after(MINUTE).await;
+    assert_eq!(issuer.requested().len(), 1);
+}
+
+#[tokio::test]
+async fn a_token_with_an_unknown_key_requests_one_fetch_a_minute() {
+    let issuer = Issuer::start().await;
+    let mut refresh = Refresh::new(IssuerPlace::Keys(url(&issuer.url("/keys"))));
+    issuer.serve("/keys", "cache-control: max-age=86400\r\n", &document(1));
+    refresh.run().await;
+    issuer.serve("/keys", "", &document(2));
+    refresh.keys.request_refetch();
+    assert_eq!(refresh.run_after(MINUTE - Duration::from_secs(1)).await, Some(1));
+    assert_eq!(refresh.run_after(Duration::from_secs(1)).await, Some(2));
+    assert_eq!(issuer.requested().len(), 2);
+    // The request has ended.
+    refresh.run_after(2 * MINUTE).await;
+    assert_eq!(issuer.requested().len(), 0);
+}
+
+#[tokio::test]
+async fn last_keys_stay_in_use_while_the_issuer_is_away_or_returns_garbage() {
+    let issuer = Issuer::start().await;
+    let mut refresh = Refresh::new(IssuerPlace::Keys(url(&issuer.url("/keys"))));
+    let large = format!("{{\"x\":\"{}\",{}", "x".repeat(1024 * 1024), &document(1)[1..]);
+    let with_length = |body: &str| format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let garbage = [
+        String::new(),
+        "HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n".to_owned(),
+        format!("HTTP/1.1 302 Found\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n", issuer.url("/other")),
+        format!("HTTP/1.1 206 Partial\r\ncontent-length: {}\r\n\r\n{}", document(1).len(), document(1)),
+        format!("HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n{}", document(1)),
+        "SSH-2.0-OpenSSH_9.9\r\n".to_owned(),
+        with_length("<html></html>"),
+        with_length("{\"keys\":[]}"),
+        with_length(&document(65)),
+        with_length(&large),
+    ];
+    for first in &garbage {
+        issuer.respond("/keys", first);
+        assert_eq!(refresh.run_after(MINUTE).await, None, "{first:.60}");
+    }
+    issuer.serve("/other", "", &document(3));
+    issuer.serve("/keys", "", &document(2));
+    assert_eq!(refresh.run_after(MINUTE).await, Some(2));
+    let generation = refresh.keys.generation();
+    for later in &garbage {
+        issuer.respond("/keys", later);
+        assert_eq!(refresh.run_after(10 * MINUTE).await, Some(2), "{later:.60}");
+    }
+    assert_eq!(refresh.keys.generation(), generation);
+    assert!(!issuer.requested().contains(&"/other".to_owned()), "redirects are not followed");
+    let metrics = refresh.metrics.encode();
+    let of = format!("issuer=\"{}\"", issuer.url("/keys"));
+    for series in [
+        format!("tollgate_issuer_fetches_total{{{of},outcome=\"failed\"}} {}", 2 * garbage.len()),
+        format!("tollgate_issuer_fetches_total{{{of},outcome=\"succeeded\"}} 1"),
+        format!("tollgate_issuer_keys{{{of}}} 2"),
+    ] {
+        assert!(metrics.contains(&series), "{series}\n{metrics}");
+    }
+    drop(issuer);
+    assert_eq!(refresh.run_after(10 * MINUTE).await, Some(2));
+}
+
+#[tokio::test]
+async fn metadata_of_the_same_issuer_names_the_keys() {
+    const METADATA: &str = "/t/.well-known/openid-configuration";
+    let issuer = Issuer::start().await;
+    let mut refresh = Refresh::new(IssuerPlace::Issuer(url(&issuer.url("/t"))));
+    let metadata = |of: &str, keys: &str| format!(r#"{{"issuer":"{of}","jwks_uri":"{keys}"}}"#);
+    issuer.serve("/keys", "", &document(1));
+    for (of, keys) in [
+        (issuer.url("/other"), issuer.url("/keys")),
+        (issuer.url("/t/"), issuer.url("/keys")),
+        (issuer.url("/t"), "http://169.254.169.254/keys".to_owned()),
+        (issuer.url("/t"), "file:///etc/passwd".to_owned()),
+    ] {
+        issuer.serve(METADATA, "", &metadata(&of, &keys));
+        assert_eq!(refresh.run_after(MINUTE).await, None, "{of} {keys}");
+        assert_eq!(issuer.requested(), [METADATA]);
+    }
+    issuer.serve(METADATA, "", &metadata(&issuer.url("/t"), &issuer.url("/keys")));
+    assert_eq!(refresh.run_after(MINUTE).await, Some(1));
+    assert_eq!(issuer.requested(), [METADATA, "/keys"]);
+}
+
+#[tokio::test]
+async fn keys_at_a_link_local_address_are_never_requested() {
+    let mut refresh = Refresh::new(IssuerPlace::Keys(url("https://169.254.169.254/keys")));
+    assert_eq!(refresh.run().await, None);
+    assert!(refresh.metrics.encode().contains("outcome=\"failed\"} 1"));
+}

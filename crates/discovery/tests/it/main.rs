@@ -1,0 +1,6 @@
+//! Tests of the job against an issuer on this machine.
+
+#[cfg(test)]
+mod issuer;
+#[cfg(test)]
+mod issuer_keys;
