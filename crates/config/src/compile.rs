@@ -32,7 +32,7 @@ use crate::schema::traffic::{SizesInput, TimeoutsInput};
 use crate::schema::{RootInput, SectionInput};
 use crate::section::Reader;
 use crate::settings::{Listing, Setting};
-use crate::snapshot::{Process, Router, Sizes, Snapshot, Timeouts, Traffic};
+use crate::snapshot::{Router, Sizes, Snapshot, Timeouts, Traffic};
 use crate::yaml::Node;
 
 /// The result of compiling a file.
@@ -70,28 +70,10 @@ pub(crate) fn compile<'a>(
     let routes = route::routes(reader, &mut traffic.routes, parts);
     let listeners = listen::listeners(reader, process, flags, &mut notes);
     listen::check_trusted_proxies(reader, process, &traffic.trusted_proxies);
+    let signup = process::signup(process, &plans, &mut notes);
     let snapshot = Snapshot {
         file: reader.file().into(),
-        process: Process {
-            brand: process::brand(&mut process.brand),
-            listen: listeners.proxy,
-            production: process.production.value,
-            control: process::control(reader, &mut process.control, listeners.control_tls),
-            public_url: process::public_url(&process.public_url),
-            signup: process::signup(process, &plans, &mut notes),
-            metrics_token: process.metrics.token.as_ref().map(|token| token.value.clone()),
-            redis: process.redis.as_ref().map(|url| url.value.clone()),
-            workers: process.workers.value,
-            in_flight_max: process.in_flight.value,
-            connections: process::connections(&process.connections),
-            drain: process::drain(&process.drain),
-            log: process::log(&process.log),
-            data: process.data.value.clone(),
-            store: process::store(&process.store),
-            spool: process::spool(&process.spool),
-            retention: process::retention(&process.retention),
-            lease: process::lease(&process.lease),
-        },
+        process: process::process(reader, process, listeners, signup),
         traffic: Traffic {
             trusted_proxies: limit::trusted_proxies(&mut traffic.trusted_proxies),
             forwarded: traffic.forwarded.value,

@@ -3,6 +3,7 @@
 use access::{Plan, api_key};
 
 use super::limit;
+use super::listen::CompiledListeners;
 use crate::flags::Flags;
 use crate::input::Input;
 use crate::note::Note;
@@ -13,8 +14,38 @@ use crate::schema::process::{
 };
 use crate::section::Reader;
 use crate::snapshot::{
-    Brand, Connections, Control, Drain, Lease, Log, PublicUrl, Retention, Signup, SignupMode, Spool, Store, TlsSettings,
+    Brand, Connections, Control, Drain, Lease, Log, Process, PublicUrl, Retention, Signup, SignupMode, Spool, Store,
+    TlsSettings,
 };
+
+/// Returns what a reload cannot change.
+pub(super) fn process(
+    reader: &Reader<'_>,
+    input: &mut ProcessInput,
+    listeners: CompiledListeners,
+    signup: Signup,
+) -> Process {
+    Process {
+        brand: brand(&mut input.brand),
+        listen: listeners.proxy,
+        production: input.production.value,
+        control: control(reader, &mut input.control, listeners.control_tls),
+        public_url: public_url(&input.public_url),
+        signup,
+        metrics_token: input.metrics.token.as_ref().map(|token| token.value.clone()),
+        redis: input.redis.as_ref().map(|url| url.value.clone()),
+        workers: input.workers.value,
+        in_flight_max: input.in_flight.value,
+        connections: connections(&input.connections),
+        drain: drain(&input.drain),
+        log: log(&input.log),
+        data: input.data.value.clone(),
+        store: store(&input.store),
+        spool: spool(&input.spool),
+        retention: retention(&input.retention),
+        lease: lease(&input.lease),
+    }
+}
 
 /// Replaces values by those of the command line.
 pub(super) fn set_flags(process: &mut ProcessInput, flags: &Flags) {
@@ -29,7 +60,7 @@ pub(super) fn set_flags(process: &mut ProcessInput, flags: &Flags) {
     }
 }
 
-pub(super) fn brand(brand: &mut BrandInput) -> Brand {
+fn brand(brand: &mut BrandInput) -> Brand {
     let name = &brand.name;
     let key_prefix = brand.key_prefix.get_or_insert_with(|| name.derived(prefix_of(&name.value)));
     let color = brand.color.as_ref().map(|color| color.value.clone());
@@ -44,7 +75,7 @@ fn prefix_of(name: &str) -> String {
     if prefix.is_empty() { "gateway".to_owned() } else { prefix }
 }
 
-pub(super) fn connections(connections: &ConnectionsInput) -> Connections {
+fn connections(connections: &ConnectionsInput) -> Connections {
     Connections {
         max: connections.max.value,
         per_address: connections.per_address.value,
@@ -52,11 +83,11 @@ pub(super) fn connections(connections: &ConnectionsInput) -> Connections {
     }
 }
 
-pub(super) fn drain(drain: &DrainInput) -> Drain {
+fn drain(drain: &DrainInput) -> Drain {
     Drain { delay: drain.delay.value, timeout: drain.timeout.value }
 }
 
-pub(super) fn log(log: &LogInput) -> Log {
+fn log(log: &LogInput) -> Log {
     let modules = log.modules.iter().map(|(module, level)| (module.clone(), level.value.to_owned()));
     Log {
         format: log.format.as_ref().map(|format| format.value),
@@ -65,7 +96,7 @@ pub(super) fn log(log: &LogInput) -> Log {
     }
 }
 
-pub(super) fn control(reader: &Reader<'_>, control: &mut ControlInput, tls: Option<TlsSettings>) -> Control {
+fn control(reader: &Reader<'_>, control: &mut ControlInput, tls: Option<TlsSettings>) -> Control {
     let origins = &mut control.cors.allowed_origins;
     origins.dedup();
     Control {
@@ -76,7 +107,7 @@ pub(super) fn control(reader: &Reader<'_>, control: &mut ControlInput, tls: Opti
     }
 }
 
-pub(super) fn public_url(urls: &PublicUrlInput) -> PublicUrl {
+fn public_url(urls: &PublicUrlInput) -> PublicUrl {
     let url = |url: &Option<Input<String>>| url.as_ref().map(|url| url.value.clone());
     PublicUrl { proxy: url(&urls.proxy), control: url(&urls.control) }
 }
@@ -89,7 +120,7 @@ pub(super) fn signup(process: &ProcessInput, plans: &[Plan], notes: &mut Vec<Not
     Signup { mode, plan }
 }
 
-pub(super) fn store(store: &StoreInput) -> Store {
+fn store(store: &StoreInput) -> Store {
     Store {
         url: store.url.as_ref().map(|url| url.value.clone()),
         migrate: store.migrate.value,
@@ -97,14 +128,14 @@ pub(super) fn store(store: &StoreInput) -> Store {
     }
 }
 
-pub(super) fn spool(spool: &SpoolInput) -> Spool {
+fn spool(spool: &SpoolInput) -> Spool {
     Spool { size_bytes_max: spool.max_size.value, durability: spool.durability.value }
 }
 
-pub(super) fn retention(retention: &RetentionInput) -> Retention {
+fn retention(retention: &RetentionInput) -> Retention {
     Retention { events: retention.events.value, raw_usage: retention.raw_usage.value }
 }
 
-pub(super) fn lease(lease: &LeaseInput) -> Lease {
+fn lease(lease: &LeaseInput) -> Lease {
     Lease { ttl: lease.ttl.value, recall_wait: lease.recall_wait.value }
 }

@@ -108,6 +108,8 @@ fn request(choices: &mut Choices, key: &str) -> (String, Vec<(String, String)>) 
         "/x",
         "/users/e/me",
         "/v1/models",
+        "/healthz",
+        "/health",
         "/v1/chat/completions",
         "/llm/v1/chat/completions",
         "//users",

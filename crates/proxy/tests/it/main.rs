@@ -12,6 +12,7 @@ mod client_certificates;
 mod client_http2;
 #[cfg(test)]
 mod explain;
+#[cfg(test)]
 mod frames;
 #[cfg(test)]
 mod gateway;
