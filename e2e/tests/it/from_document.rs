@@ -135,7 +135,7 @@ impl Walk<'_> {
 
     fn generate(&mut self, operation: Operation<'_>) -> GeneratedRequest {
         let mut target = operation.path.to_owned();
-        let mut query: Vec<(String, String)> = Vec::new();
+        let (mut query, mut fields): (Vec<(String, String)>, Vec<(String, String)>) = (Vec::new(), Vec::new());
         for parameter in operation.parameters() {
             let odd = self.maker.chance.once_in(5);
             let value = if odd {
@@ -152,6 +152,10 @@ impl Walk<'_> {
                     &format!("{{{}}}", parameter.name),
                     &if value.is_empty() { "%00".to_owned() } else { encoded(&value) },
                 );
+            } else if parameter.place == "header" {
+                let value: String = value.chars().filter(char::is_ascii_graphic).take(1_000).collect();
+                let value = if self.maker.chance.once_in(2) { "*".to_owned() } else { value };
+                fields.push((parameter.name.to_owned(), value));
             } else if self.maker.chance.once_in(3) {
                 query.push((parameter.name.to_owned(), value.chars().take(1_000).collect()));
             }
@@ -166,6 +170,7 @@ impl Walk<'_> {
             let _ = write!(target, "?{}", text.join("&"));
         }
         let call = Call::new(operation.method, &target);
+        let call = fields.iter().fold(call, |call, (name, value)| call.header(name, value));
         let (call, body, twisted) = self.with_body(call, operation);
         let description = format!("{} {} {}", operation.method, cut(&target), cut(&body));
         GeneratedRequest { call, description, unknown: unknown.or(twisted) }

@@ -20,11 +20,11 @@ prices_file: tests/fixtures/prices/newer.yaml
 plans: [{name: starter, budgets: [{credits: 5, per: day}, {tokens: 6, per: day}, {money: 1 USD, per: month}]}]
 budgets: {limits: [{dimension: user, money: 3 USD, per: day}, {dimension: key, credits: 4, per: day}, {dimension: plan, tokens: 5, per: day}]}
 upstreams: [{name: users, tls: {cert: a, key: b}, backends: [{url: 'https://127.0.0.1:9001'}]}, {name: others, backends: [{url: 'h2c://h'}]}]
-auth: [{name: hmac, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef}, {name: hmacs, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef}, {name: ed, type: jwt, algorithms: [EdDSA], public_key: \"-----BEGIN PUBLIC KEY-----\\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\\n-----END PUBLIC KEY-----\\n\"}]
-routes: [{path: /a, upstreams: users, rate_limit: {requests: 1, window: 1s}, rate_limits: [{dimension: ip, limit: 9, window: 1m}, {dimension: user, limit: 5, window: 1m, algorithm: token_bucket}, {dimension: key, tiers: {by: plan, proxy: 5}, window: 1m}, {dimension: [{header: a}, ip], unit: concurrent, limit: 3}]}, {path: {prefix: /b}, upstreams: users}, {path: /e, respond: {}}, {path: /f, redirect: {to: /g}}, {path: /h, upstreams: [{name: users, weight: 3}]}, {path: {prefix: /i}, upstreams: users, transformations: {request: {rewrite: {path: {regex: a, to: b}}}}}, {path: /j, auth: {type: jwt, use: hmac}, respond: {}}]
+auth: [{name: hmac, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef}, {name: hmacs, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef}, {name: ed, type: jwt, algorithms: [EdDSA], public_key: \"-----BEGIN PUBLIC KEY-----\\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\\n-----END PUBLIC KEY-----\\n\"}, {name: published, type: jwt, algorithms: [RS256], jwks: 'https://a.example/keys'}, {name: listed, type: key, keys: [{name: acme, sha256: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}, {name: beta, value: 0123456789abcdef}]}]
+routes: [{path: /a, upstreams: users, rate_limit: {requests: 1, window: 1s}, rate_limits: [{dimension: ip, limit: 9, window: 1m}, {dimension: user, limit: 5, window: 1m, algorithm: token_bucket}, {dimension: key, tiers: {by: plan, proxy: 5}, window: 1m}, {dimension: [{header: a}, ip], unit: concurrent, limit: 3}, {dimension: [{claim: a}], limit: 3, window: 1m}]}, {path: {prefix: /b}, upstreams: users}, {path: /e, respond: {}}, {path: /f, redirect: {to: /g}}, {path: /h, upstreams: [{name: users, weight: 3}]}, {path: {prefix: /i}, upstreams: users, transformations: {request: {rewrite: {path: {regex: a, to: b}}}}}, {path: /j, auth: {type: jwt, use: hmac}, respond: {}}]
 control: {tls: {cert: a, key: b}, rate_limits: [{dimension: ip, limit: 7, window: 1m, without: key}, {dimension: ip, limit: 7, window: 1m}]}
 listen: [{address: '127.0.0.1:1', tls: {cert: a, key: b, client: {ca: c, mode: optional}}}, {address: '127.0.0.1:2', tls: {certificates: [{cert: a, key: b}]}}]
-rate_limits: [{dimension: ip, without: key, limit: 9, window: 1m}, {dimension: user, limit: 5, window: 1m, algorithm: token_bucket}, {dimension: key, tiers: {by: plan, proxy: 5}, window: 1m}, {dimension: [{header: a}, ip], unit: concurrent, limit: 3}]
+rate_limits: [{dimension: ip, without: key, limit: 9, window: 1m}, {dimension: user, limit: 5, window: 1m, algorithm: token_bucket}, {dimension: key, tiers: {by: plan, proxy: 5}, window: 1m}, {dimension: [{header: a}, ip], unit: concurrent, limit: 3}, {dimension: [{claim: a}], limit: 3, window: 1m}]
 trusted_proxies: [10.1.0.0/16]
 tests: [{request: GET /e, expect: {status: 401}}]
 ";
@@ -59,6 +59,8 @@ const CASES: &[(&str, &str, &str)] = &[
     ("routes[0].rate_limits[2].consistency", "exact", "exact"),
     ("rate_limits[3].dimension[0].header", "X-A", "x-a"),
     ("rate_limits[3].unit", "concurrent", "concurrent"),
+    ("rate_limits[4].dimension[0].claim", "b", "b"),
+    ("routes[0].rate_limits[4].dimension[0].claim", "b", "b"),
     ("routes[0].rate_limits[0].dimension", "global", "global"),
     ("routes[0].rate_limits[1].algorithm", "token_bucket", "token_bucket"),
     ("routes[0].rate_limits[1].burst", "3", "3"),
@@ -126,6 +128,16 @@ const CASES: &[(&str, &str, &str)] = &[
     ("auth[0].audience[0]", "api", "api"),
     ("auth[0].audience", "api", "api"),
     ("auth[0].claims_to_headers.proxy", "X-User", "X-User"),
+    ("auth[3].jwks", "https://b.example/keys", "https://b.example/keys"),
+    ("auth[0].plan", "starter", "starter"),
+    ("auth[4].keys[0].name", "delta", "delta"),
+    (
+        "auth[4].keys[0].sha256",
+        "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+        "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+    ),
+    ("auth[4].keys[1].value", "S3CRET-S3CRET-S3CRET", "***"),
+    ("health_paths[0]", "/alive", "/alive"),
     ("routes[6].auth.type", "jwt", "jwt"),
     ("routes[6].auth.use", "hmacs", "hmacs"),
     ("routes[6].auth.require.proxy", "x", "x"),

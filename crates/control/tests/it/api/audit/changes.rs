@@ -15,7 +15,8 @@ use crate::person::{BrowserSession, PASSWORD};
 use crate::world::World;
 
 /// Operations whose method permits changes, but which change nothing.
-const CHANGES_NOTHING: [&str; 4] = [
+const CHANGES_NOTHING: [&str; 5] = [
+    "POST /api/explain",
     "POST /api/auth/validate",
     "POST /api/auth/link/check",
     "POST /api/provider-keys/{id}/test",
