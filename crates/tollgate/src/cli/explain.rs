@@ -5,8 +5,10 @@ use clap::Args;
 use super::{Overrides, Place};
 
 pub(super) const EXPLAIN_EXAMPLES: &str = "Examples:
-  tollgate explain --config tollgate.yaml https://api.example.com/users/7
-  tollgate explain --config tollgate.yaml 'POST https://api.example.com/users' -H 'X-Tenant: acme'
+  tollgate explain --config tollgate.yaml \\
+      https://api.example.com/users/7
+  tollgate explain --config tollgate.yaml \\
+      'POST https://api.example.com/x' -H 'X-Tenant: acme'
   # As JSON, as POST /api/explain responds
   tollgate explain --config tollgate.yaml /v1/messages --json
 
