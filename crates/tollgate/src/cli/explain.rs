@@ -10,7 +10,7 @@ pub(super) const EXPLAIN_EXAMPLES: &str = "Examples:
   tollgate explain --config tollgate.yaml \\
       'POST https://api.example.com/x' -H 'X-Tenant: acme'
   # As JSON, as POST /api/explain responds
-  tollgate explain --config tollgate.yaml /v1/messages --json
+  tollgate explain --json --config tollgate.yaml /v1/models
 
 The command reads the configuration only: it sends no request, and knows no keys, tokens and counts of limits. `tests` in \
 the configuration compare such results with expected ones; `tollgate check` runs them.";
