@@ -135,7 +135,8 @@ impl Walk<'_> {
 
     fn generate(&mut self, operation: Operation<'_>) -> GeneratedRequest {
         let mut target = operation.path.to_owned();
-        let (mut query, mut fields): (Vec<(String, String)>, Vec<(String, String)>) = (Vec::new(), Vec::new());
+        let mut query: Vec<(String, String)> = Vec::new();
+        let mut fields: Vec<(String, String)> = Vec::new();
         for parameter in operation.parameters() {
             let odd = self.maker.chance.once_in(5);
             let value = if odd {
