@@ -182,7 +182,7 @@ mod tests {
         let (mut known, mut unknown) = (Duration::MAX, Duration::MAX);
         let is_like =
             |known: Duration, unknown: Duration| (0.8..1.25).contains(&(known.as_secs_f64() / unknown.as_secs_f64()));
-        for round in 0..50 {
+        for round in 0..500 {
             known = known.min(once(&|| assert!(!verify(&presented, &phc))));
             unknown = unknown.min(once(&|| absent(&presented)));
             if round >= 5 && is_like(known, unknown) {

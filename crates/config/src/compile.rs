@@ -41,6 +41,8 @@ pub(crate) struct CompiledConfig {
     /// Every effective value with its source.
     pub(crate) settings: Vec<Setting>,
     pub(crate) notes: Vec<Note>,
+    /// The number of entries of `tests`.
+    pub(crate) tests_count: usize,
 }
 
 /// Compiles the whole file; `None` if it is not a mapping. Problems are reported to `reader`.
@@ -103,7 +105,8 @@ pub(crate) fn compile<'a>(
     request_test::run(reader, &root.traffic.tests, &snapshot);
     let mut listing = Listing::new(reader);
     root.show(&mut listing);
-    Some(CompiledConfig { snapshot, settings: listing.settings, notes })
+    let tests_count = root.traffic.tests.list.len();
+    Some(CompiledConfig { snapshot, settings: listing.settings, notes, tests_count })
 }
 
 fn timeouts(input: &TimeoutsInput) -> Timeouts {

@@ -47,6 +47,7 @@ pub struct LoadedConfig {
     /// Problems of the certificates that a server needs.
     startup_problems: Vec<Problem>,
     failed_tests: Vec<Problem>,
+    tests_count: usize,
 }
 
 /// Reads, checks and compiles a configuration.
@@ -118,7 +119,7 @@ pub(crate) fn load_in_place_of(
     let unknown: Vec<Note> = overlay::unknown(&reader, environment).collect();
     let problems = reader.problems(root.as_ref().ok());
     match compiled {
-        Some(CompiledConfig { snapshot, settings, mut notes })
+        Some(CompiledConfig { snapshot, settings, mut notes, tests_count })
             if problems.iter().all(|problem| problem.concern != Concern::All) =>
         {
             notes.extend(unknown);
@@ -135,6 +136,7 @@ pub(crate) fn load_in_place_of(
                 settings,
                 startup_problems,
                 failed_tests,
+                tests_count,
             })
         }
         _ => Err(ConfigError::of(problems)),
@@ -154,12 +156,16 @@ impl LoadedConfig {
         }
     }
 
-    /// Checks the results of `tests`.
+    /// Returns the number of `tests`, if all pass.
     ///
     /// # Errors
     /// Returns a [`ConfigError`] with every expectation that is not met.
-    pub fn tested(&self) -> Result<(), ConfigError> {
-        if self.failed_tests.is_empty() { Ok(()) } else { Err(ConfigError::of(self.failed_tests.clone())) }
+    pub fn tested(&self) -> Result<usize, ConfigError> {
+        if self.failed_tests.is_empty() {
+            Ok(self.tests_count)
+        } else {
+            Err(ConfigError::of(self.failed_tests.clone()))
+        }
     }
 
     /// Returns every setting, in the order of their declarations.

@@ -50,7 +50,8 @@ async fn explain_prints_the_route_with_its_line_as_text_and_as_json() {
 async fn check_runs_the_tests_of_the_file_and_serve_ignores_their_failures() {
     let folder = Folder::new();
     let file = folder.write("tollgate.yaml", CONFIG);
-    assert!(commands::check(&folder, &file).await.status.success());
+    let passed = commands::check(&folder, &file).await;
+    assert!(passed.status.success() && text(&passed.stdout).contains("; 1 tests passed"), "{passed:?}");
     let file = folder.write("tollgate.yaml", &CONFIG.replace("status: 401", "status: 200"));
     let failed = commands::check(&folder, &file).await;
     let reported = text(&failed.stderr);

@@ -23,7 +23,7 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let request = &self.request;
         let query = request.query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
-        let host = request.host.as_ref().map(|host| format!("//{host}")).unwrap_or_default();
+        let host = request.host.as_deref().unwrap_or_default();
         writeln!(f, "{} {host}{}{query}\n", request.method, request.path)?;
         match &self.route {
             Some(route) => {

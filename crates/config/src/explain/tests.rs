@@ -47,7 +47,7 @@ fn an_explanation_names_the_route_the_limits_and_the_backends_with_their_lines()
         "GET https://api.example.com/users/7?x=1",
         &[],
         "
-GET //api.example.com/users/7?x=1
+GET api.example.com/users/7?x=1
 
 route           user (t.yaml:10:5)
                 the host is api.example.com
@@ -70,7 +70,7 @@ response        401 unauthorized: the route needs a key
         "POST https://API.example.com:8080/users/7",
         &[("x_preview", "on"), ("Authorization", "Bearer x.y.z")],
         "
-POST //API.example.com:8080/users/7
+POST API.example.com:8080/users/7
 
 route           beta (t.yaml:11:5)
                 the host is api.example.com

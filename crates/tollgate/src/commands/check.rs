@@ -15,7 +15,7 @@ use crate::wire::PRICES_WARNED;
 pub(crate) fn run(args: &Check) -> anyhow::Result<ExitCode> {
     let place = Place { config: Some(args.file.clone()), env_file: args.env_file.clone(), data: None };
     let loaded = load(&place, &Flags::default())?.for_server().map_err(StartFault::from)?;
-    loaded.tested().map_err(StartFault::from)?;
+    let tests = loaded.tested().map_err(StartFault::from)?;
     let now = Clock::system().now();
     let beginning = loaded.snapshot.traffic.prices_beginning(now);
     let ending = loaded.snapshot.traffic.prices_ending(now, PRICES_WARNED);
@@ -24,13 +24,14 @@ pub(crate) fn run(args: &Check) -> anyhow::Result<ExitCode> {
     }
     let snapshot = &loaded.snapshot;
     say(&format!(
-        "{} is valid: {} routes, {} upstreams, {} providers, {} models, {} plans\n",
+        "{} is valid: {} routes, {} upstreams, {} providers, {} models, {} plans{}\n",
         args.file.display(),
         snapshot.traffic.router.routes().len(),
         snapshot.traffic.upstreams.len(),
         snapshot.traffic.providers.len(),
         snapshot.traffic.models.len(),
         snapshot.traffic.plans.len(),
+        if tests == 0 { String::new() } else { format!("; {tests} tests passed") },
     ));
     Ok(ExitCode::SUCCESS)
 }
