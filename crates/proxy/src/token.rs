@@ -67,7 +67,8 @@ fn issuer<'a>(request: &'a RequestContext, entry: &JwtEntry) -> Result<Option<&'
     keys.map(|keys| Some(&**keys)).ok_or_else(|| unavailable(entry))
 }
 
-/// Verifies a token with the keys of its entry; the outer error means that no keys are loaded yet. A token that names another key may be signed with a new one.
+/// Verifies a token with the keys of its entry; the outer error means that no keys are loaded yet. A token may be signed
+/// with a new key of its issuer, so one that names an unknown key requests a fetch.
 fn verify(
     token: &[u8],
     entry: &JwtEntry,

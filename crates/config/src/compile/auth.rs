@@ -257,7 +257,6 @@ fn source(reader: &Reader<'_>, entry: &AuthEntryInput, place: IssuerPlace) -> Op
     Some(EntryKeys::Published(source))
 }
 
-/// Returns the headers of claims. Two that servers could read as one are reported.
 /// Reports the first entry beyond [`CLAIMS_MAX`].
 fn check_count(reader: &Reader<'_>, beyond: Option<Option<At>>) {
     if let Some(at) = beyond {
@@ -266,6 +265,7 @@ fn check_count(reader: &Reader<'_>, beyond: Option<Option<At>>) {
     }
 }
 
+/// Returns the headers of claims. Two that servers could read as one are reported.
 fn claims_to_headers(reader: &Reader<'_>, entry: &AuthEntryInput) -> Box<[ClaimHeader]> {
     let mut headers: Vec<ClaimHeader> = Vec::new();
     check_count(reader, entry.claims_to_headers.get(CLAIMS_MAX).map(|(_, header)| header.at()));
