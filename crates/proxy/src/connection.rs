@@ -23,7 +23,7 @@ use crate::client::{
 };
 use crate::client_context::{ConnectionContext, Peer};
 use crate::deadlines::{ConnectionDeadlines, DeadlineAction};
-use crate::handle::ReceivedRequest;
+use crate::exchange::ReceivedRequest;
 use crate::handler::Handling;
 use crate::head::{FIELDS_MAX, Head};
 use crate::http2;
@@ -219,7 +219,7 @@ impl Connection {
     }
 
     /// Lets `handle` respond. The request ends early if its client disconnects, unless it may outlive the client.
-    async fn respond(&self, head: Rc<Head>) -> Result<ClientResponse, ConnectionEnd> {
+    async fn respond(&self, head: Rc<Head>) -> Result<Box<ClientResponse>, ConnectionEnd> {
         let (at, active) = (self.at.clone(), self.at.deadlines.begin());
         let body = RequestBody::of_socket(self.socket.clone());
         let mut handling = pin!(Handling::new(ReceivedRequest { at, active, head, body }));
@@ -231,7 +231,7 @@ impl Connection {
     }
 
     /// Writes a response. Returns whether the connection can serve another request.
-    async fn write(&self, response: ClientResponse, traits: RequestTraits) -> Result<bool, ConnectionEnd> {
+    async fn write(&self, response: Box<ClientResponse>, traits: RequestTraits) -> Result<bool, ConnectionEnd> {
         let context = ResponseContext {
             version: traits.version,
             responds_to: traits.responds_to,

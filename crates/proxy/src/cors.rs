@@ -52,7 +52,7 @@ impl PageRequest {
     }
 
     /// Lets the page read the response.
-    pub(crate) fn share(self, mut response: ClientResponse) -> ClientResponse {
+    pub(crate) fn share(self, mut response: Box<ClientResponse>) -> Box<ClientResponse> {
         match &mut response.head {
             ClientHead::Own(_, headers) => {
                 headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, self.origin);

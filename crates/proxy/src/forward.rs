@@ -25,11 +25,11 @@ use crate::upstream::pool::http2::streams::{PendingConnection, StreamGrant, Stre
 use crate::upstream::pool::{OriginProtocol, Pool};
 use crate::upstream::response_head::RelayedHead;
 
-/// A request that is to be sent to an upstream.
+/// A request that is to be sent to an upstream, besides its body.
 pub(crate) struct Outgoing {
     pub(crate) head: OutgoingHead,
     pub(crate) to: ChosenDestination,
-    pub(crate) upload: Upload,
+    /// The progress of the request's body.
     pub(crate) progress: Rc<Progress>,
     /// Whether the request may be sent again after a reused connection closed without a response (RFC 9110, 9.2.2).
     pub(crate) repeatable: bool,
@@ -38,16 +38,26 @@ pub(crate) struct Outgoing {
 /// An upstream's response, and the connection that it still uses.
 pub(crate) struct UpstreamResponse {
     pub(crate) head: Box<RelayedHead>,
+    pub(crate) content: Box<UpstreamContent>,
+}
+
+/// The content of an upstream's response. It is boxed, because it passes many functions.
+pub(crate) struct UpstreamContent {
     pub(crate) body: Download,
-    pub(crate) connection: BorrowedConnection,
+    /// The connection; `None` after the response has ended.
+    pub(crate) connection: Option<BorrowedConnection>,
 }
 
 impl UpstreamResponse {
+    fn new(head: Box<RelayedHead>, body: Download, connection: BorrowedConnection) -> Self {
+        Self { head, content: Box::new(UpstreamContent { body, connection: Some(connection) }) }
+    }
+
     /// Sends `upload` over a connection that has become a tunnel; `progress` is that of `upload`.
     pub(crate) fn tunnel(&mut self, upload: Upload, progress: Rc<Progress>) {
-        if let Download::Http1(download) = &mut self.body {
+        if let UpstreamContent { body: Download::Http1(download), connection: Some(connection) } = &mut *self.content {
             download.tunnel(upload);
-            self.connection.progress = progress;
+            connection.progress = progress;
         }
     }
 }
@@ -88,9 +98,13 @@ enum Channel {
 
 /// Sends the request and waits for the head of its response. Attempts without an effect are retried, on another backend
 /// if there is one.
-pub(crate) async fn forward(account: &mut RequestAccount, outgoing: Outgoing) -> Result<UpstreamResponse, Problem> {
-    let Outgoing { mut head, to, mut upload, progress, repeatable } = outgoing;
-    let ChosenDestination { destination: mut to, group } = to;
+pub(crate) async fn forward(
+    account: &mut RequestAccount,
+    outgoing: &mut Outgoing,
+    mut upload: Upload,
+) -> Result<UpstreamResponse, Problem> {
+    let Outgoing { head, to: ChosenDestination { destination, group }, progress, repeatable } = outgoing;
+    let (mut to, repeatable) = (destination.clone(), *repeatable);
     account.destination = Some(DestinationInUse::new(to.clone()));
     let mut retries = Retries::default();
     loop {
@@ -104,13 +118,13 @@ pub(crate) async fn forward(account: &mut RequestAccount, outgoing: Outgoing) ->
             Ok(opened) => opened,
             Err(problem) => {
                 to = retries.after_connect_failure(account, &to, group.as_deref(), problem)?;
-                redirect(account, &mut head, &to)?;
+                redirect(account, head, &to)?;
                 continue;
             }
         };
         progress.begin(now);
-        let (pool, progress, retries_so_far) = (&to.pool, &progress, &retries);
-        let sending = SendAttempt { account, head: &head, pool, progress, repeatable, retries: retries_so_far, now };
+        let (pool, retries_so_far) = (&to.pool, &retries);
+        let sending = SendAttempt { account, head, pool, progress, repeatable, retries: retries_so_far, now };
         let tried = match channel {
             Channel::Http1(link) => sending.on_http1(link, upload).await?,
             // Boxed, because its future is large and requests over HTTP/1.1 do not need it.
@@ -122,7 +136,7 @@ pub(crate) async fn forward(account: &mut RequestAccount, outgoing: Outgoing) ->
                 upload = again;
                 if let Some(other) = retries.after_attempt(&to, group.as_deref()) {
                     to = other;
-                    redirect(account, &mut head, &to)?;
+                    redirect(account, head, &to)?;
                 }
             }
         }

@@ -18,12 +18,10 @@ use crate::action::{Action, Handled, RelayedResponse, forward, inference, models
 use crate::answer::{self, Problem, Rendering};
 use crate::authenticate::{authenticate, required};
 use crate::body::IncomingBody;
-use crate::client::RequestBody;
-use crate::client_context::ConnectionContext;
 use crate::cors::{self, PageRequest};
-use crate::deadlines::{ActiveRequest, RequestDeadlines};
+use crate::deadlines::RequestDeadlines;
+use crate::exchange::{Exchange, ReceivedRequest};
 use crate::forward::UpstreamResponse;
-use crate::head::Head;
 use crate::phase::{EarlyResponse, Phase};
 use crate::rate_limits::leased::count_shared;
 use crate::relay::Relay;
@@ -34,49 +32,44 @@ use crate::route::RouteMatch;
 use crate::worker::Worker;
 use crate::{admit, dialect, rate_limits, route, scope};
 
-/// A request whose head has arrived.
-pub(crate) struct ReceivedRequest {
-    pub(crate) at: Rc<ConnectionContext>,
-    pub(crate) active: ActiveRequest,
-    pub(crate) head: Rc<Head>,
-    pub(crate) body: RequestBody,
-}
-
-/// Serves one request. The result is always a response.
-pub(crate) async fn handle(received: ReceivedRequest) -> ClientResponse {
-    let ReceivedRequest { at, active, head, body } = received;
-    let permit = at.worker.shared.capacity.enter();
-    let mut body = IncomingBody::new(&head, body);
-    let mut account = RequestAccount::open(RequestContext::new(at, active.deadlines.clone(), head));
-    let (id, head) = (account.request.id, &account.request.head);
-    tracing::debug!(request_id = %id, method = head.method(), path = head.path(), "request begins");
-    let page = PageRequest::of(head, &account.request.snapshot);
-    let served = match &permit {
-        Ok(_) => {
-            let span = tracing::debug_span!("request", request_id = %id);
-            let (worker, deadlines) = (account.request.at.worker.clone(), active.deadlines.clone());
-            let preflight = page.as_ref().and_then(PageRequest::preflight);
-            let mut serving = pin!(serve(&mut account, &mut body, preflight));
-            poll_fn(|cx| span.in_scope(|| poll_guarded(&worker, &deadlines, || serving.as_mut().poll(cx)))).await
-        }
-        Err(_) => Err(Problem::new(Refusal::Overloaded, "too many requests are in flight: try again soon").into()),
-    };
-    let response = match served {
-        Ok(Handled::Relayed(relayed)) => relay(account, relayed),
-        Ok(Handled::Own(response, rate)) => {
-            finish(&mut account, &mut body, OwnResponse { response, rate, outcome: Outcome::Completed }).await
-        }
-        Err(EarlyResponse::Respond(response)) => {
-            let own = OwnResponse { response: *response, rate: None, outcome: Outcome::Completed };
-            finish(&mut account, &mut body, own).await
-        }
-        Err(EarlyResponse::Refuse(problem)) => refuse(&mut account, &mut body, problem).await,
-    };
-    let response = match page {
-        Some(page) => page.share(response),
-        None => response,
-    };
-    response.in_flight(permit.ok(), active)
+/// Handles the requests of `exchange`, one after the other. Each gets a response. The future of one request is not moved,
+/// because it is large.
+pub(crate) async fn handle_all(exchange: Rc<Exchange>) {
+    loop {
+        let ReceivedRequest { at, active, head, body } = exchange.next_request().await;
+        let permit = at.worker.shared.capacity.enter();
+        let mut body = IncomingBody::new(&head, body);
+        let mut account = RequestAccount::open(RequestContext::new(at, active.deadlines.clone(), head));
+        let (id, head) = (account.request.id, &account.request.head);
+        tracing::debug!(request_id = %id, method = head.method(), path = head.path(), "request begins");
+        let page = PageRequest::of(head, &account.request.snapshot);
+        let served = match &permit {
+            Ok(_) => {
+                let span = tracing::debug_span!("request", request_id = %id);
+                let (worker, deadlines) = (account.request.at.worker.clone(), active.deadlines.clone());
+                let preflight = page.as_ref().and_then(PageRequest::preflight);
+                let mut serving = pin!(serve(&mut account, &mut body, preflight));
+                poll_fn(|cx| span.in_scope(|| poll_guarded(&worker, &deadlines, || serving.as_mut().poll(cx)))).await
+            }
+            Err(_) => Err(Problem::new(Refusal::Overloaded, "too many requests are in flight: try again soon").into()),
+        };
+        let response = match served {
+            Ok(Handled::Relayed(relayed)) => relay(account, relayed),
+            Ok(Handled::Own(response, rate)) => {
+                finish(&mut account, &mut body, OwnResponse { response, rate, outcome: Outcome::Completed }).await
+            }
+            Err(EarlyResponse::Respond(response)) => {
+                let own = OwnResponse { response: *response, rate: None, outcome: Outcome::Completed };
+                finish(&mut account, &mut body, own).await
+            }
+            Err(EarlyResponse::Refuse(problem)) => refuse(&mut account, &mut body, problem).await,
+        };
+        let response = match page {
+            Some(page) => page.share(response),
+            None => response,
+        };
+        exchange.respond(response.in_flight(permit.ok(), active));
+    }
 }
 
 /// Calls `poll`. A panic is an internal error. A request that waits when the time of the shutdown is over is refused; at
@@ -144,7 +137,7 @@ async fn serve(account: &mut RequestAccount, body: &mut IncomingBody, preflight:
 }
 
 /// Returns the response to a refused request, in the format that its client reads.
-async fn refuse(account: &mut RequestAccount, body: &mut IncomingBody, mut problem: Problem) -> ClientResponse {
+async fn refuse(account: &mut RequestAccount, body: &mut IncomingBody, mut problem: Problem) -> Box<ClientResponse> {
     account.refuse(&mut problem);
     let outcome = problem.outcome;
     let snapshot = &account.request.snapshot;
@@ -154,14 +147,14 @@ async fn refuse(account: &mut RequestAccount, body: &mut IncomingBody, mut probl
     finish(account, body, OwnResponse { response, rate: None, outcome }).await
 }
 
-fn relay(mut account: Box<RequestAccount>, relayed: RelayedResponse) -> ClientResponse {
-    let RelayedResponse { answered: UpstreamResponse { head, body, connection }, tap, admission } = relayed;
+fn relay(mut account: Box<RequestAccount>, relayed: RelayedResponse) -> Box<ClientResponse> {
+    let RelayedResponse { answered: UpstreamResponse { head, content }, tap, admission } = relayed;
     account.answers(head.head.status());
     // Nothing reads the rest of the client's body after the response.
     let closes = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.awaits_client());
     let limit = account.reported_limit(admission.rate);
     let gateway = GatewayFields { id: account.request.id_text, limit, now: account.request.wall_at() };
-    let body = Body::relay(Relay::new(body, connection, account, tap));
+    let body = Body::relay(Relay::new(content, account, tap));
     ClientResponse::relayed(head, gateway, body).closing(closes)
 }
 
@@ -174,7 +167,7 @@ struct OwnResponse {
 
 /// Ends a request to which the gateway itself responds. A small rest of the body is read first. A connection on which a
 /// part of a body is unread cannot receive another request.
-async fn finish(account: &mut RequestAccount, body: &mut IncomingBody, own: OwnResponse) -> ClientResponse {
+async fn finish(account: &mut RequestAccount, body: &mut IncomingBody, own: OwnResponse) -> Box<ClientResponse> {
     let OwnResponse { response, rate, outcome } = own;
     let is_sent = account.attempt.as_ref().is_some_and(|attempt| attempt.progress.is_whole());
     let closes = !(is_sent || body.discard().await);

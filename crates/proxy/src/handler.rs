@@ -1,6 +1,6 @@
 //! The handling of a request, which may outlive its client.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 
 use crate::deadlines::RequestDeadlines;
 use crate::drain::{bounds, within};
-use crate::handle::{ReceivedRequest, handle};
+use crate::exchange::{Exchange, ReceivedRequest};
+use crate::handle::handle_all;
 use crate::response::ClientResponse;
 use crate::task::spawn;
 use crate::worker::Worker;
@@ -27,13 +28,6 @@ struct Handler {
     serving: Pin<Box<dyn Future<Output = ()>>>,
 }
 
-/// What passes between a handler and its user.
-#[derive(Default)]
-struct Exchange {
-    received: Cell<Option<ReceivedRequest>>,
-    response: Cell<Option<ClientResponse>>,
-}
-
 /// The handling of one request. If it is dropped after the first byte was sent to an upstream, it continues without its
 /// client.
 pub(crate) struct Handling {
@@ -45,7 +39,7 @@ pub(crate) struct Handling {
 impl Handler {
     fn new() -> Self {
         let exchange = Rc::<Exchange>::default();
-        Self { serving: Box::pin(serve(exchange.clone())), exchange }
+        Self { serving: Box::pin(handle_all(exchange.clone())), exchange }
     }
 
     fn take() -> Self {
@@ -61,17 +55,10 @@ impl Handler {
         });
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ClientResponse> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Box<ClientResponse>> {
         // It never ends: after a response, it waits for the next request.
         let _ = self.serving.as_mut().poll(cx);
-        self.exchange.response.take().map_or(Poll::Pending, Poll::Ready)
-    }
-}
-
-async fn serve(exchange: Rc<Exchange>) {
-    loop {
-        let received = poll_fn(|_| exchange.received.take().map_or(Poll::Pending, Poll::Ready)).await;
-        exchange.response.set(Some(handle(received).await));
+        self.exchange.take_response().map_or(Poll::Pending, Poll::Ready)
     }
 }
 
@@ -80,15 +67,15 @@ impl Handling {
     pub(crate) fn new(received: ReceivedRequest) -> Self {
         let (worker, deadlines) = (received.at.worker.clone(), received.active.deadlines.clone());
         let handler = Handler::take();
-        handler.exchange.received.set(Some(received));
+        handler.exchange.give(received);
         Self { worker, deadlines, handler: Some(handler) }
     }
 }
 
 impl Future for Handling {
-    type Output = ClientResponse;
+    type Output = Box<ClientResponse>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ClientResponse> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Box<ClientResponse>> {
         let Some(handler) = &mut self.handler else { return Poll::Pending };
         let polled = handler.poll(cx);
         if polled.is_ready()

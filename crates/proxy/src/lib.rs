@@ -41,6 +41,7 @@ mod date;
 mod deadlines;
 mod dialect;
 mod drain;
+mod exchange;
 mod failure_log;
 mod forward;
 mod grants;
@@ -77,6 +78,7 @@ mod trusted;
 mod unauthenticated;
 mod upload;
 mod upstream;
+mod wall_clock;
 mod worker;
 mod write_queue;
 

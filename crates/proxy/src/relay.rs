@@ -12,14 +12,12 @@ use tokio::time::Instant;
 
 use crate::account::RequestAccount;
 use crate::content::Trailers;
-use crate::forward::BorrowedConnection;
-use crate::upstream::download::Download;
+use crate::forward::{BorrowedConnection, UpstreamContent};
 
 /// A response that is being forwarded. If it is dropped before its end, it settles as `caller_gone`, or as `drained` at
 /// the end of a shutdown.
 pub(crate) struct Relay {
-    incoming: Download,
-    connection: Option<BorrowedConnection>,
+    content: Box<UpstreamContent>,
     account: Box<RequestAccount>,
     tap: Option<Box<TappedResponse>>,
     /// Bytes that are sent after the end of the upstream's body.
@@ -50,26 +48,15 @@ pub(crate) struct TappedResponse {
 
 impl Relay {
     pub(crate) fn new(
-        incoming: Download,
-        connection: BorrowedConnection,
+        content: Box<UpstreamContent>,
         account: Box<RequestAccount>,
         tap: Option<Box<TappedResponse>>,
     ) -> Box<Self> {
         let is_held = tap.as_ref().is_some_and(|tapped| tapped.streamed) && account.is_held_to_its_use();
         let (news, used_up) = (is_held.then_some(0), false);
-        let mut relay = Self {
-            incoming,
-            connection: Some(connection),
-            account,
-            tap,
-            last: None,
-            trailers: None,
-            moved: false,
-            has_waited: false,
-            news,
-            used_up,
-        };
-        if relay.incoming.is_end_stream() {
+        let mut relay =
+            Self { content, account, tap, last: None, trailers: None, moved: false, has_waited: false, news, used_up };
+        if relay.content.body.is_end_stream() {
             relay.end();
         }
         Box::new(relay)
@@ -81,11 +68,11 @@ impl Relay {
 
     /// Returns whether the rest of the response may report the usage of the request.
     pub(crate) const fn has_usage_to_come(&self) -> bool {
-        self.connection.is_some() && self.tap.is_some()
+        self.content.connection.is_some() && self.tap.is_some()
     }
 
     pub(crate) const fn is_over(&self) -> bool {
-        self.connection.is_none() && self.last.is_none()
+        self.content.connection.is_none() && self.last.is_none()
     }
 
     /// Whether the response may end with trailers for its client. A tap may change the content that they describe.
@@ -95,7 +82,7 @@ impl Relay {
 
     /// Keeps trailers that follow content of an announced length.
     pub(crate) const fn keep_trailers(&mut self) {
-        self.incoming.keep_trailers();
+        self.content.body.keep_trailers();
     }
 
     /// Whether trailers follow the last byte.
@@ -111,7 +98,7 @@ impl Relay {
     pub(crate) fn size_hint(&self) -> SizeHint {
         match &self.tap {
             Some(tapped) if tapped.streamed => SizeHint::default(),
-            _ => self.incoming.size_hint(),
+            _ => self.content.body.size_hint(),
         }
     }
 
@@ -120,13 +107,13 @@ impl Relay {
             if let Some(last) = self.last.take() {
                 return Poll::Ready(Some(Ok(last)));
             }
-            if self.connection.is_none() {
+            if self.content.connection.is_none() {
                 return Poll::Ready(None);
             }
             if self.used_up {
                 return self.break_off(Outcome::BudgetCut);
             }
-            match Pin::new(&mut self.incoming).poll_frame(cx) {
+            match Pin::new(&mut self.content.body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) => {
                         let bytes = self.pass(data);
@@ -143,7 +130,8 @@ impl Relay {
                 },
                 Poll::Ready(Some(Err(error))) => {
                     tracing::debug!(request_id = %self.account.request.id, %error, "the upstream aborted its response");
-                    let client_aborted = self.connection.as_ref().is_some_and(BorrowedConnection::client_aborted);
+                    let client_aborted =
+                        self.content.connection.as_ref().is_some_and(BorrowedConnection::client_aborted);
                     let outcome = if client_aborted { Outcome::CallerGone } else { Outcome::UpstreamCut };
                     return self.break_off(outcome);
                 }
@@ -173,7 +161,7 @@ impl Relay {
         };
         self.account.relayed(bytes.len());
         // If the length is known, the body is not polled after its last byte, so the response ends now.
-        if self.incoming.is_end_stream() {
+        if self.content.body.is_end_stream() {
             self.end();
         }
         self.has_waited = true;
@@ -195,8 +183,9 @@ impl Relay {
             seen
         });
         let now = if self.has_waited { Instant::now() } else { self.account.request.read_at() };
-        if let Some(connection) = self.connection.take() {
-            connection.give_back(&mut self.incoming, now);
+        let UpstreamContent { body, connection } = &mut *self.content;
+        if let Some(connection) = connection.take() {
+            connection.give_back(body, now);
         }
         self.account.finish_at(now, outcome, seen);
     }
@@ -204,7 +193,7 @@ impl Relay {
     /// Ends an incomplete response. A stream ends with an error event or its format's regular end; any other response
     /// is aborted.
     fn break_off(&mut self, outcome: Outcome) -> Poll<Option<Result<Bytes, ResponseAborted>>> {
-        self.connection = None;
+        self.content.connection = None;
         let Some(tapped) = self.tap.take() else {
             self.account.finish(outcome, None);
             return Poll::Ready(Some(Err(ResponseAborted)));
@@ -225,7 +214,8 @@ impl Relay {
             let (now, total_at) = (Instant::now(), self.account.total_at());
             let idle = self.account.timeouts().idle;
             // The request may still be sent: then only both directions together are idle.
-            let is_sending = self.connection.as_ref().is_some_and(|connection| connection.moved_at() + idle > now);
+            let is_sending =
+                self.content.connection.as_ref().is_some_and(|connection| connection.moved_at() + idle > now);
             if !(std::mem::take(&mut self.moved) || is_sending) || now >= total_at {
                 return Some(Outcome::TimedOut);
             }
@@ -237,7 +227,7 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        if self.connection.take().is_some() {
+        if self.content.connection.take().is_some() {
             let seen = self.tap.take().map(|tapped| tapped.tap.abandon());
             let outcome =
                 if self.account.request.deadlines.is_ending() { Outcome::Drained } else { Outcome::CallerGone };

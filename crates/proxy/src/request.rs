@@ -35,10 +35,10 @@ pub(crate) struct RequestContext {
 impl RequestContext {
     pub(crate) fn new(at: Rc<ConnectionContext>, deadlines: Rc<RequestDeadlines>, head: Rc<Head>) -> Self {
         let worker = &at.worker;
-        let started_at = worker.shared.clock.now();
+        let begun = Instant::now();
+        let started_at = worker.wall_clock.at(begun);
         let snapshot = worker.snapshot();
         let id = RequestId(worker.recorder.ids.borrow_mut().uuid_at(started_at));
-        let begun = Instant::now();
         let (id_text, read_at) = (RequestIdText::new(id), Cell::new(begun));
         Self { at, deadlines, snapshot, id, id_text, begun, started_at, read_at, head }
     }

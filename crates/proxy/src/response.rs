@@ -16,7 +16,7 @@ use crate::upstream::response_head::RelayedHead;
 const X_RATE_LIMIT: [KnownName; 3] =
     [KnownName::XRatelimitLimit, KnownName::XRatelimitRemaining, KnownName::XRatelimitReset];
 
-/// A response to a client, with its head and its body.
+/// A response to a client, with its head and its body. It is boxed, because it passes many functions.
 pub(crate) struct ClientResponse {
     pub(crate) head: ClientHead,
     pub(crate) gateway: GatewayFields,
@@ -83,7 +83,7 @@ impl ClientHead {
 
 impl ClientResponse {
     /// Returns an upstream's response.
-    pub(crate) fn relayed(mut head: Box<RelayedHead>, gateway: GatewayFields, body: Body) -> Self {
+    pub(crate) fn relayed(mut head: Box<RelayedHead>, gateway: GatewayFields, body: Body) -> Box<Self> {
         head.edits.remove(KnownName::XRequestId);
         head.edits.remove(KnownName::RequestId);
         if let Some(limit) = &gateway.limit {
@@ -96,25 +96,25 @@ impl ClientResponse {
                 edits.remove_fields(head.fields(), |field| is_limit(field.name));
             }
         }
-        Self { head: ClientHead::Relayed(head), gateway, body, closes: false }
+        Box::new(Self { head: ClientHead::Relayed(head), gateway, body, closes: false })
     }
 
     /// Returns a response of the gateway.
-    pub(crate) fn own(response: Response<Bytes>, gateway: GatewayFields) -> Self {
+    pub(crate) fn own(response: Response<Bytes>, gateway: GatewayFields) -> Box<Self> {
         let (parts, body) = response.into_parts();
         let head = ClientHead::Own(parts.status, parts.headers);
-        Self { head, gateway, body: Body::whole(body), closes: false }
+        Box::new(Self { head, gateway, body: Body::whole(body), closes: false })
     }
 
     /// Closes the connection after the response if `closes`.
-    pub(crate) fn closing(mut self, closes: bool) -> Self {
+    pub(crate) fn closing(mut self: Box<Self>, closes: bool) -> Box<Self> {
         self.closes = closes;
         self
     }
 
     /// Counts the request as in flight until the response has ended.
-    pub(crate) fn in_flight(mut self, permit: Option<RequestPermit>, request: ActiveRequest) -> Self {
-        self.body = self.body.in_flight(permit, request);
+    pub(crate) fn in_flight(mut self: Box<Self>, permit: Option<RequestPermit>, request: ActiveRequest) -> Box<Self> {
+        self.body.in_flight(permit, request);
         self
     }
 }

@@ -44,9 +44,9 @@ impl Body {
         }
     }
 
-    pub(crate) fn in_flight(mut self, permit: Option<RequestPermit>, busy: ActiveRequest) -> Self {
+    /// Counts the request as in flight until the body is dropped.
+    pub(crate) fn in_flight(&mut self, permit: Option<RequestPermit>, busy: ActiveRequest) {
         self._in_flight = permit.map(|permit| (permit, busy));
-        self
     }
 }
 

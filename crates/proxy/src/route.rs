@@ -38,7 +38,7 @@ pub(crate) struct RouteMatch<'a> {
 /// Finds the route of a request.
 pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, handles: &Handles) -> Phase<RouteMatch<'a>> {
     let (method, path) = (head.method(), head.path());
-    let problem = match traffic.select(requested(head, method)) {
+    let problem = match traffic.select(requested(head, method, path)) {
         Selection::Endpoint(called) => return Ok(built_in(called.into_owned(), traffic, handles)),
         Selection::Health => return Ok(own_health(traffic, handles)),
         Selection::Route(route) if !route.websocket && requests_websocket(head) => no_websocket(),
@@ -53,7 +53,7 @@ pub(crate) fn find<'a>(traffic: &'a Traffic, head: &Head, handles: &Handles) -> 
 /// Returns the LLM endpoint that responds to a request with this method and the path of `head`, also if it does not serve
 /// the method.
 pub(crate) fn endpoint_at(traffic: &Traffic, method: &str, head: &Head) -> Option<Endpoint> {
-    let called = match traffic.select(requested(head, method)) {
+    let called = match traffic.select(requested(head, method, head.path())) {
         Selection::Endpoint(called) | Selection::WrongMethod { endpoint: Some(called), .. } => called,
         Selection::Route(_) | Selection::Health | Selection::WrongMethod { endpoint: None, .. } | Selection::None => {
             return None;
@@ -62,8 +62,8 @@ pub(crate) fn endpoint_at(traffic: &Traffic, method: &str, head: &Head) -> Optio
     Some(called.endpoint).filter(|endpoint| *endpoint != Endpoint::Root)
 }
 
-fn requested<'a>(head: &'a Head, method: &'a str) -> Requested<'a> {
-    Requested { method, host: head.host(), path: head.path(), parts: head }
+fn requested<'a>(head: &'a Head, method: &'a str, path: &'a str) -> Requested<'a> {
+    Requested { method, host: head.host(), path, parts: head }
 }
 
 fn configured<'a>(route: &'a Route, traffic: &Traffic, auth: &'a Auth) -> RouteMatch<'a> {

@@ -260,7 +260,10 @@ impl RequestAccount {
 
 impl Drop for RequestAccount {
     fn drop(&mut self) {
-        let outcome = if self.request.deadlines.is_ending() { Outcome::Drained } else { Outcome::CallerGone };
-        self.finish(outcome, None);
+        // The clock is read only for a request that has not ended.
+        if !self.is_settled {
+            let outcome = if self.request.deadlines.is_ending() { Outcome::Drained } else { Outcome::CallerGone };
+            self.finish(outcome, None);
+        }
     }
 }

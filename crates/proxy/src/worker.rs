@@ -29,6 +29,7 @@ use crate::upstream::backend::Backends;
 use crate::upstream::connect::Connector;
 use crate::upstream::destinations::Destinations;
 use crate::upstream::pool::Pools;
+use crate::wall_clock::WallClock;
 
 /// The state that all workers share.
 #[derive(Debug)]
@@ -77,6 +78,7 @@ pub(crate) struct Worker {
     pub(crate) connector: Connector,
     pub(crate) buffers: Rc<Buffers>,
     pub(crate) date: DateCache,
+    pub(crate) wall_clock: WallClock,
     pub(crate) deadlines: WorkerDeadlines,
     pub(crate) aggregation: Aggregation,
     pub(crate) handles: Handles,
@@ -125,6 +127,7 @@ impl Worker {
     pub(crate) fn new(shared: Arc<Shared>, resources: WorkerResources, number: usize) -> Self {
         let (pools, buffers): (Rc<Pools>, Rc<Buffers>) = Default::default();
         let (ids, clock) = (RefCell::new(Ids::new(shared.clock.clone())), shared.clock.clone());
+        let wall_clock = WallClock::new(clock.clone());
         let recorder = Recorder { spool: RefCell::new(resources.spool), ids, clock };
         Self {
             handles: Handles::new(&shared.metrics),
@@ -137,6 +140,7 @@ impl Worker {
             pools,
             buffers,
             date: DateCache::default(),
+            wall_clock,
             deadlines: WorkerDeadlines::default(),
             aggregation: Aggregation::default(),
             limits: LimitsCache::default(),

@@ -90,7 +90,8 @@ pub(crate) async fn forward_to(
     };
     let repeatable = head.is_idempotent();
     let head = OutgoingHead { head, edits, target, origin: to.destination.pool.target.clone(), upgrades };
-    let mut answered = forward(account, Outgoing { head, to, upload, progress, repeatable }).await?;
+    let mut outgoing = Outgoing { head, to, progress, repeatable };
+    let mut answered = forward(account, &mut outgoing, upload).await?;
     if answered.head.head.status() == tunnel::SWITCHING_PROTOCOLS {
         tunnel::open(account, body, &mut answered)?;
     }

@@ -64,7 +64,8 @@ pub(crate) async fn infer(
         origin: to.destination.pool.target.clone(),
         upgrades: false,
     };
-    let mut answered = forward(account, Outgoing { head, to, upload, progress, repeatable: false }).await?;
+    let mut outgoing = Outgoing { head, to, progress, repeatable: false };
+    let mut answered = forward(account, &mut outgoing, upload).await?;
     let upstream_id = transform::from_provider(&mut answered.head).map_err(unwritable)?;
     account.answered(answered.head.head.status(), upstream_id);
     if !answered.head.head.text(KnownName::ContentType).is_some_and(is_audio) {

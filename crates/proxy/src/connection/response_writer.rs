@@ -68,8 +68,8 @@ pub(super) struct ResponseWriter {
 
 impl ResponseWriter {
     /// Creates the writer without writing anything. `first` is sent before the head.
-    pub(super) fn new(first: &'static [u8], response: ClientResponse, context: &ResponseContext<'_>) -> Self {
-        let ClientResponse { mut head, gateway, body, closes } = response;
+    pub(super) fn new(first: &'static [u8], mut response: Box<ClientResponse>, context: &ResponseContext<'_>) -> Self {
+        let ClientResponse { head, gateway, body, closes } = &mut *response;
         // Only a response that opens a tunnel has this status.
         let is_tunnel = head.status() == 101;
         let is_bodiless = matches!(head.status(), 100..=199 | 204 | 304) || context.responds_to == ResponseTo::Head;
@@ -81,7 +81,7 @@ impl ResponseWriter {
             None if context.version == Version::Http10 => ContentFraming::UntilClose,
             None => ContentFraming::Chunked,
         };
-        let persists = context.persists && framing != ContentFraming::UntilClose && !closes;
+        let persists = context.persists && framing != ContentFraming::UntilClose && !*closes;
         let has_trailers = framing == ContentFraming::Chunked && body.may_have_trailers() && head.keep_trailers();
         // The edits of a tunnel's head have the option `upgrade`.
         let option = persistence_option(context.version, persists).filter(|_| !is_tunnel);
@@ -89,8 +89,8 @@ impl ResponseWriter {
         let mut queue = context.worker.buffers.take_queue();
         let written: Result<(), Infallible> = queue.write(|out| {
             out.extend_from_slice(first);
-            write_head(out, &head);
-            write_gateway_fields(out, &gateway);
+            write_head(out, head);
+            write_gateway_fields(out, gateway);
             if !head.has_date() {
                 context.worker.date.write(out, gateway.now);
             }
@@ -102,7 +102,7 @@ impl ResponseWriter {
         });
         let Ok(()) = written;
         let has_ended = framing == ContentFraming::Absent || (length == Some(0) && !is_tunnel);
-        Self { queue, framing, body, has_trailers, has_ended, persists }
+        Self { queue, framing, body: response.body, has_trailers, has_ended, persists }
     }
 
     /// Returns the memory of the queue for another response, after this one was written.

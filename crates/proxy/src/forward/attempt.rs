@@ -74,7 +74,7 @@ impl SendAttempt<'_> {
                 let (head, body) = call.into_response(head);
                 let body = Download::Http1(body);
                 let connection = BorrowedConnection { pool: self.pool.clone(), progress: progress.clone() };
-                return Ok(AttemptOutcome::Answered(UpstreamResponse { head, body, connection }));
+                return Ok(AttemptOutcome::Answered(UpstreamResponse::new(head, body, connection)));
             }
             Err(error) => {
                 let is_lost = !(error.is_of_client() || error.is_protocol());
@@ -133,7 +133,7 @@ impl SendAttempt<'_> {
                 let body = Download::http2(stream, left, slot, call.into_upload());
                 let connection = BorrowedConnection { pool: self.pool.clone(), progress: progress.clone() };
                 let head = RelayedHead::new(head);
-                return Ok(AttemptOutcome::Answered(UpstreamResponse { head, body, connection }));
+                return Ok(AttemptOutcome::Answered(UpstreamResponse::new(head, body, connection)));
             }
             Err(error) => error,
         };

@@ -52,10 +52,10 @@ impl ResponseSender {
     /// Sends the head of a response.
     pub(super) fn begin(
         respond: &mut SendResponse<Bytes>,
-        response: ClientResponse,
+        response: Box<ClientResponse>,
         context: StreamContext<'_>,
     ) -> Result<Self, SendEnd> {
-        let ClientResponse { mut head, gateway, mut body, closes: _ } = response;
+        let ClientResponse { mut head, gateway, mut body, closes: _ } = *response;
         let length = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };
         let is_bodiless = matches!(head.status(), 204 | 304) || context.responds_to == ResponseTo::Head;
         let has_trailers = !is_bodiless && body.may_have_trailers() && head.keep_trailers();

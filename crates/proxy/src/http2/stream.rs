@@ -15,7 +15,7 @@ use super::head;
 use super::response::{ResponseSender, StreamContext};
 use crate::client::{ContentWanted, RequestBody, StreamBody};
 use crate::client_context::ConnectionContext;
-use crate::handle::ReceivedRequest;
+use crate::exchange::ReceivedRequest;
 use crate::handler::Handling;
 
 /// A stream that is being served. If it is dropped before its end, its client has disconnected.
