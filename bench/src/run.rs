@@ -11,21 +11,29 @@ use crate::certificate;
 use crate::counts::{ProductCounts, drained};
 use crate::exact;
 use crate::idle::IdleMemory;
+use crate::jwt_row;
+use crate::latency;
 use crate::log_level::LevelBench;
 use crate::machine::Machine;
 use crate::memory::pss_kib;
-use crate::pair::{PairBench, PairResult};
-use crate::plan::{IDLE, LOG_LEVEL, MEMORY, Progress, RunPlan, minutes};
+use crate::pair::PairResult;
+use crate::pair_side::PairBench;
+use crate::plan::{IDLE, JWT, LATENCY, LOG_LEVEL, MEMORY, Progress, RunPlan, minutes};
 use crate::product::{LIMITED, MockProcess, Product, ProductFiles, ServerSettings};
 use crate::raw::RawRuns;
-use crate::reference::{ReferenceKind, ReferenceProxy};
-use crate::report::{BenchReport, LoadCounts, MemoryUse};
-use crate::rounds::{Bench, Recorder, ScenarioResult};
+use crate::reference::{ReferenceSet, ReferenceStart};
+use crate::report::{BenchReport, MemoryUse};
+use crate::rounds::{Bench, Recorder};
 use crate::scenario::BenchScenario;
+use crate::token_issuer::TokenIssuer;
 use crate::tools::{BenchTool, ToolPaths};
 use crate::wrk::Wrk;
 
-const TOOLS: [BenchTool; 4] = [BenchTool::Nginx, BenchTool::Haproxy, BenchTool::Wrk, BenchTool::H2load];
+/// The load of the scenarios whose requests the main Tollgate counts.
+const ALL_SCENARIOS: &str = "all scenarios except jwt";
+
+const TOOLS: [BenchTool; 6] =
+    [BenchTool::Nginx, BenchTool::Haproxy, BenchTool::Envoy, BenchTool::Traefik, BenchTool::Wrk, BenchTool::H2load];
 
 /// Measures, checks and prints. Returns `false` if a response or a count was wrong.
 pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
@@ -45,9 +53,11 @@ pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
     println!("raw figures of each run: {}", recorder.raw.path.display());
     let dir = tempfile::tempdir()?;
     certificate::create(&out)?;
+    let issuer = TokenIssuer::create(&out)?;
     let mock = MockProcess::start(&tools.tollgate, &out).await?;
-    let nginx = ReferenceProxy::start(ReferenceKind::Nginx, &tools, mock.address, &out).await?;
-    let haproxy = ReferenceProxy::start(ReferenceKind::Haproxy, &tools, mock.address, &out).await?;
+    let start = ReferenceStart { tools: &tools, backend: mock.address, out: &out, issuer: &issuer };
+    let peers = if plan.has_peers() { peer_versions(&tools)? } else { Vec::new() };
+    let references = ReferenceSet::start(&start, plan.has_peers()).await?;
     let (data, name, server) = (dir.path().join("data"), "tollgate", ServerSettings::COMPARED);
     let program = &tools.tollgate;
     let places = ProductFiles { program, data: &data, out: &out, name, url: None, limits: LIMITED, server };
@@ -65,14 +75,23 @@ pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
         connections: plan.connections,
         seconds: plan.seconds,
     };
-    let bench = Bench { nginx: &nginx, haproxy: &haproxy, product: &product, mock: &mock, wrk, out: &out, plan: &plan };
+    let bench = Bench { references: &references, product: &product, mock: &mock, wrk, out: &out, plan: &plan };
     let mut scenarios = Vec::new();
-    for scenario in plan.scenarios() {
+    for scenario in plan.scenarios().into_iter().filter(|scenario| scenario.name != JWT) {
         scenarios.push(bench.measure(&scenario, &mut recorder).await.context(scenario.name)?);
     }
-    let whole = whole(&bench, &scenarios, before).await?;
-    let memory = memory(&bench, at_rest_kib, whole.forwarded + exact.sent, &mut recorder).await?;
-    let pairs = pairs(&bench, &tools, &mut recorder).await?;
+    let mut whole = vec![bench.counts(ALL_SCENARIOS, &scenarios).settle(&product, before).await?];
+    let forwarded = whole.iter().map(|counts| counts.forwarded).sum::<u64>();
+    let memory = memory(&bench, at_rest_kib, forwarded + exact.sent, &mut recorder).await?;
+    if plan.has(JWT) {
+        let (scenario, counts) = jwt_row::measure(&bench, program, &issuer, &mut recorder).await.context(JWT)?;
+        scenarios.push(scenario);
+        whole.push(counts);
+    }
+    let compared = pairs(&bench, &tools, &issuer, &mut recorder).await?;
+    whole.extend(compared.iter().flat_map(|pair| pair.counts.iter().copied()));
+    let latency =
+        if plan.has(LATENCY) { Some(latency::measure(&bench, &mut recorder).await.context(LATENCY)?) } else { None };
     let levels = LevelBench { program, mock: &mock, wrk, plan: &plan };
     let log_level =
         if plan.has(LOG_LEVEL) { Some(levels.measure(&mut recorder).await.context(LOG_LEVEL)?) } else { None };
@@ -85,9 +104,11 @@ pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
         machine,
         nginx_version: tools.version(BenchTool::Nginx)?,
         haproxy_version: tools.version(BenchTool::Haproxy)?,
+        peers,
         cpu_method: product.group.account.method(),
         scenarios,
-        compared: pairs,
+        compared,
+        latency,
         log_level,
         idle,
         memory,
@@ -99,28 +120,33 @@ pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
     Ok(report.correct())
 }
 
+/// The versions of the peers that may be missing.
+fn peer_versions(tools: &ToolPaths) -> anyhow::Result<Vec<String>> {
+    let version = |(tool, name): (BenchTool, &str)| {
+        if !tools.has(tool) {
+            println!("warning: {name} is not installed (bench/setup.sh), so the report has no figures of it");
+            return Ok(format!("{name} is not installed"));
+        }
+        Ok(format!("{name} {}", tools.version(tool)?))
+    };
+    [(BenchTool::Envoy, "Envoy"), (BenchTool::Traefik, "Traefik")].into_iter().map(version).collect()
+}
+
 /// Measures the rows that compare two sides.
-async fn pairs(bench: &Bench<'_>, tools: &ToolPaths, recorder: &mut Recorder) -> anyhow::Result<Vec<PairResult>> {
-    let Bench { nginx, mock, wrk, out, plan, .. } = *bench;
-    let (program, h2load) = (&*tools.tollgate, tools.path(BenchTool::H2load)?);
-    let compared = PairBench { program, mock, nginx, wrk, h2load, out, plan };
+async fn pairs(
+    bench: &Bench<'_>,
+    tools: &ToolPaths,
+    issuer: &TokenIssuer,
+    recorder: &mut Recorder,
+) -> anyhow::Result<Vec<PairResult>> {
+    let Bench { references, mock, wrk, out, plan, .. } = *bench;
+    let (program, h2load, nginx) = (&*tools.tollgate, tools.path(BenchTool::H2load)?, &references.nginx);
+    let compared = PairBench { program, mock, nginx, issuer, wrk, h2load, out, plan };
     let mut results = Vec::new();
     for row in plan.pair_rows() {
         results.push(compared.measure(&row, recorder).await.context(row.name)?);
     }
     Ok(results)
-}
-
-/// Compares the requests that reached the mock under load with Tollgate's counts.
-async fn whole(bench: &Bench<'_>, scenarios: &[ScenarioResult], before: ProductCounts) -> anyhow::Result<LoadCounts> {
-    // Each scenario has one request before its runs.
-    let sum = |measured: &[&ScenarioResult]| measured.iter().map(|measured| measured.forwarded + 1).sum::<u64>();
-    let runs = scenarios.iter().map(|measured| u64::from(measured.runs)).sum::<u64>();
-    let forwarded = sum(&scenarios.iter().collect::<Vec<_>>());
-    let forwarded_with_key = sum(&scenarios.iter().filter(|measured| measured.keyed).collect::<Vec<_>>());
-    let tolerance = runs * u64::from(bench.plan.connections);
-    let of = |counted| LoadCounts { forwarded, forwarded_with_key, counted, tolerance };
-    Ok(of(ProductCounts::settle(bench.product, before, |counted| of(*counted).matches()).await?))
 }
 
 /// Sends requests until `memory_requests` are reached, rests, and reads the memory.
