@@ -14,7 +14,7 @@ use crate::median::MedianInterval;
 use crate::pair_row::{PairFigure, PairKind, PairLoad, PairRow, TOKENS_A_RUN};
 use crate::pair_side::{PairBench, PairServer, PairSide, Reached, SideCredentials};
 use crate::plan::WARM_SECONDS;
-use crate::product::MockProcess;
+use crate::product::{MockProcess, WORKER_THREADS};
 use crate::raw::RunPlace;
 use crate::rounds::Recorder;
 use crate::scenario::BenchScenario;
@@ -32,12 +32,22 @@ pub(crate) struct PairResult {
     pub(crate) figures: [Option<MedianInterval>; 2],
     /// The second figure, compared with the first of the same round.
     pub(crate) compared: Option<MedianInterval>,
+    /// The same of the time of worker threads, of rows whose sides are both Tollgate.
+    pub(crate) workers: Option<MedianInterval>,
     pub(crate) figure: PairFigure,
     pub(crate) target: Target,
     /// The number of failed requests of both sides.
     pub(crate) failed: u64,
     /// The counts of each Tollgate.
     pub(crate) counts: Vec<LoadCounts>,
+}
+
+/// The figures of a run: microseconds per request, or percent of one core.
+#[derive(Debug, Clone, Copy, Default)]
+struct RunFigure {
+    total: f64,
+    /// Microseconds per request of Tollgate's worker threads; not a number for nginx.
+    workers: f64,
 }
 
 impl PairBench<'_> {
@@ -61,19 +71,21 @@ impl PairBench<'_> {
         let seconds = row.seconds(self.plan.seconds);
         let (mut rounds, mut failed, unit) = (Vec::new(), 0, CostUnit::Request);
         for number in 0..self.plan.pairs {
-            let mut figures = [f64::NAN; 2];
+            let mut figures = [RunFigure::default(); 2];
             for place in 0..sides.len() {
                 let at = if number % 2 == 0 { place } else { sides.len() - 1 - place };
                 let (side, figure) = sides.get(at).zip(figures.get_mut(at)).context("internal error: no such side")?;
                 let run = run(side, seconds).await?;
                 recorder.raw.append(RunPlace { row: row.name, round: number, place, side: side.name, unit }, &run)?;
                 failed += run.wrk.failed;
-                *figure = match row.load.rate() {
+                figure.workers = run.worker_cost(unit).unwrap_or(f64::NAN);
+                figure.total = match row.load.rate() {
                     Some(rate) => self.percent(&run, rate)?,
                     None => run.cost(unit),
                 };
             }
-            let ([first, other], [first_name, other_name], pairs) = (figures, names(&sides), self.plan.pairs);
+            let [first, other] = figures.map(|figure| figure.total);
+            let ([first_name, other_name], pairs) = (names(&sides), self.plan.pairs);
             let done =
                 format!("{} {}/{pairs}: {first_name} {first:.2} | {other_name} {other:.2}", row.name, number + 1);
             recorder.progress.step(self.plan.row_estimate(row.name) / self.plan.pairs, &done);
@@ -95,7 +107,8 @@ impl PairBench<'_> {
             SideCredentials::NewTokens => self.issuer.tokens(TOKENS_A_RUN)?,
             SideCredentials::Listed(_) => Vec::new(),
         };
-        let (reached, before) = (Reached::read(backends).await?, side.server.account().time()?);
+        let (reached, account) = (Reached::read(backends).await?, side.server.account());
+        let (before, workers_before) = (account.time()?, account.thread_time(WORKER_THREADS)?);
         let wrk = match &row.load {
             PairLoad::Wrk(scenario) => self.wrk(scenario, side, &new, seconds).await,
             PairLoad::H2load(mode) => self.h2load(*mode, side, seconds).await,
@@ -103,8 +116,9 @@ impl PairBench<'_> {
         if let (PairServer::Tollgate(counted), true) = (&side.server, row.load.has_credential()) {
             drained(&counted.product).await?;
         }
-        let run =
-            SideRun { wrk: wrk.context(side.name)?, cpu: side.server.account().time()?.since(before), workers: None };
+        let cpu = account.time()?.since(before);
+        let workers = account.thread_time(WORKER_THREADS)?.since(workers_before);
+        let run = SideRun { wrk: wrk.context(side.name)?, cpu, workers: (workers.total_micros > 0).then_some(workers) };
         if let PairServer::Tollgate(counted) = &side.server {
             counted.add(reached, side.has_counted_key(), row.load.open(self.plan.connections)).await?;
         }
@@ -148,18 +162,19 @@ impl PairBench<'_> {
 }
 
 impl PairResult {
-    fn of(row: &PairRow, sides: [&'static str; 2], rounds: &[[f64; 2]], failed: u64) -> Self {
-        let median = |of: fn(&[f64; 2]) -> f64| MedianInterval::of(rounds.iter().map(of).collect());
-        let compared = match row.figure {
-            PairFigure::Ratio | PairFigure::Share => median(|[first, other]| other / first),
-            PairFigure::Difference => median(|[first, other]| other - first),
+    fn of(row: &PairRow, sides: [&'static str; 2], rounds: &[[RunFigure; 2]], failed: u64) -> Self {
+        let median = |of: &dyn Fn(&[RunFigure; 2]) -> f64| MedianInterval::of(rounds.iter().map(of).collect());
+        let compared = |of: fn(&RunFigure) -> f64| match row.figure {
+            PairFigure::Ratio | PairFigure::Share => median(&|[first, other]| of(other) / of(first)),
+            PairFigure::Difference => median(&|[first, other]| of(other) - of(first)),
         };
         Self {
             name: row.name,
             what: row.what,
             sides,
-            figures: [median(|[first, _]| *first), median(|[_, other]| *other)],
-            compared,
+            figures: [median(&|[first, _]| first.total), median(&|[_, other]| other.total)],
+            compared: compared(|figure| figure.total),
+            workers: compared(|figure| figure.workers),
             figure: row.figure,
             target: row.target,
             failed,
@@ -183,10 +198,14 @@ impl PairResult {
             (format!("{unit}, {what}, {first_name}"), *first, each),
             (format!("{unit}, {what}, {other_name}"), *other, each),
         ];
-        match self.figure {
-            PairFigure::Share => {}
-            PairFigure::Ratio => figures.push((format!("ratio, {what}"), self.compared, self.target)),
-            PairFigure::Difference => figures.push((format!("µs added, {what}"), self.compared, self.target)),
+        let compared = match self.figure {
+            PairFigure::Share => return figures,
+            PairFigure::Ratio => "ratio",
+            PairFigure::Difference => "µs added",
+        };
+        figures.push((format!("{compared}, {what}"), self.compared, self.target));
+        if self.workers.is_some() {
+            figures.push((format!("{compared}, {what}, worker threads"), self.workers, Target::NONE));
         }
         figures
     }
@@ -228,21 +247,23 @@ mod tests {
 
     #[test]
     fn figures_are_compared_within_their_round() {
-        let check = |kind: PairKind, expected: f64, last: &str| {
+        let result = |kind: PairKind, workers: f64| {
             let row = PairRow::all().into_iter().find(|row| row.kind == kind).unwrap();
-            let result = PairResult::of(&row, ["a", "b"], &[[10.0, 12.0], [20.0, 24.0], [10.0, 12.0]], 0);
-            assert!((result.compared.unwrap().median - expected).abs() < 1e-9, "{result:?}");
-            assert_eq!(
-                result.figures().last().unwrap().0,
-                format!("{last}, {}{}", row.what, if kind == PairKind::Rate { ", b" } else { "" })
-            );
-            assert_eq!(
-                result.figures().iter().filter(|(.., target)| *target != Target::NONE).count(),
-                if kind == PairKind::Rate { 2 } else { 1 }
-            );
+            let rounds = [[10.0, 12.0], [20.0, 24.0], [10.0, 12.0]]
+                .map(|round| round.map(|total| RunFigure { total, workers: total * workers }));
+            PairResult::of(&row, ["a", "b"], &rounds, 0)
         };
-        check(PairKind::Keys, 1.2, "ratio");
-        check(PairKind::Cold, 2.0, "µs added");
-        check(PairKind::Rate, 1.2, "% of one core");
+        let check = |result: &PairResult, expected: f64, endings: &[&str]| {
+            assert!((result.compared.unwrap().median - expected).abs() < 1e-9, "{result:?}");
+            let figures = result.figures();
+            let names: Vec<&str> = figures.iter().map(|(name, ..)| name.as_str()).collect();
+            let expected: Vec<String> = endings.iter().map(|ending| ending.replace("WHAT", result.what)).collect();
+            assert_eq!(names, expected);
+        };
+        let [first, other] = ["µs per request, WHAT, a", "µs per request, WHAT, b"];
+        check(&result(PairKind::Keys, 0.5), 1.2, &[first, other, "ratio, WHAT", "ratio, WHAT, worker threads"]);
+        check(&result(PairKind::Cold, 0.5), 2.0, &[first, other, "µs added, WHAT", "µs added, WHAT, worker threads"]);
+        check(&result(PairKind::Tls, f64::NAN), 1.2, &[first, other, "ratio, WHAT"]);
+        check(&result(PairKind::Rate, 0.5), 1.2, &["% of one core, WHAT, a", "% of one core, WHAT, b"]);
     }
 }

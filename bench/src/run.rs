@@ -12,8 +12,9 @@ use crate::counts::{ProductCounts, drained};
 use crate::exact;
 use crate::idle::IdleMemory;
 use crate::jwt_row;
-use crate::latency;
-use crate::log_level::LevelBench;
+use crate::latency::{self, LatencyResult};
+use crate::load_counts::LoadCounts;
+use crate::log_level::{LevelBench, LogLevelCost};
 use crate::machine::Machine;
 use crate::memory::pss_kib;
 use crate::pair::PairResult;
@@ -23,7 +24,7 @@ use crate::product::{LIMITED, MockProcess, Product, ProductFiles, ServerSettings
 use crate::raw::RawRuns;
 use crate::reference::{ReferenceSet, ReferenceStart};
 use crate::report::{BenchReport, MemoryUse};
-use crate::rounds::{Bench, Recorder};
+use crate::rounds::{Bench, Recorder, ScenarioResult};
 use crate::scenario::BenchScenario;
 use crate::token_issuer::TokenIssuer;
 use crate::tools::{BenchTool, ToolPaths};
@@ -76,25 +77,13 @@ pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
         seconds: plan.seconds,
     };
     let bench = Bench { references: &references, product: &product, mock: &mock, wrk, out: &out, plan: &plan };
-    let mut scenarios = Vec::new();
-    for scenario in plan.scenarios().into_iter().filter(|scenario| scenario.name != JWT) {
-        scenarios.push(bench.measure(&scenario, &mut recorder).await.context(scenario.name)?);
-    }
-    let mut whole = vec![bench.counts(ALL_SCENARIOS, &scenarios).settle(&product, before).await?];
-    let forwarded = whole.iter().map(|counts| counts.forwarded).sum::<u64>();
-    let memory = memory(&bench, at_rest_kib, forwarded + exact.sent, &mut recorder).await?;
-    if plan.has(JWT) {
-        let (scenario, counts) = jwt_row::measure(&bench, program, &issuer, &mut recorder).await.context(JWT)?;
-        scenarios.push(scenario);
-        whole.push(counts);
-    }
+    let (scenarios, mut whole) = scenarios(&bench, &start, before, &mut recorder).await?;
+    let main = whole.iter().filter(|counts| counts.what == ALL_SCENARIOS).map(|counts| counts.forwarded);
+    let memory = memory(&bench, at_rest_kib, main.sum::<u64>() + exact.sent, &mut recorder).await?;
     let compared = pairs(&bench, &tools, &issuer, &mut recorder).await?;
     whole.extend(compared.iter().flat_map(|pair| pair.counts.iter().copied()));
-    let latency =
-        if plan.has(LATENCY) { Some(latency::measure(&bench, &mut recorder).await.context(LATENCY)?) } else { None };
-    let levels = LevelBench { program, mock: &mock, wrk, plan: &plan };
-    let log_level =
-        if plan.has(LOG_LEVEL) { Some(levels.measure(&mut recorder).await.context(LOG_LEVEL)?) } else { None };
+    let latency = latency(&bench, &mut recorder).await?;
+    let log_level = log_level(&bench, program, &mut recorder).await?;
     let idle = idle(program, &mock, &plan, &mut recorder).await?;
     let report = BenchReport {
         pairs: plan.pairs,
@@ -118,6 +107,45 @@ pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
     let (text, json) = report.write(&out)?;
     println!("\n{text}\nReport: {}\nRaw figures of each run: {}", json.display(), recorder.raw.path.display());
     Ok(report.correct())
+}
+
+/// Measures the scenarios, and compares the counts of each Tollgate.
+async fn scenarios(
+    bench: &Bench<'_>,
+    start: &ReferenceStart<'_>,
+    before: ProductCounts,
+    recorder: &mut Recorder,
+) -> anyhow::Result<(Vec<ScenarioResult>, Vec<LoadCounts>)> {
+    let (mut scenarios, mut whole) = (Vec::new(), Vec::new());
+    for scenario in bench.plan.scenarios().into_iter().filter(|scenario| scenario.name != JWT) {
+        scenarios.push(bench.measure(&scenario, recorder).await.context(scenario.name)?);
+    }
+    if !scenarios.is_empty() {
+        whole.push(bench.counts(ALL_SCENARIOS, &scenarios).settle(bench.product, before).await?);
+    }
+    if bench.plan.has(JWT) {
+        let measured = jwt_row::measure(bench, &start.tools.tollgate, start.issuer, recorder);
+        let (scenario, counts) = measured.await.context(JWT)?;
+        scenarios.push(scenario);
+        whole.push(counts);
+    }
+    Ok((scenarios, whole))
+}
+
+async fn latency(bench: &Bench<'_>, recorder: &mut Recorder) -> anyhow::Result<Option<LatencyResult>> {
+    if !bench.plan.has(LATENCY) {
+        return Ok(None);
+    }
+    Ok(Some(latency::measure(bench, recorder).await.context(LATENCY)?))
+}
+
+async fn log_level(bench: &Bench<'_>, program: &Path, recorder: &mut Recorder) -> anyhow::Result<Option<LogLevelCost>> {
+    let Bench { mock, wrk, plan, .. } = *bench;
+    if !plan.has(LOG_LEVEL) {
+        return Ok(None);
+    }
+    let levels = LevelBench { program, mock, wrk, plan };
+    Ok(Some(levels.measure(recorder).await.context(LOG_LEVEL)?))
 }
 
 /// The versions of the peers that may be missing.
