@@ -58,6 +58,8 @@ pub(crate) async fn measure(bench: &Bench<'_>, recorder: &mut Recorder) -> anyho
     let is_running =
         |side: &Side| matches!(side, Side::Direct | Side::Tollgate) || bench.references.get(*side).is_some();
     let sides: Vec<Side> = SIDES.into_iter().filter(is_running).collect();
+    // All responses are equal.
+    bench.unit(&BenchScenario::plain(), &sides).await?;
     let steps = bench.plan.pairs + 1;
     let estimate = bench.plan.row_estimate(LATENCY) / steps;
     let (maxima, failed) = maximum_rates(bench, &sides, recorder).await?;

@@ -89,7 +89,7 @@ impl BenchReport {
         writeln!(text, "Machine: {processor}, {cores} cores, Linux {kernel}. Processor time: {}.", self.cpu_method)?;
         writeln!(text, "Figures: {METHOD}; a target is met if the upper end meets it.")?;
         if !self.peers.is_empty() {
-            writeln!(text, "Also with two workers: {}.", self.peers.join(", "))?;
+            writeln!(text, "Further proxies, with two workers: {}.", self.peers.join(", "))?;
         }
         for line in self.machine.warning().as_deref().into_iter().chain((!self.is_result).then_some(NO_RESULT)) {
             writeln!(text, "{line}")?;

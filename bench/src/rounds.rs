@@ -165,7 +165,7 @@ impl Bench<'_> {
     }
 
     /// Sends one request to each side. It is an error if one fails, or if plain bodies or streams differ.
-    async fn unit(&self, scenario: &BenchScenario, sides: &[Side]) -> anyhow::Result<CostUnit> {
+    pub(crate) async fn unit(&self, scenario: &BenchScenario, sides: &[Side]) -> anyhow::Result<CostUnit> {
         let body = scenario.body.as_deref().unwrap_or_default();
         let mut bodies = Vec::new();
         for side in sides {
