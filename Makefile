@@ -116,7 +116,7 @@ quick: ## check formatting, lints, house rules and documents of the settings (th
 	@scripts/step "house rules" cargo run --quiet $(LOCKED) --package xtask -- tidy
 	@scripts/step "documents of the settings" cargo run --quiet $(LOCKED) --package xtask -- config-docs --check
 
-bench: ## measure the cost of a request beside nginx and HAProxy (builds the optimized release; an hour; ARGS=--help)
+bench: ## measure the cost of a request beside nginx, HAProxy, Envoy and Traefik (builds the optimized release; 90 minutes; ARGS=--help)
 	@scripts/release.sh
 	cargo run $(LOCKED) --release --package bench -- $(ARGS) --profile-dir $(TARGET)/optimized
 

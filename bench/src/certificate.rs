@@ -22,7 +22,7 @@ pub(crate) fn create(out: &Path) -> anyhow::Result<()> {
 }
 
 /// Returns DER in PEM. OpenSSL requires lines of at most 64 characters (RFC 7468, 2).
-fn pem(label: &str, der: &[u8]) -> anyhow::Result<String> {
+pub(crate) fn pem(label: &str, der: &[u8]) -> anyhow::Result<String> {
     let text = Base64::encode_string(der);
     let lines: Result<Vec<&str>, _> = text.as_bytes().chunks(64).map(std::str::from_utf8).collect();
     Ok(format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines?.join("\n")))

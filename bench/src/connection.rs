@@ -38,7 +38,7 @@ impl PlainConnection {
 }
 
 /// Whether the bytes are a whole response.
-fn complete(received: &[u8]) -> anyhow::Result<bool> {
+pub(crate) fn complete(received: &[u8]) -> anyhow::Result<bool> {
     let Some(head_bytes) = received.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(false) };
     let head = String::from_utf8_lossy(received.get(..head_bytes).unwrap_or_default()).to_ascii_lowercase();
     ensure!(head.starts_with("http/1.1 200"), "the response is not 200: {:?}", String::from_utf8_lossy(received));

@@ -1,7 +1,7 @@
-//! `make bench`: the processor cost of a request through Tollgate, compared with nginx and HAProxy.
+//! `make bench`: the processor cost of a request through Tollgate, compared with nginx, HAProxy, Envoy and Traefik.
 //!
-//! Method: Tollgate, nginx and HAProxy each run in a cgroup; the load generator (wrk) and the backend (`tollgate mock`)
-//! run outside. The runs of all three are interleaved. Tollgate's time is read after its spool is drained. Figures are
+//! Method: Tollgate and each other proxy run in a cgroup; the load generator (wrk) and the backend (`tollgate mock`)
+//! run outside. The runs of all of them are interleaved. Tollgate's time is read after its spool is drained. Figures are
 //! medians; a target is met if the upper end of the 95% interval meets it. A separate pass checks every response, and
 //! Tollgate's counts are compared with the requests sent. Raw output stays in `bench/out/`.
 //!
@@ -9,10 +9,11 @@
 //! `api` the control API, `replay` the startup, `leases` budgets. They use SQLite or the PostgreSQL that
 //! `xtask postgres --durable` starts.
 //!
-//! Reading order: `run` (the sequence), `plan` (rows and duration), `scenario` and `target`, `rounds`, `side`, `median`;
-//! `group` and `cpu` (processor time), `reference` (nginx and HAProxy), `product`, `wrk`; `pair_row`, `pair` with `h2load` and
-//! `certificate` (routes, backends, HTTP/2, TLS, a fixed rate); `log_level`, `memory` and
-//! `idle`; `exact` and `counts` (correctness); `raw`, `machine`, `report`; `instructions` with `callgrind`; independent
+//! Reading order: `run` (the sequence), `plan` (rows and duration), `scenario` and `target`, `order`, `rounds`, `side`, `median`;
+//! `group` and `cpu` (processor time), `reference` (the other proxies), `product`, `wrk`; `jwt_row` with `token_issuer`;
+//! `pair_row`, `pair_side`, `pair` with `h2load` and `certificate` (routes, backends, HTTP/2, TLS, a fixed rate, keys, tokens);
+//! `latency` with `open_loop`; `log_level`, `memory` and `idle`; `exact`, `counts` and `load_counts` (correctness); `raw`,
+//! `machine`, `report` with `peer_table`; `instructions` with `callgrind`; independent
 //! of those `database`, `ingest`, `lookup`, `overview`, `pages`, `series`, `stores`, `leases`, `replay`, and `api` with
 //! `server`, `reads` and `steady`.
 
@@ -32,17 +33,24 @@ mod h2load;
 mod idle;
 mod ingest;
 mod instructions;
+mod jwt_row;
+mod latency;
 mod leases;
+mod load_counts;
 mod loader;
 mod log_level;
 mod lookup;
 mod machine;
 mod median;
 mod memory;
+mod open_loop;
+mod order;
 mod overview;
 mod pages;
 mod pair;
 mod pair_row;
+mod pair_side;
+mod peer_table;
 mod people;
 mod plan;
 mod product;
@@ -64,6 +72,7 @@ mod spread;
 mod steady;
 mod stores;
 mod target;
+mod token_issuer;
 mod tools;
 mod wrk;
 
@@ -75,7 +84,7 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Processor cost of a request through Tollgate, compared with nginx and HAProxy
+/// Processor cost of a request through Tollgate, compared with nginx, HAProxy, Envoy and Traefik
 ///
 /// Without a command: measures all rows, checks responses and counts, prints figures, targets and verdicts, and writes
 /// bench/out/. The machine must have no other work.
@@ -93,6 +102,8 @@ const EXAMPLES: &str = "Examples:
   make bench ARGS=\"--quick\"                           a smoke check: 2 rounds of 1 s, no result
   make bench ARGS=\"--only plain,keyed --pairs 20\"     two rows, 20 rounds
   make bench ARGS=\"--only idle,memory\"                memory only
+  make bench ARGS=\"--only jwt,cold\"                   access tokens
+  make bench ARGS=\"--only latency\"                    added latency at half load
   make bench ARGS=\"instructions\"                      instructions per request, no times
   make bench ARGS=\"instructions --only plain\"         those of one row";
 

@@ -5,15 +5,17 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::RunFlags;
-use crate::pair_row::PairRow;
+use crate::order::Side;
+use crate::pair_row::{PairKind, PairRow};
 use crate::scenario::BenchScenario;
 
 /// The names of the rows besides those of the scenarios.
+pub(crate) const LATENCY: &str = "latency";
 pub(crate) const LOG_LEVEL: &str = "info";
 pub(crate) const IDLE: &str = "idle";
 pub(crate) const MEMORY: &str = "memory";
 /// All rows, in the order of the report.
-pub(crate) const ROWS: [&str; 17] = [
+pub(crate) const ROWS: [&str; 21] = [
     "plain",
     "keyed",
     "sdk",
@@ -22,19 +24,29 @@ pub(crate) const ROWS: [&str; 17] = [
     "stream",
     "16k",
     "64k",
+    "jwt",
     "routes",
     "backends",
     "http2",
     "tls",
     "handshakes",
     "rate",
+    "keys",
+    "cold",
+    LATENCY,
     LOG_LEVEL,
     IDLE,
     MEMORY,
 ];
 
-/// The sides of a scenario: nginx, HAProxy and Tollgate.
-const SIDES: u32 = 3;
+/// The sides of the row of latencies: the backend, four proxies and Tollgate.
+const LATENCY_SIDES: u32 = 6;
+/// The row with other credentials than a key: it needs another Tollgate.
+pub(crate) const JWT: &str = "jwt";
+/// The time to sign the tokens of a run.
+const SIGNING: Duration = Duration::from_secs(6);
+/// The time to create 10,000 users with a key.
+const USERS: Duration = Duration::from_secs(20);
 /// The time per run besides the load: starts, and the drain of the spool.
 const RUN_EXTRA: Duration = Duration::from_millis(500);
 /// The duration of a run before the measured ones.
@@ -108,6 +120,11 @@ impl RunPlan {
         PairRow::all().into_iter().filter(|row| self.has(row.name)).collect()
     }
 
+    /// Whether Envoy and Traefik are needed.
+    pub(crate) fn has_peers(&self) -> bool {
+        self.has(LATENCY) || self.scenarios().iter().any(|scenario| scenario.proxies.contains(&Side::Envoy))
+    }
+
     /// Whether the measurement is large enough to be quoted.
     pub(crate) const fn is_result(&self) -> bool {
         self.pairs >= RESULT_PAIRS && self.seconds >= RESULT_SECONDS
@@ -125,15 +142,40 @@ impl RunPlan {
 
     /// The estimated duration of one row.
     pub(crate) fn row_estimate(&self, row: &str) -> Duration {
+        if let Some(pair) = PairRow::all().iter().find(|pair| pair.name == row) {
+            return self.pair_estimate(pair);
+        }
+        if let Some(scenario) = BenchScenario::all().iter().find(|scenario| scenario.name == row) {
+            let sides = u32::try_from(scenario.proxies.len()).unwrap_or(u32::MAX) + 1;
+            let start = if row == JWT { START } else { Duration::ZERO };
+            return start + self.round_estimate(sides) * self.pairs + self.warm_estimate(sides);
+        }
         match row {
-            name if PairRow::all().iter().any(|row| row.name == name) => {
-                START * 2 + self.round_estimate(2) * self.pairs + self.warm_estimate(2)
+            LATENCY => {
+                let maxima = self.round_estimate(LATENCY_SIDES) + self.warm_estimate(LATENCY_SIDES);
+                maxima + self.round_estimate(LATENCY_SIDES) * self.pairs + self.warm_estimate(LATENCY_SIDES)
             }
             LOG_LEVEL => START * 2 + self.round_estimate(2) * self.pairs + self.warm_estimate(2),
             IDLE => START + self.settle * 2 + Duration::from_secs((self.idle_connections / OPENED_A_SECOND).into()),
             MEMORY => Duration::from_secs(self.memory_requests / LOAD_A_SECOND) + self.rest,
-            _ => self.round_estimate(SIDES) * self.pairs + self.warm_estimate(SIDES),
+            _ => Duration::ZERO,
         }
+    }
+
+    fn pair_estimate(&self, row: &PairRow) -> Duration {
+        let run = |seconds| (Duration::from_secs(seconds) + RUN_EXTRA) * 2;
+        let extra = match row.kind {
+            PairKind::Cold => SIGNING,
+            PairKind::Routes
+            | PairKind::Backends
+            | PairKind::Http2
+            | PairKind::Tls
+            | PairKind::Rate
+            | PairKind::Keys => Duration::ZERO,
+        };
+        let start = START * 2 + if row.kind == PairKind::Keys { USERS } else { Duration::ZERO };
+        let warm = run(row.warm_seconds(WARM_SECONDS)) + extra;
+        start + warm + (run(row.seconds(self.seconds)) + extra) * self.pairs
     }
 
     /// The estimated duration of one run per side.
@@ -194,7 +236,7 @@ mod tests {
     fn every_scenario_is_a_row_and_no_row_is_unknown() {
         let rows: Vec<&str> = BenchScenario::all().iter().map(|scenario| scenario.name).collect();
         let pairs: Vec<&str> = PairRow::all().iter().map(|row| row.name).collect();
-        assert_eq!([rows.as_slice(), pairs.as_slice(), &[LOG_LEVEL, IDLE, MEMORY]].concat(), ROWS);
+        assert_eq!([rows.as_slice(), pairs.as_slice(), &[LATENCY, LOG_LEVEL, IDLE, MEMORY]].concat(), ROWS);
     }
 
     #[test]
@@ -205,6 +247,8 @@ mod tests {
         assert_eq!((names(&chosen), chosen.has(IDLE), chosen.has(MEMORY)), (vec!["plain", "keyed"], true, false));
         assert!(!plan(&["--quick"]).is_result() && !plan(&["--pairs", "11"]).is_result());
         assert!(!plan(&["--seconds", "1"]).is_result());
+        let has_peers = |rows: &str| plan(&["--only", rows]).has_peers();
+        assert!(has_peers("plain") && has_peers("jwt") && has_peers(LATENCY) && !has_peers("keyed,cold"));
         assert!(BenchCli::try_parse_from(["bench", "--only", "plane"]).is_err());
         assert!(BenchCli::try_parse_from(["bench", "--quick", "--pairs", "12"]).is_err());
     }
@@ -212,9 +256,11 @@ mod tests {
     #[test]
     fn the_estimate_is_the_sum_of_all_runs() {
         let plan = plan(&["--only", "plain", "--pairs", "10", "--seconds", "4", "--check-rounds", "10"]);
-        // 10 rounds of three runs, three short runs; start, rest, and 10 rounds of checks.
-        assert_eq!(plan.row_estimate("plain"), Duration::from_millis(10 * 3 * 4_500 + 3 * 1_500));
-        assert_eq!(plan.estimate(), Duration::from_millis(139_500 + 4_000 + 5_000 + 6_000));
+        // 10 rounds of five runs, five short runs; start, rest, and 10 rounds of checks.
+        assert_eq!(plan.row_estimate("plain"), Duration::from_millis(10 * 5 * 4_500 + 5 * 1_500));
+        assert_eq!(plan.estimate(), Duration::from_millis(232_500 + 4_000 + 5_000 + 6_000));
+        assert_eq!(plan.row_estimate("keyed"), Duration::from_millis(10 * 3 * 4_500 + 3 * 1_500));
+        assert!(ROWS.iter().all(|row| plan.row_estimate(row) > Duration::ZERO));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 use crate::certificate;
 use crate::group::{ProcessGroup, ProcessStart};
 use crate::loader::Loader;
+use crate::token_issuer::{self, AUDIENCE, CLAIMS, ISSUER};
 use crate::tools::free_address;
 
 /// The name prefix of Tollgate's worker threads.
@@ -90,6 +91,8 @@ pub(crate) enum ServerVariant {
     Backends(SocketAddr),
     /// TLS, with the certificate of [`crate::certificate`].
     Tls,
+    /// A route for access tokens of the issuer of [`crate::token_issuer`].
+    Tokens,
 }
 
 /// The routes of the usual configuration.
@@ -152,6 +155,7 @@ fn config(addresses: Addresses, places: &ProductFiles<'_>) -> String {
     let (LimitSettings { plan, budgets }, log_level) = (places.limits, places.server.log_level);
     let Addresses { proxy, control, backend } = addresses;
     let (mut listen, mut second, mut more) = (proxy.to_string(), String::new(), String::new());
+    let mut auth = String::new();
     match places.server.variant {
         ServerVariant::Usual => {}
         ServerVariant::Routes(count) => more = more_routes(count.saturating_sub(ROUTES_MIN)),
@@ -159,6 +163,10 @@ fn config(addresses: Addresses, places: &ProductFiles<'_>) -> String {
         ServerVariant::Tls => {
             let [certificate, key] = certificate::files(places.out).map(|file| path(&file));
             listen = format!("[{{address: \"{proxy}\", tls: {{cert: {certificate}, key: {key}}}}}]");
+        }
+        ServerVariant::Tokens => {
+            auth = issuer(places.out);
+            more = TOKEN_ROUTE.to_owned();
         }
     }
     format!(
@@ -171,7 +179,7 @@ providers:
   - {{name: mock, kind: mock, base_url: \"http://{backend}\"}}
 plans:
   - {{name: {PLAN}{plan}}}
-upstreams:
+{auth}upstreams:
   - name: backend
     backends: [{{url: \"http://{backend}\"}}{second}]
 routes:
@@ -180,6 +188,33 @@ routes:
   - {{name: keyed, path: /plain/keyed, upstreams: backend, events: folded}}
   - {{name: echo, path: {{prefix: /echo}}, upstreams: backend, events: rows}}
 {more}{budgets}"
+    )
+}
+
+/// The route for access tokens. The limit is never reached; as in Envoy, all workers and clients share it.
+const TOKEN_ROUTE: &str = "  - name: jwt
+    path: /plain/jwt
+    auth: {type: jwt, use: bench}
+    upstreams: backend
+    events: folded
+    rate_limits: [{dimension: global, limit: 1000000, window: 1s, algorithm: token_bucket}]
+";
+
+/// Returns the section of the issuer, whose public key is in a file of `out`.
+fn issuer(out: &Path) -> String {
+    let headers: Vec<String> = CLAIMS.iter().map(|(claim, header, _)| format!("{claim}: {header}")).collect();
+    format!(
+        "auth:
+  - name: bench
+    type: jwt
+    algorithms: [RS256]
+    public_key: \"file:{}\"
+    issuer: {ISSUER}
+    audience: {AUDIENCE}
+    claims_to_headers: {{{}}}
+",
+        path(&token_issuer::file(out)),
+        headers.join(", ")
     )
 }
 
@@ -240,8 +275,14 @@ pub(crate) mod tests {
 
     /// Loads the configuration as Tollgate does. Defaults and bounds of the settings change.
     pub(crate) fn check_config(limits: LimitSettings) {
+        check_variant(limits, ServerVariant::Usual);
+    }
+
+    fn check_variant(limits: LimitSettings, variant: ServerVariant) {
         let [proxy, control, backend] = [7, 8, 9].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-        let (dir, server) = (tempfile::tempdir().unwrap(), ServerSettings::COMPARED);
+        let (dir, server) = (tempfile::tempdir().unwrap(), ServerSettings { variant, ..ServerSettings::COMPARED });
+        certificate::create(dir.path()).unwrap();
+        token_issuer::TokenIssuer::create(dir.path()).unwrap();
         let (data, file) = (dir.path(), dir.path().join("tollgate.yaml"));
         let places = ProductFiles { program: data, data, out: data, name: "x", url: None, limits, server };
         let text = config(Addresses { proxy, control, backend }, &places);
@@ -254,7 +295,13 @@ pub(crate) mod tests {
 
     #[test]
     fn the_configuration_is_valid() {
-        check_config(LIMITED);
+        let backend = SocketAddr::from(([127, 0, 0, 1], 10));
+        let backends = ServerVariant::Backends(backend);
+        for variant in
+            [ServerVariant::Usual, ServerVariant::Routes(10), backends, ServerVariant::Tls, ServerVariant::Tokens]
+        {
+            check_variant(LIMITED, variant);
+        }
     }
 
     #[test]

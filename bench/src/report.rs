@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::counts::ProductCounts;
 use crate::exact::ResponseCheck;
 use crate::idle::{CONNECTION_KIB, IdleMemory};
+use crate::latency::LatencyResult;
+use crate::load_counts::LoadCounts;
 use crate::log_level::LogLevelCost;
 use crate::machine::Machine;
 use crate::median::{METHOD, MedianInterval};
+use crate::order::Side;
 use crate::pair::PairResult;
+use crate::peer_table;
 use crate::rounds::{ScenarioResult, ShareResult};
 use crate::side::CpuShare;
 use crate::target::Target;
@@ -32,24 +35,17 @@ pub(crate) struct BenchReport {
     pub(crate) machine: Machine,
     pub(crate) nginx_version: String,
     pub(crate) haproxy_version: String,
+    /// The versions of Envoy and Traefik, or that one is not installed.
+    pub(crate) peers: Vec<String>,
     pub(crate) cpu_method: &'static str,
     pub(crate) scenarios: Vec<ScenarioResult>,
     pub(crate) compared: Vec<PairResult>,
+    pub(crate) latency: Option<LatencyResult>,
     pub(crate) log_level: Option<LogLevelCost>,
     pub(crate) idle: Option<IdleMemory>,
     pub(crate) memory: Option<MemoryUse>,
     pub(crate) exact: ResponseCheck,
-    pub(crate) whole: LoadCounts,
-}
-
-/// The load of wrk: requests that the mock received, and requests that Tollgate counted.
-#[derive(Debug, Serialize)]
-pub(crate) struct LoadCounts {
-    pub(crate) forwarded: u64,
-    pub(crate) forwarded_with_key: u64,
-    pub(crate) counted: ProductCounts,
-    /// The number of requests that wrk may have aborted at the end of a run.
-    pub(crate) tolerance: u64,
+    pub(crate) whole: Vec<LoadCounts>,
 }
 
 /// Proportional set sizes in KiB.
@@ -61,23 +57,17 @@ pub(crate) struct MemoryUse {
     pub(crate) rest_seconds: u64,
 }
 
-impl LoadCounts {
-    pub(crate) const fn matches(&self) -> bool {
-        self.counted.metrics_requests.abs_diff(self.forwarded) <= self.tolerance
-            && self.counted.usage_requests.abs_diff(self.forwarded_with_key) <= self.tolerance
-    }
-}
-
 impl BenchReport {
     /// Whether every response and every count was correct. Speed targets are reported, not enforced.
     pub(crate) fn correct(&self) -> bool {
-        self.exact.matches() && self.whole.matches() && self.failed() == 0
+        self.exact.matches() && self.whole.iter().all(LoadCounts::matches) && self.failed() == 0
     }
 
     fn failed(&self) -> u64 {
         let scenarios = self.scenarios.iter().map(|measured| measured.failed).sum::<u64>();
         let compared = self.compared.iter().map(|measured| measured.failed).sum::<u64>();
-        scenarios + compared + self.log_level.map_or(0, |cost| cost.failed)
+        let latency = self.latency.as_ref().map_or(0, |latency| latency.failed);
+        scenarios + compared + latency + self.log_level.map_or(0, |cost| cost.failed)
     }
 
     /// Writes `report.md` and `report.json`. Returns the text and the path of the latter.
@@ -98,6 +88,9 @@ impl BenchReport {
         )?;
         writeln!(text, "Machine: {processor}, {cores} cores, Linux {kernel}. Processor time: {}.", self.cpu_method)?;
         writeln!(text, "Figures: {METHOD}; a target is met if the upper end meets it.")?;
+        if !self.peers.is_empty() {
+            writeln!(text, "Further proxies, with two workers: {}.", self.peers.join(", "))?;
+        }
         for line in self.machine.warning().as_deref().into_iter().chain((!self.is_result).then_some(NO_RESULT)) {
             writeln!(text, "{line}")?;
         }
@@ -113,6 +106,13 @@ impl BenchReport {
                 let what = if number == 0 { measured.what } else { "" };
                 writeln!(text, "{}", cost_row(what, cost, self.is_result))?;
             }
+        }
+        let peers = peer_table::rows(&self.scenarios, self.is_result);
+        if !peers.is_empty() {
+            writeln!(text, "\n{}\n{}", peer_table::HEAD, peers.join("\n"))?;
+        }
+        if let Some(latency) = &self.latency {
+            write!(text, "\n{}", latency.table())?;
         }
         let figures = self.figures();
         if !figures.is_empty() {
@@ -133,6 +133,8 @@ impl BenchReport {
         let compared = self.compared.iter().flat_map(PairResult::figures);
         let mut figures: Vec<Figure> =
             compared.map(|(what, measured, target)| Figure { what, measured, target }).collect();
+        let added = self.latency.iter().flat_map(LatencyResult::figures);
+        figures.extend(added.map(|(what, measured, target)| Figure { what, measured, target }));
         if let Some(cost) = &self.log_level {
             let LogLevelCost { requests, written_lines, dropped_lines, .. } = cost;
             let lines = format!("{requests} requests, {written_lines} lines, {dropped_lines} dropped");
@@ -171,16 +173,19 @@ impl BenchReport {
             exact.counted.usage_tokens,
             verdict(exact.matches())
         )?;
-        writeln!(
-            text,
-            "- Counts of the load: reached the mock {}, /metrics {}; with a key {}, usage {} (± {} aborted by wrk): {}.",
-            whole.forwarded,
-            whole.counted.metrics_requests,
-            whole.forwarded_with_key,
-            whole.counted.usage_requests,
-            whole.tolerance,
-            verdict(whole.matches())
-        )?;
+        for whole in whole {
+            writeln!(
+                text,
+                "- Counts of the load, {}: reached the mock {}, /metrics {}; with a key {}, usage {} (± {} aborted at ends): {}.",
+                whole.what,
+                whole.forwarded,
+                whole.counted.metrics_requests,
+                whole.forwarded_with_key,
+                whole.counted.usage_requests,
+                whole.tolerance,
+                verdict(whole.matches())
+            )?;
+        }
         writeln!(text, "- Failed requests, of all sides: {}: {}.", self.failed(), verdict(self.failed() == 0))?;
         Ok(())
     }
@@ -204,14 +209,15 @@ impl Figure {
             let interval = if low < high { format!(" ({low:.2} to {high:.2})") } else { String::new() };
             format!("{median:.2}{interval}")
         });
-        let judged = judged(self.measured, self.target, is_result);
+        let judged = self.target.verdict(self.measured, is_result);
         format!("| {} | {measured} | {} | {judged} |", self.what, self.target)
     }
 }
 
 fn cost_row(what: &str, cost: &ShareResult, is_result: bool) -> String {
-    let micros = |side: Option<MedianInterval>| side.map(|side| format!("{:.2}", side.median)).unwrap_or_default();
+    let micros = |side: Side| cost.micros.get(&side).map(|side| format!("{:.2}", side.median)).unwrap_or_default();
     let has_ratio = cost.share != CpuShare::System;
+    let to_nginx = cost.ratios.get(&Side::Nginx).copied();
     let ratio = |ratio: Option<MedianInterval>| match ratio {
         _ if !has_ratio => String::new(),
         None => String::from("not measured"),
@@ -220,23 +226,14 @@ fn cost_row(what: &str, cost: &ShareResult, is_result: bool) -> String {
     format!(
         "| {what} | {} | {} | {} | {} | {} | {} | {} | {} |",
         share(cost.share),
-        micros(cost.nginx),
-        micros(cost.haproxy),
-        micros(cost.tollgate),
-        ratio(cost.to_nginx),
-        ratio(cost.to_haproxy),
+        micros(Side::Nginx),
+        micros(Side::Haproxy),
+        micros(Side::Tollgate),
+        ratio(to_nginx),
+        ratio(cost.ratios.get(&Side::Haproxy).copied()),
         cost.target,
-        judged(cost.to_nginx, cost.target, is_result)
+        cost.target.verdict(to_nginx, is_result)
     )
-}
-
-fn judged(figure: Option<MedianInterval>, target: Target, is_result: bool) -> String {
-    match figure {
-        _ if target == Target::NONE => String::new(),
-        _ if !is_result => String::from("no result"),
-        None => String::from("not measured"),
-        Some(figure) => target.judge(figure).to_string(),
-    }
 }
 
 const fn share(share: CpuShare) -> &'static str {
@@ -260,7 +257,10 @@ const fn verdict(good: bool) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::counts::ProductCounts;
     use crate::side::CostUnit;
 
     const fn exactly(median: f64) -> MedianInterval {
@@ -268,14 +268,20 @@ mod tests {
     }
 
     fn report(is_result: bool, counted: u64) -> BenchReport {
-        let cost = |share, to_nginx, target| ShareResult {
+        let cost = |share, to_nginx: Option<MedianInterval>, target| ShareResult {
             share,
-            nginx: Some(exactly(10.0)),
-            haproxy: Some(exactly(12.0)),
-            tollgate: Some(exactly(9.0)),
-            to_nginx,
-            to_haproxy: Some(exactly(0.75)),
+            micros: BTreeMap::from([
+                (Side::Nginx, exactly(10.0)),
+                (Side::Haproxy, exactly(12.0)),
+                (Side::Tollgate, exactly(9.0)),
+            ]),
+            ratios: to_nginx
+                .map(|ratio| (Side::Nginx, ratio))
+                .into_iter()
+                .chain([(Side::Haproxy, exactly(0.75))])
+                .collect(),
             target,
+            envoy_target: Target::NONE,
         };
         let scenario = ScenarioResult {
             name: "plain",
@@ -301,14 +307,16 @@ mod tests {
             machine: Machine { processor: String::from("CPU"), cores: 2, kernel: String::from("6"), load: None },
             nginx_version: String::from("1.22.1"),
             haproxy_version: String::from("2.6.12"),
+            peers: vec![String::from("Envoy 1.40.0")],
             cpu_method: "x",
             scenarios: vec![scenario],
             compared: Vec::new(),
+            latency: None,
             log_level: None,
             idle: Some(IdleMemory { connections: 10_000, rest_kib: 10_240, open_kib: 51_240 }),
             memory: Some(MemoryUse { at_rest_kib: 10_445, loaded_kib: 70_000, requests: 7, rest_seconds: 60 }),
             exact: ResponseCheck::default(),
-            whole: LoadCounts { forwarded: 100, forwarded_with_key: 0, counted: counts, tolerance: 4 },
+            whole: vec![LoadCounts { what: "x", forwarded: 100, forwarded_with_key: 0, counted: counts, tolerance: 4 }],
         }
     }
 

@@ -1,19 +1,22 @@
-//! One scenario: interleaved runs of nginx, HAProxy and Tollgate, and the processor time of each.
+//! One scenario: interleaved runs of Tollgate and other proxies, and the processor time of each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
 use serde::Serialize;
 
-use crate::counts::mock_requests;
+use crate::counts::{ProductCounts, mock_requests};
+use crate::load_counts::LoadCounts;
 use crate::loader::Loader;
 use crate::median::MedianInterval;
+use crate::order::{Side, orders};
 use crate::plan::{Progress, RunPlan, WARM_SECONDS};
 use crate::product::{MockProcess, Product};
 use crate::raw::{RawRuns, RunPlace};
-use crate::reference::ReferenceProxy;
-use crate::scenario::BenchScenario;
+use crate::reference::{ReferenceProxy, ReferenceSet};
+use crate::scenario::{BenchScenario, Credential};
 use crate::side::{CostUnit, CpuShare, SideRun, tollgate};
 use crate::target::Target;
 use crate::wrk::Wrk;
@@ -21,31 +24,13 @@ use crate::wrk::Wrk;
 /// The framing of a chunk: three hex digits and two line ends.
 const CHUNK_FRAMING_BYTES: u64 = 7;
 
-/// A side of the comparison.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(crate) enum Side {
-    Nginx,
-    Haproxy,
-    Tollgate,
-}
-
-/// The orders of the sides, in turn. In six rounds, each side runs twice at each place, and once after each pair.
-const ORDERS: [[Side; 3]; 6] = [
-    [Side::Nginx, Side::Haproxy, Side::Tollgate],
-    [Side::Tollgate, Side::Haproxy, Side::Nginx],
-    [Side::Haproxy, Side::Tollgate, Side::Nginx],
-    [Side::Nginx, Side::Tollgate, Side::Haproxy],
-    [Side::Tollgate, Side::Nginx, Side::Haproxy],
-    [Side::Haproxy, Side::Nginx, Side::Tollgate],
-];
-
 /// The runs of one round.
 type Round = BTreeMap<Side, SideRun>;
 
 /// All sides, and the tools of the measurement.
+#[derive(Clone, Copy)]
 pub(crate) struct Bench<'a> {
-    pub(crate) nginx: &'a ReferenceProxy,
-    pub(crate) haproxy: &'a ReferenceProxy,
+    pub(crate) references: &'a ReferenceSet,
     pub(crate) product: &'a Product,
     pub(crate) mock: &'a MockProcess,
     pub(crate) wrk: Wrk<'a>,
@@ -75,27 +60,18 @@ pub(crate) struct ScenarioResult {
     pub(crate) runs: u32,
 }
 
-/// One share of the processor time: the medians in microseconds per unit, and the ratios of the rounds.
-#[derive(Debug, Clone, Copy, Serialize)]
+/// One share of the processor time, in microseconds per unit.
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct ShareResult {
     pub(crate) share: CpuShare,
-    pub(crate) nginx: Option<MedianInterval>,
-    pub(crate) haproxy: Option<MedianInterval>,
-    pub(crate) tollgate: Option<MedianInterval>,
-    pub(crate) to_nginx: Option<MedianInterval>,
-    pub(crate) to_haproxy: Option<MedianInterval>,
-    /// The maximum of `to_nginx`.
+    /// The medians of the sides. A side that was not measured is missing.
+    pub(crate) micros: BTreeMap<Side, MedianInterval>,
+    /// The ratios of Tollgate's time to each other side's, of the rounds.
+    pub(crate) ratios: BTreeMap<Side, MedianInterval>,
+    /// The maximum of the ratio to nginx.
     pub(crate) target: Target,
-}
-
-impl Side {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Nginx => "nginx",
-            Self::Haproxy => "haproxy",
-            Self::Tollgate => "tollgate",
-        }
-    }
+    /// The maximum of the ratio to Envoy.
+    pub(crate) envoy_target: Target,
 }
 
 /// Counts over all runs of a scenario.
@@ -113,15 +89,16 @@ impl Bench<'_> {
         scenario: &BenchScenario,
         recorder: &mut Recorder,
     ) -> anyhow::Result<ScenarioResult> {
-        let unit = self.unit(scenario).await?;
+        let sides = self.sides(scenario);
+        let unit = self.unit(scenario, &sides).await?;
         let mut counts = RunCounts::default();
         let warm = Wrk { seconds: WARM_SECONDS, ..self.wrk };
-        for side in [Side::Nginx, Side::Haproxy, Side::Tollgate] {
-            self.run(&warm, scenario, side, &mut counts).await?;
+        for side in &sides {
+            self.run(&warm, scenario, *side, &mut counts).await?;
         }
         let (name, pairs) = (scenario.name, self.plan.pairs);
         let mut rounds = Vec::new();
-        for (number, order) in (0..pairs).zip(ORDERS.iter().cycle()) {
+        for (number, order) in (0..pairs).zip(orders(&sides).iter().cycle()) {
             let mut round = Round::new();
             for (place, side) in order.iter().enumerate() {
                 let run = self.run(&self.wrk, scenario, *side, &mut counts).await?;
@@ -134,8 +111,28 @@ impl Bench<'_> {
             rounds.push(round);
         }
         let RunCounts { forwarded, failed, runs } = counts;
-        let (what, keyed, costs) = (scenario.what, scenario.keyed, costs(scenario, &rounds, unit));
+        let (what, costs) = (scenario.what, costs(scenario, &rounds, unit));
+        let keyed = scenario.credential == Credential::Key;
         Ok(ScenarioResult { name, what, unit, costs, forwarded, keyed, failed, runs })
+    }
+
+    /// The requests of scenarios that reached the mock through Tollgate. Each has one request before its runs.
+    pub(crate) fn counts(&self, what: &'static str, scenarios: &[ScenarioResult]) -> LoadCounts {
+        let sum = |measured: &[&ScenarioResult]| measured.iter().map(|measured| measured.forwarded + 1).sum::<u64>();
+        let runs = scenarios.iter().map(|measured| u64::from(measured.runs)).sum::<u64>();
+        LoadCounts {
+            what,
+            forwarded: sum(&scenarios.iter().collect::<Vec<_>>()),
+            forwarded_with_key: sum(&scenarios.iter().filter(|measured| measured.keyed).collect::<Vec<_>>()),
+            counted: ProductCounts::default(),
+            tolerance: runs * u64::from(self.plan.connections),
+        }
+    }
+
+    /// The proxies of the scenario that run, and Tollgate.
+    fn sides(&self, scenario: &BenchScenario) -> Vec<Side> {
+        let proxies = scenario.proxies.iter().filter(|side| self.references.get(**side).is_some());
+        proxies.copied().chain([Side::Tollgate]).collect()
     }
 
     async fn run(
@@ -145,32 +142,42 @@ impl Bench<'_> {
         side: Side,
         counts: &mut RunCounts,
     ) -> anyhow::Result<SideRun> {
-        let run = match side {
-            Side::Nginx => reference(self.nginx, wrk, scenario).await.context("nginx")?,
-            Side::Haproxy => reference(self.haproxy, wrk, scenario).await.context("haproxy")?,
-            Side::Tollgate => {
-                let reached = mock_requests(self.mock.address).await?;
-                let run = tollgate(wrk, scenario, self.product).await?;
-                counts.forwarded += mock_requests(self.mock.address).await? - reached;
-                counts.runs += 1;
-                run
-            }
+        let run = if let Some(proxy) = self.references.get(side) {
+            reference(proxy, wrk, scenario).await.context(side.name())?
+        } else {
+            let reached = mock_requests(self.mock.address).await?;
+            let run = tollgate(wrk, scenario, self.product).await?;
+            counts.forwarded += mock_requests(self.mock.address).await? - reached;
+            counts.runs += 1;
+            run
         };
         counts.failed += run.wrk.failed;
         Ok(run)
     }
 
-    /// Sends one request to each side. It is an error if one fails or the streams differ.
-    async fn unit(&self, scenario: &BenchScenario) -> anyhow::Result<CostUnit> {
+    /// The address of a side for the requests of a scenario.
+    pub(crate) fn address(&self, side: Side, scenario: &BenchScenario) -> anyhow::Result<SocketAddr> {
+        match self.references.get(side) {
+            Some(proxy) => proxy.address(scenario),
+            None if side == Side::Direct => Ok(self.mock.address),
+            None => Ok(self.product.proxy),
+        }
+    }
+
+    /// Sends one request to each side. It is an error if one fails, or if plain bodies or streams differ.
+    pub(crate) async fn unit(&self, scenario: &BenchScenario, sides: &[Side]) -> anyhow::Result<CostUnit> {
         let body = scenario.body.as_deref().unwrap_or_default();
         let mut bodies = Vec::new();
-        let (nginx, haproxy) = (self.nginx.address(scenario.streamed), self.haproxy.address(scenario.streamed));
-        for address in [nginx, haproxy, self.product.proxy] {
-            let mut loader = Loader::connect(address, Some(&self.product.key)).await?;
+        for side in sides {
+            let address = self.address(*side, scenario)?;
+            let mut loader = Loader::connect(address, self.wrk.keys.first().map(String::as_str)).await?;
             let response = loader.send(scenario.method(), scenario.path, body).await?;
-            ensure!(response.status == 200, "{address}{}: {} {:?}", scenario.path, response.status, response.body);
+            let (name, path) = (side.name(), scenario.path);
+            ensure!(response.status == 200, "{name}, {path}: {} {:?}", response.status, response.body);
             bodies.push(String::from_utf8_lossy(&response.body).into_owned());
         }
+        let is_equal = bodies.windows(2).all(|pair| matches!(pair, [one, other] if one == other));
+        ensure!(scenario.body.is_some() || is_equal, "the responses of {sides:?} differ: {bodies:?}");
         let sizes: Vec<(usize, usize)> = bodies.iter().map(|body| (body.len(), body.matches("\n\n").count())).collect();
         let (Some((bytes, events)), true) = (sizes.first(), scenario.streamed) else { return Ok(CostUnit::Request) };
         let difference = sizes.iter().map(|(_, other)| other.abs_diff(*events)).sum::<usize>();
@@ -179,11 +186,11 @@ impl Bench<'_> {
     }
 }
 
-/// One run of nginx or HAProxy.
+/// One run of another proxy.
 async fn reference(proxy: &ReferenceProxy, wrk: &Wrk<'_>, scenario: &BenchScenario) -> anyhow::Result<SideRun> {
     let account = &proxy.group.account;
     let before = account.time()?;
-    let wrk = wrk.run(scenario, proxy.address(scenario.streamed)).await?;
+    let wrk = wrk.run(scenario, proxy.address(scenario)?).await?;
     Ok(SideRun { wrk, cpu: account.time()?.since(before), workers: None })
 }
 
@@ -195,20 +202,19 @@ fn costs(scenario: &BenchScenario, rounds: &[Round], unit: CostUnit) -> Vec<Shar
     if let Some(target) = targets.workers {
         shares.extend([(CpuShare::Workers, target), (CpuShare::WorkersUser, Target::NONE)]);
     }
+    let sides: BTreeSet<Side> = rounds.iter().flat_map(|round| round.keys().copied()).collect();
     let result = |share: CpuShare, target: Target| {
         let cost = |round: &Round, side: Side| round.get(&side).map_or(f64::NAN, |run| run.share(share, unit));
-        let median = |side| MedianInterval::of(rounds.iter().map(|round| cost(round, side)).collect());
-        let ratio = |side| {
-            MedianInterval::of(rounds.iter().map(|round| cost(round, Side::Tollgate) / cost(round, side)).collect())
-        };
+        let of = |value: &dyn Fn(&Round) -> f64| MedianInterval::of(rounds.iter().map(value).collect());
+        let micros = sides.iter().filter_map(|side| Some((*side, of(&|round| cost(round, *side))?)));
+        let ratio = |side: Side| of(&|round| cost(round, Side::Tollgate) / cost(round, side));
+        let others = sides.iter().filter(|side| **side != Side::Tollgate);
         ShareResult {
             share,
-            nginx: median(Side::Nginx),
-            haproxy: median(Side::Haproxy),
-            tollgate: median(Side::Tollgate),
-            to_nginx: ratio(Side::Nginx),
-            to_haproxy: ratio(Side::Haproxy),
+            micros: micros.collect(),
+            ratios: others.filter_map(|side| Some((*side, ratio(*side)?))).collect(),
             target,
+            envoy_target: if share == CpuShare::Total { targets.envoy } else { Target::NONE },
         }
     };
     shares.into_iter().map(|(share, target)| result(share, target)).collect()
@@ -225,27 +231,9 @@ fn line(round: &Round, unit: CostUnit) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
     use crate::cpu::CpuTime;
     use crate::wrk::WrkRun;
-
-    #[test]
-    fn each_side_runs_equally_often_at_each_place_and_after_each_other() {
-        let places: BTreeSet<(usize, Side, usize)> = ORDERS
-            .iter()
-            .flat_map(|order| order.iter().enumerate())
-            .map(|(place, side)| (place, *side, ORDERS.iter().filter(|order| order[place] == *side).count()))
-            .collect();
-        assert!(places.len() == 9 && places.iter().all(|(.., times)| *times == 2), "{places:?}");
-        let mut after: Vec<(Side, Side)> =
-            ORDERS.iter().flat_map(|order| [(order[0], order[1]), (order[1], order[2])]).collect();
-        after.sort_unstable();
-        let distinct: BTreeSet<(Side, Side)> = after.iter().copied().collect();
-        assert_eq!((after.len(), distinct.len()), (12, 6));
-        assert!(distinct.iter().all(|pair| after.iter().filter(|other| *other == pair).count() == 2), "{after:?}");
-    }
 
     #[test]
     fn ratios_are_of_the_same_round() {
@@ -268,10 +256,12 @@ mod tests {
         let costs = costs(&BenchScenario::llm(), &rounds, CostUnit::Request);
         let check = |share: CpuShare, cost: f64, to_nginx: f64, to_haproxy: f64| {
             let found = costs.iter().find(|found| found.share == share).unwrap();
-            let near = |found: Option<MedianInterval>, expected: f64| (found.unwrap().median - expected).abs() < 1e-9;
-            assert!(near(found.tollgate, cost), "{found:?}");
-            assert!(near(found.to_nginx, to_nginx) && near(found.to_haproxy, to_haproxy), "{found:?}");
-            assert!((found.to_nginx.unwrap().high - to_nginx).abs() < 1e-9, "{found:?}");
+            let near = |found: MedianInterval, expected: f64| (found.median - expected).abs() < 1e-9;
+            let ratio = |side| found.ratios[&side];
+            assert!(near(found.micros[&Side::Tollgate], cost), "{found:?}");
+            assert!(near(ratio(Side::Nginx), to_nginx) && near(ratio(Side::Haproxy), to_haproxy), "{found:?}");
+            assert!((ratio(Side::Nginx).high - to_nginx).abs() < 1e-9, "{found:?}");
+            assert_eq!((found.micros.len(), found.ratios.len()), (3, 2));
         };
         check(CpuShare::Total, 30.0, 3.0, 1.5);
         check(CpuShare::User, 2.0, 2.0, 0.5);
@@ -282,6 +272,6 @@ mod tests {
     #[test]
     fn a_round_without_a_side_has_no_ratio() {
         let costs = costs(&BenchScenario::plain(), &[Round::new()], CostUnit::Request);
-        assert!(costs.iter().all(|cost| cost.to_nginx.is_none() && cost.tollgate.is_none()));
+        assert!(costs.iter().all(|cost| cost.ratios.is_empty() && cost.micros.is_empty()));
     }
 }

