@@ -131,18 +131,7 @@ pub(crate) static ROUTES: Insert = Insert::adding(
 /// Counts per minute; conflicts add to the existing row.
 pub(crate) static MINUTES: Insert = Insert::new(
     "usage_counts",
-    &[
-        "id",
-        "user_no",
-        "key_no",
-        "subject_no",
-        "route_no",
-        "status_class",
-        "minute",
-        "day",
-        "requests",
-        "credits",
-    ],
+    &["id", "user_no", "key_no", "subject_no", "route_no", "status_class", "minute", "day", "requests", "credits"],
     &[("id", SqlType::Uuid)],
     "ON CONFLICT (key_no, subject_no, route_no, status_class, minute, day) DO UPDATE SET
         requests = usage_counts.requests + excluded.requests, credits = usage_counts.credits + excluded.credits,

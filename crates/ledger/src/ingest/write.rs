@@ -17,8 +17,8 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::ingest::aggregation::{
-    self, AttemptNumbers, CallerDay, CallerTotals, CountedEvent, Minute, MinuteCounts, ModelDay, ModelTotals, PlanDay, RouteDay,
-    SeriesHour, SeriesTotals,
+    self, AttemptNumbers, CallerDay, CallerTotals, CountedEvent, Minute, MinuteCounts, ModelDay, ModelTotals, PlanDay,
+    RouteDay, SeriesHour, SeriesTotals,
 };
 use crate::ingest::names::{BatchNames, NameKind, Names, UnknownNames, clip};
 use crate::ingest::tables::{ATTEMPTS, DAYS, EVENTS, HOURS, MINUTES, MODELS, PLANS, POSITIONS, RAW, ROUTES};
@@ -435,12 +435,7 @@ fn raw_id(event: Uuid, no: i64) -> Uuid {
 }
 
 fn bind_position(read: Position, id: Uuid, node: &Node, row: &mut Values<'_>) {
-    row.put(id)
-        .put(node.id())
-        .put(i64::from(read.partition))
-        .put(i64::from(read.segment))
-        .put(i64::from(read.offset))
-;
+    row.put(id).put(node.id()).put(i64::from(read.partition)).put(i64::from(read.segment)).put(i64::from(read.offset));
 }
 
 /// Returns the text of [`present`].

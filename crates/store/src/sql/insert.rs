@@ -202,12 +202,8 @@ mod tests {
 
     #[test]
     fn conflicts_add_all_values_but_the_key_and_keep_the_id() {
-        static SUMS: Insert = Insert::adding(
-            "sums",
-            &["id", "day", "requests", "cost_nano"],
-            &[("id", SqlType::Uuid)],
-            &["day"],
-        );
+        static SUMS: Insert =
+            Insert::adding("sums", &["id", "day", "requests", "cost_nano"], &[("id", SqlType::Uuid)], &["day"]);
         let text = SUMS.text(StoreKind::Postgres, Shape::Full, 1);
         let (_, conflict) = text.split_once(" ON CONFLICT ").unwrap();
         let words: Vec<&str> = conflict.split_whitespace().collect();

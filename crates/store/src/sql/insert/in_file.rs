@@ -74,8 +74,7 @@ impl<'r> FileRows<'_, 'r> {
     fn add(&mut self, values: &mut Values<'r>) -> Result<(), DatabaseError> {
         let is_usual = !self.insert.rare.is_empty()
             && values.cells.iter().zip(&self.rare).all(|(cell, is_rare)| !is_rare || cell.is_null());
-        let (shape, waiting) =
-            if is_usual { (Shape::Usual, &mut self.usual) } else { (Shape::Full, &mut self.full) };
+        let (shape, waiting) = if is_usual { (Shape::Usual, &mut self.usual) } else { (Shape::Full, &mut self.full) };
         waiting.append(&mut values.cells);
         if waiting.len() >= self.rare.len() * ROWS_OF_FILE[0] { self.write(shape) } else { Ok(()) }
     }
