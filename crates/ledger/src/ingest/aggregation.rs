@@ -367,3 +367,6 @@ fn usage(attempts: &[Attempt]) -> Option<Usage> {
 fn cost(attempts: &[Attempt]) -> Option<NanoUsd> {
     attempts.iter().filter_map(|attempt| attempt.cost).reduce(NanoUsd::saturating_add)
 }
+
+#[cfg(test)]
+mod tests;

@@ -197,21 +197,4 @@ impl Insert {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn conflicts_add_all_values_but_the_key_and_keep_the_id() {
-        static SUMS: Insert =
-            Insert::adding("sums", &["id", "day", "requests", "cost_nano"], &[("id", SqlType::Uuid)], &["day"]);
-        let text = SUMS.text(StoreKind::Postgres, Shape::Full, 1);
-        let (_, conflict) = text.split_once(" ON CONFLICT ").unwrap();
-        let words: Vec<&str> = conflict.split_whitespace().collect();
-        assert_eq!(
-            words.join(" "),
-            "(day) DO UPDATE SET requests = sums.requests + excluded.requests, \
-             cost_nano = CASE WHEN sums.cost_nano > 9223372036854775807 - excluded.cost_nano THEN 9223372036854775807 \
-             ELSE sums.cost_nano + excluded.cost_nano END, updated_at = excluded.updated_at"
-        );
-    }
-}
+mod tests;
