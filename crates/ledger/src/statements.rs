@@ -49,7 +49,7 @@ async fn inserts_write_every_column_of_their_tables() {
             };
             let stored: Vec<(String,)> = store.query(query).bind(table).all().await.unwrap();
             let stored: BTreeSet<&str> = stored.iter().map(|(name,)| name.as_str()).collect();
-            assert_eq!(stored, columns.iter().copied().collect(), "{table} on {:?}", store.kind());
+            assert_eq!(stored, columns.collect(), "{table} on {:?}", store.kind());
         }
     }
 }

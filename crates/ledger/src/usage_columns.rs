@@ -91,13 +91,13 @@ impl UsageRow {
 }
 
 /// Adds the values of the usage columns.
-pub(crate) fn bind(usage: Option<&Usage>, row: &mut Values) {
-    row.put_word(usage.map(|usage| usage.source.as_str()));
+pub(crate) fn bind(usage: Option<&Usage>, row: &mut Values<'_>) {
+    row.put(usage.map(|usage| usage.source.as_str()));
     for tokens in usage.map_or([None; TOKEN_CLASS_COUNT], Usage::classes) {
         row.put(tokens.map(|Tokens(tokens)| signed(tokens)));
     }
     let billed = usage.and_then(|usage| usage.billed);
-    row.put_word(billed.map(|billed| billed.unit.as_str())).put(billed.map(|billed| signed(billed.quantity)));
+    row.put(billed.map(|billed| billed.unit.as_str())).put(billed.map(|billed| signed(billed.quantity)));
     for calls in usage.map_or([None; TOOL_CALL_COUNT], |usage| usage.tools.counts()) {
         row.put(calls.map(signed));
     }

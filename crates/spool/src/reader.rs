@@ -14,7 +14,7 @@ use crate::folder::Folder;
 use crate::open_request::OpenRequest;
 use crate::partition::{Partition, RecordTotals};
 use crate::position::Position;
-use crate::record::{Frame, FrameContent, Kind, RECORD_BYTES_MAX, Record};
+use crate::record::{Frame, FrameContent, Kind, RECORD_BYTES_MAX, Record, SharedTexts};
 use crate::segment::{self, Segment};
 use crate::sync::Syncer;
 use crate::writer::BackgroundThreads;
@@ -38,6 +38,7 @@ pub struct Reader {
     /// The partition that the next batch begins with, so that a busy partition does not starve the others.
     turn: usize,
     buffer: Vec<u8>,
+    texts: SharedTexts,
 }
 
 /// The reading position of one partition.
@@ -165,7 +166,16 @@ impl Reader {
         open_requests: OpenRequests,
     ) -> Self {
         let BackgroundThreads { allocator, sync } = threads;
-        Self { folder, allocator, sync, partitions, open_requests, turn: 0, buffer: vec![0; CHUNK_BYTES] }
+        Self {
+            folder,
+            allocator,
+            sync,
+            partitions,
+            open_requests,
+            turn: 0,
+            buffer: vec![0; CHUNK_BYTES],
+            texts: SharedTexts::default(),
+        }
     }
 
     /// Returns up to `records_max` records (at most about 4 MiB) after the released positions, in the order of each
@@ -191,7 +201,9 @@ impl Reader {
                 if batch.records.len() >= records_max || bytes_left == 0 {
                     return Ok(ScanStep::Stop);
                 }
-                if let FrameContent::Record(record) = frame.decode().map_err(|why| decode_error(why, file, at))? {
+                if let FrameContent::Record(record) =
+                    frame.decode_with(Some(&self.texts)).map_err(|why| decode_error(why, file, at))?
+                {
                     let place = Position { partition: number, segment: file.number, offset: at + frame.len() };
                     batch.open_changes.extend(open_change(&record).map(|change| (place, change)));
                     batch.records.push(record);
@@ -311,7 +323,9 @@ impl Reader {
         let mut depth = SpoolDepth { records, bytes, allocated_bytes: self.folder.allocated(), oldest: None };
         for partition in &mut self.partitions {
             let mut oldest = None;
-            scan(&self.folder, partition, &mut self.buffer, |frame, file, at| {
+            // Only the first record is read.
+            let buffer = self.buffer.get_mut(..RECORD_BYTES_MAX).unwrap_or_default();
+            scan(&self.folder, partition, buffer, |frame, file, at| {
                 if frame.kind().map_err(|why| decode_error(why, file, at))? == Kind::End {
                     return Ok(ScanStep::Next);
                 }

@@ -9,6 +9,7 @@
 //! The form of the payload is in `payload`.
 
 mod payload;
+mod shared_texts;
 mod shorten;
 
 use meter::{Counts, UsageEvent};
@@ -19,6 +20,7 @@ use crate::open_request::OpenRequest;
 use crate::record_version::RecordVersion;
 use payload::{InvalidPayload, PayloadReader, PayloadWriter};
 
+pub(crate) use shared_texts::SharedTexts;
 pub(crate) use shorten::shortened;
 
 /// Size of a record's header.
@@ -332,7 +334,12 @@ impl Frame<'_> {
     /// Decodes the payload. A later minor version may contain a code that this release does not know. The checksum is
     /// valid, so such a record is not damaged.
     pub(crate) fn decode(&self) -> Result<FrameContent, DecodeError> {
-        match self.decode_known() {
+        self.decode_with(None)
+    }
+
+    /// Decodes the payload as [`decode`](Self::decode) does, with the texts that earlier records contained.
+    pub(crate) fn decode_with(&self, texts: Option<&SharedTexts>) -> Result<FrameContent, DecodeError> {
+        match self.decode_known(texts) {
             Err(DecodeError::Damaged) if self.version.is_later_minor() => {
                 let (found, known) = (self.version, RecordVersion::CURRENT);
                 Err(DecodeError::Newer(UnknownFormat::Record { found, known }))
@@ -341,8 +348,8 @@ impl Frame<'_> {
         }
     }
 
-    fn decode_known(&self) -> Result<FrameContent, DecodeError> {
-        let payload = PayloadReader::new(self.payload);
+    fn decode_known(&self, texts: Option<&SharedTexts>) -> Result<FrameContent, DecodeError> {
+        let payload = PayloadReader::new(self.payload).sharing(texts);
         let record = match self.kind()? {
             Kind::Open => Record::Open(payload::read_open(payload)?),
             Kind::Close => Record::Close(payload::read_event(payload)?),

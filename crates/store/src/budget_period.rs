@@ -45,29 +45,35 @@ impl BudgetPeriodRow {
 }
 
 impl From<CounterId> for BudgetPeriodRow {
-    fn from(CounterId { budget, period }: CounterId) -> Self {
-        let (scope, scope_no, plan_id) = match budget.scope {
-            BudgetScope::Key(no) => ("key", no.0, None),
-            BudgetScope::User(no) => ("user", no.0, None),
-            BudgetScope::Plan(id) => ("plan", 0, Some(id.0)),
-            BudgetScope::Global => ("everybody", 0, None),
-        };
+    fn from(cell: CounterId) -> Self {
+        let (scope, scope_no, plan_id) = scope_values(cell.budget.scope);
         Self {
             scope: scope.to_owned(),
             scope_no,
             plan_id,
-            measure: measure_word(budget.measure).to_owned(),
-            per: per_word(budget.per).to_owned(),
-            first_day: i64::from(period.first().0),
+            measure: measure_word(cell.budget.measure).to_owned(),
+            per: per_word(cell.budget.per).to_owned(),
+            first_day: i64::from(cell.period.first().0),
         }
     }
 }
 
 impl BudgetPeriodRow {
-    /// Adds the values, in the order of the columns.
-    pub fn put(self, row: &mut crate::sql::Values) {
-        row.put(self.scope).put(self.scope_no).put(self.plan_id);
-        row.put(self.measure).put(self.per).put(self.first_day);
+    /// Adds the values of a budget and period, in the order of the columns.
+    pub fn put(CounterId { budget, period }: CounterId, row: &mut crate::sql::Values<'_>) {
+        let (scope, scope_no, plan_id) = scope_values(budget.scope);
+        row.put(scope).put(scope_no).put(plan_id);
+        row.put(measure_word(budget.measure)).put(per_word(budget.per)).put(i64::from(period.first().0));
+    }
+}
+
+/// Returns the word, the number and the plan of a scope.
+const fn scope_values(scope: BudgetScope) -> (&'static str, i64, Option<Uuid>) {
+    match scope {
+        BudgetScope::Key(no) => ("key", no.0, None),
+        BudgetScope::User(no) => ("user", no.0, None),
+        BudgetScope::Plan(id) => ("plan", 0, Some(id.0)),
+        BudgetScope::Global => ("everybody", 0, None),
     }
 }
 

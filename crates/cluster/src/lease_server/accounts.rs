@@ -30,7 +30,7 @@ static KEEP: Insert = Insert::new(
     "ON CONFLICT (id) DO UPDATE SET carried = excluded.carried, most = excluded.most, recall = excluded.recall, pressed_id = excluded.pressed_id,
         pressed_until = excluded.pressed_until, updated_at = excluded.updated_at",
 );
-const BOOK_COLUMNS: [&str; 15] = [
+const BOOK_COLUMNS: [&str; 13] = [
     "id",
     "scope",
     "scope_no",
@@ -44,8 +44,6 @@ const BOOK_COLUMNS: [&str; 15] = [
     "recall",
     "pressed_id",
     "pressed_until",
-    "created_at",
-    "updated_at",
 ];
 const BOOK_TYPES: [(&str, SqlType); 6] = [
     ("id", SqlType::Uuid),
@@ -76,8 +74,6 @@ static LOANS: Insert = Insert::new(
         "closed",
         "told",
         "base",
-        "created_at",
-        "updated_at",
     ],
     &[
         ("id", SqlType::Uuid),
@@ -166,7 +162,7 @@ impl<'a> LockedAccounts<'a> {
                     account: &empty,
                 })
                 .collect();
-            OPEN.run(&mut transaction, &missing, |account, row| bind_book(account, now, row)).await?;
+            OPEN.run(&mut transaction, now, &missing, bind_book).await?;
             rows = locked(&mut transaction, &all).await?;
             if rows.len() < all.len() {
                 return Err(LeaseError::Contended { table: "lease_books" });
@@ -276,8 +272,8 @@ impl<'a> LockedAccounts<'a> {
             }
         }
         let now = store.now();
-        KEEP.run(transaction, &books, |account, row| bind_book(account, now, row)).await?;
-        LOANS.run(transaction, &loans, |loan, row| bind_loan(store.new_id(), loan, now, row)).await?;
+        KEEP.run(transaction, now, &books, bind_book).await?;
+        LOANS.run(transaction, now, &loans, |loan, row| bind_loan(store.new_id(), loan, row)).await?;
         Ok(())
     }
 }
@@ -305,26 +301,25 @@ struct WrittenLease<'a> {
     base: Amount,
 }
 
-fn bind_book(written: &WrittenAccount<'_>, now: i64, row: &mut Values) {
+fn bind_book(written: &WrittenAccount<'_>, row: &mut Values<'_>) {
     let WrittenAccount { id, cell, carried, most, account: book } = *written;
     row.put(id);
-    BudgetPeriodRow::from(cell).put(row);
+    BudgetPeriodRow::put(cell, row);
     row.put(micros(cell.period.end()))
         .put(carried.map(|carried| signed(carried.0)))
         .put(signed(most.0))
         .put(signed(book.recall));
     row.put(book.contended.map(|(who, _)| Uuid::from_u128(who.0))).put(book.contended.map(|(_, until)| micros(until)));
-    row.put(now).put(now);
 }
 
-fn bind_loan(id: Uuid, written: &WrittenLease<'_>, now: i64, row: &mut Values) {
+fn bind_loan(id: Uuid, written: &WrittenLease<'_>, row: &mut Values<'_>) {
     let WrittenLease { account, node, incarnation, lease, recalled, base } = *written;
     row.put(id).put(account).put(Uuid::from_u128(node.0)).put(signed(incarnation));
     let ServerLease { seq, term, granted, used, spent, answered_recall, round, recalls, .. } = *lease;
     for number in [seq, term, granted.0, used.0, spent.0, answered_recall, round, recalls, recalled] {
         row.put(signed(number));
     }
-    row.put(micros(lease.heard_at)).put(lease.closed).put(lease.reported).put(signed(base.0)).put(now).put(now);
+    row.put(micros(lease.heard_at)).put(lease.closed).put(lease.reported).put(signed(base.0));
 }
 
 /// Locks and returns the budget accounts that exist.

@@ -5,7 +5,7 @@ use meter::{Attempt, Charge, Counts, Usage, UsageEvent};
 use rustc_hash::FxHashMap;
 use store::sql::micros;
 
-use crate::ingest::names::{NameKind, Names};
+use crate::ingest::names::{BatchNames, NameKind};
 use crate::usage::UsageTotals;
 
 const MICROS_PER_MINUTE: u64 = 60_000_000;
@@ -22,12 +22,25 @@ pub(crate) struct CountedEvent<'a> {
     pub(crate) route: i64,
     /// Number of the model's name.
     pub(crate) model: Option<i64>,
+    /// Number of the subject, if it is recorded by name.
+    pub(crate) subject: Option<i64>,
+    /// Numbers of the last attempt's names.
+    pub(crate) last_attempt: AttemptNumbers,
     /// Usage of all attempts.
     pub(crate) usage: Option<Usage>,
     /// Cost of all attempts.
     pub(crate) cost: Option<NanoUsd>,
     /// Amounts of the request in totals, if it counts.
     totals: UsageTotals,
+}
+
+/// Numbers of an attempt's names.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct AttemptNumbers {
+    pub(crate) provider: Option<i64>,
+    pub(crate) model: Option<i64>,
+    pub(crate) answered_model: Option<i64>,
+    pub(crate) price: Option<i64>,
 }
 
 /// Key of a row in `daily_usage`, in the order of its unique index: all writers write rows in this order.
@@ -127,16 +140,33 @@ pub(crate) struct MinuteCounts {
 }
 
 impl<'a> CountedEvent<'a> {
-    /// Adds up the attempts of an event, whose names are cached.
-    pub(crate) fn new(event: &'a UsageEvent, names: &Names) -> Self {
+    /// Adds up the attempts of an event, and finds the numbers of its names.
+    pub(crate) fn new(event: &'a UsageEvent, names: &mut BatchNames<'_, 'a>) -> Self {
         let (usage, cost) = (usage(&event.attempts), cost(&event.attempts));
+        // Names of all attempts are looked up, so that unknown ones are found.
+        let attempts = event.attempts.iter().map(|attempt| AttemptNumbers::new(attempt, names));
+        let last_attempt = attempts.last().unwrap_or_default();
         Self {
             event,
             route: names.get(NameKind::Route, &event.route).unwrap_or(0),
             model: event.model.as_deref().and_then(|model| names.get(NameKind::Model, model)),
+            subject: names.subject(&event.subject),
+            last_attempt,
             usage,
             cost,
             totals: totals(event, usage, cost),
+        }
+    }
+}
+
+impl AttemptNumbers {
+    pub(crate) fn new<'a>(attempt: &'a Attempt, names: &mut BatchNames<'_, 'a>) -> Self {
+        let mut number = |kind, name: Option<&'a str>| name.and_then(|name| names.get(kind, name));
+        Self {
+            provider: number(NameKind::Provider, Some(&attempt.provider)),
+            model: number(NameKind::Model, attempt.model.as_deref()),
+            answered_model: number(NameKind::Model, attempt.answered_model.as_deref()),
+            price: number(NameKind::Price, attempt.price_version.as_deref()),
         }
     }
 }
@@ -337,3 +367,6 @@ fn usage(attempts: &[Attempt]) -> Option<Usage> {
 fn cost(attempts: &[Attempt]) -> Option<NanoUsd> {
     attempts.iter().filter_map(|attempt| attempt.cost).reduce(NanoUsd::saturating_add)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,12 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use access::{Subject, SubjectName};
-use meter::{Counts, UsageEvent};
 use store::sql::{BulkTransaction, statements};
 use store::{DatabaseError, Store};
 
 /// Maximum number of names in memory. Clients choose the model names that they request, so names are unbounded.
 const KNOWN_MAX: usize = 10_000;
+/// Number of names of a batch that are compared.
+const RECENT_MAX: usize = 32;
 /// Maximum number of bytes of a name; clients also choose the length.
 const NAME_BYTES_MAX: usize = 200;
 
@@ -56,9 +57,67 @@ pub(crate) struct Names {
 
 /// The names and subjects of a batch that are not cached.
 #[derive(Debug, Default)]
-struct UnknownNames<'a> {
+pub(crate) struct UnknownNames<'a> {
     names: BTreeSet<(NameKind, &'a str)>,
     subjects: BTreeSet<SubjectName<'a>>,
+}
+
+/// The numbers of the names in a batch. Most events repeat a few names, which are compared instead of hashed.
+#[derive(Debug)]
+pub(crate) struct BatchNames<'n, 'a> {
+    names: &'n Names,
+    recent: [Option<RecentName<'a>>; RECENT_MAX],
+    unknown: UnknownNames<'a>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct RecentName<'a> {
+    kind: NameKind,
+    name: &'a str,
+    no: i64,
+}
+
+impl UnknownNames<'_> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.subjects.is_empty()
+    }
+}
+
+impl<'n, 'a> BatchNames<'n, 'a> {
+    pub(crate) const fn new(names: &'n Names) -> Self {
+        let unknown = UnknownNames { names: BTreeSet::new(), subjects: BTreeSet::new() };
+        Self { names, recent: [None; RECENT_MAX], unknown }
+    }
+
+    /// Returns the number of a cached name; other names are unknown.
+    pub(crate) fn get(&mut self, kind: NameKind, name: &'a str) -> Option<i64> {
+        let last = name.as_bytes().last().copied().map_or(0, usize::from);
+        let slot = (last.wrapping_mul(7) + name.len() + kind as usize * 5) % RECENT_MAX;
+        let recent = self.recent.get_mut(slot)?;
+        if let Some(recent) = recent.filter(|recent| recent.kind == kind && recent.name == name) {
+            return Some(recent.no);
+        }
+        let no = self.names.get(kind, name);
+        match no {
+            Some(no) => *recent = Some(RecentName { kind, name, no }),
+            None => _ = self.unknown.names.insert((kind, clip(name))),
+        }
+        no
+    }
+
+    /// Returns the number of a cached subject; `None` for keys and anonymous clients, which have none.
+    pub(crate) fn subject(&mut self, subject: &'a Subject) -> Option<i64> {
+        let named = subject.name()?;
+        let no = self.names.subject(subject);
+        if no.is_none() {
+            self.unknown.subjects.insert(named);
+        }
+        no
+    }
+
+    pub(crate) fn unknown(self) -> UnknownNames<'a> {
+        self.unknown
+    }
 }
 
 impl Names {
@@ -74,21 +133,22 @@ impl Names {
         subject.name().and_then(|_| self.subjects.get(subject).copied())
     }
 
-    /// Caches the numbers of all names and subjects in the batch, and stores new ones.
-    pub(crate) async fn learn(
-        &mut self,
-        store: &Store,
-        transaction: &mut BulkTransaction,
-        events: &[&UsageEvent],
-        counts: &[&Counts],
-    ) -> Result<(), DatabaseError> {
+    /// Clears the cache if it is full.
+    pub(crate) fn forget_if_full(&mut self) {
         let names = [&self.routes, &self.models, &self.providers, &self.prices];
         if names.iter().any(|known| known.len() > KNOWN_MAX) || self.subjects.len() > KNOWN_MAX {
             self.forget();
         }
-        let unknown = self.unknown(events, counts);
-        let is_known = unknown.names.is_empty() && unknown.subjects.is_empty();
-        if let Some(lock) = transaction.kind().lock_names().filter(|_| !is_known) {
+    }
+
+    /// Caches the numbers of names and subjects, and stores new ones.
+    pub(crate) async fn learn(
+        &mut self,
+        store: &Store,
+        transaction: &mut BulkTransaction,
+        unknown: UnknownNames<'_>,
+    ) -> Result<(), DatabaseError> {
+        if let Some(lock) = transaction.kind().lock_names() {
             transaction.query(lock).run().await?;
         }
         for (kind, name) in unknown.names {
@@ -111,36 +171,6 @@ impl Names {
     /// Clears the cache; called after a transaction that added names was not committed.
     pub(crate) fn forget(&mut self) {
         *self = Self::default();
-    }
-
-    fn unknown<'a>(&self, events: &[&'a UsageEvent], counts: &[&'a Counts]) -> UnknownNames<'a> {
-        let mut unknown = UnknownNames::default();
-        let mut note = |kind, name: &'a str| {
-            if self.get(kind, name).is_none() {
-                unknown.names.insert((kind, clip(name)));
-            }
-        };
-        for event in events {
-            note(NameKind::Route, &event.route);
-            if let Some(model) = &event.model {
-                note(NameKind::Model, model);
-            }
-            for attempt in &event.attempts {
-                note(NameKind::Provider, &attempt.provider);
-                for model in [&attempt.model, &attempt.answered_model].into_iter().flatten() {
-                    note(NameKind::Model, model);
-                }
-                if let Some(version) = &attempt.price_version {
-                    note(NameKind::Price, version);
-                }
-            }
-        }
-        for counts in counts {
-            note(NameKind::Route, &counts.route);
-        }
-        let subjects = events.iter().map(|event| &event.subject).chain(counts.iter().map(|counts| &counts.subject));
-        unknown.subjects = subjects.filter(|of| self.subject(of).is_none()).filter_map(Subject::name).collect();
-        unknown
     }
 
     const fn of(&self, kind: NameKind) -> &HashMap<Arc<str>, i64> {
@@ -167,10 +197,4 @@ impl Names {
 pub(crate) fn clip(text: &str) -> &str {
     let text = text.split('\0').next().unwrap_or_default();
     text.get(..text.floor_char_boundary(NAME_BYTES_MAX)).unwrap_or_default()
-}
-
-/// Returns what [`clip`] keeps of a shared text; the text itself if that is all of it.
-pub(crate) fn clip_shared(text: &Arc<str>) -> Arc<str> {
-    let clipped = clip(text);
-    if clipped.len() == text.len() { text.clone() } else { Arc::from(clipped) }
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use spool::OpenRequest;
 use sqlx::AssertSqlSafe;
-use store::sql::{BulkQuery, BulkTransaction, StoreKind, Values, statements};
+use store::sql::{BulkQuery, BulkTransaction, StoreKind, statements};
 use store::{DatabaseError, Node};
 use uuid::Uuid;
 
@@ -76,10 +76,11 @@ impl StoredOpenRequests {
         let now = node.store().now();
         let stored = |opened: &OpenRequest| Ok((opened.id.0, opened.to_stored().map_err(|_| UNREADABLE)?));
         let news: Vec<(Uuid, Vec<u8>)> = news.into_iter().map(stored).collect::<Result<_, DatabaseError>>()?;
-        let bind = |(id, opened): &(Uuid, Vec<u8>), row: &mut Values| {
-            row.put(*id).put(node.id()).put(opened.clone()).put(now).put(now);
-        };
-        OPEN_REQUESTS.bulk(transaction, &news, bind).await?;
+        OPEN_REQUESTS
+            .bulk(transaction, now, &news, |(id, opened), row| {
+                row.put(*id).put(node.id()).put(opened.as_slice());
+            })
+            .await?;
         kept.extend(news.into_iter().map(|(id, _)| id));
         Ok(())
     }

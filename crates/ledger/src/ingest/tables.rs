@@ -18,7 +18,7 @@ pub(crate) static EVENTS: Insert = Insert::new(
             "provider_model_no", "answered_model_no", "upstream_status", "upstream_id", "price_no",
             "first_byte_us", "upstream_us",
         ]
-        ["cost_nano", "cost_unknown", "created_at", "updated_at",]
+        ["cost_nano", "cost_unknown",]
     ),
     &[
         ("id", SqlType::Uuid),
@@ -59,7 +59,7 @@ pub(crate) static ATTEMPTS: Insert = Insert::new(
             "id", "event_id", "no", "provider_no", "provider_model_no", "answered_model_no",
             "upstream_status", "upstream_id", "price_no", "first_byte_us", "upstream_us",
         ]
-        ["cost_nano", "cost_unknown", "created_at", "updated_at",]
+        ["cost_nano", "cost_unknown",]
     ),
     &[
         ("id", SqlType::Uuid),
@@ -73,14 +73,14 @@ pub(crate) static ATTEMPTS: Insert = Insert::new(
 );
 
 /// Lists the columns of a table of totals: those in the first brackets, the totals of `bind_totals`, those in the second
-/// brackets, and the times.
+/// brackets.
 macro_rules! totals {
     ([$($before:literal,)*] [$($after:literal,)*]) => {
         &[
             "id", $($before,)*
             "credits", "input_tokens", "cached_input_tokens", "cache_write_short_tokens", "cache_write_long_tokens",
             "output_tokens", "reasoning_tokens", "cost_nano", "unpriced_requests",
-            $($after,)* "created_at", "updated_at",
+            $($after,)*
         ]
     };
 }
@@ -96,7 +96,7 @@ pub(crate) static DAYS: Insert = Insert::adding(
 /// Charges for the budgets of plans.
 pub(crate) static PLANS: Insert = Insert::adding(
     "daily_plans",
-    &["id", "day", "plan_id", "node_id", "credits", "charged_tokens", "charged_nano", "created_at", "updated_at"],
+    &["id", "day", "plan_id", "node_id", "credits", "charged_tokens", "charged_nano"],
     &[("id", SqlType::Uuid), ("plan_id", SqlType::Uuid), ("node_id", SqlType::Uuid)],
     &["day", "plan_id", "node_id"],
 );
@@ -131,20 +131,7 @@ pub(crate) static ROUTES: Insert = Insert::adding(
 /// Counts per minute; conflicts add to the existing row.
 pub(crate) static MINUTES: Insert = Insert::new(
     "usage_counts",
-    &[
-        "id",
-        "user_no",
-        "key_no",
-        "subject_no",
-        "route_no",
-        "status_class",
-        "minute",
-        "day",
-        "requests",
-        "credits",
-        "created_at",
-        "updated_at",
-    ],
+    &["id", "user_no", "key_no", "subject_no", "route_no", "status_class", "minute", "day", "requests", "credits"],
     &[("id", SqlType::Uuid)],
     "ON CONFLICT (key_no, subject_no, route_no, status_class, minute, day) DO UPDATE SET
         requests = usage_counts.requests + excluded.requests, credits = usage_counts.credits + excluded.credits,
@@ -154,7 +141,7 @@ pub(crate) static MINUTES: Insert = Insert::new(
 /// Raw usage as a provider reported it.
 pub(crate) static RAW: Insert = Insert::new(
     "usage_raw",
-    &["id", "event_id", "no", "raw", "created_at", "updated_at"],
+    &["id", "event_id", "no", "raw"],
     &[("id", SqlType::Uuid), ("event_id", SqlType::Uuid), ("raw", SqlType::Text)],
     "ON CONFLICT (id) DO NOTHING",
 );
@@ -162,7 +149,7 @@ pub(crate) static RAW: Insert = Insert::new(
 /// Requests that are still open.
 pub(crate) static OPEN_REQUESTS: Insert = Insert::new(
     "open_requests",
-    &["id", "node_id", "opened", "created_at", "updated_at"],
+    &["id", "node_id", "opened"],
     &[("id", SqlType::Uuid), ("node_id", SqlType::Uuid), ("opened", SqlType::Bytes)],
     "ON CONFLICT (id) DO NOTHING",
 );
@@ -170,7 +157,7 @@ pub(crate) static OPEN_REQUESTS: Insert = Insert::new(
 /// One position per partition; conflicts replace the earlier position.
 pub(crate) static POSITIONS: Insert = Insert::new(
     "ingested",
-    &["id", "node_id", "lane", "segment", "byte_offset", "created_at", "updated_at"],
+    &["id", "node_id", "lane", "segment", "byte_offset"],
     &[("id", SqlType::Uuid), ("node_id", SqlType::Uuid)],
     "ON CONFLICT (node_id, lane) DO UPDATE SET segment = excluded.segment, byte_offset = excluded.byte_offset,
         updated_at = excluded.updated_at

@@ -1,7 +1,7 @@
 //! One transaction of ingest: the rows of a batch, its totals, and the position in the spool.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use access::{KeyNo, NanoUsd, Subject, Timestamp};
@@ -17,10 +17,10 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::ingest::aggregation::{
-    self, CallerDay, CallerTotals, CountedEvent, Minute, MinuteCounts, ModelDay, ModelTotals, PlanDay, RouteDay,
-    SeriesHour, SeriesTotals,
+    self, AttemptNumbers, CallerDay, CallerTotals, CountedEvent, Minute, MinuteCounts, ModelDay, ModelTotals, PlanDay,
+    RouteDay, SeriesHour, SeriesTotals,
 };
-use crate::ingest::names::{NameKind, Names, clip_shared};
+use crate::ingest::names::{BatchNames, NameKind, Names, UnknownNames, clip};
 use crate::ingest::tables::{ATTEMPTS, DAYS, EVENTS, HOURS, MINUTES, MODELS, PLANS, POSITIONS, RAW, ROUTES};
 use crate::ingest::{KnownRows, PLACES, places};
 use crate::usage::UsageTotals;
@@ -138,12 +138,15 @@ impl Rows {
         let ingested = places(transaction.query(PLACES).bind(node.id()).all().await?);
         self.drop_ingested(&ingested);
         let split = self.split();
-        names.learn(store, &mut transaction, &split.events, &split.counts).await?;
-        let events = split.events.iter().map(|event| CountedEvent::new(event, names)).collect();
+        names.forget_if_full();
+        let (mut events, unknown) = split.count(names);
+        if !unknown.is_empty() {
+            names.learn(store, &mut transaction, unknown).await?;
+            (events, _) = split.count(names);
+        }
         let split = CountedRecords { events, counts: split.counts };
         let now = store.now();
-        let inserted =
-            EVENTS.bulk(&mut transaction, &split.events, |event, row| bind_event(event, names, now, row)).await?;
+        let inserted = EVENTS.bulk(&mut transaction, now, &split.events, bind_event).await?;
         if inserted != u64::try_from(split.events.len()).unwrap_or(u64::MAX) {
             transaction.rollback().await?;
             return Ok(WriteOutcome::Duplicates);
@@ -155,7 +158,7 @@ impl Rows {
         split.write_series(store, &mut transaction, names).await?;
         split.write_minutes(store, &mut transaction, names).await?;
         POSITIONS
-            .bulk(&mut transaction, &self.read, |read, row| bind_position(*read, store.new_id(), node, now, row))
+            .bulk(&mut transaction, now, &self.read, |read, row| bind_position(*read, store.new_id(), node, row))
             .await?;
         carried.write(self, node, &mut transaction).await?;
         let written = store.clock().mono();
@@ -239,6 +242,19 @@ impl Rows {
     }
 }
 
+impl<'a> SplitRecords<'a> {
+    /// Adds up the attempts of each event. Also returns the names and subjects without a cached number.
+    fn count(&self, names: &Names) -> (Vec<CountedEvent<'a>>, UnknownNames<'a>) {
+        let mut names = BatchNames::new(names);
+        let events = self.events.iter().map(|event| CountedEvent::new(event, &mut names)).collect();
+        for counts in &self.counts {
+            names.get(NameKind::Route, &counts.route);
+            names.subject(&counts.subject);
+        }
+        (events, names.unknown())
+    }
+}
+
 impl CountedRecords<'_> {
     async fn write_attempts(
         &self,
@@ -251,13 +267,14 @@ impl CountedRecords<'_> {
             .flat_map(|event| (1..).zip(&event.attempts).map(|(no, attempt)| (event.id.0, no, attempt)))
             .collect();
         let now = store.now();
-        let bind = |(event, no, attempt): &(Uuid, i64, &Attempt), row: &mut Values| {
-            row.put(store.new_id()).put(*event).put(*no);
-            bind_attempt(Some(attempt), names, row);
-            bind_figures(attempt.usage, attempt.cost, attempt.unknown, row);
-            row.put(now).put(now);
-        };
-        ATTEMPTS.bulk(transaction, &attempts, bind).await?;
+        let mut names = BatchNames::new(names);
+        ATTEMPTS
+            .bulk(transaction, now, &attempts, |(event, no, attempt), row| {
+                row.put(store.new_id()).put(*event).put(*no);
+                bind_attempt(Some(attempt), &AttemptNumbers::new(attempt, &mut names), row);
+                bind_figures(attempt.usage, attempt.cost, attempt.unknown, row);
+            })
+            .await?;
         Ok(())
     }
 
@@ -265,15 +282,14 @@ impl CountedRecords<'_> {
     async fn write_raw(&self, store: &Store, transaction: &mut BulkTransaction) -> Result<(), DatabaseError> {
         let attempts = self.events.iter().map(|counted| counted.event);
         let attempts = attempts.flat_map(|event| (1_i64..).zip(&event.attempts).map(|of| (event.id.0, of)));
-        let told: Vec<(Uuid, i64, &Arc<str>)> =
-            attempts.filter_map(|(event, (no, attempt))| Some((event, no, attempt.raw_usage.as_ref()?))).collect();
+        let raw: Vec<(Uuid, i64, Cow<'_, str>)> = attempts
+            .filter_map(|(event, (no, attempt))| Some((event, no, without_nul(attempt.raw_usage.as_ref()?))))
+            .collect();
         let now = store.now();
-        let bind = |(event, no, raw): &(Uuid, i64, &Arc<str>), row: &mut Values| {
-            // PostgreSQL cannot store a NUL in a text.
-            let raw = if raw.contains('\0') { Arc::from(raw.replace('\0', "")) } else { Arc::clone(raw) };
-            row.put(raw_id(*event, *no)).put(*event).put(*no).put(raw).put(now).put(now);
-        };
-        RAW.bulk(transaction, &told, bind).await?;
+        RAW.bulk(transaction, now, &raw, |(event, no, raw), row| {
+            row.put(raw_id(*event, *no)).put(*event).put(*no).put(&**raw);
+        })
+        .await?;
         Ok(())
     }
 
@@ -281,32 +297,31 @@ impl CountedRecords<'_> {
     async fn write_charges(&self, node: &Node, transaction: &mut BulkTransaction) -> Result<(), DatabaseError> {
         let (store, now) = (node.store(), node.store().now());
         let days = aggregation::days(&self.events, &self.counts);
-        let bind_day = |(at, of): &(CallerDay, CallerTotals), row: &mut Values| {
+        let bind_day = |(at, of): &(CallerDay, CallerTotals), row: &mut Values<'_>| {
             row.put(store.new_id()).put(at.day).put(at.user).put(at.key).put(node.id());
             row.put(signed(of.charge.tokens.0)).put(of.charge.money.0).put(signed(of.totals.requests));
             bind_totals(&of.totals, row);
-            row.put(now).put(now);
         };
-        DAYS.bulk(transaction, &days, bind_day).await?;
+        DAYS.bulk(transaction, now, &days, bind_day).await?;
         let plans = aggregation::plans(&self.events, &self.counts);
-        let bind_plan = |(at, charge): &(PlanDay, Charge), row: &mut Values| {
+        let bind_plan = |(at, charge): &(PlanDay, Charge), row: &mut Values<'_>| {
             row.put(store.new_id()).put(at.day).put(at.plan.0).put(node.id()).put(signed(charge.credits.0));
-            row.put(signed(charge.tokens.0)).put(charge.money.0).put(now).put(now);
+            row.put(signed(charge.tokens.0)).put(charge.money.0);
         };
-        PLANS.bulk(transaction, &plans, bind_plan).await?;
+        PLANS.bulk(transaction, now, &plans, bind_plan).await?;
         Ok(())
     }
 
     async fn write_totals(&self, store: &Store, transaction: &mut BulkTransaction) -> Result<(), DatabaseError> {
         let now = store.now();
         let models = aggregation::models(&self.events);
-        let bind_model = |(at, of): &(ModelDay, ModelTotals), row: &mut Values| {
+        let bind_model = |(at, of): &(ModelDay, ModelTotals), row: &mut Values<'_>| {
             row.put(store.new_id()).put(at.user).put(at.day).put(at.model);
             row.put(signed(of.totals.requests)).put(signed(of.refused)).put(signed(of.errors));
             bind_totals(&of.totals, row);
-            row.put(signed(of.duration_us)).put(now).put(now);
+            row.put(signed(of.duration_us));
         };
-        MODELS.bulk(transaction, &models, bind_model).await?;
+        MODELS.bulk(transaction, now, &models, bind_model).await?;
         Ok(())
     }
 
@@ -320,18 +335,16 @@ impl CountedRecords<'_> {
         let now = store.now();
         let hours = aggregation::hours(&self.events, &self.counts, |route| names.get(NameKind::Route, route));
         let routes = aggregation::routes(&hours);
-        let bind_hour = |(at, of): &(SeriesHour, SeriesTotals), row: &mut Values| {
+        let bind_hour = |(at, of): &(SeriesHour, SeriesTotals), row: &mut Values<'_>| {
             row.put(store.new_id()).put(at.user).put(at.hour).put(at.key).put(at.model).put(at.route).put(at.day);
             bind_series(of, row);
-            row.put(now).put(now);
         };
-        HOURS.bulk(transaction, &hours, bind_hour).await?;
-        let bind_route = |(at, of): &(RouteDay, SeriesTotals), row: &mut Values| {
+        HOURS.bulk(transaction, now, &hours, bind_hour).await?;
+        let bind_route = |(at, of): &(RouteDay, SeriesTotals), row: &mut Values<'_>| {
             row.put(store.new_id()).put(at.user).put(at.day).put(at.route);
             bind_series(of, row);
-            row.put(now).put(now);
         };
-        ROUTES.bulk(transaction, &routes, bind_route).await?;
+        ROUTES.bulk(transaction, now, &routes, bind_route).await?;
         Ok(())
     }
 
@@ -344,12 +357,12 @@ impl CountedRecords<'_> {
         let now = store.now();
         let route_no = |route: &str| names.get(NameKind::Route, route);
         let minutes = aggregation::minutes(&self.counts, route_no, |subject| names.subject(subject));
-        let bind_minute = |(at, counted): &(Minute, MinuteCounts), row: &mut Values| {
+        let bind_minute = |(at, counted): &(Minute, MinuteCounts), row: &mut Values<'_>| {
             row.put(store.new_id()).put(counted.user).put(at.key).put(at.subject).put(at.route);
             row.put(at.status_class).put(at.minute).put(at.day);
-            row.put(signed(counted.requests)).put(signed(counted.credits.0)).put(now).put(now);
+            row.put(signed(counted.requests)).put(signed(counted.credits.0));
         };
-        MINUTES.bulk(transaction, &minutes, bind_minute).await?;
+        MINUTES.bulk(transaction, now, &minutes, bind_minute).await?;
         Ok(())
     }
 }
@@ -361,30 +374,32 @@ fn present(kind: StoreKind, events: usize) -> String {
     text
 }
 
-fn bind_event(counted: &CountedEvent<'_>, names: &Names, now: i64, row: &mut Values) {
+/// Returns a text as PostgreSQL can store it.
+fn without_nul(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { Cow::Owned(text.replace('\0', "")) } else { Cow::Borrowed(text) }
+}
+
+fn bind_event<'r>(counted: &'r CountedEvent<'_>, row: &mut Values<'r>) {
     let event = counted.event;
     row.put(event.id.0);
     let caller = event.subject.caller();
     row.put(caller.map(|caller| caller.user.0)).put(caller.map(|caller| caller.key.0));
-    row.put(caller.map(|caller| caller.plan.0)).put(names.subject(&event.subject));
+    row.put(caller.map(|caller| caller.plan.0)).put(counted.subject);
     row.put(micros(event.started_at)).put(i64::from(event.day.0)).put(signed(event.charge.credits.0));
     row.put(signed(event.charge.tokens.0)).put(event.charge.money.0);
     row.put(counted.route);
-    row.put(event.format.clone()).put(counted.model);
-    row.put(event.streamed)
-        .put(i64::from(event.status))
-        .put_word(Some(event.outcome.as_str()))
-        .put(event.refusal.as_ref().map(clip_shared));
+    row.put(event.format.as_deref()).put(counted.model);
+    row.put(event.streamed).put(i64::from(event.status)).put(event.outcome.as_str());
+    row.put(event.refusal.as_deref().map(clip));
     row.put(signed(event.request_bytes)).put(signed(event.response_bytes)).put(signed(event.duration_us));
     row.put(i64::try_from(event.attempts.len()).unwrap_or(i64::MAX));
-    bind_attempt(event.attempts.last(), names, row);
+    bind_attempt(event.attempts.last(), &counted.last_attempt, row);
     let unknown = event.attempts.iter().find_map(|attempt| attempt.unknown);
     bind_figures(counted.usage, counted.cost, unknown, row);
-    row.put(now).put(now);
 }
 
 /// Adds the columns from `credits` to `unpriced_requests`.
-fn bind_totals(totals: &UsageTotals, row: &mut Values) {
+fn bind_totals(totals: &UsageTotals, row: &mut Values<'_>) {
     row.put(signed(totals.credits)).put(signed(totals.input));
     row.put(signed(totals.cached_input)).put(signed(totals.cache_write_short));
     row.put(signed(totals.cache_write_long)).put(signed(totals.output)).put(signed(totals.reasoning));
@@ -392,30 +407,26 @@ fn bind_totals(totals: &UsageTotals, row: &mut Values) {
 }
 
 /// Adds the columns from `requests` to `duration_us`.
-fn bind_series(of: &SeriesTotals, row: &mut Values) {
+fn bind_series(of: &SeriesTotals, row: &mut Values<'_>) {
     row.put(signed(of.totals.requests)).put(signed(of.refused)).put(signed(of.errors));
     bind_totals(&of.totals, row);
     row.put(signed(of.timed)).put(signed(of.duration_us));
 }
 
 /// Adds the columns from `provider_no` to `upstream_us`.
-fn bind_attempt(attempt: Option<&Attempt>, names: &Names, row: &mut Values) {
-    let model = |name: Option<&str>| name.and_then(|name| names.get(NameKind::Model, name));
-    row.put(attempt.and_then(|attempt| names.get(NameKind::Provider, &attempt.provider)));
-    row.put(attempt.and_then(|attempt| model(attempt.model.as_deref())));
-    row.put(attempt.and_then(|attempt| model(attempt.answered_model.as_deref())));
+fn bind_attempt<'r>(attempt: Option<&'r Attempt>, numbers: &AttemptNumbers, row: &mut Values<'r>) {
+    row.put(numbers.provider).put(numbers.model).put(numbers.answered_model);
     row.put(attempt.and_then(|attempt| attempt.status).map(i64::from));
-    row.put(attempt.and_then(|attempt| attempt.upstream_id.as_ref()).map(clip_shared));
-    let price = attempt.and_then(|attempt| attempt.price_version.as_deref());
-    row.put(price.and_then(|version| names.get(NameKind::Price, version)));
+    row.put(attempt.and_then(|attempt| attempt.upstream_id.as_deref()).map(clip));
+    row.put(numbers.price);
     row.put(attempt.and_then(|attempt| attempt.first_byte_us).map(signed));
     row.put(attempt.map(|attempt| signed(attempt.duration_us)));
 }
 
 /// Adds the columns from `usage_source` to `cost_unknown`.
-fn bind_figures(usage: Option<Usage>, cost: Option<NanoUsd>, unknown: Option<UnknownCost>, row: &mut Values) {
+fn bind_figures(usage: Option<Usage>, cost: Option<NanoUsd>, unknown: Option<UnknownCost>, row: &mut Values<'_>) {
     usage_columns::bind(usage.as_ref(), row);
-    row.put(cost.map(|cost| cost.0)).put_word(unknown.map(UnknownCost::as_str));
+    row.put(cost.map(|cost| cost.0)).put(unknown.map(UnknownCost::as_str));
 }
 
 /// Returns the id of an attempt's raw usage: the event's for the first attempt, and the following numbers.
@@ -423,14 +434,8 @@ fn raw_id(event: Uuid, no: i64) -> Uuid {
     Uuid::from_u128(event.as_u128().wrapping_add(u128::from(unsigned(no.saturating_sub(1)))))
 }
 
-fn bind_position(read: Position, id: Uuid, node: &Node, now: i64, row: &mut Values) {
-    row.put(id)
-        .put(node.id())
-        .put(i64::from(read.partition))
-        .put(i64::from(read.segment))
-        .put(i64::from(read.offset))
-        .put(now)
-        .put(now);
+fn bind_position(read: Position, id: Uuid, node: &Node, row: &mut Values<'_>) {
+    row.put(id).put(node.id()).put(i64::from(read.partition)).put(i64::from(read.segment)).put(i64::from(read.offset));
 }
 
 /// Returns the text of [`present`].

@@ -1,7 +1,6 @@
 //! The requests that are open at the reader's position.
 
-use std::collections::{HashMap, HashSet};
-
+use rustc_hash::{FxHashMap, FxHashSet};
 use uuid::Uuid;
 
 use crate::open_request::OpenRequest;
@@ -21,9 +20,9 @@ pub(super) enum OpenChange {
 /// The requests that are open at the reader's position; bounded by the requests in flight.
 #[derive(Debug, Default)]
 pub(crate) struct OpenRequests {
-    open: HashMap<Uuid, OpenLocation>,
+    open: FxHashMap<Uuid, OpenLocation>,
     /// Requests whose close was read before their open, because partitions are read one after the other.
-    early_closes: HashSet<Uuid>,
+    early_closes: FxHashSet<Uuid>,
 }
 
 #[derive(Debug)]
@@ -39,7 +38,7 @@ impl OpenRequests {
     pub(crate) fn new(spooled: impl IntoIterator<Item = (Position, OpenRequest)>, stored: &[OpenRequest]) -> Self {
         let stored = stored.iter().map(|opened| (opened.id.0, OpenLocation::Stored));
         let spooled = spooled.into_iter().map(|(place, opened)| (opened.id.0, OpenLocation::Spooled(place, opened)));
-        Self { open: stored.chain(spooled).collect(), early_closes: HashSet::new() }
+        Self { open: stored.chain(spooled).collect(), early_closes: FxHashSet::default() }
     }
 
     pub(super) fn apply(&mut self, place: Position, change: &OpenChange) {
@@ -63,7 +62,7 @@ impl OpenRequests {
         changes: impl Iterator<Item = &'a (Position, OpenChange)>,
         is_removed: impl Fn(Position) -> bool,
     ) -> Vec<OpenRequest> {
-        let (mut opened, mut closed) = (Vec::new(), HashSet::new());
+        let (mut opened, mut closed) = (Vec::new(), FxHashSet::default());
         for (place, change) in changes {
             match change {
                 OpenChange::Opened(one) => opened.push((*place, one)),

@@ -21,8 +21,8 @@ pub use bulk::{BulkQuery, BulkRow, BulkTransaction};
 use file_writer::FileWriter;
 pub(crate) use postgres::Patience;
 pub use query::{Arguments, Query, ResultRow, Value};
-pub(crate) use rows::arguments_of;
 pub use rows::{Cell, SqlType};
+pub(crate) use rows::{arrays_of, values_of};
 
 /// Number of concurrent key look-ups, and of other reads of a SQLite file. One look-up takes 30 µs on SQLite, so more
 /// connections would only cost memory.

@@ -67,16 +67,16 @@ pub(super) fn read_attempt(mut reader: PayloadReader<'_>) -> Result<Attempt, Inv
         }
     }
     Ok(Attempt {
-        provider: base.provider.into(),
-        model: base.model.map(Into::into),
-        answered_model: base.answered_model.map(Into::into),
+        provider: reader.text(base.provider),
+        model: base.model.map(|name| reader.text(name)),
+        answered_model: base.answered_model.map(|name| reader.text(name)),
         status: base.status,
         upstream_id: base.upstream_id.map(Into::into),
         usage: base.usage.map(TryInto::try_into).transpose()?,
         raw_usage: base.raw_usage.map(Into::into),
         cost: base.cost_nano_usd.map(NanoUsd),
         unknown,
-        price_version: base.price_version.map(Into::into),
+        price_version: base.price_version.map(|version| reader.text(version)),
         first_byte_us: base.first_byte_us,
         duration_us: base.duration_us,
     })

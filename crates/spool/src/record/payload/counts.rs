@@ -48,7 +48,7 @@ pub(in crate::record) fn read_counts(mut reader: PayloadReader<'_>) -> Result<Ve
         }
         Ok(Counts {
             subject: subject::subject(base.caller, named)?,
-            route: base.route.into(),
+            route: reader.text(base.route),
             status_class: base.status_class,
             minute: base.minute,
             day: Day(base.day),

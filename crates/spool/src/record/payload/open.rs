@@ -55,9 +55,9 @@ pub(in crate::record) fn read_open(mut reader: PayloadReader<'_>) -> Result<Open
         started_at: Timestamp(base.started_at_us),
         day: Day(base.day),
         reserved: base.reserved.into(),
-        route: base.route.into(),
-        format: base.format.map(Into::into),
-        model: base.model.map(Into::into),
-        price_version: base.price_version.map(Into::into),
+        route: reader.text(base.route),
+        format: base.format.map(|name| reader.text(name)),
+        model: base.model.map(|name| reader.text(name)),
+        price_version: base.price_version.map(|version| reader.text(version)),
     })
 }

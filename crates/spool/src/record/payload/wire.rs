@@ -1,6 +1,10 @@
 //! The parts of payloads: values in postcard, entries with a length, and fields with a tag.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
+
+use crate::record::SharedTexts;
 
 /// Maximum number of entries for which memory is reserved before they are read.
 const CAPACITY_MAX: usize = 16;
@@ -82,11 +86,22 @@ impl<'a> PayloadWriter<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::record) struct PayloadReader<'a> {
     rest: &'a [u8],
+    texts: Option<&'a SharedTexts>,
 }
 
 impl<'a> PayloadReader<'a> {
     pub(in crate::record) const fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
+        Self { rest: bytes, texts: None }
+    }
+
+    /// Returns a reader whose texts share the memory of `texts`.
+    pub(in crate::record) const fn sharing(self, texts: Option<&'a SharedTexts>) -> Self {
+        Self { texts, ..self }
+    }
+
+    /// Returns a text that many records contain.
+    pub(super) fn text(&self, text: &str) -> Arc<str> {
+        self.texts.map_or_else(|| text.into(), |texts| texts.get(text))
     }
 
     /// Reads one value in postcard.
@@ -118,7 +133,7 @@ impl<'a> PayloadReader<'a> {
         let length: u32 = self.value()?;
         let (bytes, rest) = self.rest.split_at_checked(length as usize).ok_or(InvalidPayload)?;
         self.rest = rest;
-        Ok(PayloadReader { rest: bytes })
+        Ok(PayloadReader { rest: bytes, ..*self })
     }
 }
 

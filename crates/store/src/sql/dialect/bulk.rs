@@ -1,7 +1,5 @@
 //! The transaction of a batch of ingest, on either database.
 
-use std::sync::Arc;
-
 use rusqlite::types::ValueRef;
 use sqlx::{SqlSafeStr, SqlStr};
 use uuid::Uuid;
@@ -28,7 +26,7 @@ enum OpenBulk {
 pub struct BulkQuery<'t> {
     on: &'t mut BulkTransaction,
     sql: SqlStr,
-    values: Vec<Cell>,
+    values: Vec<Cell<'t>>,
     persistent: bool,
 }
 
@@ -104,10 +102,10 @@ impl BulkTransaction {
     }
 }
 
-impl BulkQuery<'_> {
+impl<'t> BulkQuery<'t> {
     /// Binds the next parameter of the statement.
     #[must_use]
-    pub fn bind(mut self, value: impl Into<Cell>) -> Self {
+    pub fn bind(mut self, value: impl Into<Cell<'t>>) -> Self {
         self.values.push(value.into());
         self
     }
@@ -167,22 +165,16 @@ impl BulkQuery<'_> {
     }
 }
 
-fn of_server<'t>(transaction: &'t mut Transaction, sql: SqlStr, values: &[Cell], persistent: bool) -> Query<'t> {
+fn of_server<'t>(transaction: &'t mut Transaction, sql: SqlStr, values: &[Cell<'_>], persistent: bool) -> Query<'t> {
     let query = transaction.query(sql);
     let query = if persistent { query } else { query.once() };
     values.iter().fold(query, |query, value| match value {
         Cell::Bigint(value) => query.bind(*value),
         Cell::Boolean(value) => query.bind(*value),
-        Cell::Text(value) => query.bind(value.as_deref()),
+        Cell::Text(value) => query.bind(*value),
         Cell::Uuid(value) => query.bind(*value),
-        Cell::Bytes(value) => query.bind(value.as_slice()),
+        Cell::Bytes(value) => query.bind(*value),
     })
-}
-
-impl From<&str> for Cell {
-    fn from(value: &str) -> Self {
-        Self::Text(Some(Arc::from(value)))
-    }
 }
 
 impl BulkRow for (i64,) {

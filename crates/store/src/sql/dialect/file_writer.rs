@@ -20,7 +20,7 @@ use super::rows::Cell;
 use super::sqlite::{BUSY, LOG_BYTES_MAX, LOG_PAGES_MAX};
 
 /// Maximum number of prepared statements: those of ingest.
-const STATEMENTS_MAX: usize = 64;
+const STATEMENTS_MAX: usize = 96;
 /// Maximum size of the connection's page cache in KiB. A batch that changes more pages writes some of them twice.
 const CACHE_KIB: i64 = 8_192;
 
@@ -110,12 +110,12 @@ impl FileTransaction {
     }
 }
 
-impl ToSql for Cell {
+impl ToSql for Cell<'_> {
     fn to_sql(&self) -> Result<ToSqlOutput<'_>, rusqlite::Error> {
         let value = match self {
             Self::Bigint(value) => value.map_or(ValueRef::Null, ValueRef::Integer),
             Self::Boolean(value) => ValueRef::Integer((*value).into()),
-            Self::Text(value) => value.as_ref().map_or(ValueRef::Null, |text| ValueRef::Text(text.as_bytes())),
+            Self::Text(value) => value.map_or(ValueRef::Null, |text| ValueRef::Text(text.as_bytes())),
             Self::Uuid(value) => value.as_ref().map_or(ValueRef::Null, |id| ValueRef::Blob(id.as_bytes())),
             Self::Bytes(value) => ValueRef::Blob(value),
         };
@@ -124,7 +124,7 @@ impl ToSql for Cell {
 }
 
 /// Binds the values of a statement. `$N` is the N-th value: SQLite numbers such parameters by their first use.
-pub(crate) fn bind(statement: &mut CachedStatement<'_>, values: &[Cell]) -> Result<(), sqlx::Error> {
+pub(crate) fn bind(statement: &mut CachedStatement<'_>, values: &[Cell<'_>]) -> Result<(), sqlx::Error> {
     for at in 1..=statement.parameter_count() {
         let named = statement.parameter_name(at).and_then(|name| name.strip_prefix('$')?.parse().ok());
         let value = values.get(named.unwrap_or(at).wrapping_sub(1));

@@ -1,12 +1,10 @@
 //! The rows of an `INSERT`. A statement for SQLite has one parameter per value. A statement for PostgreSQL has one array per
 //! column: its text does not depend on the number of rows, and the server neither plans nor binds each value.
 
-use std::sync::Arc;
-
+use sqlx::Arguments as _;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments as _, Encode, Postgres, Type};
 use uuid::Uuid;
 
 use super::{Arguments, StoreKind};
@@ -27,122 +25,115 @@ pub enum SqlType {
 }
 
 /// The value of one column of a row.
-#[derive(Debug)]
-pub enum Cell {
+#[derive(Debug, Clone, Copy)]
+pub enum Cell<'r> {
     /// A value of [`SqlType::Bigint`].
     Bigint(Option<i64>),
     /// A value of [`SqlType::Boolean`].
     Boolean(bool),
     /// A value of [`SqlType::Text`].
-    Text(Option<Arc<str>>),
+    Text(Option<&'r str>),
     /// A value of [`SqlType::Uuid`].
     Uuid(Option<Uuid>),
     /// A value of [`SqlType::Bytes`].
-    Bytes(Vec<u8>),
+    Bytes(&'r [u8]),
 }
 
 /// Converts a value, and an optional value, into a [`Cell`].
 macro_rules! nullable {
     ($($from:ty => $variant:ident,)*) => {$(
-        impl From<$from> for Cell {
+        impl<'r> From<$from> for Cell<'r> {
             fn from(value: $from) -> Self {
                 Self::$variant(Some(value))
             }
         }
-        impl From<Option<$from>> for Cell {
+        impl<'r> From<Option<$from>> for Cell<'r> {
             fn from(value: Option<$from>) -> Self {
                 Self::$variant(value)
             }
         }
     )*};
 }
-nullable! { i64 => Bigint, Arc<str> => Text, Uuid => Uuid, }
+nullable! { i64 => Bigint, &'r str => Text, Uuid => Uuid, }
 
-impl From<bool> for Cell {
+impl From<bool> for Cell<'_> {
     fn from(value: bool) -> Self {
         Self::Boolean(value)
     }
 }
 
-impl From<String> for Cell {
-    fn from(value: String) -> Self {
-        Self::Text(Some(value.into()))
-    }
-}
-
-impl From<Vec<u8>> for Cell {
-    fn from(value: Vec<u8>) -> Self {
+impl<'r> From<&'r [u8]> for Cell<'r> {
+    fn from(value: &'r [u8]) -> Self {
         Self::Bytes(value)
     }
 }
 
-impl Cell {
+impl Cell<'_> {
     /// Returns whether the value is NULL.
     pub(crate) const fn is_null(&self) -> bool {
         matches!(self, Self::Bigint(None) | Self::Text(None) | Self::Uuid(None))
     }
 }
 
-/// Returns the parameters of a statement that inserts `cells`, the values of whole rows with columns of these types.
+/// Returns the parameters of a statement that inserts `cells`, the values of whole rows with columns of these types: the
+/// time, and an array per column.
 ///
 /// # Errors
 /// The error of a value that has another type than its column, or cannot be encoded.
-pub(crate) fn arguments_of(
-    kind: StoreKind,
-    types: impl Iterator<Item = SqlType>,
-    cells: impl ExactSizeIterator<Item = Cell>,
-) -> Result<Arguments, BoxDynError> {
-    match kind {
-        StoreKind::Sqlite => {
-            let mut arguments = SqliteArguments::default();
-            arguments.reserve(cells.len(), 0);
-            for cell in cells {
-                match cell {
-                    Cell::Bigint(value) => arguments.add(value),
-                    Cell::Boolean(value) => arguments.add(value),
-                    Cell::Text(value) => arguments.add(value),
-                    Cell::Uuid(value) => arguments.add(value),
-                    Cell::Bytes(value) => arguments.add(value),
-                }?;
-            }
-            Ok(Arguments::Sqlite(arguments))
-        }
-        StoreKind::Postgres => {
-            let values = cells.len();
-            let mut arrays: Vec<Array> = types.map(Array::empty).collect();
-            let (columns, mut cells) = (arrays.len(), cells);
-            for _ in 0..values.checked_div(columns).unwrap_or(0) {
-                arrays.iter_mut().zip(&mut cells).try_for_each(|(array, cell)| array.add(cell))?;
-            }
-            let mut arguments = PgArguments::default();
-            arguments.reserve(columns, values * size_of::<(i32, i64)>());
-            arrays.into_iter().try_for_each(|array| array.encode(&mut arguments))?;
-            Ok(Arguments::Postgres(arguments))
-        }
+pub(crate) fn arrays_of(now: i64, types: &[SqlType], cells: &[Cell<'_>]) -> Result<Arguments, BoxDynError> {
+    let rows = cells.len().checked_div(types.len()).unwrap_or(0);
+    let mut arguments = PgArguments::default();
+    arguments.reserve(types.len() + 1, cells.len() * size_of::<(i32, i64)>());
+    arguments.add(now)?;
+    for (column, of) in types.iter().enumerate() {
+        let mut array = Array::with_room(*of, rows);
+        cells.iter().skip(column).step_by(types.len()).try_for_each(|cell| array.add(*cell))?;
+        array.encode(&mut arguments)?;
     }
+    Ok(Arguments::Postgres(arguments))
+}
+
+/// Returns the parameters of a statement for SQLite that inserts `cells`, the values of whole rows, at a time.
+///
+/// # Errors
+/// The error of a value that cannot be encoded.
+pub(crate) fn values_of(now: i64, cells: &[Cell<'_>]) -> Result<Arguments, BoxDynError> {
+    let mut arguments = SqliteArguments::default();
+    arguments.reserve(cells.len() + 1, 0);
+    arguments.add(now)?;
+    for cell in cells {
+        match *cell {
+            Cell::Bigint(value) => arguments.add(value),
+            Cell::Boolean(value) => arguments.add(value),
+            Cell::Text(value) => arguments.add(value),
+            Cell::Uuid(value) => arguments.add(value),
+            Cell::Bytes(value) => arguments.add(value),
+        }?;
+    }
+    Ok(Arguments::Sqlite(arguments))
 }
 
 /// The values of one column.
-enum Array {
+enum Array<'r> {
     Bigint(Vec<Option<i64>>),
     Boolean(Vec<bool>),
-    Text(Vec<Option<Arc<str>>>),
+    Text(Vec<Option<&'r str>>),
     Uuid(Vec<Option<Uuid>>),
-    Bytes(Vec<Vec<u8>>),
+    Bytes(Vec<&'r [u8]>),
 }
 
-impl Array {
-    const fn empty(of: SqlType) -> Self {
+impl<'r> Array<'r> {
+    fn with_room(of: SqlType, rows: usize) -> Self {
         match of {
-            SqlType::Bigint => Self::Bigint(Vec::new()),
-            SqlType::Boolean => Self::Boolean(Vec::new()),
-            SqlType::Text => Self::Text(Vec::new()),
-            SqlType::Uuid => Self::Uuid(Vec::new()),
-            SqlType::Bytes => Self::Bytes(Vec::new()),
+            SqlType::Bigint => Self::Bigint(Vec::with_capacity(rows)),
+            SqlType::Boolean => Self::Boolean(Vec::with_capacity(rows)),
+            SqlType::Text => Self::Text(Vec::with_capacity(rows)),
+            SqlType::Uuid => Self::Uuid(Vec::with_capacity(rows)),
+            SqlType::Bytes => Self::Bytes(Vec::with_capacity(rows)),
         }
     }
 
-    fn add(&mut self, value: Cell) -> Result<(), BoxDynError> {
+    fn add(&mut self, value: Cell<'r>) -> Result<(), BoxDynError> {
         match (self, value) {
             (Self::Bigint(array), Cell::Bigint(value)) => array.push(value),
             (Self::Boolean(array), Cell::Boolean(value)) => array.push(value),
@@ -156,17 +147,13 @@ impl Array {
 
     fn encode(self, arguments: &mut PgArguments) -> Result<(), BoxDynError> {
         match self {
-            Self::Bigint(array) => add(arguments, array),
-            Self::Boolean(array) => add(arguments, array),
-            Self::Text(array) => add(arguments, array.iter().map(Option::as_deref).collect::<Vec<Option<&str>>>()),
-            Self::Uuid(array) => add(arguments, array),
-            Self::Bytes(array) => add(arguments, array),
+            Self::Bigint(array) => arguments.add(array),
+            Self::Boolean(array) => arguments.add(array),
+            Self::Text(array) => arguments.add(array),
+            Self::Uuid(array) => arguments.add(array),
+            Self::Bytes(array) => arguments.add(array),
         }
     }
-}
-
-fn add<'t>(arguments: &mut PgArguments, array: impl Encode<'t, Postgres> + Type<Postgres>) -> Result<(), BoxDynError> {
-    arguments.add(array)
 }
 
 impl SqlType {
@@ -192,19 +179,23 @@ impl StoreKind {
         }
     }
 
-    /// Appends the source of an `INSERT` of rows with columns of these types.
+    /// Appends the source of an `INSERT` of rows with two times, which are the first parameter, and columns of these types.
     pub(crate) fn rows(self, rows: usize, types: &[SqlType], text: &mut String) {
         match self {
             Self::Sqlite => {
                 text.push_str("VALUES ");
+                let mut parameters = 2_usize..;
                 for row in 0..rows {
-                    text.push_str(if row == 0 { "" } else { ", " });
-                    self.placeholders(types.len(), text);
+                    text.push_str(if row == 0 { "(?1, ?1" } else { ", (?1, ?1" });
+                    for n in parameters.by_ref().take(types.len()) {
+                        text.push_str(&format!(", ?{n}"));
+                    }
+                    text.push(')');
                 }
             }
             Self::Postgres => {
-                let arrays = (1..).zip(types).map(|(n, of)| format!("${n}::{}", of.array()));
-                text.push_str("SELECT * FROM unnest(");
+                let arrays = (2..).zip(types).map(|(n, of)| format!("${n}::{}", of.array()));
+                text.push_str("SELECT $1::bigint, $1::bigint, * FROM unnest(");
                 text.push_str(&arrays.collect::<Vec<String>>().join(", "));
                 text.push(')');
             }

@@ -1,0 +1,61 @@
+//! Texts that most records repeat: names of routes, formats, models and providers, and versions of prices.
+
+use std::cell::Cell;
+use std::fmt::{self, Debug, Formatter};
+use std::sync::Arc;
+
+/// Number of texts that are remembered.
+const SLOTS: usize = 64;
+/// Maximum size of a remembered text. Clients choose the names of models, and a record has room for 64 KiB.
+const TEXT_BYTES_MAX: usize = 256;
+
+/// The texts that a reader returned last. Equal texts share their memory: an allocation per text and record costs more
+/// than a comparison.
+pub(crate) struct SharedTexts([Cell<Option<Arc<str>>>; SLOTS]);
+
+impl Default for SharedTexts {
+    fn default() -> Self {
+        Self([const { Cell::new(None) }; SLOTS])
+    }
+}
+
+impl Debug for SharedTexts {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedTexts").finish_non_exhaustive()
+    }
+}
+
+impl SharedTexts {
+    /// Returns the text, with the memory of the same text in an earlier record if that is remembered.
+    pub(super) fn get(&self, text: &str) -> Arc<str> {
+        let (first, last) = (text.bytes().next().unwrap_or(0), text.bytes().next_back().unwrap_or(0));
+        let place = text.len() + usize::from(first) * 5 + usize::from(last) * 11;
+        let Some(slot) = self.0.get(place % SLOTS).filter(|_| text.len() <= TEXT_BYTES_MAX) else {
+            return Arc::from(text);
+        };
+        let shared = slot.take().filter(|known| **known == *text).unwrap_or_else(|| Arc::from(text));
+        slot.set(Some(Arc::clone(&shared)));
+        shared
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_short_texts_share_their_memory_and_others_do_not_change() {
+        let texts = SharedTexts::default();
+        let long = "n".repeat(TEXT_BYTES_MAX + 1);
+        for _ in 0..2 {
+            for text in ["", "chat", "chit", "gpt-5", "ä", &long] {
+                assert_eq!(&*texts.get(text), text);
+            }
+        }
+        assert!(Arc::ptr_eq(&texts.get("gpt-5"), &texts.get("gpt-5")));
+        // Both have the same place.
+        let (one, other) = (texts.get("chat"), texts.get("chit"));
+        assert!(!Arc::ptr_eq(&one, &texts.get("chat")) && *other == *"chit");
+        assert!(!Arc::ptr_eq(&texts.get(&long), &texts.get(&long)));
+    }
+}

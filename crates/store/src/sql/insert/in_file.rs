@@ -1,0 +1,132 @@
+//! Rows of a batch in a SQLite file: prepared statements of several rows, whose values are bound by reference.
+
+use std::sync::Arc;
+
+use rusqlite::CachedStatement;
+
+use super::{Insert, SHAPES, Shape, Values};
+use crate::error::DatabaseError;
+use crate::sql::dialect::file_writer::{FileTransaction, fault};
+use crate::sql::{Cell, StoreKind};
+
+/// Numbers of rows per statement, tried in this order. Few texts exist, so that each stays prepared. A row in a statement
+/// of 16 takes 25,000 instructions, of one 34,000, of 64 more than of 16
+/// (docs/decisions/0039-batches-of-ingest.md).
+pub(super) const ROWS_OF_FILE: [usize; 3] = [16, 4, 1];
+/// The number of the parameter that has the time of the batch.
+const NOW: usize = 1;
+
+/// The prepared statements of one [`Insert`] in a transaction, and the rows that wait for a full statement.
+struct FileRows<'f, 'r> {
+    insert: &'f Insert,
+    file: &'f FileTransaction,
+    now: i64,
+    /// Which columns are rare.
+    rare: Vec<bool>,
+    statements: [[Option<CachedStatement<'f>>; ROWS_OF_FILE.len()]; SHAPES],
+    /// The values of fewer than 16 rows with a value in a rare column.
+    full: Vec<Cell<'r>>,
+    /// The values of fewer than 16 other rows, including the NULL values of rare columns.
+    usual: Vec<Cell<'r>>,
+    written: usize,
+}
+
+impl Insert {
+    pub(super) fn write_to_file<'r, R>(
+        &self,
+        file: &FileTransaction,
+        now: i64,
+        rows: &'r [R],
+        mut bind: impl FnMut(&'r R, &mut Values<'r>),
+    ) -> Result<u64, DatabaseError> {
+        let mut waiting = FileRows {
+            insert: self,
+            file,
+            now,
+            rare: self.columns.iter().map(|column| self.rare.contains(column)).collect(),
+            statements: Default::default(),
+            full: Vec::new(),
+            usual: Vec::new(),
+            written: 0,
+        };
+        let mut values = Values::default();
+        for row in rows {
+            bind(row, &mut values);
+            self.check_count(values.cells.len())?;
+            waiting.add(&mut values)?;
+        }
+        waiting.write(Shape::Full)?;
+        waiting.write(Shape::Usual)?;
+        Ok(u64::try_from(waiting.written).unwrap_or(u64::MAX))
+    }
+
+    /// Returns the text of a statement of one of [`ROWS_OF_FILE`] rows.
+    pub(super) fn file_text(&self, shape: Shape, rows: usize) -> Arc<String> {
+        let text = || Arc::new(self.text(StoreKind::Sqlite, shape, rows));
+        let nth = ROWS_OF_FILE.iter().position(|size| *size == rows);
+        let known = self.sqlite.get(shape as usize).zip(nth).and_then(|(texts, nth)| texts.get(nth));
+        known.map_or_else(text, |known| known.get_or_init(text).clone())
+    }
+}
+
+impl<'r> FileRows<'_, 'r> {
+    /// Takes the values of one row, and writes the waiting rows if they fill a statement.
+    fn add(&mut self, values: &mut Values<'r>) -> Result<(), DatabaseError> {
+        let is_usual = !self.insert.rare.is_empty()
+            && values.cells.iter().zip(&self.rare).all(|(cell, is_rare)| !is_rare || cell.is_null());
+        let (shape, waiting) = if is_usual { (Shape::Usual, &mut self.usual) } else { (Shape::Full, &mut self.full) };
+        waiting.append(&mut values.cells);
+        if waiting.len() >= self.rare.len() * ROWS_OF_FILE[0] { self.write(shape) } else { Ok(()) }
+    }
+
+    /// Writes the waiting rows of a shape.
+    fn write(&mut self, shape: Shape) -> Result<(), DatabaseError> {
+        let mut cells = std::mem::take(match shape {
+            Shape::Full => &mut self.full,
+            Shape::Usual => &mut self.usual,
+        });
+        let mut rest = cells.as_slice();
+        for (nth, rows) in ROWS_OF_FILE.into_iter().enumerate() {
+            while let Some((next, later)) = rest.split_at_checked(rows * self.rare.len()) {
+                self.run(shape, nth, next)?;
+                rest = later;
+            }
+        }
+        // The memory is used again.
+        cells.clear();
+        match shape {
+            Shape::Full => self.full = cells,
+            Shape::Usual => self.usual = cells,
+        }
+        Ok(())
+    }
+
+    /// Runs the statement of the `nth` number of rows.
+    fn run(&mut self, shape: Shape, nth: usize, cells: &[Cell<'r>]) -> Result<(), DatabaseError> {
+        let Some(prepared) = self.statements.get_mut(shape as usize).and_then(|of_shape| of_shape.get_mut(nth)) else {
+            return Ok(());
+        };
+        let statement = match prepared {
+            Some(statement) => statement,
+            None => {
+                let rows = cells.len() / self.rare.len();
+                let statement = self.file.prepare(&self.insert.file_text(shape, rows))?;
+                let statement = prepared.insert(statement);
+                statement.raw_bind_parameter(NOW, self.now).map_err(fault)?;
+                statement
+            }
+        };
+        let mut at = NOW;
+        for row in cells.chunks_exact(self.rare.len()) {
+            for (cell, is_rare) in row.iter().zip(&self.rare) {
+                if *is_rare && shape == Shape::Usual {
+                    continue;
+                }
+                at += 1;
+                statement.raw_bind_parameter(at, cell).map_err(fault)?;
+            }
+        }
+        self.written += statement.raw_execute().map_err(fault)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,75 @@
+use super::*;
+use crate::fixture::{Place, tell};
+
+static STORED: Insert = Insert::new(
+    "stored_rows",
+    &["no", "word", "flag"],
+    &[("word", SqlType::Text), ("flag", SqlType::Boolean)],
+    "ON CONFLICT (no) DO NOTHING",
+)
+.with_rare(&["word"]);
+
+type StoredRow = (i64, Option<String>, bool);
+
+fn bind<'r>((no, word, flag): &'r StoredRow, row: &mut Values<'r>) {
+    row.put(*no).put(word.as_deref()).put(*flag);
+}
+
+#[test]
+fn conflicts_add_all_values_but_the_key_and_keep_the_id() {
+    static SUMS: Insert =
+        Insert::adding("sums", &["id", "day", "requests", "cost_nano"], &[("id", SqlType::Uuid)], &["day"]);
+    let text = SUMS.text(StoreKind::Postgres, Shape::Full, 1);
+    let (_, conflict) = text.split_once(" ON CONFLICT ").unwrap();
+    let words: Vec<&str> = conflict.split_whitespace().collect();
+    assert_eq!(
+        words.join(" "),
+        "(day) DO UPDATE SET requests = sums.requests + excluded.requests, \
+         cost_nano = CASE WHEN sums.cost_nano > 9223372036854775807 - excluded.cost_nano THEN 9223372036854775807 \
+         ELSE sums.cost_nano + excluded.cost_nano END, updated_at = excluded.updated_at"
+    );
+}
+
+/// Statements have 16, 4 or 1 rows on SQLite, and up to 1,024 on PostgreSQL.
+#[tokio::test]
+async fn batches_of_every_size_store_each_value_once_in_its_column() {
+    for place in Place::both().await {
+        let store = place.open().await;
+        tell(
+            &store,
+            "CREATE TABLE stored_rows (no BIGINT PRIMARY KEY, word TEXT, flag BOOLEAN NOT NULL, created_at BIGINT NOT NULL,
+            updated_at BIGINT NOT NULL)",
+        )
+        .await;
+        let mut expected = Vec::new();
+        for count in (0_i64..40).chain([1_030]) {
+            let first = i64::try_from(expected.len()).unwrap();
+            let word = |no: i64| (no % 3 == 0 || no % 7 == 0).then(|| format!("word {no}"));
+            let rows: Vec<StoredRow> = (first..first + count).map(|no| (no, word(no), no % 2 == 0)).collect();
+            let mut transaction = store.begin_bulk().await.unwrap();
+            let written = STORED.bulk(&mut transaction, count, &rows, bind).await.unwrap();
+            let again = STORED.bulk(&mut transaction, -1, &rows, bind).await.unwrap();
+            assert_eq!((written, again), (u64::try_from(count).unwrap(), 0), "{:?}", store.kind());
+            transaction.commit().await.unwrap();
+            expected.extend(rows.into_iter().map(|(no, word, flag)| (no, word, flag, count, count)));
+        }
+        let read = store.query("SELECT no, word, flag, created_at, updated_at FROM stored_rows ORDER BY no");
+        let stored: Vec<(i64, Option<String>, bool, i64, i64)> = read.all().await.unwrap();
+        assert_eq!(stored, expected, "{:?}", store.kind());
+    }
+}
+
+#[tokio::test]
+async fn a_row_with_a_missing_value_is_refused() {
+    for place in Place::both().await {
+        let store = place.open().await;
+        let mut transaction = store.begin_bulk().await.unwrap();
+        let written = STORED
+            .bulk(&mut transaction, 0, &[1_i64, 2], |no, row| {
+                row.put(*no).put(None::<&str>);
+            })
+            .await;
+        let error = std::error::Error::source(&written.unwrap_err()).unwrap().to_string();
+        assert!(error.contains("stored_rows gets 2 values for 3 columns"), "{error}");
+    }
+}
