@@ -210,7 +210,7 @@ test("a session of a key sees no administration", async ({ page }) => {
       return { name, value, url };
     }),
   );
-  for (const name of ["users", "plans", "budgets", "audit"]) {
+  for (const name of ["users", "plans", "budgets", "audit", "configuration", "limits", "explain"]) {
     await page.goto(at(`/dashboard/${name}`));
     await expect(page.getByText("This page is for administrators")).toBeVisible();
   }

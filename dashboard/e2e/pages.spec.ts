@@ -15,6 +15,9 @@ const PAGES = [
   ["/dashboard/plans", "Plans"],
   ["/dashboard/budgets", "Budgets"],
   ["/dashboard/audit", "Audit log"],
+  ["/dashboard/configuration", "Configuration"],
+  ["/dashboard/limits", "Limits"],
+  ["/dashboard/explain", "Explain"],
   ["/dashboard/playground", "Playground"],
   ["/dashboard/models", "Models"],
   ["/dashboard/models?id=mock", "Models"],
@@ -78,6 +81,8 @@ const REFRESHED = [
   ["/dashboard/usage", "Spend per day by model"],
   ["/dashboard/keys", "ci-runner"],
   ["/dashboard/audit", "Signed in"],
+  ["/dashboard/configuration", "The file is in force"],
+  ["/dashboard/limits", "Requests without a valid key"],
   ["/dashboard/models", "openai/gpt-5-mini"],
   ["/dashboard/providers", "openai has no credential"],
 ] as const;

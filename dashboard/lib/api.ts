@@ -25,6 +25,8 @@ interface Options<O> {
   query?: QueryOf<O>;
   path?: PathOf<O>;
   signal?: AbortSignal;
+  /** Further header fields, such as `If-Match`. */
+  headers?: Record<string, string>;
 }
 
 /** Milliseconds after which a request without a response counts as failed. The server's own limit is 30 s. */
@@ -38,14 +40,17 @@ export class ApiError extends Error {
   /** Seconds until a retry may succeed. */
   readonly retryAfter: number | undefined;
   readonly requestId: string | undefined;
+  /** The problems of a refused configuration. */
+  readonly problems: readonly unknown[] | undefined;
 
-  constructor(of: { status: number; code: string; message: string; retryAfter?: number | undefined; requestId?: string | undefined }) {
+  constructor(of: { status: number; code: string; message: string; retryAfter?: number | undefined; requestId?: string | undefined; problems?: readonly unknown[] | undefined }) {
     super(of.message);
     this.name = "ApiError";
     this.status = of.status;
     this.code = of.code;
     this.retryAfter = of.retryAfter;
     this.requestId = of.requestId;
+    this.problems = of.problems;
   }
 
   /** Whether the credential is missing or no longer accepted. */
@@ -96,12 +101,12 @@ function address(path: string, options: { path?: unknown; query?: unknown }): st
   return BASE + filled + (text === "" ? "" : `?${text}`);
 }
 
-async function send(method: Method, url: string, options: { body?: unknown; signal?: AbortSignal }): Promise<Received> {
+async function send(method: Method, url: string, options: { body?: unknown; signal?: AbortSignal; headers?: Record<string, string> }): Promise<Received> {
   const deadline = AbortSignal.timeout(PATIENCE_MS);
   const init: RequestInit = {
     method: method.toUpperCase(),
     credentials: BASE === "" ? "same-origin" : "include",
-    headers: options.body === undefined ? {} : { "Content-Type": "application/json" },
+    headers: { ...(options.body !== undefined && { "Content-Type": "application/json" }), ...options.headers },
     signal: options.signal ? AbortSignal.any([options.signal, deadline]) : deadline,
   };
   if (options.body !== undefined) init.body = JSON.stringify(options.body);
@@ -136,8 +141,9 @@ function refusal(response: Response, text: string): ApiError {
   const seconds = Number(response.headers.get("Retry-After") ?? Number.NaN);
   const retryAfter = Number.isFinite(seconds) ? seconds : undefined;
   const told = (parsed(text) as Partial<Schemas["Error"]> | undefined)?.error;
+  const listed = (told as { problems?: unknown } | undefined)?.problems;
   const [code, message] = told ? [told.code, told.message] : ["unreadable", `The server responded ${status} without a reason.`];
-  return new ApiError({ status, code, message, retryAfter, requestId: idOf(response) });
+  return new ApiError({ status, code, message, retryAfter, requestId: idOf(response), problems: Array.isArray(listed) ? listed : undefined });
 }
 
 function parsed(text: string): unknown {

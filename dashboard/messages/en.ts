@@ -2,12 +2,15 @@
 import { account } from "@/messages/en/account";
 import { audit } from "@/messages/en/audit";
 import { budgets } from "@/messages/en/budgets";
+import { configuration } from "@/messages/en/configuration";
 import { copy } from "@/messages/en/copy";
 import { docs } from "@/messages/en/docs";
 import { errors } from "@/messages/en/errors";
+import { explain } from "@/messages/en/explain";
 import { frame } from "@/messages/en/frame";
 import { keys } from "@/messages/en/keys";
 import { landing } from "@/messages/en/landing";
+import { limits } from "@/messages/en/limits";
 import { models } from "@/messages/en/models";
 import { notFound } from "@/messages/en/not-found";
 import { overview } from "@/messages/en/overview";
@@ -22,6 +25,6 @@ import { signIn } from "@/messages/en/sign-in";
 import { usage } from "@/messages/en/usage";
 import { users } from "@/messages/en/users";
 
-export const en = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, playground, palette, models, providers, register, account, users, plans, budgets, audit, setup };
+export const en = { frame, copy, errors, notFound, landing, docs, signIn, overview, requests, keys, usage, playground, palette, models, providers, register, account, users, plans, budgets, audit, setup, configuration, explain, limits };
 
 export type Messages = typeof en;

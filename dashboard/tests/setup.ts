@@ -1,7 +1,10 @@
 import "@testing-library/jest-dom/vitest";
 
-import { cleanup } from "@testing-library/react";
+import { cleanup, configure } from "@testing-library/react";
 import { afterEach } from "vitest";
+
+// A page takes seconds to appear on a busy machine.
+configure({ asyncUtilTimeout: 5_000 });
 
 afterEach(() => cleanup());
 

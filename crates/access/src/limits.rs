@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+/// The name of the limit of requests without a valid key, in metrics and in Redis.
+pub const UNAUTHENTICATED: &str = "strangers";
+
 /// Asks whether one more request is within rate limits. If it is within all of them, it is counted in all of them.
 #[derive(Debug)]
 pub struct RateLimitRequest {

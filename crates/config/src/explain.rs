@@ -196,17 +196,15 @@ impl Snapshot {
 
     /// Adds what follows the choice of the route.
     fn explain_admission(&self, selection: &Selection<'_, '_>, request: &WrittenRequest, to: &mut Explanation) {
-        let (auth, limits) = match selection {
-            Selection::Route(route) => {
-                (self.traffic.auth_of(route, &request.method, &request.path), route.rate_limits.clone())
-            }
-            Selection::Health => (&Auth::None, 0..0),
-            Selection::Endpoint(called) if called.endpoint == ai::Endpoint::Root => (&Auth::None, 0..0),
-            Selection::Endpoint(_) => (&Auth::Key, 0..0),
+        let auth = match selection {
+            Selection::Route(route) => self.traffic.auth_of(route, &request.method, &request.path),
+            Selection::Health => &Auth::None,
+            Selection::Endpoint(called) if called.endpoint == ai::Endpoint::Root => &Auth::None,
+            Selection::Endpoint(_) => &Auth::Key,
             Selection::WrongMethod { .. } | Selection::None => return,
         };
         let authentication = self.authentication(auth, request);
-        to.rate_limits = self.limits(&limits);
+        to.rate_limits = self.limits_of(selection).map(|rule| self.limit(rule)).collect();
         let acted = action::action(self, selection, request);
         match acted {
             Ok((action, status)) => {
@@ -235,7 +233,7 @@ impl Snapshot {
         };
         match auth {
             Auth::None => of("none", false),
-            Auth::Key => of("key", bearer() || keys()),
+            Auth::Key => of("key", request.has_key || bearer() || keys()),
             Auth::Listed(entry) => ExplainedAuthentication {
                 entry: Some(entry.name.as_str().to_owned()),
                 place: self.at(entry.place),
@@ -250,15 +248,30 @@ impl Snapshot {
         }
     }
 
-    /// Returns the rate limits of a route, those before authentication first.
-    fn limits(&self, of_route: &std::ops::Range<usize>) -> Vec<ExplainedRateLimit> {
-        let limits = &self.traffic.rate_limits;
-        let rules = || limits.positions(of_route).filter_map(|position| limits.all().get(position));
-        let (before, after) = (rules().filter(|rule| !rule.needs_client()), rules().filter(|rule| rule.needs_client()));
-        before.chain(after).map(|rule| self.limit(rule)).collect()
+    /// Returns the rate limits that count a request, in the order of [`Explanation::rate_limits`].
+    #[must_use]
+    pub fn rate_limits_of(&self, request: &WrittenRequest) -> Vec<&RateLimit> {
+        match self.traffic.select(request.requested()) {
+            Selection::WrongMethod { .. } | Selection::None => Vec::new(),
+            selection => self.limits_of(&selection).collect(),
+        }
     }
 
-    fn limit(&self, rule: &RateLimit) -> ExplainedRateLimit {
+    /// Returns the rate limits of the selected route, those before authentication first.
+    fn limits_of<'a>(&'a self, selection: &Selection<'_, '_>) -> impl Iterator<Item = &'a RateLimit> + use<'a> {
+        let of_route = match selection {
+            Selection::Route(route) => route.rate_limits.clone(),
+            _ => 0..0,
+        };
+        let limits = &self.traffic.rate_limits;
+        let rules = move || limits.positions(&of_route).filter_map(|position| limits.all().get(position));
+        let before: Vec<&RateLimit> = rules().filter(|rule| !rule.needs_client()).collect();
+        before.into_iter().chain(rules().filter(|rule| rule.needs_client()).collect::<Vec<_>>())
+    }
+
+    /// Returns a rate limit as explanations show it.
+    #[must_use]
+    pub fn limit(&self, rule: &RateLimit) -> ExplainedRateLimit {
         let policy = |tier: &LimitTier| tier.policy.to_string();
         ExplainedRateLimit {
             name: rule.name.to_string(),

@@ -1,10 +1,14 @@
 //! Budgets as the API shows them: the scope, the amount, and the part in use.
 
+use std::fmt;
+
 use access::{Budget, BudgetId, Credits, Day, KeyId, KeyNo, Measure, PlanId, Role, usd};
+use config::Snapshot;
 use config::snapshot::{BudgetDimension, BudgetLimit};
+use meter::Meter;
 use meter::budget::Period;
 use serde::Serialize;
-use store::{EVERYBODY, StoredBudget};
+use store::{DatabaseError, EVERYBODY, Store, StoredBudget};
 use utoipa::ToSchema;
 
 use crate::caller::Caller;
@@ -82,11 +86,27 @@ enum Source {
     Key,
 }
 
+/// What reports the budgets that apply to a client, and their use.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BudgetSources<'a> {
+    pub(crate) store: &'a Store,
+    /// The used amounts at this moment; `None` in a process without the proxy.
+    pub(crate) meter: Option<&'a Meter>,
+    pub(crate) snapshot: &'a Snapshot,
+}
+
+impl State {
+    /// Returns what reports budgets, with the budgets of this snapshot.
+    pub(crate) fn budget_sources<'a>(&'a self, snapshot: &'a Snapshot) -> BudgetSources<'a> {
+        BudgetSources { store: &self.store, meter: self.meter.as_deref(), snapshot }
+    }
+}
+
 /// A query for the budgets that apply to a user, and to one of the user's keys.
 #[derive(Debug)]
 pub(crate) struct BudgetQuery<'a> {
-    /// The authenticated caller. Only admins see amounts that several users share.
-    pub(crate) caller: &'a Caller,
+    /// The role of the caller. Only admins see amounts that several users share.
+    pub(crate) role: Role,
     pub(crate) scope: &'a UsageScope,
     pub(crate) key: Option<BudgetKey>,
 }
@@ -105,6 +125,33 @@ impl BudgetKey {
     pub(crate) fn of(caller: &Caller, scope: &UsageScope) -> Option<Self> {
         let key = caller.key().filter(|key| key.user == scope.user)?;
         Some(Self { id: key.key, no: key.key_no, credits_per_day: key.bounds.credits_per_day })
+    }
+}
+
+impl fmt::Display for BudgetView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = |count: &Option<Visible<u64>>, unit| {
+            count
+                .as_ref()
+                .map(|Visible(count)| format!("{} {unit}", count.map_or("hidden".to_owned(), |n| n.to_string())))
+        };
+        let money =
+            self.money.as_ref().map(|Visible(money)| money.clone().unwrap_or_else(|| "hidden money".to_owned()));
+        let amount = money.or_else(|| count(&self.credits, "credits")).or_else(|| count(&self.tokens, "tokens"));
+        write!(f, "{} a {} ({} of {})", amount.unwrap_or_default(), self.per, self.source, self.dimension)?;
+        if let Some(remaining) = &self.remaining {
+            write!(f, ", {remaining} left")?;
+        }
+        write!(f, ", until {}", self.resets_at)
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(count) => count.fmt(f),
+            Self::Money(cost) => f.write_str(&usd::written_money(cost.nano_usd())),
+        }
     }
 }
 
@@ -170,7 +217,7 @@ impl BudgetView {
             access::BudgetScope::Plan(_) => (BudgetDimension::Plan, scope_id.to_string()),
             access::BudgetScope::Global => (BudgetDimension::Global, GLOBAL.to_owned()),
         };
-        let used = used(state, budget.of(scope).0, day).await?;
+        let used = used(state.budget_sources(&state.live.load_full()), budget.of(scope).0, day).await?;
         let view = Self::new(dimension, Some(id), budget, Source::Api, day).using(budget, used);
         Ok(Self { name: Some(name).filter(|name| !name.is_empty()), ..view })
     }
@@ -185,7 +232,8 @@ impl BudgetView {
         if dimension != BudgetDimension::Global {
             return Ok(Self::new(dimension, None, budget, Source::Configuration, day));
         }
-        let used = used(state, budget.of(access::BudgetScope::Global).0, day).await?;
+        let used =
+            used(state.budget_sources(&state.live.load_full()), budget.of(access::BudgetScope::Global).0, day).await?;
         let view = Self::new(dimension, Some(GLOBAL.to_owned()), budget, Source::Configuration, day);
         Ok(view.using(budget, used))
     }
@@ -196,9 +244,13 @@ impl BudgetView {
 ///
 /// # Errors
 /// `unavailable`.
-pub(crate) async fn holding(state: &State, query: BudgetQuery<'_>, day: Day) -> Result<Vec<BudgetView>, Problem> {
-    let BudgetQuery { caller, scope: usage, key } = query;
-    let plan = state.store.plan_of(usage.user).await?.unwrap_or(PlanId::NIL);
+pub(crate) async fn holding(
+    sources: BudgetSources<'_>,
+    query: BudgetQuery<'_>,
+    day: Day,
+) -> Result<Vec<BudgetView>, DatabaseError> {
+    let BudgetQuery { role, scope: usage, key } = query;
+    let plan = sources.store.plan_of(usage.user).await?.unwrap_or(PlanId::NIL);
     let ids = [key.map_or(EVERYBODY, |key| key.id.0), usage.user.0, plan.0, EVERYBODY];
     let mut found = Vec::new();
     let credits = |credits| Budget {
@@ -212,9 +264,9 @@ pub(crate) async fn holding(state: &State, query: BudgetQuery<'_>, day: Day) -> 
     if let Some(BudgetKey { no, credits_per_day: Some(amount), .. }) = key {
         found.push((access::BudgetScope::Key(no), credits(amount), Source::Key));
     }
-    let stored = state.store.budgets_of(ids).await?;
+    let stored = sources.store.budgets_of(ids).await?;
     found.extend(stored.into_iter().map(|stored| (stored.scope, stored.budget, Source::Api)));
-    for BudgetLimit { dimension, budget } in &state.live.load().traffic.budgets.limits {
+    for BudgetLimit { dimension, budget } in &sources.snapshot.traffic.budgets.limits {
         let scope = match dimension {
             BudgetDimension::Key => key.map(|key| access::BudgetScope::Key(key.no)),
             BudgetDimension::User => Some(of_user),
@@ -233,11 +285,11 @@ pub(crate) async fn holding(state: &State, query: BudgetQuery<'_>, day: Day) -> 
             access::BudgetScope::Global => (BudgetDimension::Global, Some(GLOBAL.to_owned())),
         };
         let item = BudgetView::new(dimension, id, budget, source, day);
-        if is_shared(scope) && caller.role != Role::Admin {
+        if is_shared(scope) && role != Role::Admin {
             views.push(item.without_amount());
             continue;
         }
-        let used = used(state, budget.of(scope).0, day).await?;
+        let used = used(sources, budget.of(scope).0, day).await?;
         views.push(item.using(budget, used));
     }
     Ok(views)
@@ -254,15 +306,15 @@ const fn is_shared(scope: access::BudgetScope) -> bool {
 
 /// The used amount of a budget. The live meter reports it if it counts the whole budget; otherwise the store does. If
 /// nodes share the budget, the higher of both figures is used.
-async fn used(state: &State, budget: BudgetId, day: Day) -> Result<access::Amount, Problem> {
+async fn used(sources: BudgetSources<'_>, budget: BudgetId, day: Day) -> Result<access::Amount, DatabaseError> {
     let period = Period::of(budget.per, day);
-    let live = state.meter.as_ref().and_then(|meter| {
+    let live = sources.meter.and_then(|meter| {
         let budget_counter = meter.counter(budget).filter(|budget_counter| budget_counter.period() == period)?;
         Some((budget_counter.used_by_requests(), meter.is_leased()))
     });
     if let Some((used, false)) = live {
         return Ok(used);
     }
-    let recorded = state.store.charge_of(budget.scope, period).await?;
+    let recorded = sources.store.charge_of(budget.scope, period).await?;
     Ok(recorded.of(budget.measure).max(live.map_or(access::Amount::ZERO, |(used, _)| used)))
 }

@@ -165,6 +165,11 @@ impl From<&Usage> for TokenClasses {
 }
 
 impl Cost {
+    /// The amount.
+    pub(crate) const fn nano_usd(&self) -> NanoUsd {
+        self.amount_nano
+    }
+
     pub(crate) const fn of(amount_nano: NanoUsd) -> Self {
         Self { amount_nano, currency: CURRENCY }
     }

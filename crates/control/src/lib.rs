@@ -6,7 +6,8 @@
 //! Reading order: [`server`] and `connections` (connections and their bounds), `layers` (the layers around every
 //! request), `routes` (the endpoints by path), `caller` (authentication), `input` (bodies and queries), `undeclared`
 //! (parameters and bodies that no operation declares), `problem` (error responses), `scripts` (errors of the install
-//! script). For sign-in, read `sign_in` (tokens), `cookies`, `csrf`, `attempts`, `passwords` and `sessions`.
+//! script). For sign-in, read `sign_in` (tokens), `cookies`, `csrf`, `attempts`, `passwords` and `sessions`; for limits,
+//! [`explanation`] (the limits of one request with their state).
 
 // The example of a full request is one `json!`, whose recursion depth grows with its fields.
 #![recursion_limit = "256"]
@@ -22,6 +23,7 @@ mod cookies;
 mod cors;
 mod credentials;
 mod csrf;
+pub mod explanation;
 mod figures;
 mod holder_permits;
 mod input;

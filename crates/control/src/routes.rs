@@ -10,6 +10,7 @@ mod health;
 mod install;
 mod invites;
 mod keys;
+mod limits;
 mod me;
 mod metrics;
 mod models;
@@ -109,6 +110,7 @@ pub(crate) fn api() -> DescribedRouter<Arc<App>> {
         .routes(routes!(budgets::list))
         .routes(routes!(budgets::set, budgets::remove))
         .routes(routes!(explain::explain))
+        .routes(routes!(limits::list))
         .routes(routes!(provider_keys::list, provider_keys::create))
         .routes(routes!(provider_keys::change, provider_keys::delete))
         .routes(routes!(provider_keys::test))
@@ -116,6 +118,7 @@ pub(crate) fn api() -> DescribedRouter<Arc<App>> {
         .routes(routes!(configuration::show, configuration::apply))
         .routes(routes!(configuration::validate))
         .routes(routes!(configuration::history))
+        .routes(routes!(configuration::entry))
         .routes(routes!(configuration::rollback))
 }
 

@@ -6,15 +6,16 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use access::{Amount, Day, Mono, Timestamp};
+use access::{Amount, Day, KeyNo, Mono, Timestamp};
 
 use crate::budget::{BudgetId, BudgetScope, Charge, Measure, Per, Period};
 use crate::counter::{BudgetCounter, CounterReservation, RefusalCause};
 use crate::lease::CounterId;
 pub use crate::lease::LeaseShortfall;
 use crate::limiter::LimitRegistry;
-use crate::limits::{BucketKind, Budget, Limits, RateOwner, Terms};
+use crate::limits::{self, BucketKind, Budget, Limits, RateOwner, Terms};
 use crate::rate::{Rate, RateExceeded, RateLevel};
 use crate::reservation::{AdmissionInfo, CounterReservations, Reservation, ReservedCharge};
 use crate::scope_counters::{Authority, BudgetKind, CounterRegistry, NewCounter};
@@ -173,6 +174,16 @@ impl Meter {
             BudgetScope::Global => self.counters.global.clone(),
         };
         scope.newest(budget.measure, budget.per)
+    }
+
+    /// Returns the state of `requests_per_minute` of a key in this process, without counting a request. `limit` is that of
+    /// its plan or of the key; free requests have a multiple of it.
+    #[must_use]
+    pub fn rate_level(&self, key: KeyNo, limit: NonZeroU32, is_free: bool, now: Mono) -> RateLevel {
+        let (rate, bucket) = limits::rate_of(limit, is_free);
+        let counters = self.counters.keys.find(key);
+        let word = counters.map_or(0, |counters| limits::bucket_of(&counters, bucket).word().load(Ordering::Relaxed));
+        rate.level(word, now)
     }
 
     /// Returns the used and reserved amounts of a budget in the period that contains `day`, without pre-logged batches.

@@ -3,10 +3,13 @@
 //! A rule of the configuration has its own [`LimitCounters`]: a bounded table with one atomic word per key (`table`),
 //! which all workers share. The word is a token bucket ([`Rate`]) or a sliding window (`sliding`). Requests in flight
 //! are counted by key while there are any (`in_flight`). If nodes share limits, `leases` has the requests that Redis
-//! granted ahead, and [`sharing`] asks for more.
+//! granted ahead, and [`sharing`] asks for more. [`key`] writes the values that are counted, and `noted` remembers the keys
+//! that operators may want to see.
 
 mod in_flight;
+pub mod key;
 mod leases;
+mod noted;
 mod registry;
 pub mod sharing;
 mod sliding;
@@ -23,6 +26,8 @@ use crate::window::Window;
 use in_flight::InFlight;
 use leases::KeyLeases;
 pub use leases::{GrantedRequests, LeaseTake, LeasedRequest};
+pub use noted::BusyKey;
+use noted::{NotedKeys, NotedRequest};
 pub use registry::LimitRegistry;
 use table::BucketTable;
 
@@ -55,6 +60,7 @@ pub struct LimitCounters {
     buckets: BucketTable,
     in_flight: InFlight,
     leases: KeyLeases,
+    noted: NotedKeys,
 }
 
 /// A request that was counted; [`LimitCounters::give_back`] undoes it.
@@ -82,6 +88,16 @@ impl LimitTerms {
     pub const fn limit(self) -> u32 {
         match self {
             Self::Requests(terms) => terms.limit(),
+            Self::Concurrent(limit) => limit.get(),
+        }
+    }
+
+    /// Returns the maximum number of requests that may arrive at once.
+    #[must_use]
+    pub const fn at_once(self) -> u32 {
+        match self {
+            Self::Requests(RequestTerms::TokenBucket(rate)) => rate.burst(),
+            Self::Requests(RequestTerms::SlidingWindow(window)) => window.limit(),
             Self::Concurrent(limit) => limit.get(),
         }
     }
@@ -124,6 +140,14 @@ impl LimitCounters {
     /// [`RateExceeded`] if the limit of the key is reached; nothing is counted in that case.
     pub fn take(&self, key: &[u8], terms: LimitTerms, now: Mono) -> Result<CountedRequest, RateExceeded> {
         let tag = self.tag(key);
+        let counted = self.count(tag, terms, now)?;
+        if noted::reaches(terms, counted.level.remaining) {
+            self.note(key, NotedRequest { tag, terms, refused: 0, now });
+        }
+        Ok(counted)
+    }
+
+    fn count(&self, tag: u64, terms: LimitTerms, now: Mono) -> Result<CountedRequest, RateExceeded> {
         match terms {
             LimitTerms::Concurrent(limit) => {
                 let counted = self.in_flight.enter(tag, limit).ok_or(RateExceeded {
@@ -135,6 +159,38 @@ impl LimitCounters {
                 Ok(CountedRequest { level, tag, window_index: 0 })
             }
             LimitTerms::Requests(terms) => self.buckets.take(tag, terms, now),
+        }
+    }
+
+    /// Notes that a request of `key` was refused, for [`busiest`](Self::busiest).
+    pub fn note_refusal(&self, key: &[u8], terms: LimitTerms, now: Mono) {
+        self.note(key, NotedRequest { tag: self.tag(key), terms, refused: 1, now });
+    }
+
+    /// Returns the state of the counter of `key`, without counting a request.
+    #[must_use]
+    pub fn level(&self, key: &[u8], terms: LimitTerms, now: Mono) -> RateLevel {
+        self.level_of(self.tag(key), terms, now)
+    }
+
+    /// Returns the keys that have used at least a quarter of their limit or were refused within a minute, at most `max`,
+    /// the busiest first, and the number of all such keys. Requests do not wait for the result.
+    #[must_use]
+    pub fn busiest(&self, max: usize, now: Mono) -> (Vec<BusyKey>, usize) {
+        self.noted.busiest(max, now, |tag, terms| self.level_of(tag, terms, now))
+    }
+
+    fn note(&self, key: &[u8], request: NotedRequest) {
+        self.noted.note(key, request, |tag, terms| self.level_of(tag, terms, request.now));
+    }
+
+    fn level_of(&self, tag: u64, terms: LimitTerms, now: Mono) -> RateLevel {
+        match terms {
+            LimitTerms::Concurrent(limit) => {
+                let remaining = limit.get().saturating_sub(self.in_flight.count(tag));
+                RateLevel { limit: limit.get(), remaining, reset: Duration::ZERO }
+            }
+            LimitTerms::Requests(terms) => self.buckets.level(tag, terms, now),
         }
     }
 

@@ -107,11 +107,8 @@ impl Limits {
     /// Returns the rate limit of a request, its bucket and its owner.
     pub(crate) fn rate(&self, free: bool) -> Option<(Rate, BucketKind, RateOwner)> {
         let (limit, of) = self.rate?;
-        Some(if free {
-            (Rate::per_minute(limit.saturating_mul(FREE_RATE_FACTOR)), BucketKind::Free, of)
-        } else {
-            (Rate::per_minute(limit), BucketKind::Paid, of)
-        })
+        let (rate, bucket) = rate_of(limit, free);
+        Some((rate, bucket, of))
     }
 
     /// Returns the rate limit of a request and its owner.
@@ -121,10 +118,7 @@ impl Limits {
     }
 
     pub(crate) fn bucket(&self, which: BucketKind) -> &Bucket {
-        match which {
-            BucketKind::Paid => &self.key.rate,
-            BucketKind::Free => &self.key.free_rate,
-        }
+        bucket_of(&self.key, which)
     }
 
     /// Returns the current counters in the order of the budgets.
@@ -159,6 +153,22 @@ impl Limits {
     #[must_use]
     pub fn limits(&self, measure: Measure) -> bool {
         self.budgets.iter().any(|budget| budget.limit.is_some() && budget.id.measure == measure)
+    }
+}
+
+/// Returns the rate of a request and its bucket, under a limit of `requests_per_minute`.
+pub(crate) fn rate_of(limit: NonZeroU32, free: bool) -> (Rate, BucketKind) {
+    if free {
+        (Rate::per_minute(limit.saturating_mul(FREE_RATE_FACTOR)), BucketKind::Free)
+    } else {
+        (Rate::per_minute(limit), BucketKind::Paid)
+    }
+}
+
+pub(crate) fn bucket_of(counters: &ScopeCounters, which: BucketKind) -> &Bucket {
+    match which {
+        BucketKind::Paid => &counters.rate,
+        BucketKind::Free => &counters.free_rate,
     }
 }
 

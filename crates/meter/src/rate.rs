@@ -104,6 +104,14 @@ impl Rate {
         Duration::from_nanos(self.fill_nanos)
     }
 
+    /// Returns the state of a bucket with this word, without counting a request.
+    pub(crate) fn level(self, word: u64, now: Mono) -> RateLevel {
+        let ahead = word.saturating_sub(now.0);
+        let free = self.burst_nanos().saturating_sub(ahead) / self.interval_nanos;
+        let remaining = u32::try_from(free).unwrap_or(u32::MAX);
+        RateLevel { limit: self.limit.get(), remaining, reset: self.reset(ahead) }
+    }
+
     /// Returns the time until the bucket is full: at most the window without another burst, which a full bucket's
     /// intervals may exceed by less than a nanosecond per request.
     fn reset(self, ahead_nanos: u64) -> Duration {

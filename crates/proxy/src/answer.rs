@@ -13,6 +13,8 @@ use meter::counter::RefusalCause;
 use meter::rate::RateLevel;
 use meter::{AdmissionRefusal, BudgetExceeded, BudgetId, BudgetScope, Measure, Outcome, Per, RateOwner};
 
+use crate::counted_limits::{FieldText, ReportedLimit};
+
 /// The response to a connection that exceeds a limit of connections. The connection is then closed.
 pub(crate) const TOO_MANY_CONNECTIONS: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
@@ -133,6 +135,7 @@ impl Problem {
                 let mut problem =
                     Self::new(Refusal::RateLimited, message).header(header::RETRY_AFTER, HeaderValue::from(seconds));
                 problem.headers.extend(limit_headers(level, clock.now()));
+                problem.headers.extend(ReportedLimit::of_plan(level).draft_fields().into_iter().filter_map(field));
                 problem
             }
             AdmissionRefusal::Budget(exceeded) => {
@@ -250,6 +253,11 @@ const fn measure_word(measure: Measure) -> &'static str {
 /// Returns the `X-RateLimit-*` headers of a client's rate limit; `-Reset` is in Unix seconds (GW-3.3).
 pub(crate) fn limit_headers(level: RateLevel, now: Timestamp) -> [(HeaderName, HeaderValue); 3] {
     limit_figures(level, now).map(|(name, figure)| (HeaderName::from_static(name.as_str()), HeaderValue::from(figure)))
+}
+
+/// Returns a field of a limit as a header.
+fn field((name, value): (&'static str, FieldText)) -> Option<(HeaderName, HeaderValue)> {
+    Some((HeaderName::from_static(name), HeaderValue::from_bytes(&value).ok()?))
 }
 
 /// Returns the values of [`limit_headers`].

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::{Mono, Refusal};
+use meter::limiter::key::LimitKey;
 use meter::limiter::sharing::{LimitSharing, SharedRequest};
 use meter::limiter::{CountedRequest, LimitCounters, LimitTerms};
 use meter::rate::{RateExceeded, RateLevel};
@@ -14,11 +15,6 @@ use crate::answer::seconds_up;
 
 /// Number of limits of one request that need no allocation.
 const INLINE: usize = 4;
-/// Number of bytes of a key that need no allocation.
-const KEY_INLINE: usize = 64;
-
-/// The values of the dimensions of a limit in one request.
-pub(crate) type LimitKey = SmallVec<[u8; KEY_INLINE]>;
 /// The counters of all limits of a snapshot, by the position of the limit.
 pub(crate) type SnapshotCounters = Rc<[Arc<LimitCounters>]>;
 
@@ -104,8 +100,11 @@ impl CountedLimits {
     }
 
     /// Uncounts the request in all limits, and reports the one that refuses it.
-    pub(crate) fn refuse(&mut self, exceeded: RateExceeded, pending: &PendingLimit) {
+    pub(crate) fn refuse(&mut self, exceeded: RateExceeded, pending: &PendingLimit, now: Mono) {
         self.give_back();
+        if let Some(counters) = self.counters.get(pending.position) {
+            counters.note_refusal(&pending.key, pending.terms, now);
+        }
         let level = RateLevel { limit: exceeded.limit, remaining: 0, reset: exceeded.reset };
         self.reported = Some(ReportedLimit { level, policy: Some(pending.policy.clone()) });
         self.is_refused = true;
@@ -157,15 +156,35 @@ impl ReportedLimit {
         Self { level, policy: None }
     }
 
-    /// Writes the fields `RateLimit-Policy` and `RateLimit` of a limit with a policy
-    /// (draft-ietf-httpapi-ratelimit-headers-10).
-    pub(crate) fn draft_fields(&self) -> Option<[(&'static str, String); 2]> {
-        let policy = self.policy.as_deref()?;
-        let (name, _) = policy.split_once(';')?;
-        let state = format!("{name};r={};t={}", self.level.remaining, seconds_up(self.level.reset));
-        Some([(RATE_LIMIT_POLICY, policy.to_owned()), (RATE_LIMIT, state)])
+    /// Writes the fields `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10), without an
+    /// allocation.
+    pub(crate) fn draft_fields(&self) -> [(&'static str, FieldText); 2] {
+        let (mut policy, mut digits) = (FieldText::new(), itoa::Buffer::new());
+        match &self.policy {
+            Some(text) => policy.extend_from_slice(text.as_bytes()),
+            None => {
+                policy.extend_from_slice(PER_MINUTE);
+                policy.extend_from_slice(b";q=");
+                policy.extend_from_slice(digits.format(self.level.limit).as_bytes());
+                policy.extend_from_slice(b";w=60");
+            }
+        }
+        let mut state: FieldText = policy.iter().copied().take_while(|byte| *byte != b';').collect();
+        state.extend_from_slice(b";r=");
+        state.extend_from_slice(digits.format(self.level.remaining).as_bytes());
+        state.extend_from_slice(b";t=");
+        state.extend_from_slice(digits.format(seconds_up(self.level.reset)).as_bytes());
+        [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, state)]
     }
 }
+
+/// The value of a field.
+pub(crate) type FieldText = SmallVec<[u8; FIELD_INLINE]>;
+
+/// Number of bytes of a field that need no allocation.
+const FIELD_INLINE: usize = 64;
+/// The name of the limits of plans and keys.
+const PER_MINUTE: &[u8] = b"\"requests_per_minute\"";
 
 /// The names of the fields in the draft.
 pub(crate) const RATE_LIMIT_POLICY: &str = "ratelimit-policy";

@@ -91,7 +91,8 @@ fn count_in(account: &mut RequestAccount, pending: &PendingLimit, terms: LimitTe
 
 /// Uncounts the request in all limits, and returns its refusal by this one.
 fn refuse(account: &mut RequestAccount, pending: &PendingLimit, exceeded: RateExceeded) -> Problem {
-    account.counted_limits().refuse(exceeded, pending);
+    let now = account.request.mono();
+    account.counted_limits().refuse(exceeded, pending, now);
     if let Some(rule) = account.request.snapshot.traffic.rate_limits.all().get(pending.position) {
         account.request.worker().shared.metrics.limits.refuse(&rule.name);
     }

@@ -86,15 +86,13 @@ impl ClientResponse {
     pub(crate) fn relayed(mut head: Box<RelayedHead>, gateway: GatewayFields, body: Body) -> Box<Self> {
         head.edits.remove(KnownName::XRequestId);
         head.edits.remove(KnownName::RequestId);
-        if let Some(limit) = &gateway.limit {
+        if gateway.limit.is_some() {
             X_RATE_LIMIT.into_iter().for_each(|name| head.edits.remove(name));
-            if limit.policy.is_some() {
-                let is_limit = |name: &[u8]| {
-                    [RATE_LIMIT, RATE_LIMIT_POLICY].iter().any(|own| name.eq_ignore_ascii_case(own.as_bytes()))
-                };
-                let RelayedHead { head, edits, .. } = &mut *head;
-                edits.remove_fields(head.fields(), |field| is_limit(field.name));
-            }
+            let is_limit = |name: &[u8]| {
+                [RATE_LIMIT, RATE_LIMIT_POLICY].iter().any(|own| name.eq_ignore_ascii_case(own.as_bytes()))
+            };
+            let RelayedHead { head, edits, .. } = &mut *head;
+            edits.remove_fields(head.fields(), |field| is_limit(field.name));
         }
         Box::new(Self { head: ClientHead::Relayed(head), gateway, body, closes: false })
     }

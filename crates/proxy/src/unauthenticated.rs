@@ -13,7 +13,7 @@ use config::snapshot::WindowLimit;
 use meter::window::counts::{WindowCheck, WindowCounts};
 
 /// The limit's name in metrics and in Redis.
-pub(crate) const NAME: &str = "strangers";
+pub(crate) const NAME: &str = access::limits::UNAUTHENTICATED;
 /// Maximum wait for the shared limits: a request that is refused anyway must not be delayed further.
 const ANSWER: Duration = Duration::from_millis(20);
 

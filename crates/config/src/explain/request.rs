@@ -22,6 +22,8 @@ pub struct WrittenRequest {
     pub(super) requests_websocket: bool,
     /// Whether `Upgrade` is WebSocket, also if the client does not ask for a change.
     pub(super) names_websocket: bool,
+    /// Whether the request is made with a valid key, also if no field contains one.
+    pub(super) has_key: bool,
 }
 
 /// The reason why a text is not a [`WrittenRequest`].
@@ -95,11 +97,18 @@ impl WrittenRequest {
             fields: fields.to_vec(),
             requests_websocket: request.upgrade().is_some_and(is_websocket),
             names_websocket: request.fields().get(KnownName::Upgrade).is_some_and(is_websocket),
+            has_key: false,
         })
     }
 
+    /// Returns the request as one with a valid key.
+    #[must_use]
+    pub fn with_key(self) -> Self {
+        Self { has_key: true, ..self }
+    }
+
     /// Returns the values of a field, whose name is in lowercase.
-    pub(super) fn field<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub fn field<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.fields.iter().filter(move |(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
 

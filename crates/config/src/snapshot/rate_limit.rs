@@ -92,6 +92,23 @@ pub enum LimitDimension {
     Global,
 }
 
+impl LimitDimension {
+    /// Returns the word of the dimension in the configuration; `client` is that of `routes[].rate_limit`.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Address => "ip",
+            Self::User => "user",
+            Self::Key => "key",
+            Self::Client => "client",
+            Self::Header(_) => "header",
+            Self::Claim(_) => "claim",
+            Self::Route => "route",
+            Self::Global => "global",
+        }
+    }
+}
+
 impl RateLimits {
     /// Returns the limits; the first `of_all_routes` apply to every route.
     #[must_use]

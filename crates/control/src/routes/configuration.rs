@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::caller::Admin;
 use crate::configuration::{ApplyError, ConfigurationResult, RunningText};
-use crate::input;
+use crate::input::{self, Segment};
 use crate::moment::rfc3339;
 use crate::problem::Problem;
 use crate::state::App;
@@ -140,6 +140,16 @@ struct HistoryEntry {
     has_text: bool,
     /// Whether it is the stored configuration that is in force on this server.
     is_running: bool,
+}
+
+/// A configuration of the history with its text.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StoredConfiguration)]
+pub(super) struct StoredView {
+    #[serde(flatten)]
+    entry: HistoryEntry,
+    /// The text; null if it is not stored, because it contains secrets.
+    yaml: Option<String>,
 }
 
 impl ConfigurationView {
@@ -309,6 +319,27 @@ pub(super) async fn validate(
 pub(super) async fn history(State(app): State<Arc<App>>, _: Admin) -> Result<Json<HistoryView>, Problem> {
     let (running, stored) = (app.configurator.running(), app.store.configurations().await?);
     Ok(Json(HistoryView { items: stored.into_iter().map(|one| HistoryEntry::of(one, &running)).collect(), next: None }))
+}
+
+/// Returns one of the last 20 configurations with its text.
+#[utoipa::path(get, path = "/api/config/history/{id}", tag = "admin", security(("token" = []), ("cookie" = [])),
+    params(("id" = Uuid, Path, description = "The id of an entry of the history")),
+    extensions(("x-codes" = json!(["forbidden", "not_found"]))),
+    responses((status = 200, body = StoredView, example = json!({
+        "id": "0199aa00-0000-7000-8000-00000000000a", "number": 2, "source": "api",
+        "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "applied_at": "2026-11-20T08:03:52Z",
+        "actor": "user", "user_id": "0199aa00-0000-7000-8000-000000000000", "has_text": true, "is_running": true,
+        "yaml": "log: {level: info}\n"
+    }))))]
+pub(super) async fn entry(
+    State(app): State<Arc<App>>,
+    _: Admin,
+    Segment(id): Segment,
+) -> Result<Json<StoredView>, Problem> {
+    let id = Uuid::try_parse(&id).map_err(|_| ApplyError::Unknown)?;
+    let stored = app.store.find_configuration(id).await?.ok_or(ApplyError::Unknown)?;
+    let yaml = stored.text.clone();
+    Ok(Json(StoredView { entry: HistoryEntry::of(stored, &app.configurator.running()), yaml }))
 }
 
 /// Applies an earlier configuration again, as a new entry of the history.

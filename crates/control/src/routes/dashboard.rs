@@ -248,8 +248,8 @@ pub(super) async fn overview(
     }
     let scope = UsageScope { user, no, plan: Arc::new(overview.user.plan.clone()) };
     let key = budgets::BudgetKey::of(&caller, &scope);
-    let query = BudgetQuery { caller: &caller, scope: &scope, key };
-    let budgets = budgets::holding(&app, query, today).await?;
+    let query = BudgetQuery { role: caller.role, scope: &scope, key };
+    let budgets = budgets::holding(app.budget_sources(&app.live.load_full()), query, today).await?;
     Ok(Json(response(&app, overview, budgets, today)))
 }
 

@@ -6,6 +6,7 @@ mod dashboard;
 mod explain;
 mod invites;
 mod keys;
+mod limits;
 mod me;
 mod models;
 mod plans;

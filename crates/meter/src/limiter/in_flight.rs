@@ -38,6 +38,11 @@ impl InFlight {
         }
     }
 
+    /// Returns the number of requests in flight.
+    pub(super) fn count(&self, tag: u64) -> u32 {
+        if self.0.get().is_none() { 0 } else { self.part(tag).get(&tag).copied().unwrap_or(0) }
+    }
+
     #[expect(clippy::indexing_slicing, reason = "a remainder is below its divisor")]
     fn part(&self, tag: u64) -> MutexGuard<'_, FxHashMap<u64, u32>> {
         let parts = self.0.get_or_init(|| Box::new(std::array::from_fn(|_| Part::default())));

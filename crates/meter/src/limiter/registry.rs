@@ -25,4 +25,10 @@ impl LimitRegistry {
         });
         counters.collect()
     }
+
+    /// Returns the counters of the rule with this id, if a configuration in use has it.
+    #[must_use]
+    pub fn find(&self, id: &str) -> Option<Arc<LimitCounters>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(id).and_then(Weak::upgrade)
+    }
 }

@@ -56,6 +56,13 @@ pub(super) fn give_back(word: &AtomicU64, index: u64) {
     let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, without);
 }
 
+/// Returns the state without counting a request.
+pub(super) fn level(word: &AtomicU64, window: Window, now: Mono) -> RateLevel {
+    let view = view(word.load(Ordering::Relaxed), window, now);
+    let reset = if view.remaining() == view.limit() { 0 } else { view.reset_ms() };
+    RateLevel { limit: view.limit(), remaining: view.remaining(), reset: Duration::from_millis(reset) }
+}
+
 /// Returns the used part of the limit in units of 1 / 2³².
 pub(super) fn fullness(word: &AtomicU64, window: Window, now: Mono) -> u64 {
     let view = view(word.load(Ordering::Relaxed), window, now);

@@ -10,7 +10,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use access::Mono;
 
 use super::{CountedRequest, RequestTerms, sliding};
-use crate::rate::{Bucket, RateExceeded};
+use crate::rate::{Bucket, RateExceeded, RateLevel};
 
 /// Sets are allocated in chunks, when the first key of a chunk arrives.
 const CHUNKS: usize = 512;
@@ -66,6 +66,17 @@ impl BucketTable {
     pub(super) fn give_back(&self, counted: CountedRequest, terms: RequestTerms) {
         if let Some(way) = self.set(counted.tag).find(counted.tag) {
             way.give_back(counted, terms);
+        }
+    }
+
+    /// Returns the state of the key with this tag; the whole limit is left to a key without a place.
+    pub(super) fn level(&self, tag: u64, terms: RequestTerms, now: Mono) -> RateLevel {
+        let unused = AtomicU64::new(0);
+        let way = self.0.get().and_then(|_| self.set(tag).find(tag));
+        let word = way.map_or(&unused, |way| way.bucket.word());
+        match terms {
+            RequestTerms::TokenBucket(rate) => rate.level(word.load(Ordering::Relaxed), now),
+            RequestTerms::SlidingWindow(window) => sliding::level(word, window, now),
         }
     }
 

@@ -235,3 +235,62 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_state_of_a_key_is_that_after_its_last_request() {
+    for terms in [sliding(8, 60_000), bucket(8, 60_000, 8), LimitTerms::Concurrent(some(8))] {
+        let (counters, now) = (LimitCounters::default(), Mono(5 * MILLI));
+        let unused = counters.level(b"a", terms, now);
+        assert_eq!((unused.limit, unused.remaining, unused.reset), (8, 8, Duration::ZERO), "{terms:?}");
+        let mut last = unused;
+        for _ in 0..3 {
+            last = counters.take(b"a", terms, now).unwrap().level;
+        }
+        assert_eq!(counters.level(b"a", terms, now), last, "{terms:?}");
+        assert_eq!(counters.level(b"b", terms, now), unused, "{terms:?}");
+    }
+}
+
+/// Returns the busiest keys: the key, its used requests and its refusals.
+fn busiest(counters: &LimitCounters, max: usize, now: Mono) -> (Vec<(String, u32, u32)>, usize) {
+    let (busy, all) = counters.busiest(max, now);
+    let named = |busy: &BusyKey| {
+        (String::from_utf8(busy.key.as_deref().unwrap_or(b"-").to_vec()).unwrap(), busy.used(), busy.refused)
+    };
+    (busy.iter().map(named).collect(), all)
+}
+
+#[test]
+fn keys_are_noted_from_a_quarter_of_their_limit_until_it_is_available_again() {
+    let (counters, terms, now) = (LimitCounters::default(), sliding(8, 1_000), Mono(MILLI));
+    let used = |key: &[u8], requests: u32| (0..requests).for_each(|_| drop(counters.take(key, terms, now)));
+    used(b"little", 1);
+    used(b"quarter", 2);
+    used(b"most", 7);
+    assert_eq!(busiest(&counters, 9, now), (vec![("most".to_owned(), 7, 0), ("quarter".to_owned(), 2, 0)], 2));
+    assert_eq!(busiest(&counters, 1, now), (vec![("most".to_owned(), 7, 0)], 2));
+    used(b"most", 3);
+    counters.note_refusal(b"most", terms, now);
+    counters.note_refusal(b"most", terms, now);
+    let long = vec![b'x'; 1_000];
+    used(&long, 8);
+    let (busy, all) = busiest(&counters, 9, now);
+    assert_eq!((busy.first(), all), (Some(&("most".to_owned(), 8, 2)), 3), "{busy:?}");
+    assert!(busy.contains(&("-".to_owned(), 8, 0)), "a long key has no name: {busy:?}");
+    // Two windows later, only the refused key is still of interest.
+    let later = Mono(2_500 * MILLI);
+    assert_eq!(busiest(&counters, 9, later), (vec![("most".to_owned(), 0, 2)], 1));
+    assert_eq!(busiest(&counters, 9, Mono(62_000 * MILLI)), (Vec::new(), 0));
+}
+
+#[test]
+fn noted_keys_are_bounded_and_unused_ones_leave_their_place() {
+    let (counters, terms) = (LimitCounters::default(), sliding(1, 1_000));
+    for key in 0..2_000_u32 {
+        counters.take(&key.to_be_bytes(), terms, Mono(MILLI)).unwrap();
+    }
+    assert_eq!(counters.busiest(9_999, Mono(MILLI)).1, 512);
+    // The places of keys whose window is over are free.
+    counters.take(b"new", terms, Mono(5_000 * MILLI)).unwrap();
+    assert_eq!(busiest(&counters, 9, Mono(5_000 * MILLI)), (vec![("new".to_owned(), 1, 0)], 1));
+}

@@ -228,9 +228,9 @@ fn write_gateway_fields(out: &mut Vec<u8>, gateway: &GatewayFields) {
         for (name, figure) in answer::limit_figures(limit.level, gateway.now) {
             write_valid(out, name, digits.format(figure).as_bytes());
         }
-        for (name, value) in limit.draft_fields().into_iter().flatten() {
+        for (name, value) in limit.draft_fields() {
             // Names of limits have only letters, digits and a few other visible characters.
-            let _ = write_field(out, name.as_bytes(), value.as_bytes());
+            let _ = write_field(out, name.as_bytes(), &value);
         }
     }
 }

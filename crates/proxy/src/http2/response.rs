@@ -216,8 +216,8 @@ fn write_gateway_fields(to: &mut HeaderMap, gateway: &GatewayFields) {
         for (name, figure) in answer::limit_figures(limit.level, gateway.now) {
             write(to, name.as_str().as_bytes(), digits.format(figure).as_bytes());
         }
-        for (name, value) in limit.draft_fields().into_iter().flatten() {
-            write(to, name.as_bytes(), value.as_bytes());
+        for (name, value) in limit.draft_fields() {
+            write(to, name.as_bytes(), &value);
         }
     }
 }

@@ -359,3 +359,22 @@ async fn the_rates_of_plans_and_keys_are_shared() {
     assert_eq!(status, 200, "{text}");
     assert!(text.contains("x-ratelimit-remaining: 49998\r\n"), "{text}");
 }
+
+#[tokio::test]
+async fn the_rates_of_plans_and_keys_are_reported_as_other_limits_are() {
+    let gateway = gateway("", "");
+    gateway.change(|principal| {
+        let rate = NonZeroU32::new(1);
+        principal.plan = Arc::new(Plan { requests_per_minute: rate, ..Plan::unlimited("slow") });
+    });
+    // A response of the gateway is free, and free requests have ten times the rate.
+    let policy = "\r\nratelimit-policy: \"requests_per_minute\";q=10;w=60\r\n";
+    for left in (0..10).rev() {
+        let (status, text) = send_with_key(&gateway, "/key", "192.0.2.1").await;
+        assert_eq!((status, text.matches(policy).count()), (200, 1), "{text}");
+        assert!(text.contains(&format!("\r\nratelimit: \"requests_per_minute\";r={left};t=")), "{text}");
+    }
+    let (status, text) = send_with_key(&gateway, "/key", "192.0.2.1").await;
+    assert_eq!((status, text.matches(policy).count()), (429, 1), "{text}");
+    assert!(text.contains("\r\nratelimit: \"requests_per_minute\";r=0;t=60\r\n"), "{text}");
+}

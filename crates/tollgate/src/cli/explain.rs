@@ -9,11 +9,14 @@ pub(super) const EXPLAIN_EXAMPLES: &str = "Examples:
       https://api.example.com/users/7
   tollgate explain --config tollgate.yaml \\
       'POST https://api.example.com/x' -H 'X-Tenant: acme'
+  # With a key, and the use of its quotas and budgets from the store
+  tollgate explain --config tollgate.yaml /users/7 \\
+      --as 0199aa00-0000-7000-8000-000000000001
   # As JSON, as POST /api/explain responds
   tollgate explain --json --config tollgate.yaml /v1/models
 
-The command reads the configuration only: it sends no request, and knows no keys, tokens and counts of limits. `tests` in \
-the configuration compare such results with expected ones; `tollgate check` runs them.";
+The command sends no request. Without --as, it reads the configuration only. The counts of rate limits are known to the \
+running server only: POST /api/explain reports them. `tests` in the configuration compare such results with expected ones; `tollgate check` runs them.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
@@ -23,6 +26,9 @@ pub(crate) struct Explain {
     /// Header field of the request; can be repeated
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
     pub(crate) headers: Vec<(String, String)>,
+    /// Id of the key with which the request is made; the store is read
+    #[arg(long = "as", value_name = "KEY")]
+    pub(crate) key: Option<String>,
     /// Print JSON instead of text
     #[arg(long)]
     pub(crate) json: bool,

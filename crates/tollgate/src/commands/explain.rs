@@ -2,21 +2,54 @@
 
 use std::process::ExitCode;
 
+use access::{Clock, KeyId};
 use anyhow::anyhow;
-use config::WrittenRequest;
+use config::{Snapshot, WrittenRequest};
+use control::explanation::{ExplanationQuery, ExplanationSources, StatefulExplanation};
+use serde::Serialize;
 
 use crate::cli::Explain;
-use crate::commands::{load, printable};
+use crate::commands::keys::id;
+use crate::commands::{block_on, load, open, printable};
 use crate::terminal::say;
+
+/// Width of the column of labels, as in the text of an explanation.
+const LABEL: usize = 15;
 
 /// Loads the configuration as `serve` would, and prints what happens to the request.
 pub(crate) fn run(args: &Explain) -> anyhow::Result<ExitCode> {
     let request = WrittenRequest::parse(&args.request, &args.headers).map_err(|error| anyhow!("expected {error}"))?;
-    let explanation = load(&args.place, &args.overrides.flags())?.snapshot.explain(&request);
+    let snapshot = load(&args.place, &args.overrides.flags())?.snapshot;
+    let Some(key) = args.key.as_deref() else {
+        let explanation = snapshot.explain(&request);
+        return print(args, &explanation, &explanation.to_string());
+    };
+    let explanation = with_key(&snapshot, request, id(key)?)?;
+    let mut text = explanation.explanation().to_string();
+    for (label, line) in explanation.lines() {
+        text.push_str(&format!("{label:LABEL$} {line}\n"));
+    }
+    print(args, &explanation, &text)
+}
+
+/// Explains a request of a key. The counts of rate limits are in the running servers, those of budgets in the store.
+fn with_key(snapshot: &Snapshot, request: WrittenRequest, key: KeyId) -> anyhow::Result<StatefulExplanation> {
+    block_on(async {
+        let store = open(&snapshot.process).await?;
+        let clock = Clock::system();
+        let sources = ExplanationSources { store: &store, snapshot, clock: &clock, counters: None };
+        let query = ExplanationQuery { request, key: Some(key), address: None };
+        let explanation = StatefulExplanation::of(sources, query).await;
+        store.close().await;
+        Ok(explanation?)
+    })
+}
+
+fn print(args: &Explain, json: &impl Serialize, text: &str) -> anyhow::Result<ExitCode> {
     if args.json {
-        say(&format!("{}\n", serde_json::to_string_pretty(&explanation)?));
+        say(&format!("{}\n", serde_json::to_string_pretty(json)?));
     } else {
-        explanation.to_string().lines().for_each(|line| say(&format!("{}\n", printable(line))));
+        text.lines().for_each(|line| say(&format!("{}\n", printable(line))));
     }
     Ok(ExitCode::SUCCESS)
 }

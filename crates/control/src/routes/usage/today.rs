@@ -99,8 +99,8 @@ pub(in crate::routes) async fn today(
         credits_per_day: key.bounds.credits_per_day,
     });
     let own = requested_key.or_else(|| budgets::BudgetKey::of(&caller, &scope));
-    let query = BudgetQuery { caller: &caller, scope: &scope, key: own };
-    let budgets = budgets::holding(&app, query, day).await?;
+    let query = BudgetQuery { role: caller.role, scope: &scope, key: own };
+    let budgets = budgets::holding(app.budget_sources(&app.live.load_full()), query, day).await?;
     let pending_credits = quota::pending(&quota, Credits(usage.total.credits));
     let DayUsage { total, by_key } = match key {
         Some(key) => usage.of_key(key.no),

@@ -72,6 +72,22 @@ async fn a_configuration_is_validated_applied_and_rolled_back() {
 }
 
 #[tokio::test]
+async fn an_entry_of_the_history_has_its_text_if_it_is_stored() {
+    let (world, root) = administered().await;
+    let applied = apply(&world, &root, "*", ROUTED).await.json();
+    let path = |id: &str| format!("/api/config/history/{id}");
+    let entry = get(world.address, &path(applied["id"].as_str().unwrap()), &[&root.bearer()]).await.json();
+    assert_eq!((&entry["yaml"], &entry["is_running"]), (&json!(ROUTED), &json!(true)));
+    for id in ["0199aa00-0000-7000-8000-00000000dead", "nonsense"] {
+        get(world.address, &path(id), &[&root.bearer()]).await.refuses(404, "not_found");
+    }
+    let ada = world.person("ada").await;
+    let session = world.sign_in(&ada).await;
+    let id = applied["id"].as_str().unwrap();
+    get(world.address, &path(id), &[&session.bearer()]).await.refuses(403, "forbidden");
+}
+
+#[tokio::test]
 async fn an_invalid_configuration_is_refused_with_its_place_and_changes_nothing() {
     let (world, root) = administered().await;
     for (yaml, code, line, column) in [

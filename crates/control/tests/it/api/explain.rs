@@ -53,3 +53,81 @@ async fn only_an_admin_sees_the_configuration() {
     post(world.address, PATH, &[&session.bearer()], &body).await.refuses(403, "forbidden");
     post(world.address, PATH, &[], &body).await.refuses(401, "unauthorized");
 }
+
+/// The snapshot of a configuration with rate limits and routes.
+pub(super) fn limited(yaml: &str) -> config::Snapshot {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tollgate.yaml");
+    std::fs::write(&file, yaml).unwrap();
+    let environment = config::Environment::default();
+    let sources = config::Sources { file: Some(&file), environment: &environment, flags: config::Flags::default() };
+    config::load(sources).unwrap().snapshot
+}
+
+const LIMITED: &str = "rate_limits: [{dimension: ip, limit: 4, window: 60s}, {dimension: key, limit: 8, window: 60s}, {dimension: ip, limit: 9, window: 60s, without: key}]\n\
+    routes: [{name: a, path: /a, respond: {}}, {name: open, path: /open, auth: {type: none}, respond: {}}]\n";
+
+#[tokio::test]
+async fn the_state_of_limits_is_that_of_the_key_and_the_address() {
+    let world = World::start().await;
+    let root = world.person_with("root", Role::Admin).await;
+    let session = world.sign_in(&root).await;
+    let ada = world.holder("ada", "starter").await;
+    let snapshot = limited(LIMITED);
+    let now = world.clock.mono();
+    let rules = snapshot.traffic.rate_limits.all().to_vec();
+    let counters = world.meter.rules().counters(rules.iter().map(|rule| &rule.id));
+    let mut key = meter::limiter::key::LimitKey::new();
+    meter::limiter::key::push_address(&mut key, "192.0.2.1".parse().unwrap());
+    let terms = rules[0].usual.as_ref().unwrap().terms;
+    (0..3).for_each(|_| drop(counters[0].take(&key, terms, now).unwrap()));
+    world.configure(|running| running.traffic = snapshot.traffic.clone());
+    world.has_spent(ada.caller, world.clock.now().day(), 12);
+
+    let explain = async |body: &Value| post(world.address, PATH, &[&session.bearer()], &body.to_string()).await;
+    let body = json!({"url": "/a", "as": ada.key.0, "address": "192.0.2.1"});
+    let explained = explain(&body).await.json();
+    assert_eq!((&explained["as"]["user_name"], &explained["refusal"]), (&json!("ada"), &Value::Null), "{explained}");
+    let left: Vec<&Value> = explained["limits"].as_array().unwrap().iter().map(|limit| &limit["remaining"]).collect();
+    assert_eq!(left, [&json!(1), &json!(8)], "{explained}");
+    assert!(explained["limits"][0]["resets_at"].is_string() && explained["limits"][1]["resets_at"].is_null());
+    assert_eq!(explained["budgets"][0]["remaining"], json!(988), "{explained}");
+
+    let without = explain(&json!({"url": "/a"})).await.json();
+    assert_eq!((&without["status"], &without["as"]), (&json!(401), &Value::Null));
+    let kinds: Vec<&Value> = without["limits"].as_array().unwrap().iter().map(|limit| &limit["kind"]).collect();
+    assert_eq!(kinds, ["rate_limit", "rate_limit", "without_key"], "{without}");
+    assert!(without["limits"].as_array().unwrap().iter().all(|limit| limit["reason"].is_string()), "{without}");
+    explain(&json!({"url": "/a", "as": "0199aa00-0000-7000-8000-00000000dead"})).await.refuses(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_valid_for_the_request_is_refused() {
+    let world = World::start().await;
+    let root = world.person_with("root", Role::Admin).await;
+    let session = world.sign_in(&root).await;
+    let ada = world.holder("ada", "starter").await;
+    world.configure(|running| running.traffic = limited(LIMITED).traffic);
+    world.store.revoke_key(&store::Actor::SYSTEM, ada.key).await.unwrap();
+    let body = json!({"url": "/a", "as": ada.key.0}).to_string();
+    let explained = post(world.address, PATH, &[&session.bearer()], &body).await.json();
+    assert_eq!((&explained["refusal"]["code"], &explained["status"]), (&json!("key_revoked"), &json!(401)));
+}
+
+#[tokio::test]
+async fn a_process_without_the_proxy_says_that_it_does_not_know_the_state() {
+    let world = World::start_apart().await;
+    let root = world.person_with("root", Role::Admin).await;
+    let session = world.sign_in(&root).await;
+    let ada = world.holder("ada", "starter").await;
+    world.configure(|running| running.traffic = limited(LIMITED).traffic);
+    let body = json!({"url": "/a", "as": ada.key.0, "address": "192.0.2.1"}).to_string();
+    let explained = post(world.address, PATH, &[&session.bearer()], &body).await.json();
+    for limit in explained["limits"].as_array().unwrap() {
+        assert!(
+            limit["remaining"].is_null() && limit["reason"].as_str().unwrap().contains("another process"),
+            "{limit}"
+        );
+    }
+    assert_eq!(explained["budgets"][0]["remaining"], json!(1_000), "the store knows budgets: {explained}");
+}

@@ -1,0 +1,224 @@
+//! The present state of the rate limits of one request.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+
+use access::limits::UNAUTHENTICATED;
+use access::{Mono, Subject, address};
+use config::snapshot::{LimitDimension, LimitTier, RateLimit, TierBy, WindowLimit};
+use config::{Explanation, WrittenRequest};
+use meter::limiter::LimitTerms;
+use meter::limiter::key::{LimitKey, push, push_address, push_client, push_end, push_user};
+use meter::rate::RateLevel;
+use meter::window::counts::WindowCheck;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{ExplanationSources, KeyHolder, LiveCounters};
+use crate::moment::rfc3339;
+
+/// The reason for an unknown state in a process without the proxy.
+const NO_PROXY: &str = "another process serves the proxy and counts the requests";
+/// The reason for an unknown state if nodes share the limit.
+const SHARED: &str = "nodes share the limit through Redis, and each of them knows only its part";
+
+/// The kind of a rate limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitStateKind {
+    /// A limit of `rate_limits`.
+    RateLimit,
+    /// The limit of a plan or a key.
+    RequestsPerMinute,
+    /// The limit of requests without a valid key.
+    WithoutKey,
+}
+
+/// The state of a rate limit for one client.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct LimitState {
+    kind: LimitStateKind,
+    /// Its name, as in `rate_limits` of the explanation.
+    name: String,
+    /// The number of requests; null if it is unknown or the client is not limited.
+    limit: Option<u32>,
+    /// The number of further requests that would be admitted now; null if it is unknown.
+    remaining: Option<u32>,
+    /// The time at which the whole limit is available again; null if it is now, or unknown.
+    #[schema(format = DateTime)]
+    resets_at: Option<String>,
+    /// The reason why the state is unknown, or why the client is not limited; null if the state is known.
+    reason: Option<String>,
+    /// The position in the file.
+    place: Option<String>,
+}
+
+/// The parts from which the state of limits follows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StateSources<'a> {
+    pub(super) sources: ExplanationSources<'a>,
+    pub(super) request: &'a WrittenRequest,
+    /// The key of the request, if the route accepts it.
+    pub(super) client: Option<&'a KeyHolder>,
+    pub(super) address: Option<IpAddr>,
+}
+
+impl fmt::Display for LimitState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        if let Some(limit) = self.limit {
+            write!(f, ": {limit} requests")?;
+        }
+        match (self.remaining, &self.reason) {
+            (Some(remaining), _) => write!(f, ", {remaining} left")?,
+            (None, Some(reason)) => write!(f, ", state unknown: {reason}")?,
+            (None, None) => {}
+        }
+        if let Some(at) = &self.resets_at {
+            write!(f, ", full again at {at}")?;
+        }
+        Ok(())
+    }
+}
+
+impl LimitState {
+    const fn unknown(kind: LimitStateKind, name: String, limit: Option<u32>) -> Self {
+        Self { kind, name, limit, remaining: None, resets_at: None, reason: None, place: None }
+    }
+
+    fn because(self, reason: &str) -> Self {
+        Self { reason: Some(reason.to_owned()), ..self }
+    }
+}
+
+impl StateSources<'_> {
+    /// Returns the states of all rate limits that apply to the request.
+    pub(super) fn limits(&self, explanation: &Explanation) -> Vec<LimitState> {
+        let rules = self.sources.snapshot.rate_limits_of(self.request);
+        let route = explanation.route.as_ref().map_or("", |route| &route.name);
+        let explained = explanation.rate_limits.iter();
+        let mut states: Vec<LimitState> = rules
+            .into_iter()
+            .zip(explained)
+            .map(|(rule, explained)| LimitState { place: explained.place.clone(), ..self.rule(rule, route) })
+            .collect();
+        // Requests to which the gateway itself responds are free.
+        let is_free = explanation.action.as_ref().is_some_and(|action| !matches!(action.kind, "forward" | "inference"));
+        states.extend(self.client.and_then(|holder| self.requests_per_minute(holder, is_free)));
+        let needs_credential = explanation.authentication.as_ref().is_some_and(|of| of.kind != "none");
+        if needs_credential && self.client.is_none() {
+            states.extend(self.sources.snapshot.traffic.unauthenticated.map(|limit| self.without_key(limit)));
+        }
+        states
+    }
+
+    fn rule(&self, rule: &RateLimit, route: &str) -> LimitState {
+        let plan = self.client.map(|holder| holder.user.plan.name.as_str());
+        let tier = plan.filter(|_| rule.tier_by == TierBy::Plan);
+        let (kind, name) = (LimitStateKind::RateLimit, rule.name.to_string());
+        let Some(LimitTier { terms, .. }) = rule.tier(tier) else {
+            return LimitState::unknown(kind, name, None)
+                .because("the tier of the client is not limited, or not known");
+        };
+        let unknown = LimitState::unknown(kind, name, Some(terms.limit()));
+        let counters = match (self.sources.counters, terms) {
+            // Requests in flight are counted by each process.
+            (Some(counters), LimitTerms::Concurrent(_)) => Ok(counters),
+            _ => self.counters(),
+        };
+        let counters = match counters {
+            Ok(counters) => counters,
+            Err(reason) => return unknown.because(reason),
+        };
+        let mut key = match self.key(rule, route) {
+            Ok(key) => key,
+            Err(reason) => return unknown.because(reason),
+        };
+        if let Some(tier) = tier.filter(|tier| rule.listed(tier).is_some()) {
+            push(&mut key, tier.as_bytes());
+        }
+        let now = self.sources.clock.mono();
+        match counters.meter.rules().find(&rule.id) {
+            Some(counters) => self.known(unknown, counters.level(&key, *terms, now)),
+            None => LimitState { remaining: Some(terms.at_once()), ..unknown },
+        }
+    }
+
+    /// Returns the key under which the limit would count the request, or what is missing for it.
+    fn key(&self, rule: &RateLimit, route: &str) -> Result<LimitKey, &'static str> {
+        const NEEDS_ADDRESS: &str = "the address of the client is not given";
+        const NEEDS_KEY: &str = "the key of the client is not given, or the route accepts no keys";
+        let subject = self.client.map(KeyHolder::subject);
+        let mut key = LimitKey::new();
+        for dimension in &rule.dimensions {
+            match dimension {
+                LimitDimension::Address => push_address(&mut key, self.address.ok_or(NEEDS_ADDRESS)?),
+                LimitDimension::User => push_user(&mut key, subject.as_ref().ok_or(NEEDS_KEY)?).ok_or(NEEDS_KEY)?,
+                LimitDimension::Key => {
+                    let caller = subject.as_ref().and_then(Subject::caller).ok_or(NEEDS_KEY)?;
+                    push(&mut key, &caller.key.0.to_be_bytes());
+                }
+                LimitDimension::Client => match (&subject, self.address) {
+                    (Some(subject), address) => {
+                        let address = address.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
+                        push_client(&mut key, subject, address).ok_or(NEEDS_KEY)?;
+                    }
+                    (None, Some(address)) => push_address(&mut key, address),
+                    (None, None) => return Err("neither the key nor the address of the client is given"),
+                },
+                LimitDimension::Header(name) => {
+                    self.request.field(name).for_each(|value| push(&mut key, value.as_bytes()));
+                    push_end(&mut key);
+                }
+                LimitDimension::Claim(_) => return Err("the claims of the access token are not known"),
+                LimitDimension::Route => push(&mut key, route.as_bytes()),
+                LimitDimension::Global => {}
+            }
+        }
+        Ok(key)
+    }
+
+    fn requests_per_minute(&self, holder: &KeyHolder, is_free: bool) -> Option<LimitState> {
+        let limits: [Option<NonZeroU32>; 2] =
+            [holder.user.plan.requests_per_minute, holder.key.bounds.requests_per_minute];
+        let limit = limits.into_iter().flatten().min()?;
+        let (kind, name) = (LimitStateKind::RequestsPerMinute, "requests_per_minute".to_owned());
+        Some(match self.counters() {
+            Ok(counters) => {
+                let level = counters.meter.rate_level(holder.key.no, limit, is_free, self.now());
+                self.known(LimitState::unknown(kind, name, Some(level.limit)), level)
+            }
+            Err(reason) => LimitState::unknown(kind, name, Some(limit.get())).because(reason),
+        })
+    }
+
+    fn without_key(&self, WindowLimit { limit, window, .. }: WindowLimit) -> LimitState {
+        let unknown = LimitState::unknown(LimitStateKind::WithoutKey, UNAUTHENTICATED.to_owned(), Some(limit.get()));
+        let (counters, client) = match (self.counters(), self.address) {
+            (Err(reason), _) => return unknown.because(reason),
+            (Ok(_), None) => return unknown.because("the address of the client is not given"),
+            (Ok(counters), Some(client)) => (counters, client),
+        };
+        let key = address::network(client).to_string();
+        let check = WindowCheck { name: UNAUTHENTICATED, key: &key, limit, window };
+        let level = counters.unauthenticated.peek(&[check], self.now());
+        self.known(unknown, RateLevel { limit: level.limit, remaining: level.remaining, reset: level.reset })
+    }
+
+    fn known(&self, state: LimitState, level: RateLevel) -> LimitState {
+        let is_full = state.limit.is_some_and(|limit| level.remaining >= limit) || level.reset.is_zero();
+        let resets_at = (!is_full).then(|| rfc3339(self.sources.clock.now().after(level.reset)));
+        LimitState { remaining: Some(level.remaining), resets_at, ..state }
+    }
+
+    /// Returns the counters of this process, or the reason why they do not know the state.
+    fn counters(&self) -> Result<LiveCounters<'_>, &'static str> {
+        let counters = self.sources.counters.ok_or(NO_PROXY)?;
+        if counters.is_shared { Err(SHARED) } else { Ok(counters) }
+    }
+
+    fn now(&self) -> Mono {
+        self.sources.clock.mono()
+    }
+}

@@ -1,0 +1,336 @@
+//! `GET /api/limits`: the rate limits of the configuration, and the keys that have used the largest part of them.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use access::limits::UNAUTHENTICATED;
+use access::{BudgetScope, KeyNo, UserNo};
+use axum::Json;
+use axum::extract::State;
+use config::snapshot::{LimitDimension, RateLimit, WindowLimit};
+use config::{ExplainedTier, Snapshot};
+use meter::limiter::key::{self, KeyPart};
+use meter::limiter::{BusyKey, LimitTerms, RequestTerms};
+use serde::Serialize;
+use store::{DatabaseError, ScopeIds, UserRef};
+use telemetry::metrics::LimitLabels;
+use utoipa::ToSchema;
+
+use crate::caller::Admin;
+use crate::moment::rfc3339;
+use crate::problem::Problem;
+use crate::state::App;
+
+/// Maximum number of keys in one response, over all limits.
+const KEYS_MAX: usize = 50;
+/// Words in the names of header fields whose values are secrets.
+const SECRET_WORDS: [&str; 6] = ["auth", "cookie", "key", "password", "secret", "token"];
+
+/// The rate limits of the running configuration.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RateLimitStates)]
+pub(super) struct LimitsView {
+    /// Whether this process counts the requests. Otherwise, another process serves the proxy, and `keys` is empty.
+    is_live: bool,
+    /// Whether nodes share limits of requests through Redis. Then `keys` reports the requests of this node.
+    is_shared: bool,
+    items: Vec<LimitView>,
+    /// Always null: the list is not paged.
+    next: Option<String>,
+}
+
+/// A rate limit with the keys that are near it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RateLimitState)]
+struct LimitView {
+    /// Its name in metrics and headers, such as `ip+route`.
+    name: String,
+    /// The route that has it; null for a limit of all routes.
+    route: Option<String>,
+    /// The values that requests of one counter have in common: `ip`, `header X-Tenant`.
+    dimensions: Vec<String>,
+    /// The number of requests with its window, as in `RateLimit-Policy`; null if only some tiers are limited.
+    policy: Option<String>,
+    /// The limits of clients of these tiers: plans, or values of a claim.
+    tiers: Vec<ExplainedTier>,
+    /// Whether it counts only requests without a valid key, by their addresses. Its keys are not listed.
+    is_without_key: bool,
+    /// `sliding_window`, `token_bucket` or `concurrent`.
+    algorithm: &'static str,
+    /// Whether nodes share it through Redis.
+    is_shared: bool,
+    /// The position in the file.
+    place: Option<String>,
+    /// The number of requests that this process has refused since its start, over all limits with this name.
+    refused: u64,
+    /// The number of keys that have used at least a quarter of the limit, or were refused within a minute.
+    busy_keys: usize,
+    /// Of these keys, those that have used the largest part: at most 50 over all limits.
+    keys: Vec<BusyKeyView>,
+}
+
+/// A key that has used a part of a limit.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BusyLimitKey)]
+struct BusyKeyView {
+    /// The values of the dimensions, in their order.
+    values: Vec<KeyValue>,
+    /// The maximum number of requests at once.
+    limit: u32,
+    /// The number of requests that are counted.
+    used: u32,
+    /// The number of further requests that would be admitted now.
+    remaining: u32,
+    /// The time at which the whole limit is available again; null if it is now.
+    #[schema(format = DateTime)]
+    resets_at: Option<String>,
+    /// The minimum number of its requests that were refused since it was noted.
+    refused: u32,
+}
+
+/// A value of a dimension.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LimitKeyValue)]
+struct KeyValue {
+    /// The dimension, as in `dimensions`.
+    dimension: String,
+    /// The value: an address, a name, the end of a key. Null if it is a secret, or too long.
+    value: Option<String>,
+    /// The id of the key or the user; null for other values.
+    id: Option<String>,
+}
+
+/// The value of a dimension before names are looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum RawValue {
+    Text(String),
+    Key(KeyNo),
+    User(UserNo),
+    Unknown,
+}
+
+/// Lists the rate limits of the running configuration, and the keys that are near them in this process.
+#[utoipa::path(get, path = "/api/limits", tag = "admin", security(("token" = []), ("cookie" = [])),
+    extensions(("x-codes" = json!(["forbidden"]))),
+    responses((status = 200, body = LimitsView, example = json!({
+        "is_live": true, "is_shared": false,
+        "items": [{"name": "ip", "route": null, "dimensions": ["ip"], "policy": "\"ip\";q=100;w=60", "tiers": [],
+            "is_without_key": false, "algorithm": "sliding_window", "is_shared": false, "place": "tollgate.yaml:8:5", "refused": 12, "busy_keys": 1,
+            "keys": [{"values": [{"dimension": "ip", "value": "203.0.113.9", "id": null}], "limit": 100, "used": 93,
+                "remaining": 7, "resets_at": "2026-11-20T08:04:33Z", "refused": 0}]}],
+        "next": null
+    }))))]
+pub(super) async fn list(State(app): State<Arc<App>>, _: Admin) -> Result<Json<LimitsView>, Problem> {
+    let snapshot = app.live.load_full();
+    let busy = busiest(&app, &snapshot);
+    let names = Names::of(&app, busy.iter().flat_map(|(_, keys)| keys).flat_map(|(_, values)| values)).await?;
+    let is_shared = app.windows.has_redis();
+    let rules = snapshot.traffic.rate_limits.all();
+    let items = rules.iter().zip(busy).enumerate().map(|(position, (rule, (busy_keys, keys)))| {
+        let keys = keys.into_iter().map(|(busy, values)| view(&app, rule, (busy, values), &names)).collect();
+        let explained = snapshot.limit(rule);
+        LimitView {
+            route: route_of(&snapshot, position),
+            dimensions: rule.dimensions.iter().map(dimension_name).collect(),
+            policy: explained.policy,
+            tiers: explained.tiers,
+            is_without_key: false,
+            algorithm: algorithm(rule),
+            is_shared: is_shared && algorithm(rule) != "concurrent",
+            place: explained.place,
+            refused: refused(&app, &rule.name),
+            name: explained.name,
+            busy_keys,
+            keys,
+        }
+    });
+    let items = items.chain(snapshot.traffic.unauthenticated.map(|limit| without_key(&app, limit))).collect();
+    Ok(Json(LimitsView { is_live: app.meter.is_some(), is_shared, items, next: None }))
+}
+
+/// Returns the number of requests that limits of this name have refused.
+fn refused(app: &App, name: &str) -> u64 {
+    app.metrics.limits.refused.get_or_create(&LimitLabels { limit: name.into() }).get()
+}
+
+/// Returns the limit of requests without a valid key.
+fn without_key(app: &App, WindowLimit { limit, window, .. }: WindowLimit) -> LimitView {
+    LimitView {
+        name: UNAUTHENTICATED.to_owned(),
+        route: None,
+        dimensions: vec![dimension_name(&LimitDimension::Address)],
+        policy: Some(format!("\"{UNAUTHENTICATED}\";q={limit};w={}", window.as_millis().div_ceil(1_000))),
+        tiers: Vec::new(),
+        is_without_key: true,
+        algorithm: "sliding_window",
+        is_shared: app.windows.has_redis(),
+        place: None,
+        refused: refused(app, UNAUTHENTICATED),
+        busy_keys: 0,
+        keys: Vec::new(),
+    }
+}
+
+type BusyValues = (BusyKey, Vec<RawValue>);
+
+/// Returns the number of busy keys of each limit, and those that have used the largest parts.
+fn busiest(app: &App, snapshot: &Snapshot) -> Vec<(usize, Vec<BusyValues>)> {
+    let now = app.clock.mono();
+    let of_rule = |rule: &RateLimit| {
+        let counters = app.meter.as_ref().and_then(|meter| meter.rules().find(&rule.id));
+        counters.map_or_else(|| (Vec::new(), 0), |counters| counters.busiest(KEYS_MAX, now))
+    };
+    let found: Vec<(Vec<BusyKey>, usize)> = snapshot.traffic.rate_limits.all().iter().map(of_rule).collect();
+    let mut parts: Vec<u64> = found.iter().flat_map(|(keys, _)| keys).map(BusyKey::used_permille).collect();
+    parts.sort_unstable_by_key(|part| Reverse(*part));
+    let least = parts.get(KEYS_MAX - 1).copied().unwrap_or(0);
+    let mut left = KEYS_MAX;
+    let with_values = |(rule, (keys, all)): (&RateLimit, (Vec<BusyKey>, usize))| {
+        let kept = keys.into_iter().filter(|key| key.used_permille() >= least).take(left);
+        let kept: Vec<BusyValues> = kept
+            .map(|busy| {
+                let values = values(rule, busy.key.as_deref());
+                (busy, values)
+            })
+            .collect();
+        left -= kept.len();
+        (all, kept)
+    };
+    snapshot.traffic.rate_limits.all().iter().zip(found).map(with_values).collect()
+}
+
+/// Reads the values of the dimensions from a counted key.
+fn values(rule: &RateLimit, key: Option<&[u8]>) -> Vec<RawValue> {
+    let mut parts = key::parts(key.unwrap_or_default());
+    rule.dimensions.iter().map(|dimension| value(dimension, &mut parts).unwrap_or(RawValue::Unknown)).collect()
+}
+
+fn value<'a>(dimension: &LimitDimension, parts: &mut impl Iterator<Item = KeyPart<'a>>) -> Option<RawValue> {
+    let mut next = || match parts.next()? {
+        KeyPart::Value(value) => Some(value),
+        KeyPart::End => None,
+    };
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    Some(match dimension {
+        LimitDimension::Address => address(next()?)?,
+        LimitDimension::Key => RawValue::Key(KeyNo(number(next()?)?)),
+        LimitDimension::User => user(next()?, &mut next)?,
+        LimitDimension::Client => match next()? {
+            key::CLIENT_KEY => RawValue::Key(KeyNo(number(next()?)?)),
+            octets if matches!(octets.len(), 4 | 16) => address(octets)?,
+            kind => user(kind, &mut next)?,
+        },
+        LimitDimension::Header(name) => {
+            let values: Vec<String> = std::iter::from_fn(next).map(text).collect();
+            if SECRET_WORDS.iter().any(|word| name.contains(word)) {
+                RawValue::Unknown
+            } else {
+                RawValue::Text(values.join(", "))
+            }
+        }
+        LimitDimension::Claim(_) => RawValue::Text(next().map(text).unwrap_or_default()),
+        LimitDimension::Route => RawValue::Text(text(next()?)),
+        LimitDimension::Global => RawValue::Text(String::new()),
+    })
+}
+
+/// Returns the user of a kind of subject, whose values follow.
+fn user<'a>(kind: &[u8], next: &mut impl FnMut() -> Option<&'a [u8]>) -> Option<RawValue> {
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    Some(match kind {
+        b"key" => RawValue::User(UserNo(number(next()?)?)),
+        b"token" => {
+            let issuer = text(next()?);
+            RawValue::Text(format!("{} ({issuer})", text(next()?)))
+        }
+        _ => RawValue::Text(text(next()?)),
+    })
+}
+
+fn number(octets: &[u8]) -> Option<i64> {
+    octets.try_into().ok().map(i64::from_be_bytes)
+}
+
+fn address(octets: &[u8]) -> Option<RawValue> {
+    let v4 = || <[u8; 4]>::try_from(octets).ok().map(|octets| IpAddr::from(octets).to_string());
+    let v6 = || <[u8; 16]>::try_from(octets).ok().map(|octets| format!("{}/64", IpAddr::from(octets)));
+    v4().or_else(v6).map(RawValue::Text)
+}
+
+/// The names of keys and users.
+struct Names {
+    ids: ScopeIds,
+    users: BTreeMap<UserNo, String>,
+}
+
+impl Names {
+    /// Looks up each key and user of `values` once: at most [`KEYS_MAX`] of them for each dimension.
+    async fn of(app: &App, values: impl Iterator<Item = &RawValue>) -> Result<Self, DatabaseError> {
+        let scopes = values.filter_map(|value| match value {
+            RawValue::Key(no) => Some(BudgetScope::Key(*no)),
+            RawValue::User(no) => Some(BudgetScope::User(*no)),
+            RawValue::Text(_) | RawValue::Unknown => None,
+        });
+        let scopes: Vec<BudgetScope> = scopes.collect();
+        let ids = app.store.scope_ids(scopes.iter().copied()).await?;
+        let mut users = BTreeMap::new();
+        for scope in scopes {
+            if let BudgetScope::User(no) = scope
+                && let (Some(id), false) = (ids.user(no), users.contains_key(&no))
+                && let Some(user) = app.store.find_user(&UserRef::Id(id)).await?
+            {
+                users.insert(no, user.email.as_str().to_owned());
+            }
+        }
+        Ok(Self { ids, users })
+    }
+
+    fn of_value(&self, dimension: &LimitDimension, value: RawValue) -> KeyValue {
+        let (value, id) = match value {
+            RawValue::Text(text) => (Some(text), None),
+            RawValue::Unknown => (None, None),
+            RawValue::Key(no) => match self.ids.key(no) {
+                Some((id, last4)) => (Some(format!("…{last4}")), Some(id.to_string())),
+                None => (None, None),
+            },
+            RawValue::User(no) => (self.users.get(&no).cloned(), self.ids.user(no).map(|id| id.to_string())),
+        };
+        KeyValue { dimension: dimension_name(dimension), value, id }
+    }
+}
+
+fn view(app: &App, rule: &RateLimit, (busy, values): BusyValues, names: &Names) -> BusyKeyView {
+    let level = busy.level;
+    BusyKeyView {
+        values: rule.dimensions.iter().zip(values).map(|(of, value)| names.of_value(of, value)).collect(),
+        limit: busy.terms.at_once(),
+        used: busy.used(),
+        remaining: level.remaining,
+        resets_at: (!level.reset.is_zero()).then(|| rfc3339(app.clock.now().after(level.reset))),
+        refused: busy.refused,
+    }
+}
+
+fn dimension_name(dimension: &LimitDimension) -> String {
+    match dimension {
+        LimitDimension::Header(name) | LimitDimension::Claim(name) => format!("{} {name}", dimension.word()),
+        _ => dimension.word().to_owned(),
+    }
+}
+
+fn algorithm(rule: &RateLimit) -> &'static str {
+    let tier = rule.usual.as_ref().or_else(|| rule.tiers.first().map(|(_, tier)| tier));
+    match tier.map(|tier| tier.terms) {
+        Some(LimitTerms::Concurrent(_)) => "concurrent",
+        Some(LimitTerms::Requests(RequestTerms::TokenBucket(_))) => "token_bucket",
+        Some(LimitTerms::Requests(RequestTerms::SlidingWindow(_))) | None => "sliding_window",
+    }
+}
+
+/// Returns the name of the route that has the limit at this position.
+fn route_of(snapshot: &Snapshot, position: usize) -> Option<String> {
+    let mut routes = snapshot.traffic.router.routes().iter();
+    routes.find(|route| route.rate_limits.contains(&position)).map(|route| route.name.to_string())
+}

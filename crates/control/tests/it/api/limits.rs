@@ -1,0 +1,65 @@
+use access::Role;
+use serde_json::{Value, json};
+
+use crate::api::explain::limited;
+use crate::client::get;
+use crate::world::World;
+
+const PATH: &str = "/api/limits";
+const LIMITED: &str = "rate_limits: [{dimension: key, limit: 4, window: 60s}, {dimension: {header: X-Api-Key}, limit: 2, window: 60s}]\n\
+    routes: [{name: a, path: /a, auth: {type: none}, respond: {}, rate_limits: [{dimension: ip, limit: 9, window: 1h}]}]\n";
+
+#[tokio::test]
+async fn limits_are_listed_with_the_keys_that_are_near_them() {
+    let world = World::start().await;
+    let root = world.person_with("root", Role::Admin).await;
+    let session = world.sign_in(&root).await;
+    let ada = world.holder("ada", "starter").await;
+    let snapshot = limited(LIMITED);
+    let rules = snapshot.traffic.rate_limits.all().to_vec();
+    let counters = world.meter.rules().counters(rules.iter().map(|rule| &rule.id));
+    world.configure(|running| running.traffic = snapshot.traffic.clone());
+    let take = |position: usize, values: &[&[u8]], times: usize| {
+        let mut key = meter::limiter::key::LimitKey::new();
+        values.iter().for_each(|value| meter::limiter::key::push(&mut key, value));
+        let terms = rules[position].usual.as_ref().unwrap().terms;
+        for _ in 0..times {
+            if counters[position].take(&key, terms, world.clock.mono()).is_err() {
+                counters[position].note_refusal(&key, terms, world.clock.mono());
+            }
+        }
+    };
+    take(0, &[&ada.caller.key.0.to_be_bytes()], 5);
+    take(1, &[b"secret"], 2);
+    take(2, &[&[192, 0, 2, 1]], 1);
+    let listed = get(world.address, PATH, &[&session.bearer()]).await.json();
+    assert_eq!((&listed["is_live"], &listed["is_shared"]), (&json!(true), &json!(false)), "{listed}");
+    let [of_key, of_header, of_route, others @ ..] = listed["items"].as_array().unwrap().as_slice() else {
+        panic!("{listed}")
+    };
+    let key = &of_key["keys"][0];
+    assert_eq!((&key["used"], &key["remaining"], &key["refused"]), (&json!(4), &json!(0), &json!(1)), "{listed}");
+    assert_eq!(key["values"][0]["id"], json!(ada.key.0), "{listed}");
+    assert!(key["values"][0]["value"].as_str().unwrap().starts_with('…') && key["resets_at"].is_string(), "{listed}");
+    assert_eq!(of_header["keys"][0]["values"][0]["value"], Value::Null, "the value may be a secret: {listed}");
+    assert_eq!((&of_route["route"], &of_route["busy_keys"]), (&json!("a"), &json!(0)), "{listed}");
+}
+
+#[tokio::test]
+async fn a_process_without_the_proxy_lists_limits_without_their_state() {
+    let world = World::start_apart().await;
+    let root = world.person_with("root", Role::Admin).await;
+    let session = world.sign_in(&root).await;
+    world.configure(|running| running.traffic = limited(LIMITED).traffic);
+    let listed = get(world.address, PATH, &[&session.bearer()]).await.json();
+    assert_eq!((&listed["is_live"], listed["items"].as_array().unwrap().len()), (&json!(false), 3), "{listed}");
+}
+
+#[tokio::test]
+async fn only_an_admin_sees_who_is_near_a_limit() {
+    let world = World::start().await;
+    let ada = world.person("ada").await;
+    let session = world.sign_in(&ada).await;
+    get(world.address, PATH, &[&session.bearer()]).await.refuses(403, "forbidden");
+    get(world.address, PATH, &[]).await.refuses(401, "unauthorized");
+}

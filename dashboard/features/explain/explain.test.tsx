@@ -1,0 +1,120 @@
+import { screen, within } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { describe, expect, it, vi } from "vitest";
+
+import { ExplainPage } from "@/features/explain/explain-page";
+import { fieldsOf, pastedRequest, words } from "@/features/explain/pasted";
+import { SITE, show } from "@/tests/render";
+import { type Answer, refusal, serve } from "@/tests/server";
+
+vi.mock("next/navigation", () => ({ useRouter: () => ({ replace: () => undefined, push: () => undefined }), usePathname: () => "/dashboard/explain", useSearchParams: () => new URLSearchParams() }));
+
+const USER = { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "admin", status: "active", created_at: "2026-11-01T00:00:00Z" };
+const KEY = "0199aa00-0000-7000-8000-000000000001";
+
+describe("a pasted request", () => {
+  it("is read from curl commands", () => {
+    const check = (text: string, method: string, url: string, headers: string) => expect(pastedRequest(text), text).toEqual({ method, url, headers });
+    check("curl https://api.example.com/x", "GET", "https://api.example.com/x", "");
+    check("$ curl -X DELETE 'https://a.example/x?a=1' -H 'X-Tenant: acme' \\\n  --header \"Accept: */*\"", "DELETE", "https://a.example/x?a=1", "X-Tenant: acme\nAccept: */*");
+    check("curl -sS -XPUT --url=https://a.example/ -HX-A:1", "PUT", "https://a.example/", "X-A:1");
+    check("curl https://a.example/v1/messages -d '{\"a\": \"it'\\''s\"}' -H content-type:application/json", "POST", "https://a.example/v1/messages", "content-type:application/json");
+    check("curl -G a.example/find -d q=1 -d r=2", "GET", "http://a.example/find?q=1&r=2", "");
+    check("curl -I -o /dev/null -m 5 https://a.example/", "HEAD", "https://a.example/", "");
+    check("curl -u ada:secret -A test -b a=b https://a.example/", "GET", "https://a.example/", "Authorization: Basic YWRhOnNlY3JldA==\nUser-Agent: test\nCookie: a=b");
+    check("curl 'https://a.example/' -H $'X-A: it\\'s' --compressed", "GET", "https://a.example/", "X-A: it's");
+  });
+
+  it("is read from the head of a request", () => {
+    expect(pastedRequest("POST /users?a=b HTTP/1.1\r\nHost: api.example.com\r\nX-Tenant: acme\r\n\r\n{\"not\": \"a field\"}")).toEqual({ method: "POST", url: "https://api.example.com/users?a=b", headers: "X-Tenant: acme" });
+    expect(pastedRequest("get https://a.example/x")).toEqual({ method: "GET", url: "https://a.example/x", headers: "" });
+    expect(["https://a.example/x", "/users/7", "", "curl", "curly braces"].map(pastedRequest)).toEqual([undefined, undefined, undefined, undefined, { method: "CURLY", url: "braces", headers: "" }]);
+  });
+
+  it("is split as a shell does", () => {
+    expect(words("a 'b c' \"d\\\"e\" f\\ g ''")).toEqual(["a", "b c", "d\"e", "f g", ""]);
+  });
+
+  it("has fields, of which repeated ones are joined", () => {
+    expect(fieldsOf("X-A: 1\n\nx-a:2\nCookie: a=b\nCookie: c=d")).toEqual({ "X-A": "1, 2", Cookie: "a=b; c=d" });
+    expect(fieldsOf("X-A: 1\nnot a field")).toBe(2);
+  });
+});
+
+const EXPLANATION = {
+  request: { method: "GET", host: "api.example.com", path: "/users/7", query: "a=b" },
+  route: { name: "users", is_endpoint: false, place: "tollgate.yaml:12:5", because: ["the path matches /users/{id}"] },
+  others: [{ name: "all", place: "tollgate.yaml:20:5", because: "another route comes first in the order of precedence" }],
+  authentication: { type: "key", entry: null, place: null, require: [], has_credential: true },
+  rate_limits: [{ name: "ip", policy: "\"ip\";q=100;w=60", tiers: [], after_authentication: false, place: "tollgate.yaml:8:5" }],
+  action: { kind: "forward", target: "/v2/users/7?a=b", location: null, format: null, upstreams: [{ name: "users", weight: 1, strategy: "round_robin", place: "tollgate.yaml:2:5", backends: [{ url: "http://127.0.0.1:9001/v2/users/7", weight: 1 }] }] },
+  refusal: null,
+  status: null,
+  as: { id: KEY, label: "laptop", last4: "9f3c", user_id: "u1", user_name: "Ada", plan: "starter" },
+  limits: [
+    { kind: "rate_limit", name: "ip", limit: 100, remaining: null, resets_at: null, reason: "the address of the client is not given", place: "tollgate.yaml:8:5" },
+    { kind: "requests_per_minute", name: "requests_per_minute", limit: 60, remaining: 12, resets_at: null, reason: null, place: null },
+  ],
+  budgets: [{ dimension: "user", id: "u1", name: null, per: "day", credits: 1_000, used: 12, remaining: 988, resets_at: "2026-11-21T00:00:00Z", source: "plan" }],
+};
+
+function answering(explained: Answer): ReturnType<typeof serve> {
+  const key = { id: KEY, label: "laptop", prefix: "acme", last4: "9f3c", revoked_at: null, last_used_at: null };
+  return serve({
+    "GET /api/me": { body: { user: USER, acts_as: "admin" } },
+    "GET /api/site": { body: SITE },
+    "GET /api/keys": { body: { items: [key], next: null } },
+    "GET /api/models": { body: { items: [], next: null } },
+    "POST /api/explain": explained,
+  });
+}
+
+describe("ExplainPage", () => {
+  it("explains a pasted curl command as steps, with limits and places", async () => {
+    const seen = answering({ body: EXPLANATION });
+    show(<ExplainPage />);
+    const url = await screen.findByLabelText("URL");
+    await userEvent.click(url);
+    await userEvent.paste("curl -X GET 'https://api.example.com/users/7?a=b' -H 'X-Tenant: acme'");
+    expect(url).toHaveValue("https://api.example.com/users/7?a=b");
+    await userEvent.type(screen.getByLabelText("Key"), KEY);
+    await userEvent.click(screen.getByRole("button", { name: "Explain request" }));
+    expect(await screen.findByText("the path matches /users/{id}")).toBeVisible();
+    expect(seen.find(({ line }) => line === "POST /api/explain")?.body).toEqual({ method: "GET", url: "https://api.example.com/users/7?a=b", headers: { "X-Tenant": "acme" }, as: KEY });
+    const limits = screen.getByRole("table", { name: "Limits" });
+    expect(within(limits).getByText("the address of the client is not given")).toBeVisible();
+    expect(within(limits).getByRole("row", { name: /Requests per minute.*60.*12/ })).toBeVisible();
+    expect(screen.getByText("tollgate.yaml:12:5")).toBeVisible();
+    expect(screen.getByText("988 of 1,000 left")).toBeVisible();
+    expect(screen.getByText("rewritten from /users/7?a=b")).toBeVisible();
+  });
+
+  it("refuses what is no request before it is sent, and keeps it", async () => {
+    const seen = answering({ body: EXPLANATION });
+    show(<ExplainPage />);
+    await userEvent.type(await screen.findByLabelText("Header fields"), "no field");
+    await userEvent.type(screen.getByLabelText("Key"), "laptop");
+    await userEvent.click(screen.getByRole("button", { name: "Explain request" }));
+    expect(screen.getByText("Enter a URL or a path such as /users/7")).toBeVisible();
+    expect(screen.getByText("Line 1 is not a field: write NAME: VALUE")).toBeVisible();
+    expect(screen.getByText(/Enter the id of a key/)).toBeVisible();
+    expect(screen.getByLabelText("Header fields")).toHaveValue("no field");
+    expect(seen.some(({ line }) => line.startsWith("POST"))).toBe(false);
+  });
+
+  it("shows the server's reason", async () => {
+    answering(refusal("unprocessable", 422, "expected a request that the gateway accepts"));
+    show(<ExplainPage />);
+    await userEvent.type(await screen.findByLabelText("URL"), "/a/../b{Enter}");
+    expect(await screen.findByText("expected a request that the gateway accepts")).toBeVisible();
+  });
+
+  it("says which route is missing", async () => {
+    const refused = { status: 404, code: "route_not_found", message: "no route matches" };
+    answering({ body: { ...EXPLANATION, route: null, others: [], authentication: null, rate_limits: [], action: null, refusal: refused, status: 404, as: null, limits: [], budgets: [] } });
+    show(<ExplainPage />);
+    await userEvent.type(await screen.findByLabelText("URL"), "/x{Enter}");
+    expect(await screen.findByText("No route")).toBeVisible();
+    expect(screen.getByText("no route matches")).toBeVisible();
+  });
+});

@@ -1,0 +1,52 @@
+import type { BusyKey, RateLimit } from "@/features/limits/use-limits";
+import type { Format } from "@/lib/format";
+import { NONE } from "@/lib/format";
+import type { Messages } from "@/messages/en";
+
+/** The numbers of a policy, as `RateLimit-Policy` writes them: `"ip";q=100;w=60`. */
+export function policyOf(policy: string): { limit: number; windowS: number | undefined } {
+  const number = (name: string): number | undefined => {
+    const text = new RegExp(`;${name}=(\\d+)`).exec(policy)?.[1];
+    return text === undefined ? undefined : Number(text);
+  };
+  return { limit: number("q") ?? 0, windowS: number("w") };
+}
+
+export function policyText(policy: string, t: Messages, format: Format): string {
+  const { limit, windowS } = policyOf(policy);
+  return windowS === undefined ? t.limits.inFlight(format.count(limit)) : t.limits.per(format.count(limit), windowText(windowS, t, format));
+}
+
+function windowText(seconds: number, t: Messages, format: Format): string {
+  if (seconds % 3_600 === 0) return t.limits.hours(format.count(seconds / 3_600));
+  return seconds % 60 === 0 ? t.limits.minutes(format.count(seconds / 60)) : t.limits.seconds(format.count(seconds));
+}
+
+/** The maximum of a limit in words, with its tiers. */
+export function maximumText({ policy, tiers }: RateLimit, t: Messages, format: Format): string {
+  const usual = policy ? [policyText(policy, t, format)] : [];
+  const named = tiers.map((tier) => `${tier.name}: ${policyText(tier.policy, t, format)}`);
+  return [...usual, ...named].join(" · ") || NONE;
+}
+
+/** The values that a limit counts in one counter. */
+export function keyText({ values }: BusyKey, t: Messages): string {
+  const text = values.map(({ dimension, value }) => (dimension === "global" ? t.limits.all : (value ?? t.limits.hidden)));
+  return text.join(" · ");
+}
+
+/** A key with the limit that counts it. */
+export interface LimitedKey {
+  id: string;
+  limit: RateLimit;
+  busy: BusyKey;
+}
+
+/** The keys of all limits, the busiest first. */
+export function busiest(limits: readonly RateLimit[]): LimitedKey[] {
+  const all = limits.flatMap((limit, at) => limit.keys.map((busy, nth): LimitedKey => {
+    const named = busy.values.map(({ value, id }) => id ?? value ?? "").join("|");
+    return { id: `${at}-${named}-${named.replaceAll("|", "") === "" ? nth : ""}`, limit, busy };
+  }));
+  return all.sort((one, other) => other.busy.used / other.busy.limit - one.busy.used / one.busy.limit || other.busy.refused - one.busy.refused || one.id.localeCompare(other.id));
+}

@@ -1,0 +1,83 @@
+import { screen, within } from "@testing-library/react";
+import { describe, expect, it, vi } from "vitest";
+
+import { busiest, keyText, maximumText, policyOf } from "@/features/limits/limit-words";
+import { LimitsPage } from "@/features/limits/limits-page";
+import type { BusyKey, RateLimit } from "@/features/limits/use-limits";
+import { formatter } from "@/lib/format";
+import { en } from "@/messages/en";
+import { SITE, show } from "@/tests/render";
+import { type Answer, serve } from "@/tests/server";
+
+vi.mock("next/navigation", () => ({ useRouter: () => ({ replace: () => undefined, push: () => undefined }), usePathname: () => "/dashboard/limits", useSearchParams: () => new URLSearchParams() }));
+
+const USER = { id: "u1", name: "Ada", email: "ada@example.com", plan: "starter", role: "admin", status: "active", created_at: "2026-11-01T00:00:00Z" };
+const format = formatter("en");
+const busy = (value: string | null, used: number, refused = 0): BusyKey => ({ values: [{ dimension: "ip", value, id: null }], limit: 100, used, remaining: 100 - used, resets_at: null, refused });
+const LIMIT: RateLimit = {
+  name: "ip", route: null, dimensions: ["ip"], policy: "\"ip\";q=100;w=60", tiers: [], is_without_key: false, algorithm: "sliding_window", is_shared: false, place: "tollgate.yaml:8:5", refused: 12, busy_keys: 1, keys: [busy("203.0.113.9", 93, 4)],
+};
+
+function answering(limits: Answer): void {
+  serve({
+    "GET /api/me": { body: { user: USER, acts_as: "admin" } },
+    "GET /api/site": { body: SITE },
+    "GET /api/keys": { body: { items: [], next: null } },
+    "GET /api/models": { body: { items: [], next: null } },
+    "GET /api/limits": limits,
+  });
+}
+
+describe("the words of a limit", () => {
+  it("are read from its policy", () => {
+    expect(policyOf("\"ip+route\";q=20;w=3600")).toEqual({ limit: 20, windowS: 3_600 });
+    const text = (policy: string | null, tiers: RateLimit["tiers"] = []) => maximumText({ ...LIMIT, policy, tiers }, en, format);
+    expect([text("\"ip\";q=100;w=60"), text("\"ip\";q=5;w=90"), text("\"ip\";q=1000;w=3600"), text("\"user\";q=20;qu=\"concurrent-requests\"")]).toEqual(["100 per 1 min", "5 per 90 s", "1,000 per 1 h", "20 in flight"]);
+    expect(text(null, [{ name: "free", policy: "\"user\";q=10;w=1" }, { name: "pro", policy: "\"user\";q=90;w=1" }])).toBe("free: 10 per 1 s · pro: 90 per 1 s");
+    expect(text(null)).toBe("–");
+  });
+
+  it("name the counted values", () => {
+    const values = [{ dimension: "header x-api-key", value: null, id: null }, { dimension: "route", value: "users", id: null }];
+    expect([keyText({ ...busy("a", 1), values }, en), keyText({ ...busy("", 1), values: [{ dimension: "global", value: "", id: null }] }, en)]).toEqual(["hidden · users", "all requests"]);
+  });
+
+  it("order the keys of all limits by their use", () => {
+    const other = { ...LIMIT, keys: [busy("b", 99), busy("c", 93, 9)] };
+    expect(busiest([LIMIT, other]).map(({ busy: { values } }) => values[0]?.value)).toEqual(["b", "c", "203.0.113.9"]);
+    expect(new Set(busiest([{ ...LIMIT, keys: [busy(null, 1), busy(null, 2)] }]).map(({ id }) => id)).size).toBe(2);
+  });
+});
+
+describe("LimitsPage", () => {
+  it("shows the limits and the keys that are near them", async () => {
+    answering({ body: { is_live: true, is_shared: false, items: [LIMIT], next: null } });
+    show(<LimitsPage />);
+    const keys = await screen.findByRole("table", { name: "Keys near their limit" });
+    expect(within(keys).getByRole("row", { name: /203\.0\.113\.9.*93 of 100.*7.*4/ })).toBeVisible();
+    expect(within(keys).getByRole("meter")).toHaveAttribute("aria-valuenow", "93");
+    expect(within(screen.getByRole("table", { name: "Rate limits" })).getByRole("row", { name: /ip.*100 per 1 min.*Sliding window.*This process.*1.*12/ })).toBeVisible();
+  });
+
+  it("says that another process counts", async () => {
+    answering({ body: { is_live: false, is_shared: false, items: [{ ...LIMIT, keys: [] }], next: null } });
+    show(<LimitsPage />);
+    expect(await screen.findByText("Another process serves the proxy")).toBeVisible();
+    expect(screen.queryByText("No key is near a limit")).toBeNull();
+  });
+
+  it("says that nothing is limited, that no key is near a limit, and that the server failed", async () => {
+    answering({ body: { is_live: true, is_shared: false, items: [], next: null } });
+    const { unmount } = show(<LimitsPage />);
+    expect(await screen.findByText("No rate limit")).toBeVisible();
+    unmount();
+    answering({ body: { is_live: true, is_shared: true, items: [{ ...LIMIT, keys: [] }], next: null } });
+    const quiet = show(<LimitsPage />);
+    expect(await screen.findByText("No key is near a limit")).toBeVisible();
+    expect(screen.getByText(/Nodes share these limits through Redis/)).toBeVisible();
+    quiet.unmount();
+    answering({ status: 500, body: { error: { code: "internal", message: "x", status: 500 } } });
+    show(<LimitsPage />);
+    expect(await screen.findByText("The server failed (500)")).toBeVisible();
+  });
+});
