@@ -1,5 +1,5 @@
 //! Requests at a fixed rate, whether or not earlier ones have a response. The latency of each begins at the time at which it was
-//! due, so a slow response delays no measurement. A thread of its own sends them with a precision of some microseconds, which
+//! due, so a slow response delays no measurement. A separate thread sends them with a precision of some microseconds, which
 //! timers of Tokio do not have.
 
 use std::collections::VecDeque;
@@ -134,7 +134,7 @@ impl Lanes {
 }
 
 impl Lane {
-    /// Reads what has arrived. Returns the latency if the response is complete.
+    /// Reads the bytes that have arrived. Returns the latency if the response is complete.
     fn read(&mut self) -> anyhow::Result<Option<Duration>> {
         let mut buffer = [0; 4_096];
         match self.stream.read(&mut buffer) {

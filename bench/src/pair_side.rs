@@ -166,7 +166,7 @@ impl PairBench<'_> {
         })
     }
 
-    /// A side with one key, and one with many users, each of whom has a key.
+    /// A side with one key, and one with the keys of many users.
     async fn key_sides(&self, dir: &Path) -> anyhow::Result<[PairSide<'_>; 2]> {
         let mut one = self.tollgate("one key", ServerVariant::Usual, dir).await?;
         let mut many = self.tollgate("10,000 keys", ServerVariant::Usual, dir).await?;

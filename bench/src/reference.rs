@@ -92,9 +92,9 @@ impl ReferenceKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Listener {
     Plain,
-    /// Forwards streams immediately.
+    /// Forwards each event of a stream immediately.
     Stream,
-    /// HTTP/2 without TLS.
+    /// Serves HTTP/2 without TLS.
     Http2,
     Tls,
     /// Verifies access tokens, limits requests and writes claims to headers.
@@ -114,7 +114,7 @@ impl Listener {
     }
 }
 
-/// A running proxy.
+/// A proxy that runs and forwards requests.
 pub(crate) struct ReferenceProxy {
     pub(crate) group: ProcessGroup,
     addresses: Vec<(Listener, SocketAddr)>,
