@@ -100,9 +100,9 @@ test("a text is validated, compared, applied and rolled back, and survives error
   await looksRight(page, "configuration-problems");
   await page.reload();
   await expect(editor).toHaveValue(wrong);
-  await editor.fill(`listen: 127.0.0.1:1\n${CONFIGURATION}`);
+  await editor.fill(`workers: 7\n${CONFIGURATION}`);
   await page.getByRole("button", { name: "Validate" }).click();
-  await expect(page.getByText("A restart is needed for listen")).toBeVisible();
+  await expect(page.getByText("A restart is needed for workers")).toBeVisible();
 
   const fresh = CONFIGURATION.replace("body: hi", "body: hello");
   await editor.fill(fresh);

@@ -1,7 +1,7 @@
 //! Explanations of requests with the state of their limits, for `POST /api/explain` and `tollgate explain`.
 //!
-//! `config` explains what follows from the configuration. This module adds the key that the request is made with, and
-//! what is left of its limits and budgets.
+//! `config` explains the effect of the configuration. This module adds the key that the request is made with, and the
+//! remaining part of its limits and budgets.
 
 mod limit_state;
 
@@ -25,9 +25,9 @@ pub use limit_state::{LimitState, LimitStateKind};
 pub struct ExplanationSources<'a> {
     /// The keys, the users and the recorded usage.
     pub store: &'a Store,
-    /// The configuration.
+    /// The configuration that is explained.
     pub snapshot: &'a Snapshot,
-    /// The time.
+    /// The source of the time.
     pub clock: &'a Clock,
     /// The counters of this process; `None` without the proxy.
     pub counters: Option<LiveCounters<'a>>,
@@ -47,7 +47,7 @@ pub struct LiveCounters<'a> {
 /// A request that is to be explained.
 #[derive(Debug, Clone)]
 pub struct ExplanationQuery {
-    /// The request.
+    /// The request without its client.
     pub request: WrittenRequest,
     /// The key with which it is made.
     pub key: Option<KeyId>,
@@ -138,7 +138,7 @@ impl StatefulExplanation {
         &self.explanation
     }
 
-    /// Returns lines for a terminal: a label, and what is known. They follow the explanation of the configuration.
+    /// Returns lines for a terminal: a label, and a value. They follow the explanation of the configuration.
     #[must_use]
     pub fn lines(&self) -> Vec<(&'static str, String)> {
         let mut lines = Vec::new();

@@ -165,7 +165,7 @@ impl From<&Usage> for TokenClasses {
 }
 
 impl Cost {
-    /// The amount.
+    /// Returns the amount without its currency.
     pub(crate) const fn nano_usd(&self) -> NanoUsd {
         self.amount_nano
     }

@@ -14,6 +14,7 @@ use meter::rate::RateLevel;
 use meter::{AdmissionRefusal, BudgetExceeded, BudgetId, BudgetScope, Measure, Outcome, Per, RateOwner};
 
 use crate::counted_limits::{FieldText, ReportedLimit};
+pub(crate) use crate::seconds::seconds_up;
 
 /// The response to a connection that exceeds a limit of connections. The connection is then closed.
 pub(crate) const TOO_MANY_CONNECTIONS: &[u8] =
@@ -135,7 +136,12 @@ impl Problem {
                 let mut problem =
                     Self::new(Refusal::RateLimited, message).header(header::RETRY_AFTER, HeaderValue::from(seconds));
                 problem.headers.extend(limit_headers(level, clock.now()));
-                problem.headers.extend(ReportedLimit::of_plan(level).draft_fields().into_iter().filter_map(field));
+                problem.headers.extend(
+                    ReportedLimit::of_plan(level)
+                        .draft_fields()
+                        .into_iter()
+                        .filter_map(|(name, value)| field(name, &value)),
+                );
                 problem
             }
             AdmissionRefusal::Budget(exceeded) => {
@@ -256,8 +262,8 @@ pub(crate) fn limit_headers(level: RateLevel, now: Timestamp) -> [(HeaderName, H
 }
 
 /// Returns a field of a limit as a header.
-fn field((name, value): (&'static str, FieldText)) -> Option<(HeaderName, HeaderValue)> {
-    Some((HeaderName::from_static(name), HeaderValue::from_bytes(&value).ok()?))
+fn field(name: &'static str, value: &FieldText) -> Option<(HeaderName, HeaderValue)> {
+    Some((HeaderName::from_static(name), HeaderValue::from_bytes(value).ok()?))
 }
 
 /// Returns the values of [`limit_headers`].
@@ -301,11 +307,6 @@ fn outcome(refusal: Refusal) -> Outcome {
         (Refusal::Draining, Outcome::Drained),
     ];
     BROKEN_OFF.iter().find(|(of, _)| *of == refusal).map_or(Outcome::Completed, |(_, outcome)| *outcome)
-}
-
-/// Returns whole seconds, rounded up.
-pub(crate) fn seconds_up(duration: Duration) -> u64 {
-    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
 #[cfg(test)]

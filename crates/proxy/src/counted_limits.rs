@@ -11,7 +11,7 @@ use meter::limiter::{CountedRequest, LimitCounters, LimitTerms};
 use meter::rate::{RateExceeded, RateLevel};
 use smallvec::SmallVec;
 
-use crate::answer::seconds_up;
+use crate::seconds::seconds_up;
 
 /// Number of limits of one request that need no allocation.
 const INLINE: usize = 4;

@@ -67,6 +67,7 @@ mod response;
 mod response_body;
 mod route;
 mod scope;
+mod seconds;
 mod settle;
 mod shutdown;
 mod task;

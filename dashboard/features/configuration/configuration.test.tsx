@@ -102,7 +102,7 @@ describe("ConfigurationPage", () => {
     expect(await screen.findByText("File tollgate.yaml")).toBeVisible();
     expect(screen.getByText(/Comments are removed and secrets are shown as \*\*\*/)).toBeVisible();
     expect(screen.getByRole("button", { name: "metrics" })).toBeVisible();
-    expect(screen.getByText("2 lines")).toBeVisible();
+    expect(screen.getByText("Lines: 2")).toBeVisible();
   });
 
   it("says that no file is in force", async () => {
@@ -156,7 +156,7 @@ describe("ConfigurationPage", () => {
     await userEvent.click(within(screen.getByRole("dialog")).getByRole("button", { name: "Apply configuration" }));
     expect(await screen.findByText("Another configuration was applied in the meantime")).toBeVisible();
     await userEvent.click(screen.getByRole("button", { name: "Compare with the running configuration" }));
-    expect(screen.getByRole("region", { name: "Diff from the running configuration" })).toBeVisible();
+    expect(await screen.findByRole("region", { name: "Diff from the running configuration" })).toBeVisible();
     expect(readDraft("u1")).toEqual({ text: "log: {level: debug}\n", base: "d1" });
   });
 

@@ -12,7 +12,7 @@ import type { Draft } from "@/features/configuration/draft";
 import { ProblemList } from "@/features/configuration/problem-list";
 import { problemsOf } from "@/features/configuration/problems";
 import { type EditorHandle, TextEditor } from "@/features/configuration/text-editor";
-import { type Configuration, useConfigurationChanges } from "@/features/configuration/use-configuration";
+import { type Configuration, useConfiguration, useConfigurationChanges } from "@/features/configuration/use-configuration";
 import { ApiError } from "@/lib/api";
 import { useFormat, useMessages } from "@/lib/language";
 
@@ -28,6 +28,7 @@ export function EditView({ running, draft, onDraft }: EditViewProps) {
   const format = useFormat();
   const editor = useRef<EditorHandle>(null);
   const { validate, apply } = useConfigurationChanges();
+  const latest = useConfiguration();
   const [isCompared, setCompared] = useState(false);
   const [asks, setAsks] = useState<"apply" | "discard">();
   const text = draft?.text ?? running.yaml;
@@ -44,9 +45,11 @@ export function EditView({ running, draft, onDraft }: EditViewProps) {
     forget();
     onDraft({ text: next, base });
   };
-  const compareNew = () => {
+  const compareNew = async () => {
+    const { data } = await latest.refetch();
+    if (!data) return;
     forget();
-    onDraft({ text, base: running.digest });
+    onDraft({ text, base: data.digest });
     setCompared(true);
   };
   const send = () => {
@@ -58,9 +61,10 @@ export function EditView({ running, draft, onDraft }: EditViewProps) {
       {(isConflict || isStale) && (
         <Note tone="warn" title={isConflict ? t.configuration.conflict : t.configuration.stale}>
           <p>{t.configuration.conflictText}</p>
-          <Button size="small" className="mt-2" onClick={compareNew}>{t.configuration.compareNew}</Button>
+          <Button size="small" className="mt-2" onClick={() => void compareNew()}>{t.configuration.compareNew}</Button>
         </Note>
       )}
+      {text.includes("***") && <Note tone="warn" title={t.configuration.masked} />}
       <TextEditor
         label={t.configuration.editor}
         hint={t.configuration.editorHint}

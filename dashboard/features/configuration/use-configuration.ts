@@ -44,10 +44,12 @@ export function useConfigurationChanges(): Changes {
   const onSuccess = () => {
     for (const queryKey of [["configuration"], ["limits"]]) void client.invalidateQueries({ queryKey });
   };
+  // Another configuration may be in force, which a conflict reports.
+  const onError = () => void client.invalidateQueries({ queryKey: ["configuration"] });
   const over = (digest: string) => ({ "If-Match": `"${digest}"` });
   return {
     validate: useMutation({ mutationFn: (yaml) => api("post", "/api/config/validate", { body: { yaml } }) }),
-    apply: useMutation({ mutationFn: ({ value, digest }) => api("post", "/api/config", { body: { yaml: value }, headers: over(digest) }), onSuccess }),
-    rollBack: useMutation({ mutationFn: ({ value, digest }) => api("post", "/api/config/rollback", { body: { id: value }, headers: over(digest) }), onSuccess }),
+    apply: useMutation({ mutationFn: ({ value, digest }) => api("post", "/api/config", { body: { yaml: value }, headers: over(digest) }), onSuccess, onError }),
+    rollBack: useMutation({ mutationFn: ({ value, digest }) => api("post", "/api/config/rollback", { body: { id: value }, headers: over(digest) }), onSuccess, onError }),
   };
 }

@@ -37,7 +37,7 @@ export const configuration: Messages["configuration"] = {
   before: "Sebelum",
   after: "Sesudah",
   nothing: "tidak ada",
-  invalid: (count) => `Konfigurasi tidak valid: ${count} masalah`,
+  invalid: (count) => `Konfigurasi tidak valid. Masalah: ${count}`,
   invalidText: "Konfigurasi yang berlaku tetap berlaku.",
   goTo: (line, column) => `Baris ${line}, kolom ${column}`,
   restart: (keys) => `Perlu mulai ulang untuk ${keys}`,

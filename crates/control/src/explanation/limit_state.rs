@@ -145,7 +145,7 @@ impl StateSources<'_> {
         }
     }
 
-    /// Returns the key under which the limit would count the request, or what is missing for it.
+    /// Returns the key under which the limit would count the request, or the value that is missing.
     fn key(&self, rule: &RateLimit, route: &str) -> Result<LimitKey, &'static str> {
         const NEEDS_ADDRESS: &str = "the address of the client is not given";
         const NEEDS_KEY: &str = "the key of the client is not given, or the route accepts no keys";

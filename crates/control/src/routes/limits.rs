@@ -125,11 +125,11 @@ enum RawValue {
 pub(super) async fn list(State(app): State<Arc<App>>, _: Admin) -> Result<Json<LimitsView>, Problem> {
     let snapshot = app.live.load_full();
     let busy = busiest(&app, &snapshot);
-    let names = Names::of(&app, busy.iter().flat_map(|(_, keys)| keys).flat_map(|(_, values)| values)).await?;
+    let names = Names::of(&app, busy.iter().flat_map(|(_, keys)| keys).flat_map(|key| &key.values)).await?;
     let is_shared = app.windows.has_redis();
     let rules = snapshot.traffic.rate_limits.all();
     let items = rules.iter().zip(busy).enumerate().map(|(position, (rule, (busy_keys, keys)))| {
-        let keys = keys.into_iter().map(|(busy, values)| view(&app, rule, (busy, values), &names)).collect();
+        let keys = keys.into_iter().map(|key| view(&app, rule, key, &names)).collect();
         let explained = snapshot.limit(rule);
         LimitView {
             route: route_of(&snapshot, position),
@@ -173,26 +173,30 @@ fn without_key(app: &App, WindowLimit { limit, window, .. }: WindowLimit) -> Lim
     }
 }
 
-type BusyValues = (BusyKey, Vec<RawValue>);
+/// A key that has used a part of a limit, with the values of the dimensions.
+struct CountedKey {
+    busy: BusyKey,
+    values: Vec<RawValue>,
+}
 
 /// Returns the number of busy keys of each limit, and those that have used the largest parts.
-fn busiest(app: &App, snapshot: &Snapshot) -> Vec<(usize, Vec<BusyValues>)> {
+fn busiest(app: &App, snapshot: &Snapshot) -> Vec<(usize, Vec<CountedKey>)> {
     let now = app.clock.mono();
     let of_rule = |rule: &RateLimit| {
         let counters = app.meter.as_ref().and_then(|meter| meter.rules().find(&rule.id));
         counters.map_or_else(|| (Vec::new(), 0), |counters| counters.busiest(KEYS_MAX, now))
     };
     let found: Vec<(Vec<BusyKey>, usize)> = snapshot.traffic.rate_limits.all().iter().map(of_rule).collect();
-    let mut parts: Vec<u64> = found.iter().flat_map(|(keys, _)| keys).map(BusyKey::used_permille).collect();
+    let mut parts: Vec<u64> = found.iter().flat_map(|(keys, _)| keys).map(BusyKey::fullness).collect();
     parts.sort_unstable_by_key(|part| Reverse(*part));
     let least = parts.get(KEYS_MAX - 1).copied().unwrap_or(0);
     let mut left = KEYS_MAX;
     let with_values = |(rule, (keys, all)): (&RateLimit, (Vec<BusyKey>, usize))| {
-        let kept = keys.into_iter().filter(|key| key.used_permille() >= least).take(left);
-        let kept: Vec<BusyValues> = kept
+        let kept = keys.into_iter().filter(|key| key.fullness() >= least).take(left);
+        let kept: Vec<CountedKey> = kept
             .map(|busy| {
                 let values = values(rule, busy.key.as_deref());
-                (busy, values)
+                CountedKey { busy, values }
             })
             .collect();
         left -= kept.len();
@@ -301,7 +305,8 @@ impl Names {
     }
 }
 
-fn view(app: &App, rule: &RateLimit, (busy, values): BusyValues, names: &Names) -> BusyKeyView {
+fn view(app: &App, rule: &RateLimit, key: CountedKey, names: &Names) -> BusyKeyView {
+    let CountedKey { busy, values } = key;
     let level = busy.level;
     BusyKeyView {
         values: rule.dimensions.iter().zip(values).map(|(of, value)| names.of_value(of, value)).collect(),

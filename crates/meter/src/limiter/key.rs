@@ -22,13 +22,13 @@ pub type LimitKey = SmallVec<[u8; KEY_INLINE]>;
 /// A part of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyPart<'a> {
-    /// A value.
+    /// A value of a dimension.
     Value(&'a [u8]),
     /// The end of the values of a dimension that may have several or none.
     End,
 }
 
-/// Appends a value.
+/// Appends a value to a key.
 pub fn push(key: &mut LimitKey, value: &[u8]) {
     key.push(VALUE);
     key.extend_from_slice(&u64::try_from(value.len()).unwrap_or(u64::MAX).to_be_bytes());

@@ -76,7 +76,7 @@ impl BusyKey {
 
     /// Returns the used part of the limit, in thousandths.
     #[must_use]
-    pub fn used_permille(&self) -> u64 {
+    pub fn fullness(&self) -> u64 {
         u64::from(self.used()) * 1_000 / u64::from(self.terms.at_once().max(1))
     }
 }
@@ -129,7 +129,7 @@ impl NotedKeys {
         };
         let mut busy: Vec<BusyKey> = noted.keys.iter().map(busy).collect();
         let all = busy.len();
-        busy.sort_by_cached_key(|busy| (Reverse(busy.used_permille()), Reverse(busy.refused), busy.key.clone()));
+        busy.sort_by_cached_key(|busy| (Reverse(busy.fullness()), Reverse(busy.refused), busy.key.clone()));
         busy.truncate(max);
         (busy, all)
     }

@@ -263,7 +263,11 @@ fn busiest(counters: &LimitCounters, max: usize, now: Mono) -> (Vec<(String, u32
 #[test]
 fn keys_are_noted_from_a_quarter_of_their_limit_until_it_is_available_again() {
     let (counters, terms, now) = (LimitCounters::default(), sliding(8, 1_000), Mono(MILLI));
-    let used = |key: &[u8], requests: u32| (0..requests).for_each(|_| drop(counters.take(key, terms, now)));
+    let used = |key: &[u8], requests: u32| {
+        for _ in 0..requests {
+            let _ = counters.take(key, terms, now);
+        }
+    };
     used(b"little", 1);
     used(b"quarter", 2);
     used(b"most", 7);

@@ -80,7 +80,9 @@ async fn the_state_of_limits_is_that_of_the_key_and_the_address() {
     let mut key = meter::limiter::key::LimitKey::new();
     meter::limiter::key::push_address(&mut key, "192.0.2.1".parse().unwrap());
     let terms = rules[0].usual.as_ref().unwrap().terms;
-    (0..3).for_each(|_| drop(counters[0].take(&key, terms, now).unwrap()));
+    for _ in 0..3 {
+        counters[0].take(&key, terms, now).unwrap();
+    }
     world.configure(|running| running.traffic = snapshot.traffic.clone());
     world.has_spent(ada.caller, world.clock.now().day(), 12);
 
