@@ -11,7 +11,8 @@ static STORED: Insert = Insert::new(
 
 type StoredRow = (i64, Option<String>, bool);
 
-fn bind<'r>((no, word, flag): &'r StoredRow, row: &mut Values<'r>) {
+fn bind<'r>(stored: &'r StoredRow, row: &mut Values<'r>) {
+    let (no, word, flag) = stored;
     row.put(*no).put(word.as_deref()).put(*flag);
 }
 
