@@ -253,7 +253,9 @@ impl Snapshot {
     pub fn rate_limits_of(&self, request: &WrittenRequest) -> Vec<&RateLimit> {
         match self.traffic.select(request.requested()) {
             Selection::WrongMethod { .. } | Selection::None => Vec::new(),
-            selection => self.limits_of(&selection).collect(),
+            selection @ (Selection::Route(_) | Selection::Endpoint(_) | Selection::Health) => {
+                self.limits_of(&selection).collect()
+            }
         }
     }
 
@@ -261,7 +263,7 @@ impl Snapshot {
     fn limits_of<'a>(&'a self, selection: &Selection<'_, '_>) -> impl Iterator<Item = &'a RateLimit> + use<'a> {
         let of_route = match selection {
             Selection::Route(route) => route.rate_limits.clone(),
-            _ => 0..0,
+            Selection::Endpoint(_) | Selection::Health | Selection::WrongMethod { .. } | Selection::None => 0..0,
         };
         let limits = &self.traffic.rate_limits;
         let rules = move || limits.positions(&of_route).filter_map(|position| limits.all().get(position));

@@ -321,7 +321,12 @@ fn view(app: &App, rule: &RateLimit, key: CountedKey, names: &Names) -> BusyKeyV
 fn dimension_name(dimension: &LimitDimension) -> String {
     match dimension {
         LimitDimension::Header(name) | LimitDimension::Claim(name) => format!("{} {name}", dimension.word()),
-        _ => dimension.word().to_owned(),
+        LimitDimension::Address
+        | LimitDimension::User
+        | LimitDimension::Key
+        | LimitDimension::Client
+        | LimitDimension::Route
+        | LimitDimension::Global => dimension.word().to_owned(),
     }
 }
 
