@@ -78,7 +78,7 @@ pub struct OtherRoute {
 /// The authentication of a route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ExplainedAuthentication {
-    /// `key`, `jwt` or `none`.
+    /// `key`, `jwt`, `basic` or `none`.
     #[serde(rename = "type")]
     pub kind: &'static str,
     /// The name of the entry of `auth`.
@@ -233,6 +233,7 @@ impl Snapshot {
             require: Vec::new(),
             has_credential,
         };
+        let basic = || request.field("authorization").any(is_basic);
         match auth {
             Auth::None => of("none", false),
             Auth::Key => of("key", bearer() || keys()),
@@ -246,6 +247,11 @@ impl Snapshot {
                 place: self.at(rule.entry.place),
                 require: rule.require.iter().map(|needed| format!("{} = {}", needed.claim, needed.value)).collect(),
                 ..of("jwt", bearer())
+            },
+            Auth::Basic(entry) => ExplainedAuthentication {
+                entry: Some(entry.name.to_string()),
+                place: self.at(entry.place),
+                ..of("basic", basic())
             },
         }
     }
@@ -281,7 +287,16 @@ impl Snapshot {
 
 /// Whether a value of `Authorization` is a bearer token (RFC 6750, 2.1).
 fn is_bearer(value: &str) -> bool {
-    value.split_once(' ').is_some_and(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer") && is_text(token))
+    has_scheme(value, "bearer")
+}
+
+/// Whether a value of `Authorization` is a name with a password (RFC 7617, 2).
+fn is_basic(value: &str) -> bool {
+    has_scheme(value, "basic")
+}
+
+fn has_scheme(value: &str, expected: &str) -> bool {
+    value.split_once(' ').is_some_and(|(scheme, rest)| scheme.eq_ignore_ascii_case(expected) && is_text(rest))
 }
 
 fn is_text(value: &str) -> bool {

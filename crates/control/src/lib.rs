@@ -49,5 +49,6 @@ mod undeclared;
 mod usage_scope;
 mod words;
 
+pub use passwords::Passwords;
 pub use server::serve;
 pub use state::{Limits, Serves, State};

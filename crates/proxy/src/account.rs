@@ -32,6 +32,8 @@ pub(crate) struct RequestAccount {
     pub(crate) caller_ids: Option<CallerIds>,
     /// The client, if it has an access token of another issuer.
     pub(crate) token: Option<Rc<TokenClient>>,
+    /// The name of the plan of a client without a user, if it has one.
+    pub(crate) plan: Option<Arc<str>>,
     /// The permit that counts the request among the requests in flight of its subject.
     pub(crate) key_permit: Option<KeyPermit>,
     /// The rate limits of the configuration in which the request counts, if any applies.
@@ -139,6 +141,7 @@ impl RequestAccount {
             subject: Subject::ANONYMOUS,
             caller_ids: None,
             token: None,
+            plan: None,
             key_permit: None,
             rate_limits: None,
             inference: None,

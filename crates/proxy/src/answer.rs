@@ -165,11 +165,16 @@ impl Problem {
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, JSON);
-        if self.refusal.status() == 401 {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
         for (name, value) in self.headers {
-            headers.insert(name, value);
+            if name == header::WWW_AUTHENTICATE {
+                // A response has a challenge of each scheme that the route accepts (RFC 9110, 11.6.1).
+                headers.append(name, value);
+            } else {
+                headers.insert(name, value);
+            }
+        }
+        if self.refusal.status() == 401 && !headers.contains_key(header::WWW_AUTHENTICATE) {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if self.format == Some(ErrorFormat::Bedrock) {
             headers.insert(X_AMZN_ERRORTYPE, HeaderValue::from_static("ResourceNotFoundException"));

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use access::{Principal, Refusal};
+use access::{Principal, Refusal, Subject};
 use config::snapshot::{Auth, JwtRule};
 use http::{HeaderValue, header};
 use meter::Limits;
@@ -12,7 +12,7 @@ use crate::account::RequestAccount;
 use crate::answer::Problem;
 use crate::capacity::CallBound;
 use crate::token_client::TokenClient;
-use crate::{budget, identify, scope, token};
+use crate::{basic, budget, identify, scope, token};
 
 /// A client whose credential is valid.
 pub(crate) struct Client {
@@ -40,12 +40,12 @@ pub(crate) async fn authenticate(account: &mut RequestAccount, auth: &Auth) -> R
             Err(problem) => problem,
         },
         Auth::Listed(entry) => match identify::listed(&account.request, entry) {
-            Ok(subject) => {
-                account.subject = subject;
-                enter(account)?;
-                return Ok(None);
-            }
+            Ok(subject) => return enter_as(account, subject, entry.plan.as_ref()),
             Err(problem) => problem,
+        },
+        Auth::Basic(entry) => match Box::pin(basic::identify(&account.request, entry)).await {
+            Ok(subject) => return enter_as(account, subject, entry.plan.as_ref()),
+            Err(problem) => basic::challenge(entry).into_iter().fold(problem, challenged),
         },
         Auth::Jwt(rule) => match token::identify(&account.request, rule) {
             Ok(client) => return enter_with_token(account, rule, client),
@@ -56,6 +56,23 @@ pub(crate) async fn authenticate(account: &mut RequestAccount, auth: &Auth) -> R
     Err(identify::refuse_unauthenticated(&account.request, &account.subject, problem).await)
 }
 
+/// Adds a challenge to the response, if its status is 401.
+fn challenged(problem: Problem, challenge: HeaderValue) -> Problem {
+    if problem.refusal.status() == 401 { problem.header(header::WWW_AUTHENTICATE, challenge) } else { problem }
+}
+
+/// Counts a request of a client without a user for its subject, with the name of its plan.
+fn enter_as(
+    account: &mut RequestAccount,
+    subject: Subject,
+    plan: Option<&Arc<str>>,
+) -> Result<Option<Client>, Problem> {
+    account.subject = subject;
+    account.plan = plan.cloned();
+    enter(account)?;
+    Ok(None)
+}
+
 /// Counts a request with a valid token for its subject, which has no user, plan or budgets.
 fn enter_with_token(
     account: &mut RequestAccount,
@@ -63,6 +80,7 @@ fn enter_with_token(
     client: Rc<TokenClient>,
 ) -> Result<Option<Client>, Problem> {
     account.subject = client.verified.subject.clone();
+    account.plan = client.plan.clone();
     token::check(&client, rule)?;
     enter(account)?;
     account.token = Some(client);

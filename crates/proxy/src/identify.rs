@@ -131,8 +131,8 @@ pub(crate) async fn refuse_unauthenticated(request: &RequestContext, subject: &S
 
 fn is_of_the_credential(refusal: Refusal) -> bool {
     use Refusal::{
-        AmbiguousCredentials, KeyExpired, KeyMalformed, KeyRevoked, KeyUnknown, TokenExpired, TokenInvalid,
-        Unauthorized, UserSuspended,
+        AmbiguousCredentials, KeyExpired, KeyMalformed, KeyRevoked, KeyUnknown, PasswordInvalid, TokenExpired,
+        TokenInvalid, Unauthorized, UserSuspended,
     };
     matches!(
         refusal,
@@ -143,6 +143,7 @@ fn is_of_the_credential(refusal: Refusal) -> bool {
             | KeyExpired
             | UserSuspended
             | AmbiguousCredentials
+            | PasswordInvalid
             | TokenInvalid
             | TokenExpired
     )

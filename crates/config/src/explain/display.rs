@@ -13,6 +13,7 @@ impl ExplainedAuthentication {
         match (self.kind, &self.entry) {
             ("none", _) => "no credential".to_owned(),
             ("jwt", Some(entry)) => format!("an access token of `{entry}`"),
+            ("basic", Some(entry)) => format!("a user of `{entry}`, with the password"),
             (_, Some(entry)) => format!("a key of `{entry}`"),
             (_, None) => "a key".to_owned(),
         }

@@ -92,6 +92,16 @@ const BEYOND_THE_SCHEMA: &[(&str, &str, &str)] = &[
         "auth: [{name: a, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef, claims_to_headers: {sub: Host}}]",
         "a pattern cannot exclude names",
     ),
+    (
+        "$2b$15$",
+        "auth: [{name: a, type: basic, users: [{name: u, hash: '$2b$15$abcdefghijklmnopqrstuugIEnm3ZbWF6xb2GcoE3L1CoGJFMKtu.'}]}]",
+        "a pattern cannot compute the cost of a hash",
+    ),
+    (
+        "m=65537,",
+        "auth: [{name: a, type: basic, users: [{name: u, hash: '$argon2id$v=19$m=65537,t=1,p=1$YSBzYWx0IG9mIHRlc3RzIQ$vQs0X0mFnlBVh6mFAhs29A'}]}]",
+        "a pattern cannot compute the cost of a hash",
+    ),
     ("regex: '(", "routes: [{path: {regex: '('}, respond: {}}]", "a pattern cannot parse a regular expression"),
     ("'/{a}/{a}'", "routes: [{path: '/{a}/{a}', respond: {}}]", "a pattern cannot compare two parts of a text"),
     (

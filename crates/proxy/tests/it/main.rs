@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod address;
+mod basic;
 #[cfg(test)]
 mod buffered;
 #[cfg(test)]

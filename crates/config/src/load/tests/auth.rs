@@ -10,6 +10,8 @@ use crate::snapshot::JwtRule;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const LISTED: &str = "a-key-of-a-partner";
+/// The bcrypt hash of `swordfish`.
+const HASH: &str = "$2b$04$abcdefghijklmnopqrstuugIEnm3ZbWF6xb2GcoE3L1CoGJFMKtu.";
 /// An Ed25519 key (RFC 8410, 10.1).
 const PEM: &str = "-----BEGIN PUBLIC KEY-----\\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\\n-----END PUBLIC KEY-----\\n";
 const UPSTREAM: &str = "upstreams: [{name: u, backends: [{url: http://h}]}]\n";
@@ -17,7 +19,7 @@ const UPSTREAM: &str = "upstreams: [{name: u, backends: [{url: http://h}]}]\n";
 fn rule(auth: &Auth) -> &JwtRule {
     match auth {
         Auth::Jwt(rule) => rule,
-        Auth::Key | Auth::None | Auth::Listed(_) => panic!("{auth:?}"),
+        Auth::Key | Auth::None | Auth::Listed(_) | Auth::Basic(_) => panic!("{auth:?}"),
     }
 }
 
@@ -84,10 +86,20 @@ fn invalid_entries_are_refused_at_their_place() {
         let keys: Vec<String> = keys.iter().map(|(name, of, key)| format!("{{name: {name}, {of}: {key}}}")).collect();
         format!("auth: [{{name: a, type: key, keys: [{}]}}]", keys.join(", "))
     };
+    let basic = |users: &str| format!("auth: [{{name: a, type: basic, users: [{users}]}}]");
     for (source, code, at) in [
         ("auth: [{type: jwt}]".to_owned(), "missing", "{type"),
         ("auth: [{name: a, type: oauth}]".to_owned(), "bad_value", "oauth"),
-        ("auth: [{name: a, type: basic}]".to_owned(), "not_yet", "basic"),
+        ("auth: [{name: a, type: forward}]".to_owned(), "not_yet", "forward"),
+        ("auth: [{name: a, type: basic}]".to_owned(), "missing", "{name"),
+        ("auth: [{name: a, type: basic, users: []}]".to_owned(), "bad_value", "users"),
+        (basic("{name: u}"), "missing", "{name: u"),
+        (basic("{name: u, hash: secret}"), "bad_value", "secret"),
+        (basic("{name: 'u:v', hash: '$2b$10$x'}"), "bad_value", "'u:v"),
+        (basic(&format!("{{name: u, hash: '{}'}}", HASH.replace("$04$", "$15$"))), "bad_value", "'$2b$15"),
+        (basic("{name: u, hash: '$argon2id$v=19$m=65537,t=1,p=1$YSBzYWx0IG9mIHRlc3RzIQ$vQs0X0mFnlBVh6mFAhs29A'}"), "bad_value", "'$argon2id"),
+        (basic(&format!("{{name: u, hash: '{HASH}'}}, {{name: 'u', hash: '{HASH}'}}")), "duplicate", "'u'"),
+        (basic(&format!("{{name: u, hash: '{HASH}'}}], plan: {{claim: p}}, audience: [x")), "bad_value", "{name: a"),
         ("auth: [{name: a, type: key}]".to_owned(), "missing", "{name"),
         ("auth: [{name: a, type: key, keys: []}]".to_owned(), "bad_value", "keys"),
         (key(&[("k", "value", "too-short")]), "bad_value", "too-short"),
@@ -140,4 +152,14 @@ fn routes_name_an_entry_that_exists() {
     check_codes(&source(&two, "type: jwt, use: a, require: {scope: ''}"), &[("bad_value", 3, 78)]);
     check_codes(&source(&two, "use: a"), &[("missing", 3, 35)]);
     assert!(read_text(&source(&two, "type: jwt, use: b")).is_ok());
+}
+
+#[test]
+fn users_have_hashes_that_do_not_print() {
+    let entry = format!("{{name: ops, type: basic, users: [{{name: ada, hash: '{HASH}'}}], plan: starter}}");
+    let snapshot = snapshot(&format!("auth: [{entry}]\nroutes: [{{path: /a, auth: {{type: basic}}, respond: {{}}}}]"));
+    let Auth::Basic(entry) = &snapshot.traffic.router.routes()[0].auth else { panic!("another type") };
+    assert_eq!((&*entry.name, entry.plan.as_deref()), ("ops", Some("starter")));
+    assert!(!format!("{entry:?}").contains("swordfish") && !format!("{entry:?}").contains("$2b$"), "{entry:?}");
+    assert!(!snapshot.traffic.rate_limits.is_empty(), "the rate limit of the plan applies");
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use access::Secret;
+use access::basic::{BasicHash, USERS_MAX};
 use access::issuer::IssuerUrl;
 use access::jwt::{Algorithm, Key};
 use access::key_list::{LISTED_KEYS_MAX, ListedKeyHash};
@@ -23,6 +24,7 @@ use crate::spec::Rule;
 pub(crate) enum EntryType {
     Jwt,
     Key,
+    Basic,
 }
 
 impl EntryType {
@@ -30,6 +32,7 @@ impl EntryType {
         match self {
             Self::Jwt => "jwt",
             Self::Key => "key",
+            Self::Basic => "basic",
         }
     }
 }
@@ -40,6 +43,7 @@ pub(crate) enum AuthType {
     Key,
     None,
     Jwt,
+    Basic,
 }
 
 impl AuthType {
@@ -48,6 +52,7 @@ impl AuthType {
             Self::Key => "key",
             Self::None => "none",
             Self::Jwt => "jwt",
+            Self::Basic => "basic",
         }
     }
 }
@@ -56,7 +61,7 @@ section! {
     AuthEntryInput {
         /// The name that routes use.
         name: Option<Input<String>> = required(NAME);
-        /// The credential of clients: an access token of an issuer, or a key of `keys`.
+        /// The credential of clients: an access token of an issuer, a key of `keys`, or a name and password of `users`.
         r#type: Option<Input<EntryType>> = required(ENTRY_TYPE);
         /// The algorithms of signatures that are accepted. They must fit the key.
         algorithms: Values<Algorithm> =
@@ -78,12 +83,15 @@ section! {
         /// Claims that upstreams receive as headers, at most 16. No route accepts these headers from clients.
         claims_to_headers: Vec<(String, Input<String>)> =
             Map::new(CLAIM_HEADER, is_claim, "the name of a claim, of at most 128 characters", CLAIM_PATTERN);
-        /// The [plan](authentication.md#plans-of-tokens) of the tokens' subjects: a name of `plans`, or the claim that contains it.
+        /// The [plan](authentication.md#plans) of the subjects: a name of `plans`, or the claim of tokens that contains it.
         plan: Option<Either<String, ClaimInput>> = single_or_absent(ANY_NAME, nested::<ClaimInput>());
         /// With `type: key`: the keys that routes admit with `use`, at most 256.
         keys: Entries<ListedKeyInput> =
             sections::<ListedKeyInput>("none").not_empty("at least one key").at_most(LISTED_KEYS_MAX);
-        later: users, redis, url;
+        /// With `type: basic`: the [users](authentication.md#users-and-passwords), at most 256.
+        users: Entries<BasicUserInput> =
+            sections::<BasicUserInput>("none").not_empty("at least one user").at_most(USERS_MAX);
+        later: redis, url;
         rules: Rule::Values(keys_of_type), Rule::NotAll(&["secret", "public_key"]),
             Rule::NotAll(&["secret", "jwks"]), Rule::NotAll(&["public_key", "jwks"]), Rule::Values(key_of_algorithms);
     }
@@ -98,6 +106,15 @@ section! {
         /// The key itself: `file:/run/secrets/partner`.
         value: Option<Input<ListedKeyHash>> = optional(LISTED_KEY, "");
         rules: Rule::ExactlyOne(&["sha256", "value"]);
+    }
+}
+
+section! {
+    BasicUserInput {
+        /// The name of the user, without a colon. It is the subject in usage, logs and limits.
+        name: Option<Input<String>> = required(USER_NAME);
+        /// The hash of the password, of Argon2id or bcrypt: `file:/run/secrets/ops`.
+        hash: Option<Input<BasicHash>> = required(BASIC_HASH);
     }
 }
 
@@ -139,28 +156,46 @@ fn key_of_algorithms() -> Json {
     ]})
 }
 
-/// The keys of the entries with the type `jwt`.
-pub(crate) const OF_JWT: [&str; 10] = [
-    "algorithms",
-    "secret",
-    "public_key",
-    "jwks",
-    "allow_link_local",
-    "issuer",
-    "audience",
-    "leeway",
-    "claims_to_headers",
-    "plan",
+/// The types of entries, each with the keys that no other type has.
+pub(crate) const KEYS_OF_TYPES: [(EntryType, &[&str]); 3] = [
+    (
+        EntryType::Jwt,
+        &[
+            "algorithms",
+            "secret",
+            "public_key",
+            "jwks",
+            "allow_link_local",
+            "issuer",
+            "audience",
+            "leeway",
+            "claims_to_headers",
+        ],
+    ),
+    (EntryType::Key, &["keys"]),
+    (EntryType::Basic, &["users"]),
 ];
 
 /// The keys that each type of entry needs, and those that it does not have.
 fn keys_of_type() -> Json {
     let is = |of_type: EntryType| json!({"required": ["type"], "properties": {"type": {"const": of_type.as_str()}}});
     let any = |keys: &[&str]| json!({"anyOf": keys.iter().map(|key| json::given(key)).collect::<Vec<_>>()});
-    let jwt =
-        json!({"required": ["algorithms"], "not": json::given("keys"), "anyOf": [any(&KEYS), json::given("issuer")]});
-    let key = json!({"allOf": [json::given("keys"), {"not": any(&OF_JWT)}]});
-    json!({"allOf": [{"if": is(EntryType::Jwt), "then": jwt}, {"if": is(EntryType::Key), "then": key}]})
+    let rules = KEYS_OF_TYPES.iter().map(|(of_type, _)| {
+        let others = KEYS_OF_TYPES.iter().filter(|(other, _)| other != of_type).flat_map(|(_, keys)| *keys);
+        let others: Vec<&str> = others.copied().collect();
+        let needs = match of_type {
+            EntryType::Jwt => json!({"required": ["algorithms"], "anyOf": [any(&KEYS), json::given("issuer")]}),
+            EntryType::Key => json::given("keys"),
+            EntryType::Basic => json::given("users"),
+        };
+        // Only tokens have claims.
+        let plan = match of_type {
+            EntryType::Jwt => json!({}),
+            EntryType::Key | EntryType::Basic => json!({"properties": {"plan": {"not": {"type": "object"}}}}),
+        };
+        json!({"if": is(*of_type), "then": {"allOf": [needs, plan, {"not": any(&others)}]}})
+    });
+    json!({"allOf": rules.collect::<Vec<_>>()})
 }
 
 /// The condition of `use` and `require` on `type`.
@@ -171,21 +206,26 @@ fn type_of_conditions() -> Json {
     };
     json!({"allOf": [
         {"if": {"required": ["require"]}, "then": kind(&[AuthType::Jwt])},
-        {"if": {"required": ["use"]}, "then": kind(&[AuthType::Jwt, AuthType::Key])},
+        {"if": {"required": ["use"]}, "then": kind(&[AuthType::Jwt, AuthType::Key, AuthType::Basic])},
     ]})
 }
 
 const ENTRY_TYPE: Words<EntryType> = Words::or_later(
-    &[(EntryType::Jwt.as_str(), EntryType::Jwt), (EntryType::Key.as_str(), EntryType::Key)],
-    &["basic", "forward"],
+    &[
+        (EntryType::Jwt.as_str(), EntryType::Jwt),
+        (EntryType::Key.as_str(), EntryType::Key),
+        (EntryType::Basic.as_str(), EntryType::Basic),
+    ],
+    &["forward"],
 );
 const AUTH_TYPE: Words<AuthType> = Words::or_later(
     &[
         (AuthType::Key.as_str(), AuthType::Key),
         (AuthType::None.as_str(), AuthType::None),
         (AuthType::Jwt.as_str(), AuthType::Jwt),
+        (AuthType::Basic.as_str(), AuthType::Basic),
     ],
-    &["basic", "any", "forward"],
+    &["any", "forward"],
 );
 const ALGORITHM: Words<Algorithm> = Words::new(Algorithm::NAMES);
 /// Five minutes hide any useful difference of clocks.
@@ -239,6 +279,24 @@ const LISTED_KEY: TextForm<ListedKeyHash> = TextForm {
     cell: "16 to 4,096 visible ASCII characters",
     pattern: "^[!-~]{16,4096}$",
     scalar: Scalar::Any,
+};
+
+const USER_NAME: TextForm<String> = TextForm {
+    parse: |name| {
+        let is_valid = access::SubjectText::<255>::parse(name).is_some() && !name.contains(':');
+        accept(name, is_valid, "1 to 255 bytes without a colon and control characters")
+    },
+    shown: |name| Value::text(name),
+    cell: "text",
+    pattern: r"^[^:\x00-\x1F\x7F]{1,255}$",
+    scalar: Scalar::Any,
+};
+const BASIC_HASH: TextForm<BasicHash> = TextForm {
+    parse: |text| BasicHash::parse(text).map_err(|error| bad(&error.to_string())),
+    shown: |hash| Value::secret(hash.text()),
+    cell: "`$argon2id$…` or `$2b$…`",
+    pattern: r"^\$(argon2id\$.{1,500}|2[aby]\$[0-9]{2}\$[A-Za-z0-9./]{53})$",
+    scalar: Scalar::Text,
 };
 
 /// Longest `iss` that a subject can have, in bytes.
