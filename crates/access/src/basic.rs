@@ -125,9 +125,13 @@ fn bcrypt_hash(text: &str) -> Result<Kind, BasicHashError> {
     let digits = cost.len() == 2 && cost.bytes().all(|byte| byte.is_ascii_digit());
     match cost.parse() {
         Ok(cost) if digits && rest.len() == 53 && is_base64 => {
-            if BCRYPT_COST.contains(&cost) { Ok(Kind::Bcrypt(text.into())) } else { Err(BasicHashError::Cost) }
+            if BCRYPT_COST.contains(&cost) {
+                Ok(Kind::Bcrypt(text.into()))
+            } else {
+                Err(BasicHashError::Cost)
+            }
         }
-        _ => Err(BasicHashError::Form),
+        Ok(_) | Err(_) => Err(BasicHashError::Form),
     }
 }
 
@@ -366,7 +370,10 @@ mod tests {
         let hash = Arc::new(BasicHash::parse(&hashed("x")).unwrap());
         let (first, ()) = tokio::join!(queue.verify(hash.clone(), secret("x")), async {
             let check: PasswordCheck = checks.recv().await.unwrap();
-            queue.0.try_send(PasswordCheck { hash: hash.clone(), presented: secret("y"), reply: oneshot::channel().0 }).unwrap();
+            queue
+                .0
+                .try_send(PasswordCheck { hash: hash.clone(), presented: secret("y"), reply: oneshot::channel().0 })
+                .unwrap();
             assert_eq!(queue.verify(hash.clone(), secret("z")).await, None);
             check.reply.send(check.hash.verifies(&check.presented)).unwrap();
         });

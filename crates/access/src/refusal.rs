@@ -138,6 +138,8 @@ refusals! {
     Unavailable = "unavailable", 503, Us, Later;
     /// The keys that verify the access tokens of an issuer are not loaded yet.
     IssuerUnavailable = "issuer_unavailable", 503, Us, Later;
+    /// The service that decides about requests of a route did not respond.
+    AuthUnavailable = "auth_unavailable", 503, Us, Later;
     /// Too many keys are being looked up, or too many passwords are being checked.
     DirectoryBusy = "directory_busy", 503, Us, Later;
     /// Usage cannot be recorded, so requests that are metered are refused.

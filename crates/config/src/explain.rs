@@ -78,7 +78,7 @@ pub struct OtherRoute {
 /// The authentication of a route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ExplainedAuthentication {
-    /// `key`, `jwt`, `basic` or `none`.
+    /// `key`, `jwt`, `basic`, `forward` or `none`; `any` with `alternatives`.
     #[serde(rename = "type")]
     pub kind: &'static str,
     /// The name of the entry of `auth`.
@@ -89,6 +89,9 @@ pub struct ExplainedAuthentication {
     pub require: Vec<String>,
     /// Whether the request has a credential of this type; it may be invalid.
     pub has_credential: bool,
+    /// The credentials of which the route needs one, in their order. The first that the request has decides.
+    #[schema(no_recursion)]
+    pub alternatives: Vec<ExplainedAuthentication>,
 }
 
 /// A rate limit that counts the request.
@@ -211,11 +214,11 @@ impl Snapshot {
         match acted {
             Ok((action, status)) => {
                 to.action = Some(action);
-                to.status = status.filter(|_| authentication.kind == "none");
+                to.status = status.filter(|_| !authentication.is_required());
             }
             Err(refusal) => to.refusal = Some(refusal),
         }
-        if authentication.kind != "none" && !authentication.has_credential {
+        if authentication.is_required() && !authentication.has_credential {
             let message = format!("the route needs {}", authentication.needed());
             to.refusal = Some(ExplainedRefusal { status: 401, code: access::Refusal::Unauthorized.code(), message });
         }
@@ -232,6 +235,7 @@ impl Snapshot {
             place: None,
             require: Vec::new(),
             has_credential,
+            alternatives: Vec::new(),
         };
         let basic = || request.field("authorization").any(is_basic);
         match auth {
@@ -253,6 +257,17 @@ impl Snapshot {
                 place: self.at(entry.place),
                 ..of("basic", basic())
             },
+            // The service decides, also about requests without a credential.
+            Auth::Forward(entry) => ExplainedAuthentication {
+                entry: Some(entry.name.as_str().to_owned()),
+                place: self.at(entry.place),
+                ..of("forward", true)
+            },
+            Auth::Any(alternatives) => {
+                let alternatives: Vec<_> = alternatives.iter().map(|one| self.authentication(one, request)).collect();
+                let has_credential = alternatives.iter().any(|one| one.has_credential);
+                ExplainedAuthentication { alternatives, ..of("any", has_credential) }
+            }
         }
     }
 

@@ -110,6 +110,16 @@ impl Problem {
         self
     }
 
+    /// Adds a challenge, unless the status is not 401 or there is one with the same scheme.
+    pub(crate) fn challenge(self, value: HeaderValue) -> Self {
+        let scheme = |value: &HeaderValue| value.as_bytes().split(|byte| *byte == b' ').next().map(<[u8]>::to_vec);
+        let challenges = || self.headers.iter().filter(|(name, _)| name == header::WWW_AUTHENTICATE);
+        if self.refusal.status() != 401 || challenges().any(|(_, other)| scheme(other) == scheme(&value)) {
+            return self;
+        }
+        self.header(header::WWW_AUTHENTICATE, value)
+    }
+
     /// Adds `Allow` with the methods that are served at this path (RFC 9110, 10.2.1).
     pub(crate) fn allowing(self, allow: &str) -> Self {
         match HeaderValue::from_str(allow) {

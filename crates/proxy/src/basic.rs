@@ -12,12 +12,11 @@ use http1::KnownName;
 use tokio::time::timeout;
 
 use crate::answer::Problem;
-use crate::credential_cache::{CheckedCredential, CredentialCache};
+use crate::credential_cache::CheckedCredential;
 use crate::head::{Head, scheme};
+use crate::password_cache::PasswordResult;
 use crate::request::RequestContext;
 
-/// Maximum number of credentials whose result a worker caches.
-const CACHED_MAX: usize = 10_000;
 /// The time for which a verified password is not verified again, unless the configuration changes.
 const VALID_FOR: Duration = Duration::from_secs(300);
 /// The time for which a wrong password is refused without a verification.
@@ -26,24 +25,6 @@ const INVALID_FOR: Duration = Duration::from_secs(10);
 const VERIFY_MAX: Duration = Duration::from_secs(5);
 /// Maximum length of a name and a password in base64.
 const ENCODED_LEN_MAX: usize = (255 + 1 + PASSWORD_LEN_MAX).div_ceil(3) * 4;
-
-/// The results of verifications with one snapshot.
-pub(crate) struct PasswordCache(CredentialCache<PasswordResult>);
-
-impl Default for PasswordCache {
-    fn default() -> Self {
-        Self(CredentialCache::new(CACHED_MAX))
-    }
-}
-
-/// The result of one verification.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum PasswordResult {
-    Valid,
-    Invalid,
-    /// Too many passwords wait for their verification, or nothing verifies them.
-    Unknown,
-}
 
 /// A decoded `Basic` credential.
 struct BasicCredential {

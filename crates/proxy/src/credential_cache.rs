@@ -67,13 +67,6 @@ impl<V: Clone> CredentialCache<V> {
         }
     }
 
-    /// Returns a result that is not older than `age_max`, also if it is not used any more.
-    pub(crate) fn last(&self, digest: &CredentialDigest, now: Mono, age_max: Duration) -> Option<V> {
-        let generations = self.generations.borrow();
-        let cached = generations.young.get(digest).or_else(|| generations.old.get(digest))?;
-        (now.since(cached.at) < age_max).then(|| cached.result.clone())
-    }
-
     async fn check(
         &self,
         digest: CredentialDigest,
@@ -158,8 +151,6 @@ mod tests {
         assert_eq!(cache.find(digests[1], &clock, async || checked(3, Duration::ZERO)).await, 3);
         assert_eq!(cache.find(digests[1], &clock, async || checked(4, Duration::ZERO)).await, 4);
         clock.advance(KEEP);
-        assert_eq!(cache.last(&digests[0], clock.mono(), KEEP * 2), Some(1));
-        assert_eq!(cache.last(&digests[0], clock.mono(), KEEP), None);
         assert_eq!(cache.find(digests[0], &clock, async || checked(5, KEEP)).await, 5);
     }
 

@@ -30,6 +30,12 @@ impl Head {
         Self { bytes, parsed, violation: None }
     }
 
+    /// Returns the head that the gateway has written itself; `None` if it breaks a rule.
+    pub(crate) fn written(bytes: Vec<u8>) -> Option<Self> {
+        let parsed = parse(&bytes)?;
+        Some(Self::new(Bytes::from(bytes), parsed))
+    }
+
     /// Represents a head that the parser refused, by its method and target if they are known. HTTP/1.0 needs no `Host`.
     pub(crate) fn refused(line: Option<(&[u8], &[u8])>, violation: Violation) -> Self {
         let line = line.map(|(method, target)| [method, b" ", target, b" HTTP/1.0\r\n\r\n"].concat());

@@ -41,17 +41,20 @@ pub(crate) fn after_authentication(
     take(account, of_route, plan, |rule, tier| if rule.needs_client() { rule.tier(tier) } else { None })
 }
 
+/// The names of the plans of a client.
+struct ClientPlans<'a> {
+    /// The plan of any client.
+    any: Option<&'a str>,
+    /// The plan of a client without a user.
+    own: Option<&'a str>,
+}
+
 /// Returns the name of the client's tier. A claim that is no single text, number or boolean is no tier.
-/// `own` is the plan of a client without a user.
-fn tier_name<'a>(
-    rule: &RateLimit,
-    (plan, own): (Option<&'a str>, Option<&'a str>),
-    token: Option<&'a TokenClient>,
-) -> Option<Cow<'a, str>> {
+fn tier_name<'a>(rule: &RateLimit, plans: &ClientPlans<'a>, token: Option<&'a TokenClient>) -> Option<Cow<'a, str>> {
     match &rule.tier_by {
-        TierBy::Plan => plan.map(Cow::Borrowed),
+        TierBy::Plan => plans.any.map(Cow::Borrowed),
         TierBy::Claim(claim) => token?.verified.claims.field_value(claim).ok().flatten(),
-        TierBy::TokenPlan => own.map(Cow::Borrowed),
+        TierBy::TokenPlan => plans.own.map(Cow::Borrowed),
     }
 }
 
@@ -67,7 +70,7 @@ fn take(
     let mut waiting = WaitingLimits::new();
     for position in limits.positions(of_route) {
         let Some(rule) = limits.all().get(position) else { continue };
-        let name = tier_name(rule, (plan, own.as_deref()), token.as_deref());
+        let name = tier_name(rule, &ClientPlans { any: plan, own: own.as_deref() }, token.as_deref());
         let Some(tier) = tier(rule, name.as_deref()) else { continue };
         let Some(mut key) = key::key(&rule.dimensions, account) else { continue };
         if let Some(listed) = name.filter(|name| rule.listed(name).is_some()) {

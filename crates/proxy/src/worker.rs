@@ -15,13 +15,14 @@ use meter::limiter::sharing::LimitSharing;
 use telemetry::Metrics;
 
 use crate::aggregation::Aggregation;
-use crate::basic::PasswordCache;
 use crate::buffers::Buffers;
 use crate::capacity::Capacity;
 use crate::date::DateCache;
 use crate::deadlines::WorkerDeadlines;
+use crate::decisions::Services;
 use crate::handles::{Handles, RequestHandles};
 use crate::limits_cache::LimitsCache;
+use crate::password_cache::PasswordCache;
 use crate::recorder::Recorder;
 use crate::refusals::Refusals;
 use crate::shutdown::Shutdown;
@@ -103,6 +104,8 @@ pub(crate) struct Pinned {
     pub(crate) tokens: TokenCache,
     /// Passwords that this snapshot accepts or refuses.
     pub(crate) passwords: PasswordCache,
+    /// Requests that wait for services, and decisions of services.
+    pub(crate) services: Services,
     /// The published keys of issuers, by their positions.
     pub(crate) issuers: Box<[Arc<IssuerKeys>]>,
     /// The counters of the rate limits, by their positions.
@@ -115,8 +118,8 @@ impl Pinned {
         let rules = snapshot.traffic.rate_limits.all();
         let limit_counters = shared.meter.rules().counters(rules.iter().map(|rule| &rule.id)).into();
         let issuers = snapshot.traffic.issuers.iter().map(|source| shared.issuers.of(source)).collect();
-        let (requests, tokens, passwords) = Default::default();
-        Rc::new(Self { snapshot, destinations, requests, tokens, passwords, issuers, limit_counters })
+        let (requests, tokens, passwords, services) = Default::default();
+        Rc::new(Self { snapshot, destinations, requests, tokens, passwords, services, issuers, limit_counters })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Compiles `auth`; `of_route` compiles `routes[].auth`.
 
 mod basic;
+mod forward;
 mod of_route;
 
 use std::collections::BTreeSet;
@@ -10,14 +11,15 @@ use access::issuer::{IssuerPlace, IssuerSource, IssuerUrl, IssuerUrlError};
 use access::jwt::{Algorithm, Key, KeySet, Terms};
 use access::key_list::{KeyList, ListedKey};
 use access::{Plan, SubjectText};
+use tls::UpstreamTls;
 
 use super::UsedNames;
 use crate::error::{At, Code, Problem};
 use crate::input::Input;
 use crate::schema::field::{Either, Entries};
-use crate::schema::traffic::{AUTH_KEYS, AUTH_KEYS_OF_TYPES, AuthEntryInput, AuthInput, EntryType};
+use crate::schema::traffic::{AUTH_KEYS, AUTH_KEYS_OF_TYPES, AuthEntryInput, AuthMethodInput, EntryType};
 use crate::section::Reader;
-use crate::snapshot::{BasicEntry, ClaimHeader, JwtEntry, JwtKeys, KeyEntry, TokenPlan};
+use crate::snapshot::{BasicEntry, ClaimHeader, JwtEntry, JwtKeys, KeyEntry, ServiceEntry, TokenPlan};
 pub(super) use of_route::of_route;
 
 /// Maximum number of claims in one `claims_to_headers` or `require`.
@@ -43,6 +45,7 @@ enum Verifier {
     Jwt(Arc<JwtEntry>),
     Key(Arc<KeyEntry>),
     Basic(Arc<BasicEntry>),
+    Forward(Arc<ServiceEntry>),
 }
 
 impl Verifier {
@@ -52,6 +55,7 @@ impl Verifier {
             Self::Jwt(entry) => entry.plan.is_some(),
             Self::Key(entry) => entry.plan.is_some(),
             Self::Basic(entry) => entry.plan.is_some(),
+            Self::Forward(entry) => entry.plan.is_some(),
         }
     }
 }
@@ -68,11 +72,24 @@ impl AuthEntries {
         self.list.iter().filter_map(|entry| entry.verifier.as_ref()).any(Verifier::has_plan)
     }
 
-    /// Returns the headers that claims become, of all entries.
+    fn services(&self) -> impl Iterator<Item = &ServiceEntry> {
+        self.list.iter().filter_map(|entry| match &entry.verifier {
+            Some(Verifier::Forward(service)) => Some(&**service),
+            Some(Verifier::Jwt(_) | Verifier::Key(_) | Verifier::Basic(_)) | None => None,
+        })
+    }
+
+    /// Returns the TLS of all entries.
+    pub(super) fn tls(&self) -> impl Iterator<Item = Arc<UpstreamTls>> {
+        self.services().filter_map(|entry| entry.tls.clone())
+    }
+
+    /// Returns the headers that only the gateway sets, of all entries: those of claims, and those of services.
     pub(super) fn claim_headers(&self) -> Arc<[Box<str>]> {
         let entries = self.list.iter().filter_map(NamedEntry::jwt);
         let headers = entries.flat_map(|entry| &entry.claims_to_headers).map(|set| set.header.clone());
-        headers.collect::<BTreeSet<_>>().into_iter().collect()
+        let of_services = self.services().flat_map(|entry| entry.headers_to_upstream.iter().cloned());
+        headers.chain(of_services).collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
 
@@ -95,6 +112,10 @@ pub(super) fn entries(reader: &Reader<'_>, entries: &mut Entries<AuthEntryInput>
             Some(EntryType::Key) => {
                 let plan = named_plan(reader, entry, plan);
                 listed_keys(reader, entry).map(|entry| Verifier::Key(Arc::new(KeyEntry { plan, ..entry })))
+            }
+            Some(EntryType::Forward) => {
+                let plan = named_plan(reader, entry, plan);
+                forward::forward(reader, entry).map(|entry| Verifier::Forward(Arc::new(ServiceEntry { plan, ..entry })))
             }
             Some(EntryType::Basic) => {
                 let plan = named_plan(reader, entry, plan);
@@ -317,7 +338,7 @@ fn claims_to_headers(reader: &Reader<'_>, entry: &AuthEntryInput) -> Box<[ClaimH
 
 impl AuthEntries {
     /// Returns the entry that a route uses: the named one, or the only one of the type.
-    fn find(&self, reader: &Reader<'_>, auth: &AuthInput, of_type: EntryType) -> Option<Verifier> {
+    fn find(&self, reader: &Reader<'_>, auth: &AuthMethodInput, of_type: EntryType) -> Option<Verifier> {
         if let Some(name) = &auth.r#use {
             let Some(entry) = self.list.iter().find(|entry| entry.name == name.value) else {
                 let names = self.list.iter().map(|entry| entry.name.as_str());

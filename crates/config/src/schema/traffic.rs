@@ -28,7 +28,8 @@ use crate::input::Input;
 use crate::snapshot::{BudgetDimension, Credential, OnHangup, Origin, QuotaStatus, Strategy, Unbounded};
 use crate::spec::{RestartKeys, Rule};
 pub(crate) use auth::{
-    AuthEntryInput, AuthInput, AuthType, EntryType, KEYS as AUTH_KEYS, KEYS_OF_TYPES as AUTH_KEYS_OF_TYPES,
+    AlternativeInput, AuthEntryInput, AuthInput, AuthMethodInput, AuthType, EntryType, KEYS as AUTH_KEYS,
+    KEYS_OF_TYPES as AUTH_KEYS_OF_TYPES,
 };
 use forms::{
     AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, CREDENTIAL, HEADERS, KIND, MODEL, MONEY, NAME, NETWORK, ON_HANGUP,

@@ -8,6 +8,7 @@ use access::issuer::IssuerSource;
 use access::jwt::{KeySet, Requirement, Terms};
 use access::key_list::KeyList;
 
+use super::forward_auth::ServiceEntry;
 use crate::place::Place;
 
 /// The authentication that a route requires: `routes[].auth`.
@@ -23,6 +24,10 @@ pub enum Auth {
     Listed(Arc<KeyEntry>),
     /// The name and the password of a user of this entry are required.
     Basic(Arc<BasicEntry>),
+    /// A service decides about the request.
+    Forward(Arc<ServiceEntry>),
+    /// One of several credentials is required: the first that the request has decides. No alternative has alternatives.
+    Any(Box<[Auth]>),
 }
 
 /// The headers of clients that a route does not forward, because they may contain a credential of this gateway.
@@ -37,11 +42,17 @@ pub struct WithheldHeaders {
 impl Auth {
     /// Returns the headers that the route does not forward. Keys of users are recognized by their form instead.
     #[must_use]
-    pub const fn withheld(&self) -> WithheldHeaders {
+    pub fn withheld(&self) -> WithheldHeaders {
         match self {
             Self::Key | Self::None => WithheldHeaders { authorization: false, keys: false },
-            Self::Jwt(_) | Self::Basic(_) => WithheldHeaders { authorization: true, keys: false },
+            Self::Jwt(_) | Self::Basic(_) | Self::Forward(_) => WithheldHeaders { authorization: true, keys: false },
             Self::Listed(_) => WithheldHeaders { authorization: true, keys: true },
+            Self::Any(alternatives) => {
+                alternatives.iter().map(Self::withheld).fold(WithheldHeaders::default(), |all, one| WithheldHeaders {
+                    authorization: all.authorization || one.authorization,
+                    keys: all.keys || one.keys,
+                })
+            }
         }
     }
 }

@@ -75,6 +75,9 @@ pub(crate) async fn forward_to(
     if let Some(token) = &account.token {
         token.edit(&mut edits, request.head.fields()).map_err(unwritable)?;
     }
+    if let Some(service) = &account.service {
+        service.edit(&mut edits, request.head.fields()).map_err(unwritable)?;
+    }
     // A health check may have a credential, which nothing has verified.
     let withheld = route.auth.withheld();
     if withheld.authorization {

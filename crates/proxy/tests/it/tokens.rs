@@ -44,7 +44,7 @@ routes:
     )
 }
 
-fn token(claims: &str, secret: &str) -> String {
+pub(crate) fn token(claims: &str, secret: &str) -> String {
     let encoded = |text: &str| Base64UrlUnpadded::encode_string(text.as_bytes());
     let message = format!("{}.{}", encoded(r#"{"alg":"HS256","typ":"JWT"}"#), encoded(claims));
     let _ = crypto::aws_lc::DEFAULT_PROVIDER.install_default();
