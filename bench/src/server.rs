@@ -95,6 +95,7 @@ impl ApiServer {
             meter: Some(Arc::new(Meter::default())),
             serves: Serves::Api,
             directory: Arc::new(Directory::new(queue, revision, clock.clone(), STALE_FOR)),
+            passwords: control::Passwords::new(metrics.clone()),
             metrics,
             live_state: Arc::new(LiveState::default()),
             clock: clock.clone(),

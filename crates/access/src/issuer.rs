@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-pub use url::{IssuerUrl, IssuerUrlError, Scheme, is_link_local};
+pub use url::{IssuerUrl, IssuerUrlError, Scheme, host_and_port, is_link_local};
 
 use crate::jwt::KeySet;
 

@@ -149,6 +149,22 @@ pub fn verify(token: &[u8], terms: &Terms, keys: &KeySet, now: Timestamp) -> Res
     Ok(Verified { subject, claims, expires_at })
 }
 
+/// Whether a credential has the compact form of a JWT: three parts, of at most [`TOKEN_LEN_MAX`] bytes together.
+#[must_use]
+pub fn has_form(token: &[u8]) -> bool {
+    token.len() <= TOKEN_LEN_MAX && token.iter().filter(|byte| **byte == b'.').count() == 2
+}
+
+/// Returns the `iss` that a token claims, which nothing has verified: it only selects the entry that verifies the token.
+#[must_use]
+pub fn claimed_issuer(token: &[u8]) -> Option<Box<str>> {
+    let token = std::str::from_utf8(token).ok().filter(|token| token.len() <= TOKEN_LEN_MAX)?;
+    let payload = token.split('.').nth(1)?;
+    let claims = object(payload).ok()?;
+    let (_, iss) = claims.into_iter().find(|(name, _)| **name == *"iss")?;
+    if let Json::Text(iss) = iss { Some(iss) } else { None }
+}
+
 /// Decodes a part of a token, which is one JSON object.
 fn object(part: &str) -> Result<Vec<(Box<str>, Json)>, JwtError> {
     let bytes = Base64UrlUnpadded::decode_vec(part).map_err(|_| JwtError::Malformed)?;

@@ -4,12 +4,13 @@
 //!
 //! Read in this order: [`id`], [`amount`], [`usd`], [`text`], [`clock`], [`refusal`]; then [`api_key`], [`plan`],
 //! [`budget`], [`user`], [`subject`], [`principal`], [`vault`], and [`directory`], which maps the hash of a key to a [`Principal`];
-//! [`password`], [`token`] and [`ticket`] for sessions; [`jwt`] for access tokens of other issuers, and [`issuer`] for the keys that these publish; [`key_list`] for keys in the configuration; [`signature`] for signed files; [`address`] for client
+//! [`password`], [`token`] and [`ticket`] for sessions; [`jwt`] for access tokens of other issuers, and [`issuer`] for the keys that these publish; [`key_list`] for keys and [`basic`] for users in the configuration; [`signature`] for signed files; [`address`] for client
 //! addresses; [`limits`] for rate limits that nodes share.
 
 pub mod address;
 pub mod amount;
 pub mod api_key;
+pub mod basic;
 pub mod bounds;
 pub mod budget;
 mod cache;

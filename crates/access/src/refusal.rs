@@ -90,6 +90,8 @@ refusals! {
     TokenInvalid = "token_invalid", 401, Caller, Never;
     /// The access token has expired, or its session has ended.
     TokenExpired = "token_expired", 401, Caller, Never;
+    /// The user name or the password is wrong.
+    PasswordInvalid = "password_invalid", 401, Caller, Never;
     /// The authenticated user does not have permission to do this.
     Forbidden = "forbidden", 403, Caller, Never;
     /// Registration is disabled, or requires an invitation.
@@ -136,7 +138,9 @@ refusals! {
     Unavailable = "unavailable", 503, Us, Later;
     /// The keys that verify the access tokens of an issuer are not loaded yet.
     IssuerUnavailable = "issuer_unavailable", 503, Us, Later;
-    /// Too many keys are being looked up.
+    /// The service that decides about requests of a route did not respond.
+    AuthUnavailable = "auth_unavailable", 503, Us, Later;
+    /// Too many keys are being looked up, or too many passwords are being checked.
     DirectoryBusy = "directory_busy", 503, Us, Later;
     /// Usage cannot be recorded, so requests that are metered are refused.
     SpoolFull = "spool_full", 503, Us, Later;

@@ -78,7 +78,7 @@ pub struct OtherRoute {
 /// The authentication of a route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ExplainedAuthentication {
-    /// `key`, `jwt` or `none`.
+    /// `key`, `jwt`, `basic`, `forward` or `none`; `any` with `alternatives`.
     #[serde(rename = "type")]
     pub kind: &'static str,
     /// The name of the entry of `auth`.
@@ -89,6 +89,9 @@ pub struct ExplainedAuthentication {
     pub require: Vec<String>,
     /// Whether the request has a credential of this type; it may be invalid.
     pub has_credential: bool,
+    /// The credentials of which the route needs one, in their order. The first that the request has decides.
+    #[schema(no_recursion)]
+    pub alternatives: Vec<ExplainedAuthentication>,
 }
 
 /// A rate limit that counts the request.
@@ -209,11 +212,11 @@ impl Snapshot {
         match acted {
             Ok((action, status)) => {
                 to.action = Some(action);
-                to.status = status.filter(|_| authentication.kind == "none");
+                to.status = status.filter(|_| !authentication.is_required());
             }
             Err(refusal) => to.refusal = Some(refusal),
         }
-        if authentication.kind != "none" && !authentication.has_credential {
+        if authentication.is_required() && !authentication.has_credential {
             let message = format!("the route needs {}", authentication.needed());
             to.refusal = Some(ExplainedRefusal { status: 401, code: access::Refusal::Unauthorized.code(), message });
         }
@@ -230,7 +233,9 @@ impl Snapshot {
             place: None,
             require: Vec::new(),
             has_credential,
+            alternatives: Vec::new(),
         };
+        let basic = || request.field("authorization").any(is_basic);
         match auth {
             Auth::None => of("none", false),
             Auth::Key => of("key", request.has_key || bearer() || keys()),
@@ -245,6 +250,22 @@ impl Snapshot {
                 require: rule.require.iter().map(|needed| format!("{} = {}", needed.claim, needed.value)).collect(),
                 ..of("jwt", bearer())
             },
+            Auth::Basic(entry) => ExplainedAuthentication {
+                entry: Some(entry.name.to_string()),
+                place: self.at(entry.place),
+                ..of("basic", basic())
+            },
+            // The service decides, also about requests without a credential.
+            Auth::Forward(entry) => ExplainedAuthentication {
+                entry: Some(entry.name.as_str().to_owned()),
+                place: self.at(entry.place),
+                ..of("forward", true)
+            },
+            Auth::Any(alternatives) => {
+                let alternatives: Vec<_> = alternatives.iter().map(|one| self.authentication(one, request)).collect();
+                let has_credential = alternatives.iter().any(|one| one.has_credential);
+                ExplainedAuthentication { alternatives, ..of("any", has_credential) }
+            }
         }
     }
 
@@ -296,7 +317,16 @@ impl Snapshot {
 
 /// Whether a value of `Authorization` is a bearer token (RFC 6750, 2.1).
 fn is_bearer(value: &str) -> bool {
-    value.split_once(' ').is_some_and(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer") && is_text(token))
+    has_scheme(value, "bearer")
+}
+
+/// Whether a value of `Authorization` is a name with a password (RFC 7617, 2).
+fn is_basic(value: &str) -> bool {
+    has_scheme(value, "basic")
+}
+
+fn has_scheme(value: &str, expected: &str) -> bool {
+    value.split_once(' ').is_some_and(|(scheme, rest)| scheme.eq_ignore_ascii_case(expected) && is_text(rest))
 }
 
 fn is_text(value: &str) -> bool {

@@ -42,7 +42,7 @@ pub struct RunningConfig<'a> {
 impl RunningConfig<'_> {
     /// Returns the TLS of all upstreams.
     pub(crate) fn upstream_tls(&self) -> Vec<Arc<UpstreamTls>> {
-        self.snapshot.traffic.upstreams.iter().filter_map(|upstream| upstream.tls.clone()).collect()
+        self.snapshot.traffic.tls().cloned().collect()
     }
 
     /// Reports each key of `compiled` whose change needs a restart.

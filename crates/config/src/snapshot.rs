@@ -3,6 +3,7 @@
 mod auth;
 mod budgets;
 mod conditions;
+mod forward_auth;
 mod pattern;
 mod process;
 mod rate_limit;
@@ -20,9 +21,10 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use auth::{Auth, ClaimHeader, JwtEntry, JwtKeys, JwtRule, KeyEntry, TokenPlan};
+pub use auth::{Auth, BasicEntry, ClaimHeader, JwtEntry, JwtKeys, JwtRule, KeyEntry, TokenPlan, WithheldHeaders};
 pub use budgets::{BudgetDimension, BudgetLimit, Budgets, QuotaStatus, Unbounded};
 pub use conditions::{Condition, Conditions, RequestParts, ValueMatch, WrittenParts, decoded};
+pub use forward_auth::{ServiceEntry, ServiceUrl};
 pub use pattern::{Pattern, PatternError};
 pub use process::{
     Brand, ClientMode, Connections, Control, Drain, Durability, Lease, Listener, Log, LogFormat, MinVersion, Process,

@@ -210,12 +210,12 @@ pub(crate) trait Describe: Sync {
 mod tests {
     use super::*;
     use crate::schema::SectionInput;
-    use crate::schema::traffic::AuthInput;
+    use crate::schema::traffic::AuthMethodInput;
 
     /// Each `section!` asserts this at compile time.
     #[test]
     fn a_key_that_is_declared_twice_is_found_in_the_section_and_across_flat_sections() {
-        const OWN: &SectionSpec = <AuthInput as SectionInput>::SPEC;
+        const OWN: &SectionSpec = <AuthMethodInput as SectionInput>::SPEC;
         const LATER: &SectionSpec =
             &SectionSpec { own: &[], flat: &[], later: &["type"], rules: &[], restart: RestartKeys::Only(&[]) };
         const OTHER: &SectionSpec =

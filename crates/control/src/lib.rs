@@ -51,5 +51,6 @@ mod undeclared;
 mod usage_scope;
 mod words;
 
+pub use passwords::Passwords;
 pub use server::serve;
 pub use state::{Limits, Serves, State};

@@ -1,4 +1,5 @@
-//! Password hashing on a few separate threads. Each hash takes 19 MiB of memory and one core while it runs.
+//! Password hashing on a few separate threads. Each hash takes 19 MiB of memory (one of `auth` up to 64 MiB) and one core
+//! while it runs.
 
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,8 +7,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use access::Refusal;
+use access::basic::PasswordCheck;
 use telemetry::Metrics;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::task::JoinSet;
 
 use crate::problem::Problem;
 
@@ -21,13 +24,15 @@ type Job = Box<dyn FnOnce() + Send>;
 /// requests are.
 const NICENESS: i32 = 10;
 
-/// The pool that hashes passwords. Its threads end when it is dropped.
-#[derive(Debug)]
-pub(crate) struct Passwords {
+/// The pool that hashes passwords. Its threads end when its last clone is dropped.
+#[derive(Debug, Clone)]
+pub struct Passwords {
     /// Permits for running and waiting jobs.
     seats: Arc<Semaphore>,
     /// Permits for running jobs.
     running: Arc<Semaphore>,
+    /// The number of threads.
+    at_once: usize,
     jobs: SyncSender<Job>,
     metrics: Arc<Metrics>,
 }
@@ -35,7 +40,8 @@ pub(crate) struct Passwords {
 impl Passwords {
     /// Creates a pool that uses at most half of the cores, so that many concurrent sign-ins leave cores for other
     /// work.
-    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
+    #[must_use]
+    pub fn new(metrics: Arc<Metrics>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Self::at_once((cores / 2).max(1), metrics)
     }
@@ -51,7 +57,24 @@ impl Passwords {
                 tracing::error!(%error, "cannot start a password-hashing thread; sign-ins are slower, or fail");
             }
         }
-        Self { seats, running: Arc::new(Semaphore::new(at_once)), jobs, metrics }
+        Self { seats, running: Arc::new(Semaphore::new(at_once)), at_once, jobs, metrics }
+    }
+
+    /// Verifies the passwords of the proxy's clients until `cancel` is done or all senders are gone. At most as many as
+    /// the pool has threads are taken from the queue, so that sign-ins wait for few of them.
+    pub async fn serve(self, mut checks: mpsc::Receiver<PasswordCheck>, cancel: impl Future<Output = ()>) {
+        let mut running = JoinSet::new();
+        tokio::pin!(cancel);
+        loop {
+            tokio::select! {
+                check = checks.recv(), if running.len() < self.at_once => match check {
+                    Some(check) => drop(running.spawn(verify(self.clone(), check))),
+                    None => break,
+                },
+                Some(_) = running.join_next() => {}
+                () = &mut cancel => break,
+            }
+        }
     }
 
     /// Takes a permit to run or wait. Handlers take it before any other work, so that refused sign-ins are cheap.
@@ -102,6 +125,24 @@ impl HashPermit<'_> {
     }
 }
 
+/// Verifies one password, unless its client no longer waits. If the pool is full, the result is unknown.
+async fn verify(passwords: Passwords, check: PasswordCheck) {
+    let PasswordCheck { hash, presented, mut reply } = check;
+    let work = async {
+        let Ok(seat) = passwords.seat() else { return None };
+        seat.work(move || hash.verifies(&presented)).await.ok()
+    };
+    let verified = tokio::select! {
+        biased;
+        () = reply.closed() => None,
+        verified = work => verified,
+    };
+    if let Some(is_right) = verified {
+        // An error means that the request no longer waits.
+        let _ = reply.send(is_right);
+    }
+}
+
 /// Runs the jobs of one thread.
 fn run_jobs(queue: &Mutex<Receiver<Job>>) {
     // If the system refuses, the thread keeps its normal priority.
@@ -119,7 +160,7 @@ mod tests {
     use std::time::Duration;
 
     use axum::response::IntoResponse;
-    use tokio::task::{JoinSet, yield_now};
+    use tokio::task::yield_now;
 
     use super::*;
 

@@ -55,6 +55,8 @@ pub struct State {
     pub signer: Option<Signer>,
     /// Limits on connections and requests.
     pub limits: Limits,
+    /// The pool that hashes passwords.
+    pub passwords: Passwords,
     /// The TLS of the listener; `None` if it serves HTTP.
     pub tls: Option<Arc<ListenerTls>>,
 }
@@ -115,8 +117,6 @@ pub(crate) struct App {
     pub(crate) sessions: SessionCache,
     /// Whether the store still needs its first admin.
     pub(crate) setup: SetupState,
-    /// The pool that hashes passwords.
-    pub(crate) passwords: Passwords,
     /// The client for requests to providers.
     pub(crate) outbound: Outbound,
 }
@@ -126,8 +126,7 @@ impl App {
     pub(crate) fn new(state: State, loopback: bool) -> Self {
         let started = state.clock.mono();
         let (sessions, setup) = (SessionCache::new(state.clock.clone()), SetupState::new(state.clock.clone()));
-        let passwords = Passwords::new(state.metrics.clone());
-        Self { state, started, loopback, sessions, setup, passwords, outbound: Outbound::default() }
+        Self { state, started, loopback, sessions, setup, outbound: Outbound::default() }
     }
 }
 

@@ -12,6 +12,7 @@ use meter::rate::RateLevel;
 use meter::{Billed, Charge, CommittedRequest, Outcome, Reservation};
 use tokio::time::Instant;
 
+use crate::admitted_client::ServiceClient;
 use crate::aggregation::PreloggedPart;
 use crate::answer::Problem;
 use crate::attempt::Attempt;
@@ -32,6 +33,10 @@ pub(crate) struct RequestAccount {
     pub(crate) caller_ids: Option<CallerIds>,
     /// The client, if it has an access token of another issuer.
     pub(crate) token: Option<Rc<TokenClient>>,
+    /// The client, if a service has admitted it.
+    pub(crate) service: Option<Rc<ServiceClient>>,
+    /// The name of the plan of a client without a user, if it has one.
+    pub(crate) plan: Option<Arc<str>>,
     /// The permit that counts the request among the requests in flight of its subject.
     pub(crate) key_permit: Option<KeyPermit>,
     /// The rate limits of the configuration in which the request counts, if any applies.
@@ -139,6 +144,8 @@ impl RequestAccount {
             subject: Subject::ANONYMOUS,
             caller_ids: None,
             token: None,
+            service: None,
+            plan: None,
             key_permit: None,
             rate_limits: None,
             inference: None,

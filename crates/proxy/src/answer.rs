@@ -113,6 +113,16 @@ impl Problem {
         self
     }
 
+    /// Adds a challenge, unless the status is not 401 or there is one with the same scheme.
+    pub(crate) fn challenge(self, value: HeaderValue) -> Self {
+        let scheme = |value: &HeaderValue| value.as_bytes().split(|byte| *byte == b' ').next().map(<[u8]>::to_vec);
+        let challenges = || self.headers.iter().filter(|(name, _)| name == header::WWW_AUTHENTICATE);
+        if self.refusal.status() != 401 || challenges().any(|(_, other)| scheme(other) == scheme(&value)) {
+            return self;
+        }
+        self.header(header::WWW_AUTHENTICATE, value)
+    }
+
     /// Adds `Allow` with the methods that are served at this path (RFC 9110, 10.2.1).
     pub(crate) fn allowing(self, allow: &str) -> Self {
         match HeaderValue::from_str(allow) {
@@ -174,11 +184,16 @@ impl Problem {
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, JSON);
-        if self.refusal.status() == 401 {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
         for (name, value) in self.headers {
-            headers.insert(name, value);
+            if name == header::WWW_AUTHENTICATE {
+                // A response has a challenge of each scheme that the route accepts (RFC 9110, 11.6.1).
+                headers.append(name, value);
+            } else {
+                headers.insert(name, value);
+            }
+        }
+        if self.refusal.status() == 401 && !headers.contains_key(header::WWW_AUTHENTICATE) {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if self.format == Some(ErrorFormat::Bedrock) {
             headers.insert(X_AMZN_ERRORTYPE, HeaderValue::from_static("ResourceNotFoundException"));

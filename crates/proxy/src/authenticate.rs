@@ -3,16 +3,17 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use access::{Principal, Refusal};
+use access::{Principal, Refusal, Subject};
 use config::snapshot::{Auth, JwtRule};
-use http::{HeaderValue, header};
+use http::{HeaderValue, StatusCode, header};
 use meter::Limits;
 
 use crate::account::RequestAccount;
 use crate::answer::Problem;
 use crate::capacity::CallBound;
+use crate::phase::{EarlyResponse, Phase};
 use crate::token_client::TokenClient;
-use crate::{budget, identify, scope, token};
+use crate::{alternatives, basic, budget, forward_auth, identify, scope, token};
 
 /// A client whose credential is valid.
 pub(crate) struct Client {
@@ -23,7 +24,7 @@ pub(crate) struct Client {
 
 /// Identifies the client, if the route requires it, counts the request for its subject, and checks its address. An
 /// unidentified client is subject to the limits of unauthenticated clients.
-pub(crate) async fn authenticate(account: &mut RequestAccount, auth: &Auth) -> Result<Option<Client>, Problem> {
+pub(crate) async fn authenticate(account: &mut RequestAccount, auth: &Auth) -> Phase<Option<Client>> {
     let problem = match auth {
         Auth::None => {
             account.subject = identify::without_credential(&account.request);
@@ -40,20 +41,71 @@ pub(crate) async fn authenticate(account: &mut RequestAccount, auth: &Auth) -> R
             Err(problem) => problem,
         },
         Auth::Listed(entry) => match identify::listed(&account.request, entry) {
-            Ok(subject) => {
-                account.subject = subject;
-                enter(account)?;
-                return Ok(None);
-            }
+            Ok(subject) => return Ok(enter_as(account, subject, entry.plan.as_ref())?),
             Err(problem) => problem,
         },
         Auth::Jwt(rule) => match token::identify(&account.request, rule) {
-            Ok(client) => return enter_with_token(account, rule, client),
+            Ok(client) => return Ok(enter_with_token(account, rule, client)?),
             Err(problem) => problem,
         },
+        // Boxed, because the futures are large and other requests do not need them.
+        Auth::Basic(entry) => match Box::pin(basic::identify(&account.request, entry)).await {
+            Ok(subject) => return Ok(enter_as(account, subject, entry.plan.as_ref())?),
+            Err(problem) => alternatives::challenged(problem, std::slice::from_ref(auth)),
+        },
+        Auth::Forward(entry) => match Box::pin(forward_auth::identify(&account.request, entry)).await {
+            Ok(client) => {
+                enter_as(account, client.subject.clone(), client.plan.as_ref())?;
+                account.service = Some(client);
+                return Ok(None);
+            }
+            Err(early) => return Err(refused_by_service(account, early).await),
+        },
+        Auth::Any(list) => return Box::pin(authenticate_any(account, list)).await,
     };
     account.subject = identify::anonymous(&account.request);
-    Err(identify::refuse_unauthenticated(&account.request, &account.subject, problem).await)
+    Err(identify::refuse_unauthenticated(&account.request, &account.subject, problem).await.into())
+}
+
+/// Identifies the client with the first alternative whose credential the request has.
+async fn authenticate_any(account: &mut RequestAccount, list: &[Auth]) -> Phase<Option<Client>> {
+    let problem = match alternatives::choose(&account.request.head, list) {
+        Some(chosen) => match Box::pin(authenticate(account, chosen)).await {
+            Ok(client) => return Ok(client),
+            Err(EarlyResponse::Refuse(problem)) => return Err(alternatives::challenged(problem, list).into()),
+            Err(respond @ EarlyResponse::Respond(_)) => return Err(respond),
+        },
+        None => Problem::new(Refusal::Unauthorized, "the request has no credential that this route accepts"),
+    };
+    account.subject = identify::anonymous(&account.request);
+    let problem = alternatives::challenged(problem, list);
+    Err(identify::refuse_unauthenticated(&account.request, &account.subject, problem).await.into())
+}
+
+/// Returns the response of a service. One with the status 401 counts in the limits of unauthenticated clients.
+async fn refused_by_service(account: &mut RequestAccount, early: EarlyResponse) -> EarlyResponse {
+    account.subject = identify::anonymous(&account.request);
+    match early {
+        EarlyResponse::Respond(response) if response.status() == StatusCode::UNAUTHORIZED => {
+            let problem = Problem::new(Refusal::Unauthorized, "a service has refused the request");
+            let problem = identify::refuse_unauthenticated(&account.request, &account.subject, problem).await;
+            let is_limited = problem.refusal == Refusal::RateLimited;
+            if is_limited { problem.into() } else { EarlyResponse::Respond(response) }
+        }
+        early @ (EarlyResponse::Respond(_) | EarlyResponse::Refuse(_)) => early,
+    }
+}
+
+/// Counts a request of a client without a user for its subject, with the name of its plan.
+fn enter_as(
+    account: &mut RequestAccount,
+    subject: Subject,
+    plan: Option<&Arc<str>>,
+) -> Result<Option<Client>, Problem> {
+    account.subject = subject;
+    account.plan = plan.cloned();
+    enter(account)?;
+    Ok(None)
 }
 
 /// Counts a request with a valid token for its subject, which has no user, plan or budgets.
@@ -63,6 +115,7 @@ fn enter_with_token(
     client: Rc<TokenClient>,
 ) -> Result<Option<Client>, Problem> {
     account.subject = client.verified.subject.clone();
+    account.plan = client.plan.clone();
     token::check(&client, rule)?;
     enter(account)?;
     account.token = Some(client);

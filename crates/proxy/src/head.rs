@@ -30,6 +30,12 @@ impl Head {
         Self { bytes, parsed, violation: None }
     }
 
+    /// Returns the head that the gateway has written itself; `None` if it breaks a rule.
+    pub(crate) fn written(bytes: Vec<u8>) -> Option<Self> {
+        let parsed = parse(&bytes)?;
+        Some(Self::new(Bytes::from(bytes), parsed))
+    }
+
     /// Represents a head that the parser refused, by its method and target if they are known. HTTP/1.0 needs no `Host`.
     pub(crate) fn refused(line: Option<(&[u8], &[u8])>, violation: Violation) -> Self {
         let line = line.map(|(method, target)| [method, b" ", target, b" HTTP/1.0\r\n\r\n"].concat());
@@ -178,8 +184,13 @@ pub(crate) fn text(value: &[u8]) -> Option<&str> {
 
 /// Returns the token of a `Bearer` credential (RFC 6750, 2.1); the scheme is case-insensitive.
 pub(crate) fn bearer(value: &[u8]) -> Option<&[u8]> {
-    let (scheme, token) = value.trim_ascii().split_first_chunk::<6>()?;
-    (scheme.eq_ignore_ascii_case(b"bearer") && token.first() == Some(&b' ')).then(|| token.trim_ascii())
+    scheme(value, b"bearer")
+}
+
+/// Returns the rest of a credential of this scheme, which is compared in any case (RFC 9110, 11.1).
+pub(crate) fn scheme<'a>(value: &'a [u8], expected: &[u8]) -> Option<&'a [u8]> {
+    let (scheme, rest) = value.trim_ascii().split_at_checked(expected.len())?;
+    (scheme.eq_ignore_ascii_case(expected) && rest.first() == Some(&b' ')).then(|| rest.trim_ascii())
 }
 
 /// Whether the client asks to change to a WebSocket (RFC 6455, 4.1).

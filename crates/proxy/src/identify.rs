@@ -64,10 +64,8 @@ pub(crate) fn without_credential(request: &RequestContext) -> Subject {
 
 /// Returns the one credential of a request. A value that is not ASCII is no credential.
 fn credential(head: &Head) -> Result<&[u8], Problem> {
-    let (mut found, fields): (Option<&[u8]>, _) = (None, head.fields());
-    let bearers = fields.all(KnownName::Authorization).filter_map(bearer);
-    let keys = KEY_HEADERS.into_iter().flat_map(|name| fields.all(name)).map(<[u8]>::trim_ascii);
-    for credential in bearers.chain(keys).filter(|value| value.is_ascii()) {
+    let mut found: Option<&[u8]> = None;
+    for credential in presented(head) {
         if found.is_some_and(|other| other != credential) {
             return Err(Problem::new(
                 Refusal::AmbiguousCredentials,
@@ -79,6 +77,14 @@ fn credential(head: &Head) -> Result<&[u8], Problem> {
     found.filter(|credential| !credential.is_empty()).ok_or_else(|| {
         Problem::new(Refusal::Unauthorized, "a key is needed: send it as Authorization: Bearer KEY or x-api-key: KEY")
     })
+}
+
+/// Returns the values that may be keys, in the order of their headers.
+pub(crate) fn presented(head: &Head) -> impl Iterator<Item = &[u8]> {
+    let fields = head.fields();
+    let bearers = fields.all(KnownName::Authorization).filter_map(bearer);
+    let keys = KEY_HEADERS.into_iter().flat_map(move |name| fields.all(name)).map(<[u8]>::trim_ascii);
+    bearers.chain(keys).filter(|value| value.is_ascii())
 }
 
 fn malformed(prefix: &str) -> Problem {
@@ -131,8 +137,8 @@ pub(crate) async fn refuse_unauthenticated(request: &RequestContext, subject: &S
 
 fn is_of_the_credential(refusal: Refusal) -> bool {
     use Refusal::{
-        AmbiguousCredentials, KeyExpired, KeyMalformed, KeyRevoked, KeyUnknown, TokenExpired, TokenInvalid,
-        Unauthorized, UserSuspended,
+        AmbiguousCredentials, KeyExpired, KeyMalformed, KeyRevoked, KeyUnknown, PasswordInvalid, TokenExpired,
+        TokenInvalid, Unauthorized, UserSuspended,
     };
     matches!(
         refusal,
@@ -143,6 +149,7 @@ fn is_of_the_credential(refusal: Refusal) -> bool {
             | KeyExpired
             | UserSuspended
             | AmbiguousCredentials
+            | PasswordInvalid
             | TokenInvalid
             | TokenExpired
     )

@@ -36,18 +36,25 @@ pub(crate) fn after_authentication(
     of_route: &Range<usize>,
     client: Option<&Client>,
 ) -> Result<WaitingLimits, Problem> {
-    let token = account.token.clone();
-    let of_token = || token.as_deref().and_then(|token| token.plan.as_deref());
-    let plan = client.map(|client| client.principal.plan.name.as_str()).or_else(of_token);
+    let own = account.plan.clone();
+    let plan = client.map(|client| client.principal.plan.name.as_str()).or(own.as_deref());
     take(account, of_route, plan, |rule, tier| if rule.needs_client() { rule.tier(tier) } else { None })
 }
 
+/// The names of the plans of a client.
+struct ClientPlans<'a> {
+    /// The plan of any client.
+    any: Option<&'a str>,
+    /// The plan of a client without a user.
+    own: Option<&'a str>,
+}
+
 /// Returns the name of the client's tier. A claim that is no single text, number or boolean is no tier.
-fn tier_name<'a>(rule: &RateLimit, plan: Option<&'a str>, token: Option<&'a TokenClient>) -> Option<Cow<'a, str>> {
+fn tier_name<'a>(rule: &RateLimit, plans: &ClientPlans<'a>, token: Option<&'a TokenClient>) -> Option<Cow<'a, str>> {
     match &rule.tier_by {
-        TierBy::Plan => plan.map(Cow::Borrowed),
+        TierBy::Plan => plans.any.map(Cow::Borrowed),
         TierBy::Claim(claim) => token?.verified.claims.field_value(claim).ok().flatten(),
-        TierBy::TokenPlan => token?.plan.as_deref().map(Cow::Borrowed),
+        TierBy::TokenPlan => plans.own.map(Cow::Borrowed),
     }
 }
 
@@ -58,12 +65,12 @@ fn take(
     plan: Option<&str>,
     tier: impl for<'a> Fn(&'a RateLimit, Option<&str>) -> Option<&'a LimitTier>,
 ) -> Result<WaitingLimits, Problem> {
-    let (snapshot, token) = (account.request.snapshot.clone(), account.token.clone());
+    let (snapshot, token, own) = (account.request.snapshot.clone(), account.token.clone(), account.plan.clone());
     let limits = &snapshot.traffic.rate_limits;
     let mut waiting = WaitingLimits::new();
     for position in limits.positions(of_route) {
         let Some(rule) = limits.all().get(position) else { continue };
-        let name = tier_name(rule, plan, token.as_deref());
+        let name = tier_name(rule, &ClientPlans { any: plan, own: own.as_deref() }, token.as_deref());
         let Some(tier) = tier(rule, name.as_deref()) else { continue };
         let Some(mut key) = key::key(&rule.dimensions, account) else { continue };
         if let Some(listed) = name.filter(|name| rule.listed(name).is_some()) {

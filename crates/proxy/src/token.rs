@@ -1,6 +1,7 @@
 //! The identification of clients with access tokens of other issuers.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use access::issuer::IssuerKeys;
 use access::jwt::{self, JwtError, Requirement, Verified};
@@ -44,7 +45,7 @@ pub(crate) fn identify(request: &RequestContext, rule: &JwtRule) -> Result<Rc<To
 }
 
 /// Returns the name of the subject's plan. A token without a known plan is refused, because no limit would apply to it.
-fn plan(entry: &JwtEntry, verified: &Verified, plans: &[Plan]) -> Result<Option<Box<str>>, Problem> {
+fn plan(entry: &JwtEntry, verified: &Verified, plans: &[Plan]) -> Result<Option<Arc<str>>, Problem> {
     let claim = match &entry.plan {
         None => return Ok(None),
         Some(TokenPlan::Named(name)) => return Ok(Some(name.clone())),

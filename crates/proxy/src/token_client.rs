@@ -27,7 +27,7 @@ const REFUSED_FOR: Duration = Duration::from_secs(10);
 pub(crate) struct TokenClient {
     pub(crate) verified: Verified,
     /// The name of its plan, which exists.
-    pub(crate) plan: Option<Box<str>>,
+    pub(crate) plan: Option<Arc<str>>,
     entry: Arc<JwtEntry>,
     /// The headers of claims.
     fields: HeadEdits,

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use access::basic::{DigestKey, PasswordChecks};
 use access::issuer::{IssuerKeys, IssuerRegistry};
 use access::{Clock, Directory, Ids};
 use config::{Live, Snapshot};
@@ -18,8 +19,10 @@ use crate::buffers::Buffers;
 use crate::capacity::Capacity;
 use crate::date::DateCache;
 use crate::deadlines::WorkerDeadlines;
+use crate::decisions::Services;
 use crate::handles::{Handles, RequestHandles};
 use crate::limits_cache::LimitsCache;
+use crate::password_cache::PasswordCache;
 use crate::recorder::Recorder;
 use crate::refusals::Refusals;
 use crate::shutdown::Shutdown;
@@ -48,6 +51,8 @@ pub struct Shared {
     pub backends: Arc<Backends>,
     /// The keys that issuers of access tokens publish.
     pub issuers: Arc<IssuerRegistry>,
+    /// The queue of passwords that another thread verifies; `None` if nothing does.
+    pub password_checks: Option<PasswordChecks>,
     /// The TLS configuration for connections to upstreams.
     pub tls: Arc<rustls::ClientConfig>,
     /// The current phase of a shutdown.
@@ -84,6 +89,8 @@ pub(crate) struct Worker {
     pub(crate) handles: Handles,
     pub(crate) limits: LimitsCache,
     pub(crate) refusals: Refusals,
+    /// The key of cached credentials; `None` if the operating system returned no random bytes.
+    pub(crate) digest_key: Option<DigestKey>,
     /// The number of the worker.
     number: usize,
     snapshot: RefCell<Rc<Pinned>>,
@@ -97,6 +104,10 @@ pub(crate) struct Pinned {
     pub(crate) requests: RequestHandles,
     /// Access tokens that this snapshot accepts.
     pub(crate) tokens: TokenCache,
+    /// Passwords that this snapshot accepts or refuses.
+    pub(crate) passwords: PasswordCache,
+    /// Requests that wait for services, and decisions of services.
+    pub(crate) services: Services,
     /// The published keys of issuers, by their positions.
     pub(crate) issuers: Box<[Arc<IssuerKeys>]>,
     /// The counters of the rate limits, by their positions.
@@ -109,8 +120,8 @@ impl Pinned {
         let rules = snapshot.traffic.rate_limits.all();
         let limit_counters = shared.meter.rules().counters(rules.iter().map(|rule| &rule.id)).into();
         let issuers = snapshot.traffic.issuers.iter().map(|source| shared.issuers.of(source)).collect();
-        let (requests, tokens) = Default::default();
-        Rc::new(Self { snapshot, destinations, requests, tokens, issuers, limit_counters })
+        let (requests, tokens, passwords, services) = Default::default();
+        Rc::new(Self { snapshot, destinations, requests, tokens, passwords, services, issuers, limit_counters })
     }
 }
 
@@ -145,6 +156,7 @@ impl Worker {
             aggregation: Aggregation::default(),
             limits: LimitsCache::default(),
             refusals: Refusals::default(),
+            digest_key: DigestKey::random(),
         }
     }
 

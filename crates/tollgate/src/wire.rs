@@ -165,11 +165,13 @@ async fn join(
 ) -> anyhow::Result<RunningServer> {
     let drain_times = snapshot.process.drain;
     let windows = limits::open(&snapshot.process, &durable, options.role).await?;
+    let metrics = Metrics::new();
     let base = ServerContext {
         role: options.role,
         live: Arc::new(Live::new(Arc::new(snapshot))),
         meter: durable.metered_spool.as_ref().map(|metered| metered.meter.clone()),
-        metrics: Metrics::new(),
+        passwords: control::Passwords::new(metrics.clone()),
+        metrics,
         live_state: Arc::new(LiveState::default()),
         revision: Arc::new(Revision::default()),
         windows,
@@ -195,7 +197,9 @@ async fn join(
             lease_task = Some(LeaseTask::start(&base, durable.heartbeat.beside()));
         }
         let leases = lease_task.as_ref().map(|lease_task| lease_task.leases.clone());
-        let shared = parts::shared(&base, metered.meter, SharedCounters { unauthenticated, sharing, leases });
+        let checks = services.credential_checks(&base);
+        let counters = SharedCounters { unauthenticated, sharing, leases };
+        let shared = parts::shared(&base, metered.meter, counters, checks);
         parts::watch_gauges(&base, &shared);
         let workers = proxy::start(&shared, listeners, parts::lanes(metered.writers, &keys))?;
         proxying = Some(RunningProxy { workers, shared });

@@ -157,7 +157,9 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     (is_embedded && !is_own).then(|| Ipv4Addr::new(one, two, three, four))
 }
 
-fn host_and_port(authority: &str, default_port: u16) -> Option<(&str, u16)> {
+/// Returns the host without brackets, and the port, of the authority of a URL without user and password.
+#[must_use]
+pub fn host_and_port(authority: &str, default_port: u16) -> Option<(&str, u16)> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (host, port) = rest.split_once(']')?;

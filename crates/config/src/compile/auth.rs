@@ -1,20 +1,26 @@
-//! Compiles `auth` and `routes[].auth`.
+//! Compiles `auth`; `of_route` compiles `routes[].auth`.
+
+mod basic;
+mod forward;
+mod of_route;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use access::issuer::{IssuerPlace, IssuerSource, IssuerUrl, IssuerUrlError};
-use access::jwt::{Algorithm, Key, KeySet, Requirement, Terms};
+use access::jwt::{Algorithm, Key, KeySet, Terms};
 use access::key_list::{KeyList, ListedKey};
 use access::{Plan, SubjectText};
+use tls::UpstreamTls;
 
 use super::UsedNames;
 use crate::error::{At, Code, Problem};
 use crate::input::Input;
 use crate::schema::field::{Either, Entries};
-use crate::schema::traffic::{AUTH_KEYS, AuthEntryInput, AuthInput, AuthType, EntryType, OF_JWT};
+use crate::schema::traffic::{AUTH_KEYS, AUTH_KEYS_OF_TYPES, AuthEntryInput, AuthMethodInput, EntryType};
 use crate::section::Reader;
-use crate::snapshot::{Auth, ClaimHeader, JwtEntry, JwtKeys, JwtRule, KeyEntry, TokenPlan};
+use crate::snapshot::{BasicEntry, ClaimHeader, JwtEntry, JwtKeys, KeyEntry, ServiceEntry, TokenPlan};
+pub(super) use of_route::of_route;
 
 /// Maximum number of claims in one `claims_to_headers` or `require`.
 const CLAIMS_MAX: usize = 16;
@@ -38,6 +44,20 @@ struct NamedEntry {
 enum Verifier {
     Jwt(Arc<JwtEntry>),
     Key(Arc<KeyEntry>),
+    Basic(Arc<BasicEntry>),
+    Forward(Arc<ServiceEntry>),
+}
+
+impl Verifier {
+    /// Whether the subjects of the entry have a plan.
+    fn has_plan(&self) -> bool {
+        match self {
+            Self::Jwt(entry) => entry.plan.is_some(),
+            Self::Key(entry) => entry.plan.is_some(),
+            Self::Basic(entry) => entry.plan.is_some(),
+            Self::Forward(entry) => entry.plan.is_some(),
+        }
+    }
 }
 
 impl NamedEntry {
@@ -47,16 +67,29 @@ impl NamedEntry {
 }
 
 impl AuthEntries {
-    /// Whether the tokens of an entry have a plan.
+    /// Whether the subjects of an entry have a plan.
     pub(super) fn has_plans(&self) -> bool {
-        self.list.iter().filter_map(NamedEntry::jwt).any(|entry| entry.plan.is_some())
+        self.list.iter().filter_map(|entry| entry.verifier.as_ref()).any(Verifier::has_plan)
     }
 
-    /// Returns the headers that claims become, of all entries.
+    fn services(&self) -> impl Iterator<Item = &ServiceEntry> {
+        self.list.iter().filter_map(|entry| match &entry.verifier {
+            Some(Verifier::Forward(service)) => Some(&**service),
+            Some(Verifier::Jwt(_) | Verifier::Key(_) | Verifier::Basic(_)) | None => None,
+        })
+    }
+
+    /// Returns the TLS of all entries.
+    pub(super) fn tls(&self) -> impl Iterator<Item = Arc<UpstreamTls>> {
+        self.services().filter_map(|entry| entry.tls.clone())
+    }
+
+    /// Returns the headers that only the gateway sets, of all entries: those of claims, and those of services.
     pub(super) fn claim_headers(&self) -> Arc<[Box<str>]> {
         let entries = self.list.iter().filter_map(NamedEntry::jwt);
         let headers = entries.flat_map(|entry| &entry.claims_to_headers).map(|set| set.header.clone());
-        headers.collect::<BTreeSet<_>>().into_iter().collect()
+        let of_services = self.services().flat_map(|entry| entry.headers_to_upstream.iter().cloned());
+        headers.chain(of_services).collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
 
@@ -67,16 +100,26 @@ pub(super) fn entries(reader: &Reader<'_>, entries: &mut Entries<AuthEntryInput>
         entry.algorithms.dedup();
         let plan = plan(reader, entry, plans);
         let of_type = entry.r#type.as_ref().map(|of_type| of_type.value);
+        if let Some(of_type) = of_type {
+            refuse_other_keys(reader, entry, of_type);
+        }
         let verifier = match of_type {
             None => None,
             Some(EntryType::Jwt) => {
-                refuse_other_keys(reader, entry, EntryType::Jwt, &["keys"]);
                 let jwt = jwt(reader, entry, &mut issuers);
                 jwt.map(|jwt| Verifier::Jwt(Arc::new(JwtEntry { plan, ..jwt })))
             }
             Some(EntryType::Key) => {
-                refuse_other_keys(reader, entry, EntryType::Key, &OF_JWT);
-                listed_keys(reader, entry).map(|entry| Verifier::Key(Arc::new(entry)))
+                let plan = named_plan(reader, entry, plan);
+                listed_keys(reader, entry).map(|entry| Verifier::Key(Arc::new(KeyEntry { plan, ..entry })))
+            }
+            Some(EntryType::Forward) => {
+                let plan = named_plan(reader, entry, plan);
+                forward::forward(reader, entry).map(|entry| Verifier::Forward(Arc::new(ServiceEntry { plan, ..entry })))
+            }
+            Some(EntryType::Basic) => {
+                let plan = named_plan(reader, entry, plan);
+                basic::basic(reader, entry).map(|entry| Verifier::Basic(Arc::new(BasicEntry { plan, ..entry })))
             }
         };
         let Some(name) = entry.name.as_ref().filter(|name| taken.take(reader, name, "entry of `auth`")) else {
@@ -113,8 +156,9 @@ fn jwt(reader: &Reader<'_>, entry: &AuthEntryInput, issuers: &mut Vec<IssuerSour
 }
 
 /// Reports keys that have no effect on this type of entry.
-fn refuse_other_keys(reader: &Reader<'_>, entry: &AuthEntryInput, of_type: EntryType, others: &[&str]) {
-    for key in others.iter().filter(|key| entry.location.has(key)) {
+fn refuse_other_keys(reader: &Reader<'_>, entry: &AuthEntryInput, of_type: EntryType) {
+    let others = AUTH_KEYS_OF_TYPES.iter().filter(|(other, _)| *other != of_type).flat_map(|(_, keys)| *keys);
+    for key in others.filter(|key| entry.location.has(key)) {
         let message =
             format!("`{}` has the type `{}`, so `{key}` has no effect", entry.location.path, of_type.as_str());
         reader.report(Problem::new(Code::BadValue, entry.location.at, message).expected(format!("no `{key}`")));
@@ -151,7 +195,7 @@ fn listed_keys(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<KeyEntry> 
         keys.push(ListedKey { name: SubjectText::parse(&name.value)?, hash: hash.value });
     }
     let name = SubjectText::parse(&entry.name.as_ref()?.value)?;
-    Some(KeyEntry { name, keys: KeyList::new(keys), place: entry.location.at.place() })
+    Some(KeyEntry { name, keys: KeyList::new(keys), place: entry.location.at.place(), plan: None })
 }
 
 /// Returns the plan of the subjects of an entry.
@@ -165,6 +209,18 @@ fn plan(reader: &Reader<'_>, entry: &AuthEntryInput, plans: &[Plan]) -> Option<T
             None
         }
         Either::Nested(by) => by.claim.as_ref().map(|claim| TokenPlan::Claim(claim.value.as_str().into())),
+    }
+}
+
+/// Returns the name of the plan of an entry whose subjects have no claims.
+fn named_plan(reader: &Reader<'_>, entry: &AuthEntryInput, plan: Option<TokenPlan>) -> Option<Arc<str>> {
+    match plan? {
+        TokenPlan::Named(name) => Some(name),
+        TokenPlan::Claim(_) => {
+            let message = format!("`{}` has no tokens, so no claim names a plan", entry.location.path);
+            reader.report(Problem::new(Code::BadValue, entry.location.at, message).expected("the name of a plan"));
+            None
+        }
     }
 }
 
@@ -280,48 +336,9 @@ fn claims_to_headers(reader: &Reader<'_>, entry: &AuthEntryInput) -> Box<[ClaimH
     headers.into()
 }
 
-/// Returns the authentication of a route. After a problem, the result is not used.
-pub(super) fn of_route(reader: &Reader<'_>, auth: &AuthInput, entries: &AuthEntries) -> Auth {
-    if !auth.location.has("type") {
-        auth.location.missing(reader, &["type"]);
-    }
-    let of_type = auth.r#type.value;
-    match of_type {
-        AuthType::Key | AuthType::None => {
-            let others: &[&str] = if of_type == AuthType::None { &["use", "require"] } else { &["require"] };
-            for key in others.iter().filter(|key| auth.location.has(key)) {
-                let message =
-                    format!("`{}` has the type `{}`, so `{key}` has no effect", auth.location.path, of_type.as_str());
-                reader.report(Problem::new(Code::BadValue, auth.location.at, message).expected(format!("no `{key}`")));
-            }
-            match of_type {
-                AuthType::Key if auth.location.has("type") && auth.location.has("use") => {
-                    match entries.find(reader, auth, EntryType::Key) {
-                        Some(Verifier::Key(entry)) => Auth::Listed(entry),
-                        Some(Verifier::Jwt(_)) | None => Auth::Key,
-                    }
-                }
-                AuthType::Key | AuthType::Jwt => Auth::Key,
-                AuthType::None => Auth::None,
-            }
-        }
-        AuthType::Jwt => match entries.find(reader, auth, EntryType::Jwt) {
-            Some(Verifier::Jwt(entry)) => {
-                check_count(reader, auth.require.get(CLAIMS_MAX).map(|(_, value)| value.at()));
-                let requirement = |(claim, value): &(String, Input<String>)| Requirement {
-                    claim: claim.as_str().into(),
-                    value: value.value.as_str().into(),
-                };
-                Auth::Jwt(JwtRule { entry, require: auth.require.iter().map(requirement).collect() })
-            }
-            Some(Verifier::Key(_)) | None => Auth::Key,
-        },
-    }
-}
-
 impl AuthEntries {
     /// Returns the entry that a route uses: the named one, or the only one of the type.
-    fn find(&self, reader: &Reader<'_>, auth: &AuthInput, of_type: EntryType) -> Option<Verifier> {
+    fn find(&self, reader: &Reader<'_>, auth: &AuthMethodInput, of_type: EntryType) -> Option<Verifier> {
         if let Some(name) = &auth.r#use {
             let Some(entry) = self.list.iter().find(|entry| entry.name == name.value) else {
                 let names = self.list.iter().map(|entry| entry.name.as_str());

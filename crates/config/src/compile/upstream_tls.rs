@@ -22,6 +22,12 @@ pub(super) fn upstream_tls(
         let message = format!("`{}` has no effect: no backend of the upstream has an `https` URL", location.path);
         reader.report(Problem::new(Code::BadValue, location.at, message).expected("`https` in a `url`, or no `tls`"));
     }
+    load(reader, input)
+}
+
+/// Returns the TLS that a section describes; `None` if it has files that have been reported.
+pub(super) fn load(reader: &Reader<'_>, input: &UpstreamTlsInput) -> Option<Arc<UpstreamTls>> {
+    let location = &input.location;
     match (location.has("cert"), location.has("key")) {
         (true, false) => location.missing(reader, &["key"]),
         (false, true) => location.missing(reader, &["cert"]),

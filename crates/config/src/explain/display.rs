@@ -8,11 +8,19 @@ use super::{ExplainedAction, ExplainedAuthentication, ExplainedRateLimit, Explan
 const LABEL: usize = 15;
 
 impl ExplainedAuthentication {
+    /// Whether a request without a credential is refused.
+    pub(super) fn is_required(&self) -> bool {
+        self.kind != "none" && !self.alternatives.iter().any(|one| one.kind == "none")
+    }
+
     /// Returns the needed credential in words.
     pub(super) fn needed(&self) -> String {
         match (self.kind, &self.entry) {
+            ("any", _) => self.alternatives.iter().map(Self::needed).collect::<Vec<_>>().join(", or "),
             ("none", _) => "no credential".to_owned(),
             ("jwt", Some(entry)) => format!("an access token of `{entry}`"),
+            ("forward", Some(entry)) => format!("the consent of the service `{entry}`"),
+            ("basic", Some(entry)) => format!("a user of `{entry}`, with the password"),
             (_, Some(entry)) => format!("a key of `{entry}`"),
             (_, None) => "a key".to_owned(),
         }
@@ -38,7 +46,8 @@ impl fmt::Display for Explanation {
         }
         if let Some(authentication) = &self.authentication {
             line(f, "authentication", &placed(&authentication.needed(), authentication.place.as_deref()))?;
-            authentication.require.iter().try_for_each(|claim| line(f, "", &format!("with the claim {claim}")))?;
+            let claims = authentication.alternatives.iter().chain([authentication]).flat_map(|one| &one.require);
+            claims.into_iter().try_for_each(|claim| line(f, "", &format!("with the claim {claim}")))?;
         }
         for (at, limit) in self.rate_limits.iter().enumerate() {
             line(f, if at == 0 { "rate limits" } else { "" }, &limit.to_string())?;

@@ -202,3 +202,29 @@ fn tests_that_cannot_be_are_errors_of_the_file() {
         assert!(matches!(messages.as_slice(), [only] if only.contains(message)), "{test}: {messages:?}");
     }
 }
+
+#[test]
+fn alternatives_are_explained_in_their_order() {
+    let source = "
+auth:
+  - {name: ops, type: basic, users: [{name: ada, hash: $2b$04$abcdefghijklmnopqrstuugIEnm3ZbWF6xb2GcoE3L1CoGJFMKtu.}]}
+  - {name: gate, type: forward, url: 'http://h/verify'}
+routes:
+  - {path: /both, auth: {any: [{type: key}, {type: basic}]}, respond: {}}
+  - {path: /optional, auth: {any: [{type: basic}, {type: none}]}, respond: {}}
+  - {path: /gate, auth: {any: [{type: key}, {type: forward}]}, respond: {}}
+";
+    let snapshot = config(source).unwrap().snapshot;
+    let explained = |path: &str, pairs: &[(&str, &str)]| {
+        let request = WrittenRequest::parse(&format!("GET {path}"), &fields(pairs)).unwrap();
+        let explained = snapshot.explain(&request);
+        let authentication = explained.authentication.unwrap();
+        let kinds: Vec<_> = authentication.alternatives.iter().map(|one| one.kind).collect();
+        (kinds.join(" "), authentication.has_credential, explained.refusal.map(|refusal| refusal.message))
+    };
+    let needed = "the route needs a key, or a user of `ops`, with the password".to_owned();
+    assert_eq!(explained("/both", &[]), ("key basic".into(), false, Some(needed)));
+    assert_eq!(explained("/both", &[("authorization", "Basic eA==")]), ("key basic".into(), true, None));
+    assert_eq!(explained("/optional", &[]), ("basic none".into(), false, None));
+    assert_eq!(explained("/gate", &[]), ("key forward".into(), true, None));
+}

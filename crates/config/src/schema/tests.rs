@@ -92,6 +92,46 @@ const BEYOND_THE_SCHEMA: &[(&str, &str, &str)] = &[
         "auth: [{name: a, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef, claims_to_headers: {sub: Host}}]",
         "a pattern cannot exclude names",
     ),
+    (
+        "$2b$15$",
+        "auth: [{name: a, type: basic, users: [{name: u, hash: '$2b$15$abcdefghijklmnopqrstuugIEnm3ZbWF6xb2GcoE3L1CoGJFMKtu.'}]}]",
+        "a pattern cannot compute the cost of a hash",
+    ),
+    (
+        "m=65537,",
+        "auth: [{name: a, type: basic, users: [{name: u, hash: '$argon2id$v=19$m=65537,t=1,p=1$YSBzYWx0IG9mIHRlc3RzIQ$vQs0X0mFnlBVh6mFAhs29A'}]}]",
+        "a pattern cannot compute the cost of a hash",
+    ),
+    (
+        "headers_to_upstream: [Host]",
+        "auth: [{name: a, type: forward, url: 'http://h/', headers_to_upstream: [Host]}]",
+        "a pattern cannot exclude names",
+    ),
+    (
+        "tls: {server_name: h}}]",
+        "auth: [{name: a, type: forward, url: 'http://h/', tls: {server_name: h}}]",
+        "the schema does not compare the scheme of the URL",
+    ),
+    (
+        "use: a}, {type: jwt, use: b}",
+        "auth: [{name: a, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef}, {name: b, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef}]\nroutes: [{path: /a, respond: {}, auth: {any: [{type: jwt, use: a}, {type: jwt, use: b}]}}]",
+        "the schema does not compare alternatives",
+    ),
+    (
+        "{type: none}, {type: key}",
+        "auth: [{name: a, type: jwt, algorithms: [HS256], secret: 0123456789abcdef0123456789abcdef}]\nroutes: [{path: /a, respond: {}, auth: {any: [{type: none}, {type: key}]}}]",
+        "the schema does not compare alternatives",
+    ),
+    (
+        "{type: forward}, {type: key}",
+        "auth: [{name: gate, type: forward, url: 'http://h/'}]\nroutes: [{path: /a, respond: {}, auth: {any: [{type: forward}, {type: key}]}}]",
+        "the schema does not compare alternatives",
+    ),
+    (
+        "{type: basic}, {type: basic",
+        "auth: [{name: ops, type: basic, users: [{name: ada, hash: '$2b$04$abcdefghijklmnopqrstuugIEnm3ZbWF6xb2GcoE3L1CoGJFMKtu.'}]}]\nroutes: [{path: /a, respond: {}, auth: {any: [{type: basic}, {type: basic}]}}]",
+        "the schema does not compare alternatives",
+    ),
     ("regex: '(", "routes: [{path: {regex: '('}, respond: {}}]", "a pattern cannot parse a regular expression"),
     ("'/{a}/{a}'", "routes: [{path: '/{a}/{a}', respond: {}}]", "a pattern cannot compare two parts of a text"),
     (

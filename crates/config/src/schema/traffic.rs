@@ -27,7 +27,10 @@ use super::section;
 use crate::input::Input;
 use crate::snapshot::{BudgetDimension, Credential, OnHangup, Origin, QuotaStatus, Strategy, Unbounded};
 use crate::spec::{RestartKeys, Rule};
-pub(crate) use auth::{AuthEntryInput, AuthInput, AuthType, EntryType, KEYS as AUTH_KEYS, OF_JWT};
+pub(crate) use auth::{
+    AlternativeInput, AuthEntryInput, AuthInput, AuthMethodInput, AuthType, EntryType, KEYS as AUTH_KEYS,
+    KEYS_OF_TYPES as AUTH_KEYS_OF_TYPES,
+};
 use forms::{
     AMOUNT, ANY_NAME, BACKEND, BUDGET_DIMENSION, CREDENTIAL, HEADERS, KIND, MODEL, MONEY, NAME, NETWORK, ON_HANGUP,
     PATH, PATH_OF_FILE, PER, PLAN, PREFIX, PUBLIC_KEY, QUOTA_STATUS, SERVER_NAME, SERVER_TOOL_ROUNDS_MAX, STRATEGY,
@@ -87,7 +90,7 @@ section! {
         quota_status: Input<QuotaStatus> = default(QUOTA_STATUS, || QuotaStatus::TooManyRequests);
         /// Targets of ordinary routes.
         upstreams: Entries<UpstreamInput> = sections::<UpstreamInput>("none");
-        /// The issuers of access tokens, for routes to use.
+        /// The credentials that routes may require: [access tokens, keys, and users](authentication.md).
         auth: Entries<AuthEntryInput> = sections::<AuthEntryInput>("none").at_most(AUTH_ENTRIES_MAX);
         /// Exact paths that need no credentials on routes that serve them, for GET and HEAD; `[]` turns this off.
         health_paths: Values<String> = list(PATH, HEALTH_PATHS_MAX, "`/health`, `/livez`, `/readyz`").or(health_paths);

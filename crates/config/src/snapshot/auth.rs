@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use access::SubjectText;
+use access::basic::BasicUsers;
 use access::issuer::IssuerSource;
 use access::jwt::{KeySet, Requirement, Terms};
 use access::key_list::KeyList;
 
+use super::forward_auth::ServiceEntry;
 use crate::place::Place;
 
 /// The authentication that a route requires: `routes[].auth`.
@@ -20,6 +22,39 @@ pub enum Auth {
     Jwt(JwtRule),
     /// A key of this entry is required.
     Listed(Arc<KeyEntry>),
+    /// The name and the password of a user of this entry are required.
+    Basic(Arc<BasicEntry>),
+    /// A service decides about the request.
+    Forward(Arc<ServiceEntry>),
+    /// One of several credentials is required: the first that the request has decides. No alternative has alternatives.
+    Any(Box<[Auth]>),
+}
+
+/// The headers of clients that a route does not forward, because they may contain a credential of this gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WithheldHeaders {
+    /// `Authorization` with any scheme.
+    pub authorization: bool,
+    /// The headers that may contain a key, such as `X-Api-Key`.
+    pub keys: bool,
+}
+
+impl Auth {
+    /// Returns the headers that the route does not forward. Keys of users are recognized by their form instead.
+    #[must_use]
+    pub fn withheld(&self) -> WithheldHeaders {
+        match self {
+            Self::Key | Self::None => WithheldHeaders { authorization: false, keys: false },
+            Self::Jwt(_) | Self::Basic(_) | Self::Forward(_) => WithheldHeaders { authorization: true, keys: false },
+            Self::Listed(_) => WithheldHeaders { authorization: true, keys: true },
+            Self::Any(alternatives) => {
+                alternatives.iter().map(Self::withheld).fold(WithheldHeaders::default(), |all, one| WithheldHeaders {
+                    authorization: all.authorization || one.authorization,
+                    keys: all.keys || one.keys,
+                })
+            }
+        }
+    }
 }
 
 /// The access tokens that a route accepts.
@@ -52,7 +87,7 @@ pub struct JwtEntry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenPlan {
     /// The plan of this name, which exists.
-    Named(Box<str>),
+    Named(Arc<str>),
     /// The plan that this claim names.
     Claim(Box<str>),
 }
@@ -66,6 +101,21 @@ pub struct KeyEntry {
     pub keys: KeyList,
     /// Its position in the file; `None` if a variable has it.
     pub place: Option<Place>,
+    /// The name of the plan of the keys' subjects, which exists; `None` if they have none.
+    pub plan: Option<Arc<str>>,
+}
+
+/// An entry of `auth` with the type `basic`.
+#[derive(Debug)]
+pub struct BasicEntry {
+    /// The name of the entry, which is the realm of its challenge.
+    pub name: Box<str>,
+    /// The users that it lists.
+    pub users: BasicUsers,
+    /// Its position in the file; `None` if a variable has it.
+    pub place: Option<Place>,
+    /// The name of the plan of the users, which exists; `None` if they have none.
+    pub plan: Option<Arc<str>>,
 }
 
 /// The keys with which an entry verifies tokens.

@@ -9,6 +9,7 @@ use access::issuer::IssuerSource;
 use access::{Credits, Plan, PublicKey, Secret};
 use ai::price::Prices;
 use ipnet::IpNet;
+use tls::UpstreamTls;
 
 use super::router::Router;
 use super::upstream::{Origin, Upstream};
@@ -55,6 +56,8 @@ pub struct Traffic {
     pub quota_status: QuotaStatus,
     /// The headers that claims become, of all entries of `auth`: no client may set them.
     pub claim_headers: Arc<[Box<str>]>,
+    /// The TLS of entries of `auth`.
+    pub auth_tls: Box<[Arc<UpstreamTls>]>,
     /// The issuers whose keys are fetched, each once.
     pub issuers: Arc<[IssuerSource]>,
     /// Exact paths of routes that need no credentials for GET and HEAD.
@@ -66,6 +69,11 @@ pub struct Traffic {
 }
 
 impl Traffic {
+    /// Returns the TLS of all upstreams and services, whose files may change.
+    pub fn tls(&self) -> impl Iterator<Item = &Arc<UpstreamTls>> {
+        self.upstreams.iter().filter_map(|upstream| upstream.tls.as_ref()).chain(&self.auth_tls)
+    }
+
     /// Whether the address is that of a trusted proxy.
     #[must_use]
     pub fn is_trusted_proxy(&self, address: IpAddr) -> bool {

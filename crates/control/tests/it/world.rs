@@ -146,6 +146,7 @@ impl World {
             meter: Some(meter.clone()),
             serves: Serves::Api,
             directory,
+            passwords: control::Passwords::new(metrics.clone()),
             metrics,
             live_state: live_state.clone(),
             clock: clock.clone(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use access::Refusal;
-use config::snapshot::{Auth, Events, Route, Split, Upstream};
+use config::snapshot::{Events, Route, Split, Upstream};
 use http1::KnownName;
 use meter::{Charge, Measure};
 
@@ -74,12 +74,16 @@ pub(crate) async fn forward_to(
         Upload::stream(body.take(), request.snapshot.traffic.sizes.body_bytes_max, request.begun);
     if let Some(token) = &account.token {
         token.edit(&mut edits, request.head.fields()).map_err(unwritable)?;
-    } else if matches!(route.auth, Auth::Jwt(_)) {
-        // A health check may have a token, which nothing has verified.
+    }
+    if let Some(service) = &account.service {
+        service.edit(&mut edits, request.head.fields()).map_err(unwritable)?;
+    }
+    // A health check may have a credential, which nothing has verified.
+    let withheld = route.auth.withheld();
+    if withheld.authorization {
         edits.remove(KnownName::Authorization);
     }
-    if matches!(route.auth, Auth::Listed(_)) {
-        edits.remove(KnownName::Authorization);
+    if withheld.keys {
         KEY_HEADERS.into_iter().for_each(|name| edits.remove(name));
     }
     upload.guard(&request.snapshot.traffic.claim_headers);

@@ -6,7 +6,7 @@
 
 pub(crate) mod body;
 pub(crate) mod call;
-mod error;
+pub(crate) mod error;
 mod request_writer;
 
 use std::cell::RefCell;

@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use access::basic::{PasswordCheck, PasswordChecks};
 use access::issuer::IssuerKeys;
 use access::limits::SharedLimits;
 use access::{
@@ -50,6 +52,8 @@ pub(crate) struct Gateway {
     tls: Option<Arc<ListenerTls>>,
     workers: Option<Workers>,
     reader: Reader,
+    /// The number of verified passwords.
+    verified: Arc<AtomicUsize>,
     _tasks: JoinSet<()>,
     data: TempDir,
 }
@@ -164,6 +168,9 @@ impl Gateway {
         let listeners = proxy::bind(&[options], 1).unwrap();
         let address = listeners.addresses()[0];
         let metrics = telemetry::Metrics::new();
+        let verified = Arc::<AtomicUsize>::default();
+        let (passwords, checks) = mpsc::channel(4);
+        tasks.spawn(verify(checks, verified.clone()));
         let shared = Arc::new(Shared {
             capacity: Capacity::new(
                 snapshot.process.connections,
@@ -176,6 +183,7 @@ impl Gateway {
             metrics,
             clock,
             issuers: Arc::default(),
+            password_checks: Some(PasswordChecks::new(passwords)),
             tls,
             shutdown: Shutdown::default(),
             unauthenticated,
@@ -184,12 +192,17 @@ impl Gateway {
         });
         let lane = WorkerResources { directory, spool: writers.remove(0) };
         let workers = Some(proxy::start(&shared, listeners, vec![lane]).unwrap());
-        Self { address, key, terms, revision, shared, tls: serves, workers, reader, _tasks: tasks, data }
+        Self { address, key, terms, revision, shared, tls: serves, workers, reader, verified, _tasks: tasks, data }
     }
 
     /// Returns the TLS of the listener.
     pub(crate) fn tls(&self) -> &ListenerTls {
         self.tls.as_deref().unwrap()
+    }
+
+    /// Returns the number of passwords that were verified, not cached.
+    pub(crate) fn verified(&self) -> usize {
+        self.verified.load(Ordering::SeqCst)
     }
 
     /// Returns the clock, which the test moves.
@@ -324,6 +337,15 @@ fn snapshot(data: &Path, yaml: &str) -> Snapshot {
     let flags = Flags { listen, ..Flags::default() };
     let environment = &config::Environment::default();
     config::load(Sources { file: Some(&file), environment, flags }).unwrap().snapshot
+}
+
+/// Verifies passwords, one at a time.
+async fn verify(mut checks: mpsc::Receiver<PasswordCheck>, verified: Arc<AtomicUsize>) {
+    while let Some(PasswordCheck { hash, presented, reply }) = checks.recv().await {
+        verified.fetch_add(1, Ordering::SeqCst);
+        // The worker that sent the check may have ended.
+        let _ = reply.send(hash.verifies(&presented));
+    }
 }
 
 async fn answer(mut lookups: mpsc::Receiver<Lookup>, key: ApiKey, terms: Terms) {

@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod address;
+mod alternatives;
+mod basic;
 #[cfg(test)]
 mod buffered;
 #[cfg(test)]
@@ -46,6 +48,7 @@ mod routing;
 mod scope;
 #[cfg(test)]
 mod server;
+mod services;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]

@@ -92,6 +92,17 @@ impl Conn {
         Some(())
     }
 
+    /// Reads a request without a body, and returns its head in lowercase, which is also noted.
+    pub(crate) async fn whole_head(&mut self) -> Option<String> {
+        let mut read = Vec::new();
+        while !read.ends_with(b"\r\n\r\n") {
+            read.push(self.stream.read_u8().await.ok()?);
+        }
+        let head = String::from_utf8(read).unwrap().to_ascii_lowercase();
+        self.note(&head);
+        Some(head)
+    }
+
     /// Returns the target of the last request that any connection has read, in lowercase.
     pub(crate) fn last_target(&self) -> String {
         let heads = self.heads.lock().unwrap();

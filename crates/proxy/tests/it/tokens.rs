@@ -12,10 +12,10 @@ use crate::gateway::{Gateway, NOON};
 use crate::raw::{Conn, Raw};
 use crate::wire;
 
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// An upstream that responds 200 to everything.
-async fn upstream() -> Raw {
+pub(crate) async fn upstream() -> Raw {
     Raw::start(|mut conn: Conn| async move {
         while conn.head().await.is_some() {
             conn.say("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
@@ -44,7 +44,7 @@ routes:
     )
 }
 
-fn token(claims: &str, secret: &str) -> String {
+pub(crate) fn token(claims: &str, secret: &str) -> String {
     let encoded = |text: &str| Base64UrlUnpadded::encode_string(text.as_bytes());
     let message = format!("{}.{}", encoded(r#"{"alg":"HS256","typ":"JWT"}"#), encoded(claims));
     let _ = crypto::aws_lc::DEFAULT_PROVIDER.install_default();
@@ -53,13 +53,13 @@ fn token(claims: &str, secret: &str) -> String {
 }
 
 /// A token of `ada` for the API that ends in one hour, with further claims.
-fn of_ada(more: &str) -> String {
+pub(crate) fn of_ada(more: &str) -> String {
     let exp = NOON.unix_seconds() + 3_600;
     token(&format!(r#"{{"sub":"ada","aud":"api","exp":{exp}{more}}}"#), SECRET)
 }
 
 /// Sends a request with these fields. Returns the status, and the head with the body.
-async fn call(gateway: &Gateway, path: &str, fields: &str) -> (u16, String) {
+pub(crate) async fn call(gateway: &Gateway, path: &str, fields: &str) -> (u16, String) {
     let mut stream = gateway.caller().connect().await;
     let head = format!("GET {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n{fields}\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();

@@ -34,7 +34,7 @@ impl CertificateReload {
 
     /// Returns the TLS of the upstreams of the configuration in force.
     fn upstreams(&self) -> Vec<Arc<UpstreamTls>> {
-        self.live.load().traffic.upstreams.iter().filter_map(|upstream| upstream.tls.clone()).collect()
+        self.live.load().traffic.tls().cloned().collect()
     }
 
     fn show_one(&self, state: &CertificateState) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use access::basic::PasswordChecks;
 use access::issuer::IssuerRegistry;
 use access::token::Signer;
 use access::{Amount, Clock, Directory, Revision, Secret, Timestamp};
@@ -16,8 +17,8 @@ use cluster::windows::Windows;
 use cluster::{Cluster, Counting, DecryptedCredentials};
 use config::Live;
 use config::snapshot::{Origin, Scheme};
-use control::Serves;
 use control::configuration::Configurator;
+use control::{Passwords, Serves};
 use discovery::{Fetcher, IssuerKeyRefresh, Observation};
 use jobs::Runner;
 use ledger::ingest::{Ingest, ReaderSlot};
@@ -46,6 +47,8 @@ use crate::secrets::AdmittedVault;
 
 /// Maximum number of keys, over all workers, that wait for a look-up.
 const LOOKUPS_MAX: usize = 1024;
+/// Maximum number of passwords of the proxy's clients, over all workers, that wait for their verification.
+const PASSWORDS_MAX: usize = 64;
 /// Maximum time for which the end of tasks, of control and of jobs is awaited.
 const STOP_WITHIN: Duration = Duration::from_secs(6);
 /// Maximum time for which the last run of ingest is awaited.
@@ -73,6 +76,8 @@ pub(crate) struct ServerContext {
     /// The keys that issuers of access tokens publish. They survive a change of the configuration.
     pub(crate) issuers: Arc<IssuerRegistry>,
     pub(crate) keys: AdmittedVault,
+    /// The pool that hashes passwords.
+    pub(crate) passwords: Passwords,
     /// The signing secret of access tokens; `None` in a process without a control API.
     pub(crate) signing: Option<Secret>,
 }
@@ -88,6 +93,11 @@ pub(crate) fn origin(address: SocketAddr) -> Origin {
     }
 }
 
+/// The queues to the tasks that check credentials for the proxy.
+pub(crate) struct CredentialChecks {
+    pub(crate) passwords: PasswordChecks,
+}
+
 /// The counters of requests and amounts that nodes share.
 pub(crate) struct SharedCounters {
     pub(crate) unauthenticated: UnauthenticatedClients,
@@ -96,7 +106,12 @@ pub(crate) struct SharedCounters {
 }
 
 /// Returns the state that the workers share.
-pub(crate) fn shared(base: &ServerContext, meter: Arc<Meter>, counters: SharedCounters) -> Arc<Shared> {
+pub(crate) fn shared(
+    base: &ServerContext,
+    meter: Arc<Meter>,
+    counters: SharedCounters,
+    checks: CredentialChecks,
+) -> Arc<Shared> {
     let (snapshot, SharedCounters { unauthenticated, sharing, leases }) = (base.live.load(), counters);
     Arc::new(Shared {
         live: base.live.clone(),
@@ -110,6 +125,7 @@ pub(crate) fn shared(base: &ServerContext, meter: Arc<Meter>, counters: SharedCo
         ),
         backends: Arc::new(Backends::new(base.metrics.clone())),
         issuers: base.issuers.clone(),
+        password_checks: Some(checks.passwords),
         tls: proxy::tls_config(),
         shutdown: proxy::Shutdown::default(),
         unauthenticated,
@@ -283,6 +299,13 @@ impl Services {
         });
     }
 
+    /// Starts the tasks that check credentials for the proxy.
+    pub(crate) fn credential_checks(&mut self, base: &ServerContext) -> CredentialChecks {
+        let (sender, queue) = mpsc::channel(PASSWORDS_MAX);
+        self.spawn(base.passwords.clone().serve(queue, self.stopped()));
+        CredentialChecks { passwords: PasswordChecks::new(sender) }
+    }
+
     /// Starts the deletion of expired usage.
     async fn retention(&mut self, base: &ServerContext) {
         let (stats, live) = (Arc::new(RetentionStats::default()), base.live.clone());
@@ -332,6 +355,7 @@ impl Services {
             configurator,
             windows: base.windows.clone(),
             vault: base.keys.vault.clone(),
+            passwords: base.passwords.clone(),
             signer: base.signing.as_ref().map(|secret| Signer::new(secret, &issuer)).transpose()?,
             limits: control::Limits::default(),
             tls: listener.tls,

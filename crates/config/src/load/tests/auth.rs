@@ -10,6 +10,8 @@ use crate::snapshot::JwtRule;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const LISTED: &str = "a-key-of-a-partner";
+/// The bcrypt hash of `swordfish`.
+const HASH: &str = "$2b$04$abcdefghijklmnopqrstuugIEnm3ZbWF6xb2GcoE3L1CoGJFMKtu.";
 /// An Ed25519 key (RFC 8410, 10.1).
 const PEM: &str = "-----BEGIN PUBLIC KEY-----\\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\\n-----END PUBLIC KEY-----\\n";
 const UPSTREAM: &str = "upstreams: [{name: u, backends: [{url: http://h}]}]\n";
@@ -17,7 +19,9 @@ const UPSTREAM: &str = "upstreams: [{name: u, backends: [{url: http://h}]}]\n";
 fn rule(auth: &Auth) -> &JwtRule {
     match auth {
         Auth::Jwt(rule) => rule,
-        Auth::Key | Auth::None | Auth::Listed(_) => panic!("{auth:?}"),
+        Auth::Key | Auth::None | Auth::Listed(_) | Auth::Basic(_) | Auth::Forward(_) | Auth::Any(_) => {
+            panic!("{auth:?}")
+        }
     }
 }
 
@@ -84,10 +88,31 @@ fn invalid_entries_are_refused_at_their_place() {
         let keys: Vec<String> = keys.iter().map(|(name, of, key)| format!("{{name: {name}, {of}: {key}}}")).collect();
         format!("auth: [{{name: a, type: key, keys: [{}]}}]", keys.join(", "))
     };
+    let forward = |rest: &str| format!("auth: [{{name: a, type: forward, {rest}}}]");
+    let basic = |users: &str| format!("auth: [{{name: a, type: basic, users: [{users}]}}]");
     for (source, code, at) in [
         ("auth: [{type: jwt}]".to_owned(), "missing", "{type"),
         ("auth: [{name: a, type: oauth}]".to_owned(), "bad_value", "oauth"),
-        ("auth: [{name: a, type: basic}]".to_owned(), "not_yet", "basic"),
+        ("auth: [{name: a, type: forward}]".to_owned(), "missing", "{name"),
+        (forward("url: 'h2c://h/'"), "bad_value", "'h2c"),
+        (forward("url: 'http://u:p@h/'"), "bad_value", "'http"),
+        (forward("url: 'http://h/', timeout: 31s"), "bad_value", "31s"),
+        (forward("url: 'http://h/', headers_to_upstream: [Host]"), "bad_value", "Host"),
+        (forward("url: 'http://h/', tls: {server_name: h}"), "bad_value", "tls:"),
+        (forward("url: 'http://h/', users: [{name: u, hash: x}]"), "bad_value", "{name: a"),
+        ("auth: [{name: a, type: basic}]".to_owned(), "missing", "{name"),
+        ("auth: [{name: a, type: basic, users: []}]".to_owned(), "bad_value", "users"),
+        (basic("{name: u}"), "missing", "{name: u"),
+        (basic("{name: u, hash: secret}"), "bad_value", "secret"),
+        (basic("{name: 'u:v', hash: '$2b$10$x'}"), "bad_value", "'u:v"),
+        (basic(&format!("{{name: u, hash: '{}'}}", HASH.replace("$04$", "$15$"))), "bad_value", "'$2b$15"),
+        (
+            basic("{name: u, hash: '$argon2id$v=19$m=65537,t=1,p=1$YSBzYWx0IG9mIHRlc3RzIQ$vQs0X0mFnlBVh6mFAhs29A'}"),
+            "bad_value",
+            "'$argon2id",
+        ),
+        (basic(&format!("{{name: u, hash: '{HASH}'}}, {{name: 'u', hash: '{HASH}'}}")), "duplicate", "'u'"),
+        (basic(&format!("{{name: u, hash: '{HASH}'}}], plan: {{claim: p}}, audience: [x")), "bad_value", "{name: a"),
         ("auth: [{name: a, type: key}]".to_owned(), "missing", "{name"),
         ("auth: [{name: a, type: key, keys: []}]".to_owned(), "bad_value", "keys"),
         (key(&[("k", "value", "too-short")]), "bad_value", "too-short"),
@@ -140,4 +165,47 @@ fn routes_name_an_entry_that_exists() {
     check_codes(&source(&two, "type: jwt, use: a, require: {scope: ''}"), &[("bad_value", 3, 78)]);
     check_codes(&source(&two, "use: a"), &[("missing", 3, 35)]);
     assert!(read_text(&source(&two, "type: jwt, use: b")).is_ok());
+}
+
+#[test]
+fn users_have_hashes_that_do_not_print() {
+    let entry = format!("{{name: ops, type: basic, users: [{{name: ada, hash: '{HASH}'}}], plan: starter}}");
+    let snapshot = snapshot(&format!("auth: [{entry}]\nroutes: [{{path: /a, auth: {{type: basic}}, respond: {{}}}}]"));
+    let Auth::Basic(entry) = &snapshot.traffic.router.routes()[0].auth else { panic!("another type") };
+    assert_eq!((&*entry.name, entry.plan.as_deref()), ("ops", Some("starter")));
+    assert!(!format!("{entry:?}").contains("swordfish") && !format!("{entry:?}").contains("$2b$"), "{entry:?}");
+    assert!(!snapshot.traffic.rate_limits.is_empty(), "the rate limit of the plan applies");
+}
+
+#[test]
+fn alternatives_have_different_credentials() {
+    let source = |any: &str| {
+        format!(
+            "auth: [{{name: a, type: jwt, algorithms: [HS256], secret: {SECRET}}}, {{name: b, type: jwt, algorithms: [HS256], secret: {SECRET}, issuer: i}}, \
+             {{name: ops, type: basic, users: [{{name: ada, hash: '{HASH}'}}]}}, {{name: gate, type: forward, url: 'http://h/'}}]\n\
+             routes: [{{path: /a, respond: {{}}, auth: {{{any}}}}}]"
+        )
+    };
+    for any in [
+        "any: [{type: jwt, use: b}, {type: jwt, use: a}, {type: key}, {type: basic}, {type: none}]",
+        "any: [{type: key}, {type: forward}]",
+        "any: [{type: key}]",
+    ] {
+        let snapshot = snapshot(&source(any));
+        assert!(matches!(snapshot.traffic.router.routes()[0].auth, Auth::Any(_)), "{any}");
+    }
+    for (any, code) in [
+        ("any: []", "bad_value"),
+        ("any: [{}]", "missing"),
+        ("any: [{use: a}]", "missing"),
+        ("any: [{type: jwt, use: a}, {type: jwt, use: b}]", "bad_value"),
+        ("any: [{type: none}, {type: key}]", "bad_value"),
+        ("any: [{type: forward}, {type: key}]", "bad_value"),
+        ("any: [{type: basic}, {type: basic, use: ops}]", "bad_value"),
+        ("any: [{any: [{type: key}]}]", "missing"),
+        ("type: key, any: [{type: basic}]", "bad_value"),
+    ] {
+        let error = read_text(&source(any)).map(|_| ()).unwrap_err();
+        assert_eq!(error.problems.first().unwrap().code.name(), code, "{any}\n{error}");
+    }
 }

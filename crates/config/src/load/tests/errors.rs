@@ -253,12 +253,10 @@ error[not_yet]: a second entry of `models[0].targets` is not supported by this v
 
 #[test]
 fn what_comes_later_is_not_yet() {
-    let upstream = "upstreams: [{name: u, backends: [{url: http://h}]}]\n";
     for (source, line, column) in [
         ("upstreams: [{name: u, pool: {idle: 1}, backends: [{url: http://h}]}]".to_owned(), 1, 23),
         ("providers: [{name: g, kind: vertex}]".to_owned(), 1, 29),
         ("upstreams: [{name: u, strategy: ewma, backends: [{url: http://h}]}]".to_owned(), 1, 33),
-        (format!("{upstream}routes: [{{path: /a, upstreams: u, auth: {{type: basic}}}}]"), 2, 48),
         ("circuit_breaker: {failure_threshold: 5}".to_owned(), 1, 1),
     ] {
         check_codes(&source, &[("not_yet", line, column)]);

@@ -3,19 +3,22 @@
 use std::time::Duration;
 
 use access::Secret;
+use access::basic::{BasicHash, USERS_MAX};
 use access::issuer::IssuerUrl;
 use access::jwt::{Algorithm, Key};
 use access::key_list::{LISTED_KEYS_MAX, ListedKeyHash};
 use serde_json::{Value as Json, json};
 
 use super::super::field::{
-    Either, Entries, Map, Values, default, list, nested, optional, required, sections, single_or_absent,
+    Either, Entries, Map, Values, default, list, maybe_nested, nested, optional, required, sections, single_or_absent,
 };
 use super::super::form::{Boolean, DurationForm, Scalar, TextForm, Words, accept, bad};
 use super::super::{json, section};
+use super::UpstreamTlsInput;
 use super::forms::{ANY_NAME, NAME};
 use crate::input::Input;
 use crate::settings::Value;
+use crate::snapshot::ServiceUrl;
 use crate::spec::Rule;
 
 /// The values of `auth[].type`.
@@ -23,6 +26,8 @@ use crate::spec::Rule;
 pub(crate) enum EntryType {
     Jwt,
     Key,
+    Basic,
+    Forward,
 }
 
 impl EntryType {
@@ -30,6 +35,8 @@ impl EntryType {
         match self {
             Self::Jwt => "jwt",
             Self::Key => "key",
+            Self::Basic => "basic",
+            Self::Forward => "forward",
         }
     }
 }
@@ -40,6 +47,8 @@ pub(crate) enum AuthType {
     Key,
     None,
     Jwt,
+    Basic,
+    Forward,
 }
 
 impl AuthType {
@@ -48,6 +57,8 @@ impl AuthType {
             Self::Key => "key",
             Self::None => "none",
             Self::Jwt => "jwt",
+            Self::Basic => "basic",
+            Self::Forward => "forward",
         }
     }
 }
@@ -56,7 +67,7 @@ section! {
     AuthEntryInput {
         /// The name that routes use.
         name: Option<Input<String>> = required(NAME);
-        /// The credential of clients: an access token of an issuer, or a key of `keys`.
+        /// The credential of clients: an access token of an issuer, a key of `keys`, a name and password of `users`, or what the service at `url` accepts.
         r#type: Option<Input<EntryType>> = required(ENTRY_TYPE);
         /// The algorithms of signatures that are accepted. They must fit the key.
         algorithms: Values<Algorithm> =
@@ -78,12 +89,27 @@ section! {
         /// Claims that upstreams receive as headers, at most 16. No route accepts these headers from clients.
         claims_to_headers: Vec<(String, Input<String>)> =
             Map::new(CLAIM_HEADER, is_claim, "the name of a claim, of at most 128 characters", CLAIM_PATTERN);
-        /// The [plan](authentication.md#plans-of-tokens) of the tokens' subjects: a name of `plans`, or the claim that contains it.
+        /// The [plan](authentication.md#plans) of the subjects: a name of `plans`, or the claim of tokens that contains it.
         plan: Option<Either<String, ClaimInput>> = single_or_absent(ANY_NAME, nested::<ClaimInput>());
         /// With `type: key`: the keys that routes admit with `use`, at most 256.
         keys: Entries<ListedKeyInput> =
             sections::<ListedKeyInput>("none").not_empty("at least one key").at_most(LISTED_KEYS_MAX);
-        later: users, redis, url;
+        /// With `type: basic`: the [users](authentication.md#users-and-passwords), at most 256.
+        users: Entries<BasicUserInput> =
+            sections::<BasicUserInput>("none").not_empty("at least one user").at_most(USERS_MAX);
+        /// With `type: forward`: the URL of the [service](authentication.md#services-that-decide) that decides about each request.
+        url: Option<Input<ServiceUrl>> = optional(SERVICE_URL, "");
+        /// Headers of the service's response that upstreams receive, at most 16. No route accepts these headers from clients.
+        headers_to_upstream: Values<String> = list(CLAIM_HEADER, HEADERS_MAX, "none");
+        /// The header of the service's response that contains the subject.
+        subject: Option<Input<String>> = optional(RESPONSE_HEADER, "the address of the client");
+        /// Maximum time for the service's response.
+        timeout: Input<Duration> = default(SERVICE_TIMEOUT, || Duration::from_secs(2));
+        /// Headers of requests by which a response with `max-age` is cached.
+        cache_by: Values<String> = list(RESPONSE_HEADER, HEADERS_MAX, "nothing is cached");
+        /// The TLS to the service.
+        tls: Option<UpstreamTlsInput> = maybe_nested::<UpstreamTlsInput>();
+        later: redis;
         rules: Rule::Values(keys_of_type), Rule::NotAll(&["secret", "public_key"]),
             Rule::NotAll(&["secret", "jwks"]), Rule::NotAll(&["public_key", "jwks"]), Rule::Values(key_of_algorithms);
     }
@@ -102,6 +128,15 @@ section! {
 }
 
 section! {
+    BasicUserInput {
+        /// The name of the user, without a colon. It is the subject in usage, logs and limits.
+        name: Option<Input<String>> = required(USER_NAME);
+        /// The hash of the password, of Argon2id or bcrypt: `file:/run/secrets/ops`.
+        hash: Option<Input<BasicHash>> = required(BASIC_HASH);
+    }
+}
+
+section! {
     ClaimInput {
         /// The name of a claim.
         claim: Option<Input<String>> = required(CLAIM);
@@ -110,18 +145,39 @@ section! {
 }
 
 section! {
-    AuthInput {
-        /// Clients need a valid key, an [access token](#auth), or nothing.
+    /// One credential that a route accepts.
+    AuthMethodInput {
+        /// Clients need a valid key, an [access token](#auth), a user name with a password, or nothing.
         r#type: Input<AuthType> = default(AUTH_TYPE, || AuthType::Key);
-        /// The entry of `auth` that verifies the tokens, or that lists the keys.
-        r#use: Option<Input<String>> = optional(ANY_NAME, "`jwt`: the only entry of this type; `key`: [keys](keys.md) of users");
+        /// The entry of `auth` that verifies the credential.
+        r#use: Option<Input<String>> = optional(ANY_NAME, "the only entry of this type; `key`: [keys](keys.md) of users");
         /// Claims that tokens need, at most 16, otherwise the status is 403. A list must contain the value, and `scope` each of its words.
         require: Vec<(String, Input<String>)> =
             Map::new(CLAIM_VALUE, is_claim, "the name of a claim, of at most 128 characters", CLAIM_PATTERN);
-        later: any;
-        rules: Rule::Required("type"), Rule::Values(type_of_conditions);
+        rules: Rule::Values(type_of_conditions);
     }
 }
+
+section! {
+    AuthInput {
+        ..method: AuthMethodInput;
+        /// [Alternatives](authentication.md#alternatives) in place of `type`, at most 8: the first whose credential the request has decides.
+        any: Entries<AlternativeInput> =
+            sections::<AlternativeInput>("none").not_empty("at least one alternative").at_most(ALTERNATIVES_MAX);
+        rules: Rule::RequiredUnless("type", &["any"]), Rule::NotAll(&["type", "any"]), Rule::NotAll(&["use", "any"]),
+            Rule::NotAll(&["require", "any"]);
+    }
+}
+
+section! {
+    AlternativeInput {
+        ..method: AuthMethodInput;
+        rules: Rule::Required("type");
+    }
+}
+
+/// Maximum number of alternatives of one route.
+const ALTERNATIVES_MAX: usize = 8;
 
 /// The keys of an entry that has its key in the configuration, or a URL of its keys. Without any, `issuer` is a URL.
 pub(crate) const KEYS: [&str; 3] = ["secret", "public_key", "jwks"];
@@ -139,28 +195,50 @@ fn key_of_algorithms() -> Json {
     ]})
 }
 
-/// The keys of the entries with the type `jwt`.
-pub(crate) const OF_JWT: [&str; 10] = [
-    "algorithms",
-    "secret",
-    "public_key",
-    "jwks",
-    "allow_link_local",
-    "issuer",
-    "audience",
-    "leeway",
-    "claims_to_headers",
-    "plan",
+/// The types of entries, each with the keys that no other type has.
+pub(crate) const KEYS_OF_TYPES: [(EntryType, &[&str]); 4] = [
+    (
+        EntryType::Jwt,
+        &[
+            "algorithms",
+            "secret",
+            "public_key",
+            "jwks",
+            "allow_link_local",
+            "issuer",
+            "audience",
+            "leeway",
+            "claims_to_headers",
+        ],
+    ),
+    (EntryType::Key, &["keys"]),
+    (EntryType::Basic, &["users"]),
+    (EntryType::Forward, &["url", "headers_to_upstream", "subject", "timeout", "cache_by", "tls"]),
 ];
 
 /// The keys that each type of entry needs, and those that it does not have.
 fn keys_of_type() -> Json {
     let is = |of_type: EntryType| json!({"required": ["type"], "properties": {"type": {"const": of_type.as_str()}}});
     let any = |keys: &[&str]| json!({"anyOf": keys.iter().map(|key| json::given(key)).collect::<Vec<_>>()});
-    let jwt =
-        json!({"required": ["algorithms"], "not": json::given("keys"), "anyOf": [any(&KEYS), json::given("issuer")]});
-    let key = json!({"allOf": [json::given("keys"), {"not": any(&OF_JWT)}]});
-    json!({"allOf": [{"if": is(EntryType::Jwt), "then": jwt}, {"if": is(EntryType::Key), "then": key}]})
+    let rules = KEYS_OF_TYPES.iter().map(|(of_type, _)| {
+        let others = KEYS_OF_TYPES.iter().filter(|(other, _)| other != of_type).flat_map(|(_, keys)| *keys);
+        let others: Vec<&str> = others.copied().collect();
+        let needs = match of_type {
+            EntryType::Jwt => json!({"required": ["algorithms"], "anyOf": [any(&KEYS), json::given("issuer")]}),
+            EntryType::Key => json::given("keys"),
+            EntryType::Basic => json::given("users"),
+            EntryType::Forward => json::given("url"),
+        };
+        // Only tokens have claims.
+        let plan = match of_type {
+            EntryType::Jwt => json!({}),
+            EntryType::Key | EntryType::Basic | EntryType::Forward => {
+                json!({"properties": {"plan": {"not": {"type": "object"}}}})
+            }
+        };
+        json!({"if": is(*of_type), "then": {"allOf": [needs, plan, {"not": any(&others)}]}})
+    });
+    json!({"allOf": rules.collect::<Vec<_>>()})
 }
 
 /// The condition of `use` and `require` on `type`.
@@ -171,22 +249,27 @@ fn type_of_conditions() -> Json {
     };
     json!({"allOf": [
         {"if": {"required": ["require"]}, "then": kind(&[AuthType::Jwt])},
-        {"if": {"required": ["use"]}, "then": kind(&[AuthType::Jwt, AuthType::Key])},
+        {"if": {"required": ["use"]}, "then": kind(&[AuthType::Jwt, AuthType::Key, AuthType::Basic, AuthType::Forward])},
     ]})
 }
 
-const ENTRY_TYPE: Words<EntryType> = Words::or_later(
-    &[(EntryType::Jwt.as_str(), EntryType::Jwt), (EntryType::Key.as_str(), EntryType::Key)],
-    &["basic", "forward"],
-);
-const AUTH_TYPE: Words<AuthType> = Words::or_later(
-    &[
-        (AuthType::Key.as_str(), AuthType::Key),
-        (AuthType::None.as_str(), AuthType::None),
-        (AuthType::Jwt.as_str(), AuthType::Jwt),
-    ],
-    &["basic", "any", "forward"],
-);
+const ENTRY_TYPE: Words<EntryType> = Words::new(&[
+    (EntryType::Jwt.as_str(), EntryType::Jwt),
+    (EntryType::Key.as_str(), EntryType::Key),
+    (EntryType::Basic.as_str(), EntryType::Basic),
+    (EntryType::Forward.as_str(), EntryType::Forward),
+]);
+const AUTH_TYPE: Words<AuthType> = Words::new(&[
+    (AuthType::Key.as_str(), AuthType::Key),
+    (AuthType::None.as_str(), AuthType::None),
+    (AuthType::Jwt.as_str(), AuthType::Jwt),
+    (AuthType::Basic.as_str(), AuthType::Basic),
+    (AuthType::Forward.as_str(), AuthType::Forward),
+]);
+/// Longer than a person waits for a page.
+const SERVICE_TIMEOUT: DurationForm = DurationForm::new(Duration::from_millis(1), Duration::from_secs(30));
+/// Maximum number of headers in one list.
+const HEADERS_MAX: usize = 16;
 const ALGORITHM: Words<Algorithm> = Words::new(Algorithm::NAMES);
 /// Five minutes hide any useful difference of clocks.
 const LEEWAY: DurationForm = DurationForm::new(Duration::ZERO, Duration::from_secs(300));
@@ -239,6 +322,44 @@ const LISTED_KEY: TextForm<ListedKeyHash> = TextForm {
     cell: "16 to 4,096 visible ASCII characters",
     pattern: "^[!-~]{16,4096}$",
     scalar: Scalar::Any,
+};
+
+const SERVICE_URL: TextForm<ServiceUrl> = TextForm {
+    parse: |url| {
+        ServiceUrl::parse(url).ok_or_else(|| bad("`http://HOST[:PORT]/PATH` or `https://…`, without user and fragment"))
+    },
+    shown: |url| Value::text(url),
+    cell: "`http` or `https` URL",
+    pattern: "^[Hh][Tt][Tt][Pp][Ss]?://[^#@]+$",
+    scalar: Scalar::Text,
+};
+/// The name of a header that the gateway reads.
+const RESPONSE_HEADER: TextForm<String> = TextForm {
+    parse: |name| {
+        let is_token = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+        accept(name, is_token && (1..=64).contains(&name.len()), "the name of a header, such as X-User")
+    },
+    shown: |name| Value::text(name),
+    cell: "name",
+    pattern: "^[A-Za-z0-9_-]{1,64}$",
+    scalar: Scalar::Whole,
+};
+const USER_NAME: TextForm<String> = TextForm {
+    parse: |name| {
+        let is_valid = access::SubjectText::<255>::parse(name).is_some() && !name.contains(':');
+        accept(name, is_valid, "1 to 255 bytes without a colon and control characters")
+    },
+    shown: |name| Value::text(name),
+    cell: "text",
+    pattern: r"^[^:\x00-\x1F\x7F]{1,255}$",
+    scalar: Scalar::Any,
+};
+const BASIC_HASH: TextForm<BasicHash> = TextForm {
+    parse: |text| BasicHash::parse(text).map_err(|error| bad(&error.to_string())),
+    shown: |hash| Value::secret(hash.text()),
+    cell: "`$argon2id$…` or `$2b$…`",
+    pattern: r"^\$(argon2id\$.{1,500}|2[aby]\$[0-9]{2}\$[A-Za-z0-9./]{53})$",
+    scalar: Scalar::Text,
 };
 
 /// Longest `iss` that a subject can have, in bytes.

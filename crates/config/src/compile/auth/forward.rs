@@ -1,0 +1,39 @@
+//! Compiles the entries of `auth` with the type `forward`.
+
+use access::SubjectText;
+
+use crate::compile::upstream_tls;
+use crate::error::{Code, Problem};
+use crate::input::Input;
+use crate::schema::field::Values;
+use crate::schema::traffic::AuthEntryInput;
+use crate::section::Reader;
+use crate::snapshot::{Scheme, ServiceEntry};
+
+/// Returns the service of an entry; `None` if it is invalid.
+pub(super) fn forward(reader: &Reader<'_>, entry: &AuthEntryInput) -> Option<ServiceEntry> {
+    if !entry.location.has("url") {
+        entry.location.missing(reader, &["url"]);
+    }
+    let name = SubjectText::parse(&entry.name.as_ref()?.value)?;
+    let url = entry.url.as_ref()?.value.clone();
+    if let Some(tls) = entry.tls.as_ref().filter(|_| url.origin.scheme != Scheme::Https) {
+        let message = format!("`{}` has no effect: `url` is not an `https` URL", tls.location.path);
+        reader.report(Problem::new(Code::BadValue, tls.location.at, message).expected("an `https` URL, or no `tls`"));
+    }
+    Some(ServiceEntry {
+        name,
+        url,
+        headers_to_upstream: names(&entry.headers_to_upstream),
+        subject: entry.subject.as_ref().map(|header| header.value.as_str().into()),
+        timeout: entry.timeout.value,
+        cache_by: names(&entry.cache_by),
+        tls: entry.tls.as_ref().and_then(|tls| upstream_tls::load(reader, tls)),
+        plan: None,
+        place: entry.location.at.place(),
+    })
+}
+
+fn names(list: &Values<String>) -> Box<[Box<str>]> {
+    list.list.iter().map(|Input { value, .. }| value.as_str().into()).collect()
+}

@@ -1,0 +1,87 @@
+//! Compiles `routes[].auth`.
+
+use std::sync::Arc;
+
+use access::jwt::Requirement;
+
+use super::{AuthEntries, CLAIMS_MAX, Verifier, check_count};
+use crate::error::{Code, Problem};
+use crate::input::Input;
+use crate::schema::traffic::{AlternativeInput, AuthInput, AuthMethodInput, AuthType, EntryType};
+use crate::section::Reader;
+use crate::snapshot::{Auth, JwtRule};
+
+/// Returns the authentication of a route. After a problem, the result is not used.
+pub(in crate::compile) fn of_route(reader: &Reader<'_>, auth: &AuthInput, entries: &AuthEntries) -> Auth {
+    if !auth.location.has("any") {
+        return method(reader, &auth.method, entries);
+    }
+    for key in ["type", "use", "require"].into_iter().filter(|key| auth.location.has(key)) {
+        let message = format!("`{}` has `{key}` and `any`", auth.location.path);
+        reader.report(Problem::new(Code::BadValue, auth.location.at, message).expected("one of them"));
+    }
+    let mut alternatives: Vec<Auth> = Vec::new();
+    for AlternativeInput { method: input, .. } in &auth.any.list {
+        let next = method(reader, input, entries);
+        if alternatives.iter().any(|earlier| decides_for(earlier, &next)) {
+            let message = format!("`{}` is never used: an alternative before it decides", input.location.path);
+            let expected = "alternatives with different credentials, `none` or `forward` as the last one";
+            reader.report(Problem::new(Code::BadValue, input.location.at, message).expected(expected));
+        }
+        alternatives.push(next);
+    }
+    Auth::Any(alternatives.into())
+}
+
+/// Whether an alternative decides about each request about which `next` would decide.
+fn decides_for(earlier: &Auth, next: &Auth) -> bool {
+    match (earlier, next) {
+        (Auth::None | Auth::Forward(_), _) | (Auth::Key, Auth::Key) | (Auth::Basic(_), Auth::Basic(_)) => true,
+        (Auth::Jwt(earlier), Auth::Jwt(next)) => {
+            let issuer = &earlier.entry.terms.issuer;
+            issuer.is_none() || *issuer == next.entry.terms.issuer
+        }
+        (Auth::Listed(earlier), Auth::Listed(next)) => Arc::ptr_eq(earlier, next),
+        _ => false,
+    }
+}
+
+/// Returns the authentication with one credential.
+fn method(reader: &Reader<'_>, auth: &AuthMethodInput, entries: &AuthEntries) -> Auth {
+    if !auth.location.has("type") {
+        auth.location.missing(reader, &["type"]);
+    }
+    let of_type = auth.r#type.value;
+    let others: &[&str] = match of_type {
+        AuthType::None => &["use", "require"],
+        AuthType::Key | AuthType::Basic | AuthType::Forward => &["require"],
+        AuthType::Jwt => &[],
+    };
+    for key in others.iter().filter(|key| auth.location.has(key)) {
+        let message = format!("`{}` has the type `{}`, so `{key}` has no effect", auth.location.path, of_type.as_str());
+        reader.report(Problem::new(Code::BadValue, auth.location.at, message).expected(format!("no `{key}`")));
+    }
+    let of_entry = match of_type {
+        AuthType::None => return Auth::None,
+        // Keys of users need no entry.
+        AuthType::Key if !auth.location.has("type") || !auth.location.has("use") => return Auth::Key,
+        AuthType::Key => EntryType::Key,
+        AuthType::Jwt => EntryType::Jwt,
+        AuthType::Basic => EntryType::Basic,
+        AuthType::Forward => EntryType::Forward,
+    };
+    match entries.find(reader, auth, of_entry) {
+        Some(Verifier::Jwt(entry)) => {
+            check_count(reader, auth.require.get(CLAIMS_MAX).map(|(_, value)| value.at()));
+            let requirement = |(claim, value): &(String, Input<String>)| Requirement {
+                claim: claim.as_str().into(),
+                value: value.value.as_str().into(),
+            };
+            Auth::Jwt(JwtRule { entry, require: auth.require.iter().map(requirement).collect() })
+        }
+        Some(Verifier::Key(entry)) => Auth::Listed(entry),
+        Some(Verifier::Basic(entry)) => Auth::Basic(entry),
+        Some(Verifier::Forward(entry)) => Auth::Forward(entry),
+        None => Auth::Key,
+    }
+}

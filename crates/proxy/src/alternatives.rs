@@ -1,0 +1,66 @@
+//! The choice among the credentials that a route accepts: the first that the request has, in its form, decides.
+//!
+//! The form of a key of users is that of the brand, and a token has three parts. The form of a listed key is that its
+//! entry lists it. If several entries verify tokens, the token's `iss` selects one.
+
+use access::jwt;
+use config::snapshot::Auth;
+use http::HeaderValue;
+use http1::KnownName;
+
+use crate::answer::Problem;
+use crate::head::{Head, bearer};
+use crate::{basic, identify};
+
+/// Returns the alternative that decides about a request; `None` if the request has no credential of any.
+pub(crate) fn choose<'a>(head: &Head, alternatives: &'a [Auth]) -> Option<&'a Auth> {
+    alternatives
+        .iter()
+        .find(|alternative| has_exactly(head, alternative))
+        .or_else(|| alternatives.iter().find(|alternative| has_similar(head, alternative)))
+}
+
+/// Whether the request has a credential that only this alternative can verify.
+fn has_exactly(head: &Head, alternative: &Auth) -> bool {
+    match alternative {
+        Auth::Key => identify::presented(head).any(access::is_key),
+        Auth::Listed(entry) => identify::presented(head).any(|key| entry.keys.find(key).is_some()),
+        Auth::Jwt(rule) => tokens(head).any(|token| match &rule.entry.terms.issuer {
+            Some(issuer) => jwt::claimed_issuer(token).as_ref() == Some(issuer),
+            None => true,
+        }),
+        Auth::Basic(_) => basic::is_present(head),
+        Auth::None => head.get(KnownName::Authorization).is_none() && identify::presented(head).next().is_none(),
+        // The service decides also about requests without a credential, so it is the last alternative.
+        Auth::Forward(_) => true,
+        // No alternative has alternatives.
+        Auth::Any(_) => false,
+    }
+}
+
+/// Whether the request has a credential that this alternative refuses with a more precise reason than its absence.
+fn has_similar(head: &Head, alternative: &Auth) -> bool {
+    match alternative {
+        Auth::Key | Auth::Listed(_) => identify::presented(head).any(|key| !jwt::has_form(key)),
+        Auth::Jwt(_) => tokens(head).next().is_some(),
+        Auth::Basic(_) | Auth::Forward(_) | Auth::None | Auth::Any(_) => false,
+    }
+}
+
+fn tokens(head: &Head) -> impl Iterator<Item = &[u8]> {
+    head.fields().all(KnownName::Authorization).filter_map(bearer).filter(|token| jwt::has_form(token))
+}
+
+/// Adds the challenge of each alternative to a response with the status 401.
+pub(crate) fn challenged(problem: Problem, alternatives: &[Auth]) -> Problem {
+    alternatives.iter().filter_map(challenge).fold(problem, Problem::challenge)
+}
+
+/// Returns the challenge of one credential; `None` if it has none.
+pub(crate) fn challenge(auth: &Auth) -> Option<HeaderValue> {
+    match auth {
+        Auth::Key | Auth::Listed(_) | Auth::Jwt(_) => Some(HeaderValue::from_static("Bearer")),
+        Auth::Basic(entry) => basic::challenge(entry),
+        Auth::Forward(_) | Auth::None | Auth::Any(_) => None,
+    }
+}
