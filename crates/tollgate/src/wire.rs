@@ -81,7 +81,7 @@ pub(crate) async fn serve(
     if let Some(hang_up) = signals.take_hang_up() {
         started.services.reload_on(hang_up, started.configurator.clone());
     }
-    started.run(signals).await
+    Box::pin(started.run(signals)).await
 }
 
 /// Builds and starts every part.
