@@ -9,7 +9,7 @@ pub(super) const EXPLAIN_EXAMPLES: &str = "Examples:
       https://api.example.com/users/7
   tollgate explain --config tollgate.yaml \\
       'POST https://api.example.com/x' -H 'X-Tenant: acme'
-  # With a key, and the use of its quotas and budgets from the store
+  # With a key, and the use of its quotas and budgets
   tollgate explain --config tollgate.yaml /users/7 \\
       --as 0199aa00-0000-7000-8000-000000000001
   # As JSON, as POST /api/explain responds
