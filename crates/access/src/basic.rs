@@ -99,8 +99,7 @@ impl BasicHash {
 fn argon2id(text: &str) -> Result<Kind, BasicHashError> {
     let hash = PasswordHash::new(text).map_err(|_| BasicHashError::Form)?;
     let params = Params::try_from(&hash).map_err(|_| BasicHashError::Form)?;
-    let (Some(salt), Some(output), true) =
-        (hash.salt, hash.hash, hash.version.is_none_or(|version| version == u32::from(Version::V0x13)))
+    let (Some(salt), Some(output), true) = (hash.salt, hash.hash, hash.version == Some(u32::from(Version::V0x13)))
     else {
         return Err(BasicHashError::Form);
     };
@@ -332,6 +331,7 @@ mod tests {
             (format!("$2b$10${rest}$"), Err(BasicHashError::Form)),
             (argon2id("m=8,t=1,p=1").replace("argon2id", "argon2i"), Err(BasicHashError::Form)),
             (argon2id("m=8,t=1,p=1").replace("v=19", "v=16"), Err(BasicHashError::Form)),
+            (argon2id("m=8,t=1,p=1").replace("v=19$", ""), Err(BasicHashError::Form)),
             ("{SHA}xyz".to_owned(), Err(BasicHashError::Form)),
             ("secret".to_owned(), Err(BasicHashError::Form)),
         ] {

@@ -5,7 +5,7 @@
 
 use access::jwt;
 use config::snapshot::Auth;
-use http::HeaderValue;
+use http::{HeaderValue, Response, StatusCode, header};
 use http1::KnownName;
 
 use crate::answer::Problem;
@@ -54,6 +54,23 @@ fn tokens(head: &Head) -> impl Iterator<Item = &[u8]> {
 /// Adds the challenge of each alternative to a response with the status 401.
 pub(crate) fn challenged(problem: Problem, alternatives: &[Auth]) -> Problem {
     alternatives.iter().filter_map(challenge).fold(problem, Problem::challenge)
+}
+
+/// Adds the challenge of each alternative to the response of a service with the status 401, unless it has one with the
+/// same scheme.
+pub(crate) fn challenge_response<B>(response: &mut Response<B>, alternatives: &[Auth]) {
+    if response.status() != StatusCode::UNAUTHORIZED {
+        return;
+    }
+    for value in alternatives.iter().filter_map(challenge) {
+        let scheme = |value: &HeaderValue| {
+            value.as_bytes().split(|byte| *byte == b' ').next().unwrap_or_default().to_ascii_lowercase()
+        };
+        let mut present = response.headers().get_all(header::WWW_AUTHENTICATE).iter();
+        if !present.any(|other| scheme(other) == scheme(&value)) {
+            response.headers_mut().append(header::WWW_AUTHENTICATE, value);
+        }
+    }
 }
 
 /// Returns the challenge of one credential; `None` if it has none.

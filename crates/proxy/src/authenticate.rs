@@ -73,7 +73,10 @@ async fn authenticate_any(account: &mut RequestAccount, list: &[Auth]) -> Phase<
         Some(chosen) => match Box::pin(authenticate(account, chosen)).await {
             Ok(client) => return Ok(client),
             Err(EarlyResponse::Refuse(problem)) => return Err(alternatives::challenged(problem, list).into()),
-            Err(respond @ EarlyResponse::Respond(_)) => return Err(respond),
+            Err(EarlyResponse::Respond(mut response)) => {
+                alternatives::challenge_response(&mut response, list);
+                return Err(EarlyResponse::Respond(response));
+            }
         },
         None => Problem::new(Refusal::Unauthorized, "the request has no credential that this route accepts"),
     };

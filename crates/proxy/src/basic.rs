@@ -14,10 +14,11 @@ use tokio::time::timeout;
 use crate::answer::Problem;
 use crate::credential_cache::CheckedCredential;
 use crate::head::{Head, scheme};
+use crate::identify;
 use crate::password_cache::PasswordResult;
 use crate::request::RequestContext;
 
-/// The time for which a verified password is not verified again, unless the configuration changes.
+/// The time for which a verified password is not verified again.
 const VALID_FOR: Duration = Duration::from_secs(300);
 /// The time for which a wrong password is refused without a verification.
 const INVALID_FOR: Duration = Duration::from_secs(10);
@@ -39,23 +40,29 @@ pub(crate) async fn identify(request: &RequestContext, entry: &BasicEntry) -> Re
         return Err(Problem::new(Refusal::Unauthorized, message));
     };
     let BasicCredential { name, password } = decode(encoded).ok_or_else(invalid)?;
-    let (worker, passwords) = (request.worker(), &request.snapshot.passwords.0);
+    let worker = request.worker();
     let Some(key) = &worker.digest_key else { return Err(busy()) };
-    let entry_address = std::ptr::from_ref(entry).addr().to_be_bytes();
-    let digest = key.digest([&entry_address[..], name.as_bytes(), password.expose().as_bytes()]);
     let BasicCandidate { hash, user } = entry.users.candidate(&name, &key.digest([name.as_bytes()]));
+    // The result depends on nothing else, so it remains valid with another configuration.
+    let is_known = [u8::from(user.is_some())];
+    let texts = [hash.text().expose(), name.as_str(), password.expose()].map(str::as_bytes);
+    let digest = key.digest(std::iter::once(&is_known[..]).chain(texts));
+    let checked = |result, keep| CheckedCredential { result, keep, is_shared: true };
     let check = || async {
+        if identify::is_over_limit(request) {
+            return CheckedCredential { is_shared: false, ..checked(PasswordResult::Invalid, Duration::ZERO) };
+        }
         let result = match &worker.shared.password_checks {
             Some(checks) => checks.verify(hash.clone(), password.clone()).await,
             None => None,
         };
         match result {
-            Some(true) if user.is_some() => CheckedCredential { result: PasswordResult::Valid, keep: VALID_FOR },
-            Some(_) => CheckedCredential { result: PasswordResult::Invalid, keep: INVALID_FOR },
-            None => CheckedCredential { result: PasswordResult::Unknown, keep: Duration::ZERO },
+            Some(true) if user.is_some() => checked(PasswordResult::Valid, VALID_FOR),
+            Some(_) => checked(PasswordResult::Invalid, INVALID_FOR),
+            None => checked(PasswordResult::Unknown, Duration::ZERO),
         }
     };
-    let found = timeout(VERIFY_MAX, passwords.find(digest, &worker.shared.clock, check)).await;
+    let found = timeout(VERIFY_MAX, worker.passwords.0.find(digest, &worker.shared.clock, check)).await;
     request.read_clock();
     match (found.unwrap_or(PasswordResult::Unknown), &user) {
         (PasswordResult::Valid, Some(name)) => Ok(Subject::Basic { name: name.clone() }),

@@ -16,7 +16,7 @@ pub(crate) struct CredentialCache<V> {
     generations: RefCell<Generations<V>>,
     generation_max: usize,
     /// The checks in progress; at most as many as requests in flight.
-    flights: RefCell<FxHashMap<CredentialDigest, watch::Receiver<Option<V>>>>,
+    flights: RefCell<FxHashMap<CredentialDigest, watch::Receiver<Option<Landing<V>>>>>,
 }
 
 /// A result with the time for which it is used.
@@ -25,7 +25,12 @@ pub(crate) struct CheckedCredential<V> {
     pub(crate) result: V,
     /// The time for which the result is used; zero if it is not cached.
     pub(crate) keep: Duration,
+    /// Whether it is also the result of the requests that wait for it. Otherwise each of them is checked.
+    pub(crate) is_shared: bool,
 }
+
+/// The end of a check: its result, if it is shared.
+type Landing<V> = Option<V>;
 
 struct Generations<V> {
     young: FxHashMap<CredentialDigest, CachedResult<V>>,
@@ -58,11 +63,15 @@ impl<V: Clone> CredentialCache<V> {
             }
             let flight = self.flights.borrow().get(&digest).cloned();
             let Some(mut flight) = flight else { return self.check(digest, clock, check()).await };
-            // An error means that the request that checked the credential was cancelled: the loop checks it again.
-            if let Ok(landed) = flight.wait_for(Option::is_some).await
-                && let Some(result) = landed.clone()
-            {
-                return result;
+            let landed = flight.wait_for(Option::is_some).await.ok().and_then(|landed| landed.clone());
+            match landed {
+                Some(Some(result)) => return result,
+                Some(None) => {
+                    let checked = check().await;
+                    return self.keep(digest, clock, checked);
+                }
+                // The request that checked the credential was cancelled: the loop checks it again.
+                None => {}
             }
         }
     }
@@ -77,11 +86,18 @@ impl<V: Clone> CredentialCache<V> {
         self.flights.borrow_mut().insert(digest, flight);
         // Removes the flight even if this future is dropped.
         let _flight = FlightGuard { cache: self, digest };
-        let CheckedCredential { result, keep } = check.await;
+        let checked = check.await;
+        let is_shared = checked.is_shared;
+        let result = self.keep(digest, clock, checked);
+        landing.send_replace(Some(is_shared.then(|| result.clone())));
+        result
+    }
+
+    fn keep(&self, digest: CredentialDigest, clock: &Clock, checked: CheckedCredential<V>) -> V {
+        let CheckedCredential { result, keep, is_shared: _ } = checked;
         if !keep.is_zero() {
             self.insert(digest, CachedResult { result: result.clone(), at: clock.mono(), keep });
         }
-        landing.send_replace(Some(result.clone()));
         result
     }
 
@@ -140,7 +156,7 @@ mod tests {
     }
 
     fn checked(result: u32, keep: Duration) -> CheckedCredential<u32> {
-        CheckedCredential { result, keep }
+        CheckedCredential { result, keep, is_shared: true }
     }
 
     #[tokio::test]
@@ -190,5 +206,24 @@ mod tests {
         assert_eq!(second.as_mut().poll(&mut context), Poll::Ready(7));
         assert_eq!(checks.get(), 2);
         assert!(reply.send(()).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_result_that_is_not_shared_is_that_of_one_request_only() {
+        let (cache, clock, digest) = (CredentialCache::new(8), Clock::manual(Timestamp(0)), digests(1)[0]);
+        let (reply, answer) = oneshot::channel::<()>();
+        let first = cache.find(digest, &clock, {
+            let answer = Cell::new(Some(answer));
+            move || {
+                let answer = answer.take();
+                async move {
+                    answer.unwrap().await.unwrap();
+                    CheckedCredential { is_shared: false, ..checked(1, Duration::ZERO) }
+                }
+            }
+        });
+        let second = cache.find(digest, &clock, async || checked(2, Duration::ZERO));
+        let (first, second, ()) = tokio::join!(first, second, async { reply.send(()).unwrap() });
+        assert_eq!((first, second), (1, 2));
     }
 }

@@ -77,15 +77,17 @@ fn digest(request: &RequestContext, entry: &ServiceEntry) -> Option<CredentialDi
 
 /// Asks the service, unless too many requests wait for one.
 async fn decide(request: &RequestContext, entry: &ServiceEntry) -> CheckedCredential<Decision> {
-    let now = |result| CheckedCredential { result, keep: Duration::ZERO };
-    let Some(_permit) = WaitPermit::take(&request.snapshot.services.waiting) else { return now(Decision::Busy) };
+    // A response that is not cached may depend on everything that its request has.
+    let now = |result| CheckedCredential { result, keep: Duration::ZERO, is_shared: false };
+    let waiting = &request.snapshot.services.waiting;
+    let Some(_permit) = WaitPermit::take(waiting, std::ptr::from_ref(entry).addr()) else { return now(Decision::Busy) };
     let response = match timeout(entry.timeout, exchange(request, entry)).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => return now(Decision::Failed(Rc::new(error))),
         Err(_) => return now(Decision::Failed(Rc::new(ServiceError::Late))),
     };
     match judge(request, entry, response) {
-        Ok((result, keep)) => CheckedCredential { result, keep },
+        Ok((result, keep)) => CheckedCredential { result, keep, is_shared: !keep.is_zero() },
         Err(error) => now(Decision::Failed(Rc::new(error))),
     }
 }

@@ -109,6 +109,17 @@ fn refuse(not_found: NotFound) -> Problem {
     Problem::new(refusal, message)
 }
 
+/// Whether the address of a client whose credential is invalid is over its limit in this process.
+pub(crate) fn is_over_limit(request: &RequestContext) -> bool {
+    let (shared, limit) = (&request.worker().shared, request.snapshot.traffic.unauthenticated);
+    match (limit, anonymous(request)) {
+        (Some(limit), Subject::Anonymous { address: Some(address) }) => {
+            shared.unauthenticated.is_over(address, limit, &shared.clock)
+        }
+        _ => false,
+    }
+}
+
 /// Returns the refusal of a credential, or `rate_limited` instead if the address is over its limit. Failures that the
 /// client did not cause are not counted.
 pub(crate) async fn refuse_unauthenticated(request: &RequestContext, subject: &Subject, problem: Problem) -> Problem {

@@ -5,7 +5,7 @@ use crate::credential_cache::CredentialCache;
 /// Maximum number of credentials whose result a worker caches.
 const CACHED_MAX: usize = 10_000;
 
-/// The results of verifications with one snapshot.
+/// The results of verifications, by the hash with which a name and a password were compared.
 pub(crate) struct PasswordCache(pub(crate) CredentialCache<PasswordResult>);
 
 impl Default for PasswordCache {

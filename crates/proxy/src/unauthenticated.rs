@@ -40,11 +40,20 @@ impl UnauthenticatedClients {
             let taken = limits.take(vec![RateLimitCheck { name: NAME, key: key.clone(), limit, window }]);
             // If the shared limits fail or respond too late, this process counts alone.
             if let Ok(Some(answer)) = tokio::time::timeout(ANSWER, taken).await {
+                // For `is_over`.
+                self.here.note(&[WindowCheck { name: NAME, key: &key, limit, window }], clock.mono());
                 return (!answer.allowed).then_some(answer.retry_after);
             }
         }
         let ask = WindowCheck { name: NAME, key: &key, limit, window };
         let level = self.here.take(&[ask], clock.mono());
         (!level.allowed).then_some(level.retry_after)
+    }
+
+    /// Whether the next request of an address would be over the limit, by the counts of this process. Nothing is counted.
+    pub(crate) fn is_over(&self, address: IpAddr, limit: WindowLimit, clock: &Clock) -> bool {
+        let key = address::network(address).to_string();
+        let ask = WindowCheck { name: NAME, key: &key, limit: limit.limit, window: limit.window };
+        !self.here.peek(&[ask], clock.mono()).allowed
     }
 }

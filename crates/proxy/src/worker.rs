@@ -91,6 +91,8 @@ pub(crate) struct Worker {
     pub(crate) refusals: Refusals,
     /// The key of cached credentials; `None` if the operating system returned no random bytes.
     pub(crate) digest_key: Option<DigestKey>,
+    /// Passwords that were verified, also with an earlier snapshot.
+    pub(crate) passwords: PasswordCache,
     /// The number of the worker.
     number: usize,
     snapshot: RefCell<Rc<Pinned>>,
@@ -104,8 +106,6 @@ pub(crate) struct Pinned {
     pub(crate) requests: RequestHandles,
     /// Access tokens that this snapshot accepts.
     pub(crate) tokens: TokenCache,
-    /// Passwords that this snapshot accepts or refuses.
-    pub(crate) passwords: PasswordCache,
     /// Requests that wait for services, and decisions of services.
     pub(crate) services: Services,
     /// The published keys of issuers, by their positions.
@@ -120,8 +120,8 @@ impl Pinned {
         let rules = snapshot.traffic.rate_limits.all();
         let limit_counters = shared.meter.rules().counters(rules.iter().map(|rule| &rule.id)).into();
         let issuers = snapshot.traffic.issuers.iter().map(|source| shared.issuers.of(source)).collect();
-        let (requests, tokens, passwords, services) = Default::default();
-        Rc::new(Self { snapshot, destinations, requests, tokens, passwords, services, issuers, limit_counters })
+        let (requests, tokens, services) = Default::default();
+        Rc::new(Self { snapshot, destinations, requests, tokens, services, issuers, limit_counters })
     }
 }
 
@@ -157,6 +157,7 @@ impl Worker {
             limits: LimitsCache::default(),
             refusals: Refusals::default(),
             digest_key: DigestKey::random(),
+            passwords: PasswordCache::default(),
         }
     }
 

@@ -37,6 +37,8 @@ pub struct WithheldHeaders {
     pub authorization: bool,
     /// The headers that may contain a key, such as `X-Api-Key`.
     pub keys: bool,
+    /// The headers that claims or services set, which even trusted proxies then do not.
+    pub claims: bool,
 }
 
 impl Auth {
@@ -44,13 +46,15 @@ impl Auth {
     #[must_use]
     pub fn withheld(&self) -> WithheldHeaders {
         match self {
-            Self::Key | Self::None => WithheldHeaders { authorization: false, keys: false },
-            Self::Jwt(_) | Self::Basic(_) | Self::Forward(_) => WithheldHeaders { authorization: true, keys: false },
-            Self::Listed(_) => WithheldHeaders { authorization: true, keys: true },
+            Self::Key | Self::None => WithheldHeaders::default(),
+            Self::Jwt(_) | Self::Forward(_) => WithheldHeaders { authorization: true, keys: false, claims: true },
+            Self::Basic(_) => WithheldHeaders { authorization: true, keys: false, claims: false },
+            Self::Listed(_) => WithheldHeaders { authorization: true, keys: true, claims: false },
             Self::Any(alternatives) => {
                 alternatives.iter().map(Self::withheld).fold(WithheldHeaders::default(), |all, one| WithheldHeaders {
                     authorization: all.authorization || one.authorization,
                     keys: all.keys || one.keys,
+                    claims: all.claims || one.claims,
                 })
             }
         }

@@ -26,7 +26,8 @@ use crate::state::App;
 /// Maximum number of keys in one response, over all limits.
 const KEYS_MAX: usize = 50;
 /// Words in the names of header fields whose values are secrets.
-const SECRET_WORDS: [&str; 6] = ["auth", "cookie", "key", "password", "secret", "token"];
+const SECRET_WORDS: [&str; 11] =
+    ["auth", "cookie", "cred", "jwt", "key", "password", "secret", "session", "sid", "sign", "token"];
 
 /// The rate limits of the running configuration.
 #[derive(Debug, Serialize, ToSchema)]

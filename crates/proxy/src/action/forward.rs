@@ -14,6 +14,7 @@ use crate::answer::Problem;
 use crate::authenticate::Client;
 use crate::body::IncomingBody;
 use crate::forward::{Outgoing, forward, unwritable};
+use crate::head::is_same_name;
 use crate::identify::KEY_HEADERS;
 use crate::request::RequestContext;
 use crate::transform::{self, ForwardedClient, ForwardingOptions, Trust};
@@ -82,6 +83,12 @@ pub(crate) async fn forward_to(
     let withheld = route.auth.withheld();
     if withheld.authorization {
         edits.remove(KnownName::Authorization);
+    }
+    if withheld.claims && is_trusted {
+        let names = &request.snapshot.traffic.claim_headers;
+        edits.remove_fields(request.head.fields(), |field| {
+            names.iter().any(|name| is_same_name(field.name, name.as_bytes()))
+        });
     }
     if withheld.keys {
         KEY_HEADERS.into_iter().for_each(|name| edits.remove(name));

@@ -90,8 +90,8 @@ fn head(request: &RequestContext, entry: &ServiceEntry) -> Result<Head, ServiceE
     write("x-forwarded-proto", origin.scheme.as_bytes())?;
     write("x-forwarded-for", origin.address.as_bytes())?;
     write("x-request-id", request.id_text.as_bytes())?;
-    if let Some(host) = received.get(KnownName::Host) {
-        write("x-forwarded-host", host)?;
+    if !received.host().is_empty() {
+        write("x-forwarded-host", received.host())?;
     }
     bytes.extend_from_slice(b"\r\n");
     Head::written(bytes).ok_or(ServiceError::Request(InvalidPart::Value))
@@ -109,7 +109,17 @@ fn is_passed(name: &[u8]) -> bool {
 
 /// Whether the gateway writes this field of its responses itself.
 pub(super) fn is_of_gateway(name: &str) -> bool {
-    matches!(name, "date" | "x-request-id" | "request-id")
+    const NAMES: [&str; 8] = [
+        "date",
+        "x-request-id",
+        "request-id",
+        "x-ratelimit-limit",
+        "x-ratelimit-remaining",
+        "x-ratelimit-reset",
+        "ratelimit",
+        "ratelimit-policy",
+    ];
+    NAMES.contains(&name)
 }
 
 /// Returns the time for which the response may be cached: `max-age` without `no-store` and `no-cache` (RFC 9111, 5.2.2).

@@ -122,3 +122,24 @@ async fn the_plan_of_an_entry_limits_each_user() {
         assert_eq!(call(&gateway, "/ops", fields).await.0, expected);
     }
 }
+
+#[tokio::test]
+async fn no_password_of_an_address_over_its_limit_is_verified() {
+    let raw = upstream().await;
+    let limit = "rate_limits: [{dimension: ip, limit: 2, window: 60s, without: key}]";
+    let gateway = Gateway::plain(&yaml(&raw, "").replace("rate_limits: []", limit));
+    for (number, expected) in [401, 401, 429, 429].into_iter().enumerate() {
+        assert_eq!(call(&gateway, "/ops", &of("ada", &format!("wrong {number}"))).await.0, expected);
+    }
+    assert_eq!(gateway.verified(), 2);
+}
+
+#[tokio::test]
+async fn a_reload_that_changes_no_user_keeps_verified_passwords() {
+    let raw = upstream().await;
+    let gateway = Gateway::plain(&yaml(&raw, ""));
+    let bob = of("bob", "swordfish");
+    assert_eq!(call(&gateway, "/ops", &bob).await.0, 200);
+    gateway.reload(&yaml(&raw, ", plan: small"));
+    assert_eq!((call(&gateway, "/ops", &bob).await.0, gateway.verified()), (200, 1));
+}

@@ -17,6 +17,7 @@ async fn service(cache: &'static str) -> Raw {
             let answer = match name {
                 Some("big") => format!("HTTP/1.1 403 Forbidden\r\ncontent-length: 70000\r\n\r\n{}", "x".repeat(70_000)),
                 Some("slow") => return std::future::pending().await,
+                Some("refused") => "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n".to_owned(),
                 Some("nameless") => "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_owned(),
                 Some(name) => format!(
                     "HTTP/1.1 204 No Content\r\nX-User: {name}\r\nX-Groups: a\r\nX-Groups: b\r\nX-Secret: 1\r\n{cache}\r\n"
@@ -161,4 +162,30 @@ async fn a_decision_is_cached_only_with_max_age_and_by_the_named_headers() {
         call(&gateway, "/app", "x-other: 1\r\n").await;
         assert_eq!(service.asked().len(), expected + 4, "a refusal is not cached");
     }
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_sets_no_header_of_a_service() {
+    let reporting = wire::upstream(|sent| {
+        let fields: Vec<String> = sent.fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        (wire::answer(&fields.join("|")), false)
+    });
+    let (raw, service) = (reporting.await, service("").await);
+    let text = format!("{}trusted_proxies: [127.0.0.1]\n", yaml(&raw, &service.address.to_string(), ""));
+    let gateway = Gateway::plain(&text);
+    let key = gateway.caller().authorization();
+    let fields = format!("authorization: {key}\r\nx-user: root\r\nX_Groups: root\r\nx-other: 1\r\n");
+    let (status, answer) = call(&gateway, "/any", &fields).await;
+    assert!(status == 200 && answer.contains("x-other=1") && !answer.contains("root"), "{answer}");
+    assert_eq!(service.asked().len(), 0, "the key decides");
+}
+
+#[tokio::test]
+async fn a_refusal_of_a_service_has_the_challenges_of_the_other_alternatives() {
+    let (raw, service) = (upstream().await, service("").await);
+    let gateway = Gateway::plain(&yaml(&raw, &service.address.to_string(), ""));
+    let (status, answer) = call(&gateway, "/any", "cookie: session=refused\r\n").await;
+    assert!(status == 401 && answer.to_ascii_lowercase().contains("\r\nwww-authenticate: bearer\r\n"), "{answer}");
+    let (status, answer) = call(&gateway, "/app", "cookie: session=refused\r\n").await;
+    assert!(status == 401 && !answer.to_ascii_lowercase().contains("www-authenticate"), "{answer}");
 }
