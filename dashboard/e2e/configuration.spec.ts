@@ -65,12 +65,15 @@ async function looksRight(page: Page, name: string): Promise<void> {
   }
 }
 
-test.beforeAll(async () => {
+/** Starts a server that has counted no request. */
+async function start(): Promise<void> {
   server = await startServer(CONFIGURATION, (data) => createUser(EMAIL, "Ada Example", ["--admin", ...data]));
   const response = await call("/api/auth/login", { email: EMAIL, password: PASSWORD });
   const cookies = response.headers.getSetCookie().map((cookie) => cookie.split(";")[0] ?? "");
   session = { token: ((await response.json()) as { access_token: string }).access_token, cookies };
-});
+}
+
+test.beforeAll(start);
 test.afterAll(() => server.stop());
 
 test("the running configuration is shown with its source and its sections", async ({ page }) => {
@@ -181,6 +184,8 @@ test("a pasted request is explained, as a key too", async ({ page, expected }) =
 
 test("limits show who is near them, while requests arrive", async ({ page }) => {
   test.setTimeout(60_000);
+  await server.stop();
+  await start();
   await open(page, "limits");
   await expect(page.getByText("No key is near a limit")).toBeVisible();
   for (let sent = 0; sent < 6; sent += 1) await fetch(`${server.proxyUrl}/hello`, { headers: { "X-Tenant": "acme" } });
