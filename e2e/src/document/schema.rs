@@ -202,6 +202,7 @@ fn has_format(format: &Value, text: &str) -> bool {
     match format.as_str().unwrap_or_default() {
         "uuid" => shaped("ffffffff-ffff-ffff-ffff-ffffffffffff", text),
         "date" => shaped("0000-00-00", text),
+        "ip" => text.parse::<std::net::IpAddr>().is_ok(),
         "date-time" => {
             // A time in UTC, with any number of fraction digits.
             let whole = shaped("0000-00-00T00:00:00Z", text);

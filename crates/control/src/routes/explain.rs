@@ -38,7 +38,7 @@ struct ExplainRequest {
     key: Option<Uuid>,
     /// The IP address of the client, for limits that count addresses.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, format = "ip")]
     address: Option<IpAddr>,
 }
 
@@ -67,7 +67,8 @@ impl From<ExplanationError> for Problem {
             "because": ["the host is api.example.com", "the path matches /users/{id}"]},
         "others": [{"name": "all", "place": "tollgate.yaml:20:5",
             "because": "another route comes first in the order of precedence"}],
-        "authentication": {"type": "key", "entry": null, "place": null, "require": [], "has_credential": false},
+        "authentication": {"type": "key", "entry": null, "place": null, "require": [], "alternatives": [],
+            "has_credential": false},
         "rate_limits": [{"name": "ip", "policy": "\"ip\";q=100;w=60", "tiers": [], "after_authentication": false,
             "place": "tollgate.yaml:8:5"}],
         "action": {"kind": "forward", "target": "/users/7", "location": null, "format": null, "upstreams": [

@@ -187,6 +187,9 @@ impl ValueGenerator<'_> {
                 [self.chance.below(3)]
             .to_owned();
         }
+        if schema["format"] == "ip" {
+            return self.chance.one(&["192.0.2.7", "2001:db8::7"]).to_string();
+        }
         let number = self.chance.next();
         match name {
             "email" => format!("u{number:x}@example.com"),
