@@ -49,8 +49,8 @@ pub(crate) async fn identify(request: &RequestContext, entry: &BasicEntry) -> Re
     let digest = key.digest(std::iter::once(&is_known[..]).chain(texts));
     let checked = |result, keep| CheckedCredential { result, keep, is_shared: true };
     let check = || async {
-        if identify::is_over_limit(request) {
-            return CheckedCredential { is_shared: false, ..checked(PasswordResult::Invalid, Duration::ZERO) };
+        if let Some(wait) = identify::wait_before_check(request) {
+            return CheckedCredential { is_shared: false, ..checked(PasswordResult::OverLimit(wait), Duration::ZERO) };
         }
         let result = match &worker.shared.password_checks {
             Some(checks) => checks.verify(hash.clone(), password.clone()).await,
@@ -62,11 +62,12 @@ pub(crate) async fn identify(request: &RequestContext, entry: &BasicEntry) -> Re
             None => checked(PasswordResult::Unknown, Duration::ZERO),
         }
     };
-    let found = timeout(VERIFY_MAX, worker.passwords.0.find(digest, &worker.shared.clock, check)).await;
+    let found = timeout(VERIFY_MAX, worker.passwords.find(digest, &worker.shared.clock, check)).await;
     request.read_clock();
     match (found.unwrap_or(PasswordResult::Unknown), &user) {
         (PasswordResult::Valid, Some(name)) => Ok(Subject::Basic { name: name.clone() }),
         (PasswordResult::Valid, None) | (PasswordResult::Invalid, _) => Err(invalid()),
+        (PasswordResult::OverLimit(wait), _) => Err(identify::too_many_calls(request, wait)),
         (PasswordResult::Unknown, _) => Err(busy()),
     }
 }

@@ -13,9 +13,10 @@ use http1::KnownName;
 use meter::rate::RateLevel;
 use tokio::time::timeout;
 
-use crate::answer::{Problem, limit_headers, seconds_up};
+use crate::answer::{Problem, limit_headers};
 use crate::head::{Head, bearer};
 use crate::request::RequestContext;
+use crate::seconds::seconds_up;
 use crate::unauthenticated;
 
 /// A request waits at most this long for the look-up of its key.
@@ -109,15 +110,25 @@ fn refuse(not_found: NotFound) -> Problem {
     Problem::new(refusal, message)
 }
 
-/// Whether the address of a client whose credential is invalid is over its limit in this process.
-pub(crate) fn is_over_limit(request: &RequestContext) -> bool {
-    let (shared, limit) = (&request.worker().shared, request.snapshot.traffic.unauthenticated);
-    match (limit, anonymous(request)) {
-        (Some(limit), Subject::Anonymous { address: Some(address) }) => {
-            shared.unauthenticated.is_over(address, limit, &shared.clock)
-        }
-        _ => false,
-    }
+/// Returns how long the address of a request must wait before a credential of it is checked; `None` if it need not. Nothing
+/// is counted.
+pub(crate) fn wait_before_check(request: &RequestContext) -> Option<Duration> {
+    let (shared, limit) = (&request.worker().shared, request.snapshot.traffic.unauthenticated?);
+    shared.unauthenticated.wait_here(request.client_address(), limit, &shared.clock)
+}
+
+/// Returns the refusal of a request whose address must wait.
+pub(crate) fn too_many_calls(request: &RequestContext, wait: Duration) -> Problem {
+    let shared = &request.worker().shared;
+    shared.metrics.limits.refuse(unauthenticated::NAME);
+    let seconds = seconds_up(wait).max(1);
+    let message = format!("too many calls without a valid key: try again in {seconds} seconds");
+    let problem = Problem::new(Refusal::RateLimited, message).header(header::RETRY_AFTER, HeaderValue::from(seconds));
+    let Some(limit) = request.snapshot.traffic.unauthenticated else { return problem };
+    // No requests remain before the wait is over.
+    let level = RateLevel { limit: limit.limit.get(), remaining: 0, reset: wait };
+    let headers = limit_headers(level, shared.clock.now());
+    headers.into_iter().fold(problem, |problem, (name, value)| problem.header(name, value))
 }
 
 /// Returns the refusal of a credential, or `rate_limited` instead if the address is over its limit. Failures that the
@@ -130,19 +141,7 @@ pub(crate) async fn refuse_unauthenticated(request: &RequestContext, subject: &S
     let shared = &request.worker().shared;
     match shared.unauthenticated.wait(*address, limit, &shared.clock).await {
         None => problem,
-        Some(wait) => {
-            shared.metrics.limits.refuse(unauthenticated::NAME);
-            let seconds = seconds_up(wait).max(1);
-            let message = format!("too many calls without a valid key: try again in {seconds} seconds");
-            let mut problem =
-                Problem::new(Refusal::RateLimited, message).header(header::RETRY_AFTER, HeaderValue::from(seconds));
-            // No requests remain before the wait is over.
-            let level = RateLevel { limit: limit.limit.get(), remaining: 0, reset: wait };
-            for (name, value) in limit_headers(level, shared.clock.now()) {
-                problem = problem.header(name, value);
-            }
-            problem
-        }
+        Some(wait) => too_many_calls(request, wait),
     }
 }
 

@@ -40,8 +40,10 @@ impl UnauthenticatedClients {
             let taken = limits.take(vec![RateLimitCheck { name: NAME, key: key.clone(), limit, window }]);
             // If the shared limits fail or respond too late, this process counts alone.
             if let Ok(Some(answer)) = tokio::time::timeout(ANSWER, taken).await {
-                // For `is_over`.
-                self.here.note(&[WindowCheck { name: NAME, key: &key, limit, window }], clock.mono());
+                if answer.allowed {
+                    // The nodes together have counted at least as much as this process.
+                    self.here.note(&[WindowCheck { name: NAME, key: &key, limit, window }], clock.mono());
+                }
                 return (!answer.allowed).then_some(answer.retry_after);
             }
         }
@@ -50,10 +52,11 @@ impl UnauthenticatedClients {
         (!level.allowed).then_some(level.retry_after)
     }
 
-    /// Whether the next request of an address would be over the limit, by the counts of this process. Nothing is counted.
-    pub(crate) fn is_over(&self, address: IpAddr, limit: WindowLimit, clock: &Clock) -> bool {
+    /// Returns how long an address must wait that is over the limit by the counts of this process. Nothing is counted.
+    pub(crate) fn wait_here(&self, address: IpAddr, limit: WindowLimit, clock: &Clock) -> Option<Duration> {
         let key = address::network(address).to_string();
         let ask = WindowCheck { name: NAME, key: &key, limit: limit.limit, window: limit.window };
-        !self.here.peek(&[ask], clock.mono()).allowed
+        let level = self.here.peek(&[ask], clock.mono());
+        (!level.allowed).then_some(level.retry_after)
     }
 }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use access::limits::{RateLimitRequest, RateLimitResult, SharedLimits};
 use base64ct::{Base64, Encoding};
 use spool::Record;
+use tokio::sync::mpsc;
 
 use crate::gateway::Gateway;
 use crate::raw::Raw;
@@ -132,6 +134,29 @@ async fn no_password_of_an_address_over_its_limit_is_verified() {
         assert_eq!(call(&gateway, "/ops", &of("ada", &format!("wrong {number}"))).await.0, expected);
     }
     assert_eq!(gateway.verified(), 2);
+}
+
+#[tokio::test]
+async fn a_right_password_is_not_called_wrong_over_the_limit() {
+    let raw = upstream().await;
+    let limit = "rate_limits: [{dimension: ip, limit: 2, window: 60s, without: key}]";
+    let (queue, mut questions) = mpsc::channel::<RateLimitRequest>(1);
+    let gateway = Gateway::sharing(&yaml(&raw, "").replace("rate_limits: []", limit), Some(SharedLimits::new(queue)));
+    // The nodes together would still allow what this process does not.
+    let shared = tokio::spawn(async move {
+        while let Some(question) = questions.recv().await {
+            let (reset, retry_after) = (Duration::from_secs(60), Duration::ZERO);
+            let result = RateLimitResult { allowed: true, check: 0, remaining: 1, reset, retry_after };
+            let _ = question.reply.send(result);
+        }
+    });
+    for password in ["wrong 1", "wrong 2"] {
+        assert_eq!(call(&gateway, "/ops", &of("bob", password)).await.0, 401);
+    }
+    let (status, answer) = call(&gateway, "/ops", &of("bob", "swordfish")).await;
+    assert!(status == 429 && answer.contains("\r\nretry-after: ") && answer.contains("rate_limited"), "{answer}");
+    assert_eq!(gateway.verified(), 2);
+    shared.abort();
 }
 
 #[tokio::test]
