@@ -6,7 +6,7 @@ use access::Subject;
 use config::snapshot::ServiceEntry;
 use http1::{Fields, HeadEdits, InvalidPart};
 
-use crate::head::is_same_name;
+use crate::head::is_one_of;
 use crate::upstream::response_head::UpstreamHead;
 
 /// A client that a service has admitted, with the headers that its upstream receives.
@@ -36,7 +36,7 @@ impl ServiceClient {
 
     /// Edits a request that is forwarded: received headers that only the service may set are replaced by its own.
     pub(crate) fn edit(&self, edits: &mut HeadEdits, received: Fields<'_>) -> Result<(), InvalidPart> {
-        edits.remove_fields(received, |field| self.names.iter().any(|name| is_same_name(field.name, name.as_bytes())));
+        edits.remove_fields(received, |field| is_one_of(field.name, &*self.names));
         edits.append_all(&self.fields)
     }
 }

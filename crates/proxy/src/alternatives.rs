@@ -10,7 +10,7 @@ use http1::KnownName;
 
 use crate::answer::Problem;
 use crate::head::{Head, bearer};
-use crate::{basic, identify};
+use crate::{basic, challenge, identify};
 
 /// Returns the alternative that decides about a request; `None` if the request has no credential of any.
 pub(crate) fn choose<'a>(head: &Head, alternatives: &'a [Auth]) -> Option<&'a Auth> {
@@ -63,11 +63,7 @@ pub(crate) fn challenge_response<B>(response: &mut Response<B>, alternatives: &[
         return;
     }
     for value in alternatives.iter().filter_map(challenge) {
-        let scheme = |value: &HeaderValue| {
-            value.as_bytes().split(|byte| *byte == b' ').next().unwrap_or_default().to_ascii_lowercase()
-        };
-        let mut present = response.headers().get_all(header::WWW_AUTHENTICATE).iter();
-        if !present.any(|other| scheme(other) == scheme(&value)) {
+        if !challenge::has_scheme_of(response.headers().get_all(header::WWW_AUTHENTICATE).iter(), &value) {
             response.headers_mut().append(header::WWW_AUTHENTICATE, value);
         }
     }

@@ -13,8 +13,9 @@ use meter::counter::RefusalCause;
 use meter::rate::RateLevel;
 use meter::{AdmissionRefusal, BudgetExceeded, BudgetId, BudgetScope, Measure, Outcome, Per, RateOwner};
 
+use crate::challenge;
 use crate::counted_limits::{FieldText, ReportedLimit};
-pub(crate) use crate::seconds::seconds_up;
+use crate::seconds::seconds_up;
 
 /// The response to a connection that exceeds a limit of connections. The connection is then closed.
 pub(crate) const TOO_MANY_CONNECTIONS: &[u8] =
@@ -115,9 +116,9 @@ impl Problem {
 
     /// Adds a challenge, unless the status is not 401 or there is one with the same scheme.
     pub(crate) fn challenge(self, value: HeaderValue) -> Self {
-        let scheme = |value: &HeaderValue| value.as_bytes().split(|byte| *byte == b' ').next().map(<[u8]>::to_vec);
-        let challenges = || self.headers.iter().filter(|(name, _)| name == header::WWW_AUTHENTICATE);
-        if self.refusal.status() != 401 || challenges().any(|(_, other)| scheme(other) == scheme(&value)) {
+        let challenges =
+            self.headers.iter().filter(|(name, _)| name == header::WWW_AUTHENTICATE).map(|(_, value)| value);
+        if self.refusal.status() != 401 || challenge::has_scheme_of(challenges, &value) {
             return self;
         }
         self.header(header::WWW_AUTHENTICATE, value)
@@ -490,12 +491,5 @@ mod tests {
         ] {
             assert_eq!(message, expected);
         }
-    }
-
-    #[test]
-    fn waiting_times_are_whole_seconds_rounded_up() {
-        assert_eq!(seconds_up(Duration::from_millis(1)), 1);
-        assert_eq!(seconds_up(Duration::from_millis(1_000)), 1);
-        assert_eq!(seconds_up(Duration::from_millis(1_001)), 2);
     }
 }

@@ -171,6 +171,11 @@ impl RequestParts for Head {
     }
 }
 
+/// Whether a name is one of `names`; see [`is_same_name`].
+pub(crate) fn is_one_of<S: AsRef<str>>(name: &[u8], names: impl IntoIterator<Item = S>) -> bool {
+    names.into_iter().any(|other| is_same_name(name, other.as_ref().as_bytes()))
+}
+
 /// Whether two names are equal in any case, if underscores are hyphens, as for backends behind CGI.
 pub(crate) fn is_same_name(name: &[u8], other: &[u8]) -> bool {
     let plain = |octet: &u8| if *octet == b'_' { b'-' } else { octet.to_ascii_lowercase() };

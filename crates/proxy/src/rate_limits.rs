@@ -14,9 +14,10 @@ use meter::limiter::LimitTerms;
 use meter::rate::{RateExceeded, RateLevel};
 
 use crate::account::RequestAccount;
-use crate::answer::{Problem, seconds_up};
+use crate::answer::Problem;
 use crate::authenticate::Client;
 use crate::counted_limits::PendingLimit;
+use crate::seconds::seconds_up;
 use crate::token_client::TokenClient;
 use leased::WaitingLimits;
 

@@ -6,3 +6,15 @@ use std::time::Duration;
 pub(crate) fn seconds_up(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waiting_times_are_whole_seconds_rounded_up() {
+        for (milliseconds, seconds) in [(0, 0), (1, 1), (1_000, 1), (1_001, 2)] {
+            assert_eq!(seconds_up(Duration::from_millis(milliseconds)), seconds);
+        }
+    }
+}

@@ -11,7 +11,7 @@ use config::snapshot::JwtEntry;
 use http1::{Fields, HeadEdits, InvalidPart, KnownName};
 use rustc_hash::FxHashMap;
 
-use crate::head::is_same_name;
+use crate::head::is_one_of;
 
 /// Maximum number of tokens that a worker caches.
 const TOKENS_MAX: usize = 20_000;
@@ -57,9 +57,8 @@ impl TokenClient {
     pub(crate) fn edit(&self, edits: &mut HeadEdits, received: Fields<'_>) -> Result<(), InvalidPart> {
         edits.remove(KnownName::Authorization);
         if !self.entry.claims_to_headers.is_empty() {
-            let is_set =
-                |name| self.entry.claims_to_headers.iter().any(|set| is_same_name(name, set.header.as_bytes()));
-            edits.remove_fields(received, |field| is_set(field.name));
+            let names = || self.entry.claims_to_headers.iter().map(|set| &set.header);
+            edits.remove_fields(received, |field| is_one_of(field.name, names()));
             edits.append_all(&self.fields)?;
         }
         Ok(())

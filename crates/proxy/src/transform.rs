@@ -11,7 +11,7 @@ use ai::{Dialect, EndpointCall, ProviderKind};
 use http1::{Announced, HeadEdits, InvalidPart, KnownName};
 
 use crate::client_context::ClientOrigin;
-use crate::head::{Head, bearer, is_same_name, text};
+use crate::head::{Head, bearer, is_one_of, text};
 use crate::trusted::{CLIENT_SUBJECT, is_client_subject, is_trusted_by_backends};
 use crate::upstream::outgoing::OutgoingTarget;
 use crate::upstream::response_head::RelayedHead;
@@ -86,7 +86,7 @@ pub(crate) fn to_upstream(
         edits.remove_fields(fields, |field| {
             // A route cannot allow a client to name its own certificate.
             let is_allowed = || client.trust.allows(field.name) && !is_client_subject(field.name);
-            let is_claim = || client.claim_headers.iter().any(|claim| is_same_name(field.name, claim.as_bytes()));
+            let is_claim = || is_one_of(field.name, client.claim_headers);
             (field.known.is_none() && is_trusted_by_backends(field.name) || is_claim()) && !is_allowed()
         });
         if let Some(subject) = client.certificate {

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::client::{RequestBody, RequestBodyError};
 use crate::content::{Trailers, length};
-use crate::head::is_same_name;
+use crate::head::is_one_of;
 use crate::trusted::is_trusted_by_backends;
 
 /// The body of a request as it is sent upstream.
@@ -260,8 +260,7 @@ fn forwarded_trailers(received: HeaderMap, claim_headers: Option<&[Box<str>]>) -
     let mut trailers = Box::new(received);
     let is_trusted = |name: &&HeaderName| {
         let name = name.as_str().as_bytes();
-        is_trusted_by_backends(name)
-            || claim_headers.unwrap_or_default().iter().any(|claim| is_same_name(name, claim.as_bytes()))
+        is_trusted_by_backends(name) || is_one_of(name, claim_headers.unwrap_or_default())
     };
     let trusted: Vec<HeaderName> = trailers.keys().filter(is_trusted).cloned().collect();
     for name in trusted {

@@ -22,7 +22,7 @@ use crate::deadlines::WorkerDeadlines;
 use crate::decisions::Services;
 use crate::handles::{Handles, RequestHandles};
 use crate::limits_cache::LimitsCache;
-use crate::password_cache::PasswordCache;
+use crate::password_cache::{self, PasswordCache};
 use crate::recorder::Recorder;
 use crate::refusals::Refusals;
 use crate::shutdown::Shutdown;
@@ -157,7 +157,7 @@ impl Worker {
             limits: LimitsCache::default(),
             refusals: Refusals::default(),
             digest_key: DigestKey::random(),
-            passwords: PasswordCache::default(),
+            passwords: PasswordCache::new(password_cache::CACHED_MAX),
         }
     }
 

@@ -14,7 +14,7 @@ use crate::answer::Problem;
 use crate::authenticate::Client;
 use crate::body::IncomingBody;
 use crate::forward::{Outgoing, forward, unwritable};
-use crate::head::is_same_name;
+use crate::head::is_one_of;
 use crate::identify::KEY_HEADERS;
 use crate::request::RequestContext;
 use crate::transform::{self, ForwardedClient, ForwardingOptions, Trust};
@@ -86,9 +86,7 @@ pub(crate) async fn forward_to(
     }
     if withheld.claims && is_trusted {
         let names = &request.snapshot.traffic.claim_headers;
-        edits.remove_fields(request.head.fields(), |field| {
-            names.iter().any(|name| is_same_name(field.name, name.as_bytes()))
-        });
+        edits.remove_fields(request.head.fields(), |field| is_one_of(field.name, &**names));
     }
     if withheld.keys {
         KEY_HEADERS.into_iter().for_each(|name| edits.remove(name));
