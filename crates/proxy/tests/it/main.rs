@@ -41,6 +41,7 @@ mod rate_limits;
 #[cfg(test)]
 mod raw;
 #[cfg(test)]
+mod redis_keys;
 mod repeats;
 #[cfg(test)]
 mod routing;
