@@ -39,7 +39,7 @@ pub(crate) async fn identify(request: &RequestContext, entry: &RedisKeyEntry) ->
     match find(request, entry, hash).await {
         Ok(Some(key)) => client(request, entry, hash, &key),
         Ok(None) => Err(unknown()),
-        Err(fault) => Err(refuse(request, entry, hash, fault)),
+        Err(fault) => Err(refuse(request, entry, hash, &fault)),
     }
 }
 
@@ -84,8 +84,10 @@ fn client(
     key: &RedisKey,
 ) -> Result<RedisKeyClient, Problem> {
     let plan = key.plan.as_ref().or(entry.plan.as_ref());
-    if plan.is_some_and(|plan| !request.snapshot.traffic.plans.iter().any(|known| *known.name == **plan)) {
-        report(request, entry, hash, "the plan of a key in Redis is not a plan of the configuration");
+    if let Some(plan) = plan
+        && !request.snapshot.traffic.plans.iter().any(|known| *known.name == **plan)
+    {
+        report(request, entry, hash, &format!("the configuration has no plan {plan:?}"));
         return Err(Problem::new(Refusal::Forbidden, "the plan of this key is not a plan of this gateway"));
     }
     let subject = Subject::Token { issuer: entry.name.clone(), sub: key.name.clone() };
@@ -96,12 +98,12 @@ fn unknown() -> Problem {
     Problem::new(Refusal::KeyUnknown, "this key is not known: check it, or ask for a new one")
 }
 
-fn refuse(request: &RequestContext, entry: &RedisKeyEntry, hash: ListedKeyHash, fault: RedisKeyFault) -> Problem {
-    let problem = match &fault {
+fn refuse(request: &RequestContext, entry: &RedisKeyEntry, hash: ListedKeyHash, fault: &RedisKeyFault) -> Problem {
+    let problem = match fault {
         RedisKeyFault::Value(error) => {
             report(request, entry, hash, &error.to_string());
             let message = "what this gateway knows about this key is invalid; contact the operator of this server";
-            return Problem::new(Refusal::Forbidden, message).because(&fault);
+            return Problem::new(Refusal::Forbidden, message).because(fault);
         }
         RedisKeyFault::Busy => {
             Problem::new(Refusal::DirectoryBusy, "too many keys are being looked up: try again in a moment")
@@ -112,7 +114,7 @@ fn refuse(request: &RequestContext, entry: &RedisKeyEntry, hash: ListedKeyHash, 
             unavailable()
         }
     };
-    problem.header(header::RETRY_AFTER, HeaderValue::from(1)).because(&fault)
+    problem.header(header::RETRY_AFTER, HeaderValue::from(1)).because(fault)
 }
 
 fn unavailable() -> Problem {

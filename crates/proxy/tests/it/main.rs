@@ -42,6 +42,7 @@ mod rate_limits;
 mod raw;
 #[cfg(test)]
 mod redis_keys;
+#[cfg(test)]
 mod repeats;
 #[cfg(test)]
 mod routing;

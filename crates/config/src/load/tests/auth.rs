@@ -100,14 +100,6 @@ fn invalid_entries_are_refused_at_their_place() {
         ("auth: [{type: jwt}]".to_owned(), "missing", "{type"),
         ("auth: [{name: a, type: oauth}]".to_owned(), "bad_value", "oauth"),
         ("auth: [{name: a, type: forward}]".to_owned(), "missing", "{name"),
-        ("auth: [{name: a, type: key, redis: {}}]".to_owned(), "missing", "{name"),
-        (
-            format!("auth: [{{name: a, type: key, keys: [{{name: k, value: {LISTED}}}], redis: {{}}}}]"),
-            "bad_value",
-            "{name: a",
-        ),
-        ("{redis: 'redis://h', auth: [{name: a, type: key, redis: {prefix: 'a b'}}]}".to_owned(), "bad_value", "'a b'"),
-        ("auth: [{name: a, type: basic, redis: {}}]".to_owned(), "bad_value", "{name: a"),
         (forward("url: 'h2c://h/'"), "bad_value", "'h2c"),
         (forward("url: 'http://u:p@h/'"), "bad_value", "'http"),
         (forward("url: 'http://h/', timeout: 31s"), "bad_value", "31s"),
@@ -157,11 +149,31 @@ fn invalid_entries_are_refused_at_their_place() {
         (jwt(&format!("{fine}, claims_to_headers: {{sub: X-User, id: x_user}}")), "duplicate", "x_user"),
         (format!("auth: [{{name: a, type: jwt, {fine}}}, {{name: 'a', type: jwt, {fine}}}]"), "duplicate", "'a'"),
     ] {
-        let error = read_text(&source).map(|_| ()).unwrap_err();
-        let found = error.problems.first().unwrap();
-        let column = u32::try_from(source.find(at).unwrap() + 1).unwrap();
-        assert_eq!((found.code.name(), found.place.unwrap().column), (code, column), "{source}\n{error}");
+        check_place(&source, code, at);
     }
+}
+
+/// Checks the code of the first error, and that its column is that of the text `at`.
+#[track_caller]
+fn check_place(source: &str, code: &str, at: &str) {
+    let error = read_text(source).map(|_| ()).unwrap_err();
+    let found = error.problems.first().unwrap();
+    let column = u32::try_from(source.find(at).unwrap() + 1).unwrap();
+    assert_eq!((found.code.name(), found.place.unwrap().column), (code, column), "{source}\n{error}");
+}
+
+#[test]
+fn an_entry_has_one_source_of_keys() {
+    let redis = "redis: 'redis://h'";
+    let both = format!("keys: [{{name: k, value: {LISTED}}}], redis: {{}}");
+    check_place("auth: [{name: a, type: key, redis: {}}]", "missing", "{name");
+    check_place(&format!("{{{redis}, auth: [{{name: a, type: key, {both}}}]}}"), "bad_value", "{name: a");
+    check_place(&format!("{{{redis}, auth: [{{name: a, type: basic, redis: {{}}}}]}}"), "bad_value", "{name: a");
+    check_place(
+        &format!("{{{redis}, auth: [{{name: a, type: key, redis: {{prefix: 'a b'}}}}]}}"),
+        "bad_value",
+        "'a b'",
+    );
 }
 
 #[test]
