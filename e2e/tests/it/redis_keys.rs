@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use e2e::{Answer, Call, Gateway, Redis, Setup, eventually, eventually_within};
+use e2e::{Answer, Call, Canary, Gateway, Redis, Setup, eventually, eventually_within};
 
 /// The time for which a worker uses a key without a look-up.
 const CACHED: Duration = Duration::from_secs(10);
+/// Maximum duration of a request, whatever the state of Redis.
+const SOON: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(30);
 const KEY: &str = "0123456789abcdef";
 /// `printf %s KEY | sha256sum`, after the prefix.
@@ -68,6 +70,11 @@ async fn a_key_outlives_an_outage_of_redis_and_ends_with_its_removal() {
         code(&eventually_within(CACHED + PATIENCE, "the removal is noticed", refused).await.expect(401)),
         "key_unknown"
     );
+    call(&gateway, KEY).await.expect(200);
+    redis.freeze(true);
+    let since = Canary::new();
+    assert_eq!(code(&call(&gateway, "a-third-key-of-nobody").await.expect(503)), "unavailable");
+    since.assert_within(SOON, "a look-up in a Redis that does not respond");
     call(&gateway, KEY).await.expect(200);
 }
 

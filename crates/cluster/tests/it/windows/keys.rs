@@ -1,13 +1,16 @@
 //! Look-ups of keys in Redis.
 
+use std::time::Duration;
+
 use access::key_list::ListedKeyHash;
 use access::redis_key::{RedisKeyFault, RedisKeys, RedisValueError, VALUE_LEN_MAX};
-use cluster::windows::keys;
+use cluster::windows::{ANSWER, keys};
 use redis::AsyncCommands;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::faults::{eventually, keeping};
-use super::shared;
+use super::{reach, shared};
 use crate::redis::Redis;
 
 const KEY: &str = "0123456789abcdef";
@@ -90,6 +93,32 @@ async fn without_redis_a_look_up_has_no_result_until_redis_is_back() {
         let _: () = redis.connection().await.set(name(KEY), VALUE).await.unwrap();
         eventually("Redis is found again", || windows.is_shared()).await;
         assert_eq!(find().await.unwrap().unwrap().name.as_str(), "acme");
+    });
+    tokio::select! {
+        () = keys::serve(windows.clone(), queue, std::future::pending()) => unreachable!(),
+        () = story => {}
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_does_not_respond_delays_a_few_look_ups_and_no_more() {
+    let redis = Redis::start().await;
+    let windows = reach(&redis.url(), "keys", ANSWER).await.unwrap();
+    let (sender, queue) = mpsc::channel(8);
+    let keys = RedisKeys::new(sender);
+    let find = async || keys.find("k:".into(), hash(KEY)).await;
+    let story = keeping(&windows, async {
+        eventually("Redis responds", || windows.is_shared()).await;
+        redis.signal("-STOP").await;
+        let began = Instant::now();
+        for _ in 0..1_000 {
+            assert_eq!(find().await, Err(RedisKeyFault::Unavailable));
+        }
+        // At most three look-ups of 500 ms; without a bound of them all would take 500 s.
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+        redis.signal("-CONT").await;
+        eventually("Redis responds again", || windows.is_shared()).await;
+        assert_eq!(find().await, Ok(None));
     });
     tokio::select! {
         () = keys::serve(windows.clone(), queue, std::future::pending()) => unreachable!(),
